@@ -1,0 +1,193 @@
+import { ArgumentError, ShapeError } from './errors.js';
+import type { OpAttrs, OpName } from './op-attrs.js';
+import {
+  checkFinite,
+  checkInputs,
+  checkIntegers,
+  checkLabels,
+  checkMinRank,
+  checkNotNegative,
+  checkPerChannel,
+  checkPositive,
+  checkRange,
+  checkRank,
+  checkSame,
+} from './op-shapes-checks.js';
+import { conv2dShape, convTranspose2dShape } from './op-shapes-conv.js';
+import { concatShape, padShape, reduceShape, reshapeShape, sliceShape } from './op-shapes-layout.js';
+import { pool2dShape, ssimShape, upsampleBilinearShape, upsampleNearestShape } from './op-shapes-spatial.js';
+import { broadcastShapes, formatShape, type Shape } from './shapes.js';
+
+/** From the shapes of an operation's inputs and its attributes, all of which it checks, the shape of its output. */
+export type ShapeRule<A> = (inputs: readonly Shape[], attrs: A) => number[];
+
+/** The shape rule of every operation; each throws ShapeError or ArgumentError that names the operation. */
+export const opShapes: { readonly [K in OpName]: ShapeRule<OpAttrs[K]> } = {
+  conv2d: conv2dShape,
+  convTranspose2d: convTranspose2dShape,
+  batchNormTraining: (inputs, attrs) => batchNorm('batchNormTraining', ['input', 'gamma', 'beta'], inputs, attrs),
+  batchNormInference: (inputs, attrs) =>
+    batchNorm('batchNormInference', ['input', 'gamma', 'beta', 'running mean', 'running variance'], inputs, attrs),
+  prelu,
+  matmul,
+  add: binary('add'),
+  sub: binary('sub'),
+  mul: binary('mul'),
+  div: binary('div'),
+  exp: unary('exp'),
+  log: unary('log'),
+  sqrt: unary('sqrt'),
+  abs: unary('abs'),
+  square: unary('square'),
+  sigmoid: unary('sigmoid'),
+  clamp: unary('clamp', (attrs) => {
+    checkRange('clamp', attrs.min, attrs.max);
+  }),
+  affine: unary('affine', (attrs) => {
+    checkFinite('affine', 'scale', attrs.scale);
+    checkFinite('affine', 'offset', attrs.offset);
+  }),
+  sum: (inputs, attrs) => reduceShape('sum', inputs, attrs),
+  mean: (inputs, attrs) => reduceShape('mean', inputs, attrs),
+  reshape: reshapeShape,
+  pad: padShape,
+  slice: sliceShape,
+  concat: concatShape,
+  maxPool2d: (inputs, attrs) => pool2dShape('maxPool2d', inputs, attrs),
+  avgPool2d: (inputs, attrs) => pool2dShape('avgPool2d', inputs, attrs),
+  upsampleNearest: upsampleNearestShape,
+  upsampleBilinear: upsampleBilinearShape,
+  l2Normalize,
+  softmaxCrossEntropy,
+  quantize: unary('quantize', checkQuantize),
+  cosFace,
+  mse,
+  ssim: ssimShape,
+  logisticBits,
+};
+
+/**
+ * Checks the inputs and attributes of an operation.
+ * @returns the shape of its output
+ * @throws ShapeError for shapes (or attributes beside these shapes) that do not fit; ArgumentError for attribute values
+ */
+export function outputShape<K extends OpName>(op: K, inputShapes: readonly Shape[], attrs: OpAttrs[K]): number[] {
+  return opShapes[op](inputShapes, attrs);
+}
+
+function unary<K extends OpName>(op: K, check?: (attrs: OpAttrs[K]) => void): ShapeRule<OpAttrs[K]> {
+  return (inputs, attrs) => {
+    checkInputs(op, inputs, ['input']);
+    check?.(attrs);
+    return [...inputs[0]];
+  };
+}
+
+function binary(op: OpName): ShapeRule<unknown> {
+  return (inputs) => {
+    checkInputs(op, inputs, ['a', 'b']);
+    return broadcastShapes(inputs[0], inputs[1], op);
+  };
+}
+
+function batchNorm(op: OpName, names: string[], inputs: readonly Shape[], attrs: { eps: number }): number[] {
+  checkInputs(op, inputs, names);
+  const [x, ...perChannel] = inputs;
+  checkMinRank(op, 'input', x, 2, '[...,C]');
+  perChannel.forEach((shape, i) => {
+    checkPerChannel(op, names[i + 1], shape, x[x.length - 1], 'the input');
+  });
+  checkPositive(op, 'eps', attrs.eps);
+  return [...x];
+}
+
+function prelu(inputs: readonly Shape[]): number[] {
+  checkInputs('prelu', inputs, ['input', 'slope']);
+  const [x, slope] = inputs;
+  checkMinRank('prelu', 'input', x, 1, '[...,C]');
+  const channels = x[x.length - 1];
+  if (slope.length !== 1 || (slope[0] !== 1 && slope[0] !== channels)) {
+    throw new ShapeError(`prelu: slope has shape ${formatShape(slope)}; expected [1] or [${channels}]`);
+  }
+  return [...x];
+}
+
+function matmul(inputs: readonly Shape[], attrs: OpAttrs['matmul']): number[] {
+  checkInputs('matmul', inputs, ['a', 'b']);
+  const [a, b] = inputs;
+  checkRank('matmul', 'a', a, 2, attrs.transposeA ? '[K,M]' : '[M,K]');
+  checkRank('matmul', 'b', b, 2, attrs.transposeB ? '[N,K]' : '[K,N]');
+  const [m, ka] = attrs.transposeA ? [a[1], a[0]] : [a[0], a[1]];
+  const [kb, n] = attrs.transposeB ? [b[1], b[0]] : [b[0], b[1]];
+  if (ka !== kb) {
+    const side = (shape: Shape, transposed: boolean): string =>
+      `${formatShape(shape)}${transposed ? ' transposed' : ''}`;
+    throw new ShapeError(
+      `matmul: inner sizes differ: ${ka} in a ${side(a, attrs.transposeA)}, ${kb} in b ${side(b, attrs.transposeB)}`,
+    );
+  }
+  return [m, n];
+}
+
+function l2Normalize(inputs: readonly Shape[], attrs: OpAttrs['l2Normalize']): number[] {
+  checkInputs('l2Normalize', inputs, ['input']);
+  checkMinRank('l2Normalize', 'input', inputs[0], 1, '[...,D]');
+  checkPositive('l2Normalize', 'eps', attrs.eps);
+  return [...inputs[0]];
+}
+
+function softmaxCrossEntropy(inputs: readonly Shape[]): number[] {
+  const op = 'softmaxCrossEntropy';
+  checkInputs(op, inputs, ['logits', 'labels']);
+  checkRank(op, 'logits', inputs[0], 2, '[B,C]');
+  checkLabels(op, inputs[1], inputs[0][0], 'logits');
+  return [];
+}
+
+function cosFace(inputs: readonly Shape[], attrs: OpAttrs['cosFace']): number[] {
+  const op = 'cosFace';
+  checkInputs(op, inputs, ['embeddings', 'weights', 'labels']);
+  const [x, w, labels] = inputs;
+  checkRank(op, 'embeddings', x, 2, '[B,D]');
+  checkRank(op, 'weights', w, 2, '[classes,D]');
+  if (x[1] !== w[1]) {
+    throw new ShapeError(
+      `${op}: embeddings ${formatShape(x)} have ${x[1]} dimensions, weights ${formatShape(w)} ${w[1]}`,
+    );
+  }
+  checkLabels(op, labels, x[0], 'embeddings');
+  checkPositive(op, 's', attrs.s);
+  checkNotNegative(op, 'm', attrs.m);
+  return [];
+}
+
+function mse(inputs: readonly Shape[]): number[] {
+  checkInputs('mse', inputs, ['a', 'b']);
+  checkSame('mse', inputs[0], inputs[1]);
+  return [];
+}
+
+function logisticBits(inputs: readonly Shape[]): number[] {
+  const op = 'logisticBits';
+  checkInputs(op, inputs, ['input', 'logScale']);
+  const [y, logScale] = inputs;
+  checkMinRank(op, 'input', y, 1, '[...,C]');
+  checkPerChannel(op, 'logScale', logScale, y[y.length - 1], 'the input');
+  return [...y];
+}
+
+function checkQuantize(attrs: OpAttrs['quantize']): void {
+  const op = 'quantize';
+  if (!['noise', 'straightThrough', 'hard'].includes(attrs.mode)) {
+    throw new ArgumentError(`${op}: mode is ${attrs.mode}; expected noise, straightThrough or hard`);
+  }
+  checkPositive(op, 'scale', attrs.scale);
+  checkRange(op, attrs.min, attrs.max);
+  if (!Number.isInteger(attrs.min) || !Number.isInteger(attrs.max)) {
+    throw new ArgumentError(`${op}: the range [${attrs.min}, ${attrs.max}] must have integer ends`);
+  }
+  for (const name of ['seed', 'stream'] as const) {
+    checkIntegers(op, name, [attrs[name]], 1, 0);
+    if (attrs[name] > 0xffffffff) throw new ArgumentError(`${op}: ${name} is ${attrs[name]}; expected 32 bits`);
+  }
+}

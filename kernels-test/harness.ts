@@ -1,0 +1,132 @@
+import { suite as uvuSuite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { OpAttrs, OpName } from '../src/common/op-attrs.js';
+import { CounterRandom } from '../src/common/random.js';
+import { sizeOf } from '../src/common/shapes.js';
+import type { Gpu } from '../src/gpu/gpu.js';
+import { openGpu } from '../src/gpu/node/adapters.js';
+import { applyByName } from '../src/ops/registry.js';
+import { referenceOps } from '../src/reference/index.js';
+import type { NdArray } from '../src/reference/ndarray.js';
+import { Tape } from '../src/tensor/tape.js';
+import { scope, Tensor } from '../src/tensor/tensor.js';
+
+let shared: Promise<Gpu> | undefined;
+
+/** The GPU under test: one device a process, chosen by CAMEO_ADAPTER. */
+export function testGpu(): Promise<Gpu> {
+  shared ??= openGpu();
+  return shared;
+}
+
+/**
+ * A uvu suite whose every test fails on an error the device reported on its own ("uncaptured"), and on tensors that
+ * a test leaves behind. Call `.run()` at the end of the file, as with uvu.
+ */
+export function gpuSuite(name: string) {
+  const suite = uvuSuite<{ liveBytes: number }>(name);
+  suite.before.each(async (context) => {
+    context.liveBytes = (await testGpu()).pool.liveBytes;
+  });
+  suite.after.each(async (context) => {
+    const gpu = await testGpu();
+    await gpu.sync();
+    assert.is(gpu.pool.liveBytes, context.liveBytes, 'the test left tensors behind');
+  });
+  return suite;
+}
+
+/** Seeded float32 values: normal by default, or uniform in [low, high). */
+export function randomValues(count: number, seed: number, range?: readonly [number, number]): Float32Array {
+  const random = new CounterRandom(seed, 77);
+  return Float32Array.from({ length: count }, () =>
+    range ? range[0] + (range[1] - range[0]) * random.uniform() : random.normal(),
+  );
+}
+
+export function toNdArray(values: Float32Array, shape: readonly number[]): NdArray {
+  return { shape, data: Float64Array.from(values) };
+}
+
+/** 2⁻²⁴: the largest relative error of one float32 rounding. */
+const UNIT = 2 ** -24;
+
+/**
+ * Compares with a float64 result. The tolerance grows with the length of the sum behind each element: at most
+ * UNIT·(32 + 2·sumLength) times the largest magnitude of the expected array (and of `scale`, where terms cancel).
+ */
+export function assertClose(
+  what: string,
+  actual: Float32Array,
+  expected: ArrayLike<number>,
+  { sumLength = 1, scale = 0, factor = 1 }: { sumLength?: number; scale?: number; factor?: number } = {},
+): void {
+  assert.is(actual.length, expected.length, `${what}: length`);
+  let largest = scale;
+  for (let i = 0; i < expected.length; i++) largest = Math.max(largest, Math.abs(expected[i]));
+  const tolerance = factor * UNIT * (32 + 2 * sumLength) * Math.max(largest, 1e-30);
+  for (let i = 0; i < actual.length; i++) {
+    const error = Math.abs(actual[i] - expected[i]);
+    if (!(error <= tolerance)) {
+      assert.unreachable(`${what}: element ${i} is ${actual[i]}, expected ${expected[i]} ± ${tolerance}`);
+    }
+  }
+}
+
+export interface OpCase<K extends OpName> {
+  op: K;
+  attrs: OpAttrs[K];
+  inputs: readonly (readonly number[])[];
+  /** Values of input k, where random normals do not do (labels, positive arguments). */
+  values?: (k: number, size: number) => Float32Array | undefined;
+  /** Longest sum behind one element, forward and backward; default 1. */
+  sumLength?: number;
+  /** Magnitude of the terms where they cancel. */
+  scale?: number;
+  /** For functions whose own float32 error is larger (exp, log, sigmoid): multiplies the tolerance. */
+  factor?: number;
+}
+
+/** Runs one operation on the GPU, forward and backward with a random dy, and compares both with the float64 reference. */
+export async function checkOp<K extends OpName>(test: OpCase<K>): Promise<void> {
+  const gpu = await testGpu();
+  const { op, attrs, inputs: shapes } = test;
+  const label = `${op} ${shapes.map((shape) => `[${shape}]`).join(' ')} ${JSON.stringify(attrs)}`;
+  const values = shapes.map((shape, k) => test.values?.(k, sizeOf(shape)) ?? randomValues(sizeOf(shape), 100 + k));
+  const arrays = values.map((data, k) => toNdArray(data, shapes[k]));
+  const reference = referenceOps[op];
+  const expected = reference.forward(arrays, attrs);
+  const dyValues = randomValues(sizeOf(expected.shape), 999);
+  const expectedGradients = reference.backward(arrays, expected, toNdArray(dyValues, expected.shape), attrs);
+
+  const kept = scope(gpu, () => {
+    const tensors = values.map((data, k) => Tensor.from(gpu, data, shapes[k]));
+    const tape = new Tape();
+    const output = tape.record(() => applyByName(op, tensors, attrs));
+    const wrt = tensors.filter((_, k) => expectedGradients[k] !== null);
+    const gradients = tape.gradients(output, wrt, Tensor.from(gpu, dyValues, output.shape));
+    return { output, gradients: tensors.map((tensor) => gradients.get(tensor) ?? null) };
+  });
+  const gradients = kept.gradients as (Tensor | null)[];
+  try {
+    assert.equal([...kept.output.shape], [...expected.shape], `${label}: shape`);
+    assertClose(`${label}: output`, await kept.output.read(), expected.data, test);
+    for (const [k, gradient] of expectedGradients.entries()) {
+      if (!gradient) continue;
+      const actual = gradients[k];
+      if (!actual) {
+        // An operation may leave out a gradient only where it is zero everywhere.
+        assert.ok(
+          gradient.data.every((value) => value === 0),
+          `${label}: gradient ${k} is missing`,
+        );
+        continue;
+      }
+      assert.equal([...actual.shape], [...shapes[k]], `${label}: shape of gradient ${k}`);
+      assertClose(`${label}: gradient ${k}`, await actual.read(), gradient.data, test);
+    }
+  } finally {
+    kept.output.dispose();
+    for (const gradient of gradients) gradient?.dispose();
+  }
+}

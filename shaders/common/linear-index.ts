@@ -1,0 +1,25 @@
+/** Invocations of a 1-D kernel: small enough for every adapter, a multiple of every subgroup size. */
+export const LINEAR_WORKGROUP = 64;
+
+/**
+ * The head of a kernel with one invocation an element: declares `main` and `i`, the linear index, and leaves where
+ * `i >= count` (a WGSL expression such as `arrayLength(&y)`). Goes with `linearGrid` of `src/gpu/kernel.ts`,
+ * which folds long grids into two dimensions. Close the body with `}`.
+ */
+export function linearMain(count: string): string {
+  return `
+@compute @workgroup_size(${LINEAR_WORKGROUP})
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let i = (wid.x + wid.y * nwg.x) * ${LINEAR_WORKGROUP}u + lid;
+  if (i >= ${count}) { return; }`;
+}
+
+/** Declares the storage bindings 0, 1, … in order: names with `r` (read) or `w` (read and write), as f32 arrays. */
+export function f32Bindings(...names: [name: string, access: 'r' | 'w'][]): string {
+  return names
+    .map(
+      ([name, access], k) =>
+        `@group(0) @binding(${k}) var<storage, ${access === 'r' ? 'read' : 'read_write'}> ${name}: array<f32>;`,
+    )
+    .join('\n');
+}

@@ -1,0 +1,123 @@
+import { OutOfMemoryError } from '../common/errors.js';
+
+/** A GPU allocation of at least `bytes`; bindings use exactly `bytes`, so WGSL's arrayLength is exact. */
+export interface PooledBuffer {
+  readonly raw: GPUBuffer;
+  readonly bytes: number;
+  /** Size of the allocation: `bytes` rounded up to its size class. */
+  readonly capacity: number;
+}
+
+export interface BufferPoolOptions {
+  /** Most bytes that free buffers may keep for reuse; beyond it the released one is destroyed. */
+  maxPooledBytes: number;
+  /** Most bytes that may be live; an allocation past it throws OutOfMemoryError before any GPU work. */
+  maxLiveBytes: number;
+}
+
+/** Eight size classes for each power of two: at most 12.5 % is wasted, and nearby sizes reuse each other's buffers. */
+function sizeClass(bytes: number): number {
+  if (bytes <= 256) return 256;
+  const step = 2 ** Math.max(6, Math.floor(Math.log2(bytes)) - 3);
+  return Math.ceil(bytes / step) * step;
+}
+
+/**
+ * Recycles storage buffers by size class. A released buffer may be handed out again at once, although commands that
+ * use it are still recorded or running: one queue executes them in order.
+ */
+export class BufferPool {
+  #free = new Map<number, GPUBuffer[]>();
+  #doomed: GPUBuffer[] = [];
+  #liveBytes = 0;
+  #pooledBytes = 0;
+  #peakBytes = 0;
+
+  constructor(
+    private readonly device: GPUDevice,
+    private readonly options: BufferPoolOptions,
+    private readonly onError: (error: Error) => void,
+  ) {}
+
+  /** Bytes that are handed out now (rounded to size classes). */
+  get liveBytes(): number {
+    return this.#liveBytes;
+  }
+  /** Bytes that wait for reuse. */
+  get pooledBytes(): number {
+    return this.#pooledBytes;
+  }
+  /** Largest liveBytes seen. */
+  get peakBytes(): number {
+    return this.#peakBytes;
+  }
+
+  /** @throws OutOfMemoryError when the request exceeds the device's limits or the pool's cap */
+  acquire(bytes: number, label: string): PooledBuffer {
+    const { maxBufferSize, maxStorageBufferBindingSize } = this.device.limits;
+    const largest = Math.min(maxBufferSize, maxStorageBufferBindingSize);
+    if (bytes > largest) {
+      throw new OutOfMemoryError(`${label}: ${bytes} bytes in one buffer; this device allows at most ${largest}`);
+    }
+    let capacity = Math.min(sizeClass(bytes), largest);
+    capacity -= capacity % 4;
+    if (this.#liveBytes + capacity > this.options.maxLiveBytes) {
+      throw new OutOfMemoryError(
+        `${label}: ${bytes} bytes asked for with ${this.#liveBytes} live; the cap is ${this.options.maxLiveBytes} bytes`,
+      );
+    }
+    const list = this.#free.get(capacity);
+    let raw = list?.pop();
+    if (raw) this.#pooledBytes -= capacity;
+    else raw = this.#create(capacity, label);
+    this.#liveBytes += capacity;
+    this.#peakBytes = Math.max(this.#peakBytes, this.#liveBytes);
+    return { raw, bytes, capacity };
+  }
+
+  release(buffer: PooledBuffer): void {
+    this.#liveBytes -= buffer.capacity;
+    if (this.#pooledBytes + buffer.capacity > this.options.maxPooledBytes) {
+      this.#doomed.push(buffer.raw);
+      return;
+    }
+    this.#pooledBytes += buffer.capacity;
+    const list = this.#free.get(buffer.capacity);
+    if (list) list.push(buffer.raw);
+    else this.#free.set(buffer.capacity, [buffer.raw]);
+  }
+
+  /** Destroys what was released past the cap. Call it only when no recorded, unsubmitted command is left. */
+  destroyDoomed(): void {
+    for (const raw of this.#doomed) raw.destroy();
+    this.#doomed.length = 0;
+  }
+
+  /** Frees every pooled buffer (live ones stay). The same condition as for destroyDoomed. */
+  trim(): void {
+    for (const list of this.#free.values()) for (const raw of list) raw.destroy();
+    this.#free.clear();
+    this.#pooledBytes = 0;
+    this.destroyDoomed();
+  }
+
+  #create(capacity: number, label: string): GPUBuffer {
+    this.device.pushErrorScope('out-of-memory');
+    const raw = this.device.createBuffer({
+      label,
+      size: capacity,
+      usage: GPUBufferUsageFlags.STORAGE | GPUBufferUsageFlags.COPY_SRC | GPUBufferUsageFlags.COPY_DST,
+    });
+    // The answer comes later; the error is then raised at the next point where the caller waits.
+    this.device.popErrorScope().then(
+      (error) => {
+        if (error) this.onError(new OutOfMemoryError(`${label}: ${capacity} bytes: ${error.message}`));
+      },
+      () => {}, // a lost device rejects every scope; the loss itself is reported by Gpu
+    );
+    return raw;
+  }
+}
+
+/** The flag values of the WebGPU specification: Node has no global GPUBufferUsage. */
+export const GPUBufferUsageFlags = { MAP_READ: 1, COPY_SRC: 4, COPY_DST: 8, UNIFORM: 64, STORAGE: 128 } as const;

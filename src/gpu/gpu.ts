@@ -1,0 +1,206 @@
+import { DeviceLostError, GpuError, OutOfMemoryError } from '../common/errors.js';
+import { BufferPool, GPUBufferUsageFlags, type PooledBuffer } from './buffer-pool.js';
+import type { Kernel, KernelLimits } from './kernel.js';
+import { PipelineCache } from './pipelines.js';
+import { ScalarRing } from './scalars.js';
+
+export interface GpuOptions {
+  /** Dispatches recorded before they are submitted together (default 64). */
+  dispatchesPerSubmit?: number;
+  /** Most bytes live at once (default: no cap of our own). */
+  maxLiveBytes?: number;
+  /** Most bytes kept in the pool for reuse (default 512 MiB). */
+  maxPooledBytes?: number;
+}
+
+/** What the adapter says of itself. */
+export interface GpuDescription {
+  vendor: string;
+  architecture: string;
+  device: string;
+  description: string;
+  /** 'hardware', or the name of the software rasteriser that runs on the CPU. */
+  kind: 'hardware' | 'lavapipe' | 'swiftshader' | 'other software';
+}
+
+export function describeAdapter(info: GPUAdapterInfo): GpuDescription {
+  const text = `${info.vendor} ${info.architecture} ${info.device} ${info.description}`.toLowerCase();
+  let kind: GpuDescription['kind'] = 'hardware';
+  if (text.includes('llvmpipe')) kind = 'lavapipe';
+  else if (text.includes('swiftshader')) kind = 'swiftshader';
+  else if (/software|basic render|\bwarp\b/.test(text)) kind = 'other software';
+  const { vendor, architecture, device, description } = info;
+  return { vendor, architecture, device, description, kind };
+}
+
+/**
+ * A WebGPU device with what kernels need around it: buffers from a pool, pipelines from a cache, many dispatches in
+ * one submit, asynchronous readback, and errors that surface as exceptions at the next point where one waits.
+ *
+ * Calls only record; the GPU works when `flush` submits (by itself every `dispatchesPerSubmit` dispatches).
+ */
+export class Gpu {
+  readonly pool: BufferPool;
+  readonly limits: KernelLimits;
+  /** Number of dispatches so far: a figure for tests and benches. */
+  dispatches = 0;
+  /** Stack of open scopes (see `src/tensor/tensor.ts`); the innermost owns what is created. */
+  readonly scopes: Set<{ dispose(): void }>[] = [];
+
+  readonly #pipelines: PipelineCache;
+  readonly #scalars: ScalarRing;
+  readonly #perSubmit: number;
+  #encoder: GPUCommandEncoder | null = null;
+  #pass: GPUComputePassEncoder | null = null;
+  #recorded = 0;
+  #inFlight: Promise<void>[] = [];
+  #error: Error | null = null;
+  #lost: DeviceLostError | null = null;
+
+  constructor(
+    readonly device: GPUDevice,
+    readonly description: GpuDescription,
+    options: GpuOptions = {},
+    /** Objects that must live as long as the device. */
+    readonly keepAlive: unknown = null,
+  ) {
+    this.#perSubmit = options.dispatchesPerSubmit ?? 64;
+    const fail = (error: Error) => {
+      this.#error ??= error;
+    };
+    this.pool = new BufferPool(
+      device,
+      { maxPooledBytes: options.maxPooledBytes ?? 2 ** 29, maxLiveBytes: options.maxLiveBytes ?? Infinity },
+      fail,
+    );
+    this.#pipelines = new PipelineCache(device);
+    this.#scalars = new ScalarRing(device);
+    this.limits = {
+      software: description.kind !== 'hardware',
+      maxWorkgroupInvocations: device.limits.maxComputeInvocationsPerWorkgroup,
+      maxWorkgroupStorageBytes: device.limits.maxComputeWorkgroupStorageSize,
+    };
+    device.addEventListener('uncapturederror', (event) => {
+      const { error } = event as GPUUncapturedErrorEvent;
+      const outOfMemory = error.constructor.name === 'GPUOutOfMemoryError';
+      fail(outOfMemory ? new OutOfMemoryError(error.message) : new GpuError(error.message));
+    });
+    device.lost.then((info) => {
+      this.#lost ??= new DeviceLostError(`the GPU device was lost (${info.reason}): ${info.message || 'no message'}`);
+    });
+  }
+
+  get pipelineCount(): number {
+    return this.#pipelines.size;
+  }
+
+  /** Records one dispatch. `scalars` (≤ 64 bytes) fill the kernel's uniform binding. */
+  run(kernel: Kernel, buffers: readonly PooledBuffer[], scalars?: ArrayBuffer): void {
+    this.#assertUsable();
+    if (scalars && this.#scalars.full) this.flush();
+    const pipeline = this.#pipelines.get(kernel);
+    const entries: GPUBindGroupEntry[] = buffers.map((buffer, binding) => ({
+      binding,
+      resource: { buffer: buffer.raw, offset: 0, size: buffer.bytes },
+    }));
+    if (scalars) entries.push({ binding: entries.length, resource: this.#scalars.push(scalars) });
+    const group = this.device.createBindGroup({ layout: this.#pipelines.groupLayout(kernel.bindings), entries });
+    if (!this.#pass) {
+      this.#encoder = this.device.createCommandEncoder();
+      this.#pass = this.#encoder.beginComputePass();
+    }
+    this.#pass.setPipeline(pipeline);
+    this.#pass.setBindGroup(0, group);
+    this.#pass.dispatchWorkgroups(...kernel.workgroups);
+    this.dispatches++;
+    if (++this.#recorded >= this.#perSubmit) this.flush();
+  }
+
+  /** Submits what is recorded. */
+  flush(): void {
+    if (this.#pass && this.#encoder) {
+      this.#pass.end();
+      this.#scalars.upload();
+      this.device.queue.submit([this.#encoder.finish()]);
+    }
+    this.#pass = null;
+    this.#encoder = null;
+    this.#recorded = 0;
+    this.pool.destroyDoomed();
+  }
+
+  /** Copies bytes into a buffer, after everything recorded so far. */
+  write(buffer: PooledBuffer, data: ArrayBufferView): void {
+    this.#assertUsable();
+    this.flush();
+    this.device.queue.writeBuffer(buffer.raw, 0, data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
+  }
+
+  /**
+   * Reads a buffer back after everything recorded so far.
+   * @throws the first error the device reported since the last wait
+   */
+  async read(buffer: PooledBuffer): Promise<ArrayBuffer> {
+    this.#assertUsable();
+    this.flush();
+    const staging = this.device.createBuffer({
+      label: 'readback',
+      size: buffer.bytes,
+      usage: GPUBufferUsageFlags.MAP_READ | GPUBufferUsageFlags.COPY_DST,
+    });
+    try {
+      const encoder = this.device.createCommandEncoder();
+      encoder.copyBufferToBuffer(buffer.raw, 0, staging, 0, buffer.bytes);
+      this.device.queue.submit([encoder.finish()]);
+      await staging.mapAsync(1 /* GPUMapMode.READ */);
+      const copy = staging.getMappedRange().slice(0);
+      this.throwPendingError();
+      return copy;
+    } catch (error) {
+      this.throwPendingError();
+      throw error;
+    } finally {
+      staging.destroy();
+    }
+  }
+
+  /**
+   * Ends one step of a loop: submits, then waits until at most `ahead` earlier steps are unfinished. A short queue
+   * is as fast as a long one and keeps memory and latency bounded.
+   */
+  async endStep(ahead = 1): Promise<void> {
+    this.flush();
+    this.#inFlight.push(this.device.queue.onSubmittedWorkDone());
+    while (this.#inFlight.length > ahead) await this.#inFlight.shift();
+    this.throwPendingError();
+  }
+
+  /** Waits until the GPU has done everything recorded so far. */
+  async sync(): Promise<void> {
+    await this.endStep(0);
+  }
+
+  /** Throws what the device has reported and nobody has seen yet. */
+  throwPendingError(): void {
+    this.#assertUsable();
+    const error = this.#error;
+    this.#error = null;
+    if (error) throw error;
+  }
+
+  get lost(): boolean {
+    return this.#lost !== null;
+  }
+
+  /** Destroys the device; every later call throws DeviceLostError. */
+  destroy(): void {
+    this.#lost ??= new DeviceLostError('the GPU device was destroyed by its owner');
+    this.#pass = null;
+    this.#encoder = null;
+    this.device.destroy();
+  }
+
+  #assertUsable(): void {
+    if (this.#lost) throw this.#lost;
+  }
+}

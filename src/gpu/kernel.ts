@@ -1,0 +1,33 @@
+/**
+ * One specialised compute kernel: its WGSL text with every static shape written into it, and the size of its grid.
+ *
+ * Bindings are group 0, binding 0, 1, 2, … in the order of `bindings`, one letter each: `r` read-only storage,
+ * `w` read-write storage, `u` uniform (at most one, last: the scalars that change from call to call).
+ * The entry point is `main`. Two kernels with equal `wgsl` share one pipeline.
+ */
+export interface Kernel {
+  readonly label: string;
+  readonly wgsl: string;
+  readonly bindings: string;
+  readonly workgroups: readonly [number, number, number];
+}
+
+/** The limits that the choice of a kernel may depend on: plain numbers, so that a choice is testable without a GPU. */
+export interface KernelLimits {
+  /** True for adapters that run on the CPU (lavapipe, SwiftShader), where workgroup barriers are expensive. */
+  readonly software: boolean;
+  readonly maxWorkgroupInvocations: number;
+  readonly maxWorkgroupStorageBytes: number;
+}
+
+const MAX_GROUPS_PER_DIMENSION = 65535;
+
+/**
+ * Grid for `count` workgroups laid out along x and, past WebGPU's 65,535 a dimension, y. The kernel finds its
+ * linear workgroup index as `wid.x + wid.y * nwg.x` and must ignore indices ≥ count.
+ */
+export function linearGrid(count: number): [number, number, number] {
+  if (count <= MAX_GROUPS_PER_DIMENSION) return [Math.max(1, count), 1, 1];
+  const rows = Math.ceil(count / MAX_GROUPS_PER_DIMENSION);
+  return [Math.ceil(count / rows), rows, 1];
+}

@@ -1,0 +1,130 @@
+import { NoAdapterError } from '../../common/errors.js';
+import { describeAdapter, type Gpu, type GpuDescription, type GpuOptions } from '../gpu.js';
+import { openAdapter } from '../open.js';
+import { type SwiftShaderFiles, unpackSwiftShader } from './swiftshader.js';
+import { hasSystemLoader, setOnlySwiftShader, setVulkanDrivers } from './vulkan.js';
+
+export interface OpenGpuOptions extends GpuOptions {
+  /** 'hardware', 'lavapipe', 'swiftshader', or a part of an adapter's name; default CAMEO_ADAPTER, else the best. */
+  adapter?: string;
+  /** False removes WGSL bounds checks (Dawn's `disable_robustness`); default true, or CAMEO_ROBUSTNESS=0. */
+  robustness?: boolean;
+}
+
+/** An adapter as Dawn names it. */
+export interface FoundAdapter {
+  name: string;
+  backend: string;
+  kind: GpuDescription['kind'];
+}
+
+/** Best first: a GPU, then lavapipe (about twice as fast as SwiftShader), then SwiftShader. */
+const PREFERENCE: GpuDescription['kind'][] = ['hardware', 'lavapipe', 'swiftshader', 'other software'];
+
+// biome-ignore lint/suspicious/noExplicitAny: the package has no useful types, and is an optional peer
+let dawn: Promise<any> | undefined;
+
+async function loadDawn() {
+  dawn ??= import('webgpu');
+  try {
+    return (await dawn) as { create(flags: string[]): GPU };
+  } catch (cause) {
+    throw new NoAdapterError('npm package "webgpu" (Dawn for Node) could not be loaded: run `npm install webgpu`', {
+      cause,
+    });
+  }
+}
+
+/** Dawn lists its adapters only in the error for a name that fits none. */
+async function listDawnAdapters(): Promise<FoundAdapter[]> {
+  const { create } = await loadDawn();
+  let listing = '';
+  try {
+    await create(['adapter=?no such adapter?']).requestAdapter();
+  } catch (error) {
+    listing = (error as Error).message;
+  }
+  const found: FoundAdapter[] = [];
+  for (const [, backend, name] of listing.matchAll(/backend: '([^']*)', name: '([^\n]*)'/g)) {
+    if (backend === 'null' || found.some((other) => other.name === name)) continue;
+    const kind = describeAdapter({
+      vendor: '',
+      architecture: '',
+      device: name,
+      description: '',
+    } as GPUAdapterInfo).kind;
+    found.push({ name, backend, kind });
+  }
+  return found.sort((a, b) => PREFERENCE.indexOf(a.kind) - PREFERENCE.indexOf(b.kind));
+}
+
+/** All adapters of this machine, the preferred one first; SwiftShader is unpacked and listed where it can be. */
+export async function listAdapters(options: { withSwiftShader?: boolean } = {}): Promise<FoundAdapter[]> {
+  let swiftShader: SwiftShaderFiles | null = null;
+  if (options.withSwiftShader ?? true) {
+    swiftShader = unpackSwiftShader();
+    setVulkanDrivers(swiftShader);
+  }
+  const found = await listDawnAdapters();
+  if (swiftShader && !found.some(({ kind }) => kind === 'swiftshader')) {
+    setOnlySwiftShader(swiftShader);
+    const only = (await listDawnAdapters()).filter(({ kind }) => kind === 'swiftshader');
+    return found.length > 0 ? found : only;
+  }
+  return found;
+}
+
+const instances = new WeakMap<GPUAdapter, GPU>();
+
+/** Requests the raw adapter of a listed name. */
+export async function requestAdapter(name: string, robustness = true): Promise<GPUAdapter | null> {
+  const { create } = await loadDawn();
+  const enabled = ['allow_unsafe_apis', 'vulkan_enable_f16_on_nvidia'];
+  if (!robustness) enabled.push('disable_robustness');
+  const gpu = create([
+    `adapter=${name}`,
+    `enable-dawn-features=${enabled.join(',')}`,
+    'disable-dawn-features=timestamp_quantization',
+  ]);
+  const adapter = await gpu.requestAdapter();
+  // Dawn crashes when its instance is collected before the adapter and the devices made from it.
+  if (adapter) instances.set(adapter, gpu);
+  return adapter;
+}
+
+const INSTALL_HINT =
+  'install a GPU driver with Vulkan, or Mesa 23 or later (`apt install mesa-vulkan-drivers`), or `npm install @sparticuz/chromium` (Linux x64)';
+
+/**
+ * Opens the best adapter of this machine for Node: hardware, then an installed lavapipe, then the SwiftShader inside
+ * npm `@sparticuz/chromium`. An adapter that fails its known-answer kernel is passed over, unless it was asked for.
+ *
+ * @throws NoAdapterError when nothing fits; the message lists what was found
+ */
+export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
+  const wanted = (options.adapter ?? process.env.CAMEO_ADAPTER ?? '').trim();
+  const robustness = options.robustness ?? process.env.CAMEO_ROBUSTNESS !== '0';
+  const fits = ({ name, kind }: FoundAdapter) =>
+    wanted === '' || kind === wanted.toLowerCase() || name.toLowerCase().includes(wanted.toLowerCase());
+
+  // SwiftShader is unpacked only where nothing else answers or it is asked for.
+  const refused: string[] = [];
+  const tried = new Set<string>();
+  for (const withSwiftShader of hasSystemLoader() ? [false, true] : [true]) {
+    for (const candidate of (await listAdapters({ withSwiftShader })).filter(fits)) {
+      if (tried.has(candidate.name)) continue;
+      tried.add(candidate.name);
+      try {
+        const adapter = await requestAdapter(candidate.name, robustness);
+        if (adapter) return await openAdapter(adapter, options, instances.get(adapter));
+        refused.push(`${candidate.name}: the driver gave no adapter`);
+      } catch (error) {
+        refused.push(`${candidate.name}: ${(error as Error).message}`);
+      }
+    }
+  }
+  const all = (await listAdapters()).map(({ name, kind }) => `"${name}" (${kind})`).join(', ') || 'none';
+  const what = wanted ? `no WebGPU adapter fits "${wanted}"` : 'no usable WebGPU adapter';
+  const why = refused.length > 0 ? `; refused: ${refused.join('; ')}` : '';
+  throw new NoAdapterError(`${what} (found: ${all}${why}). ${INSTALL_HINT}`);
+}

@@ -1,0 +1,50 @@
+import { NoAdapterError } from '../common/errors.js';
+import { describeAdapter, Gpu, type GpuOptions } from './gpu.js';
+import { selfTest } from './self-test.js';
+
+/**
+ * Requests a device with the largest limits the adapter has, checks that it computes, and wraps it.
+ * @param owner an object that must not be collected while the device lives
+ */
+export async function openAdapter(adapter: GPUAdapter, options: GpuOptions = {}, owner?: object): Promise<Gpu> {
+  const { maxBufferSize, maxStorageBufferBindingSize, maxComputeWorkgroupStorageSize } = adapter.limits;
+  const { maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupSizeX, maxStorageBuffersPerShaderStage } =
+    adapter.limits;
+  const wanted: GPUFeatureName[] = ['timestamp-query', 'subgroups', 'shader-f16'];
+  const device = await adapter.requestDevice({
+    requiredFeatures: wanted.filter((feature) => adapter.features.has(feature)),
+    requiredLimits: {
+      maxBufferSize,
+      maxStorageBufferBindingSize,
+      maxComputeWorkgroupStorageSize,
+      maxComputeInvocationsPerWorkgroup,
+      maxComputeWorkgroupSizeX,
+      maxStorageBuffersPerShaderStage,
+    },
+  });
+  const gpu = new Gpu(device, describeAdapter(adapter.info), options, [adapter, owner]);
+  try {
+    await selfTest(gpu);
+  } catch (error) {
+    gpu.destroy();
+    throw error;
+  }
+  return gpu;
+}
+
+/**
+ * Opens the browser's GPU. (In Node: `openGpu` of `cameo/node`.)
+ * @throws NoAdapterError where the browser has no WebGPU or no adapter
+ */
+export async function openBrowserGpu(options: GpuOptions = {}): Promise<Gpu> {
+  const api = globalThis.navigator?.gpu;
+  if (!api) {
+    throw new NoAdapterError(
+      'this browser has no WebGPU (navigator.gpu is missing): use a current Chrome, Edge, Safari or Firefox, on https or localhost',
+    );
+  }
+  const adapter = await api.requestAdapter({ powerPreference: 'high-performance' });
+  if (!adapter)
+    throw new NoAdapterError('the browser has WebGPU but no adapter: is hardware acceleration switched off?');
+  return openAdapter(adapter, options);
+}

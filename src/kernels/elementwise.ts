@@ -1,0 +1,32 @@
+import { LINEAR_WORKGROUP } from '../../shaders/common/linear-index.js';
+import { binaryShader, unaryGradientShader, unaryShader } from '../../shaders/elementwise.wgsl.js';
+import { type Kernel, linearGrid } from '../gpu/kernel.js';
+
+/** Grid of a kernel with one invocation an element. */
+export function elementGrid(count: number): [number, number, number] {
+  return linearGrid(Math.ceil(count / LINEAR_WORKGROUP));
+}
+
+/** Bindings x, y; `expression` is WGSL in `x`. */
+export function unaryKernel(label: string, expression: string, size: number): Kernel {
+  return { label, wgsl: unaryShader(expression), bindings: 'rw', workgroups: elementGrid(size) };
+}
+
+/** Bindings x, y, dy, dx; `derivative` is WGSL in `x` and `y`. */
+export function unaryGradientKernel(label: string, derivative: string, size: number): Kernel {
+  return {
+    label: `${label} gradient`,
+    wgsl: unaryGradientShader(derivative),
+    bindings: 'rrrw',
+    workgroups: elementGrid(size),
+  };
+}
+
+/** Bindings x, y, z, all of one shape. */
+export function binaryKernel(label: string, expression: string, size: number): Kernel {
+  return { label, wgsl: binaryShader(expression), bindings: 'rrw', workgroups: elementGrid(size) };
+}
+
+export function addKernel(size: number): Kernel {
+  return binaryKernel('add', 'x + y', size);
+}

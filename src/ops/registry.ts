@@ -1,0 +1,16 @@
+import type { OpAttrs, OpName } from '../common/op-attrs.js';
+import { apply, type Op } from '../tensor/tape.js';
+import type { Tensor } from '../tensor/tensor.js';
+import { unaryOps } from './unary.js';
+
+/** Every GPU operation by name: what tests and replays walk over. Users call the named functions instead. */
+export const gpuOps: { readonly [K in OpName]?: Op<OpAttrs[K]> } = {
+  ...unaryOps,
+};
+
+/** Runs an operation by name, recorded like any other. */
+export function applyByName<K extends OpName>(name: K, inputs: readonly Tensor[], attrs: OpAttrs[K]): Tensor {
+  const op = gpuOps[name] as Op<OpAttrs[K]> | undefined;
+  if (!op) throw new Error(`operation ${name} has no GPU implementation`);
+  return apply(name, op, inputs, attrs);
+}

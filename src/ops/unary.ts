@@ -1,0 +1,67 @@
+import { f32Literal as f32 } from '../../shaders/common/literal.js';
+import type { OpAttrs } from '../common/op-attrs.js';
+import { unaryGradientKernel, unaryKernel } from '../kernels/elementwise.js';
+import { dispatch } from '../tensor/dispatch.js';
+import { apply, type Op } from '../tensor/tape.js';
+import type { Tensor } from '../tensor/tensor.js';
+
+type UnaryName = 'exp' | 'log' | 'sqrt' | 'abs' | 'square' | 'sigmoid' | 'clamp' | 'affine';
+
+/** One row an operation: its value as WGSL in x, its derivative as WGSL in x and y. Kernels and gradients follow. */
+const table: { [K in UnaryName]: (attrs: OpAttrs[K]) => { value: string; derivative: string } } = {
+  exp: () => ({ value: 'exp(x)', derivative: 'y' }),
+  log: () => ({ value: 'log(x)', derivative: '1.0 / x' }),
+  sqrt: () => ({ value: 'sqrt(x)', derivative: '0.5 / y' }),
+  abs: () => ({ value: 'abs(x)', derivative: 'sign(x)' }),
+  square: () => ({ value: 'x * x', derivative: '2.0 * x' }),
+  // Written so that exp never overflows.
+  sigmoid: () => ({
+    value: 'select(exp(x) / (1.0 + exp(x)), 1.0 / (1.0 + exp(-x)), x >= 0.0)',
+    derivative: 'y * (1.0 - y)',
+  }),
+  clamp: ({ min, max }) => ({
+    value: `clamp(x, ${f32(min)}, ${f32(max)})`,
+    derivative: `select(0.0, 1.0, x >= ${f32(min)} && x <= ${f32(max)})`,
+  }),
+  affine: ({ scale, offset }) => ({ value: `${f32(scale)} * x + ${f32(offset)}`, derivative: f32(scale) }),
+};
+
+function unaryOp<K extends UnaryName>(name: K): Op<OpAttrs[K]> {
+  return {
+    forward: ([x], attrs, shape) => ({
+      output: dispatch(unaryKernel(name, table[name](attrs).value, x.size), [x], shape),
+    }),
+    backward: ({ inputs: [x], output, attrs, dy }) => [
+      dispatch(unaryGradientKernel(name, table[name](attrs).derivative, x.size), [x, output, dy], x.shape),
+    ],
+  };
+}
+
+export const unaryOps = {
+  exp: unaryOp('exp'),
+  log: unaryOp('log'),
+  sqrt: unaryOp('sqrt'),
+  abs: unaryOp('abs'),
+  square: unaryOp('square'),
+  sigmoid: unaryOp('sigmoid'),
+  clamp: unaryOp('clamp'),
+  affine: unaryOp('affine'),
+};
+
+/** eˣ, elementwise. */
+export const exp = (x: Tensor): Tensor => apply('exp', unaryOps.exp, [x], {});
+/** Natural logarithm. */
+export const log = (x: Tensor): Tensor => apply('log', unaryOps.log, [x], {});
+/** Square root; its gradient at 0 is infinite. */
+export const sqrt = (x: Tensor): Tensor => apply('sqrt', unaryOps.sqrt, [x], {});
+/** |x|; its gradient at 0 is 0. */
+export const abs = (x: Tensor): Tensor => apply('abs', unaryOps.abs, [x], {});
+/** x². */
+export const square = (x: Tensor): Tensor => apply('square', unaryOps.square, [x], {});
+/** 1 / (1 + e⁻ˣ). */
+export const sigmoid = (x: Tensor): Tensor => apply('sigmoid', unaryOps.sigmoid, [x], {});
+/** min ≤ x ≤ max; the gradient passes inside, ends included. The bounds are written into the kernel. */
+export const clamp = (x: Tensor, min: number, max: number): Tensor => apply('clamp', unaryOps.clamp, [x], { min, max });
+/** scale·x + offset; both are written into the kernel, so factors that change every step belong in `mul`. */
+export const affine = (x: Tensor, scale: number, offset = 0): Tensor =>
+  apply('affine', unaryOps.affine, [x], { scale, offset });

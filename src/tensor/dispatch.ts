@@ -1,0 +1,38 @@
+import type { Kernel } from '../gpu/kernel.js';
+import { Tensor } from './tensor.js';
+
+/** Runs a kernel whose bindings are the inputs and then one output; returns the output, a new tensor of `shape`. */
+export function dispatch(
+  kernel: Kernel,
+  inputs: readonly Tensor[],
+  shape: readonly number[],
+  scalars?: ArrayBuffer,
+): Tensor {
+  return dispatchMany(kernel, inputs, [shape], scalars)[0];
+}
+
+/** The same for several outputs, bound after the inputs in order. */
+export function dispatchMany(
+  kernel: Kernel,
+  inputs: readonly Tensor[],
+  shapes: readonly (readonly number[])[],
+  scalars?: ArrayBuffer,
+): Tensor[] {
+  const { gpu } = inputs[0];
+  const outputs = shapes.map((shape) => Tensor.empty(gpu, shape));
+  gpu.run(
+    kernel,
+    [...inputs, ...outputs].map(({ buffer }) => buffer),
+    scalars,
+  );
+  return outputs;
+}
+
+/** Runs a kernel that changes some of its bindings in place (running statistics, optimizer state). */
+export function dispatchInPlace(kernel: Kernel, tensors: readonly Tensor[], scalars?: ArrayBuffer): void {
+  tensors[0].gpu.run(
+    kernel,
+    tensors.map(({ buffer }) => buffer),
+    scalars,
+  );
+}

@@ -1,0 +1,120 @@
+import { ArgumentError, ShapeError } from '../common/errors.js';
+import type { OpAttrs, OpName } from '../common/op-attrs.js';
+import { opShapes } from '../common/op-shapes.js';
+import { addKernel } from '../kernels/elementwise.js';
+import { dispatch } from './dispatch.js';
+import { scope, Tensor } from './tensor.js';
+
+/** What the backward pass of an operation gets. */
+export interface BackwardContext<A> {
+  inputs: readonly Tensor[];
+  output: Tensor;
+  /** Tensors that the forward pass kept for this (statistics, masks). */
+  saved: readonly Tensor[];
+  attrs: A;
+  /** Gradient of the loss by the output, of the output's shape. */
+  dy: Tensor;
+  /** Which inputs need a gradient. */
+  needs: readonly boolean[];
+}
+
+/** A differentiable operation on the GPU: kernels for forward and backward; shapes are checked before it runs. */
+export interface Op<A> {
+  /** Computes an output of the given shape (which the table of shape rules made). */
+  forward(inputs: readonly Tensor[], attrs: A, shape: readonly number[]): { output: Tensor; saved?: readonly Tensor[] };
+  /** One gradient an input (of that input's shape), null for those that need none or have none. */
+  backward(context: BackwardContext<A>): (Tensor | null)[];
+}
+
+/** One executed operation. The names and attributes suffice to replay it elsewhere, e.g. in float64. */
+export interface TapeNode<K extends OpName = OpName> {
+  name: K;
+  op: Op<OpAttrs[K]>;
+  inputs: readonly Tensor[];
+  attrs: OpAttrs[K];
+  output: Tensor;
+  saved: readonly Tensor[];
+}
+
+let active: Tape | null = null;
+
+/** The operations that ran while it was recording, in order. Walking the list backwards gives the gradients. */
+export class Tape {
+  readonly nodes: TapeNode[] = [];
+
+  /** Runs `body` with this tape recording. Tapes do not nest: an inner one takes over until it ends. */
+  record<T>(body: () => T): T {
+    const outer = active;
+    active = this;
+    try {
+      return body();
+    } finally {
+      active = outer;
+    }
+  }
+
+  /**
+   * Gradients of `output` (times `seed`, of its shape; 1 for a scalar output) by each tensor of `wrt`.
+   * A tensor that `output` does not depend on is absent from the result. Sums run in a fixed order, so the
+   * result is the same to the bit from run to run on one device.
+   */
+  gradients(output: Tensor, wrt: readonly Tensor[], seed?: Tensor): Map<Tensor, Tensor> {
+    if (!seed && output.size !== 1) {
+      throw new ArgumentError(`gradients: an output of shape [${output.shape}] needs a seed of that shape`);
+    }
+    if (seed && `${seed.shape}` !== `${output.shape}`) {
+      throw new ShapeError(`gradients: the seed [${seed.shape}] must have the output's shape [${output.shape}]`);
+    }
+    const dependent = new Set<Tensor>(wrt);
+    for (const node of this.nodes) if (node.inputs.some((input) => dependent.has(input))) dependent.add(node.output);
+
+    const wanted = new Set(wrt);
+    return scope(output.gpu, () => {
+      const grads = new Map<Tensor, Tensor>();
+      if (!dependent.has(output)) return grads;
+      grads.set(output, seed ?? Tensor.from(output.gpu, [1], output.shape));
+      for (let i = this.nodes.length - 1; i >= 0; i--) {
+        const { op, inputs, output: result, saved, attrs } = this.nodes[i] as TapeNode<never>;
+        const dy = grads.get(result);
+        const needs = inputs.map((input) => dependent.has(input));
+        if (!dy || !needs.includes(true)) continue;
+        const parts = op.backward({ inputs, output: result, saved, attrs, dy, needs });
+        inputs.forEach((input, k) => {
+          const part = parts[k];
+          if (!part || !needs[k]) return;
+          const sum = grads.get(input);
+          grads.set(input, sum ? dispatch(addKernel(input.size), [sum, part], input.shape) : part);
+        });
+        // What nobody needs any more goes back to the pool now: the peak is that of the activations, not of all gradients.
+        if (!wanted.has(result)) {
+          grads.delete(result);
+          if (dy !== seed && ![...grads.values()].includes(dy)) dy.dispose();
+        }
+      }
+      return new Map([...grads].filter(([tensor]) => wanted.has(tensor)));
+    });
+  }
+}
+
+/**
+ * Checks shapes, runs an operation and records it on the active tape, if one is.
+ * @throws ShapeError, ArgumentError before any GPU work
+ */
+export function apply<K extends OpName>(
+  name: K,
+  op: Op<OpAttrs[K]>,
+  inputs: readonly Tensor[],
+  attrs: OpAttrs[K],
+): Tensor {
+  const shape = opShapes[name](
+    inputs.map((input) => input.shape),
+    attrs,
+  );
+  for (const input of inputs) {
+    if (input.gpu !== inputs[0].gpu) throw new ArgumentError(`${name}: the inputs live on different devices`);
+    void input.buffer; // throws DisposedError
+  }
+  const { output, saved = [] } = op.forward(inputs, attrs, shape);
+  active?.nodes.push({ name, op, inputs, attrs, output, saved } as unknown as TapeNode);
+  return output;
+}

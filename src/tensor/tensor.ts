@@ -1,0 +1,152 @@
+import { DisposedError, ShapeError } from '../common/errors.js';
+import { sizeOf } from '../common/shapes.js';
+import type { PooledBuffer } from '../gpu/buffer-pool.js';
+import type { Gpu } from '../gpu/gpu.js';
+
+/** A buffer that several tensors (reshapes of one another) may share; it goes back to the pool with the last one. */
+interface Storage {
+  readonly buffer: PooledBuffer;
+  owners: number;
+}
+
+let nextId = 0;
+
+/**
+ * A float32 array on the GPU: row-major, NHWC where it is a picture; a scalar has shape [].
+ *
+ * The memory is explicit: a tensor made inside `scope` is freed at its end unless the scope returns or keeps it;
+ * one made outside lives until `dispose`.
+ */
+export class Tensor {
+  readonly id = nextId++;
+  #storage: Storage | null;
+
+  private constructor(
+    readonly gpu: Gpu,
+    readonly shape: readonly number[],
+    storage: Storage,
+  ) {
+    this.#storage = storage;
+    storage.owners++;
+    gpu.scopes.at(-1)?.add(this);
+  }
+
+  /** A tensor whose values are whatever the buffer held: the next kernel must write all of it. */
+  static empty(gpu: Gpu, shape: readonly number[]): Tensor {
+    for (const extent of shape) {
+      if (!Number.isInteger(extent) || extent <= 0) throw new ShapeError(`a tensor of shape [${shape}] cannot exist`);
+    }
+    const buffer = gpu.pool.acquire(4 * sizeOf(shape), `tensor [${shape}]`);
+    return new Tensor(gpu, [...shape], { buffer, owners: 0 });
+  }
+
+  /**
+   * Uploads values in row-major order.
+   * @throws ShapeError when their number does not fit the shape
+   */
+  static from(gpu: Gpu, values: Float32Array | readonly number[], shape: readonly number[]): Tensor {
+    const data = values instanceof Float32Array ? values : Float32Array.from(values);
+    if (data.length !== sizeOf(shape)) {
+      throw new ShapeError(`shape [${shape}] needs ${sizeOf(shape)} values, ${data.length} were given`);
+    }
+    const tensor = Tensor.empty(gpu, shape);
+    gpu.write(tensor.buffer, data);
+    return tensor;
+  }
+
+  static scalar(gpu: Gpu, value: number): Tensor {
+    return Tensor.from(gpu, [value], []);
+  }
+
+  static zeros(gpu: Gpu, shape: readonly number[]): Tensor {
+    return Tensor.from(gpu, new Float32Array(sizeOf(shape)), shape);
+  }
+
+  get size(): number {
+    return sizeOf(this.shape);
+  }
+
+  get disposed(): boolean {
+    return this.#storage === null;
+  }
+
+  /** @throws DisposedError after dispose */
+  get buffer(): PooledBuffer {
+    if (!this.#storage)
+      throw new DisposedError(`tensor ${this.id} of shape [${this.shape}] was used after its disposal`);
+    return this.#storage.buffer;
+  }
+
+  /** The same values under another shape of the same size, without a copy. */
+  view(shape: readonly number[]): Tensor {
+    if (sizeOf(shape) !== this.size) throw new ShapeError(`cannot view [${this.shape}] as [${shape}]`);
+    void this.buffer;
+    return new Tensor(this.gpu, [...shape], this.#storage!);
+  }
+
+  /** Replaces the values. */
+  write(values: Float32Array): void {
+    if (values.length !== this.size) {
+      throw new ShapeError(`tensor [${this.shape}] holds ${this.size} values, ${values.length} were given`);
+    }
+    this.gpu.write(this.buffer, values);
+  }
+
+  /** Reads the values back, after everything recorded so far. */
+  async read(): Promise<Float32Array> {
+    return new Float32Array(await this.gpu.read(this.buffer));
+  }
+
+  /** Reads a scalar. */
+  async item(): Promise<number> {
+    if (this.size !== 1) throw new ShapeError(`item() needs one element; this tensor is [${this.shape}]`);
+    return (await this.read())[0];
+  }
+
+  /** Frees the memory (once; further calls do nothing). */
+  dispose(): void {
+    const storage = this.#storage;
+    if (!storage) return;
+    this.#storage = null;
+    for (const scope of this.gpu.scopes) scope.delete(this);
+    if (--storage.owners === 0) this.gpu.pool.release(storage.buffer);
+  }
+}
+
+/** Tensors among a scope's result: itself, or the elements or values of an array or plain object. */
+function tensorsIn(result: unknown): Tensor[] {
+  if (result instanceof Tensor) return [result];
+  if (Array.isArray(result)) return result.flatMap(tensorsIn);
+  if (result instanceof Map) return [...result.values()].flatMap(tensorsIn);
+  if (result && typeof result === 'object' && Object.getPrototypeOf(result) === Object.prototype) {
+    return Object.values(result).flatMap(tensorsIn);
+  }
+  return [];
+}
+
+/**
+ * Runs `body` and frees every tensor made in it, but those it returns (alone, or in an array, a map or a plain
+ * object), which pass to the enclosing scope. `body` only records GPU work, so it is synchronous.
+ */
+export function scope<T>(gpu: Gpu, body: () => T): T {
+  const mine = new Set<{ dispose(): void }>();
+  gpu.scopes.push(mine);
+  let kept: Tensor[] = [];
+  try {
+    const result = body();
+    if (result instanceof Promise) throw new TypeError('scope: the body must be synchronous');
+    kept = tensorsIn(result);
+    return result;
+  } finally {
+    gpu.scopes.splice(gpu.scopes.indexOf(mine), 1);
+    const outer = gpu.scopes.at(-1);
+    for (const tensor of kept) if (mine.delete(tensor)) outer?.add(tensor);
+    for (const tensor of [...mine]) tensor.dispose();
+  }
+}
+
+/** Takes a tensor out of every open scope: it then lives until `dispose`. For parameters and running statistics. */
+export function keep<T extends Tensor>(tensor: T): T {
+  for (const open of tensor.gpu.scopes) open.delete(tensor);
+  return tensor;
+}

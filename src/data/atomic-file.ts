@@ -1,0 +1,81 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { CameoError } from '../common/errors.js';
+
+/** A file or folder that cannot be read, made or written; the message names it and says why, in one line. */
+export class FileError extends CameoError {}
+
+const REASONS: Record<string, string> = {
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'the disk quota is used up',
+  EFBIG: 'the file would be larger than allowed here',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EROFS: 'the disk is read-only',
+  ENOENT: 'no such file or folder',
+  ENOTDIR: 'a part of its path is a file, not a folder',
+  EISDIR: 'it is a folder',
+  EEXIST: 'it exists already and is not a folder',
+  ENAMETOOLONG: 'the name is too long',
+  EMFILE: 'too many open files',
+  ELOOP: 'its symbolic links form a loop',
+  EIO: 'the disk reports an error',
+};
+
+/** What a failed file operation means, in plain words, from the error that Node throws. */
+export function fileErrorReason(error: unknown): string {
+  const code = (error as NodeJS.ErrnoException)?.code;
+  if (code !== undefined && REASONS[code] !== undefined) return `${REASONS[code]} (${code})`;
+  return (error instanceof Error ? error.message : String(error)).split('\n')[0];
+}
+
+/**
+ * Writes a whole file or nothing: the content goes to a temporary file beside the target, which is then renamed. A
+ * reader never sees half a file, a file already there survives a failure, and no temporary file is left behind.
+ *
+ * @param content bytes, or text that is written as UTF-8
+ * @param options `durable`: wait until the disk holds the content, so that a power cut cannot lose it (checkpoints)
+ * @throws FileError when the target's folder is missing, or on a full disk, missing permission, …
+ */
+export async function writeFileAtomic(
+  path: string,
+  content: Uint8Array | string,
+  options: { durable?: boolean } = {},
+): Promise<void> {
+  const temporary = join(dirname(path), `.${basename(path).slice(0, 100)}.${randomBytes(6).toString('hex')}.tmp`);
+  try {
+    // Renaming over a device or a pipe would replace it.
+    const target = await stat(path).catch(() => undefined);
+    if (target !== undefined && !target.isFile()) {
+      throw new FileError(`cannot write ${path}: it is ${target.isDirectory() ? 'a folder' : 'not a regular file'}`);
+    }
+    const file = await open(temporary, 'wx');
+    try {
+      await file.writeFile(content);
+      if (options.durable) await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => {});
+    if (error instanceof FileError) throw error;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+      throw new FileError(`cannot write ${path}: the folder ${dirname(path)} does not exist`, { cause: error });
+    }
+    throw new FileError(`cannot write ${path}: ${fileErrorReason(error)}`, { cause: error });
+  }
+}
+
+/**
+ * Makes a folder and those above it; one that exists is fine.
+ * @throws FileError
+ */
+export async function ensureFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true });
+  } catch (error) {
+    throw new FileError(`cannot make the folder ${path}: ${fileErrorReason(error)}`, { cause: error });
+  }
+}

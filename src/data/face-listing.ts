@@ -1,0 +1,136 @@
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { FormatError } from '../common/errors.js';
+import { FileError, fileErrorReason } from './atomic-file.js';
+
+export type Split = 'train' | 'val' | 'test';
+
+/** One face of a data set, not yet read. Fields that the set does not know are ''. */
+export interface FaceEntry {
+  /** relative to the root of the listing, with '/' */
+  path: string;
+  /** faces of the same person have the same */
+  identity: string;
+  source: string;
+  split: string;
+  sex: string;
+  race: string;
+}
+
+/** A file, folder or line of a manifest that could not be used, and why. */
+export interface Unreadable {
+  path: string;
+  reason: string;
+}
+
+export interface FaceListing {
+  /** folder that the paths are relative to */
+  root: string;
+  entries: FaceEntry[];
+  unreadable: Unreadable[];
+}
+
+const MANIFEST = 'manifest.tsv';
+const COLUMNS = ['path', 'identity', 'source', 'split', 'sex', 'race'] as const;
+const READABLE = /\.(jpe?g|png|webp)$/i;
+const OTHER_PICTURES = /\.(gif|bmp|tiff?|avif|heic|heif|jp2|j2k|jxl|ppm|pgm|svg)$/i;
+
+/**
+ * Lists the faces of a folder without reading them: by `manifest.tsv` in it or in its subfolder `faces`
+ * (tab-separated, with a header; columns path, identity, source, split, sex, race, of which only path must be there),
+ * else every JPEG, PNG and WebP file in it and below, in the order of their paths.
+ *
+ * Without a manifest, a top folder named train, val or test gives the split of the faces in it; of the others every
+ * tenth, chosen by a hash of its path, is in val and the rest in train. The identity is the folder of a face.
+ *
+ * @throws FileError for a folder that cannot be read; FormatError for a manifest without the column path
+ */
+export async function listFaces(folder: string): Promise<FaceListing> {
+  for (const root of [folder, join(folder, 'faces')]) {
+    const manifest = join(root, MANIFEST);
+    if (
+      await stat(manifest)
+        .then((s) => s.isFile())
+        .catch(() => false)
+    )
+      return readManifest(root, manifest);
+  }
+  const listing: FaceListing = { root: folder, entries: [], unreadable: [] };
+  try {
+    await walk(listing, '');
+  } catch (error) {
+    throw new FileError(`${folder}: cannot be read: ${fileErrorReason(error)}`, { cause: error });
+  }
+  return listing;
+}
+
+async function readManifest(root: string, manifest: string): Promise<FaceListing> {
+  let text: string;
+  try {
+    text = await readFile(manifest, 'utf8');
+  } catch (error) {
+    throw new FileError(`${manifest}: cannot be read: ${fileErrorReason(error)}`, { cause: error });
+  }
+  const lines = text.split(/\r?\n/);
+  const header = lines[0].split('\t');
+  if (!header.includes('path')) {
+    throw new FormatError(
+      `${manifest}: the first line is "${lines[0].slice(0, 80)}"; expected tab-separated names of columns, among them "path"`,
+    );
+  }
+  const listing: FaceListing = { root, entries: [], unreadable: [] };
+  const reject = (line: number, reason: string): void => {
+    listing.unreadable.push({ path: `${manifest}:${line + 1}`, reason });
+  };
+  for (let i = 1; i < lines.length; i++) {
+    if (lines[i].trim() === '') continue;
+    const cells = lines[i].split('\t');
+    if (cells.length !== header.length) {
+      reject(i, `${cells.length} columns; expected ${header.length}`);
+      continue;
+    }
+    const entry = { path: '', identity: '', source: '', split: '', sex: '', race: '' };
+    for (const name of COLUMNS) entry[name] = cells[header.indexOf(name)] ?? '';
+    const parts = entry.path.split(/[\\/]/);
+    if (entry.path === '' || parts.includes('..') || parts[0] === '' || /^[a-z]:$/i.test(parts[0])) {
+      reject(i, `path "${entry.path}"; expected one relative to the manifest's folder, inside it`);
+      continue;
+    }
+    listing.entries.push(entry);
+  }
+  return listing;
+}
+
+async function walk(listing: FaceListing, below: string): Promise<void> {
+  const items = await readdir(join(listing.root, below), { withFileTypes: true });
+  items.sort((a, b) => (a.name < b.name ? -1 : 1));
+  for (const item of items) {
+    const path = below === '' ? item.name : `${below}/${item.name}`;
+    if (item.name.startsWith('.')) continue;
+    // Links to files are followed when they are read; links to folders are not, as they can form loops.
+    if (item.isDirectory()) {
+      try {
+        await walk(listing, path);
+      } catch (error) {
+        listing.unreadable.push({ path, reason: `cannot be read: ${fileErrorReason(error)}` });
+      }
+    } else if (READABLE.test(item.name)) {
+      listing.entries.push({ path, identity: below, source: '', split: splitOf(path), sex: '', race: '' });
+    } else if (OTHER_PICTURES.test(item.name)) {
+      listing.unreadable.push({ path, reason: 'not a JPEG, PNG or WebP picture' });
+    }
+  }
+}
+
+function splitOf(path: string): Split {
+  const top = path.includes('/') ? path.slice(0, path.indexOf('/')) : '';
+  if (top === 'train' || top === 'val' || top === 'test') return top;
+  return fnv1a(path) % 10 === 0 ? 'val' : 'train';
+}
+
+/** FNV-1a, 32 bits, over UTF-16 units: stays the same on every machine and when other files come or go. */
+function fnv1a(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return hash >>> 0;
+}

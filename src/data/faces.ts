@@ -1,0 +1,166 @@
+import { join } from 'node:path';
+import { ArgumentError, CameoError, ImageError } from '../common/errors.js';
+import { FACE_HEIGHT, FACE_WIDTH } from './align.js';
+import { type FaceEntry, listFaces, type Split, type Unreadable } from './face-listing.js';
+import { readImage } from './image.js';
+
+/** Bytes of one face: 112 rows × 96 columns, RGB interleaved. */
+export const FACE_BYTES = FACE_HEIGHT * FACE_WIDTH * 3;
+
+/** libvips decodes in Node's pool of four threads; a few more requests keep that pool busy while files are read. */
+const CONCURRENCY = 6;
+
+export interface FaceFolderOptions {
+  /** only this part of the set; all when absent */
+  split?: Split;
+  /** only faces of these sources, as the manifest names them; all when absent */
+  sources?: readonly string[];
+  /** at most this many faces, spread evenly over the set; all when absent */
+  limit?: number;
+}
+
+export type LoadProgress = (done: number, total: number) => void;
+
+/**
+ * Opens a folder of aligned faces (112 rows × 96 columns; JPEG, PNG or WebP) with or without a manifest, in the form
+ * that listFaces describes. Faces are decoded when first asked for and kept in memory (32,256 bytes each).
+ *
+ * @throws FileError for a folder that cannot be read; FormatError for a bad manifest; ArgumentError when the options
+ *   leave no face
+ */
+export async function openFaceFolder(folder: string, options: FaceFolderOptions = {}): Promise<FaceSet> {
+  const { split, sources, limit } = options;
+  if (limit !== undefined && (!Number.isInteger(limit) || limit < 1)) {
+    throw new ArgumentError(`openFaceFolder: limit is ${limit}; expected a positive integer`);
+  }
+  const { root, entries: all, unreadable } = await listFaces(folder);
+  let entries = all.filter(
+    (entry) =>
+      (split === undefined || entry.split === split) && (sources === undefined || sources.includes(entry.source)),
+  );
+  if (entries.length === 0) {
+    const wanted = [split && `split ${split}`, sources && `source ${sources.join(' or ')}`].filter(Boolean).join(', ');
+    throw new ArgumentError(
+      `${folder}: no faces${wanted && ` of ${wanted}`}; expected aligned JPEG, PNG or WebP crops of 96×112 (width×height), or a manifest.tsv that lists them`,
+    );
+  }
+  if (limit !== undefined && limit < entries.length) {
+    const step = entries.length / limit;
+    entries = Array.from({ length: limit }, (_, i) => entries[Math.floor(i * step)]);
+  }
+  return new FaceSet(root, entries, unreadable);
+}
+
+/** Faces by index, decoded on demand. The indices never change, whether or not a face turns out to be readable. */
+export class FaceSet {
+  readonly root: string;
+  readonly entries: readonly FaceEntry[];
+  readonly #unreadable: Unreadable[];
+  readonly #faces: (Uint8Array | ImageError | undefined)[];
+  readonly #pending = new Map<number, Promise<void>>();
+
+  constructor(root: string, entries: readonly FaceEntry[], unreadable: readonly Unreadable[] = []) {
+    this.root = root;
+    this.entries = entries;
+    this.#unreadable = [...unreadable];
+    this.#faces = new Array(entries.length).fill(undefined);
+  }
+
+  /** Faces listed; those found unreadable are counted. */
+  get count(): number {
+    return this.entries.length;
+  }
+
+  /** What could not be used so far, by path; complete after `load()`. */
+  get unreadable(): readonly Unreadable[] {
+    return this.#unreadable.sort((a, b) => (a.path < b.path ? -1 : 1));
+  }
+
+  /**
+   * Decodes faces that are not in memory yet, a few at a time; unreadable ones are noted in `unreadable`.
+   * @param indices which; all when absent
+   */
+  async load(onProgress?: LoadProgress, indices?: ArrayLike<number>): Promise<void> {
+    const total = indices?.length ?? this.count;
+    let next = 0;
+    let done = 0;
+    const worker = async (): Promise<void> => {
+      while (next < total) {
+        const at = next++;
+        await this.#decode(indices?.[at] ?? at);
+        onProgress?.(++done, total);
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(CONCURRENCY, total) }, worker));
+  }
+
+  /**
+   * The pixels of one face, 112·96·3 bytes; to be read only.
+   * @throws ImageError when it is unreadable; ArgumentError for an index outside the set
+   */
+  async face(index: number): Promise<Uint8Array> {
+    await this.#decode(index);
+    const face = this.#faces[index];
+    if (face instanceof Uint8Array) return face;
+    throw face;
+  }
+
+  /**
+   * Like `face` for many, except that the next readable face stands in for an unreadable one, so that a batch of a
+   * partly damaged set is complete and the same in every run.
+   * @throws ImageError when the set has no readable face at all
+   */
+  async batch(indices: ArrayLike<number>): Promise<Uint8Array[]> {
+    await this.load(undefined, indices);
+    const faces: Uint8Array[] = [];
+    for (let i = 0; i < indices.length; i++) faces.push(await this.#faceFrom(indices[i]));
+    return faces;
+  }
+
+  /** Indices of the faces that are readable, ascending; decodes the whole set first. */
+  async readable(onProgress?: LoadProgress): Promise<number[]> {
+    await this.load(onProgress);
+    return this.#faces.flatMap((face, i) => (face instanceof Uint8Array ? [i] : []));
+  }
+
+  async #faceFrom(index: number): Promise<Uint8Array> {
+    for (let tried = 0; tried < this.count; tried++) {
+      const at = (index + tried) % this.count;
+      await this.#decode(at);
+      const face = this.#faces[at];
+      if (face instanceof Uint8Array) return face;
+    }
+    const first = this.#faces[0] as ImageError;
+    throw new ImageError(`${this.root}: none of the ${this.count} faces is readable; the first: ${first.message}`);
+  }
+
+  async #decode(index: number): Promise<void> {
+    if (!Number.isInteger(index) || index < 0 || index >= this.count) {
+      throw new ArgumentError(`${this.root}: face ${index}; expected an index from 0 to ${this.count - 1}`);
+    }
+    if (this.#faces[index] !== undefined) return;
+    let pending = this.#pending.get(index);
+    if (!pending) {
+      pending = this.#read(index).finally(() => this.#pending.delete(index));
+      this.#pending.set(index, pending);
+    }
+    await pending;
+  }
+
+  async #read(index: number): Promise<void> {
+    const { path } = this.entries[index];
+    try {
+      const image = await readImage(join(this.root, path), {
+        name: path,
+        exactly: { width: FACE_WIDTH, height: FACE_HEIGHT },
+      });
+      // A copy of exact size: the decoder's buffer may belong to a larger pool.
+      this.#faces[index] = image.data.slice();
+    } catch (error) {
+      if (!(error instanceof CameoError)) throw error;
+      const failure = error instanceof ImageError ? error : new ImageError(error.message, { cause: error });
+      this.#faces[index] = failure;
+      this.#unreadable.push({ path, reason: failure.message.replace(`${path}: `, '') });
+    }
+  }
+}

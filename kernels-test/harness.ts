@@ -8,7 +8,7 @@ import { openGpu } from '../src/gpu/node/adapters.js';
 import { applyByName } from '../src/ops/registry.js';
 import { referenceOps } from '../src/reference/index.js';
 import type { NdArray } from '../src/reference/ndarray.js';
-import { Tape } from '../src/tensor/tape.js';
+import { apply, type Op, Tape } from '../src/tensor/tape.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';
 
 let shared: Promise<Gpu> | undefined;
@@ -85,6 +85,8 @@ export interface OpCase<K extends OpName> {
   scale?: number;
   /** For functions whose own float32 error is larger (exp, log, sigmoid): multiplies the tolerance. */
   factor?: number;
+  /** Another implementation than the registered one: a naive or a tuned variant. */
+  implementation?: Op<OpAttrs[K]>;
 }
 
 /** Runs one operation on the GPU, forward and backward with a random dy, and compares both with the float64 reference. */
@@ -102,7 +104,9 @@ export async function checkOp<K extends OpName>(test: OpCase<K>): Promise<void> 
   const kept = scope(gpu, () => {
     const tensors = values.map((data, k) => Tensor.from(gpu, data, shapes[k]));
     const tape = new Tape();
-    const output = tape.record(() => applyByName(op, tensors, attrs));
+    const output = tape.record(() =>
+      test.implementation ? apply(op, test.implementation, tensors, attrs) : applyByName(op, tensors, attrs),
+    );
     const wrt = tensors.filter((_, k) => expectedGradients[k] !== null);
     const gradients = tape.gradients(output, wrt, Tensor.from(gpu, dyValues, output.shape));
     return { output, gradients: tensors.map((tensor) => gradients.get(tensor) ?? null) };

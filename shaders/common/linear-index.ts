@@ -14,12 +14,19 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
   if (i >= ${count}) { return; }`;
 }
 
-/** Declares the storage bindings 0, 1, … in order: names with `r` (read) or `w` (read and write), as f32 arrays. */
-export function f32Bindings(...names: [name: string, access: 'r' | 'w'][]): string {
+type Binding = [name: string, access: 'r' | 'w'];
+
+/** Declares the storage bindings 0, 1, … in order as arrays of `type`: names with `r` (read) or `w` (read and write). */
+export function storageBindings(type: string, ...names: Binding[]): string {
   return names
     .map(
       ([name, access], k) =>
-        `@group(0) @binding(${k}) var<storage, ${access === 'r' ? 'read' : 'read_write'}> ${name}: array<f32>;`,
+        `@group(0) @binding(${k}) var<storage, ${access === 'r' ? 'read' : 'read_write'}> ${name}: array<${type}>;`,
     )
     .join('\n');
+}
+
+/** The same for arrays of f32. */
+export function f32Bindings(...names: Binding[]): string {
+  return storageBindings('f32', ...names);
 }

@@ -1,0 +1,165 @@
+import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
+import { type ColumnWidth, columnBindings, columnMain, forEachRow } from './common/columns.js';
+import { f32Bindings, linearMain } from './common/linear-index.js';
+import { f32Literal } from './common/literal.js';
+
+/**
+ * First half of the batch statistics: each invocation's mean and sum of squared deviations of x − origin, by Welford's
+ * update. The origin, the first row, keeps a mean that is large beside the deviation out of all sums, so that they are
+ * not rounded at its scale; the update makes any origin safe. Partials: [means | squares] of [slots, groups].
+ * Welford 1962, "Note on a method for calculating corrected sums of squares and products".
+ */
+export function partialMomentsShader(width: ColumnWidth): string {
+  return `
+${columnBindings(width, ['xs', 'r'], ['partials', 'w'])}
+${columnMain}
+  let origin = xs[i % plan.groups];
+  var count = 0.0;
+  var mean = V();
+  var squares = V();
+  ${forEachRow}
+    let x = xs[at] - origin;
+    let delta = x - mean;
+    count += 1.0;
+    mean += delta * (1.0 / count);
+    squares += delta * (x - mean);
+  }
+  partials[i] = mean;
+  partials[plan.threads + i] = squares;
+}`;
+}
+
+/**
+ * Second half: merges the partial moments of each group's slots into the mean and the biased variance of each channel.
+ * With one lane an invocation does it in a plain loop; with more (a power of two, ≤ slots) a workgroup does it in a tree.
+ * Chan, Golub, LeVeque 1983, "Algorithms for computing the sample variance", eq. 2.1.
+ */
+export function momentsShader(width: ColumnWidth, lanes: number): string {
+  return wgsl`
+${columnBindings(width, ['xs', 'r'], ['partials', 'r'], ['means', 'w'], ['variances', 'w'])}
+struct Moments { count: f32, mean: V, squares: V }
+fn load(slot: u32, group: u32) -> Moments {
+  let at = slot * plan.groups + group;
+  return Moments(f32((plan.rows - slot + plan.slots - 1u) / plan.slots), partials[at], partials[plan.threads + at]);
+}
+fn merge(a: Moments, b: Moments) -> Moments {
+  let count = a.count + b.count;
+  let delta = b.mean - a.mean;
+  let share = b.count / count;
+  return Moments(count, a.mean + delta * share, a.squares + b.squares + delta * delta * (a.count * share));
+}
+fn store(group: u32, total: Moments) {
+  means[group] = xs[group] + total.mean;
+  variances[group] = total.squares * (1.0 / f32(plan.rows));
+}
+#if ${lanes === 1}
+${linearMain('plan.groups')}
+  var total = load(0u, i);
+  for (var slot = 1u; slot < plan.slots; slot++) { total = merge(total, load(slot, i)); }
+  store(i, total);
+}
+#else
+var<workgroup> lanes: array<Moments, ${lanes}>;
+@compute @workgroup_size(${lanes})
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let group = wid.x + wid.y * nwg.x;
+  if (group >= plan.groups) { return; }
+  var total = load(lid, group);
+  for (var slot = lid + ${lanes}u; slot < plan.slots; slot += ${lanes}u) { total = merge(total, load(slot, group)); }
+  lanes[lid] = total;
+  for (var half = ${lanes / 2}u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (lid < half) { lanes[lid] = merge(lanes[lid], lanes[lid + half]); }
+  }
+  if (lid == 0u) { store(group, lanes[0]); }
+}
+#endif`;
+}
+
+/** y = (x − mean)·gamma/√(variance + eps) + beta. */
+export function normalizeShader(width: ColumnWidth, eps: number): string {
+  return `
+${columnBindings(width, ['xs', 'r'], ['gammas', 'r'], ['betas', 'r'], ['means', 'r'], ['variances', 'r'], ['ys', 'w'])}
+${columnMain}
+  let group = i % plan.groups;
+  let mean = means[group];
+  let scale = gammas[group] / sqrt(variances[group] + ${f32Literal(eps)});
+  let beta = betas[group];
+  ${forEachRow}
+    ys[at] = (xs[at] - mean) * scale + beta;
+  }
+}`;
+}
+
+/** Partial sums [slots, groups] of the gradients of beta and gamma: of dy, and of dy·(x − mean)/√(variance + eps). */
+export function partialGradientsShader(width: ColumnWidth, eps: number): string {
+  return `
+${columnBindings(width, ['xs', 'r'], ['dys', 'r'], ['means', 'r'], ['variances', 'r'], ['partialBetas', 'w'], ['partialGammas', 'w'])}
+${columnMain}
+  let group = i % plan.groups;
+  let mean = means[group];
+  var sum = V();
+  var product = V();
+  ${forEachRow}
+    let dy = dys[at];
+    sum += dy;
+    product += dy * (xs[at] - mean);
+  }
+  partialBetas[i] = sum;
+  partialGammas[i] = product / sqrt(variances[group] + ${f32Literal(eps)});
+}`;
+}
+
+/**
+ * dx of the training form: the mean and the variance depend on x too, so the projections of dy on a constant and on
+ * x̂ are taken away: dx = gamma/√(variance + eps)·(dy − dBeta/rows − x̂·dGamma/rows).
+ */
+export function trainingInputGradientShader(width: ColumnWidth, eps: number): string {
+  return `
+${columnBindings(
+  width,
+  ['xs', 'r'],
+  ['dys', 'r'],
+  ['gammas', 'r'],
+  ['means', 'r'],
+  ['variances', 'r'],
+  ['dBetas', 'r'],
+  ['dGammas', 'r'],
+  ['dxs', 'w'],
+)}
+${columnMain}
+  let group = i % plan.groups;
+  let mean = means[group];
+  let inverse = 1.0 / sqrt(variances[group] + ${f32Literal(eps)});
+  let scale = gammas[group] * inverse;
+  let perRow = 1.0 / f32(plan.rows);
+  let constant = dBetas[group] * perRow;
+  let slope = dGammas[group] * inverse * perRow;
+  ${forEachRow}
+    dxs[at] = scale * (dys[at] - constant - (xs[at] - mean) * slope);
+  }
+}`;
+}
+
+/** dx of the inference form, where the statistics are constants: dx = dy·gamma/√(variance + eps). */
+export function inferenceInputGradientShader(width: ColumnWidth, eps: number): string {
+  return `
+${columnBindings(width, ['dys', 'r'], ['gammas', 'r'], ['variances', 'r'], ['dxs', 'w'])}
+${columnMain}
+  let group = i % plan.groups;
+  let scale = gammas[group] / sqrt(variances[group] + ${f32Literal(eps)});
+  ${forEachRow}
+    dxs[at] = scale * dys[at];
+  }
+}`;
+}
+
+/** Moves the running statistics towards those of a batch, in place; `unbias` = rows/(rows − 1). */
+export function runningStatisticsShader(momentum: number, unbias: number): string {
+  return `
+${f32Bindings(['means', 'r'], ['variances', 'r'], ['runningMeans', 'w'], ['runningVariances', 'w'])}
+${linearMain('arrayLength(&runningMeans)')}
+  runningMeans[i] += ${f32Literal(momentum)} * (means[i] - runningMeans[i]);
+  runningVariances[i] += ${f32Literal(momentum)} * (variances[i] * ${f32Literal(unbias)} - runningVariances[i]);
+}`;
+}

@@ -1,0 +1,51 @@
+import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
+import { type ColumnWidth, columnBindings, columnMain, forEachRow } from './common/columns.js';
+
+/** One slope for all channels, or one a channel. */
+export type SlopeKind = 'shared' | 'perChannel';
+
+const slopeType = (kind: SlopeKind) => (kind === 'shared' ? 'f32' : 'V');
+const slopeOf = (kind: SlopeKind) => (kind === 'shared' ? 'V(slopes[0])' : 'slopes[i % plan.groups]');
+
+/** y = x where x > 0, else slope·x. */
+export function preluShader(width: ColumnWidth, kind: SlopeKind): string {
+  return `
+${columnBindings(width, ['xs', 'r'], ['slopes', 'r', slopeType(kind)], ['ys', 'w'])}
+${columnMain}
+  let slope = ${slopeOf(kind)};
+  ${forEachRow}
+    let x = xs[at];
+    ys[at] = select(slope * x, x, x > V());
+  }
+}`;
+}
+
+/** Both gradients in one walk, each only if wanted: dx, and the partial sums [slots, groups] of dy·x where x ≤ 0. */
+export function preluGradientShader(
+  width: ColumnWidth,
+  kind: SlopeKind,
+  wanted: { input: boolean; slope: boolean },
+): string {
+  const outputs: [string, 'w'][] = [];
+  if (wanted.input) outputs.push(['dxs', 'w']);
+  if (wanted.slope) outputs.push(['partials', 'w']);
+  return wgsl`
+${columnBindings(width, ['xs', 'r'], ['slopes', 'r', slopeType(kind)], ['dys', 'r'], ...outputs)}
+${columnMain}
+  let slope = ${slopeOf(kind)};
+  var sum = V();
+  ${forEachRow}
+    let x = xs[at];
+    let dy = dys[at];
+#if ${wanted.input}
+    dxs[at] = select(slope * dy, dy, x > V());
+#endif
+#if ${wanted.slope}
+    sum += select(dy * x, V(), x > V());
+#endif
+  }
+#if ${wanted.slope}
+  partials[i] = sum;
+#endif
+}`;
+}

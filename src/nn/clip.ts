@@ -1,0 +1,35 @@
+import { ArgumentError } from '../common/errors.js';
+import { clipKernel, squaresCount, squaresKernel } from '../kernels/optimizer.js';
+import { sumRows } from '../ops/reduce.js';
+import { dispatchInPlace, dispatchMany } from '../tensor/dispatch.js';
+import { scope, Tensor } from '../tensor/tensor.js';
+
+/**
+ * The global L2 norm of all gradients and the factor min(1, maxNorm / norm) that clips it, both [] and on the GPU:
+ * hand `scale` to `Optimizer.step`. Sums run in the order of `grads`, so the result is the same to the bit each time.
+ * Pascanu, Mikolov, Bengio 2013, arXiv 1211.5063, algorithm 1.
+ *
+ * @param grads at least one gradient, all on one device; none is changed
+ * @throws ArgumentError for no gradient, or a maxNorm that is not a finite number above 0
+ */
+export function clipGradients(grads: Iterable<Tensor>, maxNorm: number): { norm: Tensor; scale: Tensor } {
+  const list = [...grads];
+  if (list.length === 0) throw new ArgumentError('clipGradients: there are no gradients');
+  if (!Number.isFinite(maxNorm) || maxNorm <= 0) {
+    throw new ArgumentError(`clipGradients: maxNorm is ${maxNorm}; expected a finite number above 0`);
+  }
+  const { gpu } = list[0];
+  const counts = list.map(({ size }) => squaresCount(size, gpu.limits));
+  const total = counts.reduce((sum, count) => sum + count, 0);
+  return scope(gpu, () => {
+    const partials = Tensor.empty(gpu, [total]);
+    let offset = 0;
+    list.forEach((grad, k) => {
+      dispatchInPlace(squaresKernel(grad.size, gpu.limits), [grad, partials], Uint32Array.of(offset).buffer);
+      offset += counts[k];
+    });
+    const squares = sumRows(partials, total, 1);
+    const [norm, scale] = dispatchMany(clipKernel(), [squares], [[], []], Float32Array.of(maxNorm).buffer);
+    return { norm, scale };
+  });
+}

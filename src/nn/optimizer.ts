@@ -1,0 +1,106 @@
+import { ArgumentError, CheckpointError, ShapeError } from '../common/errors.js';
+import { formatShape, sameShape } from '../common/shapes.js';
+import type { Gpu } from '../gpu/gpu.js';
+import { keep, Tensor } from '../tensor/tensor.js';
+import { checkTensors, type HostTensors, readTensors } from './host-tensor.js';
+
+/** Name of the step count among the saved tensors; no parameter has it, since those carry the name of a slot. */
+const STEP = 'step';
+
+/**
+ * Updates parameters in place from their gradients, with one kernel a parameter and nothing read back.
+ * Its state (a few tensors a parameter, called slots, and the step count) can be saved and restored to the bit.
+ */
+export abstract class Optimizer {
+  readonly params: ReadonlyMap<string, Tensor>;
+  /** Steps done so far. */
+  stepCount = 0;
+  readonly #slots = new Map<string, Tensor>();
+  readonly #slotNames: readonly string[];
+
+  /**
+   * @param params by name; the names stay the same over the life of a checkpoint
+   * @param slotNames tensors to keep for each parameter, zero at first
+   */
+  protected constructor(params: ReadonlyMap<string, Tensor>, slotNames: readonly string[]) {
+    if (params.size === 0) throw new ArgumentError('an optimizer needs at least one parameter');
+    this.params = new Map(params);
+    this.#slotNames = slotNames;
+    for (const slot of slotNames) {
+      for (const [name, { gpu, shape }] of params) {
+        this.#slots.set(`${slot}.${name}`, keep(Tensor.zeros(gpu, shape)));
+      }
+    }
+  }
+
+  /** Updates one parameter; `slots` are in the order of the slot names. */
+  protected abstract update(param: Tensor, grad: Tensor, slots: readonly Tensor[], lr: number, scale?: Tensor): void;
+
+  /**
+   * One step. A parameter without a gradient stays as it is.
+   *
+   * @param grads gradient of each parameter, as `Tape.gradients` returns them
+   * @param lr learning rate of this step
+   * @param scale one number that multiplies all gradients, as `clipGradients` returns it
+   * @throws ArgumentError for a learning rate that is not a finite number ≥ 0, ShapeError for a gradient of another shape
+   */
+  step(grads: ReadonlyMap<Tensor, Tensor>, lr: number, scale?: Tensor): void {
+    if (!Number.isFinite(lr) || lr < 0) {
+      throw new ArgumentError(`the learning rate is ${lr}; expected a finite number of at least 0`);
+    }
+    if (scale && scale.size !== 1)
+      throw new ShapeError(`the gradient scale has shape [${scale.shape}]; expected one number`);
+    for (const [name, param] of this.params) {
+      const grad = grads.get(param);
+      if (grad && !sameShape(grad.shape, param.shape)) {
+        const shape = formatShape(grad.shape);
+        throw new ShapeError(`the gradient of ${name} has shape ${shape}; expected ${formatShape(param.shape)}`);
+      }
+    }
+    this.stepCount++;
+    for (const [name, param] of this.params) {
+      const grad = grads.get(param);
+      if (!grad) continue;
+      const slots = this.#slotNames.map((slot) => this.#slots.get(`${slot}.${name}`)!);
+      this.update(param, grad, slots, lr, scale);
+    }
+  }
+
+  /** The state by name (`slot.parameter`, and `step` for the step count), as it is at the moment of the call. */
+  async saveState(): Promise<HostTensors> {
+    const step = { shape: [], data: Float32Array.of(this.stepCount) };
+    return (await readTensors(this.#slots)).set(STEP, step);
+  }
+
+  /**
+   * Restores what saveState returned; the next step is then the same to the bit.
+   * @throws CheckpointError for tensors that are missing, unexpected or of another shape; nothing is changed then
+   */
+  loadState(state: HostTensors): void {
+    const wanted = new Map<string, { shape: readonly number[] }>([...this.#slots, [STEP, { shape: [] }]]);
+    checkTensors(state, wanted, 'the optimizer');
+    const step = state.get(STEP)!.data[0];
+    if (!Number.isSafeInteger(step) || step < 0) {
+      throw new CheckpointError(`${STEP}: the file has ${step}; expected a count of steps`);
+    }
+    this.stepCount = step;
+    for (const [name, tensor] of this.#slots) tensor.write(state.get(name)!.data);
+  }
+
+  /** Frees the state, not the parameters. */
+  dispose(): void {
+    for (const tensor of this.#slots.values()) tensor.dispose();
+    this.#slots.clear();
+  }
+
+  protected get gpu(): Gpu {
+    return this.params.values().next().value!.gpu;
+  }
+}
+
+/** @throws ArgumentError unless low ≤ value < high */
+export function checkHyperparameter(name: string, value: number, low: number, high: number): void {
+  if (!(value >= low && value < high)) {
+    throw new ArgumentError(`${name} is ${value}; expected a number in [${low}, ${high})`);
+  }
+}

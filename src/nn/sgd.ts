@@ -1,0 +1,39 @@
+import { ArgumentError } from '../common/errors.js';
+import { sgdKernel } from '../kernels/optimizer.js';
+import { dispatchInPlace } from '../tensor/dispatch.js';
+import type { Tensor } from '../tensor/tensor.js';
+import { checkHyperparameter, Optimizer } from './optimizer.js';
+
+export interface SgdOptions {
+  /** In [0, 1); default 0. */
+  momentum?: number;
+  /** L2 penalty, added to the gradient; default 0. */
+  weightDecay?: number;
+  /** Nesterov's form of momentum; default false. */
+  nesterov?: boolean;
+}
+
+/**
+ * Stochastic gradient descent as PyTorch defines it (the learning rate is outside the velocity):
+ * g += weightDecay·p; v = momentum·v + g; p −= lr·v, or p −= lr·(g + momentum·v) for Nesterov's form.
+ */
+export class Sgd extends Optimizer {
+  readonly #options: Required<SgdOptions>;
+
+  /** @throws ArgumentError for hyperparameters out of range */
+  constructor(
+    params: ReadonlyMap<string, Tensor>,
+    { momentum = 0, weightDecay = 0, nesterov = false }: SgdOptions = {},
+  ) {
+    checkHyperparameter('Sgd: momentum', momentum, 0, 1);
+    checkHyperparameter('Sgd: weightDecay', weightDecay, 0, Infinity);
+    if (nesterov && momentum === 0) throw new ArgumentError('Sgd: nesterov needs a momentum above 0');
+    super(params, momentum > 0 ? ['velocity'] : []);
+    this.#options = { momentum, weightDecay, nesterov };
+  }
+
+  protected override update(param: Tensor, grad: Tensor, slots: readonly Tensor[], lr: number, scale?: Tensor): void {
+    const kernel = sgdKernel(param.size, { ...this.#options, scaled: scale !== undefined }, this.gpu.limits);
+    dispatchInPlace(kernel, [param, grad, ...slots, ...(scale ? [scale] : [])], Float32Array.of(lr).buffer);
+  }
+}

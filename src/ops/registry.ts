@@ -2,12 +2,18 @@ import type { OpAttrs, OpName } from '../common/op-attrs.js';
 import { apply, type Op } from '../tensor/tape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { batchNormOps } from './batch-norm.js';
+import { binaryOps } from './binary.js';
+import { layoutOps } from './layout.js';
 import { preluOps } from './prelu.js';
+import { reduceOps } from './reduce.js';
 import { unaryOps } from './unary.js';
 
 /** Every GPU operation by name: what tests and replays walk over. Users call the named functions instead. */
 export const gpuOps: { readonly [K in OpName]?: Op<OpAttrs[K]> } = {
   ...unaryOps,
+  ...binaryOps,
+  ...reduceOps,
+  ...layoutOps,
   ...batchNormOps,
   ...preluOps,
 };

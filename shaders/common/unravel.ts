@@ -1,0 +1,23 @@
+/**
+ * WGSL that splits the linear index `i` into one index an axis, named `prefix` + axis, row-major. The sizes are written
+ * in as constants, which makes the divisions cheap.
+ */
+export function unravel(prefix: string, sizes: readonly number[], i = 'i'): string {
+  let inner = 1;
+  const lines = sizes.map(() => '');
+  for (let axis = sizes.length - 1; axis >= 0; axis--) {
+    const quotient = inner === 1 ? i : `${i} / ${inner}u`;
+    lines[axis] = `  let ${prefix}${axis} = ${axis === 0 ? quotient : `(${quotient}) % ${sizes[axis]}u`};`;
+    inner *= sizes[axis];
+  }
+  return lines.join('\n');
+}
+
+/** WGSL for a linear index: the sum of each axis' index (`prefix` + axis) times its stride; axes of stride 0 are left out. */
+export function ravel(prefix: string, strides: readonly number[], base = 0): string {
+  const terms = strides.flatMap((stride, axis) =>
+    stride === 0 ? [] : [stride === 1 ? `${prefix}${axis}` : `${prefix}${axis} * ${stride}u`],
+  );
+  if (base > 0 || terms.length === 0) terms.push(`${base}u`);
+  return terms.join(' + ');
+}

@@ -1,0 +1,40 @@
+import { broadcastShader } from '../../shaders/binary.wgsl.js';
+import { broadcastStrides, sizeOf } from '../common/shapes.js';
+import type { Kernel } from '../gpu/kernel.js';
+import { elementGrid } from './elementwise.js';
+import { mergeAxes } from './merge-axes.js';
+
+export type VectorChoice = (lastAxis: number) => 1 | 4;
+
+/** Four elements an invocation wherever rows are whole vectors. */
+export const chooseVectors: VectorChoice = (lastAxis) => (lastAxis % 4 === 0 ? 4 : 1);
+/** One element an invocation. */
+export const naiveVectors: VectorChoice = () => 1;
+
+/**
+ * Elementwise f of operands that broadcast to `shape`. Bindings: the operands, the output, and a uniform f32 where the
+ * expression (WGSL in x0, x1, …, of type V) uses `scale`.
+ */
+export function broadcastKernel(
+  label: string,
+  expression: string,
+  operands: readonly (readonly number[])[],
+  shape: readonly number[],
+  { scaled = false, choose = chooseVectors } = {},
+): Kernel {
+  const strides = operands.map((operand) => broadcastStrides(operand, shape));
+  const axes = mergeAxes(
+    shape,
+    (axis) => strides.map((own) => own[axis] > 0),
+    operands.map(() => true),
+  );
+  const width = choose(axes[axes.length - 1].size);
+  const sizes = axes.map(({ size }, axis) => (axis === axes.length - 1 ? size / width : size));
+  const varies = operands.map((_, k) => axes.map(({ flags }) => flags[k]));
+  return {
+    label,
+    wgsl: broadcastShader({ sizes, varies, width, expression, scaled }),
+    bindings: `${'r'.repeat(operands.length)}w${scaled ? 'u' : ''}`,
+    workgroups: elementGrid(sizeOf(shape) / width),
+  };
+}

@@ -1,0 +1,68 @@
+import type { OpAttrs } from '../common/op-attrs.js';
+import { broadcastKernel, chooseVectors, type VectorChoice } from '../kernels/binary.js';
+import { dispatch } from '../tensor/dispatch.js';
+import { apply, type Op } from '../tensor/tape.js';
+import { scope, type Tensor } from '../tensor/tensor.js';
+import { sumToShape } from './reduce.js';
+
+type BinaryName = 'add' | 'sub' | 'mul' | 'div';
+
+/** dy times a constant, or an expression of some of `dy`, `a` and `b`, which become x0, x1, … in this order. */
+type Partial = number | { of: readonly ('dy' | 'a' | 'b')[]; expression: string };
+
+/** One row an operation: its value in x0 and x1, and its two partial derivatives, times dy. */
+const table: Record<BinaryName, { value: string; partials: readonly [Partial, Partial] }> = {
+  add: { value: 'x0 + x1', partials: [1, 1] },
+  sub: { value: 'x0 - x1', partials: [1, -1] },
+  mul: {
+    value: 'x0 * x1',
+    partials: [
+      { of: ['dy', 'b'], expression: 'x0 * x1' },
+      { of: ['dy', 'a'], expression: 'x0 * x1' },
+    ],
+  },
+  div: {
+    value: 'x0 / x1',
+    partials: [
+      { of: ['dy', 'b'], expression: 'x0 / x1' },
+      { of: ['dy', 'a', 'b'], expression: '-(x0 / x2) * (x1 / x2)' },
+    ],
+  },
+};
+
+/** The operation, in vectors as `choose` says; tests replace the default by single elements. */
+export function binaryOp(name: BinaryName, choose: VectorChoice = chooseVectors): Op<OpAttrs[BinaryName]> {
+  const run = (label: string, expression: string, operands: readonly Tensor[], shape: readonly number[]) => {
+    const shapes = operands.map((operand) => operand.shape);
+    return dispatch(broadcastKernel(label, expression, shapes, shape, { choose }), operands, shape);
+  };
+  return {
+    forward: (inputs, _attrs, shape) => ({ output: run(name, table[name].value, inputs, shape) }),
+    backward: ({ inputs: [a, b], dy, needs }) =>
+      [a, b].map((operand, k) => {
+        if (!needs[k]) return null;
+        const partial = table[name].partials[k];
+        if (typeof partial === 'number') return sumToShape(dy, operand.shape, partial);
+        const operands = partial.of.map((what) => ({ dy, a, b })[what]);
+        return scope(dy.gpu, () =>
+          sumToShape(run(`${name} gradient`, partial.expression, operands, dy.shape), operand.shape),
+        );
+      }),
+  };
+}
+
+export const binaryOps = {
+  add: binaryOp('add'),
+  sub: binaryOp('sub'),
+  mul: binaryOp('mul'),
+  div: binaryOp('div'),
+};
+
+/** a + b. Shapes broadcast as in NumPy: aligned at the last axis, missing or size-1 axes stretch. @throws ShapeError */
+export const add = (a: Tensor, b: Tensor): Tensor => apply('add', binaryOps.add, [a, b], {});
+/** a − b, with broadcasting as in `add`. @throws ShapeError */
+export const sub = (a: Tensor, b: Tensor): Tensor => apply('sub', binaryOps.sub, [a, b], {});
+/** a·b, elementwise, with broadcasting as in `add`. @throws ShapeError */
+export const mul = (a: Tensor, b: Tensor): Tensor => apply('mul', binaryOps.mul, [a, b], {});
+/** a / b, elementwise, with broadcasting as in `add`. @throws ShapeError */
+export const div = (a: Tensor, b: Tensor): Tensor => apply('div', binaryOps.div, [a, b], {});

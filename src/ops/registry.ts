@@ -5,6 +5,7 @@ import { batchNormOps } from './batch-norm.js';
 import { binaryOps } from './binary.js';
 import { layoutOps } from './layout.js';
 import { preluOps } from './prelu.js';
+import { quantizeOps } from './quantize.js';
 import { reduceOps } from './reduce.js';
 import { unaryOps } from './unary.js';
 
@@ -16,6 +17,7 @@ export const gpuOps: { readonly [K in OpName]?: Op<OpAttrs[K]> } = {
   ...layoutOps,
   ...batchNormOps,
   ...preluOps,
+  ...quantizeOps,
 };
 
 /** Runs an operation by name, recorded like any other. */

@@ -21,6 +21,8 @@ export interface GpuDescription {
   description: string;
   /** 'hardware', or the name of the software rasteriser that runs on the CPU. */
   kind: 'hardware' | 'lavapipe' | 'swiftshader' | 'other software';
+  /** Invocations in a subgroup where that is one fixed number, else 0. */
+  subgroupSize: number;
 }
 
 export function describeAdapter(info: GPUAdapterInfo): GpuDescription {
@@ -29,8 +31,9 @@ export function describeAdapter(info: GPUAdapterInfo): GpuDescription {
   if (text.includes('llvmpipe')) kind = 'lavapipe';
   else if (text.includes('swiftshader')) kind = 'swiftshader';
   else if (/software|basic render|\bwarp\b/.test(text)) kind = 'other software';
-  const { vendor, architecture, device, description } = info;
-  return { vendor, architecture, device, description, kind };
+  const { vendor, architecture, device, description, subgroupMinSize, subgroupMaxSize } = info;
+  const subgroupSize = subgroupMinSize && subgroupMinSize === subgroupMaxSize ? subgroupMinSize : 0;
+  return { vendor, architecture, device, description, kind, subgroupSize };
 }
 
 /**
@@ -79,6 +82,7 @@ export class Gpu {
       software: description.kind !== 'hardware',
       maxWorkgroupInvocations: device.limits.maxComputeInvocationsPerWorkgroup,
       maxWorkgroupStorageBytes: device.limits.maxComputeWorkgroupStorageSize,
+      subgroupSize: device.features.has('subgroups') ? description.subgroupSize : 0,
     };
     device.addEventListener('uncapturederror', (event) => {
       const { error } = event as GPUUncapturedErrorEvent;

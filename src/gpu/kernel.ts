@@ -18,6 +18,8 @@ export interface KernelLimits {
   readonly software: boolean;
   readonly maxWorkgroupInvocations: number;
   readonly maxWorkgroupStorageBytes: number;
+  /** Invocations in a subgroup where kernels may use subgroup operations and the size is fixed; else 0. */
+  readonly subgroupSize: number;
 }
 
 const MAX_GROUPS_PER_DIMENSION = 65535;

@@ -3,6 +3,7 @@ import { apply, type Op } from '../tensor/tape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { batchNormOps } from './batch-norm.js';
 import { binaryOps } from './binary.js';
+import { convOps } from './conv.js';
 import { layoutOps } from './layout.js';
 import { preluOps } from './prelu.js';
 import { quantizeOps } from './quantize.js';
@@ -17,6 +18,7 @@ export const gpuOps: { readonly [K in OpName]?: Op<OpAttrs[K]> } = {
   ...layoutOps,
   ...batchNormOps,
   ...preluOps,
+  ...convOps,
   ...quantizeOps,
 };
 

@@ -1,0 +1,226 @@
+import {
+  convForwardNaiveShader,
+  convInputGradientNaiveShader,
+  convWeightGradientNaiveShader,
+} from '../../shaders/conv-naive.wgsl.js';
+import {
+  addBiasShader,
+  arrangeWeightsShader,
+  padPictureShader,
+  sumSlotsShader,
+} from '../../shaders/conv-prepare.wgsl.js';
+import { tapConvShader } from '../../shaders/conv-tap.wgsl.js';
+import { tapWeightGradientShader } from '../../shaders/conv-weight-gradient.wgsl.js';
+import { type AxisPlan, axisPadding, type ConvShape, forwardAxis, inputGradientAxis } from '../common/conv-geometry.js';
+import type { Kernel, KernelLimits } from '../gpu/kernel.js';
+import { type ConvVariant, chooseTapConv, chooseWeightGradient } from './conv-choose.js';
+import { elementGrid } from './elementwise.js';
+
+/** A kernel with one output, and that output's shape. */
+export interface Step {
+  kernel: Kernel;
+  shape: readonly number[];
+}
+
+/**
+ * The kernels of one gather convolution. Run `pad` on the source and `arrange` on the weights where they are there,
+ * then `main` on the results (and the bias, if the plan was made with one).
+ */
+export interface GatherPlan {
+  pad: Step | null;
+  arrange: Step | null;
+  main: Step;
+  /** True when `main` adds the bias itself. */
+  addsBias: boolean;
+}
+
+export type GatherDirection = 'forward' | 'inputGradient';
+
+const up4 = (channels: number): number => Math.ceil(channels / 4) * 4;
+
+interface Padding {
+  before: [number, number];
+  after: [number, number];
+}
+
+/** Copies a picture into a padded one, or null where nothing is to be added. */
+function padStep(shape: readonly number[], { before, after }: Padding): Step | null {
+  const [n, h, w, c] = shape;
+  if (c % 4 === 0 && [...before, ...after].every((zeros) => zeros === 0)) return null;
+  const padded = [n, before[0] + h + after[0], before[1] + w + after[1], up4(c)];
+  return {
+    shape: padded,
+    kernel: {
+      label: 'pad picture',
+      wgsl: padPictureShader({ shape, before, padded }),
+      bindings: 'rw',
+      workgroups: elementGrid((padded[0] * padded[1] * padded[2] * padded[3]) / 4),
+    },
+  };
+}
+
+/** Zeros around the source of a gather whose rows of pixels are taken `tile` at a time. */
+function gatherPadding(rows: AxisPlan, columns: AxisPlan, source: readonly [number, number], tile: number): Padding {
+  const h = axisPadding(rows, source[0], 1);
+  const w = axisPadding(columns, source[1], tile);
+  return { before: [h.before, w.before], after: [h.after, w.after] };
+}
+
+/**
+ * The padding of `big` for the forward pass and for the weight gradient, which share the padded copy. The weight
+ * gradient takes up to 2 pixels at a time, which every even tile covers too.
+ */
+function bigPadding(shape: ConvShape, limits: KernelLimits): Padding {
+  const columns = forwardAxis(shape, 1);
+  const config = chooseTapConv(shape, shape.cout, columns, limits);
+  const tile = config.variant === 'register' ? config.tilePixels : 1;
+  const rows = forwardAxis(shape, 0);
+  const forward = gatherPadding(rows, columns, shape.big, tile);
+  const gradient = gatherPadding(rows, columns, shape.big, 2);
+  return {
+    before: forward.before,
+    after: [forward.after[0], Math.max(forward.after[1], gradient.after[1])],
+  };
+}
+
+/** Plans small = conv(big) or, as 'inputGradient', big = convᵀ(small) (which is also the forward transposed conv). */
+export function planGather(
+  shape: ConvShape,
+  direction: GatherDirection,
+  bias: boolean,
+  limits: KernelLimits,
+  force?: ConvVariant,
+): GatherPlan {
+  const forward = direction === 'forward';
+  const [source, dest] = forward ? [shape.big, shape.small] : [shape.small, shape.big];
+  const [sourceChannels, destChannels] = forward ? [shape.cin, shape.cout] : [shape.cout, shape.cin];
+  const axis = forward ? forwardAxis : inputGradientAxis;
+  const [rows, columns] = [axis(shape, 0), axis(shape, 1)];
+  const destShape = [shape.batch, dest[0], dest[1], destChannels];
+  const config = chooseTapConv(shape, destChannels, columns, limits, force);
+  const taps = shape.kernel[0] * shape.kernel[1];
+  if (config.variant === 'naive') {
+    const wgsl = forward ? convForwardNaiveShader(shape) : convInputGradientNaiveShader(shape);
+    const size = shape.batch * dest[0] * dest[1] * destChannels;
+    const kernel = { label: `conv ${direction} naive`, wgsl, bindings: 'rrw', workgroups: elementGrid(size) };
+    return { pad: null, arrange: null, main: { kernel, shape: destShape }, addsBias: false };
+  }
+
+  const { tilePixels, tileChannels, workgroup, subgroup } = config;
+  const padding = forward ? bigPadding(shape, limits) : gatherPadding(rows, columns, source, tilePixels);
+  const pad = padStep([shape.batch, source[0], source[1], sourceChannels], padding);
+  const [, height, width, channels] = pad?.shape ?? [shape.batch, source[0], source[1], sourceChannels];
+  const arranged = [taps, up4(sourceChannels), up4(destChannels)];
+  const arrange: Step | null =
+    forward && sourceChannels % 4 === 0 && destChannels % 4 === 0
+      ? null
+      : {
+          shape: arranged,
+          kernel: {
+            label: 'arrange conv weights',
+            wgsl: arrangeWeightsShader({ taps, source: sourceChannels, dest: destChannels, transposed: !forward }),
+            bindings: 'rw',
+            workgroups: elementGrid(arranged[0] * arranged[1] * arranged[2]),
+          },
+        };
+  const count = (plan: AxisPlan): number => Math.max(...plan.phases.map((phase) => phase.count));
+  const tiles = shape.batch * count(rows) * Math.ceil(count(columns) / tilePixels);
+  const kernel: Kernel = {
+    label: `conv ${direction}`,
+    wgsl: tapConvShader({
+      batch: shape.batch,
+      rows,
+      columns,
+      source: { height, width, channels, top: padding.before[0], left: padding.before[1] },
+      dest: { height: dest[0], width: dest[1], channels: destChannels },
+      kernelWidth: shape.kernel[1],
+      bias,
+      tilePixels,
+      tileChannels,
+      workgroup,
+      subgroup,
+    }),
+    bindings: bias ? 'rrrw' : 'rrw',
+    workgroups: [
+      Math.ceil(tiles / workgroup),
+      Math.ceil(destChannels / tileChannels),
+      rows.phases.length * columns.phases.length,
+    ],
+  };
+  return { pad, arrange, main: { kernel, shape: destShape }, addsBias: bias };
+}
+
+/**
+ * The kernels of a weight gradient: `padBig` and `padSmall` on the pictures where they are there, then `main` on the
+ * results, then `sum` over the slots of main's output where there are several.
+ */
+export interface WeightGradientPlan {
+  padBig: Step | null;
+  padSmall: Step | null;
+  main: Step;
+  sum: Step | null;
+}
+
+export function planWeightGradient(shape: ConvShape, limits: KernelLimits, force?: ConvVariant): WeightGradientPlan {
+  const config = chooseWeightGradient(shape, limits, force);
+  const [kh, kw] = shape.kernel;
+  const weights = [kh, kw, shape.cin / shape.groups, shape.cout];
+  const size = weights.reduce((product, extent) => product * extent, 1);
+  if (config.variant === 'naive') {
+    const wgsl = convWeightGradientNaiveShader(shape);
+    const kernel = { label: 'conv weight gradient naive', wgsl, bindings: 'rrw', workgroups: elementGrid(size) };
+    return { padBig: null, padSmall: null, main: { kernel, shape: weights }, sum: null };
+  }
+  const { tileChannels, pixels, workgroup, subgroup, slots } = config;
+  const bigShape = [shape.batch, shape.big[0], shape.big[1], shape.cin];
+  const padding = bigPadding(shape, limits);
+  const padBig = padStep(bigShape, padding);
+  const [, height, width, channels] = padBig?.shape ?? bigShape;
+  const smallShape = [shape.batch, shape.small[0], shape.small[1], shape.cout];
+  const padSmall = padStep(smallShape, { before: [0, 0], after: [0, 0] });
+  const threads = kh * kw * (channels / 4);
+  const kernel: Kernel = {
+    label: 'conv weight gradient',
+    wgsl: tapWeightGradientShader({
+      batch: shape.batch,
+      kernel: shape.kernel,
+      stride: shape.stride,
+      dilation: shape.dilation,
+      big: {
+        height,
+        width,
+        channels,
+        firstRow: padding.before[0] - shape.padding[0],
+        firstColumn: padding.before[1] - shape.padding[1],
+      },
+      small: { height: shape.small[0], width: shape.small[1], channels: up4(shape.cout) },
+      cin: shape.cin,
+      cout: shape.cout,
+      tileChannels,
+      pixels,
+      workgroup,
+      subgroup,
+      slots,
+    }),
+    bindings: 'rrw',
+    workgroups: [Math.ceil(threads / workgroup), Math.ceil(shape.cout / tileChannels), slots],
+  };
+  const sum: Step | null =
+    slots === 1
+      ? null
+      : {
+          shape: weights,
+          kernel: {
+            label: 'sum conv weight gradient slots',
+            wgsl: sumSlotsShader(size, slots),
+            bindings: 'rw',
+            workgroups: elementGrid(size),
+          },
+        };
+  return { padBig, padSmall, main: { kernel, shape: slots === 1 ? weights : [slots, ...weights] }, sum };
+}
+
+/** Bindings x [..., C], bias [C], y: for plans whose main kernel does not add the bias. */
+export function addBiasKernel(size: number, channels: number): Kernel {
+  return { label: 'add bias', wgsl: addBiasShader(channels), bindings: 'rrw', workgroups: elementGrid(size) };
+}

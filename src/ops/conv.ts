@@ -1,0 +1,150 @@
+import { type ConvShape, convShape } from '../common/conv-geometry.js';
+import type { Conv2dAttrs, ConvTranspose2dAttrs } from '../common/op-attrs.js';
+import type { KernelLimits } from '../gpu/kernel.js';
+import { addBiasKernel, type GatherDirection, planGather, planWeightGradient, type Step } from '../kernels/conv.js';
+import type { ConvVariant } from '../kernels/conv-choose.js';
+import { dispatch } from '../tensor/dispatch.js';
+import { apply, type BackwardContext, type Op } from '../tensor/tape.js';
+import type { Tensor } from '../tensor/tensor.js';
+import { sumRows } from './reduce.js';
+
+/** Overrides for tests and tuning; by default `src/kernels/conv-choose.ts` decides for the device at hand. */
+export interface ConvOptions {
+  variant?: ConvVariant;
+  /** Limits to choose by, in place of the device's own. */
+  limits?: Partial<KernelLimits>;
+}
+
+const limitsOf = (tensor: Tensor, options: ConvOptions): KernelLimits => ({ ...tensor.gpu.limits, ...options.limits });
+
+const runStep = (step: Step, inputs: readonly Tensor[]): Tensor => dispatch(step.kernel, inputs, step.shape);
+
+/** Runs a gather convolution; also returns the padded source where one was made, for the weight gradient to share. */
+function gather(
+  shape: ConvShape,
+  direction: GatherDirection,
+  source: Tensor,
+  weights: Tensor,
+  bias: Tensor | null,
+  options: ConvOptions = {},
+): { output: Tensor; padded: Tensor | null } {
+  const plan = planGather(shape, direction, bias !== null, limitsOf(source, options), options.variant);
+  const padded = plan.pad ? runStep(plan.pad, [source]) : null;
+  const arranged = plan.arrange ? runStep(plan.arrange, [weights]) : weights;
+  const inputs = [padded ?? source, arranged];
+  if (bias && plan.addsBias) inputs.push(bias);
+  let output = runStep(plan.main, inputs);
+  if (arranged !== weights) arranged.dispose();
+  if (bias && !plan.addsBias) {
+    const sum = dispatch(addBiasKernel(output.size, bias.size), [output, bias], output.shape);
+    output.dispose();
+    output = sum;
+  }
+  return { output, padded };
+}
+
+/** Gradient by the weights; `paddedBig` is a copy that `gather` made of the same `big`, if there is one. */
+function weightGradient(
+  shape: ConvShape,
+  big: Tensor,
+  small: Tensor,
+  paddedBig: Tensor | null,
+  options: ConvOptions = {},
+): Tensor {
+  const plan = planWeightGradient(shape, limitsOf(big, options), options.variant);
+  const bigInput = plan.padBig ? (paddedBig ?? runStep(plan.padBig, [big])) : big;
+  const smallInput = plan.padSmall ? runStep(plan.padSmall, [small]) : small;
+  const slots = runStep(plan.main, [bigInput, smallInput]);
+  if (bigInput !== big && bigInput !== paddedBig) bigInput.dispose();
+  if (smallInput !== small) smallInput.dispose();
+  if (!plan.sum) return slots;
+  const total = runStep(plan.sum, [slots]);
+  slots.dispose();
+  return total;
+}
+
+function biasGradient(dy: Tensor): Tensor {
+  const channels = dy.shape[3];
+  return sumRows(dy, dy.size / channels, channels);
+}
+
+/** The operation, with overrides. */
+export function conv2dOp(options: ConvOptions = {}): Op<Conv2dAttrs> {
+  return {
+    forward: ([x, w, bias], attrs, outShape) => {
+      const shape = convShape(x.shape, outShape, w.shape, attrs);
+      const { output, padded } = gather(shape, 'forward', x, w, bias ?? null, options);
+      return { output, saved: padded ? [padded] : [] };
+    },
+    backward: ({ inputs: [x, w, bias], output, saved, attrs, dy, needs }: BackwardContext<Conv2dAttrs>) => {
+      const shape = convShape(x.shape, output.shape, w.shape, attrs);
+      let dx: Tensor | null = null;
+      if (needs[0]) {
+        const result = gather(shape, 'inputGradient', dy, w, null, options);
+        result.padded?.dispose();
+        dx = result.output;
+      }
+      const dw = needs[1] ? weightGradient(shape, x, dy, saved[0] ?? null, options) : null;
+      return [dx, dw, bias && needs[2] ? biasGradient(dy) : null];
+    },
+  };
+}
+
+/** A transposed conv is the input gradient of the conv with the same weights; so its gradients are that conv's. */
+export function convTranspose2dOp(options: ConvOptions = {}): Op<ConvTranspose2dAttrs> {
+  return {
+    forward: ([x, w, bias], attrs, outShape) => {
+      const shape = convShape(outShape, x.shape, w.shape, attrs);
+      const { output, padded } = gather(shape, 'inputGradient', x, w, bias ?? null, options);
+      padded?.dispose();
+      return { output };
+    },
+    backward: ({ inputs: [x, w, bias], output, attrs, dy, needs }: BackwardContext<ConvTranspose2dAttrs>) => {
+      const shape = convShape(output.shape, x.shape, w.shape, attrs);
+      let dx: Tensor | null = null;
+      let padded: Tensor | null = null;
+      if (needs[0]) {
+        const result = gather(shape, 'forward', dy, w, null, options);
+        dx = result.output;
+        padded = result.padded;
+      }
+      const dw = needs[1] ? weightGradient(shape, dy, x, padded, options) : null;
+      padded?.dispose();
+      return [dx, dw, bias && needs[2] ? biasGradient(dy) : null];
+    },
+  };
+}
+
+export const convOps = { conv2d: conv2dOp(), convTranspose2d: convTranspose2dOp() };
+
+const CONV_DEFAULTS: Conv2dAttrs = { stride: [1, 1], padding: [0, 0, 0, 0], dilation: [1, 1], groups: 1 };
+
+/**
+ * 2-D convolution (cross-correlation, as in every framework).
+ * @param x [N,H,W,Cin]
+ * @param w [kh,kw,Cin/groups,Cout]
+ * @param bias [Cout] or null
+ * @returns [N,Ho,Wo,Cout] with Ho = ⌊(H + top + bottom − dilation·(kh − 1) − 1)/stride⌋ + 1
+ * @throws ShapeError where the shapes or attributes do not fit
+ */
+export function conv2d(x: Tensor, w: Tensor, bias: Tensor | null = null, attrs: Partial<Conv2dAttrs> = {}): Tensor {
+  return apply('conv2d', convOps.conv2d, bias ? [x, w, bias] : [x, w], { ...CONV_DEFAULTS, ...attrs });
+}
+
+/**
+ * 2-D transposed convolution ("deconvolution"): the input gradient of the conv with these weights.
+ * @param x [N,H,W,Cin]
+ * @param w [kh,kw,Cout/groups,Cin]
+ * @param bias [Cout] or null
+ * @returns [N,Ho,Wo,Cout] with Ho = (H − 1)·stride − (top + bottom) + dilation·(kh − 1) + 1 + outputPadding
+ * @throws ShapeError where the shapes or attributes do not fit
+ */
+export function convTranspose2d(
+  x: Tensor,
+  w: Tensor,
+  bias: Tensor | null = null,
+  attrs: Partial<ConvTranspose2dAttrs> = {},
+): Tensor {
+  const full: ConvTranspose2dAttrs = { ...CONV_DEFAULTS, outputPadding: [0, 0], ...attrs };
+  return apply('convTranspose2d', convOps.convTranspose2d, bias ? [x, w, bias] : [x, w], full);
+}

@@ -1,0 +1,138 @@
+import { ArgumentError, CheckpointError, ShapeError } from '../common/errors.js';
+import { formatShape, sizeOf } from '../common/shapes.js';
+import type { HostTensor, HostTensors } from './host-tensor.js';
+import { METADATA_KEY, parseHeader, type StoredType } from './safetensors-header.js';
+
+// The format (https://huggingface.co/docs/safetensors): a little-endian 64-bit length, that many bytes of JSON
+// {name: {dtype, shape, data_offsets}}, then the data, little-endian like every host this runs on.
+
+const PREFIX_BYTES = 8;
+/** The format's own limit, against files that make a reader allocate whatever they say. */
+const MOST_HEADER_BYTES = 100_000_000;
+
+export interface Safetensors {
+  tensors: HostTensors;
+  /** Free text by key. */
+  metadata: Map<string, string>;
+}
+
+/**
+ * Reads a safetensors file. F16, BF16, I64, I32 and U8 become float32, which holds all their values but integers of
+ * more than 24 bits; such an integer is refused.
+ * @throws CheckpointError that names what is wrong: a truncated or foreign file, a tensor of unknown type, tensors that
+ * overlap, leave gaps or lie outside the file, a name that occurs twice
+ */
+export function readSafetensors(bytes: Uint8Array): Safetensors {
+  if (bytes.length < PREFIX_BYTES) {
+    throw new CheckpointError(`safetensors: the file has ${bytes.length} bytes; its header alone needs more`);
+  }
+  const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
+  if (length > MOST_HEADER_BYTES) {
+    throw new CheckpointError(
+      `safetensors: a header of ${length} bytes is announced (at most ${MOST_HEADER_BYTES} are allowed): not a safetensors file?`,
+    );
+  }
+  const dataStart = PREFIX_BYTES + Number(length);
+  if (dataStart > bytes.length) {
+    throw new CheckpointError(
+      `safetensors: the file ends at byte ${bytes.length}, inside its header of ${length} bytes`,
+    );
+  }
+  const { entries, metadata } = parseHeader(
+    decodeText(bytes.subarray(PREFIX_BYTES, dataStart)),
+    bytes.length - dataStart,
+  );
+  const tensors = entries.map(({ name, type, shape, begin, end }): [string, HostTensor] => {
+    // A copy, so that it is aligned for any element type. (Buffer, Node's Uint8Array, has a slice that does not copy.)
+    const data = new Uint8Array(bytes.subarray(dataStart + begin, dataStart + end));
+    return [name, { shape, data: toFloat32(name, type, data.buffer) }];
+  });
+  return { tensors: new Map(tensors), metadata: new Map(metadata) };
+}
+
+function decodeText(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (cause) {
+    throw new CheckpointError('safetensors: the header is not UTF-8', { cause });
+  }
+}
+
+function toFloat32(name: string, type: StoredType, data: ArrayBuffer): Float32Array {
+  switch (type) {
+    case 'F32':
+      return new Float32Array(data);
+    case 'F16':
+      return Float32Array.from(new Uint16Array(data), float16Value);
+    case 'BF16':
+      // The upper half of a float32.
+      return new Float32Array(Uint32Array.from(new Uint16Array(data), (bits) => bits << 16).buffer);
+    case 'U8':
+      return Float32Array.from(new Uint8Array(data));
+    case 'I32':
+      return Float32Array.from(new Int32Array(data), (value) => exact(name, value));
+    case 'I64':
+      return Float32Array.from(new BigInt64Array(data), (value) => exact(name, Number(value)));
+  }
+}
+
+function exact(name: string, value: number): number {
+  if (Math.fround(value) !== value || !Number.isSafeInteger(value)) {
+    throw new CheckpointError(`safetensors: "${name}" holds ${value}, which float32 cannot hold exactly`);
+  }
+  return value;
+}
+
+/** Value of an IEEE 754 half-precision number. */
+function float16Value(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 31;
+  const fraction = bits & 1023;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 31) return fraction ? Number.NaN : sign * Infinity;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+
+/**
+ * Writes float32 tensors as a safetensors file. Names are sorted and the header is padded so that the data starts at a
+ * multiple of 8: equal tensors and metadata give equal bytes.
+ * @throws ShapeError for values that do not fill their shape; ArgumentError for the reserved name `__metadata__`
+ */
+export function writeSafetensors(
+  tensors: ReadonlyMap<string, HostTensor>,
+  metadata: ReadonlyMap<string, string> = new Map(),
+): Uint8Array {
+  const members: string[] = [];
+  // Objects would put names such as "0" first, so the members are joined by hand.
+  if (metadata.size > 0) members.push(`"${METADATA_KEY}":{${sorted(metadata).map(member).join(',')}}`);
+  let end = 0;
+  const ordered = sorted(tensors);
+  for (const [name, { shape, data }] of ordered) {
+    if (name === METADATA_KEY) throw new ArgumentError(`a tensor cannot have the name ${METADATA_KEY}`);
+    if (data.length !== sizeOf(shape)) {
+      throw new ShapeError(`${name}: ${data.length} values do not fill shape ${formatShape(shape)}`);
+    }
+    const begin = end;
+    end += data.byteLength;
+    members.push(member([name, { dtype: 'F32', shape, data_offsets: [begin, end] }]));
+  }
+  const header = new TextEncoder().encode(`{${members.join(',')}}`);
+  const headerBytes = Math.ceil(header.length / 8) * 8;
+  const bytes = new Uint8Array(PREFIX_BYTES + headerBytes + end);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(headerBytes), true);
+  bytes.fill(0x20, PREFIX_BYTES, PREFIX_BYTES + headerBytes);
+  bytes.set(header, PREFIX_BYTES);
+  let at = PREFIX_BYTES + headerBytes;
+  for (const [, { data }] of ordered) {
+    bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at);
+    at += data.byteLength;
+  }
+  return bytes;
+}
+
+const member = ([key, value]: [string, unknown]): string => `${JSON.stringify(key)}:${JSON.stringify(value)}`;
+
+/** By UTF-16 code units: the same everywhere, unlike by locale. */
+function sorted<T>(map: ReadonlyMap<string, T>): [string, T][] {
+  return [...map].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+}

@@ -3,8 +3,10 @@ import { apply, type Op } from '../tensor/tape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { batchNormOps } from './batch-norm.js';
 import { binaryOps } from './binary.js';
+import { bitsOps } from './bits.js';
 import { convOps } from './conv.js';
 import { layoutOps } from './layout.js';
+import { mseOps } from './mse.js';
 import { preluOps } from './prelu.js';
 import { quantizeOps } from './quantize.js';
 import { reduceOps } from './reduce.js';
@@ -20,6 +22,8 @@ export const gpuOps: { readonly [K in OpName]?: Op<OpAttrs[K]> } = {
   ...preluOps,
   ...convOps,
   ...quantizeOps,
+  ...bitsOps,
+  ...mseOps,
 };
 
 /** Runs an operation by name, recorded like any other. */

@@ -1,0 +1,83 @@
+import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
+import { type ColumnWidth, columnBindings, columnMain, forEachRow } from './common/columns.js';
+import { f32Literal } from './common/literal.js';
+
+const MAX_BITS = '40.0';
+const PER_LN2 = f32Literal(1 / Math.LN2);
+
+/**
+ * The mass of a logistic distribution on [y − ½, y + ½] is σ(u)·σ(−l)·(1 − e^−(u−l)), u and l = (±½ − |y|)/scale: a
+ * product, so that nothing cancels in the tails. Its logarithm is a sum of softplus terms.
+ */
+const functions = `
+// 1 / scale. Beyond e^±40 every result has long reached its limit, and float32 would overflow.
+fn inverseScale(logScale: V) -> V { return exp(-clamp(logScale, V(-40.0), V(40.0))); }
+// 1 − e^−t for t ≥ 0: below 1/4 the subtraction would cancel, and a short series is exact.
+fn oneMinusExp(t: V) -> V {
+  let x = min(t, V(0.25));
+  let series = x * (1.0 - x * (0.5 - x * (1.0 / 6.0 - x * (1.0 / 24.0 - x * (1.0 / 120.0 - x * (1.0 / 720.0))))));
+  return select(1.0 - exp(-t), series, t < V(0.25));
+}
+// log(1 + eˣ) without overflow.
+fn softplus(x: V) -> V { return max(x, V()) + log(1.0 + exp(-abs(x))); }
+fn sigmoid(x: V) -> V {
+  let e = exp(-abs(x));
+  return select(e, V(1.0), x >= V()) / (1.0 + e);
+}
+// width = log(1 − e^(−1/scale)), the same for a whole channel.
+fn bitsOf(magnitude: V, inverse: V, width: V) -> V {
+  return (softplus((magnitude - 0.5) * inverse) + softplus((-0.5 - magnitude) * inverse) - width) * ${PER_LN2};
+}`;
+
+/** Bits of each element. Bindings: y, logScale, bits, plan. */
+export function logisticBitsShader(width: ColumnWidth): string {
+  return `
+${columnBindings(width, ['ys', 'r'], ['logScales', 'r'], ['bits', 'w'])}
+${functions}
+${columnMain}
+  let inverse = inverseScale(logScales[i % plan.groups]);
+  let width = log(oneMinusExp(inverse));
+  ${forEachRow}
+    bits[at] = min(bitsOf(abs(ys[at]), inverse, width), V(${MAX_BITS}));
+  }
+}`;
+}
+
+/**
+ * Both gradients in one walk, each only if wanted: dy, and the partial sums [slots, groups] of that of logScale.
+ * Neither passes where the bits are at their ceiling. Bindings: y, logScale, the gradient of the bits, results, plan.
+ */
+export function logisticBitsGradientShader(width: ColumnWidth, wanted: { input: boolean; logScale: boolean }): string {
+  const outputs: [string, 'w'][] = [];
+  if (wanted.input) outputs.push(['dys', 'w']);
+  if (wanted.logScale) outputs.push(['partials', 'w']);
+  return wgsl`
+${columnBindings(width, ['ys', 'r'], ['logScales', 'r'], ['dBits', 'r'], ...outputs)}
+${functions}
+${columnMain}
+  let inverse = inverseScale(logScales[i % plan.groups]);
+  let mass = oneMinusExp(inverse);
+  let width = log(mass);
+#if ${wanted.logScale}
+  let ofWidth = inverse * exp(-inverse) / mass;
+  var sum = V();
+#endif
+  ${forEachRow}
+    let y = ys[at];
+    let magnitude = abs(y);
+    let below = (magnitude - 0.5) * inverse; // −u
+    let above = (magnitude + 0.5) * inverse; // −l
+    let each = select(V(), dBits[at] * ${PER_LN2}, bitsOf(magnitude, inverse, width) <= V(${MAX_BITS}));
+#if ${wanted.input}
+    // σ(−u) − σ(l), again as a product.
+    dys[at] = each * sign(y) * (sigmoid(below) * sigmoid(above) * oneMinusExp(2.0 * magnitude * inverse)) * inverse;
+#endif
+#if ${wanted.logScale}
+    sum += each * (sigmoid(-above) * above - sigmoid(below) * below + ofWidth);
+#endif
+  }
+#if ${wanted.logScale}
+  partials[i] = sum;
+#endif
+}`;
+}

@@ -24,16 +24,23 @@ export function testGpu(): Promise<Gpu> {
  * a test leaves behind. Call `.run()` at the end of the file, as with uvu.
  */
 export function gpuSuite(name: string) {
-  const suite = uvuSuite<{ liveBytes: number }>(name);
-  suite.before.each(async (context) => {
-    context.liveBytes = (await testGpu()).pool.liveBytes;
-  });
-  suite.after.each(async (context) => {
-    const gpu = await testGpu();
-    await gpu.sync();
-    assert.is(gpu.pool.liveBytes, context.liveBytes, 'the test left tensors behind');
-  });
-  return suite;
+  const suite = uvuSuite(name);
+  // Checked inside the test and not in a hook: a hook that fails after a failed test ends a uvu suite without an error.
+  const test = (title: string, body: () => Promise<void> | void) => {
+    suite(title, async () => {
+      const gpu = await testGpu();
+      const { liveBytes } = gpu.pool;
+      try {
+        await body();
+      } catch (error) {
+        await gpu.sync().catch(() => {}); // what the device still reports belongs to this test, not to the next
+        throw error;
+      }
+      await gpu.sync();
+      assert.is(gpu.pool.liveBytes, liveBytes, 'the test left tensors behind');
+    });
+  };
+  return Object.assign(test, { run: suite.run });
 }
 
 /** Seeded float32 values: normal by default, or uniform in [low, high). */

@@ -2,7 +2,7 @@ import { NoAdapterError } from '../../common/errors.js';
 import { describeAdapter, type Gpu, type GpuDescription, type GpuOptions } from '../gpu.js';
 import { openAdapter } from '../open.js';
 import { type SwiftShaderFiles, unpackSwiftShader } from './swiftshader.js';
-import { hasSystemLoader, setOnlySwiftShader, setVulkanDrivers } from './vulkan.js';
+import { hasSystemLoader, selectVulkanDrivers } from './vulkan.js';
 
 export interface OpenGpuOptions extends GpuOptions {
   /** 'hardware', 'lavapipe', 'swiftshader', or a part of an adapter's name; default CAMEO_ADAPTER, else the best. */
@@ -16,6 +16,8 @@ export interface FoundAdapter {
   name: string;
   backend: string;
   kind: GpuDescription['kind'];
+  /** Present for the SwiftShader of npm `@sparticuz/chromium`: the driver that the Vulkan loader must be shown. */
+  swiftShader?: SwiftShaderFiles;
 }
 
 /** Best first: a GPU, then lavapipe (about twice as fast as SwiftShader), then SwiftShader. */
@@ -55,30 +57,30 @@ async function listDawnAdapters(): Promise<FoundAdapter[]> {
     } as GPUAdapterInfo).kind;
     found.push({ name, backend, kind });
   }
-  return found.sort((a, b) => PREFERENCE.indexOf(a.kind) - PREFERENCE.indexOf(b.kind));
+  return found;
 }
 
 /** All adapters of this machine, the preferred one first; SwiftShader is unpacked and listed where it can be. */
 export async function listAdapters(options: { withSwiftShader?: boolean } = {}): Promise<FoundAdapter[]> {
-  let swiftShader: SwiftShaderFiles | null = null;
-  if (options.withSwiftShader ?? true) {
-    swiftShader = unpackSwiftShader();
-    setVulkanDrivers(swiftShader);
-  }
-  const found = await listDawnAdapters();
+  selectVulkanDrivers(null);
+  const found = hasSystemLoader() ? await listDawnAdapters() : [];
+  const swiftShader = (options.withSwiftShader ?? true) ? unpackSwiftShader() : null;
   if (swiftShader && !found.some(({ kind }) => kind === 'swiftshader')) {
-    setOnlySwiftShader(swiftShader);
-    const only = (await listDawnAdapters()).filter(({ kind }) => kind === 'swiftshader');
-    return found.length > 0 ? found : only;
+    selectVulkanDrivers(swiftShader);
+    for (const adapter of await listDawnAdapters()) {
+      // Listed as well where a driver is not Vulkan's: what the first listing has, it keeps.
+      if (!found.some(({ name }) => name === adapter.name)) found.push({ ...adapter, swiftShader });
+    }
   }
-  return found;
+  return found.sort((a, b) => PREFERENCE.indexOf(a.kind) - PREFERENCE.indexOf(b.kind));
 }
 
 const instances = new WeakMap<GPUAdapter, GPU>();
 
-/** Requests the raw adapter of a listed name. */
-export async function requestAdapter(name: string, robustness = true): Promise<GPUAdapter | null> {
+/** Requests the raw adapter of a listing. */
+async function requestAdapter({ name, swiftShader }: FoundAdapter, robustness: boolean): Promise<GPUAdapter | null> {
   const { create } = await loadDawn();
+  selectVulkanDrivers(swiftShader ?? null);
   const enabled = ['allow_unsafe_apis', 'vulkan_enable_f16_on_nvidia'];
   if (!robustness) enabled.push('disable_robustness');
   const gpu = create([
@@ -95,29 +97,38 @@ export async function requestAdapter(name: string, robustness = true): Promise<G
 const INSTALL_HINT =
   'install a GPU driver with Vulkan, or Mesa 23 or later (`apt install mesa-vulkan-drivers`), or `npm install @sparticuz/chromium` (Linux x64)';
 
+/** Opens one adapter of a listing. @throws BrokenAdapterError, or what the driver gives as its reason */
+export async function openFound(found: FoundAdapter, options: OpenGpuOptions = {}): Promise<Gpu> {
+  const robustness = options.robustness ?? process.env.CAMEO_ROBUSTNESS !== '0';
+  const adapter = await requestAdapter(found, robustness);
+  if (!adapter) throw new NoAdapterError(`the driver of "${found.name}" gave no adapter`);
+  return openAdapter(adapter, options, instances.get(adapter));
+}
+
+/** True when CAMEO_ADAPTER's value (or the option's) names this adapter: its kind, or a part of its name; '' fits all. */
+export function adapterFits({ name, kind }: FoundAdapter, wanted: string): boolean {
+  const text = wanted.trim().toLowerCase();
+  return text === '' || kind === text || name.toLowerCase().includes(text);
+}
+
 /**
  * Opens the best adapter of this machine for Node: hardware, then an installed lavapipe, then the SwiftShader inside
- * npm `@sparticuz/chromium`. An adapter that fails its known-answer kernel is passed over, unless it was asked for.
+ * npm `@sparticuz/chromium`. An adapter that fails its known-answer kernel is passed over.
  *
- * @throws NoAdapterError when nothing fits; the message lists what was found
+ * @throws NoAdapterError when nothing fits; the message lists what was found and why each was refused
  */
 export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
   const wanted = (options.adapter ?? process.env.CAMEO_ADAPTER ?? '').trim();
-  const robustness = options.robustness ?? process.env.CAMEO_ROBUSTNESS !== '0';
-  const fits = ({ name, kind }: FoundAdapter) =>
-    wanted === '' || kind === wanted.toLowerCase() || name.toLowerCase().includes(wanted.toLowerCase());
 
   // SwiftShader is unpacked only where nothing else answers or it is asked for.
   const refused: string[] = [];
   const tried = new Set<string>();
   for (const withSwiftShader of hasSystemLoader() ? [false, true] : [true]) {
-    for (const candidate of (await listAdapters({ withSwiftShader })).filter(fits)) {
-      if (tried.has(candidate.name)) continue;
+    for (const candidate of await listAdapters({ withSwiftShader })) {
+      if (!adapterFits(candidate, wanted) || tried.has(candidate.name)) continue;
       tried.add(candidate.name);
       try {
-        const adapter = await requestAdapter(candidate.name, robustness);
-        if (adapter) return await openAdapter(adapter, options, instances.get(adapter));
-        refused.push(`${candidate.name}: the driver gave no adapter`);
+        return await openFound(candidate, options);
       } catch (error) {
         refused.push(`${candidate.name}: ${(error as Error).message}`);
       }

@@ -3,8 +3,11 @@ import type { SwiftShaderFiles } from './swiftshader.js';
 
 const RTLD_NODELETE = 0x1000;
 
-/** What the user had set before we touched the environment. */
-const userDrivers = process.env.VK_DRIVER_FILES ?? process.env.VK_ICD_FILENAMES;
+/** What the user had set before we touched the environment: the variable, and the name that older loaders know. */
+const userDrivers = {
+  VK_DRIVER_FILES: process.env.VK_DRIVER_FILES,
+  VK_ICD_FILENAMES: process.env.VK_ICD_FILENAMES,
+};
 
 /**
  * Loads a shared library for good. `process.dlopen` wants Node addons: for any other library it throws
@@ -26,22 +29,15 @@ export function hasSystemLoader(): boolean {
 }
 
 /**
- * Tells the Vulkan loader, for instances made from now on, which drivers to look at: the machine's own (or those the
- * user named), with SwiftShader added when given. Where the machine has no loader, SwiftShader's is loaded first.
+ * Tells the Vulkan loader which drivers to look at, for instances made from now on: the machine's own (or those the
+ * user named), or SwiftShader alone where its files are given. Loads SwiftShader's loader on a machine without one.
  */
-export function setVulkanDrivers(swiftShader: SwiftShaderFiles | null): void {
-  if (process.platform !== 'linux' || !swiftShader) return;
-  if (!hasSystemLoader()) loadLibrary(swiftShader.loader);
-  if (userDrivers) {
-    process.env.VK_DRIVER_FILES = `${userDrivers}:${swiftShader.icd}`;
-    process.env.VK_ICD_FILENAMES = process.env.VK_DRIVER_FILES; // the name that older loaders know
-  } else {
-    process.env.VK_ADD_DRIVER_FILES = swiftShader.icd;
+export function selectVulkanDrivers(swiftShader: SwiftShaderFiles | null): void {
+  if (process.platform !== 'linux') return;
+  if (swiftShader && !hasSystemLoader()) loadLibrary(swiftShader.loader);
+  for (const [name, users] of Object.entries(userDrivers)) {
+    const value = swiftShader?.icd ?? users;
+    if (value === undefined) delete process.env[name];
+    else process.env[name] = value;
   }
-}
-
-/** For loaders older than VK_ADD_DRIVER_FILES (1.3.207): name SwiftShader as the only driver. */
-export function setOnlySwiftShader(swiftShader: SwiftShaderFiles): void {
-  process.env.VK_DRIVER_FILES = swiftShader.icd;
-  process.env.VK_ICD_FILENAMES = swiftShader.icd;
 }

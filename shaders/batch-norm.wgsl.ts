@@ -154,12 +154,14 @@ ${columnMain}
 }`;
 }
 
-/** Moves the running statistics towards those of a batch, in place; `unbias` = rows/(rows − 1). */
-export function runningStatisticsShader(momentum: number, unbias: number): string {
+/** Moves the running statistics towards those of a batch, in place. Uniform: momentum, and rows/(rows − 1). */
+export function runningStatisticsShader(): string {
   return `
+struct Scalars { momentum: f32, unbias: f32 }
 ${f32Bindings(['means', 'r'], ['variances', 'r'], ['runningMeans', 'w'], ['runningVariances', 'w'])}
+@group(0) @binding(4) var<uniform> u: Scalars;
 ${linearMain('arrayLength(&runningMeans)')}
-  runningMeans[i] += ${f32Literal(momentum)} * (means[i] - runningMeans[i]);
-  runningVariances[i] += ${f32Literal(momentum)} * (variances[i] * ${f32Literal(unbias)} - runningVariances[i]);
+  runningMeans[i] += u.momentum * (means[i] - runningMeans[i]);
+  runningVariances[i] += u.momentum * (variances[i] * u.unbias - runningVariances[i]);
 }`;
 }

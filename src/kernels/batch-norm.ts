@@ -73,12 +73,17 @@ export function inferenceInputGradientKernel(config: ColumnConfig, eps: number):
   };
 }
 
-/** Bindings mean, variance, running mean, running variance; the last two change in place. */
-export function runningStatisticsKernel(channels: number, momentum: number, rows: number): Kernel {
+/** Bindings mean, variance, running mean, running variance, of which the last two change in place. */
+export function runningStatisticsKernel(channels: number): Kernel {
   return {
     label: 'batch norm running statistics',
-    wgsl: runningStatisticsShader(momentum, rows / (rows - 1)),
-    bindings: 'rrww',
+    wgsl: runningStatisticsShader(),
+    bindings: 'rrwwu',
     workgroups: elementGrid(channels),
   };
+}
+
+/** The uniform of runningStatisticsKernel, which makes the variance of a batch of `rows` unbiased. */
+export function runningStatisticsScalars(momentum: number, rows: number): ArrayBuffer {
+  return Float32Array.of(momentum, rows / (rows - 1)).buffer;
 }

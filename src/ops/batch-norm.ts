@@ -7,6 +7,7 @@ import {
   partialGradientsKernel,
   partialMomentsKernel,
   runningStatisticsKernel,
+  runningStatisticsScalars,
   trainingInputGradientKernel,
 } from '../kernels/batch-norm.js';
 import {
@@ -179,5 +180,5 @@ export function updateRunningStatistics(
   if (!(momentum >= 0 && momentum <= 1)) {
     throw new ArgumentError(`updateRunningStatistics: momentum is ${momentum}; expected 0 to 1`);
   }
-  dispatchInPlace(runningStatisticsKernel(channels, momentum, rows), tensors);
+  dispatchInPlace(runningStatisticsKernel(channels), tensors, runningStatisticsScalars(momentum, rows));
 }

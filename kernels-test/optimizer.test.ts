@@ -4,7 +4,7 @@ import { Adam, type AdamOptions } from '../src/nn/adam.js';
 import { clipGradients } from '../src/nn/clip.js';
 import type { HostTensors } from '../src/nn/host-tensor.js';
 import type { Optimizer } from '../src/nn/optimizer.js';
-import { Sgd, type SgdOptions } from '../src/nn/sgd.js';
+import { SGD, type SgdOptions } from '../src/nn/sgd.js';
 import { keep, scope, Tensor } from '../src/tensor/tensor.js';
 import { assertClose, gpuSuite, randomValues, testGpu } from './harness.js';
 
@@ -104,7 +104,7 @@ const sgdCases: SgdOptions[] = [
 for (const options of sgdCases) {
   test(`SGD ${JSON.stringify(options)} follows a float64 loop`, async () => {
     const params = await makeParams();
-    const optimizer = new Sgd(params, options);
+    const optimizer = new SGD(params, options);
     await train(params, optimizer, 0, STEPS);
     const sizes = [...params.values()].map(({ size }) => size);
     await compare(optimizer, params, (k) => reference(k, sizes[k], sgdReference(options)));
@@ -144,7 +144,7 @@ test('both optimizers with gradients clipped to a global norm', async () => {
     const sizes = [...params.values()].map(({ size }) => size);
     const factors = clipFactors(sizes, 107);
     assert.ok(Math.min(...factors) < 1 && Math.max(...factors) === 1);
-    const optimizer = adam ? new Adam(params) : new Sgd(params, { momentum: 0.9 });
+    const optimizer = adam ? new Adam(params) : new SGD(params, { momentum: 0.9 });
     const update = adam ? adamReference({}) : sgdReference({ momentum: 0.9 });
     await train(params, optimizer, 0, STEPS, 107);
     await compare(optimizer, params, (k) => reference(k, sizes[k], update, factors));
@@ -176,10 +176,10 @@ test('the global norm and its factor', async () => {
   zero.scale.dispose();
 });
 
-for (const kind of ['Sgd', 'Adam'] as const) {
+for (const kind of ['SGD', 'Adam'] as const) {
   test(`${kind} continues from its saved state to the same bits`, async () => {
     const make = (params: Map<string, Tensor>) =>
-      kind === 'Sgd' ? new Sgd(params, { momentum: 0.9 }) : new Adam(params, { weightDecay: 0.01, decoupled: true });
+      kind === 'SGD' ? new SGD(params, { momentum: 0.9 }) : new Adam(params, { weightDecay: 0.01, decoupled: true });
     const params = await makeParams();
     const optimizer = make(params);
     await train(params, optimizer, 0, 4, 100);
@@ -236,15 +236,15 @@ test('arguments out of range are refused', async () => {
   const params = new Map([['w', param]]);
   const argument = (run: () => unknown, message: RegExp) =>
     assert.throws(run, (error: Error) => error instanceof ArgumentError && message.test(error.message));
-  argument(() => new Sgd(new Map()), /at least one parameter/);
-  argument(() => new Sgd(params, { momentum: 1 }), /momentum is 1/);
-  argument(() => new Sgd(params, { nesterov: true }), /nesterov/);
+  argument(() => new SGD(new Map()), /at least one parameter/);
+  argument(() => new SGD(params, { momentum: 1 }), /momentum is 1/);
+  argument(() => new SGD(params, { nesterov: true }), /nesterov/);
   argument(() => new Adam(params, { betas: [0.9, 1.5] }), /beta 2 is 1.5/);
   argument(() => new Adam(params, { eps: 0 }), /eps is 0/);
   argument(() => new Adam(params, { weightDecay: -1 }), /weightDecay is -1/);
   argument(() => clipGradients([], 1), /no gradients/);
   argument(() => clipGradients([param], 0), /maxNorm is 0/);
-  const optimizer = new Sgd(params);
+  const optimizer = new SGD(params);
   argument(() => optimizer.step(new Map(), Number.NaN), /learning rate is NaN/);
   const wrong = keep(Tensor.zeros(gpu, [2, 2]));
   assert.throws(

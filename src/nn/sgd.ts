@@ -17,7 +17,7 @@ export interface SgdOptions {
  * Stochastic gradient descent as PyTorch defines it (the learning rate is outside the velocity):
  * g += weightDecay·p; v = momentum·v + g; p −= lr·v, or p −= lr·(g + momentum·v) for Nesterov's form.
  */
-export class Sgd extends Optimizer {
+export class SGD extends Optimizer {
   readonly #options: Required<SgdOptions>;
 
   /** @throws ArgumentError for hyperparameters out of range */
@@ -25,9 +25,9 @@ export class Sgd extends Optimizer {
     params: ReadonlyMap<string, Tensor>,
     { momentum = 0, weightDecay = 0, nesterov = false }: SgdOptions = {},
   ) {
-    checkHyperparameter('Sgd: momentum', momentum, 0, 1);
-    checkHyperparameter('Sgd: weightDecay', weightDecay, 0, Infinity);
-    if (nesterov && momentum === 0) throw new ArgumentError('Sgd: nesterov needs a momentum above 0');
+    checkHyperparameter('SGD: momentum', momentum, 0, 1);
+    checkHyperparameter('SGD: weightDecay', weightDecay, 0, Infinity);
+    if (nesterov && momentum === 0) throw new ArgumentError('SGD: nesterov needs a momentum above 0');
     super(params, momentum > 0 ? ['velocity'] : []);
     this.#options = { momentum, weightDecay, nesterov };
   }

@@ -1,0 +1,121 @@
+import { ArgumentError } from '../common/errors.js';
+import { CounterRandom } from '../common/random.js';
+import type { Gpu } from '../gpu/gpu.js';
+import type { Tensor } from '../tensor/tensor.js';
+import { hashName } from './init.js';
+import { Parameter, type ParameterSpec } from './parameter.js';
+
+/**
+ * A part of a network: its own parameters and buffers, and other modules, all by name. Full names are joined by dots,
+ * as in PyTorch: `encoder.0.weight`. Subclasses register what they hold in the constructor, which needs no GPU;
+ * `initialize` or `loadState` then gives the values.
+ */
+export abstract class Module {
+  /** True while layers should use the statistics of the batch; see `train` and `eval`. */
+  training = true;
+  readonly #own = new Map<string, Parameter>();
+  readonly #children = new Map<string, Module>();
+
+  /** Registers a tensor that optimizers change. */
+  protected parameter(name: string, spec: ParameterSpec): Parameter {
+    return this.#register(new Parameter(name, spec, true));
+  }
+
+  /** Registers a tensor that is saved, but that no optimizer changes. */
+  protected buffer(name: string, spec: ParameterSpec): Parameter {
+    return this.#register(new Parameter(name, spec, false));
+  }
+
+  /** Registers a part. */
+  protected child<M extends Module>(name: string, module: M): M {
+    this.#checkName(name);
+    this.#children.set(name, module);
+    return module;
+  }
+
+  /** Every parameter and buffer by its full name, in the order of registration. */
+  entries(): Map<string, Parameter> {
+    const all = new Map(this.#own);
+    for (const [prefix, child] of this.#children) {
+      for (const [name, parameter] of child.entries()) all.set(`${prefix}.${name}`, parameter);
+    }
+    return all;
+  }
+
+  /**
+   * What an optimizer changes, by full name.
+   * @throws ArgumentError before the module has values
+   */
+  parameters(): Map<string, Tensor> {
+    return this.#tensors((parameter) => parameter.trainable);
+  }
+
+  /**
+   * What a checkpoint holds: parameters and buffers, by full name.
+   * @throws ArgumentError before the module has values
+   */
+  stateTensors(): Map<string, Tensor> {
+    return this.#tensors(() => true);
+  }
+
+  /** Number of values in all parameters. */
+  get parameterCount(): number {
+    let count = 0;
+    for (const { shape, trainable } of this.entries().values()) {
+      if (trainable) count += shape.reduce((size, extent) => size * extent, 1);
+    }
+    return count;
+  }
+
+  /**
+   * Gives every parameter and buffer its first values. They depend on the seed and the full name alone, so a layer
+   * that is added elsewhere does not change them.
+   * @param seed unsigned 32-bit integer
+   */
+  initialize(gpu: Gpu, seed: number): this {
+    for (const [name, parameter] of this.entries()) {
+      parameter.set(gpu, parameter.init(parameter.shape, new CounterRandom(seed, hashName(name))));
+    }
+    return this;
+  }
+
+  /** Switches this module and its parts to training, or back with false. */
+  train(training = true): this {
+    this.training = training;
+    for (const child of this.#children.values()) child.train(training);
+    return this;
+  }
+
+  /** Switches to evaluation: fixed statistics, the same result for a picture whatever else is in its batch. */
+  eval(): this {
+    return this.train(false);
+  }
+
+  /** Frees all parameters and buffers. */
+  dispose(): void {
+    for (const parameter of this.entries().values()) parameter.dispose();
+  }
+
+  #tensors(wanted: (parameter: Parameter) => boolean): Map<string, Tensor> {
+    const chosen = [...this.entries()].filter(([, parameter]) => wanted(parameter));
+    return new Map(chosen.map(([name, parameter]) => [name, parameter.tensor]));
+  }
+
+  #register(parameter: Parameter): Parameter {
+    this.#checkName(parameter.name);
+    this.#own.set(parameter.name, parameter);
+    return parameter;
+  }
+
+  #checkName(name: string): void {
+    if (name === '' || name.includes('.')) throw new ArgumentError(`"${name}" is no name for a part of a module`);
+    if (this.#own.has(name) || this.#children.has(name)) {
+      throw new ArgumentError(`the module has two parts named "${name}"`);
+    }
+  }
+}
+
+/** A module that maps one tensor to another, recorded on the active tape. */
+export abstract class Layer extends Module {
+  abstract forward(x: Tensor): Tensor;
+}

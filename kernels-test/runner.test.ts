@@ -1,0 +1,105 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { runFile } from './runner/run-file.js';
+import { findTests, placementOf } from './runner/test-files.js';
+import { closingLine, countTests, withoutNoise } from './runner/test-output.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'cameo-runner-'));
+const uvu = import.meta.resolve('uvu');
+const file = (name: string, text: string) => {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return path;
+};
+const totals = (total: number, passed: number, skipped = 0) =>
+  `\n  Total:     ${total}\n  Passed:    ${passed}\n  Skipped:   ${skipped}\n  Duration:  3.00ms\n\n`;
+
+test('counts are summed from the totals that uvu writes', () => {
+  assert.equal(countTests(totals(4, 4), true), { passed: 4, failed: 0, skipped: 0 });
+  assert.equal(countTests(totals(4, 4, 2) + totals(3, 1), true), { passed: 5, failed: 2, skipped: 2 });
+  assert.equal(countTests(totals(0, 0, 3), true), { passed: 0, failed: 0, skipped: 3 });
+  assert.equal(countTests(totals(4, 4).replaceAll('\n', '\r\n'), true), { passed: 4, failed: 0, skipped: 0 });
+});
+
+test('no totals, no tests or a bad ending count as one failure at least', () => {
+  assert.equal(countTests('', true), { passed: 0, failed: 1, skipped: 0 });
+  assert.equal(countTests('Total: 5\nPassed: 5\n', true), { passed: 0, failed: 1, skipped: 0 });
+  assert.equal(countTests(totals(0, 0), true), { passed: 0, failed: 1, skipped: 0 });
+  assert.equal(countTests(totals(4, 4), false), { passed: 4, failed: 1, skipped: 0 });
+  assert.equal(countTests(totals(4, 2), false), { passed: 2, failed: 2, skipped: 0 });
+});
+
+test('the closing line names skipped tests only where there are some', () => {
+  assert.is(closingLine({ passed: 12, failed: 0, skipped: 0 }), '12 passed, 0 failed');
+  assert.is(closingLine({ passed: 12, failed: 3, skipped: 1 }), '12 passed, 3 failed, 1 skipped');
+});
+
+test("Dawn's native warnings are filtered, and nothing else", () => {
+  const limit = 'artificially reduced from 1000000 to 16 to fit dynamic offset allocation limit.';
+  const output = `a\nWarning: maxDynamicUniformBuffersPerPipelineLayout ${limit}\nWarning: something else\nb`;
+  assert.is(withoutNoise(output), 'a\nWarning: something else\nb');
+});
+
+test('files are found by name, and placed by what they import', () => {
+  file('one.test.ts', "import { openGpu } from '../src/node.js';");
+  file('two.test.ts', "import './helper.js';\nimport { b } from './helper.js';");
+  file('helper.ts', "import { gpuSuite } from './harness.js';");
+  file('harness.ts', 'const gpu = openGpu();');
+  file('three.test.ts', "import { test } from 'uvu';");
+  file('four.test.ts', "// adapters: once\nimport { openGpu } from '../src/node.js';");
+  assert.equal(findTests(folder, []), ['four', 'one', 'three', 'two']);
+  assert.equal(findTests(folder, ['thr', 'o']), ['four', 'one', 'three', 'two']);
+  assert.equal(findTests(folder, ['thr']), ['three']);
+  const placements = ['one', 'two', 'three', 'four'].map((name) => placementOf(join(folder, `${name}.test.ts`)));
+  assert.equal(placements, ['each adapter', 'each adapter', 'once', 'once']);
+});
+
+test('a file that passes, fails, crashes, leaves early or hangs', async () => {
+  const head = `import { test } from '${uvu}';\n`;
+  const pass = file(
+    'pass.ts',
+    `${head}test('a', () => {}); test.run(); console.error('to stderr', process.env.CAMEO_ADAPTER);`,
+  );
+  const good = await runFile(pass, { CAMEO_ADAPTER: 'some adapter' }, 60);
+  assert.equal([good.passed, good.failed, good.ending], [1, 0, '']);
+  assert.match(good.output, 'to stderr some adapter');
+
+  const fail = await runFile(
+    file('fail.ts', `${head}test('a', () => { throw new Error('boom'); }); test.run();`),
+    {},
+    60,
+  );
+  assert.equal([fail.passed, fail.failed, fail.ending], [0, 1, 'exit code 1']);
+  assert.match(fail.output, 'boom');
+
+  // uvu loses both errors here and exits with 0.
+  const hook = file(
+    'hook.ts',
+    `${head}test('a', () => { throw 1; }); test.after.each(() => { throw 2; }); test.run();`,
+  );
+  const lost = await runFile(hook, {}, 60);
+  assert.equal([lost.passed, lost.failed, lost.ending], [0, 1, '']);
+
+  const crash = await runFile(
+    file('crash.ts', "process.kill(process.pid, 'SIGSEGV'); setInterval(() => {}, 99);"),
+    {},
+    60,
+  );
+  assert.equal([crash.passed, crash.failed, crash.ending], [0, 1, 'signal SIGSEGV']);
+
+  const early = await runFile(file('early.ts', `${head}test('a', () => process.exit(0)); test.run();`), {}, 60);
+  assert.equal([early.passed, early.failed], [0, 1]);
+
+  const hang = await runFile(
+    file('hang.ts', `${head}test('a', () => new Promise((r) => setTimeout(r, 60000))); test.run();`),
+    {},
+    3,
+  );
+  assert.equal([hang.passed, hang.failed, hang.ending], [0, 1, 'time limit of 3 s']);
+});
+
+test.after(() => rmSync(folder, { recursive: true, force: true }));
+test.run();

@@ -1,0 +1,34 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+/** Where a test file runs: on each adapter, or once (no GPU, or it chooses its adapters itself). */
+export type Placement = 'each adapter' | 'once';
+
+/** Names of the test files in `folder`, without ".test.ts", that contain one of `filters` (all of them without a filter). */
+export function findTests(folder: string, filters: readonly string[]): string[] {
+  return readdirSync(folder)
+    .filter((file) => file.endsWith('.test.ts'))
+    .map((file) => file.slice(0, -'.test.ts'.length))
+    .filter((name) => filters.length === 0 || filters.some((filter) => name.includes(filter)))
+    .sort();
+}
+
+/**
+ * A file runs on each adapter when it, or a file beside it that it imports, uses the harness or opens a GPU. A line
+ * `// adapters: once` in the test file overrules that, for tests that choose their adapters themselves.
+ */
+export function placementOf(path: string): Placement {
+  const text = readFileSync(path, 'utf8');
+  if (/^\/\/ adapters: once$/m.test(text)) return 'once';
+  return opensGpu(path, new Set()) ? 'each adapter' : 'once';
+}
+
+function opensGpu(path: string, seen: Set<string>): boolean {
+  if (seen.has(path) || !existsSync(path)) return false;
+  seen.add(path);
+  const text = readFileSync(path, 'utf8');
+  if (/\bopenGpu\b/.test(text)) return true;
+  return [...text.matchAll(/from '(\.\/[^']+)\.js'/g)].some(([, target]) =>
+    opensGpu(join(dirname(path), `${target}.ts`), seen),
+  );
+}

@@ -1,0 +1,37 @@
+/** What one run of one test file came to. */
+export interface Counts {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+/** Native lines that Dawn writes for every adapter it lists; they say nothing about a test. */
+const NOISE = /^Warning: maxDynamic\w+ artificially reduced from \d+ to \d+ to fit dynamic offset allocation limit\.$/;
+
+/** A test's output without Dawn's noise. */
+export function withoutNoise(output: string): string {
+  return output
+    .split('\n')
+    .filter((line) => !NOISE.test(line.trimEnd()))
+    .join('\n');
+}
+
+/**
+ * Counts from the totals that uvu writes at the end of a file (once for each time its queue ran dry).
+ *
+ * A test that uvu started and did not pass has failed, also where uvu lost the error and exits with 0, as it does when
+ * a hook throws. A file that ends badly (signal, time limit, exit code) or without totals has at least one failure.
+ */
+export function countTests(stdout: string, endedWell: boolean): Counts {
+  const totals = [...stdout.matchAll(/^ {2}Total: +(\d+)\r?\n {2}Passed: +(\d+)\r?\n {2}Skipped: +(\d+)\r?$/gm)];
+  const sum = (group: number) => totals.reduce((acc, match) => acc + Number(match[group]), 0);
+  const passed = sum(2);
+  const failed = sum(1) - passed;
+  const ran = totals.length > 0 && sum(1) + sum(3) > 0;
+  return { passed, failed: failed === 0 && !(endedWell && ran) ? 1 : failed, skipped: sum(3) };
+}
+
+/** The plain line that ends the run. */
+export function closingLine({ passed, failed, skipped }: Counts): string {
+  return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`;
+}

@@ -1,0 +1,173 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { SingleBar } from 'cli-progress';
+import type { Command } from 'commander';
+import { ArgumentError } from '../common/errors.js';
+import { writeFileAtomic } from '../data/atomic-file.js';
+import { linePlot } from '../evaluation/plot-svg.js';
+import { openGpu } from '../gpu/node/adapters.js';
+import { type CodecTrainingConfig, DEFAULT_CODEC_TRAINING } from '../training/codec-config.js';
+import { CodecTrainer } from '../training/codec-trainer.js';
+import { readCheckpoint, trainCodec } from '../training/train-codec.js';
+import type { TrainingLog } from '../training/training-log.js';
+
+interface TrainOptions {
+  data?: string;
+  out: string;
+  config?: string;
+  steps?: number;
+  batch?: number;
+  seed?: number;
+  lr?: number;
+  resume?: boolean;
+  checkpointEvery: number;
+}
+
+const number = (text: string): number => {
+  const value = Number(text);
+  if (text.trim() === '' || Number.isNaN(value)) throw new ArgumentError(`"${text}" is not a number`);
+  return value;
+};
+
+/** Adds `cameo train codec` to the program. */
+export function addTrainCommand(program: Command): void {
+  const train = program.command('train').description('train a network on your own pictures');
+  train
+    .command('codec')
+    .description('train the compression autoencoder on a folder of aligned 112×96 faces')
+    .option('--data <dir>', 'folder of faces (default: CAMEO_DATA, else ../shared/data)')
+    .option('-o, --out <dir>', 'where checkpoint, log, plot and model go', 'out/codec')
+    .option('--config <file>', 'JSON with any of the settings that the run prints')
+    .option('--steps <n>', 'training steps', number)
+    .option('--batch <n>', 'faces a step', number)
+    .option('--seed <n>', 'seed of weights, order, augmentation and noise', number)
+    .option('--lr <x>', 'peak learning rate', number)
+    .option('--checkpoint-every <n>', 'steps between checkpoints', number, 200)
+    .option('--resume', 'go on from the checkpoint in --out, with its settings (but for --steps)')
+    .addHelpText(
+      'after',
+      '\nExample: cameo train codec --data faces -o out/codec --steps 20000\nCtrl-C writes a checkpoint; --resume goes on to the same numbers.',
+    )
+    .action(async (options: TrainOptions) => {
+      await runTraining(options);
+    });
+}
+
+function readConfig(options: TrainOptions): CodecTrainingConfig {
+  let file: Partial<CodecTrainingConfig> = {};
+  if (options.config) {
+    try {
+      file = JSON.parse(readFileSync(options.config, 'utf8'));
+    } catch (cause) {
+      throw new ArgumentError(`${options.config}: not a JSON file of settings: ${(cause as Error).message}`, { cause });
+    }
+    for (const key of Object.keys(file)) {
+      if (!(key in DEFAULT_CODEC_TRAINING)) {
+        const known = Object.keys(DEFAULT_CODEC_TRAINING).join(', ');
+        throw new ArgumentError(`${options.config}: unknown setting "${key}"; known are ${known}`);
+      }
+    }
+  }
+  const model = { ...DEFAULT_CODEC_TRAINING.model, ...file.model };
+  const config = { ...DEFAULT_CODEC_TRAINING, ...file, model };
+  if (options.steps !== undefined) config.steps = options.steps;
+  if (options.batch !== undefined) config.batchSize = options.batch;
+  if (options.seed !== undefined) config.seed = options.seed;
+  if (options.lr !== undefined) config.learningRate = options.lr;
+  return config;
+}
+
+async function runTraining(options: TrainOptions): Promise<void> {
+  const data = options.data ?? process.env.CAMEO_DATA ?? '../shared/data';
+  const checkpoint = join(options.out, 'checkpoint.safetensors');
+  if (!options.resume && existsSync(checkpoint)) {
+    throw new ArgumentError(`${checkpoint} exists: add --resume to go on from it, or choose another --out`);
+  }
+  const config = options.resume ? CodecTrainer.configOf(await readCheckpoint(checkpoint)) : readConfig(options);
+  if (options.resume && options.steps !== undefined) config.steps = options.steps;
+  console.log(`settings: ${JSON.stringify(config)}`);
+
+  const gpu = await openGpu();
+  const stop = new AbortController();
+  const interrupt = (): void => {
+    if (stop.signal.aborted) process.exit(130); // a second Ctrl-C does not wait
+    stop.abort();
+    console.error('\nstopping after this step, with a checkpoint …');
+  };
+  process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
+  const bar = new SingleBar({
+    format: '{bar} {value}/{total}  loss {loss}  PSNR {psnr} dB  ~{bytes} B  {speed} images/s  left {eta_formatted}',
+    noTTYOutput: true,
+    notTTYSchedule: 30_000,
+    etaBuffer: 50,
+  });
+  const { rates } = config.model;
+  const psnrs: number[] = new Array(rates).fill(0);
+  const sizes: number[] = new Array(rates).fill(0);
+  let smoothLoss = Number.NaN;
+  let stepTime = Number.NaN;
+  let last = performance.now();
+  try {
+    const result = await trainCodec({
+      gpu,
+      config,
+      data,
+      out: options.out,
+      resume: options.resume,
+      checkpointEvery: options.checkpointEvery,
+      signal: stop.signal,
+      metadata: { 'cameo.license': 'see the model card beside this file' },
+      onStart: ({ faces, firstStep, parameters }) => {
+        console.log(
+          `${parameters} parameters, ${faces.count} faces of ${resolve(faces.root)}, on ${gpu.description.description}`,
+        );
+        bar.start(config.steps, firstStep, { loss: '-', psnr: '-', bytes: '-', speed: '-' });
+        last = performance.now();
+      },
+      onStep: (step) => {
+        const now = performance.now();
+        const blend = (old: number, value: number): number => (Number.isNaN(old) ? value : 0.95 * old + 0.05 * value);
+        smoothLoss = blend(smoothLoss, step.loss);
+        stepTime = blend(stepTime, now - last);
+        last = now;
+        psnrs[step.rate] = step.psnr;
+        sizes[step.rate] = step.bytes;
+        bar.update(step.step + 1, {
+          loss: smoothLoss.toFixed(4),
+          psnr: psnrs.map((psnr) => psnr.toFixed(1)).join('/'),
+          bytes: sizes.map((bytes) => bytes.toFixed(0)).join('/'),
+          speed: ((1000 * config.batchSize) / stepTime).toFixed(1),
+        });
+      },
+      onCheckpoint: async (log) => {
+        await writeFileAtomic(join(options.out, 'loss.svg'), lossPlot(log, rates));
+        last = performance.now();
+      },
+    });
+    bar.stop();
+    if (result.finished) console.log(`done: ${join(options.out, 'model.safetensors')}`);
+    else console.log(`stopped after ${result.steps} steps; go on with --resume -o ${options.out}`);
+    if (!result.finished) process.exitCode = 130;
+  } finally {
+    bar.stop();
+    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+    gpu.destroy();
+  }
+}
+
+/** Training loss and validation PSNR over the steps, as two panels of one SVG. */
+function lossPlot(log: TrainingLog, rates: number): string {
+  const psnr = Array.from({ length: rates }, (_, rate) => ({
+    name: `validation PSNR at rate ${rate}, dB`,
+    points: log.series(`val_psnr_${rate}`),
+    markers: true,
+  })).filter(({ points }) => points.length > 0);
+  const loss = { title: 'Training loss', xLabel: 'step', yLabel: 'loss', logY: true };
+  const plots = [linePlot({ ...loss, series: [{ name: 'loss', points: log.series('loss') }] })];
+  if (psnr.length > 0) {
+    plots.push(linePlot({ title: 'Validation', xLabel: 'step', yLabel: 'PSNR, dB', series: psnr }));
+  }
+  const height = 400 * plots.length;
+  const panels = plots.map((plot, k) => plot.replace('<svg ', `<svg y="${400 * k}" `)).join('\n');
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="640" height="${height}" viewBox="0 0 640 ${height}">\n${panels}\n</svg>\n`;
+}

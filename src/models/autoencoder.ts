@@ -1,0 +1,203 @@
+import { ArgumentError } from '../common/errors.js';
+import { filled } from '../nn/init.js';
+import { BatchNorm } from '../nn/layers/batch-norm.js';
+import { Residual, Sequential } from '../nn/layers/containers.js';
+import { Conv2d, ConvTranspose2d } from '../nn/layers/conv.js';
+import { PReLU } from '../nn/layers/prelu.js';
+import { type Layer, Module } from '../nn/module.js';
+import type { Parameter } from '../nn/parameter.js';
+import { add, mul, sub } from '../ops/binary.js';
+import { logisticBits } from '../ops/bits.js';
+import { quantize } from '../ops/quantize.js';
+import { sum } from '../ops/reduce.js';
+import { affine, clamp, exp } from '../ops/unary.js';
+import type { Tensor } from '../tensor/tensor.js';
+
+/** What fixes the architecture; it stands in the metadata of a weights file. */
+export interface AutoencoderConfig {
+  /** Picture size; each stage halves it, so both must be divisible by 2^stages. */
+  height: number;
+  width: number;
+  /** Channels after each stride-2 conv of the encoder; the decoder mirrors them. */
+  stages: number[];
+  /** Channels of the compact representation. */
+  latentChannels: number;
+  /** Residual blocks at the smallest size, on each side. */
+  residualBlocks: number;
+  /** Number of rates that the one network serves, 0 the lowest. */
+  rates: number;
+}
+
+export const DEFAULT_AUTOENCODER: AutoencoderConfig = {
+  height: 112,
+  width: 96,
+  stages: [16, 32, 64, 128],
+  latentChannels: 32,
+  residualBlocks: 1,
+  rates: 3,
+};
+
+/** Symbols are kept within a signed byte, so that an 8-bit picture can hold them. */
+export const SYMBOL_RANGE = { min: -127, max: 127 } as const;
+
+/** Which rounding stands in for the real one: noise while training, straight-through to fine-tune, hard to encode. */
+export interface QuantizationMode {
+  mode: 'noise' | 'straightThrough' | 'hard';
+  seed?: number;
+  stream?: number;
+}
+
+const normAct = (channels: number): Layer[] => [new BatchNorm(channels), new PReLU(channels)];
+
+function residualBlock(channels: number): Layer {
+  return new Residual(
+    new Sequential([
+      new Conv2d(channels, channels, 3, { padding: 1, bias: false }),
+      ...normAct(channels),
+      new Conv2d(channels, channels, 3, { padding: 1, bias: false }),
+      new BatchNorm(channels),
+    ]),
+  );
+}
+
+/**
+ * The compression autoencoder. CompNet (`encoder`): stride-2 convs, each with batch norm and PReLU, then residual blocks
+ * and a conv to the compact map; RecNet (`decoder`) mirrors it with stride-2 transposed convs. The framework is that of
+ * Bian et al., arXiv 1907.01714; its layers are not public, so these are ours.
+ *
+ * Faces are aligned, so the map has a mean for each position (`latentMean`), taken off before rounding. One network
+ * serves several rates by a gain for each channel before rounding and its own inverse after (Cui et al., arXiv
+ * 2003.02012). Rate estimates are those of a zero-mean logistic distribution for each rate and channel.
+ */
+export class Autoencoder extends Module {
+  readonly config: AutoencoderConfig;
+  readonly encoder: Sequential;
+  readonly decoder: Sequential;
+  readonly latentMean: Parameter;
+  /** Logarithms of the gains, of the inverse gains, and of the scales of the distributions, by rate: [C] each. */
+  readonly logGain: Parameter[];
+  readonly logInverseGain: Parameter[];
+  readonly logScale: Parameter[];
+
+  /** @throws ArgumentError for a configuration that makes no network */
+  constructor(config: Partial<AutoencoderConfig> = {}) {
+    super();
+    this.config = checkConfig({ ...DEFAULT_AUTOENCODER, ...config });
+    const { stages, latentChannels, residualBlocks, rates } = this.config;
+    const top = stages.at(-1)!;
+    const blocks = (): Layer[] => Array.from({ length: residualBlocks }, () => residualBlock(top));
+
+    const down: Layer[] = stages.flatMap((channels, k) => {
+      const kernel = k === 0 ? 5 : 3;
+      const padding = (kernel - 1) / 2;
+      const conv = new Conv2d(k === 0 ? 3 : stages[k - 1], channels, kernel, { stride: 2, padding, bias: false });
+      return [conv, ...normAct(channels)];
+    });
+    this.encoder = this.child(
+      'encoder',
+      new Sequential([...down, ...blocks(), new Conv2d(top, latentChannels, 3, { padding: 1 })]),
+    );
+
+    const up: Layer[] = [...stages].reverse().flatMap((channels, k) => {
+      const last = k === stages.length - 1;
+      const outputs = last ? 3 : stages[stages.length - 2 - k];
+      const deconv = new ConvTranspose2d(channels, outputs, 4, { stride: 2, padding: 1, bias: last });
+      return last ? [deconv] : [deconv, ...normAct(outputs)];
+    });
+    this.decoder = this.child(
+      'decoder',
+      new Sequential([
+        new Conv2d(latentChannels, top, 3, { padding: 1, bias: false }),
+        ...normAct(top),
+        ...blocks(),
+        ...up,
+      ]),
+    );
+
+    const [h, w] = this.latentSize;
+    this.latentMean = this.parameter('latentMean', { shape: [h, w, latentChannels], init: filled(0) });
+    const perRate = (name: string, value: (rate: number) => number): Parameter[] =>
+      Array.from({ length: rates }, (_, rate) =>
+        this.parameter(`${name}${rate}`, { shape: [latentChannels], init: filled(value(rate)) }),
+      );
+    // Each rate starts with steps 1.6 times finer than the one below.
+    const start = (rate: number): number => 0.5 + 0.47 * rate;
+    this.logGain = perRate('logGain', start);
+    this.logInverseGain = perRate('logInverseGain', (rate) => -start(rate));
+    this.logScale = perRate('logScale', (rate) => start(rate) - 0.5);
+  }
+
+  /** [height, width] of the compact map. */
+  get latentSize(): [number, number] {
+    const { height, width, stages } = this.config;
+    return [height / 2 ** stages.length, width / 2 ** stages.length];
+  }
+
+  /**
+   * Faces to symbols.
+   * @param x [N,H,W,3] in [0, 1]
+   * @param rate index of the rate
+   * @returns [N,h,w,C]; integers in [−127, 127] unless the mode is noise
+   */
+  compress(x: Tensor, rate: number, quantization: QuantizationMode = { mode: 'hard' }): Tensor {
+    this.#checkRate(rate);
+    const y = sub(this.encoder.forward(affine(x, 2, -1)), this.latentMean.tensor);
+    return quantize(mul(y, exp(this.logGain[rate].tensor)), { ...quantization, ...SYMBOL_RANGE });
+  }
+
+  /**
+   * Symbols to faces.
+   * @param symbols [N,h,w,C]
+   * @returns [N,H,W,3], mostly within [0, 1]; `restore` clamps
+   */
+  reconstruct(symbols: Tensor, rate: number): Tensor {
+    this.#checkRate(rate);
+    const y = add(mul(symbols, exp(this.logInverseGain[rate].tensor)), this.latentMean.tensor);
+    return affine(this.decoder.forward(y), 0.5, 0.5);
+  }
+
+  /** `reconstruct`, clamped to [0, 1]: what a viewer should see. */
+  restore(symbols: Tensor, rate: number): Tensor {
+    return clamp(this.reconstruct(symbols, rate), 0, 1);
+  }
+
+  /** Estimated bits of all symbols of the batch together, []. */
+  bits(symbols: Tensor, rate: number): Tensor {
+    this.#checkRate(rate);
+    return sum(logisticBits(symbols, this.logScale[rate].tensor));
+  }
+
+  #checkRate(rate: number): void {
+    if (!Number.isInteger(rate) || rate < 0 || rate >= this.config.rates) {
+      throw new ArgumentError(`rate is ${rate}; this model has rates 0 to ${this.config.rates - 1}`);
+    }
+  }
+}
+
+function checkConfig(config: AutoencoderConfig): AutoencoderConfig {
+  const { height, width, stages, latentChannels, residualBlocks, rates } = config;
+  const positive = (name: string, value: number, most: number): void => {
+    if (!Number.isInteger(value) || value < 1 || value > most) {
+      throw new ArgumentError(`autoencoder: ${name} is ${value}; expected an integer from 1 to ${most}`);
+    }
+  };
+  if (!Array.isArray(stages) || stages.length < 1 || stages.length > 6) {
+    throw new ArgumentError(`autoencoder: stages is ${JSON.stringify(stages)}; expected 1 to 6 numbers of channels`);
+  }
+  for (const channels of stages) positive('a stage', channels, 4096);
+  positive('latentChannels', latentChannels, 512);
+  positive('rates', rates, 16);
+  if (!Number.isInteger(residualBlocks) || residualBlocks < 0 || residualBlocks > 64) {
+    throw new ArgumentError(`autoencoder: residualBlocks is ${residualBlocks}; expected an integer from 0 to 64`);
+  }
+  for (const [name, extent] of [
+    ['height', height],
+    ['width', width],
+  ] as const) {
+    positive(name, extent, 4096);
+    if (extent % 2 ** stages.length !== 0) {
+      throw new ArgumentError(`autoencoder: ${name} ${extent} is not divisible by 2^${stages.length}, its stages`);
+    }
+  }
+  return config;
+}

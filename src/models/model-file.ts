@@ -1,0 +1,52 @@
+import { CheckpointError } from '../common/errors.js';
+import type { Gpu } from '../gpu/gpu.js';
+import type { HostTensors } from '../nn/host-tensor.js';
+import { readSafetensors, writeSafetensors } from '../nn/safetensors.js';
+import { loadState } from '../nn/state.js';
+import { Autoencoder, type AutoencoderConfig } from './autoencoder.js';
+
+const ARCHITECTURE_KEY = 'cameo.autoencoder';
+
+/** An autoencoder's weights as a safetensors file, with the architecture (and other text) in its metadata. */
+export function writeAutoencoder(
+  config: AutoencoderConfig,
+  tensors: HostTensors,
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array {
+  return writeSafetensors(
+    tensors,
+    new Map(Object.entries({ ...metadata, [ARCHITECTURE_KEY]: JSON.stringify(config) })),
+  );
+}
+
+export interface AutoencoderFile {
+  config: AutoencoderConfig;
+  tensors: HostTensors;
+  metadata: Map<string, string>;
+}
+
+/** @throws CheckpointError for a file that is no autoencoder of ours */
+export function readAutoencoder(bytes: Uint8Array): AutoencoderFile {
+  const { tensors, metadata } = readSafetensors(bytes);
+  const text = metadata.get(ARCHITECTURE_KEY);
+  if (!text) throw new CheckpointError(`not weights of a Cameo autoencoder: metadata "${ARCHITECTURE_KEY}" is missing`);
+  try {
+    const config = new Autoencoder(JSON.parse(text)).config; // checks it
+    return { config, tensors, metadata };
+  } catch (cause) {
+    throw new CheckpointError(
+      `metadata "${ARCHITECTURE_KEY}" does not describe a network: ${(cause as Error).message}`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+/** The network of a weights file, on a GPU and in evaluation mode. */
+export function loadAutoencoder(gpu: Gpu, file: AutoencoderFile): Autoencoder {
+  const model = new Autoencoder(file.config);
+  loadState(model, file.tensors, gpu);
+  model.eval();
+  return model;
+}

@@ -1,0 +1,171 @@
+import { CheckpointError } from '../common/errors.js';
+import type { Gpu } from '../gpu/gpu.js';
+import { Autoencoder } from '../models/autoencoder.js';
+import { Adam } from '../nn/adam.js';
+import { clipGradients } from '../nn/clip.js';
+import { type HostTensors, withoutPrefix, withPrefix } from '../nn/host-tensor.js';
+import { readSafetensors, writeSafetensors } from '../nn/safetensors.js';
+import { cosine, type Schedule, warmUp } from '../nn/schedule.js';
+import { loadState, saveState } from '../nn/state.js';
+import { add, mul } from '../ops/binary.js';
+import { mse } from '../ops/mse.js';
+import { affine } from '../ops/unary.js';
+import { Tape } from '../tensor/tape.js';
+import { scope, Tensor } from '../tensor/tensor.js';
+import { type CodecTrainingConfig, checkCodecTraining } from './codec-config.js';
+
+/** Figures of one step, as the progress bar and the log show them. */
+export interface CodecStep {
+  step: number;
+  rate: number;
+  /** distortion + weighted rate: what the gradients are of */
+  loss: number;
+  /** Mean squared error over samples in [0, 1]. */
+  mse: number;
+  /** dB, peak 1. */
+  psnr: number;
+  /** Estimated bytes a face. */
+  bytes: number;
+  /** Weight of the rate term. */
+  rateWeight: number;
+  learningRate: number;
+}
+
+/** The distortion term is this times the mean squared error of samples in [0, 1]. */
+const DISTORTION_SCALE = 100;
+const FIRST_RATE_WEIGHT = 0.1;
+/** Largest change of a rate's weight in one visit, in natural-log units. */
+const STEERING = 0.02;
+
+const FORMAT = 'cameo.codec-checkpoint';
+
+/**
+ * Trains an autoencoder for several rates at once. Step k serves rate k mod rates, on a batch that depends on seed and k
+ * alone; the weight of a rate's bits is steered until the estimated size meets the rate's target. All state is in the
+ * checkpoint, so a resumed run computes the same bits as one that was not stopped.
+ */
+export class CodecTrainer {
+  readonly model: Autoencoder;
+  readonly optimizer: Adam;
+  /** Steps done. */
+  step = 0;
+  readonly #rateWeights: number[];
+  readonly #schedule: Schedule;
+
+  constructor(
+    private readonly gpu: Gpu,
+    readonly config: CodecTrainingConfig,
+  ) {
+    checkCodecTraining(config);
+    this.model = new Autoencoder(config.model).initialize(gpu, config.seed);
+    this.optimizer = new Adam(this.model.parameters());
+    this.#rateWeights = new Array(config.model.rates).fill(FIRST_RATE_WEIGHT);
+    const { learningRate, steps, warmUpSteps } = config;
+    const falling = cosine(learningRate, Math.max(1, steps - warmUpSteps), learningRate / 100);
+    this.#schedule = warmUp(falling, warmUpSteps);
+  }
+
+  /**
+   * One step.
+   * @param images [batchSize, H, W, 3] in [0, 1]
+   */
+  async train(images: Float32Array): Promise<CodecStep> {
+    const { config, gpu, model, step } = this;
+    const { height, width } = config.model;
+    const rate = step % config.model.rates;
+    const rateWeight = this.#rateWeights[rate];
+    const learningRate = this.#schedule(step);
+    const pixels = config.batchSize * height * width;
+    const rounding = step >= config.steps * (1 - config.roundingShare);
+    const mode = rounding ? ('straightThrough' as const) : ('noise' as const);
+    model.train();
+    const figures = scope(gpu, () => {
+      const tape = new Tape();
+      const { loss, distortion, bits } = tape.record(() => {
+        const x = Tensor.from(gpu, images, [config.batchSize, height, width, 3]);
+        const symbols = model.compress(x, rate, { mode, seed: config.seed, stream: step });
+        const distortion = mse(model.reconstruct(symbols, rate), x);
+        const bits = model.bits(symbols, rate);
+        const weight = Tensor.scalar(gpu, rateWeight / pixels); // in a tensor: it changes every step
+        return { loss: add(affine(distortion, DISTORTION_SCALE), mul(bits, weight)), distortion, bits };
+      });
+      const grads = tape.gradients(loss, [...model.parameters().values()]);
+      const { scale } = clipGradients(grads.values(), config.clipNorm);
+      this.optimizer.step(grads, learningRate, scale);
+      return [loss, distortion, bits];
+    });
+    const [loss, error, bits] = await Promise.all(figures.map((figure) => figure.item()));
+    for (const figure of figures) figure.dispose();
+    this.step++;
+
+    const bytes = bits / 8 / config.batchSize;
+    const excess = Math.max(-1, Math.min(1, bytes / config.targetBytes[rate] - 1));
+    this.#rateWeights[rate] *= Math.exp(STEERING * excess);
+    const psnr = -10 * Math.log10(error);
+    return { step, rate, loss, mse: error, psnr, bytes, rateWeight, learningRate };
+  }
+
+  /** Everything needed to go on: a safetensors file. */
+  async checkpoint(): Promise<Uint8Array> {
+    const tensors: HostTensors = new Map([
+      ...withPrefix(await saveState(this.model), 'model.'),
+      ...withPrefix(await this.optimizer.saveState(), 'optimizer.'),
+    ]);
+    const state = { step: this.step, rateWeights: this.#rateWeights, config: this.config };
+    return writeSafetensors(tensors, new Map([[FORMAT, JSON.stringify(state)]]));
+  }
+
+  /** The training config that a checkpoint was made with. */
+  static configOf(bytes: Uint8Array): CodecTrainingConfig {
+    return parseCheckpoint(bytes).state.config;
+  }
+
+  /**
+   * Goes on from a checkpoint. `steps` alone may differ from the checkpoint's: that shortens or lengthens the run, and
+   * with it the learning-rate schedule from here on.
+   * @throws CheckpointError for a file that is none, or was made with another configuration
+   */
+  restore(bytes: Uint8Array): void {
+    const { tensors, state } = parseCheckpoint(bytes);
+    for (const key of Object.keys(this.config) as (keyof CodecTrainingConfig)[]) {
+      const [saved, wanted] = [JSON.stringify(state.config[key]), JSON.stringify(this.config[key])];
+      if (saved !== wanted && key !== 'steps') {
+        throw new CheckpointError(`the checkpoint was made with ${key} ${saved}; this run has ${wanted}`);
+      }
+    }
+    loadState(this.model, withoutPrefix(tensors, 'model.'));
+    this.optimizer.loadState(withoutPrefix(tensors, 'optimizer.'));
+    this.step = state.step;
+    this.#rateWeights.splice(0, this.#rateWeights.length, ...state.rateWeights);
+  }
+
+  dispose(): void {
+    this.optimizer.dispose();
+    this.model.dispose();
+  }
+}
+
+interface CheckpointState {
+  step: number;
+  rateWeights: number[];
+  config: CodecTrainingConfig;
+}
+
+function parseCheckpoint(bytes: Uint8Array): { tensors: HostTensors; state: CheckpointState } {
+  const { tensors, metadata } = readSafetensors(bytes);
+  const text = metadata.get(FORMAT);
+  if (!text) throw new CheckpointError(`not a checkpoint of codec training: metadata "${FORMAT}" is missing`);
+  let state: CheckpointState;
+  try {
+    state = JSON.parse(text);
+    checkCodecTraining(state.config);
+  } catch (cause) {
+    throw new CheckpointError(`the checkpoint's metadata is damaged: ${(cause as Error).message}`, { cause });
+  }
+  const { step, rateWeights, config } = state;
+  const weightsFit = Array.isArray(rateWeights) && rateWeights.length === config.model.rates;
+  if (!Number.isInteger(step) || step < 0 || !weightsFit || !rateWeights.every((weight) => weight > 0)) {
+    throw new CheckpointError(`the checkpoint's metadata is damaged: step ${step}, rate weights [${rateWeights}]`);
+  }
+  return { tensors, state };
+}

@@ -1,0 +1,44 @@
+import { readFile } from 'node:fs/promises';
+import { writeFileAtomic } from '../data/atomic-file.js';
+
+/**
+ * A CSV log kept in memory and written whole with each checkpoint, so that log and checkpoint always agree: a run that
+ * was killed loses at most the rows since its last checkpoint, and computes them again.
+ */
+export class TrainingLog {
+  readonly rows: number[][] = [];
+
+  constructor(
+    readonly path: string,
+    readonly columns: readonly string[],
+  ) {}
+
+  /** Reads the rows of an earlier run whose first column (the step) is below `step`. */
+  async resume(step: number): Promise<void> {
+    const text = await readFile(this.path, 'utf8').catch(() => '');
+    const [header, ...lines] = text.trim().split('\n');
+    if (header !== this.columns.join(',')) return;
+    for (const line of lines) {
+      // Columns that a row leaves out (validation, on other steps) are empty.
+      const row = line.split(',').map((cell) => (cell === '' ? Number.NaN : Number(cell)));
+      if (row[0] < step) this.rows.push(row);
+    }
+  }
+
+  /** @param row by column; what is absent stays empty */
+  add(row: Readonly<Record<string, number>>): void {
+    this.rows.push(this.columns.map((column) => row[column] ?? Number.NaN));
+  }
+
+  /** (first column, this column) of the rows that have it. */
+  series(column: string): [number, number][] {
+    const at = this.columns.indexOf(column);
+    return this.rows.filter((row) => !Number.isNaN(row[at])).map((row) => [row[0], row[at]]);
+  }
+
+  async write(): Promise<void> {
+    const cell = (value: number): string => (Number.isNaN(value) ? '' : String(Number(value.toPrecision(7))));
+    const lines = [this.columns.join(','), ...this.rows.map((row) => row.map(cell).join(','))];
+    await writeFileAtomic(this.path, `${lines.join('\n')}\n`);
+  }
+}

@@ -8,7 +8,7 @@ export type LossWidth = 1 | 4;
 const vector = (width: LossWidth) => `alias V = ${width === 1 ? 'f32' : 'vec4f'};`;
 
 /**
- * Partial sums of the mean of (a − b)²: each invocation adds every T-th vector, T being the number of partials.
+ * Partial sums of (a − b)²: each invocation adds every T-th vector, T being the number of partials.
  * Bindings: a, b, partials. The sizes are those of the bindings, so one pipeline a width serves every shape.
  */
 export function msePartialsShader(width: LossWidth): string {
@@ -21,7 +21,7 @@ ${linearMain('arrayLength(&partials)')}
     let difference = xs[at] - ys[at];
     sum += difference * difference;
   }
-  partials[i] = ${width === 1 ? 'sum' : 'dot(sum, V(1.0))'} / f32(${width}u * arrayLength(&xs));
+  partials[i] = ${width === 1 ? 'sum' : 'dot(sum, V(1.0))'};
 }`;
 }
 

@@ -8,11 +8,12 @@ export interface MseConfig {
   readonly partials: number;
 }
 
-/** Vectors where the size allows; enough invocations to fill the device, yet several loads for each. */
+/** Vectors where the size allows; enough invocations to fill the device, with several loads each but no long sums. */
 export function chooseMse(size: number, limits: KernelLimits): MseConfig {
   const width = size % 4 === 0 ? 4 : 1;
+  const loads = size / width;
   const wanted = limits.software ? 2048 : 2 ** 16;
-  return { width, partials: Math.max(1, Math.min(wanted, Math.ceil(size / width / 8))) };
+  return { width, partials: Math.max(Math.ceil(loads / 64), Math.min(wanted, Math.ceil(loads / 8))) };
 }
 
 /** The plainest way: one invocation that visits all elements in order. */

@@ -3,16 +3,16 @@ import { chooseMse, type MseConfig, mseGradientKernel, msePartialsKernel } from 
 import { dispatch, dispatchMany } from '../tensor/dispatch.js';
 import { apply, type Op } from '../tensor/tape.js';
 import { scope, type Tensor } from '../tensor/tensor.js';
-import { sumRows } from './reduce.js';
+import { lossSum } from './loss-sum.js';
 
 /** The operation, split up as `choose` says; tests replace the default by the naive way. */
 export function mseOp(choose: (...args: Parameters<typeof chooseMse>) => MseConfig = chooseMse): Op<OpAttrs['mse']> {
   return {
-    forward([a, b], _, shape) {
+    forward([a, b]) {
       const config = choose(a.size, a.gpu.limits);
       return scope(a.gpu, () => {
         const partials = dispatch(msePartialsKernel(config), [a, b], [config.partials]);
-        return { output: sumRows(partials, config.partials, 1).view(shape) };
+        return { output: lossSum(partials, 1 / a.size) };
       });
     },
     backward({ inputs: [a, b], dy, needs: [needsA, needsB] }) {

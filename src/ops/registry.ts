@@ -10,6 +10,7 @@ import { mseOps } from './mse.js';
 import { preluOps } from './prelu.js';
 import { quantizeOps } from './quantize.js';
 import { reduceOps } from './reduce.js';
+import { ssimOps } from './ssim.js';
 import { unaryOps } from './unary.js';
 
 /** Every GPU operation by name: what tests and replays walk over. Users call the named functions instead. */
@@ -24,6 +25,7 @@ export const gpuOps: { readonly [K in OpName]?: Op<OpAttrs[K]> } = {
   ...quantizeOps,
   ...bitsOps,
   ...mseOps,
+  ...ssimOps,
 };
 
 /** Runs an operation by name, recorded like any other. */

@@ -1,0 +1,37 @@
+/**
+ * `cameo/engine`: tensors, differentiable operations, autograd and neural networks on WebGPU, alone. It imports no
+ * package and nothing of Node, so it runs in a browser as it is; in Node, `openGpu` of `cameo/node` opens the device.
+ */
+export * from './common/errors.js';
+export type {
+  Conv2dAttrs,
+  ConvTranspose2dAttrs,
+  OpAttrs,
+  OpName,
+  Padding2d,
+  Pair,
+  Pool2dAttrs,
+} from './common/op-attrs.js';
+export { CounterRandom, type CounterRandomState } from './common/random.js';
+export { Gpu, type GpuDescription, type GpuOptions } from './gpu/gpu.js';
+export type { Kernel, KernelLimits } from './gpu/kernel.js';
+export { openAdapter, openBrowserGpu } from './gpu/open.js';
+export * from './nn/index.js';
+export {
+  batchNormInference,
+  batchNormTraining,
+  batchNormWithStatistics,
+  updateRunningStatistics,
+} from './ops/batch-norm.js';
+export { add, div, mul, sub } from './ops/binary.js';
+export { logisticBits } from './ops/bits.js';
+export { type ConvOptions, conv2d, convTranspose2d } from './ops/conv.js';
+export { concat, pad, reshape, slice } from './ops/layout.js';
+export { mse } from './ops/mse.js';
+export { prelu } from './ops/prelu.js';
+export { type QuantizeOptions, quantize } from './ops/quantize.js';
+export { mean, sum } from './ops/reduce.js';
+export { ssim } from './ops/ssim.js';
+export { abs, affine, clamp, exp, log, sigmoid, sqrt, square } from './ops/unary.js';
+export { type Op, Tape } from './tensor/tape.js';
+export { keep, scope, Tensor } from './tensor/tensor.js';

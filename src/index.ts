@@ -1,0 +1,14 @@
+/** `cameo`: the engine with the face codec on it. Nothing here imports anything of Node: it runs in browsers too. */
+
+export { FaceCodec, modelIdOf } from './codec/face-codec.js';
+export { LATENT_LIMITS, type Latents } from './codec/latents.js';
+export { FORMAT_VERSION, packLatentsPng, type UnpackedFile, unpackLatentsPng } from './codec/png-container.js';
+export * from './engine.js';
+export {
+  Autoencoder,
+  type AutoencoderConfig,
+  DEFAULT_AUTOENCODER,
+  type QuantizationMode,
+  SYMBOL_RANGE,
+} from './models/autoencoder.js';
+export { type AutoencoderFile, loadAutoencoder, readAutoencoder, writeAutoencoder } from './models/model-file.js';

@@ -1,0 +1,17 @@
+/** `cameo/node`: the GPU in Node (through Dawn), pictures, folders of faces and training. */
+
+export {
+  alignFace,
+  FACE_HEIGHT,
+  FACE_WIDTH,
+  type FaceLandmarks,
+  LANDMARK_NAMES,
+  type Point,
+} from './data/align.js';
+export { FileError, writeFileAtomic } from './data/atomic-file.js';
+export { FaceBatches, type FaceBatchesOptions } from './data/batches.js';
+export { type FaceFolderOptions, FaceSet, openFaceFolder } from './data/faces.js';
+export { encodePng, type ReadImageOptions, type RgbImage, readImage, writePng } from './data/image.js';
+export { landmarksOf, type PhotoLandmarks, parseLandmarks, readLandmarks } from './data/landmarks.js';
+export { type FoundAdapter, listAdapters, type OpenGpuOptions, openGpu } from './gpu/node/adapters.js';
+export { type ProbedAdapter, probeAdapters } from './gpu/node/probe.js';

@@ -20,6 +20,7 @@ test(`${CASES} damaged files: refused with a FormatError or read right, fast, in
   const started = performance.now();
   const child = spawnSync(process.execPath, [...flags, worker, String(CASES), '20240607'], {
     encoding: 'utf8',
+    cwd: fileURLToPath(new URL('..', import.meta.url)),
     // A case that hangs ends here.
     timeout: 60_000,
     env: { ...process.env, NODE_OPTIONS: '' },

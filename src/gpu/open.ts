@@ -5,13 +5,14 @@ import { selfTest } from './self-test.js';
 /**
  * Requests a device with the largest limits the adapter has, checks that it computes, and wraps it.
  * @param owner an object that must not be collected while the device lives
+ * @throws NoAdapterError where the adapter gives no device, BrokenAdapterError where it does not compute
  */
 export async function openAdapter(adapter: GPUAdapter, options: GpuOptions = {}, owner?: object): Promise<Gpu> {
   const { maxBufferSize, maxStorageBufferBindingSize, maxComputeWorkgroupStorageSize } = adapter.limits;
   const { maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupSizeX, maxStorageBuffersPerShaderStage } =
     adapter.limits;
   const wanted: GPUFeatureName[] = ['timestamp-query', 'subgroups', 'shader-f16'];
-  const device = await adapter.requestDevice({
+  const request = adapter.requestDevice({
     requiredFeatures: wanted.filter((feature) => adapter.features.has(feature)),
     requiredLimits: {
       maxBufferSize,
@@ -21,6 +22,10 @@ export async function openAdapter(adapter: GPUAdapter, options: GpuOptions = {},
       maxComputeWorkgroupSizeX,
       maxStorageBuffersPerShaderStage,
     },
+  });
+  const device = await request.catch((cause: Error) => {
+    const { description, device: name } = adapter.info;
+    throw new NoAdapterError(`adapter "${description || name}" gave no device: ${cause.message}`, { cause });
   });
   const gpu = new Gpu(device, describeAdapter(adapter.info), options, [adapter, owner]);
   try {

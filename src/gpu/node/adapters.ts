@@ -21,7 +21,7 @@ export interface FoundAdapter {
 }
 
 /** Best first: a GPU, then lavapipe (about twice as fast as SwiftShader), then SwiftShader. */
-const PREFERENCE: GpuDescription['kind'][] = ['hardware', 'lavapipe', 'swiftshader', 'other software'];
+export const PREFERENCE: readonly GpuDescription['kind'][] = ['hardware', 'lavapipe', 'swiftshader', 'other software'];
 
 // biome-ignore lint/suspicious/noExplicitAny: the package has no useful types, and is an optional peer
 let dawn: Promise<any> | undefined;
@@ -77,8 +77,11 @@ export async function listAdapters(options: { withSwiftShader?: boolean } = {}):
 
 const instances = new WeakMap<GPUAdapter, GPU>();
 
-/** Requests the raw adapter of a listing. */
-async function requestAdapter({ name, swiftShader }: FoundAdapter, robustness: boolean): Promise<GPUAdapter | null> {
+/** Requests the raw adapter of a listing. @returns null where the driver gives none */
+export async function requestAdapter(
+  { name, swiftShader }: FoundAdapter,
+  robustness = true,
+): Promise<GPUAdapter | null> {
   const { create } = await loadDawn();
   selectVulkanDrivers(swiftShader ?? null);
   const enabled = ['allow_unsafe_apis', 'vulkan_enable_f16_on_nvidia'];
@@ -121,11 +124,13 @@ export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
   const wanted = (options.adapter ?? process.env.CAMEO_ADAPTER ?? '').trim();
 
   // SwiftShader is unpacked only where nothing else answers or it is asked for.
+  const better = PREFERENCE.slice(0, PREFERENCE.indexOf('swiftshader'));
   const refused: string[] = [];
   const tried = new Set<string>();
   for (const withSwiftShader of hasSystemLoader() ? [false, true] : [true]) {
     for (const candidate of await listAdapters({ withSwiftShader })) {
       if (!adapterFits(candidate, wanted) || tried.has(candidate.name)) continue;
+      if (!withSwiftShader && !better.includes(candidate.kind)) continue;
       tried.add(candidate.name);
       try {
         return await openFound(candidate, options);

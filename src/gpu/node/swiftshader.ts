@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { homedir, tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { brotliDecompressSync } from 'node:zlib';
+import { findPackage } from './packages.js';
 
 /** Where an unpacked SwiftShader lies. */
 export interface SwiftShaderFiles {
@@ -31,7 +31,8 @@ function* tarFiles(tar: Uint8Array): Generator<{ name: string; data: Uint8Array 
   }
 }
 
-function cacheRoots(): string[] {
+/** Folders to unpack to, the first one that can be written: CAMEO_CACHE alone where it is set. */
+export function cacheRoots(): string[] {
   const named = process.env.CAMEO_CACHE;
   if (named) return [named];
   const home = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
@@ -47,22 +48,11 @@ function cacheRoots(): string[] {
  */
 export function unpackSwiftShader(): SwiftShaderFiles | null {
   if (process.platform !== 'linux' || process.arch !== 'x64') return null;
-  let packed: string;
-  let version: string;
-  try {
-    const entry = createRequire(import.meta.url).resolve('@sparticuz/chromium');
-    let root = dirname(entry);
-    while (!existsSync(join(root, 'bin', 'swiftshader.tar.br'))) {
-      if (root === dirname(root)) return null;
-      root = dirname(root);
-    }
-    packed = join(root, 'bin', 'swiftshader.tar.br');
-    version = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version;
-  } catch {
-    return null;
-  }
+  const installed = findPackage('@sparticuz/chromium');
+  const packed = installed && join(installed.root, 'bin', 'swiftshader.tar.br');
+  if (!packed || !existsSync(packed)) return null;
   for (const root of cacheRoots()) {
-    const folder = join(root, `swiftshader-${version}`);
+    const folder = join(root, `swiftshader-${installed.version}`);
     const files = { icd: join(folder, ICD), loader: join(folder, LOADER) };
     if (existsSync(files.icd)) return files;
     try {

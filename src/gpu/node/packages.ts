@@ -1,0 +1,22 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+
+/** Where an installed npm package lies, and its version; null for one that is not installed. */
+export function findPackage(name: string): { root: string; version: string } | null {
+  try {
+    for (
+      let root = dirname(createRequire(import.meta.url).resolve(name));
+      root !== dirname(root);
+      root = dirname(root)
+    ) {
+      const manifest = join(root, 'package.json');
+      if (!existsSync(manifest)) continue;
+      const { name: found, version } = JSON.parse(readFileSync(manifest, 'utf8'));
+      if (found === name) return { root, version };
+    }
+  } catch {
+    // Not installed, or without an entry point: of no use either way.
+  }
+  return null;
+}

@@ -1,8 +1,9 @@
 import * as assert from 'uvu/assert';
+import { ArgumentError } from '../src/common/errors.js';
 import { naiveMse } from '../src/kernels/mse.js';
-import { naiveRun } from '../src/kernels/ssim.js';
+import { chooseSoftmax, naiveSoftmax } from '../src/kernels/softmax.js';
 import { mseOp } from '../src/ops/mse.js';
-import { ssim, ssimOp } from '../src/ops/ssim.js';
+import { labelsTensor, type SoftmaxChoice, softmaxCrossEntropy, softmaxCrossEntropyOp } from '../src/ops/softmax.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';
 import { checkOp, gpuSuite, randomValues, testGpu } from './harness.js';
 
@@ -16,72 +17,65 @@ test('mse', async () => {
   }
 });
 
-/**
- * Terms of SSIM's gradient, which cancel down to those of local deviations: largest value over the number of positions
- * and over the stabiliser (0.03·dataRange)² of the variances.
- */
-function ssimScale([n, h, w, c]: readonly number[], window: number, dataRange: number, largest: number): number {
-  return largest / (n * (h - window + 1) * (w - window + 1) * c) / (0.03 * dataRange) ** 2;
-}
+const SOFTMAX: Record<string, SoftmaxChoice> = {
+  naive: naiveSoftmax,
+  chosen: chooseSoftmax,
+  hardware: (rows, classes, limits) => chooseSoftmax(rows, classes, { ...limits, software: false }),
+};
 
-const SSIM = { window: 11, sigma: 1.5, dataRange: 1 };
+/** Logits, and labels among which are the first and the last class. */
+const scored = (classes: number, spread: number) => (k: number, size: number) =>
+  k === 0
+    ? randomValues(size, 70).map((value) => spread * value)
+    : randomValues(size, 71, [0, classes]).map((value, row) => (row < 2 ? row * (classes - 1) : Math.floor(value)));
 
-/** A picture and a distorted copy, in [0, 1]: smooth ramps with a little noise, so that variances are small. */
-function pictures(shape: readonly number[], noise: number) {
-  const [, h, w, c] = shape;
-  return (k: number, size: number) => {
-    const own = randomValues(size, 60 + k);
-    return Float32Array.from({ length: size }, (_, i) => {
-      const [x, y] = [(Math.floor(i / c) % w) / w, (Math.floor(i / (c * w)) % h) / h];
-      return 0.7 + 0.2 * Math.sin(5 * x + 3 * y + (i % c)) + noise * own[i];
-    });
-  };
-}
-
-for (const [name, implementation] of Object.entries({ chosen: ssimOp(), naive: ssimOp(naiveRun) })) {
-  test(`ssim, ${name} run`, async () => {
-    const attrs = { ...SSIM, dataRange: 2 };
-    for (const shape of [
-      [1, 11, 11, 1],
-      [2, 13, 17, 3],
-      [3, 26, 11, 2],
-      [1, 29, 41, 4],
+for (const [name, choose] of Object.entries(SOFTMAX)) {
+  test(`softmax cross-entropy, ${name} plan`, async () => {
+    for (const [rows, classes, spread] of [
+      [1, 1, 1],
+      [3, 2, 4],
+      [7, 10, 1],
+      [64, 33, 10],
+      [5, 1021, 30],
+      [33, 10000, 3],
     ]) {
-      await checkOp({ op: 'ssim', attrs, inputs: [shape, shape], implementation, sumLength: 121 });
-    }
-    for (const window of [1, 3, 7]) {
-      const shape = [2, 7, 10, 3];
-      const attrs = { window, sigma: 0.8, dataRange: 3 };
-      const scale = ssimScale(shape, window, 3, 3);
-      await checkOp({ op: 'ssim', attrs, inputs: [shape, shape], implementation, sumLength: window, scale });
-    }
-  });
-
-  test(`ssim of alike pictures, ${name} run`, async () => {
-    const shape = [2, 33, 30, 3];
-    const scale = ssimScale(shape, 11, 1, 1);
-    for (const noise of [0.05, 0.01, 0.002]) {
-      const values = pictures(shape, noise);
-      await checkOp({ op: 'ssim', attrs: SSIM, inputs: [shape, shape], values, implementation, scale });
+      await checkOp({
+        op: 'softmaxCrossEntropy',
+        attrs: {},
+        inputs: [[rows, classes], [rows]],
+        values: scored(classes, spread),
+        implementation: softmaxCrossEntropyOp(choose),
+        factor: 4,
+        sumLength: name === 'naive' ? classes / 8 : 16,
+      });
     }
   });
 }
 
-test('ssim of pictures of the size of faces: different, equal, flat', async () => {
-  const shape = [1, 112, 96, 3];
-  await checkOp({ op: 'ssim', attrs: SSIM, inputs: [shape, shape], values: pictures(shape, 0.03), sumLength: 16 });
+test('softmax cross-entropy does not overflow', async () => {
+  const values = (k: number) => Float32Array.from(k === 0 ? [1e4, -1e4, 0, 300, 300, 301] : [1, 2]);
+  await checkOp({ op: 'softmaxCrossEntropy', attrs: {}, inputs: [[2, 3], [2]], values, factor: 4 });
+});
+
+test('labels are checked before they are uploaded', async () => {
   const gpu = await testGpu();
-  const outputs = scope(gpu, () => {
-    const picture = Tensor.from(gpu, pictures(shape, 0.03)(0, 112 * 96 * 3), shape);
-    const grey = Tensor.from(gpu, new Float32Array(112 * 96 * 3).fill(0.5), shape);
-    const black = Tensor.zeros(gpu, shape);
-    return [ssim(picture, picture), ssim(grey, grey), ssim(black, grey), ssim(grey, black)];
+  const labels = labelsTensor(gpu, Int32Array.of(0, 4, 2), 5);
+  assert.equal([...(await labels.read())], [0, 4, 2]);
+  labels.dispose();
+  const refused = (values: readonly number[], classes: number, message: RegExp) =>
+    assert.throws(
+      () => labelsTensor(gpu, values, classes),
+      (error: Error) => error instanceof ArgumentError && message.test(error.message),
+    );
+  refused([0, 5], 5, /label 1 is 5; expected an integer from 0 to 4/);
+  refused([-1], 5, /label 0 is -1/);
+  refused([0.5], 5, /label 0 is 0.5/);
+  refused([], 5, /no labels/);
+  refused([0], 0, /classes is 0/);
+  scope(gpu, () => {
+    const logits = Tensor.zeros(gpu, [3, 4]);
+    assert.throws(() => softmaxCrossEntropy(logits, Tensor.zeros(gpu, [2])), /labels have shape \[2\]; expected \[3\]/);
   });
-  const [same, flat, one, other] = await Promise.all(outputs.map((output) => output.item()));
-  assert.ok(Math.abs(same - 1) < 1e-6, `with itself: ${same}`);
-  assert.ok(Math.abs(flat - 1) < 1e-6, `flat: ${flat}`);
-  assert.ok(Math.abs(one - 1e-4 / 0.2501) < 1e-6 && one === other, `black and grey: ${one}, ${other}`);
-  for (const output of outputs) output.dispose();
 });
 
 test.run();

@@ -7,9 +7,11 @@ import { bitsOps } from './bits.js';
 import { convOps } from './conv.js';
 import { layoutOps } from './layout.js';
 import { mseOps } from './mse.js';
+import { normalizeOps } from './normalize.js';
 import { preluOps } from './prelu.js';
 import { quantizeOps } from './quantize.js';
 import { reduceOps } from './reduce.js';
+import { softmaxOps } from './softmax.js';
 import { ssimOps } from './ssim.js';
 import { unaryOps } from './unary.js';
 
@@ -26,6 +28,8 @@ export const gpuOps: { readonly [K in OpName]?: Op<OpAttrs[K]> } = {
   ...bitsOps,
   ...mseOps,
   ...ssimOps,
+  ...normalizeOps,
+  ...softmaxOps,
 };
 
 /** Runs an operation by name, recorded like any other. */

@@ -1,0 +1,79 @@
+import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
+import type { ColumnWidth } from './common/columns.js';
+import { linearMain } from './common/linear-index.js';
+import { type TypedBinding, typedBindings } from './common/typed-bindings.js';
+
+/**
+ * Head of a kernel that adds up each row of [rows, groups] of V, and then visits the row again. With one lane an
+ * invocation does it in a plain loop; with more (a power of two) a workgroup, whose lanes take every lanes-th group.
+ * Declares `begin`, the index of the row's first group, `lane`, and `total(sum)` over the lanes. Close the body with `}`.
+ */
+function rowMain(lanes: number): string {
+  return wgsl`
+#if ${lanes === 1}
+fn total(sum: vec2f, lane: u32) -> vec2f { return sum; }
+${linearMain('plan.rows')}
+  let lane = 0u;
+  let begin = i * plan.groups;
+#else
+var<workgroup> sums: array<vec2f, ${lanes}>;
+fn total(sum: vec2f, lane: u32) -> vec2f {
+  sums[lane] = sum;
+  for (var half = ${lanes / 2}u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (lane < half) { sums[lane] += sums[lane + half]; }
+  }
+  workgroupBarrier();
+  return sums[0];
+}
+@compute @workgroup_size(${lanes})
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let row = wid.x + wid.y * nwg.x;
+  if (row >= plan.rows) { return; }
+  let begin = row * plan.groups;
+#endif`;
+}
+
+function head(width: ColumnWidth, ...bindings: TypedBinding[]): string {
+  return `
+alias V = ${width === 1 ? 'f32' : `vec${width}f`};
+struct Plan { rows: u32, groups: u32, eps: f32 } // groups = size of a row / width
+${typedBindings(...bindings)}
+@group(0) @binding(${bindings.length}) var<uniform> plan: Plan;
+fn product(a: V, b: V) -> f32 { return ${width === 1 ? 'a * b' : 'dot(a, b)'}; }`;
+}
+
+const eachGroup = (lanes: number) => `for (var k = lane; k < plan.groups; k += ${lanes}u) {`;
+
+/** y = x / max(‖x‖₂, eps) for each row. Bindings: x, y, plan. */
+export function l2NormalizeShader(width: ColumnWidth, lanes: number): string {
+  return `
+${head(width, ['xs', 'r', 'V'], ['ys', 'w', 'V'])}
+${rowMain(lanes)}
+  var sum = vec2f();
+  ${eachGroup(lanes)} sum.x += product(xs[begin + k], xs[begin + k]); }
+  let inverse = 1.0 / max(sqrt(total(sum, lane).x), plan.eps);
+  ${eachGroup(lanes)} ys[begin + k] = xs[begin + k] * inverse; }
+}`;
+}
+
+/**
+ * dx = (dy − y·(y·dy)) / max(‖x‖₂, eps): what is along y changes no length. Where eps is the divisor it is a constant, and
+ * the second term is absent. Bindings: x, dy, dx, plan.
+ */
+export function l2NormalizeGradientShader(width: ColumnWidth, lanes: number): string {
+  return `
+${head(width, ['xs', 'r', 'V'], ['dys', 'r', 'V'], ['dxs', 'w', 'V'])}
+${rowMain(lanes)}
+  var sum = vec2f();
+  ${eachGroup(lanes)}
+    let x = xs[begin + k];
+    sum += vec2f(product(x, x), product(x, dys[begin + k]));
+  }
+  let sums = total(sum, lane);
+  let norm = sqrt(sums.x);
+  let inverse = 1.0 / max(norm, plan.eps);
+  let along = select(0.0, sums.y * inverse, norm > plan.eps);
+  ${eachGroup(lanes)} dxs[begin + k] = (dys[begin + k] - xs[begin + k] * inverse * along) * inverse; }
+}`;
+}

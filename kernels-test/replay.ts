@@ -1,0 +1,47 @@
+import type { OpAttrs, OpName } from '../src/common/op-attrs.js';
+import { referenceOps } from '../src/reference/index.js';
+import type { NdArray } from '../src/reference/ndarray.js';
+import type { ReferenceOp } from '../src/reference/reference-op.js';
+import type { Tape } from '../src/tensor/tape.js';
+import type { Tensor } from '../src/tensor/tensor.js';
+
+/**
+ * Computes in float64 what a tape recorded on the GPU: the same operations with the same attributes, from the values
+ * that the leaves (tensors that no node made) had when the tape ran. Forward and backward use the reference alone.
+ *
+ * @param leaves values of every leaf, read before the tape ran or unchanged since
+ */
+export function replayInFloat64(
+  tape: Tape,
+  leaves: ReadonlyMap<Tensor, NdArray>,
+  output: Tensor,
+  wrt: readonly Tensor[],
+): { values: Map<Tensor, NdArray>; gradients: Map<Tensor, NdArray> } {
+  const values = new Map(leaves);
+  const referenceOf = (name: OpName) => referenceOps[name] as unknown as ReferenceOp<OpAttrs[OpName]>;
+  const valueOf = (tensor: Tensor): NdArray => {
+    const value = values.get(tensor);
+    if (!value) throw new Error(`replay: leaf [${tensor.shape}] was not given`);
+    return value;
+  };
+  for (const { name, inputs, attrs, output: result } of tape.nodes) {
+    values.set(result, referenceOf(name).forward(inputs.map(valueOf), attrs));
+  }
+
+  const gradients = new Map<Tensor, NdArray>();
+  const seed = valueOf(output);
+  gradients.set(output, { shape: seed.shape, data: new Float64Array(seed.data.length).fill(1) });
+  for (const { name, inputs, attrs, output: result } of [...tape.nodes].reverse()) {
+    const dy = gradients.get(result);
+    if (!dy) continue;
+    const parts = referenceOf(name).backward(inputs.map(valueOf), valueOf(result), dy, attrs);
+    inputs.forEach((input, k) => {
+      const part = parts[k];
+      if (!part) return;
+      const sum = gradients.get(input);
+      if (sum) for (let i = 0; i < sum.data.length; i++) sum.data[i] += part.data[i];
+      else gradients.set(input, { shape: part.shape, data: Float64Array.from(part.data) });
+    });
+  }
+  return { values, gradients: new Map(wrt.flatMap((t) => (gradients.has(t) ? [[t, gradients.get(t)!]] : []))) };
+}

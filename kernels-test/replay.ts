@@ -19,22 +19,22 @@ export function replayInFloat64(
 ): { values: Map<Tensor, NdArray>; gradients: Map<Tensor, NdArray> } {
   const values = new Map(leaves);
   const referenceOf = (name: OpName) => referenceOps[name] as unknown as ReferenceOp<OpAttrs[OpName]>;
-  const valueOf = (tensor: Tensor): NdArray => {
+  const lookUp = (tensor: Tensor): NdArray => {
     const value = values.get(tensor);
     if (!value) throw new Error(`replay: leaf [${tensor.shape}] was not given`);
     return value;
   };
   for (const { name, inputs, attrs, output: result } of tape.nodes) {
-    values.set(result, referenceOf(name).forward(inputs.map(valueOf), attrs));
+    values.set(result, referenceOf(name).forward(inputs.map(lookUp), attrs));
   }
 
   const gradients = new Map<Tensor, NdArray>();
-  const seed = valueOf(output);
+  const seed = lookUp(output);
   gradients.set(output, { shape: seed.shape, data: new Float64Array(seed.data.length).fill(1) });
   for (const { name, inputs, attrs, output: result } of [...tape.nodes].reverse()) {
     const dy = gradients.get(result);
     if (!dy) continue;
-    const parts = referenceOf(name).backward(inputs.map(valueOf), valueOf(result), dy, attrs);
+    const parts = referenceOf(name).backward(inputs.map(lookUp), lookUp(result), dy, attrs);
     inputs.forEach((input, k) => {
       const part = parts[k];
       if (!part) return;

@@ -8,12 +8,14 @@ import { convOps } from './conv.js';
 import { layoutOps } from './layout.js';
 import { mseOps } from './mse.js';
 import { normalizeOps } from './normalize.js';
+import { poolOps } from './pool.js';
 import { preluOps } from './prelu.js';
 import { quantizeOps } from './quantize.js';
 import { reduceOps } from './reduce.js';
 import { softmaxOps } from './softmax.js';
 import { ssimOps } from './ssim.js';
 import { unaryOps } from './unary.js';
+import { upsampleOps } from './upsample.js';
 
 /** Every GPU operation by name: what tests and replays walk over. Users call the named functions instead. */
 export const gpuOps: { readonly [K in OpName]?: Op<OpAttrs[K]> } = {
@@ -30,6 +32,8 @@ export const gpuOps: { readonly [K in OpName]?: Op<OpAttrs[K]> } = {
   ...ssimOps,
   ...normalizeOps,
   ...softmaxOps,
+  ...poolOps,
+  ...upsampleOps,
 };
 
 /** Runs an operation by name, recorded like any other. */

@@ -98,9 +98,9 @@ export class Gpu {
     return this.#pipelines.size;
   }
 
-  /** Records one dispatch. `scalars` (≤ 64 bytes) fill the kernel's uniform binding. */
+  /** Records one dispatch. `scalars` (at most 64 bytes, else ArgumentError) fill the kernel's uniform binding. */
   run(kernel: Kernel, buffers: readonly PooledBuffer[], scalars?: ArrayBuffer): void {
-    this.#assertUsable();
+    this.assertUsable();
     if (scalars && this.#scalars.full) this.flush();
     const pipeline = this.#pipelines.get(kernel);
     const entries: GPUBindGroupEntry[] = buffers.map((buffer, binding) => ({
@@ -135,7 +135,7 @@ export class Gpu {
 
   /** Copies bytes into a buffer, after everything recorded so far. */
   write(buffer: PooledBuffer, data: ArrayBufferView): void {
-    this.#assertUsable();
+    this.assertUsable();
     this.flush();
     this.device.queue.writeBuffer(buffer.raw, 0, data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
   }
@@ -145,7 +145,7 @@ export class Gpu {
    * @throws the first error the device reported since the last wait
    */
   async read(buffer: PooledBuffer): Promise<ArrayBuffer> {
-    this.#assertUsable();
+    this.assertUsable();
     this.flush();
     const staging = this.device.createBuffer({
       label: 'readback',
@@ -173,9 +173,18 @@ export class Gpu {
    * is as fast as a long one and keeps memory and latency bounded.
    */
   async endStep(ahead = 1): Promise<void> {
+    this.assertUsable();
     this.flush();
-    this.#inFlight.push(this.device.queue.onSubmittedWorkDone());
-    while (this.#inFlight.length > ahead) await this.#inFlight.shift();
+    const done = this.device.queue.onSubmittedWorkDone();
+    // It is awaited some steps later, or never: until then a lost device must not end Node by an unhandled rejection.
+    done.catch(() => {});
+    this.#inFlight.push(done);
+    try {
+      while (this.#inFlight.length > ahead) await this.#inFlight.shift();
+    } catch (error) {
+      this.throwPendingError();
+      throw error;
+    }
     this.throwPendingError();
   }
 
@@ -186,7 +195,7 @@ export class Gpu {
 
   /** Throws what the device has reported and nobody has seen yet. */
   throwPendingError(): void {
-    this.#assertUsable();
+    this.assertUsable();
     const error = this.#error;
     this.#error = null;
     if (error) throw error;
@@ -204,7 +213,8 @@ export class Gpu {
     this.device.destroy();
   }
 
-  #assertUsable(): void {
+  /** @throws DeviceLostError once the device is lost or destroyed */
+  assertUsable(): void {
     if (this.#lost) throw this.#lost;
   }
 }

@@ -1,6 +1,9 @@
+import { ArgumentError } from '../common/errors.js';
 import { GPUBufferUsageFlags } from './buffer-pool.js';
 
 const RING_BYTES = 1 << 16;
+/** Most scalars that one call may have. */
+const MAX_BYTES = 64;
 
 /**
  * A ring of uniform slots for the few scalars that change from call to call (learning rate, seed, step).
@@ -13,7 +16,7 @@ export class ScalarRing {
   #used = 0;
 
   constructor(private readonly device: GPUDevice) {
-    this.#slotBytes = Math.max(64, device.limits.minUniformBufferOffsetAlignment);
+    this.#slotBytes = Math.max(MAX_BYTES, device.limits.minUniformBufferOffsetAlignment);
     this.raw = device.createBuffer({
       label: 'scalars',
       size: RING_BYTES,
@@ -26,8 +29,11 @@ export class ScalarRing {
     return this.#used + this.#slotBytes > RING_BYTES;
   }
 
-  /** Stores up to 64 bytes; returns the binding for this call. */
+  /** Stores up to 64 bytes; returns the binding for this call. @throws ArgumentError for more */
   push(data: ArrayBuffer): GPUBufferBinding {
+    if (data.byteLength > MAX_BYTES) {
+      throw new ArgumentError(`${data.byteLength} bytes of scalars for one call; at most ${MAX_BYTES} fit`);
+    }
     const offset = this.#used;
     this.#staging.set(new Uint8Array(data), offset);
     this.#used += this.#slotBytes;

@@ -36,6 +36,7 @@ export class Tensor {
     for (const extent of shape) {
       if (!Number.isInteger(extent) || extent <= 0) throw new ShapeError(`a tensor of shape [${shape}] cannot exist`);
     }
+    gpu.assertUsable(); // a lost device still makes buffers, without a word
     const buffer = gpu.pool.acquire(4 * sizeOf(shape), `tensor [${shape}]`);
     return new Tensor(gpu, [...shape], { buffer, owners: 0 });
   }

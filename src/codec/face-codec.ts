@@ -82,7 +82,7 @@ export class FaceCodec {
     const faces: Uint8Array[] = new Array(files.length);
     const byRate = new Map<number, number[]>();
     const unpacked = files.map((file, k) => {
-      const one = this.#open(file);
+      const one = this.unpack(file);
       const batch = byRate.get(one.rate);
       if (batch) batch.push(k);
       else byRate.set(one.rate, [k]);
@@ -111,12 +111,12 @@ export class FaceCodec {
     return faces;
   }
 
-  /** Frees the model's memory. */
-  dispose(): void {
-    this.model.dispose();
-  }
-
-  #open(file: Uint8Array): { rate: number; symbols: Float32Array } {
+  /**
+   * Takes a file apart and checks that this model can decode it, without the GPU: with this a batch is freed of its bad
+   * files.
+   * @throws FormatError for a file that is damaged or none of ours, ModelMismatchError for one of another model
+   */
+  unpack(file: Uint8Array): { rate: number; symbols: Float32Array } {
     const { latents, modelId, rate } = unpackLatentsPng(file);
     if (modelId !== this.modelId) {
       throw new ModelMismatchError(`the file was made by model ${modelId}; the model loaded is ${this.modelId}`);
@@ -129,5 +129,10 @@ export class FaceCodec {
     }
     if (rate >= this.rates) throw new FormatError(`rate ${rate}; this model has rates 0 to ${this.rates - 1}`);
     return { rate, symbols: symbolsOf(latents) };
+  }
+
+  /** Frees the model's memory. */
+  dispose(): void {
+    this.model.dispose();
   }
 }

@@ -26,12 +26,18 @@ export {
 export { add, div, mul, sub } from './ops/binary.js';
 export { logisticBits } from './ops/bits.js';
 export { type ConvOptions, conv2d, convTranspose2d } from './ops/conv.js';
+export { cosFace } from './ops/cosface.js';
 export { concat, pad, reshape, slice } from './ops/layout.js';
+export { linear, matmul } from './ops/matmul.js';
 export { mse } from './ops/mse.js';
+export { l2Normalize } from './ops/normalize.js';
+export { avgPool2d, maxPool2d, type Pool2dOptions } from './ops/pool.js';
 export { prelu } from './ops/prelu.js';
 export { type QuantizeOptions, quantize } from './ops/quantize.js';
 export { mean, sum } from './ops/reduce.js';
+export { labelsTensor, softmaxCrossEntropy } from './ops/softmax.js';
 export { ssim } from './ops/ssim.js';
 export { abs, affine, clamp, exp, log, sigmoid, sqrt, square } from './ops/unary.js';
+export { upsampleBilinear, upsampleNearest } from './ops/upsample.js';
 export { type Op, Tape } from './tensor/tape.js';
 export { keep, scope, Tensor } from './tensor/tensor.js';

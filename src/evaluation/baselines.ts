@@ -3,8 +3,8 @@ import { encodeJpeg2000AtMost } from './jpeg2000.js';
 import { psnr, ssim } from './metrics.js';
 
 /**
- * 'jpeg' codes the picture in its size; 'jpegScaled' may code it smaller, for the decoder to enlarge, which helps below
- * some 700 bytes for a face, but is more than a plain JPEG viewer does.
+ * 'jpeg' codes the picture in its size; 'jpegScaled' may code it smaller, for the decoder to enlarge. That gains some
+ * 0.4 dB at 1000 bytes and 2 dB at 400 for a face, but asks more of the reader than a plain JPEG.
  */
 export const BASELINE_CODECS = ['jpeg', 'jpegScaled', 'jpeg2000'] as const;
 export type BaselineCodec = (typeof BASELINE_CODECS)[number];

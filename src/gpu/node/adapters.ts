@@ -2,7 +2,7 @@ import { NoAdapterError } from '../../common/errors.js';
 import { describeAdapter, type Gpu, type GpuDescription, type GpuOptions } from '../gpu.js';
 import { openAdapter } from '../open.js';
 import { type SwiftShaderFiles, unpackSwiftShader } from './swiftshader.js';
-import { hasSystemLoader, selectVulkanDrivers } from './vulkan.js';
+import { hasVulkanLoader, provideVulkanLoader, selectVulkanDrivers } from './vulkan.js';
 
 export interface OpenGpuOptions extends GpuOptions {
   /** 'hardware', 'lavapipe', 'swiftshader', or a part of an adapter's name; default CAMEO_ADAPTER, else the best. */
@@ -62,9 +62,10 @@ async function listDawnAdapters(): Promise<FoundAdapter[]> {
 
 /** All adapters of this machine, the preferred one first; SwiftShader is unpacked and listed where it can be. */
 export async function listAdapters(options: { withSwiftShader?: boolean } = {}): Promise<FoundAdapter[]> {
-  selectVulkanDrivers(null);
-  const found = hasSystemLoader() ? await listDawnAdapters() : [];
   const swiftShader = (options.withSwiftShader ?? true) ? unpackSwiftShader() : null;
+  if (swiftShader) provideVulkanLoader(swiftShader);
+  selectVulkanDrivers(null);
+  const found = hasVulkanLoader() ? await listDawnAdapters() : [];
   if (swiftShader && !found.some(({ kind }) => kind === 'swiftshader')) {
     selectVulkanDrivers(swiftShader);
     for (const adapter of await listDawnAdapters()) {
@@ -127,7 +128,7 @@ export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
   const better = PREFERENCE.slice(0, PREFERENCE.indexOf('swiftshader'));
   const refused: string[] = [];
   const tried = new Set<string>();
-  for (const withSwiftShader of hasSystemLoader() ? [false, true] : [true]) {
+  for (const withSwiftShader of hasVulkanLoader() ? [false, true] : [true]) {
     for (const candidate of await listAdapters({ withSwiftShader })) {
       if (!adapterFits(candidate, wanted) || tried.has(candidate.name)) continue;
       if (!withSwiftShader && !better.includes(candidate.kind)) continue;

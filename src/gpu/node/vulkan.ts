@@ -23,18 +23,22 @@ function loadLibrary(path: string): boolean {
   return true;
 }
 
-/** True when the machine has a Vulkan loader of its own. */
-export function hasSystemLoader(): boolean {
+/** True when there is a Vulkan loader: the machine's own, or the one that `provideVulkanLoader` has loaded. */
+export function hasVulkanLoader(): boolean {
   return process.platform !== 'linux' || loadLibrary('libvulkan.so.1');
+}
+
+/** Loads SwiftShader's loader on a machine without one; it serves the machine's own drivers, too. */
+export function provideVulkanLoader(swiftShader: SwiftShaderFiles): void {
+  if (!hasVulkanLoader()) loadLibrary(swiftShader.loader);
 }
 
 /**
  * Tells the Vulkan loader which drivers to look at, for instances made from now on: the machine's own (or those the
- * user named), or SwiftShader alone where its files are given. Loads SwiftShader's loader on a machine without one.
+ * user named), or SwiftShader alone where its files are given.
  */
 export function selectVulkanDrivers(swiftShader: SwiftShaderFiles | null): void {
   if (process.platform !== 'linux') return;
-  if (swiftShader && !hasSystemLoader()) loadLibrary(swiftShader.loader);
   for (const [name, users] of Object.entries(userDrivers)) {
     const value = swiftShader?.icd ?? users;
     if (value === undefined) delete process.env[name];

@@ -6,6 +6,7 @@ import { binaryOps } from './binary.js';
 import { bitsOps } from './bits.js';
 import { convOps } from './conv.js';
 import { layoutOps } from './layout.js';
+import { matmulOps } from './matmul.js';
 import { mseOps } from './mse.js';
 import { normalizeOps } from './normalize.js';
 import { poolOps } from './pool.js';
@@ -21,6 +22,7 @@ import { upsampleOps } from './upsample.js';
 export const gpuOps: { readonly [K in OpName]?: Op<OpAttrs[K]> } = {
   ...unaryOps,
   ...binaryOps,
+  ...matmulOps,
   ...reduceOps,
   ...layoutOps,
   ...batchNormOps,

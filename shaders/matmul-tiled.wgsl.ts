@@ -1,0 +1,129 @@
+import { type Along, elementAt, type Layouts, productPlan } from './matmul.wgsl.js';
+
+export interface TiledProduct extends Layouts {
+  /** Rows and columns of the output that a workgroup of 64 invocations computes. */
+  tile: 32 | 64;
+  /** Which of a, b and y have rows in memory that are whole vectors of 4. */
+  vectors: { a: boolean; b: boolean; y: boolean };
+}
+
+export const TILED_WORKGROUP = 64;
+/** Inner elements that a workgroup holds at a time. */
+export const TILED_INNER = 16;
+
+const range = (count: number): number[] => Array.from({ length: count }, (_, k) => k);
+
+/** WGSL function `name(outer, inner, end)`: 4 numbers along the operand's contiguous axis, zeros beyond its ends. */
+function loader(name: 'a' | 'b', along: Along, vectors: boolean): string {
+  const [size, stride] = name === 'a' ? ['plan.m', 'plan.aStride'] : ['plan.n', 'plan.bStride'];
+  // `end` is where the slot ends; for vectors along the inner axis it is a multiple of 4.
+  const load = vectors
+    ? `if (outer < ${size} && inner < end) { value = ${name}Values[(${elementAt(along, stride, 'outer', 'inner')}) / 4u]; }`
+    : range(4)
+        .map((c) => {
+          const [outer, inner] = along === 'inner' ? ['outer', `inner + ${c}u`] : [`outer + ${c}u`, 'inner'];
+          const at = elementAt(along, stride, outer, inner);
+          return `if (${outer} < ${size} && ${inner} < end) { value[${c}] = ${name}Values[${at}]; }`;
+        })
+        .join('\n  ');
+  return `
+fn ${name}(outer: u32, inner: u32, end: u32) -> vec4f {
+  var value = vec4f();
+  ${load}
+  return value;
+}`;
+}
+
+/**
+ * Tiled matrix product for GPUs: a workgroup of 8 × 8 invocations brings tile × 16 numbers of both operands into its
+ * memory and each invocation multiplies tile/8 rows by tile/8 columns in registers. Whichever way an operand lies, a
+ * 4 × 4 block is loaded in vectors along its contiguous axis and stored with the outer axis contiguous.
+ *
+ * Bindings: a, b, y [slots, m, n], the plan.
+ */
+export function matmulTiledShader({ a, b, tile, vectors }: TiledProduct): string {
+  const groups = range(tile / 32);
+  const rowVecs = tile / 4;
+  const blocks = rowVecs * (TILED_INNER / 4);
+  const type = (whole: boolean) => (whole ? 'vec4f' : 'f32');
+
+  const fill = (name: string, along: Along, origin: string): string => {
+    const at = (row: string, vec: string) => `${name}Tile[(${row}) * ${rowVecs}u + ${vec}]`;
+    if (along === 'outer') {
+      return [
+        `let vec = block % ${rowVecs}u;`,
+        `let inner = block / ${rowVecs}u * 4u;`,
+        ...range(4).map(
+          (r) => `${at(`inner + ${r}u`, 'vec')} = ${name}(${origin} + 4u * vec, k + inner + ${r}u, end);`,
+        ),
+      ].join('\n        ');
+    }
+    return [
+      `let vec = block / ${TILED_INNER / 4}u;`,
+      `let inner = block % ${TILED_INNER / 4}u * 4u;`,
+      ...range(4).map((r) => `let v${r} = ${name}(${origin} + 4u * vec + ${r}u, k + inner, end);`),
+      ...range(4).map((c) => `${at(`inner + ${c}u`, 'vec')} = vec4f(v0[${c}], v1[${c}], v2[${c}], v3[${c}]);`),
+    ].join('\n        ');
+  };
+
+  const rows = groups.flatMap((g) => range(4).map((c) => ({ g, c })));
+  const name = ({ g, c }: { g: number; c: number }, h: number) => `sum${4 * g + c}_${h}`;
+  const store = rows
+    .map((row) => {
+      const index = `row0 + ${32 * row.g}u + 4u * ty + ${row.c}u`;
+      const stores = groups.flatMap((h) => {
+        const column = `column0 + ${32 * h}u + 4u * tx`;
+        if (vectors.y) return [`if (${column} < plan.n) { y[(at + ${column}) / 4u] = ${name(row, h)}; }`];
+        return range(4).map(
+          (c) => `if (${column} + ${c}u < plan.n) { y[at + ${column} + ${c}u] = ${name(row, h)}[${c}]; }`,
+        );
+      });
+      return `  if (${index} < plan.m) {
+    let at = (wid.z * plan.m + ${index}) * plan.n;
+    ${stores.join('\n    ')}
+  }`;
+    })
+    .join('\n');
+
+  return `
+@group(0) @binding(0) var<storage, read> aValues: array<${type(vectors.a)}>;
+@group(0) @binding(1) var<storage, read> bValues: array<${type(vectors.b)}>;
+@group(0) @binding(2) var<storage, read_write> y: array<${type(vectors.y)}>;
+${productPlan(3)}
+var<workgroup> aTile: array<vec4f, ${TILED_INNER * rowVecs}>;
+var<workgroup> bTile: array<vec4f, ${TILED_INNER * rowVecs}>;
+${loader('a', a, vectors.a)}
+${loader('b', b, vectors.b)}
+@compute @workgroup_size(${TILED_WORKGROUP})
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let row0 = wid.y * ${tile}u;
+  let column0 = wid.x * ${tile}u;
+  let tx = lid % 8u;
+  let ty = lid / 8u;
+  ${rows.map((row) => groups.map((h) => `var ${name(row, h)} = vec4f();`).join(' ')).join('\n  ')}
+  let begin = wid.z * plan.perSlot;
+  let end = min(begin + plan.perSlot, plan.k);
+  for (var k = begin; k < end; k += ${TILED_INNER}u) {
+    for (var id = lid; id < ${2 * blocks}u; id += ${TILED_WORKGROUP}u) {
+      let block = id % ${blocks}u;
+      if (id < ${blocks}u) {
+        ${fill('a', a, 'row0')}
+      } else {
+        ${fill('b', b, 'column0')}
+      }
+    }
+    workgroupBarrier();
+    for (var inner = 0u; inner < ${TILED_INNER}u; inner++) {
+      ${groups.map((g) => `let x${g} = aTile[inner * ${rowVecs}u + ${8 * g}u + ty];`).join('\n      ')}
+      ${groups.map((h) => `let w${h} = bTile[inner * ${rowVecs}u + ${8 * h}u + tx];`).join('\n      ')}
+      ${rows
+        .flatMap((row) =>
+          groups.map((h) => `${name(row, h)} = fma(vec4f(x${row.g}[${row.c}]), w${h}, ${name(row, h)});`),
+        )
+        .join('\n      ')}
+    }
+    workgroupBarrier();
+  }
+${store}
+}`;
+}

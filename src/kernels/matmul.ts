@@ -1,0 +1,184 @@
+import { type Along, matmulNaiveShader } from '../../shaders/matmul.wgsl.js';
+import { matmulRegisterShader } from '../../shaders/matmul-register.wgsl.js';
+import { matmulTiledShader, TILED_INNER } from '../../shaders/matmul-tiled.wgsl.js';
+import type { Kernel, KernelLimits } from '../gpu/kernel.js';
+import { elementGrid } from './elementwise.js';
+import { boxOf, padKernel } from './layout.js';
+
+export type MatmulVariant = 'naive' | 'register' | 'tiled';
+
+/** How a product runs. `slots`: parts of the inner axis, whose products are added up afterwards in a fixed order. */
+export type MatmulConfig =
+  | { variant: 'naive' }
+  | {
+      variant: 'register';
+      /** The operand whose rows (or columns) the invocations split up; they share those of the other. */
+      own: 'a' | 'b';
+      ownTile: number;
+      sharedTile: number;
+      workgroup: number;
+      subgroup: number;
+      slots: number;
+    }
+  | { variant: 'tiled'; tile: 32 | 64; slots: number };
+
+/** Sizes of a product: [m, k]·[k, n]. */
+export interface MatmulSize {
+  m: number;
+  n: number;
+  k: number;
+}
+
+/** Most workgroups along one dimension that every WebGPU device accepts. */
+const MAX_GROUPS = 65535;
+
+/**
+ * Rows of both operands that an invocation multiplies in registers, by the size of the subgroups that share loads.
+ * Measured with 512³: on lavapipe (8 lanes) 4 × 8 sums are the fastest and compile twice as fast as 4 × 16; SwiftShader
+ * (4 lanes) spills either, so fewer loads win; without sharing a square tile has the fewest.
+ */
+function registerTile(subgroup: number): [own: number, shared: number] {
+  if (subgroup === 0) return [8, 8];
+  return subgroup < 8 ? [4, 16] : [4, 8];
+}
+
+/** Inner elements of a slot when about `slots` slots, each a multiple of `unit`, share the inner axis. */
+const innerPerSlot = (k: number, slots: number, unit: number): number => Math.ceil(k / unit / slots) * unit;
+
+/** Parts of the inner axis: about `wanted`, each at least `shortest` long, none empty. */
+function slotsFor(k: number, wanted: number, shortest: number, unit: number): number {
+  const slots = Math.max(1, Math.min(Math.ceil(wanted), Math.floor(k / shortest)));
+  return Math.ceil(k / innerPerSlot(k, slots, unit));
+}
+
+function chooseRegister({ m, n, k }: MatmulSize, limits: KernelLimits): MatmulConfig {
+  const subgroup = limits.subgroupSize <= 16 ? limits.subgroupSize : 0;
+  const workgroup = Math.max(8, subgroup);
+  const [ownTile, sharedTile] = registerTile(subgroup);
+  const groupsFor = (ownSize: number, sharedSize: number): [number, number] => [
+    Math.ceil(ownSize / ownTile / workgroup),
+    Math.ceil(sharedSize / sharedTile),
+  ];
+  // Whichever way round leaves fewer sums unused beyond the edges.
+  const [byA, byB] = [groupsFor(m, n), groupsFor(n, m)];
+  const own = byA[0] * byA[1] <= byB[0] * byB[1] ? 'a' : 'b';
+  const [across, down] = own === 'a' ? byA : byB;
+  if (across > MAX_GROUPS || down > MAX_GROUPS) return { variant: 'naive' };
+  // Enough workgroups for the cores of a CPU, each with a loop worth starting.
+  const slots = slotsFor(k, 32 / (across * down), 64, 4);
+  return { variant: 'register', own, ownTile, sharedTile, workgroup, subgroup, slots };
+}
+
+function chooseTiled({ m, n, k }: MatmulSize): MatmulConfig {
+  const tiles = (tile: number): number => Math.ceil(m / tile) * Math.ceil(n / tile);
+  // The large tile needs half the loads a number, the small one fills the GPU with smaller matrices.
+  const tile = m > 32 && n > 32 && tiles(64) >= 128 ? 64 : 32;
+  if (Math.ceil(n / tile) > MAX_GROUPS || Math.ceil(m / tile) > MAX_GROUPS) return { variant: 'naive' };
+  const slots = slotsFor(k, 256 / tiles(tile), 8 * TILED_INNER, TILED_INNER);
+  return { variant: 'tiled', tile, slots };
+}
+
+/**
+ * Chooses how to multiply: register tiles on CPU adapters, workgroup tiles on GPUs, the plain loop for little work.
+ * Pure: the same numbers give the same choice.
+ */
+export function chooseMatmul(size: MatmulSize, limits: KernelLimits, force?: MatmulVariant): MatmulConfig {
+  const little = size.m * size.n * size.k <= 2 ** 13 && size.k <= 256;
+  const variant = force ?? (little ? 'naive' : limits.software ? 'register' : 'tiled');
+  if (variant === 'register') return chooseRegister(size, limits);
+  if (variant === 'tiled') return chooseTiled(size);
+  return { variant: 'naive' };
+}
+
+/** A kernel with one output, that output's shape, and what fills the kernel's uniform. */
+export interface MatmulStep {
+  kernel: Kernel;
+  shape: readonly number[];
+  scalars?: ArrayBuffer;
+}
+
+/** Run `padA` and `padB` on the operands where they are there, then `main` on both in the order `first`, other. */
+export interface MatmulPlan {
+  padA: MatmulStep | null;
+  padB: MatmulStep | null;
+  /** The operand that main binds first. */
+  first: 'a' | 'b';
+  /** Gives [slots, m, n]. */
+  main: MatmulStep;
+}
+
+/** A matrix as it lies in memory. */
+interface Stored {
+  along: Along;
+  rows: number;
+  stride: number;
+}
+
+const up4 = (size: number): number => Math.ceil(size / 4) * 4;
+
+/** Fills a matrix up with zeros to whole vectors and a whole number of vectors of inner elements. */
+function padStep({ along, rows, stride }: Stored): { step: MatmulStep | null; stored: Stored } {
+  const stored = { along, rows: along === 'inner' ? rows : up4(rows), stride: up4(stride) };
+  const shape = [stored.rows, stored.stride];
+  if (stored.rows === rows && stored.stride === stride) return { step: null, stored };
+  return { step: { kernel: padKernel(boxOf(shape, [0, 0], [rows, stride]), 0), shape }, stored };
+}
+
+/** The uniform of a product kernel. `unit`: what the inner elements of a slot are a multiple of. */
+function productScalars({ m, n, k }: MatmulSize, a: Stored, b: Stored, slots: number, unit: number): ArrayBuffer {
+  return Uint32Array.of(m, n, k, a.stride, b.stride, innerPerSlot(k, slots, unit)).buffer;
+}
+
+/** Plans op(a)·op(b), where op transposes if asked to. */
+export function planMatmul(
+  size: MatmulSize,
+  { transposeA, transposeB }: { transposeA: boolean; transposeB: boolean },
+  config: MatmulConfig,
+): MatmulPlan {
+  const { m, n, k } = size;
+  const a: Stored = transposeA ? { along: 'outer', rows: k, stride: m } : { along: 'inner', rows: m, stride: k };
+  const b: Stored = transposeB ? { along: 'inner', rows: n, stride: k } : { along: 'outer', rows: k, stride: n };
+  const layouts = { a: a.along, b: b.along };
+  const step = (
+    label: string,
+    wgsl: string,
+    workgroups: Kernel['workgroups'],
+    slots: number,
+    scalars: ArrayBuffer,
+  ) => ({
+    kernel: { label, wgsl, bindings: 'rrwu', workgroups },
+    shape: [slots, m, n],
+    scalars,
+  });
+  if (config.variant === 'naive') {
+    const scalars = productScalars(size, a, b, 1, 1);
+    const main = step('matmul naive', matmulNaiveShader(layouts), elementGrid(m * n), 1, scalars);
+    return { padA: null, padB: null, first: 'a', main };
+  }
+  if (config.variant === 'tiled') {
+    const { tile, slots } = config;
+    const vectors = { a: a.stride % 4 === 0, b: b.stride % 4 === 0, y: n % 4 === 0 };
+    const wgsl = matmulTiledShader({ ...layouts, tile, vectors });
+    const scalars = productScalars(size, a, b, slots, TILED_INNER);
+    const main = step('matmul tiled', wgsl, [Math.ceil(n / tile), Math.ceil(m / tile), slots], slots, scalars);
+    return { padA: null, padB: null, first: 'a', main };
+  }
+  const { own, ownTile, sharedTile, workgroup, subgroup, slots } = config;
+  const [fullA, fullB] = [padStep(a), padStep(b)];
+  const [ownAlong, sharedAlong] = own === 'a' ? [a.along, b.along] : [b.along, a.along];
+  const [ownSize, sharedSize] = own === 'a' ? [m, n] : [n, m];
+  const vectorOutput = n % 4 === 0;
+  const wgsl = matmulRegisterShader({
+    own,
+    ownAlong,
+    sharedAlong,
+    ownTile,
+    sharedTile,
+    vectorOutput,
+    workgroup,
+    subgroup,
+  });
+  const grid = [Math.ceil(ownSize / ownTile / workgroup), Math.ceil(sharedSize / sharedTile), slots] as const;
+  const scalars = productScalars({ m, n, k: up4(k) }, fullA.stored, fullB.stored, slots, 4);
+  return { padA: fullA.step, padB: fullB.step, first: own, main: step('matmul', wgsl, grid, slots, scalars) };
+}

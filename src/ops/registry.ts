@@ -5,6 +5,7 @@ import { batchNormOps } from './batch-norm.js';
 import { binaryOps } from './binary.js';
 import { bitsOps } from './bits.js';
 import { convOps } from './conv.js';
+import { cosFaceOps } from './cosface.js';
 import { layoutOps } from './layout.js';
 import { matmulOps } from './matmul.js';
 import { mseOps } from './mse.js';
@@ -36,6 +37,7 @@ export const gpuOps: { readonly [K in OpName]?: Op<OpAttrs[K]> } = {
   ...softmaxOps,
   ...poolOps,
   ...upsampleOps,
+  ...cosFaceOps,
 };
 
 /** Runs an operation by name, recorded like any other. */

@@ -1,0 +1,54 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from 'commander';
+import { complain } from './complain.js';
+import { addDecodeCommand } from './decode.js';
+import { addDemoCommand } from './demo.js';
+import { doctor } from './doctor.js';
+import { addEncodeCommand } from './encode.js';
+import { addEvaluateCommand } from './evaluate.js';
+import { addInfoCommand } from './info.js';
+import { PACKAGE_VERSION } from './package-root.js';
+import { addTrainCommand } from './train.js';
+
+const program = new Command('cameo')
+  .description('Compresses aligned faces to a few hundred bytes each, on the GPU.')
+  .version(PACKAGE_VERSION)
+  .exitOverride()
+  .showHelpAfterError('Try --help.')
+  .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'cameo: ')) })
+  .addHelpText(
+    'after',
+    `
+Environment:
+  CAMEO_ADAPTER  which GPU adapter: hardware, lavapipe, swiftshader, or a part of its name
+  CAMEO_MODEL    weights file to use instead of those that are shipped
+  CAMEO_DATA     folder of data sets for training and evaluation
+  CAMEO_DEBUG=1  stacks of errors
+
+Exit codes: 0 all done; 1 something failed, as standard error says; 2 no GPU adapter can be used.`,
+  );
+addEncodeCommand(program);
+addDecodeCommand(program);
+addInfoCommand(program);
+addDemoCommand(program);
+addTrainCommand(program);
+addEvaluateCommand(program);
+program
+  .command('doctor')
+  .description('list the GPU adapters of this machine, which one is taken, and what to install for a faster one')
+  .action(async () => {
+    process.exitCode = await doctor();
+  });
+
+// The reader of a pipe may have seen enough (`cameo info … | head`).
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit();
+});
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) process.exitCode = error.exitCode;
+  else complain(error);
+}

@@ -1,0 +1,24 @@
+import { InvalidArgumentError } from 'commander';
+import { FACE_HEIGHT, FACE_WIDTH } from '../data/align.js';
+
+/** Reads the value of an option that is an integer. @throws InvalidArgumentError, which commander reports */
+export function integer(low: number, high = Number.MAX_SAFE_INTEGER): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text.trim()) || value < low || value > high) {
+      const range = high === Number.MAX_SAFE_INTEGER ? `of at least ${low}` : `from ${low} to ${high}`;
+      throw new InvalidArgumentError(`Expected an integer ${range}.`);
+    }
+    return value;
+  };
+}
+
+/** Bits a pixel of a file that holds one face. */
+export function bitsPerPixel(bytes: number): number {
+  return (8 * bytes) / (FACE_WIDTH * FACE_HEIGHT);
+}
+
+/** "312 bytes, 0.232 bpp" */
+export function sizeText(bytes: number): string {
+  return `${bytes} bytes, ${bitsPerPixel(bytes).toFixed(3)} bpp`;
+}

@@ -1,0 +1,52 @@
+import { constants } from 'node:fs';
+import { access } from 'node:fs/promises';
+import { basename, extname, join } from 'node:path';
+import { ArgumentError } from '../common/errors.js';
+import { ensureFolder, FileError, fileErrorReason } from '../data/atomic-file.js';
+
+/** File name without folders and without its extension (or `suffix`, where it ends with that). */
+export function stemOf(path: string, suffix?: string): string {
+  const name = basename(path);
+  if (suffix && name.length > suffix.length && name.toLowerCase().endsWith(suffix))
+    return name.slice(0, -suffix.length);
+  return name.slice(0, name.length - extname(name).length);
+}
+
+/** The output files of one run: in one folder, each with one input. */
+export class Outputs {
+  readonly #takenBy = new Map<string, string>();
+
+  private constructor(readonly folder: string) {}
+
+  /**
+   * Makes the folder where there is none.
+   * @throws FileError where it cannot be made or written
+   */
+  static async in(folder: string): Promise<Outputs> {
+    await ensureFolder(folder);
+    try {
+      await access(folder, constants.W_OK | constants.X_OK);
+    } catch (error) {
+      throw new FileError(`${folder}: cannot write into this folder: ${fileErrorReason(error)}`, { cause: error });
+    }
+    return new Outputs(folder);
+  }
+
+  /**
+   * Path of an output.
+   * @throws ArgumentError where another input of this run has it: it would be lost
+   */
+  claim(name: string, input: string): string {
+    const path = join(this.folder, name);
+    // Most file systems elsewhere take names that differ in case for the same.
+    const key = process.platform === 'linux' ? name : name.toLowerCase();
+    const other = this.#takenBy.get(key);
+    if (other !== undefined) {
+      throw new ArgumentError(
+        `${input}: its output would be ${path}, which is that of ${other}: encode them to two folders`,
+      );
+    }
+    this.#takenBy.set(key, input);
+    return path;
+  }
+}

@@ -1,0 +1,51 @@
+import { ArgumentError, ImageError } from '../common/errors.js';
+import { alignFace, FACE_HEIGHT, FACE_WIDTH } from '../data/align.js';
+import { readImage } from '../data/image.js';
+import { landmarksOf, type PhotoLandmarks } from '../data/landmarks.js';
+import { stemOf } from './outputs.js';
+
+export interface PhotoFace {
+  /** What messages call it: the photograph, with the face's number where it has several. */
+  input: string;
+  /** For output files: the photograph's name without folder and extension, then -1, -2, … where it has several. */
+  name: string;
+  /** RGB, 112·96·3 bytes. */
+  pixels: Uint8Array;
+}
+
+/**
+ * The faces of a photograph: those whose landmarks are listed for it, in that order, or the picture as it is where it
+ * has the size of an aligned face and is not listed.
+ *
+ * @param onBadFace told of each listed face that cannot be aligned; the others still count
+ * @throws ImageError for a picture that cannot be read, or has another size and no landmarks; ArgumentError where the
+ *   list for it is empty
+ */
+export async function readPhotoFaces(
+  path: string,
+  landmarks: PhotoLandmarks | undefined,
+  onBadFace: (error: unknown, input: string) => void,
+): Promise<PhotoFace[]> {
+  const image = await readImage(path);
+  const listed = landmarks && landmarksOf(landmarks, path);
+  if (!listed) {
+    const { width, height, data } = image;
+    if (width === FACE_WIDTH && height === FACE_HEIGHT) return [{ input: path, name: stemOf(path), pixels: data }];
+    const missing = landmarks ? 'its name is not in the landmark file' : 'give its five landmarks with --landmarks';
+    throw new ImageError(
+      `${path}: the picture is ${width}×${height}, not an aligned face of ${FACE_WIDTH}×${FACE_HEIGHT} (width×height), and ${missing}`,
+    );
+  }
+  if (listed.length === 0) throw new ArgumentError(`${path}: the landmark file lists no face for it`);
+  return listed.flatMap((points, k) => {
+    const several = listed.length > 1;
+    const input = several ? `${path}, face ${k + 1}` : path;
+    try {
+      const name = several ? `${stemOf(path)}-${k + 1}` : stemOf(path);
+      return [{ input, name, pixels: alignFace(image, points).data }];
+    } catch (error) {
+      onBadFace(error, input);
+      return [];
+    }
+  });
+}

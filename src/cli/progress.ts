@@ -1,0 +1,17 @@
+import { SingleBar } from 'cli-progress';
+
+/** A progress bar with time left on standard error; where that is no terminal, a line every half minute. */
+export function startProgress(total: number, unit: string): { update(done: number): void; stop(): void } {
+  const bar = new SingleBar({
+    format: `{bar} {value}/{total} ${unit}  left {eta_formatted}`,
+    noTTYOutput: true,
+    notTTYSchedule: 30_000,
+    etaBuffer: 100,
+    clearOnComplete: true,
+  });
+  bar.start(total, 0);
+  return {
+    update: (done) => bar.update(done),
+    stop: () => bar.stop(),
+  };
+}

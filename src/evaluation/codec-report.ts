@@ -1,0 +1,53 @@
+import type { Unreadable } from '../data/face-listing.js';
+import type { GpuDescription } from '../gpu/gpu.js';
+import type { AutoencoderConfig } from '../models/autoencoder.js';
+import type { RateEvaluation } from './codec-evaluation.js';
+import { groupTable, meansTable } from './codec-tables.js';
+import { markdownTable } from './tables.js';
+
+/** Everything that `cameo evaluate codec` found, and how: the content of its JSON file. */
+export interface CodecReport {
+  command: string;
+  /** ISO 8601, UTC. */
+  date: string;
+  /** Of the program; with "+" where files differed from it, null where it is not known. */
+  commit: string | null;
+  version: string;
+  runtime: string;
+  device: GpuDescription;
+  model: { id: string; config: AutoencoderConfig };
+  data: { split: string; facesInSplit: number; faces: number; unreadable: Unreadable[] };
+  rates: RateEvaluation[];
+}
+
+/** The report for readers. @param plot name of the plot's file beside it */
+export function codecReportMarkdown(report: CodecReport, plot: string): string {
+  const { data, model, device, rates } = report;
+  const { stages, latentChannels } = model.config;
+  const subset =
+    data.faces < data.facesInSplit
+      ? `${data.faces} of the ${data.facesInSplit} faces of split ${data.split}, spread evenly`
+      : `all ${data.faces} faces of split ${data.split}`;
+  const facts = [
+    `- Faces: ${subset}${data.unreadable.length > 0 ? `; ${data.unreadable.length} unreadable` : ''}`,
+    `- Model: ${model.id}, stages ${stages.join('-')}, ${latentChannels} latent channels`,
+    `- Device: ${device.description || device.device} (${device.device}, ${device.kind})`,
+    `- Program: version ${report.version}, commit ${report.commit ?? 'unknown'}, ${report.runtime}`,
+    `- Date: ${report.date}`,
+    `- Command: \`${report.command}\``,
+  ];
+  const tables = [meansTable(rates, 'All faces')];
+  for (const { rate, sources } of rates) {
+    if (Object.keys(sources).length > 0) tables.push(groupTable(sources, `By source, rate ${rate}`, 'Source'));
+  }
+  for (const { rate, groups } of rates) {
+    if (Object.keys(groups).length > 0) tables.push(groupTable(groups, `By sex and race, rate ${rate}`, 'Group'));
+  }
+  return [
+    `# Cameo beside JPEG and JPEG2000: split ${data.split}`,
+    facts.join('\n'),
+    `![PSNR over bytes](${plot})`,
+    ...tables.map(markdownTable),
+    '',
+  ].join('\n\n');
+}

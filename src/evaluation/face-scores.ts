@@ -1,0 +1,91 @@
+import type { FaceCodec } from '../codec/face-codec.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../data/align.js';
+import { type BaselineCodec, type BaselineResult, encodeBaselines } from './baselines.js';
+import { psnr, ssim } from './metrics.js';
+
+export type ComparedCodec = 'cameo' | BaselineCodec;
+
+export const CODEC_TITLES: Readonly<Record<ComparedCodec, string>> = {
+  cameo: 'Cameo',
+  jpeg: 'JPEG',
+  jpegScaled: 'JPEG, may be scaled down',
+  jpeg2000: 'JPEG2000',
+};
+
+/** What one codec made of one face. */
+export interface Score {
+  bytes: number;
+  /** dB, over all RGB samples. */
+  psnr: number;
+  ssim: number;
+  /** False for a baseline that has no file as small as Cameo's, so that a larger one stands for it. */
+  fits: boolean;
+}
+
+/** Scores of one face at one rate. Absent: JPEG2000 where no file is as small as Cameo's, and codecs not asked for. */
+export type FaceScores = { cameo: Score } & Partial<Record<BaselineCodec, Score>>;
+
+export interface CompressedFaces {
+  files: Uint8Array[];
+  /** Decoded from the files, RGB. */
+  restored: Uint8Array[];
+  encodeSeconds: number;
+  decodeSeconds: number;
+}
+
+/** Encodes faces and decodes the files, with the time that each takes. */
+export async function compressFaces(
+  codec: FaceCodec,
+  faces: readonly Uint8Array[],
+  rate: number,
+): Promise<CompressedFaces> {
+  const start = performance.now();
+  const files = await codec.encode(faces, rate);
+  const middle = performance.now();
+  const restored = await codec.decode(files);
+  const end = performance.now();
+  return { files, restored, encodeSeconds: (middle - start) / 1000, decodeSeconds: (end - middle) / 1000 };
+}
+
+export interface ComparedFace {
+  scores: FaceScores;
+  /** The pictures behind the scores of the other codecs. */
+  baselines: BaselineResult[];
+}
+
+/** Scores one face that Cameo has compressed, and what other codecs make of it with at most as many bytes. */
+export async function compareFace(
+  face: Uint8Array,
+  file: Uint8Array,
+  restored: Uint8Array,
+  codecs: readonly BaselineCodec[],
+): Promise<ComparedFace> {
+  const baselines = await encodeBaselines(face, FACE_WIDTH, FACE_HEIGHT, file.length, codecs);
+  const scores: FaceScores = {
+    cameo: {
+      bytes: file.length,
+      psnr: psnr(face, restored),
+      ssim: ssim(face, restored, FACE_WIDTH, FACE_HEIGHT, 3),
+      fits: true,
+    },
+  };
+  for (const { codec, bytes, psnr, ssim, fits } of baselines) scores[codec] = { bytes: bytes.length, psnr, ssim, fits };
+  return { scores, baselines };
+}
+
+/**
+ * `work` on each item, a few at a time, in order of the results: JPEG is coded in Node's pool of threads while JPEG2000
+ * occupies this one.
+ */
+export async function mapConcurrently<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = new Array(items.length);
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    while (next < items.length) {
+      const at = next++;
+      results[at] = await work(items[at]);
+    }
+  };
+  await Promise.all(Array.from({ length: 4 }, worker));
+  return results;
+}

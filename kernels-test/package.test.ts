@@ -121,4 +121,23 @@ test('every operation of the engine is exported by its name', () => {
 });
 
 test.after(() => rmSync(home, { recursive: true, force: true }));
+test("the README's program trains its network", () => {
+  const readme = readFileSync(join(root, 'README.md'), 'utf8');
+  const [, program] = /```js\n(import[\s\S]*?)```/.exec(readme) ?? [];
+  assert.ok(program, 'the README has a program');
+  const webgpu = join(home, 'node_modules', 'webgpu');
+  const chromium = join(home, 'node_modules', '@sparticuz');
+  if (!existsSync(webgpu)) symlinkSync(join(root, 'node_modules', 'webgpu'), webgpu, 'junction');
+  if (!existsSync(chromium)) symlinkSync(join(root, 'node_modules', '@sparticuz'), chromium, 'junction');
+  const path = join(home, 'readme.mjs');
+  writeFileSync(path, program);
+  const printed = execFileSync(process.execPath, [path], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+  const losses = printed
+    .trim()
+    .split('\n')
+    .map((line) => Number(line.split(' ')[1]));
+  assert.is(losses.length, 4);
+  assert.ok(losses[3] < 0.01 && losses[3] < losses[0], `losses ${losses}`);
+});
+
 test.run();

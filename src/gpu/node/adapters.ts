@@ -122,6 +122,7 @@ export function adapterFits({ name, kind }: FoundAdapter, wanted: string): boole
  * @throws NoAdapterError when nothing fits; the message lists what was found and why each was refused
  */
 export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
+  await loadDawn(); // a missing package is the first thing to say, whatever drivers there are
   const wanted = (options.adapter ?? process.env.CAMEO_ADAPTER ?? '').trim();
 
   // SwiftShader is unpacked only where nothing else answers or it is asked for.

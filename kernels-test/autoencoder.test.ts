@@ -6,7 +6,7 @@ import { affine } from '../src/ops/unary.js';
 import { Tape } from '../src/tensor/tape.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';
 import { gpuSuite, randomValues, testGpu, toNdArray } from './harness.js';
-import { replayInFloat64 } from './replay.js';
+import { gradientsInFloat64 } from './replay.js';
 
 const test = gpuSuite('autoencoder');
 
@@ -63,7 +63,7 @@ test('loss and every gradient of the whole autoencoder agree with float64', asyn
   const leaves = new Map([...before, [x, toNdArray(images, x.shape)] as const]);
   leaves.set(weight, toNdArray(await weight.read(), []));
   const wrt = [...parameters.values()];
-  const { values, gradients } = replayInFloat64(tape, leaves, result.loss, wrt);
+  const { values, gradients } = gradientsInFloat64(tape, leaves, result.loss, wrt);
 
   const expectedLoss = values.get(result.loss)!.data[0];
   const loss = await result.loss.item();

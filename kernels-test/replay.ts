@@ -2,6 +2,7 @@ import type { OpAttrs, OpName } from '../src/common/op-attrs.js';
 import { referenceOps } from '../src/reference/index.js';
 import type { NdArray } from '../src/reference/ndarray.js';
 import type { ReferenceOp } from '../src/reference/reference-op.js';
+import { replayInFloat64 } from '../src/tensor/replay.js';
 import type { Tape } from '../src/tensor/tape.js';
 import type { Tensor } from '../src/tensor/tensor.js';
 
@@ -11,22 +12,15 @@ import type { Tensor } from '../src/tensor/tensor.js';
  *
  * @param leaves values of every leaf, read before the tape ran or unchanged since
  */
-export function replayInFloat64(
+export function gradientsInFloat64(
   tape: Tape,
   leaves: ReadonlyMap<Tensor, NdArray>,
   output: Tensor,
   wrt: readonly Tensor[],
 ): { values: Map<Tensor, NdArray>; gradients: Map<Tensor, NdArray> } {
-  const values = new Map(leaves);
+  const values = replayInFloat64(tape, leaves);
   const referenceOf = (name: OpName) => referenceOps[name] as unknown as ReferenceOp<OpAttrs[OpName]>;
-  const lookUp = (tensor: Tensor): NdArray => {
-    const value = values.get(tensor);
-    if (!value) throw new Error(`replay: leaf [${tensor.shape}] was not given`);
-    return value;
-  };
-  for (const { name, inputs, attrs, output: result } of tape.nodes) {
-    values.set(result, referenceOf(name).forward(inputs.map(lookUp), attrs));
-  }
+  const lookUp = (tensor: Tensor): NdArray => values.get(tensor)!;
 
   const gradients = new Map<Tensor, NdArray>();
   const seed = lookUp(output);

@@ -3,10 +3,14 @@ import type { Gpu } from '../gpu/gpu.js';
 import type { Autoencoder } from '../models/autoencoder.js';
 import { type AutoencoderFile, loadAutoencoder, readAutoencoder } from '../models/model-file.js';
 import { writeSafetensors } from '../nn/safetensors.js';
+import { type NdArray, ndarray } from '../reference/ndarray.js';
+import { replayInFloat64 } from '../tensor/replay.js';
+import { Tape } from '../tensor/tape.js';
 import { scope, Tensor } from '../tensor/tensor.js';
 import { crc32 } from './crc32.js';
 import { latentsFromSymbols, symbolsOf } from './latents.js';
 import { packLatentsPng, unpackLatentsPng } from './png-container.js';
+import { isNearTie, roundToSymbols } from './rounding.js';
 
 /**
  * The id that binds a file to the weights it needs: CRC-32 of all tensors (names, shapes and values; not the metadata),
@@ -16,14 +20,26 @@ export function modelIdOf(file: AutoencoderFile): string {
   return crc32(writeSafetensors(file.tensors)).toString(16).padStart(8, '0');
 }
 
-/** Encodes aligned faces to small files and back, with one model on one GPU. */
+/** Faces in one pass through the network; a CPU gains nothing from more. */
+const BATCH = { hardware: 16, software: 4 } as const;
+
+/**
+ * Encodes aligned faces to small files and back, with one model on one GPU. Any number of faces goes through the network
+ * in batches of one fixed size, the last one filled up: kernels are compiled for their shapes, which can take longer than
+ * all the work.
+ */
 export class FaceCodec {
+  readonly #batch: number;
+  #parameters: Promise<Map<Tensor, NdArray>> | undefined;
+
   private constructor(
     private readonly gpu: Gpu,
     readonly model: Autoencoder,
     /** 8 hexadecimal digits. */
     readonly modelId: string,
-  ) {}
+  ) {
+    this.#batch = gpu.limits.software ? BATCH.software : BATCH.hardware;
+  }
 
   /**
    * @param safetensors a weights file as `cameo train codec` writes it
@@ -46,66 +62,47 @@ export class FaceCodec {
   }
 
   /**
-   * Faces to compact files (valid PNGs), all in one batch: 16 at a time is a good number.
+   * Faces to compact files (valid PNGs). The file of a face is the same on every adapter and in every company of others:
+   * where float32 cannot tell how a value is to be rounded, float64 on the CPU decides.
    * @throws ArgumentError for a face of another size, or a rate the model has not
    */
   async encode(faces: readonly Uint8Array[], rate: number): Promise<Uint8Array[]> {
-    if (faces.length === 0) return [];
-    const { width, height, bytes } = this.faceSize;
-    const pixels = new Float32Array(faces.length * bytes);
+    const { bytes } = this.faceSize;
     faces.forEach((face, k) => {
       if (face.length !== bytes) {
+        const { width, height } = this.faceSize;
         throw new ArgumentError(`face ${k} has ${face.length} bytes; ${width}×${height} RGB has ${bytes}`);
       }
-      for (let i = 0; i < bytes; i++) pixels[k * bytes + i] = face[i] / 255;
     });
-    const symbols = scope(this.gpu, () =>
-      this.model.compress(Tensor.from(this.gpu, pixels, [faces.length, height, width, 3]), rate),
-    );
-    try {
-      const values = await symbols.read();
-      const [, h, w, c] = symbols.shape;
-      return faces.map((_, k) => {
-        const one = values.subarray(k * h * w * c, (k + 1) * h * w * c);
-        return packLatentsPng(latentsFromSymbols(one, h, w, c), { modelId: this.modelId, rate });
-      });
-    } finally {
-      symbols.dispose();
+    const [h, w] = this.model.latentSize;
+    const c = this.model.config.latentChannels;
+    const files: Uint8Array[] = [];
+    for (let first = 0; first < faces.length; first += this.#batch) {
+      for (const symbols of await this.#analyse(faces.slice(first, first + this.#batch), rate)) {
+        files.push(packLatentsPng(latentsFromSymbols(symbols, h, w, c), { modelId: this.modelId, rate }));
+      }
     }
+    return files;
   }
 
   /**
-   * Compact files to faces, all in one batch.
+   * Compact files to faces. Pixels may differ by one level between adapters.
    * @throws FormatError for a file that is damaged or none of ours, ModelMismatchError for one of another model
    */
   async decode(files: readonly Uint8Array[]): Promise<Uint8Array[]> {
     const faces: Uint8Array[] = new Array(files.length);
-    const byRate = new Map<number, number[]>();
-    const unpacked = files.map((file, k) => {
-      const one = this.unpack(file);
-      const batch = byRate.get(one.rate);
-      if (batch) batch.push(k);
-      else byRate.set(one.rate, [k]);
-      return one.symbols;
-    });
-    const [h, w] = this.model.latentSize;
-    const c = this.model.config.latentChannels;
-    for (const [rate, indices] of byRate) {
-      const symbols = new Float32Array(indices.length * h * w * c);
-      indices.forEach((k, i) => {
-        symbols.set(unpacked[k], i * h * w * c);
-      });
-      const pixels = scope(this.gpu, () =>
-        this.model.restore(Tensor.from(this.gpu, symbols, [indices.length, h, w, c]), rate),
-      );
-      try {
-        const values = await pixels.read();
-        const { bytes } = this.faceSize;
-        indices.forEach((k, i) => {
-          faces[k] = Uint8Array.from({ length: bytes }, (_, at) => Math.round(values[i * bytes + at] * 255));
+    const unpacked = files.map((file) => this.unpack(file));
+    for (const rate of new Set(unpacked.map((one) => one.rate))) {
+      const indices = [...unpacked.keys()].filter((k) => unpacked[k].rate === rate);
+      for (let first = 0; first < indices.length; first += this.#batch) {
+        const batch = indices.slice(first, first + this.#batch);
+        const restored = await this.#restore(
+          batch.map((k) => unpacked[k].symbols),
+          rate,
+        );
+        batch.forEach((k, i) => {
+          faces[k] = restored[i];
         });
-      } finally {
-        pixels.dispose();
       }
     }
     return faces;
@@ -134,5 +131,66 @@ export class FaceCodec {
   /** Frees the model's memory. */
   dispose(): void {
     this.model.dispose();
+  }
+
+  /** One batch of faces to symbols. */
+  async #analyse(faces: readonly Uint8Array[], rate: number): Promise<Float32Array[]> {
+    const { width, height, bytes } = this.faceSize;
+    const pixels = new Float32Array(this.#batch * bytes);
+    faces.forEach((face, k) => {
+      for (let i = 0; i < bytes; i++) pixels[k * bytes + i] = face[i] / 255;
+    });
+    const tape = new Tape();
+    const x = Tensor.from(this.gpu, pixels, [this.#batch, height, width, 3]);
+    const scaled = scope(this.gpu, () => tape.record(() => this.model.analyse(x, rate)));
+    try {
+      const values = await scaled.read();
+      const size = values.length / this.#batch;
+      const symbols: Float32Array[] = [];
+      for (const k of faces.keys()) {
+        const own = values.subarray(k * size, (k + 1) * size);
+        if (isNearTie(own)) {
+          const face = ndarray([1, height, width, 3], pixels.subarray(k * bytes, (k + 1) * bytes));
+          const leaves = new Map([...(await this.#parameterValues()), [x, face] as const]);
+          symbols.push(roundToSymbols(replayInFloat64(tape, leaves).get(scaled)!.data));
+        } else {
+          symbols.push(roundToSymbols(own));
+        }
+      }
+      return symbols;
+    } finally {
+      x.dispose();
+      scaled.dispose();
+    }
+  }
+
+  /** One batch of symbols to faces. */
+  async #restore(symbols: readonly Float32Array[], rate: number): Promise<Uint8Array[]> {
+    const [h, w] = this.model.latentSize;
+    const c = this.model.config.latentChannels;
+    const all = new Float32Array(this.#batch * h * w * c);
+    symbols.forEach((one, k) => {
+      all.set(one, k * h * w * c);
+    });
+    const pixels = scope(this.gpu, () => this.model.restore(Tensor.from(this.gpu, all, [this.#batch, h, w, c]), rate));
+    try {
+      const values = await pixels.read();
+      const { bytes } = this.faceSize;
+      return symbols.map((_, k) =>
+        Uint8Array.from({ length: bytes }, (_, at) => Math.round(values[k * bytes + at] * 255)),
+      );
+    } finally {
+      pixels.dispose();
+    }
+  }
+
+  /** The model's tensors in float64, read once. */
+  #parameterValues(): Promise<Map<Tensor, NdArray>> {
+    this.#parameters ??= (async () => {
+      const tensors = [...this.model.stateTensors().values()];
+      const values = await Promise.all(tensors.map((tensor) => tensor.read()));
+      return new Map(tensors.map((tensor, k) => [tensor, ndarray(tensor.shape, values[k])]));
+    })();
+    return this.#parameters;
   }
 }

@@ -134,15 +134,25 @@ export class Autoencoder extends Module {
   }
 
   /**
+   * Faces to the compact map before rounding, in units of the rate's steps: what `compress` quantises.
+   * @param x [N,H,W,3] in [0, 1]
+   * @param rate index of the rate
+   * @returns [N,h,w,C]
+   */
+  analyse(x: Tensor, rate: number): Tensor {
+    this.#checkRate(rate);
+    const y = sub(this.encoder.forward(affine(x, 2, -1)), this.latentMean.tensor);
+    return mul(y, exp(this.logGain[rate].tensor));
+  }
+
+  /**
    * Faces to symbols.
    * @param x [N,H,W,3] in [0, 1]
    * @param rate index of the rate
    * @returns [N,h,w,C]; integers in [−127, 127] unless the mode is noise
    */
   compress(x: Tensor, rate: number, quantization: QuantizationMode = { mode: 'hard' }): Tensor {
-    this.#checkRate(rate);
-    const y = sub(this.encoder.forward(affine(x, 2, -1)), this.latentMean.tensor);
-    return quantize(mul(y, exp(this.logGain[rate].tensor)), { ...quantization, ...SYMBOL_RANGE });
+    return quantize(this.analyse(x, rate), { ...quantization, ...SYMBOL_RANGE });
   }
 
   /**

@@ -1,0 +1,28 @@
+import { ArgumentError } from '../common/errors.js';
+import type { OpAttrs, OpName } from '../common/op-attrs.js';
+import { referenceOps } from '../reference/index.js';
+import type { NdArray } from '../reference/ndarray.js';
+import type { ReferenceOp } from '../reference/reference-op.js';
+import type { Tape } from './tape.js';
+import type { Tensor } from './tensor.js';
+
+/**
+ * Computes in float64 on the CPU what a tape recorded on the GPU: the same operations with the same attributes. The
+ * tensors themselves are not read, so they may be disposed, and the leaves may have other values or another batch size.
+ *
+ * @param leaves values of every leaf (tensor that no operation on the tape made)
+ * @returns the values of all tensors on the tape, leaves included
+ * @throws ArgumentError for a leaf that is not given
+ */
+export function replayInFloat64(tape: Tape, leaves: ReadonlyMap<Tensor, NdArray>): Map<Tensor, NdArray> {
+  const values = new Map(leaves);
+  for (const { name, inputs, attrs, output } of tape.nodes) {
+    const arrays = inputs.map((input) => {
+      const value = values.get(input);
+      if (!value) throw new ArgumentError(`replay: ${name} needs the values of a leaf [${input.shape}]`);
+      return value;
+    });
+    values.set(output, (referenceOps[name] as unknown as ReferenceOp<OpAttrs[OpName]>).forward(arrays, attrs));
+  }
+  return values;
+}

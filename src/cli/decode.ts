@@ -39,14 +39,15 @@ What is damaged or foreign is named on standard error; the rest goes on, and the
 async function decodeFiles(files: string[], { out, model }: DecodeOptions): Promise<void> {
   const session = new CodecSession(await readWeights(model));
   const outputs = await Outputs.in(out);
-  const waiting: { input: string; output: string; bytes: Uint8Array }[] = [];
+  const waiting: { input: string; bytes: Uint8Array }[] = [];
   const decodeBatch = async (): Promise<void> => {
     const codec = await session.codec();
-    const batch: typeof waiting = [];
-    for (const one of waiting.splice(0, BATCH)) {
-      await orComplain(one.input, () => {
-        codec.unpack(one.bytes);
-        batch.push(one);
+    const batch: { input: string; output: string; bytes: Uint8Array }[] = [];
+    for (const { input, bytes } of waiting.splice(0, BATCH)) {
+      await orComplain(input, () => {
+        codec.unpack(bytes);
+        const output = outputs.claim(`${stemOf(input, COMPACT_SUFFIX)}${DECODED_SUFFIX}`, input);
+        batch.push({ input, output, bytes });
       });
     }
     const faces = await codec.decode(batch.map(({ bytes }) => bytes));
@@ -61,12 +62,7 @@ async function decodeFiles(files: string[], { out, model }: DecodeOptions): Prom
   try {
     for (const input of files) {
       await orComplain(input, async () => {
-        const bytes = await readRegularFile(input, MAX_FILE_BYTES);
-        waiting.push({
-          input,
-          output: outputs.claim(`${stemOf(input, COMPACT_SUFFIX)}${DECODED_SUFFIX}`, input),
-          bytes,
-        });
+        waiting.push({ input, bytes: await readRegularFile(input, MAX_FILE_BYTES) });
       });
       if (waiting.length >= BATCH) await decodeBatch();
     }

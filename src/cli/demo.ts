@@ -51,12 +51,12 @@ async function runDemo({ out, model }: DemoOptions): Promise<void> {
     if (description.kind !== 'hardware') {
       console.log('This adapter runs on the CPU; a GPU would be many times faster: see `cameo doctor`.');
     }
+    // Builds the kernels, so that the times below are those of the work.
+    const [first] = faces;
+    await codec.decode(await codec.encode([first.pixels], 0));
     const bar = startProgress(faces.length * codec.rates, 'faces × rates');
     const rates: DemoRate[] = [];
     try {
-      // Builds the kernels, so that the times below are those of the work.
-      const [first] = faces;
-      await codec.decode(await codec.encode([first.pixels], 0));
       let done = 0;
       for (let rate = 0; rate < codec.rates; rate++) {
         rates.push(await runDemoRate(codec, faces, rate, () => bar.update(++done)));

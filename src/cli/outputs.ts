@@ -43,7 +43,7 @@ export class Outputs {
     const other = this.#takenBy.get(key);
     if (other !== undefined) {
       throw new ArgumentError(
-        `${input}: its output would be ${path}, which is that of ${other}: encode them to two folders`,
+        `${input}: its output would be ${path}, which is that of ${other}: give them two folders`,
       );
     }
     this.#takenBy.set(key, input);

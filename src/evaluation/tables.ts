@@ -16,7 +16,7 @@ export function textTable({ title, columns, rows, note }: ReportTable): string {
       .trimEnd();
   const parts = [line(columns), widths.map((width) => '-'.repeat(width)).join('  '), ...rows.map(line)];
   if (title) parts.unshift(title);
-  if (note) parts.push(note);
+  if (note) parts.push(wrap(note, 110));
   return parts.join('\n');
 }
 
@@ -27,4 +27,16 @@ export function markdownTable({ title, columns, rows, note }: ReportTable): stri
   const rule = `|${columns.map((_, c) => (isNumeric(rows, c) ? '--:' : '---')).join('|')}|`;
   const table = [line(columns), rule, ...rows.map(line)].join('\n');
   return [title && `## ${title}`, table, note].filter(Boolean).join('\n\n');
+}
+
+/** Breaks a text between words into lines of at most `width` characters. */
+function wrap(text: string, width: number): string {
+  const lines: string[] = [''];
+  for (const word of text.split(' ')) {
+    const line = lines[lines.length - 1];
+    if (line === '') lines[lines.length - 1] = word;
+    else if (line.length + 1 + word.length <= width) lines[lines.length - 1] = `${line} ${word}`;
+    else lines.push(word);
+  }
+  return lines.join('\n');
 }

@@ -39,16 +39,19 @@ ${linearMain('u32(N * HO * WO * CO)')}
   let oh = (i32(i) / (CO * WO)) % HO;
   let n = i32(i) / (CO * WO * HO);
   let firstChannel = (co / COG) * CIG;
+  // Trip counts the compiler cannot see: Mesa would unroll the loops and take many seconds over the result.
+  let taps = min(vec2i(KH, KW), vec2i(i32(arrayLength(&weights))));
+  let channels = min(CIG, i32(arrayLength(&weights)));
   var sum = 0.0;
-  for (var kh = 0; kh < KH; kh++) {
+  for (var kh = 0; kh < taps.x; kh++) {
     let h = oh * SH - PT + kh * DH;
     if (h < 0 || h >= H) { continue; }
-    for (var kw = 0; kw < KW; kw++) {
+    for (var kw = 0; kw < taps.y; kw++) {
       let w = ow * SW - PL + kw * DW;
       if (w < 0 || w >= W) { continue; }
       let source = ((n * H + h) * W + w) * CI + firstChannel;
       let tap = (kh * KW + kw) * CIG * CO + co;
-      for (var c = 0; c < CIG; c++) { sum = fma(big[source + c], weights[tap + c * CO], sum); }
+      for (var c = 0; c < channels; c++) { sum = fma(big[source + c], weights[tap + c * CO], sum); }
     }
   }
   small[i] = sum;
@@ -66,16 +69,19 @@ ${linearMain('u32(N * H * W * CI)')}
   let h = (i32(i) / (CI * W)) % H;
   let n = i32(i) / (CI * W * H);
   let firstOutput = (ci / CIG) * COG;
+  // Trip counts the compiler cannot see: Mesa would unroll the loops and take many seconds over the result.
+  let taps = min(vec2i(KH, KW), vec2i(i32(arrayLength(&weights))));
+  let channels = min(COG, i32(arrayLength(&weights)));
   var sum = 0.0;
-  for (var kh = 0; kh < KH; kh++) {
+  for (var kh = 0; kh < taps.x; kh++) {
     let scaledH = h + PT - kh * DH;
     if (scaledH < 0 || scaledH % SH != 0 || scaledH / SH >= HO) { continue; }
-    for (var kw = 0; kw < KW; kw++) {
+    for (var kw = 0; kw < taps.y; kw++) {
       let scaledW = w + PL - kw * DW;
       if (scaledW < 0 || scaledW % SW != 0 || scaledW / SW >= WO) { continue; }
       let source = ((n * HO + scaledH / SH) * WO + scaledW / SW) * CO + firstOutput;
       let tap = ((kh * KW + kw) * CIG + ci % CIG) * CO + firstOutput;
-      for (var c = 0; c < COG; c++) { sum = fma(small[source + c], weights[tap + c], sum); }
+      for (var c = 0; c < channels; c++) { sum = fma(small[source + c], weights[tap + c], sum); }
     }
   }
   big[i] = sum;
@@ -93,13 +99,15 @@ ${linearMain('u32(KH * KW * CIG * CO)')}
   let kw = (i32(i) / (CO * CIG)) % KW;
   let kh = i32(i) / (CO * CIG * KW);
   let ci = (co / COG) * CIG + c;
+  // Hidden trip counts, as above. Small has at least as many elements as each of its extents.
+  let counts = min(vec3i(N, HO, WO), vec3i(i32(arrayLength(&small))));
   var total = 0.0;
-  for (var n = 0; n < N; n++) {
-    for (var oh = 0; oh < HO; oh++) {
+  for (var n = 0; n < counts.x; n++) {
+    for (var oh = 0; oh < counts.y; oh++) {
       let h = oh * SH - PT + kh * DH;
       if (h < 0 || h >= H) { continue; }
       var row = 0.0; // a sum of row sums: float32 loses less than in one long sum
-      for (var ow = 0; ow < WO; ow++) {
+      for (var ow = 0; ow < counts.z; ow++) {
         let w = ow * SW - PL + kw * DW;
         if (w < 0 || w >= W) { continue; }
         row = fma(big[((n * H + h) * W + w) * CI + ci], small[((n * HO + oh) * WO + ow) * CO + co], row);

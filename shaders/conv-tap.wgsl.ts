@@ -123,8 +123,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   let startW = ${phaseValue(columns, 'phaseW', 'start')};
   let countH = ${phaseValue(rows, 'phaseH', 'count')};
   let countW = ${phaseValue(columns, 'phaseW', 'count')};
-  let tapsH = ${phaseValue(rows, 'phaseH', 'taps')};
-  let tapsW = ${phaseValue(columns, 'phaseW', 'taps')};
+  // Trip counts the compiler cannot see: Mesa would unroll the loops and take seconds over the result.
+  let most = i32(arrayLength(&weights));
+  let tapsH = min(${phaseValue(rows, 'phaseH', 'taps')}, most);
+  let tapsW = min(${phaseValue(columns, 'phaseW', 'taps')}, most);
   let firstTapH = ${phaseValue(rows, 'phaseH', 'firstTap')};
   let firstTapW = ${phaseValue(columns, 'phaseW', 'firstTap')};
   let firstOffsetH = ${phaseValue(rows, 'phaseH', 'firstOffset')} + ${source.top};
@@ -136,7 +138,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   let qh = (t / ${tilesAcross}) % ${qh};
   let n = t / ${tilesAcross * qh};
   let channel = i32(wid.y) * ${tileChannels};
-  // A trip count the compiler cannot see: Mesa would unroll the loop and take seconds over the result.
   let steps = i32(min(${sourceVecs}u, arrayLength(&source)));
 ${subgroup ? '  let lane = i32(laneIndex);' : ''}
 ${laneLoads}

@@ -1,8 +1,10 @@
 import * as assert from 'uvu/assert';
+import { tileBytes } from '../shaders/common/tile.js';
 import { convShape, forwardAxis, inputGradientAxis } from '../src/common/conv-geometry.js';
 import type { Conv2dAttrs, ConvTranspose2dAttrs } from '../src/common/op-attrs.js';
 import type { KernelLimits } from '../src/gpu/kernel.js';
-import { chooseTapConv, chooseWeightGradient } from '../src/kernels/conv-choose.js';
+import { gatherSize } from '../src/kernels/conv.js';
+import { chooseGather, chooseWeightGradient } from '../src/kernels/conv-choose.js';
 import { type ConvOptions, conv2dOp, convTranspose2dOp } from '../src/ops/conv.js';
 import { checkOp, gpuSuite, testGpu } from './harness.js';
 
@@ -12,7 +14,8 @@ const VARIANTS: Record<string, ConvOptions> = {
   naive: { variant: 'naive' },
   chosen: {},
   'register without subgroups': { limits: { subgroupSize: 0 } },
-  'register as on hardware': { limits: { software: false, subgroupSize: 0 } },
+  'register as on hardware': { variant: 'register', limits: { software: false, subgroupSize: 0 } },
+  tiled: { variant: 'tiled' },
 };
 
 type Case = [x: number[], w: number[], bias: boolean, attrs: Partial<ConvTranspose2dAttrs>];
@@ -139,15 +142,20 @@ test('the choice of kernels is a pure function of the shape and the limits', () 
     maxWorkgroupStorageBytes: 16384,
     subgroupSize: 8,
   };
-  const columns = forwardAxis(shape, 1);
-  const chosen = chooseTapConv(shape, 32, columns, limits);
-  assert.equal(chosen, chooseTapConv({ ...shape }, 32, columns, { ...limits }));
+  const size = gatherSize(shape, 'forward');
+  const chosen = chooseGather(size, limits);
+  assert.equal(chosen, chooseGather({ ...size }, { ...limits }));
   assert.is(chosen.variant === 'register' && chosen.subgroup, 8);
-  const onGpu = chooseTapConv(shape, 32, columns, { ...limits, software: false, subgroupSize: 32 });
-  assert.is(onGpu.variant === 'register' && onGpu.subgroup, 0);
-  assert.is(chooseTapConv({ ...shape, groups: 4 }, 32, columns, limits).variant, 'naive');
+  const onGpu = { ...limits, software: false, subgroupSize: 32 };
+  assert.is(chooseGather(size, onGpu).variant, 'tiled');
+  assert.is(chooseGather({ ...size, destChannels: 3 }, onGpu).variant, 'register');
+  assert.is(chooseGather(gatherSize({ ...shape, groups: 4 }, 'forward'), limits).variant, 'naive');
   const slots = chooseWeightGradient(shape, limits);
   assert.ok(slots.variant === 'register' && slots.slots >= 1 && slots.slots <= 16 * 28);
+  // A device with little workgroup memory gets a tile that fits: 64 × 64 takes 8 KiB.
+  const tight = chooseGather(size, { ...onGpu, maxWorkgroupStorageBytes: 8192 });
+  assert.ok(tight.variant === 'tiled' && tileBytes(tight.tile) <= 8192);
+  assert.is(chooseGather(size, { ...onGpu, maxWorkgroupStorageBytes: 0 }).variant, 'register');
 });
 
 test.run();

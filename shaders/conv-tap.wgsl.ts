@@ -1,16 +1,7 @@
-import type { AxisPlan } from '../src/common/conv-geometry.js';
+import { type GatherConv, phaseValue } from './common/gather.js';
 
-/** A gather convolution on a source that is padded, so that no read needs a test. */
-export interface TapConv {
-  batch: number;
-  rows: AxisPlan;
-  columns: AxisPlan;
-  /** Padded source: [H, W] and channels (a multiple of 4), and the zeros before its first row and column. */
-  source: { height: number; width: number; channels: number; top: number; left: number };
-  dest: { height: number; width: number; channels: number };
-  /** Columns of the weight array's tap grid. */
-  kernelWidth: number;
-  bias: boolean;
+/** How the invocations of the register kernel share the work. */
+export interface RegisterTile {
   /** Destination pixels (along a row) and channels (a multiple of 4) that one invocation accumulates in registers. */
   tilePixels: number;
   tileChannels: number;
@@ -20,13 +11,6 @@ export interface TapConv {
 }
 
 const range = (count: number): number[] => Array.from({ length: count }, (_, k) => k);
-
-/** A per-phase number: a literal where there is one phase, else a look-up in a constant table. */
-function phaseValue(plan: AxisPlan, index: string, field: keyof AxisPlan['phases'][number]): string {
-  const values = plan.phases.map((phase) => phase[field]);
-  if (values.every((value) => value === values[0])) return `${values[0]}`;
-  return `array<i32, ${values.length}>(${values.join(', ')})[${index}]`;
-}
 
 /**
  * Barrier-free implicit GEMM for adapters where barriers are dear: each invocation keeps tilePixels × tileChannels sums
@@ -38,8 +22,9 @@ function phaseValue(plan: AxisPlan, index: string, field: keyof AxisPlan['phases
  *
  * Bindings: source, weights [taps, source channels, dest channels padded to 4], bias where there is one, dest.
  */
-export function tapConvShader(conv: TapConv): string {
-  const { rows, columns, source, dest, tilePixels, tileChannels, subgroup, workgroup } = conv;
+export function tapConvShader(conv: GatherConv, tile: RegisterTile): string {
+  const { rows, columns, source, dest } = conv;
+  const { tilePixels, tileChannels, subgroup, workgroup } = tile;
   const sourceVecs = source.channels / 4;
   const destVecs = Math.ceil(dest.channels / 4);
   const tileVecs = tileChannels / 4;

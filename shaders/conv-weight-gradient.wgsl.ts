@@ -1,5 +1,5 @@
 /** The weight gradient of a convolution, on a `big` that is padded so that no read needs a test. */
-export interface TapWeightGradient {
+export interface WeightGradient {
   batch: number;
   kernel: readonly [number, number];
   stride: readonly [number, number];
@@ -10,14 +10,18 @@ export interface TapWeightGradient {
   small: { height: number; width: number; channels: number };
   cin: number;
   cout: number;
+  /** Parts that the sum over the pixels is split into; each writes its own slot. */
+  slots: number;
+}
+
+/** How the invocations of the register kernel share the work. */
+export interface WeightGradientTile {
   /** Output channels an invocation accumulates (a multiple of 4). */
   tileChannels: number;
   /** Pixels taken at a time (needs that much slack in big's rows when the width is no multiple). */
   pixels: number;
   workgroup: number;
   subgroup: number;
-  /** Parts that the sum over N·Ho rows is split into; each writes its own slot. */
-  slots: number;
 }
 
 const range = (count: number): number[] => Array.from({ length: count }, (_, k) => k);
@@ -29,16 +33,16 @@ const range = (count: number): number[] => Array.from({ length: count }, (_, k) 
  *
  * Bindings: big, small, partial [slots, kh, kw, Cin, Cout] (written).
  */
-export function tapWeightGradientShader(g: TapWeightGradient): string {
+export function tapWeightGradientShader(g: WeightGradient, tile: WeightGradientTile): string {
   const bigVecs = g.big.channels / 4;
   const smallVecs = g.small.channels / 4;
-  const tileVecs = g.tileChannels / 4;
+  const tileVecs = tile.tileChannels / 4;
   const threads = g.kernel[0] * g.kernel[1] * bigVecs;
   const rows = g.batch * g.small.height;
   const rowsPerSlot = Math.ceil(rows / g.slots);
-  const vectors = g.pixels * tileVecs;
-  const perLane = g.subgroup ? Math.ceil(vectors / g.subgroup) : 0;
-  const partial = g.small.width % g.pixels !== 0;
+  const vectors = tile.pixels * tileVecs;
+  const perLane = tile.subgroup ? Math.ceil(vectors / tile.subgroup) : 0;
+  const partial = g.small.width % tile.pixels !== 0;
   const clampBlock = smallVecs % tileVecs !== 0;
 
   // Which of the step's vectors (pixel, channel vec4) this lane loads.
@@ -54,12 +58,12 @@ export function tapWeightGradientShader(g: TapWeightGradient): string {
     partial ? `select(vec4f(), small[min(${at}, last)], ow + ${pixel} < ${g.small.width})` : `small[${at}]`;
   const step = [
     ...range(perLane).map((r) => `let q${r} = ${load(`pixel${r}`, `sb + part${r}`)};`),
-    ...range(g.pixels).flatMap((p) => [
+    ...range(tile.pixels).flatMap((p) => [
       `let x${p} = big[xb + ${p * g.stride[1] * bigVecs}];`,
       ...range(tileVecs).flatMap((j) => {
         const m = p * tileVecs + j;
         const vec = clampBlock ? `min(block + ${j}, ${smallVecs - 1})` : `block + ${j}`;
-        const value = g.subgroup
+        const value = tile.subgroup
           ? `subgroupBroadcast(q${m % perLane}, ${Math.floor(m / perLane)}u)`
           : load(`${p}`, `sb + ${p * smallVecs} + ${vec}`);
         return [
@@ -74,7 +78,7 @@ export function tapWeightGradientShader(g: TapWeightGradient): string {
       const writes = range(tileVecs).flatMap((j) =>
         range(4).map((e) => {
           const write = `partial[at + ${4 * j + e}] = a${k}_${j}[${e}];`;
-          return g.cout % g.tileChannels === 0 ? write : `if (4 * block + ${4 * j + e} < ${g.cout}) { ${write} }`;
+          return g.cout % tile.tileChannels === 0 ? write : `if (4 * block + ${4 * j + e} < ${g.cout}) { ${write} }`;
         }),
       );
       return `  if (ci + ${k} < ${g.cin}) {
@@ -84,22 +88,22 @@ export function tapWeightGradientShader(g: TapWeightGradient): string {
     })
     .join('\n');
 
-  return `${g.subgroup ? 'enable subgroups;' : ''}
+  return `${tile.subgroup ? 'enable subgroups;' : ''}
 @group(0) @binding(0) var<storage, read> big: array<vec4f>;
 @group(0) @binding(1) var<storage, read> small: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> partial: array<f32>;
 
-@compute @workgroup_size(${g.workgroup})
+@compute @workgroup_size(${tile.workgroup})
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32${
-    g.subgroup ? ', @builtin(subgroup_invocation_id) laneIndex: u32' : ''
+    tile.subgroup ? ', @builtin(subgroup_invocation_id) laneIndex: u32' : ''
   }) {
-  let thread = i32(wid.x) * ${g.workgroup} + i32(lid);
+  let thread = i32(wid.x) * ${tile.workgroup} + i32(lid);
   let m = min(thread, ${threads - 1}); // spare lanes repeat the last one without storing
   let tap = m / ${bigVecs};
   let ci = 4 * (m % ${bigVecs});
   let block = i32(wid.y) * ${tileVecs};
   let last = ${rows * g.small.width * smallVecs - 1};
-${g.subgroup ? '  let lane = i32(laneIndex);' : ''}
+${tile.subgroup ? '  let lane = i32(laneIndex);' : ''}
 ${laneSetup}
   let tapRow = ${g.big.firstRow} + (tap / ${g.kernel[1]}) * ${g.dilation[0]};
   let tapColumn = ${g.big.firstColumn} + (tap % ${g.kernel[1]}) * ${g.dilation[1]};
@@ -114,7 +118,7 @@ ${laneSetup}
     let oh = row % ${g.small.height};
     let xb0 = ((n * ${g.big.height} + oh * ${g.stride[0]} + tapRow) * ${g.big.width} + tapColumn) * ${bigVecs} + ci / 4;
     let sb0 = row * ${g.small.width * smallVecs};
-    for (var ow = 0; ow < width; ow += ${g.pixels}) {
+    for (var ow = 0; ow < width; ow += ${tile.pixels}) {
       let xb = xb0 + ow * ${g.stride[1] * bigVecs};
       let sb = sb0 + ow * ${smallVecs};
       ${step}

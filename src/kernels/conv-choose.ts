@@ -1,20 +1,67 @@
+import { type Tile, tileBytes, tileColumns, tileRows, tileThreads } from '../../shaders/common/tile.js';
+import type { RegisterTile } from '../../shaders/conv-tap.wgsl.js';
+import type { WeightGradientTile } from '../../shaders/conv-weight-gradient.wgsl.js';
 import type { AxisPlan, ConvShape } from '../common/conv-geometry.js';
 import type { KernelLimits } from '../gpu/kernel.js';
 
-export type ConvVariant = 'naive' | 'register';
+export type ConvVariant = 'naive' | 'register' | 'tiled';
 
 /** How one gather convolution (forward, or input gradient) runs. */
-export type TapConfig =
+export type GatherConfig =
   | { variant: 'naive' }
-  | { variant: 'register'; tilePixels: number; tileChannels: number; workgroup: number; subgroup: number };
+  | ({ variant: 'register' } & RegisterTile)
+  | { variant: 'tiled'; tile: Tile };
 
-/** How the weight gradient runs. */
+/** How the weight gradient runs. `slots`: parts of its long sum, added up afterwards in a fixed order. */
 export type WeightGradientConfig =
   | { variant: 'naive' }
-  | { variant: 'register'; tileChannels: number; pixels: number; workgroup: number; subgroup: number; slots: number };
+  | ({ variant: 'register'; slots: number } & WeightGradientTile)
+  | { variant: 'tiled'; tile: Tile; slots: number };
 
 /** Most workgroups along one dimension that every WebGPU device accepts. */
 const MAX_GROUPS = 65535;
+
+/**
+ * Tiles of the workgroup-tiled kernels, with the share of a GPU's arithmetic that each can feed: a tile of r × c
+ * numbers loads r + c for r·c multiply-adds. They are estimates; tuning measures.
+ */
+const TILES: readonly { tile: Tile; share: number }[] = [
+  { tile: { threadsX: 8, threadsY: 8, rowVecs: 1, columnVecs: 1 }, share: 0.5 },
+  { tile: { threadsX: 4, threadsY: 16, rowVecs: 2, columnVecs: 1 }, share: 0.5 },
+  { tile: { threadsX: 8, threadsY: 8, rowVecs: 2, columnVecs: 2 }, share: 0.85 },
+  { tile: { threadsX: 8, threadsY: 16, rowVecs: 2, columnVecs: 2 }, share: 1 },
+  { tile: { threadsX: 16, threadsY: 16, rowVecs: 2, columnVecs: 2 }, share: 1 },
+];
+
+/** Workgroups that keep a large GPU busy. */
+const BUSY_GROUPS = 256;
+
+/** The tiles a device has room for. */
+function tilesFor(limits: KernelLimits): readonly { tile: Tile; share: number }[] {
+  return TILES.filter(
+    ({ tile }) =>
+      tileThreads(tile) <= limits.maxWorkgroupInvocations && tileBytes(tile) <= limits.maxWorkgroupStorageBytes,
+  );
+}
+
+const tileGroups = (tile: Tile, rows: number, columns: number): [number, number] => [
+  Math.ceil(rows / tileRows(tile)),
+  Math.ceil(columns / tileColumns(tile)),
+];
+
+/** The tile with the least estimated time for rows × columns outputs, `parts` times over. */
+function bestTile(rows: number, columns: number, parts: number, limits: KernelLimits): Tile | null {
+  let best: Tile | null = null;
+  let least = Infinity;
+  for (const { tile, share } of tilesFor(limits)) {
+    const [across, down] = tileGroups(tile, rows, columns);
+    if (across > MAX_GROUPS || down > MAX_GROUPS) continue;
+    const busy = Math.min(1, (across * down * parts) / BUSY_GROUPS);
+    const time = (across * tileRows(tile) * down * tileColumns(tile)) / (share * busy);
+    if (time < least) [best, least] = [tile, time];
+  }
+  return best;
+}
 
 /** Subgroups whose lanes share loads pay on CPU adapters; a GPU's cache serves equal addresses at no cost. */
 function sharingSubgroup(limits: KernelLimits): number {
@@ -27,28 +74,51 @@ function leastWaste(count: number, candidates: readonly number[]): number {
   return candidates.reduce((best, tile) => (cost(tile) < cost(best) ? tile : best));
 }
 
-/** Chooses for a gather convolution with the given plans. Pure: the same numbers give the same choice. */
-export function chooseTapConv(
-  shape: ConvShape,
-  destChannels: number,
-  columns: AxisPlan,
+const up4 = (channels: number): number => Math.ceil(channels / 4) * 4;
+
+const most = (plan: AxisPlan): number => Math.max(...plan.phases.map((phase) => phase.count));
+
+/** A gather convolution as the choice sees it. */
+export interface GatherSize {
+  shape: ConvShape;
+  destChannels: number;
+  rows: AxisPlan;
+  columns: AxisPlan;
+}
+
+/** A register config with the smallest workgroup whose grid fits, or null. */
+function registerConfig(
+  { shape, rows, columns }: GatherSize,
+  tilePixels: number,
+  tileChannels: number,
   limits: KernelLimits,
-  force?: ConvVariant,
-): TapConfig {
-  if (force === 'naive' || shape.groups > 1) return { variant: 'naive' };
-  const across = Math.max(...columns.phases.map((phase) => phase.count));
-  const down = Math.max(shape.big[0], shape.small[0]);
-  const padded = Math.ceil(destChannels / 4) * 4;
-  const tileChannels = padded % 16 === 0 || padded > 32 ? 16 : leastWaste(padded, [12, 8, 4]);
-  // About 16 vec4 sums: fewer leave the loads uncovered, more take seconds to compile.
-  const tilePixels = leastWaste(across, tileChannels >= 12 ? [4, 3] : [6, 4]);
+): GatherConfig | null {
   const subgroup = sharingSubgroup(limits);
-  const tiles = shape.batch * down * Math.ceil(across / tilePixels);
+  const tiles = shape.batch * most(rows) * Math.ceil(most(columns) / tilePixels);
   let workgroup = limits.software ? Math.max(8, subgroup) : 64;
   while (tiles / workgroup > MAX_GROUPS && workgroup < limits.maxWorkgroupInvocations) workgroup *= 2;
-  if (tiles / workgroup > MAX_GROUPS) return { variant: 'naive' };
-  return { variant: 'register', tilePixels, tileChannels, workgroup, subgroup };
+  return tiles / workgroup > MAX_GROUPS ? null : { variant: 'register', tilePixels, tileChannels, workgroup, subgroup };
 }
+
+/** Chooses for a gather convolution. Pure: the same numbers give the same choice. */
+export function chooseGather(size: GatherSize, limits: KernelLimits, force?: ConvVariant): GatherConfig {
+  const { shape, destChannels, rows, columns } = size;
+  if (force === 'naive' || shape.groups > 1) return { variant: 'naive' };
+  const padded = up4(destChannels);
+  // A tile of 16 columns is the narrowest: with fewer channels most of it would be idle.
+  if (force === 'tiled' || (!force && !limits.software && padded >= 12)) {
+    const phases = rows.phases.length * columns.phases.length;
+    const tile = bestTile(shape.batch * most(rows) * most(columns), padded, phases, limits);
+    if (tile) return { variant: 'tiled', tile };
+  }
+  const tileChannels = padded % 16 === 0 || padded > 32 ? 16 : leastWaste(padded, [12, 8, 4]);
+  // About 16 vec4 sums: fewer leave the loads uncovered, more take seconds to compile.
+  const tilePixels = leastWaste(most(columns), tileChannels >= 12 ? [4, 3] : [6, 4]);
+  return registerConfig(size, tilePixels, tileChannels, limits) ?? { variant: 'naive' };
+}
+
+/** Pixels that the register kernel takes at a time. */
+const GRADIENT_PIXELS = 2;
 
 /** Chooses for the weight gradient. Pure. */
 export function chooseWeightGradient(
@@ -57,15 +127,25 @@ export function chooseWeightGradient(
   force?: ConvVariant,
 ): WeightGradientConfig {
   if (force === 'naive' || shape.groups > 1) return { variant: 'naive' };
-  const padded = Math.ceil(shape.cout / 4) * 4;
+  const padded = up4(shape.cout);
+  const rows = shape.batch * shape.small[0];
+  const taps = shape.kernel[0] * shape.kernel[1];
+  if (force === 'tiled' || (!force && !limits.software)) {
+    const pixels = rows * shape.small[1];
+    // A slot of fewer pixels would not pay for its share of the second pass.
+    const mostSlots = Math.max(1, Math.min(Math.floor(pixels / 256), MAX_GROUPS));
+    const tile = bestTile(taps * up4(shape.cin), padded, mostSlots, limits);
+    if (tile) {
+      const [across, down] = tileGroups(tile, taps * up4(shape.cin), padded);
+      return { variant: 'tiled', tile, slots: Math.min(mostSlots, Math.ceil((2 * BUSY_GROUPS) / (across * down))) };
+    }
+  }
   const tileChannels = padded % 16 === 0 || padded > 32 ? 16 : leastWaste(padded, [12, 8, 4]);
   const subgroup = sharingSubgroup(limits);
   const workgroup = limits.software ? Math.max(8, subgroup) : 64;
-  const threads = shape.kernel[0] * shape.kernel[1] * Math.ceil(shape.cin / 4);
-  const groups = Math.ceil(threads / workgroup) * Math.ceil(padded / tileChannels);
-  const rows = shape.batch * shape.small[0];
+  const groups = Math.ceil((taps * Math.ceil(shape.cin / 4)) / workgroup) * Math.ceil(padded / tileChannels);
   // Enough workgroups to fill the device, but no more slots than that: each is a whole array of weights.
   const wantedGroups = limits.software ? 32 : 1024;
   const slots = Math.max(1, Math.min(Math.ceil(wantedGroups / groups), rows, MAX_GROUPS));
-  return { variant: 'register', tileChannels, pixels: 2, workgroup, subgroup, slots };
+  return { variant: 'register', tileChannels, pixels: GRADIENT_PIXELS, workgroup, subgroup, slots };
 }

@@ -1,3 +1,5 @@
+import type { GatherConv } from '../../shaders/common/gather.js';
+import { tileColumns, tileRows } from '../../shaders/common/tile.js';
 import {
   convForwardNaiveShader,
   convInputGradientNaiveShader,
@@ -10,10 +12,12 @@ import {
   sumSlotsShader,
 } from '../../shaders/conv-prepare.wgsl.js';
 import { tapConvShader } from '../../shaders/conv-tap.wgsl.js';
-import { tapWeightGradientShader } from '../../shaders/conv-weight-gradient.wgsl.js';
+import { tiledConvShader } from '../../shaders/conv-tiled.wgsl.js';
+import { tapWeightGradientShader, type WeightGradient } from '../../shaders/conv-weight-gradient.wgsl.js';
+import { tiledWeightGradientShader } from '../../shaders/conv-weight-gradient-tiled.wgsl.js';
 import { type AxisPlan, axisPadding, type ConvShape, forwardAxis, inputGradientAxis } from '../common/conv-geometry.js';
-import type { Kernel, KernelLimits } from '../gpu/kernel.js';
-import { type ConvVariant, chooseTapConv, chooseWeightGradient } from './conv-choose.js';
+import type { Kernel } from '../gpu/kernel.js';
+import type { GatherConfig, GatherSize, WeightGradientConfig } from './conv-choose.js';
 import { elementGrid } from './elementwise.js';
 
 /** A kernel with one output, and that output's shape. */
@@ -66,16 +70,22 @@ function gatherPadding(rows: AxisPlan, columns: AxisPlan, source: readonly [numb
   return { before: [h.before, w.before], after: [h.after, w.after] };
 }
 
+const tileOf = (config: GatherConfig): number => (config.variant === 'register' ? config.tilePixels : 1);
+
+/** The convolution as the choice of its kernel sees it. */
+export function gatherSize(shape: ConvShape, direction: GatherDirection): GatherSize {
+  const axis = direction === 'forward' ? forwardAxis : inputGradientAxis;
+  const destChannels = direction === 'forward' ? shape.cout : shape.cin;
+  return { shape, destChannels, rows: axis(shape, 0), columns: axis(shape, 1) };
+}
+
 /**
- * The padding of `big` for the forward pass and for the weight gradient, which share the padded copy. The weight
- * gradient takes up to 2 pixels at a time, which every even tile covers too.
+ * The padding of `big` for a forward pass with the given config and for the weight gradient, which share the padded
+ * copy. The weight gradient takes up to 2 pixels at a time.
  */
-function bigPadding(shape: ConvShape, limits: KernelLimits): Padding {
-  const columns = forwardAxis(shape, 1);
-  const config = chooseTapConv(shape, shape.cout, columns, limits);
-  const tile = config.variant === 'register' ? config.tilePixels : 1;
-  const rows = forwardAxis(shape, 0);
-  const forward = gatherPadding(rows, columns, shape.big, tile);
+function bigPadding(shape: ConvShape, config: GatherConfig): Padding {
+  const { rows, columns } = gatherSize(shape, 'forward');
+  const forward = gatherPadding(rows, columns, shape.big, tileOf(config));
   const gradient = gatherPadding(rows, columns, shape.big, 2);
   return {
     before: forward.before,
@@ -88,16 +98,13 @@ export function planGather(
   shape: ConvShape,
   direction: GatherDirection,
   bias: boolean,
-  limits: KernelLimits,
-  force?: ConvVariant,
+  config: GatherConfig,
 ): GatherPlan {
   const forward = direction === 'forward';
   const [source, dest] = forward ? [shape.big, shape.small] : [shape.small, shape.big];
   const [sourceChannels, destChannels] = forward ? [shape.cin, shape.cout] : [shape.cout, shape.cin];
-  const axis = forward ? forwardAxis : inputGradientAxis;
-  const [rows, columns] = [axis(shape, 0), axis(shape, 1)];
+  const { rows, columns } = gatherSize(shape, direction);
   const destShape = [shape.batch, dest[0], dest[1], destChannels];
-  const config = chooseTapConv(shape, destChannels, columns, limits, force);
   const taps = shape.kernel[0] * shape.kernel[1];
   if (config.variant === 'naive') {
     const wgsl = forward ? convForwardNaiveShader(shape) : convInputGradientNaiveShader(shape);
@@ -106,8 +113,7 @@ export function planGather(
     return { pad: null, arrange: null, main: { kernel, shape: destShape }, addsBias: false };
   }
 
-  const { tilePixels, tileChannels, workgroup, subgroup } = config;
-  const padding = forward ? bigPadding(shape, limits) : gatherPadding(rows, columns, source, tilePixels);
+  const padding = forward ? bigPadding(shape, config) : gatherPadding(rows, columns, source, tileOf(config));
   const pad = padStep([shape.batch, source[0], source[1], sourceChannels], padding);
   const [, height, width, channels] = pad?.shape ?? [shape.batch, source[0], source[1], sourceChannels];
   const arranged = [taps, up4(sourceChannels), up4(destChannels)];
@@ -123,31 +129,37 @@ export function planGather(
             workgroups: elementGrid(arranged[0] * arranged[1] * arranged[2]),
           },
         };
-  const count = (plan: AxisPlan): number => Math.max(...plan.phases.map((phase) => phase.count));
-  const tiles = shape.batch * count(rows) * Math.ceil(count(columns) / tilePixels);
+  const conv: GatherConv = {
+    batch: shape.batch,
+    rows,
+    columns,
+    source: { height, width, channels, top: padding.before[0], left: padding.before[1] },
+    dest: { height: dest[0], width: dest[1], channels: destChannels },
+    kernelWidth: shape.kernel[1],
+    bias,
+  };
   const kernel: Kernel = {
-    label: `conv ${direction}`,
-    wgsl: tapConvShader({
-      batch: shape.batch,
-      rows,
-      columns,
-      source: { height, width, channels, top: padding.before[0], left: padding.before[1] },
-      dest: { height: dest[0], width: dest[1], channels: destChannels },
-      kernelWidth: shape.kernel[1],
-      bias,
-      tilePixels,
-      tileChannels,
-      workgroup,
-      subgroup,
-    }),
+    label: `conv ${direction} ${config.variant}`,
+    wgsl: config.variant === 'tiled' ? tiledConvShader(conv, config.tile) : tapConvShader(conv, config),
     bindings: bias ? 'rrrw' : 'rrw',
-    workgroups: [
-      Math.ceil(tiles / workgroup),
-      Math.ceil(destChannels / tileChannels),
-      rows.phases.length * columns.phases.length,
-    ],
+    workgroups: gatherGrid(conv, config),
   };
   return { pad, arrange, main: { kernel, shape: destShape }, addsBias: bias };
+}
+
+function gatherGrid(
+  { batch, rows, columns, dest }: GatherConv,
+  config: Exclude<GatherConfig, { variant: 'naive' }>,
+): Kernel['workgroups'] {
+  const count = (plan: AxisPlan): number => Math.max(...plan.phases.map((phase) => phase.count));
+  const phases = rows.phases.length * columns.phases.length;
+  if (config.variant === 'tiled') {
+    const positions = batch * count(rows) * count(columns);
+    const { tile } = config;
+    return [Math.ceil(positions / tileRows(tile)), Math.ceil(dest.channels / tileColumns(tile)), phases];
+  }
+  const tiles = batch * count(rows) * Math.ceil(count(columns) / config.tilePixels);
+  return [Math.ceil(tiles / config.workgroup), Math.ceil(dest.channels / config.tileChannels), phases];
 }
 
 /**
@@ -161,8 +173,15 @@ export interface WeightGradientPlan {
   sum: Step | null;
 }
 
-export function planWeightGradient(shape: ConvShape, limits: KernelLimits, force?: ConvVariant): WeightGradientPlan {
-  const config = chooseWeightGradient(shape, limits, force);
+/**
+ * Plans the gradient by the weights.
+ * @param forward the config of the forward pass, whose padded copy of `big` this pass shares
+ */
+export function planWeightGradient(
+  shape: ConvShape,
+  config: WeightGradientConfig,
+  forward: GatherConfig,
+): WeightGradientPlan {
   const [kh, kw] = shape.kernel;
   const weights = [kh, kw, shape.cin / shape.groups, shape.cout];
   const size = weights.reduce((product, extent) => product * extent, 1);
@@ -171,39 +190,43 @@ export function planWeightGradient(shape: ConvShape, limits: KernelLimits, force
     const kernel = { label: 'conv weight gradient naive', wgsl, bindings: 'rrw', workgroups: elementGrid(size) };
     return { padBig: null, padSmall: null, main: { kernel, shape: weights }, sum: null };
   }
-  const { tileChannels, pixels, workgroup, subgroup, slots } = config;
+  const { slots } = config;
   const bigShape = [shape.batch, shape.big[0], shape.big[1], shape.cin];
-  const padding = bigPadding(shape, limits);
+  const padding = bigPadding(shape, forward);
   const padBig = padStep(bigShape, padding);
   const [, height, width, channels] = padBig?.shape ?? bigShape;
   const smallShape = [shape.batch, shape.small[0], shape.small[1], shape.cout];
   const padSmall = padStep(smallShape, { before: [0, 0], after: [0, 0] });
-  const threads = kh * kw * (channels / 4);
+  const gradient: WeightGradient = {
+    batch: shape.batch,
+    kernel: shape.kernel,
+    stride: shape.stride,
+    dilation: shape.dilation,
+    big: {
+      height,
+      width,
+      channels,
+      firstRow: padding.before[0] - shape.padding[0],
+      firstColumn: padding.before[1] - shape.padding[1],
+    },
+    small: { height: shape.small[0], width: shape.small[1], channels: up4(shape.cout) },
+    cin: shape.cin,
+    cout: shape.cout,
+    slots,
+  };
+  const outputs = kh * kw * channels;
+  const [across, down] =
+    config.variant === 'tiled'
+      ? [tileRows(config.tile), tileColumns(config.tile)]
+      : [4 * config.workgroup, config.tileChannels];
   const kernel: Kernel = {
-    label: 'conv weight gradient',
-    wgsl: tapWeightGradientShader({
-      batch: shape.batch,
-      kernel: shape.kernel,
-      stride: shape.stride,
-      dilation: shape.dilation,
-      big: {
-        height,
-        width,
-        channels,
-        firstRow: padding.before[0] - shape.padding[0],
-        firstColumn: padding.before[1] - shape.padding[1],
-      },
-      small: { height: shape.small[0], width: shape.small[1], channels: up4(shape.cout) },
-      cin: shape.cin,
-      cout: shape.cout,
-      tileChannels,
-      pixels,
-      workgroup,
-      subgroup,
-      slots,
-    }),
+    label: `conv weight gradient ${config.variant}`,
+    wgsl:
+      config.variant === 'tiled'
+        ? tiledWeightGradientShader(gradient, config.tile)
+        : tapWeightGradientShader(gradient, config),
     bindings: 'rrw',
-    workgroups: [Math.ceil(threads / workgroup), Math.ceil(shape.cout / tileChannels), slots],
+    workgroups: [Math.ceil(outputs / across), Math.ceil(shape.cout / down), slots],
   };
   const sum: Step | null =
     slots === 1

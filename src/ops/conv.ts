@@ -1,8 +1,21 @@
 import { type ConvShape, convShape } from '../common/conv-geometry.js';
 import type { Conv2dAttrs, ConvTranspose2dAttrs } from '../common/op-attrs.js';
 import type { KernelLimits } from '../gpu/kernel.js';
-import { addBiasKernel, type GatherDirection, planGather, planWeightGradient, type Step } from '../kernels/conv.js';
-import type { ConvVariant } from '../kernels/conv-choose.js';
+import {
+  addBiasKernel,
+  type GatherDirection,
+  gatherSize,
+  planGather,
+  planWeightGradient,
+  type Step,
+} from '../kernels/conv.js';
+import {
+  type ConvVariant,
+  chooseGather,
+  chooseWeightGradient,
+  type GatherConfig,
+  type WeightGradientConfig,
+} from '../kernels/conv-choose.js';
 import { dispatch } from '../tensor/dispatch.js';
 import { apply, type BackwardContext, type Op } from '../tensor/tape.js';
 import type { Tensor } from '../tensor/tensor.js';
@@ -13,9 +26,27 @@ export interface ConvOptions {
   variant?: ConvVariant;
   /** Limits to choose by, in place of the device's own. */
   limits?: Partial<KernelLimits>;
+  /** The very configs of the three passes; each must fit the shape. */
+  configs?: Partial<ConvConfigs>;
+}
+
+export interface ConvConfigs {
+  forward: GatherConfig;
+  inputGradient: GatherConfig;
+  weightGradient: WeightGradientConfig;
 }
 
 const limitsOf = (tensor: Tensor, options: ConvOptions): KernelLimits => ({ ...tensor.gpu.limits, ...options.limits });
+
+function gatherConfig(
+  shape: ConvShape,
+  direction: GatherDirection,
+  tensor: Tensor,
+  options: ConvOptions,
+): GatherConfig {
+  const given = options.configs?.[direction];
+  return given ?? chooseGather(gatherSize(shape, direction), limitsOf(tensor, options), options.variant);
+}
 
 const runStep = (step: Step, inputs: readonly Tensor[]): Tensor => dispatch(step.kernel, inputs, step.shape);
 
@@ -28,7 +59,7 @@ function gather(
   bias: Tensor | null,
   options: ConvOptions = {},
 ): { output: Tensor; padded: Tensor | null } {
-  const plan = planGather(shape, direction, bias !== null, limitsOf(source, options), options.variant);
+  const plan = planGather(shape, direction, bias !== null, gatherConfig(shape, direction, source, options));
   const padded = plan.pad ? runStep(plan.pad, [source]) : null;
   const arranged = plan.arrange ? runStep(plan.arrange, [weights]) : weights;
   const inputs = [padded ?? source, arranged];
@@ -51,7 +82,9 @@ function weightGradient(
   paddedBig: Tensor | null,
   options: ConvOptions = {},
 ): Tensor {
-  const plan = planWeightGradient(shape, limitsOf(big, options), options.variant);
+  const config =
+    options.configs?.weightGradient ?? chooseWeightGradient(shape, limitsOf(big, options), options.variant);
+  const plan = planWeightGradient(shape, config, gatherConfig(shape, 'forward', big, options));
   const bigInput = plan.padBig ? (paddedBig ?? runStep(plan.padBig, [big])) : big;
   const smallInput = plan.padSmall ? runStep(plan.padSmall, [small]) : small;
   const slots = runStep(plan.main, [bigInput, smallInput]);

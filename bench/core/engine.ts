@@ -1,0 +1,57 @@
+import type { Gpu } from '../../src/gpu/gpu.js';
+import { convOps } from '../../src/ops/conv.js';
+import { matmulOps } from '../../src/ops/matmul.js';
+import { scope, Tensor } from '../../src/tensor/tensor.js';
+import type { Runnable } from './runnable.js';
+import { type ConvWork, convAttrs, type MatmulWork, type Work } from './work.js';
+
+/** Records the computation; call inside a scope. */
+function compute(work: ConvWork | MatmulWork, first: Tensor, second: Tensor, forOutput: Tensor): Tensor {
+  if (work.type === 'matmul') {
+    const { transposeA, transposeB } = work;
+    return matmulOps.matmul.forward([first, second], { transposeA, transposeB }, work.output).output;
+  }
+  const attrs = convAttrs(work.shape);
+  const { result } = work;
+  if (work.type === 'deconv') {
+    const deconv = convOps.convTranspose2d;
+    const deconvAttrs = { ...attrs, outputPadding: [0, 0] as const };
+    if (result === 'big') return deconv.forward([first, second], deconvAttrs, work.output).output;
+    // A deconv's operands are small and weights; dy is big.
+    const inputs = result === 'small' ? [forOutput, second] : [second, forOutput];
+    const needs = [result === 'small', result === 'weights'];
+    const context = { inputs, output: first, saved: [], attrs: deconvAttrs, dy: first, needs };
+    return deconv.backward(context)[result === 'small' ? 0 : 1]!;
+  }
+  const conv = convOps.conv2d;
+  if (result === 'small') return conv.forward([first, second], attrs, work.output).output;
+  const inputs = result === 'big' ? [forOutput, second] : [first, forOutput];
+  const dy = result === 'big' ? first : second;
+  const needs = [result === 'big', result === 'weights'];
+  return conv.backward({ inputs, output: dy, saved: [], attrs, dy, needs })[result === 'big' ? 0 : 1]!;
+}
+
+/** The computation on our engine, padding and arranging of operands included. */
+export function prepareEngine(gpu: Gpu, work: Work, operands: readonly [Float32Array, Float32Array]): Runnable {
+  const first = Tensor.from(gpu, operands[0], work.inputs[0]);
+  const second = Tensor.from(gpu, operands[1], work.inputs[1]);
+  // Gradients ask for the operand that they replace, but only for its shape.
+  const forOutput = Tensor.empty(gpu, work.output);
+  return {
+    run: () => {
+      scope(gpu, () => {
+        compute(work, first, second, forOutput);
+      });
+    },
+    finish: () => gpu.sync(),
+    result: async () => {
+      const output = scope(gpu, () => compute(work, first, second, forOutput));
+      const values = await output.read();
+      output.dispose();
+      return values;
+    },
+    dispose: () => {
+      for (const tensor of [first, second, forOutput]) tensor.dispose();
+    },
+  };
+}

@@ -1,0 +1,154 @@
+import { type ConvShape, convMultiplyAdds } from '../../src/common/conv-geometry.js';
+import type { Conv2dAttrs } from '../../src/common/op-attrs.js';
+import { CounterRandom } from '../../src/common/random.js';
+import { sizeOf } from '../../src/common/shapes.js';
+import type { ConvLayer, Layer } from '../layers.js';
+
+/** The groups that ratios are averaged over. */
+export const KINDS = [
+  'conv forward',
+  'conv input gradient',
+  'conv weight gradient',
+  'deconv forward',
+  'deconv input gradient',
+  'deconv weight gradient',
+  'depthwise forward',
+  'depthwise input gradient',
+  'depthwise weight gradient',
+  'matmul',
+] as const;
+export type Kind = (typeof KINDS)[number];
+
+/**
+ * What is computed of a convolution: `small` from big and weights, `big` from small and weights (the input gradient, or
+ * a transposed conv), or `weights` from big and small (the weight gradient).
+ */
+export type ConvResult = 'small' | 'big' | 'weights';
+
+interface CommonWork {
+  kind: Kind;
+  layer: string;
+  /** How often the networks hold this layer. */
+  counts: Record<string, number>;
+  inputs: readonly [Shape, Shape];
+  output: Shape;
+  multiplyAdds: number;
+  /** Terms of each sum. */
+  sumLength: number;
+}
+type Shape = readonly number[];
+
+/** inputs: big and weights, small and weights, or big and small; in this order. */
+export interface ConvWork extends CommonWork {
+  type: 'conv' | 'deconv';
+  result: ConvResult;
+  shape: ConvShape;
+}
+
+/** op(a)·op(b), where op transposes if asked to. */
+export interface MatmulWork extends CommonWork {
+  type: 'matmul';
+  transposeA: boolean;
+  transposeB: boolean;
+}
+
+/** One computation to time. */
+export type Work = ConvWork | MatmulWork;
+
+/** Bytes that any implementation moves at least: both operands read once, the result written once. */
+export function compulsoryBytes({ inputs, output }: Work): number {
+  return 4 * [...inputs, output].reduce((sum, shape) => sum + sizeOf(shape), 0);
+}
+
+/** Attributes of the conv of a shape, with all four paddings. */
+export function convAttrs(shape: ConvShape): Conv2dAttrs {
+  const { big, small, kernel, stride, padding, dilation, groups } = shape;
+  const after = (axis: 0 | 1): number =>
+    Math.max(0, (small[axis] - 1) * stride[axis] + dilation[axis] * (kernel[axis] - 1) + 1 - padding[axis] - big[axis]);
+  return { stride, padding: [padding[0], after(0), padding[1], after(1)], dilation, groups };
+}
+
+function convWorks({ name, counts }: Layer, layer: ConvLayer, batch: number): ConvWork[] {
+  const { type, big, small, cin, cout, kernel, stride, padding, groups } = layer;
+  const shape: ConvShape = { batch, big, small, cin, cout, kernel, stride, padding, dilation: [1, 1], groups };
+  const shapes = {
+    big: [batch, ...big, cin],
+    small: [batch, ...small, cout],
+    weights: [...kernel, cin / groups, cout],
+  };
+  const taps = kernel[0] * kernel[1];
+  const sumLengths = {
+    small: (taps * cin) / groups,
+    big: (Math.ceil(kernel[0] / stride[0]) * Math.ceil(kernel[1] / stride[1]) * cout) / groups,
+    weights: batch * small[0] * small[1],
+  };
+  const family = groups > 1 ? 'depthwise' : type;
+  const results: [ConvResult, 'forward' | 'input gradient' | 'weight gradient'][] = [
+    ['small', type === 'conv' ? 'forward' : 'input gradient'],
+    ['big', type === 'conv' ? 'input gradient' : 'forward'],
+    ['weights', 'weight gradient'],
+  ];
+  return results.map(([result, pass]) => ({
+    type,
+    kind: `${family} ${pass}`,
+    layer: name,
+    counts,
+    result,
+    shape,
+    inputs: [result === 'big' ? shapes.small : shapes.big, result === 'weights' ? shapes.small : shapes.weights],
+    output: shapes[result],
+    multiplyAdds: convMultiplyAdds(shape),
+    sumLength: sumLengths[result],
+  }));
+}
+
+function matmulWork(
+  layer: string,
+  counts: Record<string, number>,
+  [m, n, k]: readonly [number, number, number],
+  transposeA = false,
+  transposeB = false,
+): MatmulWork {
+  const inputs = [transposeA ? [k, m] : [m, k], transposeB ? [n, k] : [k, n]] as const;
+  const multiplyAdds = m * n * k;
+  return {
+    type: 'matmul',
+    kind: 'matmul',
+    layer,
+    counts,
+    inputs,
+    output: [m, n],
+    multiplyAdds,
+    sumLength: k,
+    transposeA,
+    transposeB,
+  };
+}
+
+/** Forward and both gradients of a layer. */
+export function worksOf(layer: Layer, batch: number): Work[] {
+  const { name, shape, counts } = layer;
+  if (shape.type !== 'linear') return convWorks(layer, shape, batch);
+  const { inputs, outputs } = shape;
+  return [
+    matmulWork(name, counts, [batch, outputs, inputs]),
+    matmulWork(`${name}, input gradient`, counts, [batch, inputs, outputs], false, true),
+    matmulWork(`${name}, weight gradient`, counts, [inputs, outputs, batch], true, false),
+  ];
+}
+
+/** Everything the bench times: the layers' passes and one product of square matrices, which all libraries quote. */
+export function allWorks(layers: readonly Layer[], batch: number): Work[] {
+  return [...layers.flatMap((layer) => worksOf(layer, batch)), matmulWork('512×512×512', {}, [512, 512, 512])];
+}
+
+/** Uniform values in [−½, ½), the same in each run. */
+export function operands(work: Work): [Float32Array, Float32Array] {
+  const fill = (shape: Shape, seed: number): Float32Array => {
+    const source = new CounterRandom(seed);
+    const values = new Float32Array(sizeOf(shape));
+    for (let i = 0; i < values.length; i++) values[i] = source.uniform() - 0.5;
+    return values;
+  };
+  return [fill(work.inputs[0], 1), fill(work.inputs[1], 2)];
+}

@@ -1,0 +1,170 @@
+import type { Pair } from '../src/common/op-attrs.js';
+import { DEFAULT_AUTOENCODER } from '../src/models/autoencoder.js';
+
+/** Convolution of one picture; `big` is what a conv reads and a deconv (transposed conv) writes. */
+export interface ConvLayer {
+  type: 'conv' | 'deconv';
+  big: Pair;
+  small: Pair;
+  /** Channels of big and of small. */
+  cin: number;
+  cout: number;
+  kernel: Pair;
+  stride: Pair;
+  /** Rows above and columns to the left; below and to the right it is what the sizes leave. */
+  padding: Pair;
+  /** 1, or cin for a depthwise conv. */
+  groups: number;
+}
+
+/** Fully connected: [batch, inputs]·[inputs, outputs]. */
+export interface LinearLayer {
+  type: 'linear';
+  inputs: number;
+  outputs: number;
+}
+
+export type LayerShape = ConvLayer | LinearLayer;
+
+/** A shape, and how often it occurs in each network. */
+export interface Layer {
+  name: string;
+  shape: LayerShape;
+  counts: Record<string, number>;
+}
+
+/** What `conv` and `deconv` leave to be filled in. */
+interface ConvOptions {
+  kernel?: number | Pair;
+  stride?: number;
+  padding?: number;
+  groups?: number;
+}
+
+function conv(big: Pair, cin: number, cout: number, options: ConvOptions = {}): ConvLayer {
+  const { stride = 1, groups = 1 } = options;
+  const kernel: Pair = typeof options.kernel === 'object' ? options.kernel : [options.kernel ?? 3, options.kernel ?? 3];
+  const padding = options.padding ?? Math.floor((kernel[0] - 1) / 2);
+  const size = (axis: 0 | 1): number => Math.floor((big[axis] + 2 * padding - kernel[axis]) / stride) + 1;
+  return {
+    type: 'conv',
+    big,
+    small: [size(0), size(1)],
+    cin,
+    cout,
+    kernel,
+    stride: [stride, stride],
+    padding: [padding, padding],
+    groups,
+  };
+}
+
+/** Kernel 4, stride 2, padding 1: doubles the size. */
+function deconv(small: Pair, inputs: number, outputs: number): ConvLayer {
+  const big: Pair = [2 * small[0], 2 * small[1]];
+  return { ...conv(big, outputs, inputs, { kernel: 4, stride: 2, padding: 1 }), type: 'deconv' };
+}
+
+const halved = ([h, w]: Pair, times = 1): Pair => [h / 2 ** times, w / 2 ** times];
+
+/** The autoencoder of `src/models/autoencoder.ts` in its default configuration. */
+export function autoencoderLayers(): LayerShape[] {
+  const { height, width, stages, latentChannels, residualBlocks } = DEFAULT_AUTOENCODER;
+  const size: Pair = [height, width];
+  const top = stages[stages.length - 1];
+  const inner = halved(size, stages.length);
+  const down = stages.map((channels, k) =>
+    conv(halved(size, k), k === 0 ? 3 : stages[k - 1], channels, { kernel: k === 0 ? 5 : 3, stride: 2 }),
+  );
+  const blocks = Array.from({ length: 4 * residualBlocks }, () => conv(inner, top, top));
+  const up = stages.map((_, k) => {
+    const level = stages.length - k;
+    return deconv(halved(size, level), stages[level - 1], level === 1 ? 3 : stages[level - 2]);
+  });
+  return [...down, conv(inner, top, latentChannels), conv(inner, latentChannels, top), ...blocks, ...up];
+}
+
+const FACE: Pair = [112, 96];
+
+/** Sphere20 (Liu et al. 2017, arXiv 1704.08063, table 2): a stride-2 conv and residual units a stage, then one linear layer. */
+export function sphere20Layers(): LayerShape[] {
+  const stages: [channels: number, units: number][] = [
+    [64, 1],
+    [128, 2],
+    [256, 4],
+    [512, 1],
+  ];
+  const convs = stages.flatMap(([channels, units], k) => [
+    conv(halved(FACE, k), k === 0 ? 3 : stages[k - 1][0], channels, { stride: 2 }),
+    ...Array.from({ length: 2 * units }, () => conv(halved(FACE, k + 1), channels, channels)),
+  ]);
+  const [h, w] = halved(FACE, stages.length);
+  return [...convs, { type: 'linear', inputs: h * w * 512, outputs: 512 }];
+}
+
+/** MobileFaceNet (Chen et al. 2018, arXiv 1804.07573, table 1) for faces of 112×96. */
+export function mobileFaceNetLayers(): LayerShape[] {
+  const depthwise = (size: Pair, channels: number, stride = 1): ConvLayer =>
+    conv(size, channels, channels, { stride, groups: channels });
+  const pointwise = (size: Pair, inputs: number, outputs: number): ConvLayer =>
+    conv(size, inputs, outputs, { kernel: 1 });
+
+  let size = halved(FACE);
+  let channels = 64;
+  const layers: LayerShape[] = [conv(FACE, 3, channels, { stride: 2 }), depthwise(size, channels)];
+  const bottlenecks: [expansion: number, channels: number, repeats: number, stride: number][] = [
+    [2, 64, 5, 2],
+    [4, 128, 1, 2],
+    [2, 128, 6, 1],
+    [4, 128, 1, 2],
+    [2, 128, 2, 1],
+  ];
+  for (const [expansion, outputs, repeats, firstStride] of bottlenecks) {
+    for (let k = 0; k < repeats; k++) {
+      const stride = k === 0 ? firstStride : 1;
+      const inner = expansion * channels;
+      layers.push(pointwise(size, channels, inner), depthwise(size, inner, stride));
+      if (stride === 2) size = halved(size);
+      layers.push(pointwise(size, inner, outputs));
+      channels = outputs;
+    }
+  }
+  layers.push(pointwise(size, channels, 512), conv(size, 512, 512, { kernel: size, padding: 0, groups: 512 }));
+  return [...layers, pointwise([1, 1], 512, 128)];
+}
+
+/** Multiply-adds for one picture: those of one pass, forward or either gradient. Taps on the padding count. */
+export function layerMultiplyAdds(shape: LayerShape): number {
+  if (shape.type === 'linear') return shape.inputs * shape.outputs;
+  const { small, kernel, cin, cout, groups } = shape;
+  return (small[0] * small[1] * kernel[0] * kernel[1] * cin * cout) / groups;
+}
+
+function layerName(shape: LayerShape): string {
+  if (shape.type === 'linear') return `linear ${shape.inputs}→${shape.outputs}`;
+  const { type, big, small, cin, cout, kernel, stride, groups } = shape;
+  const [input, inputs, outputs] = type === 'conv' ? [big, cin, cout] : [small, cout, cin];
+  const family = groups > 1 ? 'depthwise' : type;
+  const step = stride[0] > 1 ? `/${stride[0]}` : '';
+  const channels = groups > 1 ? `${inputs}` : `${inputs}→${outputs}`;
+  return `${family} ${kernel[0]}×${kernel[1]}${step} ${channels} @${input[0]}×${input[1]}`;
+}
+
+/** The layers of all three networks, equal shapes once, in the order of the networks. */
+export function benchLayers(): Layer[] {
+  const networks: Record<string, LayerShape[]> = {
+    autoencoder: autoencoderLayers(),
+    sphere20: sphere20Layers(),
+    mobilefacenet: mobileFaceNetLayers(),
+  };
+  const layers = new Map<string, Layer>();
+  for (const [network, shapes] of Object.entries(networks)) {
+    for (const shape of shapes) {
+      const key = JSON.stringify(shape);
+      const layer = layers.get(key) ?? { name: layerName(shape), shape, counts: {} };
+      layer.counts[network] = (layer.counts[network] ?? 0) + 1;
+      layers.set(key, layer);
+    }
+  }
+  return [...layers.values()];
+}

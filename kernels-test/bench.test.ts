@@ -1,0 +1,204 @@
+// adapters: once
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { referenceElement, referenceSamples, wrongness } from '../bench/core/samples.js';
+import { geometricMean, quantile, spreadOf } from '../bench/core/statistics.js';
+import { compulsoryBytes, convAttrs, KINDS, operands, type Work, worksOf } from '../bench/core/work.js';
+import {
+  autoencoderLayers,
+  benchLayers,
+  type LayerShape,
+  layerMultiplyAdds,
+  mobileFaceNetLayers,
+  sphere20Layers,
+} from '../bench/layers.js';
+import { meanRatios, type PeerRow } from '../bench/peers/compare.js';
+import { sizeOf } from '../src/common/shapes.js';
+import { Autoencoder } from '../src/models/autoencoder.js';
+import { referenceOps } from '../src/reference/index.js';
+import { type NdArray, ndarray } from '../src/reference/ndarray.js';
+
+/** [kh, kw, in, out] of the weights; a linear layer's as those of a 1×1 conv. */
+function weightShape(shape: LayerShape): number[] {
+  if (shape.type === 'linear') return [1, 1, shape.inputs, shape.outputs];
+  return [...shape.kernel, shape.cin / shape.groups, shape.cout];
+}
+
+const weights = (shapes: LayerShape[]): number => shapes.reduce((sum, shape) => sum + sizeOf(weightShape(shape)), 0);
+
+test('the layers of the autoencoder are those of the model', () => {
+  const model = new Autoencoder();
+  const kernels = [...model.entries().values()].map(({ shape }) => shape).filter((shape) => shape.length === 4);
+  const key = (shapes: (readonly number[])[]): string[] => shapes.map((shape) => shape.join('×')).sort();
+  assert.equal(key(autoencoderLayers().map(weightShape)), key(kernels));
+  const [first] = autoencoderLayers();
+  assert.is(layerMultiplyAdds(first), 56 * 48 * 25 * 3 * 16);
+});
+
+test('the recognition networks have the depth and the weights of their papers', () => {
+  const sphere = sphere20Layers();
+  assert.is(sphere.length, 20 + 1);
+  // Stage by stage: (3·64 + 2·64² + 64·128 + 4·128² + 128·256 + 8·256² + 256·512 + 2·512²)·9 + 512·42·512.
+  assert.is(weights(sphere), 11_650_752 + 11_010_048);
+  const face = mobileFaceNetLayers();
+  assert.is(face.length, 1 + 1 + 3 * 15 + 3);
+  // 0.99 million in the paper, batch norms, slopes and a 7×7 depthwise kernel included.
+  assert.ok(weights(face) > 0.93e6 && weights(face) < 0.99e6, `${weights(face)}`);
+  assert.equal(sphere.at(-1), { type: 'linear', inputs: 512 * 7 * 6, outputs: 512 });
+});
+
+test('equal shapes are one layer, and none is lost', () => {
+  const layers = benchLayers();
+  const all = { autoencoder: autoencoderLayers(), sphere20: sphere20Layers(), mobilefacenet: mobileFaceNetLayers() };
+  for (const [network, shapes] of Object.entries(all)) {
+    const counted = layers.reduce((sum, { counts }) => sum + (counts[network] ?? 0), 0);
+    assert.is(counted, shapes.length, network);
+  }
+  assert.is(new Set(layers.map(({ name }) => name)).size, layers.length, 'each layer has a name of its own');
+  const shared = layers.find(({ counts }) => counts.sphere20 && counts.mobilefacenet);
+  assert.is(shared?.name, 'conv 3×3/2 3→64 @112×96');
+});
+
+/** A small layer of each family, and what the reference says of all its passes. */
+const SMALL: LayerShape[] = [
+  {
+    type: 'conv',
+    big: [5, 6],
+    small: [3, 3],
+    cin: 3,
+    cout: 4,
+    kernel: [3, 3],
+    stride: [2, 2],
+    padding: [1, 1],
+    groups: 1,
+  },
+  {
+    type: 'conv',
+    big: [4, 5],
+    small: [4, 5],
+    cin: 6,
+    cout: 6,
+    kernel: [3, 3],
+    stride: [1, 1],
+    padding: [1, 1],
+    groups: 6,
+  },
+  {
+    type: 'deconv',
+    big: [6, 8],
+    small: [3, 4],
+    cin: 2,
+    cout: 5,
+    kernel: [4, 4],
+    stride: [2, 2],
+    padding: [1, 1],
+    groups: 1,
+  },
+  { type: 'linear', inputs: 7, outputs: 5 },
+];
+
+const small = (shape: LayerShape): Work[] => worksOf({ name: 'small', shape, counts: {} }, 2);
+
+function referenceResult(work: Work, values: [Float32Array, Float32Array]): NdArray {
+  const [a, b] = values.map((data, k) => ndarray(work.inputs[k], data));
+  if (work.type === 'matmul') return referenceOps.matmul.forward([a, b], work);
+  const attrs = convAttrs(work.shape);
+  const blank = ndarray(work.output, new Float32Array(sizeOf(work.output)));
+  const { conv2d } = referenceOps;
+  if (work.result === 'small') return conv2d.forward([a, b], attrs);
+  return work.result === 'big'
+    ? conv2d.backward([blank, b], a, a, attrs)[0]!
+    : conv2d.backward([a, blank], b, b, attrs)[1]!;
+}
+
+test('sampled elements are those of the float64 reference', () => {
+  for (const work of SMALL.flatMap(small)) {
+    const values = operands(work);
+    const { data } = referenceResult(work, values);
+    assert.is(data.length, sizeOf(work.output));
+    for (let i = 0; i < data.length; i++) {
+      const error = Math.abs(referenceElement(work, values, i) - data[i]);
+      assert.ok(error < 1e-12, `${work.kind}, element ${i} is off by ${error}`);
+    }
+  }
+});
+
+test('a wrong result is told from a right one', () => {
+  const [work] = small(SMALL[0]);
+  const values = operands(work);
+  const right = Float32Array.from(referenceResult(work, values).data);
+  const samples = referenceSamples(work, values, 1000);
+  assert.is(wrongness(work, right, samples), null);
+  assert.match(
+    wrongness(
+      work,
+      right.map(() => 0),
+      samples,
+    )!,
+    /sampled values are wrong/,
+  );
+  assert.match(
+    wrongness(
+      work,
+      right.map((v) => v * 1.001),
+      samples,
+    )!,
+    /sampled values are wrong/,
+  );
+  assert.match(wrongness(work, right.subarray(1), samples)!, /71 values in place of 72/);
+  const broken = right.slice();
+  broken[5] = Number.NaN;
+  assert.match(wrongness(work, broken, samples)!, /value 5 is NaN/);
+});
+
+test('work and bytes are counted', () => {
+  const [forward, byInput, byWeights] = small(SMALL[0]);
+  for (const work of [forward, byInput, byWeights]) {
+    assert.is(work.multiplyAdds, 2 * 3 * 3 * 9 * 3 * 4);
+    assert.is(compulsoryBytes(work), 4 * (2 * 30 * 3 + 9 * 12 + 2 * 9 * 4));
+    assert.ok(KINDS.includes(work.kind));
+  }
+  assert.equal([forward.sumLength, byInput.sumLength, byWeights.sumLength], [27, 16, 18]);
+  assert.equal(
+    small(SMALL[2]).map(({ kind }) => kind),
+    ['deconv input gradient', 'deconv forward', 'deconv weight gradient'],
+  );
+});
+
+test('medians, quartiles and geometric means', () => {
+  assert.is(quantile([3, 1, 2], 0.5), 2);
+  assert.is(quantile([4, 1, 2, 3], 0.5), 2.5);
+  assert.is(quantile([0, 10], 0.25), 2.5);
+  assert.equal(spreadOf([5, 1, 4, 2, 3]), { median: 3, low: 2, high: 4, samples: 5 });
+  assert.ok(Math.abs(geometricMean([1, 2, 4]) - 2) < 1e-12);
+  assert.throws(() => geometricMean([]));
+  assert.throws(() => quantile([], 0.5));
+});
+
+test('ratios are averaged by kind, over what was timed', () => {
+  const row = (kind: PeerRow['kind'], layer: string, ratio: number | null): PeerRow => ({
+    kind,
+    layer,
+    megaflop: 1,
+    ours: null,
+    peer: null,
+    ratio,
+    problem: ratio === null ? 'not supported' : null,
+  });
+  const means = meanRatios([
+    row('conv forward', 'a', 2),
+    row('conv forward', 'b', 8),
+    row('conv forward', 'c', null),
+    row('matmul', 'd', 3),
+    row('deconv forward', 'e', null),
+  ]);
+  assert.equal(
+    means.map(({ kind, ratio, worst, layers }) => [kind, Math.round(ratio * 1e6) / 1e6, worst.layer, layers]),
+    [
+      ['conv forward', 4, 'a', 2],
+      ['matmul', 3, 'd', 1],
+    ],
+  );
+});
+
+test.run();

@@ -20,7 +20,7 @@ const range = (count: number): number[] => Array.from({ length: count }, (_, k) 
  * subgroups, the lanes share the loading of the weights (each loads a part, `subgroupBroadcast` hands it round):
  * 3 to 4 times faster than every lane loading all of them.
  *
- * Bindings: source, weights [taps, source channels, dest channels padded to 4], bias where there is one, dest.
+ * Bindings: source, weights, bias where there is one, dest.
  */
 export function tapConvShader(conv: GatherConv, tile: RegisterTile): string {
   const { rows, columns, source, dest } = conv;
@@ -38,22 +38,28 @@ export function tapConvShader(conv: GatherConv, tile: RegisterTile): string {
   // The 4 × tileVecs weight vectors of one step (4 source channels) are dealt out to the lanes.
   const perLane = subgroup ? Math.ceil((4 * tileVecs) / subgroup) : 0;
 
+  // Vector m is, of channel vec m % tileVecs, source channel m / tileVecs; transposed, all 4 source channels of channel m.
+  const vector = (m: string): string =>
+    conv.transposed
+      ? `min(channel + ${m}, ${dest.channels - 1}) * ${sourceVecs}`
+      : `${m} / ${tileVecs} * ${destVecs} + ${m} % ${tileVecs}`;
   const laneLoads = range(perLane)
-    .map((r) => {
-      const m = `min(lane * ${perLane} + ${r}, ${4 * tileVecs - 1})`;
-      return `  let part${r} = (${m}) / ${tileVecs} * ${destVecs} + (${m}) % ${tileVecs};`;
-    })
+    .map((r) => `  let part${r} = ${vector(`(min(lane * ${perLane} + ${r}, ${4 * tileVecs - 1}))`)};`)
     .join('\n');
+  const share = (m: number): string =>
+    subgroup ? `subgroupBroadcast(q${m % perLane}, ${Math.floor(m / perLane)}u)` : `weights[wb + ${vector(`${m}`)}]`;
 
   const step = [
     ...range(perLane).map((r) => `let q${r} = weights[wb + part${r}];`),
     ...pixels.map((p) => `let x${p} = source[xb + ${p * columns.sourceStep * sourceVecs}];`),
+    ...(conv.transposed ? range(4 * tileVecs).map((m) => `let t${m} = ${share(m)};`) : []),
     ...range(4).flatMap((c) =>
       vecs.flatMap((j) => {
-        const m = c * tileVecs + j;
-        const weight = subgroup
-          ? `subgroupBroadcast(q${m % perLane}, ${Math.floor(m / perLane)}u)`
-          : `weights[wb + ${c * destVecs + j}]`;
+        const weight = conv.transposed
+          ? `vec4f(${range(4)
+              .map((k) => `t${4 * j + k}.${'xyzw'[c]}`)
+              .join(', ')})`
+          : share(c * tileVecs + j);
         return [
           `let w${c}_${j} = ${weight};`,
           ...pixels.map((p) => `a${p}_${j} = fma(vec4f(x${p}.${'xyzw'[c]}), w${c}_${j}, a${p}_${j});`),
@@ -133,10 +139,10 @@ ${laneLoads}
       let column = qw0 * ${columns.sourceStep} + firstOffsetW + j * ${columns.offsetStep};
       let tap = (firstTapH + i * ${rows.tapStep}) * ${conv.kernelWidth} + firstTapW + j * ${columns.tapStep};
       let xb0 = (row * ${source.width} + column) * ${sourceVecs};
-      let wb0 = tap * ${source.channels * destVecs} + channel / 4;
+      let wb0 = tap * ${conv.transposed ? dest.channels * sourceVecs : `${source.channels * destVecs} + channel / 4`};
       for (var c = 0; c < steps; c++) {
         let xb = xb0 + c;
-        let wb = wb0 + c * ${4 * destVecs};
+        let wb = wb0 + c${conv.transposed ? '' : ` * ${4 * destVecs}`};
         ${step}
       }
     }

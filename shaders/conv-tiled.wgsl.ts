@@ -19,7 +19,7 @@ const range = (count: number): number[] => Array.from({ length: count }, (_, k) 
  * workgroup gathers a tile of source pixels and one of weights into its memory and multiplies them in registers; where
  * each row of the tile begins in the padded source is worked out once.
  *
- * Bindings: source, weights [taps, source channels, dest channels padded to 4], bias where there is one, dest.
+ * Bindings: source, weights, bias where there is one, dest.
  */
 export function tiledConvShader(conv: GatherConv, tile: Tile): string {
   const { rows, columns, source, dest } = conv;
@@ -32,6 +32,20 @@ export function tiledConvShader(conv: GatherConv, tile: Tile): string {
   const [aVecs, bVecs] = [tileRows(tile) / 4, tileColumns(tile) / 4];
   const innerVecs = TILE_INNER / 4;
   const threads = tileThreads(tile);
+
+  const weightsTile = (e: number): string => `bTile[(4 * part + ${e}) * ${bVecs} + columnVec]`;
+  const loadWeights = conv.transposed
+    ? [
+        ...range(4).map(
+          (r) => `let row${r} = tap * ${dest.channels} + min(4 * channelVec + ${r}, ${dest.channels - 1});`,
+        ),
+        ...range(4).map((r) => `let v${r} = select(vec4f(), weights[row${r} * ${sourceVecs} + c], inside);`),
+        ...range(4).map((e) => `${weightsTile(e)} = vec4f(v0[${e}], v1[${e}], v2[${e}], v3[${e}]);`),
+      ].join('\n        ')
+    : [
+        `let at = (tap * ${source.channels} + 4 * c) * ${destVecs} + channelVec;`,
+        ...range(4).map((e) => `${weightsTile(e)} = select(vec4f(), weights[at + ${e * destVecs}], inside);`),
+      ].join('\n        ');
 
   const store = forEachRow(tile, (row, sums) => {
     const writes = sums.flatMap(({ sum, columnVec }) => {
@@ -118,13 +132,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
         let tap = (firstTapH + i * ${rows.tapStep}) * ${conv.kernelWidth} + firstTapW + j * ${columns.tapStep};
         let columnVec = vec - ${aVecs};
         let channelVec = min(i32(wid.y) * ${bVecs} + columnVec, ${destVecs - 1});
-        let at = (tap * ${source.channels} + 4 * c) * ${destVecs} + channelVec;
-        ${range(4)
-          .map(
-            (e) =>
-              `bTile[(4 * part + ${e}) * ${bVecs} + columnVec] = select(vec4f(), weights[at + ${e * destVecs}], inside);`,
-          )
-          .join('\n        ')}
+        ${loadWeights}
       }
     }
     ${multiplyTiles(tile)}

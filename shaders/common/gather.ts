@@ -10,6 +10,11 @@ export interface GatherConv {
   dest: { height: number; width: number; channels: number };
   /** Columns of the weight array's tap grid. */
   kernelWidth: number;
+  /**
+   * How the weights lie: [taps, source channels, dest channels padded to 4], or transposed, [taps, dest channels, source
+   * channels], which an input gradient reads as they are.
+   */
+  transposed: boolean;
   bias: boolean;
 }
 

@@ -117,18 +117,19 @@ export function planGather(
   const pad = padStep([shape.batch, source[0], source[1], sourceChannels], padding);
   const [, height, width, channels] = pad?.shape ?? [shape.batch, source[0], source[1], sourceChannels];
   const arranged = [taps, up4(sourceChannels), up4(destChannels)];
-  const arrange: Step | null =
-    forward && sourceChannels % 4 === 0 && destChannels % 4 === 0
-      ? null
-      : {
-          shape: arranged,
-          kernel: {
-            label: 'arrange conv weights',
-            wgsl: arrangeWeightsShader({ taps, source: sourceChannels, dest: destChannels, transposed: !forward }),
-            bindings: 'rw',
-            workgroups: elementGrid(arranged[0] * arranged[1] * arranged[2]),
-          },
-        };
+  // An input gradient reads the weights transposed: as they lie, where whole vectors of 4 lie along the source channels.
+  const asTheyLie = sourceChannels % 4 === 0 && (!forward || destChannels % 4 === 0);
+  const arrange: Step | null = asTheyLie
+    ? null
+    : {
+        shape: arranged,
+        kernel: {
+          label: 'arrange conv weights',
+          wgsl: arrangeWeightsShader({ taps, source: sourceChannels, dest: destChannels, transposed: !forward }),
+          bindings: 'rw',
+          workgroups: elementGrid(arranged[0] * arranged[1] * arranged[2]),
+        },
+      };
   const conv: GatherConv = {
     batch: shape.batch,
     rows,
@@ -136,6 +137,7 @@ export function planGather(
     source: { height, width, channels, top: padding.before[0], left: padding.before[1] },
     dest: { height: dest[0], width: dest[1], channels: destChannels },
     kernelWidth: shape.kernel[1],
+    transposed: !forward && asTheyLie,
     bias,
   };
   const kernel: Kernel = {

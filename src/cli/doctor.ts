@@ -13,7 +13,14 @@ const LIMITS = {
   maxStorageBuffersPerShaderStage: 'storage buffers a kernel',
 } as const;
 
-const VARIABLES = ['CAMEO_ADAPTER', 'CAMEO_CACHE', 'CAMEO_ROBUSTNESS', 'VK_DRIVER_FILES', 'VK_ICD_FILENAMES'];
+const VARIABLES = [
+  'CAMEO_ADAPTER',
+  'CAMEO_CACHE',
+  'CAMEO_ROBUSTNESS',
+  'CAMEO_TUNING',
+  'VK_DRIVER_FILES',
+  'VK_ICD_FILENAMES',
+];
 
 function bytes(count: number): string {
   if (count >= 2 ** 30) return `${(count / 2 ** 30).toFixed(1)} GiB`;

@@ -9,6 +9,7 @@ import { addEvaluateCommand } from './evaluate.js';
 import { addInfoCommand } from './info.js';
 import { PACKAGE_VERSION } from './package-root.js';
 import { addTrainCommand } from './train.js';
+import { addTuneCommand } from './tune.js';
 
 const program = new Command('cameo')
   .description('Compresses aligned faces to a few hundred bytes each, on the GPU.')
@@ -33,6 +34,7 @@ addInfoCommand(program);
 addDemoCommand(program);
 addTrainCommand(program);
 addEvaluateCommand(program);
+addTuneCommand(program);
 program
   .command('doctor')
   .description('list the GPU adapters of this machine, which one is taken, and what to install for a faster one')

@@ -3,6 +3,7 @@ import { BufferPool, GPUBufferUsageFlags, type PooledBuffer } from './buffer-poo
 import type { Kernel, KernelLimits } from './kernel.js';
 import { PipelineCache } from './pipelines.js';
 import { ScalarRing } from './scalars.js';
+import { Tuning } from './tuning.js';
 
 export interface GpuOptions {
   /** Dispatches recorded before they are submitted together (default 64). */
@@ -45,6 +46,8 @@ export function describeAdapter(info: GPUAdapterInfo): GpuDescription {
 export class Gpu {
   readonly pool: BufferPool;
   readonly limits: KernelLimits;
+  /** Measured choices of kernels; where it has none, they are chosen by estimate. */
+  readonly tuning = new Tuning();
   /** Number of dispatches so far: a figure for tests and benches. */
   dispatches = 0;
   /** Stack of open scopes (see `src/tensor/tensor.ts`); the innermost owns what is created. */

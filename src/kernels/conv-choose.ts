@@ -112,10 +112,75 @@ export function chooseGather(size: GatherSize, limits: KernelLimits, force?: Con
     if (tile) return { variant: 'tiled', tile };
   }
   const tileChannels = padded % 16 === 0 || padded > 32 ? 16 : leastWaste(padded, [12, 8, 4]);
-  // About 16 vec4 sums: fewer leave the loads uncovered, more take seconds to compile.
-  const tilePixels = leastWaste(most(columns), tileChannels >= 12 ? [4, 3] : [6, 4]);
+  // About 12 vec4 sums: fewer leave the loads uncovered, more spill, and take seconds to compile.
+  const tilePixels = leastWaste(most(columns), tileChannels >= 12 ? [3, 4] : [6, 4]);
   return registerConfig(size, tilePixels, tileChannels, limits) ?? { variant: 'naive' };
 }
+
+/** Register tiles (pixels, channels) worth trying: 8 to 32 vec4 sums. */
+const REGISTER_TILES: readonly [pixels: number, channels: number][] = [
+  [3, 16],
+  [4, 16],
+  [2, 32],
+  [6, 8],
+  [8, 8],
+  [6, 4],
+];
+
+/** All configs worth measuring for a gather convolution, the estimated one first. Pure. */
+export function gatherCandidates(size: GatherSize, limits: KernelLimits): GatherConfig[] {
+  const { shape, destChannels, rows, columns } = size;
+  const first = chooseGather(size, limits);
+  if (first.variant === 'naive') return [first];
+  const padded = up4(destChannels);
+  const registers = REGISTER_TILES.filter(([, channels]) => channels <= padded)
+    .map(([pixels, channels]) => registerConfig(size, pixels, channels, limits))
+    .filter((config) => config !== null);
+  // Barriers are so dear on CPU adapters that trying tiles there would only cost time.
+  const positions = shape.batch * most(rows) * most(columns);
+  const tiles = limits.software ? [] : fittingTiles(positions, padded, limits);
+  return unique<GatherConfig>([first, ...tiles.map((tile) => ({ variant: 'tiled' as const, tile })), ...registers]);
+}
+
+/** All configs worth measuring for a weight gradient, the estimated one first. Pure. */
+export function weightGradientCandidates(shape: ConvShape, limits: KernelLimits): WeightGradientConfig[] {
+  const first = chooseWeightGradient(shape, limits);
+  if (first.variant === 'naive') return [first];
+  const padded = up4(shape.cout);
+  const tiles = limits.software ? [] : fittingTiles(shape.kernel[0] * shape.kernel[1] * up4(shape.cin), padded, limits);
+  const register = chooseWeightGradient(shape, limits, 'register');
+  const narrower =
+    register.variant === 'register'
+      ? [4, 8, 16].filter((channels) => channels <= padded).map((tileChannels) => ({ ...register, tileChannels }))
+      : [];
+  const configs = [
+    first,
+    register,
+    ...tiles.map((tile) => ({ variant: 'tiled' as const, tile, slots: first.slots })),
+    ...narrower,
+  ];
+  // More parts fill a device, fewer save the second pass.
+  const rows = shape.batch * shape.small[0];
+  const withSlots = configs.flatMap((config) =>
+    config.variant === 'naive'
+      ? []
+      : [1, 0.5, 2].map((factor) => ({
+          ...config,
+          slots: Math.max(1, Math.min(rows, Math.round(config.slots * factor))),
+        })),
+  );
+  return unique<WeightGradientConfig>([first, ...withSlots]);
+}
+
+function fittingTiles(rows: number, columns: number, limits: KernelLimits): Tile[] {
+  return tilesFor(limits)
+    .map(({ tile }) => tile)
+    .filter((tile) => tileGroups(tile, rows, columns).every((groups) => groups <= MAX_GROUPS));
+}
+
+const unique = <T>(configs: readonly T[]): T[] => [
+  ...new Map(configs.map((config) => [JSON.stringify(config), config])).values(),
+];
 
 /** Pixels that the register kernel takes at a time. */
 const GRADIENT_PIXELS = 2;

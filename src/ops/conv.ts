@@ -1,6 +1,7 @@
 import { type ConvShape, convShape } from '../common/conv-geometry.js';
 import type { Conv2dAttrs, ConvTranspose2dAttrs } from '../common/op-attrs.js';
 import type { KernelLimits } from '../gpu/kernel.js';
+import type { TuningRequest } from '../gpu/tuning.js';
 import {
   addBiasKernel,
   type GatherDirection,
@@ -14,7 +15,9 @@ import {
   chooseGather,
   chooseWeightGradient,
   type GatherConfig,
+  gatherCandidates,
   type WeightGradientConfig,
+  weightGradientCandidates,
 } from '../kernels/conv-choose.js';
 import { dispatch } from '../tensor/dispatch.js';
 import { apply, type BackwardContext, type Op } from '../tensor/tape.js';
@@ -45,8 +48,31 @@ function gatherConfig(
   options: ConvOptions,
 ): GatherConfig {
   const given = options.configs?.[direction];
-  return given ?? chooseGather(gatherSize(shape, direction), limitsOf(tensor, options), options.variant);
+  if (given) return given;
+  const size = gatherSize(shape, direction);
+  const limits = limitsOf(tensor, options);
+  const tuned =
+    measured(options) && tensor.gpu.tuning.choice(convRequest(direction, shape), () => gatherCandidates(size, limits));
+  return tuned || chooseGather(size, limits, options.variant);
 }
+
+function weightGradientConfig(shape: ConvShape, tensor: Tensor, options: ConvOptions): WeightGradientConfig {
+  const given = options.configs?.weightGradient;
+  if (given) return given;
+  const limits = limitsOf(tensor, options);
+  const request = convRequest('weightGradient', shape);
+  const tuned = measured(options) && tensor.gpu.tuning.choice(request, () => weightGradientCandidates(shape, limits));
+  return tuned || chooseWeightGradient(shape, limits, options.variant);
+}
+
+/** What is measured counts where nothing is overridden. */
+const measured = (options: ConvOptions): boolean => !options.variant && !options.limits;
+
+/** How a pass of a convolution is filed among a device's measured choices. */
+export const convRequest = (pass: keyof ConvConfigs, shape: ConvShape): TuningRequest => ({
+  family: `conv ${pass}`,
+  problem: shape,
+});
 
 const runStep = (step: Step, inputs: readonly Tensor[]): Tensor => dispatch(step.kernel, inputs, step.shape);
 
@@ -82,13 +108,14 @@ function weightGradient(
   paddedBig: Tensor | null,
   options: ConvOptions = {},
 ): Tensor {
-  const config =
-    options.configs?.weightGradient ?? chooseWeightGradient(shape, limitsOf(big, options), options.variant);
+  const config = weightGradientConfig(shape, big, options);
   const plan = planWeightGradient(shape, config, gatherConfig(shape, 'forward', big, options));
-  const bigInput = plan.padBig ? (paddedBig ?? runStep(plan.padBig, [big])) : big;
+  // A choice measured since the forward pass may want other padding than that pass made.
+  const shared = paddedBig && `${paddedBig.shape}` === `${plan.padBig?.shape}` ? paddedBig : null;
+  const bigInput = plan.padBig ? (shared ?? runStep(plan.padBig, [big])) : big;
   const smallInput = plan.padSmall ? runStep(plan.padSmall, [small]) : small;
   const slots = runStep(plan.main, [bigInput, smallInput]);
-  if (bigInput !== big && bigInput !== paddedBig) bigInput.dispose();
+  if (bigInput !== big && bigInput !== shared) bigInput.dispose();
   if (smallInput !== small) smallInput.dispose();
   if (!plan.sum) return slots;
   const total = runStep(plan.sum, [slots]);

@@ -2,6 +2,7 @@ import { NoAdapterError } from '../../common/errors.js';
 import { describeAdapter, type Gpu, type GpuDescription, type GpuOptions } from '../gpu.js';
 import { openAdapter } from '../open.js';
 import { type SwiftShaderFiles, unpackSwiftShader } from './swiftshader.js';
+import { loadTuning } from './tuning-file.js';
 import { hasVulkanLoader, provideVulkanLoader, selectVulkanDrivers } from './vulkan.js';
 
 export interface OpenGpuOptions extends GpuOptions {
@@ -9,6 +10,8 @@ export interface OpenGpuOptions extends GpuOptions {
   adapter?: string;
   /** False removes WGSL bounds checks (Dawn's `disable_robustness`); default true, or CAMEO_ROBUSTNESS=0. */
   robustness?: boolean;
+  /** False chooses kernels by estimate, not by what `cameo tune` measured; default true, or CAMEO_TUNING=0. */
+  tuning?: boolean;
 }
 
 /** An adapter as Dawn names it. */
@@ -106,7 +109,9 @@ export async function openFound(found: FoundAdapter, options: OpenGpuOptions = {
   const robustness = options.robustness ?? process.env.CAMEO_ROBUSTNESS !== '0';
   const adapter = await requestAdapter(found, robustness);
   if (!adapter) throw new NoAdapterError(`the driver of "${found.name}" gave no adapter`);
-  return openAdapter(adapter, options, instances.get(adapter));
+  const gpu = await openAdapter(adapter, options, instances.get(adapter));
+  if (options.tuning ?? process.env.CAMEO_TUNING !== '0') loadTuning(gpu);
+  return gpu;
 }
 
 /** True when CAMEO_ADAPTER's value (or the option's) names this adapter: its kind, or a part of its name; '' fits all. */

@@ -1,0 +1,147 @@
+import 'fake-indexeddb/auto';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as assert from 'uvu/assert';
+import { type ConvShape, convShape } from '../src/common/conv-geometry.js';
+import { openGpu } from '../src/gpu/node/adapters.js';
+import { loadTuning, saveTuning } from '../src/gpu/node/tuning-file.js';
+import { ENGINE_VERSION, storedTuning, Tuning, tuningAdapter, tuningKey } from '../src/gpu/tuning.js';
+import { loadTuningFromIndexedDb, saveTuningToIndexedDb } from '../src/gpu/tuning-indexeddb.js';
+import { gatherSize } from '../src/kernels/conv.js';
+import { gatherCandidates, weightGradientCandidates } from '../src/kernels/conv-choose.js';
+import { conv2d, conv2dOp, convRequest } from '../src/ops/conv.js';
+import { tuneConv } from '../src/ops/tune-conv.js';
+import { Tape } from '../src/tensor/tape.js';
+import { scope, Tensor } from '../src/tensor/tensor.js';
+import { checkOp, gpuSuite, randomValues, testGpu } from './harness.js';
+
+const test = gpuSuite('tuning');
+
+const ATTRS = { stride: [2, 2], padding: [1, 1, 1, 1], dilation: [1, 1], groups: 1 } as const;
+const X = [2, 9, 12, 8];
+const W = [3, 3, 8, 16];
+const SHAPE: ConvShape = convShape(X, [2, 5, 6, 16], W, ATTRS);
+const PASSES = ['forward', 'inputGradient', 'weightGradient'] as const;
+
+test('a conv asks for a choice for each pass', async () => {
+  const gpu = await testGpu();
+  const requests = gpu.tuning.collect(() =>
+    scope(gpu, () => {
+      const x = Tensor.from(gpu, randomValues(2 * 9 * 12 * 8, 1), X);
+      const w = Tensor.from(gpu, randomValues(9 * 8 * 16, 2), W);
+      const tape = new Tape();
+      const y = tape.record(() => conv2d(x, w, null, ATTRS));
+      tape.gradients(y, [x, w], y);
+    }),
+  );
+  const expected = PASSES.map((pass) => tuningKey(convRequest(pass, SHAPE)));
+  assert.equal(requests.map(tuningKey).sort(), expected.sort());
+});
+
+// Each adapter runs every candidate that it would measure, and those of a GPU besides on SwiftShader (LLVM takes long).
+test('every candidate of an adapter passes the float64 check, and one that disagrees is refused', async () => {
+  const gpu = await testGpu();
+  const lavapipe = gpu.description.kind === 'lavapipe';
+  for (const limits of lavapipe ? [gpu.limits] : [gpu.limits, { ...gpu.limits, software: false, subgroupSize: 0 }]) {
+    const forward = gatherCandidates(gatherSize(SHAPE, 'forward'), limits);
+    const inputGradient = gatherCandidates(gatherSize(SHAPE, 'inputGradient'), limits);
+    const weightGradient = weightGradientCandidates(SHAPE, limits);
+    assert.ok(forward.length > 2 && inputGradient.length > 2 && weightGradient.length > 2);
+    const most = Math.max(forward.length, inputGradient.length, weightGradient.length);
+    for (let k = 0; k < most; k++) {
+      const configs = {
+        forward: forward[k % forward.length],
+        inputGradient: inputGradient[k % inputGradient.length],
+        weightGradient: weightGradient[k % weightGradient.length],
+      };
+      const implementation = conv2dOp({ configs });
+      await checkOp({ op: 'conv2d', attrs: ATTRS, inputs: [X, W], sumLength: 9 * 16, implementation });
+    }
+  }
+});
+
+test('tuning measures the candidates and the conv then runs the fastest', async () => {
+  const gpu = await testGpu();
+  for (const pass of PASSES) {
+    const request = convRequest(pass, SHAPE);
+    const candidates = await tuneConv(gpu, request);
+    assert.ok(candidates && candidates.length > 1);
+    const times = candidates.map(({ result }) => result);
+    assert.ok(
+      times.every((time) => typeof time === 'number' && time > 0),
+      `${times}`,
+    );
+    const best = candidates[times.indexOf(Math.min(...(times as number[])))].config;
+    assert.equal(
+      gpu.tuning.choice<unknown>(request, () => candidates.map(({ config }) => config)),
+      best,
+    );
+  }
+  // The tuned conv is still a conv.
+  await checkOp({ op: 'conv2d', attrs: ATTRS, inputs: [X, W], sumLength: 9 * 16 });
+  assert.is(await tuneConv(gpu, { family: 'another kernel', problem: {} }), null);
+});
+
+test('only a candidate is taken over from a file', () => {
+  const request = { family: 'conv forward', problem: { n: 1 } };
+  const tuning = new Tuning();
+  const candidates = () => [{ tile: 4 }, { tile: 8 }];
+  assert.is(tuning.choice(request, candidates), undefined);
+  tuning.set(request, { tile: 8 });
+  assert.equal(tuning.choice(request, candidates), { tile: 8 });
+  tuning.set(request, { tile: 7 });
+  assert.is(tuning.choice(request, candidates), undefined);
+  for (const stored of [null, 3, {}, { adapter: 'a', engine: ENGINE_VERSION, choices: 5 }]) tuning.load(stored, 'a');
+  const choices = { [tuningKey(request)]: { tile: 4 } };
+  tuning.load({ adapter: 'a', engine: '0.0.0', choices }, 'a');
+  tuning.load({ adapter: 'b', engine: ENGINE_VERSION, choices }, 'a');
+  assert.is(tuning.choice(request, candidates), undefined);
+  tuning.load({ adapter: 'a', engine: ENGINE_VERSION, choices }, 'a');
+  assert.equal(tuning.choice(request, candidates), { tile: 4 });
+});
+
+test('choices survive in a file, which may be damaged', async () => {
+  const gpu = await testGpu();
+  const folder = mkdtempSync(join(tmpdir(), 'cameo-tuning-'));
+  const before = process.env.CAMEO_CACHE;
+  process.env.CAMEO_CACHE = folder;
+  try {
+    const path = saveTuning(gpu);
+    assert.is(readdirSync(folder).length, 1, 'no temporary file is left');
+    const other = await openGpu({ tuning: false });
+    try {
+      assert.equal(other.tuning.choices(), {});
+      loadTuning(other);
+      assert.equal(other.tuning.choices(), gpu.tuning.choices());
+    } finally {
+      other.destroy();
+    }
+    writeFileSync(path, '{"adapter": "');
+    const third = { ...gpu, tuning: new Tuning(), description: gpu.description } as unknown as typeof gpu;
+    loadTuning(third);
+    assert.equal(third.tuning.choices(), {});
+  } finally {
+    if (before === undefined) delete process.env.CAMEO_CACHE;
+    else process.env.CAMEO_CACHE = before;
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('the engine version is that of the package', () => {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  assert.is(ENGINE_VERSION, JSON.parse(text).version);
+});
+
+test('choices survive in a browser', async () => {
+  const gpu = await testGpu();
+  await saveTuningToIndexedDb(gpu);
+  const stored = storedTuning(gpu.tuning, gpu.description);
+  assert.is(stored.adapter, tuningAdapter(gpu.description));
+  const fresh = { tuning: new Tuning(), description: gpu.description } as unknown as typeof gpu;
+  await loadTuningFromIndexedDb(fresh);
+  assert.ok(Object.keys(stored.choices).length >= 3);
+  assert.equal(fresh.tuning.choices(), stored.choices);
+});
+
+test.run();

@@ -1,0 +1,109 @@
+import type { Command } from 'commander';
+import { CounterRandom } from '../common/random.js';
+import type { Gpu } from '../gpu/gpu.js';
+import { openGpu } from '../gpu/node/adapters.js';
+import { saveTuning } from '../gpu/node/tuning-file.js';
+import { type TuningRequest, tuningKey } from '../gpu/tuning.js';
+import { Autoencoder, type AutoencoderConfig } from '../models/autoencoder.js';
+import { mse } from '../ops/mse.js';
+import { type TunedCandidate, tuneConv } from '../ops/tune-conv.js';
+import { Tape } from '../tensor/tape.js';
+import { scope, Tensor } from '../tensor/tensor.js';
+import { BATCH, readWeights } from './codec-session.js';
+import { integer } from './numbers.js';
+
+/** Adds `cameo tune` to the program. */
+export function addTuneCommand(program: Command): void {
+  program
+    .command('tune')
+    .description("measure the kernels for a model's layers on this adapter, and use the fastest from now on")
+    .option('--model <file>', 'weights whose layers count (default: CAMEO_MODEL, else those that are shipped)')
+    .option('--batch <n>', 'faces a batch', integer(1, 1024), BATCH)
+    .option('--training', 'the gradients, too')
+    .option('--force', 'measure again what was measured before')
+    .addHelpText(
+      'after',
+      `
+A candidate whose result is not that of the plain kernel is refused. The choices are kept in the cache folder (CAMEO_CACHE),
+apart for each adapter, driver and version; CAMEO_TUNING=0 leaves them unused.
+
+Example:
+  cameo tune --training --batch 8`,
+    )
+    .action(async (options: { model?: string; batch: number; training?: boolean; force?: boolean }) => {
+      const { config } = await readWeights(options.model);
+      const gpu = await openGpu({ tuning: true });
+      try {
+        const requests = requestsOf(gpu, config, options.batch, options.training ?? false);
+        await tuneAll(gpu, requests, options.force ?? false);
+      } finally {
+        gpu.destroy();
+      }
+    });
+}
+
+/** What the kernels ask for in one pass over a batch, with gradients if asked for. */
+function requestsOf(gpu: Gpu, config: AutoencoderConfig, batch: number, training: boolean): TuningRequest[] {
+  const model = new Autoencoder(config).initialize(gpu, 1);
+  const size = [batch, config.height, config.width, 3];
+  const random = new CounterRandom(1);
+  const faces = Float32Array.from({ length: batch * config.height * config.width * 3 }, () => random.uniform());
+  const requests = gpu.tuning.collect(() =>
+    scope(gpu, () => {
+      const x = Tensor.from(gpu, faces, size);
+      const tape = new Tape();
+      const loss = tape.record(() => mse(model.reconstruct(model.compress(x, 0, { mode: 'straightThrough' }), 0), x));
+      if (training) tape.gradients(loss, [...model.parameters().values()]);
+    }),
+  );
+  model.dispose();
+  return requests;
+}
+
+async function tuneAll(gpu: Gpu, requests: readonly TuningRequest[], force: boolean): Promise<void> {
+  const { kind, description, device } = gpu.description;
+  console.log(`${description || device} (${kind === 'hardware' ? 'GPU' : 'software adapter, not a GPU'})`);
+  const gains: number[] = [];
+  let path = '';
+  for (const [k, request] of requests.entries()) {
+    const at = `[${k + 1}/${requests.length}] ${describe(request)}`;
+    if (!force && gpu.tuning.has(request)) {
+      console.log(`${at}: measured before`);
+      continue;
+    }
+    const candidates = await tuneConv(gpu, request);
+    if (!candidates) continue;
+    path = saveTuning(gpu); // after each, so that an end by Ctrl-C loses nothing
+    const estimated = candidates[0].result;
+    const best = fastest(candidates);
+    if (typeof estimated === 'number') gains.push(estimated / best.result);
+    const before = typeof estimated === 'number' ? `${estimated.toFixed(2)} ms by estimate` : `estimate refused`;
+    console.log(`${at}: ${name(best.config)}, ${best.result.toFixed(2)} ms (${before}, ${candidates.length} tried)`);
+    for (const { config, result } of candidates) {
+      if (typeof result === 'string') console.error(`cameo: ${tuningKey(request)}: refused ${name(config)}: ${result}`);
+    }
+  }
+  if (gains.length > 0) {
+    const gain = Math.exp(gains.reduce((sum, value) => sum + Math.log(value), 0) / gains.length);
+    console.log(
+      `${gain.toFixed(2)} times faster than by estimate (geometric mean of ${gains.length}); kept in ${path}`,
+    );
+  }
+}
+
+function fastest(candidates: readonly TunedCandidate[]): TunedCandidate & { result: number } {
+  const measured = candidates.filter((candidate) => typeof candidate.result === 'number');
+  return measured.reduce((best, candidate) => (candidate.result < best.result ? candidate : best)) as TunedCandidate & {
+    result: number;
+  };
+}
+
+function describe({ family, problem }: TuningRequest): string {
+  const { batch, big, small, cin, cout, kernel } = problem as Record<string, number & number[]>;
+  return `${family} ${kernel.join('×')} ${batch}×${big.join('×')}×${cin} → ${small.join('×')}×${cout}`;
+}
+
+function name(config: TunedCandidate['config']): string {
+  const { variant, ...numbers } = config;
+  return `${variant} ${JSON.stringify(numbers).replace(/["{}]/g, '')}`.trim();
+}

@@ -1,0 +1,158 @@
+import { type ConvShape, convMultiplyAdds } from '../common/conv-geometry.js';
+import { ArgumentError } from '../common/errors.js';
+import type { Conv2dAttrs } from '../common/op-attrs.js';
+import { CounterRandom } from '../common/random.js';
+import { sizeOf } from '../common/shapes.js';
+import type { Gpu } from '../gpu/gpu.js';
+import type { TuningRequest } from '../gpu/tuning.js';
+import { gatherSize } from '../kernels/conv.js';
+import { gatherCandidates, weightGradientCandidates } from '../kernels/conv-choose.js';
+import { Tensor } from '../tensor/tensor.js';
+import { type ConvConfigs, type ConvOptions, conv2dOp } from './conv.js';
+
+/** What became of one candidate. */
+export interface TunedCandidate {
+  config: ConvConfigs[keyof ConvConfigs];
+  /** Least time of a pass in milliseconds, or why the candidate was refused. */
+  result: number | string;
+}
+
+const PASSES = ['forward', 'inputGradient', 'weightGradient'] as const;
+
+/** A request of the conv kernels, read back; null for those of other kernels. */
+function convOf({ family, problem }: TuningRequest): { pass: keyof ConvConfigs; shape: ConvShape } | null {
+  const pass = PASSES.find((name) => family === `conv ${name}`);
+  return pass ? { pass, shape: problem as ConvShape } : null;
+}
+
+/** Rounds of timing, over all candidates in turn: what disturbs one disturbs them all. */
+const ROUNDS = 5;
+/** A sample runs a pass so often that it takes about this long. */
+const SAMPLE_MS = 20;
+
+/**
+ * Measures the candidates for one pass of a convolution on this device and keeps the fastest in `gpu.tuning`. A
+ * candidate whose result differs from the naive kernel's by more than rounding, or that the device refuses, is out.
+ *
+ * @param request one that `Tuning.collect` gave
+ * @returns every candidate with its time or the reason of its refusal; null for requests of other kernels
+ */
+export async function tuneConv(gpu: Gpu, request: TuningRequest): Promise<TunedCandidate[] | null> {
+  const conv = convOf(request);
+  if (!conv) return null;
+  const { pass, shape } = conv;
+  const configs =
+    pass === 'weightGradient'
+      ? weightGradientCandidates(shape, gpu.limits)
+      : gatherCandidates(gatherSize(shape, pass), gpu.limits);
+  const runner = new PassRunner(gpu, pass, shape);
+  try {
+    const candidates: TunedCandidate[] = [];
+    const expected = await runner.values({ variant: 'naive' });
+    for (const config of configs) {
+      candidates.push({ config, result: await runner.refusal({ configs: { [pass]: config } }, expected) });
+    }
+    const good = candidates.filter(({ result }) => result === '');
+    if (good.length === 0) {
+      throw new ArgumentError(`tuning ${request.family}: every candidate was refused: ${candidates[0].result}`);
+    }
+    await runner.time(good, (config) => ({ configs: { [pass]: config } }));
+    good.sort((a, b) => (a.result as number) - (b.result as number));
+    gpu.tuning.set(request, good[0].config);
+    return candidates;
+  } finally {
+    runner.dispose();
+  }
+}
+
+/** Runs one pass of a convolution on random operands. */
+class PassRunner {
+  readonly #x: Tensor;
+  readonly #w: Tensor;
+  readonly #dy: Tensor;
+  readonly #attrs: Conv2dAttrs;
+
+  constructor(
+    private readonly gpu: Gpu,
+    private readonly pass: keyof ConvConfigs,
+    private readonly shape: ConvShape,
+  ) {
+    const { batch, big, small, cin, cout, kernel, stride, padding, dilation, groups } = shape;
+    const random = (size: readonly number[], stream: number): Tensor => {
+      const source = new CounterRandom(1, stream);
+      return Tensor.from(
+        gpu,
+        Float32Array.from({ length: sizeOf(size) }, () => source.uniform() - 0.5),
+        size,
+      );
+    };
+    this.#x = random([batch, ...big, cin], 1);
+    this.#w = random([...kernel, cin / groups, cout], 2);
+    this.#dy = random([batch, ...small, cout], 3);
+    this.#attrs = { stride, padding: [padding[0], padding[0], padding[1], padding[1]], dilation, groups };
+  }
+
+  dispose(): void {
+    for (const tensor of [this.#x, this.#w, this.#dy]) tensor.dispose();
+  }
+
+  /** The pass's result; the caller disposes it. */
+  run(options: ConvOptions): Tensor {
+    const op = conv2dOp(options);
+    const [x, w, dy, attrs] = [this.#x, this.#w, this.#dy, this.#attrs];
+    if (this.pass === 'forward') {
+      const { output, saved = [] } = op.forward([x, w], attrs, dy.shape);
+      for (const tensor of saved) tensor.dispose();
+      return output;
+    }
+    const needs = [this.pass === 'inputGradient', this.pass === 'weightGradient'];
+    const gradients = op.backward({ inputs: [x, w], output: dy, saved: [], attrs, dy, needs });
+    return gradients.find((gradient) => gradient !== null)!;
+  }
+
+  async values(options: ConvOptions): Promise<Float32Array> {
+    const output = this.run(options);
+    try {
+      return await output.read();
+    } finally {
+      output.dispose();
+    }
+  }
+
+  /** Why a candidate must not be used, or ''. */
+  async refusal(options: ConvOptions, expected: Float32Array): Promise<string> {
+    let actual: Float32Array;
+    try {
+      actual = await this.values(options);
+    } catch (error) {
+      return (error as Error).message;
+    }
+    // Operands are below 1/2 in size; both sums round at each of their terms.
+    const terms = convMultiplyAdds(this.shape) / expected.length;
+    const tolerance = 2 ** -23 * (32 + 2 * terms) * 0.25 * Math.sqrt(terms + 1);
+    for (let i = 0; i < expected.length; i++) {
+      const difference = Math.abs(actual[i] - expected[i]);
+      if (!(difference <= tolerance)) return `element ${i} is ${actual[i]}, the naive kernel's is ${expected[i]}`;
+    }
+    return '';
+  }
+
+  /** Puts the least time of each candidate into its result. All are compiled already. */
+  async time(candidates: TunedCandidate[], options: (config: TunedCandidate['config']) => ConvOptions): Promise<void> {
+    const sample = async (config: TunedCandidate['config'], runs: number): Promise<number> => {
+      const start = performance.now();
+      for (let k = 0; k < runs; k++) this.run(options(config)).dispose();
+      await this.gpu.sync();
+      return (performance.now() - start) / runs;
+    };
+    const once = await sample(candidates[0].config, 1);
+    const runs = Math.max(1, Math.min(50, Math.round(SAMPLE_MS / once)));
+    const least = candidates.map(() => Infinity);
+    for (let round = 0; round < ROUNDS; round++) {
+      for (const [k, { config }] of candidates.entries()) least[k] = Math.min(least[k], await sample(config, runs));
+    }
+    candidates.forEach((candidate, k) => {
+      candidate.result = least[k];
+    });
+  }
+}

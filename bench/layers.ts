@@ -168,3 +168,14 @@ export function benchLayers(): Layer[] {
   }
   return [...layers.values()];
 }
+
+/** [height, width, channels] that batch norms and PReLUs work on: each output of a conv stage. */
+export function normShapes(): [number, number, number][] {
+  const stages = (size: Pair, channels: readonly number[]): [number, number, number][] =>
+    channels.map((count, k) => [...halved(size, k + 1), count]);
+  const { height, width, stages: codec } = DEFAULT_AUTOENCODER;
+  return [...stages([height, width], codec), ...stages(FACE, [64, 128, 256, 512])];
+}
+
+/** Embedding size and identities of CASIA-WebFace, on which the recognition networks are usually trained. */
+export const COSFACE = { dim: 512, classes: 10_575 } as const;

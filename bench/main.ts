@@ -1,11 +1,34 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Command } from 'commander';
+import { gitCommit } from '../src/cli/git-commit.js';
+import { PACKAGE_ROOT } from '../src/cli/package-root.js';
+import { ArgumentError, CameoError } from '../src/common/errors.js';
+import { ensureFolder, writeFileAtomic } from '../src/data/atomic-file.js';
+import { textTable } from '../src/evaluation/tables.js';
+import type { Gpu } from '../src/gpu/gpu.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
-import { prepareEngine } from './core/engine.js';
-import { timeByTurns } from './core/runnable.js';
-import { spreadOf } from './core/statistics.js';
-import { allWorks, operands } from './core/work.js';
-import { benchLayers } from './layers.js';
+import type { Ceilings } from './core/ceilings.js';
+import type { Measurement } from './core/measure.js';
+import { type BenchResult, gbpsOf, gflopsOf } from './core/result.js';
+import { allTasks, runSuite } from './core/suite.js';
+import { allWorks } from './core/work.js';
+import { benchLayers, type Layer } from './layers.js';
 import { runPeers } from './peers/run.js';
+import {
+  adapterKind,
+  benchHtml,
+  benchMarkdown,
+  ceilingsTable,
+  type FullResult,
+  kindsTable,
+  networksTable,
+} from './report.js';
+import { parseTorchReport, type TorchReport, torchShapes, torchTable } from './torch.js';
+
+// Compile times are those of a user's first run: without the shader caches that drivers keep on disk.
+process.env.MESA_SHADER_CACHE_DISABLE ??= 'true';
+process.env.__GL_SHADER_DISK_CACHE ??= '0';
 
 interface Options {
   batch?: number;
@@ -13,47 +36,144 @@ interface Options {
   kinds?: string;
   quick?: boolean;
   peers?: boolean;
+  out?: string;
+  torch?: string;
+  listShapes?: string;
 }
 
-/** Times the layers of the networks on our engine, or on ours and on other libraries. */
-async function main(): Promise<void> {
-  const program = new Command('bench')
-    .description('Times convs, deconvs, products and their gradients on the layers of the networks')
-    .option('--batch <n>', 'pictures a batch (default 4 on software adapters, else 32)', Number)
-    .option('--layers <text>', 'only layers whose name, or network, contains this')
-    .option('--kinds <list>', 'only these kinds, such as "conv forward,deconv" (parts of their names)')
-    .option('--quick', 'few samples')
-    .option('--peers', 'compare with other WebGPU libraries on the same device')
-    .parse();
-  const { batch, layers, kinds, quick, peers } = program.opts<Options>();
-  const gpu = await openGpu();
-  const { kind, description, device } = gpu.description;
-  const software = kind !== 'hardware';
-  const pictures = batch ?? (software ? 4 : 32);
-  console.log(`${description || device} (${software ? 'software adapter, not a GPU' : 'GPU'}), batch ${pictures}`);
+function chooseLayers({ layers }: Options): Layer[] {
   const chosen = benchLayers().filter(
     ({ name, counts }) => !layers || name.includes(layers) || Object.keys(counts).includes(layers),
   );
-  const works = allWorks(chosen, pictures).filter(
-    (work) =>
-      (!kinds || kinds.split(',').some((part) => work.kind.includes(part.trim()))) &&
-      (!layers || Object.keys(work.counts).length > 0),
+  if (chosen.length === 0) throw new ArgumentError(`--layers ${layers}: no layer and no network has this in its name`);
+  return chosen;
+}
+
+/** Keeps the tasks that --kinds and --layers ask for. */
+function wanted<T extends { kind: string; layer: string }>(
+  tasks: readonly T[],
+  layers: Layer[],
+  options: Options,
+): T[] {
+  const names = new Set(layers.map(({ name }) => name));
+  const kept = tasks.filter(({ kind, layer }) => {
+    if (options.kinds && !options.kinds.split(',').some((part) => kind.includes(part.trim()))) return false;
+    // Without a filter, also what is no layer of a network: the square product, batch norms, the loss.
+    return !options.layers || names.has(layer.split(',')[0]) || layer.includes(options.layers);
+  });
+  if (kept.length === 0) throw new ArgumentError('nothing to time: --layers and --kinds have nothing in common');
+  return kept;
+}
+
+/** "llvmpipe (LLVM 15.0.6, 256 bits)" becomes "llvmpipe-llvm-15-0-6-256-bits"; software adapters have their short name. */
+function adapterSlug({ description: { kind, device, description } }: Gpu): string {
+  if (kind === 'lavapipe' || kind === 'swiftshader') return kind;
+  const text = (device || description || kind).toLowerCase();
+  return text.replace(/[^a-z0-9]+/g, '-').replace(/^-|-$/g, '') || 'adapter';
+}
+
+function printMeasurement(measurement: Measurement, ceilings: Ceilings): void {
+  const { kind, layer, time, compileMs } = measurement;
+  const gflops = gflopsOf(measurement);
+  const share =
+    gflops === null ? '' : `${gflops.toFixed(2)} GFLOP/s, ${((100 * gflops) / ceilings.gflops).toFixed(0)} %`;
+  console.log(
+    `${kind.padEnd(27)} ${layer.padEnd(42)} ${time.median.toFixed(2).padStart(9)} ms  ${share.padStart(22)}  ${gbpsOf(
+      measurement,
+    )
+      .toFixed(2)
+      .padStart(7)} GB/s  compile ${compileMs.toFixed(0)} ms`,
   );
-  const budget = quick ? 150 : 500;
-  if (peers) {
-    await runPeers(gpu, works, budget, console.log);
-  } else {
-    for (const work of works) {
-      const runnable = prepareEngine(gpu, work, operands(work));
-      runnable.run();
-      await runnable.finish();
-      const { samples } = await timeByTurns([runnable], { budget });
-      const rate = (2 * work.multiplyAdds) / spreadOf(samples[0]).median / 1e6;
-      console.log(`${work.kind.padEnd(26)} ${work.layer.padEnd(42)} ${rate.toFixed(2).padStart(8)} GFLOP/s`);
-      runnable.dispose();
-    }
+}
+
+async function measure(gpu: Gpu, batch: number, options: Options): Promise<FullResult> {
+  const { description } = gpu;
+  const name = description.description || description.device;
+  console.log(`${name} (${adapterKind(description.kind)}), batch ${batch}`);
+  const layers = chooseLayers(options);
+  // Filters are for a look at some kernels, not at whole networks.
+  const networks = !options.layers && !options.kinds;
+  const budget = options.quick ? 150 : 500;
+  const suite = await runSuite(gpu, {
+    tasks: wanted(allTasks(layers, batch), layers, options),
+    batch,
+    budget,
+    networks,
+    onMeasurement: printMeasurement,
+  });
+  let peers: FullResult['peers'] = [];
+  if (options.peers) {
+    const works = wanted(allWorks(layers, batch), layers, options);
+    peers = await runPeers(gpu, works, batch, budget, console.log);
   }
-  gpu.destroy();
+  const { version } = JSON.parse(await readFile(join(PACKAGE_ROOT, 'package.json'), 'utf8')) as { version: string };
+  const { kind, vendor, architecture, description: driver } = description;
+  return {
+    adapter: { name, kind, vendor, architecture, driver: driver === name ? '' : driver },
+    engineVersion: version,
+    commit: gitCommit(),
+    date: new Date().toISOString(),
+    batch,
+    ...suite,
+    peers,
+  };
+}
+
+function printSummary(result: BenchResult, torch: TorchReport | null): void {
+  console.log(`\ntimes by ${result.clock === 'timestamps' ? "the device's timestamps" : 'the clock on the wall'}`);
+  const tables = [ceilingsTable(result), kindsTable(result), networksTable(result)];
+  if (torch) tables.push(torchTable(result, torch));
+  for (const table of tables.filter(({ rows }) => rows.length > 0)) console.log(`\n${textTable(table)}`);
+}
+
+async function bench(options: Options): Promise<void> {
+  if (options.listShapes !== undefined) {
+    const works = allWorks(chooseLayers(options), options.batch ?? 32);
+    await writeFileAtomic(options.listShapes, `${JSON.stringify(torchShapes(works), null, 1)}\n`);
+    return;
+  }
+  const torch = options.torch === undefined ? null : parseTorchReport(await readFile(options.torch, 'utf8'));
+  const folder = options.out ?? 'results';
+  await ensureFolder(folder);
+  const gpu = await openGpu();
+  try {
+    const batch = options.batch ?? (gpu.limits.software ? 4 : 32);
+    const result = await measure(gpu, batch, options);
+    printSummary(result, torch);
+    const path = join(folder, `bench-${adapterSlug(gpu)}`);
+    await writeFileAtomic(`${path}.json`, `${JSON.stringify(result, null, 1)}\n`);
+    await writeFileAtomic(`${path}.md`, benchMarkdown(result, torch));
+    await writeFileAtomic(`${path}.html`, benchHtml(result, torch));
+    console.log(`\nwritten: ${path}.json, .md, .html`);
+  } finally {
+    gpu.destroy();
+  }
+}
+
+function positiveInteger(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new ArgumentError(`--batch ${text}: expected a positive integer`);
+  return value;
+}
+
+async function main(): Promise<void> {
+  const program = new Command('bench')
+    .description('Times kernels on the layers of the networks, and whole networks, beside what the adapter can do')
+    .option('--batch <n>', 'pictures a batch (default 4 on software adapters, else 32)', positiveInteger)
+    .option('--layers <text>', 'only layers whose name contains this, or of this network')
+    .option('--kinds <list>', 'only these kinds, such as "conv forward,deconv" (parts of their names)')
+    .option('--quick', 'few samples')
+    .option('--peers', 'also compare with other WebGPU libraries on the same device')
+    .option('--torch <file>', 'stand beside what bench/torch_peer.py measured')
+    .option('--list-shapes <file>', 'only write the shapes for bench/torch_peer.py')
+    .option('--out <folder>', 'where to write the results (default results)');
+  try {
+    await bench(program.parse().opts<Options>());
+  } catch (error) {
+    if (!(error instanceof CameoError)) throw error;
+    console.error(`bench: ${error.message}`);
+    process.exitCode = 1;
+  }
 }
 
 await main();

@@ -1,6 +1,9 @@
 // adapters: once
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { sumPasses } from '../bench/core/pass-timer.js';
+import type { BenchResult } from '../bench/core/result.js';
+import { timeByTurns } from '../bench/core/runnable.js';
 import { referenceElement, referenceSamples, wrongness } from '../bench/core/samples.js';
 import { geometricMean, quantile, spreadOf } from '../bench/core/statistics.js';
 import { compulsoryBytes, convAttrs, KINDS, operands, type Work, worksOf } from '../bench/core/work.js';
@@ -10,9 +13,13 @@ import {
   type LayerShape,
   layerMultiplyAdds,
   mobileFaceNetLayers,
+  normShapes,
   sphere20Layers,
 } from '../bench/layers.js';
 import { meanRatios, type PeerRow } from '../bench/peers/compare.js';
+import { benchHtml, benchMarkdown, measurementsTable, rooflinePlot } from '../bench/report.js';
+import { parseTorchReport, torchShapes, torchTable } from '../bench/torch.js';
+import { FormatError } from '../src/common/errors.js';
 import { sizeOf } from '../src/common/shapes.js';
 import { Autoencoder } from '../src/models/autoencoder.js';
 import { referenceOps } from '../src/reference/index.js';
@@ -199,6 +206,137 @@ test('ratios are averaged by kind, over what was timed', () => {
       ['matmul', 3, 'd', 1],
     ],
   );
+});
+
+test('norms are on the outputs of the stages', () => {
+  assert.equal(normShapes()[0], [56, 48, 16]);
+  assert.equal(normShapes().at(-1), [7, 6, 512]);
+});
+
+test('runs are timed by turns, and a slow one once', async () => {
+  const order: string[] = [];
+  const runnable = (name: string, ms: number) => ({
+    run: () => void order.push(name),
+    finish: () => new Promise<void>((resolve) => setTimeout(resolve, ms)),
+    result: async () => new Float32Array(0),
+    dispose: () => {},
+  });
+  const slow = await timeByTurns([runnable('a', 30), runnable('b', 40)], 10);
+  assert.equal(order, ['a', 'b']);
+  assert.equal(
+    slow.samples.map(({ length }) => length),
+    [1, 1],
+  );
+  order.length = 0;
+  const quick = await timeByTurns([runnable('a', 5), runnable('b', 5)], 20);
+  assert.ok(quick.samples[0].length >= 3 && quick.samples[0].length === quick.samples[1].length);
+  assert.equal(order.slice(0, 6), ['a', 'b', 'a', 'b', 'a', 'b']);
+});
+
+test('pass durations are added, and senseless ones refused', () => {
+  assert.is(sumPasses(BigUint64Array.of(1_000_000n, 3_000_000n, 5_000_000n, 5_500_000n)), 2.5);
+  assert.is(sumPasses(BigUint64Array.of(5n, 3n)), null);
+  assert.is(sumPasses(BigUint64Array.of(0n, 3n)), null);
+});
+
+const RESULT: BenchResult = {
+  adapter: { name: 'Test <adapter>', kind: 'lavapipe', vendor: '', architecture: '', driver: 'Mesa 1' },
+  engineVersion: '1.2.3',
+  commit: 'abc',
+  date: '2020-01-01T00:00:00.000Z',
+  batch: 2,
+  clock: 'wall',
+  ceilings: { gflops: 50, form: '4 vec4 chains, fma()', gbps: 10 },
+  measurements: [
+    {
+      kind: 'conv forward',
+      layer: 'a|b',
+      flops: 20e6,
+      bytes: 4e6,
+      time: { median: 2, low: 1.5, high: 2.5, samples: 5 },
+      compileMs: 123.4,
+      kernels: ['pad', 'conv', 'pad'],
+    },
+    {
+      kind: 'batch norm + PReLU forward',
+      layer: 'c',
+      flops: 0,
+      bytes: 4e6,
+      time: { median: 1, low: 1, high: 1, samples: 5 },
+      compileMs: 0,
+      kernels: ['norm'],
+    },
+  ],
+  networks: [
+    {
+      network: 'autoencoder',
+      task: 'inference',
+      batch: 2,
+      time: { median: 4, low: 4, high: 4, samples: 3 },
+      jsShare: 0.25,
+    },
+  ],
+};
+
+test('tables show rates and shares of both ceilings', () => {
+  const { rows } = measurementsTable(RESULT);
+  assert.equal(rows[0], [
+    'conv forward',
+    'a|b',
+    '2.00',
+    '1.50 to 2.50',
+    '10.0',
+    '20.0 %',
+    '2.00',
+    '20.0 %',
+    '123',
+    'pad, conv',
+  ]);
+  // No operations are counted where moving data is all the work.
+  assert.equal(rows[1].slice(4, 8), ['', '', '4.00', '40.0 %']);
+  const markdown = benchMarkdown({ ...RESULT, peers: [] }, null);
+  assert.match(markdown, /lavapipe, a software adapter on the CPU, not a GPU, Mesa 1/);
+  assert.match(markdown, /engine 1\.2\.3, commit abc/);
+  assert.match(markdown, /\| autoencoder \| inference \| 2 \| 500 \| 4\.00 \| 4\.00 to 4\.00 \| 25\.0 % \|/);
+  assert.match(markdown, /a\\\|b/);
+  const hardware = { ...RESULT, adapter: { ...RESULT.adapter, kind: 'hardware' }, peers: [] };
+  assert.not.match(benchMarkdown(hardware, null), /not a GPU/);
+  assert.match(benchHtml({ ...RESULT, peers: [] }, null), /Bench: Test &lt;adapter&gt;/);
+});
+
+test('the roofline has its ridge at the ceilings, and a dot for each kernel that computes', () => {
+  const svg = rooflinePlot(RESULT);
+  const [, points] = /<polyline points="([^"]*)"/.exec(svg)!;
+  const [low, ridge, high] = points.split(' ').map((point) => point.split(',').map(Number));
+  assert.ok(ridge[1] < low[1] && ridge[1] === high[1] && low[0] < ridge[0] && ridge[0] < high[0]);
+  // 5 operations a byte is the ridge itself, where the roof is at 50 and the kernel at 10 GFLOP/s.
+  const [, x, y] = /<circle cx="([^"]*)" cy="([^"]*)"/.exec(svg)!;
+  assert.is(Number(x), ridge[0]);
+  assert.ok(Number(y) > ridge[1]);
+});
+
+test('shapes go to PyTorch and its times come back', () => {
+  const shapes = torchShapes(small(SMALL[0]));
+  assert.equal(
+    shapes.map(({ result, padding, flops }) => [result, padding, flops]),
+    ['small', 'big', 'weights'].map((result) => [result, [1, 1], 2 * 2 * 9 * 9 * 3 * 4]),
+  );
+  assert.equal(torchShapes(small(SMALL[3])), []);
+  const report = {
+    device: 'GPU',
+    torch: '2.0',
+    rows: [{ kind: 'conv forward', layer: 'a|b', batch: 2, milliseconds: { fp32: 1, tf32: 0.5, bf16: 0.25 } }],
+    sphere20: null,
+  };
+  const { rows } = torchTable(RESULT, parseTorchReport(JSON.stringify(report)));
+  assert.equal(rows, [['conv forward', 'a|b', '10', '20', '40', '80', '0.50×']]);
+  assert.equal(torchTable({ ...RESULT, batch: 1 }, report).rows, []);
+  for (const broken of ['', '{}', JSON.stringify({ ...report, rows: [{}] }), 'null']) {
+    assert.throws(
+      () => parseTorchReport(broken),
+      (error: unknown) => error instanceof FormatError,
+    );
+  }
 });
 
 test.run();

@@ -53,6 +53,24 @@ test('ticks are round numbers inside the axis', () => {
   }
 });
 
+test('points alone stand on two logarithmic axes, all of them, with no line', () => {
+  const points: [number, number][] = [
+    [1, 1],
+    [100, 10],
+    [10, 100],
+    [-1, 5],
+    [10, 100.001],
+  ];
+  const svg = linePlot({ ...LABELS, series: [{ name: 'a', points, markers: 'only' }], logX: true, logY: true });
+  assert.is(lines(svg).length, 0);
+  // The last is the sample in the legend; the point that no logarithmic axis can show is left out.
+  const dots = [...svg.matchAll(/<circle cx="([^"]*)" cy="([^"]*)"/g)].map(([, x, y]) => [Number(x), Number(y)]);
+  assert.is(dots.length, 5);
+  const [one, hundred, ten] = dots;
+  assert.ok(Math.abs(ten[0] - (one[0] + hundred[0]) / 2) < 0.11, 'ten is half way from 1 to 100');
+  assert.ok(Math.abs(hundred[1] - (one[1] + ten[1]) / 2) < 0.11);
+});
+
 test('points stand where their values are', () => {
   const [line] = lines(
     plot([

@@ -26,25 +26,21 @@ export interface Timings {
 
 /**
  * Times runnables by turns, so that what disturbs the machine disturbs them alike. Each must have run before: the
- * first run compiles.
+ * first run compiles. Where one run of all takes longer than the budget, that run is the only sample.
  * @param budget milliseconds to spend on each
- * @param least samples at least
  */
-export async function timeByTurns(
-  runnables: readonly Runnable[],
-  { budget, least = 3, most = 9 }: { budget: number; least?: number; most?: number },
-): Promise<Timings> {
-  const runs: number[] = [];
-  let total = 0;
-  for (const runnable of runnables) {
-    const once = await sample(runnable, 1);
-    // A sample long enough to hide the cost of a wait, short enough to leave room for several.
-    runs.push(Math.max(1, Math.min(32, Math.floor(budget / most / once))));
-    total += Math.max(once * runs[runs.length - 1], 1e-3);
-  }
-  const turns = Math.max(least, Math.min(most, Math.floor((budget * runnables.length) / total)));
+export async function timeByTurns(runnables: readonly Runnable[], budget: number): Promise<Timings> {
+  const [least, most] = [3, 9];
+  const once: number[] = [];
+  for (const runnable of runnables) once.push(await sample(runnable, 1));
+  // A sample long enough to hide the cost of a wait, short enough to leave room for several.
+  const runs = once.map((ms) => Math.max(1, Math.min(32, Math.floor(budget / most / Math.max(ms, 1e-3)))));
+  const whole = budget * runnables.length;
+  if (once.reduce((sum, ms) => sum + ms, 0) > whole) return { samples: once.map((ms) => [ms]), runs };
+  const turn = once.reduce((sum, ms, k) => sum + ms * runs[k], 0);
+  const turns = Math.max(least, Math.min(most, Math.floor(whole / turn)));
   const samples: number[][] = runnables.map(() => []);
-  for (let turn = 0; turn < turns; turn++) {
+  for (let t = 0; t < turns; t++) {
     for (let k = 0; k < runnables.length; k++) samples[k].push(await sample(runnables[k], runs[k]));
   }
   return { samples, runs };

@@ -68,7 +68,7 @@ export async function compareWithPeer(gpu: Gpu, peer: Peer, work: Work, budget: 
     row.problem = mine.problem ?? other.problem;
     if (mine.values && other.values) row.problem ??= disagreement(work, mine.values, other.values);
     if (row.problem) return row;
-    const { samples: times } = await timeByTurns([ours, theirs!], { budget });
+    const { samples: times } = await timeByTurns([ours, theirs!], budget);
     [row.ours, row.peer] = times.map(spreadOf);
     row.ratio = row.peer.median / row.ours.median;
     return row;

@@ -19,6 +19,7 @@ function line(row: PeerRow): string {
 export interface PeerReport {
   name: string;
   version: string;
+  batch: number;
   rows: PeerRow[];
 }
 
@@ -26,6 +27,7 @@ export interface PeerReport {
 export async function runPeers(
   gpu: Gpu,
   works: readonly Work[],
+  batch: number,
   budget: number,
   print: (text: string) => void,
 ): Promise<PeerReport[]> {
@@ -50,7 +52,7 @@ export async function runPeers(
         `${kind.padEnd(26)} ${ratio.toFixed(2)}× over ${layers} layers; least ${worst.ratio!.toFixed(2)}× (${worst.layer})`,
       );
     }
-    reports.push({ name: peer.name, version: peer.version, rows });
+    reports.push({ name: peer.name, version: peer.version, batch, rows });
     peer.dispose();
   }
   return reports;

@@ -6,8 +6,8 @@ export interface PlotSeries {
   name: string;
   /** (x, y); a point that is not finite (or not positive, on a logarithmic axis) leaves a gap in the line */
   points: readonly (readonly [number, number])[];
-  /** draw a dot at each point */
-  markers?: boolean;
+  /** draw a dot at each point; 'only': and no line through them */
+  markers?: boolean | 'only';
 }
 
 export interface LinePlotOptions {
@@ -15,6 +15,7 @@ export interface LinePlotOptions {
   xLabel: string;
   yLabel: string;
   series: readonly PlotSeries[];
+  logX?: boolean;
   logY?: boolean;
   /** of the whole picture, pixels; 640 × 400 when absent */
   width?: number;
@@ -37,9 +38,9 @@ text{font-family:system-ui,-apple-system,'Segoe UI',sans-serif;font-size:12px}.t
  * @throws ArgumentError when no series has a point that can be shown
  */
 export function linePlot(options: LinePlotOptions): string {
-  const { title, xLabel, yLabel, series, logY = false, width = 640, height = 400 } = options;
+  const { title, xLabel, yLabel, series, logX = false, logY = false, width = 640, height = 400 } = options;
   const shown = (point: readonly [number, number]): boolean =>
-    Number.isFinite(point[0]) && Number.isFinite(point[1]) && (!logY || point[1] > 0);
+    Number.isFinite(point[0]) && Number.isFinite(point[1]) && (!logX || point[0] > 0) && (!logY || point[1] > 0);
   const all = series.flatMap(({ points }) => points.filter(shown));
   if (all.length === 0) throw new ArgumentError(`linePlot: "${title}" has no point to show`);
 
@@ -50,7 +51,7 @@ export function linePlot(options: LinePlotOptions): string {
   const bottom = height - 44 - legend.height;
   const xAxis = makeAxis(
     all.map(([x]) => x),
-    false,
+    logX,
     Math.max(2, Math.floor((right - left) / 80)),
     0,
   );
@@ -73,10 +74,13 @@ export function linePlot(options: LinePlotOptions): string {
     `<text class="ink" transform="translate(16 ${(top + bottom) / 2}) rotate(-90)" text-anchor="middle">${escapeMarkup(yLabel)}</text>`,
   ];
   series.forEach(({ points, markers }, i) => {
-    const runs = splitRuns(points, shown).map((run) => thin(run.map(([x, y]) => [toX(x), toY(y)])));
+    const pixels = splitRuns(points, shown).map((run): Pixel[] => run.map(([x, y]) => [toX(x), toY(y)]));
+    // Thinning is for lines, whose points stand in the order of x.
+    const runs = markers === 'only' ? pixels : pixels.map(thin);
     const colour = COLOURS[i % COLOURS.length];
     for (const run of runs) {
-      if (run.length > 1) parts.push(`<polyline points="${run.map(pair).join(' ')}" ${strokeOf(i)}/>`);
+      if (run.length > 1 && markers !== 'only')
+        parts.push(`<polyline points="${run.map(pair).join(' ')}" ${strokeOf(i)}/>`);
       for (const [x, y] of markers || run.length === 1 ? run : []) {
         parts.push(`<circle cx="${round(x)}" cy="${round(y)}" r="3" fill="${colour}"/>`);
       }
@@ -84,7 +88,11 @@ export function linePlot(options: LinePlotOptions): string {
   });
   for (const { x, y, index } of legend.items) {
     const at = height - legend.height + y;
-    parts.push(`<path d="M${12 + x} ${at}h22" ${strokeOf(index)}/>`);
+    const sample =
+      series[index].markers === 'only'
+        ? `<circle cx="${12 + x + 11}" cy="${at}" r="3" fill="${COLOURS[index % COLOURS.length]}"/>`
+        : `<path d="M${12 + x} ${at}h22" ${strokeOf(index)}/>`;
+    parts.push(sample);
     parts.push(`<text class="ink" x="${12 + x + 28}" y="${at + 4}">${escapeMarkup(series[index].name)}</text>`);
   }
   parts.push('</svg>');

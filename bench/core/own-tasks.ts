@@ -1,0 +1,141 @@
+import { CounterRandom } from '../../src/common/random.js';
+import { sizeOf } from '../../src/common/shapes.js';
+import type { Gpu } from '../../src/gpu/gpu.js';
+import { batchNormOps } from '../../src/ops/batch-norm.js';
+import { cosFaceOps } from '../../src/ops/cosface.js';
+import { preluOps } from '../../src/ops/prelu.js';
+import { scope, Tensor } from '../../src/tensor/tensor.js';
+import type { Runnable } from './runnable.js';
+import type { Task } from './task.js';
+
+function uniform(gpu: Gpu, shape: readonly number[], seed: number): Tensor {
+  const source = new CounterRandom(seed);
+  const values = Float32Array.from({ length: sizeOf(shape) }, () => source.uniform() - 0.5);
+  return Tensor.from(gpu, values, shape);
+}
+
+/** Runs `compute`, which returns the tensor to read, in a scope of its own; `inputs` are freed at the end. */
+function runnableOf(gpu: Gpu, inputs: Tensor[], compute: () => Tensor): Runnable {
+  return {
+    run: () => {
+      scope(gpu, () => {
+        compute();
+      });
+    },
+    finish: () => gpu.sync(),
+    result: async () => {
+      const output = scope(gpu, compute);
+      const values = await output.read();
+      output.dispose();
+      return values;
+    },
+    dispose: () => {
+      for (const tensor of inputs) tensor.dispose();
+    },
+  };
+}
+
+/** Batch norm with the statistics of the batch, then PReLU with a slope a channel, on [batch, height, width, channels]. */
+export function normTasks([height, width, channels]: readonly [number, number, number], batch: number): Task[] {
+  const shape = [batch, height, width, channels];
+  const bytes = 4 * sizeOf(shape);
+  const layer = `${channels} @${height}×${width}`;
+  const { batchNormTraining } = batchNormOps;
+  const { prelu } = preluOps;
+  const attrs = { eps: 1e-5 };
+  const inputsOn = (gpu: Gpu): Tensor[] => [
+    uniform(gpu, shape, 1),
+    ...[2, 3, 4].map((seed) => uniform(gpu, [channels], seed)),
+  ];
+  return [
+    {
+      kind: 'batch norm + PReLU forward',
+      layer,
+      flops: 0,
+      bytes: 2 * bytes,
+      prepare(gpu) {
+        const inputs = inputsOn(gpu);
+        const [x, gamma, beta, slope] = inputs;
+        return runnableOf(gpu, inputs, () => {
+          const { output } = batchNormTraining.forward([x, gamma, beta], attrs, shape);
+          return prelu.forward([output, slope], {}, shape).output;
+        });
+      },
+    },
+    {
+      kind: 'batch norm + PReLU backward',
+      layer,
+      flops: 0,
+      bytes: 3 * bytes,
+      prepare(gpu) {
+        const inputs = inputsOn(gpu);
+        const [x, gamma, beta, slope] = inputs;
+        const dy = uniform(gpu, shape, 5);
+        const normal = batchNormTraining.forward([x, gamma, beta], attrs, shape);
+        const active = prelu.forward([normal.output, slope], {}, shape);
+        const kept = [normal, active].flatMap(({ output, saved = [] }) => [output, ...saved]);
+        return runnableOf(gpu, [...inputs, dy, ...kept], () => {
+          const [dNormal] = prelu.backward({
+            inputs: [normal.output, slope],
+            output: active.output,
+            saved: active.saved ?? [],
+            attrs: {},
+            dy,
+            needs: [true, true],
+          });
+          const [dx] = batchNormTraining.backward({
+            inputs: [x, gamma, beta],
+            output: normal.output,
+            saved: normal.saved ?? [],
+            attrs,
+            dy: dNormal!,
+            needs: [true, true, true],
+          });
+          return dx!;
+        });
+      },
+    },
+  ];
+}
+
+/** The loss of a batch of embeddings against the weights of all classes, and its gradients by both. */
+export function cosFaceTasks({ dim, classes }: { dim: number; classes: number }, batch: number): Task[] {
+  const operandBytes = 4 * dim * (batch + classes);
+  const layer = `${classes} classes, ${dim} values`;
+  const { cosFace } = cosFaceOps;
+  const attrs = { s: 64, m: 0.35 };
+  const inputsOn = (gpu: Gpu): Tensor[] => [
+    uniform(gpu, [batch, dim], 1),
+    uniform(gpu, [classes, dim], 2),
+    Tensor.from(
+      gpu,
+      Float32Array.from({ length: batch }, (_, k) => (k * 7919) % classes),
+      [batch],
+    ),
+  ];
+  return [
+    {
+      kind: 'CosFace forward',
+      layer,
+      flops: 2 * batch * classes * dim,
+      bytes: operandBytes,
+      prepare(gpu) {
+        const inputs = inputsOn(gpu);
+        return runnableOf(gpu, inputs, () => cosFace.forward(inputs, attrs, []).output);
+      },
+    },
+    {
+      kind: 'CosFace backward',
+      layer,
+      flops: 4 * batch * classes * dim,
+      bytes: 2 * operandBytes,
+      prepare(gpu) {
+        const inputs = inputsOn(gpu);
+        const { output, saved = [] } = cosFace.forward(inputs, attrs, []);
+        const dy = Tensor.scalar(gpu, 1);
+        const context = { inputs, output, saved, attrs, dy, needs: [true, true, false] };
+        return runnableOf(gpu, [...inputs, output, dy, ...saved], () => cosFace.backward(context)[1]!);
+      },
+    },
+  ];
+}

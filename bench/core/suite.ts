@@ -1,0 +1,57 @@
+import type { Gpu } from '../../src/gpu/gpu.js';
+import { COSFACE, type Layer, normShapes } from '../layers.js';
+import { type Ceilings, measureCeilings } from './ceilings.js';
+import { type Measurement, measureTask } from './measure.js';
+import { measureNetworks, type NetworkResult } from './networks.js';
+import { cosFaceTasks, normTasks } from './own-tasks.js';
+import { plausibleTimer } from './pass-timer.js';
+import { type Task, taskOf } from './task.js';
+import { allWorks } from './work.js';
+
+/** Every task of the bench, in the order in which it is reported. */
+export function allTasks(layers: readonly Layer[], batch: number): Task[] {
+  return [
+    ...allWorks(layers, batch).map(taskOf),
+    ...normShapes().flatMap((shape) => normTasks(shape, batch)),
+    ...cosFaceTasks(COSFACE, batch),
+  ];
+}
+
+export interface SuiteOptions {
+  tasks: readonly Task[];
+  batch: number;
+  /** Milliseconds to spend on each task. */
+  budget: number;
+  networks: boolean;
+  onMeasurement(measurement: Measurement, ceilings: Ceilings): void;
+}
+
+export interface SuiteResult {
+  clock: 'timestamps' | 'wall';
+  ceilings: Ceilings;
+  measurements: Measurement[];
+  networks: NetworkResult[];
+}
+
+/** Measures ceilings, tasks and networks. Runs in Node and in browsers. */
+export async function runSuite(gpu: Gpu, options: SuiteOptions): Promise<SuiteResult> {
+  const { tasks, batch, budget, networks, onMeasurement } = options;
+  const ceilings = await measureCeilings(gpu);
+  const timer = await plausibleTimer(gpu);
+  const measurements: Measurement[] = [];
+  try {
+    for (const task of tasks) {
+      const measurement = await measureTask(gpu, task, timer, budget);
+      measurements.push(measurement);
+      onMeasurement(measurement, ceilings);
+    }
+  } finally {
+    timer?.dispose();
+  }
+  return {
+    clock: timer ? 'timestamps' : 'wall',
+    ceilings,
+    measurements,
+    networks: networks ? await measureNetworks(gpu, batch, 4 * budget) : [],
+  };
+}

@@ -1,0 +1,160 @@
+import * as assert from 'uvu/assert';
+import { prepareEngine } from '../bench/core/engine.js';
+import { measureTask } from '../bench/core/measure.js';
+import { cosFaceTasks, normTasks } from '../bench/core/own-tasks.js';
+import { PassTimer } from '../bench/core/pass-timer.js';
+import { copyKernel, PEAK_FORMS, peakKernel, peakOutputSize, peakReference } from '../bench/core/peak-kernels.js';
+import { referenceSamples, wrongness } from '../bench/core/samples.js';
+import { taskOf } from '../bench/core/task.js';
+import { operands, worksOf } from '../bench/core/work.js';
+import type { ConvLayer, LayerShape } from '../bench/layers.js';
+import { compareWithPeer } from '../bench/peers/compare.js';
+import { openTensorFlowJs } from '../bench/peers/tfjs.js';
+import { Tensor } from '../src/tensor/tensor.js';
+import { assertClose, gpuSuite, randomValues, testGpu } from './harness.js';
+
+const test = gpuSuite('bench');
+
+const CONV: ConvLayer = {
+  type: 'conv',
+  big: [9, 10],
+  small: [5, 5],
+  cin: 6,
+  cout: 8,
+  kernel: [3, 3],
+  stride: [2, 2],
+  padding: [1, 1],
+  groups: 1,
+};
+const SHAPES: LayerShape[] = [
+  CONV,
+  { ...CONV, cin: 8, groups: 8 },
+  { ...CONV, type: 'deconv', big: [10, 10], kernel: [4, 4] },
+  { type: 'linear', inputs: 20, outputs: 12 },
+];
+const worksOfShape = (shape: LayerShape) => worksOf({ name: 'small', shape, counts: {} }, 2);
+
+test('the peak kernels do every multiply-add that is counted', async () => {
+  const gpu = await testGpu();
+  const [workgroups, turns] = [2, 5];
+  // With factor 1 each step adds the addend, so a step left out would show in every element.
+  for (const [factor, addend] of [
+    [1, 0.5],
+    [0.75, 0.25],
+  ]) {
+    for (const form of PEAK_FORMS) {
+      const coefficients = Tensor.from(gpu, [...Array(4).fill(factor), ...Array(4).fill(addend)], [8]);
+      const output = Tensor.empty(gpu, [peakOutputSize(workgroups)]);
+      gpu.run(peakKernel(form, workgroups), [coefficients.buffer, output.buffer], Uint32Array.of(turns).buffer);
+      const expected = Array.from({ length: output.size }, (_, i) =>
+        peakReference(form, { factor, addend, turns, invocation: Math.floor(i / 4) }),
+      );
+      assertClose(`${form.chains} ${form.fused}`, await output.read(), expected, { sumLength: form.chains * 20 });
+      coefficients.dispose();
+      output.dispose();
+    }
+  }
+});
+
+test('the copy kernels copy everything', async () => {
+  const gpu = await testGpu();
+  const values = randomValues(4 * 64 * 24, 1);
+  for (const each of [1, 4]) {
+    const source = Tensor.from(gpu, values, [values.length]);
+    const destination = Tensor.zeros(gpu, [values.length]);
+    gpu.run(copyKernel(values.length / 4, each), [source.buffer, destination.buffer]);
+    assert.equal(await destination.read(), values);
+    source.dispose();
+    destination.dispose();
+  }
+});
+
+test('what the bench times computes the right thing', async () => {
+  const gpu = await testGpu();
+  for (const work of SHAPES.flatMap(worksOfShape)) {
+    const values = operands(work);
+    const runnable = prepareEngine(gpu, work, values);
+    assert.is(wrongness(work, await runnable.result(), referenceSamples(work, values, 1000)), null, work.kind);
+    runnable.dispose();
+  }
+});
+
+test('batch norm, PReLU and CosFace tasks run and leave nothing behind', async () => {
+  const gpu = await testGpu();
+  for (const task of [...normTasks([4, 3, 8], 2), ...cosFaceTasks({ dim: 16, classes: 30 }, 4)]) {
+    const runnable = task.prepare(gpu);
+    const values = await runnable.result();
+    assert.ok(values.length > 0 && values.every(Number.isFinite), task.kind);
+    assert.ok(
+      values.some((value) => value !== 0),
+      `${task.kind}: all zero`,
+    );
+    runnable.dispose();
+  }
+});
+
+test('a measurement has a time, the kernels, and leaves the device as it was', async () => {
+  const gpu = await testGpu();
+  const timer = PassTimer.on(gpu);
+  const task = taskOf(worksOfShape(CONV)[0]);
+  const measured = await measureTask(gpu, task, null, 5);
+  timer?.dispose();
+  assert.ok(measured.time.median > 0 && measured.time.low <= measured.time.high);
+  assert.ok(measured.kernels.some((label) => label.startsWith('conv forward')));
+  assert.is(measured.flops, 2 * 2 * 25 * 9 * 6 * 8);
+  assert.not.ok(Object.hasOwn(gpu, 'run'), 'the recording of labels is over');
+});
+
+test('timestamps count the passes between start and stop', async () => {
+  const gpu = await testGpu();
+  const timer = PassTimer.on(gpu);
+  if (!timer) return;
+  const runnable = taskOf(worksOfShape(CONV)[0]).prepare(gpu);
+  runnable.run();
+  await gpu.sync();
+  timer.start();
+  assert.is(await timer.stop(), null, 'no pass, no time');
+  timer.start();
+  const start = performance.now();
+  runnable.run();
+  await gpu.sync();
+  const wall = performance.now() - start;
+  const stamped = await timer.stop();
+  assert.ok(stamped === null || (stamped >= 0 && stamped <= 1.1 * wall), `${stamped} ms of ${wall} ms`);
+  timer.dispose();
+  runnable.dispose();
+});
+
+test('TensorFlow.js computes the same, and is timed beside ours', async () => {
+  const gpu = await testGpu();
+  const peer = await openTensorFlowJs(gpu);
+  if (typeof peer === 'string') return assert.match(peer, /not installed/);
+  for (const work of SHAPES.flatMap(worksOfShape)) {
+    const row = await compareWithPeer(gpu, peer, work, 1);
+    assert.is(row.problem, null, `${work.kind}: ${row.problem}`);
+    assert.ok(row.ratio! > 0);
+  }
+  peer.dispose();
+});
+
+test('a peer that computes something else is reported, not timed', async () => {
+  const gpu = await testGpu();
+  const [work] = worksOfShape(CONV);
+  const size = 2 * 5 * 5 * 8;
+  const lazy = {
+    name: 'lazy',
+    version: '0',
+    prepare: () => ({
+      run: () => assert.unreachable('it must not be timed'),
+      finish: async () => {},
+      result: async () => new Float32Array(size),
+      dispose: () => {},
+    }),
+    dispose: () => {},
+  };
+  const row = await compareWithPeer(gpu, lazy, work, 1);
+  assert.match(row.problem!, /^lazy: .*sampled values are wrong/);
+  assert.is(row.ratio, null);
+});
+
+test.run();

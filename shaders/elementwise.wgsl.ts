@@ -10,13 +10,18 @@ ${linearMain('arrayLength(&ys)')}
 }`;
 }
 
-/** dx = dy·f′(x): `derivative` is a WGSL expression of `x` and of `y` = f(x). */
+/** Which of `x` and `y` a WGSL expression names. */
+export function operandsOf(expression: string): ('x' | 'y')[] {
+  return (['x', 'y'] as const).filter((name) => new RegExp(`\\b${name}\\b`).test(expression));
+}
+
+/** dx = dy·f′(x): `derivative` is a WGSL expression of `x` and of `y` = f(x); only those it names are bound. */
 export function unaryGradientShader(derivative: string): string {
+  const operands = operandsOf(derivative);
   return `
-${f32Bindings(['xs', 'r'], ['ys', 'r'], ['dys', 'r'], ['dxs', 'w'])}
+${f32Bindings(...operands.map((name): [string, 'r'] => [`${name}s`, 'r']), ['dys', 'r'], ['dxs', 'w'])}
 ${linearMain('arrayLength(&dxs)')}
-  let x = xs[i];
-  let y = ys[i];
+${operands.map((name) => `  let ${name} = ${name}s[i];`).join('\n')}
   dxs[i] = dys[i] * (${derivative});
 }`;
 }

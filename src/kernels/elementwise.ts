@@ -1,5 +1,5 @@
 import { LINEAR_WORKGROUP } from '../../shaders/common/linear-index.js';
-import { binaryShader, unaryGradientShader, unaryShader } from '../../shaders/elementwise.wgsl.js';
+import { binaryShader, operandsOf, unaryGradientShader, unaryShader } from '../../shaders/elementwise.wgsl.js';
 import { type Kernel, linearGrid } from '../gpu/kernel.js';
 
 /** Grid of a kernel with one invocation an element. */
@@ -12,12 +12,12 @@ export function unaryKernel(label: string, expression: string, size: number): Ke
   return { label, wgsl: unaryShader(expression), bindings: 'rw', workgroups: elementGrid(size) };
 }
 
-/** Bindings x, y, dy, dx; `derivative` is WGSL in `x` and `y`. */
+/** Bindings x and y where the derivative (WGSL in `x` and `y`) names them, dy, dx. */
 export function unaryGradientKernel(label: string, derivative: string, size: number): Kernel {
   return {
     label: `${label} gradient`,
     wgsl: unaryGradientShader(derivative),
-    bindings: 'rrrw',
+    bindings: `${'r'.repeat(operandsOf(derivative).length)}rw`,
     workgroups: elementGrid(size),
   };
 }

@@ -1,4 +1,5 @@
 import { f32Literal as f32 } from '../../shaders/common/literal.js';
+import { operandsOf } from '../../shaders/elementwise.wgsl.js';
 import type { OpAttrs } from '../common/op-attrs.js';
 import { unaryGradientKernel, unaryKernel } from '../kernels/elementwise.js';
 import { dispatch } from '../tensor/dispatch.js';
@@ -31,9 +32,11 @@ function unaryOp<K extends UnaryName>(name: K): Op<OpAttrs[K]> {
     forward: ([x], attrs, shape) => ({
       output: dispatch(unaryKernel(name, table[name](attrs).value, x.size), [x], shape),
     }),
-    backward: ({ inputs: [x], output, attrs, dy }) => [
-      dispatch(unaryGradientKernel(name, table[name](attrs).derivative, x.size), [x, output, dy], x.shape),
-    ],
+    backward({ inputs: [x], output, attrs, dy }) {
+      const { derivative } = table[name](attrs);
+      const operands = operandsOf(derivative).map((operand) => ({ x, y: output })[operand]);
+      return [dispatch(unaryGradientKernel(name, derivative, x.size), [...operands, dy], x.shape)];
+    },
   };
 }
 

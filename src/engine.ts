@@ -39,5 +39,6 @@ export { labelsTensor, softmaxCrossEntropy } from './ops/softmax.js';
 export { ssim } from './ops/ssim.js';
 export { abs, affine, clamp, exp, log, sigmoid, sqrt, square } from './ops/unary.js';
 export { upsampleBilinear, upsampleNearest } from './ops/upsample.js';
+export { type NamedTensors, type RecordedStep, recordStep } from './tensor/recorded-step.js';
 export { type Op, Tape } from './tensor/tape.js';
 export { keep, scope, Tensor } from './tensor/tensor.js';

@@ -6,6 +6,10 @@ export interface PooledBuffer {
   readonly bytes: number;
   /** Size of the allocation: `bytes` rounded up to its size class. */
   readonly capacity: number;
+  /** For messages. */
+  readonly label: string;
+  /** True once it has gone back to the pool. */
+  readonly released: boolean;
 }
 
 export interface BufferPoolOptions {
@@ -52,15 +56,23 @@ export class BufferPool {
     return this.#peakBytes;
   }
 
-  /** @throws OutOfMemoryError when the request exceeds the device's limits or the pool's cap */
-  acquire(bytes: number, label: string): PooledBuffer {
+  /**
+   * Size of the allocation that a request gets.
+   * @throws OutOfMemoryError when it exceeds the device's limits
+   */
+  capacityFor(bytes: number, label: string): number {
     const { maxBufferSize, maxStorageBufferBindingSize } = this.device.limits;
     const largest = Math.min(maxBufferSize, maxStorageBufferBindingSize);
     if (bytes > largest) {
       throw new OutOfMemoryError(`${label}: ${bytes} bytes in one buffer; this device allows at most ${largest}`);
     }
-    let capacity = Math.min(sizeClass(bytes), largest);
-    capacity -= capacity % 4;
+    const capacity = Math.min(sizeClass(bytes), largest);
+    return capacity - (capacity % 4);
+  }
+
+  /** @throws OutOfMemoryError when the request exceeds the device's limits or the pool's cap */
+  acquire(bytes: number, label: string): PooledBuffer {
+    const capacity = this.capacityFor(bytes, label);
     if (this.#liveBytes + capacity > this.options.maxLiveBytes) {
       throw new OutOfMemoryError(
         `${label}: ${bytes} bytes asked for with ${this.#liveBytes} live; the cap is ${this.options.maxLiveBytes} bytes`,
@@ -72,10 +84,11 @@ export class BufferPool {
     else raw = this.#create(capacity, label);
     this.#liveBytes += capacity;
     this.#peakBytes = Math.max(this.#peakBytes, this.#liveBytes);
-    return { raw, bytes, capacity };
+    return { raw, bytes, capacity, label, released: false };
   }
 
   release(buffer: PooledBuffer): void {
+    (buffer as { released: boolean }).released = true;
     this.#liveBytes -= buffer.capacity;
     if (this.#pooledBytes + buffer.capacity > this.options.maxPooledBytes) {
       this.#doomed.push(buffer.raw);

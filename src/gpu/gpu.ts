@@ -1,8 +1,10 @@
-import { DeviceLostError, GpuError, OutOfMemoryError } from '../common/errors.js';
+import { ArgumentError, DeviceLostError, GpuError, OutOfMemoryError } from '../common/errors.js';
 import { BufferPool, GPUBufferUsageFlags, type PooledBuffer } from './buffer-pool.js';
 import type { Kernel, KernelLimits } from './kernel.js';
 import { PipelineCache } from './pipelines.js';
-import { ScalarRing } from './scalars.js';
+import { Recording, VirtualBuffer } from './recording.js';
+import { ScalarRing, type Scalars, scalarBytes } from './scalars.js';
+import { ScratchMemory } from './scratch-memory.js';
 import { Tuning } from './tuning.js';
 
 export interface GpuOptions {
@@ -12,6 +14,13 @@ export interface GpuOptions {
   maxLiveBytes?: number;
   /** Most bytes kept in the pool for reuse (default 512 MiB). */
   maxPooledBytes?: number;
+}
+
+/** One dispatch, ready to be encoded any number of times. */
+export interface Command {
+  readonly pipeline: GPUComputePipeline;
+  readonly group: GPUBindGroup;
+  readonly workgroups: readonly [number, number, number];
 }
 
 /** What the adapter says of itself. */
@@ -53,11 +62,16 @@ export class Gpu {
   /** Stack of open scopes (see `src/tensor/tensor.ts`); the innermost owns what is created. */
   readonly scopes: Set<{ dispose(): void }>[] = [];
 
+  /** Memory that the temporaries of recorded steps share. */
+  readonly scratch: ScratchMemory;
+
   readonly #pipelines: PipelineCache;
   readonly #scalars: ScalarRing;
   readonly #perSubmit: number;
   #encoder: GPUCommandEncoder | null = null;
   #pass: GPUComputePassEncoder | null = null;
+  #pipeline: GPUComputePipeline | null = null;
+  #recording: Recording | null = null;
   #recorded = 0;
   #inFlight: Promise<void>[] = [];
   #error: Error | null = null;
@@ -79,6 +93,7 @@ export class Gpu {
       { maxPooledBytes: options.maxPooledBytes ?? 2 ** 29, maxLiveBytes: options.maxLiveBytes ?? Infinity },
       fail,
     );
+    this.scratch = new ScratchMemory(this.pool);
     this.#pipelines = new PipelineCache(device);
     this.#scalars = new ScalarRing(device);
     this.limits = {
@@ -101,26 +116,79 @@ export class Gpu {
     return this.#pipelines.size;
   }
 
+  /** A storage buffer from the pool; while a step is recorded, one of that step. @throws OutOfMemoryError */
+  acquire(bytes: number, label: string): PooledBuffer {
+    return (this.#recording ?? this.pool).acquire(bytes, label);
+  }
+
+  /** Gives back what `acquire` returned. The memory of a recorded step stays with the step. */
+  release(buffer: PooledBuffer): void {
+    if (buffer instanceof VirtualBuffer) buffer.recording.release(buffer);
+    else this.pool.release(buffer);
+  }
+
   /** Records one dispatch. `scalars` (at most 64 bytes, else ArgumentError) fill the kernel's uniform binding. */
-  run(kernel: Kernel, buffers: readonly PooledBuffer[], scalars?: ArrayBuffer): void {
+  run(kernel: Kernel, buffers: readonly PooledBuffer[], scalars?: Scalars): void {
     this.assertUsable();
+    if (this.#recording) {
+      this.#recording.run(kernel, buffers, scalars);
+      return;
+    }
     if (scalars && this.#scalars.full) this.flush();
-    const pipeline = this.#pipelines.get(kernel);
-    const entries: GPUBindGroupEntry[] = buffers.map((buffer, binding) => ({
-      binding,
-      resource: { buffer: buffer.raw, offset: 0, size: buffer.bytes },
-    }));
-    if (scalars) entries.push({ binding: entries.length, resource: this.#scalars.push(scalars) });
-    const group = this.device.createBindGroup({ layout: this.#pipelines.groupLayout(kernel.bindings), entries });
+    const raw = buffers.map((buffer) => ({ buffer: buffer.raw, size: buffer.bytes }));
+    this.encode(this.prepare(kernel, raw, scalars && this.#scalars.push(scalarBytes(scalars))));
+  }
+
+  /** Binds a kernel to its storage buffers and its uniform, for `encode`. */
+  prepare(kernel: Kernel, buffers: readonly GPUBufferBinding[], uniform?: GPUBufferBinding): Command {
+    const bindings = uniform ? [...buffers, uniform] : buffers;
+    const group = this.device.createBindGroup({
+      layout: this.#pipelines.groupLayout(kernel.bindings),
+      entries: bindings.map((resource, binding) => ({ binding, resource })),
+    });
+    return { pipeline: this.#pipelines.get(kernel), group, workgroups: kernel.workgroups };
+  }
+
+  /** Records a prepared dispatch. */
+  encode({ pipeline, group, workgroups }: Command): void {
     if (!this.#pass) {
       this.#encoder = this.device.createCommandEncoder();
       this.#pass = this.#encoder.beginComputePass();
+      this.#pipeline = null;
     }
-    this.#pass.setPipeline(pipeline);
+    if (this.#pipeline !== pipeline) this.#pass.setPipeline(pipeline);
+    this.#pipeline = pipeline;
     this.#pass.setBindGroup(0, group);
-    this.#pass.dispatchWorkgroups(...kernel.workgroups);
+    this.#pass.dispatchWorkgroups(workgroups[0], workgroups[1], workgroups[2]);
     this.dispatches++;
     if (++this.#recorded >= this.#perSubmit) this.flush();
+  }
+
+  /** Does something on the CPU that belongs to the step (counting it): now, or in each run of a recorded step. */
+  atEachRun(action: () => void): void {
+    if (this.#recording) this.#recording.host.push({ action });
+    else action();
+  }
+
+  /**
+   * Captures what `body` records instead of recording it. See `recordStep`, which is what users call.
+   * @throws ArgumentError where another recording is under way
+   */
+  capture<T>(body: () => T): { recording: Recording; result: T } {
+    this.assertUsable();
+    this.assertNotRecording('another step is recorded');
+    const recording = new Recording(this.pool);
+    this.#recording = recording;
+    try {
+      return { recording, result: body() };
+    } finally {
+      this.#recording = null;
+    }
+  }
+
+  /** @throws ArgumentError inside the body of a recorded step, where nothing is computed yet */
+  assertNotRecording(what: string): void {
+    if (this.#recording) throw new ArgumentError(`${what} inside the body of a recorded step, which only records`);
   }
 
   /** Submits what is recorded. */
@@ -139,6 +207,10 @@ export class Gpu {
   /** Copies bytes into a buffer, after everything recorded so far. */
   write(buffer: PooledBuffer, data: ArrayBufferView): void {
     this.assertUsable();
+    if (this.#recording) {
+      this.#recording.write(buffer, data);
+      return;
+    }
     this.flush();
     this.device.queue.writeBuffer(buffer.raw, 0, data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
   }
@@ -149,6 +221,7 @@ export class Gpu {
    */
   async read(buffer: PooledBuffer): Promise<ArrayBuffer> {
     this.assertUsable();
+    this.assertNotRecording('reading');
     this.flush();
     const staging = this.device.createBuffer({
       label: 'readback',
@@ -177,6 +250,7 @@ export class Gpu {
    */
   async endStep(ahead = 1): Promise<void> {
     this.assertUsable();
+    this.assertNotRecording('waiting for the GPU');
     this.flush();
     const done = this.device.queue.onSubmittedWorkDone();
     // It is awaited some steps later, or never: until then a lost device must not end Node by an unhandled rejection.

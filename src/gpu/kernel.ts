@@ -10,6 +10,11 @@ export interface Kernel {
   readonly wgsl: string;
   readonly bindings: string;
   readonly workgroups: readonly [number, number, number];
+  /**
+   * True where each element of the one output takes a few operations on a few elements of the operands, and all of it is
+   * written: recorded steps may run the kernel twice instead of keeping the result.
+   */
+  readonly pointwise?: boolean;
 }
 
 /** The limits that the choice of a kernel may depend on: plain numbers, so that a choice is testable without a GPU. */

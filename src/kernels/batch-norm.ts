@@ -40,6 +40,7 @@ export function normalizeKernel(config: ColumnConfig, eps: number): Kernel {
     wgsl: normalizeShader(config.width, eps),
     bindings: 'rrrrrwu',
     workgroups: columnGrid(config),
+    pointwise: true,
   };
 }
 

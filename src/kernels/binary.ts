@@ -36,5 +36,6 @@ export function broadcastKernel(
     wgsl: broadcastShader({ sizes, varies, width, expression, scaled }),
     bindings: `${'r'.repeat(operands.length)}w${scaled ? 'u' : ''}`,
     workgroups: elementGrid(sizeOf(shape) / width),
+    pointwise: true,
   };
 }

@@ -59,6 +59,7 @@ function padStep(shape: readonly number[], { before, after }: Padding): Step | n
       wgsl: padPictureShader({ shape, before, padded }),
       bindings: 'rw',
       workgroups: elementGrid((padded[0] * padded[1] * padded[2] * padded[3]) / 4),
+      pointwise: true,
     },
   };
 }

@@ -9,7 +9,7 @@ export function elementGrid(count: number): [number, number, number] {
 
 /** Bindings x, y; `expression` is WGSL in `x`. */
 export function unaryKernel(label: string, expression: string, size: number): Kernel {
-  return { label, wgsl: unaryShader(expression), bindings: 'rw', workgroups: elementGrid(size) };
+  return { label, wgsl: unaryShader(expression), bindings: 'rw', workgroups: elementGrid(size), pointwise: true };
 }
 
 /** Bindings x and y where the derivative (WGSL in `x` and `y`) names them, dy, dx. */
@@ -19,12 +19,13 @@ export function unaryGradientKernel(label: string, derivative: string, size: num
     wgsl: unaryGradientShader(derivative),
     bindings: `${'r'.repeat(operandsOf(derivative).length)}rw`,
     workgroups: elementGrid(size),
+    pointwise: true,
   };
 }
 
 /** Bindings x, y, z, all of one shape. */
 export function binaryKernel(label: string, expression: string, size: number): Kernel {
-  return { label, wgsl: binaryShader(expression), bindings: 'rrw', workgroups: elementGrid(size) };
+  return { label, wgsl: binaryShader(expression), bindings: 'rrw', workgroups: elementGrid(size), pointwise: true };
 }
 
 export function addKernel(size: number): Kernel {

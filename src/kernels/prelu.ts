@@ -4,7 +4,8 @@ import { type ColumnConfig, columnGrid } from './columns.js';
 
 /** Bindings x, slope, y. */
 export function preluKernel(config: ColumnConfig, kind: SlopeKind): Kernel {
-  return { label: 'prelu', wgsl: preluShader(config.width, kind), bindings: 'rrwu', workgroups: columnGrid(config) };
+  const wgsl = preluShader(config.width, kind);
+  return { label: 'prelu', wgsl, bindings: 'rrwu', workgroups: columnGrid(config), pointwise: true };
 }
 
 /** Bindings x, slope, dy, then dx and the partial sums [1, slots, channels] of the slope's gradient, each if wanted. */

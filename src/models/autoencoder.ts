@@ -44,7 +44,8 @@ export const SYMBOL_RANGE = { min: -127, max: 127 } as const;
 export interface QuantizationMode {
   mode: 'noise' | 'straightThrough' | 'hard';
   seed?: number;
-  stream?: number;
+  /** As a function it is called anew in each run of a recorded step. */
+  stream?: number | (() => number);
 }
 
 const normAct = (channels: number): Layer[] => [new BatchNorm(channels), new PReLU(channels)];

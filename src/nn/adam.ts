@@ -36,16 +36,23 @@ export class Adam extends Optimizer {
     this.#options = { betas, eps, weightDecay, decoupled };
   }
 
-  protected override update(param: Tensor, grad: Tensor, slots: readonly Tensor[], lr: number, scale?: Tensor): void {
+  protected override update(
+    param: Tensor,
+    grad: Tensor,
+    slots: readonly Tensor[],
+    lr: () => number,
+    scale?: Tensor,
+  ): void {
     const { betas, eps, weightDecay, decoupled } = this.#options;
     const [beta1, beta2] = betas;
     const options = { beta1, beta2, eps, weightDecay: decoupled ? 0 : weightDecay, scaled: scale !== undefined };
-    const scalars = Float32Array.of(
-      lr / (1 - beta1 ** this.stepCount),
-      1 / Math.sqrt(1 - beta2 ** this.stepCount),
-      decoupled ? 1 - lr * weightDecay : 1,
-    );
+    const scalars = () =>
+      Float32Array.of(
+        lr() / (1 - beta1 ** this.stepCount),
+        1 / Math.sqrt(1 - beta2 ** this.stepCount),
+        decoupled ? 1 - lr() * weightDecay : 1,
+      ).buffer;
     const kernel = adamKernel(param.size, options, this.gpu.limits);
-    dispatchInPlace(kernel, [param, grad, ...slots, ...(scale ? [scale] : [])], scalars.buffer);
+    dispatchInPlace(kernel, [param, grad, ...slots, ...(scale ? [scale] : [])], scalars);
   }
 }

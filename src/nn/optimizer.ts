@@ -34,20 +34,25 @@ export abstract class Optimizer {
   }
 
   /** Updates one parameter; `slots` are in the order of the slot names. */
-  protected abstract update(param: Tensor, grad: Tensor, slots: readonly Tensor[], lr: number, scale?: Tensor): void;
+  protected abstract update(
+    param: Tensor,
+    grad: Tensor,
+    slots: readonly Tensor[],
+    lr: () => number,
+    scale?: Tensor,
+  ): void;
 
   /**
    * One step. A parameter without a gradient stays as it is.
    *
    * @param grads gradient of each parameter, as `Tape.gradients` returns them
-   * @param lr learning rate of this step
+   * @param lr learning rate of this step; a function where the step is recorded and the rate changes
    * @param scale one number that multiplies all gradients, as `clipGradients` returns it
    * @throws ArgumentError for a learning rate that is not a finite number ≥ 0, ShapeError for a gradient of another shape
    */
-  step(grads: ReadonlyMap<Tensor, Tensor>, lr: number, scale?: Tensor): void {
-    if (!Number.isFinite(lr) || lr < 0) {
-      throw new ArgumentError(`the learning rate is ${lr}; expected a finite number of at least 0`);
-    }
+  step(grads: ReadonlyMap<Tensor, Tensor>, lr: number | (() => number), scale?: Tensor): void {
+    const rate = (): number => checkRate(typeof lr === 'function' ? lr() : lr);
+    rate();
     if (scale && scale.size !== 1)
       throw new ShapeError(`the gradient scale has shape [${scale.shape}]; expected one number`);
     for (const [name, param] of this.params) {
@@ -57,12 +62,15 @@ export abstract class Optimizer {
         throw new ShapeError(`the gradient of ${name} has shape ${shape}; expected ${formatShape(param.shape)}`);
       }
     }
-    this.stepCount++;
+    this.gpu.atEachRun(() => {
+      rate(); // before anything of a recorded step is changed
+      this.stepCount++;
+    });
     for (const [name, param] of this.params) {
       const grad = grads.get(param);
       if (!grad) continue;
       const slots = this.#slotNames.map((slot) => this.#slots.get(`${slot}.${name}`)!);
-      this.update(param, grad, slots, lr, scale);
+      this.update(param, grad, slots, rate, scale);
     }
   }
 
@@ -96,6 +104,13 @@ export abstract class Optimizer {
   protected get gpu(): Gpu {
     return this.params.values().next().value!.gpu;
   }
+}
+
+function checkRate(lr: number): number {
+  if (!Number.isFinite(lr) || lr < 0) {
+    throw new ArgumentError(`the learning rate is ${lr}; expected a finite number of at least 0`);
+  }
+  return lr;
 }
 
 /** @throws ArgumentError unless low ≤ value < high */

@@ -32,8 +32,15 @@ export class SGD extends Optimizer {
     this.#options = { momentum, weightDecay, nesterov };
   }
 
-  protected override update(param: Tensor, grad: Tensor, slots: readonly Tensor[], lr: number, scale?: Tensor): void {
+  protected override update(
+    param: Tensor,
+    grad: Tensor,
+    slots: readonly Tensor[],
+    lr: () => number,
+    scale?: Tensor,
+  ): void {
     const kernel = sgdKernel(param.size, { ...this.#options, scaled: scale !== undefined }, this.gpu.limits);
-    dispatchInPlace(kernel, [param, grad, ...slots, ...(scale ? [scale] : [])], Float32Array.of(lr).buffer);
+    const scalars = () => Float32Array.of(lr()).buffer;
+    dispatchInPlace(kernel, [param, grad, ...slots, ...(scale ? [scale] : [])], scalars);
   }
 }

@@ -10,12 +10,12 @@ export function quantizeOp(choose: VectorChoice = chooseVectors): Op<OpAttrs['qu
   return {
     forward([x], attrs, shape) {
       const kernel = quantizeKernel(attrs.mode, x.size, choose(x.size));
-      return { output: dispatch(kernel, [x], shape, quantizeScalars(attrs)) };
+      return { output: dispatch(kernel, [x], shape, () => quantizeScalars(attrs)) };
     },
     backward({ inputs: [x], attrs, dy }) {
       if (attrs.mode === 'hard') return [null];
       const kernel = quantizeGradientKernel(attrs.mode, x.size, choose(x.size));
-      return [dispatch(kernel, [x, dy], x.shape, quantizeScalars(attrs))];
+      return [dispatch(kernel, [x, dy], x.shape, () => quantizeScalars(attrs))];
     },
   };
 }
@@ -36,7 +36,8 @@ export interface QuantizeOptions {
   max: number;
   /** Unsigned 32-bit integers that key the noise; give each step and each use its own stream (default 0). */
   seed?: number;
-  stream?: number;
+  /** As a function it is called anew in each run of a recorded step. */
+  stream?: number | (() => number);
 }
 
 /**
@@ -49,5 +50,14 @@ export interface QuantizeOptions {
  * @throws ArgumentError
  */
 export function quantize(x: Tensor, { mode, scale = 1, min, max, seed = 0, stream = 0 }: QuantizeOptions): Tensor {
-  return apply('quantize', quantizeOps.quantize, [x], { mode, scale, min, max, seed, stream });
+  return apply('quantize', quantizeOps.quantize, [x], {
+    mode,
+    scale,
+    min,
+    max,
+    seed,
+    get stream() {
+      return typeof stream === 'function' ? stream() : stream;
+    },
+  });
 }

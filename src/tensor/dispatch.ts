@@ -1,4 +1,5 @@
 import type { Kernel } from '../gpu/kernel.js';
+import type { Scalars } from '../gpu/scalars.js';
 import { Tensor } from './tensor.js';
 
 /** Runs a kernel whose bindings are the inputs and then one output; returns the output, a new tensor of `shape`. */
@@ -6,7 +7,7 @@ export function dispatch(
   kernel: Kernel,
   inputs: readonly Tensor[],
   shape: readonly number[],
-  scalars?: ArrayBuffer,
+  scalars?: Scalars,
 ): Tensor {
   return dispatchMany(kernel, inputs, [shape], scalars)[0];
 }
@@ -16,7 +17,7 @@ export function dispatchMany(
   kernel: Kernel,
   inputs: readonly Tensor[],
   shapes: readonly (readonly number[])[],
-  scalars?: ArrayBuffer,
+  scalars?: Scalars,
 ): Tensor[] {
   const { gpu } = inputs[0];
   const outputs = shapes.map((shape) => Tensor.empty(gpu, shape));
@@ -29,7 +30,7 @@ export function dispatchMany(
 }
 
 /** Runs a kernel that changes some of its bindings in place (running statistics, optimizer state). */
-export function dispatchInPlace(kernel: Kernel, tensors: readonly Tensor[], scalars?: ArrayBuffer): void {
+export function dispatchInPlace(kernel: Kernel, tensors: readonly Tensor[], scalars?: Scalars): void {
   tensors[0].gpu.run(
     kernel,
     tensors.map(({ buffer }) => buffer),

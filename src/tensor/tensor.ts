@@ -37,7 +37,7 @@ export class Tensor {
       if (!Number.isInteger(extent) || extent <= 0) throw new ShapeError(`a tensor of shape [${shape}] cannot exist`);
     }
     gpu.assertUsable(); // a lost device still makes buffers, without a word
-    const buffer = gpu.pool.acquire(4 * sizeOf(shape), `tensor [${shape}]`);
+    const buffer = gpu.acquire(4 * sizeOf(shape), `tensor [${shape}]`);
     return new Tensor(gpu, [...shape], { buffer, owners: 0 });
   }
 
@@ -93,15 +93,25 @@ export class Tensor {
     this.gpu.write(this.buffer, values);
   }
 
-  /** Reads the values back, after everything recorded so far. */
-  async read(): Promise<Float32Array> {
+  /** Reads the values back, after everything recorded so far. @throws ArgumentError at once in a recorded step */
+  read(): Promise<Float32Array> {
+    this.gpu.assertNotRecording('a tensor is read');
+    return this.#read();
+  }
+
+  /** Reads a scalar; otherwise as `read`. */
+  item(): Promise<number> {
+    this.gpu.assertNotRecording('a tensor is read');
+    return this.#item();
+  }
+
+  async #read(): Promise<Float32Array> {
     return new Float32Array(await this.gpu.read(this.buffer));
   }
 
-  /** Reads a scalar. */
-  async item(): Promise<number> {
+  async #item(): Promise<number> {
     if (this.size !== 1) throw new ShapeError(`item() needs one element; this tensor is [${this.shape}]`);
-    return (await this.read())[0];
+    return (await this.#read())[0];
   }
 
   /** Frees the memory (once; further calls do nothing). */
@@ -110,7 +120,7 @@ export class Tensor {
     if (!storage) return;
     this.#storage = null;
     for (const scope of this.gpu.scopes) scope.delete(this);
-    if (--storage.owners === 0) this.gpu.pool.release(storage.buffer);
+    if (--storage.owners === 0) this.gpu.release(storage.buffer);
   }
 }
 
@@ -135,7 +145,10 @@ export function scope<T>(gpu: Gpu, body: () => T): T {
   let kept: Tensor[] = [];
   try {
     const result = body();
-    if (result instanceof Promise) throw new TypeError('scope: the body must be synchronous');
+    if (result instanceof Promise) {
+      result.catch(() => {}); // the error below is the one to see
+      throw new TypeError('scope: the body must be synchronous');
+    }
     kept = tensorsIn(result);
     return result;
   } finally {

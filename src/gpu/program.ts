@@ -1,0 +1,104 @@
+import { DisposedError } from '../common/errors.js';
+import type { PooledBuffer } from './buffer-pool.js';
+import type { Command, Gpu } from './gpu.js';
+import type { Lifetime } from './memory-plan.js';
+import { lifetimesOf, recomputeToSave } from './recompute.js';
+import type { Recording } from './recording.js';
+import { ScalarTable } from './scalars.js';
+
+/** Temporaries may take this share of what they would take unplanned, before results are computed twice to save memory. */
+const TEMPORARY_SHARE = 0.57;
+
+/** A recording made ready to run: memory planned, pipelines and bind groups made, once. */
+export class Program {
+  /** Bytes of temporaries (which steps may share), constants and results. */
+  readonly plannedBytes: number;
+  readonly dispatches: number;
+  readonly #commands: readonly Command[];
+  /** What outlives the step and is not its own: parameters, optimizer state, inputs. */
+  readonly #foreign = new Set<PooledBuffer>();
+  #scratch: readonly PooledBuffer[] = [];
+  readonly #own: PooledBuffer[] = [];
+  readonly #scalars: ScalarTable;
+  /** What the CPU does before each run. */
+  readonly #host: (() => void)[];
+  #disposed = false;
+
+  /**
+   * @param kept buffers of the recording that are to hold their values after a run
+   * @throws OutOfMemoryError, and nothing is held then
+   */
+  constructor(
+    private readonly gpu: Gpu,
+    recording: Recording,
+    kept: ReadonlySet<PooledBuffer>,
+  ) {
+    const dispatches = recomputeToSave(recording, kept, TEMPORARY_SHARE * recording.unplannedBytes);
+    this.#scalars = new ScalarTable(
+      gpu.device,
+      dispatches.flatMap(({ scalars }) => scalars ?? []),
+    );
+    try {
+      const place = this.#allocate(recording, kept, lifetimesOf(recording, kept, dispatches));
+      this.#commands = dispatches.map(({ kernel, buffers, scalars }) => {
+        const storage = buffers.map((buffer) => ({ buffer: (place.get(buffer) ?? buffer).raw, size: buffer.bytes }));
+        return gpu.prepare(kernel, storage, scalars && this.#scalars.binding(scalars));
+      });
+    } catch (error) {
+      this.dispose();
+      throw error;
+    }
+    for (const buffer of dispatches.flatMap(({ buffers }) => buffers)) {
+      if (!recording.owns(buffer)) this.#foreign.add(buffer);
+    }
+    this.#host = recording.host.map((entry) =>
+      'action' in entry ? entry.action : () => this.#scalars.refresh(entry.scalars),
+    );
+    this.dispatches = dispatches.length;
+    const memory = [...new Set(this.#scratch), ...this.#own];
+    this.plannedBytes = memory.reduce((sum, { capacity }) => sum + capacity, 0);
+  }
+
+  /**
+   * Records every dispatch of the step, with fresh scalars, and submits.
+   * @throws DisposedError after dispose, or where memory that the step uses was freed; nothing has run then
+   */
+  run(): void {
+    this.gpu.assertUsable();
+    this.gpu.assertNotRecording('a recorded step is run');
+    if (this.#disposed) throw new DisposedError('a recorded step was run after its disposal');
+    for (const buffer of this.#foreign) {
+      if (buffer.released) throw new DisposedError(`a recorded step uses ${buffer.label}, which has been disposed`);
+    }
+    for (const act of this.#host) act();
+    this.gpu.flush();
+    if (this.#host.length > 0) this.#scalars.upload();
+    for (const command of this.#commands) this.gpu.encode(command);
+    this.gpu.flush();
+  }
+
+  /** Frees the step's memory. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#scalars.destroy(); // `run` has submitted whatever uses them
+    this.gpu.scratch.release(this.#scratch);
+    for (const buffer of this.#own) this.gpu.pool.release(buffer);
+  }
+
+  /** Gives every temporary its shared memory, constants and results their own; returns where the temporaries are. */
+  #allocate(
+    recording: Recording,
+    kept: ReadonlySet<PooledBuffer>,
+    lifetimes: ReadonlyMap<PooledBuffer, Lifetime>,
+  ): Map<PooledBuffer, PooledBuffer> {
+    this.#scratch = this.gpu.scratch.claim([...lifetimes.values()]);
+    for (const buffer of new Set([...recording.constants.keys(), ...kept])) {
+      if (!recording.owns(buffer)) continue;
+      buffer.memory = this.gpu.pool.acquire(buffer.bytes, buffer.label);
+      this.#own.push(buffer.memory);
+    }
+    for (const [buffer, values] of recording.constants) this.gpu.write(buffer.memory!, values);
+    return new Map([...lifetimes.keys()].map((buffer, k) => [buffer, this.#scratch[k]]));
+  }
+}

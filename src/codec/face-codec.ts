@@ -4,9 +4,10 @@ import type { Autoencoder } from '../models/autoencoder.js';
 import { type AutoencoderFile, loadAutoencoder, readAutoencoder } from '../models/model-file.js';
 import { writeSafetensors } from '../nn/safetensors.js';
 import { type NdArray, ndarray } from '../reference/ndarray.js';
+import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
 import { replayInFloat64 } from '../tensor/replay.js';
 import { Tape } from '../tensor/tape.js';
-import { scope, Tensor } from '../tensor/tensor.js';
+import { keep, Tensor } from '../tensor/tensor.js';
 import { crc32 } from './crc32.js';
 import { latentsFromSymbols, symbolsOf } from './latents.js';
 import { packLatentsPng, unpackLatentsPng } from './png-container.js';
@@ -30,6 +31,11 @@ const BATCH = { hardware: 16, software: 4 } as const;
  */
 export class FaceCodec {
   readonly #batch: number;
+  readonly #faces: Tensor;
+  readonly #symbols: Tensor;
+  /** By rate, recorded at its first use. The tape serves to compute the same in float64. */
+  readonly #analyses = new Map<number, { tape: Tape; step: RecordedStep<{ x: Tensor }, { scaled: Tensor }> }>();
+  readonly #restorations = new Map<number, RecordedStep<{ symbols: Tensor }, { pixels: Tensor }>>();
   #parameters: Promise<Map<Tensor, NdArray>> | undefined;
 
   private constructor(
@@ -39,6 +45,9 @@ export class FaceCodec {
     readonly modelId: string,
   ) {
     this.#batch = gpu.limits.software ? BATCH.software : BATCH.hardware;
+    const { width, height, latentChannels } = model.config;
+    this.#faces = keep(Tensor.zeros(gpu, [this.#batch, height, width, 3]));
+    this.#symbols = keep(Tensor.zeros(gpu, [this.#batch, ...model.latentSize, latentChannels]));
   }
 
   /**
@@ -128,8 +137,12 @@ export class FaceCodec {
     return { rate, symbols: symbolsOf(latents) };
   }
 
-  /** Frees the model's memory. */
+  /** Frees the model's memory and that of the passes. */
   dispose(): void {
+    for (const { step } of this.#analyses.values()) step.dispose();
+    for (const step of this.#restorations.values()) step.dispose();
+    this.#faces.dispose();
+    this.#symbols.dispose();
     this.model.dispose();
   }
 
@@ -140,28 +153,37 @@ export class FaceCodec {
     faces.forEach((face, k) => {
       for (let i = 0; i < bytes; i++) pixels[k * bytes + i] = face[i] / 255;
     });
-    const tape = new Tape();
-    const x = Tensor.from(this.gpu, pixels, [this.#batch, height, width, 3]);
-    const scaled = scope(this.gpu, () => tape.record(() => this.model.analyse(x, rate)));
-    try {
-      const values = await scaled.read();
-      const size = values.length / this.#batch;
-      const symbols: Float32Array[] = [];
-      for (const k of faces.keys()) {
-        const own = values.subarray(k * size, (k + 1) * size);
-        if (isNearTie(own)) {
-          const face = ndarray([1, height, width, 3], pixels.subarray(k * bytes, (k + 1) * bytes));
-          const leaves = new Map([...(await this.#parameterValues()), [x, face] as const]);
-          symbols.push(roundToSymbols(replayInFloat64(tape, leaves).get(scaled)!.data));
-        } else {
-          symbols.push(roundToSymbols(own));
-        }
+    const { tape, step } = this.#analysisAt(rate);
+    step.inputs.x.write(pixels);
+    step.run();
+    const { scaled } = step.outputs;
+    const values = await scaled.read();
+    const size = values.length / this.#batch;
+    const symbols: Float32Array[] = [];
+    for (const k of faces.keys()) {
+      const own = values.subarray(k * size, (k + 1) * size);
+      if (isNearTie(own)) {
+        const face = ndarray([1, height, width, 3], pixels.subarray(k * bytes, (k + 1) * bytes));
+        const leaves = new Map([...(await this.#parameterValues()), [step.inputs.x, face] as const]);
+        symbols.push(roundToSymbols(replayInFloat64(tape, leaves).get(scaled)!.data));
+      } else {
+        symbols.push(roundToSymbols(own));
       }
-      return symbols;
-    } finally {
-      x.dispose();
-      scaled.dispose();
     }
+    return symbols;
+  }
+
+  #analysisAt(rate: number) {
+    let analysis = this.#analyses.get(rate);
+    if (!analysis) {
+      const tape = new Tape();
+      const step = recordStep(this.gpu, { x: this.#faces }, ({ x }) => ({
+        scaled: tape.record(() => this.model.analyse(x, rate)),
+      }));
+      analysis = { tape, step };
+      this.#analyses.set(rate, analysis);
+    }
+    return analysis;
   }
 
   /** One batch of symbols to faces. */
@@ -172,16 +194,19 @@ export class FaceCodec {
     symbols.forEach((one, k) => {
       all.set(one, k * h * w * c);
     });
-    const pixels = scope(this.gpu, () => this.model.restore(Tensor.from(this.gpu, all, [this.#batch, h, w, c]), rate));
-    try {
-      const values = await pixels.read();
-      const { bytes } = this.faceSize;
-      return symbols.map((_, k) =>
-        Uint8Array.from({ length: bytes }, (_, at) => Math.round(values[k * bytes + at] * 255)),
-      );
-    } finally {
-      pixels.dispose();
+    let step = this.#restorations.get(rate);
+    if (!step) {
+      const inputs = { symbols: this.#symbols };
+      step = recordStep(this.gpu, inputs, (own) => ({ pixels: this.model.restore(own.symbols, rate) }));
+      this.#restorations.set(rate, step);
     }
+    step.inputs.symbols.write(all);
+    step.run();
+    const values = await step.outputs.pixels.read();
+    const { bytes } = this.faceSize;
+    return symbols.map((_, k) =>
+      Uint8Array.from({ length: bytes }, (_, at) => Math.round(values[k * bytes + at] * 255)),
+    );
   }
 
   /** The model's tensors in float64, read once. */

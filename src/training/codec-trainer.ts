@@ -10,8 +10,9 @@ import { loadState, saveState } from '../nn/state.js';
 import { add, mul } from '../ops/binary.js';
 import { mse } from '../ops/mse.js';
 import { affine } from '../ops/unary.js';
+import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
 import { Tape } from '../tensor/tape.js';
-import { scope, Tensor } from '../tensor/tensor.js';
+import { keep, Tensor } from '../tensor/tensor.js';
 import { type CodecTrainingConfig, checkCodecTraining } from './codec-config.js';
 
 /** Figures of one step, as the progress bar and the log show them. */
@@ -30,6 +31,17 @@ export interface CodecStep {
   rateWeight: number;
   learningRate: number;
 }
+
+/** What a step reads; the recorded steps of all rates share it. */
+type StepInputs = {
+  /** Faces [batchSize, H, W, 3]. */
+  x: Tensor;
+  /** Weight of the bits in the loss, []. */
+  weight: Tensor;
+};
+type StepMode = 'noise' | 'straightThrough';
+/** Scalars. */
+type StepFigures = { loss: Tensor; distortion: Tensor; bits: Tensor };
 
 /** The distortion term is this times the mean squared error of samples in [0, 1]. */
 const DISTORTION_SCALE = 100;
@@ -51,6 +63,9 @@ export class CodecTrainer {
   step = 0;
   readonly #rateWeights: number[];
   readonly #schedule: Schedule;
+  readonly #inputs: StepInputs;
+  /** By rate: the step as it was recorded, and the mode of quantization in it. */
+  readonly #recorded = new Map<number, { mode: StepMode; recorded: RecordedStep<StepInputs, StepFigures> }>();
 
   constructor(
     private readonly gpu: Gpu,
@@ -60,6 +75,11 @@ export class CodecTrainer {
     this.model = new Autoencoder(config.model).initialize(gpu, config.seed);
     this.optimizer = new Adam(this.model.parameters());
     this.#rateWeights = new Array(config.model.rates).fill(FIRST_RATE_WEIGHT);
+    const { height, width } = config.model;
+    this.#inputs = {
+      x: keep(Tensor.zeros(gpu, [config.batchSize, height, width, 3])),
+      weight: keep(Tensor.zeros(gpu, [])),
+    };
     const { learningRate, steps, warmUpSteps } = config;
     const falling = cosine(learningRate, Math.max(1, steps - warmUpSteps), learningRate / 100);
     this.#schedule = warmUp(falling, warmUpSteps);
@@ -70,32 +90,18 @@ export class CodecTrainer {
    * @param images [batchSize, H, W, 3] in [0, 1]
    */
   async train(images: Float32Array): Promise<CodecStep> {
-    const { config, gpu, model, step } = this;
+    const { config, step } = this;
     const { height, width } = config.model;
     const rate = step % config.model.rates;
     const rateWeight = this.#rateWeights[rate];
-    const learningRate = this.#schedule(step);
-    const pixels = config.batchSize * height * width;
     const rounding = step >= config.steps * (1 - config.roundingShare);
-    const mode = rounding ? ('straightThrough' as const) : ('noise' as const);
-    model.train();
-    const figures = scope(gpu, () => {
-      const tape = new Tape();
-      const { loss, distortion, bits } = tape.record(() => {
-        const x = Tensor.from(gpu, images, [config.batchSize, height, width, 3]);
-        const symbols = model.compress(x, rate, { mode, seed: config.seed, stream: step });
-        const distortion = mse(model.reconstruct(symbols, rate), x);
-        const bits = model.bits(symbols, rate);
-        const weight = Tensor.scalar(gpu, rateWeight / pixels); // in a tensor: it changes every step
-        return { loss: add(affine(distortion, DISTORTION_SCALE), mul(bits, weight)), distortion, bits };
-      });
-      const grads = tape.gradients(loss, [...model.parameters().values()]);
-      const { scale } = clipGradients(grads.values(), config.clipNorm);
-      this.optimizer.step(grads, learningRate, scale);
-      return [loss, distortion, bits];
-    });
-    const [loss, error, bits] = await Promise.all(figures.map((figure) => figure.item()));
-    for (const figure of figures) figure.dispose();
+    const recorded = this.#stepFor(rate, rounding ? 'straightThrough' : 'noise');
+    recorded.inputs.x.write(images);
+    recorded.inputs.weight.write(Float32Array.of(rateWeight / (config.batchSize * height * width)));
+    recorded.run();
+    const { loss: total, distortion, bits: size } = recorded.outputs;
+    const [loss, error, bits] = await Promise.all([total, distortion, size].map((figure) => figure.item()));
+    const learningRate = this.#schedule(step);
     this.step++;
 
     const bytes = bits / 8 / config.batchSize;
@@ -103,6 +109,30 @@ export class CodecTrainer {
     this.#rateWeights[rate] *= Math.exp(STEERING * excess);
     const psnr = -10 * Math.log10(error);
     return { step, rate, loss, mse: error, psnr, bytes, rateWeight, learningRate };
+  }
+
+  /** The step of a rate and mode. What differs from one run to the next: its inputs, and functions of `this.step`. */
+  #stepFor(rate: number, mode: StepMode): RecordedStep<StepInputs, StepFigures> {
+    const known = this.#recorded.get(rate);
+    if (known?.mode === mode) return known.recorded;
+    known?.recorded.dispose();
+    const { config, model } = this;
+    model.train();
+    const recorded = recordStep(this.gpu, this.#inputs, ({ x, weight }) => {
+      const tape = new Tape();
+      const figures = tape.record(() => {
+        const symbols = model.compress(x, rate, { mode, seed: config.seed, stream: () => this.step });
+        const distortion = mse(model.reconstruct(symbols, rate), x);
+        const bits = model.bits(symbols, rate);
+        return { loss: add(affine(distortion, DISTORTION_SCALE), mul(bits, weight)), distortion, bits };
+      });
+      const grads = tape.gradients(figures.loss, [...model.parameters().values()]);
+      const { scale } = clipGradients(grads.values(), config.clipNorm);
+      this.optimizer.step(grads, () => this.#schedule(this.step), scale);
+      return figures;
+    });
+    this.#recorded.set(rate, { mode, recorded });
+    return recorded;
   }
 
   /** Everything needed to go on: a safetensors file. */
@@ -140,6 +170,9 @@ export class CodecTrainer {
   }
 
   dispose(): void {
+    for (const { recorded } of this.#recorded.values()) recorded.dispose();
+    this.#inputs.x.dispose();
+    this.#inputs.weight.dispose();
     this.optimizer.dispose();
     this.model.dispose();
   }

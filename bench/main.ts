@@ -8,10 +8,12 @@ import { ensureFolder, writeFileAtomic } from '../src/data/atomic-file.js';
 import { textTable } from '../src/evaluation/tables.js';
 import type { Gpu } from '../src/gpu/gpu.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
+import { saveTuning } from '../src/gpu/node/tuning-file.js';
 import type { Ceilings } from './core/ceilings.js';
 import type { Measurement } from './core/measure.js';
 import { type BenchResult, gbpsOf, gflopsOf } from './core/result.js';
 import { allTasks, runSuite } from './core/suite.js';
+import { tuneTasks } from './core/tune.js';
 import { allWorks } from './core/work.js';
 import { benchLayers, type Layer } from './layers.js';
 import { runPeers } from './peers/run.js';
@@ -35,6 +37,7 @@ interface Options {
   layers?: string;
   kinds?: string;
   quick?: boolean;
+  tune?: boolean;
   peers?: boolean;
   out?: string;
   torch?: string;
@@ -94,8 +97,10 @@ async function measure(gpu: Gpu, batch: number, options: Options): Promise<FullR
   // Filters are for a look at some kernels, not at whole networks.
   const networks = !options.layers && !options.kinds;
   const budget = options.quick ? 150 : 500;
+  const tasks = wanted(allTasks(layers, batch), layers, options);
+  if (options.tune) console.log(`${await tuneTasks(gpu, tasks, () => saveTuning(gpu))} choices of kernels measured`);
   const suite = await runSuite(gpu, {
-    tasks: wanted(allTasks(layers, batch), layers, options),
+    tasks,
     batch,
     budget,
     networks,
@@ -114,6 +119,7 @@ async function measure(gpu: Gpu, batch: number, options: Options): Promise<FullR
     commit: gitCommit(),
     date: new Date().toISOString(),
     batch,
+    tuned: options.tune ?? false,
     ...suite,
     peers,
   };
@@ -135,7 +141,7 @@ async function bench(options: Options): Promise<void> {
   const torch = options.torch === undefined ? null : parseTorchReport(await readFile(options.torch, 'utf8'));
   const folder = options.out ?? 'results';
   await ensureFolder(folder);
-  const gpu = await openGpu();
+  const gpu = await openGpu({ tuning: options.tune ?? false });
   try {
     const batch = options.batch ?? (gpu.limits.software ? 4 : 32);
     const result = await measure(gpu, batch, options);
@@ -163,6 +169,10 @@ async function main(): Promise<void> {
     .option('--layers <text>', 'only layers whose name contains this, or of this network')
     .option('--kinds <list>', 'only these kinds, such as "conv forward,deconv" (parts of their names)')
     .option('--quick', 'few samples')
+    .option(
+      '--tune',
+      'first measure which kernel is best for each conv, where that is not known yet, as `cameo tune` does',
+    )
     .option('--peers', 'also compare with other WebGPU libraries on the same device')
     .option('--torch <file>', 'stand beside what bench/torch_peer.py measured')
     .option('--list-shapes <file>', 'only write the shapes for bench/torch_peer.py')

@@ -173,11 +173,11 @@ export function rooflinePlot({ measurements, ceilings, adapter }: BenchResult): 
   });
 }
 
-function introduction({ adapter, engineVersion, commit, date, batch }: BenchResult): string[] {
+function introduction({ adapter, engineVersion, commit, date, batch, tuned }: BenchResult): string[] {
   const driver = adapter.driver ? `, ${adapter.driver}` : '';
   return [
     `${adapter.name} (${adapterKind(adapter.kind)}${driver}); engine ${engineVersion}, commit ${commit ?? 'unknown'}, ${date}.`,
-    `Layers of the autoencoder, Sphere20 and MobileFaceNet, ${batch} pictures a batch. Written by \`npm run bench\`.`,
+    `Layers of the autoencoder, Sphere20 and MobileFaceNet, ${batch} pictures a batch; conv kernels ${tuned ? 'tuned by measurement on this adapter' : 'chosen by estimate, not tuned'}. Written by \`npm run bench\`.`,
   ];
 }
 

@@ -6,6 +6,7 @@ import { PassTimer } from '../bench/core/pass-timer.js';
 import { copyKernel, PEAK_FORMS, peakKernel, peakOutputSize, peakReference } from '../bench/core/peak-kernels.js';
 import { referenceSamples, wrongness } from '../bench/core/samples.js';
 import { taskOf } from '../bench/core/task.js';
+import { tuneTasks } from '../bench/core/tune.js';
 import { operands, worksOf } from '../bench/core/work.js';
 import type { ConvLayer, LayerShape } from '../bench/layers.js';
 import { compareWithPeer } from '../bench/peers/compare.js';
@@ -103,6 +104,16 @@ test('a measurement has a time, the kernels, and leaves the device as it was', a
   assert.ok(measured.kernels.some((label) => label.startsWith('conv forward')));
   assert.is(measured.flops, 2 * 2 * 25 * 9 * 6 * 8);
   assert.not.ok(Object.hasOwn(gpu, 'run'), 'the recording of labels is over');
+});
+
+test('tuning measures each conv once and keeps the choice', async () => {
+  const gpu = await testGpu();
+  const tasks = [taskOf(worksOfShape({ ...CONV, cin: 5 })[0])];
+  let saved = 0;
+  const save = () => void saved++;
+  assert.is(await tuneTasks(gpu, tasks, save), 1);
+  assert.is(await tuneTasks(gpu, tasks, save), 0);
+  assert.is(saved, 1);
 });
 
 test('timestamps count the passes between start and stop', async () => {

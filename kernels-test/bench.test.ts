@@ -245,6 +245,7 @@ const RESULT: BenchResult = {
   commit: 'abc',
   date: '2020-01-01T00:00:00.000Z',
   batch: 2,
+  tuned: false,
   clock: 'wall',
   ceilings: { gflops: 50, form: '4 vec4 chains, fma()', gbps: 10 },
   measurements: [
@@ -296,6 +297,7 @@ test('tables show rates and shares of both ceilings', () => {
   assert.equal(rows[1].slice(4, 8), ['', '', '4.00', '40.0 %']);
   const markdown = benchMarkdown({ ...RESULT, peers: [] }, null);
   assert.match(markdown, /lavapipe, a software adapter on the CPU, not a GPU, Mesa 1/);
+  assert.match(markdown, /chosen by estimate, not tuned/);
   assert.match(markdown, /engine 1\.2\.3, commit abc/);
   assert.match(markdown, /\| autoencoder \| inference \| 2 \| 500 \| 4\.00 \| 4\.00 to 4\.00 \| 25\.0 % \|/);
   assert.match(markdown, /a\\\|b/);

@@ -9,6 +9,8 @@ export interface BenchResult {
   commit: string | null;
   date: string;
   batch: number;
+  /** True where convs ran with the kernels that were measured to be best here, false where with those of the estimate. */
+  tuned: boolean;
   /** Where times are from: the device's timestamps, or batches of runs by the clock on the wall. */
   clock: 'timestamps' | 'wall';
   ceilings: Ceilings;

@@ -1,0 +1,25 @@
+import type { Gpu } from '../../src/gpu/gpu.js';
+import { tuneConv } from '../../src/ops/tune-conv.js';
+import type { Task } from './task.js';
+
+/**
+ * Measures the candidate kernels for what the tasks ask for, and keeps the fastest in `gpu.tuning`; what was measured
+ * before stays.
+ * @param onTuned called after each choice: the place to save them
+ * @returns the number of choices that were measured now
+ */
+export async function tuneTasks(gpu: Gpu, tasks: readonly Task[], onTuned: () => void): Promise<number> {
+  let measured = 0;
+  for (const task of tasks) {
+    const runnable = task.prepare(gpu);
+    const requests = gpu.tuning.collect(() => runnable.run());
+    runnable.dispose();
+    await gpu.sync();
+    for (const request of requests) {
+      if (gpu.tuning.has(request) || !(await tuneConv(gpu, request))) continue;
+      measured++;
+      onTuned();
+    }
+  }
+  return measured;
+}

@@ -4,7 +4,7 @@ import { Command } from 'commander';
 import { gitCommit } from '../src/cli/git-commit.js';
 import { PACKAGE_ROOT } from '../src/cli/package-root.js';
 import { ArgumentError, CameoError } from '../src/common/errors.js';
-import { ensureFolder, writeFileAtomic } from '../src/data/atomic-file.js';
+import { ensureFolder, FileError, fileErrorReason, writeFileAtomic } from '../src/data/atomic-file.js';
 import { textTable } from '../src/evaluation/tables.js';
 import type { Gpu } from '../src/gpu/gpu.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
@@ -132,13 +132,20 @@ function printSummary(result: BenchResult, torch: TorchReport | null): void {
   for (const table of tables.filter(({ rows }) => rows.length > 0)) console.log(`\n${textTable(table)}`);
 }
 
+async function readTorchReport(path: string): Promise<TorchReport> {
+  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+    throw new FileError(`cannot read ${path}: ${fileErrorReason(cause)}`, { cause });
+  });
+  return parseTorchReport(text);
+}
+
 async function bench(options: Options): Promise<void> {
   if (options.listShapes !== undefined) {
     const works = allWorks(chooseLayers(options), options.batch ?? 32);
     await writeFileAtomic(options.listShapes, `${JSON.stringify(torchShapes(works), null, 1)}\n`);
     return;
   }
-  const torch = options.torch === undefined ? null : parseTorchReport(await readFile(options.torch, 'utf8'));
+  const torch = options.torch === undefined ? null : await readTorchReport(options.torch);
   const folder = options.out ?? 'results';
   await ensureFolder(folder);
   const gpu = await openGpu({ tuning: options.tune ?? false });

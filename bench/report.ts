@@ -5,7 +5,7 @@ import type { Measurement } from './core/measure.js';
 import { type BenchResult, gbpsOf, gflopsOf } from './core/result.js';
 import { geometricMean } from './core/statistics.js';
 import { meanRatios } from './peers/compare.js';
-import type { PeerReport } from './peers/run.js';
+import { NOT_COMPARED, type PeerReport } from './peers/run.js';
 import { type TorchReport, torchTable } from './torch.js';
 
 /** Everything a run found, with what it was compared with. */
@@ -120,7 +120,7 @@ export function peerTables({ name, version, rows, batch }: PeerReport): ReportTa
         `${worst.ratio!.toFixed(2)}×`,
         worst.layer,
       ]),
-      note: 'Its time over ours: above 1, ours is faster. Timed by turns, after both results agreed with float64.',
+      note: `Its time over ours: above 1, ours is faster. Timed by turns, after both results agreed with float64. ${NOT_COMPARED}`,
     },
     {
       title: `Against ${name} ${version}, by layer`,

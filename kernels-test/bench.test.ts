@@ -1,4 +1,6 @@
 // adapters: once
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { sumPasses } from '../bench/core/pass-timer.js';
@@ -339,6 +341,16 @@ test('shapes go to PyTorch and its times come back', () => {
       (error: unknown) => error instanceof FormatError,
     );
   }
+});
+
+test('the measuring core runs in browsers: it bundles without a module of Node', async () => {
+  const suite = fileURLToPath(new URL('../bench/core/suite.ts', import.meta.url));
+  const options = { bundle: true, write: false, format: 'esm', platform: 'browser', logLevel: 'silent' } as const;
+  const { outputFiles } = await build({ ...options, entryPoints: [suite] });
+  assert.match(outputFiles[0].text, /runSuite/);
+  const main = fileURLToPath(new URL('../bench/main.ts', import.meta.url));
+  const forNode = await build({ ...options, entryPoints: [main] }).catch((error: Error) => error.message);
+  assert.match(String(forNode), /node:/, 'a module of Node is noticed');
 });
 
 test.run();

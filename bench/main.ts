@@ -75,6 +75,9 @@ function adapterSlug({ description: { kind, device, description } }: Gpu): strin
   return text.replace(/[^a-z0-9]+/g, '-').replace(/^-|-$/g, '') || 'adapter';
 }
 
+/** Milliseconds to spend on each computation. */
+const budgetOf = ({ quick }: Options): number => (quick ? 150 : 500);
+
 function printMeasurement(measurement: Measurement, ceilings: Ceilings): void {
   const { kind, layer, time, compileMs } = measurement;
   const gflops = gflopsOf(measurement);
@@ -96,21 +99,15 @@ async function measure(gpu: Gpu, batch: number, options: Options): Promise<FullR
   const layers = chooseLayers(options);
   // Filters are for a look at some kernels, not at whole networks.
   const networks = !options.layers && !options.kinds;
-  const budget = options.quick ? 150 : 500;
   const tasks = wanted(allTasks(layers, batch), layers, options);
   if (options.tune) console.log(`${await tuneTasks(gpu, tasks, () => saveTuning(gpu))} choices of kernels measured`);
   const suite = await runSuite(gpu, {
     tasks,
     batch,
-    budget,
+    budget: budgetOf(options),
     networks,
     onMeasurement: printMeasurement,
   });
-  let peers: FullResult['peers'] = [];
-  if (options.peers) {
-    const works = wanted(allWorks(layers, batch), layers, options);
-    peers = await runPeers(gpu, works, batch, budget, console.log);
-  }
   const { version } = JSON.parse(await readFile(join(PACKAGE_ROOT, 'package.json'), 'utf8')) as { version: string };
   const { kind, vendor, architecture, description: driver } = description;
   return {
@@ -121,7 +118,7 @@ async function measure(gpu: Gpu, batch: number, options: Options): Promise<FullR
     batch,
     tuned: options.tune ?? false,
     ...suite,
-    peers,
+    peers: [],
   };
 }
 
@@ -130,6 +127,12 @@ function printSummary(result: BenchResult, torch: TorchReport | null): void {
   const tables = [ceilingsTable(result), kindsTable(result), networksTable(result)];
   if (torch) tables.push(torchTable(result, torch));
   for (const table of tables.filter(({ rows }) => rows.length > 0)) console.log(`\n${textTable(table)}`);
+}
+
+async function writeResult(path: string, result: FullResult, torch: TorchReport | null): Promise<void> {
+  await writeFileAtomic(`${path}.json`, `${JSON.stringify(result, null, 1)}\n`);
+  await writeFileAtomic(`${path}.md`, benchMarkdown(result, torch));
+  await writeFileAtomic(`${path}.html`, benchHtml(result, torch));
 }
 
 async function readTorchReport(path: string): Promise<TorchReport> {
@@ -151,12 +154,16 @@ async function bench(options: Options): Promise<void> {
   const gpu = await openGpu({ tuning: options.tune ?? false });
   try {
     const batch = options.batch ?? (gpu.limits.software ? 4 : 32);
+    const path = join(folder, `bench-${adapterSlug(gpu)}`);
     const result = await measure(gpu, batch, options);
     printSummary(result, torch);
-    const path = join(folder, `bench-${adapterSlug(gpu)}`);
-    await writeFileAtomic(`${path}.json`, `${JSON.stringify(result, null, 1)}\n`);
-    await writeFileAtomic(`${path}.md`, benchMarkdown(result, torch));
-    await writeFileAtomic(`${path}.html`, benchHtml(result, torch));
+    await writeResult(path, result, torch); // before the peers, which take as long again
+    if (options.peers) {
+      const layers = chooseLayers(options);
+      const works = wanted(allWorks(layers, batch), layers, options);
+      result.peers = await runPeers(gpu, works, batch, budgetOf(options), console.log);
+      await writeResult(path, result, torch);
+    }
     console.log(`\nwritten: ${path}.json, .md, .html`);
   } finally {
     gpu.destroy();

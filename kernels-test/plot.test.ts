@@ -71,6 +71,16 @@ test('points alone stand on two logarithmic axes, all of them, with no line', ()
   assert.ok(Math.abs(hundred[1] - (one[1] + ten[1]) / 2) < 0.11);
 });
 
+test('series that repeat a colour have rings in place of dots', () => {
+  const points: [number, number][] = [[1, 1]];
+  const series = Array.from({ length: 8 }, (_, k) => ({ name: `${k}`, points, markers: 'only' as const }));
+  const svg = linePlot({ ...LABELS, series });
+  const paints = [...svg.matchAll(/<circle [^>]*r="3" ([^>]*)\/>/g)].map(([, paint]) => paint);
+  assert.is(paints.length, 16, 'a dot and a sample in the legend each');
+  assert.is(new Set(paints).size, 8);
+  assert.is(paints.filter((paint) => paint.includes('fill="none"')).length, 2);
+});
+
 test('points stand where their values are', () => {
   const [line] = lines(
     plot([

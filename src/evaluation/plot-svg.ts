@@ -77,12 +77,11 @@ export function linePlot(options: LinePlotOptions): string {
     const pixels = splitRuns(points, shown).map((run): Pixel[] => run.map(([x, y]) => [toX(x), toY(y)]));
     // Thinning is for lines, whose points stand in the order of x.
     const runs = markers === 'only' ? pixels : pixels.map(thin);
-    const colour = COLOURS[i % COLOURS.length];
     for (const run of runs) {
       if (run.length > 1 && markers !== 'only')
         parts.push(`<polyline points="${run.map(pair).join(' ')}" ${strokeOf(i)}/>`);
       for (const [x, y] of markers || run.length === 1 ? run : []) {
-        parts.push(`<circle cx="${round(x)}" cy="${round(y)}" r="3" fill="${colour}"/>`);
+        parts.push(dot(round(x), round(y), i));
       }
     }
   });
@@ -90,7 +89,7 @@ export function linePlot(options: LinePlotOptions): string {
     const at = height - legend.height + y;
     const sample =
       series[index].markers === 'only'
-        ? `<circle cx="${12 + x + 11}" cy="${at}" r="3" fill="${COLOURS[index % COLOURS.length]}"/>`
+        ? dot(12 + x + 11, at, index)
         : `<path d="M${12 + x} ${at}h22" ${strokeOf(index)}/>`;
     parts.push(sample);
     parts.push(`<text class="ink" x="${12 + x + 28}" y="${at + 4}">${escapeMarkup(series[index].name)}</text>`);
@@ -125,6 +124,13 @@ function strokeOf(index: number): string {
   const dash = DASHES[Math.floor(index / COLOURS.length) % DASHES.length];
   const dashes = dash === '' ? '' : ` stroke-dasharray="${dash}"`;
   return `fill="none" stroke="${COLOURS[index % COLOURS.length]}" stroke-width="1.8" stroke-linejoin="round"${dashes}`;
+}
+
+/** Full in the first seven series, a ring in those that repeat their colours. */
+function dot(x: number, y: number, index: number): string {
+  const colour = COLOURS[index % COLOURS.length];
+  const paint = index < COLOURS.length ? `fill="${colour}"` : `fill="none" stroke="${colour}" stroke-width="1.6"`;
+  return `<circle cx="${x}" cy="${y}" r="3" ${paint}/>`;
 }
 
 /** Names side by side below the plot, in as many lines as they need. */

@@ -120,6 +120,58 @@ export function inputGradientAxis(shape: ConvShape, axis: 0 | 1): AxisPlan {
   return { phases, tapStep, offsetStep: -dilation / common, sourceStep: 1, destStep: stride };
 }
 
+/** One product on one axis: destination and source count from where the step or tile at hand starts. */
+export interface AxisTerm {
+  dest: number;
+  tap: number;
+  source: number;
+}
+
+/** The products of `count` steps of every phase: every tile of that many steps has the same. */
+export function axisTerms(plan: AxisPlan, count: number): AxisTerm[] {
+  return Array.from({ length: count }, (_, q) =>
+    plan.phases.flatMap(({ start, taps, firstTap, firstOffset }) =>
+      Array.from({ length: taps }, (_, i) => ({
+        dest: plan.destStep * q + start,
+        tap: firstTap + i * plan.tapStep,
+        source: plan.sourceStep * q + firstOffset + i * plan.offsetStep,
+      })),
+    ),
+  ).flat();
+}
+
+/** The destinations of those steps, with the ones that no tap reaches. */
+export function axisDests(plan: AxisPlan, count: number): number[] {
+  return Array.from({ length: count }, (_, q) => plan.phases.map(({ start }) => plan.destStep * q + start)).flat();
+}
+
+/** Steps along an axis: each makes one destination of every phase. */
+export function axisSteps(plan: AxisPlan): number {
+  return Math.max(...plan.phases.map((phase) => phase.count));
+}
+
+/**
+ * The products on one axis for a march along it that reads each source once: step t reads the `sourceStep` sources from
+ * sourceStep·t + first on, of which source `row` is part of the destinations of step t − lag.
+ */
+export interface AxisMarch {
+  first: number;
+  lags: number;
+  terms: { dest: number; tap: number; row: number; lag: number }[];
+}
+
+export function axisMarch(plan: AxisPlan): AxisMarch {
+  const terms = axisTerms(plan, 1);
+  const first = terms.length > 0 ? Math.min(...terms.map(({ source }) => source)) : 0;
+  const marching = terms.map(({ dest, tap, source }) => ({
+    dest,
+    tap,
+    row: (source - first) % plan.sourceStep,
+    lag: Math.floor((source - first) / plan.sourceStep),
+  }));
+  return { first, lags: Math.max(0, ...marching.map(({ lag }) => lag)), terms: marching };
+}
+
 /** Zeros that the source needs before and after, so that no read of a plan (counts rounded up to `tile`) leaves it. */
 export function axisPadding(plan: AxisPlan, sourceSize: number, tile: number): { before: number; after: number } {
   let low = 0;

@@ -3,20 +3,33 @@ import type { RegisterTile } from '../../shaders/conv-tap.wgsl.js';
 import type { WeightGradientTile } from '../../shaders/conv-weight-gradient.wgsl.js';
 import type { AxisPlan, ConvShape } from '../common/conv-geometry.js';
 import type { KernelLimits } from '../gpu/kernel.js';
+import {
+  chooseDepthwise,
+  chooseDepthwiseWeightGradient,
+  type DepthwiseConfig,
+  type DepthwiseWeightGradientConfig,
+} from './conv-depthwise-choose.js';
 
-export type ConvVariant = 'naive' | 'register' | 'tiled';
+export type ConvVariant = 'naive' | 'register' | 'tiled' | 'depthwise';
 
 /** How one gather convolution (forward, or input gradient) runs. */
 export type GatherConfig =
   | { variant: 'naive' }
+  | ({ variant: 'depthwise' } & DepthwiseConfig)
   | ({ variant: 'register' } & RegisterTile)
   | { variant: 'tiled'; tile: Tile };
 
 /** How the weight gradient runs. `slots`: parts of its long sum, added up afterwards in a fixed order. */
 export type WeightGradientConfig =
   | { variant: 'naive' }
+  | ({ variant: 'depthwise' } & DepthwiseWeightGradientConfig)
   | ({ variant: 'register'; slots: number } & WeightGradientTile)
   | { variant: 'tiled'; tile: Tile; slots: number };
+
+/** True where every channel has a filter of its own, and makes one output. */
+function isDepthwise({ groups, cin, cout }: ConvShape): boolean {
+  return groups > 1 && groups === cin && groups === cout;
+}
 
 /** Most workgroups along one dimension that every WebGPU device accepts. */
 const MAX_GROUPS = 65535;
@@ -103,6 +116,10 @@ function registerConfig(
 /** Chooses for a gather convolution. Pure: the same numbers give the same choice. */
 export function chooseGather(size: GatherSize, limits: KernelLimits, force?: ConvVariant): GatherConfig {
   const { shape, destChannels, rows, columns } = size;
+  if (force !== 'naive' && isDepthwise(shape)) {
+    const gather = { batch: shape.batch, channels: destChannels, rows, columns };
+    return { variant: 'depthwise', ...chooseDepthwise(gather, limits) };
+  }
   if (force === 'naive' || shape.groups > 1) return { variant: 'naive' };
   const padded = up4(destChannels);
   // A tile of 16 columns is the narrowest: with fewer channels most of it would be idle.
@@ -132,6 +149,8 @@ export function gatherCandidates(size: GatherSize, limits: KernelLimits): Gather
   const { shape, destChannels, rows, columns } = size;
   const first = chooseGather(size, limits);
   if (first.variant === 'naive') return [first];
+  // The dense kernels know no groups.
+  if (first.variant === 'depthwise') return [first, { variant: 'naive' }];
   const padded = up4(destChannels);
   const registers = REGISTER_TILES.filter(([, channels]) => channels <= padded)
     .map(([pixels, channels]) => registerConfig(size, pixels, channels, limits))
@@ -146,6 +165,8 @@ export function gatherCandidates(size: GatherSize, limits: KernelLimits): Gather
 export function weightGradientCandidates(shape: ConvShape, limits: KernelLimits): WeightGradientConfig[] {
   const first = chooseWeightGradient(shape, limits);
   if (first.variant === 'naive') return [first];
+  // The dense kernels know no groups.
+  if (first.variant === 'depthwise') return [first, { variant: 'naive' }];
   const padded = up4(shape.cout);
   const tiles = limits.software ? [] : fittingTiles(shape.kernel[0] * shape.kernel[1] * up4(shape.cin), padded, limits);
   const register = chooseWeightGradient(shape, limits, 'register');
@@ -162,7 +183,7 @@ export function weightGradientCandidates(shape: ConvShape, limits: KernelLimits)
   // More parts fill a device, fewer save the second pass.
   const rows = shape.batch * shape.small[0];
   const withSlots = configs.flatMap((config) =>
-    config.variant === 'naive'
+    config.variant === 'naive' || config.variant === 'depthwise'
       ? []
       : [1, 0.5, 2].map((factor) => ({
           ...config,
@@ -191,6 +212,9 @@ export function chooseWeightGradient(
   limits: KernelLimits,
   force?: ConvVariant,
 ): WeightGradientConfig {
+  if (force !== 'naive' && isDepthwise(shape)) {
+    return { variant: 'depthwise', ...chooseDepthwiseWeightGradient(shape, limits) };
+  }
   if (force === 'naive' || shape.groups > 1) return { variant: 'naive' };
   const padded = up4(shape.cout);
   const rows = shape.batch * shape.small[0];

@@ -16,8 +16,10 @@ import { tiledConvShader } from '../../shaders/conv-tiled.wgsl.js';
 import { tapWeightGradientShader, type WeightGradient } from '../../shaders/conv-weight-gradient.wgsl.js';
 import { tiledWeightGradientShader } from '../../shaders/conv-weight-gradient-tiled.wgsl.js';
 import { type AxisPlan, axisPadding, type ConvShape, forwardAxis, inputGradientAxis } from '../common/conv-geometry.js';
+import { sizeOf } from '../common/shapes.js';
 import type { Kernel } from '../gpu/kernel.js';
 import type { GatherConfig, GatherSize, WeightGradientConfig } from './conv-choose.js';
+import { depthwiseKernel, depthwiseWeightGradientKernel } from './conv-depthwise.js';
 import { elementGrid } from './elementwise.js';
 
 /** A kernel with one output, and that output's shape. */
@@ -113,6 +115,11 @@ export function planGather(
     const kernel = { label: `conv ${direction} naive`, wgsl, bindings: 'rrw', workgroups: elementGrid(size) };
     return { pad: null, arrange: null, main: { kernel, shape: destShape }, addsBias: false };
   }
+  if (config.variant === 'depthwise') {
+    const conv = { batch: shape.batch, source, dest, channels: shape.cin, kernel: shape.kernel, bias, rows, columns };
+    const kernel = { ...depthwiseKernel(conv, config), label: `depthwise conv ${direction}` };
+    return { pad: null, arrange: null, main: { kernel, shape: destShape }, addsBias: bias };
+  }
 
   const padding = forward ? bigPadding(shape, config) : gatherPadding(rows, columns, source, tileOf(config));
   const pad = padStep([shape.batch, source[0], source[1], sourceChannels], padding);
@@ -152,7 +159,7 @@ export function planGather(
 
 function gatherGrid(
   { batch, rows, columns, dest }: GatherConv,
-  config: Exclude<GatherConfig, { variant: 'naive' }>,
+  config: Exclude<GatherConfig, { variant: 'naive' | 'depthwise' }>,
 ): Kernel['workgroups'] {
   const count = (plan: AxisPlan): number => Math.max(...plan.phases.map((phase) => phase.count));
   const phases = rows.phases.length * columns.phases.length;
@@ -167,13 +174,21 @@ function gatherGrid(
 
 /**
  * The kernels of a weight gradient: `padBig` and `padSmall` on the pictures where they are there, then `main` on the
- * results, then `sum` over the slots of main's output where there are several.
+ * results, then the passes of `sum` over the slots of main's output where there are several.
  */
 export interface WeightGradientPlan {
   padBig: Step | null;
   padSmall: Step | null;
   main: Step;
-  sum: Step | null;
+  sum: Step[];
+}
+
+/** Adds `slots` arrays of `shape`. */
+function sumSlots(shape: readonly number[], slots: number): Step {
+  const size = sizeOf(shape);
+  const wgsl = sumSlotsShader(size, slots);
+  const kernel = { label: 'sum conv weight gradient slots', wgsl, bindings: 'rw', workgroups: elementGrid(size) };
+  return { shape, kernel };
 }
 
 /**
@@ -187,11 +202,25 @@ export function planWeightGradient(
 ): WeightGradientPlan {
   const [kh, kw] = shape.kernel;
   const weights = [kh, kw, shape.cin / shape.groups, shape.cout];
-  const size = weights.reduce((product, extent) => product * extent, 1);
   if (config.variant === 'naive') {
     const wgsl = convWeightGradientNaiveShader(shape);
-    const kernel = { label: 'conv weight gradient naive', wgsl, bindings: 'rrw', workgroups: elementGrid(size) };
-    return { padBig: null, padSmall: null, main: { kernel, shape: weights }, sum: null };
+    const kernel = {
+      label: 'conv weight gradient naive',
+      wgsl,
+      bindings: 'rrw',
+      workgroups: elementGrid(sizeOf(weights)),
+    };
+    return { padBig: null, padSmall: null, main: { kernel, shape: weights }, sum: [] };
+  }
+  if (config.variant === 'depthwise') {
+    const { slots, firstSlots } = config;
+    const sum = [];
+    // Slot a·slots + b as row a of wider rows: the first pass adds rows, the second what is left of the slots.
+    if (firstSlots > 1) sum.push(sumSlots([slots, ...weights], firstSlots));
+    if (slots > 1) sum.push(sumSlots(weights, slots));
+    const partial = sum.length === 0 ? weights : [firstSlots * slots, ...weights];
+    const main = { kernel: depthwiseWeightGradientKernel(shape, config), shape: partial };
+    return { padBig: null, padSmall: null, main, sum };
   }
   const { slots } = config;
   const bigShape = [shape.batch, shape.big[0], shape.big[1], shape.cin];
@@ -231,18 +260,7 @@ export function planWeightGradient(
     bindings: 'rrw',
     workgroups: [Math.ceil(outputs / across), Math.ceil(shape.cout / down), slots],
   };
-  const sum: Step | null =
-    slots === 1
-      ? null
-      : {
-          shape: weights,
-          kernel: {
-            label: 'sum conv weight gradient slots',
-            wgsl: sumSlotsShader(size, slots),
-            bindings: 'rw',
-            workgroups: elementGrid(size),
-          },
-        };
+  const sum = slots === 1 ? [] : [sumSlots(weights, slots)];
   return { padBig, padSmall, main: { kernel, shape: slots === 1 ? weights : [slots, ...weights] }, sum };
 }
 

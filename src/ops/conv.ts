@@ -114,12 +114,14 @@ function weightGradient(
   const shared = paddedBig && `${paddedBig.shape}` === `${plan.padBig?.shape}` ? paddedBig : null;
   const bigInput = plan.padBig ? (shared ?? runStep(plan.padBig, [big])) : big;
   const smallInput = plan.padSmall ? runStep(plan.padSmall, [small]) : small;
-  const slots = runStep(plan.main, [bigInput, smallInput]);
+  let total = runStep(plan.main, [bigInput, smallInput]);
   if (bigInput !== big && bigInput !== shared) bigInput.dispose();
   if (smallInput !== small) smallInput.dispose();
-  if (!plan.sum) return slots;
-  const total = runStep(plan.sum, [slots]);
-  slots.dispose();
+  for (const pass of plan.sum) {
+    const slots = total;
+    total = runStep(pass, [slots]);
+    slots.dispose();
+  }
   return total;
 }
 

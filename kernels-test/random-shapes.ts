@@ -6,16 +6,6 @@ import { conv2dOp, convTranspose2dOp } from '../src/ops/conv.js';
 import { matmulOp } from '../src/ops/matmul.js';
 import { checkOp, gpuSuite, testGpu } from './harness.js';
 
-/*
- * A property: whatever the shape, every kernel gives what float64 gives, forward and backward. The shapes are drawn from
- * a seed; case k depends on k alone, so that one that fails can be run by itself:
- * CAMEO_RANDOM_SHAPES=FIRST:COUNT npm test -- random-shapes. Kernels are specialised to their shape, and LLVM takes about
- * ten times as long over one as SwiftShader's compiler, so lavapipe gets the first of them.
- */
-const test = gpuSuite('random shapes');
-const lavapipe = (await testGpu()).description.kind === 'lavapipe';
-const [first, count] = (process.env.CAMEO_RANDOM_SHAPES ?? `0:${lavapipe ? 40 : 500}`).split(':').map(Number);
-
 class Draw {
   readonly #random: CounterRandom;
   constructor(k: number) {
@@ -124,17 +114,28 @@ const FAMILIES: [name: string, share: number, check: (draw: Draw) => Promise<voi
 ];
 const PATTERN = FAMILIES.flatMap(([name, share]) => Array<string>(share).fill(name));
 
-for (const [name, , check] of FAMILIES) {
-  const cases = Array.from({ length: count }, (_, k) => first + k).filter((k) => PATTERN[k % 10] === name);
-  test(`${cases.length} shapes of ${name}`, async () => {
-    for (const k of cases) {
-      try {
-        await check(new Draw(k));
-      } catch (error) {
-        throw new Error(`case ${k}: ${(error as Error).message}`, { cause: error });
+/**
+ * A property: whatever the shape, every kernel gives what float64 gives, forward and backward. The shapes are drawn from
+ * a seed; case k depends on k alone, so that one that fails can be run by itself, with CAMEO_RANDOM_SHAPES=FIRST:COUNT.
+ * Kernels are specialised to their shape, and LLVM takes about ten times as long over one as SwiftShader's compiler, so
+ * lavapipe gets a tenth of them.
+ */
+export async function testRandomShapes(first: number, count: number): Promise<void> {
+  const test = gpuSuite('random shapes');
+  const lavapipe = (await testGpu()).description.kind === 'lavapipe';
+  const wanted = process.env.CAMEO_RANDOM_SHAPES ?? `${first}:${lavapipe ? count / 10 : count}`;
+  const [from, number] = wanted.split(':').map(Number);
+  for (const [name, , check] of FAMILIES) {
+    const cases = Array.from({ length: number }, (_, k) => from + k).filter((k) => PATTERN[k % 10] === name);
+    test(`${cases.length} shapes of ${name}`, async () => {
+      for (const k of cases) {
+        try {
+          await check(new Draw(k));
+        } catch (error) {
+          throw new Error(`case ${k}: ${(error as Error).message}`, { cause: error });
+        }
       }
-    }
-  });
+    });
+  }
+  test.run();
 }
-
-test.run();

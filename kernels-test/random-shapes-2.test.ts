@@ -1,0 +1,4 @@
+import { testRandomShapes } from './random-shapes.js';
+
+// The property's 500 shapes are split into two files, which run side by side.
+await testRandomShapes(250, 250);

@@ -59,8 +59,9 @@ function wanted<T extends { kind: string; layer: string }>(
   options: Options,
 ): T[] {
   const names = new Set(layers.map(({ name }) => name));
+  // Kinds match from the start of a word: "conv" is not "deconv".
   const kept = tasks.filter(({ kind, layer }) => {
-    if (options.kinds && !options.kinds.split(',').some((part) => kind.includes(part.trim()))) return false;
+    if (options.kinds && !options.kinds.split(',').some((part) => ` ${kind}`.includes(` ${part.trim()}`))) return false;
     // Without a filter, also what is no layer of a network: the square product, batch norms, the loss.
     return !options.layers || names.has(layer.split(',')[0]) || layer.includes(options.layers);
   });

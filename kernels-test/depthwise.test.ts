@@ -191,7 +191,7 @@ test('only convs with a filter of its own for every channel are depthwise', () =
   assert.equal(variants({ cout: 12 }), ['naive', 'naive']);
   assert.equal(variants({ groups: 1, cin: 1, cout: 1 }), ['register', 'register']);
   assert.ok(
-    !planGather(shape, 'forward', true, chooseGather(forward({}), LIMITS)).pad,
+    !planGather(shape, 'forward', 'bias', chooseGather(forward({}), LIMITS)).pad,
     'no copy of the picture is made',
   );
 });

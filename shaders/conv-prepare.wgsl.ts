@@ -1,4 +1,6 @@
+import type { Epilogue } from './common/gather.js';
 import { f32Bindings, linearMain } from './common/linear-index.js';
+import { f32Literal } from './common/literal.js';
 
 export interface PadPicture {
   /** [N,H,W,C] of the picture. */
@@ -68,11 +70,28 @@ ${linearMain(`${size}u`)}
 }`;
 }
 
-/** y = x + bias by channel, where a convolution's main kernel has not added it. Bindings: x, bias, y. */
-export function addBiasShader(channels: number): string {
+/** A convolution's epilogue by itself, where its main kernel has none. Bindings: x, the epilogue's numbers, y. */
+export function epilogueShader(epilogue: Epilogue, channels: number): string {
+  const number = (row: number): string => `epilogue[i % ${channels}u + ${row * channels}u]`;
+  const z = `fma(x[i], ${number(0)}, ${number(1)})`;
   return `
-${f32Bindings(['x', 'r'], ['bias', 'r'], ['y', 'w'])}
+${f32Bindings(['x', 'r'], ['epilogue', 'r'], ['y', 'w'])}
 ${linearMain('arrayLength(&y)')}
-  y[i] = x[i] + bias[i % ${channels}u];
+  y[i] = ${epilogue === 'bias' ? `x[i] + ${number(0)}` : `select(${number(2)} * ${z}, ${z}, ${z} > 0.0)`};
+}`;
+}
+
+/**
+ * Batch norm by running statistics as z = x·scale + shift, with the slopes of the PReLU after it.
+ * Bindings: gamma, beta, mean, variance, slope, result [3, C].
+ */
+export function foldBatchNormShader(channels: number, eps: number, sharedSlope: boolean): string {
+  return `
+${f32Bindings(['gamma', 'r'], ['beta', 'r'], ['mean', 'r'], ['variance', 'r'], ['slope', 'r'], ['result', 'w'])}
+${linearMain(`${channels}u`)}
+  let scale = gamma[i] / sqrt(variance[i] + ${f32Literal(eps)});
+  result[i] = scale;
+  result[i + ${channels}u] = beta[i] - mean[i] * scale;
+  result[i + ${2 * channels}u] = slope[${sharedSlope ? '0' : 'i'}];
 }`;
 }

@@ -1,4 +1,4 @@
-import { type GatherConv, phaseValue } from './common/gather.js';
+import { applyEpilogue, type GatherConv, loadEpilogue, phaseValue } from './common/gather.js';
 
 /** How the invocations of the register kernel share the work. */
 export interface RegisterTile {
@@ -20,7 +20,7 @@ const range = (count: number): number[] => Array.from({ length: count }, (_, k) 
  * subgroups, the lanes share the loading of the weights (each loads a part, `subgroupBroadcast` hands it round):
  * 3 to 4 times faster than every lane loading all of them.
  *
- * Bindings: source, weights, bias where there is one, dest.
+ * Bindings: source, weights, what the epilogue needs, dest.
  */
 export function tapConvShader(conv: GatherConv, tile: RegisterTile): string {
   const { rows, columns, source, dest } = conv;
@@ -33,6 +33,7 @@ export function tapConvShader(conv: GatherConv, tile: RegisterTile): string {
   const tilesAcross = Math.ceil(qw / tilePixels);
   const tiles = conv.batch * qh * tilesAcross;
   const vec4Dest = dest.channels % 4 === 0;
+  const hasEpilogue = conv.epilogue !== 'none';
   const pixels = range(tilePixels);
   const vecs = range(tileVecs);
   // The 4 × tileVecs weight vectors of one step (4 source channels) are dealt out to the lanes.
@@ -68,26 +69,18 @@ export function tapConvShader(conv: GatherConv, tile: RegisterTile): string {
     ),
   ].join('\n        ');
 
-  const initial = (p: number, j: number): string =>
-    p === 0 && conv.bias
-      ? `vec4f(${range(4)
-          .map((k) => `bias[min(${4 * j + k} + channel, ${dest.channels - 1})]`)
-          .join(', ')})`
-      : p > 0 && conv.bias
-        ? `a0_${j}`
-        : 'vec4f()';
-
   const store = pixels
     .map((p) => {
       const column = `${columns.destStep} * (qw0 + ${p}) + startW`;
       const lines = vecs.map((j) => {
         const at = `out${p} + ${vec4Dest ? j : 4 * j}`;
+        const value = applyEpilogue(conv.epilogue, `a${p}_${j}`, `${j}`);
         if (vec4Dest) {
-          const write = `dest[${at}] = a${p}_${j};`;
+          const write = `dest[${at}] = ${value};`;
           return destVecs % tileVecs === 0 ? write : `if (channel + ${4 * j} < ${dest.channels}) { ${write} }`;
         }
         return range(4)
-          .map((k) => `if (channel + ${4 * j + k} < ${dest.channels}) { dest[${at} + ${k}] = a${p}_${j}[${k}]; }`)
+          .map((k) => `if (channel + ${4 * j + k} < ${dest.channels}) { dest[${at} + ${k}] = (${value})[${k}]; }`)
           .join(' ');
       });
       const scale = vec4Dest ? destVecs : dest.channels;
@@ -101,8 +94,8 @@ export function tapConvShader(conv: GatherConv, tile: RegisterTile): string {
   return `${subgroup ? 'enable subgroups;' : ''}
 @group(0) @binding(0) var<storage, read> source: array<vec4f>;
 @group(0) @binding(1) var<storage, read> weights: array<vec4f>;
-${conv.bias ? '@group(0) @binding(2) var<storage, read> bias: array<f32>;' : ''}
-@group(0) @binding(${conv.bias ? 3 : 2}) var<storage, read_write> dest: array<${vec4Dest ? 'vec4f' : 'f32'}>;
+${hasEpilogue ? '@group(0) @binding(2) var<storage, read> epilogue: array<f32>;' : ''}
+@group(0) @binding(${hasEpilogue ? 3 : 2}) var<storage, read_write> dest: array<${vec4Dest ? 'vec4f' : 'f32'}>;
 
 @compute @workgroup_size(${workgroup})
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32${
@@ -132,7 +125,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   let steps = i32(min(${sourceVecs}u, arrayLength(&source)));
 ${subgroup ? '  let lane = i32(laneIndex);' : ''}
 ${laneLoads}
-  ${pixels.flatMap((p) => vecs.map((j) => `var a${p}_${j} = ${initial(p, j)};`)).join('\n  ')}
+  ${pixels.flatMap((p) => vecs.map((j) => `var a${p}_${j} = vec4f();`)).join('\n  ')}
   for (var i = 0; i < tapsH; i++) {
     for (var j = 0; j < tapsW; j++) {
       let row = n * ${source.height} + qh * ${rows.sourceStep} + firstOffsetH + i * ${rows.offsetStep};
@@ -148,6 +141,7 @@ ${laneLoads}
     }
   }
   if (tile >= ${tiles} || qh >= countH) { return; }
+  ${vecs.map((j) => loadEpilogue(conv.epilogue, dest.channels, `channel + ${4 * j}`, `${j}`)).join('\n  ')}
 ${store}
 }`;
 }

@@ -1,4 +1,4 @@
-import { type GatherConv, phaseValue } from './common/gather.js';
+import { applyEpilogue, type GatherConv, loadEpilogue, phaseValue } from './common/gather.js';
 import {
   declareSums,
   declareTiles,
@@ -19,7 +19,7 @@ const range = (count: number): number[] => Array.from({ length: count }, (_, k) 
  * workgroup gathers a tile of source pixels and one of weights into its memory and multiplies them in registers; where
  * each row of the tile begins in the padded source is worked out once.
  *
- * Bindings: source, weights, bias where there is one, dest.
+ * Bindings: source, weights, what the epilogue needs, dest.
  */
 export function tiledConvShader(conv: GatherConv, tile: Tile): string {
   const { rows, columns, source, dest } = conv;
@@ -29,6 +29,7 @@ export function tiledConvShader(conv: GatherConv, tile: Tile): string {
   const qw = Math.max(...columns.phases.map((phase) => phase.count));
   const positions = conv.batch * qh * qw;
   const vec4Dest = dest.channels % 4 === 0;
+  const hasEpilogue = conv.epilogue !== 'none';
   const [aVecs, bVecs] = [tileRows(tile) / 4, tileColumns(tile) / 4];
   const innerVecs = TILE_INNER / 4;
   const threads = tileThreads(tile);
@@ -48,16 +49,13 @@ export function tiledConvShader(conv: GatherConv, tile: Tile): string {
       ].join('\n        ');
 
   const store = forEachRow(tile, (row, sums) => {
-    const writes = sums.flatMap(({ sum, columnVec }) => {
+    const writes = sums.flatMap(({ sum, columnVec }, h) => {
       const vec = `i32(wid.y) * ${bVecs} + ${columnVec}`;
-      if (vec4Dest) {
-        const value = conv.bias ? `${sum} + bias[${vec}]` : sum;
-        return [`if (${vec} < ${destVecs}) { dest[at + ${vec}] = ${value}; }`];
-      }
+      const value = applyEpilogue(conv.epilogue, sum, `${h}`);
+      if (vec4Dest) return [`if (${vec} < ${destVecs}) { dest[at + ${vec}] = ${value}; }`];
       return range(4).map((k) => {
         const channel = `4 * (${vec}) + ${k}`;
-        const value = conv.bias ? `${sum}[${k}] + bias[${channel}]` : `${sum}[${k}]`;
-        return `if (${channel} < ${dest.channels}) { dest[at + ${channel}] = ${value}; }`;
+        return `if (${channel} < ${dest.channels}) { dest[at + ${channel}] = (${value})[${k}]; }`;
       });
     });
     return `  {
@@ -75,8 +73,8 @@ export function tiledConvShader(conv: GatherConv, tile: Tile): string {
   return `
 @group(0) @binding(0) var<storage, read> source: array<vec4f>;
 @group(0) @binding(1) var<storage, read> weights: array<vec4f>;
-${conv.bias ? `@group(0) @binding(2) var<storage, read> bias: array<${vec4Dest ? 'vec4f' : 'f32'}>;` : ''}
-@group(0) @binding(${conv.bias ? 3 : 2}) var<storage, read_write> dest: array<${vec4Dest ? 'vec4f' : 'f32'}>;
+${hasEpilogue ? '@group(0) @binding(2) var<storage, read> epilogue: array<f32>;' : ''}
+@group(0) @binding(${hasEpilogue ? 3 : 2}) var<storage, read_write> dest: array<${vec4Dest ? 'vec4f' : 'f32'}>;
 ${declareTiles(tile)}
 var<workgroup> firstVec: array<vec4i, ${aVecs}>; // where the rows of the tile begin in the source, 4 rows a vector
 
@@ -137,6 +135,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
     }
     ${multiplyTiles(tile)}
   }
+  ${range(tile.columnVecs)
+    .map((h) =>
+      loadEpilogue(conv.epilogue, dest.channels, `4 * (i32(wid.y) * ${bVecs} + ${tile.threadsX * h} + tx)`, `${h}`),
+    )
+    .join('\n  ')}
 ${store}
 }`;
 }

@@ -15,7 +15,34 @@ export interface GatherConv {
    * channels], which an input gradient reads as they are.
    */
   transposed: boolean;
-  bias: boolean;
+  epilogue: Epilogue;
+}
+
+/**
+ * What a convolution does with its sums before it stores them, with numbers for each dest channel: adds the bias [C], or,
+ * for `batchNormPrelu` with [3, C] of scale, shift and slope, z = sum·scale + shift and then z where z > 0, else slope·z.
+ */
+export type Epilogue = 'none' | 'bias' | 'batchNormPrelu';
+
+/** WGSL vec4 of row `row` of the epilogue's numbers, for the channels from `channel` on (repeating the last). */
+export function epilogueVector(channels: number, row: number, channel: string): string {
+  const at = (k: number): string =>
+    `epilogue[min(${channel} + ${k}, ${channels - 1})${row > 0 ? ` + ${row * channels}` : ''}]`;
+  return `vec4f(${[0, 1, 2, 3].map(at).join(', ')})`;
+}
+
+/** WGSL of the epilogue's vectors, named with `suffix`, for `applyEpilogue`. */
+export function loadEpilogue(epilogue: Epilogue, channels: number, channel: string, suffix: string): string {
+  const names = { none: [], bias: ['shift'], batchNormPrelu: ['scale', 'shift', 'slope'] }[epilogue];
+  return names.map((name, row) => `let ${name}${suffix} = ${epilogueVector(channels, row, channel)};`).join(' ');
+}
+
+/** WGSL of the value to store for a vector of sums. */
+export function applyEpilogue(epilogue: Epilogue, sum: string, suffix: string): string {
+  if (epilogue === 'none') return sum;
+  if (epilogue === 'bias') return `${sum} + shift${suffix}`;
+  const z = `fma(${sum}, scale${suffix}, shift${suffix})`;
+  return `select(slope${suffix} * ${z}, ${z}, ${z} > vec4f())`;
 }
 
 /** A per-phase number: a literal where there is one phase, else a look-up in a constant table. */

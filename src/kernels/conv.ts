@@ -1,4 +1,4 @@
-import type { GatherConv } from '../../shaders/common/gather.js';
+import type { Epilogue, GatherConv } from '../../shaders/common/gather.js';
 import { tileColumns, tileRows } from '../../shaders/common/tile.js';
 import {
   convForwardNaiveShader,
@@ -6,8 +6,9 @@ import {
   convWeightGradientNaiveShader,
 } from '../../shaders/conv-naive.wgsl.js';
 import {
-  addBiasShader,
   arrangeWeightsShader,
+  epilogueShader,
+  foldBatchNormShader,
   padPictureShader,
   sumSlotsShader,
 } from '../../shaders/conv-prepare.wgsl.js';
@@ -30,14 +31,14 @@ export interface Step {
 
 /**
  * The kernels of one gather convolution. Run `pad` on the source and `arrange` on the weights where they are there,
- * then `main` on the results (and the bias, if the plan was made with one).
+ * then `main` on the results (and the epilogue's numbers, where `main` has one).
  */
 export interface GatherPlan {
   pad: Step | null;
   arrange: Step | null;
   main: Step;
-  /** True when `main` adds the bias itself. */
-  addsBias: boolean;
+  /** What `main` does itself of what was asked for: that, or nothing. */
+  epilogue: Epilogue;
 }
 
 export type GatherDirection = 'forward' | 'inputGradient';
@@ -100,7 +101,7 @@ function bigPadding(shape: ConvShape, config: GatherConfig): Padding {
 export function planGather(
   shape: ConvShape,
   direction: GatherDirection,
-  bias: boolean,
+  epilogue: Epilogue,
   config: GatherConfig,
 ): GatherPlan {
   const forward = direction === 'forward';
@@ -113,12 +114,13 @@ export function planGather(
     const wgsl = forward ? convForwardNaiveShader(shape) : convInputGradientNaiveShader(shape);
     const size = shape.batch * dest[0] * dest[1] * destChannels;
     const kernel = { label: `conv ${direction} naive`, wgsl, bindings: 'rrw', workgroups: elementGrid(size) };
-    return { pad: null, arrange: null, main: { kernel, shape: destShape }, addsBias: false };
+    return { pad: null, arrange: null, main: { kernel, shape: destShape }, epilogue: 'none' };
   }
   if (config.variant === 'depthwise') {
+    const bias = epilogue === 'bias';
     const conv = { batch: shape.batch, source, dest, channels: shape.cin, kernel: shape.kernel, bias, rows, columns };
     const kernel = { ...depthwiseKernel(conv, config), label: `depthwise conv ${direction}` };
-    return { pad: null, arrange: null, main: { kernel, shape: destShape }, addsBias: bias };
+    return { pad: null, arrange: null, main: { kernel, shape: destShape }, epilogue: bias ? 'bias' : 'none' };
   }
 
   const padding = forward ? bigPadding(shape, config) : gatherPadding(rows, columns, source, tileOf(config));
@@ -146,15 +148,15 @@ export function planGather(
     dest: { height: dest[0], width: dest[1], channels: destChannels },
     kernelWidth: shape.kernel[1],
     transposed: !forward && asTheyLie,
-    bias,
+    epilogue,
   };
   const kernel: Kernel = {
     label: `conv ${direction} ${config.variant}`,
     wgsl: config.variant === 'tiled' ? tiledConvShader(conv, config.tile) : tapConvShader(conv, config),
-    bindings: bias ? 'rrrw' : 'rrw',
+    bindings: epilogue === 'none' ? 'rrw' : 'rrrw',
     workgroups: gatherGrid(conv, config),
   };
-  return { pad, arrange, main: { kernel, shape: destShape }, addsBias: bias };
+  return { pad, arrange, main: { kernel, shape: destShape }, epilogue };
 }
 
 function gatherGrid(
@@ -264,7 +266,14 @@ export function planWeightGradient(
   return { padBig, padSmall, main: { kernel, shape: slots === 1 ? weights : [slots, ...weights] }, sum };
 }
 
-/** Bindings x [..., C], bias [C], y: for plans whose main kernel does not add the bias. */
-export function addBiasKernel(size: number, channels: number): Kernel {
-  return { label: 'add bias', wgsl: addBiasShader(channels), bindings: 'rrw', workgroups: elementGrid(size) };
+/** Bindings x [..., C], the epilogue's numbers, y: for plans whose main kernel leaves the epilogue out. */
+export function epilogueKernel(epilogue: Epilogue, size: number, channels: number): Kernel {
+  const wgsl = epilogueShader(epilogue, channels);
+  return { label: `conv ${epilogue}`, wgsl, bindings: 'rrw', workgroups: elementGrid(size) };
+}
+
+/** Bindings gamma, beta, mean, variance, slope [1] or [C], and what the epilogue batchNormPrelu needs, [3, C]. */
+export function foldBatchNormKernel(channels: number, eps: number, sharedSlope: boolean): Kernel {
+  const wgsl = foldBatchNormShader(channels, eps, sharedSlope);
+  return { label: 'fold batch norm', wgsl, bindings: 'rrrrrw', workgroups: elementGrid(channels) };
 }

@@ -1,9 +1,10 @@
+import type { Epilogue } from '../../shaders/common/gather.js';
 import { type ConvShape, convShape } from '../common/conv-geometry.js';
 import type { Conv2dAttrs, ConvTranspose2dAttrs } from '../common/op-attrs.js';
 import type { KernelLimits } from '../gpu/kernel.js';
 import type { TuningRequest } from '../gpu/tuning.js';
 import {
-  addBiasKernel,
+  epilogueKernel,
   type GatherDirection,
   gatherSize,
   planGather,
@@ -76,26 +77,37 @@ export const convRequest = (pass: keyof ConvConfigs, shape: ConvShape): TuningRe
 
 const runStep = (step: Step, inputs: readonly Tensor[]): Tensor => dispatch(step.kernel, inputs, step.shape);
 
+/** What a convolution does with its sums, with the numbers for it: see `Epilogue`. */
+interface EpilogueNumbers {
+  kind: Exclude<Epilogue, 'none'>;
+  numbers: Tensor;
+}
+
+const biasEpilogue = (bias: Tensor | undefined): EpilogueNumbers | null =>
+  bias ? { kind: 'bias', numbers: bias } : null;
+
 /** Runs a gather convolution; also returns the padded source where one was made, for the weight gradient to share. */
-function gather(
+export function gather(
   shape: ConvShape,
   direction: GatherDirection,
   source: Tensor,
   weights: Tensor,
-  bias: Tensor | null,
+  epilogue: EpilogueNumbers | null,
   options: ConvOptions = {},
 ): { output: Tensor; padded: Tensor | null } {
-  const plan = planGather(shape, direction, bias !== null, gatherConfig(shape, direction, source, options));
+  const config = gatherConfig(shape, direction, source, options);
+  const plan = planGather(shape, direction, epilogue?.kind ?? 'none', config);
   const padded = plan.pad ? runStep(plan.pad, [source]) : null;
   const arranged = plan.arrange ? runStep(plan.arrange, [weights]) : weights;
-  const inputs = [padded ?? source, arranged];
-  if (bias && plan.addsBias) inputs.push(bias);
+  const fused = epilogue && plan.epilogue === epilogue.kind;
+  const inputs = [padded ?? source, arranged, ...(fused ? [epilogue.numbers] : [])];
   let output = runStep(plan.main, inputs);
   if (arranged !== weights) arranged.dispose();
-  if (bias && !plan.addsBias) {
-    const sum = dispatch(addBiasKernel(output.size, bias.size), [output, bias], output.shape);
+  if (epilogue && !fused) {
+    const kernel = epilogueKernel(epilogue.kind, output.size, output.shape[3]);
+    const finished = dispatch(kernel, [output, epilogue.numbers], output.shape);
     output.dispose();
-    output = sum;
+    output = finished;
   }
   return { output, padded };
 }
@@ -135,7 +147,7 @@ export function conv2dOp(options: ConvOptions = {}): Op<Conv2dAttrs> {
   return {
     forward: ([x, w, bias], attrs, outShape) => {
       const shape = convShape(x.shape, outShape, w.shape, attrs);
-      const { output, padded } = gather(shape, 'forward', x, w, bias ?? null, options);
+      const { output, padded } = gather(shape, 'forward', x, w, biasEpilogue(bias), options);
       return { output, saved: padded ? [padded] : [] };
     },
     backward: ({ inputs: [x, w, bias], output, saved, attrs, dy, needs }: BackwardContext<Conv2dAttrs>) => {
@@ -157,7 +169,7 @@ export function convTranspose2dOp(options: ConvOptions = {}): Op<ConvTranspose2d
   return {
     forward: ([x, w, bias], attrs, outShape) => {
       const shape = convShape(outShape, x.shape, w.shape, attrs);
-      const { output, padded } = gather(shape, 'inputGradient', x, w, bias ?? null, options);
+      const { output, padded } = gather(shape, 'inputGradient', x, w, biasEpilogue(bias), options);
       padded?.dispose();
       return { output };
     },
@@ -179,7 +191,7 @@ export function convTranspose2dOp(options: ConvOptions = {}): Op<ConvTranspose2d
 
 export const convOps = { conv2d: conv2dOp(), convTranspose2d: convTranspose2dOp() };
 
-const CONV_DEFAULTS: Conv2dAttrs = { stride: [1, 1], padding: [0, 0, 0, 0], dilation: [1, 1], groups: 1 };
+export const CONV_DEFAULTS: Conv2dAttrs = { stride: [1, 1], padding: [0, 0, 0, 0], dilation: [1, 1], groups: 1 };
 
 /**
  * 2-D convolution (cross-correlation, as in every framework).

@@ -1,0 +1,55 @@
+import { convShape } from '../common/conv-geometry.js';
+import { ArgumentError } from '../common/errors.js';
+import type { ConvTranspose2dAttrs } from '../common/op-attrs.js';
+import { opShapes } from '../common/op-shapes.js';
+import { foldBatchNormKernel } from '../kernels/conv.js';
+import { dispatch } from '../tensor/dispatch.js';
+import { isRecording } from '../tensor/tape.js';
+import type { Tensor } from '../tensor/tensor.js';
+import { CONV_DEFAULTS, type ConvOptions, gather } from './conv.js';
+
+/** The parameters and running statistics of a batch norm, each [C]. */
+export interface InferenceBatchNorm {
+  gamma: Tensor;
+  beta: Tensor;
+  mean: Tensor;
+  variance: Tensor;
+  eps: number;
+}
+
+/**
+ * Conv (or transposed conv), batch norm by running statistics, and PReLU in one pass over the picture: the kernel that
+ * sums also scales, shifts and bends before it stores. It has no gradient; where one is needed, run the three operations.
+ *
+ * @param x [N,H,W,Cin]
+ * @param w [kh,kw,Cin/groups,Cout], or [kh,kw,Cout/groups,Cin] where `transposed`
+ * @param slope [1] or [Cout]
+ * @returns [N,Ho,Wo,Cout]
+ * @throws ShapeError where the shapes or attributes do not fit; ArgumentError while a tape records
+ */
+export function convBatchNormPrelu(
+  x: Tensor,
+  w: Tensor,
+  batchNorm: InferenceBatchNorm,
+  slope: Tensor,
+  attrs: Partial<ConvTranspose2dAttrs> = {},
+  { transposed = false, ...options }: ConvOptions & { transposed?: boolean } = {},
+): Tensor {
+  if (isRecording()) throw new ArgumentError('convBatchNormPrelu has no gradient; a tape is recording');
+  const full: ConvTranspose2dAttrs = { ...CONV_DEFAULTS, outputPadding: [0, 0], ...attrs };
+  const { gamma, beta, mean, variance, eps } = batchNorm;
+  const name = transposed ? 'convTranspose2d' : 'conv2d';
+  const shape = opShapes[name]([x.shape, w.shape], full);
+  opShapes.batchNormInference([shape, ...[gamma, beta, mean, variance].map((tensor) => tensor.shape)], { eps });
+  opShapes.prelu([shape, slope.shape], {});
+  const channels = shape[3];
+  const fold = foldBatchNormKernel(channels, eps, slope.size === 1);
+  const numbers = dispatch(fold, [gamma, beta, mean, variance, slope], [3, channels]);
+  const [big, small] = transposed ? [shape, x.shape] : [x.shape, shape];
+  const conv = convShape(big, small, w.shape, full);
+  const direction = transposed ? 'inputGradient' : 'forward';
+  const { output, padded } = gather(conv, direction, x, w, { kind: 'batchNormPrelu', numbers }, options);
+  padded?.dispose();
+  numbers.dispose();
+  return output;
+}

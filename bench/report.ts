@@ -1,6 +1,7 @@
 import { htmlReport, type ReportTable } from '../src/evaluation/html-report.js';
 import { linePlot } from '../src/evaluation/plot-svg.js';
 import { markdownTable } from '../src/evaluation/tables.js';
+import { ablationTable } from './ablation-table.js';
 import type { Measurement } from './core/measure.js';
 import { type BenchResult, gbpsOf, gflopsOf } from './core/result.js';
 import { geometricMean } from './core/statistics.js';
@@ -187,6 +188,7 @@ function tablesOf(result: FullResult, torch: TorchReport | null): ReportTable[] 
     kindsTable(result),
     ...(result.networks.length > 0 ? [networksTable(result)] : []),
     ...(torch ? [torchTable(result, torch)] : []),
+    ablationTable(result),
     ...result.peers.flatMap(peerTables),
     measurementsTable(result),
   ].filter(({ rows }) => rows.length > 0);

@@ -1,4 +1,5 @@
 import * as assert from 'uvu/assert';
+import { ablate } from '../bench/core/ablation.js';
 import { prepareEngine } from '../bench/core/engine.js';
 import { measureTask } from '../bench/core/measure.js';
 import { cosFaceTasks, normTasks } from '../bench/core/own-tasks.js';
@@ -11,6 +12,7 @@ import { operands, worksOf } from '../bench/core/work.js';
 import type { ConvLayer, LayerShape } from '../bench/layers.js';
 import { compareWithPeer } from '../bench/peers/compare.js';
 import { openTensorFlowJs } from '../bench/peers/tfjs.js';
+import { convShape } from '../src/common/conv-geometry.js';
 import { Tensor } from '../src/tensor/tensor.js';
 import { assertClose, gpuSuite, randomValues, testGpu } from './harness.js';
 
@@ -104,6 +106,28 @@ test('a measurement has a time, the kernels, and leaves the device as it was', a
   assert.ok(measured.kernels.some((label) => label.startsWith('conv forward')));
   assert.is(measured.flops, 2 * 2 * 25 * 9 * 6 * 8);
   assert.not.ok(Object.hasOwn(gpu, 'run'), 'the recording of labels is over');
+});
+
+test('the parts that an ablation leaves out are parts of the kernel', async () => {
+  const gpu = await testGpu();
+  const attrs = { stride: [1, 1], padding: [1, 1, 1, 1], dilation: [1, 1], groups: 1 } as const;
+  const layer = await ablate(gpu, 'small', convShape([1, 4, 6, 8], [1, 4, 6, 16], [3, 3, 8, 16], attrs));
+  assert.ok(layer && layer.gflops > 0);
+  const expected = [
+    'nothing',
+    'loads of the source',
+    'loads of the weights',
+    'sharing of the weights between lanes',
+    'three quarters of the multiply-adds',
+    'all loads',
+  ];
+  assert.equal(
+    layer.parts.map(({ without }) => without),
+    expected,
+  );
+  assert.ok(layer.parts.every(({ time }) => time > 0));
+  const deep = convShape([1, 4, 6, 8], [1, 4, 6, 8], [3, 3, 1, 8], { ...attrs, groups: 8 });
+  assert.is(await ablate(gpu, 'depthwise', deep), null);
 });
 
 test('tuning measures each conv once and keeps the choice', async () => {

@@ -1,8 +1,10 @@
 // adapters: once
+
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { ablationTable } from '../bench/ablation-table.js';
 import { sumPasses } from '../bench/core/pass-timer.js';
 import type { BenchResult } from '../bench/core/result.js';
 import { timeByTurns } from '../bench/core/runnable.js';
@@ -279,7 +281,25 @@ const RESULT: BenchResult = {
       jsShare: 0.25,
     },
   ],
+  ablations: [
+    {
+      layer: 'd',
+      gflops: 20,
+      parts: [
+        { without: 'nothing', time: 4, saved: 0 },
+        { without: 'all loads', time: 2, saved: 0.5 },
+      ],
+    },
+  ],
 };
+
+test('leaving out a part shows what it costs', () => {
+  const { rows } = ablationTable(RESULT);
+  assert.equal(rows, [
+    ['d', 'nothing', '4.0', '0 %', '20.0', '40 %'],
+    ['d', 'all loads', '2.0', '50 %', '40.0', '80 %'],
+  ]);
+});
 
 test('tables show rates and shares of both ceilings', () => {
   const { rows } = measurementsTable(RESULT);

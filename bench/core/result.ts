@@ -1,3 +1,4 @@
+import type { AblatedLayer } from './ablation.js';
 import type { Ceilings } from './ceilings.js';
 import type { Measurement } from './measure.js';
 import type { NetworkResult } from './networks.js';
@@ -16,6 +17,8 @@ export interface BenchResult {
   ceilings: Ceilings;
   measurements: Measurement[];
   networks: NetworkResult[];
+  /** Where the time goes, with the networks and on adapters that run the register kernel. */
+  ablations: AblatedLayer[];
 }
 
 /** Giga-operations a second, or null where moving data is all the work. */

@@ -1,5 +1,6 @@
 import type { Gpu } from '../../src/gpu/gpu.js';
 import { COSFACE, type Layer, normShapes } from '../layers.js';
+import { type AblatedLayer, ablateLayers } from './ablation.js';
 import { type Ceilings, measureCeilings } from './ceilings.js';
 import { type Measurement, measureTask } from './measure.js';
 import { measureNetworks, type NetworkResult } from './networks.js';
@@ -31,6 +32,7 @@ export interface SuiteResult {
   ceilings: Ceilings;
   measurements: Measurement[];
   networks: NetworkResult[];
+  ablations: AblatedLayer[];
 }
 
 /** Measures ceilings, tasks and networks. Runs in Node and in browsers. */
@@ -53,5 +55,6 @@ export async function runSuite(gpu: Gpu, options: SuiteOptions): Promise<SuiteRe
     ceilings,
     measurements,
     networks: networks ? await measureNetworks(gpu, batch, 4 * budget) : [],
+    ablations: networks ? await ablateLayers(gpu, batch) : [],
   };
 }

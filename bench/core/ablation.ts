@@ -1,0 +1,98 @@
+import { type ConvShape, convMultiplyAdds, convShape } from '../../src/common/conv-geometry.js';
+import { CounterRandom } from '../../src/common/random.js';
+import { sizeOf } from '../../src/common/shapes.js';
+import type { Gpu } from '../../src/gpu/gpu.js';
+import type { Kernel } from '../../src/gpu/kernel.js';
+import { gatherSize, planGather } from '../../src/kernels/conv.js';
+import { chooseGather } from '../../src/kernels/conv-choose.js';
+import { dispatch } from '../../src/tensor/dispatch.js';
+import { Tensor } from '../../src/tensor/tensor.js';
+
+/** A conv kernel with a part of its work left out. Its results are wrong; what it saves is what the part costs. */
+export interface Ablation {
+  without: string;
+  /** Least time in milliseconds. */
+  time: number;
+  /** Share of the whole kernel's time that goes when the part goes. */
+  saved: number;
+}
+
+/** What became of one layer. */
+export interface AblatedLayer {
+  layer: string;
+  /** Of the whole kernel. */
+  gflops: number;
+  parts: Ablation[];
+}
+
+/** How to leave a part of the register kernel out: its text, and what stands in for it at the cost of one operation. */
+const PARTS: Record<string, readonly (readonly [RegExp, string])[]> = {
+  'loads of the source': [[/source\[(xb \+ \d+)\]/g, 'vec4f(f32($1))']],
+  'loads of the weights': [[/weights\[(wb \+ part\d+)\]/g, 'vec4f(f32($1))']],
+  'sharing of the weights between lanes': [[/subgroupBroadcast\((q\d+), \d+u\)/g, '$1']],
+  'three quarters of the multiply-adds': [[/fma\(vec4f\(x\d+\.[yzw]\), w\d_\d+, (a\d+_\d+)\)/g, '$1']],
+};
+PARTS['all loads'] = [...PARTS['loads of the source'], ...PARTS['loads of the weights']];
+
+const ROUNDS = 7;
+
+/**
+ * Where the time of the register kernel's forward pass goes on this adapter: times of the whole kernel and of kernels
+ * that leave out one part each, by turns. Parts overlap in time, so the savings need not add up to the whole.
+ * @returns the whole kernel first; null where this adapter chooses another kernel for the shape
+ */
+export async function ablate(gpu: Gpu, layer: string, shape: ConvShape): Promise<AblatedLayer | null> {
+  const config = chooseGather(gatherSize(shape, 'forward'), gpu.limits);
+  if (config.variant !== 'register') return null;
+  const plan = planGather(shape, 'forward', 'none', config);
+  const random = new CounterRandom(5);
+  const tensor = (size: readonly number[]): Tensor =>
+    Tensor.from(
+      gpu,
+      Float32Array.from({ length: sizeOf(size) }, () => random.uniform() - 0.5),
+      size,
+    );
+  const source = tensor(plan.pad?.shape ?? [shape.batch, ...shape.big, shape.cin]);
+  const weights = tensor(plan.arrange?.shape ?? [...shape.kernel, shape.cin, shape.cout]);
+  const { kernel } = plan.main;
+  const kernels = new Map<string, Kernel>([['nothing', kernel]]);
+  for (const [part, replacements] of Object.entries(PARTS)) {
+    const wgsl = replacements.reduce((text, [from, to]) => text.replace(from, to), kernel.wgsl);
+    if (wgsl !== kernel.wgsl) kernels.set(part, { ...kernel, wgsl });
+  }
+  const least = new Map([...kernels.keys()].map((part) => [part, Infinity]));
+  const time = async (run: Kernel): Promise<number> => {
+    const start = performance.now();
+    for (let k = 0; k < 3; k++) dispatch(run, [source, weights], plan.main.shape).dispose();
+    await gpu.sync();
+    return (performance.now() - start) / 3;
+  };
+  try {
+    for (const run of kernels.values()) await time(run); // compiles
+    for (let round = 0; round < ROUNDS; round++) {
+      for (const [part, run] of kernels) least.set(part, Math.min(least.get(part)!, await time(run)));
+    }
+  } finally {
+    source.dispose();
+    weights.dispose();
+  }
+  const whole = least.get('nothing')!;
+  const parts = [...least].map(([without, ms]) => ({ without, time: ms, saved: 1 - ms / whole }));
+  return { layer, gflops: (2 * convMultiplyAdds(shape)) / whole / 1e6, parts };
+}
+
+/** Two layers of Sphere20 that have no odd edges: one whose weights fit the caches, one whose do not. */
+export async function ablateLayers(gpu: Gpu, batch: number): Promise<AblatedLayer[]> {
+  const layers: AblatedLayer[] = [];
+  for (const [size, channels] of [
+    [[28, 24], 128],
+    [[7, 6], 512],
+  ] as const) {
+    const attrs = { stride: [1, 1], padding: [1, 1, 1, 1], dilation: [1, 1], groups: 1 } as const;
+    const picture = [batch, ...size, channels];
+    const shape = convShape(picture, picture, [3, 3, channels, channels], attrs);
+    const ablated = await ablate(gpu, `conv 3×3 ${channels}→${channels} @${size.join('×')}`, shape);
+    if (ablated) layers.push(ablated);
+  }
+  return layers;
+}

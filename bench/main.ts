@@ -25,6 +25,7 @@ import {
   type FullResult,
   kindsTable,
   networksTable,
+  rooflinePlot,
 } from './report.js';
 import { parseTorchReport, type TorchReport, torchShapes, torchTable } from './torch.js';
 
@@ -134,6 +135,7 @@ async function writeResult(path: string, result: FullResult, torch: TorchReport 
   await writeFileAtomic(`${path}.json`, `${JSON.stringify(result, null, 1)}\n`);
   await writeFileAtomic(`${path}.md`, benchMarkdown(result, torch));
   await writeFileAtomic(`${path}.html`, benchHtml(result, torch));
+  await writeFileAtomic(`${path}.svg`, rooflinePlot(result));
 }
 
 async function readTorchReport(path: string): Promise<TorchReport> {
@@ -165,7 +167,7 @@ async function bench(options: Options): Promise<void> {
       result.peers = await runPeers(gpu, works, batch, budgetOf(options), console.log);
       await writeResult(path, result, torch);
     }
-    console.log(`\nwritten: ${path}.json, .md, .html`);
+    console.log(`\nwritten: ${path}.json, .md, .html, .svg`);
   } finally {
     gpu.destroy();
   }

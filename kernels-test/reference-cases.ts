@@ -109,6 +109,22 @@ export const gradientCases: readonly GradientCase[] = [
     { eps: 1e-3 },
   ),
 
+  ...[[1], [4]].flatMap((slopes) => [
+    // No pre-activation of these values lies within a step of the kink.
+    make(
+      'batchNormPreluTraining',
+      `[${slopes}] slopes`,
+      [uniform([2, 3, 5, 4]), uniform([4]), uniform([4]), uniform(slopes)],
+      { eps: 1e-5 },
+    ),
+    make(
+      'batchNormPreluInference',
+      `[${slopes}] slopes`,
+      [uniform([2, 3, 2, 4]), uniform([4]), uniform([4]), uniform([4]), uniform([4], 0.5, 2), uniform(slopes)],
+      { eps: 1e-3 },
+    ),
+  ]),
+
   make('prelu', 'shared slope', [awayFrom([2, 3, 2, 3], [0]), uniform([1])], none),
   make('prelu', 'slope a channel', [awayFrom([2, 3, 2, 5], [0]), uniform([5])], none),
   make('prelu', 'slope a channel, rank 1', [awayFrom([7], [0]), uniform([7])], none),

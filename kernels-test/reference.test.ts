@@ -16,6 +16,7 @@ const WITHOUT_GRADIENT: { [K in OpName]?: number[] } = {
   softmaxCrossEntropy: [1],
   cosFace: [2],
   batchNormInference: [3, 4],
+  batchNormPreluInference: [3, 4],
 };
 
 function opOf(op: OpName): ReferenceOp<unknown> {
@@ -88,7 +89,7 @@ test('every operation has a gradient case', () => {
 });
 
 test('the gradient check notices an error of 1e-5', () => {
-  for (const name of ['conv2d', 'batchNormTraining', 'ssim', 'cosFace'] as const) {
+  for (const name of ['conv2d', 'batchNormTraining', 'batchNormPreluTraining', 'ssim', 'cosFace'] as const) {
     const right = opOf(name);
     const wrong: ReferenceOp<unknown> = {
       forward: right.forward,

@@ -4,8 +4,10 @@ import { type ColumnWidth, columnBindings, columnMain, forEachRow } from './comm
 /** One slope for all channels, or one a channel. */
 export type SlopeKind = 'shared' | 'perChannel';
 
-const slopeType = (kind: SlopeKind) => (kind === 'shared' ? 'f32' : 'V');
-const slopeOf = (kind: SlopeKind) => (kind === 'shared' ? 'V(slopes[0])' : 'slopes[i % plan.groups]');
+/** Element type of a binding `slopes`. */
+export const slopeType = (kind: SlopeKind) => (kind === 'shared' ? 'f32' : 'V');
+/** The slopes of the group of an invocation, in a kernel that walks columns. */
+export const slopeOf = (kind: SlopeKind) => (kind === 'shared' ? 'V(slopes[0])' : 'slopes[i % plan.groups]');
 
 /** y = x where x > 0, else slope·x. */
 export function preluShader(width: ColumnWidth, kind: SlopeKind): string {

@@ -23,6 +23,11 @@ export {
   batchNormWithStatistics,
   updateRunningStatistics,
 } from './ops/batch-norm.js';
+export {
+  batchNormPreluInference,
+  batchNormPreluTraining,
+  batchNormPreluWithStatistics,
+} from './ops/batch-norm-prelu.js';
 export { add, div, mul, sub } from './ops/binary.js';
 export { logisticBits } from './ops/bits.js';
 export { type ConvOptions, conv2d, convTranspose2d } from './ops/conv.js';

@@ -39,6 +39,10 @@ export interface OpAttrs {
   batchNormTraining: { eps: number };
   /** inputs x [..., C], gamma, beta, running mean, running variance, each [C]; no gradient to the statistics */
   batchNormInference: { eps: number };
+  /** batchNormTraining, then prelu: inputs x [..., C], gamma [C], beta [C], slope [1] or [C] */
+  batchNormPreluTraining: { eps: number };
+  /** batchNormInference, then prelu: inputs x [..., C], gamma, beta, running mean, running variance, slope [1] or [C] */
+  batchNormPreluInference: { eps: number };
   /** inputs x [..., C], slope [1] or [C]: x where x > 0, else slope·x */
   prelu: Record<string, never>;
   /** inputs a [M,K] ([K,M] if transposeA), b [K,N] ([N,K] if transposeB) → [M,N] */

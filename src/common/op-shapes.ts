@@ -21,13 +21,18 @@ import { broadcastShapes, formatShape, type Shape } from './shapes.js';
 /** From the shapes of an operation's inputs and its attributes, all of which it checks, the shape of its output. */
 export type ShapeRule<A> = (inputs: readonly Shape[], attrs: A) => number[];
 
+/** What batch normalisation takes: by the statistics of the batch, and by given ones. */
+const TRAINING = ['input', 'gamma', 'beta'];
+const INFERENCE = [...TRAINING, 'running mean', 'running variance'];
+
 /** The shape rule of every operation; each throws ShapeError or ArgumentError that names the operation. */
 export const opShapes: { readonly [K in OpName]: ShapeRule<OpAttrs[K]> } = {
   conv2d: conv2dShape,
   convTranspose2d: convTranspose2dShape,
-  batchNormTraining: (inputs, attrs) => batchNorm('batchNormTraining', ['input', 'gamma', 'beta'], inputs, attrs),
-  batchNormInference: (inputs, attrs) =>
-    batchNorm('batchNormInference', ['input', 'gamma', 'beta', 'running mean', 'running variance'], inputs, attrs),
+  batchNormTraining: (inputs, attrs) => batchNorm('batchNormTraining', TRAINING, inputs, attrs),
+  batchNormInference: (inputs, attrs) => batchNorm('batchNormInference', INFERENCE, inputs, attrs),
+  batchNormPreluTraining: (inputs, attrs) => batchNormPrelu('batchNormPreluTraining', TRAINING, inputs, attrs),
+  batchNormPreluInference: (inputs, attrs) => batchNormPrelu('batchNormPreluInference', INFERENCE, inputs, attrs),
   prelu,
   matmul,
   add: binary('add'),
@@ -105,11 +110,23 @@ function prelu(inputs: readonly Shape[]): number[] {
   checkInputs('prelu', inputs, ['input', 'slope']);
   const [x, slope] = inputs;
   checkMinRank('prelu', 'input', x, 1, '[...,C]');
-  const channels = x[x.length - 1];
-  if (slope.length !== 1 || (slope[0] !== 1 && slope[0] !== channels)) {
-    throw new ShapeError(`prelu: slope has shape ${formatShape(slope)}; expected [1] or [${channels}]`);
-  }
+  checkSlope('prelu', slope, x[x.length - 1]);
   return [...x];
+}
+
+/** Checks a slope that all channels share, or one a channel. */
+function checkSlope(op: OpName, slope: Shape, channels: number): void {
+  if (slope.length !== 1 || (slope[0] !== 1 && slope[0] !== channels)) {
+    throw new ShapeError(`${op}: slope has shape ${formatShape(slope)}; expected [1] or [${channels}]`);
+  }
+}
+
+/** The slope comes last, after what the batch normalisation takes. */
+function batchNormPrelu(op: OpName, names: string[], inputs: readonly Shape[], attrs: { eps: number }): number[] {
+  checkInputs(op, inputs, [...names, 'slope']);
+  const shape = batchNorm(op, names, inputs.slice(0, -1), attrs);
+  checkSlope(op, inputs[names.length], shape[shape.length - 1]);
+  return shape;
 }
 
 function matmul(inputs: readonly Shape[], attrs: OpAttrs['matmul']): number[] {

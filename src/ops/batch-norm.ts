@@ -25,13 +25,14 @@ import { sumRows } from './reduce.js';
 /** How [rows, channels] is walked; tests replace the default by the naive plan. */
 export type ColumnChoice = typeof chooseColumns;
 
-function planFor(x: Tensor, choose: ColumnChoice, purpose: ColumnPurpose): ColumnConfig {
+/** How to walk x, whose last axis is that of the channels. */
+export function planFor(x: Tensor, choose: ColumnChoice, purpose: ColumnPurpose): ColumnConfig {
   const channels = x.shape[x.shape.length - 1];
   return choose(x.size / channels, channels, x.gpu.limits, purpose);
 }
 
 /** Mean and biased variance of each channel, each [C]. */
-function statistics(x: Tensor, choose: ColumnChoice): Tensor[] {
+export function statistics(x: Tensor, choose: ColumnChoice): Tensor[] {
   const config = planFor(x, choose, 'sum');
   const plan = planScalars(config);
   const channels = x.shape.slice(-1);
@@ -96,6 +97,34 @@ export const batchNormOps = {
   batchNormInference: batchNormInferenceOp(),
 };
 
+/** What a layer needs of a training form: the output, and the mean and biased variance of the batch, each [C]. */
+export interface WithStatistics {
+  output: Tensor;
+  mean: Tensor;
+  variance: Tensor;
+}
+
+/** Applies an operation that saves a mean and a variance, and returns these too. */
+export function applyWithStatistics<K extends 'batchNormTraining' | 'batchNormPreluTraining'>(
+  name: K,
+  op: Op<OpAttrs[K]>,
+  inputs: readonly Tensor[],
+  attrs: OpAttrs[K],
+): WithStatistics {
+  let statistics: readonly Tensor[] = [];
+  const watched: typeof op = {
+    forward(...args) {
+      const result = op.forward(...args);
+      statistics = result.saved ?? [];
+      return result;
+    },
+    backward: op.backward,
+  };
+  const output = apply(name, watched, inputs, attrs);
+  const [mean, variance] = statistics;
+  return { output, mean, variance };
+}
+
 /**
  * Batch normalisation by the statistics of the batch: (x − mean)/√(variance + eps)·gamma + beta for each channel, mean
  * and biased variance over all axes but the last. Ioffe and Szegedy 2015, arXiv 1502.03167.
@@ -113,25 +142,8 @@ export function batchNormTraining(x: Tensor, gamma: Tensor, beta: Tensor, { eps 
  * The same, with the statistics it used: mean and biased variance, each [C]. They belong to the enclosing scope, have no
  * gradient of their own, and must live until the backward pass.
  */
-export function batchNormWithStatistics(
-  x: Tensor,
-  gamma: Tensor,
-  beta: Tensor,
-  { eps = 1e-5 } = {},
-): { output: Tensor; mean: Tensor; variance: Tensor } {
-  const op = batchNormOps.batchNormTraining;
-  let statistics: readonly Tensor[] = [];
-  const watched: typeof op = {
-    forward(...args) {
-      const result = op.forward(...args);
-      statistics = result.saved ?? [];
-      return result;
-    },
-    backward: op.backward,
-  };
-  const output = apply('batchNormTraining', watched, [x, gamma, beta], { eps });
-  const [mean, variance] = statistics;
-  return { output, mean, variance };
+export function batchNormWithStatistics(x: Tensor, gamma: Tensor, beta: Tensor, { eps = 1e-5 } = {}): WithStatistics {
+  return applyWithStatistics('batchNormTraining', batchNormOps.batchNormTraining, [x, gamma, beta], { eps });
 }
 
 /**

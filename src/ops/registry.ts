@@ -2,6 +2,7 @@ import type { OpAttrs, OpName } from '../common/op-attrs.js';
 import { apply, type Op } from '../tensor/tape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { batchNormOps } from './batch-norm.js';
+import { batchNormPreluOps } from './batch-norm-prelu.js';
 import { binaryOps } from './binary.js';
 import { bitsOps } from './bits.js';
 import { convOps } from './conv.js';
@@ -27,6 +28,7 @@ export const gpuOps: { readonly [K in OpName]?: Op<OpAttrs[K]> } = {
   ...reduceOps,
   ...layoutOps,
   ...batchNormOps,
+  ...batchNormPreluOps,
   ...preluOps,
   ...convOps,
   ...quantizeOps,

@@ -4,7 +4,13 @@ import { abs, add, affine, clamp, div, exp, log, mul, prelu, sigmoid, sqrt, squa
 import { concat, mean, pad, reshape, slice, sum } from './layout.js';
 import { cosFace, mse, softmaxCrossEntropy } from './losses.js';
 import { matmul } from './matmul.js';
-import { batchNormInference, batchNormTraining, l2Normalize } from './norm.js';
+import {
+  batchNormInference,
+  batchNormPreluInference,
+  batchNormPreluTraining,
+  batchNormTraining,
+  l2Normalize,
+} from './norm.js';
 import { avgPool2d, maxPool2d } from './pool.js';
 import { logisticBits, quantize } from './quantize.js';
 import { checked, type ReferenceOp, type ReferenceRule } from './reference-op.js';
@@ -20,6 +26,8 @@ const rules: { readonly [K in OpName]: ReferenceRule<OpAttrs[K]> } = {
   convTranspose2d,
   batchNormTraining,
   batchNormInference,
+  batchNormPreluTraining,
+  batchNormPreluInference,
   prelu,
   matmul,
   add,

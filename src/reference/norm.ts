@@ -1,4 +1,5 @@
 import type { OpAttrs } from '../common/op-attrs.js';
+import { prelu } from './elementwise.js';
 import { columnSums, map, type NdArray, zeros } from './ndarray.js';
 import type { ReferenceRule } from './reference-op.js';
 
@@ -61,6 +62,25 @@ export const batchNormInference: ReferenceRule<OpAttrs['batchNormInference']> = 
     return [dx, columnSums(product(dy, xhat)), columnSums(dy), null, null];
   },
 };
+
+/** A form of batch normalisation, then PReLU by the last input. */
+function thenPrelu(norm: ReferenceRule<{ eps: number }>): ReferenceRule<{ eps: number }> {
+  return {
+    forward(inputs, attrs, shape) {
+      const z = norm.forward(inputs.slice(0, -1), attrs, shape);
+      return prelu.forward([z, inputs[inputs.length - 1]], {}, shape);
+    },
+    backward(inputs, output, dy, attrs) {
+      const [own, slope] = [inputs.slice(0, -1), inputs[inputs.length - 1]];
+      const z = norm.forward(own, attrs, output.shape);
+      const [dz, dSlope] = prelu.backward([z, slope], output, dy, {});
+      return [...norm.backward(own, z, dz!, attrs), dSlope];
+    },
+  };
+}
+
+export const batchNormPreluTraining = thenPrelu(batchNormTraining);
+export const batchNormPreluInference = thenPrelu(batchNormInference);
 
 /** ‖row‖₂ of each row of the last axis. */
 function rowNorms(x: NdArray): Float64Array {

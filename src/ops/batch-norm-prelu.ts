@@ -1,0 +1,148 @@
+import type { OpAttrs } from '../common/op-attrs.js';
+import {
+  batchNormPreluInputGradientKernel,
+  batchNormPreluKernel,
+  batchNormPreluPartialGradientsKernel,
+  coefficientsKernel,
+} from '../kernels/batch-norm-prelu.js';
+import { chooseColumns, partialsShape, planScalars } from '../kernels/columns.js';
+import { dispatch, dispatchMany } from '../tensor/dispatch.js';
+import { apply, type Op } from '../tensor/tape.js';
+import { scope, type Tensor } from '../tensor/tensor.js';
+import { applyWithStatistics, type ColumnChoice, planFor, statistics, type WithStatistics } from './batch-norm.js';
+import { sumRows } from './reduce.js';
+
+/** y in one pass. Inputs x, gamma, beta, mean, variance, slope. */
+function normalizeAndActivate(inputs: readonly Tensor[], choose: ColumnChoice, eps: number): Tensor {
+  const [x, , , , , slope] = inputs;
+  const config = planFor(x, choose, 'map');
+  const kernel = batchNormPreluKernel(config, slope.size > 1 ? 'perChannel' : 'shared', eps);
+  return dispatch(kernel, inputs, x.shape, planScalars(config));
+}
+
+/** What the backward passes load for each channel, [5, C]. Inputs gamma, beta, mean, variance, slope. */
+function coefficientsOf(inputs: readonly Tensor[], eps: number): Tensor {
+  const channels = inputs[0].size;
+  return dispatch(coefficientsKernel(channels, eps), inputs, [5, channels]);
+}
+
+/** [dBeta, dGamma, dSlope], the last of `slopes` values. */
+function parameterGradients(x: Tensor, dy: Tensor, coefficients: Tensor, slopes: number, choose: ColumnChoice) {
+  const config = planFor(x, choose, 'sum');
+  const shape = partialsShape(config);
+  const channels = shape[1];
+  const partials = dispatchMany(
+    batchNormPreluPartialGradientsKernel(config),
+    [x, dy, coefficients],
+    [shape, shape, shape],
+    planScalars(config),
+  );
+  return [channels, channels, slopes].map((size, k) => sumRows(partials[k], partials[k].size / size, size));
+}
+
+/** dx. Inputs x, dy, coefficients, and in the training form dBeta and dGamma. */
+function inputGradient(inputs: readonly Tensor[], training: boolean, choose: ColumnChoice): Tensor {
+  const config = planFor(inputs[0], choose, 'map');
+  const kernel = batchNormPreluInputGradientKernel(config, training);
+  return dispatch(kernel, inputs, inputs[0].shape, planScalars(config));
+}
+
+/** The training form, walking tensors as `choose` says. It keeps the input and the statistics, and no activation. */
+export function batchNormPreluTrainingOp(choose: ColumnChoice = chooseColumns): Op<OpAttrs['batchNormPreluTraining']> {
+  return {
+    forward([x, gamma, beta, slope], { eps }) {
+      const saved = statistics(x, choose);
+      return { output: normalizeAndActivate([x, gamma, beta, ...saved, slope], choose, eps), saved };
+    },
+    backward({ inputs: [x, gamma, beta, slope], saved, attrs: { eps }, dy, needs }) {
+      return scope(x.gpu, () => {
+        const coefficients = coefficientsOf([gamma, beta, ...saved, slope], eps);
+        const [dBeta, dGamma, dSlope] = parameterGradients(x, dy, coefficients, slope.size, choose);
+        const dx = needs[0] ? inputGradient([x, dy, coefficients, dBeta, dGamma], true, choose) : null;
+        return [dx, dGamma, dBeta, dSlope];
+      });
+    },
+  };
+}
+
+/** The inference form, walking tensors as `choose` says. */
+export function batchNormPreluInferenceOp(
+  choose: ColumnChoice = chooseColumns,
+): Op<OpAttrs['batchNormPreluInference']> {
+  return {
+    forward: (inputs, { eps }) => ({ output: normalizeAndActivate(inputs, choose, eps) }),
+    backward({ inputs: [x, ...perChannel], attrs: { eps }, dy, needs }) {
+      const slope = perChannel[4];
+      return scope(x.gpu, () => {
+        const coefficients = coefficientsOf(perChannel, eps);
+        const dx = needs[0] ? inputGradient([x, dy, coefficients], false, choose) : null;
+        const [dBeta, dGamma, dSlope] =
+          needs[1] || needs[2] || needs[5]
+            ? parameterGradients(x, dy, coefficients, slope.size, choose)
+            : [null, null, null];
+        return [dx, dGamma, dBeta, null, null, dSlope];
+      });
+    },
+  };
+}
+
+export const batchNormPreluOps = {
+  batchNormPreluTraining: batchNormPreluTrainingOp(),
+  batchNormPreluInference: batchNormPreluInferenceOp(),
+};
+
+/**
+ * `prelu(batchNormTraining(x, gamma, beta), slope)` without the tensor between the two: one pass fewer forward, one fewer
+ * backward, and one activation fewer to keep.
+ *
+ * @param x [..., C]
+ * @param gamma [C]
+ * @param beta [C]
+ * @param slope [1] or [C]
+ * @throws ShapeError, ArgumentError
+ */
+export function batchNormPreluTraining(
+  x: Tensor,
+  gamma: Tensor,
+  beta: Tensor,
+  slope: Tensor,
+  { eps = 1e-5 } = {},
+): Tensor {
+  return apply('batchNormPreluTraining', batchNormPreluOps.batchNormPreluTraining, [x, gamma, beta, slope], { eps });
+}
+
+/**
+ * The same, with the statistics it used: mean and biased variance, each [C]. They belong to the enclosing scope, have no
+ * gradient of their own, and must live until the backward pass.
+ */
+export function batchNormPreluWithStatistics(
+  x: Tensor,
+  gamma: Tensor,
+  beta: Tensor,
+  slope: Tensor,
+  { eps = 1e-5 } = {},
+): WithStatistics {
+  const op = batchNormPreluOps.batchNormPreluTraining;
+  return applyWithStatistics('batchNormPreluTraining', op, [x, gamma, beta, slope], { eps });
+}
+
+/**
+ * `prelu(batchNormInference(x, gamma, beta, mean, variance), slope)` in one pass.
+ *
+ * @param x [..., C]
+ * @param mean [C]; neither it nor `variance` gets a gradient
+ * @param slope [1] or [C]
+ * @throws ShapeError, ArgumentError
+ */
+export function batchNormPreluInference(
+  x: Tensor,
+  gamma: Tensor,
+  beta: Tensor,
+  mean: Tensor,
+  variance: Tensor,
+  slope: Tensor,
+  { eps = 1e-5 } = {},
+): Tensor {
+  const inputs = [x, gamma, beta, mean, variance, slope];
+  return apply('batchNormPreluInference', batchNormPreluOps.batchNormPreluInference, inputs, { eps });
+}

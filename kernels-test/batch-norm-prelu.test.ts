@@ -1,5 +1,6 @@
 import * as assert from 'uvu/assert';
 import { chooseColumns, naiveColumns } from '../src/kernels/columns.js';
+import { BatchNorm, PReLU, Sequential, saveState } from '../src/nn/index.js';
 import { batchNormTraining, type ColumnChoice } from '../src/ops/batch-norm.js';
 import {
   batchNormPreluInference,
@@ -134,6 +135,43 @@ test('inference sums up the parameters’ gradients only where one is wanted', a
   );
   // The coefficients, then one pass: that of dx, or that of the partial sums, which three more fold.
   assert.equal(dispatches, [2, 5, 5, 5]);
+});
+
+test('a Sequential runs a BatchNorm and the PReLU after it as one operation, under the names of the two', async () => {
+  const gpu = await testGpu();
+  class Doubled extends PReLU {
+    override forward(x: Tensor): Tensor {
+      return super.forward(super.forward(x));
+    }
+  }
+  const layers = () => [new BatchNorm(6), new PReLU(6), new BatchNorm(6), new Doubled(), new PReLU(), new BatchNorm(6)];
+  const together = new Sequential(layers()).initialize(gpu, 3);
+  const apart = new Sequential(layers()).initialize(gpu, 3);
+  for (const training of [true, false]) {
+    together.train(training);
+    apart.train(training);
+    const tape = new Tape();
+    const [actual, expected] = scope(gpu, () => {
+      const x = Tensor.from(gpu, randomValues(240, 4), [4, 10, 6]);
+      return [
+        tape.record(() => together.forward(x)),
+        apart.layers.reduce((input, layer) => layer.forward(input), x),
+      ] as const;
+    });
+    const form = training ? 'Training' : 'Inference';
+    assert.equal(
+      tape.nodes.map(({ name }) => name),
+      [`batchNormPrelu${form}`, `batchNorm${form}`, 'prelu', 'prelu', 'prelu', `batchNorm${form}`],
+    );
+    assertClose(form, await actual.read(), await expected.read(), { sumLength: 120 });
+    actual.dispose();
+    expected.dispose();
+  }
+  const [ours, theirs] = [await saveState(together), await saveState(apart)];
+  assert.equal([...ours.keys()], [...theirs.keys()]);
+  for (const [name, { data }] of ours) assertClose(name, data, theirs.get(name)!.data, { sumLength: 40 });
+  together.dispose();
+  apart.dispose();
 });
 
 test('the same bits on each run', async () => {

@@ -1,5 +1,11 @@
 import { ShapeError } from '../../common/errors.js';
-import { batchNormInference, batchNormWithStatistics, updateRunningStatistics } from '../../ops/batch-norm.js';
+import {
+  batchNormInference,
+  batchNormWithStatistics,
+  updateRunningStatistics,
+  type WithStatistics,
+} from '../../ops/batch-norm.js';
+import { batchNormPreluInference, batchNormPreluWithStatistics } from '../../ops/batch-norm-prelu.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import { filled } from '../init.js';
 import { Layer } from '../module.js';
@@ -38,16 +44,40 @@ export class BatchNorm extends Layer {
 
   /** @throws ShapeError in training with a single value a channel, which has no variance */
   override forward(x: Tensor): Tensor {
-    const { tensor: gamma } = this.weight;
-    const { tensor: beta } = this.bias;
-    const running = { mean: this.runningMean.tensor, variance: this.runningVariance.tensor };
-    const eps = this.#eps;
-    if (!this.training) return batchNormInference(x, gamma, beta, running.mean, running.variance, { eps });
-    const rows = x.size / gamma.size;
-    if (rows === 1)
+    const [gamma, beta, mean, variance] = this.#tensors();
+    const options = { eps: this.#eps };
+    if (!this.training) return batchNormInference(x, gamma, beta, mean, variance, options);
+    this.#checkRows(x);
+    return this.#follow(x, batchNormWithStatistics(x, gamma, beta, options));
+  }
+
+  /**
+   * `forward`, then the PReLU of these slopes ([1] or [channels]), as one operation.
+   * @throws ShapeError as `forward` does, and for slopes that do not fit
+   */
+  forwardPrelu(x: Tensor, slope: Tensor): Tensor {
+    const [gamma, beta, mean, variance] = this.#tensors();
+    const options = { eps: this.#eps };
+    if (!this.training) return batchNormPreluInference(x, gamma, beta, mean, variance, slope, options);
+    this.#checkRows(x);
+    return this.#follow(x, batchNormPreluWithStatistics(x, gamma, beta, slope, options));
+  }
+
+  /** gamma, beta, running mean, running variance. */
+  #tensors(): Tensor[] {
+    return [this.weight, this.bias, this.runningMean, this.runningVariance].map(({ tensor }) => tensor);
+  }
+
+  #checkRows(x: Tensor): void {
+    if (x.size === this.weight.tensor.size) {
       throw new ShapeError(`BatchNorm: training needs more than one value a channel; the input is [${x.shape}]`);
-    const { output, ...batch } = batchNormWithStatistics(x, gamma, beta, { eps });
-    updateRunningStatistics(batch, running, rows, this.#momentum);
+    }
+  }
+
+  /** Moves the running statistics towards those of the batch x. */
+  #follow(x: Tensor, { output, ...batch }: WithStatistics): Tensor {
+    const running = { mean: this.runningMean.tensor, variance: this.runningVariance.tensor };
+    updateRunningStatistics(batch, running, x.size / batch.mean.size, this.#momentum);
     return output;
   }
 }

@@ -1,0 +1,122 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as assert from 'uvu/assert';
+import { ShapeError } from '../src/common/errors.js';
+import { MobileFaceNet } from '../src/models/mobilefacenet.js';
+import type { Recognizer } from '../src/models/recognizer.js';
+import { Sphere20 } from '../src/models/sphere20.js';
+import { fromPyTorchLayout } from '../src/nn/layout.js';
+import { readSafetensors } from '../src/nn/safetensors.js';
+import { loadState } from '../src/nn/state.js';
+import { cosFace } from '../src/ops/cosface.js';
+import { Tape } from '../src/tensor/tape.js';
+import { scope, Tensor } from '../src/tensor/tensor.js';
+import { findData } from './data-available.js';
+import { gpuSuite, randomValues, testGpu, toNdArray } from './harness.js';
+import { gradientsInFloat64 } from './replay.js';
+
+const test = gpuSuite('recognizers');
+
+const data = findData('weights');
+const withData = 'path' in data ? test : test.skip;
+if ('missing' in data) console.log(`SKIP golden embeddings: ${data.missing}`);
+
+withData('MobileFaceNet with published weights gives the embeddings that PyTorch gives', async () => {
+  const gpu = await testGpu();
+  const folder = (data as { path: string }).path;
+  const golden = join(folder, '..', 'golden');
+  const expected: number[][] = JSON.parse(
+    readFileSync(join(golden, 'reference_embeddings.json'), 'utf8'),
+  ).xiaoccer_112x96;
+  const pixels = readFileSync(join(golden, 'reference_rgb_u8_4x112x96x3.bin'));
+  const model = new MobileFaceNet();
+  const { tensors } = readSafetensors(readFileSync(join(folder, 'mobilefacenet-casia-112x96.safetensors')));
+  loadState(model, fromPyTorchLayout(model, tensors), gpu);
+  model.eval();
+  const embeddings = scope(gpu, () =>
+    model.embed(
+      Tensor.from(
+        gpu,
+        Float32Array.from(pixels, (value) => value / 255),
+        [4, 112, 96, 3],
+      ),
+    ),
+  );
+  const actual = await embeddings.read();
+  embeddings.dispose();
+  model.dispose();
+  for (const [k, golden] of expected.entries()) {
+    const ours = actual.subarray(k * 128, (k + 1) * 128);
+    const difference = Math.hypot(...golden.map((value, i) => value - ours[i])) / Math.hypot(...golden);
+    assert.ok(difference < 1e-5, `face ${k}: relative difference ${difference}`);
+  }
+});
+
+/** Loss and every gradient of a network of 32×32 faces under CosFace, against float64. */
+async function checkGradients(model: Recognizer): Promise<void> {
+  const gpu = await testGpu();
+  model.initialize(gpu, 3);
+  const [batch, classes] = [3, 5];
+  const parameters = model.parameters();
+  for (const tensor of parameters.values()) {
+    // Distinct values: a scale of exactly 1 or a shift of exactly 0 would hide mistakes.
+    if (tensor.shape.length === 1) {
+      const values = await tensor.read();
+      tensor.write(values.map((value, i) => value + 0.1 * Math.sin(i)));
+    }
+  }
+  const faces = randomValues(batch * 32 * 32 * 3, 1, [0, 1]);
+  const x = Tensor.from(gpu, faces, [batch, 32, 32, 3]);
+  const weights = Tensor.from(gpu, randomValues(classes * model.dimension, 2), [classes, model.dimension]);
+  const labels = Tensor.from(gpu, [4, 0, 2], [batch]);
+  const wrt = new Map([...parameters, ['classes', weights]]);
+  const leaves = new Map<Tensor, ReturnType<typeof toNdArray>>();
+  for (const tensor of [...model.stateTensors().values(), x, weights, labels]) {
+    leaves.set(tensor, toNdArray(await tensor.read(), tensor.shape));
+  }
+  const tape = new Tape();
+  const { loss, gradients } = scope(gpu, () => {
+    const loss = tape.record(() => cosFace(model.embed(x), weights, labels, { s: 8, m: 0.3 }));
+    return { loss, gradients: tape.gradients(loss, [...wrt.values()]) };
+  });
+  const reference = gradientsInFloat64(tape, leaves, loss, [...wrt.values()]);
+  const expectedLoss = reference.values.get(loss)!.data[0];
+  const actualLoss = await loss.item();
+  assert.ok(Math.abs(actualLoss - expectedLoss) < 1e-5 * expectedLoss, `loss ${actualLoss}, expected ${expectedLoss}`);
+  const norm = (values: ArrayLike<number>): number => {
+    let sum = 0;
+    for (let i = 0; i < values.length; i++) sum += values[i] ** 2;
+    return Math.sqrt(sum);
+  };
+  // A shift before another batch norm has no effect: its gradient is rounding alone, beside the largest of all.
+  const largest = Math.max(...[...reference.gradients.values()].map(({ data }) => norm(data)));
+  for (const [name, tensor] of wrt) {
+    const expected = reference.gradients.get(tensor)!.data;
+    const actual = await gradients.get(tensor)!.read();
+    const difference = norm(actual.map((value, i) => value - expected[i]));
+    const allowed = 1e-4 * norm(expected) + 1e-6 * largest;
+    assert.ok(difference < allowed, `gradient of ${name} [${tensor.shape}]: ${difference} off, ${allowed} allowed`);
+  }
+  for (const tensor of [loss, x, weights, labels, ...gradients.values()]) tensor.dispose();
+  model.dispose();
+}
+
+test('loss and every gradient of Sphere20 agree with float64', () => checkGradients(new Sphere20(64, 32, 32)));
+
+test('loss and every gradient of MobileFaceNet agree with float64', () => checkGradients(new MobileFaceNet(32, 32)));
+
+test('sizes: parameters, embeddings, and faces of another size', async () => {
+  const gpu = await testGpu();
+  // 22.7 million weights: as many as the published network for 112×96 has.
+  assert.is(Math.round(new Sphere20().parameterCount / 1e5), 227);
+  assert.is(Math.round(new MobileFaceNet().parameterCount / 1e4), 100);
+  const model = new Sphere20();
+  scope(gpu, () => {
+    assert.throws(
+      () => model.embed(Tensor.zeros(gpu, [1, 96, 112, 3])),
+      (error: Error) => error instanceof ShapeError && /112,96/.test(error.message),
+    );
+  });
+});
+
+test.run();

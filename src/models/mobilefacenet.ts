@@ -1,0 +1,116 @@
+import { ShapeError } from '../common/errors.js';
+import { BatchNorm } from '../nn/layers/batch-norm.js';
+import { Sequential } from '../nn/layers/containers.js';
+import { Conv2d, type ConvLayerOptions } from '../nn/layers/conv.js';
+import { PReLU } from '../nn/layers/prelu.js';
+import { Layer } from '../nn/module.js';
+import { add } from '../ops/binary.js';
+import { reshape } from '../ops/layout.js';
+import { affine } from '../ops/unary.js';
+import type { Tensor } from '../tensor/tensor.js';
+import { Recognizer } from './recognizer.js';
+
+/** Stages of bottlenecks: expansion t, channels c, number n, stride s of the first. Table 1 of the paper, from row 3. */
+const STAGES: readonly (readonly [t: number, c: number, n: number, s: number])[] = [
+  [2, 64, 5, 2],
+  [4, 128, 1, 2],
+  [2, 128, 6, 1],
+  [4, 128, 1, 2],
+  [2, 128, 2, 1],
+];
+
+/** Conv without bias, batch norm, and PReLU unless it is linear; parts `conv`, `bn`, `prelu`. */
+class ConvBlock extends Layer {
+  readonly #layers: Layer[];
+
+  constructor(
+    inputs: number,
+    outputs: number,
+    kernel: number | [number, number],
+    options: ConvLayerOptions,
+    act = true,
+  ) {
+    super();
+    const conv = this.child('conv', new Conv2d(inputs, outputs, kernel, { ...options, bias: false }));
+    const bn = this.child('bn', new BatchNorm(outputs));
+    this.#layers = [conv, bn, ...(act ? [this.child('prelu', new PReLU(outputs))] : [])];
+  }
+
+  override forward(x: Tensor): Tensor {
+    return this.#layers.reduce((input, layer) => layer.forward(input), x);
+  }
+}
+
+/** Inverted residual: 1×1 up, depthwise 3×3, 1×1 down without activation. */
+class Bottleneck extends Layer {
+  readonly #forward: (x: Tensor) => Tensor;
+
+  constructor(inputs: number, outputs: number, stride: number, expansion: number) {
+    super();
+    const middle = inputs * expansion;
+    const conv = this.child(
+      'conv',
+      new Sequential([
+        new Conv2d(inputs, middle, 1, { bias: false }),
+        new BatchNorm(middle),
+        new PReLU(middle),
+        new Conv2d(middle, middle, 3, { stride, padding: 1, groups: middle, bias: false }),
+        new BatchNorm(middle),
+        new PReLU(middle),
+        new Conv2d(middle, outputs, 1, { bias: false }),
+        new BatchNorm(outputs),
+      ]),
+    );
+    const residual = stride === 1 && inputs === outputs;
+    this.#forward = (x) => (residual ? add(x, conv.forward(x)) : conv.forward(x));
+  }
+
+  override forward(x: Tensor): Tensor {
+    return this.#forward(x);
+  }
+}
+
+/**
+ * MobileFaceNet with PReLU: Chen et al. 2018, "MobileFaceNets", arXiv 1804.07573. Parts are named as in the PyTorch
+ * implementation whose weights are in wide use (`conv1`, `dw_conv1`, `blocks.K.conv.J`, `conv2`, `linear7`, `linear1`), so
+ * that a state dict of it loads by name.
+ */
+export class MobileFaceNet extends Recognizer {
+  readonly dimension = 128;
+  readonly #layers: Layer[];
+
+  /** @param width and height in pixels, multiples of 16: 112×112 in the paper */
+  constructor(
+    readonly width = 96,
+    readonly height = 112,
+  ) {
+    super();
+    const blocks: Layer[] = [];
+    let inputs = 64;
+    for (const [t, c, n, s] of STAGES) {
+      for (let k = 0; k < n; k++) {
+        blocks.push(new Bottleneck(inputs, c, k === 0 ? s : 1, t));
+        inputs = c;
+      }
+    }
+    this.#layers = [
+      this.child('conv1', new ConvBlock(3, 64, 3, { stride: 2, padding: 1 })),
+      this.child('dw_conv1', new ConvBlock(64, 64, 3, { padding: 1, groups: 64 })),
+      this.child('blocks', new Sequential(blocks)),
+      this.child('conv2', new ConvBlock(inputs, 512, 1, {})),
+      this.child('linear7', new ConvBlock(512, 512, [height / 16, width / 16], { groups: 512 }, false)),
+      this.child('linear1', new ConvBlock(512, this.dimension, 1, {}, false)),
+    ];
+  }
+
+  /** @param x in [0, 1]; the network itself takes (255·x − 127.5)/128 */
+  override embed(x: Tensor): Tensor {
+    const [n, h, w, c] = x.shape;
+    if (x.shape.length !== 4 || h !== this.height || w !== this.width || c !== 3) {
+      throw new ShapeError(`MobileFaceNet: faces are [${x.shape}]; expected [N,${this.height},${this.width},3]`);
+    }
+    const input = affine(x, 255 / 128, -127.5 / 128);
+    const output = this.#layers.reduce((value, layer) => layer.forward(value), input);
+    return reshape(output, [n, this.dimension]);
+  }
+}

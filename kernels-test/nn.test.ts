@@ -75,6 +75,34 @@ test('train and eval reach every part', () => {
   assert.ok(norm.training);
 });
 
+test('evaluation without a tape fuses conv, batch norm and PReLU, and gives the same', async () => {
+  const gpu = await testGpu();
+  const net = new Sequential([
+    new Conv2d(3, 8, 3, { padding: 1, bias: false }),
+    new BatchNorm(8),
+    new PReLU(8),
+    new ConvTranspose2d(8, 5, 4, { stride: 2, padding: 1, bias: false }),
+    new BatchNorm(5),
+    new PReLU(),
+    new Conv2d(5, 4, 1),
+    new BatchNorm(4),
+    new PReLU(4),
+  ]).initialize(gpu, 3);
+  for (const tensor of net.stateTensors().values()) {
+    if (tensor.shape.length === 1) tensor.write(randomValues(tensor.size, tensor.size, [0.2, 1]));
+  }
+  net.eval();
+  const x = Tensor.from(gpu, randomValues(2 * 6 * 5 * 3, 4), [2, 6, 5, 3]);
+  const plain = scope(gpu, () => new Tape().record(() => net.forward(x)));
+  const fused = scope(gpu, () => net.forward(x));
+  const { recording } = gpu.capture(() => scope(gpu, () => void net.forward(x)));
+  const folds = recording.dispatches.filter(({ kernel }) => kernel.label === 'fold batch norm');
+  assert.is(folds.length, 2, 'the last conv has a bias and stays apart');
+  assertClose('fused', await fused.read(), await plain.read(), { sumLength: 400 });
+  for (const tensor of [x, plain, fused]) tensor.dispose();
+  net.dispose();
+});
+
 test('first values depend on the seed and the name alone', async () => {
   const gpu = await testGpu();
   const values = async (layers: Layer[], seed: number) => {

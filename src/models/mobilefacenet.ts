@@ -1,6 +1,6 @@
 import { ShapeError } from '../common/errors.js';
 import { BatchNorm } from '../nn/layers/batch-norm.js';
-import { Sequential } from '../nn/layers/containers.js';
+import { runInOrder, Sequential } from '../nn/layers/containers.js';
 import { Conv2d, type ConvLayerOptions } from '../nn/layers/conv.js';
 import { PReLU } from '../nn/layers/prelu.js';
 import { Layer } from '../nn/module.js';
@@ -37,7 +37,7 @@ class ConvBlock extends Layer {
   }
 
   override forward(x: Tensor): Tensor {
-    return this.#layers.reduce((input, layer) => layer.forward(input), x);
+    return runInOrder(this.#layers, x);
   }
 }
 

@@ -6,6 +6,7 @@ import {
   type WithStatistics,
 } from '../../ops/batch-norm.js';
 import { batchNormPreluInference, batchNormPreluWithStatistics } from '../../ops/batch-norm-prelu.js';
+import type { InferenceBatchNorm } from '../../ops/conv-inference.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import { filled } from '../init.js';
 import { Layer } from '../module.js';
@@ -61,6 +62,12 @@ export class BatchNorm extends Layer {
     if (!this.training) return batchNormPreluInference(x, gamma, beta, mean, variance, slope, options);
     this.#checkRows(x);
     return this.#follow(x, batchNormPreluWithStatistics(x, gamma, beta, slope, options));
+  }
+
+  /** What evaluation uses, for an operation that does it along the way. */
+  running(): InferenceBatchNorm {
+    const [gamma, beta, mean, variance] = this.#tensors();
+    return { gamma, beta, mean, variance, eps: this.#eps };
   }
 
   /** gamma, beta, running mean, running variance. */

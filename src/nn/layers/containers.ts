@@ -1,12 +1,15 @@
 import { add } from '../../ops/binary.js';
+import { convBatchNormPrelu } from '../../ops/conv-inference.js';
+import { isRecording } from '../../tensor/tape.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import { Layer } from '../module.js';
 import { BatchNorm } from './batch-norm.js';
+import { Conv2d, ConvTranspose2d } from './conv.js';
 import { PReLU } from './prelu.js';
 
 /**
  * Layers one after the other, named `0`, `1`, … as in PyTorch. A BatchNorm and the PReLU after it run as one operation,
- * which keeps one activation instead of two.
+ * which keeps one activation instead of two; in evaluation, where no tape records, a conv before them joins in.
  */
 export class Sequential extends Layer {
   readonly layers: readonly Layer[];
@@ -17,22 +20,38 @@ export class Sequential extends Layer {
   }
 
   override forward(x: Tensor): Tensor {
-    let y = x;
-    for (let k = 0; k < this.layers.length; k++) {
-      const [layer, next] = [this.layers[k], this.layers[k + 1]];
-      if (isExactly(BatchNorm, layer) && isExactly(PReLU, next)) {
-        y = layer.forwardPrelu(y, next.weight.tensor);
-        k++;
-      } else y = layer.forward(y);
-    }
-    return y;
+    return runInOrder(this.layers, x);
   }
+}
+
+/** Runs layers one after the other, fused as `Sequential` says. */
+export function runInOrder(layers: readonly Layer[], x: Tensor): Tensor {
+  let y = x;
+  for (let k = 0; k < layers.length; k++) {
+    const [layer, next, last] = layers.slice(k, k + 3);
+    if (isExactly(BatchNorm, layer) && isExactly(PReLU, next)) {
+      y = layer.forwardPrelu(y, next.weight.tensor);
+      k++;
+    } else if (isPlainConv(layer) && isExactly(BatchNorm, next) && isExactly(PReLU, last) && runsFused(next)) {
+      const transposed = isExactly(ConvTranspose2d, layer);
+      y = convBatchNormPrelu(y, layer.weight.tensor, next.running(), last.weight.tensor, layer.attrs, { transposed });
+      k += 2;
+    } else y = layer.forward(y);
+  }
+  return y;
 }
 
 /** Whether a layer is of this class itself: one derived from it may have a forward pass of its own. */
 function isExactly<L extends Layer>(type: new (...args: never[]) => L, layer: Layer | undefined): layer is L {
   return layer?.constructor === type;
 }
+
+function isPlainConv(layer: Layer): layer is Conv2d | ConvTranspose2d {
+  return (isExactly(Conv2d, layer) || isExactly(ConvTranspose2d, layer)) && layer.bias === null;
+}
+
+/** The operation of all three has no gradient, and knows running statistics only. */
+const runsFused = (norm: BatchNorm): boolean => !norm.training && !isRecording();
 
 /** x + body(x), where the body (named `body`) keeps the shape. He et al. 2016, arXiv 1512.03385. */
 export class Residual extends Layer {

@@ -1,7 +1,15 @@
 import { CounterRandom } from '../../src/common/random.js';
 import type { Gpu } from '../../src/gpu/gpu.js';
 import { Autoencoder, DEFAULT_AUTOENCODER } from '../../src/models/autoencoder.js';
-import { scope, Tensor } from '../../src/tensor/tensor.js';
+import { MobileFaceNet } from '../../src/models/mobilefacenet.js';
+import type { Recognizer } from '../../src/models/recognizer.js';
+import { Sphere20 } from '../../src/models/sphere20.js';
+import type { Module } from '../../src/nn/module.js';
+import { SGD } from '../../src/nn/sgd.js';
+import { cosFace } from '../../src/ops/cosface.js';
+import { type NamedTensors, type RecordedStep, recordStep } from '../../src/tensor/recorded-step.js';
+import { Tape } from '../../src/tensor/tape.js';
+import { Tensor } from '../../src/tensor/tensor.js';
 import { DEFAULT_CODEC_TRAINING } from '../../src/training/codec-config.js';
 import { CodecTrainer } from '../../src/training/codec-trainer.js';
 import { type Spread, spreadOf } from './statistics.js';
@@ -39,26 +47,80 @@ function randomFaces(batch: number): Float32Array {
   return Float32Array.from({ length: batch * height * width * 3 }, () => source.uniform());
 }
 
-/** Face to symbols to face, at one rate; the batch is on the device. */
-async function inference(gpu: Gpu, batch: number, budget: number): Promise<NetworkResult> {
-  const { height, width } = DEFAULT_AUTOENCODER;
-  const model = new Autoencoder().initialize(gpu, 1);
-  model.eval();
-  const x = Tensor.from(gpu, randomFaces(batch), [batch, height, width, 3]);
-  const step = async (): Promise<Step> => {
+/** Times a recorded step, alone on the device. */
+async function timeRecorded(
+  gpu: Gpu,
+  recorded: RecordedStep<NamedTensors, NamedTensors>,
+  budget: number,
+): Promise<{ time: Spread; jsShare: number }> {
+  return measureSteps(async () => {
     const start = performance.now();
-    scope(gpu, () => {
-      model.restore(model.compress(x, 1), 1);
-    });
-    gpu.flush();
+    recorded.run();
     const js = performance.now() - start;
     await gpu.sync();
     return { js, total: performance.now() - start };
-  };
+  }, budget);
+}
+
+/** A network that maps a batch of faces, which is on the device, in evaluation. */
+async function inference(
+  gpu: Gpu,
+  network: string,
+  model: Module,
+  forward: (x: Tensor) => Tensor,
+  batch: number,
+  budget: number,
+): Promise<NetworkResult> {
+  model.initialize(gpu, 1).eval();
+  const { height, width } = DEFAULT_AUTOENCODER;
+  const x = Tensor.from(gpu, randomFaces(batch), [batch, height, width, 3]);
+  const recorded = recordStep(gpu, { x }, ({ x }) => ({ y: forward(x) }));
   try {
-    return { network: 'autoencoder', task: 'inference', batch, ...(await measureSteps(step, budget)) };
+    return { network, task: 'inference', batch, ...(await timeRecorded(gpu, recorded, budget)) };
   } finally {
+    recorded.dispose();
     x.dispose();
+    model.dispose();
+  }
+}
+
+const CLASSES = 1000;
+
+/** Forward, CosFace over 1,000 identities, backward, and SGD with momentum and weight decay; the batch is on the device. */
+async function recognitionTraining(
+  gpu: Gpu,
+  network: string,
+  model: Recognizer,
+  batch: number,
+  budget: number,
+): Promise<NetworkResult> {
+  model.initialize(gpu, 1);
+  const { height, width, dimension } = model;
+  const random = new CounterRandom(6);
+  const values = Float32Array.from({ length: CLASSES * dimension }, () => random.normal());
+  const classes = Tensor.from(gpu, values, [CLASSES, dimension]);
+  const parameters = new Map([...model.parameters(), ['classes', classes]]);
+  const sgd = new SGD(parameters, { momentum: 0.9, weightDecay: 5e-4 });
+  const inputs = {
+    x: Tensor.from(gpu, randomFaces(batch), [batch, height, width, 3]),
+    labels: Tensor.from(
+      gpu,
+      Float32Array.from({ length: batch }, (_, k) => (37 * k) % CLASSES),
+      [batch],
+    ),
+  };
+  const recorded = recordStep(gpu, inputs, ({ x, labels }) => {
+    const tape = new Tape();
+    const loss = tape.record(() => cosFace(model.embed(x), classes, labels, { s: 30, m: 0.35 }));
+    sgd.step(tape.gradients(loss, [...parameters.values()]), 1e-3);
+    return { loss };
+  });
+  try {
+    return { network, task: 'training step', batch, ...(await timeRecorded(gpu, recorded, budget)) };
+  } finally {
+    recorded.dispose();
+    for (const tensor of [...Object.values(inputs), classes]) tensor.dispose();
+    sgd.dispose();
     model.dispose();
   }
 }
@@ -84,5 +146,19 @@ async function training(gpu: Gpu, batch: number, budget: number): Promise<Networ
 
 /** Times whole networks at a batch size. */
 export async function measureNetworks(gpu: Gpu, batch: number, budget: number): Promise<NetworkResult[]> {
-  return [await inference(gpu, batch, budget), await training(gpu, batch, budget)];
+  const autoencoder = new Autoencoder();
+  const face = (x: Tensor): Tensor => autoencoder.restore(autoencoder.compress(x, 1), 1);
+  const results = [
+    await inference(gpu, 'autoencoder', autoencoder, face, batch, budget),
+    await training(gpu, batch, budget),
+  ];
+  for (const [name, make] of [
+    ['MobileFaceNet', () => new MobileFaceNet()],
+    ['Sphere20', () => new Sphere20()],
+  ] as const) {
+    const model = make();
+    results.push(await inference(gpu, name, model, (x) => model.embed(x), batch, budget));
+    results.push(await recognitionTraining(gpu, name, make(), batch, budget));
+  }
+  return results;
 }

@@ -1,9 +1,8 @@
 import { CounterRandom } from '../../src/common/random.js';
 import { sizeOf } from '../../src/common/shapes.js';
 import type { Gpu } from '../../src/gpu/gpu.js';
-import { batchNormOps } from '../../src/ops/batch-norm.js';
+import { batchNormPreluOps } from '../../src/ops/batch-norm-prelu.js';
 import { cosFaceOps } from '../../src/ops/cosface.js';
-import { preluOps } from '../../src/ops/prelu.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import type { Runnable } from './runnable.js';
 import type { Task } from './task.js';
@@ -40,8 +39,7 @@ export function normTasks([height, width, channels]: readonly [number, number, n
   const shape = [batch, height, width, channels];
   const bytes = 4 * sizeOf(shape);
   const layer = `${channels} @${height}×${width}`;
-  const { batchNormTraining } = batchNormOps;
-  const { prelu } = preluOps;
+  const op = batchNormPreluOps.batchNormPreluTraining;
   const attrs = { eps: 1e-5 };
   const inputsOn = (gpu: Gpu): Tensor[] => [
     uniform(gpu, shape, 1),
@@ -55,11 +53,7 @@ export function normTasks([height, width, channels]: readonly [number, number, n
       bytes: 2 * bytes,
       prepare(gpu) {
         const inputs = inputsOn(gpu);
-        const [x, gamma, beta, slope] = inputs;
-        return runnableOf(gpu, inputs, () => {
-          const { output } = batchNormTraining.forward([x, gamma, beta], attrs, shape);
-          return prelu.forward([output, slope], {}, shape).output;
-        });
+        return runnableOf(gpu, inputs, () => op.forward(inputs, attrs, shape).output);
       },
     },
     {
@@ -69,28 +63,11 @@ export function normTasks([height, width, channels]: readonly [number, number, n
       bytes: 3 * bytes,
       prepare(gpu) {
         const inputs = inputsOn(gpu);
-        const [x, gamma, beta, slope] = inputs;
         const dy = uniform(gpu, shape, 5);
-        const normal = batchNormTraining.forward([x, gamma, beta], attrs, shape);
-        const active = prelu.forward([normal.output, slope], {}, shape);
-        const kept = [normal, active].flatMap(({ output, saved = [] }) => [output, ...saved]);
-        return runnableOf(gpu, [...inputs, dy, ...kept], () => {
-          const [dNormal] = prelu.backward({
-            inputs: [normal.output, slope],
-            output: active.output,
-            saved: active.saved ?? [],
-            attrs: {},
-            dy,
-            needs: [true, true],
-          });
-          const [dx] = batchNormTraining.backward({
-            inputs: [x, gamma, beta],
-            output: normal.output,
-            saved: normal.saved ?? [],
-            attrs,
-            dy: dNormal!,
-            needs: [true, true, true],
-          });
+        const { output, saved = [] } = op.forward(inputs, attrs, shape);
+        return runnableOf(gpu, [...inputs, dy, output, ...saved], () => {
+          const needs = [true, true, true, true];
+          const [dx] = op.backward({ inputs, output, saved, attrs, dy, needs });
           return dx!;
         });
       },

@@ -34,12 +34,12 @@ const MAX_GROUPS = 65535;
 
 /**
  * Rows of both operands that an invocation multiplies in registers, by the size of the subgroups that share loads.
- * Measured with 512³: on lavapipe (8 lanes) 4 × 8 sums are the fastest and compile twice as fast as 4 × 16; SwiftShader
- * (4 lanes) spills either, so fewer loads win; without sharing a square tile has the fewest.
+ * Measured on lavapipe (8 lanes): 4 × 16 sums are the fastest where the shared operand has as many rows, narrower tiles
+ * where the rest would be idle; few widths, since each is a pipeline of its own. Without sharing a square tile has the fewest loads.
  */
-function registerTile(subgroup: number): [own: number, shared: number] {
+function registerTile(subgroup: number, sharedSize: number): [own: number, shared: number] {
   if (subgroup === 0) return [8, 8];
-  return subgroup < 8 ? [4, 16] : [4, 8];
+  return [4, sharedSize > 8 ? 16 : sharedSize > 4 ? 8 : 4];
 }
 
 /** Inner elements of a slot when about `slots` slots, each a multiple of `unit`, share the inner axis. */
@@ -54,15 +54,15 @@ function slotsFor(k: number, wanted: number, shortest: number, unit: number): nu
 function chooseRegister({ m, n, k }: MatmulSize, limits: KernelLimits): MatmulConfig {
   const subgroup = limits.subgroupSize <= 16 ? limits.subgroupSize : 0;
   const workgroup = Math.max(8, subgroup);
-  const [ownTile, sharedTile] = registerTile(subgroup);
-  const groupsFor = (ownSize: number, sharedSize: number): [number, number] => [
-    Math.ceil(ownSize / ownTile / workgroup),
-    Math.ceil(sharedSize / sharedTile),
-  ];
+  const splitUp = (own: 'a' | 'b', ownSize: number, sharedSize: number) => {
+    const [ownTile, sharedTile] = registerTile(subgroup, sharedSize);
+    const across = Math.ceil(ownSize / ownTile / workgroup);
+    const down = Math.ceil(sharedSize / sharedTile);
+    return { own, ownTile, sharedTile, across, down, sums: across * ownTile * down * sharedTile };
+  };
   // Whichever way round leaves fewer sums unused beyond the edges.
-  const [byA, byB] = [groupsFor(m, n), groupsFor(n, m)];
-  const own = byA[0] * byA[1] <= byB[0] * byB[1] ? 'a' : 'b';
-  const [across, down] = own === 'a' ? byA : byB;
+  const [byA, byB] = [splitUp('a', m, n), splitUp('b', n, m)];
+  const { own, ownTile, sharedTile, across, down } = byA.sums <= byB.sums ? byA : byB;
   if (across > MAX_GROUPS || down > MAX_GROUPS) return { variant: 'naive' };
   // Enough workgroups for the cores of a CPU, each with a loop worth starting.
   const slots = slotsFor(k, 32 / (across * down), 64, 4);

@@ -2,7 +2,6 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { gitCommit } from '../src/cli/git-commit.js';
-import { PACKAGE_ROOT } from '../src/cli/package-root.js';
 import { ArgumentError, CameoError } from '../src/common/errors.js';
 import { ensureFolder, FileError, fileErrorReason, writeFileAtomic } from '../src/data/atomic-file.js';
 import { textTable } from '../src/evaluation/tables.js';
@@ -10,33 +9,23 @@ import type { Gpu } from '../src/gpu/gpu.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
 import { saveTuning } from '../src/gpu/node/tuning-file.js';
 import type { Ceilings } from './core/ceilings.js';
+import { budgetOf, chooseLayers, type Filters, usualBatch, wanted, wantsNetworks } from './core/choose.js';
 import type { Measurement } from './core/measure.js';
-import { type BenchResult, gbpsOf, gflopsOf } from './core/result.js';
+import { adapterKind, ceilingsTable, kindsTable, networksTable, rooflinePlot } from './core/report.js';
+import { adapterName, adapterSlug, type BenchResult, benchResult, gbpsOf, gflopsOf } from './core/result.js';
 import { allTasks, runSuite } from './core/suite.js';
 import { tuneTasks } from './core/tune.js';
 import { allWorks } from './core/work.js';
-import { benchLayers, type Layer } from './layers.js';
 import { runPeers } from './peers/run.js';
-import {
-  adapterKind,
-  benchHtml,
-  benchMarkdown,
-  ceilingsTable,
-  type FullResult,
-  kindsTable,
-  networksTable,
-  rooflinePlot,
-} from './report.js';
+import { benchHtml, benchMarkdown, type FullResult } from './report.js';
 import { parseTorchReport, type TorchReport, torchShapes, torchTable } from './torch.js';
 
 // Compile times are those of a user's first run: without the shader caches that drivers keep on disk.
 process.env.MESA_SHADER_CACHE_DISABLE ??= 'true';
 process.env.__GL_SHADER_DISK_CACHE ??= '0';
 
-interface Options {
+interface Options extends Filters {
   batch?: number;
-  layers?: string;
-  kinds?: string;
   quick?: boolean;
   tune?: boolean;
   peers?: boolean;
@@ -44,41 +33,6 @@ interface Options {
   torch?: string;
   listShapes?: string;
 }
-
-function chooseLayers({ layers }: Options): Layer[] {
-  const chosen = benchLayers().filter(
-    ({ name, counts }) => !layers || name.includes(layers) || Object.keys(counts).includes(layers),
-  );
-  if (chosen.length === 0) throw new ArgumentError(`--layers ${layers}: no layer and no network has this in its name`);
-  return chosen;
-}
-
-/** Keeps the tasks that --kinds and --layers ask for. */
-function wanted<T extends { kind: string; layer: string }>(
-  tasks: readonly T[],
-  layers: Layer[],
-  options: Options,
-): T[] {
-  const names = new Set(layers.map(({ name }) => name));
-  // Kinds match from the start of a word: "conv" is not "deconv".
-  const kept = tasks.filter(({ kind, layer }) => {
-    if (options.kinds && !options.kinds.split(',').some((part) => ` ${kind}`.includes(` ${part.trim()}`))) return false;
-    // Without a filter, also what is no layer of a network: the square product, batch norms, the loss.
-    return !options.layers || names.has(layer.split(',')[0]) || layer.includes(options.layers);
-  });
-  if (kept.length === 0) throw new ArgumentError('nothing to time: --layers and --kinds have nothing in common');
-  return kept;
-}
-
-/** "llvmpipe (LLVM 15.0.6, 256 bits)" becomes "llvmpipe-llvm-15-0-6-256-bits"; software adapters have their short name. */
-function adapterSlug({ description: { kind, device, description } }: Gpu): string {
-  if (kind === 'lavapipe' || kind === 'swiftshader') return kind;
-  const text = (device || description || kind).toLowerCase();
-  return text.replace(/[^a-z0-9]+/g, '-').replace(/^-|-$/g, '') || 'adapter';
-}
-
-/** Milliseconds to spend on each computation. */
-const budgetOf = ({ quick }: Options): number => (quick ? 150 : 500);
 
 function printMeasurement(measurement: Measurement, ceilings: Ceilings): void {
   const { kind, layer, time, compileMs } = measurement;
@@ -96,32 +50,20 @@ function printMeasurement(measurement: Measurement, ceilings: Ceilings): void {
 
 async function measure(gpu: Gpu, batch: number, options: Options): Promise<FullResult> {
   const { description } = gpu;
-  const name = description.description || description.device;
-  console.log(`${name} (${adapterKind(description.kind)}), batch ${batch}`);
+  console.log(`${adapterName(description)} (${adapterKind(description.kind)}), batch ${batch}`);
   const layers = chooseLayers(options);
-  // Filters are for a look at some kernels, not at whole networks.
-  const networks = !options.layers && !options.kinds;
   const tasks = wanted(allTasks(layers, batch), layers, options);
-  if (options.tune) console.log(`${await tuneTasks(gpu, tasks, () => saveTuning(gpu))} choices of kernels measured`);
+  const { tune: tuned = false, quick = false } = options;
+  if (tuned) console.log(`${await tuneTasks(gpu, tasks, () => saveTuning(gpu))} choices of kernels measured`);
   const suite = await runSuite(gpu, {
     tasks,
     batch,
-    budget: budgetOf(options),
-    networks,
+    budget: budgetOf(quick),
+    networks: wantsNetworks(options),
     onMeasurement: printMeasurement,
   });
-  const { version } = JSON.parse(await readFile(join(PACKAGE_ROOT, 'package.json'), 'utf8')) as { version: string };
-  const { kind, vendor, architecture, description: driver } = description;
-  return {
-    adapter: { name, kind, vendor, architecture, driver: driver === name ? '' : driver },
-    engineVersion: version,
-    commit: gitCommit(),
-    date: new Date().toISOString(),
-    batch,
-    tuned: options.tune ?? false,
-    ...suite,
-    peers: [],
-  };
+  const runtime = `Node ${process.version}`;
+  return { ...benchResult(gpu, { batch, tuned, commit: gitCommit(), runtime }, suite), peers: [] };
 }
 
 function printSummary(result: BenchResult, torch: TorchReport | null): void {
@@ -156,15 +98,15 @@ async function bench(options: Options): Promise<void> {
   await ensureFolder(folder);
   const gpu = await openGpu({ tuning: options.tune ?? false });
   try {
-    const batch = options.batch ?? (gpu.limits.software ? 4 : 32);
-    const path = join(folder, `bench-${adapterSlug(gpu)}`);
+    const batch = options.batch ?? usualBatch(gpu.limits.software);
+    const path = join(folder, `bench-${adapterSlug(gpu.description)}`);
     const result = await measure(gpu, batch, options);
     printSummary(result, torch);
     await writeResult(path, result, torch); // before the peers, which take as long again
     if (options.peers) {
       const layers = chooseLayers(options);
       const works = wanted(allWorks(layers, batch), layers, options);
-      result.peers = await runPeers(gpu, works, batch, budgetOf(options), console.log);
+      result.peers = await runPeers(gpu, works, batch, budgetOf(options.quick ?? false), console.log);
       await writeResult(path, result, torch);
     }
     console.log(`\nwritten: ${path}.json, .md, .html, .svg`);

@@ -6,7 +6,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ablationTable } from '../bench/ablation-table.js';
 import { sumPasses } from '../bench/core/pass-timer.js';
-import type { BenchResult } from '../bench/core/result.js';
+import { measurementsTable, rooflinePlot } from '../bench/core/report.js';
+import { adapterName, adapterSlug, type BenchResult } from '../bench/core/result.js';
 import { timeByTurns } from '../bench/core/runnable.js';
 import { referenceElement, referenceSamples, wrongness } from '../bench/core/samples.js';
 import { geometricMean, quantile, spreadOf } from '../bench/core/statistics.js';
@@ -21,10 +22,11 @@ import {
   sphere20Layers,
 } from '../bench/layers.js';
 import { meanRatios, type PeerRow } from '../bench/peers/compare.js';
-import { benchHtml, benchMarkdown, measurementsTable, rooflinePlot } from '../bench/report.js';
+import { benchHtml, benchMarkdown } from '../bench/report.js';
 import { parseTorchReport, torchShapes, torchTable } from '../bench/torch.js';
 import { FormatError } from '../src/common/errors.js';
 import { sizeOf } from '../src/common/shapes.js';
+import { describeAdapter } from '../src/gpu/gpu.js';
 import { Autoencoder } from '../src/models/autoencoder.js';
 import { referenceOps } from '../src/reference/index.js';
 import { type NdArray, ndarray } from '../src/reference/ndarray.js';
@@ -245,6 +247,7 @@ test('pass durations are added, and senseless ones refused', () => {
 
 const RESULT: BenchResult = {
   adapter: { name: 'Test <adapter>', kind: 'lavapipe', vendor: '', architecture: '', driver: 'Mesa 1' },
+  runtime: 'Node v0',
   engineVersion: '1.2.3',
   commit: 'abc',
   date: '2020-01-01T00:00:00.000Z',
@@ -320,7 +323,7 @@ test('tables show rates and shares of both ceilings', () => {
   const markdown = benchMarkdown({ ...RESULT, peers: [] }, null);
   assert.match(markdown, /lavapipe, a software adapter on the CPU, not a GPU, Mesa 1/);
   assert.match(markdown, /chosen by estimate, not tuned/);
-  assert.match(markdown, /engine 1\.2\.3, commit abc/);
+  assert.match(markdown, /in Node v0; engine 1\.2\.3, commit abc/);
   assert.match(markdown, /\| autoencoder \| inference \| 2 \| 500 \| 4\.00 \| 4\.00 to 4\.00 \| 25\.0 % \|/);
   assert.match(markdown, /a\\\|b/);
   const hardware = { ...RESULT, adapter: { ...RESULT.adapter, kind: 'hardware' }, peers: [] };
@@ -361,6 +364,23 @@ test('shapes go to PyTorch and its times come back', () => {
       (error: unknown) => error instanceof FormatError,
     );
   }
+});
+
+test('an adapter has a name and a file name, also where a browser tells only its family', () => {
+  const description = { vendor: 'acme', architecture: 'gen-9', device: '', description: '', subgroupSize: 0 };
+  const inBrowser = { ...description, kind: 'hardware' as const };
+  assert.equal([adapterName(inBrowser), adapterSlug(inBrowser)], ['acme gen-9', 'acme-gen-9']);
+  const inNode = { ...inBrowser, device: 'Acme (9)', description: 'driver 1' };
+  assert.equal([adapterName(inNode), adapterSlug(inNode)], ['driver 1', 'acme-9']);
+  assert.is(adapterSlug({ ...inNode, kind: 'lavapipe' }), 'lavapipe');
+});
+
+test('what a browser falls back to is software, whatever it is called', () => {
+  const info = { vendor: 'acme', architecture: 'gen-9', device: '', description: '', isFallbackAdapter: false };
+  const kindOf = (fields: Partial<typeof info>) => describeAdapter({ ...info, ...fields } as GPUAdapterInfo).kind;
+  assert.is(kindOf({}), 'hardware');
+  assert.is(kindOf({ isFallbackAdapter: true }), 'other software');
+  assert.is(kindOf({ isFallbackAdapter: true, architecture: 'swiftshader' }), 'swiftshader');
 });
 
 test('the measuring core runs in browsers: it bundles without a module of Node', async () => {

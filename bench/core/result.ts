@@ -1,11 +1,16 @@
+import type { Gpu, GpuDescription } from '../../src/gpu/gpu.js';
+import { ENGINE_VERSION } from '../../src/gpu/tuning.js';
 import type { AblatedLayer } from './ablation.js';
 import type { Ceilings } from './ceilings.js';
 import type { Measurement } from './measure.js';
 import type { NetworkResult } from './networks.js';
+import type { SuiteResult } from './suite.js';
 
 /** What one run of the bench found. Plain data: it is written as JSON and read back. */
 export interface BenchResult {
   adapter: { name: string; kind: string; vendor: string; architecture: string; driver: string };
+  /** The version of Node, or what the browser calls itself. */
+  runtime: string;
   engineVersion: string;
   commit: string | null;
   date: string;
@@ -19,6 +24,35 @@ export interface BenchResult {
   networks: NetworkResult[];
   /** Where the time goes, with the networks and on adapters that run the register kernel. */
   ablations: AblatedLayer[];
+}
+
+/** Browsers tell little: there it is the vendor and the architecture. */
+export function adapterName({ description, device, vendor, architecture }: GpuDescription): string {
+  return description || device || `${vendor} ${architecture}`.trim() || 'unnamed adapter';
+}
+
+/** "llvmpipe (LLVM 15.0.6, 256 bits)" becomes "llvmpipe-llvm-15-0-6-256-bits"; software adapters have their short name. */
+export function adapterSlug({ kind, device, description, vendor, architecture }: GpuDescription): string {
+  if (kind === 'lavapipe' || kind === 'swiftshader') return kind;
+  const text = (device || description || `${vendor} ${architecture}`.trim() || kind).toLowerCase();
+  return text.replace(/[^a-z0-9]+/g, '-').replace(/^-|-$/g, '') || 'adapter';
+}
+
+/** What a suite found, with what it ran on. */
+export function benchResult(
+  { description }: Gpu,
+  run: Pick<BenchResult, 'batch' | 'tuned' | 'commit' | 'runtime'>,
+  suite: SuiteResult,
+): BenchResult {
+  const name = adapterName(description);
+  const { kind, vendor, architecture, description: driver } = description;
+  return {
+    adapter: { name, kind, vendor, architecture, driver: driver === name ? '' : driver },
+    engineVersion: ENGINE_VERSION,
+    date: new Date().toISOString(),
+    ...run,
+    ...suite,
+  };
 }
 
 /** Giga-operations a second, or null where moving data is all the work. */

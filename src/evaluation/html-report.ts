@@ -28,7 +28,8 @@ export interface HtmlReportOptions {
   figures?: readonly ReportFigure[];
 }
 
-const STYLE = `
+/** The style of reports, for pages that show their tables. */
+export const REPORT_STYLE = `
 :root{color-scheme:light dark;--paper:#fff;--ink:#1c1e21;--faint:#5c6370;--line:#d9dce1;--band:#f4f5f7}
 @media(prefers-color-scheme:dark){:root{--paper:#16181d;--ink:#e4e4e4;--faint:#a0a6b0;--line:#33363d;--band:#1e2128}}
 *{box-sizing:border-box}
@@ -57,7 +58,7 @@ export function htmlReport({ title, intro = [], tables = [], figures = [] }: Htm
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
 <title>${escapeMarkup(title)}</title>
-<style>${STYLE}</style>
+<style>${REPORT_STYLE}</style>
 </head>
 <body>
 <h1>${escapeMarkup(title)}</h1>
@@ -69,7 +70,8 @@ ${figures.map(renderFigure).join('\n')}
 `;
 }
 
-function renderTable({ title, columns, rows, note }: ReportTable): string {
+/** A table as a section of HTML. @throws ArgumentError for a row with another number of values than columns */
+export function renderTable({ title, columns, rows, note }: ReportTable): string {
   rows.forEach((row, i) => {
     if (row.length !== columns.length) {
       throw new ArgumentError(

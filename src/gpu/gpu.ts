@@ -40,7 +40,7 @@ export function describeAdapter(info: GPUAdapterInfo): GpuDescription {
   let kind: GpuDescription['kind'] = 'hardware';
   if (text.includes('llvmpipe')) kind = 'lavapipe';
   else if (text.includes('swiftshader')) kind = 'swiftshader';
-  else if (/software|basic render|\bwarp\b/.test(text)) kind = 'other software';
+  else if (info.isFallbackAdapter || /software|basic render|\bwarp\b/.test(text)) kind = 'other software';
   const { vendor, architecture, device, description, subgroupMinSize, subgroupMaxSize } = info;
   const subgroupSize = subgroupMinSize && subgroupMinSize === subgroupMaxSize ? subgroupMinSize : 0;
   return { vendor, architecture, device, description, kind, subgroupSize };

@@ -1,0 +1,51 @@
+import { ArgumentError } from '../../src/common/errors.js';
+import { benchLayers, type Layer } from '../layers.js';
+
+/** What to look at; everything where a filter is empty or not there. */
+export interface Filters {
+  /** Part of a layer's name, or a network. */
+  layers?: string;
+  /** Starts of words in kinds, separated by commas. */
+  kinds?: string;
+}
+
+/** @throws ArgumentError where no layer is left */
+export function chooseLayers({ layers }: Filters): Layer[] {
+  const chosen = benchLayers().filter(
+    ({ name, counts }) => !layers || name.includes(layers) || Object.keys(counts).includes(layers),
+  );
+  if (chosen.length === 0) throw new ArgumentError(`no layer and no network has "${layers}" in its name`);
+  return chosen;
+}
+
+/** Keeps the tasks that the filters ask for. @throws ArgumentError where none is left */
+export function wanted<T extends { kind: string; layer: string }>(
+  tasks: readonly T[],
+  layers: readonly Layer[],
+  filters: Filters,
+): T[] {
+  const names = new Set(layers.map(({ name }) => name));
+  // Kinds match from the start of a word: "conv" is not "deconv".
+  const kept = tasks.filter(({ kind, layer }) => {
+    if (filters.kinds && !filters.kinds.split(',').some((part) => ` ${kind}`.includes(` ${part.trim()}`))) return false;
+    // Without a filter, also what is no layer of a network: the square product, batch norms, the loss.
+    return !filters.layers || names.has(layer.split(',')[0]) || layer.includes(filters.layers);
+  });
+  if (kept.length === 0) throw new ArgumentError('nothing to time: the layers and kinds have nothing in common');
+  return kept;
+}
+
+/** Whether whole networks are measured too: filters are for a look at some kernels. */
+export function wantsNetworks({ layers, kinds }: Filters): boolean {
+  return !layers && !kinds;
+}
+
+/** Milliseconds to spend on each computation. */
+export function budgetOf(quick: boolean): number {
+  return quick ? 150 : 500;
+}
+
+/** Pictures a batch where the user names no number. */
+export function usualBatch(software: boolean): number {
+  return software ? 4 : 32;
+}

@@ -1,0 +1,144 @@
+import type { ReportTable } from '../../src/evaluation/html-report.js';
+import { linePlot } from '../../src/evaluation/plot-svg.js';
+import type { Measurement } from './measure.js';
+import { type BenchResult, gbpsOf, gflopsOf } from './result.js';
+import { geometricMean } from './statistics.js';
+
+/** "GPU", or that it is none. */
+export function adapterKind(kind: string): string {
+  return kind === 'hardware' ? 'GPU' : `${kind}, a software adapter on the CPU, not a GPU`;
+}
+
+const percent = (part: number, whole: number): string => `${((100 * part) / whole).toFixed(1)} %`;
+
+/** Three significant digits, without an exponent. */
+export const short = (value: number): string =>
+  value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(value >= 0.1 ? 2 : 3);
+
+/** Kernels that ran, equal ones once. */
+function kernelNames({ kernels }: Measurement): string {
+  return [...new Set(kernels)].join(', ');
+}
+
+export function measurementsTable(result: BenchResult): ReportTable {
+  const { ceilings, measurements, batch, clock } = result;
+  return {
+    title: `Kernels by layer, batch ${batch}`,
+    columns: ['Kind', 'Layer', 'ms', 'quartiles', 'GFLOP/s', 'of peak', 'GB/s', 'of copy', 'compile, ms', 'kernels'],
+    rows: measurements.map((measurement) => {
+      const { kind, layer, time, compileMs } = measurement;
+      const gflops = gflopsOf(measurement);
+      const gbps = gbpsOf(measurement);
+      return [
+        kind,
+        layer,
+        short(time.median),
+        `${short(time.low)} to ${short(time.high)}`,
+        gflops === null ? '' : short(gflops),
+        gflops === null ? '' : percent(gflops, ceilings.gflops),
+        short(gbps),
+        percent(gbps, ceilings.gbps),
+        compileMs.toFixed(0),
+        kernelNames(measurement),
+      ];
+    }),
+    note:
+      `Medians of several samples, by ${clock === 'timestamps' ? "the device's timestamps" : 'the clock on the wall, several runs a sample'}. ` +
+      'GB/s counts each operand and result once, however often a kernel reads it; what fits into a cache can be faster than a copy of what does not. Padding and arranging of operands are part of the times. ' +
+      '"compile" is what the first run took longer.',
+  };
+}
+
+export function kindsTable({ measurements, ceilings }: BenchResult): ReportTable {
+  const kinds = [...new Set(measurements.map(({ kind }) => kind))];
+  return {
+    title: 'Geometric means by kind',
+    columns: ['Kind', 'Layers', 'GFLOP/s', 'of peak', 'best', 'of peak', 'GB/s', 'of copy'],
+    rows: kinds.map((kind) => {
+      const own = measurements.filter((measurement) => measurement.kind === kind);
+      const rates = own.map(gflopsOf).filter((rate) => rate !== null);
+      const bandwidth = geometricMean(own.map(gbpsOf));
+      const flops = rates.length > 0 ? [geometricMean(rates), Math.max(...rates)] : [];
+      return [
+        kind,
+        own.length,
+        ...[0, 1].flatMap((k) => (flops.length > 0 ? [short(flops[k]), percent(flops[k], ceilings.gflops)] : ['', ''])),
+        short(bandwidth),
+        percent(bandwidth, ceilings.gbps),
+      ];
+    }),
+  };
+}
+
+export function ceilingsTable({ ceilings }: BenchResult): ReportTable {
+  return {
+    title: 'Measured ceilings of this adapter',
+    columns: ['Ceiling', 'Reached', 'How'],
+    rows: [
+      ['f32 multiply-add', `${short(ceilings.gflops)} GFLOP/s`, `registers only, ${ceilings.form}`],
+      ['memory', `${short(ceilings.gbps)} GB/s`, 'copy by vec4, read and written bytes counted'],
+    ],
+  };
+}
+
+export function networksTable({ networks }: BenchResult): ReportTable {
+  return {
+    title: 'Whole networks',
+    columns: ['Network', 'Task', 'Batch', 'images/s', 'ms a batch', 'quartiles', 'JavaScript'],
+    rows: networks.map(({ network, task, batch, time, jsShare }) => [
+      network,
+      task,
+      batch,
+      short((1000 * batch) / time.median),
+      short(time.median),
+      `${short(time.low)} to ${short(time.high)}`,
+      percent(jsShare, 1),
+    ]),
+    note: 'By the clock on the wall. "JavaScript" is the share of it that recording and submitting the work takes; on a software adapter both share the cores.',
+  };
+}
+
+/** GFLOP/s over operations a byte, on logarithmic axes, below the roof that the two ceilings make. */
+export function rooflinePlot({ measurements, ceilings, adapter }: BenchResult): string {
+  const timed = measurements.filter(({ flops }) => flops > 0);
+  const intensity = ({ flops, bytes }: Measurement): number => flops / bytes;
+  const ridge = ceilings.gflops / ceilings.gbps;
+  const low = Math.min(0.5, ridge / 2, ...timed.map(intensity));
+  const high = Math.max(2 * ridge, ...timed.map(intensity));
+  const kinds = [...new Set(timed.map(({ kind }) => kind))];
+  return linePlot({
+    title: `Roofline: ${adapter.name}`,
+    xLabel: 'operations a byte that must be moved',
+    yLabel: 'GFLOP/s',
+    logX: true,
+    logY: true,
+    width: 860,
+    height: 560,
+    series: [
+      {
+        name: 'measured ceilings',
+        points: [
+          [low, low * ceilings.gbps],
+          [ridge, ceilings.gflops],
+          [high, ceilings.gflops],
+        ],
+      },
+      ...kinds.map((kind) => ({
+        name: kind,
+        markers: 'only' as const,
+        points: timed
+          .filter((measurement) => measurement.kind === kind)
+          .map((measurement): [number, number] => [intensity(measurement), gflopsOf(measurement)!]),
+      })),
+    ],
+  });
+}
+
+/** What was measured, and on what: paragraphs. */
+export function introduction({ adapter, runtime, engineVersion, commit, date, batch, tuned }: BenchResult): string[] {
+  const driver = adapter.driver ? `, ${adapter.driver}` : '';
+  return [
+    `${adapter.name} (${adapterKind(adapter.kind)}${driver}) in ${runtime}; engine ${engineVersion}, commit ${commit ?? 'unknown'}, ${date}.`,
+    `Layers of the autoencoder, Sphere20 and MobileFaceNet, ${batch} pictures a batch; conv kernels ${tuned ? 'tuned by measurement on this adapter' : 'chosen by estimate, not tuned'}.`,
+  ];
+}

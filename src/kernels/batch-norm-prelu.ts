@@ -19,6 +19,7 @@ export function batchNormPreluKernel(config: ColumnConfig, kind: SlopeKind, eps:
     wgsl: batchNormPreluShader(config.width, kind, eps),
     bindings: 'rrrrrrwu',
     workgroups: columnGrid(config),
+    pointwise: true,
   };
 }
 

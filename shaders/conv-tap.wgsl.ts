@@ -1,3 +1,4 @@
+import { axisSteps } from '../src/common/conv-geometry.js';
 import { applyEpilogue, type GatherConv, loadEpilogue, phaseValue } from './common/gather.js';
 
 /** How the invocations of the register kernel share the work. */
@@ -28,8 +29,8 @@ export function tapConvShader(conv: GatherConv, tile: RegisterTile): string {
   const sourceVecs = source.channels / 4;
   const destVecs = Math.ceil(dest.channels / 4);
   const tileVecs = tileChannels / 4;
-  const qh = Math.max(...rows.phases.map((phase) => phase.count));
-  const qw = Math.max(...columns.phases.map((phase) => phase.count));
+  const qh = axisSteps(rows);
+  const qw = axisSteps(columns);
   const tilesAcross = Math.ceil(qw / tilePixels);
   const tiles = conv.batch * qh * tilesAcross;
   const vec4Dest = dest.channels % 4 === 0;

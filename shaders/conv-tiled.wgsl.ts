@@ -1,3 +1,4 @@
+import { axisSteps } from '../src/common/conv-geometry.js';
 import { applyEpilogue, type GatherConv, loadEpilogue, phaseValue } from './common/gather.js';
 import {
   declareSums,
@@ -25,8 +26,8 @@ export function tiledConvShader(conv: GatherConv, tile: Tile): string {
   const { rows, columns, source, dest } = conv;
   const sourceVecs = source.channels / 4;
   const destVecs = Math.ceil(dest.channels / 4);
-  const qh = Math.max(...rows.phases.map((phase) => phase.count));
-  const qw = Math.max(...columns.phases.map((phase) => phase.count));
+  const qh = axisSteps(rows);
+  const qw = axisSteps(columns);
   const positions = conv.batch * qh * qw;
   const vec4Dest = dest.channels % 4 === 0;
   const hasEpilogue = conv.epilogue !== 'none';

@@ -176,7 +176,7 @@ export function axisMarch(plan: AxisPlan): AxisMarch {
 export function axisPadding(plan: AxisPlan, sourceSize: number, tile: number): { before: number; after: number } {
   let low = 0;
   let high = sourceSize - 1;
-  const count = Math.ceil(Math.max(...plan.phases.map((phase) => phase.count)) / tile) * tile;
+  const count = Math.ceil(axisSteps(plan) / tile) * tile;
   for (const { taps, firstOffset } of plan.phases) {
     if (taps === 0) continue;
     const last = firstOffset + (taps - 1) * plan.offsetStep;

@@ -1,7 +1,7 @@
 import { type Tile, tileBytes, tileColumns, tileRows, tileThreads } from '../../shaders/common/tile.js';
 import type { RegisterTile } from '../../shaders/conv-tap.wgsl.js';
 import type { WeightGradientTile } from '../../shaders/conv-weight-gradient.wgsl.js';
-import type { AxisPlan, ConvShape } from '../common/conv-geometry.js';
+import { type AxisPlan, axisSteps, type ConvShape } from '../common/conv-geometry.js';
 import type { KernelLimits } from '../gpu/kernel.js';
 import {
   chooseDepthwise,
@@ -89,8 +89,6 @@ function leastWaste(count: number, candidates: readonly number[]): number {
 
 const up4 = (channels: number): number => Math.ceil(channels / 4) * 4;
 
-const most = (plan: AxisPlan): number => Math.max(...plan.phases.map((phase) => phase.count));
-
 /** A gather convolution as the choice sees it. */
 export interface GatherSize {
   shape: ConvShape;
@@ -107,7 +105,7 @@ function registerConfig(
   limits: KernelLimits,
 ): GatherConfig | null {
   const subgroup = sharingSubgroup(limits);
-  const tiles = shape.batch * most(rows) * Math.ceil(most(columns) / tilePixels);
+  const tiles = shape.batch * axisSteps(rows) * Math.ceil(axisSteps(columns) / tilePixels);
   let workgroup = limits.software ? Math.max(8, subgroup) : 64;
   while (tiles / workgroup > MAX_GROUPS && workgroup < limits.maxWorkgroupInvocations) workgroup *= 2;
   return tiles / workgroup > MAX_GROUPS ? null : { variant: 'register', tilePixels, tileChannels, workgroup, subgroup };
@@ -125,12 +123,12 @@ export function chooseGather(size: GatherSize, limits: KernelLimits, force?: Con
   // A tile of 16 columns is the narrowest: with fewer channels most of it would be idle.
   if (force === 'tiled' || (!force && !limits.software && padded >= 12)) {
     const phases = rows.phases.length * columns.phases.length;
-    const tile = bestTile(shape.batch * most(rows) * most(columns), padded, phases, limits);
+    const tile = bestTile(shape.batch * axisSteps(rows) * axisSteps(columns), padded, phases, limits);
     if (tile) return { variant: 'tiled', tile };
   }
   const tileChannels = padded % 16 === 0 || padded > 32 ? 16 : leastWaste(padded, [12, 8, 4]);
   // About 12 vec4 sums: fewer leave the loads uncovered, more spill, and take seconds to compile.
-  const tilePixels = leastWaste(most(columns), tileChannels >= 12 ? [3, 4] : [6, 4]);
+  const tilePixels = leastWaste(axisSteps(columns), tileChannels >= 12 ? [3, 4] : [6, 4]);
   return registerConfig(size, tilePixels, tileChannels, limits) ?? { variant: 'naive' };
 }
 
@@ -156,7 +154,7 @@ export function gatherCandidates(size: GatherSize, limits: KernelLimits): Gather
     .map(([pixels, channels]) => registerConfig(size, pixels, channels, limits))
     .filter((config) => config !== null);
   // Barriers are so dear on CPU adapters that trying tiles there would only cost time.
-  const positions = shape.batch * most(rows) * most(columns);
+  const positions = shape.batch * axisSteps(rows) * axisSteps(columns);
   const tiles = limits.software ? [] : fittingTiles(positions, padded, limits);
   return unique<GatherConfig>([first, ...tiles.map((tile) => ({ variant: 'tiled' as const, tile })), ...registers]);
 }

@@ -16,7 +16,14 @@ import { tapConvShader } from '../../shaders/conv-tap.wgsl.js';
 import { tiledConvShader } from '../../shaders/conv-tiled.wgsl.js';
 import { tapWeightGradientShader, type WeightGradient } from '../../shaders/conv-weight-gradient.wgsl.js';
 import { tiledWeightGradientShader } from '../../shaders/conv-weight-gradient-tiled.wgsl.js';
-import { type AxisPlan, axisPadding, type ConvShape, forwardAxis, inputGradientAxis } from '../common/conv-geometry.js';
+import {
+  type AxisPlan,
+  axisPadding,
+  axisSteps,
+  type ConvShape,
+  forwardAxis,
+  inputGradientAxis,
+} from '../common/conv-geometry.js';
 import { sizeOf } from '../common/shapes.js';
 import type { Kernel } from '../gpu/kernel.js';
 import type { GatherConfig, GatherSize, WeightGradientConfig } from './conv-choose.js';
@@ -163,14 +170,13 @@ function gatherGrid(
   { batch, rows, columns, dest }: GatherConv,
   config: Exclude<GatherConfig, { variant: 'naive' | 'depthwise' }>,
 ): Kernel['workgroups'] {
-  const count = (plan: AxisPlan): number => Math.max(...plan.phases.map((phase) => phase.count));
   const phases = rows.phases.length * columns.phases.length;
   if (config.variant === 'tiled') {
-    const positions = batch * count(rows) * count(columns);
+    const positions = batch * axisSteps(rows) * axisSteps(columns);
     const { tile } = config;
     return [Math.ceil(positions / tileRows(tile)), Math.ceil(dest.channels / tileColumns(tile)), phases];
   }
-  const tiles = batch * count(rows) * Math.ceil(count(columns) / config.tilePixels);
+  const tiles = batch * axisSteps(rows) * Math.ceil(axisSteps(columns) / config.tilePixels);
   return [Math.ceil(tiles / config.workgroup), Math.ceil(dest.channels / config.tileChannels), phases];
 }
 

@@ -1,3 +1,4 @@
+import { up4 } from '../src/common/shapes.js';
 import type { Epilogue } from './common/gather.js';
 import { f32Bindings, linearMain } from './common/linear-index.js';
 import { f32Literal } from './common/literal.js';
@@ -47,7 +48,7 @@ export interface ArrangeWeights {
 
 /** Weights as [taps, source₄, dest₄]: channels padded to multiples of 4 with zeros. Bindings: weights, result. */
 export function arrangeWeightsShader({ taps, source, dest, transposed }: ArrangeWeights): string {
-  const [s4, d4] = [Math.ceil(source / 4) * 4, Math.ceil(dest / 4) * 4];
+  const [s4, d4] = [up4(source), up4(dest)];
   const from = transposed ? `(tap * ${dest}u + d) * ${source}u + s` : `(tap * ${source}u + s) * ${dest}u + d`;
   return `
 ${f32Bindings(['weights', 'r'], ['result', 'w'])}

@@ -1,4 +1,4 @@
-import type { Kernel } from '../../src/gpu/kernel.js';
+import { type Kernel, MAX_GROUPS } from '../../src/gpu/kernel.js';
 
 /** How a kernel that measures the multiply-add peak is written: compilers differ in what they make fast. */
 export interface PeakForm {
@@ -72,7 +72,7 @@ export const peakOutputSize = (workgroups: number): number => 4 * workgroups * P
 export function copyKernel(vectors: number, each: number): Kernel {
   const perGroup = 64 * each;
   const groups = Math.ceil(vectors / perGroup);
-  const across = Math.min(groups, 65535);
+  const across = Math.min(groups, MAX_GROUPS);
   const copies = Array.from({ length: each }, (_, k) => `destination[at + ${64 * k}u] = source[at + ${64 * k}u];`);
   const wgsl = `
 @group(0) @binding(0) var<storage, read> source: array<vec4f>;

@@ -135,3 +135,6 @@ function samePadding1d(size: number, kernel: number, stride: number, dilation: n
   const before = Math.floor(total / 2);
   return [before, total - before];
 }
+
+/** Rounded up to a multiple of 4: a whole number of vec4. */
+export const up4 = (size: number): number => Math.ceil(size / 4) * 4;

@@ -27,14 +27,15 @@ export interface KernelLimits {
   readonly subgroupSize: number;
 }
 
-const MAX_GROUPS_PER_DIMENSION = 65535;
+/** Most workgroups along one dimension that every WebGPU device accepts. */
+export const MAX_GROUPS = 65535;
 
 /**
  * Grid for `count` workgroups laid out along x and, past WebGPU's 65,535 a dimension, y. The kernel finds its
  * linear workgroup index as `wid.x + wid.y * nwg.x` and must ignore indices ≥ count.
  */
 export function linearGrid(count: number): [number, number, number] {
-  if (count <= MAX_GROUPS_PER_DIMENSION) return [Math.max(1, count), 1, 1];
-  const rows = Math.ceil(count / MAX_GROUPS_PER_DIMENSION);
+  if (count <= MAX_GROUPS) return [Math.max(1, count), 1, 1];
+  const rows = Math.ceil(count / MAX_GROUPS);
   return [Math.ceil(count / rows), rows, 1];
 }

@@ -2,7 +2,8 @@ import { type Tile, tileBytes, tileColumns, tileRows, tileThreads } from '../../
 import type { RegisterTile } from '../../shaders/conv-tap.wgsl.js';
 import type { WeightGradientTile } from '../../shaders/conv-weight-gradient.wgsl.js';
 import { type AxisPlan, axisSteps, type ConvShape } from '../common/conv-geometry.js';
-import type { KernelLimits } from '../gpu/kernel.js';
+import { up4 } from '../common/shapes.js';
+import { type KernelLimits, MAX_GROUPS } from '../gpu/kernel.js';
 import {
   chooseDepthwise,
   chooseDepthwiseWeightGradient,
@@ -30,9 +31,6 @@ export type WeightGradientConfig =
 function isDepthwise({ groups, cin, cout }: ConvShape): boolean {
   return groups > 1 && groups === cin && groups === cout;
 }
-
-/** Most workgroups along one dimension that every WebGPU device accepts. */
-const MAX_GROUPS = 65535;
 
 /**
  * Tiles of the workgroup-tiled kernels, with the share of a GPU's arithmetic that each can feed: a tile of r × c
@@ -87,7 +85,15 @@ function leastWaste(count: number, candidates: readonly number[]): number {
   return candidates.reduce((best, tile) => (cost(tile) < cost(best) ? tile : best));
 }
 
-const up4 = (channels: number): number => Math.ceil(channels / 4) * 4;
+/** Channels an invocation of the register kernels accumulates, of `padded` (a multiple of 4). */
+function registerChannels(padded: number): number {
+  return padded % 16 === 0 || padded > 32 ? 16 : leastWaste(padded, [12, 8, 4]);
+}
+
+/** Invocations of a workgroup of the register kernels: on CPU adapters one subgroup, whose lanes share loads. */
+function registerWorkgroup(limits: KernelLimits): number {
+  return limits.software ? Math.max(8, sharingSubgroup(limits)) : 64;
+}
 
 /** A gather convolution as the choice sees it. */
 export interface GatherSize {
@@ -106,7 +112,7 @@ function registerConfig(
 ): GatherConfig | null {
   const subgroup = sharingSubgroup(limits);
   const tiles = shape.batch * axisSteps(rows) * Math.ceil(axisSteps(columns) / tilePixels);
-  let workgroup = limits.software ? Math.max(8, subgroup) : 64;
+  let workgroup = registerWorkgroup(limits);
   while (tiles / workgroup > MAX_GROUPS && workgroup < limits.maxWorkgroupInvocations) workgroup *= 2;
   return tiles / workgroup > MAX_GROUPS ? null : { variant: 'register', tilePixels, tileChannels, workgroup, subgroup };
 }
@@ -126,7 +132,7 @@ export function chooseGather(size: GatherSize, limits: KernelLimits, force?: Con
     const tile = bestTile(shape.batch * axisSteps(rows) * axisSteps(columns), padded, phases, limits);
     if (tile) return { variant: 'tiled', tile };
   }
-  const tileChannels = padded % 16 === 0 || padded > 32 ? 16 : leastWaste(padded, [12, 8, 4]);
+  const tileChannels = registerChannels(padded);
   // About 12 vec4 sums: fewer leave the loads uncovered, more spill, and take seconds to compile.
   const tilePixels = leastWaste(axisSteps(columns), tileChannels >= 12 ? [3, 4] : [6, 4]);
   return registerConfig(size, tilePixels, tileChannels, limits) ?? { variant: 'naive' };
@@ -227,9 +233,9 @@ export function chooseWeightGradient(
       return { variant: 'tiled', tile, slots: Math.min(mostSlots, Math.ceil((2 * BUSY_GROUPS) / (across * down))) };
     }
   }
-  const tileChannels = padded % 16 === 0 || padded > 32 ? 16 : leastWaste(padded, [12, 8, 4]);
+  const tileChannels = registerChannels(padded);
   const subgroup = sharingSubgroup(limits);
-  const workgroup = limits.software ? Math.max(8, subgroup) : 64;
+  const workgroup = registerWorkgroup(limits);
   const groups = Math.ceil((taps * Math.ceil(shape.cin / 4)) / workgroup) * Math.ceil(padded / tileChannels);
   // Enough workgroups to fill the device, but no more slots than that: each is a whole array of weights.
   const wantedGroups = limits.software ? 32 : 1024;

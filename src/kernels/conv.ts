@@ -24,7 +24,7 @@ import {
   forwardAxis,
   inputGradientAxis,
 } from '../common/conv-geometry.js';
-import { sizeOf } from '../common/shapes.js';
+import { sizeOf, up4 } from '../common/shapes.js';
 import type { Kernel } from '../gpu/kernel.js';
 import type { GatherConfig, GatherSize, WeightGradientConfig } from './conv-choose.js';
 import { depthwiseKernel, depthwiseWeightGradientKernel } from './conv-depthwise.js';
@@ -49,8 +49,6 @@ export interface GatherPlan {
 }
 
 export type GatherDirection = 'forward' | 'inputGradient';
-
-const up4 = (channels: number): number => Math.ceil(channels / 4) * 4;
 
 interface Padding {
   before: [number, number];

@@ -1,7 +1,8 @@
 import { type Along, matmulNaiveShader } from '../../shaders/matmul.wgsl.js';
 import { matmulRegisterShader } from '../../shaders/matmul-register.wgsl.js';
 import { matmulTiledShader, TILED_INNER } from '../../shaders/matmul-tiled.wgsl.js';
-import type { Kernel, KernelLimits } from '../gpu/kernel.js';
+import { up4 } from '../common/shapes.js';
+import { type Kernel, type KernelLimits, MAX_GROUPS } from '../gpu/kernel.js';
 import { elementGrid } from './elementwise.js';
 import { boxOf, padKernel } from './layout.js';
 
@@ -28,9 +29,6 @@ export interface MatmulSize {
   n: number;
   k: number;
 }
-
-/** Most workgroups along one dimension that every WebGPU device accepts. */
-const MAX_GROUPS = 65535;
 
 /**
  * Rows of both operands that an invocation multiplies in registers, by the size of the subgroups that share loads.
@@ -113,8 +111,6 @@ interface Stored {
   rows: number;
   stride: number;
 }
-
-const up4 = (size: number): number => Math.ceil(size / 4) * 4;
 
 /** Fills a matrix up with zeros to whole vectors and a whole number of vectors of inner elements. */
 function padStep({ along, rows, stride }: Stored): { step: MatmulStep | null; stored: Stored } {

@@ -1,3 +1,12 @@
+import {
+  declareSums,
+  declareTiles,
+  forEachRow,
+  multiplyTiles,
+  TILE_INNER,
+  type Tile,
+  tileThreads,
+} from './common/tile.js';
 import { type Along, elementAt, type Layouts, productPlan } from './matmul.wgsl.js';
 
 export interface TiledProduct extends Layouts {
@@ -6,10 +15,6 @@ export interface TiledProduct extends Layouts {
   /** Which of a, b and y have rows in memory that are whole vectors of 4. */
   vectors: { a: boolean; b: boolean; y: boolean };
 }
-
-export const TILED_WORKGROUP = 64;
-/** Inner elements that a workgroup holds at a time. */
-export const TILED_INNER = 16;
 
 const range = (count: number): number[] => Array.from({ length: count }, (_, k) => k);
 
@@ -41,10 +46,12 @@ fn ${name}(outer: u32, inner: u32, end: u32) -> vec4f {
  *
  * Bindings: a, b, y [slots, m, n], the plan.
  */
-export function matmulTiledShader({ a, b, tile, vectors }: TiledProduct): string {
-  const groups = range(tile / 32);
-  const rowVecs = tile / 4;
-  const blocks = rowVecs * (TILED_INNER / 4);
+export function matmulTiledShader({ a, b, tile: size, vectors }: TiledProduct): string {
+  const half = size === 64 ? 2 : 1;
+  const tile: Tile = { threadsX: 8, threadsY: 8, rowVecs: half, columnVecs: half };
+  const threads = tileThreads(tile);
+  const rowVecs = size / 4;
+  const blocks = rowVecs * (TILE_INNER / 4);
   const type = (whole: boolean) => (whole ? 'vec4f' : 'f32');
 
   const fill = (name: string, along: Along, origin: string): string => {
@@ -59,52 +66,42 @@ export function matmulTiledShader({ a, b, tile, vectors }: TiledProduct): string
       ].join('\n        ');
     }
     return [
-      `let vec = block / ${TILED_INNER / 4}u;`,
-      `let inner = block % ${TILED_INNER / 4}u * 4u;`,
+      `let vec = block / ${TILE_INNER / 4}u;`,
+      `let inner = block % ${TILE_INNER / 4}u * 4u;`,
       ...range(4).map((r) => `let v${r} = ${name}(${origin} + 4u * vec + ${r}u, k + inner, end);`),
       ...range(4).map((c) => `${at(`inner + ${c}u`, 'vec')} = vec4f(v0[${c}], v1[${c}], v2[${c}], v3[${c}]);`),
     ].join('\n        ');
   };
 
-  const rows = groups.flatMap((g) => range(4).map((c) => ({ g, c })));
-  const name = ({ g, c }: { g: number; c: number }, h: number) => `sum${4 * g + c}_${h}`;
-  const store = rows
-    .map((row) => {
-      const index = `row0 + ${32 * row.g}u + 4u * ty + ${row.c}u`;
-      const stores = groups.flatMap((h) => {
-        const column = `column0 + ${32 * h}u + 4u * tx`;
-        if (vectors.y) return [`if (${column} < plan.n) { y[(at + ${column}) / 4u] = ${name(row, h)}; }`];
-        return range(4).map(
-          (c) => `if (${column} + ${c}u < plan.n) { y[at + ${column} + ${c}u] = ${name(row, h)}[${c}]; }`,
-        );
-      });
-      return `  if (${index} < plan.m) {
-    let at = (wid.z * plan.m + ${index}) * plan.n;
+  const store = forEachRow(tile, (row, sums) => {
+    const stores = sums.flatMap(({ sum, columnVec }) => {
+      const column = `column0 + 4u * u32(${columnVec})`;
+      if (vectors.y) return [`if (${column} < plan.n) { y[(at + ${column}) / 4u] = ${sum}; }`];
+      return range(4).map((c) => `if (${column} + ${c}u < plan.n) { y[at + ${column} + ${c}u] = ${sum}[${c}]; }`);
+    });
+    return `  if (row0 + u32(${row}) < plan.m) {
+    let at = (wid.z * plan.m + row0 + u32(${row})) * plan.n;
     ${stores.join('\n    ')}
   }`;
-    })
-    .join('\n');
+  });
 
   return `
 @group(0) @binding(0) var<storage, read> aValues: array<${type(vectors.a)}>;
 @group(0) @binding(1) var<storage, read> bValues: array<${type(vectors.b)}>;
 @group(0) @binding(2) var<storage, read_write> y: array<${type(vectors.y)}>;
 ${productPlan(3)}
-var<workgroup> aTile: array<vec4f, ${TILED_INNER * rowVecs}>;
-var<workgroup> bTile: array<vec4f, ${TILED_INNER * rowVecs}>;
+${declareTiles(tile)}
 ${loader('a', a, vectors.a)}
 ${loader('b', b, vectors.b)}
-@compute @workgroup_size(${TILED_WORKGROUP})
+@compute @workgroup_size(${threads})
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32) {
-  let row0 = wid.y * ${tile}u;
-  let column0 = wid.x * ${tile}u;
-  let tx = lid % 8u;
-  let ty = lid / 8u;
-  ${rows.map((row) => groups.map((h) => `var ${name(row, h)} = vec4f();`).join(' ')).join('\n  ')}
+  let row0 = wid.y * ${size}u;
+  let column0 = wid.x * ${size}u;
+  ${declareSums(tile)}
   let begin = wid.z * plan.perSlot;
   let end = min(begin + plan.perSlot, plan.k);
-  for (var k = begin; k < end; k += ${TILED_INNER}u) {
-    for (var id = lid; id < ${2 * blocks}u; id += ${TILED_WORKGROUP}u) {
+  for (var k = begin; k < end; k += ${TILE_INNER}u) {
+    for (var id = lid; id < ${2 * blocks}u; id += ${threads}u) {
       let block = id % ${blocks}u;
       if (id < ${blocks}u) {
         ${fill('a', a, 'row0')}
@@ -112,17 +109,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
         ${fill('b', b, 'column0')}
       }
     }
-    workgroupBarrier();
-    for (var inner = 0u; inner < ${TILED_INNER}u; inner++) {
-      ${groups.map((g) => `let x${g} = aTile[inner * ${rowVecs}u + ${8 * g}u + ty];`).join('\n      ')}
-      ${groups.map((h) => `let w${h} = bTile[inner * ${rowVecs}u + ${8 * h}u + tx];`).join('\n      ')}
-      ${rows
-        .flatMap((row) =>
-          groups.map((h) => `${name(row, h)} = fma(vec4f(x${row.g}[${row.c}]), w${h}, ${name(row, h)});`),
-        )
-        .join('\n      ')}
-    }
-    workgroupBarrier();
+    ${multiplyTiles(tile)}
   }
 ${store}
 }`;

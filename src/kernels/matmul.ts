@@ -1,6 +1,7 @@
+import { TILE_INNER } from '../../shaders/common/tile.js';
 import { type Along, matmulNaiveShader } from '../../shaders/matmul.wgsl.js';
 import { matmulRegisterShader } from '../../shaders/matmul-register.wgsl.js';
-import { matmulTiledShader, TILED_INNER } from '../../shaders/matmul-tiled.wgsl.js';
+import { matmulTiledShader } from '../../shaders/matmul-tiled.wgsl.js';
 import { up4 } from '../common/shapes.js';
 import { type Kernel, type KernelLimits, MAX_GROUPS } from '../gpu/kernel.js';
 import { elementGrid } from './elementwise.js';
@@ -72,7 +73,7 @@ function chooseTiled({ m, n, k }: MatmulSize): MatmulConfig {
   // The large tile needs half the loads a number, the small one fills the GPU with smaller matrices.
   const tile = m > 32 && n > 32 && tiles(64) >= 128 ? 64 : 32;
   if (Math.ceil(n / tile) > MAX_GROUPS || Math.ceil(m / tile) > MAX_GROUPS) return { variant: 'naive' };
-  const slots = slotsFor(k, 256 / tiles(tile), 8 * TILED_INNER, TILED_INNER);
+  const slots = slotsFor(k, 256 / tiles(tile), 8 * TILE_INNER, TILE_INNER);
   return { variant: 'tiled', tile, slots };
 }
 
@@ -155,7 +156,7 @@ export function planMatmul(
     const { tile, slots } = config;
     const vectors = { a: a.stride % 4 === 0, b: b.stride % 4 === 0, y: n % 4 === 0 };
     const wgsl = matmulTiledShader({ ...layouts, tile, vectors });
-    const scalars = productScalars(size, a, b, slots, TILED_INNER);
+    const scalars = productScalars(size, a, b, slots, TILE_INNER);
     const main = step('matmul tiled', wgsl, [Math.ceil(n / tile), Math.ceil(m / tile), slots], slots, scalars);
     return { padA: null, padB: null, first: 'a', main };
   }

@@ -1,20 +1,10 @@
+import { type ConvShape, convMultiplyAdds } from '../src/common/conv-geometry.js';
 import type { Pair } from '../src/common/op-attrs.js';
 import { DEFAULT_AUTOENCODER } from '../src/models/autoencoder.js';
 
 /** Convolution of one picture; `big` is what a conv reads and a deconv (transposed conv) writes. */
-export interface ConvLayer {
+export interface ConvLayer extends Omit<ConvShape, 'batch'> {
   type: 'conv' | 'deconv';
-  big: Pair;
-  small: Pair;
-  /** Channels of big and of small. */
-  cin: number;
-  cout: number;
-  kernel: Pair;
-  stride: Pair;
-  /** Rows above and columns to the left; below and to the right it is what the sizes leave. */
-  padding: Pair;
-  /** 1, or cin for a depthwise conv. */
-  groups: number;
 }
 
 /** Fully connected: [batch, inputs]·[inputs, outputs]. */
@@ -41,7 +31,8 @@ interface ConvOptions {
   groups?: number;
 }
 
-function conv(big: Pair, cin: number, cout: number, options: ConvOptions = {}): ConvLayer {
+/** Same padding for odd kernels unless another is given. */
+export function conv(big: Pair, cin: number, cout: number, options: ConvOptions = {}): ConvLayer {
   const { stride = 1, groups = 1 } = options;
   const kernel: Pair = typeof options.kernel === 'object' ? options.kernel : [options.kernel ?? 3, options.kernel ?? 3];
   const padding = options.padding ?? Math.floor((kernel[0] - 1) / 2);
@@ -55,12 +46,13 @@ function conv(big: Pair, cin: number, cout: number, options: ConvOptions = {}): 
     kernel,
     stride: [stride, stride],
     padding: [padding, padding],
+    dilation: [1, 1],
     groups,
   };
 }
 
 /** Kernel 4, stride 2, padding 1: doubles the size. */
-function deconv(small: Pair, inputs: number, outputs: number): ConvLayer {
+export function deconv(small: Pair, inputs: number, outputs: number): ConvLayer {
   const big: Pair = [2 * small[0], 2 * small[1]];
   return { ...conv(big, outputs, inputs, { kernel: 4, stride: 2, padding: 1 }), type: 'deconv' };
 }
@@ -136,8 +128,7 @@ export function mobileFaceNetLayers(): LayerShape[] {
 /** Multiply-adds for one picture: those of one pass, forward or either gradient. Taps on the padding count. */
 export function layerMultiplyAdds(shape: LayerShape): number {
   if (shape.type === 'linear') return shape.inputs * shape.outputs;
-  const { small, kernel, cin, cout, groups } = shape;
-  return (small[0] * small[1] * kernel[0] * kernel[1] * cin * cout) / groups;
+  return convMultiplyAdds({ batch: 1, ...shape });
 }
 
 function layerName(shape: LayerShape): string {

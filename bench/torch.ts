@@ -1,8 +1,9 @@
+import { convAttrs } from '../src/common/conv-geometry.js';
 import { FormatError } from '../src/common/errors.js';
 import type { ReportTable } from '../src/evaluation/html-report.js';
 import { type BenchResult, gflopsOf } from './core/result.js';
 import { geometricMean } from './core/statistics.js';
-import { type ConvWork, convAttrs, type Work } from './core/work.js';
+import type { ConvWork, Work } from './core/work.js';
 
 /** One convolution for `bench/torch_peer.py`, in its terms; `padding` is symmetric, and gives the same sizes as ours. */
 export interface TorchShape {

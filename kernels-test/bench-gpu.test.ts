@@ -9,7 +9,7 @@ import { referenceSamples, wrongness } from '../bench/core/samples.js';
 import { taskOf } from '../bench/core/task.js';
 import { tuneTasks } from '../bench/core/tune.js';
 import { operands, worksOf } from '../bench/core/work.js';
-import type { ConvLayer, LayerShape } from '../bench/layers.js';
+import { conv, deconv, type LayerShape } from '../bench/layers.js';
 import { compareWithPeer } from '../bench/peers/compare.js';
 import { openTensorFlowJs } from '../bench/peers/tfjs.js';
 import { convShape } from '../src/common/conv-geometry.js';
@@ -18,21 +18,11 @@ import { assertClose, gpuSuite, randomValues, testGpu } from './harness.js';
 
 const test = gpuSuite('bench');
 
-const CONV: ConvLayer = {
-  type: 'conv',
-  big: [9, 10],
-  small: [5, 5],
-  cin: 6,
-  cout: 8,
-  kernel: [3, 3],
-  stride: [2, 2],
-  padding: [1, 1],
-  groups: 1,
-};
+const CONV = conv([9, 10], 6, 8, { stride: 2 });
 const SHAPES: LayerShape[] = [
   CONV,
   { ...CONV, cin: 8, groups: 8 },
-  { ...CONV, type: 'deconv', big: [10, 10], kernel: [4, 4] },
+  deconv([5, 5], 8, 6),
   { type: 'linear', inputs: 20, outputs: 12 },
 ];
 const worksOfShape = (shape: LayerShape) => worksOf({ name: 'small', shape, counts: {} }, 2);

@@ -11,10 +11,12 @@ import { adapterName, adapterSlug, type BenchResult } from '../bench/core/result
 import { timeByTurns } from '../bench/core/runnable.js';
 import { referenceElement, referenceSamples, wrongness } from '../bench/core/samples.js';
 import { geometricMean, quantile, spreadOf } from '../bench/core/statistics.js';
-import { compulsoryBytes, convAttrs, KINDS, operands, type Work, worksOf } from '../bench/core/work.js';
+import { compulsoryBytes, KINDS, operands, type Work, worksOf } from '../bench/core/work.js';
 import {
   autoencoderLayers,
   benchLayers,
+  conv,
+  deconv,
   type LayerShape,
   layerMultiplyAdds,
   mobileFaceNetLayers,
@@ -24,6 +26,7 @@ import {
 import { meanRatios, type PeerRow } from '../bench/peers/compare.js';
 import { benchHtml, benchMarkdown } from '../bench/report.js';
 import { parseTorchReport, torchShapes, torchTable } from '../bench/torch.js';
+import { convAttrs } from '../src/common/conv-geometry.js';
 import { FormatError } from '../src/common/errors.js';
 import { sizeOf } from '../src/common/shapes.js';
 import { describeAdapter } from '../src/gpu/gpu.js';
@@ -74,39 +77,9 @@ test('equal shapes are one layer, and none is lost', () => {
 
 /** A small layer of each family, and what the reference says of all its passes. */
 const SMALL: LayerShape[] = [
-  {
-    type: 'conv',
-    big: [5, 6],
-    small: [3, 3],
-    cin: 3,
-    cout: 4,
-    kernel: [3, 3],
-    stride: [2, 2],
-    padding: [1, 1],
-    groups: 1,
-  },
-  {
-    type: 'conv',
-    big: [4, 5],
-    small: [4, 5],
-    cin: 6,
-    cout: 6,
-    kernel: [3, 3],
-    stride: [1, 1],
-    padding: [1, 1],
-    groups: 6,
-  },
-  {
-    type: 'deconv',
-    big: [6, 8],
-    small: [3, 4],
-    cin: 2,
-    cout: 5,
-    kernel: [4, 4],
-    stride: [2, 2],
-    padding: [1, 1],
-    groups: 1,
-  },
+  conv([5, 6], 3, 4, { stride: 2 }),
+  conv([4, 5], 6, 6, { groups: 6 }),
+  deconv([3, 4], 5, 2),
   { type: 'linear', inputs: 7, outputs: 5 },
 ];
 

@@ -8,7 +8,7 @@ import { openGpu } from '../src/gpu/node/adapters.js';
 import { loadTuning, saveTuning } from '../src/gpu/node/tuning-file.js';
 import { ENGINE_VERSION, storedTuning, Tuning, tuningAdapter, tuningKey } from '../src/gpu/tuning.js';
 import { loadTuningFromIndexedDb, saveTuningToIndexedDb } from '../src/gpu/tuning-indexeddb.js';
-import { gatherSize } from '../src/kernels/conv.js';
+import { gatherSize, planGather } from '../src/kernels/conv.js';
 import { gatherCandidates, weightGradientCandidates } from '../src/kernels/conv-choose.js';
 import { conv2d, conv2dOp, convRequest } from '../src/ops/conv.js';
 import { tuneConv } from '../src/ops/tune-conv.js';
@@ -40,7 +40,7 @@ test('a conv asks for a choice for each pass', async () => {
 });
 
 // Each adapter runs every candidate that it would measure, and those of a GPU besides on SwiftShader (LLVM takes long).
-test('every candidate of an adapter passes the float64 check, and one that disagrees is refused', async () => {
+test('every candidate of an adapter passes the float64 check', async () => {
   const gpu = await testGpu();
   const lavapipe = gpu.description.kind === 'lavapipe';
   for (const limits of lavapipe ? [gpu.limits] : [gpu.limits, { ...gpu.limits, software: false, subgroupSize: 0 }]) {
@@ -65,22 +65,48 @@ test('tuning measures the candidates and the conv then runs the fastest', async 
   const gpu = await testGpu();
   for (const pass of PASSES) {
     const request = convRequest(pass, SHAPE);
-    const candidates = await tuneConv(gpu, request);
-    assert.ok(candidates && candidates.length > 1);
-    const times = candidates.map(({ result }) => result);
+    const tuning = await tuneConv(gpu, request);
+    assert.ok(tuning && tuning.timed.length > 1);
+    assert.equal(tuning.refused, []);
+    const { timed, chosen, estimated } = tuning;
+    const times = timed.map(({ ms }) => ms);
     assert.ok(
-      times.every((time) => typeof time === 'number' && time > 0),
+      times.every((time) => time > 0 && time < Infinity),
       `${times}`,
     );
-    const best = candidates[times.indexOf(Math.min(...(times as number[])))].config;
-    assert.equal(
-      gpu.tuning.choice<unknown>(request, () => candidates.map(({ config }) => config)),
-      best,
-    );
+    assert.is(chosen, timed[times.indexOf(Math.min(...times))]);
+    assert.is(estimated, timed[0]);
+    const choice = gpu.tuning.choice<unknown>(request, () => timed.map(({ config }) => config));
+    assert.equal(choice, chosen.config);
   }
   // The tuned conv is still a conv.
   await checkOp({ op: 'conv2d', attrs: ATTRS, inputs: [X, W], sumLength: 9 * 16 });
   assert.is(await tuneConv(gpu, { family: 'another kernel', problem: {} }), null);
+});
+
+test('a candidate whose result disagrees is refused, however fast', async () => {
+  const gpu = await testGpu();
+  const size = gatherSize(SHAPE, 'forward');
+  const wrong = gatherCandidates(size, gpu.limits)[0];
+  const { wgsl } = planGather(SHAPE, 'forward', 'none', wrong).main.kernel;
+  const { run } = gpu;
+  // One of its products is 1 % off.
+  const broken = wgsl.replace('fma(vec4f(', 'fma(1.01 * vec4f(');
+  assert.is.not(broken, wgsl);
+  gpu.run = (kernel, ...rest) => run.call(gpu, kernel.wgsl === wgsl ? { ...kernel, wgsl: broken } : kernel, ...rest);
+  try {
+    const tuning = await tuneConv(gpu, convRequest('forward', SHAPE));
+    assert.ok(tuning);
+    assert.equal(
+      tuning.refused.map(({ config }) => config),
+      [wrong],
+    );
+    assert.match(tuning.refused[0].reason, /^element \d+ is .*, the naive kernel's is /);
+    assert.is(tuning.estimated, null);
+    assert.not.equal(tuning.chosen.config, wrong);
+  } finally {
+    delete (gpu as Partial<typeof gpu>).run; // the method of the class shows again
+  }
 });
 
 test('only a candidate is taken over from a file', () => {

@@ -1,12 +1,12 @@
-import { type ConvShape, convMultiplyAdds, convShape } from '../../src/common/conv-geometry.js';
-import { CounterRandom } from '../../src/common/random.js';
-import { sizeOf } from '../../src/common/shapes.js';
+import { type ConvShape, convMultiplyAdds } from '../../src/common/conv-geometry.js';
 import type { Gpu } from '../../src/gpu/gpu.js';
 import type { Kernel } from '../../src/gpu/kernel.js';
 import { gatherSize, planGather } from '../../src/kernels/conv.js';
 import { chooseGather } from '../../src/kernels/conv-choose.js';
 import { dispatch } from '../../src/tensor/dispatch.js';
-import { Tensor } from '../../src/tensor/tensor.js';
+import { benchLayers } from '../layers.js';
+import { uniform } from './own-tasks.js';
+import { worksOf } from './work.js';
 
 /** A conv kernel with a part of its work left out. Its results are wrong; what it saves is what the part costs. */
 export interface Ablation {
@@ -48,15 +48,8 @@ export async function ablate(gpu: Gpu, layer: string, shape: ConvShape): Promise
   const config = chooseGather(gatherSize(shape, 'forward'), gpu.limits);
   if (config.variant !== 'register') return null;
   const plan = planGather(shape, 'forward', 'none', config);
-  const random = new CounterRandom(5);
-  const tensor = (size: readonly number[]): Tensor =>
-    Tensor.from(
-      gpu,
-      Float32Array.from({ length: sizeOf(size) }, () => random.uniform() - 0.5),
-      size,
-    );
-  const source = tensor(plan.pad?.shape ?? [shape.batch, ...shape.big, shape.cin]);
-  const weights = tensor(plan.arrange?.shape ?? [...shape.kernel, shape.cin, shape.cout]);
+  const source = uniform(gpu, plan.pad?.shape ?? [shape.batch, ...shape.big, shape.cin], 1);
+  const weights = uniform(gpu, plan.arrange?.shape ?? [...shape.kernel, shape.cin, shape.cout], 2);
   const { kernel } = plan.main;
   const kernels = new Map<string, Kernel>([['nothing', kernel]]);
   for (const [part, replacements] of Object.entries(PARTS)) {
@@ -85,17 +78,14 @@ export async function ablate(gpu: Gpu, layer: string, shape: ConvShape): Promise
 }
 
 /** Two layers of Sphere20 that have no odd edges: one whose weights fit the caches, one whose do not. */
+const LAYERS = ['conv 3×3 128→128 @28×24', 'conv 3×3 512→512 @7×6'];
+
 export async function ablateLayers(gpu: Gpu, batch: number): Promise<AblatedLayer[]> {
-  const layers: AblatedLayer[] = [];
-  for (const [size, channels] of [
-    [[28, 24], 128],
-    [[7, 6], 512],
-  ] as const) {
-    const attrs = { stride: [1, 1], padding: [1, 1, 1, 1], dilation: [1, 1], groups: 1 } as const;
-    const picture = [batch, ...size, channels];
-    const shape = convShape(picture, picture, [3, 3, channels, channels], attrs);
-    const ablated = await ablate(gpu, `conv 3×3 ${channels}→${channels} @${size.join('×')}`, shape);
-    if (ablated) layers.push(ablated);
+  const ablated: AblatedLayer[] = [];
+  for (const layer of benchLayers().filter(({ name }) => LAYERS.includes(name))) {
+    const [forward] = worksOf(layer, batch);
+    const result = forward.type === 'conv' ? await ablate(gpu, layer.name, forward.shape) : null;
+    if (result) ablated.push(result);
   }
-  return layers;
+  return ablated;
 }

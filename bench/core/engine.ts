@@ -1,9 +1,10 @@
+import { convAttrs } from '../../src/common/conv-geometry.js';
 import type { Gpu } from '../../src/gpu/gpu.js';
 import { convOps } from '../../src/ops/conv.js';
 import { matmulOps } from '../../src/ops/matmul.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import type { Runnable } from './runnable.js';
-import { type ConvWork, convAttrs, type MatmulWork, type Work } from './work.js';
+import type { ConvWork, MatmulWork, Work } from './work.js';
 
 /** Records the computation; call inside a scope. */
 function compute(work: ConvWork | MatmulWork, first: Tensor, second: Tensor, forOutput: Tensor): Tensor {

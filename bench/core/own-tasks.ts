@@ -1,4 +1,4 @@
-import { CounterRandom } from '../../src/common/random.js';
+import { centredUniform } from '../../src/common/random.js';
 import { sizeOf } from '../../src/common/shapes.js';
 import type { Gpu } from '../../src/gpu/gpu.js';
 import { batchNormPreluOps } from '../../src/ops/batch-norm-prelu.js';
@@ -7,10 +7,9 @@ import { scope, Tensor } from '../../src/tensor/tensor.js';
 import type { Runnable } from './runnable.js';
 import type { Task } from './task.js';
 
-function uniform(gpu: Gpu, shape: readonly number[], seed: number): Tensor {
-  const source = new CounterRandom(seed);
-  const values = Float32Array.from({ length: sizeOf(shape) }, () => source.uniform() - 0.5);
-  return Tensor.from(gpu, values, shape);
+/** Values in [−½, ½). */
+export function uniform(gpu: Gpu, shape: readonly number[], seed: number): Tensor {
+  return Tensor.from(gpu, centredUniform(sizeOf(shape), seed), shape);
 }
 
 /** Runs `compute`, which returns the tensor to read, in a scope of its own; `inputs` are freed at the end. */

@@ -1,6 +1,5 @@
 import { type ConvShape, convMultiplyAdds } from '../../src/common/conv-geometry.js';
-import type { Conv2dAttrs } from '../../src/common/op-attrs.js';
-import { CounterRandom } from '../../src/common/random.js';
+import { centredUniform } from '../../src/common/random.js';
 import { sizeOf } from '../../src/common/shapes.js';
 import type { ConvLayer, Layer } from '../layers.js';
 
@@ -60,17 +59,10 @@ export function compulsoryBytes({ inputs, output }: Work): number {
   return 4 * [...inputs, output].reduce((sum, shape) => sum + sizeOf(shape), 0);
 }
 
-/** Attributes of the conv of a shape, with all four paddings. */
-export function convAttrs(shape: ConvShape): Conv2dAttrs {
-  const { big, small, kernel, stride, padding, dilation, groups } = shape;
-  const after = (axis: 0 | 1): number =>
-    Math.max(0, (small[axis] - 1) * stride[axis] + dilation[axis] * (kernel[axis] - 1) + 1 - padding[axis] - big[axis]);
-  return { stride, padding: [padding[0], after(0), padding[1], after(1)], dilation, groups };
-}
-
 function convWorks({ name, counts }: Layer, layer: ConvLayer, batch: number): ConvWork[] {
-  const { type, big, small, cin, cout, kernel, stride, padding, groups } = layer;
-  const shape: ConvShape = { batch, big, small, cin, cout, kernel, stride, padding, dilation: [1, 1], groups };
+  const { type, ...one } = layer;
+  const shape: ConvShape = { batch, ...one };
+  const { big, small, cin, cout, kernel, stride, groups } = shape;
   const shapes = {
     big: [batch, ...big, cin],
     small: [batch, ...small, cout],
@@ -144,11 +136,5 @@ export function allWorks(layers: readonly Layer[], batch: number): Work[] {
 
 /** Uniform values in [−½, ½), the same in each run. */
 export function operands(work: Work): [Float32Array, Float32Array] {
-  const fill = (shape: Shape, seed: number): Float32Array => {
-    const source = new CounterRandom(seed);
-    const values = new Float32Array(sizeOf(shape));
-    for (let i = 0; i < values.length; i++) values[i] = source.uniform() - 0.5;
-    return values;
-  };
-  return [fill(work.inputs[0], 1), fill(work.inputs[1], 2)];
+  return [centredUniform(sizeOf(work.inputs[0]), 1), centredUniform(sizeOf(work.inputs[1]), 2)];
 }

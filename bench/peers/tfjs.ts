@@ -1,7 +1,8 @@
 import { createRequire } from 'node:module';
+import { convAttrs } from '../../src/common/conv-geometry.js';
 import type { Gpu } from '../../src/gpu/gpu.js';
 import type { Runnable } from '../core/runnable.js';
-import { type ConvWork, convAttrs, type MatmulWork, type Work } from '../core/work.js';
+import type { ConvWork, MatmulWork, Work } from '../core/work.js';
 import { provideBrowserGlobals } from './node-globals.js';
 import type { OpenPeer, Peer } from './peer.js';
 

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { codecBatch } from '../codec/face-codec.js';
 import { CounterRandom } from '../common/random.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { openGpu } from '../gpu/node/adapters.js';
@@ -6,10 +7,10 @@ import { saveTuning } from '../gpu/node/tuning-file.js';
 import { type TuningRequest, tuningKey } from '../gpu/tuning.js';
 import { Autoencoder, type AutoencoderConfig } from '../models/autoencoder.js';
 import { mse } from '../ops/mse.js';
-import { type TunedCandidate, tuneConv } from '../ops/tune-conv.js';
+import { type TimedCandidate, tuneConv } from '../ops/tune-conv.js';
 import { Tape } from '../tensor/tape.js';
 import { scope, Tensor } from '../tensor/tensor.js';
-import { BATCH, readWeights } from './codec-session.js';
+import { readWeights } from './codec-session.js';
 import { integer } from './numbers.js';
 
 /** Adds `cameo tune` to the program. */
@@ -18,7 +19,7 @@ export function addTuneCommand(program: Command): void {
     .command('tune')
     .description("measure the kernels for a model's layers on this adapter, and use the fastest from now on")
     .option('--model <file>', 'weights whose layers count (default: CAMEO_MODEL, else those that are shipped)')
-    .option('--batch <n>', 'faces a batch', integer(1, 1024), BATCH)
+    .option('--batch <n>', 'faces a batch (default: as many as `cameo encode` takes at a time)', integer(1, 1024))
     .option('--training', 'the gradients, too')
     .option('--force', 'measure again what was measured before')
     .addHelpText(
@@ -30,11 +31,11 @@ apart for each adapter, driver and version; CAMEO_TUNING=0 leaves them unused.
 Example:
   cameo tune --training --batch 8`,
     )
-    .action(async (options: { model?: string; batch: number; training?: boolean; force?: boolean }) => {
+    .action(async (options: { model?: string; batch?: number; training?: boolean; force?: boolean }) => {
       const { config } = await readWeights(options.model);
       const gpu = await openGpu({ tuning: true });
       try {
-        const requests = requestsOf(gpu, config, options.batch, options.training ?? false);
+        const requests = requestsOf(gpu, config, options.batch ?? codecBatch(gpu), options.training ?? false);
         await tuneAll(gpu, requests, options.force ?? false);
       } finally {
         gpu.destroy();
@@ -71,16 +72,15 @@ async function tuneAll(gpu: Gpu, requests: readonly TuningRequest[], force: bool
       console.log(`${at}: measured before`);
       continue;
     }
-    const candidates = await tuneConv(gpu, request);
-    if (!candidates) continue;
+    const tuning = await tuneConv(gpu, request);
+    if (!tuning) continue;
     path = saveTuning(gpu); // after each, so that an end by Ctrl-C loses nothing
-    const estimated = candidates[0].result;
-    const best = fastest(candidates);
-    if (typeof estimated === 'number') gains.push(estimated / best.result);
-    const before = typeof estimated === 'number' ? `${estimated.toFixed(2)} ms by estimate` : `estimate refused`;
-    console.log(`${at}: ${name(best.config)}, ${best.result.toFixed(2)} ms (${before}, ${candidates.length} tried)`);
-    for (const { config, result } of candidates) {
-      if (typeof result === 'string') console.error(`cameo: ${tuningKey(request)}: refused ${name(config)}: ${result}`);
+    const { chosen, estimated, timed, refused } = tuning;
+    if (estimated) gains.push(estimated.ms / chosen.ms);
+    const before = estimated ? `${estimated.ms.toFixed(2)} ms by estimate` : `estimate refused`;
+    console.log(`${at}: ${name(chosen.config)}, ${chosen.ms.toFixed(2)} ms (${before}, ${timed.length} tried)`);
+    for (const { config, reason } of refused) {
+      console.error(`cameo: ${tuningKey(request)}: refused ${name(config)}: ${reason}`);
     }
   }
   if (gains.length > 0) {
@@ -91,19 +91,12 @@ async function tuneAll(gpu: Gpu, requests: readonly TuningRequest[], force: bool
   }
 }
 
-function fastest(candidates: readonly TunedCandidate[]): TunedCandidate & { result: number } {
-  const measured = candidates.filter((candidate) => typeof candidate.result === 'number');
-  return measured.reduce((best, candidate) => (candidate.result < best.result ? candidate : best)) as TunedCandidate & {
-    result: number;
-  };
-}
-
 function describe({ family, problem }: TuningRequest): string {
   const { batch, big, small, cin, cout, kernel } = problem as Record<string, number & number[]>;
   return `${family} ${kernel.join('×')} ${batch}×${big.join('×')}×${cin} → ${small.join('×')}×${cout}`;
 }
 
-function name(config: TunedCandidate['config']): string {
+function name(config: TimedCandidate['config']): string {
   const { variant, ...numbers } = config;
   return `${variant} ${JSON.stringify(numbers).replace(/["{}]/g, '')}`.trim();
 }

@@ -24,6 +24,9 @@ export function modelIdOf(file: AutoencoderFile): string {
 /** Faces in one pass through the network; a CPU gains nothing from more. */
 const BATCH = { hardware: 16, software: 4 } as const;
 
+/** Faces that one pass of the codec takes. */
+export const codecBatch = ({ limits }: Gpu): number => (limits.software ? BATCH.software : BATCH.hardware);
+
 /**
  * Encodes aligned faces to small files and back, with one model on one GPU. Any number of faces goes through the network
  * in batches of one fixed size, the last one filled up: kernels are compiled for their shapes, which can take longer than
@@ -44,7 +47,7 @@ export class FaceCodec {
     /** 8 hexadecimal digits. */
     readonly modelId: string,
   ) {
-    this.#batch = gpu.limits.software ? BATCH.software : BATCH.hardware;
+    this.#batch = codecBatch(gpu);
     const { width, height, latentChannels } = model.config;
     this.#faces = keep(Tensor.zeros(gpu, [this.#batch, height, width, 3]));
     this.#symbols = keep(Tensor.zeros(gpu, [this.#batch, ...model.latentSize, latentChannels]));

@@ -39,6 +39,14 @@ export function convShape(
   };
 }
 
+/** Attributes of a conv of this shape, with all four paddings. */
+export function convAttrs(shape: ConvShape): Conv2dAttrs {
+  const { big, small, kernel, stride, padding, dilation, groups } = shape;
+  const after = (axis: 0 | 1): number =>
+    Math.max(0, (small[axis] - 1) * stride[axis] + dilation[axis] * (kernel[axis] - 1) + 1 - padding[axis] - big[axis]);
+  return { stride, padding: [padding[0], after(0), padding[1], after(1)], dilation, groups };
+}
+
 /** Multiply-adds of one pass (forward, or either gradient). */
 export function convMultiplyAdds(shape: ConvShape): number {
   const { batch, small, kernel, cin, cout, groups } = shape;

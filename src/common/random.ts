@@ -121,6 +121,14 @@ export class CounterRandom {
   }
 }
 
+/** `count` numbers, uniform in [−½, ½), the same for a seed on every machine: operands for measurements and checks. */
+export function centredUniform(count: number, seed: number): Float32Array {
+  const random = new CounterRandom(seed);
+  const values = new Float32Array(count);
+  for (let i = 0; i < count; i++) values[i] = random.uniform() - 0.5;
+  return values;
+}
+
 function checkInteger(name: string, value: number, max: number): number {
   if (!Number.isSafeInteger(value) || value < 0 || value > max) {
     throw new ArgumentError(`CounterRandom: ${name} is ${value}; expected an integer from 0 to ${max}`);

@@ -39,9 +39,9 @@ export class Tuning {
 
   /** The measured choice among the candidates, or undefined. */
   choice<T>(request: TuningRequest, candidates: () => readonly T[]): T | undefined {
+    if (this.#stored.size === 0 && !this.#collected) return undefined; // without the cost of a key, in every conv
     const key = tuningKey(request);
     this.#collected?.set(key, request);
-    if (this.#stored.size === 0) return undefined;
     if (!this.#checked.has(key)) {
       const stored = JSON.stringify(this.#stored.get(key));
       this.#checked.set(key, stored && candidates().find((candidate) => JSON.stringify(candidate) === stored));

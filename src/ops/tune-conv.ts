@@ -1,7 +1,7 @@
-import { type ConvShape, convMultiplyAdds } from '../common/conv-geometry.js';
+import { type ConvShape, convAttrs, convMultiplyAdds } from '../common/conv-geometry.js';
 import { ArgumentError } from '../common/errors.js';
 import type { Conv2dAttrs } from '../common/op-attrs.js';
-import { CounterRandom } from '../common/random.js';
+import { centredUniform } from '../common/random.js';
 import { sizeOf } from '../common/shapes.js';
 import type { Gpu } from '../gpu/gpu.js';
 import type { TuningRequest } from '../gpu/tuning.js';
@@ -10,11 +10,22 @@ import { gatherCandidates, weightGradientCandidates } from '../kernels/conv-choo
 import { Tensor } from '../tensor/tensor.js';
 import { type ConvConfigs, type ConvOptions, conv2dOp } from './conv.js';
 
-/** What became of one candidate. */
-export interface TunedCandidate {
-  config: ConvConfigs[keyof ConvConfigs];
-  /** Least time of a pass in milliseconds, or why the candidate was refused. */
-  result: number | string;
+type Config = ConvConfigs[keyof ConvConfigs];
+
+/** A candidate with its least time of a pass in milliseconds. */
+export interface TimedCandidate {
+  config: Config;
+  ms: number;
+}
+
+/** What tuning found for one pass. */
+export interface ConvTuning {
+  chosen: TimedCandidate;
+  /** What the estimate would have chosen; null where it was refused. */
+  estimated: TimedCandidate | null;
+  timed: TimedCandidate[];
+  /** Candidates that must not be used, and why. */
+  refused: { config: Config; reason: string }[];
 }
 
 const PASSES = ['forward', 'inputGradient', 'weightGradient'] as const;
@@ -35,9 +46,10 @@ const SAMPLE_MS = 20;
  * candidate whose result differs from the naive kernel's by more than rounding, or that the device refuses, is out.
  *
  * @param request one that `Tuning.collect` gave
- * @returns every candidate with its time or the reason of its refusal; null for requests of other kernels
+ * @returns null for requests of other kernels
+ * @throws ArgumentError where every candidate is refused
  */
-export async function tuneConv(gpu: Gpu, request: TuningRequest): Promise<TunedCandidate[] | null> {
+export async function tuneConv(gpu: Gpu, request: TuningRequest): Promise<ConvTuning | null> {
   const conv = convOf(request);
   if (!conv) return null;
   const { pass, shape } = conv;
@@ -47,19 +59,21 @@ export async function tuneConv(gpu: Gpu, request: TuningRequest): Promise<TunedC
       : gatherCandidates(gatherSize(shape, pass), gpu.limits);
   const runner = new PassRunner(gpu, pass, shape);
   try {
-    const candidates: TunedCandidate[] = [];
+    const good: Config[] = [];
+    const refused: ConvTuning['refused'] = [];
     const expected = await runner.values({ variant: 'naive' });
     for (const config of configs) {
-      candidates.push({ config, result: await runner.refusal({ configs: { [pass]: config } }, expected) });
+      const reason = await runner.refusal(config, expected);
+      if (reason === null) good.push(config);
+      else refused.push({ config, reason });
     }
-    const good = candidates.filter(({ result }) => result === '');
     if (good.length === 0) {
-      throw new ArgumentError(`tuning ${request.family}: every candidate was refused: ${candidates[0].result}`);
+      throw new ArgumentError(`tuning ${request.family}: every candidate was refused: ${refused[0].reason}`);
     }
-    await runner.time(good, (config) => ({ configs: { [pass]: config } }));
-    good.sort((a, b) => (a.result as number) - (b.result as number));
-    gpu.tuning.set(request, good[0].config);
-    return candidates;
+    const timed = await runner.time(good);
+    const chosen = timed.reduce((best, candidate) => (candidate.ms < best.ms ? candidate : best));
+    gpu.tuning.set(request, chosen.config);
+    return { chosen, estimated: timed.find(({ config }) => config === configs[0]) ?? null, timed, refused };
   } finally {
     runner.dispose();
   }
@@ -77,19 +91,13 @@ class PassRunner {
     private readonly pass: keyof ConvConfigs,
     private readonly shape: ConvShape,
   ) {
-    const { batch, big, small, cin, cout, kernel, stride, padding, dilation, groups } = shape;
-    const random = (size: readonly number[], stream: number): Tensor => {
-      const source = new CounterRandom(1, stream);
-      return Tensor.from(
-        gpu,
-        Float32Array.from({ length: sizeOf(size) }, () => source.uniform() - 0.5),
-        size,
-      );
-    };
+    const { batch, big, small, cin, cout, kernel, groups } = shape;
+    const random = (size: readonly number[], seed: number): Tensor =>
+      Tensor.from(gpu, centredUniform(sizeOf(size), seed), size);
     this.#x = random([batch, ...big, cin], 1);
     this.#w = random([...kernel, cin / groups, cout], 2);
     this.#dy = random([batch, ...small, cout], 3);
-    this.#attrs = { stride, padding: [padding[0], padding[0], padding[1], padding[1]], dilation, groups };
+    this.#attrs = convAttrs(shape);
   }
 
   dispose(): void {
@@ -119,11 +127,15 @@ class PassRunner {
     }
   }
 
-  /** Why a candidate must not be used, or ''. */
-  async refusal(options: ConvOptions, expected: Float32Array): Promise<string> {
+  #only(config: Config): ConvOptions {
+    return { configs: { [this.pass]: config } };
+  }
+
+  /** Why a candidate must not be used, or null. */
+  async refusal(config: Config, expected: Float32Array): Promise<string | null> {
     let actual: Float32Array;
     try {
-      actual = await this.values(options);
+      actual = await this.values(this.#only(config));
     } catch (error) {
       return (error as Error).message;
     }
@@ -134,25 +146,23 @@ class PassRunner {
       const difference = Math.abs(actual[i] - expected[i]);
       if (!(difference <= tolerance)) return `element ${i} is ${actual[i]}, the naive kernel's is ${expected[i]}`;
     }
-    return '';
+    return null;
   }
 
-  /** Puts the least time of each candidate into its result. All are compiled already. */
-  async time(candidates: TunedCandidate[], options: (config: TunedCandidate['config']) => ConvOptions): Promise<void> {
-    const sample = async (config: TunedCandidate['config'], runs: number): Promise<number> => {
+  /** Least times of candidates, which are compiled already. */
+  async time(configs: readonly Config[]): Promise<TimedCandidate[]> {
+    const sample = async (config: Config, runs: number): Promise<number> => {
       const start = performance.now();
-      for (let k = 0; k < runs; k++) this.run(options(config)).dispose();
+      for (let k = 0; k < runs; k++) this.run(this.#only(config)).dispose();
       await this.gpu.sync();
       return (performance.now() - start) / runs;
     };
-    const once = await sample(candidates[0].config, 1);
+    const once = await sample(configs[0], 1);
     const runs = Math.max(1, Math.min(50, Math.round(SAMPLE_MS / once)));
-    const least = candidates.map(() => Infinity);
+    const timed = configs.map((config) => ({ config, ms: Infinity }));
     for (let round = 0; round < ROUNDS; round++) {
-      for (const [k, { config }] of candidates.entries()) least[k] = Math.min(least[k], await sample(config, runs));
+      for (const candidate of timed) candidate.ms = Math.min(candidate.ms, await sample(candidate.config, runs));
     }
-    candidates.forEach((candidate, k) => {
-      candidate.result = least[k];
-    });
+    return timed;
   }
 }

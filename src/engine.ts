@@ -16,6 +16,8 @@ export { CounterRandom, type CounterRandomState } from './common/random.js';
 export { Gpu, type GpuDescription, type GpuOptions } from './gpu/gpu.js';
 export type { Kernel, KernelLimits } from './gpu/kernel.js';
 export { openAdapter, openBrowserGpu } from './gpu/open.js';
+export type { Tuning, TuningRequest } from './gpu/tuning.js';
+export { saveTuningToIndexedDb } from './gpu/tuning-indexeddb.js';
 export * from './nn/index.js';
 export {
   batchNormInference,
@@ -43,6 +45,7 @@ export { type QuantizeOptions, quantize } from './ops/quantize.js';
 export { mean, sum } from './ops/reduce.js';
 export { labelsTensor, softmaxCrossEntropy } from './ops/softmax.js';
 export { ssim } from './ops/ssim.js';
+export { type ConvTuning, tuneConv } from './ops/tune-conv.js';
 export { abs, affine, clamp, exp, log, sigmoid, sqrt, square } from './ops/unary.js';
 export { upsampleBilinear, upsampleNearest } from './ops/upsample.js';
 export { type NamedTensors, type RecordedStep, recordStep } from './tensor/recorded-step.js';

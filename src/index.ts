@@ -11,4 +11,7 @@ export {
   type QuantizationMode,
   SYMBOL_RANGE,
 } from './models/autoencoder.js';
+export { MobileFaceNet } from './models/mobilefacenet.js';
 export { type AutoencoderFile, loadAutoencoder, readAutoencoder, writeAutoencoder } from './models/model-file.js';
+export { Recognizer } from './models/recognizer.js';
+export { Sphere20 } from './models/sphere20.js';

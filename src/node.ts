@@ -15,5 +15,6 @@ export { encodePng, type ReadImageOptions, type RgbImage, readImage, writePng } 
 export { landmarksOf, type PhotoLandmarks, parseLandmarks, readLandmarks } from './data/landmarks.js';
 export { type FoundAdapter, listAdapters, type OpenGpuOptions, openGpu } from './gpu/node/adapters.js';
 export { type ProbedAdapter, probeAdapters } from './gpu/node/probe.js';
+export { saveTuning } from './gpu/node/tuning-file.js';
 export { type CodecTrainingConfig, DEFAULT_CODEC_TRAINING } from './training/codec-config.js';
 export { type TrainCodecOptions, type TrainCodecResult, trainCodec } from './training/train-codec.js';

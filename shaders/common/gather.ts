@@ -25,7 +25,7 @@ export interface GatherConv {
 export type Epilogue = 'none' | 'bias' | 'batchNormPrelu';
 
 /** WGSL vec4 of row `row` of the epilogue's numbers, for the channels from `channel` on (repeating the last). */
-export function epilogueVector(channels: number, row: number, channel: string): string {
+function epilogueVector(channels: number, row: number, channel: string): string {
   const at = (k: number): string =>
     `epilogue[min(${channel} + ${k}, ${channels - 1})${row > 0 ? ` + ${row * channels}` : ''}]`;
   return `vec4f(${[0, 1, 2, 3].map(at).join(', ')})`;

@@ -1,6 +1,7 @@
 import { NoAdapterError } from '../common/errors.js';
 import { describeAdapter, Gpu, type GpuOptions } from './gpu.js';
 import { selfTest } from './self-test.js';
+import { loadTuningFromIndexedDb } from './tuning-indexeddb.js';
 
 /**
  * Requests a device with the largest limits the adapter has, checks that it computes, and wraps it.
@@ -51,5 +52,8 @@ export async function openBrowserGpu(options: GpuOptions = {}): Promise<Gpu> {
   const adapter = await api.requestAdapter({ powerPreference: 'high-performance' });
   if (!adapter)
     throw new NoAdapterError('the browser has WebGPU but no adapter: is hardware acceleration switched off?');
-  return openAdapter(adapter, options);
+  const gpu = await openAdapter(adapter, options);
+  // Without stored choices (none made, a private window, no IndexedDB) the kernels are chosen by estimate.
+  await loadTuningFromIndexedDb(gpu).catch(() => {});
+  return gpu;
 }

@@ -1,4 +1,3 @@
-import { ShapeError } from '../common/errors.js';
 import { BatchNorm } from '../nn/layers/batch-norm.js';
 import { runInOrder, Sequential } from '../nn/layers/containers.js';
 import { Conv2d, type ConvLayerOptions } from '../nn/layers/conv.js';
@@ -6,7 +5,6 @@ import { PReLU } from '../nn/layers/prelu.js';
 import { Layer } from '../nn/module.js';
 import { add } from '../ops/binary.js';
 import { reshape } from '../ops/layout.js';
-import { affine } from '../ops/unary.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { Recognizer } from './recognizer.js';
 
@@ -43,12 +41,14 @@ class ConvBlock extends Layer {
 
 /** Inverted residual: 1×1 up, depthwise 3×3, 1×1 down without activation. */
 class Bottleneck extends Layer {
-  readonly #forward: (x: Tensor) => Tensor;
+  readonly #conv: Layer;
+  readonly #residual: boolean;
 
   constructor(inputs: number, outputs: number, stride: number, expansion: number) {
     super();
     const middle = inputs * expansion;
-    const conv = this.child(
+    this.#residual = stride === 1 && inputs === outputs;
+    this.#conv = this.child(
       'conv',
       new Sequential([
         new Conv2d(inputs, middle, 1, { bias: false }),
@@ -61,12 +61,11 @@ class Bottleneck extends Layer {
         new BatchNorm(outputs),
       ]),
     );
-    const residual = stride === 1 && inputs === outputs;
-    this.#forward = (x) => (residual ? add(x, conv.forward(x)) : conv.forward(x));
   }
 
   override forward(x: Tensor): Tensor {
-    return this.#forward(x);
+    const y = this.#conv.forward(x);
+    return this.#residual ? add(x, y) : y;
   }
 }
 
@@ -103,14 +102,7 @@ export class MobileFaceNet extends Recognizer {
     ];
   }
 
-  /** @param x in [0, 1]; the network itself takes (255·x − 127.5)/128 */
-  override embed(x: Tensor): Tensor {
-    const [n, h, w, c] = x.shape;
-    if (x.shape.length !== 4 || h !== this.height || w !== this.width || c !== 3) {
-      throw new ShapeError(`MobileFaceNet: faces are [${x.shape}]; expected [N,${this.height},${this.width},3]`);
-    }
-    const input = affine(x, 255 / 128, -127.5 / 128);
-    const output = this.#layers.reduce((value, layer) => layer.forward(value), input);
-    return reshape(output, [n, this.dimension]);
+  protected override forward(x: Tensor): Tensor {
+    return reshape(runInOrder(this.#layers, x), [x.shape[0], this.dimension]);
   }
 }

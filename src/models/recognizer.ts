@@ -1,4 +1,6 @@
+import { ShapeError } from '../common/errors.js';
 import { Module } from '../nn/module.js';
+import { affine } from '../ops/unary.js';
 import type { Tensor } from '../tensor/tensor.js';
 
 /** A network that maps aligned faces to embeddings, whose angles say how alike two faces are. */
@@ -8,11 +10,21 @@ export abstract class Recognizer extends Module {
   abstract readonly width: number;
   abstract readonly dimension: number;
 
+  /** Embeddings [N,D] of pictures [N,H,W,3] of the right size, whose samples are (value − 127.5)/128 of bytes. */
+  protected abstract forward(x: Tensor): Tensor;
+
   /**
    * Faces to embeddings, which are not normalised.
    * @param x [N,H,W,3], RGB in [0, 1]
    * @returns [N,D]
    * @throws ShapeError for faces of another size
    */
-  abstract embed(x: Tensor): Tensor;
+  embed(x: Tensor): Tensor {
+    const [, h, w, c] = x.shape;
+    if (x.shape.length !== 4 || h !== this.height || w !== this.width || c !== 3) {
+      const expected = `[N,${this.height},${this.width},3]`;
+      throw new ShapeError(`${this.constructor.name}: faces are [${x.shape}]; expected ${expected}`);
+    }
+    return this.forward(affine(x, 255 / 128, -127.5 / 128));
+  }
 }

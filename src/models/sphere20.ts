@@ -1,11 +1,9 @@
-import { ShapeError } from '../common/errors.js';
 import { Residual, Sequential } from '../nn/layers/containers.js';
 import { Conv2d } from '../nn/layers/conv.js';
 import { Linear } from '../nn/layers/linear.js';
 import { PReLU } from '../nn/layers/prelu.js';
 import type { Layer } from '../nn/module.js';
 import { reshape } from '../ops/layout.js';
-import { affine } from '../ops/unary.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { Recognizer } from './recognizer.js';
 
@@ -50,13 +48,8 @@ export class Sphere20 extends Recognizer {
     this.fc = this.child('fc', new Linear(512 * (height / 16) * (width / 16), dimension));
   }
 
-  /** @param x in [0, 1]; the network itself takes (255·x − 127.5)/128 */
-  override embed(x: Tensor): Tensor {
-    const [n, h, w, c] = x.shape;
-    if (x.shape.length !== 4 || h !== this.height || w !== this.width || c !== 3) {
-      throw new ShapeError(`Sphere20: faces are [${x.shape}]; expected [N,${this.height},${this.width},3]`);
-    }
-    const features = this.stages.forward(affine(x, 255 / 128, -127.5 / 128));
-    return this.fc.forward(reshape(features, [n, features.size / n]));
+  protected override forward(x: Tensor): Tensor {
+    const features = this.stages.forward(x);
+    return this.fc.forward(reshape(features, [x.shape[0], features.size / x.shape[0]]));
   }
 }

@@ -4,7 +4,7 @@ import type { ConvTranspose2dAttrs } from '../common/op-attrs.js';
 import { opShapes } from '../common/op-shapes.js';
 import { foldBatchNormKernel } from '../kernels/conv.js';
 import { dispatch } from '../tensor/dispatch.js';
-import { isRecording } from '../tensor/tape.js';
+import { isTapeRecording } from '../tensor/tape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { CONV_DEFAULTS, type ConvOptions, gather } from './conv.js';
 
@@ -35,7 +35,7 @@ export function convBatchNormPrelu(
   attrs: Partial<ConvTranspose2dAttrs> = {},
   { transposed = false, ...options }: ConvOptions & { transposed?: boolean } = {},
 ): Tensor {
-  if (isRecording()) throw new ArgumentError('convBatchNormPrelu has no gradient; a tape is recording');
+  if (isTapeRecording()) throw new ArgumentError('convBatchNormPrelu has no gradient; a tape is recording');
   const full: ConvTranspose2dAttrs = { ...CONV_DEFAULTS, outputPadding: [0, 0], ...attrs };
   const { gamma, beta, mean, variance, eps } = batchNorm;
   const name = transposed ? 'convTranspose2d' : 'conv2d';

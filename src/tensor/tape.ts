@@ -97,7 +97,7 @@ export class Tape {
 }
 
 /** True while a tape records: what runs now may be asked for a gradient. */
-export const isRecording = (): boolean => active !== null;
+export const isTapeRecording = (): boolean => active !== null;
 
 /**
  * Checks shapes, runs an operation and records it on the active tape, if one is.

@@ -1,6 +1,6 @@
 import { add } from '../../ops/binary.js';
 import { convBatchNormPrelu } from '../../ops/conv-inference.js';
-import { isRecording } from '../../tensor/tape.js';
+import { isTapeRecording } from '../../tensor/tape.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import { Layer } from '../module.js';
 import { BatchNorm } from './batch-norm.js';
@@ -51,7 +51,7 @@ function isPlainConv(layer: Layer): layer is Conv2d | ConvTranspose2d {
 }
 
 /** The operation of all three has no gradient, and knows running statistics only. */
-const runsFused = (norm: BatchNorm): boolean => !norm.training && !isRecording();
+const runsFused = (norm: BatchNorm): boolean => !norm.training && !isTapeRecording();
 
 /** x + body(x), where the body (named `body`) keeps the shape. He et al. 2016, arXiv 1512.03385. */
 export class Residual extends Layer {

@@ -1,7 +1,6 @@
 import * as assert from 'uvu/assert';
-import { chooseColumns, naiveColumns } from '../src/kernels/columns.js';
 import { BatchNorm, PReLU, Sequential, saveState } from '../src/nn/index.js';
-import { batchNormTraining, type ColumnChoice } from '../src/ops/batch-norm.js';
+import { batchNormTraining } from '../src/ops/batch-norm.js';
 import {
   batchNormPreluInference,
   batchNormPreluInferenceOp,
@@ -11,35 +10,11 @@ import {
 import { prelu } from '../src/ops/prelu.js';
 import { Tape } from '../src/tensor/tape.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';
+import { PLANS, SHAPES } from './column-plans.js';
 import { assertClose, checkOp, gpuSuite, randomValues, testGpu } from './harness.js';
 
 const test = gpuSuite('batch norm prelu');
 const attrs = { eps: 1e-5 };
-
-/** Every plan: the plain loop, the one for this adapter, and the one for GPUs, with its tree. */
-const PLANS: Record<string, ColumnChoice> = {
-  naive: naiveColumns,
-  chosen: chooseColumns,
-  hardware: (rows, channels, limits, purpose) => chooseColumns(rows, channels, { ...limits, software: false }, purpose),
-};
-
-/** One row a slot, odd widths, fewer rows than slots; only long columns make a tree. */
-const SHAPES: Record<string, number[][]> = {
-  naive: [
-    [3, 5],
-    [2, 7, 5, 6],
-  ],
-  chosen: [
-    [2, 1],
-    [3, 5],
-    [2, 7, 5, 6],
-    [1, 33, 31, 3],
-    [4, 13, 11, 16],
-    [2, 3, 3, 260],
-    [5000, 8],
-  ],
-  hardware: [[4, 13, 11, 16]],
-};
 
 const inputsOf = (shape: number[], vectors: number, slopes: number) => [
   shape,

@@ -5,41 +5,16 @@ import {
   batchNormInferenceOp,
   batchNormTrainingOp,
   batchNormWithStatistics,
-  type ColumnChoice,
   updateRunningStatistics,
 } from '../src/ops/batch-norm.js';
 import { batchStatistics } from '../src/reference/index.js';
 import { Tape } from '../src/tensor/tape.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';
+import { PLANS, SHAPES } from './column-plans.js';
 import { assertClose, checkOp, gpuSuite, randomValues, testGpu, toNdArray } from './harness.js';
 
 const test = gpuSuite('batch norm');
 const attrs = { eps: 1e-5 };
-
-/** Every plan: the plain loop, the one for this adapter, and the one for GPUs, with its tree. */
-const PLANS: Record<string, ColumnChoice> = {
-  naive: naiveColumns,
-  chosen: chooseColumns,
-  hardware: (rows, channels, limits, purpose) => chooseColumns(rows, channels, { ...limits, software: false }, purpose),
-};
-
-/** One row a slot, odd widths, fewer rows than slots; only long columns make a tree. */
-const SHAPES: Record<string, number[][]> = {
-  naive: [
-    [3, 5],
-    [2, 7, 5, 6],
-  ],
-  chosen: [
-    [2, 1],
-    [3, 5],
-    [2, 7, 5, 6],
-    [1, 33, 31, 3],
-    [4, 13, 11, 16],
-    [2, 3, 3, 260],
-    [5000, 8],
-  ],
-  hardware: [[4, 13, 11, 16]],
-};
 
 const perChannel = (shape: readonly number[], count: number) => [shape, ...Array(count).fill(shape.slice(-1))];
 const rowsOf = (shape: readonly number[]) => shape.slice(0, -1).reduce((a, b) => a * b, 1);

@@ -202,10 +202,10 @@ test('what makes a whole command impossible is one line, before any work', async
 test('every command explains itself', async () => {
   const top = await cameo(['--help']);
   assert.is(top.code, 0);
-  for (const name of ['encode', 'decode', 'info', 'demo', 'train', 'evaluate', 'doctor']) {
+  for (const name of ['encode', 'decode', 'info', 'demo', 'train', 'evaluate', 'tune', 'doctor']) {
     assert.match(top.stdout, new RegExp(`\\n {2}${name} `));
   }
-  for (const command of [['encode'], ['decode'], ['info'], ['evaluate', 'codec'], ['train', 'codec']]) {
+  for (const command of [['encode'], ['decode'], ['info'], ['evaluate', 'codec'], ['train', 'codec'], ['tune']]) {
     const { code, stdout } = await cameo([...command, '--help']);
     assert.is(code, 0);
     assert.match(stdout, new RegExp(`Examples?:\\s+cameo ${command.join(' ')} `));
@@ -222,6 +222,27 @@ test('a full disk: a line for each output, and nothing half-written', async () =
     /^cameo: .*group\.jpg, face 3: cannot write .*group-3\.cameo\.png: the disk is full \(ENOSPC\)$/,
   ]);
   assert.equal(readdirSync(at('full')), []);
+});
+
+test('tune: measures each layer once, and keeps the choices in the cache', async () => {
+  const env = { CAMEO_MODEL, CAMEO_CACHE: at('cache'), CAMEO_TUNING: '0' };
+  const first = await cameo(['tune', '--batch', '2'], env);
+  assertComplaints(first, 0, []);
+  const measured = first.stdout.split('\n').filter((line) => / ms \(.* ms by estimate, \d+ tried\)$/.test(line));
+  assert.ok(measured.length >= 3, first.stdout);
+  assert.match(first.stdout, new RegExp(`\\[${measured.length}/${measured.length}\\] conv inputGradient .* 2×`));
+  const files = readdirSync(at('cache')).filter((name) => name.startsWith('tuning-'));
+  assert.is(files.length, 1);
+  const { choices } = JSON.parse(readFileSync(at('cache', files[0]), 'utf8'));
+  assert.is(Object.keys(choices).length, measured.length);
+
+  const second = await cameo(['tune', '--batch', '2'], env);
+  assertComplaints(second, 0, []);
+  assert.is(second.stdout.split('measured before').length - 1, measured.length);
+
+  const bad = await cameo(['tune', '--batch', '0'], env);
+  assert.is(bad.code, 1);
+  assert.match(bad.stderr, /--batch.*Expected an integer from 1 to 1024/);
 });
 
 test('evaluate: the figures of a folder with an unreadable face, by source and group', async () => {

@@ -1,6 +1,8 @@
 import { type ConvShape, convMultiplyAdds } from '../src/common/conv-geometry.js';
 import type { Pair } from '../src/common/op-attrs.js';
 import { DEFAULT_AUTOENCODER } from '../src/models/autoencoder.js';
+import { MOBILEFACENET_STAGES } from '../src/models/mobilefacenet.js';
+import { SPHERE20_STAGES } from '../src/models/sphere20.js';
 
 /** Convolution of one picture; `big` is what a conv reads and a deconv (transposed conv) writes. */
 export interface ConvLayer extends Omit<ConvShape, 'batch'> {
@@ -80,17 +82,11 @@ const FACE: Pair = [112, 96];
 
 /** Sphere20 (Liu et al. 2017, arXiv 1704.08063, table 2): a stride-2 conv and residual units a stage, then one linear layer. */
 export function sphere20Layers(): LayerShape[] {
-  const stages: [channels: number, units: number][] = [
-    [64, 1],
-    [128, 2],
-    [256, 4],
-    [512, 1],
-  ];
-  const convs = stages.flatMap(([channels, units], k) => [
-    conv(halved(FACE, k), k === 0 ? 3 : stages[k - 1][0], channels, { stride: 2 }),
+  const convs = SPHERE20_STAGES.flatMap(([channels, units], k) => [
+    conv(halved(FACE, k), k === 0 ? 3 : SPHERE20_STAGES[k - 1][0], channels, { stride: 2 }),
     ...Array.from({ length: 2 * units }, () => conv(halved(FACE, k + 1), channels, channels)),
   ]);
-  const [h, w] = halved(FACE, stages.length);
+  const [h, w] = halved(FACE, SPHERE20_STAGES.length);
   return [...convs, { type: 'linear', inputs: h * w * 512, outputs: 512 }];
 }
 
@@ -104,14 +100,7 @@ export function mobileFaceNetLayers(): LayerShape[] {
   let size = halved(FACE);
   let channels = 64;
   const layers: LayerShape[] = [conv(FACE, 3, channels, { stride: 2 }), depthwise(size, channels)];
-  const bottlenecks: [expansion: number, channels: number, repeats: number, stride: number][] = [
-    [2, 64, 5, 2],
-    [4, 128, 1, 2],
-    [2, 128, 6, 1],
-    [4, 128, 1, 2],
-    [2, 128, 2, 1],
-  ];
-  for (const [expansion, outputs, repeats, firstStride] of bottlenecks) {
+  for (const [expansion, outputs, repeats, firstStride] of MOBILEFACENET_STAGES) {
     for (let k = 0; k < repeats; k++) {
       const stride = k === 0 ? firstStride : 1;
       const inner = expansion * channels;
@@ -165,7 +154,13 @@ export function normShapes(): [number, number, number][] {
   const stages = (size: Pair, channels: readonly number[]): [number, number, number][] =>
     channels.map((count, k) => [...halved(size, k + 1), count]);
   const { height, width, stages: codec } = DEFAULT_AUTOENCODER;
-  return [...stages([height, width], codec), ...stages(FACE, [64, 128, 256, 512])];
+  return [
+    ...stages([height, width], codec),
+    ...stages(
+      FACE,
+      SPHERE20_STAGES.map(([channels]) => channels),
+    ),
+  ];
 }
 
 /** Embedding size and identities of CASIA-WebFace, on which the recognition networks are usually trained. */

@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { gitCommit } from '../src/cli/git-commit.js';
-import { ArgumentError, CameoError } from '../src/common/errors.js';
+import { integer } from '../src/cli/numbers.js';
+import { CameoError } from '../src/common/errors.js';
 import { ensureFolder, FileError, fileErrorReason, writeFileAtomic } from '../src/data/atomic-file.js';
 import { textTable } from '../src/evaluation/tables.js';
 import type { Gpu } from '../src/gpu/gpu.js';
@@ -115,16 +116,10 @@ async function bench(options: Options): Promise<void> {
   }
 }
 
-function positiveInteger(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new ArgumentError(`--batch ${text}: expected a positive integer`);
-  return value;
-}
-
 async function main(): Promise<void> {
   const program = new Command('bench')
     .description('Times kernels on the layers of the networks, and whole networks, beside what the adapter can do')
-    .option('--batch <n>', 'pictures a batch (default 4 on software adapters, else 32)', positiveInteger)
+    .option('--batch <n>', 'pictures a batch (default 4 on software adapters, else 32)', integer(1))
     .option('--layers <text>', 'only layers whose name contains this, or of this network')
     .option('--kinds <list>', 'only these kinds, such as "conv forward,deconv" (parts of their names)')
     .option('--quick', 'few samples')

@@ -15,7 +15,7 @@ export type {
 export { CounterRandom, type CounterRandomState } from './common/random.js';
 export { Gpu, type GpuDescription, type GpuOptions } from './gpu/gpu.js';
 export type { Kernel, KernelLimits } from './gpu/kernel.js';
-export { openAdapter, openBrowserGpu } from './gpu/open.js';
+export { type OpenBrowserGpuOptions, openAdapter, openBrowserGpu } from './gpu/open.js';
 export type { Tuning, TuningRequest } from './gpu/tuning.js';
 export { saveTuningToIndexedDb } from './gpu/tuning-indexeddb.js';
 export * from './nn/index.js';

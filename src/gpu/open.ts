@@ -38,11 +38,16 @@ export async function openAdapter(adapter: GPUAdapter, options: GpuOptions = {},
   return gpu;
 }
 
+export interface OpenBrowserGpuOptions extends GpuOptions {
+  /** False chooses kernels by estimate, not by what was measured and stored in this browser; default true. */
+  tuning?: boolean;
+}
+
 /**
  * Opens the browser's GPU. (In Node: `openGpu` of `cameo/node`.)
  * @throws NoAdapterError where the browser has no WebGPU or no adapter
  */
-export async function openBrowserGpu(options: GpuOptions = {}): Promise<Gpu> {
+export async function openBrowserGpu(options: OpenBrowserGpuOptions = {}): Promise<Gpu> {
   const api = globalThis.navigator?.gpu;
   if (!api) {
     throw new NoAdapterError(
@@ -54,6 +59,6 @@ export async function openBrowserGpu(options: GpuOptions = {}): Promise<Gpu> {
     throw new NoAdapterError('the browser has WebGPU but no adapter: is hardware acceleration switched off?');
   const gpu = await openAdapter(adapter, options);
   // Without stored choices (none made, a private window, no IndexedDB) the kernels are chosen by estimate.
-  await loadTuningFromIndexedDb(gpu).catch(() => {});
+  if (options.tuning ?? true) await loadTuningFromIndexedDb(gpu).catch(() => {});
   return gpu;
 }

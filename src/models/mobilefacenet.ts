@@ -9,7 +9,7 @@ import type { Tensor } from '../tensor/tensor.js';
 import { Recognizer } from './recognizer.js';
 
 /** Stages of bottlenecks: expansion t, channels c, number n, stride s of the first. Table 1 of the paper, from row 3. */
-const STAGES: readonly (readonly [t: number, c: number, n: number, s: number])[] = [
+export const MOBILEFACENET_STAGES: readonly (readonly [t: number, c: number, n: number, s: number])[] = [
   [2, 64, 5, 2],
   [4, 128, 1, 2],
   [2, 128, 6, 1],
@@ -86,7 +86,7 @@ export class MobileFaceNet extends Recognizer {
     super();
     const blocks: Layer[] = [];
     let inputs = 64;
-    for (const [t, c, n, s] of STAGES) {
+    for (const [t, c, n, s] of MOBILEFACENET_STAGES) {
       for (let k = 0; k < n; k++) {
         blocks.push(new Bottleneck(inputs, c, k === 0 ? s : 1, t));
         inputs = c;

@@ -8,7 +8,7 @@ import type { Tensor } from '../tensor/tensor.js';
 import { Recognizer } from './recognizer.js';
 
 /** Channels and residual units of the four stages, each of which halves the picture first. */
-const STAGES: readonly (readonly [channels: number, units: number])[] = [
+export const SPHERE20_STAGES: readonly (readonly [channels: number, units: number])[] = [
   [64, 1],
   [128, 2],
   [256, 4],
@@ -37,8 +37,8 @@ export class Sphere20 extends Recognizer {
   ) {
     super();
     this.dimension = dimension;
-    const layers = STAGES.flatMap(([channels, units], k) => [
-      ...convAct(k === 0 ? 3 : STAGES[k - 1][0], channels, 2),
+    const layers = SPHERE20_STAGES.flatMap(([channels, units], k) => [
+      ...convAct(k === 0 ? 3 : SPHERE20_STAGES[k - 1][0], channels, 2),
       ...Array.from(
         { length: units },
         () => new Residual(new Sequential([...convAct(channels, channels, 1), ...convAct(channels, channels, 1)])),

@@ -23,6 +23,7 @@ export function sumPasses(stamps: BigUint64Array): number | null {
  * begins is stamped; the engine needs to know nothing of it.
  */
 export class PassTimer {
+  readonly #gpu: Gpu;
   readonly #device: GPUDevice;
   readonly #queries: GPUQuerySet;
   readonly #resolved: GPUBuffer;
@@ -33,6 +34,7 @@ export class PassTimer {
 
   private constructor(gpu: Gpu) {
     const { device } = gpu;
+    this.#gpu = gpu;
     this.#device = device;
     this.#queries = device.createQuerySet({ type: 'timestamp', count: 2 * MAX_PASSES });
     this.#resolved = device.createBuffer({ size: 16 * MAX_PASSES, usage: QUERY_RESOLVE | COPY_SRC });
@@ -78,7 +80,7 @@ export class PassTimer {
     encoder.resolveQuerySet(this.#queries, 0, 2 * this.#passes, this.#resolved, 0);
     encoder.copyBufferToBuffer(this.#resolved, 0, this.#readable, 0, bytes);
     this.#device.queue.submit([encoder.finish()]);
-    await this.#readable.mapAsync(1 /* GPUMapMode.READ */, 0, bytes);
+    await this.#gpu.wait(this.#readable.mapAsync(1 /* GPUMapMode.READ */, 0, bytes));
     const stamps = new BigUint64Array(this.#readable.getMappedRange(0, bytes).slice(0));
     this.#readable.unmap();
     return sumPasses(stamps);

@@ -103,7 +103,7 @@ class TensorFlowJs implements Peer {
       submitting.endComputePassEncoder();
       submitting.submitQueue();
     }
-    await this.backend.device.queue.onSubmittedWorkDone();
+    await this.gpu.wait(this.backend.device.queue.onSubmittedWorkDone());
     this.gpu.throwPendingError();
   }
 

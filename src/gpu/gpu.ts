@@ -14,7 +14,12 @@ export interface GpuOptions {
   maxLiveBytes?: number;
   /** Most bytes kept in the pool for reuse (default 512 MiB). */
   maxPooledBytes?: number;
+  /** How to await work of the device (default: simply). In Node, `openGpu` gives one that spares a CPU adapter's cores. */
+  wait?: Wait;
 }
+
+/** Awaits a promise of the device's. */
+export type Wait = <T>(pending: Promise<T>) => Promise<T>;
 
 /** One dispatch, ready to be encoded any number of times. */
 export interface Command {
@@ -68,6 +73,8 @@ export class Gpu {
   readonly #pipelines: PipelineCache;
   readonly #scalars: ScalarRing;
   readonly #perSubmit: number;
+  /** Awaits a promise that the device gave, as is best for it. */
+  readonly wait: Wait;
   #encoder: GPUCommandEncoder | null = null;
   #pass: GPUComputePassEncoder | null = null;
   #pipeline: GPUComputePipeline | null = null;
@@ -85,6 +92,7 @@ export class Gpu {
     readonly keepAlive: unknown = null,
   ) {
     this.#perSubmit = options.dispatchesPerSubmit ?? 64;
+    this.wait = options.wait ?? ((pending) => pending);
     const fail = (error: Error) => {
       this.#error ??= error;
     };
@@ -232,7 +240,7 @@ export class Gpu {
       const encoder = this.device.createCommandEncoder();
       encoder.copyBufferToBuffer(buffer.raw, 0, staging, 0, buffer.bytes);
       this.device.queue.submit([encoder.finish()]);
-      await staging.mapAsync(1 /* GPUMapMode.READ */);
+      await this.wait(staging.mapAsync(1 /* GPUMapMode.READ */));
       const copy = staging.getMappedRange().slice(0);
       this.throwPendingError();
       return copy;
@@ -257,7 +265,7 @@ export class Gpu {
     done.catch(() => {});
     this.#inFlight.push(done);
     try {
-      while (this.#inFlight.length > ahead) await this.#inFlight.shift();
+      while (this.#inFlight.length > ahead) await this.wait(this.#inFlight.shift()!);
     } catch (error) {
       this.throwPendingError();
       throw error;

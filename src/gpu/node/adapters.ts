@@ -1,6 +1,7 @@
 import { NoAdapterError } from '../../common/errors.js';
 import { describeAdapter, type Gpu, type GpuDescription, type GpuOptions } from '../gpu.js';
 import { openAdapter } from '../open.js';
+import { waitQuietly } from './quiet-wait.js';
 import { type SwiftShaderFiles, unpackSwiftShader } from './swiftshader.js';
 import { loadTuning } from './tuning-file.js';
 import { hasVulkanLoader, provideVulkanLoader, selectVulkanDrivers } from './vulkan.js';
@@ -109,7 +110,8 @@ export async function openFound(found: FoundAdapter, options: OpenGpuOptions = {
   const robustness = options.robustness ?? process.env.CAMEO_ROBUSTNESS !== '0';
   const adapter = await requestAdapter(found, robustness);
   if (!adapter) throw new NoAdapterError(`the driver of "${found.name}" gave no adapter`);
-  const gpu = await openAdapter(adapter, options, instances.get(adapter));
+  const wait = found.kind === 'hardware' ? undefined : waitQuietly;
+  const gpu = await openAdapter(adapter, { wait, ...options }, instances.get(adapter));
   if (options.tuning ?? process.env.CAMEO_TUNING !== '0') loadTuning(gpu);
   return gpu;
 }

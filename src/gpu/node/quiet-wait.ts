@@ -1,0 +1,32 @@
+/** Shares of the time waited so far, and the bounds in milliseconds, for one sleep. */
+const SHARE = 0.05;
+const SHORTEST = 0.05;
+const LONGEST = 4;
+
+const cell = new Int32Array(new SharedArrayBuffer(4));
+
+/**
+ * Awaits work of a device whose threads share this machine's cores, without taking one from them.
+ *
+ * While a promise of Dawn's is pending, its Node binding asks for news in every turn of the event loop, and so keeps a
+ * core busy: on two cores, a CPU adapter computes at half its speed. Here the thread sleeps in each turn, about 5 % of the
+ * time waited so far and 4 ms at most, so that other work of the event loop still gets its turns.
+ *
+ * @returns what `pending` resolves to; rejects as it does
+ */
+export async function waitQuietly<T>(pending: Promise<T>): Promise<T> {
+  let settled = false;
+  const settle = (): void => {
+    settled = true;
+  };
+  pending.then(settle, settle);
+  const start = performance.now();
+  // One turn first: what is done already shall not wait.
+  await new Promise(setImmediate);
+  while (!settled) {
+    const sleep = Math.min(LONGEST, Math.max(SHORTEST, SHARE * (performance.now() - start)));
+    Atomics.wait(cell, 0, 0, sleep);
+    await new Promise(setImmediate);
+  }
+  return pending;
+}

@@ -1,4 +1,5 @@
 import { ArgumentError, DeviceLostError, GpuError, OutOfMemoryError } from '../common/errors.js';
+import type { Precision } from '../common/precision.js';
 import { BufferPool, GPUBufferUsageFlags, type PooledBuffer } from './buffer-pool.js';
 import type { Kernel, KernelLimits } from './kernel.js';
 import { PipelineCache } from './pipelines.js';
@@ -14,6 +15,13 @@ export interface GpuOptions {
   maxLiveBytes?: number;
   /** Most bytes kept in the pool for reuse (default 512 MiB). */
   maxPooledBytes?: number;
+  /**
+   * `f16` lets the fast dense convolutions (groups = 1) keep their operands as halves: pictures, weights and gradients
+   * are rounded to 11 significant bits, sums and results stay f32, and all else is as before. Half the memory traffic,
+   * where a GPU is bound by that. What exceeds 65504 becomes infinite (WGSL leaves it to the device), and what is below
+   * 6·10⁻⁵ loses bits or becomes 0: scaling a loss so that its gradients fit is left to the user. Default `f32`.
+   */
+  precision?: Precision;
 }
 
 /** One dispatch, ready to be encoded any number of times. */
@@ -44,6 +52,20 @@ export function describeAdapter(info: GPUAdapterInfo): GpuDescription {
   const { vendor, architecture, device, description, subgroupMinSize, subgroupMaxSize } = info;
   const subgroupSize = subgroupMinSize && subgroupMinSize === subgroupMaxSize ? subgroupMinSize : 0;
   return { vendor, architecture, device, description, kind, subgroupSize };
+}
+
+/** @throws ArgumentError for a precision that there is not, or that the adapter has not */
+export function assertPrecision(
+  precision: Precision,
+  features: GPUSupportedFeatures,
+  { description, device }: Pick<GpuDescription, 'description' | 'device'>,
+): void {
+  if (precision !== 'f32' && precision !== 'f16') {
+    throw new ArgumentError(`precision is "${precision}"; expected "f32" or "f16"`);
+  }
+  if (precision === 'f16' && !features.has('shader-f16')) {
+    throw new ArgumentError(`adapter "${description || device}" has no shader-f16, which precision "f16" needs`);
+  }
 }
 
 /**
@@ -84,6 +106,8 @@ export class Gpu {
     /** Objects that must live as long as the device. */
     readonly keepAlive: unknown = null,
   ) {
+    const precision = options.precision ?? 'f32';
+    assertPrecision(precision, device.features, description);
     this.#perSubmit = options.dispatchesPerSubmit ?? 64;
     const fail = (error: Error) => {
       this.#error ??= error;
@@ -101,6 +125,7 @@ export class Gpu {
       maxWorkgroupInvocations: device.limits.maxComputeInvocationsPerWorkgroup,
       maxWorkgroupStorageBytes: device.limits.maxComputeWorkgroupStorageSize,
       subgroupSize: device.features.has('subgroups') ? description.subgroupSize : 0,
+      precision,
     };
     device.addEventListener('uncapturederror', (event) => {
       const { error } = event as GPUUncapturedErrorEvent;

@@ -51,7 +51,8 @@ const BUSY_GROUPS = 256;
 function tilesFor(limits: KernelLimits): readonly { tile: Tile; share: number }[] {
   return TILES.filter(
     ({ tile }) =>
-      tileThreads(tile) <= limits.maxWorkgroupInvocations && tileBytes(tile) <= limits.maxWorkgroupStorageBytes,
+      tileThreads(tile) <= limits.maxWorkgroupInvocations &&
+      tileBytes(tile, limits.precision) <= limits.maxWorkgroupStorageBytes,
   );
 }
 

@@ -80,6 +80,15 @@ function sharingSubgroup(limits: KernelLimits): number {
   return limits.software && limits.subgroupSize <= 16 ? limits.subgroupSize : 0;
 }
 
+/**
+ * Subgroup sizes that the register kernels may be measured with, the estimated one first: GPUs of one fixed size may gain
+ * by sharing as well, where their caches are busy, but only measuring tells.
+ */
+function subgroupCandidates(limits: KernelLimits): readonly number[] {
+  const estimated = sharingSubgroup(limits);
+  return limits.software || limits.subgroupSize === 0 ? [estimated] : [estimated, limits.subgroupSize];
+}
+
 /** The divisor-friendly tile: the candidate that wastes least of `count`, the first on a tie. */
 function leastWaste(count: number, candidates: readonly number[]): number {
   const cost = (tile: number): number => Math.ceil(count / tile) * tile;
@@ -91,9 +100,12 @@ function registerChannels(padded: number): number {
   return padded % 16 === 0 || padded > 32 ? 16 : leastWaste(padded, [12, 8, 4]);
 }
 
-/** Invocations of a workgroup of the register kernels: on CPU adapters one subgroup, whose lanes share loads. */
-function registerWorkgroup(limits: KernelLimits): number {
-  return limits.software ? Math.max(8, sharingSubgroup(limits)) : 64;
+/**
+ * Invocations of a workgroup of the register kernels: on CPU adapters one subgroup, whose lanes share loads; on GPUs
+ * several, all of them whole, since every lane must be there to share.
+ */
+function registerWorkgroup(limits: KernelLimits, subgroup: number): number {
+  return Math.max(limits.software ? 8 : 64, subgroup);
 }
 
 /** A gather convolution as the choice sees it. */
@@ -110,10 +122,10 @@ function registerConfig(
   tilePixels: number,
   tileChannels: number,
   limits: KernelLimits,
+  subgroup = sharingSubgroup(limits),
 ): GatherConfig | null {
-  const subgroup = sharingSubgroup(limits);
   const tiles = shape.batch * axisSteps(rows) * Math.ceil(axisSteps(columns) / tilePixels);
-  let workgroup = registerWorkgroup(limits);
+  let workgroup = registerWorkgroup(limits, subgroup);
   while (tiles / workgroup > MAX_GROUPS && workgroup < limits.maxWorkgroupInvocations) workgroup *= 2;
   return tiles / workgroup > MAX_GROUPS ? null : { variant: 'register', tilePixels, tileChannels, workgroup, subgroup };
 }
@@ -158,7 +170,9 @@ export function gatherCandidates(size: GatherSize, limits: KernelLimits): Gather
   if (first.variant === 'depthwise') return [first, { variant: 'naive' }];
   const padded = up4(destChannels);
   const registers = REGISTER_TILES.filter(([, channels]) => channels <= padded)
-    .map(([pixels, channels]) => registerConfig(size, pixels, channels, limits))
+    .flatMap(([pixels, channels]) =>
+      subgroupCandidates(limits).map((subgroup) => registerConfig(size, pixels, channels, limits, subgroup)),
+    )
     .filter((config) => config !== null);
   // Barriers are so dear on CPU adapters that trying tiles there would only cost time.
   const positions = shape.batch * axisSteps(rows) * axisSteps(columns);
@@ -179,11 +193,17 @@ export function weightGradientCandidates(shape: ConvShape, limits: KernelLimits)
     register.variant === 'register'
       ? [4, 8, 16].filter((channels) => channels <= padded).map((tileChannels) => ({ ...register, tileChannels }))
       : [];
-  const configs = [
+  const registers = [register, ...narrower].flatMap((config) =>
+    subgroupCandidates(limits).map((subgroup) => ({
+      ...config,
+      subgroup,
+      workgroup: registerWorkgroup(limits, subgroup),
+    })),
+  );
+  const configs: WeightGradientConfig[] = [
     first,
-    register,
+    ...registers,
     ...tiles.map((tile) => ({ variant: 'tiled' as const, tile, slots: first.slots })),
-    ...narrower,
   ];
   // More parts fill a device, fewer save the second pass.
   const rows = shape.batch * shape.small[0];
@@ -236,7 +256,7 @@ export function chooseWeightGradient(
   }
   const tileChannels = registerChannels(padded);
   const subgroup = sharingSubgroup(limits);
-  const workgroup = registerWorkgroup(limits);
+  const workgroup = registerWorkgroup(limits, subgroup);
   const groups = Math.ceil((taps * Math.ceil(shape.cin / 4)) / workgroup) * Math.ceil(padded / tileChannels);
   // Enough workgroups to fill the device, but no more slots than that: each is a whole array of weights.
   const wantedGroups = limits.software ? 32 : 1024;

@@ -1,3 +1,4 @@
+import type { MatrixShape } from '../../shaders/common/matrix-tile.js';
 import { ArgumentError, DeviceLostError, GpuError, OutOfMemoryError } from '../common/errors.js';
 import type { Precision } from '../common/precision.js';
 import { BufferPool, GPUBufferUsageFlags, type PooledBuffer } from './buffer-pool.js';
@@ -52,6 +53,24 @@ export function describeAdapter(info: GPUAdapterInfo): GpuDescription {
   const { vendor, architecture, device, description, subgroupMinSize, subgroupMaxSize } = info;
   const subgroupSize = subgroupMinSize && subgroupMinSize === subgroupMaxSize ? subgroupMinSize : 0;
   return { vendor, architecture, device, description, kind, subgroupSize };
+}
+
+/** Dawn's experimental feature of subgroup matrices (tensor cores), which the standard does not have yet. */
+export const SUBGROUP_MATRIX = 'chromium-experimental-subgroup-matrix' as GPUFeatureName;
+
+/** Products of halves, summed in f32, among those that an adapter lists. */
+export function matrixShapes(info: GPUAdapterInfo): MatrixShape[] {
+  interface Config {
+    M: number;
+    N: number;
+    K: number;
+    componentType: string;
+    resultComponentType: string;
+  }
+  const { subgroupMatrixConfigs = [] } = info as { subgroupMatrixConfigs?: Iterable<Config> };
+  return [...subgroupMatrixConfigs]
+    .filter(({ componentType, resultComponentType }) => componentType === 'f16' && resultComponentType === 'f32')
+    .map(({ M, N, K }) => ({ m: M, n: N, k: K }));
 }
 
 /** @throws ArgumentError for a precision that there is not, or that the adapter has not */
@@ -126,6 +145,7 @@ export class Gpu {
       maxWorkgroupStorageBytes: device.limits.maxComputeWorkgroupStorageSize,
       subgroupSize: device.features.has('subgroups') ? description.subgroupSize : 0,
       precision,
+      matrices: device.features.has(SUBGROUP_MATRIX) ? matrixShapes(device.adapterInfo) : [],
     };
     device.addEventListener('uncapturederror', (event) => {
       const { error } = event as GPUUncapturedErrorEvent;

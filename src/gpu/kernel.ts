@@ -1,3 +1,4 @@
+import type { MatrixShape } from '../../shaders/common/matrix-tile.js';
 import type { Precision } from '../common/precision.js';
 
 /**
@@ -29,6 +30,8 @@ export interface KernelLimits {
   readonly subgroupSize: number;
   /** How the fast convolutions store their operands; f32 where it is left out. */
   readonly precision?: Precision;
+  /** Products of halves with f32 sums that a subgroup computes at once; none where it is left out. */
+  readonly matrices?: readonly MatrixShape[];
 }
 
 /** Most workgroups along one dimension that every WebGPU device accepts. */

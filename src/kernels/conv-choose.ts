@@ -1,4 +1,11 @@
-import { type Tile, tileBytes, tileColumns, tileRows, tileThreads } from '../../shaders/common/tile.js';
+import {
+  type MatrixTile,
+  matrixTileBytes,
+  matrixTileColumns,
+  matrixTileRows,
+  matrixTileThreads,
+} from '../../shaders/common/matrix-tile.js';
+import { TILE_INNER, type Tile, tileBytes, tileColumns, tileRows, tileThreads } from '../../shaders/common/tile.js';
 import type { RegisterTile } from '../../shaders/conv-tap.wgsl.js';
 import type { WeightGradientTile } from '../../shaders/conv-weight-gradient.wgsl.js';
 import { type AxisPlan, axisSteps, type ConvShape } from '../common/conv-geometry.js';
@@ -18,14 +25,16 @@ export type GatherConfig =
   | { variant: 'naive' }
   | ({ variant: 'depthwise' } & DepthwiseConfig)
   | ({ variant: 'register' } & RegisterTile)
-  | { variant: 'tiled'; tile: Tile };
+  | { variant: 'tiled'; tile: Tile }
+  | { variant: 'matrix'; tile: MatrixTile };
 
 /** How the weight gradient runs. `slots`: parts of its long sum, added up afterwards in a fixed order. */
 export type WeightGradientConfig =
   | { variant: 'naive' }
   | ({ variant: 'depthwise' } & DepthwiseWeightGradientConfig)
   | ({ variant: 'register'; slots: number } & WeightGradientTile)
-  | { variant: 'tiled'; tile: Tile; slots: number };
+  | { variant: 'tiled'; tile: Tile; slots: number }
+  | { variant: 'matrix'; tile: MatrixTile; slots: number };
 
 /** True where every channel has a filter of its own, and makes one output. */
 function isDepthwise({ groups, cin, cout }: ConvShape): boolean {
@@ -177,7 +186,13 @@ export function gatherCandidates(size: GatherSize, limits: KernelLimits): Gather
   // Barriers are so dear on CPU adapters that trying tiles there would only cost time.
   const positions = shape.batch * axisSteps(rows) * axisSteps(columns);
   const tiles = limits.software ? [] : fittingTiles(positions, padded, limits);
-  return unique<GatherConfig>([first, ...tiles.map((tile) => ({ variant: 'tiled' as const, tile })), ...registers]);
+  const matrices = matrixTiles(positions, padded, limits);
+  return unique<GatherConfig>([
+    first,
+    ...tiles.map((tile) => ({ variant: 'tiled' as const, tile })),
+    ...matrices.map((tile) => ({ variant: 'matrix' as const, tile })),
+    ...registers,
+  ]);
 }
 
 /** All configs worth measuring for a weight gradient, the estimated one first. Pure. */
@@ -187,7 +202,8 @@ export function weightGradientCandidates(shape: ConvShape, limits: KernelLimits)
   // The dense kernels know no groups.
   if (first.variant === 'depthwise') return [first, { variant: 'naive' }];
   const padded = up4(shape.cout);
-  const tiles = limits.software ? [] : fittingTiles(shape.kernel[0] * shape.kernel[1] * up4(shape.cin), padded, limits);
+  const outputRows = shape.kernel[0] * shape.kernel[1] * up4(shape.cin);
+  const tiles = limits.software ? [] : fittingTiles(outputRows, padded, limits);
   const register = chooseWeightGradient(shape, limits, 'register');
   const narrower =
     register.variant === 'register'
@@ -204,6 +220,11 @@ export function weightGradientCandidates(shape: ConvShape, limits: KernelLimits)
     first,
     ...registers,
     ...tiles.map((tile) => ({ variant: 'tiled' as const, tile, slots: first.slots })),
+    ...matrixTiles(outputRows, padded, limits).map((tile) => ({
+      variant: 'matrix' as const,
+      tile,
+      slots: first.slots,
+    })),
   ];
   // More parts fill a device, fewer save the second pass.
   const rows = shape.batch * shape.small[0];
@@ -222,6 +243,26 @@ function fittingTiles(rows: number, columns: number, limits: KernelLimits): Tile
   return tilesFor(limits)
     .map(({ tile }) => tile)
     .filter((tile) => tileGroups(tile, rows, columns).every((groups) => groups <= MAX_GROUPS));
+}
+
+/**
+ * Tiles of subgroup matrices that a device can be measured with. No estimate takes them: the kernels have not run on an
+ * adapter that has such matrices, and measuring holds them to the naive kernel's results.
+ */
+function matrixTiles(rows: number, columns: number, limits: KernelLimits): MatrixTile[] {
+  const { matrices = [], subgroupSize, precision } = limits;
+  if (precision !== 'f16' || subgroupSize === 0) return [];
+  return matrices
+    .map(({ m, n, k }) => ({ m, n, k, subgroup: subgroupSize }))
+    .filter(
+      (tile) =>
+        TILE_INNER % tile.k === 0 &&
+        tile.n % 4 === 0 &&
+        matrixTileThreads(tile) <= limits.maxWorkgroupInvocations &&
+        matrixTileBytes(tile) <= limits.maxWorkgroupStorageBytes &&
+        Math.ceil(rows / matrixTileRows(tile)) <= MAX_GROUPS &&
+        Math.ceil(columns / matrixTileColumns(tile)) <= MAX_GROUPS,
+    );
 }
 
 const unique = <T>(configs: readonly T[]): T[] => [

@@ -1,5 +1,7 @@
 import type { Epilogue, GatherConv } from '../../shaders/common/gather.js';
-import { tileColumns, tileRows } from '../../shaders/common/tile.js';
+import { type MatrixTile, matrixTileColumns, matrixTileRows } from '../../shaders/common/matrix-tile.js';
+import { type Tile, tileColumns, tileRows } from '../../shaders/common/tile.js';
+import { matrixConvShader } from '../../shaders/conv-matrix.wgsl.js';
 import {
   convForwardNaiveShader,
   convInputGradientNaiveShader,
@@ -15,6 +17,7 @@ import {
 import { tapConvShader } from '../../shaders/conv-tap.wgsl.js';
 import { tiledConvShader } from '../../shaders/conv-tiled.wgsl.js';
 import { tapWeightGradientShader, type WeightGradient } from '../../shaders/conv-weight-gradient.wgsl.js';
+import { matrixWeightGradientShader } from '../../shaders/conv-weight-gradient-matrix.wgsl.js';
 import { tiledWeightGradientShader } from '../../shaders/conv-weight-gradient-tiled.wgsl.js';
 import {
   type AxisPlan,
@@ -180,25 +183,45 @@ export function planGather(
   };
   const kernel: Kernel = {
     label: `conv ${direction} ${config.variant}`,
-    wgsl: config.variant === 'tiled' ? tiledConvShader(conv, config.tile) : tapConvShader(conv, config),
+    wgsl: gatherShader(conv, config),
     bindings: epilogue === 'none' ? 'rrw' : 'rrrw',
     workgroups: gatherGrid(conv, config),
   };
   return { pad, arrange, main: { kernel, shape: destShape }, epilogue };
 }
 
-function gatherGrid(
-  { batch, rows, columns, dest }: GatherConv,
-  config: Exclude<GatherConfig, { variant: 'naive' | 'depthwise' }>,
-): Kernel['workgroups'] {
+/** Configs of the kernels that read padded pictures and arranged weights. */
+type Dense<Config extends { variant: string }> = Exclude<Config, { variant: 'naive' | 'depthwise' }>;
+
+function gatherShader(conv: GatherConv, config: Dense<GatherConfig>): string {
+  if (config.variant === 'tiled') return tiledConvShader(conv, config.tile);
+  return config.variant === 'matrix' ? matrixConvShader(conv, config.tile) : tapConvShader(conv, config);
+}
+
+/** Rows and columns of a workgroup's tile. */
+function workgroupTile(
+  config: { variant: 'tiled'; tile: Tile } | { variant: 'matrix'; tile: MatrixTile },
+): [rows: number, columns: number] {
+  return config.variant === 'tiled'
+    ? [tileRows(config.tile), tileColumns(config.tile)]
+    : [matrixTileRows(config.tile), matrixTileColumns(config.tile)];
+}
+
+function gatherGrid({ batch, rows, columns, dest }: GatherConv, config: Dense<GatherConfig>): Kernel['workgroups'] {
   const phases = rows.phases.length * columns.phases.length;
-  if (config.variant === 'tiled') {
+  if (config.variant !== 'register') {
     const positions = batch * axisSteps(rows) * axisSteps(columns);
-    const { tile } = config;
-    return [Math.ceil(positions / tileRows(tile)), Math.ceil(dest.channels / tileColumns(tile)), phases];
+    const [across, down] = workgroupTile(config);
+    return [Math.ceil(positions / across), Math.ceil(dest.channels / down), phases];
   }
   const tiles = batch * axisSteps(rows) * Math.ceil(axisSteps(columns) / config.tilePixels);
   return [Math.ceil(tiles / config.workgroup), Math.ceil(dest.channels / config.tileChannels), phases];
+}
+
+function weightGradientShader(gradient: WeightGradient, config: Dense<WeightGradientConfig>): string {
+  if (config.variant === 'tiled') return tiledWeightGradientShader(gradient, config.tile);
+  if (config.variant === 'matrix') return matrixWeightGradientShader(gradient, config.tile);
+  return tapWeightGradientShader(gradient, config);
 }
 
 /**
@@ -280,15 +303,10 @@ export function planWeightGradient(
   };
   const outputs = kh * kw * channels;
   const [across, down] =
-    config.variant === 'tiled'
-      ? [tileRows(config.tile), tileColumns(config.tile)]
-      : [4 * config.workgroup, config.tileChannels];
+    config.variant === 'register' ? [4 * config.workgroup, config.tileChannels] : workgroupTile(config);
   const kernel: Kernel = {
     label: `conv weight gradient ${config.variant}`,
-    wgsl:
-      config.variant === 'tiled'
-        ? tiledWeightGradientShader(gradient, config.tile)
-        : tapWeightGradientShader(gradient, config),
+    wgsl: weightGradientShader(gradient, config),
     bindings: 'rrw',
     workgroups: [Math.ceil(outputs / across), Math.ceil(shape.cout / down), slots],
   };

@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs';
 import * as assert from 'uvu/assert';
 import { tileBytes } from '../shaders/common/tile.js';
+import { FaceCodec } from '../src/codec/face-codec.js';
 import { convShape } from '../src/common/conv-geometry.js';
 import { ArgumentError } from '../src/common/errors.js';
 import type { Conv2dAttrs, ConvTranspose2dAttrs } from '../src/common/op-attrs.js';
@@ -13,6 +15,7 @@ import { type ConvOptions, conv2d, conv2dOp, convRequest, convTranspose2dOp } fr
 import { tuneConv } from '../src/ops/tune-conv.js';
 import { referenceOps } from '../src/reference/index.js';
 import type { NdArray } from '../src/reference/ndarray.js';
+import { recordStep } from '../src/tensor/recorded-step.js';
 import { apply, Tape } from '../src/tensor/tape.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';
 import { assertClose, gpuSuite, randomValues, testGpu, toNdArray } from './harness.js';
@@ -188,6 +191,40 @@ test('a device without shader-f16 refuses the option, and any device other names
   if (!hasHalf) {
     const error = await rejection(() => openGpu({ precision: 'f16' }), ArgumentError);
     assert.match(error.message, /has no shader-f16/);
+  }
+});
+
+onHalf('a recorded step gives the same bits, and the codec refuses to encode', async () => {
+  const half = await openGpu({ precision: 'f16', tuning: false });
+  try {
+    const attrs = attrsOf({ stride: [2, 2], padding: [1, 1, 1, 1] });
+    const x = Tensor.from(half, randomValues(2 * 9 * 6 * 5, 11), [2, 9, 6, 5]);
+    const weights = [
+      [3, 3, 5, 8],
+      [3, 3, 8, 6],
+    ].map((shape, k) => Tensor.from(half, randomValues(sizeOf(shape), 12 + k), shape));
+    const body = ({ x }: { x: Tensor }) => {
+      const tape = new Tape();
+      const y = tape.record(() => conv2d(conv2d(x, weights[0], null, attrs), weights[1], null, attrs));
+      const gradients = tape.gradients(y, weights, y);
+      return { y, first: gradients.get(weights[0]) as Tensor, second: gradients.get(weights[1]) as Tensor };
+    };
+    const eager = scope(half, () => Object.values(body({ x })));
+    const step = recordStep(half, { x }, body);
+    step.run();
+    for (const [k, output] of Object.values(step.outputs).entries()) {
+      assert.equal(await output.read(), await eager[k].read());
+    }
+    step.dispose();
+    for (const tensor of [x, ...weights, ...eager]) tensor.dispose();
+
+    const file = readFileSync(new URL('../models/codec.safetensors', import.meta.url));
+    const codec = FaceCodec.fromWeights(half, file);
+    const error = await rejection(() => codec.encode([], 0), ArgumentError);
+    assert.match(error.message, /precision "f32"/);
+    codec.dispose();
+  } finally {
+    half.destroy();
   }
 });
 

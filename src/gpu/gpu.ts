@@ -20,7 +20,8 @@ export interface GpuOptions {
    * `f16` lets the fast dense convolutions (groups = 1) keep their operands as halves: pictures, weights and gradients
    * are rounded to 11 significant bits, sums and results stay f32, and all else is as before. Half the memory traffic,
    * where a GPU is bound by that. What exceeds 65504 becomes infinite (WGSL leaves it to the device), and what is below
-   * 6·10⁻⁵ loses bits or becomes 0: scaling a loss so that its gradients fit is left to the user. Default `f32`.
+   * 6·10⁻⁵ loses bits or becomes 0: scaling a loss so that its gradients fit is left to the user.
+   * `FaceCodec` does not encode with it. Default `f32`.
    */
   precision?: Precision;
 }

@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { gitCommit } from '../src/cli/git-commit.js';
 import { integer } from '../src/cli/numbers.js';
 import { CameoError } from '../src/common/errors.js';
+import type { Precision } from '../src/common/precision.js';
 import { ensureFolder, FileError, fileErrorReason, writeFileAtomic } from '../src/data/atomic-file.js';
 import { textTable } from '../src/evaluation/tables.js';
 import type { Gpu } from '../src/gpu/gpu.js';
@@ -29,6 +30,7 @@ interface Options extends Filters {
   batch?: number;
   quick?: boolean;
   tune?: boolean;
+  precision: Precision;
   peers?: boolean;
   out?: string;
   torch?: string;
@@ -97,10 +99,13 @@ async function bench(options: Options): Promise<void> {
   const torch = options.torch === undefined ? null : await readTorchReport(options.torch);
   const folder = options.out ?? 'results';
   await ensureFolder(folder);
-  const gpu = await openGpu({ tuning: options.tune ?? false });
+  const gpu = await openGpu({ tuning: options.tune ?? false, precision: options.precision });
   try {
     const batch = options.batch ?? usualBatch(gpu.limits.software);
-    const path = join(folder, `bench-${adapterSlug(gpu.description)}`);
+    const path = join(
+      folder,
+      `bench-${adapterSlug(gpu.description)}${options.precision === 'f32' ? '' : `-${options.precision}`}`,
+    );
     const result = await measure(gpu, batch, options);
     printSummary(result, torch);
     await writeResult(path, result, torch); // before the peers, which take as long again
@@ -126,6 +131,11 @@ async function main(): Promise<void> {
     .option(
       '--tune',
       'first measure which kernel is best for each conv, where that is not known yet, as `cameo tune` does',
+    )
+    .addOption(
+      new Option('--precision <name>', 'how the fast convs store their operands')
+        .choices(['f32', 'f16'])
+        .default('f32'),
     )
     .option('--peers', 'also compare with other WebGPU libraries on the same device')
     .option('--torch <file>', 'stand beside what bench/torch_peer.py measured')

@@ -88,6 +88,8 @@ export interface OpCase<K extends OpName> {
   inputs: readonly (readonly number[])[];
   /** Values of input k, where random normals do not do (labels, positive arguments). */
   values?: (k: number, size: number) => Float32Array | undefined;
+  /** Values of dy, in place of random normals. */
+  dyValues?: (size: number) => Float32Array;
   /** Longest sum behind one element, forward and backward; default 1. */
   sumLength?: number;
   /** Magnitude of the terms where they cancel. */
@@ -107,7 +109,7 @@ export async function checkOp<K extends OpName>(test: OpCase<K>): Promise<void> 
   const arrays = values.map((data, k) => toNdArray(data, shapes[k]));
   const reference = referenceOps[op];
   const expected = reference.forward(arrays, attrs);
-  const dyValues = randomValues(sizeOf(expected.shape), 999);
+  const dyValues = test.dyValues?.(sizeOf(expected.shape)) ?? randomValues(sizeOf(expected.shape), 999);
   const expectedGradients = reference.backward(arrays, expected, toNdArray(dyValues, expected.shape), attrs);
 
   const kept = scope(gpu, () => {

@@ -9,7 +9,12 @@ import { loadTuning, saveTuning } from '../src/gpu/node/tuning-file.js';
 import { ENGINE_VERSION, storedTuning, Tuning, tuningAdapter, tuningKey } from '../src/gpu/tuning.js';
 import { loadTuningFromIndexedDb, saveTuningToIndexedDb } from '../src/gpu/tuning-indexeddb.js';
 import { gatherSize, planGather } from '../src/kernels/conv.js';
-import { gatherCandidates, weightGradientCandidates } from '../src/kernels/conv-choose.js';
+import {
+  chooseGather,
+  chooseWeightGradient,
+  gatherCandidates,
+  weightGradientCandidates,
+} from '../src/kernels/conv-choose.js';
 import { conv2d, conv2dOp, convRequest } from '../src/ops/conv.js';
 import { tuneConv } from '../src/ops/tune-conv.js';
 import { Tape } from '../src/tensor/tape.js';
@@ -43,7 +48,7 @@ test('a conv asks for a choice for each pass', async () => {
 test('every candidate of an adapter passes the float64 check', async () => {
   const gpu = await testGpu();
   const lavapipe = gpu.description.kind === 'lavapipe';
-  for (const limits of lavapipe ? [gpu.limits] : [gpu.limits, { ...gpu.limits, software: false, subgroupSize: 0 }]) {
+  for (const limits of lavapipe ? [gpu.limits] : [gpu.limits, { ...gpu.limits, software: false }]) {
     const forward = gatherCandidates(gatherSize(SHAPE, 'forward'), limits);
     const inputGradient = gatherCandidates(gatherSize(SHAPE, 'inputGradient'), limits);
     const weightGradient = weightGradientCandidates(SHAPE, limits);
@@ -59,6 +64,43 @@ test('every candidate of an adapter passes the float64 check', async () => {
       await checkOp({ op: 'conv2d', attrs: ATTRS, inputs: [X, W], sumLength: 9 * 16, implementation });
     }
   }
+});
+
+test('GPUs of one subgroup size measure the register kernels with shared loads, and never take them by estimate', () => {
+  const size = gatherSize(SHAPE, 'forward');
+  const limits = { maxWorkgroupInvocations: 256, maxWorkgroupStorageBytes: 16384 };
+  const subgroups = (software: boolean, subgroupSize: number): number[][] =>
+    [
+      gatherCandidates(size, { ...limits, software, subgroupSize }),
+      weightGradientCandidates(SHAPE, { ...limits, software, subgroupSize }),
+    ].map((configs) => {
+      const registers = configs.flatMap((config) => (config.variant === 'register' ? [config] : []));
+      for (const { subgroup, workgroup } of registers) {
+        assert.is(workgroup % Math.max(1, subgroup), 0, `${workgroup} invocations in subgroups of ${subgroup}`);
+      }
+      return [...new Set(registers.map(({ subgroup }) => subgroup))].sort((a, b) => a - b);
+    });
+  for (const subgroupSize of [4, 8, 32, 128]) {
+    assert.equal(subgroups(false, subgroupSize), [
+      [0, subgroupSize],
+      [0, subgroupSize],
+    ]);
+    const onGpu = { ...limits, software: false, subgroupSize };
+    for (const config of [
+      chooseGather(size, onGpu),
+      chooseGather(size, onGpu, 'register'),
+      chooseGather({ ...size, destChannels: 3 }, onGpu),
+      chooseWeightGradient(SHAPE, onGpu),
+      chooseWeightGradient(SHAPE, onGpu, 'register'),
+    ]) {
+      assert.ok(!('subgroup' in config && config.subgroup > 0), JSON.stringify(config));
+    }
+  }
+  // CPU adapters share wherever they can: up to 16 lanes.
+  assert.equal(subgroups(true, 4), [[4], [4]]);
+  assert.equal(subgroups(true, 8), [[8], [8]]);
+  assert.equal(subgroups(true, 32), [[0], [0]]);
+  assert.equal(subgroups(false, 0), [[0], [0]]);
 });
 
 test('tuning measures the candidates and the conv then runs the fastest', async () => {

@@ -1,7 +1,10 @@
+import type { Precision } from '../src/common/precision.js';
 import { up4 } from '../src/common/shapes.js';
 import type { Epilogue } from './common/gather.js';
 import { f32Bindings, linearMain } from './common/linear-index.js';
 import { f32Literal } from './common/literal.js';
+import { operandType } from './common/operand.js';
+import { typedBindings } from './common/typed-bindings.js';
 
 export interface PadPicture {
   /** [N,H,W,C] of the picture. */
@@ -10,10 +13,12 @@ export interface PadPicture {
   before: readonly [number, number];
   /** [N,H,W,C] of the result; C may be larger, too. */
   padded: readonly number[];
+  /** How the result is stored. */
+  precision: Precision;
 }
 
 /** Copies a picture into a larger one of zeros, a vec4 of channels an invocation. Bindings: picture, padded. */
-export function padPictureShader({ shape, before, padded }: PadPicture): string {
+export function padPictureShader({ shape, before, padded, precision }: PadPicture): string {
   const [n, h, w, c] = shape;
   const [, ph, pw, pc] = padded;
   const vec4 = c % 4 === 0;
@@ -21,9 +26,9 @@ export function padPictureShader({ shape, before, padded }: PadPicture): string 
   const source = vec4 ? `x[((n * ${h} + h) * ${w} + w) * ${c / 4} + c]` : '';
   const gathered = `let at = ((n * ${h} + h) * ${w} + w) * ${c} + 4 * c;
     value = vec4f(${[0, 1, 2, 3].map((k) => `select(0.0, x[min(at + ${k}, ${n * h * w * c - 1})], 4 * c + ${k} < ${c})`).join(', ')});`;
-  return `
+  return `${operandType(precision)}
 @group(0) @binding(0) var<storage, read> x: array<${type}>;
-@group(0) @binding(1) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(1) var<storage, read_write> y: array<Operand>;
 ${linearMain(`${(n * ph * pw * pc) / 4}u`)}
   let c = i32(i) % ${pc / 4};
   let w = (i32(i) / ${pc / 4}) % ${pw} - ${before[1]};
@@ -33,7 +38,7 @@ ${linearMain(`${(n * ph * pw * pc) / 4}u`)}
   if (h >= 0 && h < ${h} && w >= 0 && w < ${w} && 4 * c < ${c}) {
     ${vec4 ? `value = ${source};` : gathered}
   }
-  y[i] = value;
+  y[i] = Operand(value);
 }`;
 }
 
@@ -44,19 +49,21 @@ export interface ArrangeWeights {
   dest: number;
   /** True when the weights lie as [taps, dest, source], so that they must be transposed. */
   transposed: boolean;
+  /** How the result is stored. */
+  precision: Precision;
 }
 
 /** Weights as [taps, source₄, dest₄]: channels padded to multiples of 4 with zeros. Bindings: weights, result. */
-export function arrangeWeightsShader({ taps, source, dest, transposed }: ArrangeWeights): string {
+export function arrangeWeightsShader({ taps, source, dest, transposed, precision }: ArrangeWeights): string {
   const [s4, d4] = [up4(source), up4(dest)];
   const from = transposed ? `(tap * ${dest}u + d) * ${source}u + s` : `(tap * ${source}u + s) * ${dest}u + d`;
-  return `
-${f32Bindings(['weights', 'r'], ['result', 'w'])}
+  return `${precision === 'f16' ? 'enable f16;' : ''}
+${typedBindings(['weights', 'r', 'f32'], ['result', 'w', precision])}
 ${linearMain(`${taps * s4 * d4}u`)}
   let d = i % ${d4}u;
   let s = (i / ${d4}u) % ${s4}u;
   let tap = i / ${s4 * d4}u;
-  if (s < ${source}u && d < ${dest}u) { result[i] = weights[${from}]; } else { result[i] = 0.0; }
+  if (s < ${source}u && d < ${dest}u) { result[i] = ${precision}(weights[${from}]); } else { result[i] = 0; }
 }`;
 }
 

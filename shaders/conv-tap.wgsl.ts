@@ -1,5 +1,6 @@
 import { axisSteps } from '../src/common/conv-geometry.js';
 import { applyEpilogue, type GatherConv, loadEpilogue, phaseValue } from './common/gather.js';
+import { operandType } from './common/operand.js';
 
 /** How the invocations of the register kernel share the work. */
 export interface RegisterTile {
@@ -49,11 +50,13 @@ export function tapConvShader(conv: GatherConv, tile: RegisterTile): string {
     .map((r) => `  let part${r} = ${vector(`(min(lane * ${perLane} + ${r}, ${4 * tileVecs - 1}))`)};`)
     .join('\n');
   const share = (m: number): string =>
-    subgroup ? `subgroupBroadcast(q${m % perLane}, ${Math.floor(m / perLane)}u)` : `weights[wb + ${vector(`${m}`)}]`;
+    subgroup
+      ? `subgroupBroadcast(q${m % perLane}, ${Math.floor(m / perLane)}u)`
+      : `vec4f(weights[wb + ${vector(`${m}`)}])`;
 
   const step = [
-    ...range(perLane).map((r) => `let q${r} = weights[wb + part${r}];`),
-    ...pixels.map((p) => `let x${p} = source[xb + ${p * columns.sourceStep * sourceVecs}];`),
+    ...range(perLane).map((r) => `let q${r} = vec4f(weights[wb + part${r}]);`),
+    ...pixels.map((p) => `let x${p} = vec4f(source[xb + ${p * columns.sourceStep * sourceVecs}]);`),
     ...(conv.transposed ? range(4 * tileVecs).map((m) => `let t${m} = ${share(m)};`) : []),
     ...range(4).flatMap((c) =>
       vecs.flatMap((j) => {
@@ -93,8 +96,9 @@ export function tapConvShader(conv: GatherConv, tile: RegisterTile): string {
     .join('\n');
 
   return `${subgroup ? 'enable subgroups;' : ''}
-@group(0) @binding(0) var<storage, read> source: array<vec4f>;
-@group(0) @binding(1) var<storage, read> weights: array<vec4f>;
+${operandType(conv.precision)}
+@group(0) @binding(0) var<storage, read> source: array<Operand>;
+@group(0) @binding(1) var<storage, read> weights: array<Operand>;
 ${hasEpilogue ? '@group(0) @binding(2) var<storage, read> epilogue: array<f32>;' : ''}
 @group(0) @binding(${hasEpilogue ? 3 : 2}) var<storage, read_write> dest: array<${vec4Dest ? 'vec4f' : 'f32'}>;
 

@@ -1,5 +1,6 @@
 import { axisSteps } from '../src/common/conv-geometry.js';
 import { applyEpilogue, type GatherConv, loadEpilogue, phaseValue } from './common/gather.js';
+import { operandType } from './common/operand.js';
 import {
   declareSums,
   declareTiles,
@@ -41,12 +42,12 @@ export function tiledConvShader(conv: GatherConv, tile: Tile): string {
         ...range(4).map(
           (r) => `let row${r} = tap * ${dest.channels} + min(4 * channelVec + ${r}, ${dest.channels - 1});`,
         ),
-        ...range(4).map((r) => `let v${r} = select(vec4f(), weights[row${r} * ${sourceVecs} + c], inside);`),
-        ...range(4).map((e) => `${weightsTile(e)} = vec4f(v0[${e}], v1[${e}], v2[${e}], v3[${e}]);`),
+        ...range(4).map((r) => `let v${r} = select(Operand(), weights[row${r} * ${sourceVecs} + c], inside);`),
+        ...range(4).map((e) => `${weightsTile(e)} = Operand(v0[${e}], v1[${e}], v2[${e}], v3[${e}]);`),
       ].join('\n        ')
     : [
         `let at = (tap * ${source.channels} + 4 * c) * ${destVecs} + channelVec;`,
-        ...range(4).map((e) => `${weightsTile(e)} = select(vec4f(), weights[at + ${e * destVecs}], inside);`),
+        ...range(4).map((e) => `${weightsTile(e)} = select(Operand(), weights[at + ${e * destVecs}], inside);`),
       ].join('\n        ');
 
   const store = forEachRow(tile, (row, sums) => {
@@ -71,12 +72,12 @@ export function tiledConvShader(conv: GatherConv, tile: Tile): string {
   }`;
   });
 
-  return `
-@group(0) @binding(0) var<storage, read> source: array<vec4f>;
-@group(0) @binding(1) var<storage, read> weights: array<vec4f>;
+  return `${operandType(conv.precision)}
+@group(0) @binding(0) var<storage, read> source: array<Operand>;
+@group(0) @binding(1) var<storage, read> weights: array<Operand>;
 ${hasEpilogue ? '@group(0) @binding(2) var<storage, read> epilogue: array<f32>;' : ''}
 @group(0) @binding(${hasEpilogue ? 3 : 2}) var<storage, read_write> dest: array<${vec4Dest ? 'vec4f' : 'f32'}>;
-${declareTiles(tile)}
+${declareTiles(tile, 'Operand')}
 var<workgroup> firstVec: array<vec4i, ${aVecs}>; // where the rows of the tile begin in the source, 4 rows a vector
 
 /** Where the window of a position begins in the source, before its taps. */
@@ -122,10 +123,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
         let column = firstOffsetW + j * ${columns.offsetStep};
         let at = firstVec[vec] + (row * ${source.width} + column) * ${sourceVecs} + c;
         ${range(4)
-          .map((r) => `let v${r} = select(vec4f(), source[at[${r}]], inside);`)
+          .map((r) => `let v${r} = select(Operand(), source[at[${r}]], inside);`)
           .join('\n        ')}
         ${range(4)
-          .map((e) => `aTile[(4 * part + ${e}) * ${aVecs} + vec] = vec4f(v0[${e}], v1[${e}], v2[${e}], v3[${e}]);`)
+          .map((e) => `aTile[(4 * part + ${e}) * ${aVecs} + vec] = Operand(v0[${e}], v1[${e}], v2[${e}], v3[${e}]);`)
           .join('\n        ')}
       } else {
         let tap = (firstTapH + i * ${rows.tapStep}) * ${conv.kernelWidth} + firstTapW + j * ${columns.tapStep};

@@ -1,3 +1,6 @@
+import type { Precision } from '../src/common/precision.js';
+import { operandType } from './common/operand.js';
+
 /** The weight gradient of a convolution, on a `big` that is padded so that no read needs a test. */
 export interface WeightGradient {
   batch: number;
@@ -12,6 +15,8 @@ export interface WeightGradient {
   cout: number;
   /** Parts that the sum over the pixels is split into; each writes its own slot. */
   slots: number;
+  /** How big and small are stored. */
+  precision: Precision;
 }
 
 /** How the invocations of the register kernel share the work. */
@@ -55,11 +60,13 @@ export function tapWeightGradientShader(g: WeightGradient, tile: WeightGradientT
     })
     .join('\n');
   const load = (pixel: string, at: string): string =>
-    partial ? `select(vec4f(), small[min(${at}, last)], ow + ${pixel} < ${g.small.width})` : `small[${at}]`;
+    partial
+      ? `select(vec4f(), vec4f(small[min(${at}, last)]), ow + ${pixel} < ${g.small.width})`
+      : `vec4f(small[${at}])`;
   const step = [
     ...range(perLane).map((r) => `let q${r} = ${load(`pixel${r}`, `sb + part${r}`)};`),
     ...range(tile.pixels).flatMap((p) => [
-      `let x${p} = big[xb + ${p * g.stride[1] * bigVecs}];`,
+      `let x${p} = vec4f(big[xb + ${p * g.stride[1] * bigVecs}]);`,
       ...range(tileVecs).flatMap((j) => {
         const m = p * tileVecs + j;
         const vec = clampBlock ? `min(block + ${j}, ${smallVecs - 1})` : `block + ${j}`;
@@ -89,8 +96,9 @@ export function tapWeightGradientShader(g: WeightGradient, tile: WeightGradientT
     .join('\n');
 
   return `${tile.subgroup ? 'enable subgroups;' : ''}
-@group(0) @binding(0) var<storage, read> big: array<vec4f>;
-@group(0) @binding(1) var<storage, read> small: array<vec4f>;
+${operandType(g.precision)}
+@group(0) @binding(0) var<storage, read> big: array<Operand>;
+@group(0) @binding(1) var<storage, read> small: array<Operand>;
 @group(0) @binding(2) var<storage, read_write> partial: array<f32>;
 
 @compute @workgroup_size(${tile.workgroup})

@@ -12,6 +12,7 @@ export type {
   Pair,
   Pool2dAttrs,
 } from './common/op-attrs.js';
+export type { Precision } from './common/precision.js';
 export { CounterRandom, type CounterRandomState } from './common/random.js';
 export { Gpu, type GpuDescription, type GpuOptions } from './gpu/gpu.js';
 export type { Kernel, KernelLimits } from './gpu/kernel.js';

@@ -135,10 +135,19 @@ export function rooflinePlot({ measurements, ceilings, adapter }: BenchResult): 
 }
 
 /** What was measured, and on what: paragraphs. */
-export function introduction({ adapter, runtime, engineVersion, commit, date, batch, tuned }: BenchResult): string[] {
+export function introduction({
+  adapter,
+  runtime,
+  engineVersion,
+  commit,
+  date,
+  batch,
+  tuned,
+  precision = 'f32',
+}: BenchResult): string[] {
   const driver = adapter.driver ? `, ${adapter.driver}` : '';
   return [
     `${adapter.name} (${adapterKind(adapter.kind)}${driver}) in ${runtime}; engine ${engineVersion}, commit ${commit ?? 'unknown'}, ${date}.`,
-    `Layers of the autoencoder, Sphere20 and MobileFaceNet, ${batch} pictures a batch; conv kernels ${tuned ? 'tuned by measurement on this adapter' : 'chosen by estimate, not tuned'}.`,
+    `Layers of the autoencoder, Sphere20 and MobileFaceNet, ${batch} pictures a batch; conv kernels ${tuned ? 'tuned by measurement on this adapter' : 'chosen by estimate, not tuned'}, their operands stored as ${precision}.`,
   ];
 }

@@ -1,3 +1,4 @@
+import type { Precision } from '../../src/common/precision.js';
 import type { Gpu, GpuDescription } from '../../src/gpu/gpu.js';
 import { ENGINE_VERSION } from '../../src/gpu/tuning.js';
 import type { AblatedLayer } from './ablation.js';
@@ -17,6 +18,8 @@ export interface BenchResult {
   batch: number;
   /** True where convs ran with the kernels that were measured to be best here, false where with those of the estimate. */
   tuned: boolean;
+  /** How the fast convs stored their operands; f32 where it is left out. */
+  precision?: Precision;
   /** Where times are from: the device's timestamps, or batches of runs by the clock on the wall. */
   clock: 'timestamps' | 'wall';
   ceilings: Ceilings;
@@ -40,7 +43,7 @@ export function adapterSlug({ kind, device, description, vendor, architecture }:
 
 /** What a suite found, with what it ran on. */
 export function benchResult(
-  { description }: Gpu,
+  { description, limits }: Gpu,
   run: Pick<BenchResult, 'batch' | 'tuned' | 'commit' | 'runtime'>,
   suite: SuiteResult,
 ): BenchResult {
@@ -50,6 +53,7 @@ export function benchResult(
     adapter: { name, kind, vendor, architecture, driver: driver === name ? '' : driver },
     engineVersion: ENGINE_VERSION,
     date: new Date().toISOString(),
+    precision: limits.precision,
     ...run,
     ...suite,
   };

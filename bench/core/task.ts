@@ -29,6 +29,6 @@ export function taskOf(work: Work): Task {
     layer: work.layer,
     flops: 2 * work.multiplyAdds,
     bytes: compulsoryBytes(work),
-    prepare: (gpu) => prepareEngine(gpu, work, operands(work)),
+    prepare: (gpu) => prepareEngine(gpu, work, operands(work, gpu.limits.precision)),
   };
 }

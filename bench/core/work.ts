@@ -1,4 +1,5 @@
 import { type ConvShape, convMultiplyAdds } from '../../src/common/conv-geometry.js';
+import { type Precision, roundToHalf } from '../../src/common/precision.js';
 import { centredUniform } from '../../src/common/random.js';
 import { sizeOf } from '../../src/common/shapes.js';
 import type { ConvLayer, Layer } from '../layers.js';
@@ -134,7 +135,12 @@ export function allWorks(layers: readonly Layer[], batch: number): Work[] {
   return [...layers.flatMap((layer) => worksOf(layer, batch)), matmulWork('512×512×512', {}, [512, 512, 512])];
 }
 
-/** Uniform values in [−½, ½), the same in each run. */
-export function operands(work: Work): [Float32Array, Float32Array] {
-  return [centredUniform(sizeOf(work.inputs[0]), 1), centredUniform(sizeOf(work.inputs[1]), 2)];
+/**
+ * Uniform values in [−½, ½), the same in each run. In f16 they are numbers that halves hold exactly: the results are then
+ * held to the same reference as those of f32.
+ */
+export function operands(work: Work, precision: Precision = 'f32'): [Float32Array, Float32Array] {
+  const values = [1, 2].map((seed) => centredUniform(sizeOf(work.inputs[seed - 1]), seed));
+  const [first, second] = precision === 'f16' ? values.map((array) => array.map(roundToHalf)) : values;
+  return [first, second];
 }

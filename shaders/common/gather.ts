@@ -1,4 +1,5 @@
 import type { AxisPlan } from '../../src/common/conv-geometry.js';
+import type { Precision } from '../../src/common/precision.js';
 
 /** A gather convolution on a source that is padded, so that no read needs a test. */
 export interface GatherConv {
@@ -16,6 +17,8 @@ export interface GatherConv {
    */
   transposed: boolean;
   epilogue: Epilogue;
+  /** How source and weights are stored. */
+  precision: Precision;
 }
 
 /**

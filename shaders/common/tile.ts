@@ -1,3 +1,6 @@
+import type { Precision } from '../../src/common/precision.js';
+import { operandBytes } from './operand.js';
+
 /**
  * A tile of a product's output: threadsX × threadsY invocations, each with 4·rowVecs rows by 4·columnVecs columns of
  * sums in registers. A thread's rows lie in runs of 4, one run for each row vec, 4·threadsY apart (columns likewise), so
@@ -20,12 +23,13 @@ export const tileColumns = ({ threadsX, columnVecs }: Tile): number => 4 * threa
 export const tileThreads = ({ threadsX, threadsY }: Tile): number => threadsX * threadsY;
 
 /** Bytes of workgroup memory for both operands. */
-export const tileBytes = (tile: Tile): number => 4 * TILE_INNER * (tileRows(tile) + tileColumns(tile));
+export const tileBytes = (tile: Tile, precision: Precision = 'f32'): number =>
+  operandBytes(precision) * TILE_INNER * (tileRows(tile) + tileColumns(tile));
 
-/** Workgroup memory of both operands: vectors along the outer axes, [inner][outer/4]. */
-export function declareTiles(tile: Tile): string {
-  return `var<workgroup> aTile: array<vec4f, ${(TILE_INNER * tileRows(tile)) / 4}>;
-var<workgroup> bTile: array<vec4f, ${(TILE_INNER * tileColumns(tile)) / 4}>;`;
+/** Workgroup memory of both operands: vectors (`type`) along the outer axes, [inner][outer/4]. */
+export function declareTiles(tile: Tile, type = 'vec4f'): string {
+  return `var<workgroup> aTile: array<${type}, ${(TILE_INNER * tileRows(tile)) / 4}>;
+var<workgroup> bTile: array<${type}, ${(TILE_INNER * tileColumns(tile)) / 4}>;`;
 }
 
 /** The rows of a thread: its row vec g, number c within it; their sums are `sum{4g + c}_{h}` for column vec h. */
@@ -47,8 +51,12 @@ export function declareSums(tile: Tile): string {
 /** Multiplies what the workgroup memory holds, between two barriers. */
 export function multiplyTiles(tile: Tile): string {
   const { threadsX, threadsY, rowVecs, columnVecs } = tile;
-  const x = range(rowVecs).map((g) => `let x${g} = aTile[inner * ${tileRows(tile) / 4} + ${threadsY * g} + ty];`);
-  const w = range(columnVecs).map((h) => `let w${h} = bTile[inner * ${tileColumns(tile) / 4} + ${threadsX * h} + tx];`);
+  const x = range(rowVecs).map(
+    (g) => `let x${g} = vec4f(aTile[inner * ${tileRows(tile) / 4} + ${threadsY * g} + ty]);`,
+  );
+  const w = range(columnVecs).map(
+    (h) => `let w${h} = vec4f(bTile[inner * ${tileColumns(tile) / 4} + ${threadsX * h} + tx]);`,
+  );
   const sums = rowsOf(tile).flatMap(({ g, c }) =>
     range(columnVecs).map((h) => `sum${4 * g + c}_${h} = fma(vec4f(x${g}[${c}]), w${h}, sum${4 * g + c}_${h});`),
   );

@@ -76,9 +76,13 @@ export class FaceCodec {
   /**
    * Faces to compact files (valid PNGs). The file of a face is the same on every adapter and in every company of others:
    * where float32 cannot tell how a value is to be rounded, float64 on the CPU decides.
-   * @throws ArgumentError for a face of another size, or a rate the model has not
+   * @throws ArgumentError for a face of another size, a rate the model has not, or a GPU of precision f16, whose rounding
+   * would make other files
    */
   async encode(faces: readonly Uint8Array[], rate: number): Promise<Uint8Array[]> {
+    if (this.gpu.limits.precision === 'f16') {
+      throw new ArgumentError('encode needs a GPU of precision "f32": a face has the same file on every adapter');
+    }
     const { bytes } = this.faceSize;
     faces.forEach((face, k) => {
       if (face.length !== bytes) {
@@ -98,7 +102,7 @@ export class FaceCodec {
   }
 
   /**
-   * Compact files to faces. Pixels may differ by one level between adapters.
+   * Compact files to faces. Pixels may differ by one level between adapters; with halves (`precision` f16) by more.
    * @throws FormatError for a file that is damaged or none of ours, ModelMismatchError for one of another model
    */
   async decode(files: readonly Uint8Array[]): Promise<Uint8Array[]> {

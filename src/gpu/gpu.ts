@@ -1,4 +1,6 @@
+import type { MatrixShape } from '../../shaders/common/matrix-tile.js';
 import { ArgumentError, DeviceLostError, GpuError, OutOfMemoryError } from '../common/errors.js';
+import type { Precision } from '../common/precision.js';
 import { BufferPool, GPUBufferUsageFlags, type PooledBuffer } from './buffer-pool.js';
 import type { Kernel, KernelLimits } from './kernel.js';
 import { PipelineCache } from './pipelines.js';
@@ -16,6 +18,14 @@ export interface GpuOptions {
   maxPooledBytes?: number;
   /** How to await work of the device (default: simply). In Node, `openGpu` gives one that spares a CPU adapter's cores. */
   wait?: Wait;
+  /**
+   * `f16` lets the fast dense convolutions (groups = 1) keep their operands as halves: pictures, weights and gradients
+   * are rounded to 11 significant bits, sums and results stay f32, and all else is as before. Half the memory traffic,
+   * where a GPU is bound by that. What exceeds 65504 becomes infinite (WGSL leaves it to the device), and what is below
+   * 6·10⁻⁵ loses bits or becomes 0: scaling a loss so that its gradients fit is left to the user.
+   * `FaceCodec` does not encode with it. Default `f32`.
+   */
+  precision?: Precision;
 }
 
 /** Awaits a promise of the device's. */
@@ -49,6 +59,38 @@ export function describeAdapter(info: GPUAdapterInfo): GpuDescription {
   const { vendor, architecture, device, description, subgroupMinSize, subgroupMaxSize } = info;
   const subgroupSize = subgroupMinSize && subgroupMinSize === subgroupMaxSize ? subgroupMinSize : 0;
   return { vendor, architecture, device, description, kind, subgroupSize };
+}
+
+/** Dawn's experimental feature of subgroup matrices (tensor cores), which the standard does not have yet. */
+export const SUBGROUP_MATRIX = 'chromium-experimental-subgroup-matrix' as GPUFeatureName;
+
+/** Products of halves, summed in f32, among those that an adapter lists. */
+export function matrixShapes(info: GPUAdapterInfo): MatrixShape[] {
+  interface Config {
+    M: number;
+    N: number;
+    K: number;
+    componentType: string;
+    resultComponentType: string;
+  }
+  const { subgroupMatrixConfigs = [] } = info as { subgroupMatrixConfigs?: Iterable<Config> };
+  return [...subgroupMatrixConfigs]
+    .filter(({ componentType, resultComponentType }) => componentType === 'f16' && resultComponentType === 'f32')
+    .map(({ M, N, K }) => ({ m: M, n: N, k: K }));
+}
+
+/** @throws ArgumentError for a precision that there is not, or that the adapter has not */
+export function assertPrecision(
+  precision: Precision,
+  features: GPUSupportedFeatures,
+  { description, device }: Pick<GpuDescription, 'description' | 'device'>,
+): void {
+  if (precision !== 'f32' && precision !== 'f16') {
+    throw new ArgumentError(`precision is "${precision}"; expected "f32" or "f16"`);
+  }
+  if (precision === 'f16' && !features.has('shader-f16')) {
+    throw new ArgumentError(`adapter "${description || device}" has no shader-f16, which precision "f16" needs`);
+  }
 }
 
 /**
@@ -91,6 +133,8 @@ export class Gpu {
     /** Objects that must live as long as the device. */
     readonly keepAlive: unknown = null,
   ) {
+    const precision = options.precision ?? 'f32';
+    assertPrecision(precision, device.features, description);
     this.#perSubmit = options.dispatchesPerSubmit ?? 64;
     this.wait = options.wait ?? ((pending) => pending);
     const fail = (error: Error) => {
@@ -109,6 +153,8 @@ export class Gpu {
       maxWorkgroupInvocations: device.limits.maxComputeInvocationsPerWorkgroup,
       maxWorkgroupStorageBytes: device.limits.maxComputeWorkgroupStorageSize,
       subgroupSize: device.features.has('subgroups') ? description.subgroupSize : 0,
+      precision,
+      matrices: device.features.has(SUBGROUP_MATRIX) ? matrixShapes(device.adapterInfo) : [],
     };
     device.addEventListener('uncapturederror', (event) => {
       const { error } = event as GPUUncapturedErrorEvent;

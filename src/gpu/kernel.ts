@@ -1,3 +1,6 @@
+import type { MatrixShape } from '../../shaders/common/matrix-tile.js';
+import type { Precision } from '../common/precision.js';
+
 /**
  * One specialised compute kernel: its WGSL text with every static shape written into it, and the size of its grid.
  *
@@ -25,6 +28,10 @@ export interface KernelLimits {
   readonly maxWorkgroupStorageBytes: number;
   /** Invocations in a subgroup where kernels may use subgroup operations and the size is fixed; else 0. */
   readonly subgroupSize: number;
+  /** How the fast convolutions store their operands; f32 where it is left out. */
+  readonly precision?: Precision;
+  /** Products of halves with f32 sums that a subgroup computes at once; none where it is left out. */
+  readonly matrices?: readonly MatrixShape[];
 }
 
 /** Most workgroups along one dimension that every WebGPU device accepts. */

@@ -1,18 +1,21 @@
 import { NoAdapterError } from '../common/errors.js';
-import { describeAdapter, Gpu, type GpuOptions } from './gpu.js';
+import { assertPrecision, describeAdapter, Gpu, type GpuOptions, SUBGROUP_MATRIX } from './gpu.js';
 import { selfTest } from './self-test.js';
 import { loadTuningFromIndexedDb } from './tuning-indexeddb.js';
 
 /**
  * Requests a device with the largest limits the adapter has, checks that it computes, and wraps it.
  * @param owner an object that must not be collected while the device lives
- * @throws NoAdapterError where the adapter gives no device, BrokenAdapterError where it does not compute
+ * @throws NoAdapterError where the adapter gives no device, BrokenAdapterError where it does not compute,
+ * ArgumentError where it lacks the precision asked for
  */
 export async function openAdapter(adapter: GPUAdapter, options: GpuOptions = {}, owner?: object): Promise<Gpu> {
+  assertPrecision(options.precision ?? 'f32', adapter.features, adapter.info);
   const { maxBufferSize, maxStorageBufferBindingSize, maxComputeWorkgroupStorageSize } = adapter.limits;
   const { maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupSizeX, maxStorageBuffersPerShaderStage } =
     adapter.limits;
   const wanted: GPUFeatureName[] = ['timestamp-query', 'subgroups', 'shader-f16'];
+  if (options.precision === 'f16') wanted.push(SUBGROUP_MATRIX); // of use for halves only
   const request = adapter.requestDevice({
     requiredFeatures: wanted.filter((feature) => adapter.features.has(feature)),
     requiredLimits: {
@@ -45,7 +48,8 @@ export interface OpenBrowserGpuOptions extends GpuOptions {
 
 /**
  * Opens the browser's GPU. (In Node: `openGpu` of `cameo/node`.)
- * @throws NoAdapterError where the browser has no WebGPU or no adapter
+ * @throws NoAdapterError where the browser has no WebGPU or no adapter, ArgumentError where the adapter lacks the
+ * precision asked for
  */
 export async function openBrowserGpu(options: OpenBrowserGpuOptions = {}): Promise<Gpu> {
   const api = globalThis.navigator?.gpu;

@@ -1,4 +1,11 @@
-import { type Tile, tileBytes, tileColumns, tileRows, tileThreads } from '../../shaders/common/tile.js';
+import {
+  type MatrixTile,
+  matrixTileBytes,
+  matrixTileColumns,
+  matrixTileRows,
+  matrixTileThreads,
+} from '../../shaders/common/matrix-tile.js';
+import { TILE_INNER, type Tile, tileBytes, tileColumns, tileRows, tileThreads } from '../../shaders/common/tile.js';
 import type { RegisterTile } from '../../shaders/conv-tap.wgsl.js';
 import type { WeightGradientTile } from '../../shaders/conv-weight-gradient.wgsl.js';
 import { type AxisPlan, axisSteps, type ConvShape } from '../common/conv-geometry.js';
@@ -18,14 +25,16 @@ export type GatherConfig =
   | { variant: 'naive' }
   | ({ variant: 'depthwise' } & DepthwiseConfig)
   | ({ variant: 'register' } & RegisterTile)
-  | { variant: 'tiled'; tile: Tile };
+  | { variant: 'tiled'; tile: Tile }
+  | { variant: 'matrix'; tile: MatrixTile };
 
 /** How the weight gradient runs. `slots`: parts of its long sum, added up afterwards in a fixed order. */
 export type WeightGradientConfig =
   | { variant: 'naive' }
   | ({ variant: 'depthwise' } & DepthwiseWeightGradientConfig)
   | ({ variant: 'register'; slots: number } & WeightGradientTile)
-  | { variant: 'tiled'; tile: Tile; slots: number };
+  | { variant: 'tiled'; tile: Tile; slots: number }
+  | { variant: 'matrix'; tile: MatrixTile; slots: number };
 
 /** True where every channel has a filter of its own, and makes one output. */
 function isDepthwise({ groups, cin, cout }: ConvShape): boolean {
@@ -51,7 +60,8 @@ const BUSY_GROUPS = 256;
 function tilesFor(limits: KernelLimits): readonly { tile: Tile; share: number }[] {
   return TILES.filter(
     ({ tile }) =>
-      tileThreads(tile) <= limits.maxWorkgroupInvocations && tileBytes(tile) <= limits.maxWorkgroupStorageBytes,
+      tileThreads(tile) <= limits.maxWorkgroupInvocations &&
+      tileBytes(tile, limits.precision) <= limits.maxWorkgroupStorageBytes,
   );
 }
 
@@ -79,6 +89,15 @@ function sharingSubgroup(limits: KernelLimits): number {
   return limits.software && limits.subgroupSize <= 16 ? limits.subgroupSize : 0;
 }
 
+/**
+ * Subgroup sizes that the register kernels may be measured with, the estimated one first: GPUs of one fixed size may gain
+ * by sharing as well, where their caches are busy, but only measuring tells.
+ */
+function subgroupCandidates(limits: KernelLimits): readonly number[] {
+  const estimated = sharingSubgroup(limits);
+  return limits.software || limits.subgroupSize === 0 ? [estimated] : [estimated, limits.subgroupSize];
+}
+
 /** The divisor-friendly tile: the candidate that wastes least of `count`, the first on a tie. */
 function leastWaste(count: number, candidates: readonly number[]): number {
   const cost = (tile: number): number => Math.ceil(count / tile) * tile;
@@ -90,9 +109,12 @@ function registerChannels(padded: number): number {
   return padded % 16 === 0 || padded > 32 ? 16 : leastWaste(padded, [12, 8, 4]);
 }
 
-/** Invocations of a workgroup of the register kernels: on CPU adapters one subgroup, whose lanes share loads. */
-function registerWorkgroup(limits: KernelLimits): number {
-  return limits.software ? Math.max(8, sharingSubgroup(limits)) : 64;
+/**
+ * Invocations of a workgroup of the register kernels: on CPU adapters one subgroup, whose lanes share loads; on GPUs
+ * several, all of them whole, since every lane must be there to share.
+ */
+function registerWorkgroup(limits: KernelLimits, subgroup: number): number {
+  return Math.max(limits.software ? 8 : 64, subgroup);
 }
 
 /** A gather convolution as the choice sees it. */
@@ -109,10 +131,10 @@ function registerConfig(
   tilePixels: number,
   tileChannels: number,
   limits: KernelLimits,
+  subgroup = sharingSubgroup(limits),
 ): GatherConfig | null {
-  const subgroup = sharingSubgroup(limits);
   const tiles = shape.batch * axisSteps(rows) * Math.ceil(axisSteps(columns) / tilePixels);
-  let workgroup = registerWorkgroup(limits);
+  let workgroup = registerWorkgroup(limits, subgroup);
   while (tiles / workgroup > MAX_GROUPS && workgroup < limits.maxWorkgroupInvocations) workgroup *= 2;
   return tiles / workgroup > MAX_GROUPS ? null : { variant: 'register', tilePixels, tileChannels, workgroup, subgroup };
 }
@@ -157,12 +179,20 @@ export function gatherCandidates(size: GatherSize, limits: KernelLimits): Gather
   if (first.variant === 'depthwise') return [first, { variant: 'naive' }];
   const padded = up4(destChannels);
   const registers = REGISTER_TILES.filter(([, channels]) => channels <= padded)
-    .map(([pixels, channels]) => registerConfig(size, pixels, channels, limits))
+    .flatMap(([pixels, channels]) =>
+      subgroupCandidates(limits).map((subgroup) => registerConfig(size, pixels, channels, limits, subgroup)),
+    )
     .filter((config) => config !== null);
   // Barriers are so dear on CPU adapters that trying tiles there would only cost time.
   const positions = shape.batch * axisSteps(rows) * axisSteps(columns);
   const tiles = limits.software ? [] : fittingTiles(positions, padded, limits);
-  return unique<GatherConfig>([first, ...tiles.map((tile) => ({ variant: 'tiled' as const, tile })), ...registers]);
+  const matrices = matrixTiles(positions, padded, limits);
+  return unique<GatherConfig>([
+    first,
+    ...tiles.map((tile) => ({ variant: 'tiled' as const, tile })),
+    ...matrices.map((tile) => ({ variant: 'matrix' as const, tile })),
+    ...registers,
+  ]);
 }
 
 /** All configs worth measuring for a weight gradient, the estimated one first. Pure. */
@@ -172,17 +202,29 @@ export function weightGradientCandidates(shape: ConvShape, limits: KernelLimits)
   // The dense kernels know no groups.
   if (first.variant === 'depthwise') return [first, { variant: 'naive' }];
   const padded = up4(shape.cout);
-  const tiles = limits.software ? [] : fittingTiles(shape.kernel[0] * shape.kernel[1] * up4(shape.cin), padded, limits);
+  const outputRows = shape.kernel[0] * shape.kernel[1] * up4(shape.cin);
+  const tiles = limits.software ? [] : fittingTiles(outputRows, padded, limits);
   const register = chooseWeightGradient(shape, limits, 'register');
   const narrower =
     register.variant === 'register'
       ? [4, 8, 16].filter((channels) => channels <= padded).map((tileChannels) => ({ ...register, tileChannels }))
       : [];
-  const configs = [
+  const registers = [register, ...narrower].flatMap((config) =>
+    subgroupCandidates(limits).map((subgroup) => ({
+      ...config,
+      subgroup,
+      workgroup: registerWorkgroup(limits, subgroup),
+    })),
+  );
+  const configs: WeightGradientConfig[] = [
     first,
-    register,
+    ...registers,
     ...tiles.map((tile) => ({ variant: 'tiled' as const, tile, slots: first.slots })),
-    ...narrower,
+    ...matrixTiles(outputRows, padded, limits).map((tile) => ({
+      variant: 'matrix' as const,
+      tile,
+      slots: first.slots,
+    })),
   ];
   // More parts fill a device, fewer save the second pass.
   const rows = shape.batch * shape.small[0];
@@ -201,6 +243,26 @@ function fittingTiles(rows: number, columns: number, limits: KernelLimits): Tile
   return tilesFor(limits)
     .map(({ tile }) => tile)
     .filter((tile) => tileGroups(tile, rows, columns).every((groups) => groups <= MAX_GROUPS));
+}
+
+/**
+ * Tiles of subgroup matrices that a device can be measured with. No estimate takes them: the kernels have not run on an
+ * adapter that has such matrices, and measuring holds them to the naive kernel's results.
+ */
+function matrixTiles(rows: number, columns: number, limits: KernelLimits): MatrixTile[] {
+  const { matrices = [], subgroupSize, precision } = limits;
+  if (precision !== 'f16' || subgroupSize === 0) return [];
+  return matrices
+    .map(({ m, n, k }) => ({ m, n, k, subgroup: subgroupSize }))
+    .filter(
+      (tile) =>
+        TILE_INNER % tile.k === 0 &&
+        tile.n % 4 === 0 &&
+        matrixTileThreads(tile) <= limits.maxWorkgroupInvocations &&
+        matrixTileBytes(tile) <= limits.maxWorkgroupStorageBytes &&
+        Math.ceil(rows / matrixTileRows(tile)) <= MAX_GROUPS &&
+        Math.ceil(columns / matrixTileColumns(tile)) <= MAX_GROUPS,
+    );
 }
 
 const unique = <T>(configs: readonly T[]): T[] => [
@@ -235,7 +297,7 @@ export function chooseWeightGradient(
   }
   const tileChannels = registerChannels(padded);
   const subgroup = sharingSubgroup(limits);
-  const workgroup = registerWorkgroup(limits);
+  const workgroup = registerWorkgroup(limits, subgroup);
   const groups = Math.ceil((taps * Math.ceil(shape.cin / 4)) / workgroup) * Math.ceil(padded / tileChannels);
   // Enough workgroups to fill the device, but no more slots than that: each is a whole array of weights.
   const wantedGroups = limits.software ? 32 : 1024;

@@ -1,5 +1,7 @@
 import type { Epilogue, GatherConv } from '../../shaders/common/gather.js';
-import { tileColumns, tileRows } from '../../shaders/common/tile.js';
+import { type MatrixTile, matrixTileColumns, matrixTileRows } from '../../shaders/common/matrix-tile.js';
+import { type Tile, tileColumns, tileRows } from '../../shaders/common/tile.js';
+import { matrixConvShader } from '../../shaders/conv-matrix.wgsl.js';
 import {
   convForwardNaiveShader,
   convInputGradientNaiveShader,
@@ -15,6 +17,7 @@ import {
 import { tapConvShader } from '../../shaders/conv-tap.wgsl.js';
 import { tiledConvShader } from '../../shaders/conv-tiled.wgsl.js';
 import { tapWeightGradientShader, type WeightGradient } from '../../shaders/conv-weight-gradient.wgsl.js';
+import { matrixWeightGradientShader } from '../../shaders/conv-weight-gradient-matrix.wgsl.js';
 import { tiledWeightGradientShader } from '../../shaders/conv-weight-gradient-tiled.wgsl.js';
 import {
   type AxisPlan,
@@ -24,6 +27,7 @@ import {
   forwardAxis,
   inputGradientAxis,
 } from '../common/conv-geometry.js';
+import type { Precision } from '../common/precision.js';
 import { sizeOf, up4 } from '../common/shapes.js';
 import type { Kernel } from '../gpu/kernel.js';
 import type { GatherConfig, GatherSize, WeightGradientConfig } from './conv-choose.js';
@@ -55,16 +59,26 @@ interface Padding {
   after: [number, number];
 }
 
-/** Copies a picture into a padded one, or null where nothing is to be added. */
-function padStep(shape: readonly number[], { before, after }: Padding): Step | null {
-  const [n, h, w, c] = shape;
-  if (c % 4 === 0 && [...before, ...after].every((zeros) => zeros === 0)) return null;
-  const padded = [n, before[0] + h + after[0], before[1] + w + after[1], up4(c)];
+const paddedShape = ([n, h, w, c]: readonly number[], { before, after }: Padding): number[] => [
+  n,
+  before[0] + h + after[0],
+  before[1] + w + after[1],
+  up4(c),
+];
+
+/** The tensor that holds an operand. Tensors are f32: of halves, two lie in each of its elements. */
+const storedShape = (shape: readonly number[], precision: Precision): readonly number[] =>
+  precision === 'f16' ? [...shape.slice(0, -1), shape[shape.length - 1] / 2] : shape;
+
+/** Copies a picture into a padded one in the given precision, or null where it can be read as it is. */
+function padStep(shape: readonly number[], padding: Padding, precision: Precision): Step | null {
+  const padded = paddedShape(shape, padding);
+  if (precision === 'f32' && `${padded}` === `${shape}`) return null;
   return {
-    shape: padded,
+    shape: storedShape(padded, precision),
     kernel: {
       label: 'pad picture',
-      wgsl: padPictureShader({ shape, before, padded }),
+      wgsl: padPictureShader({ shape, before: padding.before, padded, precision }),
       bindings: 'rw',
       workgroups: elementGrid((padded[0] * padded[1] * padded[2] * padded[3]) / 4),
       pointwise: true,
@@ -102,12 +116,16 @@ function bigPadding(shape: ConvShape, config: GatherConfig): Padding {
   };
 }
 
-/** Plans small = conv(big) or, as 'inputGradient', big = convᵀ(small) (which is also the forward transposed conv). */
+/**
+ * Plans small = conv(big) or, as 'inputGradient', big = convᵀ(small) (which is also the forward transposed conv).
+ * @param precision how the register and tiled kernels store their operands, which `pad` and `arrange` then make
+ */
 export function planGather(
   shape: ConvShape,
   direction: GatherDirection,
   epilogue: Epilogue,
   config: GatherConfig,
+  precision: Precision = 'f32',
 ): GatherPlan {
   const forward = direction === 'forward';
   const [source, dest] = forward ? [shape.big, shape.small] : [shape.small, shape.big];
@@ -129,18 +147,25 @@ export function planGather(
   }
 
   const padding = forward ? bigPadding(shape, config) : gatherPadding(rows, columns, source, tileOf(config));
-  const pad = padStep([shape.batch, source[0], source[1], sourceChannels], padding);
-  const [, height, width, channels] = pad?.shape ?? [shape.batch, source[0], source[1], sourceChannels];
+  const picture = [shape.batch, source[0], source[1], sourceChannels];
+  const pad = padStep(picture, padding, precision);
+  const [, height, width, channels] = paddedShape(picture, padding);
   const arranged = [taps, up4(sourceChannels), up4(destChannels)];
   // An input gradient reads the weights transposed: as they lie, where whole vectors of 4 lie along the source channels.
-  const asTheyLie = sourceChannels % 4 === 0 && (!forward || destChannels % 4 === 0);
+  const asTheyLie = precision === 'f32' && sourceChannels % 4 === 0 && (!forward || destChannels % 4 === 0);
   const arrange: Step | null = asTheyLie
     ? null
     : {
-        shape: arranged,
+        shape: storedShape(arranged, precision),
         kernel: {
           label: 'arrange conv weights',
-          wgsl: arrangeWeightsShader({ taps, source: sourceChannels, dest: destChannels, transposed: !forward }),
+          wgsl: arrangeWeightsShader({
+            taps,
+            source: sourceChannels,
+            dest: destChannels,
+            transposed: !forward,
+            precision,
+          }),
           bindings: 'rw',
           workgroups: elementGrid(arranged[0] * arranged[1] * arranged[2]),
         },
@@ -154,28 +179,49 @@ export function planGather(
     kernelWidth: shape.kernel[1],
     transposed: !forward && asTheyLie,
     epilogue,
+    precision,
   };
   const kernel: Kernel = {
     label: `conv ${direction} ${config.variant}`,
-    wgsl: config.variant === 'tiled' ? tiledConvShader(conv, config.tile) : tapConvShader(conv, config),
+    wgsl: gatherShader(conv, config),
     bindings: epilogue === 'none' ? 'rrw' : 'rrrw',
     workgroups: gatherGrid(conv, config),
   };
   return { pad, arrange, main: { kernel, shape: destShape }, epilogue };
 }
 
-function gatherGrid(
-  { batch, rows, columns, dest }: GatherConv,
-  config: Exclude<GatherConfig, { variant: 'naive' | 'depthwise' }>,
-): Kernel['workgroups'] {
+/** Configs of the kernels that read padded pictures and arranged weights. */
+type Dense<Config extends { variant: string }> = Exclude<Config, { variant: 'naive' | 'depthwise' }>;
+
+function gatherShader(conv: GatherConv, config: Dense<GatherConfig>): string {
+  if (config.variant === 'tiled') return tiledConvShader(conv, config.tile);
+  return config.variant === 'matrix' ? matrixConvShader(conv, config.tile) : tapConvShader(conv, config);
+}
+
+/** Rows and columns of a workgroup's tile. */
+function workgroupTile(
+  config: { variant: 'tiled'; tile: Tile } | { variant: 'matrix'; tile: MatrixTile },
+): [rows: number, columns: number] {
+  return config.variant === 'tiled'
+    ? [tileRows(config.tile), tileColumns(config.tile)]
+    : [matrixTileRows(config.tile), matrixTileColumns(config.tile)];
+}
+
+function gatherGrid({ batch, rows, columns, dest }: GatherConv, config: Dense<GatherConfig>): Kernel['workgroups'] {
   const phases = rows.phases.length * columns.phases.length;
-  if (config.variant === 'tiled') {
+  if (config.variant !== 'register') {
     const positions = batch * axisSteps(rows) * axisSteps(columns);
-    const { tile } = config;
-    return [Math.ceil(positions / tileRows(tile)), Math.ceil(dest.channels / tileColumns(tile)), phases];
+    const [across, down] = workgroupTile(config);
+    return [Math.ceil(positions / across), Math.ceil(dest.channels / down), phases];
   }
   const tiles = batch * axisSteps(rows) * Math.ceil(axisSteps(columns) / config.tilePixels);
   return [Math.ceil(tiles / config.workgroup), Math.ceil(dest.channels / config.tileChannels), phases];
+}
+
+function weightGradientShader(gradient: WeightGradient, config: Dense<WeightGradientConfig>): string {
+  if (config.variant === 'tiled') return tiledWeightGradientShader(gradient, config.tile);
+  if (config.variant === 'matrix') return matrixWeightGradientShader(gradient, config.tile);
+  return tapWeightGradientShader(gradient, config);
 }
 
 /**
@@ -200,11 +246,13 @@ function sumSlots(shape: readonly number[], slots: number): Step {
 /**
  * Plans the gradient by the weights.
  * @param forward the config of the forward pass, whose padded copy of `big` this pass shares
+ * @param precision how the register and tiled kernels store both pictures
  */
 export function planWeightGradient(
   shape: ConvShape,
   config: WeightGradientConfig,
   forward: GatherConfig,
+  precision: Precision = 'f32',
 ): WeightGradientPlan {
   const [kh, kw] = shape.kernel;
   const weights = [kh, kw, shape.cin / shape.groups, shape.cout];
@@ -231,10 +279,10 @@ export function planWeightGradient(
   const { slots } = config;
   const bigShape = [shape.batch, shape.big[0], shape.big[1], shape.cin];
   const padding = bigPadding(shape, forward);
-  const padBig = padStep(bigShape, padding);
-  const [, height, width, channels] = padBig?.shape ?? bigShape;
+  const padBig = padStep(bigShape, padding, precision);
+  const [, height, width, channels] = paddedShape(bigShape, padding);
   const smallShape = [shape.batch, shape.small[0], shape.small[1], shape.cout];
-  const padSmall = padStep(smallShape, { before: [0, 0], after: [0, 0] });
+  const padSmall = padStep(smallShape, { before: [0, 0], after: [0, 0] }, precision);
   const gradient: WeightGradient = {
     batch: shape.batch,
     kernel: shape.kernel,
@@ -251,18 +299,14 @@ export function planWeightGradient(
     cin: shape.cin,
     cout: shape.cout,
     slots,
+    precision,
   };
   const outputs = kh * kw * channels;
   const [across, down] =
-    config.variant === 'tiled'
-      ? [tileRows(config.tile), tileColumns(config.tile)]
-      : [4 * config.workgroup, config.tileChannels];
+    config.variant === 'register' ? [4 * config.workgroup, config.tileChannels] : workgroupTile(config);
   const kernel: Kernel = {
     label: `conv weight gradient ${config.variant}`,
-    wgsl:
-      config.variant === 'tiled'
-        ? tiledWeightGradientShader(gradient, config.tile)
-        : tapWeightGradientShader(gradient, config),
+    wgsl: weightGradientShader(gradient, config),
     bindings: 'rrw',
     workgroups: [Math.ceil(outputs / across), Math.ceil(shape.cout / down), slots],
   };

@@ -1,6 +1,7 @@
 import type { Epilogue } from '../../shaders/common/gather.js';
 import { type ConvShape, convShape } from '../common/conv-geometry.js';
 import type { Conv2dAttrs, ConvTranspose2dAttrs } from '../common/op-attrs.js';
+import type { Precision } from '../common/precision.js';
 import type { KernelLimits } from '../gpu/kernel.js';
 import type { TuningRequest } from '../gpu/tuning.js';
 import {
@@ -53,7 +54,8 @@ function gatherConfig(
   const size = gatherSize(shape, direction);
   const limits = limitsOf(tensor, options);
   const tuned =
-    measured(options) && tensor.gpu.tuning.choice(convRequest(direction, shape), () => gatherCandidates(size, limits));
+    measured(options) &&
+    tensor.gpu.tuning.choice(convRequest(direction, shape, limits.precision), () => gatherCandidates(size, limits));
   return tuned || chooseGather(size, limits, options.variant);
 }
 
@@ -61,7 +63,7 @@ function weightGradientConfig(shape: ConvShape, tensor: Tensor, options: ConvOpt
   const given = options.configs?.weightGradient;
   if (given) return given;
   const limits = limitsOf(tensor, options);
-  const request = convRequest('weightGradient', shape);
+  const request = convRequest('weightGradient', shape, limits.precision);
   const tuned = measured(options) && tensor.gpu.tuning.choice(request, () => weightGradientCandidates(shape, limits));
   return tuned || chooseWeightGradient(shape, limits, options.variant);
 }
@@ -70,8 +72,12 @@ function weightGradientConfig(shape: ConvShape, tensor: Tensor, options: ConvOpt
 const measured = (options: ConvOptions): boolean => !options.variant && !options.limits;
 
 /** How a pass of a convolution is filed among a device's measured choices. */
-export const convRequest = (pass: keyof ConvConfigs, shape: ConvShape): TuningRequest => ({
-  family: `conv ${pass}`,
+export const convRequest = (
+  pass: keyof ConvConfigs,
+  shape: ConvShape,
+  precision: Precision = 'f32',
+): TuningRequest => ({
+  family: `conv ${pass}${precision === 'f32' ? '' : ` ${precision}`}`,
   problem: shape,
 });
 
@@ -96,7 +102,8 @@ export function gather(
   options: ConvOptions = {},
 ): { output: Tensor; padded: Tensor | null } {
   const config = gatherConfig(shape, direction, source, options);
-  const plan = planGather(shape, direction, epilogue?.kind ?? 'none', config);
+  const { precision } = limitsOf(source, options);
+  const plan = planGather(shape, direction, epilogue?.kind ?? 'none', config, precision);
   const padded = plan.pad ? runStep(plan.pad, [source]) : null;
   const arranged = plan.arrange ? runStep(plan.arrange, [weights]) : weights;
   const fused = epilogue && plan.epilogue === epilogue.kind;
@@ -121,7 +128,8 @@ function weightGradient(
   options: ConvOptions = {},
 ): Tensor {
   const config = weightGradientConfig(shape, big, options);
-  const plan = planWeightGradient(shape, config, gatherConfig(shape, 'forward', big, options));
+  const { precision } = limitsOf(big, options);
+  const plan = planWeightGradient(shape, config, gatherConfig(shape, 'forward', big, options), precision);
   // A choice measured since the forward pass may want other padding than that pass made.
   const shared = paddedBig && `${paddedBig.shape}` === `${plan.padBig?.shape}` ? paddedBig : null;
   const bigInput = plan.padBig ? (shared ?? runStep(plan.padBig, [big])) : big;

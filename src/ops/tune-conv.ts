@@ -1,6 +1,7 @@
 import { type ConvShape, convAttrs, convMultiplyAdds } from '../common/conv-geometry.js';
 import { ArgumentError } from '../common/errors.js';
 import type { Conv2dAttrs } from '../common/op-attrs.js';
+import { type Precision, roundToHalf } from '../common/precision.js';
 import { centredUniform } from '../common/random.js';
 import { sizeOf } from '../common/shapes.js';
 import type { Gpu } from '../gpu/gpu.js';
@@ -8,7 +9,7 @@ import type { TuningRequest } from '../gpu/tuning.js';
 import { gatherSize } from '../kernels/conv.js';
 import { gatherCandidates, weightGradientCandidates } from '../kernels/conv-choose.js';
 import { Tensor } from '../tensor/tensor.js';
-import { type ConvConfigs, type ConvOptions, conv2dOp } from './conv.js';
+import { type ConvConfigs, type ConvOptions, conv2dOp, convRequest } from './conv.js';
 
 type Config = ConvConfigs[keyof ConvConfigs];
 
@@ -30,9 +31,12 @@ export interface ConvTuning {
 
 const PASSES = ['forward', 'inputGradient', 'weightGradient'] as const;
 
-/** A request of the conv kernels, read back; null for those of other kernels. */
-function convOf({ family, problem }: TuningRequest): { pass: keyof ConvConfigs; shape: ConvShape } | null {
-  const pass = PASSES.find((name) => family === `conv ${name}`);
+/** A request of the conv kernels of a precision, read back; null for those of other kernels. */
+function convOf(
+  { family, problem }: TuningRequest,
+  precision: Precision | undefined,
+): { pass: keyof ConvConfigs; shape: ConvShape } | null {
+  const pass = PASSES.find((name) => family === convRequest(name, problem as ConvShape, precision).family);
   return pass ? { pass, shape: problem as ConvShape } : null;
 }
 
@@ -50,7 +54,7 @@ const SAMPLE_MS = 20;
  * @throws ArgumentError where every candidate is refused
  */
 export async function tuneConv(gpu: Gpu, request: TuningRequest): Promise<ConvTuning | null> {
-  const conv = convOf(request);
+  const conv = convOf(request, gpu.limits.precision);
   if (!conv) return null;
   const { pass, shape } = conv;
   const configs =
@@ -92,8 +96,11 @@ class PassRunner {
     private readonly shape: ConvShape,
   ) {
     const { batch, big, small, cin, cout, kernel, groups } = shape;
-    const random = (size: readonly number[], seed: number): Tensor =>
-      Tensor.from(gpu, centredUniform(sizeOf(size), seed), size);
+    // Numbers that halves hold exactly, so that all candidates are held to the rounding of f32 sums alone.
+    const random = (size: readonly number[], seed: number): Tensor => {
+      const values = centredUniform(sizeOf(size), seed);
+      return Tensor.from(gpu, gpu.limits.precision === 'f16' ? values.map(roundToHalf) : values, size);
+    };
     this.#x = random([batch, ...big, cin], 1);
     this.#w = random([...kernel, cin / groups, cout], 2);
     this.#dy = random([batch, ...small, cout], 3);

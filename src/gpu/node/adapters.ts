@@ -1,4 +1,4 @@
-import { NoAdapterError } from '../../common/errors.js';
+import { ArgumentError, NoAdapterError } from '../../common/errors.js';
 import { describeAdapter, type Gpu, type GpuDescription, type GpuOptions } from '../gpu.js';
 import { openAdapter } from '../open.js';
 import { waitQuietly } from './quiet-wait.js';
@@ -127,6 +127,7 @@ export function adapterFits({ name, kind }: FoundAdapter, wanted: string): boole
  * npm `@sparticuz/chromium`. An adapter that fails its known-answer kernel is passed over.
  *
  * @throws NoAdapterError when nothing fits; the message lists what was found and why each was refused
+ * @throws ArgumentError where the best one lacks the precision asked for: a lesser adapter is not what was meant
  */
 export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
   await loadDawn(); // a missing package is the first thing to say, whatever drivers there are
@@ -144,6 +145,7 @@ export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
       try {
         return await openFound(candidate, options);
       } catch (error) {
+        if (error instanceof ArgumentError) throw error;
         refused.push(`${candidate.name}: ${(error as Error).message}`);
       }
     }

@@ -1,8 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { gitCommit } from '../src/cli/git-commit.js';
-import { integer } from '../src/cli/numbers.js';
 import { CameoError } from '../src/common/errors.js';
 import type { Precision } from '../src/common/precision.js';
 import { ensureFolder, FileError, fileErrorReason, writeFileAtomic } from '../src/data/atomic-file.js';
@@ -11,7 +10,15 @@ import type { Gpu } from '../src/gpu/gpu.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
 import { saveTuning } from '../src/gpu/node/tuning-file.js';
 import type { Ceilings } from './core/ceilings.js';
-import { budgetOf, chooseLayers, type Filters, usualBatch, wanted, wantsNetworks } from './core/choose.js';
+import {
+  budgetOf,
+  chooseLayers,
+  type Filters,
+  parseBatches,
+  usualBatches,
+  wanted,
+  wantsNetworks,
+} from './core/choose.js';
 import type { Measurement } from './core/measure.js';
 import { adapterKind, ceilingsTable, kindsTable, networksTable, rooflinePlot } from './core/report.js';
 import { adapterName, adapterSlug, type BenchResult, benchResult, gbpsOf, gflopsOf } from './core/result.js';
@@ -27,7 +34,7 @@ process.env.MESA_SHADER_CACHE_DISABLE ??= 'true';
 process.env.__GL_SHADER_DISK_CACHE ??= '0';
 
 interface Options extends Filters {
-  batch?: number;
+  batch?: number[];
   quick?: boolean;
   tune?: boolean;
   precision: Precision;
@@ -38,12 +45,12 @@ interface Options extends Filters {
 }
 
 function printMeasurement(measurement: Measurement, ceilings: Ceilings): void {
-  const { kind, layer, time, compileMs } = measurement;
+  const { kind, layer, batch, time, compileMs } = measurement;
   const gflops = gflopsOf(measurement);
   const share =
     gflops === null ? '' : `${gflops.toFixed(2)} GFLOP/s, ${((100 * gflops) / ceilings.gflops).toFixed(0)} %`;
   console.log(
-    `${kind.padEnd(27)} ${layer.padEnd(42)} ${time.median.toFixed(2).padStart(9)} ms  ${share.padStart(22)}  ${gbpsOf(
+    `${kind.padEnd(27)} ${layer.padEnd(42)} ${String(batch).padStart(3)} ${time.median.toFixed(2).padStart(9)} ms  ${share.padStart(22)}  ${gbpsOf(
       measurement,
     )
       .toFixed(2)
@@ -51,22 +58,22 @@ function printMeasurement(measurement: Measurement, ceilings: Ceilings): void {
   );
 }
 
-async function measure(gpu: Gpu, batch: number, options: Options): Promise<FullResult> {
+async function measure(gpu: Gpu, batches: number[], options: Options): Promise<FullResult> {
   const { description } = gpu;
-  console.log(`${adapterName(description)} (${adapterKind(description.kind)}), batch ${batch}`);
+  console.log(`${adapterName(description)} (${adapterKind(description.kind)}), batch ${batches.join(' and ')}`);
   const layers = chooseLayers(options);
-  const tasks = wanted(allTasks(layers, batch), layers, options);
+  const tasks = wanted(allTasks(layers, batches), layers, options);
   const { tune: tuned = false, quick = false } = options;
   if (tuned) console.log(`${await tuneTasks(gpu, tasks, () => saveTuning(gpu))} choices of kernels measured`);
   const suite = await runSuite(gpu, {
     tasks,
-    batch,
+    batches,
     budget: budgetOf(quick),
     networks: wantsNetworks(options),
     onMeasurement: printMeasurement,
   });
   const runtime = `Node ${process.version}`;
-  return { ...benchResult(gpu, { batch, tuned, commit: gitCommit(), runtime }, suite), peers: [] };
+  return { ...benchResult(gpu, { batches, tuned, commit: gitCommit(), runtime }, suite), peers: [] };
 }
 
 function printSummary(result: BenchResult, torch: TorchReport | null): void {
@@ -92,7 +99,7 @@ async function readTorchReport(path: string): Promise<TorchReport> {
 
 async function bench(options: Options): Promise<void> {
   if (options.listShapes !== undefined) {
-    const works = allWorks(chooseLayers(options), options.batch ?? 32);
+    const works = (options.batch ?? [32]).flatMap((batch) => allWorks(chooseLayers(options), batch));
     await writeFileAtomic(options.listShapes, `${JSON.stringify(torchShapes(works), null, 1)}\n`);
     return;
   }
@@ -101,18 +108,19 @@ async function bench(options: Options): Promise<void> {
   await ensureFolder(folder);
   const gpu = await openGpu({ tuning: options.tune ?? false, precision: options.precision });
   try {
-    const batch = options.batch ?? usualBatch(gpu.limits.software);
+    const batches = options.batch ?? usualBatches(options.quick ?? false);
     const path = join(
       folder,
       `bench-${adapterSlug(gpu.description)}${options.precision === 'f32' ? '' : `-${options.precision}`}`,
     );
-    const result = await measure(gpu, batch, options);
+    const result = await measure(gpu, batches, options);
     printSummary(result, torch);
     await writeResult(path, result, torch); // before the peers, which take as long again
     if (options.peers) {
       const layers = chooseLayers(options);
-      const works = wanted(allWorks(layers, batch), layers, options);
-      result.peers = await runPeers(gpu, works, batch, budgetOf(options.quick ?? false), console.log);
+      const all = batches.flatMap((batch) => allWorks(layers, batch));
+      const works = wanted(all, layers, options);
+      result.peers = await runPeers(gpu, works, budgetOf(options.quick ?? false), console.log);
       await writeResult(path, result, torch);
     }
     console.log(`\nwritten: ${path}.json, .md, .html, .svg`);
@@ -121,10 +129,18 @@ async function bench(options: Options): Promise<void> {
   }
 }
 
+function batchesOption(text: string): number[] {
+  try {
+    return parseBatches(text);
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
+}
+
 async function main(): Promise<void> {
   const program = new Command('bench')
     .description('Times kernels on the layers of the networks, and whole networks, beside what the adapter can do')
-    .option('--batch <n>', 'pictures a batch (default 4 on software adapters, else 32)', integer(1))
+    .option('--batch <list>', 'pictures a batch, or several numbers (default 1,32; with --quick 4)', batchesOption)
     .option('--layers <text>', 'only layers whose name contains this, or of this network')
     .option('--kinds <list>', 'only these kinds, such as "conv forward,deconv" (parts of their names)')
     .option('--quick', 'few samples')

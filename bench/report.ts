@@ -11,8 +11,8 @@ import {
   short,
 } from './core/report.js';
 import type { BenchResult } from './core/result.js';
-import { meanRatios } from './peers/compare.js';
-import { NOT_COMPARED, type PeerReport } from './peers/run.js';
+import { meanRatios, type PeerRow } from './peers/compare.js';
+import type { PeerReport } from './peers/run.js';
 import { type TorchReport, torchTable } from './torch.js';
 
 /** Everything a run found, with what it was compared with. */
@@ -20,30 +20,52 @@ export interface FullResult extends BenchResult {
   peers: PeerReport[];
 }
 
-export function peerTables({ name, version, rows, batch }: PeerReport): ReportTable[] {
+const times = (ratio: number | null): string => (ratio === null ? '' : `${ratio.toFixed(2)}×`);
+
+export function peerTables({ name, version, note, rows }: PeerReport): ReportTable[] {
   const rate = (megaflop: number, ms: number | undefined): string => (ms === undefined ? '' : short(megaflop / ms));
+  const quartiles = (row: PeerRow['ours']): string => (row ? `${short(row.low)} to ${short(row.high)}` : '');
   return [
     {
-      title: `Against ${name} ${version}, same device and process, batch ${batch}: geometric means`,
-      columns: ['Kind', 'Layers', 'Ratio', 'Least', 'Layer of the least'],
-      rows: meanRatios(rows).map(({ kind, layers, ratio, worst }) => [
+      title: `Against ${name} ${version}, same device and process: geometric means`,
+      columns: ['Kind', 'Batch', 'Layers', 'Ratio', 'Device', 'Least', 'Layer of the least'],
+      rows: meanRatios(rows).map(({ kind, batch, layers, ratio, deviceRatio, worst }) => [
         kind,
+        batch,
         layers,
-        `${ratio.toFixed(2)}×`,
-        `${worst.ratio!.toFixed(2)}×`,
+        times(ratio),
+        times(deviceRatio),
+        times(worst.ratio),
         worst.layer,
       ]),
-      note: `Its time over ours: above 1, ours is faster. Timed by turns, after both results agreed with float64. ${NOT_COMPARED}`,
+      note:
+        'Its time over ours: above 1, ours is faster. Timed by turns, after both results agreed with float64. "Ratio" is by the ' +
+        `clock on the wall, "Device" by the device's timestamps where it has them. ${note}`.trimEnd(),
     },
     {
       title: `Against ${name} ${version}, by layer`,
-      columns: ['Kind', 'Layer', 'ours, GFLOP/s', `${name}, GFLOP/s`, 'Ratio', 'Remark'],
+      columns: [
+        'Kind',
+        'Layer',
+        'Batch',
+        'ours, GFLOP/s',
+        'ours, ms, quartiles',
+        `${name}, GFLOP/s`,
+        `${name}, ms, quartiles`,
+        'Ratio',
+        'Device',
+        'Remark',
+      ],
       rows: rows.map((row) => [
         row.kind,
         row.layer,
+        row.batch,
         rate(row.megaflop, row.ours?.median),
+        quartiles(row.ours),
         rate(row.megaflop, row.peer?.median),
-        row.ratio === null ? '' : `${row.ratio.toFixed(2)}×`,
+        quartiles(row.peer),
+        times(row.ratio),
+        times(row.deviceRatio),
         row.problem ?? '',
       ]),
     },

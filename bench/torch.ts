@@ -87,13 +87,15 @@ export function parseTorchReport(text: string): TorchReport {
 export function torchTable(result: BenchResult, report: TorchReport): ReportTable {
   const ratios: number[] = [];
   const rows = result.measurements.flatMap((measurement) => {
-    const { kind, layer, flops } = measurement;
-    const other = report.rows.find((row) => row.kind === kind && row.layer === layer && row.batch === result.batch);
+    const { kind, layer, batch, flops } = measurement;
+    const other = report.rows.find((row) => row.kind === kind && row.layer === layer && row.batch === batch);
     const ours = gflopsOf(measurement);
     if (!other || ours === null) return [];
     const theirs = TORCH_PRECISIONS.map((precision) => flops / other.milliseconds[precision] / 1e6);
     ratios.push(ours / theirs[0]);
-    return [[kind, layer, ...[ours, ...theirs].map((rate) => rate.toFixed(0)), `${(ours / theirs[0]).toFixed(2)}×`]];
+    return [
+      [kind, layer, batch, ...[ours, ...theirs].map((rate) => rate.toFixed(0)), `${(ours / theirs[0]).toFixed(2)}×`],
+    ];
   });
   const sphere = report.sphere20;
   const step = sphere
@@ -104,11 +106,12 @@ export function torchTable(result: BenchResult, report: TorchReport): ReportTabl
     columns: [
       'Kind',
       'Layer',
+      'Batch',
       'ours, f32',
       ...TORCH_PRECISIONS.map((precision) => `PyTorch ${precision}`),
       'ours / fp32',
     ],
     rows,
-    note: `${ratios.length > 0 ? `Geometric mean of ours over fp32 without TF32: ${geometricMean(ratios).toFixed(2)}×.` : `No layer in common at batch ${result.batch}.`}${step}`,
+    note: `${ratios.length > 0 ? `Geometric mean of ours over fp32 without TF32: ${geometricMean(ratios).toFixed(2)}×.` : `No layer in common at batch ${result.batches.join(' or ')}.`}${step}`,
   };
 }

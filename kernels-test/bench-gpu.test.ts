@@ -10,8 +10,6 @@ import { taskOf } from '../bench/core/task.js';
 import { tuneTasks } from '../bench/core/tune.js';
 import { operands, worksOf } from '../bench/core/work.js';
 import { conv, deconv, type LayerShape } from '../bench/layers.js';
-import { compareWithPeer } from '../bench/peers/compare.js';
-import { openTensorFlowJs } from '../bench/peers/tfjs.js';
 import { convShape } from '../src/common/conv-geometry.js';
 import { Tensor } from '../src/tensor/tensor.js';
 import { assertClose, gpuSuite, randomValues, testGpu } from './harness.js';
@@ -148,38 +146,6 @@ test('timestamps count the passes between start and stop', async () => {
   assert.ok(stamped === null || (stamped >= 0 && stamped <= 1.1 * wall), `${stamped} ms of ${wall} ms`);
   timer.dispose();
   runnable.dispose();
-});
-
-test('TensorFlow.js computes the same, and is timed beside ours', async () => {
-  const gpu = await testGpu();
-  const peer = await openTensorFlowJs(gpu);
-  if (typeof peer === 'string') return assert.match(peer, /not installed/);
-  for (const work of SHAPES.flatMap(worksOfShape)) {
-    const row = await compareWithPeer(gpu, peer, work, 1);
-    assert.is(row.problem, null, `${work.kind}: ${row.problem}`);
-    assert.ok(row.ratio! > 0);
-  }
-  peer.dispose();
-});
-
-test('a peer that computes something else is reported, not timed', async () => {
-  const gpu = await testGpu();
-  const [work] = worksOfShape(CONV);
-  const size = 2 * 5 * 5 * 8;
-  const lazy = {
-    name: 'lazy',
-    version: '0',
-    prepare: () => ({
-      run: () => assert.unreachable('it must not be timed'),
-      finish: async () => {},
-      result: async () => new Float32Array(size),
-      dispose: () => {},
-    }),
-    dispose: () => {},
-  };
-  const row = await compareWithPeer(gpu, lazy, work, 1);
-  assert.match(row.problem!, /^lazy: .*sampled values are wrong/);
-  assert.is(row.ratio, null);
 });
 
 test.run();

@@ -6,9 +6,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ablationTable } from '../bench/ablation-table.js';
 import { sumPasses } from '../bench/core/pass-timer.js';
-import { measurementsTable, rooflinePlot } from '../bench/core/report.js';
+import { kindsTable, measurementsTable, rooflinePlot } from '../bench/core/report.js';
 import { adapterName, adapterSlug, type BenchResult } from '../bench/core/result.js';
-import { timeByTurns } from '../bench/core/runnable.js';
 import { referenceElement, referenceSamples, wrongness } from '../bench/core/samples.js';
 import { geometricMean, quantile, spreadOf } from '../bench/core/statistics.js';
 import { compulsoryBytes, KINDS, operands, type Work, worksOf } from '../bench/core/work.js';
@@ -23,7 +22,6 @@ import {
   normShapes,
   sphere20Layers,
 } from '../bench/layers.js';
-import { meanRatios, type PeerRow } from '../bench/peers/compare.js';
 import { benchHtml, benchMarkdown } from '../bench/report.js';
 import { parseTorchReport, torchShapes, torchTable } from '../bench/torch.js';
 import { convAttrs } from '../src/common/conv-geometry.js';
@@ -161,55 +159,9 @@ test('medians, quartiles and geometric means', () => {
   assert.throws(() => quantile([], 0.5));
 });
 
-test('ratios are averaged by kind, over what was timed', () => {
-  const row = (kind: PeerRow['kind'], layer: string, ratio: number | null): PeerRow => ({
-    kind,
-    layer,
-    megaflop: 1,
-    ours: null,
-    peer: null,
-    ratio,
-    problem: ratio === null ? 'not supported' : null,
-  });
-  const means = meanRatios([
-    row('conv forward', 'a', 2),
-    row('conv forward', 'b', 8),
-    row('conv forward', 'c', null),
-    row('matmul', 'd', 3),
-    row('deconv forward', 'e', null),
-  ]);
-  assert.equal(
-    means.map(({ kind, ratio, worst, layers }) => [kind, Math.round(ratio * 1e6) / 1e6, worst.layer, layers]),
-    [
-      ['conv forward', 4, 'a', 2],
-      ['matmul', 3, 'd', 1],
-    ],
-  );
-});
-
 test('norms are on the outputs of the stages', () => {
   assert.equal(normShapes()[0], [56, 48, 16]);
   assert.equal(normShapes().at(-1), [7, 6, 512]);
-});
-
-test('runs are timed by turns, and a slow one once', async () => {
-  const order: string[] = [];
-  const runnable = (name: string, ms: number) => ({
-    run: () => void order.push(name),
-    finish: () => new Promise<void>((resolve) => setTimeout(resolve, ms)),
-    result: async () => new Float32Array(0),
-    dispose: () => {},
-  });
-  const slow = await timeByTurns([runnable('a', 30), runnable('b', 40)], 10);
-  assert.equal(order, ['a', 'b']);
-  assert.equal(
-    slow.samples.map(({ length }) => length),
-    [1, 1],
-  );
-  order.length = 0;
-  const quick = await timeByTurns([runnable('a', 5), runnable('b', 5)], 20);
-  assert.ok(quick.samples[0].length >= 3 && quick.samples[0].length === quick.samples[1].length);
-  assert.equal(order.slice(0, 6), ['a', 'b', 'a', 'b', 'a', 'b']);
 });
 
 test('pass durations are added, and senseless ones refused', () => {
@@ -224,7 +176,7 @@ const RESULT: BenchResult = {
   engineVersion: '1.2.3',
   commit: 'abc',
   date: '2020-01-01T00:00:00.000Z',
-  batch: 2,
+  batches: [2],
   tuned: false,
   clock: 'wall',
   ceilings: { gflops: 50, form: '4 vec4 chains, fma()', gbps: 10 },
@@ -232,6 +184,7 @@ const RESULT: BenchResult = {
     {
       kind: 'conv forward',
       layer: 'a|b',
+      batch: 2,
       flops: 20e6,
       bytes: 4e6,
       time: { median: 2, low: 1.5, high: 2.5, samples: 5 },
@@ -241,6 +194,7 @@ const RESULT: BenchResult = {
     {
       kind: 'batch norm + PReLU forward',
       layer: 'c',
+      batch: 2,
       flops: 0,
       bytes: 4e6,
       time: { median: 1, low: 1, high: 1, samples: 5 },
@@ -282,6 +236,7 @@ test('tables show rates and shares of both ceilings', () => {
   assert.equal(rows[0], [
     'conv forward',
     'a|b',
+    2,
     '2.00',
     '1.50 to 2.50',
     '10.0',
@@ -292,7 +247,7 @@ test('tables show rates and shares of both ceilings', () => {
     'pad, conv',
   ]);
   // No operations are counted where moving data is all the work.
-  assert.equal(rows[1].slice(4, 8), ['', '', '4.00', '40.0 %']);
+  assert.equal(rows[1].slice(5, 9), ['', '', '4.00', '40.0 %']);
   const markdown = benchMarkdown({ ...RESULT, peers: [] }, null);
   assert.match(markdown, /lavapipe, a software adapter on the CPU, not a GPU, Mesa 1/);
   assert.match(markdown, /chosen by estimate, not tuned/);
@@ -302,6 +257,20 @@ test('tables show rates and shares of both ceilings', () => {
   const hardware = { ...RESULT, adapter: { ...RESULT.adapter, kind: 'hardware' }, peers: [] };
   assert.not.match(benchMarkdown(hardware, null), /not a GPU/);
   assert.match(benchHtml({ ...RESULT, peers: [] }, null), /Bench: Test &lt;adapter&gt;/);
+});
+
+test('means are taken for each batch by itself', () => {
+  const [first] = RESULT.measurements;
+  const slower = { ...first, batch: 8, time: { ...first.time, median: 8 } };
+  const { rows } = kindsTable({ ...RESULT, batches: [2, 8], measurements: [...RESULT.measurements, slower] });
+  assert.equal(
+    rows.map((row) => row.slice(0, 4)),
+    [
+      ['conv forward', 2, 1, '10.0'],
+      ['conv forward', 8, 1, '2.50'],
+      ['batch norm + PReLU forward', 2, 1, ''],
+    ],
+  );
 });
 
 test('the roofline has its ridge at the ceilings, and a dot for each kernel that computes', () => {
@@ -329,8 +298,11 @@ test('shapes go to PyTorch and its times come back', () => {
     sphere20: null,
   };
   const { rows } = torchTable(RESULT, parseTorchReport(JSON.stringify(report)));
-  assert.equal(rows, [['conv forward', 'a|b', '10', '20', '40', '80', '0.50×']]);
-  assert.equal(torchTable({ ...RESULT, batch: 1 }, report).rows, []);
+  assert.equal(rows, [['conv forward', 'a|b', 2, '10', '20', '40', '80', '0.50×']]);
+  assert.equal(
+    torchTable({ ...RESULT, measurements: RESULT.measurements.map((m) => ({ ...m, batch: 1 })) }, report).rows,
+    [],
+  );
   for (const broken of ['', '{}', JSON.stringify({ ...report, rows: [{}] }), 'null']) {
     assert.throws(
       () => parseTorchReport(broken),

@@ -45,7 +45,16 @@ export function budgetOf(quick: boolean): number {
   return quick ? 150 : 500;
 }
 
-/** Pictures a batch where the user names no number. */
-export function usualBatch(software: boolean): number {
-  return software ? 4 : 32;
+/** Pictures a batch where the user names none: one as a decoder sees it, and many as a trainer does. */
+export function usualBatches(quick: boolean): number[] {
+  return quick ? [4] : [1, 32];
+}
+
+/** Reads "1,32". @throws ArgumentError for anything but positive integers between commas */
+export function parseBatches(text: string): number[] {
+  const batches = text.split(',').map(Number);
+  if (!batches.every((batch) => Number.isSafeInteger(batch) && batch > 0)) {
+    throw new ArgumentError(`"${text}" is no list of numbers of pictures, such as 1,32`);
+  }
+  return [...new Set(batches)];
 }

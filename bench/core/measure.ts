@@ -1,11 +1,14 @@
 import type { Gpu } from '../../src/gpu/gpu.js';
 import type { PassTimer } from './pass-timer.js';
+import { minimumSample, runsFor, samplesFor } from './runnable.js';
 import { type Spread, spreadOf } from './statistics.js';
 import type { Task, TaskKind } from './task.js';
 
 export interface Measurement {
   kind: TaskKind;
   layer: string;
+  /** Pictures. */
+  batch: number;
   flops: number;
   bytes: number;
   /** Milliseconds a run. */
@@ -15,6 +18,9 @@ export interface Measurement {
   /** Labels of the kernels that ran, in order. */
   kernels: string[];
 }
+
+/** Dispatches of one sample at most; the engine puts up to 64 into a pass, and `PassTimer` stamps 512 passes. */
+const MAX_DISPATCHES = 8000;
 
 /** The labels of what a body dispatches. */
 function kernelsOf(gpu: Gpu, body: () => void): string[] {
@@ -35,14 +41,14 @@ function kernelsOf(gpu: Gpu, body: () => void): string[] {
 /**
  * Measures one task.
  * @param timer the device's timestamps, or null to go by the clock on the wall
- * @param budget milliseconds to spend on samples
+ * @param budget milliseconds to spend on samples; there are three at least
  */
 export async function measureTask(gpu: Gpu, task: Task, timer: PassTimer | null, budget: number): Promise<Measurement> {
   const runnable = task.prepare(gpu);
   try {
     await gpu.sync();
     const began = performance.now();
-    const kernels = kernelsOf(gpu, runnable.run);
+    const kernels = kernelsOf(gpu, () => void runnable.run());
     await runnable.finish();
     const first = performance.now() - began;
 
@@ -56,20 +62,18 @@ export async function measureTask(gpu: Gpu, task: Task, timer: PassTimer | null,
       if (stamped === null) throw new Error(`${task.kind}, ${task.layer}: the device's timestamps run back`);
       return stamped / runs;
     };
-    // Pools and caches fill up here; it also says how many runs make a sample long enough to trust.
+    // Pools and caches fill up here.
     const once = await sample(1);
+    // More dispatches than passes could be stamped are not asked for.
+    const most = Math.max(1, Math.floor(MAX_DISPATCHES / kernels.length));
+    const runs = await runsFor(async (count) => count * (await sample(count)), minimumSample(budget), once, most);
     const samples: number[] = [];
-    if (once < budget) {
-      const runs = Math.max(1, Math.min(50, Math.floor(budget / 9 / Math.max(once, 0.01))));
-      const wanted = Math.max(3, Math.min(9, Math.floor(budget / (once * runs))));
-      while (samples.length < wanted) samples.push(await sample(runs));
-    } else {
-      samples.push(once);
-    }
+    const wanted = samplesFor(budget, Math.max(once, minimumSample(budget)));
+    while (samples.length < wanted) samples.push(await sample(runs));
     const time = spreadOf(samples);
-    const { kind, layer, flops, bytes } = task;
-    return { kind, layer, flops, bytes, time, compileMs: Math.max(0, first - time.median), kernels };
+    const { kind, layer, batch, flops, bytes } = task;
+    return { kind, layer, batch, flops, bytes, time, compileMs: Math.max(0, first - time.median), kernels };
   } finally {
-    runnable.dispose();
+    await runnable.dispose();
   }
 }

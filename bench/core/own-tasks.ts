@@ -48,6 +48,7 @@ export function normTasks([height, width, channels]: readonly [number, number, n
     {
       kind: 'batch norm + PReLU forward',
       layer,
+      batch,
       flops: 0,
       bytes: 2 * bytes,
       prepare(gpu) {
@@ -58,6 +59,7 @@ export function normTasks([height, width, channels]: readonly [number, number, n
     {
       kind: 'batch norm + PReLU backward',
       layer,
+      batch,
       flops: 0,
       bytes: 3 * bytes,
       prepare(gpu) {
@@ -93,6 +95,7 @@ export function cosFaceTasks({ dim, classes }: { dim: number; classes: number },
     {
       kind: 'CosFace forward',
       layer,
+      batch,
       flops: 2 * batch * classes * dim,
       bytes: operandBytes,
       prepare(gpu) {
@@ -103,6 +106,7 @@ export function cosFaceTasks({ dim, classes }: { dim: number; classes: number },
     {
       kind: 'CosFace backward',
       layer,
+      batch,
       flops: 4 * batch * classes * dim,
       bytes: 2 * operandBytes,
       prepare(gpu) {

@@ -2,7 +2,8 @@ import type { Gpu } from '../../src/gpu/gpu.js';
 import { PeakLoad } from './ceilings.js';
 import { PEAK_FORMS } from './peak-kernels.js';
 
-const MAX_PASSES = 512;
+/** Passes that can be stamped between `start` and `stop`. */
+export const MAX_PASSES = 512;
 const QUERY_RESOLVE = 0x200; // GPUBufferUsage; Node has no such global
 const COPY_SRC = 0x4;
 const COPY_DST = 0x8;

@@ -21,17 +21,30 @@ function kernelNames({ kernels }: Measurement): string {
 }
 
 export function measurementsTable(result: BenchResult): ReportTable {
-  const { ceilings, measurements, batch, clock } = result;
+  const { ceilings, measurements, batches, clock } = result;
   return {
-    title: `Kernels by layer, batch ${batch}`,
-    columns: ['Kind', 'Layer', 'ms', 'quartiles', 'GFLOP/s', 'of peak', 'GB/s', 'of copy', 'compile, ms', 'kernels'],
+    title: `Kernels by layer, batch ${batches.join(' and ')}`,
+    columns: [
+      'Kind',
+      'Layer',
+      'Batch',
+      'ms',
+      'quartiles',
+      'GFLOP/s',
+      'of peak',
+      'GB/s',
+      'of copy',
+      'compile, ms',
+      'kernels',
+    ],
     rows: measurements.map((measurement) => {
-      const { kind, layer, time, compileMs } = measurement;
+      const { kind, layer, batch, time, compileMs } = measurement;
       const gflops = gflopsOf(measurement);
       const gbps = gbpsOf(measurement);
       return [
         kind,
         layer,
+        batch,
         short(time.median),
         `${short(time.low)} to ${short(time.high)}`,
         gflops === null ? '' : short(gflops),
@@ -49,24 +62,32 @@ export function measurementsTable(result: BenchResult): ReportTable {
   };
 }
 
-export function kindsTable({ measurements, ceilings }: BenchResult): ReportTable {
+export function kindsTable({ measurements, ceilings, batches }: BenchResult): ReportTable {
   const kinds = [...new Set(measurements.map(({ kind }) => kind))];
   return {
-    title: 'Geometric means by kind',
-    columns: ['Kind', 'Layers', 'GFLOP/s', 'of peak', 'best', 'of peak', 'GB/s', 'of copy'],
-    rows: kinds.map((kind) => {
-      const own = measurements.filter((measurement) => measurement.kind === kind);
-      const rates = own.map(gflopsOf).filter((rate) => rate !== null);
-      const bandwidth = geometricMean(own.map(gbpsOf));
-      const flops = rates.length > 0 ? [geometricMean(rates), Math.max(...rates)] : [];
-      return [
-        kind,
-        own.length,
-        ...[0, 1].flatMap((k) => (flops.length > 0 ? [short(flops[k]), percent(flops[k], ceilings.gflops)] : ['', ''])),
-        short(bandwidth),
-        percent(bandwidth, ceilings.gbps),
-      ];
-    }),
+    title: 'Geometric means by kind and batch',
+    columns: ['Kind', 'Batch', 'Layers', 'GFLOP/s', 'of peak', 'best', 'of peak', 'GB/s', 'of copy'],
+    rows: kinds
+      .flatMap((kind) => batches.map((batch) => ({ kind, batch })))
+      .flatMap(({ kind, batch }) => {
+        const own = measurements.filter((measurement) => measurement.kind === kind && measurement.batch === batch);
+        if (own.length === 0) return [];
+        const rates = own.map(gflopsOf).filter((rate) => rate !== null);
+        const bandwidth = geometricMean(own.map(gbpsOf));
+        const flops = rates.length > 0 ? [geometricMean(rates), Math.max(...rates)] : [];
+        return [
+          [
+            kind,
+            batch,
+            own.length,
+            ...[0, 1].flatMap((k) =>
+              flops.length > 0 ? [short(flops[k]), percent(flops[k], ceilings.gflops)] : ['', ''],
+            ),
+            short(bandwidth),
+            percent(bandwidth, ceilings.gbps),
+          ],
+        ];
+      }),
   };
 }
 
@@ -141,13 +162,13 @@ export function introduction({
   engineVersion,
   commit,
   date,
-  batch,
+  batches,
   tuned,
   precision = 'f32',
 }: BenchResult): string[] {
   const driver = adapter.driver ? `, ${adapter.driver}` : '';
   return [
     `${adapter.name} (${adapterKind(adapter.kind)}${driver}) in ${runtime}; engine ${engineVersion}, commit ${commit ?? 'unknown'}, ${date}.`,
-    `Layers of the autoencoder, Sphere20 and MobileFaceNet, ${batch} pictures a batch; conv kernels ${tuned ? 'tuned by measurement on this adapter' : 'chosen by estimate, not tuned'}, their operands stored as ${precision}.`,
+    `Layers of the autoencoder, Sphere20 and MobileFaceNet, ${batches.join(' and ')} pictures a batch; conv kernels ${tuned ? 'tuned by measurement on this adapter' : 'chosen by estimate, not tuned'}, their operands stored as ${precision}.`,
   ];
 }

@@ -15,7 +15,8 @@ export interface BenchResult {
   engineVersion: string;
   commit: string | null;
   date: string;
-  batch: number;
+  /** Pictures a batch: everything was measured with each. */
+  batches: number[];
   /** True where convs ran with the kernels that were measured to be best here, false where with those of the estimate. */
   tuned: boolean;
   /** How the fast convs stored their operands; f32 where it is left out. */
@@ -44,7 +45,7 @@ export function adapterSlug({ kind, device, description, vendor, architecture }:
 /** What a suite found, with what it ran on. */
 export function benchResult(
   { description, limits }: Gpu,
-  run: Pick<BenchResult, 'batch' | 'tuned' | 'commit' | 'runtime'>,
+  run: Pick<BenchResult, 'batches' | 'tuned' | 'commit' | 'runtime'>,
   suite: SuiteResult,
 ): BenchResult {
   const name = adapterName(description);

@@ -10,17 +10,17 @@ import { type Task, taskOf } from './task.js';
 import { allWorks } from './work.js';
 
 /** Every task of the bench, in the order in which it is reported. */
-export function allTasks(layers: readonly Layer[], batch: number): Task[] {
-  return [
+export function allTasks(layers: readonly Layer[], batches: readonly number[]): Task[] {
+  return batches.flatMap((batch) => [
     ...allWorks(layers, batch).map(taskOf),
     ...normShapes().flatMap((shape) => normTasks(shape, batch)),
     ...cosFaceTasks(COSFACE, batch),
-  ];
+  ]);
 }
 
 export interface SuiteOptions {
   tasks: readonly Task[];
-  batch: number;
+  batches: readonly number[];
   /** Milliseconds to spend on each task. */
   budget: number;
   networks: boolean;
@@ -37,7 +37,7 @@ export interface SuiteResult {
 
 /** Measures ceilings, tasks and networks. Runs in Node and in browsers. */
 export async function runSuite(gpu: Gpu, options: SuiteOptions): Promise<SuiteResult> {
-  const { tasks, batch, budget, networks, onMeasurement } = options;
+  const { tasks, batches, budget, networks, onMeasurement } = options;
   const ceilings = await measureCeilings(gpu);
   const timer = await plausibleTimer(gpu);
   const measurements: Measurement[] = [];
@@ -50,11 +50,13 @@ export async function runSuite(gpu: Gpu, options: SuiteOptions): Promise<SuiteRe
   } finally {
     timer?.dispose();
   }
+  const whole: NetworkResult[] = [];
+  if (networks) for (const batch of batches) whole.push(...(await measureNetworks(gpu, batch, 4 * budget)));
   return {
     clock: timer ? 'timestamps' : 'wall',
     ceilings,
     measurements,
-    networks: networks ? await measureNetworks(gpu, batch, 4 * budget) : [],
-    ablations: networks ? await ablateLayers(gpu, batch) : [],
+    networks: whole,
+    ablations: networks ? await ablateLayers(gpu, Math.max(...batches)) : [],
   };
 }

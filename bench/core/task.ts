@@ -16,6 +16,8 @@ export type TaskKind = Kind | (typeof OWN_KINDS)[number];
 export interface Task {
   kind: TaskKind;
   layer: string;
+  /** Pictures. */
+  batch: number;
   /** Floating-point operations, a multiply-add counted as two; 0 where moving data is all the work. */
   flops: number;
   /** Bytes that any implementation moves at least. */
@@ -27,6 +29,7 @@ export function taskOf(work: Work): Task {
   return {
     kind: work.kind,
     layer: work.layer,
+    batch: work.batch,
     flops: 2 * work.multiplyAdds,
     bytes: compulsoryBytes(work),
     prepare: (gpu) => prepareEngine(gpu, work, operands(work, gpu.limits.precision)),

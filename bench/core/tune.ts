@@ -12,8 +12,8 @@ export async function tuneTasks(gpu: Gpu, tasks: readonly Task[], onTuned: () =>
   let measured = 0;
   for (const task of tasks) {
     const runnable = task.prepare(gpu);
-    const requests = gpu.tuning.collect(() => runnable.run());
-    runnable.dispose();
+    const requests = gpu.tuning.collect(() => void runnable.run());
+    await runnable.dispose();
     await gpu.sync();
     for (const request of requests) {
       if (gpu.tuning.has(request) || !(await tuneConv(gpu, request))) continue;

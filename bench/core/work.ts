@@ -28,6 +28,8 @@ export type ConvResult = 'small' | 'big' | 'weights';
 interface CommonWork {
   kind: Kind;
   layer: string;
+  /** Pictures. */
+  batch: number;
   /** How often the networks hold this layer. */
   counts: Record<string, number>;
   inputs: readonly [Shape, Shape];
@@ -85,6 +87,7 @@ function convWorks({ name, counts }: Layer, layer: ConvLayer, batch: number): Co
     type,
     kind: `${family} ${pass}`,
     layer: name,
+    batch,
     counts,
     result,
     shape,
@@ -96,8 +99,7 @@ function convWorks({ name, counts }: Layer, layer: ConvLayer, batch: number): Co
 }
 
 function matmulWork(
-  layer: string,
-  counts: Record<string, number>,
+  { layer, batch, counts }: Pick<MatmulWork, 'layer' | 'batch' | 'counts'>,
   [m, n, k]: readonly [number, number, number],
   transposeA = false,
   transposeB = false,
@@ -108,6 +110,7 @@ function matmulWork(
     type: 'matmul',
     kind: 'matmul',
     layer,
+    batch,
     counts,
     inputs,
     output: [m, n],
@@ -124,15 +127,16 @@ export function worksOf(layer: Layer, batch: number): Work[] {
   if (shape.type !== 'linear') return convWorks(layer, shape, batch);
   const { inputs, outputs } = shape;
   return [
-    matmulWork(name, counts, [batch, outputs, inputs]),
-    matmulWork(`${name}, input gradient`, counts, [batch, inputs, outputs], false, true),
-    matmulWork(`${name}, weight gradient`, counts, [inputs, outputs, batch], true, false),
+    matmulWork({ layer: name, batch, counts }, [batch, outputs, inputs]),
+    matmulWork({ layer: `${name}, input gradient`, batch, counts }, [batch, inputs, outputs], false, true),
+    matmulWork({ layer: `${name}, weight gradient`, batch, counts }, [inputs, outputs, batch], true, false),
   ];
 }
 
 /** Everything the bench times: the layers' passes and one product of square matrices, which all libraries quote. */
 export function allWorks(layers: readonly Layer[], batch: number): Work[] {
-  return [...layers.flatMap((layer) => worksOf(layer, batch)), matmulWork('512×512×512', {}, [512, 512, 512])];
+  const square = matmulWork({ layer: '512×512×512', batch, counts: {} }, [512, 512, 512]);
+  return [...layers.flatMap((layer) => worksOf(layer, batch)), square];
 }
 
 /**

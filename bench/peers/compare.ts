@@ -1,8 +1,9 @@
 import type { Gpu } from '../../src/gpu/gpu.js';
 import { prepareEngine } from '../core/engine.js';
+import type { PassTimer } from '../core/pass-timer.js';
 import { type Runnable, timeByTurns } from '../core/runnable.js';
 import { referenceSamples, tolerance, wrongness } from '../core/samples.js';
-import { geometricMean, type Spread, spreadOf } from '../core/statistics.js';
+import { geometricMean, quantile, type Spread, spreadOf } from '../core/statistics.js';
 import { KINDS, type Kind, operands, type Work } from '../core/work.js';
 import type { Peer } from './peer.js';
 
@@ -10,12 +11,15 @@ import type { Peer } from './peer.js';
 export interface PeerRow {
   kind: Kind;
   layer: string;
+  batch: number;
   megaflop: number;
-  /** Milliseconds a run. */
+  /** Milliseconds a run, by the clock on the wall. */
   ours: Spread | null;
   peer: Spread | null;
   /** Peer's median time over ours: above 1 where we are faster. */
   ratio: number | null;
+  /** The same of the device's timestamps, without what calling from JavaScript costs; null where there are none. */
+  deviceRatio: number | null;
   /** Why a side was not timed: a wrong result, an error, an operation that is not there. */
   problem: string | null;
 }
@@ -47,14 +51,22 @@ async function check(
 }
 
 /** Compares the results of both with float64 and with each other, then times both by turns. */
-export async function compareWithPeer(gpu: Gpu, peer: Peer, work: Work, budget: number): Promise<PeerRow> {
+export async function compareWithPeer(
+  gpu: Gpu,
+  peer: Peer,
+  work: Work,
+  budget: number,
+  timer: PassTimer | null = null,
+): Promise<PeerRow> {
   const row: PeerRow = {
     kind: work.kind,
     layer: work.layer,
+    batch: work.batch,
     megaflop: (2 * work.multiplyAdds) / 1e6,
     ours: null,
     peer: null,
     ratio: null,
+    deviceRatio: null,
     problem: null,
   };
   const arrays = operands(work);
@@ -62,31 +74,49 @@ export async function compareWithPeer(gpu: Gpu, peer: Peer, work: Work, budget: 
   const ours = prepareEngine(gpu, work, arrays);
   let theirs: Runnable | null = null;
   try {
-    theirs = peer.prepare(work, arrays);
+    theirs = await peer.prepare(work, arrays);
     const mine = await check('ours', ours, work, samples);
-    const other = theirs ? await check(peer.name, theirs, work, samples) : { values: null, problem: 'not supported' };
+    const other = await check(peer.name, theirs, work, samples);
     row.problem = mine.problem ?? other.problem;
     if (mine.values && other.values) row.problem ??= disagreement(work, mine.values, other.values);
     if (row.problem) return row;
-    const { samples: times } = await timeByTurns([ours, theirs!], budget);
+    const { samples: times, device } = await timeByTurns([ours, theirs], budget, timer);
     [row.ours, row.peer] = times.map(spreadOf);
     row.ratio = row.peer.median / row.ours.median;
+    const [mineOnDevice, theirsOnDevice] = device;
+    if (mineOnDevice && theirsOnDevice) row.deviceRatio = quantile(theirsOnDevice, 0.5) / quantile(mineOnDevice, 0.5);
     return row;
   } catch (error) {
-    row.problem = (error as Error).message.split('\n')[0];
+    row.problem = `${peer.name}: ${(error as Error).message.split('\n')[0]}`;
     return row;
   } finally {
-    ours.dispose();
-    theirs?.dispose();
+    await ours.dispose();
+    await theirs?.dispose();
   }
 }
 
-/** Geometric means of the ratios, by kind. */
-export function meanRatios(rows: readonly PeerRow[]): { kind: Kind; ratio: number; worst: PeerRow; layers: number }[] {
-  return KINDS.flatMap((kind) => {
-    const timed = rows.filter((row) => row.kind === kind && row.ratio !== null);
+/** Ratios of one kind at one batch size, averaged. */
+export interface MeanRatio {
+  kind: Kind;
+  batch: number;
+  layers: number;
+  ratio: number;
+  /** Null unless every layer has one. */
+  deviceRatio: number | null;
+  worst: PeerRow;
+}
+
+/** Geometric means of the ratios, by kind and batch. */
+export function meanRatios(rows: readonly PeerRow[]): MeanRatio[] {
+  const batches = [...new Set(rows.map(({ batch }) => batch))];
+  return KINDS.flatMap((kind) => batches.map((batch) => ({ kind, batch }))).flatMap(({ kind, batch }) => {
+    const timed = rows.filter((row) => row.kind === kind && row.batch === batch && row.ratio !== null);
     if (timed.length === 0) return [];
     const worst = timed.reduce((a, b) => (b.ratio! < a.ratio! ? b : a));
-    return [{ kind, ratio: geometricMean(timed.map((row) => row.ratio!)), worst, layers: timed.length }];
+    const device = timed.map(({ deviceRatio }) => deviceRatio).filter((ratio) => ratio !== null);
+    const deviceRatio = device.length === timed.length ? geometricMean(device) : null;
+    return [
+      { kind, batch, layers: timed.length, ratio: geometricMean(timed.map((row) => row.ratio!)), deviceRatio, worst },
+    ];
   });
 }

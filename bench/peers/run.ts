@@ -1,38 +1,71 @@
 import type { Gpu } from '../../src/gpu/gpu.js';
+import { plausibleTimer } from '../core/pass-timer.js';
 import type { Work } from '../core/work.js';
 import { compareWithPeer, meanRatios, type PeerRow } from './compare.js';
-import type { OpenPeer } from './peer.js';
+import { openOnnxRuntime } from './onnxruntime.js';
+import type { OpenPeer, Peer } from './peer.js';
 import { openTensorFlowJs } from './tfjs.js';
 
-const PEERS: OpenPeer[] = [openTensorFlowJs];
-
-/** What else could be compared, and why it is not. */
-export const NOT_COMPARED =
-  'Not compared: onnxruntime-web. Version 1.30.0 computes a conv through WebGPU in Node where queue.writeBuffer is made ' +
-  'to copy its shared memory, but it is not built in here; it would be in forward passes only, as it has no gradients.';
+const PEERS: readonly OpenPeer[] = [openTensorFlowJs, openOnnxRuntime];
 
 const rate = (row: PeerRow, ms: number | undefined): string =>
   (ms === undefined ? '-' : (row.megaflop / ms).toFixed(2)).padStart(8);
 
 function line(row: PeerRow): string {
-  const ratio = row.ratio === null ? '-' : `${row.ratio.toFixed(2)}×`;
-  const columns = [row.megaflop.toFixed(1).padStart(8), rate(row, row.ours?.median), rate(row, row.peer?.median)];
+  const columns = [
+    String(row.batch).padStart(5),
+    row.megaflop.toFixed(1).padStart(8),
+    rate(row, row.ours?.median),
+    rate(row, row.peer?.median),
+  ];
   const problem = row.problem ? `  ${row.problem}` : '';
-  return `${row.kind.padEnd(26)} ${row.layer.padEnd(42)} ${columns.join(' ')} ${ratio.padStart(8)}${problem}`;
+  return `${row.kind.padEnd(26)} ${row.layer.padEnd(42)} ${columns.join(' ')} ${times(row.ratio).padStart(8)} ${times(row.deviceRatio).padStart(8)}${problem}`;
 }
 
 export interface PeerReport {
   name: string;
   version: string;
-  batch: number;
+  /** What a reader must know of its figures. */
+  note: string;
   rows: PeerRow[];
+}
+
+const times = (ratio: number | null): string => (ratio === null ? '-' : `${ratio.toFixed(2)}×`);
+
+async function runPeer(
+  gpu: Gpu,
+  peer: Peer,
+  works: readonly Work[],
+  budget: number,
+  print: (text: string) => void,
+): Promise<PeerReport> {
+  const { name, version, note } = peer;
+  print(`\nagainst ${name} ${version} on the same device (GFLOP/s; ratio above 1: ours is faster)`);
+  if (note) print(note);
+  print(`${'kind'.padEnd(26)} ${'layer'.padEnd(42)} batch    MFLOP     ours     peer    ratio   device`);
+  const timer = await plausibleTimer(gpu);
+  const rows: PeerRow[] = [];
+  try {
+    for (const work of works.filter(({ kind }) => peer.kinds.includes(kind))) {
+      const row = await compareWithPeer(gpu, peer, work, budget, timer);
+      rows.push(row);
+      print(line(row));
+    }
+  } finally {
+    timer?.dispose();
+  }
+  print("\ngeometric means by kind and batch (in brackets by the device's timestamps)");
+  for (const { kind, batch, ratio, deviceRatio, worst, layers } of meanRatios(rows)) {
+    const least = `least ${times(worst.ratio)} (${worst.layer})`;
+    print(`${kind.padEnd(26)} ${batch}: ${times(ratio)} (${times(deviceRatio)}) over ${layers} layers; ${least}`);
+  }
+  return { name, version, note, rows };
 }
 
 /** Times every computation on our engine and each peer that can be had; prints as it goes. */
 export async function runPeers(
   gpu: Gpu,
   works: readonly Work[],
-  batch: number,
   budget: number,
   print: (text: string) => void,
 ): Promise<PeerReport[]> {
@@ -43,23 +76,11 @@ export async function runPeers(
       print(peer);
       continue;
     }
-    print(`\nagainst ${peer.name} ${peer.version} on the same device (GFLOP/s; ratio above 1: ours is faster)`);
-    print(`${'kind'.padEnd(26)} ${'layer'.padEnd(42)}    MFLOP     ours     peer    ratio`);
-    const rows: PeerRow[] = [];
-    for (const work of works) {
-      const row = await compareWithPeer(gpu, peer, work, budget);
-      rows.push(row);
-      print(line(row));
+    try {
+      reports.push(await runPeer(gpu, peer, works, budget, print));
+    } finally {
+      peer.dispose();
     }
-    print('\ngeometric means by kind');
-    for (const { kind, ratio, worst, layers } of meanRatios(rows)) {
-      print(
-        `${kind.padEnd(26)} ${ratio.toFixed(2)}× over ${layers} layers; least ${worst.ratio!.toFixed(2)}× (${worst.layer})`,
-      );
-    }
-    reports.push({ name: peer.name, version: peer.version, batch, rows });
-    peer.dispose();
   }
-  print(`\n${NOT_COMPARED}`);
   return reports;
 }

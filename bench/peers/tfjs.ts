@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import { convAttrs } from '../../src/common/conv-geometry.js';
 import type { Gpu } from '../../src/gpu/gpu.js';
 import type { Runnable } from '../core/runnable.js';
-import type { ConvWork, MatmulWork, Work } from '../core/work.js';
+import { type ConvWork, KINDS, type MatmulWork, type Work } from '../core/work.js';
 import { provideBrowserGlobals } from './node-globals.js';
 import type { OpenPeer, Peer } from './peer.js';
 
@@ -59,6 +59,8 @@ function inputShape(work: Work, which: 0 | 1): number[] {
 
 class TensorFlowJs implements Peer {
   readonly name = 'tfjs-webgpu';
+  readonly kinds = KINDS;
+  readonly note = '';
 
   constructor(
     private readonly tf: Core,
@@ -67,7 +69,7 @@ class TensorFlowJs implements Peer {
     private readonly gpu: Gpu,
   ) {}
 
-  prepare(work: Work, operands: readonly [Float32Array, Float32Array]): Runnable | null {
+  async prepare(work: Work, operands: readonly [Float32Array, Float32Array]): Promise<Runnable> {
     // Depthwise here means one output channel an input channel, as in all networks of the bench.
     const { tf } = this;
     const inputs = operands.map((values, k) => tf.tensor(values, inputShape(work, k as 0 | 1), 'float32'));

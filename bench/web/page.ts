@@ -3,7 +3,7 @@ import { REPORT_STYLE, renderTable } from '../../src/evaluation/html-report.js';
 import type { Gpu } from '../../src/gpu/gpu.js';
 import { openBrowserGpu } from '../../src/gpu/open.js';
 import { ablationTable } from '../ablation-table.js';
-import { budgetOf, chooseLayers, type Filters, usualBatch, wanted, wantsNetworks } from '../core/choose.js';
+import { budgetOf, chooseLayers, type Filters, wanted, wantsNetworks } from '../core/choose.js';
 import {
   adapterKind,
   ceilingsTable,
@@ -87,14 +87,14 @@ function offerDownload(found: BenchResult, gpu: Gpu): void {
 async function measure(gpu: Gpu, choice: Choice): Promise<BenchResult> {
   const { batch, quick } = choice;
   const layers = chooseLayers(choice);
-  const tasks = wanted(allTasks(layers, batch), layers, choice);
+  const tasks = wanted(allTasks(layers, [batch]), layers, choice);
   const networks = wantsNetworks(choice);
   progress.max = tasks.length + (networks ? 1 : 0);
   progress.value = 0;
   status.textContent = 'Measuring what the adapter can do…';
   const suite = await runSuite(gpu, {
     tasks,
-    batch,
+    batches: [batch],
     budget: budgetOf(quick),
     networks,
     onMeasurement: ({ kind, layer }) => {
@@ -103,7 +103,11 @@ async function measure(gpu: Gpu, choice: Choice): Promise<BenchResult> {
       status.textContent = `${progress.value} of ${tasks.length}: ${kind}, ${layer}${last ? '; now whole networks…' : ''}`;
     },
   });
-  return benchResult(gpu, { batch, tuned: false, commit: BENCH_COMMIT, runtime: navigator.userAgent }, suite);
+  return benchResult(
+    gpu,
+    { batches: [batch], tuned: false, commit: BENCH_COMMIT, runtime: navigator.userAgent },
+    suite,
+  );
 }
 
 /** One run at a time: a second would take time from the first. */
@@ -155,7 +159,7 @@ async function main(): Promise<void> {
   }
   const { description, limits } = gpu;
   byId('adapter').textContent = `Adapter: ${adapterName(description)} (${adapterKind(description.kind)})`;
-  inputs.batch.value = String(usualBatch(limits.software));
+  inputs.batch.value = String(limits.software ? 4 : 32);
   byId<HTMLFieldSetElement>('choices').disabled = false;
   byId('form').addEventListener('submit', () => void run(gpu));
 }

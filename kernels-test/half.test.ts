@@ -137,29 +137,38 @@ for (const [variant, options] of Object.entries(VARIANTS)) {
   });
 }
 
-/** A 1×1 convolution of one channel with one weight: products, as the given kernel makes them. */
-async function products(x: number[], w: number, options: ConvOptions): Promise<number[]> {
+/** Products, as the given kernel makes them: a 1×1 convolution with one weight, in the first of the channels. */
+async function products(x: number[], w: number, channels: number, options: ConvOptions): Promise<number[]> {
+  const sparse = (values: number[], step: number, size: number): Float32Array => {
+    const array = new Float32Array(size);
+    for (const [k, value] of values.entries()) array[k * step] = value;
+    return array;
+  };
   const y = scope(gpu, () => {
     const operands = [
-      Tensor.from(gpu, Float32Array.from(x), [1, 1, x.length, 1]),
-      Tensor.from(gpu, Float32Array.of(w), [1, 1, 1, 1]),
+      Tensor.from(gpu, sparse(x, channels, x.length * channels), [1, 1, x.length, channels]),
+      Tensor.from(gpu, sparse([w], 1, channels * channels), [1, 1, channels, channels]),
     ];
     return apply('conv2d', conv2dOp(options), operands, attrsOf({}));
   });
   const values = await y.read();
   y.dispose();
-  return [...values];
+  return [...values].filter((_, k) => k % channels === 0);
 }
 
 onHalf('what halves cannot hold: more than 11 bits, and more than 65504', async () => {
-  const x = [1 + 2 ** -12, 1 + 3 * 2 ** -11, 65504, 70000, -70000];
+  const x = [1 + 2 ** -12, 1 + 3 * 2 ** -11, 0.5, 65504, 70000, -70000];
   for (const options of Object.values(VARIANTS)) {
-    assert.equal(await products(x, 3, options), [3, 3 * (1 + 2 ** -9), 3 * 65504, Infinity, -Infinity]);
+    // One channel is copied and filled up to 4; 4 channels are read, and rounded, as they lie.
+    for (const channels of [1, 4]) {
+      const rounded = [3, 3 * (1 + 2 ** -9), 1.5, 3 * 65504, Infinity, -Infinity];
+      assert.equal(await products(x, 3, channels, options), rounded);
+    }
   }
   // The naive kernel is the second opinion and reads f32; so does everything on a device without the option.
-  const naive = await products(x, 3, { variant: 'naive', limits: { precision: 'f16' } });
-  assert.equal(naive, [3 * (1 + 2 ** -12), 3 * (1 + 3 * 2 ** -11), 3 * 65504, 210000, -210000]);
-  assert.equal(await products(x, 3, {}), naive);
+  const naive = await products(x, 3, 1, { variant: 'naive', limits: { precision: 'f16' } });
+  assert.equal(naive, [3 * (1 + 2 ** -12), 3 * (1 + 3 * 2 ** -11), 1.5, 3 * 65504, 210000, -210000]);
+  assert.equal(await products(x, 3, 1, {}), naive);
 });
 
 test('copies of operands take half the memory, and tiles half the workgroup memory', () => {
@@ -172,6 +181,11 @@ test('copies of operands take half the memory, and tiles half the workgroup memo
   assert.equal(half.pad?.shape, [2, 10, 8, 2]);
   assert.equal(half.arrange?.shape, [9, 4, 10]);
   assert.equal(half.main.shape, full.main.shape);
+  // 1×1 reads the picture once: rounding it there saves the copy.
+  const once = convShape([2, 8, 6, 8], [2, 8, 6, 20], [1, 1, 8, 20], attrsOf({}));
+  const plan = planGather(once, 'forward', 'none', { variant: 'tiled', tile }, 'f16');
+  assert.is(plan.pad, null);
+  assert.equal(plan.arrange?.shape, [1, 8, 10]);
   assert.is(2 * tileBytes(tile, 'f16'), tileBytes(tile));
   // A GPU that has room for no f32 tile of 64 × 64 has room for it in halves.
   const size = gatherSize({ ...shape, batch: 4096 }, 'forward');

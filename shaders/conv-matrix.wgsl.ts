@@ -11,6 +11,7 @@ import {
   multiplyMatrixTiles,
   storeMatrixSums,
 } from './common/matrix-tile.js';
+import { storedVector } from './common/operand.js';
 import { TILE_INNER } from './common/tile.js';
 
 const range = (count: number): number[] => Array.from({ length: count }, (_, k) => k);
@@ -59,7 +60,7 @@ export function matrixConvShader(conv: GatherConv, tile: MatrixTile): string {
 
   return `${enableMatrices}
 alias Operand = vec4<f16>;
-@group(0) @binding(0) var<storage, read> source: array<Operand>;
+@group(0) @binding(0) var<storage, read> source: array<${storedVector(source.stored)}>;
 @group(0) @binding(1) var<storage, read> weights: array<Operand>;
 ${hasEpilogue ? '@group(0) @binding(2) var<storage, read> epilogue: array<f32>;' : ''}
 @group(0) @binding(${hasEpilogue ? 3 : 2}) var<storage, read_write> dest: array<${vec4Dest ? 'vec4f' : 'f32'}>;
@@ -101,7 +102,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
       if (line < ${tileRows}) {
         let row = firstOffsetH + i * ${rows.offsetStep};
         let column = firstOffsetW + j * ${columns.offsetStep};
-        let v = select(Operand(), source[firstVec[line] + (row * ${source.width} + column) * ${sourceVecs} + c], inside);
+        let at = firstVec[line] + (row * ${source.width} + column) * ${sourceVecs} + c;
+        let v = select(Operand(), Operand(source[at]), inside);
         ${range(4)
           .map((e) => `aTile[line * ${TILE_INNER} + 4 * part + ${e}] = v[${e}];`)
           .join('\n        ')}

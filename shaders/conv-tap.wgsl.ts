@@ -1,6 +1,6 @@
 import { axisSteps } from '../src/common/conv-geometry.js';
 import { applyEpilogue, type GatherConv, loadEpilogue, phaseValue } from './common/gather.js';
-import { operandType } from './common/operand.js';
+import { operandType, roundedVector, storedVector } from './common/operand.js';
 
 /** How the invocations of the register kernel share the work. */
 export interface RegisterTile {
@@ -56,7 +56,10 @@ export function tapConvShader(conv: GatherConv, tile: RegisterTile): string {
 
   const step = [
     ...range(perLane).map((r) => `let q${r} = vec4f(weights[wb + part${r}]);`),
-    ...pixels.map((p) => `let x${p} = vec4f(source[xb + ${p * columns.sourceStep * sourceVecs}]);`),
+    ...pixels.map(
+      (p) =>
+        `let x${p} = ${roundedVector(`source[xb + ${p * columns.sourceStep * sourceVecs}]`, source.stored, conv.precision)};`,
+    ),
     ...(conv.transposed ? range(4 * tileVecs).map((m) => `let t${m} = ${share(m)};`) : []),
     ...range(4).flatMap((c) =>
       vecs.flatMap((j) => {
@@ -97,7 +100,7 @@ export function tapConvShader(conv: GatherConv, tile: RegisterTile): string {
 
   return `${subgroup ? 'enable subgroups;' : ''}
 ${operandType(conv.precision)}
-@group(0) @binding(0) var<storage, read> source: array<Operand>;
+@group(0) @binding(0) var<storage, read> source: array<${storedVector(source.stored)}>;
 @group(0) @binding(1) var<storage, read> weights: array<Operand>;
 ${hasEpilogue ? '@group(0) @binding(2) var<storage, read> epilogue: array<f32>;' : ''}
 @group(0) @binding(${hasEpilogue ? 3 : 2}) var<storage, read_write> dest: array<${vec4Dest ? 'vec4f' : 'f32'}>;

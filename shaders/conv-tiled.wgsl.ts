@@ -1,6 +1,6 @@
 import { axisSteps } from '../src/common/conv-geometry.js';
 import { applyEpilogue, type GatherConv, loadEpilogue, phaseValue } from './common/gather.js';
-import { operandType } from './common/operand.js';
+import { operandType, storedVector } from './common/operand.js';
 import {
   declareSums,
   declareTiles,
@@ -73,7 +73,7 @@ export function tiledConvShader(conv: GatherConv, tile: Tile): string {
   });
 
   return `${operandType(conv.precision)}
-@group(0) @binding(0) var<storage, read> source: array<Operand>;
+@group(0) @binding(0) var<storage, read> source: array<${storedVector(source.stored)}>;
 @group(0) @binding(1) var<storage, read> weights: array<Operand>;
 ${hasEpilogue ? '@group(0) @binding(2) var<storage, read> epilogue: array<f32>;' : ''}
 @group(0) @binding(${hasEpilogue ? 3 : 2}) var<storage, read_write> dest: array<${vec4Dest ? 'vec4f' : 'f32'}>;
@@ -123,7 +123,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
         let column = firstOffsetW + j * ${columns.offsetStep};
         let at = firstVec[vec] + (row * ${source.width} + column) * ${sourceVecs} + c;
         ${range(4)
-          .map((r) => `let v${r} = select(Operand(), source[at[${r}]], inside);`)
+          .map((r) => `let v${r} = select(Operand(), Operand(source[at[${r}]]), inside);`)
           .join('\n        ')}
         ${range(4)
           .map((e) => `aTile[(4 * part + ${e}) * ${aVecs} + vec] = Operand(v0[${e}], v1[${e}], v2[${e}], v3[${e}]);`)

@@ -9,6 +9,7 @@ import {
   multiplyMatrixTiles,
   storeMatrixSums,
 } from './common/matrix-tile.js';
+import { storedVector } from './common/operand.js';
 import { TILE_INNER } from './common/tile.js';
 import type { WeightGradient } from './conv-weight-gradient.wgsl.js';
 
@@ -49,8 +50,8 @@ export function matrixWeightGradientShader(g: WeightGradient, tile: MatrixTile):
 
   return `${enableMatrices}
 alias Operand = vec4<f16>;
-@group(0) @binding(0) var<storage, read> big: array<Operand>;
-@group(0) @binding(1) var<storage, read> small: array<Operand>;
+@group(0) @binding(0) var<storage, read> big: array<${storedVector(g.big.stored)}>;
+@group(0) @binding(1) var<storage, read> small: array<${storedVector(g.small.stored)}>;
 @group(0) @binding(2) var<storage, read_write> partial: array<${vec4Output ? 'vec4f' : 'f32'}>;
 ${declareMatrixTiles(tile)}
 var<workgroup> tapVec: array<i32, ${rowVecs}>; // where 4 rows of the tile lie in big, from the first tap's first channel
@@ -80,14 +81,14 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
         let oh = pixel / ${g.small.width} % ${g.small.height};
         let n = pixel / ${g.small.width * g.small.height};
         let first = ((n * ${g.big.height} + oh * ${g.stride[0]}) * ${g.big.width} + ow * ${g.stride[1]}) * ${bigVecs};
-        let v = select(Operand(), big[first + tapVec[vec]], inside);
+        let v = select(Operand(), Operand(big[first + tapVec[vec]]), inside);
         ${range(4)
           .map((e) => `aTile[(4 * vec + ${e}) * ${TILE_INNER} + inner] = v[${e}];`)
           .join('\n        ')}
       } else {
         let columnVec = vec - ${rowVecs};
         let channelVec = min(i32(wid.y) * ${columnVecs} + columnVec, ${smallVecs - 1});
-        let v = select(Operand(), small[pixel * ${smallVecs} + channelVec], inside);
+        let v = select(Operand(), Operand(small[pixel * ${smallVecs} + channelVec]), inside);
         ${range(4)
           .map((e) => `bTile[inner * ${tileColumns} + 4 * columnVec + ${e}] = v[${e}];`)
           .join('\n        ')}

@@ -1,4 +1,4 @@
-import { operandType } from './common/operand.js';
+import { operandType, storedVector } from './common/operand.js';
 import {
   declareSums,
   declareTiles,
@@ -51,8 +51,8 @@ export function tiledWeightGradientShader(g: WeightGradient, tile: Tile): string
   });
 
   return `${operandType(g.precision)}
-@group(0) @binding(0) var<storage, read> big: array<Operand>;
-@group(0) @binding(1) var<storage, read> small: array<Operand>;
+@group(0) @binding(0) var<storage, read> big: array<${storedVector(g.big.stored)}>;
+@group(0) @binding(1) var<storage, read> small: array<${storedVector(g.small.stored)}>;
 @group(0) @binding(2) var<storage, read_write> partial: array<${vec4Output ? 'vec4f' : 'f32'}>;
 ${declareTiles(tile, 'Operand')}
 var<workgroup> tapVec: array<i32, ${aVecs}>; // where a row of the tile lies in big, from the first tap's first channel
@@ -82,11 +82,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
         let oh = pixel / ${g.small.width} % ${g.small.height};
         let n = pixel / ${g.small.width * g.small.height};
         let first = ((n * ${g.big.height} + oh * ${g.stride[0]}) * ${g.big.width} + ow * ${g.stride[1]}) * ${bigVecs};
-        aTile[inner * ${aVecs} + vec] = select(Operand(), big[first + tapVec[vec]], inside);
+        aTile[inner * ${aVecs} + vec] = select(Operand(), Operand(big[first + tapVec[vec]]), inside);
       } else {
         let columnVec = vec - ${aVecs};
         let channelVec = min(i32(wid.y) * ${bVecs} + columnVec, ${smallVecs - 1});
-        bTile[inner * ${bVecs} + columnVec] = select(Operand(), small[pixel * ${smallVecs} + channelVec], inside);
+        bTile[inner * ${bVecs} + columnVec] = select(Operand(), Operand(small[pixel * ${smallVecs} + channelVec]), inside);
       }
     }
     ${multiplyTiles(tile)}

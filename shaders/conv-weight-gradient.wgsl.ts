@@ -1,5 +1,5 @@
 import type { Precision } from '../src/common/precision.js';
-import { operandType } from './common/operand.js';
+import { operandType, roundedVector, storedVector } from './common/operand.js';
 
 /** The weight gradient of a convolution, on a `big` that is padded so that no read needs a test. */
 export interface WeightGradient {
@@ -7,15 +7,25 @@ export interface WeightGradient {
   kernel: readonly [number, number];
   stride: readonly [number, number];
   dilation: readonly [number, number];
-  /** Padded big: size, channels (a multiple of 4), and where tap (0, 0) of output (0, 0) reads it. */
-  big: { height: number; width: number; channels: number; firstRow: number; firstColumn: number };
-  /** Small: size and channels in memory (a multiple of 4). */
-  small: { height: number; width: number; channels: number };
+  /**
+   * Padded big: size, channels (a multiple of 4), where tap (0, 0) of output (0, 0) reads it, and how it is stored: in
+   * `precision`, or as f32 to be rounded where it is read.
+   */
+  big: {
+    height: number;
+    width: number;
+    channels: number;
+    firstRow: number;
+    firstColumn: number;
+    stored: Precision;
+  };
+  /** Small: size and channels in memory (a multiple of 4), and how it is stored. */
+  small: { height: number; width: number; channels: number; stored: Precision };
   cin: number;
   cout: number;
   /** Parts that the sum over the pixels is split into; each writes its own slot. */
   slots: number;
-  /** How big and small are stored. */
+  /** What both pictures are rounded to. */
   precision: Precision;
 }
 
@@ -59,14 +69,13 @@ export function tapWeightGradientShader(g: WeightGradient, tile: WeightGradientT
   let part${r} = pixel${r} * ${smallVecs} + ${vec};`;
     })
     .join('\n');
+  const small = (at: string): string => roundedVector(`small[${at}]`, g.small.stored, g.precision);
   const load = (pixel: string, at: string): string =>
-    partial
-      ? `select(vec4f(), vec4f(small[min(${at}, last)]), ow + ${pixel} < ${g.small.width})`
-      : `vec4f(small[${at}])`;
+    partial ? `select(vec4f(), ${small(`min(${at}, last)`)}, ow + ${pixel} < ${g.small.width})` : small(at);
   const step = [
     ...range(perLane).map((r) => `let q${r} = ${load(`pixel${r}`, `sb + part${r}`)};`),
     ...range(tile.pixels).flatMap((p) => [
-      `let x${p} = vec4f(big[xb + ${p * g.stride[1] * bigVecs}]);`,
+      `let x${p} = ${roundedVector(`big[xb + ${p * g.stride[1] * bigVecs}]`, g.big.stored, g.precision)};`,
       ...range(tileVecs).flatMap((j) => {
         const m = p * tileVecs + j;
         const vec = clampBlock ? `min(block + ${j}, ${smallVecs - 1})` : `block + ${j}`;
@@ -97,8 +106,8 @@ export function tapWeightGradientShader(g: WeightGradient, tile: WeightGradientT
 
   return `${tile.subgroup ? 'enable subgroups;' : ''}
 ${operandType(g.precision)}
-@group(0) @binding(0) var<storage, read> big: array<Operand>;
-@group(0) @binding(1) var<storage, read> small: array<Operand>;
+@group(0) @binding(0) var<storage, read> big: array<${storedVector(g.big.stored)}>;
+@group(0) @binding(1) var<storage, read> small: array<${storedVector(g.small.stored)}>;
 @group(0) @binding(2) var<storage, read_write> partial: array<f32>;
 
 @compute @workgroup_size(${tile.workgroup})

@@ -6,8 +6,11 @@ export interface GatherConv {
   batch: number;
   rows: AxisPlan;
   columns: AxisPlan;
-  /** Padded source: [H, W] and channels (a multiple of 4), and the zeros before its first row and column. */
-  source: { height: number; width: number; channels: number; top: number; left: number };
+  /**
+   * Padded source: [H, W] and channels (a multiple of 4), the zeros before its first row and column, and how it is stored:
+   * in `precision`, or as f32 to be rounded where it is read.
+   */
+  source: { height: number; width: number; channels: number; top: number; left: number; stored: Precision };
   dest: { height: number; width: number; channels: number };
   /** Columns of the weight array's tap grid. */
   kernelWidth: number;
@@ -17,7 +20,7 @@ export interface GatherConv {
    */
   transposed: boolean;
   epilogue: Epilogue;
-  /** How source and weights are stored. */
+  /** What the operands are rounded to; the weights are stored so. */
   precision: Precision;
 }
 

@@ -1,10 +1,10 @@
 /**
- * How the fast convolutions keep their operands, which are temporary copies: as they are, or rounded to half precision (11
- * significant bits, magnitudes from 6·10⁻⁸ to 65504). Sums and results are f32 in either case.
+ * What the fast convolutions multiply: their operands as they are, or rounded to half precision (11 significant bits,
+ * magnitudes from 6·10⁻⁸ to 65504). Sums and results are f32 in either case.
  */
 export type Precision = 'f32' | 'f16';
 
-/** The largest finite half, and what rounds to it from above ends. */
+/** From here on the nearest half is infinite: 65504, the largest, and half its spacing. */
 const HALF_OVERFLOW = 65520;
 
 /** The nearest half-precision number, ties to even; infinite from 65520 on. */

@@ -19,10 +19,10 @@ export interface GpuOptions {
   /** How to await work of the device (default: simply). In Node, `openGpu` gives one that spares a CPU adapter's cores. */
   wait?: Wait;
   /**
-   * `f16` lets the fast dense convolutions (groups = 1) keep their operands as halves: pictures, weights and gradients
-   * are rounded to 11 significant bits, sums and results stay f32, and all else is as before. Half the memory traffic,
-   * where a GPU is bound by that. What exceeds 65504 becomes infinite (WGSL leaves it to the device), and what is below
-   * 6·10⁻⁵ loses bits or becomes 0: scaling a loss so that its gradients fit is left to the user.
+   * `f16` lets the fast dense convolutions (groups = 1) multiply halves: pictures, weights and gradients are rounded to 11
+   * significant bits, in copies half as large, or, for 1×1, where they are read. Sums and results stay f32; all else is
+   * as before. What exceeds 65504 becomes infinite (WGSL leaves it to the device), and what is below 6·10⁻⁵ loses bits or
+   * becomes 0: scaling a loss so that its gradients fit is left to the user.
    * `FaceCodec` does not encode with it. Default `f32`.
    */
   precision?: Precision;

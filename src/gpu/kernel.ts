@@ -28,7 +28,7 @@ export interface KernelLimits {
   readonly maxWorkgroupStorageBytes: number;
   /** Invocations in a subgroup where kernels may use subgroup operations and the size is fixed; else 0. */
   readonly subgroupSize: number;
-  /** How the fast convolutions store their operands; f32 where it is left out. */
+  /** What the fast convolutions round their operands to; f32 where it is left out. */
   readonly precision?: Precision;
   /** Products of halves with f32 sums that a subgroup computes at once; none where it is left out. */
   readonly matrices?: readonly MatrixShape[];

@@ -70,10 +70,13 @@ const paddedShape = ([n, h, w, c]: readonly number[], { before, after }: Padding
 const storedShape = (shape: readonly number[], precision: Precision): readonly number[] =>
   precision === 'f16' ? [...shape.slice(0, -1), shape[shape.length - 1] / 2] : shape;
 
-/** Copies a picture into a padded one in the given precision, or null where it can be read as it is. */
-function padStep(shape: readonly number[], padding: Padding, precision: Precision): Step | null {
+/**
+ * Copies a picture into a padded one in the given precision, or null where it is read as it is.
+ * @param taps how often the kernel reads it: once, and a copy that only rounds costs more than it saves
+ */
+function padStep(shape: readonly number[], padding: Padding, precision: Precision, taps: number): Step | null {
   const padded = paddedShape(shape, padding);
-  if (precision === 'f32' && `${padded}` === `${shape}`) return null;
+  if (`${padded}` === `${shape}` && (precision === 'f32' || taps === 1)) return null;
   return {
     shape: storedShape(padded, precision),
     kernel: {
@@ -118,7 +121,8 @@ function bigPadding(shape: ConvShape, config: GatherConfig): Padding {
 
 /**
  * Plans small = conv(big) or, as 'inputGradient', big = convᵀ(small) (which is also the forward transposed conv).
- * @param precision how the register and tiled kernels store their operands, which `pad` and `arrange` then make
+ * @param precision what all but the naive and depthwise kernels round their operands to: what `pad` and `arrange` make is
+ * stored so
  */
 export function planGather(
   shape: ConvShape,
@@ -148,7 +152,7 @@ export function planGather(
 
   const padding = forward ? bigPadding(shape, config) : gatherPadding(rows, columns, source, tileOf(config));
   const picture = [shape.batch, source[0], source[1], sourceChannels];
-  const pad = padStep(picture, padding, precision);
+  const pad = padStep(picture, padding, precision, taps);
   const [, height, width, channels] = paddedShape(picture, padding);
   const arranged = [taps, up4(sourceChannels), up4(destChannels)];
   // An input gradient reads the weights transposed: as they lie, where whole vectors of 4 lie along the source channels.
@@ -174,7 +178,14 @@ export function planGather(
     batch: shape.batch,
     rows,
     columns,
-    source: { height, width, channels, top: padding.before[0], left: padding.before[1] },
+    source: {
+      height,
+      width,
+      channels,
+      top: padding.before[0],
+      left: padding.before[1],
+      stored: pad ? precision : 'f32',
+    },
     dest: { height: dest[0], width: dest[1], channels: destChannels },
     kernelWidth: shape.kernel[1],
     transposed: !forward && asTheyLie,
@@ -246,7 +257,7 @@ function sumSlots(shape: readonly number[], slots: number): Step {
 /**
  * Plans the gradient by the weights.
  * @param forward the config of the forward pass, whose padded copy of `big` this pass shares
- * @param precision how the register and tiled kernels store both pictures
+ * @param precision what all but the naive and depthwise kernels round both pictures to
  */
 export function planWeightGradient(
   shape: ConvShape,
@@ -279,10 +290,10 @@ export function planWeightGradient(
   const { slots } = config;
   const bigShape = [shape.batch, shape.big[0], shape.big[1], shape.cin];
   const padding = bigPadding(shape, forward);
-  const padBig = padStep(bigShape, padding, precision);
+  const padBig = padStep(bigShape, padding, precision, kh * kw);
   const [, height, width, channels] = paddedShape(bigShape, padding);
   const smallShape = [shape.batch, shape.small[0], shape.small[1], shape.cout];
-  const padSmall = padStep(smallShape, { before: [0, 0], after: [0, 0] }, precision);
+  const padSmall = padStep(smallShape, { before: [0, 0], after: [0, 0] }, precision, kh * kw);
   const gradient: WeightGradient = {
     batch: shape.batch,
     kernel: shape.kernel,
@@ -294,8 +305,14 @@ export function planWeightGradient(
       channels,
       firstRow: padding.before[0] - shape.padding[0],
       firstColumn: padding.before[1] - shape.padding[1],
+      stored: padBig ? precision : 'f32',
     },
-    small: { height: shape.small[0], width: shape.small[1], channels: up4(shape.cout) },
+    small: {
+      height: shape.small[0],
+      width: shape.small[1],
+      channels: up4(shape.cout),
+      stored: padSmall ? precision : 'f32',
+    },
     cin: shape.cin,
     cout: shape.cout,
     slots,

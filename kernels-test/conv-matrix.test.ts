@@ -47,8 +47,8 @@ function kernels(
   const shape = convShape(x, [x[0], size(0), size(1), w[3]], w, attrs);
   const config = { variant: 'matrix', tile } as const;
   return [
-    planGather(shape, 'forward', epilogue, config, 'f16').main.kernel.wgsl,
-    planGather(shape, 'inputGradient', epilogue, config, 'f16').main.kernel.wgsl,
+    planGather(shape, 'forward', epilogue, config, 'f16').steps.at(-1)!.kernel.wgsl,
+    planGather(shape, 'inputGradient', epilogue, config, 'f16').steps.at(-1)!.kernel.wgsl,
     planWeightGradient(shape, { ...config, slots: 2 }, config, 'f16').main.kernel.wgsl,
   ];
 }

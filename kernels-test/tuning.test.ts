@@ -130,7 +130,7 @@ test('a candidate whose result disagrees is refused, however fast', async () => 
   const gpu = await testGpu();
   const size = gatherSize(SHAPE, 'forward');
   const wrong = gatherCandidates(size, gpu.limits)[0];
-  const { wgsl } = planGather(SHAPE, 'forward', 'none', wrong).main.kernel;
+  const { wgsl } = planGather(SHAPE, 'forward', 'none', wrong).steps.at(-1)!.kernel;
   const { run } = gpu;
   // One of its products is 1 % off.
   const broken = wgsl.replace('fma(vec4f(', 'fma(1.01 * vec4f(');

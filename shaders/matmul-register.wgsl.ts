@@ -16,6 +16,8 @@ export interface RegisterProduct {
   sharedTile: number;
   /** True where n is a multiple of 4, so that rows of the output are whole vectors. */
   vectorOutput: boolean;
+  /** True where `workgroup_id.z` counts products of matrices that lie one after the other, and not slots of one product. */
+  batched: boolean;
   workgroup: number;
   /** Subgroup size when the shared rows are loaded once a subgroup and broadcast; 0 without subgroups. */
   subgroup: number;
@@ -29,10 +31,10 @@ const range = (count: number): number[] => Array.from({ length: count }, (_, k) 
  * contiguous, and each number loaded meets all rows of the other operand. With subgroups the lanes share the loading of
  * the shared rows: each loads a part, `subgroupBroadcast` hands it round.
  *
- * Bindings: own, shared, y [slots, m, n], the plan.
+ * Bindings: own, shared, y [slots or products, m, n], the plan.
  */
 export function matmulRegisterShader(product: RegisterProduct): string {
-  const { own, ownAlong, sharedAlong, ownTile, sharedTile, vectorOutput, workgroup, subgroup } = product;
+  const { own, ownAlong, sharedAlong, ownTile, sharedTile, vectorOutput, batched, workgroup, subgroup } = product;
   const ownVecs = range(ownTile / 4);
   const sharedVecs = range(sharedTile / 4);
   const perLane = subgroup ? Math.ceil(sharedTile / subgroup) : sharedTile;
@@ -60,6 +62,9 @@ export function matmulRegisterShader(product: RegisterProduct): string {
           .join(', ')})`
       : `w${step * sharedVecs.length + v}`;
 
+  // Operands are as long as their rows in memory, of which those along the outer axis are the inner elements.
+  const from = (along: Along, size: string, stride: string): string =>
+    batched ? `wid.z * ${along === 'inner' ? size : 'plan.k'} * ${stride} + ` : '';
   const body = [
     ...range(perLane).map((r) => `let q${r} = shareds[sharedBase${r} + k * sharedStep];`),
     ...range(ownTile).map((r) => `let x${r} = owns[ownBase${r} + k * ownStep];`),
@@ -93,10 +98,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   let own0 = (wid.x * ${workgroup}u + lid) * ${ownTile}u;
   let shared0 = wid.y * ${sharedTile}u;
   ${range(perLane)
-    .map((r) => `let sharedBase${r} = ${sharedBase(r)};`)
+    .map((r) => `let sharedBase${r} = ${from(sharedAlong, 'sharedSize', 'sharedStride')}${sharedBase(r)};`)
     .join('\n  ')}
   ${range(ownTile)
-    .map((r) => `let ownBase${r} = ${ownBase(r)};`)
+    .map((r) => `let ownBase${r} = ${from(ownAlong, 'ownSize', 'ownStride')}${ownBase(r)};`)
     .join('\n  ')}
   ${range(ownTile)
     .map((r) => sharedVecs.map((v) => `var sum${r}_${v} = vec4f();`).join(' '))
@@ -104,7 +109,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   // k counts vectors of 4 inner elements.
   let ownStep = ${ownAlong === 'inner' ? '1u' : '4u * ownStride'};
   let sharedStep = ${sharedAlong === 'inner' ? '1u' : '4u * sharedStride'};
-  let begin = wid.z * plan.perSlot / 4u;
+  let begin = ${batched ? '0u' : 'wid.z * plan.perSlot / 4u'};
   let end = min(begin + plan.perSlot / 4u, plan.k / 4u);
   for (var k = begin; k < end; k++) {
     ${body}

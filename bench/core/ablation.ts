@@ -47,10 +47,17 @@ const ROUNDS = 7;
 export async function ablate(gpu: Gpu, layer: string, shape: ConvShape): Promise<AblatedLayer | null> {
   const config = chooseGather(gatherSize(shape, 'forward'), gpu.limits);
   if (config.variant !== 'register') return null;
-  const plan = planGather(shape, 'forward', 'none', config);
-  const source = uniform(gpu, plan.pad?.shape ?? [shape.batch, ...shape.big, shape.cin], 1);
-  const weights = uniform(gpu, plan.arrange?.shape ?? [...shape.kernel, shape.cin, shape.cout], 2);
-  const { kernel } = plan.main;
+  const { steps } = planGather(shape, 'forward', 'none', config);
+  const main = steps[steps.length - 1];
+  const operands = {
+    source: [shape.batch, ...shape.big, shape.cin],
+    weights: [...shape.kernel, shape.cin, shape.cout],
+  };
+  const [source, weights] = (['source', 'weights'] as const).map((name, k) => {
+    const input = main.inputs[k];
+    return uniform(gpu, typeof input === 'number' ? steps[input].shape : operands[name], 1 + k);
+  });
+  const { kernel } = main;
   const kernels = new Map<string, Kernel>([['nothing', kernel]]);
   for (const [part, replacements] of Object.entries(PARTS)) {
     const wgsl = replacements.reduce((text, [from, to]) => text.replace(from, to), kernel.wgsl);
@@ -59,7 +66,7 @@ export async function ablate(gpu: Gpu, layer: string, shape: ConvShape): Promise
   const least = new Map([...kernels.keys()].map((part) => [part, Infinity]));
   const time = async (run: Kernel): Promise<number> => {
     const start = performance.now();
-    for (let k = 0; k < 3; k++) dispatch(run, [source, weights], plan.main.shape).dispose();
+    for (let k = 0; k < 3; k++) dispatch(run, [source, weights], main.shape).dispose();
     await gpu.sync();
     return (performance.now() - start) / 3;
   };

@@ -30,25 +30,33 @@ export interface GatherConv {
  */
 export type Epilogue = 'none' | 'bias' | 'batchNormPrelu';
 
-/** WGSL vec4 of row `row` of the epilogue's numbers, for the channels from `channel` on (repeating the last). */
-function epilogueVector(channels: number, row: number, channel: string): string {
+/** WGSL of row `row` of the epilogue's numbers: a vec4 for the channels from `channel` on (repeating the last), or one. */
+function epilogueNumbers(channels: number, row: number, channel: string, width: 1 | 4): string {
   const at = (k: number): string =>
     `epilogue[min(${channel} + ${k}, ${channels - 1})${row > 0 ? ` + ${row * channels}` : ''}]`;
-  return `vec4f(${[0, 1, 2, 3].map(at).join(', ')})`;
+  return width === 1 ? at(0) : `vec4f(${[0, 1, 2, 3].map(at).join(', ')})`;
 }
 
-/** WGSL of the epilogue's vectors, named with `suffix`, for `applyEpilogue`. */
-export function loadEpilogue(epilogue: Epilogue, channels: number, channel: string, suffix: string): string {
+/** WGSL of the epilogue's numbers for `width` channels, named with `suffix`, for `applyEpilogue`. */
+export function loadEpilogue(
+  epilogue: Epilogue,
+  channels: number,
+  channel: string,
+  suffix: string,
+  width: 1 | 4 = 4,
+): string {
   const names = { none: [], bias: ['shift'], batchNormPrelu: ['scale', 'shift', 'slope'] }[epilogue];
-  return names.map((name, row) => `let ${name}${suffix} = ${epilogueVector(channels, row, channel)};`).join(' ');
+  return names
+    .map((name, row) => `let ${name}${suffix} = ${epilogueNumbers(channels, row, channel, width)};`)
+    .join(' ');
 }
 
-/** WGSL of the value to store for a vector of sums. */
-export function applyEpilogue(epilogue: Epilogue, sum: string, suffix: string): string {
+/** WGSL of the value to store for a vector of sums, or for one. */
+export function applyEpilogue(epilogue: Epilogue, sum: string, suffix: string, width: 1 | 4 = 4): string {
   if (epilogue === 'none') return sum;
   if (epilogue === 'bias') return `${sum} + shift${suffix}`;
   const z = `fma(${sum}, scale${suffix}, shift${suffix})`;
-  return `select(slope${suffix} * ${z}, ${z}, ${z} > vec4f())`;
+  return `select(slope${suffix} * ${z}, ${z}, ${z} > ${width === 4 ? 'vec4f()' : '0.0'})`;
 }
 
 /** A per-phase number: a literal where there is one phase, else a look-up in a constant table. */

@@ -8,7 +8,7 @@ import {
 import { TILE_INNER, type Tile, tileBytes, tileColumns, tileRows, tileThreads } from '../../shaders/common/tile.js';
 import type { RegisterTile } from '../../shaders/conv-tap.wgsl.js';
 import type { WeightGradientTile } from '../../shaders/conv-weight-gradient.wgsl.js';
-import { type AxisPlan, axisSteps, type ConvShape } from '../common/conv-geometry.js';
+import { axisSteps, type ConvShape } from '../common/conv-geometry.js';
 import { up4 } from '../common/shapes.js';
 import { type KernelLimits, MAX_GROUPS } from '../gpu/kernel.js';
 import {
@@ -17,13 +17,16 @@ import {
   type DepthwiseConfig,
   type DepthwiseWeightGradientConfig,
 } from './conv-depthwise-choose.js';
+import { chooseWinograd, type WinogradConfig, winogradCandidates } from './conv-winograd-choose.js';
+import type { GatherSize } from './gather-plan.js';
 
-export type ConvVariant = 'naive' | 'register' | 'tiled' | 'depthwise';
+export type ConvVariant = 'naive' | 'register' | 'tiled' | 'depthwise' | 'winograd';
 
 /** How one gather convolution (forward, or input gradient) runs. */
 export type GatherConfig =
   | { variant: 'naive' }
   | ({ variant: 'depthwise' } & DepthwiseConfig)
+  | ({ variant: 'winograd' } & WinogradConfig)
   | ({ variant: 'register' } & RegisterTile)
   | { variant: 'tiled'; tile: Tile }
   | { variant: 'matrix'; tile: MatrixTile };
@@ -117,14 +120,6 @@ function registerWorkgroup(limits: KernelLimits, subgroup: number): number {
   return Math.max(limits.software ? 8 : 64, subgroup);
 }
 
-/** A gather convolution as the choice sees it. */
-export interface GatherSize {
-  shape: ConvShape;
-  destChannels: number;
-  rows: AxisPlan;
-  columns: AxisPlan;
-}
-
 /** A register config with the smallest workgroup whose grid fits, or null. */
 function registerConfig(
   { shape, rows, columns }: GatherSize,
@@ -147,6 +142,11 @@ export function chooseGather(size: GatherSize, limits: KernelLimits, force?: Con
     return { variant: 'depthwise', ...chooseDepthwise(gather, limits) };
   }
   if (force === 'naive' || shape.groups > 1) return { variant: 'naive' };
+  // What it costs a GPU has not been measured; there, tuning tries it.
+  if (force === 'winograd' || (!force && limits.software)) {
+    const winograd = chooseWinograd(size, limits, force === 'winograd');
+    if (winograd) return { variant: 'winograd', ...winograd };
+  }
   const padded = up4(destChannels);
   // A tile of 16 columns is the narrowest: with fewer channels most of it would be idle.
   if (force === 'tiled' || (!force && !limits.software && padded >= 12)) {
@@ -187,11 +187,13 @@ export function gatherCandidates(size: GatherSize, limits: KernelLimits): Gather
   const positions = shape.batch * axisSteps(rows) * axisSteps(columns);
   const tiles = limits.software ? [] : fittingTiles(positions, padded, limits);
   const matrices = matrixTiles(positions, padded, limits);
+  const winograd = winogradCandidates(size, limits).map((config) => ({ variant: 'winograd' as const, ...config }));
   return unique<GatherConfig>([
     first,
     ...tiles.map((tile) => ({ variant: 'tiled' as const, tile })),
     ...matrices.map((tile) => ({ variant: 'matrix' as const, tile })),
     ...registers,
+    ...winograd,
   ]);
 }
 

@@ -30,27 +30,11 @@ import {
 import type { Precision } from '../common/precision.js';
 import { sizeOf, up4 } from '../common/shapes.js';
 import type { Kernel } from '../gpu/kernel.js';
-import type { GatherConfig, GatherSize, WeightGradientConfig } from './conv-choose.js';
+import type { GatherConfig, WeightGradientConfig } from './conv-choose.js';
 import { depthwiseKernel, depthwiseWeightGradientKernel } from './conv-depthwise.js';
+import { planWinograd } from './conv-winograd.js';
 import { elementGrid } from './elementwise.js';
-
-/** A kernel with one output, and that output's shape. */
-export interface Step {
-  kernel: Kernel;
-  shape: readonly number[];
-}
-
-/**
- * The kernels of one gather convolution. Run `pad` on the source and `arrange` on the weights where they are there,
- * then `main` on the results (and the epilogue's numbers, where `main` has one).
- */
-export interface GatherPlan {
-  pad: Step | null;
-  arrange: Step | null;
-  main: Step;
-  /** What `main` does itself of what was asked for: that, or nothing. */
-  epilogue: Epilogue;
-}
+import type { GatherInput, GatherPlan, GatherSize, GatherStep, Step } from './gather-plan.js';
 
 export type GatherDirection = 'forward' | 'inputGradient';
 
@@ -139,15 +123,30 @@ export function planGather(
   const taps = shape.kernel[0] * shape.kernel[1];
   if (config.variant === 'naive') {
     const wgsl = forward ? convForwardNaiveShader(shape) : convInputGradientNaiveShader(shape);
-    const size = shape.batch * dest[0] * dest[1] * destChannels;
+    const size = sizeOf(destShape);
     const kernel = { label: `conv ${direction} naive`, wgsl, bindings: 'rrw', workgroups: elementGrid(size) };
-    return { pad: null, arrange: null, main: { kernel, shape: destShape }, epilogue: 'none' };
+    const conv: GatherStep = { kernel, shape: destShape, inputs: ['source', 'weights'] };
+    return { steps: withEpilogue(conv, epilogue), padded: null };
   }
   if (config.variant === 'depthwise') {
     const bias = epilogue === 'bias';
-    const conv = { batch: shape.batch, source, dest, channels: shape.cin, kernel: shape.kernel, bias, rows, columns };
-    const kernel = { ...depthwiseKernel(conv, config), label: `depthwise conv ${direction}` };
-    return { pad: null, arrange: null, main: { kernel, shape: destShape }, epilogue: bias ? 'bias' : 'none' };
+    const depthwise = {
+      batch: shape.batch,
+      source,
+      dest,
+      channels: shape.cin,
+      kernel: shape.kernel,
+      bias,
+      rows,
+      columns,
+    };
+    const kernel = { ...depthwiseKernel(depthwise, config), label: `depthwise conv ${direction}` };
+    const inputs: GatherInput[] = ['source', 'weights', ...(bias ? ['epilogue' as const] : [])];
+    const conv = { kernel, shape: destShape, inputs };
+    return { steps: bias ? [conv] : withEpilogue(conv, epilogue), padded: null };
+  }
+  if (config.variant === 'winograd') {
+    return { steps: planWinograd({ shape, forward, source, dest: destShape, epilogue }, config), padded: null };
   }
 
   const padding = forward ? bigPadding(shape, config) : gatherPadding(rows, columns, source, tileOf(config));
@@ -157,23 +156,18 @@ export function planGather(
   const arranged = [taps, up4(sourceChannels), up4(destChannels)];
   // An input gradient reads the weights transposed: as they lie, where whole vectors of 4 lie along the source channels.
   const asTheyLie = precision === 'f32' && sourceChannels % 4 === 0 && (!forward || destChannels % 4 === 0);
-  const arrange: Step | null = asTheyLie
-    ? null
-    : {
-        shape: storedShape(arranged, precision),
-        kernel: {
-          label: 'arrange conv weights',
-          wgsl: arrangeWeightsShader({
-            taps,
-            source: sourceChannels,
-            dest: destChannels,
-            transposed: !forward,
-            precision,
-          }),
-          bindings: 'rw',
-          workgroups: elementGrid(arranged[0] * arranged[1] * arranged[2]),
-        },
-      };
+  const steps: GatherStep[] = [];
+  if (pad) steps.push({ ...pad, inputs: ['source'] });
+  if (!asTheyLie) {
+    const order = { taps, source: sourceChannels, dest: destChannels, transposed: !forward, precision };
+    const kernel = {
+      label: 'arrange conv weights',
+      wgsl: arrangeWeightsShader(order),
+      bindings: 'rw',
+      workgroups: elementGrid(sizeOf(arranged)),
+    };
+    steps.push({ kernel, shape: storedShape(arranged, precision), inputs: ['weights'] });
+  }
   const conv: GatherConv = {
     batch: shape.batch,
     rows,
@@ -198,11 +192,23 @@ export function planGather(
     bindings: epilogue === 'none' ? 'rrw' : 'rrrw',
     workgroups: gatherGrid(conv, config),
   };
-  return { pad, arrange, main: { kernel, shape: destShape }, epilogue };
+  const inputs: GatherInput[] = [pad ? 0 : 'source', asTheyLie ? 'weights' : steps.length - 1];
+  if (epilogue !== 'none') inputs.push('epilogue');
+  steps.push({ kernel, shape: destShape, inputs });
+  return { steps, padded: pad ? 0 : null };
+}
+
+/** A convolution that leaves the epilogue out, and the epilogue after it. */
+function withEpilogue(conv: GatherStep, epilogue: Epilogue): GatherStep[] {
+  if (epilogue === 'none') return [conv];
+  const { shape } = conv;
+  const wgsl = epilogueShader(epilogue, shape[3]);
+  const kernel = { label: `conv ${epilogue}`, wgsl, bindings: 'rrw', workgroups: elementGrid(sizeOf(shape)) };
+  return [conv, { kernel, shape, inputs: [0, 'epilogue'] }];
 }
 
 /** Configs of the kernels that read padded pictures and arranged weights. */
-type Dense<Config extends { variant: string }> = Exclude<Config, { variant: 'naive' | 'depthwise' }>;
+type Dense<Config extends { variant: string }> = Exclude<Config, { variant: 'naive' | 'depthwise' | 'winograd' }>;
 
 function gatherShader(conv: GatherConv, config: Dense<GatherConfig>): string {
   if (config.variant === 'tiled') return tiledConvShader(conv, config.tile);
@@ -329,12 +335,6 @@ export function planWeightGradient(
   };
   const sum = slots === 1 ? [] : [sumSlots(weights, slots)];
   return { padBig, padSmall, main: { kernel, shape: slots === 1 ? weights : [slots, ...weights] }, sum };
-}
-
-/** Bindings x [..., C], the epilogue's numbers, y: for plans whose main kernel leaves the epilogue out. */
-export function epilogueKernel(epilogue: Epilogue, size: number, channels: number): Kernel {
-  const wgsl = epilogueShader(epilogue, channels);
-  return { label: `conv ${epilogue}`, wgsl, bindings: 'rrw', workgroups: elementGrid(size) };
 }
 
 /** Bindings gamma, beta, mean, variance, slope [1] or [C], and what the epilogue batchNormPrelu needs, [3, C]. */

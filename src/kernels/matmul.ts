@@ -155,7 +155,7 @@ export function planMatmul(
   if (config.variant === 'tiled') {
     const { tile, slots } = config;
     const vectors = { a: a.stride % 4 === 0, b: b.stride % 4 === 0, y: n % 4 === 0 };
-    const wgsl = matmulTiledShader({ ...layouts, tile, vectors });
+    const wgsl = matmulTiledShader({ ...layouts, tile, vectors, batched: false });
     const scalars = productScalars(size, a, b, slots, TILE_INNER);
     const main = step('matmul tiled', wgsl, [Math.ceil(n / tile), Math.ceil(m / tile), slots], slots, scalars);
     return { padA: null, padB: null, first: 'a', main };
@@ -172,6 +172,7 @@ export function planMatmul(
     ownTile,
     sharedTile,
     vectorOutput,
+    batched: false,
     workgroup,
     subgroup,
   });

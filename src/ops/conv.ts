@@ -4,14 +4,7 @@ import type { Conv2dAttrs, ConvTranspose2dAttrs } from '../common/op-attrs.js';
 import type { Precision } from '../common/precision.js';
 import type { KernelLimits } from '../gpu/kernel.js';
 import type { TuningRequest } from '../gpu/tuning.js';
-import {
-  epilogueKernel,
-  type GatherDirection,
-  gatherSize,
-  planGather,
-  planWeightGradient,
-  type Step,
-} from '../kernels/conv.js';
+import { type GatherDirection, gatherSize, planGather, planWeightGradient } from '../kernels/conv.js';
 import {
   type ConvVariant,
   chooseGather,
@@ -21,6 +14,7 @@ import {
   type WeightGradientConfig,
   weightGradientCandidates,
 } from '../kernels/conv-choose.js';
+import type { GatherInput, Step } from '../kernels/gather-plan.js';
 import { dispatch } from '../tensor/dispatch.js';
 import { apply, type BackwardContext, type Op } from '../tensor/tape.js';
 import type { Tensor } from '../tensor/tensor.js';
@@ -103,20 +97,19 @@ export function gather(
 ): { output: Tensor; padded: Tensor | null } {
   const config = gatherConfig(shape, direction, source, options);
   const { precision } = limitsOf(source, options);
-  const plan = planGather(shape, direction, epilogue?.kind ?? 'none', config, precision);
-  const padded = plan.pad ? runStep(plan.pad, [source]) : null;
-  const arranged = plan.arrange ? runStep(plan.arrange, [weights]) : weights;
-  const fused = epilogue && plan.epilogue === epilogue.kind;
-  const inputs = [padded ?? source, arranged, ...(fused ? [epilogue.numbers] : [])];
-  let output = runStep(plan.main, inputs);
-  if (arranged !== weights) arranged.dispose();
-  if (epilogue && !fused) {
-    const kernel = epilogueKernel(epilogue.kind, output.size, output.shape[3]);
-    const finished = dispatch(kernel, [output, epilogue.numbers], output.shape);
-    output.dispose();
-    output = finished;
+  const { steps, padded } = planGather(shape, direction, epilogue?.kind ?? 'none', config, precision);
+  const operands = { source, weights, epilogue: epilogue?.numbers };
+  const results: Tensor[] = [];
+  const tensorOf = (input: GatherInput): Tensor => (typeof input === 'number' ? results[input] : operands[input]!);
+  for (const [k, step] of steps.entries()) {
+    results.push(dispatch(step.kernel, step.inputs.map(tensorOf), step.shape, step.scalars));
+    // What no later step reads makes room for the next.
+    for (const input of new Set(step.inputs)) {
+      const readLater = steps.slice(k + 1).some(({ inputs }) => inputs.includes(input));
+      if (typeof input === 'number' && input !== padded && !readLater) results[input].dispose();
+    }
   }
-  return { output, padded };
+  return { output: results[steps.length - 1], padded: padded === null ? null : results[padded] };
 }
 
 /** Gradient by the weights; `paddedBig` is a copy that `gather` made of the same `big`, if there is one. */

@@ -1,5 +1,6 @@
 import type { Epilogue } from '../../shaders/common/gather.js';
 import { type ConvShape, convShape } from '../common/conv-geometry.js';
+import { memoize } from '../common/memoize.js';
 import type { Conv2dAttrs, ConvTranspose2dAttrs } from '../common/op-attrs.js';
 import type { Precision } from '../common/precision.js';
 import type { KernelLimits } from '../gpu/kernel.js';
@@ -35,6 +36,15 @@ export interface ConvConfigs {
   weightGradient: WeightGradientConfig;
 }
 
+// Choosing and writing kernels takes longer than many of them run.
+const chosenGather = memoize(
+  (shape: ConvShape, direction: GatherDirection, limits: KernelLimits, variant?: ConvVariant): GatherConfig =>
+    chooseGather(gatherSize(shape, direction), limits, variant),
+);
+const chosenWeightGradient = memoize(chooseWeightGradient);
+const gatherPlan = memoize(planGather);
+const weightGradientPlan = memoize(planWeightGradient);
+
 const limitsOf = (tensor: Tensor, options: ConvOptions): KernelLimits => ({ ...tensor.gpu.limits, ...options.limits });
 
 function gatherConfig(
@@ -45,12 +55,13 @@ function gatherConfig(
 ): GatherConfig {
   const given = options.configs?.[direction];
   if (given) return given;
-  const size = gatherSize(shape, direction);
   const limits = limitsOf(tensor, options);
   const tuned =
     measured(options) &&
-    tensor.gpu.tuning.choice(convRequest(direction, shape, limits.precision), () => gatherCandidates(size, limits));
-  return tuned || chooseGather(size, limits, options.variant);
+    tensor.gpu.tuning.choice(convRequest(direction, shape, limits.precision), () =>
+      gatherCandidates(gatherSize(shape, direction), limits),
+    );
+  return tuned || chosenGather(shape, direction, limits, options.variant);
 }
 
 function weightGradientConfig(shape: ConvShape, tensor: Tensor, options: ConvOptions): WeightGradientConfig {
@@ -59,7 +70,7 @@ function weightGradientConfig(shape: ConvShape, tensor: Tensor, options: ConvOpt
   const limits = limitsOf(tensor, options);
   const request = convRequest('weightGradient', shape, limits.precision);
   const tuned = measured(options) && tensor.gpu.tuning.choice(request, () => weightGradientCandidates(shape, limits));
-  return tuned || chooseWeightGradient(shape, limits, options.variant);
+  return tuned || chosenWeightGradient(shape, limits, options.variant);
 }
 
 /** What is measured counts where nothing is overridden. */
@@ -97,7 +108,7 @@ export function gather(
 ): { output: Tensor; padded: Tensor | null } {
   const config = gatherConfig(shape, direction, source, options);
   const { precision } = limitsOf(source, options);
-  const { steps, padded } = planGather(shape, direction, epilogue?.kind ?? 'none', config, precision);
+  const { steps, padded } = gatherPlan(shape, direction, epilogue?.kind ?? 'none', config, precision);
   const operands = { source, weights, epilogue: epilogue?.numbers };
   const results: Tensor[] = [];
   const tensorOf = (input: GatherInput): Tensor => (typeof input === 'number' ? results[input] : operands[input]!);
@@ -122,7 +133,7 @@ function weightGradient(
 ): Tensor {
   const config = weightGradientConfig(shape, big, options);
   const { precision } = limitsOf(big, options);
-  const plan = planWeightGradient(shape, config, gatherConfig(shape, 'forward', big, options), precision);
+  const plan = weightGradientPlan(shape, config, gatherConfig(shape, 'forward', big, options), precision);
   // A choice measured since the forward pass may want other padding than that pass made.
   const shared = paddedBig && `${paddedBig.shape}` === `${plan.padBig?.shape}` ? paddedBig : null;
   const bigInput = plan.padBig ? (shared ?? runStep(plan.padBig, [big])) : big;

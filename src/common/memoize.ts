@@ -1,0 +1,19 @@
+/**
+ * Remembers the last `most` results of a pure function by the JSON text of its arguments, which must tell them apart.
+ * Callers share a result: nobody may change it.
+ */
+export function memoize<Args extends readonly unknown[], Result>(
+  compute: (...args: Args) => Result,
+  most = 1024,
+): (...args: Args) => Result {
+  const known = new Map<string, Result>();
+  return (...args) => {
+    const key = JSON.stringify(args);
+    const found = known.get(key);
+    if (found !== undefined) return found;
+    const result = compute(...args);
+    if (known.size >= most) known.delete(known.keys().next().value!); // the oldest
+    known.set(key, result);
+    return result;
+  };
+}

@@ -84,8 +84,8 @@ export async function ablate(gpu: Gpu, layer: string, shape: ConvShape): Promise
   return { layer, gflops: (2 * convMultiplyAdds(shape)) / whole / 1e6, parts };
 }
 
-/** Two layers of Sphere20 that have no odd edges: one whose weights fit the caches, one whose do not. */
-const LAYERS = ['conv 3×3 128→128 @28×24', 'conv 3×3 512→512 @7×6'];
+/** Of Sphere20 and MobileFaceNet, without odd edges: the two kinds of layer that Winograd's form does not serve. */
+const LAYERS = ['conv 3×3/2 128→256 @28×24', 'conv 1×1 128→512 @14×12'];
 
 export async function ablateLayers(gpu: Gpu, batch: number): Promise<AblatedLayer[]> {
   const ablated: AblatedLayer[] = [];

@@ -2,8 +2,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { ShapeError } from '../src/common/errors.js';
+import { CameoFace } from '../src/models/cameo-face.js';
 import { MobileFaceNet } from '../src/models/mobilefacenet.js';
 import type { Recognizer } from '../src/models/recognizer.js';
+import { loadRecognizer, readRecognizer } from '../src/models/recognizer-file.js';
 import { Sphere20 } from '../src/models/sphere20.js';
 import { fromPyTorchLayout } from '../src/nn/layout.js';
 import { readSafetensors } from '../src/nn/safetensors.js';
@@ -101,9 +103,34 @@ async function checkGradients(model: Recognizer): Promise<void> {
   model.dispose();
 }
 
+withData('the MobileFaceNet with ReLU6 gives the embeddings that PyTorch gives', async () => {
+  const gpu = await testGpu();
+  const folder = (data as { path: string }).path;
+  const golden = JSON.parse(readFileSync(join(folder, '..', 'golden', 'reference_embeddings.json'), 'utf8'));
+  const pixels = readFileSync(join(folder, '..', 'golden', 'reference_rgb_u8_4x112x112x3.bin'));
+  const file = readRecognizer(readFileSync(join(folder, 'mobilefacenet-ms1m-112x112.safetensors')));
+  assert.equal(file.description, { architecture: 'mobilefacenet-relu6' });
+  const model = loadRecognizer(gpu, file);
+  const faces = Float32Array.from(pixels, (value) => value / 255);
+  const embeddings = scope(gpu, () => model.embed(Tensor.from(gpu, faces, [4, 112, 112, 3])));
+  const actual = await embeddings.read();
+  embeddings.dispose();
+  model.dispose();
+  for (const [k, expected] of (golden.foamliu_112x112 as number[][]).entries()) {
+    const ours = actual.subarray(k * 128, (k + 1) * 128);
+    const difference = Math.hypot(...expected.map((value, i) => value - ours[i])) / Math.hypot(...expected);
+    assert.ok(difference < 1e-5, `face ${k}: relative difference ${difference}`);
+  }
+});
+
 test('loss and every gradient of Sphere20 agree with float64', () => checkGradients(new Sphere20(64, 32, 32)));
 
 test('loss and every gradient of MobileFaceNet agree with float64', () => checkGradients(new MobileFaceNet(32, 32)));
+
+test('loss and every gradient of CameoFace agree with float64', () =>
+  checkGradients(
+    new CameoFace({ width: 32, height: 32, dimension: 24, channels: [5, 8, 12, 16], units: [1, 0, 1, 1] }),
+  ));
 
 test('sizes: parameters, embeddings, and faces of another size', async () => {
   const gpu = await testGpu();

@@ -10,7 +10,12 @@ export abstract class Recognizer extends Module {
   abstract readonly width: number;
   abstract readonly dimension: number;
 
-  /** Embeddings [N,D] of pictures [N,H,W,3] of the right size, whose samples are (value − 127.5)/128 of bytes. */
+  /** Faces [N,H,W,3] in [0, 1] as the network takes them: (value − 127.5)/128 of bytes, unless it overrides this. */
+  protected normalize(x: Tensor): Tensor {
+    return affine(x, 255 / 128, -127.5 / 128);
+  }
+
+  /** Embeddings [N,D] of normalised faces of the right size. */
   protected abstract forward(x: Tensor): Tensor;
 
   /**
@@ -25,6 +30,6 @@ export abstract class Recognizer extends Module {
       const expected = `[N,${this.height},${this.width},3]`;
       throw new ShapeError(`${this.constructor.name}: faces are [${x.shape}]; expected ${expected}`);
     }
-    return this.forward(affine(x, 255 / 128, -127.5 / 128));
+    return this.forward(this.normalize(x));
   }
 }

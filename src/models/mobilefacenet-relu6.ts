@@ -1,0 +1,139 @@
+import { BatchNorm } from '../nn/layers/batch-norm.js';
+import { Sequential } from '../nn/layers/containers.js';
+import { Conv2d } from '../nn/layers/conv.js';
+import { Layer } from '../nn/module.js';
+import { add, div, sub } from '../ops/binary.js';
+import { reshape } from '../ops/layout.js';
+import { clamp } from '../ops/unary.js';
+import { Tensor } from '../tensor/tensor.js';
+import { MOBILEFACENET_STAGES } from './mobilefacenet.js';
+import { Recognizer } from './recognizer.js';
+
+/** Means and standard deviations of ImageNet's RGB samples in [0, 1], by which this network normalises. */
+const MEAN = [0.485, 0.456, 0.406];
+const DEVIATION = [0.229, 0.224, 0.225];
+
+/** Stands for no upper bound: the largest power of ten that float32 holds. */
+const UNBOUNDED = 1e38;
+
+const relu = (x: Tensor): Tensor => clamp(x, 0, UNBOUNDED);
+const relu6 = (x: Tensor): Tensor => clamp(x, 0, 6);
+
+/** Conv without bias and batch norm, parts `0` and `1`, then ReLU6. */
+class ConvNormRelu6 extends Sequential {
+  constructor(inputs: number, outputs: number, kernel: number, stride = 1, groups = 1) {
+    const padding = (kernel - 1) / 2;
+    super([new Conv2d(inputs, outputs, kernel, { stride, padding, groups, bias: false }), new BatchNorm(outputs)]);
+  }
+
+  override forward(x: Tensor): Tensor {
+    return relu6(super.forward(x));
+  }
+}
+
+/** Inverted residual, part `conv`: 1×1 up, depthwise 3×3, 1×1 down without activation. */
+class InvertedResidual extends Layer {
+  readonly #conv: Layer;
+  readonly #residual: boolean;
+
+  constructor(inputs: number, outputs: number, stride: number, expansion: number) {
+    super();
+    const middle = inputs * expansion;
+    this.#residual = stride === 1 && inputs === outputs;
+    this.#conv = this.child(
+      'conv',
+      new Sequential([
+        new ConvNormRelu6(inputs, middle, 1),
+        new ConvNormRelu6(middle, middle, 3, stride, middle),
+        new Conv2d(middle, outputs, 1, { bias: false }),
+        new BatchNorm(outputs),
+      ]),
+    );
+  }
+
+  override forward(x: Tensor): Tensor {
+    const y = this.#conv.forward(x);
+    return this.#residual ? add(x, y) : y;
+  }
+}
+
+/** Depthwise 3×3 and pointwise conv, each with batch norm and ReLU. */
+class Separable extends Layer {
+  readonly #depthwise: Conv2d;
+  readonly #pointwise: Conv2d;
+  readonly #norms: readonly [BatchNorm, BatchNorm];
+
+  constructor(channels: number) {
+    super();
+    this.#depthwise = this.child(
+      'depthwise',
+      new Conv2d(channels, channels, 3, { padding: 1, groups: channels, bias: false }),
+    );
+    this.#pointwise = this.child('pointwise', new Conv2d(channels, channels, 1, { bias: false }));
+    this.#norms = [this.child('bn1', new BatchNorm(channels)), this.child('bn2', new BatchNorm(channels))];
+  }
+
+  override forward(x: Tensor): Tensor {
+    const y = relu(this.#norms[0].forward(this.#depthwise.forward(x)));
+    return relu(this.#norms[1].forward(this.#pointwise.forward(y)));
+  }
+}
+
+/** Depthwise conv over the whole map, and batch norm. */
+class GlobalDepthwise extends Layer {
+  readonly #depthwise: Conv2d;
+  readonly #norm: BatchNorm;
+
+  constructor(channels: number, size: number) {
+    super();
+    this.#depthwise = this.child('depthwise', new Conv2d(channels, channels, size, { groups: channels, bias: false }));
+    this.#norm = this.child('bn', new BatchNorm(channels));
+  }
+
+  override forward(x: Tensor): Tensor {
+    return this.#norm.forward(this.#depthwise.forward(x));
+  }
+}
+
+/**
+ * MobileFaceNet (Chen et al. 2018, arXiv 1804.07573) for faces of 112×112 with ReLU6 in its bottlenecks in place of PReLU,
+ * and samples normalised as for ImageNet. Parts are named as in the PyTorch implementation whose weights are published.
+ */
+export class MobileFaceNetRelu6 extends Recognizer {
+  readonly width = 112;
+  readonly height = 112;
+  readonly dimension = 128;
+  readonly #layers: readonly Layer[];
+  readonly #norm: BatchNorm;
+
+  constructor() {
+    super();
+    const blocks: Layer[] = [];
+    let inputs = 64;
+    for (const [t, c, n, s] of MOBILEFACENET_STAGES) {
+      for (let k = 0; k < n; k++) {
+        blocks.push(new InvertedResidual(inputs, c, k === 0 ? s : 1, t));
+        inputs = c;
+      }
+    }
+    this.#layers = [
+      this.child('conv1', new ConvNormRelu6(3, 64, 3, 2)),
+      this.child('dw_conv', new Separable(64)),
+      this.child('features', new Sequential(blocks)),
+      this.child('conv2', new ConvNormRelu6(inputs, 512, 1)),
+      this.child('gdconv', new GlobalDepthwise(512, 7)),
+      this.child('conv3', new Conv2d(512, this.dimension, 1)),
+    ];
+    this.#norm = this.child('bn', new BatchNorm(this.dimension));
+  }
+
+  protected override normalize(x: Tensor): Tensor {
+    const [mean, deviation] = [MEAN, DEVIATION].map((values) => Tensor.from(x.gpu, values, [3]));
+    return div(sub(x, mean), deviation);
+  }
+
+  protected override forward(x: Tensor): Tensor {
+    const y = this.#layers.reduce((z, layer) => layer.forward(z), x);
+    return this.#norm.forward(reshape(y, [x.shape[0], this.dimension]));
+  }
+}

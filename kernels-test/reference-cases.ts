@@ -225,6 +225,26 @@ export const gradientCases: readonly GradientCase[] = [
   make('softmaxCrossEntropy', 'large logits', [uniform([2, 3], 1000, 1003), ndarray([2], [1, 1])], none),
   make('cosFace', 's 8, m 0.35', [uniform([4, 5]), uniform([7, 5]), ndarray([4], [0, 6, 3, 3])], { s: 8, m: 0.35 }),
   make('cosFace', 's 2, m 0', [uniform([2, 3]), uniform([3, 3]), ndarray([2], [2, 0])], { s: 2, m: 0 }),
+  ...(
+    [
+      { loss: 'cosface', s: 8, m: 0.35, lambda: 0 },
+      { loss: 'arcface', s: 8, m: 0.5, lambda: 0 },
+      { loss: 'arcface', s: 4, m: 2, lambda: 0 },
+      { loss: 'sphereface', s: 1, m: 1, lambda: 0 },
+      { loss: 'sphereface', s: 1, m: 2, lambda: 0.5 },
+      { loss: 'sphereface', s: 1, m: 3, lambda: 0 },
+      { loss: 'sphereface', s: 1, m: 4, lambda: 5 },
+      { loss: 'normface', s: 8, m: 0, lambda: 0 },
+      { loss: 'softmax', s: 1, m: 0, lambda: 0 },
+    ] as const
+  ).map((attrs) =>
+    make(
+      'marginLoss',
+      `${attrs.loss} ${attrs.m}`,
+      [uniform([4, 5]), uniform([7, 5]), ndarray([4], [0, 6, 3, 3])],
+      attrs,
+    ),
+  ),
   make('mse', 'rank 4', [uniform([2, 3, 2, 3]), uniform([2, 3, 2, 3])], none),
 
   make('ssim', 'window 5', [uniform([2, 7, 6, 2], 0, 1), uniform([2, 7, 6, 2], 0, 1)], {

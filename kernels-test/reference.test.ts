@@ -15,6 +15,7 @@ const STEP = 1e-5;
 const WITHOUT_GRADIENT: { [K in OpName]?: number[] } = {
   softmaxCrossEntropy: [1],
   cosFace: [2],
+  marginLoss: [2],
   batchNormInference: [3, 4],
   batchNormPreluInference: [3, 4],
 };

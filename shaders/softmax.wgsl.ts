@@ -1,20 +1,33 @@
 import { linearMain } from './common/linear-index.js';
+import { type MarginForm, targetFunction } from './common/margin.js';
 import { type TypedBinding, typedBindings } from './common/typed-bindings.js';
+
+const ADDITIVE: MarginForm = { form: 'additive' };
 
 /**
  * Head of a kernel that walks rows of scores [rows, classes] and their labels. An invocation visits every slots-th class
- * of a row, from `slot` on. The logit of class c is s·(score − m·[c is the label]): s = 1 and m = 0 is plain softmax
- * cross-entropy, others give the margin loss of CosFace without a one-hot matrix. All sizes are uniforms.
+ * of a row, from `slot` on. The logit of class c is s·score, but that of the label is s times what the margin makes of its
+ * score: s = 1 and a margin of 0 is plain softmax cross-entropy, others give the margin losses without a one-hot matrix.
+ * A multiplicative margin needs the embeddings, `features`, after the labels. All sizes are uniforms.
  */
-function head(...bindings: TypedBinding[]): string {
+function head(margin: MarginForm, ...bindings: TypedBinding[]): string {
+  const all: TypedBinding[] = [
+    ['scores', 'r', 'f32'],
+    ['labels', 'r', 'f32'],
+  ];
+  if (margin.form === 'multiplicative') all.push(['features', 'r', 'f32']);
+  all.push(...bindings);
   return `
-struct Plan { rows: u32, classes: u32, slots: u32, s: f32, m: f32 }
-${typedBindings(...bindings)}
-@group(0) @binding(${bindings.length}) var<uniform> plan: Plan;
+struct Plan { rows: u32, classes: u32, slots: u32, size: u32, s: f32, a: f32, b: f32, am: f32 }
+${typedBindings(...all)}
+@group(0) @binding(${all.length}) var<uniform> plan: Plan;
+${targetFunction(margin)}
 // A label out of range is an error that the CPU must catch; here it must only not read elsewhere.
 fn labelOf(row: u32) -> u32 { return min(u32(max(labels[row], 0.0)), plan.classes - 1u); }
 fn logit(row: u32, c: u32, label: u32) -> f32 {
-  return plan.s * (scores[row * plan.classes + c] - select(0.0, plan.m, c == label));
+  let score = scores[row * plan.classes + c];
+  if (c == label) { return plan.s * target_logit(row, score).x; }
+  return plan.s * score;
 }`;
 }
 
@@ -29,9 +42,9 @@ ${linearMain('plan.rows * plan.slots')}
  * logit comes. Milakov, Gimelshein 2018, "Online normalizer calculation for softmax", arXiv 1805.02867.
  * Bindings: scores, labels, partials [rows, slots], plan.
  */
-export function softmaxPartialsShader(): string {
+export function softmaxPartialsShader(margin: MarginForm = ADDITIVE): string {
   return `
-${head(['scores', 'r', 'f32'], ['labels', 'r', 'f32'], ['partials', 'w', 'vec2f'])}
+${head(margin, ['partials', 'w', 'vec2f'])}
 ${rowAndSlot}
   var largest = logit(row, slot, label);
   var sum = 1.0;
@@ -52,9 +65,9 @@ ${rowAndSlot}
  * Merges the slots of each row: its largest logit and 1 / sum, from which the softmax of each class follows, and its
  * cross-entropy. Bindings: scores, labels, partials, totals [rows], losses [rows], plan.
  */
-export function softmaxTotalsShader(): string {
+export function softmaxTotalsShader(margin: MarginForm = ADDITIVE): string {
   return `
-${head(['scores', 'r', 'f32'], ['labels', 'r', 'f32'], ['partials', 'r', 'vec2f'], ['totals', 'w', 'vec2f'], ['losses', 'w', 'f32'])}
+${head(margin, ['partials', 'r', 'vec2f'], ['totals', 'w', 'vec2f'], ['losses', 'w', 'f32'])}
 ${linearMain('plan.rows')}
   let begin = i * plan.slots;
   var largest = partials[begin].x;
@@ -74,15 +87,35 @@ ${linearMain('plan.rows')}
  * The gradient of the mean cross-entropy by the scores: (softmax − [c is the label])·s·dy / rows.
  * Bindings: scores, labels, totals, dy (a scalar), dScores, plan.
  */
-export function softmaxGradientShader(): string {
+export function softmaxGradientShader(margin: MarginForm = ADDITIVE): string {
   return `
-${head(['scores', 'r', 'f32'], ['labels', 'r', 'f32'], ['totals', 'r', 'vec2f'], ['dy', 'r', 'f32'], ['dScores', 'w', 'f32'])}
+${head(margin, ['totals', 'r', 'vec2f'], ['dy', 'r', 'f32'], ['dScores', 'w', 'f32'])}
 ${rowAndSlot}
   let total = totals[row];
   let scale = plan.s * dy[0] / f32(plan.rows);
   for (var c = slot; c < plan.classes; c += plan.slots) {
     let p = exp(logit(row, c, label) - total.x) * total.y;
-    dScores[row * plan.classes + c] = scale * (p - select(0.0, 1.0, c == label));
+    if (c == label) {
+      dScores[row * plan.classes + c] = scale * (p - 1.0) * target_logit(row, scores[row * plan.classes + c]).y;
+    } else {
+      dScores[row * plan.classes + c] = scale * p;
+    }
   }
+}`;
+}
+
+/**
+ * The gradient of the mean cross-entropy by the embeddings through the length in a multiplicative margin, at fixed scores:
+ * x/‖x‖ times the derivative of the label's logit by ‖x‖. Bindings: scores, labels, features, totals, dy, dFeatures, plan.
+ */
+export function softmaxLengthGradientShader(margin: MarginForm & { form: 'multiplicative' }): string {
+  return `
+${head(margin, ['totals', 'r', 'vec2f'], ['dy', 'r', 'f32'], ['dFeatures', 'w', 'f32'])}
+${linearMain('plan.rows')}
+  let label = labelOf(i);
+  let total = totals[i];
+  let p = exp(logit(i, label, label) - total.x) * total.y;
+  let scale = plan.s * dy[0] / f32(plan.rows) * (p - 1.0) * target_logit(i, scores[i * plan.classes + label]).z / normOf(i);
+  for (var d = i * plan.size; d < (i + 1u) * plan.size; d++) { dFeatures[d] = scale * features[d]; }
 }`;
 }

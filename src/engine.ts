@@ -37,6 +37,7 @@ export { type ConvOptions, conv2d, convTranspose2d } from './ops/conv.js';
 export { convBatchNormPrelu, type InferenceBatchNorm } from './ops/conv-inference.js';
 export { cosFace } from './ops/cosface.js';
 export { concat, pad, reshape, slice } from './ops/layout.js';
+export { LOSSES, type LossSchedule, type LossSpec, marginLoss } from './ops/margin-loss.js';
 export { linear, matmul } from './ops/matmul.js';
 export { mse } from './ops/mse.js';
 export { l2Normalize } from './ops/normalize.js';

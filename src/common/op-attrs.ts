@@ -101,6 +101,13 @@ export interface OpAttrs {
    * logits s·(cos θ − m·[target]). CosFace: Wang et al. 2018, arXiv 1801.09414, eq. 4.
    */
   cosFace: { s: number; m: number };
+  /** inputs embeddings [B,D], weights [classes,D], labels [B] → mean loss []: see `marginLoss`. */
+  marginLoss: {
+    loss: 'cosface' | 'arcface' | 'sphereface' | 'normface' | 'softmax';
+    s: number;
+    m: number;
+    lambda: number;
+  };
   /** inputs a, b of one shape → mean((a − b)²) [] */
   mse: Record<string, never>;
   /**

@@ -66,6 +66,7 @@ export const opShapes: { readonly [K in OpName]: ShapeRule<OpAttrs[K]> } = {
   softmaxCrossEntropy,
   quantize: unary('quantize', checkQuantize),
   cosFace,
+  marginLoss,
   mse,
   ssim: ssimShape,
   logisticBits,
@@ -162,7 +163,26 @@ function softmaxCrossEntropy(inputs: readonly Shape[]): number[] {
 }
 
 function cosFace(inputs: readonly Shape[], attrs: OpAttrs['cosFace']): number[] {
-  const op = 'cosFace';
+  checkLabelledEmbeddings('cosFace', inputs);
+  checkPositive('cosFace', 's', attrs.s);
+  checkNotNegative('cosFace', 'm', attrs.m);
+  return [];
+}
+
+function marginLoss(inputs: readonly Shape[], { loss, s, m, lambda }: OpAttrs['marginLoss']): number[] {
+  const op = `marginLoss ${loss}`;
+  checkLabelledEmbeddings(op, inputs);
+  checkPositive(op, 's', s);
+  checkNotNegative(op, 'm', m);
+  checkNotNegative(op, 'lambda', lambda);
+  if (loss === 'arcface' && m > Math.PI) throw new ArgumentError(`${op}: m is ${m}; expected an angle from 0 to π`);
+  if (loss === 'sphereface' && ![1, 2, 3, 4].includes(m)) {
+    throw new ArgumentError(`${op}: m is ${m}; expected 1, 2, 3 or 4`);
+  }
+  return [];
+}
+
+function checkLabelledEmbeddings(op: string, inputs: readonly Shape[]): void {
   checkInputs(op, inputs, ['embeddings', 'weights', 'labels']);
   const [x, w, labels] = inputs;
   checkRank(op, 'embeddings', x, 2, '[B,D]');
@@ -173,9 +193,6 @@ function cosFace(inputs: readonly Shape[], attrs: OpAttrs['cosFace']): number[] 
     );
   }
   checkLabels(op, labels, x[0], 'embeddings');
-  checkPositive(op, 's', attrs.s);
-  checkNotNegative(op, 'm', attrs.m);
-  return [];
 }
 
 function mse(inputs: readonly Shape[]): number[] {

@@ -14,10 +14,12 @@ export interface Augmentation {
   brightness: number;
   /** multiply the distance from mid-grey by a factor from 1 − this to 1 + this */
   contrast: number;
+  /** turn about the centre by up to this many degrees each way, sampled bilinearly, edge pixels repeated */
+  rotate: number;
 }
 
-export const DEFAULT_AUGMENTATION: Augmentation = { flip: true, shift: 2, brightness: 0.04, contrast: 0.08 };
-export const NO_AUGMENTATION: Augmentation = { flip: false, shift: 0, brightness: 0, contrast: 0 };
+export const DEFAULT_AUGMENTATION: Augmentation = { flip: true, shift: 2, brightness: 0.04, contrast: 0.08, rotate: 0 };
+export const NO_AUGMENTATION: Augmentation = { flip: false, shift: 0, brightness: 0, contrast: 0, rotate: 0 };
 
 export interface FaceBatchesOptions {
   /** faces in the set */
@@ -46,6 +48,8 @@ export interface BatchPlan {
   dy: Int32Array;
   brightness: Float64Array;
   contrast: Float64Array;
+  /** turn, radians */
+  angle: Float64Array;
 }
 
 /** Streams of the seed used here; those of other uses of the same seed must differ. */
@@ -85,6 +89,9 @@ export class FaceBatches {
     checkInteger('augment.shift', this.augment.shift, 0, FACE_WIDTH - 1);
     checkFraction('augment.brightness', this.augment.brightness);
     checkFraction('augment.contrast', this.augment.contrast);
+    if (!(this.augment.rotate >= 0 && this.augment.rotate <= 45)) {
+      throw new ArgumentError(`FaceBatches: augment.rotate is ${this.augment.rotate}; expected 0 to 45 degrees`);
+    }
     if (weights) this.#cumulative = cumulate(weights, count);
   }
 
@@ -105,18 +112,20 @@ export class FaceBatches {
       dy: new Int32Array(n),
       brightness: new Float64Array(n),
       contrast: new Float64Array(n).fill(1),
+      angle: new Float64Array(n),
     };
-    const { flip, shift, brightness, contrast } = this.augment;
+    const { flip, shift, brightness, contrast, rotate } = this.augment;
     for (let i = 0; i < n; i++) {
       plan.indices[i] = this.#index(first + i);
       // Every draw is made whether used or not, so that switching one change off leaves the others as they are.
       const random = new CounterRandom(this.seed, AUGMENT_STREAM, (first + i) * WORDS_PER_FACE);
-      const draws = Array.from({ length: 5 }, () => random.uniform());
+      const draws = Array.from({ length: 6 }, () => random.uniform());
       plan.flip[i] = flip && draws[0] < 0.5;
       plan.dx[i] = Math.floor(draws[1] * (2 * shift + 1)) - shift;
       plan.dy[i] = Math.floor(draws[2] * (2 * shift + 1)) - shift;
       plan.brightness[i] = (2 * draws[3] - 1) * brightness;
       plan.contrast[i] = 1 + (2 * draws[4] - 1) * contrast;
+      plan.angle[i] = ((2 * draws[5] - 1) * rotate * Math.PI) / 180;
     }
     return plan;
   }
@@ -188,7 +197,9 @@ export function assembleBatch(faces: readonly Uint8Array[], plan: BatchPlan): Fl
       const changed = (v / 255 - 0.5) * plan.contrast[i] + 0.5 + plan.brightness[i];
       levels[v] = Math.min(1, Math.max(0, changed));
     }
-    copyFace(face, out.subarray(i * FACE_BYTES, (i + 1) * FACE_BYTES), levels, plan.flip[i], plan.dx[i], plan.dy[i]);
+    const target = out.subarray(i * FACE_BYTES, (i + 1) * FACE_BYTES);
+    if (plan.angle[i] === 0) copyFace(face, target, levels, plan.flip[i], plan.dx[i], plan.dy[i]);
+    else turnFace(face, target, levels, plan.flip[i], plan.dx[i], plan.dy[i], plan.angle[i]);
   });
   return out;
 }
@@ -207,6 +218,38 @@ function copyFace(
       const column = clampIndex(x - dx, FACE_WIDTH);
       const from = (row + (flip ? FACE_WIDTH - 1 - column : column)) * 3;
       for (let c = 0; c < 3; c++) out[at++] = levels[face[from + c]];
+    }
+  }
+}
+
+/** Like copyFace, but first turned by `angle` about the centre of the face, between pixels bilinearly. */
+function turnFace(
+  face: Uint8Array,
+  out: Float32Array,
+  levels: Float32Array,
+  flip: boolean,
+  dx: number,
+  dy: number,
+  angle: number,
+): void {
+  const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
+  const [centreX, centreY] = [(FACE_WIDTH - 1) / 2, (FACE_HEIGHT - 1) / 2];
+  for (let y = 0, at = 0; y < FACE_HEIGHT; y++) {
+    for (let x = 0; x < FACE_WIDTH; x++) {
+      const [u, v] = [x - dx - centreX, y - dy - centreY];
+      const turned = cos * u + sin * v;
+      const column = Math.min(FACE_WIDTH - 1, Math.max(0, centreX + (flip ? -turned : turned)));
+      const row = Math.min(FACE_HEIGHT - 1, Math.max(0, centreY - sin * u + cos * v));
+      const [left, top] = [Math.floor(column), Math.floor(row)];
+      const [fx, fy] = [column - left, row - top];
+      const right = clampIndex(left + 1, FACE_WIDTH) - left;
+      const upper = (top * FACE_WIDTH + left) * 3;
+      const lower = (clampIndex(top + 1, FACE_HEIGHT) * FACE_WIDTH + left) * 3;
+      for (let c = 0; c < 3; c++) {
+        const above = levels[face[upper + c]] * (1 - fx) + levels[face[upper + 3 * right + c]] * fx;
+        const below = levels[face[lower + c]] * (1 - fx) + levels[face[lower + 3 * right + c]] * fx;
+        out[at++] = above * (1 - fy) + below * fy;
+      }
     }
   }
 }

@@ -1,4 +1,10 @@
-import { softmaxGradientShader, softmaxPartialsShader, softmaxTotalsShader } from '../../shaders/softmax.wgsl.js';
+import type { MarginForm } from '../../shaders/common/margin.js';
+import {
+  softmaxGradientShader,
+  softmaxLengthGradientShader,
+  softmaxPartialsShader,
+  softmaxTotalsShader,
+} from '../../shaders/softmax.wgsl.js';
 import type { Kernel, KernelLimits } from '../gpu/kernel.js';
 import { elementGrid } from './elementwise.js';
 
@@ -20,41 +26,72 @@ export function naiveSoftmax(rows: number, classes: number): SoftmaxConfig {
   return { rows, classes, slots: 1 };
 }
 
-/** Scale of the logits, and what is taken off the label's before it: see `shaders/softmax.wgsl.ts`. */
+/** Scale of the logits, and the numbers of the margin's form: see `shaders/common/margin.ts`. */
 export interface Margin {
+  readonly form: MarginForm;
   readonly s: number;
-  readonly m: number;
+  readonly a: number;
+  readonly b: number;
+  readonly am: number;
 }
 
-/** The uniform of all kernels here. */
-export function softmaxScalars({ rows, classes, slots }: SoftmaxConfig, { s, m }: Margin): ArrayBuffer {
+/** s·(score − m) for the label. */
+export const additiveMargin = (s: number, m: number): Margin => ({ form: { form: 'additive' }, s, a: m, b: 0, am: 0 });
+
+/** The uniform of all kernels here. @param size values of an embedding, where the margin needs its length */
+export function softmaxScalars(
+  { rows, classes, slots }: SoftmaxConfig,
+  { s, a, b, am }: Margin,
+  size = 0,
+): ArrayBuffer {
   const scalars = new ArrayBuffer(32);
-  new Uint32Array(scalars).set([rows, classes, slots]);
-  new Float32Array(scalars, 12).set([s, m]);
+  new Uint32Array(scalars).set([rows, classes, slots, size]);
+  new Float32Array(scalars, 16).set([s, a, b, am]);
   return scalars;
 }
 
-/** Bindings scores, labels, partials [rows, slots, 2]. */
-export function softmaxPartialsKernel({ rows, slots }: SoftmaxConfig): Kernel {
+const readBindings = ({ form }: MarginForm, rest: string): string =>
+  `rr${form === 'multiplicative' ? 'r' : ''}${rest}u`;
+
+/** Bindings scores, labels, the embeddings for a multiplicative margin, partials [rows, slots, 2]. */
+export function softmaxPartialsKernel({ rows, slots }: SoftmaxConfig, margin: MarginForm): Kernel {
   return {
     label: 'softmax partials',
-    wgsl: softmaxPartialsShader(),
-    bindings: 'rrwu',
+    wgsl: softmaxPartialsShader(margin),
+    bindings: readBindings(margin, 'w'),
     workgroups: elementGrid(rows * slots),
   };
 }
 
-/** Bindings scores, labels, partials, totals [rows, 2], losses [rows]. */
-export function softmaxTotalsKernel({ rows }: SoftmaxConfig): Kernel {
-  return { label: 'softmax totals', wgsl: softmaxTotalsShader(), bindings: 'rrrwwu', workgroups: elementGrid(rows) };
+/** Bindings scores, labels, (embeddings,) partials, totals [rows, 2], losses [rows]. */
+export function softmaxTotalsKernel({ rows }: SoftmaxConfig, margin: MarginForm): Kernel {
+  return {
+    label: 'softmax totals',
+    wgsl: softmaxTotalsShader(margin),
+    bindings: readBindings(margin, 'rww'),
+    workgroups: elementGrid(rows),
+  };
 }
 
-/** Bindings scores, labels, totals, dy, dScores. */
-export function softmaxGradientKernel({ rows, slots }: SoftmaxConfig): Kernel {
+/** Bindings scores, labels, (embeddings,) totals, dy, dScores. */
+export function softmaxGradientKernel({ rows, slots }: SoftmaxConfig, margin: MarginForm): Kernel {
   return {
     label: 'softmax gradient',
-    wgsl: softmaxGradientShader(),
-    bindings: 'rrrrwu',
+    wgsl: softmaxGradientShader(margin),
+    bindings: readBindings(margin, 'rrw'),
     workgroups: elementGrid(rows * slots),
+  };
+}
+
+/** Bindings scores, labels, embeddings, totals, dy, dEmbeddings. */
+export function softmaxLengthGradientKernel(
+  { rows }: SoftmaxConfig,
+  margin: MarginForm & { form: 'multiplicative' },
+): Kernel {
+  return {
+    label: 'softmax length gradient',
+    wgsl: softmaxLengthGradientShader(margin),
+    bindings: readBindings(margin, 'rrw'),
+    workgroups: elementGrid(rows),
   };
 }

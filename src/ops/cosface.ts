@@ -1,6 +1,6 @@
 import type { OpAttrs } from '../common/op-attrs.js';
 import { chooseRows } from '../kernels/normalize.js';
-import { chooseSoftmax } from '../kernels/softmax.js';
+import { additiveMargin, chooseSoftmax } from '../kernels/softmax.js';
 import { apply, type Op } from '../tensor/tape.js';
 import { scope, type Tensor } from '../tensor/tensor.js';
 import { type MatmulOptions, matmulOp } from './matmul.js';
@@ -29,18 +29,23 @@ export function cosFaceOp({
   const multiply = (a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean, shape: readonly number[]) =>
     forward([a, b], { transposeA, transposeB }, shape).output;
   return {
-    forward([x, w, labels], margin) {
+    forward([x, w, labels], attrs) {
       return scope(x.gpu, () => {
         const embeddings = normalizeRows(x, EPS, rows);
         const weights = normalizeRows(w, EPS, rows);
         const cosines = multiply(embeddings, weights, false, true, [x.shape[0], w.shape[0]]);
-        const { loss, totals } = crossEntropy(cosines, labels, margin, softmax);
+        const { loss, totals } = crossEntropy(
+          { scores: cosines, labels },
+          () => additiveMargin(attrs.s, attrs.m),
+          softmax,
+        );
         return { output: loss, saved: [embeddings, weights, cosines, totals] };
       });
     },
     backward({ inputs: [x, w, labels], saved: [embeddings, weights, cosines, totals], attrs, dy, needs }) {
       return scope(x.gpu, () => {
-        const dCosines = crossEntropyGradient(cosines, labels, totals, dy, attrs, softmax);
+        const margin = () => additiveMargin(attrs.s, attrs.m);
+        const dCosines = crossEntropyGradient({ scores: cosines, labels }, totals, dy, margin, softmax);
         const dx = () => normalizeRowsGradient(x, multiply(dCosines, weights, false, false, x.shape), EPS, rows);
         const dw = () => normalizeRowsGradient(w, multiply(dCosines, embeddings, true, false, w.shape), EPS, rows);
         return [needs[0] ? dx() : null, needs[1] ? dw() : null, null];

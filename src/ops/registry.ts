@@ -8,6 +8,7 @@ import { bitsOps } from './bits.js';
 import { convOps } from './conv.js';
 import { cosFaceOps } from './cosface.js';
 import { layoutOps } from './layout.js';
+import { marginLossOps } from './margin-loss.js';
 import { matmulOps } from './matmul.js';
 import { mseOps } from './mse.js';
 import { normalizeOps } from './normalize.js';
@@ -40,6 +41,7 @@ export const gpuOps: { readonly [K in OpName]?: Op<OpAttrs[K]> } = {
   ...poolOps,
   ...upsampleOps,
   ...cosFaceOps,
+  ...marginLossOps,
 };
 
 /** Runs an operation by name, recorded like any other. */

@@ -1,11 +1,15 @@
+import type { MarginForm } from '../../shaders/common/margin.js';
 import { ArgumentError } from '../common/errors.js';
 import type { OpAttrs } from '../common/op-attrs.js';
 import type { Gpu } from '../gpu/gpu.js';
+import type { Scalars } from '../gpu/scalars.js';
 import {
+  additiveMargin,
   chooseSoftmax,
   type Margin,
   type SoftmaxConfig,
   softmaxGradientKernel,
+  softmaxLengthGradientKernel,
   softmaxPartialsKernel,
   softmaxScalars,
   softmaxTotalsKernel,
@@ -18,49 +22,89 @@ import { lossSum } from './loss-sum.js';
 /** How rows are walked; tests replace the default by the naive way. */
 export type SoftmaxChoice = (...args: Parameters<typeof chooseSoftmax>) => SoftmaxConfig;
 
-/** Mean cross-entropy of rows of scores [B,C], and what its gradient needs: [B,2]. Not recorded: a building block. */
+/** Rows of scores [B,C], their labels [B], and the embeddings [B,D] where the margin needs their length. */
+export interface ScoredRows {
+  scores: Tensor;
+  labels: Tensor;
+  features?: Tensor;
+}
+
+const operandsOf = ({ scores, labels, features }: ScoredRows): Tensor[] =>
+  features ? [scores, labels, features] : [scores, labels];
+
+/** The kernels' uniform. The margin is asked for in each run of a recorded step, as it may change. */
+const scalarsOf =
+  (config: SoftmaxConfig, { features }: ScoredRows, margin: () => Margin): Scalars =>
+  () =>
+    softmaxScalars(config, margin(), features?.shape[1]);
+
+/**
+ * Mean cross-entropy of rows of scores, and what its gradient needs: [B,2]. Not recorded: a building block.
+ * @param margin its form is fixed, its numbers may change from step to step
+ */
 export function crossEntropy(
-  scores: Tensor,
-  labels: Tensor,
-  margin: Margin,
+  rows: ScoredRows,
+  margin: () => Margin,
   choose: SoftmaxChoice,
 ): { loss: Tensor; totals: Tensor } {
-  const [rows, classes] = scores.shape;
-  const config = choose(rows, classes, scores.gpu.limits);
-  const scalars = softmaxScalars(config, margin);
+  const { scores } = rows;
+  const [count, classes] = scores.shape;
+  const config = choose(count, classes, scores.gpu.limits);
+  const { form } = margin();
+  const operands = operandsOf(rows);
   return scope(scores.gpu, () => {
-    const partials = dispatch(softmaxPartialsKernel(config), [scores, labels], [rows, config.slots, 2], scalars);
-    const shapes = [[rows, 2], [rows]];
-    const [totals, losses] = dispatchMany(softmaxTotalsKernel(config), [scores, labels, partials], shapes, scalars);
-    return { loss: lossSum(losses, 1 / rows), totals };
+    const scalars = () => scalarsOf(config, rows, margin);
+    const partials = dispatch(softmaxPartialsKernel(config, form), operands, [count, config.slots, 2], scalars());
+    const shapes = [[count, 2], [count]];
+    const [totals, losses] = dispatchMany(
+      softmaxTotalsKernel(config, form),
+      [...operands, partials],
+      shapes,
+      scalars(),
+    );
+    return { loss: lossSum(losses, 1 / count), totals };
   });
 }
 
 /** The gradient of crossEntropy by the scores. */
 export function crossEntropyGradient(
-  scores: Tensor,
-  labels: Tensor,
+  rows: ScoredRows,
   totals: Tensor,
   dy: Tensor,
-  margin: Margin,
+  margin: () => Margin,
   choose: SoftmaxChoice,
 ): Tensor {
+  const { scores } = rows;
   const config = choose(scores.shape[0], scores.shape[1], scores.gpu.limits);
-  const kernel = softmaxGradientKernel(config);
-  return dispatch(kernel, [scores, labels, totals, dy], scores.shape, softmaxScalars(config, margin));
+  const kernel = softmaxGradientKernel(config, margin().form);
+  return dispatch(kernel, [...operandsOf(rows), totals, dy], scores.shape, scalarsOf(config, rows, margin));
 }
 
-const PLAIN: Margin = { s: 1, m: 0 };
+/** The gradient of crossEntropy by the embeddings through their length alone; for a multiplicative margin. */
+export function crossEntropyLengthGradient(
+  rows: ScoredRows & { features: Tensor },
+  totals: Tensor,
+  dy: Tensor,
+  margin: () => Margin,
+  choose: SoftmaxChoice,
+): Tensor {
+  const { scores, features } = rows;
+  const config = choose(scores.shape[0], scores.shape[1], scores.gpu.limits);
+  const kernel = softmaxLengthGradientKernel(config, margin().form as MarginForm & { form: 'multiplicative' });
+  return dispatch(kernel, [...operandsOf(rows), totals, dy], features.shape, scalarsOf(config, rows, margin));
+}
+
+const PLAIN = (): Margin => additiveMargin(1, 0);
 
 /** The operation, walking rows as `choose` says. */
 export function softmaxCrossEntropyOp(choose: SoftmaxChoice = chooseSoftmax): Op<OpAttrs['softmaxCrossEntropy']> {
   return {
     forward([logits, labels]) {
-      const { loss, totals } = crossEntropy(logits, labels, PLAIN, choose);
+      const { loss, totals } = crossEntropy({ scores: logits, labels }, PLAIN, choose);
       return { output: loss, saved: [totals] };
     },
     backward: ({ inputs: [logits, labels], saved: [totals], dy, needs }) => [
-      needs[0] ? crossEntropyGradient(logits, labels, totals, dy, PLAIN, choose) : null,
+      needs[0] ? crossEntropyGradient({ scores: logits, labels }, totals, dy, PLAIN, choose) : null,
       null,
     ],
   };
@@ -83,7 +127,7 @@ export const softmaxCrossEntropy = (logits: Tensor, labels: Tensor): Tensor =>
 const MAX_CLASSES = 2 ** 24;
 
 /**
- * Uploads class labels for `softmaxCrossEntropy` and `cosFace`. They are checked here, since the GPU cannot refuse any.
+ * Uploads class labels for `softmaxCrossEntropy`, `cosFace` and `marginLoss`. They are checked here, since the GPU cannot refuse any.
  *
  * @param labels integers from 0 to classes − 1, at least one
  * @returns [number of labels]

@@ -3,6 +3,7 @@ import { conv2d, convTranspose2d } from './conv.js';
 import { abs, add, affine, clamp, div, exp, log, mul, prelu, sigmoid, sqrt, square, sub } from './elementwise.js';
 import { concat, mean, pad, reshape, slice, sum } from './layout.js';
 import { cosFace, mse, softmaxCrossEntropy } from './losses.js';
+import { marginLoss } from './margin-loss.js';
 import { matmul } from './matmul.js';
 import {
   batchNormInference,
@@ -56,6 +57,7 @@ const rules: { readonly [K in OpName]: ReferenceRule<OpAttrs[K]> } = {
   softmaxCrossEntropy,
   quantize,
   cosFace,
+  marginLoss,
   mse,
   ssim,
   logisticBits,

@@ -6,7 +6,7 @@ import { l2Normalize } from './norm.js';
 import type { ReferenceRule } from './reference-op.js';
 
 /** Mean of −log softmax at the labels over the rows of logits, and softmax itself. */
-function crossEntropy(op: string, logits: NdArray, labels: NdArray): { loss: number; softmax: NdArray } {
+export function crossEntropy(op: string, logits: NdArray, labels: NdArray): { loss: number; softmax: NdArray } {
   const [batch, classes] = logits.shape;
   const softmax = zeros(logits.shape);
   let loss = 0;
@@ -27,7 +27,7 @@ function crossEntropy(op: string, logits: NdArray, labels: NdArray): { loss: num
 }
 
 /** Gradient of the mean cross-entropy with respect to the logits: (softmax − one-hot) / batch, times dy. */
-function crossEntropyGradient(op: string, logits: NdArray, labels: NdArray, dy: NdArray): NdArray {
+export function crossEntropyGradient(op: string, logits: NdArray, labels: NdArray, dy: NdArray): NdArray {
   const [batch, classes] = logits.shape;
   const { softmax } = crossEntropy(op, logits, labels);
   return map(softmax, (p, i) => {

@@ -1,15 +1,15 @@
-import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { SingleBar } from 'cli-progress';
 import type { Command } from 'commander';
-import { ArgumentError } from '../common/errors.js';
 import { writeFileAtomic } from '../data/atomic-file.js';
-import { linePlot } from '../evaluation/plot-svg.js';
+import type { LinePlotOptions } from '../evaluation/plot-svg.js';
 import { openGpu } from '../gpu/node/adapters.js';
 import { type CodecTrainingConfig, DEFAULT_CODEC_TRAINING } from '../training/codec-config.js';
 import { CodecTrainer } from '../training/codec-trainer.js';
 import { readCheckpoint, trainCodec } from '../training/train-codec.js';
 import type { TrainingLog } from '../training/training-log.js';
+import { addTrainRecognition } from './train-recognition.js';
+import { checkpointOf, number, readSettings, stackedPlots, stopOnInterrupt } from './training-run.js';
 
 interface TrainOptions {
   data?: string;
@@ -23,13 +23,7 @@ interface TrainOptions {
   checkpointEvery: number;
 }
 
-const number = (text: string): number => {
-  const value = Number(text);
-  if (text.trim() === '' || Number.isNaN(value)) throw new ArgumentError(`"${text}" is not a number`);
-  return value;
-};
-
-/** Adds `cameo train codec` to the program. */
+/** Adds `cameo train` to the program. */
 export function addTrainCommand(program: Command): void {
   const train = program.command('train').description('train a network on your own pictures');
   train
@@ -51,23 +45,11 @@ export function addTrainCommand(program: Command): void {
     .action(async (options: TrainOptions) => {
       await runTraining(options);
     });
+  addTrainRecognition(train);
 }
 
 function readConfig(options: TrainOptions): CodecTrainingConfig {
-  let file: Partial<CodecTrainingConfig> = {};
-  if (options.config) {
-    try {
-      file = JSON.parse(readFileSync(options.config, 'utf8'));
-    } catch (cause) {
-      throw new ArgumentError(`${options.config}: not a JSON file of settings: ${(cause as Error).message}`, { cause });
-    }
-    for (const key of Object.keys(file)) {
-      if (!(key in DEFAULT_CODEC_TRAINING)) {
-        const known = Object.keys(DEFAULT_CODEC_TRAINING).join(', ');
-        throw new ArgumentError(`${options.config}: unknown setting "${key}"; known are ${known}`);
-      }
-    }
-  }
+  const file = options.config ? readSettings(options.config, DEFAULT_CODEC_TRAINING) : {};
   const model = { ...DEFAULT_CODEC_TRAINING.model, ...file.model };
   const config = { ...DEFAULT_CODEC_TRAINING, ...file, model };
   if (options.steps !== undefined) config.steps = options.steps;
@@ -79,22 +61,13 @@ function readConfig(options: TrainOptions): CodecTrainingConfig {
 
 async function runTraining(options: TrainOptions): Promise<void> {
   const data = options.data ?? process.env.CAMEO_DATA ?? '../shared/data';
-  const checkpoint = join(options.out, 'checkpoint.safetensors');
-  if (!options.resume && existsSync(checkpoint)) {
-    throw new ArgumentError(`${checkpoint} exists: add --resume to go on from it, or choose another --out`);
-  }
+  const checkpoint = checkpointOf(options.out, options.resume);
   const config = options.resume ? CodecTrainer.configOf(await readCheckpoint(checkpoint)) : readConfig(options);
   if (options.resume && options.steps !== undefined) config.steps = options.steps;
   console.log(`settings: ${JSON.stringify(config)}`);
 
   const gpu = await openGpu();
-  const stop = new AbortController();
-  const interrupt = (): void => {
-    if (stop.signal.aborted) process.exit(130); // a second Ctrl-C does not wait
-    stop.abort();
-    console.error('\nstopping after this step, with a checkpoint …');
-  };
-  process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
+  const stop = stopOnInterrupt();
   const bar = new SingleBar({
     format: '{bar} {value}/{total}  loss {loss}  PSNR {psnr} dB  ~{bytes} B  {speed} images/s  left {eta_formatted}',
     noTTYOutput: true,
@@ -150,7 +123,7 @@ async function runTraining(options: TrainOptions): Promise<void> {
     if (!result.finished) process.exitCode = 130;
   } finally {
     bar.stop();
-    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+    stop.release();
     gpu.destroy();
   }
 }
@@ -163,11 +136,7 @@ function lossPlot(log: TrainingLog, rates: number): string {
     markers: true,
   })).filter(({ points }) => points.length > 0);
   const loss = { title: 'Training loss', xLabel: 'step', yLabel: 'loss', logY: true };
-  const plots = [linePlot({ ...loss, series: [{ name: 'loss', points: log.series('loss') }] })];
-  if (psnr.length > 0) {
-    plots.push(linePlot({ title: 'Validation', xLabel: 'step', yLabel: 'PSNR, dB', series: psnr }));
-  }
-  const height = 400 * plots.length;
-  const panels = plots.map((plot, k) => plot.replace('<svg ', `<svg y="${400 * k}" `)).join('\n');
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="640" height="${height}" viewBox="0 0 640 ${height}">\n${panels}\n</svg>\n`;
+  const plots: LinePlotOptions[] = [{ ...loss, series: [{ name: 'loss', points: log.series('loss') }] }];
+  if (psnr.length > 0) plots.push({ title: 'Validation', xLabel: 'step', yLabel: 'PSNR, dB', series: psnr });
+  return stackedPlots(plots);
 }

@@ -66,6 +66,18 @@ export class FaceSet {
     this.#faces = new Array(entries.length).fill(undefined);
   }
 
+  /** The faces of the given indices as a set of their own; those that are decoded stay so. */
+  subset(indices: readonly number[]): FaceSet {
+    const part = new FaceSet(
+      this.root,
+      indices.map((index) => this.entries[index]),
+    );
+    indices.forEach((index, k) => {
+      part.#faces[k] = this.#faces[index];
+    });
+    return part;
+  }
+
   /** Faces listed; those found unreadable are counted. */
   get count(): number {
     return this.entries.length;

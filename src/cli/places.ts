@@ -1,0 +1,12 @@
+import { join } from 'node:path';
+import type { RecognizerPlaces } from '../data/recognizer-source.js';
+import { PACKAGE_ROOT } from './package-root.js';
+
+/** The folder of data sets: --data, else CAMEO_DATA, else ../shared/data. */
+export const dataFolder = (option?: string): string => option ?? (process.env.CAMEO_DATA || '../shared/data');
+
+/** Where recognisers' weights lie; published ones in the data sets' folder, whatever folder of faces is looked at. */
+export const recognizerPlaces = (data = dataFolder()): RecognizerPlaces => ({
+  data: process.env.CAMEO_DATA || data,
+  own: join(PACKAGE_ROOT, 'models', 'recognizer.safetensors'),
+});

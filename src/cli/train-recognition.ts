@@ -1,0 +1,209 @@
+import { join, resolve } from 'node:path';
+import { SingleBar } from 'cli-progress';
+import { type Command, Option } from 'commander';
+import { writeFileAtomic } from '../data/atomic-file.js';
+import { labelReportText } from '../data/identity-set.js';
+import { openRecognizer } from '../data/recognizer-source.js';
+import { openGpu } from '../gpu/node/adapters.js';
+import { LOSSES, type LossSpec } from '../ops/margin-loss.js';
+import { DEFAULT_RECOGNITION_TRAINING, type RecognitionTrainingConfig } from '../training/recognition-config.js';
+import { RecognitionTrainer } from '../training/recognition-trainer.js';
+import { readCheckpoint } from '../training/train-codec.js';
+import { trainRecognition } from '../training/train-recognition.js';
+import type { TrainingLog } from '../training/training-log.js';
+import { dataFolder, recognizerPlaces } from './places.js';
+import { startProgress } from './progress.js';
+import { checkpointOf, number, readSettings, stackedPlots, stopOnInterrupt } from './training-run.js';
+
+interface TrainRecognitionCommand {
+  data?: string;
+  sources?: string;
+  out: string;
+  config?: string;
+  loss?: LossSpec['loss'];
+  s?: number;
+  m?: number;
+  steps?: number;
+  batch?: number;
+  seed?: number;
+  lr?: number;
+  balanced?: boolean;
+  teacher?: string;
+  distillation?: number;
+  unlabelled?: number;
+  checkpointEvery?: number;
+  resume?: boolean;
+}
+
+/** Margins usual for each loss. */
+const USUAL: Record<LossSpec['loss'], Omit<LossSpec, 'loss'>> = {
+  cosface: { s: 30, m: 0.35, lambda: 0 },
+  arcface: { s: 30, m: 0.5, lambda: 0 },
+  sphereface: { s: 1, m: 4, lambda: 5 },
+  normface: { s: 30, m: 0, lambda: 0 },
+  softmax: { s: 1, m: 0, lambda: 0 },
+};
+
+/** Adds `recognition` to `cameo train`. */
+export function addTrainRecognition(train: Command): void {
+  train
+    .command('recognition')
+    .description('train a face recogniser on a folder of aligned 112×96 faces with identities')
+    .option(
+      '--data <dir>',
+      'folder with a manifest.tsv, or with a folder an identity (default: CAMEO_DATA, else ../shared/data)',
+    )
+    .option('--sources <names>', 'only faces of these sources of the manifest, separated by commas')
+    .option('-o, --out <dir>', 'where checkpoint, log, plot and models go', 'out/recognition')
+    .option('--config <file>', 'JSON with any of the settings that the run prints')
+    .addOption(new Option('--loss <name>', 'loss on the labels').choices(LOSSES))
+    .option('--s <x>', 'scale of the logits', number)
+    .option('--m <x>', 'margin: cosine (cosface), radians (arcface), factor 1 to 4 (sphereface)', number)
+    .option('--steps <n>', 'training steps', number)
+    .option('--batch <n>', 'labelled faces a step', number)
+    .option('--seed <n>', 'seed of weights, order and changes of pictures', number)
+    .option('--lr <x>', 'peak learning rate', number)
+    .option('--balanced', 'draw every identity as often as any other')
+    .option('--teacher <name>', 'also learn the embeddings of this recogniser (a name or a safetensors file)')
+    .option('--distillation <x>', 'weight of the distance to the teacher (default 10 with a teacher)', number)
+    .option('--unlabelled <n>', 'faces without label a step, for the teacher alone', number)
+    .option('--checkpoint-every <n>', 'steps between checkpoints and validations (default: one epoch)', number)
+    .option('--resume', 'go on from the checkpoint in --out, with its settings (but for --steps)')
+    .addHelpText(
+      'after',
+      '\nExample: cameo train recognition --data faces --loss cosface --m 0.35 -o out/recognition\nCtrl-C writes a checkpoint; --resume goes on to the same numbers.',
+    )
+    .action(run);
+}
+
+function settings(options: TrainRecognitionCommand): RecognitionTrainingConfig {
+  const defaults = DEFAULT_RECOGNITION_TRAINING;
+  const file = options.config ? readSettings(options.config, defaults) : {};
+  const name = options.loss ?? file.loss?.loss ?? defaults.loss.loss;
+  const loss: LossSpec = { loss: name, ...USUAL[name], ...(options.loss ? {} : file.loss) };
+  if (options.s !== undefined) loss.s = options.s;
+  if (options.m !== undefined) loss.m = options.m;
+  const config = {
+    ...defaults,
+    ...file,
+    model: { ...defaults.model, ...file.model },
+    augment: { ...defaults.augment, ...file.augment },
+    loss,
+  };
+  if (options.teacher && !file.distillation) config.distillation = 10;
+  const given = {
+    steps: options.steps,
+    batchSize: options.batch,
+    seed: options.seed,
+    learningRate: options.lr,
+    balanced: options.balanced,
+    distillation: options.distillation,
+    unlabelledBatch: options.unlabelled,
+  };
+  return Object.assign(config, Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)));
+}
+
+async function run(options: TrainRecognitionCommand): Promise<void> {
+  const data = dataFolder(options.data);
+  const checkpoint = checkpointOf(options.out, options.resume);
+  const config = options.resume ? RecognitionTrainer.configOf(await readCheckpoint(checkpoint)) : settings(options);
+  if (options.resume && options.steps !== undefined) config.steps = options.steps;
+  console.log(`settings: ${JSON.stringify(config)}`);
+
+  const gpu = await openGpu();
+  const stop = stopOnInterrupt();
+  const bar = new SingleBar({
+    format: '{bar} {value}/{total}  loss {loss}  teacher {distance}  {speed} images/s  left {eta_formatted}',
+    noTTYOutput: true,
+    notTTYSchedule: 30_000,
+    etaBuffer: 50,
+  });
+  let preparing: ReturnType<typeof startProgress> | null = null;
+  let stage = '';
+  const faces = config.batchSize + config.unlabelledBatch;
+  const smooth = { loss: Number.NaN, distance: Number.NaN, time: Number.NaN };
+  const blend = (key: keyof typeof smooth, value: number): number => {
+    smooth[key] = Number.isNaN(smooth[key]) ? value : 0.97 * smooth[key] + 0.03 * value;
+    return smooth[key];
+  };
+  let last = performance.now();
+  const teacher = options.teacher ? await openRecognizer(gpu, options.teacher, recognizerPlaces(data)) : undefined;
+  try {
+    const result = await trainRecognition({
+      gpu,
+      config,
+      data,
+      sources: options.sources?.split(','),
+      out: options.out,
+      resume: options.resume,
+      checkpointEvery: options.checkpointEvery,
+      teacher,
+      signal: stop.signal,
+      metadata: { 'cameo.license': 'see the model card beside this file' },
+      onProgress: (what, done, total) => {
+        if (what !== stage) {
+          preparing?.stop();
+          preparing = startProgress(total, what);
+          stage = what;
+        }
+        preparing?.update(done);
+      },
+      onStart: ({ faces: set, labelling, firstStep, parameters }) => {
+        preparing?.stop();
+        for (const line of labelReportText(labelling.report)) console.log(line);
+        const { identities, labelled, unlabelled } = labelling;
+        console.log(
+          `${parameters} parameters; ${labelled.length} faces of ${identities.length} identities and ${unlabelled.length} without label of ${resolve(set.root)}, on ${gpu.description.description}`,
+        );
+        bar.start(config.steps, firstStep, { loss: '-', distance: '-', speed: '-' });
+        last = performance.now();
+      },
+      onStep: (step) => {
+        const now = performance.now();
+        bar.update(step.step + 1, {
+          loss: blend('loss', step.classification).toFixed(3),
+          distance: teacher ? blend('distance', step.distance).toFixed(3) : '-',
+          speed: ((1000 * faces) / blend('time', now - last)).toFixed(1),
+        });
+        last = now;
+      },
+      onCheckpoint: async (log, validation) => {
+        await writeFileAtomic(join(options.out, 'training.svg'), trainingPlot(log));
+        if (validation) {
+          const { tar3, tar2, accuracy } = validation;
+          const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+          console.log(
+            `\nheld-out identities: TAR ${percent(tar3)} at FAR 1e-3, ${percent(tar2)} at 1e-2, accuracy ${percent(accuracy)}`,
+          );
+        }
+        last = performance.now();
+      },
+    });
+    bar.stop();
+    if (result.finished) console.log(`done: ${join(options.out, 'model.safetensors')} and best.safetensors`);
+    else console.log(`stopped after ${result.steps} steps; go on with --resume -o ${options.out}`);
+    if (!result.finished) process.exitCode = 130;
+  } finally {
+    bar.stop();
+    stop.release();
+    teacher?.dispose();
+    gpu.destroy();
+  }
+}
+
+/** Losses and figures of the held-out identities over the steps. */
+export function trainingPlot(log: TrainingLog): string {
+  const loss = { xLabel: 'step', yLabel: 'loss, nats' };
+  const plots = [
+    { ...loss, title: 'Training loss on labels', series: [{ name: 'loss', points: log.series('classification') }] },
+  ];
+  const validation = [
+    { name: 'TAR at FAR 1e-3', points: log.series('val_tar_3'), markers: true },
+    { name: 'TAR at FAR 1e-2', points: log.series('val_tar_2'), markers: true },
+    { name: 'accuracy', points: log.series('val_accuracy'), markers: true },
+  ];
+  if (validation[0].points.length > 0) {
+    plots.push({ title: 'Held-out identities', xLabel: 'step', yLabel: 'share of pairs', series: validation });
+  }
+  return stackedPlots(plots);
+}

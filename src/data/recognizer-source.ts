@@ -1,0 +1,66 @@
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ArgumentError, CheckpointError } from '../common/errors.js';
+import type { Gpu } from '../gpu/gpu.js';
+import type { Recognizer } from '../models/recognizer.js';
+import { loadRecognizer, readRecognizer } from '../models/recognizer-file.js';
+import { FileError, fileErrorReason } from './atomic-file.js';
+
+/** A recogniser, ready to embed, and what names it in reports and caches. */
+export interface OpenRecognizer {
+  /** For file names and tables. */
+  name: string;
+  /** 16 hexadecimal digits: a hash of the weights file. */
+  modelId: string;
+  recognizer: Recognizer;
+  /** Frees the network. */
+  dispose(): void;
+}
+
+/** Published networks whose weights lie in the folder `weights` of the data sets. */
+const PUBLISHED: Record<string, string> = {
+  'mobilefacenet-casia': 'mobilefacenet-casia-112x96.safetensors',
+  'mobilefacenet-ms1m': 'mobilefacenet-ms1m-112x112.safetensors',
+};
+
+export const RECOGNIZER_NAMES: readonly string[] = ['cameo', ...Object.keys(PUBLISHED)];
+
+/** Where the weights of a name lie. */
+export interface RecognizerPlaces {
+  /** Folder of data sets. */
+  data: string;
+  /** Our own recogniser's weights. */
+  own: string;
+}
+
+/** The file of a name, or of a path to a safetensors file. @throws ArgumentError that lists the names */
+export function recognizerPath(name: string, { data, own }: RecognizerPlaces): string {
+  if (name === 'cameo') return own;
+  const file = PUBLISHED[name];
+  if (file) return join(data, 'weights', file);
+  if (existsSync(name)) return name;
+  throw new ArgumentError(`--model ${name}: neither a file nor one of the recognisers ${RECOGNIZER_NAMES.join(', ')}`);
+}
+
+/**
+ * Loads a recogniser by name or path.
+ * @throws ArgumentError for a name that is none, FileError, CheckpointError
+ */
+export async function openRecognizer(gpu: Gpu, name: string, places: RecognizerPlaces): Promise<OpenRecognizer> {
+  const path = recognizerPath(name, places);
+  const bytes = await readFile(path).catch((cause: unknown) => {
+    throw new FileError(`recogniser ${name}: cannot read ${path}: ${fileErrorReason(cause)}`, { cause });
+  });
+  try {
+    const recognizer = loadRecognizer(gpu, readRecognizer(bytes));
+    const modelId = createHash('sha256').update(bytes).digest('hex').slice(0, 16);
+    const known = RECOGNIZER_NAMES.includes(name);
+    const label = known ? name : path.replace(/^.*[\\/]/, '').replace(/\.safetensors$/, '');
+    return { name: label, modelId, recognizer, dispose: () => recognizer.dispose() };
+  } catch (error) {
+    if (error instanceof CheckpointError) throw new CheckpointError(`${path}: ${error.message}`, { cause: error });
+    throw error;
+  }
+}

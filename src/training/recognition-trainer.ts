@@ -1,0 +1,228 @@
+import { CheckpointError } from '../common/errors.js';
+import type { Gpu } from '../gpu/gpu.js';
+import { CameoFace } from '../models/cameo-face.js';
+import { Adam } from '../nn/adam.js';
+import { clipGradients } from '../nn/clip.js';
+import { type HostTensors, withoutPrefix, withPrefix } from '../nn/host-tensor.js';
+import { xavierUniform } from '../nn/init.js';
+import { Module } from '../nn/module.js';
+import type { Parameter } from '../nn/parameter.js';
+import { readSafetensors, writeSafetensors } from '../nn/safetensors.js';
+import { cosine, type Schedule, warmUp } from '../nn/schedule.js';
+import { loadState, saveState } from '../nn/state.js';
+import { add, mul } from '../ops/binary.js';
+import { slice } from '../ops/layout.js';
+import { marginLoss } from '../ops/margin-loss.js';
+import { l2Normalize } from '../ops/normalize.js';
+import { sum } from '../ops/reduce.js';
+import { affine } from '../ops/unary.js';
+import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
+import { Tape } from '../tensor/tape.js';
+import { keep, Tensor } from '../tensor/tensor.js';
+import { checkRecognitionTraining, type RecognitionTrainingConfig } from './recognition-config.js';
+
+/** Figures of one step. */
+export interface RecognitionStep {
+  step: number;
+  /** what the gradients are of */
+  loss: number;
+  /** the margin loss of the labelled faces, nats */
+  classification: number;
+  /** 1 − cos(embedding, teacher's), mean; 0 without a teacher */
+  distance: number;
+  margin: number;
+  learningRate: number;
+}
+
+/** What a step learns from: labelled faces first, then those without label. */
+export interface RecognitionBatch {
+  /** [batchSize + unlabelledBatch, H, W, 3] in [0, 1] */
+  images: Float32Array;
+  /** Classes of the first batchSize. */
+  labels: ArrayLike<number>;
+  /** The teacher's embeddings of all, each of length 1; null without a teacher. */
+  teacher: Float32Array | null;
+}
+
+/** The network, and the class weights that only training needs. */
+class Trained extends Module {
+  readonly network: CameoFace;
+  readonly classes: Parameter;
+
+  constructor(config: RecognitionTrainingConfig, classes: number) {
+    super();
+    this.network = this.child('network', new CameoFace(config.model));
+    const shape = [classes, config.model.dimension];
+    this.classes = this.parameter('classes', { shape, init: xavierUniform(shape[1], shape[0]) });
+  }
+}
+
+type StepInputs = { x: Tensor; labels: Tensor; teacher: Tensor };
+type StepFigures = { loss: Tensor; classification: Tensor; distance: Tensor };
+
+const FORMAT = 'cameo.recognition-checkpoint';
+
+/**
+ * Trains a recogniser on identity labels, and on a teacher's embeddings where there is a teacher. All state is in the
+ * checkpoint, so a resumed run computes the same bits as one that was not stopped.
+ */
+export class RecognitionTrainer {
+  readonly optimizer: Adam;
+  /** Steps done. */
+  step = 0;
+  readonly #trained: Trained;
+  readonly #schedule: Schedule;
+  readonly #inputs: StepInputs;
+  #recorded: RecordedStep<StepInputs, StepFigures> | null = null;
+
+  constructor(
+    private readonly gpu: Gpu,
+    readonly config: RecognitionTrainingConfig,
+    /** Names of the classes; a checkpoint fits these only. */
+    readonly identities: readonly string[],
+  ) {
+    checkRecognitionTraining(config);
+    this.#trained = new Trained(config, identities.length).initialize(gpu, config.seed);
+    const { learningRate, steps, warmUpSteps, weightDecay, batchSize, unlabelledBatch, model } = config;
+    this.optimizer = new Adam(this.#trained.parameters(), { weightDecay, decoupled: true });
+    const falling = cosine(learningRate, Math.max(1, steps - warmUpSteps), learningRate / 100);
+    this.#schedule = warmUp(falling, warmUpSteps);
+    const faces = batchSize + unlabelledBatch;
+    this.#inputs = {
+      x: keep(Tensor.zeros(gpu, [faces, model.height, model.width, 3])),
+      labels: keep(Tensor.zeros(gpu, [batchSize])),
+      teacher: keep(Tensor.zeros(gpu, [faces, model.dimension])),
+    };
+  }
+
+  get network(): CameoFace {
+    return this.#trained.network;
+  }
+
+  /** The margin of the current step: it rises linearly to the loss's own. sphereface's factor is fixed; there λ falls. */
+  get #rise(): number {
+    return Math.min(1, (this.step + 1) / (this.config.marginWarmUpSteps + 1));
+  }
+
+  get margin(): number {
+    const { loss, m } = this.config.loss;
+    return loss === 'sphereface' ? m : m * this.#rise;
+  }
+
+  /** λ of sphereface, from 1000 down to its own: Liu et al. 2017, arXiv 1704.08063, appendix. */
+  get #lambda(): number {
+    const { lambda } = this.config.loss;
+    return this.#rise >= 1 ? lambda : Math.max(lambda, 1000 ** (1 - this.#rise) - 1);
+  }
+
+  async train({ images, labels, teacher }: RecognitionBatch): Promise<RecognitionStep> {
+    const recorded = this.#step();
+    recorded.inputs.x.write(images);
+    recorded.inputs.labels.write(Float32Array.from(labels));
+    if (teacher) recorded.inputs.teacher.write(teacher);
+    recorded.run();
+    const figures = recorded.outputs;
+    const [loss, classification, distance] = await Promise.all(
+      [figures.loss, figures.classification, figures.distance].map((figure) => figure.item()),
+    );
+    const { step, margin } = this;
+    const learningRate = this.#schedule(step);
+    this.step++;
+    return { step, loss, classification, distance, margin, learningRate };
+  }
+
+  #step(): RecordedStep<StepInputs, StepFigures> {
+    if (this.#recorded) return this.#recorded;
+    const { config } = this;
+    const { network, classes } = this.#trained;
+    network.train();
+    this.#recorded = recordStep(this.gpu, this.#inputs, ({ x, labels, teacher }) => {
+      const tape = new Tape();
+      const figures = tape.record(() => {
+        const embeddings = network.embed(x);
+        const { batchSize, distillation } = config;
+        const labelledOnes =
+          config.unlabelledBatch > 0 ? slice(embeddings, [0, 0], [batchSize, network.dimension]) : embeddings;
+        const { loss, s } = config.loss;
+        const schedule = { loss, s, m: () => this.margin, lambda: () => this.#lambda };
+        const classification = marginLoss(labelledOnes, classes.tensor, labels, schedule);
+        const cosines = sum(mul(l2Normalize(embeddings), teacher));
+        const distance = affine(cosines, -1 / x.shape[0], 1);
+        if (distillation === 0) return { loss: affine(classification, 1), classification, distance };
+        return { loss: add(classification, affine(distance, distillation)), classification, distance };
+      });
+      const grads = tape.gradients(figures.loss, [...this.#trained.parameters().values()]);
+      const { scale } = clipGradients(grads.values(), config.clipNorm);
+      this.optimizer.step(grads, () => this.#schedule(this.step), scale);
+      return figures;
+    });
+    return this.#recorded;
+  }
+
+  /** Everything needed to go on: a safetensors file. */
+  async checkpoint(): Promise<Uint8Array> {
+    const tensors: HostTensors = new Map([
+      ...withPrefix(await saveState(this.#trained), 'model.'),
+      ...withPrefix(await this.optimizer.saveState(), 'optimizer.'),
+    ]);
+    const state = { step: this.step, config: this.config, identities: this.identities };
+    return writeSafetensors(tensors, new Map([[FORMAT, JSON.stringify(state)]]));
+  }
+
+  /** The training config that a checkpoint was made with. */
+  static configOf(bytes: Uint8Array): RecognitionTrainingConfig {
+    return parseCheckpoint(bytes).state.config;
+  }
+
+  /**
+   * Goes on from a checkpoint. `steps` alone may differ from the checkpoint's: that shortens or lengthens the run, and
+   * with it the learning-rate schedule from here on.
+   * @throws CheckpointError for a file that is none, or was made with another configuration or other identities
+   */
+  restore(bytes: Uint8Array): void {
+    const { tensors, state } = parseCheckpoint(bytes);
+    for (const key of Object.keys(this.config) as (keyof RecognitionTrainingConfig)[]) {
+      const [saved, wanted] = [JSON.stringify(state.config[key]), JSON.stringify(this.config[key])];
+      if (saved !== wanted && key !== 'steps') {
+        throw new CheckpointError(`the checkpoint was made with ${key} ${saved}; this run has ${wanted}`);
+      }
+    }
+    if (JSON.stringify(state.identities) !== JSON.stringify(this.identities)) {
+      throw new CheckpointError(
+        `the checkpoint has ${state.identities.length} identities, the data ${this.identities.length}, and they differ`,
+      );
+    }
+    loadState(this.#trained, withoutPrefix(tensors, 'model.'));
+    this.optimizer.loadState(withoutPrefix(tensors, 'optimizer.'));
+    this.step = state.step;
+  }
+
+  dispose(): void {
+    this.#recorded?.dispose();
+    for (const input of Object.values(this.#inputs)) input.dispose();
+    this.optimizer.dispose();
+    this.#trained.dispose();
+  }
+}
+
+interface CheckpointState {
+  step: number;
+  config: RecognitionTrainingConfig;
+  identities: string[];
+}
+
+function parseCheckpoint(bytes: Uint8Array): { tensors: HostTensors; state: CheckpointState } {
+  const { tensors, metadata } = readSafetensors(bytes);
+  const text = metadata.get(FORMAT);
+  if (!text) throw new CheckpointError(`not a checkpoint of recognition training: metadata "${FORMAT}" is missing`);
+  try {
+    const state: CheckpointState = JSON.parse(text);
+    checkRecognitionTraining(state.config);
+    if (!Number.isInteger(state.step) || state.step < 0 || !Array.isArray(state.identities)) {
+      throw new CheckpointError(`step ${state.step}, identities ${typeof state.identities}`);
+    }
+    return { tensors, state };
+  } catch (cause) {
+    throw new CheckpointError(`the checkpoint's metadata is damaged: ${(cause as Error).message}`, { cause });
+  }
+}

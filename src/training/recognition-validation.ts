@@ -1,0 +1,78 @@
+import { bestThreshold, cosine, tarAtFar } from '../common/verification.js';
+import type { FaceSet } from '../data/faces.js';
+import type { Gpu } from '../gpu/gpu.js';
+import { Embedder } from '../models/embedder.js';
+import type { Recognizer } from '../models/recognizer.js';
+
+/** How well a recogniser tells held-out identities apart, over all pairs of their faces. */
+export interface RecognitionValidation {
+  faces: number;
+  genuine: number;
+  impostor: number;
+  /** True accept rates at these false accept rates. */
+  tar2: number;
+  tar3: number;
+  /** Mean of the shares of genuine and of impostor pairs that the best threshold decides rightly. */
+  accuracy: number;
+}
+
+/** Compares every two faces of a set by their identities. The network is left in evaluation mode. */
+export async function validateRecognition(
+  gpu: Gpu,
+  network: Recognizer,
+  faces: FaceSet,
+): Promise<RecognitionValidation> {
+  const indices = (await faces.readable()).filter((index) => faces.entries[index].identity !== '');
+  network.eval();
+  const embedder = new Embedder(gpu, network, 16);
+  const { dimension } = network;
+  try {
+    const pixels = new Uint8Array(indices.length * network.height * network.width * 3);
+    for (const [k, index] of indices.entries())
+      pixels.set(await faces.face(index), k * (pixels.length / indices.length));
+    const values = await embedder.embed(pixels);
+    const rows = indices.map((_, k) => values.subarray(k * dimension, (k + 1) * dimension));
+    const genuine: number[] = [];
+    const impostor: number[] = [];
+    for (let a = 0; a < rows.length; a++) {
+      for (let b = a + 1; b < rows.length; b++) {
+        const same = faces.entries[indices[a]].identity === faces.entries[indices[b]].identity;
+        (same ? genuine : impostor).push(cosine(rows[a], rows[b]));
+      }
+    }
+    if (genuine.length === 0 || impostor.length === 0) {
+      return {
+        faces: rows.length,
+        genuine: genuine.length,
+        impostor: impostor.length,
+        tar2: NaN,
+        tar3: NaN,
+        accuracy: NaN,
+      };
+    }
+    return {
+      faces: rows.length,
+      genuine: genuine.length,
+      impostor: impostor.length,
+      tar2: tarAtFar(genuine, impostor, 1e-2).tar,
+      tar3: tarAtFar(genuine, impostor, 1e-3).tar,
+      accuracy: balancedAccuracy(genuine, impostor),
+    };
+  } finally {
+    embedder.dispose();
+  }
+}
+
+/** As many impostors as genuine pairs, evenly spread over their scores, so that both kinds count alike. */
+function balancedAccuracy(genuine: readonly number[], impostor: readonly number[]): number {
+  const count = Math.min(genuine.length, impostor.length);
+  const spread = (scores: readonly number[]): number[] => {
+    const sorted = Float64Array.from(scores).sort();
+    return Array.from({ length: count }, (_, k) => sorted[Math.floor(((k + 0.5) * sorted.length) / count)]);
+  };
+  const scores = [...spread(genuine), ...spread(impostor)];
+  return bestThreshold(
+    scores,
+    scores.map((_, k) => k < count),
+  ).accuracy;
+}

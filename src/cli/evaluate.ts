@@ -10,11 +10,13 @@ import { meansTable, rateDistortionPlot } from '../evaluation/codec-tables.js';
 import { textTable } from '../evaluation/tables.js';
 import { CodecSession, readWeights } from './codec-session.js';
 import { complain } from './complain.js';
+import { addEvaluatePairs } from './evaluate-pairs.js';
 import { gitCommit } from './git-commit.js';
 import { integer } from './numbers.js';
 import { Outputs } from './outputs.js';
 import { PACKAGE_VERSION } from './package-root.js';
 import { startProgress } from './progress.js';
+import { commandLine } from './report-facts.js';
 
 interface EvaluateOptions {
   data?: string;
@@ -24,7 +26,7 @@ interface EvaluateOptions {
   out: string;
 }
 
-/** Adds `cameo evaluate codec` to the program. */
+/** Adds `cameo evaluate` to the program. */
 export function addEvaluateCommand(program: Command): void {
   const evaluate = program.command('evaluate').description('measure a network on held-out pictures');
   evaluate
@@ -37,6 +39,7 @@ export function addEvaluateCommand(program: Command): void {
     .option('-o, --out <dir>', 'folder for codec-SPLIT.json, .md and .svg', 'results')
     .addHelpText('after', '\nExample:\n  cameo evaluate codec --data faces --split val --limit 50 -o out/results')
     .action(evaluateFaces);
+  addEvaluatePairs(evaluate);
 }
 
 function limit(text: string): number | 'all' {
@@ -87,10 +90,4 @@ async function evaluateFaces(options: EvaluateOptions): Promise<void> {
   } finally {
     await session.close();
   }
-}
-
-/** The command as it was typed, for the report. */
-function commandLine(): string {
-  const words = process.argv.slice(2).map((word) => (/^[\w./:=@%+-]+$/.test(word) ? word : JSON.stringify(word)));
-  return ['cameo', ...words].join(' ');
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { RecognizerPlaces } from '../data/recognizer-source.js';
+import { cacheRoots } from '../gpu/node/swiftshader.js';
 import { PACKAGE_ROOT } from './package-root.js';
 
 /** The folder of data sets: --data, else CAMEO_DATA, else ../shared/data. */
@@ -10,3 +11,6 @@ export const recognizerPlaces = (data = dataFolder()): RecognizerPlaces => ({
   data: process.env.CAMEO_DATA || data,
   own: join(PACKAGE_ROOT, 'models', 'recognizer.safetensors'),
 });
+
+/** A file in the user's cache (CAMEO_CACHE, else ~/.cache/cameo). */
+export const cacheFile = (...parts: string[]): string => join(cacheRoots()[0], ...parts);

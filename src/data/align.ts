@@ -10,7 +10,7 @@ export type FaceLandmarks = readonly [Point, Point, Point, Point, Point];
 export const LANDMARK_NAMES = ['left eye', 'right eye', 'nose', 'left mouth corner', 'right mouth corner'] as const;
 
 /** Width × height of an aligned crop. */
-export type FaceSize = '96x112' | '112x112';
+export type FaceSize = '96x112' | '112x112' | '150x150';
 
 export const FACE_WIDTH = 96;
 export const FACE_HEIGHT = 112;
@@ -23,6 +23,20 @@ export const FACE_TEMPLATE: FaceLandmarks = [
   [33.5493, 92.3655],
   [62.7299, 92.2041],
 ];
+
+/**
+ * Where dlib's face chips of 150×150 have the five landmarks: its mean face shape (eyes and mouth corners; the eyes as the
+ * means of their six points), with a quarter of the shape's size around it.
+ */
+const DLIB_TEMPLATE: FaceLandmarks = (
+  [
+    [0.2255, 0.216],
+    [0.7548, 0.216],
+    [0.4901, 0.5156],
+    [0.2541, 0.7802],
+    [0.7261, 0.7802],
+  ] as const
+).map(([x, y]): Point => [((0.25 + x) / 1.5) * 150, ((0.25 + y) / 1.5) * 150]) as unknown as FaceLandmarks;
 
 /** A crop 112 wide is the crop 96 wide with 8 more columns on either side. */
 const WIDE_MARGIN = 8;
@@ -92,7 +106,7 @@ export function fitResidual(transform: Similarity, from: readonly Point[], to: r
 export function alignmentTransform(landmarks: FaceLandmarks, size: FaceSize = '96x112'): Similarity {
   checkLandmarks(landmarks);
   const margin = size === '112x112' ? WIDE_MARGIN : 0;
-  const template = FACE_TEMPLATE.map(([x, y]): Point => [x + margin, y]);
+  const template = size === '150x150' ? DLIB_TEMPLATE : FACE_TEMPLATE.map(([x, y]): Point => [x + margin, y]);
   const transform = fitSimilarity(landmarks, template);
   const residual = fitResidual(transform, landmarks, template);
   if (residual > MAX_RESIDUAL) {
@@ -111,14 +125,15 @@ export function alignmentTransform(landmarks: FaceLandmarks, size: FaceSize = '9
  * its border the picture is continued by its mirror image, without repeating the border pixels.
  *
  * @param landmarks in pixels of the picture
- * @param size width × height of the crop: '96x112' (the codec's) or '112x112' (some recognition networks')
+ * @param size width × height of the crop: '96x112' (the codec's), or '112x112' and '150x150' (some recognition networks')
  * @throws ArgumentError for landmarks as in alignmentTransform, or farther outside the picture than half its size
  */
 export function alignFace(image: RgbImage, landmarks: FaceLandmarks, size: FaceSize = '96x112'): RgbImage {
   checkImage(image);
   const transform = alignmentTransform(landmarks, size);
   checkInside(image, landmarks);
-  return warp(image, transform, size === '112x112' ? FACE_WIDTH + 2 * WIDE_MARGIN : FACE_WIDTH, FACE_HEIGHT);
+  const [width, height] = size.split('x').map(Number);
+  return warp(image, transform, width, height);
 }
 
 /** Landmarks of real faces, profiles included, stay below; with the eyes or all sides exchanged they are above. */

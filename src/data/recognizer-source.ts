@@ -4,9 +4,12 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ArgumentError, CheckpointError } from '../common/errors.js';
 import type { Gpu } from '../gpu/gpu.js';
+import { DlibResNet } from '../models/dlib-resnet.js';
 import type { Recognizer } from '../models/recognizer.js';
 import { loadRecognizer, readRecognizer } from '../models/recognizer-file.js';
+import { loadState } from '../nn/state.js';
 import { FileError, fileErrorReason } from './atomic-file.js';
+import { readDlibWeights } from './dlib-weights.js';
 
 /** A recogniser, ready to embed, and what names it in reports and caches. */
 export interface OpenRecognizer {
@@ -25,7 +28,7 @@ const PUBLISHED: Record<string, string> = {
   'mobilefacenet-ms1m': 'mobilefacenet-ms1m-112x112.safetensors',
 };
 
-export const RECOGNIZER_NAMES: readonly string[] = ['cameo', ...Object.keys(PUBLISHED)];
+export const RECOGNIZER_NAMES: readonly string[] = ['cameo', ...Object.keys(PUBLISHED), 'dlib'];
 
 /** Where the weights of a name lie. */
 export interface RecognizerPlaces {
@@ -44,21 +47,29 @@ export function recognizerPath(name: string, { data, own }: RecognizerPlaces): s
   throw new ArgumentError(`--model ${name}: neither a file nor one of the recognisers ${RECOGNIZER_NAMES.join(', ')}`);
 }
 
+const idOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex').slice(0, 16);
+
 /**
  * Loads a recogniser by name or path.
  * @throws ArgumentError for a name that is none, FileError, CheckpointError
  */
 export async function openRecognizer(gpu: Gpu, name: string, places: RecognizerPlaces): Promise<OpenRecognizer> {
+  if (name === 'dlib') {
+    const { tensors, bytes } = await readDlibWeights();
+    const recognizer = new DlibResNet();
+    loadState(recognizer, tensors, gpu);
+    recognizer.eval();
+    return { name, modelId: idOf(bytes), recognizer, dispose: () => recognizer.dispose() };
+  }
   const path = recognizerPath(name, places);
   const bytes = await readFile(path).catch((cause: unknown) => {
     throw new FileError(`recogniser ${name}: cannot read ${path}: ${fileErrorReason(cause)}`, { cause });
   });
   try {
     const recognizer = loadRecognizer(gpu, readRecognizer(bytes));
-    const modelId = createHash('sha256').update(bytes).digest('hex').slice(0, 16);
     const known = RECOGNIZER_NAMES.includes(name);
     const label = known ? name : path.replace(/^.*[\\/]/, '').replace(/\.safetensors$/, '');
-    return { name: label, modelId, recognizer, dispose: () => recognizer.dispose() };
+    return { name: label, modelId: idOf(bytes), recognizer, dispose: () => recognizer.dispose() };
   } catch (error) {
     if (error instanceof CheckpointError) throw new CheckpointError(`${path}: ${error.message}`, { cause: error });
     throw error;

@@ -1,0 +1,173 @@
+import { existsSync } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { ArgumentError, ImageError } from '../common/errors.js';
+import { cosine } from '../common/verification.js';
+import { FileError, fileErrorReason, writeFileAtomic } from '../data/atomic-file.js';
+import { type FacePair, parseLandmarkLines, parsePairs } from '../data/lfw.js';
+import { openRecognizer } from '../data/recognizer-source.js';
+import { embedPictures, type FacePicture } from '../evaluation/verification/embed-pictures.js';
+import {
+  type PairReport,
+  pairReportMarkdown,
+  pairSummary,
+  rocPlot,
+  scoresCsv,
+} from '../evaluation/verification/pair-report.js';
+import { verificationFigures } from '../evaluation/verification/protocol.js';
+import { openGpu } from '../gpu/node/adapters.js';
+import { complain } from './complain.js';
+import { gitCommit } from './git-commit.js';
+import { Outputs } from './outputs.js';
+import { PACKAGE_VERSION } from './package-root.js';
+import { cacheFile, dataFolder, recognizerPlaces } from './places.js';
+import { startProgress } from './progress.js';
+import { commandLine } from './report-facts.js';
+
+interface PairOptions {
+  images?: string;
+  pairs?: string;
+  landmarks?: string;
+  model: string;
+  single?: boolean;
+  skipMissing?: boolean;
+  out: string;
+}
+
+/** Adds `lfw` and `pairs` to `cameo evaluate`. */
+export function addEvaluatePairs(evaluate: Command): void {
+  const add = (name: string, description: string, needed: boolean): Command => {
+    const required = (flags: string, text: string, otherwise: string): [string, string] =>
+      needed ? [flags, text] : [flags, `${text} (default: ${otherwise} in CAMEO_DATA/lfw)`];
+    const command = evaluate.command(name).description(description);
+    const option = needed ? command.requiredOption.bind(command) : command.option.bind(command);
+    option(...required('--images <dir>', 'folder of NAME/NAME_0001.jpg', 'images'));
+    option(...required('--pairs <file>', 'pairs in the format of LFW', 'pairs.txt'));
+    return command
+      .option(
+        '--landmarks <file>',
+        `five landmarks a picture${needed ? '; without it pictures must be aligned faces of 96×112' : ' (default: landmarks.txt in CAMEO_DATA/lfw)'}`,
+      )
+      .requiredOption(
+        '--model <name>',
+        'recogniser: cameo, mobilefacenet-casia, mobilefacenet-ms1m, dlib, or a safetensors file',
+      )
+      .option('--single', 'the embedding of the picture alone, without its mirror image')
+      .option('--skip-missing', 'leave out pictures that are missing or unreadable, and count them')
+      .option('-o, --out <dir>', `folder for ${name}-MODEL.json, .md, .csv and .svg`, 'results');
+  };
+  add('lfw', "accuracy and TAR of a recogniser by LFW's View 2 protocol", false).action((options: PairOptions) => {
+    const folder = join(dataFolder(), 'lfw');
+    return run('lfw', 'LFW, View 2', {
+      images: join(folder, 'images'),
+      pairs: join(folder, 'pairs.txt'),
+      landmarks: join(folder, 'landmarks.txt'),
+      ...options,
+    });
+  });
+  add('pairs', 'the same for any list of pairs in that format', true).action((options: PairOptions) =>
+    run('pairs', 'Pairs', options),
+  );
+}
+
+async function readText(path: string): Promise<string> {
+  return readFile(path, 'utf8').catch((cause: unknown) => {
+    throw new FileError(`cannot read ${path}: ${fileErrorReason(cause)}`, { cause });
+  });
+}
+
+/** The pictures that pairs need. Those that are missing are told before anything is computed. */
+async function picturesOf(
+  pairs: readonly FacePair[],
+  options: PairOptions,
+): Promise<{ found: FacePicture[]; missing: Map<string, string> }> {
+  const landmarks = options.landmarks ? parseLandmarkLines(await readText(options.landmarks), options.landmarks) : null;
+  const found: FacePicture[] = [];
+  const missing = new Map<string, string>();
+  for (const name of new Set(pairs.flatMap(({ a, b }) => [a, b]))) {
+    const path = join(options.images!, name);
+    const points = landmarks?.get(name);
+    if (!existsSync(path)) missing.set(name, `${path} is missing`);
+    else if (landmarks && !points) missing.set(name, `${options.landmarks} has no landmarks for it`);
+    else found.push({ name, path, landmarks: points });
+  }
+  const [first] = missing;
+  if (first && !options.skipMissing) {
+    throw new ImageError(
+      `${first[0]}: ${first[1]}${missing.size > 1 ? `, and ${missing.size - 1} more pictures cannot be used` : ''}; --skip-missing leaves them out`,
+    );
+  }
+  return { found, missing };
+}
+
+async function run(kind: 'lfw' | 'pairs', title: string, options: PairOptions): Promise<void> {
+  const { pairs } = parsePairs(await readText(options.pairs!), options.pairs);
+  if (!(await stat(options.images!).catch(() => null))?.isDirectory()) {
+    throw new ArgumentError(`--images ${options.images}: no such folder`);
+  }
+  const { found, missing } = await picturesOf(pairs, options);
+  await Outputs.in(options.out);
+  const gpu = await openGpu();
+  const opened = await openRecognizer(gpu, options.model, recognizerPlaces()).catch((error: unknown) => {
+    gpu.destroy();
+    throw error;
+  });
+  try {
+    const { recognizer } = opened;
+    console.log(`${opened.name} on ${found.length} pictures, ${gpu.description.description}`);
+    const bar = startProgress(found.length, 'pictures');
+    const start = performance.now();
+    const embeddings = await embedPictures(gpu, opened, found, {
+      flip: !options.single,
+      cache: cacheFile('embeddings', `${opened.modelId}.safetensors`),
+      onUnusable: options.skipMissing
+        ? (name, error) => {
+            missing.set(name, error.message);
+          }
+        : undefined,
+      onProgress: bar.update,
+    }).finally(bar.stop);
+    const seconds = (performance.now() - start) / 1000;
+    for (const [name, reason] of missing) complain(new ImageError(reason), name);
+
+    const usable = pairs.filter(({ a, b }) => embeddings.has(a) && embeddings.has(b));
+    const scores = usable.map(({ a, b }) => cosine(embeddings.get(a)!, embeddings.get(b)!));
+    const scored = usable.map(({ same, fold }, k) => ({ score: scores[k], same, fold }));
+    const report: PairReport = {
+      title,
+      command: commandLine(),
+      date: new Date().toISOString(),
+      commit: gitCommit(),
+      version: PACKAGE_VERSION,
+      runtime: `Node ${process.versions.node} on ${process.platform} ${process.arch}`,
+      device: gpu.description,
+      model: {
+        name: opened.name,
+        id: opened.modelId,
+        input: `RGB ${recognizer.width}×${recognizer.height} (width×height)`,
+        embedding: options.single
+          ? `${recognizer.dimension} values of the picture alone`
+          : `${recognizer.dimension} values of the picture and as many of its mirror image, concatenated`,
+      },
+      data: {
+        images: embeddings.size,
+        pairs: usable.length,
+        skippedImages: [...missing.keys()],
+        skippedPairs: pairs.length - usable.length,
+      },
+      seconds,
+      figures: verificationFigures(scored),
+    };
+    const base = `${kind}-${opened.name}${options.single ? '-single' : ''}`;
+    await writeFileAtomic(join(options.out, `${base}.svg`), rocPlot(`${title}: ${opened.name}`, scored));
+    await writeFileAtomic(join(options.out, `${base}.csv`), scoresCsv(usable, scores));
+    await writeFileAtomic(join(options.out, `${base}.md`), pairReportMarkdown(report, `${base}.svg`));
+    await writeFileAtomic(join(options.out, `${base}.json`), `${JSON.stringify(report, null, 2)}\n`);
+    console.log(pairSummary(report));
+    for (const extension of ['md', 'json', 'csv', 'svg']) console.log(join(options.out, `${base}.${extension}`));
+  } finally {
+    opened.dispose();
+    gpu.destroy();
+  }
+}

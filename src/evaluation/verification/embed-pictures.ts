@@ -1,0 +1,111 @@
+import { readFile } from 'node:fs/promises';
+import { CameoError, ImageError } from '../../common/errors.js';
+import type { FaceLandmarks } from '../../data/align.js';
+import { fileErrorReason } from '../../data/atomic-file.js';
+import type { OpenRecognizer } from '../../data/recognizer-source.js';
+import type { Gpu } from '../../gpu/gpu.js';
+import { Embedder, mirrored } from '../../models/embedder.js';
+import { EmbeddingCache } from './embedding-cache.js';
+import { cropSize, faceCrop } from './face-crops.js';
+
+/** A picture of one face. */
+export interface FacePicture {
+  name: string;
+  path: string;
+  /** In the picture's pixels; none for one that is an aligned face. */
+  landmarks?: FaceLandmarks;
+}
+
+export interface EmbedOptions {
+  /** Faces a batch; each counts twice with `flip`. */
+  batch?: number;
+  /** Append the embedding of the mirror image; default true. */
+  flip?: boolean;
+  /** File for embeddings to use again; null for none. */
+  cache?: string | null;
+  /** Told of a picture that cannot be used, which is then left out; without it, that is an error. */
+  onUnusable?: (name: string, error: CameoError) => void;
+  onProgress?: (done: number, total: number) => void;
+}
+
+interface Prepared {
+  picture: FacePicture;
+  key: string;
+  /** Found in the cache. */
+  known?: Float32Array;
+  crop?: Uint8Array;
+}
+
+/**
+ * Embeddings of pictures, each of length 1: of the aligned face, and of its mirror image appended to it.
+ * @returns by name; without pictures that `onUnusable` was told of
+ * @throws ImageError that names the first picture that cannot be read or aligned
+ */
+export async function embedPictures(
+  gpu: Gpu,
+  { recognizer, modelId }: OpenRecognizer,
+  pictures: readonly FacePicture[],
+  { batch = 16, flip = true, cache: cachePath = null, onUnusable, onProgress }: EmbedOptions = {},
+): Promise<Map<string, Float32Array>> {
+  const cache = await EmbeddingCache.open(cachePath);
+  const size = cropSize(recognizer);
+  const way = `${modelId} ${size} ${flip ? 'flip' : 'single'}`;
+  const length = recognizer.dimension * (flip ? 2 : 1);
+  const prepare = async (picture: FacePicture): Promise<Prepared | null> => {
+    try {
+      const bytes = await readFile(picture.path).catch((cause: unknown) => {
+        throw new ImageError(`${picture.name}: cannot be read: ${fileErrorReason(cause)}`, { cause });
+      });
+      const key = EmbeddingCache.key(bytes, picture.landmarks, way);
+      const known = cache.get(key, length);
+      return known
+        ? { picture, key, known }
+        : { picture, key, crop: await faceCrop(bytes, picture.name, size, picture.landmarks) };
+    } catch (error) {
+      if (!onUnusable || !(error instanceof CameoError)) throw error;
+      onUnusable(picture.name, error);
+      return null;
+    }
+  };
+  const prepareFrom = (first: number): Promise<(Prepared | null)[]> =>
+    Promise.all(pictures.slice(first, first + batch).map(prepare));
+
+  const embedder = new Embedder(gpu, recognizer, batch * (flip ? 2 : 1));
+  const result = new Map<string, Float32Array>();
+  try {
+    let next = prepareFrom(0);
+    for (let first = 0; first < pictures.length; first += batch) {
+      const group = (await next).filter((one) => one !== null);
+      next = prepareFrom(first + batch); // decoded while the GPU works
+      next.catch(() => {}); // it is awaited in the next turn, or not at all where this one fails
+      const fresh = group.filter(({ known }) => !known);
+      for (const { picture, known } of group) if (known) result.set(picture.name, known);
+      if (fresh.length > 0) {
+        const crops = fresh.flatMap(({ crop }) => (flip ? [crop!, mirrored(crop!, recognizer.width)] : [crop!]));
+        const pixels = new Uint8Array(crops.length * crops[0].length);
+        crops.forEach((crop, k) => {
+          pixels.set(crop, k * crop.length);
+        });
+        const values = await embedder.embed(pixels);
+        for (const [k, { picture, key }] of fresh.entries()) {
+          const embedding = unit(values.slice(k * length, (k + 1) * length));
+          result.set(picture.name, embedding);
+          await cache.set(key, embedding);
+        }
+      }
+      onProgress?.(Math.min(first + batch, pictures.length), pictures.length);
+    }
+    await next;
+  } finally {
+    embedder.dispose();
+    await cache.save();
+  }
+  return result;
+}
+
+function unit(values: Float32Array): Float32Array {
+  let sum = 0;
+  for (const value of values) sum += value * value;
+  const norm = Math.sqrt(sum) || 1;
+  return values.map((value) => value / norm);
+}

@@ -1,0 +1,50 @@
+import { ArgumentError, ImageError } from '../../common/errors.js';
+import {
+  alignFace,
+  FACE_HEIGHT,
+  FACE_TEMPLATE,
+  FACE_WIDTH,
+  type FaceLandmarks,
+  type FaceSize,
+} from '../../data/align.js';
+import { readImage } from '../../data/image.js';
+import type { Recognizer } from '../../models/recognizer.js';
+
+const SIZES: readonly FaceSize[] = ['96x112', '112x112', '150x150'];
+
+/** The crop that a recogniser takes. @throws ArgumentError for an input size that no alignment is known for */
+export function cropSize({ width, height }: Recognizer): FaceSize {
+  const size = SIZES.find((known) => known === `${width}x${height}`);
+  if (!size)
+    throw new ArgumentError(`no alignment is known for faces of ${width}×${height}; known: ${SIZES.join(', ')}`);
+  return size;
+}
+
+/**
+ * The crop of a face, RGB bytes: by its landmarks in the picture, or, without them, from a picture that is an aligned
+ * face of 96×112 already; what a larger crop shows beyond it is its mirror image.
+ *
+ * @param bytes of a JPEG, PNG or WebP file
+ * @throws ImageError for a picture that cannot be read, has another size and no landmarks, or cannot be aligned
+ */
+export async function faceCrop(
+  bytes: Uint8Array,
+  name: string,
+  size: FaceSize,
+  landmarks: FaceLandmarks | undefined,
+): Promise<Uint8Array> {
+  const image = await readImage(bytes, { name });
+  const aligned = image.width === FACE_WIDTH && image.height === FACE_HEIGHT;
+  if (!landmarks && !aligned) {
+    throw new ImageError(
+      `${name}: ${image.width}×${image.height} pixels and no landmarks; expected landmarks, or an aligned face of ${FACE_WIDTH}×${FACE_HEIGHT}`,
+    );
+  }
+  if (!landmarks && size === '96x112') return image.data;
+  try {
+    return alignFace(image, landmarks ?? FACE_TEMPLATE, size).data;
+  } catch (cause) {
+    if (cause instanceof ArgumentError) throw new ImageError(`${name}: ${cause.message}`, { cause });
+    throw cause;
+  }
+}

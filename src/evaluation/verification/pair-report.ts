@@ -1,0 +1,95 @@
+import { rocCurve } from '../../common/verification.js';
+import type { FacePair } from '../../data/lfw.js';
+import type { GpuDescription } from '../../gpu/gpu.js';
+import { linePlot } from '../plot-svg.js';
+import { markdownTable } from '../tables.js';
+import { type ScoredPair, split, type VerificationFigures } from './protocol.js';
+
+/** Everything that an evaluation of pairs found, and how: the content of its JSON file. */
+export interface PairReport {
+  title: string;
+  command: string;
+  /** ISO 8601, UTC. */
+  date: string;
+  commit: string | null;
+  version: string;
+  runtime: string;
+  device: GpuDescription;
+  model: { name: string; id: string; input: string; embedding: string };
+  data: { images: number; pairs: number; skippedImages: string[]; skippedPairs: number };
+  /** Seconds that the embeddings took; those from the cache take none. */
+  seconds: number;
+  figures: VerificationFigures;
+}
+
+const percent = (share: number, digits = 2): string => `${(100 * share).toFixed(digits)} %`;
+
+/** One line for a terminal. */
+export function pairSummary({ figures }: PairReport): string {
+  const { accuracy, standardError, tar, equalErrorRate } = figures;
+  return `accuracy ${percent(accuracy)} ± ${(100 * standardError).toFixed(2)}; TAR at FAR 1e-3 ${percent(tar.tar)} (95 %: ${percent(tar.low)} to ${percent(tar.high)}); EER ${percent(equalErrorRate)}`;
+}
+
+/** @param plot name of the plot's file beside it */
+export function pairReportMarkdown(report: PairReport, plot: string): string {
+  const { figures, model, data, device } = report;
+  const { folds, tar } = figures;
+  const skipped =
+    data.skippedImages.length > 0
+      ? `; ${data.skippedImages.length} pictures and with them ${data.skippedPairs} pairs left out`
+      : '';
+  return [
+    `# ${report.title}: ${model.name}`,
+    [
+      `- Pairs: ${figures.genuine} matched and ${figures.impostor} mismatched, ${folds.length} folds, ${data.images} pictures${skipped}`,
+      `- Recogniser: ${model.name} (weights ${model.id}), ${model.input}; ${model.embedding}`,
+      `- Device: ${device.description || device.device} (${device.device}, ${device.kind}); embeddings took ${report.seconds.toFixed(0)} s`,
+      `- Program: version ${report.version}, commit ${report.commit ?? 'unknown'}, ${report.runtime}`,
+      `- Date: ${report.date}`,
+      `- Command: \`${report.command}\``,
+    ].join('\n'),
+    markdownTable({
+      title: 'Figures',
+      columns: ['Figure', 'Value'],
+      rows: [
+        [
+          'accuracy, mean of the folds ± standard error',
+          `${percent(figures.accuracy)} ± ${(100 * figures.standardError).toFixed(2)}`,
+        ],
+        [
+          'TAR at FAR 1e-3, with the 95 % interval of a bootstrap',
+          `${percent(tar.tar)} (${percent(tar.low)} to ${percent(tar.high)})`,
+        ],
+        ['threshold there', tar.threshold.toFixed(4)],
+        ['equal error rate', percent(figures.equalErrorRate)],
+        ['area under the ROC curve', figures.areaUnderRoc.toFixed(5)],
+      ],
+      note: 'The threshold of each fold is the one that decides most pairs of the other folds rightly.',
+    }),
+    markdownTable({
+      title: 'Folds',
+      columns: ['Fold', 'Accuracy', 'Threshold', 'Pairs'],
+      rows: folds.map((fold) => [fold.fold + 1, percent(fold.accuracy), fold.threshold.toFixed(4), fold.pairs]),
+    }),
+    `![ROC curve](${plot})`,
+    '',
+  ].join('\n\n');
+}
+
+/** TAR over FAR, the latter logarithmic. */
+export function rocPlot(title: string, pairs: readonly ScoredPair[]): string {
+  const { genuine, impostor } = split(pairs);
+  return linePlot({
+    title,
+    xLabel: 'false accept rate',
+    yLabel: 'true accept rate',
+    logX: true,
+    series: [{ name: 'TAR', points: rocCurve(genuine, impostor) }],
+  });
+}
+
+/** Every pair and its score. */
+export function scoresCsv(pairs: readonly FacePair[], scores: readonly number[]): string {
+  const rows = pairs.map(({ a, b, same, fold }, k) => `${fold + 1},${a},${b},${same ? 1 : 0},${scores[k].toFixed(6)}`);
+  return ['fold,a,b,same,score', ...rows, ''].join('\n');
+}

@@ -1,0 +1,89 @@
+import { ArgumentError } from '../../common/errors.js';
+import { CounterRandom } from '../../common/random.js';
+import {
+  accuracyAt,
+  areaUnderRoc,
+  bestThreshold,
+  equalErrorRate,
+  type OperatingPoint,
+  tarAtFar,
+} from '../../common/verification.js';
+
+/** A pair as the protocol sees it. */
+export interface ScoredPair {
+  score: number;
+  same: boolean;
+  fold: number;
+}
+
+export interface FoldResult {
+  fold: number;
+  /** Chosen on the other folds. */
+  threshold: number;
+  accuracy: number;
+  pairs: number;
+}
+
+export interface VerificationFigures {
+  pairs: number;
+  genuine: number;
+  impostor: number;
+  folds: FoldResult[];
+  /** Mean of the folds' accuracies, and its standard error: their standard deviation (n − 1) over √n. */
+  accuracy: number;
+  standardError: number;
+  /** TAR at FAR 1e-3 over all pairs, with the 95 % interval of a bootstrap over the pairs. */
+  tar: OperatingPoint & { low: number; high: number };
+  equalErrorRate: number;
+  areaUnderRoc: number;
+}
+
+const FAR = 1e-3;
+const RESAMPLES = 1000;
+const SEED = 1;
+
+export function split(pairs: readonly ScoredPair[]): { genuine: number[]; impostor: number[] } {
+  const [genuine, impostor]: number[][] = [[], []];
+  for (const { score, same } of pairs) (same ? genuine : impostor).push(score);
+  return { genuine, impostor };
+}
+
+/**
+ * LFW's View 2 protocol: the threshold of each fold is the one that decides most pairs of the other folds rightly.
+ * @throws ArgumentError for fewer than two folds, or pairs of one kind only
+ */
+export function verificationFigures(pairs: readonly ScoredPair[]): VerificationFigures {
+  const numbers = [...new Set(pairs.map(({ fold }) => fold))].sort((a, b) => a - b);
+  if (numbers.length < 2) throw new ArgumentError(`verification: pairs of ${numbers.length} fold; expected at least 2`);
+  const folds = numbers.map((fold): FoldResult => {
+    const [own, others] = [pairs.filter((p) => p.fold === fold), pairs.filter((p) => p.fold !== fold)];
+    const scores = (list: readonly ScoredPair[]) => list.map(({ score }) => score);
+    const labels = (list: readonly ScoredPair[]) => list.map(({ same }) => same);
+    const { threshold } = bestThreshold(scores(others), labels(others));
+    return { fold, threshold, accuracy: accuracyAt(threshold, scores(own), labels(own)), pairs: own.length };
+  });
+  const n = folds.length;
+  const accuracy = folds.reduce((sum, fold) => sum + fold.accuracy, 0) / n;
+  const variance = folds.reduce((sum, fold) => sum + (fold.accuracy - accuracy) ** 2, 0) / (n - 1);
+  const { genuine, impostor } = split(pairs);
+  return {
+    pairs: pairs.length,
+    genuine: genuine.length,
+    impostor: impostor.length,
+    folds,
+    accuracy,
+    standardError: Math.sqrt(variance / n),
+    tar: { ...tarAtFar(genuine, impostor, FAR), ...bootstrapTar(genuine, impostor) },
+    equalErrorRate: equalErrorRate(genuine, impostor),
+    areaUnderRoc: areaUnderRoc(genuine, impostor),
+  };
+}
+
+/** 2.5 and 97.5 % points of TAR at FAR 1e-3, where genuine and impostor pairs are drawn anew with replacement. */
+function bootstrapTar(genuine: readonly number[], impostor: readonly number[]): { low: number; high: number } {
+  const random = new CounterRandom(SEED);
+  const draw = (list: readonly number[]): Float64Array =>
+    Float64Array.from(list, () => list[Math.floor(random.uniform() * list.length)]);
+  const tars = Float64Array.from({ length: RESAMPLES }, () => tarAtFar(draw(genuine), draw(impostor), FAR).tar).sort();
+  return { low: tars[Math.floor(0.025 * RESAMPLES)], high: tars[Math.floor(0.975 * RESAMPLES)] };
+}

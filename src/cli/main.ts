@@ -10,6 +10,7 @@ import { addInfoCommand } from './info.js';
 import { PACKAGE_VERSION } from './package-root.js';
 import { addTrainCommand } from './train.js';
 import { addTuneCommand } from './tune.js';
+import { addVerifyCommand } from './verify.js';
 
 const program = new Command('cameo')
   .description('Compresses aligned faces to a few hundred bytes each, on the GPU.')
@@ -35,6 +36,7 @@ addDemoCommand(program);
 addTrainCommand(program);
 addEvaluateCommand(program);
 addTuneCommand(program);
+addVerifyCommand(program);
 program
   .command('doctor')
   .description('list the GPU adapters of this machine, which one is taken, and what to install for a faster one')

@@ -36,7 +36,7 @@ interface TrainRecognitionCommand {
 }
 
 /** Margins usual for each loss. */
-const USUAL: Record<LossSpec['loss'], Omit<LossSpec, 'loss'>> = {
+export const USUAL_MARGINS: Record<LossSpec['loss'], Omit<LossSpec, 'loss'>> = {
   cosface: { s: 30, m: 0.35, lambda: 0 },
   arcface: { s: 30, m: 0.5, lambda: 0 },
   sphereface: { s: 1, m: 4, lambda: 5 },
@@ -80,7 +80,7 @@ function settings(options: TrainRecognitionCommand): RecognitionTrainingConfig {
   const defaults = DEFAULT_RECOGNITION_TRAINING;
   const file = options.config ? readSettings(options.config, defaults) : {};
   const name = options.loss ?? file.loss?.loss ?? defaults.loss.loss;
-  const loss: LossSpec = { loss: name, ...USUAL[name], ...(options.loss ? {} : file.loss) };
+  const loss: LossSpec = { loss: name, ...USUAL_MARGINS[name], ...(options.loss ? {} : file.loss) };
   if (options.s !== undefined) loss.s = options.s;
   if (options.m !== undefined) loss.m = options.m;
   const config = {

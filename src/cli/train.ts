@@ -8,6 +8,7 @@ import { type CodecTrainingConfig, DEFAULT_CODEC_TRAINING } from '../training/co
 import { CodecTrainer } from '../training/codec-trainer.js';
 import { readCheckpoint, trainCodec } from '../training/train-codec.js';
 import type { TrainingLog } from '../training/training-log.js';
+import { addTrainLosses } from './train-losses.js';
 import { addTrainRecognition } from './train-recognition.js';
 import { checkpointOf, number, readSettings, stackedPlots, stopOnInterrupt } from './training-run.js';
 
@@ -46,6 +47,7 @@ export function addTrainCommand(program: Command): void {
       await runTraining(options);
     });
   addTrainRecognition(train);
+  addTrainLosses(train);
 }
 
 function readConfig(options: TrainOptions): CodecTrainingConfig {

@@ -1,0 +1,180 @@
+import { join } from 'node:path';
+import { type Command, Option } from 'commander';
+import { ArgumentError } from '../common/errors.js';
+import { cosine, type OperatingPoint, tarAtFar } from '../common/verification.js';
+import { writeFileAtomic } from '../data/atomic-file.js';
+import type { FaceEntry, Split } from '../data/face-listing.js';
+import { openFaceFolder } from '../data/faces.js';
+import { openRecognizer } from '../data/recognizer-source.js';
+import { markdownTable, textTable } from '../evaluation/tables.js';
+import { embedPictures } from '../evaluation/verification/embed-pictures.js';
+import { openGpu } from '../gpu/node/adapters.js';
+import { gitCommit } from './git-commit.js';
+import { Outputs } from './outputs.js';
+import { PACKAGE_VERSION } from './package-root.js';
+import { cacheFile, dataFolder, recognizerPlaces } from './places.js';
+import { startProgress } from './progress.js';
+import { commandLine } from './report-facts.js';
+import { saveThresholds, thresholdsPath } from './thresholds.js';
+
+const FARS = [1e-1, 1e-2, 1e-3, 1e-4];
+/** Fewer genuine pairs say nothing about a group. */
+const LEAST_PAIRS = 30;
+
+interface IdentitiesOptions {
+  data?: string;
+  split: Split;
+  sources?: string;
+  model: string;
+  single?: boolean;
+  out: string;
+  saveThresholds?: boolean;
+}
+
+/** Adds `identities` to `cameo evaluate`. */
+export function addEvaluateIdentities(evaluate: Command): void {
+  evaluate
+    .command('identities')
+    .description(
+      'compare every two faces of a folder of aligned faces by their identities: TAR and thresholds at several FARs',
+    )
+    .option('--data <dir>', 'folder of aligned 112×96 faces with identities (default: CAMEO_DATA, else ../shared/data)')
+    .addOption(new Option('--split <name>', 'which part of the set').choices(['train', 'val', 'test']).default('val'))
+    .option('--sources <names>', 'only faces of these sources of the manifest, separated by commas')
+    .requiredOption(
+      '--model <name>',
+      'recogniser: cameo, mobilefacenet-casia, mobilefacenet-ms1m, dlib, or a safetensors file',
+    )
+    .option('--single', 'the embedding of the picture alone, without its mirror image')
+    .option('--save-thresholds', 'keep the thresholds beside the models, for `cameo verify`; not with split test')
+    .option('-o, --out <dir>', 'folder for identities-MODEL-SPLIT.json and .md', 'results')
+    .action(run);
+}
+
+/** Pairs of one group of people: of one sex, of one race, or all. */
+interface Group {
+  name: string;
+  genuine: number[];
+  impostor: number[];
+}
+
+function pairGroups(entries: readonly FaceEntry[], rows: readonly Float32Array[]): Group[] {
+  const groups = new Map<string, Group>();
+  const add = (name: string, same: boolean, score: number): void => {
+    const group = groups.get(name) ?? { name, genuine: [], impostor: [] };
+    groups.set(name, group);
+    (same ? group.genuine : group.impostor).push(score);
+  };
+  for (let a = 0; a < rows.length; a++) {
+    for (let b = a + 1; b < rows.length; b++) {
+      const [one, other] = [entries[a], entries[b]];
+      const same = one.identity === other.identity;
+      const score = cosine(rows[a], rows[b]);
+      add('all', same, score);
+      for (const key of ['source', 'sex', 'race'] as const) {
+        if (one[key] !== '' && one[key] === other[key]) add(`${key} ${one[key]}`, same, score);
+      }
+    }
+  }
+  return [...groups.values()].filter((g) => g.genuine.length >= LEAST_PAIRS && g.impostor.length >= LEAST_PAIRS);
+}
+
+async function run(options: IdentitiesOptions): Promise<void> {
+  if (options.saveThresholds && options.split === 'test') {
+    throw new ArgumentError('--save-thresholds: thresholds are not chosen on split test; use val or train');
+  }
+  const set = await openFaceFolder(dataFolder(options.data), {
+    split: options.split,
+    sources: options.sources?.split(','),
+  });
+  const indices = (await set.readable()).filter((index) => set.entries[index].identity !== '');
+  await Outputs.in(options.out);
+  const gpu = await openGpu();
+  const opened = await openRecognizer(gpu, options.model, recognizerPlaces(options.data)).catch((error: unknown) => {
+    gpu.destroy();
+    throw error;
+  });
+  try {
+    const pictures = indices.map((index) => ({
+      name: set.entries[index].path,
+      path: join(set.root, set.entries[index].path),
+    }));
+    const bar = startProgress(pictures.length, 'faces');
+    const embeddings = await embedPictures(gpu, opened, pictures, {
+      flip: !options.single,
+      cache: cacheFile('embeddings', `${opened.modelId}.safetensors`),
+      onProgress: bar.update,
+    }).finally(bar.stop);
+    const entries = indices.map((index) => set.entries[index]);
+    const groups = pairGroups(
+      entries,
+      entries.map(({ path }) => embeddings.get(path)!),
+    );
+    if (groups.length === 0) {
+      throw new ArgumentError(
+        `split ${options.split}: fewer than ${LEAST_PAIRS} pairs of one identity or of two; nothing to compare`,
+      );
+    }
+    const results = groups.map(({ name, genuine, impostor }) => ({
+      name,
+      genuine: genuine.length,
+      impostor: impostor.length,
+      points: FARS.map((far) => ({ wanted: far, ...tarAtFar(genuine, impostor, far) })),
+    }));
+    const report = {
+      command: commandLine(),
+      date: new Date().toISOString(),
+      commit: gitCommit(),
+      version: PACKAGE_VERSION,
+      device: gpu.description,
+      model: { name: opened.name, id: opened.modelId },
+      data: { split: options.split, faces: entries.length, identities: new Set(entries.map((e) => e.identity)).size },
+      groups: results,
+    };
+    const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+    const table = {
+      title: `Pairs of split ${options.split}`,
+      columns: ['Group', 'Genuine', 'Impostor', ...FARS.map((far) => `TAR at FAR ${far}`), 'Threshold at 0.001'],
+      rows: results.map(({ name, genuine, impostor, points }) => [
+        name,
+        genuine,
+        impostor,
+        ...points.map(({ tar }) => percent(tar)),
+        points[2].threshold.toFixed(4),
+      ]),
+      note: 'Thresholds of each group are its own. A FAR below one over the number of impostor pairs means none was accepted.',
+    };
+    const base = join(options.out, `identities-${opened.name}-${options.split}`);
+    await writeFileAtomic(`${base}.json`, `${JSON.stringify(report, null, 2)}\n`);
+    const facts = [
+      `- ${report.data.faces} faces of ${report.data.identities} identities`,
+      `- Recogniser: ${opened.name} (weights ${opened.modelId})`,
+      `- Device: ${gpu.description.description} (${gpu.description.kind})`,
+      `- Commit ${report.commit ?? 'unknown'}, ${report.date}`,
+      `- Command: \`${report.command}\``,
+    ];
+    await writeFileAtomic(
+      `${base}.md`,
+      `# ${opened.name} on held-out identities\n\n${facts.join('\n')}\n\n${markdownTable(table)}\n`,
+    );
+    console.log(textTable(table));
+    if (options.saveThresholds) {
+      const thresholds = Object.fromEntries(
+        results[0].points.map(({ wanted, threshold }: OperatingPoint & { wanted: number }) => [
+          String(wanted),
+          threshold,
+        ]),
+      );
+      await saveThresholds(opened.modelId, {
+        name: opened.name,
+        embedding: options.single ? 'single' : 'flip',
+        thresholds,
+        command: report.command,
+      });
+      console.log(`thresholds for cameo verify: ${thresholdsPath()}`);
+    }
+  } finally {
+    opened.dispose();
+    gpu.destroy();
+  }
+}

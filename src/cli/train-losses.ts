@@ -1,0 +1,127 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { writeFileAtomic } from '../data/atomic-file.js';
+import { markdownTable, textTable } from '../evaluation/tables.js';
+import { openGpu } from '../gpu/node/adapters.js';
+import { LOSSES } from '../ops/margin-loss.js';
+import { DEFAULT_RECOGNITION_TRAINING, type RecognitionTrainingConfig } from '../training/recognition-config.js';
+import { trainRecognition } from '../training/train-recognition.js';
+import { gitCommit } from './git-commit.js';
+import { Outputs } from './outputs.js';
+import { dataFolder } from './places.js';
+import { commandLine } from './report-facts.js';
+import { USUAL_MARGINS } from './train-recognition.js';
+import { number } from './training-run.js';
+
+interface LossesOptions {
+  data?: string;
+  sources?: string;
+  steps: number;
+  batch: number;
+  channels: string;
+  out: string;
+}
+
+/** Adds `losses` to `cameo train`. */
+export function addTrainLosses(train: Command): void {
+  train
+    .command('losses')
+    .description(
+      'train the same small network with each loss on the same batches, and compare them on held-out identities',
+    )
+    .option('--data <dir>', 'folder of aligned 112×96 faces with identities (default: CAMEO_DATA, else ../shared/data)')
+    .option('--sources <names>', 'only faces of these sources of the manifest, separated by commas')
+    .option('--steps <n>', 'training steps of each', number, 400)
+    .option('--batch <n>', 'faces a step', number, 32)
+    .option('--channels <list>', 'channels of the four stages', '16,24,32,64')
+    .option('-o, --out <dir>', 'folder for losses.json and losses.md', 'results')
+    .action(run);
+}
+
+async function run(options: LossesOptions): Promise<void> {
+  const channels = options.channels.split(',').map(Number);
+  const base: RecognitionTrainingConfig = {
+    ...DEFAULT_RECOGNITION_TRAINING,
+    steps: options.steps,
+    batchSize: options.batch,
+    marginWarmUpSteps: Math.round(options.steps / 4),
+    warmUpSteps: Math.round(options.steps / 20),
+    model: {
+      ...DEFAULT_RECOGNITION_TRAINING.model,
+      channels: channels as unknown as RecognitionTrainingConfig['model']['channels'],
+      units: [0, 0, 0, 0],
+    },
+  };
+  await Outputs.in(options.out);
+  const gpu = await openGpu();
+  const folder = await mkdtemp(join(tmpdir(), 'cameo-losses-'));
+  try {
+    const results = [];
+    let identities = 0;
+    let faces = 0;
+    for (const loss of LOSSES) {
+      const config = { ...base, loss: { loss, ...USUAL_MARGINS[loss] } };
+      const start = performance.now();
+      const { validation, lastLoss } = await trainRecognition({
+        gpu,
+        config,
+        data: dataFolder(options.data),
+        sources: options.sources?.split(','),
+        out: join(folder, loss),
+        checkpointEvery: options.steps,
+        onStart: ({ labelling }) => {
+          identities = labelling.identities.length;
+          faces = labelling.labelled.length;
+        },
+      });
+      const seconds = (performance.now() - start) / 1000;
+      console.log(`${loss}: ${seconds.toFixed(0)} s, held-out ${JSON.stringify(validation)}`);
+      results.push({ ...config.loss, lastLoss, validation, seconds });
+    }
+    const report = {
+      command: commandLine(),
+      date: new Date().toISOString(),
+      commit: gitCommit(),
+      device: gpu.description,
+      data: { identities, faces, sources: options.sources ?? 'all' },
+      config: base,
+      results,
+    };
+    const percent = (share: number | undefined): string => (share === undefined ? '' : `${(100 * share).toFixed(1)} %`);
+    const table = {
+      title: 'Held-out identities',
+      columns: ['Loss', 's', 'm', 'λ', 'accuracy', 'TAR at FAR 1e-2', 'TAR at FAR 1e-3'],
+      rows: results.map(({ loss, s, m, lambda, validation }) => {
+        const uses = { s: ['cosface', 'arcface', 'normface'], m: ['cosface', 'arcface', 'sphereface'] };
+        return [
+          loss,
+          uses.s.includes(loss) ? s : '–',
+          uses.m.includes(loss) ? m : '–',
+          loss === 'sphereface' ? lambda : '–',
+          percent(validation?.accuracy),
+          percent(validation?.tar2),
+          percent(validation?.tar3),
+        ];
+      }),
+      note: `All pairs of ${results[0].validation?.faces ?? 0} faces of split val: ${results[0].validation?.genuine ?? 0} genuine, ${results[0].validation?.impostor ?? 0} impostor. One seed each: differences of a few points may be chance.`,
+    };
+    const facts = [
+      `- ${faces} faces of ${identities} identities (sources ${report.data.sources}), ${options.steps} steps of ${options.batch}, the same batches, first weights and schedule for each`,
+      `- Network: CameoFace, channels ${channels.join('-')}, no residual units; AdamW`,
+      `- Device: ${gpu.description.description} (${gpu.description.kind})`,
+      `- Commit ${report.commit ?? 'unknown'}, ${report.date}`,
+      `- Command: \`${report.command}\``,
+    ];
+    await writeFileAtomic(join(options.out, 'losses.json'), `${JSON.stringify(report, null, 2)}\n`);
+    await writeFileAtomic(
+      join(options.out, 'losses.md'),
+      `# Losses under equal budgets\n\n${facts.join('\n')}\n\n${markdownTable(table)}\n`,
+    );
+    console.log(textTable(table));
+  } finally {
+    gpu.destroy();
+    await rm(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,71 @@
+import type { Command } from 'commander';
+import { ArgumentError } from '../common/errors.js';
+import { cosine } from '../common/verification.js';
+import { landmarksOf, readLandmarks } from '../data/landmarks.js';
+import { openRecognizer } from '../data/recognizer-source.js';
+import { embedPictures } from '../evaluation/verification/embed-pictures.js';
+import { openGpu } from '../gpu/node/adapters.js';
+import { recognizerPlaces } from './places.js';
+import { readThresholds } from './thresholds.js';
+
+interface VerifyOptions {
+  model: string;
+  landmarks?: string;
+  far: string;
+}
+
+/** Adds `cameo verify` to the program. */
+export function addVerifyCommand(program: Command): void {
+  program
+    .command('verify <a> <b>')
+    .description(
+      'how alike two faces are to a recogniser, and whether that is one person at the chosen false accept rate',
+    )
+    .option(
+      '--model <name>',
+      'recogniser: cameo, mobilefacenet-casia, mobilefacenet-ms1m, dlib, or a safetensors file',
+      'cameo',
+    )
+    .option(
+      '--landmarks <file>',
+      'JSON with five landmarks a photograph, as for `cameo encode`; aligned 112×96 faces need none',
+    )
+    .option('--far <rate>', 'false accept rate of the decision', '0.001')
+    .action(verify);
+}
+
+async function verify(a: string, b: string, options: VerifyOptions): Promise<void> {
+  const landmarks = options.landmarks ? await readLandmarks(options.landmarks) : undefined;
+  const pictures = [a, b].map((path, k) => {
+    const faces = landmarks && landmarksOf(landmarks, path);
+    if (faces && faces.length !== 1) {
+      throw new ArgumentError(`${path}: the landmark file lists ${faces.length} faces; expected one to compare`);
+    }
+    return { name: `${path}#${k}`, path, landmarks: faces?.[0] };
+  });
+  const gpu = await openGpu();
+  try {
+    const opened = await openRecognizer(gpu, options.model, recognizerPlaces());
+    const known = (await readThresholds())[opened.modelId];
+    const threshold = known?.thresholds[String(Number(options.far))];
+    if (known && threshold === undefined) {
+      const rates = Object.keys(known.thresholds).join(', ');
+      throw new ArgumentError(`--far ${options.far}: thresholds of ${opened.name} are known for ${rates}`);
+    }
+    const flip = (known?.embedding ?? 'flip') === 'flip';
+    const embeddings = await embedPictures(gpu, opened, pictures, { batch: 1, flip });
+    opened.dispose();
+    const similarity = cosine(embeddings.get(pictures[0].name)!, embeddings.get(pictures[1].name)!);
+    console.log(`similarity ${similarity.toFixed(4)} (cosine; ${opened.name}, weights ${opened.modelId})`);
+    if (threshold === undefined) {
+      console.log(
+        'no threshold is known for this recogniser: `cameo evaluate identities --save-thresholds` finds them',
+      );
+      return;
+    }
+    const decision = similarity >= threshold ? 'the same person' : 'not the same person';
+    console.log(`${decision}: threshold ${threshold.toFixed(4)} at a false accept rate of ${options.far}`);
+  } finally {
+    gpu.destroy();
+  }
+}

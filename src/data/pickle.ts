@@ -261,10 +261,10 @@ class Unpickler {
 
   #setItems(values: readonly PickleValue[]): void {
     const target = this.#top();
-    let map: Map<PickleValue, PickleValue>;
+    let map: Map<PickleValue, PickleValue> | undefined;
     if (target instanceof Map) map = target;
     else if (isCall(target)) map = target.items ??= new Map();
-    else return this.#fail('it sets items of what is no dictionary');
+    if (!map) this.#fail('it sets items of what is no dictionary');
     for (const [key, value] of this.#pairs(values)) map.set(key, value);
   }
 

@@ -11,7 +11,18 @@ export {
   type QuantizationMode,
   SYMBOL_RANGE,
 } from './models/autoencoder.js';
+export { CameoFace, type CameoFaceConfig, DEFAULT_CAMEO_FACE } from './models/cameo-face.js';
+export { DlibResNet } from './models/dlib-resnet.js';
+export { Embedder, mirrored } from './models/embedder.js';
 export { MobileFaceNet } from './models/mobilefacenet.js';
+export { MobileFaceNetRelu6 } from './models/mobilefacenet-relu6.js';
 export { type AutoencoderFile, loadAutoencoder, readAutoencoder, writeAutoencoder } from './models/model-file.js';
 export { Recognizer } from './models/recognizer.js';
+export {
+  loadRecognizer,
+  type RecognizerDescription,
+  type RecognizerFile,
+  readRecognizer,
+  writeRecognizer,
+} from './models/recognizer-file.js';
 export { Sphere20 } from './models/sphere20.js';

@@ -13,8 +13,15 @@ export { FaceBatches, type FaceBatchesOptions } from './data/batches.js';
 export { type FaceFolderOptions, FaceSet, openFaceFolder } from './data/faces.js';
 export { encodePng, type ReadImageOptions, type RgbImage, readImage, writePng } from './data/image.js';
 export { landmarksOf, type PhotoLandmarks, parseLandmarks, readLandmarks } from './data/landmarks.js';
+export { type OpenRecognizer, openRecognizer, RECOGNIZER_NAMES } from './data/recognizer-source.js';
 export { type FoundAdapter, listAdapters, type OpenGpuOptions, openGpu } from './gpu/node/adapters.js';
 export { type ProbedAdapter, probeAdapters } from './gpu/node/probe.js';
 export { saveTuning } from './gpu/node/tuning-file.js';
 export { type CodecTrainingConfig, DEFAULT_CODEC_TRAINING } from './training/codec-config.js';
+export { DEFAULT_RECOGNITION_TRAINING, type RecognitionTrainingConfig } from './training/recognition-config.js';
 export { type TrainCodecOptions, type TrainCodecResult, trainCodec } from './training/train-codec.js';
+export {
+  type TrainRecognitionOptions,
+  type TrainRecognitionResult,
+  trainRecognition,
+} from './training/train-recognition.js';

@@ -5,16 +5,12 @@ import { add, sub } from '../ops/binary.js';
 import { pad } from '../ops/layout.js';
 import { avgPool2d, maxPool2d } from '../ops/pool.js';
 import { mean } from '../ops/reduce.js';
-import { clamp } from '../ops/unary.js';
 import { Tensor } from '../tensor/tensor.js';
 import { Recognizer } from './recognizer.js';
+import { relu } from './relu.js';
 
 /** Means of the RGB samples, as bytes, that are subtracted. */
 const MEAN = [122.782, 117.001, 104.298];
-/** Stands for no upper bound: the largest power of ten that float32 holds. */
-const UNBOUNDED = 1e38;
-
-const relu = (x: Tensor): Tensor => clamp(x, 0, UNBOUNDED);
 
 /** x + conv(relu(conv(x))), then ReLU; parts `conv1` and `conv2`. */
 class Unit extends Layer {

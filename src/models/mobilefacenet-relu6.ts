@@ -4,20 +4,14 @@ import { Conv2d } from '../nn/layers/conv.js';
 import { Layer } from '../nn/module.js';
 import { add, div, sub } from '../ops/binary.js';
 import { reshape } from '../ops/layout.js';
-import { clamp } from '../ops/unary.js';
 import { Tensor } from '../tensor/tensor.js';
 import { MOBILEFACENET_STAGES } from './mobilefacenet.js';
 import { Recognizer } from './recognizer.js';
+import { relu, relu6 } from './relu.js';
 
 /** Means and standard deviations of ImageNet's RGB samples in [0, 1], by which this network normalises. */
 const MEAN = [0.485, 0.456, 0.406];
 const DEVIATION = [0.229, 0.224, 0.225];
-
-/** Stands for no upper bound: the largest power of ten that float32 holds. */
-const UNBOUNDED = 1e38;
-
-const relu = (x: Tensor): Tensor => clamp(x, 0, UNBOUNDED);
-const relu6 = (x: Tensor): Tensor => clamp(x, 0, 6);
 
 /** Conv without bias and batch norm, parts `0` and `1`, then ReLU6. */
 class ConvNormRelu6 extends Sequential {

@@ -14,6 +14,7 @@ import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
 import { Tape } from '../tensor/tape.js';
 import { keep, Tensor } from '../tensor/tensor.js';
 import { type CodecTrainingConfig, checkCodecTraining } from './codec-config.js';
+import { assertSameConfig } from './same-config.js';
 
 /** Figures of one step, as the progress bar and the log show them. */
 export interface CodecStep {
@@ -157,12 +158,7 @@ export class CodecTrainer {
    */
   restore(bytes: Uint8Array): void {
     const { tensors, state } = parseCheckpoint(bytes);
-    for (const key of Object.keys(this.config) as (keyof CodecTrainingConfig)[]) {
-      const [saved, wanted] = [JSON.stringify(state.config[key]), JSON.stringify(this.config[key])];
-      if (saved !== wanted && key !== 'steps') {
-        throw new CheckpointError(`the checkpoint was made with ${key} ${saved}; this run has ${wanted}`);
-      }
-    }
+    assertSameConfig(state.config, this.config);
     loadState(this.model, withoutPrefix(tensors, 'model.'));
     this.optimizer.loadState(withoutPrefix(tensors, 'optimizer.'));
     this.step = state.step;

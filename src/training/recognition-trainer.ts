@@ -20,6 +20,7 @@ import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
 import { Tape } from '../tensor/tape.js';
 import { keep, Tensor } from '../tensor/tensor.js';
 import { checkRecognitionTraining, type RecognitionTrainingConfig } from './recognition-config.js';
+import { assertSameConfig } from './same-config.js';
 
 /** Figures of one step. */
 export interface RecognitionStep {
@@ -181,12 +182,7 @@ export class RecognitionTrainer {
    */
   restore(bytes: Uint8Array): void {
     const { tensors, state } = parseCheckpoint(bytes);
-    for (const key of Object.keys(this.config) as (keyof RecognitionTrainingConfig)[]) {
-      const [saved, wanted] = [JSON.stringify(state.config[key]), JSON.stringify(this.config[key])];
-      if (saved !== wanted && key !== 'steps') {
-        throw new CheckpointError(`the checkpoint was made with ${key} ${saved}; this run has ${wanted}`);
-      }
-    }
+    assertSameConfig(state.config, this.config);
     if (JSON.stringify(state.identities) !== JSON.stringify(this.identities)) {
       throw new CheckpointError(
         `the checkpoint has ${state.identities.length} identities, the data ${this.identities.length}, and they differ`,

@@ -127,6 +127,31 @@ test('a checkpoint of other settings or other identities is refused', async () =
   own.dispose();
 });
 
+test('margin and scale rise to those of the loss, and the step uses them', async () => {
+  const gpu = await testGpu();
+  const config = { ...CONFIG, marginWarmUpSteps: 3, firstScale: 4, loss: { ...CONFIG.loss, s: 16, m: 0.4 } };
+  const trainer = new RecognitionTrainer(gpu, config, ['a', 'b']);
+  const seen: [number, number][] = [];
+  for (let step = 0; step < 6; step++) {
+    seen.push([trainer.margin, trainer.scale]);
+    trainer.step++;
+  }
+  trainer.dispose();
+  const expected = [0.25, 0.5, 0.75, 1, 1, 1].map((rise) => [0.4 * rise, 4 + 12 * rise]);
+  for (const [k, [m, s]] of seen.entries()) {
+    assert.ok(
+      Math.abs(m - expected[k][0]) < 1e-12 && Math.abs(s - expected[k][1]) < 1e-12,
+      `step ${k}: m ${m}, s ${s}`,
+    );
+  }
+  // With a vanishing scale all classes are as likely: the loss of the first step is ln 2.
+  const flat = new RecognitionTrainer(gpu, { ...config, firstScale: 1e-6, marginWarmUpSteps: 1e9 }, ['a', 'b']);
+  const images = new Float32Array(8 * 112 * 96 * 3).map((_, i) => (i % 7) / 7);
+  const { classification } = await flat.train({ images, labels: [0, 1, 0, 1, 0, 1, 0, 1], teacher: null });
+  flat.dispose();
+  assert.ok(Math.abs(classification - Math.LN2) < 1e-4, `${classification}`);
+});
+
 test('a teacher draws the embeddings near its own, also of faces without label', async () => {
   const gpu = await testGpu();
   const teacher = new CameoFace({ ...MODEL, channels: [4, 4, 4, 4] }).initialize(gpu, 9);

@@ -9,6 +9,8 @@ export interface RecognitionTrainingConfig {
   loss: LossSpec;
   /** Steps over which the margin rises from 0 to its value. */
   marginWarmUpSteps: number;
+  /** Scale of the logits in the first step; it changes linearly to the loss's s in as many steps. 0: s from the start. */
+  firstScale: number;
   /** Unsigned 32-bit integer: first weights, order and changes of pictures. */
   seed: number;
   steps: number;
@@ -36,6 +38,7 @@ export const DEFAULT_RECOGNITION_TRAINING: RecognitionTrainingConfig = {
   model: DEFAULT_CAMEO_FACE,
   loss: { loss: 'cosface', s: 30, m: 0.35, lambda: 0 },
   marginWarmUpSteps: 500,
+  firstScale: 0,
   seed: 1,
   steps: 4000,
   batchSize: 32,
@@ -65,6 +68,7 @@ export function checkRecognitionTraining(config: RecognitionTrainingConfig): Rec
   check('unlabelledBatch', 0, 4096, true);
   check('warmUpSteps', 0, 1e9, true);
   check('marginWarmUpSteps', 0, 1e9, true);
+  check('firstScale', 0, 1e6, false);
   check('learningRate', 1e-9, 1, false);
   check('weightDecay', 0, 1, false);
   check('clipNorm', 1e-9, 1e9, false);

@@ -19,7 +19,11 @@ import { affine } from '../ops/unary.js';
 import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
 import { Tape } from '../tensor/tape.js';
 import { keep, Tensor } from '../tensor/tensor.js';
-import { checkRecognitionTraining, type RecognitionTrainingConfig } from './recognition-config.js';
+import {
+  checkRecognitionTraining,
+  DEFAULT_RECOGNITION_TRAINING,
+  type RecognitionTrainingConfig,
+} from './recognition-config.js';
 import { assertSameConfig } from './same-config.js';
 
 /** Figures of one step. */
@@ -110,6 +114,12 @@ export class RecognitionTrainer {
     return loss === 'sphereface' ? m : m * this.#rise;
   }
 
+  /** The scale of the current step. */
+  get scale(): number {
+    const { firstScale, loss } = this.config;
+    return firstScale === 0 ? loss.s : firstScale + (loss.s - firstScale) * this.#rise;
+  }
+
   /** λ of sphereface, from 1000 down to its own: Liu et al. 2017, arXiv 1704.08063, appendix. */
   get #lambda(): number {
     const { lambda } = this.config.loss;
@@ -144,8 +154,12 @@ export class RecognitionTrainer {
         const { batchSize, distillation } = config;
         const labelledOnes =
           config.unlabelledBatch > 0 ? slice(embeddings, [0, 0], [batchSize, network.dimension]) : embeddings;
-        const { loss, s } = config.loss;
-        const schedule = { loss, s, m: () => this.margin, lambda: () => this.#lambda };
+        const schedule = {
+          loss: config.loss.loss,
+          s: () => this.scale,
+          m: () => this.margin,
+          lambda: () => this.#lambda,
+        };
         const classification = marginLoss(labelledOnes, classes.tensor, labels, schedule);
         const cosines = sum(mul(l2Normalize(embeddings), teacher));
         const distance = affine(cosines, -1 / x.shape[0], 1);
@@ -213,6 +227,8 @@ function parseCheckpoint(bytes: Uint8Array): { tensors: HostTensors; state: Chec
   if (!text) throw new CheckpointError(`not a checkpoint of recognition training: metadata "${FORMAT}" is missing`);
   try {
     const state: CheckpointState = JSON.parse(text);
+    // A checkpoint of an earlier version lacks settings that came later: they did as the defaults do.
+    state.config = { ...DEFAULT_RECOGNITION_TRAINING, ...state.config };
     checkRecognitionTraining(state.config);
     if (!Number.isInteger(state.step) || state.step < 0 || !Array.isArray(state.identities)) {
       throw new CheckpointError(`step ${state.step}, identities ${typeof state.identities}`);

@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { ArgumentError, CheckpointError } from '../src/common/errors.js';
-import { CounterRandom } from '../src/common/random.js';
 import { writePng } from '../src/data/image.js';
 import { openRecognizer } from '../src/data/recognizer-source.js';
 import { CameoFace } from '../src/models/cameo-face.js';
@@ -14,6 +13,7 @@ import { DEFAULT_RECOGNITION_TRAINING, type RecognitionTrainingConfig } from '..
 import { RecognitionTrainer } from '../src/training/recognition-trainer.js';
 import { trainRecognition } from '../src/training/train-recognition.js';
 import { gpuSuite, testGpu } from './harness.js';
+import { writeIdentities } from './identity-fixture.js';
 import { rejection } from './rejection.js';
 
 const test = gpuSuite('recognition training');
@@ -30,27 +30,7 @@ const CONFIG: RecognitionTrainingConfig = {
   marginWarmUpSteps: 6,
 };
 
-/** Identities that differ in colour and pattern, several noisy pictures of each. */
-const data = (async () => {
-  for (const [split, people, first] of [
-    ['train', 5, 0],
-    ['val', 4, 5],
-  ] as const) {
-    for (let person = 0; person < people; person++) {
-      mkdirSync(join(folder, split, `p${person}`), { recursive: true });
-      for (let k = 0; k < 4; k++) {
-        const random = new CounterRandom(100 * (first + person) + k);
-        const bytes = Uint8Array.from({ length: 96 * 112 * 3 }, (_, i) => {
-          const [x, y, c] = [Math.floor(i / 3) % 96, Math.floor(i / 288), i % 3];
-          const wave = Math.sin((x * (first + person + 1)) / 20 + c * person) + Math.cos((y * (person + 2)) / 25);
-          return Math.max(0, Math.min(255, 128 + 50 * wave + 20 * (random.uniform() - 0.5)));
-        });
-        await writePng(join(folder, split, `p${person}`, `${k}.png`), { width: 96, height: 112, data: bytes });
-      }
-    }
-  }
-  return folder;
-})();
+const data = writeIdentities(folder);
 
 const tensorsOf = (path: string) => readSafetensors(readFileSync(path)).tensors;
 

@@ -58,7 +58,7 @@ export interface BestThreshold {
 
 /**
  * The threshold with the most right decisions. Between neighbouring scores every threshold decides alike: the middle
- * stands for them; of several that are equally good, the lowest is taken.
+ * stands for them; of several that are equally good, it is their mean.
  *
  * @param same whether each pair is of one person
  * @throws ArgumentError for no pairs or lists of unequal length
@@ -74,14 +74,18 @@ export function bestThreshold(scores: ArrayLike<number>, same: ArrayLike<boolean
   // Below every score all are accepted; each score that falls below the threshold is one more refusal.
   let right = 0;
   for (let i = 0; i < count; i++) if (same[i]) right++;
-  let best = { threshold: scores[order[0]] - 1, right };
+  let most = right;
+  let best = [scores[order[0]] - 1];
   for (let k = 0; k < count; k++) {
     right += same[order[k]] ? -1 : 1;
     const score = scores[order[k]];
     const next = k + 1 < count ? scores[order[k + 1]] : score + 2;
-    if (next > score && right > best.right) best = { threshold: (score + next) / 2, right };
+    if (next === score || right < most) continue;
+    if (right > most) [most, best] = [right, []];
+    best.push((score + next) / 2);
   }
-  return { threshold: best.threshold, accuracy: best.right / count };
+  const threshold = best.reduce((sum, value) => sum + value, 0) / best.length;
+  return { threshold, accuracy: accuracyAt(threshold, scores, same) };
 }
 
 /** Share of pairs that a threshold decides rightly. */

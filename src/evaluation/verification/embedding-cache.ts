@@ -7,7 +7,7 @@ import type { HostTensor } from '../../nn/host-tensor.js';
 import { readSafetensors, writeSafetensors } from '../../nn/safetensors.js';
 
 /** Raise it when alignment or embedding changes what comes out. */
-const VERSION = 1;
+const VERSION = 2;
 
 /** Embeddings on disk, by the hash of what they are made of. A file that is damaged or of another kind counts as empty. */
 export class EmbeddingCache {

@@ -10,6 +10,9 @@ import {
 import { readImage } from '../../data/image.js';
 import type { Recognizer } from '../../models/recognizer.js';
 
+/** As the crops that published recognisers were trained on: see AlignOptions. */
+const SUBPIXELS = 32;
+
 const SIZES: readonly FaceSize[] = ['96x112', '112x112', '150x150'];
 
 /** The crop that a recogniser takes. @throws ArgumentError for an input size that no alignment is known for */
@@ -42,7 +45,7 @@ export async function faceCrop(
   }
   if (!landmarks && size === '96x112') return image.data;
   try {
-    return alignFace(image, landmarks ?? FACE_TEMPLATE, size).data;
+    return alignFace(image, landmarks ?? FACE_TEMPLATE, size, { subpixels: SUBPIXELS }).data;
   } catch (cause) {
     if (cause instanceof ArgumentError) throw new ImageError(`${name}: ${cause.message}`, { cause });
     throw cause;

@@ -275,6 +275,9 @@ testWithData('golden', 'LFW faces align to the pixels that an independent progra
       );
       const mean = differences.reduce((sum, d) => sum + d, 0) / data.length;
       assert.ok(mean < 0.2, `${name}: differs by ${mean} levels on average`);
+      const snapped = alignFace(photo, landmarks as unknown as FaceLandmarks, size, { subpixels: 32 }).data;
+      const equal = snapped.filter((v, k) => v === expected[k]).length / snapped.length;
+      assert.ok(equal > 0.99, `${name}: with weights of 5 bits ${(100 * equal).toFixed(2)} % of the samples are equal`);
     }
   }
 });

@@ -17,9 +17,11 @@ const TENSORS = ['torch._utils._rebuild_tensor_v2', 'torch._utils._rebuild_tenso
 /** More axes than any tensor of a network has. */
 const MOST_AXES = 8;
 
+/** `_codecs.encode` is how Python 3 writes bytes for Python 2. */
+const GLOBALS = [PARAMETER, ...TENSORS, 'collections.OrderedDict', '_codecs.encode'];
+
 /** The globals that state dicts name. They are names here and nothing else. */
-export const isStateDictGlobal = (name: string): boolean =>
-  name === PARAMETER || TENSORS.includes(name) || name === 'collections.OrderedDict' || Object.hasOwn(STORAGES, name);
+export const isStateDictGlobal = (name: string): boolean => GLOBALS.includes(name) || Object.hasOwn(STORAGES, name);
 
 /** Bytes of a storage by its key, at least as many as asked for. @throws FormatError where there are fewer */
 export type StorageData = (key: string, bytes: number) => Uint8Array;

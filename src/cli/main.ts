@@ -6,6 +6,7 @@ import { addDemoCommand } from './demo.js';
 import { doctor } from './doctor.js';
 import { addEncodeCommand } from './encode.js';
 import { addEvaluateCommand } from './evaluate.js';
+import { addImportCommand } from './import.js';
 import { addInfoCommand } from './info.js';
 import { PACKAGE_VERSION } from './package-root.js';
 import { addTrainCommand } from './train.js';
@@ -32,6 +33,7 @@ Exit codes: 0 all done; 1 something failed, as standard error says; 2 no GPU ada
 addEncodeCommand(program);
 addDecodeCommand(program);
 addInfoCommand(program);
+addImportCommand(program);
 addDemoCommand(program);
 addTrainCommand(program);
 addEvaluateCommand(program);

@@ -33,7 +33,8 @@ export type PickleValue =
   | PickleCall
   | PicklePersistent;
 
-const MOST_VALUES = 2_000_000;
+/** State dicts need some ten thousand steps; more than this many are not worth the memory they may take. */
+const MOST_STEPS = 2_000_000;
 const MARK = Symbol('mark');
 type Slot = PickleValue | typeof MARK;
 
@@ -43,7 +44,7 @@ class Unpickler {
   readonly #view: DataView;
   readonly #stack: Slot[] = [];
   readonly #memo = new Map<number, PickleValue>();
-  #made = 0;
+  #steps = 0;
 
   constructor(
     private readonly bytes: Uint8Array,
@@ -59,6 +60,7 @@ class Unpickler {
     for (;;) {
       const at = this.#at;
       const opcode = this.#take(1)[0];
+      if (++this.#steps > MOST_STEPS) this.#fail(`more than ${MOST_STEPS} steps`);
       if (opcode === 0x2e) return { value: this.#pop(), end: this.#at }; // STOP
       this.#step(opcode, at);
     }
@@ -115,6 +117,8 @@ class Unpickler {
         this.#push(this.#text(this.#take(1)[0]));
         return;
       case 0x54: // BINSTRING of Python 2
+        this.#push(this.#text(this.#number(4, (offset) => this.#view.getUint32(offset, true))));
+        return;
       case 0x42: // BINBYTES
         this.#push(this.#take(this.#number(4, (offset) => this.#view.getUint32(offset, true))).slice());
         return;
@@ -156,7 +160,8 @@ class Unpickler {
       case 0x65: {
         // APPENDS
         const values = this.#toMark();
-        this.#list().push(...values);
+        const list = this.#list();
+        for (const value of values) list.push(value);
         return;
       }
       case 0x73: {
@@ -193,7 +198,8 @@ class Unpickler {
       case 0x93: {
         // STACK_GLOBAL
         const [attribute, module] = [this.#pop(), this.#pop()];
-        this.#push(this.#global(`${String(module)}.${String(attribute)}`));
+        if (typeof module !== 'string' || typeof attribute !== 'string') this.#fail('a global whose name is no text');
+        this.#push(this.#global(`${module}.${attribute}`));
         return;
       }
       case 0x52: // REDUCE
@@ -225,7 +231,6 @@ class Unpickler {
   }
 
   #push(value: Slot): void {
-    if (++this.#made > MOST_VALUES) this.#fail(`more than ${MOST_VALUES} values`);
     this.#stack.push(value);
   }
 
@@ -274,7 +279,7 @@ class Unpickler {
   }
 
   #global(name: string): PickleGlobal {
-    if (!this.allowed(name)) this.#fail(`it names ${name}, which no state dict needs; nothing was run`);
+    if (!this.allowed(name)) this.#fail(`it names ${printable(name)}, which no state dict needs; nothing was run`);
     return { global: name };
   }
 
@@ -312,7 +317,13 @@ class Unpickler {
   }
 }
 
-const isGlobal = (value: PickleValue): value is PickleGlobal =>
+/** A name from a file as an error may show it: short, and without control characters. */
+export const printable = (name: string): string => {
+  const shown = name.replace(/[^\x20-\x7e]/g, '?');
+  return shown.length > 80 ? `${shown.slice(0, 80)}…` : shown;
+};
+
+export const isGlobal = (value: PickleValue | undefined): value is PickleGlobal =>
   typeof value === 'object' && value !== null && 'global' in value;
 
 export const isCall = (value: PickleValue | undefined): value is PickleCall =>

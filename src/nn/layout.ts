@@ -45,6 +45,13 @@ export function transpose(x: HostTensor, axes: readonly number[]): HostTensor {
   return { shape, data };
 }
 
+/** The shape that PyTorch's tensor has for a parameter of a shape here. */
+export function pyTorchShape(shape: readonly number[], layout: ParameterLayout): readonly number[] {
+  if (layout === 'plain') return shape;
+  const axes = AXES[layout];
+  return shape.map((_, k) => shape[axes.indexOf(k)]);
+}
+
 function convert(name: string, x: HostTensor, layout: ParameterLayout, toHere: boolean): HostTensor {
   if (layout === 'plain') return x;
   const axes = AXES[layout];
@@ -67,8 +74,12 @@ function convertAll(module: Module, tensors: ReadonlyMap<string, HostTensor>, to
  * @throws CheckpointError for a tensor of another rank than its layout
  */
 export function fromPyTorchLayout(module: Module, tensors: ReadonlyMap<string, HostTensor>): HostTensors {
-  const used = [...tensors].filter(([name]) => !/(^|\.)num_batches_tracked$/.test(name));
-  return convertAll(module, new Map(used), true);
+  return convertAll(module, withoutCounters(tensors), true);
+}
+
+/** The tensors without `num_batches_tracked`. */
+export function withoutCounters(tensors: ReadonlyMap<string, HostTensor>): HostTensors {
+  return new Map([...tensors].filter(([name]) => !/(^|\.)num_batches_tracked$/.test(name)));
 }
 
 /** The tensors of saveState in PyTorch's layouts. */

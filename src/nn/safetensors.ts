@@ -84,7 +84,7 @@ function exact(name: string, value: number): number {
 }
 
 /** Value of an IEEE 754 half-precision number. */
-function float16Value(bits: number): number {
+export function float16Value(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >> 10) & 31;
   const fraction = bits & 1023;

@@ -1,0 +1,114 @@
+import { type Command, Option } from 'commander';
+import { CheckpointError } from '../common/errors.js';
+import { writeFileAtomic } from '../data/atomic-file.js';
+import { readPyTorchCheckpoint } from '../data/pytorch-checkpoint.js';
+import {
+  ARCHITECTURES,
+  type Architecture,
+  buildRecognizer,
+  type RecognizerDescription,
+} from '../models/architectures.js';
+import { DEFAULT_CAMEO_FACE } from '../models/cameo-face.js';
+import { isRecognizerFile, readRecognizer, writeRecognizer } from '../models/recognizer-file.js';
+import { fromStateDict, misfits, recognizeStateDict } from '../models/state-dict.js';
+import type { HostTensors } from '../nn/host-tensor.js';
+import { readSafetensors } from '../nn/safetensors.js';
+import { complain } from './complain.js';
+import { sizeText } from './numbers.js';
+import { stemOf } from './outputs.js';
+import { readRegularFile } from './read-file.js';
+
+/** Recognisers have some megabytes; the largest in wide use have 250. */
+const MOST_CHECKPOINT_BYTES = 2 ** 30;
+
+interface ImportOptions {
+  output?: string;
+  architecture?: Architecture;
+}
+
+/** Adds `cameo import` to the program. */
+export function addImportCommand(program: Command): void {
+  program
+    .command('import')
+    .description("convert a recogniser's published checkpoint to a weights file for --model; needs no GPU")
+    .argument('<checkpoint>', 'what torch.save wrote (.pt, .pth, .ckpt), or safetensors; nothing in it is run')
+    .option('-o, --output <file>', "weights file to write (default: the checkpoint's name with .safetensors, here)")
+    .addOption(
+      new Option('--architecture <name>', 'network that it is of (default: told by its tensors)').choices(
+        ARCHITECTURES,
+      ),
+    )
+    .addHelpText('after', '\nExample:\n  cameo import mobilefacenet.pth -o mobilefacenet.safetensors')
+    .action(async (path: string, options: ImportOptions) => {
+      try {
+        await importCheckpoint(path, options);
+      } catch (error) {
+        complain(error, path);
+      }
+    });
+}
+
+async function importCheckpoint(path: string, { output, architecture }: ImportOptions): Promise<void> {
+  const bytes = await readRegularFile(path, MOST_CHECKPOINT_BYTES);
+  const { description, tensors } = convert(bytes, path, architecture);
+  const file = writeRecognizer(description, tensors);
+  const target = output ?? `${stemOf(path)}.safetensors`;
+  await writeFileAtomic(target, file);
+  const { width, height, dimension, parameterCount } = buildRecognizer(description);
+  console.log(`${path} → ${target} (${sizeText(file.length)})`);
+  console.log(`  ${description.architecture}, faces of ${width}×${height}, embeddings of ${dimension} values`);
+  console.log(`  ${parameterCount} parameters in ${tensors.size} tensors`);
+}
+
+/** A checkpoint's network and tensors, as this engine orders them. @throws FormatError, CheckpointError */
+function convert(
+  bytes: Uint8Array,
+  path: string,
+  architecture: Architecture | undefined,
+): { description: RecognizerDescription; tensors: HostTensors } {
+  const isSafetensors = bytes[8] === 0x7b; // the brace after the header's length; a checkpoint of PyTorch has none there
+  const stored = isSafetensors ? readSafetensors(bytes) : undefined;
+  if (stored && isRecognizerFile(stored)) {
+    const file = readRecognizer(bytes);
+    checkOwn(file.description, file.tensors, architecture);
+    return file;
+  }
+  const tensors = stored?.tensors ?? readPyTorchCheckpoint(bytes, path);
+  const found = recognizeStateDict(tensors);
+  const description = architecture && found?.architecture !== architecture ? defaultOf(architecture) : found;
+  if (!description) {
+    const some = [...tensors.keys()].slice(0, 3).join(', ');
+    throw new CheckpointError(
+      `its ${tensors.size} tensors (${some}, …) are of no network that is known; --architecture takes ${ARCHITECTURES.join(', ')}`,
+    );
+  }
+  return { description, tensors: fromStateDict(description, tensors) };
+}
+
+/** The network of a name, in the sizes that it usually has. */
+function defaultOf(architecture: Architecture): RecognizerDescription {
+  switch (architecture) {
+    case 'mobilefacenet-relu6':
+      return { architecture };
+    case 'mobilefacenet':
+      return { architecture, width: 96, height: 112 };
+    case 'sphere20':
+      return { architecture, dimension: 512, width: 96, height: 112 };
+    case 'cameo-face':
+      return { architecture, ...DEFAULT_CAMEO_FACE };
+  }
+}
+
+/** @throws CheckpointError for a file of ours that is damaged, or of another network than the one that is asked for */
+function checkOwn(description: RecognizerDescription, tensors: HostTensors, architecture?: Architecture): void {
+  if (architecture && architecture !== description.architecture) {
+    throw new CheckpointError(
+      `it holds a ${description.architecture} and says so; --architecture ${architecture} was given`,
+    );
+  }
+  const entries = [...buildRecognizer(description).entries()];
+  const problems = misfits(tensors, new Map(entries.map(([name, { shape }]) => [name, shape])));
+  if (problems.length > 0) {
+    throw new CheckpointError(`the tensors do not fit ${description.architecture}: ${problems.join('; ')}`);
+  }
+}

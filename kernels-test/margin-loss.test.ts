@@ -16,7 +16,7 @@ const test = gpuSuite('margin losses');
 const SPECS: LossSpec[] = [
   { loss: 'cosface', s: 64, m: 0.35, lambda: 0 },
   { loss: 'arcface', s: 64, m: 0.5, lambda: 0 },
-  { loss: 'arcface', s: 16, m: 2.5, lambda: 0 }, // most angles pass π
+  { loss: 'arcface', s: 16, m: 1.5, lambda: 0 }, // half of the angles pass π
   { loss: 'sphereface', s: 1, m: 1, lambda: 0 },
   { loss: 'sphereface', s: 1, m: 2, lambda: 0 },
   { loss: 'sphereface', s: 1, m: 3, lambda: 0.5 },
@@ -158,7 +158,8 @@ test('bad numbers are refused by name', async () => {
     const labels = labelsTensor(gpu, [0, 1], 3);
     for (const [spec, message] of [
       [{ loss: 'sphereface', m: 2.5 }, /m is 2.5; expected 1, 2, 3 or 4/],
-      [{ loss: 'arcface', m: 4 }, /m is 4; expected an angle/],
+      [{ loss: 'arcface', m: 2 }, /m is 2; expected an angle/],
+      [{ loss: 'triplet' as 'cosface' }, /loss is triplet/],
       [{ loss: 'cosface', s: 0 }, /s is 0/],
       [{ loss: 'sphereface', lambda: -1 }, /lambda is -1/],
     ] as const) {

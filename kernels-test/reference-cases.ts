@@ -229,7 +229,7 @@ export const gradientCases: readonly GradientCase[] = [
     [
       { loss: 'cosface', s: 8, m: 0.35, lambda: 0 },
       { loss: 'arcface', s: 8, m: 0.5, lambda: 0 },
-      { loss: 'arcface', s: 4, m: 2, lambda: 0 },
+      { loss: 'arcface', s: 4, m: 1.5, lambda: 0 },
       { loss: 'sphereface', s: 1, m: 1, lambda: 0 },
       { loss: 'sphereface', s: 1, m: 2, lambda: 0.5 },
       { loss: 'sphereface', s: 1, m: 3, lambda: 0 },

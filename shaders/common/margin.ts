@@ -1,6 +1,6 @@
 /**
  * What a margin loss makes of the score of the label's class. `additive`: score − a. `angular`, on a cosine: cos(θ + m)
- * with a = cos m, b = sin m, and past θ + m = π the continuation cos θ − m·sin m, so that it still falls.
+ * with a = cos m, b = sin m, and past θ + m = π cos θ − m·sin m, which goes on falling where cos m + m·sin m ≥ 1.
  * `multiplicative`, on the inner product of an embedding with a unit vector: ‖x‖·ψ(θ) with ψ(θ) = (−1)^k·cos(mθ) − 2k on
  * [kπ/m, (k+1)π/m], softened to (b·cos θ + ψ)/(1 + b), where m is written into the text.
  */

@@ -87,7 +87,7 @@ export interface LossSpec {
   /** Scale of the logits; not used by sphereface (there it is the embedding's length) and softmax. */
   s: number;
   /**
-   * Margin: of the cosine (cosface), of the angle in radians (arcface, 0 to π), or the factor of the angle (sphereface: 1,
+   * Margin: of the cosine (cosface), of the angle in radians (arcface, 0 to π/2), or the factor of the angle (sphereface: 1,
    * 2, 3 or 4). Not used by normface and softmax.
    */
   m: number;
@@ -98,13 +98,13 @@ export interface LossSpec {
 /** @throws ArgumentError that names the value that is out of range */
 export function checkLossSpec(where: string, { loss, s, m, lambda }: LossSpec): void {
   const fail = (name: string, value: unknown, expected: string): never => {
-    throw new ArgumentError(`${where}: ${name} is ${JSON.stringify(value)}; expected ${expected}`);
+    throw new ArgumentError(`${where}: ${name} is ${value}; expected ${expected}`);
   };
   if (!LOSSES.includes(loss)) fail('loss', loss, LOSSES.join(', '));
   if (!(s > 0) || s === Infinity) fail('s', s, 'a positive number');
   if (!(lambda >= 0) || lambda === Infinity) fail('lambda', lambda, 'a number of at least 0');
   if (loss === 'sphereface' && ![1, 2, 3, 4].includes(m)) fail('m', m, '1, 2, 3 or 4 for sphereface');
-  if (loss === 'arcface' && !(m >= 0 && m <= Math.PI)) fail('m', m, 'an angle from 0 to π for arcface');
+  if (loss === 'arcface' && !(m >= 0 && m <= Math.PI / 2)) fail('m', m, 'an angle from 0 to π/2 for arcface');
   if (!(m >= 0) || m === Infinity) fail('m', m, 'a number of at least 0');
 }
 

@@ -19,6 +19,8 @@ const CONV: Case[] = [
   [[2, 8, 6, 8], [3, 2, 8, 20], 'perChannel', { stride: [2, 1], padding: [0, 1, 1, 0] }],
   [[2, 7, 6, 8], [3, 3, 1, 8], 'perChannel', { groups: 8, padding: [1, 1, 1, 1] }],
   [[1, 5, 5, 4], [3, 3, 2, 6], 'shared', { groups: 2 }],
+  [[2, 9, 7, 8], [3, 3, 8, 10], 'perChannel', { padding: [1, 1, 1, 1] }],
+  [[1, 6, 6, 5], [3, 3, 5, 12], 'shared', {}],
 ];
 const DECONV: Case[] = [
   [[2, 4, 3, 8], [4, 4, 12, 8], 'perChannel', { stride: [2, 2], padding: [1, 1, 1, 1] }],
@@ -70,7 +72,12 @@ async function check([xShape, wShape, slopes, given]: Case, transposed: boolean,
   }
 }
 
-const VARIANTS: Record<string, ConvOptions> = { naive: { variant: 'naive' }, chosen: {}, tiled: { variant: 'tiled' } };
+const VARIANTS: Record<string, ConvOptions> = {
+  naive: { variant: 'naive' },
+  chosen: {},
+  tiled: { variant: 'tiled' },
+  winograd: { variant: 'winograd' },
+};
 const lavapipe = (await testGpu()).description.kind === 'lavapipe';
 
 for (const [name, options] of Object.entries(VARIANTS)) {

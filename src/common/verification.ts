@@ -58,7 +58,7 @@ export interface BestThreshold {
 
 /**
  * The threshold with the most right decisions. Between neighbouring scores every threshold decides alike: the middle
- * stands for them; of several that are equally good, it is their mean.
+ * stands for them; of several that are equally good, the middle one is taken (of an even number, the lower).
  *
  * @param same whether each pair is of one person
  * @throws ArgumentError for no pairs or lists of unequal length
@@ -84,8 +84,7 @@ export function bestThreshold(scores: ArrayLike<number>, same: ArrayLike<boolean
     if (right > most) [most, best] = [right, []];
     best.push((score + next) / 2);
   }
-  const threshold = best.reduce((sum, value) => sum + value, 0) / best.length;
-  return { threshold, accuracy: accuracyAt(threshold, scores, same) };
+  return { threshold: best[Math.floor((best.length - 1) / 2)], accuracy: most / count };
 }
 
 /** Share of pairs that a threshold decides rightly. */

@@ -17,7 +17,6 @@ import {
 } from '../evaluation/verification/pair-report.js';
 import { verificationFigures } from '../evaluation/verification/protocol.js';
 import { openGpu } from '../gpu/node/adapters.js';
-import { complain } from './complain.js';
 import { gitCommit } from './git-commit.js';
 import { Outputs } from './outputs.js';
 import { PACKAGE_VERSION } from './package-root.js';
@@ -129,7 +128,7 @@ async function run(kind: 'lfw' | 'pairs', title: string, options: PairOptions): 
       onProgress: bar.update,
     }).finally(bar.stop);
     const seconds = (performance.now() - start) / 1000;
-    for (const [name, reason] of missing) complain(new ImageError(reason), name);
+    for (const [name, reason] of missing) console.error(`left out ${name}: ${reason}`);
 
     const usable = pairs.filter(({ a, b }) => embeddings.has(a) && embeddings.has(b));
     const scores = usable.map(({ a, b }) => cosine(embeddings.get(a)!, embeddings.get(b)!));

@@ -1,0 +1,134 @@
+// adapters: once
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { CounterRandom } from '../src/common/random.js';
+import { writePng } from '../src/data/image.js';
+import { CameoFace } from '../src/models/cameo-face.js';
+import { writeRecognizer } from '../src/models/recognizer-file.js';
+import type { HostTensors } from '../src/nn/host-tensor.js';
+import { hashName } from '../src/nn/init.js';
+import { cameo, temporaryFolder } from './cli-fixture.js';
+import { writeIdentities } from './identity-fixture.js';
+
+const test = suite('evaluate pairs');
+const folder = temporaryFolder();
+const model = join(folder, 'tiny.safetensors');
+const images = join(folder, 'images');
+const env = { CAMEO_CACHE: join(folder, 'cache') };
+
+/** Weights of a network that nobody has trained: equal pictures still have equal embeddings. */
+function writeModel(): void {
+  const network = new CameoFace({ dimension: 8, channels: [4, 4, 4, 8], units: [0, 0, 0, 0] });
+  const tensors: HostTensors = new Map();
+  for (const [name, { shape, init }] of network.entries()) {
+    tensors.set(name, { shape, data: Float32Array.from(init(shape, new CounterRandom(4, hashName(name)))) });
+  }
+  writeFileSync(model, writeRecognizer({ architecture: 'cameo-face', ...network.config }, tensors));
+}
+
+/** Two pictures of each person that are nearly alike, in LFW's folders. */
+const pictures = (async () => {
+  writeModel();
+  for (const [k, name] of ['Ann', 'Bob', 'Cid', 'Dan'].entries()) {
+    mkdirSync(join(images, name), { recursive: true });
+    for (const number of [1, 2]) {
+      const data = Uint8Array.from({ length: 96 * 112 * 3 }, (_, i) => {
+        const [x, y] = [Math.floor(i / 3) % 96, Math.floor(i / 288)];
+        return 128 + 100 * Math.sin((x * (k + 1)) / 15 + (i % 3) * k) * Math.cos((y * (4 - k)) / 20) + number;
+      });
+      await writePng(join(images, name, `${name}_000${number}.jpg`), { width: 96, height: 112, data });
+    }
+  }
+  const pairs = ['2 1', 'Ann 1 2', 'Ann 1 Bob 1', 'Cid 1 2', 'Cid 1 Dan 2', ''].join('\n');
+  writeFileSync(join(folder, 'pairs.txt'), pairs);
+})();
+
+const evaluate = (...args: string[]) =>
+  cameo(
+    ['evaluate', 'pairs', '--images', images, '--pairs', join(folder, 'pairs.txt'), '--model', model, ...args],
+    env,
+  );
+
+test('figures, every score and the curve are written, and the second run finds its embeddings again', async () => {
+  await pictures;
+  const out = join(folder, 'out');
+  const run = await evaluate('-o', out);
+  assert.is(run.code, 0, run.stderr);
+  const report = JSON.parse(readFileSync(join(out, 'pairs-tiny.json'), 'utf8'));
+  assert.is(report.data.images, 6); // the others are in no pair
+  assert.is(report.figures.pairs, 4);
+  assert.is(report.figures.folds.length, 2);
+  const csv = readFileSync(join(out, 'pairs-tiny.csv'), 'utf8').trim().split('\n');
+  assert.is(csv.length, 5);
+  const score = (k: number): number => Number(csv[k].split(',')[4]);
+  assert.ok(score(1) > 0.99 && score(1) > score(2) && score(3) > score(4), csv.join());
+  assert.is(report.figures.accuracy, 1);
+  assert.match(readFileSync(join(out, 'pairs-tiny.md'), 'utf8'), /100\.00 % ± 0\.00/);
+  const again = await evaluate('-o', join(folder, 'again'));
+  assert.is(again.code, 0, again.stderr);
+  assert.is(readFileSync(join(folder, 'again', 'pairs-tiny.csv'), 'utf8'), `${csv.join('\n')}\n`);
+});
+
+test('a missing picture is named before anything is computed; --skip-missing counts it', async () => {
+  await pictures;
+  rmSync(join(images, 'Cid', 'Cid_0002.jpg'));
+  writeFileSync(join(images, 'Dan', 'Dan_0002.jpg'), 'no picture');
+  const run = await evaluate('-o', join(folder, 'missing'));
+  assert.is(run.code, 1);
+  assert.match(run.complaints.join(), /Cid\/Cid_0002\.jpg/);
+  // With two pairs left, both of one fold, the protocol has nothing to decide by.
+  writeFileSync(
+    join(folder, 'pairs.txt'),
+    [
+      '2 2',
+      'Ann 1 2',
+      'Cid 1 2',
+      'Ann 1 Bob 1',
+      'Ann 2 Bob 2',
+      'Bob 1 2',
+      'Ann 2 1',
+      'Bob 1 Cid 1',
+      'Cid 1 Dan 2',
+      '',
+    ].join('\n'),
+  );
+  const skipped = await evaluate('--skip-missing', '-o', join(folder, 'skipped'));
+  assert.is(skipped.code, 0, skipped.stderr);
+  const { data } = JSON.parse(readFileSync(join(folder, 'skipped', 'pairs-tiny.json'), 'utf8'));
+  assert.equal([...data.skippedImages].sort(), ['Cid/Cid_0002.jpg', 'Dan/Dan_0002.jpg']);
+  assert.is(data.skippedPairs, 2);
+  assert.is(skipped.stderr.match(/left out/g)?.length, 2);
+});
+
+test('verify tells how alike two faces are; identities compares all of a folder', async () => {
+  await pictures;
+  const [a, b] = ['Ann/Ann_0001.jpg', 'Bob/Bob_0001.jpg'].map((name) => join(images, name));
+  const same = await cameo(['verify', a, a, '--model', model], env);
+  assert.is(same.code, 0, same.stderr);
+  assert.match(same.stdout, /similarity 1\.0000/);
+  assert.match(same.stdout, /no threshold is known/);
+  const other = await cameo(['verify', a, b, '--model', model], env);
+  assert.not.match(other.stdout, /similarity 1\.0000/);
+  const missing = await cameo(['verify', a, join(images, 'nobody.jpg'), '--model', model], env);
+  assert.is(missing.code, 1);
+  assert.match(missing.complaints.join(), /nobody\.jpg/);
+
+  const data = await writeIdentities(join(folder, 'faces'));
+  const out = join(folder, 'identities');
+  const run = await cameo(
+    ['evaluate', 'identities', '--data', data, '--split', 'train', '--model', model, '-o', out],
+    env,
+  );
+  assert.is(run.code, 0, run.stderr);
+  const [all] = JSON.parse(readFileSync(join(out, 'identities-tiny-train.json'), 'utf8')).groups;
+  assert.equal([all.name, all.genuine, all.impostor], ['all', 5 * 6, (20 * 19) / 2 - 30]);
+  const refused = await cameo(
+    ['evaluate', 'identities', '--data', data, '--split', 'test', '--save-thresholds', '--model', model, '-o', out],
+    env,
+  );
+  assert.match(refused.complaints.join(), /not chosen on split test/);
+});
+
+test.run();

@@ -89,6 +89,7 @@ async function run(options: IdentitiesOptions): Promise<void> {
   });
   const indices = (await set.readable()).filter((index) => set.entries[index].identity !== '');
   await Outputs.in(options.out);
+  const commit = gitCommit(); // of the program as it starts; files may change while it runs
   const gpu = await openGpu();
   const opened = await openRecognizer(gpu, options.model, recognizerPlaces(options.data)).catch((error: unknown) => {
     gpu.destroy();
@@ -124,7 +125,7 @@ async function run(options: IdentitiesOptions): Promise<void> {
     const report = {
       command: commandLine(),
       date: new Date().toISOString(),
-      commit: gitCommit(),
+      commit,
       version: PACKAGE_VERSION,
       device: gpu.description,
       model: { name: opened.name, id: opened.modelId },

@@ -107,6 +107,7 @@ async function run(kind: 'lfw' | 'pairs', title: string, options: PairOptions): 
   }
   const { found, missing } = await picturesOf(pairs, options);
   await Outputs.in(options.out);
+  const commit = gitCommit(); // of the program as it starts; files may change while it runs
   const gpu = await openGpu();
   const opened = await openRecognizer(gpu, options.model, recognizerPlaces()).catch((error: unknown) => {
     gpu.destroy();
@@ -137,7 +138,7 @@ async function run(kind: 'lfw' | 'pairs', title: string, options: PairOptions): 
       title,
       command: commandLine(),
       date: new Date().toISOString(),
-      commit: gitCommit(),
+      commit,
       version: PACKAGE_VERSION,
       runtime: `Node ${process.versions.node} on ${process.platform} ${process.arch}`,
       device: gpu.description,

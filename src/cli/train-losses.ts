@@ -55,6 +55,7 @@ async function run(options: LossesOptions): Promise<void> {
     },
   };
   await Outputs.in(options.out);
+  const commit = gitCommit(); // of the program as it starts; files may change while it runs
   const gpu = await openGpu();
   const folder = await mkdtemp(join(tmpdir(), 'cameo-losses-'));
   try {
@@ -83,7 +84,7 @@ async function run(options: LossesOptions): Promise<void> {
     const report = {
       command: commandLine(),
       date: new Date().toISOString(),
-      commit: gitCommit(),
+      commit,
       device: gpu.description,
       data: { identities, faces, sources: options.sources ?? 'all' },
       config: base,

@@ -1,7 +1,8 @@
 import * as assert from 'uvu/assert';
 import { chooseRows, naiveRows } from '../src/kernels/normalize.js';
 import { chooseSoftmax, naiveSoftmax } from '../src/kernels/softmax.js';
-import { type CosFaceKernels, cosFace, cosFaceOp } from '../src/ops/cosface.js';
+import { cosFace, cosFaceOp } from '../src/ops/cosface.js';
+import type { MarginLossKernels } from '../src/ops/margin-loss.js';
 import { l2NormalizeOp, type RowChoice } from '../src/ops/normalize.js';
 import { labelsTensor, softmaxCrossEntropy } from '../src/ops/softmax.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';
@@ -43,7 +44,7 @@ const labelled = (classes: number) => (k: number, size: number) =>
     ? randomValues(size, 90, [0, classes]).map((value, row) => (row < 2 ? row * (classes - 1) : Math.floor(value)))
     : undefined;
 
-const KERNELS: Record<string, CosFaceKernels> = {
+const KERNELS: Record<string, MarginLossKernels> = {
   naive: { rows: naiveRows, softmax: naiveSoftmax, matmul: { variant: 'naive' } },
   chosen: {},
   hardware: {

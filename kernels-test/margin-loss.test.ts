@@ -1,10 +1,10 @@
 import * as assert from 'uvu/assert';
 import { ArgumentError } from '../src/common/errors.js';
+import type { LossSpec } from '../src/common/loss-spec.js';
 import { naiveRows } from '../src/kernels/normalize.js';
 import { naiveSoftmax } from '../src/kernels/softmax.js';
-import type { CosFaceKernels } from '../src/ops/cosface.js';
 import { cosFace } from '../src/ops/cosface.js';
-import { type LossSpec, marginLoss, marginLossOp } from '../src/ops/margin-loss.js';
+import { type MarginLossKernels, marginLoss, marginLossOp } from '../src/ops/margin-loss.js';
 import { labelsTensor, softmaxCrossEntropy } from '../src/ops/softmax.js';
 import { recordStep } from '../src/tensor/recorded-step.js';
 import { Tape } from '../src/tensor/tape.js';
@@ -26,7 +26,7 @@ const SPECS: LossSpec[] = [
   { loss: 'softmax', s: 1, m: 0, lambda: 0 },
 ];
 
-const KERNELS: Record<string, CosFaceKernels> = {
+const KERNELS: Record<string, MarginLossKernels> = {
   naive: { rows: naiveRows, softmax: naiveSoftmax, matmul: { variant: 'naive' } },
   chosen: {},
 };

@@ -3,6 +3,7 @@
  * package and nothing of Node, so it runs in a browser as it is; in Node, `openGpu` of `cameo/node` opens the device.
  */
 export * from './common/errors.js';
+export { LOSSES, type LossSpec } from './common/loss-spec.js';
 export type {
   Conv2dAttrs,
   ConvTranspose2dAttrs,
@@ -37,7 +38,7 @@ export { type ConvOptions, conv2d, convTranspose2d } from './ops/conv.js';
 export { convBatchNormPrelu, type InferenceBatchNorm } from './ops/conv-inference.js';
 export { cosFace } from './ops/cosface.js';
 export { concat, pad, reshape, slice } from './ops/layout.js';
-export { LOSSES, type LossSchedule, type LossSpec, marginLoss } from './ops/margin-loss.js';
+export { type LossSchedule, marginLoss } from './ops/margin-loss.js';
 export { linear, matmul } from './ops/matmul.js';
 export { mse } from './ops/mse.js';
 export { l2Normalize } from './ops/normalize.js';

@@ -1,11 +1,11 @@
 import { join, resolve } from 'node:path';
 import { SingleBar } from 'cli-progress';
 import { type Command, Option } from 'commander';
+import { LOSSES, type LossSpec } from '../common/loss-spec.js';
 import { writeFileAtomic } from '../data/atomic-file.js';
 import { labelReportText } from '../data/identity-set.js';
 import { openRecognizer } from '../data/recognizer-source.js';
 import { openGpu } from '../gpu/node/adapters.js';
-import { LOSSES, type LossSpec } from '../ops/margin-loss.js';
 import { DEFAULT_RECOGNITION_TRAINING, type RecognitionTrainingConfig } from '../training/recognition-config.js';
 import { RecognitionTrainer } from '../training/recognition-trainer.js';
 import { readCheckpoint } from '../training/train-codec.js';

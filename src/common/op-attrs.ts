@@ -1,3 +1,4 @@
+import type { LossSpec } from './loss-spec.js';
 /**
  * The operations of the engine, by name, with their attributes. This table is the one contract that the GPU
  * operations (`src/ops`), the float64 reference (`src/reference`) and the tests share.
@@ -102,12 +103,7 @@ export interface OpAttrs {
    */
   cosFace: { s: number; m: number };
   /** inputs embeddings [B,D], weights [classes,D], labels [B] → mean loss []: see `marginLoss`. */
-  marginLoss: {
-    loss: 'cosface' | 'arcface' | 'sphereface' | 'normface' | 'softmax';
-    s: number;
-    m: number;
-    lambda: number;
-  };
+  marginLoss: LossSpec;
   /** inputs a, b of one shape → mean((a − b)²) [] */
   mse: Record<string, never>;
   /**

@@ -1,4 +1,5 @@
 import { ArgumentError, ShapeError } from './errors.js';
+import { checkLossSpec } from './loss-spec.js';
 import type { OpAttrs, OpName } from './op-attrs.js';
 import {
   checkFinite,
@@ -169,22 +170,9 @@ function cosFace(inputs: readonly Shape[], attrs: OpAttrs['cosFace']): number[] 
   return [];
 }
 
-function marginLoss(inputs: readonly Shape[], { loss, s, m, lambda }: OpAttrs['marginLoss']): number[] {
-  const op = `marginLoss ${loss}`;
-  checkLabelledEmbeddings(op, inputs);
-  checkPositive(op, 's', s);
-  checkNotNegative(op, 'm', m);
-  checkNotNegative(op, 'lambda', lambda);
-  if (!['cosface', 'arcface', 'sphereface', 'normface', 'softmax'].includes(loss)) {
-    throw new ArgumentError(`marginLoss: loss is ${loss}; expected cosface, arcface, sphereface, normface or softmax`);
-  }
-  // Above about 2.33 the logit would jump up where θ + m passes π.
-  if (loss === 'arcface' && m > Math.PI / 2) {
-    throw new ArgumentError(`${op}: m is ${m}; expected an angle from 0 to π/2`);
-  }
-  if (loss === 'sphereface' && ![1, 2, 3, 4].includes(m)) {
-    throw new ArgumentError(`${op}: m is ${m}; expected 1, 2, 3 or 4`);
-  }
+function marginLoss(inputs: readonly Shape[], attrs: OpAttrs['marginLoss']): number[] {
+  checkLabelledEmbeddings('marginLoss', inputs);
+  checkLossSpec('marginLoss', attrs);
   return [];
 }
 

@@ -1,56 +1,15 @@
 import type { OpAttrs } from '../common/op-attrs.js';
-import { chooseRows } from '../kernels/normalize.js';
-import { additiveMargin, chooseSoftmax } from '../kernels/softmax.js';
 import { apply, type Op } from '../tensor/tape.js';
-import { scope, type Tensor } from '../tensor/tensor.js';
-import { type MatmulOptions, matmulOp } from './matmul.js';
-import { normalizeRows, normalizeRowsGradient, type RowChoice } from './normalize.js';
-import { crossEntropy, crossEntropyGradient, type SoftmaxChoice } from './softmax.js';
+import type { Tensor } from '../tensor/tensor.js';
+import { type MarginLossKernels, marginLossOp } from './margin-loss.js';
 
-/** For tests and benches: other kernels than the chosen ones. */
-export interface CosFaceKernels {
-  rows?: RowChoice;
-  softmax?: SoftmaxChoice;
-  matmul?: MatmulOptions;
-}
-
-const EPS = 1e-12;
-
-/**
- * The operation. The scale and the margin are applied where the softmax reads the cosines, so that beside these, [B,
- * classes], nothing of that size is made: neither logits nor one-hot labels.
- */
-export function cosFaceOp({
-  rows = chooseRows,
-  softmax = chooseSoftmax,
-  matmul,
-}: CosFaceKernels = {}): Op<OpAttrs['cosFace']> {
-  const { forward } = matmulOp(matmul);
-  const multiply = (a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean, shape: readonly number[]) =>
-    forward([a, b], { transposeA, transposeB }, shape).output;
+/** The operation: the margin loss `cosface` under a name of its own. */
+export function cosFaceOp(kernels: MarginLossKernels = {}): Op<OpAttrs['cosFace']> {
+  const { forward, backward } = marginLossOp(kernels);
+  const asMarginLoss = ({ s, m }: OpAttrs['cosFace']) => ({ loss: 'cosface' as const, s, m, lambda: 0 });
   return {
-    forward([x, w, labels], attrs) {
-      return scope(x.gpu, () => {
-        const embeddings = normalizeRows(x, EPS, rows);
-        const weights = normalizeRows(w, EPS, rows);
-        const cosines = multiply(embeddings, weights, false, true, [x.shape[0], w.shape[0]]);
-        const { loss, totals } = crossEntropy(
-          { scores: cosines, labels },
-          () => additiveMargin(attrs.s, attrs.m),
-          softmax,
-        );
-        return { output: loss, saved: [embeddings, weights, cosines, totals] };
-      });
-    },
-    backward({ inputs: [x, w, labels], saved: [embeddings, weights, cosines, totals], attrs, dy, needs }) {
-      return scope(x.gpu, () => {
-        const margin = () => additiveMargin(attrs.s, attrs.m);
-        const dCosines = crossEntropyGradient({ scores: cosines, labels }, totals, dy, margin, softmax);
-        const dx = () => normalizeRowsGradient(x, multiply(dCosines, weights, false, false, x.shape), EPS, rows);
-        const dw = () => normalizeRowsGradient(w, multiply(dCosines, embeddings, true, false, w.shape), EPS, rows);
-        return [needs[0] ? dx() : null, needs[1] ? dw() : null, null];
-      });
-    },
+    forward: (inputs, attrs, shape) => forward(inputs, asMarginLoss(attrs), shape),
+    backward: (context) => backward({ ...context, attrs: asMarginLoss(context.attrs) }),
   };
 }
 

@@ -1,4 +1,4 @@
-import { ArgumentError } from '../common/errors.js';
+import type { LossSpec } from '../common/loss-spec.js';
 import type { OpAttrs } from '../common/op-attrs.js';
 import { addKernel } from '../kernels/elementwise.js';
 import { chooseRows } from '../kernels/normalize.js';
@@ -6,14 +6,32 @@ import { additiveMargin, chooseSoftmax, type Margin } from '../kernels/softmax.j
 import { dispatch } from '../tensor/dispatch.js';
 import { apply, type Op } from '../tensor/tape.js';
 import { scope, type Tensor } from '../tensor/tensor.js';
-import type { CosFaceKernels } from './cosface.js';
-import { matmulOp } from './matmul.js';
-import { normalizeRows, normalizeRowsGradient } from './normalize.js';
-import { crossEntropy, crossEntropyGradient, crossEntropyLengthGradient, type ScoredRows } from './softmax.js';
+import { type MatmulOptions, matmulOp } from './matmul.js';
+import { normalizeRows, normalizeRowsGradient, type RowChoice } from './normalize.js';
+import {
+  crossEntropy,
+  crossEntropyGradient,
+  crossEntropyLengthGradient,
+  type ScoredRows,
+  type SoftmaxChoice,
+} from './softmax.js';
+
+/** For tests and benches: other kernels than the chosen ones. */
+export interface MarginLossKernels {
+  rows?: RowChoice;
+  softmax?: SoftmaxChoice;
+  matmul?: MatmulOptions;
+}
 
 const EPS = 1e-12;
 
 type Attrs = OpAttrs['marginLoss'];
+
+/** Whether a loss looks at the direction of embeddings alone, and at that of the weights: at their unit vectors. */
+const unitsOf = (loss: Attrs['loss']): { x: boolean; w: boolean } => ({
+  x: loss !== 'softmax' && loss !== 'sphereface',
+  w: loss !== 'softmax',
+});
 
 /** The margin as the kernels of the softmax rows take it. */
 function marginOf({ loss, s, m, lambda }: Attrs): Margin {
@@ -31,45 +49,50 @@ function marginOf({ loss, s, m, lambda }: Attrs): Margin {
   }
 }
 
-/** The operation; a building block as in `cosFaceOp`. Beside the scores, [B, classes], nothing of that size is made. */
-export function marginLossOp({ rows = chooseRows, softmax = chooseSoftmax, matmul }: CosFaceKernels = {}): Op<Attrs> {
+/**
+ * The operation. Scale and margin are applied where the softmax reads the scores, so that beside these, [B, classes],
+ * nothing of that size is made: neither logits nor one-hot labels.
+ */
+export function marginLossOp({
+  rows = chooseRows,
+  softmax = chooseSoftmax,
+  matmul,
+}: MarginLossKernels = {}): Op<Attrs> {
   const { forward } = matmulOp(matmul);
   const multiply = (a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean, shape: readonly number[]) =>
     forward([a, b], { transposeA, transposeB }, shape).output;
-  const normalized = (x: Tensor): Tensor => normalizeRows(x, EPS, rows);
-  const scored = (scores: Tensor, labels: Tensor, x: Tensor, attrs: Attrs): ScoredRows =>
-    attrs.loss === 'sphereface' ? { scores, labels, features: x } : { scores, labels };
+  const scored = (scores: Tensor, labels: Tensor, x: Tensor, { loss }: Attrs): ScoredRows =>
+    loss === 'sphereface' ? { scores, labels, features: x } : { scores, labels };
   return {
     forward([x, w, labels], attrs) {
       return scope(x.gpu, () => {
-        const unitX = attrs.loss !== 'softmax' && attrs.loss !== 'sphereface';
-        const embeddings = unitX ? normalized(x) : x;
-        const weights = attrs.loss === 'softmax' ? w : normalized(w);
+        const unit = unitsOf(attrs.loss);
+        const embeddings = unit.x ? normalizeRows(x, EPS, rows) : x;
+        const weights = unit.w ? normalizeRows(w, EPS, rows) : w;
         const scores = multiply(embeddings, weights, false, true, [x.shape[0], w.shape[0]]);
         const { loss, totals } = crossEntropy(scored(scores, labels, x, attrs), () => marginOf(attrs), softmax);
-        return { output: loss, saved: [embeddings, weights, scores, totals].filter((t) => t !== x && t !== w) };
+        const units = [...(unit.x ? [embeddings] : []), ...(unit.w ? [weights] : [])];
+        return { output: loss, saved: [scores, totals, ...units] };
       });
     },
-    backward({ inputs: [x, w, labels], saved, attrs, dy, needs }) {
+    backward({ inputs: [x, w, labels], saved: [scores, totals, ...units], attrs, dy, needs }) {
       return scope(x.gpu, () => {
-        const { loss } = attrs;
-        const rest = [...saved];
-        const embeddings = loss === 'softmax' || loss === 'sphereface' ? x : rest.shift()!;
-        const weights = loss === 'softmax' ? w : rest.shift()!;
-        const [scores, totals] = rest;
+        const unit = unitsOf(attrs.loss);
+        const embeddings = unit.x ? units[0] : x;
+        const weights = unit.w ? units[units.length - 1] : w;
         const margin = () => marginOf(attrs);
         const row = scored(scores, labels, x, attrs);
         const dScores = crossEntropyGradient(row, totals, dy, margin, softmax);
         const dx = (): Tensor => {
           const gradient = multiply(dScores, weights, false, false, x.shape);
-          if (loss === 'softmax') return gradient;
-          if (loss !== 'sphereface') return normalizeRowsGradient(x, gradient, EPS, rows);
+          if (unit.x) return normalizeRowsGradient(x, gradient, EPS, rows);
+          if (!row.features) return gradient;
           const byLength = crossEntropyLengthGradient({ ...row, features: x }, totals, dy, margin, softmax);
           return dispatch(addKernel(x.size), [gradient, byLength], x.shape);
         };
         const dw = (): Tensor => {
           const gradient = multiply(dScores, embeddings, true, false, w.shape);
-          return loss === 'softmax' ? gradient : normalizeRowsGradient(w, gradient, EPS, rows);
+          return unit.w ? normalizeRowsGradient(w, gradient, EPS, rows) : gradient;
         };
         return [needs[0] ? dx() : null, needs[1] ? dw() : null, null];
       });
@@ -78,35 +101,6 @@ export function marginLossOp({ rows = chooseRows, softmax = chooseSoftmax, matmu
 }
 
 export const marginLossOps = { marginLoss: marginLossOp() };
-
-/** Losses that train a recogniser on identity labels. */
-export const LOSSES = ['cosface', 'arcface', 'sphereface', 'normface', 'softmax'] as const;
-
-export interface LossSpec {
-  loss: (typeof LOSSES)[number];
-  /** Scale of the logits; not used by sphereface (there it is the embedding's length) and softmax. */
-  s: number;
-  /**
-   * Margin: of the cosine (cosface), of the angle in radians (arcface, 0 to π/2), or the factor of the angle (sphereface: 1,
-   * 2, 3 or 4). Not used by normface and softmax.
-   */
-  m: number;
-  /** sphereface: weight of cos θ beside ψ(θ), as in its annealing; 0 is the loss itself. */
-  lambda: number;
-}
-
-/** @throws ArgumentError that names the value that is out of range */
-export function checkLossSpec(where: string, { loss, s, m, lambda }: LossSpec): void {
-  const fail = (name: string, value: unknown, expected: string): never => {
-    throw new ArgumentError(`${where}: ${name} is ${value}; expected ${expected}`);
-  };
-  if (!LOSSES.includes(loss)) fail('loss', loss, LOSSES.join(', '));
-  if (!(s > 0) || s === Infinity) fail('s', s, 'a positive number');
-  if (!(lambda >= 0) || lambda === Infinity) fail('lambda', lambda, 'a number of at least 0');
-  if (loss === 'sphereface' && ![1, 2, 3, 4].includes(m)) fail('m', m, '1, 2, 3 or 4 for sphereface');
-  if (loss === 'arcface' && !(m >= 0 && m <= Math.PI / 2)) fail('m', m, 'an angle from 0 to π/2 for arcface');
-  if (!(m >= 0) || m === Infinity) fail('m', m, 'a number of at least 0');
-}
 
 /** The numbers of a loss as functions are called anew in each run of a recorded step. */
 export type LossSchedule = Pick<LossSpec, 'loss'> & { [K in 's' | 'm' | 'lambda']?: number | (() => number) };

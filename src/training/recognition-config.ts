@@ -1,7 +1,7 @@
 import { ArgumentError } from '../common/errors.js';
+import { checkLossSpec, type LossSpec } from '../common/loss-spec.js';
 import { type Augmentation, DEFAULT_AUGMENTATION } from '../data/batches.js';
 import { type CameoFaceConfig, checkCameoFace, DEFAULT_CAMEO_FACE } from '../models/cameo-face.js';
-import { checkLossSpec, type LossSpec } from '../ops/margin-loss.js';
 
 /** Everything that decides what a training run computes: saved with each checkpoint, and equal after a resume. */
 export interface RecognitionTrainingConfig {

@@ -78,7 +78,7 @@ test('a missing picture is named before anything is computed; --skip-missing cou
   const run = await evaluate('-o', join(folder, 'missing'));
   assert.is(run.code, 1);
   assert.match(run.complaints.join(), /Cid\/Cid_0002\.jpg/);
-  // With two pairs left, both of one fold, the protocol has nothing to decide by.
+  // Enough pairs for both folds to keep some.
   writeFileSync(
     join(folder, 'pairs.txt'),
     [

@@ -16,8 +16,8 @@ export interface WinogradTransforms {
 }
 
 /**
- * The points where polynomials are multiplied, besides infinity. With ±1 and ±2 for four outputs the rounding error is
- * more than twice as large: powers of points far from 1 spread the sizes of the terms.
+ * The points where polynomials are multiplied, besides infinity. ±1 and ±2, which are usual for four outputs, round more
+ * coarsely: powers of points far from 1 spread the sizes of the terms.
  */
 const POINTS: Record<WinogradOutputs, readonly number[]> = {
   2: [0, 1, -1],

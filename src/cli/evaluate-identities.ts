@@ -5,17 +5,16 @@ import { cosine, type OperatingPoint, tarAtFar } from '../common/verification.js
 import { writeFileAtomic } from '../data/atomic-file.js';
 import type { FaceEntry, Split } from '../data/face-listing.js';
 import { openFaceFolder } from '../data/faces.js';
-import { openRecognizer } from '../data/recognizer-source.js';
 import { markdownTable, textTable } from '../evaluation/tables.js';
 import { embedPictures } from '../evaluation/verification/embed-pictures.js';
-import { openGpu } from '../gpu/node/adapters.js';
 import { gitCommit } from './git-commit.js';
 import { Outputs } from './outputs.js';
 import { PACKAGE_VERSION } from './package-root.js';
-import { cacheFile, dataFolder, recognizerPlaces } from './places.js';
+import { cacheFile, dataFolder } from './places.js';
 import { startProgress } from './progress.js';
 import { commandLine } from './report-facts.js';
 import { saveThresholds, thresholdsPath } from './thresholds.js';
+import { RECOGNIZER_HELP, withRecognizer } from './with-recognizer.js';
 
 const FARS = [1e-1, 1e-2, 1e-3, 1e-4];
 /** Fewer genuine pairs say nothing about a group. */
@@ -41,10 +40,7 @@ export function addEvaluateIdentities(evaluate: Command): void {
     .option('--data <dir>', 'folder of aligned 112×96 faces with identities (default: CAMEO_DATA, else ../shared/data)')
     .addOption(new Option('--split <name>', 'which part of the set').choices(['train', 'val', 'test']).default('val'))
     .option('--sources <names>', 'only faces of these sources of the manifest, separated by commas')
-    .requiredOption(
-      '--model <name>',
-      'recogniser: cameo, mobilefacenet-casia, mobilefacenet-ms1m, dlib, or a safetensors file',
-    )
+    .requiredOption('--model <name>', RECOGNIZER_HELP)
     .option('--single', 'the embedding of the picture alone, without its mirror image')
     .option('--save-thresholds', 'keep the thresholds beside the models, for `cameo verify`; not with split test')
     .option('-o, --out <dir>', 'folder for identities-MODEL-SPLIT.json and .md', 'results')
@@ -90,12 +86,7 @@ async function run(options: IdentitiesOptions): Promise<void> {
   const indices = (await set.readable()).filter((index) => set.entries[index].identity !== '');
   await Outputs.in(options.out);
   const commit = gitCommit(); // of the program as it starts; files may change while it runs
-  const gpu = await openGpu();
-  const opened = await openRecognizer(gpu, options.model, recognizerPlaces(options.data)).catch((error: unknown) => {
-    gpu.destroy();
-    throw error;
-  });
-  try {
+  await withRecognizer(options.model, options.data, async (gpu, opened) => {
     const pictures = indices.map((index) => ({
       name: set.entries[index].path,
       path: join(set.root, set.entries[index].path),
@@ -174,8 +165,5 @@ async function run(options: IdentitiesOptions): Promise<void> {
       });
       console.log(`thresholds for cameo verify: ${thresholdsPath()}`);
     }
-  } finally {
-    opened.dispose();
-    gpu.destroy();
-  }
+  });
 }

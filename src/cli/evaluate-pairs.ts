@@ -6,7 +6,6 @@ import { ArgumentError, ImageError } from '../common/errors.js';
 import { cosine } from '../common/verification.js';
 import { FileError, fileErrorReason, writeFileAtomic } from '../data/atomic-file.js';
 import { type FacePair, parseLandmarkLines, parsePairs } from '../data/lfw.js';
-import { openRecognizer } from '../data/recognizer-source.js';
 import { embedPictures, type FacePicture } from '../evaluation/verification/embed-pictures.js';
 import {
   type PairReport,
@@ -16,13 +15,13 @@ import {
   scoresCsv,
 } from '../evaluation/verification/pair-report.js';
 import { verificationFigures } from '../evaluation/verification/protocol.js';
-import { openGpu } from '../gpu/node/adapters.js';
 import { gitCommit } from './git-commit.js';
 import { Outputs } from './outputs.js';
 import { PACKAGE_VERSION } from './package-root.js';
-import { cacheFile, dataFolder, recognizerPlaces } from './places.js';
+import { cacheFile, dataFolder } from './places.js';
 import { startProgress } from './progress.js';
 import { commandLine } from './report-facts.js';
+import { RECOGNIZER_HELP, withRecognizer } from './with-recognizer.js';
 
 interface PairOptions {
   images?: string;
@@ -48,10 +47,7 @@ export function addEvaluatePairs(evaluate: Command): void {
         '--landmarks <file>',
         `five landmarks a picture${needed ? '; without it pictures must be aligned faces of 96×112' : ' (default: landmarks.txt in CAMEO_DATA/lfw)'}`,
       )
-      .requiredOption(
-        '--model <name>',
-        'recogniser: cameo, mobilefacenet-casia, mobilefacenet-ms1m, dlib, or a safetensors file',
-      )
+      .requiredOption('--model <name>', RECOGNIZER_HELP)
       .option('--single', 'the embedding of the picture alone, without its mirror image')
       .option('--skip-missing', 'leave out pictures that are missing or unreadable, and count them')
       .option('-o, --out <dir>', `folder for ${name}-MODEL.json, .md, .csv and .svg`, 'results');
@@ -108,12 +104,7 @@ async function run(kind: 'lfw' | 'pairs', title: string, options: PairOptions): 
   const { found, missing } = await picturesOf(pairs, options);
   await Outputs.in(options.out);
   const commit = gitCommit(); // of the program as it starts; files may change while it runs
-  const gpu = await openGpu();
-  const opened = await openRecognizer(gpu, options.model, recognizerPlaces()).catch((error: unknown) => {
-    gpu.destroy();
-    throw error;
-  });
-  try {
+  await withRecognizer(options.model, undefined, async (gpu, opened) => {
     const { recognizer } = opened;
     console.log(`${opened.name} on ${found.length} pictures, ${gpu.description.description}`);
     const bar = startProgress(found.length, 'pictures');
@@ -166,8 +157,5 @@ async function run(kind: 'lfw' | 'pairs', title: string, options: PairOptions): 
     await writeFileAtomic(join(options.out, `${base}.json`), `${JSON.stringify(report, null, 2)}\n`);
     console.log(pairSummary(report));
     for (const extension of ['md', 'json', 'csv', 'svg']) console.log(join(options.out, `${base}.${extension}`));
-  } finally {
-    opened.dispose();
-    gpu.destroy();
-  }
+  });
 }

@@ -16,6 +16,7 @@ import { gitCommit } from './git-commit.js';
 import { integer } from './numbers.js';
 import { Outputs } from './outputs.js';
 import { PACKAGE_VERSION } from './package-root.js';
+import { dataFolder } from './places.js';
 import { startProgress } from './progress.js';
 import { commandLine } from './report-facts.js';
 
@@ -56,7 +57,7 @@ function limit(text: string): number | 'all' {
 async function evaluateFaces(options: EvaluateOptions): Promise<void> {
   const { split, out } = options;
   const weights = await readWeights(options.model);
-  const data = options.data ?? process.env.CAMEO_DATA ?? '../shared/data';
+  const data = dataFolder(options.data);
   const { count: facesInSplit } = await openFaceFolder(data, { split });
   const set = await openFaceFolder(data, { split, limit: options.limit === 'all' ? undefined : options.limit });
   await Outputs.in(out); // whether it can be written is better known before the work than after

@@ -8,6 +8,7 @@ import { type CodecTrainingConfig, DEFAULT_CODEC_TRAINING } from '../training/co
 import { CodecTrainer } from '../training/codec-trainer.js';
 import { readCheckpoint, trainCodec } from '../training/train-codec.js';
 import type { TrainingLog } from '../training/training-log.js';
+import { dataFolder } from './places.js';
 import { addTrainLosses } from './train-losses.js';
 import { addTrainRecognition } from './train-recognition.js';
 import { checkpointOf, number, readSettings, stackedPlots, stopOnInterrupt } from './training-run.js';
@@ -62,7 +63,7 @@ function readConfig(options: TrainOptions): CodecTrainingConfig {
 }
 
 async function runTraining(options: TrainOptions): Promise<void> {
-  const data = options.data ?? process.env.CAMEO_DATA ?? '../shared/data';
+  const data = dataFolder(options.data);
   const checkpoint = checkpointOf(options.out, options.resume);
   const config = options.resume ? CodecTrainer.configOf(await readCheckpoint(checkpoint)) : readConfig(options);
   if (options.resume && options.steps !== undefined) config.steps = options.steps;

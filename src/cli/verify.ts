@@ -2,11 +2,9 @@ import type { Command } from 'commander';
 import { ArgumentError } from '../common/errors.js';
 import { cosine } from '../common/verification.js';
 import { landmarksOf, readLandmarks } from '../data/landmarks.js';
-import { openRecognizer } from '../data/recognizer-source.js';
 import { embedPictures } from '../evaluation/verification/embed-pictures.js';
-import { openGpu } from '../gpu/node/adapters.js';
-import { recognizerPlaces } from './places.js';
 import { readThresholds } from './thresholds.js';
+import { RECOGNIZER_HELP, withRecognizer } from './with-recognizer.js';
 
 interface VerifyOptions {
   model: string;
@@ -21,11 +19,7 @@ export function addVerifyCommand(program: Command): void {
     .description(
       'how alike two faces are to a recogniser, and whether that is one person at the chosen false accept rate',
     )
-    .option(
-      '--model <name>',
-      'recogniser: cameo, mobilefacenet-casia, mobilefacenet-ms1m, dlib, or a safetensors file',
-      'cameo',
-    )
+    .option('--model <name>', RECOGNIZER_HELP, 'cameo')
     .option(
       '--landmarks <file>',
       'JSON with five landmarks a photograph, as for `cameo encode`; aligned 112×96 faces need none',
@@ -43,9 +37,7 @@ async function verify(a: string, b: string, options: VerifyOptions): Promise<voi
     }
     return { name: `${path}#${k}`, path, landmarks: faces?.[0] };
   });
-  const gpu = await openGpu();
-  try {
-    const opened = await openRecognizer(gpu, options.model, recognizerPlaces());
+  await withRecognizer(options.model, undefined, async (gpu, opened) => {
     const known = (await readThresholds())[opened.modelId];
     const threshold = known?.thresholds[String(Number(options.far))];
     if (known && threshold === undefined) {
@@ -54,7 +46,6 @@ async function verify(a: string, b: string, options: VerifyOptions): Promise<voi
     }
     const flip = (known?.embedding ?? 'flip') === 'flip';
     const embeddings = await embedPictures(gpu, opened, pictures, { batch: 1, flip });
-    opened.dispose();
     const similarity = cosine(embeddings.get(pictures[0].name)!, embeddings.get(pictures[1].name)!);
     console.log(`similarity ${similarity.toFixed(4)} (cosine; ${opened.name}, weights ${opened.modelId})`);
     if (threshold === undefined) {
@@ -65,7 +56,5 @@ async function verify(a: string, b: string, options: VerifyOptions): Promise<voi
     }
     const decision = similarity >= threshold ? 'the same person' : 'not the same person';
     console.log(`${decision}: threshold ${threshold.toFixed(4)} at a false accept rate of ${options.far}`);
-  } finally {
-    gpu.destroy();
-  }
+  });
 }

@@ -198,20 +198,23 @@ export function assembleBatch(faces: readonly Uint8Array[], plan: BatchPlan): Fl
       levels[v] = Math.min(1, Math.max(0, changed));
     }
     const target = out.subarray(i * FACE_BYTES, (i + 1) * FACE_BYTES);
-    if (plan.angle[i] === 0) copyFace(face, target, levels, plan.flip[i], plan.dx[i], plan.dy[i]);
-    else turnFace(face, target, levels, plan.flip[i], plan.dx[i], plan.dy[i], plan.angle[i]);
+    const move = { flip: plan.flip[i], dx: plan.dx[i], dy: plan.dy[i], angle: plan.angle[i] };
+    if (move.angle === 0) copyFace(face, target, levels, move);
+    else turnFace(face, target, levels, move);
   });
   return out;
 }
 
-function copyFace(
-  face: Uint8Array,
-  out: Float32Array,
-  levels: Float32Array,
-  flip: boolean,
-  dx: number,
-  dy: number,
-): void {
+/** How one face of a batch is moved: as in BatchPlan. */
+interface Move {
+  flip: boolean;
+  dx: number;
+  dy: number;
+  angle: number;
+}
+
+/** A face that is not turned, pixel by pixel. */
+function copyFace(face: Uint8Array, out: Float32Array, levels: Float32Array, { flip, dx, dy }: Move): void {
   for (let y = 0, at = 0; y < FACE_HEIGHT; y++) {
     const row = clampIndex(y - dy, FACE_HEIGHT) * FACE_WIDTH;
     for (let x = 0; x < FACE_WIDTH; x++) {
@@ -223,15 +226,7 @@ function copyFace(
 }
 
 /** Like copyFace, but first turned by `angle` about the centre of the face, between pixels bilinearly. */
-function turnFace(
-  face: Uint8Array,
-  out: Float32Array,
-  levels: Float32Array,
-  flip: boolean,
-  dx: number,
-  dy: number,
-  angle: number,
-): void {
+function turnFace(face: Uint8Array, out: Float32Array, levels: Float32Array, { flip, dx, dy, angle }: Move): void {
   const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
   const [centreX, centreY] = [(FACE_WIDTH - 1) / 2, (FACE_HEIGHT - 1) / 2];
   for (let y = 0, at = 0; y < FACE_HEIGHT; y++) {

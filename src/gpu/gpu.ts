@@ -109,14 +109,14 @@ export class Gpu {
   /** Stack of open scopes (see `src/tensor/tensor.ts`); the innermost owns what is created. */
   readonly scopes: Set<{ dispose(): void }>[] = [];
 
+  /** Awaits a promise that the device gave, as is best for it. */
+  readonly wait: Wait;
   /** Memory that the temporaries of recorded steps share. */
   readonly scratch: ScratchMemory;
 
   readonly #pipelines: PipelineCache;
   readonly #scalars: ScalarRing;
   readonly #perSubmit: number;
-  /** Awaits a promise that the device gave, as is best for it. */
-  readonly wait: Wait;
   #encoder: GPUCommandEncoder | null = null;
   #pass: GPUComputePassEncoder | null = null;
   #pipeline: GPUComputePipeline | null = null;

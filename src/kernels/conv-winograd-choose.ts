@@ -19,8 +19,8 @@ const MOST_NUMBERS = 2 ** 27 / 4;
 
 /**
  * What the transforms cost CPU adapters, in multiply-adds of the register kernels: a number of a transformed picture, made
- * and read; one of the transformed weights; and the three more dispatches. Measured on lavapipe, where 128 channels at
- * 28×24 gain most and 16 channels nothing; SwiftShader gains somewhat earlier.
+ * and read; one of the transformed weights; and the three more dispatches. Estimates,
+ * fitted to lavapipe: many channels and tiles gain, few do not. Tuning measures.
  */
 const PICTURE_COST = 24;
 const WEIGHTS_COST = 14;

@@ -9,7 +9,7 @@ const cell = new Int32Array(new SharedArrayBuffer(4));
  * Awaits work of a device whose threads share this machine's cores, without taking one from them.
  *
  * While a promise of Dawn's is pending, its Node binding asks for news in every turn of the event loop, and so keeps a
- * core busy: on two cores, a CPU adapter computes at half its speed. Here the thread sleeps in each turn, about 5 % of the
+ * core busy, which a CPU adapter computes on too. Here the thread sleeps in each turn, about 5 % of the
  * time waited so far and 4 ms at most, so that other work of the event loop still gets its turns.
  *
  * @returns what `pending` resolves to; rejects as it does

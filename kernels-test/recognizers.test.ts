@@ -7,9 +7,6 @@ import { MobileFaceNet } from '../src/models/mobilefacenet.js';
 import type { Recognizer } from '../src/models/recognizer.js';
 import { loadRecognizer, readRecognizer } from '../src/models/recognizer-file.js';
 import { Sphere20 } from '../src/models/sphere20.js';
-import { fromPyTorchLayout } from '../src/nn/layout.js';
-import { readSafetensors } from '../src/nn/safetensors.js';
-import { loadState } from '../src/nn/state.js';
 import { cosFace } from '../src/ops/cosface.js';
 import { Tape } from '../src/tensor/tape.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';
@@ -23,36 +20,46 @@ const data = findData('weights');
 const withData = 'path' in data ? test : test.skip;
 if ('missing' in data) console.log(`SKIP golden embeddings: ${data.missing}`);
 
-withData('MobileFaceNet with published weights gives the embeddings that PyTorch gives', async () => {
-  const gpu = await testGpu();
-  const folder = (data as { path: string }).path;
-  const golden = join(folder, '..', 'golden');
-  const expected: number[][] = JSON.parse(
-    readFileSync(join(golden, 'reference_embeddings.json'), 'utf8'),
-  ).xiaoccer_112x96;
-  const pixels = readFileSync(join(golden, 'reference_rgb_u8_4x112x96x3.bin'));
-  const model = new MobileFaceNet();
-  const { tensors } = readSafetensors(readFileSync(join(folder, 'mobilefacenet-casia-112x96.safetensors')));
-  loadState(model, fromPyTorchLayout(model, tensors), gpu);
-  model.eval();
-  const embeddings = scope(gpu, () =>
-    model.embed(
-      Tensor.from(
-        gpu,
-        Float32Array.from(pixels, (value) => value / 255),
-        [4, 112, 96, 3],
-      ),
-    ),
-  );
-  const actual = await embeddings.read();
-  embeddings.dispose();
-  model.dispose();
-  for (const [k, golden] of expected.entries()) {
-    const ours = actual.subarray(k * 128, (k + 1) * 128);
-    const difference = Math.hypot(...golden.map((value, i) => value - ours[i])) / Math.hypot(...golden);
-    assert.ok(difference < 1e-5, `face ${k}: relative difference ${difference}`);
-  }
-});
+/** Published weights, by what they are named in the folders of weights and of golden embeddings. */
+const PUBLISHED = [
+  {
+    name: 'MobileFaceNet',
+    weights: 'mobilefacenet-casia-112x96',
+    golden: 'xiaoccer_112x96',
+    description: { architecture: 'mobilefacenet', width: 96, height: 112 },
+  },
+  {
+    name: 'the MobileFaceNet with ReLU6',
+    weights: 'mobilefacenet-ms1m-112x112',
+    golden: 'foamliu_112x112',
+    description: { architecture: 'mobilefacenet-relu6' },
+  },
+] as const;
+
+for (const { name, weights, golden, description } of PUBLISHED) {
+  withData(`${name} with published weights gives the embeddings that PyTorch gives`, async () => {
+    const gpu = await testGpu();
+    const folder = (data as { path: string }).path;
+    const goldenFolder = join(folder, '..', 'golden');
+    const reference = JSON.parse(readFileSync(join(goldenFolder, 'reference_embeddings.json'), 'utf8'));
+    const expected: number[][] = reference[golden];
+    const file = readRecognizer(readFileSync(join(folder, `${weights}.safetensors`)));
+    assert.equal(file.description, description);
+    const model = loadRecognizer(gpu, file);
+    const { width, height } = model;
+    const pixels = readFileSync(join(goldenFolder, `reference_rgb_u8_4x${height}x${width}x3.bin`));
+    const faces = Float32Array.from(pixels, (value) => value / 255);
+    const embeddings = scope(gpu, () => model.embed(Tensor.from(gpu, faces, [4, height, width, 3])));
+    const actual = await embeddings.read();
+    embeddings.dispose();
+    model.dispose();
+    for (const [k, values] of expected.entries()) {
+      const ours = actual.subarray(k * 128, (k + 1) * 128);
+      const difference = Math.hypot(...values.map((value, i) => value - ours[i])) / Math.hypot(...values);
+      assert.ok(difference < 1e-5, `face ${k}: relative difference ${difference}`);
+    }
+  });
+}
 
 /** Loss and every gradient of a network of 32×32 faces under CosFace, against float64. */
 async function checkGradients(model: Recognizer): Promise<void> {
@@ -102,26 +109,6 @@ async function checkGradients(model: Recognizer): Promise<void> {
   for (const tensor of [loss, x, weights, labels, ...gradients.values()]) tensor.dispose();
   model.dispose();
 }
-
-withData('the MobileFaceNet with ReLU6 gives the embeddings that PyTorch gives', async () => {
-  const gpu = await testGpu();
-  const folder = (data as { path: string }).path;
-  const golden = JSON.parse(readFileSync(join(folder, '..', 'golden', 'reference_embeddings.json'), 'utf8'));
-  const pixels = readFileSync(join(folder, '..', 'golden', 'reference_rgb_u8_4x112x112x3.bin'));
-  const file = readRecognizer(readFileSync(join(folder, 'mobilefacenet-ms1m-112x112.safetensors')));
-  assert.equal(file.description, { architecture: 'mobilefacenet-relu6' });
-  const model = loadRecognizer(gpu, file);
-  const faces = Float32Array.from(pixels, (value) => value / 255);
-  const embeddings = scope(gpu, () => model.embed(Tensor.from(gpu, faces, [4, 112, 112, 3])));
-  const actual = await embeddings.read();
-  embeddings.dispose();
-  model.dispose();
-  for (const [k, expected] of (golden.foamliu_112x112 as number[][]).entries()) {
-    const ours = actual.subarray(k * 128, (k + 1) * 128);
-    const difference = Math.hypot(...expected.map((value, i) => value - ours[i])) / Math.hypot(...expected);
-    assert.ok(difference < 1e-5, `face ${k}: relative difference ${difference}`);
-  }
-});
 
 test('loss and every gradient of Sphere20 agree with float64', () => checkGradients(new Sphere20(64, 32, 32)));
 

@@ -1,0 +1,282 @@
+import { ArgumentError } from '../common/errors.js';
+import type { Gpu } from '../gpu/gpu.js';
+import { filled } from '../nn/init.js';
+import { Module } from '../nn/module.js';
+import type { Parameter } from '../nn/parameter.js';
+import { add, mul, sub } from '../ops/binary.js';
+import { logisticBits } from '../ops/bits.js';
+import { conv2d, convTranspose2d } from '../ops/conv.js';
+import { concat, reshape, slice } from '../ops/layout.js';
+import { matmul } from '../ops/matmul.js';
+import { quantize } from '../ops/quantize.js';
+import { sum } from '../ops/reduce.js';
+import { affine, clamp, exp } from '../ops/unary.js';
+import { keep, Tensor } from '../tensor/tensor.js';
+import { SYMBOL_RANGE } from './autoencoder.js';
+import { type Band, columnTransform, rowTransform } from './cosine-basis.js';
+import { PatchResidual, type PatchResidualConfig } from './patch-residual.js';
+
+/** What fixes the architecture; it stands in the metadata of a weights file. */
+export interface KltConfig {
+  height: number;
+  width: number;
+  /** Cosines kept of each plane; even numbers of columns. */
+  band: Band;
+  /** Components that are symmetric about the middle of the face, and antisymmetric ones. */
+  components: readonly [number, number];
+  /** The conv nets before the transform and after its inverse. */
+  analysis: PatchResidualConfig;
+  synthesis: PatchResidualConfig;
+  /** Number of quantization indices: each step is 2^(1/8) finer than the one below. */
+  steps: number;
+}
+
+export const DEFAULT_KLT: KltConfig = {
+  height: 112,
+  width: 96,
+  band: { luma: [72, 60], chroma: [24, 20] },
+  components: [1056, 992],
+  analysis: { channels: 32, blocks: 1 },
+  synthesis: { channels: 64, blocks: 2 },
+  steps: 56,
+};
+
+/** Quantization indices in an octave of the step. */
+export const STEPS_PER_OCTAVE = 8;
+/** ln of the gain of step 0: components are quantized to multiples of 4, in units of the range of a sample. */
+const FIRST_LOG_GAIN = -Math.log(4);
+
+/** What a pass at one quantization index needs: tensors, so that one recorded step serves every index. */
+export interface StepInputs {
+  /** ln of the gain over that of step 0, [1]. */
+  logGain: Tensor;
+  /** The index from −1 to 1, [1]. */
+  coarseness: Tensor;
+}
+
+/** @throws ArgumentError for a step that is none of the model's */
+export function stepValues(step: number, steps: number): { logGain: number; coarseness: number } {
+  if (!Number.isInteger(step) || step < 0 || step >= steps) {
+    throw new ArgumentError(`quantization index is ${step}; this model has 0 to ${steps - 1}`);
+  }
+  return { logGain: (step * Math.LN2) / STEPS_PER_OCTAVE, coarseness: (2 * step) / (steps - 1) - 1 };
+}
+
+/** @throws ArgumentError that names the value that is out of range */
+export function checkKltConfig(config: KltConfig): KltConfig {
+  const check = (name: string, value: number, low: number, high: number, multiple = 1): void => {
+    if (!Number.isInteger(value) || value < low || value > high || value % multiple !== 0) {
+      const kind = multiple > 1 ? `a multiple of ${multiple}` : 'an integer';
+      throw new ArgumentError(`KLT autoencoder: ${name} is ${value}; expected ${kind} from ${low} to ${high}`);
+    }
+  };
+  const { height, width, band, components, analysis, synthesis, steps } = config;
+  check('height', height, 8, 1024, 4);
+  check('width', width, 8, 1024, 4);
+  for (const plane of ['luma', 'chroma'] as const) {
+    check(`band.${plane}[0]`, band?.[plane]?.[0], 1, height);
+    check(`band.${plane}[1]`, band?.[plane]?.[1], 2, width, 2);
+  }
+  const half = halfSize(band);
+  components.forEach((count, k) => {
+    check(`components[${k}]`, count, 1, half);
+  });
+  for (const [name, net] of [
+    ['analysis', analysis],
+    ['synthesis', synthesis],
+  ] as const) {
+    check(`${name}.channels`, net?.channels, 1, 4096);
+    check(`${name}.blocks`, net?.blocks, 0, 64);
+  }
+  check('steps', steps, 2, 256);
+  return config;
+}
+
+/** Cosine coefficients of the symmetric half of a face; as many of the other. */
+const halfSize = ({ luma, chroma }: Band): number => (luma[0] * luma[1]) / 2 + chroma[0] * chroma[1];
+
+/**
+ * The compression autoencoder of a few hundred bytes. CompNet: a conv net corrects the picture, then it is projected on
+ * the principal components of aligned faces (the Karhunen-Loève transform, Turk and Pentland 1991, "Eigenfaces for
+ * recognition"), found in a band of cosines, for the symmetric and the antisymmetric half of the face apart: a mirrored
+ * face is a face, so the two are uncorrelated, and each component needs half the weights. RecNet: the inverse transform,
+ * and a deeper conv net, which restores what a linear transform of so few bytes cannot. Components come with a gain each,
+ * learned, and one step for all, 2^(1/8) apart: one network serves every size of file.
+ */
+export class KltAutoencoder extends Module {
+  readonly config: KltConfig;
+  /** Mean of the symmetric cosine coefficients; that of the others is 0. */
+  readonly mean: Parameter;
+  /** Orthonormal columns: [cosines, components] of each half. */
+  readonly basis: readonly [Parameter, Parameter];
+  readonly analysisNet: PatchResidual;
+  readonly synthesisNet: PatchResidual;
+  /** [components]: ln of the gain before rounding at step 0, of a correction after it, and of a logistic scale. */
+  readonly logGain: Parameter;
+  readonly logRestore: Parameter;
+  readonly logScale: Parameter;
+  #constants: { row: Tensor; luma: Tensor; chroma: Tensor } | null = null;
+
+  /** @throws ArgumentError for a configuration that makes no network */
+  constructor(config: Partial<KltConfig> = {}) {
+    super();
+    this.config = checkKltConfig({ ...DEFAULT_KLT, ...config });
+    const { height, width, band, components, analysis, synthesis } = this.config;
+    const half = halfSize(band);
+    const identity = (shape: readonly number[]): Float32Array => {
+      const values = new Float32Array(shape[0] * shape[1]);
+      for (let k = 0; k < shape[1]; k++) values[k * shape[1] + k] = 1;
+      return values;
+    };
+    this.mean = this.buffer('mean', { shape: [half], init: filled(0) });
+    this.basis = [
+      this.buffer('symmetric', { shape: [half, components[0]], init: identity }),
+      this.buffer('antisymmetric', { shape: [half, components[1]], init: identity }),
+    ];
+    this.analysisNet = this.child('analysis', new PatchResidual(height, width, analysis));
+    this.synthesisNet = this.child('synthesis', new PatchResidual(height, width, synthesis));
+    const shape = [this.latentCount];
+    this.logGain = this.parameter('logGain', { shape, init: filled(FIRST_LOG_GAIN) });
+    this.logRestore = this.parameter('logRestore', { shape, init: filled(0) });
+    this.logScale = this.parameter('logScale', { shape, init: filled(-1) });
+  }
+
+  /** Symbols of a face. */
+  get latentCount(): number {
+    return this.config.components[0] + this.config.components[1];
+  }
+
+  /** Uploads what follows from the configuration alone; needed once, before any pass. */
+  prepare(gpu: Gpu): this {
+    if (this.#constants) return this;
+    const { height, width, band } = this.config;
+    const columns = band.luma[1] + 2 * band.chroma[1];
+    const column = (count: number, side: number): Tensor =>
+      keep(Tensor.from(gpu, columnTransform(height, count, side), [height, 1, 1, side * count]));
+    this.#constants = {
+      row: keep(Tensor.from(gpu, rowTransform(width, band), [width * 3, columns])),
+      luma: column(band.luma[0], band.luma[1]),
+      chroma: column(band.chroma[0], 2 * band.chroma[1]),
+    };
+    return this;
+  }
+
+  override initialize(gpu: Gpu, seed: number): this {
+    this.prepare(gpu);
+    return super.initialize(gpu, seed);
+  }
+
+  /** Tensors that no file holds. */
+  constantTensors(): Tensor[] {
+    return Object.values(this.#ready());
+  }
+
+  override dispose(): void {
+    for (const tensor of Object.values(this.#constants ?? {})) tensor.dispose();
+    this.#constants = null;
+    super.dispose();
+  }
+
+  #ready() {
+    if (!this.#constants) throw new ArgumentError('KLT autoencoder: call prepare(gpu) or initialize(gpu, seed) first');
+    return this.#constants;
+  }
+
+  /**
+   * Cosine coefficients of pictures, the symmetric half and the antisymmetric one.
+   * @param x [N,H,W,3]
+   * @returns two of [N, cosines]
+   */
+  cosines(x: Tensor): [Tensor, Tensor] {
+    const { height, width, band } = this.config;
+    const { row, luma, chroma } = this.#ready();
+    const n = x.shape[0];
+    const [lumaColumns, chromaColumns] = [band.luma[1], 2 * band.chroma[1]];
+    const rows = matmul(reshape(x, [n * height, width * 3]), row);
+    const planes = reshape(rows, [n, height, 1, lumaColumns + chromaColumns]);
+    const transform = (first: number, columns: number, weights: Tensor): Tensor => {
+      const part = slice(planes, [0, 0, 0, first], [n, height, 1, columns]);
+      return reshape(conv2d(part, weights, null, { groups: columns }), [n, -1]);
+    };
+    const grey = transform(0, lumaColumns, luma);
+    const colour = transform(lumaColumns, chromaColumns, chroma);
+    const halves = (all: Tensor, odd: number): Tensor =>
+      slice(all, [0, (odd * all.shape[1]) / 2], [n, all.shape[1] / 2]);
+    return [concat([halves(grey, 0), halves(colour, 0)], 1), concat([halves(grey, 1), halves(colour, 1)], 1)];
+  }
+
+  /** The inverse of `cosines`; what lies outside the band is 0. */
+  fromCosines([symmetric, antisymmetric]: readonly [Tensor, Tensor]): Tensor {
+    const { height, width, band } = this.config;
+    const { row, luma, chroma } = this.#ready();
+    const n = symmetric.shape[0];
+    const greyHalf = (band.luma[0] * band.luma[1]) / 2;
+    const restore = (first: number, size: number, columns: number, weights: Tensor): Tensor => {
+      const halves = [symmetric, antisymmetric].map((half) => slice(half, [0, first], [n, size]));
+      const all = reshape(concat(halves, 1), [n, 1, 1, 2 * size]);
+      return convTranspose2d(all, weights, null, { groups: columns });
+    };
+    const grey = restore(0, greyHalf, band.luma[1], luma);
+    const colour = restore(greyHalf, band.chroma[0] * band.chroma[1], 2 * band.chroma[1], chroma);
+    const planes = reshape(concat([grey, colour], 3), [n * height, -1]);
+    return reshape(matmul(planes, row, { transposeB: true }), [n, height, width, 3]);
+  }
+
+  /**
+   * Faces to components, in units of the range of a sample.
+   * @param x [N,H,W,3] in [0, 1]
+   * @returns [N, components]
+   */
+  components(x: Tensor, { coarseness }: StepInputs): Tensor {
+    const [symmetric, antisymmetric] = this.cosines(this.analysisNet.forward(affine(x, 1, -0.5), coarseness));
+    return concat(
+      [matmul(sub(symmetric, this.mean.tensor), this.basis[0].tensor), matmul(antisymmetric, this.basis[1].tensor)],
+      1,
+    );
+  }
+
+  /** Gain of each component at a step, [components]. */
+  #gain({ logGain }: StepInputs): Tensor {
+    return exp(add(this.logGain.tensor, logGain));
+  }
+
+  /** Faces to the values that `compress` rounds: [N, components]. */
+  analyse(x: Tensor, step: StepInputs): Tensor {
+    return mul(this.components(x, step), this.#gain(step));
+  }
+
+  /** Values to symbols. */
+  quantize(values: Tensor, mode: { mode: 'noise' | 'straightThrough' | 'hard'; seed?: number; stream?: () => number }) {
+    return quantize(values, { ...mode, ...SYMBOL_RANGE });
+  }
+
+  /**
+   * Symbols to faces.
+   * @param symbols [N, components]
+   * @returns [N,H,W,3], mostly within [0, 1]; `restore` clamps
+   */
+  reconstruct(symbols: Tensor, step: StepInputs): Tensor {
+    const own = sub(this.logRestore.tensor, add(this.logGain.tensor, step.logGain));
+    return affine(this.synthesisNet.forward(this.fromComponents(mul(symbols, exp(own))), step.coarseness), 1, 0.5);
+  }
+
+  /** Components to pictures around 0, without the conv net. */
+  fromComponents(y: Tensor): Tensor {
+    const n = y.shape[0];
+    const [first, second] = this.config.components;
+    const symmetric = matmul(slice(y, [0, 0], [n, first]), this.basis[0].tensor, { transposeB: true });
+    const antisymmetric = matmul(slice(y, [0, first], [n, second]), this.basis[1].tensor, { transposeB: true });
+    return this.fromCosines([add(symmetric, this.mean.tensor), antisymmetric]);
+  }
+
+  /** `reconstruct`, clamped to [0, 1]: what a viewer should see. */
+  restore(symbols: Tensor, step: StepInputs): Tensor {
+    return clamp(this.reconstruct(symbols, step), 0, 1);
+  }
+
+  /** Estimated bits of all symbols of the batch together, []. */
+  bits(symbols: Tensor, step: StepInputs): Tensor {
+    const scale = add(this.logScale.tensor, add(this.logGain.tensor, step.logGain));
+    return sum(logisticBits(symbols, scale));
+  }
+}

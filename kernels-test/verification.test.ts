@@ -1,5 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { ArgumentError } from '../src/common/errors.js';
 import { CounterRandom } from '../src/common/random.js';
 import {
   accuracyAt,
@@ -110,6 +111,65 @@ test('cosine', () => {
   near(cosine([1, 0], [1, 1]), Math.SQRT1_2);
   near(cosine([1, 2, 3], [-2, -4, -6]), -1);
   assert.is(cosine([0, 0], [1, 1]), 0);
+});
+
+/** The next double above a positive number. */
+const next = (value: number): number => {
+  const bits = new BigInt64Array(Float64Array.of(value).buffer);
+  bits[0]++;
+  return new Float64Array(bits.buffer)[0];
+};
+
+test('scores one double apart are told apart', () => {
+  for (const low of [0.3, 0.9, 1.9, 1e-310, 0.7434622127559404]) {
+    const high = next(low);
+    for (const [a, b] of [
+      [low, high],
+      [-high, -low],
+    ]) {
+      const point = tarAtFar([b], [a], 0);
+      assert.equal(point, { threshold: b, tar: 1, far: 0 }, `${a}`);
+      assert.is(areaUnderRoc([b], [a]), 1, `${a}`);
+      assert.is(areaUnderRoc([a], [b]), 0, `${a}`);
+      assert.is(equalErrorRate([b], [a]), 0, `${a}`);
+      assert.equal(rocCurve([b], [a])[0], [0, 1], `${a}`);
+      const best = bestThreshold([a, b], [false, true]);
+      assert.equal(best, { threshold: b, accuracy: 1 }, `${a}`);
+      assert.is(accuracyAt(best.threshold, [a, b], [false, true]), 1);
+    }
+  }
+  assert.is(tarAtFar([1], [0], 0).threshold, Number.MIN_VALUE);
+  assert.is(tarAtFar([1], [-0], 0).threshold, Number.MIN_VALUE);
+  // Beyond 2⁵³ a score plus 2 may be the score itself: there, too, a threshold refuses all.
+  const { threshold } = bestThreshold([1e18], [false]);
+  assert.ok(threshold > 1e18);
+});
+
+test('scores that are not finite, and empty or unequal lists, are refused', () => {
+  const refused = (run: () => unknown, message: RegExp): void =>
+    assert.throws(run, (error: Error) => error instanceof ArgumentError && message.test(error.message));
+  const figures = {
+    tarAtFar: (g: number[], i: number[]) => tarAtFar(g, i, 0.1),
+    equalErrorRate,
+    rocCurve,
+    areaUnderRoc,
+  };
+  for (const [name, figure] of Object.entries(figures)) {
+    refused(() => figure([], [1]), new RegExp(`${name}: 0 genuine and 1 impostor`));
+    refused(() => figure([1], []), new RegExp(`${name}: 1 genuine and 0 impostor`));
+    refused(() => figure([1, NaN], [1]), new RegExp(`${name}, genuine pairs: score 1 is NaN`));
+    refused(() => figure([1], [Infinity]), new RegExp(`${name}, impostor pairs: score 0 is Infinity`));
+  }
+  for (const [name, decide] of [
+    ['bestThreshold', bestThreshold],
+    ['accuracyAt', (scores: number[], same: boolean[]) => accuracyAt(0.5, scores, same)],
+  ] as const) {
+    refused(() => decide([], []), new RegExp(`${name}: 0 scores and 0 labels`));
+    refused(() => decide([1, 2], [true]), new RegExp(`${name}: 2 scores and 1 labels`));
+    refused(() => decide([1, NaN], [true, false]), new RegExp(`${name}: score 1 is NaN`));
+  }
+  refused(() => cosine([1, 2], [1]), /vectors of 2 and 1 values/);
+  refused(() => cosine([], []), /vectors of 0 and 0 values/);
 });
 
 test.run();

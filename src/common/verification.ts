@@ -9,44 +9,82 @@ export interface OperatingPoint {
   far: number;
 }
 
-const ascending = (values: ArrayLike<number>): Float64Array => Float64Array.from(values).sort();
+/** @throws ArgumentError for a score that is NaN or infinite: it compares with no threshold as a score does */
+function assertFinite(what: string, scores: ArrayLike<number>): void {
+  for (let i = 0; i < scores.length; i++) {
+    if (!Number.isFinite(scores[i])) throw new ArgumentError(`${what}: score ${i} is ${scores[i]}; expected a number`);
+  }
+}
 
-/** How many of the ascending values are at least `threshold`. */
-function countFrom(sorted: Float64Array, threshold: number): number {
+/** Genuine and impostor scores, ascending. @throws ArgumentError for none of a kind, or scores that are not finite */
+function sortedKinds(what: string, genuine: ArrayLike<number>, impostor: ArrayLike<number>): Float64Array[] {
+  if (genuine.length === 0 || impostor.length === 0) {
+    throw new ArgumentError(
+      `${what}: ${genuine.length} genuine and ${impostor.length} impostor scores; both are needed`,
+    );
+  }
+  assertFinite(`${what}, genuine pairs`, genuine);
+  assertFinite(`${what}, impostor pairs`, impostor);
+  return [genuine, impostor].map((scores) => Float64Array.from(scores).sort());
+}
+
+/** @throws ArgumentError for no scores, another number of labels, or scores that are not finite */
+function assertLabelled(what: string, scores: ArrayLike<number>, same: ArrayLike<boolean>): void {
+  if (scores.length === 0 || same.length !== scores.length) {
+    throw new ArgumentError(
+      `${what}: ${scores.length} scores and ${same.length} labels; expected as many of each, at least 1`,
+    );
+  }
+  assertFinite(what, scores);
+}
+
+/** How many of the ascending values are above `value`. */
+function countAbove(sorted: Float64Array, value: number): number {
   let [low, high] = [0, sorted.length];
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if (sorted[middle] >= threshold) high = middle;
+    if (sorted[middle] > value) high = middle;
     else low = middle + 1;
   }
   return sorted.length - low;
 }
 
-/** The next number above `value` that a double holds, so that `value` itself is not accepted. */
+/** How many of the ascending values are at least `value`. */
+function countFrom(sorted: Float64Array, value: number): number {
+  let [low, high] = [0, sorted.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (sorted[middle] >= value) high = middle;
+    else low = middle + 1;
+  }
+  return sorted.length - low;
+}
+
+const double = new Float64Array(1);
+const doubleBits = new BigInt64Array(double.buffer);
+
+/** The next double above a finite `value`: the lowest threshold that does not accept `value` itself. */
 function justAbove(value: number): number {
-  const step = Math.max(Math.abs(value) * Number.EPSILON, Number.MIN_VALUE);
-  return value + step;
+  if (value === 0) return Number.MIN_VALUE;
+  double[0] = value;
+  doubleBits[0] += value > 0 ? 1n : -1n; // doubles of one sign are in the order of their bits
+  return double[0];
 }
 
 /**
  * The lowest threshold at which at most the share `far` of the impostor pairs is accepted, and what it accepts.
- * @throws ArgumentError for no pairs of either kind, or a rate outside [0, 1)
+ * @throws ArgumentError for no pairs of either kind, scores that are not finite, or a rate outside [0, 1)
  */
 export function tarAtFar(genuine: ArrayLike<number>, impostor: ArrayLike<number>, far: number): OperatingPoint {
-  if (genuine.length === 0 || impostor.length === 0) {
-    throw new ArgumentError(
-      `tarAtFar: ${genuine.length} genuine and ${impostor.length} impostor scores; both are needed`,
-    );
-  }
   if (!(far >= 0 && far < 1)) throw new ArgumentError(`tarAtFar: far is ${far}; expected a number from 0 to below 1`);
-  const [same, other] = [ascending(genuine), ascending(impostor)];
+  const [same, other] = sortedKinds('tarAtFar', genuine, impostor);
   const allowed = Math.floor(far * other.length);
   // The first impostor that must be refused, from the top.
-  const threshold = justAbove(other[other.length - 1 - allowed]);
+  const refused = other[other.length - 1 - allowed];
   return {
-    threshold,
-    tar: countFrom(same, threshold) / same.length,
-    far: countFrom(other, threshold) / other.length,
+    threshold: justAbove(refused),
+    tar: countAbove(same, refused) / same.length,
+    far: countAbove(other, refused) / other.length,
   };
 }
 
@@ -61,15 +99,11 @@ export interface BestThreshold {
  * stands for them; of several that are equally good, the middle one is taken (of an even number, the lower).
  *
  * @param same whether each pair is of one person
- * @throws ArgumentError for no pairs or lists of unequal length
+ * @throws ArgumentError for no pairs, lists of unequal length, or scores that are not finite
  */
 export function bestThreshold(scores: ArrayLike<number>, same: ArrayLike<boolean>): BestThreshold {
   const count = scores.length;
-  if (count === 0 || same.length !== count) {
-    throw new ArgumentError(
-      `bestThreshold: ${count} scores and ${same.length} labels; expected as many of each, at least 1`,
-    );
-  }
+  assertLabelled('bestThreshold', scores, same);
   const order = Array.from({ length: count }, (_, i) => i).sort((a, b) => scores[a] - scores[b]);
   // Below every score all are accepted; each score that falls below the threshold is one more refusal.
   let right = 0;
@@ -79,29 +113,38 @@ export function bestThreshold(scores: ArrayLike<number>, same: ArrayLike<boolean
   for (let k = 0; k < count; k++) {
     right += same[order[k]] ? -1 : 1;
     const score = scores[order[k]];
-    const next = k + 1 < count ? scores[order[k + 1]] : score + 2;
-    if (next === score || right < most) continue;
+    const last = k + 1 === count;
+    const next = last ? score + 2 : scores[order[k + 1]];
+    if ((!last && next === score) || right < most) continue;
     if (right > most) [most, best] = [right, []];
-    best.push((score + next) / 2);
+    // Between neighbouring doubles there is no middle; the upper of them is the one that refuses the lower.
+    const middle = score / 2 + next / 2;
+    best.push(middle > score ? middle : justAbove(score));
   }
   return { threshold: best[Math.floor((best.length - 1) / 2)], accuracy: most / count };
 }
 
-/** Share of pairs that a threshold decides rightly. */
+/**
+ * Share of pairs that a threshold decides rightly.
+ * @throws ArgumentError for no pairs, lists of unequal length, or scores that are not finite
+ */
 export function accuracyAt(threshold: number, scores: ArrayLike<number>, same: ArrayLike<boolean>): number {
+  assertLabelled('accuracyAt', scores, same);
   let right = 0;
   for (let i = 0; i < scores.length; i++) if (scores[i] >= threshold === same[i]) right++;
   return right / scores.length;
 }
 
-/** The rate at which as many genuine pairs are refused as impostors are accepted, between two points linearly. */
+/**
+ * The rate at which as many genuine pairs are refused as impostors are accepted, between two points linearly.
+ * @throws ArgumentError for no pairs of either kind, or scores that are not finite
+ */
 export function equalErrorRate(genuine: ArrayLike<number>, impostor: ArrayLike<number>): number {
-  const [same, other] = [ascending(genuine), ascending(impostor)];
+  const [same, other] = sortedKinds('equalErrorRate', genuine, impostor);
   let before = { fnmr: 0, far: 1 };
-  for (const threshold of ascending([...same, ...other])) {
-    const above = justAbove(threshold);
-    const fnmr = 1 - countFrom(same, above) / same.length;
-    const far = countFrom(other, above) / other.length;
+  for (const refused of Float64Array.from([...same, ...other]).sort()) {
+    const fnmr = 1 - countAbove(same, refused) / same.length;
+    const far = countAbove(other, refused) / other.length;
     if (fnmr >= far) {
       const [rise, fall] = [fnmr - before.fnmr, before.far - far];
       const share = rise + fall === 0 ? 0 : (before.far - before.fnmr) / (rise + fall);
@@ -112,33 +155,45 @@ export function equalErrorRate(genuine: ArrayLike<number>, impostor: ArrayLike<n
   return before.fnmr;
 }
 
-/** Points (FAR, TAR) of the ROC curve, one at each distinct impostor score, from the strictest threshold on. */
+/**
+ * Points (FAR, TAR) of the ROC curve, one at each distinct impostor score, from the strictest threshold on.
+ * @throws ArgumentError for no pairs of either kind, or scores that are not finite
+ */
 export function rocCurve(genuine: ArrayLike<number>, impostor: ArrayLike<number>): [far: number, tar: number][] {
-  const [same, other] = [ascending(genuine), ascending(impostor)];
+  const [same, other] = sortedKinds('rocCurve', genuine, impostor);
   const points: [number, number][] = [];
   for (let k = other.length - 1; k >= 0; k--) {
     if (k > 0 && other[k - 1] === other[k]) continue;
-    const above = justAbove(other[k]);
-    points.push([countFrom(other, above) / other.length, countFrom(same, above) / same.length]);
+    points.push([countAbove(other, other[k]) / other.length, countAbove(same, other[k]) / same.length]);
   }
   points.push([1, 1]);
   return points;
 }
 
-/** Area under the ROC curve: the chance that a genuine pair scores above an impostor pair, ties counted half. */
+/**
+ * Area under the ROC curve: the chance that a genuine pair scores above an impostor pair, ties counted half.
+ * @throws ArgumentError for no pairs of either kind, or scores that are not finite
+ */
 export function areaUnderRoc(genuine: ArrayLike<number>, impostor: ArrayLike<number>): number {
-  const other = ascending(impostor);
+  const [same, other] = sortedKinds('areaUnderRoc', genuine, impostor);
   let wins = 0;
-  for (let i = 0; i < genuine.length; i++) {
-    const atLeast = countFrom(other, genuine[i]);
-    const above = countFrom(other, justAbove(genuine[i]));
-    wins += other.length - atLeast + (atLeast - above) / 2;
+  for (const score of same) {
+    const atLeast = countFrom(other, score);
+    wins += other.length - atLeast + (atLeast - countAbove(other, score)) / 2;
   }
-  return wins / (genuine.length * other.length);
+  return wins / (same.length * other.length);
 }
 
-/** Cosine of the angle between two vectors of one length. */
+/**
+ * Cosine of the angle between two vectors; 0 where one of them is all zeros.
+ * @throws ArgumentError for vectors of no or unequal length
+ */
 export function cosine(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  if (a.length === 0 || a.length !== b.length) {
+    throw new ArgumentError(
+      `cosine: vectors of ${a.length} and ${b.length} values; expected as many of each, at least 1`,
+    );
+  }
   let [dot, aa, bb] = [0, 0, 0];
   for (let i = 0; i < a.length; i++) {
     dot += a[i] * b[i];

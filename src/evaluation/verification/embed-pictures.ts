@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
-import { CameoError, ImageError } from '../../common/errors.js';
+import { ArgumentError, CameoError, ImageError } from '../../common/errors.js';
 import type { FaceLandmarks } from '../../data/align.js';
 import { fileErrorReason } from '../../data/atomic-file.js';
 import type { OpenRecognizer } from '../../data/recognizer-source.js';
 import type { Gpu } from '../../gpu/gpu.js';
 import { Embedder, mirrored } from '../../models/embedder.js';
-import { EmbeddingCache } from './embedding-cache.js';
+import { computedBy, EmbeddingCache } from './embedding-cache.js';
 import { cropSize, faceCrop } from './face-crops.js';
 
 /** A picture of one face. */
@@ -40,16 +40,20 @@ interface Prepared {
  * Embeddings of pictures, each of length 1: of the aligned face, and of its mirror image appended to it.
  * @returns by name; without pictures that `onUnusable` was told of
  * @throws ImageError that names the first picture that cannot be read or aligned
+ * @throws ArgumentError for a batch that is no positive integer, or an embedding that is not finite, by its picture
  */
 export async function embedPictures(
   gpu: Gpu,
-  { recognizer, modelId }: OpenRecognizer,
+  { name, recognizer, modelId }: OpenRecognizer,
   pictures: readonly FacePicture[],
   { batch = 16, flip = true, cache: cachePath = null, onUnusable, onProgress }: EmbedOptions = {},
 ): Promise<Map<string, Float32Array>> {
+  if (!Number.isInteger(batch) || batch < 1) {
+    throw new ArgumentError(`embedPictures: batch is ${batch}; expected a positive integer`);
+  }
   const cache = await EmbeddingCache.open(cachePath);
   const size = cropSize(recognizer);
-  const way = `${modelId} ${size} ${flip ? 'flip' : 'single'}`;
+  const way = `${modelId} ${size} ${flip ? 'flip' : 'single'} ${computedBy(gpu)}`;
   const length = recognizer.dimension * (flip ? 2 : 1);
   const prepare = async (picture: FacePicture): Promise<Prepared | null> => {
     try {
@@ -89,6 +93,9 @@ export async function embedPictures(
         const values = await embedder.embed(pixels);
         for (const [k, { picture, key }] of fresh.entries()) {
           const embedding = unit(values.slice(k * length, (k + 1) * length));
+          if (!embedding.every(Number.isFinite)) {
+            throw new ArgumentError(`${picture.name}: ${name} gives an embedding that is not finite`);
+          }
           result.set(picture.name, embedding);
           await cache.set(key, embedding);
         }

@@ -3,16 +3,27 @@ import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { FaceLandmarks } from '../../data/align.js';
 import { ensureFolder, writeFileAtomic } from '../../data/atomic-file.js';
+import type { Gpu } from '../../gpu/gpu.js';
 import type { HostTensor } from '../../nn/host-tensor.js';
 import { readSafetensors, writeSafetensors } from '../../nn/safetensors.js';
 
 /** Raise it when alignment or embedding changes what comes out. */
 const VERSION = 2;
 
-/** Embeddings on disk, by the hash of what they are made of. A file that is damaged or of another kind counts as empty. */
+/** What computes, as a part of a key: another adapter, driver or precision rounds otherwise. */
+export function computedBy({ description, limits }: Pick<Gpu, 'description' | 'limits'>): string {
+  const { vendor, architecture, device, description: text } = description;
+  return JSON.stringify([vendor, architecture, device, text, limits.precision]);
+}
+
+/**
+ * Embeddings on disk, by the hash of what they are made of. A file that is damaged or of another kind counts as empty, and
+ * one that cannot be written is told of once: whoever asks for embeddings gets them all the same.
+ */
 export class EmbeddingCache {
   readonly #known = new Map<string, HostTensor>();
   #unsaved = 0;
+  #unwritable = false;
 
   private constructor(readonly path: string | null) {}
 
@@ -46,10 +57,16 @@ export class EmbeddingCache {
     if (++this.#unsaved >= 2048) await this.save();
   }
 
+  /** Writes what is new. It never throws: an error of the run must not be hidden, nor its work lost, for the cache. */
   async save(): Promise<void> {
-    if (this.path === null || this.#unsaved === 0) return;
-    await ensureFolder(dirname(this.path));
-    await writeFileAtomic(this.path, writeSafetensors(this.#known, new Map()));
-    this.#unsaved = 0;
+    if (this.path === null || this.#unwritable || this.#unsaved === 0) return;
+    try {
+      await ensureFolder(dirname(this.path));
+      await writeFileAtomic(this.path, writeSafetensors(this.#known, new Map()));
+      this.#unsaved = 0;
+    } catch (error) {
+      this.#unwritable = true;
+      console.error(`cameo: embeddings are not kept for later runs: ${(error as Error).message}`);
+    }
   }
 }

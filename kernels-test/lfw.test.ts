@@ -30,6 +30,11 @@ test('bad pairs and landmarks are refused by their line', () => {
     ['1 1\nAnn 1\nAnn 1 Bob 1\n', /line 2: "Ann 1"; expected NAME I J/],
     ['1 1\nAnn 1 2\nAnn 1 Bob x\n', /line 3.*expected NAME I OTHER J/],
     ['1 1\nAnn 1 2\nAnn 1 Ann 2\n', /line 3.*names one person twice/],
+    ['1 1\nAnn 2 2\nAnn 1 Bob 2\n', /line 2: "Ann 2 2" compares a picture with itself/],
+    ['1 1\nAnn 2 02\nAnn 1 Bob 2\n', /line 2: "Ann 2 02" compares a picture with itself/],
+    ['1 1\n../Ann 1 2\nAnn 1 Bob 2\n', /line 2: the name "..\/Ann"; expected the name of a folder/],
+    ['1 1\nAnn 1 2\nAnn 1 .. 2\n', /line 3: the name ".."; expected the name of a folder/],
+    ['1 1\nAnn 1 2\nAnn 1 ..\\Bob 2\n', /line 3: the name "..\\Bob"/],
   ] as const) {
     assert.throws(() => parsePairs(text), refused(message));
   }

@@ -16,6 +16,9 @@ export interface PairList {
   pairs: FacePair[];
 }
 
+/** A person's name that is a folder of its own: nothing that leads elsewhere. */
+const isFolderName = (name: string): boolean => !/[\\/]/.test(name) && name !== '.' && name !== '..';
+
 /** Path of a person's picture in LFW. */
 export const lfwImage = (name: string, number: number): string =>
   `${name}/${name}_${String(number).padStart(4, '0')}.jpg`;
@@ -50,6 +53,14 @@ export function parsePairs(text: string, name = 'pairs'): PairList {
       throw new FormatError(`${name}, line ${k + 2}: "${line}"; expected ${expected}`);
     }
     const other = same ? fields[0] : fields[2];
+    for (const person of [fields[0], other]) {
+      if (!isFolderName(person)) {
+        throw new FormatError(`${name}, line ${k + 2}: the name "${person}"; expected the name of a folder`);
+      }
+    }
+    if (same && numbers[0] === numbers[1]) {
+      throw new FormatError(`${name}, line ${k + 2}: "${line}" compares a picture with itself; expected two pictures`);
+    }
     if (!same && other === fields[0]) {
       throw new FormatError(`${name}, line ${k + 2}: "${line}" is in the mismatched part and names one person twice`);
     }

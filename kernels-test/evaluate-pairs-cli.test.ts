@@ -102,6 +102,49 @@ test('a missing picture is named before anything is computed; --skip-missing cou
   assert.is(skipped.stderr.match(/left out/g)?.length, 2);
 });
 
+/** With an adapter that there is not, a run that comes as far as the GPU ends with exit code 2. */
+const NO_GPU = { ...env, CAMEO_ADAPTER: 'no such adapter' };
+
+const evaluateList = (lines: readonly string[], args: readonly string[], environment = env) => {
+  const list = join(folder, 'list.txt');
+  writeFileSync(list, lines.join('\n'));
+  const paths = ['--images', images, '--pairs', list, '--model', model];
+  return cameo(['evaluate', 'pairs', ...paths, '-o', join(folder, 'list'), ...args], environment);
+};
+
+test('pairs that the protocol cannot decide are told before the GPU is opened', async () => {
+  await pictures;
+  for (const [lines, message] of [
+    [['1 1', 'Ann 1 2', 'Ann 1 Bob 1'], /list\.txt: pairs of 1 fold; expected at least 2/],
+    [['1', 'Ann 1 2', 'Ann 1 Bob 1'], /list\.txt: pairs of 1 fold/],
+    [
+      ['2 1', 'Eve 1 2', 'Ann 1 Eve 1', 'Fay 1 2', 'Ann 1 Fay 2'],
+      /0 matched and 0 mismatched pairs of 0 of 2 folds remain/,
+    ],
+    [
+      ['2 1', 'Ann 1 2', 'Ann 1 Bob 1', 'Eve 1 2', 'Ann 1 Eve 1'],
+      /1 matched and 1 mismatched pairs of 1 of 2 folds remain/,
+    ],
+    [['2 1', 'Ann 1 2', 'Ann 1 Eve 1', 'Bob 1 2', 'Ann 1 Eve 1'], /2 matched and 0 mismatched/],
+  ] as const) {
+    const run = await evaluateList(lines, ['--skip-missing'], NO_GPU);
+    assert.is(run.code, 1, run.stderr);
+    assert.match(run.complaints.join(), message);
+  }
+});
+
+test('a fold that has lost all its pairs is told of and stands in the report', async () => {
+  await pictures;
+  const lines = ['3 1', 'Ann 1 2', 'Ann 1 Bob 1', 'Eve 1 2', 'Ann 1 Eve 1', 'Bob 1 2', 'Ann 2 Bob 2'];
+  const run = await evaluateList(lines, ['--skip-missing']);
+  assert.is(run.code, 0, run.stderr);
+  assert.match(run.stderr, /left out fold 2: none of its pairs remains/);
+  const { data, figures } = JSON.parse(readFileSync(join(folder, 'list', 'pairs-tiny.json'), 'utf8'));
+  assert.equal(data.lostFolds, [2]);
+  assert.is(figures.folds.length, 2);
+  assert.match(readFileSync(join(folder, 'list', 'pairs-tiny.md'), 'utf8'), /no pair is left of fold 2/);
+});
+
 test('verify tells how alike two faces are; identities compares all of a folder', async () => {
   await pictures;
   const [a, b] = ['Ann/Ann_0001.jpg', 'Bob/Bob_0001.jpg'].map((name) => join(images, name));

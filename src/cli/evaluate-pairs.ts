@@ -15,6 +15,7 @@ import {
   scoresCsv,
 } from '../evaluation/verification/pair-report.js';
 import { verificationFigures } from '../evaluation/verification/protocol.js';
+import { usablePairs } from '../evaluation/verification/usable-pairs.js';
 import { gitCommit } from './git-commit.js';
 import { Outputs } from './outputs.js';
 import { PACKAGE_VERSION } from './package-root.js';
@@ -97,11 +98,14 @@ async function picturesOf(
 }
 
 async function run(kind: 'lfw' | 'pairs', title: string, options: PairOptions): Promise<void> {
-  const { pairs } = parsePairs(await readText(options.pairs!), options.pairs);
+  const list = parsePairs(await readText(options.pairs!), options.pairs);
+  usablePairs(list, () => true, options.pairs!);
   if (!(await stat(options.images!).catch(() => null))?.isDirectory()) {
     throw new ArgumentError(`--images ${options.images}: no such folder`);
   }
-  const { found, missing } = await picturesOf(pairs, options);
+  const { found, missing } = await picturesOf(list.pairs, options);
+  const names = new Set(found.map(({ name }) => name));
+  usablePairs(list, (name) => names.has(name), options.pairs!); // too few are told before anything is computed
   await Outputs.in(options.out);
   const commit = gitCommit(); // of the program as it starts; files may change while it runs
   await withRecognizer(options.model, undefined, async (gpu, opened) => {
@@ -122,7 +126,8 @@ async function run(kind: 'lfw' | 'pairs', title: string, options: PairOptions): 
     const seconds = (performance.now() - start) / 1000;
     for (const [name, reason] of missing) console.error(`left out ${name}: ${reason}`);
 
-    const usable = pairs.filter(({ a, b }) => embeddings.has(a) && embeddings.has(b));
+    const { pairs: usable, lostFolds } = usablePairs(list, (name) => embeddings.has(name), options.pairs!);
+    for (const fold of lostFolds) console.error(`left out fold ${fold + 1}: none of its pairs remains`);
     const scores = usable.map(({ a, b }) => cosine(embeddings.get(a)!, embeddings.get(b)!));
     const scored = usable.map(({ same, fold }, k) => ({ score: scores[k], same, fold }));
     const report: PairReport = {
@@ -145,7 +150,8 @@ async function run(kind: 'lfw' | 'pairs', title: string, options: PairOptions): 
         images: embeddings.size,
         pairs: usable.length,
         skippedImages: [...missing.keys()],
-        skippedPairs: pairs.length - usable.length,
+        skippedPairs: list.pairs.length - usable.length,
+        lostFolds: lostFolds.map((fold) => fold + 1),
       },
       seconds,
       figures: verificationFigures(scored),

@@ -16,7 +16,14 @@ export interface PairReport {
   runtime: string;
   device: GpuDescription;
   model: { name: string; id: string; input: string; embedding: string };
-  data: { images: number; pairs: number; skippedImages: string[]; skippedPairs: number };
+  data: {
+    images: number;
+    pairs: number;
+    skippedImages: string[];
+    skippedPairs: number;
+    /** Numbers, from 1, of folds that no pair is left of. */
+    lostFolds: number[];
+  };
   /** Seconds that the embeddings took; those from the cache take none. */
   seconds: number;
   figures: VerificationFigures;
@@ -38,10 +45,11 @@ export function pairReportMarkdown(report: PairReport, plot: string): string {
     data.skippedImages.length > 0
       ? `; ${data.skippedImages.length} pictures and with them ${data.skippedPairs} pairs left out`
       : '';
+  const lost = data.lostFolds.length > 0 ? `; no pair is left of fold ${data.lostFolds.join(', ')}` : '';
   return [
     `# ${report.title}: ${model.name}`,
     [
-      `- Pairs: ${figures.genuine} matched and ${figures.impostor} mismatched, ${folds.length} folds, ${data.images} pictures${skipped}`,
+      `- Pairs: ${figures.genuine} matched and ${figures.impostor} mismatched, ${folds.length} folds, ${data.images} pictures${skipped}${lost}`,
       `- Recogniser: ${model.name} (weights ${model.id}), ${model.input}; ${model.embedding}`,
       `- Device: ${device.description || device.device} (${device.device}, ${device.kind}); embeddings took ${report.seconds.toFixed(0)} s`,
       `- Program: version ${report.version}, commit ${report.commit ?? 'unknown'}, ${report.runtime}`,

@@ -1,16 +1,10 @@
 // adapters: once
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { CounterRandom } from '../src/common/random.js';
-import { writePng } from '../src/data/image.js';
-import { CameoFace } from '../src/models/cameo-face.js';
-import { writeRecognizer } from '../src/models/recognizer-file.js';
-import type { HostTensors } from '../src/nn/host-tensor.js';
-import { hashName } from '../src/nn/init.js';
 import { cameo, temporaryFolder } from './cli-fixture.js';
-import { writeIdentities } from './identity-fixture.js';
+import { writePeople, writeTinyRecognizer } from './people-fixture.js';
 
 const test = suite('evaluate pairs');
 const folder = temporaryFolder();
@@ -18,29 +12,9 @@ const model = join(folder, 'tiny.safetensors');
 const images = join(folder, 'images');
 const env = { CAMEO_CACHE: join(folder, 'cache') };
 
-/** Weights of a network that nobody has trained: equal pictures still have equal embeddings. */
-function writeModel(): void {
-  const network = new CameoFace({ dimension: 8, channels: [4, 4, 4, 8], units: [0, 0, 0, 0] });
-  const tensors: HostTensors = new Map();
-  for (const [name, { shape, init }] of network.entries()) {
-    tensors.set(name, { shape, data: Float32Array.from(init(shape, new CounterRandom(4, hashName(name)))) });
-  }
-  writeFileSync(model, writeRecognizer({ architecture: 'cameo-face', ...network.config }, tensors));
-}
-
-/** Two pictures of each person that are nearly alike, in LFW's folders. */
 const pictures = (async () => {
-  writeModel();
-  for (const [k, name] of ['Ann', 'Bob', 'Cid', 'Dan'].entries()) {
-    mkdirSync(join(images, name), { recursive: true });
-    for (const number of [1, 2]) {
-      const data = Uint8Array.from({ length: 96 * 112 * 3 }, (_, i) => {
-        const [x, y] = [Math.floor(i / 3) % 96, Math.floor(i / 288)];
-        return 128 + 100 * Math.sin((x * (k + 1)) / 15 + (i % 3) * k) * Math.cos((y * (4 - k)) / 20) + number;
-      });
-      await writePng(join(images, name, `${name}_000${number}.jpg`), { width: 96, height: 112, data });
-    }
-  }
+  writeTinyRecognizer(model, 4);
+  await writePeople(images);
   const pairs = ['2 1', 'Ann 1 2', 'Ann 1 Bob 1', 'Cid 1 2', 'Cid 1 Dan 2', ''].join('\n');
   writeFileSync(join(folder, 'pairs.txt'), pairs);
 })();
@@ -143,35 +117,6 @@ test('a fold that has lost all its pairs is told of and stands in the report', a
   assert.equal(data.lostFolds, [2]);
   assert.is(figures.folds.length, 2);
   assert.match(readFileSync(join(folder, 'list', 'pairs-tiny.md'), 'utf8'), /no pair is left of fold 2/);
-});
-
-test('verify tells how alike two faces are; identities compares all of a folder', async () => {
-  await pictures;
-  const [a, b] = ['Ann/Ann_0001.jpg', 'Bob/Bob_0001.jpg'].map((name) => join(images, name));
-  const same = await cameo(['verify', a, a, '--model', model], env);
-  assert.is(same.code, 0, same.stderr);
-  assert.match(same.stdout, /similarity 1\.0000/);
-  assert.match(same.stdout, /no threshold is known/);
-  const other = await cameo(['verify', a, b, '--model', model], env);
-  assert.not.match(other.stdout, /similarity 1\.0000/);
-  const missing = await cameo(['verify', a, join(images, 'nobody.jpg'), '--model', model], env);
-  assert.is(missing.code, 1);
-  assert.match(missing.complaints.join(), /nobody\.jpg/);
-
-  const data = await writeIdentities(join(folder, 'faces'));
-  const out = join(folder, 'identities');
-  const run = await cameo(
-    ['evaluate', 'identities', '--data', data, '--split', 'train', '--model', model, '-o', out],
-    env,
-  );
-  assert.is(run.code, 0, run.stderr);
-  const [all] = JSON.parse(readFileSync(join(out, 'identities-tiny-train.json'), 'utf8')).groups;
-  assert.equal([all.name, all.genuine, all.impostor], ['all', 5 * 6, (20 * 19) / 2 - 30]);
-  const refused = await cameo(
-    ['evaluate', 'identities', '--data', data, '--split', 'test', '--save-thresholds', '--model', model, '-o', out],
-    env,
-  );
-  assert.match(refused.complaints.join(), /not chosen on split test/);
 });
 
 test.run();

@@ -1,7 +1,9 @@
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
-import { ShapeError } from '../src/common/errors.js';
+import { ArgumentError, ShapeError } from '../src/common/errors.js';
+import { openRecognizer, recognizerPath } from '../src/data/recognizer-source.js';
 import { CameoFace } from '../src/models/cameo-face.js';
 import { MobileFaceNet } from '../src/models/mobilefacenet.js';
 import type { Recognizer } from '../src/models/recognizer.js';
@@ -12,6 +14,7 @@ import { Tape } from '../src/tensor/tape.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';
 import { findData } from './data-available.js';
 import { gpuSuite, randomValues, testGpu, toNdArray } from './harness.js';
+import { writeTinyRecognizer } from './people-fixture.js';
 import { gradientsInFloat64 } from './replay.js';
 
 const test = gpuSuite('recognizers');
@@ -131,6 +134,36 @@ test('sizes: parameters, embeddings, and faces of another size', async () => {
       (error: Error) => error instanceof ShapeError && /112,96/.test(error.message),
     );
   });
+});
+
+test('a recogniser is named by its known name, a file by its own', async () => {
+  const gpu = await testGpu();
+  const folder = mkdtempSync(join(tmpdir(), 'cameo-recognizers-'));
+  try {
+    const places = { data: folder, own: writeTinyRecognizer(join(folder, 'own.safetensors'), 1) };
+    for (const name of ['toString', 'constructor', '__proto__', 'nobody']) {
+      assert.throws(
+        () => recognizerPath(name, places),
+        (error: Error) =>
+          error instanceof ArgumentError && error.message.startsWith(`--model ${name}: neither a file nor one of`),
+      );
+    }
+    const nameOf = async (name: string): Promise<string> => {
+      const opened = await openRecognizer(gpu, name, places);
+      opened.dispose();
+      return opened.name.replace(opened.modelId.slice(0, 8), 'ID');
+    };
+    assert.is(await nameOf('cameo'), 'cameo');
+    for (const [file, label] of [
+      ['tiny', 'tiny'],
+      ['cameo', 'cameo-ID'],
+      ['dlib', 'dlib-ID'],
+    ]) {
+      assert.is(await nameOf(writeTinyRecognizer(join(folder, `${file}.safetensors`), 2)), label);
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 });
 
 test.run();

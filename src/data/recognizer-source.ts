@@ -41,10 +41,18 @@ export interface RecognizerPlaces {
 /** The file of a name, or of a path to a safetensors file. @throws ArgumentError that lists the names */
 export function recognizerPath(name: string, { data, own }: RecognizerPlaces): string {
   if (name === 'cameo') return own;
-  const file = PUBLISHED[name];
-  if (file) return join(data, 'weights', file);
+  if (Object.hasOwn(PUBLISHED, name)) return join(data, 'weights', PUBLISHED[name]);
   if (existsSync(name)) return name;
   throw new ArgumentError(`--model ${name}: neither a file nor one of the recognisers ${RECOGNIZER_NAMES.join(', ')}`);
+}
+
+/**
+ * What a file is called in tables and in names of files: its name without extension. One that bears the name of a known
+ * recogniser, but was given as a path, is told from it by its id.
+ */
+export function recognizerLabel(path: string, modelId: string): string {
+  const stem = path.replace(/^.*[\\/]/, '').replace(/\.safetensors$/, '');
+  return RECOGNIZER_NAMES.includes(stem.toLowerCase()) ? `${stem}-${modelId.slice(0, 8)}` : stem;
 }
 
 const idOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex').slice(0, 16);
@@ -67,9 +75,9 @@ export async function openRecognizer(gpu: Gpu, name: string, places: RecognizerP
   });
   try {
     const recognizer = loadRecognizer(gpu, readRecognizer(bytes));
-    const known = RECOGNIZER_NAMES.includes(name);
-    const label = known ? name : path.replace(/^.*[\\/]/, '').replace(/\.safetensors$/, '');
-    return { name: label, modelId: idOf(bytes), recognizer, dispose: () => recognizer.dispose() };
+    const modelId = idOf(bytes);
+    const label = RECOGNIZER_NAMES.includes(name) ? name : recognizerLabel(path, modelId);
+    return { name: label, modelId, recognizer, dispose: () => recognizer.dispose() };
   } catch (error) {
     if (error instanceof CheckpointError) throw new CheckpointError(`${path}: ${error.message}`, { cause: error });
     throw error;

@@ -13,7 +13,7 @@ import { PACKAGE_VERSION } from './package-root.js';
 import { cacheFile, dataFolder } from './places.js';
 import { startProgress } from './progress.js';
 import { commandLine } from './report-facts.js';
-import { saveThresholds, thresholdsPath } from './thresholds.js';
+import { readThresholds, saveThresholds, thresholdsPath } from './thresholds.js';
 import { RECOGNIZER_HELP, withRecognizer } from './with-recognizer.js';
 
 const FARS = [1e-1, 1e-2, 1e-3, 1e-4];
@@ -43,7 +43,7 @@ export function addEvaluateIdentities(evaluate: Command): void {
     .requiredOption('--model <name>', RECOGNIZER_HELP)
     .option('--single', 'the embedding of the picture alone, without its mirror image')
     .option('--save-thresholds', 'keep the thresholds beside the models, for `cameo verify`; not with split test')
-    .option('-o, --out <dir>', 'folder for identities-MODEL-SPLIT.json and .md', 'results')
+    .option('-o, --out <dir>', 'folder for identities-MODEL-SPLIT.json and .md (with --single: -single)', 'results')
     .action(run);
 }
 
@@ -79,6 +79,7 @@ async function run(options: IdentitiesOptions): Promise<void> {
   if (options.saveThresholds && options.split === 'test') {
     throw new ArgumentError('--save-thresholds: thresholds are not chosen on split test; use val or train');
   }
+  if (options.saveThresholds) await readThresholds(); // a file that nothing can be added to is told now, not at the end
   const set = await openFaceFolder(dataFolder(options.data), {
     split: options.split,
     sources: options.sources?.split(','),
@@ -119,7 +120,7 @@ async function run(options: IdentitiesOptions): Promise<void> {
       commit,
       version: PACKAGE_VERSION,
       device: gpu.description,
-      model: { name: opened.name, id: opened.modelId },
+      model: { name: opened.name, id: opened.modelId, embedding: options.single ? 'single' : 'flip' },
       data: { split: options.split, faces: entries.length, identities: new Set(entries.map((e) => e.identity)).size },
       groups: results,
     };
@@ -136,11 +137,11 @@ async function run(options: IdentitiesOptions): Promise<void> {
       ]),
       note: 'Thresholds of each group are its own. A FAR below one over the number of impostor pairs means none was accepted.',
     };
-    const base = join(options.out, `identities-${opened.name}-${options.split}`);
+    const base = join(options.out, `identities-${opened.name}-${options.split}${options.single ? '-single' : ''}`);
     await writeFileAtomic(`${base}.json`, `${JSON.stringify(report, null, 2)}\n`);
     const facts = [
       `- ${report.data.faces} faces of ${report.data.identities} identities`,
-      `- Recogniser: ${opened.name} (weights ${opened.modelId})`,
+      `- Recogniser: ${opened.name} (weights ${opened.modelId}), ${options.single ? 'the picture alone' : 'the picture and its mirror image'}`,
       `- Device: ${gpu.description.description} (${gpu.description.kind})`,
       `- Commit ${report.commit ?? 'unknown'}, ${report.date}`,
       `- Command: \`${report.command}\``,

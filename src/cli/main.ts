@@ -23,10 +23,11 @@ const program = new Command('cameo')
     'after',
     `
 Environment:
-  CAMEO_ADAPTER  which GPU adapter: hardware, lavapipe, swiftshader, or a part of its name
-  CAMEO_MODEL    weights file to use instead of those that are shipped
-  CAMEO_DATA     folder of data sets for training and evaluation
-  CAMEO_DEBUG=1  stacks of errors
+  CAMEO_ADAPTER     which GPU adapter: hardware, lavapipe, swiftshader, or a part of its name
+  CAMEO_MODEL       weights file to use instead of those that are shipped
+  CAMEO_DATA        folder of data sets for training and evaluation
+  CAMEO_THRESHOLDS  file of verify's thresholds to use instead of the one that is shipped
+  CAMEO_DEBUG=1     stacks of errors
 
 Exit codes: 0 all done; 1 something failed, as standard error says; 2 no GPU adapter can be used.`,
   );

@@ -13,6 +13,13 @@ export function integer(low: number, high = Number.MAX_SAFE_INTEGER): (text: str
   };
 }
 
+/** Reads a rate above 0 and below 1. @throws InvalidArgumentError, which commander reports */
+export function rate(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && value < 1)) throw new InvalidArgumentError('Expected a rate above 0 and below 1, as 0.001.');
+  return value;
+}
+
 /** Bits a pixel of a file that holds one face. */
 export function bitsPerPixel(bytes: number): number {
   return (8 * bytes) / (FACE_WIDTH * FACE_HEIGHT);

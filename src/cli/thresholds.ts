@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FormatError } from '../common/errors.js';
-import { writeFileAtomic } from '../data/atomic-file.js';
+import { FileError, fileErrorReason, writeFileAtomic } from '../data/atomic-file.js';
 import { PACKAGE_ROOT } from './package-root.js';
 
 /** At which score `cameo verify` takes two faces for one person's; never chosen on LFW's View 2. */
@@ -15,18 +15,43 @@ export interface ModelThresholds {
   command: string;
 }
 
-export const thresholdsPath = (): string => join(PACKAGE_ROOT, 'models', 'verification-thresholds.json');
+/** CAMEO_THRESHOLDS, else the file beside the models. */
+export const thresholdsPath = (): string =>
+  process.env.CAMEO_THRESHOLDS || join(PACKAGE_ROOT, 'models', 'verification-thresholds.json');
 
-/** By model id. @throws FormatError for a file that is no JSON */
+/**
+ * By model id; none where there is no file yet.
+ * @throws FileError for a file that is there and cannot be read; FormatError for one that holds something else
+ */
 export async function readThresholds(): Promise<Record<string, ModelThresholds>> {
-  const text = await readFile(thresholdsPath(), 'utf8').catch(() => '{}'); // none yet
+  const path = thresholdsPath();
+  const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'ENOENT') return '{}';
+    // Taken for empty, it would be written anew without the other models' thresholds.
+    throw new FileError(`cannot read ${path}: ${fileErrorReason(cause)}`, { cause });
+  });
+  let all: unknown;
   try {
-    return JSON.parse(text);
+    all = JSON.parse(text);
   } catch (cause) {
-    throw new FormatError(`${thresholdsPath()}: ${(cause as Error).message}`, { cause });
+    throw new FormatError(`${path}: ${(cause as Error).message}`, { cause });
   }
+  if (!isRecord(all)) throw new FormatError(`${path}: ${text.slice(0, 40)}; expected an object of models`);
+  for (const [modelId, entry] of Object.entries(all)) {
+    const known = isRecord(entry) && (entry.embedding === 'flip' || entry.embedding === 'single');
+    if (!known || !isRecord(entry.thresholds) || !Object.values(entry.thresholds).every(Number.isFinite)) {
+      throw new FormatError(
+        `${path}: model ${modelId} is ${JSON.stringify(entry).slice(0, 80)}; expected embedding ("flip" or "single") and thresholds by rate`,
+      );
+    }
+  }
+  return all as Record<string, ModelThresholds>;
 }
 
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Adds or replaces the thresholds of one model. */
 export async function saveThresholds(modelId: string, thresholds: ModelThresholds): Promise<void> {
   const all = { ...(await readThresholds()), [modelId]: thresholds };
   await writeFileAtomic(thresholdsPath(), `${JSON.stringify(all, null, 2)}\n`);

@@ -3,13 +3,14 @@ import { ArgumentError } from '../common/errors.js';
 import { cosine } from '../common/verification.js';
 import { landmarksOf, readLandmarks } from '../data/landmarks.js';
 import { embedPictures } from '../evaluation/verification/embed-pictures.js';
+import { rate } from './numbers.js';
 import { readThresholds } from './thresholds.js';
 import { RECOGNIZER_HELP, withRecognizer } from './with-recognizer.js';
 
 interface VerifyOptions {
   model: string;
   landmarks?: string;
-  far: string;
+  far: number;
 }
 
 /** Adds `cameo verify` to the program. */
@@ -24,29 +25,30 @@ export function addVerifyCommand(program: Command): void {
       '--landmarks <file>',
       'JSON with five landmarks a photograph, as for `cameo encode`; aligned 112×96 faces need none',
     )
-    .option('--far <rate>', 'false accept rate of the decision', '0.001')
+    .option('--far <rate>', 'false accept rate of the decision', rate, 0.001)
     .action(verify);
 }
 
 async function verify(a: string, b: string, options: VerifyOptions): Promise<void> {
   const landmarks = options.landmarks ? await readLandmarks(options.landmarks) : undefined;
-  const pictures = [a, b].map((path, k) => {
+  const pictures = [...new Set([a, b])].map((path) => {
     const faces = landmarks && landmarksOf(landmarks, path);
     if (faces && faces.length !== 1) {
       throw new ArgumentError(`${path}: the landmark file lists ${faces.length} faces; expected one to compare`);
     }
-    return { name: `${path}#${k}`, path, landmarks: faces?.[0] };
+    return { name: path, path, landmarks: faces?.[0] };
   });
+  const saved = await readThresholds();
   await withRecognizer(options.model, undefined, async (gpu, opened) => {
-    const known = (await readThresholds())[opened.modelId];
-    const threshold = known?.thresholds[String(Number(options.far))];
+    const known = saved[opened.modelId];
+    const threshold = known?.thresholds[String(options.far)];
     if (known && threshold === undefined) {
       const rates = Object.keys(known.thresholds).join(', ');
       throw new ArgumentError(`--far ${options.far}: thresholds of ${opened.name} are known for ${rates}`);
     }
     const flip = (known?.embedding ?? 'flip') === 'flip';
     const embeddings = await embedPictures(gpu, opened, pictures, { batch: 1, flip });
-    const similarity = cosine(embeddings.get(pictures[0].name)!, embeddings.get(pictures[1].name)!);
+    const similarity = cosine(embeddings.get(a)!, embeddings.get(b)!);
     console.log(`similarity ${similarity.toFixed(4)} (cosine; ${opened.name}, weights ${opened.modelId})`);
     if (threshold === undefined) {
       console.log(

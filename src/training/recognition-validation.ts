@@ -1,3 +1,4 @@
+import { ArgumentError } from '../common/errors.js';
 import { bestThreshold, cosine, tarAtFar } from '../common/verification.js';
 import type { FaceSet } from '../data/faces.js';
 import type { Gpu } from '../gpu/gpu.js';
@@ -16,7 +17,10 @@ export interface RecognitionValidation {
   accuracy: number;
 }
 
-/** Compares every two faces of a set by their identities. The network is left in evaluation mode. */
+/**
+ * Compares every two faces of a set by their identities. The network is left in evaluation mode.
+ * @throws ArgumentError for a network whose embedding of a face is not finite
+ */
 export async function validateRecognition(
   gpu: Gpu,
   network: Recognizer,
@@ -32,6 +36,11 @@ export async function validateRecognition(
       pixels.set(await faces.face(index), k * (pixels.length / indices.length));
     const values = await embedder.embed(pixels);
     const rows = indices.map((_, k) => values.subarray(k * dimension, (k + 1) * dimension));
+    const broken = rows.findIndex((row) => !row.every(Number.isFinite));
+    if (broken >= 0) {
+      const { path } = faces.entries[indices[broken]];
+      throw new ArgumentError(`${path}: the network gives an embedding that is not finite; training has diverged`);
+    }
     const genuine: number[] = [];
     const impostor: number[] = [];
     for (let a = 0; a < rows.length; a++) {

@@ -13,11 +13,12 @@ const BATCH = 16;
 
 /**
  * A teacher's embedding of every readable face of a set, each of length 1; zeros for faces that are not readable. Kept in
- * a file, which is used again where teacher and faces are the same.
+ * a file, which is used again where the teacher and the faces' paths and pixels are the same.
  *
  * @param indices the readable faces
  * @returns [faces.count · dimension]
- * @throws ArgumentError for a teacher of another input size than the faces, or another dimension than the student's
+ * @throws ArgumentError for a teacher of another input size than the faces, or another dimension than the student's, or
+ *   whose embedding of a face is not finite
  */
 export async function teacherEmbeddings(
   gpu: Gpu,
@@ -42,13 +43,15 @@ export async function teacherEmbeddings(
     );
   }
   const hash = createHash('sha256').update(teacher.modelId);
-  for (const index of indices) hash.update(`${index} ${faces.entries[index].path}\n`);
+  for (const index of indices) hash.update(`${index} ${faces.entries[index].path}\n`).update(await faces.face(index));
   const key = hash.digest('hex');
   const known = await readFile(cache)
     .then((bytes) => readSafetensors(bytes))
     .catch(() => null); // none yet, or a damaged one: computed anew
   const stored = known?.metadata.get(KEY) === key ? known.tensors.get('embeddings') : undefined;
-  if (stored && stored.data.length === faces.count * dimension) return Float32Array.from(stored.data);
+  if (stored && stored.data.length === faces.count * dimension && stored.data.every(Number.isFinite)) {
+    return Float32Array.from(stored.data);
+  }
 
   const result = new Float32Array(faces.count * dimension);
   const embedder = new Embedder(gpu, recognizer, BATCH);
@@ -60,6 +63,11 @@ export async function teacherEmbeddings(
       const embeddings = await embedder.embed(pixels);
       some.forEach((index, n) => {
         const values = embeddings.subarray(n * dimension, (n + 1) * dimension);
+        if (!values.every(Number.isFinite)) {
+          throw new ArgumentError(
+            `${faces.entries[index].path}: teacher ${teacher.name} gives an embedding that is not finite`,
+          );
+        }
         const norm = Math.hypot(...values) || 1;
         for (let d = 0; d < dimension; d++) result[index * dimension + d] = values[d] / norm;
       });

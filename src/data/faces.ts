@@ -29,6 +29,21 @@ export type LoadProgress = (done: number, total: number) => void;
  *   leave no face
  */
 export async function openFaceFolder(folder: string, options: FaceFolderOptions = {}): Promise<FaceSet> {
+  const set = await openFacesIfAny(folder, options);
+  if (set) return set;
+  const { split, sources } = options;
+  const wanted = [split && `split ${split}`, sources && `source ${sources.join(' or ')}`].filter(Boolean).join(', ');
+  throw new ArgumentError(
+    `${folder}: no faces${wanted && ` of ${wanted}`}; expected aligned JPEG, PNG or WebP crops of 96×112 (width×height), or a manifest.tsv that lists them`,
+  );
+}
+
+/**
+ * Like openFaceFolder, for a part of a set that need not be there.
+ * @returns null when the options leave no face
+ * @throws FileError for a folder that cannot be read; FormatError for a bad manifest; ArgumentError for a bad limit
+ */
+export async function openFacesIfAny(folder: string, options: FaceFolderOptions = {}): Promise<FaceSet | null> {
   const { split, sources, limit } = options;
   if (limit !== undefined && (!Number.isInteger(limit) || limit < 1)) {
     throw new ArgumentError(`openFaceFolder: limit is ${limit}; expected a positive integer`);
@@ -38,12 +53,7 @@ export async function openFaceFolder(folder: string, options: FaceFolderOptions 
     (entry) =>
       (split === undefined || entry.split === split) && (sources === undefined || sources.includes(entry.source)),
   );
-  if (entries.length === 0) {
-    const wanted = [split && `split ${split}`, sources && `source ${sources.join(' or ')}`].filter(Boolean).join(', ');
-    throw new ArgumentError(
-      `${folder}: no faces${wanted && ` of ${wanted}`}; expected aligned JPEG, PNG or WebP crops of 96×112 (width×height), or a manifest.tsv that lists them`,
-    );
-  }
+  if (entries.length === 0) return null;
   if (limit !== undefined && limit < entries.length) {
     const step = entries.length / limit;
     entries = Array.from({ length: limit }, (_, i) => entries[Math.floor(i * step)]);

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { CheckpointError } from '../common/errors.js';
 import { ensureFolder, writeFileAtomic } from '../data/atomic-file.js';
 import { FaceBatches, sourceWeights } from '../data/batches.js';
-import { type FaceSet, openFaceFolder } from '../data/faces.js';
+import { type FaceSet, openFaceFolder, openFacesIfAny } from '../data/faces.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { writeAutoencoder } from '../models/model-file.js';
 import { saveState } from '../nn/state.js';
@@ -66,7 +66,7 @@ export async function trainCodec(options: TrainCodecOptions): Promise<TrainCodec
   const batches = new FaceBatches({ count: faces.count, batchSize: config.batchSize, seed: config.seed, weights });
   const validation =
     validationFaces > 0
-      ? await openFaceFolder(data, { split: 'val', limit: validationFaces }).catch(() => null) // a folder may have none
+      ? await openFacesIfAny(data, { split: 'val', limit: validationFaces }) // a folder may have none
       : null;
 
   const trainer = new CodecTrainer(gpu, config);

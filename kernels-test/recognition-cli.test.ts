@@ -40,6 +40,11 @@ test('cameo train recognition trains by a file of settings, validates, and goes 
   const longer = await cameo(['train', 'recognition', '--data', await data, '-o', out, '--resume', '--steps', '6']);
   assert.is(longer.code, 0, longer.stderr);
   assert.is(readFileSync(join(out, 'log.csv'), 'utf8').trim().split('\n').length, 7);
+  const finished = await cameo(['train', 'recognition', '--data', await data, '-o', out, '--resume']);
+  assert.is(finished.code, 0, finished.stderr);
+  assert.match(finished.stdout, /finished already, after 6 steps, and left as it is: .*model\.safetensors/);
+  const help = await cameo(['train', 'recognition', '--help']);
+  assert.match(help.stdout.replace(/\s+/g, ' '), /another number with --resume also moves the learning-rate schedule/);
 });
 
 test('bad settings and data are refused by name', async () => {

@@ -13,7 +13,7 @@ import { trainRecognition } from '../training/train-recognition.js';
 import type { TrainingLog } from '../training/training-log.js';
 import { dataFolder, recognizerPlaces } from './places.js';
 import { startProgress } from './progress.js';
-import { checkpointOf, number, readSettings, stackedPlots, stopOnInterrupt } from './training-run.js';
+import { checkpointOf, number, readSettings, STEPS_HELP, stackedPlots, stopOnInterrupt } from './training-run.js';
 
 interface TrainRecognitionCommand {
   data?: string;
@@ -59,7 +59,7 @@ export function addTrainRecognition(train: Command): void {
     .addOption(new Option('--loss <name>', 'loss on the labels').choices(LOSSES))
     .option('--s <x>', 'scale of the logits', number)
     .option('--m <x>', 'margin: cosine (cosface), radians (arcface), factor 1 to 4 (sphereface)', number)
-    .option('--steps <n>', 'training steps', number)
+    .option('--steps <n>', STEPS_HELP, number)
     .option('--batch <n>', 'labelled faces a step', number)
     .option('--seed <n>', 'seed of weights, order and changes of pictures', number)
     .option('--lr <x>', 'peak learning rate', number)
@@ -180,7 +180,11 @@ async function run(options: TrainRecognitionCommand): Promise<void> {
       },
     });
     bar.stop();
-    if (result.finished) console.log(`done: ${join(options.out, 'model.safetensors')} and best.safetensors`);
+    if (result.unchanged) {
+      console.log(
+        `finished already, after ${result.steps} steps, and left as it is: ${join(options.out, 'model.safetensors')}; more --steps go on`,
+      );
+    } else if (result.finished) console.log(`done: ${join(options.out, 'model.safetensors')} and best.safetensors`);
     else console.log(`stopped after ${result.steps} steps; go on with --resume -o ${options.out}`);
     if (!result.finished) process.exitCode = 130;
   } finally {

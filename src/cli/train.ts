@@ -11,7 +11,7 @@ import type { TrainingLog } from '../training/training-log.js';
 import { dataFolder } from './places.js';
 import { addTrainLosses } from './train-losses.js';
 import { addTrainRecognition } from './train-recognition.js';
-import { checkpointOf, number, readSettings, stackedPlots, stopOnInterrupt } from './training-run.js';
+import { checkpointOf, number, readSettings, STEPS_HELP, stackedPlots, stopOnInterrupt } from './training-run.js';
 
 interface TrainOptions {
   data?: string;
@@ -34,7 +34,7 @@ export function addTrainCommand(program: Command): void {
     .option('--data <dir>', 'folder of faces (default: CAMEO_DATA, else ../shared/data)')
     .option('-o, --out <dir>', 'where checkpoint, log, plot and model go', 'out/codec')
     .option('--config <file>', 'JSON with any of the settings that the run prints')
-    .option('--steps <n>', 'training steps', number)
+    .option('--steps <n>', STEPS_HELP, number)
     .option('--batch <n>', 'faces a step', number)
     .option('--seed <n>', 'seed of weights, order, augmentation and noise', number)
     .option('--lr <x>', 'peak learning rate', number)

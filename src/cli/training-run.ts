@@ -4,6 +4,9 @@ import { ArgumentError } from '../common/errors.js';
 import type { LinePlotOptions } from '../evaluation/plot-svg.js';
 import { linePlot } from '../evaluation/plot-svg.js';
 
+/** What `--steps` means, for --help. */
+export const STEPS_HELP = 'training steps; another number with --resume also moves the learning-rate schedule';
+
 /** The number of an option. @throws ArgumentError */
 export const number = (text: string): number => {
   const value = Number(text);

@@ -25,6 +25,7 @@ import {
   type RecognitionTrainingConfig,
 } from './recognition-config.js';
 import { assertSameConfig } from './same-config.js';
+import { assertSameSource, type TrainingSource } from './training-source.js';
 
 /** Figures of one step. */
 export interface RecognitionStep {
@@ -85,6 +86,8 @@ export class RecognitionTrainer {
     readonly config: RecognitionTrainingConfig,
     /** Names of the classes; a checkpoint fits these only. */
     readonly identities: readonly string[],
+    /** Noted in checkpoints, and compared with what they note. */
+    readonly source?: TrainingSource,
   ) {
     checkRecognitionTraining(config);
     this.#trained = new Trained(config, identities.length).initialize(gpu, config.seed);
@@ -180,7 +183,8 @@ export class RecognitionTrainer {
       ...withPrefix(await saveState(this.#trained), 'model.'),
       ...withPrefix(await this.optimizer.saveState(), 'optimizer.'),
     ]);
-    const state = { step: this.step, config: this.config, identities: this.identities };
+    const { step, config, identities, source } = this;
+    const state: CheckpointState = { step, config, identities, source };
     return writeSafetensors(tensors, new Map([[FORMAT, JSON.stringify(state)]]));
   }
 
@@ -189,10 +193,16 @@ export class RecognitionTrainer {
     return parseCheckpoint(bytes).state.config;
   }
 
+  /** The steps done by the run that a checkpoint is of. */
+  static stepsOf(bytes: Uint8Array): number {
+    return parseCheckpoint(bytes).state.step;
+  }
+
   /**
    * Goes on from a checkpoint. `steps` alone may differ from the checkpoint's: that shortens or lengthens the run, and
    * with it the learning-rate schedule from here on.
-   * @throws CheckpointError for a file that is none, or was made with another configuration or other identities
+   * @throws CheckpointError for a file that is none, or was made with another configuration, other identities,
+   *   another teacher or other faces (where it notes the latter two: earlier versions did not)
    */
   restore(bytes: Uint8Array): void {
     const { tensors, state } = parseCheckpoint(bytes);
@@ -202,6 +212,7 @@ export class RecognitionTrainer {
         `the checkpoint has ${state.identities.length} identities, the data ${this.identities.length}, and they differ`,
       );
     }
+    if (state.source && this.source) assertSameSource(state.source, this.source);
     loadState(this.#trained, withoutPrefix(tensors, 'model.'));
     this.optimizer.loadState(withoutPrefix(tensors, 'optimizer.'));
     this.step = state.step;
@@ -218,7 +229,8 @@ export class RecognitionTrainer {
 interface CheckpointState {
   step: number;
   config: RecognitionTrainingConfig;
-  identities: string[];
+  identities: readonly string[];
+  source?: TrainingSource;
 }
 
 function parseCheckpoint(bytes: Uint8Array): { tensors: HostTensors; state: CheckpointState } {

@@ -1,12 +1,13 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ArgumentError } from '../common/errors.js';
 import { ensureFolder, writeFileAtomic } from '../data/atomic-file.js';
 import { FaceBatches, sourceWeights } from '../data/batches.js';
-import { type FaceSet, openFaceFolder } from '../data/faces.js';
+import { type FaceSet, openFaceFolder, openFacesIfAny } from '../data/faces.js';
 import { balancedWeights, type Labelling, labelFaces } from '../data/identity-set.js';
 import type { OpenRecognizer } from '../data/recognizer-source.js';
 import type { Gpu } from '../gpu/gpu.js';
-import { writeRecognizer } from '../models/recognizer-file.js';
+import { readRecognizer, writeRecognizer } from '../models/recognizer-file.js';
 import { saveState } from '../nn/state.js';
 import { checkRecognitionTraining, type RecognitionTrainingConfig } from './recognition-config.js';
 import { type RecognitionBatch, type RecognitionStep, RecognitionTrainer } from './recognition-trainer.js';
@@ -14,6 +15,7 @@ import { type RecognitionValidation, validateRecognition } from './recognition-v
 import { teacherEmbeddings } from './teacher.js';
 import { readCheckpoint } from './train-codec.js';
 import { TrainingLog } from './training-log.js';
+import { trainingSource } from './training-source.js';
 
 export interface TrainRecognitionOptions {
   gpu: Gpu;
@@ -44,6 +46,8 @@ export interface TrainRecognitionResult {
   lastLoss: number;
   /** Of the last checkpoint. */
   validation: RecognitionValidation | null;
+  /** True where the resumed run was finished before: nothing was computed, and its files are as they were. */
+  unchanged: boolean;
 }
 
 export const RECOGNITION_LOG_COLUMNS = [
@@ -88,7 +92,8 @@ async function drawBatch(
 /**
  * Trains a recogniser on identity-labelled faces, with checkpoints and a log in `out`. After each checkpoint the held-out
  * identities of split `val` are compared; the best network so far (by TAR at FAR 1e-3, then 1e-2) is kept as `best.safetensors`,
- * the last as `model.safetensors`. A run that is stopped and resumed computes the same as one that is not.
+ * the last as `model.safetensors`. A run that is stopped and resumed computes the same as one that is not; one that is
+ * finished stays as it is.
  *
  * @throws CheckpointError for a checkpoint that is missing or does not fit, FileError, ArgumentError
  */
@@ -100,7 +105,15 @@ export async function trainRecognition(options: TrainRecognitionOptions): Promis
   }
   const checkpointPath = join(out, 'checkpoint.safetensors');
   await ensureFolder(out);
+  const checkpoint = options.resume ? await readCheckpoint(checkpointPath) : null;
+  if (checkpoint) {
+    const steps = RecognitionTrainer.stepsOf(checkpoint);
+    if (steps >= config.steps && (await stepsOfModel(join(out, 'model.safetensors'))) === steps) {
+      return { finished: true, steps, lastLoss: Number.NaN, validation: null, unchanged: true };
+    }
+  }
   const faces = await openFaceFolder(data, { split: 'train', sources });
+  const validationFaces = await openFacesIfAny(data, { split: 'val', sources }); // there may be none
   const labelling = await labelFaces(faces, (done, total) => options.onProgress?.('reading faces', done, total));
   const { labelled, unlabelled, classOf, identities } = labelling;
   if (identities.length < 2) {
@@ -121,27 +134,33 @@ export async function trainRecognition(options: TrainRecognitionOptions): Promis
   const sets = [subset(labelled, config.batchSize, config.seed, weights)];
   if (config.unlabelledBatch > 0) sets.push(subset(unlabelled, config.unlabelledBatch, (config.seed ^ 0x5eed) >>> 0));
 
-  const teacher = options.teacher
-    ? await teacherEmbeddings(
-        gpu,
-        options.teacher,
-        faces,
-        [...labelled, ...(config.unlabelledBatch > 0 ? unlabelled : [])],
-        config.model.dimension,
-        join(out, 'teacher.safetensors'),
-        (done, total) => options.onProgress?.(`embeddings of the teacher`, done, total),
-      )
-    : null;
-  const validationFaces = await openFaceFolder(data, { split: 'val', sources }).catch(() => null); // there may be none
   const every = options.checkpointEvery ?? Math.max(1, Math.ceil(labelled.length / config.batchSize));
 
-  const trainer = new RecognitionTrainer(gpu, config, identities);
+  const used = [...labelled, ...(config.unlabelledBatch > 0 ? unlabelled : [])];
+  const source = trainingSource(
+    used.map((index) => faces.entries[index]),
+    used.map((index) => classOf[index]),
+    options.teacher?.modelId ?? null,
+  );
+
+  const trainer = new RecognitionTrainer(gpu, config, identities, source);
   try {
     const log = new TrainingLog(join(out, 'log.csv'), RECOGNITION_LOG_COLUMNS);
-    if (options.resume) {
-      trainer.restore(await readCheckpoint(checkpointPath));
+    if (checkpoint) {
+      trainer.restore(checkpoint);
       await log.resume(trainer.step);
     }
+    const teacher = options.teacher
+      ? await teacherEmbeddings(
+          gpu,
+          options.teacher,
+          faces,
+          used,
+          config.model.dimension,
+          join(out, 'teacher.safetensors'),
+          (done, total) => options.onProgress?.(`embeddings of the teacher`, done, total),
+        )
+      : null;
     options.onStart?.({ faces, labelling, firstStep: trainer.step, parameters: trainer.network.parameterCount });
 
     const modelBytes = async (validation: RecognitionValidation | null): Promise<Uint8Array> => {
@@ -157,9 +176,13 @@ export async function trainRecognition(options: TrainRecognitionOptions): Promis
     };
     let validation: RecognitionValidation | null = null;
     const score = (tar3: number, tar2: number): number => tar3 + 1e-3 * tar2;
-    const save = async (row: Record<string, number>): Promise<void> => {
-      validation = validationFaces && (await validateRecognition(gpu, trainer.network, validationFaces));
+    const validate = async (): Promise<RecognitionValidation | null> => {
+      const found = validationFaces && (await validateRecognition(gpu, trainer.network, validationFaces));
       trainer.network.train();
+      return found;
+    };
+    const save = async (row: Record<string, number>): Promise<void> => {
+      validation = await validate();
       const bestBefore = Math.max(
         ...log.series('val_tar_3').map(([, tar3], k) => score(tar3, log.series('val_tar_2')[k][1])),
       );
@@ -196,9 +219,23 @@ export async function trainRecognition(options: TrainRecognitionOptions): Promis
     await next; // no read is left behind when the run was stopped
 
     const finished = trainer.step >= config.steps;
-    if (finished) await writeFileAtomic(join(out, 'model.safetensors'), await modelBytes(validation));
-    return { finished, steps: trainer.step, lastLoss, validation };
+    if (finished) {
+      // A run that ended after its last checkpoint, before its model was written, has not validated here.
+      validation ??= await validate();
+      await writeFileAtomic(join(out, 'model.safetensors'), await modelBytes(validation));
+    }
+    return { finished, steps: trainer.step, lastLoss, validation, unchanged: false };
   } finally {
     trainer.dispose();
+  }
+}
+
+/** The steps that a model was trained for; null for a file that is missing, damaged or says nothing of it. */
+async function stepsOfModel(path: string): Promise<number | null> {
+  try {
+    const steps = readRecognizer(await readFile(path)).metadata.get('cameo.steps');
+    return steps === undefined ? null : Number(steps);
+  } catch {
+    return null; // it is written anew
   }
 }

@@ -1,0 +1,39 @@
+import { createHash } from 'node:crypto';
+import { CheckpointError } from '../common/errors.js';
+import type { FaceEntry } from '../data/face-listing.js';
+
+/** What a run learns from, as its checkpoints note it: a resumed run must learn from the same. */
+export interface TrainingSource {
+  /** The teacher's model id; null without one. */
+  teacher: string | null;
+  /** Hash of the faces in their order: paths below the folder, sources and classes. */
+  faces: string;
+  /** How many there are. */
+  count: number;
+}
+
+/** @param classes of the faces; −1 for those without label */
+export function trainingSource(
+  faces: readonly FaceEntry[],
+  classes: readonly number[],
+  teacher: string | null,
+): TrainingSource {
+  const hash = createHash('sha256');
+  faces.forEach(({ path, source }, k) => {
+    hash.update(`${JSON.stringify([path, source, classes[k]])}\n`);
+  });
+  return { teacher, faces: hash.digest('hex').slice(0, 32), count: faces.length };
+}
+
+/** @throws CheckpointError that says what differs */
+export function assertSameSource(saved: TrainingSource, now: TrainingSource): void {
+  if (saved.teacher !== now.teacher) {
+    const text = (teacher: string | null): string => (teacher === null ? 'no teacher' : `teacher ${teacher}`);
+    throw new CheckpointError(`the checkpoint was made with ${text(saved.teacher)}; this run has ${text(now.teacher)}`);
+  }
+  if (saved.faces !== now.faces) {
+    throw new CheckpointError(
+      `the checkpoint was made with a list of ${saved.count} faces; this run's list of ${now.count} is another`,
+    );
+  }
+}

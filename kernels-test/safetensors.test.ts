@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert';
 import { ArgumentError, CheckpointError, ShapeError } from '../src/common/errors.js';
 import { sizeOf } from '../src/common/shapes.js';
 import type { HostTensors } from '../src/nn/host-tensor.js';
-import { readSafetensors, writeSafetensors } from '../src/nn/safetensors.js';
+import { float16Bits, float16Value, readSafetensors, writeSafetensors } from '../src/nn/safetensors.js';
 import { testWithData } from './data-available.js';
 
 /** A file with this header text and this data. */
@@ -22,6 +22,29 @@ const entry = (dtype: string, shape: number[], begin: number, end: number) =>
   JSON.stringify({ dtype, shape, data_offsets: [begin, end] });
 
 const bitsOf = (values: Float32Array) => [...new Uint32Array(values.slice().buffer)];
+
+test('every half-precision number survives, and others go to the nearest, ties to even', () => {
+  for (let bits = 0; bits < 0x10000; bits++) {
+    const value = float16Value(bits);
+    if (Number.isNaN(value)) assert.ok(Number.isNaN(float16Value(float16Bits(value))));
+    else assert.is(float16Bits(value), bits);
+    const next = float16Value(bits + 1);
+    if ((bits & 0x7fff) >= 0x7bff) continue; // the largest, infinity and NaN
+    const middle = (value + next) / 2;
+    assert.is(float16Bits(middle), bits % 2 === 0 ? bits : bits + 1, `the middle above ${value}`);
+    assert.is(float16Bits(value * 0.75 + next * 0.25), bits);
+    assert.is(float16Bits(value * 0.25 + next * 0.75), bits + 1);
+  }
+  assert.is(float16Value(float16Bits(65519)), 65504);
+  assert.is(float16Value(float16Bits(65520)), Infinity);
+  const values = Float32Array.of(0.1, -2.5, 1e-7, 1000.3);
+  const bytes = writeSafetensors(new Map([['a', { shape: [4], data: values }]]), new Map(), new Set(['a']));
+  assert.equal(
+    [...readSafetensors(bytes).tensors.get('a')!.data],
+    [...values].map((value) => float16Value(float16Bits(value))),
+  );
+  assert.ok(Math.abs(readSafetensors(bytes).tensors.get('a')!.data[0] - 0.1) < 1e-4);
+});
 
 test('writes the bytes that the format describes', () => {
   const tensors: HostTensors = new Map([

@@ -9,6 +9,7 @@ import { CodecTrainer } from '../training/codec-trainer.js';
 import { readCheckpoint, trainCodec } from '../training/train-codec.js';
 import type { TrainingLog } from '../training/training-log.js';
 import { dataFolder } from './places.js';
+import { addTrainJoint } from './train-joint.js';
 import { addTrainLosses } from './train-losses.js';
 import { addTrainRecognition } from './train-recognition.js';
 import { checkpointOf, number, readSettings, STEPS_HELP, stackedPlots, stopOnInterrupt } from './training-run.js';
@@ -48,6 +49,7 @@ export function addTrainCommand(program: Command): void {
       await runTraining(options);
     });
   addTrainRecognition(train);
+  addTrainJoint(train);
   addTrainLosses(train);
 }
 

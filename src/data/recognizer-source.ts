@@ -6,7 +6,7 @@ import { ArgumentError, CheckpointError } from '../common/errors.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { DlibResNet } from '../models/dlib-resnet.js';
 import type { Recognizer } from '../models/recognizer.js';
-import { loadRecognizer, readRecognizer } from '../models/recognizer-file.js';
+import { loadRecognizer, type RecognizerDescription, readRecognizer } from '../models/recognizer-file.js';
 import { loadState } from '../nn/state.js';
 import { FileError, fileErrorReason } from './atomic-file.js';
 import { readDlibWeights } from './dlib-weights.js';
@@ -18,6 +18,8 @@ export interface OpenRecognizer {
   /** 16 hexadecimal digits: a hash of the weights file. */
   modelId: string;
   recognizer: Recognizer;
+  /** What a file of its weights says of the architecture; absent for a network of which we write no files. */
+  description?: RecognizerDescription;
   /** Frees the network. */
   dispose(): void;
 }
@@ -74,10 +76,12 @@ export async function openRecognizer(gpu: Gpu, name: string, places: RecognizerP
     throw new FileError(`recogniser ${name}: cannot read ${path}: ${fileErrorReason(cause)}`, { cause });
   });
   try {
-    const recognizer = loadRecognizer(gpu, readRecognizer(bytes));
+    const file = readRecognizer(bytes);
+    const recognizer = loadRecognizer(gpu, file);
     const modelId = idOf(bytes);
     const label = RECOGNIZER_NAMES.includes(name) ? name : recognizerLabel(path, modelId);
-    return { name: label, modelId, recognizer, dispose: () => recognizer.dispose() };
+    const { description } = file;
+    return { name: label, modelId, recognizer, description, dispose: () => recognizer.dispose() };
   } catch (error) {
     if (error instanceof CheckpointError) throw new CheckpointError(`${path}: ${error.message}`, { cause: error });
     throw error;

@@ -96,11 +96,13 @@ export function float16Value(bits: number): number {
 /**
  * Writes float32 tensors as a safetensors file. Names are sorted and the header is padded so that the data starts at a
  * multiple of 8: equal tensors and metadata give equal bytes.
+ * @param half names of tensors to store as F16, rounded to the nearest
  * @throws ShapeError for values that do not fill their shape; ArgumentError for the reserved name `__metadata__`
  */
 export function writeSafetensors(
   tensors: ReadonlyMap<string, HostTensor>,
   metadata: ReadonlyMap<string, string> = new Map(),
+  half: ReadonlySet<string> = new Set(),
 ): Uint8Array {
   const members: string[] = [];
   // Objects would put names such as "0" first, so the members are joined by hand.
@@ -113,8 +115,9 @@ export function writeSafetensors(
       throw new ShapeError(`${name}: ${data.length} values do not fill shape ${formatShape(shape)}`);
     }
     const begin = end;
-    end += data.byteLength;
-    members.push(member([name, { dtype: 'F32', shape, data_offsets: [begin, end] }]));
+    const dtype = half.has(name) ? 'F16' : 'F32';
+    end += dtype === 'F16' ? 2 * data.length : data.byteLength;
+    members.push(member([name, { dtype, shape, data_offsets: [begin, end] }]));
   }
   const header = new TextEncoder().encode(`{${members.join(',')}}`);
   const headerBytes = Math.ceil(header.length / 8) * 8;
@@ -123,11 +126,27 @@ export function writeSafetensors(
   bytes.fill(0x20, PREFIX_BYTES, PREFIX_BYTES + headerBytes);
   bytes.set(header, PREFIX_BYTES);
   let at = PREFIX_BYTES + headerBytes;
-  for (const [, { data }] of ordered) {
-    bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at);
-    at += data.byteLength;
+  for (const [name, { data }] of ordered) {
+    const stored = half.has(name) ? Uint16Array.from(data, float16Bits) : data;
+    bytes.set(new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength), at);
+    at += stored.byteLength;
   }
   return bytes;
+}
+
+/** The IEEE 754 half-precision number nearest to a value, ties to even. */
+export function float16Bits(value: number): number {
+  const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
+  const magnitude = Math.abs(value);
+  if (Number.isNaN(value)) return 0x7e00;
+  if (magnitude >= 65520) return sign | 0x7c00;
+  const exponent = Math.max(-14, Math.floor(Math.log2(Math.max(magnitude, 2 ** -24))));
+  const scaled = magnitude / 2 ** (exponent - 10); // below 1024 for subnormal numbers
+  let fraction = Math.floor(scaled);
+  const rest = scaled - fraction;
+  if (rest > 0.5 || (rest === 0.5 && fraction % 2 === 1)) fraction++;
+  // A fraction that reaches 2048 carries into the exponent, as the sum does by itself.
+  return exponent === -14 ? sign | fraction : sign | (((exponent + 14) << 10) + fraction);
 }
 
 const member = ([key, value]: [string, unknown]): string => `${JSON.stringify(key)}:${JSON.stringify(value)}`;

@@ -1,0 +1,182 @@
+import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { SingleBar } from 'cli-progress';
+import type { Command } from 'commander';
+import { writeFileAtomic } from '../data/atomic-file.js';
+import { type OpenRecognizer, openRecognizer } from '../data/recognizer-source.js';
+import { openGpu } from '../gpu/node/adapters.js';
+import {
+  DEFAULT_JOINT_TRAINING,
+  DEFAULT_STAGE,
+  type JointTrainingConfig,
+  totalSteps,
+  usesRecognizers,
+} from '../training/joint-config.js';
+import { JointTrainer } from '../training/joint-trainer.js';
+import { readCheckpoint } from '../training/train-codec.js';
+import { trainJoint } from '../training/train-joint.js';
+import type { TrainingLog } from '../training/training-log.js';
+import { dataFolder, recognizerPlaces } from './places.js';
+import { startProgress } from './progress.js';
+import { checkpointOf, number, readSettings, stackedPlots, stopOnInterrupt } from './training-run.js';
+
+interface TrainJointCommand {
+  data?: string;
+  out: string;
+  config?: string;
+  recognizers: string;
+  from?: string;
+  checkpointEvery?: number;
+  resume?: boolean;
+}
+
+/** Adds `joint` to `cameo train`. */
+export function addTrainJoint(train: Command): void {
+  train
+    .command('joint')
+    .description(
+      'train the codec of a byte budget, alone and together with face recognisers that look at what it restores',
+    )
+    .option('--data <dir>', 'folder of aligned faces with identities (default: CAMEO_DATA)')
+    .option('-o, --out <dir>', 'folder for checkpoint, log and models', 'out/joint')
+    .option(
+      '--config <file>',
+      'JSON of settings: stages, their weights, what is frozen (see models/face-training.json)',
+    )
+    .option(
+      '--recognizers <names>',
+      'comma-separated recognisers that look at restored faces; the first has the CosFace term',
+      'mobilefacenet-casia',
+    )
+    .option('--from <file>', 'go on from the model of another run, in place of fitting principal components')
+    .option('--checkpoint-every <n>', 'steps between checkpoints and validations', number)
+    .option('--resume', 'go on from the checkpoint in --out; stages that have not begun may have changed in --config')
+    .addHelpText(
+      'after',
+      '\nExample: cameo train joint --config models/face-training.json -o out/joint\nCtrl-C writes a checkpoint; --resume goes on to the same numbers.',
+    )
+    .action(run);
+}
+
+function settings(path: string | undefined): JointTrainingConfig {
+  const defaults = DEFAULT_JOINT_TRAINING;
+  const file = path ? readSettings(path, defaults) : {};
+  const config = { ...defaults, ...file, model: { ...defaults.model, ...file.model } };
+  return { ...config, stages: config.stages.map((stage) => ({ ...DEFAULT_STAGE, ...stage })) };
+}
+
+async function run(options: TrainJointCommand): Promise<void> {
+  const data = dataFolder(options.data);
+  const checkpoint = checkpointOf(options.out, options.resume);
+  const config =
+    options.resume && !options.config
+      ? JointTrainer.configOf(await readCheckpoint(checkpoint))
+      : settings(options.config);
+  const from = options.from ? readFileSync(options.from) : undefined;
+  console.log(`settings: ${JSON.stringify(config)}`);
+
+  const gpu = await openGpu();
+  const stop = stopOnInterrupt();
+  const bar = new SingleBar({
+    format:
+      '{bar} {value}/{total}  {stage}  {psnr} dB  {bytes} bytes  distance {distance}  {speed} images/s  left {eta_formatted}',
+    noTTYOutput: true,
+    notTTYSchedule: 30_000,
+    etaBuffer: 50,
+  });
+  let preparing: ReturnType<typeof startProgress> | null = null;
+  let what = '';
+  const smooth = new Map<string, number>();
+  const blend = (key: string, value: number): number => {
+    const before = smooth.get(key) ?? value;
+    smooth.set(key, 0.97 * before + 0.03 * value);
+    return smooth.get(key)!;
+  };
+  let last = performance.now();
+  const recognizers: OpenRecognizer[] = [];
+  try {
+    if (usesRecognizers(config)) {
+      for (const name of options.recognizers.split(',')) {
+        recognizers.push(await openRecognizer(gpu, name, recognizerPlaces(data)));
+      }
+    }
+    const result = await trainJoint({
+      gpu,
+      config,
+      data,
+      out: options.out,
+      resume: options.resume,
+      from,
+      recognizers,
+      checkpointEvery: options.checkpointEvery,
+      signal: stop.signal,
+      metadata: { 'cameo.license': 'see the model card beside this file' },
+      onProgress: (name, done, total) => {
+        if (name !== what) {
+          preparing?.stop();
+          preparing = startProgress(total, name);
+          what = name;
+        }
+        preparing?.update(done);
+      },
+      onStart: ({ faces, firstStep, parameters }) => {
+        preparing?.stop();
+        console.log(
+          `${parameters} parameters; ${faces.count} faces of ${resolve(faces.root)}, on ${gpu.description.description}`,
+        );
+        bar.start(totalSteps(config), firstStep, { stage: '-', psnr: '-', bytes: '-', distance: '-', speed: '-' });
+        last = performance.now();
+      },
+      onStep: (step) => {
+        const now = performance.now();
+        bar.update(step.step + 1, {
+          stage: step.stage,
+          psnr: blend('psnr', step.psnr).toFixed(2),
+          bytes: blend('bytes', step.bytes).toFixed(0),
+          distance: blend('distance', step.distance).toFixed(3),
+          speed: ((1000 * config.batchSize) / blend('time', now - last)).toFixed(1),
+        });
+        last = now;
+      },
+      onCheckpoint: async (log, validation) => {
+        await writeFileAtomic(join(options.out, 'training.svg'), jointPlot(log));
+        for (const { quantizer, psnr, bytes, distance } of validation) {
+          const apart = Number.isNaN(distance) ? '' : `, distance ${distance.toFixed(4)}`;
+          console.log(
+            `\nheld-out faces at step ${quantizer}: ${psnr.toFixed(2)} dB, ${bytes.toFixed(0)} bytes${apart}`,
+          );
+        }
+        last = performance.now();
+      },
+    });
+    bar.stop();
+    if (result.finished) console.log(`done: ${join(options.out, 'model.safetensors')}`);
+    else console.log(`stopped after ${result.steps} steps; go on with --resume -o ${options.out}`);
+    if (!result.finished) process.exitCode = 130;
+  } finally {
+    bar.stop();
+    stop.release();
+    for (const one of recognizers) one.dispose();
+    gpu.destroy();
+  }
+}
+
+/** Loss, and what held-out faces lose, over the steps. */
+export function jointPlot(log: TrainingLog): string {
+  const plots = [
+    { title: 'Training loss', xLabel: 'step', yLabel: 'loss', series: [{ name: 'loss', points: log.series('loss') }] },
+  ];
+  for (const [title, yLabel, column] of [
+    ['Held-out faces: PSNR', 'dB', 'psnr'],
+    ['Held-out faces: distance of embeddings', '1 − cos', 'distance'],
+    ['Held-out faces: estimated bytes', 'bytes', 'bytes'],
+  ]) {
+    const series = ['low', 'high'].map((rate) => ({
+      name: `${rate} rate`,
+      points: log.series(`val_${column}_${rate}`),
+      markers: true,
+    }));
+    if (series[0].points.length > 0) plots.push({ title, xLabel: 'step', yLabel, series });
+  }
+  return stackedPlots(plots);
+}

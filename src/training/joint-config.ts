@@ -1,0 +1,138 @@
+import { ArgumentError } from '../common/errors.js';
+import { checkKltConfig, DEFAULT_KLT, type KltConfig, stepValues } from '../models/klt-autoencoder.js';
+
+/** A part of the run with weights of its own. */
+export interface JointStage {
+  name: string;
+  steps: number;
+  /** Peak learning rate of Adam; a short warm-up, then half a cosine to a hundredth, within the stage. */
+  learningRate: number;
+  /** 'noise' in place of rounding, or rounding whose gradient passes straight through. */
+  quantization: 'noise' | 'straightThrough';
+  /** What is trained: all of the codec, or only what comes after rounding and the tables' scales. */
+  train: 'all' | 'decoder';
+  /** Weight of 1 − SSIM. */
+  ssim: number;
+  /** Weight of 1 − cos(embedding of the restored face, of the original), mean over the recognisers. */
+  distance: number;
+  /** Weight of the CosFace loss of the first recogniser on restored faces, over its classes. */
+  cosface: number;
+  /** Whether the first recogniser learns from restored faces, or stays as it was. */
+  recognizer: 'frozen' | 'trained';
+}
+
+/** Everything that decides what a joint training run computes: saved with each checkpoint, and equal after a resume. */
+export interface JointTrainingConfig {
+  model: KltConfig;
+  /** Unsigned 32-bit integer. */
+  seed: number;
+  batchSize: number;
+  stages: JointStage[];
+  /** Quantization indices that are trained, from the coarsest to the finest. */
+  steps: [number, number];
+  /** Weight of the bits of a face where the squared error of the face over the squared step has weight 1. */
+  rateWeight: number;
+  /** Of the CosFace loss. */
+  s: number;
+  m: number;
+  clipNorm: number;
+  /** How much a face of a source counts for the principal components, and how often it is drawn; 1 where not named. */
+  sourceWeights: Record<string, number>;
+}
+
+export const DEFAULT_STAGE: JointStage = {
+  name: 'stage',
+  steps: 1000,
+  learningRate: 1e-3,
+  quantization: 'straightThrough',
+  train: 'all',
+  ssim: 0,
+  distance: 0,
+  cosface: 0,
+  recognizer: 'frozen',
+};
+
+export const DEFAULT_JOINT_TRAINING: JointTrainingConfig = {
+  model: DEFAULT_KLT,
+  seed: 1,
+  batchSize: 8,
+  stages: [
+    { ...DEFAULT_STAGE, name: 'codec', steps: 1000, quantization: 'noise' },
+    { ...DEFAULT_STAGE, name: 'joint', steps: 2000, distance: 6, cosface: 0.05, learningRate: 5e-4 },
+  ],
+  steps: [17, 40],
+  // High-resolution theory gives ln 2 / 6 = 0.116 for a uniform quantizer; at these rates most symbols are 0 and bits cost more.
+  rateWeight: 0.14,
+  s: 30,
+  m: 0.35,
+  clipNorm: 1,
+  sourceWeights: {},
+};
+
+/** @throws ArgumentError that names the value that is out of range */
+export function checkJointTraining(config: JointTrainingConfig): JointTrainingConfig {
+  const check = (name: string, value: unknown, low: number, high: number, integer = false): void => {
+    if (typeof value !== 'number' || !(value >= low && value <= high) || (integer && !Number.isInteger(value))) {
+      const kind = integer ? 'an integer' : 'a number';
+      throw new ArgumentError(`training: ${name} is ${JSON.stringify(value)}; expected ${kind} from ${low} to ${high}`);
+    }
+  };
+  const oneOf = (name: string, value: string, values: readonly string[]): void => {
+    if (!values.includes(value)) {
+      throw new ArgumentError(`training: ${name} is ${JSON.stringify(value)}; expected ${values.join(' or ')}`);
+    }
+  };
+  checkKltConfig(config.model);
+  check('seed', config.seed, 0, 2 ** 32 - 1, true);
+  check('batchSize', config.batchSize, 1, 4096, true);
+  check('rateWeight', config.rateWeight, 0, 1e6);
+  check('s', config.s, 1e-3, 1e4);
+  check('m', config.m, 0, 1);
+  check('clipNorm', config.clipNorm, 1e-9, 1e9);
+  if (!Array.isArray(config.steps) || config.steps.length !== 2 || config.steps[0] > config.steps[1]) {
+    throw new ArgumentError(
+      `training: steps is ${JSON.stringify(config.steps)}; expected the coarsest and the finest quantization index`,
+    );
+  }
+  for (const step of config.steps) stepValues(step, config.model.steps);
+  if (!Array.isArray(config.stages) || config.stages.length === 0) {
+    throw new ArgumentError('training: stages is empty; expected at least one stage');
+  }
+  for (const stage of config.stages) {
+    const own = (key: string): string => `${key} of stage "${stage.name}"`;
+    for (const key of Object.keys(stage)) {
+      if (!(key in DEFAULT_STAGE)) {
+        const known = Object.keys(DEFAULT_STAGE).join(', ');
+        throw new ArgumentError(`training: unknown setting ${own(key)}; known are ${known}`);
+      }
+    }
+    check(own('steps'), stage.steps, 1, 1e9, true);
+    check(own('learningRate'), stage.learningRate, 1e-9, 1);
+    for (const key of ['ssim', 'distance', 'cosface'] as const) check(own(key), stage[key], 0, 1e6);
+    oneOf(own('quantization'), stage.quantization, ['noise', 'straightThrough']);
+    oneOf(own('train'), stage.train, ['all', 'decoder']);
+    oneOf(own('recognizer'), stage.recognizer, ['frozen', 'trained']);
+    if (stage.recognizer === 'trained' && stage.cosface === 0) {
+      throw new ArgumentError(`training: ${own('recognizer')} is trained, but cosface is 0, from which it would learn`);
+    }
+  }
+  return config;
+}
+
+/** Whether any stage looks at faces through a recogniser. */
+export const usesRecognizers = ({ stages }: JointTrainingConfig): boolean =>
+  stages.some(({ distance, cosface }) => distance > 0 || cosface > 0);
+
+/** Steps of all stages together. */
+export const totalSteps = ({ stages }: JointTrainingConfig): number =>
+  stages.reduce((sum, { steps }) => sum + steps, 0);
+
+/** The stage that a step of the run belongs to, and the step's number within it. */
+export function stageAt(config: JointTrainingConfig, step: number): { index: number; stage: JointStage; step: number } {
+  let first = 0;
+  for (const [index, stage] of config.stages.entries()) {
+    if (step < first + stage.steps || index === config.stages.length - 1) return { index, stage, step: step - first };
+    first += stage.steps;
+  }
+  throw new ArgumentError('training: there is no stage');
+}

@@ -1,0 +1,311 @@
+import { CheckpointError } from '../common/errors.js';
+import { CounterRandom } from '../common/random.js';
+import type { Gpu } from '../gpu/gpu.js';
+import { type KltAutoencoder, stepValues } from '../models/klt-autoencoder.js';
+import type { Recognizer } from '../models/recognizer.js';
+import { Adam } from '../nn/adam.js';
+import { clipGradients } from '../nn/clip.js';
+import { type HostTensors, withoutPrefix, withPrefix } from '../nn/host-tensor.js';
+import { filled } from '../nn/init.js';
+import { Module } from '../nn/module.js';
+import type { Parameter } from '../nn/parameter.js';
+import { readSafetensors, writeSafetensors } from '../nn/safetensors.js';
+import { cosine, warmUp } from '../nn/schedule.js';
+import { loadState, saveState } from '../nn/state.js';
+import { add, mul } from '../ops/binary.js';
+import { marginLoss } from '../ops/margin-loss.js';
+import { mse } from '../ops/mse.js';
+import { l2Normalize } from '../ops/normalize.js';
+import { sum } from '../ops/reduce.js';
+import { ssim } from '../ops/ssim.js';
+import { affine } from '../ops/unary.js';
+import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
+import { Tape } from '../tensor/tape.js';
+import { keep, Tensor } from '../tensor/tensor.js';
+import { checkJointTraining, type JointStage, type JointTrainingConfig, stageAt, totalSteps } from './joint-config.js';
+
+/** Figures of one step. */
+export interface JointStep {
+  step: number;
+  stage: string;
+  /** The quantization index of the step's faces. */
+  quantizer: number;
+  /** What the gradients are of. */
+  loss: number;
+  /** dB, peak 1. */
+  psnr: number;
+  /** Estimated bytes a face. */
+  bytes: number;
+  /** 1 − cos of embeddings, mean over faces and recognisers; 0 without. */
+  distance: number;
+  /** CosFace loss, nats; 0 without. */
+  cosface: number;
+  learningRate: number;
+}
+
+export interface JointBatch {
+  /** [batchSize, H, W, 3] in [0, 1]. */
+  images: Float32Array;
+  /** Class of each face; read where a stage has a CosFace term. */
+  labels: ArrayLike<number>;
+  /** Unit embeddings of the originals, [batchSize, dimension] a recogniser; read where a stage has a distance term. */
+  embeddings: readonly Float32Array[];
+}
+
+/** A recogniser that the codec is trained with, in evaluation mode, and its classes' directions. */
+export interface JointRecognizer {
+  recognizer: Recognizer;
+  /** [classes, dimension]: where the CosFace loss starts; of the first recogniser alone. */
+  classes?: Float32Array;
+}
+
+type Inputs = Record<string, Tensor>;
+type Figures = { loss: Tensor; error: Tensor; bits: Tensor; distance: Tensor; cosface: Tensor };
+
+const FORMAT = 'cameo.joint-checkpoint';
+const WARM_UP = 50;
+const QUANTIZER_STREAM = 0x51000000;
+/** Brings the loss near 1, where the clipping of gradients is meant to be. */
+const LOSS_SCALE = 1 / 256;
+const DECODER = /^(synthesis\.|logRestore|logScale)/;
+
+/** Directions of the classes. */
+class Classes extends Module {
+  readonly directions: Parameter;
+
+  constructor(count: number, dimension: number) {
+    super();
+    this.directions = this.parameter('directions', { shape: [count, dimension], init: filled(1) });
+  }
+}
+
+/**
+ * Trains a codec together with recognisers that look at restored faces. The loss of a face: squared error over the
+ * squared quantization step, so that all rates count alike; plus the weighted bits; plus, by stage, 1 − SSIM, the
+ * distance of embeddings, and CosFace on identity labels (Wang et al. 2018, arXiv 1801.09414). The quantization index of a
+ * step depends on seed and step alone; all state is in the checkpoint.
+ */
+export class JointTrainer {
+  /** Steps done. */
+  step = 0;
+  readonly #classes: Classes | null;
+  readonly #inputs: Inputs;
+  #optimizer: { stage: number; adam: Adam } | null = null;
+  #recorded: { stage: number; recorded: RecordedStep<Inputs, Figures> } | null = null;
+
+  /** @param model with its principal components; it becomes the trainer's */
+  constructor(
+    private readonly gpu: Gpu,
+    readonly config: JointTrainingConfig,
+    readonly model: KltAutoencoder,
+    readonly recognizers: readonly JointRecognizer[],
+  ) {
+    checkJointTraining(config);
+    const first = recognizers[0];
+    this.#classes = null;
+    if (first?.classes) {
+      const { dimension } = first.recognizer;
+      this.#classes = new Classes(first.classes.length / dimension, dimension);
+      this.#classes.directions.set(gpu, first.classes);
+    }
+    const { height, width } = config.model;
+    const input = (shape: number[]): Tensor => keep(Tensor.zeros(gpu, shape));
+    this.#inputs = {
+      x: input([config.batchSize, height, width, 3]),
+      labels: input([config.batchSize]),
+      logGain: input([1]),
+      coarseness: input([1]),
+      errorWeight: input([]),
+    };
+    recognizers.forEach(({ recognizer }, k) => {
+      this.#inputs[`embeddings${k}`] = input([config.batchSize, recognizer.dimension]);
+    });
+  }
+
+  /** The first recogniser's parameters are trained too where a stage says so. */
+  #trained(stage: JointStage): Map<string, Tensor> {
+    const all = new Map([...this.model.parameters()].filter(([name]) => stage.train === 'all' || DECODER.test(name)));
+    if (stage.cosface > 0 && this.#classes) all.set('classes.directions', this.#classes.directions.tensor);
+    if (stage.recognizer === 'trained') {
+      for (const [name, tensor] of this.recognizers[0].recognizer.parameters()) all.set(`recognizer.${name}`, tensor);
+    }
+    return all;
+  }
+
+  #learningRate(): number {
+    const { stage, step } = stageAt(this.config, this.step);
+    const warm = Math.min(WARM_UP, Math.floor(stage.steps / 10));
+    const falling = cosine(stage.learningRate, Math.max(1, stage.steps - warm), stage.learningRate / 100);
+    return warmUp(falling, warm)(step);
+  }
+
+  /** The quantization index of a step. */
+  quantizerOf(step: number): number {
+    const [low, high] = this.config.steps;
+    return low + Math.floor(new CounterRandom(this.config.seed, QUANTIZER_STREAM, step).uniform() * (high - low + 1));
+  }
+
+  async train({ images, labels, embeddings }: JointBatch): Promise<JointStep> {
+    const { config, step } = this;
+    const { index, stage } = stageAt(config, step);
+    const recorded = this.#stepOf(index, stage);
+    const quantizer = this.quantizerOf(step);
+    const { logGain, coarseness } = stepValues(quantizer, config.model.steps);
+    const { height, width } = config.model;
+    const inputs = recorded.inputs;
+    inputs.x.write(images);
+    inputs.labels.write(Float32Array.from(labels));
+    inputs.logGain.write(Float32Array.of(logGain));
+    inputs.coarseness.write(Float32Array.of(coarseness));
+    // The step is 4·e^−logGain, in units of a sample's range.
+    const squaredStep = (4 * Math.exp(-logGain)) ** 2;
+    inputs.errorWeight.write(Float32Array.of((LOSS_SCALE * height * width * 3) / squaredStep));
+    embeddings.forEach((values, k) => {
+      inputs[`embeddings${k}`].write(values);
+    });
+    const learningRate = this.#learningRate();
+    recorded.run();
+    const { outputs } = recorded;
+    const [loss, error, bits, distance, cosface] = await Promise.all(
+      [outputs.loss, outputs.error, outputs.bits, outputs.distance, outputs.cosface].map((figure) => figure.item()),
+    );
+    this.step++;
+    const bytes = bits / 8 / config.batchSize;
+    const psnr = -10 * Math.log10(error);
+    return { step, stage: stage.name, quantizer, loss, psnr, bytes, distance, cosface, learningRate };
+  }
+
+  #stepOf(index: number, stage: JointStage): RecordedStep<Inputs, Figures> {
+    if (this.#recorded?.stage === index) return this.#recorded.recorded;
+    this.#recorded?.recorded.dispose();
+    this.#recorded = null;
+    const { config, model } = this;
+    const trained = this.#trained(stage);
+    const adam = this.#adamOf(index, trained);
+    const recorded = recordStep(this.gpu, this.#inputs, (inputs) => {
+      const tape = new Tape();
+      const figures = tape.record(() => {
+        const { x, errorWeight } = inputs;
+        const step = { logGain: inputs.logGain, coarseness: inputs.coarseness };
+        const mode = { mode: stage.quantization, seed: config.seed, stream: () => this.step };
+        const symbols = model.quantize(model.analyse(x, step), mode);
+        const restored = model.reconstruct(symbols, step);
+        const error = mse(restored, x);
+        const bits = model.bits(symbols, step);
+        let loss = add(mul(error, errorWeight), affine(bits, (LOSS_SCALE * config.rateWeight) / config.batchSize));
+        if (stage.ssim > 0) loss = add(loss, affine(ssim(restored, x), -stage.ssim, stage.ssim));
+        let distance = affine(error, 0);
+        let cosface = affine(error, 0);
+        if (stage.distance > 0 || stage.cosface > 0) {
+          const found = this.recognizers.map(({ recognizer }) => recognizer.embed(restored));
+          const count = this.recognizers.length * config.batchSize;
+          const cosines = found.map((embedding, k) => sum(mul(l2Normalize(embedding), inputs[`embeddings${k}`])));
+          distance = affine(cosines.reduce(add), -1 / count, 1);
+          loss = add(loss, affine(distance, stage.distance));
+          if (stage.cosface > 0) {
+            const { s, m } = config;
+            const loss1 = { loss: 'cosface', s, m, lambda: 0 } as const;
+            cosface = marginLoss(found[0], this.#classes!.directions.tensor, inputs.labels, loss1);
+            loss = add(loss, affine(cosface, stage.cosface));
+          }
+        }
+        return { loss, error, bits, distance, cosface };
+      });
+      const grads = tape.gradients(figures.loss, [...trained.values()]);
+      const { scale } = clipGradients(grads.values(), config.clipNorm);
+      adam.step(grads, () => this.#learningRate(), scale);
+      return figures;
+    });
+    this.#recorded = { stage: index, recorded };
+    return recorded;
+  }
+
+  /** Each stage starts with an optimiser of its own. */
+  #adamOf(index: number, trained: ReadonlyMap<string, Tensor>): Adam {
+    if (this.#optimizer?.stage !== index) {
+      this.#optimizer?.adam.dispose();
+      this.#optimizer = { stage: index, adam: new Adam(trained) };
+    }
+    return this.#optimizer.adam;
+  }
+
+  /** Everything needed to go on: a safetensors file. */
+  async checkpoint(): Promise<Uint8Array> {
+    const tensors: HostTensors = new Map([...withPrefix(await saveState(this.model), 'model.')]);
+    const { index, stage } = stageAt(this.config, this.step);
+    const own = this.#optimizer?.stage === index ? await this.#optimizer.adam.saveState() : new Map();
+    for (const [name, tensor] of withPrefix(own, 'optimizer.')) tensors.set(name, tensor);
+    if (this.#classes) {
+      for (const [name, tensor] of withPrefix(await saveState(this.#classes), 'classes.')) tensors.set(name, tensor);
+    }
+    const tuned = this.config.stages.some(({ recognizer }) => recognizer === 'trained');
+    if (tuned) {
+      const state = await saveState(this.recognizers[0].recognizer);
+      for (const [name, tensor] of withPrefix(state, 'recognizer.')) tensors.set(name, tensor);
+    }
+    const state = { step: this.step, stage: stage.name, config: this.config };
+    return writeSafetensors(tensors, new Map([[FORMAT, JSON.stringify(state)]]));
+  }
+
+  /** The training config that a checkpoint was made with. */
+  static configOf(bytes: Uint8Array): JointTrainingConfig {
+    return parseCheckpoint(bytes).state.config;
+  }
+
+  /**
+   * Goes on from a checkpoint. Stages that have not begun may differ from the checkpoint's.
+   * @throws CheckpointError for a file that is none, or was made with another configuration
+   */
+  restore(bytes: Uint8Array): void {
+    const { tensors, state } = parseCheckpoint(bytes);
+    const begun = stageAt(state.config, state.step).index;
+    for (const key of Object.keys(this.config) as (keyof JointTrainingConfig)[]) {
+      const part = (config: JointTrainingConfig): string =>
+        JSON.stringify(key === 'stages' ? config.stages.slice(0, begun + 1) : config[key]);
+      if (part(state.config) !== part(this.config)) {
+        throw new CheckpointError(
+          `the checkpoint was made with ${key} ${part(state.config)}; this run has ${part(this.config)}`,
+        );
+      }
+    }
+    loadState(this.model, withoutPrefix(tensors, 'model.'));
+    if (this.#classes) loadState(this.#classes, withoutPrefix(tensors, 'classes.'));
+    const recognizer = withoutPrefix(tensors, 'recognizer.');
+    if (recognizer.size > 0) loadState(this.recognizers[0].recognizer, recognizer);
+    this.step = state.step;
+    const { index, stage } = stageAt(this.config, state.step);
+    const optimizer = withoutPrefix(tensors, 'optimizer.');
+    if (optimizer.size > 0) this.#adamOf(index, this.#trained(stage)).loadState(optimizer);
+  }
+
+  get finished(): boolean {
+    return this.step >= totalSteps(this.config);
+  }
+
+  dispose(): void {
+    this.#recorded?.recorded.dispose();
+    for (const input of Object.values(this.#inputs)) input.dispose();
+    this.#optimizer?.adam.dispose();
+    this.#classes?.dispose();
+    this.model.dispose();
+  }
+}
+
+interface CheckpointState {
+  step: number;
+  config: JointTrainingConfig;
+}
+
+function parseCheckpoint(bytes: Uint8Array): { tensors: HostTensors; state: CheckpointState } {
+  const { tensors, metadata } = readSafetensors(bytes);
+  const text = metadata.get(FORMAT);
+  if (!text) throw new CheckpointError(`not a checkpoint of joint training: metadata "${FORMAT}" is missing`);
+  try {
+    const state: CheckpointState = JSON.parse(text);
+    checkJointTraining(state.config);
+    if (!Number.isInteger(state.step) || state.step < 0) throw new CheckpointError(`step ${state.step}`);
+    return { tensors, state };
+  } catch (cause) {
+    throw new CheckpointError(`the checkpoint's metadata is damaged: ${(cause as Error).message}`, { cause });
+  }
+}

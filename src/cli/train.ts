@@ -12,6 +12,7 @@ import { dataFolder } from './places.js';
 import { addTrainJoint } from './train-joint.js';
 import { addTrainLosses } from './train-losses.js';
 import { addTrainRecognition } from './train-recognition.js';
+import { addTrainTables } from './train-tables.js';
 import { checkpointOf, number, readSettings, STEPS_HELP, stackedPlots, stopOnInterrupt } from './training-run.js';
 
 interface TrainOptions {
@@ -50,6 +51,7 @@ export function addTrainCommand(program: Command): void {
     });
   addTrainRecognition(train);
   addTrainJoint(train);
+  addTrainTables(train);
   addTrainLosses(train);
 }
 

@@ -46,11 +46,11 @@ export const STEPS_PER_OCTAVE = 8;
 /** ln of the gain of step 0: components are quantized to multiples of 4, in units of the range of a sample. */
 const FIRST_LOG_GAIN = -Math.log(4);
 
-/** What a pass at one quantization index needs: tensors, so that one recorded step serves every index. */
+/** What a pass needs to know of quantization: tensors, so that one recorded step serves every index. */
 export interface StepInputs {
-  /** ln of the gain over that of step 0, [1]. */
+  /** ln of the gain over that of step 0: [1], or [N,1] for an index a face. */
   logGain: Tensor;
-  /** The index from −1 to 1, [1]. */
+  /** The index from −1 to 1: [1], or [N,1,1,1]. */
   coarseness: Tensor;
 }
 
@@ -240,9 +240,14 @@ export class KltAutoencoder extends Module {
     return exp(add(this.logGain.tensor, logGain));
   }
 
-  /** Faces to the values that `compress` rounds: [N, components]. */
+  /** Faces to the values that are rounded to symbols: [N, components]. */
   analyse(x: Tensor, step: StepInputs): Tensor {
     return mul(this.components(x, step), this.#gain(step));
+  }
+
+  /** As `analyse`, in steps of index 0 whatever the index; only the conv net looks at that. */
+  analyseAtFirst(x: Tensor, step: StepInputs): Tensor {
+    return mul(this.components(x, step), exp(this.logGain.tensor));
   }
 
   /** Values to symbols. */

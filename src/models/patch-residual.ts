@@ -52,7 +52,7 @@ export class PatchResidual extends Module {
 
   /**
    * @param x [N,H,W,3]
-   * @param coarseness a number a call, [1]
+   * @param coarseness a number a call, [1], or a picture, [N,1,1,1]
    * @returns [N,H,W,3]
    */
   forward(x: Tensor, coarseness: Tensor): Tensor {

@@ -31,6 +31,8 @@ export interface FitOptions {
   references?: number;
   /** Most faces that contexts and shapes are fitted to. Default 200. */
   faces?: number;
+  /** Added to a magnitude before it is cut to an integer (above 0, default ½): less where the encoder rounds down more. */
+  rounding?: number;
   /** Is told what begins. */
   progress?: (what: string) => void;
 }
@@ -56,7 +58,7 @@ export function fitLatentModel(latents: LatentSamples, options: FitOptions): Lat
     throw new ArgumentError(`${references} references, must be 0 to ${MOST_REFERENCES}`);
   }
   progress('arranging the latents');
-  const samples = arrangeSamples(latents, options.gain, typical);
+  const samples = arrangeSamples(latents, options.gain, typical, options.rounding);
   progress('predictions');
   const predictors = fitPredictors(samples, typical, references);
   progress('predictions at other steps');

@@ -24,6 +24,8 @@ export interface FitSamples {
   gain: Int32Array;
   unit: Int32Array;
   order: Int32Array;
+  /** Added to a magnitude before it is cut to an integer: ½, or less where the encoder rather rounds down. */
+  rounding: number;
 }
 
 /** Units in the standard deviation of a channel. */
@@ -36,11 +38,13 @@ const COARSEST_STEP = 18 * 8;
  * Chooses units and coding order, and rearranges the latents. Channels with the largest symbols come first: they say most
  * about the others.
  * @param typical the step at which channels are compared
+ * @param rounding see {@link FitSamples}
  */
 export function arrangeSamples(
   samples: LatentSamples,
   gains: readonly ArrayLike<number>[],
   typical: number,
+  rounding = 0.5,
 ): FitSamples {
   const { data, count, height, width, channels } = samples;
   const latents = height * width * channels;
@@ -71,13 +75,19 @@ export function arrangeSamples(
     gain,
     unit,
     order,
+    rounding,
   };
 }
 
 /** The symbol at step `t` of a value in units of channel c. */
-export function quantize({ gain, unit, channels }: FitSamples, t: number, c: number): (value: number) => number {
+export function quantize(samples: FitSamples, t: number, c: number): (value: number) => number {
+  const { gain, unit, channels, rounding } = samples;
   const factor = powerOfEighths(gain[t * channels + c] - unit[c]);
-  return (value) => clamp(Math.floor(value * factor + 0.5), -32767, 32767);
+  if (rounding === 0.5) return (value) => clamp(Math.floor(value * factor + 0.5), -32767, 32767);
+  return (value) => {
+    const magnitude = Math.floor(Math.abs(value * factor) + rounding);
+    return clamp(value < 0 ? -magnitude : magnitude, -32767, 32767);
+  };
 }
 
 function flattenGains(gains: readonly ArrayLike<number>[], channels: number): Int32Array {

@@ -124,11 +124,18 @@ export class LatentModel {
   readonly latents: number;
   /** Where a latent's references begin; one more entry than latents. */
   readonly referenceStart: Int32Array;
-  /** Binds files to this model: CRC-32 of all its integers. */
+  /** Binds files to this model: CRC-32 of all its integers, and of what it is bound to. */
   readonly id: number;
 
-  /** @throws CheckpointError that names the field and what is wrong with it */
-  constructor(readonly fields: Readonly<LatentModelFields>) {
+  /**
+   * @param boundTo CRC-32 of the weights that make and take the latents: the id depends on it, so that files of one
+   *   autoencoder are not decoded by another that happens to have the same model
+   * @throws CheckpointError that names the field and what is wrong with it
+   */
+  constructor(
+    readonly fields: Readonly<LatentModelFields>,
+    boundTo = 0,
+  ) {
     const { height, width, channels, steps } = fields;
     const problem = latentSizeProblem(height, width, channels);
     if (problem) throw new CheckpointError(`latent model: ${problem}`);
@@ -152,7 +159,7 @@ export class LatentModel {
     checkShapes(fields);
     let crc = crc32(bytesOf(Int32Array.of(height, width, channels, steps)));
     for (const [name] of FIELDS) crc = crc32(bytesOf(fields[name]), crc);
-    this.id = crc;
+    this.id = boundTo === 0 ? crc : crc32(bytesOf(Int32Array.of(boundTo)), crc);
   }
 
   /** The id as files' messages show it: eight hexadecimal digits. */
@@ -181,11 +188,11 @@ export class LatentModel {
   }
 
   /** @throws CheckpointError for tensors that are not a model's, or contradict each other */
-  static fromTensors(tensors: ReadonlyMap<string, HostTensor>): LatentModel {
+  static fromTensors(tensors: ReadonlyMap<string, HostTensor>, boundTo = 0): LatentModel {
     const [height, width, channels, steps] = integers(tensors, DIMENSIONS);
     const fields: Partial<LatentModelFields> = { height, width, channels, steps };
     for (const [name] of FIELDS) fields[name] = integers(tensors, name);
-    return new LatentModel(fields as LatentModelFields);
+    return new LatentModel(fields as LatentModelFields, boundTo);
   }
 }
 

@@ -1,0 +1,74 @@
+import { readFile } from 'node:fs/promises';
+import type { Command } from 'commander';
+import { crc32 } from '../codec/crc32.js';
+import { LatentModel } from '../codec/entropy/latent-model.js';
+import { FileError, fileErrorReason, writeFileAtomic } from '../data/atomic-file.js';
+import { openFaceFolder } from '../data/faces.js';
+import { openGpu } from '../gpu/node/adapters.js';
+import { loadKlt, readKlt, writeKlt } from '../models/klt-file.js';
+import { writeSafetensors } from '../nn/safetensors.js';
+import { fitTables } from '../training/fit-tables.js';
+import { dataFolder } from './places.js';
+import { startProgress } from './progress.js';
+import { number } from './training-run.js';
+
+interface TrainTablesCommand {
+  data?: string;
+  model: string;
+  out: string;
+  faces: number;
+}
+
+/** From some 100 to 1200 bytes a face. */
+const STEPS = [17, 21, 25, 29, 33, 39];
+
+/** Adds `tables` to `cameo train`. */
+export function addTrainTables(train: Command): void {
+  train
+    .command('tables')
+    .description("fit the integer tables of the entropy coder to a trained model's values of training faces")
+    .option('--data <dir>', 'folder of aligned faces (default: CAMEO_DATA)')
+    .requiredOption('--model <file>', 'weights that `cameo train joint` made')
+    .requiredOption('-o, --out <file>', 'the same weights with tables: what `cameo encode --bytes` needs')
+    .option('--faces <n>', 'training faces to fit to', number, 4000)
+    .addHelpText(
+      'after',
+      '\nExample: cameo train tables --model out/joint/model.safetensors -o models/face.safetensors',
+    )
+    .action(run);
+}
+
+async function run({ data, model: path, out, faces: limit }: TrainTablesCommand): Promise<void> {
+  const bytes = await readFile(path).catch((cause: unknown) => {
+    throw new FileError(`cannot read ${path}: ${fileErrorReason(cause)}`, { cause });
+  });
+  const file = readKlt(bytes);
+  const faces = await openFaceFolder(dataFolder(data), { split: 'train', limit });
+  const gpu = await openGpu();
+  let bar: ReturnType<typeof startProgress> | null = null;
+  let stage = '';
+  try {
+    const model = loadKlt(gpu, file);
+    const fitted = await fitTables(gpu, model, faces, {
+      steps: STEPS.filter((step) => step < file.config.steps),
+      onProgress: (what, done, total) => {
+        if (what !== stage && total > 10) {
+          bar?.stop();
+          bar = startProgress(total, what);
+        } else if (what !== stage) console.log(what);
+        stage = what;
+        if (total > 10) bar?.update(done);
+      },
+    }).finally(() => bar?.stop());
+    model.dispose();
+    const plain = writeKlt(file.config, file.tensors, Object.fromEntries(file.metadata));
+    // Bound to the weights as they are read back: the large matrices are halves.
+    const weights = crc32(writeSafetensors(readKlt(plain).tensors));
+    const tables = { model: new LatentModel(fitted.model.fields, weights), order: fitted.order };
+    const result = writeKlt(file.config, file.tensors, Object.fromEntries(file.metadata), tables);
+    await writeFileAtomic(out, result);
+    console.log(`${out}: model ${readKlt(result).tables!.model.idText}, ${result.length} bytes`);
+  } finally {
+    gpu.destroy();
+  }
+}

@@ -1,0 +1,247 @@
+import { ArgumentError, CheckpointError } from '../common/errors.js';
+import type { Gpu } from '../gpu/gpu.js';
+import { type KltAutoencoder, type StepInputs, stepValues } from '../models/klt-autoencoder.js';
+import { type KltTables, loadKlt, readKlt } from '../models/klt-file.js';
+import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
+import { keep, Tensor } from '../tensor/tensor.js';
+import { FaceQuantizer, USUAL_LAMBDA } from './byte-budget.js';
+import type { LatentModel } from './entropy/latent-model.js';
+import { BARE_HEADER_BYTES, packFaceBare, unpackFaceBare } from './face-bare.js';
+import type { DecodedFace, FaceSymbols } from './face-code.js';
+import { codecBatch } from './face-codec.js';
+import { FILE_HEADER_BYTES, isFaceFile, packFaceFile, unpackFaceFile } from './face-file.js';
+
+/** 'file' says by itself what it is; 'bare' has 8 bytes less, for whoever knows. */
+export type FaceContainer = 'file' | 'bare';
+
+/** How large a face may get: the bytes of its file, or the quantization index, which says how good it is to be. */
+export type FaceTarget = { maxBytes: number } | { step: number };
+
+const HEADER_BYTES: Record<FaceContainer, number> = { file: FILE_HEADER_BYTES, bare: BARE_HEADER_BYTES };
+
+type AnalysisInputs = { x: Tensor; coarseness: Tensor };
+type RestorationInputs = { symbols: Tensor; logGain: Tensor; coarseness: Tensor };
+
+/** The index that a budget usually leads to: what the analysis is told before the index is known. */
+const usualStep = (bytes: number, steps: number): number =>
+  Math.max(0, Math.min(steps - 1, Math.round(8 * Math.log2(Math.max(1, bytes) / 24))));
+
+/**
+ * Encodes aligned faces to a budget of bytes, and back, with one model for every size. Of the same symbols every adapter
+ * makes the same bytes, and of the same bytes the same symbols; symbols of a face may differ between adapters where a
+ * value is as near to one as to another, and restored pixels by one level.
+ */
+export class BudgetCodec {
+  readonly #batch: number;
+  readonly #quantizer: FaceQuantizer;
+  readonly #analysis: RecordedStep<AnalysisInputs, { values: Tensor }>;
+  readonly #restoration: RecordedStep<RestorationInputs, { pixels: Tensor }>;
+
+  private constructor(
+    readonly gpu: Gpu,
+    readonly model: KltAutoencoder,
+    readonly tables: KltTables,
+    /** Logistic scale of each symbol at index 0, in steps. */
+    scales: Float64Array,
+  ) {
+    this.#batch = codecBatch(gpu);
+    this.#quantizer = new FaceQuantizer({ latents: tables.model, scales });
+    const { width, height } = model.config;
+    const zeros = (...shape: number[]): Tensor => keep(Tensor.zeros(gpu, shape));
+    const n = this.#batch;
+    this.#analysis = recordStep(gpu, { x: zeros(n, height, width, 3), coarseness: zeros(n, 1, 1, 1) }, (inputs) => ({
+      values: model.analyseAtFirst(inputs.x, { logGain: inputs.coarseness, coarseness: inputs.coarseness }),
+    }));
+    this.#restoration = recordStep(
+      gpu,
+      { symbols: zeros(n, model.latentCount), logGain: zeros(n, 1), coarseness: zeros(n, 1, 1, 1) },
+      (inputs) => ({ pixels: model.restore(inputs.symbols, inputs) }),
+    );
+  }
+
+  /**
+   * @param safetensors a weights file with its tables, as `cameo train tables` writes it
+   * @throws CheckpointError for a file that is none, does not fit its own architecture, or has no tables
+   */
+  static fromWeights(gpu: Gpu, safetensors: Uint8Array): BudgetCodec {
+    const file = readKlt(safetensors);
+    if (!file.tables) {
+      throw new CheckpointError(
+        'the weights have no tables for the entropy coder: make them with `cameo train tables`',
+      );
+    }
+    const value = (name: string): Float32Array => file.tensors.get(name)!.data;
+    const model = loadKlt(gpu, file);
+    const { order } = file.tables;
+    const scales = Float64Array.from(order, (k) => Math.exp(value('logScale')[k] + value('logGain')[k]));
+    return new BudgetCodec(gpu, model, file.tables, scales);
+  }
+
+  /** The integers that code and decode symbols. */
+  get latents(): LatentModel {
+    return this.tables.model;
+  }
+
+  /** 8 hexadecimal digits: of the weights and the tables. */
+  get modelId(): string {
+    return this.latents.idText;
+  }
+
+  /** Picture size in pixels: faces are RGB, row by row, 3 bytes a pixel. */
+  get faceSize(): { width: number; height: number; bytes: number } {
+    const { width, height } = this.model.config;
+    return { width, height, bytes: 3 * width * height };
+  }
+
+  /**
+   * Faces to files of at most `maxBytes` each, container included.
+   * @throws ArgumentError for a face of another size, an index the model has not, or a budget below what a face takes
+   */
+  async encode(
+    faces: readonly Uint8Array[],
+    target: FaceTarget,
+    container: FaceContainer = 'file',
+  ): Promise<Uint8Array[]> {
+    const pack = container === 'file' ? packFaceFile : packFaceBare;
+    return (await this.symbolsOf(faces, target, container)).map((face) => pack(face, this.latents));
+  }
+
+  /** Faces to the symbols that `encode` packs. */
+  async symbolsOf(
+    faces: readonly Uint8Array[],
+    target: FaceTarget,
+    container: FaceContainer = 'file',
+  ): Promise<FaceSymbols[]> {
+    const { bytes, width, height } = this.faceSize;
+    faces.forEach((face, k) => {
+      if (face.length !== bytes) {
+        throw new ArgumentError(`face ${k} has ${face.length} bytes; ${width}×${height} RGB has ${bytes}`);
+      }
+    });
+    const { steps } = this.model.config;
+    const header = HEADER_BYTES[container];
+    if ('maxBytes' in target && !(Number.isInteger(target.maxBytes) && target.maxBytes > header)) {
+      throw new ArgumentError(
+        `a budget of ${target.maxBytes} bytes; expected an integer above the ${header} bytes of the header`,
+      );
+    }
+    const step = 'step' in target ? target.step : usualStep(target.maxBytes - header, steps);
+    stepValues(step, steps);
+    const found: FaceSymbols[] = [];
+    for (let first = 0; first < faces.length; first += this.#batch) {
+      const batch = faces.slice(first, first + this.#batch);
+      const rough = await this.#analyse(
+        batch,
+        batch.map(() => step),
+      );
+      const choose = (values: Float64Array) =>
+        'step' in target
+          ? { symbols: this.#quantizer.quantize(values, step, USUAL_LAMBDA).symbols, t: step }
+          : this.#quantizer.fit(values, target.maxBytes - header);
+      let chosen = rough.map(choose);
+      if ('maxBytes' in target && chosen.some(({ t }) => t !== step)) {
+        // Once more, now that the analysis can be told the index.
+        const values = await this.#analyse(
+          batch,
+          chosen.map(({ t }) => t),
+        );
+        chosen = values.map((own, k) => (chosen[k].t === step ? chosen[k] : choose(own)));
+      }
+      chosen.forEach(({ symbols, t }, k) => {
+        found.push({ symbols, t, grey: isGrey(batch[k]) });
+      });
+    }
+    return found;
+  }
+
+  /**
+   * Files to faces; of either container.
+   * @throws FormatError for a file that is damaged or none of ours, ModelMismatchError for one of another model
+   */
+  async decode(files: readonly Uint8Array[]): Promise<Uint8Array[]> {
+    return this.restore(files.map((file) => this.unpack(file)));
+  }
+
+  /** Takes a file apart and checks it, without the GPU. @throws as `decode` */
+  unpack(file: Uint8Array): DecodedFace {
+    return isFaceFile(file) ? unpackFaceFile(file, this.latents) : unpackFaceBare(file, this.latents);
+  }
+
+  /** Symbols to faces. */
+  async restore(faces: readonly FaceSymbols[]): Promise<Uint8Array[]> {
+    const { bytes } = this.faceSize;
+    const { inputs, outputs } = this.#restoration;
+    const count = this.model.latentCount;
+    const restored: Uint8Array[] = [];
+    for (let first = 0; first < faces.length; first += this.#batch) {
+      const batch = faces.slice(first, first + this.#batch);
+      const symbols = new Float32Array(this.#batch * count);
+      batch.forEach((face, n) => {
+        this.tables.order.forEach((component, k) => {
+          symbols[n * count + component] = face.symbols[k];
+        });
+      });
+      inputs.symbols.write(symbols);
+      this.#writeSteps(
+        inputs,
+        batch.map(({ t }) => t),
+      );
+      this.#restoration.run();
+      const values = await outputs.pixels.read();
+      batch.forEach(({ grey }, n) => {
+        const face = Uint8Array.from({ length: bytes }, (_, i) => Math.round(values[n * bytes + i] * 255));
+        restored.push(grey ? greyed(face) : face);
+      });
+    }
+    return restored;
+  }
+
+  /** Values in steps of index 0, in the order of the symbols. */
+  async #analyse(faces: readonly Uint8Array[], steps: readonly number[]): Promise<Float64Array[]> {
+    const { bytes } = this.faceSize;
+    const { inputs, outputs } = this.#analysis;
+    const pixels = new Float32Array(this.#batch * bytes);
+    faces.forEach((face, n) => {
+      for (let i = 0; i < bytes; i++) pixels[n * bytes + i] = face[i] / 255;
+    });
+    inputs.x.write(pixels);
+    this.#writeSteps(inputs, steps);
+    this.#analysis.run();
+    const values = await outputs.values.read();
+    const count = this.model.latentCount;
+    return faces.map((_, n) => Float64Array.from(this.tables.order, (component) => values[n * count + component]));
+  }
+
+  #writeSteps(inputs: { coarseness: Tensor; logGain?: Tensor }, steps: readonly number[]): void {
+    const logGain = new Float32Array(this.#batch);
+    const coarseness = new Float32Array(this.#batch);
+    steps.forEach((step, n) => {
+      const values = stepValues(step, this.model.config.steps);
+      logGain[n] = values.logGain;
+      coarseness[n] = values.coarseness;
+    });
+    inputs.logGain?.write(logGain);
+    inputs.coarseness.write(coarseness);
+  }
+
+  dispose(): void {
+    for (const step of [this.#analysis, this.#restoration]) {
+      step.dispose();
+      for (const input of Object.values(step.inputs)) input.dispose();
+    }
+    this.model.dispose();
+  }
+}
+
+/** Whether all pixels are grey: the restored face is then made so, too. */
+function isGrey(face: Uint8Array): boolean {
+  for (let i = 0; i < face.length; i += 3) if (face[i] !== face[i + 1] || face[i] !== face[i + 2]) return false;
+  return true;
+}
+
+function greyed(face: Uint8Array): Uint8Array {
+  for (let i = 0; i < face.length; i += 3) {
+    face.fill(Math.round(0.299 * face[i] + 0.587 * face[i + 1] + 0.114 * face[i + 2]), i, i + 3);
+  }
+  return face;
+}

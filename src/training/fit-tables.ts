@@ -1,0 +1,118 @@
+import { fitLatentModel } from '../codec/entropy/fit-latent-model.js';
+import { ArgumentError } from '../common/errors.js';
+import { FACE_BYTES, type FaceSet } from '../data/faces.js';
+import type { Gpu } from '../gpu/gpu.js';
+import { type KltAutoencoder, stepValues } from '../models/klt-autoencoder.js';
+import type { KltTables } from '../models/klt-file.js';
+import { recordStep } from '../tensor/recorded-step.js';
+import { keep, Tensor } from '../tensor/tensor.js';
+
+const BATCH = 8;
+/** As the encoder rounds at its usual λ, on average: see rate-distortion.ts. */
+const ROUNDING = 0.4;
+/** Symbols of a group: a channel of the latent model, whose positions are components of similar importance. */
+const GROUP = 64;
+
+export interface FitTablesOptions {
+  /** Quantization indices to fit for. */
+  steps: readonly number[];
+  onProgress?: (what: string, done: number, total: number) => void;
+}
+
+/** The largest divisor of a count up to `most`. */
+function divisorUpTo(count: number, most: number): number {
+  for (let k = Math.min(most, count); k > 1; k--) if (count % k === 0) return k;
+  return 1;
+}
+
+/**
+ * Fits the entropy coder's integers to what a finished network makes of training faces. Components are ordered by their
+ * variance, in steps, and cut into groups, so that neighbours in the order have about the same size.
+ *
+ * @throws ArgumentError for fewer than two faces
+ */
+export async function fitTables(
+  gpu: Gpu,
+  model: KltAutoencoder,
+  faces: FaceSet,
+  { steps, onProgress = () => {} }: FitTablesOptions,
+): Promise<KltTables> {
+  const indices = await faces.readable();
+  if (indices.length < 2) throw new ArgumentError(`${indices.length} faces to fit tables to; expected at least 2`);
+  const values = await valuesOf(gpu, model, faces, indices, steps[steps.length >> 1], (done) =>
+    onProgress('values of faces', done, indices.length),
+  );
+  const count = model.latentCount;
+  const variance = new Float64Array(count);
+  for (let k = 0; k < count; k++) {
+    let [sum, squares] = [0, 0];
+    for (let n = 0; n < indices.length; n++) {
+      sum += values[n * count + k];
+      squares += values[n * count + k] ** 2;
+    }
+    variance[k] = squares / indices.length - (sum / indices.length) ** 2;
+  }
+  const order = Int32Array.from({ length: count }, (_, k) => k).sort((a, b) => variance[b] - variance[a] || a - b);
+  const width = divisorUpTo(count, GROUP);
+  const channels = count / width;
+  // Symbol (position p, channel c) is component order[c · width + p]: stored position by position.
+  const places = Int32Array.from(
+    { length: count },
+    (_, at) => order[(at % channels) * width + Math.floor(at / channels)],
+  );
+  const data = new Float32Array(values.length);
+  for (let n = 0; n < indices.length; n++) {
+    for (let at = 0; at < count; at++) data[n * count + at] = values[n * count + places[at]];
+  }
+  let stage = 0;
+  const model1 = fitLatentModel(
+    { data, count: indices.length, height: 1, width, channels },
+    {
+      gain: Array.from({ length: model.config.steps }, (_, t) => new Int32Array(channels).fill(t)),
+      steps,
+      rounding: ROUNDING,
+      faces: 400,
+      progress: (what) => onProgress(what, ++stage, 8),
+    },
+  );
+  return { model: model1, order: places };
+}
+
+/** Values of faces in steps of index 0: [faces · components]. */
+async function valuesOf(
+  gpu: Gpu,
+  model: KltAutoencoder,
+  faces: FaceSet,
+  indices: readonly number[],
+  step: number,
+  onProgress: (done: number) => void,
+): Promise<Float32Array> {
+  const { height, width, steps } = model.config;
+  const count = model.latentCount;
+  const { coarseness } = stepValues(step, steps);
+  const x = keep(Tensor.zeros(gpu, [BATCH, height, width, 3]));
+  const told = keep(Tensor.from(gpu, Float32Array.of(coarseness), [1]));
+  const recorded = recordStep(gpu, { x }, (inputs) => ({
+    values: model.analyseAtFirst(inputs.x, { logGain: told, coarseness: told }),
+  }));
+  const result = new Float32Array(indices.length * count);
+  try {
+    const pixels = new Float32Array(BATCH * FACE_BYTES);
+    for (let first = 0; first < indices.length; first += BATCH) {
+      const batch = indices.slice(first, first + BATCH);
+      for (const [n, face] of (await faces.batch(batch)).entries()) {
+        for (let i = 0; i < FACE_BYTES; i++) pixels[n * FACE_BYTES + i] = face[i] / 255;
+      }
+      x.write(pixels);
+      recorded.run();
+      const values = await recorded.outputs.values.read();
+      result.set(values.subarray(0, batch.length * count), first * count);
+      onProgress(first + batch.length);
+    }
+  } finally {
+    recorded.dispose();
+    x.dispose();
+    told.dispose();
+  }
+  return result;
+}

@@ -1,6 +1,6 @@
 import { ArgumentError, CheckpointError } from '../common/errors.js';
 import type { Gpu } from '../gpu/gpu.js';
-import { type KltAutoencoder, type StepInputs, stepValues } from '../models/klt-autoencoder.js';
+import { type KltAutoencoder, stepValues } from '../models/klt-autoencoder.js';
 import { type KltTables, loadKlt, readKlt } from '../models/klt-file.js';
 import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
 import { keep, Tensor } from '../tensor/tensor.js';

@@ -106,7 +106,10 @@ export async function encodeJpeg2000AtMost(
   checkImage(image);
   const codec = await openJpeg();
   let best: EncodedJpeg2000 | null = null;
-  for (const { grey, decompositions } of configurations) {
+  // Beyond that, the encoder throws and leaves its memory unusable.
+  const most = Math.floor(Math.log2(Math.min(width, height)));
+  for (const { grey, decompositions: wanted } of configurations) {
+    const decompositions = Math.min(wanted, most);
     const data = grey ? greyOf(rgb) : rgb;
     const bytes = largestFitting(maxBytes, (target) => encodeOnce(codec, image, data, decompositions, target));
     if (!bytes) continue;

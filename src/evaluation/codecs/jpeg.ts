@@ -1,3 +1,4 @@
+import sharp from 'sharp';
 import { readImage } from '../../data/image.js';
 import { encodeJpegAtMost } from '../jpeg.js';
 import type { BudgetCodec } from './budget-codec.js';
@@ -7,12 +8,13 @@ import { checkRequest, resized, SCALES, scaleSetting } from './sizing.js';
 export const JPEG: BudgetCodec = {
   name: 'jpeg',
   title: 'JPEG',
-  version: 'sharp 0.35, 1',
+  version: `mozjpeg ${sharp.versions.mozjpeg}, sharp ${sharp.versions.sharp}, 1`,
   async encode(rgb, width, height, maxBytes) {
     checkRequest(rgb, width, height, maxBytes);
     const encoded = await encodeJpegAtMost(rgb, width, height, maxBytes, { scales: SCALES });
     if (!encoded) return null;
-    const { bytes, colour, table, quality, scale } = encoded;
+    const { colour, table, quality, scale } = encoded;
+    const bytes = new Uint8Array(encoded.bytes);
     const settings = `${colour}, table ${table}, quality ${quality}${scaleSetting(scale)}`;
     return { bytes, size: bytes.length, rgb: encoded.rgb, settings };
   },

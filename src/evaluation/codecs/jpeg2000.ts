@@ -4,8 +4,8 @@ import type { BudgetCodec, BudgetEncoding } from './budget-codec.js';
 import { checkRequest, resized, SCALES, scaled, scaleSetting } from './sizing.js';
 
 /**
- * OpenJPEG, bare codestreams: irreversible wavelet, colour transform, one layer. The package does not pass code-block
- * sizes, precincts or progression orders on: the files are the same for any.
+ * OpenJPEG, bare codestreams: irreversible wavelet, colour transform, one layer. Whatever code-block size or
+ * progression order the package is asked for, the files are the same.
  */
 export const JPEG2000: BudgetCodec = {
   name: 'jpeg2000',

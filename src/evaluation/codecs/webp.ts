@@ -5,8 +5,8 @@ import { budgetCodec, steps } from './still-codec.js';
 const webp = icodecFormat('webp', 'WebP');
 
 /**
- * Off for all: spatial noise shaping (0.3 dB) and, but for one variant, segments, whose headers cost some 20 bytes.
- * More passes, sharp YUV and automatic filters change nothing by more than 0.05 dB.
+ * Spatial noise shaping is off for all, as it serves the eye and costs PSNR, and so are segments but for one variant,
+ * as their headers weigh on so small a file. More passes change nothing.
  */
 const VARIANTS = {
   colour: { segments: 1 },
@@ -22,7 +22,7 @@ export const WEBP = budgetCodec<keyof typeof VARIANTS>({
   title: 'WebP',
   version: `${ICODEC}, 1`,
   variants: ['colour', '2 segments', 'filter 100', 'sharp YUV', 'grey'],
-  // The first steps of quality change the size most: 25 % from 0 to 0.25.
+  // The lowest qualities are the farthest apart in size.
   qualities: [...steps(0, 0.9, 0.05), ...steps(1, 9.75, 0.25), ...steps(10, 40, 0.5), ...steps(41, 100, 1)],
   around: 2,
   encode(image, variant, quality) {

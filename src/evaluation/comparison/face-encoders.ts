@@ -42,7 +42,8 @@ export function cameoEncoder(codec: OwnCodec, cache: EncodingCache, title = 'Cam
     title,
     `${codec.modelId}-bare`,
     cache,
-    async (faces, maxBytes) => (await codec.encode(faces, { maxBytes }, 'bare')).map((file) => ({ file, size: file.length })),
+    async (faces, maxBytes) =>
+      (await codec.encode(faces, { maxBytes }, 'bare')).map((file) => ({ file, size: file.length })),
     (files) => codec.decode(files),
   );
 }

@@ -63,9 +63,7 @@ export async function embedPictures(
       const bytes = picture.face ?? (await contentOf(picture));
       const key = EmbeddingCache.key(bytes, picture.landmarks, way);
       const known = cache.get(key, length);
-      return known
-        ? { picture, key, known }
-        : { picture, key, crop: await cropOf(picture, bytes, size) };
+      return known ? { picture, key, known } : { picture, key, crop: await cropOf(picture, bytes, size) };
     } catch (error) {
       if (!onUnusable || !(error instanceof CameoError)) throw error;
       onUnusable(picture.name, error);
@@ -117,8 +115,11 @@ async function contentOf({ name, path }: FacePicture): Promise<Uint8Array> {
   });
 }
 
-const cropOf = async ({ name, face, landmarks }: FacePicture, bytes: Uint8Array, size: FaceSize): Promise<Uint8Array> =>
-  face ? alignedFaceCrop(face, size) : faceCrop(bytes, name, size, landmarks);
+const cropOf = async (
+  { name, face, landmarks }: FacePicture,
+  bytes: Uint8Array,
+  size: FaceSize,
+): Promise<Uint8Array> => (face ? alignedFaceCrop(face, size) : faceCrop(bytes, name, size, landmarks));
 
 function unit(values: Float32Array): Float32Array {
   let sum = 0;

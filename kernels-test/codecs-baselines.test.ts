@@ -103,14 +103,14 @@ test('media data of a file of boxes', () => {
   assert.throws(() => mediaDataBytes(file(box('mdat', 4), Uint8Array.of(0, 0, 0))), /a box at byte 12 of 15/);
 });
 
-/** dB that a real face reaches at least, by the slowest codec's standards: far above a wrong size or swapped colours. */
+/** dB that a real face reaches at least, even by the weakest codec: far above a wrong size or swapped colours. */
 const PLAUSIBLE: Record<number, number> = { 200: 15, 300: 16, 400: 19, 500: 21, 700: 22, 1000: 24 };
 
-/** All budgets for fast codecs, some for the others, so that the tests stay short. */
+/** Some of the budgets, so that the tests stay short. */
 const BUDGETS: Record<string, number[]> = {
-  jpeg: [300, 400, 700],
-  jpeg2000: [200, 300, 500, 1000],
-  webp: [200, 300, 500, 1000],
+  jpeg: [300, 400, 500],
+  jpeg2000: [200, 500, 1000],
+  webp: [200, 300, 1000],
   avif: [300, 500],
   'avif-payload': [200, 300],
   jxl: [300, 700],
@@ -145,7 +145,7 @@ for (const codec of BUDGET_CODECS) {
 testWithData('faces', 'webp and avif: no quality of a plain sweep that fits is clearly better', async (folder) => {
   const face = await (await openFaceFolder(folder, { split: 'test', limit: 3 })).face(0);
   const best = { webp: 0, avif: 0 };
-  for (let quality = 1; quality <= 40; quality += 6) {
+  for (let quality = 1; quality <= 31; quality += 10) {
     const picture = sharp(face, { raw: { width: WIDTH, height: HEIGHT, channels: 3 } });
     for (const file of [
       await picture.clone().webp({ quality, effort: 6 }).toBuffer(),

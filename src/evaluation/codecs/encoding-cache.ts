@@ -14,7 +14,7 @@ export interface EncodingRequest {
   maxBytes: number;
 }
 
-/** The decoded picture is not kept: decoding takes a hundredth of the time of the search. */
+/** The decoded picture is not kept: decoding is fast beside the search for the file. */
 export type CachedEncoding = Omit<BudgetEncoding, 'rgb'>;
 
 /**

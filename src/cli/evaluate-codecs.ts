@@ -23,7 +23,7 @@ import { openGpu } from '../gpu/node/adapters.js';
 import { readKlt } from '../models/klt-file.js';
 import { gitCommit } from './git-commit.js';
 import { PACKAGE_ROOT, PACKAGE_VERSION } from './package-root.js';
-import { cacheFile, dataFolder, recognizerPlaces } from './places.js';
+import { cacheFile, dataFolder, encodingsFolder, recognizerPlaces } from './places.js';
 import { startProgress } from './progress.js';
 import { commandLine } from './report-facts.js';
 import { stopOnInterrupt } from './training-run.js';
@@ -165,7 +165,7 @@ async function run(options: CodecsOptions): Promise<void> {
     for (const name of options.recognizers.split(',')) {
       recognizers.push(await openRecognizer(gpu, name, recognizerPlaces()));
     }
-    const cache = new EncodingCache(cacheFile('encodings'));
+    const cache = new EncodingCache(encodingsFolder());
     const encoders = wanted.map((name) => {
       if (name === 'cameo') return cameoEncoder(codec, cache);
       if (name === 'cameo-png') return cameoPngEncoder(codec, cache);

@@ -1,0 +1,259 @@
+import { ArgumentError, CheckpointError } from '../../common/errors.js';
+import type { HostTensor, HostTensors } from '../../nn/host-tensor.js';
+import { crc32 } from '../crc32.js';
+import { latentSizeProblem } from '../latents.js';
+import { MOST_EIGHTHS } from './fixed-point.js';
+import { MEAN_UNITS, SCALE_COUNT, SHAPE_ENTRIES, SHAPE_HALF, shapeProblem } from './symbol-distribution.js';
+
+/*
+ * What encoder and decoder know about faces in general: integers only, frozen with the autoencoder whose latents they
+ * describe.
+ *
+ * Quantization step t divides the latent y of channel c to symbols q = round(y · 2^(gain[t][c]/8)). The model thinks of y
+ * in units: 2^(unit[c]/8) of them make 1, fine enough for every t. So one model serves all steps.
+ *
+ * Latents are coded channel by channel in the order `order`, each as its map row by row; "coding order" is the index in
+ * that sequence, and the first axis of `mean`, `scale`, `shapeClass` and `referenceCount`.
+ */
+
+export const MOST_STEPS = 64;
+export const MOST_REFERENCES = 32;
+/** Weights of the prediction are in this part of 1. */
+export const WEIGHT_ONE = 4096;
+/** `predictionGain` is in this part of 1. */
+export const GAIN_ONE = 64;
+/** Values in units are kept within ± this. */
+export const MOST_UNITS = 1 << 22;
+/** Shapes of a class, by scale: symbols that are mostly 0 see only the tails. */
+export const SHAPE_BANDS = 4;
+const BAND_STARTS = [0, 16, 28, 44];
+
+/** Where the magnitudes of what is already decoded are gathered for the context; see latent-walk.ts. */
+export const CONTEXT_SOURCES = 4;
+/** `contextWeights` are in this part of 1. */
+export const CONTEXT_WEIGHT_ONE = 64;
+/** An expected magnitude of 1. */
+export const CONTEXT_UNIT = 1024;
+/** Single magnitudes beyond this many times what was expected (or half a step) are cut. */
+export const MOST_MAGNITUDE = 8 * CONTEXT_UNIT;
+/** Columns of `contextTable`: eighths of an octave that the context says magnitudes are above what was expected. */
+export const CONTEXT_BUCKETS = 49;
+export const CONTEXT_MIDDLE = 24;
+/** Rows of `contextTable`: octaves of the scale. */
+export const CONTEXT_ROWS = SCALE_COUNT / 8;
+/** `magnitudeExpected` is by scale and by the distance of the mean from the nearest integer, in 1/16. */
+export const MAGNITUDE_OFFSETS = MEAN_UNITS / 2 + 1;
+/** `magnitudeWeight` is in this part of {@link CONTEXT_UNIT}. */
+export const MAGNITUDE_WEIGHT_ONE = 256;
+
+/** The band of a scale. */
+export const bandOf = Uint8Array.from({ length: SCALE_COUNT }, (_, k) => BAND_STARTS.filter((s) => s <= k).length - 1);
+
+export interface LatentModelFields {
+  height: number;
+  width: number;
+  channels: number;
+  /** Quantization steps, coarse to fine. */
+  steps: number;
+  /** [steps, channels] eighths of an octave */
+  gain: Int32Array;
+  /** [channels] eighths of an octave */
+  unit: Int32Array;
+  /** [channels] the channel that is coded first, second, … */
+  order: Int32Array;
+  /** [latents] in units */
+  mean: Int32Array;
+  /** [latents] eighths of an octave: the scale of what the prediction leaves, in units */
+  scale: Int32Array;
+  /** [latents] */
+  shapeClass: Int32Array;
+  /** [latents] how many of `references` and `weights` belong to it */
+  referenceCount: Int32Array;
+  /** Coding order of the earlier latents that predict a latent. */
+  references: Int32Array;
+  weights: Int32Array;
+  /** [steps, channels] how much of the prediction to trust */
+  predictionGain: Int32Array;
+  /** [steps, channels] eighths of an octave to add to the scale */
+  scaleShift: Int32Array;
+  /** [channels, CONTEXT_SOURCES] */
+  contextWeights: Int32Array;
+  /** [CONTEXT_SOURCES] imagined magnitudes that were as expected, in CONTEXT_UNIT */
+  contextPrior: Int32Array;
+  /** [CONTEXT_ROWS, CONTEXT_BUCKETS] eighths of an octave to add to the scale */
+  contextTable: Int32Array;
+  /** [SCALE_COUNT] */
+  magnitudeWeight: Int32Array;
+  /** [SCALE_COUNT, MAGNITUDE_OFFSETS] in CONTEXT_UNIT */
+  magnitudeExpected: Int32Array;
+  /** [classes · SHAPE_BANDS, SHAPE_ENTRIES] */
+  shapes: Int32Array;
+}
+
+type Size = 'steps' | 'channels' | 'latents' | 'references' | 'shapes' | number;
+type FieldName = {
+  [K in keyof LatentModelFields]: LatentModelFields[K] extends Int32Array ? K : never;
+}[keyof LatentModelFields];
+
+/** Every field with its shape and the least and largest value that it may hold. The order is that of the hash. */
+const FIELDS: readonly [name: FieldName, shape: Size[], min: number, max: number][] = [
+  ['gain', ['steps', 'channels'], -MOST_EIGHTHS / 4, MOST_EIGHTHS / 4],
+  ['unit', ['channels'], -MOST_EIGHTHS / 4, MOST_EIGHTHS / 4],
+  ['order', ['channels'], 0, 511],
+  ['mean', ['latents'], -MOST_UNITS, MOST_UNITS],
+  ['scale', ['latents'], -MOST_EIGHTHS, MOST_EIGHTHS],
+  ['shapeClass', ['latents'], 0, 63],
+  ['referenceCount', ['latents'], 0, MOST_REFERENCES],
+  ['references', ['references'], 0, 65535],
+  ['weights', ['references'], -8 * WEIGHT_ONE, 8 * WEIGHT_ONE],
+  ['predictionGain', ['steps', 'channels'], 0, 4 * GAIN_ONE],
+  ['scaleShift', ['steps', 'channels'], -128, 128],
+  ['contextWeights', ['channels', CONTEXT_SOURCES], -1024, 1024],
+  ['contextPrior', [CONTEXT_SOURCES], 1, 1 << 20],
+  ['contextTable', [CONTEXT_ROWS, CONTEXT_BUCKETS], -SCALE_COUNT, SCALE_COUNT],
+  ['magnitudeWeight', [SCALE_COUNT], 0, 1 << 20],
+  ['magnitudeExpected', [SCALE_COUNT, MAGNITUDE_OFFSETS], 0, MOST_MAGNITUDE],
+  ['shapes', ['shapes', SHAPE_ENTRIES], 0, SHAPE_HALF],
+];
+const DIMENSIONS = 'dimensions';
+
+/** A model that has passed all checks: whatever the file, decoding with it stays within its arrays. */
+export class LatentModel {
+  readonly latents: number;
+  /** Where a latent's references begin; one more entry than latents. */
+  readonly referenceStart: Int32Array;
+  /** Binds files to this model: CRC-32 of all its integers. */
+  readonly id: number;
+
+  /** @throws CheckpointError that names the field and what is wrong with it */
+  constructor(readonly fields: Readonly<LatentModelFields>) {
+    const { height, width, channels, steps } = fields;
+    const problem = latentSizeProblem(height, width, channels);
+    if (problem) throw new CheckpointError(`latent model: ${problem}`);
+    if (!Number.isInteger(steps) || steps < 1 || steps > MOST_STEPS) {
+      throw new CheckpointError(`latent model: ${steps} quantization steps, must be 1 to ${MOST_STEPS}`);
+    }
+    this.latents = height * width * channels;
+    for (const [name, , min, max] of FIELDS) {
+      const expected = sizesOf(fields)(name).reduce((a, b) => a * b, 1);
+      if (fields[name].length !== expected) {
+        throw new CheckpointError(`latent model: ${name} has ${fields[name].length} values, must have ${expected}`);
+      }
+      const wrong = fields[name].findIndex((value) => value < min || value > max);
+      if (wrong >= 0) {
+        const value = fields[name][wrong];
+        throw new CheckpointError(`latent model: ${name}[${wrong}] is ${value}, must be from ${min} to ${max}`);
+      }
+    }
+    this.referenceStart = checkReferences(fields, this.latents);
+    checkOrder(fields);
+    checkShapes(fields);
+    let crc = crc32(bytesOf(Int32Array.of(height, width, channels, steps)));
+    for (const [name] of FIELDS) crc = crc32(bytesOf(fields[name]), crc);
+    this.id = crc;
+  }
+
+  /** The id as files' messages show it: eight hexadecimal digits. */
+  get idText(): string {
+    return formatModelId(this.id);
+  }
+
+  /** @throws ArgumentError unless the model has quantization step `t` */
+  checkStep(t: number): void {
+    const { steps } = this.fields;
+    if (!Number.isInteger(t) || t < 0 || t >= steps) {
+      throw new ArgumentError(`quantization step is ${t}, this model has 0 to ${steps - 1}`);
+    }
+  }
+
+  /** The model for a safetensors file: all values are integers that float32 holds. */
+  toTensors(): HostTensors {
+    const { height, width, channels, steps } = this.fields;
+    const tensors: HostTensors = new Map();
+    tensors.set(DIMENSIONS, { shape: [4], data: Float32Array.of(height, width, channels, steps) });
+    const shapeOf = sizesOf(this.fields);
+    for (const [name] of FIELDS) {
+      tensors.set(name, { shape: shapeOf(name), data: Float32Array.from(this.fields[name]) });
+    }
+    return tensors;
+  }
+
+  /** @throws CheckpointError for tensors that are not a model's, or contradict each other */
+  static fromTensors(tensors: ReadonlyMap<string, HostTensor>): LatentModel {
+    const [height, width, channels, steps] = integers(tensors, DIMENSIONS);
+    const fields: Partial<LatentModelFields> = { height, width, channels, steps };
+    for (const [name] of FIELDS) fields[name] = integers(tensors, name);
+    return new LatentModel(fields as LatentModelFields);
+  }
+}
+
+export function formatModelId(id: number): string {
+  return id.toString(16).padStart(8, '0');
+}
+
+function integers(tensors: ReadonlyMap<string, HostTensor>, name: string): Int32Array {
+  const tensor = tensors.get(name);
+  if (!tensor) throw new CheckpointError(`latent model: the file lacks "${name}"`);
+  const wrong = tensor.data.findIndex((value) => !Number.isInteger(value) || Math.abs(value) > 2 ** 24);
+  if (wrong >= 0) throw new CheckpointError(`latent model: ${name}[${wrong}] is ${tensor.data[wrong]}, not an integer`);
+  return Int32Array.from(tensor.data);
+}
+
+/** The shape of each field's tensor. */
+function sizesOf(fields: Readonly<LatentModelFields>): (name: FieldName) => number[] {
+  const { height, width, channels, steps } = fields;
+  const sizes: Record<string, number> = {
+    steps,
+    channels,
+    latents: height * width * channels,
+    references: fields.references.length,
+    shapes: Math.ceil(fields.shapes.length / SHAPE_ENTRIES),
+  };
+  const shapes = new Map(
+    FIELDS.map(([name, shape]) => [name, shape.map((size) => (typeof size === 'number' ? size : sizes[size]))]),
+  );
+  return (name) => shapes.get(name)!;
+}
+
+function checkReferences(fields: Readonly<LatentModelFields>, latents: number): Int32Array {
+  const { referenceCount, references, weights } = fields;
+  const start = new Int32Array(latents + 1);
+  for (let o = 0; o < latents; o++) start[o + 1] = start[o] + referenceCount[o];
+  if (start[latents] !== references.length || weights.length !== references.length) {
+    throw new CheckpointError(
+      `latent model: ${references.length} references and ${weights.length} weights, but counts sum up to ${start[latents]}`,
+    );
+  }
+  for (let o = 0; o < latents; o++) {
+    for (let r = start[o]; r < start[o + 1]; r++) {
+      if (references[r] >= o) {
+        throw new CheckpointError(`latent model: latent ${o} refers to ${references[r]}, which is not before it`);
+      }
+    }
+  }
+  return start;
+}
+
+function checkOrder({ channels, order }: Readonly<LatentModelFields>): void {
+  if (new Set(order).size !== channels || order.some((c) => c >= channels)) {
+    throw new CheckpointError(`latent model: order must name each of ${channels} channels once`);
+  }
+}
+
+function checkShapes({ shapes, shapeClass }: Readonly<LatentModelFields>): void {
+  const count = shapes.length / SHAPE_ENTRIES;
+  for (let k = 0; k < count; k++) {
+    const problem = shapeProblem(shapes.subarray(k * SHAPE_ENTRIES, (k + 1) * SHAPE_ENTRIES));
+    if (problem) throw new CheckpointError(`latent model: shape ${k} ${problem}`);
+  }
+  const most = shapeClass.reduce((a, b) => Math.max(a, b), 0);
+  if (count < (most + 1) * SHAPE_BANDS) {
+    throw new CheckpointError(
+      `latent model: ${count} shapes; class ${most} needs ${(most + 1) * SHAPE_BANDS} (${SHAPE_BANDS} a class)`,
+    );
+  }
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: Int32Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}

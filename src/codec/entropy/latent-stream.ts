@@ -1,0 +1,106 @@
+import { ArgumentError, FormatError, ShapeError } from '../../common/errors.js';
+import type { LatentModel } from './latent-model.js';
+import { walkLatents } from './latent-walk.js';
+import { RangeDecoder, RangeEncoder } from './range-coder.js';
+import { SymbolDistribution } from './symbol-distribution.js';
+
+/** Symbols lie within ± this. */
+export const MOST_SYMBOL = 32767;
+
+/** Integer symbols in [height, width, channels] order. */
+export type Symbols = Int16Array | Int8Array;
+
+/** For each place in coding order, the index in [height, width, channels]. */
+function placesOf(model: LatentModel): Int32Array {
+  const { height, width, channels, order } = model.fields;
+  const positions = height * width;
+  return Int32Array.from(
+    { length: model.latents },
+    (_, latent) => (latent % positions) * channels + order[Math.floor(latent / positions)],
+  );
+}
+
+const places = new WeakMap<LatentModel, Int32Array>();
+
+/** See {@link placesOf}; kept for as long as the model is. */
+export function codingPlaces(model: LatentModel): Int32Array {
+  let own = places.get(model);
+  if (!own) places.set(model, (own = placesOf(model)));
+  return own;
+}
+
+/**
+ * The shortest code of a face's symbols at quantization step `t`: nothing but the code, so that the reader has to know
+ * the model, `t`, and the length. The same symbols always give the same bytes.
+ * @throws ShapeError for another number of symbols than the model has; ArgumentError for a step it has not
+ */
+export function encodeLatents(symbols: Symbols, t: number, model: LatentModel): Uint8Array {
+  checkSymbols(symbols, t, model);
+  const place = codingPlaces(model);
+  const coder = new RangeEncoder();
+  const distribution = new SymbolDistribution(model.fields.shapes);
+  walkLatents(model, t, {
+    code(latent, scale, mean, shape) {
+      const symbol = symbols[place[latent]];
+      distribution.set(scale, mean, shape).encode(symbol, coder);
+      return symbol;
+    },
+  });
+  return coder.finish();
+}
+
+/**
+ * Symbols from their code. Most damage cannot be seen here and gives other symbols: containers add a checksum.
+ * @throws FormatError for bytes that {@link encodeLatents} does not write; ArgumentError for a step the model has not
+ */
+export function decodeLatents(bytes: Uint8Array, t: number, model: LatentModel): Int16Array {
+  model.checkStep(t);
+  const place = codingPlaces(model);
+  const coder = new RangeDecoder(bytes);
+  const distribution = new SymbolDistribution(model.fields.shapes);
+  const symbols = new Int16Array(model.latents);
+  walkLatents(model, t, {
+    code(latent, scale, mean, shape) {
+      const symbol = distribution.set(scale, mean, shape).decode(coder);
+      if (symbol < -MOST_SYMBOL || symbol > MOST_SYMBOL) {
+        throw new FormatError(`latent symbol ${symbol} must be within ±${MOST_SYMBOL}`);
+      }
+      symbols[place[latent]] = symbol;
+      return symbol;
+    },
+  });
+  coder.finish();
+  return symbols;
+}
+
+/**
+ * Bits that {@link encodeLatents} would take, but for the rounding to whole bytes, in a fraction of its time.
+ * @param bits is filled with the bits of each symbol, in [height, width, channels] order
+ */
+export function codeLength(symbols: Symbols, model: LatentModel, t: number, bits?: Float64Array): number {
+  checkSymbols(symbols, t, model);
+  const place = codingPlaces(model);
+  const distribution = new SymbolDistribution(model.fields.shapes);
+  let total = 0;
+  walkLatents(model, t, {
+    code(latent, scale, mean, shape) {
+      const symbol = symbols[place[latent]];
+      const own = distribution.set(scale, mean, shape).bits(symbol);
+      total += own;
+      if (bits) bits[place[latent]] = own;
+      return symbol;
+    },
+  });
+  return total;
+}
+
+function checkSymbols(symbols: Symbols, t: number, model: LatentModel): void {
+  model.checkStep(t);
+  if (symbols.length !== model.latents) {
+    const { height, width, channels } = model.fields;
+    throw new ShapeError(`${symbols.length} symbols; this model has ${height}×${width}×${channels}`);
+  }
+  const wrong = symbols.indexOf(-MOST_SYMBOL - 1);
+  if (wrong >= 0)
+    throw new ArgumentError(`latent symbol ${wrong} is ${symbols[wrong]}, must be within ±${MOST_SYMBOL}`);
+}

@@ -1,0 +1,181 @@
+import { clamp, log2Sixteenths, powerOfEighths, roundHalfUp } from './fixed-point.js';
+import {
+  bandOf,
+  CONTEXT_BUCKETS,
+  CONTEXT_MIDDLE,
+  CONTEXT_SOURCES,
+  CONTEXT_WEIGHT_ONE,
+  GAIN_ONE,
+  type LatentModel,
+  MAGNITUDE_OFFSETS,
+  MAGNITUDE_WEIGHT_ONE,
+  MOST_MAGNITUDE,
+  MOST_UNITS,
+  SHAPE_BANDS,
+  WEIGHT_ONE,
+} from './latent-model.js';
+import { MEAN_UNITS, MOST_MEAN, SCALE_COUNT, SCALE_ONE } from './symbol-distribution.js';
+
+/** Reads, writes or measures the symbols, one after another, each with its distribution. */
+export interface SymbolCoder {
+  /** @returns the symbol of the latent with this coding order */
+  code(latent: number, scale: number, mean: number, shape: number): number;
+}
+
+/** What the walk found out about every latent, in coding order: for fitting. */
+export interface WalkTrace {
+  /** Scale index before the context adjusts it. */
+  scale: Int16Array;
+  /** [latents, CONTEXT_SOURCES] log2 of magnitudes against expectation, in 1/16. */
+  sources: Int16Array;
+  /** Magnitude, and what its scale let expect. */
+  found: Int32Array;
+  expected: Int32Array;
+}
+
+/**
+ * How near to its cell's border the value of a symbol may be taken, in 1/16 of a step. Within the cell it is taken where
+ * the prediction was: a coarse symbol that is as predicted says nothing new, and must not drag later predictions to the
+ * middle of its cell.
+ */
+const CELL = 6;
+
+/** The value, in units, that later predictions take for a symbol. */
+export function reconstruct(symbol: number, mean: number, unitsPerMean: number): number {
+  const middle = symbol * MEAN_UNITS;
+  const value = clamp(mean, middle - CELL, middle + CELL);
+  return clamp(roundHalfUp(value * unitsPerMean), -MOST_UNITS, MOST_UNITS);
+}
+
+/** Mean of a symbol in 1/16 of a step, from the weighted sum of what its references are above their means. */
+export function predictMean(mean: number, gain: number, sum: number, meansPerUnit: number): number {
+  const units = clamp(mean + Math.floor((gain * sum) / (GAIN_ONE * WEIGHT_ONE)), -MOST_UNITS, MOST_UNITS);
+  return clamp(roundHalfUp(units * meansPerUnit), -MOST_MEAN, MOST_MEAN);
+}
+
+/**
+ * Goes through the latents in coding order, and gives `coder` the distribution of each, which follows from those before
+ * it. Encoding, decoding and measuring are this same walk, so they cannot disagree.
+ *
+ * The mean is a weighted sum of earlier latents. The scale is adjusted by a context: are the magnitudes (distance of symbol
+ * and mean) decoded so far above or below what their scales let expect? They are gathered from four sources: neighbours in
+ * the same channel; the same position in earlier channels, with the last ones counting most; the positions around it in
+ * earlier channels; the whole face so far.
+ */
+export function walkLatents(model: LatentModel, t: number, coder: SymbolCoder, trace?: WalkTrace): void {
+  const { fields, referenceStart } = model;
+  const { height, width, channels, mean, scale, shapeClass, references, weights } = fields;
+  const { contextWeights, contextPrior, contextTable, magnitudeWeight, magnitudeExpected } = fields;
+  const positions = height * width;
+  /** In units, less the mean. */
+  const values = new Float64Array(model.latents);
+  // Magnitudes found (those of this channel, of this position, around it) and what was expected of each.
+  const found = new Int32Array(positions);
+  const expected = new Int32Array(positions);
+  const foundHere = new Int32Array(positions);
+  const expectedHere = new Int32Array(positions);
+  const foundAround = new Int32Array(positions);
+  const expectedAround = new Int32Array(positions);
+  let foundInAll = 0;
+  let expectedInAll = 0;
+  const [prior0, prior1, prior2, prior3] = contextPrior;
+
+  for (let rank = 0; rank < channels; rank++) {
+    const c = fields.order[rank];
+    const stepPower = fields.gain[t * channels + c] - fields.unit[c];
+    const meansPerUnit = powerOfEighths(stepPower) * MEAN_UNITS;
+    const unitsPerMean = powerOfEighths(-stepPower) / MEAN_UNITS;
+    const scaleBase = stepPower + fields.scaleShift[t * channels + c] + SCALE_ONE;
+    const predictionGain = fields.predictionGain[t * channels + c];
+    const w = c * CONTEXT_SOURCES;
+    const w0 = contextWeights[w];
+    const w1 = contextWeights[w + 1];
+    const w2 = contextWeights[w + 2];
+    const w3 = contextWeights[w + 3];
+    sumAround(foundHere, foundAround, height, width);
+    sumAround(expectedHere, expectedAround, height, width);
+
+    for (let p = 0; p < positions; p++) {
+      const latent = rank * positions + p;
+      let sum = 0;
+      for (let r = referenceStart[latent]; r < referenceStart[latent + 1]; r++)
+        sum += weights[r] * values[references[r]];
+      const symbolMean = predictMean(mean[latent], predictionGain, sum, meansPerUnit);
+      const base = clamp(scale[latent] + scaleBase, 0, SCALE_COUNT - 1);
+
+      const x = p % width;
+      let foundBeside = prior0;
+      let expectedBeside = prior0;
+      if (x > 0) {
+        foundBeside += 2 * found[p - 1];
+        expectedBeside += 2 * expected[p - 1];
+      }
+      if (p >= width) {
+        foundBeside += 2 * found[p - width];
+        expectedBeside += 2 * expected[p - width];
+        if (x > 0) {
+          foundBeside += found[p - width - 1];
+          expectedBeside += expected[p - width - 1];
+        }
+        if (x < width - 1) {
+          foundBeside += found[p - width + 1];
+          expectedBeside += expected[p - width + 1];
+        }
+      }
+      // The mirrored position, which a face resembles.
+      const mirrored = p - x + (width - 1 - x);
+      if (mirrored < p - 1) {
+        foundBeside += found[mirrored];
+        expectedBeside += expected[mirrored];
+      }
+      const source0 = log2Sixteenths(foundBeside) - log2Sixteenths(expectedBeside);
+      const source1 = log2Sixteenths(foundHere[p] + prior1) - log2Sixteenths(expectedHere[p] + prior1);
+      const source2 = log2Sixteenths(foundAround[p] + prior2) - log2Sixteenths(expectedAround[p] + prior2);
+      const source3 = log2Sixteenths(foundInAll + prior3) - log2Sixteenths(expectedInAll + prior3);
+      const context = w0 * source0 + w1 * source1 + w2 * source2 + w3 * source3;
+      const eighths = Math.floor(context / (2 * CONTEXT_WEIGHT_ONE) + 0.5);
+      const bucket = clamp(eighths + CONTEXT_MIDDLE, 0, CONTEXT_BUCKETS - 1);
+      const adjusted = clamp(base + contextTable[(base >> 3) * CONTEXT_BUCKETS + bucket], 0, SCALE_COUNT - 1);
+      if (trace) {
+        trace.scale[latent] = base;
+        const at = latent * CONTEXT_SOURCES;
+        trace.sources[at] = source0;
+        trace.sources[at + 1] = source1;
+        trace.sources[at + 2] = source2;
+        trace.sources[at + 3] = source3;
+      }
+
+      const symbol = coder.code(latent, adjusted, symbolMean, shapeClass[latent] * SHAPE_BANDS + bandOf[adjusted]);
+
+      values[latent] = reconstruct(symbol, symbolMean, unitsPerMean) - mean[latent];
+      const distance = Math.abs(symbol * MEAN_UNITS - symbolMean);
+      const magnitude = Math.floor((distance * magnitudeWeight[base]) / MAGNITUDE_WEIGHT_ONE);
+      found[p] = magnitude < MOST_MAGNITUDE ? magnitude : MOST_MAGNITUDE;
+      const offset = ((symbolMean + MEAN_UNITS / 2) & (MEAN_UNITS - 1)) - MEAN_UNITS / 2;
+      expected[p] = magnitudeExpected[base * MAGNITUDE_OFFSETS + Math.abs(offset)];
+      if (trace) {
+        trace.found[latent] = found[p];
+        trace.expected[latent] = expected[p];
+      }
+    }
+    for (let p = 0; p < positions; p++) {
+      foundHere[p] += found[p] - (foundHere[p] >> 4);
+      expectedHere[p] += expected[p] - (expectedHere[p] >> 4);
+      foundInAll += found[p];
+      expectedInAll += expected[p];
+    }
+  }
+}
+
+/** For each position the sum of the up to eight around it. */
+function sumAround(values: Int32Array, sums: Int32Array, height: number, width: number): void {
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      let sum = -values[y * width + x];
+      for (let v = Math.max(0, y - 1); v <= Math.min(height - 1, y + 1); v++) {
+        for (let u = Math.max(0, x - 1); u <= Math.min(width - 1, x + 1); u++) sum += values[v * width + u];
+      }
+      sums[y * width + x] = sum;
+    }
+  }
+}

@@ -1,0 +1,151 @@
+import { clamp, powerOfEighths } from './fixed-point.js';
+import { FREQUENCY_TOTAL, golombBits, type RangeDecoder, type RangeEncoder } from './range-coder.js';
+
+/*
+ * How likely is each integer when a real number is rounded that has a given mean, a given scale and a distribution of a given
+ * shape? The shape is a table of integers that belongs to the model: the upper tail P(x > i/64) of a symmetric distribution
+ * of scale 1, in units of 2^−20. Symbols far from the mean share the outermost two, followed by an Exp-Golomb code.
+ */
+
+/** Scales go in eighths of an octave from 2^−4 to almost 2^8 quantization steps. */
+export const SCALE_COUNT = 96;
+/** The index of scale 1. */
+export const SCALE_ONE = 32;
+/** Means are given in this part of a quantization step. */
+export const MEAN_UNITS = 16;
+export const MOST_MEAN = 2048 * MEAN_UNITS;
+
+export const SHAPE_ENTRIES = 1024;
+/** Entries of the table in one scale. */
+export const SHAPE_RESOLUTION = 64;
+export const SHAPE_HALF = 1 << 19;
+const SHAPE_TOTAL = 2 * SHAPE_HALF;
+
+/** How far to either side of the mean symbols have a frequency of their own. */
+const REACH = new Int32Array(SCALE_COUNT);
+/** Table entries in 1/16 of a step, times 2^16. */
+const ENTRIES = new Float64Array(SCALE_COUNT);
+const GOLOMB_ORDER = new Int32Array(SCALE_COUNT);
+const ENTRY_FRACTION = 65536;
+for (let k = 0; k < SCALE_COUNT; k++) {
+  REACH[k] = clamp(Math.ceil(10 * powerOfEighths(k - SCALE_ONE)) + 1, 2, 1024);
+  ENTRIES[k] = Math.floor((SHAPE_RESOLUTION / MEAN_UNITS) * ENTRY_FRACTION * powerOfEighths(SCALE_ONE - k) + 0.5);
+  GOLOMB_ORDER[k] = clamp((k - SCALE_ONE) >> 3, 0, 7);
+}
+
+/** Tables of shapes one after another, {@link SHAPE_ENTRIES} each. */
+export type ShapeTables = Int32Array;
+
+/** Says what is wrong with a table, or null. */
+export function shapeProblem(table: ArrayLike<number>): string | null {
+  if (table.length !== SHAPE_ENTRIES) return `has ${table.length} entries, must have ${SHAPE_ENTRIES}`;
+  if (table[0] !== SHAPE_HALF) return `begins with ${table[0]}, must begin with ${SHAPE_HALF}`;
+  for (let i = 1; i < SHAPE_ENTRIES; i++) {
+    if (!(table[i] >= 0 && table[i] <= table[i - 1])) return `entry ${i} is ${table[i]}, after ${table[i - 1]}`;
+  }
+  return null;
+}
+
+/**
+ * The distribution of one symbol. One object is set to one symbol's distribution after another: a face has thousands, and
+ * all of them together must take no more than a few milliseconds.
+ */
+export class SymbolDistribution {
+  #scale = 0;
+  /** The symbol nearest to the mean, and the mean's distance from it in 1/16. */
+  #centre = 0;
+  #offset = 0;
+  #table = 0;
+  #reach = 0;
+
+  constructor(private readonly shapes: ShapeTables) {}
+
+  /**
+   * @param scale 0..{@link SCALE_COUNT} − 1
+   * @param mean in 1/16 of a step, at most {@link MOST_MEAN} in size
+   * @param shape which of the tables
+   */
+  set(scale: number, mean: number, shape: number): this {
+    this.#scale = scale;
+    this.#centre = (mean + MEAN_UNITS / 2) >> 4;
+    this.#offset = mean - this.#centre * MEAN_UNITS;
+    this.#table = shape * SHAPE_ENTRIES;
+    this.#reach = REACH[scale];
+    return this;
+  }
+
+  encode(symbol: number, coder: RangeEncoder): void {
+    const reach = this.#reach;
+    const distance = symbol - this.#centre;
+    const own = clamp(distance, -reach, reach);
+    const start = this.#below(own);
+    coder.encode(start, this.#below(own + 1) - start);
+    if (own === reach || own === -reach) coder.golomb(Math.abs(distance) - reach, GOLOMB_ORDER[this.#scale]);
+  }
+
+  decode(coder: RangeDecoder): number {
+    const reach = this.#reach;
+    const target = coder.target();
+    // below(low) ≤ target < below(high); most symbols are the nearest to their mean, or beside it.
+    let low = 0;
+    let high = 1;
+    if (target < this.#below(0)) {
+      for (let step = 1; ; step *= 2) {
+        high = low;
+        low = Math.max(-reach, low - step);
+        if (this.#below(low) <= target) break;
+      }
+    } else {
+      for (let step = 1; this.#below(high) <= target; step *= 2) {
+        low = high;
+        high = Math.min(reach + 1, high + step);
+      }
+    }
+    while (high - low > 1) {
+      const middle = (low + high) >> 1;
+      if (this.#below(middle) <= target) low = middle;
+      else high = middle;
+    }
+    const start = this.#below(low);
+    coder.take(start, this.#below(low + 1) - start);
+    const escaped = low === reach || low === -reach ? coder.golomb(GOLOMB_ORDER[this.#scale]) : 0;
+    return this.#centre + (low < 0 ? low - escaped : low + escaped);
+  }
+
+  /** The frequency of a symbol, of {@link FREQUENCY_TOTAL}; for one out of reach, that of all of them on that side. */
+  frequency(symbol: number): number {
+    const own = clamp(symbol - this.#centre, -this.#reach, this.#reach);
+    return this.#below(own + 1) - this.#below(own);
+  }
+
+  /** Bits that {@link encode} takes. Not for decoders: the logarithm is that of the engine. */
+  bits(symbol: number): number {
+    const distance = Math.abs(symbol - this.#centre);
+    const own = FREQUENCY_BITS_OF[this.frequency(symbol)];
+    return distance < this.#reach ? own : own + golombBits(distance - this.#reach, GOLOMB_ORDER[this.#scale]);
+  }
+
+  /** Sum of the frequencies of all symbols below the one at `distance` from the centre. */
+  #below(distance: number): number {
+    const reach = this.#reach;
+    if (distance <= -reach) return 0;
+    if (distance > reach) return FREQUENCY_TOTAL;
+    const edge = distance * MEAN_UNITS - MEAN_UNITS / 2 - this.#offset;
+    const tail = this.#tail(edge < 0 ? -edge : edge);
+    const mass = edge < 0 ? tail : SHAPE_TOTAL - tail;
+    // One for each symbol, so that none is impossible; the rest by the shape.
+    return Math.floor((mass * (FREQUENCY_TOTAL - 2 * reach - 1)) / SHAPE_TOTAL) + distance + reach;
+  }
+
+  /** P(x > edge), from the table by linear interpolation. */
+  #tail(edge: number): number {
+    const at = edge * ENTRIES[this.#scale];
+    const index = Math.floor(at / ENTRY_FRACTION);
+    if (index >= SHAPE_ENTRIES - 1) return this.shapes[this.#table + SHAPE_ENTRIES - 1];
+    const here = this.shapes[this.#table + index];
+    const drop = here - this.shapes[this.#table + index + 1];
+    return here - Math.floor((drop * (at - index * ENTRY_FRACTION)) / ENTRY_FRACTION);
+  }
+}
+
+const FREQUENCY_BITS_OF = Float64Array.from({ length: FREQUENCY_TOTAL + 1 }, (_, f) => -Math.log2(f / FREQUENCY_TOTAL));

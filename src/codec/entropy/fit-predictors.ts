@@ -45,7 +45,7 @@ export function fitPredictors(samples: FitSamples, t: number, mostReferences: nu
     references[latent] = Int32Array.from(kept, (k) => references[latent][k]);
     weights[latent] = Int32Array.from(kept, (k) => solved[k]);
     sums.fill(0);
-    kept.forEach((k) => addScaled(sums, rows[k], solved[k]));
+    for (const k of kept) addScaled(sums, rows[k], solved[k]);
     const { meansPerUnit, unitsPerMean, toSymbol } = powersOf(samples, t, order[Math.floor(latent / positions)]);
     let absolute = 0;
     let squares = 0;

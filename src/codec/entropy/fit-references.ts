@@ -20,9 +20,7 @@ export function chooseReferences(samples: FitSamples, t: number, most: number): 
   const chance = (2 * Math.log(latents)) / faces;
   const chosen: Int32Array[] = Array.from({ length: latents }, () => new Int32Array(0));
   active.forEach((latent, i) => {
-    chosen[latent] = select(correlations, i, most, chance)
-      .map((j) => active[j])
-      .sort();
+    chosen[latent] = Int32Array.from(select(correlations, i, most, chance), (j) => active[j]).sort();
   });
   return chosen;
 }
@@ -64,44 +62,41 @@ function correlate(rows: Float32Array, count: number, length: number): (i: numbe
     const i1 = i0 + length;
     const i2 = i1 + length;
     const i3 = i2 + length;
-    for (let j = 0; j <= i; j += 2) {
-      // The columns go up to the end of the block, for its own corner.
-      for (let column = j; column < (j + 2 > i ? i + BLOCK : j + 2); column += 2) {
-        const j0 = column * length;
-        const j1 = j0 + length;
-        let s00 = 0;
-        let s01 = 0;
-        let s10 = 0;
-        let s11 = 0;
-        let s20 = 0;
-        let s21 = 0;
-        let s30 = 0;
-        let s31 = 0;
-        for (let k = 0; k < length; k++) {
-          const b0 = rows[j0 + k];
-          const b1 = rows[j1 + k];
-          const a0 = rows[i0 + k];
-          const a1 = rows[i1 + k];
-          const a2 = rows[i2 + k];
-          const a3 = rows[i3 + k];
-          s00 += a0 * b0;
-          s01 += a0 * b1;
-          s10 += a1 * b0;
-          s11 += a1 * b1;
-          s20 += a2 * b0;
-          s21 += a2 * b1;
-          s30 += a3 * b0;
-          s31 += a3 * b1;
-        }
-        put(i, column, s00);
-        put(i, column + 1, s01);
-        put(i + 1, column, s10);
-        put(i + 1, column + 1, s11);
-        put(i + 2, column, s20);
-        put(i + 2, column + 1, s21);
-        put(i + 3, column, s30);
-        put(i + 3, column + 1, s31);
+    for (let column = 0; column < i + BLOCK; column += 2) {
+      const j0 = column * length;
+      const j1 = j0 + length;
+      let s00 = 0;
+      let s01 = 0;
+      let s10 = 0;
+      let s11 = 0;
+      let s20 = 0;
+      let s21 = 0;
+      let s30 = 0;
+      let s31 = 0;
+      for (let k = 0; k < length; k++) {
+        const b0 = rows[j0 + k];
+        const b1 = rows[j1 + k];
+        const a0 = rows[i0 + k];
+        const a1 = rows[i1 + k];
+        const a2 = rows[i2 + k];
+        const a3 = rows[i3 + k];
+        s00 += a0 * b0;
+        s01 += a0 * b1;
+        s10 += a1 * b0;
+        s11 += a1 * b1;
+        s20 += a2 * b0;
+        s21 += a2 * b1;
+        s30 += a3 * b0;
+        s31 += a3 * b1;
       }
+      put(i, column, s00);
+      put(i, column + 1, s01);
+      put(i + 1, column, s10);
+      put(i + 1, column + 1, s11);
+      put(i + 2, column, s20);
+      put(i + 2, column + 1, s21);
+      put(i + 3, column, s30);
+      put(i + 3, column + 1, s31);
     }
   }
   return (i, j) => (j <= i ? products[(i * (i + 1)) / 2 + j] : products[(j * (j + 1)) / 2 + i]);

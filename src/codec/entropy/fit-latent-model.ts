@@ -1,0 +1,167 @@
+import { ArgumentError } from '../../common/errors.js';
+import { fitContextTable, fitContextWeights, fitScaleShift, magnitudeTables } from './fit-context.js';
+import { observe } from './fit-observations.js';
+import { fitPredictors, measurePredictors } from './fit-predictors.js';
+import { arrangeSamples, type LatentSamples } from './fit-samples.js';
+import { classify, fitShapes, laplacianShape, SHAPE_CLASSES } from './fit-shapes.js';
+import {
+  CONTEXT_BUCKETS,
+  CONTEXT_MIDDLE,
+  CONTEXT_ROWS,
+  CONTEXT_SOURCES,
+  CONTEXT_UNIT,
+  CONTEXT_WEIGHT_ONE,
+  LatentModel,
+  type LatentModelFields,
+  MOST_REFERENCES,
+  SHAPE_BANDS,
+} from './latent-model.js';
+import { SHAPE_ENTRIES } from './symbol-distribution.js';
+
+export type { LatentSamples } from './fit-samples.js';
+
+export interface FitOptions {
+  /** [steps][channels]: the latents of channel c are rounded after multiplication by 2^(gain[t][c]/8) at step t. */
+  gain: readonly ArrayLike<number>[];
+  /** The steps to fit for. Those between them get values between theirs. */
+  steps: readonly number[];
+  /** The step that predictions are fitted at; the middle one of `steps` if not given. */
+  typical?: number;
+  /** Most latents that predict another one (0 to 32). Default 14. */
+  references?: number;
+  /** Most faces that contexts and shapes are fitted to. Default 200. */
+  faces?: number;
+  /** Is told what begins. */
+  progress?: (what: string) => void;
+}
+
+/** More steps would say nothing new. */
+const MOST_FITTED_STEPS = 6;
+const FACES = 200;
+const REFERENCES = 14;
+/** Imagined magnitudes as expected: few for sources that are near, more for those that have many. */
+const CONTEXT_PRIOR = [3, 3, 6, 10];
+
+/**
+ * Fits a model to the latents of training faces. The result depends on the engine's Math functions in its last bits: a model
+ * is fitted once and then kept.
+ * @throws ShapeError, ArgumentError for samples and gains that do not fit together
+ */
+export function fitLatentModel(latents: LatentSamples, options: FitOptions): LatentModel {
+  const { references = REFERENCES, faces = FACES, progress = () => {} } = options;
+  const steps = fittedSteps(options);
+  const typical = options.typical ?? steps[steps.length >> 1];
+  checkSteps([typical], options.gain.length);
+  if (!Number.isInteger(references) || references < 0 || references > MOST_REFERENCES) {
+    throw new ArgumentError(`${references} references, must be 0 to ${MOST_REFERENCES}`);
+  }
+  progress('arranging the latents');
+  const samples = arrangeSamples(latents, options.gain, typical);
+  progress('predictions');
+  const predictors = fitPredictors(samples, typical, references);
+  progress('predictions at other steps');
+  const measured = steps.map((t) => measurePredictors(samples, predictors, t, 4 * faces));
+  const { height, width, channels, unit, order, gain } = samples;
+  const shape = laplacianShape();
+  const shapes = new Int32Array(SHAPE_CLASSES * SHAPE_BANDS * SHAPE_ENTRIES);
+  for (let at = 0; at < shapes.length; at += SHAPE_ENTRIES) shapes.set(shape, at);
+  let fields: LatentModelFields = {
+    height,
+    width,
+    channels,
+    steps: samples.steps,
+    gain,
+    unit,
+    order,
+    mean: predictors.mean,
+    scale: Int32Array.from(predictors.distance, (d) => Math.round(8 * Math.log2(Math.max(1, d)))),
+    shapeClass: classify(predictors.heaviness),
+    referenceCount: Int32Array.from(predictors.references, (r) => r.length),
+    references: concatenated(predictors.references),
+    weights: concatenated(predictors.weights),
+    predictionGain: betweenSteps(
+      steps,
+      measured.map((m) => m.gain),
+      samples.steps,
+    ),
+    scaleShift: betweenSteps(
+      steps,
+      measured.map((m) => m.shift),
+      samples.steps,
+    ),
+    contextWeights: new Int32Array(channels * CONTEXT_SOURCES).fill(CONTEXT_WEIGHT_ONE / 4),
+    contextPrior: Int32Array.from(CONTEXT_PRIOR, (n) => n * CONTEXT_UNIT),
+    contextTable: new Int32Array(CONTEXT_ROWS * CONTEXT_BUCKETS),
+    ...magnitudeTables(),
+    shapes,
+  };
+  const observed = () => {
+    const model = new LatentModel(fields);
+    return { model, all: steps.map((t) => observe(samples, model, t, faces)) };
+  };
+  const improve = (change: (now: ReturnType<typeof observed>) => Partial<LatentModelFields>): void => {
+    fields = { ...fields, ...change(observed()) };
+  };
+  progress('contexts');
+  improve(({ model, all }) => ({
+    contextWeights: fitContextWeights(all, model),
+    // What the weights say is what is done, until the table is fitted.
+    contextTable: Int32Array.from(fields.contextTable, (_, i) => (i % CONTEXT_BUCKETS) - CONTEXT_MIDDLE),
+  }));
+  for (let round = 0; round < 2; round++) {
+    progress(`shapes and scales, round ${round + 1} of 2`);
+    improve(({ model, all }) => ({ shapes: fitShapes(all, model) }));
+    improve(({ model, all }) => ({
+      contextTable: fitContextTable(all, model),
+    }));
+    improve(({ model, all }) => ({
+      scaleShift: betweenSteps(
+        steps,
+        all.map((one) => fitScaleShift(one, model)),
+        samples.steps,
+      ),
+    }));
+  }
+  improve(({ model, all }) => ({ shapes: fitShapes(all, model) }));
+  return new LatentModel(fields);
+}
+
+function checkSteps(steps: readonly number[], count: number): void {
+  for (const t of steps) {
+    if (!Number.isInteger(t) || t < 0 || t >= count) {
+      throw new ArgumentError(`quantization step to fit for is ${t}, there are gains of 0 to ${count - 1}`);
+    }
+  }
+}
+
+/** The steps asked for, sorted; a few of them, evenly spread, if they are many. */
+function fittedSteps({ steps, gain }: FitOptions): number[] {
+  if (steps.length === 0) throw new ArgumentError('no quantization step to fit for was given');
+  checkSteps(steps, gain.length);
+  const sorted = [...new Set(steps)].sort((a, b) => a - b);
+  if (sorted.length <= MOST_FITTED_STEPS) return sorted;
+  return Array.from(
+    { length: MOST_FITTED_STEPS },
+    (_, k) => sorted[Math.round((k * (sorted.length - 1)) / (MOST_FITTED_STEPS - 1))],
+  );
+}
+
+/** A row for every step, from those of the fitted ones: linear between them, constant outside. */
+function betweenSteps(fitted: readonly number[], rows: readonly Int32Array[], steps: number): Int32Array {
+  const width = rows[0].length;
+  const all = new Int32Array(steps * width);
+  for (let t = 0; t < steps; t++) {
+    const after = fitted.findIndex((own) => own >= t);
+    const high = after < 0 ? fitted.length - 1 : after;
+    const low = after <= 0 || fitted[after] === t ? high : after - 1;
+    const part = low === high ? 0 : (t - fitted[low]) / (fitted[high] - fitted[low]);
+    for (let c = 0; c < width; c++) {
+      all[t * width + c] = Math.round(rows[low][c] + part * (rows[high][c] - rows[low][c]));
+    }
+  }
+  return all;
+}
+
+function concatenated(parts: readonly Int32Array[]): Int32Array {
+  return Int32Array.from(parts.flatMap((part) => Array.from(part)));
+}

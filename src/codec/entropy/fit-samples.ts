@@ -1,6 +1,6 @@
 import { ArgumentError, ShapeError } from '../../common/errors.js';
-import { clamp, MOST_EIGHTHS, powerOfEighths } from './fixed-point.js';
-import { MOST_STEPS } from './latent-model.js';
+import { clamp, powerOfEighths } from './fixed-point.js';
+import { MOST_GAIN, MOST_STEPS } from './latent-model.js';
 
 /** Latents of many faces, as the analysis of an autoencoder gives them, before quantization. */
 export interface LatentSamples {
@@ -88,8 +88,8 @@ function flattenGains(gains: readonly ArrayLike<number>[], channels: number): In
   gains.forEach((row, t) => {
     if (row.length !== channels) throw new ShapeError(`gains of step ${t} are ${row.length}, must be ${channels}`);
     for (let c = 0; c < channels; c++) {
-      if (!Number.isInteger(row[c]) || Math.abs(row[c]) > MOST_EIGHTHS / 8) {
-        throw new ArgumentError(`gain[${t}][${c}] is ${row[c]}, must be an integer within ±${MOST_EIGHTHS / 8}`);
+      if (!Number.isInteger(row[c]) || Math.abs(row[c]) > MOST_GAIN) {
+        throw new ArgumentError(`gain[${t}][${c}] is ${row[c]}, must be an integer within ±${MOST_GAIN}`);
       }
       flat[t * channels + c] = row[c];
     }

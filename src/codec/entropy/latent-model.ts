@@ -17,6 +17,8 @@ import { MEAN_UNITS, SCALE_COUNT, SHAPE_ENTRIES, SHAPE_HALF, shapeProblem } from
  */
 
 export const MOST_STEPS = 64;
+/** 16 octaves */
+export const MOST_GAIN = 128;
 export const MOST_REFERENCES = 32;
 /** Weights of the prediction are in this part of 1. */
 export const WEIGHT_ONE = 4096;
@@ -97,8 +99,8 @@ type FieldName = {
 
 /** Every field with its shape and the least and largest value that it may hold. The order is that of the hash. */
 const FIELDS: readonly [name: FieldName, shape: Size[], min: number, max: number][] = [
-  ['gain', ['steps', 'channels'], -MOST_EIGHTHS / 4, MOST_EIGHTHS / 4],
-  ['unit', ['channels'], -MOST_EIGHTHS / 4, MOST_EIGHTHS / 4],
+  ['gain', ['steps', 'channels'], -MOST_GAIN, MOST_GAIN],
+  ['unit', ['channels'], -4 * MOST_GAIN, 4 * MOST_GAIN],
   ['order', ['channels'], 0, 511],
   ['mean', ['latents'], -MOST_UNITS, MOST_UNITS],
   ['scale', ['latents'], -MOST_EIGHTHS, MOST_EIGHTHS],

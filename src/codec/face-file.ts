@@ -1,0 +1,71 @@
+import { FormatError } from '../common/errors.js';
+import { formatModelId, type LatentModel } from './entropy/latent-model.js';
+import {
+  BITSTREAM_VERSION,
+  checkFace,
+  checkModel,
+  concatenate,
+  type DecodedFace,
+  decodeFace,
+  encodeFace,
+  type FaceSymbols,
+  faceByte,
+  faceChecksum,
+  littleEndian,
+  readFaceByte,
+  viewOf,
+} from './face-code.js';
+
+/*
+ * A file of one face:
+ *   4  9E 'C' 'M' 'F'; the first byte is no text in any encoding
+ *   1  version
+ *   1  quantization step in the low six bits; bit 7: grey
+ *   4  model id
+ *   4  checksum over the ten bytes before, the model id, and the symbols
+ *   …  code of the symbols, up to the end of the file
+ */
+const MAGIC = Uint8Array.of(0x9e, 0x43, 0x4d, 0x46);
+export const FILE_HEADER_BYTES = 14;
+const FIELD_BYTES = 10;
+
+/** @throws ShapeError, ArgumentError for symbols or a step that the model has not */
+export function packFaceFile(face: FaceSymbols, model: LatentModel): Uint8Array {
+  const code = encodeFace(face, model);
+  const fields = concatenate([MAGIC, Uint8Array.of(BITSTREAM_VERSION, faceByte(face)), littleEndian(model.id, 4)]);
+  return concatenate([fields, littleEndian(faceChecksum(fields, face.symbols, model), 4), code]);
+}
+
+/** Whether a file calls itself a face's; it may still be damaged. */
+export function isFaceFile(bytes: Uint8Array): boolean {
+  return MAGIC.every((byte, k) => bytes[k] === byte);
+}
+
+/**
+ * What a file's header says, without the model: eight hexadecimal digits name it.
+ * @throws FormatError for another kind of file, or another version
+ */
+export function readFaceFileHeader(bytes: Uint8Array): { version: number; modelId: string; t: number; grey: boolean } {
+  if (!isFaceFile(bytes)) throw new FormatError('not a face file: it does not begin with 9E "CMF"');
+  if (bytes.length < FILE_HEADER_BYTES) {
+    throw new FormatError(`truncated: file of ${bytes.length} bytes; its header alone has ${FILE_HEADER_BYTES}`);
+  }
+  if (bytes[4] !== BITSTREAM_VERSION) {
+    throw new FormatError(
+      `format version ${bytes[4]} is not supported, this program reads version ${BITSTREAM_VERSION}`,
+    );
+  }
+  const modelId = formatModelId(viewOf(bytes).getUint32(6, true));
+  return { version: bytes[4], modelId, t: bytes[5] & 63, grey: bytes[5] > 127 };
+}
+
+/** @throws FormatError for a file that is damaged or none of ours; ModelMismatchError for one of another model */
+export function unpackFaceFile(bytes: Uint8Array, model: LatentModel): DecodedFace {
+  readFaceFileHeader(bytes);
+  const view = viewOf(bytes);
+  checkModel(view.getUint32(6, true), model);
+  const { t, grey } = readFaceByte(bytes[5], model);
+  const symbols = decodeFace(bytes.subarray(FILE_HEADER_BYTES), t, model);
+  checkFace(view.getUint32(FIELD_BYTES, true), faceChecksum(bytes.subarray(0, FIELD_BYTES), symbols, model));
+  return { symbols, t, grey };
+}

@@ -26,9 +26,10 @@ const partitions: number[][] = [
   new Array(65536).fill(1),
   [30000, 5000, 20000, 10536],
 ];
-const starts = partitions.map((sizes) =>
-  sizes.map((_, k) => sizes.slice(0, k % 4096).reduce((a, b) => a + b, 0) + (k - (k % 4096))),
-);
+const starts = partitions.map((sizes) => {
+  let sum = 0;
+  return sizes.map((size) => (sum += size) - size);
+});
 
 test('symbols come back, in as many bits as their frequencies say', () => {
   const random = new CounterRandom(1);
@@ -172,10 +173,9 @@ test('symbols of any size come back through every distribution', () => {
     bits += distribution.bits(symbol);
   }
   const bytes = encoder.finish();
-  assert.ok(
-    Math.abs(bytes.length - bits / 8) < 0.001 * bytes.length + 2,
-    `${bytes.length} bytes, ${bits / 8} expected`,
-  );
+  // Less than the frequencies say, because the outermost symbol gets what divisions leave over, and here it is often drawn.
+  const ratio = bytes.length / (bits / 8);
+  assert.ok(ratio > 0.99 && ratio < 1.001, `${bytes.length} bytes, ${bits / 8} expected`);
   const decoder = new RangeDecoder(bytes);
   for (const { scale, mean, shape, symbol } of drawn) {
     assert.is(distribution.set(scale, mean, shape).decode(decoder), symbol);

@@ -4,11 +4,13 @@ import { type Command, Option } from 'commander';
 import { BudgetCodec } from '../codec/budget-codec.js';
 import { ArgumentError } from '../common/errors.js';
 import { ensureFolder, FileError, fileErrorReason, writeFileAtomic } from '../data/atomic-file.js';
+import { openFaceFolder } from '../data/faces.js';
 import { type FacePair, parseLandmarkLines, parsePairs } from '../data/lfw.js';
 import { type OpenRecognizer, openRecognizer, RECOGNIZER_NAMES } from '../data/recognizer-source.js';
 import { EncodingCache } from '../evaluation/codecs/encoding-cache.js';
 import { BUDGET_CODECS } from '../evaluation/codecs/index.js';
 import { compareCodecs, type Mix } from '../evaluation/comparison/compare-codecs.js';
+import { compareGroups, type GroupService } from '../evaluation/comparison/compare-groups.js';
 import {
   type ComparisonReport,
   comparisonCsv,
@@ -37,6 +39,7 @@ interface CodecsOptions {
   model?: string;
   besides?: string[];
   mixes: 'both' | 'reference' | 'all';
+  groups?: string;
   quick?: boolean;
   single?: boolean;
   out: string;
@@ -75,6 +78,7 @@ export function addEvaluateCodecs(evaluate: Command): void {
         .choices(['both', 'reference', 'all'])
         .default('all'),
     )
+    .option('--groups <dir>', 'folder of faces with sex and race in its manifest: adds a table by group (split test)')
     .option('--quick', `a tenth of the pairs (${2 * QUICK_PAIRS} of each fold)`)
     .option('--single', 'embeddings of the picture alone, without its mirror image: half the time')
     .option('-o, --out <dir>', 'folder for report.json, .md, .csv, .html and plots', 'results/codecs')
@@ -206,6 +210,15 @@ async function run(options: CodecsOptions): Promise<void> {
         console.log(summaryLine(condition));
       },
     });
+    const groups: GroupService[] = [];
+    if (options.groups !== undefined) {
+      const [recognizer] = recognizers;
+      const set = await openFaceFolder(options.groups, { split: 'test', sources: ['utk'] });
+      const embeddings = cacheFile('embeddings', `${recognizer.modelId}-faces.safetensors`);
+      const common = { gpu, faces: set, encoders, budget: sampleBudget, recognizer, cache: embeddings, onProgress };
+      groups.push(...(await compareGroups(common)));
+      endBar();
+    }
     const seen = new Set(options.seen.split(','));
     const training = readKlt(weights).metadata.get('cameo.training');
     const report: ComparisonReport = {
@@ -224,6 +237,7 @@ async function run(options: CodecsOptions): Promise<void> {
         training: training && JSON.parse(training),
       },
       conditions,
+      groups,
     };
     const plots = comparisonPlots(report);
     const originals = names.map((name) => faces.get(name)!);

@@ -6,6 +6,7 @@ import { htmlReport, type ReportFigure, type ReportTable } from '../html-report.
 import { linePlot } from '../plot-svg.js';
 import { markdownTable } from '../tables.js';
 import type { Condition, Mix, Verdict } from './compare-codecs.js';
+import type { GroupService } from './compare-groups.js';
 import type { EncodedFace } from './face-encoders.js';
 
 /** What the comparison found, and how: the content of its JSON file. */
@@ -22,6 +23,7 @@ export interface ComparisonReport {
   recognizers: { name: string; id: string; seen: boolean }[];
   model: { path: string; id: string; training: unknown };
   conditions: Condition[];
+  groups: GroupService[];
 }
 
 const percent = (share: number, digits = 2): string => `${(100 * share).toFixed(digits)} %`;
@@ -101,11 +103,36 @@ function distortionTable({ conditions }: ComparisonReport): ReportTable {
   };
 }
 
+/** One row a group, three columns a codec. */
+function groupTable(groups: readonly GroupService[]): ReportTable {
+  const titles = [...new Set(groups.map(({ title }) => title))];
+  const names = [...new Set(groups.map(({ group }) => group))];
+  const { budget, recognizer } = groups[0];
+  return {
+    title: `By sex and race, as UTKFace labels them, ${budget} bytes: PSNR, SSIM, and cosine of restored and original face`,
+    columns: ['Group', 'Faces', ...titles.flatMap((title) => [`${title}: PSNR, dB`, 'SSIM', 'cosine ± SE'])],
+    rows: names.map((name) => {
+      const own = groups.filter(({ group }) => group === name);
+      return [
+        name,
+        own[0].faces,
+        ...titles.flatMap((title) => {
+          const one = own.find((service) => service.title === title)!;
+          const similarity = `${one.similarity.toFixed(3)} ± ${one.similarityError.toFixed(3)}`;
+          return [one.psnr.toFixed(2), one.ssim.toFixed(3), similarity];
+        }),
+      ];
+    }),
+    note: `Faces of split test, each against itself, seen by ${recognizer}; pairs of one person by group are not at hand, so error rates by group are not known.`,
+  };
+}
+
 const comparisonTables = (report: ComparisonReport): ReportTable[] => [
   ...report.recognizers.flatMap(({ name }) =>
     (['both', 'reference'] as const).map((mix) => verdictTable(report, name, mix)).filter((table) => table !== null),
   ),
   distortionTable(report),
+  ...(report.groups.length > 0 ? [groupTable(report.groups)] : []),
 ];
 
 function facts(report: ComparisonReport): string[] {

@@ -148,6 +148,13 @@ test('what cannot be is refused by name', async () => {
     () => trainJoint({ ...options, out: join(folder, 'whole'), config: other, recognizers: [watcher], resume: true }),
     CheckpointError,
   );
+  const [codec, joint] = CONFIG.stages;
+  const shorter = { ...CONFIG, stages: [codec, joint, { ...CONFIG.stages[2], steps: 1 }] };
+  const ended = await rejection(
+    () => trainJoint({ ...options, out: join(folder, 'whole'), config: shorter, recognizers: [watcher], resume: true }),
+    CheckpointError,
+  );
+  assert.match(ended.message, /this run has fewer/);
   watcher.dispose();
   assert.match(resumed.message, /rateWeight 0.14; this run has 0.5/);
 });

@@ -253,15 +253,23 @@ export class JointTrainer {
   }
 
   /**
-   * Goes on from a checkpoint. Stages that have not begun may differ from the checkpoint's.
+   * Goes on from a checkpoint. Stages that have not begun may differ from the checkpoint's, and so may the length of the
+   * one that has: it then ends earlier or later, and its learning rate falls accordingly from here on.
    * @throws CheckpointError for a file that is none, or was made with another configuration
    */
   restore(bytes: Uint8Array): void {
     const { tensors, state } = parseCheckpoint(bytes);
-    const begun = stageAt(state.config, state.step).index;
+    const { index: begun, step: done } = stageAt(state.config, state.step);
+    if (this.config.stages.length <= begun || this.config.stages[begun].steps < done) {
+      throw new CheckpointError(`the checkpoint has done ${done} steps of stage ${begun + 1}; this run has fewer`);
+    }
     for (const key of Object.keys(this.config) as (keyof JointTrainingConfig)[]) {
       const part = (config: JointTrainingConfig): string =>
-        JSON.stringify(key === 'stages' ? config.stages.slice(0, begun + 1) : config[key]);
+        JSON.stringify(
+          key === 'stages'
+            ? config.stages.slice(0, begun + 1).map((stage, k) => (k === begun ? { ...stage, steps: 0 } : stage))
+            : config[key],
+        );
       if (part(state.config) !== part(this.config)) {
         throw new CheckpointError(
           `the checkpoint was made with ${key} ${part(state.config)}; this run has ${part(this.config)}`,
@@ -275,7 +283,7 @@ export class JointTrainer {
     this.step = state.step;
     const { index, stage } = stageAt(this.config, state.step);
     const optimizer = withoutPrefix(tensors, 'optimizer.');
-    if (optimizer.size > 0) this.#adamOf(index, this.#trained(stage)).loadState(optimizer);
+    if (optimizer.size > 0 && index === begun) this.#adamOf(index, this.#trained(stage)).loadState(optimizer);
   }
 
   get finished(): boolean {

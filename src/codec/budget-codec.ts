@@ -1,11 +1,13 @@
 import { ArgumentError, CheckpointError } from '../common/errors.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { type KltAutoencoder, stepValues } from '../models/klt-autoencoder.js';
-import { type KltTables, loadKlt, readKlt } from '../models/klt-file.js';
+import { type KltFile, type KltTables, loadKlt, readKlt } from '../models/klt-file.js';
 import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
 import { keep, Tensor } from '../tensor/tensor.js';
 import { FaceQuantizer, USUAL_LAMBDA } from './byte-budget.js';
 import type { LatentModel } from './entropy/latent-model.js';
+import { encodeLatents } from './entropy/latent-stream.js';
+import { ARCHIVE_ENTRY_BYTES } from './face-archive.js';
 import { BARE_HEADER_BYTES, packFaceBare, unpackFaceBare } from './face-bare.js';
 import type { DecodedFace, FaceSymbols } from './face-code.js';
 import { codecBatch } from './face-codec.js';
@@ -17,7 +19,14 @@ export type FaceContainer = 'file' | 'bare';
 /** How large a face may get: the bytes of its file, or the quantization index, which says how good it is to be. */
 export type FaceTarget = { maxBytes: number } | { step: number };
 
-const HEADER_BYTES: Record<FaceContainer, number> = { file: FILE_HEADER_BYTES, bare: BARE_HEADER_BYTES };
+/** What holds a face: a container of its own, or an archive, in which its place in the index counts, its name does not. */
+export type FaceHolder = FaceContainer | 'archive';
+
+const HEADER_BYTES: Record<FaceHolder, number> = {
+  file: FILE_HEADER_BYTES,
+  bare: BARE_HEADER_BYTES,
+  archive: ARCHIVE_ENTRY_BYTES,
+};
 
 type AnalysisInputs = { x: Tensor; coarseness: Tensor };
 type RestorationInputs = { symbols: Tensor; logGain: Tensor; coarseness: Tensor };
@@ -64,7 +73,11 @@ export class BudgetCodec {
    * @throws CheckpointError for a file that is none, does not fit its own architecture, or has no tables
    */
   static fromWeights(gpu: Gpu, safetensors: Uint8Array): BudgetCodec {
-    const file = readKlt(safetensors);
+    return BudgetCodec.fromKlt(gpu, readKlt(safetensors));
+  }
+
+  /** As `fromWeights`, for a file that has been read. */
+  static fromKlt(gpu: Gpu, file: KltFile): BudgetCodec {
     if (!file.tables) {
       throw new CheckpointError(
         'the weights have no tables for the entropy coder: make them with `cameo train tables`',
@@ -94,6 +107,14 @@ export class BudgetCodec {
   }
 
   /**
+   * The least that any face can be told to take: that of one whose symbols are all 0.
+   */
+  leastBytes(holder: FaceHolder = 'file'): number {
+    const none = new Int16Array(this.model.latentCount);
+    return HEADER_BYTES[holder] + encodeLatents(none, 0, this.latents).length;
+  }
+
+  /**
    * Faces to files of at most `maxBytes` each, container included.
    * @throws ArgumentError for a face of another size, an index the model has not, or a budget below what a face takes
    */
@@ -106,11 +127,11 @@ export class BudgetCodec {
     return (await this.symbolsOf(faces, target, container)).map((face) => pack(face, this.latents));
   }
 
-  /** Faces to the symbols that `encode` packs. */
+  /** Faces to the symbols that `encode` packs, or `packArchive`. */
   async symbolsOf(
     faces: readonly Uint8Array[],
     target: FaceTarget,
-    container: FaceContainer = 'file',
+    holder: FaceHolder = 'file',
   ): Promise<FaceSymbols[]> {
     const { bytes, width, height } = this.faceSize;
     faces.forEach((face, k) => {
@@ -119,11 +140,12 @@ export class BudgetCodec {
       }
     });
     const { steps } = this.model.config;
-    const header = HEADER_BYTES[container];
-    if ('maxBytes' in target && !(Number.isInteger(target.maxBytes) && target.maxBytes > header)) {
-      throw new ArgumentError(
-        `a budget of ${target.maxBytes} bytes; expected an integer above the ${header} bytes of the header`,
-      );
+    const header = HEADER_BYTES[holder];
+    if ('maxBytes' in target) {
+      const least = this.leastBytes(holder);
+      if (!Number.isInteger(target.maxBytes) || target.maxBytes < least) {
+        throw new ArgumentError(`a budget of ${target.maxBytes} bytes; expected an integer of at least ${least}`);
+      }
     }
     const step = 'step' in target ? target.step : usualStep(target.maxBytes - header, steps);
     stepValues(step, steps);

@@ -131,6 +131,20 @@ test('JPEG2000: a bare codestream without comment, with the colour transform', a
   assert.is(transform, 1);
 });
 
+test('JPEG2000: pictures too small for the wavelet levels asked for get fewer', async () => {
+  for (const [width, height, levels] of [
+    [13, 11, 3],
+    [20, 16, 4],
+    [1, 3, 0],
+  ]) {
+    const rgb = Uint8Array.from({ length: 3 * width * height }, (_, i) => (i * 7) % 251);
+    const encoded = await encodeJpeg2000AtMost(rgb, width, height, 600, [{ grey: false, decompositions: 5 }]);
+    assert.ok(encoded);
+    assert.is(encoded.decompositions, levels);
+    assert.is(encoded.rgb.length, rgb.length);
+  }
+});
+
 test('grey pictures are coded as such by both, and come back as RGB', async () => {
   const grey = syntheticFace(2, true);
   const [jpeg, jpeg2000] = [

@@ -26,9 +26,10 @@ const partitions: number[][] = [
   new Array(65536).fill(1),
   [30000, 5000, 20000, 10536],
 ];
-const starts = partitions.map((sizes) =>
-  sizes.map((_, k) => sizes.slice(0, k % 4096).reduce((a, b) => a + b, 0) + (k - (k % 4096))),
-);
+const starts = partitions.map((sizes) => {
+  let sum = 0;
+  return sizes.map((size) => (sum += size) - size);
+});
 
 test('symbols come back, in as many bits as their frequencies say', () => {
   const random = new CounterRandom(1);
@@ -110,7 +111,10 @@ test('what no encoder writes is refused', async () => {
     (await rejection(() => new RangeDecoder(new Uint8Array(5)).finish(), FormatError)).message,
     'need only 4',
   );
-  assert.match((await rejection(() => new RangeDecoder(new Uint8Array(3)).finish(), FormatError)).message, 'zero byte');
+  for (const bytes of [Uint8Array.of(0, 0), Uint8Array.of(1), Uint8Array.of(0, 0, 0, 1)]) {
+    // Nothing was coded, which takes no bytes.
+    assert.match((await rejection(() => new RangeDecoder(bytes).finish(), FormatError)).message, 'not the shortest');
+  }
 });
 
 test('powers and logarithms of fixed point are near the real ones', () => {
@@ -172,10 +176,9 @@ test('symbols of any size come back through every distribution', () => {
     bits += distribution.bits(symbol);
   }
   const bytes = encoder.finish();
-  assert.ok(
-    Math.abs(bytes.length - bits / 8) < 0.001 * bytes.length + 2,
-    `${bytes.length} bytes, ${bits / 8} expected`,
-  );
+  // Less than the frequencies say, because the outermost symbol gets what divisions leave over, and here it is often drawn.
+  const ratio = bytes.length / (bits / 8);
+  assert.ok(ratio > 0.99 && ratio < 1.001, `${bytes.length} bytes, ${bits / 8} expected`);
   const decoder = new RangeDecoder(bytes);
   for (const { scale, mean, shape, symbol } of drawn) {
     assert.is(distribution.set(scale, mean, shape).decode(decoder), symbol);

@@ -10,6 +10,7 @@ import { meansTable, rateDistortionPlot } from '../evaluation/codec-tables.js';
 import { textTable } from '../evaluation/tables.js';
 import { CodecSession } from './codec-session.js';
 import { complain } from './complain.js';
+import { addEvaluateCodecs } from './evaluate-codecs.js';
 import { addEvaluateIdentities } from './evaluate-identities.js';
 import { addEvaluatePairs } from './evaluate-pairs.js';
 import { gitCommit } from './git-commit.js';
@@ -42,6 +43,7 @@ export function addEvaluateCommand(program: Command): void {
     .addHelpText('after', '\nExample:\n  cameo evaluate codec --data faces --split val --limit 50 -o out/results')
     .action(evaluateFaces);
   addEvaluatePairs(evaluate);
+  addEvaluateCodecs(evaluate);
   addEvaluateIdentities(evaluate);
 }
 

@@ -14,3 +14,6 @@ export const recognizerPlaces = (data = dataFolder()): RecognizerPlaces => ({
 
 /** A file in the user's cache (CAMEO_CACHE, else ~/.cache/cameo). */
 export const cacheFile = (...parts: string[]): string => join(cacheRoots()[0], ...parts);
+
+/** The folder of what other codecs made of faces, which takes hours for thousands of them. */
+export const encodingsFolder = (): string => cacheFile('encodings');

@@ -26,7 +26,8 @@ interface Encoder {
 
 interface Decoder {
   getEncodedBuffer(length: number): Uint8Array;
-  getDecodedBuffer(): Uint8Array;
+  /** A view of the decoder's memory, of whichever type of bytes. */
+  getDecodedBuffer(): Uint8Array | Uint8ClampedArray;
   getFrameInfo(): FrameInfo;
   decode(): void;
   delete(): void;
@@ -70,8 +71,13 @@ export interface EncodedJpeg2000 {
   psnr: number;
 }
 
+export interface Jpeg2000Configuration {
+  grey: boolean;
+  decompositions: number;
+}
+
 /** Three levels are best above some 350 bytes, four below; grey wins only for grey pictures or below 200 bytes. */
-const CONFIGURATIONS = [
+const CONFIGURATIONS: readonly Jpeg2000Configuration[] = [
   { grey: false, decompositions: 3 },
   { grey: false, decompositions: 4 },
   { grey: true, decompositions: 3 },
@@ -86,6 +92,7 @@ const MISS = 24;
  * every file (39 bytes) is taken out.
  *
  * @param rgb width·height·3 bytes
+ * @param configurations to try; three that are best for faces of 112×96 when absent
  * @throws ArgumentError when `rgb` does not fit width and height; CameoError when the package that encodes is missing
  */
 export async function encodeJpeg2000AtMost(
@@ -93,12 +100,16 @@ export async function encodeJpeg2000AtMost(
   width: number,
   height: number,
   maxBytes: number,
+  configurations = CONFIGURATIONS,
 ): Promise<EncodedJpeg2000 | null> {
   const image = { width, height, data: rgb };
   checkImage(image);
   const codec = await openJpeg();
   let best: EncodedJpeg2000 | null = null;
-  for (const { grey, decompositions } of CONFIGURATIONS) {
+  // Beyond that, the encoder throws and leaves its memory unusable.
+  const most = Math.floor(Math.log2(Math.min(width, height)));
+  for (const { grey, decompositions: wanted } of configurations) {
+    const decompositions = Math.min(wanted, most);
     const data = grey ? greyOf(rgb) : rgb;
     const bytes = largestFitting(maxBytes, (target) => encodeOnce(codec, image, data, decompositions, target));
     if (!bytes) continue;
@@ -193,7 +204,7 @@ export async function decodeJpeg2000(bytes: Uint8Array): Promise<RgbImage> {
     if (bitsPerSample !== 8 || samples.length !== width * height * componentCount || samples.length === 0) {
       throw new FormatError(`JPEG2000 picture of ${width}×${height}, ${componentCount} × ${bitsPerSample} bits`);
     }
-    if (componentCount === 3) return { width, height, data: samples.slice() };
+    if (componentCount === 3) return { width, height, data: new Uint8Array(samples) };
     if (componentCount !== 1)
       throw new FormatError(`JPEG2000 picture has ${componentCount} components; expected 1 or 3`);
     const grey = samples.slice();

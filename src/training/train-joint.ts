@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { ArgumentError } from '../common/errors.js';
 import { ensureFolder, writeFileAtomic } from '../data/atomic-file.js';
-import { FaceBatches, NO_AUGMENTATION, sourceWeights } from '../data/batches.js';
+import { DEFAULT_AUGMENTATION, FaceBatches, NO_AUGMENTATION, sourceWeights } from '../data/batches.js';
 import { type FaceSet, openFaceFolder, openFacesIfAny } from '../data/faces.js';
 import { type Labelling, labelFaces } from '../data/identity-set.js';
 import type { OpenRecognizer } from '../data/recognizer-source.js';
@@ -208,7 +208,8 @@ function batchSource(
       batches: new FaceBatches({ count: indices.length, batchSize, seed, augment, weights: own }),
     };
   };
-  const free = source(usable, {});
+  // Not shifted: the principal components are those of faces as the landmarks align them.
+  const free = source(usable, { ...DEFAULT_AUGMENTATION, shift: 0 });
   const watched = embeddings.length > 0 ? source(labelling.labelled, NO_AUGMENTATION) : null;
   return async (step) => {
     const { stage } = stageAt(config, step);

@@ -27,7 +27,7 @@ export interface FitOptions {
   steps: readonly number[];
   /** The step that predictions are fitted at; the middle one of `steps` if not given. */
   typical?: number;
-  /** Most latents that predict another one (0 to 32). Default 14. */
+  /** Most latents that predict another one (0 to 32). Default 16. */
   references?: number;
   /** Most faces that contexts and shapes are fitted to. Default 200. */
   faces?: number;
@@ -40,7 +40,7 @@ export interface FitOptions {
 /** More steps would say nothing new. */
 const MOST_FITTED_STEPS = 6;
 const FACES = 200;
-const REFERENCES = 14;
+const REFERENCES = 16;
 /** Imagined magnitudes as expected: few for sources that are near, more for those that have many. */
 const CONTEXT_PRIOR = [3, 3, 6, 10];
 

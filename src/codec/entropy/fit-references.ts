@@ -3,7 +3,7 @@ import { type FitSamples, quantize } from './fit-samples.js';
 /** Faces that correlations are taken from; more would not change which latents are chosen. */
 const MOST_FACES = 2048;
 /** The best-correlated earlier latents, from which references are chosen. */
-const CANDIDATES = 48;
+const CANDIDATES = 128;
 /** Rows of a block of the correlation matrix; its columns stay in the cache meanwhile. */
 const BLOCK = 4;
 

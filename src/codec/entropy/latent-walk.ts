@@ -38,7 +38,7 @@ export interface WalkTrace {
  * the prediction was: a coarse symbol that is as predicted says nothing new, and must not drag later predictions to the
  * middle of its cell.
  */
-const CELL = 6;
+const CELL = 3;
 
 /** The value, in units, that later predictions take for a symbol. */
 export function reconstruct(symbol: number, mean: number, unitsPerMean: number): number {

@@ -58,15 +58,7 @@ export class RangeEncoder {
 
   /** The code, without the zeros at its end: a reader takes missing bytes for zeros. */
   finish(): Uint8Array {
-    // Of the numbers in the interval, that with most zeros at the end.
-    const last = this.#low + this.#range - 1;
-    let value = this.#low;
-    for (let unit = 2; unit <= 2 ** 32; unit *= 2) {
-      const rounded = Math.ceil(this.#low / unit) * unit;
-      if (rounded > last) break;
-      value = rounded;
-    }
-    this.#low = value;
+    this.#low = simplest(this.#low, this.#range);
     for (let k = 0; k < 5; k++) this.#shiftLow();
     let length = this.#length;
     while (length > 0 && this.#bytes[length - 1] === 0) length--;
@@ -100,8 +92,9 @@ export class RangeDecoder {
   #code = 0;
   #range = FULL_RANGE;
   #part = 0;
-  /** Bytes taken so far, those past the end included. */
+  /** Bytes taken so far, those past the end included, and the last four of them. */
   #taken = 0;
+  #last = 0;
 
   constructor(private readonly bytes: Uint8Array) {
     for (let k = 0; k < 4; k++) this.#code = this.#code * 256 + this.#next();
@@ -147,23 +140,39 @@ export class RangeDecoder {
   }
 
   /**
-   * Checks that the code ends where its symbols do.
-   * @throws FormatError for bytes that no encoder would have written there
+   * Checks that the bytes are exactly those that an encoder makes of these symbols.
+   * @throws FormatError
    */
   finish(): void {
     const { length } = this.bytes;
     if (length > this.#taken) {
       throw new FormatError(`range code: ${length} bytes, of which the symbols need only ${this.#taken}`);
     }
-    if (length > 0 && this.bytes[length - 1] === 0) {
-      throw new FormatError('range code: ends with a zero byte, which an encoder leaves out');
+    // The interval's lower end, but for multiples of 2^32, which do not matter to what is simplest in it.
+    const low = (this.#last - this.#code + 2 ** 32) % 2 ** 32;
+    const padded = length > 0 && this.bytes[length - 1] === 0;
+    if (padded || simplest(low, this.#range) % 2 ** 32 !== this.#last) {
+      throw new FormatError(`range code: its last bytes are not the shortest for its symbols`);
     }
   }
 
   #next(): number {
     const at = this.#taken++;
-    return at < this.bytes.length ? this.bytes[at] : 0;
+    const byte = at < this.bytes.length ? this.bytes[at] : 0;
+    this.#last = ((this.#last << 8) | byte) >>> 0;
+    return byte;
   }
+}
+
+/** Of the integers from `low` to `low + range − 1` the one with most zero bits at its end. */
+function simplest(low: number, range: number): number {
+  let value = low;
+  for (let unit = 2; unit <= 2 ** 32; unit *= 2) {
+    const rounded = Math.ceil(low / unit) * unit;
+    if (rounded >= low + range) break;
+    value = rounded;
+  }
+  return value;
 }
 
 /** Bits that {@link RangeEncoder.golomb} writes. */

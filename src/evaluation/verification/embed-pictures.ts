@@ -1,19 +1,22 @@
 import { readFile } from 'node:fs/promises';
 import { ArgumentError, CameoError, ImageError } from '../../common/errors.js';
-import type { FaceLandmarks } from '../../data/align.js';
+import type { FaceLandmarks, FaceSize } from '../../data/align.js';
 import { fileErrorReason } from '../../data/atomic-file.js';
 import type { OpenRecognizer } from '../../data/recognizer-source.js';
 import type { Gpu } from '../../gpu/gpu.js';
 import { Embedder, mirrored } from '../../models/embedder.js';
 import { computedBy, EmbeddingCache } from './embedding-cache.js';
-import { cropSize, faceCrop } from './face-crops.js';
+import { alignedFaceCrop, cropSize, faceCrop } from './face-crops.js';
 
 /** A picture of one face. */
 export interface FacePicture {
   name: string;
-  path: string;
+  /** Its file. */
+  path?: string;
   /** In the picture's pixels; none for one that is an aligned face. */
   landmarks?: FaceLandmarks;
+  /** In place of a file: the aligned face of 96×112, RGB bytes. */
+  face?: Uint8Array;
 }
 
 export interface EmbedOptions {
@@ -57,14 +60,10 @@ export async function embedPictures(
   const length = recognizer.dimension * (flip ? 2 : 1);
   const prepare = async (picture: FacePicture): Promise<Prepared | null> => {
     try {
-      const bytes = await readFile(picture.path).catch((cause: unknown) => {
-        throw new ImageError(`${picture.name}: cannot be read: ${fileErrorReason(cause)}`, { cause });
-      });
+      const bytes = picture.face ?? (await contentOf(picture));
       const key = EmbeddingCache.key(bytes, picture.landmarks, way);
       const known = cache.get(key, length);
-      return known
-        ? { picture, key, known }
-        : { picture, key, crop: await faceCrop(bytes, picture.name, size, picture.landmarks) };
+      return known ? { picture, key, known } : { picture, key, crop: await cropOf(picture, bytes, size) };
     } catch (error) {
       if (!onUnusable || !(error instanceof CameoError)) throw error;
       onUnusable(picture.name, error);
@@ -109,6 +108,18 @@ export async function embedPictures(
   }
   return result;
 }
+
+async function contentOf({ name, path }: FacePicture): Promise<Uint8Array> {
+  return readFile(path!).catch((cause: unknown) => {
+    throw new ImageError(`${name}: cannot be read: ${fileErrorReason(cause)}`, { cause });
+  });
+}
+
+const cropOf = async (
+  { name, face, landmarks }: FacePicture,
+  bytes: Uint8Array,
+  size: FaceSize,
+): Promise<Uint8Array> => (face ? alignedFaceCrop(face, size) : faceCrop(bytes, name, size, landmarks));
 
 function unit(values: Float32Array): Float32Array {
   let sum = 0;

@@ -43,11 +43,18 @@ export async function faceCrop(
       `${name}: ${image.width}×${image.height} pixels and no landmarks; expected landmarks, or an aligned face of ${FACE_WIDTH}×${FACE_HEIGHT}`,
     );
   }
-  if (!landmarks && size === '96x112') return image.data;
+  if (!landmarks) return alignedFaceCrop(image.data, size);
   try {
-    return alignFace(image, landmarks ?? FACE_TEMPLATE, size, { subpixels: SUBPIXELS }).data;
+    return alignFace(image, landmarks, size, { subpixels: SUBPIXELS }).data;
   } catch (cause) {
     if (cause instanceof ArgumentError) throw new ImageError(`${name}: ${cause.message}`, { cause });
     throw cause;
   }
+}
+
+/** The crop of an aligned face of 96×112, RGB bytes: what a larger crop shows beyond it is its mirror image. */
+export function alignedFaceCrop(data: Uint8Array, size: FaceSize): Uint8Array {
+  if (size === '96x112') return data;
+  const image = { width: FACE_WIDTH, height: FACE_HEIGHT, data };
+  return alignFace(image, FACE_TEMPLATE, size, { subpixels: SUBPIXELS }).data;
 }

@@ -1,0 +1,29 @@
+import { readFileSync } from 'node:fs';
+import { LatentModel } from '../src/codec/entropy/latent-model.js';
+import { readSafetensors } from '../src/nn/safetensors.js';
+
+/** One face, and what it is in every form; bytes in hexadecimal digits. */
+interface VectorFace {
+  t: number;
+  grey: boolean;
+  symbols: number[];
+  code: string;
+  bare: string;
+  file: string;
+}
+
+export interface BitstreamVectors {
+  model: string;
+  faces: VectorFace[];
+  archive: string;
+}
+
+const read = (name: string): Buffer => readFileSync(new URL(name, import.meta.url));
+
+/** What bitstream-vectors.ts has written. */
+export function readVectors(): { model: LatentModel; vectors: BitstreamVectors } {
+  const model = LatentModel.fromTensors(readSafetensors(read('bitstream-vectors.safetensors')).tensors);
+  return { model, vectors: JSON.parse(read('bitstream-vectors.json').toString()) };
+}
+
+export const fromHex = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'hex'));

@@ -1,0 +1,41 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { decodeLatents, encodeLatents } from '../src/codec/entropy/latent-stream.js';
+import { bytesSource, FaceArchive, packArchive } from '../src/codec/face-archive.js';
+import { packFaceBare, unpackFaceBare } from '../src/codec/face-bare.js';
+import { packFaceFile, unpackFaceFile } from '../src/codec/face-file.js';
+import { fromHex, readVectors } from './bitstream-fixture.js';
+
+// What was written once has to be read for ever, and to be written the same: on every machine, by every later version.
+const { model, vectors } = readVectors();
+const faces = vectors.faces.map(({ symbols, t, grey }) => ({ symbols: Int16Array.from(symbols), t, grey }));
+
+test('the frozen model has its id', () => {
+  assert.is(model.idText, vectors.model);
+  assert.is(faces.length, model.fields.steps);
+});
+
+test('frozen streams give their symbols, and symbols their streams', () => {
+  vectors.faces.forEach(({ code, bare, file }, k) => {
+    const face = faces[k];
+    assert.equal(decodeLatents(fromHex(code), face.t, model), face.symbols);
+    assert.equal(encodeLatents(face.symbols, face.t, model), fromHex(code));
+    assert.equal(unpackFaceBare(fromHex(bare), model), face);
+    assert.equal(packFaceBare(face, model), fromHex(bare));
+    assert.equal(unpackFaceFile(fromHex(file), model), face);
+    assert.equal(packFaceFile(face, model), fromHex(file));
+  });
+});
+
+test('the frozen archive gives its faces and names', async () => {
+  const bytes = fromHex(vectors.archive);
+  const archive = await FaceArchive.open(bytesSource(bytes));
+  for (const [k, face] of faces.entries()) {
+    assert.equal(await archive.face(k, model), face);
+    assert.is(await archive.name(k), `face ${k}`);
+  }
+  const named = faces.map((face, k) => ({ ...face, name: `face ${k}` }));
+  assert.equal(packArchive(named, model), bytes);
+});
+
+test.run();

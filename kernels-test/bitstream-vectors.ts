@@ -1,0 +1,49 @@
+/**
+ * Writes the files that bitstream-vectors.test.ts decodes: a small frozen model, streams, and their symbols. Only a new
+ * version of the format may change them: npx tsx kernels-test/bitstream-vectors.ts
+ */
+import { writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { fitLatentModel } from '../src/codec/entropy/fit-latent-model.js';
+import { LatentModel, SHAPE_BANDS } from '../src/codec/entropy/latent-model.js';
+import { encodeLatents } from '../src/codec/entropy/latent-stream.js';
+import { SHAPE_ENTRIES } from '../src/codec/entropy/symbol-distribution.js';
+import { packArchive } from '../src/codec/face-archive.js';
+import { packFaceBare } from '../src/codec/face-bare.js';
+import { packFaceFile } from '../src/codec/face-file.js';
+import { writeSafetensors } from '../src/nn/safetensors.js';
+import { symbolsAt, syntheticFaces } from './latent-samples.js';
+
+const samples = syntheticFaces(7, 400, 4, 3, 5);
+const fitted = fitLatentModel(samples, { gain: samples.gain, steps: [1, 4, 8] });
+// Half of the shapes are enough to have more than one class, and make the fixture half as large.
+const model = new LatentModel({
+  ...fitted.fields,
+  shapeClass: fitted.fields.shapeClass.map((k) => k >> 1),
+  shapes: fitted.fields.shapes.slice(0, 2 * SHAPE_BANDS * SHAPE_ENTRIES),
+});
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+const faces = samples.gain.map((_, t) => ({ symbols: symbolsAt(samples, 11 * t, t), t, grey: t % 3 === 0 }));
+// Symbols that only escapes can say.
+faces[4].symbols.set([32767, -32767, 0, 1500, -90]);
+const vectors = {
+  model: model.idText,
+  faces: faces.map((face) => ({
+    t: face.t,
+    grey: face.grey,
+    symbols: [...face.symbols],
+    code: hex(encodeLatents(face.symbols, face.t, model)),
+    bare: hex(packFaceBare(face, model)),
+    file: hex(packFaceFile(face, model)),
+  })),
+  archive: hex(
+    packArchive(
+      faces.map((face, k) => ({ ...face, name: `face ${k}` })),
+      model,
+    ),
+  ),
+};
+const to = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+writeFileSync(to('bitstream-vectors.safetensors'), writeSafetensors(model.toTensors()));
+writeFileSync(to('bitstream-vectors.json'), `${JSON.stringify(vectors)}\n`);

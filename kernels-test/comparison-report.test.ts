@@ -1,0 +1,133 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { ArgumentError } from '../src/common/errors.js';
+import { CounterRandom } from '../src/common/random.js';
+import type { Condition } from '../src/evaluation/comparison/compare-codecs.js';
+import {
+  type ComparisonReport,
+  comparisonCsv,
+  comparisonHtml,
+  comparisonMarkdown,
+  comparisonPlots,
+} from '../src/evaluation/comparison/comparison-report.js';
+import { pairedTar } from '../src/evaluation/comparison/paired-tar.js';
+import { mcNemar } from '../src/evaluation/verification/paired.js';
+import { type ScoredPair, verificationFigures } from '../src/evaluation/verification/protocol.js';
+
+/** Pairs of ten folds whose scores overlap the more, the larger the noise; the same noise with the same seed. */
+function scores(noise: number, seed = 1): ScoredPair[] {
+  const random = new CounterRandom(seed);
+  return Array.from({ length: 600 }, (_, k) => {
+    const same = k % 2 === 0;
+    return { score: (same ? 0.6 : 0) + noise * random.normal(), same, fold: k % 10 };
+  });
+}
+
+test('a paired bootstrap finds a better score, and none between equal ones', () => {
+  const [good, poor] = [scores(0.15), scores(0.25)];
+  const better = pairedTar(good, poor);
+  assert.ok(better.difference > 0.1 && better.low > 0 && better.high > better.difference, JSON.stringify(better));
+  assert.ok(better.p <= 0.002);
+  assert.ok(Math.abs(pairedTar(poor, good).difference + better.difference) < 1e-12);
+  const equal = pairedTar(good, good);
+  assert.equal([equal.difference, equal.low, equal.high, equal.p], [0, 0, 0, 1]);
+  // Equally good, but independent: no difference should be significant in most cases.
+  assert.ok(pairedTar(scores(0.2, 3), scores(0.2, 4)).p > 0.01);
+  assert.throws(
+    () => pairedTar(good, good.slice(1)),
+    (error: Error) => error instanceof ArgumentError,
+  );
+});
+
+function condition(title: string, budget: number | null, noise: number, missing = 0): Condition {
+  const pairs = scores(noise);
+  const against = { accuracy: mcNemar([true, true, false], [true, false, false]), tar: pairedTar(scores(0.15), pairs) };
+  return {
+    codec: title.toLowerCase(),
+    title,
+    budget,
+    faces: 10,
+    missing,
+    bytes: missing === 10 ? Number.NaN : (budget ?? 32256) - 1,
+    bpp: 0.2,
+    psnr: 27.5,
+    ssim: 0.81,
+    psnrs: Array.from({ length: 10 }, (_, k) => 20 + k),
+    verdicts:
+      missing > 0
+        ? []
+        : [
+            {
+              recognizer: 'mobilefacenet-ms1m',
+              mix: 'both',
+              figures: verificationFigures(pairs),
+              ...(title === 'Cameo' || budget === null ? {} : { against }),
+            },
+          ],
+  };
+}
+
+const REPORT: ComparisonReport = {
+  command: 'cameo evaluate codecs',
+  date: '2026-01-01T00:00:00.000Z',
+  commit: 'abc',
+  version: '0.0.0',
+  runtime: 'Node',
+  device: { vendor: 'v', architecture: 'a', device: 'd', description: 'adapter', kind: 'cpu' } as never,
+  pairs: { count: 600, folds: 10, quick: false },
+  embedding: 'of both',
+  recognizers: [{ name: 'mobilefacenet-ms1m', id: '0123', seen: false }],
+  model: { path: 'shipped', id: 'cafe', training: { seed: 1 } },
+  conditions: [
+    condition('Uncompressed', null, 0.14),
+    condition('Cameo', 300, 0.15),
+    condition('JPEG', 300, 0.3, 10),
+    condition('WebP', 300, 0.25),
+  ],
+  groups: [],
+};
+
+test('the report says what was measured, and where a codec makes no file', async () => {
+  const plots = comparisonPlots(REPORT);
+  assert.equal(
+    [...plots.keys()],
+    ['accuracy-mobilefacenet-ms1m.svg', 'tar-mobilefacenet-ms1m.svg', 'psnr.svg', 'ssim.svg'],
+  );
+  const markdown = comparisonMarkdown(REPORT, [...plots.keys()]);
+  const own = REPORT.conditions[1].verdicts[0].figures;
+  assert.match(markdown, `${(100 * own.accuracy).toFixed(2)} % ± ${(100 * own.standardError).toFixed(2)}`);
+  assert.match(markdown, /never seen in training/);
+  assert.match(markdown, /JPEG.*makes no file/);
+  assert.match(markdown, /1 \/ 0, 5\.0e-1/);
+  const csv = comparisonCsv(REPORT).trim().split('\n');
+  assert.is(csv.length, 1 + 4);
+  for (const row of csv) assert.is(row.split(',').length, 20, row);
+  const names = Array.from({ length: 10 }, (_, k) => `face ${k}`);
+  const faces = names.map(() => new Uint8Array(96 * 112 * 3).fill(90));
+  const samples = new Map<string, ({ size: number; rgb: Uint8Array } | null)[]>([
+    ['Cameo', faces.map((rgb) => ({ size: 299, rgb }))],
+    ['JPEG', faces.map(() => null)],
+  ]);
+  const html = await comparisonHtml(REPORT, plots, names, faces, samples, 300);
+  for (const text of ['Best faces', 'Median faces', 'Worst faces', 'makes no file']) assert.match(html, text);
+});
+
+test('groups stand side by side', () => {
+  const service = {
+    budget: 300,
+    recognizer: 'r',
+    faces: 60,
+    psnr: 27,
+    ssim: 0.8,
+    similarity: 0.9,
+    similarityError: 0.01,
+  };
+  const groups = ['Cameo', 'WebP'].flatMap((title) =>
+    ['f asian', 'm black'].map((group) => ({ ...service, codec: title, title, group })),
+  );
+  const markdown = comparisonMarkdown({ ...REPORT, groups }, []);
+  assert.match(markdown, /\| f asian \| +60 \| +27\.00 \|/);
+  assert.match(markdown, /error rates by group are not known/);
+});
+
+test.run();

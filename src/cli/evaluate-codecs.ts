@@ -1,0 +1,259 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Command, Option } from 'commander';
+import { BudgetCodec } from '../codec/budget-codec.js';
+import { ArgumentError } from '../common/errors.js';
+import { ensureFolder, FileError, fileErrorReason, writeFileAtomic } from '../data/atomic-file.js';
+import { openFaceFolder } from '../data/faces.js';
+import { type FacePair, parseLandmarkLines, parsePairs } from '../data/lfw.js';
+import { type OpenRecognizer, openRecognizer, RECOGNIZER_NAMES } from '../data/recognizer-source.js';
+import { EncodingCache } from '../evaluation/codecs/encoding-cache.js';
+import { BUDGET_CODECS } from '../evaluation/codecs/index.js';
+import { compareCodecs, type Mix } from '../evaluation/comparison/compare-codecs.js';
+import { compareGroups, type GroupService } from '../evaluation/comparison/compare-groups.js';
+import {
+  type ComparisonReport,
+  comparisonCsv,
+  comparisonHtml,
+  comparisonMarkdown,
+  comparisonPlots,
+  summaryLine,
+} from '../evaluation/comparison/comparison-report.js';
+import { baselineEncoder, cameoEncoder, cameoPngEncoder } from '../evaluation/comparison/face-encoders.js';
+import { faceCrop } from '../evaluation/verification/face-crops.js';
+import { openGpu } from '../gpu/node/adapters.js';
+import { readKlt } from '../models/klt-file.js';
+import { gitCommit } from './git-commit.js';
+import { PACKAGE_ROOT, PACKAGE_VERSION } from './package-root.js';
+import { cacheFile, dataFolder, encodingsFolder, recognizerPlaces } from './places.js';
+import { startProgress } from './progress.js';
+import { commandLine } from './report-facts.js';
+import { stopOnInterrupt } from './training-run.js';
+
+interface CodecsOptions {
+  lfw?: string;
+  codecs: string;
+  budgets: string;
+  recognizers: string;
+  seen: string;
+  model?: string;
+  besides?: string[];
+  mixes: 'both' | 'reference' | 'all';
+  groups?: string;
+  quick?: boolean;
+  single?: boolean;
+  out: string;
+}
+
+const OWN_CODECS = ['cameo', 'cameo-png'];
+/** Quick mode: so many pairs of each kind of each fold. */
+const QUICK_PAIRS = 30;
+
+/** Adds `codecs` to `cameo evaluate`. */
+export function addEvaluateCodecs(evaluate: Command): void {
+  const names = BUDGET_CODECS.map(({ name }) => name);
+  evaluate
+    .command('codecs')
+    .description("codecs at the same bytes a face: PSNR, SSIM, and LFW's View 2 protocol with several recognisers")
+    .option('--lfw <dir>', 'folder with images/, pairs.txt and landmarks.txt (default: CAMEO_DATA/lfw)')
+    .option(
+      '--codecs <names>',
+      `comma-separated, of ${[...OWN_CODECS, ...names].join(', ')}`,
+      ['cameo', ...names].join(','),
+    )
+    .option('--budgets <bytes>', 'comma-separated', '200,300,400,500,700,1000')
+    .option(
+      '--recognizers <names>',
+      `comma-separated, of ${RECOGNIZER_NAMES.join(', ')}, or safetensors files`,
+      'mobilefacenet-ms1m,dlib',
+    )
+    .option('--seen <names>', 'those that joint training saw: reports say so', 'mobilefacenet-casia,cameo')
+    .option('--model <file>', 'weights of the Cameo codec (default: CAMEO_MODEL, else those that are shipped)')
+    .option(
+      '--besides <NAME=FILE...>',
+      'other weights of the Cameo codec to compare with, as mse=out/mse/face.safetensors',
+    )
+    .addOption(
+      new Option('--mixes <which>', 'which pictures of a pair are compressed')
+        .choices(['both', 'reference', 'all'])
+        .default('all'),
+    )
+    .option('--groups <dir>', 'folder of faces with sex and race in its manifest: adds a table by group (split test)')
+    .option('--quick', `a tenth of the pairs (${2 * QUICK_PAIRS} of each fold)`)
+    .option('--single', 'embeddings of the picture alone, without its mirror image: half the time')
+    .option('-o, --out <dir>', 'folder for report.json, .md, .csv, .html and plots', 'results/codecs')
+    .addHelpText(
+      'after',
+      '\nExample: cameo evaluate codecs --quick --budgets 300,500\nEncodings and embeddings are kept in the cache: a run that is stopped goes on where it was.',
+    )
+    .action(run);
+}
+
+async function text(path: string): Promise<string> {
+  return readFile(path, 'utf8').catch((cause: unknown) => {
+    throw new FileError(`cannot read ${path}: ${fileErrorReason(cause)}`, { cause });
+  });
+}
+
+/** The first pairs of each kind of each fold. */
+function quickPairs(pairs: readonly FacePair[]): FacePair[] {
+  const taken = new Map<string, number>();
+  return pairs.filter(({ fold, same }) => {
+    const key = `${fold} ${same}`;
+    taken.set(key, (taken.get(key) ?? 0) + 1);
+    return taken.get(key)! <= QUICK_PAIRS;
+  });
+}
+
+function budgetsOf(list: string): number[] {
+  return list.split(',').map((word) => {
+    const budget = Number(word);
+    if (!Number.isInteger(budget) || budget < 1) {
+      throw new ArgumentError(`--budgets: "${word}"; expected a positive number of bytes`);
+    }
+    return budget;
+  });
+}
+
+async function run(options: CodecsOptions): Promise<void> {
+  const folder = options.lfw ?? join(dataFolder(), 'lfw');
+  const budgets = budgetsOf(options.budgets);
+  const wanted = options.codecs.split(',');
+  const known = new Map(BUDGET_CODECS.map((codec) => [codec.name, codec]));
+  for (const name of wanted) {
+    if (!known.has(name) && !OWN_CODECS.includes(name)) {
+      throw new ArgumentError(`--codecs: "${name}"; expected some of ${[...OWN_CODECS, ...known.keys()].join(', ')}`);
+    }
+  }
+  const besides = (options.besides ?? []).map((word) => {
+    const at = word.indexOf('=');
+    if (at < 1) throw new ArgumentError(`--besides ${word}: expected NAME=FILE`);
+    return { name: word.slice(0, at), path: word.slice(at + 1) };
+  });
+  const all = parsePairs(await text(join(folder, 'pairs.txt')), 'pairs.txt');
+  const landmarks = parseLandmarkLines(await text(join(folder, 'landmarks.txt')), 'landmarks.txt');
+  const pairs = options.quick ? quickPairs(all.pairs) : all.pairs;
+  const path = options.model ?? (process.env.CAMEO_MODEL || join(PACKAGE_ROOT, 'models', 'face.safetensors'));
+  const weightsOf = async (file: string): Promise<Uint8Array> =>
+    readFile(file).catch((cause: unknown) => {
+      throw new FileError(`cannot read ${file}: ${fileErrorReason(cause)}`, { cause });
+    });
+  const weights = await weightsOf(path);
+  const others = await Promise.all(besides.map(async ({ name, path }) => ({ name, bytes: await weightsOf(path) })));
+  await ensureFolder(options.out);
+  const commit = gitCommit(); // of the program as it starts; files may change while it runs
+
+  const stop = stopOnInterrupt();
+  const gpu = await openGpu();
+  const recognizers: OpenRecognizer[] = [];
+  const own: BudgetCodec[] = [];
+  let bar: ReturnType<typeof startProgress> | null = null;
+  let what = '';
+  const endBar = (): void => {
+    bar?.stop();
+    bar = null;
+    what = '';
+  };
+  const onProgress = (name: string, done: number, total: number): void => {
+    stop.signal.throwIfAborted();
+    if (name !== what) {
+      bar?.stop();
+      bar = startProgress(total, name);
+      what = name;
+    }
+    bar?.update(done);
+  };
+  try {
+    const codec = BudgetCodec.fromWeights(gpu, weights);
+    own.push(codec);
+    for (const name of options.recognizers.split(',')) {
+      recognizers.push(await openRecognizer(gpu, name, recognizerPlaces()));
+    }
+    const cache = new EncodingCache(encodingsFolder());
+    const encoders = wanted.map((name) => {
+      if (name === 'cameo') return cameoEncoder(codec, cache);
+      if (name === 'cameo-png') return cameoPngEncoder(codec, cache);
+      return baselineEncoder(known.get(name)!, cache, stop.signal);
+    });
+    // What all others are compared with comes first.
+    encoders.sort((a, b) => Number(b.name === 'cameo') - Number(a.name === 'cameo'));
+    for (const { name, bytes } of others) {
+      const other = BudgetCodec.fromWeights(gpu, bytes);
+      own.push(other);
+      encoders.push(cameoEncoder(other, cache, `Cameo, ${name}`, `cameo-${name}`));
+    }
+    const faces = new Map<string, Uint8Array>();
+    const names = [...new Set(pairs.flatMap(({ a, b }) => [a, b]))];
+    for (const name of names) {
+      const points = landmarks.get(name);
+      if (!points) throw new ArgumentError(`landmarks.txt has no landmarks for ${name}`);
+      const file = join(folder, 'images', name);
+      faces.set(name, await faceCrop(await weightsOf(file), name, '96x112', points));
+      onProgress('aligning faces', faces.size, names.length);
+    }
+    const sampleBudget = budgets.includes(300) ? 300 : budgets[0];
+    const mixes: Mix[] = options.mixes === 'all' ? ['both', 'reference'] : [options.mixes];
+    const { conditions, samples } = await compareCodecs({
+      gpu,
+      pairs,
+      faces,
+      encoders,
+      budgets,
+      recognizers,
+      mixes,
+      single: options.single,
+      cacheOf: ({ modelId }) => cacheFile('embeddings', `${modelId}-faces.safetensors`),
+      sampleBudget,
+      onProgress,
+      onCondition: (condition) => {
+        endBar();
+        console.log(summaryLine(condition));
+      },
+    });
+    const groups: GroupService[] = [];
+    if (options.groups !== undefined) {
+      const [recognizer] = recognizers;
+      const set = await openFaceFolder(options.groups, { split: 'test', sources: ['utk'] });
+      const embeddings = cacheFile('embeddings', `${recognizer.modelId}-faces.safetensors`);
+      const common = { gpu, faces: set, encoders, budget: sampleBudget, recognizer, cache: embeddings, onProgress };
+      groups.push(...(await compareGroups(common)));
+      endBar();
+    }
+    const seen = new Set(options.seen.split(','));
+    const training = readKlt(weights).metadata.get('cameo.training');
+    const report: ComparisonReport = {
+      command: commandLine(),
+      date: new Date().toISOString(),
+      commit,
+      version: PACKAGE_VERSION,
+      runtime: `Node ${process.versions.node} on ${process.platform} ${process.arch}`,
+      device: gpu.description,
+      pairs: { count: pairs.length, folds: all.folds, quick: options.quick === true },
+      embedding: options.single ? 'of the picture alone' : 'of the picture and of its mirror image, concatenated',
+      recognizers: recognizers.map(({ name, modelId }) => ({ name, id: modelId, seen: seen.has(name) })),
+      model: {
+        path: options.model ? 'given' : 'shipped',
+        id: codec.modelId,
+        training: training && JSON.parse(training),
+      },
+      conditions,
+      groups,
+    };
+    const plots = comparisonPlots(report);
+    const originals = names.map((name) => faces.get(name)!);
+    const write = (name: string, content: string): Promise<void> => writeFileAtomic(join(options.out, name), content);
+    for (const [file, svg] of plots) await write(file, svg);
+    await write('report.csv', comparisonCsv(report));
+    await write('report.md', comparisonMarkdown(report, [...plots.keys()]));
+    await write('report.html', await comparisonHtml(report, plots, names, originals, samples, sampleBudget));
+    const compact = { ...report, conditions: conditions.map(({ psnrs: _, ...rest }) => rest) };
+    await write('report.json', `${JSON.stringify(compact, null, 2)}\n`);
+    console.log(join(options.out, 'report.md'));
+  } finally {
+    endBar();
+    stop.release();
+    for (const one of recognizers) one.dispose();
+    for (const one of own) one.dispose();
+    gpu.destroy();
+  }
+}

@@ -1,0 +1,88 @@
+import { availableParallelism } from 'node:os';
+import { setImmediate } from 'node:timers/promises';
+import { ArgumentError } from '../../common/errors.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../../data/align.js';
+import type { BudgetCodec, BudgetEncoding } from './budget-codec.js';
+import type { EncodingCache, EncodingRequest } from './encoding-cache.js';
+
+/** Faces by index, as a FaceSet has them. */
+export interface FaceSource {
+  readonly count: number;
+  face(index: number): Uint8Array | Promise<Uint8Array>;
+}
+
+export interface EncodeFacesOptions {
+  /** Asked first, and given what it did not know. */
+  cache?: EncodingCache;
+  /** After every face: faces done, of all, and how many of those done the cache knew. */
+  onProgress?: (done: number, total: number, cached: number) => void;
+  /** Stops between faces; what is done by then is in the cache. */
+  signal?: AbortSignal;
+  /**
+   * Faces at a time; the number of processors when absent. It helps codecs of sharp (JPEG, AVIF), which have threads of
+   * their own; WebAssembly keeps to this one, and uses more processors only in more processes, which may share a cache.
+   */
+  concurrency?: number;
+}
+
+/**
+ * What a codec makes of many faces of 112×96 within a budget of bytes: in their order, null where no file fits.
+ *
+ * @throws ArgumentError for a concurrency or budget that is no positive integer; the signal's reason when it is aborted;
+ *   what the codec, the cache or the faces throw
+ */
+export async function encodeFaces(
+  codec: BudgetCodec,
+  faces: readonly Uint8Array[] | FaceSource,
+  maxBytes: number,
+  options: EncodeFacesOptions = {},
+): Promise<(BudgetEncoding | null)[]> {
+  const { cache, onProgress, signal, concurrency = availableParallelism() } = options;
+  if (!Number.isInteger(concurrency) || concurrency < 1) {
+    throw new ArgumentError(`encodeFaces: concurrency is ${concurrency}; expected a positive integer`);
+  }
+  const source = 'count' in faces ? faces : { count: faces.length, face: (index: number) => faces[index] };
+  const encodings = new Array<BudgetEncoding | null>(source.count).fill(null);
+  let next = 0;
+  let done = 0;
+  let cached = 0;
+  let failed = false;
+  const worker = async (): Promise<void> => {
+    while (next < source.count && !failed) {
+      signal?.throwIfAborted();
+      const index = next++;
+      const rgb = await source.face(index);
+      const request = { codec, rgb, width: FACE_WIDTH, height: FACE_HEIGHT, maxBytes };
+      const { encoding, known } = await encodeOrRecall(request, cache);
+      encodings[index] = encoding;
+      if (known) cached++;
+      onProgress?.(++done, source.count, cached);
+      // Encoders in WebAssembly never wait for anything; without this, no signal would come through.
+      await setImmediate();
+    }
+  };
+  const workers = Array.from({ length: Math.min(concurrency, source.count) }, () =>
+    worker().catch((error: unknown) => {
+      failed = true;
+      throw error;
+    }),
+  );
+  // Nothing goes on in the background after a failure.
+  await Promise.allSettled(workers);
+  await Promise.all(workers);
+  return encodings;
+}
+
+/** One encoding from the cache, if it is there, else from the codec, and then put into the cache. */
+async function encodeOrRecall(
+  request: EncodingRequest,
+  cache?: EncodingCache,
+): Promise<{ encoding: BudgetEncoding | null; known: boolean }> {
+  const { codec, rgb, width, height, maxBytes } = request;
+  const found = await cache?.get(request);
+  if (found === null) return { encoding: null, known: true };
+  if (found) return { encoding: { ...found, rgb: await codec.decode(found.bytes, width, height) }, known: true };
+  const encoding = await codec.encode(rgb, width, height, maxBytes);
+  await cache?.put(request, encoding);
+  return { encoding, known: false };
+}

@@ -1,0 +1,23 @@
+import { ICODEC, icodecFormat } from './icodec.js';
+import { budgetCodec, steps } from './still-codec.js';
+
+const jxl = icodecFormat('jxl', 'JPEG XL');
+
+/** What the encoder smooths away before and the decoder sharpens again (gaborish) helps some pictures and not others. */
+const VARIANTS = {
+  'effort 7': { effort: 7 },
+  'effort 7, no gaborish': { effort: 7, gaborish: 0 },
+  'effort 9': { effort: 9 },
+} as const;
+
+/** libjxl, bare codestreams. Quality 0 is the coarsest it takes; a smaller file needs a smaller picture. */
+export const JPEG_XL = budgetCodec<keyof typeof VARIANTS>({
+  name: 'jxl',
+  title: 'JPEG XL',
+  version: `${ICODEC}, 1`,
+  variants: ['effort 7', 'effort 9', 'effort 7, no gaborish'],
+  qualities: [...steps(0, 39.5, 0.5), ...steps(40, 99, 1)],
+  around: 3,
+  encode: (image, variant, quality) => jxl.encode(image, { quality, ...VARIANTS[variant] }),
+  decode: jxl.decode,
+});

@@ -1,0 +1,201 @@
+import { accuracyAt, cosine } from '../../common/verification.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../../data/align.js';
+import type { FacePair } from '../../data/lfw.js';
+import type { OpenRecognizer } from '../../data/recognizer-source.js';
+import type { Gpu } from '../../gpu/gpu.js';
+import { psnr, ssim } from '../metrics.js';
+import { embedPictures } from '../verification/embed-pictures.js';
+import { mcNemar, type PairedComparison } from '../verification/paired.js';
+import { type ScoredPair, type VerificationFigures, verificationFigures } from '../verification/protocol.js';
+import type { EncodedFace, FaceEncoder } from './face-encoders.js';
+import { type PairedTar, pairedTar } from './paired-tar.js';
+
+/** Which pictures of a pair are compressed. */
+export type Mix = 'both' | 'reference';
+
+/** What one recogniser says of one codec at one budget. */
+export interface Verdict {
+  recognizer: string;
+  mix: Mix;
+  figures: VerificationFigures;
+  /** Of our own codec against this one, on the same pairs; absent for our own. */
+  against?: { accuracy: PairedComparison; tar: PairedTar };
+}
+
+/** One codec at one budget. */
+export interface Condition {
+  codec: string;
+  title: string;
+  /** null: the aligned crops as they are. */
+  budget: number | null;
+  faces: number;
+  /** Faces of which no file fits; with more than one in a hundred there is no verdict. */
+  missing: number;
+  /** Means over the faces that have a file. */
+  bytes: number;
+  bpp: number;
+  psnr: number;
+  ssim: number;
+  /** Of each face, in the order of the faces; NaN without a file. */
+  psnrs: number[];
+  verdicts: Verdict[];
+}
+
+export interface Comparison {
+  conditions: Condition[];
+  /** Restored faces of one budget, by codec, for contact sheets. */
+  samples: Map<string, (EncodedFace | null)[]>;
+}
+
+export interface CompareOptions {
+  gpu: Gpu;
+  pairs: readonly FacePair[];
+  /** The aligned face of 96×112 of every picture in the pairs. */
+  faces: ReadonlyMap<string, Uint8Array>;
+  /** The first one is ours: all others are compared with it. */
+  encoders: readonly FaceEncoder[];
+  budgets: readonly number[];
+  recognizers: readonly OpenRecognizer[];
+  mixes: readonly Mix[];
+  /** The embedding of the picture alone, without its mirror image: half the work. */
+  single?: boolean;
+  /** File for a recogniser's embeddings; null for none. */
+  cacheOf: (recognizer: OpenRecognizer) => string | null;
+  /** The budget whose restored faces are kept. */
+  sampleBudget: number;
+  onProgress?: (what: string, done: number, total: number) => void;
+  onCondition?: (condition: Condition) => void;
+}
+
+/** More faces without a file than this share, and a codec is not asked at that budget. */
+const MOST_MISSING = 0.01;
+
+/**
+ * Compresses the faces of verification pairs with every codec at every budget, and lets every recogniser decide the pairs.
+ * Where a file is missing for a few faces, a grey picture stands in.
+ */
+export async function compareCodecs(options: CompareOptions): Promise<Comparison> {
+  const { faces, encoders, budgets, sampleBudget, onProgress = () => {} } = options;
+  const names = [...faces.keys()];
+  const originals = names.map((name) => faces.get(name)!);
+  const conditions: Condition[] = [];
+  const samples = new Map<string, (EncodedFace | null)[]>();
+  const judge = new Judge(options);
+
+  const plain = originals.map((rgb) => ({ size: rgb.length, rgb }));
+  const uncompressed = describe('uncompressed', 'Uncompressed', null, plain, originals);
+  uncompressed.verdicts = await judge.verdicts(null, 'Uncompressed', originals, ['both']);
+  conditions.push(uncompressed);
+  options.onCondition?.(uncompressed);
+
+  for (const budget of budgets) {
+    for (const encoder of encoders) {
+      const encoded = await encoder.encodeAll(originals, budget, (done, total) =>
+        onProgress(`${encoder.title}, ${budget} bytes`, done, total),
+      );
+      if (budget === sampleBudget) samples.set(encoder.title, encoded);
+      const condition = describe(encoder.name, encoder.title, budget, encoded, originals);
+      if (condition.missing <= MOST_MISSING * names.length) {
+        const pictures = encoded.map((one) => one?.rgb ?? new Uint8Array(originals[0].length).fill(128));
+        condition.verdicts = await judge.verdicts(
+          budget,
+          `${encoder.title}, ${budget} bytes`,
+          pictures,
+          options.mixes,
+          encoder === encoders[0],
+        );
+      }
+      conditions.push(condition);
+      options.onCondition?.(condition);
+    }
+  }
+  return { conditions, samples };
+}
+
+function describe(
+  codec: string,
+  title: string,
+  budget: number | null,
+  encoded: readonly (EncodedFace | null)[],
+  originals: readonly Uint8Array[],
+): Condition {
+  let [count, bytes, ssims] = [0, 0, 0];
+  const psnrs = encoded.map((one, k) => {
+    if (!one) return Number.NaN;
+    count++;
+    bytes += one.size;
+    ssims += budget === null ? 1 : ssim(originals[k], one.rgb, FACE_WIDTH, FACE_HEIGHT, 3);
+    return budget === null ? Infinity : psnr(originals[k], one.rgb);
+  });
+  const mean = psnrs.filter((value) => !Number.isNaN(value)).reduce((sum, value) => sum + value, 0) / count;
+  return {
+    codec,
+    title,
+    budget,
+    faces: encoded.length,
+    missing: encoded.length - count,
+    bytes: bytes / count,
+    bpp: (8 * bytes) / count / (FACE_WIDTH * FACE_HEIGHT),
+    psnr: mean,
+    ssim: ssims / count,
+    psnrs: budget === null ? [] : psnrs,
+    verdicts: [],
+  };
+}
+
+/** Decides pairs, and remembers how our own codec did. */
+class Judge {
+  readonly #originals = new Map<string, Map<string, Float32Array>>();
+  readonly #own = new Map<string, ScoredPair[]>();
+
+  constructor(readonly options: CompareOptions) {}
+
+  async verdicts(
+    budget: number | null,
+    what: string,
+    pictures: readonly Uint8Array[],
+    mixes: readonly Mix[],
+    own = false,
+  ): Promise<Verdict[]> {
+    const { gpu, faces, recognizers, single, cacheOf, pairs, onProgress } = this.options;
+    const verdicts: Verdict[] = [];
+    const names = [...faces.keys()];
+    for (const opened of recognizers) {
+      const embeddings = await embedPictures(
+        gpu,
+        opened,
+        names.map((name, k) => ({ name, face: pictures[k] })),
+        {
+          flip: !single,
+          cache: cacheOf(opened),
+          onProgress: (done, total) => onProgress?.(`${what}: ${opened.name}`, done, total),
+        },
+      );
+      if (budget === null) this.#originals.set(opened.name, embeddings);
+      for (const mix of mixes) {
+        const probes = mix === 'both' ? embeddings : this.#originals.get(opened.name)!;
+        const scored = pairs.map(({ a, b, same, fold }) => ({
+          score: cosine(embeddings.get(a)!, probes.get(b)!),
+          same,
+          fold,
+        }));
+        const verdict: Verdict = { recognizer: opened.name, mix, figures: verificationFigures(scored) };
+        const key = `${opened.name} ${mix} ${budget}`;
+        const ours = this.#own.get(key);
+        if (own) this.#own.set(key, scored);
+        else if (ours) verdict.against = { accuracy: pairedAccuracy(ours, scored), tar: pairedTar(ours, scored) };
+        verdicts.push(verdict);
+      }
+    }
+    return verdicts;
+  }
+}
+
+/** McNemar's test on the decisions of View 2: each fold at the threshold of the others. */
+function pairedAccuracy(first: readonly ScoredPair[], second: readonly ScoredPair[]): PairedComparison {
+  const decisions = (pairs: readonly ScoredPair[]): boolean[] => {
+    const thresholds = new Map(verificationFigures(pairs).folds.map(({ fold, threshold }) => [fold, threshold]));
+    return pairs.map(({ score, same, fold }) => accuracyAt(thresholds.get(fold)!, [score], [same]) === 1);
+  };
+  return mcNemar(decisions(first), decisions(second));
+}

@@ -1,0 +1,86 @@
+import { cosine } from '../../common/verification.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../../data/align.js';
+import type { FaceSet } from '../../data/faces.js';
+import type { OpenRecognizer } from '../../data/recognizer-source.js';
+import type { Gpu } from '../../gpu/gpu.js';
+import { psnr, ssim } from '../metrics.js';
+import { embedPictures } from '../verification/embed-pictures.js';
+import type { FaceEncoder } from './face-encoders.js';
+
+/** How a codec serves the faces of one group: means, with standard errors. */
+export interface GroupService {
+  codec: string;
+  title: string;
+  budget: number;
+  recognizer: string;
+  group: string;
+  faces: number;
+  psnr: number;
+  ssim: number;
+  /** cosine of the embeddings of original and restored face */
+  similarity: number;
+  similarityError: number;
+}
+
+export interface GroupOptions {
+  gpu: Gpu;
+  faces: FaceSet;
+  encoders: readonly FaceEncoder[];
+  budget: number;
+  recognizer: OpenRecognizer;
+  cache: string | null;
+  onProgress?: (what: string, done: number, total: number) => void;
+}
+
+/**
+ * Whether a codec serves faces of every sex and race alike, as far as a manifest's labels tell: pairs of one person by such
+ * groups are not at hand, so it is told how near a restored face stays to itself.
+ *
+ * @returns by codec and group, the groups in alphabetical order; empty where no face has both labels
+ */
+export async function compareGroups(options: GroupOptions): Promise<GroupService[]> {
+  const { gpu, faces, encoders, budget, recognizer, cache, onProgress = () => {} } = options;
+  const indices = (await faces.readable()).filter((k) => faces.entries[k].sex !== '' && faces.entries[k].race !== '');
+  if (indices.length === 0) return [];
+  const groupOf = (k: number): string => `${faces.entries[indices[k]].sex} ${faces.entries[indices[k]].race}`;
+  const groups = [...new Set(indices.map((_, k) => groupOf(k)))].sort();
+  const originals = await faces.batch(indices);
+  const embed = async (pictures: readonly Uint8Array[], what: string): Promise<Float32Array[]> => {
+    const embeddings = await embedPictures(
+      gpu,
+      recognizer,
+      pictures.map((face, k) => ({ name: String(k), face })),
+      { flip: false, cache, onProgress: (done, total) => onProgress(`${what}: ${recognizer.name}`, done, total) },
+    );
+    return pictures.map((_, k) => embeddings.get(String(k))!);
+  };
+  const reference = await embed(originals, 'groups, uncompressed');
+  const services: GroupService[] = [];
+  for (const encoder of encoders) {
+    const what = `groups, ${encoder.title}, ${budget} bytes`;
+    const encoded = await encoder.encodeAll(originals, budget, (done, total) => onProgress(what, done, total));
+    if (encoded.some((one) => one === null)) continue; // groups are compared on the same faces, or not at all
+    const restored = encoded.map((one) => one!.rgb);
+    const embeddings = await embed(restored, what);
+    for (const group of groups) {
+      const own = [...indices.keys()].filter((k) => groupOf(k) === group);
+      const mean = (value: (k: number) => number): number => own.reduce((sum, k) => sum + value(k), 0) / own.length;
+      const similarities = own.map((k) => cosine(reference[k], embeddings[k]));
+      const similarity = similarities.reduce((sum, value) => sum + value, 0) / own.length;
+      const spread = similarities.reduce((sum, value) => sum + (value - similarity) ** 2, 0);
+      services.push({
+        codec: encoder.name,
+        title: encoder.title,
+        budget,
+        recognizer: recognizer.name,
+        group,
+        faces: own.length,
+        psnr: mean((k) => psnr(originals[k], restored[k])),
+        ssim: mean((k) => ssim(originals[k], restored[k], FACE_WIDTH, FACE_HEIGHT, 3)),
+        similarity,
+        similarityError: own.length > 1 ? Math.sqrt(spread / (own.length - 1) / own.length) : Number.NaN,
+      });
+    }
+  }
+  return services;
+}

@@ -1,0 +1,277 @@
+import { FACE_HEIGHT, FACE_WIDTH } from '../../data/align.js';
+import { encodePng } from '../../data/image.js';
+import type { GpuDescription } from '../../gpu/gpu.js';
+import { contactSheet } from '../contact-sheet.js';
+import { htmlReport, type ReportFigure, type ReportTable } from '../html-report.js';
+import { linePlot } from '../plot-svg.js';
+import { markdownTable } from '../tables.js';
+import type { Condition, Mix, Verdict } from './compare-codecs.js';
+import type { GroupService } from './compare-groups.js';
+import type { EncodedFace } from './face-encoders.js';
+
+/** What the comparison found, and how: the content of its JSON file. */
+export interface ComparisonReport {
+  command: string;
+  /** ISO 8601, UTC. */
+  date: string;
+  commit: string | null;
+  version: string;
+  runtime: string;
+  device: GpuDescription;
+  pairs: { count: number; folds: number; quick: boolean };
+  embedding: string;
+  recognizers: { name: string; id: string; seen: boolean }[];
+  model: { path: string; id: string; training: unknown };
+  conditions: Condition[];
+  groups: GroupService[];
+}
+
+const percent = (share: number, digits = 2): string => `${(100 * share).toFixed(digits)} %`;
+const MIXES: Record<Mix, string> = { both: 'both pictures compressed', reference: 'only the first picture compressed' };
+
+export function summaryLine({ title, budget, missing, faces, bytes, psnr, verdicts }: Condition): string {
+  const what = budget === null ? title : `${title} ${budget} B`;
+  if (missing === faces) return `${what}: makes no file`;
+  const verdict = verdicts.find(({ mix }) => mix === 'both');
+  const accuracy = verdict
+    ? `, ${verdict.recognizer} ${percent(verdict.figures.accuracy)} ± ${(100 * verdict.figures.standardError).toFixed(2)}`
+    : `, no file for ${missing} of ${faces} faces`;
+  return `${what}: ${bytes.toFixed(0)} bytes, ${psnr.toFixed(2)} dB${accuracy}`;
+}
+
+/** One table a recogniser and mix. */
+function verdictTable(report: ComparisonReport, recognizer: string, mix: Mix): ReportTable | null {
+  const rows: (string | number)[][] = [];
+  for (const condition of report.conditions) {
+    const verdict = condition.verdicts.find((one) => one.recognizer === recognizer && one.mix === mix);
+    if (!verdict && (condition.budget === null || mix !== 'both')) continue;
+    rows.push([condition.budget ?? '—', condition.title, ...verdictCells(condition, verdict)]);
+  }
+  if (!rows.some((row) => row[2] !== '—')) return null;
+  const { seen } = report.recognizers.find(({ name }) => name === recognizer)!;
+  return {
+    title: `${recognizer}${seen ? ' (seen in training)' : ' (never seen in training)'}: ${MIXES[mix]}`,
+    columns: [
+      'Budget, bytes',
+      'Codec',
+      'Accuracy ± SE',
+      'TAR at FAR 1e-3',
+      '95 % interval',
+      'Cameo better / worse, p',
+      'TAR gained, p',
+    ],
+    rows,
+    note: 'Cameo better / worse: pairs that only Cameo, and only this codec, decides rightly at the same budget (McNemar, exact, mid-p). TAR gained: Cameo minus this codec, in points (paired bootstrap).',
+  };
+}
+
+function verdictCells({ missing, faces }: Condition, verdict: Verdict | undefined): string[] {
+  if (!verdict) return ['—', '—', '—', missing === faces ? 'makes no file' : `no file for ${missing} of ${faces}`, '—'];
+  const { figures, against } = verdict;
+  const { tar } = figures;
+  return [
+    `${percent(figures.accuracy)} ± ${(100 * figures.standardError).toFixed(2)}`,
+    percent(tar.tar, 1),
+    `${percent(tar.low, 1)} to ${percent(tar.high, 1)}`,
+    against
+      ? `${against.accuracy.onlyFirst} / ${against.accuracy.onlySecond}, ${against.accuracy.p.toExponential(1)}`
+      : '—',
+    against ? `${(100 * against.tar.difference).toFixed(1)}, ${against.tar.p.toFixed(3)}` : '—',
+  ];
+}
+
+function distortionTable({ conditions }: ComparisonReport): ReportTable {
+  return {
+    title: 'Rate and distortion',
+    columns: ['Budget, bytes', 'Codec', 'Mean bytes', 'bpp', 'PSNR, dB', 'SSIM', 'Faces without a file'],
+    rows: conditions
+      .filter(({ budget }) => budget !== null)
+      .map(({ budget, title, bytes, bpp, psnr, ssim, missing, faces }) =>
+        missing === faces
+          ? [budget!, title, '—', '—', '—', '—', `${missing} of ${faces}`]
+          : [
+              budget!,
+              title,
+              bytes.toFixed(0),
+              bpp.toFixed(3),
+              psnr.toFixed(2),
+              ssim.toFixed(4),
+              missing === 0 ? '0' : `${missing} of ${faces}`,
+            ],
+      ),
+    note: 'Each codec gives the best file it finds within the budget for each face; means over faces that have one.',
+  };
+}
+
+/** One row a group, three columns a codec. */
+function groupTable(groups: readonly GroupService[]): ReportTable {
+  const titles = [...new Set(groups.map(({ title }) => title))];
+  const names = [...new Set(groups.map(({ group }) => group))];
+  const { budget, recognizer } = groups[0];
+  return {
+    title: `By sex and race, as UTKFace labels them, ${budget} bytes: PSNR, SSIM, and cosine of restored and original face`,
+    columns: ['Group', 'Faces', ...titles.flatMap((title) => [`${title}: PSNR, dB`, 'SSIM', 'cosine ± SE'])],
+    rows: names.map((name) => {
+      const own = groups.filter(({ group }) => group === name);
+      return [
+        name,
+        own[0].faces,
+        ...titles.flatMap((title) => {
+          const one = own.find((service) => service.title === title)!;
+          const similarity = `${one.similarity.toFixed(3)} ± ${one.similarityError.toFixed(3)}`;
+          return [one.psnr.toFixed(2), one.ssim.toFixed(3), similarity];
+        }),
+      ];
+    }),
+    note: `Faces of split test, each against itself, seen by ${recognizer}; pairs of one person by group are not at hand, so error rates by group are not known.`,
+  };
+}
+
+const comparisonTables = (report: ComparisonReport): ReportTable[] => [
+  ...report.recognizers.flatMap(({ name }) =>
+    (['both', 'reference'] as const).map((mix) => verdictTable(report, name, mix)).filter((table) => table !== null),
+  ),
+  distortionTable(report),
+  ...(report.groups.length > 0 ? [groupTable(report.groups)] : []),
+];
+
+function facts(report: ComparisonReport): string[] {
+  const { pairs, device, recognizers, model } = report;
+  return [
+    `Pairs: ${pairs.count} of LFW's View 2 in ${pairs.folds} folds${pairs.quick ? ' (quick mode: a tenth of the pairs, for daily work; errors are large)' : ', all there are'}; aligned losslessly from the original pictures; the threshold of each fold is chosen on the others`,
+    `Embedding: ${report.embedding}`,
+    `Recognisers: ${recognizers.map(({ name, id, seen }) => `${name} (weights ${id}${seen ? ', seen in joint training' : ''})`).join('; ')}`,
+    `Cameo: bare container, header and checksum counted; model ${model.id}`,
+    `Device: ${device.description || device.device} (${device.device}, ${device.kind})`,
+    `Program: version ${report.version}, commit ${report.commit ?? 'unknown'}, ${report.runtime}`,
+    `Date: ${report.date}`,
+    `Command: ${report.command}`,
+  ];
+}
+
+export function comparisonMarkdown(report: ComparisonReport, plots: readonly string[]): string {
+  return [
+    '# Codecs at the same bytes a face',
+    facts(report)
+      .map((line) => `- ${line}`)
+      .join('\n'),
+    ...comparisonTables(report).map(markdownTable),
+    ...plots.map((plot) => `![${plot}](${plot})`),
+    `Training of the Cameo model: \`${JSON.stringify(report.model.training)}\``,
+    '',
+  ].join('\n\n');
+}
+
+/** One row a codec, budget, recogniser and mix. */
+export function comparisonCsv({ conditions }: ComparisonReport): string {
+  const head =
+    'codec,budget,faces,missing,bytes,bpp,psnr,ssim,recognizer,mix,accuracy,standard_error,tar,tar_low,tar_high,only_cameo,only_codec,p_accuracy,tar_gained,p_tar';
+  const rows = conditions.flatMap((condition) => {
+    const { codec, budget, faces, missing, bytes, bpp, psnr, ssim, verdicts } = condition;
+    const own = [codec, budget ?? '', faces, missing, bytes, bpp, psnr, ssim];
+    const rest = verdicts.map(({ recognizer, mix, figures, against }) => [
+      recognizer,
+      mix,
+      figures.accuracy,
+      figures.standardError,
+      figures.tar.tar,
+      figures.tar.low,
+      figures.tar.high,
+      ...(against
+        ? [
+            against.accuracy.onlyFirst,
+            against.accuracy.onlySecond,
+            against.accuracy.p,
+            against.tar.difference,
+            against.tar.p,
+          ]
+        : ['', '', '', '', '']),
+    ]);
+    return (rest.length > 0 ? rest : [new Array(12).fill('')]).map((cells) => [...own, ...cells].join(','));
+  });
+  return [head, ...rows, ''].join('\n');
+}
+
+/** SVG plots by file name. */
+export function comparisonPlots({ conditions, recognizers }: ComparisonReport): Map<string, string> {
+  const compressed = conditions.filter(({ budget, faces, missing }) => budget !== null && missing < faces);
+  const titles = [...new Set(compressed.map(({ title }) => title))];
+  const plots = new Map<string, string>();
+  const add = (file: string, title: string, yLabel: string, value: (condition: Condition) => number): void => {
+    const series = titles
+      .map((name) => ({
+        name,
+        markers: true,
+        points: compressed.filter((c) => c.title === name).map((c): [number, number] => [c.bytes, value(c)]),
+      }))
+      .filter(({ points }) => points.some(([, y]) => Number.isFinite(y)));
+    if (series.length > 0) {
+      plots.set(file, linePlot({ title, xLabel: 'bytes a face', yLabel, series, width: 760, height: 460 }));
+    }
+  };
+  const of = (condition: Condition, name: string): Verdict | undefined =>
+    condition.verdicts.find(({ recognizer, mix }) => recognizer === name && mix === 'both');
+  for (const { name } of recognizers) {
+    add(
+      `accuracy-${name}.svg`,
+      `LFW accuracy, ${name}, both compressed`,
+      'accuracy, %',
+      (condition) => 100 * (of(condition, name)?.figures.accuracy ?? Number.NaN),
+    );
+    add(
+      `tar-${name}.svg`,
+      `TAR at FAR 1e-3, ${name}, both compressed`,
+      'TAR, %',
+      (condition) => 100 * (of(condition, name)?.figures.tar.tar ?? Number.NaN),
+    );
+  }
+  add('psnr.svg', 'Distortion', 'PSNR, dB', ({ psnr }) => psnr);
+  add('ssim.svg', 'Structural similarity', 'SSIM', ({ ssim }) => ssim);
+  return plots;
+}
+
+const picture = (data: Uint8Array) => ({ width: FACE_WIDTH, height: FACE_HEIGHT, data });
+
+/** Best, median and worst faces of our own codec by PSNR, with what the others make of them, as one HTML page. */
+export async function comparisonHtml(
+  report: ComparisonReport,
+  plots: ReadonlyMap<string, string>,
+  names: readonly string[],
+  originals: readonly Uint8Array[],
+  samples: ReadonlyMap<string, readonly (EncodedFace | null)[]>,
+  sampleBudget: number,
+): Promise<string> {
+  const figures: ReportFigure[] = [...plots].map(([file, svg]) => ({ title: file, picture: { svg } }));
+  const own = report.conditions.find(({ codec, budget }) => codec === 'cameo' && budget === sampleBudget);
+  if (own && samples.size > 0) {
+    const order = [...own.psnrs.keys()].sort((a, b) => own.psnrs[b] - own.psnrs[a]);
+    const some = (from: number): number[] => order.slice(from, from + 4);
+    for (const [title, faces] of [
+      ['Best', some(0)],
+      ['Median', some(Math.max(0, (order.length >> 1) - 2))],
+      ['Worst', some(Math.max(0, order.length - 4))],
+    ] as const) {
+      const sheet = contactSheet({
+        title: `${title} faces of Cameo by PSNR, ${sampleBudget} bytes`,
+        columns: ['Original', ...samples.keys()],
+        rows: faces.map((k) => ({
+          caption: names[k],
+          cells: [
+            { image: picture(originals[k]) },
+            ...[...samples.values()].map((all) => {
+              const one = all[k];
+              return one ? { image: picture(one.rgb), caption: `${one.size} B` } : undefined;
+            }),
+          ],
+        })),
+      });
+      figures.push({ title: `${title} faces`, picture: { png: await encodePng(sheet) } });
+    }
+  }
+  return htmlReport({
+    title: 'Codecs at the same bytes a face',
+    intro: facts(report),
+    tables: comparisonTables(report),
+    figures,
+  });
+}

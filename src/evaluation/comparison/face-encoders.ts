@@ -1,0 +1,145 @@
+import type { BudgetCodec as OwnCodec } from '../../codec/budget-codec.js';
+import { packLatentsPng } from '../../codec/png-container.js';
+import { ArgumentError } from '../../common/errors.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../../data/align.js';
+import type { BudgetCodec } from '../codecs/budget-codec.js';
+import { encodeFaces } from '../codecs/encode-faces.js';
+import type { EncodingCache } from '../codecs/encoding-cache.js';
+
+/** What became of a face within a budget. */
+export interface EncodedFace {
+  size: number;
+  rgb: Uint8Array;
+}
+
+/** A codec as the comparison sees it: many faces at a time. */
+export interface FaceEncoder {
+  name: string;
+  title: string;
+  /** In the order of the faces; null where no file fits. */
+  encodeAll(
+    faces: readonly Uint8Array[],
+    maxBytes: number,
+    onProgress: (done: number, total: number) => void,
+  ): Promise<(EncodedFace | null)[]>;
+}
+
+/** One of the codecs that faces are compared with. */
+export function baselineEncoder(codec: BudgetCodec, cache: EncodingCache, signal?: AbortSignal): FaceEncoder {
+  return {
+    name: codec.name,
+    title: codec.title,
+    encodeAll: (faces, maxBytes, onProgress) => encodeFaces(codec, faces, maxBytes, { cache, onProgress, signal }),
+  };
+}
+
+const BATCH = 16;
+
+/** Our own bitstream, bare: header and checksum counted. */
+export function cameoEncoder(codec: OwnCodec, cache: EncodingCache, title = 'Cameo', name = 'cameo'): FaceEncoder {
+  return ownEncoder(
+    name,
+    title,
+    `${codec.modelId}-bare`,
+    cache,
+    async (faces, maxBytes) =>
+      (await codec.encode(faces, { maxBytes }, 'bare')).map((file) => ({ file, size: file.length })),
+    (files) => codec.decode(files),
+  );
+}
+
+/** Quantization indices that the PNG container's 16 rates stand for here. */
+const pngStep = (rate: number): number => 14 + 2 * rate;
+const PNG_RATES = 16;
+
+/** The same network with its symbols in a PNG, as the paper's framework stores them: the finest of 16 steps that fits. */
+export function cameoPngEncoder(codec: OwnCodec, cache: EncodingCache): FaceEncoder {
+  const pack = async (face: Uint8Array, rate: number) => {
+    const [{ symbols }] = await codec.symbolsOf([face], { step: pngStep(rate) });
+    const { height, width, channels } = codec.latents.fields;
+    const data = Uint8Array.from(symbols, (symbol) => Math.max(-127, Math.min(127, symbol)) + 128);
+    // One channel a row keeps symbols of like size together, as a PNG's filters want them.
+    const latents = { height: channels, width: height * width, channels: 1, data: transposed(data, channels) };
+    return { file: packLatentsPng(latents, { modelId: codec.modelId, rate }), symbols };
+  };
+  return ownEncoder(
+    'cameo-png',
+    'Cameo network, PNG container',
+    `${codec.modelId}-png-1`,
+    cache,
+    async (faces, maxBytes) => {
+      const files: ({ file: Uint8Array; size: number } | null)[] = [];
+      for (const face of faces) {
+        let [low, high] = [-1, PNG_RATES];
+        let best: { file: Uint8Array; symbols: Int16Array | Int8Array } | null = null;
+        while (high - low > 1) {
+          const rate = (low + high) >> 1;
+          const tried = await pack(face, rate);
+          if (tried.file.length <= maxBytes) [low, best] = [rate, tried];
+          else high = rate;
+        }
+        // What is kept is the same symbols in our own container, from which they can be restored.
+        files.push(
+          best && { file: (await codec.encode([face], { step: pngStep(low) }, 'bare'))[0], size: best.file.length },
+        );
+      }
+      return files;
+    },
+    (files) => codec.decode(files),
+  );
+}
+
+/** [positions, channels] to [channels, positions]. */
+function transposed(data: Uint8Array, channels: number): Uint8Array {
+  const positions = data.length / channels;
+  return Uint8Array.from(data, (_, at) => data[(at % positions) * channels + Math.floor(at / positions)]);
+}
+
+/** An encoder whose files are kept in the cache, and which takes faces in batches. */
+function ownEncoder(
+  name: string,
+  title: string,
+  version: string,
+  cache: EncodingCache,
+  encode: (faces: Uint8Array[], maxBytes: number) => Promise<({ file: Uint8Array; size: number } | null)[]>,
+  decode: (files: Uint8Array[]) => Promise<Uint8Array[]>,
+): FaceEncoder {
+  const key: BudgetCodec = {
+    name,
+    title,
+    version,
+    encode: () => Promise.reject(new ArgumentError(`${name} encodes in batches`)),
+    decode: () => Promise.reject(new ArgumentError(`${name} decodes in batches`)),
+  };
+  return {
+    name,
+    title,
+    async encodeAll(faces, maxBytes, onProgress) {
+      const results: (EncodedFace | null)[] = [];
+      for (let first = 0; first < faces.length; first += BATCH) {
+        const batch = faces.slice(first, first + BATCH);
+        const requests = batch.map((rgb) => ({ codec: key, rgb, width: FACE_WIDTH, height: FACE_HEIGHT, maxBytes }));
+        const known = await Promise.all(requests.map((request) => cache.get(request)));
+        const missing = [...batch.keys()].filter((k) => known[k] === undefined);
+        const fresh = await encode(
+          missing.map((k) => batch[k]),
+          maxBytes,
+        );
+        for (const [n, k] of missing.entries()) {
+          const made = fresh[n];
+          known[k] = made && { bytes: made.file, size: made.size, settings: '' };
+          await cache.put(requests[k], known[k]);
+        }
+        const fitting = [...batch.keys()].filter((k) => known[k] !== null);
+        const restored = await decode(fitting.map((k) => known[k]!.bytes));
+        const own: (EncodedFace | null)[] = batch.map(() => null);
+        fitting.forEach((k, n) => {
+          own[k] = { size: known[k]!.size, rgb: restored[n] };
+        });
+        results.push(...own);
+        onProgress(results.length, faces.length);
+      }
+      return results;
+    },
+  };
+}

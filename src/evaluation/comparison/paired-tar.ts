@@ -1,0 +1,51 @@
+import { ArgumentError } from '../../common/errors.js';
+import { CounterRandom } from '../../common/random.js';
+import { tarAtFar } from '../../common/verification.js';
+import { type ScoredPair, split } from '../verification/protocol.js';
+
+/** How the true accept rates of two ways of scoring the same pairs differ at FAR 1e-3. */
+export interface PairedTar {
+  /** First minus second. */
+  difference: number;
+  /** 95 % interval of a paired bootstrap over the pairs. */
+  low: number;
+  high: number;
+  /** Two-sided: twice the smaller share of resamples on the other side of 0, at least 1 in their number. */
+  p: number;
+}
+
+const FAR = 1e-3;
+const RESAMPLES = 1000;
+const STREAM = 0x7a1;
+
+/**
+ * A paired bootstrap: each resample draws the same pairs for both, so that what is hard for both cancels.
+ * @throws ArgumentError for lists that are not of the same pairs
+ */
+export function pairedTar(first: readonly ScoredPair[], second: readonly ScoredPair[]): PairedTar {
+  if (first.length !== second.length || first.some(({ same }, k) => same !== second[k].same)) {
+    throw new ArgumentError('pairedTar: the two lists are not of the same pairs');
+  }
+  const [a, b] = [split(first), split(second)];
+  const tar = (genuine: ArrayLike<number>, impostor: ArrayLike<number>): number => tarAtFar(genuine, impostor, FAR).tar;
+  const difference = tar(a.genuine, a.impostor) - tar(b.genuine, b.impostor);
+  const random = new CounterRandom(1, STREAM);
+  const indices = (count: number): Int32Array =>
+    Int32Array.from({ length: count }, () => Math.floor(random.uniform() * count));
+  const take = (list: readonly number[], which: Int32Array): Float64Array => Float64Array.from(which, (k) => list[k]);
+  const differences = Float64Array.from({ length: RESAMPLES }, () => {
+    const [genuine, impostor] = [indices(a.genuine.length), indices(a.impostor.length)];
+    return (
+      tar(take(a.genuine, genuine), take(a.impostor, impostor)) -
+      tar(take(b.genuine, genuine), take(b.impostor, impostor))
+    );
+  }).sort();
+  const below = differences.filter((value) => value <= 0).length;
+  const above = differences.filter((value) => value >= 0).length;
+  return {
+    difference,
+    low: differences[Math.floor(0.025 * RESAMPLES)],
+    high: differences[Math.floor(0.975 * RESAMPLES)],
+    p: Math.min(1, Math.max(2 / RESAMPLES, (2 * Math.min(below, above)) / RESAMPLES)),
+  };
+}

@@ -3,10 +3,10 @@ import { BudgetCodec, type FaceContainer } from '../src/codec/budget-codec.js';
 import { bytesSource, FaceArchive, packArchive } from '../src/codec/face-archive.js';
 import { packFaceBare } from '../src/codec/face-bare.js';
 import { packFaceFile } from '../src/codec/face-file.js';
+import { readKlt, writeKlt } from '../src/codec/klt-file.js';
 import { ArgumentError, CheckpointError, FormatError, ModelMismatchError } from '../src/common/errors.js';
 import { psnr } from '../src/evaluation/metrics.js';
 import { listAdapters, openFound } from '../src/gpu/node/adapters.js';
-import { readKlt, writeKlt } from '../src/models/klt-file.js';
 import { demoFaces, smallFaceModel } from './budget-fixture.js';
 import { gpuSuite, testGpu } from './harness.js';
 

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { writeKlt } from '../src/codec/klt-file.js';
 import { CounterRandom } from '../src/common/random.js';
 import { sizeOf } from '../src/common/shapes.js';
 import { alignFace } from '../src/data/align.js';
@@ -9,7 +10,6 @@ import { readImage } from '../src/data/image.js';
 import { readLandmarks } from '../src/data/landmarks.js';
 import type { Gpu } from '../src/gpu/gpu.js';
 import { KltAutoencoder, type KltConfig } from '../src/models/klt-autoencoder.js';
-import { writeKlt } from '../src/models/klt-file.js';
 import type { HostTensors } from '../src/nn/host-tensor.js';
 import { fitTables } from '../src/training/fit-tables.js';
 import { DEMO_LANDMARKS, DEMO_PHOTOS } from './data-available.js';

@@ -91,13 +91,14 @@ async function encodePhotos(photos: string[], options: EncodeOptions): Promise<v
   const session = await CodecSession.open(options.model);
   const settings = settingsOf(options, session.usualKind);
   const { container } = settings;
-  if (container === 'png') await checkRate(session, settings.rate);
-  else await session.weights('budget'); // what makes all impossible is better known before the work
+  // What makes all impossible is better known before the work.
+  const encode = await (container === 'png'
+    ? pngEncoder(session, settings)
+    : budgetEncoder(session, settings, out !== undefined));
   const landmarks = list === undefined ? undefined : await readLandmarks(list);
   const outputs = out === undefined ? undefined : await Outputs.in(out);
   if (archive !== undefined) await Outputs.in(dirname(archive));
   const content = archive === undefined ? undefined : new ArchiveContent();
-  const encode = container === 'png' ? pngEncoder(session, settings) : budgetEncoder(session, settings, !!outputs);
 
   const waiting: (PhotoFace & { output?: string })[] = [];
   const encodeBatch = async (): Promise<void> => {
@@ -138,12 +139,4 @@ async function writeArchive(path: string, content: ArchiveContent, session: Code
   const bytes = await content.pack(session);
   await writeFileAtomic(path, bytes);
   console.log(`${content.count} faces -> ${path}  ${bytes.length} bytes`);
-}
-
-/** @throws ArgumentError for a rate that the model has not */
-async function checkRate(session: CodecSession, rate = 0): Promise<void> {
-  const { rates } = (await session.weights('png')).file.config;
-  if (rate >= rates) {
-    throw new ArgumentError(`--rate ${rate}: this model has rates 0 (smallest files) to ${rates - 1}`);
-  }
 }

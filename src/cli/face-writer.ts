@@ -1,4 +1,4 @@
-import type { FaceContainer } from '../codec/budget-codec.js';
+import { type FaceContainer, leastFaceBytes } from '../codec/budget-codec.js';
 import { type ArchivedFace, packArchive } from '../codec/face-archive.js';
 import { packFaceBare } from '../codec/face-bare.js';
 import type { FaceSymbols } from '../codec/face-code.js';
@@ -25,13 +25,18 @@ export type Encoder = (faces: readonly PhotoFace[]) => Promise<EncodedFace[]>;
 /**
  * Faces in at most so many bytes, in a container of our own.
  * @param files whether each face gets a file, whose header then counts; else it is for an archive alone
+ * @throws ArgumentError for fewer bytes than a face takes; FileError, CheckpointError for the weights
  */
-export function budgetEncoder(session: CodecSession, { container, bytes }: EncodeSettings, files: boolean): Encoder {
+export async function budgetEncoder(
+  session: CodecSession,
+  { container, bytes }: EncodeSettings,
+  files: boolean,
+): Promise<Encoder> {
+  const holder = files ? (container as FaceContainer) : 'archive';
+  const least = leastFaceBytes((await session.weights('budget')).file.tables.model, holder);
+  if (bytes! < least) throw new ArgumentError(`--bytes ${bytes}: a face takes at least ${least} bytes here`);
   return async (faces) => {
     const codec = await session.budgetCodec();
-    const holder = files ? (container as FaceContainer) : 'archive';
-    const least = codec.leastBytes(holder);
-    if (bytes! < least) throw new ArgumentError(`--bytes ${bytes}: a face takes at least ${least} bytes here`);
     const pixels = faces.map((face) => face.pixels);
     const pack = holder === 'bare' ? packFaceBare : packFaceFile;
     const all = await codec.symbolsOf(pixels, { maxBytes: bytes! }, holder);
@@ -39,8 +44,15 @@ export function budgetEncoder(session: CodecSession, { container, bytes }: Encod
   };
 }
 
-/** Faces as PNGs: of one rate, or of the highest rate whose file is small enough. */
-export function pngEncoder(session: CodecSession, { bytes, rate }: EncodeSettings): Encoder {
+/**
+ * Faces as PNGs: of one rate, or of the highest rate whose file is small enough.
+ * @throws ArgumentError for a rate that the model has not; FileError, CheckpointError for the weights
+ */
+export async function pngEncoder(session: CodecSession, { bytes, rate }: EncodeSettings): Promise<Encoder> {
+  const { rates } = (await session.weights('png')).file.config;
+  if (rate !== undefined && rate >= rates) {
+    throw new ArgumentError(`--rate ${rate}: this model has rates 0 (smallest files) to ${rates - 1}`);
+  }
   return async (faces) => {
     const codec = await session.pngCodec();
     const pixels = faces.map((face) => face.pixels);

@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { modelIdOf } from '../codec/face-codec.js';
+import { isKltFile, type KltFile, type KltTables, readKlt } from '../codec/klt-file.js';
 import { CheckpointError } from '../common/errors.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../data/align.js';
-import { isKltFile, type KltFile, type KltTables, readKlt } from '../models/klt-file.js';
 import { type AutoencoderFile, readAutoencoder } from '../models/model-file.js';
 import { readSafetensorsMetadata } from '../nn/safetensors.js';
 import { PACKAGE_ROOT } from './package-root.js';

@@ -1,7 +1,6 @@
 import { ArgumentError, CheckpointError } from '../common/errors.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { type KltAutoencoder, stepValues } from '../models/klt-autoencoder.js';
-import { type KltFile, type KltTables, loadKlt, readKlt } from '../models/klt-file.js';
 import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
 import { keep, Tensor } from '../tensor/tensor.js';
 import { FaceQuantizer, USUAL_LAMBDA } from './byte-budget.js';
@@ -12,6 +11,7 @@ import { BARE_HEADER_BYTES, packFaceBare, unpackFaceBare } from './face-bare.js'
 import type { DecodedFace, FaceSymbols } from './face-code.js';
 import { codecBatch } from './face-codec.js';
 import { FILE_HEADER_BYTES, isFaceFile, packFaceFile, unpackFaceFile } from './face-file.js';
+import { type KltFile, type KltTables, loadKlt, readKlt } from './klt-file.js';
 
 /** 'file' says by itself what it is; 'bare' has 8 bytes less, for whoever knows. */
 export type FaceContainer = 'file' | 'bare';
@@ -27,6 +27,11 @@ const HEADER_BYTES: Record<FaceHolder, number> = {
   bare: BARE_HEADER_BYTES,
   archive: ARCHIVE_ENTRY_BYTES,
 };
+
+/** The least budget that serves every face: what one takes whose symbols are all 0. */
+export function leastFaceBytes(latents: LatentModel, holder: FaceHolder): number {
+  return HEADER_BYTES[holder] + encodeLatents(new Int16Array(latents.latents), 0, latents).length;
+}
 
 type AnalysisInputs = { x: Tensor; coarseness: Tensor };
 type RestorationInputs = { symbols: Tensor; logGain: Tensor; coarseness: Tensor };
@@ -106,12 +111,9 @@ export class BudgetCodec {
     return { width, height, bytes: 3 * width * height };
   }
 
-  /**
-   * The least that any face can be told to take: that of one whose symbols are all 0.
-   */
+  /** See `leastFaceBytes`. */
   leastBytes(holder: FaceHolder = 'file'): number {
-    const none = new Int16Array(this.model.latentCount);
-    return HEADER_BYTES[holder] + encodeLatents(none, 0, this.latents).length;
+    return leastFaceBytes(this.latents, holder);
   }
 
   /**

@@ -153,7 +153,7 @@ test('info needs no GPU, tells what is in a file, and whether the model is the o
   const bytes = readFileSync(file).length;
   const text = await infoOf(file);
   assert.ok(text.startsWith(`${file}: ${bytes} bytes, `));
-  assert.match(text, /checksum ok\n {2}format version 1, rate 1, latents 7×6×4 \(height×width×channels\)\n/);
+  assert.match(text, /checksum ok\n {2}PNG, format version 1, rate 1, latents 7×6×4 \(height×width×channels\)\n/);
   assert.match(text, /\n {2}model [0-9a-f]{8}: matches .*model\.safetensors\n$/);
   const run = await cameo(['info', file, at('flipped.cameo.png'), '--model', otherModel], { CAMEO_MODEL });
   assert.match(run.stdout, /model [0-9a-f]{8}: does not match .*other\.safetensors, which is [0-9a-f]{8}\n$/);
@@ -175,7 +175,7 @@ test('what makes a whole command impossible is one line, before any work', async
     ],
     [['encode', face, '-o', at('new'), '--rate', '2'], 1, /^cameo: --rate 2: this model has rates 0 .* to 1$/],
     [['encode', face, '-o', at('new'), '--rate', 'high'], 1, /^cameo: option '--rate <n>' argument 'high' is invalid/],
-    [['encode', face], 1, /^cameo: required option '-o, --out <dir>' not specified$/],
+    [['encode', face], 1, /^cameo: required option '-o, --out <dir>' \(or '--archive <file>'\) not specified$/],
     [['encode', '-o', at('new')], 1, /^cameo: missing required argument 'photo'$/],
     [['encode', face, '-o', face], 1, /^cameo: cannot make the folder .*face\.png: /],
     [['encode', face, '-o', join(face, 'below')], 1, /^cameo: cannot make the folder .*below: /],
@@ -299,7 +299,7 @@ test('demo: all faces at all rates, with tables, contact sheet and report', asyn
   }
   for (const codec of ['Cameo', 'JPEG', 'JPEG2000']) {
     assert.is(
-      run.stdout.match(new RegExp(`^ *[01] {2}${codec} +[\\d.]+ +0\\.\\d{3} +[\\d.]+ +0\\.\\d{4}`, 'gm'))?.length,
+      run.stdout.match(new RegExp(`^ *rate [01] {2}${codec} +[\\d.]+ +0\\.\\d{3} +[\\d.]+ +0\\.\\d{4}`, 'gm'))?.length,
       2,
       run.stdout,
     );

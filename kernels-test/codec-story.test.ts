@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { weightsPath } from '../src/cli/codec-session.js';
+import { weightsPath } from '../src/cli/weights.js';
 import { FaceCodec } from '../src/codec/face-codec.js';
 import { alignFace } from '../src/data/align.js';
 import { readImage } from '../src/data/image.js';

@@ -1,5 +1,14 @@
 /** `cameo`: the engine with the face codec on it. Nothing here imports anything of Node: it runs in browsers too. */
 
+export { BudgetCodec, type FaceContainer, type FaceHolder, type FaceTarget } from './codec/budget-codec.js';
+export {
+  type ArchivedFace,
+  type ByteSource,
+  bytesSource,
+  FaceArchive,
+  packArchive,
+} from './codec/face-archive.js';
+export type { DecodedFace, FaceSymbols } from './codec/face-code.js';
 export { FaceCodec, modelIdOf } from './codec/face-codec.js';
 export { LATENT_LIMITS, type Latents } from './codec/latents.js';
 export { FORMAT_VERSION, packLatentsPng, type UnpackedFile, unpackLatentsPng } from './codec/png-container.js';

@@ -11,6 +11,7 @@ export {
 export { FileError, writeFileAtomic } from './data/atomic-file.js';
 export { FaceBatches, type FaceBatchesOptions } from './data/batches.js';
 export { type FaceFolderOptions, FaceSet, openFaceFolder } from './data/faces.js';
+export { FileSource } from './data/file-source.js';
 export { encodePng, type ReadImageOptions, type RgbImage, readImage, writePng } from './data/image.js';
 export { landmarksOf, type PhotoLandmarks, parseLandmarks, readLandmarks } from './data/landmarks.js';
 export { type OpenRecognizer, openRecognizer, RECOGNIZER_NAMES } from './data/recognizer-source.js';

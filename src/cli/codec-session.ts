@@ -1,101 +1,84 @@
-import { join } from 'node:path';
-import { FaceCodec, modelIdOf } from '../codec/face-codec.js';
-import { ArgumentError, CheckpointError } from '../common/errors.js';
-import { FACE_HEIGHT, FACE_WIDTH } from '../data/align.js';
+import { BudgetCodec } from '../codec/budget-codec.js';
+import { FaceCodec } from '../codec/face-codec.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { openGpu } from '../gpu/node/adapters.js';
-import type { AutoencoderConfig } from '../models/autoencoder.js';
-import { readAutoencoder } from '../models/model-file.js';
-import { PACKAGE_ROOT } from './package-root.js';
-import { readRegularFile } from './read-file.js';
-
-const MAX_WEIGHTS_BYTES = 2 ** 30;
+import {
+  areShipped,
+  type CodecKind,
+  chosenWeights,
+  expectKind,
+  named,
+  readWeights,
+  type Weights,
+  type WeightsOf,
+  weightsPath,
+} from './weights.js';
 
 /** Faces in one batch: enough to keep a GPU busy, and little enough memory for a CPU. */
 export const BATCH = 16;
 
-/** Where the weights lie: --model, else CAMEO_MODEL, else those that ship with the package. */
-export function weightsPath(option?: string): string {
-  return option ?? (process.env.CAMEO_MODEL || join(PACKAGE_ROOT, 'models', 'codec.safetensors'));
-}
-
-/** A weights file that has been read and checked, but is on no GPU. */
-export interface Weights {
-  path: string;
-  bytes: Uint8Array;
-  /** 8 hexadecimal digits. */
-  modelId: string;
-  config: AutoencoderConfig;
-}
-
 /**
- * @param option value of --model
- * @throws FileError, or CheckpointError for a file that holds no autoencoder for faces of 96×112
+ * The codecs of one run. Weights that the user chose are for all files, and one codec; without them each codec has those that
+ * ship with the package, read when they are first needed, as the GPU is opened: a batch with no readable input needs none.
  */
-export async function readWeights(option?: string): Promise<Weights> {
-  const path = weightsPath(option);
-  const bytes = await readRegularFile(path, MAX_WEIGHTS_BYTES);
-  const { config, modelId } = named(path, () => {
-    const file = readAutoencoder(bytes);
-    return { config: file.config, modelId: modelIdOf(file) };
-  });
-  if (config.width !== FACE_WIDTH || config.height !== FACE_HEIGHT) {
-    const size = `${config.width}×${config.height}`;
-    throw new CheckpointError(
-      `${path}: a model for pictures of ${size}; expected ${FACE_WIDTH}×${FACE_HEIGHT} (width×height)`,
-    );
-  }
-  return { path, bytes, modelId, config };
-}
-
-/** @throws ArgumentError for a rate that the model has not */
-export function checkRate({ config }: Weights, rate: number): void {
-  if (rate >= config.rates) {
-    throw new ArgumentError(`--rate ${rate}: this model has rates 0 (smallest files) to ${config.rates - 1}`);
-  }
-}
-
-/** A codec that opens its GPU when it is first needed: a batch with no readable input needs none. */
 export class CodecSession {
-  #opened: Promise<{ gpu: Gpu; codec: FaceCodec }> | undefined;
+  #weights: { [K in CodecKind]?: Promise<WeightsOf<K>> } = {};
+  #gpu: Promise<Gpu> | undefined;
+  #budget: Promise<BudgetCodec> | undefined;
+  #png: Promise<FaceCodec> | undefined;
 
-  constructor(readonly weights: Weights) {}
+  private constructor(readonly chosen: Weights | undefined) {}
 
-  /** @throws NoAdapterError, CheckpointError */
-  async codec(): Promise<FaceCodec> {
-    return (await this.#open()).codec;
+  /**
+   * @param option value of --model
+   * @throws FileError, CheckpointError for weights that the user chose and that cannot be read
+   */
+  static async open(option?: string): Promise<CodecSession> {
+    const path = chosenWeights(option);
+    return new CodecSession(path === undefined ? undefined : await readWeights(path));
   }
 
-  async gpu(): Promise<Gpu> {
-    return (await this.#open()).gpu;
+  /** The codec to use where nothing else tells. */
+  get usualKind(): CodecKind {
+    return this.chosen?.kind ?? (areShipped('budget') ? 'budget' : 'png');
+  }
+
+  /** @throws FileError where there are none, CheckpointError for weights of the other codec */
+  weights<K extends CodecKind>(kind: K): Promise<WeightsOf<K>> {
+    const read = async () => expectKind(this.chosen ?? (await readWeights(weightsPath(undefined, kind))), kind);
+    const all = this.#weights as Record<CodecKind, Promise<WeightsOf<K>> | undefined>;
+    all[kind] ??= read();
+    return all[kind];
+  }
+
+  /** @throws NoAdapterError */
+  gpu(): Promise<Gpu> {
+    this.#gpu ??= openGpu();
+    return this.#gpu;
+  }
+
+  /** @throws NoAdapterError, and as `weights` */
+  budgetCodec(): Promise<BudgetCodec> {
+    this.#budget ??= (async () => {
+      const { path, file } = await this.weights('budget');
+      const gpu = await this.gpu();
+      return named(path, () => BudgetCodec.fromKlt(gpu, file));
+    })();
+    return this.#budget;
+  }
+
+  /** @throws NoAdapterError, and as `weights` */
+  pngCodec(): Promise<FaceCodec> {
+    this.#png ??= (async () => {
+      const { path, bytes } = await this.weights('png');
+      const gpu = await this.gpu();
+      return named(path, () => FaceCodec.fromWeights(gpu, bytes));
+    })();
+    return this.#png;
   }
 
   async close(): Promise<void> {
-    const opened = await this.#opened?.catch(() => undefined);
-    opened?.codec.dispose();
-    opened?.gpu.destroy();
-  }
-
-  #open() {
-    this.#opened ??= (async () => {
-      const gpu = await openGpu();
-      try {
-        return { gpu, codec: named(this.weights.path, () => FaceCodec.fromWeights(gpu, this.weights.bytes)) };
-      } catch (error) {
-        gpu.destroy();
-        throw error;
-      }
-    })();
-    return this.#opened;
-  }
-}
-
-/** Puts the path before the message of a CheckpointError, which does not know it. */
-function named<T>(path: string, read: () => T): T {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof CheckpointError) throw new CheckpointError(`${path}: ${error.message}`, { cause: error });
-    throw error;
+    for (const codec of [this.#budget, this.#png]) (await codec?.catch(() => undefined))?.dispose();
+    (await this.#gpu?.catch(() => undefined))?.destroy();
   }
 }

@@ -1,10 +1,14 @@
 import type { Command } from 'commander';
-import { MAX_FILE_BYTES } from '../codec/png-container.js';
+import { unpackFaceBare } from '../codec/face-bare.js';
+import type { FaceSymbols } from '../codec/face-code.js';
+import { unpackFaceFile } from '../codec/face-file.js';
+import { ArgumentError, FormatError, ModelMismatchError } from '../common/errors.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../data/align.js';
 import { writePng } from '../data/image.js';
-import { BATCH, CodecSession, readWeights } from './codec-session.js';
+import { nameOfFace, numberOfFace, withArchive } from './archive-faces.js';
+import { BATCH, CodecSession } from './codec-session.js';
+import { type CompactKind, compactKindOf, MOST_BYTES, SUFFIXES } from './compact-kind.js';
 import { orComplain } from './complain.js';
-import { COMPACT_SUFFIX } from './encode.js';
 import { Outputs, stemOf } from './outputs.js';
 import { readRegularFile } from './read-file.js';
 
@@ -13,6 +17,7 @@ const DECODED_SUFFIX = '.decoded.png';
 
 interface DecodeOptions {
   out: string;
+  only?: string;
   model?: string;
 }
 
@@ -21,14 +26,16 @@ export function addDecodeCommand(program: Command): void {
   program
     .command('decode')
     .description('restore faces from small files')
-    .argument('<file...>', 'files that `cameo encode` made')
+    .argument('<file...>', 'files and archives that `cameo encode` made')
     .requiredOption('-o, --out <dir>', `folder for the pictures NAME${DECODED_SUFFIX}; made where it is missing`)
+    .option('--only <name>', 'of an archive, this face alone; the others are not read')
     .option('--model <file>', 'weights (default: CAMEO_MODEL, else those that are shipped)')
     .addHelpText(
       'after',
       `
-Example:
-  cameo decode small/*${COMPACT_SUFFIX} -o restored
+Examples:
+  cameo decode small/*${SUFFIXES.file} -o restored
+  cameo decode people${SUFFIXES.archive} -o restored --only ann
 
 A file can be decoded only with the weights that encoded it; \`cameo info\` shows which they are.
 What is damaged or foreign is named on standard error; the rest goes on, and the exit code is 1.`,
@@ -36,38 +43,129 @@ What is damaged or foreign is named on standard error; the rest goes on, and the
     .action(decodeFiles);
 }
 
-async function decodeFiles(files: string[], { out, model }: DecodeOptions): Promise<void> {
-  const session = new CodecSession(await readWeights(model));
-  const outputs = await Outputs.in(out);
-  const waiting: { input: string; bytes: Uint8Array }[] = [];
-  const decodeBatch = async (): Promise<void> => {
-    const codec = await session.codec();
+/** Faces that wait for others, until a batch of them can be restored. */
+class Restorer {
+  readonly #faces: { input: string; output: string; face: FaceSymbols }[] = [];
+  readonly #pngs: { input: string; name: string; bytes: Uint8Array }[] = [];
+
+  constructor(
+    readonly session: CodecSession,
+    private readonly outputs: Outputs,
+  ) {}
+
+  /** A face that has been taken apart, for the picture `name`. @throws ArgumentError where another one has that name */
+  addFace(input: string, name: string, face: FaceSymbols): void {
+    this.#faces.push({ input, output: this.#claim(name, input), face });
+  }
+
+  /** A PNG, which the codec has still to take apart. */
+  addPng(input: string, name: string, bytes: Uint8Array): void {
+    this.#pngs.push({ input, name, bytes });
+  }
+
+  /** Restores what waits, where that is a batch, or where no more will come. */
+  async run(last = false): Promise<void> {
+    const most = last ? 1 : BATCH;
+    while (this.#faces.length >= most) await this.#restoreFaces();
+    while (this.#pngs.length >= most) await this.#restorePngs();
+  }
+
+  #claim(name: string, input: string): string {
+    return this.outputs.claim(`${name}${DECODED_SUFFIX}`, input);
+  }
+
+  async #restoreFaces(): Promise<void> {
+    const codec = await this.session.budgetCodec();
+    const batch = this.#faces.splice(0, BATCH);
+    await this.#write(batch, await codec.restore(batch.map(({ face }) => face)));
+  }
+
+  async #restorePngs(): Promise<void> {
+    const codec = await this.session.pngCodec();
     const batch: { input: string; output: string; bytes: Uint8Array }[] = [];
-    for (const { input, bytes } of waiting.splice(0, BATCH)) {
+    for (const { input, name, bytes } of this.#pngs.splice(0, BATCH)) {
       await orComplain(input, () => {
         codec.unpack(bytes);
-        const output = outputs.claim(`${stemOf(input, COMPACT_SUFFIX)}${DECODED_SUFFIX}`, input);
-        batch.push({ input, output, bytes });
+        batch.push({ input, output: this.#claim(name, input), bytes });
       });
     }
-    const faces = await codec.decode(batch.map(({ bytes }) => bytes));
+    await this.#write(batch, await codec.decode(batch.map(({ bytes }) => bytes)));
+  }
+
+  async #write(batch: readonly { input: string; output: string }[], faces: readonly Uint8Array[]): Promise<void> {
     for (const [k, { input, output }] of batch.entries()) {
       await orComplain(input, async () => {
         await writePng(output, { width: FACE_WIDTH, height: FACE_HEIGHT, data: faces[k] });
         console.log(`${input} -> ${output}`);
       });
     }
-  };
+  }
+}
 
+async function decodeFiles(files: string[], { out, only, model }: DecodeOptions): Promise<void> {
+  const session = await CodecSession.open(model);
+  const restorer = new Restorer(session, await Outputs.in(out));
   try {
     for (const input of files) {
-      await orComplain(input, async () => {
-        waiting.push({ input, bytes: await readRegularFile(input, MAX_FILE_BYTES) });
-      });
-      if (waiting.length >= BATCH) await decodeBatch();
+      const kind = await orComplain(input, () => compactKindOf(input));
+      if (kind === 'archive') await addArchive(input, only, restorer);
+      else if (kind) await orComplain(input, () => addFile(input, kind, only, restorer));
+      await restorer.run();
     }
-    if (waiting.length > 0) await decodeBatch();
+    await restorer.run(true);
   } finally {
     await session.close();
   }
+}
+
+async function addFile(
+  input: string,
+  kind: Exclude<CompactKind, 'archive'>,
+  only: string | undefined,
+  restorer: Restorer,
+): Promise<void> {
+  if (only !== undefined) throw new ArgumentError(`--only ${only} is for archives; this file is of one face`);
+  const bytes = await readRegularFile(input, MOST_BYTES[kind]);
+  const name = stemOf(input, SUFFIXES[kind]);
+  if (kind === 'png') {
+    await restorer.session.weights('png'); // those of the other codec cannot decode it
+    restorer.addPng(input, name, bytes);
+    return;
+  }
+  const latents = (await restorer.session.weights('budget')).file.tables.model;
+  restorer.addFace(input, name, (kind === 'file' ? unpackFaceFile : unpackFaceBare)(bytes, latents));
+}
+
+/** Each face by itself: an archive that is damaged in one place still gives the others. */
+async function addArchive(input: string, only: string | undefined, restorer: Restorer): Promise<void> {
+  let failure: { error: unknown } | undefined; // of restoring, which no archive is to blame for
+  await orComplain(input, () =>
+    withArchive(input, async (archive) => {
+      const latents = (await restorer.session.weights('budget')).file.tables.model;
+      if (archive.modelId !== latents.idText) {
+        throw new ModelMismatchError(`written by model ${archive.modelId}; the model loaded is ${latents.idText}`);
+      }
+      const first = only === undefined ? 0 : await numberOfFace(archive, only);
+      const end = only === undefined ? archive.count : first + 1;
+      for (let k = first; k < end && !failure; k++) {
+        await orComplain(`${input}, face ${k}`, async () => {
+          const name = await nameOfFace(archive, k);
+          const face = await archive.face(k, latents);
+          restorer.addFace(`${input}, ${name}`, archive.named ? fileName(name) : `${stemOf(input)}-${name}`, face);
+        });
+        await restorer.run().catch((error: unknown) => {
+          failure = { error };
+        });
+      }
+    }),
+  );
+  if (failure) throw failure.error;
+}
+
+/** @throws FormatError for a name that would lead out of the folder: archives come from others */
+function fileName(name: string): string {
+  if (name === '' || /[/\\\p{Cc}]/u.test(name)) {
+    throw new FormatError(`its name ${JSON.stringify(name)} cannot be that of a file`);
+  }
+  return name;
 }

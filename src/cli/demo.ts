@@ -3,13 +3,14 @@ import type { Command } from 'commander';
 import { FileError, writeFileAtomic } from '../data/atomic-file.js';
 import { writePng } from '../data/image.js';
 import { readLandmarks } from '../data/landmarks.js';
-import { type DemoFace, type DemoRate, runDemoRate } from '../evaluation/demo-evaluation.js';
+import { atRate } from '../evaluation/codec-evaluation.js';
+import { type DemoFace, type DemoRun, type DemoSetting, runDemo } from '../evaluation/demo-evaluation.js';
 import { demoHtml, demoMeans, demoSheet, facesTable, timesTable } from '../evaluation/demo-report.js';
 import { textTable } from '../evaluation/tables.js';
 import { findPackage } from '../gpu/node/packages.js';
-import { CodecSession, readWeights } from './codec-session.js';
+import { CodecSession } from './codec-session.js';
+import { SUFFIXES } from './compact-kind.js';
 import { complain, orComplain } from './complain.js';
-import { COMPACT_SUFFIX } from './encode.js';
 import { Outputs } from './outputs.js';
 import { PACKAGE_ROOT } from './package-root.js';
 import { readPhotoFaces } from './photo-faces.js';
@@ -27,61 +28,83 @@ interface DemoOptions {
 export function addDemoCommand(program: Command): void {
   program
     .command('demo')
-    .description('compress and restore the faces of six photographs at every rate, beside JPEG and JPEG2000')
+    .description('compress and restore the faces of six photographs at several sizes, beside JPEG and JPEG2000')
     .option('-o, --out <dir>', 'folder for compact files, contact sheet and report', 'out/demo')
     .option('--model <file>', 'weights (default: CAMEO_MODEL, else those that are shipped)')
     .addHelpText('after', `\nThe photographs are those of the npm package ${PHOTO_PACKAGE}, a development dependency.`)
-    .action(runDemo);
+    .action(runAll);
 }
 
-async function runDemo({ out, model }: DemoOptions): Promise<void> {
+/** Bytes a face, where the model takes any. */
+const BUDGETS = [300, 500];
+
+/** Every rate of the PNG codec, or two budgets of the other one; and the suffix of the files. */
+async function settingsOf(session: CodecSession): Promise<{ settings: DemoSetting[]; suffix: string }> {
+  if (session.usualKind === 'png') {
+    const codec = await session.pngCodec();
+    const settings = Array.from({ length: codec.rates }, (_, rate) => ({
+      name: `rate ${rate}`,
+      folder: `rate${rate}`,
+      coder: atRate(codec, rate),
+    }));
+    return { settings, suffix: SUFFIXES.png };
+  }
+  const codec = await session.budgetCodec();
+  const settings = BUDGETS.map((maxBytes) => ({
+    name: `${maxBytes} bytes`,
+    folder: `${maxBytes}bytes`,
+    coder: {
+      encode: (faces: readonly Uint8Array[]) => codec.encode(faces, { maxBytes }),
+      decode: (files: readonly Uint8Array[]) => codec.decode(files),
+    },
+  }));
+  return { settings, suffix: SUFFIXES.file };
+}
+
+async function runAll({ out, model }: DemoOptions): Promise<void> {
   const start = performance.now();
-  const weights = await readWeights(model);
+  const session = await CodecSession.open(model);
+  const { modelId } = await session.weights(session.usualKind);
   await Outputs.in(out);
   const faces = await demoFaces();
 
-  const session = new CodecSession(weights);
   try {
-    const codec = await session.codec();
+    const { settings, suffix } = await settingsOf(session);
     const { description } = await session.gpu();
     const device = description.description || description.device;
-    console.log(
-      `${faces.length} faces, ${codec.rates} rates, model ${codec.modelId}, on ${description.device} (${device})`,
-    );
+    const sizes = settings.map(({ name }) => name).join(', ');
+    console.log(`${faces.length} faces at ${sizes}, model ${modelId}, on ${description.device} (${device})`);
     if (description.kind !== 'hardware') {
       console.log('This adapter runs on the CPU; a GPU would be many times faster: see `cameo doctor`.');
     }
     // Builds the kernels, so that the times below are those of the work.
-    const [first] = faces;
-    await codec.decode(await codec.encode([first.pixels], 0));
-    const bar = startProgress(faces.length * codec.rates, 'faces × rates');
-    const rates: DemoRate[] = [];
+    const { coder } = settings[0];
+    await coder.decode(await coder.encode([faces[0].pixels]));
+    const bar = startProgress(faces.length * settings.length, 'faces × sizes');
+    const runs: DemoRun[] = [];
     try {
       let done = 0;
-      for (let rate = 0; rate < codec.rates; rate++) {
-        rates.push(await runDemoRate(codec, faces, rate, () => bar.update(++done)));
-      }
+      for (const setting of settings) runs.push(await runDemo(setting, faces, () => bar.update(++done)));
     } finally {
       bar.stop();
     }
 
-    for (const { rate, faces: results } of rates) {
-      const { folder } = await Outputs.in(join(out, `rate${rate}`));
-      for (const { face, file } of results) await writeFileAtomic(join(folder, `${face.name}${COMPACT_SUFFIX}`), file);
+    for (const [k, { faces: results }] of runs.entries()) {
+      const { folder } = await Outputs.in(join(out, settings[k].folder));
+      for (const { face, file } of results) await writeFileAtomic(join(folder, `${face.name}${suffix}`), file);
     }
     const sheet = join(out, 'contact-sheet.png');
     const report = join(out, 'report.html');
-    await writePng(sheet, demoSheet(rates[0]));
-    await writeFileAtomic(report, await demoHtml(rates, device));
+    await writePng(sheet, demoSheet(runs[0]));
+    await writeFileAtomic(report, await demoHtml(runs, device));
 
-    for (const table of [facesTable(rates[0]), demoMeans(rates), timesTable(rates, device)]) {
+    for (const table of [facesTable(runs[0]), demoMeans(runs), timesTable(runs, device)]) {
       console.log(`\n${textTable(table)}`);
     }
-    console.log(`\n${sheet}: the pictures at rate 0`);
-    console.log(`${report}: all of this, with the pictures at every rate`);
-    console.log(
-      `${join(out, 'rate0', `*${COMPACT_SUFFIX}`)}: the files; \`cameo info\` and \`cameo decode\` read them`,
-    );
+    const [first] = settings;
+    console.log(`\n${sheet}: the pictures at ${first.name}`);
+    console.log(`${report}: all of this, with the pictures at ${sizes}`);
+    console.log(`${join(out, first.folder, `*${suffix}`)}: the files; \`cameo info\` and \`cameo decode\` read them`);
     console.log(`\nDone in ${((performance.now() - start) / 1000).toFixed(0)} s.`);
   } finally {
     await session.close();

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { BudgetCodec } from '../codec/budget-codec.js';
+import { readKlt } from '../codec/klt-file.js';
 import { ArgumentError } from '../common/errors.js';
 import { ensureFolder, FileError, fileErrorReason, writeFileAtomic } from '../data/atomic-file.js';
 import { openFaceFolder } from '../data/faces.js';
@@ -22,7 +23,6 @@ import {
 import { baselineEncoder, cameoEncoder, cameoPngEncoder } from '../evaluation/comparison/face-encoders.js';
 import { faceCrop } from '../evaluation/verification/face-crops.js';
 import { openGpu } from '../gpu/node/adapters.js';
-import { readKlt } from '../models/klt-file.js';
 import { gitCommit } from './git-commit.js';
 import { PACKAGE_ROOT, PACKAGE_VERSION } from './package-root.js';
 import { cacheFile, dataFolder, encodingsFolder, recognizerPlaces } from './places.js';

@@ -8,7 +8,7 @@ import { evaluateCodec } from '../evaluation/codec-evaluation.js';
 import { type CodecReport, codecReportMarkdown } from '../evaluation/codec-report.js';
 import { meansTable, rateDistortionPlot } from '../evaluation/codec-tables.js';
 import { textTable } from '../evaluation/tables.js';
-import { CodecSession, readWeights } from './codec-session.js';
+import { CodecSession } from './codec-session.js';
 import { complain } from './complain.js';
 import { addEvaluateCodecs } from './evaluate-codecs.js';
 import { addEvaluateIdentities } from './evaluate-identities.js';
@@ -58,15 +58,15 @@ function limit(text: string): number | 'all' {
 
 async function evaluateFaces(options: EvaluateOptions): Promise<void> {
   const { split, out } = options;
-  const weights = await readWeights(options.model);
+  const session = await CodecSession.open(options.model);
+  const weights = await session.weights('png');
   const data = dataFolder(options.data);
   const { count: facesInSplit } = await openFaceFolder(data, { split });
   const set = await openFaceFolder(data, { split, limit: options.limit === 'all' ? undefined : options.limit });
   await Outputs.in(out); // whether it can be written is better known before the work than after
 
-  const session = new CodecSession(weights);
   try {
-    const codec = await session.codec();
+    const codec = await session.pngCodec();
     const { description } = await session.gpu();
     console.log(`${set.count} of ${facesInSplit} faces of split ${split}, on ${description.description}`);
     const bar = startProgress(set.count * codec.rates, 'faces × rates');
@@ -81,7 +81,7 @@ async function evaluateFaces(options: EvaluateOptions): Promise<void> {
       version: PACKAGE_VERSION,
       runtime: `Node ${process.versions.node} on ${process.platform} ${process.arch}`,
       device: description,
-      model: { id: weights.modelId, config: weights.config },
+      model: { id: weights.modelId, config: weights.file.config },
       data: { split, facesInSplit, faces, unreadable: [...set.unreadable] },
       rates,
     };

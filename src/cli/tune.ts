@@ -10,8 +10,8 @@ import { mse } from '../ops/mse.js';
 import { type TimedCandidate, tuneConv } from '../ops/tune-conv.js';
 import { Tape } from '../tensor/tape.js';
 import { scope, Tensor } from '../tensor/tensor.js';
-import { readWeights } from './codec-session.js';
 import { integer } from './numbers.js';
+import { expectKind, readWeights, weightsPath } from './weights.js';
 
 /** Adds `cameo tune` to the program. */
 export function addTuneCommand(program: Command): void {
@@ -32,7 +32,7 @@ Example:
   cameo tune --training --batch 8`,
     )
     .action(async (options: { model?: string; batch?: number; training?: boolean; force?: boolean }) => {
-      const { config } = await readWeights(options.model);
+      const { config } = expectKind(await readWeights(weightsPath(options.model)), 'png').file;
       const gpu = await openGpu({ tuning: true });
       try {
         const requests = requestsOf(gpu, config, options.batch ?? codecBatch(gpu), options.training ?? false);

@@ -1,15 +1,17 @@
 import { ArgumentError, CheckpointError } from '../common/errors.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { type KltAutoencoder, stepValues } from '../models/klt-autoencoder.js';
-import { type KltTables, loadKlt, readKlt } from '../models/klt-file.js';
 import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
 import { keep, Tensor } from '../tensor/tensor.js';
 import { FaceQuantizer, USUAL_LAMBDA } from './byte-budget.js';
 import type { LatentModel } from './entropy/latent-model.js';
+import { encodeLatents } from './entropy/latent-stream.js';
+import { ARCHIVE_ENTRY_BYTES } from './face-archive.js';
 import { BARE_HEADER_BYTES, packFaceBare, unpackFaceBare } from './face-bare.js';
 import type { DecodedFace, FaceSymbols } from './face-code.js';
 import { codecBatch } from './face-codec.js';
 import { FILE_HEADER_BYTES, isFaceFile, packFaceFile, unpackFaceFile } from './face-file.js';
+import { type KltFile, type KltTables, loadKlt, readKlt } from './klt-file.js';
 
 /** 'file' says by itself what it is; 'bare' has 8 bytes less, for whoever knows. */
 export type FaceContainer = 'file' | 'bare';
@@ -17,7 +19,19 @@ export type FaceContainer = 'file' | 'bare';
 /** How large a face may get: the bytes of its file, or the quantization index, which says how good it is to be. */
 export type FaceTarget = { maxBytes: number } | { step: number };
 
-const HEADER_BYTES: Record<FaceContainer, number> = { file: FILE_HEADER_BYTES, bare: BARE_HEADER_BYTES };
+/** What holds a face: a container of its own, or an archive, in which its place in the index counts, its name does not. */
+export type FaceHolder = FaceContainer | 'archive';
+
+const HEADER_BYTES: Record<FaceHolder, number> = {
+  file: FILE_HEADER_BYTES,
+  bare: BARE_HEADER_BYTES,
+  archive: ARCHIVE_ENTRY_BYTES,
+};
+
+/** The least budget that serves every face: what one takes whose symbols are all 0. */
+export function leastFaceBytes(latents: LatentModel, holder: FaceHolder): number {
+  return HEADER_BYTES[holder] + encodeLatents(new Int16Array(latents.latents), 0, latents).length;
+}
 
 type AnalysisInputs = { x: Tensor; coarseness: Tensor };
 type RestorationInputs = { symbols: Tensor; logGain: Tensor; coarseness: Tensor };
@@ -64,7 +78,11 @@ export class BudgetCodec {
    * @throws CheckpointError for a file that is none, does not fit its own architecture, or has no tables
    */
   static fromWeights(gpu: Gpu, safetensors: Uint8Array): BudgetCodec {
-    const file = readKlt(safetensors);
+    return BudgetCodec.fromKlt(gpu, readKlt(safetensors));
+  }
+
+  /** As `fromWeights`, for a file that has been read. */
+  static fromKlt(gpu: Gpu, file: KltFile): BudgetCodec {
     if (!file.tables) {
       throw new CheckpointError(
         'the weights have no tables for the entropy coder: make them with `cameo train tables`',
@@ -93,6 +111,11 @@ export class BudgetCodec {
     return { width, height, bytes: 3 * width * height };
   }
 
+  /** See `leastFaceBytes`. */
+  leastBytes(holder: FaceHolder = 'file'): number {
+    return leastFaceBytes(this.latents, holder);
+  }
+
   /**
    * Faces to files of at most `maxBytes` each, container included.
    * @throws ArgumentError for a face of another size, an index the model has not, or a budget below what a face takes
@@ -106,11 +129,11 @@ export class BudgetCodec {
     return (await this.symbolsOf(faces, target, container)).map((face) => pack(face, this.latents));
   }
 
-  /** Faces to the symbols that `encode` packs. */
+  /** Faces to the symbols that `encode` packs, or `packArchive`. */
   async symbolsOf(
     faces: readonly Uint8Array[],
     target: FaceTarget,
-    container: FaceContainer = 'file',
+    holder: FaceHolder = 'file',
   ): Promise<FaceSymbols[]> {
     const { bytes, width, height } = this.faceSize;
     faces.forEach((face, k) => {
@@ -119,11 +142,12 @@ export class BudgetCodec {
       }
     });
     const { steps } = this.model.config;
-    const header = HEADER_BYTES[container];
-    if ('maxBytes' in target && !(Number.isInteger(target.maxBytes) && target.maxBytes > header)) {
-      throw new ArgumentError(
-        `a budget of ${target.maxBytes} bytes; expected an integer above the ${header} bytes of the header`,
-      );
+    const header = HEADER_BYTES[holder];
+    if ('maxBytes' in target) {
+      const least = this.leastBytes(holder);
+      if (!Number.isInteger(target.maxBytes) || target.maxBytes < least) {
+        throw new ArgumentError(`a budget of ${target.maxBytes} bytes; expected an integer of at least ${least}`);
+      }
     }
     const step = 'step' in target ? target.step : usualStep(target.maxBytes - header, steps);
     stepValues(step, steps);

@@ -40,8 +40,11 @@ import {
 const MAGIC = Uint8Array.of(0x9e, 0x43, 0x4d, 0x41);
 export const ARCHIVE_HEADER_BYTES = 22;
 const CHECKED_BYTES = 18;
-const ENTRY_BYTES = 7;
+/** What a face takes beside its code, but for a name. */
+export const ARCHIVE_ENTRY_BYTES = 7;
 const NAMED_ENTRY_BYTES = 13;
+/** Entries of the index that are read at a time to look for a name. */
+const SEARCHED_ENTRIES = 4096;
 /** What one length field can say. */
 const MOST_BYTES = 0xffffffff;
 /** No name is longer, and none that is longer is read. */
@@ -194,8 +197,42 @@ export class FaceArchive {
     }
   }
 
+  /**
+   * What the index says of face `k`, without the model: the bytes of its code, and whether it is grey.
+   * @throws ArgumentError for a number out of range, FormatError for an index that is cut off
+   */
+  async entry(k: number): Promise<{ bytes: number; t: number; grey: boolean }> {
+    const { entry, code } = await this.#entry(k);
+    return { bytes: code.end - code.start, t: entry[4] & 63, grey: entry[4] > 127 };
+  }
+
+  /**
+   * The number of the first face of this name, undefined where there is none. Reads the index, and of the names only those
+   * of that length.
+   * @throws FormatError for an index that is cut off
+   */
+  async find(name: string): Promise<number | undefined> {
+    if (!this.named) return undefined;
+    const wanted = new TextEncoder().encode(name);
+    let start = 0;
+    for (let first = 0; first < this.count; first += SEARCHED_ENTRIES) {
+      const count = Math.min(SEARCHED_ENTRIES, this.count - first);
+      const at = ARCHIVE_HEADER_BYTES + first * NAMED_ENTRY_BYTES;
+      const entries = await this.#read(at, count * NAMED_ENTRY_BYTES, 'the index');
+      for (let k = 0; k < count; k++) {
+        const end = viewOf(entries).getUint32(k * NAMED_ENTRY_BYTES + 7, true);
+        if (end - start === wanted.length && end <= this.nameBytes) {
+          const own = await this.#read(this.#namesStart + start, wanted.length, `the name of face ${first + k}`);
+          if (own.every((byte, i) => byte === wanted[i])) return first + k;
+        }
+        start = end;
+      }
+    }
+    return undefined;
+  }
+
   get #entryBytes(): number {
-    return this.named ? NAMED_ENTRY_BYTES : ENTRY_BYTES;
+    return this.named ? NAMED_ENTRY_BYTES : ARCHIVE_ENTRY_BYTES;
   }
 
   get #namesStart(): number {

@@ -32,26 +32,35 @@ export function packFaceBare(face: FaceSymbols, model: LatentModel): Uint8Array 
   return concatenate([fields, littleEndian(faceChecksum(fields, face.symbols, model), 2), code]);
 }
 
-/** @throws FormatError for bytes that are damaged or none of ours; ModelMismatchError for those of another model */
-export function unpackFaceBare(bytes: Uint8Array, model: LatentModel): DecodedFace {
+/**
+ * What a header says, without the model: the last four hexadecimal digits of its name are there.
+ * @throws FormatError for bytes that are no face, or of another version
+ */
+export function readBareHeader(bytes: Uint8Array): { version: number; modelIdEnd: string; t: number; grey: boolean } {
   if (bytes.length < BARE_HEADER_BYTES) {
-    throw new FormatError(`bare face of ${bytes.length} bytes; its header alone has ${BARE_HEADER_BYTES}`);
+    throw new FormatError(`truncated: bare face of ${bytes.length} bytes; its header alone has ${BARE_HEADER_BYTES}`);
   }
   if (bytes[0] !== BITSTREAM_VERSION << 4) {
     throw new FormatError(
       `bare face: first byte is ${bytes[0]}, must be ${BITSTREAM_VERSION << 4} (version ${BITSTREAM_VERSION})`,
     );
   }
-  const view = viewOf(bytes);
-  const id = view.getUint16(2, true);
-  if (id !== (model.id & 0xffff)) {
-    const half = (value: number): string => (value & 0xffff).toString(16).padStart(4, '0');
+  const modelIdEnd = endOfId(viewOf(bytes).getUint16(2, true));
+  return { version: BITSTREAM_VERSION, modelIdEnd, t: bytes[1] & 63, grey: bytes[1] > 127 };
+}
+
+const endOfId = (id: number): string => (id & 0xffff).toString(16).padStart(4, '0');
+
+/** @throws FormatError for bytes that are damaged or none of ours; ModelMismatchError for those of another model */
+export function unpackFaceBare(bytes: Uint8Array, model: LatentModel): DecodedFace {
+  const { modelIdEnd } = readBareHeader(bytes);
+  if (modelIdEnd !== endOfId(model.id)) {
     throw new ModelMismatchError(
-      `written by a model whose id ends in ${half(id)}; the model loaded is ${model.idText}`,
+      `written by a model whose id ends in ${modelIdEnd}; the model loaded is ${model.idText}`,
     );
   }
   const { t, grey } = readFaceByte(bytes[1], model);
   const symbols = decodeFace(bytes.subarray(BARE_HEADER_BYTES), t, model);
-  checkFace(view.getUint16(4, true), faceChecksum(bytes.subarray(0, 4), symbols, model) & 0xffff);
+  checkFace(viewOf(bytes).getUint16(4, true), faceChecksum(bytes.subarray(0, 4), symbols, model) & 0xffff);
   return { symbols, t, grey };
 }

@@ -68,7 +68,8 @@ export function faceChecksum(header: Uint8Array, symbols: Symbols, model: Latent
 
 /** @throws FormatError where the stored checksum is not the face's */
 export function checkFace(stored: number, actual: number): void {
-  if (stored !== actual) throw new FormatError('checksum over header and symbols does not match: the face is corrupt');
+  if (stored !== actual)
+    throw new FormatError('checksum over header and symbols does not match: the face is corrupt or cut off');
 }
 
 /** @throws ModelMismatchError for an id that is not the model's */

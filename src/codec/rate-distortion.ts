@@ -1,8 +1,11 @@
+/** What is less likely is an outlier whose scale is not known: its last steps then count as free, and it is kept. */
+const LEAST_LIKELY = 1e-12;
+
 /** Bits of a symbol of magnitude n, under a logistic distribution around 0 of this scale. */
 function logisticBitsOf(n: number, scale: number): number {
   const below = 1 / (1 + Math.exp(-(n - 0.5) / scale));
   const above = 1 / (1 + Math.exp(-(n + 0.5) / scale));
-  return -Math.log2(Math.max(above - below, 1e-12));
+  return -Math.log2(Math.max(above - below, LEAST_LIKELY));
 }
 
 /** Symbols larger than this cost little more than their neighbour whatever the scale. */

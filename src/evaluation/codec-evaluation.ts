@@ -1,7 +1,7 @@
 import type { FaceCodec } from '../codec/face-codec.js';
 import type { FaceSet } from '../data/faces.js';
 import { BASELINE_CODECS } from './baselines.js';
-import { compareFace, compressFaces, type FaceScores, mapConcurrently } from './face-scores.js';
+import { compareFace, compressFaces, type FaceCoder, type FaceScores, mapConcurrently } from './face-scores.js';
 import { type GroupSummary, summarise, summariseBy } from './summary.js';
 
 /** What a set of faces gave at one rate of the model. */
@@ -15,6 +15,12 @@ export interface RateEvaluation {
 }
 
 const BATCH = 16;
+
+/** The codec at one of its rates. */
+export const atRate = (codec: FaceCodec, rate: number): FaceCoder => ({
+  encode: (faces) => codec.encode(faces, rate),
+  decode: (files) => codec.decode(files),
+});
 
 /**
  * Compresses every readable face of a set at every rate of the model, restores it, and lets JPEG and JPEG2000 do the
@@ -37,7 +43,7 @@ export async function evaluateCodec(
   for (let first = 0; first < indices.length; first += BATCH) {
     const faces = await set.batch(indices.slice(first, first + BATCH));
     for (let rate = 0; rate < codec.rates; rate++) {
-      const { files, restored } = await compressFaces(codec, faces, rate);
+      const { files, restored } = await compressFaces(atRate(codec, rate), faces);
       const compared = await mapConcurrently([...faces.keys()], async (k) => {
         const { scores } = await compareFace(faces[k], files[k], restored[k], BASELINE_CODECS);
         onProgress(++done, total);

@@ -4,10 +4,19 @@ import type { ReportTable } from './html-report.js';
 import { linePlot } from './plot-svg.js';
 import { type CodecMeans, type GroupSummary, PSNR_CAP } from './summary.js';
 
+/** A rate of the model, or what another size of file is called. */
+interface NamedRate {
+  rate: number | string;
+  all: GroupSummary;
+}
+
 const ORDER: readonly ComparedCodec[] = ['cameo', ...BASELINE_CODECS];
 
-/** One row of means for each rate and codec. */
-export function meansTable(rates: readonly { rate: number; all: GroupSummary }[], title: string): ReportTable {
+/**
+ * One row of means for each rate and codec.
+ * @param heading of the column of rates, where they have names
+ */
+export function meansTable(rates: readonly NamedRate[], title: string, heading?: string): ReportTable {
   const rows = rates.flatMap(({ rate, all }) =>
     present(all).map(([codec, means]) => [
       rate,
@@ -21,7 +30,7 @@ export function meansTable(rates: readonly { rate: number; all: GroupSummary }[]
   );
   return {
     title,
-    columns: ['Rate', 'Codec', 'Bytes', 'bpp', 'PSNR, dB', 'SSIM', 'Cameo ahead, dB'],
+    columns: [heading ?? 'Rate', 'Codec', 'Bytes', 'bpp', 'PSNR, dB', 'SSIM', 'Cameo ahead, dB'],
     rows,
     note: meansNote(rates),
   };
@@ -73,22 +82,21 @@ function gainText({ cameoGain }: CodecMeans): string {
 }
 
 /** How the figures come about, and where a baseline got more bytes than Cameo, or less of the faces. */
-function meansNote(rates: readonly { rate: number; all: GroupSummary }[]): string {
+function meansNote(rates: readonly NamedRate[]): string {
   const sentences = [
-    'Each face alone: the other codecs get at most the bytes of its Cameo file (PNG container included), and the file of best PSNR counts.',
+    'Each face alone: the other codecs get at most the bytes of its Cameo file (container included), and the file of best PSNR counts.',
   ];
   for (const { rate, all } of rates) {
+    const name = typeof rate === 'number' ? `Rate ${rate}` : `At ${rate}`;
     for (const [codec, { faces, larger }] of present(all)) {
       const title = CODEC_TITLES[codec];
       if (larger > 0) {
         sentences.push(
-          `Rate ${rate}, ${title}: for ${larger} of ${faces} faces no file is as small; the smallest there is was taken, in its favour.`,
+          `${name}, ${title}: for ${larger} of ${faces} faces no file is as small; the smallest there is was taken, in its favour.`,
         );
       }
       if (faces < all.faces) {
-        sentences.push(
-          `Rate ${rate}, ${title}: no file at all for ${all.faces - faces} of ${all.faces} faces, left out.`,
-        );
+        sentences.push(`${name}, ${title}: no file at all for ${all.faces - faces} of ${all.faces} faces, left out.`);
       }
     }
   }

@@ -1,6 +1,5 @@
-import type { FaceCodec } from '../codec/face-codec.js';
 import type { BaselineCodec, BaselineResult } from './baselines.js';
-import { compareFace, compressFaces, type FaceScores, mapConcurrently } from './face-scores.js';
+import { compareFace, compressFaces, type FaceCoder, type FaceScores, mapConcurrently } from './face-scores.js';
 
 /** The codecs beside Cameo: those that any viewer opens. */
 export const DEMO_BASELINES: readonly BaselineCodec[] = ['jpeg', 'jpeg2000'];
@@ -11,7 +10,7 @@ export interface DemoFace {
   pixels: Uint8Array;
 }
 
-/** What became of one face at one rate, pictures included. */
+/** What became of one face at one setting, pictures included. */
 export interface DemoResult {
   face: DemoFace;
   /** The compact file. */
@@ -21,33 +20,41 @@ export interface DemoResult {
   baselines: BaselineResult[];
 }
 
-/** All faces at one rate; times are of a warm program, seconds a face. */
-export interface DemoRate {
-  rate: number;
+/** How large files may get: a rate of the model, or a number of bytes. */
+export interface DemoSetting {
+  /** For titles: 'rate 0', '300 bytes'. */
+  name: string;
+  /** Of the files it makes. */
+  folder: string;
+  coder: FaceCoder;
+}
+
+/** All faces at one setting; times are of a warm program, seconds a face. */
+export interface DemoRun {
+  setting: string;
   faces: DemoResult[];
   encodeSeconds: number;
   decodeSeconds: number;
 }
 
 /**
- * Compresses and restores faces at one rate, and lets JPEG and JPEG2000 do the same within the same bytes.
+ * Compresses and restores faces at one setting, and lets JPEG and JPEG2000 do the same within the same bytes.
  * @param onFace called after each face
  */
-export async function runDemoRate(
-  codec: FaceCodec,
+export async function runDemo(
+  { name, coder }: DemoSetting,
   faces: readonly DemoFace[],
-  rate: number,
   onFace: () => void,
-): Promise<DemoRate> {
+): Promise<DemoRun> {
   const pixels = faces.map((face) => face.pixels);
-  const { files, restored, encodeSeconds, decodeSeconds } = await compressFaces(codec, pixels, rate);
+  const { files, restored, encodeSeconds, decodeSeconds } = await compressFaces(coder, pixels);
   const results = await mapConcurrently([...faces.keys()], async (k) => {
     const compared = await compareFace(pixels[k], files[k], restored[k], DEMO_BASELINES);
     onFace();
     return { face: faces[k], file: files[k], restored: restored[k], ...compared };
   });
   return {
-    rate,
+    setting: name,
     faces: results,
     encodeSeconds: encodeSeconds / faces.length,
     decodeSeconds: decodeSeconds / faces.length,

@@ -2,7 +2,7 @@ import { FACE_HEIGHT, FACE_WIDTH } from '../data/align.js';
 import { encodePng, type RgbImage } from '../data/image.js';
 import { meansTable, rateDistortionPlot } from './codec-tables.js';
 import { contactSheet } from './contact-sheet.js';
-import { DEMO_BASELINES, type DemoRate } from './demo-evaluation.js';
+import { DEMO_BASELINES, type DemoRun } from './demo-evaluation.js';
 import { CODEC_TITLES, type Score } from './face-scores.js';
 import { htmlReport, type ReportTable } from './html-report.js';
 import { summarise } from './summary.js';
@@ -10,7 +10,7 @@ import { summarise } from './summary.js';
 const picture = (data: Uint8Array): RgbImage => ({ width: FACE_WIDTH, height: FACE_HEIGHT, data });
 
 /** One row a face: Cameo's figures, and PSNR and SSIM of the others. */
-export function facesTable({ rate, faces }: DemoRate): ReportTable {
+export function facesTable({ setting, faces }: DemoRun): ReportTable {
   const columns = ['Face', 'Bytes', 'bpp', 'PSNR, dB', 'SSIM'];
   for (const codec of DEMO_BASELINES) columns.push(`${CODEC_TITLES[codec]}: bytes`, 'PSNR, dB', 'SSIM');
   const rows = faces.map(({ face, scores }) => {
@@ -27,7 +27,7 @@ export function facesTable({ rate, faces }: DemoRate): ReportTable {
   });
   const larger = faces.some(({ scores }) => DEMO_BASELINES.some((codec) => scores[codec]?.fits === false));
   return {
-    title: `Each face at rate ${rate}, and other codecs with at most as many bytes`,
+    title: `Each face at ${setting}, and other codecs with at most as many bytes`,
     columns,
     rows,
     note: larger ? '* no file is as small: the smallest there is, in favour of that codec' : undefined,
@@ -39,18 +39,18 @@ function cells(score: Score | undefined): (string | number)[] {
   return [`${score.bytes}${score.fits ? '' : '*'}`, score.psnr.toFixed(2), score.ssim.toFixed(4)];
 }
 
-/** Means a rate, of Cameo and of the others. */
-export function demoMeans(rates: readonly DemoRate[]): ReportTable {
-  return meansTable(summaries(rates), `Means of ${rates[0].faces.length} faces`);
+/** Means a setting, of Cameo and of the others. */
+export function demoMeans(runs: readonly DemoRun[]): ReportTable {
+  return meansTable(summaries(runs), `Means of ${runs[0].faces.length} faces`, 'Size');
 }
 
 /** Time to encode and to decode one face. */
-export function timesTable(rates: readonly DemoRate[], device: string): ReportTable {
+export function timesTable(runs: readonly DemoRun[], device: string): ReportTable {
   return {
     title: `Time a face, ${device}`,
-    columns: ['Rate', 'Encode, ms', 'Decode, ms'],
-    rows: rates.map(({ rate, encodeSeconds, decodeSeconds }) => [
-      rate,
+    columns: ['Size', 'Encode, ms', 'Decode, ms'],
+    rows: runs.map(({ setting, encodeSeconds, decodeSeconds }) => [
+      setting,
       (1000 * encodeSeconds).toFixed(1),
       (1000 * decodeSeconds).toFixed(1),
     ]),
@@ -59,9 +59,9 @@ export function timesTable(rates: readonly DemoRate[], device: string): ReportTa
 }
 
 /** Original, Cameo, JPEG, JPEG2000, a row a face. */
-export function demoSheet({ rate, faces }: DemoRate): RgbImage {
+export function demoSheet({ setting, faces }: DemoRun): RgbImage {
   return contactSheet({
-    title: `Rate ${rate}: original, restored from Cameo files, and other codecs with at most as many bytes`,
+    title: `At ${setting}: original, restored from Cameo files, and other codecs with at most as many bytes`,
     columns: ['Original', CODEC_TITLES.cameo, ...DEMO_BASELINES.map((codec) => CODEC_TITLES[codec])],
     rowsAcross: 2,
     rows: faces.map(({ face, restored, scores, baselines }) => ({
@@ -83,27 +83,26 @@ function captionOf({ bytes, psnr, fits }: Score): string {
 }
 
 /** @param device name of the adapter, for the page */
-export async function demoHtml(rates: readonly DemoRate[], device: string): Promise<string> {
+export async function demoHtml(runs: readonly DemoRun[], device: string): Promise<string> {
   const sheets = [];
-  for (const rate of rates) {
-    const title = `Rate ${rate}`;
+  for (const run of runs) {
     sheets.push({
-      title,
-      picture: { png: await encodePng(demoSheet(rate)) },
+      title: `At ${run.setting}`,
+      picture: { png: await encodePng(demoSheet(run)) },
       caption: 'A * marks a file that is larger than Cameo’s: no smaller one exists.',
     });
   }
-  const svg = rateDistortionPlot(summaries(rates), 'Means of all faces');
+  const svg = rateDistortionPlot(summaries(runs), 'Means of all faces');
   return htmlReport({
     title: 'Cameo: faces in a few hundred bytes',
     intro: [
-      `${rates[0].faces.length} faces, aligned to ${FACE_WIDTH}×${FACE_HEIGHT} pixels, compressed and restored at ${rates.length} rates by a neural network on WebGPU (${device}). JPEG and JPEG2000 get at most the same bytes for each face.`,
+      `${runs[0].faces.length} faces, aligned to ${FACE_WIDTH}×${FACE_HEIGHT} pixels, compressed and restored at ${runs.length} sizes by a neural network on WebGPU (${device}). JPEG and JPEG2000 get at most the same bytes for each face.`,
     ],
-    tables: [demoMeans(rates), facesTable(rates[0]), timesTable(rates, device)],
+    tables: [demoMeans(runs), facesTable(runs[0]), timesTable(runs, device)],
     figures: [{ title: 'PSNR over bytes', picture: { svg } }, ...sheets],
   });
 }
 
-function summaries(rates: readonly DemoRate[]) {
-  return rates.map(({ rate, faces }) => ({ rate, all: summarise(faces.map(({ scores }) => scores)) }));
+function summaries(runs: readonly DemoRun[]) {
+  return runs.map(({ setting, faces }) => ({ rate: setting, all: summarise(faces.map(({ scores }) => scores)) }));
 }

@@ -1,4 +1,3 @@
-import type { FaceCodec } from '../codec/face-codec.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../data/align.js';
 import { type BaselineCodec, type BaselineResult, encodeBaselines } from './baselines.js';
 import { psnr, ssim } from './metrics.js';
@@ -33,14 +32,16 @@ export interface CompressedFaces {
   decodeSeconds: number;
 }
 
+/** A codec that has been told how large its files may get. */
+export interface FaceCoder {
+  encode(faces: readonly Uint8Array[]): Promise<Uint8Array[]>;
+  decode(files: readonly Uint8Array[]): Promise<Uint8Array[]>;
+}
+
 /** Encodes faces and decodes the files, with the time that each takes. */
-export async function compressFaces(
-  codec: FaceCodec,
-  faces: readonly Uint8Array[],
-  rate: number,
-): Promise<CompressedFaces> {
+export async function compressFaces(codec: FaceCoder, faces: readonly Uint8Array[]): Promise<CompressedFaces> {
   const start = performance.now();
-  const files = await codec.encode(faces, rate);
+  const files = await codec.encode(faces);
   const middle = performance.now();
   const restored = await codec.decode(files);
   const end = performance.now();

@@ -23,6 +23,21 @@ export interface Safetensors {
  * overlap, leave gaps or lie outside the file, a name that occurs twice
  */
 export function readSafetensors(bytes: Uint8Array): Safetensors {
+  const { entries, metadata, dataStart } = readHeader(bytes);
+  const tensors = entries.map(({ name, type, shape, begin, end }): [string, HostTensor] => {
+    // A copy, so that it is aligned for any element type. (Buffer, Node's Uint8Array, has a slice that does not copy.)
+    const data = new Uint8Array(bytes.subarray(dataStart + begin, dataStart + end));
+    return [name, { shape, data: toFloat32(name, type, data.buffer) }];
+  });
+  return { tensors: new Map(tensors), metadata: new Map(metadata) };
+}
+
+/** The free text of a safetensors file alone, which tells what kind of file it is. @throws as `readSafetensors` */
+export function readSafetensorsMetadata(bytes: Uint8Array): ReadonlyMap<string, string> {
+  return readHeader(bytes).metadata;
+}
+
+function readHeader(bytes: Uint8Array) {
   if (bytes.length < PREFIX_BYTES) {
     throw new CheckpointError(`safetensors: the file has ${bytes.length} bytes; its header alone needs more`);
   }
@@ -38,16 +53,8 @@ export function readSafetensors(bytes: Uint8Array): Safetensors {
       `safetensors: the file ends at byte ${bytes.length}, inside its header of ${length} bytes`,
     );
   }
-  const { entries, metadata } = parseHeader(
-    decodeText(bytes.subarray(PREFIX_BYTES, dataStart)),
-    bytes.length - dataStart,
-  );
-  const tensors = entries.map(({ name, type, shape, begin, end }): [string, HostTensor] => {
-    // A copy, so that it is aligned for any element type. (Buffer, Node's Uint8Array, has a slice that does not copy.)
-    const data = new Uint8Array(bytes.subarray(dataStart + begin, dataStart + end));
-    return [name, { shape, data: toFloat32(name, type, data.buffer) }];
-  });
-  return { tensors: new Map(tensors), metadata: new Map(metadata) };
+  const header = parseHeader(decodeText(bytes.subarray(PREFIX_BYTES, dataStart)), bytes.length - dataStart);
+  return { ...header, dataStart };
 }
 
 function decodeText(bytes: Uint8Array): string {

@@ -1,9 +1,9 @@
 import { fitLatentModel } from '../codec/entropy/fit-latent-model.js';
+import type { KltTables } from '../codec/klt-file.js';
 import { ArgumentError } from '../common/errors.js';
 import { FACE_BYTES, type FaceSet } from '../data/faces.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { type KltAutoencoder, stepValues } from '../models/klt-autoencoder.js';
-import type { KltTables } from '../models/klt-file.js';
 import { recordStep } from '../tensor/recorded-step.js';
 import { keep, Tensor } from '../tensor/tensor.js';
 

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { readKlt, writeKlt } from '../codec/klt-file.js';
 import { ArgumentError } from '../common/errors.js';
 import { ensureFolder, writeFileAtomic } from '../data/atomic-file.js';
 import { DEFAULT_AUGMENTATION, FaceBatches, NO_AUGMENTATION, sourceWeights } from '../data/batches.js';
@@ -7,7 +8,6 @@ import { type Labelling, labelFaces } from '../data/identity-set.js';
 import type { OpenRecognizer } from '../data/recognizer-source.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { KltAutoencoder } from '../models/klt-autoencoder.js';
-import { readKlt, writeKlt } from '../models/klt-file.js';
 import { writeRecognizer } from '../models/recognizer-file.js';
 import { loadState, saveState } from '../nn/state.js';
 import { fitKlt } from './fit-klt.js';

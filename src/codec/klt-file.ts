@@ -1,11 +1,11 @@
-import { crc32 } from '../codec/crc32.js';
-import { LatentModel } from '../codec/entropy/latent-model.js';
 import { CheckpointError } from '../common/errors.js';
 import type { Gpu } from '../gpu/gpu.js';
+import { KltAutoencoder, type KltConfig } from '../models/klt-autoencoder.js';
 import { type HostTensors, withoutPrefix, withPrefix } from '../nn/host-tensor.js';
 import { readSafetensors, writeSafetensors } from '../nn/safetensors.js';
 import { loadState } from '../nn/state.js';
-import { KltAutoencoder, type KltConfig } from './klt-autoencoder.js';
+import { crc32 } from './crc32.js';
+import { LatentModel } from './entropy/latent-model.js';
 
 const ARCHITECTURE_KEY = 'cameo.klt-autoencoder';
 const LATENTS = 'latents.';

@@ -1,0 +1,52 @@
+import { MOST_FACE_BYTES } from '../codec/face-code.js';
+import { FILE_HEADER_BYTES } from '../codec/face-file.js';
+import { MAX_FILE_BYTES } from '../codec/png-container.js';
+import { FormatError } from '../common/errors.js';
+import { FileSource } from '../data/file-source.js';
+
+/** What holds faces: one face a file, or many. */
+export type CompactKind = 'png' | 'file' | 'bare' | 'archive';
+
+/** What files of each kind are called: NAME and this. */
+export const SUFFIXES: Readonly<Record<CompactKind, string>> = {
+  png: '.cameo.png',
+  file: '.cameo',
+  bare: '.cameo.bare',
+  archive: '.cameos',
+};
+
+/** No file of one face is larger. */
+export const MOST_BYTES: Readonly<Record<Exclude<CompactKind, 'archive'>, number>> = {
+  png: MAX_FILE_BYTES,
+  file: MOST_FACE_BYTES + FILE_HEADER_BYTES,
+  bare: MOST_FACE_BYTES + FILE_HEADER_BYTES,
+};
+
+const MAGIC: readonly [kind: CompactKind, bytes: readonly number[]][] = [
+  ['png', [0x89, 0x50, 0x4e, 0x47]],
+  ['file', [0x9e, 0x43, 0x4d, 0x46]],
+  ['archive', [0x9e, 0x43, 0x4d, 0x41]],
+];
+
+/**
+ * What kind a file is by its first bytes, or else by its name: a bare face has none that tell, and a damaged file is to be
+ * told what is wrong with it.
+ * @throws FileError for what cannot be read, FormatError for what is neither
+ */
+export async function compactKindOf(path: string): Promise<CompactKind> {
+  const source = await FileSource.open(path);
+  let head: Uint8Array;
+  try {
+    head = await source.read(0, Math.min(4, source.size));
+  } finally {
+    await source.close();
+  }
+  const kinds = Object.keys(SUFFIXES) as CompactKind[];
+  const byMagic = MAGIC.find(([, bytes]) => bytes.every((byte, k) => head[k] === byte))?.[0];
+  const byName = kinds.find((kind) => path.toLowerCase().endsWith(SUFFIXES[kind]));
+  const kind = byMagic ?? byName;
+  if (kind) return kind;
+  throw new FormatError(
+    `${path}: no face: it begins neither as a face file, an archive or a PNG, nor ends its name in ${SUFFIXES.bare}`,
+  );
+}

@@ -1,0 +1,91 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { modelIdOf } from '../codec/face-codec.js';
+import { isKltFile, type KltFile, type KltTables, readKlt } from '../codec/klt-file.js';
+import { CheckpointError } from '../common/errors.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../data/align.js';
+import { type AutoencoderFile, readAutoencoder } from '../models/model-file.js';
+import { readSafetensorsMetadata } from '../nn/safetensors.js';
+import { PACKAGE_ROOT } from './package-root.js';
+import { readRegularFile } from './read-file.js';
+
+const MAX_WEIGHTS_BYTES = 2 ** 30;
+
+/** 'budget': faces of any number of bytes, in containers of our own; 'png': faces of a few rates, in PNGs. */
+export type CodecKind = 'budget' | 'png';
+
+/** Weights that ship with the package. */
+const SHIPPED: Record<CodecKind, string> = {
+  budget: join(PACKAGE_ROOT, 'models', 'face.safetensors'),
+  png: join(PACKAGE_ROOT, 'models', 'codec.safetensors'),
+};
+
+/** A weights file that has been read and checked, but is on no GPU. */
+interface AnyWeights {
+  path: string;
+  bytes: Uint8Array;
+  /** 8 hexadecimal digits. */
+  modelId: string;
+}
+export type BudgetWeights = AnyWeights & { kind: 'budget'; file: KltFile & { tables: KltTables } };
+export type PngWeights = AnyWeights & { kind: 'png'; file: AutoencoderFile };
+export type Weights = BudgetWeights | PngWeights;
+export type WeightsOf<K extends CodecKind> = Extract<Weights, { kind: K }>;
+
+/** The weights that the user chose, by --model or else CAMEO_MODEL. */
+export const chosenWeights = (option?: string): string | undefined => option ?? (process.env.CAMEO_MODEL || undefined);
+
+/** Where the weights lie: those that the user chose, else those that ship with the package. */
+export const weightsPath = (option?: string, kind: CodecKind = 'png'): string => chosenWeights(option) ?? SHIPPED[kind];
+
+/** Whether weights of this kind ship with the package. */
+export const areShipped = (kind: CodecKind): boolean => existsSync(SHIPPED[kind]);
+
+/** @throws FileError, or CheckpointError for a file that holds no codec for faces of 96×112 */
+export async function readWeights(path: string): Promise<Weights> {
+  const bytes = await readRegularFile(path, MAX_WEIGHTS_BYTES);
+  return named(path, () => {
+    const weights = isKltFile(readSafetensorsMetadata(bytes)) ? budgetWeights(path, bytes) : pngWeights(path, bytes);
+    const { width, height } = weights.file.config;
+    if (width !== FACE_WIDTH || height !== FACE_HEIGHT) {
+      throw new CheckpointError(
+        `a model for pictures of ${width}×${height}; expected ${FACE_WIDTH}×${FACE_HEIGHT} (width×height)`,
+      );
+    }
+    return weights;
+  });
+}
+
+function budgetWeights(path: string, bytes: Uint8Array): BudgetWeights {
+  const file = readKlt(bytes);
+  const { tables } = file;
+  if (!tables) {
+    throw new CheckpointError('no tables for the entropy coder: `cameo train tables` fits them to faces');
+  }
+  return { kind: 'budget', path, bytes, modelId: tables.model.idText, file: { ...file, tables } };
+}
+
+function pngWeights(path: string, bytes: Uint8Array): PngWeights {
+  const file = readAutoencoder(bytes);
+  return { kind: 'png', path, bytes, modelId: modelIdOf(file), file };
+}
+
+const MAKES: Record<CodecKind, string> = { budget: '.cameo and .cameo.bare', png: '.cameo.png' };
+
+/** @throws CheckpointError for weights of the other codec */
+export function expectKind<K extends CodecKind>(weights: Weights, kind: K): WeightsOf<K> {
+  if (weights.kind !== kind) {
+    throw new CheckpointError(`${weights.path}: weights for ${MAKES[weights.kind]}; expected some for ${MAKES[kind]}`);
+  }
+  return weights as WeightsOf<K>;
+}
+
+/** Puts the path before the message of a CheckpointError, which does not know it. */
+export function named<T>(path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof CheckpointError) throw new CheckpointError(`${path}: ${error.message}`, { cause: error });
+    throw error;
+  }
+}

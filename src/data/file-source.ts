@@ -1,0 +1,50 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import type { ByteSource } from '../codec/face-archive.js';
+import { FileError, fileErrorReason } from './atomic-file.js';
+
+/** A regular file that is read in places, so that one face of a large archive costs no more than of a small one. */
+export class FileSource implements ByteSource {
+  private constructor(
+    readonly path: string,
+    private readonly file: FileHandle,
+    readonly size: number,
+  ) {}
+
+  /** @throws FileError for what cannot be read or is no regular file */
+  static async open(path: string): Promise<FileSource> {
+    let file: FileHandle | undefined;
+    try {
+      file = await open(path, 'r');
+      const info = await file.stat();
+      if (!info.isFile()) {
+        throw new FileError(`${path}: it is ${info.isDirectory() ? 'a folder' : 'not a regular file'}`);
+      }
+      return new FileSource(path, file, info.size);
+    } catch (error) {
+      await file?.close();
+      if (error instanceof FileError) throw error;
+      throw new FileError(`${path}: cannot be read: ${fileErrorReason(error)}`, { cause: error });
+    }
+  }
+
+  /** @throws FileError where the file has become shorter, or the disk fails */
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    const bytes = new Uint8Array(length);
+    let filled = 0;
+    try {
+      while (filled < length) {
+        const { bytesRead } = await this.file.read(bytes, filled, length - filled, offset + filled);
+        if (bytesRead === 0) throw new FileError(`${this.path}: ends at byte ${offset + filled} while it is read`);
+        filled += bytesRead;
+      }
+    } catch (error) {
+      if (error instanceof FileError) throw error;
+      throw new FileError(`${this.path}: cannot be read: ${fileErrorReason(error)}`, { cause: error });
+    }
+    return bytes;
+  }
+
+  close(): Promise<void> {
+    return this.file.close();
+  }
+}

@@ -70,7 +70,7 @@ export class FaceQuantizer {
       let best = this.quantize(values, t, good);
       if (!fits(best.symbols, t)) return;
       for (let k = 0; k < LAMBDA_STEPS; k++) {
-        const lambda = (bad + good) / 2;
+        const lambda = bad > 0 ? Math.sqrt(bad * good) : good / 2; // the range may be of several octaves
         const tried = this.quantize(values, t, lambda);
         if (fits(tried.symbols, t)) [good, best] = [lambda, tried];
         else bad = lambda;

@@ -36,6 +36,8 @@ export interface Condition {
   bpp: number;
   psnr: number;
   ssim: number;
+  /** Of the same symbols in our own container, mean; where the files are PNGs of our symbols. */
+  ownBytes?: number;
   /** Of each face, in the order of the faces; NaN without a file. */
   psnrs: number[];
   verdicts: Verdict[];
@@ -119,11 +121,12 @@ function describe(
   encoded: readonly (EncodedFace | null)[],
   originals: readonly Uint8Array[],
 ): Condition {
-  let [count, bytes, ssims] = [0, 0, 0];
+  let [count, bytes, ssims, ownBytes] = [0, 0, 0, 0];
   const psnrs = encoded.map((one, k) => {
     if (!one) return Number.NaN;
     count++;
     bytes += one.size;
+    ownBytes += one.ownSize ?? 0;
     ssims += budget === null ? 1 : ssim(originals[k], one.rgb, FACE_WIDTH, FACE_HEIGHT, 3);
     return budget === null ? Infinity : psnr(originals[k], one.rgb);
   });
@@ -138,6 +141,7 @@ function describe(
     bpp: (8 * bytes) / count / (FACE_WIDTH * FACE_HEIGHT),
     psnr: mean,
     ssim: ssims / count,
+    ...(ownBytes > 0 && ownBytes !== bytes ? { ownBytes: ownBytes / count } : {}),
     psnrs: budget === null ? [] : psnrs,
     verdicts: [],
   };

@@ -10,6 +10,8 @@ import type { EncodingCache } from '../codecs/encoding-cache.js';
 export interface EncodedFace {
   size: number;
   rgb: Uint8Array;
+  /** Where the file is a PNG of our symbols: what the same symbols take in our own bare container. */
+  ownSize?: number;
 }
 
 /** A codec as the comparison sees it: many faces at a time. */
@@ -134,7 +136,7 @@ function ownEncoder(
         const restored = await decode(fitting.map((k) => known[k]!.bytes));
         const own: (EncodedFace | null)[] = batch.map(() => null);
         fitting.forEach((k, n) => {
-          own[k] = { size: known[k]!.size, rgb: restored[n] };
+          own[k] = { size: known[k]!.size, rgb: restored[n], ownSize: known[k]!.bytes.length };
         });
         results.push(...own);
         onProgress(results.length, faces.length);

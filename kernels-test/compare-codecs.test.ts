@@ -1,0 +1,117 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as assert from 'uvu/assert';
+import { BudgetCodec } from '../src/codec/budget-codec.js';
+import { openFaceFolder } from '../src/data/faces.js';
+import { writePng } from '../src/data/image.js';
+import type { FacePair } from '../src/data/lfw.js';
+import type { OpenRecognizer } from '../src/data/recognizer-source.js';
+import { EncodingCache } from '../src/evaluation/codecs/encoding-cache.js';
+import { JPEG } from '../src/evaluation/codecs/jpeg.js';
+import { compareCodecs } from '../src/evaluation/comparison/compare-codecs.js';
+import { compareGroups } from '../src/evaluation/comparison/compare-groups.js';
+import { baselineEncoder, cameoEncoder, cameoPngEncoder } from '../src/evaluation/comparison/face-encoders.js';
+import { CameoFace } from '../src/models/cameo-face.js';
+import { demoFaces, smallFaceModel } from './budget-fixture.js';
+import { gpuSuite, testGpu } from './harness.js';
+
+const test = gpuSuite('compare codecs');
+const folder = mkdtempSync(join(tmpdir(), 'cameo-compare-'));
+process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+
+/** A network of random weights: it knows a face from another well enough for a test. */
+async function recognizer(): Promise<OpenRecognizer> {
+  const config = { width: 96, height: 112, dimension: 16, channels: [4, 8, 8, 8], units: [0, 0, 1, 0] } as const;
+  const network = new CameoFace({ ...config }).initialize(await testGpu(), 5).eval();
+  return { name: 'random', modelId: '0', recognizer: network as CameoFace, dispose: () => network.dispose() };
+}
+
+const noted = (face: Uint8Array): Uint8Array => face.map((value, i) => Math.min(255, value + (i % 7)));
+
+test('every codec keeps the budget, every pair is decided, and a second run finds what the first one made', async () => {
+  const gpu = await testGpu();
+  const own = (await demoFaces()).slice(0, 6);
+  const codec = BudgetCodec.fromWeights(gpu, await smallFaceModel(gpu, 1));
+  const watcher = await recognizer();
+  const faces = new Map<string, Uint8Array>();
+  own.forEach((face, k) => {
+    faces.set(`a${k}`, face);
+    faces.set(`b${k}`, noted(face));
+  });
+  const pairs: FacePair[] = own.flatMap((_, k) => [
+    { a: `a${k}`, b: `b${k}`, same: true, fold: k % 2 },
+    { a: `a${k}`, b: `b${(k + 1) % own.length}`, same: false, fold: k % 2 },
+  ]);
+  const cache = new EncodingCache(join(folder, 'encodings'));
+  const options = {
+    gpu,
+    pairs,
+    faces,
+    encoders: [cameoEncoder(codec, cache), cameoPngEncoder(codec, cache), baselineEncoder(JPEG, cache)],
+    budgets: [200, 700],
+    recognizers: [watcher],
+    mixes: ['both', 'reference'] as const,
+    cacheOf: () => join(folder, 'embeddings.safetensors'),
+    sampleBudget: 700,
+  };
+  const { conditions, samples } = await compareCodecs(options);
+  assert.equal(
+    conditions.map(({ codec, budget }) => `${codec} ${budget}`),
+    ['uncompressed null', 'cameo 200', 'cameo-png 200', 'jpeg 200', 'cameo 700', 'cameo-png 700', 'jpeg 700'],
+  );
+  const [plain, , , jpeg200, cameo700, png700, jpeg700] = conditions;
+  assert.is(plain.verdicts.length, 1);
+  assert.is(jpeg200.missing, 12, 'no JPEG is as small');
+  assert.is(jpeg200.verdicts.length, 0);
+  for (const condition of [cameo700, png700, jpeg700]) {
+    assert.ok(condition.bytes <= 700 && condition.psnr > 15, `${condition.title}: ${condition.bytes} bytes`);
+    assert.equal(
+      condition.verdicts.map(({ mix }) => mix),
+      ['both', 'reference'],
+    );
+    for (const { figures } of condition.verdicts) assert.is(figures.pairs, 12);
+  }
+  assert.is(cameo700.verdicts[0].against, undefined);
+  assert.ok(jpeg700.verdicts[0].against!.accuracy.p <= 1);
+  assert.ok(png700.ownBytes! < png700.bytes, 'a PNG of the same symbols is larger');
+  assert.is(samples.get('Cameo')!.length, 12);
+
+  const again = await compareCodecs({ ...options, encoders: options.encoders.map((one) => ({ ...one })) });
+  assert.equal(JSON.stringify(again.conditions), JSON.stringify(conditions));
+  watcher.dispose();
+  codec.dispose();
+});
+
+test('faces are compared with themselves by group', async () => {
+  const gpu = await testGpu();
+  const codec = BudgetCodec.fromWeights(gpu, await smallFaceModel(gpu, 1));
+  const watcher = await recognizer();
+  const data = join(folder, 'groups');
+  const own = (await demoFaces()).slice(0, 4);
+  const rows = ['path\tidentity\tsource\tsplit\tsex\trace'];
+  for (const [k, face] of own.entries()) {
+    await writePng(join(folder, `${k}.png`), { width: 96, height: 112, data: face });
+    rows.push(`${k}.png\tp${k}\tutk\ttest\t${k < 2 ? 'f' : 'm'}\t${k === 3 ? '' : 'asian'}`);
+  }
+  writeFileSync(join(folder, 'manifest.tsv'), `${rows.join('\n')}\n`);
+  const cache = new EncodingCache(join(folder, 'encodings-groups'));
+  const services = await compareGroups({
+    gpu,
+    faces: await openFaceFolder(folder, { split: 'test' }),
+    encoders: [cameoEncoder(codec, cache), baselineEncoder(JPEG, cache)],
+    budget: 200,
+    recognizer: watcher,
+    cache: join(data, 'embeddings.safetensors'),
+  });
+  assert.equal(
+    services.map(({ codec, group, faces }) => `${codec} ${group} ${faces}`),
+    ['cameo f asian 2', 'cameo m asian 1'],
+    'a codec without a file for each face is left out, and faces without both labels',
+  );
+  for (const { similarity, psnr } of services) assert.ok(similarity > 0 && similarity <= 1 && psnr > 15);
+  watcher.dispose();
+  codec.dispose();
+});
+
+test.run();

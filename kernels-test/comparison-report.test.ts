@@ -78,6 +78,7 @@ const REPORT: ComparisonReport = {
   embedding: 'of both',
   recognizers: [{ name: 'mobilefacenet-ms1m', id: '0123', seen: false }],
   model: { path: 'shipped', id: 'cafe', training: { seed: 1 } },
+  besides: [{ name: 'mse', id: 'beef' }],
   conditions: [
     condition('Uncompressed', null, 0.14),
     condition('Cameo', 300, 0.15),
@@ -97,6 +98,7 @@ test('the report says what was measured, and where a codec makes no file', async
   const own = REPORT.conditions[1].verdicts[0].figures;
   assert.match(markdown, `${(100 * own.accuracy).toFixed(2)} % ± ${(100 * own.standardError).toFixed(2)}`);
   assert.match(markdown, /never seen in training/);
+  assert.match(markdown, /"mse" is model beef/);
   assert.match(markdown, /JPEG.*makes no file/);
   assert.match(markdown, /1 \/ 0, 5\.0e-1/);
   const csv = comparisonCsv(REPORT).trim().split('\n');

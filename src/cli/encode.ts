@@ -94,7 +94,7 @@ async function encodePhotos(photos: string[], options: EncodeOptions): Promise<v
   // What makes all impossible is better known before the work.
   const encode = await (container === 'png'
     ? pngEncoder(session, settings)
-    : budgetEncoder(session, settings, out !== undefined));
+    : budgetEncoder(session, settings, { files: out !== undefined, archive: archive !== undefined }));
   const landmarks = list === undefined ? undefined : await readLandmarks(list);
   const outputs = out === undefined ? undefined : await Outputs.in(out);
   if (archive !== undefined) await Outputs.in(dirname(archive));

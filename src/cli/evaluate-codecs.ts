@@ -10,7 +10,7 @@ import { type FacePair, parseLandmarkLines, parsePairs } from '../data/lfw.js';
 import { type OpenRecognizer, openRecognizer, RECOGNIZER_NAMES } from '../data/recognizer-source.js';
 import { EncodingCache } from '../evaluation/codecs/encoding-cache.js';
 import { BUDGET_CODECS } from '../evaluation/codecs/index.js';
-import { compareCodecs, type Mix } from '../evaluation/comparison/compare-codecs.js';
+import { type Condition, compareCodecs, type Mix } from '../evaluation/comparison/compare-codecs.js';
 import { compareGroups, type GroupService } from '../evaluation/comparison/compare-groups.js';
 import {
   type ComparisonReport,
@@ -35,7 +35,7 @@ interface CodecsOptions {
   codecs: string;
   budgets: string;
   recognizers: string;
-  seen: string;
+  seen?: string;
   model?: string;
   besides?: string[];
   mixes: 'both' | 'reference' | 'all';
@@ -67,7 +67,7 @@ export function addEvaluateCodecs(evaluate: Command): void {
       `comma-separated, of ${RECOGNIZER_NAMES.join(', ')}, or safetensors files`,
       'mobilefacenet-ms1m,dlib',
     )
-    .option('--seen <names>', 'those that joint training saw: reports say so', 'mobilefacenet-casia,cameo')
+    .option('--seen <names>', 'recognisers that training saw, beside those that the weights name')
     .option('--model <file>', 'weights of the Cameo codec (default: CAMEO_MODEL, else those that are shipped)')
     .option(
       '--besides <NAME=FILE...>',
@@ -78,7 +78,10 @@ export function addEvaluateCodecs(evaluate: Command): void {
         .choices(['both', 'reference', 'all'])
         .default('all'),
     )
-    .option('--groups <dir>', 'folder of faces with sex and race in its manifest: adds a table by group (split test)')
+    .option(
+      '--groups <dir>',
+      'data sets with UTKFace, whose manifest tells sex and race: adds a table by group (source utk, split test)',
+    )
     .option('--quick', `a tenth of the pairs (${2 * QUICK_PAIRS} of each fold)`)
     .option('--single', 'embeddings of the picture alone, without its mirror image: half the time')
     .option('-o, --out <dir>', 'folder for report.json, .md, .csv, .html and plots', 'results/codecs')
@@ -127,8 +130,11 @@ async function run(options: CodecsOptions): Promise<void> {
   }
   const besides = (options.besides ?? []).map((word) => {
     const at = word.indexOf('=');
-    if (at < 1) throw new ArgumentError(`--besides ${word}: expected NAME=FILE`);
-    return { name: word.slice(0, at), path: word.slice(at + 1) };
+    const name = word.slice(0, Math.max(0, at));
+    if (!/^[\w-]+$/.test(name) || name === 'png') {
+      throw new ArgumentError(`--besides ${word}: expected NAME=FILE, the name of letters, digits, - and _`);
+    }
+    return { name, path: word.slice(at + 1) };
   });
   const all = parsePairs(await text(join(folder, 'pairs.txt')), 'pairs.txt');
   const landmarks = parseLandmarkLines(await text(join(folder, 'landmarks.txt')), 'landmarks.txt');
@@ -138,7 +144,13 @@ async function run(options: CodecsOptions): Promise<void> {
     readFile(file).catch((cause: unknown) => {
       throw new FileError(`cannot read ${file}: ${fileErrorReason(cause)}`, { cause });
     });
+  if (new Set(besides.map(({ name }) => name)).size < besides.length) {
+    throw new ArgumentError('--besides: two weights have the same name');
+  }
   const weights = await weightsOf(path);
+  const metadata = readKlt(weights).metadata;
+  const groupFaces =
+    options.groups === undefined ? null : await openFaceFolder(options.groups, { split: 'test', sources: ['utk'] });
   const others = await Promise.all(besides.map(async ({ name, path }) => ({ name, bytes: await weightsOf(path) })));
   await ensureFolder(options.out);
   const commit = gitCommit(); // of the program as it starts; files may change while it runs
@@ -166,6 +178,10 @@ async function run(options: CodecsOptions): Promise<void> {
   try {
     const codec = BudgetCodec.fromWeights(gpu, weights);
     own.push(codec);
+    const least = codec.leastBytes('bare');
+    for (const budget of budgets) {
+      if (budget < least) throw new ArgumentError(`--budgets: ${budget}; a Cameo face takes at least ${least} bytes`);
+    }
     for (const name of options.recognizers.split(',')) {
       recognizers.push(await openRecognizer(gpu, name, recognizerPlaces()));
     }
@@ -193,6 +209,41 @@ async function run(options: CodecsOptions): Promise<void> {
     }
     const sampleBudget = budgets.includes(300) ? 300 : budgets[0];
     const mixes: Mix[] = options.mixes === 'all' ? ['both', 'reference'] : [options.mixes];
+    const seen = new Set(options.seen?.split(',') ?? []);
+    const watched = metadata.get('cameo.recognizers') ?? '';
+    const training = JSON.parse(metadata.get('cameo.training') ?? 'null');
+    const command = commandLine();
+    const write = (name: string, content: string): Promise<void> => writeFileAtomic(join(options.out, name), content);
+    /** Everything but the page, so that what is known by now is not lost, whatever becomes of the rest. */
+    const save = async (conditions: readonly Condition[], groups: GroupService[]) => {
+      const report: ComparisonReport = {
+        command,
+        date: new Date().toISOString(),
+        commit,
+        version: PACKAGE_VERSION,
+        runtime: `Node ${process.versions.node} on ${process.platform} ${process.arch}`,
+        device: gpu.description,
+        pairs: { count: pairs.length, folds: all.folds, quick: options.quick === true },
+        embedding: options.single ? 'of the picture alone' : 'of the picture and of its mirror image, concatenated',
+        recognizers: recognizers.map(({ name, modelId }) => ({
+          name,
+          id: modelId,
+          seen: seen.has(name) || watched.includes(modelId),
+        })),
+        model: { path: options.model ? 'given' : 'shipped', id: codec.modelId, training },
+        besides: others.map(({ name }, k) => ({ name, id: own[k + 1].modelId })),
+        conditions: [...conditions],
+        groups,
+      };
+      const plots = comparisonPlots(report);
+      for (const [file, svg] of plots) await write(file, svg);
+      await write('report.csv', comparisonCsv(report));
+      await write('report.md', comparisonMarkdown(report, [...plots.keys()]));
+      const compact = { ...report, conditions: conditions.map(({ psnrs: _, ...rest }) => rest) };
+      await write('report.json', `${JSON.stringify(compact, null, 2)}\n`);
+      return { report, plots };
+    };
+    const done: Condition[] = [];
     const { conditions, samples } = await compareCodecs({
       gpu,
       pairs,
@@ -202,53 +253,40 @@ async function run(options: CodecsOptions): Promise<void> {
       recognizers,
       mixes,
       single: options.single,
-      cacheOf: ({ modelId }) => cacheFile('embeddings', `${modelId}-faces.safetensors`),
+      cacheOf: ({ modelId }, condition) => cacheFile('embeddings', modelId, `${condition}.safetensors`),
       sampleBudget,
       onProgress,
-      onCondition: (condition) => {
+      onCondition: async (condition) => {
         endBar();
         console.log(summaryLine(condition));
+        done.push(condition);
+        await save(done, []);
       },
     });
     const groups: GroupService[] = [];
-    if (options.groups !== undefined) {
+    if (groupFaces) {
       const [recognizer] = recognizers;
-      const set = await openFaceFolder(options.groups, { split: 'test', sources: ['utk'] });
-      const embeddings = cacheFile('embeddings', `${recognizer.modelId}-faces.safetensors`);
-      const common = { gpu, faces: set, encoders, budget: sampleBudget, recognizer, cache: embeddings, onProgress };
+      const embeddings = cacheFile('embeddings', recognizer.modelId, 'groups.safetensors');
+      const common = {
+        gpu,
+        faces: groupFaces,
+        encoders,
+        budget: sampleBudget,
+        recognizer,
+        cache: embeddings,
+        onProgress,
+      };
       groups.push(...(await compareGroups(common)));
       endBar();
     }
-    const seen = new Set(options.seen.split(','));
-    const training = readKlt(weights).metadata.get('cameo.training');
-    const report: ComparisonReport = {
-      command: commandLine(),
-      date: new Date().toISOString(),
-      commit,
-      version: PACKAGE_VERSION,
-      runtime: `Node ${process.versions.node} on ${process.platform} ${process.arch}`,
-      device: gpu.description,
-      pairs: { count: pairs.length, folds: all.folds, quick: options.quick === true },
-      embedding: options.single ? 'of the picture alone' : 'of the picture and of its mirror image, concatenated',
-      recognizers: recognizers.map(({ name, modelId }) => ({ name, id: modelId, seen: seen.has(name) })),
-      model: {
-        path: options.model ? 'given' : 'shipped',
-        id: codec.modelId,
-        training: training && JSON.parse(training),
-      },
-      conditions,
-      groups,
-    };
-    const plots = comparisonPlots(report);
+    const { report, plots } = await save(conditions, groups);
     const originals = names.map((name) => faces.get(name)!);
-    const write = (name: string, content: string): Promise<void> => writeFileAtomic(join(options.out, name), content);
-    for (const [file, svg] of plots) await write(file, svg);
-    await write('report.csv', comparisonCsv(report));
-    await write('report.md', comparisonMarkdown(report, [...plots.keys()]));
     await write('report.html', await comparisonHtml(report, plots, names, originals, samples, sampleBudget));
-    const compact = { ...report, conditions: conditions.map(({ psnrs: _, ...rest }) => rest) };
-    await write('report.json', `${JSON.stringify(compact, null, 2)}\n`);
     console.log(join(options.out, 'report.md'));
+  } catch (error) {
+    if (!stop.signal.aborted) throw error;
+    console.error('stopped; encodings and embeddings are kept, and the report has what was done');
+    process.exitCode = 130;
   } finally {
     endBar();
     stop.release();

@@ -24,21 +24,22 @@ export type Encoder = (faces: readonly PhotoFace[]) => Promise<EncodedFace[]>;
 
 /**
  * Faces in at most so many bytes, in a container of our own.
- * @param files whether each face gets a file, whose header then counts; else it is for an archive alone
+ * @param goesTo what each face goes to: the longest header of them counts
  * @throws ArgumentError for fewer bytes than a face takes; FileError, CheckpointError for the weights
  */
 export async function budgetEncoder(
   session: CodecSession,
   { container, bytes }: EncodeSettings,
-  files: boolean,
+  goesTo: { files: boolean; archive: boolean },
 ): Promise<Encoder> {
-  const holder = files ? (container as FaceContainer) : 'archive';
+  // A face of an archive has a longer header than a bare one, and a shorter one than a file.
+  const holder = goesTo.files && !(goesTo.archive && container === 'bare') ? (container as FaceContainer) : 'archive';
   const least = leastFaceBytes((await session.weights('budget')).file.tables.model, holder);
   if (bytes! < least) throw new ArgumentError(`--bytes ${bytes}: a face takes at least ${least} bytes here`);
   return async (faces) => {
     const codec = await session.budgetCodec();
     const pixels = faces.map((face) => face.pixels);
-    const pack = holder === 'bare' ? packFaceBare : packFaceFile;
+    const pack = container === 'bare' ? packFaceBare : packFaceFile;
     const all = await codec.symbolsOf(pixels, { maxBytes: bytes! }, holder);
     return all.map((symbols) => ({ file: pack(symbols, codec.latents), symbols }));
   };

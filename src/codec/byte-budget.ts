@@ -9,6 +9,9 @@ export interface ChosenSymbols {
   t: number;
 }
 
+/** Raise it with every change of what `FaceQuantizer` chooses: caches of encodings know it. */
+export const ENCODER_VERSION = 2;
+
 /** What is known of the values of a model: all in the order of the symbols. */
 export interface ValueModel {
   latents: LatentModel;
@@ -55,7 +58,7 @@ export class FaceQuantizer {
     const fits = (symbols: Int16Array, t: number): boolean => {
       const estimate = codeLength(symbols, latents, t) / 8;
       if (estimate > maxBytes) return false;
-      return estimate + 4 < maxBytes || encodeLatents(symbols, t, latents).length <= maxBytes;
+      return estimate + 4 + latents.latents / 1024 < maxBytes || encodeLatents(symbols, t, latents).length <= maxBytes;
     };
     let [low, high] = [-1, steps]; // low fits, high does not
     while (high - low > 1) {

@@ -41,6 +41,9 @@ export const DEFAULT_KLT: KltConfig = {
   steps: 56,
 };
 
+/** What the six bits of a face's header hold. */
+const MOST_STEPS = 64;
+
 /** Quantization indices in an octave of the step. */
 export const STEPS_PER_OCTAVE = 8;
 /** ln of the gain of step 0: components are quantized to multiples of 4, in units of the range of a sample. */
@@ -88,7 +91,14 @@ export function checkKltConfig(config: KltConfig): KltConfig {
     check(`${name}.channels`, net?.channels, 1, 4096);
     check(`${name}.blocks`, net?.blocks, 0, 64);
   }
-  check('steps', steps, 2, 256);
+  const count = components[0] + components[1];
+  if (count > 512 && count % 8 !== 0) {
+    // They are coded in equal groups, of which there can be 512.
+    throw new ArgumentError(
+      `KLT autoencoder: ${count} components; expected a multiple of 8 where there are more than 512`,
+    );
+  }
+  check('steps', steps, 2, MOST_STEPS);
   return config;
 }
 

@@ -106,6 +106,11 @@ export function checkJointTraining(config: JointTrainingConfig): JointTrainingCo
         throw new ArgumentError(`training: unknown setting ${own(key)}; known are ${known}`);
       }
     }
+    if (!/^[\w-]+$/.test(stage.name) || config.stages.filter(({ name }) => name === stage.name).length > 1) {
+      throw new ArgumentError(
+        `training: a stage is named ${JSON.stringify(stage.name)}; expected a name of its own, of letters, digits, - and _`,
+      );
+    }
     check(own('steps'), stage.steps, 1, 1e9, true);
     check(own('learningRate'), stage.learningRate, 1e-9, 1);
     for (const key of ['ssim', 'distance', 'cosface'] as const) check(own(key), stage[key], 0, 1e6);

@@ -1,4 +1,4 @@
-import { CheckpointError } from '../common/errors.js';
+import { ArgumentError, CheckpointError } from '../common/errors.js';
 import { CounterRandom } from '../common/random.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { type KltAutoencoder, stepValues } from '../models/klt-autoencoder.js';
@@ -23,6 +23,7 @@ import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
 import { Tape } from '../tensor/tape.js';
 import { keep, Tensor } from '../tensor/tensor.js';
 import { checkJointTraining, type JointStage, type JointTrainingConfig, stageAt, totalSteps } from './joint-config.js';
+import { assertSameSource, type TrainingSource } from './training-source.js';
 
 /** Figures of one step. */
 export interface JointStep {
@@ -99,6 +100,8 @@ export class JointTrainer {
     readonly config: JointTrainingConfig,
     readonly model: KltAutoencoder,
     readonly recognizers: readonly JointRecognizer[],
+    /** What the run learns from: noted in checkpoints, and compared at a resume where both sides know it. */
+    private readonly source: TrainingSource | null = null,
   ) {
     checkJointTraining(config);
     const first = recognizers[0];
@@ -169,6 +172,11 @@ export class JointTrainer {
     const [loss, error, bits, distance, cosface] = await Promise.all(
       [outputs.loss, outputs.error, outputs.bits, outputs.distance, outputs.cosface].map((figure) => figure.item()),
     );
+    if (!Number.isFinite(loss)) {
+      throw new ArgumentError(
+        `training: the loss of step ${step} is ${loss}; the last checkpoint is kept: try a lower learning rate`,
+      );
+    }
     this.step++;
     const bytes = bits / 8 / config.batchSize;
     const psnr = -10 * Math.log10(error);
@@ -232,7 +240,7 @@ export class JointTrainer {
   /** Everything needed to go on: a safetensors file. */
   async checkpoint(): Promise<Uint8Array> {
     const tensors: HostTensors = new Map([...withPrefix(await saveState(this.model), 'model.')]);
-    const { index, stage } = stageAt(this.config, this.step);
+    const { index } = stageAt(this.config, this.step);
     const own = this.#optimizer?.stage === index ? await this.#optimizer.adam.saveState() : new Map();
     for (const [name, tensor] of withPrefix(own, 'optimizer.')) tensors.set(name, tensor);
     if (this.#classes) {
@@ -243,7 +251,7 @@ export class JointTrainer {
       const state = await saveState(this.recognizers[0].recognizer);
       for (const [name, tensor] of withPrefix(state, 'recognizer.')) tensors.set(name, tensor);
     }
-    const state = { step: this.step, stage: stage.name, config: this.config };
+    const state: CheckpointState = { step: this.step, config: this.config, source: this.source };
     return writeSafetensors(tensors, new Map([[FORMAT, JSON.stringify(state)]]));
   }
 
@@ -260,14 +268,17 @@ export class JointTrainer {
   restore(bytes: Uint8Array): void {
     const { tensors, state } = parseCheckpoint(bytes);
     const { index: begun, step: done } = stageAt(state.config, state.step);
-    if (this.config.stages.length <= begun || this.config.stages[begun].steps < done) {
+    const own = this.config.stages[begun];
+    if (done > 0 && !(own && own.steps >= done)) {
       throw new CheckpointError(`the checkpoint has done ${done} steps of stage ${begun + 1}; this run has fewer`);
     }
+    // At the end of a stage the next one has not begun.
+    const bound = done > 0 ? begun + 1 : begun;
     for (const key of Object.keys(this.config) as (keyof JointTrainingConfig)[]) {
       const part = (config: JointTrainingConfig): string =>
         JSON.stringify(
           key === 'stages'
-            ? config.stages.slice(0, begun + 1).map((stage, k) => (k === begun ? { ...stage, steps: 0 } : stage))
+            ? config.stages.slice(0, bound).map((stage, k) => (k === begun ? { ...stage, steps: 0 } : stage))
             : config[key],
         );
       if (part(state.config) !== part(this.config)) {
@@ -275,6 +286,11 @@ export class JointTrainer {
           `the checkpoint was made with ${key} ${part(state.config)}; this run has ${part(this.config)}`,
         );
       }
+    }
+    if (state.source && this.source) {
+      // Other recognisers may look on from the beginning of a stage.
+      const teacher = done > 0 ? state.source.teacher : this.source.teacher;
+      assertSameSource({ ...state.source, teacher }, this.source);
     }
     loadState(this.model, withoutPrefix(tensors, 'model.'));
     if (this.#classes) loadState(this.#classes, withoutPrefix(tensors, 'classes.'));
@@ -302,6 +318,8 @@ export class JointTrainer {
 interface CheckpointState {
   step: number;
   config: JointTrainingConfig;
+  /** Absent in checkpoints of earlier versions. */
+  source?: TrainingSource | null;
 }
 
 function parseCheckpoint(bytes: Uint8Array): { tensors: HostTensors; state: CheckpointState } {

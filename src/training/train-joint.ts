@@ -17,6 +17,7 @@ import { type JointValidation, validateJoint } from './joint-validation.js';
 import { teacherEmbeddings } from './teacher.js';
 import { readCheckpoint } from './train-codec.js';
 import { TrainingLog } from './training-log.js';
+import { trainingSource } from './training-source.js';
 
 export interface TrainJointOptions {
   gpu: Gpu;
@@ -71,6 +72,9 @@ export async function trainJoint(options: TrainJointOptions): Promise<{ finished
   const { gpu, data, out, signal, recognizers, onProgress } = options;
   const { checkpointEvery = 200, validationFaces = 64 } = options;
   const config = checkJointTraining(options.config);
+  if (options.from && options.resume) {
+    throw new ArgumentError('training: a run goes on from its checkpoint or from another model; expected one of them');
+  }
   if (usesRecognizers(config) && recognizers.length === 0) {
     throw new ArgumentError('training: a stage has a distance or CosFace term; expected at least one recogniser');
   }
@@ -93,6 +97,9 @@ export async function trainJoint(options: TrainJointOptions): Promise<{ finished
   const validation = validationFaces > 0 ? await openFacesIfAny(data, { split: 'val', limit: validationFaces }) : null;
 
   const embeddings: Float32Array[] = [];
+  if (usesRecognizers(config) && labelling.labelled.length === 0) {
+    throw new ArgumentError(`${data}: no identity has two faces; expected some for stages with recognisers`);
+  }
   if (usesRecognizers(config)) {
     for (const one of recognizers) {
       const file = join(out, `embeddings-${one.name}.safetensors`);
@@ -110,7 +117,14 @@ export async function trainJoint(options: TrainJointOptions): Promise<{ finished
     recognizer,
     classes: k === 0 && embeddings[0] ? classMeans(embeddings[0], recognizer.dimension, labelling) : undefined,
   }));
-  const trainer = new JointTrainer(gpu, config, model, first);
+  const classes = usable.map((index) => labelling.classOf[index]);
+  const watching = usesRecognizers(config) ? recognizers.map(({ modelId }) => modelId).join(' ') : null;
+  const source = trainingSource(
+    usable.map((index) => faces.entries[index]),
+    classes,
+    watching,
+  );
+  const trainer = new JointTrainer(gpu, config, model, first, source);
   try {
     const log = new TrainingLog(join(out, 'log.csv'), JOINT_LOG_COLUMNS);
     if (checkpoint) {
@@ -121,6 +135,8 @@ export async function trainJoint(options: TrainJointOptions): Promise<{ finished
     } else {
       await fitKlt(gpu, model, faces.subset(usable), weights && usable.map((index) => weights[index]), onProgress);
     }
+    // The principal components take minutes: from here on they are not lost.
+    if (!checkpoint) await writeFileAtomic(checkpointPath, await trainer.checkpoint(), { durable: true });
     options.onStart?.({ faces, firstStep: trainer.step, parameters: model.parameterCount });
 
     const modelFile = async (): Promise<Uint8Array> => {
@@ -165,10 +181,10 @@ export async function trainJoint(options: TrainJointOptions): Promise<{ finished
       const { learningRate, stage: _, ...rest } = step;
       const row: Record<string, number> = { ...rest, stage: before.index, learning_rate: learningRate };
       const stageEnds = before.step + 1 === before.stage.steps;
-      if (trainer.step % checkpointEvery === 0 || stageEnds || signal?.aborted) await save(row);
-      else log.add(row);
       // What each stage made is kept: what the codec gains by the next one is then known.
       if (stageEnds) await writeFileAtomic(join(out, `model-${before.stage.name}.safetensors`), await modelFile());
+      if (trainer.step % checkpointEvery === 0 || stageEnds || signal?.aborted) await save(row);
+      else log.add(row);
     }
     await next; // no read is left behind when the run was stopped
     if (trainer.finished) {

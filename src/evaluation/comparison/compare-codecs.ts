@@ -54,7 +54,7 @@ export interface CompareOptions {
   pairs: readonly FacePair[];
   /** The aligned face of 96×112 of every picture in the pairs. */
   faces: ReadonlyMap<string, Uint8Array>;
-  /** The first one is ours: all others are compared with it. */
+  /** Those after the one named 'cameo', if any, are compared with it. */
   encoders: readonly FaceEncoder[];
   budgets: readonly number[];
   recognizers: readonly OpenRecognizer[];
@@ -62,11 +62,12 @@ export interface CompareOptions {
   /** The embedding of the picture alone, without its mirror image: half the work. */
   single?: boolean;
   /** File for a recogniser's embeddings; null for none. */
-  cacheOf: (recognizer: OpenRecognizer) => string | null;
+  cacheOf: (recognizer: OpenRecognizer, condition: string) => string | null;
   /** The budget whose restored faces are kept. */
   sampleBudget: number;
   onProgress?: (what: string, done: number, total: number) => void;
-  onCondition?: (condition: Condition) => void;
+  /** After each codec and budget; waited for. */
+  onCondition?: (condition: Condition) => Promise<void> | void;
 }
 
 /** More faces without a file than this share, and a codec is not asked at that budget. */
@@ -82,37 +83,63 @@ export async function compareCodecs(options: CompareOptions): Promise<Comparison
   const originals = names.map((name) => faces.get(name)!);
   const conditions: Condition[] = [];
   const samples = new Map<string, (EncodedFace | null)[]>();
+  let shown = new Set<number>();
   const judge = new Judge(options);
 
   const plain = originals.map((rgb) => ({ size: rgb.length, rgb }));
   const uncompressed = describe('uncompressed', 'Uncompressed', null, plain, originals);
-  uncompressed.verdicts = await judge.verdicts(null, 'Uncompressed', originals, ['both']);
+  uncompressed.verdicts = await judge.verdicts(null, 'uncompressed', 'Uncompressed', originals, ['both']);
   conditions.push(uncompressed);
-  options.onCondition?.(uncompressed);
+  await options.onCondition?.(uncompressed);
 
   for (const budget of budgets) {
     for (const encoder of encoders) {
       const encoded = await encoder.encodeAll(originals, budget, (done, total) =>
         onProgress(`${encoder.title}, ${budget} bytes`, done, total),
       );
-      if (budget === sampleBudget) samples.set(encoder.title, encoded);
       const condition = describe(encoder.name, encoder.title, budget, encoded, originals);
+      if (budget === sampleBudget) {
+        // A dozen faces are shown: those are kept, and not a copy of all for each codec.
+        if (shown.size === 0) shown = sampleFaces(condition.psnrs);
+        samples.set(
+          encoder.title,
+          encoded.map((one, k) => (shown.has(k) ? one : null)),
+        );
+      }
       if (condition.missing <= MOST_MISSING * names.length) {
         const pictures = encoded.map((one) => one?.rgb ?? new Uint8Array(originals[0].length).fill(128));
         condition.verdicts = await judge.verdicts(
           budget,
+          `${encoder.name}-${budget}`,
           `${encoder.title}, ${budget} bytes`,
           pictures,
           options.mixes,
-          encoder === encoders[0],
+          encoder.name === 'cameo',
         );
       }
       conditions.push(condition);
-      options.onCondition?.(condition);
+      await options.onCondition?.(condition);
     }
   }
   return { conditions, samples };
 }
+
+/** How many faces of each kind are shown. */
+export const SHOWN_FACES = 4;
+
+/** Best, median and worst faces, by the PSNR that the first codec gives them; those without a file come last. */
+export function facesToShow(psnrs: readonly number[]): { best: number[]; median: number[]; worst: number[] } {
+  const value = (k: number): number => (Number.isNaN(psnrs[k]) ? -Infinity : psnrs[k]);
+  const order = [...psnrs.keys()].sort((a, b) => value(b) - value(a));
+  const some = (from: number): number[] => order.slice(Math.max(0, from), Math.max(0, from) + SHOWN_FACES);
+  return {
+    best: some(0),
+    median: some((order.length >> 1) - SHOWN_FACES / 2),
+    worst: some(order.length - SHOWN_FACES),
+  };
+}
+
+const sampleFaces = (psnrs: readonly number[]): Set<number> => new Set(Object.values(facesToShow(psnrs)).flat());
 
 function describe(
   codec: string,
@@ -147,15 +174,22 @@ function describe(
   };
 }
 
+/** Pairs, and what the protocol says of them. */
+interface Decided {
+  scored: readonly ScoredPair[];
+  figures: VerificationFigures;
+}
+
 /** Decides pairs, and remembers how our own codec did. */
 class Judge {
   readonly #originals = new Map<string, Map<string, Float32Array>>();
-  readonly #own = new Map<string, ScoredPair[]>();
+  readonly #own = new Map<string, Decided>();
 
   constructor(readonly options: CompareOptions) {}
 
   async verdicts(
     budget: number | null,
+    condition: string,
     what: string,
     pictures: readonly Uint8Array[],
     mixes: readonly Mix[],
@@ -171,7 +205,7 @@ class Judge {
         names.map((name, k) => ({ name, face: pictures[k] })),
         {
           flip: !single,
-          cache: cacheOf(opened),
+          cache: cacheOf(opened, condition),
           onProgress: (done, total) => onProgress?.(`${what}: ${opened.name}`, done, total),
         },
       );
@@ -186,8 +220,11 @@ class Judge {
         const verdict: Verdict = { recognizer: opened.name, mix, figures: verificationFigures(scored) };
         const key = `${opened.name} ${mix} ${budget}`;
         const ours = this.#own.get(key);
-        if (own) this.#own.set(key, scored);
-        else if (ours) verdict.against = { accuracy: pairedAccuracy(ours, scored), tar: pairedTar(ours, scored) };
+        const decided = { scored, figures: verdict.figures };
+        if (own) this.#own.set(key, decided);
+        else if (ours) {
+          verdict.against = { accuracy: pairedAccuracy(ours, decided), tar: pairedTar(ours.scored, scored) };
+        }
         verdicts.push(verdict);
       }
     }
@@ -196,10 +233,10 @@ class Judge {
 }
 
 /** McNemar's test on the decisions of View 2: each fold at the threshold of the others. */
-function pairedAccuracy(first: readonly ScoredPair[], second: readonly ScoredPair[]): PairedComparison {
-  const decisions = (pairs: readonly ScoredPair[]): boolean[] => {
-    const thresholds = new Map(verificationFigures(pairs).folds.map(({ fold, threshold }) => [fold, threshold]));
-    return pairs.map(({ score, same, fold }) => accuracyAt(thresholds.get(fold)!, [score], [same]) === 1);
+function pairedAccuracy(first: Decided, second: Decided): PairedComparison {
+  const decisions = ({ scored, figures }: Decided): boolean[] => {
+    const thresholds = new Map(figures.folds.map(({ fold, threshold }) => [fold, threshold]));
+    return scored.map(({ score, same, fold }) => accuracyAt(thresholds.get(fold)!, [score], [same]) === 1);
   };
   return mcNemar(decisions(first), decisions(second));
 }

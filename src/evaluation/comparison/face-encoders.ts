@@ -1,4 +1,7 @@
 import type { BudgetCodec as OwnCodec } from '../../codec/budget-codec.js';
+import { ENCODER_VERSION } from '../../codec/byte-budget.js';
+import { packFaceBare } from '../../codec/face-bare.js';
+import { BITSTREAM_VERSION } from '../../codec/face-code.js';
 import { packLatentsPng } from '../../codec/png-container.js';
 import { ArgumentError } from '../../common/errors.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../../data/align.js';
@@ -36,13 +39,15 @@ export function baselineEncoder(codec: BudgetCodec, cache: EncodingCache, signal
 }
 
 const BATCH = 16;
+/** Of what our own encoder chooses, and how it writes it. */
+const VERSION = `${ENCODER_VERSION}.${BITSTREAM_VERSION}`;
 
 /** Our own bitstream, bare: header and checksum counted. */
 export function cameoEncoder(codec: OwnCodec, cache: EncodingCache, title = 'Cameo', name = 'cameo'): FaceEncoder {
   return ownEncoder(
     name,
     title,
-    `${codec.modelId}-bare`,
+    `${codec.modelId}-${VERSION}-bare`,
     cache,
     async (faces, maxBytes) =>
       (await codec.encode(faces, { maxBytes }, 'bare')).map((file) => ({ file, size: file.length })),
@@ -56,24 +61,29 @@ const PNG_RATES = 16;
 
 /** The same network with its symbols in a PNG, as the paper's framework stores them: the finest of 16 steps that fits. */
 export function cameoPngEncoder(codec: OwnCodec, cache: EncodingCache): FaceEncoder {
+  const rates = Array.from({ length: PNG_RATES }, (_, rate) => rate).filter(
+    (rate) => pngStep(rate) < codec.model.config.steps,
+  ).length;
   const pack = async (face: Uint8Array, rate: number) => {
-    const [{ symbols }] = await codec.symbolsOf([face], { step: pngStep(rate) });
+    const [found] = await codec.symbolsOf([face], { step: pngStep(rate) });
+    // A PNG holds a byte a symbol; what is restored is what it holds.
+    const symbols = Int16Array.from(found.symbols, (symbol) => Math.max(-127, Math.min(127, symbol)));
     const { height, width, channels } = codec.latents.fields;
-    const data = Uint8Array.from(symbols, (symbol) => Math.max(-127, Math.min(127, symbol)) + 128);
+    const data = Uint8Array.from(symbols, (symbol) => symbol + 128);
     // One channel a row keeps symbols of like size together, as a PNG's filters want them.
     const latents = { height: channels, width: height * width, channels: 1, data: transposed(data, channels) };
-    return { file: packLatentsPng(latents, { modelId: codec.modelId, rate }), symbols };
+    return { file: packLatentsPng(latents, { modelId: codec.modelId, rate }), face: { ...found, symbols } };
   };
   return ownEncoder(
     'cameo-png',
     'Cameo network, PNG container',
-    `${codec.modelId}-png-1`,
+    `${codec.modelId}-${VERSION}-png-2`,
     cache,
     async (faces, maxBytes) => {
       const files: ({ file: Uint8Array; size: number } | null)[] = [];
       for (const face of faces) {
-        let [low, high] = [-1, PNG_RATES];
-        let best: { file: Uint8Array; symbols: Int16Array | Int8Array } | null = null;
+        let [low, high] = [-1, rates];
+        let best: Awaited<ReturnType<typeof pack>> | null = null;
         while (high - low > 1) {
           const rate = (low + high) >> 1;
           const tried = await pack(face, rate);
@@ -81,9 +91,7 @@ export function cameoPngEncoder(codec: OwnCodec, cache: EncodingCache): FaceEnco
           else high = rate;
         }
         // What is kept is the same symbols in our own container, from which they can be restored.
-        files.push(
-          best && { file: (await codec.encode([face], { step: pngStep(low) }, 'bare'))[0], size: best.file.length },
-        );
+        files.push(best && { file: packFaceBare(best.face, codec.latents), size: best.file.length });
       }
       return files;
     },

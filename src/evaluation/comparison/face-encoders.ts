@@ -1,7 +1,7 @@
 import type { BudgetCodec as OwnCodec } from '../../codec/budget-codec.js';
 import { ENCODER_VERSION } from '../../codec/byte-budget.js';
 import { packFaceBare } from '../../codec/face-bare.js';
-import { BITSTREAM_VERSION } from '../../codec/face-code.js';
+import { BITSTREAM_VERSION, type FaceSymbols } from '../../codec/face-code.js';
 import { packLatentsPng } from '../../codec/png-container.js';
 import { ArgumentError } from '../../common/errors.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../../data/align.js';
@@ -64,11 +64,10 @@ export function cameoPngEncoder(codec: OwnCodec, cache: EncodingCache): FaceEnco
   const rates = Array.from({ length: PNG_RATES }, (_, rate) => rate).filter(
     (rate) => pngStep(rate) < codec.model.config.steps,
   ).length;
-  const pack = async (face: Uint8Array, rate: number) => {
-    const [found] = await codec.symbolsOf([face], { step: pngStep(rate) });
+  const { height, width, channels } = codec.latents.fields;
+  const pack = (found: FaceSymbols, rate: number) => {
     // A PNG holds a byte a symbol; what is restored is what it holds.
     const symbols = Int16Array.from(found.symbols, (symbol) => Math.max(-127, Math.min(127, symbol)));
-    const { height, width, channels } = codec.latents.fields;
     const data = Uint8Array.from(symbols, (symbol) => symbol + 128);
     // One channel a row keeps symbols of like size together, as a PNG's filters want them.
     const latents = { height: channels, width: height * width, channels: 1, data: transposed(data, channels) };
@@ -80,20 +79,32 @@ export function cameoPngEncoder(codec: OwnCodec, cache: EncodingCache): FaceEnco
     `${codec.modelId}-${VERSION}-png-2`,
     cache,
     async (faces, maxBytes) => {
-      const files: ({ file: Uint8Array; size: number } | null)[] = [];
-      for (const face of faces) {
-        let [low, high] = [-1, rates];
-        let best: Awaited<ReturnType<typeof pack>> | null = null;
-        while (high - low > 1) {
-          const rate = (low + high) >> 1;
-          const tried = await pack(face, rate);
-          if (tried.file.length <= maxBytes) [low, best] = [rate, tried];
-          else high = rate;
+      const best: (ReturnType<typeof pack> | null)[] = faces.map(() => null);
+      const low = faces.map(() => -1);
+      const high = faces.map(() => rates);
+      const middle = (k: number): number => (low[k] + high[k]) >> 1;
+      for (;;) {
+        // Faces that are to be tried at the same rate go through the network together.
+        const open = [...faces.keys()].filter((k) => high[k] - low[k] > 1);
+        if (open.length === 0) break;
+        for (const rate of new Set(open.map(middle))) {
+          const some = open.filter((k) => middle(k) === rate);
+          const found = await codec.symbolsOf(
+            some.map((k) => faces[k]),
+            { step: pngStep(rate) },
+          );
+          some.forEach((k, n) => {
+            const tried = pack(found[n], rate);
+            if (tried.file.length <= maxBytes) {
+              low[k] = rate;
+              best[k] = tried;
+            } else high[k] = rate;
+          });
+          for (const k of some) open.splice(open.indexOf(k), 1);
         }
-        // What is kept is the same symbols in our own container, from which they can be restored.
-        files.push(best && { file: packFaceBare(best.face, codec.latents), size: best.file.length });
       }
-      return files;
+      // What is kept is the same symbols in our own container, from which they can be restored.
+      return best.map((one) => one && { file: packFaceBare(one.face, codec.latents), size: one.file.length });
     },
     (files) => codec.decode(files),
   );

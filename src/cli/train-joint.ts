@@ -18,7 +18,7 @@ import { trainJoint } from '../training/train-joint.js';
 import type { TrainingLog } from '../training/training-log.js';
 import { dataFolder, recognizerPlaces } from './places.js';
 import { startProgress } from './progress.js';
-import { checkpointOf, number, readSettings, stackedPlots, stopOnInterrupt } from './training-run.js';
+import { checkpointOf, number, readSettings, stackedPlots, stopOnInterrupt, tellOutcome } from './training-run.js';
 
 interface TrainJointCommand {
   data?: string;
@@ -150,9 +150,7 @@ async function run(options: TrainJointCommand): Promise<void> {
       },
     });
     bar.stop();
-    if (result.finished) console.log(`done: ${join(options.out, 'model.safetensors')}`);
-    else console.log(`stopped after ${result.steps} steps; go on with --resume -o ${options.out}`);
-    if (!result.finished) process.exitCode = 130;
+    tellOutcome(result, options.out);
   } finally {
     bar.stop();
     stop.release();

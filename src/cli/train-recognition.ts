@@ -13,7 +13,15 @@ import { trainRecognition } from '../training/train-recognition.js';
 import type { TrainingLog } from '../training/training-log.js';
 import { dataFolder, recognizerPlaces } from './places.js';
 import { startProgress } from './progress.js';
-import { checkpointOf, number, readSettings, STEPS_HELP, stackedPlots, stopOnInterrupt } from './training-run.js';
+import {
+  checkpointOf,
+  number,
+  readSettings,
+  STEPS_HELP,
+  stackedPlots,
+  stopOnInterrupt,
+  tellOutcome,
+} from './training-run.js';
 
 interface TrainRecognitionCommand {
   data?: string;
@@ -184,9 +192,7 @@ async function run(options: TrainRecognitionCommand): Promise<void> {
       console.log(
         `finished already, after ${result.steps} steps, and left as it is: ${join(options.out, 'model.safetensors')}; more --steps go on`,
       );
-    } else if (result.finished) console.log(`done: ${join(options.out, 'model.safetensors')} and best.safetensors`);
-    else console.log(`stopped after ${result.steps} steps; go on with --resume -o ${options.out}`);
-    if (!result.finished) process.exitCode = 130;
+    } else tellOutcome(result, options.out, ' and best.safetensors');
   } finally {
     bar.stop();
     stop.release();

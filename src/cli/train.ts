@@ -13,7 +13,15 @@ import { addTrainJoint } from './train-joint.js';
 import { addTrainLosses } from './train-losses.js';
 import { addTrainRecognition } from './train-recognition.js';
 import { addTrainTables } from './train-tables.js';
-import { checkpointOf, number, readSettings, STEPS_HELP, stackedPlots, stopOnInterrupt } from './training-run.js';
+import {
+  checkpointOf,
+  number,
+  readSettings,
+  STEPS_HELP,
+  stackedPlots,
+  stopOnInterrupt,
+  tellOutcome,
+} from './training-run.js';
 
 interface TrainOptions {
   data?: string;
@@ -125,9 +133,7 @@ async function runTraining(options: TrainOptions): Promise<void> {
       },
     });
     bar.stop();
-    if (result.finished) console.log(`done: ${join(options.out, 'model.safetensors')}`);
-    else console.log(`stopped after ${result.steps} steps; go on with --resume -o ${options.out}`);
-    if (!result.finished) process.exitCode = 130;
+    tellOutcome(result, options.out);
   } finally {
     bar.stop();
     stop.release();

@@ -51,6 +51,18 @@ export function stopOnInterrupt(): { signal: AbortSignal; release: () => void } 
   return { signal: stop.signal, release: () => process.off('SIGINT', interrupt).off('SIGTERM', interrupt) };
 }
 
+/**
+ * Says how a run ended, and sets the exit code of one that was stopped.
+ * @param more what else the run has written
+ */
+export function tellOutcome({ finished, steps }: { finished: boolean; steps: number }, out: string, more = ''): void {
+  if (finished) console.log(`done: ${join(out, 'model.safetensors')}${more}`);
+  else {
+    console.log(`stopped after ${steps} steps; go on with --resume -o ${out}`);
+    process.exitCode = 130;
+  }
+}
+
 /** Plots below each other, as one SVG. */
 export function stackedPlots(plots: readonly LinePlotOptions[]): string {
   const height = 400 * plots.length;

@@ -1,10 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { BudgetCodec } from '../codec/budget-codec.js';
-import { readKlt } from '../codec/klt-file.js';
 import { ArgumentError } from '../common/errors.js';
-import { ensureFolder, FileError, fileErrorReason, writeFileAtomic } from '../data/atomic-file.js';
+import { ensureFolder, writeFileAtomic } from '../data/atomic-file.js';
 import { openFaceFolder } from '../data/faces.js';
 import { type FacePair, parseLandmarkLines, parsePairs } from '../data/lfw.js';
 import { type OpenRecognizer, openRecognizer, RECOGNIZER_NAMES } from '../data/recognizer-source.js';
@@ -24,11 +22,12 @@ import { baselineEncoder, cameoEncoder, cameoPngEncoder } from '../evaluation/co
 import { faceCrop } from '../evaluation/verification/face-crops.js';
 import { openGpu } from '../gpu/node/adapters.js';
 import { gitCommit } from './git-commit.js';
-import { PACKAGE_ROOT, PACKAGE_VERSION } from './package-root.js';
 import { cacheFile, dataFolder, encodingsFolder, recognizerPlaces } from './places.js';
-import { startProgress } from './progress.js';
-import { commandLine } from './report-facts.js';
+import { startStages } from './progress.js';
+import { readRegularFile, readText } from './read-file.js';
+import { runFacts } from './report-facts.js';
 import { stopOnInterrupt } from './training-run.js';
+import { expectKind, readWeights, weightsPath } from './weights.js';
 
 interface CodecsOptions {
   lfw?: string;
@@ -45,6 +44,7 @@ interface CodecsOptions {
   out: string;
 }
 
+const MAX_PICTURE_BYTES = 2 ** 26;
 const OWN_CODECS = ['cameo', 'cameo-png'];
 /** Quick mode: so many pairs of each kind of each fold. */
 const QUICK_PAIRS = 30;
@@ -92,12 +92,6 @@ export function addEvaluateCodecs(evaluate: Command): void {
     .action(run);
 }
 
-async function text(path: string): Promise<string> {
-  return readFile(path, 'utf8').catch((cause: unknown) => {
-    throw new FileError(`cannot read ${path}: ${fileErrorReason(cause)}`, { cause });
-  });
-}
-
 /** The first pairs of each kind of each fold. */
 function quickPairs(pairs: readonly FacePair[]): FacePair[] {
   const taken = new Map<string, number>();
@@ -136,22 +130,20 @@ async function run(options: CodecsOptions): Promise<void> {
     }
     return { name, path: word.slice(at + 1) };
   });
-  const all = parsePairs(await text(join(folder, 'pairs.txt')), 'pairs.txt');
-  const landmarks = parseLandmarkLines(await text(join(folder, 'landmarks.txt')), 'landmarks.txt');
+  const all = parsePairs(await readText(join(folder, 'pairs.txt')), 'pairs.txt');
+  const landmarks = parseLandmarkLines(await readText(join(folder, 'landmarks.txt')), 'landmarks.txt');
   const pairs = options.quick ? quickPairs(all.pairs) : all.pairs;
-  const path = options.model ?? (process.env.CAMEO_MODEL || join(PACKAGE_ROOT, 'models', 'face.safetensors'));
-  const weightsOf = async (file: string): Promise<Uint8Array> =>
-    readFile(file).catch((cause: unknown) => {
-      throw new FileError(`cannot read ${file}: ${fileErrorReason(cause)}`, { cause });
-    });
+  const budgetWeights = async (file: string) => expectKind(await readWeights(file), 'budget');
   if (new Set(besides.map(({ name }) => name)).size < besides.length) {
     throw new ArgumentError('--besides: two weights have the same name');
   }
-  const weights = await weightsOf(path);
-  const metadata = readKlt(weights).metadata;
+  const weights = await budgetWeights(weightsPath(options.model, 'budget'));
+  const { metadata } = weights.file;
   const groupFaces =
     options.groups === undefined ? null : await openFaceFolder(options.groups, { split: 'test', sources: ['utk'] });
-  const others = await Promise.all(besides.map(async ({ name, path }) => ({ name, bytes: await weightsOf(path) })));
+  const others = await Promise.all(
+    besides.map(async ({ name, path }) => ({ name, file: (await budgetWeights(path)).file })),
+  );
   await ensureFolder(options.out);
   const commit = gitCommit(); // of the program as it starts; files may change while it runs
 
@@ -159,24 +151,13 @@ async function run(options: CodecsOptions): Promise<void> {
   const gpu = await openGpu();
   const recognizers: OpenRecognizer[] = [];
   const own: BudgetCodec[] = [];
-  let bar: ReturnType<typeof startProgress> | null = null;
-  let what = '';
-  const endBar = (): void => {
-    bar?.stop();
-    bar = null;
-    what = '';
-  };
+  const stages = startStages();
   const onProgress = (name: string, done: number, total: number): void => {
     stop.signal.throwIfAborted();
-    if (name !== what) {
-      bar?.stop();
-      bar = startProgress(total, name);
-      what = name;
-    }
-    bar?.update(done);
+    stages.update(name, done, total);
   };
   try {
-    const codec = BudgetCodec.fromWeights(gpu, weights);
+    const codec = BudgetCodec.fromKlt(gpu, weights.file);
     own.push(codec);
     const least = codec.leastBytes('bare');
     for (const budget of budgets) {
@@ -193,8 +174,8 @@ async function run(options: CodecsOptions): Promise<void> {
     });
     // What all others are compared with comes first.
     encoders.sort((a, b) => Number(b.name === 'cameo') - Number(a.name === 'cameo'));
-    for (const { name, bytes } of others) {
-      const other = BudgetCodec.fromWeights(gpu, bytes);
+    for (const { name, file } of others) {
+      const other = BudgetCodec.fromKlt(gpu, file);
       own.push(other);
       encoders.push(cameoEncoder(other, cache, `Cameo, ${name}`, `cameo-${name}`));
     }
@@ -204,7 +185,7 @@ async function run(options: CodecsOptions): Promise<void> {
       const points = landmarks.get(name);
       if (!points) throw new ArgumentError(`landmarks.txt has no landmarks for ${name}`);
       const file = join(folder, 'images', name);
-      faces.set(name, await faceCrop(await weightsOf(file), name, '96x112', points));
+      faces.set(name, await faceCrop(await readRegularFile(file, MAX_PICTURE_BYTES), name, '96x112', points));
       onProgress('aligning faces', faces.size, names.length);
     }
     const sampleBudget = budgets.includes(300) ? 300 : budgets[0];
@@ -212,17 +193,11 @@ async function run(options: CodecsOptions): Promise<void> {
     const seen = new Set(options.seen?.split(',') ?? []);
     const watched = metadata.get('cameo.recognizers') ?? '';
     const training = JSON.parse(metadata.get('cameo.training') ?? 'null');
-    const command = commandLine();
     const write = (name: string, content: string): Promise<void> => writeFileAtomic(join(options.out, name), content);
     /** Everything but the page, so that what is known by now is not lost, whatever becomes of the rest. */
     const save = async (conditions: readonly Condition[], groups: GroupService[]) => {
       const report: ComparisonReport = {
-        command,
-        date: new Date().toISOString(),
-        commit,
-        version: PACKAGE_VERSION,
-        runtime: `Node ${process.versions.node} on ${process.platform} ${process.arch}`,
-        device: gpu.description,
+        ...runFacts(gpu.description, commit),
         pairs: { count: pairs.length, folds: all.folds, quick: options.quick === true },
         embedding: options.single ? 'of the picture alone' : 'of the picture and of its mirror image, concatenated',
         recognizers: recognizers.map(({ name, modelId }) => ({
@@ -257,7 +232,7 @@ async function run(options: CodecsOptions): Promise<void> {
       sampleBudget,
       onProgress,
       onCondition: async (condition) => {
-        endBar();
+        stages.stop();
         console.log(summaryLine(condition));
         done.push(condition);
         await save(done, []);
@@ -277,7 +252,7 @@ async function run(options: CodecsOptions): Promise<void> {
         onProgress,
       };
       groups.push(...(await compareGroups(common)));
-      endBar();
+      stages.stop();
     }
     const { report, plots } = await save(conditions, groups);
     const originals = names.map((name) => faces.get(name)!);
@@ -288,7 +263,7 @@ async function run(options: CodecsOptions): Promise<void> {
     console.error('stopped; encodings and embeddings are kept, and the report has what was done');
     process.exitCode = 130;
   } finally {
-    endBar();
+    stages.stop();
     stop.release();
     for (const one of recognizers) one.dispose();
     for (const one of own) one.dispose();

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { ArgumentError, ImageError } from '../common/errors.js';
 import { cosine } from '../common/verification.js';
-import { FileError, fileErrorReason, writeFileAtomic } from '../data/atomic-file.js';
+import { writeFileAtomic } from '../data/atomic-file.js';
 import { type FacePair, parseLandmarkLines, parsePairs } from '../data/lfw.js';
 import { embedPictures, type FacePicture } from '../evaluation/verification/embed-pictures.js';
 import {
@@ -18,10 +18,10 @@ import { verificationFigures } from '../evaluation/verification/protocol.js';
 import { usablePairs } from '../evaluation/verification/usable-pairs.js';
 import { gitCommit } from './git-commit.js';
 import { Outputs } from './outputs.js';
-import { PACKAGE_VERSION } from './package-root.js';
 import { cacheFile, dataFolder } from './places.js';
 import { startProgress } from './progress.js';
-import { commandLine } from './report-facts.js';
+import { readText } from './read-file.js';
+import { runFacts } from './report-facts.js';
 import { RECOGNIZER_HELP, withRecognizer } from './with-recognizer.js';
 
 interface PairOptions {
@@ -65,12 +65,6 @@ export function addEvaluatePairs(evaluate: Command): void {
   add('pairs', 'the same for any list of pairs in that format', true).action((options: PairOptions) =>
     run('pairs', 'Pairs', options),
   );
-}
-
-async function readText(path: string): Promise<string> {
-  return readFile(path, 'utf8').catch((cause: unknown) => {
-    throw new FileError(`cannot read ${path}: ${fileErrorReason(cause)}`, { cause });
-  });
 }
 
 /** The pictures that pairs need. Those that are missing are told before anything is computed. */
@@ -132,12 +126,7 @@ async function run(kind: 'lfw' | 'pairs', title: string, options: PairOptions): 
     const scored = usable.map(({ same, fold }, k) => ({ score: scores[k], same, fold }));
     const report: PairReport = {
       title,
-      command: commandLine(),
-      date: new Date().toISOString(),
-      commit,
-      version: PACKAGE_VERSION,
-      runtime: `Node ${process.versions.node} on ${process.platform} ${process.arch}`,
-      device: gpu.description,
+      ...runFacts(gpu.description, commit),
       model: {
         name: opened.name,
         id: opened.modelId,

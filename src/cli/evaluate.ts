@@ -13,13 +13,11 @@ import { complain } from './complain.js';
 import { addEvaluateCodecs } from './evaluate-codecs.js';
 import { addEvaluateIdentities } from './evaluate-identities.js';
 import { addEvaluatePairs } from './evaluate-pairs.js';
-import { gitCommit } from './git-commit.js';
 import { integer } from './numbers.js';
 import { Outputs } from './outputs.js';
-import { PACKAGE_VERSION } from './package-root.js';
 import { dataFolder } from './places.js';
 import { startProgress } from './progress.js';
-import { commandLine } from './report-facts.js';
+import { runFacts } from './report-facts.js';
 
 interface EvaluateOptions {
   data?: string;
@@ -75,12 +73,7 @@ async function evaluateFaces(options: EvaluateOptions): Promise<void> {
 
     const { faces } = rates[0].all;
     const report: CodecReport = {
-      command: commandLine(),
-      date: new Date().toISOString(),
-      commit: gitCommit(),
-      version: PACKAGE_VERSION,
-      runtime: `Node ${process.versions.node} on ${process.platform} ${process.arch}`,
-      device: description,
+      ...runFacts(description),
       model: { id: weights.modelId, config: weights.file.config },
       data: { split, facesInSplit, faces, unreadable: [...set.unreadable] },
       rates,

@@ -15,3 +15,25 @@ export function startProgress(total: number, unit: string): { update(done: numbe
     stop: () => bar.stop(),
   };
 }
+
+/** A bar after the other for work whose parts have names: a new name ends one and begins the next. */
+export function startStages(): { update(what: string, done: number, total: number): void; stop(): void } {
+  let bar: ReturnType<typeof startProgress> | null = null;
+  let stage = '';
+  const stop = (): void => {
+    bar?.stop();
+    bar = null;
+    stage = '';
+  };
+  return {
+    update(what, done, total) {
+      if (what !== stage) {
+        stop();
+        bar = startProgress(total, what);
+        stage = what;
+      }
+      bar?.update(done);
+    },
+    stop,
+  };
+}

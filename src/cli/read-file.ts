@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 import { FileError, fileErrorReason } from '../data/atomic-file.js';
 
 /**
@@ -23,4 +23,11 @@ export async function readRegularFile(path: string, maxBytes: number): Promise<U
     if (error instanceof FileError) throw error;
     throw new FileError(`${path}: cannot be read: ${fileErrorReason(error)}`, { cause: error });
   }
+}
+
+/** The content of a text file. @throws FileError */
+export async function readText(path: string): Promise<string> {
+  return readFile(path, 'utf8').catch((cause: unknown) => {
+    throw new FileError(`cannot read ${path}: ${fileErrorReason(cause)}`, { cause });
+  });
 }

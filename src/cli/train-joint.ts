@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { SingleBar } from 'cli-progress';
 import type { Command } from 'commander';
@@ -17,8 +16,10 @@ import { readCheckpoint } from '../training/train-codec.js';
 import { trainJoint } from '../training/train-joint.js';
 import type { TrainingLog } from '../training/training-log.js';
 import { dataFolder, recognizerPlaces } from './places.js';
-import { startProgress } from './progress.js';
+import { startStages } from './progress.js';
+import { readRegularFile } from './read-file.js';
 import { checkpointOf, number, readSettings, stackedPlots, stopOnInterrupt, tellOutcome } from './training-run.js';
+import { MAX_WEIGHTS_BYTES } from './weights.js';
 
 interface TrainJointCommand {
   data?: string;
@@ -72,7 +73,7 @@ async function run(options: TrainJointCommand): Promise<void> {
     options.resume && !options.config
       ? JointTrainer.configOf(await readCheckpoint(checkpoint))
       : settings(options.config);
-  const from = options.from ? readFileSync(options.from) : undefined;
+  const from = options.from ? await readRegularFile(options.from, MAX_WEIGHTS_BYTES) : undefined;
   console.log(`settings: ${JSON.stringify(config)}`);
 
   const gpu = await openGpu();
@@ -84,8 +85,7 @@ async function run(options: TrainJointCommand): Promise<void> {
     notTTYSchedule: 30_000,
     etaBuffer: 50,
   });
-  let preparing: ReturnType<typeof startProgress> | null = null;
-  let what = '';
+  const preparing = startStages();
   const smooth = new Map<string, number>();
   const blend = (key: string, value: number): number => {
     const before = smooth.get(key) ?? value;
@@ -111,16 +111,9 @@ async function run(options: TrainJointCommand): Promise<void> {
       checkpointEvery: options.checkpointEvery,
       signal: stop.signal,
       metadata: { 'cameo.license': 'see the model card beside this file' },
-      onProgress: (name, done, total) => {
-        if (name !== what) {
-          preparing?.stop();
-          preparing = startProgress(total, name);
-          what = name;
-        }
-        preparing?.update(done);
-      },
+      onProgress: preparing.update,
       onStart: ({ faces, firstStep, parameters }) => {
-        preparing?.stop();
+        preparing.stop();
         console.log(
           `${parameters} parameters; ${faces.count} faces of ${resolve(faces.root)}, on ${gpu.description.description}`,
         );
@@ -152,6 +145,7 @@ async function run(options: TrainJointCommand): Promise<void> {
     bar.stop();
     tellOutcome(result, options.out);
   } finally {
+    preparing.stop();
     bar.stop();
     stop.release();
     for (const one of recognizers) one.dispose();

@@ -12,7 +12,7 @@ import { readCheckpoint } from '../training/train-codec.js';
 import { trainRecognition } from '../training/train-recognition.js';
 import type { TrainingLog } from '../training/training-log.js';
 import { dataFolder, recognizerPlaces } from './places.js';
-import { startProgress } from './progress.js';
+import { startStages } from './progress.js';
 import {
   checkpointOf,
   number,
@@ -126,8 +126,7 @@ async function run(options: TrainRecognitionCommand): Promise<void> {
     notTTYSchedule: 30_000,
     etaBuffer: 50,
   });
-  let preparing: ReturnType<typeof startProgress> | null = null;
-  let stage = '';
+  const preparing = startStages();
   const faces = config.batchSize + config.unlabelledBatch;
   const smooth = { loss: Number.NaN, distance: Number.NaN, time: Number.NaN };
   const blend = (key: keyof typeof smooth, value: number): number => {
@@ -148,16 +147,9 @@ async function run(options: TrainRecognitionCommand): Promise<void> {
       teacher,
       signal: stop.signal,
       metadata: { 'cameo.license': 'see the model card beside this file' },
-      onProgress: (what, done, total) => {
-        if (what !== stage) {
-          preparing?.stop();
-          preparing = startProgress(total, what);
-          stage = what;
-        }
-        preparing?.update(done);
-      },
+      onProgress: preparing.update,
       onStart: ({ faces: set, labelling, firstStep, parameters }) => {
-        preparing?.stop();
+        preparing.stop();
         for (const line of labelReportText(labelling.report)) console.log(line);
         const { identities, labelled, unlabelled } = labelling;
         console.log(
@@ -194,6 +186,7 @@ async function run(options: TrainRecognitionCommand): Promise<void> {
       );
     } else tellOutcome(result, options.out, ' and best.safetensors');
   } finally {
+    preparing.stop();
     bar.stop();
     stop.release();
     teacher?.dispose();

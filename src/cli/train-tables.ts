@@ -1,16 +1,17 @@
-import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { crc32 } from '../codec/crc32.js';
 import { LatentModel } from '../codec/entropy/latent-model.js';
 import { loadKlt, readKlt, writeKlt } from '../codec/klt-file.js';
-import { FileError, fileErrorReason, writeFileAtomic } from '../data/atomic-file.js';
+import { writeFileAtomic } from '../data/atomic-file.js';
 import { openFaceFolder } from '../data/faces.js';
 import { openGpu } from '../gpu/node/adapters.js';
 import { writeSafetensors } from '../nn/safetensors.js';
 import { fitTables } from '../training/fit-tables.js';
 import { dataFolder } from './places.js';
 import { startProgress } from './progress.js';
+import { readRegularFile } from './read-file.js';
 import { number } from './training-run.js';
+import { MAX_WEIGHTS_BYTES, named } from './weights.js';
 
 interface TrainTablesCommand {
   data?: string;
@@ -39,10 +40,8 @@ export function addTrainTables(train: Command): void {
 }
 
 async function run({ data, model: path, out, faces: limit }: TrainTablesCommand): Promise<void> {
-  const bytes = await readFile(path).catch((cause: unknown) => {
-    throw new FileError(`cannot read ${path}: ${fileErrorReason(cause)}`, { cause });
-  });
-  const file = readKlt(bytes);
+  const bytes = await readRegularFile(path, MAX_WEIGHTS_BYTES);
+  const file = named(path, () => readKlt(bytes));
   const faces = await openFaceFolder(dataFolder(data), { split: 'train', limit });
   const gpu = await openGpu();
   let bar: ReturnType<typeof startProgress> | null = null;

@@ -9,7 +9,7 @@ import { readSafetensorsMetadata } from '../nn/safetensors.js';
 import { PACKAGE_ROOT } from './package-root.js';
 import { readRegularFile } from './read-file.js';
 
-const MAX_WEIGHTS_BYTES = 2 ** 30;
+export const MAX_WEIGHTS_BYTES = 2 ** 30;
 
 /** 'budget': faces of any number of bytes, in containers of our own; 'png': faces of a few rates, in PNGs. */
 export type CodecKind = 'budget' | 'png';

@@ -1,20 +1,12 @@
 import type { Unreadable } from '../data/face-listing.js';
-import type { GpuDescription } from '../gpu/gpu.js';
 import type { AutoencoderConfig } from '../models/autoencoder.js';
 import type { RateEvaluation } from './codec-evaluation.js';
 import { groupTable, meansTable } from './codec-tables.js';
+import { deviceText, programText, type RunFacts } from './run-facts.js';
 import { markdownTable } from './tables.js';
 
 /** Everything that `cameo evaluate codec` found, and how: the content of its JSON file. */
-export interface CodecReport {
-  command: string;
-  /** ISO 8601, UTC. */
-  date: string;
-  /** Of the program; with "+" where files differed from it, null where it is not known. */
-  commit: string | null;
-  version: string;
-  runtime: string;
-  device: GpuDescription;
+export interface CodecReport extends RunFacts {
   model: { id: string; config: AutoencoderConfig };
   data: { split: string; facesInSplit: number; faces: number; unreadable: Unreadable[] };
   rates: RateEvaluation[];
@@ -22,7 +14,7 @@ export interface CodecReport {
 
 /** The report for readers. @param plot name of the plot's file beside it */
 export function codecReportMarkdown(report: CodecReport, plot: string): string {
-  const { data, model, device, rates } = report;
+  const { data, model, rates } = report;
   const { stages, latentChannels } = model.config;
   const subset =
     data.faces < data.facesInSplit
@@ -31,8 +23,8 @@ export function codecReportMarkdown(report: CodecReport, plot: string): string {
   const facts = [
     `- Faces: ${subset}${data.unreadable.length > 0 ? `; ${data.unreadable.length} unreadable` : ''}`,
     `- Model: ${model.id}, stages ${stages.join('-')}, ${latentChannels} latent channels`,
-    `- Device: ${device.description || device.device} (${device.device}, ${device.kind})`,
-    `- Program: version ${report.version}, commit ${report.commit ?? 'unknown'}, ${report.runtime}`,
+    `- Device: ${deviceText(report)}`,
+    `- Program: ${programText(report)}`,
     `- Date: ${report.date}`,
     `- Command: \`${report.command}\``,
   ];

@@ -1,13 +1,11 @@
 import type { FaceSet } from '../data/faces.js';
-import { FACE_BYTES } from '../data/faces.js';
 import type { Gpu } from '../gpu/gpu.js';
 import type { KltAutoencoder } from '../models/klt-autoencoder.js';
 import { affine } from '../ops/unary.js';
-import { recordStep } from '../tensor/recorded-step.js';
-import { keep, Tensor } from '../tensor/tensor.js';
+import type { Tensor } from '../tensor/tensor.js';
 import { principalComponents } from './principal-components.js';
+import { runOverFaces } from './run-over-faces.js';
 
-const BATCH = 16;
 /** Of a logistic distribution: its standard deviation over its scale. */
 const LOGISTIC_DEVIATION = Math.PI / Math.sqrt(3);
 
@@ -28,30 +26,22 @@ export async function fitKlt(
   const [half] = model.mean.shape;
   const indices = await faces.readable();
   const rows = [new Float32Array(indices.length * half), new Float32Array(indices.length * half)];
-  const x = keep(Tensor.zeros(gpu, [BATCH, height, width, 3]));
-  const step = recordStep(gpu, { x }, (inputs) => {
-    const [symmetric, antisymmetric] = model.cosines(affine(inputs.x, 1, -0.5));
+  const cosines = (x: Tensor) => {
+    const [symmetric, antisymmetric] = model.cosines(affine(x, 1, -0.5));
     return { symmetric, antisymmetric };
-  });
-  try {
-    const pixels = new Float32Array(BATCH * FACE_BYTES);
-    for (let first = 0; first < indices.length; first += BATCH) {
-      const batch = indices.slice(first, first + BATCH);
-      for (const [k, face] of (await faces.batch(batch)).entries()) {
-        for (let i = 0; i < FACE_BYTES; i++) pixels[k * FACE_BYTES + i] = face[i] / 255;
-      }
-      x.write(pixels);
-      step.run();
-      const halves = await Promise.all([step.outputs.symmetric.read(), step.outputs.antisymmetric.read()]);
-      halves.forEach((values, k) => {
-        rows[k].set(values.subarray(0, batch.length * half), first * half);
-      });
-      onProgress('cosines of faces', Math.min(first + BATCH, indices.length), indices.length);
-    }
-  } finally {
-    step.dispose();
-    x.dispose();
-  }
+  };
+  await runOverFaces(
+    gpu,
+    faces,
+    indices,
+    { height, width },
+    cosines,
+    ({ symmetric, antisymmetric }, { first, count }) => {
+      rows[0].set(symmetric.subarray(0, count * half), first * half);
+      rows[1].set(antisymmetric.subarray(0, count * half), first * half);
+      onProgress('cosines of faces', first + count, indices.length);
+    },
+  );
   const importance = Float64Array.from(indices, (index) => weights?.[index] ?? 1);
   const total = importance.reduce((sum, weight) => sum + weight, 0);
   const mean = new Float64Array(half);

@@ -1,13 +1,12 @@
 import { fitLatentModel } from '../codec/entropy/fit-latent-model.js';
 import type { KltTables } from '../codec/klt-file.js';
 import { ArgumentError } from '../common/errors.js';
-import { FACE_BYTES, type FaceSet } from '../data/faces.js';
+import type { FaceSet } from '../data/faces.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { type KltAutoencoder, stepValues } from '../models/klt-autoencoder.js';
-import { recordStep } from '../tensor/recorded-step.js';
 import { keep, Tensor } from '../tensor/tensor.js';
+import { runOverFaces } from './run-over-faces.js';
 
-const BATCH = 8;
 /** As the encoder rounds at its usual λ, on average: see rate-distortion.ts. */
 const ROUNDING = 0.4;
 /** Symbols of a group: a channel of the latent model, whose positions are components of similar importance. */
@@ -65,7 +64,7 @@ export async function fitTables(
     for (let at = 0; at < count; at++) data[n * count + at] = values[n * count + places[at]];
   }
   let stage = 0;
-  const model1 = fitLatentModel(
+  const latents = fitLatentModel(
     { data, count: indices.length, height: 1, width, channels },
     {
       gain: Array.from({ length: model.config.steps }, (_, t) => new Int32Array(channels).fill(t)),
@@ -75,7 +74,7 @@ export async function fitTables(
       progress: (what) => onProgress(what, ++stage, 8),
     },
   );
-  return { model: model1, order: places };
+  return { model: latents, order: places };
 }
 
 /** Values of faces in steps of index 0: [faces · components]. */
@@ -90,28 +89,15 @@ async function valuesOf(
   const { height, width, steps } = model.config;
   const count = model.latentCount;
   const { coarseness } = stepValues(step, steps);
-  const x = keep(Tensor.zeros(gpu, [BATCH, height, width, 3]));
   const told = keep(Tensor.from(gpu, Float32Array.of(coarseness), [1]));
-  const recorded = recordStep(gpu, { x }, (inputs) => ({
-    values: model.analyseAtFirst(inputs.x, { logGain: told, coarseness: told }),
-  }));
   const result = new Float32Array(indices.length * count);
+  const analyse = (x: Tensor) => ({ values: model.analyseAtFirst(x, { logGain: told, coarseness: told }) });
   try {
-    const pixels = new Float32Array(BATCH * FACE_BYTES);
-    for (let first = 0; first < indices.length; first += BATCH) {
-      const batch = indices.slice(first, first + BATCH);
-      for (const [n, face] of (await faces.batch(batch)).entries()) {
-        for (let i = 0; i < FACE_BYTES; i++) pixels[n * FACE_BYTES + i] = face[i] / 255;
-      }
-      x.write(pixels);
-      recorded.run();
-      const values = await recorded.outputs.values.read();
-      result.set(values.subarray(0, batch.length * count), first * count);
-      onProgress(first + batch.length);
-    }
+    await runOverFaces(gpu, faces, indices, { height, width }, analyse, ({ values }, pass) => {
+      result.set(values.subarray(0, pass.count * count), pass.first * count);
+      onProgress(pass.first + pass.count);
+    });
   } finally {
-    recorded.dispose();
-    x.dispose();
     told.dispose();
   }
   return result;

@@ -1,23 +1,16 @@
 import { FACE_HEIGHT, FACE_WIDTH } from '../../data/align.js';
 import { encodePng } from '../../data/image.js';
-import type { GpuDescription } from '../../gpu/gpu.js';
 import { contactSheet } from '../contact-sheet.js';
 import { htmlReport, type ReportFigure, type ReportTable } from '../html-report.js';
 import { linePlot } from '../plot-svg.js';
+import { deviceText, programText, type RunFacts } from '../run-facts.js';
 import { markdownTable } from '../tables.js';
 import { type Condition, facesToShow, type Mix, type Verdict } from './compare-codecs.js';
 import type { GroupService } from './compare-groups.js';
 import type { EncodedFace } from './face-encoders.js';
 
 /** What the comparison found, and how: the content of its JSON file. */
-export interface ComparisonReport {
-  command: string;
-  /** ISO 8601, UTC. */
-  date: string;
-  commit: string | null;
-  version: string;
-  runtime: string;
-  device: GpuDescription;
+export interface ComparisonReport extends RunFacts {
   pairs: { count: number; folds: number; quick: boolean };
   embedding: string;
   recognizers: { name: string; id: string; seen: boolean }[];
@@ -156,14 +149,14 @@ const comparisonTables = (report: ComparisonReport): ReportTable[] => [
 ];
 
 function facts(report: ComparisonReport): string[] {
-  const { pairs, device, recognizers, model } = report;
+  const { pairs, recognizers, model } = report;
   return [
     `Pairs: ${pairs.count} of LFW's View 2 in ${pairs.folds} folds${pairs.quick ? ' (quick mode: a tenth of the pairs, for daily work; errors are large)' : ', all there are'}; aligned losslessly from the original pictures; the threshold of each fold is chosen on the others`,
     `Embedding: ${report.embedding}`,
     `Recognisers: ${recognizers.map(({ name, id, seen }) => `${name} (weights ${id}${seen ? ', seen in joint training' : ''})`).join('; ')}`,
     `Cameo: bare container, header and checksum counted; model ${model.id}${report.besides.map(({ name, id }) => `; "${name}" is model ${id}`).join('')}`,
-    `Device: ${device.description || device.device} (${device.device}, ${device.kind})`,
-    `Program: version ${report.version}, commit ${report.commit ?? 'unknown'}, ${report.runtime}`,
+    `Device: ${deviceText(report)}`,
+    `Program: ${programText(report)}`,
     `Date: ${report.date}`,
     `Command: ${report.command}`,
   ];

@@ -1,20 +1,13 @@
 import { rocCurve } from '../../common/verification.js';
 import type { FacePair } from '../../data/lfw.js';
-import type { GpuDescription } from '../../gpu/gpu.js';
 import { linePlot } from '../plot-svg.js';
+import { deviceText, programText, type RunFacts } from '../run-facts.js';
 import { markdownTable } from '../tables.js';
 import { type ScoredPair, split, type VerificationFigures } from './protocol.js';
 
 /** Everything that an evaluation of pairs found, and how: the content of its JSON file. */
-export interface PairReport {
+export interface PairReport extends RunFacts {
   title: string;
-  command: string;
-  /** ISO 8601, UTC. */
-  date: string;
-  commit: string | null;
-  version: string;
-  runtime: string;
-  device: GpuDescription;
   model: { name: string; id: string; input: string; embedding: string };
   data: {
     images: number;
@@ -39,7 +32,7 @@ export function pairSummary({ figures }: PairReport): string {
 
 /** @param plot name of the plot's file beside it */
 export function pairReportMarkdown(report: PairReport, plot: string): string {
-  const { figures, model, data, device } = report;
+  const { figures, model, data } = report;
   const { folds, tar } = figures;
   const skipped =
     data.skippedImages.length > 0
@@ -51,8 +44,8 @@ export function pairReportMarkdown(report: PairReport, plot: string): string {
     [
       `- Pairs: ${figures.genuine} matched and ${figures.impostor} mismatched, ${folds.length} folds, ${data.images} pictures${skipped}${lost}`,
       `- Recogniser: ${model.name} (weights ${model.id}), ${model.input}; ${model.embedding}`,
-      `- Device: ${device.description || device.device} (${device.device}, ${device.kind}); embeddings took ${report.seconds.toFixed(0)} s`,
-      `- Program: version ${report.version}, commit ${report.commit ?? 'unknown'}, ${report.runtime}`,
+      `- Device: ${deviceText(report)}; embeddings took ${report.seconds.toFixed(0)} s`,
+      `- Program: ${programText(report)}`,
       `- Date: ${report.date}`,
       `- Command: \`${report.command}\``,
     ].join('\n'),

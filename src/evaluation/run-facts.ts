@@ -1,0 +1,19 @@
+import type { GpuDescription } from '../gpu/gpu.js';
+
+/** What every report says of the run that made it. */
+export interface RunFacts {
+  command: string;
+  /** ISO 8601, UTC. */
+  date: string;
+  /** Of the program as it started; with "+" where files differed from it, null where it is not known. */
+  commit: string | null;
+  version: string;
+  runtime: string;
+  device: GpuDescription;
+}
+
+export const deviceText = ({ device }: RunFacts): string =>
+  `${device.description || device.device} (${device.device}, ${device.kind})`;
+
+export const programText = ({ version, commit, runtime }: RunFacts): string =>
+  `version ${version}, commit ${commit ?? 'unknown'}, ${runtime}`;

@@ -1,0 +1,46 @@
+import { FACE_BYTES, type FaceSet } from '../data/faces.js';
+import type { Gpu } from '../gpu/gpu.js';
+import { type NamedTensors, recordStep } from '../tensor/recorded-step.js';
+import { keep, Tensor } from '../tensor/tensor.js';
+
+const BATCH = 16;
+
+export interface FacePass {
+  /** Indices of the first face, and how many the batch has. */
+  first: number;
+  count: number;
+}
+
+/**
+ * Runs a network over faces in batches of one size, as one recorded step.
+ * @param indices of the faces in the set
+ * @param body from faces [batch, height, width, 3] in [0, 1] to tensors whose first axis is the batch
+ * @param take what is done with the values of a batch; those of the last one's spare places are to be ignored
+ */
+export async function runOverFaces<K extends string>(
+  gpu: Gpu,
+  faces: FaceSet,
+  indices: readonly number[],
+  { height, width }: { height: number; width: number },
+  body: (x: Tensor) => Readonly<Record<K, Tensor>>,
+  take: (values: Readonly<Record<K, Float32Array>>, pass: FacePass) => void,
+): Promise<void> {
+  const x = keep(Tensor.zeros(gpu, [BATCH, height, width, 3]));
+  const step = recordStep(gpu, { x }, (inputs): NamedTensors => body(inputs.x));
+  try {
+    const pixels = new Float32Array(BATCH * FACE_BYTES);
+    for (let first = 0; first < indices.length; first += BATCH) {
+      const batch = indices.slice(first, first + BATCH);
+      for (const [k, face] of (await faces.batch(batch)).entries()) {
+        for (let i = 0; i < FACE_BYTES; i++) pixels[k * FACE_BYTES + i] = face[i] / 255;
+      }
+      x.write(pixels);
+      step.run();
+      const read = Object.entries(step.outputs).map(async ([name, tensor]) => [name, await tensor.read()] as const);
+      take(Object.fromEntries(await Promise.all(read)) as Record<K, Float32Array>, { first, count: batch.length });
+    }
+  } finally {
+    step.dispose();
+    x.dispose();
+  }
+}

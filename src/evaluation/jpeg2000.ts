@@ -76,7 +76,10 @@ export interface Jpeg2000Configuration {
   decompositions: number;
 }
 
-/** Three levels are best above some 350 bytes, four below; grey wins only for grey pictures or below 200 bytes. */
+/**
+ * Three levels are best above some 350 bytes, four below; grey wins only for grey pictures or below 200 bytes. Five levels,
+ * or four in grey, were never the best for any of 901 faces at 300 and at 500 bytes, whatever the scale.
+ */
 const CONFIGURATIONS: readonly Jpeg2000Configuration[] = [
   { grey: false, decompositions: 3 },
   { grey: false, decompositions: 4 },

@@ -16,7 +16,7 @@ export const JPEG2000: BudgetCodec = {
     let best: (BudgetEncoding & { psnr: number }) | null = null;
     for (const scale of SCALES) {
       const small = scaled(image, scale);
-      const encoded = await encodeJpeg2000AtMost(small.data, small.width, small.height, maxBytes, CONFIGURATIONS);
+      const encoded = await encodeJpeg2000AtMost(small.data, small.width, small.height, maxBytes);
       if (!encoded) continue;
       const { bytes, grey, decompositions } = encoded;
       const decoded = resized({ ...small, data: encoded.rgb }, width, height).data;
@@ -29,8 +29,3 @@ export const JPEG2000: BudgetCodec = {
   },
   decode: async (bytes, width, height) => resized(await decodeJpeg2000(bytes), width, height).data,
 };
-
-const CONFIGURATIONS = [3, 4, 5].flatMap((decompositions) => [
-  { grey: false, decompositions },
-  { grey: true, decompositions },
-]);

@@ -10,6 +10,7 @@ import {
   comparisonMarkdown,
   comparisonPlots,
 } from '../src/evaluation/comparison/comparison-report.js';
+import { goals } from '../src/evaluation/comparison/goals.js';
 import { pairedTar } from '../src/evaluation/comparison/paired-tar.js';
 import { mcNemar } from '../src/evaluation/verification/paired.js';
 import { type ScoredPair, verificationFigures } from '../src/evaluation/verification/protocol.js';
@@ -112,6 +113,43 @@ test('the report says what was measured, and where a codec makes no file', async
   ]);
   const html = await comparisonHtml(REPORT, plots, names, faces, samples, 300);
   for (const text of ['Best faces', 'Median faces', 'Worst faces', 'makes no file']) assert.match(html, text);
+});
+
+test('the figures to reach are told from the conditions, and what is not there is left open', () => {
+  const named = (codec: string, title: string, budget: number | null, noise: number, missing = 0): Condition => ({
+    ...condition(title, budget, noise, missing),
+    codec,
+  });
+  const of = (conditions: Condition[], rest: Partial<ComparisonReport> = {}) =>
+    new Map(goals({ ...REPORT, ...rest, conditions }).map((goal) => [goal.what, goal]));
+  const conditions = [
+    named('uncompressed', 'Uncompressed', null, 0.14),
+    named('cameo', 'Cameo', 250, 0.19),
+    named('cameo', 'Cameo', 300, 0.15),
+    named('jpeg', 'JPEG', 300, 0.3, 10),
+    named('jpeg2000', 'JPEG2000', 500, 0.2),
+    { ...named('cameo-png', 'PNG', 500, 0.2), bytes: 490, ownBytes: 300 },
+  ];
+  const found = of(conditions, { seconds: { budget: 500, encode: 0.2, decode: 0.4 } });
+  const say = (what: string) => [...found].find(([name]) => name.startsWith(what))![1];
+  // JPEG has no file at all; 500 B has no Cameo of its own here.
+  assert.is(say('against JPEG2000 and JPEG').reached, true);
+  assert.match(say('against JPEG2000 and JPEG').found, /no file for 10 of 10/);
+  assert.match(say('bytes needed').found, /with 250 B, 50 % fewer/);
+  assert.is(say('bytes needed').reached, true);
+  assert.is(say('our bitstream').reached, false);
+  assert.match(say('our bitstream').found, /38\.8 % ✗/);
+  assert.match(say('encode and decode').found, /200 \+ 400 ms/);
+  assert.is(say('encode and decode').reached, false);
+  for (const what of ['against WebP', 'against AVIF payload', 'accuracy lost against uncompressed at 500', 'jointly']) {
+    assert.is(say(what).reached, null, what);
+  }
+  // McNemar of one pair against none says nothing.
+  const webp = of([...conditions, named('webp', 'WebP', 300, 0.25)]);
+  assert.is(webp.get('against WebP and AVIF files at 300 and 400 B')!.reached, false);
+  // A recogniser that training saw decides nothing.
+  const recognizers = REPORT.recognizers.map((one) => ({ ...one, seen: true }));
+  assert.is(of(conditions, { recognizers }).get("bytes needed for JPEG2000's accuracy at 500 B")!.reached, null);
 });
 
 test('groups stand side by side', () => {

@@ -48,6 +48,8 @@ const MAX_PICTURE_BYTES = 2 ** 26;
 const OWN_CODECS = ['cameo', 'cameo-png'];
 /** Quick mode: so many pairs of each kind of each fold. */
 const QUICK_PAIRS = 30;
+/** Faces that are encoded one at a time, to see how long it takes. */
+const TIMED_FACES = 15;
 
 /** Adds `codecs` to `cameo evaluate`. */
 export function addEvaluateCodecs(evaluate: Command): void {
@@ -110,6 +112,26 @@ function budgetsOf(list: string): number[] {
     }
     return budget;
   });
+}
+
+/** Medians of encoding and decoding one face at a time, after one that does not count. */
+async function secondsOf(codec: BudgetCodec, faces: readonly Uint8Array[], budget: number) {
+  const times: { encode: number; decode: number }[] = [];
+  for (const face of [faces[0], ...faces]) {
+    const start = performance.now();
+    const [file] = await codec.encode([face], { maxBytes: budget }, 'bare');
+    const middle = performance.now();
+    await codec.decode([file]);
+    times.push({ encode: (middle - start) / 1000, decode: (performance.now() - middle) / 1000 });
+  }
+  const median = (of: 'encode' | 'decode'): number => {
+    const sorted = times
+      .slice(1)
+      .map((time) => time[of])
+      .sort((a, b) => a - b);
+    return sorted[sorted.length >> 1];
+  };
+  return { budget, encode: median('encode'), decode: median('decode') };
 }
 
 async function run(options: CodecsOptions): Promise<void> {
@@ -209,6 +231,7 @@ async function run(options: CodecsOptions): Promise<void> {
         besides: others.map(({ name }, k) => ({ name, id: own[k + 1].modelId })),
         conditions: [...conditions],
         groups,
+        seconds,
       };
       const plots = comparisonPlots(report);
       for (const [file, svg] of plots) await write(file, svg);
@@ -218,6 +241,8 @@ async function run(options: CodecsOptions): Promise<void> {
       await write('report.json', `${JSON.stringify(compact, null, 2)}\n`);
       return { report, plots };
     };
+    const originals = names.map((name) => faces.get(name)!);
+    const seconds = await secondsOf(codec, originals.slice(0, TIMED_FACES), Math.max(least, 500));
     const done: Condition[] = [];
     const { conditions, samples } = await compareCodecs({
       gpu,
@@ -255,7 +280,6 @@ async function run(options: CodecsOptions): Promise<void> {
       stages.stop();
     }
     const { report, plots } = await save(conditions, groups);
-    const originals = names.map((name) => faces.get(name)!);
     await write('report.html', await comparisonHtml(report, plots, names, originals, samples, sampleBudget));
     console.log(join(options.out, 'report.md'));
   } catch (error) {

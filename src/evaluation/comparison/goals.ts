@@ -1,0 +1,164 @@
+import type { Condition, Verdict } from './compare-codecs.js';
+import type { ComparisonReport } from './comparison-report.js';
+
+/** A figure that the codec is to reach, with what a comparison found of it. */
+export interface Goal {
+  what: string;
+  wanted: string;
+  found: string;
+  /** null: the comparison does not have what it takes to say. */
+  reached: boolean | null;
+}
+
+const SIGNIFICANT = 0.01;
+const percent = (share: number): string => `${(100 * share).toFixed(2)} %`;
+
+/** One codec at one budget as one recogniser that training never saw judges it, both pictures compressed. */
+interface Judged {
+  condition: Condition;
+  verdict: Verdict;
+}
+
+function judged({ conditions, recognizers }: ComparisonReport, codec: string, budget: number | null): Judged[] {
+  const unseen = new Set(recognizers.filter(({ seen }) => !seen).map(({ name }) => name));
+  return conditions
+    .filter((condition) => condition.codec === codec && condition.budget === budget)
+    .flatMap((condition) =>
+      condition.verdicts
+        .filter(({ mix, recognizer }) => mix === 'both' && unseen.has(recognizer))
+        .map((verdict) => ({ condition, verdict })),
+    );
+}
+
+const budgetsOf = ({ conditions }: ComparisonReport, from: number, to: number): number[] => [
+  ...new Set(conditions.flatMap(({ budget }) => (budget !== null && budget >= from && budget <= to ? [budget] : []))),
+];
+
+/** Joins what was found, which is a goal reached where all of it is, and none where nothing was. */
+function goal(what: string, wanted: string, found: readonly { text: string; reached: boolean }[]): Goal {
+  if (found.length === 0) return { what, wanted, found: 'not in this comparison', reached: null };
+  const text = found.map((one) => (one.reached ? one.text : `${one.text} ✗`)).join('; ');
+  return { what, wanted, found: text, reached: found.every(({ reached }) => reached) };
+}
+
+/** Accuracy beside our own at the same bytes; a codec that makes no file for some faces has lost. */
+function against(report: ComparisonReport, codecs: readonly string[], budgets: readonly number[], enough: Enough) {
+  return budgets.flatMap((budget) =>
+    codecs.flatMap((codec) => [
+      ...report.conditions
+        .filter((other) => other.codec === codec && other.budget === budget && other.missing > 0)
+        .filter(({ verdicts }) => verdicts.length === 0)
+        .map(({ title, missing, faces }) => ({
+          text: `${title} ${budget} B: no file for ${missing} of ${faces} faces`,
+          reached: true,
+        })),
+      ...judged(report, codec, budget).flatMap(({ condition, verdict }) => {
+        const own = judged(report, 'cameo', budget).find((one) => one.verdict.recognizer === verdict.recognizer);
+        if (!own || !verdict.against) return [];
+        const gain = own.verdict.figures.accuracy - verdict.figures.accuracy;
+        const { p } = verdict.against.accuracy;
+        const text = `${condition.title} ${budget} B, ${verdict.recognizer}: ${gain < 0 ? '' : '+'}${(100 * gain).toFixed(2)} points, p = ${p.toExponential(1)}`;
+        return [{ text, reached: enough(gain, p) }];
+      }),
+    ]),
+  );
+}
+
+type Enough = (gain: number, p: number) => boolean;
+const better: Enough = (gain, p) => gain > 0 && p < SIGNIFICANT;
+const noWorse: Enough = (gain) => gain >= 0;
+
+/** Accuracy that is lost at a budget against the pictures as they are. */
+function lost(report: ComparisonReport, budget: number, most: number): Goal {
+  const plain = judged(report, 'uncompressed', null);
+  const found = judged(report, 'cameo', budget).flatMap(({ verdict }) => {
+    const before = plain.find((one) => one.verdict.recognizer === verdict.recognizer);
+    if (!before) return [];
+    const points = 100 * (before.verdict.figures.accuracy - verdict.figures.accuracy);
+    return [{ text: `${verdict.recognizer}: ${points.toFixed(2)} points`, reached: points <= most }];
+  });
+  return goal(`accuracy lost against uncompressed at ${budget} B`, `at most ${most} points`, found);
+}
+
+/** How few bytes are enough to do as well as JPEG2000 does at 500, of the budgets that were tried. */
+function bytesFor(report: ComparisonReport): Goal {
+  const found = judged(report, 'jpeg2000', 500).flatMap(({ verdict }) => {
+    const name = verdict.recognizer;
+    const enough = budgetsOf(report, 1, 500)
+      .filter((budget) =>
+        judged(report, 'cameo', budget).some(
+          (own) => own.verdict.recognizer === name && own.verdict.figures.accuracy >= verdict.figures.accuracy,
+        ),
+      )
+      .sort((a, b) => a - b);
+    const wanted = `${name}: ${percent(verdict.figures.accuracy)}`;
+    if (enough.length === 0) return [{ text: `${wanted} not with up to 500 B`, reached: false }];
+    const fewer = 1 - enough[0] / 500;
+    return [{ text: `${wanted} with ${enough[0]} B, ${(100 * fewer).toFixed(0)} % fewer`, reached: fewer >= 0.5 }];
+  });
+  return goal("bytes needed for JPEG2000's accuracy at 500 B", '50 % fewer', found);
+}
+
+function container({ conditions }: ComparisonReport): Goal {
+  const found = conditions
+    .filter(({ ownBytes }) => ownBytes !== undefined)
+    .map(({ budget, bytes, ownBytes }) => {
+      const fewer = 1 - ownBytes! / bytes;
+      return { text: `${budget} B: ${(100 * fewer).toFixed(1)} %`, reached: fewer >= 0.4 };
+    });
+  return goal('our bitstream against PNG for the same symbols', '40 % fewer bytes', found);
+}
+
+/** Against a model trained for squared error alone, which `--besides mse=FILE` brings in. */
+function joint(report: ComparisonReport): Goal {
+  const found = budgetsOf(report, 1, Number.POSITIVE_INFINITY).flatMap((budget) =>
+    judged(report, 'cameo-mse', budget).flatMap(({ verdict }) => {
+      if (!verdict.against) return [];
+      const { difference, p } = verdict.against.tar;
+      const text = `${budget} B, ${verdict.recognizer}: ${difference < 0 ? '' : '+'}${(100 * difference).toFixed(1)} points, p = ${p.toFixed(3)}`;
+      return [{ text, reached: difference > 0 && p < SIGNIFICANT }];
+    }),
+  );
+  return goal('jointly trained against trained for squared error alone', 'higher TAR at FAR 1e-3, p < 0.01', found);
+}
+
+function speed({ seconds }: ComparisonReport): Goal {
+  const found = seconds
+    ? [
+        {
+          text: `${(1000 * seconds.encode).toFixed(0)} + ${(1000 * seconds.decode).toFixed(0)} ms at ${seconds.budget} B, medians`,
+          reached: seconds.encode + seconds.decode < 0.5,
+        },
+      ]
+    : [];
+  return goal('encode and decode one face, warm, on this device', 'under 0.5 s', found);
+}
+
+/** Every figure that the codec is to reach, and whether this comparison shows it. */
+export function goals(report: ComparisonReport): Goal[] {
+  const middle = budgetsOf(report, 300, 500);
+  const low = budgetsOf(report, 300, 400);
+  return [
+    goal(
+      'against JPEG2000 and JPEG, 300 to 500 B',
+      'higher accuracy, p < 0.01',
+      against(report, ['jpeg2000', 'jpeg'], middle, better),
+    ),
+    bytesFor(report),
+    goal(
+      'against WebP and AVIF files at 300 and 400 B',
+      'higher accuracy, p < 0.01',
+      against(report, ['webp', 'avif'], low, better),
+    ),
+    goal(
+      'against AVIF payload and WebP2 at 300 B',
+      'no worse',
+      against(report, ['avif-payload', 'webp2'], [300], noWorse),
+    ),
+    lost(report, 500, 0.5),
+    lost(report, 300, 2),
+    container(report),
+    joint(report),
+    speed(report),
+  ];
+}

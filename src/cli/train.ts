@@ -9,6 +9,7 @@ import { CodecTrainer } from '../training/codec-trainer.js';
 import { readCheckpoint, trainCodec } from '../training/train-codec.js';
 import type { TrainingLog } from '../training/training-log.js';
 import { dataFolder } from './places.js';
+import { addTrainAdapted } from './train-adapted.js';
 import { addTrainJoint } from './train-joint.js';
 import { addTrainLosses } from './train-losses.js';
 import { addTrainRecognition } from './train-recognition.js';
@@ -60,6 +61,7 @@ export function addTrainCommand(program: Command): void {
   addTrainRecognition(train);
   addTrainJoint(train);
   addTrainTables(train);
+  addTrainAdapted(train);
   addTrainLosses(train);
 }
 

@@ -1,0 +1,133 @@
+import type { Command } from 'commander';
+import { BudgetCodec } from '../codec/budget-codec.js';
+import { ArgumentError } from '../common/errors.js';
+import { writeFileAtomic } from '../data/atomic-file.js';
+import { type FaceSet, openFaceFolder } from '../data/faces.js';
+import { openRecognizer, RECOGNIZER_NAMES } from '../data/recognizer-source.js';
+import { EncodingCache } from '../evaluation/codecs/encoding-cache.js';
+import { BUDGET_CODECS } from '../evaluation/codecs/index.js';
+import { baselineEncoder, cameoEncoder, type FaceEncoder } from '../evaluation/comparison/face-encoders.js';
+import { alignedFaceCrop, cropSize } from '../evaluation/verification/face-crops.js';
+import { openGpu } from '../gpu/node/adapters.js';
+import { writeRecognizer } from '../models/recognizer-file.js';
+import { saveState } from '../nn/state.js';
+import { adaptRecognizer, type RestoredFaces } from '../training/adapt-recognizer.js';
+import { integer } from './numbers.js';
+import { dataFolder, encodingsFolder, recognizerPlaces } from './places.js';
+import { startStages } from './progress.js';
+import { number, stopOnInterrupt } from './training-run.js';
+import { expectKind, readWeights, weightsPath } from './weights.js';
+
+interface AdaptedCommand {
+  data?: string;
+  recognizer: string;
+  codec: string;
+  bytes: number;
+  model?: string;
+  faces: number;
+  steps: number;
+  batch: number;
+  lr: number;
+  seed: number;
+  out: string;
+}
+
+/** Of the validation part of the faces. */
+const VALIDATION_FACES = 96;
+
+/** Adds `adapted` to `cameo train`. */
+export function addTrainAdapted(train: Command): void {
+  const codecs = ['cameo', ...BUDGET_CODECS.map(({ name }) => name)];
+  train
+    .command('adapted')
+    .description('adapt a recogniser to what one codec restores, as a user of that codec could: for `evaluate codecs`')
+    .option('--data <dir>', 'folder of aligned faces (default: CAMEO_DATA)')
+    .option('--recognizer <name>', `one of ${RECOGNIZER_NAMES.join(', ')}, or a safetensors file`, 'mobilefacenet-ms1m')
+    .requiredOption('--codec <name>', `one of ${codecs.join(', ')}`)
+    .option('--bytes <n>', 'most bytes of a face', integer(1, 65536), 300)
+    .option('--model <file>', 'weights of the Cameo codec (default: CAMEO_MODEL, else those that are shipped)')
+    .option('--faces <n>', 'training faces', integer(1, 1_000_000), 1000)
+    .option('--steps <n>', 'training steps', integer(1, 1_000_000), 120)
+    .option('--batch <n>', 'faces a step', integer(1, 1024), 16)
+    .option('--lr <x>', 'peak learning rate of Adam', number, 2e-4)
+    .option('--seed <n>', 'of the order of faces', integer(0, 2 ** 32 - 1), 1)
+    .requiredOption('-o, --out <file>', 'the adapted recogniser, a safetensors file')
+    .addHelpText('after', '\nExample: cameo train adapted --codec webp --bytes 300 -o out/adapted/webp-300.safetensors')
+    .action(run);
+}
+
+async function run(options: AdaptedCommand): Promise<void> {
+  const { codec: name, bytes, faces: limit, out } = options;
+  const baseline = BUDGET_CODECS.find((codec) => codec.name === name);
+  if (!baseline && name !== 'cameo') throw new ArgumentError(`--codec ${name}: no such codec; see --help`);
+  const folder = dataFolder(options.data);
+  const parts = {
+    training: await openFaceFolder(folder, { split: 'train', limit }),
+    validation: await openFaceFolder(folder, { split: 'val', limit: VALIDATION_FACES }),
+  };
+  const weights = baseline ? null : await readWeights(weightsPath(options.model, 'budget'));
+  const gpu = await openGpu();
+  const stop = stopOnInterrupt();
+  const stages = startStages();
+  let codec: BudgetCodec | undefined;
+  try {
+    const opened = await openRecognizer(gpu, options.recognizer, recognizerPlaces());
+    const { recognizer, description } = opened;
+    if (!description)
+      throw new ArgumentError(`--recognizer ${options.recognizer}: of this network no files are written`);
+    const cache = new EncodingCache(encodingsFolder());
+    codec = weights ? BudgetCodec.fromKlt(gpu, expectKind(weights, 'budget').file) : undefined;
+    const encoder = codec ? cameoEncoder(codec, cache) : baselineEncoder(baseline!, cache, stop.signal);
+    const onProgress = (what: string, done: number, total: number): void => {
+      stop.signal.throwIfAborted();
+      stages.update(what, done, total);
+    };
+    const size = cropSize(recognizer);
+    const restore = async (set: FaceSet, what: string): Promise<RestoredFaces> => {
+      const { originals, restored } = await restoredFaces(set, encoder, bytes, what, onProgress);
+      const crops = (faces: readonly Uint8Array[]) => faces.map((face) => alignedFaceCrop(face, size));
+      return { originals: crops(originals), restored: crops(restored) };
+    };
+    const training = await restore(parts.training, 'training faces');
+    const validation = await restore(parts.validation, 'validation faces');
+    const { steps, batch: batchSize, lr: learningRate, seed } = options;
+    const settings = { steps, batchSize, learningRate, seed };
+    const { signal } = stop;
+    const found = await adaptRecognizer({ gpu, recognizer, training, validation, ...settings, signal, onProgress });
+    stages.stop();
+    const about = {
+      'cameo.adapted': JSON.stringify({
+        from: opened.modelId,
+        codec: name,
+        bytes,
+        faces: limit,
+        ...settings,
+        ...found,
+      }),
+    };
+    await writeFileAtomic(out, writeRecognizer(description, await saveState(recognizer), about));
+    const distance = `1 − cos of validation faces ${found.before.toFixed(4)} before, ${found.after.toFixed(4)} after`;
+    console.log(`${out}: ${opened.name} adapted to ${encoder.title} at ${bytes} B, ${distance}`);
+    opened.dispose();
+  } finally {
+    stages.stop();
+    stop.release();
+    codec?.dispose();
+    gpu.destroy();
+  }
+}
+
+/** Faces that the codec has a file for, and those files decoded. @throws ArgumentError where it has none for any */
+async function restoredFaces(
+  set: FaceSet,
+  encoder: FaceEncoder,
+  bytes: number,
+  what: string,
+  onProgress: (what: string, done: number, total: number) => void,
+): Promise<RestoredFaces> {
+  const all = await set.batch(await set.readable());
+  const encoded = await encoder.encodeAll(all, bytes, (done, total) => onProgress(what, done, total));
+  const fitting = [...all.keys()].filter((k) => encoded[k] !== null);
+  if (fitting.length === 0) throw new ArgumentError(`${encoder.title} makes no file of ${bytes} bytes for any ${what}`);
+  return { originals: fitting.map((k) => all[k]), restored: fitting.map((k) => encoded[k]!.rgb) };
+}

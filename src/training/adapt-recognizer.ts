@@ -1,0 +1,129 @@
+import { CounterRandom } from '../common/random.js';
+import type { Gpu } from '../gpu/gpu.js';
+import { Embedder } from '../models/embedder.js';
+import type { Recognizer } from '../models/recognizer.js';
+import { Adam } from '../nn/adam.js';
+import { cosine } from '../nn/schedule.js';
+import { mul } from '../ops/binary.js';
+import { l2Normalize } from '../ops/normalize.js';
+import { sum } from '../ops/reduce.js';
+import { affine } from '../ops/unary.js';
+import { recordStep } from '../tensor/recorded-step.js';
+import { Tape } from '../tensor/tape.js';
+import { keep, Tensor } from '../tensor/tensor.js';
+
+/** Aligned faces of the size that the recogniser takes, RGB bytes, and the same as a codec restores them. */
+export interface RestoredFaces {
+  originals: readonly Uint8Array[];
+  restored: readonly Uint8Array[];
+}
+
+export interface AdaptOptions {
+  gpu: Gpu;
+  /** In evaluation mode, in which it stays: statistics of batch norms are kept. Its parameters are changed. */
+  recognizer: Recognizer;
+  training: RestoredFaces;
+  /** Faces of other persons, to see what it helps. */
+  validation: RestoredFaces;
+  steps: number;
+  batchSize: number;
+  /** Peak learning rate of Adam, falling along half a cosine to a hundredth. */
+  learningRate: number;
+  seed: number;
+  signal?: AbortSignal;
+  onProgress?: (what: string, done: number, total: number) => void;
+}
+
+/** 1 − cos between embeddings of a restored face, and of its original before adapting; means over validation faces. */
+export interface Adapted {
+  before: number;
+  after: number;
+  /** Steps done. */
+  steps: number;
+}
+
+/**
+ * Lets a recogniser learn to see in restored faces what it saw in the originals: the loss is 1 − cos between the embedding
+ * of a restored face and that of its original under the recogniser as it was. No identities are needed, so every codec's
+ * recogniser can be adapted alike.
+ */
+export async function adaptRecognizer(options: AdaptOptions): Promise<Adapted> {
+  const { gpu, recognizer, training, validation, steps, batchSize, seed, signal, onProgress } = options;
+  const { height, width, dimension } = recognizer;
+  const embed = async (faces: readonly Uint8Array[], what: string): Promise<Float32Array> => {
+    const embedder = new Embedder(gpu, recognizer, batchSize);
+    const found = new Float32Array(faces.length * dimension);
+    try {
+      for (let first = 0; first < faces.length; first += batchSize) {
+        const some = faces.slice(first, first + batchSize);
+        const values = await embedder.embed(joined(some));
+        for (let k = 0; k < some.length; k++) {
+          found.set(unit(values.subarray(k * dimension, (k + 1) * dimension)), (first + k) * dimension);
+        }
+        signal?.throwIfAborted();
+        onProgress?.(what, first + some.length, faces.length);
+      }
+    } finally {
+      embedder.dispose();
+    }
+    return found;
+  };
+  const distance = (a: Float32Array, b: Float32Array): number =>
+    1 - a.reduce((total, value, i) => total + value * b[i], 0) / (a.length / dimension);
+
+  const targets = await embed(training.originals, 'embeddings of originals');
+  const wanted = await embed(validation.originals, 'validation, originals');
+  const before = distance(await embed(validation.restored, 'validation before'), wanted);
+
+  const x = keep(Tensor.zeros(gpu, [batchSize, height, width, 3]));
+  const target = keep(Tensor.zeros(gpu, [batchSize, dimension]));
+  const adam = new Adam(recognizer.parameters());
+  const rate = cosine(options.learningRate, steps, options.learningRate / 100);
+  let step = 0;
+  const recorded = recordStep(gpu, { x, target }, (inputs) => {
+    const tape = new Tape();
+    const loss = tape.record(() =>
+      affine(sum(mul(l2Normalize(recognizer.embed(inputs.x)), inputs.target)), -1 / batchSize, 1),
+    );
+    adam.step(tape.gradients(loss, [...recognizer.parameters().values()]), () => rate(step));
+    return { loss };
+  });
+  try {
+    const random = new CounterRandom(seed);
+    const pixels = new Float32Array(batchSize * height * width * 3);
+    const directions = new Float32Array(batchSize * dimension);
+    for (; step < steps && !signal?.aborted; step++) {
+      for (let n = 0; n < batchSize; n++) {
+        const k = Math.floor(random.uniform() * training.restored.length);
+        const picture = training.restored[k];
+        for (let i = 0; i < picture.length; i++) pixels[n * picture.length + i] = picture[i] / 255;
+        directions.set(targets.subarray(k * dimension, (k + 1) * dimension), n * dimension);
+      }
+      x.write(pixels);
+      target.write(directions);
+      recorded.run();
+      await recorded.outputs.loss.item(); // no more than one step waits
+      onProgress?.('adapting', step + 1, steps);
+    }
+  } finally {
+    recorded.dispose();
+    adam.dispose();
+    x.dispose();
+    target.dispose();
+  }
+  signal?.throwIfAborted();
+  return { before, after: distance(await embed(validation.restored, 'validation after'), wanted), steps: step };
+}
+
+function joined(pictures: readonly Uint8Array[]): Uint8Array {
+  const pixels = new Uint8Array(pictures.length * pictures[0].length);
+  pictures.forEach((picture, k) => {
+    pixels.set(picture, k * picture.length);
+  });
+  return pixels;
+}
+
+function unit(values: Float32Array): Float32Array {
+  const norm = Math.hypot(...values) || 1;
+  return values.map((value) => value / norm);
+}

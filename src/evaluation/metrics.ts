@@ -37,12 +37,17 @@ export function ssim(a: Uint8Array, b: Uint8Array, width: number, height: number
     throw new ShapeError(`ssim: a picture of ${width}×${height}; expected ${WINDOW}×${WINDOW} at least`);
   }
   const weights = gaussianWindow(WINDOW, SIGMA);
-  const mean = (of: (i: number) => number): Float64Array => blur(of, width, height, channels, weights);
-  const meanA = mean((i) => a[i]);
-  const meanB = mean((i) => b[i]);
-  const squareA = mean((i) => a[i] * a[i]);
-  const squareB = mean((i) => b[i] * b[i]);
-  const cross = mean((i) => a[i] * b[i]);
+  const mean = (values: Float64Array): Float64Array => blur(values, width, height, channels, weights);
+  const products = (x: Uint8Array, y: Uint8Array): Float64Array => {
+    const values = new Float64Array(samples);
+    for (let i = 0; i < samples; i++) values[i] = x[i] * y[i];
+    return mean(values);
+  };
+  const meanA = mean(Float64Array.from(a));
+  const meanB = mean(Float64Array.from(b));
+  const squareA = products(a, a);
+  const squareB = products(b, b);
+  const cross = products(a, b);
   const stabilizerL = (0.01 * 255) ** 2;
   const stabilizerC = (0.03 * 255) ** 2;
   let sum = 0;
@@ -58,7 +63,7 @@ export function ssim(a: Uint8Array, b: Uint8Array, width: number, height: number
 
 /** Weighted means under the window at every place where it fits, first along rows and then along columns. */
 function blur(
-  sample: (i: number) => number,
+  values: Float64Array,
   width: number,
   height: number,
   channels: number,
@@ -67,18 +72,31 @@ function blur(
   const columns = width - WINDOW + 1;
   const stride = columns * channels;
   const rows = new Float64Array(height * stride);
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < stride; x++) {
-      let sum = 0;
-      for (let k = 0; k < WINDOW; k++) sum += weights[k] * sample(y * width * channels + x + k * channels);
-      rows[y * stride + x] = sum;
-    }
-  }
+  for (let y = 0; y < height; y++) under(values, y * width * channels, channels, weights, rows, y * stride, stride);
   const out = new Float64Array((height - WINDOW + 1) * stride);
-  for (let i = 0; i < out.length; i++) {
-    let sum = 0;
-    for (let k = 0; k < WINDOW; k++) sum += weights[k] * rows[i + k * stride];
-    out[i] = sum;
-  }
+  under(rows, 0, stride, weights, out, 0, out.length);
   return out;
+}
+
+/** The window along one axis, symmetric and written out: thousands of pictures are compared by it. */
+function under(
+  values: Float64Array,
+  from: number,
+  step: number,
+  [w0, w1, w2, w3, w4, w5]: Float64Array,
+  out: Float64Array,
+  to: number,
+  count: number,
+): void {
+  for (let i = 0; i < count; i++) {
+    const at = from + i;
+    const end = at + 10 * step;
+    out[to + i] =
+      w0 * (values[at] + values[end]) +
+      w1 * (values[at + step] + values[end - step]) +
+      w2 * (values[at + 2 * step] + values[end - 2 * step]) +
+      w3 * (values[at + 3 * step] + values[end - 3 * step]) +
+      w4 * (values[at + 4 * step] + values[end - 4 * step]) +
+      w5 * values[at + 5 * step];
+  }
 }

@@ -66,6 +66,7 @@ const rules: { readonly [K in OpName]: ReferenceRule<OpAttrs[K]> } = {
 type ReferenceOps = { readonly [K in OpName]: ReferenceOp<OpAttrs[K]> };
 
 /** Every operation in float64 on the CPU, with the same checks of shapes and attributes as on the GPU. */
-export const referenceOps = Object.fromEntries(
-  (Object.keys(rules) as OpName[]).map((op) => [op, checked(op, rules[op] as ReferenceRule<OpAttrs[typeof op]>)]),
-) as unknown as ReferenceOps;
+export const referenceOps = /* @__PURE__ */ (() =>
+  Object.fromEntries(
+    (Object.keys(rules) as OpName[]).map((op) => [op, checked(op, rules[op] as ReferenceRule<OpAttrs[typeof op]>)]),
+  ))() as unknown as ReferenceOps;

@@ -1,6 +1,6 @@
 /**
- * Takes comments, and spaces that separate nothing, out of the WGSL in the templates of a file of `shaders/`: a fifth of its
- * text. Line breaks within the code stay, so that messages of compilers name lines.
+ * Takes comments, and spaces that separate nothing, out of the WGSL in the templates of a file of `shaders/`: minifiers
+ * leave templates as they are. Line breaks within the code stay, so that messages of compilers name lines.
  *
  * Everything between the templates stays as it is, and every line too: line breaks that leave a template go into its next
  * substitution or behind its end, where they mean nothing, so that source maps stay right.

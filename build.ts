@@ -10,18 +10,6 @@ import { stripWgsl } from './build-wgsl.js';
  * minifier knows WGSL, so that its comments and indentation go here.
  */
 
-/** Every package stays an import of the bundle, but this one: the engine must not need any. */
-const BUNDLED = 'wgsl-preprocessor/';
-
-const packagesStayImports: Plugin = {
-  name: 'packages stay imports',
-  setup({ onResolve }) {
-    onResolve({ filter: /^[^./]/ }, ({ path, kind }) =>
-      kind === 'entry-point' || path.startsWith(BUNDLED) ? undefined : { path, external: true },
-    );
-  },
-};
-
 const SHADER = /[\\/]shaders[\\/][^\\/]*(?:[\\/][^\\/]*)?\.ts$/;
 
 const shortShaders: Plugin = {
@@ -84,7 +72,8 @@ const { outputFiles } = await build({
   logLevel: 'warning',
   logOverride: { 'ignored-bare-import': 'silent' },
   write: false,
-  plugins: [inGroups, packagesStayImports, shortShaders],
+  packages: 'external',
+  plugins: [inGroups, shortShaders],
 });
 rmSync(outdir, { recursive: true, force: true });
 mkdirSync(outdir, { recursive: true });

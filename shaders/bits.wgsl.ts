@@ -1,6 +1,6 @@
-import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
 import { type ColumnWidth, columnBindings, columnMain, forEachRow } from './common/columns.js';
 import { f32Literal } from './common/literal.js';
+import { wgsl } from './common/wgsl.js';
 
 const MAX_BITS = '40.0';
 const PER_LN2 = /* @__PURE__ */ (() => f32Literal(1 / Math.LN2))();

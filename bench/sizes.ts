@@ -143,7 +143,7 @@ ${Object.entries(facts)
 
 One ES module for browsers, bundled and minified by esbuild, then gzip −9; kB are 1,000 bytes. "Everything" exports all that
 the entry point exports; "one conv2d" is a whole program that runs one convolution on WebGPU and prints the result.
-"Fetches" is what such a program downloads besides before it can compute.
+"Fetches" is what such a program downloads besides before it can compute. The peers' programs are bundled here, and not run.
 
 ${table}
 

@@ -18,7 +18,7 @@ export function gradientsInFloat64(
   output: Tensor,
   wrt: readonly Tensor[],
 ): { values: Map<Tensor, NdArray>; gradients: Map<Tensor, NdArray> } {
-  const values = replayInFloat64(tape, leaves);
+  const values = replayInFloat64(tape, referenceOps, leaves);
   const referenceOf = (name: OpName) => referenceOps[name] as unknown as ReferenceOp<OpAttrs[OpName]>;
   const lookUp = (tensor: Tensor): NdArray => values.get(tensor)!;
 

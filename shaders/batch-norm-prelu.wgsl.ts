@@ -1,7 +1,7 @@
-import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
 import { type ColumnWidth, columnBindings, columnMain, forEachRow } from './common/columns.js';
 import { linearMain } from './common/linear-index.js';
 import { f32Literal } from './common/literal.js';
+import { wgsl } from './common/wgsl.js';
 import { type SlopeKind, slopeOf, slopeType } from './prelu.wgsl.js';
 
 /** What goes into the PReLU. Forward and backward passes share the text, so that they agree on its sign. */

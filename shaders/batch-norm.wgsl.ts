@@ -1,7 +1,7 @@
-import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
 import { type ColumnWidth, columnBindings, columnMain, forEachRow } from './common/columns.js';
 import { f32Bindings, linearMain } from './common/linear-index.js';
 import { f32Literal } from './common/literal.js';
+import { wgsl } from './common/wgsl.js';
 
 /**
  * First half of the batch statistics: each invocation's mean and sum of squared deviations of x − origin, by Welford's

@@ -1,15 +1,15 @@
-import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
 import { type ColumnWidth, columnBindings, columnMain, forEachRow } from './common/columns.js';
 import { f32Literal } from './common/literal.js';
+import { wgsl } from './common/wgsl.js';
 
 const MAX_BITS = '40.0';
-const PER_LN2 = f32Literal(1 / Math.LN2);
+const PER_LN2 = /* @__PURE__ */ (() => f32Literal(1 / Math.LN2))();
 
 /**
  * The mass of a logistic distribution on [y − ½, y + ½] is σ(u)·σ(−l)·(1 − e^−(u−l)), u and l = (±½ − |y|)/scale: a
  * product, so that nothing cancels in the tails. Its logarithm is a sum of softplus terms.
  */
-const functions = `
+const functions = /* @__PURE__ */ (() => `
 // 1 / scale. Beyond e^±40 every result has long reached its limit, and float32 would overflow.
 fn inverseScale(logScale: V) -> V { return exp(-clamp(logScale, V(-40.0), V(40.0))); }
 // 1 − e^−t for t ≥ 0: below 1/4 the subtraction would cancel, and a short series is exact.
@@ -27,7 +27,7 @@ fn sigmoid(x: V) -> V {
 // width = log(1 − e^(−1/scale)), the same for a whole channel.
 fn bitsOf(magnitude: V, inverse: V, width: V) -> V {
   return (softplus((magnitude - 0.5) * inverse) + softplus((-0.5 - magnitude) * inverse) - width) * ${PER_LN2};
-}`;
+}`)();
 
 /** Bits of each element. Bindings: y, logScale, bits, plan. */
 export function logisticBitsShader(width: ColumnWidth): string {

@@ -143,5 +143,5 @@ ${laneSetup}
   }
   if (thread >= ${threads}) { return; }
 ${store}
-}`.replace(partial ? /$^/ : / {2}let last = .*;\n/, '');
+}`.replace(partial ? /$^/ : / *let last ?= ?.*;\n/, '');
 }

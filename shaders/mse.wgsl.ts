@@ -1,6 +1,6 @@
-import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
 import { linearMain } from './common/linear-index.js';
 import { type TypedBinding, typedBindings } from './common/typed-bindings.js';
+import { wgsl } from './common/wgsl.js';
 
 /** Elements of one load. */
 export type LossWidth = 1 | 4;

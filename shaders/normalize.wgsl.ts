@@ -1,7 +1,7 @@
-import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
 import type { ColumnWidth } from './common/columns.js';
 import { linearMain } from './common/linear-index.js';
 import { type TypedBinding, typedBindings } from './common/typed-bindings.js';
+import { wgsl } from './common/wgsl.js';
 
 /**
  * Head of a kernel that adds up each row of [rows, groups] of V, and then visits the row again. With one lane an

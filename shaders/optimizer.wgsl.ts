@@ -1,6 +1,6 @@
-import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
 import { linearMain } from './common/linear-index.js';
 import { f32Literal as f32 } from './common/literal.js';
+import { wgsl } from './common/wgsl.js';
 
 /** Elements in one load. */
 export type LoadWidth = 1 | 4;

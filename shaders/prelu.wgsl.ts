@@ -1,5 +1,5 @@
-import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
 import { type ColumnWidth, columnBindings, columnMain, forEachRow } from './common/columns.js';
+import { wgsl } from './common/wgsl.js';
 
 /** One slope for all channels, or one a channel. */
 export type SlopeKind = 'shared' | 'perChannel';

@@ -1,5 +1,5 @@
-import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
 import { linearMain, storageBindings } from './common/linear-index.js';
+import { wgsl } from './common/wgsl.js';
 import { quantizationNoiseFunctions, type RandomWidth } from './random.wgsl.js';
 
 /**

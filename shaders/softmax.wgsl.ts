@@ -31,11 +31,11 @@ fn logit(row: u32, c: u32, label: u32) -> f32 {
 }`;
 }
 
-const rowAndSlot = `
+const rowAndSlot = /* @__PURE__ */ (() => `
 ${linearMain('plan.rows * plan.slots')}
   let row = i / plan.slots;
   let slot = i % plan.slots;
-  let label = labelOf(row);`;
+  let label = labelOf(row);`)();
 
 /**
  * The largest logit of a slot, and the sum of e^(logit − largest), in one visit: the sum is rescaled whenever a larger

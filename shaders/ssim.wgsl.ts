@@ -1,7 +1,7 @@
-import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
 import { linearMain } from './common/linear-index.js';
 import { f32Literal } from './common/literal.js';
 import { type TypedBinding, typedBindings } from './common/typed-bindings.js';
+import { wgsl } from './common/wgsl.js';
 
 /** The weights of a symmetric filter along one axis. */
 export type Weights = ArrayLike<number>;

@@ -27,7 +27,7 @@ ${storage.join('\n')}
 }
 
 /** Entry point: `i` is the invocation's index, `i % plan.groups` its group, `i / plan.groups` its slot. Close it with `}`. */
-export const columnMain = linearMain('plan.threads');
+export const columnMain = /* @__PURE__ */ linearMain('plan.threads');
 
 /** Head of the loop over an invocation's rows; `at` is the index in an array [rows, groups] of V. Close it with `}`. */
 export const forEachRow = 'for (var at = i; at < plan.rows * plan.groups; at += plan.threads) {';

@@ -17,7 +17,12 @@ const range = (count: number): number[] => Array.from({ length: count }, (_, k) 
 
 const SUBGROUPS = 4;
 /** The results of a subgroup, by row and column. */
-const RESULTS = [0, 1].flatMap((row) => [0, 1].map((column) => ({ row, column })));
+const RESULTS = [
+  { row: 0, column: 0 },
+  { row: 0, column: 1 },
+  { row: 1, column: 0 },
+  { row: 1, column: 1 },
+];
 
 export const matrixTileRows = ({ m }: MatrixShape): number => 4 * m;
 export const matrixTileColumns = ({ n }: MatrixShape): number => 4 * n;
@@ -42,9 +47,9 @@ var<workgroup> results: array<f32, ${SUBGROUPS * m * n}>; // one of each subgrou
 }
 
 /** The sums of this subgroup, named sum{row}{column}; `subgroupIndex` is a builtin. */
-export const declareMatrixSums = `let rowHalf = subgroupIndex / 2u;
+export const declareMatrixSums = /* @__PURE__ */ (() => `let rowHalf = subgroupIndex / 2u;
   let columnHalf = subgroupIndex % 2u;
-  ${RESULTS.map(({ row, column }) => `var sum${row}${column} = Result();`).join('\n  ')}`;
+  ${RESULTS.map(({ row, column }) => `var sum${row}${column} = Result();`).join('\n  ')}`)();
 
 /** Multiplies what the workgroup memory holds, between two barriers. */
 export function multiplyMatrixTiles(tile: MatrixTile): string {

@@ -47,4 +47,7 @@ function transforms(outputs: WinogradOutputs): WinogradTransforms {
   };
 }
 
-export const WINOGRAD: Record<WinogradOutputs, WinogradTransforms> = { 2: transforms(2), 4: transforms(4) };
+export const WINOGRAD: Record<WinogradOutputs, WinogradTransforms> = {
+  2: /* @__PURE__ */ transforms(2),
+  4: /* @__PURE__ */ transforms(4),
+};

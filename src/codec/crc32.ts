@@ -1,9 +1,9 @@
-const table = new Uint32Array(256);
-for (let n = 0; n < 256; n++) {
-  let c = n;
-  for (let k = 0; k < 8; k++) c = c & 1 ? (c >>> 1) ^ 0xedb88320 : c >>> 1;
-  table[n] = c;
-}
+const table = /* @__PURE__ */ (() =>
+  Uint32Array.from({ length: 256 }, (_, n) => {
+    let c = n;
+    for (let k = 0; k < 8; k++) c = c & 1 ? (c >>> 1) ^ 0xedb88320 : c >>> 1;
+    return c;
+  }))();
 
 /**
  * CRC-32 as PNG and zlib define it (polynomial 0x04C11DB7 reflected, ISO 3309), an unsigned 32-bit integer.

@@ -37,7 +37,7 @@ import {
  *   …  names, UTF-8
  *   …  codes
  */
-const MAGIC = Uint8Array.of(0x9e, 0x43, 0x4d, 0x41);
+const MAGIC = /* @__PURE__ */ Uint8Array.of(0x9e, 0x43, 0x4d, 0x41);
 export const ARCHIVE_HEADER_BYTES = 22;
 const CHECKED_BYTES = 18;
 /** What a face takes beside its code, but for a name. */

@@ -3,9 +3,10 @@ import type { Gpu } from '../gpu/gpu.js';
 import type { Autoencoder } from '../models/autoencoder.js';
 import { type AutoencoderFile, loadAutoencoder, readAutoencoder } from '../models/model-file.js';
 import { writeSafetensors } from '../nn/safetensors.js';
+import { inferenceOps } from '../reference/inference-ops.js';
 import { type NdArray, ndarray } from '../reference/ndarray.js';
 import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
-import { replayInFloat64 } from '../tensor/replay.js';
+import { assertReplayable, replayInFloat64 } from '../tensor/replay.js';
 import { Tape } from '../tensor/tape.js';
 import { keep, Tensor } from '../tensor/tensor.js';
 import { crc32 } from './crc32.js';
@@ -172,7 +173,7 @@ export class FaceCodec {
       if (isNearTie(own)) {
         const face = ndarray([1, height, width, 3], pixels.subarray(k * bytes, (k + 1) * bytes));
         const leaves = new Map([...(await this.#parameterValues()), [step.inputs.x, face] as const]);
-        symbols.push(roundToSymbols(replayInFloat64(tape, leaves).get(scaled)!.data));
+        symbols.push(roundToSymbols(replayInFloat64(tape, inferenceOps, leaves).get(scaled)!.data));
       } else {
         symbols.push(roundToSymbols(own));
       }
@@ -187,6 +188,7 @@ export class FaceCodec {
       const step = recordStep(this.gpu, { x: this.#faces }, ({ x }) => ({
         scaled: tape.record(() => this.model.analyse(x, rate)),
       }));
+      assertReplayable(tape, inferenceOps); // now, and not with the first face that has a value between two symbols
       analysis = { tape, step };
       this.#analyses.set(rate, analysis);
     }

@@ -25,7 +25,7 @@ import {
  *   4  checksum over the ten bytes before, the model id, and the symbols
  *   …  code of the symbols, up to the end of the file
  */
-const MAGIC = Uint8Array.of(0x9e, 0x43, 0x4d, 0x46);
+const MAGIC = /* @__PURE__ */ Uint8Array.of(0x9e, 0x43, 0x4d, 0x46);
 export const FILE_HEADER_BYTES = 14;
 const FIELD_BYTES = 10;
 

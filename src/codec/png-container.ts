@@ -4,7 +4,8 @@ import { checkLatents, LATENT_LIMITS, type Latents, latentSizeProblem } from './
 import { type PngChunk, readPng, writePng } from './png-chunks.js';
 import { deflateSize } from './png-deflate.js';
 import { filterCandidates, unfilter } from './png-filter.js';
-import { inflateExactly, zlibSmallest } from './png-zlib.js';
+import { inflateExactly } from './png-inflate.js';
+import { zlibSmallest } from './png-zlib.js';
 
 /**
  * A compact file is an 8-bit grey PNG of exactly four chunks: IHDR, cmEO, IDAT, IEND. Its pixels, row by row, are the

@@ -54,8 +54,8 @@ export const META_EXTRA_BITS = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 
 /** Costs in bits assumed for the code-length symbols before the first Huffman code of them exists. */
 const typicalMetaCosts = [3, 6, 5, 4, 4, 4, 3, 3, 3, 4, 5, 6, 6, 6, 6, 6, 5, 5, 5];
 
-const runCost = new Float64Array(64);
-const runStep = new Uint8Array(64);
+const runCost = /* @__PURE__ */ new Float64Array(64);
+const runStep = /* @__PURE__ */ new Uint8Array(64);
 
 /** Splits a run of one length into instructions of least cost; `costs` in bits, without extra bits. */
 function runInstructions(value: number, run: number, costs: ArrayLike<number>, out: LengthInstruction[]): void {
@@ -166,8 +166,8 @@ function planWithLengths(
   return { literalLengths, distanceLengths, header, bits };
 }
 
-const fixedLiteralLengths = new Uint8Array(288).fill(8).fill(9, 144, 256).fill(7, 256, 280);
-const fixedDistanceLengths = new Uint8Array(DISTANCE_CODES).fill(5);
+const fixedLiteralLengths = /* @__PURE__ */ (() => new Uint8Array(288).fill(8).fill(9, 144, 256).fill(7, 256, 280))();
+const fixedDistanceLengths = /* @__PURE__ */ (() => new Uint8Array(DISTANCE_CODES).fill(5))();
 
 /** The plan from plain Huffman codes or the fixed ones: good enough to compare ways to cut the data into blocks. */
 export function planBlock(histogram: Histogram): BlockPlan {

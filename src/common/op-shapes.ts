@@ -24,54 +24,84 @@ export type ShapeRule<A> = (inputs: readonly Shape[], attrs: A) => number[];
 
 /** What batch normalisation takes: by the statistics of the batch, and by given ones. */
 const TRAINING = ['input', 'gamma', 'beta'];
-const INFERENCE = [...TRAINING, 'running mean', 'running variance'];
+const INFERENCE = ['input', 'gamma', 'beta', 'running mean', 'running variance'];
 
-/** The shape rule of every operation; each throws ShapeError or ArgumentError that names the operation. */
-export const opShapes: { readonly [K in OpName]: ShapeRule<OpAttrs[K]> } = {
-  conv2d: conv2dShape,
-  convTranspose2d: convTranspose2dShape,
-  batchNormTraining: (inputs, attrs) => batchNorm('batchNormTraining', TRAINING, inputs, attrs),
-  batchNormInference: (inputs, attrs) => batchNorm('batchNormInference', INFERENCE, inputs, attrs),
-  batchNormPreluTraining: (inputs, attrs) => batchNormPrelu('batchNormPreluTraining', TRAINING, inputs, attrs),
-  batchNormPreluInference: (inputs, attrs) => batchNormPrelu('batchNormPreluInference', INFERENCE, inputs, attrs),
-  prelu,
-  matmul,
-  add: binary('add'),
-  sub: binary('sub'),
-  mul: binary('mul'),
-  div: binary('div'),
-  exp: unary('exp'),
-  log: unary('log'),
-  sqrt: unary('sqrt'),
-  abs: unary('abs'),
-  square: unary('square'),
-  sigmoid: unary('sigmoid'),
-  clamp: unary('clamp', (attrs) => {
+/** Rules of what maps each element, by name. */
+export const unaryShapes = {
+  exp: /* @__PURE__ */ unary('exp'),
+  log: /* @__PURE__ */ unary('log'),
+  sqrt: /* @__PURE__ */ unary('sqrt'),
+  abs: /* @__PURE__ */ unary('abs'),
+  square: /* @__PURE__ */ unary('square'),
+  sigmoid: /* @__PURE__ */ unary('sigmoid'),
+  clamp: /* @__PURE__ */ unary('clamp', (attrs) => {
     checkRange('clamp', attrs.min, attrs.max);
   }),
-  affine: unary('affine', (attrs) => {
+  affine: /* @__PURE__ */ unary('affine', (attrs) => {
     checkFinite('affine', 'scale', attrs.scale);
     checkFinite('affine', 'offset', attrs.offset);
   }),
-  sum: (inputs, attrs) => reduceShape('sum', inputs, attrs),
-  mean: (inputs, attrs) => reduceShape('mean', inputs, attrs),
+};
+
+/** Rules of what combines two arrays, with broadcasting, by name. */
+export const binaryShapes = {
+  add: /* @__PURE__ */ binary('add'),
+  sub: /* @__PURE__ */ binary('sub'),
+  mul: /* @__PURE__ */ binary('mul'),
+  div: /* @__PURE__ */ binary('div'),
+};
+
+export const batchNormTrainingShape: ShapeRule<OpAttrs['batchNormTraining']> = (inputs, attrs) =>
+  batchNorm('batchNormTraining', TRAINING, inputs, attrs);
+export const batchNormInferenceShape: ShapeRule<OpAttrs['batchNormInference']> = (inputs, attrs) =>
+  batchNorm('batchNormInference', INFERENCE, inputs, attrs);
+export const batchNormPreluTrainingShape: ShapeRule<OpAttrs['batchNormPreluTraining']> = (inputs, attrs) =>
+  batchNormPrelu('batchNormPreluTraining', TRAINING, inputs, attrs);
+export const batchNormPreluInferenceShape: ShapeRule<OpAttrs['batchNormPreluInference']> = (inputs, attrs) =>
+  batchNormPrelu('batchNormPreluInference', INFERENCE, inputs, attrs);
+export const sumShape: ShapeRule<OpAttrs['sum']> = (inputs, attrs) => reduceShape('sum', inputs, attrs);
+export const meanShape: ShapeRule<OpAttrs['mean']> = (inputs, attrs) => reduceShape('mean', inputs, attrs);
+export const maxPool2dShape: ShapeRule<OpAttrs['maxPool2d']> = (inputs, attrs) =>
+  pool2dShape('maxPool2d', inputs, attrs);
+export const avgPool2dShape: ShapeRule<OpAttrs['avgPool2d']> = (inputs, attrs) =>
+  pool2dShape('avgPool2d', inputs, attrs);
+export const quantizeShape = /* @__PURE__ */ unary('quantize', checkQuantize);
+
+/**
+ * The shape rule of every operation; each throws ShapeError or ArgumentError that names the operation. It is for tests and
+ * the reference, which walk over all of them: an operation on the GPU holds its own rule, so that a program carries only
+ * the rules of what it uses.
+ */
+export const opShapes: { readonly [K in OpName]: ShapeRule<OpAttrs[K]> } = /* @__PURE__ */ (() => ({
+  conv2d: conv2dShape,
+  convTranspose2d: convTranspose2dShape,
+  batchNormTraining: batchNormTrainingShape,
+  batchNormInference: batchNormInferenceShape,
+  batchNormPreluTraining: batchNormPreluTrainingShape,
+  batchNormPreluInference: batchNormPreluInferenceShape,
+  prelu: preluShape,
+  matmul: matmulShape,
+  ...binaryShapes,
+  ...unaryShapes,
+  sum: sumShape,
+  mean: meanShape,
   reshape: reshapeShape,
   pad: padShape,
   slice: sliceShape,
   concat: concatShape,
-  maxPool2d: (inputs, attrs) => pool2dShape('maxPool2d', inputs, attrs),
-  avgPool2d: (inputs, attrs) => pool2dShape('avgPool2d', inputs, attrs),
+  maxPool2d: maxPool2dShape,
+  avgPool2d: avgPool2dShape,
   upsampleNearest: upsampleNearestShape,
   upsampleBilinear: upsampleBilinearShape,
-  l2Normalize,
-  softmaxCrossEntropy,
-  quantize: unary('quantize', checkQuantize),
-  cosFace,
-  marginLoss,
-  mse,
+  l2Normalize: l2NormalizeShape,
+  softmaxCrossEntropy: softmaxCrossEntropyShape,
+  quantize: quantizeShape,
+  cosFace: cosFaceShape,
+  marginLoss: marginLossShape,
+  mse: mseShape,
   ssim: ssimShape,
-  logisticBits,
-};
+  logisticBits: logisticBitsShape,
+}))();
 
 /**
  * Checks the inputs and attributes of an operation.
@@ -108,7 +138,7 @@ function batchNorm(op: OpName, names: string[], inputs: readonly Shape[], attrs:
   return [...x];
 }
 
-function prelu(inputs: readonly Shape[]): number[] {
+export function preluShape(inputs: readonly Shape[]): number[] {
   checkInputs('prelu', inputs, ['input', 'slope']);
   const [x, slope] = inputs;
   checkMinRank('prelu', 'input', x, 1, '[...,C]');
@@ -131,7 +161,7 @@ function batchNormPrelu(op: OpName, names: string[], inputs: readonly Shape[], a
   return shape;
 }
 
-function matmul(inputs: readonly Shape[], attrs: OpAttrs['matmul']): number[] {
+export function matmulShape(inputs: readonly Shape[], attrs: OpAttrs['matmul']): number[] {
   checkInputs('matmul', inputs, ['a', 'b']);
   const [a, b] = inputs;
   checkRank('matmul', 'a', a, 2, attrs.transposeA ? '[K,M]' : '[M,K]');
@@ -148,14 +178,14 @@ function matmul(inputs: readonly Shape[], attrs: OpAttrs['matmul']): number[] {
   return [m, n];
 }
 
-function l2Normalize(inputs: readonly Shape[], attrs: OpAttrs['l2Normalize']): number[] {
+export function l2NormalizeShape(inputs: readonly Shape[], attrs: OpAttrs['l2Normalize']): number[] {
   checkInputs('l2Normalize', inputs, ['input']);
   checkMinRank('l2Normalize', 'input', inputs[0], 1, '[...,D]');
   checkPositive('l2Normalize', 'eps', attrs.eps);
   return [...inputs[0]];
 }
 
-function softmaxCrossEntropy(inputs: readonly Shape[]): number[] {
+export function softmaxCrossEntropyShape(inputs: readonly Shape[]): number[] {
   const op = 'softmaxCrossEntropy';
   checkInputs(op, inputs, ['logits', 'labels']);
   checkRank(op, 'logits', inputs[0], 2, '[B,C]');
@@ -163,14 +193,14 @@ function softmaxCrossEntropy(inputs: readonly Shape[]): number[] {
   return [];
 }
 
-function cosFace(inputs: readonly Shape[], attrs: OpAttrs['cosFace']): number[] {
+export function cosFaceShape(inputs: readonly Shape[], attrs: OpAttrs['cosFace']): number[] {
   checkLabelledEmbeddings('cosFace', inputs);
   checkPositive('cosFace', 's', attrs.s);
   checkNotNegative('cosFace', 'm', attrs.m);
   return [];
 }
 
-function marginLoss(inputs: readonly Shape[], attrs: OpAttrs['marginLoss']): number[] {
+export function marginLossShape(inputs: readonly Shape[], attrs: OpAttrs['marginLoss']): number[] {
   checkLabelledEmbeddings('marginLoss', inputs);
   checkLossSpec('marginLoss', attrs);
   return [];
@@ -189,13 +219,13 @@ function checkLabelledEmbeddings(op: string, inputs: readonly Shape[]): void {
   checkLabels(op, labels, x[0], 'embeddings');
 }
 
-function mse(inputs: readonly Shape[]): number[] {
+export function mseShape(inputs: readonly Shape[]): number[] {
   checkInputs('mse', inputs, ['a', 'b']);
   checkSame('mse', inputs[0], inputs[1]);
   return [];
 }
 
-function logisticBits(inputs: readonly Shape[]): number[] {
+export function logisticBitsShape(inputs: readonly Shape[]): number[] {
   const op = 'logisticBits';
   checkInputs(op, inputs, ['input', 'logScale']);
   const [y, logScale] = inputs;

@@ -60,8 +60,8 @@ function countFrom(sorted: Float64Array, value: number): number {
   return sorted.length - low;
 }
 
-const double = new Float64Array(1);
-const doubleBits = new BigInt64Array(double.buffer);
+const double = /* @__PURE__ */ new Float64Array(1);
+const doubleBits = /* @__PURE__ */ (() => new BigInt64Array(double.buffer))();
 
 /** The next double above a finite `value`: the lowest threshold that does not accept `value` itself. */
 function justAbove(value: number): number {

@@ -12,11 +12,11 @@ export function cosineBasis(length: number, count: number): Float64Array[] {
  * An orthonormal colour transform: grey, red − blue, and green against both. Close to the decorrelating one of faces, and
  * orthonormal, so that squared errors of coefficients are squared errors of RGB samples.
  */
-export const COLOUR_BASIS: readonly (readonly number[])[] = [
+export const COLOUR_BASIS: readonly (readonly number[])[] = /* @__PURE__ */ (() => [
   [Math.sqrt(1 / 3), Math.sqrt(1 / 3), Math.sqrt(1 / 3)],
   [Math.sqrt(1 / 2), 0, -Math.sqrt(1 / 2)],
   [Math.sqrt(1 / 6), -2 * Math.sqrt(1 / 6), Math.sqrt(1 / 6)],
-];
+])();
 
 /** How many cosines of each axis are kept: [rows, columns]. */
 export interface Band {

@@ -46,8 +46,8 @@ const MOST_STEPS = 64;
 
 /** Quantization indices in an octave of the step. */
 export const STEPS_PER_OCTAVE = 8;
-/** ln of the gain of step 0: components are quantized to multiples of 4, in units of the range of a sample. */
-const FIRST_LOG_GAIN = -Math.log(4);
+/** The gain of step 0: components are quantized to multiples of 4, in units of the range of a sample. */
+const FIRST_GAIN = 0.25;
 
 /** What a pass needs to know of quantization: tensors, so that one recorded step serves every index. */
 export interface StepInputs {
@@ -146,7 +146,7 @@ export class KltAutoencoder extends Module {
     this.analysisNet = this.child('analysis', new PatchResidual(height, width, analysis));
     this.synthesisNet = this.child('synthesis', new PatchResidual(height, width, synthesis));
     const shape = [this.latentCount];
-    this.logGain = this.parameter('logGain', { shape, init: filled(FIRST_LOG_GAIN) });
+    this.logGain = this.parameter('logGain', { shape, init: filled(Math.log(FIRST_GAIN)) });
     this.logRestore = this.parameter('logRestore', { shape, init: filled(0) });
     this.logScale = this.parameter('logScale', { shape, init: filled(-1) });
   }

@@ -1,4 +1,5 @@
 import type { OpAttrs } from '../common/op-attrs.js';
+import { batchNormPreluInferenceShape, batchNormPreluTrainingShape } from '../common/op-shapes.js';
 import {
   batchNormPreluInputGradientKernel,
   batchNormPreluKernel,
@@ -50,6 +51,7 @@ function inputGradient(inputs: readonly Tensor[], training: boolean, choose: Col
 /** The training form, walking tensors as `choose` says. It keeps the input and the statistics, and no activation. */
 export function batchNormPreluTrainingOp(choose: ColumnChoice = chooseColumns): Op<OpAttrs['batchNormPreluTraining']> {
   return {
+    shape: batchNormPreluTrainingShape,
     forward([x, gamma, beta, slope], { eps }) {
       const saved = statistics(x, choose);
       return { output: normalizeAndActivate([x, gamma, beta, ...saved, slope], choose, eps), saved };
@@ -70,6 +72,7 @@ export function batchNormPreluInferenceOp(
   choose: ColumnChoice = chooseColumns,
 ): Op<OpAttrs['batchNormPreluInference']> {
   return {
+    shape: batchNormPreluInferenceShape,
     forward: (inputs, { eps }) => ({ output: normalizeAndActivate(inputs, choose, eps) }),
     backward({ inputs: [x, ...perChannel], attrs: { eps }, dy, needs }) {
       const slope = perChannel[4];
@@ -87,8 +90,8 @@ export function batchNormPreluInferenceOp(
 }
 
 export const batchNormPreluOps = {
-  batchNormPreluTraining: batchNormPreluTrainingOp(),
-  batchNormPreluInference: batchNormPreluInferenceOp(),
+  batchNormPreluTraining: /* @__PURE__ */ batchNormPreluTrainingOp(),
+  batchNormPreluInference: /* @__PURE__ */ batchNormPreluInferenceOp(),
 };
 
 /**

@@ -1,5 +1,6 @@
 import { ArgumentError, ShapeError } from '../common/errors.js';
 import type { OpAttrs } from '../common/op-attrs.js';
+import { batchNormInferenceShape, batchNormTrainingShape } from '../common/op-shapes.js';
 import {
   inferenceInputGradientKernel,
   momentsKernel,
@@ -57,6 +58,7 @@ function channelGradients(x: Tensor, dy: Tensor, mean: Tensor, variance: Tensor,
 /** The training form, walking tensors as `choose` says. */
 export function batchNormTrainingOp(choose: ColumnChoice = chooseColumns): Op<OpAttrs['batchNormTraining']> {
   return {
+    shape: batchNormTrainingShape,
     forward([x, gamma, beta], { eps }, shape) {
       const saved = statistics(x, choose);
       const config = planFor(x, choose, 'map');
@@ -77,6 +79,7 @@ export function batchNormTrainingOp(choose: ColumnChoice = chooseColumns): Op<Op
 /** The inference form, walking tensors as `choose` says. */
 export function batchNormInferenceOp(choose: ColumnChoice = chooseColumns): Op<OpAttrs['batchNormInference']> {
   return {
+    shape: batchNormInferenceShape,
     forward(inputs, { eps }, shape) {
       const config = planFor(inputs[0], choose, 'map');
       return { output: dispatch(normalizeKernel(config, eps), inputs, shape, planScalars(config)) };
@@ -93,8 +96,8 @@ export function batchNormInferenceOp(choose: ColumnChoice = chooseColumns): Op<O
 }
 
 export const batchNormOps = {
-  batchNormTraining: batchNormTrainingOp(),
-  batchNormInference: batchNormInferenceOp(),
+  batchNormTraining: /* @__PURE__ */ batchNormTrainingOp(),
+  batchNormInference: /* @__PURE__ */ batchNormInferenceOp(),
 };
 
 /** What a layer needs of a training form: the output, and the mean and biased variance of the batch, each [C]. */
@@ -113,6 +116,7 @@ export function applyWithStatistics<K extends 'batchNormTraining' | 'batchNormPr
 ): WithStatistics {
   let statistics: readonly Tensor[] = [];
   const watched: typeof op = {
+    shape: op.shape,
     forward(...args) {
       const result = op.forward(...args);
       statistics = result.saved ?? [];

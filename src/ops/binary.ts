@@ -1,4 +1,5 @@
 import type { OpAttrs } from '../common/op-attrs.js';
+import { binaryShapes } from '../common/op-shapes.js';
 import { broadcastKernel, chooseVectors, type VectorChoice } from '../kernels/binary.js';
 import { dispatch } from '../tensor/dispatch.js';
 import { apply, type Op } from '../tensor/tape.js';
@@ -37,6 +38,7 @@ export function binaryOp(name: BinaryName, choose: VectorChoice = chooseVectors)
     return dispatch(broadcastKernel(label, expression, shapes, shape, { choose }), operands, shape);
   };
   return {
+    shape: binaryShapes[name],
     forward: (inputs, _attrs, shape) => ({ output: run(name, table[name].value, inputs, shape) }),
     backward: ({ inputs: [a, b], dy, needs }) =>
       [a, b].map((operand, k) => {
@@ -52,10 +54,10 @@ export function binaryOp(name: BinaryName, choose: VectorChoice = chooseVectors)
 }
 
 export const binaryOps = {
-  add: binaryOp('add'),
-  sub: binaryOp('sub'),
-  mul: binaryOp('mul'),
-  div: binaryOp('div'),
+  add: /* @__PURE__ */ binaryOp('add'),
+  sub: /* @__PURE__ */ binaryOp('sub'),
+  mul: /* @__PURE__ */ binaryOp('mul'),
+  div: /* @__PURE__ */ binaryOp('div'),
 };
 
 /** a + b. Shapes broadcast as in NumPy: aligned at the last axis, missing or size-1 axes stretch. @throws ShapeError */

@@ -1,4 +1,5 @@
 import type { OpAttrs } from '../common/op-attrs.js';
+import { logisticBitsShape } from '../common/op-shapes.js';
 import { logisticBitsGradientKernel, logisticBitsKernel } from '../kernels/bits.js';
 import { type ColumnPurpose, chooseColumns, partialsShape, planScalars } from '../kernels/columns.js';
 import { dispatch, dispatchMany } from '../tensor/dispatch.js';
@@ -11,6 +12,7 @@ export function logisticBitsOp(choose = chooseColumns): Op<OpAttrs['logisticBits
   const planFor = (y: Tensor, logScale: Tensor, purpose: ColumnPurpose) =>
     choose(y.size / logScale.size, logScale.size, y.gpu.limits, purpose);
   return {
+    shape: logisticBitsShape,
     forward([y, logScale], _, shape) {
       const config = planFor(y, logScale, 'map');
       return { output: dispatch(logisticBitsKernel(config), [y, logScale], shape, planScalars(config)) };
@@ -28,7 +30,7 @@ export function logisticBitsOp(choose = chooseColumns): Op<OpAttrs['logisticBits
   };
 }
 
-export const bitsOps = { logisticBits: logisticBitsOp() };
+export const bitsOps = { logisticBits: /* @__PURE__ */ logisticBitsOp() };
 
 /**
  * Bits that an ideal entropy coder spends on each element of y under a zero-mean logistic distribution of the channel's

@@ -1,7 +1,8 @@
 import { convShape } from '../common/conv-geometry.js';
 import { ArgumentError } from '../common/errors.js';
 import type { ConvTranspose2dAttrs } from '../common/op-attrs.js';
-import { opShapes } from '../common/op-shapes.js';
+import { batchNormInferenceShape, preluShape } from '../common/op-shapes.js';
+import { conv2dShape, convTranspose2dShape } from '../common/op-shapes-conv.js';
 import { foldBatchNormKernel } from '../kernels/conv.js';
 import { dispatch } from '../tensor/dispatch.js';
 import { isTapeRecording } from '../tensor/tape.js';
@@ -38,10 +39,9 @@ export function convBatchNormPrelu(
   if (isTapeRecording()) throw new ArgumentError('convBatchNormPrelu has no gradient; a tape is recording');
   const full: ConvTranspose2dAttrs = { ...CONV_DEFAULTS, outputPadding: [0, 0], ...attrs };
   const { gamma, beta, mean, variance, eps } = batchNorm;
-  const name = transposed ? 'convTranspose2d' : 'conv2d';
-  const shape = opShapes[name]([x.shape, w.shape], full);
-  opShapes.batchNormInference([shape, ...[gamma, beta, mean, variance].map((tensor) => tensor.shape)], { eps });
-  opShapes.prelu([shape, slope.shape], {});
+  const shape = (transposed ? convTranspose2dShape : conv2dShape)([x.shape, w.shape], full);
+  batchNormInferenceShape([shape, ...[gamma, beta, mean, variance].map((tensor) => tensor.shape)], { eps });
+  preluShape([shape, slope.shape]);
   const channels = shape[3];
   const fold = foldBatchNormKernel(channels, eps, slope.size === 1);
   const numbers = dispatch(fold, [gamma, beta, mean, variance, slope], [3, channels]);

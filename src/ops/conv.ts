@@ -2,6 +2,7 @@ import type { Epilogue } from '../../shaders/common/gather.js';
 import { type ConvShape, convShape } from '../common/conv-geometry.js';
 import { memoize } from '../common/memoize.js';
 import type { Conv2dAttrs, ConvTranspose2dAttrs } from '../common/op-attrs.js';
+import { conv2dShape, convTranspose2dShape } from '../common/op-shapes-conv.js';
 import type { Precision } from '../common/precision.js';
 import type { KernelLimits } from '../gpu/kernel.js';
 import type { TuningRequest } from '../gpu/tuning.js';
@@ -37,13 +38,13 @@ export interface ConvConfigs {
 }
 
 // Choosing and writing kernels takes longer than many of them run.
-const chosenGather = memoize(
+const chosenGather = /* @__PURE__ */ memoize(
   (shape: ConvShape, direction: GatherDirection, limits: KernelLimits, variant?: ConvVariant): GatherConfig =>
     chooseGather(gatherSize(shape, direction), limits, variant),
 );
-const chosenWeightGradient = memoize(chooseWeightGradient);
-const gatherPlan = memoize(planGather);
-const weightGradientPlan = memoize(planWeightGradient);
+const chosenWeightGradient = /* @__PURE__ */ memoize(chooseWeightGradient);
+const gatherPlan = /* @__PURE__ */ memoize(planGather);
+const weightGradientPlan = /* @__PURE__ */ memoize(planWeightGradient);
 
 const limitsOf = (tensor: Tensor, options: ConvOptions): KernelLimits => ({ ...tensor.gpu.limits, ...options.limits });
 
@@ -157,6 +158,7 @@ function biasGradient(dy: Tensor): Tensor {
 /** The operation, with overrides. */
 export function conv2dOp(options: ConvOptions = {}): Op<Conv2dAttrs> {
   return {
+    shape: conv2dShape,
     forward: ([x, w, bias], attrs, outShape) => {
       const shape = convShape(x.shape, outShape, w.shape, attrs);
       const { output, padded } = gather(shape, 'forward', x, w, biasEpilogue(bias), options);
@@ -179,6 +181,7 @@ export function conv2dOp(options: ConvOptions = {}): Op<Conv2dAttrs> {
 /** A transposed conv is the input gradient of the conv with the same weights; so its gradients are that conv's. */
 export function convTranspose2dOp(options: ConvOptions = {}): Op<ConvTranspose2dAttrs> {
   return {
+    shape: convTranspose2dShape,
     forward: ([x, w, bias], attrs, outShape) => {
       const shape = convShape(outShape, x.shape, w.shape, attrs);
       const { output, padded } = gather(shape, 'inputGradient', x, w, biasEpilogue(bias), options);
@@ -201,7 +204,7 @@ export function convTranspose2dOp(options: ConvOptions = {}): Op<ConvTranspose2d
   };
 }
 
-export const convOps = { conv2d: conv2dOp(), convTranspose2d: convTranspose2dOp() };
+export const convOps = { conv2d: /* @__PURE__ */ conv2dOp(), convTranspose2d: /* @__PURE__ */ convTranspose2dOp() };
 
 export const CONV_DEFAULTS: Conv2dAttrs = { stride: [1, 1], padding: [0, 0, 0, 0], dilation: [1, 1], groups: 1 };
 

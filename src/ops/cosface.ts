@@ -1,4 +1,5 @@
 import type { OpAttrs } from '../common/op-attrs.js';
+import { cosFaceShape } from '../common/op-shapes.js';
 import { apply, type Op } from '../tensor/tape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { type MarginLossKernels, marginLossOp } from './margin-loss.js';
@@ -8,12 +9,13 @@ export function cosFaceOp(kernels: MarginLossKernels = {}): Op<OpAttrs['cosFace'
   const { forward, backward } = marginLossOp(kernels);
   const asMarginLoss = ({ s, m }: OpAttrs['cosFace']) => ({ loss: 'cosface' as const, s, m, lambda: 0 });
   return {
+    shape: cosFaceShape,
     forward: (inputs, attrs, shape) => forward(inputs, asMarginLoss(attrs), shape),
     backward: (context) => backward({ ...context, attrs: asMarginLoss(context.attrs) }),
   };
 }
 
-export const cosFaceOps = { cosFace: cosFaceOp() };
+export const cosFaceOps = { cosFace: /* @__PURE__ */ cosFaceOp() };
 
 /**
  * CosFace, the large margin cosine loss: softmax cross-entropy of the logits s·(cos θ − m·[c is the label]), where θ is

@@ -1,5 +1,6 @@
 import { ShapeError } from '../common/errors.js';
 import type { OpAttrs } from '../common/op-attrs.js';
+import { concatShape, padShape, reshapeShape, sliceShape } from '../common/op-shapes-layout.js';
 import { formatShape, normalizeAxis } from '../common/shapes.js';
 import { chooseVectors, type VectorChoice } from '../kernels/binary.js';
 import { boxOf, padKernel, readBoxKernel, writeBoxKernel } from '../kernels/layout.js';
@@ -8,6 +9,7 @@ import { apply, type Op } from '../tensor/tape.js';
 import { Tensor } from '../tensor/tensor.js';
 
 const reshapeOp: Op<OpAttrs['reshape']> = {
+  shape: reshapeShape,
   forward: ([x], _attrs, shape) => ({ output: x.view(shape) }),
   backward: ({ inputs: [x], dy }) => [dy.view(x.shape)],
 };
@@ -15,6 +17,7 @@ const reshapeOp: Op<OpAttrs['reshape']> = {
 /** The operation, in vectors as `choose` says; tests replace the default by single elements. */
 export function padOp(choose: VectorChoice = chooseVectors): Op<OpAttrs['pad']> {
   return {
+    shape: padShape,
     forward: ([x], { before, value }, shape) => ({
       output: dispatch(padKernel(boxOf(shape, before, x.shape, choose), value), [x], shape),
     }),
@@ -27,6 +30,7 @@ export function padOp(choose: VectorChoice = chooseVectors): Op<OpAttrs['pad']> 
 /** As padOp: each is the gradient of the other. */
 export function sliceOp(choose: VectorChoice = chooseVectors): Op<OpAttrs['slice']> {
   return {
+    shape: sliceShape,
     forward: ([x], { begin }, shape) => ({
       output: dispatch(readBoxKernel(boxOf(x.shape, begin, shape, choose)), [x], shape),
     }),
@@ -49,6 +53,7 @@ function beginnings(inputs: readonly Tensor[], axis: number): number[][] {
 /** One dispatch an input, each of which moves only its own elements: so any number of inputs fits the binding limit. */
 export function concatOp(choose: VectorChoice = chooseVectors): Op<OpAttrs['concat']> {
   return {
+    shape: concatShape,
     forward(inputs, attrs, shape) {
       const begins = beginnings(inputs, normalizeAxis(attrs.axis, shape.length));
       const output = Tensor.empty(inputs[0].gpu, shape);
@@ -66,7 +71,12 @@ export function concatOp(choose: VectorChoice = chooseVectors): Op<OpAttrs['conc
   };
 }
 
-export const layoutOps = { reshape: reshapeOp, pad: padOp(), slice: sliceOp(), concat: concatOp() };
+export const layoutOps = {
+  reshape: reshapeOp,
+  pad: /* @__PURE__ */ padOp(),
+  slice: /* @__PURE__ */ sliceOp(),
+  concat: /* @__PURE__ */ concatOp(),
+};
 
 /**
  * The same elements in row-major order under another shape; no copy is made.

@@ -1,5 +1,6 @@
 import type { LossSpec } from '../common/loss-spec.js';
 import type { OpAttrs } from '../common/op-attrs.js';
+import { marginLossShape } from '../common/op-shapes.js';
 import { addKernel } from '../kernels/elementwise.js';
 import { chooseRows } from '../kernels/normalize.js';
 import { additiveMargin, chooseSoftmax, type Margin } from '../kernels/softmax.js';
@@ -64,6 +65,7 @@ export function marginLossOp({
   const scored = (scores: Tensor, labels: Tensor, x: Tensor, { loss }: Attrs): ScoredRows =>
     loss === 'sphereface' ? { scores, labels, features: x } : { scores, labels };
   return {
+    shape: marginLossShape,
     forward([x, w, labels], attrs) {
       return scope(x.gpu, () => {
         const unit = unitsOf(attrs.loss);
@@ -100,7 +102,7 @@ export function marginLossOp({
   };
 }
 
-export const marginLossOps = { marginLoss: marginLossOp() };
+export const marginLossOps = { marginLoss: /* @__PURE__ */ marginLossOp() };
 
 /** The numbers of a loss as functions are called anew in each run of a recorded step. */
 export type LossSchedule = Pick<LossSpec, 'loss'> & { [K in 's' | 'm' | 'lambda']?: number | (() => number) };

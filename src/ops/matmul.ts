@@ -1,5 +1,6 @@
 import { ShapeError } from '../common/errors.js';
 import type { OpAttrs } from '../common/op-attrs.js';
+import { matmulShape } from '../common/op-shapes.js';
 import { formatShape } from '../common/shapes.js';
 import type { KernelLimits } from '../gpu/kernel.js';
 import { chooseMatmul, type MatmulStep, type MatmulVariant, planMatmul } from '../kernels/matmul.js';
@@ -33,6 +34,7 @@ function multiply(a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean
 /** The operation; without options, `chooseMatmul` chooses for the device. */
 export function matmulOp(options: MatmulOptions = {}): Op<OpAttrs['matmul']> {
   return {
+    shape: matmulShape,
     forward: ([a, b], { transposeA, transposeB }) => ({ output: multiply(a, b, transposeA, transposeB, options) }),
     backward({ inputs: [a, b], attrs: { transposeA, transposeB }, dy, needs }) {
       const byA = () =>
@@ -44,7 +46,7 @@ export function matmulOp(options: MatmulOptions = {}): Op<OpAttrs['matmul']> {
   };
 }
 
-export const matmulOps = { matmul: matmulOp() };
+export const matmulOps = { matmul: /* @__PURE__ */ matmulOp() };
 
 /**
  * Matrix product op(a)·op(b), where op transposes if asked to.

@@ -1,4 +1,5 @@
 import type { OpAttrs } from '../common/op-attrs.js';
+import { mseShape } from '../common/op-shapes.js';
 import { chooseMse, type MseConfig, mseGradientKernel, msePartialsKernel } from '../kernels/mse.js';
 import { dispatch, dispatchMany } from '../tensor/dispatch.js';
 import { apply, type Op } from '../tensor/tape.js';
@@ -8,6 +9,7 @@ import { lossSum } from './loss-sum.js';
 /** The operation, split up as `choose` says; tests replace the default by the naive way. */
 export function mseOp(choose: (...args: Parameters<typeof chooseMse>) => MseConfig = chooseMse): Op<OpAttrs['mse']> {
   return {
+    shape: mseShape,
     forward([a, b]) {
       const config = choose(a.size, a.gpu.limits);
       return scope(a.gpu, () => {
@@ -25,7 +27,7 @@ export function mseOp(choose: (...args: Parameters<typeof chooseMse>) => MseConf
   };
 }
 
-export const mseOps = { mse: mseOp() };
+export const mseOps = { mse: /* @__PURE__ */ mseOp() };
 
 /**
  * Mean squared error: the mean over all elements of (a − b)², a scalar.

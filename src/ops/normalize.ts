@@ -1,4 +1,5 @@
 import type { OpAttrs } from '../common/op-attrs.js';
+import { l2NormalizeShape } from '../common/op-shapes.js';
 import {
   chooseRows,
   l2NormalizeGradientKernel,
@@ -33,12 +34,13 @@ export function normalizeRowsGradient(x: Tensor, dy: Tensor, eps: number, choose
 /** The operation, adding up rows as `choose` says. */
 export function l2NormalizeOp(choose: RowChoice = chooseRows): Op<OpAttrs['l2Normalize']> {
   return {
+    shape: l2NormalizeShape,
     forward: ([x], { eps }) => ({ output: normalizeRows(x, eps, choose) }),
     backward: ({ inputs: [x], attrs: { eps }, dy }) => [normalizeRowsGradient(x, dy, eps, choose)],
   };
 }
 
-export const normalizeOps = { l2Normalize: l2NormalizeOp() };
+export const normalizeOps = { l2Normalize: /* @__PURE__ */ l2NormalizeOp() };
 
 /**
  * Scales each row to unit length: x / max(‖x‖₂, eps) over the last axis.

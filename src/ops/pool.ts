@@ -1,4 +1,5 @@
 import type { Padding2d, Pair, Pool2dAttrs } from '../common/op-attrs.js';
+import { avgPool2dShape, maxPool2dShape } from '../common/op-shapes.js';
 import {
   avgPoolGradientKernel,
   avgPoolKernel,
@@ -15,6 +16,7 @@ import type { Tensor } from '../tensor/tensor.js';
 /** Max pooling, with as many channels an invocation as `choose` says; tests replace the default by one. */
 export function maxPool2dOp(choose: ChannelChoice = chooseChannels): Op<Pool2dAttrs> {
   return {
+    shape: maxPool2dShape,
     forward([x], attrs, shape) {
       const width = choose(shape[3]);
       const scalars = poolScalars(x.shape, shape, attrs, width, shape);
@@ -32,6 +34,7 @@ export function maxPool2dOp(choose: ChannelChoice = chooseChannels): Op<Pool2dAt
 /** Average pooling, likewise. */
 export function avgPool2dOp(choose: ChannelChoice = chooseChannels): Op<Pool2dAttrs> {
   return {
+    shape: avgPool2dShape,
     forward([x], attrs, shape) {
       const width = choose(shape[3]);
       const scalars = poolScalars(x.shape, shape, attrs, width, shape);
@@ -45,7 +48,7 @@ export function avgPool2dOp(choose: ChannelChoice = chooseChannels): Op<Pool2dAt
   };
 }
 
-export const poolOps = { maxPool2d: maxPool2dOp(), avgPool2d: avgPool2dOp() };
+export const poolOps = { maxPool2d: /* @__PURE__ */ maxPool2dOp(), avgPool2d: /* @__PURE__ */ avgPool2dOp() };
 
 /** What both poolings take beside the tensor. */
 export interface Pool2dOptions {

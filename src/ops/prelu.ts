@@ -1,4 +1,5 @@
 import type { OpAttrs } from '../common/op-attrs.js';
+import { preluShape } from '../common/op-shapes.js';
 import { type ColumnPurpose, chooseColumns, partialsShape, planScalars } from '../kernels/columns.js';
 import { preluGradientKernel, preluKernel } from '../kernels/prelu.js';
 import { dispatch, dispatchMany } from '../tensor/dispatch.js';
@@ -15,6 +16,7 @@ export function preluOp(choose = chooseColumns): Op<OpAttrs['prelu']> {
   };
   const kindOf = (slope: Tensor) => (slope.size > 1 ? 'perChannel' : 'shared');
   return {
+    shape: preluShape,
     forward([x, slope], _, shape) {
       const config = planFor(x, slope, 'map');
       return { output: dispatch(preluKernel(config, kindOf(slope)), [x, slope], shape, planScalars(config)) };
@@ -33,7 +35,7 @@ export function preluOp(choose = chooseColumns): Op<OpAttrs['prelu']> {
   };
 }
 
-export const preluOps = { prelu: preluOp() };
+export const preluOps = { prelu: /* @__PURE__ */ preluOp() };
 
 /**
  * Parametric ReLU: x where x > 0, else slope·x. He et al. 2015, "Delving deep into rectifiers", arXiv 1502.01852.

@@ -1,4 +1,5 @@
 import type { OpAttrs } from '../common/op-attrs.js';
+import { quantizeShape } from '../common/op-shapes.js';
 import { chooseVectors, type VectorChoice } from '../kernels/binary.js';
 import { quantizeGradientKernel, quantizeKernel, quantizeScalars } from '../kernels/quantize.js';
 import { dispatch } from '../tensor/dispatch.js';
@@ -8,6 +9,7 @@ import type { Tensor } from '../tensor/tensor.js';
 /** The operation with as many elements an invocation as `choose` says; tests replace the default by one. */
 export function quantizeOp(choose: VectorChoice = chooseVectors): Op<OpAttrs['quantize']> {
   return {
+    shape: quantizeShape,
     forward([x], attrs, shape) {
       const kernel = quantizeKernel(attrs.mode, x.size, choose(x.size));
       return { output: dispatch(kernel, [x], shape, () => quantizeScalars(attrs)) };
@@ -20,7 +22,7 @@ export function quantizeOp(choose: VectorChoice = chooseVectors): Op<OpAttrs['qu
   };
 }
 
-export const quantizeOps = { quantize: quantizeOp() };
+export const quantizeOps = { quantize: /* @__PURE__ */ quantizeOp() };
 
 /** What `quantize` takes beside the tensor. */
 export interface QuantizeOptions {

@@ -1,5 +1,6 @@
 import { ShapeError } from '../common/errors.js';
 import type { OpAttrs } from '../common/op-attrs.js';
+import { meanShape, sumShape } from '../common/op-shapes.js';
 import { normalizeAxes, reducedShape, sizeOf } from '../common/shapes.js';
 import { broadcastKernel } from '../kernels/binary.js';
 import { mergeAxes } from '../kernels/merge-axes.js';
@@ -84,6 +85,7 @@ export function sumToShape(dy: Tensor, shape: readonly number[], scale = 1): Ten
 export function reduceOp(name: 'sum' | 'mean', choose: SumChoice = chooseSumPasses): Op<OpAttrs['sum']> {
   const scaleOf = (from: number, to: number) => (name === 'mean' ? to / from : 1);
   return {
+    shape: name === 'sum' ? sumShape : meanShape,
     forward([x], attrs, shape) {
       const axes = new Set(normalizeAxes(attrs.axes, x.shape.length));
       return { output: sumOver(x, (axis) => axes.has(axis), shape, scaleOf(x.size, sizeOf(shape)), choose) };
@@ -95,7 +97,7 @@ export function reduceOp(name: 'sum' | 'mean', choose: SumChoice = chooseSumPass
   };
 }
 
-export const reduceOps = { sum: reduceOp('sum'), mean: reduceOp('mean') };
+export const reduceOps = { sum: /* @__PURE__ */ reduceOp('sum'), mean: /* @__PURE__ */ reduceOp('mean') };
 
 /**
  * Sum over axes, in a fixed order.

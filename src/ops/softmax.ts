@@ -1,6 +1,7 @@
 import type { MarginForm } from '../../shaders/common/margin.js';
 import { ArgumentError } from '../common/errors.js';
 import type { OpAttrs } from '../common/op-attrs.js';
+import { softmaxCrossEntropyShape } from '../common/op-shapes.js';
 import type { Gpu } from '../gpu/gpu.js';
 import type { Scalars } from '../gpu/scalars.js';
 import {
@@ -99,6 +100,7 @@ const PLAIN = (): Margin => additiveMargin(1, 0);
 /** The operation, walking rows as `choose` says. */
 export function softmaxCrossEntropyOp(choose: SoftmaxChoice = chooseSoftmax): Op<OpAttrs['softmaxCrossEntropy']> {
   return {
+    shape: softmaxCrossEntropyShape,
     forward([logits, labels]) {
       const { loss, totals } = crossEntropy({ scores: logits, labels }, PLAIN, choose);
       return { output: loss, saved: [totals] };
@@ -110,7 +112,7 @@ export function softmaxCrossEntropyOp(choose: SoftmaxChoice = chooseSoftmax): Op
   };
 }
 
-export const softmaxOps = { softmaxCrossEntropy: softmaxCrossEntropyOp() };
+export const softmaxOps = { softmaxCrossEntropy: /* @__PURE__ */ softmaxCrossEntropyOp() };
 
 /**
  * Mean over the rows of −log softmax(logits)[label], computed relative to each row's largest logit.

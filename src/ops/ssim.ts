@@ -1,4 +1,5 @@
 import type { OpAttrs } from '../common/op-attrs.js';
+import { ssimShape } from '../common/op-shapes-spatial.js';
 import {
   chooseRun,
   planSsim,
@@ -16,6 +17,7 @@ import { lossSum } from './loss-sum.js';
 /** The operation, with as many outputs an invocation as `choose` says; tests replace the default by one. */
 export function ssimOp(choose: RunChoice = chooseRun): Op<OpAttrs['ssim']> {
   return {
+    shape: ssimShape,
     forward([a, b], attrs) {
       const { each, columns, rows, momentsShape, positionsShape } = planSsim(a.shape, attrs, choose);
       return scope(a.gpu, () => {
@@ -38,7 +40,7 @@ export function ssimOp(choose: RunChoice = chooseRun): Op<OpAttrs['ssim']> {
   };
 }
 
-export const ssimOps = { ssim: ssimOp() };
+export const ssimOps = { ssim: /* @__PURE__ */ ssimOp() };
 
 /**
  * Mean structural similarity of two batches of pictures: 1 where they are equal. Gaussian window, 'valid' borders,

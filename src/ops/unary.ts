@@ -1,6 +1,7 @@
 import { f32Literal as f32 } from '../../shaders/common/literal.js';
 import { operandsOf } from '../../shaders/elementwise.wgsl.js';
 import type { OpAttrs } from '../common/op-attrs.js';
+import { type ShapeRule, unaryShapes } from '../common/op-shapes.js';
 import { unaryGradientKernel, unaryKernel } from '../kernels/elementwise.js';
 import { dispatch } from '../tensor/dispatch.js';
 import { apply, type Op } from '../tensor/tape.js';
@@ -29,6 +30,7 @@ const table: { [K in UnaryName]: (attrs: OpAttrs[K]) => { value: string; derivat
 
 function unaryOp<K extends UnaryName>(name: K): Op<OpAttrs[K]> {
   return {
+    shape: unaryShapes[name] as ShapeRule<OpAttrs[K]>,
     forward: ([x], attrs, shape) => ({
       output: dispatch(unaryKernel(name, table[name](attrs).value, x.size), [x], shape),
     }),
@@ -41,14 +43,14 @@ function unaryOp<K extends UnaryName>(name: K): Op<OpAttrs[K]> {
 }
 
 export const unaryOps = {
-  exp: unaryOp('exp'),
-  log: unaryOp('log'),
-  sqrt: unaryOp('sqrt'),
-  abs: unaryOp('abs'),
-  square: unaryOp('square'),
-  sigmoid: unaryOp('sigmoid'),
-  clamp: unaryOp('clamp'),
-  affine: unaryOp('affine'),
+  exp: /* @__PURE__ */ unaryOp('exp'),
+  log: /* @__PURE__ */ unaryOp('log'),
+  sqrt: /* @__PURE__ */ unaryOp('sqrt'),
+  abs: /* @__PURE__ */ unaryOp('abs'),
+  square: /* @__PURE__ */ unaryOp('square'),
+  sigmoid: /* @__PURE__ */ unaryOp('sigmoid'),
+  clamp: /* @__PURE__ */ unaryOp('clamp'),
+  affine: /* @__PURE__ */ unaryOp('affine'),
 };
 
 /** eˣ, elementwise. */

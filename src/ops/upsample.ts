@@ -1,5 +1,6 @@
 import { ShapeError } from '../common/errors.js';
 import type { Pair } from '../common/op-attrs.js';
+import { upsampleBilinearShape, upsampleNearestShape } from '../common/op-shapes-spatial.js';
 import { type ChannelChoice, chooseChannels } from '../kernels/pool.js';
 import { type UpsampleMode, upsampleGradientKernel, upsampleKernel, upsampleScalars } from '../kernels/upsample.js';
 import { dispatch } from '../tensor/dispatch.js';
@@ -17,6 +18,7 @@ function checkPositions([, h, w]: readonly number[], [, ho, wo]: readonly number
 /** The operation, with as many channels an invocation as `choose` says; tests replace the default by one. */
 export function upsampleOp(mode: UpsampleMode, choose: ChannelChoice = chooseChannels): Op<unknown> {
   return {
+    shape: mode === 'nearest' ? upsampleNearestShape : upsampleBilinearShape,
     forward([x], _, shape) {
       checkPositions(x.shape, shape);
       const width = choose(shape[3]);
@@ -31,7 +33,10 @@ export function upsampleOp(mode: UpsampleMode, choose: ChannelChoice = chooseCha
   };
 }
 
-export const upsampleOps = { upsampleNearest: upsampleOp('nearest'), upsampleBilinear: upsampleOp('bilinear') };
+export const upsampleOps = {
+  upsampleNearest: /* @__PURE__ */ upsampleOp('nearest'),
+  upsampleBilinear: /* @__PURE__ */ upsampleOp('bilinear'),
+};
 
 /**
  * Repeats each pixel in a block.

@@ -21,20 +21,20 @@ function unary<A>(
   };
 }
 
-export const exp = unary(Math.exp, (_x, y) => y);
-export const log = unary(Math.log, (x) => 1 / x);
-export const sqrt = unary(Math.sqrt, (_x, y) => 0.5 / y);
-export const abs = unary(Math.abs, Math.sign);
-export const square = unary(
+export const exp = /* @__PURE__ */ unary(Math.exp, (_x, y) => y);
+export const log = /* @__PURE__ */ unary(Math.log, (x) => 1 / x);
+export const sqrt = /* @__PURE__ */ unary(Math.sqrt, (_x, y) => 0.5 / y);
+export const abs = /* @__PURE__ */ unary(Math.abs, Math.sign);
+export const square = /* @__PURE__ */ unary(
   (x) => x * x,
   (x) => 2 * x,
 );
-export const sigmoid = unary(logistic, (_x, y) => y * (1 - y));
-export const clamp = unary<OpAttrs['clamp']>(
+export const sigmoid = /* @__PURE__ */ unary(logistic, (_x, y) => y * (1 - y));
+export const clamp = /* @__PURE__ */ unary<OpAttrs['clamp']>(
   (x, { min, max }) => Math.min(Math.max(x, min), max),
   (x, _y, { min, max }) => (x >= min && x <= max ? 1 : 0),
 );
-export const affine = unary<OpAttrs['affine']>(
+export const affine = /* @__PURE__ */ unary<OpAttrs['affine']>(
   (x, { scale, offset }) => scale * x + offset,
   (_x, _y, { scale }) => scale,
 );
@@ -68,22 +68,22 @@ function binary(
   };
 }
 
-export const add = binary(
+export const add = /* @__PURE__ */ binary(
   (a, b) => a + b,
   () => 1,
   () => 1,
 );
-export const sub = binary(
+export const sub = /* @__PURE__ */ binary(
   (a, b) => a - b,
   () => 1,
   () => -1,
 );
-export const mul = binary(
+export const mul = /* @__PURE__ */ binary(
   (a, b) => a * b,
   (_a, b) => b,
   (a) => a,
 );
-export const div = binary(
+export const div = /* @__PURE__ */ binary(
   (a, b) => a / b,
   (_a, b) => 1 / b,
   (a, b) => -a / (b * b),

@@ -1,4 +1,5 @@
 import type { OpAttrs, OpName } from '../common/op-attrs.js';
+import { opShapes, type ShapeRule } from '../common/op-shapes.js';
 import { conv2d, convTranspose2d } from './conv.js';
 import { abs, add, affine, clamp, div, exp, log, mul, prelu, sigmoid, sqrt, square, sub } from './elementwise.js';
 import { concat, mean, pad, reshape, slice, sum } from './layout.js';
@@ -66,6 +67,10 @@ const rules: { readonly [K in OpName]: ReferenceRule<OpAttrs[K]> } = {
 type ReferenceOps = { readonly [K in OpName]: ReferenceOp<OpAttrs[K]> };
 
 /** Every operation in float64 on the CPU, with the same checks of shapes and attributes as on the GPU. */
-export const referenceOps = Object.fromEntries(
-  (Object.keys(rules) as OpName[]).map((op) => [op, checked(op, rules[op] as ReferenceRule<OpAttrs[typeof op]>)]),
-) as unknown as ReferenceOps;
+export const referenceOps = /* @__PURE__ */ (() =>
+  Object.fromEntries(
+    (Object.keys(rules) as OpName[]).map((op) => [
+      op,
+      checked(op, rules[op] as ReferenceRule<unknown>, opShapes[op] as ShapeRule<unknown>),
+    ]),
+  ))() as unknown as ReferenceOps;

@@ -20,8 +20,8 @@ function reduce(average: boolean): ReferenceRule<OpAttrs['sum']> {
   };
 }
 
-export const sum = reduce(false);
-export const mean = reduce(true);
+export const sum = /* @__PURE__ */ reduce(false);
+export const mean = /* @__PURE__ */ reduce(true);
 
 export const reshape: ReferenceRule<OpAttrs['reshape']> = {
   forward: ([x], _attrs, shape) => ({ shape, data: x.data.slice() }),

@@ -79,8 +79,8 @@ function thenPrelu(norm: ReferenceRule<{ eps: number }>): ReferenceRule<{ eps: n
   };
 }
 
-export const batchNormPreluTraining = thenPrelu(batchNormTraining);
-export const batchNormPreluInference = thenPrelu(batchNormInference);
+export const batchNormPreluTraining = /* @__PURE__ */ thenPrelu(batchNormTraining);
+export const batchNormPreluInference = /* @__PURE__ */ thenPrelu(batchNormInference);
 
 /** ‖row‖₂ of each row of the last axis. */
 function rowNorms(x: NdArray): Float64Array {

@@ -1,6 +1,6 @@
 import { ShapeError } from '../common/errors.js';
 import type { OpAttrs, OpName } from '../common/op-attrs.js';
-import { outputShape } from '../common/op-shapes.js';
+import type { ShapeRule } from '../common/op-shapes.js';
 import { formatShape, type Shape, sameShape } from '../common/shapes.js';
 import type { NdArray } from './ndarray.js';
 
@@ -18,6 +18,9 @@ export interface ReferenceOp<A> {
   backward(inputs: readonly NdArray[], output: NdArray, dy: NdArray, attrs: A): (NdArray | null)[];
 }
 
+/** Operations in float64 by name: all of them, or those that somebody needs. */
+export type ReferenceTable = { readonly [K in OpName]?: ReferenceOp<OpAttrs[K]> };
+
 /** An operation before its checks; `shape` is that of the output by the shape rule. */
 export interface ReferenceRule<A> {
   forward(inputs: readonly NdArray[], attrs: A, shape: Shape): NdArray;
@@ -25,10 +28,9 @@ export interface ReferenceRule<A> {
 }
 
 /** Puts the checks of the operation's shape rule before both directions. */
-export function checked<K extends OpName>(op: K, rule: ReferenceRule<OpAttrs[K]>): ReferenceOp<OpAttrs[K]> {
-  const shapeOf = (inputs: readonly NdArray[], attrs: OpAttrs[K]): number[] =>
-    outputShape(
-      op,
+export function checked<A>(op: OpName, rule: ReferenceRule<A>, shapeRule: ShapeRule<A>): ReferenceOp<A> {
+  const shapeOf = (inputs: readonly NdArray[], attrs: A): number[] =>
+    shapeRule(
       inputs.map((x) => x.shape),
       attrs,
     );

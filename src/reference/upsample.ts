@@ -75,5 +75,5 @@ function upsample<A>(taps: (size: number, outputs: number) => Taps): ReferenceRu
   };
 }
 
-export const upsampleNearest = upsample<OpAttrs['upsampleNearest']>(nearestTaps);
-export const upsampleBilinear = upsample<OpAttrs['upsampleBilinear']>(bilinearTaps);
+export const upsampleNearest = /* @__PURE__ */ upsample<OpAttrs['upsampleNearest']>(nearestTaps);
+export const upsampleBilinear = /* @__PURE__ */ upsample<OpAttrs['upsampleBilinear']>(bilinearTaps);

@@ -2,7 +2,13 @@ import type { Kernel } from '../gpu/kernel.js';
 import type { Scalars } from '../gpu/scalars.js';
 import { Tensor } from './tensor.js';
 
-/** Runs a kernel whose bindings are the inputs and then one output; returns the output, a new tensor of `shape`. */
+/**
+ * Runs a kernel whose bindings are the inputs, then one output, then its scalars if it has any. Nothing waits: the GPU runs
+ * what was dispatched in order. Tapes do not see it; `defineOp` makes operations of kernels.
+ *
+ * @param scalars at most 64 bytes, for the kernel's uniform
+ * @returns the output, a new tensor of `shape`; the kernel must write all of it
+ */
 export function dispatch(
   kernel: Kernel,
   inputs: readonly Tensor[],

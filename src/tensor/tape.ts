@@ -1,6 +1,6 @@
 import { ArgumentError, ShapeError } from '../common/errors.js';
 import type { OpAttrs, OpName } from '../common/op-attrs.js';
-import { opShapes } from '../common/op-shapes.js';
+import type { Shape } from '../common/shapes.js';
 import { addKernel } from '../kernels/elementwise.js';
 import { dispatch } from './dispatch.js';
 import { scope, Tensor } from './tensor.js';
@@ -20,7 +20,13 @@ export interface BackwardContext<A> {
 
 /** A differentiable operation on the GPU: kernels for forward and backward; shapes are checked before it runs. */
 export interface Op<A> {
-  /** Computes an output of the given shape (which the table of shape rules made). */
+  /**
+   * From the shapes of the inputs and the attributes, all of which it checks, the shape of the output. Each operation brings
+   * its own rule, and not a table of all: a program carries what it uses.
+   * @throws ShapeError, ArgumentError that name the operation
+   */
+  shape(inputs: readonly Shape[], attrs: A): readonly number[];
+  /** Computes an output of the given shape (which `shape` made). */
   forward(inputs: readonly Tensor[], attrs: A, shape: readonly number[]): { output: Tensor; saved?: readonly Tensor[] };
   /** One gradient an input (of that input's shape), null for those that need none or have none. */
   backward(context: BackwardContext<A>): (Tensor | null)[];
@@ -109,7 +115,7 @@ export function apply<K extends OpName>(
   inputs: readonly Tensor[],
   attrs: OpAttrs[K],
 ): Tensor {
-  const shape = opShapes[name](
+  const shape = op.shape(
     inputs.map((input) => input.shape),
     attrs,
   );

@@ -10,12 +10,15 @@ const MANTISSA_BITS = 14;
 const MOST_OCTAVES = 200;
 
 /** 2^−MOST_OCTAVES … 2^MOST_OCTAVES */
-const POWERS = new Float64Array(2 * MOST_OCTAVES + 1);
-POWERS[MOST_OCTAVES] = 1;
-for (let k = 1; k <= MOST_OCTAVES; k++) {
-  POWERS[MOST_OCTAVES + k] = POWERS[MOST_OCTAVES + k - 1] * 2;
-  POWERS[MOST_OCTAVES - k] = POWERS[MOST_OCTAVES - k + 1] / 2;
-}
+const POWERS = /* @__PURE__ */ (() => {
+  const powers = new Float64Array(2 * MOST_OCTAVES + 1);
+  powers[MOST_OCTAVES] = 1;
+  for (let k = 1; k <= MOST_OCTAVES; k++) {
+    powers[MOST_OCTAVES + k] = powers[MOST_OCTAVES + k - 1] * 2;
+    powers[MOST_OCTAVES - k] = powers[MOST_OCTAVES - k + 1] / 2;
+  }
+  return powers;
+})();
 
 /** Exponents, in eighths of an octave, that {@link powerOfEighths} takes: from −this to this. */
 export const MOST_EIGHTHS = 1024;
@@ -35,7 +38,7 @@ export function clamp(value: number, low: number, high: number): number {
 }
 
 /** round(16 · log2(1 + (i + ½)/32)) */
-const LOG_MANTISSAS = Uint8Array.of(
+const LOG_MANTISSAS = /* @__PURE__ */ Uint8Array.of(
   0,
   1,
   2,

@@ -49,7 +49,10 @@ export const MAGNITUDE_OFFSETS = MEAN_UNITS / 2 + 1;
 export const MAGNITUDE_WEIGHT_ONE = 256;
 
 /** The band of a scale. */
-export const bandOf = Uint8Array.from({ length: SCALE_COUNT }, (_, k) => BAND_STARTS.filter((s) => s <= k).length - 1);
+export const bandOf = /* @__PURE__ */ Uint8Array.from(
+  { length: SCALE_COUNT },
+  (_, k) => BAND_STARTS.filter((s) => s <= k).length - 1,
+);
 
 export interface LatentModelFields {
   height: number;
@@ -98,7 +101,7 @@ type FieldName = {
 }[keyof LatentModelFields];
 
 /** Every field with its shape and the least and largest value that it may hold. The order is that of the hash. */
-const FIELDS: readonly [name: FieldName, shape: Size[], min: number, max: number][] = [
+const FIELDS = /* @__PURE__ */ ((): readonly [name: FieldName, shape: Size[], min: number, max: number][] => [
   ['gain', ['steps', 'channels'], -MOST_GAIN, MOST_GAIN],
   ['unit', ['channels'], -4 * MOST_GAIN, 4 * MOST_GAIN],
   ['order', ['channels'], 0, 511],
@@ -116,7 +119,7 @@ const FIELDS: readonly [name: FieldName, shape: Size[], min: number, max: number
   ['magnitudeWeight', [SCALE_COUNT], 0, 1 << 20],
   ['magnitudeExpected', [SCALE_COUNT, MAGNITUDE_OFFSETS], 0, MOST_MAGNITUDE],
   ['shapes', ['shapes', SHAPE_ENTRIES], 0, SHAPE_HALF],
-];
+])();
 const DIMENSIONS = 'dimensions';
 
 /** A model that has passed all checks: whatever the file, decoding with it stays within its arrays. */

@@ -21,17 +21,17 @@ export const SHAPE_RESOLUTION = 64;
 export const SHAPE_HALF = 1 << 19;
 const SHAPE_TOTAL = 2 * SHAPE_HALF;
 
+const SCALES = { length: SCALE_COUNT };
 /** How far to either side of the mean symbols have a frequency of their own. */
-const REACH = new Int32Array(SCALE_COUNT);
-/** Table entries in 1/16 of a step, times 2^16. */
-const ENTRIES = new Float64Array(SCALE_COUNT);
-const GOLOMB_ORDER = new Int32Array(SCALE_COUNT);
+const REACH = /* @__PURE__ */ Int32Array.from(SCALES, (_, k) =>
+  clamp(Math.ceil(10 * powerOfEighths(k - SCALE_ONE)) + 1, 2, 1024),
+);
 const ENTRY_FRACTION = 65536;
-for (let k = 0; k < SCALE_COUNT; k++) {
-  REACH[k] = clamp(Math.ceil(10 * powerOfEighths(k - SCALE_ONE)) + 1, 2, 1024);
-  ENTRIES[k] = Math.floor((SHAPE_RESOLUTION / MEAN_UNITS) * ENTRY_FRACTION * powerOfEighths(SCALE_ONE - k) + 0.5);
-  GOLOMB_ORDER[k] = clamp((k - SCALE_ONE) >> 3, 0, 7);
-}
+/** Table entries in 1/16 of a step, times 2^16. */
+const ENTRIES = /* @__PURE__ */ Float64Array.from(SCALES, (_, k) =>
+  Math.floor((SHAPE_RESOLUTION / MEAN_UNITS) * ENTRY_FRACTION * powerOfEighths(SCALE_ONE - k) + 0.5),
+);
+const GOLOMB_ORDER = /* @__PURE__ */ Int32Array.from(SCALES, (_, k) => clamp((k - SCALE_ONE) >> 3, 0, 7));
 
 /** Tables of shapes one after another, {@link SHAPE_ENTRIES} each. */
 export type ShapeTables = Int32Array;
@@ -148,4 +148,5 @@ export class SymbolDistribution {
   }
 }
 
-const FREQUENCY_BITS_OF = Float64Array.from({ length: FREQUENCY_TOTAL + 1 }, (_, f) => -Math.log2(f / FREQUENCY_TOTAL));
+const FREQUENCY_BITS_OF = /* @__PURE__ */ (() =>
+  Float64Array.from({ length: FREQUENCY_TOTAL + 1 }, (_, f) => -Math.log2(f / FREQUENCY_TOTAL)))();

@@ -1,0 +1,54 @@
+import { build } from 'esbuild';
+import { gzip } from 'pako';
+
+/** Most bytes after gzip of everything that an entry point exports, in a program for browsers, without weights. */
+export const BUDGETS = { 'cameo/engine': 60_000, cameo: 90_000 } as const;
+
+export interface BundleSize {
+  /** Bytes of the minified program. */
+  bytes: number;
+  /** Bytes of it after gzip −9. */
+  gzip: number;
+}
+
+/**
+ * Size after gzip −9, by pako, which does what zlib does: the zlib of Node and the one in browsers are others, whose results
+ * depend on the machine.
+ */
+export const gzipSize = (data: Uint8Array): number => gzip(data, { level: 9 }).length;
+
+/** Bundles a program for browsers as a user's bundler would: one ES module, minified. @throws where it cannot */
+export async function bundle(program: string, modules: string, leaveOut?: RegExp): Promise<Uint8Array> {
+  const { outputFiles } = await build({
+    stdin: { contents: program, resolveDir: modules },
+    nodePaths: [modules],
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    platform: 'browser',
+    target: 'es2022',
+    write: false,
+    logLevel: 'silent',
+    plugins: leaveOut
+      ? [
+          {
+            name: 'leave out',
+            setup({ onResolve }) {
+              onResolve({ filter: leaveOut }, ({ path }) => ({ path, external: true }));
+            },
+          },
+        ]
+      : [],
+  });
+  return outputFiles[0].contents;
+}
+
+/**
+ * Size of a program for browsers.
+ * @param modules the `node_modules` folder with the packages that it imports
+ * @param leaveOut modules of the packages that are only loaded by whoever asks for them
+ */
+export async function bundleSize(program: string, modules: string, leaveOut?: RegExp): Promise<BundleSize> {
+  const code = await bundle(program, modules, leaveOut);
+  return { bytes: code.length, gzip: gzipSize(code) };
+}

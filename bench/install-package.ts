@@ -1,0 +1,57 @@
+import { execFileSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+
+/** Runs a program of an installed package as npm's link to it would, but on every system. @throws Error with what it printed */
+export function runPackage(name: string, program: string, ...args: string[]): string {
+  const folder = join(ROOT, 'node_modules', name);
+  const { bin } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+  return runNode(ROOT, join(folder, typeof bin === 'string' ? bin : bin[program]), ...args);
+}
+
+/** Runs a program in Node. @returns what it printed on standard output @throws Error with all that it printed */
+export function runNode(cwd: string, ...args: string[]): string {
+  try {
+    return execFileSync(process.execPath, args, { cwd, encoding: 'utf8', stdio: 'pipe', maxBuffer: 1 << 26 });
+  } catch (error) {
+    const { stdout, stderr } = error as { stdout: string; stderr: string };
+    throw new Error(`node ${args.join(' ')}:\n${stdout}${stderr}`);
+  }
+}
+
+/** Runs npm, without asking a registry for anything. @throws Error with what it printed */
+export function npm(cwd: string, ...args: string[]): string {
+  const quiet = ['--offline', '--no-audit', '--no-fund', '--no-update-notifier'];
+  try {
+    // In Windows npm is a script of the shell's.
+    return execFileSync('npm', [...args, ...quiet], {
+      cwd,
+      encoding: 'utf8',
+      stdio: 'pipe',
+      shell: process.platform === 'win32',
+    });
+  } catch (error) {
+    const { stdout, stderr } = error as { stdout: string; stderr: string };
+    throw new Error(`npm ${args.join(' ')}:\n${stdout}${stderr}`);
+  }
+}
+
+/** What npm packs beside `dist`. */
+const SHIPPED = ['package.json', 'README.md', 'LICENSE', 'models', 'examples'];
+
+/**
+ * Builds the package in a folder of its own: the repository's `dist` may be in use, and may be old.
+ * @returns the folder, from which `npm pack` can pack
+ */
+export function buildPackage(folder: string): string {
+  mkdirSync(folder, { recursive: true });
+  for (const name of SHIPPED) {
+    if (existsSync(join(ROOT, name))) cpSync(join(ROOT, name), join(folder, name), { recursive: true });
+  }
+  runPackage('tsx', 'tsx', 'build.ts', join(folder, 'dist'));
+  runPackage('typescript', 'tsc', '-p', 'tsconfig.build.json', '--outDir', join(folder, 'dist', 'types'));
+  return folder;
+}

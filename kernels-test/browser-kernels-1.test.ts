@@ -1,0 +1,9 @@
+// adapters: once
+import { test } from 'uvu';
+import { filesForPages, openKernelPages, registerFile, testFileModules } from './browser-kernels.js';
+
+const names = filesForPages('slow');
+const pages = await openKernelPages(testFileModules(names));
+for (const name of names) await registerFile(pages, name);
+
+test.run();

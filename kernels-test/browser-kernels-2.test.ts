@@ -12,12 +12,8 @@ const names = filesForPages('other');
 const pages = await openKernelPages({ ...testFileModules(names), ...Object.fromEntries(faulty) });
 for (const name of names) await registerFile(pages, name);
 
-/** Registers a test of the pages themselves. */
-function pageTest(name: string, run: () => Promise<void>): void {
-  if (!pages.reason) return void test(name, run);
-  console.log(`SKIP ${name}: ${pages.reason}`);
-  test.skip(name);
-}
+/** A test of the pages themselves. */
+const pageTest = (name: string, run: () => Promise<void>): void => (pages.reason ? test.skip(name) : test(name, run));
 
 pageTest('what fails in a page is told, uncaptured errors of the device and tensors left behind too', async () => {
   const { results, problem } = await pages.run('faulty-tests');

@@ -81,8 +81,10 @@ export async function openKernelPages(modules: Record<string, string>): Promise<
     if (!('missing' in site.started)) await site.started.close();
     rmSync(folder, { recursive: true, force: true });
   });
+  const reason = await gpuObstacle(site);
+  if (reason) console.log(`SKIP kernels in a page: ${reason}`);
   return {
-    reason: await gpuObstacle(site),
+    reason,
     run: (name) =>
       inPage(site, async (page) => {
         await page.goto(address);
@@ -94,7 +96,6 @@ export async function openKernelPages(modules: Record<string, string>): Promise<
 /** Runs a test file in a page, and registers its tests with what they came to. */
 export async function registerFile(pages: KernelPages, name: string): Promise<void> {
   if (pages.reason) {
-    console.log(`SKIP ${name} in a page: ${pages.reason}`);
     test.skip(name);
     return;
   }

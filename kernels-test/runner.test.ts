@@ -5,7 +5,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { runFile } from './runner/run-file.js';
 import { findTests, placementOf } from './runner/test-files.js';
-import { closingLine, countTests, withoutNoise } from './runner/test-output.js';
+import { closingLine, countTests, skipReasons, withoutNoise } from './runner/test-output.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'cameo-runner-'));
 const uvu = import.meta.resolve('uvu');
@@ -42,6 +42,14 @@ test("Dawn's native warnings are filtered, and nothing else", () => {
   const noise = `Warning: maxDynamicUniformBuffersPerPipelineLayout ${limit}\n`;
   const output = `a\n${noise}• ${noise}•\nWarning: something else\nb`;
   assert.is(withoutNoise(output), 'a\n• •\nWarning: something else\nb');
+});
+
+test('what is skipped is told with its reason, once', () => {
+  assert.equal(skipReasons('SKIP a: no data\n• • no SKIP here\nSKIP b: no browser\nSKIP a: no data\n'), [
+    'SKIP a: no data',
+    'SKIP b: no browser',
+  ]);
+  assert.equal(skipReasons('• •'), []);
 });
 
 test('files are found by name, and placed by what they import', () => {

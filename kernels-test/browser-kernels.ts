@@ -45,7 +45,7 @@ const FIXTURES = ['bitstream-vectors.json', 'bitstream-vectors.safetensors'];
 const ENVIRONMENT = { CAMEO_RANDOM_SHAPES: '0:20', CAMEO_FEW_SHAPES: '1' };
 
 /** Those that take longest: browser-kernels-1.test.ts runs these, and browser-kernels-2.test.ts all others, side by side. */
-const SLOW = ['autoencoder', 'conv', 'matmul', 'random-shapes-1', 'recorded-step'];
+const SLOW = ['autoencoder', 'conv', 'matmul', 'recorded-step'];
 
 /** Every file that runs in pages, in two halves. */
 export function filesForPages(half: 'slow' | 'other'): string[] {

@@ -35,7 +35,14 @@ export async function startBrowser(): Promise<TestBrowser | { missing: string }>
     process.env.TMPDIR = folder; // where the package unpacks to
     const installed = '/usr/bin/chromium';
     const executablePath = existsSync(installed) ? installed : await chromium.executablePath();
-    const browser = await puppeteer.launch({ executablePath, headless: 'shell', args: FLAGS });
+    // By a pipe, so that Chromium ends when this process does, however it does; how long it may take, the runner decides.
+    const browser = await puppeteer.launch({
+      executablePath,
+      headless: 'shell',
+      args: FLAGS,
+      pipe: true,
+      protocolTimeout: 0,
+    });
     return {
       browser,
       close: async () => {

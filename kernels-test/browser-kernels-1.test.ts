@@ -1,4 +1,5 @@
 // adapters: once
+// time limit: 3 times
 import { test } from 'uvu';
 import { filesForPages, openKernelPages, registerFile, testFileModules } from './browser-kernels.js';
 

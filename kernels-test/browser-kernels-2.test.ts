@@ -1,4 +1,5 @@
 // adapters: once
+// time limit: 3 times
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';

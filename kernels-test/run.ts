@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findTestAdapters, type TestAdapter } from './runner/adapters.js';
 import { killAll, runFile } from './runner/run-file.js';
-import { findTests, placementOf } from './runner/test-files.js';
+import { findTests, placementOf, timeLimitOf } from './runner/test-files.js';
 import { type Counts, closingLine, skipReasons } from './runner/test-output.js';
 
 /*
@@ -56,7 +56,7 @@ async function runJobs(jobs: readonly Job[], atOnce: number, limitSeconds: numbe
   const width = Math.max(...jobs.map(({ label }) => label.length));
   const work = async () => {
     for (let job = queue.shift(); job; job = queue.shift()) {
-      const run = await runFile(job.path, job.environment, limitSeconds);
+      const run = await runFile(job.path, job.environment, limitSeconds * timeLimitOf(job.path));
       sum.passed += run.passed;
       sum.failed += run.failed;
       sum.skipped += run.skipped;

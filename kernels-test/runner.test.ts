@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { runFile } from './runner/run-file.js';
-import { findTests, placementOf } from './runner/test-files.js';
+import { findTests, placementOf, timeLimitOf } from './runner/test-files.js';
 import { closingLine, countTests, skipReasons, withoutNoise } from './runner/test-output.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'cameo-runner-'));
@@ -64,6 +64,11 @@ test('files are found by name, and placed by what they import', () => {
   assert.equal(findTests(folder, ['thr']), ['three']);
   const placements = ['one', 'two', 'three', 'four'].map((name) => placementOf(join(folder, `${name}.test.ts`)));
   assert.equal(placements, ['each adapter', 'each adapter', 'once', 'once']);
+});
+
+test('a file may ask for more time', () => {
+  assert.is(timeLimitOf(file('usual.ts', "test('// time limit: 9 times', () => {});")), 1);
+  assert.is(timeLimitOf(file('slow.ts', '// adapters: once\n// time limit: 3 times\ntest.run();')), 3);
 });
 
 test('a file that passes, fails, crashes, leaves early or hangs', async () => {

@@ -9,43 +9,13 @@ import * as assert from 'uvu/assert';
 import { type BenchResult, gflopsOf } from '../bench/core/result.js';
 import { buildPage } from '../bench/web/build.js';
 import { servePage } from '../bench/web/serve.js';
-import { startBrowser } from './browser.js';
+import { browserTest, gpuObstacle, startBrowser } from './browser.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'cameo-bench-web-'));
 await buildPage(folder);
 const { server, address } = await servePage(folder, 0);
 const started = await startBrowser();
-
-/** Why nothing can be measured here, or ''. */
-async function obstacle(): Promise<string> {
-  if ('missing' in started) return started.missing;
-  const page = await started.browser.newPage();
-  await page.goto(address);
-  const found = await page.evaluate(async () => Boolean(await navigator.gpu?.requestAdapter()));
-  await page.close();
-  return found ? '' : `${await started.browser.version()} has no WebGPU adapter`;
-}
-
-/** Registers a test in a page of its own, which must not raise an error; skipped where `reason` says why. */
-function browserTest(reason: string, name: string, run: (page: Page) => Promise<void>): void {
-  if ('missing' in started || reason) {
-    console.log(`SKIP ${name}: ${reason}`);
-    test.skip(name);
-    return;
-  }
-  test(name, async () => {
-    const page = await started.browser.newPage();
-    const errors: string[] = [];
-    page.on('pageerror', (error) => errors.push(String(error)));
-    page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
-    page.on('request', (request) => {
-      if (!/^(blob|data):/.test(request.url()) && !request.url().startsWith(address)) errors.push(request.url());
-    });
-    await run(page);
-    assert.equal(errors, []);
-    await page.close();
-  });
-}
+const site = { started, address };
 
 const textOf = (page: Page, selector: string): Promise<string> =>
   page.$eval(selector, (element) => element.textContent ?? '');
@@ -83,9 +53,9 @@ async function downloaded(page: Page, selector: string): Promise<string> {
   return join(folder, await name);
 }
 
-const reason = await obstacle();
+const reason = await gpuObstacle(site);
 
-browserTest(reason, 'the page measures a layer, shows tables and roofline, and offers the JSON', async (page) => {
+browserTest(site, reason, 'the page measures a layer, shows tables and roofline, and offers the JSON', async (page) => {
   await page.goto(address);
   await runBench(page, 'conv 1×1 512→128 @1×1', 'conv');
   await page.waitForSelector('#download a', { timeout: 240_000 });
@@ -120,7 +90,7 @@ browserTest(reason, 'the page measures a layer, shows tables and roofline, and o
   assert.ok(result.measurements.every((measurement) => gflopsOf(measurement)! > 0));
 });
 
-browserTest(reason, 'a filter that leaves nothing is explained', async (page) => {
+browserTest(site, reason, 'a filter that leaves nothing is explained', async (page) => {
   await page.goto(address);
   await runBench(page, 'no such layer', '');
   await page.waitForSelector('#problem:not([hidden])');
@@ -128,13 +98,13 @@ browserTest(reason, 'a filter that leaves nothing is explained', async (page) =>
   assert.is(await page.$eval('#run', (button) => button.getAttribute('aria-disabled')), null);
 });
 
-browserTest(reason, 'every control has a name', async (page) => {
+browserTest(site, reason, 'every control has a name', async (page) => {
   await page.goto(address);
   const names = await page.$$eval('input', (fields) => fields.map(({ labels }) => labels?.[0]?.textContent?.trim()));
   assert.equal(names, ['Pictures a batch', 'Layers', 'Kinds', 'Quick: few samples']);
 });
 
-browserTest('missing' in started ? started.missing : '', 'a browser without WebGPU is told so', async (page) => {
+browserTest(site, 'missing' in started ? started.missing : '', 'a browser without WebGPU is told so', async (page) => {
   await page.evaluateOnNewDocument(() => Reflect.deleteProperty(Navigator.prototype, 'gpu'));
   await page.goto(address);
   await page.waitForSelector('#problem:not([hidden])');

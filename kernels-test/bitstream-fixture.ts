@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { LatentModel } from '../src/codec/entropy/latent-model.js';
 import { readSafetensors } from '../src/nn/safetensors.js';
+import { readFixture } from './read-fixture.js';
 
 /** One face, and what it is in every form; bytes in hexadecimal digits. */
 interface VectorFace {
@@ -18,12 +18,12 @@ export interface BitstreamVectors {
   archive: string;
 }
 
-const read = (name: string): Buffer => readFileSync(new URL(name, import.meta.url));
-
 /** What bitstream-vectors.ts has written. */
-export function readVectors(): { model: LatentModel; vectors: BitstreamVectors } {
-  const model = LatentModel.fromTensors(readSafetensors(read('bitstream-vectors.safetensors')).tensors);
-  return { model, vectors: JSON.parse(read('bitstream-vectors.json').toString()) };
+export async function readVectors(): Promise<{ model: LatentModel; vectors: BitstreamVectors }> {
+  const model = LatentModel.fromTensors(readSafetensors(await readFixture('bitstream-vectors.safetensors')).tensors);
+  const vectors = JSON.parse(new TextDecoder().decode(await readFixture('bitstream-vectors.json')));
+  return { model, vectors };
 }
 
-export const fromHex = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'hex'));
+export const fromHex = (text: string): Uint8Array =>
+  Uint8Array.from(text.match(/../g) ?? [], (digits) => Number.parseInt(digits, 16));

@@ -8,7 +8,7 @@ import { FormatError, ModelMismatchError } from '../src/common/errors.js';
 import { CounterRandom } from '../src/common/random.js';
 import { fromHex, readVectors } from './bitstream-fixture.js';
 
-const { model, vectors } = readVectors();
+const { model, vectors } = await readVectors();
 const CODES = 40_000;
 const BARE = 30_000;
 const FILES = 30_000;

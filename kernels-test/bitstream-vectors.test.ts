@@ -7,7 +7,7 @@ import { packFaceFile, unpackFaceFile } from '../src/codec/face-file.js';
 import { fromHex, readVectors } from './bitstream-fixture.js';
 
 // What was written once has to be read for ever, and to be written the same: on every machine, by every later version.
-const { model, vectors } = readVectors();
+const { model, vectors } = await readVectors();
 const faces = vectors.faces.map(({ symbols, t, grey }) => ({ symbols: Int16Array.from(symbols), t, grey }));
 
 test('the frozen model has its id', () => {

@@ -2,7 +2,9 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import chromium from '@sparticuz/chromium';
-import puppeteer, { type Browser } from 'puppeteer-core';
+import puppeteer, { type Browser, type Page } from 'puppeteer-core';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
 
 /** WebGPU on the SwiftShader that comes with Chromium, so that no GPU is needed; and no request of the browser's own. */
 const FLAGS = [
@@ -33,7 +35,14 @@ export async function startBrowser(): Promise<TestBrowser | { missing: string }>
     process.env.TMPDIR = folder; // where the package unpacks to
     const installed = '/usr/bin/chromium';
     const executablePath = existsSync(installed) ? installed : await chromium.executablePath();
-    const browser = await puppeteer.launch({ executablePath, headless: 'shell', args: FLAGS });
+    // By a pipe, so that Chromium ends when this process does, however it does; how long it may take, the runner decides.
+    const browser = await puppeteer.launch({
+      executablePath,
+      headless: 'shell',
+      args: FLAGS,
+      pipe: true,
+      protocolTimeout: 0,
+    });
     return {
       browser,
       close: async () => {
@@ -48,4 +57,54 @@ export async function startBrowser(): Promise<TestBrowser | { missing: string }>
     if (before === undefined) delete process.env.TMPDIR;
     else process.env.TMPDIR = before;
   }
+}
+
+/** A browser, or why there is none, and the server whose pages are tested in it. */
+export interface TestSite {
+  started: TestBrowser | { missing: string };
+  address: string;
+}
+
+/** Why the GPU cannot be used in a page here, or ''. */
+export async function gpuObstacle({ started, address }: TestSite): Promise<string> {
+  if ('missing' in started) return started.missing;
+  const page = await started.browser.newPage();
+  try {
+    await page.goto(address);
+    const found = await page.evaluate(async () => Boolean(await navigator.gpu?.requestAdapter()));
+    return found ? '' : `${await started.browser.version()} has no WebGPU adapter`;
+  } finally {
+    await page.close();
+  }
+}
+
+/**
+ * Opens a page for `run`, and closes it.
+ * @throws what `run` throws; AssertionError where the page raised an error, wrote one on its console, or asked for anything
+ * that is not of this site
+ */
+export async function inPage<T>({ started, address }: TestSite, run: (page: Page) => Promise<T>): Promise<T> {
+  if ('missing' in started) throw new Error(started.missing);
+  const page = await started.browser.newPage();
+  try {
+    const errors: string[] = [];
+    page.on('pageerror', (error) => errors.push(String(error)));
+    page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
+    page.on('request', (request) => {
+      if (!/^(blob|data):/.test(request.url()) && !request.url().startsWith(address)) errors.push(request.url());
+    });
+    const result = await run(page);
+    assert.equal(errors, []);
+    return result;
+  } finally {
+    await page.close();
+  }
+}
+
+/** Registers a test in a page of its own (see `inPage`); skipped where `reason` says why. */
+export function browserTest(site: TestSite, reason: string, name: string, run: (page: Page) => Promise<void>): void {
+  if (reason) {
+    console.log(`SKIP ${name}: ${reason}`);
+    test.skip(name);
+  } else test(name, () => inPage(site, run));
 }

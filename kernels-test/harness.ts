@@ -11,6 +11,9 @@ import type { NdArray } from '../src/reference/ndarray.js';
 import { apply, type Op, Tape } from '../src/tensor/tape.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';
 
+/** Where compiling takes long, in pages, a test of many shapes takes some of them: CAMEO_FEW_SHAPES=1. */
+export const FEW_SHAPES = process.env.CAMEO_FEW_SHAPES === '1';
+
 let shared: Promise<Gpu> | undefined;
 
 /** The GPU under test: one device a process, chosen by CAMEO_ADAPTER. */

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findTestAdapters, type TestAdapter } from './runner/adapters.js';
 import { killAll, runFile } from './runner/run-file.js';
-import { findTests, placementOf } from './runner/test-files.js';
-import { type Counts, closingLine } from './runner/test-output.js';
+import { findTests, placementOf, timeLimitOf } from './runner/test-files.js';
+import { type Counts, closingLine, skipReasons } from './runner/test-output.js';
 
 /*
  * npm test [-- NAME...]: runs the test files whose names contain one of the NAMEs (all without one), each in a process
@@ -56,7 +56,7 @@ async function runJobs(jobs: readonly Job[], atOnce: number, limitSeconds: numbe
   const width = Math.max(...jobs.map(({ label }) => label.length));
   const work = async () => {
     for (let job = queue.shift(); job; job = queue.shift()) {
-      const run = await runFile(job.path, job.environment, limitSeconds);
+      const run = await runFile(job.path, job.environment, limitSeconds * timeLimitOf(job.path));
       sum.passed += run.passed;
       sum.failed += run.failed;
       sum.skipped += run.skipped;
@@ -66,6 +66,7 @@ async function runJobs(jobs: readonly Job[], atOnce: number, limitSeconds: numbe
         `${mark} ${job.label.padEnd(width)}  ${run.seconds.toFixed(1).padStart(6)} s  ${closingLine(run)}${ending}`,
       );
       if (run.failed > 0) console.log(`\n${run.output.trim() || '(no output)'}\n`);
+      else for (const reason of skipReasons(run.output)) console.log(`     ${reason}`);
     }
   };
   await Promise.all(Array.from({ length: atOnce }, work));

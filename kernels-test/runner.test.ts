@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { runFile } from './runner/run-file.js';
-import { findTests, placementOf } from './runner/test-files.js';
-import { closingLine, countTests, withoutNoise } from './runner/test-output.js';
+import { findTests, placementOf, timeLimitOf } from './runner/test-files.js';
+import { closingLine, countTests, skipReasons, withoutNoise } from './runner/test-output.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'cameo-runner-'));
 const uvu = import.meta.resolve('uvu');
@@ -44,6 +44,14 @@ test("Dawn's native warnings are filtered, and nothing else", () => {
   assert.is(withoutNoise(output), 'a\n• •\nWarning: something else\nb');
 });
 
+test('what is skipped is told with its reason, once', () => {
+  assert.equal(skipReasons('SKIP a: no data\n• • no SKIP here\nSKIP b: no browser\nSKIP a: no data\n'), [
+    'SKIP a: no data',
+    'SKIP b: no browser',
+  ]);
+  assert.equal(skipReasons('• •'), []);
+});
+
 test('files are found by name, and placed by what they import', () => {
   file('one.test.ts', "import { openGpu } from '../src/node.js';");
   file('two.test.ts', "import './helper.js';\nimport { b } from './helper.js';");
@@ -56,6 +64,11 @@ test('files are found by name, and placed by what they import', () => {
   assert.equal(findTests(folder, ['thr']), ['three']);
   const placements = ['one', 'two', 'three', 'four'].map((name) => placementOf(join(folder, `${name}.test.ts`)));
   assert.equal(placements, ['each adapter', 'each adapter', 'once', 'once']);
+});
+
+test('a file may ask for more time', () => {
+  assert.is(timeLimitOf(file('usual.ts', "test('// time limit: 9 times', () => {});")), 1);
+  assert.is(timeLimitOf(file('slow.ts', '// adapters: once\n// time limit: 3 times\ntest.run();')), 3);
 });
 
 test('a file that passes, fails, crashes, leaves early or hangs', async () => {

@@ -23,6 +23,12 @@ export function placementOf(path: string): Placement {
   return opensGpu(path, new Set()) ? 'each adapter' : 'once';
 }
 
+/** How many times the usual limit a file may take: a line `// time limit: 3 times` says it; 1 without one. */
+export function timeLimitOf(path: string): number {
+  const [, times = '1'] = /^\/\/ time limit: (\d+) times$/m.exec(readFileSync(path, 'utf8')) ?? [];
+  return Number(times);
+}
+
 function opensGpu(path: string, seen: Set<string>): boolean {
   if (seen.has(path) || !existsSync(path)) return false;
   seen.add(path);

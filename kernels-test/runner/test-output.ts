@@ -14,6 +14,11 @@ export function withoutNoise(output: string): string {
   return output.replace(NOISE, '');
 }
 
+/** What a file says of tests that it skips, each line once: "SKIP name: reason". */
+export function skipReasons(output: string): string[] {
+  return [...new Set(output.match(/^SKIP .+$/gm))];
+}
+
 /**
  * Counts from the totals that uvu writes at the end of a file (once for each time its queue ran dry).
  *

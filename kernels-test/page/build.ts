@@ -1,0 +1,66 @@
+import { copyFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build, type Plugin } from 'esbuild';
+
+const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+
+/** What test files import of Node's, and what stands for it in a page. */
+const REPLACED: [imported: RegExp, path: string][] = [
+  [/^uvu$/, here('uvu.ts')],
+  [/\/gpu\/node\/adapters\.js$/, here('open-gpu.ts')],
+  [/\/read-fixture\.js$/, here('read-fixture.ts')],
+];
+
+const replaceNode: Plugin = {
+  name: 'in place of what is for Node',
+  setup({ onResolve }) {
+    for (const [filter, path] of REPLACED) {
+      // What stands for a module may itself import it.
+      onResolve({ filter }, ({ importer }) => (importer === path ? undefined : { path }));
+    }
+  },
+};
+
+export interface TestPages {
+  /** Modules by the name that the page imports them by, without extension. */
+  modules: Record<string, string>;
+  /** Files that lie beside the page. */
+  files: string[];
+  /** Environment variables that the modules read. */
+  environment?: Record<string, string>;
+}
+
+const HTML = `<!doctype html><html lang="en"><title>Tests</title><link rel="icon" href="data:,">
+<script type="module" src="run-tests.js"></script>`;
+
+/**
+ * Bundles modules, which may be test files as they are run in Node, for the browser, into an empty folder.
+ * @returns the files of the folder with their types
+ * @throws Error where a module needs Node
+ */
+export async function buildTestPages(folder: string, pages: TestPages): Promise<Record<string, string>> {
+  const define = Object.entries(pages.environment ?? {}).map(([name, value]) => [
+    `process.env.${name}`,
+    JSON.stringify(value),
+  ]);
+  await build({
+    entryPoints: { 'run-tests': here('run-tests.ts'), ...pages.modules },
+    outdir: folder,
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'browser',
+    target: 'es2022',
+    logLevel: 'silent',
+    plugins: [replaceNode],
+    define: Object.fromEntries(define),
+  });
+  writeFileSync(join(folder, 'index.html'), HTML);
+  for (const file of pages.files) copyFileSync(file, join(folder, basename(file)));
+  const typeOf = (name: string): string => {
+    if (name.endsWith('.html')) return 'text/html; charset=utf-8';
+    return name.endsWith('.js') ? 'text/javascript' : 'application/octet-stream';
+  };
+  return Object.fromEntries(readdirSync(folder).map((name) => [name, typeOf(name)]));
+}

@@ -1,0 +1,46 @@
+import { suite as uvuSuite } from 'uvu';
+
+/** What one test came to: `error` where it failed. */
+export interface PageResult {
+  name: string;
+  error?: string;
+  skipped?: true;
+}
+
+/** Of all tests that the page has run, in their order. */
+export const results: PageResult[] = [];
+
+// biome-ignore lint/suspicious/noExplicitAny: what a test is given is between it and uvu
+type Body = (context: any) => unknown;
+type Register = (title: string, body: (context: object) => Promise<void>) => void;
+
+const describe = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error));
+
+/** uvu's `suite`, which also keeps the result of each test: uvu only counts and prints them. */
+export function suite(name?: string) {
+  const own = uvuSuite(name);
+  const recorded =
+    (register: Register) =>
+    (title: string, body: Body): void =>
+      register(title, async (context) => {
+        try {
+          await body(context);
+          results.push({ name: title });
+        } catch (error) {
+          results.push({ name: title, error: describe(error) });
+          throw error;
+        }
+      });
+  return Object.assign(recorded(own), {
+    before: own.before,
+    after: own.after,
+    run: own.run,
+    only: recorded(own.only),
+    skip: (title: string): void => {
+      results.push({ name: title, skipped: true });
+      own.skip(title);
+    },
+  });
+}
+
+export const test = suite();

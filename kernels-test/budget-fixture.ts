@@ -150,7 +150,7 @@ export async function smallFaceModel(gpu: Gpu, seed: number, config: KltConfig =
 }
 
 /** Writes such a file, for the command. */
-export async function writeSmallFaceModel(gpu: Gpu, path: string, seed: number): Promise<string> {
-  writeFileSync(path, await smallFaceModel(gpu, seed));
+export async function writeSmallFaceModel(gpu: Gpu, path: string, seed: number, config = SMALL): Promise<string> {
+  writeFileSync(path, await smallFaceModel(gpu, seed, config));
   return path;
 }

@@ -384,15 +384,7 @@ test('an unfinished archive that is cut off anywhere is gone on with from its la
   const { count } = await FaceJournal.open(bytesSource(whole));
   assert.is(count, 32);
   const random = new CounterRandom(3);
-  for (const length of [
-    0,
-    7,
-    20,
-    21,
-    whole.length - 1,
-    whole.length - 30,
-    ...Array.from({ length: 4 }, () => random.int(whole.length)),
-  ]) {
+  for (const length of [7, 21, whole.length - 1, random.int(whole.length)]) {
     writeFileSync(at('cut.cameos.part'), whole);
     truncateSync(at('cut.cameos.part'), length);
     const left = length < 20 ? 0 : (await FaceJournal.open(bytesSource(whole.subarray(0, length)))).count;

@@ -13,7 +13,14 @@ import {
   pictureSum,
 } from '../codec/face-journal.js';
 import { ArgumentError, FormatError } from '../common/errors.js';
-import { FileError, fileErrorReason, removeTemporaries, replaceFile, writeAll } from './atomic-file.js';
+import {
+  FileError,
+  fileErrorReason,
+  removeTemporaries,
+  replaceFile,
+  type WritableFile,
+  writeAll,
+} from './atomic-file.js';
 import { FileSource } from './file-source.js';
 
 export interface ArchiveWriterSettings {
@@ -184,7 +191,7 @@ export class ArchiveWriter {
     const source = await FileSource.open(this.part);
     try {
       const journal = await FaceJournal.open(source);
-      const write = async (file: FileHandle): Promise<void> => {
+      const write = async (file: WritableFile): Promise<void> => {
         for await (const piece of journal.archive()) {
           await writeAll(file, piece);
           bytes += piece.length;

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { CameoError } from '../common/errors.js';
 
@@ -46,6 +46,12 @@ export async function writeFileAtomic(
   await replaceFile(path, (file) => file.writeFile(content), options);
 }
 
+/** What is needed of an open file to write it; Node's `FileHandle` is one. */
+export interface WritableFile {
+  write(bytes: Uint8Array, offset: number, length: number, at: number | null): Promise<{ bytesWritten: number }>;
+  writeFile(content: Uint8Array | string): Promise<void>;
+}
+
 /**
  * As `writeFileAtomic`, for content that is written piece by piece.
  * @param write puts the content into the file that it is given
@@ -53,7 +59,7 @@ export async function writeFileAtomic(
  */
 export async function replaceFile(
   path: string,
-  write: (file: FileHandle) => Promise<void>,
+  write: (file: WritableFile) => Promise<void>,
   options: { durable?: boolean } = {},
 ): Promise<void> {
   const temporary = join(dirname(path), `.${basename(path).slice(0, 100)}.${randomBytes(6).toString('hex')}.tmp`);
@@ -97,7 +103,7 @@ export async function removeTemporaries(path: string): Promise<void> {
  * Writes all bytes at a place of an open file.
  * @throws what Node throws
  */
-export async function writeAll(file: FileHandle, bytes: Uint8Array, position: number | null = null): Promise<void> {
+export async function writeAll(file: WritableFile, bytes: Uint8Array, position: number | null = null): Promise<void> {
   for (let done = 0; done < bytes.length; ) {
     const at = position === null ? null : position + done;
     done += (await file.write(bytes, done, bytes.length - done, at)).bytesWritten;

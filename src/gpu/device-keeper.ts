@@ -62,8 +62,7 @@ export class DeviceKeeper<T extends { dispose(): void }> {
           throw new DeviceLostError(`${message}: ${(error as Error).message}`, { cause: error });
         }
         if (failures > 1) {
-          const pause = new Promise((resolve) => setTimeout(resolve, backoffMs * 2 ** (failures - 2)));
-          await orAborted(pause, signal);
+          await sleep(backoffMs * 2 ** (failures - 2), signal);
         }
       }
     }
@@ -86,6 +85,19 @@ export class DeviceKeeper<T extends { dispose(): void }> {
     this.#gpu ??= await this.openGpu();
     this.#made ??= this.make(this.#gpu);
     return this.#made;
+  }
+}
+
+/** Waits so many milliseconds; rejects with the signal's reason as soon as that is aborted. */
+async function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const pause = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  try {
+    await orAborted(pause, signal);
+  } finally {
+    clearTimeout(timer); // it would keep Node from ending
   }
 }
 

@@ -2,10 +2,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { gitCommit } from '../src/cli/git-commit.js';
 import { integer } from '../src/cli/numbers.js';
 import { dataFolder } from '../src/cli/places.js';
 import { startProgress } from '../src/cli/progress.js';
-import { readRegularFile } from '../src/cli/read-file.js';
+import { readRegularFile, readText } from '../src/cli/read-file.js';
 import { runFacts } from '../src/cli/report-facts.js';
 import { MAX_WEIGHTS_BYTES, weightsPath } from '../src/cli/weights.js';
 import { readKlt } from '../src/codec/klt-file.js';
@@ -61,6 +62,7 @@ const MIB = 2 ** 20;
 const SAMPLES = 20;
 
 async function measure(folder: string, faces: number, bytes: number): Promise<Result> {
+  const commit = gitCommit(); // of the program as it starts; files may change while it runs
   const { root, entries } = await listFaces(folder);
   const chosen = entries.slice(0, faces);
   const path = weightsPath(undefined, 'budget');
@@ -121,7 +123,7 @@ async function measure(folder: string, faces: number, bytes: number): Promise<Re
     });
     return {
       run: {
-        ...runFacts(gpu!.description),
+        ...runFacts(gpu!.description, commit),
         command: `npx tsx bench/encode-many.ts ${process.argv.slice(2).join(' ')}`.trim(),
       },
       processors: availableParallelism(),
@@ -142,6 +144,17 @@ async function measure(folder: string, faces: number, bytes: number): Promise<Re
   }
 }
 
+/** Most that the process grew by from one loss of the device to the next, after the first tenth of the faces, in MiB. */
+function growthBetween(samples: readonly Sample[], losses: readonly Loss[], first: number): number {
+  const ends = [...losses.map(({ faces }) => faces), Number.POSITIVE_INFINITY];
+  const growths = ends.map((end, k) => {
+    const start = Math.max(first, k === 0 ? 0 : ends[k - 1]);
+    const within = samples.filter(({ faces }) => faces >= start && faces < end);
+    return within.length > 1 ? within.at(-1)!.rssMiB - within[0].rssMiB : 0;
+  });
+  return Math.max(...growths);
+}
+
 function report({ run, processors, load, ...result }: Result): string {
   const { faces, failed, seconds, bytes, archiveBytes, samples, losses } = result;
   const warm = samples.find(({ faces: at }) => at >= faces / 10) ?? samples[0];
@@ -154,7 +167,8 @@ function report({ run, processors, load, ...result }: Result): string {
       `${archiveBytes} bytes: ${((faces - samples[0].faces) / seconds).toFixed(2)} faces a second over ` +
       `${(seconds / 60).toFixed(1)} minutes, with ${losses.length} devices lost on the way. From face ${warm.faces} to the ` +
       `last, the process grew by ${(end.rssMiB - warm.rssMiB).toFixed(1)} MiB (JavaScript: ` +
-      `${(end.heapMiB - warm.heapMiB).toFixed(1)} MiB, with what waits to be collected).`,
+      `${(end.heapMiB - warm.heapMiB).toFixed(1)} MiB, with what waits to be collected), between two losses ` +
+      `by ${growthBetween(samples, losses, warm.faces).toFixed(1)} MiB at most.`,
     markdownTable({
       title: 'Memory and throughput',
       columns: ['Faces', 'Seconds', 'Faces a second', 'Process, MiB', 'JavaScript, MiB'],
@@ -187,11 +201,12 @@ const program = new Command('encode-many')
   .option('--data <dir>', 'folder of aligned faces (default: faces in CAMEO_DATA)')
   .option('--faces <n>', 'how many', integer(64), 5000)
   .option('--bytes <n>', 'most bytes of a face', integer(1, 65536), 500)
+  .option('--from <file>', 'only write the report anew, of what this JSON file says was measured')
   .option('--out <dir>', 'where to write the results', 'results');
-const { data, faces, bytes, out } = program
+const { data, faces, bytes, from, out } = program
   .parse()
-  .opts<{ data?: string; faces: number; bytes: number; out: string }>();
-const result = await measure(data ?? dataFolder(), faces, bytes);
+  .opts<{ data?: string; faces: number; bytes: number; from?: string; out: string }>();
+const result: Result = from ? JSON.parse(await readText(from)) : await measure(data ?? dataFolder(), faces, bytes);
 await writeFileAtomic(join(out, 'encode-many.json'), `${JSON.stringify(result, null, 1)}\n`);
 await writeFileAtomic(join(out, 'encode-many.md'), `${report(result)}\n`);
 console.log(report(result));

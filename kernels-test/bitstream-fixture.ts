@@ -1,4 +1,7 @@
+import { ARCHIVE_ENTRY_BYTES, archivedCode } from '../src/codec/archive-layout.js';
 import { LatentModel } from '../src/codec/entropy/latent-model.js';
+import { concatenate, type FaceSymbols } from '../src/codec/face-code.js';
+import { journalHeader, journalRecord } from '../src/codec/face-journal.js';
 import { readSafetensors } from '../src/nn/safetensors.js';
 import { readFixture } from './read-fixture.js';
 
@@ -27,3 +30,12 @@ export async function readVectors(): Promise<{ model: LatentModel; vectors: Bits
 
 export const fromHex = (text: string): Uint8Array =>
   Uint8Array.from(text.match(/../g) ?? [], (digits) => Number.parseInt(digits, 16));
+
+/** The unfinished archive of faces, as a run that was stopped after them leaves it. */
+export function packJournal(faces: readonly (FaceSymbols & { name: string })[], model: LatentModel): Uint8Array {
+  const records = faces.map((face, number) => {
+    const { name, ...archived } = archivedCode(face, number, model);
+    return journalRecord({ ...archived, name: name!, number, picture: number });
+  });
+  return concatenate([journalHeader(model, 500, ARCHIVE_ENTRY_BYTES), ...records]);
+}

@@ -1,18 +1,22 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { crc32 } from '../src/codec/crc32.js';
 import { decodeLatents, encodeLatents } from '../src/codec/entropy/latent-stream.js';
-import { bytesSource, FaceArchive } from '../src/codec/face-archive.js';
+import { bytesSource, FaceArchive, packArchive } from '../src/codec/face-archive.js';
 import { unpackFaceBare } from '../src/codec/face-bare.js';
 import { unpackFaceFile } from '../src/codec/face-file.js';
+import { FaceJournal } from '../src/codec/face-journal.js';
 import { FormatError, ModelMismatchError } from '../src/common/errors.js';
 import { CounterRandom } from '../src/common/random.js';
-import { fromHex, readVectors } from './bitstream-fixture.js';
+import { fromHex, packJournal, readVectors } from './bitstream-fixture.js';
+import { rejection } from './rejection.js';
 
 const { model, vectors } = await readVectors();
 const CODES = 40_000;
 const BARE = 30_000;
 const FILES = 30_000;
 const ARCHIVES = 2_000;
+const JOURNALS = 2_000;
 
 /** Damage of every kind: bits, bytes, cuts, insertions, parts of another stream, noise. */
 function damaged(random: CounterRandom, bytes: Uint8Array, other: Uint8Array): Uint8Array {
@@ -128,6 +132,73 @@ test(`${ARCHIVES} damaged archives give the faces they hold, or refuse them`, as
     }
   }
   assert.ok(given > ARCHIVES / 4 && missed < 3, `${given} given, ${missed} of them wrong`);
+});
+
+test(`${JOURNALS} damaged unfinished archives give their whole faces, or are refused`, async () => {
+  const random = new CounterRandom(6);
+  const faces = vectors.faces.map(({ symbols, t, grey }, k) => ({
+    symbols: Int16Array.from(symbols),
+    t,
+    grey,
+    name: `face ${k}`,
+  }));
+  const sound = packJournal(faces, model);
+  let [given, refused] = [0, 0];
+  let slowest = 0;
+  for (let n = 0; n < JOURNALS; n++) {
+    // Damage of the damaged: gaps between faces, and faces that come twice.
+    let bytes = damaged(random, sound, sound);
+    if (random.int(3) === 0) bytes = damaged(random, bytes.length > 0 ? bytes : sound, sound);
+    const start = performance.now();
+    let journal: FaceJournal;
+    try {
+      journal = await FaceJournal.open(bytesSource(bytes));
+    } catch (error) {
+      if (!(error instanceof FormatError)) throw error;
+      assert.ok(error.message.length < 200 && !error.message.includes('\n'));
+      refused++;
+      continue;
+    }
+    const { intact, damage, count } = journal;
+    assert.ok(intact.faces <= count && intact.end <= bytes.length);
+    const lost = damage.reduce((sum, one) => sum + one.bytes, 0);
+    assert.ok(lost < bytes.length, `${lost} damaged bytes of ${bytes.length}`);
+    for (let k = 0; k < count; k++) {
+      const name = await journal.name(k);
+      const { symbols, t, grey } = await journal.face(k, model);
+      const original = faces.find((face) => face.name === name);
+      assert.equal({ symbols, t, grey, name }, original);
+      if (k < intact.faces) assert.is(name, `face ${k}`);
+      given++;
+    }
+    if (count === 0) continue;
+    if (intact.faces === count) {
+      const pieces: Uint8Array[] = [];
+      for await (const piece of journal.archive()) pieces.push(piece);
+      assert.equal(Buffer.concat(pieces), Buffer.from(packArchive(faces.slice(0, count), model)));
+    } else await rejection(() => journal.archive().next(), FormatError);
+    slowest = Math.max(slowest, performance.now() - start);
+  }
+  assert.ok(slowest < 1000, `the slowest took ${slowest} ms`);
+  assert.ok(given > 2 * JOURNALS && refused > JOURNALS / 50, `${given} given, ${refused} refused`);
+});
+
+test('an unfinished archive made of nothing but beginnings of faces is read in little time', async () => {
+  const sound = packJournal(
+    [{ ...vectors.faces[0], symbols: Int16Array.from(vectors.faces[0].symbols), name: 'a' }],
+    model,
+  );
+  const header = sound.subarray(0, 20);
+  // The fields of a face of 65,535 bytes: each says that the next ones are its code.
+  const fields = sound.slice(20, 40);
+  fields.set([255, 255], 14);
+  const check = new Uint8Array(new Uint32Array([crc32(fields)]).buffer);
+  const beginnings = Array.from({ length: 100_000 }, () => [fields, check]).flat();
+  const bytes = new Uint8Array(Buffer.concat([header, ...beginnings]));
+  const start = performance.now();
+  const journal = await FaceJournal.open(bytesSource(bytes));
+  assert.is(journal.count, 0);
+  assert.ok(performance.now() - start < 5000, `it took ${performance.now() - start} ms`);
 });
 
 test.run();

@@ -27,6 +27,19 @@ const SMALL: KltConfig = {
 /** Its steps are finer than those of a model whose components hold more of a face. */
 const LOG_GAIN = -Math.log(1.5);
 
+/** Faces of 24×28 (width×height) in 32 numbers: for what needs thousands of them, not good ones. */
+export const TINY: KltConfig = {
+  height: 28,
+  width: 24,
+  band: { luma: [8, 8], chroma: [4, 4] },
+  components: [16, 16],
+  analysis: { channels: 2, blocks: 0 },
+  synthesis: { channels: 2, blocks: 0 },
+  steps: 56,
+};
+
+type Size = Pick<KltConfig, 'width' | 'height'>;
+
 /** The real faces that ship with a development dependency, aligned. */
 export async function demoFaces(): Promise<Uint8Array[]> {
   const faces: Uint8Array[] = [];
@@ -57,9 +70,16 @@ class FacesInMemory extends FaceSet {
   }
 }
 
+/** A face of 96×112 in fewer pixels: every so manieth of them. */
+export function shrunk(face: Uint8Array, { width, height }: Size): Uint8Array {
+  const [dx, dy] = [SMALL.width / width, SMALL.height / height];
+  const at = (i: number): number =>
+    3 * (Math.floor(i / (3 * width)) * dy * SMALL.width + (Math.floor(i / 3) % width) * dx);
+  return Uint8Array.from({ length: 3 * width * height }, (_, i) => face[at(i) + (i % 3)]);
+}
+
 /** A face, mirrored or moved by a few pixels: more of them to fit tables to. */
-function variant(face: Uint8Array, dx: number, dy: number, mirror: boolean): Uint8Array {
-  const { width, height } = SMALL;
+function variant(face: Uint8Array, { width, height }: Size, dx: number, dy: number, mirror: boolean): Uint8Array {
   const result = new Uint8Array(face.length);
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
@@ -72,8 +92,8 @@ function variant(face: Uint8Array, dx: number, dy: number, mirror: boolean): Uin
 }
 
 /** As a basis the cosines of lowest frequency, [cosines, components], of one half of the face. */
-function lowestCosines(count: number): Float32Array {
-  const { luma, chroma } = SMALL.band;
+function lowestCosines({ band }: KltConfig, count: number): Float32Array {
+  const { luma, chroma } = band;
   const cosines: { at: number; frequency: number }[] = [];
   const greyHalf = (luma[0] * luma[1]) / 2;
   // Column by column; then those of both planes of colour, which matter less.
@@ -97,11 +117,11 @@ function lowestCosines(count: number): Float32Array {
  * was fitted to real faces, so that its pictures are like JPEG's.
  * @param seed of its conv nets, which change pictures only a little
  */
-export async function smallFaceModel(gpu: Gpu, seed: number): Promise<Uint8Array> {
-  const model = new KltAutoencoder(SMALL).initialize(gpu, seed);
+export async function smallFaceModel(gpu: Gpu, seed: number, config: KltConfig = SMALL): Promise<Uint8Array> {
+  const model = new KltAutoencoder(config).initialize(gpu, seed);
   try {
     model.basis.forEach((half, k) => {
-      half.set(gpu, lowestCosines(SMALL.components[k]));
+      half.set(gpu, lowestCosines(config, config.components[k]));
     });
     // Both nets start as ones that change nothing; here they shall do a little.
     const random = new CounterRandom(seed);
@@ -111,12 +131,12 @@ export async function smallFaceModel(gpu: Gpu, seed: number): Promise<Uint8Array
       }
     }
     model.logGain.set(gpu, new Float32Array(model.latentCount).fill(LOG_GAIN));
-    const faces = await demoFaces();
+    const faces = (await demoFaces()).map((face) => shrunk(face, config));
     const all = faces.flatMap((face) => [
       face,
-      variant(face, 0, 0, true),
-      variant(face, 2, 1, false),
-      variant(face, -1, -2, true),
+      variant(face, config, 0, 0, true),
+      variant(face, config, 2, 1, false),
+      variant(face, config, -1, -2, true),
     ]);
     const tables = await fitTables(gpu, model, new FacesInMemory(all), { steps: [8, 20, 32, 44] });
     const tensors: HostTensors = new Map();
@@ -130,7 +150,7 @@ export async function smallFaceModel(gpu: Gpu, seed: number): Promise<Uint8Array
 }
 
 /** Writes such a file, for the command. */
-export async function writeSmallFaceModel(gpu: Gpu, path: string, seed: number): Promise<string> {
-  writeFileSync(path, await smallFaceModel(gpu, seed));
+export async function writeSmallFaceModel(gpu: Gpu, path: string, seed: number, config = SMALL): Promise<string> {
+  writeFileSync(path, await smallFaceModel(gpu, seed, config));
   return path;
 }

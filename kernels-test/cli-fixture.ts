@@ -27,6 +27,27 @@ export function cameo(args: readonly string[], env: NodeJS.ProcessEnv = {}, cwd 
   return runProgram([builtProgram(), ...args], env, cwd);
 }
 
+/**
+ * Runs it until `when` says so, which is asked every few milliseconds, and then sends it a signal.
+ * @returns how it ended; code null where the signal killed it
+ */
+export function cameoUntil(
+  when: () => boolean,
+  signal: NodeJS.Signals,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  cwd: string,
+): Promise<CliRun> {
+  return runProgram([builtProgram(), ...args], env, cwd, (child) => {
+    const timer = setInterval(() => {
+      if (!when()) return;
+      clearInterval(timer);
+      child.kill(signal);
+    }, 2);
+    child.on('exit', () => clearInterval(timer));
+  });
+}
+
 /** Runs it from its sources, as npm's scripts do; that starts more slowly. */
 export function cameoFromSources(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<CliRun> {
   return runProgram([...TSX, MAIN, ...args], env, ROOT);
@@ -57,10 +78,16 @@ function builtProgram(): string {
   return built;
 }
 
-function runProgram(args: readonly string[], env: NodeJS.ProcessEnv, cwd: string): Promise<CliRun> {
+function runProgram(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  cwd: string,
+  onStart: (child: ChildProcess) => void = () => {},
+): Promise<CliRun> {
   const all = { ...process.env, CAMEO_ADAPTER: ADAPTER, NO_COLOR: '1', CAMEO_DEBUG: '', ...env };
   const child: ChildProcess = spawn(process.execPath, args, { cwd, env: all, stdio: ['ignore', 'pipe', 'pipe'] });
   const timer = setTimeout(() => child.kill('SIGKILL'), LIMIT_MS);
+  onStart(child);
   let stdout = '';
   let stderr = '';
   child.stdout?.setEncoding('utf8').on('data', (text: string) => {

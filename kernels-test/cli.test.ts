@@ -72,7 +72,7 @@ test('encode: good inputs become files, each bad one gets a line, and nothing is
     /^cameo: zero\.png: the picture is 0×0 pixels$/,
     /^cameo: huge\.png: the picture is 10000×10000, 100 megapixels; at most 50 are accepted$/,
     /^cameo: small\.png: the picture is 50×60, not an aligned face .* its name is not in the landmark file$/,
-    /^cameo: folder\.png: it is a folder$/,
+    /^cameo: folder\.png: it is a folder without JPEG, PNG or WebP pictures$/,
     /^cameo: missing\.png: cannot be read: no such file or folder \(ENOENT\)$/,
     /^cameo: b\/face\.png: its output would be small\/face\.cameo\.png, which is that of face\.png/,
     /^cameo: group\.jpg, face 2: landmarks: all five points lie on one line$/,

@@ -1,5 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { ENCODER_VERSION } from '../src/codec/byte-budget.js';
 import { fitLatentModel } from '../src/codec/entropy/fit-latent-model.js';
 import { LatentModel } from '../src/codec/entropy/latent-model.js';
 import { encodeLatents } from '../src/codec/entropy/latent-stream.js';
@@ -12,7 +13,9 @@ import {
   readFaceFileHeader,
   unpackFaceFile,
 } from '../src/codec/face-file.js';
+import { FaceJournal, openFaces } from '../src/codec/face-journal.js';
 import { ArgumentError, FormatError, ModelMismatchError } from '../src/common/errors.js';
+import { packJournal } from './bitstream-fixture.js';
 import { symbolsAt, syntheticFaces } from './latent-samples.js';
 import { rejection } from './rejection.js';
 
@@ -162,6 +165,64 @@ test('archives that are damaged, another model’s or impossible are refused', a
   assert.match(await message(() => packArchive(mixed, model), ArgumentError), 'face 1 has no name');
   const long = [{ ...all[0], name: 'x'.repeat(5000) }];
   assert.match(await message(() => packArchive(long, model), ArgumentError), '5000 bytes');
+});
+
+test('an unfinished archive gives what an archive does, and becomes the same bytes', async () => {
+  const faces = all.map((one, k) => ({ ...one, name: `Gesicht ${k} ✓` }));
+  const bytes = packJournal(faces, model);
+  const journal = await openFaces(bytesSource(bytes));
+  assert.instance(journal, FaceJournal);
+  const archive = await openFaces(bytesSource(packArchive(faces, model)));
+  assert.instance(archive, FaceArchive);
+  assert.equal([journal.count, journal.modelId, journal.named], [archive.count, archive.modelId, true]);
+  for (const k of [7, 0, 9, 3]) {
+    assert.equal(await journal.face(k, model), await archive.face(k, model));
+    assert.is(await journal.name(k), await archive.name(k));
+    assert.equal(await journal.entry(k), await archive.entry(k));
+    assert.is(await journal.find(`Gesicht ${k} ✓`), k);
+  }
+  assert.is(await journal.find('nobody'), undefined);
+  assert.match(await message(() => journal.face(10, model), ArgumentError), 'must be 0 to 9');
+  assert.match(await message(() => journal.face(3, other), ModelMismatchError), 'written by model');
+  const pieces: Uint8Array[] = [];
+  for await (const piece of (journal as FaceJournal).archive()) pieces.push(piece);
+  assert.equal(new Uint8Array(Buffer.concat(pieces)), packArchive(faces, model));
+});
+
+test('an unfinished archive: a torn end, damage within, and what it refuses', async () => {
+  const bytes = packJournal(
+    all.map((one, k) => ({ ...one, name: `${k}` })),
+    model,
+  );
+  const open = (changed: Uint8Array) => FaceJournal.open(bytesSource(changed));
+  const { settings, intact } = await open(bytes);
+  assert.equal(settings, { modelId: model.idText, encoderVersion: ENCODER_VERSION, maxBytes: 500, headerBytes: 7 });
+  assert.equal([intact.faces, intact.end], [10, bytes.length]);
+  const ends: number[] = [];
+  for (let length = 20; length <= bytes.length; length++) {
+    const { count, damage } = await open(bytes.subarray(0, length));
+    if (count > ends.length) ends.push(length);
+    const torn = length - (ends.at(-1) ?? 20);
+    assert.equal(damage, torn === 0 ? [] : [{ offset: ends.at(-1) ?? 20, bytes: torn }]);
+  }
+  assert.is(ends.length, 10);
+  // Whichever byte of the third face is wrong, it alone is lost, and the work would go on behind the second.
+  for (let place = ends[1]; place < ends[2]; place++) {
+    const journal = await open(edited(bytes, place, bytes[place] ^ 1));
+    assert.equal([journal.count, journal.intact.faces, journal.intact.end], [9, 2, ends[1]]);
+    assert.equal(journal.damage, [{ offset: ends[1], bytes: ends[2] - ends[1] }]);
+    assert.equal(await journal.face(2, model), all[3]);
+    await rejection(() => journal.archive().next(), FormatError);
+  }
+  assert.match(await message(() => open(packFaceFile(all[0], model)), FormatError), 'not an unfinished archive');
+  assert.match(await message(() => open(bytes.subarray(0, 19)), FormatError), 'truncated: 19 bytes');
+  assert.match(await message(() => open(edited(bytes, 4, 2)), FormatError), 'version 2 of unfinished archives');
+  for (let place = 5; place < 20; place++) {
+    assert.match(
+      await message(() => open(edited(bytes, place, bytes[place] ^ 4)), FormatError),
+      'header does not match',
+    );
+  }
 });
 
 test.run();

@@ -9,11 +9,14 @@ const { open } = fs.promises;
 fs.promises.open = async (path, flags, mode) => {
   const file = await open(path, flags, mode);
   if (flags === 'wx') {
-    file.writeFile = async (data) => {
+    const write = file.write.bind(file) as (bytes: Uint8Array, offset: number, length: number) => Promise<unknown>;
+    const writeHalf = async (data: unknown): Promise<never> => {
       const bytes = typeof data === 'string' ? Buffer.from(data) : (data as Uint8Array);
-      await file.write(bytes, 0, bytes.length >> 1);
+      await write(bytes, 0, bytes.length >> 1);
       throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
     };
+    file.writeFile = writeHalf;
+    file.write = writeHalf;
   }
   return file;
 };

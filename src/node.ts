@@ -10,6 +10,12 @@ export {
 } from './data/align.js';
 export { FileError, writeFileAtomic } from './data/atomic-file.js';
 export { FaceBatches, type FaceBatchesOptions } from './data/batches.js';
+export {
+  type ArchiveProgress,
+  type EncodeToArchiveOptions,
+  type EncodeToArchiveResult,
+  encodeToArchive,
+} from './data/encode-archive.js';
 export { type FaceFolderOptions, FaceSet, openFaceFolder } from './data/faces.js';
 export { FileSource } from './data/file-source.js';
 export { encodePng, type ReadImageOptions, type RgbImage, readImage, writePng } from './data/image.js';

@@ -1,17 +1,19 @@
-import { ARCHIVE_ENTRY_BYTES, ARCHIVE_HEADER_BYTES, FaceArchive } from '../codec/face-archive.js';
+import { ARCHIVE_ENTRY_BYTES, ARCHIVE_HEADER_BYTES } from '../codec/archive-layout.js';
+import type { FaceCollection } from '../codec/face-archive.js';
+import { FaceJournal, type JournalDamage, openFaces } from '../codec/face-journal.js';
 import { ArgumentError, FormatError } from '../common/errors.js';
 import { FileSource } from '../data/file-source.js';
 
 /**
- * Opens an archive where it lies for `body`, and closes it whatever comes of that.
+ * Opens an archive where it lies for `body`, be it finished or not, and closes it whatever comes of that.
  * @throws FileError; FormatError for no archive, or one whose index is cut off, so that none of its faces can be read
  */
-export async function withArchive<T>(path: string, body: (archive: FaceArchive, size: number) => Promise<T>) {
+export async function withArchive<T>(path: string, body: (archive: FaceCollection, size: number) => Promise<T>) {
   const source = await FileSource.open(path);
   try {
-    const archive = await FaceArchive.open(source);
+    const archive = await openFaces(source);
     const index = ARCHIVE_HEADER_BYTES + archive.count * ARCHIVE_ENTRY_BYTES;
-    if (source.size < index) {
+    if (!(archive instanceof FaceJournal) && source.size < index) {
       throw new FormatError(
         `truncated: the index of ${archive.count} faces has at least ${index} bytes, the archive ${source.size}`,
       );
@@ -26,7 +28,7 @@ export async function withArchive<T>(path: string, body: (archive: FaceArchive, 
  * The number of a face by its name; where faces have none, by that number.
  * @throws ArgumentError where there is none, FormatError for a damaged index
  */
-export async function numberOfFace(archive: FaceArchive, name: string): Promise<number> {
+export async function numberOfFace(archive: FaceCollection, name: string): Promise<number> {
   const found = archive.named ? await archive.find(name) : Number(name);
   if (found !== undefined && Number.isInteger(found) && found >= 0 && found < archive.count) return found;
   const known = archive.named ? '`cameo info` lists them' : 'they have numbers from 0, and no names';
@@ -34,6 +36,20 @@ export async function numberOfFace(archive: FaceArchive, name: string): Promise<
 }
 
 /** What a face is called: by its number where it has no name. @throws FormatError for a damaged name */
-export async function nameOfFace(archive: FaceArchive, k: number): Promise<string> {
+export async function nameOfFace(archive: FaceCollection, k: number): Promise<string> {
   return (await archive.name(k)) ?? String(k);
 }
+
+/**
+ * What is no whole face in an unfinished archive: damage, and at its end the face that was being written when the program
+ * stopped, which is none.
+ * @param size bytes of the file
+ */
+export function damageOf({ damage }: FaceJournal, size: number): { damaged: JournalDamage[]; tail: number } {
+  const last = damage.at(-1);
+  if (!last || last.offset + last.bytes < size) return { damaged: [...damage], tail: 0 };
+  return { damaged: damage.slice(0, -1), tail: last.bytes };
+}
+
+export const damageError = ({ offset, bytes }: JournalDamage): FormatError =>
+  new FormatError(`${bytes} bytes from byte ${offset} on are damaged, and whatever faces were there`);

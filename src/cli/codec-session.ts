@@ -1,5 +1,6 @@
 import { BudgetCodec } from '../codec/budget-codec.js';
 import { FaceCodec } from '../codec/face-codec.js';
+import { DeviceKeeper, type DeviceKeeperOptions } from '../gpu/device-keeper.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { openGpu } from '../gpu/node/adapters.js';
 import {
@@ -13,9 +14,6 @@ import {
   type WeightsOf,
   weightsPath,
 } from './weights.js';
-
-/** Faces in one batch: enough to keep a GPU busy, and little enough memory for a CPU. */
-export const BATCH = 16;
 
 /**
  * The codecs of one run. Weights that the user chose are for all files, and one codec; without them each codec has those that
@@ -75,6 +73,18 @@ export class CodecSession {
       return named(path, () => FaceCodec.fromWeights(gpu, bytes));
     })();
     return this.#png;
+  }
+
+  /** The codec for a long run: with a device of its own, and another one where that is lost. @throws as `weights` */
+  async keepBudgetCodec(options: DeviceKeeperOptions): Promise<DeviceKeeper<BudgetCodec>> {
+    const { path, file } = await this.weights('budget');
+    return new DeviceKeeper(openGpu, (gpu) => named(path, () => BudgetCodec.fromKlt(gpu, file)), options);
+  }
+
+  /** As `keepBudgetCodec`. */
+  async keepPngCodec(options: DeviceKeeperOptions): Promise<DeviceKeeper<FaceCodec>> {
+    const { path, bytes } = await this.weights('png');
+    return new DeviceKeeper(openGpu, (gpu) => named(path, () => FaceCodec.fromWeights(gpu, bytes)), options);
   }
 
   async close(): Promise<void> {

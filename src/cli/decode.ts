@@ -1,14 +1,16 @@
 import type { Command } from 'commander';
+import { FACES_AT_ONCE } from '../codec/encode-many.js';
 import { unpackFaceBare } from '../codec/face-bare.js';
 import type { FaceSymbols } from '../codec/face-code.js';
 import { unpackFaceFile } from '../codec/face-file.js';
+import { FaceJournal } from '../codec/face-journal.js';
 import { ArgumentError, FormatError, ModelMismatchError } from '../common/errors.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../data/align.js';
 import { writePng } from '../data/image.js';
-import { nameOfFace, numberOfFace, withArchive } from './archive-faces.js';
-import { BATCH, CodecSession } from './codec-session.js';
+import { damageError, damageOf, nameOfFace, numberOfFace, withArchive } from './archive-faces.js';
+import { CodecSession } from './codec-session.js';
 import { type CompactKind, compactKindOf, MOST_BYTES, SUFFIXES } from './compact-kind.js';
-import { orComplain } from './complain.js';
+import { complain, orComplain } from './complain.js';
 import { Outputs, stemOf } from './outputs.js';
 import { readRegularFile } from './read-file.js';
 
@@ -65,7 +67,7 @@ class Restorer {
 
   /** Restores what waits, where that is a batch, or where no more will come. */
   async run(last = false): Promise<void> {
-    const most = last ? 1 : BATCH;
+    const most = last ? 1 : FACES_AT_ONCE;
     while (this.#faces.length >= most) await this.#restoreFaces();
     while (this.#pngs.length >= most) await this.#restorePngs();
   }
@@ -76,14 +78,14 @@ class Restorer {
 
   async #restoreFaces(): Promise<void> {
     const codec = await this.session.budgetCodec();
-    const batch = this.#faces.splice(0, BATCH);
+    const batch = this.#faces.splice(0, FACES_AT_ONCE);
     await this.#write(batch, await codec.restore(batch.map(({ face }) => face)));
   }
 
   async #restorePngs(): Promise<void> {
     const codec = await this.session.pngCodec();
     const batch: { input: string; output: string; bytes: Uint8Array }[] = [];
-    for (const { input, name, bytes } of this.#pngs.splice(0, BATCH)) {
+    for (const { input, name, bytes } of this.#pngs.splice(0, FACES_AT_ONCE)) {
       await orComplain(input, () => {
         codec.unpack(bytes);
         batch.push({ input, output: this.#claim(name, input), bytes });
@@ -95,6 +97,7 @@ class Restorer {
   async #write(batch: readonly { input: string; output: string }[], faces: readonly Uint8Array[]): Promise<void> {
     for (const [k, { input, output }] of batch.entries()) {
       await orComplain(input, async () => {
+        await this.outputs.ready(output);
         await writePng(output, { width: FACE_WIDTH, height: FACE_HEIGHT, data: faces[k] });
         console.log(`${input} -> ${output}`);
       });
@@ -140,10 +143,13 @@ async function addFile(
 async function addArchive(input: string, only: string | undefined, restorer: Restorer): Promise<void> {
   let failure: { error: unknown } | undefined; // of restoring, which no archive is to blame for
   await orComplain(input, () =>
-    withArchive(input, async (archive) => {
+    withArchive(input, async (archive, size) => {
       const latents = (await restorer.session.weights('budget')).file.tables.model;
       if (archive.modelId !== latents.idText) {
         throw new ModelMismatchError(`written by model ${archive.modelId}; the model loaded is ${latents.idText}`);
+      }
+      if (archive instanceof FaceJournal) {
+        for (const one of damageOf(archive, size).damaged) complain(damageError(one), input);
       }
       const first = only === undefined ? 0 : await numberOfFace(archive, only);
       const end = only === undefined ? archive.count : first + 1;
@@ -162,9 +168,12 @@ async function addArchive(input: string, only: string | undefined, restorer: Res
   if (failure) throw failure.error;
 }
 
-/** @throws FormatError for a name that would lead out of the folder: archives come from others */
+/**
+ * A name with "/" makes folders.
+ * @throws FormatError for a name that would lead out of the folder: archives come from others
+ */
 function fileName(name: string): string {
-  if (name === '' || /[/\\\p{Cc}]/u.test(name)) {
+  if (name.split('/').some((part) => part === '' || part === '.' || part === '..') || /[\\\p{Cc}]/u.test(name)) {
     throw new FormatError(`its name ${JSON.stringify(name)} cannot be that of a file`);
   }
   return name;

@@ -1,19 +1,23 @@
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { ArgumentError } from '../common/errors.js';
-import { writeFileAtomic } from '../data/atomic-file.js';
+import { ArchiveWriter } from '../data/archive-writer.js';
+import { DoneList } from '../data/done-list.js';
 import { readLandmarks } from '../data/landmarks.js';
-import { BATCH, CodecSession } from './codec-session.js';
+import { CodecSession } from './codec-session.js';
 import { SUFFIXES } from './compact-kind.js';
-import { complain, orComplain } from './complain.js';
-import { ArchiveContent, budgetEncoder, type EncodeSettings, pngEncoder } from './face-writer.js';
-import { integer, sizeText } from './numbers.js';
+import { encodePictures, picturesOf, type Targets } from './encode-run.js';
+import { budgetEncoder, type EncodeSettings, holderOf, pngEncoder } from './face-writer.js';
+import { integer } from './numbers.js';
 import { Outputs } from './outputs.js';
-import { type PhotoFace, readPhotoFaces } from './photo-faces.js';
+import { startProgress } from './progress.js';
+import { stopOnInterrupt } from './training-run.js';
 import type { CodecKind } from './weights.js';
 
 /** Bytes of a face where nothing else is asked for. */
 const USUAL_BYTES = 500;
+/** In the folder of the files while a run is under way: which of them are finished. */
+const DONE = '.cameo-encode';
 
 interface EncodeOptions {
   out?: string;
@@ -30,7 +34,10 @@ export function addEncodeCommand(program: Command): void {
   program
     .command('encode')
     .description('compress faces to small files')
-    .argument('<photo...>', 'aligned faces of 96×112 (width×height), or photographs with landmarks; JPEG, PNG, WebP')
+    .argument(
+      '<photo...>',
+      'aligned faces of 96×112 (width×height), or photographs with landmarks; JPEG, PNG, WebP, or folders of them',
+    )
     .option('-o, --out <dir>', `folder for the files, NAME${SUFFIXES.file} each; made where it is missing`)
     .option('--archive <file>', `put all faces into this one file, NAME${SUFFIXES.archive}, instead or as well`)
     .option('--bytes <n>', `most bytes of a face (default: ${USUAL_BYTES})`, integer(1, 65536))
@@ -50,13 +57,17 @@ Examples:
   cameo encode face.png -o small
   cameo encode holiday.jpg -o small --bytes 300 --landmarks holiday.json
   cameo encode people/*.jpg --archive people${SUFFIXES.archive} --bytes 200
+  cameo encode people --archive people${SUFFIXES.archive}
   cameo encode face.png -o small --container png --rate 2
 
 The landmark file, in pixels of the upright picture; left and right as seen in it:
   { "holiday.jpg": [ [[x, y] left eye, [x, y] right eye, [x, y] nose, [x, y] left, [x, y] right corner of the mouth] ] }
 A photograph with several faces becomes NAME-1${SUFFIXES.file}, NAME-2${SUFFIXES.file}, …
+Of a folder, all JPEG, PNG and WebP files in it and below are taken, in natural order; what lies in ann/1.png is called ann/1.
 With --bytes, a PNG gets the highest rate that fits. In an archive, --bytes counts the face and its place in the index, but
-not its name. What cannot be read is named on standard error; the rest goes on, and the exit code is 1.`,
+not its name. What cannot be read is named on standard error; the rest goes on, and the exit code is 1.
+Ctrl-C or SIGTERM stop it (exit code 130). Whatever stopped it, the same command goes on after the faces that are finished;
+until then those of an archive are in FILE${SUFFIXES.archive}.part, which \`cameo info\` and \`cameo decode\` read.`,
     )
     .action(encodePhotos);
 }
@@ -84,59 +95,72 @@ function settingsOf({ bytes, container, rate, archive }: EncodeOptions, usual: C
 }
 
 async function encodePhotos(photos: string[], options: EncodeOptions): Promise<void> {
-  const { out, archive, landmarks: list } = options;
-  if (out === undefined && archive === undefined) {
+  const { out, archive: path, landmarks: list } = options;
+  if (out === undefined && path === undefined) {
     throw new ArgumentError("required option '-o, --out <dir>' (or '--archive <file>') not specified");
   }
   const session = await CodecSession.open(options.model);
   const settings = settingsOf(options, session.usualKind);
-  const { container } = settings;
-  // What makes all impossible is better known before the work.
-  const encode = await (container === 'png'
-    ? pngEncoder(session, settings)
-    : budgetEncoder(session, settings, { files: out !== undefined, archive: archive !== undefined }));
-  const landmarks = list === undefined ? undefined : await readLandmarks(list);
-  const outputs = out === undefined ? undefined : await Outputs.in(out);
-  if (archive !== undefined) await Outputs.in(dirname(archive));
-  const content = archive === undefined ? undefined : new ArchiveContent();
-
-  const waiting: (PhotoFace & { output?: string })[] = [];
-  const encodeBatch = async (): Promise<void> => {
-    const batch = waiting.splice(0, BATCH);
-    const encoded = await encode(batch);
-    for (const [k, { input, name, output }] of batch.entries()) {
-      await orComplain(input, async () => {
-        const one = encoded[k];
-        if ('error' in one) throw one.error;
-        if (one.symbols) content?.add(name, one.symbols);
-        if (output === undefined) return;
-        await writeFileAtomic(output, one.file);
-        console.log(`${input} -> ${output}  ${sizeText(one.file.length)}`);
-      });
-    }
+  const stop = stopOnInterrupt('stopping after these faces …');
+  const { signal } = stop;
+  const device = {
+    signal,
+    onLost: ({ message }: Error) => console.error(`${message}: going on with a new one`),
   };
-
+  // What makes all impossible is better known before the work.
+  const { container, bytes } = settings;
+  const holder = holderOf(container, { files: out !== undefined, archive: path !== undefined });
+  const encoder = await (container === 'png'
+    ? pngEncoder(session, settings, device)
+    : budgetEncoder(session, { container, maxBytes: bytes! }, holder, device));
+  let archive: ArchiveWriter | undefined;
+  let files: Targets['files'];
+  let bar: ReturnType<typeof startProgress> | undefined;
+  let reached = 0;
+  let total = 0;
   try {
-    for (const photo of photos) {
-      const faces = (await orComplain(photo, () => readPhotoFaces(photo, landmarks, complain))) ?? [];
-      for (const face of faces) {
-        await orComplain(face.input, () => {
-          content?.claim(face.name, face.input);
-          waiting.push({ ...face, output: outputs?.claim(`${face.name}${SUFFIXES[container]}`, face.input) });
-        });
-      }
-      while (waiting.length >= BATCH) await encodeBatch();
+    const landmarks = list === undefined ? undefined : await readLandmarks(list);
+    if (out !== undefined) {
+      const outputs = await Outputs.in(out);
+      files = { outputs, suffix: SUFFIXES[container], done: await DoneList.open(join(out, DONE), encoder.facts) };
     }
-    if (waiting.length > 0) await encodeBatch();
-    if (archive !== undefined && content) await writeArchive(archive, content, session);
+    if (path !== undefined) {
+      await Outputs.in(dirname(path));
+      const { model } = (await session.weights('budget')).file.tables;
+      archive = await ArchiveWriter.open(path, { model, maxBytes: bytes!, holder });
+    }
+    const pictures = await picturesOf(photos);
+    total = pictures.all.length;
+    // A line for each file, but of folders, which may hold very many, and of archives, whose faces have none.
+    const lines = files !== undefined && !pictures.folders;
+    if (!lines) bar = startProgress(total, 'pictures');
+    const counts = await encodePictures(pictures.all, { files, archive }, encoder, {
+      landmarks,
+      signal,
+      onPicture: (done) => bar?.update((reached = done)),
+      onFile: (line) => {
+        if (lines) console.log(line);
+      },
+    });
+    bar?.stop();
+    await files?.done.remove();
+    const before = counts.resumed === 0 ? '' : `  (${counts.resumed} were finished before)`;
+    if (files && !lines) console.log(`${counts.encoded + counts.resumed} faces -> ${out}${before}`);
+    if (archive) {
+      const { count } = archive;
+      console.log(`${count} faces -> ${path}  ${await archive.finish()} bytes${before}`);
+    }
+  } catch (error) {
+    if (!signal.aborted || error !== signal.reason) throw error;
+    bar?.stop();
+    console.error(`stopped after ${reached} of ${total} pictures; the same command goes on from there`);
+    process.exitCode = 130;
   } finally {
+    bar?.stop();
+    stop.release();
+    encoder.close();
+    await archive?.close();
+    await files?.done.close();
     await session.close();
   }
-}
-
-async function writeArchive(path: string, content: ArchiveContent, session: CodecSession): Promise<void> {
-  if (content.count === 0) throw new ArgumentError(`${path}: not written, for there is no face to put into it`);
-  const bytes = await content.pack(session);
-  await writeFileAtomic(path, bytes);
-  console.log(`${content.count} faces -> ${path}  ${bytes.length} bytes`);
 }

@@ -1,11 +1,12 @@
 import type { Command } from 'commander';
 import type { LatentModel } from '../codec/entropy/latent-model.js';
-import type { FaceArchive } from '../codec/face-archive.js';
+import type { FaceCollection } from '../codec/face-archive.js';
 import { readBareHeader, unpackFaceBare } from '../codec/face-bare.js';
 import { BITSTREAM_VERSION } from '../codec/face-code.js';
 import { readFaceFileHeader, unpackFaceFile } from '../codec/face-file.js';
+import { FaceJournal } from '../codec/face-journal.js';
 import { unpackLatentsPng } from '../codec/png-container.js';
-import { nameOfFace, withArchive } from './archive-faces.js';
+import { damageError, damageOf, nameOfFace, withArchive } from './archive-faces.js';
 import { CodecSession } from './codec-session.js';
 import { compactKindOf, MOST_BYTES } from './compact-kind.js';
 import { complain, orComplain } from './complain.js';
@@ -107,7 +108,7 @@ async function describeBare(bytes: Uint8Array, session: CodecSession): Promise<s
 /** Prints at once, since an archive may be long; a face that is damaged gets a complaint, and the others are told. */
 async function describeArchive(
   path: string,
-  archive: FaceArchive,
+  archive: FaceCollection,
   size: number,
   session: CodecSession,
   all: boolean,
@@ -115,8 +116,9 @@ async function describeArchive(
   const weights = await weightsFor(session, 'budget');
   const model = tablesOf(weights, archive.modelId);
   const { count, named, modelId } = archive;
+  const kind = archive instanceof FaceJournal ? 'unfinished archive' : 'archive';
   console.log(
-    `${path}: ${size} bytes, archive of ${count} faces ${named ? 'with' : 'without'} names, ${(size / Math.max(1, count)).toFixed(1)} bytes a face\n` +
+    `${path}: ${size} bytes, ${kind} of ${count} faces ${named ? 'with' : 'without'} names, ${(size / Math.max(1, count)).toFixed(1)} bytes a face\n` +
       `  format version ${BITSTREAM_VERSION}${model ? '' : `, faces ${checkText(false)}`}\n${modelLine(modelId, weights)}`,
   );
   const listed = all ? count : Math.min(count, LISTED);
@@ -133,4 +135,9 @@ async function describeArchive(
   }
   if (listed < count) console.log(`  … and ${count - listed} more (--all lists them)`);
   if (model) console.log(`  ${whole} of ${count} faces whole`);
+  if (archive instanceof FaceJournal) {
+    const { damaged, tail } = damageOf(archive, size);
+    if (tail > 0) console.log(`  and ${tail} bytes of a face that was not finished`);
+    for (const one of damaged) complain(damageError(one), path);
+  }
 }

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
-import { basename, extname, join } from 'node:path';
+import { basename, dirname, extname, join } from 'node:path';
 import { ArgumentError } from '../common/errors.js';
 import { ensureFolder, FileError, fileErrorReason } from '../data/atomic-file.js';
 
@@ -16,7 +16,11 @@ export function stemOf(path: string, suffix?: string): string {
 export class Outputs {
   readonly #takenBy = new Map<string, string>();
 
-  private constructor(readonly folder: string) {}
+  readonly #made = new Set<string>();
+
+  private constructor(readonly folder: string) {
+    this.#made.add(dirname(join(folder, 'any')));
+  }
 
   /**
    * Makes the folder where there is none.
@@ -30,6 +34,14 @@ export class Outputs {
       throw new FileError(`${folder}: cannot write into this folder: ${fileErrorReason(error)}`, { cause: error });
     }
     return new Outputs(folder);
+  }
+
+  /** Makes the folders below this one that an output lies in. @throws FileError */
+  async ready(path: string): Promise<void> {
+    const folder = dirname(path);
+    if (this.#made.has(folder)) return;
+    await ensureFolder(folder);
+    this.#made.add(folder);
   }
 
   /**

@@ -7,7 +7,7 @@ import { stemOf } from './outputs.js';
 export interface PhotoFace {
   /** What messages call it: the photograph, with the face's number where it has several. */
   input: string;
-  /** For output files: the photograph's name without folder and extension, then -1, -2, … where it has several. */
+  /** For outputs: the photograph's name without extension and folder (but folders below one that was given), then -1, -2, … where it has several. */
   name: string;
   /** RGB, 112·96·3 bytes. */
   pixels: Uint8Array;
@@ -17,6 +17,7 @@ export interface PhotoFace {
  * The faces of a photograph: those whose landmarks are listed for it, in that order, or the picture as it is where it
  * has the size of an aligned face and is not listed.
  *
+ * @param stem what the face is called, or its name begins with
  * @param onBadFace told of each listed face that cannot be aligned; the others still count
  * @throws ImageError for a picture that cannot be read, or has another size and no landmarks; ArgumentError where the
  *   list for it is empty
@@ -25,12 +26,13 @@ export async function readPhotoFaces(
   path: string,
   landmarks: PhotoLandmarks | undefined,
   onBadFace: (error: unknown, input: string) => void,
+  stem = stemOf(path),
 ): Promise<PhotoFace[]> {
   const image = await readImage(path);
   const listed = landmarks && landmarksOf(landmarks, path);
   if (!listed) {
     const { width, height, data } = image;
-    if (width === FACE_WIDTH && height === FACE_HEIGHT) return [{ input: path, name: stemOf(path), pixels: data }];
+    if (width === FACE_WIDTH && height === FACE_HEIGHT) return [{ input: path, name: stem, pixels: data }];
     const missing = landmarks ? 'its name is not in the landmark file' : 'give its five landmarks with --landmarks';
     throw new ImageError(
       `${path}: the picture is ${width}×${height}, not an aligned face of ${FACE_WIDTH}×${FACE_HEIGHT} (width×height), and ${missing}`,
@@ -41,7 +43,7 @@ export async function readPhotoFaces(
     const several = listed.length > 1;
     const input = several ? `${path}, face ${k + 1}` : path;
     try {
-      const name = several ? `${stemOf(path)}-${k + 1}` : stemOf(path);
+      const name = several ? `${stem}-${k + 1}` : stem;
       return [{ input, name, pixels: alignFace(image, points).data }];
     } catch (error) {
       onBadFace(error, input);

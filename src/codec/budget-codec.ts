@@ -3,10 +3,11 @@ import type { Gpu } from '../gpu/gpu.js';
 import { type KltAutoencoder, stepValues } from '../models/klt-autoencoder.js';
 import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
 import { keep, Tensor } from '../tensor/tensor.js';
+import { ARCHIVE_ENTRY_BYTES } from './archive-layout.js';
 import { FaceQuantizer, USUAL_LAMBDA } from './byte-budget.js';
 import type { LatentModel } from './entropy/latent-model.js';
 import { encodeLatents } from './entropy/latent-stream.js';
-import { ARCHIVE_ENTRY_BYTES } from './face-archive.js';
+
 import { BARE_HEADER_BYTES, packFaceBare, unpackFaceBare } from './face-bare.js';
 import type { DecodedFace, FaceSymbols } from './face-code.js';
 import { codecBatch } from './face-codec.js';
@@ -22,7 +23,8 @@ export type FaceTarget = { maxBytes: number } | { step: number };
 /** What holds a face: a container of its own, or an archive, in which its place in the index counts, its name does not. */
 export type FaceHolder = FaceContainer | 'archive';
 
-const HEADER_BYTES: Record<FaceHolder, number> = {
+/** What a face has beside its code. */
+export const HEADER_BYTES: Readonly<Record<FaceHolder, number>> = {
   file: FILE_HEADER_BYTES,
   bare: BARE_HEADER_BYTES,
   archive: ARCHIVE_ENTRY_BYTES,

@@ -1,4 +1,17 @@
 import { ArgumentError, FormatError } from '../common/errors.js';
+import {
+  ARCHIVE_ENTRY_BYTES,
+  ARCHIVE_HEADER_BYTES,
+  ARCHIVE_MAGIC,
+  type ArchivedFace,
+  ArchiveIndex,
+  archivedCode,
+  CHECKED_BYTES,
+  faceSum,
+  MOST_NAME_BYTES,
+  NAMED_ENTRY_BYTES,
+  nameChecksum,
+} from './archive-layout.js';
 import { crc32 } from './crc32.js';
 import { formatModelId, type LatentModel } from './entropy/latent-model.js';
 import {
@@ -8,49 +21,13 @@ import {
   concatenate,
   type DecodedFace,
   decodeFace,
-  encodeFace,
-  type FaceSymbols,
-  faceByte,
-  faceChecksum,
-  littleEndian,
   MOST_FACE_BYTES,
   readFaceByte,
   viewOf,
 } from './face-code.js';
 
-/*
- * Many faces in one file, each of which can be read without the others: by its two places in the index.
- *   4  9E 'C' 'M' 'A'
- *   1  version
- *   1  1: faces have names; 0: they have not
- *   4  model id
- *   4  number of faces
- *   4  bytes of all names
- *   4  CRC-32 of the 18 bytes before
- *   …  index, for each face:
- *        4  where its code ends, counted from where the codes begin; the code before ends where it begins
- *        1  quantization step in the low six bits; bit 7: grey
- *        2  low half of the checksum over its number (4 bytes), the byte before, the model id, and the symbols
- *        only with names:
- *        4  where its name ends, counted from where names begin
- *        2  low half of the CRC-32 over its number (4 bytes) and its name
- *   …  names, UTF-8
- *   …  codes
- */
-const MAGIC = /* @__PURE__ */ Uint8Array.of(0x9e, 0x43, 0x4d, 0x41);
-export const ARCHIVE_HEADER_BYTES = 22;
-const CHECKED_BYTES = 18;
-/** What a face takes beside its code, but for a name. */
-export const ARCHIVE_ENTRY_BYTES = 7;
-const NAMED_ENTRY_BYTES = 13;
 /** Entries of the index that are read at a time to look for a name. */
 const SEARCHED_ENTRIES = 4096;
-/** What one length field can say. */
-const MOST_BYTES = 0xffffffff;
-/** No name is longer, and none that is longer is read. */
-const MOST_NAME_BYTES = 4096;
-
-export type ArchivedFace = FaceSymbols & { name?: string };
 
 /** Where an archive lies: a file, a Blob, or memory (see {@link bytesSource}). */
 export interface ByteSource {
@@ -63,64 +40,52 @@ export function bytesSource(bytes: Uint8Array): ByteSource {
   return { size: bytes.length, read: (offset, length) => bytes.subarray(offset, offset + length) };
 }
 
+/** Faces that lie in one file, each of which can be read without the others. */
+export interface FaceCollection {
+  readonly count: number;
+  /** Eight hexadecimal digits. */
+  readonly modelId: string;
+  readonly named: boolean;
+  face(k: number, model: LatentModel): Promise<DecodedFace>;
+  name(k: number): Promise<string | undefined>;
+  entry(k: number): Promise<{ bytes: number; t: number; grey: boolean }>;
+  find(name: string): Promise<number | undefined>;
+}
+
 /**
+ * The archive of faces that are all in memory; `encodeToArchive` of `cameo/node` writes one of any number.
  * @throws ArgumentError if some faces have names and some have not, or all together are too large; ShapeError for symbols
  * that the model has not
  */
 export function packArchive(faces: readonly ArchivedFace[], model: LatentModel): Uint8Array {
-  const named = faces.length > 0 && faces[0].name !== undefined;
-  const index: Uint8Array[] = [];
-  const names: Uint8Array[] = [];
-  const codes: Uint8Array[] = [];
-  let codesEnd = 0;
-  let namesEnd = 0;
-  faces.forEach((face, k) => {
-    if ((face.name !== undefined) !== named) {
-      throw new ArgumentError(`face ${k} has ${named ? 'no' : 'a'} name, unlike face 0: name all of them or none`);
-    }
-    const code = encodeFace(face, model);
-    codes.push(code);
-    codesEnd += code.length;
-    const own = Uint8Array.of(faceByte(face));
-    const checksum = faceChecksum(concatenate([littleEndian(k, 4), own]), face.symbols, model);
-    const entry = [littleEndian(codesEnd, 4), own, littleEndian(checksum, 2)];
-    if (named) {
-      const name = new TextEncoder().encode(face.name);
-      if (name.length > MOST_NAME_BYTES) {
-        throw new ArgumentError(
-          `the name of face ${k} has ${name.length} bytes, at most ${MOST_NAME_BYTES} are allowed`,
-        );
-      }
-      names.push(name);
-      namesEnd += name.length;
-      entry.push(littleEndian(namesEnd, 4), littleEndian(nameChecksum(k, name), 2));
-    }
-    index.push(...entry);
-  });
-  if (codesEnd > MOST_BYTES || namesEnd > MOST_BYTES) {
-    throw new ArgumentError(
-      `${codesEnd} bytes of faces and ${namesEnd} of names, an archive has at most ${MOST_BYTES}`,
-    );
-  }
-  const header = concatenate([
-    MAGIC,
-    Uint8Array.of(BITSTREAM_VERSION, named ? 1 : 0),
-    littleEndian(model.id, 4),
-    littleEndian(faces.length, 4),
-    littleEndian(namesEnd, 4),
-  ]);
-  return concatenate([header, littleEndian(crc32(header), 4), ...index, ...names, ...codes]);
+  const index = new ArchiveIndex(faces.length > 0 && faces[0].name !== undefined);
+  const all = faces.map((face, k) => archivedCode(face, k, model));
+  const entries = all.map((face) => index.entry(face));
+  const names = all.flatMap(({ name }) => name ?? []);
+  return concatenate([index.header(model.id), ...entries, ...names, ...all.map(({ code }) => code)]);
 }
 
-function nameChecksum(k: number, name: Uint8Array): number {
-  return crc32(name, crc32(littleEndian(k, 4)));
+/** @throws ArgumentError for a number that no face of a collection has */
+export function checkFaceNumber(k: number, count: number): void {
+  if (!Number.isInteger(k) || k < 0 || k >= count) {
+    throw new ArgumentError(`face ${k} of an archive with ${count}: must be 0 to ${count - 1}`);
+  }
+}
+
+/** The text of a name. @throws FormatError for bytes that are no UTF-8 */
+export function nameText(k: number, bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (cause) {
+    throw new FormatError(`face ${k}: its name is not UTF-8`, { cause });
+  }
 }
 
 /**
  * An archive that is read where it lies. Only the header is read to open it, so that one that is cut off opens as well, and
  * gives the faces that are still whole.
  */
-export class FaceArchive {
+export class FaceArchive implements FaceCollection {
   private constructor(
     private readonly source: ByteSource,
     readonly count: number,
@@ -134,7 +99,7 @@ export class FaceArchive {
   /** @throws FormatError for another kind of file, another version, or a damaged header */
   static async open(source: ByteSource): Promise<FaceArchive> {
     const header = await source.read(0, Math.min(source.size, ARCHIVE_HEADER_BYTES));
-    if (!MAGIC.every((byte, k) => header[k] === byte)) {
+    if (!ARCHIVE_MAGIC.every((byte, k) => header[k] === byte)) {
       throw new FormatError('not an archive of faces: it does not begin with 9E "CMA"');
     }
     if (header.length < ARCHIVE_HEADER_BYTES) {
@@ -170,8 +135,7 @@ export class FaceArchive {
     const { t, grey } = readFaceByte(entry[4], model);
     const codesStart = this.#namesStart + this.nameBytes;
     const symbols = decodeFace(await this.#read(codesStart + code.start, length, `face ${k}`), t, model);
-    const checksum = faceChecksum(concatenate([littleEndian(k, 4), entry.subarray(4, 5)]), symbols, model);
-    checkFace(viewOf(entry).getUint16(5, true), checksum & 0xffff);
+    checkFace(viewOf(entry).getUint16(5, true), faceSum(k, entry[4], { symbols }, model));
     return { symbols, t, grey };
   }
 
@@ -187,14 +151,10 @@ export class FaceArchive {
       throw new FormatError(`face ${k}: its name goes from byte ${name.start} to ${name.end} of ${this.nameBytes}`);
     }
     const bytes = await this.#read(this.#namesStart + name.start, length, `the name of face ${k}`);
-    if (viewOf(entry).getUint16(11, true) !== (nameChecksum(k, bytes) & 0xffff)) {
+    if (viewOf(entry).getUint16(11, true) !== nameChecksum(k, bytes)) {
       throw new FormatError(`face ${k}: checksum over its name does not match`);
     }
-    try {
-      return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-    } catch (cause) {
-      throw new FormatError(`face ${k}: its name is not UTF-8`, { cause });
-    }
+    return nameText(k, bytes);
   }
 
   /**
@@ -241,9 +201,7 @@ export class FaceArchive {
 
   /** A face's place in the index, and where its code and name lie: they begin where those before end. */
   async #entry(k: number) {
-    if (!Number.isInteger(k) || k < 0 || k >= this.count) {
-      throw new ArgumentError(`face ${k} of an archive with ${this.count}: must be 0 to ${this.count - 1}`);
-    }
+    checkFaceNumber(k, this.count);
     const size = this.#entryBytes;
     const first = Math.max(0, k - 1);
     const what = `the index entry of face ${k}`;

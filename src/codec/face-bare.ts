@@ -25,9 +25,11 @@ import {
  */
 export const BARE_HEADER_BYTES = 6;
 
-/** @throws ShapeError, ArgumentError for symbols or a step that the model has not */
-export function packFaceBare(face: FaceSymbols, model: LatentModel): Uint8Array {
-  const code = encodeFace(face, model);
+/**
+ * @param code of the symbols, where it is known
+ * @throws ShapeError, ArgumentError for symbols or a step that the model has not
+ */
+export function packFaceBare(face: FaceSymbols, model: LatentModel, code = encodeFace(face, model)): Uint8Array {
   const fields = concatenate([Uint8Array.of(BITSTREAM_VERSION << 4, faceByte(face)), littleEndian(model.id, 2)]);
   return concatenate([fields, littleEndian(faceChecksum(fields, face.symbols, model), 2), code]);
 }

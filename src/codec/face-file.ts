@@ -29,9 +29,11 @@ const MAGIC = /* @__PURE__ */ Uint8Array.of(0x9e, 0x43, 0x4d, 0x46);
 export const FILE_HEADER_BYTES = 14;
 const FIELD_BYTES = 10;
 
-/** @throws ShapeError, ArgumentError for symbols or a step that the model has not */
-export function packFaceFile(face: FaceSymbols, model: LatentModel): Uint8Array {
-  const code = encodeFace(face, model);
+/**
+ * @param code of the symbols, where it is known
+ * @throws ShapeError, ArgumentError for symbols or a step that the model has not
+ */
+export function packFaceFile(face: FaceSymbols, model: LatentModel, code = encodeFace(face, model)): Uint8Array {
   const fields = concatenate([MAGIC, Uint8Array.of(BITSTREAM_VERSION, faceByte(face)), littleEndian(model.id, 4)]);
   return concatenate([fields, littleEndian(faceChecksum(fields, face.symbols, model), 4), code]);
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { CameoError } from '../common/errors.js';
 
@@ -43,6 +43,25 @@ export async function writeFileAtomic(
   content: Uint8Array | string,
   options: { durable?: boolean } = {},
 ): Promise<void> {
+  await replaceFile(path, (file) => file.writeFile(content), options);
+}
+
+/** What is needed of an open file to write it; Node's `FileHandle` is one. */
+export interface WritableFile {
+  write(bytes: Uint8Array, offset: number, length: number, at: number | null): Promise<{ bytesWritten: number }>;
+  writeFile(content: Uint8Array | string): Promise<void>;
+}
+
+/**
+ * As `writeFileAtomic`, for content that is written piece by piece.
+ * @param write puts the content into the file that it is given
+ * @throws as `writeFileAtomic`, and what `write` throws if that is an error of ours
+ */
+export async function replaceFile(
+  path: string,
+  write: (file: WritableFile) => Promise<void>,
+  options: { durable?: boolean } = {},
+): Promise<void> {
   const temporary = join(dirname(path), `.${basename(path).slice(0, 100)}.${randomBytes(6).toString('hex')}.tmp`);
   try {
     // Renaming over a device or a pipe would replace it.
@@ -52,7 +71,7 @@ export async function writeFileAtomic(
     }
     const file = await open(temporary, 'wx');
     try {
-      await file.writeFile(content);
+      await write(file);
       if (options.durable) await file.sync();
     } finally {
       await file.close();
@@ -60,11 +79,34 @@ export async function writeFileAtomic(
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {});
-    if (error instanceof FileError) throw error;
+    if (error instanceof CameoError) throw error;
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
       throw new FileError(`cannot write ${path}: the folder ${dirname(path)} does not exist`, { cause: error });
     }
     throw new FileError(`cannot write ${path}: ${fileErrorReason(error)}`, { cause: error });
+  }
+}
+
+/** Removes what a program that was killed while it replaced this file has left beside it. */
+export async function removeTemporaries(path: string): Promise<void> {
+  const folder = dirname(path);
+  const start = `.${basename(path).slice(0, 100)}.`;
+  const left = await readdir(folder).catch(() => []);
+  for (const name of left) {
+    if (name.startsWith(start) && /^[0-9a-f]{12}\.tmp$/.test(name.slice(start.length))) {
+      await rm(join(folder, name), { force: true }).catch(() => {});
+    }
+  }
+}
+
+/**
+ * Writes all bytes at a place of an open file.
+ * @throws what Node throws
+ */
+export async function writeAll(file: WritableFile, bytes: Uint8Array, position: number | null = null): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const at = position === null ? null : position + done;
+    done += (await file.write(bytes, done, bytes.length - done, at)).bytesWritten;
   }
 }
 

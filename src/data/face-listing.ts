@@ -32,7 +32,8 @@ export interface FaceListing {
 
 const MANIFEST = 'manifest.tsv';
 const COLUMNS = ['path', 'identity', 'source', 'split', 'sex', 'race'] as const;
-const READABLE = /\.(jpe?g|png|webp)$/i;
+/** Names of files that are read as pictures. */
+export const READABLE = /\.(jpe?g|png|webp)$/i;
 const OTHER_PICTURES = /\.(gif|bmp|tiff?|avif|heic|heif|jp2|j2k|jxl|ppm|pgm|svg)$/i;
 
 /**

@@ -1,4 +1,4 @@
-import { FACE_BYTES, type FaceSet } from '../data/faces.js';
+import type { FaceSet } from '../data/faces.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { type NamedTensors, recordStep } from '../tensor/recorded-step.js';
 import { keep, Tensor } from '../tensor/tensor.js';
@@ -25,14 +25,15 @@ export async function runOverFaces<K extends string>(
   body: (x: Tensor) => Readonly<Record<K, Tensor>>,
   take: (values: Readonly<Record<K, Float32Array>>, pass: FacePass) => void,
 ): Promise<void> {
+  const size = 3 * width * height;
   const x = keep(Tensor.zeros(gpu, [BATCH, height, width, 3]));
   const step = recordStep(gpu, { x }, (inputs): NamedTensors => body(inputs.x));
   try {
-    const pixels = new Float32Array(BATCH * FACE_BYTES);
+    const pixels = new Float32Array(BATCH * size);
     for (let first = 0; first < indices.length; first += BATCH) {
       const batch = indices.slice(first, first + BATCH);
       for (const [k, face] of (await faces.batch(batch)).entries()) {
-        for (let i = 0; i < FACE_BYTES; i++) pixels[k * FACE_BYTES + i] = face[i] / 255;
+        for (let i = 0; i < size; i++) pixels[k * size + i] = face[i] / 255;
       }
       x.write(pixels);
       step.run();

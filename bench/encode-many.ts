@@ -1,0 +1,212 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { availableParallelism, loadavg, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { gitCommit } from '../src/cli/git-commit.js';
+import { integer } from '../src/cli/numbers.js';
+import { dataFolder } from '../src/cli/places.js';
+import { startProgress } from '../src/cli/progress.js';
+import { readRegularFile, readText } from '../src/cli/read-file.js';
+import { runFacts } from '../src/cli/report-facts.js';
+import { MAX_WEIGHTS_BYTES, weightsPath } from '../src/cli/weights.js';
+import { readKlt } from '../src/codec/klt-file.js';
+import { writeFileAtomic } from '../src/data/atomic-file.js';
+import { encodeToArchive } from '../src/data/encode-archive.js';
+import { listFaces } from '../src/data/face-listing.js';
+import { readImage } from '../src/data/image.js';
+import { deviceText, programText, type RunFacts } from '../src/evaluation/run-facts.js';
+import { markdownTable } from '../src/evaluation/tables.js';
+import type { Gpu } from '../src/gpu/gpu.js';
+import { openGpu } from '../src/gpu/node/adapters.js';
+
+/*
+ * npx tsx bench/encode-many.ts: encodes many faces into one archive with the real model, loses the device on the way, and
+ * writes throughput, memory and the time that a loss takes to results/encode-many.json and .md.
+ */
+
+interface Sample {
+  faces: number;
+  /** Since the first face was encoded. */
+  seconds: number;
+  rssMiB: number;
+  /** Of JavaScript: its heap, and buffers beside it. */
+  heapMiB: number;
+}
+
+interface Loss {
+  faces: number;
+  /** From the loss to the first batch after it, which is encoded from its start. */
+  secondsToNextBatch: number;
+  /** Of it, until the new device was there. */
+  secondsToOpen: number;
+}
+
+interface Result {
+  run: RunFacts;
+  processors: number;
+  /** Programs that wanted a processor, over the last quarter of an hour: with more than `processors`, times are too long. */
+  load: number;
+  model: string;
+  bytes: number;
+  faces: number;
+  failed: number;
+  archiveBytes: number;
+  seconds: number;
+  /** Of 16 faces. */
+  medianBatchSeconds: number;
+  samples: Sample[];
+  losses: Loss[];
+}
+
+const MIB = 2 ** 20;
+const SAMPLES = 20;
+
+async function measure(folder: string, faces: number, bytes: number): Promise<Result> {
+  const commit = gitCommit(); // of the program as it starts; files may change while it runs
+  const { root, entries } = await listFaces(folder);
+  const chosen = entries.slice(0, faces);
+  const path = weightsPath(undefined, 'budget');
+  const weights = readKlt(await readRegularFile(path, MAX_WEIGHTS_BYTES));
+  const temporary = await mkdtemp(join(tmpdir(), 'cameo-encode-many-'));
+  const bar = startProgress(chosen.length, 'faces');
+  let gpu: Gpu | undefined;
+  let opened = 0;
+  const open = async (): Promise<Gpu> => {
+    gpu = await openGpu();
+    opened = performance.now();
+    return gpu;
+  };
+  async function* read() {
+    for (const { path } of chosen) {
+      const name = path;
+      try {
+        yield { name, rgb: (await readImage(join(root, path))).data };
+      } catch (error) {
+        yield { name, error };
+      }
+    }
+  }
+  const samples: Sample[] = [];
+  const losses: Loss[] = [];
+  const batches: number[] = [];
+  const loseAt = [chosen.length / 4, chosen.length / 2, (3 * chosen.length) / 4];
+  let lostAt = 0;
+  let start = 0;
+  let last = 0;
+  try {
+    const { failed, bytes: archiveBytes } = await encodeToArchive(read(), {
+      openGpu: open,
+      weights,
+      bytes,
+      archive: join(temporary, 'faces.cameos'),
+      onProgress: ({ done, failed }) => {
+        const now = performance.now();
+        const all = done + failed;
+        bar.update(all);
+        if (lostAt > 0) {
+          const loss = { secondsToNextBatch: (now - lostAt) / 1000, secondsToOpen: (opened - lostAt) / 1000 };
+          losses.push({ faces: all, ...loss });
+          lostAt = 0;
+        } else if (last > 0) batches.push((now - last) / 1000);
+        last = now;
+        start ||= now;
+        if (samples.length === 0 || all >= (samples.length * chosen.length) / SAMPLES || all === chosen.length) {
+          const { rss, heapUsed, arrayBuffers } = process.memoryUsage();
+          const heapMiB = (heapUsed + arrayBuffers) / MIB;
+          samples.push({ faces: all, seconds: (now - start) / 1000, rssMiB: rss / MIB, heapMiB });
+        }
+        if (losses.length < loseAt.length && all >= loseAt[losses.length]) {
+          lostAt = performance.now();
+          gpu!.device.destroy();
+        }
+      },
+    });
+    return {
+      run: {
+        ...runFacts(gpu!.description, commit),
+        command: `npx tsx bench/encode-many.ts ${process.argv.slice(2).join(' ')}`.trim(),
+      },
+      processors: availableParallelism(),
+      load: loadavg()[2],
+      model: weights.tables!.model.idText,
+      bytes,
+      faces: chosen.length,
+      failed,
+      archiveBytes,
+      seconds: samples.at(-1)!.seconds,
+      medianBatchSeconds: batches.sort((a, b) => a - b)[batches.length >> 1] ?? 0,
+      samples,
+      losses,
+    };
+  } finally {
+    bar.stop();
+    await rm(temporary, { recursive: true, force: true });
+  }
+}
+
+/** Most that the process grew by from one loss of the device to the next, after the first tenth of the faces, in MiB. */
+function growthBetween(samples: readonly Sample[], losses: readonly Loss[], first: number): number {
+  const ends = [...losses.map(({ faces }) => faces), Number.POSITIVE_INFINITY];
+  const growths = ends.map((end, k) => {
+    const start = Math.max(first, k === 0 ? 0 : ends[k - 1]);
+    const within = samples.filter(({ faces }) => faces >= start && faces < end);
+    return within.length > 1 ? within.at(-1)!.rssMiB - within[0].rssMiB : 0;
+  });
+  return Math.max(...growths);
+}
+
+function report({ run, processors, load, ...result }: Result): string {
+  const { faces, failed, seconds, bytes, archiveBytes, samples, losses } = result;
+  const warm = samples.find(({ faces: at }) => at >= faces / 10) ?? samples[0];
+  const end = samples.at(-1)!;
+  return [
+    '# Encoding many faces',
+    `\`${run.command}\`, ${run.date}, ${programText(run)}, on ${deviceText(run)}, ${processors} processors, ` +
+      `load average ${load.toFixed(1)}.`,
+    `${faces} faces (${failed} unreadable) of at most ${bytes} bytes, model ${result.model}, into one archive of ` +
+      `${archiveBytes} bytes: ${((faces - samples[0].faces) / seconds).toFixed(2)} faces a second over ` +
+      `${(seconds / 60).toFixed(1)} minutes, with ${losses.length} devices lost on the way. From face ${warm.faces} to the ` +
+      `last, the process grew by ${(end.rssMiB - warm.rssMiB).toFixed(1)} MiB (JavaScript: ` +
+      `${(end.heapMiB - warm.heapMiB).toFixed(1)} MiB, with what waits to be collected), between two losses ` +
+      `by ${growthBetween(samples, losses, warm.faces).toFixed(1)} MiB at most.`,
+    markdownTable({
+      title: 'Memory and throughput',
+      columns: ['Faces', 'Seconds', 'Faces a second', 'Process, MiB', 'JavaScript, MiB'],
+      rows: samples.map((sample, k) => {
+        const before = samples[k - 1];
+        const rate = before ? (sample.faces - before.faces) / (sample.seconds - before.seconds) : undefined;
+        return [
+          sample.faces,
+          sample.seconds.toFixed(0),
+          rate?.toFixed(2) ?? '',
+          sample.rssMiB.toFixed(0),
+          sample.heapMiB.toFixed(0),
+        ];
+      }),
+      note: 'The time is counted from the first batch on. "Faces a second" is since the line before, losses included.',
+    }),
+    markdownTable({
+      title: 'Devices lost',
+      columns: ['Faces', 'Until the new device was there, s', 'Until its first batch was done, s'],
+      rows: losses.map((loss) => [loss.faces, loss.secondsToOpen.toFixed(2), loss.secondsToNextBatch.toFixed(2)]),
+      note:
+        `The device was destroyed by the program. The first batch of the new one compiles its kernels; a batch usually takes ` +
+        `${result.medianBatchSeconds.toFixed(2)} s (median).`,
+    }),
+  ].join('\n\n');
+}
+
+const program = new Command('encode-many')
+  .description('Encodes many faces, loses the device three times, and reports throughput, memory and recovery')
+  .option('--data <dir>', 'folder of aligned faces (default: faces in CAMEO_DATA)')
+  .option('--faces <n>', 'how many', integer(64), 5000)
+  .option('--bytes <n>', 'most bytes of a face', integer(1, 65536), 500)
+  .option('--from <file>', 'only write the report anew, of what this JSON file says was measured')
+  .option('--out <dir>', 'where to write the results', 'results');
+const { data, faces, bytes, from, out } = program
+  .parse()
+  .opts<{ data?: string; faces: number; bytes: number; from?: string; out: string }>();
+const result: Result = from ? JSON.parse(await readText(from)) : await measure(data ?? dataFolder(), faces, bytes);
+await writeFileAtomic(join(out, 'encode-many.json'), `${JSON.stringify(result, null, 1)}\n`);
+await writeFileAtomic(join(out, 'encode-many.md'), `${report(result)}\n`);
+console.log(report(result));

@@ -1,0 +1,147 @@
+import { ArgumentError } from '../common/errors.js';
+import { crc32 } from './crc32.js';
+import type { LatentModel } from './entropy/latent-model.js';
+import {
+  BITSTREAM_VERSION,
+  concatenate,
+  encodeFace,
+  type FaceSymbols,
+  faceByte,
+  faceChecksum,
+  littleEndian,
+} from './face-code.js';
+
+/*
+ * How an archive is written, be it in memory (`packArchive`) or face by face (face-journal.ts). Many faces in one file, each
+ * of which can be read without the others: by its two places in the index.
+ *   4  9E 'C' 'M' 'A'
+ *   1  version
+ *   1  1: faces have names; 0: they have not
+ *   4  model id
+ *   4  number of faces
+ *   4  bytes of all names
+ *   4  CRC-32 of the 18 bytes before
+ *   …  index, for each face:
+ *        4  where its code ends, counted from where the codes begin; the code before ends where it begins
+ *        1  quantization step in the low six bits; bit 7: grey
+ *        2  low half of the checksum over its number (4 bytes), the byte before, the model id, and the symbols
+ *        only with names:
+ *        4  where its name ends, counted from where names begin
+ *        2  low half of the CRC-32 over its number (4 bytes) and its name
+ *   …  names, UTF-8
+ *   …  codes
+ */
+export const ARCHIVE_MAGIC = /* @__PURE__ */ Uint8Array.of(0x9e, 0x43, 0x4d, 0x41);
+export const ARCHIVE_HEADER_BYTES = 22;
+/** Of the header, those before their checksum. */
+export const CHECKED_BYTES = 18;
+/** What a face takes beside its code, but for a name. */
+export const ARCHIVE_ENTRY_BYTES = 7;
+export const NAMED_ENTRY_BYTES = 13;
+/** No name is longer, and none that is longer is read. */
+export const MOST_NAME_BYTES = 4096;
+/** What one length field can say. */
+const MOST_BYTES = 0xffffffff;
+
+export type ArchivedFace = FaceSymbols & { name?: string };
+
+/** What an archive holds of one face. */
+export interface ArchivedCode {
+  /** Its quantization step, and whether it is grey. */
+  byte: number;
+  /** Over its number, that byte, the model id and the symbols: 16 bits. */
+  checksum: number;
+  code: Uint8Array;
+  name?: Uint8Array;
+}
+
+/**
+ * @param k the number of the face in the archive
+ * @param code of the symbols, where it is known
+ * @throws ArgumentError for a name that is too long; ShapeError for symbols that the model has not
+ */
+export function archivedCode(
+  face: ArchivedFace,
+  k: number,
+  model: LatentModel,
+  code = encodeFace(face, model),
+): ArchivedCode {
+  const byte = faceByte(face);
+  const checksum = faceSum(k, byte, face, model);
+  if (face.name === undefined) return { byte, checksum, code };
+  const name = new TextEncoder().encode(face.name);
+  if (name.length > MOST_NAME_BYTES) {
+    throw new ArgumentError(`the name of face ${k} has ${name.length} bytes, at most ${MOST_NAME_BYTES} are allowed`);
+  }
+  return { byte, checksum, code, name };
+}
+
+/** What `ArchivedCode.checksum` has to be. */
+export function faceSum(
+  k: number,
+  byte: number,
+  { symbols }: Pick<FaceSymbols, 'symbols'>,
+  model: LatentModel,
+): number {
+  return faceChecksum(concatenate([littleEndian(k, 4), Uint8Array.of(byte)]), symbols, model) & 0xffff;
+}
+
+export function nameChecksum(k: number, name: Uint8Array): number {
+  return crc32(name, crc32(littleEndian(k, 4))) & 0xffff;
+}
+
+/** The bytes of an archive but for names and codes; of faces that are added one by one. */
+export class ArchiveIndex {
+  #count = 0;
+  #codeBytes = 0;
+  #nameBytes = 0;
+
+  constructor(private readonly named: boolean) {}
+
+  /** The entry of the next face. @throws ArgumentError where it has a name and the others have none, or the reverse */
+  entry({ byte, checksum, code, name }: ArchivedCode): Uint8Array {
+    const k = this.#count++;
+    if ((name !== undefined) !== this.named) {
+      throw new ArgumentError(`face ${k} has ${this.named ? 'no' : 'a'} name, unlike face 0: name all of them or none`);
+    }
+    this.#codeBytes += code.length;
+    const entry = [littleEndian(this.#codeBytes, 4), Uint8Array.of(byte), littleEndian(checksum, 2)];
+    if (name) {
+      this.#nameBytes += name.length;
+      entry.push(littleEndian(this.#nameBytes, 4), littleEndian(nameChecksum(k, name), 2));
+    }
+    return concatenate(entry);
+  }
+
+  /** The header of an archive with these faces. @throws ArgumentError where they are too large */
+  header(modelId: number): Uint8Array {
+    return archiveHeader(modelId, this.named, this.#count, this.#codeBytes, this.#nameBytes);
+  }
+}
+
+/** @throws ArgumentError where the faces are too large for one archive */
+export function archiveHeader(
+  modelId: number,
+  named: boolean,
+  count: number,
+  codeBytes: number,
+  nameBytes: number,
+): Uint8Array {
+  checkArchiveSize(codeBytes, nameBytes);
+  const header = concatenate([
+    ARCHIVE_MAGIC,
+    Uint8Array.of(BITSTREAM_VERSION, named ? 1 : 0),
+    littleEndian(modelId, 4),
+    littleEndian(count, 4),
+    littleEndian(nameBytes, 4),
+  ]);
+  return concatenate([header, littleEndian(crc32(header), 4)]);
+}
+
+/** @throws ArgumentError for more bytes than the lengths of an archive can say */
+export function checkArchiveSize(codeBytes: number, nameBytes: number): void {
+  if (codeBytes <= MOST_BYTES && nameBytes <= MOST_BYTES) return;
+  throw new ArgumentError(
+    `${codeBytes} bytes of faces and ${nameBytes} of names, an archive has at most ${MOST_BYTES}`,
+  );
+}

@@ -1,0 +1,83 @@
+import { orAborted } from '../common/abortable.js';
+
+export interface FaceBatchesOptions {
+  /** Faces of a batch; the last one has fewer. */
+  size: number;
+  /** Most faces that are read ahead and wait, beside the batch that was given out last; at least `size` do. */
+  queue: number;
+  /** Ends the batches with its reason, also while the next face is waited for. */
+  signal?: AbortSignal;
+}
+
+/**
+ * Batches of faces that are read ahead while the last batch is worked on, but only so many: where the work is slower than
+ * the reading, the reading waits. What has been read before `faces` throws is still given out.
+ */
+export async function* batchesOf<F>(
+  faces: AsyncIterable<F> | Iterable<F>,
+  { size, queue, signal }: FaceBatchesOptions,
+): AsyncGenerator<F[], void, undefined> {
+  const most = Math.max(size, queue);
+  const iterator = iteratorOf(faces);
+  const waiting: F[] = [];
+  const bell = new Bell();
+  let failure: { error: unknown } | undefined;
+  let [ended, closed] = [false, false];
+  const read = async (): Promise<void> => {
+    try {
+      while (!closed) {
+        if (waiting.length >= most) {
+          await bell.next;
+          continue;
+        }
+        const next = await iterator.next();
+        if (next.done) break;
+        waiting.push(next.value);
+        bell.ring();
+      }
+    } catch (error) {
+      failure = { error };
+    }
+    ended = true;
+    bell.ring();
+  };
+  void read();
+  try {
+    for (;;) {
+      while (waiting.length < size && !ended) await orAborted(bell.next, signal);
+      signal?.throwIfAborted();
+      const batch = waiting.splice(0, size);
+      bell.ring();
+      if (batch.length === 0) break;
+      yield batch;
+    }
+    if (failure) throw failure.error;
+  } finally {
+    closed = true;
+    bell.ring();
+    // Not awaited: a source that never answers must not keep its reader from ending.
+    if (!ended) Promise.resolve(iterator.return?.()).catch(() => {});
+  }
+}
+
+const iteratorOf = <F>(faces: AsyncIterable<F> | Iterable<F>): AsyncIterator<F> | Iterator<F> =>
+  Symbol.asyncIterator in faces ? faces[Symbol.asyncIterator]() : faces[Symbol.iterator]();
+
+/** Wakes all that wait for it. */
+class Bell {
+  #wake = (): void => {};
+  /** Settles when the bell is rung next. */
+  next = this.#renewed();
+
+  ring(): void {
+    const wake = this.#wake;
+    this.next = this.#renewed();
+    wake();
+  }
+
+  #renewed(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+}

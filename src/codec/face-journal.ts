@@ -1,0 +1,372 @@
+import { FormatError } from '../common/errors.js';
+import { type ArchivedCode, ArchiveIndex, archiveHeader, faceSum, MOST_NAME_BYTES } from './archive-layout.js';
+import { ENCODER_VERSION } from './byte-budget.js';
+import { crc32 } from './crc32.js';
+import { formatModelId, type LatentModel } from './entropy/latent-model.js';
+import { type ByteSource, checkFaceNumber, FaceArchive, type FaceCollection, nameText } from './face-archive.js';
+import {
+  checkFace,
+  checkModel,
+  concatenate,
+  type DecodedFace,
+  decodeFace,
+  littleEndian,
+  MOST_FACE_BYTES,
+  readFaceByte,
+  viewOf,
+} from './face-code.js';
+
+/*
+ * An archive that is being made: faces are appended one by one, and whatever stops the program, those that are finished can
+ * be read, and the work goes on after them. When all are there, it is turned into an archive (face-archive.ts), whose index
+ * stands first and so has to be written last.
+ *   4  9E 'C' 'M' 'J'
+ *   1  version
+ *   1  version of the encoder
+ *   1  bytes of `maxBytes` that a face has beside its code
+ *   1  0
+ *   4  model id
+ *   4  most bytes of a face
+ *   4  CRC-32 of the 16 bytes before
+ *   …  faces:
+ *        4  9E 'C' 'M' 'R'
+ *        4  its number, from 0
+ *        4  CRC-32 of the picture that was encoded
+ *        2  bytes of its name
+ *        2  bytes of its code
+ *        1  quantization step in the low six bits; bit 7: grey
+ *        1  0
+ *        2  its checksum in the archive
+ *        4  CRC-32 of the 20 bytes before
+ *        …  name, UTF-8
+ *        …  code
+ *        4  CRC-32 of all of it before
+ */
+const JOURNAL_MAGIC = /* @__PURE__ */ Uint8Array.of(0x9e, 0x43, 0x4d, 0x4a);
+const RECORD_MAGIC = /* @__PURE__ */ Uint8Array.of(0x9e, 0x43, 0x4d, 0x52);
+const JOURNAL_VERSION = 1;
+export const JOURNAL_HEADER_BYTES = 20;
+const RECORD_HEADER_BYTES = 24;
+const CHECK_BYTES = 4;
+/** Bytes that are read at a time from front to back. */
+const WINDOW_BYTES = 1 << 20;
+/** Bytes that are searched at a time for the next face behind a damaged one. */
+const SEARCHED_BYTES = 4096;
+
+/** What all faces of a journal have in common; only with the same the work may go on. */
+export interface JournalSettings {
+  /** Eight hexadecimal digits. */
+  modelId: string;
+  encoderVersion: number;
+  /** Most bytes of a face, with what it has beside its code. */
+  maxBytes: number;
+  /** What it has beside its code. */
+  headerBytes: number;
+}
+
+export function journalHeader(model: LatentModel, maxBytes: number, headerBytes: number): Uint8Array {
+  const fields = concatenate([
+    JOURNAL_MAGIC,
+    Uint8Array.of(JOURNAL_VERSION, ENCODER_VERSION, headerBytes, 0),
+    littleEndian(model.id, 4),
+    littleEndian(maxBytes, 4),
+  ]);
+  return concatenate([fields, littleEndian(crc32(fields), CHECK_BYTES)]);
+}
+
+/** A face of a journal, with what an archive holds of it. */
+export interface JournalRecord extends ArchivedCode {
+  name: Uint8Array;
+  number: number;
+  /** See `pictureSum`. */
+  picture: number;
+}
+
+/** What tells one picture from another: CRC-32 of its pixels. */
+export const pictureSum = (rgb: Uint8Array): number => crc32(rgb);
+
+export function journalRecord({ number, picture, name, code, byte, checksum }: JournalRecord): Uint8Array {
+  const fields = concatenate([
+    RECORD_MAGIC,
+    littleEndian(number, 4),
+    littleEndian(picture, 4),
+    littleEndian(name.length, 2),
+    littleEndian(code.length, 2),
+    Uint8Array.of(byte, 0),
+    littleEndian(checksum, 2),
+  ]);
+  const record = concatenate([fields, littleEndian(crc32(fields), CHECK_BYTES), name, code]);
+  return concatenate([record, littleEndian(crc32(record), CHECK_BYTES)]);
+}
+
+/** Bytes of a journal that are no whole face: what was being written when the program ended, or damage. */
+export interface JournalDamage {
+  offset: number;
+  bytes: number;
+}
+
+/** Faces from the first one on. */
+export interface JournalExtent {
+  faces: number;
+  /** Where they end. */
+  end: number;
+  /** Of all their codes, and of all their names. */
+  codeBytes: number;
+  nameBytes: number;
+}
+
+/**
+ * A journal that is read where it lies. Opening reads all of it and checks every face; 8 bytes a face are kept, and of the
+ * faces nothing. What is damaged is passed over.
+ */
+export class FaceJournal implements FaceCollection {
+  readonly named = true;
+
+  private constructor(
+    private readonly source: ByteSource,
+    readonly settings: JournalSettings,
+    private readonly id: number,
+    /** Where the whole faces begin. */
+    private readonly offsets: readonly number[],
+    readonly damage: readonly JournalDamage[],
+    /** The faces before the first damage: the work can go on from where they end. */
+    readonly intact: JournalExtent,
+  ) {}
+
+  /** @throws FormatError for another kind of file, another version, or a damaged header */
+  static async open(source: ByteSource): Promise<FaceJournal> {
+    const window = new Window(source);
+    const header = await window.read(0, Math.min(source.size, JOURNAL_HEADER_BYTES));
+    const { settings, id } = readHeader(header);
+    const offsets: number[] = [];
+    const damage: JournalDamage[] = [];
+    const intact: JournalExtent = { faces: 0, end: JOURNAL_HEADER_BYTES, codeBytes: 0, nameBytes: 0 };
+    let last = -1;
+    let at = JOURNAL_HEADER_BYTES;
+    while (at < source.size) {
+      const fields = await recordAt(window, at);
+      const complete = fields !== undefined && fields.end <= source.size;
+      if (complete && fields.number > last && (await isWhole(window, at, fields.end))) {
+        if (at === intact.end && fields.number === intact.faces) {
+          intact.faces++;
+          intact.end = fields.end;
+          intact.codeBytes += fields.codeBytes;
+          intact.nameBytes += fields.nameBytes;
+        }
+        offsets.push(at);
+        last = fields.number;
+        at = fields.end;
+        continue;
+      }
+      // Where the lengths can be trusted, behind it; else wherever the next face begins.
+      const next = await nextRecord(window, complete ? fields.end : at + 1);
+      damage.push({ offset: at, bytes: next - at });
+      at = next;
+    }
+    return new FaceJournal(source, settings, id, offsets, damage, intact);
+  }
+
+  get count(): number {
+    return this.offsets.length;
+  }
+
+  get modelId(): string {
+    return this.settings.modelId;
+  }
+
+  /**
+   * What the journal holds of face `k`.
+   * @throws ArgumentError for a number out of range, FormatError where the journal has changed since it was opened
+   */
+  async record(k: number): Promise<JournalRecord> {
+    return this.#record(k, this.source);
+  }
+
+  /** The first faces in their order, or all, read in large pieces. @throws as `record` */
+  async *records(count = this.count): AsyncGenerator<JournalRecord, void, undefined> {
+    const window = new Window(this.source);
+    for (let k = 0; k < count; k++) yield await this.#record(k, window);
+  }
+
+  /** @throws as `record`, and FormatError for a code that does not fit its checksum, ModelMismatchError for another model */
+  async face(k: number, model: LatentModel): Promise<DecodedFace> {
+    checkModel(this.id, model);
+    const { number, byte, checksum, code } = await this.record(k);
+    const { t, grey } = readFaceByte(byte, model);
+    const symbols = decodeFace(code, t, model);
+    checkFace(checksum, faceSum(number, byte, { symbols }, model));
+    return { symbols, t, grey };
+  }
+
+  /** @throws as `record`, and FormatError for a name that is no UTF-8 */
+  async name(k: number): Promise<string> {
+    return nameText(k, (await this.record(k)).name);
+  }
+
+  /** @throws as `record` */
+  async entry(k: number): Promise<{ bytes: number; t: number; grey: boolean }> {
+    const { code, byte } = await this.record(k);
+    return { bytes: code.length, t: byte & 63, grey: byte > 127 };
+  }
+
+  /** The number of the first face of this name, undefined where there is none. Reads the whole journal. @throws as `record` */
+  async find(name: string): Promise<number | undefined> {
+    const wanted = new TextEncoder().encode(name);
+    let k = 0;
+    for await (const { name: own } of this.records()) {
+      if (own.length === wanted.length && own.every((byte, i) => byte === wanted[i])) return k;
+      k++;
+    }
+    return undefined;
+  }
+
+  /**
+   * The bytes of the archive with these faces, in pieces of about a megabyte, the same as `packArchive` gives.
+   * @throws FormatError where faces are missing between those that are there; ArgumentError where they are too large
+   */
+  async *archive(): AsyncGenerator<Uint8Array, void, undefined> {
+    const { faces, codeBytes, nameBytes } = this.intact;
+    if (faces !== this.count) {
+      throw new FormatError(`${this.count - faces} faces stand behind a damaged one`);
+    }
+    const pieces = new Pieces();
+    yield* pieces.add(archiveHeader(this.id, this.named, this.count, codeBytes, nameBytes));
+    const index = new ArchiveIndex(this.named);
+    // Three times over the journal: so nothing of it has to be kept.
+    for await (const record of this.records()) yield* pieces.add(index.entry(record));
+    for await (const { name } of this.records()) yield* pieces.add(name);
+    for await (const { code } of this.records()) yield* pieces.add(code);
+    yield* pieces.rest();
+  }
+
+  async #record(k: number, source: ByteSource): Promise<JournalRecord> {
+    checkFaceNumber(k, this.count);
+    const at = this.offsets[k];
+    const fields = at + RECORD_HEADER_BYTES <= source.size ? await recordAt(source, at) : undefined;
+    if (!fields || fields.end > source.size) throw new FormatError(`face ${k}: the journal has changed`);
+    const body = at + RECORD_HEADER_BYTES;
+    const { number, picture, byte, checksum } = fields;
+    const bytes = await source.read(body, fields.nameBytes + fields.codeBytes);
+    const [name, code] = [bytes.slice(0, fields.nameBytes), bytes.slice(fields.nameBytes)];
+    return { number, picture, byte, checksum, name, code };
+  }
+}
+
+/**
+ * Opens an archive, be it finished or not.
+ * @throws FormatError for what is neither, another version, or a damaged header
+ */
+export async function openFaces(source: ByteSource): Promise<FaceArchive | FaceJournal> {
+  const head = await source.read(0, Math.min(source.size, JOURNAL_MAGIC.length));
+  return JOURNAL_MAGIC.every((byte, k) => head[k] === byte) ? FaceJournal.open(source) : FaceArchive.open(source);
+}
+
+function readHeader(header: Uint8Array): { settings: JournalSettings; id: number } {
+  if (!JOURNAL_MAGIC.every((byte, k) => header[k] === byte)) {
+    throw new FormatError('not an unfinished archive of faces: it does not begin with 9E "CMJ"');
+  }
+  if (header.length < JOURNAL_HEADER_BYTES) {
+    throw new FormatError(`truncated: ${header.length} bytes; the header alone has ${JOURNAL_HEADER_BYTES}`);
+  }
+  if (header[4] !== JOURNAL_VERSION) {
+    throw new FormatError(
+      `version ${header[4]} of unfinished archives is not supported, this program reads version ${JOURNAL_VERSION}`,
+    );
+  }
+  const view = viewOf(header);
+  const checked = JOURNAL_HEADER_BYTES - CHECK_BYTES;
+  if (view.getUint32(checked, true) !== crc32(header.subarray(0, checked))) {
+    throw new FormatError('checksum over the header does not match: the unfinished archive is corrupt');
+  }
+  const id = view.getUint32(8, true);
+  const maxBytes = view.getUint32(12, true);
+  const settings = { modelId: formatModelId(id), encoderVersion: header[5], maxBytes, headerBytes: header[6] };
+  return { settings, id };
+}
+
+interface RecordFields extends Omit<JournalRecord, 'name' | 'code'> {
+  nameBytes: number;
+  codeBytes: number;
+  end: number;
+}
+
+/** The fields of the face that begins there; undefined where none does. */
+async function recordAt(source: ByteSource, at: number): Promise<RecordFields | undefined> {
+  if (at + RECORD_HEADER_BYTES > source.size) return undefined;
+  const bytes = await source.read(at, RECORD_HEADER_BYTES);
+  if (!RECORD_MAGIC.every((byte, k) => bytes[k] === byte)) return undefined;
+  const view = viewOf(bytes);
+  const checked = RECORD_HEADER_BYTES - CHECK_BYTES;
+  if (view.getUint32(checked, true) !== crc32(bytes.subarray(0, checked))) return undefined;
+  const [nameBytes, codeBytes] = [view.getUint16(12, true), view.getUint16(14, true)];
+  if (nameBytes > MOST_NAME_BYTES || codeBytes > MOST_FACE_BYTES) return undefined;
+  return {
+    number: view.getUint32(4, true),
+    picture: view.getUint32(8, true),
+    nameBytes,
+    codeBytes,
+    byte: bytes[16],
+    checksum: view.getUint16(18, true),
+    end: at + RECORD_HEADER_BYTES + nameBytes + codeBytes + CHECK_BYTES,
+  };
+}
+
+/** Whether the checksum over a whole record is right. */
+async function isWhole(source: ByteSource, at: number, end: number): Promise<boolean> {
+  const bytes = await source.read(at, end - at);
+  const checked = bytes.length - CHECK_BYTES;
+  return viewOf(bytes).getUint32(checked, true) === crc32(bytes.subarray(0, checked));
+}
+
+/** Where the next face begins, at `from` or behind; the end where none does. */
+async function nextRecord(source: ByteSource, from: number): Promise<number> {
+  for (let at = from; at + RECORD_HEADER_BYTES <= source.size; ) {
+    const bytes = await source.read(at, Math.min(SEARCHED_BYTES, source.size - at));
+    const last = bytes.length - RECORD_HEADER_BYTES;
+    for (let k = 0; k <= last; k++) {
+      if (bytes[k] !== RECORD_MAGIC[0] || !RECORD_MAGIC.every((byte, i) => bytes[k + i] === byte)) continue;
+      if (await recordAt(source, at + k)) return at + k;
+    }
+    at += last + 1;
+  }
+  return source.size;
+}
+
+/** A source that is read from front to back: a megabyte at a time, from which the next reads are served. */
+class Window implements ByteSource {
+  readonly size: number;
+  #start = 0;
+  #bytes: Uint8Array = new Uint8Array(0);
+
+  constructor(private readonly source: ByteSource) {
+    this.size = source.size;
+  }
+
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    const from = offset - this.#start;
+    if (from < 0 || from + length > this.#bytes.length) {
+      this.#bytes = await this.source.read(offset, Math.min(this.size - offset, Math.max(length, WINDOW_BYTES)));
+      this.#start = offset;
+    }
+    return this.#bytes.subarray(offset - this.#start, offset - this.#start + length);
+  }
+}
+
+/** Gathers small pieces into large ones. */
+class Pieces {
+  #waiting: Uint8Array[] = [];
+  #bytes = 0;
+
+  *add(piece: Uint8Array): Generator<Uint8Array, void, undefined> {
+    this.#waiting.push(piece);
+    this.#bytes += piece.length;
+    if (this.#bytes >= WINDOW_BYTES) yield* this.rest();
+  }
+
+  *rest(): Generator<Uint8Array, void, undefined> {
+    const all = concatenate(this.#waiting);
+    this.#waiting = [];
+    this.#bytes = 0;
+    if (all.length > 0) yield all;
+  }
+}

@@ -1,0 +1,280 @@
+import { type FileHandle, open, rm, stat } from 'node:fs/promises';
+import { archivedCode, checkArchiveSize, MOST_NAME_BYTES } from '../codec/archive-layout.js';
+import { type FaceHolder, HEADER_BYTES } from '../codec/budget-codec.js';
+import { ENCODER_VERSION } from '../codec/byte-budget.js';
+import type { LatentModel } from '../codec/entropy/latent-model.js';
+import type { FaceSymbols } from '../codec/face-code.js';
+import {
+  FaceJournal,
+  JOURNAL_HEADER_BYTES,
+  type JournalExtent,
+  journalHeader,
+  journalRecord,
+  pictureSum,
+} from '../codec/face-journal.js';
+import { ArgumentError, FormatError } from '../common/errors.js';
+import {
+  FileError,
+  fileErrorReason,
+  removeTemporaries,
+  replaceFile,
+  type WritableFile,
+  writeAll,
+} from './atomic-file.js';
+import { FileSource } from './file-source.js';
+
+export interface ArchiveWriterSettings {
+  model: LatentModel;
+  /** Most bytes of a face. */
+  maxBytes: number;
+  /** What counts as the header of a face in that. */
+  holder: FaceHolder;
+}
+
+/** After so many milliseconds what is written is also brought to the disk, for the case of a power cut. */
+const SYNC_MS = 1000;
+
+/** The file in which an archive grows, beside it. */
+export const unfinishedPath = (archive: string): string => `${archive}.part`;
+
+/**
+ * Writes an archive of any number of faces with little memory, so that at any moment each face that was added can be read:
+ * from ARCHIVE.part (see face-journal.ts), which grows by the faces, and at the end is turned into ARCHIVE. Where the work
+ * was stopped, by whatever it was, another writer goes on with ARCHIVE.part. One at a time may write to an archive.
+ *
+ * Of each face its name is kept in memory, to know one that comes twice; nothing else.
+ */
+export class ArchiveWriter {
+  readonly part: string;
+  /** Faces that an earlier writer has left. */
+  readonly resumed: number;
+  #file: FileHandle | undefined;
+  #count: number;
+  #end: number;
+  #codeBytes: number;
+  #nameBytes: number;
+  #synced = 0;
+  /** By name: the pictures of the faces found that this run has not come to yet. */
+  readonly #found: Map<string, number>;
+  readonly #claimed = new Map<string, string>();
+
+  private constructor(
+    readonly path: string,
+    private readonly settings: ArchiveWriterSettings,
+    found: Map<string, number>,
+    intact: JournalExtent,
+  ) {
+    this.part = unfinishedPath(path);
+    this.#found = found;
+    this.resumed = this.#count = found.size;
+    this.#end = intact.end;
+    this.#codeBytes = intact.codeBytes;
+    this.#nameBytes = intact.nameBytes;
+  }
+
+  /**
+   * Goes on with ARCHIVE.part where there is one; behind the last whole face it is cut off. Writes nothing otherwise.
+   * @throws ArgumentError where it was begun with another model, encoder or number of bytes; FormatError for one that
+   * cannot be read, FileError
+   */
+  static async open(path: string, settings: ArchiveWriterSettings): Promise<ArchiveWriter> {
+    const part = unfinishedPath(path);
+    const found = new Map<string, number>();
+    await removeTemporaries(path);
+    if (!(await hasHeader(part))) return new ArchiveWriter(path, settings, found, NOTHING);
+    const source = await FileSource.open(part);
+    let intact: JournalExtent;
+    try {
+      const journal = await FaceJournal.open(source);
+      checkSettings(part, journal, settings);
+      ({ intact } = journal);
+      for await (const { name, picture } of journal.records(intact.faces)) {
+        found.set(new TextDecoder().decode(name), picture);
+      }
+    } catch (error) {
+      if (error instanceof FormatError) throw new FormatError(`${part}: ${error.message}`, { cause: error });
+      throw error;
+    } finally {
+      await source.close();
+    }
+    const writer = new ArchiveWriter(path, settings, found, intact);
+    writer.#file = await openAgain(part, intact.end);
+    return writer;
+  }
+
+  /** Faces that are in the file. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Bytes of their codes. */
+  get codeBytes(): number {
+    return this.#codeBytes;
+  }
+
+  /**
+   * Takes a name for a face of this run.
+   * @param input what messages call the face
+   * @throws ArgumentError where another one has that name: one of them could not be found again; and for one too long
+   */
+  claim(name: string, input = name): void {
+    const { length } = new TextEncoder().encode(name);
+    if (length > MOST_NAME_BYTES) {
+      throw new ArgumentError(`${input}: its name has ${length} bytes; an archive takes ${MOST_NAME_BYTES}`);
+    }
+    const other = this.#claimed.get(name);
+    if (other !== undefined) {
+      throw new ArgumentError(`${input}: its name in the archive would be "${name}", which is that of ${other}`);
+    }
+    this.#claimed.set(name, input);
+  }
+
+  /**
+   * Whether an earlier writer has left this face.
+   * @param rgb its pixels
+   * @throws ArgumentError where it has left another picture of that name: they cannot both be meant
+   */
+  holds(name: string, rgb: Uint8Array): boolean {
+    const key = wellFormed(name);
+    const picture = this.#found.get(key);
+    if (picture === undefined) return false;
+    if (picture !== pictureSum(rgb)) {
+      throw new ArgumentError(`${this.part} was begun with another picture of "${name}": ${REMEDY}`);
+    }
+    this.#found.delete(key);
+    return true;
+  }
+
+  /**
+   * Adds a face; once that is done, it can be read whatever happens to the program.
+   * @param code of the face's symbols
+   * @throws FileError where the disk is full or fails, ArgumentError for more faces than an archive can hold: the faces before
+   * remain
+   */
+  async add(name: string, rgb: Uint8Array, face: FaceSymbols, code: Uint8Array): Promise<void> {
+    const { model } = this.settings;
+    const archived = archivedCode({ ...face, name }, this.#count, model, code);
+    const own = archived.name!;
+    checkArchiveSize(this.#codeBytes + code.length, this.#nameBytes + own.length);
+    const record = journalRecord({ ...archived, name: own, number: this.#count, picture: pictureSum(rgb) });
+    try {
+      this.#file ??= await this.#begin();
+      await writeAll(this.#file, record, this.#end);
+      if (performance.now() - this.#synced > SYNC_MS) {
+        await this.#file.datasync();
+        this.#synced = performance.now();
+      }
+    } catch (error) {
+      await this.#file?.truncate(this.#end).catch(() => {});
+      throw this.#failure(error);
+    }
+    this.#end += record.length;
+    this.#codeBytes += code.length;
+    this.#nameBytes += own.length;
+    this.#count++;
+  }
+
+  /**
+   * Turns ARCHIVE.part into the archive.
+   * @returns its bytes
+   * @throws ArgumentError where there is no face, or where some that an earlier writer has left were not given to `holds`;
+   * FileError. ARCHIVE.part remains then.
+   */
+  async finish(): Promise<number> {
+    if (this.#found.size > 0) {
+      const [first] = this.#found.keys();
+      const faces = this.#found.size === 1 ? 'a face' : `${this.#found.size} faces`;
+      throw new ArgumentError(`${this.part} holds ${faces} that this run does not, such as "${first}": ${REMEDY}`);
+    }
+    if (this.#count === 0) throw new ArgumentError(`${this.path}: not written, for there is no face to put into it`);
+    let bytes = 0;
+    const source = await FileSource.open(this.part);
+    try {
+      const journal = await FaceJournal.open(source);
+      const write = async (file: WritableFile): Promise<void> => {
+        for await (const piece of journal.archive()) {
+          await writeAll(file, piece);
+          bytes += piece.length;
+        }
+      };
+      await replaceFile(this.path, write, { durable: true }).catch((error: unknown) => {
+        throw this.#failure(error);
+      });
+    } finally {
+      await source.close();
+    }
+    await this.close();
+    await rm(this.part, { force: true });
+    return bytes;
+  }
+
+  /** Ends the writing; ARCHIVE.part remains if it holds a face. */
+  async close(): Promise<void> {
+    if (!this.#file) return;
+    await this.#file.close();
+    this.#file = undefined;
+    if (this.#count === 0) await rm(this.part, { force: true });
+  }
+
+  async #begin(): Promise<FileHandle> {
+    const { model, maxBytes, holder } = this.settings;
+    const header = journalHeader(model, maxBytes, HEADER_BYTES[holder]);
+    await rm(this.part, { force: true }); // one without a whole header
+    this.#file = await open(this.part, 'wx');
+    await writeAll(this.#file, header, 0);
+    this.#end = header.length;
+    return this.#file;
+  }
+
+  #failure(error: unknown): Error {
+    if (error instanceof ArgumentError) return error;
+    const reason = error instanceof FileError ? error.message : `cannot write ${this.path}: ${fileErrorReason(error)}`;
+    const kept = this.#count === 0 ? '' : `; the ${this.#count} faces that are done are in ${this.part}`;
+    return new FileError(`${reason}${kept}`, { cause: error });
+  }
+}
+
+const REMEDY = 'give it the same faces, or remove that file to begin anew';
+
+/** What a name becomes when it is written and read again. */
+const wellFormed = (name: string): string => new TextDecoder().decode(new TextEncoder().encode(name));
+
+/** Of an archive that has not been begun. */
+const NOTHING: JournalExtent = { faces: 0, end: 0, codeBytes: 0, nameBytes: 0 };
+
+/** @throws ArgumentError where faces that come now would not be like those that are there */
+function checkSettings(
+  part: string,
+  { settings }: FaceJournal,
+  { model, maxBytes, holder }: ArchiveWriterSettings,
+): void {
+  const differ = (what: string, was: unknown, is: unknown): void => {
+    if (was !== is) throw new ArgumentError(`${part} was begun with ${what} ${was}, this is ${is}: ${REMEDY}`);
+  };
+  differ('model', settings.modelId, model.idText);
+  differ('version of the encoder', settings.encoderVersion, ENCODER_VERSION);
+  differ('a byte budget of', settings.maxBytes, maxBytes);
+  differ('bytes beside the code of', settings.headerBytes, HEADER_BYTES[holder]);
+}
+
+/** Whether there is a journal; a program that was killed right at its beginning leaves a part of the header alone. */
+async function hasHeader(path: string): Promise<boolean> {
+  const info = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw new FileError(`${path}: cannot be read: ${fileErrorReason(error)}`, { cause: error });
+  });
+  return info !== undefined && !(info.isFile() && info.size < JOURNAL_HEADER_BYTES);
+}
+
+/** Opens a journal for writing, and cuts off what is behind its whole faces. */
+async function openAgain(path: string, end: number): Promise<FileHandle> {
+  let file: FileHandle | undefined;
+  try {
+    file = await open(path, 'r+');
+    await file.truncate(end);
+    return file;
+  } catch (error) {
+    await file?.close();
+    throw new FileError(`cannot write ${path}: ${fileErrorReason(error)}`, { cause: error });
+  }
+}

@@ -1,0 +1,88 @@
+import {
+  type EncodeManyOptions,
+  type EncodeProgress,
+  encodeMany,
+  type FaceInput,
+  latentsOf,
+} from '../codec/encode-many.js';
+import { readKlt } from '../codec/klt-file.js';
+import { ArchiveWriter } from './archive-writer.js';
+
+export interface ArchiveProgress extends EncodeProgress {
+  /** Faces that an earlier run had left in the unfinished archive; they are not among `done`. */
+  resumed: number;
+}
+
+export interface EncodeToArchiveOptions extends Omit<EncodeManyOptions, 'holder' | 'onProgress'> {
+  /** Path of the archive; until it is whole, its faces are in this and ".part". */
+  archive: string;
+  onProgress?: (progress: ArchiveProgress) => void;
+  /** Told of each face that is not in the archive; the rest goes on. */
+  onFailed?: (name: string, error: unknown) => void;
+}
+
+export interface EncodeToArchiveResult {
+  /** Faces in the archive. */
+  faces: number;
+  /** Of the archive. */
+  bytes: number;
+  failed: number;
+  resumed: number;
+}
+
+/**
+ * Encodes any number of faces into one archive, as `encodeMany` does, in little memory. At any moment each face that has
+ * been encoded can be read from ARCHIVE.part, with `openFaces`, even if the program is killed. The same call goes on after
+ * them: faces of the same name and pixels are not encoded again, and the archive becomes what it would have been, byte for
+ * byte. `bytes` counts the face and its place in the index, but not its name.
+ *
+ * @param faces each with a name of its own, UTF-8, of at most 4096 bytes; where a name comes twice, only the first counts
+ * @throws as `encodeMany`; ArgumentError where ARCHIVE.part was begun with another model, number of bytes, or another picture
+ * of the same name, or holds faces that are not given; where there is no face at all; FileError. In every case ARCHIVE.part
+ * keeps what is finished.
+ */
+export async function encodeToArchive(
+  faces: AsyncIterable<FaceInput> | Iterable<FaceInput>,
+  options: EncodeToArchiveOptions,
+): Promise<EncodeToArchiveResult> {
+  const { archive, weights, bytes: maxBytes, onProgress, onFailed } = options;
+  const file = weights instanceof Uint8Array ? readKlt(weights) : weights;
+  const settings = { model: latentsOf(file), maxBytes, holder: 'archive' } as const;
+  const writer = await ArchiveWriter.open(archive, settings);
+  let failed = 0;
+  let resumed = 0;
+  async function* fresh(): AsyncGenerator<FaceInput> {
+    for await (const face of faces) {
+      if ('error' in face) yield face;
+      else {
+        try {
+          writer.claim(face.name);
+        } catch (error) {
+          yield { name: face.name, error };
+          continue;
+        }
+        if (writer.holds(face.name, face.rgb)) resumed++;
+        else yield face;
+      }
+    }
+  }
+  try {
+    const encoded = encodeMany(fresh(), {
+      ...options,
+      weights: file,
+      holder: 'archive',
+      onProgress: onProgress && ((progress) => onProgress({ ...progress, resumed })),
+    });
+    for await (const face of encoded) {
+      if ('error' in face) {
+        failed++;
+        onFailed?.(face.input.name, face.error);
+      } else if ('rgb' in face.input) {
+        await writer.add(face.input.name, face.input.rgb, face.symbols, face.code);
+      }
+    }
+    return { faces: writer.count, bytes: await writer.finish(), failed, resumed };
+  } finally {
+    await writer.close();
+  }
+}

@@ -1,0 +1,38 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { FileError, fileErrorReason } from './atomic-file.js';
+import { READABLE } from './face-listing.js';
+
+export interface ListedPicture {
+  path: string;
+  /** Its path below the folder, with '/' and without its extension. */
+  name: string;
+}
+
+/** As people count: "face 2" before "face 10". */
+const naturally = new Intl.Collator('en', { numeric: true });
+
+/**
+ * The JPEG, PNG and WebP files of a folder and those below, each folder in natural order. What begins with a dot is left
+ * out; links to files are followed, links to folders are not, as they can form loops.
+ * @throws FileError for a folder that cannot be read
+ */
+export async function listPictures(folder: string): Promise<ListedPicture[]> {
+  const pictures: ListedPicture[] = [];
+  const walk = async (below: string): Promise<void> => {
+    const path = join(folder, below);
+    const items = await readdir(path, { withFileTypes: true }).catch((cause: unknown) => {
+      throw new FileError(`${path}: cannot be read: ${fileErrorReason(cause)}`, { cause });
+    });
+    items.sort((a, b) => naturally.compare(a.name, b.name) || (a.name < b.name ? -1 : 1));
+    for (const item of items) {
+      if (item.name.startsWith('.')) continue;
+      if (item.isDirectory()) await walk(`${below}${item.name}/`);
+      else if (READABLE.test(item.name)) {
+        pictures.push({ path: join(path, item.name), name: `${below}${item.name.replace(READABLE, '')}` });
+      }
+    }
+  };
+  await walk('');
+  return pictures;
+}

@@ -1,5 +1,6 @@
 import { REPORT_STYLE } from '../../src/evaluation/html-report.js';
-import { PANEL_STYLE, startBench } from './panel.js';
+import { startBench } from './panel.js';
+import { PANEL_STYLE } from './panel-style.js';
 
 document.head.append(Object.assign(document.createElement('style'), { textContent: REPORT_STYLE + PANEL_STYLE }));
 await startBench();

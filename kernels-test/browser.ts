@@ -12,6 +12,9 @@ const FLAGS = [
   '--no-sandbox',
   '--disable-background-networking',
   '--no-first-run',
+  // A picture that Chromium draws by itself, and no question whether the page may see it.
+  '--use-fake-device-for-media-stream',
+  '--use-fake-ui-for-media-stream',
 ];
 
 export interface TestBrowser {

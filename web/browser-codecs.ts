@@ -2,6 +2,7 @@ import { FACE_HEIGHT, FACE_WIDTH } from '../src/data/align.js';
 import type { RgbImage } from '../src/data/rgb-image.js';
 import { psnr } from '../src/evaluation/metrics.js';
 import { resampleRgb } from '../src/evaluation/resample.js';
+import { withoutProfile } from './colour-profile.js';
 import { fromSource, toFile } from './picture.js';
 
 export type BrowserFormat = 'jpeg' | 'webp';
@@ -25,7 +26,11 @@ export class BrowserEncoder {
   readonly #restored = new Map<Blob, Promise<BrowserEncoding>>();
   readonly #scaled: RgbImage[];
 
-  constructor(private readonly face: Uint8Array) {
+  /** @param profile whether files keep the colour profile that the browser puts into them */
+  constructor(
+    readonly face: Uint8Array,
+    readonly profile: boolean,
+  ) {
     this.#scaled = SCALES.map((scale) => {
       const [width, height] = [Math.round(FACE_WIDTH * scale), Math.round(FACE_HEIGHT * scale)];
       const data = scale === 1 ? face : resampleRgb(face, FACE_WIDTH, FACE_HEIGHT, width, height);
@@ -34,7 +39,7 @@ export class BrowserEncoder {
   }
 
   /**
-   * The best of the files of at most `maxBytes`, whole as the browser writes them.
+   * The best of the files of at most `maxBytes`.
    * @returns null where it writes none that small; 'unknown' where it cannot write the format
    */
   async encode(
@@ -76,10 +81,15 @@ export class BrowserEncoder {
     const key = `${format} ${scale} ${quality}`;
     let file = this.#files.get(key);
     if (!file) {
-      file = toFile(this.#scaled[scale], `image/${format}`, QUALITIES[quality]);
+      file = this.#write(this.#scaled[scale], `image/${format}`, QUALITIES[quality]);
       this.#files.set(key, file);
     }
     return file;
+  }
+
+  async #write(picture: RgbImage, type: string, quality: number): Promise<Blob> {
+    const blob = await toFile(picture, type, quality);
+    return this.profile || blob.type !== type ? blob : withoutProfile(blob);
   }
 
   #restore(blob: Blob): Promise<BrowserEncoding> {

@@ -33,13 +33,16 @@ export async function fromCamera<T = RgbImage>(
   const take = within<HTMLButtonElement>(dialog, '.take');
   within(dialog, 'h2').textContent = title;
   take.hidden = look !== undefined;
+  take.disabled = true; // until there is a picture
   video.classList.toggle('mirrored', facing === 'user');
   video.srcObject = stream;
   dialog.showModal();
   try {
     await video.play();
+    take.disabled = false;
     return await new Promise<T | RgbImage | null>((resolve) => {
       dialog.onclose = () => resolve(null);
+      if (!dialog.open) resolve(null); // closed before the camera had begun
       take.onclick = () => resolve(frameOf(video));
       if (!look) return;
       const search = (): void => {
@@ -52,6 +55,7 @@ export async function fromCamera<T = RgbImage>(
     });
   } finally {
     dialog.onclose = null;
+    take.onclick = null;
     dialog.close();
     video.srcObject = null;
     for (const track of stream.getTracks()) track.stop();

@@ -16,6 +16,8 @@ interface Request {
   budget: number;
   a: Uint8Array;
   b: Uint8Array | null;
+  /** Whether JPEG and WebP keep the colour profile that the browser adds. */
+  profile: boolean;
   name: string;
 }
 
@@ -30,8 +32,9 @@ export class FaceTab {
   readonly #cards = new ResultCards(byId('cards'));
   readonly #verdicts: VerdictTable;
   readonly #budget = byId<HTMLInputElement>('budget');
+  readonly #profile = byId<HTMLInputElement>('profile');
   readonly #status = byId('face-status');
-  #encoder: { face: Uint8Array; encoder: BrowserEncoder } | null = null;
+  #encoder: BrowserEncoder | null = null;
 
   constructor(private readonly session: GpuSession) {
     const template = byId<HTMLTemplateElement>('slot');
@@ -46,7 +49,13 @@ export class FaceTab {
       const [a, b] = this.#slots.map(({ face }) => face);
       if (!a) return;
       byId('compressed').hidden = false;
-      latest.request({ budget: this.#budget.valueAsNumber, a, b, name: this.#slots[0].fileName });
+      latest.request({
+        budget: this.#budget.valueAsNumber,
+        a,
+        b,
+        profile: this.#profile.checked,
+        name: this.#slots[0].fileName,
+      });
     };
     this.#slots = [
       new PhotoSlot(template, 'Photograph', 'This one is compressed.', update),
@@ -62,6 +71,7 @@ export class FaceTab {
       this.#showBudget();
       update();
     });
+    this.#profile.addEventListener('change', update);
     this.#showBudget();
   }
 
@@ -76,7 +86,7 @@ export class FaceTab {
     this.#budget.setAttribute('aria-valuetext', text);
   }
 
-  async #compare({ budget, a, b, name }: Request, signal: AbortSignal): Promise<void> {
+  async #compare({ budget, a, b, profile, name }: Request, signal: AbortSignal): Promise<void> {
     showText(byId('face-problem'), '');
     this.#status.textContent = 'Encoding… The first time takes longest, as the kernels are compiled.';
     this.#cards.show('original', { title: 'Original', face: a, note: `${FACE_WIDTH}×${FACE_HEIGHT} pixels` });
@@ -107,9 +117,9 @@ export class FaceTab {
         error instanceof NoAdapterError ? `Cameo cannot run here: ${error.message}` : explain(error),
       );
     }
-    if (this.#encoder?.face !== a) this.#encoder = { face: a, encoder: new BrowserEncoder(a) };
+    if (this.#encoder?.face !== a || this.#encoder.profile !== profile) this.#encoder = new BrowserEncoder(a, profile);
     for (const { format, title } of FORMATS) {
-      const encoding = await this.#encoder.encoder.encode(format, budget, signal);
+      const encoding = await this.#encoder.encode(format, budget, signal);
       signal.throwIfAborted();
       if (encoding === 'unknown') {
         this.#cards.show(format, { title, note: `This browser writes no ${title}.` });

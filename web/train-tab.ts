@@ -91,6 +91,7 @@ export class TrainTab {
       const weights = run.weights();
       if (weights) {
         offer(byId<HTMLAnchorElement>('train-download'), weights, 'cameo-page.safetensors');
+        offer(byId<HTMLAnchorElement>('train-csv'), csvOf(run.steps), 'cameo-page.csv');
         byId('train-files-out').hidden = false;
       }
     }
@@ -170,6 +171,11 @@ export class TrainTab {
     });
     byId('train-look').replaceChildren(...rows);
   }
+}
+
+function csvOf(steps: readonly CodecStep[]): Blob {
+  const lines = steps.map(({ step, loss, psnr, bytes }) => [step + 1, loss, psnr, bytes].join(','));
+  return new Blob([['step,loss,psnr,bytes', ...lines, ''].join('\n')], { type: 'text/csv' });
 }
 
 /** Of the last steps. */

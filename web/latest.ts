@@ -10,7 +10,7 @@ export class Latest<T> {
   constructor(
     private readonly work: (request: T, signal: AbortSignal) => Promise<void>,
     private readonly onError: (error: unknown) => void,
-    private readonly quietMs = 60,
+    private readonly quietMs = 120,
   ) {}
 
   request(request: T): void {

@@ -30,8 +30,11 @@ function once<T>(load: () => Promise<T>): () => Promise<T> {
 
 const klt = once(async () => readKlt(await fetchFile('models/face.safetensors')));
 
+/** Most faces that the page encodes at a time. */
+const FACES = 2;
+
 /** The codec on a device; the weights are loaded once. */
-export const codecOn = perDevice(async (gpu) => BudgetCodec.fromKlt(gpu, await klt()));
+export const codecOn = perDevice(async (gpu) => BudgetCodec.fromKlt(gpu, await klt(), FACES));
 
 /** Where decisions begin, by false accept rate. */
 export interface Thresholds {

@@ -75,6 +75,12 @@ browserTest(demo, reason, 'a dropped photograph becomes a file, a QR code and a 
   assert.is.not(await page.$eval(`${slot(1)} .handle:focus`, (one) => one.getAttribute('aria-label')), labels[4]);
   assert.match(await textOf(page, `${slot(1)} .moved`), /^right mouth corner, at \d+, \d+$/);
   await page.keyboard.press('ArrowLeft');
+  await page.click(`${slot(1)} .zoom`);
+  const [eye] = await page.$$(`${slot(1)} .handle`);
+  assert.is(await eye.evaluate((handle) => handle.getAttribute('aria-label')), labels[0], 'zooming moves nothing');
+  const near = (await (await page.$(`${slot(1)} .stage`))!.boundingBox())!;
+  const at = (await eye.boundingBox())!;
+  assert.ok(at.x > near.x && at.x + at.width < near.x + near.width, 'the face is in the part that is shown');
 
   await settled(page, 500);
   const crop = withoutAlpha(await pixelsOf(page, `${slot(1)} .crop`));

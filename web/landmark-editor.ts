@@ -26,6 +26,17 @@ const TURNS: Record<string, { scale: number; angle: number }> = {
   ']': { scale: 1, angle: 0.03 },
 };
 
+/** A part of a picture, in its pixels. */
+export interface View {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}
+
+/** A zoomed view is this many times as large as the aligned face. */
+const AROUND = 1.7;
+
 /**
  * Five points on a picture, and a handle for all of them, which are dragged or moved by the arrow keys (with Shift by
  * larger steps); the handle of all also takes + − [ ] to scale and turn.
@@ -35,8 +46,7 @@ export class LandmarkEditor {
   readonly #outline: SVGPolygonElement;
   readonly #svg: SVGSVGElement;
   #points: Points = FACE_TEMPLATE as unknown as Points;
-  #width = 1;
-  #height = 1;
+  #view: View = { x: 0, y: 0, width: 1, height: 1 };
 
   /**
    * @param stage holds the picture, and takes the handles over it
@@ -60,13 +70,24 @@ export class LandmarkEditor {
     return this.#points;
   }
 
-  /** Shows points of another picture, without `onChange`. */
-  place(width: number, height: number, points: FaceLandmarks): void {
-    this.#width = width;
-    this.#height = height;
+  /** Shows other points, without `onChange`. @param view the part of the picture that the stage shows */
+  place(points: FaceLandmarks, view: View): void {
     this.#points = [...points];
-    this.#svg.setAttribute('viewBox', `0 0 ${width} ${height}`);
+    this.#view = view;
+    this.#svg.setAttribute('viewBox', `${view.x} ${view.y} ${view.width} ${view.height}`);
     this.#draw();
+  }
+
+  /** The part of a picture around the face. */
+  around(width: number, height: number): View {
+    const map = fitSimilarity(FACE_TEMPLATE, this.#points);
+    const [cx, cy] = applySimilarity(map, [FACE_WIDTH / 2, FACE_HEIGHT / 2]);
+    const half = (AROUND / 2) * Math.hypot(map.a, map.b) * FACE_HEIGHT;
+    const [left, right] = [Math.max(0, Math.floor(cx - half)), Math.min(width, Math.ceil(cx + half))];
+    const [top, bottom] = [Math.max(0, Math.floor(cy - half)), Math.min(height, Math.ceil(cy + half))];
+    // Of a face beyond the border there may be nothing to show.
+    if (right - left < 8 || bottom - top < 8) return { x: 0, y: 0, width, height };
+    return { x: left, y: top, width: right - left, height: bottom - top };
   }
 
   #handle(name: string, index: number): HTMLButtonElement {
@@ -96,7 +117,7 @@ export class LandmarkEditor {
       const turn = index === 5 ? TURNS[event.key] : undefined;
       if (!step && !turn) return;
       event.preventDefault();
-      if (turn) this.#turn(turn.scale, turn.angle);
+      if (turn) this.turn(turn.scale, turn.angle);
       if (!step) {
         this.announce('whole face turned or scaled');
         return;
@@ -119,17 +140,20 @@ export class LandmarkEditor {
 
   #positionOf({ clientX, clientY }: PointerEvent): Point {
     const { left, top, width, height } = this.stage.getBoundingClientRect();
-    return [((clientX - left) / width) * this.#width, ((clientY - top) / height) * this.#height];
+    const view = this.#view;
+    return [view.x + ((clientX - left) / width) * view.width, view.y + ((clientY - top) / height) * view.height];
   }
 
   #moveTo(index: number, [x, y]: Point): void {
     const from = this.#placeOf(index);
-    const inside = (value: number, most: number): number => Math.max(0, Math.min(most, value));
-    const [dx, dy] = [inside(x, this.#width) - from[0], inside(y, this.#height) - from[1]];
+    const within = (value: number, low: number, size: number): number => Math.max(low, Math.min(low + size, value));
+    const view = this.#view; // what leaves it could not be seized again
+    const [dx, dy] = [within(x, view.x, view.width) - from[0], within(y, view.y, view.height) - from[1]];
     this.#set(this.#points.map(([px, py], k): Point => (index === 5 || k === index ? [px + dx, py + dy] : [px, py])));
   }
 
-  #turn(scale: number, angle: number): void {
+  /** Scales and turns all points about the middle of the face. @param angle radians, clockwise */
+  turn(scale: number, angle: number): void {
     const [cx, cy] = applySimilarity(fitSimilarity(FACE_TEMPLATE, this.#points), [FACE_WIDTH / 2, FACE_HEIGHT / 2]);
     const [a, b] = [scale * Math.cos(angle), scale * Math.sin(angle)];
     this.#set(
@@ -146,8 +170,8 @@ export class LandmarkEditor {
   #draw(): void {
     this.#handles.forEach((handle, k) => {
       const [x, y] = this.#placeOf(k);
-      handle.style.left = `${(100 * x) / this.#width}%`;
-      handle.style.top = `${(100 * y) / this.#height}%`;
+      handle.style.left = `${(100 * (x - this.#view.x)) / this.#view.width}%`;
+      handle.style.top = `${(100 * (y - this.#view.y)) / this.#view.height}%`;
       handle.setAttribute('aria-label', `${handle.dataset.name}, at ${Math.round(x)}, ${Math.round(y)}`);
     });
     const map = fitSimilarity(FACE_TEMPLATE, this.#points);

@@ -1,4 +1,4 @@
-import { alignFace, FACE_HEIGHT, FACE_WIDTH } from '../src/data/align.js';
+import { alignFace, FACE_HEIGHT, FACE_WIDTH, type FaceLandmarks } from '../src/data/align.js';
 import type { RgbImage } from '../src/data/rgb-image.js';
 import { fromCamera } from './camera.js';
 import { explain, showText, within } from './dom.js';
@@ -6,6 +6,9 @@ import { onChoice, onDrop } from './drop-zone.js';
 import { centred, findLandmarks } from './find-landmarks.js';
 import { LandmarkEditor } from './landmark-editor.js';
 import { readPicture, show } from './picture.js';
+
+/** Pixels of the longer side of the picture as it is shown. */
+const MOST_SHOWN = 1000;
 
 /** A place for one photograph: chosen, dropped or taken, with its five landmarks and the aligned face. */
 export class PhotoSlot {
@@ -16,6 +19,9 @@ export class PhotoSlot {
   readonly #root: HTMLElement;
   readonly #editor: LandmarkEditor;
   #picture: RgbImage | null = null;
+  /** The picture again, to draw parts of. */
+  readonly #source = new OffscreenCanvas(1, 1);
+  #zoomed = false;
   #drawn = true;
   #loads = 0;
 
@@ -43,9 +49,19 @@ export class PhotoSlot {
     });
     within(this.#root, '.reset').addEventListener('click', () => {
       const { width, height } = this.#picture!;
-      this.#editor.place(width, height, centred(width, height));
+      this.#zoomed = false;
+      this.#place(centred(width, height));
       this.#align();
     });
+    within(this.#root, '.zoom').addEventListener('click', () => {
+      this.#zoomed = !this.#zoomed;
+      this.#place(this.#editor.points);
+    });
+    for (const button of this.#root.querySelectorAll<HTMLElement>('[data-scale]')) {
+      button.addEventListener('click', () => {
+        this.#editor.turn(Number(button.dataset.scale), Number(button.dataset.angle));
+      });
+    }
     this.#editor = new LandmarkEditor(
       within(this.#root, '.stage'),
       () => this.#alignSoon(),
@@ -69,12 +85,12 @@ export class PhotoSlot {
       if (load !== this.#loads) return;
       this.#picture = picture;
       this.fileName = name.replace(/\.[^.]*$/, '') || 'face';
-      const canvas = within<HTMLCanvasElement>(this.#root, '.photo');
-      show(canvas, picture);
-      canvas.setAttribute('aria-label', `${this.title}: ${name}, ${width} by ${height} pixels`);
+      show(this.#source, picture);
+      within(this.#root, '.photo').setAttribute('aria-label', `${this.title}: ${name}, ${width} by ${height} pixels`);
       within(this.#root, '.placed').hidden = false;
       this.#root.classList.toggle('aligned', aligned);
-      this.#editor.place(width, height, points);
+      this.#zoomed = false;
+      this.#place(points);
       showText(
         within(this.#root, '.hint'),
         aligned
@@ -92,6 +108,24 @@ export class PhotoSlot {
     } catch (error) {
       if (load === this.#loads) this.#say(explain(error));
     }
+  }
+
+  /** Shows the picture, or the part around the points, and the points on it. */
+  #place(points: FaceLandmarks): void {
+    const { width, height } = this.#picture!;
+    const whole = { x: 0, y: 0, width, height };
+    const view = this.#zoomed ? this.#editor.around(width, height) : whole;
+    const canvas = within<HTMLCanvasElement>(this.#root, '.photo');
+    const scale = Math.min(MOST_SHOWN / Math.max(view.width, view.height), this.#zoomed ? 8 : 1);
+    canvas.width = Math.max(1, Math.round(view.width * scale));
+    canvas.height = Math.max(1, Math.round(view.height * scale));
+    const context = canvas.getContext('2d', { alpha: false })!;
+    context.imageSmoothingQuality = 'high';
+    context.drawImage(this.#source, view.x, view.y, view.width, view.height, 0, 0, canvas.width, canvas.height);
+    this.#editor.place(points, view);
+    const zoom = within(this.#root, '.zoom');
+    zoom.textContent = this.#zoomed ? 'Zoom out' : 'Zoom in';
+    zoom.setAttribute('aria-pressed', String(this.#zoomed));
   }
 
   /** Once a frame, however often a point moves. */

@@ -111,7 +111,9 @@ export class FaceTab {
       summary = `Cameo: ${own.file.length} of ${budget} bytes, ${quality.toFixed(1)} dB.`;
     } catch (error) {
       if (signal.aborted) throw error;
-      // JPEG and WebP need no GPU.
+      // What is there is of another face or budget. JPEG and WebP need no GPU.
+      this.#cards.remove('cameo');
+      for (const id of ['file-place', 'qr-place']) byId(id).hidden = true;
       showText(
         byId('face-problem'),
         error instanceof NoAdapterError ? `Cameo cannot run here: ${error.message}` : explain(error),

@@ -97,7 +97,7 @@ export class PhotoSlot {
           ? 'A picture of 96×112 is taken as an aligned face: there is nothing to place.'
           : found
             ? 'The browser found a face. Check the five points.'
-            : 'Place the five points: drag the face by its large handle first, then each point.',
+            : 'Place the five points: drag the face by its large handle first, zoom in, then drag each point.',
       );
       if (aligned) {
         this.face = data;

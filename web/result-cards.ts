@@ -44,6 +44,10 @@ export class ResultCards {
     if (before) before.replaceWith(card);
     else this.place.append(card);
   }
+
+  remove(key: string): void {
+    this.place.querySelector(`[data-key="${key}"]`)?.remove();
+  }
 }
 
 function picture(data: Uint8Array, label: string): HTMLCanvasElement {

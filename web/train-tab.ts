@@ -12,6 +12,8 @@ import { type Look, TrainingRun } from './training-run.js';
 const DRAW_MS = 400;
 /** Steps in the running mean of the loss. */
 const WINDOW = 10;
+/** Added where all steps are done and the training is to go on. */
+const MORE_STEPS = 500;
 
 /** The second tab: an autoencoder that is trained in the page. */
 export class TrainTab {
@@ -75,7 +77,8 @@ export class TrainTab {
       });
     }
     const run = this.#run;
-    run.settings.steps = Math.max(steps.valueAsNumber, run.steps.length);
+    if (run.steps.length >= steps.valueAsNumber) steps.value = String(run.steps.length + MORE_STEPS);
+    run.settings.steps = steps.valueAsNumber;
     this.#setRunning(true);
     this.#status.textContent = 'Training… The first step takes longest, as the kernels are compiled.';
     try {

@@ -6,7 +6,7 @@ export type GpuState =
   | { kind: 'opening' }
   | { kind: 'open'; gpu: Gpu; again: boolean }
   | { kind: 'lost' }
-  | { kind: 'none'; error: unknown };
+  | { kind: 'none'; error: unknown; lost: boolean };
 
 /** Seconds to wait between the attempts to open a device after a loss: the browser may be starting its GPU process anew. */
 const WAITS = [0, 0.5, 1, 2, 4];
@@ -30,7 +30,7 @@ export class GpuSession {
   open(): Promise<Gpu> {
     this.#opening ??= this.#open().catch((error) => {
       this.#opening = null;
-      this.onState({ kind: 'none', error });
+      this.onState({ kind: 'none', error, lost: this.#losses > 0 });
       throw error;
     });
     return this.#opening;

@@ -21,7 +21,9 @@ function showState(state: GpuState): void {
   }
   if (state.kind === 'none') {
     place.textContent = 'No GPU: Cameo, training and the bench cannot run here. JPEG and WebP can.';
-    showText(byId('gpu-problem'), explain(state.error));
+    const advice =
+      'The GPU device was lost, and the browser gives no other one: start it anew, and load this page again. ';
+    showText(byId('gpu-problem'), (state.lost ? advice : '') + explain(state.error));
   }
 }
 

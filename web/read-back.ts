@@ -1,6 +1,7 @@
 import type { BudgetCodec } from '../src/codec/budget-codec.js';
 import { isFaceFile } from '../src/codec/face-file.js';
 import { CameoError, FormatError } from '../src/common/errors.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../src/data/align.js';
 import type { RgbImage } from '../src/data/rgb-image.js';
 import { fromCamera } from './camera.js';
 import { byId, explain, showText } from './dom.js';
@@ -57,25 +58,26 @@ function faceInFrame(frame: RgbImage, codec: BudgetCodec): Found | null {
 
 /** Reads faces back: from files, pictures of QR codes, and the camera. */
 export function startReading(session: GpuSession): void {
-  const { width, height } = { width: 96, height: 112 };
   let reads = 0;
   const read = async (find: () => Promise<Found | null>): Promise<void> => {
     const own = ++reads;
     showText(byId('read-problem'), '');
-    showText(byId('read-status'), 'Reading…');
+    byId('read-place').hidden = true;
+    const status = byId('read-status'); // never hidden, or its first text would not be read aloud
+    status.textContent = 'Reading…';
     try {
       const found = await find();
       if (own !== reads) return;
-      showText(byId('read-status'), '');
+      status.textContent = '';
       if (!found) return;
       const [face] = await session.use(async (gpu) => (await codecOn(gpu)).decode([found.bytes]));
       if (own !== reads) return;
-      show(byId<HTMLCanvasElement>('read-face'), { width, height, data: face });
+      show(byId<HTMLCanvasElement>('read-face'), { width: FACE_WIDTH, height: FACE_HEIGHT, data: face });
       byId('read-place').hidden = false;
-      showText(byId('read-status'), `Restored from ${found.from}: ${found.bytes.length} bytes.`);
+      status.textContent = `Restored from ${found.from}: ${found.bytes.length} bytes.`;
     } catch (error) {
       if (own !== reads) return;
-      showText(byId('read-status'), '');
+      status.textContent = '';
       showText(byId('read-problem'), explain(error));
     }
   };

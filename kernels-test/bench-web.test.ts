@@ -3,94 +3,63 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import type { Page } from 'puppeteer-core';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type BenchResult, gflopsOf } from '../bench/core/result.js';
 import { buildPage } from '../bench/web/build.js';
 import { servePage } from '../bench/web/serve.js';
-import { browserTest, gpuObstacle, startBrowser } from './browser.js';
+import { browserTest, gpuObstacle, startBrowser, type TestSite } from './browser.js';
+import { downloaded, runBench, textOf } from './browser-page.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'cameo-bench-web-'));
 await buildPage(folder);
 const { server, address } = await servePage(folder, 0);
 const started = await startBrowser();
-const site = { started, address };
 
-const textOf = (page: Page, selector: string): Promise<string> =>
-  page.$eval(selector, (element) => element.textContent ?? '');
+const underTest: TestSite = { started, address };
+const reason = await gpuObstacle(underTest);
 
-/** Fills the form and runs it, by the keyboard alone. */
-async function runBench(page: Page, layers: string, kinds: string): Promise<void> {
-  await page.waitForSelector('#choices:enabled');
-  await page.focus('#batch');
-  await page.keyboard.press('ArrowDown');
-  for (const text of [layers, kinds]) {
-    await page.keyboard.press('Tab');
-    await page.keyboard.type(text);
-  }
-  await page.keyboard.press('Tab');
-  await page.keyboard.press('Space');
-  assert.ok(await page.$eval('#quick', (box) => (box as HTMLInputElement).checked));
-  await page.keyboard.press('Tab');
-  await page.keyboard.press('Enter');
-}
+browserTest(
+  underTest,
+  reason,
+  'the page measures a layer, shows tables and roofline, and offers the JSON',
+  async (page) => {
+    await page.goto(address);
+    await runBench(page, 'conv 1×1 512→128 @1×1', 'conv');
+    await page.waitForSelector('#download a', { timeout: 240_000 });
+    assert.match(await textOf(page, '#adapter'), /^Adapter: .*swiftshader, a software adapter on the CPU, not a GPU/);
+    assert.match(await textOf(page, '#status'), /^Done: 3 measurements/);
+    assert.match(await textOf(page, '#result'), /a software adapter on the CPU, not a GPU/);
 
-/** Follows a download link by keyboard. @returns the file */
-async function downloaded(page: Page, selector: string): Promise<string> {
-  const session = await page.createCDPSession();
-  await session.send('Browser.setDownloadBehavior', { behavior: 'allow', downloadPath: folder, eventsEnabled: true });
-  const name = new Promise<string>((resolve, reject) => {
-    let suggested = '';
-    session.on('Browser.downloadWillBegin', ({ suggestedFilename }) => (suggested = suggestedFilename));
-    session.on('Browser.downloadProgress', ({ state }) => {
-      if (state === 'completed') resolve(suggested);
-      if (state === 'canceled') reject(new Error('the download was cancelled'));
-    });
-  });
-  await page.focus(selector);
-  await page.keyboard.press('Enter');
-  return join(folder, await name);
-}
+    const table = await page.$$eval('table', (tables) =>
+      [...tables.at(-1)!.rows].map((row) => [...row.cells].map((cell) => cell.textContent ?? '')),
+    );
+    const [columns, ...rows] = table;
+    assert.equal(
+      rows.map(([kind]) => kind),
+      ['conv forward', 'conv input gradient', 'conv weight gradient'],
+    );
+    for (const row of rows) {
+      assert.match(row[1], /^conv 1×1 512→128/);
+      assert.ok(Number(row[columns.indexOf('GFLOP/s')]) > 0, row.join(', '));
+    }
+    assert.is(
+      await page.$$eval('svg circle', (dots) => dots.length),
+      2 * rows.length,
+      'a dot a row and one in the legend',
+    );
 
-const reason = await gpuObstacle(site);
+    const file = await downloaded(page, '#download a', folder);
+    assert.is(basename(file), 'bench-browser-swiftshader.json');
+    const result = JSON.parse(readFileSync(file, 'utf8')) as BenchResult;
+    assert.equal(result.batches, [3]);
+    assert.ok(result.measurements.every(({ batch }) => batch === 3));
+    assert.ok(result.ceilings.gflops > 0 && result.ceilings.gbps > 0);
+    assert.ok(result.measurements.every((measurement) => gflopsOf(measurement)! > 0));
+  },
+);
 
-browserTest(site, reason, 'the page measures a layer, shows tables and roofline, and offers the JSON', async (page) => {
-  await page.goto(address);
-  await runBench(page, 'conv 1×1 512→128 @1×1', 'conv');
-  await page.waitForSelector('#download a', { timeout: 240_000 });
-  assert.match(await textOf(page, '#adapter'), /^Adapter: .*swiftshader, a software adapter on the CPU, not a GPU/);
-  assert.match(await textOf(page, '#status'), /^Done: 3 measurements/);
-  assert.match(await textOf(page, '#result'), /a software adapter on the CPU, not a GPU/);
-
-  const table = await page.$$eval('table', (tables) =>
-    [...tables.at(-1)!.rows].map((row) => [...row.cells].map((cell) => cell.textContent ?? '')),
-  );
-  const [columns, ...rows] = table;
-  assert.equal(
-    rows.map(([kind]) => kind),
-    ['conv forward', 'conv input gradient', 'conv weight gradient'],
-  );
-  for (const row of rows) {
-    assert.match(row[1], /^conv 1×1 512→128/);
-    assert.ok(Number(row[columns.indexOf('GFLOP/s')]) > 0, row.join(', '));
-  }
-  assert.is(
-    await page.$$eval('svg circle', (dots) => dots.length),
-    2 * rows.length,
-    'a dot a row and one in the legend',
-  );
-
-  const file = await downloaded(page, '#download a');
-  assert.is(basename(file), 'bench-browser-swiftshader.json');
-  const result = JSON.parse(readFileSync(file, 'utf8')) as BenchResult;
-  assert.equal(result.batches, [3]);
-  assert.ok(result.measurements.every(({ batch }) => batch === 3));
-  assert.ok(result.ceilings.gflops > 0 && result.ceilings.gbps > 0);
-  assert.ok(result.measurements.every((measurement) => gflopsOf(measurement)! > 0));
-});
-
-browserTest(site, reason, 'a filter that leaves nothing is explained', async (page) => {
+browserTest(underTest, reason, 'a filter that leaves nothing is explained', async (page) => {
   await page.goto(address);
   await runBench(page, 'no such layer', '');
   await page.waitForSelector('#problem:not([hidden])');
@@ -98,13 +67,13 @@ browserTest(site, reason, 'a filter that leaves nothing is explained', async (pa
   assert.is(await page.$eval('#run', (button) => button.getAttribute('aria-disabled')), null);
 });
 
-browserTest(site, reason, 'every control has a name', async (page) => {
+browserTest(underTest, reason, 'every control has a name', async (page) => {
   await page.goto(address);
   const names = await page.$$eval('input', (fields) => fields.map(({ labels }) => labels?.[0]?.textContent?.trim()));
   assert.equal(names, ['Pictures a batch', 'Layers', 'Kinds', 'Quick: few samples']);
 });
 
-browserTest(site, 'missing' in started ? started.missing : '', 'a browser without WebGPU is told so', async (page) => {
+browserTest(underTest, '', 'a browser without WebGPU is told so', async (page) => {
   await page.evaluateOnNewDocument(() => Reflect.deleteProperty(Navigator.prototype, 'gpu'));
   await page.goto(address);
   await page.waitForSelector('#problem:not([hidden])');

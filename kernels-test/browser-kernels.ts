@@ -68,12 +68,12 @@ export interface KernelPages {
  */
 export async function openKernelPages(modules: Record<string, string>): Promise<KernelPages> {
   const folder = mkdtempSync(join(tmpdir(), 'cameo-browser-kernels-'));
-  const types = await buildTestPages(folder, {
+  const files = await buildTestPages(folder, {
     modules,
     files: FIXTURES.map((name) => here(name)),
     environment: ENVIRONMENT,
   });
-  const { server, address } = await servePage(folder, 0, types);
+  const { server, address } = await servePage(folder, 0, files);
   const site: TestSite = { started: await startBrowser(), address };
   test.after(async () => {
     server.close();

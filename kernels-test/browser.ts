@@ -14,6 +14,9 @@ const FLAGS = [
   '--no-sandbox',
   '--disable-background-networking',
   '--no-first-run',
+  // A picture that Chromium draws by itself, and no question whether the page may see it.
+  '--use-fake-device-for-media-stream',
+  '--use-fake-ui-for-media-stream',
 ];
 
 export interface TestBrowser {
@@ -86,8 +89,8 @@ export async function gpuObstacle({ started, address }: TestSite): Promise<strin
 export async function inPage<T>({ started, address }: TestSite, run: (page: Page) => Promise<T>): Promise<T> {
   if ('missing' in started) throw new Error(started.missing);
   const page = await started.browser.newPage();
+  const errors: string[] = [];
   try {
-    const errors: string[] = [];
     page.on('pageerror', (error) => errors.push(String(error)));
     page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
     page.on('request', (request) => {
@@ -96,6 +99,10 @@ export async function inPage<T>({ started, address }: TestSite, run: (page: Page
     const result = await run(page);
     assert.equal(errors, []);
     return result;
+  } catch (error) {
+    // What the page says of it is nearer to the cause than a test that waits in vain.
+    if (errors.length > 0) console.log(`the page reports ${errors.join('; ')}`);
+    throw error;
   } finally {
     await page.close();
   }
@@ -103,8 +110,9 @@ export async function inPage<T>({ started, address }: TestSite, run: (page: Page
 
 /** Registers a test in a page of its own (see `inPage`); skipped where `reason` says why. */
 export function browserTest(site: TestSite, reason: string, name: string, run: (page: Page) => Promise<void>): void {
-  if (reason) {
-    console.log(`SKIP ${name}: ${reason}`);
+  const obstacle = 'missing' in site.started ? site.started.missing : reason;
+  if (obstacle) {
+    console.log(`SKIP ${name}: ${obstacle}`);
     test.skip(name);
   } else test(name, () => inPage(site, run));
 }

@@ -1,26 +1,33 @@
 import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
+import { PACKAGE_ROOT } from '../../src/cli/package-root.js';
 
-/** The files of the bench, with their types. */
-const BENCH_FILES: Record<string, string> = { 'index.html': 'text/html; charset=utf-8', 'page.js': 'text/javascript' };
+const TYPES: Record<string, string> = {
+  html: 'text/html; charset=utf-8',
+  js: 'text/javascript',
+  css: 'text/css',
+  json: 'application/json',
+  safetensors: 'application/octet-stream',
+};
 
 /**
- * Serves the page to this machine only, and nothing beside `files`, given with their types. Port 0: one that is free.
+ * Serves the files of a folder to this machine only. Port 0: one that is free.
+ * @param files paths from the folder; nothing else is served
  * @throws Error where the port is taken
  */
 export async function servePage(
   folder: string,
   port: number,
-  files: Record<string, string> = BENCH_FILES,
+  files: readonly string[] = ['index.html', 'page.js'],
 ): Promise<{ server: Server; address: string }> {
   const server = createServer(async ({ url = '/' }, response) => {
     const name = url.replace(/\?.*/, '').slice(1) || 'index.html';
-    if (!Object.hasOwn(files, name)) return response.writeHead(404).end('not found');
+    if (!files.includes(name)) return response.writeHead(404).end('not found');
     try {
       const content = await readFile(join(folder, name));
       const headers = {
-        'Content-Type': files[name],
+        'Content-Type': TYPES[name.replace(/.*\./, '')] ?? 'application/octet-stream',
         'Cache-Control': 'no-store',
         // Browsers give isolated pages a finer clock: 5 µs where others get 100.
         'Cross-Origin-Opener-Policy': 'same-origin',
@@ -36,4 +43,27 @@ export async function servePage(
   });
   const at = server.address() as { port: number };
   return { server, address: `http://localhost:${at.port}/` };
+}
+
+/**
+ * npm run NAME [-- PORT]: builds a page into a folder of `out/` and serves it to browsers on this machine, on port 8080 or
+ * another one, until Ctrl-C.
+ */
+export async function serveBuilt(
+  name: string,
+  folderName: string,
+  build: (folder: string) => Promise<readonly string[]>,
+): Promise<void> {
+  const text = process.argv[2] ?? '8080';
+  const port = Number(text);
+  try {
+    if (!/^\d+$/.test(text) || port > 65_535) throw new Error(`"${text}" is not a port`);
+    const folder = join(PACKAGE_ROOT, 'out', folderName);
+    const files = await build(folder);
+    const { address } = await servePage(folder, port, files);
+    console.log(`${address} - open it in a browser with WebGPU; Ctrl-C ends it`);
+  } catch (error) {
+    console.error(`${name}: ${(error as Error).message}`);
+    process.exitCode = 1;
+  }
 }

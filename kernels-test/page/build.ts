@@ -36,10 +36,10 @@ const HTML = `<!doctype html><html lang="en"><title>Tests</title><link rel="icon
 
 /**
  * Bundles modules, which may be test files as they are run in Node, for the browser, into an empty folder.
- * @returns the files of the folder with their types
+ * @returns the files of the folder
  * @throws Error where a module needs Node
  */
-export async function buildTestPages(folder: string, pages: TestPages): Promise<Record<string, string>> {
+export async function buildTestPages(folder: string, pages: TestPages): Promise<string[]> {
   const define = Object.entries(pages.environment ?? {}).map(([name, value]) => [
     `process.env.${name}`,
     JSON.stringify(value),
@@ -58,9 +58,5 @@ export async function buildTestPages(folder: string, pages: TestPages): Promise<
   });
   writeFileSync(join(folder, 'index.html'), HTML);
   for (const file of pages.files) copyFileSync(file, join(folder, basename(file)));
-  const typeOf = (name: string): string => {
-    if (name.endsWith('.html')) return 'text/html; charset=utf-8';
-    return name.endsWith('.js') ? 'text/javascript' : 'application/octet-stream';
-  };
-  return Object.fromEntries(readdirSync(folder).map((name) => [name, typeOf(name)]));
+  return readdirSync(folder);
 }

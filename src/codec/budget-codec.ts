@@ -59,8 +59,9 @@ export class BudgetCodec {
     readonly tables: KltTables,
     /** Logistic scale of each symbol at index 0, in steps. */
     scales: Float64Array,
+    batch: number,
   ) {
-    this.#batch = codecBatch(gpu);
+    this.#batch = batch;
     this.#quantizer = new FaceQuantizer({ latents: tables.model, scales });
     const { width, height } = model.config;
     const zeros = (...shape: number[]): Tensor => keep(Tensor.zeros(gpu, shape));
@@ -83,8 +84,11 @@ export class BudgetCodec {
     return BudgetCodec.fromKlt(gpu, readKlt(safetensors));
   }
 
-  /** As `fromWeights`, for a file that has been read. */
-  static fromKlt(gpu: Gpu, file: KltFile): BudgetCodec {
+  /**
+   * As `fromWeights`, for a file that has been read.
+   * @param batch faces that one pass takes, and computes even where there are fewer
+   */
+  static fromKlt(gpu: Gpu, file: KltFile, batch = codecBatch(gpu)): BudgetCodec {
     if (!file.tables) {
       throw new CheckpointError(
         'the weights have no tables for the entropy coder: make them with `cameo train tables`',
@@ -94,7 +98,7 @@ export class BudgetCodec {
     const model = loadKlt(gpu, file);
     const { order } = file.tables;
     const scales = Float64Array.from(order, (k) => Math.exp(value('logScale')[k] + value('logGain')[k]));
-    return new BudgetCodec(gpu, model, file.tables, scales);
+    return new BudgetCodec(gpu, model, file.tables, scales, batch);
   }
 
   /** The integers that code and decode symbols. */

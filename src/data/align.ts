@@ -1,5 +1,5 @@
 import { ArgumentError } from '../common/errors.js';
-import { checkImage, type RgbImage } from './image.js';
+import { checkImage, type RgbImage } from './rgb-image.js';
 
 /** (x, y) in pixels: x to the right, y downwards, (0, 0) at the centre of the top left pixel. */
 export type Point = readonly [number, number];

@@ -1,18 +1,11 @@
 import { open } from 'node:fs/promises';
 import sharp from 'sharp';
-import { ArgumentError, ImageError } from '../common/errors.js';
+import { ImageError } from '../common/errors.js';
 import { fileErrorReason, writeFileAtomic } from './atomic-file.js';
+import { checkImage, MAX_PIXELS, type RgbImage } from './rgb-image.js';
 
-/** A picture in sRGB: rows from the top, pixels from the left, three bytes (red, green, blue) each. */
-export interface RgbImage {
-  width: number;
-  height: number;
-  /** width·height·3 bytes */
-  data: Uint8Array;
-}
+export { checkImage, MAX_PIXELS, type RgbImage } from './rgb-image.js';
 
-/** Pictures with more pixels than this are refused before they are decoded. */
-export const MAX_PIXELS = 50_000_000;
 /** Files larger than this are refused before they are read: no picture of MAX_PIXELS needs as much. */
 export const MAX_FILE_BYTES = 400_000_000;
 
@@ -82,19 +75,6 @@ export async function encodePng(image: RgbImage): Promise<Uint8Array> {
  */
 export async function writePng(path: string, image: RgbImage): Promise<void> {
   await writeFileAtomic(path, await encodePng(image));
-}
-
-/** @throws ArgumentError when width, height and data of a picture do not fit together */
-export function checkImage(image: RgbImage): void {
-  const { width, height, data } = image;
-  if (!Number.isInteger(width) || !Number.isInteger(height) || width < 1 || height < 1) {
-    throw new ArgumentError(`a picture of ${width}×${height}; expected positive integers`);
-  }
-  if (data.length !== width * height * 3) {
-    throw new ArgumentError(
-      `a picture of ${width}×${height} with ${data.length} bytes; expected ${width * height * 3} (RGB)`,
-    );
-  }
 }
 
 async function readLimited(path: string, name: string): Promise<Uint8Array> {

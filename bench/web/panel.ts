@@ -1,0 +1,176 @@
+import { CameoError } from '../../src/common/errors.js';
+import { renderTable } from '../../src/evaluation/html-report.js';
+import type { Gpu } from '../../src/gpu/gpu.js';
+import { openBrowserGpu } from '../../src/gpu/open.js';
+import { ablationTable } from '../ablation-table.js';
+import { budgetOf, chooseLayers, type Filters, wanted, wantsNetworks } from '../core/choose.js';
+import {
+  adapterKind,
+  ceilingsTable,
+  introduction,
+  kindsTable,
+  measurementsTable,
+  networksTable,
+  rooflinePlot,
+} from '../core/report.js';
+import { adapterName, adapterSlug, type BenchResult, benchResult } from '../core/result.js';
+import { allTasks, runSuite } from '../core/suite.js';
+import { OWN_KINDS } from '../core/task.js';
+import { KINDS } from '../core/work.js';
+import { benchLayers } from '../layers.js';
+
+/** Commit that the page was built from; the bundler puts it in. */
+declare const BENCH_COMMIT: string | null;
+
+const byId = <T extends HTMLElement>(id: string): T => document.getElementById(id) as T;
+const inputs = {
+  batch: byId<HTMLInputElement>('batch'),
+  layers: byId<HTMLInputElement>('layers'),
+  kinds: byId<HTMLInputElement>('kinds'),
+  quick: byId<HTMLInputElement>('quick'),
+};
+const status = byId('status');
+const progress = byId<HTMLProgressElement>('progress');
+const result = byId('result');
+
+interface Choice extends Filters {
+  batch: number;
+  quick: boolean;
+}
+
+function showProblem(error: unknown): void {
+  const problem = byId('problem');
+  problem.hidden = error === null;
+  problem.textContent = error === null ? '' : error instanceof Error ? error.message : String(error);
+  // What nobody foresaw belongs on the console too, with its stack.
+  if (error !== null && !(error instanceof CameoError)) console.error(error);
+}
+
+function fillList(id: string, values: Iterable<string>): void {
+  byId(id).append(...[...values].map((value) => new Option(value, value)));
+}
+
+/** Paragraphs, plot and tables in place of those of the run before. */
+function showResult(found: BenchResult): void {
+  const paragraphs = introduction(found).map((text) => {
+    const paragraph = document.createElement('p');
+    paragraph.textContent = text;
+    return paragraph;
+  });
+  const tables = [ceilingsTable, kindsTable, networksTable, ablationTable, measurementsTable]
+    .map((table) => table(found))
+    .filter(({ rows }) => rows.length > 0);
+  const report = document.createElement('div');
+  // Both renderers escape every text that they are given.
+  report.innerHTML = rooflinePlot(found) + tables.map(renderTable).join('\n');
+  result.replaceChildren(...paragraphs, report);
+}
+
+/** A link to the result as a file, in place of that of the run before. */
+function offerDownload(found: BenchResult, gpu: Gpu): void {
+  const place = byId('download');
+  const link = document.createElement('a');
+  const json = `${JSON.stringify(found, null, 1)}\n`;
+  link.href = URL.createObjectURL(new Blob([json], { type: 'application/json' }));
+  link.download = `bench-browser-${adapterSlug(gpu.description)}.json`;
+  link.textContent = 'Download the result as JSON';
+  const before = place.querySelector('a');
+  if (before) URL.revokeObjectURL(before.href);
+  place.replaceChildren(link);
+}
+
+async function measure(gpu: Gpu, choice: Choice): Promise<BenchResult> {
+  const { batch, quick } = choice;
+  const layers = chooseLayers(choice);
+  const tasks = wanted(allTasks(layers, [batch]), layers, choice);
+  const networks = wantsNetworks(choice);
+  progress.max = tasks.length + (networks ? 1 : 0);
+  progress.value = 0;
+  status.textContent = 'Measuring what the adapter can do…';
+  const suite = await runSuite(gpu, {
+    tasks,
+    batches: [batch],
+    budget: budgetOf(quick),
+    networks,
+    onMeasurement: ({ kind, layer }) => {
+      progress.value++;
+      const last = networks && progress.value === tasks.length;
+      status.textContent = `${progress.value} of ${tasks.length}: ${kind}, ${layer}${last ? '; now whole networks…' : ''}`;
+    },
+  });
+  return benchResult(
+    gpu,
+    { batches: [batch], tuned: false, commit: BENCH_COMMIT, runtime: navigator.userAgent },
+    suite,
+  );
+}
+
+/** One run at a time: a second would take time from the first. */
+let running = false;
+
+async function run(gpu: Gpu): Promise<void> {
+  if (running) return;
+  running = true;
+  // Not `disabled`, which would take the focus from under the keyboard.
+  byId('run').setAttribute('aria-disabled', 'true');
+  showProblem(null);
+  progress.hidden = false;
+  try {
+    const found = await measure(gpu, {
+      batch: inputs.batch.valueAsNumber,
+      layers: inputs.layers.value.trim(),
+      kinds: inputs.kinds.value.trim(),
+      quick: inputs.quick.checked,
+    });
+    showResult(found);
+    offerDownload(found, gpu);
+    status.textContent = `Done: ${found.measurements.length} measurements.`;
+  } catch (error) {
+    await Promise.resolve(); // the device tells of its loss after what it interrupts
+    status.textContent = gpu.lost ? 'The GPU device was lost before the end. Run it again.' : '';
+    showProblem(error);
+  } finally {
+    running = false;
+    progress.hidden = true;
+    byId('run').removeAttribute('aria-disabled');
+  }
+}
+
+/**
+ * Opens a GPU for the panel (panel.html), and tells there which one. It is not that of the rest of a page: kernels are
+ * chosen by estimate, as the report says.
+ */
+async function open(): Promise<Gpu | null> {
+  try {
+    const gpu = await openBrowserGpu({ tuning: false });
+    const { description } = gpu;
+    byId('adapter').textContent = `Adapter: ${adapterName(description)} (${adapterKind(description.kind)})`;
+    return gpu;
+  } catch (error) {
+    byId('adapter').textContent = 'No GPU to measure.';
+    showProblem(error);
+    return null;
+  }
+}
+
+/** Brings the panel to life: it opens the GPU, and measures on it when asked to. */
+export async function startBench(): Promise<void> {
+  const layers = benchLayers();
+  fillList(
+    'layer-names',
+    new Set([...layers.flatMap(({ counts }) => Object.keys(counts)), ...layers.map((l) => l.name)]),
+  );
+  fillList('kind-names', [...KINDS, ...OWN_KINDS]);
+  byId('form').addEventListener('submit', (event) => event.preventDefault());
+  let gpu = await open();
+  if (!gpu) return;
+  inputs.batch.value = String(gpu.limits.software ? 4 : 32);
+  byId<HTMLFieldSetElement>('choices').disabled = false;
+  byId('form').addEventListener('submit', async () => {
+    if (running) return;
+    if (!gpu || gpu.lost) gpu = await open();
+    if (gpu) await run(gpu);
+    // Half a measurement is of no use; the next run has a device again.
+    if (gpu?.lost) gpu = await open();
+  });
+}

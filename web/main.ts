@@ -1,0 +1,4 @@
+import { serveBuilt } from '../bench/web/serve.js';
+import { buildDemo } from './build.js';
+
+await serveBuilt('web', 'web', buildDemo);

@@ -1,0 +1,65 @@
+import { FACE_HEIGHT, FACE_WIDTH } from '../src/data/align.js';
+import { show } from './picture.js';
+
+/** Differences are shown this many times as large, around grey. */
+export const DIFFERENCE_GAIN = 4;
+
+export interface Card {
+  title: string;
+  /** RGB, 96×112; without one there is only the note. */
+  face?: Uint8Array;
+  /** What the face should have been. */
+  original?: Uint8Array;
+  bytes?: number;
+  psnr?: number;
+  note?: string;
+}
+
+/** Pictures side by side, each with what it took and how far it is from the original. */
+export class ResultCards {
+  constructor(private readonly place: HTMLElement) {}
+
+  /** Shows a card in the place of that of the same key, or behind the others. */
+  show(key: string, { title, face, original, bytes, psnr, note }: Card): void {
+    const card = document.createElement('figure');
+    card.className = 'card';
+    card.dataset.key = key;
+    const pictures: HTMLElement[] = [];
+    if (face) pictures.push(picture(face, psnr === undefined ? title : `${title} at ${psnr.toFixed(1)} dB`));
+    if (face && original) pictures.push(picture(difference(original, face), `${title}: difference from the original`));
+    const caption = document.createElement('figcaption');
+    const heading = document.createElement('strong');
+    heading.textContent = title;
+    const lines = [
+      ...(bytes === undefined ? [] : [`${bytes} bytes`]),
+      ...(psnr === undefined ? [] : [`${psnr.toFixed(2)} dB PSNR`]),
+      ...(note ? [note] : []),
+    ];
+    caption.append(
+      heading,
+      ...lines.map((text) => Object.assign(document.createElement('span'), { textContent: text })),
+    );
+    card.append(caption, ...pictures);
+    const before = this.place.querySelector(`[data-key="${key}"]`);
+    if (before) before.replaceWith(card);
+    else this.place.append(card);
+  }
+
+  remove(key: string): void {
+    this.place.querySelector(`[data-key="${key}"]`)?.remove();
+  }
+}
+
+function picture(data: Uint8Array, label: string): HTMLCanvasElement {
+  const canvas = document.createElement('canvas');
+  canvas.setAttribute('role', 'img');
+  canvas.setAttribute('aria-label', label);
+  show(canvas, { width: FACE_WIDTH, height: FACE_HEIGHT, data });
+  return canvas;
+}
+
+function difference(original: Uint8Array, restored: Uint8Array): Uint8Array {
+  // Rounds and clamps.
+  const values = Uint8ClampedArray.from(original, (value, i) => 128 + DIFFERENCE_GAIN * (restored[i] - value));
+  return new Uint8Array(values.buffer);
+}

@@ -1,0 +1,191 @@
+import { FACE_HEIGHT, FACE_WIDTH } from '../src/data/align.js';
+import { linePlot } from '../src/evaluation/plot-svg.js';
+import type { CodecStep } from '../src/training/codec-trainer.js';
+import { byId, explain, offer, showText } from './dom.js';
+import { onChoice, onDrop } from './drop-zone.js';
+import type { GpuSession } from './gpu-session.js';
+import { readPicture, show } from './picture.js';
+import { drawnFaces, SMALL_HEIGHT, SMALL_WIDTH, smallFace, smallPicture } from './training-faces.js';
+import { type Look, TrainingRun } from './training-run.js';
+
+/** Milliseconds between two drawings of the curve. */
+const DRAW_MS = 400;
+/** Steps in the running mean of the loss. */
+const WINDOW = 10;
+/** Added where all steps are done and the training is to go on. */
+const MORE_STEPS = 500;
+
+/** The second tab: an autoencoder that is trained in the page. */
+export class TrainTab {
+  readonly #pictures: Uint8Array[] = [];
+  readonly #status = byId('train-status');
+  readonly #start = byId<HTMLButtonElement>('train-start');
+  #run: TrainingRun | null = null;
+  #running = false;
+  #drawn = 0;
+
+  /** @param faces the aligned faces of the first tab */
+  constructor(
+    private readonly session: GpuSession,
+    private readonly faces: () => Uint8Array[],
+  ) {
+    const add = (files: File[]): void => void this.#add(files);
+    onChoice(byId<HTMLInputElement>('train-files'), add);
+    onDrop(byId('train'), add);
+    byId('train-form').addEventListener('submit', (event) => {
+      event.preventDefault();
+      if (this.#running) this.#run?.stop();
+      else void this.#train();
+    });
+    byId('train-over').addEventListener('click', () => this.#startOver());
+  }
+
+  /** Tells what there is to train on: called when the tab is shown. */
+  describe(): void {
+    const [own, added] = [this.faces().length, this.#pictures.length];
+    const parts = [...(own > 0 ? [`${own} of the first tab`] : []), ...(added > 0 ? [`${added} that you added`] : [])];
+    const text = parts.length > 0 ? parts.join(' and ') : 'drawn faces, as there are no pictures yet';
+    const later = this.#run ? ' (for the next training: this one keeps what it began with)' : '';
+    byId('train-pictures').textContent = `Pictures to train on: ${text}${later}.`;
+  }
+
+  async #add(files: File[]): Promise<void> {
+    const problems: string[] = [];
+    for (const file of files) {
+      try {
+        const picture = await readPicture(file, file.name);
+        const aligned = picture.width === FACE_WIDTH && picture.height === FACE_HEIGHT;
+        this.#pictures.push(aligned ? smallFace(picture.data) : smallPicture(picture));
+      } catch (error) {
+        problems.push(explain(error));
+      }
+    }
+    showText(byId('train-problem'), problems.join('\n'));
+    this.describe();
+  }
+
+  async #train(): Promise<void> {
+    showText(byId('train-problem'), '');
+    const steps = byId<HTMLInputElement>('train-steps');
+    const target = byId<HTMLInputElement>('train-bytes');
+    if (!this.#run) {
+      const faces = [...this.faces().map(smallFace), ...this.#pictures];
+      const settings = { steps: steps.valueAsNumber, targetBytes: target.valueAsNumber };
+      this.#run = new TrainingRun(this.session, faces.length > 0 ? faces : drawnFaces(), settings, {
+        onStep: (step) => this.#showStep(step),
+        onLook: (look) => this.#showLook(look),
+      });
+    }
+    const run = this.#run;
+    if (run.steps.length >= steps.valueAsNumber) steps.value = String(run.steps.length + MORE_STEPS);
+    run.settings.steps = steps.valueAsNumber;
+    this.#setRunning(true);
+    this.#status.textContent = 'Training… The first step takes longest, as the kernels are compiled.';
+    try {
+      await run.run();
+      this.#status.textContent = `${run.done ? 'Done' : 'Stopped'} after ${run.steps.length} steps. ${summary(run.steps)}`;
+    } catch (error) {
+      this.#status.textContent = '';
+      showText(byId('train-problem'), explain(error));
+    } finally {
+      byId('train-progress').textContent = '';
+      this.#setRunning(false);
+      this.#draw();
+      const weights = run.weights();
+      if (weights) {
+        offer(byId<HTMLAnchorElement>('train-download'), weights, 'cameo-page.safetensors');
+        offer(byId<HTMLAnchorElement>('train-csv'), csvOf(run.steps), 'cameo-page.csv');
+        byId('train-files-out').hidden = false;
+      }
+    }
+  }
+
+  #startOver(): void {
+    if (this.#running) return;
+    this.#run = null;
+    for (const id of ['train-curve', 'train-look']) byId(id).replaceChildren();
+    byId('train-files-out').hidden = true;
+    this.#status.textContent = 'Ready to start anew.';
+    this.#label();
+    this.describe();
+  }
+
+  #setRunning(running: boolean): void {
+    this.#running = running;
+    byId('train-over').toggleAttribute('disabled', running);
+    byId<HTMLInputElement>('train-bytes').disabled = this.#run !== null;
+    byId<HTMLInputElement>('train-steps').disabled = running;
+    this.#label();
+    this.describe();
+  }
+
+  #label(): void {
+    const fresh = !this.#run || this.#run.steps.length === 0;
+    this.#start.textContent = this.#running ? 'Stop' : fresh ? 'Start' : 'Go on';
+    byId<HTMLInputElement>('train-bytes').disabled = this.#run !== null;
+  }
+
+  #showStep({ step }: CodecStep): void {
+    if (performance.now() - this.#drawn < DRAW_MS) return;
+    this.#drawn = performance.now();
+    const { steps, settings } = this.#run!;
+    // Not a status: nobody wants that read aloud all the time.
+    byId('train-progress').textContent = `Step ${step + 1} of ${settings.steps}. ${summary(steps)}`;
+    this.#draw();
+  }
+
+  #draw(): void {
+    const steps = this.#run?.steps ?? [];
+    if (steps.length === 0) return;
+    const smooth = steps.map((_, k): [number, number] => {
+      const window = steps.slice(Math.max(0, k - WINDOW + 1), k + 1);
+      return [k + 1, window.reduce((sum, { loss }) => sum + loss, 0) / window.length];
+    });
+    // The plot escapes every text that it is given.
+    byId('train-curve').innerHTML = linePlot({
+      title: 'Loss',
+      xLabel: 'step',
+      yLabel: '100 · squared error + weight · bits',
+      logY: true,
+      series: [
+        { name: 'each step', points: steps.map(({ loss }, k) => [k + 1, loss]) },
+        { name: `mean of ${WINDOW}`, points: smooth },
+      ],
+    });
+  }
+
+  #showLook({ originals, restored }: Look): void {
+    const rows = [
+      { title: 'Original', faces: originals },
+      { title: 'Restored', faces: restored },
+    ].map(({ title, faces }) => {
+      const row = document.createElement('figure');
+      row.append(
+        ...faces.map((data, k) => {
+          const canvas = document.createElement('canvas');
+          canvas.setAttribute('role', 'img');
+          canvas.setAttribute('aria-label', `${title}, picture ${k + 1}`);
+          show(canvas, { width: SMALL_WIDTH, height: SMALL_HEIGHT, data });
+          return canvas;
+        }),
+        Object.assign(document.createElement('figcaption'), { textContent: title }),
+      );
+      return row;
+    });
+    byId('train-look').replaceChildren(...rows);
+  }
+}
+
+function csvOf(steps: readonly CodecStep[]): Blob {
+  const lines = steps.map(({ step, loss, psnr, bytes }) => [step + 1, loss, psnr, bytes].join(','));
+  return new Blob([['step,loss,psnr,bytes', ...lines, ''].join('\n')], { type: 'text/csv' });
+}
+
+/** Of the last steps. */
+function summary(steps: readonly CodecStep[]): string {
+  const last = steps.slice(-WINDOW);
+  if (last.length === 0) return '';
+  const mean = (of: (step: CodecStep) => number): number => last.reduce((sum, step) => sum + of(step), 0) / last.length;
+  const psnr = -10 * Math.log10(mean(({ mse }) => mse));
+  return `Loss ${mean(({ loss }) => loss).toFixed(3)}, ${psnr.toFixed(1)} dB, about ${mean(({ bytes }) => bytes).toFixed(0)} bytes a picture.`;
+}

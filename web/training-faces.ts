@@ -1,0 +1,104 @@
+import { CounterRandom } from '../src/common/random.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../src/data/align.js';
+import type { RgbImage } from '../src/data/rgb-image.js';
+import { resampleRgb } from '../src/evaluation/resample.js';
+
+/** Pictures that the page trains on: half the size of an aligned face, so that a step is quick without a GPU too. */
+export const SMALL_WIDTH = FACE_WIDTH / 2;
+export const SMALL_HEIGHT = FACE_HEIGHT / 2;
+
+const SEED = 7;
+/** How far a picture is shifted at most, in pixels. */
+const SHIFT = 3;
+const DRAWN = 48;
+
+/** An aligned face, made small. */
+export function smallFace(face: Uint8Array): Uint8Array {
+  return resampleRgb(face, FACE_WIDTH, FACE_HEIGHT, SMALL_WIDTH, SMALL_HEIGHT);
+}
+
+/** The middle of any picture, in the proportions of a face, made small. */
+export function smallPicture({ width, height, data }: RgbImage): Uint8Array {
+  const side = Math.min(width / SMALL_WIDTH, height / SMALL_HEIGHT);
+  const [w, h] = [Math.max(1, Math.floor(side * SMALL_WIDTH)), Math.max(1, Math.floor(side * SMALL_HEIGHT))];
+  const [left, top] = [(width - w) >> 1, (height - h) >> 1];
+  const cut = new Uint8Array(3 * w * h);
+  for (let y = 0; y < h; y++) {
+    const from = 3 * ((top + y) * width + left);
+    cut.set(data.subarray(from, from + 3 * w), 3 * y * w);
+  }
+  return resampleRgb(cut, w, h, SMALL_WIDTH, SMALL_HEIGHT);
+}
+
+/** Faces drawn of ellipses, for whoever has no pictures at hand. */
+export function drawnFaces(): Uint8Array[] {
+  return Array.from({ length: DRAWN }, (_, k) => drawnFace(new CounterRandom(SEED, k)));
+}
+
+function drawnFace(random: CounterRandom): Uint8Array {
+  const between = (low: number, high: number): number => low + (high - low) * random.uniform();
+  const tone = between(0.35, 1);
+  const skin = [235 * tone, 190 * tone + 8, 160 * tone + 12];
+  const dark = between(20, 150);
+  const hair = [dark, 0.7 * dark, 0.45 * dark];
+  const back = [between(30, 220), between(30, 220), between(30, 220)];
+  const [cx, cy] = [24 + between(-1, 1), 29 + between(-1, 1)];
+  const [rx, ry] = [between(16, 20), between(22, 26)];
+  const [eyeY, eyeX, mouthY] = [26 + between(-1, 1), 9 + between(-1, 1), 46 + between(-1, 1)];
+  const [smile, light] = [between(5, 9), between(-0.25, 0.25)];
+  const data = new Uint8Array(3 * SMALL_WIDTH * SMALL_HEIGHT);
+  const inside = (x: number, y: number, ox: number, oy: number, ax: number, ay: number): boolean =>
+    ((x - ox) / ax) ** 2 + ((y - oy) / ay) ** 2 < 1;
+  for (let y = 0, at = 0; y < SMALL_HEIGHT; y++) {
+    for (let x = 0; x < SMALL_WIDTH; x++, at += 3) {
+      let colour = back;
+      if (inside(x, y, cx, cy - 4, rx + 4, ry + 4)) colour = hair;
+      if (inside(x, y, cx, cy, rx, ry) && y > cy - 0.6 * ry) colour = skin;
+      for (const side of [-1, 1]) {
+        if (inside(x, y, cx + side * eyeX, eyeY - 4, 5, 1.2)) colour = hair;
+        if (inside(x, y, cx + side * eyeX, eyeY, 4, 2)) colour = [240, 240, 240];
+        if (inside(x, y, cx + side * eyeX, eyeY, 1.8, 1.8)) colour = [40, 30, 25];
+      }
+      if (inside(x, y, cx, eyeY + 10, 2.2, 5)) colour = skin.map((value) => 0.86 * value);
+      if (inside(x, y, cx, mouthY, smile, 2)) colour = [160, 60, 70];
+      const shade = 1 + (light * (x - cx)) / 24;
+      for (let c = 0; c < 3; c++) data[at + c] = Math.max(0, Math.min(255, Math.round(colour[c] * shade)));
+    }
+  }
+  return data;
+}
+
+/**
+ * The batch of a step, which depends on the step alone: a step that is repeated after a loss of the device computes the same.
+ * @returns [count, SMALL_HEIGHT, SMALL_WIDTH, 3] in [0, 1], shifted and mirrored by chance
+ */
+export function batchOf(faces: readonly Uint8Array[], step: number, count: number): Float32Array {
+  const random = new CounterRandom(SEED + 1, step);
+  const size = 3 * SMALL_WIDTH * SMALL_HEIGHT;
+  const batch = new Float32Array(count * size);
+  for (let k = 0; k < count; k++) {
+    const face = faces[random.int(faces.length)];
+    const [dx, dy] = [random.int(2 * SHIFT + 1) - SHIFT, random.int(2 * SHIFT + 1) - SHIFT];
+    const mirror = random.int(2) === 1;
+    for (let y = 0; y < SMALL_HEIGHT; y++) {
+      const fromY = Math.max(0, Math.min(SMALL_HEIGHT - 1, y + dy));
+      for (let x = 0; x < SMALL_WIDTH; x++) {
+        const shifted = Math.max(0, Math.min(SMALL_WIDTH - 1, x + dx));
+        const fromX = mirror ? SMALL_WIDTH - 1 - shifted : shifted;
+        const [from, to] = [3 * (fromY * SMALL_WIDTH + fromX), k * size + 3 * (y * SMALL_WIDTH + x)];
+        for (let c = 0; c < 3; c++) batch[to + c] = face[from + c] / 255;
+      }
+    }
+  }
+  return batch;
+}
+
+/** Faces as they are, for a look at what the network makes of them: [faces, SMALL_HEIGHT, SMALL_WIDTH, 3] in [0, 1]. */
+export function unitPixels(faces: readonly Uint8Array[]): Float32Array {
+  const size = 3 * SMALL_WIDTH * SMALL_HEIGHT;
+  const pixels = new Float32Array(faces.length * size);
+  faces.forEach((face, k) => {
+    for (let i = 0; i < size; i++) pixels[k * size + i] = face[i] / 255;
+  });
+  return pixels;
+}

@@ -1,0 +1,130 @@
+import type { Gpu } from '../src/gpu/gpu.js';
+import type { AutoencoderConfig } from '../src/models/autoencoder.js';
+import { writeAutoencoder } from '../src/models/model-file.js';
+import { withoutPrefix } from '../src/nn/host-tensor.js';
+import { readSafetensors } from '../src/nn/safetensors.js';
+import { scope, Tensor } from '../src/tensor/tensor.js';
+import type { CodecTrainingConfig } from '../src/training/codec-config.js';
+import { type CodecStep, CodecTrainer } from '../src/training/codec-trainer.js';
+import type { GpuSession } from './gpu-session.js';
+import { batchOf, SMALL_HEIGHT, SMALL_WIDTH, unitPixels } from './training-faces.js';
+
+const MODEL: AutoencoderConfig = {
+  height: SMALL_HEIGHT,
+  width: SMALL_WIDTH,
+  stages: [12, 24, 32],
+  latentChannels: 8,
+  residualBlocks: 0,
+  rates: 1,
+};
+
+/** Milliseconds between two snapshots: at most so much is computed again after a loss of the device. */
+const SNAPSHOT_MS = 1000;
+/** Faces to look at. */
+const SHOWN = 4;
+
+export interface TrainingSettings {
+  steps: number;
+  /** Estimated bytes a face to aim at. */
+  targetBytes: number;
+}
+
+/** What a snapshot lets one see: faces, and what the network makes of them after hard rounding. */
+export interface Look {
+  originals: Uint8Array[];
+  restored: Uint8Array[];
+}
+
+export interface TrainingListener {
+  onStep(step: CodecStep): void;
+  onLook(look: Look): void;
+}
+
+/**
+ * Trains a small autoencoder of the codec's kind (rate and distortion, noise in place of rounding) on pictures in memory.
+ * Weights and state of the optimizer are copied from the device every second; after a loss of the device it goes on from the
+ * last copy, and as batches depend on the step alone, the steps since then come out as they did before.
+ */
+export class TrainingRun {
+  /** Figures by step. */
+  readonly steps: CodecStep[] = [];
+  #checkpoint: Uint8Array | null = null;
+  #stop = false;
+
+  constructor(
+    private readonly session: GpuSession,
+    private readonly faces: readonly Uint8Array[],
+    readonly settings: TrainingSettings,
+    private readonly listener: TrainingListener,
+  ) {}
+
+  get done(): boolean {
+    return this.steps.length >= this.settings.steps;
+  }
+
+  /** Trains until all steps are done, or `stop` is called. */
+  async run(): Promise<void> {
+    this.#stop = false;
+    await this.session.use((gpu) => this.#trainOn(gpu));
+  }
+
+  stop(): void {
+    this.#stop = true;
+  }
+
+  /** The weights of the last snapshot, as `FaceCodec` reads them; null before the first. */
+  weights(): Uint8Array | null {
+    if (!this.#checkpoint) return null;
+    const tensors = withoutPrefix(readSafetensors(this.#checkpoint).tensors, 'model.');
+    return writeAutoencoder(MODEL, tensors, { steps: String(this.steps.length), trained: 'in the demo page' });
+  }
+
+  async #trainOn(gpu: Gpu): Promise<void> {
+    const config: CodecTrainingConfig = {
+      model: MODEL,
+      seed: 1,
+      steps: this.settings.steps,
+      batchSize: 4,
+      learningRate: 4e-3,
+      warmUpSteps: 10,
+      clipNorm: 1,
+      roundingShare: 0.15,
+      targetBytes: [this.settings.targetBytes],
+      sourceWeights: {},
+    };
+    const trainer = new CodecTrainer(gpu, config);
+    try {
+      if (this.#checkpoint) trainer.restore(this.#checkpoint);
+      let last = performance.now();
+      while (!this.#stop && trainer.step < config.steps) {
+        const figures = await trainer.train(batchOf(this.faces, trainer.step, config.batchSize));
+        this.steps[figures.step] = figures;
+        this.listener.onStep(figures);
+        if (performance.now() - last < SNAPSHOT_MS) continue;
+        await this.#snapshot(gpu, trainer);
+        last = performance.now();
+      }
+      await this.#snapshot(gpu, trainer);
+    } finally {
+      if (!gpu.lost) trainer.dispose();
+    }
+  }
+
+  async #snapshot(gpu: Gpu, trainer: CodecTrainer): Promise<void> {
+    const checkpoint = await trainer.checkpoint();
+    const originals = this.faces.slice(0, SHOWN);
+    const { model } = trainer;
+    model.eval(); // the recorded step is not touched by this
+    const pixels = scope(gpu, () => {
+      const x = Tensor.from(gpu, unitPixels(originals), [originals.length, SMALL_HEIGHT, SMALL_WIDTH, 3]);
+      return model.restore(model.compress(x, 0), 0);
+    });
+    model.train();
+    const values = await pixels.read();
+    pixels.dispose();
+    this.#checkpoint = checkpoint;
+    const bytes = Uint8Array.from(values, (value) => Math.round(255 * value));
+    const size = bytes.length / originals.length;
+    this.listener.onLook({ originals, restored: originals.map((_, k) => bytes.slice(k * size, (k + 1) * size)) });
+  }
+}

@@ -19,7 +19,7 @@ const QUEUE = 64;
 /** The pictures of a run: those named, and those in the folders that were named. */
 export interface Pictures {
   all: PictureInput[];
-  /** Whether there was a folder. */
+  /** Whether some are of a folder. */
   folders: boolean;
 }
 
@@ -39,11 +39,11 @@ export async function picturesOf(paths: readonly string[]): Promise<Pictures> {
       all.push({ path, name: stemOf(path) });
       continue;
     }
-    folders = true;
     try {
       const pictures = await listPictures(path);
       if (pictures.length === 0) throw new FileError(`${path}: it is a folder without JPEG, PNG or WebP pictures`);
       for (const picture of pictures) all.push(picture);
+      folders = true;
     } catch (error) {
       all.push({ path, error });
     }

@@ -8,10 +8,9 @@ import * as assert from 'uvu/assert';
 import { servePage } from '../bench/web/serve.js';
 import { alignFace, type FaceLandmarks } from '../src/data/align.js';
 import { encodePng, readImage } from '../src/data/image.js';
-import { readLandmarks } from '../src/data/landmarks.js';
 import { buildDemo } from '../web/build.js';
 import { gpuObstacle, startBrowser, type TestSite } from './browser.js';
-import { DEMO_LANDMARKS, DEMO_PHOTOS } from './data-available.js';
+import { INVENTED_LANDMARKS, INVENTED_PHOTO } from './invented-faces.js';
 
 export const PHONE = { width: 390, height: 844 };
 
@@ -19,9 +18,8 @@ export const PHONE = { width: 390, height: 844 };
 export const slot = (k: number): string => `.slot:nth-of-type(${k})`;
 
 /** The photograph of the tests, and where its faces are. */
-export const PHOTO = join(DEMO_PHOTOS, 'sample3.jpg');
-export const photoLandmarks = async (): Promise<readonly FaceLandmarks[]> =>
-  (await readLandmarks(DEMO_LANDMARKS)).get('sample3.jpg')!;
+export const PHOTO = INVENTED_PHOTO;
+export const photoLandmarks = async (): Promise<readonly FaceLandmarks[]> => INVENTED_LANDMARKS;
 
 /** The demo page, built and served, a browser to look at it, and a folder for files. */
 export interface Demo extends TestSite {

@@ -79,17 +79,25 @@ browserTest(demo, '', 'bad pictures and files are explained, and the page goes o
 
 browserTest(demo, '', "the browser's own face detector places the points, where it has one", async (page) => {
   // Those of the first face, in no order.
+  const [landmarks] = await photoLandmarks();
+  const [left, right, , ...mouth] = landmarks.map(([x, y]) => ({ x, y }));
+  const apart = right.x - left.x;
+  const found = {
+    boundingBox: { x: left.x - 0.7 * apart, y: left.y - 0.9 * apart, width: 2.4 * apart, height: 2.4 * apart },
+    landmarks: [
+      { type: 'eye', locations: [right] },
+      { type: 'eye', locations: [left] },
+      { type: 'mouth', locations: [{ x: (mouth[0].x + mouth[1].x) / 2, y: (mouth[0].y + mouth[1].y) / 2 }] },
+    ],
+  };
   await page.evaluateOnNewDocument(`globalThis.FaceDetector = class {
     async detect() {
-      const boundingBox = { x: 560, y: 350, width: 220, height: 220 };
-      const at = (type, x, y) => ({ type, locations: [{ x, y }] });
-      return [{ boundingBox, landmarks: [at('eye', 719.7, 432.4), at('eye', 626.9, 430.6), at('mouth', 675, 535.5)] }];
+      return [${JSON.stringify(found)}];
     }
   }`);
   await page.goto(address);
   await choose(page, `${slot(1)} input`, PHOTO);
   await waitForText(page, `${slot(1)} .hint`, /^The browser found a face/);
-  const [landmarks] = await photoLandmarks();
   const labels = await page.$$eval(`${slot(1)} .handle`, (all) => all.map((one) => one.getAttribute('aria-label')!));
   for (const [k, [x, y]] of landmarks.entries()) {
     const [px, py] = /at (\d+), (\d+)/.exec(labels[k])!.slice(1).map(Number);

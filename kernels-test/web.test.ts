@@ -124,12 +124,12 @@ browserTest(demo, reason, 'a dropped photograph becomes a file, a QR code and a 
   // The QR code, by way of its picture; then the file itself.
   const restored = await pixelsOf(page, '[data-key=cameo] canvas');
   const qr = await downloaded(page, '#qr-download', folder);
-  assert.match(basename(qr), /^sample3-qr\.png$/);
+  assert.match(basename(qr), /^invented-faces-qr\.png$/);
   await choose(page, '#read-file', qr);
-  await waitForText(page, '#read-status', /^Restored from the QR code in sample3-qr\.png: \d+ bytes/);
+  await waitForText(page, '#read-status', /^Restored from the QR code in invented-faces-qr\.png: \d+ bytes/);
   assert.equal(await pixelsOf(page, '#read-face'), restored);
   await choose(page, '#read-file', await downloaded(page, '#download-file', folder));
-  await waitForText(page, '#read-status', /^Restored from sample3.*\.cameo, a file: \d+ bytes/);
+  await waitForText(page, '#read-status', /^Restored from invented-faces.*\.cameo, a file: \d+ bytes/);
   assert.equal(await pixelsOf(page, '#read-face'), restored);
 
   // The QR code before the camera, which is a canvas here; then a picture of Chromium's own camera.

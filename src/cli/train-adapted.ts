@@ -1,7 +1,8 @@
+import { dirname } from 'node:path';
 import type { Command } from 'commander';
 import { BudgetCodec } from '../codec/budget-codec.js';
 import { ArgumentError } from '../common/errors.js';
-import { writeFileAtomic } from '../data/atomic-file.js';
+import { ensureFolder, writeFileAtomic } from '../data/atomic-file.js';
 import { type FaceSet, openFaceFolder } from '../data/faces.js';
 import { openRecognizer, RECOGNIZER_NAMES } from '../data/recognizer-source.js';
 import { EncodingCache } from '../evaluation/codecs/encoding-cache.js';
@@ -66,6 +67,7 @@ async function run(options: AdaptedCommand): Promise<void> {
     validation: await openFaceFolder(folder, { split: 'val', limit: VALIDATION_FACES }),
   };
   const weights = baseline ? null : await readWeights(weightsPath(options.model, 'budget'));
+  await ensureFolder(dirname(out));
   const gpu = await openGpu();
   const stop = stopOnInterrupt();
   const stages = startStages();

@@ -2,8 +2,9 @@ import { dataFolder, recognizerPlaces } from '../src/cli/places.js';
 import { runFacts } from '../src/cli/report-facts.js';
 import { expectKind, readWeights, weightsPath } from '../src/cli/weights.js';
 import { loadKlt } from '../src/codec/klt-file.js';
-import { quantizeForRate, stepCosts } from '../src/codec/rate-distortion.js';
+import { logisticBitsOf, quantizeForRate, stepCosts } from '../src/codec/rate-distortion.js';
 import { CounterRandom } from '../src/common/random.js';
+import { writeUnitPixels } from '../src/common/unit-pixels.js';
 import { writeFileAtomic } from '../src/data/atomic-file.js';
 import { FACE_BYTES, type FaceSet, openFaceFolder } from '../src/data/faces.js';
 import { openRecognizer } from '../src/data/recognizer-source.js';
@@ -50,9 +51,7 @@ async function* batches(set: FaceSet): AsyncGenerator<Tensor> {
   for (let first = 0; first + BATCH <= indices.length; first += BATCH) {
     const faces = await set.batch(indices.slice(first, first + BATCH));
     const pixels = new Float32Array(BATCH * FACE_BYTES);
-    faces.forEach((face, k) => {
-      for (let i = 0; i < FACE_BYTES; i++) pixels[k * FACE_BYTES + i] = face[i] / 255;
-    });
+    writeUnitPixels(faces, pixels);
     const x = Tensor.from(gpu, pixels, [BATCH, model.config.height, model.config.width, 3]);
     yield x;
     x.dispose();
@@ -120,8 +119,7 @@ async function tryGains(faces: FaceSet, t: number, shift: Float64Array): Promise
       const scaled = Float64Array.from(shift, (own, k) => found[b * count + k] * Math.exp(own + logGain));
       quantizeForRate(scaled, costs, LAMBDA).forEach((symbol, k) => {
         components[b * count + k] = symbol * Math.exp(logRestore[k] - logGain0[k] - shift[k] - logGain);
-        const below = (edge: number): number => 1 / (1 + Math.exp(-edge / scales[k]));
-        result.bytes -= Math.log2(Math.max(1e-12, below(symbol + 0.5) - below(symbol - 0.5))) / 8;
+        result.bytes += logisticBitsOf(Math.abs(symbol), scales[k]) / 8;
       });
     }
     const { errors, ...cosines } = scope(gpu, () => {

@@ -1,4 +1,5 @@
 import { CounterRandom } from '../src/common/random.js';
+import { writeUnitPixels } from '../src/common/unit-pixels.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../src/data/align.js';
 import type { RgbImage } from '../src/data/rgb-image.js';
 import { resampleRgb } from '../src/evaluation/resample.js';
@@ -95,10 +96,7 @@ export function batchOf(faces: readonly Uint8Array[], step: number, count: numbe
 
 /** Faces as they are, for a look at what the network makes of them: [faces, SMALL_HEIGHT, SMALL_WIDTH, 3] in [0, 1]. */
 export function unitPixels(faces: readonly Uint8Array[]): Float32Array {
-  const size = 3 * SMALL_WIDTH * SMALL_HEIGHT;
-  const pixels = new Float32Array(faces.length * size);
-  faces.forEach((face, k) => {
-    for (let i = 0; i < size; i++) pixels[k * size + i] = face[i] / 255;
-  });
+  const pixels = new Float32Array(faces.length * 3 * SMALL_WIDTH * SMALL_HEIGHT);
+  writeUnitPixels(faces, pixels);
   return pixels;
 }

@@ -5,6 +5,7 @@ import { cosine, type OperatingPoint, tarAtFar } from '../common/verification.js
 import { writeFileAtomic } from '../data/atomic-file.js';
 import type { FaceEntry, Split } from '../data/face-listing.js';
 import { openFaceFolder } from '../data/faces.js';
+import { percent } from '../evaluation/percent.js';
 import { markdownTable, textTable } from '../evaluation/tables.js';
 import { embedPictures } from '../evaluation/verification/embed-pictures.js';
 import { gitCommit } from './git-commit.js';
@@ -124,7 +125,6 @@ async function run(options: IdentitiesOptions): Promise<void> {
       data: { split: options.split, faces: entries.length, identities: new Set(entries.map((e) => e.identity)).size },
       groups: results,
     };
-    const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
     const table = {
       title: `Pairs of split ${options.split}`,
       columns: ['Group', 'Genuine', 'Impostor', ...FARS.map((far) => `TAR at FAR ${far}`), 'Threshold at 0.001'],
@@ -132,7 +132,7 @@ async function run(options: IdentitiesOptions): Promise<void> {
         name,
         genuine,
         impostor,
-        ...points.map(({ tar }) => percent(tar)),
+        ...points.map(({ tar }) => percent(tar, 1)),
         points[2].threshold.toFixed(4),
       ]),
       note: 'Thresholds of each group are its own. A FAR below one over the number of impostor pairs means none was accepted.',

@@ -1,8 +1,6 @@
-import { type FaceContainer, type FaceHolder, leastFaceBytes } from '../codec/budget-codec.js';
+import { type FaceContainer, type FaceHolder, leastFaceBytes, packInto } from '../codec/budget-codec.js';
 import { ENCODER_VERSION } from '../codec/byte-budget.js';
-import { packFaceBare } from '../codec/face-bare.js';
 import { encodeFace, type FaceSymbols } from '../codec/face-code.js';
-import { packFaceFile } from '../codec/face-file.js';
 import { ArgumentError } from '../common/errors.js';
 import type { DeviceKeeperOptions } from '../gpu/device-keeper.js';
 import type { CodecSession } from './codec-session.js';
@@ -54,7 +52,7 @@ export async function budgetEncoder(
   const least = leastFaceBytes(model, holder);
   if (maxBytes < least) throw new ArgumentError(`--bytes ${maxBytes}: a face takes at least ${least} bytes here`);
   const keeper = await session.keepBudgetCodec(options);
-  const pack = container === 'bare' ? packFaceBare : packFaceFile;
+  const pack = packInto(container);
   return {
     async encode(faces) {
       const pixels = faces.map((face) => face.pixels);

@@ -5,6 +5,7 @@ import { LOSSES, type LossSpec } from '../common/loss-spec.js';
 import { writeFileAtomic } from '../data/atomic-file.js';
 import { labelReportText } from '../data/identity-set.js';
 import { openRecognizer } from '../data/recognizer-source.js';
+import { percent } from '../evaluation/percent.js';
 import { openGpu } from '../gpu/node/adapters.js';
 import { DEFAULT_RECOGNITION_TRAINING, type RecognitionTrainingConfig } from '../training/recognition-config.js';
 import { RecognitionTrainer } from '../training/recognition-trainer.js';
@@ -171,9 +172,8 @@ async function run(options: TrainRecognitionCommand): Promise<void> {
         await writeFileAtomic(join(options.out, 'training.svg'), trainingPlot(log));
         if (validation) {
           const { tar3, tar2, accuracy } = validation;
-          const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
           console.log(
-            `\nheld-out identities: TAR ${percent(tar3)} at FAR 1e-3, ${percent(tar2)} at 1e-2, accuracy ${percent(accuracy)}`,
+            `\nheld-out identities: TAR ${percent(tar3, 1)} at FAR 1e-3, ${percent(tar2, 1)} at 1e-2, accuracy ${percent(accuracy, 1)}`,
           );
         }
         last = performance.now();

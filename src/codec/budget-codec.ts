@@ -1,4 +1,5 @@
-import { ArgumentError, CheckpointError } from '../common/errors.js';
+import { ArgumentError } from '../common/errors.js';
+import { writeUnitPixels } from '../common/unit-pixels.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { type KltAutoencoder, stepValues } from '../models/klt-autoencoder.js';
 import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
@@ -12,7 +13,7 @@ import { BARE_HEADER_BYTES, packFaceBare, unpackFaceBare } from './face-bare.js'
 import type { DecodedFace, FaceSymbols } from './face-code.js';
 import { codecBatch } from './face-codec.js';
 import { FILE_HEADER_BYTES, isFaceFile, packFaceFile, unpackFaceFile } from './face-file.js';
-import { type KltFile, type KltTables, loadKlt, readKlt } from './klt-file.js';
+import { type KltFile, type KltTables, loadKlt, readKlt, tablesOf } from './klt-file.js';
 
 /** 'file' says by itself what it is; 'bare' has 8 bytes less, for whoever knows. */
 export type FaceContainer = 'file' | 'bare';
@@ -34,6 +35,16 @@ export const HEADER_BYTES: Readonly<Record<FaceHolder, number>> = {
 export function leastFaceBytes(latents: LatentModel, holder: FaceHolder): number {
   return HEADER_BYTES[holder] + encodeLatents(new Int16Array(latents.latents), 0, latents).length;
 }
+
+/** @throws ArgumentError for a budget below what a face takes */
+export function checkBudget(latents: LatentModel, bytes: number, holder: FaceHolder): void {
+  const least = leastFaceBytes(latents, holder);
+  if (Number.isInteger(bytes) && bytes >= least) return;
+  throw new ArgumentError(`a budget of ${bytes} bytes; expected an integer of at least ${least}`);
+}
+
+/** Packs a face into a container of its own. */
+export const packInto = (container: FaceContainer) => (container === 'file' ? packFaceFile : packFaceBare);
 
 type AnalysisInputs = { x: Tensor; coarseness: Tensor };
 type RestorationInputs = { symbols: Tensor; logGain: Tensor; coarseness: Tensor };
@@ -89,16 +100,11 @@ export class BudgetCodec {
    * @param batch faces that one pass takes, and computes even where there are fewer
    */
   static fromKlt(gpu: Gpu, file: KltFile, batch = codecBatch(gpu)): BudgetCodec {
-    if (!file.tables) {
-      throw new CheckpointError(
-        'the weights have no tables for the entropy coder: make them with `cameo train tables`',
-      );
-    }
+    const tables = tablesOf(file);
     const value = (name: string): Float32Array => file.tensors.get(name)!.data;
     const model = loadKlt(gpu, file);
-    const { order } = file.tables;
-    const scales = Float64Array.from(order, (k) => Math.exp(value('logScale')[k] + value('logGain')[k]));
-    return new BudgetCodec(gpu, model, file.tables, scales, batch);
+    const scales = Float64Array.from(tables.order, (k) => Math.exp(value('logScale')[k] + value('logGain')[k]));
+    return new BudgetCodec(gpu, model, tables, scales, batch);
   }
 
   /** The integers that code and decode symbols. */
@@ -131,7 +137,7 @@ export class BudgetCodec {
     target: FaceTarget,
     container: FaceContainer = 'file',
   ): Promise<Uint8Array[]> {
-    const pack = container === 'file' ? packFaceFile : packFaceBare;
+    const pack = packInto(container);
     return (await this.symbolsOf(faces, target, container)).map((face) => pack(face, this.latents));
   }
 
@@ -149,12 +155,7 @@ export class BudgetCodec {
     });
     const { steps } = this.model.config;
     const header = HEADER_BYTES[holder];
-    if ('maxBytes' in target) {
-      const least = this.leastBytes(holder);
-      if (!Number.isInteger(target.maxBytes) || target.maxBytes < least) {
-        throw new ArgumentError(`a budget of ${target.maxBytes} bytes; expected an integer of at least ${least}`);
-      }
-    }
+    if ('maxBytes' in target) checkBudget(this.latents, target.maxBytes, holder);
     const step = 'step' in target ? target.step : usualStep(target.maxBytes - header, steps);
     stepValues(step, steps);
     const found: FaceSymbols[] = [];
@@ -231,9 +232,7 @@ export class BudgetCodec {
     const { bytes } = this.faceSize;
     const { inputs, outputs } = this.#analysis;
     const pixels = new Float32Array(this.#batch * bytes);
-    faces.forEach((face, n) => {
-      for (let i = 0; i < bytes; i++) pixels[n * bytes + i] = face[i] / 255;
-    });
+    writeUnitPixels(faces, pixels);
     inputs.x.write(pixels);
     this.#writeSteps(inputs, steps);
     this.#analysis.run();

@@ -1,13 +1,18 @@
-import { ArgumentError, CheckpointError } from '../common/errors.js';
+import { ArgumentError } from '../common/errors.js';
 import { DeviceKeeper, type DeviceKeeperOptions } from '../gpu/device-keeper.js';
 import type { Gpu } from '../gpu/gpu.js';
-import { BudgetCodec, type FaceContainer, type FaceHolder, HEADER_BYTES, leastFaceBytes } from './budget-codec.js';
+import {
+  BudgetCodec,
+  checkBudget,
+  type FaceContainer,
+  type FaceHolder,
+  HEADER_BYTES,
+  packInto,
+} from './budget-codec.js';
 import type { LatentModel } from './entropy/latent-model.js';
-import { packFaceBare } from './face-bare.js';
 import { batchesOf } from './face-batches.js';
 import { encodeFace, type FaceSymbols } from './face-code.js';
-import { packFaceFile } from './face-file.js';
-import { type KltFile, readKlt } from './klt-file.js';
+import { type KltFile, readKlt, tablesOf } from './klt-file.js';
 
 /** Faces that are encoded at a time: enough to keep a GPU busy, and little enough memory for a CPU. */
 export const FACES_AT_ONCE = 16;
@@ -62,8 +67,7 @@ export class EncodedFace<F> {
 
   /** The face in a container of its own. */
   pack(container: FaceContainer): Uint8Array {
-    const pack = container === 'file' ? packFaceFile : packFaceBare;
-    return pack(this.symbols, this.#latents, this.code);
+    return packInto(container)(this.symbols, this.#latents, this.code);
   }
 }
 
@@ -91,7 +95,7 @@ export async function* encodeMany<F extends FaceInput>(
 ): AsyncGenerator<EncodedFace<F> | FailedFace<F>, void, undefined> {
   const { openGpu, weights, bytes: maxBytes, holder = 'file', queue = 64, signal, total, onProgress } = options;
   const file = weights instanceof Uint8Array ? readKlt(weights) : weights;
-  const latents = latentsOf(file);
+  const latents = tablesOf(file).model;
   checkBudget(latents, maxBytes, holder);
   const size = 3 * file.config.width * file.config.height;
   const keeper = new DeviceKeeper(openGpu, (gpu) => BudgetCodec.fromKlt(gpu, file), options);
@@ -118,18 +122,6 @@ export async function* encodeMany<F extends FaceInput>(
   } finally {
     keeper.close();
   }
-}
-
-/** @throws CheckpointError for weights without tables */
-export function latentsOf({ tables }: KltFile): LatentModel {
-  if (tables) return tables.model;
-  throw new CheckpointError('the weights have no tables for the entropy coder: make them with `cameo train tables`');
-}
-
-function checkBudget(latents: LatentModel, bytes: number, holder: FaceHolder): void {
-  const least = leastFaceBytes(latents, holder);
-  if (Number.isInteger(bytes) && bytes >= least) return;
-  throw new ArgumentError(`a budget of ${bytes} bytes; expected an integer of at least ${least}`);
 }
 
 const wrongSize = ({ name, rgb }: { name: string; rgb: Uint8Array }, { config: { width, height } }: KltFile) =>

@@ -1,4 +1,5 @@
 import { ArgumentError, FormatError, ModelMismatchError } from '../common/errors.js';
+import { writeUnitPixels } from '../common/unit-pixels.js';
 import type { Gpu } from '../gpu/gpu.js';
 import type { Autoencoder } from '../models/autoencoder.js';
 import { type AutoencoderFile, loadAutoencoder, readAutoencoder } from '../models/model-file.js';
@@ -158,9 +159,7 @@ export class FaceCodec {
   async #analyse(faces: readonly Uint8Array[], rate: number): Promise<Float32Array[]> {
     const { width, height, bytes } = this.faceSize;
     const pixels = new Float32Array(this.#batch * bytes);
-    faces.forEach((face, k) => {
-      for (let i = 0; i < bytes; i++) pixels[k * bytes + i] = face[i] / 255;
-    });
+    writeUnitPixels(faces, pixels);
     const { tape, step } = this.#analysisAt(rate);
     step.inputs.x.write(pixels);
     step.run();

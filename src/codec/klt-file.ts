@@ -89,6 +89,12 @@ export function readKlt(bytes: Uint8Array): KltFile {
   return { config, tensors, tables: { model, order: Int32Array.from(places) }, metadata };
 }
 
+/** @throws CheckpointError for weights without tables */
+export function tablesOf({ tables }: KltFile): KltTables {
+  if (tables) return tables;
+  throw new CheckpointError('the weights have no tables for the entropy coder: make them with `cameo train tables`');
+}
+
 /** The network of a weights file, on a GPU and in evaluation mode. */
 export function loadKlt(gpu: Gpu, file: KltFile): KltAutoencoder {
   const model = new KltAutoencoder(file.config).prepare(gpu);

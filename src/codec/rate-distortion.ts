@@ -2,7 +2,7 @@
 const LEAST_LIKELY = 1e-12;
 
 /** Bits of a symbol of magnitude n, under a logistic distribution around 0 of this scale. */
-function logisticBitsOf(n: number, scale: number): number {
+export function logisticBitsOf(n: number, scale: number): number {
   const below = 1 / (1 + Math.exp(-(n - 0.5) / scale));
   const above = 1 / (1 + Math.exp(-(n + 0.5) / scale));
   return -Math.log2(Math.max(above - below, LEAST_LIKELY));

@@ -1,11 +1,5 @@
-import {
-  type EncodeManyOptions,
-  type EncodeProgress,
-  encodeMany,
-  type FaceInput,
-  latentsOf,
-} from '../codec/encode-many.js';
-import { readKlt } from '../codec/klt-file.js';
+import { type EncodeManyOptions, type EncodeProgress, encodeMany, type FaceInput } from '../codec/encode-many.js';
+import { readKlt, tablesOf } from '../codec/klt-file.js';
 import { ArchiveWriter } from './archive-writer.js';
 
 export interface ArchiveProgress extends EncodeProgress {
@@ -47,7 +41,7 @@ export async function encodeToArchive(
 ): Promise<EncodeToArchiveResult> {
   const { archive, weights, bytes: maxBytes, onProgress, onFailed } = options;
   const file = weights instanceof Uint8Array ? readKlt(weights) : weights;
-  const settings = { model: latentsOf(file), maxBytes, holder: 'archive' } as const;
+  const settings = { model: tablesOf(file).model, maxBytes, holder: 'archive' } as const;
   const writer = await ArchiveWriter.open(archive, settings);
   let failed = 0;
   let resumed = 0;

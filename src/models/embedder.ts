@@ -1,4 +1,5 @@
 import { ArgumentError } from '../common/errors.js';
+import { writeUnitPixels } from '../common/unit-pixels.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
 import { keep, Tensor } from '../tensor/tensor.js';
@@ -38,7 +39,7 @@ export class Embedder {
     for (let first = 0; first < count; first += this.batch) {
       const faces = Math.min(this.batch, count - first);
       const bytes = pixels.subarray(first * size, (first + faces) * size);
-      for (let i = 0; i < bytes.length; i++) values[i] = bytes[i] / 255;
+      writeUnitPixels([bytes], values);
       this.#x.write(values); // what is left of the batch before is computed, and not looked at
       this.#step.run();
       const embeddings = await this.#step.outputs.embeddings.read();

@@ -1,4 +1,5 @@
 import { CounterRandom } from '../common/random.js';
+import { writeUnitPixels } from '../common/unit-pixels.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { Embedder } from '../models/embedder.js';
 import type { Recognizer } from '../models/recognizer.js';
@@ -11,6 +12,7 @@ import { affine } from '../ops/unary.js';
 import { recordStep } from '../tensor/recorded-step.js';
 import { Tape } from '../tensor/tape.js';
 import { keep, Tensor } from '../tensor/tensor.js';
+import { unitEmbeddings } from './teacher.js';
 
 /** Aligned faces of the size that the recogniser takes, RGB bytes, and the same as a codec restores them. */
 export interface RestoredFaces {
@@ -55,11 +57,10 @@ export async function adaptRecognizer(options: AdaptOptions): Promise<Adapted> {
     const found = new Float32Array(faces.length * dimension);
     try {
       for (let first = 0; first < faces.length; first += batchSize) {
-        const some = faces.slice(first, first + batchSize);
-        const values = await embedder.embed(joined(some));
-        for (let k = 0; k < some.length; k++) {
-          found.set(unit(values.subarray(k * dimension, (k + 1) * dimension)), (first + k) * dimension);
-        }
+        const some = await unitEmbeddings(embedder, faces.slice(first, first + batchSize));
+        some.forEach((embedding, k) => {
+          found.set(embedding, (first + k) * dimension);
+        });
         signal?.throwIfAborted();
         onProgress?.(what, first + some.length, faces.length);
       }
@@ -93,12 +94,14 @@ export async function adaptRecognizer(options: AdaptOptions): Promise<Adapted> {
     const pixels = new Float32Array(batchSize * height * width * 3);
     const directions = new Float32Array(batchSize * dimension);
     for (; step < steps && !signal?.aborted; step++) {
-      for (let n = 0; n < batchSize; n++) {
-        const k = Math.floor(random.uniform() * training.restored.length);
-        const picture = training.restored[k];
-        for (let i = 0; i < picture.length; i++) pixels[n * picture.length + i] = picture[i] / 255;
+      const drawn = Array.from({ length: batchSize }, () => Math.floor(random.uniform() * training.restored.length));
+      drawn.forEach((k, n) => {
         directions.set(targets.subarray(k * dimension, (k + 1) * dimension), n * dimension);
-      }
+      });
+      writeUnitPixels(
+        drawn.map((k) => training.restored[k]),
+        pixels,
+      );
       x.write(pixels);
       target.write(directions);
       recorded.run();
@@ -113,17 +116,4 @@ export async function adaptRecognizer(options: AdaptOptions): Promise<Adapted> {
   }
   signal?.throwIfAborted();
   return { before, after: distance(await embed(validation.restored, 'validation after'), wanted), steps: step };
-}
-
-function joined(pictures: readonly Uint8Array[]): Uint8Array {
-  const pixels = new Uint8Array(pictures.length * pictures[0].length);
-  pictures.forEach((picture, k) => {
-    pixels.set(picture, k * picture.length);
-  });
-  return pixels;
-}
-
-function unit(values: Float32Array): Float32Array {
-  const norm = Math.hypot(...values) || 1;
-  return values.map((value) => value / norm);
 }

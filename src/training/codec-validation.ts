@@ -1,3 +1,4 @@
+import { writeUnitPixels } from '../common/unit-pixels.js';
 import { FACE_BYTES, type FaceSet } from '../data/faces.js';
 import type { Gpu } from '../gpu/gpu.js';
 import type { Autoencoder } from '../models/autoencoder.js';
@@ -25,10 +26,7 @@ export async function validateCodec(gpu: Gpu, model: Autoencoder, faces: FaceSet
   for (let first = 0; first < indices.length; first += BATCH) {
     const batch = indices.slice(first, first + BATCH);
     const pixels = new Float32Array(batch.length * FACE_BYTES);
-    for (const [k, index] of batch.entries()) {
-      const face = await faces.face(index);
-      for (let i = 0; i < FACE_BYTES; i++) pixels[k * FACE_BYTES + i] = face[i] / 255;
-    }
+    writeUnitPixels(await faces.batch(batch), pixels);
     for (let rate = 0; rate < rates; rate++) {
       const { errors, bits } = scope(gpu, () => {
         const x = Tensor.from(gpu, pixels, [batch.length, height, width, 3]);

@@ -1,3 +1,4 @@
+import { writeUnitPixels } from '../common/unit-pixels.js';
 import { FACE_BYTES, type FaceSet } from '../data/faces.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { type KltAutoencoder, stepValues } from '../models/klt-autoencoder.js';
@@ -41,9 +42,7 @@ export async function validateJoint(
   for (let first = 0; first < indices.length; first += BATCH) {
     const batch = await faces.batch(indices.slice(first, first + BATCH));
     const pixels = new Float32Array(batch.length * FACE_BYTES);
-    for (const [k, face] of batch.entries()) {
-      for (let i = 0; i < FACE_BYTES; i++) pixels[k * FACE_BYTES + i] = face[i] / 255;
-    }
+    writeUnitPixels(batch, pixels);
     for (const total of totals) {
       const { logGain, coarseness } = stepValues(total.quantizer, steps);
       const { errors, bits, distances } = scope(gpu, () => {

@@ -1,3 +1,4 @@
+import { writeUnitPixels } from '../common/unit-pixels.js';
 import type { FaceSet } from '../data/faces.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { type NamedTensors, recordStep } from '../tensor/recorded-step.js';
@@ -25,16 +26,13 @@ export async function runOverFaces<K extends string>(
   body: (x: Tensor) => Readonly<Record<K, Tensor>>,
   take: (values: Readonly<Record<K, Float32Array>>, pass: FacePass) => void,
 ): Promise<void> {
-  const size = 3 * width * height;
   const x = keep(Tensor.zeros(gpu, [BATCH, height, width, 3]));
   const step = recordStep(gpu, { x }, (inputs): NamedTensors => body(inputs.x));
   try {
-    const pixels = new Float32Array(BATCH * size);
+    const pixels = new Float32Array(BATCH * height * width * 3);
     for (let first = 0; first < indices.length; first += BATCH) {
       const batch = indices.slice(first, first + BATCH);
-      for (const [k, face] of (await faces.batch(batch)).entries()) {
-        for (let i = 0; i < size; i++) pixels[k * size + i] = face[i] / 255;
-      }
+      writeUnitPixels(await faces.batch(batch), pixels);
       x.write(pixels);
       step.run();
       const read = Object.entries(step.outputs).map(async ([name, tensor]) => [name, await tensor.read()] as const);

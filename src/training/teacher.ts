@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { concatenate } from '../codec/face-code.js';
 import { ArgumentError } from '../common/errors.js';
 import { writeFileAtomic } from '../data/atomic-file.js';
 import type { FaceSet } from '../data/faces.js';
@@ -10,6 +11,17 @@ import { readSafetensors, writeSafetensors } from '../nn/safetensors.js';
 
 const KEY = 'cameo.teacher';
 const BATCH = 16;
+
+/** Embeddings of pictures of the recogniser's size, each of length 1. */
+export async function unitEmbeddings(embedder: Embedder, pictures: readonly Uint8Array[]): Promise<Float32Array[]> {
+  const { dimension } = embedder.recognizer;
+  const all = await embedder.embed(concatenate(pictures));
+  return pictures.map((_, n) => {
+    const values = all.subarray(n * dimension, (n + 1) * dimension);
+    const norm = Math.hypot(...values) || 1;
+    return values.map((value) => value / norm);
+  });
+}
 
 /**
  * A teacher's embedding of every readable face of a set, each of length 1; zeros for faces that are not readable. Kept in
@@ -58,18 +70,14 @@ export async function teacherEmbeddings(
   try {
     for (let k = 0; k < indices.length; k += BATCH) {
       const some = indices.slice(k, k + BATCH);
-      const pixels = new Uint8Array(some.length * size);
-      for (const [n, index] of some.entries()) pixels.set(await faces.face(index), n * size);
-      const embeddings = await embedder.embed(pixels);
+      const embeddings = await unitEmbeddings(embedder, await faces.batch(some));
       some.forEach((index, n) => {
-        const values = embeddings.subarray(n * dimension, (n + 1) * dimension);
-        if (!values.every(Number.isFinite)) {
+        if (!embeddings[n].every(Number.isFinite)) {
           throw new ArgumentError(
             `${faces.entries[index].path}: teacher ${teacher.name} gives an embedding that is not finite`,
           );
         }
-        const norm = Math.hypot(...values) || 1;
-        for (let d = 0; d < dimension; d++) result[index * dimension + d] = values[d] / norm;
+        result.set(embeddings[n], index * dimension);
       });
       onProgress?.(Math.min(k + BATCH, indices.length), indices.length);
     }

@@ -2,6 +2,7 @@ import { FACE_HEIGHT, FACE_WIDTH } from '../../data/align.js';
 import { encodePng } from '../../data/image.js';
 import { contactSheet } from '../contact-sheet.js';
 import { htmlReport, type ReportFigure, type ReportTable } from '../html-report.js';
+import { percent } from '../percent.js';
 import { linePlot } from '../plot-svg.js';
 import { deviceText, programText, type RunFacts } from '../run-facts.js';
 import { markdownTable } from '../tables.js';
@@ -24,7 +25,6 @@ export interface ComparisonReport extends RunFacts {
   seconds?: { budget: number; encode: number; decode: number };
 }
 
-const percent = (share: number, digits = 2): string => `${(100 * share).toFixed(digits)} %`;
 const MIXES: Record<Mix, string> = { both: 'both pictures compressed', reference: 'only the first picture compressed' };
 
 export function summaryLine({ title, budget, missing, faces, bytes, psnr, verdicts }: Condition): string {

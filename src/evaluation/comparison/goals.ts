@@ -1,3 +1,4 @@
+import { percent } from '../percent.js';
 import type { Condition, Verdict } from './compare-codecs.js';
 import type { ComparisonReport } from './comparison-report.js';
 
@@ -11,7 +12,6 @@ export interface Goal {
 }
 
 const SIGNIFICANT = 0.01;
-const percent = (share: number): string => `${(100 * share).toFixed(2)} %`;
 
 /** One codec at one budget as one recogniser that training never saw judges it, both pictures compressed. */
 interface Judged {

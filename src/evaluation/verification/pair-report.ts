@@ -1,5 +1,6 @@
 import { rocCurve } from '../../common/verification.js';
 import type { FacePair } from '../../data/lfw.js';
+import { percent } from '../percent.js';
 import { linePlot } from '../plot-svg.js';
 import { deviceText, programText, type RunFacts } from '../run-facts.js';
 import { markdownTable } from '../tables.js';
@@ -21,8 +22,6 @@ export interface PairReport extends RunFacts {
   seconds: number;
   figures: VerificationFigures;
 }
-
-const percent = (share: number, digits = 2): string => `${(100 * share).toFixed(digits)} %`;
 
 /** One line for a terminal. */
 export function pairSummary({ figures }: PairReport): string {

@@ -3,7 +3,7 @@ import { ArgumentError, ShapeError } from '../src/common/errors.js';
 import type { ConvTranspose2dAttrs } from '../src/common/op-attrs.js';
 import { sizeOf } from '../src/common/shapes.js';
 import type { ConvOptions } from '../src/ops/conv.js';
-import { convBatchNormPrelu } from '../src/ops/conv-inference.js';
+import { convBatchNormPrelu, convBatchNormRelu6 } from '../src/ops/conv-inference.js';
 import { referenceOps } from '../src/reference/index.js';
 import { Tape } from '../src/tensor/tape.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';
@@ -11,6 +11,7 @@ import { assertClose, gpuSuite, randomValues, testGpu, toNdArray } from './harne
 
 const test = gpuSuite('conv inference');
 
+type Activation = 'PReLU' | 'ReLU6';
 type Case = [x: number[], w: number[], slopes: 'shared' | 'perChannel', attrs: Partial<ConvTranspose2dAttrs>];
 
 const CONV: Case[] = [
@@ -29,7 +30,12 @@ const DECONV: Case[] = [
 
 const EPS = 1e-5;
 
-async function check([xShape, wShape, slopes, given]: Case, transposed: boolean, options: ConvOptions): Promise<void> {
+async function check(
+  [xShape, wShape, slopes, given]: Case,
+  transposed: boolean,
+  activation: Activation,
+  options: ConvOptions,
+): Promise<void> {
   const gpu = await testGpu();
   const attrs: ConvTranspose2dAttrs = {
     stride: [1, 1],
@@ -56,12 +62,19 @@ async function check([xShape, wShape, slopes, given]: Case, transposed: boolean,
     ? referenceOps.convTranspose2d.forward([x, w], attrs)
     : referenceOps.conv2d.forward([x, w], attrs);
   const normal = referenceOps.batchNormInference.forward([z, gamma, beta, mean, variance], { eps: EPS });
-  const expected = referenceOps.prelu.forward([normal, slope], {});
+  // Sums of random values leave [0, 6] at either end.
+  const expected =
+    activation === 'PReLU'
+      ? referenceOps.prelu.forward([normal, slope], {})
+      : referenceOps.clamp.forward([normal], { min: 0, max: 6 });
 
   const output = scope(gpu, () => {
     const [x, w, gamma, beta, mean, variance, slope] = values.map((data, k) => Tensor.from(gpu, data, shapes[k]));
     const batchNorm = { gamma, beta, mean, variance, eps: EPS };
-    return convBatchNormPrelu(x, w, batchNorm, slope, given, { transposed, ...options });
+    const all = { transposed, ...options };
+    return activation === 'PReLU'
+      ? convBatchNormPrelu(x, w, batchNorm, slope, given, all)
+      : convBatchNormRelu6(x, w, batchNorm, given, all);
   });
   try {
     assert.equal([...output.shape], [...expected.shape]);
@@ -83,12 +96,14 @@ const lavapipe = (await testGpu()).description.kind === 'lavapipe';
 for (const [name, options] of Object.entries(VARIANTS)) {
   // LLVM takes seconds over the tiled kernels, which lavapipe never chooses: there, one of each will do.
   const some = (cases: Case[]): Case[] => (lavapipe && name === 'tiled' ? cases.slice(1, 2) : cases);
-  test(`conv, batch norm and PReLU in one kernel, ${name}`, async () => {
-    for (const given of some(CONV)) await check(given, false, options);
-  });
-  test(`transposed conv, batch norm and PReLU in one kernel, ${name}`, async () => {
-    for (const given of some(DECONV)) await check(given, true, options);
-  });
+  for (const activation of ['PReLU', 'ReLU6'] as const) {
+    test(`conv, batch norm and ${activation} in one kernel, ${name}`, async () => {
+      for (const given of some(CONV)) await check(given, false, activation, options);
+    });
+    test(`transposed conv, batch norm and ${activation} in one kernel, ${name}`, async () => {
+      for (const given of some(DECONV)) await check(given, true, activation, options);
+    });
+  }
 }
 
 test('misuse is refused before any GPU work', async () => {
@@ -103,7 +118,15 @@ test('misuse is refused before any GPU work', async () => {
       () => new Tape().record(() => convBatchNormPrelu(x, w, norm, four)),
       (error: Error) => error instanceof ArgumentError && /tape/.test(error.message),
     );
+    assert.throws(
+      () => new Tape().record(() => convBatchNormRelu6(x, w, norm)),
+      (error: Error) => error instanceof ArgumentError && /tape/.test(error.message),
+    );
     const wrong = { ...norm, mean: three };
+    assert.throws(
+      () => convBatchNormRelu6(x, w, wrong),
+      (error: Error) => error instanceof ShapeError,
+    );
     assert.throws(
       () => convBatchNormPrelu(x, w, wrong, four),
       (error: Error) => error instanceof ShapeError,

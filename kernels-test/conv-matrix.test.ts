@@ -88,6 +88,7 @@ test('the kernels compile where there are subgroup matrices', async () => {
       [16, 'none'],
       [18, 'bias'],
       [20, 'batchNormPrelu'],
+      [12, 'batchNormRelu6'],
     ] as const) {
       for (const wgsl of kernels([2, 9, 12, 5], [3, 3, 5, channels], attrs, tile, epilogue)) {
         assert.is(await complaint(device, wgsl), null);

@@ -52,15 +52,19 @@ for (const { name, weights, golden, description } of PUBLISHED) {
     const { width, height } = model;
     const pixels = readFileSync(join(goldenFolder, `reference_rgb_u8_4x${height}x${width}x3.bin`));
     const faces = Float32Array.from(pixels, (value) => value / 255);
-    const embeddings = scope(gpu, () => model.embed(Tensor.from(gpu, faces, [4, height, width, 3])));
-    const actual = await embeddings.read();
-    embeddings.dispose();
-    model.dispose();
-    for (const [k, values] of expected.entries()) {
-      const ours = actual.subarray(k * 128, (k + 1) * 128);
-      const difference = Math.hypot(...values.map((value, i) => value - ours[i])) / Math.hypot(...values);
-      assert.ok(difference < 1e-5, `face ${k}: relative difference ${difference}`);
+    // Under a tape convs and what follows them run one by one, elsewhere as one operation.
+    const ways = { fused: <T>(run: () => T) => run(), 'under a tape': <T>(run: () => T) => new Tape().record(run) };
+    for (const [way, run] of Object.entries(ways)) {
+      const embeddings = scope(gpu, () => run(() => model.embed(Tensor.from(gpu, faces, [4, height, width, 3]))));
+      const actual = await embeddings.read();
+      embeddings.dispose();
+      for (const [k, values] of expected.entries()) {
+        const ours = actual.subarray(k * 128, (k + 1) * 128);
+        const difference = Math.hypot(...values.map((value, i) => value - ours[i])) / Math.hypot(...values);
+        assert.ok(difference < 1e-5, `face ${k}, ${way}: relative difference ${difference}`);
+      }
     }
+    model.dispose();
   });
 }
 

@@ -1,5 +1,6 @@
 import { type AxisPlan, axisDests, axisMarch, axisSteps, axisTerms } from '../src/common/conv-geometry.js';
 import type { ColumnWidth } from './common/columns.js';
+import { applyEpilogue, type Epilogue, epilogueNames } from './common/gather.js';
 import { guarded } from './common/guarded-axis.js';
 import { linearMain } from './common/linear-index.js';
 
@@ -11,7 +12,7 @@ export interface DepthwiseConv {
   channels: number;
   /** Taps [kh, kw] of the weights [kh,kw,1,C]. */
   kernel: readonly [number, number];
-  bias: boolean;
+  epilogue: Epilogue;
   /** Adjacent channels of an invocation; divides `channels`. */
   width: ColumnWidth;
 }
@@ -20,14 +21,21 @@ const distinct = (values: readonly number[]): number[] => [...new Set(values)].s
 
 const channelType = (width: ColumnWidth): string => (width === 1 ? 'f32' : `vec${width}f`);
 
-function bindings({ width, bias }: DepthwiseConv): string {
+function bindings({ width, epilogue }: DepthwiseConv): string {
+  const none = epilogue === 'none';
   return `
 alias V = ${channelType(width)};
 @group(0) @binding(0) var<storage, read> source: array<V>;
 @group(0) @binding(1) var<storage, read> weights: array<V>;
-${bias ? '@group(0) @binding(2) var<storage, read> bias: array<V>;' : ''}
-@group(0) @binding(${bias ? 3 : 2}) var<storage, read_write> dest: array<V>;`;
+${none ? '' : '@group(0) @binding(2) var<storage, read> epilogue: array<V>;'}
+@group(0) @binding(${none ? 2 : 3}) var<storage, read_write> dest: array<V>;`;
 }
+
+/** The epilogue's numbers for the channels of group `g`. */
+const loadNumbers = (epilogue: Epilogue, groups: number): string =>
+  epilogueNames(epilogue)
+    .map((name, row) => `let ${name} = epilogue[${row * groups} + g];`)
+    .join(' ');
 
 /** How far an invocation of the march goes: `steps` down and `pixels` across, in steps of every phase. */
 export interface March {
@@ -42,10 +50,10 @@ export interface March {
  * neighbouring channels, so loads are contiguous. For an input gradient a step makes all phases, so that none of the
  * products is with a zero between strides.
  *
- * Bindings: source, weights, bias where there is one, dest (written).
+ * Bindings: source, weights, the epilogue's numbers where it has some, dest (written).
  */
 export function depthwiseMarchShader(conv: DepthwiseConv, rows: AxisPlan, columns: AxisPlan, march: March): string {
-  const { batch, source, dest, channels, kernel, width } = conv;
+  const { batch, source, dest, channels, kernel, width, epilogue } = conv;
   const { steps, pixels } = march;
   const groups = channels / width;
   const { first, lags, terms: rowTerms } = axisMarch(rows);
@@ -57,7 +65,7 @@ export function depthwiseMarchShader(conv: DepthwiseConv, rows: AxisPlan, column
   const segments = Math.ceil(count / steps);
   const ages = Array.from({ length: lags + 1 }, (_, lag) => lag);
 
-  const setup: string[] = [`let initial = ${conv.bias ? 'bias[g]' : 'V()'};`];
+  const setup: string[] = [loadNumbers(epilogue, groups)];
   for (const i of distinct(rowTerms.map(({ tap }) => tap))) {
     for (const j of distinct(columnTerms.map(({ tap }) => tap))) {
       setup.push(`let w${i}_${j} = weights[${(i * kernel[1] + j) * groups} + g];`);
@@ -80,7 +88,7 @@ export function depthwiseMarchShader(conv: DepthwiseConv, rows: AxisPlan, column
     };
   });
   const sums = (lag: number): string[] => destRows.flatMap((r) => destColumns.map((c) => `a${lag}_${r}_${c}`));
-  for (const name of ages.flatMap(sums)) setup.push(`var ${name} = initial;`);
+  for (const name of ages.flatMap(sums)) setup.push(`var ${name} = V();`);
 
   const body: string[] = [];
   for (const row of distinct(rowTerms.map((term) => term.row))) {
@@ -104,13 +112,14 @@ export function depthwiseMarchShader(conv: DepthwiseConv, rows: AxisPlan, column
     destColumns.map((c) => {
       const rowInside = r === 0 ? '' : `destRow + ${r} < ${dest[0]}`;
       const test = [rowInside, guarded(destAxis, c).inside].filter(Boolean).join(' && ');
-      const write = `dest[((n * ${dest[0]} + destRow + ${r}) * ${dest[1]} + destColumn + ${c}) * ${groups} + g] = a${lags}_${r}_${c};`;
+      const value = applyEpilogue(epilogue, `a${lags}_${r}_${c}`, '', width);
+      const write = `dest[((n * ${dest[0]} + destRow + ${r}) * ${dest[1]} + destColumn + ${c}) * ${groups} + g] = ${value};`;
       return test ? `if (${test}) { ${write} }` : write;
     }),
   );
   const moves = [...ages].reverse().flatMap((lag) => {
     const from = lag > 0 ? sums(lag - 1) : [];
-    return sums(lag).map((name, k) => `${name} = ${from[k] ?? 'initial'};`);
+    return sums(lag).map((name, k) => `${name} = ${from[k] ?? 'V()'};`);
   });
 
   return `${bindings(conv)}
@@ -159,10 +168,10 @@ function tapRange(plan: AxisPlan, name: string, position: string, size: number):
  * For kernels too large for registers: one pixel and `width` channels of `pictures` pictures an invocation, with a
  * loop over the taps that meet the source and no others. The pictures share the loads of the weights.
  *
- * Bindings: source, weights, bias where there is one, dest (written).
+ * Bindings: source, weights, the epilogue's numbers where it has some, dest (written).
  */
 export function depthwiseLoopShader(conv: DepthwiseConv, rows: AxisPlan, columns: AxisPlan, pictures: number): string {
-  const { batch, source, dest, channels, kernel, width } = conv;
+  const { batch, source, dest, channels, kernel, width, epilogue } = conv;
   const groups = channels / width;
   const size = dest[0] * dest[1] * groups;
   const all = Array.from({ length: pictures }, (_, p) => p);
@@ -176,7 +185,7 @@ ${linearMain(`${Math.ceil(batch / pictures) * size}u`)}
 ${tapRange(rows, 'row', 'h', source[0])}
 ${tapRange(columns, 'column', 'w', source[1])}
   ${each((p) => `let n${p} = min(n + ${p}, ${batch - 1}) * ${source[0] * source[1] * groups};`)}
-  ${each((p) => `var sum${p} = ${conv.bias ? 'bias[g]' : 'V()'};`)}
+  ${each((p) => `var sum${p} = V();`)}
   // Trip counts the compiler cannot see: Mesa would unroll the loops and take many seconds over the result.
   let most = i32(arrayLength(&weights));
   for (var a = rowFirst; a < min(rowEnd, most); a++) {
@@ -189,6 +198,7 @@ ${tapRange(columns, 'column', 'w', source[1])}
     }
   }
   let at = n * ${size} + i32(i) % ${size};
-  ${each((p) => `${batch % pictures === 0 ? '' : `if (n + ${p} < ${batch}) `}{ dest[at + ${p * size}] = sum${p}; }`)}
+  ${loadNumbers(epilogue, groups)}
+  ${each((p) => `${batch % pictures === 0 ? '' : `if (n + ${p} < ${batch}) `}{ dest[at + ${p * size}] = ${applyEpilogue(epilogue, `sum${p}`, '', width)}; }`)}
 }`;
 }

@@ -1,6 +1,6 @@
 import type { Precision } from '../src/common/precision.js';
 import { up4 } from '../src/common/shapes.js';
-import type { Epilogue } from './common/gather.js';
+import { applyEpilogue, type Epilogue, loadEpilogue } from './common/gather.js';
 import { f32Bindings, linearMain } from './common/linear-index.js';
 import { f32Literal } from './common/literal.js';
 import { operandType } from './common/operand.js';
@@ -80,12 +80,11 @@ ${linearMain(`${size}u`)}
 
 /** A convolution's epilogue by itself, where its main kernel has none. Bindings: x, the epilogue's numbers, y. */
 export function epilogueShader(epilogue: Epilogue, channels: number): string {
-  const number = (row: number): string => `epilogue[i % ${channels}u + ${row * channels}u]`;
-  const z = `fma(x[i], ${number(0)}, ${number(1)})`;
   return `
 ${f32Bindings(['x', 'r'], ['epilogue', 'r'], ['y', 'w'])}
 ${linearMain('arrayLength(&y)')}
-  y[i] = ${epilogue === 'bias' ? `x[i] + ${number(0)}` : `select(${number(2)} * ${z}, ${z}, ${z} > 0.0)`};
+  ${loadEpilogue(epilogue, channels, `i % ${channels}`, '', 1)}
+  y[i] = ${applyEpilogue(epilogue, 'x[i]', '', 1)};
 }`;
 }
 

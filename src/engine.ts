@@ -36,7 +36,7 @@ export {
 export { add, div, mul, sub } from './ops/binary.js';
 export { logisticBits } from './ops/bits.js';
 export { type ConvOptions, conv2d, convTranspose2d } from './ops/conv.js';
-export { convBatchNormPrelu, type InferenceBatchNorm } from './ops/conv-inference.js';
+export { convBatchNormPrelu, convBatchNormRelu6, type InferenceBatchNorm } from './ops/conv-inference.js';
 export { cosFace } from './ops/cosface.js';
 export { concat, pad, reshape, slice } from './ops/layout.js';
 export { type LossSchedule, marginLoss } from './ops/margin-loss.js';

@@ -26,9 +26,16 @@ export interface GatherConv {
 
 /**
  * What a convolution does with its sums before it stores them, with numbers for each dest channel: adds the bias [C], or,
- * for `batchNormPrelu` with [3, C] of scale, shift and slope, z = sum·scale + shift and then z where z > 0, else slope·z.
+ * for `batchNormPrelu` with [3, C] of scale, shift and slope, z = sum·scale + shift and then z where z > 0, else slope·z;
+ * `batchNormRelu6`, with the same numbers but for the slope, is z within [0, 6].
  */
-export type Epilogue = 'none' | 'bias' | 'batchNormPrelu';
+export type Epilogue = 'none' | 'bias' | 'batchNormPrelu' | 'batchNormRelu6';
+
+/** What the rows of the epilogue's numbers are, as `applyEpilogue` names them. */
+export function epilogueNames(epilogue: Epilogue): string[] {
+  const normal = ['scale', 'shift'];
+  return { none: [], bias: ['shift'], batchNormPrelu: [...normal, 'slope'], batchNormRelu6: normal }[epilogue];
+}
 
 /** WGSL of row `row` of the epilogue's numbers: a vec4 for the channels from `channel` on (repeating the last), or one. */
 function epilogueNumbers(channels: number, row: number, channel: string, width: 1 | 4): string {
@@ -45,18 +52,19 @@ export function loadEpilogue(
   suffix: string,
   width: 1 | 4 = 4,
 ): string {
-  const names = { none: [], bias: ['shift'], batchNormPrelu: ['scale', 'shift', 'slope'] }[epilogue];
-  return names
+  return epilogueNames(epilogue)
     .map((name, row) => `let ${name}${suffix} = ${epilogueNumbers(channels, row, channel, width)};`)
     .join(' ');
 }
 
-/** WGSL of the value to store for a vector of sums, or for one. */
-export function applyEpilogue(epilogue: Epilogue, sum: string, suffix: string, width: 1 | 4 = 4): string {
+/** WGSL of the value to store for a vector of `width` sums, or for one. */
+export function applyEpilogue(epilogue: Epilogue, sum: string, suffix: string, width: 1 | 2 | 4 = 4): string {
   if (epilogue === 'none') return sum;
   if (epilogue === 'bias') return `${sum} + shift${suffix}`;
   const z = `fma(${sum}, scale${suffix}, shift${suffix})`;
-  return `select(slope${suffix} * ${z}, ${z}, ${z} > ${width === 4 ? 'vec4f()' : '0.0'})`;
+  const type = width === 1 ? 'f32' : `vec${width}f`;
+  if (epilogue === 'batchNormRelu6') return `clamp(${z}, ${type}(), ${type}(6))`;
+  return `select(slope${suffix} * ${z}, ${z}, ${z} > ${type}())`;
 }
 
 /** A per-phase number: a literal where there is one phase, else a look-up in a constant table. */

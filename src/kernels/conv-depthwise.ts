@@ -6,7 +6,7 @@ import type { Kernel } from '../gpu/kernel.js';
 import type { DepthwiseConfig, DepthwiseGather, DepthwiseWeightGradientConfig } from './conv-depthwise-choose.js';
 import { elementGrid } from './elementwise.js';
 
-/** Bindings source [N,H,W,C], weights [kh,kw,1,C], bias [C] where `gather.bias`, dest [N,Ho,Wo,C]. */
+/** Bindings source [N,H,W,C], weights [kh,kw,1,C], the epilogue's numbers where it has some, dest [N,Ho,Wo,C]. */
 export function depthwiseKernel(
   gather: Omit<DepthwiseConv, 'width'> & DepthwiseGather,
   config: DepthwiseConfig,
@@ -14,7 +14,7 @@ export function depthwiseKernel(
   const { batch, dest, rows, columns } = gather;
   const groups = gather.channels / config.width;
   const conv: DepthwiseConv = { ...gather, width: config.width };
-  const bindings = gather.bias ? 'rrrw' : 'rrw';
+  const bindings = gather.epilogue === 'none' ? 'rrw' : 'rrrw';
   if (config.kind === 'loop') {
     const workgroups = elementGrid(sizeOf([Math.ceil(batch / config.pictures), dest[0], dest[1], groups]));
     return { wgsl: depthwiseLoopShader(conv, rows, columns, config.pictures), bindings, workgroups };

@@ -129,21 +129,19 @@ export function planGather(
     return { steps: withEpilogue(conv, epilogue), padded: null };
   }
   if (config.variant === 'depthwise') {
-    const bias = epilogue === 'bias';
     const depthwise = {
       batch: shape.batch,
       source,
       dest,
       channels: shape.cin,
       kernel: shape.kernel,
-      bias,
+      epilogue,
       rows,
       columns,
     };
     const kernel = { ...depthwiseKernel(depthwise, config), label: `depthwise conv ${direction}` };
-    const inputs: GatherInput[] = ['source', 'weights', ...(bias ? ['epilogue' as const] : [])];
-    const conv = { kernel, shape: destShape, inputs };
-    return { steps: bias ? [conv] : withEpilogue(conv, epilogue), padded: null };
+    const inputs: GatherInput[] = ['source', 'weights', ...(epilogue === 'none' ? [] : ['epilogue' as const])];
+    return { steps: [{ kernel, shape: destShape, inputs }], padded: null };
   }
   if (config.variant === 'winograd') {
     return { steps: planWinograd({ shape, forward, source, dest: destShape, epilogue }, config), padded: null };

@@ -3,7 +3,9 @@ import { Sequential } from '../nn/layers/containers.js';
 import { Conv2d } from '../nn/layers/conv.js';
 import { Layer } from '../nn/module.js';
 import { add, div, sub } from '../ops/binary.js';
+import { convBatchNormPrelu, convBatchNormRelu6 } from '../ops/conv-inference.js';
 import { reshape } from '../ops/layout.js';
+import { isTapeRecording } from '../tensor/tape.js';
 import { Tensor } from '../tensor/tensor.js';
 import { MOBILEFACENET_STAGES } from './mobilefacenet.js';
 import { Recognizer } from './recognizer.js';
@@ -13,15 +15,56 @@ import { relu, relu6 } from './relu.js';
 const MEAN = [0.485, 0.456, 0.406];
 const DEVIATION = [0.229, 0.224, 0.225];
 
+/** Where nothing is learned, a conv runs as one operation with what follows it. */
+const runsFused = (norm: BatchNorm): boolean => !norm.training && !isTapeRecording();
+
+/** Conv, batch norm, and ReLU unless it is linear. */
+function convNorm(x: Tensor, conv: Conv2d, norm: BatchNorm, rectified: boolean): Tensor {
+  if (!runsFused(norm)) {
+    const y = norm.forward(conv.forward(x));
+    return rectified ? relu(y) : y;
+  }
+  // A PReLU whose slope is 0 is a ReLU, and one whose slope is 1 leaves everything as it is.
+  const slope = Tensor.from(x.gpu, [rectified ? 0 : 1], [1]);
+  return convBatchNormPrelu(x, conv.weight.tensor, norm.running(), slope, conv.attrs);
+}
+
 /** Conv without bias and batch norm, parts `0` and `1`, then ReLU6. */
-class ConvNormRelu6 extends Sequential {
+class ConvNormRelu6 extends Layer {
+  readonly #conv: Conv2d;
+  readonly #norm: BatchNorm;
+
   constructor(inputs: number, outputs: number, kernel: number, stride = 1, groups = 1) {
+    super();
     const padding = (kernel - 1) / 2;
-    super([new Conv2d(inputs, outputs, kernel, { stride, padding, groups, bias: false }), new BatchNorm(outputs)]);
+    this.#conv = this.child('0', new Conv2d(inputs, outputs, kernel, { stride, padding, groups, bias: false }));
+    this.#norm = this.child('1', new BatchNorm(outputs));
   }
 
   override forward(x: Tensor): Tensor {
-    return relu6(super.forward(x));
+    const [conv, norm] = [this.#conv, this.#norm];
+    if (runsFused(norm)) return convBatchNormRelu6(x, conv.weight.tensor, norm.running(), conv.attrs);
+    return relu6(norm.forward(conv.forward(x)));
+  }
+}
+
+/** Two layers in a row with the linear conv and batch norm after them, parts `0` to `3`. */
+class Expansion extends Layer {
+  readonly #up: ConvNormRelu6;
+  readonly #across: ConvNormRelu6;
+  readonly #down: Conv2d;
+  readonly #norm: BatchNorm;
+
+  constructor(inputs: number, middle: number, outputs: number, stride: number) {
+    super();
+    this.#up = this.child('0', new ConvNormRelu6(inputs, middle, 1));
+    this.#across = this.child('1', new ConvNormRelu6(middle, middle, 3, stride, middle));
+    this.#down = this.child('2', new Conv2d(middle, outputs, 1, { bias: false }));
+    this.#norm = this.child('3', new BatchNorm(outputs));
+  }
+
+  override forward(x: Tensor): Tensor {
+    return convNorm(this.#across.forward(this.#up.forward(x)), this.#down, this.#norm, false);
   }
 }
 
@@ -32,17 +75,8 @@ class InvertedResidual extends Layer {
 
   constructor(inputs: number, outputs: number, stride: number, expansion: number) {
     super();
-    const middle = inputs * expansion;
     this.#residual = stride === 1 && inputs === outputs;
-    this.#conv = this.child(
-      'conv',
-      new Sequential([
-        new ConvNormRelu6(inputs, middle, 1),
-        new ConvNormRelu6(middle, middle, 3, stride, middle),
-        new Conv2d(middle, outputs, 1, { bias: false }),
-        new BatchNorm(outputs),
-      ]),
-    );
+    this.#conv = this.child('conv', new Expansion(inputs, inputs * expansion, outputs, stride));
   }
 
   override forward(x: Tensor): Tensor {
@@ -68,8 +102,8 @@ class Separable extends Layer {
   }
 
   override forward(x: Tensor): Tensor {
-    const y = relu(this.#norms[0].forward(this.#depthwise.forward(x)));
-    return relu(this.#norms[1].forward(this.#pointwise.forward(y)));
+    const y = convNorm(x, this.#depthwise, this.#norms[0], true);
+    return convNorm(y, this.#pointwise, this.#norms[1], true);
   }
 }
 
@@ -85,7 +119,7 @@ class GlobalDepthwise extends Layer {
   }
 
   override forward(x: Tensor): Tensor {
-    return this.#norm.forward(this.#depthwise.forward(x));
+    return convNorm(x, this.#depthwise, this.#norm, false);
   }
 }
 

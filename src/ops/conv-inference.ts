@@ -18,6 +18,8 @@ export interface InferenceBatchNorm {
   eps: number;
 }
 
+type FusedOptions = ConvOptions & { transposed?: boolean };
+
 /**
  * Conv (or transposed conv), batch norm by running statistics, and PReLU in one pass over the picture: the kernel that
  * sums also scales, shifts and bends before it stores. It has no gradient; where one is needed, run the three operations.
@@ -34,9 +36,37 @@ export function convBatchNormPrelu(
   batchNorm: InferenceBatchNorm,
   slope: Tensor,
   attrs: Partial<ConvTranspose2dAttrs> = {},
-  { transposed = false, ...options }: ConvOptions & { transposed?: boolean } = {},
+  options: FusedOptions = {},
 ): Tensor {
-  if (isTapeRecording()) throw new ArgumentError('convBatchNormPrelu has no gradient; a tape is recording');
+  return fused('batchNormPrelu', x, w, batchNorm, slope, attrs, options);
+}
+
+/**
+ * As `convBatchNormPrelu`, but with ReLU6, min(max(z, 0), 6), in place of the PReLU (Krizhevsky 2010, "Convolutional deep
+ * belief networks on CIFAR-10").
+ * @throws as `convBatchNormPrelu`
+ */
+export function convBatchNormRelu6(
+  x: Tensor,
+  w: Tensor,
+  batchNorm: InferenceBatchNorm,
+  attrs: Partial<ConvTranspose2dAttrs> = {},
+  options: FusedOptions = {},
+): Tensor {
+  // The slope that the numbers are folded with is not looked at.
+  return fused('batchNormRelu6', x, w, batchNorm, batchNorm.beta, attrs, options);
+}
+
+function fused(
+  kind: 'batchNormPrelu' | 'batchNormRelu6',
+  x: Tensor,
+  w: Tensor,
+  batchNorm: InferenceBatchNorm,
+  slope: Tensor,
+  attrs: Partial<ConvTranspose2dAttrs>,
+  { transposed = false, ...options }: FusedOptions,
+): Tensor {
+  if (isTapeRecording()) throw new ArgumentError('conv with batch norm in one has no gradient; a tape is recording');
   const full: ConvTranspose2dAttrs = { ...CONV_DEFAULTS, outputPadding: [0, 0], ...attrs };
   const { gamma, beta, mean, variance, eps } = batchNorm;
   const shape = (transposed ? convTranspose2dShape : conv2dShape)([x.shape, w.shape], full);
@@ -48,7 +78,7 @@ export function convBatchNormPrelu(
   const [big, small] = transposed ? [shape, x.shape] : [x.shape, shape];
   const conv = convShape(big, small, w.shape, full);
   const direction = transposed ? 'inputGradient' : 'forward';
-  const { output, padded } = gather(conv, direction, x, w, { kind: 'batchNormPrelu', numbers }, options);
+  const { output, padded } = gather(conv, direction, x, w, { kind, numbers }, options);
   padded?.dispose();
   numbers.dispose();
   return output;

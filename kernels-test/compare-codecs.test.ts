@@ -79,6 +79,10 @@ test('every codec keeps the budget, every pair is decided, and a second run find
 
   const again = await compareCodecs({ ...options, encoders: options.encoders.map((one) => ({ ...one })) });
   assert.equal(JSON.stringify(again.conditions), JSON.stringify(conditions));
+  const encoders = options.encoders.map((one) => ({ ...one, budgets: one.name === 'cameo' ? undefined : [700] }));
+  const some = await compareCodecs({ ...options, encoders });
+  const asked = conditions.filter(({ codec, budget }) => budget !== 200 || codec === 'cameo');
+  assert.equal(JSON.stringify(some.conditions), JSON.stringify(asked));
   watcher.dispose();
   codec.dispose();
 });

@@ -18,7 +18,12 @@ import {
   comparisonPlots,
   summaryLine,
 } from '../evaluation/comparison/comparison-report.js';
-import { baselineEncoder, cameoEncoder, cameoPngEncoder } from '../evaluation/comparison/face-encoders.js';
+import {
+  baselineEncoder,
+  cameoEncoder,
+  cameoPngEncoder,
+  type FaceEncoder,
+} from '../evaluation/comparison/face-encoders.js';
 import { faceCrop } from '../evaluation/verification/face-crops.js';
 import { openGpu } from '../gpu/node/adapters.js';
 import { gitCommit } from './git-commit.js';
@@ -60,7 +65,7 @@ export function addEvaluateCodecs(evaluate: Command): void {
     .option('--lfw <dir>', 'folder with images/, pairs.txt and landmarks.txt (default: CAMEO_DATA/lfw)')
     .option(
       '--codecs <names>',
-      `comma-separated, of ${[...OWN_CODECS, ...names].join(', ')}`,
+      `comma-separated, of ${[...OWN_CODECS, ...names].join(', ')}; NAME:300+500 for some of the budgets alone`,
       ['cameo', ...names].join(','),
     )
     .option('--budgets <bytes>', 'comma-separated', '200,300,400,500,700,1000')
@@ -73,7 +78,7 @@ export function addEvaluateCodecs(evaluate: Command): void {
     .option('--model <file>', 'weights of the Cameo codec (default: CAMEO_MODEL, else those that are shipped)')
     .option(
       '--besides <NAME=FILE...>',
-      'other weights of the Cameo codec to compare with, as mse=out/mse/face.safetensors',
+      'other weights of the Cameo codec to compare with, as mse=out/mse/face.safetensors; NAME:BUDGETS=FILE as with --codecs',
     )
     .addOption(
       new Option('--mixes <which>', 'which pictures of a pair are compressed')
@@ -104,14 +109,24 @@ function quickPairs(pairs: readonly FacePair[]): FacePair[] {
   });
 }
 
-function budgetsOf(list: string): number[] {
-  return list.split(',').map((word) => {
+function budgetsOf(words: readonly string[], option: string): number[] {
+  return words.map((word) => {
     const budget = Number(word);
     if (!Number.isInteger(budget) || budget < 1) {
-      throw new ArgumentError(`--budgets: "${word}"; expected a positive number of bytes`);
+      throw new ArgumentError(`${option}: "${word}"; expected a positive number of bytes`);
     }
     return budget;
   });
+}
+
+/** What NAME or NAME:BUDGET+BUDGET… asks for. @throws ArgumentError for a budget that the comparison has not */
+function codecWord(word: string, option: string, all: readonly number[]): { name: string; budgets?: number[] } {
+  const at = word.indexOf(':');
+  if (at < 0) return { name: word };
+  const budgets = budgetsOf(word.slice(at + 1).split('+'), option);
+  const odd = budgets.find((budget) => !all.includes(budget));
+  if (odd !== undefined) throw new ArgumentError(`${option} ${word}: ${odd} bytes are not among --budgets ${all}`);
+  return { name: word.slice(0, at), budgets };
 }
 
 /** Medians of encoding and decoding one face at a time, after one that does not count. */
@@ -136,21 +151,23 @@ async function secondsOf(codec: BudgetCodec, faces: readonly Uint8Array[], budge
 
 async function run(options: CodecsOptions): Promise<void> {
   const folder = options.lfw ?? join(dataFolder(), 'lfw');
-  const budgets = budgetsOf(options.budgets);
-  const wanted = options.codecs.split(',');
+  const budgets = budgetsOf(options.budgets.split(','), '--budgets');
+  const wanted = options.codecs.split(',').map((word) => codecWord(word, '--codecs', budgets));
   const known = new Map(BUDGET_CODECS.map((codec) => [codec.name, codec]));
-  for (const name of wanted) {
+  for (const { name } of wanted) {
     if (!known.has(name) && !OWN_CODECS.includes(name)) {
       throw new ArgumentError(`--codecs: "${name}"; expected some of ${[...OWN_CODECS, ...known.keys()].join(', ')}`);
     }
   }
   const besides = (options.besides ?? []).map((word) => {
     const at = word.indexOf('=');
-    const name = word.slice(0, Math.max(0, at));
+    const { name, budgets: own } = codecWord(word.slice(0, Math.max(0, at)), '--besides', budgets);
     if (!/^[\w-]+$/.test(name) || name === 'png') {
-      throw new ArgumentError(`--besides ${word}: expected NAME=FILE, the name of letters, digits, - and _`);
+      throw new ArgumentError(
+        `--besides ${word}: expected NAME=FILE or NAME:BUDGETS=FILE, the name of letters, digits, - and _`,
+      );
     }
-    return { name, path: word.slice(at + 1) };
+    return { name, budgets: own, path: word.slice(at + 1) };
   });
   const all = parsePairs(await readText(join(folder, 'pairs.txt')), 'pairs.txt');
   const landmarks = parseLandmarkLines(await readText(join(folder, 'landmarks.txt')), 'landmarks.txt');
@@ -164,7 +181,7 @@ async function run(options: CodecsOptions): Promise<void> {
   const groupFaces =
     options.groups === undefined ? null : await openFaceFolder(options.groups, { split: 'test', sources: ['utk'] });
   const others = await Promise.all(
-    besides.map(async ({ name, path }) => ({ name, file: (await budgetWeights(path)).file })),
+    besides.map(async ({ name, budgets, path }) => ({ name, budgets, file: (await budgetWeights(path)).file })),
   );
   await ensureFolder(options.out);
   const commit = gitCommit(); // of the program as it starts; files may change while it runs
@@ -189,17 +206,18 @@ async function run(options: CodecsOptions): Promise<void> {
       recognizers.push(await openRecognizer(gpu, name, recognizerPlaces()));
     }
     const cache = new EncodingCache(encodingsFolder());
-    const encoders = wanted.map((name) => {
+    const encoderOf = (name: string): FaceEncoder => {
       if (name === 'cameo') return cameoEncoder(codec, cache);
       if (name === 'cameo-png') return cameoPngEncoder(codec, cache);
       return baselineEncoder(known.get(name)!, cache, stop.signal);
-    });
+    };
+    const encoders = wanted.map(({ name, budgets }) => ({ ...encoderOf(name), budgets }));
     // What all others are compared with comes first.
     encoders.sort((a, b) => Number(b.name === 'cameo') - Number(a.name === 'cameo'));
-    for (const { name, file } of others) {
+    for (const { name, budgets, file } of others) {
       const other = BudgetCodec.fromKlt(gpu, file);
       own.push(other);
-      encoders.push(cameoEncoder(other, cache, `Cameo, ${name}`, `cameo-${name}`));
+      encoders.push({ ...cameoEncoder(other, cache, `Cameo, ${name}`, `cameo-${name}`), budgets });
     }
     const faces = new Map<string, Uint8Array>();
     const names = [...new Set(pairs.flatMap(({ a, b }) => [a, b]))];

@@ -7,7 +7,7 @@ import { psnr, ssim } from '../metrics.js';
 import { embedPictures } from '../verification/embed-pictures.js';
 import { mcNemar, type PairedComparison } from '../verification/paired.js';
 import { type ScoredPair, type VerificationFigures, verificationFigures } from '../verification/protocol.js';
-import type { EncodedFace, FaceEncoder } from './face-encoders.js';
+import { type EncodedFace, type FaceEncoder, isAsked } from './face-encoders.js';
 import { type PairedTar, pairedTar } from './paired-tar.js';
 
 /** Which pictures of a pair are compressed. */
@@ -93,7 +93,7 @@ export async function compareCodecs(options: CompareOptions): Promise<Comparison
   await options.onCondition?.(uncompressed);
 
   for (const budget of budgets) {
-    for (const encoder of encoders) {
+    for (const encoder of encoders.filter((one) => isAsked(one, budget))) {
       const encoded = await encoder.encodeAll(originals, budget, (done, total) =>
         onProgress(`${encoder.title}, ${budget} bytes`, done, total),
       );

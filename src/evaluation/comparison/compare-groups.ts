@@ -5,7 +5,7 @@ import type { OpenRecognizer } from '../../data/recognizer-source.js';
 import type { Gpu } from '../../gpu/gpu.js';
 import { psnr, ssim } from '../metrics.js';
 import { embedPictures } from '../verification/embed-pictures.js';
-import type { FaceEncoder } from './face-encoders.js';
+import { type FaceEncoder, isAsked } from './face-encoders.js';
 
 /** How a codec serves the faces of one group: means, with standard errors. */
 export interface GroupService {
@@ -56,7 +56,7 @@ export async function compareGroups(options: GroupOptions): Promise<GroupService
   };
   const reference = await embed(originals, 'groups, uncompressed');
   const services: GroupService[] = [];
-  for (const encoder of encoders) {
+  for (const encoder of encoders.filter((one) => isAsked(one, budget))) {
     const what = `groups, ${encoder.title}, ${budget} bytes`;
     const encoded = await encoder.encodeAll(originals, budget, (done, total) => onProgress(what, done, total));
     if (encoded.some((one) => one === null)) continue; // groups are compared on the same faces, or not at all

@@ -21,6 +21,8 @@ export interface EncodedFace {
 export interface FaceEncoder {
   name: string;
   title: string;
+  /** Those it is asked for, of the comparison's; all when absent. */
+  budgets?: readonly number[];
   /** In the order of the faces; null where no file fits. */
   encodeAll(
     faces: readonly Uint8Array[],
@@ -28,6 +30,9 @@ export interface FaceEncoder {
     onProgress: (done: number, total: number) => void,
   ): Promise<(EncodedFace | null)[]>;
 }
+
+/** Whether a codec is asked for a budget. */
+export const isAsked = ({ budgets }: FaceEncoder, budget: number): boolean => !budgets || budgets.includes(budget);
 
 /** One of the codecs that faces are compared with. */
 export function baselineEncoder(codec: BudgetCodec, cache: EncodingCache, signal?: AbortSignal): FaceEncoder {

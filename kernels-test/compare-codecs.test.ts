@@ -48,6 +48,7 @@ test('every codec keeps the budget, every pair is decided, and a second run find
     gpu,
     pairs,
     faces,
+    personOf: (name: string) => name.slice(1),
     encoders: [cameoEncoder(codec, cache), cameoPngEncoder(codec, cache), baselineEncoder(JPEG, cache)],
     budgets: [200, 700],
     recognizers: [watcher],
@@ -70,10 +71,17 @@ test('every codec keeps the budget, every pair is decided, and a second run find
       condition.verdicts.map(({ mix }) => mix),
       ['both', 'reference'],
     );
-    for (const { figures } of condition.verdicts) assert.is(figures.pairs, 12);
+    for (const { figures, open } of condition.verdicts) {
+      assert.is(figures.pairs, 12);
+      assert.is(open.impostors, 60, '12 pictures make 66 pairs, 6 of one person');
+      assert.ok(open.tar >= 0 && open.tar <= 1);
+    }
   }
   assert.is(cameo700.verdicts[0].against, undefined);
-  assert.ok(jpeg700.verdicts[0].against!.accuracy.p <= 1);
+  const [{ open: jpegOpen, against }] = jpeg700.verdicts;
+  assert.ok(against!.accuracy.p <= 1);
+  const gained = cameo700.verdicts[0].open.tar - jpegOpen.tar;
+  assert.ok(Math.abs(against!.open.difference - gained) < 1e-12);
   assert.ok(png700.ownBytes! < png700.bytes, 'a PNG of the same symbols is larger');
   assert.is(samples.get('Cameo')!.length, 12);
 

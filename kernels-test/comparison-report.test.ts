@@ -2,6 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ArgumentError } from '../src/common/errors.js';
 import { CounterRandom } from '../src/common/random.js';
+import { accepted, impostorThreshold, pairedOpenTar } from '../src/evaluation/comparison/all-impostors.js';
 import type { Condition } from '../src/evaluation/comparison/compare-codecs.js';
 import {
   type ComparisonReport,
@@ -40,9 +41,61 @@ test('a paired bootstrap finds a better score, and none between equal ones', () 
   );
 });
 
+test('the threshold of all mismatched pairs is that of the sorted scores', () => {
+  const random = new CounterRandom(7);
+  const unit = (): Float32Array => {
+    const values = Float32Array.from({ length: 6 }, () => random.normal());
+    const norm = Math.hypot(...values);
+    return values.map((value) => value / norm);
+  };
+  const references = Array.from({ length: 90 }, unit);
+  const probes = references.map(unit);
+  const persons = references.map((_, k) => `${k % 40}`);
+  for (const [far, others] of [
+    [0.05, references],
+    [0.01, probes],
+    [0, references],
+  ] as const) {
+    const scores: number[] = [];
+    references.forEach((a, i) => {
+      others.forEach((b, j) => {
+        if (j > i && persons[i] !== persons[j]) scores.push(a.reduce((sum, value, k) => sum + value * b[k], 0));
+      });
+    });
+    const { threshold, impostors } = impostorThreshold(references, others, persons, far);
+    assert.is(impostors, scores.length);
+    const share = (limit: number): number => scores.filter((score) => score >= limit).length / scores.length;
+    assert.ok(share(threshold) <= far, `${share(threshold)} pass at ${threshold}; ${far} may`);
+    // Lower by what the classes are wide, one more would pass than may.
+    const next = scores.sort((a, b) => b - a)[Math.floor(far * scores.length)];
+    assert.ok(threshold > next && threshold - next < 2e-5, `${threshold}, the next score is ${next}`);
+  }
+  const refused = (message: RegExp, ...args: Parameters<typeof impostorThreshold>): void => {
+    assert.throws(
+      () => impostorThreshold(...args),
+      (error: Error) => error instanceof ArgumentError && message.test(error.message),
+    );
+  };
+  refused(/90 references, 89 probes and 90 persons/, references, probes.slice(1), persons, 0.1);
+  refused(/no two pictures of different persons/, references, probes, persons.fill('one'), 0.1);
+  const odd = [Float32Array.of(1), Float32Array.of(Number.NaN)];
+  refused(/pictures 0 and 1 have score NaN/, odd, odd, ['a', 'b'], 0.1);
+});
+
+test('matched pairs are accepted at a threshold, and two ways of scoring compared on them', () => {
+  const scored = [0.2, 0.5, 0.7, 0.9].map((score, k) => ({ score, same: k !== 3 }));
+  assert.equal(accepted(scored, 0.5), [false, true, true]);
+  const compared = pairedOpenTar([true, true, true], [false, true, false]);
+  assert.equal(compared, { onlyFirst: 2, onlySecond: 0, p: 0.25, difference: 2 / 3 });
+});
+
 function condition(title: string, budget: number | null, noise: number, missing = 0): Condition {
   const pairs = scores(noise);
-  const against = { accuracy: mcNemar([true, true, false], [true, false, false]), tar: pairedTar(scores(0.15), pairs) };
+  const against = {
+    accuracy: mcNemar([true, true, false], [true, false, false]),
+    tar: pairedTar(scores(0.15), pairs),
+    open: pairedOpenTar([true, true, false], [true, false, false]),
+  };
   return {
     codec: title.toLowerCase(),
     title,
@@ -62,6 +115,7 @@ function condition(title: string, budget: number | null, noise: number, missing 
               recognizer: 'mobilefacenet-ms1m',
               mix: 'both',
               figures: verificationFigures(pairs),
+              open: { impostors: 4321, threshold: 0.3, tar: 0.987 },
               ...(title === 'Cameo' || budget === null ? {} : { against }),
             },
           ],
@@ -102,9 +156,11 @@ test('the report says what was measured, and where a codec makes no file', async
   assert.match(markdown, /"mse" is model beef/);
   assert.match(markdown, /JPEG.*makes no file/);
   assert.match(markdown, /1 \/ 0, 5\.0e-1/);
+  assert.match(markdown, /98\.7 % +\| 33\.3, 5\.0e-1/);
+  assert.match(markdown, /4,321 pairs/);
   const csv = comparisonCsv(REPORT).trim().split('\n');
   assert.is(csv.length, 1 + 4);
-  for (const row of csv) assert.is(row.split(',').length, 20, row);
+  for (const row of csv) assert.is(row.split(',').length, 23, row);
   const names = Array.from({ length: 10 }, (_, k) => `face ${k}`);
   const faces = names.map(() => new Uint8Array(96 * 112 * 3).fill(90));
   const samples = new Map<string, ({ size: number; rgb: Uint8Array } | null)[]>([

@@ -266,6 +266,7 @@ async function run(options: CodecsOptions): Promise<void> {
       gpu,
       pairs,
       faces,
+      personOf: (name) => name.split('/')[0],
       encoders,
       budgets,
       recognizers,

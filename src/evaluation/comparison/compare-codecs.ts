@@ -7,6 +7,7 @@ import { psnr, ssim } from '../metrics.js';
 import { embedPictures } from '../verification/embed-pictures.js';
 import { mcNemar, type PairedComparison } from '../verification/paired.js';
 import { type ScoredPair, type VerificationFigures, verificationFigures } from '../verification/protocol.js';
+import { accepted, impostorThreshold, type OpenTar, pairedOpenTar } from './all-impostors.js';
 import { type EncodedFace, type FaceEncoder, isAsked } from './face-encoders.js';
 import { type PairedTar, pairedTar } from './paired-tar.js';
 
@@ -18,8 +19,14 @@ export interface Verdict {
   recognizer: string;
   mix: Mix;
   figures: VerificationFigures;
+  /** At FAR 1e-3 by all mismatched pairs of the pictures, where the protocol lists a few. */
+  open: OpenTar;
   /** Of our own codec against this one, on the same pairs; absent for our own. */
-  against?: { accuracy: PairedComparison; tar: PairedTar };
+  against?: {
+    accuracy: PairedComparison;
+    tar: PairedTar;
+    open: ReturnType<typeof pairedOpenTar>;
+  };
 }
 
 /** One codec at one budget. */
@@ -54,6 +61,8 @@ export interface CompareOptions {
   pairs: readonly FacePair[];
   /** The aligned face of 96×112 of every picture in the pairs. */
   faces: ReadonlyMap<string, Uint8Array>;
+  /** Whose picture it is: pictures of different persons are mismatched pairs. */
+  personOf: (name: string) => string;
   /** Those after the one named 'cameo', if any, are compared with it. */
   encoders: readonly FaceEncoder[];
   budgets: readonly number[];
@@ -178,7 +187,11 @@ function describe(
 interface Decided {
   scored: readonly ScoredPair[];
   figures: VerificationFigures;
+  /** Matched pairs that are accepted at FAR 1e-3 by all mismatched pairs. */
+  accepted: readonly boolean[];
 }
+
+const FAR = 1e-3;
 
 /** Decides pairs, and remembers how our own codec did. */
 class Judge {
@@ -195,9 +208,10 @@ class Judge {
     mixes: readonly Mix[],
     own = false,
   ): Promise<Verdict[]> {
-    const { gpu, faces, recognizers, single, cacheOf, pairs, onProgress } = this.options;
+    const { gpu, faces, personOf, recognizers, single, cacheOf, pairs, onProgress } = this.options;
     const verdicts: Verdict[] = [];
     const names = [...faces.keys()];
+    const persons = names.map(personOf);
     for (const opened of recognizers) {
       const embeddings = await embedPictures(
         gpu,
@@ -217,13 +231,26 @@ class Judge {
           same,
           fold,
         }));
-        const verdict: Verdict = { recognizer: opened.name, mix, figures: verificationFigures(scored) };
+        const [references, others] = [embeddings, probes].map((all) => names.map((name) => all.get(name)!));
+        const { threshold, impostors } = impostorThreshold(references, others, persons, FAR);
+        const matched = accepted(scored, threshold);
+        const tar = matched.filter((one) => one).length / matched.length;
+        const decided = { scored, figures: verificationFigures(scored), accepted: matched };
+        const verdict: Verdict = {
+          recognizer: opened.name,
+          mix,
+          figures: decided.figures,
+          open: { impostors, threshold, tar },
+        };
         const key = `${opened.name} ${mix} ${budget}`;
         const ours = this.#own.get(key);
-        const decided = { scored, figures: verdict.figures };
         if (own) this.#own.set(key, decided);
         else if (ours) {
-          verdict.against = { accuracy: pairedAccuracy(ours, decided), tar: pairedTar(ours.scored, scored) };
+          verdict.against = {
+            accuracy: pairedAccuracy(ours, decided),
+            tar: pairedTar(ours.scored, scored),
+            open: pairedOpenTar(ours.accepted, matched),
+          };
         }
         verdicts.push(verdict);
       }

@@ -40,8 +40,10 @@ export function summaryLine({ title, budget, missing, faces, bytes, psnr, verdic
 /** One table a recogniser and mix. */
 function verdictTable(report: ComparisonReport, recognizer: string, mix: Mix): ReportTable | null {
   const rows: (string | number)[][] = [];
+  let impostors = 0;
   for (const condition of report.conditions) {
     const verdict = condition.verdicts.find((one) => one.recognizer === recognizer && one.mix === mix);
+    impostors = verdict?.open.impostors ?? impostors;
     if (!verdict && (condition.budget === null || mix !== 'both')) continue;
     rows.push([condition.budget ?? '—', condition.title, ...verdictCells(condition, verdict)]);
   }
@@ -57,15 +59,20 @@ function verdictTable(report: ComparisonReport, recognizer: string, mix: Mix): R
       '95 % interval',
       'Cameo better / worse, p',
       'TAR gained, p',
+      'TAR, all mismatched pairs',
+      'gained, p',
     ],
     rows,
-    note: 'Cameo better / worse: pairs that only Cameo, and only this codec, decides rightly at the same budget (McNemar, exact, mid-p). TAR gained: Cameo minus this codec, in points (paired bootstrap). With fewer than 1,000 mismatched pairs, TAR is at a false accept rate of 0. Where a codec has no file for at most one face in a hundred, a grey picture stands in for it.',
+    note: `Cameo better / worse: pairs that only Cameo, and only this codec, decides rightly at the same budget (McNemar, exact, mid-p). TAR gained: Cameo minus this codec, in points (paired bootstrap). With fewer than 1,000 mismatched pairs, TAR is at a false accept rate of 0. All mismatched pairs: at the threshold which one in a thousand of all pairs of different persons among the pictures passes (${impostors.toLocaleString('en')} pairs, each once); what is gained is on the matched pairs of View 2 (McNemar, the thresholds taken as known). Where a codec has no file for at most one face in a hundred, a grey picture stands in for it.`,
   };
 }
 
 function verdictCells({ missing, faces }: Condition, verdict: Verdict | undefined): string[] {
-  if (!verdict) return ['—', '—', '—', missing === faces ? 'makes no file' : `no file for ${missing} of ${faces}`, '—'];
-  const { figures, against } = verdict;
+  if (!verdict) {
+    const why = missing === faces ? 'makes no file' : `no file for ${missing} of ${faces}`;
+    return ['—', '—', '—', why, '—', '—', '—'];
+  }
+  const { figures, open, against } = verdict;
   const { tar } = figures;
   return [
     `${percent(figures.accuracy)} ± ${(100 * figures.standardError).toFixed(2)}`,
@@ -75,6 +82,8 @@ function verdictCells({ missing, faces }: Condition, verdict: Verdict | undefine
       ? `${against.accuracy.onlyFirst} / ${against.accuracy.onlySecond}, ${against.accuracy.p.toExponential(1)}`
       : '—',
     against ? `${(100 * against.tar.difference).toFixed(1)}, ${against.tar.p.toFixed(3)}` : '—',
+    percent(open.tar, 1),
+    against ? `${(100 * against.open.difference).toFixed(1)}, ${against.open.p.toExponential(1)}` : '—',
   ];
 }
 
@@ -196,11 +205,11 @@ export function comparisonMarkdown(report: ComparisonReport, plots: readonly str
 /** One row a codec, budget, recogniser and mix. */
 export function comparisonCsv({ conditions }: ComparisonReport): string {
   const head =
-    'codec,budget,faces,missing,bytes,bpp,psnr,ssim,recognizer,mix,accuracy,standard_error,tar,tar_low,tar_high,only_cameo,only_codec,p_accuracy,tar_gained,p_tar';
+    'codec,budget,faces,missing,bytes,bpp,psnr,ssim,recognizer,mix,accuracy,standard_error,tar,tar_low,tar_high,only_cameo,only_codec,p_accuracy,tar_gained,p_tar,tar_open,tar_open_gained,p_tar_open';
   const rows = conditions.flatMap((condition) => {
     const { codec, budget, faces, missing, bytes, bpp, psnr, ssim, verdicts } = condition;
     const own = [codec, budget ?? '', faces, missing, bytes, bpp, psnr, ssim];
-    const rest = verdicts.map(({ recognizer, mix, figures, against }) => [
+    const rest = verdicts.map(({ recognizer, mix, figures, open, against }) => [
       recognizer,
       mix,
       figures.accuracy,
@@ -217,8 +226,10 @@ export function comparisonCsv({ conditions }: ComparisonReport): string {
             against.tar.p,
           ]
         : ['', '', '', '', '']),
+      open.tar,
+      ...(against ? [against.open.difference, against.open.p] : ['', '']),
     ]);
-    return (rest.length > 0 ? rest : [new Array(12).fill('')]).map((cells) => [...own, ...cells].join(','));
+    return (rest.length > 0 ? rest : [new Array(15).fill('')]).map((cells) => [...own, ...cells].join(','));
   });
   return [head, ...rows, ''].join('\n');
 }

@@ -114,9 +114,13 @@ function joint(report: ComparisonReport): Goal {
   const found = budgetsOf(report, 1, Number.POSITIVE_INFINITY).flatMap((budget) =>
     judged(report, 'cameo-mse', budget).flatMap(({ verdict }) => {
       if (!verdict.against) return [];
-      const { difference, p } = verdict.against.tar;
-      const text = `${budget} B, ${verdict.recognizer}: ${difference < 0 ? '' : '+'}${(100 * difference).toFixed(1)} points, p = ${p.toFixed(3)}`;
-      return [{ text, reached: difference > 0 && p < SIGNIFICANT }];
+      const { tar, open } = verdict.against;
+      const gain = (of: number): string => `${of < 0 ? '' : '+'}${(100 * of).toFixed(1)} points`;
+      const text =
+        `${budget} B, ${verdict.recognizer}: ${gain(open.difference)}, p = ${open.p.toExponential(1)}, by all mismatched pairs; ` +
+        `${gain(tar.difference)}, p = ${tar.p.toFixed(3)}, by those that View 2 lists`;
+      // What View 2 lists has three pairs above the threshold: it cannot tell.
+      return [{ text, reached: open.difference > 0 && open.p < SIGNIFICANT }];
     }),
   );
   return goal('jointly trained against trained for squared error alone', 'higher TAR at FAR 1e-3, p < 0.01', found);

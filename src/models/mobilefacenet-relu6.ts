@@ -1,11 +1,10 @@
 import { BatchNorm } from '../nn/layers/batch-norm.js';
-import { Sequential } from '../nn/layers/containers.js';
+import { runsFused, Sequential } from '../nn/layers/containers.js';
 import { Conv2d } from '../nn/layers/conv.js';
 import { Layer } from '../nn/module.js';
 import { add, div, sub } from '../ops/binary.js';
 import { convBatchNormPrelu, convBatchNormRelu6 } from '../ops/conv-inference.js';
 import { reshape } from '../ops/layout.js';
-import { isTapeRecording } from '../tensor/tape.js';
 import { Tensor } from '../tensor/tensor.js';
 import { MOBILEFACENET_STAGES } from './mobilefacenet.js';
 import { Recognizer } from './recognizer.js';
@@ -15,10 +14,7 @@ import { relu, relu6 } from './relu.js';
 const MEAN = [0.485, 0.456, 0.406];
 const DEVIATION = [0.229, 0.224, 0.225];
 
-/** Where nothing is learned, a conv runs as one operation with what follows it. */
-const runsFused = (norm: BatchNorm): boolean => !norm.training && !isTapeRecording();
-
-/** Conv, batch norm, and ReLU unless it is linear. */
+/** Conv, batch norm, and ReLU unless it is linear; as one operation where nothing is learned. */
 function convNorm(x: Tensor, conv: Conv2d, norm: BatchNorm, rectified: boolean): Tensor {
   if (!runsFused(norm)) {
     const y = norm.forward(conv.forward(x));

@@ -50,8 +50,8 @@ function isPlainConv(layer: Layer): layer is Conv2d | ConvTranspose2d {
   return (isExactly(Conv2d, layer) || isExactly(ConvTranspose2d, layer)) && layer.bias === null;
 }
 
-/** The operation of all three has no gradient, and knows running statistics only. */
-const runsFused = (norm: BatchNorm): boolean => !norm.training && !isTapeRecording();
+/** Whether a conv may run as one operation with this norm: that has no gradient, and knows running statistics only. */
+export const runsFused = (norm: BatchNorm): boolean => !norm.training && !isTapeRecording();
 
 /** x + body(x), where the body (named `body`) keeps the shape. He et al. 2016, arXiv 1512.03385. */
 export class Residual extends Layer {

@@ -203,6 +203,14 @@ test('the figures to reach are told from the conditions, and what is not there i
   // McNemar of one pair against none says nothing.
   const webp = of([...conditions, named('webp', 'WebP', 300, 0.25)]);
   assert.is(webp.get('against WebP and AVIF files at 300 and 400 B')!.reached, false);
+  // View 2's own pairs decide about TAR: the wider count of the fixture, p = 0.5, does not.
+  const mse = of([...conditions, named('cameo-mse', 'Cameo, mse', 300, 0.25)]);
+  const jointly = [...mse.values()].find(({ what }) => what.startsWith('jointly'))!;
+  assert.is(jointly.reached, true);
+  assert.match(
+    jointly.found,
+    /300 B, mobilefacenet-ms1m: \+[\d.]+ points, p = 0\.002; by all mismatched pairs \+33\.3/,
+  );
   // A recogniser that training saw decides nothing.
   const recognizers = REPORT.recognizers.map((one) => ({ ...one, seen: true }));
   assert.is(of(conditions, { recognizers }).get("bytes needed for JPEG2000's accuracy at 500 B")!.reached, null);

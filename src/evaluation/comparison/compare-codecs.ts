@@ -9,7 +9,7 @@ import { mcNemar, type PairedComparison } from '../verification/paired.js';
 import { type ScoredPair, type VerificationFigures, verificationFigures } from '../verification/protocol.js';
 import { accepted, impostorThreshold, type OpenTar, pairedOpenTar } from './all-impostors.js';
 import { type EncodedFace, type FaceEncoder, isAsked } from './face-encoders.js';
-import { type PairedTar, pairedTar } from './paired-tar.js';
+import { FAR, type PairedTar, pairedTar } from './paired-tar.js';
 
 /** Which pictures of a pair are compressed. */
 export type Mix = 'both' | 'reference';
@@ -190,8 +190,6 @@ interface Decided {
   /** Matched pairs that are accepted at FAR 1e-3 by all mismatched pairs. */
   accepted: readonly boolean[];
 }
-
-const FAR = 1e-3;
 
 /** Decides pairs, and remembers how our own codec did. */
 class Judge {

@@ -34,6 +34,10 @@ const budgetsOf = ({ conditions }: ComparisonReport, from: number, to: number): 
   ...new Set(conditions.flatMap(({ budget }) => (budget !== null && budget >= from && budget <= to ? [budget] : []))),
 ];
 
+/** A difference of two rates, in points with its sign. */
+const gained = (difference: number, digits: number): string =>
+  `${difference < 0 ? '' : '+'}${(100 * difference).toFixed(digits)} points`;
+
 /** Joins what was found, which is a goal reached where all of it is, and none where nothing was. */
 function goal(what: string, wanted: string, found: readonly { text: string; reached: boolean }[]): Goal {
   if (found.length === 0) return { what, wanted, found: 'not in this comparison', reached: null };
@@ -57,7 +61,7 @@ function against(report: ComparisonReport, codecs: readonly string[], budgets: r
         if (!own || !verdict.against) return [];
         const gain = own.verdict.figures.accuracy - verdict.figures.accuracy;
         const { p } = verdict.against.accuracy;
-        const text = `${condition.title} ${budget} B, ${verdict.recognizer}: ${gain < 0 ? '' : '+'}${(100 * gain).toFixed(2)} points, p = ${p.toExponential(1)}`;
+        const text = `${condition.title} ${budget} B, ${verdict.recognizer}: ${gained(gain, 2)}, p = ${p.toExponential(1)}`;
         return [{ text, reached: enough(gain, p) }];
       }),
     ]),
@@ -115,12 +119,11 @@ function joint(report: ComparisonReport): Goal {
     judged(report, 'cameo-mse', budget).flatMap(({ verdict }) => {
       if (!verdict.against) return [];
       const { tar, open } = verdict.against;
-      const gain = (of: number): string => `${of < 0 ? '' : '+'}${(100 * of).toFixed(1)} points`;
       const text =
-        `${budget} B, ${verdict.recognizer}: ${gain(open.difference)}, p = ${open.p.toExponential(1)}, by all mismatched pairs; ` +
-        `${gain(tar.difference)}, p = ${tar.p.toFixed(3)}, by those that View 2 lists`;
-      // What View 2 lists has three pairs above the threshold: it cannot tell.
-      return [{ text, reached: open.difference > 0 && open.p < SIGNIFICANT }];
+        `${budget} B, ${verdict.recognizer}: ${gained(tar.difference, 1)}, p = ${tar.p.toFixed(3)}; ` +
+        `by all mismatched pairs ${gained(open.difference, 1)}, p = ${open.p.toExponential(1)}`;
+      // The goal is about View 2's own pairs; the wider count stands beside it.
+      return [{ text, reached: tar.difference > 0 && tar.p < SIGNIFICANT }];
     }),
   );
   return goal('jointly trained against trained for squared error alone', 'higher TAR at FAR 1e-3, p < 0.01', found);

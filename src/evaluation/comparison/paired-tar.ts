@@ -14,7 +14,8 @@ export interface PairedTar {
   p: number;
 }
 
-const FAR = 1e-3;
+/** The false accept rate of every TAR of the comparison. */
+export const FAR = 1e-3;
 const RESAMPLES = 1000;
 const STREAM = 0x7a1;
 

@@ -19,6 +19,8 @@ export interface BitstreamVectors {
   model: string;
   faces: VectorFace[];
   archive: string;
+  /** Codes of the same faces by a model with these dead zones. */
+  dead: { model: string; deadZone: number[]; codes: string[] };
 }
 
 /** What bitstream-vectors.ts has written. */

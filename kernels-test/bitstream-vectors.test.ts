@@ -1,5 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { LatentModel } from '../src/codec/entropy/latent-model.js';
 import { decodeLatents, encodeLatents } from '../src/codec/entropy/latent-stream.js';
 import { bytesSource, FaceArchive, packArchive } from '../src/codec/face-archive.js';
 import { packFaceBare, unpackFaceBare } from '../src/codec/face-bare.js';
@@ -24,6 +25,17 @@ test('frozen streams give their symbols, and symbols their streams', () => {
     assert.equal(packFaceBare(face, model), fromHex(bare));
     assert.equal(unpackFaceFile(fromHex(file), model), face);
     assert.equal(packFaceFile(face, model), fromHex(file));
+  });
+});
+
+test('frozen streams of a model with dead zones give their symbols, and symbols their streams', () => {
+  const { deadZone, codes, model: id } = vectors.dead;
+  const dead = new LatentModel({ ...model.fields, deadZone: Int32Array.from(deadZone) });
+  assert.is(dead.idText, id);
+  codes.forEach((code, k) => {
+    const { symbols, t } = faces[k];
+    assert.equal(decodeLatents(fromHex(code), t, dead), symbols);
+    assert.equal(encodeLatents(symbols, t, dead), fromHex(code));
   });
 });
 

@@ -5,9 +5,9 @@
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { fitLatentModel } from '../src/codec/entropy/fit-latent-model.js';
-import { LatentModel, SHAPE_BANDS } from '../src/codec/entropy/latent-model.js';
+import { LatentModel, MOST_DEAD_ZONE, SHAPE_BANDS } from '../src/codec/entropy/latent-model.js';
 import { encodeLatents } from '../src/codec/entropy/latent-stream.js';
-import { SHAPE_ENTRIES } from '../src/codec/entropy/symbol-distribution.js';
+import { SCALE_COUNT, SHAPE_ENTRIES } from '../src/codec/entropy/symbol-distribution.js';
 import { packArchive } from '../src/codec/face-archive.js';
 import { packFaceBare } from '../src/codec/face-bare.js';
 import { packFaceFile } from '../src/codec/face-file.js';
@@ -27,7 +27,7 @@ const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 const faces = samples.gain.map((_, t) => ({ symbols: symbolsAt(samples, 11 * t, t), t, grey: t % 3 === 0 }));
 // Symbols that only escapes can say.
 faces[4].symbols.set([32767, -32767, 0, 1500, -90]);
-const vectors = {
+const plain = {
   model: model.idText,
   faces: faces.map((face) => ({
     t: face.t,
@@ -43,6 +43,17 @@ const vectors = {
       model,
     ),
   ),
+};
+const deadZone = Int32Array.from({ length: 2 * SCALE_COUNT }, (_, k) => (5 * k) % (MOST_DEAD_ZONE + 1));
+const dead = new LatentModel({ ...model.fields, deadZone });
+const vectors = {
+  ...plain,
+  // The same model but for its dead zones.
+  dead: {
+    model: dead.idText,
+    deadZone: [...deadZone],
+    codes: faces.map((face) => hex(encodeLatents(face.symbols, face.t, dead))),
+  },
 };
 const to = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 writeFileSync(to('bitstream-vectors.safetensors'), writeSafetensors(model.toTensors()));

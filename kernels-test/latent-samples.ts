@@ -69,10 +69,11 @@ export function symbolsAt(
   { data, gain, channels, height, width }: SyntheticFaces,
   face: number,
   t: number,
+  round: (value: number) => number = Math.round,
 ): Int16Array {
   const latents = height * width * channels;
   return Int16Array.from({ length: latents }, (_, i) =>
-    Math.round(data[face * latents + i] * 2 ** (gain[t][i % channels] / 8)),
+    round(data[face * latents + i] * 2 ** (gain[t][i % channels] / 8)),
   );
 }
 

@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert';
 import { type FitOptions, fitLatentModel } from '../src/codec/entropy/fit-latent-model.js';
 import { LatentModel, type LatentModelFields } from '../src/codec/entropy/latent-model.js';
 import { codeLength, decodeLatents, encodeLatents } from '../src/codec/entropy/latent-stream.js';
+import { SCALE_COUNT } from '../src/codec/entropy/symbol-distribution.js';
 import { ArgumentError, CheckpointError, FormatError, ShapeError } from '../src/common/errors.js';
 import { CounterRandom } from '../src/common/random.js';
 import { readSafetensors, writeSafetensors } from '../src/nn/safetensors.js';
@@ -61,6 +62,39 @@ test('references and context each make files smaller', () => {
   const withoutContext = total(new LatentModel({ ...model.fields, contextTable }));
   assert.ok(full < 0.95 * alone, `${full} bits, without references ${alone}`);
   assert.ok(full < 0.98 * withoutContext, `${full} bits, without context ${withoutContext}`);
+});
+
+/** Rounds magnitudes down by three tenths of a step more than to the nearest. */
+const roundDown = (value: number): number => Math.sign(value) * Math.floor(Math.abs(value) + 0.2);
+const rounded = fit({ rounding: () => roundDown });
+
+test('an encoder that rounds down is met by dead zones, which make files smaller', () => {
+  assert.ok(model.fields.deadZone.every((width) => width === 0));
+  const { deadZone } = rounded.fields;
+  // 0.3 of a step are 4.8 sixteenths; which scales occur depends on the faces.
+  const inner = [...deadZone.subarray(0, SCALE_COUNT)].sort((a, b) => a - b)[SCALE_COUNT >> 1];
+  assert.ok(inner >= 3 && inner <= 6, `${inner}/16`);
+  const flat = new LatentModel({ ...rounded.fields, deadZone: new Int32Array(2 * SCALE_COUNT) });
+  let [full, without] = [0, 0];
+  for (let face = 0; face < TEST_FACES; face++) {
+    for (const t of [1, 4]) {
+      const symbols = symbolsAt(faces, face, t, roundDown);
+      const bytes = encodeLatents(symbols, t, rounded);
+      assert.equal(decodeLatents(bytes, t, rounded), symbols);
+      full += bytes.length;
+      without += encodeLatents(symbols, t, flat).length;
+    }
+  }
+  assert.ok(full < 0.98 * without, `${full} bytes, without dead zones ${without}`);
+});
+
+test('a model without dead zones is as before there were any, and one with them keeps them', () => {
+  const tensors = model.toTensors();
+  assert.not.ok(tensors.has('deadZone'));
+  assert.equal(LatentModel.fromTensors(tensors).fields.deadZone, new Int32Array(2 * SCALE_COUNT));
+  const back = LatentModel.fromTensors(readSafetensors(writeSafetensors(rounded.toTensors())).tensors);
+  assert.equal([back.id, back.fields.deadZone], [rounded.id, rounded.fields.deadZone]);
+  assert.is.not(rounded.id, new LatentModel({ ...rounded.fields, deadZone: model.fields.deadZone }).id);
 });
 
 test('code lengths of single symbols sum up to that of the face', () => {
@@ -127,6 +161,7 @@ test('a model that is none is refused with what is wrong', async () => {
   await wrong({ shapeClass: edited(fields.shapeClass, 0, 5) }, 'class 5 needs 24');
   await wrong({ shapes: edited(fields.shapes, 5, 1 << 19) }, 'shape 0 entry 5');
   await wrong({ shapes: fields.shapes.subarray(1) }, 'shapes has');
+  await wrong({ deadZone: edited(fields.deadZone, 9, 16) }, 'deadZone[9] is 16, must be from 0 to 15');
 
   const tensors = model.toTensors();
   const mean = tensors.get('mean')!;

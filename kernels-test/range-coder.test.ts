@@ -2,6 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { laplacianShape } from '../src/codec/entropy/fit-shapes.js';
 import { clamp, log2Sixteenths, powerOfEighths } from '../src/codec/entropy/fixed-point.js';
+import { MOST_DEAD_ZONE } from '../src/codec/entropy/latent-model.js';
 import { FREQUENCY_TOTAL, golombBits, RangeDecoder, RangeEncoder } from '../src/codec/entropy/range-coder.js';
 import {
   MEAN_UNITS,
@@ -160,19 +161,56 @@ test('every symbol has a frequency, they sum up to the total, and are those of t
   }
 });
 
+test('a dead zone moves the borders of symbols away from 0, and those alone', () => {
+  const distribution = new SymbolDistribution(shapes);
+  const below = (x: number) => (x < 0 ? 0.5 * Math.exp(x) : 1 - 0.5 * Math.exp(-x));
+  for (const mean of [0, 5, -20]) {
+    // The inner borders 3/16 farther out, the others 7/16.
+    distribution.set(SCALE_ONE, mean, 0, 3, 7);
+    const border = (s: number): number => {
+      const dead = s === 0 || s === 1 ? 3 / 16 : 7 / 16;
+      return s - 0.5 + (s > 0 ? dead : -dead) - mean / MEAN_UNITS;
+    };
+    for (let s = -4; s <= 4; s++) {
+      const expected = below(border(s + 1)) - below(border(s));
+      assert.ok(Math.abs(distribution.frequency(s) / FREQUENCY_TOTAL - expected) < 0.0006, `${s} with mean ${mean}`);
+    }
+  }
+  for (const [inner, outer] of [
+    [MOST_DEAD_ZONE, 0],
+    [0, MOST_DEAD_ZONE],
+    [MOST_DEAD_ZONE, MOST_DEAD_ZONE],
+  ]) {
+    for (let scale = 0; scale < SCALE_COUNT; scale += 7) {
+      for (const mean of [0, 7, -9, 31]) {
+        distribution.set(scale, mean, 2, inner, outer);
+        const centre = Math.floor(mean / MEAN_UNITS + 0.5);
+        const reach = Math.min(1024, Math.max(2, Math.ceil(10 * powerOfEighths(scale - SCALE_ONE)) + 1));
+        let sum = 0;
+        for (let s = centre - reach; s <= centre + reach; s++) {
+          assert.ok(distribution.frequency(s) >= 1, `scale ${scale}, mean ${mean}: ${s}`);
+          sum += distribution.frequency(s);
+        }
+        assert.is(sum, FREQUENCY_TOTAL);
+      }
+    }
+  }
+});
+
 test('symbols of any size come back through every distribution', () => {
   const random = new CounterRandom(3);
   const drawn = Array.from({ length: 3000 }, () => {
     const mean = random.int(2) === 0 ? random.int(65537) - 32768 : random.int(65) - 32;
     const reach = 2 ** random.int(16);
     const symbol = clamp((mean >> 4) + random.int(2 * reach + 1) - reach, -32767, 32767);
-    return { scale: random.int(SCALE_COUNT), mean, shape: random.int(3), symbol };
+    const dead = [random.int(MOST_DEAD_ZONE + 1), random.int(MOST_DEAD_ZONE + 1)] as const;
+    return { scale: random.int(SCALE_COUNT), mean, shape: random.int(3), dead, symbol };
   });
   const encoder = new RangeEncoder();
   const distribution = new SymbolDistribution(shapes);
   let bits = 0;
-  for (const { scale, mean, shape, symbol } of drawn) {
-    distribution.set(scale, mean, shape).encode(symbol, encoder);
+  for (const { scale, mean, shape, dead, symbol } of drawn) {
+    distribution.set(scale, mean, shape, ...dead).encode(symbol, encoder);
     bits += distribution.bits(symbol);
   }
   const bytes = encoder.finish();
@@ -180,8 +218,8 @@ test('symbols of any size come back through every distribution', () => {
   const ratio = bytes.length / (bits / 8);
   assert.ok(ratio > 0.99 && ratio < 1.001, `${bytes.length} bytes, ${bits / 8} expected`);
   const decoder = new RangeDecoder(bytes);
-  for (const { scale, mean, shape, symbol } of drawn) {
-    assert.is(distribution.set(scale, mean, shape).decode(decoder), symbol);
+  for (const { scale, mean, shape, dead, symbol } of drawn) {
+    assert.is(distribution.set(scale, mean, shape, ...dead).decode(decoder), symbol);
   }
   decoder.finish();
 });

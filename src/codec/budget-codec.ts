@@ -1,7 +1,7 @@
 import { ArgumentError } from '../common/errors.js';
 import { writeUnitPixels } from '../common/unit-pixels.js';
 import type { Gpu } from '../gpu/gpu.js';
-import { type KltAutoencoder, stepValues } from '../models/klt-autoencoder.js';
+import { type KltAutoencoder, logisticScales, stepValues } from '../models/klt-autoencoder.js';
 import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
 import { keep, Tensor } from '../tensor/tensor.js';
 import { ARCHIVE_ENTRY_BYTES } from './archive-layout.js';
@@ -103,7 +103,8 @@ export class BudgetCodec {
     const tables = tablesOf(file);
     const value = (name: string): Float32Array => file.tensors.get(name)!.data;
     const model = loadKlt(gpu, file);
-    const scales = Float64Array.from(tables.order, (k) => Math.exp(value('logScale')[k] + value('logGain')[k]));
+    const all = logisticScales(value('logScale'), value('logGain'));
+    const scales = Float64Array.from(tables.order, (k) => all[k]);
     return new BudgetCodec(gpu, model, tables, scales, batch);
   }
 

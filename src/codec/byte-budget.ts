@@ -1,7 +1,7 @@
 import { ArgumentError } from '../common/errors.js';
 import type { LatentModel } from './entropy/latent-model.js';
 import { codeLength, encodeLatents } from './entropy/latent-stream.js';
-import { quantizeForRate, squaredError, stepCosts } from './rate-distortion.js';
+import { gainOf, IndexCosts, quantizeForRate, squaredError } from './rate-distortion.js';
 
 /** A face's symbols at a quantization index. */
 export interface ChosenSymbols {
@@ -25,21 +25,19 @@ export const USUAL_LAMBDA = 0.16;
 const MOST_LAMBDA = 0.4;
 const LAMBDA_STEPS = 7;
 
-const gainOf = (t: number): number => 2 ** (t / 8);
-
 /** Rounds the values of one face at one index. */
 export class FaceQuantizer {
-  readonly #costs = new Map<number, Float32Array>();
+  readonly #costs: IndexCosts;
 
-  constructor(readonly model: ValueModel) {}
+  constructor(readonly model: ValueModel) {
+    this.#costs = new IndexCosts(model.scales);
+  }
 
   /** @param values at index 0 */
   quantize(values: ArrayLike<number>, t: number, lambda: number): { symbols: Int16Array; error: number } {
     const gain = gainOf(t);
-    let costs = this.#costs.get(t);
-    if (!costs) this.#costs.set(t, (costs = stepCosts(this.model.scales.map((scale) => scale * gain))));
     const scaled = Float64Array.from(values, (value) => value * gain);
-    const symbols = quantizeForRate(scaled, costs, lambda);
+    const symbols = quantizeForRate(scaled, this.#costs.at(t), lambda);
     return { symbols, error: squaredError(scaled, symbols) / gain ** 2 };
   }
 

@@ -3,7 +3,7 @@ import type { Gpu } from '../gpu/gpu.js';
 import { filled } from '../nn/init.js';
 import { Module } from '../nn/module.js';
 import type { Parameter } from '../nn/parameter.js';
-import { add, mul, sub } from '../ops/binary.js';
+import { add, div, mul, sub } from '../ops/binary.js';
 import { logisticBits } from '../ops/bits.js';
 import { conv2d, convTranspose2d } from '../ops/conv.js';
 import { concat, reshape, slice } from '../ops/layout.js';
@@ -49,6 +49,9 @@ export const STEPS_PER_OCTAVE = 8;
 /** The gain of step 0: components are quantized to multiples of 4, in units of the range of a sample. */
 const FIRST_GAIN = 0.25;
 
+/** In this part of a step, dead zones are worked out. */
+const DEAD_ZONE_UNITS = 256;
+
 /** What a pass needs to know of quantization: tensors, so that one recorded step serves every index. */
 export interface StepInputs {
   /** ln of the gain over that of step 0: [1], or [N,1] for an index a face. */
@@ -64,6 +67,10 @@ export function stepValues(step: number, steps: number): { logGain: number; coar
   }
   return { logGain: (step * Math.LN2) / STEPS_PER_OCTAVE, coarseness: (2 * step) / (steps - 1) - 1 };
 }
+
+/** Logistic scale of each component at index 0, in steps of that index. */
+export const logisticScales = (logScale: Float32Array, logGain: Float32Array): Float64Array =>
+  Float64Array.from(logScale, (value, k) => Math.exp(value + logGain[k]));
 
 /** @throws ArgumentError that names the value that is out of range */
 export function checkKltConfig(config: KltConfig): KltConfig {
@@ -263,6 +270,20 @@ export class KltAutoencoder extends Module {
   /** Values to symbols. */
   quantize(values: Tensor, mode: { mode: 'noise' | 'straightThrough' | 'hard'; seed?: number; stream?: () => number }) {
     return quantize(values, { ...mode, ...SYMBOL_RANGE });
+  }
+
+  /**
+   * Values to nearly the symbols that the encoder chooses for squared error plus λ times bits: magnitudes are rounded down
+   * the more, the rarer they are. Passes no gradient.
+   */
+  quantizeForRate(values: Tensor, { logGain }: StepInputs, lambda: number): Tensor {
+    const inverse = exp(affine(add(this.logScale.tensor, add(this.logGain.tensor, logGain)), -1));
+    // Half of λ times the bits that ±1 takes more than 0: within 0.03 for logistic scales from 0.08 up.
+    const wanted = affine(inverse, 0.356 * lambda * DEAD_ZONE_UNITS, -0.19 * lambda * DEAD_ZONE_UNITS);
+    const units = quantize(wanted, { mode: 'hard', min: 1, max: DEAD_ZONE_UNITS });
+    const deadZone = affine(units, 1 / DEAD_ZONE_UNITS);
+    const shrunk = sub(values, mul(clamp(div(values, deadZone), -1, 1), deadZone));
+    return quantize(shrunk, { mode: 'hard', ...SYMBOL_RANGE });
   }
 
   /**

@@ -1,14 +1,14 @@
-import { fitLatentModel } from '../codec/entropy/fit-latent-model.js';
+import { USUAL_LAMBDA } from '../codec/byte-budget.js';
+import { fitLatentModel, type Rounding } from '../codec/entropy/fit-latent-model.js';
 import type { KltTables } from '../codec/klt-file.js';
+import { IndexCosts, roundForRate } from '../codec/rate-distortion.js';
 import { ArgumentError } from '../common/errors.js';
 import type { FaceSet } from '../data/faces.js';
 import type { Gpu } from '../gpu/gpu.js';
-import { type KltAutoencoder, stepValues } from '../models/klt-autoencoder.js';
+import { type KltAutoencoder, logisticScales, stepValues } from '../models/klt-autoencoder.js';
 import { keep, Tensor } from '../tensor/tensor.js';
 import { runOverFaces } from './run-over-faces.js';
 
-/** As the encoder rounds at its usual λ, on average: see rate-distortion.ts. */
-const ROUNDING = 0.4;
 /** Symbols of a group: a channel of the latent model, whose positions are components of similar importance. */
 const GROUP = 64;
 
@@ -42,6 +42,8 @@ export async function fitTables(
     onProgress('values of faces', done, indices.length),
   );
   const count = model.latentCount;
+  const [logScale, logGain] = await Promise.all([model.logScale.tensor.read(), model.logGain.tensor.read()]);
+  const logistic = logisticScales(logScale, logGain);
   const variance = new Float64Array(count);
   for (let k = 0; k < count; k++) {
     let [sum, squares] = [0, 0];
@@ -63,18 +65,29 @@ export async function fitTables(
   for (let n = 0; n < indices.length; n++) {
     for (let at = 0; at < count; at++) data[n * count + at] = values[n * count + places[at]];
   }
+  const scales = Float64Array.from(places, (k) => logistic[k]);
   let stage = 0;
   const latents = fitLatentModel(
     { data, count: indices.length, height: 1, width, channels },
     {
       gain: Array.from({ length: model.config.steps }, (_, t) => new Int32Array(channels).fill(t)),
       steps,
-      rounding: ROUNDING,
-      faces: 400,
-      progress: (what) => onProgress(what, ++stage, 8),
+      // The encoder's own choice, whose borders the tables then know.
+      rounding: roundingOf(scales),
+      faces: 2000,
+      progress: (what) => onProgress(what, ++stage, 9),
     },
   );
   return { model: latents, order: places };
+}
+
+/** How `FaceQuantizer` rounds values of these logistic scales. */
+function roundingOf(scales: Float64Array): Rounding {
+  const costs = new IndexCosts(scales);
+  return (t, place) => {
+    const own = costs.at(t);
+    return (value) => roundForRate(value, own, place, USUAL_LAMBDA);
+  };
 }
 
 /** Values of faces in steps of index 0: [faces · components]. */

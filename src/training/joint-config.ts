@@ -7,8 +7,11 @@ export interface JointStage {
   steps: number;
   /** Peak learning rate of Adam; a short warm-up, then half a cosine to a hundredth, within the stage. */
   learningRate: number;
-  /** 'noise' in place of rounding, or rounding whose gradient passes straight through. */
-  quantization: 'noise' | 'straightThrough';
+  /**
+   * 'noise' in place of rounding; rounding whose gradient passes straight through; or 'forRate', the encoder's choice of
+   * symbols, which passes none and so is for the decoder alone.
+   */
+  quantization: 'noise' | 'straightThrough' | 'forRate';
   /** What is trained: all of the codec, or only what comes after rounding and the tables' scales. */
   train: 'all' | 'decoder';
   /** Weight of 1 − SSIM. */
@@ -114,8 +117,11 @@ export function checkJointTraining(config: JointTrainingConfig): JointTrainingCo
     check(own('steps'), stage.steps, 1, 1e9, true);
     check(own('learningRate'), stage.learningRate, 1e-9, 1);
     for (const key of ['ssim', 'distance', 'cosface'] as const) check(own(key), stage[key], 0, 1e6);
-    oneOf(own('quantization'), stage.quantization, ['noise', 'straightThrough']);
+    oneOf(own('quantization'), stage.quantization, ['noise', 'straightThrough', 'forRate']);
     oneOf(own('train'), stage.train, ['all', 'decoder']);
+    if (stage.quantization === 'forRate' && stage.train === 'all') {
+      throw new ArgumentError(`training: ${own('train')} is "all" with quantization "forRate"; expected "decoder"`);
+    }
     oneOf(own('recognizer'), stage.recognizer, ['frozen', 'trained']);
     if (stage.recognizer === 'trained' && stage.cosface === 0) {
       throw new ArgumentError(`training: ${own('recognizer')} is trained, but cosface is 0, from which it would learn`);

@@ -1,3 +1,4 @@
+import { USUAL_LAMBDA } from '../codec/byte-budget.js';
 import { ArgumentError, CheckpointError } from '../common/errors.js';
 import { CounterRandom } from '../common/random.js';
 import type { Gpu } from '../gpu/gpu.js';
@@ -195,8 +196,11 @@ export class JointTrainer {
       const figures = tape.record(() => {
         const { x, errorWeight } = inputs;
         const step = { logGain: inputs.logGain, coarseness: inputs.coarseness };
-        const mode = { mode: stage.quantization, seed: config.seed, stream: () => this.step };
-        const symbols = model.quantize(model.analyse(x, step), mode);
+        const values = model.analyse(x, step);
+        const symbols =
+          stage.quantization === 'forRate'
+            ? model.quantizeForRate(values, step, USUAL_LAMBDA)
+            : model.quantize(values, { mode: stage.quantization, seed: config.seed, stream: () => this.step });
         const restored = model.reconstruct(symbols, step);
         const error = mse(restored, x);
         const bits = model.bits(symbols, step);

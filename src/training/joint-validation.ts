@@ -1,3 +1,4 @@
+import { USUAL_LAMBDA } from '../codec/byte-budget.js';
 import { writeUnitPixels } from '../common/unit-pixels.js';
 import { FACE_BYTES, type FaceSet } from '../data/faces.js';
 import type { Gpu } from '../gpu/gpu.js';
@@ -24,7 +25,7 @@ export interface JointValidation {
 const QUANTIZERS = [24, 31];
 const BATCH = 8;
 
-/** Compresses faces with hard rounding. */
+/** Compresses faces with nearly the symbols that the encoder chooses. */
 export async function validateJoint(
   gpu: Gpu,
   model: KltAutoencoder,
@@ -51,7 +52,7 @@ export async function validateJoint(
           logGain: Tensor.from(gpu, Float32Array.of(logGain), [1]),
           coarseness: Tensor.from(gpu, Float32Array.of(coarseness), [1]),
         };
-        const symbols = model.quantize(model.analyse(x, step), { mode: 'hard' });
+        const symbols = model.quantizeForRate(model.analyse(x, step), step, USUAL_LAMBDA);
         const restored = model.restore(symbols, step);
         const distances = recognizers.map((recognizer) =>
           affine(sum(mul(l2Normalize(recognizer.embed(restored)), l2Normalize(recognizer.embed(x)))), -1, batch.length),

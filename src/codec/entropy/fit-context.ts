@@ -21,9 +21,16 @@ import { MEAN_UNITS, SCALE_COUNT, SCALE_ONE, SymbolDistribution } from './symbol
 const HALF_WEIGHT = 0.5;
 
 /** Expected magnitudes, and weights that make them comparable, for Laplacian symbols of every scale. */
-export function magnitudeTables(): { magnitudeWeight: Int32Array; magnitudeExpected: Int32Array } {
+export function magnitudeTables(deadZone = new Int32Array(2 * SCALE_COUNT)): {
+  magnitudeWeight: Int32Array;
+  magnitudeExpected: Int32Array;
+} {
   const magnitudeWeight = new Int32Array(SCALE_COUNT);
   const magnitudeExpected = new Int32Array(SCALE_COUNT * MAGNITUDE_OFFSETS);
+  const border = (k: number, symbol: number): number => {
+    const dead = deadZone[(symbol === 0 || symbol === 1 ? 0 : SCALE_COUNT) + k] / MEAN_UNITS;
+    return symbol - 0.5 + (symbol > 0 ? dead : -dead);
+  };
   for (let k = 0; k < SCALE_COUNT; k++) {
     const scale = powerOfEighths(k - SCALE_ONE);
     const perStep = CONTEXT_UNIT / Math.max(scale, HALF_WEIGHT);
@@ -35,7 +42,7 @@ export function magnitudeTables(): { magnitudeWeight: Int32Array; magnitudeExpec
       let expected = 0;
       for (let s = -reach; s <= reach; s++) {
         const magnitude = Math.min(Math.abs(s - mean) * perStep, MOST_MAGNITUDE);
-        expected += magnitude * (below(s + 0.5 - mean) - below(s - 0.5 - mean));
+        expected += magnitude * (below(border(k, s + 1) - mean) - below(border(k, s) - mean));
       }
       magnitudeExpected[k * MAGNITUDE_OFFSETS + offset] = Math.round(expected);
     }
@@ -161,9 +168,9 @@ function addCosts(
   stride: number,
   groupOf: (at: number, latent: number) => number,
 ): void {
-  const { shapeClass, shapes } = model.fields;
+  const { shapeClass, shapes, deadZone } = model.fields;
   const distribution = new SymbolDistribution(shapes);
-  const { faces, symbols, means, adjusted } = observations;
+  const { faces, symbols, means, adjusted, scales } = observations;
   for (let face = 0; face < faces; face += stride) {
     for (let latent = 0; latent < model.latents; latent++) {
       const at = face * model.latents + latent;
@@ -171,7 +178,13 @@ function addCosts(
       for (let d = 0; d < TRIED.length; d++) {
         const scale = clamp(adjusted[at] + TRIED[d], 0, SCALE_COUNT - 1);
         const shape = shapeClass[latent] * SHAPE_BANDS + bandOf[scale];
-        costs.add(group, d, distribution.set(scale, means[at], shape).bits(symbols[at]));
+        costs.add(
+          group,
+          d,
+          distribution
+            .set(scale, means[at], shape, deadZone[scales[at]], deadZone[SCALE_COUNT + scales[at]])
+            .bits(symbols[at]),
+        );
       }
     }
   }

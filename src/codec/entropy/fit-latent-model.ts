@@ -1,8 +1,9 @@
 import { ArgumentError } from '../../common/errors.js';
 import { fitContextTable, fitContextWeights, fitScaleShift, magnitudeTables } from './fit-context.js';
+import { fitDeadZone } from './fit-dead-zone.js';
 import { observe } from './fit-observations.js';
 import { fitPredictors, measurePredictors } from './fit-predictors.js';
-import { arrangeSamples, type LatentSamples } from './fit-samples.js';
+import { arrangeSamples, type LatentSamples, type Rounding } from './fit-samples.js';
 import { classify, fitShapes, laplacianShape, SHAPE_CLASSES } from './fit-shapes.js';
 import {
   CONTEXT_BUCKETS,
@@ -16,9 +17,9 @@ import {
   MOST_REFERENCES,
   SHAPE_BANDS,
 } from './latent-model.js';
-import { SHAPE_ENTRIES } from './symbol-distribution.js';
+import { SCALE_COUNT, SHAPE_ENTRIES } from './symbol-distribution.js';
 
-export type { LatentSamples } from './fit-samples.js';
+export type { LatentSamples, Rounding } from './fit-samples.js';
 
 export interface FitOptions {
   /** [steps][channels]: the latents of channel c are rounded after multiplication by 2^(gain[t][c]/8) at step t. */
@@ -31,8 +32,8 @@ export interface FitOptions {
   references?: number;
   /** Most faces that contexts and shapes are fitted to. Default 200. */
   faces?: number;
-  /** Added to a magnitude before it is cut to an integer (above 0, default ½): less where the encoder rounds down more. */
-  rounding?: number;
+  /** How the encoder rounds: to the nearest if not given. */
+  rounding?: Rounding;
   /** Is told what begins. */
   progress?: (what: string) => void;
 }
@@ -96,6 +97,7 @@ export function fitLatentModel(latents: LatentSamples, options: FitOptions): Lat
     contextTable: new Int32Array(CONTEXT_ROWS * CONTEXT_BUCKETS),
     ...magnitudeTables(),
     shapes,
+    deadZone: new Int32Array(2 * SCALE_COUNT),
   };
   const observed = () => {
     const model = new LatentModel(fields);
@@ -104,6 +106,16 @@ export function fitLatentModel(latents: LatentSamples, options: FitOptions): Lat
   const improve = (change: (now: ReturnType<typeof observed>) => Partial<LatentModelFields>): void => {
     fields = { ...fields, ...change(observed()) };
   };
+  const improveDeadZone = (): void => {
+    // An encoder that rounds to the nearest has none.
+    if (!options.rounding) return;
+    improve(({ model, all }) => {
+      const deadZone = fitDeadZone(all, model);
+      return { deadZone, ...magnitudeTables(deadZone) };
+    });
+  };
+  progress('dead zones');
+  improveDeadZone();
   progress('contexts');
   improve(({ model, all }) => ({
     contextWeights: fitContextWeights(all, model),
@@ -113,6 +125,7 @@ export function fitLatentModel(latents: LatentSamples, options: FitOptions): Lat
   for (let round = 0; round < 2; round++) {
     progress(`shapes and scales, round ${round + 1} of 2`);
     improve(({ model, all }) => ({ shapes: fitShapes(all, model) }));
+    improveDeadZone();
     improve(({ model, all }) => ({
       contextTable: fitContextTable(all, model),
     }));

@@ -1,4 +1,4 @@
-import { type FitSamples, quantize } from './fit-samples.js';
+import { type FitSamples, quantizer } from './fit-samples.js';
 import { powerOfEighths } from './fixed-point.js';
 import { CONTEXT_SOURCES, type LatentModel } from './latent-model.js';
 import { type WalkTrace, walkLatents } from './latent-walk.js';
@@ -41,7 +41,7 @@ export function observe(samples: FitSamples, model: LatentModel, t: number, most
     expected: new Int32Array(faces * latents),
     standardised: new Float32Array(faces * latents),
   };
-  const quantizers = Array.from(order, (c) => quantize(samples, t, c));
+  const quantizers = Array.from({ length: latents }, (_, latent) => quantizer(samples, t, latent));
   const stepsPerUnit = Array.from(order, (c) => powerOfEighths(gain[t * channels + c] - unit[c]));
   for (let face = 0; face < faces; face++) {
     const from = face * latents;
@@ -56,7 +56,7 @@ export function observe(samples: FitSamples, model: LatentModel, t: number, most
       code(latent: number, scale: number, mean: number): number {
         const rank = Math.floor(latent / positions);
         const value = units[latent * count + sample];
-        const symbol = quantizers[rank](value);
+        const symbol = quantizers[latent](value);
         const at = from + latent;
         observations.symbols[at] = symbol;
         observations.means[at] = mean;

@@ -1,6 +1,6 @@
 import { chooseReferences } from './fit-references.js';
-import type { FitSamples } from './fit-samples.js';
-import { clamp, powerOfEighths, roundHalfUp } from './fixed-point.js';
+import { type FitSamples, quantizer } from './fit-samples.js';
+import { clamp, powerOfEighths } from './fixed-point.js';
 import { GAIN_ONE, MOST_UNITS, WEIGHT_ONE } from './latent-model.js';
 import { predictMean, reconstruct } from './latent-walk.js';
 import { MEAN_UNITS } from './symbol-distribution.js';
@@ -46,12 +46,13 @@ export function fitPredictors(samples: FitSamples, t: number, mostReferences: nu
     weights[latent] = Int32Array.from(kept, (k) => solved[k]);
     sums.fill(0);
     for (const k of kept) addScaled(sums, rows[k], solved[k]);
-    const { meansPerUnit, unitsPerMean, toSymbol } = powersOf(samples, t, order[Math.floor(latent / positions)]);
+    const { meansPerUnit, unitsPerMean } = powersOf(samples, t, order[Math.floor(latent / positions)]);
+    const symbol = quantizer(samples, t, latent);
     let absolute = 0;
     let squares = 0;
     for (let k = 0; k < count; k++) {
       const predicted = predictMean(mean[latent], GAIN_ONE, sums[k], meansPerUnit);
-      values[latent * count + k] = reconstruct(roundHalfUp(own[k] * toSymbol), predicted, unitsPerMean) - mean[latent];
+      values[latent * count + k] = reconstruct(symbol(own[k]), predicted, unitsPerMean) - mean[latent];
       const rest = Math.abs(own[k] - predicted * unitsPerMean);
       absolute += rest / count;
       squares += rest ** 2 / count;
@@ -78,7 +79,7 @@ export function measurePredictors(
   const sums = new Float64Array(faces);
   for (let rank = 0; rank < channels; rank++) {
     const c = order[rank];
-    const { meansPerUnit, unitsPerMean, toSymbol } = powersOf(samples, t, c);
+    const { meansPerUnit, unitsPerMean } = powersOf(samples, t, c);
     gain[c] = GAIN_ONE;
     // First with the predictions as they are, to see how good they are; then as they will be used.
     for (const pass of ['measure', 'use'] as const) {
@@ -88,6 +89,7 @@ export function measurePredictors(
       let expected = 0;
       for (let p = 0; p < positions; p++) {
         const latent = rank * positions + p;
+        const symbol = quantizer(samples, t, latent);
         sums.fill(0);
         references[latent].forEach((r, i) => {
           addScaled(sums, values.subarray(r * faces, (r + 1) * faces), weights[latent][i]);
@@ -95,7 +97,7 @@ export function measurePredictors(
         for (let k = 0; k < faces; k++) {
           const own = units[latent * count + k];
           const predicted = predictMean(mean[latent], gain[c], sums[k], meansPerUnit);
-          values[latent * faces + k] = reconstruct(roundHalfUp(own * toSymbol), predicted, unitsPerMean) - mean[latent];
+          values[latent * faces + k] = reconstruct(symbol(own), predicted, unitsPerMean) - mean[latent];
           product += ((own - mean[latent]) * sums[k]) / WEIGHT_ONE;
           square += (sums[k] / WEIGHT_ONE) ** 2;
           found += Math.abs(own - predicted * unitsPerMean);
@@ -112,8 +114,7 @@ export function measurePredictors(
 
 function powersOf({ gain, unit, channels }: FitSamples, t: number, c: number) {
   const eighths = gain[t * channels + c] - unit[c];
-  const toSymbol = powerOfEighths(eighths);
-  return { meansPerUnit: toSymbol * MEAN_UNITS, unitsPerMean: powerOfEighths(-eighths) / MEAN_UNITS, toSymbol };
+  return { meansPerUnit: powerOfEighths(eighths) * MEAN_UNITS, unitsPerMean: powerOfEighths(-eighths) / MEAN_UNITS };
 }
 
 function addScaled(sums: Float64Array, row: Float32Array, weight: number): void {

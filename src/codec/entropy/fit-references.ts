@@ -1,4 +1,4 @@
-import { type FitSamples, quantize } from './fit-samples.js';
+import { type FitSamples, quantizer } from './fit-samples.js';
 
 /** Faces that correlations are taken from; more would not change which latents are chosen. */
 const MOST_FACES = 2048;
@@ -27,7 +27,7 @@ export function chooseReferences(samples: FitSamples, t: number, most: number): 
 
 /** Symbols with mean 0 and squares that sum up to 1, of the latents that are not always the same. */
 function standardised(samples: FitSamples, t: number) {
-  const { count, channels, height, width, units, order } = samples;
+  const { count, channels, height, width, units } = samples;
   const positions = height * width;
   const stride = Math.ceil(count / MOST_FACES);
   const faces = Math.ceil(count / stride);
@@ -35,7 +35,7 @@ function standardised(samples: FitSamples, t: number) {
   const rows = new Float32Array(padded * faces);
   const active: number[] = [];
   for (let latent = 0; latent < channels * positions; latent++) {
-    const symbol = quantize(samples, t, order[Math.floor(latent / positions)]);
+    const symbol = quantizer(samples, t, latent);
     const row = rows.subarray(active.length * faces, (active.length + 1) * faces);
     for (let k = 0; k < faces; k++) row[k] = symbol(units[latent * count + k * stride]);
     const mean = row.reduce((a, b) => a + b, 0) / faces;

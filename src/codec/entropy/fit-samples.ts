@@ -24,9 +24,13 @@ export interface FitSamples {
   gain: Int32Array;
   unit: Int32Array;
   order: Int32Array;
-  /** Added to a magnitude before it is cut to an integer: ½, or less where the encoder rather rounds down. */
-  rounding: number;
+  rounding: Rounding;
 }
+
+/** How an encoder rounds: to the symbol of a value, in steps, of the latent at this place of [height, width, channels]. */
+export type Rounding = (t: number, place: number) => (value: number) => number;
+
+const toNearest: Rounding = () => (value) => Math.floor(value + 0.5);
 
 /** Units in the standard deviation of a channel. */
 const UNITS_PER_DEVIATION = 4096;
@@ -44,7 +48,7 @@ export function arrangeSamples(
   samples: LatentSamples,
   gains: readonly ArrayLike<number>[],
   typical: number,
-  rounding = 0.5,
+  rounding: Rounding = toNearest,
 ): FitSamples {
   const { data, count, height, width, channels } = samples;
   const latents = height * width * channels;
@@ -79,15 +83,14 @@ export function arrangeSamples(
   };
 }
 
-/** The symbol at step `t` of a value in units of channel c. */
-export function quantize(samples: FitSamples, t: number, c: number): (value: number) => number {
-  const { gain, unit, channels, rounding } = samples;
+/** From a value of a latent, by coding order, in units, to its symbol at step `t`. */
+export function quantizer(samples: FitSamples, t: number, latent: number): (value: number) => number {
+  const { gain, unit, channels, height, width, order, rounding } = samples;
+  const positions = height * width;
+  const c = order[Math.floor(latent / positions)];
   const factor = powerOfEighths(gain[t * channels + c] - unit[c]);
-  if (rounding === 0.5) return (value) => clamp(Math.floor(value * factor + 0.5), -32767, 32767);
-  return (value) => {
-    const magnitude = Math.floor(Math.abs(value * factor) + rounding);
-    return clamp(value < 0 ? -magnitude : magnitude, -32767, 32767);
-  };
+  const round = rounding(t, (latent % positions) * channels + c);
+  return (value) => clamp(round(value * factor), -32767, 32767);
 }
 
 function flattenGains(gains: readonly ArrayLike<number>[], channels: number): Int32Array {

@@ -48,6 +48,9 @@ export const MAGNITUDE_OFFSETS = MEAN_UNITS / 2 + 1;
 /** `magnitudeWeight` is in this part of {@link CONTEXT_UNIT}. */
 export const MAGNITUDE_WEIGHT_ONE = 256;
 
+/** So that borders stay in their order. */
+export const MOST_DEAD_ZONE = MEAN_UNITS - 1;
+
 /** The band of a scale. */
 export const bandOf = /* @__PURE__ */ Uint8Array.from(
   { length: SCALE_COUNT },
@@ -93,6 +96,11 @@ export interface LatentModelFields {
   magnitudeExpected: Int32Array;
   /** [classes · SHAPE_BANDS, SHAPE_ENTRIES] */
   shapes: Int32Array;
+  /**
+   * [2, SCALE_COUNT] by the scale before the context adjusts it: how much farther from 0 than the middle the encoder has
+   * the border between 0 and ±1, and those beyond, in 1/16 of a step.
+   */
+  deadZone: Int32Array;
 }
 
 type Size = 'steps' | 'channels' | 'latents' | 'references' | 'shapes' | number;
@@ -119,6 +127,7 @@ const FIELDS = /* @__PURE__ */ ((): readonly [name: FieldName, shape: Size[], mi
   ['magnitudeWeight', [SCALE_COUNT], 0, 1 << 20],
   ['magnitudeExpected', [SCALE_COUNT, MAGNITUDE_OFFSETS], 0, MOST_MAGNITUDE],
   ['shapes', ['shapes', SHAPE_ENTRIES], 0, SHAPE_HALF],
+  ['deadZone', [2, SCALE_COUNT], 0, MOST_DEAD_ZONE],
 ])();
 const DIMENSIONS = 'dimensions';
 
@@ -161,8 +170,14 @@ export class LatentModel {
     checkOrder(fields);
     checkShapes(fields);
     let crc = crc32(bytesOf(Int32Array.of(height, width, channels, steps)));
-    for (const [name] of FIELDS) crc = crc32(bytesOf(fields[name]), crc);
+    for (const name of this.#named) crc = crc32(bytesOf(fields[name]), crc);
     this.id = boundTo === 0 ? crc : crc32(bytesOf(Int32Array.of(boundTo)), crc);
+  }
+
+  /** Fields that count and are written: models without dead zones are as they were before there were any. */
+  get #named(): FieldName[] {
+    const names = FIELDS.map(([name]) => name);
+    return this.fields.deadZone.some((width) => width > 0) ? names : names.filter((name) => name !== 'deadZone');
   }
 
   /** The id as files' messages show it: eight hexadecimal digits. */
@@ -184,7 +199,7 @@ export class LatentModel {
     const tensors: HostTensors = new Map();
     tensors.set(DIMENSIONS, { shape: [4], data: Float32Array.of(height, width, channels, steps) });
     const shapeOf = sizesOf(this.fields);
-    for (const [name] of FIELDS) {
+    for (const name of this.#named) {
       tensors.set(name, { shape: shapeOf(name), data: Float32Array.from(this.fields[name]) });
     }
     return tensors;
@@ -194,7 +209,10 @@ export class LatentModel {
   static fromTensors(tensors: ReadonlyMap<string, HostTensor>, boundTo = 0): LatentModel {
     const [height, width, channels, steps] = integers(tensors, DIMENSIONS);
     const fields: Partial<LatentModelFields> = { height, width, channels, steps };
-    for (const [name] of FIELDS) fields[name] = integers(tensors, name);
+    for (const [name] of FIELDS) {
+      const none = name === 'deadZone' && !tensors.has(name);
+      fields[name] = none ? new Int32Array(2 * SCALE_COUNT) : integers(tensors, name);
+    }
     return new LatentModel(fields as LatentModelFields, boundTo);
   }
 }

@@ -40,9 +40,9 @@ export function encodeLatents(symbols: Symbols, t: number, model: LatentModel): 
   const coder = new RangeEncoder();
   const distribution = new SymbolDistribution(model.fields.shapes);
   walkLatents(model, t, {
-    code(latent, scale, mean, shape) {
+    code(latent, scale, mean, shape, deadInner, deadOuter) {
       const symbol = symbols[place[latent]];
-      distribution.set(scale, mean, shape).encode(symbol, coder);
+      distribution.set(scale, mean, shape, deadInner, deadOuter).encode(symbol, coder);
       return symbol;
     },
   });
@@ -60,8 +60,8 @@ export function decodeLatents(bytes: Uint8Array, t: number, model: LatentModel):
   const distribution = new SymbolDistribution(model.fields.shapes);
   const symbols = new Int16Array(model.latents);
   walkLatents(model, t, {
-    code(latent, scale, mean, shape) {
-      const symbol = distribution.set(scale, mean, shape).decode(coder);
+    code(latent, scale, mean, shape, deadInner, deadOuter) {
+      const symbol = distribution.set(scale, mean, shape, deadInner, deadOuter).decode(coder);
       if (symbol < -MOST_SYMBOL || symbol > MOST_SYMBOL) {
         throw new FormatError(`latent symbol ${symbol} must be within ±${MOST_SYMBOL}`);
       }
@@ -83,9 +83,9 @@ export function codeLength(symbols: Symbols, model: LatentModel, t: number, bits
   const distribution = new SymbolDistribution(model.fields.shapes);
   let total = 0;
   walkLatents(model, t, {
-    code(latent, scale, mean, shape) {
+    code(latent, scale, mean, shape, deadInner, deadOuter) {
       const symbol = symbols[place[latent]];
-      const own = distribution.set(scale, mean, shape).bits(symbol);
+      const own = distribution.set(scale, mean, shape, deadInner, deadOuter).bits(symbol);
       total += own;
       if (bits) bits[place[latent]] = own;
       return symbol;

@@ -19,7 +19,7 @@ import { MEAN_UNITS, MOST_MEAN, SCALE_COUNT, SCALE_ONE } from './symbol-distribu
 /** Reads, writes or measures the symbols, one after another, each with its distribution. */
 export interface SymbolCoder {
   /** @returns the symbol of the latent with this coding order */
-  code(latent: number, scale: number, mean: number, shape: number): number;
+  code(latent: number, scale: number, mean: number, shape: number, deadInner: number, deadOuter: number): number;
 }
 
 /** What the walk found out about every latent, in coding order: for fitting. */
@@ -64,7 +64,7 @@ export function predictMean(mean: number, gain: number, sum: number, meansPerUni
  */
 export function walkLatents(model: LatentModel, t: number, coder: SymbolCoder, trace?: WalkTrace): void {
   const { fields, referenceStart } = model;
-  const { height, width, channels, mean, scale, shapeClass, references, weights } = fields;
+  const { height, width, channels, mean, scale, shapeClass, references, weights, deadZone } = fields;
   const { contextWeights, contextPrior, contextTable, magnitudeWeight, magnitudeExpected } = fields;
   const positions = height * width;
   /** In units, less the mean. */
@@ -145,7 +145,14 @@ export function walkLatents(model: LatentModel, t: number, coder: SymbolCoder, t
         trace.sources[at + 3] = source3;
       }
 
-      const symbol = coder.code(latent, adjusted, symbolMean, shapeClass[latent] * SHAPE_BANDS + bandOf[adjusted]);
+      const symbol = coder.code(
+        latent,
+        adjusted,
+        symbolMean,
+        shapeClass[latent] * SHAPE_BANDS + bandOf[adjusted],
+        deadZone[base],
+        deadZone[SCALE_COUNT + base],
+      );
 
       values[latent] = reconstruct(symbol, symbolMean, unitsPerMean) - mean[latent];
       const distance = Math.abs(symbol * MEAN_UNITS - symbolMean);

@@ -57,6 +57,8 @@ export class SymbolDistribution {
   #offset = 0;
   #table = 0;
   #reach = 0;
+  #deadInner = 0;
+  #deadOuter = 0;
 
   constructor(private readonly shapes: ShapeTables) {}
 
@@ -64,8 +66,12 @@ export class SymbolDistribution {
    * @param scale 0..{@link SCALE_COUNT} − 1
    * @param mean in 1/16 of a step, at most {@link MOST_MEAN} in size
    * @param shape which of the tables
+   * @param deadInner how much farther from 0 than the middle the border between 0 and ±1 is, in 1/16 of a step
+   * @param deadOuter the same for the borders beyond
    */
-  set(scale: number, mean: number, shape: number): this {
+  set(scale: number, mean: number, shape: number, deadInner = 0, deadOuter = 0): this {
+    this.#deadInner = deadInner;
+    this.#deadOuter = deadOuter;
     this.#scale = scale;
     this.#centre = (mean + MEAN_UNITS / 2) >> 4;
     this.#offset = mean - this.#centre * MEAN_UNITS;
@@ -130,11 +136,18 @@ export class SymbolDistribution {
     const reach = this.#reach;
     if (distance <= -reach) return 0;
     if (distance > reach) return FREQUENCY_TOTAL;
-    const edge = distance * MEAN_UNITS - MEAN_UNITS / 2 - this.#offset;
+    const edge = distance * MEAN_UNITS - MEAN_UNITS / 2 - this.#offset + this.#shift(this.#centre + distance);
     const tail = this.#tail(edge < 0 ? -edge : edge);
     const mass = edge < 0 ? tail : SHAPE_TOTAL - tail;
     // One for each symbol, so that none is impossible; the rest by the shape.
     return Math.floor((mass * (FREQUENCY_TOTAL - 2 * reach - 1)) / SHAPE_TOTAL) + distance + reach;
+  }
+
+  /** How far the border below a symbol is from the middle. */
+  #shift(symbol: number): number {
+    if (symbol > 1) return this.#deadOuter;
+    if (symbol === 1) return this.#deadInner;
+    return symbol === 0 ? -this.#deadInner : -this.#deadOuter;
   }
 
   /** P(x > edge), from the table by linear interpolation. */

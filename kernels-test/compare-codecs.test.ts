@@ -3,14 +3,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { BudgetCodec } from '../src/codec/budget-codec.js';
+import { CameoError } from '../src/common/errors.js';
 import { openFaceFolder } from '../src/data/faces.js';
 import { writePng } from '../src/data/image.js';
 import type { FacePair } from '../src/data/lfw.js';
 import type { OpenRecognizer } from '../src/data/recognizer-source.js';
 import { EncodingCache } from '../src/evaluation/codecs/encoding-cache.js';
 import { JPEG } from '../src/evaluation/codecs/jpeg.js';
-import { compareCodecs } from '../src/evaluation/comparison/compare-codecs.js';
+import { type Condition, compareCodecs } from '../src/evaluation/comparison/compare-codecs.js';
 import { compareGroups } from '../src/evaluation/comparison/compare-groups.js';
+import { plainRows, readEarlier, settingId, writeScores } from '../src/evaluation/comparison/earlier-rows.js';
 import { baselineEncoder, cameoEncoder, cameoPngEncoder } from '../src/evaluation/comparison/face-encoders.js';
 import { CameoFace } from '../src/models/cameo-face.js';
 import { demoFaces, smallFaceModel } from './budget-fixture.js';
@@ -55,6 +57,7 @@ test('every codec keeps the budget, every pair is decided, and a second run find
     mixes: ['both', 'reference'] as const,
     cacheOf: () => join(folder, 'embeddings.safetensors'),
     sampleBudget: 700,
+    run: { commit: 'abc', date: '2026-01-01' },
   };
   const { conditions, samples } = await compareCodecs(options);
   assert.equal(
@@ -91,6 +94,50 @@ test('every codec keeps the budget, every pair is decided, and a second run find
   const some = await compareCodecs({ ...options, encoders });
   const asked = conditions.filter(({ codec, budget }) => budget !== 200 || codec === 'cameo');
   assert.equal(JSON.stringify(some.conditions), JSON.stringify(asked));
+
+  // What a report holds is enough for the rows of another run to stand among its own.
+  const json = JSON.stringify({ conditions: plainRows(conditions) });
+  const scores = writeScores(conditions, 'setting');
+  const rows = () => readEarlier(json, scores, 'setting', pairs.length);
+  const run = { commit: 'def', date: '2026-02-02' };
+  const plainOf = (all: readonly Condition[]) => JSON.stringify(plainRows(all));
+  const idle = options.encoders.map((one) => ({
+    ...one,
+    encodeAll: () => Promise.reject(new Error(`${one.name} is asked again`)),
+  }));
+  const kept = await compareCodecs({ ...options, run, encoders: idle, budgets: [700], earlier: rows() });
+  assert.is(plainOf(kept.conditions), plainOf(conditions));
+  assert.is(kept.samples.size, 0);
+  const without = rows().filter(({ codec, budget }) => !(codec === 'jpeg' && budget === 700));
+  const added = await compareCodecs({ ...options, run, budgets: [700], earlier: without });
+  assert.is(
+    plainOf(added.conditions),
+    plainOf(conditions).replace(/(.*)"abc","date":"2026-01-01"/, '$1"def","date":"2026-02-02"'),
+  );
+  // A codec that has changed is measured where it is asked for, and its other rows are gone.
+  const changed = options.encoders.map((one) => (one.name === 'jpeg' ? { ...one, version: 'next' } : one));
+  const renewed = await compareCodecs({ ...options, run, encoders: changed, budgets: [700], earlier: rows() });
+  assert.equal(
+    renewed.conditions.filter(({ codec }) => codec === 'jpeg').map(({ budget, version }) => [budget, version]),
+    [[700, 'next']],
+  );
+  assert.is(renewed.conditions.length, conditions.length - 1);
+  const refused = (message: RegExp, read: () => unknown): void => {
+    assert.throws(read, (error: Error) => error instanceof CameoError && message.test(error.message));
+  };
+  refused(/other pictures or pairs.*setting setting; this run has other/, () => readEarlier(json, scores, 'other', 12));
+  refused(/12 scores of "uncompressed - random both"; expected 13/, () => readEarlier(json, scores, 'setting', 13));
+  refused(/report.json is not the report/, () => readEarlier('{}', scores, 'setting', 12));
+  refused(/a row lacks/, () => readEarlier('{"conditions":[{"codec":"x"}]}', scores, 'setting', 12));
+  const setting = { pairs, faces, recognizers: [watcher], mixes: options.mixes, single: false };
+  const ids = [
+    setting,
+    { ...setting, single: true },
+    { ...setting, pairs: pairs.slice(1) },
+    { ...setting, recognizers: [{ name: 'random', modelId: '1' }] },
+    { ...setting, faces: new Map([...faces].map(([name, face]) => [name, noted(face)])) },
+  ].map(settingId);
+  assert.is(new Set(ids).size, ids.length);
   watcher.dispose();
   codec.dispose();
 });

@@ -99,6 +99,8 @@ function condition(title: string, budget: number | null, noise: number, missing 
   return {
     codec: title.toLowerCase(),
     title,
+    version: '1',
+    run: { commit: 'abc', date: '2026-01-01T00:00:00.000Z' },
     budget,
     faces: 10,
     missing,
@@ -116,6 +118,7 @@ function condition(title: string, budget: number | null, noise: number, missing 
               mix: 'both',
               figures: verificationFigures(pairs),
               open: { impostors: 4321, threshold: 0.3, tar: 0.987 },
+              scores: Float32Array.from(pairs, ({ score }) => score),
               ...(title === 'Cameo' || budget === null ? {} : { against }),
             },
           ],
@@ -133,6 +136,7 @@ const REPORT: ComparisonReport = {
   embedding: 'of both',
   recognizers: [{ name: 'mobilefacenet-ms1m', id: '0123', seen: false }],
   model: { path: 'shipped', id: 'cafe', training: { seed: 1 } },
+  setting: 'feed',
   besides: [{ name: 'mse', id: 'beef' }],
   conditions: [
     condition('Uncompressed', null, 0.14),

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { BudgetCodec } from '../codec/budget-codec.js';
@@ -8,7 +9,7 @@ import { type FacePair, parseLandmarkLines, parsePairs } from '../data/lfw.js';
 import { type OpenRecognizer, openRecognizer, RECOGNIZER_NAMES } from '../data/recognizer-source.js';
 import { EncodingCache } from '../evaluation/codecs/encoding-cache.js';
 import { BUDGET_CODECS } from '../evaluation/codecs/index.js';
-import { type Condition, compareCodecs, type Mix } from '../evaluation/comparison/compare-codecs.js';
+import { type Condition, compareCodecs } from '../evaluation/comparison/compare-codecs.js';
 import { compareGroups, type GroupService } from '../evaluation/comparison/compare-groups.js';
 import {
   type ComparisonReport,
@@ -18,12 +19,14 @@ import {
   comparisonPlots,
   summaryLine,
 } from '../evaluation/comparison/comparison-report.js';
+import { plainRows, readEarlier, settingId, writeScores } from '../evaluation/comparison/earlier-rows.js';
 import {
   baselineEncoder,
   cameoEncoder,
   cameoPngEncoder,
   type FaceEncoder,
 } from '../evaluation/comparison/face-encoders.js';
+import type { Mix } from '../evaluation/comparison/judge.js';
 import { faceCrop } from '../evaluation/verification/face-crops.js';
 import { openGpu } from '../gpu/node/adapters.js';
 import { gitCommit } from './git-commit.js';
@@ -32,7 +35,7 @@ import { startStages } from './progress.js';
 import { readRegularFile, readText } from './read-file.js';
 import { runFacts } from './report-facts.js';
 import { stopOnInterrupt } from './training-run.js';
-import { expectKind, readWeights, weightsPath } from './weights.js';
+import { expectKind, named, readWeights, weightsPath } from './weights.js';
 
 interface CodecsOptions {
   lfw?: string;
@@ -46,10 +49,13 @@ interface CodecsOptions {
   groups?: string;
   quick?: boolean;
   single?: boolean;
+  extend?: boolean;
   out: string;
 }
 
 const MAX_PICTURE_BYTES = 2 ** 26;
+const MAX_REPORT_BYTES = 2 ** 28;
+const SCORES = 'scores.safetensors';
 const OWN_CODECS = ['cameo', 'cameo-png'];
 /** Quick mode: so many pairs of each kind of each fold. */
 const QUICK_PAIRS = 30;
@@ -91,12 +97,25 @@ export function addEvaluateCodecs(evaluate: Command): void {
     )
     .option('--quick', `a tenth of the pairs (${2 * QUICK_PAIRS} of each fold)`)
     .option('--single', 'embeddings of the picture alone, without its mirror image: half the time')
+    .option(
+      '--extend',
+      'keep the rows of the report in --out, and measure only those that it has not: with the same pairs and recognisers',
+    )
     .option('-o, --out <dir>', 'folder for report.json, .md, .csv, .html and plots', 'results/codecs')
     .addHelpText(
       'after',
       '\nExample: cameo evaluate codecs --quick --budgets 300,500\nEncodings and embeddings are kept in the cache: a run that is stopped goes on where it was.',
     )
     .action(run);
+}
+
+/** The rows of the report in a folder; none where there is no report. */
+async function earlierRows(folder: string, setting: string, pairs: number): Promise<Condition[]> {
+  const path = join(folder, 'report.json');
+  if (!existsSync(path)) return [];
+  const scores = await readRegularFile(join(folder, SCORES), MAX_REPORT_BYTES);
+  const json = new TextDecoder().decode(await readRegularFile(path, MAX_REPORT_BYTES));
+  return named(folder, () => readEarlier(json, scores, setting, pairs));
 }
 
 /** The first pairs of each kind of each fold. */
@@ -230,6 +249,9 @@ async function run(options: CodecsOptions): Promise<void> {
     }
     const sampleBudget = budgets.includes(300) ? 300 : budgets[0];
     const mixes: Mix[] = options.mixes === 'all' ? ['both', 'reference'] : [options.mixes];
+    const single = options.single === true;
+    const setting = settingId({ pairs, faces, recognizers, mixes, single });
+    const earlier = options.extend ? await earlierRows(options.out, setting, pairs.length) : [];
     const seen = new Set(options.seen?.split(',') ?? []);
     const watched = metadata.get('cameo.recognizers') ?? '';
     const training = JSON.parse(metadata.get('cameo.training') ?? 'null');
@@ -237,15 +259,16 @@ async function run(options: CodecsOptions): Promise<void> {
     /** Everything but the page, so that what is known by now is not lost, whatever becomes of the rest. */
     const save = async (conditions: readonly Condition[], groups: GroupService[]) => {
       const report: ComparisonReport = {
-        ...runFacts(gpu.description, commit),
+        ...facts,
         pairs: { count: pairs.length, folds: all.folds, quick: options.quick === true },
-        embedding: options.single ? 'of the picture alone' : 'of the picture and of its mirror image, concatenated',
+        embedding: single ? 'of the picture alone' : 'of the picture and of its mirror image, concatenated',
         recognizers: recognizers.map(({ name, modelId }) => ({
           name,
           id: modelId,
           seen: seen.has(name) || watched.includes(modelId),
         })),
         model: { path: options.model ? 'given' : 'shipped', id: codec.modelId, training },
+        setting,
         besides: others.map(({ name }, k) => ({ name, id: own[k + 1].modelId })),
         conditions: [...conditions],
         groups,
@@ -255,10 +278,12 @@ async function run(options: CodecsOptions): Promise<void> {
       for (const [file, svg] of plots) await write(file, svg);
       await write('report.csv', comparisonCsv(report));
       await write('report.md', comparisonMarkdown(report, [...plots.keys()]));
-      const compact = { ...report, conditions: conditions.map(({ psnrs: _, ...rest }) => rest) };
+      const compact = { ...report, conditions: plainRows(conditions) };
+      await writeFileAtomic(join(options.out, SCORES), writeScores(conditions, setting));
       await write('report.json', `${JSON.stringify(compact, null, 2)}\n`);
       return { report, plots };
     };
+    const facts = runFacts(gpu.description, commit);
     const originals = names.map((name) => faces.get(name)!);
     const seconds = await secondsOf(codec, originals.slice(0, TIMED_FACES), Math.max(least, 500));
     const done: Condition[] = [];
@@ -271,7 +296,9 @@ async function run(options: CodecsOptions): Promise<void> {
       budgets,
       recognizers,
       mixes,
-      single: options.single,
+      single,
+      run: { commit, date: facts.date },
+      earlier,
       cacheOf: ({ modelId }, condition) => cacheFile('embeddings', modelId, `${condition}.safetensors`),
       sampleBudget,
       onProgress,

@@ -6,10 +6,11 @@ import { percent } from '../percent.js';
 import { linePlot } from '../plot-svg.js';
 import { deviceText, programText, type RunFacts } from '../run-facts.js';
 import { markdownTable } from '../tables.js';
-import { type Condition, facesToShow, type Mix, type Verdict } from './compare-codecs.js';
+import { type Condition, facesToShow } from './compare-codecs.js';
 import type { GroupService } from './compare-groups.js';
 import type { EncodedFace } from './face-encoders.js';
 import { goals } from './goals.js';
+import type { Mix, Verdict } from './judge.js';
 
 /** What the comparison found, and how: the content of its JSON file. */
 export interface ComparisonReport extends RunFacts {
@@ -17,6 +18,8 @@ export interface ComparisonReport extends RunFacts {
   embedding: string;
   recognizers: { name: string; id: string; seen: boolean }[];
   model: { path: string; id: string; training: unknown };
+  /** What rows of one report have in common: see earlier-rows.ts. */
+  setting: string;
   /** Other weights of the Cameo codec. */
   besides: { name: string; id: string }[];
   conditions: Condition[];
@@ -175,6 +178,17 @@ const comparisonTables = (report: ComparisonReport): ReportTable[] => [
   ...(report.groups.length > 0 ? [groupTable(report.groups)] : []),
 ];
 
+/** Which rows come from earlier runs, by the program that measured them; none where all are of this run. */
+function earlierRows({ conditions, date }: ComparisonReport): string[] {
+  const runs = new Map<string, string[]>();
+  for (const { title, budget, run } of conditions) {
+    if (run.date === date) continue;
+    const key = `commit ${run.commit ?? 'unknown'}, ${run.date}`;
+    runs.set(key, [...(runs.get(key) ?? []), budget === null ? title : `${title} ${budget} B`]);
+  }
+  return [...runs].map(([run, rows]) => `Measured before, and kept (${run}): ${rows.join(', ')}`);
+}
+
 function facts(report: ComparisonReport): string[] {
   const { pairs, recognizers, model } = report;
   return [
@@ -186,6 +200,7 @@ function facts(report: ComparisonReport): string[] {
     `Program: ${programText(report)}`,
     `Date: ${report.date}`,
     `Command: ${report.command}`,
+    ...earlierRows(report),
   ];
 }
 
@@ -285,7 +300,8 @@ export async function comparisonHtml(
 ): Promise<string> {
   const figures: ReportFigure[] = [...plots].map(([file, svg]) => ({ title: file, picture: { svg } }));
   const own = report.conditions.find(({ codec, budget }) => codec === 'cameo' && budget === sampleBudget);
-  if (own && samples.size > 0) {
+  // Of rows that were measured before, the faces are not at hand.
+  if (own && own.psnrs.length > 0 && samples.size > 0) {
     const { best, median, worst } = facesToShow(own.psnrs);
     for (const [title, faces] of [
       ['Best', best],

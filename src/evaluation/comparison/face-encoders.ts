@@ -21,6 +21,8 @@ export interface EncodedFace {
 export interface FaceEncoder {
   name: string;
   title: string;
+  /** Changes whenever other files may come out. */
+  version: string;
   /** Those it is asked for, of the comparison's; all when absent. */
   budgets?: readonly number[];
   /** In the order of the faces; null where no file fits. */
@@ -39,6 +41,7 @@ export function baselineEncoder(codec: BudgetCodec, cache: EncodingCache, signal
   return {
     name: codec.name,
     title: codec.title,
+    version: codec.version,
     encodeAll: (faces, maxBytes, onProgress) => encodeFaces(codec, faces, maxBytes, { cache, onProgress, signal }),
   };
 }
@@ -140,6 +143,7 @@ function ownEncoder(
   return {
     name,
     title,
+    version,
     async encodeAll(faces, maxBytes, onProgress) {
       const results: (EncodedFace | null)[] = [];
       for (let first = 0; first < faces.length; first += BATCH) {

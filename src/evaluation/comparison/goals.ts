@@ -1,6 +1,7 @@
 import { percent } from '../percent.js';
-import type { Condition, Verdict } from './compare-codecs.js';
+import type { Condition } from './compare-codecs.js';
 import type { ComparisonReport } from './comparison-report.js';
+import type { Verdict } from './judge.js';
 
 /** A figure that the codec is to reach, with what a comparison found of it. */
 export interface Goal {

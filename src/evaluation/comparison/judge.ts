@@ -1,0 +1,152 @@
+import { accuracyAt, cosine } from '../../common/verification.js';
+import type { FacePair } from '../../data/lfw.js';
+import type { OpenRecognizer } from '../../data/recognizer-source.js';
+import type { Gpu } from '../../gpu/gpu.js';
+import { embedPictures } from '../verification/embed-pictures.js';
+import { mcNemar, type PairedComparison } from '../verification/paired.js';
+import { type ScoredPair, type VerificationFigures, verificationFigures } from '../verification/protocol.js';
+import { accepted, impostorThreshold, type OpenTar, pairedOpenTar } from './all-impostors.js';
+import { FAR, type PairedTar, pairedTar } from './paired-tar.js';
+
+/** Which pictures of a pair are compressed. */
+export type Mix = 'both' | 'reference';
+
+/** What one recogniser says of one codec at one budget. */
+export interface Verdict {
+  recognizer: string;
+  mix: Mix;
+  figures: VerificationFigures;
+  /** At FAR 1e-3 by all mismatched pairs of the pictures, where the protocol lists a few. */
+  open: OpenTar;
+  /** Of each pair, in the order of the pairs. */
+  scores: Float32Array;
+  /** Of our own codec against this one, on the same pairs; absent for our own. */
+  against?: {
+    accuracy: PairedComparison;
+    tar: PairedTar;
+    open: ReturnType<typeof pairedOpenTar>;
+  };
+}
+
+export interface JudgeOptions {
+  gpu: Gpu;
+  pairs: readonly FacePair[];
+  /** The aligned face of 96×112 of every picture in the pairs. */
+  faces: ReadonlyMap<string, Uint8Array>;
+  /** Whose picture it is: pictures of different persons are mismatched pairs. */
+  personOf: (name: string) => string;
+  recognizers: readonly OpenRecognizer[];
+  mixes: readonly Mix[];
+  /** The embedding of the picture alone, without its mirror image: half the work. */
+  single?: boolean;
+  /** File for a recogniser's embeddings; null for none. */
+  cacheOf: (recognizer: OpenRecognizer, condition: string) => string | null;
+  onProgress?: (what: string, done: number, total: number) => void;
+}
+
+/** What is judged: pictures, and what they are called. */
+export interface Judged {
+  codec: string;
+  title: string;
+  budget: number | null;
+}
+
+/** Pairs, and what the protocol says of them. */
+interface Decided {
+  scored: readonly ScoredPair[];
+  figures: VerificationFigures;
+  /** Matched pairs that are accepted at FAR 1e-3 by all mismatched pairs. */
+  accepted: readonly boolean[];
+}
+
+/** The codec that others are compared with. */
+const OWN = 'cameo';
+
+/** Decides pairs, and remembers how our own codec did. */
+export class Judge {
+  readonly #originals = new Map<string, Map<string, Float32Array>>();
+  readonly #own = new Map<string, Decided>();
+
+  constructor(readonly options: JudgeOptions) {}
+
+  /** @param pictures of all faces, in their order */
+  async verdicts(judged: Judged, pictures: readonly Uint8Array[]): Promise<Verdict[]> {
+    const { faces, personOf, recognizers, pairs } = this.options;
+    const mixes: readonly Mix[] = judged.budget === null ? ['both'] : this.options.mixes;
+    const verdicts: Verdict[] = [];
+    const names = [...faces.keys()];
+    const persons = names.map(personOf);
+    for (const opened of recognizers) {
+      const embeddings = await this.#embed(opened, judged, pictures);
+      for (const mix of mixes) {
+        const probes = mix === 'both' ? embeddings : await this.#ofOriginals(opened);
+        const scores = Float32Array.from(pairs, ({ a, b }) => cosine(embeddings.get(a)!, probes.get(b)!));
+        const figures = verificationFigures(this.#scored(scores));
+        const [references, others] = [embeddings, probes].map((all) => names.map((name) => all.get(name)!));
+        const { threshold, impostors } = impostorThreshold(references, others, persons, FAR);
+        const matched = accepted(this.#scored(scores), threshold);
+        const open = { impostors, threshold, tar: matched.filter((one) => one).length / matched.length };
+        verdicts.push({ recognizer: opened.name, mix, figures, open, scores });
+      }
+    }
+    return this.compared(judged, verdicts);
+  }
+
+  /** Verdicts beside those on our own codec at the same budget, which has to come first. */
+  compared({ codec, budget }: Judged, verdicts: readonly Verdict[]): Verdict[] {
+    return verdicts.map(({ against: _, ...verdict }) => {
+      const { recognizer, mix, figures, open } = verdict;
+      const scored = this.#scored(verdict.scores);
+      const decided = { scored, figures, accepted: accepted(scored, open.threshold) };
+      const key = `${recognizer} ${mix} ${budget}`;
+      const ours = this.#own.get(key);
+      if (codec === OWN) this.#own.set(key, decided);
+      if (codec === OWN || !ours) return verdict;
+      const against = {
+        accuracy: pairedAccuracy(ours, decided),
+        tar: pairedTar(ours.scored, scored),
+        open: pairedOpenTar(ours.accepted, decided.accepted),
+      };
+      return { ...verdict, against };
+    });
+  }
+
+  #scored(scores: Float32Array): ScoredPair[] {
+    return this.options.pairs.map(({ same, fold }, k) => ({ score: scores[k], same, fold }));
+  }
+
+  async #embed(opened: OpenRecognizer, judged: Judged, pictures: readonly Uint8Array[]) {
+    const { gpu, faces, single, cacheOf, onProgress } = this.options;
+    const { codec, title, budget } = judged;
+    const what = budget === null ? title : `${title}, ${budget} bytes`;
+    const embeddings = await embedPictures(
+      gpu,
+      opened,
+      [...faces.keys()].map((name, k) => ({ name, face: pictures[k] })),
+      {
+        flip: !single,
+        cache: cacheOf(opened, budget === null ? codec : `${codec}-${budget}`),
+        onProgress: (done, total) => onProgress?.(`${what}: ${opened.name}`, done, total),
+      },
+    );
+    if (budget === null) this.#originals.set(opened.name, embeddings);
+    return embeddings;
+  }
+
+  async #ofOriginals(opened: OpenRecognizer): Promise<Map<string, Float32Array>> {
+    const known = this.#originals.get(opened.name);
+    return known ?? this.#embed(opened, UNCOMPRESSED, [...this.options.faces.values()]);
+  }
+}
+
+/** The aligned crops as they are. */
+export const UNCOMPRESSED: Judged = { codec: 'uncompressed', title: 'Uncompressed', budget: null };
+
+/** McNemar's test on the decisions of View 2: each fold at the threshold of the others. */
+function pairedAccuracy(first: Decided, second: Decided): PairedComparison {
+  const decisions = ({ scored, figures }: Decided): boolean[] => {
+    const thresholds = new Map(figures.folds.map(({ fold, threshold }) => [fold, threshold]));
+    return scored.map(({ score, same, fold }) => accuracyAt(thresholds.get(fold)!, [score], [same]) === 1);
+  };
+  return mcNemar(decisions(first), decisions(second));
+}

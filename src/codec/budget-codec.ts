@@ -5,7 +5,7 @@ import { type KltAutoencoder, logisticScales, stepValues } from '../models/klt-a
 import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
 import { keep, Tensor } from '../tensor/tensor.js';
 import { ARCHIVE_ENTRY_BYTES } from './archive-layout.js';
-import { FaceQuantizer, USUAL_LAMBDA } from './byte-budget.js';
+import { type ChosenSymbols, FaceQuantizer, USUAL_LAMBDA } from './byte-budget.js';
 import type { LatentModel } from './entropy/latent-model.js';
 import { encodeLatents } from './entropy/latent-stream.js';
 
@@ -166,24 +166,30 @@ export class BudgetCodec {
         batch,
         batch.map(() => step),
       );
-      const choose = (values: Float64Array) =>
-        'step' in target
-          ? { symbols: this.#quantizer.quantize(values, step, USUAL_LAMBDA).symbols, t: step }
-          : this.#quantizer.fit(values, target.maxBytes - header);
-      let chosen = rough.map(choose);
-      if ('maxBytes' in target && chosen.some(({ t }) => t !== step)) {
-        // Once more, now that the analysis can be told the index.
-        const values = await this.#analyse(
-          batch,
-          chosen.map(({ t }) => t),
-        );
-        chosen = values.map((own, k) => (chosen[k].t === step ? chosen[k] : choose(own)));
-      }
+      const chosen =
+        'step' in target ? this.#atStep(rough, step) : await this.#within(batch, rough, step, target.maxBytes - header);
       chosen.forEach(({ symbols, t }, k) => {
         found.push({ symbols, t, grey: isGrey(batch[k]) });
       });
     }
     return found;
+  }
+
+  #atStep(values: readonly Float64Array[], t: number): ChosenSymbols[] {
+    return values.map((own) => ({ symbols: this.#quantizer.quantize(own, t, USUAL_LAMBDA).symbols, t }));
+  }
+
+  /** @param rough values of the faces as the analysis gives them that is told `step` */
+  async #within(
+    faces: readonly Uint8Array[],
+    rough: readonly Float64Array[],
+    step: number,
+    maxBytes: number,
+  ): Promise<ChosenSymbols[]> {
+    const near = rough.map((own) => Math.max(0, this.#quantizer.finest(own, maxBytes)));
+    // Once more, now that the analysis can be told the index.
+    const values = near.some((t) => t !== step) ? await this.#analyse(faces, near) : rough;
+    return values.map((own, k) => this.#quantizer.fit(own, maxBytes, near[k]));
   }
 
   /**

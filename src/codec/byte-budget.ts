@@ -10,7 +10,7 @@ export interface ChosenSymbols {
 }
 
 /** Raise it with every change of what `FaceQuantizer` chooses: caches of encodings know it. */
-export const ENCODER_VERSION = 2;
+export const ENCODER_VERSION = 3;
 
 /** What is known of the values of a model: all in the order of the symbols. */
 export interface ValueModel {
@@ -23,7 +23,6 @@ export interface ValueModel {
 export const USUAL_LAMBDA = 0.16;
 /** Beyond it, a coarser step is better than more symbols rounded down. */
 const MOST_LAMBDA = 0.4;
-const LAMBDA_STEPS = 7;
 
 /** Rounds the values of one face at one index. */
 export class FaceQuantizer {
@@ -41,54 +40,95 @@ export class FaceQuantizer {
     return { symbols, error: squaredError(scaled, symbols) / gain ** 2 };
   }
 
+  /** The finest index whose symbols at the usual λ take at most so many bytes; −1 where there is none. */
+  finest(values: ArrayLike<number>, maxBytes: number): number {
+    let [low, high] = [-1, this.model.latents.fields.steps]; // low fits, high does not
+    while (high - low > 1) {
+      const t = (low + high) >> 1;
+      if (this.#spare(this.quantize(values, t, USUAL_LAMBDA).symbols, t, maxBytes) >= 0) low = t;
+      else high = t;
+    }
+    return low;
+  }
+
   /**
    * The symbols of least squared error whose code takes at most so many bytes: the finest index at the usual λ, then λ
    * is lowered, or that of the next finer index raised, until the bytes are spent.
    *
    * @param values at index 0
    * @param maxBytes of the code alone, without container
+   * @param near an index that the finest one is expected at, or not far from
    * @throws ArgumentError where even the coarsest index does not fit
    */
-  fit(values: ArrayLike<number>, maxBytes: number): ChosenSymbols {
+  fit(values: ArrayLike<number>, maxBytes: number, near?: number): ChosenSymbols {
     const { latents } = this.model;
     const { steps } = latents.fields;
-    // The coder's last bytes: what is estimated to fit is tried for real in the end.
-    const fits = (symbols: Int16Array, t: number): boolean => {
-      const estimate = codeLength(symbols, latents, t) / 8;
-      if (estimate > maxBytes) return false;
-      return estimate + 4 + latents.latents / 1024 < maxBytes || encodeLatents(symbols, t, latents).length <= maxBytes;
+    const tryAt = (t: number, lambda: number): Tried => {
+      const { symbols, error } = this.quantize(values, t, lambda);
+      return { symbols, error, t, lambda, spare: this.#spare(symbols, t, maxBytes) };
     };
-    let [low, high] = [-1, steps]; // low fits, high does not
-    while (high - low > 1) {
-      const t = (low + high) >> 1;
-      if (fits(this.quantize(values, t, USUAL_LAMBDA).symbols, t)) low = t;
-      else high = t;
-    }
-    const candidates: (ChosenSymbols & { error: number })[] = [];
-    const spend = (t: number, from: number, to: number): void => {
-      // `to` fits; the least λ that does is looked for between.
-      let [bad, good] = [from, to];
-      let best = this.quantize(values, t, good);
-      if (!fits(best.symbols, t)) return;
-      for (let k = 0; k < LAMBDA_STEPS; k++) {
-        const lambda = bad > 0 ? Math.sqrt(bad * good) : good / 2; // the range may be of several octaves
-        const tried = this.quantize(values, t, lambda);
-        if (fits(tried.symbols, t)) [good, best] = [lambda, tried];
-        else bad = lambda;
-      }
-      candidates.push({ ...best, t });
+    const usual = new Map<number, Tried>();
+    const atUsual = (t: number): Tried => {
+      let tried = usual.get(t);
+      if (!tried) usual.set(t, (tried = tryAt(t, USUAL_LAMBDA)));
+      return tried;
     };
-    if (low >= 0) spend(low, 0, USUAL_LAMBDA);
-    if (low + 1 < steps) spend(low + 1, USUAL_LAMBDA, MOST_LAMBDA);
+    let low = near ?? this.finest(values, maxBytes);
+    while (low >= 0 && atUsual(low).spare < 0) low--;
+    while (low + 1 < steps && atUsual(low + 1).spare >= 0) low++;
+
+    const candidates: Tried[] = [];
+    const spend = (bad: Tried, good: Tried): void => {
+      if (good.spare >= 0) candidates.push(bad.spare >= 0 ? bad : spent(bad, good, tryAt));
+    };
+    if (low >= 0) spend(tryAt(low, 0), atUsual(low));
+    if (low + 1 < steps) spend(atUsual(low + 1), tryAt(low + 1, MOST_LAMBDA));
     if (candidates.length === 0) {
       // Nothing but zeros, at the coarsest index: the least a face can take.
       const symbols = new Int16Array(values.length);
       const least = encodeLatents(symbols, 0, latents).length;
       if (least > maxBytes) throw new ArgumentError(`a face takes at least ${least} bytes; ${maxBytes} are allowed`);
-      spend(0, MOST_LAMBDA, 100);
+      spend(tryAt(0, MOST_LAMBDA), tryAt(0, 100));
       if (candidates.length === 0) return { symbols, t: 0 };
     }
     const { symbols, t } = candidates.reduce((a, b) => (b.error < a.error ? b : a));
     return { symbols, t };
   }
+
+  /** Bits that are left of a budget, negative where it is overdrawn: estimated, but for what is estimated to be near 0. */
+  #spare(symbols: Int16Array, t: number, maxBytes: number): number {
+    const { latents } = this.model;
+    const spare = 8 * maxBytes - codeLength(symbols, latents, t);
+    // The coder's last bytes: what is estimated to fit is tried for real in the end.
+    if (spare < 0 || spare > 8 * (4 + latents.latents / 1024)) return spare;
+    return encodeLatents(symbols, t, latents).length <= maxBytes ? spare : -1;
+  }
+}
+
+/** Symbols at an index and a λ. */
+interface Tried extends ChosenSymbols {
+  error: number;
+  lambda: number;
+  /** Bits left of the budget. */
+  spare: number;
+}
+
+/** So few bits left are as good as none. */
+const SPENT = 3;
+/** Where few values are left to round down, bits hardly change with λ, but errors do. */
+const LEAST_TRIES = 2;
+const MOST_TRIES = 7;
+
+/** The least λ that fits, between one that does not and one that does, where bits fall about evenly. */
+function spent(bad: Tried, good: Tried, tryAt: (t: number, lambda: number) => Tried): Tried {
+  for (let k = 0; k < LEAST_TRIES || (k < MOST_TRIES && good.spare > SPENT); k++) {
+    // Where a line through both meets what is left of the budget, but never next to either end.
+    const share = good.spare / (good.spare - bad.spare);
+    const wide = good.lambda > 4 * bad.lambda && k > 0;
+    const part = wide ? 0.5 : Math.min(0.9, Math.max(0.1, share));
+    const tried = tryAt(good.t, good.lambda + part * (bad.lambda - good.lambda));
+    if (tried.spare >= 0) good = tried;
+    else bad = tried;
+  }
+  return good;
 }

@@ -21,6 +21,8 @@ export interface BitstreamVectors {
   archive: string;
   /** Codes of the same faces by a model with these dead zones. */
   dead: { model: string; deadZone: number[]; codes: string[] };
+  /** The same of dependent quantization. */
+  dependent: { model: string; deadZone: number[]; magnitudeExpected: number[]; codes: string[] };
 }
 
 /** What bitstream-vectors.ts has written. */

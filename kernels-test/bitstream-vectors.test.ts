@@ -28,15 +28,21 @@ test('frozen streams give their symbols, and symbols their streams', () => {
   });
 });
 
-test('frozen streams of a model with dead zones give their symbols, and symbols their streams', () => {
-  const { deadZone, codes, model: id } = vectors.dead;
-  const dead = new LatentModel({ ...model.fields, deadZone: Int32Array.from(deadZone) });
-  assert.is(dead.idText, id);
-  codes.forEach((code, k) => {
-    const { symbols, t } = faces[k];
-    assert.equal(decodeLatents(fromHex(code), t, dead), symbols);
-    assert.equal(encodeLatents(symbols, t, dead), fromHex(code));
-  });
+test('frozen streams of models with dead zones, and of dependent quantization, give their symbols', () => {
+  const { dead, dependent } = vectors;
+  const magnitudeExpected = Int32Array.from(dependent.magnitudeExpected);
+  for (const [{ deadZone, codes, model: id }, more] of [
+    [dead, {}],
+    [dependent, { magnitudeExpected }],
+  ] as const) {
+    const own = new LatentModel({ ...model.fields, ...more, deadZone: Int32Array.from(deadZone) });
+    assert.is(own.idText, id);
+    codes.forEach((code, k) => {
+      const { symbols, t } = faces[k];
+      assert.equal(decodeLatents(fromHex(code), t, own), symbols);
+      assert.equal(encodeLatents(symbols, t, own), fromHex(code));
+    });
+  }
 });
 
 test('the frozen archive gives its faces and names', async () => {

@@ -46,6 +46,17 @@ const plain = {
 };
 const deadZone = Int32Array.from({ length: 2 * SCALE_COUNT }, (_, k) => (5 * k) % (MOST_DEAD_ZONE + 1));
 const dead = new LatentModel({ ...model.fields, deadZone });
+// Half steps by turns: dependent quantization.
+const turned = Int32Array.from(
+  { length: 4 * SCALE_COUNT },
+  (_, k) => [k % 5, 3, (k % 7) - 7, -7][Math.floor(k / SCALE_COUNT)],
+);
+const expected = [0, 1].flatMap((quantizer) => [...model.fields.magnitudeExpected].map((value) => value >> quantizer));
+const dependent = new LatentModel({
+  ...model.fields,
+  deadZone: turned,
+  magnitudeExpected: Int32Array.from(expected),
+});
 const vectors = {
   ...plain,
   // The same model but for its dead zones.
@@ -53,6 +64,12 @@ const vectors = {
     model: dead.idText,
     deadZone: [...deadZone],
     codes: faces.map((face) => hex(encodeLatents(face.symbols, face.t, dead))),
+  },
+  dependent: {
+    model: dependent.idText,
+    deadZone: [...turned],
+    magnitudeExpected: expected,
+    codes: faces.map((face) => hex(encodeLatents(face.symbols, face.t, dependent))),
   },
 };
 const to = (name: string): string => fileURLToPath(new URL(name, import.meta.url));

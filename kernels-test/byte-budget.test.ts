@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { FaceQuantizer, USUAL_LAMBDA } from '../src/codec/byte-budget.js';
+import { FaceQuantizer } from '../src/codec/byte-budget.js';
 import { fitLatentModel } from '../src/codec/entropy/fit-latent-model.js';
 import { decodeLatents, encodeLatents } from '../src/codec/entropy/latent-stream.js';
 import { ArgumentError } from '../src/common/errors.js';
@@ -37,7 +37,7 @@ function errorOf(values: ArrayLike<number>, symbols: ArrayLike<number>, t: numbe
 
 test('quantize tells the error of its symbols, at index 0 whatever the index', () => {
   for (const t of [0, 9, 30, 55]) {
-    const { symbols, error } = quantizer.quantize(faces[0], t, USUAL_LAMBDA);
+    const { symbols, error } = quantizer.quantize(faces[0], t, quantizer.usualLambda);
     assert.ok(Math.abs(error / errorOf(faces[0], symbols, t) - 1) < 1e-9);
   }
 });

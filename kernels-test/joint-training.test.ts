@@ -30,7 +30,7 @@ const CONFIG: JointTrainingConfig = {
     { ...DEFAULT_STAGE, name: 'codec', steps: 3, quantization: 'noise', ssim: 0.1 },
     { ...DEFAULT_STAGE, name: 'joint', steps: 4, distance: 4, cosface: 0.1 },
     { ...DEFAULT_STAGE, name: 'tuned', steps: 2, distance: 4, cosface: 0.1, recognizer: 'trained' },
-    { ...DEFAULT_STAGE, name: 'decoder', steps: 2, train: 'decoder', quantization: 'forRate' },
+    { ...DEFAULT_STAGE, name: 'decoder', steps: 2, train: 'decoder', quantization: 'encoder' },
   ],
 };
 
@@ -139,12 +139,9 @@ test('what cannot be is refused by name', async () => {
     ArgumentError,
   );
   assert.match(wrong.message, /train of stage "codec" is "encoder"; expected all or decoder/);
-  const forRate = { ...CONFIG.stages[0], quantization: 'forRate' as const };
-  const all = await rejection(
-    () => trainJoint({ ...options, config: { ...CONFIG, stages: [forRate] } }),
-    ArgumentError,
-  );
-  assert.match(all.message, /train of stage "codec" is "all" with quantization "forRate"; expected "decoder"/);
+  const chosen = { ...CONFIG.stages[0], quantization: 'encoder' as const };
+  const all = await rejection(() => trainJoint({ ...options, config: { ...CONFIG, stages: [chosen] } }), ArgumentError);
+  assert.match(all.message, /train of stage "codec" is "all" with quantization "encoder"; expected "decoder"/);
   const alone = { ...CONFIG.stages[0], recognizer: 'trained' as const };
   const idle = await rejection(() => trainJoint({ ...options, config: { ...CONFIG, stages: [alone] } }), ArgumentError);
   assert.match(idle.message, /cosface is 0/);

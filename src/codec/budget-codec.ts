@@ -1,13 +1,13 @@
 import { ArgumentError } from '../common/errors.js';
 import { writeUnitPixels } from '../common/unit-pixels.js';
 import type { Gpu } from '../gpu/gpu.js';
-import { type KltAutoencoder, logisticScales, stepValues } from '../models/klt-autoencoder.js';
+import { type KltAutoencoder, logisticScales, STEPS_PER_OCTAVE, stepValues } from '../models/klt-autoencoder.js';
 import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
 import { keep, Tensor } from '../tensor/tensor.js';
 import { ARCHIVE_ENTRY_BYTES } from './archive-layout.js';
-import { type ChosenSymbols, FaceQuantizer, USUAL_LAMBDA } from './byte-budget.js';
+import { type ChosenSymbols, FaceQuantizer, stepsInUnit } from './byte-budget.js';
 import type { LatentModel } from './entropy/latent-model.js';
-import { encodeLatents } from './entropy/latent-stream.js';
+import { encodeLatents, levelsOf } from './entropy/latent-stream.js';
 
 import { BARE_HEADER_BYTES, packFaceBare, unpackFaceBare } from './face-bare.js';
 import type { DecodedFace, FaceSymbols } from './face-code.js';
@@ -176,7 +176,7 @@ export class BudgetCodec {
   }
 
   #atStep(values: readonly Float64Array[], t: number): ChosenSymbols[] {
-    return values.map((own) => ({ symbols: this.#quantizer.quantize(own, t, USUAL_LAMBDA).symbols, t }));
+    return values.map((own) => ({ symbols: this.#quantizer.quantize(own, t, this.#quantizer.usualLambda).symbols, t }));
   }
 
   /** @param rough values of the faces as the analysis gives them that is told `step` */
@@ -215,8 +215,11 @@ export class BudgetCodec {
       const batch = faces.slice(first, first + this.#batch);
       const symbols = new Float32Array(this.#batch * count);
       batch.forEach((face, n) => {
+        const levels = levelsOf(face.symbols, this.latents);
+        // The network takes them in steps of the index that it is told.
+        const scale = 2 ** (face.t / STEPS_PER_OCTAVE) / stepsInUnit(this.latents, face.t);
         this.tables.order.forEach((component, k) => {
-          symbols[n * count + component] = face.symbols[k];
+          symbols[n * count + component] = levels[k] * scale;
         });
       });
       inputs.symbols.write(symbols);

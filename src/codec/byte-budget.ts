@@ -1,7 +1,8 @@
 import { ArgumentError } from '../common/errors.js';
 import type { LatentModel } from './entropy/latent-model.js';
-import { codeLength, encodeLatents } from './entropy/latent-stream.js';
-import { gainOf, IndexCosts, quantizeForRate, squaredError } from './rate-distortion.js';
+import { codeLength, codingPlaces, encodeLatents, levelsOf } from './entropy/latent-stream.js';
+import { squaredError } from './rate-distortion.js';
+import { SymbolChooser } from './symbol-chooser.js';
 
 /** A face's symbols at a quantization index. */
 export interface ChosenSymbols {
@@ -19,25 +20,29 @@ export interface ValueModel {
   scales: Float64Array;
 }
 
-/** Weight of a bit against squared error in squared steps: where both change alike along the best rates. */
-export const USUAL_LAMBDA = 0.16;
-/** Beyond it, a coarser step is better than more symbols rounded down. */
-const MOST_LAMBDA = 0.4;
+/** Steps of index t in one of index 0 as the values count them; all channels of a face model have the same. */
+export const stepsInUnit = ({ fields }: LatentModel, t: number): number => 2 ** (fields.gain[t * fields.channels] / 8);
 
 /** Rounds the values of one face at one index. */
 export class FaceQuantizer {
-  readonly #costs: IndexCosts;
+  readonly #chooser: SymbolChooser;
 
   constructor(readonly model: ValueModel) {
-    this.#costs = new IndexCosts(model.scales);
+    this.#chooser = new SymbolChooser(model.scales, model.latents.quantizers > 1);
+  }
+
+  /** The weight of bits that serves best. */
+  get usualLambda(): number {
+    return this.#chooser.usual;
   }
 
   /** @param values at index 0 */
   quantize(values: ArrayLike<number>, t: number, lambda: number): { symbols: Int16Array; error: number } {
-    const gain = gainOf(t);
+    const { latents } = this.model;
+    const gain = stepsInUnit(latents, t);
     const scaled = Float64Array.from(values, (value) => value * gain);
-    const symbols = quantizeForRate(scaled, this.#costs.at(t), lambda);
-    return { symbols, error: squaredError(scaled, symbols) / gain ** 2 };
+    const symbols = this.#chooser.choose(scaled, gain, lambda, codingPlaces(latents));
+    return { symbols, error: squaredError(scaled, levelsOf(symbols, latents)) / gain ** 2 };
   }
 
   /** The finest index whose symbols at the usual λ take at most so many bytes; −1 where there is none. */
@@ -45,7 +50,7 @@ export class FaceQuantizer {
     let [low, high] = [-1, this.model.latents.fields.steps]; // low fits, high does not
     while (high - low > 1) {
       const t = (low + high) >> 1;
-      if (this.#spare(this.quantize(values, t, USUAL_LAMBDA).symbols, t, maxBytes) >= 0) low = t;
+      if (this.#spare(this.quantize(values, t, this.#chooser.usual).symbols, t, maxBytes) >= 0) low = t;
       else high = t;
     }
     return low;
@@ -70,7 +75,7 @@ export class FaceQuantizer {
     const usual = new Map<number, Tried>();
     const atUsual = (t: number): Tried => {
       let tried = usual.get(t);
-      if (!tried) usual.set(t, (tried = tryAt(t, USUAL_LAMBDA)));
+      if (!tried) usual.set(t, (tried = tryAt(t, this.#chooser.usual)));
       return tried;
     };
     let low = near ?? this.finest(values, maxBytes);
@@ -82,13 +87,13 @@ export class FaceQuantizer {
       if (good.spare >= 0) candidates.push(bad.spare >= 0 ? bad : spent(bad, good, tryAt));
     };
     if (low >= 0) spend(tryAt(low, 0), atUsual(low));
-    if (low + 1 < steps) spend(atUsual(low + 1), tryAt(low + 1, MOST_LAMBDA));
+    if (low + 1 < steps) spend(atUsual(low + 1), tryAt(low + 1, this.#chooser.most));
     if (candidates.length === 0) {
       // Nothing but zeros, at the coarsest index: the least a face can take.
       const symbols = new Int16Array(values.length);
       const least = encodeLatents(symbols, 0, latents).length;
       if (least > maxBytes) throw new ArgumentError(`a face takes at least ${least} bytes; ${maxBytes} are allowed`);
-      spend(tryAt(0, MOST_LAMBDA), tryAt(0, 100));
+      spend(tryAt(0, this.#chooser.most), tryAt(0, 100));
       if (candidates.length === 0) return { symbols, t: 0 };
     }
     const { symbols, t } = candidates.reduce((a, b) => (b.error < a.error ? b : a));

@@ -23,23 +23,6 @@ export function stepCosts(scales: ArrayLike<number>): Float32Array {
   return costs;
 }
 
-/** What values multiply by at a quantization index. */
-export const gainOf = (t: number): number => 2 ** (t / 8);
-
-/** `stepCosts` of the values of a model, by quantization index; worked out once for each. */
-export class IndexCosts {
-  readonly #known = new Map<number, Float32Array>();
-
-  /** @param scales logistic scale of each value at index 0, in steps of that index */
-  constructor(readonly scales: Float64Array) {}
-
-  at(t: number): Float32Array {
-    let costs = this.#known.get(t);
-    if (!costs) this.#known.set(t, (costs = stepCosts(this.scales.map((scale) => scale * gainOf(t)))));
-    return costs;
-  }
-}
-
 /**
  * Rounds values to symbols so that squared error, in squared steps, plus λ times bits is least, each symbol by itself:
  * rate-distortion optimised quantization. λ = 0 rounds to the nearest.
@@ -49,26 +32,23 @@ export class IndexCosts {
  */
 export function quantizeForRate(values: ArrayLike<number>, costs: Float32Array, lambda: number): Int16Array {
   const symbols = new Int16Array(values.length);
-  for (let i = 0; i < values.length; i++) symbols[i] = roundForRate(values[i], costs, i, lambda);
+  for (let i = 0; i < values.length; i++) {
+    const magnitude = Math.min(Math.abs(values[i]), 32000);
+    let n = Math.round(magnitude);
+    // One down adds 2·(magnitude − n) + 1 to the squared error.
+    while (n > 0) {
+      const saved = costs[i * TABULATED + Math.min(n, TABULATED) - 1];
+      if (2 * (magnitude - n) + 1 >= lambda * saved) break;
+      n--;
+    }
+    symbols[i] = values[i] < 0 ? -n : n;
+  }
   return symbols;
 }
 
-/** As `quantizeForRate`, for the value whose costs have this index. */
-export function roundForRate(value: number, costs: Float32Array, index: number, lambda: number): number {
-  const magnitude = Math.min(Math.abs(value), 32000);
-  let n = Math.round(magnitude);
-  // One down adds 2·(magnitude − n) + 1 to the squared error.
-  while (n > 0) {
-    const saved = costs[index * TABULATED + Math.min(n, TABULATED) - 1];
-    if (2 * (magnitude - n) + 1 >= lambda * saved) break;
-    n--;
-  }
-  return value < 0 ? -n : n;
-}
-
-/** Squared error of symbols, in squared steps. */
-export function squaredError(values: ArrayLike<number>, symbols: ArrayLike<number>): number {
+/** Squared error of symbols, or of the levels that they stand for, in squared steps. */
+export function squaredError(values: ArrayLike<number>, levels: ArrayLike<number>): number {
   let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += (values[i] - symbols[i]) ** 2;
+  for (let i = 0; i < values.length; i++) sum += (values[i] - levels[i]) ** 2;
   return sum;
 }

@@ -3,7 +3,7 @@ import type { Gpu } from '../gpu/gpu.js';
 import { filled } from '../nn/init.js';
 import { Module } from '../nn/module.js';
 import type { Parameter } from '../nn/parameter.js';
-import { add, div, mul, sub } from '../ops/binary.js';
+import { add, mul, sub } from '../ops/binary.js';
 import { logisticBits } from '../ops/bits.js';
 import { conv2d, convTranspose2d } from '../ops/conv.js';
 import { concat, reshape, slice } from '../ops/layout.js';
@@ -48,9 +48,6 @@ const MOST_STEPS = 64;
 export const STEPS_PER_OCTAVE = 8;
 /** The gain of step 0: components are quantized to multiples of 4, in units of the range of a sample. */
 const FIRST_GAIN = 0.25;
-
-/** In this part of a step, dead zones are worked out. */
-const DEAD_ZONE_UNITS = 256;
 
 /** What a pass needs to know of quantization: tensors, so that one recorded step serves every index. */
 export interface StepInputs {
@@ -273,22 +270,8 @@ export class KltAutoencoder extends Module {
   }
 
   /**
-   * Values to nearly the symbols that the encoder chooses for squared error plus λ times bits: magnitudes are rounded down
-   * the more, the rarer they are. Passes no gradient.
-   */
-  quantizeForRate(values: Tensor, { logGain }: StepInputs, lambda: number): Tensor {
-    const inverse = exp(affine(add(this.logScale.tensor, add(this.logGain.tensor, logGain)), -1));
-    // Half of λ times the bits that ±1 takes more than 0: within 0.03 for logistic scales from 0.08 up.
-    const wanted = affine(inverse, 0.356 * lambda * DEAD_ZONE_UNITS, -0.19 * lambda * DEAD_ZONE_UNITS);
-    const units = quantize(wanted, { mode: 'hard', min: 1, max: DEAD_ZONE_UNITS });
-    const deadZone = affine(units, 1 / DEAD_ZONE_UNITS);
-    const shrunk = sub(values, mul(clamp(div(values, deadZone), -1, 1), deadZone));
-    return quantize(shrunk, { mode: 'hard', ...SYMBOL_RANGE });
-  }
-
-  /**
    * Symbols to faces.
-   * @param symbols [N, components]
+   * @param symbols [N, components]; where quantization is dependent, the levels that they stand for
    * @returns [N,H,W,3], mostly within [0, 1]; `restore` clamps
    */
   reconstruct(symbols: Tensor, step: StepInputs): Tensor {

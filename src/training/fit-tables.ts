@@ -1,7 +1,6 @@
-import { USUAL_LAMBDA } from '../codec/byte-budget.js';
-import { fitLatentModel, type Rounding } from '../codec/entropy/fit-latent-model.js';
+import { fitLatentModel, type SymbolChoice } from '../codec/entropy/fit-latent-model.js';
 import type { KltTables } from '../codec/klt-file.js';
-import { IndexCosts, roundForRate } from '../codec/rate-distortion.js';
+import { dependentGain, SymbolChooser } from '../codec/symbol-chooser.js';
 import { ArgumentError } from '../common/errors.js';
 import type { FaceSet } from '../data/faces.js';
 import type { Gpu } from '../gpu/gpu.js';
@@ -70,10 +69,10 @@ export async function fitTables(
   const latents = fitLatentModel(
     { data, count: indices.length, height: 1, width, channels },
     {
-      gain: Array.from({ length: model.config.steps }, (_, t) => new Int32Array(channels).fill(t)),
+      gain: Array.from({ length: model.config.steps }, (_, t) => new Int32Array(channels).fill(dependentGain(t))),
       steps,
       // The encoder's own choice, whose borders the tables then know.
-      rounding: roundingOf(scales),
+      choice: choiceOf(scales),
       faces: 2000,
       progress: (what) => onProgress(what, ++stage, 9),
     },
@@ -81,12 +80,12 @@ export async function fitTables(
   return { model: latents, order: places };
 }
 
-/** How `FaceQuantizer` rounds values of these logistic scales. */
-function roundingOf(scales: Float64Array): Rounding {
-  const costs = new IndexCosts(scales);
-  return (t, place) => {
-    const own = costs.at(t);
-    return (value) => roundForRate(value, own, place, USUAL_LAMBDA);
+/** What the encoder chooses for values of these logistic scales. */
+function choiceOf(scales: Float64Array): SymbolChoice {
+  const chooser = new SymbolChooser(scales, true);
+  return {
+    dependent: true,
+    choose: (values, t, order) => chooser.choose(values, 2 ** (dependentGain(t) / 8), chooser.usual, order),
   };
 }
 

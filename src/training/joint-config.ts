@@ -8,11 +8,11 @@ export interface JointStage {
   /** Peak learning rate of Adam; a short warm-up, then half a cosine to a hundredth, within the stage. */
   learningRate: number;
   /**
-   * 'noise' in place of rounding; rounding whose gradient passes straight through; or 'forRate', the encoder's choice of
-   * symbols, which passes none and so is for the decoder alone.
+   * 'noise' in place of rounding; rounding whose gradient passes straight through; or the choice of the finished encoder,
+   * which passes none and so is for the decoder alone.
    */
-  quantization: 'noise' | 'straightThrough' | 'forRate';
-  /** What is trained: all of the codec, or only what comes after rounding and the tables' scales. */
+  quantization: 'noise' | 'straightThrough' | 'encoder';
+  /** What is trained: all of the codec, or only what comes after rounding and, but for 'encoder', the tables' scales. */
   train: 'all' | 'decoder';
   /** Weight of 1 − SSIM. */
   ssim: number;
@@ -117,10 +117,10 @@ export function checkJointTraining(config: JointTrainingConfig): JointTrainingCo
     check(own('steps'), stage.steps, 1, 1e9, true);
     check(own('learningRate'), stage.learningRate, 1e-9, 1);
     for (const key of ['ssim', 'distance', 'cosface'] as const) check(own(key), stage[key], 0, 1e6);
-    oneOf(own('quantization'), stage.quantization, ['noise', 'straightThrough', 'forRate']);
+    oneOf(own('quantization'), stage.quantization, ['noise', 'straightThrough', 'encoder']);
     oneOf(own('train'), stage.train, ['all', 'decoder']);
-    if (stage.quantization === 'forRate' && stage.train === 'all') {
-      throw new ArgumentError(`training: ${own('train')} is "all" with quantization "forRate"; expected "decoder"`);
+    if (stage.quantization === 'encoder' && stage.train === 'all') {
+      throw new ArgumentError(`training: ${own('train')} is "all" with quantization "encoder"; expected "decoder"`);
     }
     oneOf(own('recognizer'), stage.recognizer, ['frozen', 'trained']);
     if (stage.recognizer === 'trained' && stage.cosface === 0) {

@@ -1,4 +1,3 @@
-import { USUAL_LAMBDA } from '../codec/byte-budget.js';
 import { ArgumentError, CheckpointError } from '../common/errors.js';
 import { CounterRandom } from '../common/random.js';
 import type { Gpu } from '../gpu/gpu.js';
@@ -23,6 +22,7 @@ import { affine } from '../ops/unary.js';
 import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
 import { Tape } from '../tensor/tape.js';
 import { keep, Tensor } from '../tensor/tensor.js';
+import { type EncodedLevels, LevelEncoder } from './encoder-levels.js';
 import { checkJointTraining, type JointStage, type JointTrainingConfig, stageAt, totalSteps } from './joint-config.js';
 import { assertSameSource, type TrainingSource } from './training-source.js';
 
@@ -92,6 +92,7 @@ export class JointTrainer {
   step = 0;
   readonly #classes: Classes | null;
   readonly #inputs: Inputs;
+  #encoder: LevelEncoder | null = null;
   #optimizer: { stage: number; adam: Adam } | null = null;
   #recorded: { stage: number; recorded: RecordedStep<Inputs, Figures> } | null = null;
 
@@ -120,6 +121,7 @@ export class JointTrainer {
       logGain: input([1]),
       coarseness: input([1]),
       errorWeight: input([]),
+      levels: input([config.batchSize, model.latentCount]),
     };
     recognizers.forEach(({ recognizer }, k) => {
       this.#inputs[`embeddings${k}`] = input([config.batchSize, recognizer.dimension]);
@@ -129,6 +131,8 @@ export class JointTrainer {
   /** The first recogniser's parameters are trained too where a stage says so. */
   #trained(stage: JointStage): Map<string, Tensor> {
     const all = new Map([...this.model.parameters()].filter(([name]) => stage.train === 'all' || DECODER.test(name)));
+    // They decide what the encoder chooses, which no gradient knows of.
+    if (stage.quantization === 'encoder') all.delete('logScale');
     if (stage.cosface > 0 && this.#classes) all.set('classes.directions', this.#classes.directions.tensor);
     if (stage.recognizer === 'trained') {
       for (const [name, tensor] of this.recognizers[0].recognizer.parameters()) all.set(`recognizer.${name}`, tensor);
@@ -167,6 +171,7 @@ export class JointTrainer {
     embeddings.forEach((values, k) => {
       inputs[`embeddings${k}`].write(values);
     });
+    if (stage.quantization === 'encoder') inputs.levels.write((await this.#levelsOf(images, quantizer)).levels);
     const learningRate = this.#learningRate();
     recorded.run();
     const { outputs } = recorded;
@@ -184,6 +189,11 @@ export class JointTrainer {
     return { step, stage: stage.name, quantizer, loss, psnr, bytes, distance, cosface, learningRate };
   }
 
+  #levelsOf(images: Float32Array, quantizer: number): Promise<EncodedLevels> {
+    this.#encoder ??= new LevelEncoder(this.gpu, this.model, this.config.batchSize);
+    return this.#encoder.encode(images, quantizer);
+  }
+
   #stepOf(index: number, stage: JointStage): RecordedStep<Inputs, Figures> {
     if (this.#recorded?.stage === index) return this.#recorded.recorded;
     this.#recorded?.recorded.dispose();
@@ -196,11 +206,11 @@ export class JointTrainer {
       const figures = tape.record(() => {
         const { x, errorWeight } = inputs;
         const step = { logGain: inputs.logGain, coarseness: inputs.coarseness };
-        const values = model.analyse(x, step);
+        const mode = stage.quantization;
         const symbols =
-          stage.quantization === 'forRate'
-            ? model.quantizeForRate(values, step, USUAL_LAMBDA)
-            : model.quantize(values, { mode: stage.quantization, seed: config.seed, stream: () => this.step });
+          mode === 'encoder'
+            ? inputs.levels
+            : model.quantize(model.analyse(x, step), { mode, seed: config.seed, stream: () => this.step });
         const restored = model.reconstruct(symbols, step);
         const error = mse(restored, x);
         const bits = model.bits(symbols, step);
@@ -311,6 +321,7 @@ export class JointTrainer {
   }
 
   dispose(): void {
+    this.#encoder?.dispose();
     this.#recorded?.recorded.dispose();
     for (const input of Object.values(this.#inputs)) input.dispose();
     this.#optimizer?.adam.dispose();

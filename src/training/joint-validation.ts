@@ -1,4 +1,3 @@
-import { USUAL_LAMBDA } from '../codec/byte-budget.js';
 import { writeUnitPixels } from '../common/unit-pixels.js';
 import { FACE_BYTES, type FaceSet } from '../data/faces.js';
 import type { Gpu } from '../gpu/gpu.js';
@@ -9,6 +8,7 @@ import { l2Normalize } from '../ops/normalize.js';
 import { mean, sum } from '../ops/reduce.js';
 import { affine, square } from '../ops/unary.js';
 import { scope, Tensor } from '../tensor/tensor.js';
+import { LevelEncoder } from './encoder-levels.js';
 
 /** Means over the validation faces at one quantization index. */
 export interface JointValidation {
@@ -25,7 +25,7 @@ export interface JointValidation {
 const QUANTIZERS = [24, 31];
 const BATCH = 8;
 
-/** Compresses faces with nearly the symbols that the encoder chooses. */
+/** Compresses faces as the finished encoder would. */
 export async function validateJoint(
   gpu: Gpu,
   model: KltAutoencoder,
@@ -34,6 +34,7 @@ export async function validateJoint(
 ): Promise<JointValidation[]> {
   const { height, width, steps } = model.config;
   const indices = await faces.readable();
+  const encoder = new LevelEncoder(gpu, model, BATCH);
   const totals = QUANTIZERS.map((quantizer) => ({
     quantizer: Math.min(quantizer, steps - 1),
     psnr: 0,
@@ -46,25 +47,26 @@ export async function validateJoint(
     writeUnitPixels(batch, pixels);
     for (const total of totals) {
       const { logGain, coarseness } = stepValues(total.quantizer, steps);
-      const { errors, bits, distances } = scope(gpu, () => {
+      const { levels, bits } = await encoder.encode(pixels, total.quantizer);
+      const { errors, distances } = scope(gpu, () => {
         const x = Tensor.from(gpu, pixels, [batch.length, height, width, 3]);
         const step = {
           logGain: Tensor.from(gpu, Float32Array.of(logGain), [1]),
           coarseness: Tensor.from(gpu, Float32Array.of(coarseness), [1]),
         };
-        const symbols = model.quantizeForRate(model.analyse(x, step), step, USUAL_LAMBDA);
-        const restored = model.restore(symbols, step);
+        const restored = model.restore(Tensor.from(gpu, levels, [batch.length, model.latentCount]), step);
         const distances = recognizers.map((recognizer) =>
           affine(sum(mul(l2Normalize(recognizer.embed(restored)), l2Normalize(recognizer.embed(x)))), -1, batch.length),
         );
-        return { errors: mean(square(sub(restored, x)), [1, 2, 3]), bits: model.bits(symbols, step), distances };
+        return { errors: mean(square(sub(restored, x)), [1, 2, 3]), distances };
       });
       for (const error of await errors.read()) total.psnr += -10 * Math.log10(error);
-      total.bytes += (await bits.item()) / 8;
+      total.bytes += bits.reduce((sum, own) => sum + own, 0) / 8;
       for (const distance of distances) total.distance += (await distance.item()) / recognizers.length;
-      for (const tensor of [errors, bits, ...distances]) tensor.dispose();
+      for (const tensor of [errors, ...distances]) tensor.dispose();
     }
   }
+  encoder.dispose();
   const n = indices.length;
   return totals.map(({ quantizer, psnr, bytes, distance }) => ({
     quantizer,

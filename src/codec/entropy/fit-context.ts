@@ -1,3 +1,4 @@
+import { levelOf } from './dependent.js';
 import type { Observations } from './fit-observations.js';
 import { solve } from './fit-predictors.js';
 import { clamp, powerOfEighths } from './fixed-point.js';
@@ -21,14 +22,17 @@ import { MEAN_UNITS, SCALE_COUNT, SCALE_ONE, SymbolDistribution } from './symbol
 const HALF_WEIGHT = 0.5;
 
 /** Expected magnitudes, and weights that make them comparable, for Laplacian symbols of every scale. */
-export function magnitudeTables(deadZone = new Int32Array(2 * SCALE_COUNT)): {
+export function magnitudeTables(deadZone: Int32Array): {
   magnitudeWeight: Int32Array;
   magnitudeExpected: Int32Array;
 } {
   const magnitudeWeight = new Int32Array(SCALE_COUNT);
-  const magnitudeExpected = new Int32Array(SCALE_COUNT * MAGNITUDE_OFFSETS);
-  const border = (k: number, symbol: number): number => {
-    const dead = deadZone[(symbol === 0 || symbol === 1 ? 0 : SCALE_COUNT) + k] / MEAN_UNITS;
+  const quantizers = deadZone.length / (2 * SCALE_COUNT);
+  const magnitudeExpected = new Int32Array(quantizers * SCALE_COUNT * MAGNITUDE_OFFSETS);
+  /** The border below a symbol, in steps. */
+  const border = (quantizer: number, k: number, symbol: number): number => {
+    const row = 2 * quantizer + (symbol === 0 || symbol === 1 ? 0 : 1);
+    const dead = deadZone[row * SCALE_COUNT + k] / MEAN_UNITS;
     return symbol - 0.5 + (symbol > 0 ? dead : -dead);
   };
   for (let k = 0; k < SCALE_COUNT; k++) {
@@ -39,12 +43,14 @@ export function magnitudeTables(deadZone = new Int32Array(2 * SCALE_COUNT)): {
     for (let offset = 0; offset < MAGNITUDE_OFFSETS; offset++) {
       const mean = offset / MEAN_UNITS;
       const reach = Math.ceil(12 * scale) + 2;
-      let expected = 0;
-      for (let s = -reach; s <= reach; s++) {
-        const magnitude = Math.min(Math.abs(s - mean) * perStep, MOST_MAGNITUDE);
-        expected += magnitude * (below(border(k, s + 1) - mean) - below(border(k, s) - mean));
+      for (let q = 0; q < quantizers; q++) {
+        let expected = 0;
+        for (let s = -reach; s <= reach; s++) {
+          const magnitude = Math.min(Math.abs(levelOf(s, q) / 2 - mean) * perStep, MOST_MAGNITUDE);
+          expected += magnitude * (below(border(q, k, s + 1) - mean) - below(border(q, k, s) - mean));
+        }
+        magnitudeExpected[(q * SCALE_COUNT + k) * MAGNITUDE_OFFSETS + offset] = Math.round(expected);
       }
-      magnitudeExpected[k * MAGNITUDE_OFFSETS + offset] = Math.round(expected);
     }
   }
   return { magnitudeWeight, magnitudeExpected };
@@ -170,20 +176,19 @@ function addCosts(
 ): void {
   const { shapeClass, shapes, deadZone } = model.fields;
   const distribution = new SymbolDistribution(shapes);
-  const { faces, symbols, means, adjusted, scales } = observations;
+  const { faces, symbols, means, adjusted, scales, quantizers } = observations;
   for (let face = 0; face < faces; face += stride) {
     for (let latent = 0; latent < model.latents; latent++) {
       const at = face * model.latents + latent;
       const group = groupOf(at, latent);
+      const zone = 2 * quantizers[at] * SCALE_COUNT + scales[at];
       for (let d = 0; d < TRIED.length; d++) {
         const scale = clamp(adjusted[at] + TRIED[d], 0, SCALE_COUNT - 1);
         const shape = shapeClass[latent] * SHAPE_BANDS + bandOf[scale];
         costs.add(
           group,
           d,
-          distribution
-            .set(scale, means[at], shape, deadZone[scales[at]], deadZone[SCALE_COUNT + scales[at]])
-            .bits(symbols[at]),
+          distribution.set(scale, means[at], shape, deadZone[zone], deadZone[zone + SCALE_COUNT]).bits(symbols[at]),
         );
       }
     }

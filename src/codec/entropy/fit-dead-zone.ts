@@ -1,45 +1,67 @@
 import type { Observations } from './fit-observations.js';
-import { bandOf, type LatentModel, MOST_DEAD_ZONE, SHAPE_BANDS } from './latent-model.js';
-import { SCALE_COUNT, SymbolDistribution } from './symbol-distribution.js';
+import { bandOf, type LatentModel, LEAST_DEAD_ZONE, MOST_DEAD_ZONE, SHAPE_BANDS } from './latent-model.js';
+import { MEAN_UNITS, SCALE_COUNT, SymbolDistribution } from './symbol-distribution.js';
 
-/** Widths that are tried, in 1/16 of a step. */
-const TRIED = Array.from({ length: MOST_DEAD_ZONE + 1 }, (_, width) => width);
+/** Widths that are tried, in 1/16 of a step: all but the least, where borders would meet. */
+const TRIED = Array.from({ length: MOST_DEAD_ZONE - LEAST_DEAD_ZONE }, (_, k) => LEAST_DEAD_ZONE + 1 + k);
 /** Bits charged for each 1/16 that a width differs from that of the scale before: few symbols say little. */
 const PULL = 0.5;
 
-/** The dead zones, by scale, with which the observed symbols take the fewest bits. */
+/** Borders half way between the points of each quantizer. */
+export function firstDeadZone(quantizers: number): Int32Array<ArrayBuffer> {
+  const deadZone = new Int32Array(quantizers * 2 * SCALE_COUNT);
+  if (quantizers > 1) {
+    deadZone.fill(-MEAN_UNITS / 4, 2 * SCALE_COUNT, 3 * SCALE_COUNT);
+    deadZone.fill(-MEAN_UNITS / 2, 3 * SCALE_COUNT);
+  }
+  return deadZone;
+}
+
+/** The dead zones, by quantizer and scale, with which the observed symbols take the fewest bits. */
 export function fitDeadZone(all: readonly Observations[], model: LatentModel): Int32Array<ArrayBuffer> {
   const deadZone = Int32Array.from(model.fields.deadZone);
+  const first = firstDeadZone(model.quantizers);
   for (let round = 0; round < 2; round++) {
-    for (const outer of [0, 1]) {
-      const costs = costsOf(all, model, deadZone, outer);
-      let before = 0;
+    for (let row = 0; row < deadZone.length / SCALE_COUNT; row++) {
+      const costs = costsOf(all, model, deadZone, row);
+      // Scales that never occur are as at first.
+      let before = first[row * SCALE_COUNT];
       for (let scale = SCALE_COUNT - 1; scale >= 0; scale--) {
-        const cost = (width: number): number => costs[scale * TRIED.length + width] + PULL * Math.abs(width - before);
-        before = TRIED.reduce((best, width) => (cost(width) < cost(best) ? width : best), before);
-        deadZone[outer * SCALE_COUNT + scale] = before;
+        const at = row * SCALE_COUNT + scale;
+        const other = deadZone[row % 2 === 0 ? at + SCALE_COUNT : at - SCALE_COUNT];
+        const allowed = TRIED.filter((width) => (row % 2 === 0 ? width - other : other - width) < MEAN_UNITS);
+        const cost = (width: number): number =>
+          costs[scale * TRIED.length + width - TRIED[0]] + PULL * Math.abs(width - before);
+        before = allowed.reduce(
+          (best, width) => (cost(width) < cost(best) ? width : best),
+          allowed.includes(before) ? before : allowed[0],
+        );
+        deadZone[at] = before;
       }
     }
   }
   return deadZone;
 }
 
-/** Bits of all symbols, by scale and by the width of one of its two dead zones: [scales, widths]. */
-function costsOf(all: readonly Observations[], model: LatentModel, deadZone: Int32Array, outer: number): Float64Array {
+/** Bits of all symbols that a row of the dead zones says something of, by scale and width: [scales, widths]. */
+function costsOf(all: readonly Observations[], model: LatentModel, deadZone: Int32Array, row: number): Float64Array {
   const costs = new Float64Array(SCALE_COUNT * TRIED.length);
   const { shapeClass, shapes } = model.fields;
   const distribution = new SymbolDistribution(shapes);
-  for (const { faces, symbols, means, scales, adjusted } of all) {
+  const quantizer = row >> 1;
+  for (const { faces, symbols, means, scales, adjusted, quantizers } of all) {
     for (let face = 0; face < faces; face += 4) {
       for (let latent = 0; latent < model.latents; latent++) {
         const at = face * model.latents + latent;
+        if (quantizers[at] !== quantizer) continue;
         const scale = scales[at];
+        const zone = 2 * quantizer * SCALE_COUNT + scale;
         const shape = shapeClass[latent] * SHAPE_BANDS + bandOf[adjusted[at]];
         for (const width of TRIED) {
-          const inner = outer ? deadZone[scale] : width;
-          const beyond = outer ? width : deadZone[SCALE_COUNT + scale];
-          costs[scale * TRIED.length + width] += distribution
-            .set(adjusted[at], means[at], shape, inner, beyond)
+          const inner = row % 2 === 0 ? width : deadZone[zone];
+          const outer = row % 2 === 0 ? deadZone[zone + SCALE_COUNT] : width;
+          costs[scale * TRIED.length + width - TRIED[0]] += distribution
+            .set(adjusted[at], means[at], shape, inner, outer)
             .bits(symbols[at]);
         }
       }

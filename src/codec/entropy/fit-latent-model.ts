@@ -1,10 +1,11 @@
 import { ArgumentError } from '../../common/errors.js';
 import { fitContextTable, fitContextWeights, fitScaleShift, magnitudeTables } from './fit-context.js';
-import { fitDeadZone } from './fit-dead-zone.js';
+import { firstDeadZone, fitDeadZone } from './fit-dead-zone.js';
 import { observe } from './fit-observations.js';
 import { fitPredictors, measurePredictors } from './fit-predictors.js';
-import { arrangeSamples, type LatentSamples, type Rounding } from './fit-samples.js';
+import { arrangeSamples, type LatentSamples } from './fit-samples.js';
 import { classify, fitShapes, laplacianShape, SHAPE_CLASSES } from './fit-shapes.js';
+import { type SymbolChoice, SymbolSource, TO_NEAREST } from './fit-symbols.js';
 import {
   CONTEXT_BUCKETS,
   CONTEXT_MIDDLE,
@@ -17,9 +18,10 @@ import {
   MOST_REFERENCES,
   SHAPE_BANDS,
 } from './latent-model.js';
-import { SCALE_COUNT, SHAPE_ENTRIES } from './symbol-distribution.js';
+import { SHAPE_ENTRIES } from './symbol-distribution.js';
 
-export type { LatentSamples, Rounding } from './fit-samples.js';
+export type { LatentSamples } from './fit-samples.js';
+export type { SymbolChoice } from './fit-symbols.js';
 
 export interface FitOptions {
   /** [steps][channels]: the latents of channel c are rounded after multiplication by 2^(gain[t][c]/8) at step t. */
@@ -32,8 +34,8 @@ export interface FitOptions {
   references?: number;
   /** Most faces that contexts and shapes are fitted to. Default 200. */
   faces?: number;
-  /** How the encoder rounds: to the nearest if not given. */
-  rounding?: Rounding;
+  /** How the encoder chooses symbols: each the nearest, if not given. */
+  choice?: SymbolChoice;
   /** Is told what begins. */
   progress?: (what: string) => void;
 }
@@ -59,11 +61,13 @@ export function fitLatentModel(latents: LatentSamples, options: FitOptions): Lat
     throw new ArgumentError(`${references} references, must be 0 to ${MOST_REFERENCES}`);
   }
   progress('arranging the latents');
-  const samples = arrangeSamples(latents, options.gain, typical, options.rounding);
+  const samples = arrangeSamples(latents, options.gain, typical);
+  const source = new SymbolSource(samples, options.choice ?? TO_NEAREST);
+  const quantizers = source.choice.dependent ? 2 : 1;
   progress('predictions');
-  const predictors = fitPredictors(samples, typical, references);
+  const predictors = fitPredictors(source, typical, references);
   progress('predictions at other steps');
-  const measured = steps.map((t) => measurePredictors(samples, predictors, t, 4 * faces));
+  const measured = steps.map((t) => measurePredictors(source, predictors, t, 4 * faces));
   const { height, width, channels, unit, order, gain } = samples;
   const shape = laplacianShape();
   const shapes = new Int32Array(SHAPE_CLASSES * SHAPE_BANDS * SHAPE_ENTRIES);
@@ -95,20 +99,20 @@ export function fitLatentModel(latents: LatentSamples, options: FitOptions): Lat
     contextWeights: new Int32Array(channels * CONTEXT_SOURCES).fill(CONTEXT_WEIGHT_ONE / 4),
     contextPrior: Int32Array.from(CONTEXT_PRIOR, (n) => n * CONTEXT_UNIT),
     contextTable: new Int32Array(CONTEXT_ROWS * CONTEXT_BUCKETS),
-    ...magnitudeTables(),
+    ...magnitudeTables(firstDeadZone(quantizers)),
     shapes,
-    deadZone: new Int32Array(2 * SCALE_COUNT),
+    deadZone: firstDeadZone(quantizers),
   };
   const observed = () => {
     const model = new LatentModel(fields);
-    return { model, all: steps.map((t) => observe(samples, model, t, faces)) };
+    return { model, all: steps.map((t) => observe(source, model, t, faces)) };
   };
   const improve = (change: (now: ReturnType<typeof observed>) => Partial<LatentModelFields>): void => {
     fields = { ...fields, ...change(observed()) };
   };
   const improveDeadZone = (): void => {
     // An encoder that rounds to the nearest has none.
-    if (!options.rounding) return;
+    if (!options.choice) return;
     improve(({ model, all }) => {
       const deadZone = fitDeadZone(all, model);
       return { deadZone, ...magnitudeTables(deadZone) };

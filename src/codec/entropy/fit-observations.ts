@@ -1,4 +1,4 @@
-import { type FitSamples, quantizer } from './fit-samples.js';
+import type { SymbolSource } from './fit-symbols.js';
 import { powerOfEighths } from './fixed-point.js';
 import { CONTEXT_SOURCES, type LatentModel } from './latent-model.js';
 import { type WalkTrace, walkLatents } from './latent-walk.js';
@@ -19,14 +19,16 @@ export interface Observations {
   sources: Int16Array;
   found: Int32Array;
   expected: Int32Array;
+  quantizers: Uint8Array;
   /** Distance of the latent itself, before quantization, from its mean, in scales. */
   standardised: Float32Array;
 }
 
 /** Walks through faces evenly spread over the samples, as an encoder would. */
-export function observe(samples: FitSamples, model: LatentModel, t: number, mostFaces: number): Observations {
+export function observe(source: SymbolSource, model: LatentModel, t: number, mostFaces: number): Observations {
   const { latents } = model;
-  const { count, units, gain, unit, order, channels, height, width } = samples;
+  const { count, units, gain, unit, order, channels, height, width } = source.samples;
+  const { symbols } = source.at(t);
   const positions = height * width;
   const faces = Math.min(count, mostFaces);
   const observations: Observations = {
@@ -39,9 +41,9 @@ export function observe(samples: FitSamples, model: LatentModel, t: number, most
     sources: new Int16Array(faces * latents * CONTEXT_SOURCES),
     found: new Int32Array(faces * latents),
     expected: new Int32Array(faces * latents),
+    quantizers: new Uint8Array(faces * latents),
     standardised: new Float32Array(faces * latents),
   };
-  const quantizers = Array.from({ length: latents }, (_, latent) => quantizer(samples, t, latent));
   const stepsPerUnit = Array.from(order, (c) => powerOfEighths(gain[t * channels + c] - unit[c]));
   for (let face = 0; face < faces; face++) {
     const from = face * latents;
@@ -51,12 +53,13 @@ export function observe(samples: FitSamples, model: LatentModel, t: number, most
       sources: observations.sources.subarray(from * CONTEXT_SOURCES, (from + latents) * CONTEXT_SOURCES),
       found: observations.found.subarray(from, from + latents),
       expected: observations.expected.subarray(from, from + latents),
+      quantizer: observations.quantizers.subarray(from, from + latents),
     };
     const coder = {
       code(latent: number, scale: number, mean: number): number {
         const rank = Math.floor(latent / positions);
         const value = units[latent * count + sample];
-        const symbol = quantizers[latent](value);
+        const symbol = symbols[latent * count + sample];
         const at = from + latent;
         observations.symbols[at] = symbol;
         observations.means[at] = mean;

@@ -1,5 +1,6 @@
 import { chooseReferences } from './fit-references.js';
-import { type FitSamples, quantizer } from './fit-samples.js';
+import type { FitSamples } from './fit-samples.js';
+import type { SymbolSource } from './fit-symbols.js';
 import { clamp, powerOfEighths } from './fixed-point.js';
 import { GAIN_ONE, MOST_UNITS, WEIGHT_ONE } from './latent-model.js';
 import { predictMean, reconstruct } from './latent-walk.js';
@@ -23,11 +24,13 @@ const RIDGE = 0.003;
  * Weights by ridge regression of each latent on what the decoder will know of its references at step `t`. Latents are taken
  * in coding order, so that every one is fitted to values made by the predictions before it.
  */
-export function fitPredictors(samples: FitSamples, t: number, mostReferences: number): Predictors {
+export function fitPredictors(source: SymbolSource, t: number, mostReferences: number): Predictors {
+  const { samples } = source;
+  const { middles } = source.at(t);
   const { channels, height, width, count, units, order } = samples;
   const positions = height * width;
   const latents = channels * positions;
-  const references = chooseReferences(samples, t, mostReferences);
+  const references = chooseReferences(source, t, mostReferences);
   const weights: Int32Array[] = [];
   const mean = new Int32Array(latents);
   const distance = new Float64Array(latents);
@@ -47,12 +50,11 @@ export function fitPredictors(samples: FitSamples, t: number, mostReferences: nu
     sums.fill(0);
     for (const k of kept) addScaled(sums, rows[k], solved[k]);
     const { meansPerUnit, unitsPerMean } = powersOf(samples, t, order[Math.floor(latent / positions)]);
-    const symbol = quantizer(samples, t, latent);
     let absolute = 0;
     let squares = 0;
     for (let k = 0; k < count; k++) {
       const predicted = predictMean(mean[latent], GAIN_ONE, sums[k], meansPerUnit);
-      values[latent * count + k] = reconstruct(symbol(own[k]), predicted, unitsPerMean) - mean[latent];
+      values[latent * count + k] = reconstruct(middles[latent * count + k], predicted, unitsPerMean) - mean[latent];
       const rest = Math.abs(own[k] - predicted * unitsPerMean);
       absolute += rest / count;
       squares += rest ** 2 / count;
@@ -65,11 +67,13 @@ export function fitPredictors(samples: FitSamples, t: number, mostReferences: nu
 
 /** What to trust of the predictions at step `t`, and how far they then are from the latents, by channel. */
 export function measurePredictors(
-  samples: FitSamples,
+  source: SymbolSource,
   { mean, references, weights, distance }: Predictors,
   t: number,
   mostFaces: number,
 ): { gain: Int32Array; shift: Int32Array } {
+  const { samples } = source;
+  const { middles } = source.at(t);
   const { channels, height, width, count, units, order } = samples;
   const positions = height * width;
   const faces = Math.min(count, mostFaces);
@@ -89,7 +93,6 @@ export function measurePredictors(
       let expected = 0;
       for (let p = 0; p < positions; p++) {
         const latent = rank * positions + p;
-        const symbol = quantizer(samples, t, latent);
         sums.fill(0);
         references[latent].forEach((r, i) => {
           addScaled(sums, values.subarray(r * faces, (r + 1) * faces), weights[latent][i]);
@@ -97,7 +100,7 @@ export function measurePredictors(
         for (let k = 0; k < faces; k++) {
           const own = units[latent * count + k];
           const predicted = predictMean(mean[latent], gain[c], sums[k], meansPerUnit);
-          values[latent * faces + k] = reconstruct(symbol(own), predicted, unitsPerMean) - mean[latent];
+          values[latent * faces + k] = reconstruct(middles[latent * count + k], predicted, unitsPerMean) - mean[latent];
           product += ((own - mean[latent]) * sums[k]) / WEIGHT_ONE;
           square += (sums[k] / WEIGHT_ONE) ** 2;
           found += Math.abs(own - predicted * unitsPerMean);

@@ -1,4 +1,4 @@
-import { type FitSamples, quantizer } from './fit-samples.js';
+import type { SymbolSource } from './fit-symbols.js';
 
 /** Faces that correlations are taken from; more would not change which latents are chosen. */
 const MOST_FACES = 2048;
@@ -11,10 +11,10 @@ const BLOCK = 4;
  * For each latent the earlier ones that together say most about it, by forward selection on the correlations of the
  * symbols at step `t`.
  */
-export function chooseReferences(samples: FitSamples, t: number, most: number): Int32Array[] {
-  const { channels, height, width } = samples;
+export function chooseReferences(source: SymbolSource, t: number, most: number): Int32Array[] {
+  const { channels, height, width } = source.samples;
   const latents = channels * height * width;
-  const { rows, active, faces } = standardised(samples, t);
+  const { rows, active, faces } = standardised(source, t);
   const correlations = correlate(rows, active.length, faces);
   // What an unrelated latent would explain by chance, the best of many.
   const chance = (2 * Math.log(latents)) / faces;
@@ -26,8 +26,9 @@ export function chooseReferences(samples: FitSamples, t: number, most: number): 
 }
 
 /** Symbols with mean 0 and squares that sum up to 1, of the latents that are not always the same. */
-function standardised(samples: FitSamples, t: number) {
-  const { count, channels, height, width, units } = samples;
+function standardised(source: SymbolSource, t: number) {
+  const { count, channels, height, width } = source.samples;
+  const { middles } = source.at(t);
   const positions = height * width;
   const stride = Math.ceil(count / MOST_FACES);
   const faces = Math.ceil(count / stride);
@@ -35,9 +36,8 @@ function standardised(samples: FitSamples, t: number) {
   const rows = new Float32Array(padded * faces);
   const active: number[] = [];
   for (let latent = 0; latent < channels * positions; latent++) {
-    const symbol = quantizer(samples, t, latent);
     const row = rows.subarray(active.length * faces, (active.length + 1) * faces);
-    for (let k = 0; k < faces; k++) row[k] = symbol(units[latent * count + k * stride]);
+    for (let k = 0; k < faces; k++) row[k] = middles[latent * count + k * stride];
     const mean = row.reduce((a, b) => a + b, 0) / faces;
     let squares = 0;
     for (let k = 0; k < faces; k++) squares += (row[k] - mean) ** 2;

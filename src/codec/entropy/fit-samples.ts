@@ -1,5 +1,5 @@
 import { ArgumentError, ShapeError } from '../../common/errors.js';
-import { clamp, powerOfEighths } from './fixed-point.js';
+import { powerOfEighths } from './fixed-point.js';
 import { MOST_GAIN, MOST_STEPS } from './latent-model.js';
 
 /** Latents of many faces, as the analysis of an autoencoder gives them, before quantization. */
@@ -24,13 +24,7 @@ export interface FitSamples {
   gain: Int32Array;
   unit: Int32Array;
   order: Int32Array;
-  rounding: Rounding;
 }
-
-/** How an encoder rounds: to the symbol of a value, in steps, of the latent at this place of [height, width, channels]. */
-export type Rounding = (t: number, place: number) => (value: number) => number;
-
-const toNearest: Rounding = () => (value) => Math.floor(value + 0.5);
 
 /** Units in the standard deviation of a channel. */
 const UNITS_PER_DEVIATION = 4096;
@@ -42,13 +36,11 @@ const COARSEST_STEP = 18 * 8;
  * Chooses units and coding order, and rearranges the latents. Channels with the largest symbols come first: they say most
  * about the others.
  * @param typical the step at which channels are compared
- * @param rounding see {@link FitSamples}
  */
 export function arrangeSamples(
   samples: LatentSamples,
   gains: readonly ArrayLike<number>[],
   typical: number,
-  rounding: Rounding = toNearest,
 ): FitSamples {
   const { data, count, height, width, channels } = samples;
   const latents = height * width * channels;
@@ -79,18 +71,7 @@ export function arrangeSamples(
     gain,
     unit,
     order,
-    rounding,
   };
-}
-
-/** From a value of a latent, by coding order, in units, to its symbol at step `t`. */
-export function quantizer(samples: FitSamples, t: number, latent: number): (value: number) => number {
-  const { gain, unit, channels, height, width, order, rounding } = samples;
-  const positions = height * width;
-  const c = order[Math.floor(latent / positions)];
-  const factor = powerOfEighths(gain[t * channels + c] - unit[c]);
-  const round = rounding(t, (latent % positions) * channels + c);
-  return (value) => clamp(round(value * factor), -32767, 32767);
 }
 
 function flattenGains(gains: readonly ArrayLike<number>[], channels: number): Int32Array {

@@ -48,7 +48,8 @@ export const MAGNITUDE_OFFSETS = MEAN_UNITS / 2 + 1;
 /** `magnitudeWeight` is in this part of {@link CONTEXT_UNIT}. */
 export const MAGNITUDE_WEIGHT_ONE = 256;
 
-/** So that borders stay in their order. */
+/** In 1/16 of a step. Half a step farther in, where quantization is dependent, are the borders between half steps. */
+export const LEAST_DEAD_ZONE = -MEAN_UNITS / 2;
 export const MOST_DEAD_ZONE = MEAN_UNITS - 1;
 
 /** The band of a scale. */
@@ -92,18 +93,19 @@ export interface LatentModelFields {
   contextTable: Int32Array;
   /** [SCALE_COUNT] */
   magnitudeWeight: Int32Array;
-  /** [SCALE_COUNT, MAGNITUDE_OFFSETS] in CONTEXT_UNIT */
+  /** [quantizers, SCALE_COUNT, MAGNITUDE_OFFSETS] in CONTEXT_UNIT */
   magnitudeExpected: Int32Array;
   /** [classes · SHAPE_BANDS, SHAPE_ENTRIES] */
   shapes: Int32Array;
   /**
-   * [2, SCALE_COUNT] by the scale before the context adjusts it: how much farther from 0 than the middle the encoder has
-   * the border between 0 and ±1, and those beyond, in 1/16 of a step.
+   * [quantizers, 2, SCALE_COUNT] by the scale before the context adjusts it: how much farther from 0 than half a step,
+   * one and a half, … the encoder has the border between 0 and ±1, and those beyond, in 1/16 of a step. With two
+   * quantizers, quantization is dependent: see dependent.ts.
    */
   deadZone: Int32Array;
 }
 
-type Size = 'steps' | 'channels' | 'latents' | 'references' | 'shapes' | number;
+type Size = 'steps' | 'channels' | 'latents' | 'references' | 'shapes' | 'quantizers' | number;
 type FieldName = {
   [K in keyof LatentModelFields]: LatentModelFields[K] extends Int32Array ? K : never;
 }[keyof LatentModelFields];
@@ -125,15 +127,17 @@ const FIELDS = /* @__PURE__ */ ((): readonly [name: FieldName, shape: Size[], mi
   ['contextPrior', [CONTEXT_SOURCES], 1, 1 << 20],
   ['contextTable', [CONTEXT_ROWS, CONTEXT_BUCKETS], -SCALE_COUNT, SCALE_COUNT],
   ['magnitudeWeight', [SCALE_COUNT], 0, 1 << 20],
-  ['magnitudeExpected', [SCALE_COUNT, MAGNITUDE_OFFSETS], 0, MOST_MAGNITUDE],
+  ['magnitudeExpected', ['quantizers', SCALE_COUNT, MAGNITUDE_OFFSETS], 0, MOST_MAGNITUDE],
   ['shapes', ['shapes', SHAPE_ENTRIES], 0, SHAPE_HALF],
-  ['deadZone', [2, SCALE_COUNT], 0, MOST_DEAD_ZONE],
+  ['deadZone', ['quantizers', 2, SCALE_COUNT], LEAST_DEAD_ZONE, MOST_DEAD_ZONE],
 ])();
 const DIMENSIONS = 'dimensions';
 
 /** A model that has passed all checks: whatever the file, decoding with it stays within its arrays. */
 export class LatentModel {
   readonly latents: number;
+  /** 2 where quantization is dependent. */
+  readonly quantizers: number;
   /** Where a latent's references begin; one more entry than latents. */
   readonly referenceStart: Int32Array;
   /** Binds files to this model: CRC-32 of all its integers, and of what it is bound to. */
@@ -155,6 +159,8 @@ export class LatentModel {
       throw new CheckpointError(`latent model: ${steps} quantization steps, must be 1 to ${MOST_STEPS}`);
     }
     this.latents = height * width * channels;
+    this.quantizers = quantizersOf(fields);
+    if (this.quantizers > 2) throw new CheckpointError(`latent model: ${this.quantizers} quantizers, at most 2`);
     for (const [name, , min, max] of FIELDS) {
       const expected = sizesOf(fields)(name).reduce((a, b) => a * b, 1);
       if (fields[name].length !== expected) {
@@ -169,15 +175,16 @@ export class LatentModel {
     this.referenceStart = checkReferences(fields, this.latents);
     checkOrder(fields);
     checkShapes(fields);
+    checkDeadZone(fields);
     let crc = crc32(bytesOf(Int32Array.of(height, width, channels, steps)));
     for (const name of this.#named) crc = crc32(bytesOf(fields[name]), crc);
     this.id = boundTo === 0 ? crc : crc32(bytesOf(Int32Array.of(boundTo)), crc);
   }
 
-  /** Fields that count and are written: models without dead zones are as they were before there were any. */
+  /** Fields that count and are written: a model without dead zones is as it was before there were any. */
   get #named(): FieldName[] {
     const names = FIELDS.map(([name]) => name);
-    return this.fields.deadZone.some((width) => width > 0) ? names : names.filter((name) => name !== 'deadZone');
+    return this.fields.deadZone.some((width) => width !== 0) ? names : names.filter((name) => name !== 'deadZone');
   }
 
   /** The id as files' messages show it: eight hexadecimal digits. */
@@ -200,7 +207,9 @@ export class LatentModel {
     tensors.set(DIMENSIONS, { shape: [4], data: Float32Array.of(height, width, channels, steps) });
     const shapeOf = sizesOf(this.fields);
     for (const name of this.#named) {
-      tensors.set(name, { shape: shapeOf(name), data: Float32Array.from(this.fields[name]) });
+      const [first, ...rest] = shapeOf(name);
+      const shape = name === 'magnitudeExpected' && first === 1 ? rest : [first, ...rest];
+      tensors.set(name, { shape, data: Float32Array.from(this.fields[name]) });
     }
     return tensors;
   }
@@ -229,6 +238,9 @@ function integers(tensors: ReadonlyMap<string, HostTensor>, name: string): Int32
   return Int32Array.from(tensor.data);
 }
 
+const quantizersOf = ({ deadZone }: Readonly<LatentModelFields>): number =>
+  Math.max(1, Math.ceil(deadZone.length / (2 * SCALE_COUNT)));
+
 /** The shape of each field's tensor. */
 function sizesOf(fields: Readonly<LatentModelFields>): (name: FieldName) => number[] {
   const { height, width, channels, steps } = fields;
@@ -238,6 +250,7 @@ function sizesOf(fields: Readonly<LatentModelFields>): (name: FieldName) => numb
     latents: height * width * channels,
     references: fields.references.length,
     shapes: Math.ceil(fields.shapes.length / SHAPE_ENTRIES),
+    quantizers: quantizersOf(fields),
   };
   const shapes = new Map(
     FIELDS.map(([name, shape]) => [name, shape.map((size) => (typeof size === 'number' ? size : sizes[size]))]),
@@ -262,6 +275,17 @@ function checkReferences(fields: Readonly<LatentModelFields>, latents: number): 
     }
   }
   return start;
+}
+
+/** Borders have to be in their order, and those about 0 on either side of it. */
+function checkDeadZone({ deadZone }: Readonly<LatentModelFields>): void {
+  for (let at = 0; at < deadZone.length; at++) {
+    if (Math.floor(at / SCALE_COUNT) % 2 === 1) continue;
+    const [inner, outer] = [deadZone[at], deadZone[at + SCALE_COUNT]];
+    if (inner <= LEAST_DEAD_ZONE || inner - outer >= MEAN_UNITS) {
+      throw new CheckpointError(`latent model: deadZone[${at}] is ${inner}, and ${outer} beyond; borders cross`);
+    }
+  }
 }
 
 function checkOrder({ channels, order }: Readonly<LatentModelFields>): void {

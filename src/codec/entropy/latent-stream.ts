@@ -1,4 +1,5 @@
 import { ArgumentError, FormatError, ShapeError } from '../../common/errors.js';
+import { levelOf, nextState, quantizerOf } from './dependent.js';
 import type { LatentModel } from './latent-model.js';
 import { walkLatents } from './latent-walk.js';
 import { RangeDecoder, RangeEncoder } from './range-coder.js';
@@ -27,6 +28,18 @@ export function codingPlaces(model: LatentModel): Int32Array {
   let own = places.get(model);
   if (!own) places.set(model, (own = placesOf(model)));
   return own;
+}
+
+/** Where the symbols of a face lie, in steps, in [height, width, channels] order. */
+export function levelsOf(symbols: Symbols, model: LatentModel): Float32Array {
+  if (model.quantizers === 1) return Float32Array.from(symbols);
+  const levels = new Float32Array(symbols.length);
+  let state = 0;
+  for (const place of codingPlaces(model)) {
+    levels[place] = levelOf(symbols[place], quantizerOf(state)) / 2;
+    state = nextState(state, symbols[place]);
+  }
+  return levels;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { levelOf, nextState, quantizerOf } from './dependent.js';
 import { clamp, log2Sixteenths, powerOfEighths, roundHalfUp } from './fixed-point.js';
 import {
   bandOf,
@@ -31,6 +32,8 @@ export interface WalkTrace {
   /** Magnitude, and what its scale let expect. */
   found: Int32Array;
   expected: Int32Array;
+  /** Which of the quantizers. */
+  quantizer: Uint8Array;
 }
 
 /**
@@ -40,9 +43,11 @@ export interface WalkTrace {
  */
 const CELL = 3;
 
-/** The value, in units, that later predictions take for a symbol. */
-export function reconstruct(symbol: number, mean: number, unitsPerMean: number): number {
-  const middle = symbol * MEAN_UNITS;
+/**
+ * The value, in units, that later predictions take for a symbol.
+ * @param middle of the symbol's cell and the mean, both in 1/16 of a step
+ */
+export function reconstruct(middle: number, mean: number, unitsPerMean: number): number {
   const value = clamp(mean, middle - CELL, middle + CELL);
   return clamp(roundHalfUp(value * unitsPerMean), -MOST_UNITS, MOST_UNITS);
 }
@@ -78,6 +83,8 @@ export function walkLatents(model: LatentModel, t: number, coder: SymbolCoder, t
   const expectedAround = new Int32Array(positions);
   let foundInAll = 0;
   let expectedInAll = 0;
+  const dependent = model.quantizers > 1;
+  let state = 0;
   const [prior0, prior1, prior2, prior3] = contextPrior;
 
   for (let rank = 0; rank < channels; rank++) {
@@ -145,24 +152,29 @@ export function walkLatents(model: LatentModel, t: number, coder: SymbolCoder, t
         trace.sources[at + 3] = source3;
       }
 
+      const quantizer = quantizerOf(state);
+      const zone = 2 * quantizer * SCALE_COUNT + base;
       const symbol = coder.code(
         latent,
         adjusted,
         symbolMean,
         shapeClass[latent] * SHAPE_BANDS + bandOf[adjusted],
-        deadZone[base],
-        deadZone[SCALE_COUNT + base],
+        deadZone[zone],
+        deadZone[zone + SCALE_COUNT],
       );
+      const middle = dependent ? levelOf(symbol, quantizer) * (MEAN_UNITS / 2) : symbol * MEAN_UNITS;
+      if (dependent) state = nextState(state, symbol);
 
-      values[latent] = reconstruct(symbol, symbolMean, unitsPerMean) - mean[latent];
-      const distance = Math.abs(symbol * MEAN_UNITS - symbolMean);
+      values[latent] = reconstruct(middle, symbolMean, unitsPerMean) - mean[latent];
+      const distance = Math.abs(middle - symbolMean);
       const magnitude = Math.floor((distance * magnitudeWeight[base]) / MAGNITUDE_WEIGHT_ONE);
       found[p] = magnitude < MOST_MAGNITUDE ? magnitude : MOST_MAGNITUDE;
       const offset = ((symbolMean + MEAN_UNITS / 2) & (MEAN_UNITS - 1)) - MEAN_UNITS / 2;
-      expected[p] = magnitudeExpected[base * MAGNITUDE_OFFSETS + Math.abs(offset)];
+      expected[p] = magnitudeExpected[(quantizer * SCALE_COUNT + base) * MAGNITUDE_OFFSETS + Math.abs(offset)];
       if (trace) {
         trace.found[latent] = found[p];
         trace.expected[latent] = expected[p];
+        trace.quantizer[latent] = quantizer;
       }
     }
     for (let p = 0; p < positions; p++) {

@@ -75,7 +75,7 @@ export function cameoPngEncoder(codec: OwnCodec, cache: EncodingCache): FaceEnco
   const { height, width, channels } = codec.latents.fields;
   const pack = (found: FaceSymbols, rate: number) => {
     // A PNG holds a byte a symbol; what is restored is what it holds.
-    const symbols = Int16Array.from(found.symbols, (symbol) => Math.max(-127, Math.min(127, symbol)));
+    const symbols = Int16Array.from(found.symbols, withinByte);
     const data = Uint8Array.from(symbols, (symbol) => symbol + 128);
     // One channel a row keeps symbols of like size together, as a PNG's filters want them.
     const latents = { height: channels, width: height * width, channels: 1, data: transposed(data, channels) };
@@ -116,6 +116,12 @@ export function cameoPngEncoder(codec: OwnCodec, cache: EncodingCache): FaceEnco
     },
     (files) => codec.decode(files),
   );
+}
+
+/** The nearest symbol within ±127 of the same parity, by which those after it are understood. */
+function withinByte(symbol: number): number {
+  const most = 127 - ((symbol & 1) ^ 1);
+  return Math.max(-most, Math.min(most, symbol));
 }
 
 /** [positions, channels] to [channels, positions]. */

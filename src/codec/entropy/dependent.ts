@@ -1,0 +1,25 @@
+/*
+ * Dependent quantization. There are two quantizers, whose points lie between each other's: whole steps, and 0 and the
+ * half steps between them. Which one a symbol is of follows from whether those before it were even or odd, by a machine of
+ * four states. So an encoder that looks ahead finds points nearly as dense as half steps at the bits of whole ones.
+ *
+ * Marcellin, Fischer 1990, "Trellis coded quantization of memoryless and Gauss-Markov sources"; this form, as in Versatile
+ * Video Coding: Schwarz, Nguyen, Marpe, Wiegand 2019, "Hybrid video coding with trellis-coded quantization".
+ */
+
+export const STATES = 4;
+
+/** By state and parity. */
+const NEXT = /* @__PURE__ */ Uint8Array.of(0, 2, 2, 0, 1, 3, 3, 1);
+
+/** The state after a symbol; a face begins in state 0. */
+export const nextState = (state: number, symbol: number): number => NEXT[2 * state + (symbol & 1)];
+
+/** 0: whole steps; 1: 0 and half steps. */
+export const quantizerOf = (state: number): number => state >> 1;
+
+/** Where a symbol lies, in half steps. */
+export function levelOf(symbol: number, quantizer: number): number {
+  if (quantizer === 0 || symbol === 0) return 2 * symbol;
+  return symbol > 0 ? 2 * symbol - 1 : 2 * symbol + 1;
+}

@@ -1,0 +1,77 @@
+import { levelOf, nextState, quantizerOf } from './dependent.js';
+import type { FitSamples } from './fit-samples.js';
+import { clamp, powerOfEighths } from './fixed-point.js';
+import { MOST_SYMBOL } from './latent-stream.js';
+import { MEAN_UNITS } from './symbol-distribution.js';
+
+/** How an encoder chooses the symbols of a face. */
+export interface SymbolChoice {
+  /** Whether they are symbols of dependent quantization. */
+  dependent: boolean;
+  /**
+   * @param values of a face in steps, in [height, width, channels] order
+   * @param t the step
+   * @param order in which they are coded
+   */
+  choose(values: Float64Array, t: number, order: Int32Array): Int16Array;
+}
+
+/** Rounds each to the nearest, by itself. */
+export const TO_NEAREST: SymbolChoice = {
+  dependent: false,
+  choose: (values) => Int16Array.from(values, (value) => clamp(Math.floor(value + 0.5), -MOST_SYMBOL, MOST_SYMBOL)),
+};
+
+/** What an encoder makes of all samples at one step: [latents, count], latents in coding order. */
+export interface SampleSymbols {
+  symbols: Int16Array;
+  /** Where they lie, in 1/16 of a step. */
+  middles: Int32Array;
+}
+
+/** The symbols of the samples, worked out once a step. */
+export class SymbolSource {
+  readonly #known = new Map<number, SampleSymbols>();
+
+  constructor(
+    readonly samples: FitSamples,
+    readonly choice: SymbolChoice,
+  ) {}
+
+  at(t: number): SampleSymbols {
+    let found = this.#known.get(t);
+    if (!found) this.#known.set(t, (found = this.#choose(t)));
+    return found;
+  }
+
+  #choose(t: number): SampleSymbols {
+    const { count, channels, height, width, units, order, gain, unit } = this.samples;
+    const positions = height * width;
+    const latents = channels * positions;
+    const places = Int32Array.from(
+      { length: latents },
+      (_, latent) => (latent % positions) * channels + order[Math.floor(latent / positions)],
+    );
+    const factors = Float64Array.from(order, (c) => powerOfEighths(gain[t * channels + c] - unit[c]));
+    const symbols = new Int16Array(latents * count);
+    const middles = new Int32Array(latents * count);
+    const values = new Float64Array(latents);
+    for (let face = 0; face < count; face++) {
+      for (let latent = 0; latent < latents; latent++) {
+        values[places[latent]] = units[latent * count + face] * factors[Math.floor(latent / positions)];
+      }
+      const chosen = this.choice.choose(values, t, places);
+      let state = 0;
+      for (let latent = 0; latent < latents; latent++) {
+        const symbol = chosen[places[latent]];
+        const at = latent * count + face;
+        symbols[at] = symbol;
+        middles[at] = this.choice.dependent
+          ? levelOf(symbol, quantizerOf(state)) * (MEAN_UNITS / 2)
+          : symbol * MEAN_UNITS;
+        state = nextState(state, symbol);
+      }
+    }
+    return { symbols, middles };
+  }
+}

@@ -1,0 +1,56 @@
+import { quantizeForRate, stepCosts } from './rate-distortion.js';
+import { quantizeDependent, trellisCosts } from './trellis.js';
+
+/** Weights of a bit against squared error in squared steps, for plain and for dependent quantization. */
+const LAMBDAS = [
+  { usual: 0.16, most: 0.4 },
+  { usual: 0.08, most: 0.2 },
+] as const;
+
+/**
+ * Steps of dependent quantization are so many eighths of an octave coarser than plain ones of the same index: then both err
+ * nearly alike, and a network that is told the index is told what to expect.
+ */
+const DEPENDENT_COARSER = 3;
+
+/** Eighths of an octave by which a step of dependent quantization at this index is finer than a plain one at index 0. */
+export const dependentGain = (t: number): number => t - DEPENDENT_COARSER;
+
+/** Chooses the symbols of faces for squared error and bits, by logistic scales of the values. */
+export class SymbolChooser {
+  /** The weight of bits with which both change alike along the best rates. */
+  readonly usual: number;
+  /** Beyond it, a coarser step is better than more symbols rounded down. */
+  readonly most: number;
+  readonly #costs = new Map<number, Float32Array>();
+
+  /** @param scales logistic scale of each value, in units of it */
+  constructor(
+    readonly scales: Float64Array,
+    readonly dependent: boolean,
+  ) {
+    const { usual, most } = LAMBDAS[dependent ? 1 : 0];
+    this.usual = usual;
+    this.most = most;
+  }
+
+  /**
+   * @param values in steps
+   * @param gain steps in a unit
+   * @param order in which they are coded
+   */
+  choose(values: ArrayLike<number>, gain: number, lambda: number, order: ArrayLike<number>): Int16Array {
+    const costs = this.costsAt(gain);
+    return this.dependent ? quantizeDependent(values, costs, lambda, order) : quantizeForRate(values, costs, lambda);
+  }
+
+  /** Of `trellisCosts` or `stepCosts`. */
+  costsAt(gain: number): Float32Array {
+    let costs = this.#costs.get(gain);
+    if (!costs) {
+      const scales = this.scales.map((scale) => scale * gain);
+      this.#costs.set(gain, (costs = this.dependent ? trellisCosts(scales) : stepCosts(scales)));
+    }
+    return costs;
+  }
+}

@@ -1,0 +1,81 @@
+import { levelOf, nextState, quantizerOf } from '../codec/entropy/dependent.js';
+import { dependentGain, SymbolChooser } from '../codec/symbol-chooser.js';
+import { trellisBits } from '../codec/trellis.js';
+import type { Gpu } from '../gpu/gpu.js';
+import {
+  type KltAutoencoder,
+  logisticScales,
+  STEPS_PER_OCTAVE,
+  type StepInputs,
+  stepValues,
+} from '../models/klt-autoencoder.js';
+import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
+import { keep, Tensor } from '../tensor/tensor.js';
+
+const gain = (eighths: number): number => 2 ** (eighths / STEPS_PER_OCTAVE);
+
+/** What the encoder makes of faces at an index. */
+export interface EncodedLevels {
+  /** In steps of the index, as `KltAutoencoder.reconstruct` takes them: [faces, components]. */
+  levels: Float32Array;
+  /** Of each face, as the encoder estimates them. */
+  bits: number[];
+}
+
+/** Faces to the levels that the finished encoder would choose, but for its tables, in whose order it codes them. */
+export class LevelEncoder {
+  readonly #analysis: RecordedStep<Record<'x' | keyof StepInputs, Tensor>, { values: Tensor }>;
+
+  /** @param batch faces at a time */
+  constructor(
+    gpu: Gpu,
+    readonly model: KltAutoencoder,
+    readonly batch: number,
+  ) {
+    const { height, width } = model.config;
+    const zeros = (...shape: number[]): Tensor => keep(Tensor.zeros(gpu, shape));
+    const inputs = { x: zeros(batch, height, width, 3), logGain: zeros(1), coarseness: zeros(1) };
+    this.#analysis = recordStep(gpu, inputs, ({ x, ...step }) => ({ values: model.analyseAtFirst(x, step) }));
+  }
+
+  /** @param pixels in [0, 1] of faces that are no more than the batch; so are the results */
+  async encode(pixels: Float32Array, t: number): Promise<EncodedLevels> {
+    const { model, batch } = this;
+    const { inputs, outputs } = this.#analysis;
+    const step = stepValues(t, model.config.steps);
+    const { height, width } = model.config;
+    const faces = pixels.length / (height * width * 3);
+    const padded = new Float32Array(batch * height * width * 3);
+    padded.set(pixels);
+    inputs.x.write(padded);
+    inputs.logGain.write(Float32Array.of(step.logGain));
+    inputs.coarseness.write(Float32Array.of(step.coarseness));
+    this.#analysis.run();
+    // The scales may be in training.
+    const [values, logScale, logGain] = await Promise.all(
+      [outputs.values, model.logScale.tensor, model.logGain.tensor].map((tensor) => tensor.read()),
+    );
+    const chooser = new SymbolChooser(logisticScales(logScale, logGain), true);
+    const count = model.latentCount;
+    const order = Int32Array.from({ length: count }, (_, k) => k);
+    const finer = gain(dependentGain(t));
+    const levels = new Float32Array(faces * count);
+    const bits: number[] = [];
+    for (let n = 0; n < faces; n++) {
+      const scaled = Float64Array.from(values.subarray(n * count, (n + 1) * count), (value) => value * finer);
+      const symbols = chooser.choose(scaled, finer, chooser.usual, order);
+      bits.push(trellisBits(symbols, chooser.costsAt(finer), order));
+      let state = 0;
+      symbols.forEach((symbol, k) => {
+        levels[n * count + k] = (levelOf(symbol, quantizerOf(state)) / 2) * (gain(t) / finer);
+        state = nextState(state, symbol);
+      });
+    }
+    return { levels, bits };
+  }
+
+  dispose(): void {
+    this.#analysis.dispose();
+    for (const input of Object.values(this.#analysis.inputs)) input.dispose();
+  }
+}

@@ -12,7 +12,13 @@ import { EncodingCache } from '../src/evaluation/codecs/encoding-cache.js';
 import { JPEG } from '../src/evaluation/codecs/jpeg.js';
 import { type Condition, compareCodecs } from '../src/evaluation/comparison/compare-codecs.js';
 import { compareGroups } from '../src/evaluation/comparison/compare-groups.js';
-import { plainRows, readEarlier, settingId, writeScores } from '../src/evaluation/comparison/earlier-rows.js';
+import {
+  plainRows,
+  readEarlier,
+  settingId,
+  stillValid,
+  writeScores,
+} from '../src/evaluation/comparison/earlier-rows.js';
 import { baselineEncoder, cameoEncoder, cameoPngEncoder } from '../src/evaluation/comparison/face-encoders.js';
 import { CameoFace } from '../src/models/cameo-face.js';
 import { demoFaces, smallFaceModel } from './budget-fixture.js';
@@ -57,7 +63,7 @@ test('every codec keeps the budget, every pair is decided, and a second run find
     mixes: ['both', 'reference'] as const,
     cacheOf: () => join(folder, 'embeddings.safetensors'),
     sampleBudget: 700,
-    run: { commit: 'abc', date: '2026-01-01' },
+    run: { commit: 'abc', date: '2026-01-01', device: 'one', command: 'cameo' },
   };
   const { conditions, samples } = await compareCodecs(options);
   assert.equal(
@@ -96,10 +102,11 @@ test('every codec keeps the budget, every pair is decided, and a second run find
   assert.equal(JSON.stringify(some.conditions), JSON.stringify(asked));
 
   // What a report holds is enough for the rows of another run to stand among its own.
-  const json = JSON.stringify({ conditions: plainRows(conditions) });
+  const report = { setting: 'setting', groups: [], besides: [], model: { id: 'x' }, command: 'c', device: {} };
+  const json = JSON.stringify({ ...report, conditions: plainRows(conditions) });
   const scores = writeScores(conditions, 'setting');
-  const rows = () => readEarlier(json, scores, 'setting', pairs.length);
-  const run = { commit: 'def', date: '2026-02-02' };
+  const rows = () => readEarlier(json, scores, 'setting', pairs.length).conditions;
+  const run = { ...options.run, commit: 'def', date: '2026-02-02' };
   const plainOf = (all: readonly Condition[]) => JSON.stringify(plainRows(all));
   const idle = options.encoders.map((one) => ({
     ...one,
@@ -114,21 +121,45 @@ test('every codec keeps the budget, every pair is decided, and a second run find
     plainOf(added.conditions),
     plainOf(conditions).replace(/(.*)"abc","date":"2026-01-01"/, '$1"def","date":"2026-02-02"'),
   );
-  // A codec that has changed is measured where it is asked for, and its other rows are gone.
-  const changed = options.encoders.map((one) => (one.name === 'jpeg' ? { ...one, version: 'next' } : one));
-  const renewed = await compareCodecs({ ...options, run, encoders: changed, budgets: [700], earlier: rows() });
+  // A codec that has changed is measured where it is asked for, and its other rows are gone, asked for or not.
+  const versions = new Map(options.encoders.map(({ name, version }) => [name, version]));
+  assert.equal(stillValid(rows(), versions).changed, []);
+  const { kept: valid, changed } = stillValid(rows(), new Map([...versions, ['jpeg', 'next']]));
+  assert.equal(
+    changed.map(({ codec, budget }) => [codec, budget]),
+    [
+      ['jpeg', 200],
+      ['jpeg', 700],
+    ],
+  );
+  // Whatever becomes of a run, what is saved after each of its rows has all that are known.
+  const seen: number[] = [];
+  const renewed = await compareCodecs({
+    ...options,
+    run,
+    encoders: options.encoders.map((one) => (one.name === 'jpeg' ? { ...one, version: 'next' } : one)),
+    budgets: [700],
+    earlier: valid,
+    onCondition: (_, all) => {
+      seen.push(all.length);
+    },
+  });
+  assert.equal(seen, [...new Array(valid.length).fill(valid.length), valid.length + 1]);
   assert.equal(
     renewed.conditions.filter(({ codec }) => codec === 'jpeg').map(({ budget, version }) => [budget, version]),
     [[700, 'next']],
   );
-  assert.is(renewed.conditions.length, conditions.length - 1);
   const refused = (message: RegExp, read: () => unknown): void => {
     assert.throws(read, (error: Error) => error instanceof CameoError && message.test(error.message));
   };
   refused(/other pictures or pairs.*setting setting; this run has other/, () => readEarlier(json, scores, 'other', 12));
   refused(/12 scores of "uncompressed - random both"; expected 13/, () => readEarlier(json, scores, 'setting', 13));
   refused(/report.json is not the report/, () => readEarlier('{}', scores, 'setting', 12));
-  refused(/a row lacks/, () => readEarlier('{"conditions":[{"codec":"x"}]}', scores, 'setting', 12));
+  refused(/report.json is not the report/, () => readEarlier('{', scores, 'setting', 12));
+  const odd = JSON.stringify({ ...report, conditions: [{ codec: 'x' }] });
+  refused(/a row lacks/, () => readEarlier(odd, scores, 'setting', 12));
+  const mixed = JSON.stringify({ ...report, setting: 'another', conditions: [] });
+  refused(/setting another; this run has setting/, () => readEarlier(mixed, scores, 'setting', 12));
   const setting = { pairs, faces, recognizers: [watcher], mixes: options.mixes, single: false };
   const ids = [
     setting,

@@ -100,7 +100,7 @@ function condition(title: string, budget: number | null, noise: number, missing 
     codec: title.toLowerCase(),
     title,
     version: '1',
-    run: { commit: 'abc', date: '2026-01-01T00:00:00.000Z' },
+    run: { commit: 'abc', date: '2026-01-01T00:00:00.000Z', device: 'adapter', command: 'cameo evaluate codecs' },
     budget,
     faces: 10,
     missing,

@@ -6,6 +6,7 @@ import { mse } from '../src/ops/mse.js';
 import { affine } from '../src/ops/unary.js';
 import { Tape } from '../src/tensor/tape.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';
+import { LevelEncoder } from '../src/training/encoder-levels.js';
 import { principalComponents } from '../src/training/principal-components.js';
 import { assertClose, gpuSuite, randomValues, testGpu, toNdArray } from './harness.js';
 import { gradientsInFloat64 } from './replay.js';
@@ -46,6 +47,29 @@ test('all cosines of all planes restore any picture, and keep its energy', async
   const expected = values.reduce((sum, value) => sum + value ** 2, 0);
   assert.ok(Math.abs(energy / expected - 1) < 1e-5, `energy ${energy}, expected ${expected}`);
   for (const tensor of [symmetric, antisymmetric, restored]) tensor.dispose();
+  model.dispose();
+});
+
+test("levels that the encoder chooses lie near the network's values, and cost what they say", async () => {
+  const gpu = await testGpu();
+  const model = new KltAutoencoder(SMALL).initialize(gpu, 3);
+  const encoder = new LevelEncoder(gpu, model, 4);
+  const pixels = randomValues(3 * H * W * 3, 9).map((value) => 0.5 + value / 4);
+  let last = 0;
+  for (const t of [6, 20, 34]) {
+    const values = scope(gpu, () => model.analyse(Tensor.from(gpu, pixels, [3, H, W, 3]), stepInputs(gpu, t)));
+    const expected = await values.read();
+    const { levels, bits } = await encoder.encode(pixels, t);
+    assert.equal([levels.length, bits.length], [expected.length, 3]);
+    // Plain rounding errs by 1/12 in the mean square; this one for bits, too, by scales that are not those of the values.
+    const error = levels.reduce((sum, level, k) => sum + (level - expected[k]) ** 2, 0) / levels.length;
+    assert.ok(error < 0.15, `${error} at index ${t}`);
+    const all = bits.reduce((sum, own) => sum + own, 0);
+    assert.ok(all > last, `${all} bits at index ${t}, ${last} before`);
+    last = all;
+    values.dispose();
+  }
+  encoder.dispose();
   model.dispose();
 });
 

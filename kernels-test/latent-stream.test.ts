@@ -145,6 +145,12 @@ test('a model without dead zones is as before there were any, and one with them 
   assert.equal(LatentModel.fromTensors(tensors).fields.deadZone, new Int32Array(2 * SCALE_COUNT));
   const back = LatentModel.fromTensors(readSafetensors(writeSafetensors(rounded.toTensors())).tensors);
   assert.equal([back.id, back.fields.deadZone], [rounded.id, rounded.fields.deadZone]);
+  // Dependent quantization counts whatever its dead zones.
+  const magnitudeExpected = Int32Array.from([...model.fields.magnitudeExpected, ...model.fields.magnitudeExpected]);
+  const dependent = new LatentModel({ ...model.fields, magnitudeExpected, deadZone: new Int32Array(4 * SCALE_COUNT) });
+  const read = LatentModel.fromTensors(dependent.toTensors());
+  assert.equal([read.id, read.quantizers], [dependent.id, 2]);
+  assert.is.not(dependent.id, model.id);
   assert.is.not(rounded.id, new LatentModel({ ...rounded.fields, deadZone: model.fields.deadZone }).id);
 });
 

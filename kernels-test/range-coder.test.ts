@@ -2,7 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { laplacianShape } from '../src/codec/entropy/fit-shapes.js';
 import { clamp, log2Sixteenths, powerOfEighths } from '../src/codec/entropy/fixed-point.js';
-import { MOST_DEAD_ZONE } from '../src/codec/entropy/latent-model.js';
+import { bordersInOrder, MOST_DEAD_ZONE } from '../src/codec/entropy/latent-model.js';
 import { FREQUENCY_TOTAL, golombBits, RangeDecoder, RangeEncoder } from '../src/codec/entropy/range-coder.js';
 import {
   MEAN_UNITS,
@@ -180,7 +180,11 @@ test('a dead zone moves the borders of symbols away from 0, and those alone', ()
     [MOST_DEAD_ZONE, 0],
     [0, MOST_DEAD_ZONE],
     [MOST_DEAD_ZONE, MOST_DEAD_ZONE],
+    [-7, -8],
+    [7, -8],
+    [-7, MOST_DEAD_ZONE],
   ]) {
+    assert.ok(bordersInOrder(inner, outer));
     for (let scale = 0; scale < SCALE_COUNT; scale += 7) {
       for (const mean of [0, 7, -9, 31]) {
         distribution.set(scale, mean, 2, inner, outer);
@@ -203,7 +207,9 @@ test('symbols of any size come back through every distribution', () => {
     const mean = random.int(2) === 0 ? random.int(65537) - 32768 : random.int(65) - 32;
     const reach = 2 ** random.int(16);
     const symbol = clamp((mean >> 4) + random.int(2 * reach + 1) - reach, -32767, 32767);
-    const dead = [random.int(MOST_DEAD_ZONE + 1), random.int(MOST_DEAD_ZONE + 1)] as const;
+    let dead = [0, 0] as [number, number];
+    do dead = [random.int(24) - 8, random.int(24) - 8];
+    while (!bordersInOrder(...dead));
     return { scale: random.int(SCALE_COUNT), mean, shape: random.int(3), dead, symbol };
   });
   const encoder = new RangeEncoder();

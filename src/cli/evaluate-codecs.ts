@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { BudgetCodec } from '../codec/budget-codec.js';
-import { ArgumentError } from '../common/errors.js';
+import { ArgumentError, CameoError } from '../common/errors.js';
 import { ensureFolder, writeFileAtomic } from '../data/atomic-file.js';
 import { openFaceFolder } from '../data/faces.js';
 import { type FacePair, parseLandmarkLines, parsePairs } from '../data/lfw.js';
@@ -19,7 +19,14 @@ import {
   comparisonPlots,
   summaryLine,
 } from '../evaluation/comparison/comparison-report.js';
-import { plainRows, readEarlier, settingId, writeScores } from '../evaluation/comparison/earlier-rows.js';
+import {
+  type EarlierReport,
+  plainRows,
+  readEarlier,
+  settingId,
+  stillValid,
+  writeScores,
+} from '../evaluation/comparison/earlier-rows.js';
 import {
   baselineEncoder,
   cameoEncoder,
@@ -27,6 +34,7 @@ import {
   type FaceEncoder,
 } from '../evaluation/comparison/face-encoders.js';
 import type { Mix } from '../evaluation/comparison/judge.js';
+import { deviceText } from '../evaluation/run-facts.js';
 import { faceCrop } from '../evaluation/verification/face-crops.js';
 import { openGpu } from '../gpu/node/adapters.js';
 import { gitCommit } from './git-commit.js';
@@ -35,7 +43,7 @@ import { startStages } from './progress.js';
 import { readRegularFile, readText } from './read-file.js';
 import { runFacts } from './report-facts.js';
 import { stopOnInterrupt } from './training-run.js';
-import { expectKind, named, readWeights, weightsPath } from './weights.js';
+import { expectKind, readWeights, weightsPath } from './weights.js';
 
 interface CodecsOptions {
   lfw?: string;
@@ -109,13 +117,18 @@ export function addEvaluateCodecs(evaluate: Command): void {
     .action(run);
 }
 
-/** The rows of the report in a folder; none where there is no report. */
-async function earlierRows(folder: string, setting: string, pairs: number): Promise<Condition[]> {
+/** What is kept of the report in a folder; null where there is no report. */
+async function earlierReport(folder: string, setting: string, pairs: number): Promise<EarlierReport | null> {
   const path = join(folder, 'report.json');
-  if (!existsSync(path)) return [];
+  if (!existsSync(path)) return null;
   const scores = await readRegularFile(join(folder, SCORES), MAX_REPORT_BYTES);
   const json = new TextDecoder().decode(await readRegularFile(path, MAX_REPORT_BYTES));
-  return named(folder, () => readEarlier(json, scores, setting, pairs));
+  try {
+    return readEarlier(json, scores, setting, pairs);
+  } catch (error) {
+    if (error instanceof CameoError) throw new ArgumentError(`--extend ${folder}: ${error.message}`, { cause: error });
+    throw error;
+  }
 }
 
 /** The first pairs of each kind of each fold. */
@@ -231,8 +244,6 @@ async function run(options: CodecsOptions): Promise<void> {
       return baselineEncoder(known.get(name)!, cache, stop.signal);
     };
     const encoders = wanted.map(({ name, budgets }) => ({ ...encoderOf(name), budgets }));
-    // What all others are compared with comes first.
-    encoders.sort((a, b) => Number(b.name === 'cameo') - Number(a.name === 'cameo'));
     for (const { name, budgets, file } of others) {
       const other = BudgetCodec.fromKlt(gpu, file);
       own.push(other);
@@ -251,7 +262,18 @@ async function run(options: CodecsOptions): Promise<void> {
     const mixes: Mix[] = options.mixes === 'all' ? ['both', 'reference'] : [options.mixes];
     const single = options.single === true;
     const setting = settingId({ pairs, faces, recognizers, mixes, single });
-    const earlier = options.extend ? await earlierRows(options.out, setting, pairs.length) : [];
+    const earlier = options.extend ? await earlierReport(options.out, setting, pairs.length) : null;
+    const today = [...known.keys(), ...OWN_CODECS].map((name) => encoderOf(name)).concat(encoders);
+    const versions = new Map(today.map(({ name, version }) => [name, version]));
+    const { kept, changed } = stillValid(earlier?.conditions ?? [], versions);
+    if (changed.length > 0) {
+      const rows = changed.map(({ title, budget }) => `${title} ${budget} B`).join(', ');
+      console.log(`left out, as the codec or its model is another now: ${rows}`);
+    }
+    const keptBesides = (earlier?.besides ?? []).filter(
+      ({ name }) => !others.some((other) => other.name === name) && kept.some(({ codec }) => codec === `cameo-${name}`),
+    );
+    const keptGroups: GroupService[] = earlier?.model.id === codec.modelId ? earlier.groups : [];
     const seen = new Set(options.seen?.split(',') ?? []);
     const watched = metadata.get('cameo.recognizers') ?? '';
     const training = JSON.parse(metadata.get('cameo.training') ?? 'null');
@@ -269,7 +291,7 @@ async function run(options: CodecsOptions): Promise<void> {
         })),
         model: { path: options.model ? 'given' : 'shipped', id: codec.modelId, training },
         setting,
-        besides: others.map(({ name }, k) => ({ name, id: own[k + 1].modelId })),
+        besides: [...others.map(({ name }, k) => ({ name, id: own[k + 1].modelId })), ...keptBesides],
         conditions: [...conditions],
         groups,
         seconds,
@@ -286,7 +308,6 @@ async function run(options: CodecsOptions): Promise<void> {
     const facts = runFacts(gpu.description, commit);
     const originals = names.map((name) => faces.get(name)!);
     const seconds = await secondsOf(codec, originals.slice(0, TIMED_FACES), Math.max(least, 500));
-    const done: Condition[] = [];
     const { conditions, samples } = await compareCodecs({
       gpu,
       pairs,
@@ -297,19 +318,18 @@ async function run(options: CodecsOptions): Promise<void> {
       recognizers,
       mixes,
       single,
-      run: { commit, date: facts.date },
-      earlier,
+      run: { commit, date: facts.date, device: deviceText(facts), command: facts.command },
+      earlier: kept,
       cacheOf: ({ modelId }, condition) => cacheFile('embeddings', modelId, `${condition}.safetensors`),
       sampleBudget,
       onProgress,
-      onCondition: async (condition) => {
+      onCondition: async (condition, all) => {
         stages.stop();
         console.log(summaryLine(condition));
-        done.push(condition);
-        await save(done, []);
+        await save(all, keptGroups);
       },
     });
-    const groups: GroupService[] = [];
+    let groups = keptGroups;
     if (groupFaces) {
       const [recognizer] = recognizers;
       const embeddings = cacheFile('embeddings', recognizer.modelId, 'groups.safetensors');
@@ -322,7 +342,7 @@ async function run(options: CodecsOptions): Promise<void> {
         cache: embeddings,
         onProgress,
       };
-      groups.push(...(await compareGroups(common)));
+      groups = await compareGroups(common);
       stages.stop();
     }
     const { report, plots } = await save(conditions, groups);

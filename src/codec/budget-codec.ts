@@ -1,7 +1,7 @@
 import { ArgumentError } from '../common/errors.js';
 import { writeUnitPixels } from '../common/unit-pixels.js';
 import type { Gpu } from '../gpu/gpu.js';
-import { type KltAutoencoder, logisticScales, STEPS_PER_OCTAVE, stepValues } from '../models/klt-autoencoder.js';
+import { gainOf, type KltAutoencoder, logisticScales, stepValues } from '../models/klt-autoencoder.js';
 import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
 import { keep, Tensor } from '../tensor/tensor.js';
 import { ARCHIVE_ENTRY_BYTES } from './archive-layout.js';
@@ -217,7 +217,7 @@ export class BudgetCodec {
       batch.forEach((face, n) => {
         const levels = levelsOf(face.symbols, this.latents);
         // The network takes them in steps of the index that it is told.
-        const scale = 2 ** (face.t / STEPS_PER_OCTAVE) / stepsInUnit(this.latents, face.t);
+        const scale = gainOf(face.t) / stepsInUnit(this.latents, face.t);
         this.tables.order.forEach((component, k) => {
           symbols[n * count + component] = levels[k] * scale;
         });

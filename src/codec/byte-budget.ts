@@ -1,4 +1,5 @@
 import { ArgumentError } from '../common/errors.js';
+import { gainOf } from '../models/klt-autoencoder.js';
 import type { LatentModel } from './entropy/latent-model.js';
 import { codeLength, codingPlaces, encodeLatents, levelsOf } from './entropy/latent-stream.js';
 import { squaredError } from './rate-distortion.js';
@@ -21,7 +22,7 @@ export interface ValueModel {
 }
 
 /** Steps of index t in one of index 0 as the values count them; all channels of a face model have the same. */
-export const stepsInUnit = ({ fields }: LatentModel, t: number): number => 2 ** (fields.gain[t * fields.channels] / 8);
+export const stepsInUnit = ({ fields }: LatentModel, t: number): number => gainOf(fields.gain[t * fields.channels]);
 
 /** Rounds the values of one face at one index. */
 export class FaceQuantizer {

@@ -45,7 +45,7 @@ export function trellisBits(symbols: ArrayLike<number>, costs: Float32Array, ord
 
 /**
  * Symbols of dependent quantization for which squared error, in squared steps, plus λ times bits is least over the whole
- * sequence: Viterbi's algorithm.
+ * sequence (Viterbi's algorithm), among the nearest magnitude of either parity, the one below it, and the smallest.
  *
  * @param values in steps
  * @param costs of `trellisCosts`, for the scales of the values in steps

@@ -46,6 +46,8 @@ const MOST_STEPS = 64;
 
 /** Quantization indices in an octave of the step. */
 export const STEPS_PER_OCTAVE = 8;
+/** What values multiply by at an index, or between two, over index 0. */
+export const gainOf = (step: number): number => 2 ** (step / STEPS_PER_OCTAVE);
 /** The gain of step 0: components are quantized to multiples of 4, in units of the range of a sample. */
 const FIRST_GAIN = 0.25;
 

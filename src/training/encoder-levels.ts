@@ -1,18 +1,10 @@
-import { levelOf, nextState, quantizerOf } from '../codec/entropy/dependent.js';
+import { levelsInOrder } from '../codec/entropy/dependent.js';
 import { dependentGain, SymbolChooser } from '../codec/symbol-chooser.js';
 import { trellisBits } from '../codec/trellis.js';
 import type { Gpu } from '../gpu/gpu.js';
-import {
-  type KltAutoencoder,
-  logisticScales,
-  STEPS_PER_OCTAVE,
-  type StepInputs,
-  stepValues,
-} from '../models/klt-autoencoder.js';
+import { gainOf, type KltAutoencoder, logisticScales, type StepInputs, stepValues } from '../models/klt-autoencoder.js';
 import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
 import { keep, Tensor } from '../tensor/tensor.js';
-
-const gain = (eighths: number): number => 2 ** (eighths / STEPS_PER_OCTAVE);
 
 /** What the encoder makes of faces at an index. */
 export interface EncodedLevels {
@@ -22,7 +14,7 @@ export interface EncodedLevels {
   bits: number[];
 }
 
-/** Faces to the levels that the finished encoder would choose, but for its tables, in whose order it codes them. */
+/** Faces to the levels that the finished encoder would choose: before there are tables, in the components' own order. */
 export class LevelEncoder {
   readonly #analysis: RecordedStep<Record<'x' | keyof StepInputs, Tensor>, { values: Tensor }>;
 
@@ -58,17 +50,15 @@ export class LevelEncoder {
     const chooser = new SymbolChooser(logisticScales(logScale, logGain), true);
     const count = model.latentCount;
     const order = Int32Array.from({ length: count }, (_, k) => k);
-    const finer = gain(dependentGain(t));
+    const finer = gainOf(dependentGain(t));
     const levels = new Float32Array(faces * count);
     const bits: number[] = [];
     for (let n = 0; n < faces; n++) {
       const scaled = Float64Array.from(values.subarray(n * count, (n + 1) * count), (value) => value * finer);
       const symbols = chooser.choose(scaled, finer, chooser.usual, order);
       bits.push(trellisBits(symbols, chooser.costsAt(finer), order));
-      let state = 0;
-      symbols.forEach((symbol, k) => {
-        levels[n * count + k] = (levelOf(symbol, quantizerOf(state)) / 2) * (gain(t) / finer);
-        state = nextState(state, symbol);
+      levelsInOrder(symbols, order).forEach((level, k) => {
+        levels[n * count + k] = level * (gainOf(t) / finer);
       });
     }
     return { levels, bits };

@@ -4,7 +4,7 @@ import { dependentGain, SymbolChooser } from '../codec/symbol-chooser.js';
 import { ArgumentError } from '../common/errors.js';
 import type { FaceSet } from '../data/faces.js';
 import type { Gpu } from '../gpu/gpu.js';
-import { type KltAutoencoder, logisticScales, stepValues } from '../models/klt-autoencoder.js';
+import { gainOf, type KltAutoencoder, logisticScales, stepValues } from '../models/klt-autoencoder.js';
 import { keep, Tensor } from '../tensor/tensor.js';
 import { runOverFaces } from './run-over-faces.js';
 
@@ -74,7 +74,7 @@ export async function fitTables(
       // The encoder's own choice, whose borders the tables then know.
       choice: choiceOf(scales),
       faces: 2000,
-      progress: (what) => onProgress(what, ++stage, 9),
+      progress: (what) => onProgress(what, ++stage, 7),
     },
   );
   return { model: latents, order: places };
@@ -85,7 +85,7 @@ function choiceOf(scales: Float64Array): SymbolChoice {
   const chooser = new SymbolChooser(scales, true);
   return {
     dependent: true,
-    choose: (values, t, order) => chooser.choose(values, 2 ** (dependentGain(t) / 8), chooser.usual, order),
+    choose: (values, t, order) => chooser.choose(values, gainOf(dependentGain(t)), chooser.usual, order),
   };
 }
 

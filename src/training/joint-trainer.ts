@@ -171,7 +171,8 @@ export class JointTrainer {
     embeddings.forEach((values, k) => {
       inputs[`embeddings${k}`].write(values);
     });
-    if (stage.quantization === 'encoder') inputs.levels.write((await this.#levelsOf(images, quantizer)).levels);
+    const encoded = stage.quantization === 'encoder' ? await this.#levelsOf(images, quantizer) : null;
+    if (encoded) inputs.levels.write(encoded.levels);
     const learningRate = this.#learningRate();
     recorded.run();
     const { outputs } = recorded;
@@ -184,7 +185,8 @@ export class JointTrainer {
       );
     }
     this.step++;
-    const bytes = bits / 8 / config.batchSize;
+    const all = encoded ? encoded.bits.reduce((sum, own) => sum + own, 0) : bits;
+    const bytes = all / 8 / config.batchSize;
     const psnr = -10 * Math.log10(error);
     return { step, stage: stage.name, quantizer, loss, psnr, bytes, distance, cosface, learningRate };
   }
@@ -214,7 +216,9 @@ export class JointTrainer {
         const restored = model.reconstruct(symbols, step);
         const error = mse(restored, x);
         const bits = model.bits(symbols, step);
-        let loss = add(mul(error, errorWeight), affine(bits, (LOSS_SCALE * config.rateWeight) / config.batchSize));
+        let loss = mul(error, errorWeight);
+        // What the encoder has chosen takes what it takes.
+        if (mode !== 'encoder') loss = add(loss, affine(bits, (LOSS_SCALE * config.rateWeight) / config.batchSize));
         if (stage.ssim > 0) loss = add(loss, affine(ssim(restored, x), -stage.ssim, stage.ssim));
         let distance = affine(error, 0);
         let cosface = affine(error, 0);

@@ -41,32 +41,39 @@ export async function validateJoint(
     bytes: 0,
     distance: 0,
   }));
-  for (let first = 0; first < indices.length; first += BATCH) {
-    const batch = await faces.batch(indices.slice(first, first + BATCH));
-    const pixels = new Float32Array(batch.length * FACE_BYTES);
-    writeUnitPixels(batch, pixels);
-    for (const total of totals) {
-      const { logGain, coarseness } = stepValues(total.quantizer, steps);
-      const { levels, bits } = await encoder.encode(pixels, total.quantizer);
-      const { errors, distances } = scope(gpu, () => {
-        const x = Tensor.from(gpu, pixels, [batch.length, height, width, 3]);
-        const step = {
-          logGain: Tensor.from(gpu, Float32Array.of(logGain), [1]),
-          coarseness: Tensor.from(gpu, Float32Array.of(coarseness), [1]),
-        };
-        const restored = model.restore(Tensor.from(gpu, levels, [batch.length, model.latentCount]), step);
-        const distances = recognizers.map((recognizer) =>
-          affine(sum(mul(l2Normalize(recognizer.embed(restored)), l2Normalize(recognizer.embed(x)))), -1, batch.length),
-        );
-        return { errors: mean(square(sub(restored, x)), [1, 2, 3]), distances };
-      });
-      for (const error of await errors.read()) total.psnr += -10 * Math.log10(error);
-      total.bytes += bits.reduce((sum, own) => sum + own, 0) / 8;
-      for (const distance of distances) total.distance += (await distance.item()) / recognizers.length;
-      for (const tensor of [errors, ...distances]) tensor.dispose();
+  try {
+    for (let first = 0; first < indices.length; first += BATCH) {
+      const batch = await faces.batch(indices.slice(first, first + BATCH));
+      const pixels = new Float32Array(batch.length * FACE_BYTES);
+      writeUnitPixels(batch, pixels);
+      for (const total of totals) {
+        const { logGain, coarseness } = stepValues(total.quantizer, steps);
+        const { levels, bits } = await encoder.encode(pixels, total.quantizer);
+        const { errors, distances } = scope(gpu, () => {
+          const x = Tensor.from(gpu, pixels, [batch.length, height, width, 3]);
+          const step = {
+            logGain: Tensor.from(gpu, Float32Array.of(logGain), [1]),
+            coarseness: Tensor.from(gpu, Float32Array.of(coarseness), [1]),
+          };
+          const restored = model.restore(Tensor.from(gpu, levels, [batch.length, model.latentCount]), step);
+          const distances = recognizers.map((recognizer) =>
+            affine(
+              sum(mul(l2Normalize(recognizer.embed(restored)), l2Normalize(recognizer.embed(x)))),
+              -1,
+              batch.length,
+            ),
+          );
+          return { errors: mean(square(sub(restored, x)), [1, 2, 3]), distances };
+        });
+        for (const error of await errors.read()) total.psnr += -10 * Math.log10(error);
+        total.bytes += bits.reduce((sum, own) => sum + own, 0) / 8;
+        for (const distance of distances) total.distance += (await distance.item()) / recognizers.length;
+        for (const tensor of [errors, ...distances]) tensor.dispose();
+      }
     }
+  } finally {
+    encoder.dispose();
   }
-  encoder.dispose();
   const n = indices.length;
   return totals.map(({ quantizer, psnr, bytes, distance }) => ({
     quantizer,

@@ -16,7 +16,7 @@ import {
   MOST_MAGNITUDE,
   SHAPE_BANDS,
 } from './latent-model.js';
-import { MEAN_UNITS, SCALE_COUNT, SCALE_ONE, SymbolDistribution } from './symbol-distribution.js';
+import { borderBelow, MEAN_UNITS, SCALE_COUNT, SCALE_ONE, SymbolDistribution } from './symbol-distribution.js';
 
 /** Below this many steps, an expected magnitude counts less than one: such symbols say little about their scale. */
 const HALF_WEIGHT = 0.5;
@@ -29,11 +29,10 @@ export function magnitudeTables(deadZone: Int32Array): {
   const magnitudeWeight = new Int32Array(SCALE_COUNT);
   const quantizers = deadZone.length / (2 * SCALE_COUNT);
   const magnitudeExpected = new Int32Array(quantizers * SCALE_COUNT * MAGNITUDE_OFFSETS);
-  /** The border below a symbol, in steps. */
+  /** Where a symbol's cell begins, in steps. */
   const border = (quantizer: number, k: number, symbol: number): number => {
-    const row = 2 * quantizer + (symbol === 0 || symbol === 1 ? 0 : 1);
-    const dead = deadZone[row * SCALE_COUNT + k] / MEAN_UNITS;
-    return symbol - 0.5 + (symbol > 0 ? dead : -dead);
+    const zone = 2 * quantizer * SCALE_COUNT + k;
+    return borderBelow(symbol, deadZone[zone], deadZone[zone + SCALE_COUNT]) / MEAN_UNITS;
   };
   for (let k = 0; k < SCALE_COUNT; k++) {
     const scale = powerOfEighths(k - SCALE_ONE);

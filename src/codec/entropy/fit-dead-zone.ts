@@ -1,9 +1,16 @@
 import type { Observations } from './fit-observations.js';
-import { bandOf, type LatentModel, LEAST_DEAD_ZONE, MOST_DEAD_ZONE, SHAPE_BANDS } from './latent-model.js';
+import {
+  bandOf,
+  bordersInOrder,
+  type LatentModel,
+  LEAST_DEAD_ZONE,
+  MOST_DEAD_ZONE,
+  SHAPE_BANDS,
+} from './latent-model.js';
 import { MEAN_UNITS, SCALE_COUNT, SymbolDistribution } from './symbol-distribution.js';
 
-/** Widths that are tried, in 1/16 of a step: all but the least, where borders would meet. */
-const TRIED = Array.from({ length: MOST_DEAD_ZONE - LEAST_DEAD_ZONE }, (_, k) => LEAST_DEAD_ZONE + 1 + k);
+/** Widths that are tried, in 1/16 of a step. */
+const TRIED = Array.from({ length: MOST_DEAD_ZONE - LEAST_DEAD_ZONE + 1 }, (_, k) => LEAST_DEAD_ZONE + k);
 /** Bits charged for each 1/16 that a width differs from that of the scale before: few symbols say little. */
 const PULL = 0.5;
 
@@ -29,7 +36,9 @@ export function fitDeadZone(all: readonly Observations[], model: LatentModel): I
       for (let scale = SCALE_COUNT - 1; scale >= 0; scale--) {
         const at = row * SCALE_COUNT + scale;
         const other = deadZone[row % 2 === 0 ? at + SCALE_COUNT : at - SCALE_COUNT];
-        const allowed = TRIED.filter((width) => (row % 2 === 0 ? width - other : other - width) < MEAN_UNITS);
+        const allowed = TRIED.filter((width) =>
+          row % 2 === 0 ? bordersInOrder(width, other) : bordersInOrder(other, width),
+        );
         const cost = (width: number): number =>
           costs[scale * TRIED.length + width - TRIED[0]] + PULL * Math.abs(width - before);
         before = allowed.reduce(

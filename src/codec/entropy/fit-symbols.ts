@@ -1,4 +1,4 @@
-import { levelOf, nextState, quantizerOf } from './dependent.js';
+import { levelsInOrder } from './dependent.js';
 import type { FitSamples } from './fit-samples.js';
 import { clamp, powerOfEighths } from './fixed-point.js';
 import { MOST_SYMBOL } from './latent-stream.js';
@@ -61,15 +61,11 @@ export class SymbolSource {
         values[places[latent]] = units[latent * count + face] * factors[Math.floor(latent / positions)];
       }
       const chosen = this.choice.choose(values, t, places);
-      let state = 0;
+      const levels = this.choice.dependent ? levelsInOrder(chosen, places) : chosen;
       for (let latent = 0; latent < latents; latent++) {
-        const symbol = chosen[places[latent]];
         const at = latent * count + face;
-        symbols[at] = symbol;
-        middles[at] = this.choice.dependent
-          ? levelOf(symbol, quantizerOf(state)) * (MEAN_UNITS / 2)
-          : symbol * MEAN_UNITS;
-        state = nextState(state, symbol);
+        symbols[at] = chosen[places[latent]];
+        middles[at] = levels[places[latent]] * MEAN_UNITS;
       }
     }
     return { symbols, middles };

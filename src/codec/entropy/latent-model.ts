@@ -9,7 +9,8 @@ import { MEAN_UNITS, SCALE_COUNT, SHAPE_ENTRIES, SHAPE_HALF, shapeProblem } from
  * What encoder and decoder know about faces in general: integers only, frozen with the autoencoder whose latents they
  * describe.
  *
- * Quantization step t divides the latent y of channel c to symbols q = round(y · 2^(gain[t][c]/8)). The model thinks of y
+ * Quantization step t makes y · 2^(gain[t][c]/8) of the latent y of channel c, which an encoder rounds to a symbol, or to a
+ * half step by dependent quantization. The model thinks of y
  * in units: 2^(unit[c]/8) of them make 1, fine enough for every t. So one model serves all steps.
  *
  * Latents are coded channel by channel in the order `order`, each as its map row by row; "coding order" is the index in
@@ -184,7 +185,8 @@ export class LatentModel {
   /** Fields that count and are written: a model without dead zones is as it was before there were any. */
   get #named(): FieldName[] {
     const names = FIELDS.map(([name]) => name);
-    return this.fields.deadZone.some((width) => width !== 0) ? names : names.filter((name) => name !== 'deadZone');
+    const none = this.quantizers === 1 && this.fields.deadZone.every((width) => width === 0);
+    return none ? names.filter((name) => name !== 'deadZone') : names;
   }
 
   /** The id as files' messages show it: eight hexadecimal digits. */
@@ -277,12 +279,15 @@ function checkReferences(fields: Readonly<LatentModelFields>, latents: number): 
   return start;
 }
 
-/** Borders have to be in their order, and those about 0 on either side of it. */
+/** Whether the borders of symbols stand in their order, and those about 0 on either side of it. */
+export const bordersInOrder = (inner: number, outer: number): boolean =>
+  inner > LEAST_DEAD_ZONE && inner - outer < MEAN_UNITS;
+
 function checkDeadZone({ deadZone }: Readonly<LatentModelFields>): void {
   for (let at = 0; at < deadZone.length; at++) {
     if (Math.floor(at / SCALE_COUNT) % 2 === 1) continue;
     const [inner, outer] = [deadZone[at], deadZone[at + SCALE_COUNT]];
-    if (inner <= LEAST_DEAD_ZONE || inner - outer >= MEAN_UNITS) {
+    if (!bordersInOrder(inner, outer)) {
       throw new CheckpointError(`latent model: deadZone[${at}] is ${inner}, and ${outer} beyond; borders cross`);
     }
   }

@@ -1,5 +1,5 @@
 import { ArgumentError, FormatError, ShapeError } from '../../common/errors.js';
-import { levelOf, nextState, quantizerOf } from './dependent.js';
+import { levelsInOrder } from './dependent.js';
 import type { LatentModel } from './latent-model.js';
 import { walkLatents } from './latent-walk.js';
 import { RangeDecoder, RangeEncoder } from './range-coder.js';
@@ -31,16 +31,8 @@ export function codingPlaces(model: LatentModel): Int32Array {
 }
 
 /** Where the symbols of a face lie, in steps, in [height, width, channels] order. */
-export function levelsOf(symbols: Symbols, model: LatentModel): Float32Array {
-  if (model.quantizers === 1) return Float32Array.from(symbols);
-  const levels = new Float32Array(symbols.length);
-  let state = 0;
-  for (const place of codingPlaces(model)) {
-    levels[place] = levelOf(symbols[place], quantizerOf(state)) / 2;
-    state = nextState(state, symbols[place]);
-  }
-  return levels;
-}
+export const levelsOf = (symbols: Symbols, model: LatentModel): Float32Array =>
+  model.quantizers === 1 ? Float32Array.from(symbols) : levelsInOrder(symbols, codingPlaces(model));
 
 /**
  * The shortest code of a face's symbols at quantization step `t`: nothing but the code, so that the reader has to know

@@ -47,6 +47,17 @@ export function shapeProblem(table: ArrayLike<number>): string | null {
 }
 
 /**
+ * Where a symbol's cell begins, in 1/16 of a step.
+ * @param inner how much farther from 0 than half a step the border between 0 and ±1 is, in 1/16 of a step
+ * @param outer the same for the borders beyond, which are else at 1½, 2½, …
+ */
+export function borderBelow(symbol: number, inner: number, outer: number): number {
+  const middle = symbol * MEAN_UNITS - MEAN_UNITS / 2;
+  if (symbol > 0) return middle + (symbol === 1 ? inner : outer);
+  return middle - (symbol === 0 ? inner : outer);
+}
+
+/**
  * The distribution of one symbol. One object is set to one symbol's distribution after another: a face has thousands, and
  * all of them together must take no more than a few milliseconds.
  */
@@ -66,8 +77,7 @@ export class SymbolDistribution {
    * @param scale 0..{@link SCALE_COUNT} − 1
    * @param mean in 1/16 of a step, at most {@link MOST_MEAN} in size
    * @param shape which of the tables
-   * @param deadInner how much farther from 0 than the middle the border between 0 and ±1 is, in 1/16 of a step
-   * @param deadOuter the same for the borders beyond
+   * @param deadInner, deadOuter see `borderBelow`
    */
   set(scale: number, mean: number, shape: number, deadInner = 0, deadOuter = 0): this {
     this.#deadInner = deadInner;
@@ -136,18 +146,12 @@ export class SymbolDistribution {
     const reach = this.#reach;
     if (distance <= -reach) return 0;
     if (distance > reach) return FREQUENCY_TOTAL;
-    const edge = distance * MEAN_UNITS - MEAN_UNITS / 2 - this.#offset + this.#shift(this.#centre + distance);
+    const symbol = this.#centre + distance;
+    const edge = borderBelow(symbol, this.#deadInner, this.#deadOuter) - this.#centre * MEAN_UNITS - this.#offset;
     const tail = this.#tail(edge < 0 ? -edge : edge);
     const mass = edge < 0 ? tail : SHAPE_TOTAL - tail;
     // One for each symbol, so that none is impossible; the rest by the shape.
     return Math.floor((mass * (FREQUENCY_TOTAL - 2 * reach - 1)) / SHAPE_TOTAL) + distance + reach;
-  }
-
-  /** How far the border below a symbol is from the middle. */
-  #shift(symbol: number): number {
-    if (symbol > 1) return this.#deadOuter;
-    if (symbol === 1) return this.#deadInner;
-    return symbol === 0 ? -this.#deadInner : -this.#deadOuter;
   }
 
   /** P(x > edge), from the table by linear interpolation. */

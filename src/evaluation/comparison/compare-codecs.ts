@@ -1,12 +1,14 @@
 import { FACE_HEIGHT, FACE_WIDTH } from '../../data/align.js';
 import { psnr, ssim } from '../metrics.js';
 import { type EncodedFace, type FaceEncoder, isAsked } from './face-encoders.js';
-import { Judge, type JudgeOptions, UNCOMPRESSED, type Verdict } from './judge.js';
+import { Judge, type JudgeOptions, OWN, UNCOMPRESSED, type Verdict } from './judge.js';
 
-/** When and by which program a row was measured. */
+/** When and how a row was measured. */
 export interface RowOrigin {
   commit: string | null;
   date: string;
+  device: string;
+  command: string;
 }
 
 /** One codec at one budget. */
@@ -49,8 +51,8 @@ export interface CompareOptions extends JudgeOptions {
   run: RowOrigin;
   /** Rows of an earlier run with the same pictures, pairs and recognisers: they are kept, and not measured again. */
   earlier?: readonly Condition[];
-  /** After each row; waited for. */
-  onCondition?: (condition: Condition) => Promise<void> | void;
+  /** After each row, with all that are known by then, earlier ones that are still to come among them; waited for. */
+  onCondition?: (condition: Condition, known: readonly Condition[]) => Promise<void> | void;
 }
 
 /** More faces without a file than this share, and a codec is not asked at that budget. */
@@ -58,8 +60,7 @@ const MOST_MISSING = 0.01;
 
 /**
  * Compresses the faces of verification pairs with every codec at every budget, and lets every recogniser decide the pairs.
- * Where a file is missing for a few faces, a grey picture stands in. Earlier rows stand among the new ones, but for those of
- * a codec that has changed since.
+ * Where a file is missing for a few faces, a grey picture stands in. Earlier rows stand among the new ones.
  */
 export async function compareCodecs(options: CompareOptions): Promise<Comparison> {
   const { faces, encoders, sampleBudget, run, onProgress = () => {} } = options;
@@ -69,12 +70,13 @@ export async function compareCodecs(options: CompareOptions): Promise<Comparison
   const samples = new Map<string, (EncodedFace | null)[]>();
   let shown = new Set<number>();
   const judge = new Judge(options);
+  const earlier = options.earlier ?? [];
   const add = async (condition: Condition): Promise<void> => {
     conditions.push(condition);
-    await options.onCondition?.(condition);
+    const done = new Set(conditions.map(({ codec, budget }) => `${codec} ${budget}`));
+    const toCome = earlier.filter(({ codec, budget }) => !done.has(`${codec} ${budget}`));
+    await options.onCondition?.(condition, [...conditions, ...toCome]);
   };
-  const versions = new Map(encoders.map(({ name, version }) => [name, version]));
-  const earlier = (options.earlier ?? []).filter(({ codec, version }) => (versions.get(codec) ?? version) === version);
   const known = (codec: string, budget: number | null): Condition | undefined =>
     earlier.find((one) => one.codec === codec && one.budget === budget);
 
@@ -93,7 +95,7 @@ export async function compareCodecs(options: CompareOptions): Promise<Comparison
     const kept = earlier.filter((one) => one.budget === budget).map(({ codec }) => codec);
     // What all others are compared with comes first.
     const all = [...new Set([...asked(budget).map(({ name }) => name), ...kept])];
-    for (const name of all.sort((a, b) => Number(b === 'cameo') - Number(a === 'cameo'))) {
+    for (const name of all.sort(ownFirst)) {
       const before = known(name, budget);
       if (before) {
         await add({ ...before, verdicts: judge.compared(before, before.verdicts) });
@@ -122,6 +124,9 @@ export async function compareCodecs(options: CompareOptions): Promise<Comparison
   }
   return { conditions, samples };
 }
+
+/** Codecs by name, with our own, which others are compared with, before them. */
+const ownFirst = (a: string, b: string): number => Number(b === OWN) - Number(a === OWN);
 
 const rising = (budgets: readonly (number | null)[]): number[] =>
   [...new Set(budgets.filter((budget) => budget !== null))].sort((a, b) => a - b);

@@ -183,7 +183,7 @@ function earlierRows({ conditions, date }: ComparisonReport): string[] {
   const runs = new Map<string, string[]>();
   for (const { title, budget, run } of conditions) {
     if (run.date === date) continue;
-    const key = `commit ${run.commit ?? 'unknown'}, ${run.date}`;
+    const key = `commit ${run.commit ?? 'unknown'}, ${run.date}, on ${run.device}, by \`${run.command}\``;
     runs.set(key, [...(runs.get(key) ?? []), budget === null ? title : `${title} ${budget} B`]);
   }
   return [...runs].map(([run, rows]) => `Measured before, and kept (${run}): ${rows.join(', ')}`);

@@ -3,7 +3,9 @@ import { ArgumentError, FormatError } from '../../common/errors.js';
 import type { FacePair } from '../../data/lfw.js';
 import type { HostTensors } from '../../nn/host-tensor.js';
 import { readSafetensors, writeSafetensors } from '../../nn/safetensors.js';
+import { deviceText } from '../run-facts.js';
 import type { Condition } from './compare-codecs.js';
+import type { ComparisonReport } from './comparison-report.js';
 import type { Mix, Verdict } from './judge.js';
 
 /** The metadata of a file of scores that says what they were measured on. */
@@ -65,6 +67,9 @@ function unwritten({ budget, bytes, bpp, psnr, ssim }: Condition) {
   };
 }
 
+/** What is kept of an earlier report. */
+export type EarlierReport = Pick<ComparisonReport, 'conditions' | 'groups' | 'besides' | 'model'>;
+
 /**
  * The rows of an earlier report, to be kept in one of the same setting.
  *
@@ -72,28 +77,30 @@ function unwritten({ budget, bytes, bpp, psnr, ssim }: Condition) {
  * @param scores beside it
  * @throws FormatError where the two are no report's, or not of the same run; ArgumentError where the setting is another
  */
-export function readEarlier(json: string, scores: Uint8Array, setting: string, pairs: number): Condition[] {
+export function readEarlier(json: string, scores: Uint8Array, setting: string, pairs: number): EarlierReport {
   const { tensors, metadata } = readSafetensors(scores);
-  const found = metadata.get(SETTING);
-  if (found !== setting) {
-    throw new ArgumentError(
-      `the report to extend was measured on other pictures or pairs, or with other recognisers (setting ${found ?? 'unknown'}; this run has ${setting})`,
-    );
-  }
-  let rows: Condition[];
+  let report: ComparisonReport;
   try {
-    rows = JSON.parse(json).conditions;
-    if (!Array.isArray(rows)) throw new SyntaxError('it has no rows');
-    for (const { codec, version, run, verdicts } of rows) {
-      if (typeof codec !== 'string' || typeof version !== 'string' || !run || !Array.isArray(verdicts)) {
-        throw new SyntaxError('a row lacks what rows have');
-      }
-    }
+    report = JSON.parse(json);
+    checkReport(report);
   } catch (error) {
     throw new FormatError(`report.json is not the report of a comparison: ${(error as Error).message}`);
   }
-  return rows.map((row) => ({
+  for (const found of [report.setting, metadata.get(SETTING)]) {
+    if (found !== setting) {
+      throw new ArgumentError(
+        `the report to extend was measured on other pictures or pairs, or with other recognisers (setting ${found ?? 'unknown'}; this run has ${setting})`,
+      );
+    }
+  }
+  const conditions = report.conditions.map((row) => ({
     ...row,
+    // A report that has only its own rows says this of all of them.
+    run: {
+      ...row.run,
+      device: row.run.device ?? deviceText(report),
+      command: row.run.command ?? report.command,
+    },
     ...unwritten(row),
     psnrs: [],
     verdicts: row.verdicts.map((verdict) => {
@@ -106,4 +113,29 @@ export function readEarlier(json: string, scores: Uint8Array, setting: string, p
       return { ...verdict, scores: data };
     }),
   }));
+  return { conditions, groups: report.groups, besides: report.besides, model: report.model };
+}
+
+/**
+ * Splits rows into those that a run of today would measure the same, and those of encoders that have changed since.
+ * @param versions of today's encoders by name, asked for or not; rows of any other are kept
+ */
+export function stillValid(
+  rows: readonly Condition[],
+  versions: ReadonlyMap<string, string>,
+): { kept: Condition[]; changed: Condition[] } {
+  const valid = ({ codec, version }: Condition): boolean => (versions.get(codec) ?? version) === version;
+  return { kept: rows.filter(valid), changed: rows.filter((row) => !valid(row)) };
+}
+
+function checkReport({ conditions, groups, besides, model }: ComparisonReport): void {
+  if (!Array.isArray(conditions) || !Array.isArray(groups) || !Array.isArray(besides) || !model) {
+    throw new SyntaxError('it has no rows');
+  }
+  for (const { codec, title, version, run, verdicts, budget } of conditions) {
+    const named = [codec, title, version].every((text) => typeof text === 'string');
+    const sized = budget === null || Number.isInteger(budget);
+    const judged = Array.isArray(verdicts) && verdicts.every(({ figures, open }) => figures?.folds && open);
+    if (!named || !sized || !run || !judged) throw new SyntaxError('a row lacks what rows have');
+  }
 }

@@ -60,7 +60,7 @@ interface Decided {
 }
 
 /** The codec that others are compared with. */
-const OWN = 'cameo';
+export const OWN = 'cameo';
 
 /** Decides pairs, and remembers how our own codec did. */
 export class Judge {

@@ -2,7 +2,8 @@ import { dataFolder, recognizerPlaces } from '../src/cli/places.js';
 import { runFacts } from '../src/cli/report-facts.js';
 import { expectKind, readWeights, weightsPath } from '../src/cli/weights.js';
 import { loadKlt } from '../src/codec/klt-file.js';
-import { logisticBitsOf, quantizeForRate, stepCosts } from '../src/codec/rate-distortion.js';
+import { quantizeForRate } from '../src/codec/rate-distortion.js';
+import { bitsOf, symbolCosts } from '../src/codec/trellis.js';
 import { CounterRandom } from '../src/common/random.js';
 import { writeUnitPixels } from '../src/common/unit-pixels.js';
 import { writeFileAtomic } from '../src/data/atomic-file.js';
@@ -107,7 +108,7 @@ interface Tried {
 async function tryGains(faces: FaceSet, t: number, shift: Float64Array): Promise<Tried> {
   const { logGain, coarseness } = stepValues(t, model.config.steps);
   const scales = Float64Array.from(shift, (own, k) => Math.exp(logScale[k] + logGain0[k] + own + logGain));
-  const costs = stepCosts(scales);
+  const costs = symbolCosts(scales);
   const result: Tried = { psnr: 0, bytes: 0, distances: recognizers.map(() => 0) };
   let n = 0;
   for await (const x of batches(faces)) {
@@ -119,7 +120,7 @@ async function tryGains(faces: FaceSet, t: number, shift: Float64Array): Promise
       const scaled = Float64Array.from(shift, (own, k) => found[b * count + k] * Math.exp(own + logGain));
       quantizeForRate(scaled, costs, LAMBDA).forEach((symbol, k) => {
         components[b * count + k] = symbol * Math.exp(logRestore[k] - logGain0[k] - shift[k] - logGain);
-        result.bytes += logisticBitsOf(Math.abs(symbol), scales[k]) / 8;
+        result.bytes += bitsOf(costs, k, 0, Math.abs(symbol)) / 8;
       });
     }
     const { errors, ...cosines } = scope(gpu, () => {

@@ -221,7 +221,11 @@ test('a model that is none is refused with what is wrong', async () => {
   await wrong({ deadZone: edited(fields.deadZone, 9, 16) }, 'deadZone[9] is 16, must be from -8 to 15');
   await wrong({ deadZone: edited(fields.deadZone, 9, -8) }, 'deadZone[9] is -8, and 0 beyond; borders cross');
   await wrong({ deadZone: edited(edited(fields.deadZone, 9, 9), 105, -7) }, 'deadZone[9] is 9, and -7 beyond');
-  await wrong({ deadZone: new Int32Array(6 * SCALE_COUNT) }, '3 quantizers, at most 2');
+  const doubled = Int32Array.from([...fields.magnitudeExpected, ...fields.magnitudeExpected]);
+  await wrong(
+    { deadZone: new Int32Array(6 * SCALE_COUNT), magnitudeExpected: doubled },
+    'deadZone has 576 values, must have 384',
+  );
   await wrong({ deadZone: new Int32Array(4 * SCALE_COUNT) }, 'magnitudeExpected has');
 
   const tensors = model.toTensors();

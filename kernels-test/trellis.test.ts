@@ -1,8 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { levelOf, nextState, quantizerOf } from '../src/codec/entropy/dependent.js';
-import { quantizeForRate, squaredError, stepCosts } from '../src/codec/rate-distortion.js';
-import { quantizeDependent, trellisBits, trellisCosts } from '../src/codec/trellis.js';
+import { quantizeForRate, squaredError } from '../src/codec/rate-distortion.js';
+import { quantizeDependent, symbolCosts, trellisBits } from '../src/codec/trellis.js';
 import { CounterRandom } from '../src/common/random.js';
 
 const random = new CounterRandom(4);
@@ -42,7 +42,7 @@ test('the points of the two quantizers are all half steps, and both have 0', () 
 
 test('costs are those of a logistic distribution', () => {
   const scales = [0.2, 0.7, 3];
-  const costs = trellisCosts(scales);
+  const costs = symbolCosts(scales);
   scales.forEach((scale, i) => {
     for (const quantizer of [0, 1]) {
       for (let n = 0; n < 13; n++) {
@@ -60,7 +60,7 @@ test('no other symbols are better: all are tried', () => {
     const values = scales.map((scale) => 1.2 * scale * random.normal());
     const order = run % 2 === 0 ? inOrder(count) : [3, 0, 4, 1, 2];
     const lambda = [0, 0.05, 0.3][run % 3];
-    const costs = trellisCosts(scales);
+    const costs = symbolCosts(scales);
     const paid = (symbols: ArrayLike<number>): number =>
       squaredError(values, levels(symbols, order)) + lambda * trellisBits(symbols, costs, order);
     const own = quantizeDependent(values, costs, lambda, order);
@@ -86,13 +86,13 @@ test('at the same bits the error is clearly smaller than that of plain quantizat
   // A logistic distribution of scale 1 in steps of ¾ without, and of 1 with dependent quantization: nearly the same bits.
   const plainStep = 0.75;
   const scaled = values.map((value) => value / plainStep);
-  const plain = quantizeForRate(scaled, stepCosts(scales.map((scale) => scale / plainStep)), 0.1);
+  const plain = quantizeForRate(scaled, symbolCosts(scales.map((scale) => scale / plainStep)), 0.1);
   const entropy = (symbols: ArrayLike<number>): number => {
     const seen = new Map<number, number>();
     for (let k = 0; k < count; k++) seen.set(symbols[k], (seen.get(symbols[k]) ?? 0) + 1);
     return [...seen.values()].reduce((sum, n) => sum - n * Math.log2(n / count), 0);
   };
-  const costs = trellisCosts(scales);
+  const costs = symbolCosts(scales);
   const own = quantizeDependent(values, costs, 0.06, inOrder(count));
   const error = squaredError(values, levels(own, inOrder(count)));
   const plainError = squaredError(scaled, plain) * plainStep ** 2;
@@ -104,7 +104,7 @@ test('at the same bits the error is clearly smaller than that of plain quantizat
 
 test('values of any size have symbols, and the order is that of the codes', () => {
   const values = [0, 1e6, -1e6, 40.3, -0.2, 500.6];
-  const costs = trellisCosts(values.map(() => 1));
+  const costs = symbolCosts(values.map(() => 1));
   const order = [5, 4, 3, 2, 1, 0];
   const symbols = quantizeDependent(values, costs, 0, order);
   levels(symbols, order).forEach((level, k) => {

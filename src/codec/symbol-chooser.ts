@@ -1,5 +1,5 @@
-import { quantizeForRate, stepCosts } from './rate-distortion.js';
-import { quantizeDependent, trellisCosts } from './trellis.js';
+import { quantizeForRate } from './rate-distortion.js';
+import { quantizeDependent, symbolCosts } from './trellis.js';
 
 /** Weights of a bit against squared error in squared steps, for plain and for dependent quantization. */
 const LAMBDAS = [
@@ -44,13 +44,10 @@ export class SymbolChooser {
     return this.dependent ? quantizeDependent(values, costs, lambda, order) : quantizeForRate(values, costs, lambda);
   }
 
-  /** Of `trellisCosts` or `stepCosts`. */
+  /** Of `symbolCosts`. */
   costsAt(gain: number): Float32Array {
     let costs = this.#costs.get(gain);
-    if (!costs) {
-      const scales = this.scales.map((scale) => scale * gain);
-      this.#costs.set(gain, (costs = this.dependent ? trellisCosts(scales) : stepCosts(scales)));
-    }
+    if (!costs) this.#costs.set(gain, (costs = symbolCosts(this.scales.map((scale) => scale * gain))));
     return costs;
   }
 }

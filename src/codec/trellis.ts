@@ -6,10 +6,11 @@ const LEAST_LIKELY = 1e-12;
 const TABULATED = 13;
 
 /**
- * Bits of a symbol of each magnitude, under a logistic distribution around 0: [values, quantizers, TABULATED].
+ * Bits of a symbol of each magnitude, under a logistic distribution around 0: [values, quantizers, TABULATED]. The first
+ * quantizer is that of plain quantization, too.
  * @param scales in steps
  */
-export function trellisCosts(scales: ArrayLike<number>): Float32Array {
+export function symbolCosts(scales: ArrayLike<number>): Float32Array {
   const costs = new Float32Array(scales.length * 2 * TABULATED);
   for (let i = 0; i < scales.length; i++) {
     const scale = Math.max(scales[i], 0.05);
@@ -25,7 +26,9 @@ export function trellisCosts(scales: ArrayLike<number>): Float32Array {
   return costs;
 }
 
-function bitsOf(costs: Float32Array, table: number, magnitude: number): number {
+/** Bits of a magnitude of value i by `symbolCosts`. */
+export function bitsOf(costs: Float32Array, i: number, quantizer: number, magnitude: number): number {
+  const table = (2 * i + quantizer) * TABULATED;
   if (magnitude < TABULATED) return costs[table + magnitude];
   const last = costs[table + TABULATED - 1];
   return last + (magnitude - TABULATED + 1) * (last - costs[table + TABULATED - 2]);
@@ -37,7 +40,7 @@ export function trellisBits(symbols: ArrayLike<number>, costs: Float32Array, ord
   let state = 0;
   for (let k = 0; k < order.length; k++) {
     const symbol = symbols[order[k]];
-    bits += bitsOf(costs, (2 * order[k] + quantizerOf(state)) * TABULATED, Math.abs(symbol));
+    bits += bitsOf(costs, order[k], quantizerOf(state), Math.abs(symbol));
     state = nextState(state, symbol);
   }
   return bits;
@@ -48,7 +51,7 @@ export function trellisBits(symbols: ArrayLike<number>, costs: Float32Array, ord
  * sequence (Viterbi's algorithm), among the nearest magnitude of either parity, the one below it, and the smallest.
  *
  * @param values in steps
- * @param costs of `trellisCosts`, for the scales of the values in steps
+ * @param costs of `symbolCosts`, for the scales of the values in steps
  * @param order in which the values are coded
  */
 export function quantizeDependent(
@@ -69,7 +72,6 @@ export function quantizeDependent(
     const i = order[k];
     const value = Math.min(Math.abs(values[i]), 32000);
     for (let quantizer = 0; quantizer < 2; quantizer++) {
-      const table = (2 * i + quantizer) * TABULATED;
       const centre = quantizer === 0 ? value : value + 0.5;
       for (let parity = 0; parity < 2; parity++) {
         const nearest = Math.max(parity, 2 * Math.round((centre - parity) / 2) + parity);
@@ -78,7 +80,7 @@ export function quantizeDependent(
         // The nearest one, the one below it, and the smallest.
         for (let n = nearest; ; n = n - 2 > parity && n === nearest ? n - 2 : parity) {
           const level = quantizer === 1 && n > 0 ? n - 0.5 : n;
-          const paid = (value - level) ** 2 + lambda * bitsOf(costs, table, n);
+          const paid = (value - level) ** 2 + lambda * bitsOf(costs, i, quantizer, n);
           if (paid < least) {
             least = paid;
             magnitude = n;

@@ -161,7 +161,6 @@ export class LatentModel {
     }
     this.latents = height * width * channels;
     this.quantizers = quantizersOf(fields);
-    if (this.quantizers > 2) throw new CheckpointError(`latent model: ${this.quantizers} quantizers, at most 2`);
     for (const [name, , min, max] of FIELDS) {
       const expected = sizesOf(fields)(name).reduce((a, b) => a * b, 1);
       if (fields[name].length !== expected) {
@@ -240,8 +239,7 @@ function integers(tensors: ReadonlyMap<string, HostTensor>, name: string): Int32
   return Int32Array.from(tensor.data);
 }
 
-const quantizersOf = ({ deadZone }: Readonly<LatentModelFields>): number =>
-  Math.max(1, Math.ceil(deadZone.length / (2 * SCALE_COUNT)));
+const quantizersOf = ({ deadZone }: Readonly<LatentModelFields>): number => (deadZone.length > 2 * SCALE_COUNT ? 2 : 1);
 
 /** The shape of each field's tensor. */
 function sizesOf(fields: Readonly<LatentModelFields>): (name: FieldName) => number[] {

@@ -162,7 +162,7 @@ export function walkLatents(model: LatentModel, t: number, coder: SymbolCoder, t
         deadZone[zone],
         deadZone[zone + SCALE_COUNT],
       );
-      const middle = dependent ? levelOf(symbol, quantizer) * (MEAN_UNITS / 2) : symbol * MEAN_UNITS;
+      const middle = levelOf(symbol, quantizer) * (MEAN_UNITS / 2);
       if (dependent) state = nextState(state, symbol);
 
       values[latent] = reconstruct(middle, symbolMean, unitsPerMean) - mean[latent];

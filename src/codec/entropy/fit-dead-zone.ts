@@ -24,29 +24,30 @@ export function firstDeadZone(quantizers: number): Int32Array<ArrayBuffer> {
   return deadZone;
 }
 
-/** The dead zones, by quantizer and scale, with which the observed symbols take the fewest bits. */
+/**
+ * The dead zones, by quantizer and scale, with which the observed symbols take fewer bits: one row after another, each with
+ * the others as they are by then. Fitting a model does it several times.
+ */
 export function fitDeadZone(all: readonly Observations[], model: LatentModel): Int32Array<ArrayBuffer> {
   const deadZone = Int32Array.from(model.fields.deadZone);
   const first = firstDeadZone(model.quantizers);
-  for (let round = 0; round < 2; round++) {
-    for (let row = 0; row < deadZone.length / SCALE_COUNT; row++) {
-      const costs = costsOf(all, model, deadZone, row);
-      // Scales that never occur are as at first.
-      let before = first[row * SCALE_COUNT];
-      for (let scale = SCALE_COUNT - 1; scale >= 0; scale--) {
-        const at = row * SCALE_COUNT + scale;
-        const other = deadZone[row % 2 === 0 ? at + SCALE_COUNT : at - SCALE_COUNT];
-        const allowed = TRIED.filter((width) =>
-          row % 2 === 0 ? bordersInOrder(width, other) : bordersInOrder(other, width),
-        );
-        const cost = (width: number): number =>
-          costs[scale * TRIED.length + width - TRIED[0]] + PULL * Math.abs(width - before);
-        before = allowed.reduce(
-          (best, width) => (cost(width) < cost(best) ? width : best),
-          allowed.includes(before) ? before : allowed[0],
-        );
-        deadZone[at] = before;
-      }
+  for (let row = 0; row < deadZone.length / SCALE_COUNT; row++) {
+    const costs = costsOf(all, model, deadZone, row);
+    // Scales that never occur are as at first.
+    let before = first[row * SCALE_COUNT];
+    for (let scale = SCALE_COUNT - 1; scale >= 0; scale--) {
+      const at = row * SCALE_COUNT + scale;
+      const other = deadZone[row % 2 === 0 ? at + SCALE_COUNT : at - SCALE_COUNT];
+      const allowed = TRIED.filter((width) =>
+        row % 2 === 0 ? bordersInOrder(width, other) : bordersInOrder(other, width),
+      );
+      const cost = (width: number): number =>
+        costs[scale * TRIED.length + width - TRIED[0]] + PULL * Math.abs(width - before);
+      before = allowed.reduce(
+        (best, width) => (cost(width) < cost(best) ? width : best),
+        allowed.includes(before) ? before : allowed[0],
+      );
+      deadZone[at] = before;
     }
   }
   return deadZone;

@@ -129,7 +129,7 @@ export function fitLatentModel(latents: LatentSamples, options: FitOptions): Lat
   for (let round = 0; round < 2; round++) {
     progress(`shapes and scales, round ${round + 1} of 2`);
     improve(({ model, all }) => ({ shapes: fitShapes(all, model) }));
-    improveDeadZone();
+    if (round === 0) improveDeadZone();
     improve(({ model, all }) => ({
       contextTable: fitContextTable(all, model),
     }));

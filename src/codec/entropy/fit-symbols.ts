@@ -1,7 +1,7 @@
 import { levelsInOrder } from './dependent.js';
 import type { FitSamples } from './fit-samples.js';
 import { clamp, powerOfEighths } from './fixed-point.js';
-import { MOST_SYMBOL } from './latent-stream.js';
+import { MOST_SYMBOL, placesOf } from './latent-stream.js';
 import { MEAN_UNITS } from './symbol-distribution.js';
 
 /** How an encoder chooses the symbols of a face. */
@@ -48,10 +48,7 @@ export class SymbolSource {
     const { count, channels, height, width, units, order, gain, unit } = this.samples;
     const positions = height * width;
     const latents = channels * positions;
-    const places = Int32Array.from(
-      { length: latents },
-      (_, latent) => (latent % positions) * channels + order[Math.floor(latent / positions)],
-    );
+    const places = placesOf(this.samples);
     const factors = Float64Array.from(order, (c) => powerOfEighths(gain[t * channels + c] - unit[c]));
     const symbols = new Int16Array(latents * count);
     const middles = new Int32Array(latents * count);

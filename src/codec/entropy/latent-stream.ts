@@ -1,6 +1,6 @@
 import { ArgumentError, FormatError, ShapeError } from '../../common/errors.js';
 import { levelsInOrder } from './dependent.js';
-import type { LatentModel } from './latent-model.js';
+import type { LatentModel, LatentModelFields } from './latent-model.js';
 import { walkLatents } from './latent-walk.js';
 import { RangeDecoder, RangeEncoder } from './range-coder.js';
 import { SymbolDistribution } from './symbol-distribution.js';
@@ -12,11 +12,15 @@ export const MOST_SYMBOL = 32767;
 export type Symbols = Int16Array | Int8Array;
 
 /** For each place in coding order, the index in [height, width, channels]. */
-function placesOf(model: LatentModel): Int32Array {
-  const { height, width, channels, order } = model.fields;
+export function placesOf({
+  height,
+  width,
+  channels,
+  order,
+}: Pick<LatentModelFields, 'height' | 'width' | 'channels' | 'order'>): Int32Array {
   const positions = height * width;
   return Int32Array.from(
-    { length: model.latents },
+    { length: positions * channels },
     (_, latent) => (latent % positions) * channels + order[Math.floor(latent / positions)],
   );
 }
@@ -26,7 +30,7 @@ const places = new WeakMap<LatentModel, Int32Array>();
 /** See {@link placesOf}; kept for as long as the model is. */
 export function codingPlaces(model: LatentModel): Int32Array {
   let own = places.get(model);
-  if (!own) places.set(model, (own = placesOf(model)));
+  if (!own) places.set(model, (own = placesOf(model.fields)));
   return own;
 }
 

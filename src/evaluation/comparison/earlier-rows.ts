@@ -3,7 +3,6 @@ import { ArgumentError, FormatError } from '../../common/errors.js';
 import type { FacePair } from '../../data/lfw.js';
 import type { HostTensors } from '../../nn/host-tensor.js';
 import { readSafetensors, writeSafetensors } from '../../nn/safetensors.js';
-import { deviceText } from '../run-facts.js';
 import type { Condition } from './compare-codecs.js';
 import type { ComparisonReport } from './comparison-report.js';
 import type { Mix, Verdict } from './judge.js';
@@ -95,12 +94,6 @@ export function readEarlier(json: string, scores: Uint8Array, setting: string, p
   }
   const conditions = report.conditions.map((row) => ({
     ...row,
-    // A report that has only its own rows says this of all of them.
-    run: {
-      ...row.run,
-      device: row.run.device ?? deviceText(report),
-      command: row.run.command ?? report.command,
-    },
     ...unwritten(row),
     psnrs: [],
     verdicts: row.verdicts.map((verdict) => {

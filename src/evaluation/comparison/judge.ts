@@ -81,10 +81,11 @@ export class Judge {
       for (const mix of mixes) {
         const probes = mix === 'both' ? embeddings : await this.#ofOriginals(opened);
         const scores = Float32Array.from(pairs, ({ a, b }) => cosine(embeddings.get(a)!, probes.get(b)!));
-        const figures = verificationFigures(this.#scored(scores));
+        const scored = this.#scored(scores);
+        const figures = verificationFigures(scored);
         const [references, others] = [embeddings, probes].map((all) => names.map((name) => all.get(name)!));
         const { threshold, impostors } = impostorThreshold(references, others, persons, FAR);
-        const matched = accepted(this.#scored(scores), threshold);
+        const matched = accepted(scored, threshold);
         const open = { impostors, threshold, tar: matched.filter((one) => one).length / matched.length };
         verdicts.push({ recognizer: opened.name, mix, figures, open, scores });
       }

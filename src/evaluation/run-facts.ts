@@ -17,3 +17,12 @@ export const deviceText = ({ device }: RunFacts): string =>
 
 export const programText = ({ version, commit, runtime }: RunFacts): string =>
   `version ${version}, commit ${commit ?? 'unknown'}, ${runtime}`;
+
+/** The facts as lines of Markdown, for a report of one table. */
+export const factLines = (facts: RunFacts): string =>
+  [
+    `- Device: ${deviceText(facts)}`,
+    `- Program: ${programText(facts)}`,
+    `- Date: ${facts.date}`,
+    `- Command: ${facts.command}`,
+  ].join('\n');

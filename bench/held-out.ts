@@ -1,0 +1,86 @@
+import { dataFolder, recognizerPlaces } from '../src/cli/places.js';
+import { runFacts } from '../src/cli/report-facts.js';
+import { expectKind, readWeights } from '../src/cli/weights.js';
+import { BudgetCodec } from '../src/codec/budget-codec.js';
+import { ArgumentError } from '../src/common/errors.js';
+import { cosine } from '../src/common/verification.js';
+import { writeFileAtomic } from '../src/data/atomic-file.js';
+import { openFaceFolder } from '../src/data/faces.js';
+import { openRecognizer } from '../src/data/recognizer-source.js';
+import { psnr } from '../src/evaluation/metrics.js';
+import { factLines } from '../src/evaluation/run-facts.js';
+import { markdownTable } from '../src/evaluation/tables.js';
+import { embedPictures } from '../src/evaluation/verification/embed-pictures.js';
+import { openGpu } from '../src/gpu/node/adapters.js';
+
+/*
+ * tsx bench/held-out.ts NAME=FILE…: codecs of a byte budget on held-out faces, as files of that size come out: PSNR, and how
+ * far the embedding of the restored face lies from the original's, for recognisers that watched training and for others.
+ * For choosing among models without a look at LFW. Writes results/codecs/held-out.md.
+ */
+
+const RECOGNIZERS = ['mobilefacenet-casia', 'cameo', 'mobilefacenet-ms1m', 'dlib'];
+const BUDGETS = [200, 300, 500];
+const FACES = 120;
+
+const words = process.argv.slice(2);
+const models = words.map((word) => {
+  const at = word.indexOf('=');
+  if (at < 1) throw new ArgumentError(`"${word}"; expected NAME=FILE, the weights of a codec of a byte budget`);
+  return { name: word.slice(0, at), path: word.slice(at + 1) };
+});
+if (models.length === 0) throw new ArgumentError('expected at least one NAME=FILE');
+const files = await Promise.all(
+  models.map(async ({ name, path }) => ({ name, weights: expectKind(await readWeights(path), 'budget').file })),
+);
+
+const gpu = await openGpu();
+const recognizers = await Promise.all(RECOGNIZERS.map((name) => openRecognizer(gpu, name, recognizerPlaces())));
+try {
+  const set = await openFaceFolder(dataFolder(), { split: 'val', limit: FACES });
+  const faces = await set.batch(await set.readable());
+  /** Of each recogniser, the embedding of each face. */
+  const embeddings = async (pictures: readonly Uint8Array[]): Promise<Float32Array[][]> => {
+    const named = pictures.map((face, k) => ({ name: String(k), face }));
+    const found: Float32Array[][] = [];
+    for (const one of recognizers) {
+      const all = await embedPictures(gpu, one, named, { flip: false });
+      found.push(named.map(({ name }) => all.get(name)!));
+    }
+    return found;
+  };
+  const originals = await embeddings(faces);
+  const average = (of: (k: number) => number): number => faces.reduce((total, _, k) => total + of(k), 0) / faces.length;
+  const rows: string[][] = [];
+  for (const { name, weights } of files) {
+    const codec = BudgetCodec.fromKlt(gpu, weights);
+    for (const maxBytes of BUDGETS) {
+      const encoded = await codec.encode(faces, { maxBytes }, 'bare');
+      const restored = await codec.decode(encoded);
+      const found = await embeddings(restored);
+      rows.push([
+        String(maxBytes),
+        `${name} (${codec.modelId})`,
+        average((k) => encoded[k].length).toFixed(1),
+        average((k) => psnr(faces[k], restored[k])).toFixed(2),
+        ...found.map((own, r) => average((k) => 1 - cosine(originals[r][k], own[k])).toFixed(4)),
+      ]);
+      console.log(rows.at(-1)!.join('  '));
+    }
+    codec.dispose();
+  }
+  const facts = { ...runFacts(gpu.description), command: `tsx bench/held-out.ts ${words.join(' ')}` };
+  const table = markdownTable({
+    title: 'Models of the codec on held-out faces',
+    columns: ['Budget, bytes', 'Model', 'Bytes', 'PSNR, dB', ...RECOGNIZERS.map((name) => `1 − cos, ${name}`)],
+    rows: rows.sort((a, b) => Number(a[0]) - Number(b[0])),
+    note: `Means over ${faces.length} faces of split val. The first two recognisers watch joint training, the others never do.`,
+  });
+  await writeFileAtomic(
+    'results/codecs/held-out.md',
+    `# Models of the codec on held-out faces\n\n${factLines(facts)}\n\n${table}\n`,
+  );
+} finally {
+  for (const one of recognizers) one.dispose();
+  gpu.destroy();
+}

@@ -1,7 +1,8 @@
+import * as assert from 'uvu/assert';
 import type { OpAttrs, OpName } from '../src/common/op-attrs.js';
 import { CounterRandom } from '../src/common/random.js';
 import { type Shape, sizeOf } from '../src/common/shapes.js';
-import { map, type NdArray, ndarray } from '../src/reference/index.js';
+import { map, type NdArray, ndarray, type ReferenceOp, referenceOps } from '../src/reference/index.js';
 
 /** One operation on inputs where it is differentiable, so that finite differences are defined. */
 export interface GradientCase<K extends OpName = OpName> {
@@ -269,3 +270,15 @@ export const gradientCases: readonly GradientCase[] = [
   make('logisticBits', 'narrow and wide', [uniform([5, 2], -3, 3), ndarray([2], [-0.7, 6])], none),
   make('logisticBits', 'partly floored', [uniform([9, 2], -12, 12), ndarray([2], [-1.5, -0.5])], none),
 ];
+
+/** @throws where a value is off by more than the tolerance, relative above 1 */
+export function close(actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance = 1e-12): void {
+  assert.is(actual.length, expected.length);
+  for (let i = 0; i < expected.length; i++) {
+    const error = Math.abs(actual[i] - expected[i]);
+    const bound = tolerance * Math.max(1, Math.abs(expected[i]));
+    assert.ok(error <= bound, `element ${i}: ${actual[i]}, expected ${expected[i]}`);
+  }
+}
+
+export const opOf = (op: OpName): ReferenceOp<unknown> => referenceOps[op] as ReferenceOp<unknown>;

@@ -13,6 +13,7 @@ import {
 } from '../src/evaluation/comparison/comparison-report.js';
 import { goals } from '../src/evaluation/comparison/goals.js';
 import { pairedTar } from '../src/evaluation/comparison/paired-tar.js';
+import { probability } from '../src/evaluation/percent.js';
 import { mcNemar } from '../src/evaluation/verification/paired.js';
 import { type ScoredPair, verificationFigures } from '../src/evaluation/verification/protocol.js';
 
@@ -147,6 +148,13 @@ const REPORT: ComparisonReport = {
   groups: [],
 };
 
+test('a probability that underflows is told as small, not as 0', () => {
+  const n = 1200;
+  const { p } = mcNemar(new Array(n).fill(true), new Array(n).fill(false));
+  assert.is(probability(p), 'p < 1e-300');
+  assert.is(probability(3.14e-8), 'p = 3.1e-8');
+});
+
 test('the report says what was measured, and where a codec makes no file', async () => {
   const plots = comparisonPlots(REPORT);
   assert.equal(
@@ -159,8 +167,8 @@ test('the report says what was measured, and where a codec makes no file', async
   assert.match(markdown, /never seen in training/);
   assert.match(markdown, /"mse" is model beef/);
   assert.match(markdown, /JPEG.*makes no file/);
-  assert.match(markdown, /1 \/ 0, 5\.0e-1/);
-  assert.match(markdown, /98\.7 % +\| 33\.3, 5\.0e-1/);
+  assert.match(markdown, /1 \/ 0, p = 5\.0e-1/);
+  assert.match(markdown, /98\.7 % +\| 33\.3, p = 5\.0e-1/);
   assert.match(markdown, /4,321 pairs/);
   const csv = comparisonCsv(REPORT).trim().split('\n');
   assert.is(csv.length, 1 + 4);

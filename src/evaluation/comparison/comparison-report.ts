@@ -2,7 +2,7 @@ import { FACE_HEIGHT, FACE_WIDTH } from '../../data/align.js';
 import { encodePng } from '../../data/image.js';
 import { contactSheet } from '../contact-sheet.js';
 import { htmlReport, type ReportFigure, type ReportTable } from '../html-report.js';
-import { percent } from '../percent.js';
+import { percent, probability } from '../percent.js';
 import { linePlot } from '../plot-svg.js';
 import { deviceText, programText, type RunFacts } from '../run-facts.js';
 import { markdownTable } from '../tables.js';
@@ -60,10 +60,10 @@ function verdictTable(report: ComparisonReport, recognizer: string, mix: Mix): R
       'Accuracy ± SE',
       'TAR at FAR 1e-3',
       '95 % interval',
-      'Cameo better / worse, p',
+      'Cameo better / worse',
       'TAR gained, p',
       'TAR, all mismatched pairs',
-      'gained, p',
+      'gained',
     ],
     rows,
     note: `Cameo better / worse: pairs that only Cameo, and only this codec, decides rightly at the same budget (McNemar, exact, mid-p). TAR gained: Cameo minus this codec, in points (paired bootstrap). With fewer than 1,000 mismatched pairs, TAR is at a false accept rate of 0. All mismatched pairs: at the threshold which one in a thousand of all pairs of different persons among the pictures passes (${impostors.toLocaleString('en')} pairs, each once); what is gained is on the matched pairs of View 2 (McNemar, the thresholds taken as known). Where a codec has no file for at most one face in a hundred, a grey picture stands in for it.`,
@@ -82,11 +82,11 @@ function verdictCells({ missing, faces }: Condition, verdict: Verdict | undefine
     percent(tar.tar, 1),
     `${percent(tar.low, 1)} to ${percent(tar.high, 1)}`,
     against
-      ? `${against.accuracy.onlyFirst} / ${against.accuracy.onlySecond}, ${against.accuracy.p.toExponential(1)}`
+      ? `${against.accuracy.onlyFirst} / ${against.accuracy.onlySecond}, ${probability(against.accuracy.p)}`
       : '—',
     against ? `${(100 * against.tar.difference).toFixed(1)}, ${against.tar.p.toFixed(3)}` : '—',
     percent(open.tar, 1),
-    against ? `${(100 * against.open.difference).toFixed(1)}, ${against.open.p.toExponential(1)}` : '—',
+    against ? `${(100 * against.open.difference).toFixed(1)}, ${probability(against.open.p)}` : '—',
   ];
 }
 

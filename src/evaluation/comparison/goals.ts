@@ -1,4 +1,4 @@
-import { percent } from '../percent.js';
+import { percent, probability } from '../percent.js';
 import type { Condition } from './compare-codecs.js';
 import type { ComparisonReport } from './comparison-report.js';
 import type { Verdict } from './judge.js';
@@ -62,7 +62,7 @@ function against(report: ComparisonReport, codecs: readonly string[], budgets: r
         if (!own || !verdict.against) return [];
         const gain = own.verdict.figures.accuracy - verdict.figures.accuracy;
         const { p } = verdict.against.accuracy;
-        const text = `${condition.title} ${budget} B, ${verdict.recognizer}: ${gained(gain, 2)}, p = ${p.toExponential(1)}`;
+        const text = `${condition.title} ${budget} B, ${verdict.recognizer}: ${gained(gain, 2)}, ${probability(p)}`;
         return [{ text, reached: enough(gain, p) }];
       }),
     ]),
@@ -122,7 +122,7 @@ function joint(report: ComparisonReport): Goal {
       const { tar, open } = verdict.against;
       const text =
         `${budget} B, ${verdict.recognizer}: ${gained(tar.difference, 1)}, p = ${tar.p.toFixed(3)}; ` +
-        `by all mismatched pairs ${gained(open.difference, 1)}, p = ${open.p.toExponential(1)}`;
+        `by all mismatched pairs ${gained(open.difference, 1)}, ${probability(open.p)}`;
       // The goal is about View 2's own pairs; the wider count stands beside it.
       return [{ text, reached: tar.difference > 0 && tar.p < SIGNIFICANT }];
     }),

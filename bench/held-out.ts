@@ -20,7 +20,7 @@ import { openGpu } from '../src/gpu/node/adapters.js';
  */
 
 const RECOGNIZERS = ['mobilefacenet-casia', 'cameo', 'mobilefacenet-ms1m', 'dlib'];
-const BUDGETS = [200, 300, 500];
+const BUDGETS = [300, 500];
 const FACES = 120;
 
 const words = process.argv.slice(2);

@@ -228,6 +228,26 @@ test('the figures to reach are told from the conditions, and what is not there i
   assert.is(of(conditions, { recognizers }).get("bytes needed for JPEG2000's accuracy at 500 B")!.reached, null);
 });
 
+test('accuracy may fall by just what is allowed', () => {
+  const at = (accuracy: number, one: Condition): Condition => ({
+    ...one,
+    verdicts: one.verdicts.map((verdict) => ({ ...verdict, figures: { ...verdict.figures, accuracy } })),
+  });
+  for (const [accuracy, reached] of [
+    [595 / 600, true],
+    [594 / 600, false],
+  ] as const) {
+    const conditions = [
+      at(598 / 600, { ...condition('Uncompressed', null, 0.14), codec: 'uncompressed' }),
+      at(accuracy, condition('Cameo', 500, 0.15)),
+    ];
+    const lost = goals({ ...REPORT, conditions }).find(
+      ({ what }) => what.endsWith('at 500 B') && what.includes('lost'),
+    )!;
+    assert.is(lost.reached, reached, lost.found);
+  }
+});
+
 test('groups stand side by side', () => {
   const service = {
     budget: 300,

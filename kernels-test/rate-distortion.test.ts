@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { quantizeForRate, squaredError } from '../src/codec/rate-distortion.js';
-import { symbolCosts } from '../src/codec/trellis.js';
+import { bitsOf, symbolCosts } from '../src/codec/trellis.js';
 import { CounterRandom } from '../src/common/random.js';
 
 function values(count: number, seed: number, scale: (i: number) => number): number[] {
@@ -14,6 +14,19 @@ function bits(n: number, scale: number): number {
   const below = (x: number): number => 1 / (1 + Math.exp(-x / scale));
   return -Math.log2(below(n + 0.5) - below(n - 0.5));
 }
+
+test('a step costs what a logistic distribution says, and nothing beyond 40 bits', () => {
+  const scales = [0.1, 0.3, 1, 5, 40];
+  const costs = symbolCosts(scales);
+  scales.forEach((scale, i) => {
+    for (let n = 1; n <= 12; n++) {
+      const cost = bitsOf(costs, i, 0, n) - bitsOf(costs, i, 0, n - 1);
+      if (bits(n, scale) < 25)
+        assert.ok(Math.abs(cost - (bits(n, scale) - bits(n - 1, scale))) < 1e-4, `${scale}, ${n}`);
+      assert.ok(cost >= 0, `step to ${n} at scale ${scale} costs ${cost}`);
+    }
+  });
+});
 
 test('λ = 0 rounds to the nearest, whatever the magnitude', () => {
   const all = [0, 0.49, -0.49, 0.51, -0.51, 3.2, -3.7, 14.6, -200.4, 1e6, -1e6];

@@ -10,7 +10,7 @@ import { openRecognizer } from '../src/data/recognizer-source.js';
 import { psnr } from '../src/evaluation/metrics.js';
 import { factLines } from '../src/evaluation/run-facts.js';
 import { markdownTable } from '../src/evaluation/tables.js';
-import { embedPictures } from '../src/evaluation/verification/embed-pictures.js';
+import { embedFaces } from '../src/evaluation/verification/embed-pictures.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
 
 /*
@@ -41,12 +41,8 @@ try {
   const faces = await set.batch(await set.readable());
   /** Of each recogniser, the embedding of each face. */
   const embeddings = async (pictures: readonly Uint8Array[]): Promise<Float32Array[][]> => {
-    const named = pictures.map((face, k) => ({ name: String(k), face }));
     const found: Float32Array[][] = [];
-    for (const one of recognizers) {
-      const all = await embedPictures(gpu, one, named, { flip: false });
-      found.push(named.map(({ name }) => all.get(name)!));
-    }
+    for (const one of recognizers) found.push(await embedFaces(gpu, one, pictures, { flip: false }));
     return found;
   };
   const originals = await embeddings(faces);

@@ -4,7 +4,7 @@ import type { FaceSet } from '../../data/faces.js';
 import type { OpenRecognizer } from '../../data/recognizer-source.js';
 import type { Gpu } from '../../gpu/gpu.js';
 import { psnr, ssim } from '../metrics.js';
-import { embedPictures } from '../verification/embed-pictures.js';
+import { embedFaces } from '../verification/embed-pictures.js';
 import { type FaceEncoder, isAsked } from './face-encoders.js';
 
 /** How a codec serves the faces of one group: means, with standard errors. */
@@ -45,15 +45,12 @@ export async function compareGroups(options: GroupOptions): Promise<GroupService
   const groupOf = (k: number): string => `${faces.entries[indices[k]].sex} ${faces.entries[indices[k]].race}`;
   const groups = [...new Set(indices.map((_, k) => groupOf(k)))].sort();
   const originals = await faces.batch(indices);
-  const embed = async (pictures: readonly Uint8Array[], what: string): Promise<Float32Array[]> => {
-    const embeddings = await embedPictures(
-      gpu,
-      recognizer,
-      pictures.map((face, k) => ({ name: String(k), face })),
-      { flip: false, cache, onProgress: (done, total) => onProgress(`${what}: ${recognizer.name}`, done, total) },
-    );
-    return pictures.map((_, k) => embeddings.get(String(k))!);
-  };
+  const embed = (pictures: readonly Uint8Array[], what: string): Promise<Float32Array[]> =>
+    embedFaces(gpu, recognizer, pictures, {
+      flip: false,
+      cache,
+      onProgress: (done, total) => onProgress(`${what}: ${recognizer.name}`, done, total),
+    });
   const reference = await embed(originals, 'groups, uncompressed');
   const services: GroupService[] = [];
   for (const encoder of encoders.filter((one) => isAsked(one, budget))) {

@@ -109,6 +109,21 @@ export async function embedPictures(
   return result;
 }
 
+/**
+ * Embeddings of aligned faces of 96×112, RGB bytes, in their order; see {@link embedPictures}.
+ * @throws ArgumentError for an embedding that is not finite, by the number of its face
+ */
+export async function embedFaces(
+  gpu: Gpu,
+  recognizer: OpenRecognizer,
+  faces: readonly Uint8Array[],
+  options: EmbedOptions,
+): Promise<Float32Array[]> {
+  const pictures = faces.map((face, k) => ({ name: String(k), face }));
+  const embeddings = await embedPictures(gpu, recognizer, pictures, options);
+  return pictures.map(({ name }) => embeddings.get(name)!);
+}
+
 async function contentOf({ name, path }: FacePicture): Promise<Uint8Array> {
   return readFile(path!).catch((cause: unknown) => {
     throw new ImageError(`${name}: cannot be read: ${fileErrorReason(cause)}`, { cause });

@@ -83,7 +83,7 @@ test('every codec keeps the budget, every pair is decided, and a second run find
     for (const { figures, open } of condition.verdicts) {
       assert.is(figures.pairs, 12);
       assert.is(open.impostors, 60, '12 pictures make 66 pairs, 6 of one person');
-      assert.ok(open.tar >= 0 && open.tar <= 1);
+      assert.ok(open.low! <= open.tar && open.tar <= open.high!, JSON.stringify(open));
     }
   }
   assert.is(cameo700.verdicts[0].against, undefined);
@@ -91,6 +91,7 @@ test('every codec keeps the budget, every pair is decided, and a second run find
   assert.ok(against!.accuracy.p <= 1);
   const gained = cameo700.verdicts[0].open.tar - jpegOpen.tar;
   assert.ok(Math.abs(against!.open.difference - gained) < 1e-12);
+  assert.ok(against!.open.p! > 0 && against!.open.p! <= 1);
   assert.ok(png700.ownBytes! < png700.bytes, 'a PNG of the same symbols is larger');
   assert.is(samples.get('Cameo')!.length, 12);
 
@@ -121,6 +122,30 @@ test('every codec keeps the budget, every pair is decided, and a second run find
     plainOf(added.conditions),
     plainOf(conditions).replace(/(.*)"abc","date":"2026-01-01"/, '$1"def","date":"2026-02-02"'),
   );
+  // Rows of an older program lack the thresholds of resamples: those that are asked for are measured again, others kept.
+  const older = rows().map((row) => ({
+    ...row,
+    verdicts: row.verdicts.map(({ thresholds: _, open: { low: __, high: ___, ...open }, ...verdict }) => ({
+      ...verdict,
+      open,
+    })),
+  }));
+  const only = (name: string) => options.encoders.filter((one) => one.name === name);
+  const mixed = await compareCodecs({ ...options, run, encoders: only('cameo'), budgets: [700], earlier: older });
+  assert.equal(
+    mixed.conditions.map(({ codec, budget, run }) => `${codec} ${budget} ${run.commit}`),
+    [
+      'uncompressed null def',
+      'cameo 200 abc',
+      'cameo-png 200 abc',
+      'jpeg 200 abc',
+      'cameo 700 def',
+      'cameo-png 700 abc',
+      'jpeg 700 abc',
+    ],
+  );
+  const [unknown] = mixed.conditions.at(-1)!.verdicts;
+  assert.equal(unknown.against!.open, { difference: against!.open.difference });
   // A codec that has changed is measured where it is asked for, and its other rows are gone, asked for or not.
   const versions = new Map(options.encoders.map(({ name, version }) => [name, version]));
   assert.equal(stillValid(rows(), versions).changed, []);
@@ -158,8 +183,8 @@ test('every codec keeps the budget, every pair is decided, and a second run find
   refused(/report.json is not the report/, () => readEarlier('{', scores, 'setting', 12));
   const odd = JSON.stringify({ ...report, conditions: [{ codec: 'x' }] });
   refused(/a row lacks/, () => readEarlier(odd, scores, 'setting', 12));
-  const mixed = JSON.stringify({ ...report, setting: 'another', conditions: [] });
-  refused(/setting another; this run has setting/, () => readEarlier(mixed, scores, 'setting', 12));
+  const another = JSON.stringify({ ...report, setting: 'another', conditions: [] });
+  refused(/setting another; this run has setting/, () => readEarlier(another, scores, 'setting', 12));
   const setting = { pairs, faces, recognizers: [watcher], mixes: options.mixes, single: false };
   const ids = [
     setting,

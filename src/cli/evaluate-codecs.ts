@@ -107,7 +107,7 @@ export function addEvaluateCodecs(evaluate: Command): void {
     .option('--single', 'embeddings of the picture alone, without its mirror image: half the time')
     .option(
       '--extend',
-      'keep the rows of the report in --out, and measure only those that it has not: with the same pairs and recognisers',
+      'keep the rows of the report in --out, and measure only those that it has not, or has from an older program: with the same pairs and recognisers',
     )
     .option('-o, --out <dir>', 'folder for report.json, .md, .csv, .html and plots', 'results/codecs')
     .addHelpText(

@@ -1,8 +1,8 @@
 import { ArgumentError } from '../../common/errors.js';
-import { mcNemar, type PairedComparison } from '../verification/paired.js';
+import type { Interval } from './resampled.js';
 
-/** The operating point that all mismatched pairs of the pictures give. */
-export interface OpenTar {
+/** The operating point that all mismatched pairs of the pictures give, with the 95 % interval of TAR over persons. */
+export interface OpenTar extends Partial<Interval> {
   /** Pairs of pictures of different persons, each once. */
   impostors: number;
   threshold: number;
@@ -13,6 +13,75 @@ export interface OpenTar {
 /** Scores are counted in so many classes from −1 to 1: thresholds are that exact. */
 const CLASSES = 1 << 18;
 
+/** The lowest score of a class; of one beyond the last: more than any score. */
+const thresholdOf = (at: number): number => (2 * at) / CLASSES - 1;
+
+/** The mismatched pairs of the highest scores, from the highest on. */
+export interface TopImpostors {
+  /** Class of each score. */
+  classes: Int32Array;
+  /** Numbers of the two persons, in the order in which persons first occur. */
+  first: Int32Array;
+  second: Int32Array;
+  /** The lowest class of which the list has all pairs. */
+  floor: number;
+  thresholdOf: (at: number) => number;
+}
+
+/** The list holds so many times the pairs that may be accepted, at least so many: resamples need some more. */
+const SPARE = 4;
+const LEAST = 4096;
+
+/** Keeps the pairs of the highest scores while all are counted. */
+class TopList {
+  readonly histogram = new Uint32Array(CLASSES + 1);
+  readonly #columns: readonly Int32Array[];
+  #length = 0;
+  #floor = 0;
+
+  constructor(readonly most: number) {
+    this.#columns = Array.from({ length: 3 }, () => new Int32Array(2 * most));
+  }
+
+  add(score: number, first: number, second: number): void {
+    const at = Math.max(0, Math.min(CLASSES, Math.floor(((score + 1) / 2) * CLASSES)));
+    this.histogram[at]++;
+    if (at < this.#floor) return;
+    if (this.#length === 2 * this.most) {
+      this.#drop();
+      if (at < this.#floor) return;
+    }
+    const [classes, a, b] = this.#columns;
+    classes[this.#length] = at;
+    a[this.#length] = first;
+    b[this.#length++] = second;
+  }
+
+  /** Raises the floor until no more than `most` pairs are on it or above, and forgets the others. */
+  #drop(): void {
+    let above = 0;
+    let floor = CLASSES + 1;
+    while (floor > 0 && above + this.histogram[floor - 1] <= this.most) above += this.histogram[--floor];
+    this.#floor = floor;
+    const [classes] = this.#columns;
+    let kept = 0;
+    for (let k = 0; k < this.#length; k++) {
+      if (classes[k] < floor) continue;
+      for (const column of this.#columns) column[kept] = column[k];
+      kept++;
+    }
+    this.#length = kept;
+  }
+
+  sorted(): TopImpostors {
+    this.#drop();
+    const [classes] = this.#columns;
+    const order = Int32Array.from({ length: this.#length }, (_, k) => k).sort((x, y) => classes[y] - classes[x]);
+    const [sorted, first, second] = this.#columns.map((column) => order.map((k) => column[k]));
+    return { classes: sorted, first, second, floor: this.#floor, thresholdOf };
+  }
+}
+
 /**
  * The lowest threshold at which at most the share `far` of all pairs of different persons is accepted. View 2 lists 3,000
  * mismatched pairs, of which three decide about FAR 1e-3; its pictures make some 29.6 million.
@@ -21,6 +90,7 @@ const CLASSES = 1 << 18;
  * @param probes as many, of the same pictures in the same order; the same list where both are alike
  * @param persons of each picture
  * @param far false accept rate, from 0 to below 1
+ * @returns it, the number of pairs, and those of the highest scores
  * @throws ArgumentError for lists of unequal length, pictures of one person alone, or values that are not finite
  */
 export function impostorThreshold(
@@ -28,7 +98,7 @@ export function impostorThreshold(
   probes: readonly Float32Array[],
   persons: readonly string[],
   far: number,
-): { threshold: number; impostors: number } {
+): { threshold: number; impostors: number; top: TopImpostors } {
   const count = references.length;
   if (probes.length !== count || persons.length !== count) {
     throw new ArgumentError(
@@ -42,7 +112,7 @@ export function impostorThreshold(
   });
   const ids = new Map([...new Set(persons)].map((name, k) => [name, k]));
   const person = Int32Array.from(persons, (name) => ids.get(name)!);
-  const histogram = new Uint32Array(CLASSES + 1);
+  const list = new TopList(Math.max(LEAST, Math.ceil((SPARE * far * count * (count - 1)) / 2)));
   let impostors = 0;
   for (let i = 0; i < count; i++) {
     const own = references[i];
@@ -62,7 +132,7 @@ export function impostorThreshold(
       if (!(score >= -1.001 && score <= 1.001)) {
         throw new ArgumentError(`impostorThreshold: pictures ${i} and ${j} have score ${score}; expected −1 to 1`);
       }
-      histogram[Math.max(0, Math.min(CLASSES, Math.floor(((score + 1) / 2) * CLASSES)))]++;
+      list.add(score, person[i], person[j]);
       impostors++;
     }
   }
@@ -70,19 +140,6 @@ export function impostorThreshold(
   const allowed = Math.floor(far * impostors);
   let accepted = 0;
   let lowest = CLASSES + 1; // refuses all
-  while (lowest > 0 && accepted + histogram[lowest - 1] <= allowed) accepted += histogram[--lowest];
-  return { threshold: (2 * lowest) / CLASSES - 1, impostors };
-}
-
-/** Which of the protocol's matched pairs a threshold accepts. */
-export const accepted = (scored: readonly { score: number; same: boolean }[], threshold: number): boolean[] =>
-  scored.filter(({ same }) => same).map(({ score }) => score >= threshold);
-
-/** How the true accept rates of two ways of scoring the same matched pairs differ, each at its own threshold. */
-export function pairedOpenTar(
-  first: readonly boolean[],
-  second: readonly boolean[],
-): PairedComparison & { difference: number } {
-  const comparison = mcNemar(first, second);
-  return { ...comparison, difference: (comparison.onlyFirst - comparison.onlySecond) / first.length };
+  while (lowest > 0 && accepted + list.histogram[lowest - 1] <= allowed) accepted += list.histogram[--lowest];
+  return { threshold: thresholdOf(lowest), impostors, top: list.sorted() };
 }

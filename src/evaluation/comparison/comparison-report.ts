@@ -63,10 +63,10 @@ function verdictTable(report: ComparisonReport, recognizer: string, mix: Mix): R
       'Cameo better / worse',
       'TAR gained, p',
       'TAR, all mismatched pairs',
-      'gained',
+      'gained, p',
     ],
     rows,
-    note: `Cameo better / worse: pairs that only Cameo, and only this codec, decides rightly at the same budget (McNemar, exact, mid-p). TAR gained: Cameo minus this codec, in points (paired bootstrap). With fewer than 1,000 mismatched pairs, TAR is at a false accept rate of 0. All mismatched pairs: at the threshold which one in a thousand of all pairs of different persons among the pictures passes (${impostors.toLocaleString('en')} pairs, each once); what is gained is on the matched pairs of View 2 (McNemar, the thresholds taken as known). Where a codec has no file for at most one face in a hundred, a grey picture stands in for it.`,
+    note: `Cameo better / worse: pairs that only Cameo, and only this codec, decides rightly at the same budget (McNemar, exact, mid-p). TAR gained: Cameo minus this codec, in points (paired bootstrap). With fewer than 1,000 mismatched pairs, TAR is at a false accept rate of 0. All mismatched pairs: at the threshold which one in a thousand of all pairs of different persons among the pictures passes (${impostors.toLocaleString('en')} pairs, each once); TAR is of the matched pairs of View 2, with its 95 % interval; what is gained is resampled with the thresholds, persons drawn with replacement, and its p is 0.002 at least (rows of an older program have neither interval nor p). Where a codec has no file for at most one face in a hundred, a grey picture stands in for it.`,
   };
 }
 
@@ -84,11 +84,15 @@ function verdictCells({ missing, faces }: Condition, verdict: Verdict | undefine
     against
       ? `${against.accuracy.onlyFirst} / ${against.accuracy.onlySecond}, ${probability(against.accuracy.p)}`
       : '—',
-    against ? `${(100 * against.tar.difference).toFixed(1)}, ${against.tar.p.toFixed(3)}` : '—',
-    percent(open.tar, 1),
-    against ? `${(100 * against.open.difference).toFixed(1)}, ${probability(against.open.p)}` : '—',
+    against ? `${(100 * against.tar.difference).toFixed(1)}${pCell(against.tar.p)}` : '—',
+    open.low === undefined
+      ? percent(open.tar, 1)
+      : `${percent(open.tar, 1)} (${percent(open.low, 1)} to ${percent(open.high!, 1)})`,
+    against ? `${(100 * against.open.difference).toFixed(1)}${pCell(against.open.p)}` : '—',
   ];
 }
+
+const pCell = (p: number | undefined): string => (p === undefined ? '' : `, ${p.toFixed(3)}`);
 
 function distortionTable({ conditions }: ComparisonReport): ReportTable {
   return {
@@ -220,7 +224,7 @@ export function comparisonMarkdown(report: ComparisonReport, plots: readonly str
 /** One row a codec, budget, recogniser and mix. */
 export function comparisonCsv({ conditions }: ComparisonReport): string {
   const head =
-    'codec,budget,faces,missing,bytes,bpp,psnr,ssim,recognizer,mix,accuracy,standard_error,tar,tar_low,tar_high,only_cameo,only_codec,p_accuracy,tar_gained,p_tar,tar_open,tar_open_gained,p_tar_open';
+    'codec,budget,faces,missing,bytes,bpp,psnr,ssim,recognizer,mix,accuracy,standard_error,tar,tar_low,tar_high,only_cameo,only_codec,p_accuracy,tar_gained,p_tar,tar_open,tar_open_low,tar_open_high,tar_open_gained,p_tar_open';
   const rows = conditions.flatMap((condition) => {
     const { codec, budget, faces, missing, bytes, bpp, psnr, ssim, verdicts } = condition;
     const own = [codec, budget ?? '', faces, missing, bytes, bpp, psnr, ssim];
@@ -242,9 +246,11 @@ export function comparisonCsv({ conditions }: ComparisonReport): string {
           ]
         : ['', '', '', '', '']),
       open.tar,
-      ...(against ? [against.open.difference, against.open.p] : ['', '']),
+      open.low ?? '',
+      open.high ?? '',
+      ...(against ? [against.open.difference, against.open.p ?? ''] : ['', '']),
     ]);
-    return (rest.length > 0 ? rest : [new Array(15).fill('')]).map((cells) => [...own, ...cells].join(','));
+    return (rest.length > 0 ? rest : [new Array(17).fill('')]).map((cells) => [...own, ...cells].join(','));
   });
   return [head, ...rows, ''].join('\n');
 }

@@ -6,6 +6,7 @@ import { readSafetensors, writeSafetensors } from '../../nn/safetensors.js';
 import type { Condition } from './compare-codecs.js';
 import type { ComparisonReport } from './comparison-report.js';
 import type { Mix, Verdict } from './judge.js';
+import { RESAMPLES } from './resampled.js';
 
 /** The metadata of a file of scores that says what they were measured on. */
 const SETTING = 'cameo.setting';
@@ -36,13 +37,19 @@ export function settingId({ pairs, faces, recognizers, mixes, single }: Setting)
 const tensorName = ({ codec, budget }: Condition, { recognizer, mix }: Verdict): string =>
   `${codec} ${budget ?? '-'} ${recognizer} ${mix}`;
 
-/** The scores of all pairs, a tensor a verdict: with them a later run compares other codecs on the same pairs. */
+const thresholdsName = (condition: Condition, verdict: Verdict): string =>
+  `${tensorName(condition, verdict)} thresholds`;
+
+/** The scores of all pairs, a tensor a verdict, and the thresholds of resamples, another: with them a later run compares other codecs on the same pairs. */
 export function writeScores(conditions: readonly Condition[], setting: string): Uint8Array {
   const tensors: HostTensors = new Map();
   for (const condition of conditions) {
     for (const verdict of condition.verdicts) {
-      const { scores } = verdict;
+      const { scores, thresholds } = verdict;
       tensors.set(tensorName(condition, verdict), { shape: [scores.length], data: scores });
+      if (thresholds) {
+        tensors.set(thresholdsName(condition, verdict), { shape: [thresholds.length], data: thresholds });
+      }
     }
   }
   return writeSafetensors(tensors, new Map([[SETTING, setting]]));
@@ -52,7 +59,7 @@ export function writeScores(conditions: readonly Condition[], setting: string): 
 export const plainRows = (conditions: readonly Condition[]): unknown[] =>
   conditions.map(({ psnrs: _, ...condition }) => ({
     ...condition,
-    verdicts: condition.verdicts.map(({ scores: _, ...verdict }) => verdict),
+    verdicts: condition.verdicts.map(({ scores: _, thresholds: __, ...verdict }) => verdict),
   }));
 
 /** JSON writes NaN and Infinity as null: means over no face, and the PSNR of pictures as they are. */
@@ -103,7 +110,8 @@ export function readEarlier(json: string, scores: Uint8Array, setting: string, p
           `scores.safetensors has ${data?.length ?? 'no'} scores of "${tensorName(row, verdict)}"; expected ${pairs}`,
         );
       }
-      return { ...verdict, scores: data };
+      const thresholds = tensors.get(thresholdsName(row, verdict))?.data;
+      return { ...verdict, scores: data, ...(thresholds?.length === RESAMPLES ? { thresholds } : {}) };
     }),
   }));
   return { conditions, groups: report.groups, besides: report.besides, model: report.model };

@@ -123,7 +123,7 @@ function joint(report: ComparisonReport): Goal {
       const { tar, open } = verdict.against;
       const text =
         `${budget} B, ${verdict.recognizer}: ${gained(tar.difference, 1)}, p = ${tar.p.toFixed(3)}; ` +
-        `by all mismatched pairs ${gained(open.difference, 1)}, ${probability(open.p)}`;
+        `by all mismatched pairs ${gained(open.difference, 1)}${open.p === undefined ? '' : `, p = ${open.p.toFixed(3)}`}`;
       // The goal is about View 2's own pairs; the wider count stands beside it.
       return [{ text, reached: tar.difference > 0 && tar.p < SIGNIFICANT }];
     }),

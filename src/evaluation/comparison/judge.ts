@@ -4,9 +4,11 @@ import type { OpenRecognizer } from '../../data/recognizer-source.js';
 import type { Gpu } from '../../gpu/gpu.js';
 import { embedPictures } from '../verification/embed-pictures.js';
 import { mcNemar, type PairedComparison } from '../verification/paired.js';
-import { type ScoredPair, type VerificationFigures, verificationFigures } from '../verification/protocol.js';
-import { accepted, impostorThreshold, type OpenTar, pairedOpenTar } from './all-impostors.js';
+import { type ScoredPair, split, type VerificationFigures, verificationFigures } from '../verification/protocol.js';
+import { impostorThreshold, type OpenTar } from './all-impostors.js';
 import { FAR, type PairedTar, pairedTar } from './paired-tar.js';
+import { PersonBootstrap } from './person-bootstrap.js';
+import { intervalOf, signProbability } from './resampled.js';
 
 /** Which pictures of a pair are compressed. */
 export type Mix = 'both' | 'reference';
@@ -20,11 +22,14 @@ export interface Verdict {
   open: OpenTar;
   /** Of each pair, in the order of the pairs. */
   scores: Float32Array;
+  /** Of `open`, a threshold a resample of the persons; absent where an older program measured. */
+  thresholds?: Float32Array;
   /** Of our own codec against this one, on the same pairs; absent for our own. */
   against?: {
     accuracy: PairedComparison;
     tar: PairedTar;
-    open: ReturnType<typeof pairedOpenTar>;
+    /** Of `open`, resampled by persons; the difference alone where an older program measured one of the two. */
+    open: Pick<PairedTar, 'difference'> & Partial<PairedTar>;
   };
 }
 
@@ -55,8 +60,9 @@ export interface Judged {
 interface Decided {
   scored: readonly ScoredPair[];
   figures: VerificationFigures;
-  /** Matched pairs that are accepted at FAR 1e-3 by all mismatched pairs. */
-  accepted: readonly boolean[];
+  /** At FAR 1e-3 by all mismatched pairs, and that of each resample. */
+  open: OpenTar;
+  tars?: Float64Array;
 }
 
 /** The codec that others are compared with. */
@@ -66,8 +72,15 @@ export const OWN = 'cameo';
 export class Judge {
   readonly #originals = new Map<string, Map<string, Float32Array>>();
   readonly #own = new Map<string, Decided>();
+  readonly #bootstrap: PersonBootstrap;
+  /** Numbers of the persons of the matched pairs. */
+  readonly #matched: readonly number[];
 
-  constructor(readonly options: JudgeOptions) {}
+  constructor(readonly options: JudgeOptions) {
+    const { pairs, faces, personOf } = options;
+    this.#bootstrap = new PersonBootstrap([...faces.keys()].map(personOf));
+    this.#matched = pairs.filter(({ same }) => same).map(({ a }) => this.#bootstrap.number(personOf(a)));
+  }
 
   /** @param pictures of all faces, in their order */
   async verdicts(judged: Judged, pictures: readonly Uint8Array[]): Promise<Verdict[]> {
@@ -84,10 +97,13 @@ export class Judge {
         const scored = this.#scored(scores);
         const figures = verificationFigures(scored);
         const [references, others] = [embeddings, probes].map((all) => names.map((name) => all.get(name)!));
-        const { threshold, impostors } = impostorThreshold(references, others, persons, FAR);
-        const matched = accepted(scored, threshold);
-        const open = { impostors, threshold, tar: matched.filter((one) => one).length / matched.length };
-        verdicts.push({ recognizer: opened.name, mix, figures, open, scores });
+        const { threshold, impostors, top } = impostorThreshold(references, others, persons, FAR);
+        const { genuine } = split(scored);
+        const thresholds = this.#bootstrap.thresholds(top, FAR);
+        const interval = intervalOf(this.#bootstrap.tars(genuine, this.#matched, thresholds));
+        const tar = genuine.filter((score) => score >= threshold).length / genuine.length;
+        const open = { impostors, threshold, tar, ...interval };
+        verdicts.push({ recognizer: opened.name, mix, figures, open, scores, thresholds });
       }
     }
     return this.compared(judged, verdicts);
@@ -96,9 +112,10 @@ export class Judge {
   /** Verdicts beside those on our own codec at the same budget, which has to come first. */
   compared({ codec, budget }: Judged, verdicts: readonly Verdict[]): Verdict[] {
     return verdicts.map(({ against: _, ...verdict }) => {
-      const { recognizer, mix, figures, open } = verdict;
+      const { recognizer, mix, figures, open, thresholds } = verdict;
       const scored = this.#scored(verdict.scores);
-      const decided = { scored, figures, accepted: accepted(scored, open.threshold) };
+      const tars = thresholds && this.#bootstrap.tars(split(scored).genuine, this.#matched, thresholds);
+      const decided = { scored, figures, open, tars };
       const key = `${recognizer} ${mix} ${budget}`;
       const ours = this.#own.get(key);
       if (codec === OWN) this.#own.set(key, decided);
@@ -106,7 +123,7 @@ export class Judge {
       const against = {
         accuracy: pairedAccuracy(ours, decided),
         tar: pairedTar(ours.scored, scored),
-        open: pairedOpenTar(ours.accepted, decided.accepted),
+        open: pairedOpenTar(ours, decided),
       };
       return { ...verdict, against };
     });
@@ -150,4 +167,12 @@ function pairedAccuracy(first: Decided, second: Decided): PairedComparison {
     return scored.map(({ score, same, fold }) => accuracyAt(thresholds.get(fold)!, [score], [same]) === 1);
   };
   return mcNemar(decisions(first), decisions(second));
+}
+
+/** The same persons are drawn for both, and each has its own threshold in every resample. */
+function pairedOpenTar(first: Decided, second: Decided): NonNullable<Verdict['against']>['open'] {
+  const difference = first.open.tar - second.open.tar;
+  if (!first.tars || !second.tars) return { difference };
+  const differences = first.tars.map((tar, k) => tar - second.tars![k]);
+  return { difference, ...intervalOf(differences), p: signProbability(differences) };
 }

@@ -2,21 +2,18 @@ import { ArgumentError } from '../../common/errors.js';
 import { CounterRandom } from '../../common/random.js';
 import { tarAtFar } from '../../common/verification.js';
 import { type ScoredPair, split } from '../verification/protocol.js';
+import { type Interval, intervalOf, RESAMPLES, signProbability } from './resampled.js';
 
-/** How the true accept rates of two ways of scoring the same pairs differ at FAR 1e-3. */
-export interface PairedTar {
+/** How the true accept rates of two ways of scoring the same pairs differ at FAR 1e-3: the 95 % interval of a bootstrap. */
+export interface PairedTar extends Interval {
   /** First minus second. */
   difference: number;
-  /** 95 % interval of a paired bootstrap over the pairs. */
-  low: number;
-  high: number;
-  /** Two-sided: twice the smaller share of resamples on the other side of 0, at least 1 in their number. */
+  /** Two-sided: see {@link signProbability}. */
   p: number;
 }
 
 /** The false accept rate of every TAR of the comparison. */
 export const FAR = 1e-3;
-const RESAMPLES = 1000;
 const STREAM = 0x7a1;
 
 /**
@@ -40,13 +37,6 @@ export function pairedTar(first: readonly ScoredPair[], second: readonly ScoredP
       tar(take(a.genuine, genuine), take(a.impostor, impostor)) -
       tar(take(b.genuine, genuine), take(b.impostor, impostor))
     );
-  }).sort();
-  const below = differences.filter((value) => value <= 0).length;
-  const above = differences.filter((value) => value >= 0).length;
-  return {
-    difference,
-    low: differences[Math.floor(0.025 * RESAMPLES)],
-    high: differences[Math.floor(0.975 * RESAMPLES)],
-    p: Math.min(1, Math.max(2 / RESAMPLES, (2 * Math.min(below, above)) / RESAMPLES)),
-  };
+  });
+  return { difference, ...intervalOf(differences), p: signProbability(differences) };
 }

@@ -4,7 +4,7 @@ import { ArgumentError } from '../src/common/errors.js';
 import { CounterRandom } from '../src/common/random.js';
 import { impostorThreshold } from '../src/evaluation/comparison/all-impostors.js';
 import { PersonBootstrap } from '../src/evaluation/comparison/person-bootstrap.js';
-import { intervalOf, RESAMPLES, signProbability } from '../src/evaluation/comparison/resampled.js';
+import { intervalOf, RESAMPLES, signProbability } from '../src/evaluation/verification/resampled.js';
 
 /** Random directions. */
 function directions(count: number, random: CounterRandom, length = 6): Float32Array[] {

@@ -1,5 +1,5 @@
 import { ArgumentError } from '../../common/errors.js';
-import type { Interval } from './resampled.js';
+import type { Interval } from '../verification/resampled.js';
 
 /** The operating point that all mismatched pairs of the pictures give, with the 95 % interval of TAR over persons. */
 export interface OpenTar extends Partial<Interval> {

@@ -3,10 +3,10 @@ import { ArgumentError, FormatError } from '../../common/errors.js';
 import type { FacePair } from '../../data/lfw.js';
 import type { HostTensors } from '../../nn/host-tensor.js';
 import { readSafetensors, writeSafetensors } from '../../nn/safetensors.js';
+import { RESAMPLES } from '../verification/resampled.js';
 import type { Condition } from './compare-codecs.js';
 import type { ComparisonReport } from './comparison-report.js';
 import type { Mix, Verdict } from './judge.js';
-import { RESAMPLES } from './resampled.js';
 
 /** The metadata of a file of scores that says what they were measured on. */
 const SETTING = 'cameo.setting';

@@ -4,11 +4,17 @@ import type { OpenRecognizer } from '../../data/recognizer-source.js';
 import type { Gpu } from '../../gpu/gpu.js';
 import { embedPictures } from '../verification/embed-pictures.js';
 import { mcNemar, type PairedComparison } from '../verification/paired.js';
-import { type ScoredPair, split, type VerificationFigures, verificationFigures } from '../verification/protocol.js';
+import {
+  FAR,
+  type ScoredPair,
+  split,
+  type VerificationFigures,
+  verificationFigures,
+} from '../verification/protocol.js';
+import { intervalOf, signProbability } from '../verification/resampled.js';
 import { impostorThreshold, type OpenTar } from './all-impostors.js';
-import { FAR, type PairedTar, pairedTar } from './paired-tar.js';
+import { type PairedTar, pairedTar } from './paired-tar.js';
 import { PersonBootstrap } from './person-bootstrap.js';
-import { intervalOf, signProbability } from './resampled.js';
 
 /** Which pictures of a pair are compressed. */
 export type Mix = 'both' | 'reference';

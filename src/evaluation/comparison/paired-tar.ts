@@ -1,8 +1,8 @@
 import { ArgumentError } from '../../common/errors.js';
 import { CounterRandom } from '../../common/random.js';
 import { tarAtFar } from '../../common/verification.js';
-import { type ScoredPair, split } from '../verification/protocol.js';
-import { type Interval, intervalOf, RESAMPLES, signProbability } from './resampled.js';
+import { FAR, type ScoredPair, split } from '../verification/protocol.js';
+import { type Interval, intervalOf, RESAMPLES, signProbability } from '../verification/resampled.js';
 
 /** How the true accept rates of two ways of scoring the same pairs differ at FAR 1e-3: the 95 % interval of a bootstrap. */
 export interface PairedTar extends Interval {
@@ -12,8 +12,6 @@ export interface PairedTar extends Interval {
   p: number;
 }
 
-/** The false accept rate of every TAR of the comparison. */
-export const FAR = 1e-3;
 const STREAM = 0x7a1;
 
 /**

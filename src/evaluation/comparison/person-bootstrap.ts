@@ -1,7 +1,7 @@
 import { ArgumentError } from '../../common/errors.js';
 import { CounterRandom } from '../../common/random.js';
+import { RESAMPLES } from '../verification/resampled.js';
 import type { TopImpostors } from './all-impostors.js';
-import { RESAMPLES } from './resampled.js';
 
 const STREAM = 0x7a2;
 

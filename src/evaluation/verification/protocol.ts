@@ -8,6 +8,7 @@ import {
   type OperatingPoint,
   tarAtFar,
 } from '../../common/verification.js';
+import { type Interval, intervalOf, RESAMPLES } from './resampled.js';
 
 /** A pair as the protocol sees it. */
 export interface ScoredPair {
@@ -33,13 +34,13 @@ export interface VerificationFigures {
   accuracy: number;
   standardError: number;
   /** TAR at FAR 1e-3 over all pairs, with the 95 % interval of a bootstrap over the pairs. */
-  tar: OperatingPoint & { low: number; high: number };
+  tar: OperatingPoint & Interval;
   equalErrorRate: number;
   areaUnderRoc: number;
 }
 
-const FAR = 1e-3;
-const RESAMPLES = 1000;
+/** The false accept rate of every TAR. */
+export const FAR = 1e-3;
 const SEED = 1;
 
 export function split(pairs: readonly ScoredPair[]): { genuine: number[]; impostor: number[] } {
@@ -79,11 +80,10 @@ export function verificationFigures(pairs: readonly ScoredPair[]): VerificationF
   };
 }
 
-/** 2.5 and 97.5 % points of TAR at FAR 1e-3, where genuine and impostor pairs are drawn anew with replacement. */
-function bootstrapTar(genuine: readonly number[], impostor: readonly number[]): { low: number; high: number } {
+/** TAR at FAR 1e-3, where genuine and impostor pairs are drawn anew with replacement. */
+function bootstrapTar(genuine: readonly number[], impostor: readonly number[]): Interval {
   const random = new CounterRandom(SEED);
   const draw = (list: readonly number[]): Float64Array =>
     Float64Array.from(list, () => list[Math.floor(random.uniform() * list.length)]);
-  const tars = Float64Array.from({ length: RESAMPLES }, () => tarAtFar(draw(genuine), draw(impostor), FAR).tar).sort();
-  return { low: tars[Math.floor(0.025 * RESAMPLES)], high: tars[Math.floor(0.975 * RESAMPLES)] };
+  return intervalOf(Float64Array.from({ length: RESAMPLES }, () => tarAtFar(draw(genuine), draw(impostor), FAR).tar));
 }

@@ -1,4 +1,4 @@
-/** Resamples of every bootstrap of the comparison. */
+/** Resamples of every bootstrap. */
 export const RESAMPLES = 1000;
 
 /** 95 % of the resamples, by the percentile method. */

@@ -1,7 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
+import { CheckpointError } from '../src/common/errors.js';
 import { FaceBatches } from '../src/data/batches.js';
 import { openFaceFolder } from '../src/data/faces.js';
 import { readAutoencoder } from '../src/models/model-file.js';
@@ -10,6 +11,8 @@ import { CodecTrainer } from '../src/training/codec-trainer.js';
 import { trainCodec } from '../src/training/train-codec.js';
 import { findData } from './data-available.js';
 import { gpuSuite, testGpu } from './harness.js';
+import { writeIdentities } from './identity-fixture.js';
+import { rejection } from './rejection.js';
 
 const test = gpuSuite('training story');
 
@@ -99,6 +102,28 @@ test('a checkpoint of another shape is refused and changes nothing', async () =>
   assert.is(trainer.step, 0);
   trainer.dispose();
   other.dispose();
+});
+
+test('a run goes on with the faces that it began with, and with no others', async () => {
+  const gpu = await testGpu();
+  const folder = mkdtempSync(join(tmpdir(), 'cameo-story-'));
+  try {
+    const here = await writeIdentities(join(folder, 'faces'));
+    const out = join(folder, 'out');
+    const options = { gpu, config: { ...SMALL, steps: 4 }, data: here, out, validationFaces: 0 };
+    const stop = new AbortController();
+    await trainCodec({ ...options, signal: stop.signal, onStep: () => stop.abort() });
+    const other = join(folder, 'other');
+    cpSync(here, other, { recursive: true });
+    const moved = readdirSync(other, { recursive: true, encoding: 'utf8' }).find((name) => name.endsWith('.png'))!;
+    renameSync(join(other, moved), join(other, moved.replace(/\.png$/, '-moved.png')));
+    const { message } = await rejection(() => trainCodec({ ...options, data: other, resume: true }), CheckpointError);
+    assert.match(message, /made with a list of \d+ faces; this run's list of \d+ is another/);
+    const { finished } = await trainCodec({ ...options, resume: true });
+    assert.ok(finished);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 });
 
 test.run();

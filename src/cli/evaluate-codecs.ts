@@ -218,7 +218,7 @@ async function run(options: CodecsOptions): Promise<void> {
   await ensureFolder(options.out);
   const commit = gitCommit(); // of the program as it starts; files may change while it runs
 
-  const stop = stopOnInterrupt();
+  const stop = stopOnInterrupt('stopping …');
   const gpu = await openGpu();
   const recognizers: OpenRecognizer[] = [];
   const own: BudgetCodec[] = [];

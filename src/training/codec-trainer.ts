@@ -15,6 +15,7 @@ import { Tape } from '../tensor/tape.js';
 import { keep, Tensor } from '../tensor/tensor.js';
 import { type CodecTrainingConfig, checkCodecTraining } from './codec-config.js';
 import { assertSameConfig } from './same-config.js';
+import { assertSameSource, type TrainingSource } from './training-source.js';
 
 /** Figures of one step, as the progress bar and the log show them. */
 export interface CodecStep {
@@ -71,6 +72,8 @@ export class CodecTrainer {
   constructor(
     private readonly gpu: Gpu,
     readonly config: CodecTrainingConfig,
+    /** What the run learns from: noted in checkpoints, and compared at a resume where both sides know it. */
+    private readonly source: TrainingSource | null = null,
   ) {
     checkCodecTraining(config);
     this.model = new Autoencoder(config.model).initialize(gpu, config.seed);
@@ -142,7 +145,8 @@ export class CodecTrainer {
       ...withPrefix(await saveState(this.model), 'model.'),
       ...withPrefix(await this.optimizer.saveState(), 'optimizer.'),
     ]);
-    const state = { step: this.step, rateWeights: this.#rateWeights, config: this.config };
+    const { step, config, source } = this;
+    const state: CheckpointState = { step, rateWeights: this.#rateWeights, config, source };
     return writeSafetensors(tensors, new Map([[FORMAT, JSON.stringify(state)]]));
   }
 
@@ -154,11 +158,12 @@ export class CodecTrainer {
   /**
    * Goes on from a checkpoint. `steps` alone may differ from the checkpoint's: that shortens or lengthens the run, and
    * with it the learning-rate schedule from here on.
-   * @throws CheckpointError for a file that is none, or was made with another configuration
+   * @throws CheckpointError for a file that is none, or was made with another configuration or from other faces
    */
   restore(bytes: Uint8Array): void {
     const { tensors, state } = parseCheckpoint(bytes);
     assertSameConfig(state.config, this.config);
+    if (state.source && this.source) assertSameSource(state.source, this.source);
     loadState(this.model, withoutPrefix(tensors, 'model.'));
     this.optimizer.loadState(withoutPrefix(tensors, 'optimizer.'));
     this.step = state.step;
@@ -178,6 +183,8 @@ interface CheckpointState {
   step: number;
   rateWeights: number[];
   config: CodecTrainingConfig;
+  /** Absent in checkpoints of earlier versions. */
+  source?: TrainingSource | null;
 }
 
 function parseCheckpoint(bytes: Uint8Array): { tensors: HostTensors; state: CheckpointState } {

@@ -11,6 +11,7 @@ import { type CodecTrainingConfig, checkCodecTraining } from './codec-config.js'
 import { type CodecStep, CodecTrainer } from './codec-trainer.js';
 import { type Validation, validateCodec } from './codec-validation.js';
 import { TrainingLog } from './training-log.js';
+import { trainingSource } from './training-source.js';
 
 export interface TrainCodecOptions {
   gpu: Gpu;
@@ -69,7 +70,8 @@ export async function trainCodec(options: TrainCodecOptions): Promise<TrainCodec
       ? await openFacesIfAny(data, { split: 'val', limit: validationFaces }) // a folder may have none
       : null;
 
-  const trainer = new CodecTrainer(gpu, config);
+  const unlabelled = new Array<number>(faces.count).fill(-1);
+  const trainer = new CodecTrainer(gpu, config, trainingSource(faces.entries, unlabelled, null));
   try {
     const log = new TrainingLog(join(out, 'log.csv'), logColumns(config.model.rates));
     if (options.resume) {

@@ -8,7 +8,7 @@ import { writeFileAtomic } from '../src/data/atomic-file.js';
 import { openFaceFolder } from '../src/data/faces.js';
 import { openRecognizer } from '../src/data/recognizer-source.js';
 import { psnr } from '../src/evaluation/metrics.js';
-import { factLines } from '../src/evaluation/run-facts.js';
+import { factTexts, listLines } from '../src/evaluation/run-facts.js';
 import { markdownTable } from '../src/evaluation/tables.js';
 import { embedFaces } from '../src/evaluation/verification/embed-pictures.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
@@ -74,7 +74,7 @@ try {
   });
   await writeFileAtomic(
     'results/codecs/held-out.md',
-    `# Models of the codec on held-out faces\n\n${factLines(facts)}\n\n${table}\n`,
+    `# Models of the codec on held-out faces\n\n${listLines(factTexts(facts))}\n\n${table}\n`,
   );
 } finally {
   for (const one of recognizers) one.dispose();

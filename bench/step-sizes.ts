@@ -9,7 +9,7 @@ import { writeUnitPixels } from '../src/common/unit-pixels.js';
 import { writeFileAtomic } from '../src/data/atomic-file.js';
 import { FACE_BYTES, type FaceSet, openFaceFolder } from '../src/data/faces.js';
 import { openRecognizer } from '../src/data/recognizer-source.js';
-import { factLines } from '../src/evaluation/run-facts.js';
+import { factTexts, listLines } from '../src/evaluation/run-facts.js';
 import { markdownTable } from '../src/evaluation/tables.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
 import { stepValues } from '../src/models/klt-autoencoder.js';
@@ -182,7 +182,7 @@ try {
   });
   await writeFileAtomic(
     'results/codecs/step-sizes.md',
-    `# Would other step sizes serve recognisers better?\n\n${factLines(facts)}\n\n${table}\n`,
+    `# Would other step sizes serve recognisers better?\n\n${listLines(factTexts(facts))}\n\n${table}\n`,
   );
 } finally {
   for (const one of recognizers) one.dispose();

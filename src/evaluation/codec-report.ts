@@ -2,7 +2,7 @@ import type { Unreadable } from '../data/face-listing.js';
 import type { AutoencoderConfig } from '../models/autoencoder.js';
 import type { RateEvaluation } from './codec-evaluation.js';
 import { groupTable, meansTable } from './codec-tables.js';
-import { deviceText, programText, type RunFacts } from './run-facts.js';
+import { factTexts, listLines, type RunFacts } from './run-facts.js';
 import { markdownTable } from './tables.js';
 
 /** Everything that `cameo evaluate codec` found, and how: the content of its JSON file. */
@@ -21,12 +21,9 @@ export function codecReportMarkdown(report: CodecReport, plot: string): string {
       ? `${data.faces} of the ${data.facesInSplit} faces of split ${data.split}, spread evenly`
       : `all ${data.faces} faces of split ${data.split}`;
   const facts = [
-    `- Faces: ${subset}${data.unreadable.length > 0 ? `; ${data.unreadable.length} unreadable` : ''}`,
-    `- Model: ${model.id}, stages ${stages.join('-')}, ${latentChannels} latent channels`,
-    `- Device: ${deviceText(report)}`,
-    `- Program: ${programText(report)}`,
-    `- Date: ${report.date}`,
-    `- Command: \`${report.command}\``,
+    `Faces: ${subset}${data.unreadable.length > 0 ? `; ${data.unreadable.length} unreadable` : ''}`,
+    `Model: ${model.id}, stages ${stages.join('-')}, ${latentChannels} latent channels`,
+    ...factTexts(report),
   ];
   const tables = [meansTable(rates, 'All faces')];
   for (const { rate, sources } of rates) {
@@ -37,7 +34,7 @@ export function codecReportMarkdown(report: CodecReport, plot: string): string {
   }
   return [
     `# Cameo beside JPEG and JPEG2000: split ${data.split}`,
-    facts.join('\n'),
+    listLines(facts),
     `![PSNR over bytes](${plot})`,
     ...tables.map(markdownTable),
     '',

@@ -18,11 +18,13 @@ export const deviceText = ({ device }: RunFacts): string =>
 export const programText = ({ version, commit, runtime }: RunFacts): string =>
   `version ${version}, commit ${commit ?? 'unknown'}, ${runtime}`;
 
-/** The facts as lines of Markdown, for a report of one table. */
-export const factLines = (facts: RunFacts): string =>
-  [
-    `- Device: ${deviceText(facts)}`,
-    `- Program: ${programText(facts)}`,
-    `- Date: ${facts.date}`,
-    `- Command: ${facts.command}`,
-  ].join('\n');
+/** The facts, a sentence each, as lists at the head of reports have them. */
+export const factTexts = (facts: RunFacts): string[] => [
+  `Device: ${deviceText(facts)}`,
+  `Program: ${programText(facts)}`,
+  `Date: ${facts.date}`,
+  `Command: \`${facts.command}\``,
+];
+
+/** A list in Markdown. */
+export const listLines = (texts: readonly string[]): string => texts.map((text) => `- ${text}`).join('\n');

@@ -4,7 +4,7 @@ import { contactSheet } from '../contact-sheet.js';
 import { htmlReport, type ReportFigure, type ReportTable } from '../html-report.js';
 import { percent, probability } from '../percent.js';
 import { linePlot } from '../plot-svg.js';
-import { deviceText, programText, type RunFacts } from '../run-facts.js';
+import { factTexts, listLines, type RunFacts } from '../run-facts.js';
 import { markdownTable } from '../tables.js';
 import { type Condition, facesToShow } from './compare-codecs.js';
 import type { GroupService } from './compare-groups.js';
@@ -200,10 +200,7 @@ function facts(report: ComparisonReport): string[] {
     `Embedding: ${report.embedding}`,
     `Recognisers: ${recognizers.map(({ name, id, seen }) => `${name} (weights ${id}${seen ? ', seen in joint training' : ''})`).join('; ')}`,
     `Cameo: bare container, header and checksum counted; model ${model.id}${report.besides.map(({ name, id }) => `; "${name}" is model ${id}`).join('')}`,
-    `Device: ${deviceText(report)}`,
-    `Program: ${programText(report)}`,
-    `Date: ${report.date}`,
-    `Command: ${report.command}`,
+    ...factTexts(report),
     ...earlierRows(report),
   ];
 }
@@ -211,9 +208,7 @@ function facts(report: ComparisonReport): string[] {
 export function comparisonMarkdown(report: ComparisonReport, plots: readonly string[]): string {
   return [
     '# Codecs at the same bytes a face',
-    facts(report)
-      .map((line) => `- ${line}`)
-      .join('\n'),
+    listLines(facts(report)),
     ...comparisonTables(report).map(markdownTable),
     ...plots.map((plot) => `![${plot}](${plot})`),
     `Training of the Cameo model: \`${JSON.stringify(report.model.training)}\``,

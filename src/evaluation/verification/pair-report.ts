@@ -2,7 +2,7 @@ import { rocCurve } from '../../common/verification.js';
 import type { FacePair } from '../../data/lfw.js';
 import { percent } from '../percent.js';
 import { linePlot } from '../plot-svg.js';
-import { deviceText, programText, type RunFacts } from '../run-facts.js';
+import { factTexts, listLines, type RunFacts } from '../run-facts.js';
 import { markdownTable } from '../tables.js';
 import { type ScoredPair, split, type VerificationFigures } from './protocol.js';
 
@@ -40,14 +40,12 @@ export function pairReportMarkdown(report: PairReport, plot: string): string {
   const lost = data.lostFolds.length > 0 ? `; no pair is left of fold ${data.lostFolds.join(', ')}` : '';
   return [
     `# ${report.title}: ${model.name}`,
-    [
-      `- Pairs: ${figures.genuine} matched and ${figures.impostor} mismatched, ${folds.length} folds, ${data.images} pictures${skipped}${lost}`,
-      `- Recogniser: ${model.name} (weights ${model.id}), ${model.input}; ${model.embedding}`,
-      `- Device: ${deviceText(report)}; embeddings took ${report.seconds.toFixed(0)} s`,
-      `- Program: ${programText(report)}`,
-      `- Date: ${report.date}`,
-      `- Command: \`${report.command}\``,
-    ].join('\n'),
+    listLines([
+      `Pairs: ${figures.genuine} matched and ${figures.impostor} mismatched, ${folds.length} folds, ${data.images} pictures${skipped}${lost}`,
+      `Recogniser: ${model.name} (weights ${model.id}), ${model.input}; ${model.embedding}`,
+      `Embeddings: in ${report.seconds.toFixed(0)} s`,
+      ...factTexts(report),
+    ]),
     markdownTable({
       title: 'Figures',
       columns: ['Figure', 'Value'],

@@ -2,6 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ArgumentError } from '../src/common/errors.js';
 import { CounterRandom } from '../src/common/random.js';
+import { tarAtFar } from '../src/common/verification.js';
 import type { Condition } from '../src/evaluation/comparison/compare-codecs.js';
 import {
   type ComparisonReport,
@@ -14,7 +15,8 @@ import { goals } from '../src/evaluation/comparison/goals.js';
 import { pairedTar } from '../src/evaluation/comparison/paired-tar.js';
 import { probability } from '../src/evaluation/percent.js';
 import { mcNemar } from '../src/evaluation/verification/paired.js';
-import { type ScoredPair, verificationFigures } from '../src/evaluation/verification/protocol.js';
+import { type ScoredPair, split, verificationFigures } from '../src/evaluation/verification/protocol.js';
+import { drawPairs, tarOfDrawn } from '../src/evaluation/verification/resampled-tar.js';
 
 /** Pairs of ten folds whose scores overlap the more, the larger the noise; the same noise with the same seed. */
 function scores(noise: number, seed = 1): ScoredPair[] {
@@ -98,6 +100,22 @@ const REPORT: ComparisonReport = {
   ],
   groups: [],
 };
+
+test('the rate of drawn pairs is that of a list in which they stand as often', () => {
+  const random = new CounterRandom(3);
+  const kinds = split(scores(0.25).map((pair) => ({ ...pair, score: Math.round(40 * pair.score) / 40 })));
+  for (const far of [0, 0.01, 0.3]) {
+    const tar = tarOfDrawn(kinds, far);
+    for (let resample = 0; resample < 20; resample++) {
+      const drawn = drawPairs(kinds, random);
+      const listed = (scores: readonly number[], times: Uint16Array): number[] =>
+        scores.flatMap((score, k) => new Array<number>(times[k]).fill(score));
+      const [genuine, impostor] = (['genuine', 'impostor'] as const).map((kind) => listed(kinds[kind], drawn[kind]));
+      assert.equal([genuine.length, impostor.length], [300, 300]);
+      assert.is(tar(drawn), tarAtFar(genuine, impostor, far).tar);
+    }
+  }
+});
 
 test('a probability that underflows is told as small, not as 0', () => {
   const n = 1200;

@@ -3,6 +3,7 @@ import { CounterRandom } from '../../common/random.js';
 import { tarAtFar } from '../../common/verification.js';
 import { FAR, type ScoredPair, split } from '../verification/protocol.js';
 import { type Interval, intervalOf, RESAMPLES, signProbability } from '../verification/resampled.js';
+import { drawPairs, type Kinds, tarOfDrawn } from '../verification/resampled-tar.js';
 
 /** How the true accept rates of two ways of scoring the same pairs differ at FAR 1e-3: the 95 % interval of a bootstrap. */
 export interface PairedTar extends Interval {
@@ -23,18 +24,12 @@ export function pairedTar(first: readonly ScoredPair[], second: readonly ScoredP
     throw new ArgumentError('pairedTar: the two lists are not of the same pairs');
   }
   const [a, b] = [split(first), split(second)];
-  const tar = (genuine: ArrayLike<number>, impostor: ArrayLike<number>): number => tarAtFar(genuine, impostor, FAR).tar;
-  const difference = tar(a.genuine, a.impostor) - tar(b.genuine, b.impostor);
+  const tar = ({ genuine, impostor }: Kinds): number => tarAtFar(genuine, impostor, FAR).tar;
   const random = new CounterRandom(1, STREAM);
-  const indices = (count: number): Int32Array =>
-    Int32Array.from({ length: count }, () => Math.floor(random.uniform() * count));
-  const take = (list: readonly number[], which: Int32Array): Float64Array => Float64Array.from(which, (k) => list[k]);
+  const [tarOfA, tarOfB] = [a, b].map((kinds) => tarOfDrawn(kinds, FAR));
   const differences = Float64Array.from({ length: RESAMPLES }, () => {
-    const [genuine, impostor] = [indices(a.genuine.length), indices(a.impostor.length)];
-    return (
-      tar(take(a.genuine, genuine), take(a.impostor, impostor)) -
-      tar(take(b.genuine, genuine), take(b.impostor, impostor))
-    );
+    const drawn = drawPairs(a, random);
+    return tarOfA(drawn) - tarOfB(drawn);
   });
-  return { difference, ...intervalOf(differences), p: signProbability(differences) };
+  return { difference: tar(a) - tar(b), ...intervalOf(differences), p: signProbability(differences) };
 }

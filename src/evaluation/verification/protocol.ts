@@ -9,6 +9,7 @@ import {
   tarAtFar,
 } from '../../common/verification.js';
 import { type Interval, intervalOf, RESAMPLES } from './resampled.js';
+import { drawPairs, type Kinds, tarOfDrawn } from './resampled-tar.js';
 
 /** A pair as the protocol sees it. */
 export interface ScoredPair {
@@ -74,16 +75,15 @@ export function verificationFigures(pairs: readonly ScoredPair[]): VerificationF
     folds,
     accuracy,
     standardError: Math.sqrt(variance / n),
-    tar: { ...tarAtFar(genuine, impostor, FAR), ...bootstrapTar(genuine, impostor) },
+    tar: { ...tarAtFar(genuine, impostor, FAR), ...bootstrapTar({ genuine, impostor }) },
     equalErrorRate: equalErrorRate(genuine, impostor),
     areaUnderRoc: areaUnderRoc(genuine, impostor),
   };
 }
 
 /** TAR at FAR 1e-3, where genuine and impostor pairs are drawn anew with replacement. */
-function bootstrapTar(genuine: readonly number[], impostor: readonly number[]): Interval {
+function bootstrapTar(kinds: Kinds): Interval {
   const random = new CounterRandom(SEED);
-  const draw = (list: readonly number[]): Float64Array =>
-    Float64Array.from(list, () => list[Math.floor(random.uniform() * list.length)]);
-  return intervalOf(Float64Array.from({ length: RESAMPLES }, () => tarAtFar(draw(genuine), draw(impostor), FAR).tar));
+  const tar = tarOfDrawn(kinds, FAR);
+  return intervalOf(Float64Array.from({ length: RESAMPLES }, () => tar(drawPairs(kinds, random))));
 }

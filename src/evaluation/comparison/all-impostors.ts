@@ -14,18 +14,25 @@ export interface OpenTar extends Partial<Interval> {
 const CLASSES = 1 << 18;
 
 /** The lowest score of a class; of one beyond the last: more than any score. */
-const thresholdOf = (at: number): number => (2 * at) / CLASSES - 1;
+export const thresholdOfClass = (at: number): number => (2 * at) / CLASSES - 1;
+
+/** The lowest class such that no more than `most` scores are in it or above; one beyond the last where that is none. */
+function lowestClass(histogram: Uint32Array, most: number): number {
+  let above = 0;
+  let lowest = histogram.length;
+  while (lowest > 0 && above + histogram[lowest - 1] <= most) above += histogram[--lowest];
+  return lowest;
+}
 
 /** The mismatched pairs of the highest scores, from the highest on. */
 export interface TopImpostors {
   /** Class of each score. */
   classes: Int32Array;
-  /** Numbers of the two persons, in the order in which persons first occur. */
+  /** The two persons of each. */
   first: Int32Array;
   second: Int32Array;
   /** The lowest class of which the list has all pairs. */
   floor: number;
-  thresholdOf: (at: number) => number;
 }
 
 /** The list holds so many times the pairs that may be accepted, at least so many: resamples need some more. */
@@ -59,14 +66,11 @@ class TopList {
 
   /** Raises the floor until no more than `most` pairs are on it or above, and forgets the others. */
   #drop(): void {
-    let above = 0;
-    let floor = CLASSES + 1;
-    while (floor > 0 && above + this.histogram[floor - 1] <= this.most) above += this.histogram[--floor];
-    this.#floor = floor;
+    this.#floor = lowestClass(this.histogram, this.most);
     const [classes] = this.#columns;
     let kept = 0;
     for (let k = 0; k < this.#length; k++) {
-      if (classes[k] < floor) continue;
+      if (classes[k] < this.#floor) continue;
       for (const column of this.#columns) column[kept] = column[k];
       kept++;
     }
@@ -78,7 +82,7 @@ class TopList {
     const [classes] = this.#columns;
     const order = Int32Array.from({ length: this.#length }, (_, k) => k).sort((x, y) => classes[y] - classes[x]);
     const [sorted, first, second] = this.#columns.map((column) => order.map((k) => column[k]));
-    return { classes: sorted, first, second, floor: this.#floor, thresholdOf };
+    return { classes: sorted, first, second, floor: this.#floor };
   }
 }
 
@@ -88,7 +92,7 @@ class TopList {
  *
  * @param references embeddings of length 1, one a picture, each a pair with every probe after it
  * @param probes as many, of the same pictures in the same order; the same list where both are alike
- * @param persons of each picture
+ * @param persons number of each picture's person
  * @param far false accept rate, from 0 to below 1
  * @returns it, the number of pairs, and those of the highest scores
  * @throws ArgumentError for lists of unequal length, pictures of one person alone, or values that are not finite
@@ -96,7 +100,7 @@ class TopList {
 export function impostorThreshold(
   references: readonly Float32Array[],
   probes: readonly Float32Array[],
-  persons: readonly string[],
+  persons: readonly number[],
   far: number,
 ): { threshold: number; impostors: number; top: TopImpostors } {
   const count = references.length;
@@ -110,8 +114,7 @@ export function impostorThreshold(
   probes.forEach((probe, k) => {
     flat.set(probe, k * length);
   });
-  const ids = new Map([...new Set(persons)].map((name, k) => [name, k]));
-  const person = Int32Array.from(persons, (name) => ids.get(name)!);
+  const person = Int32Array.from(persons);
   const list = new TopList(Math.max(LEAST, Math.ceil((SPARE * far * count * (count - 1)) / 2)));
   let impostors = 0;
   for (let i = 0; i < count; i++) {
@@ -137,9 +140,6 @@ export function impostorThreshold(
     }
   }
   if (impostors === 0) throw new ArgumentError('impostorThreshold: no two pictures of different persons');
-  const allowed = Math.floor(far * impostors);
-  let accepted = 0;
-  let lowest = CLASSES + 1; // refuses all
-  while (lowest > 0 && accepted + list.histogram[lowest - 1] <= allowed) accepted += list.histogram[--lowest];
-  return { threshold: thresholdOf(lowest), impostors, top: list.sorted() };
+  const threshold = thresholdOfClass(lowestClass(list.histogram, Math.floor(far * impostors)));
+  return { threshold, impostors, top: list.sorted() };
 }

@@ -77,10 +77,10 @@ export async function compareCodecs(options: CompareOptions): Promise<Comparison
     const toCome = earlier.filter(({ codec, budget }) => !done.has(`${codec} ${budget}`));
     await options.onCondition?.(condition, [...conditions, ...toCome]);
   };
-  const known = (codec: string, budget: number | null): Condition | undefined =>
-    earlier.find((one) => one.codec === codec && one.budget === budget);
+  const known = (codec: string, budget: number | null, askedFor: boolean): Condition | undefined =>
+    earlier.find((one) => one.codec === codec && one.budget === budget && (isWhole(one) || !askedFor));
 
-  const plain = [known(UNCOMPRESSED.codec, null)].find((row) => row && isWhole(row));
+  const plain = known(UNCOMPRESSED.codec, null, true);
   if (plain) await add(plain);
   else {
     const pictures = originals.map((rgb) => ({ size: rgb.length, rgb }));
@@ -96,9 +96,12 @@ export async function compareCodecs(options: CompareOptions): Promise<Comparison
     // What all others are compared with comes first.
     const all = [...new Set([...asked(budget).map(({ name }) => name), ...kept])];
     for (const name of all.sort(ownFirst)) {
-      const before = known(name, budget);
-      const again = asked(budget).some((one) => one.name === name);
-      if (before && (isWhole(before) || !again)) {
+      const before = known(
+        name,
+        budget,
+        asked(budget).some((one) => one.name === name),
+      );
+      if (before) {
         await add({ ...before, verdicts: judge.compared(before, before.verdicts) });
         continue;
       }

@@ -40,7 +40,10 @@ const tensorName = ({ codec, budget }: Condition, { recognizer, mix }: Verdict):
 const thresholdsName = (condition: Condition, verdict: Verdict): string =>
   `${tensorName(condition, verdict)} thresholds`;
 
-/** The scores of all pairs, a tensor a verdict, and the thresholds of resamples, another: with them a later run compares other codecs on the same pairs. */
+/**
+ * The scores of all pairs, a tensor a verdict, and the thresholds of resamples, another: with them a later run compares
+ * other codecs on the same pairs.
+ */
 export function writeScores(conditions: readonly Condition[], setting: string): Uint8Array {
   const tensors: HostTensors = new Map();
   for (const condition of conditions) {

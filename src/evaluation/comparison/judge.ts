@@ -79,22 +79,24 @@ export class Judge {
   readonly #originals = new Map<string, Map<string, Float32Array>>();
   readonly #own = new Map<string, Decided>();
   readonly #bootstrap: PersonBootstrap;
-  /** Numbers of the persons of the matched pairs. */
+  /** Numbers of the persons of the faces, and of the matched pairs. */
+  readonly #persons: readonly number[];
   readonly #matched: readonly number[];
 
   constructor(readonly options: JudgeOptions) {
     const { pairs, faces, personOf } = options;
-    this.#bootstrap = new PersonBootstrap([...faces.keys()].map(personOf));
+    const persons = [...faces.keys()].map(personOf);
+    this.#bootstrap = new PersonBootstrap(persons);
+    this.#persons = persons.map((person) => this.#bootstrap.number(person));
     this.#matched = pairs.filter(({ same }) => same).map(({ a }) => this.#bootstrap.number(personOf(a)));
   }
 
   /** @param pictures of all faces, in their order */
   async verdicts(judged: Judged, pictures: readonly Uint8Array[]): Promise<Verdict[]> {
-    const { faces, personOf, recognizers, pairs } = this.options;
+    const { faces, recognizers, pairs } = this.options;
     const mixes: readonly Mix[] = judged.budget === null ? ['both'] : this.options.mixes;
     const verdicts: Verdict[] = [];
     const names = [...faces.keys()];
-    const persons = names.map(personOf);
     for (const opened of recognizers) {
       const embeddings = await this.#embed(opened, judged, pictures);
       for (const mix of mixes) {
@@ -103,35 +105,35 @@ export class Judge {
         const scored = this.#scored(scores);
         const figures = verificationFigures(scored);
         const [references, others] = [embeddings, probes].map((all) => names.map((name) => all.get(name)!));
-        const { threshold, impostors, top } = impostorThreshold(references, others, persons, FAR);
+        const { threshold, impostors, top } = impostorThreshold(references, others, this.#persons, FAR);
         const { genuine } = split(scored);
-        const thresholds = this.#bootstrap.thresholds(top, FAR);
-        const interval = intervalOf(this.#bootstrap.tars(genuine, this.#matched, thresholds));
         const tar = genuine.filter((score) => score >= threshold).length / genuine.length;
-        const open = { impostors, threshold, tar, ...interval };
+        const open = { impostors, threshold, tar };
+        const thresholds = this.#bootstrap.thresholds(top, FAR);
         verdicts.push({ recognizer: opened.name, mix, figures, open, scores, thresholds });
       }
     }
     return this.compared(judged, verdicts);
   }
 
-  /** Verdicts beside those on our own codec at the same budget, which has to come first. */
+  /** Verdicts with what resamples say, beside those on our own codec at the same budget, which has to come first. */
   compared({ codec, budget }: Judged, verdicts: readonly Verdict[]): Verdict[] {
     return verdicts.map(({ against: _, ...verdict }) => {
-      const { recognizer, mix, figures, open, thresholds } = verdict;
+      const { recognizer, mix, figures, thresholds } = verdict;
       const scored = this.#scored(verdict.scores);
       const tars = thresholds && this.#bootstrap.tars(split(scored).genuine, this.#matched, thresholds);
+      const open = tars ? { ...verdict.open, ...intervalOf(tars) } : verdict.open;
       const decided = { scored, figures, open, tars };
       const key = `${recognizer} ${mix} ${budget}`;
       const ours = this.#own.get(key);
       if (codec === OWN) this.#own.set(key, decided);
-      if (codec === OWN || !ours) return verdict;
+      if (codec === OWN || !ours) return { ...verdict, open };
       const against = {
         accuracy: pairedAccuracy(ours, decided),
         tar: pairedTar(ours.scored, scored),
         open: pairedOpenTar(ours, decided),
       };
-      return { ...verdict, against };
+      return { ...verdict, open, against };
     });
   }
 

@@ -1,7 +1,7 @@
 import { ArgumentError } from '../../common/errors.js';
 import { CounterRandom } from '../../common/random.js';
 import { RESAMPLES } from '../verification/resampled.js';
-import type { TopImpostors } from './all-impostors.js';
+import { type TopImpostors, thresholdOfClass } from './all-impostors.js';
 
 const STREAM = 0x7a2;
 
@@ -41,7 +41,7 @@ export class PersonBootstrap {
   }
 
   /** Of each resample, the lowest threshold at which at most the share `far` of the mismatched pairs is accepted. */
-  thresholds({ classes, first, second, thresholdOf, floor }: TopImpostors, far: number): Float32Array {
+  thresholds({ classes, first, second, floor }: TopImpostors, far: number): Float32Array {
     return Float32Array.from(this.draws, (drawn) => {
       let [sum, squares] = [0, 0];
       drawn.forEach((times, person) => {
@@ -55,9 +55,9 @@ export class PersonBootstrap {
         // A class is accepted as a whole, or not at all.
         const one = classes[k];
         for (; k < classes.length && classes[k] === one; k++) accepted += drawn[first[k]] * drawn[second[k]];
-        if (accepted > allowed) return thresholdOf(one + 1);
+        if (accepted > allowed) return thresholdOfClass(one + 1);
       }
-      return thresholdOf(floor);
+      return thresholdOfClass(floor);
     });
   }
 

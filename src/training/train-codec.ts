@@ -10,8 +10,8 @@ import { saveState } from '../nn/state.js';
 import { type CodecTrainingConfig, checkCodecTraining } from './codec-config.js';
 import { type CodecStep, CodecTrainer } from './codec-trainer.js';
 import { type Validation, validateCodec } from './codec-validation.js';
+import { trainingSource } from './describe-source.js';
 import { TrainingLog } from './training-log.js';
-import { trainingSource } from './training-source.js';
 
 export interface TrainCodecOptions {
   gpu: Gpu;

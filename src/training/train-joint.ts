@@ -10,6 +10,7 @@ import type { Gpu } from '../gpu/gpu.js';
 import { KltAutoencoder } from '../models/klt-autoencoder.js';
 import { writeRecognizer } from '../models/recognizer-file.js';
 import { loadState, saveState } from '../nn/state.js';
+import { trainingSource } from './describe-source.js';
 import { fitKlt } from './fit-klt.js';
 import { checkJointTraining, type JointTrainingConfig, stageAt, totalSteps, usesRecognizers } from './joint-config.js';
 import { type JointBatch, type JointStep, JointTrainer } from './joint-trainer.js';
@@ -17,7 +18,6 @@ import { type JointValidation, validateJoint } from './joint-validation.js';
 import { teacherEmbeddings } from './teacher.js';
 import { readCheckpoint } from './train-codec.js';
 import { TrainingLog } from './training-log.js';
-import { trainingSource } from './training-source.js';
 
 export interface TrainJointOptions {
   gpu: Gpu;

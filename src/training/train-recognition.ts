@@ -9,13 +9,13 @@ import type { OpenRecognizer } from '../data/recognizer-source.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { readRecognizer, writeRecognizer } from '../models/recognizer-file.js';
 import { saveState } from '../nn/state.js';
+import { trainingSource } from './describe-source.js';
 import { checkRecognitionTraining, type RecognitionTrainingConfig } from './recognition-config.js';
 import { type RecognitionBatch, type RecognitionStep, RecognitionTrainer } from './recognition-trainer.js';
 import { type RecognitionValidation, validateRecognition } from './recognition-validation.js';
 import { teacherEmbeddings } from './teacher.js';
 import { readCheckpoint } from './train-codec.js';
 import { TrainingLog } from './training-log.js';
-import { trainingSource } from './training-source.js';
 
 export interface TrainRecognitionOptions {
   gpu: Gpu;

@@ -1,6 +1,4 @@
-import { createHash } from 'node:crypto';
 import { CheckpointError } from '../common/errors.js';
-import type { FaceEntry } from '../data/face-listing.js';
 
 /** What a run learns from, as its checkpoints note it: a resumed run must learn from the same. */
 export interface TrainingSource {
@@ -10,19 +8,6 @@ export interface TrainingSource {
   faces: string;
   /** How many there are. */
   count: number;
-}
-
-/** @param classes of the faces; −1 for those without label */
-export function trainingSource(
-  faces: readonly FaceEntry[],
-  classes: readonly number[],
-  teacher: string | null,
-): TrainingSource {
-  const hash = createHash('sha256');
-  faces.forEach(({ path, source }, k) => {
-    hash.update(`${JSON.stringify([path, source, classes[k]])}\n`);
-  });
-  return { teacher, faces: hash.digest('hex').slice(0, 32), count: faces.length };
 }
 
 /** @throws CheckpointError that says what differs */

@@ -50,13 +50,23 @@ async function makeJobs(filters: readonly string[]): Promise<Job[]> {
   );
 }
 
+/**
+ * Mesa's llvmpipe starts as many threads as there are cores. Files that run side by side then wait for each other's
+ * threads, which costs far more than it gains: each gets its share.
+ */
+function shareOfCores(atOnce: number): NodeJS.ProcessEnv {
+  const threads = Math.max(1, Math.floor(availableParallelism() / atOnce));
+  return { LP_NUM_THREADS: process.env.LP_NUM_THREADS || String(threads) };
+}
+
 async function runJobs(jobs: readonly Job[], atOnce: number, limitSeconds: number): Promise<Counts> {
   const sum: Counts = { passed: 0, failed: 0, skipped: 0 };
   const queue = [...jobs];
   const width = Math.max(...jobs.map(({ label }) => label.length));
+  const share = shareOfCores(atOnce);
   const work = async () => {
     for (let job = queue.shift(); job; job = queue.shift()) {
-      const run = await runFile(job.path, job.environment, limitSeconds * timeLimitOf(job.path));
+      const run = await runFile(job.path, { ...share, ...job.environment }, limitSeconds * timeLimitOf(job.path));
       sum.passed += run.passed;
       sum.failed += run.failed;
       sum.skipped += run.skipped;

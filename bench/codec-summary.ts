@@ -1,0 +1,65 @@
+import { ArgumentError } from '../src/common/errors.js';
+import type { Condition } from '../src/evaluation/comparison/compare-codecs.js';
+import { percent, probability } from '../src/evaluation/percent.js';
+import { markdownTable } from '../src/evaluation/tables.js';
+
+/** A row of a report as JSON has it: no infinite PSNR, and no scores. */
+export type MeasuredCodec = Pick<Condition, 'codec' | 'title' | 'budget' | 'verdicts'> & { psnr: number | null };
+
+const NAMES: Record<string, string> = {
+  uncompressed: 'uncompressed',
+  'cameo-mse': 'the same trained for squared error alone',
+  avif: 'AVIF, whole file',
+  'avif-payload': 'AVIF, payload alone',
+};
+/** Ours first; the others from the oldest to the newest. */
+const ORDER = ['uncompressed', 'cameo', 'cameo-mse', 'jpeg', 'jpeg2000', 'webp', 'webp2', 'avif', 'avif-payload'];
+/** Of the recognisers, in a heading. */
+const SHORT: Record<string, string> = { 'mobilefacenet-ms1m': 'ms1m' };
+
+const START = '<!-- npm run codec-table -->';
+const END = '<!-- end of codec-table -->';
+
+/** Both pictures compressed; in the order of the row's recognisers. */
+const both = ({ verdicts }: MeasuredCodec) => verdicts.filter(({ mix }) => mix === 'both');
+
+/** The table of accuracies, and how sure the differences are. */
+export function summary(conditions: readonly MeasuredCodec[]): string {
+  const rank = ({ codec, budget }: MeasuredCodec): number => (budget ?? 0) * ORDER.length + ORDER.indexOf(codec);
+  const rows = [...conditions].sort((a, b) => rank(a) - rank(b));
+  const table = markdownTable({
+    columns: [
+      'bytes',
+      'codec',
+      'PSNR, dB',
+      ...both(rows[0]).flatMap(({ recognizer }) => [`accuracy, ${SHORT[recognizer] ?? recognizer}`, 'TAR']),
+    ],
+    rows: rows.map((row) => [
+      row.budget ?? '—',
+      NAMES[row.codec] ?? row.title,
+      row.psnr === null ? '' : row.psnr.toFixed(2),
+      ...both(row).flatMap(({ figures, open }) => [
+        `${percent(figures.accuracy)} ± ${(100 * figures.standardError).toFixed(2)}`,
+        `${(100 * open.tar).toFixed(1)} %`,
+      ]),
+    ]),
+  });
+  const others = rows.filter(({ codec }) => !codec.startsWith('cameo') && codec !== 'uncompressed');
+  const tests = others.flatMap((row) => both(row).flatMap(({ against }) => against?.accuracy ?? []));
+  const worse = tests.every(({ onlyFirst, onlySecond }) => onlyFirst > onlySecond);
+  if (!worse || tests.length === 0) return table;
+  const p = Math.max(...tests.map(({ p }) => p));
+  return `${table}\n\nEvery other codec is less accurate than Cameo at the same bytes, by each recogniser: ${probability(p)} at most (McNemar, paired).`;
+}
+
+/**
+ * A text with the table between its two marks.
+ * @throws ArgumentError where the text has no marks
+ */
+export function intoText(text: string, table: string, name: string): string {
+  const start = text.indexOf(START);
+  const end = text.indexOf(END);
+  if (start < 0 || end < start)
+    throw new ArgumentError(`${name} lacks ${START} and ${END}, between which the table goes`);
+  return `${text.slice(0, start + START.length)}\n\n${table}\n\n${text.slice(end)}`;
+}

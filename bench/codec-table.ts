@@ -1,0 +1,21 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { writeFileAtomic } from '../src/data/atomic-file.js';
+import { intoText, type MeasuredCodec, summary } from './codec-summary.js';
+
+/*
+ * npm run codec-table: the figures of results/codecs/full/report.json in short, into README.md and models/face.md. To be
+ * run when the report has changed; `npm test -- codec-table` says whether they agree.
+ */
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+
+const report = JSON.parse(readFileSync(join(ROOT, 'results', 'codecs', 'full', 'report.json'), 'utf8')) as {
+  conditions: MeasuredCodec[];
+};
+const table = summary(report.conditions);
+for (const name of ['README.md', 'models/face.md']) {
+  const path = join(ROOT, name);
+  await writeFileAtomic(path, intoText(readFileSync(path, 'utf8'), table, name));
+}

@@ -1,4 +1,5 @@
 import { ArgumentError } from '../src/common/errors.js';
+import { BUDGET_CODECS } from '../src/evaluation/codecs/index.js';
 import type { Condition } from '../src/evaluation/comparison/compare-codecs.js';
 import { percent, probability } from '../src/evaluation/percent.js';
 import { markdownTable } from '../src/evaluation/tables.js';
@@ -12,8 +13,8 @@ const NAMES: Record<string, string> = {
   avif: 'AVIF, whole file',
   'avif-payload': 'AVIF, payload alone',
 };
-/** Ours first; the others from the oldest to the newest. */
-const ORDER = ['uncompressed', 'cameo', 'cameo-mse', 'jpeg', 'jpeg2000', 'webp', 'webp2', 'avif', 'avif-payload'];
+/** Ours first. */
+const ORDER = ['uncompressed', 'cameo', 'cameo-mse', ...BUDGET_CODECS.map(({ name }) => name)];
 /** Of the recognisers, in a heading. */
 const SHORT: Record<string, string> = { 'mobilefacenet-ms1m': 'ms1m' };
 

@@ -1,7 +1,7 @@
 import { ArgumentError } from '../src/common/errors.js';
 import { BUDGET_CODECS } from '../src/evaluation/codecs/index.js';
 import type { Condition } from '../src/evaluation/comparison/compare-codecs.js';
-import { percent, probability } from '../src/evaluation/percent.js';
+import { accuracyText, percent, probability } from '../src/evaluation/percent.js';
 import { markdownTable } from '../src/evaluation/tables.js';
 
 /** A row of a report as JSON has it: no infinite PSNR, and no scores. */
@@ -39,10 +39,7 @@ export function summary(conditions: readonly MeasuredCodec[]): string {
       row.budget ?? '—',
       NAMES[row.codec] ?? row.title,
       row.psnr === null ? '' : row.psnr.toFixed(2),
-      ...both(row).flatMap(({ figures, open }) => [
-        `${percent(figures.accuracy)} ± ${(100 * figures.standardError).toFixed(2)}`,
-        `${(100 * open.tar).toFixed(1)} %`,
-      ]),
+      ...both(row).flatMap(({ figures, open }) => [accuracyText(figures), percent(open.tar, 1)]),
     ]),
   });
   const others = rows.filter(({ codec }) => !codec.startsWith('cameo') && codec !== 'uncompressed');

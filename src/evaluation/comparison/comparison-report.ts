@@ -2,7 +2,7 @@ import { FACE_HEIGHT, FACE_WIDTH } from '../../data/align.js';
 import { encodePng } from '../../data/image.js';
 import { contactSheet } from '../contact-sheet.js';
 import { htmlReport, type ReportFigure, type ReportTable } from '../html-report.js';
-import { percent, probability } from '../percent.js';
+import { accuracyText, percent, probability } from '../percent.js';
 import { linePlot } from '../plot-svg.js';
 import { factTexts, listLines, type RunFacts } from '../run-facts.js';
 import { markdownTable } from '../tables.js';
@@ -35,7 +35,7 @@ export function summaryLine({ title, budget, missing, faces, bytes, psnr, verdic
   if (missing === faces) return `${what}: makes no file`;
   const verdict = verdicts.find(({ mix }) => mix === 'both');
   const accuracy = verdict
-    ? `, ${verdict.recognizer} ${percent(verdict.figures.accuracy)} ± ${(100 * verdict.figures.standardError).toFixed(2)}`
+    ? `, ${verdict.recognizer} ${accuracyText(verdict.figures)}`
     : `, no file for ${missing} of ${faces} faces`;
   return `${what}: ${bytes.toFixed(0)} bytes, ${psnr.toFixed(2)} dB${accuracy}`;
 }
@@ -78,7 +78,7 @@ function verdictCells({ missing, faces }: Condition, verdict: Verdict | undefine
   const { figures, open, against } = verdict;
   const { tar } = figures;
   return [
-    `${percent(figures.accuracy)} ± ${(100 * figures.standardError).toFixed(2)}`,
+    accuracyText(figures),
     percent(tar.tar, 1),
     `${percent(tar.low, 1)} to ${percent(tar.high, 1)}`,
     against

@@ -1,6 +1,6 @@
 import { rocCurve } from '../../common/verification.js';
 import type { FacePair } from '../../data/lfw.js';
-import { percent } from '../percent.js';
+import { accuracyText, percent } from '../percent.js';
 import { linePlot } from '../plot-svg.js';
 import { factTexts, listLines, type RunFacts } from '../run-facts.js';
 import { markdownTable } from '../tables.js';
@@ -25,8 +25,8 @@ export interface PairReport extends RunFacts {
 
 /** One line for a terminal. */
 export function pairSummary({ figures }: PairReport): string {
-  const { accuracy, standardError, tar, equalErrorRate } = figures;
-  return `accuracy ${percent(accuracy)} ± ${(100 * standardError).toFixed(2)}; TAR at FAR 1e-3 ${percent(tar.tar)} (95 %: ${percent(tar.low)} to ${percent(tar.high)}); EER ${percent(equalErrorRate)}`;
+  const { tar, equalErrorRate } = figures;
+  return `accuracy ${accuracyText(figures)}; TAR at FAR 1e-3 ${percent(tar.tar)} (95 %: ${percent(tar.low)} to ${percent(tar.high)}); EER ${percent(equalErrorRate)}`;
 }
 
 /** @param plot name of the plot's file beside it */
@@ -50,10 +50,7 @@ export function pairReportMarkdown(report: PairReport, plot: string): string {
       title: 'Figures',
       columns: ['Figure', 'Value'],
       rows: [
-        [
-          'accuracy, mean of the folds ± standard error',
-          `${percent(figures.accuracy)} ± ${(100 * figures.standardError).toFixed(2)}`,
-        ],
+        ['accuracy, mean of the folds ± standard error', accuracyText(figures)],
         [
           'TAR at FAR 1e-3, with the 95 % interval of a bootstrap',
           `${percent(tar.tar)} (${percent(tar.low)} to ${percent(tar.high)})`,

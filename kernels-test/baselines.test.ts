@@ -89,6 +89,23 @@ test('JPEG: scaled files come back in full size and help where bytes are few', a
   assert.is((await sharp(scaled.bytes).metadata()).width, Math.round(WIDTH * scaled.scale));
 });
 
+test('JPEG: a grey file may be scaled, too', async () => {
+  const grey = new Uint8Array(face.length);
+  greyOf(face).forEach((value, i) => {
+    grey.fill(value, 3 * i, 3 * i + 3);
+  });
+  const scales = [1, 2 / 3, 1 / 2];
+  const best = await encodeJpegAtMost(grey, WIDTH, HEIGHT, 350, { scales });
+  assert.ok(best);
+  assert.is(best.colour, 'grey');
+  assert.ok(best.scale < 1);
+  assert.is((await sharp(best.bytes).metadata()).channels, 1);
+  const full = await encodeJpegAtMost(grey, WIDTH, HEIGHT, 350);
+  const colour = await encodeJpegAtMost(grey, WIDTH, HEIGHT, 350, { scales, grey: false });
+  assert.ok(best.psnr > (full?.psnr ?? 0) + 0.1, `${best.psnr} dB, ${full?.psnr} in full size`);
+  assert.ok(best.psnr > (colour?.psnr ?? 0) + 0.1, `${best.psnr} dB, ${colour?.psnr} in colour`);
+});
+
 test('JPEG: null where nothing fits, and the smallest file then', async () => {
   const smallest = await smallestJpeg(face, WIDTH, HEIGHT);
   assert.is(await encodeJpegAtMost(face, WIDTH, HEIGHT, smallest.bytes.length - 1), null);

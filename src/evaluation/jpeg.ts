@@ -43,14 +43,19 @@ const FULL_SIZE: readonly Omit<JpegSettings, 'scale'>[] = [
   { colour: 'grey', table: 3 },
 ];
 
+/** Of a smaller picture: finer colour is of no use where bytes are so few, but none at all may be. */
+const SCALED: readonly Omit<JpegSettings, 'scale'>[] = [
+  { colour: '4:2:0', table: 2 },
+  { colour: 'grey', table: 3 },
+];
+
 /** Of the files of one sweep that fit, this many of the highest quality are decoded. */
 const DECODED_PER_SWEEP = 3;
 
 function settingsToTry(scales: readonly number[], grey: boolean): JpegSettings[] {
   const all = scales.flatMap((scale) => {
     if (!(scale > 0 && scale <= 1)) throw new ArgumentError(`JPEG scale is ${scale}; expected above 0 and at most 1`);
-    // Finer colour is of no use to a picture that is short of bytes anyway.
-    return (scale === 1 ? FULL_SIZE : FULL_SIZE.slice(0, 1)).map((settings) => ({ ...settings, scale }));
+    return (scale === 1 ? FULL_SIZE : SCALED).map((settings) => ({ ...settings, scale }));
   });
   return grey ? all : all.filter(({ colour }) => colour !== 'grey');
 }

@@ -4,11 +4,11 @@ import { encodeJpegAtMost } from '../jpeg.js';
 import type { BudgetCodec } from './budget-codec.js';
 import { checkRequest, resized, SCALES, scaleSetting } from './sizing.js';
 
-/** mozjpeg through sharp: every quality, several tables, colour and grey, scaled. */
+/** mozjpeg through sharp: every quality, several tables, colour and grey, each at several scales. */
 export const JPEG: BudgetCodec = {
   name: 'jpeg',
   title: 'JPEG',
-  version: `mozjpeg ${sharp.versions.mozjpeg}, sharp ${sharp.versions.sharp}, 1`,
+  version: `mozjpeg ${sharp.versions.mozjpeg}, sharp ${sharp.versions.sharp}, 2`,
   async encode(rgb, width, height, maxBytes) {
     checkRequest(rgb, width, height, maxBytes);
     const encoded = await encodeJpegAtMost(rgb, width, height, maxBytes, { scales: SCALES });

@@ -263,8 +263,8 @@ async function run(options: CodecsOptions): Promise<void> {
     const single = options.single === true;
     const setting = settingId({ pairs, faces, recognizers, mixes, single });
     const earlier = options.extend ? await earlierReport(options.out, setting, pairs.length) : null;
-    const today = [...known.keys(), ...OWN_CODECS].map((name) => encoderOf(name)).concat(encoders);
-    const versions = new Map(today.map(({ name, version }) => [name, version]));
+    const everyCodec = [...known.keys(), ...OWN_CODECS].map((name) => encoderOf(name));
+    const versions = new Map([...everyCodec, ...encoders].map(({ name, version }) => [name, version]));
     const { kept, changed } = stillValid(earlier?.conditions ?? [], versions);
     if (changed.length > 0) {
       const rows = changed.map(({ title, budget }) => `${title} ${budget} B`).join(', ');
@@ -320,6 +320,7 @@ async function run(options: CodecsOptions): Promise<void> {
       single,
       run: { commit, date: facts.date, device: deviceText(facts), command: facts.command },
       earlier: kept,
+      earlierEncoders: everyCodec,
       cacheOf: ({ modelId }, condition) => cacheFile('embeddings', modelId, `${condition}.safetensors`),
       sampleBudget,
       onProgress,

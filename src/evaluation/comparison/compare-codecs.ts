@@ -44,6 +44,8 @@ export interface Comparison {
 export interface CompareOptions extends JudgeOptions {
   /** Those after the one named 'cameo', if any, are compared with it. */
   encoders: readonly FaceEncoder[];
+  /** Codecs of earlier rows, which are asked for the few faces that are shown; a row without one shows none. */
+  earlierEncoders?: readonly FaceEncoder[];
   budgets: readonly number[];
   /** The budget whose restored faces are kept. */
   sampleBudget: number;
@@ -68,7 +70,13 @@ export async function compareCodecs(options: CompareOptions): Promise<Comparison
   const originals = names.map((name) => faces.get(name)!);
   const conditions: Condition[] = [];
   const samples = new Map<string, (EncodedFace | null)[]>();
-  let shown = new Set<number>();
+  let shown: readonly number[] = [];
+  /** Keeps the faces that are shown, of what a codec makes of them. */
+  const show = (title: string, of: (k: number) => EncodedFace | null): void => {
+    const all = new Array<EncodedFace | null>(names.length).fill(null);
+    for (const k of shown) all[k] = of(k);
+    samples.set(title, all);
+  };
   const judge = new Judge(options);
   const earlier = options.earlier ?? [];
   const add = async (condition: Condition): Promise<void> => {
@@ -102,6 +110,13 @@ export async function compareCodecs(options: CompareOptions): Promise<Comparison
         asked(budget).some((one) => one.name === name),
       );
       if (before) {
+        if (budget === sampleBudget && shown.length === 0) shown = sampleFaces(before.psnrs);
+        const encoder = [...encoders, ...(options.earlierEncoders ?? [])].find((one) => one.name === name);
+        if (budget === sampleBudget && encoder && shown.length > 0) {
+          const some = shown.map((k) => originals[k]);
+          const encoded = await encoder.encodeAll(some, budget, () => {});
+          show(before.title, (k) => encoded[shown.indexOf(k)]);
+        }
         await add({ ...before, verdicts: judge.compared(before, before.verdicts) });
         continue;
       }
@@ -113,11 +128,8 @@ export async function compareCodecs(options: CompareOptions): Promise<Comparison
       const condition = describe({ codec: name, title, budget, version, run }, encoded, originals);
       if (budget === sampleBudget) {
         // A dozen faces are shown: those are kept, and not a copy of all for each codec.
-        if (shown.size === 0) shown = sampleFaces(condition.psnrs);
-        samples.set(
-          title,
-          encoded.map((one, k) => (shown.has(k) ? one : null)),
-        );
+        if (shown.length === 0) shown = sampleFaces(condition.psnrs);
+        show(title, (k) => encoded[k]);
       }
       if (condition.missing <= MOST_MISSING * names.length) {
         const pictures = encoded.map((one) => one?.rgb ?? new Uint8Array(originals[0].length).fill(128));
@@ -153,7 +165,7 @@ export function facesToShow(psnrs: readonly number[]): { best: number[]; median:
   };
 }
 
-const sampleFaces = (psnrs: readonly number[]): Set<number> => new Set(Object.values(facesToShow(psnrs)).flat());
+const sampleFaces = (psnrs: readonly number[]): number[] => [...new Set(Object.values(facesToShow(psnrs)).flat())];
 
 function describe(
   what: Pick<Condition, 'codec' | 'title' | 'budget' | 'version' | 'run'>,

@@ -301,7 +301,7 @@ export async function comparisonHtml(
 ): Promise<string> {
   const figures: ReportFigure[] = [...plots].map(([file, svg]) => ({ title: file, picture: { svg } }));
   const own = report.conditions.find(({ codec, budget }) => codec === 'cameo' && budget === sampleBudget);
-  // Of rows that were measured before, the faces are not at hand.
+  // Rows that an older program measured do not say how good each face is.
   if (own && own.psnrs.length > 0 && samples.size > 0) {
     const { best, median, worst } = facesToShow(own.psnrs);
     for (const [title, faces] of [

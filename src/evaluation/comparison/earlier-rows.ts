@@ -6,7 +6,7 @@ import { readSafetensors, writeSafetensors } from '../../nn/safetensors.js';
 import { RESAMPLES } from '../verification/resampled.js';
 import type { Condition } from './compare-codecs.js';
 import type { ComparisonReport } from './comparison-report.js';
-import type { Mix, Verdict } from './judge.js';
+import { type Mix, OWN, type Verdict } from './judge.js';
 
 /** The metadata of a file of scores that says what they were measured on. */
 const SETTING = 'cameo.setting';
@@ -40,13 +40,19 @@ const tensorName = ({ codec, budget }: Condition, { recognizer, mix }: Verdict):
 const thresholdsName = (condition: Condition, verdict: Verdict): string =>
   `${tensorName(condition, verdict)} thresholds`;
 
+const psnrsName = ({ codec, budget }: Condition): string => `${codec} ${budget ?? '-'} psnr`;
+
 /**
  * The scores of all pairs, a tensor a verdict, and the thresholds of resamples, another: with them a later run compares
- * other codecs on the same pairs.
+ * other codecs on the same pairs. Of our own codec the PSNR of each face too, by which faces to show are chosen.
  */
 export function writeScores(conditions: readonly Condition[], setting: string): Uint8Array {
   const tensors: HostTensors = new Map();
   for (const condition of conditions) {
+    const { codec, psnrs } = condition;
+    if (codec === OWN && psnrs.length > 0) {
+      tensors.set(psnrsName(condition), { shape: [psnrs.length], data: Float32Array.from(psnrs) });
+    }
     for (const verdict of condition.verdicts) {
       const { scores, thresholds } = verdict;
       tensors.set(tensorName(condition, verdict), { shape: [scores.length], data: scores });
@@ -105,7 +111,7 @@ export function readEarlier(json: string, scores: Uint8Array, setting: string, p
   const conditions = report.conditions.map((row) => ({
     ...row,
     ...unwritten(row),
-    psnrs: [],
+    psnrs: [...(tensors.get(psnrsName(row))?.data ?? [])],
     verdicts: row.verdicts.map((verdict) => {
       const data = tensors.get(tensorName(row, verdict))?.data;
       if (data?.length !== pairs) {

@@ -18,6 +18,7 @@ import { demoFaces } from './budget-fixture.js';
 import { buildTestPages } from './page/build.js';
 import type { PageFace } from './page/codec.js';
 import { findTestAdapters } from './runner/adapters.js';
+import { readShippedVectors } from './shipped-vectors.js';
 
 /*
  * The face codec as it ships, in Node on each adapter and in a page on Chromium's: what one encodes the other decodes to the
@@ -103,6 +104,17 @@ async function exchange(page: Page, codec: BudgetCodec): Promise<void> {
     const same = own.filter((file, k) => Buffer.compare(file, files[k]) === 0).length;
     console.log(`${container}: ${same} of ${own.length} faces are the same bytes from ${about.adapter} in the page`);
   }
+
+  // Streams that were frozen with this model.
+  const { faces: frozen } = await readShippedVectors();
+  const read = await decodeInPage(
+    page,
+    frozen.map(({ bare }) => bare),
+  );
+  read.forEach(({ t, grey, symbols, file, bare }, k) => {
+    assert.equal([t, grey, symbols], [frozen[k].t, frozen[k].grey, [...frozen[k].symbols]], `frozen ${k}`);
+    assert.equal([file, bare], [[...frozen[k].file], [...frozen[k].bare]], `frozen ${k}`);
+  });
 
   const named = (await codec.symbolsOf(faces, { maxBytes: 400 }, 'archive')).map((face, k) => ({
     ...face,

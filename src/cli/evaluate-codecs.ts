@@ -5,7 +5,6 @@ import { BudgetCodec } from '../codec/budget-codec.js';
 import { ArgumentError, CameoError } from '../common/errors.js';
 import { ensureFolder, writeFileAtomic } from '../data/atomic-file.js';
 import { openFaceFolder } from '../data/faces.js';
-import { type FacePair, parseLandmarkLines, parsePairs } from '../data/lfw.js';
 import { type OpenRecognizer, openRecognizer, RECOGNIZER_NAMES } from '../data/recognizer-source.js';
 import { EncodingCache } from '../evaluation/codecs/encoding-cache.js';
 import { BUDGET_CODECS } from '../evaluation/codecs/index.js';
@@ -35,12 +34,12 @@ import {
 } from '../evaluation/comparison/face-encoders.js';
 import type { Mix } from '../evaluation/comparison/judge.js';
 import { deviceText } from '../evaluation/run-facts.js';
-import { faceCrop } from '../evaluation/verification/face-crops.js';
 import { openGpu } from '../gpu/node/adapters.js';
 import { gitCommit } from './git-commit.js';
+import { openLfwFaces, QUICK_PAIRS } from './lfw-faces.js';
 import { cacheFile, dataFolder, encodingsFolder, recognizerPlaces } from './places.js';
 import { startStages } from './progress.js';
-import { readRegularFile, readText } from './read-file.js';
+import { readRegularFile } from './read-file.js';
 import { runFacts } from './report-facts.js';
 import { stopOnInterrupt } from './training-run.js';
 import { expectKind, readWeights, weightsPath } from './weights.js';
@@ -61,12 +60,9 @@ interface CodecsOptions {
   out: string;
 }
 
-const MAX_PICTURE_BYTES = 2 ** 26;
 const MAX_REPORT_BYTES = 2 ** 28;
 const SCORES = 'scores.safetensors';
 const OWN_CODECS = ['cameo', 'cameo-png'];
-/** Quick mode: so many pairs of each kind of each fold. */
-const QUICK_PAIRS = 30;
 /** Faces that are encoded one at a time, to see how long it takes. */
 const TIMED_FACES = 15;
 
@@ -131,16 +127,6 @@ async function earlierReport(folder: string, setting: string, pairs: number): Pr
   }
 }
 
-/** The first pairs of each kind of each fold. */
-function quickPairs(pairs: readonly FacePair[]): FacePair[] {
-  const taken = new Map<string, number>();
-  return pairs.filter(({ fold, same }) => {
-    const key = `${fold} ${same}`;
-    taken.set(key, (taken.get(key) ?? 0) + 1);
-    return taken.get(key)! <= QUICK_PAIRS;
-  });
-}
-
 function budgetsOf(words: readonly string[], option: string): number[] {
   return words.map((word) => {
     const budget = Number(word);
@@ -182,7 +168,6 @@ async function secondsOf(codec: BudgetCodec, faces: readonly Uint8Array[], budge
 }
 
 async function run(options: CodecsOptions): Promise<void> {
-  const folder = options.lfw ?? join(dataFolder(), 'lfw');
   const budgets = budgetsOf(options.budgets.split(','), '--budgets');
   const wanted = options.codecs.split(',').map((word) => codecWord(word, '--codecs', budgets));
   const known = new Map(BUDGET_CODECS.map((codec) => [codec.name, codec]));
@@ -201,9 +186,8 @@ async function run(options: CodecsOptions): Promise<void> {
     }
     return { name, budgets: own, path: word.slice(at + 1) };
   });
-  const all = parsePairs(await readText(join(folder, 'pairs.txt')), 'pairs.txt');
-  const landmarks = parseLandmarkLines(await readText(join(folder, 'landmarks.txt')), 'landmarks.txt');
-  const pairs = options.quick ? quickPairs(all.pairs) : all.pairs;
+  const lfw = await openLfwFaces(options.lfw ?? join(dataFolder(), 'lfw'), { quick: options.quick });
+  const { pairs, folds } = lfw;
   const budgetWeights = async (file: string) => expectKind(await readWeights(file), 'budget');
   if (new Set(besides.map(({ name }) => name)).size < besides.length) {
     throw new ArgumentError('--besides: two weights have the same name');
@@ -249,15 +233,8 @@ async function run(options: CodecsOptions): Promise<void> {
       own.push(other);
       encoders.push({ ...cameoEncoder(other, cache, `Cameo, ${name}`, `cameo-${name}`), budgets });
     }
-    const faces = new Map<string, Uint8Array>();
-    const names = [...new Set(pairs.flatMap(({ a, b }) => [a, b]))];
-    for (const name of names) {
-      const points = landmarks.get(name);
-      if (!points) throw new ArgumentError(`landmarks.txt has no landmarks for ${name}`);
-      const file = join(folder, 'images', name);
-      faces.set(name, await faceCrop(await readRegularFile(file, MAX_PICTURE_BYTES), name, '96x112', points));
-      onProgress('aligning faces', faces.size, names.length);
-    }
+    const faces = await lfw.crops((done, total) => onProgress('aligning faces', done, total));
+    const names = [...faces.keys()];
     const sampleBudget = budgets.includes(300) ? 300 : budgets[0];
     const mixes: Mix[] = options.mixes === 'all' ? ['both', 'reference'] : [options.mixes];
     const single = options.single === true;
@@ -282,7 +259,7 @@ async function run(options: CodecsOptions): Promise<void> {
     const save = async (conditions: readonly Condition[], groups: GroupService[]) => {
       const report: ComparisonReport = {
         ...facts,
-        pairs: { count: pairs.length, folds: all.folds, quick: options.quick === true },
+        pairs: { count: pairs.length, folds, quick: options.quick === true },
         embedding: single ? 'of the picture alone' : 'of the picture and of its mirror image, concatenated',
         recognizers: recognizers.map(({ name, modelId }) => ({
           name,

@@ -171,7 +171,8 @@ function encodeOnce(
   }
 }
 
-const COMMENT_BYTES = 39;
+/** What the comment takes that OpenJPEG writes. */
+export const COMMENT_BYTES = 39;
 const SOC = 0xff4f;
 const SOT = 0xff90;
 const COM = 0xff64;

@@ -1,0 +1,112 @@
+import { join } from 'node:path';
+import sharp, { type Sharp } from 'sharp';
+import { openLfwFaces } from '../src/cli/lfw-faces.js';
+import { cacheFile, dataFolder, encodingsFolder, recognizerPlaces } from '../src/cli/places.js';
+import { runFacts } from '../src/cli/report-facts.js';
+import { ArgumentError } from '../src/common/errors.js';
+import { writeFileAtomic } from '../src/data/atomic-file.js';
+import { readImage } from '../src/data/image.js';
+import { openRecognizer } from '../src/data/recognizer-source.js';
+import type { BudgetCodec } from '../src/evaluation/codecs/budget-codec.js';
+import { EncodingCache } from '../src/evaluation/codecs/encoding-cache.js';
+import { compareCodecs } from '../src/evaluation/comparison/compare-codecs.js';
+import { baselineEncoder } from '../src/evaluation/comparison/face-encoders.js';
+import { COMMENT_BYTES, decodeJpeg2000, encodeJpeg2000AtMost } from '../src/evaluation/jpeg2000.js';
+import { accuracyText, percent } from '../src/evaluation/percent.js';
+import { deviceText, factTexts, listLines } from '../src/evaluation/run-facts.js';
+import { markdownTable } from '../src/evaluation/tables.js';
+import { openGpu } from '../src/gpu/node/adapters.js';
+
+/*
+ * tsx bench/plain-codecs.ts [--quick]: JPEG, JPEG2000 and WebP as they come, in colour and full size, which `cameo evaluate
+ * codecs` tunes for each face. It is what other programs report, and so tells whether this one measures the same. LFW View 2
+ * with the embeddings of the picture and its mirror image. Writes results/codecs/plain.md.
+ */
+
+const RECOGNIZER = 'mobilefacenet-casia';
+const BUDGETS = [300, 500];
+
+/** The file of the highest quality that fits. */
+function bySweep(name: string, encode: (picture: Sharp, quality: number) => Sharp): BudgetCodec {
+  return {
+    name: `plain-${name}`,
+    title: name,
+    version: `sharp ${sharp.versions.sharp}, 1`,
+    async encode(rgb, width, height, maxBytes) {
+      for (let quality = 100; quality >= 1; quality--) {
+        const picture = sharp(rgb, { raw: { width, height, channels: 3 } });
+        const bytes = new Uint8Array(await encode(picture, quality).toBuffer());
+        if (bytes.length > maxBytes) continue;
+        const decoded = await this.decode(bytes, width, height);
+        return { bytes, size: bytes.length, rgb: decoded, settings: `quality ${quality}` };
+      }
+      return null;
+    },
+    decode: async (bytes) => (await readImage(bytes, { name })).data,
+  };
+}
+
+const CODECS: readonly BudgetCodec[] = [
+  bySweep('JPEG', (picture, quality) => picture.jpeg({ quality })),
+  {
+    name: 'plain-JPEG2000',
+    title: 'JPEG2000',
+    version: 'openjpeg, 1',
+    async encode(rgb, width, height, maxBytes) {
+      // OpenJPEG's comment stays in the file.
+      const plain = [{ grey: false, decompositions: 3 }];
+      const found = await encodeJpeg2000AtMost(rgb, width, height, maxBytes - COMMENT_BYTES, plain);
+      return found && { bytes: found.bytes, size: found.bytes.length + COMMENT_BYTES, rgb: found.rgb, settings: '' };
+    },
+    decode: async (bytes) => (await decodeJpeg2000(bytes)).data,
+  },
+  bySweep('WebP', (picture, quality) => picture.webp({ quality, effort: 6 })),
+];
+
+const args = process.argv.slice(2);
+if (args.some((arg) => arg !== '--quick')) throw new ArgumentError(`"${args.join(' ')}"; expected --quick or nothing`);
+const quick = args.length > 0;
+const lfw = await openLfwFaces(join(dataFolder(), 'lfw'), { quick });
+const gpu = await openGpu();
+try {
+  const recognizer = await openRecognizer(gpu, RECOGNIZER, recognizerPlaces());
+  const faces = await lfw.crops(() => {});
+  const cache = new EncodingCache(encodingsFolder());
+  const facts = { ...runFacts(gpu.description), command: ['tsx bench/plain-codecs.ts', ...args].join(' ') };
+  const { conditions } = await compareCodecs({
+    gpu,
+    pairs: lfw.pairs,
+    faces,
+    personOf: (name) => name.split('/')[0],
+    encoders: CODECS.map((codec) => baselineEncoder(codec, cache)),
+    budgets: BUDGETS,
+    recognizers: [recognizer],
+    mixes: ['both', 'reference'],
+    cacheOf: ({ modelId }, condition) => cacheFile('embeddings', modelId, `${condition}.safetensors`),
+    sampleBudget: BUDGETS[0],
+    run: { commit: facts.commit, date: facts.date, device: deviceText(facts), command: facts.command },
+    onCondition: ({ title, budget, verdicts: [both] }) =>
+      console.log(title, budget, both ? accuracyText(both.figures) : 'makes no file for too many'),
+  });
+  const table = markdownTable({
+    title: `${lfw.pairs.length} pairs of LFW View 2, ${RECOGNIZER}, picture and mirror image`,
+    columns: ['Budget, bytes', 'Codec', 'PSNR, dB', 'Both compressed', 'TAR at FAR 1e-3', 'Only the first', 'No file'],
+    rows: conditions.map(({ title, budget, psnr, verdicts: [both, reference], missing, faces }) => [
+      budget ?? '—',
+      title,
+      Number.isFinite(psnr) ? psnr.toFixed(2) : '—',
+      both ? accuracyText(both.figures) : '—',
+      both ? percent(both.figures.tar.tar, 1) : '—',
+      reference ? accuracyText(reference.figures) : '—',
+      `${missing} of ${faces}`,
+    ]),
+    note: 'In colour and full size, the file of the highest quality that fits; JPEG2000 with three decompositions and the comment that OpenJPEG writes.',
+  });
+  await writeFileAtomic(
+    'results/codecs/plain.md',
+    `# Codecs as they come, not tuned\n\n${listLines(factTexts(facts))}\n\n${table}\n`,
+  );
+  recognizer.dispose();
+} finally {
+  gpu.destroy();
+}

@@ -7,6 +7,7 @@ import { cosine } from '../src/common/verification.js';
 import { writeFileAtomic } from '../src/data/atomic-file.js';
 import { openFaceFolder } from '../src/data/faces.js';
 import { openRecognizer } from '../src/data/recognizer-source.js';
+import { greyOf } from '../src/evaluation/jpeg.js';
 import { psnr } from '../src/evaluation/metrics.js';
 import { factTexts, listLines } from '../src/evaluation/run-facts.js';
 import { markdownTable } from '../src/evaluation/tables.js';
@@ -16,14 +17,16 @@ import { openGpu } from '../src/gpu/node/adapters.js';
 /*
  * tsx bench/held-out.ts NAME=FILE…: codecs of a byte budget on held-out faces, as files of that size come out: PSNR, and how
  * far the embedding of the restored face lies from the original's, for recognisers that watched training and for others.
- * For choosing among models without a look at LFW. Writes results/codecs/held-out.md.
+ * For choosing among models without a look at LFW. Writes results/codecs/held-out.md. With --grey before the names each face is
+ * also stored in grey, to see whether the bytes of its colours are better spent on the rest: held-out-grey.md.
  */
 
 const RECOGNIZERS = ['mobilefacenet-casia', 'cameo', 'mobilefacenet-ms1m', 'dlib'];
-const BUDGETS = [300, 500];
 const FACES = 120;
 
-const words = process.argv.slice(2);
+const grey = process.argv[2] === '--grey';
+const words = process.argv.slice(grey ? 3 : 2);
+const BUDGETS = grey ? [200, 300] : [300, 500];
 const models = words.map((word) => {
   const at = word.indexOf('=');
   if (at < 1) throw new ArgumentError(`"${word}"; expected NAME=FILE, the weights of a codec of a byte budget`);
@@ -33,6 +36,11 @@ if (models.length === 0) throw new ArgumentError('expected at least one NAME=FIL
 const files = await Promise.all(
   models.map(async ({ name, path }) => ({ name, weights: expectKind(await readWeights(path), 'budget').file })),
 );
+
+const greyFace = (face: Uint8Array): Uint8Array => {
+  const values = greyOf(face);
+  return face.map((_, i) => values[Math.floor(i / 3)]);
+};
 
 const gpu = await openGpu();
 const recognizers = await Promise.all(RECOGNIZERS.map((name) => openRecognizer(gpu, name, recognizerPlaces())));
@@ -50,13 +58,19 @@ try {
   const rows: string[][] = [];
   for (const { name, weights } of files) {
     const codec = BudgetCodec.fromKlt(gpu, weights);
-    for (const maxBytes of BUDGETS) {
-      const encoded = await codec.encode(faces, { maxBytes }, 'bare');
+    const kinds = grey
+      ? [
+          { kind: ', in colour', given: faces },
+          { kind: ', in grey', given: faces.map(greyFace) },
+        ]
+      : [{ kind: '', given: faces }];
+    for (const [maxBytes, { kind, given }] of BUDGETS.flatMap((bytes) => kinds.map((one) => [bytes, one] as const))) {
+      const encoded = await codec.encode(given, { maxBytes }, 'bare');
       const restored = await codec.decode(encoded);
       const found = await embeddings(restored);
       rows.push([
         String(maxBytes),
-        `${name} (${codec.modelId})`,
+        `${name} (${codec.modelId})${kind}`,
         average((k) => encoded[k].length).toFixed(1),
         average((k) => psnr(faces[k], restored[k])).toFixed(2),
         ...found.map((own, r) => average((k) => 1 - cosine(originals[r][k], own[k])).toFixed(4)),
@@ -65,7 +79,7 @@ try {
     }
     codec.dispose();
   }
-  const facts = { ...runFacts(gpu.description), command: `tsx bench/held-out.ts ${words.join(' ')}` };
+  const facts = { ...runFacts(gpu.description), command: `tsx bench/held-out.ts ${process.argv.slice(2).join(' ')}` };
   const table = markdownTable({
     title: 'Models of the codec on held-out faces',
     columns: ['Budget, bytes', 'Model', 'Bytes', 'PSNR, dB', ...RECOGNIZERS.map((name) => `1 − cos, ${name}`)],
@@ -73,7 +87,7 @@ try {
     note: `Means over ${faces.length} faces of split val. The first two recognisers watch joint training, the others never do.`,
   });
   await writeFileAtomic(
-    'results/codecs/held-out.md',
+    `results/codecs/held-out${grey ? '-grey' : ''}.md`,
     `# Models of the codec on held-out faces\n\n${listLines(factTexts(facts))}\n\n${table}\n`,
   );
 } finally {

@@ -142,7 +142,8 @@ export async function compareCodecs(options: CompareOptions): Promise<Comparison
 }
 
 /** Not measured by an older program, whose rows lack what this one compares by: asked for, they are measured again. */
-const isWhole = ({ verdicts }: Condition): boolean => verdicts.every(({ thresholds }) => thresholds);
+const isWhole = ({ codec, psnrs, verdicts }: Condition): boolean =>
+  verdicts.every(({ thresholds }) => thresholds) && (codec !== OWN || psnrs.length > 0);
 
 /** Codecs by name, with our own, which others are compared with, before them. */
 const ownFirst = (a: string, b: string): number => Number(b === OWN) - Number(a === OWN);

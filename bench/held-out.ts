@@ -7,7 +7,7 @@ import { cosine } from '../src/common/verification.js';
 import { writeFileAtomic } from '../src/data/atomic-file.js';
 import { openFaceFolder } from '../src/data/faces.js';
 import { openRecognizer } from '../src/data/recognizer-source.js';
-import { greyOf } from '../src/evaluation/jpeg.js';
+import { greyAsRgb } from '../src/evaluation/jpeg.js';
 import { psnr } from '../src/evaluation/metrics.js';
 import { factTexts, listLines } from '../src/evaluation/run-facts.js';
 import { markdownTable } from '../src/evaluation/tables.js';
@@ -37,11 +37,6 @@ const files = await Promise.all(
   models.map(async ({ name, path }) => ({ name, weights: expectKind(await readWeights(path), 'budget').file })),
 );
 
-const greyFace = (face: Uint8Array): Uint8Array => {
-  const values = greyOf(face);
-  return face.map((_, i) => values[Math.floor(i / 3)]);
-};
-
 const gpu = await openGpu();
 const recognizers = await Promise.all(RECOGNIZERS.map((name) => openRecognizer(gpu, name, recognizerPlaces())));
 try {
@@ -61,7 +56,7 @@ try {
     const kinds = grey
       ? [
           { kind: ', in colour', given: faces },
-          { kind: ', in grey', given: faces.map(greyFace) },
+          { kind: ', in grey', given: faces.map(greyAsRgb) },
         ]
       : [{ kind: '', given: faces }];
     for (const [maxBytes, { kind, given }] of BUDGETS.flatMap((bytes) => kinds.map((one) => [bytes, one] as const))) {

@@ -78,6 +78,12 @@ export function greyOf(rgb: Uint8Array): Uint8Array {
   );
 }
 
+/** The same, as an RGB picture. */
+export function greyAsRgb(rgb: Uint8Array): Uint8Array {
+  const grey = greyOf(rgb);
+  return Uint8Array.from({ length: rgb.length }, (_, i) => grey[Math.floor(i / 3)]);
+}
+
 async function encodeOnce(
   { width, height, data, channels }: ReturnType<typeof prepare>,
   { colour, table }: JpegSettings,
@@ -131,7 +137,12 @@ export async function encodeJpegAtMost(
   const image = { width, height, data: rgb };
   checkImage(image);
   let best: EncodedJpeg | null = null;
-  for (const settings of settingsToTry(scales, grey)) {
+  // No grey file is better than the grey picture itself: where a colour one is, they need not be tried.
+  const bestGrey = psnr(rgb, greyAsRgb(rgb));
+  const colourFirst = (a: JpegSettings, b: JpegSettings): number =>
+    Number(a.colour === 'grey') - Number(b.colour === 'grey');
+  for (const settings of settingsToTry(scales, grey).sort(colourFirst)) {
+    if (settings.colour === 'grey' && best && best.psnr >= bestGrey) break;
     const picture = prepare(image, settings);
     const fitting: { quality: number; bytes: Uint8Array }[] = [];
     for (let quality = 1; quality <= 100; quality++) {

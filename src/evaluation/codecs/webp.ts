@@ -1,4 +1,4 @@
-import { greyOf } from '../jpeg.js';
+import { greyAsRgb } from '../jpeg.js';
 import { ICODEC, icodecFormat } from './icodec.js';
 import { budgetCodec, steps } from './still-codec.js';
 
@@ -26,14 +26,9 @@ export const WEBP = budgetCodec<keyof typeof VARIANTS>({
   qualities: [...steps(0, 0.9, 0.05), ...steps(1, 9.75, 0.25), ...steps(10, 40, 0.5), ...steps(41, 100, 1)],
   around: 2,
   encode(image, variant, quality) {
+    // WebP has no grey format, but constant colour planes cost next to nothing.
     const picture = variant === 'grey' ? { ...image, data: greyAsRgb(image.data) } : image;
     return webp.encode(picture, { quality, method: 6, snsStrength: 0, ...VARIANTS[variant] });
   },
   decode: webp.decode,
 });
-
-/** WebP has no grey format, but constant colour planes cost next to nothing. */
-function greyAsRgb(rgb: Uint8Array): Uint8Array {
-  const grey = greyOf(rgb);
-  return Uint8Array.from({ length: rgb.length }, (_, i) => grey[Math.floor(i / 3)]);
-}

@@ -1,8 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
+import { shippedWeights } from '../src/cli/weights.js';
 import { BudgetCodec } from '../src/codec/budget-codec.js';
+import { FaceCodec } from '../src/codec/face-codec.js';
 import { CameoError } from '../src/common/errors.js';
 import { openFaceFolder } from '../src/data/faces.js';
 import { writePng } from '../src/data/image.js';
@@ -19,7 +21,12 @@ import {
   stillValid,
   writeScores,
 } from '../src/evaluation/comparison/earlier-rows.js';
-import { baselineEncoder, cameoEncoder, cameoPngEncoder } from '../src/evaluation/comparison/face-encoders.js';
+import {
+  autoencoderPngEncoder,
+  baselineEncoder,
+  cameoEncoder,
+  cameoPngEncoder,
+} from '../src/evaluation/comparison/face-encoders.js';
 import { CameoFace } from '../src/models/cameo-face.js';
 import { demoFaces, smallFaceModel } from './budget-fixture.js';
 import { gpuSuite, testGpu } from './harness.js';
@@ -218,6 +225,30 @@ test('every codec keeps the budget, every pair is decided, and a second run find
   ].map(settingId);
   assert.is(new Set(ids).size, ids.length);
   watcher.dispose();
+  codec.dispose();
+});
+
+test('the plain autoencoder stores a face in a PNG at the finest rate that fits', async () => {
+  const gpu = await testGpu();
+  const codec = FaceCodec.fromWeights(gpu, readFileSync(shippedWeights('png')));
+  const faces = (await demoFaces()).slice(0, 2);
+  const encoder = autoencoderPngEncoder(codec, new EncodingCache(join(folder, 'encodings-png')));
+  const sizes = await Promise.all([0, codec.rates - 1].map((rate) => codec.encode(faces, rate)));
+  const [coarse, fine] = sizes;
+  const largest = Math.max(...fine.map(({ length }) => length));
+  for (const [budget, files] of [
+    [largest, fine],
+    [Math.min(...coarse.map(({ length }) => length)) - 1, null],
+  ] as const) {
+    const found = await encoder.encodeAll(faces, budget, () => {});
+    const restored = files && (await codec.decode(files));
+    assert.equal(
+      found.map((one) => one && [one.size, one.rgb]),
+      faces.map((_, k) => files && [files[k].length, restored![k]]),
+    );
+  }
+  const between = await encoder.encodeAll(faces, coarse[0].length, () => {});
+  assert.is(between[0]?.size, coarse[0].length);
   codec.dispose();
 });
 

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { BudgetCodec } from '../codec/budget-codec.js';
+import { FaceCodec } from '../codec/face-codec.js';
 import { ArgumentError, CameoError } from '../common/errors.js';
 import { ensureFolder, writeFileAtomic } from '../data/atomic-file.js';
 import { openFaceFolder } from '../data/faces.js';
@@ -27,6 +28,7 @@ import {
   writeScores,
 } from '../evaluation/comparison/earlier-rows.js';
 import {
+  autoencoderPngEncoder,
   baselineEncoder,
   cameoEncoder,
   cameoPngEncoder,
@@ -42,7 +44,7 @@ import { startStages } from './progress.js';
 import { readRegularFile } from './read-file.js';
 import { runFacts } from './report-facts.js';
 import { stopOnInterrupt } from './training-run.js';
-import { expectKind, readWeights, weightsPath } from './weights.js';
+import { expectKind, readWeights, shippedWeights, weightsPath } from './weights.js';
 
 interface CodecsOptions {
   lfw?: string;
@@ -63,6 +65,8 @@ interface CodecsOptions {
 const MAX_REPORT_BYTES = 2 ** 28;
 const SCORES = 'scores.safetensors';
 const OWN_CODECS = ['cameo', 'cameo-png'];
+/** The PNGs of the other weights that ship. */
+const PLAIN = 'autoencoder-png';
 /** Faces that are encoded one at a time, to see how long it takes. */
 const TIMED_FACES = 15;
 
@@ -75,7 +79,7 @@ export function addEvaluateCodecs(evaluate: Command): void {
     .option('--lfw <dir>', 'folder with images/, pairs.txt and landmarks.txt (default: CAMEO_DATA/lfw)')
     .option(
       '--codecs <names>',
-      `comma-separated, of ${[...OWN_CODECS, ...names].join(', ')}; NAME:300+500 for some of the budgets alone`,
+      `comma-separated, of ${[...OWN_CODECS, PLAIN, ...names].join(', ')}; NAME:300+500 for some of the budgets alone`,
       ['cameo', ...names].join(','),
     )
     .option('--budgets <bytes>', 'comma-separated', '200,300,400,500,700,1000')
@@ -171,9 +175,10 @@ async function run(options: CodecsOptions): Promise<void> {
   const budgets = budgetsOf(options.budgets.split(','), '--budgets');
   const wanted = options.codecs.split(',').map((word) => codecWord(word, '--codecs', budgets));
   const known = new Map(BUDGET_CODECS.map((codec) => [codec.name, codec]));
+  const names = [...OWN_CODECS, PLAIN, ...known.keys()];
   for (const { name } of wanted) {
-    if (!known.has(name) && !OWN_CODECS.includes(name)) {
-      throw new ArgumentError(`--codecs: "${name}"; expected some of ${[...OWN_CODECS, ...known.keys()].join(', ')}`);
+    if (!names.includes(name)) {
+      throw new ArgumentError(`--codecs: "${name}"; expected some of ${names.join(', ')}`);
     }
   }
   const besides = (options.besides ?? []).map((word) => {
@@ -194,6 +199,9 @@ async function run(options: CodecsOptions): Promise<void> {
   }
   const weights = await budgetWeights(weightsPath(options.model, 'budget'));
   const { metadata } = weights.file;
+  const plainWeights = wanted.some(({ name }) => name === PLAIN)
+    ? expectKind(await readWeights(shippedWeights('png')), 'png')
+    : null;
   const groupFaces =
     options.groups === undefined ? null : await openFaceFolder(options.groups, { split: 'test', sources: ['utk'] });
   const others = await Promise.all(
@@ -206,6 +214,7 @@ async function run(options: CodecsOptions): Promise<void> {
   const gpu = await openGpu();
   const recognizers: OpenRecognizer[] = [];
   const own: BudgetCodec[] = [];
+  let plain: FaceCodec | null = null;
   const stages = startStages();
   const onProgress = (name: string, done: number, total: number): void => {
     stop.signal.throwIfAborted();
@@ -214,6 +223,7 @@ async function run(options: CodecsOptions): Promise<void> {
   try {
     const codec = BudgetCodec.fromKlt(gpu, weights.file);
     own.push(codec);
+    if (plainWeights) plain = FaceCodec.fromWeights(gpu, plainWeights.bytes);
     const least = codec.leastBytes('bare');
     for (const budget of budgets) {
       if (budget < least) throw new ArgumentError(`--budgets: ${budget}; a Cameo face takes at least ${least} bytes`);
@@ -225,6 +235,7 @@ async function run(options: CodecsOptions): Promise<void> {
     const encoderOf = (name: string): FaceEncoder => {
       if (name === 'cameo') return cameoEncoder(codec, cache);
       if (name === 'cameo-png') return cameoPngEncoder(codec, cache);
+      if (name === PLAIN) return autoencoderPngEncoder(plain!, cache);
       return baselineEncoder(known.get(name)!, cache, stop.signal);
     };
     const encoders = wanted.map(({ name, budgets }) => ({ ...encoderOf(name), budgets }));
@@ -234,7 +245,7 @@ async function run(options: CodecsOptions): Promise<void> {
       encoders.push({ ...cameoEncoder(other, cache, `Cameo, ${name}`, `cameo-${name}`), budgets });
     }
     const faces = await lfw.crops((done, total) => onProgress('aligning faces', done, total));
-    const names = [...faces.keys()];
+    const pictures = [...faces.keys()];
     const sampleBudget = budgets.includes(300) ? 300 : budgets[0];
     const mixes: Mix[] = options.mixes === 'all' ? ['both', 'reference'] : [options.mixes];
     const single = options.single === true;
@@ -283,7 +294,7 @@ async function run(options: CodecsOptions): Promise<void> {
       return { report, plots };
     };
     const facts = runFacts(gpu.description, commit);
-    const originals = names.map((name) => faces.get(name)!);
+    const originals = pictures.map((name) => faces.get(name)!);
     const seconds = await secondsOf(codec, originals.slice(0, TIMED_FACES), Math.max(least, 500));
     const { conditions, samples } = await compareCodecs({
       gpu,
@@ -324,7 +335,7 @@ async function run(options: CodecsOptions): Promise<void> {
       stages.stop();
     }
     const { report, plots } = await save(conditions, groups);
-    await write('report.html', await comparisonHtml(report, plots, names, originals, samples, sampleBudget));
+    await write('report.html', await comparisonHtml(report, plots, pictures, originals, samples, sampleBudget));
     console.log(join(options.out, 'report.md'));
   } catch (error) {
     if (!stop.signal.aborted) throw error;
@@ -335,6 +346,7 @@ async function run(options: CodecsOptions): Promise<void> {
     stop.release();
     for (const one of recognizers) one.dispose();
     for (const one of own) one.dispose();
+    plain?.dispose();
     gpu.destroy();
   }
 }

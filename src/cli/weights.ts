@@ -38,6 +38,9 @@ export const chosenWeights = (option?: string): string | undefined => option ?? 
 /** Where the weights lie: those that the user chose, else those that ship with the package. */
 export const weightsPath = (option?: string, kind: CodecKind = 'png'): string => chosenWeights(option) ?? SHIPPED[kind];
 
+/** Where the weights lie that ship with the package. */
+export const shippedWeights = (kind: CodecKind): string => SHIPPED[kind];
+
 /** Whether weights of this kind ship with the package. */
 export const areShipped = (kind: CodecKind): boolean => existsSync(SHIPPED[kind]);
 

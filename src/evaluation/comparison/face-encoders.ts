@@ -2,6 +2,7 @@ import type { BudgetCodec as OwnCodec } from '../../codec/budget-codec.js';
 import { ENCODER_VERSION } from '../../codec/byte-budget.js';
 import { packFaceBare } from '../../codec/face-bare.js';
 import { BITSTREAM_VERSION, type FaceSymbols } from '../../codec/face-code.js';
+import type { FaceCodec } from '../../codec/face-codec.js';
 import { packLatentsPng } from '../../codec/png-container.js';
 import { ArgumentError } from '../../common/errors.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../../data/align.js';
@@ -113,6 +114,26 @@ export function cameoPngEncoder(codec: OwnCodec, cache: EncodingCache): FaceEnco
       }
       // What is kept is the same symbols in our own container, from which they can be restored.
       return best.map((one) => one && { file: packFaceBare(one.face, codec.latents), size: one.file.length });
+    },
+    (files) => codec.decode(files),
+  );
+}
+
+/** What `cameo encode --container png` makes: the plain convolutional autoencoder, at the finest of its rates that fits. */
+export function autoencoderPngEncoder(codec: FaceCodec, cache: EncodingCache): FaceEncoder {
+  return ownEncoder(
+    'autoencoder-png',
+    'Plain autoencoder, PNG container',
+    `${codec.modelId}-png`,
+    cache,
+    async (faces, maxBytes) => {
+      const best: ({ file: Uint8Array; size: number } | null)[] = faces.map(() => null);
+      for (let rate = 0; rate < codec.rates; rate++) {
+        for (const [k, file] of (await codec.encode(faces, rate)).entries()) {
+          if (file.length <= maxBytes) best[k] = { file, size: file.length };
+        }
+      }
+      return best;
     },
     (files) => codec.decode(files),
   );

@@ -13,8 +13,9 @@ const NAMES: Record<string, string> = {
   avif: 'AVIF, whole file',
   'avif-payload': 'AVIF, payload alone',
 };
+const OTHERS = BUDGET_CODECS.map(({ name }) => name);
 /** Ours first. */
-const ORDER = ['uncompressed', 'cameo', 'cameo-mse', ...BUDGET_CODECS.map(({ name }) => name)];
+const ORDER = ['uncompressed', 'cameo', 'cameo-mse', 'cameo-png', 'autoencoder-png', ...OTHERS];
 /** Of the recognisers, in a heading. */
 const SHORT: Record<string, string> = { 'mobilefacenet-ms1m': 'ms1m' };
 
@@ -42,7 +43,7 @@ export function summary(conditions: readonly MeasuredCodec[]): string {
       ...both(row).flatMap(({ figures, open }) => [accuracyText(figures), percent(open.tar, 1)]),
     ]),
   });
-  const others = rows.filter(({ codec }) => !codec.startsWith('cameo') && codec !== 'uncompressed');
+  const others = rows.filter(({ codec }) => OTHERS.includes(codec));
   const tests = others.flatMap((row) => both(row).flatMap(({ against }) => against?.accuracy ?? []));
   const worse = tests.every(({ onlyFirst, onlySecond }) => onlyFirst > onlySecond);
   if (!worse || tests.length === 0) return table;

@@ -5,7 +5,7 @@ import { ArgumentError, FormatError } from '../src/common/errors.js';
 import { CounterRandom } from '../src/common/random.js';
 import { openFaceFolder } from '../src/data/faces.js';
 import { encodeBaselines } from '../src/evaluation/baselines.js';
-import { encodeJpegAtMost, greyOf, smallestJpeg } from '../src/evaluation/jpeg.js';
+import { encodeJpegAtMost, greyAsRgb, greyOf, smallestJpeg } from '../src/evaluation/jpeg.js';
 import { decodeJpeg2000, encodeJpeg2000AtMost } from '../src/evaluation/jpeg2000.js';
 import { psnr, ssim } from '../src/evaluation/metrics.js';
 import { testWithData } from './data-available.js';
@@ -104,6 +104,22 @@ test('JPEG: a grey file may be scaled, too', async () => {
   const colour = await encodeJpegAtMost(grey, WIDTH, HEIGHT, 350, { scales, grey: false });
   assert.ok(best.psnr > (full?.psnr ?? 0) + 0.1, `${best.psnr} dB, ${full?.psnr} in full size`);
   assert.ok(best.psnr > (colour?.psnr ?? 0) + 0.1, `${best.psnr} dB, ${colour?.psnr} in colour`);
+});
+
+test('JPEG: grey is taken where colours are weak, and left out where a picture without them is worse', async () => {
+  const grey = greyOf(face);
+  const weak = face.map((value, i) => Math.round(grey[Math.floor(i / 3)] + 0.2 * (value - grey[Math.floor(i / 3)])));
+  const bound = psnr(weak, greyAsRgb(weak));
+  assert.ok(Number.isFinite(bound));
+  const scales = [1, 2 / 3, 1 / 2];
+  const few = await encodeJpegAtMost(weak, WIDTH, HEIGHT, 350, { scales });
+  const fewColour = await encodeJpegAtMost(weak, WIDTH, HEIGHT, 350, { scales, grey: false });
+  assert.ok(few);
+  assert.is(few.colour, 'grey');
+  assert.ok(few.psnr > (fewColour?.psnr ?? 0) && few.psnr <= bound, `${few.psnr} dB, at most ${bound}`);
+  const many = await encodeJpegAtMost(face, WIDTH, HEIGHT, 1500, { scales });
+  assert.ok(many!.psnr > psnr(face, greyAsRgb(face)));
+  assert.equal(many, await encodeJpegAtMost(face, WIDTH, HEIGHT, 1500, { scales, grey: false }));
 });
 
 test('JPEG: null where nothing fits, and the smallest file then', async () => {

@@ -107,14 +107,18 @@ async function exchange(page: Page, codec: BudgetCodec): Promise<void> {
 
   // Streams that were frozen with this model.
   const { faces: frozen } = await readShippedVectors();
-  const read = await decodeInPage(
-    page,
-    frozen.map(({ bare }) => bare),
-  );
-  read.forEach(({ t, grey, symbols, file, bare }, k) => {
-    assert.equal([t, grey, symbols], [frozen[k].t, frozen[k].grey, [...frozen[k].symbols]], `frozen ${k}`);
-    assert.equal([file, bare], [[...frozen[k].file], [...frozen[k].bare]], `frozen ${k}`);
-  });
+  for (const container of ['file', 'bare'] as const) {
+    const read = await decodeInPage(
+      page,
+      frozen.map((face) => face[container]),
+    );
+    assert.equal(
+      read.map(({ t, grey, symbols, file, bare }) => ({ t, grey, symbols, file, bare })),
+      frozen.map(({ t, grey, symbols, file, bare }) => {
+        return { t, grey, symbols: [...symbols], file: [...file], bare: [...bare] };
+      }),
+    );
+  }
 
   const named = (await codec.symbolsOf(faces, { maxBytes: 400 }, 'archive')).map((face, k) => ({
     ...face,

@@ -139,8 +139,8 @@ test('every codec keeps the budget, every pair is decided, and a second run find
     0,
     'without the codecs none can be shown',
   );
-  const without = rows().filter(({ codec, budget }) => !(codec === 'jpeg' && budget === 700));
-  const added = await compareCodecs({ ...options, run, budgets: [700], earlier: without });
+  const fewer = rows().filter(({ codec, budget }) => !(codec === 'jpeg' && budget === 700));
+  const added = await compareCodecs({ ...options, run, budgets: [700], earlier: fewer });
   assert.is(
     plainOf(added.conditions),
     plainOf(conditions).replace(/(.*)"abc","date":"2026-01-01"/, '$1"def","date":"2026-02-02"'),
@@ -209,6 +209,10 @@ test('every codec keeps the budget, every pair is decided, and a second run find
   };
   refused(/other pictures or pairs.*setting setting; this run has other/, () => readEarlier(json, scores, 'other', 12));
   refused(/12 scores of "uncompressed - random both"; expected 13/, () => readEarlier(json, scores, 'setting', 13));
+  const odd12 = conditions.map((row) => ({ ...row, psnrs: row.psnrs.slice(1) }));
+  refused(/11 values of "cameo 150 psnr"; expected 12/, () =>
+    readEarlier(json, writeScores(odd12, 'setting'), 'setting', 12),
+  );
   refused(/report.json is not the report/, () => readEarlier('{}', scores, 'setting', 12));
   refused(/report.json is not the report/, () => readEarlier('{', scores, 'setting', 12));
   const odd = JSON.stringify({ ...report, conditions: [{ codec: 'x' }] });

@@ -194,6 +194,10 @@ test('the figures to reach are told from the conditions, and what is not there i
   const payload = (some: Condition[]) =>
     of([...conditions, ...some]).get('against AVIF payload and WebP2 at 300 B')!.reached;
   assert.equal([payload(payloads.slice(0, 1)), payload(payloads)], [null, true]);
+  // Nor has a codec lost against nothing.
+  const alone = [named('avif', 'AVIF', 300, 0.3, 10), named('webp', 'WebP', 300, 0.3, 10)];
+  assert.is(of(alone).get('against WebP and AVIF files at 300 and 400 B')!.reached, null);
+  assert.is(of(alone).get('against WebP and AVIF files at 300 and 400 B')!.found, 'not in this comparison');
   assert.match(say('bytes needed').found, /with 250 B, 50 % fewer/);
   assert.is(say('bytes needed').reached, true);
   assert.is(say('our bitstream').reached, false);

@@ -16,6 +16,7 @@ test('a codec, a budget or other weights that make no sense are refused by name,
     [['--codecs', 'jpeg:300+x'], /--codecs: "x"; expected a positive number of bytes/],
     [['--codecs', 'jpeg:300+400'], /--codecs jpeg:300\+400: 400 bytes are not among --budgets 300/],
     [['--besides', 'mse:500=file'], /--besides mse:500: 500 bytes are not among --budgets 300/],
+    [['--besides', 'a=x', 'a=y'], /--besides: two weights have the same name/],
     [['--besides', 'file'], /--besides file: expected NAME=FILE or NAME:BUDGETS=FILE/],
   ];
   for (const [args, complaint] of cases) {

@@ -74,8 +74,15 @@ async function write(): Promise<void> {
       file: hex(packFaceFile(face, model)),
     };
   });
+  const content = `${JSON.stringify({ model: model.idText, faces }, null, 2)}\n`;
+  const before = await readFile(VECTORS, 'utf8').catch(() => '');
+  if (before.includes(`"model": "${model.idText}"`) && before !== content) {
+    throw new Error(
+      `${VECTORS} has other streams of the same model: what was written with it could not be read any more`,
+    );
+  }
   console.log(faces.map(({ t, bare }) => `index ${t}: ${bare.length / 2} bytes`).join(', '));
-  await writeFile(VECTORS, `${JSON.stringify({ model: model.idText, faces }, null, 2)}\n`);
+  await writeFile(VECTORS, content);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await write();

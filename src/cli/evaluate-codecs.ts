@@ -191,17 +191,14 @@ async function run(options: CodecsOptions): Promise<void> {
     }
     return { name, budgets: own, path: word.slice(at + 1) };
   });
-  const lfw = await openLfwFaces(options.lfw ?? join(dataFolder(), 'lfw'), { quick: options.quick });
-  const { pairs, folds } = lfw;
-  const budgetWeights = async (file: string) => expectKind(await readWeights(file), 'budget');
   if (new Set(besides.map(({ name }) => name)).size < besides.length) {
     throw new ArgumentError('--besides: two weights have the same name');
   }
+  const lfw = await openLfwFaces(options.lfw ?? join(dataFolder(), 'lfw'), { quick: options.quick });
+  const { pairs, folds } = lfw;
+  const budgetWeights = async (file: string) => expectKind(await readWeights(file), 'budget');
   const weights = await budgetWeights(weightsPath(options.model, 'budget'));
   const { metadata } = weights.file;
-  const plainWeights = wanted.some(({ name }) => name === PLAIN)
-    ? expectKind(await readWeights(shippedWeights('png')), 'png')
-    : null;
   const groupFaces =
     options.groups === undefined ? null : await openFaceFolder(options.groups, { split: 'test', sources: ['utk'] });
   const others = await Promise.all(
@@ -214,7 +211,7 @@ async function run(options: CodecsOptions): Promise<void> {
   const gpu = await openGpu();
   const recognizers: OpenRecognizer[] = [];
   const own: BudgetCodec[] = [];
-  let plain: FaceCodec | null = null;
+  const plain: FaceCodec[] = [];
   const stages = startStages();
   const onProgress = (name: string, done: number, total: number): void => {
     stop.signal.throwIfAborted();
@@ -223,7 +220,6 @@ async function run(options: CodecsOptions): Promise<void> {
   try {
     const codec = BudgetCodec.fromKlt(gpu, weights.file);
     own.push(codec);
-    if (plainWeights) plain = FaceCodec.fromWeights(gpu, plainWeights.bytes);
     const least = codec.leastBytes('bare');
     for (const budget of budgets) {
       if (budget < least) throw new ArgumentError(`--budgets: ${budget}; a Cameo face takes at least ${least} bytes`);
@@ -232,13 +228,18 @@ async function run(options: CodecsOptions): Promise<void> {
       recognizers.push(await openRecognizer(gpu, name, recognizerPlaces()));
     }
     const cache = new EncodingCache(encodingsFolder());
-    const encoderOf = (name: string): FaceEncoder => {
+    const encoderOf = async (name: string): Promise<FaceEncoder> => {
       if (name === 'cameo') return cameoEncoder(codec, cache);
       if (name === 'cameo-png') return cameoPngEncoder(codec, cache);
-      if (name === PLAIN) return autoencoderPngEncoder(plain!, cache);
+      if (name === PLAIN) {
+        const { bytes } = expectKind(await readWeights(shippedWeights('png')), 'png');
+        plain.push(FaceCodec.fromWeights(gpu, bytes));
+        return autoencoderPngEncoder(plain.at(-1)!, cache);
+      }
       return baselineEncoder(known.get(name)!, cache, stop.signal);
     };
-    const encoders = wanted.map(({ name, budgets }) => ({ ...encoderOf(name), budgets }));
+    const encoders: FaceEncoder[] = [];
+    for (const { name, budgets } of wanted) encoders.push({ ...(await encoderOf(name)), budgets });
     for (const { name, budgets, file } of others) {
       const other = BudgetCodec.fromKlt(gpu, file);
       own.push(other);
@@ -251,7 +252,10 @@ async function run(options: CodecsOptions): Promise<void> {
     const single = options.single === true;
     const setting = settingId({ pairs, faces, recognizers, mixes, single });
     const earlier = options.extend ? await earlierReport(options.out, setting, pairs.length) : null;
-    const everyCodec = [...known.keys(), ...OWN_CODECS].map((name) => encoderOf(name));
+    const hasPlain = earlier?.conditions.some(({ codec }) => codec === PLAIN);
+    const everyCodec = await Promise.all(
+      [...known.keys(), ...OWN_CODECS, ...(hasPlain ? [PLAIN] : [])].map((name) => encoderOf(name)),
+    );
     const versions = new Map([...everyCodec, ...encoders].map(({ name, version }) => [name, version]));
     const { kept, changed } = stillValid(earlier?.conditions ?? [], versions);
     if (changed.length > 0) {
@@ -345,8 +349,7 @@ async function run(options: CodecsOptions): Promise<void> {
     stages.stop();
     stop.release();
     for (const one of recognizers) one.dispose();
-    for (const one of own) one.dispose();
-    plain?.dispose();
+    for (const one of [...own, ...plain]) one.dispose();
     gpu.destroy();
   }
 }

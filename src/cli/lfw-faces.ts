@@ -12,13 +12,16 @@ export const QUICK_PAIRS = 30;
 export interface LfwFaces {
   pairs: FacePair[];
   folds: number;
-  /** Aligned crops of 112×96 by picture, made without loss from the original pictures. */
+  /**
+   * Aligned crops of 112×96 by picture, made without loss from the original pictures.
+   * @throws ArgumentError for a picture without landmarks, FileError for one that cannot be read
+   */
   crops(onProgress: (done: number, total: number) => void): Promise<Map<string, Uint8Array>>;
 }
 
 /**
  * @param folder with images/, pairs.txt and landmarks.txt
- * @throws FileError, FormatError for what cannot be read; ArgumentError for a picture without landmarks
+ * @throws FileError, FormatError for lists that cannot be read
  */
 export async function openLfwFaces(folder: string, { quick = false } = {}): Promise<LfwFaces> {
   const all = parsePairs(await readText(join(folder, 'pairs.txt')), 'pairs.txt');

@@ -138,7 +138,7 @@ export async function encodeJpegAtMost(
   checkImage(image);
   let best: EncodedJpeg | null = null;
   // No grey file is better than the grey picture itself: where a colour one is, they need not be tried.
-  const bestGrey = psnr(rgb, greyAsRgb(rgb));
+  const bestGrey = grey ? psnr(rgb, greyAsRgb(rgb)) : 0;
   const colourFirst = (a: JpegSettings, b: JpegSettings): number =>
     Number(a.colour === 'grey') - Number(b.colour === 'grey');
   for (const settings of settingsToTry(scales, grey).sort(colourFirst)) {

@@ -10,7 +10,7 @@ const VARIANTS = {
   'effort 9': { effort: 9 },
 } as const;
 
-/** libjxl, bare codestreams. Quality 0 is the coarsest it takes; a smaller file needs a smaller picture. No grey: see AVIF. */
+/** libjxl, bare codestreams. Quality 0 is the coarsest it takes; a smaller file needs a smaller picture. */
 export const JPEG_XL = budgetCodec<keyof typeof VARIANTS>({
   name: 'jxl',
   title: 'JPEG XL',

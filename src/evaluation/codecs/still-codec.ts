@@ -10,6 +10,8 @@ export interface StillCodec<Variant extends string = string> {
   version: string;
   /** Ways to encode: the first at every scale, the others at the scale that is best for the first. */
   variants: readonly Variant[];
+  /** Smaller but worse ways, tried at the smallest scale where nothing else fits. */
+  fallbacks?: readonly Variant[];
   /** Qualities to choose from, ascending. */
   qualities: readonly number[];
   /** So many qualities on either side of the one that bisection finds are tried as well, as sizes are not monotonic. */
@@ -66,6 +68,11 @@ async function bestWithin<Variant extends string>(
   const scale = best?.scale ?? SCALES[SCALES.length - 1];
   for (const variant of others) {
     const found = await search(codec, image, variant, scale, maxBytes, best?.at ?? 0);
+    if (found && (!best || found.psnr > best.psnr)) best = found;
+  }
+  if (best) return best;
+  for (const variant of codec.fallbacks ?? []) {
+    const found = await search(codec, image, variant, scale, maxBytes, 0);
     if (found && (!best || found.psnr > best.psnr)) best = found;
   }
   return best;

@@ -1,3 +1,4 @@
+import { CameoError } from '../../common/errors.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../../data/align.js';
 import { psnr, ssim } from '../metrics.js';
 import { type EncodedFace, type FaceEncoder, isAsked } from './face-encoders.js';
@@ -86,7 +87,7 @@ export async function compareCodecs(options: CompareOptions): Promise<Comparison
     await options.onCondition?.(condition, [...conditions, ...toCome]);
   };
   const known = (codec: string, budget: number | null, askedFor: boolean): Condition | undefined =>
-    earlier.find((one) => one.codec === codec && one.budget === budget && (isWhole(one) || !askedFor));
+    earlier.find((one) => one.codec === codec && one.budget === budget && (isWhole(one, sampleBudget) || !askedFor));
 
   const plain = known(UNCOMPRESSED.codec, null, true);
   if (plain) await add(plain);
@@ -114,8 +115,15 @@ export async function compareCodecs(options: CompareOptions): Promise<Comparison
         const encoder = [...encoders, ...(options.earlierEncoders ?? [])].find((one) => one.name === name);
         if (budget === sampleBudget && encoder && shown.length > 0) {
           const some = shown.map((k) => originals[k]);
-          const encoded = await encoder.encodeAll(some, budget, () => {});
-          show(before.title, (k) => encoded[shown.indexOf(k)]);
+          try {
+            const encoded = await encoder.encodeAll(some, budget, (done, total) =>
+              onProgress(`${before.title}, faces to show`, done, total),
+            );
+            show(before.title, (k) => encoded[shown.indexOf(k)]);
+          } catch (error) {
+            // A codec that is not installed here is no reason to lose the rest.
+            if (!(error instanceof CameoError)) throw error;
+          }
         }
         await add({ ...before, verdicts: judge.compared(before, before.verdicts) });
         continue;
@@ -142,8 +150,8 @@ export async function compareCodecs(options: CompareOptions): Promise<Comparison
 }
 
 /** Not measured by an older program, whose rows lack what this one compares by: asked for, they are measured again. */
-const isWhole = ({ codec, psnrs, verdicts }: Condition): boolean =>
-  verdicts.every(({ thresholds }) => thresholds) && (codec !== OWN || psnrs.length > 0);
+const isWhole = ({ codec, budget, psnrs, verdicts }: Condition, sampleBudget: number): boolean =>
+  verdicts.every(({ thresholds }) => thresholds) && (codec !== OWN || budget !== sampleBudget || psnrs.length > 0);
 
 /** Codecs by name, with our own, which others are compared with, before them. */
 const ownFirst = (a: string, b: string): number => Number(b === OWN) - Number(a === OWN);

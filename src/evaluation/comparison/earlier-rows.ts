@@ -108,10 +108,17 @@ export function readEarlier(json: string, scores: Uint8Array, setting: string, p
       );
     }
   }
+  const psnrsOf = (row: Condition): number[] => {
+    const psnrs = [...(tensors.get(psnrsName(row))?.data ?? [])];
+    if (psnrs.length === 0 || psnrs.length === row.faces) return psnrs;
+    throw new FormatError(
+      `scores.safetensors has ${psnrs.length} values of "${psnrsName(row)}"; expected ${row.faces}`,
+    );
+  };
   const conditions = report.conditions.map((row) => ({
     ...row,
     ...unwritten(row),
-    psnrs: [...(tensors.get(psnrsName(row))?.data ?? [])],
+    psnrs: psnrsOf(row),
     verdicts: row.verdicts.map((verdict) => {
       const data = tensors.get(tensorName(row, verdict))?.data;
       if (data?.length !== pairs) {

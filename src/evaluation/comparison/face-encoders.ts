@@ -3,7 +3,7 @@ import { ENCODER_VERSION } from '../../codec/byte-budget.js';
 import { packFaceBare } from '../../codec/face-bare.js';
 import { BITSTREAM_VERSION, type FaceSymbols } from '../../codec/face-code.js';
 import type { FaceCodec } from '../../codec/face-codec.js';
-import { packLatentsPng } from '../../codec/png-container.js';
+import { FORMAT_VERSION, packLatentsPng } from '../../codec/png-container.js';
 import { ArgumentError } from '../../common/errors.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../../data/align.js';
 import type { BudgetCodec } from '../codecs/budget-codec.js';
@@ -121,19 +121,23 @@ export function cameoPngEncoder(codec: OwnCodec, cache: EncodingCache): FaceEnco
 
 /** What `cameo encode --container png` makes: the plain convolutional autoencoder, at the finest of its rates that fits. */
 export function autoencoderPngEncoder(codec: FaceCodec, cache: EncodingCache): FaceEncoder {
+  /** Of each face, by rate: every budget asks for the same files. */
+  const made = new WeakMap<Uint8Array, Uint8Array[]>();
   return ownEncoder(
     'autoencoder-png',
-    'Plain autoencoder, PNG container',
-    `${codec.modelId}-png`,
+    `Plain autoencoder ${codec.modelId}, PNG container`,
+    `${codec.modelId}-png-${FORMAT_VERSION}`,
     cache,
     async (faces, maxBytes) => {
-      const best: ({ file: Uint8Array; size: number } | null)[] = faces.map(() => null);
+      const fresh = faces.filter((face) => !made.has(face));
+      for (const face of fresh) made.set(face, []);
       for (let rate = 0; rate < codec.rates; rate++) {
-        for (const [k, file] of (await codec.encode(faces, rate)).entries()) {
-          if (file.length <= maxBytes) best[k] = { file, size: file.length };
-        }
+        for (const [k, file] of (await codec.encode(fresh, rate)).entries()) made.get(fresh[k])!.push(file);
       }
-      return best;
+      return faces.map((face) => {
+        const file = made.get(face)!.findLast(({ length }) => length <= maxBytes);
+        return file ? { file, size: file.length } : null;
+      });
     },
     (files) => codec.decode(files),
   );

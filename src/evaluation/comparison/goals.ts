@@ -80,6 +80,8 @@ function againstAll(
 
 /** Accuracy beside our own at the same bytes; a codec that makes no file for some faces has lost. */
 function against(report: ComparisonReport, codec: string, budget: number, enough: Enough): Found[] {
+  const ours = judged(report, 'cameo', budget);
+  if (ours.length === 0) return [];
   return [
     ...report.conditions
       .filter((other) => other.codec === codec && other.budget === budget && other.missing > 0)
@@ -89,7 +91,7 @@ function against(report: ComparisonReport, codec: string, budget: number, enough
         reached: true,
       })),
     ...judged(report, codec, budget).flatMap(({ condition, verdict }) => {
-      const own = judged(report, 'cameo', budget).find((one) => one.verdict.recognizer === verdict.recognizer);
+      const own = ours.find((one) => one.verdict.recognizer === verdict.recognizer);
       if (!own || !verdict.against) return [];
       const gain = own.verdict.figures.accuracy - verdict.figures.accuracy;
       const { p } = verdict.against.accuracy;

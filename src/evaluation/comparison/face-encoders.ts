@@ -135,7 +135,10 @@ export function autoencoderPngEncoder(codec: FaceCodec, cache: EncodingCache): F
         for (const [k, file] of (await codec.encode(fresh, rate)).entries()) made.get(fresh[k])!.push(file);
       }
       return faces.map((face) => {
-        const file = made.get(face)!.findLast(({ length }) => length <= maxBytes);
+        const file = made
+          .get(face)!
+          .filter(({ length }) => length <= maxBytes)
+          .at(-1);
         return file ? { file, size: file.length } : null;
       });
     },

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import sharp, { type Sharp } from 'sharp';
-import { openLfwFaces } from '../src/cli/lfw-faces.js';
+import { lfwPerson, openLfwFaces } from '../src/cli/lfw-faces.js';
 import { cacheFile, dataFolder, encodingsFolder, recognizerPlaces } from '../src/cli/places.js';
 import { runFacts } from '../src/cli/report-facts.js';
 import { ArgumentError } from '../src/common/errors.js';
@@ -19,9 +19,9 @@ import { markdownTable } from '../src/evaluation/tables.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
 
 /*
- * tsx bench/plain-codecs.ts [--quick]: JPEG, JPEG2000 and WebP in colour and full size, by settings that are the same for every
- * face, while `cameo evaluate codecs` tunes them for each. It is what other programs report, and so tells whether this one measures the same. LFW View 2
- * with the embeddings of the picture and its mirror image. Writes results/codecs/plain.md.
+ * tsx bench/plain-codecs.ts [--quick]: JPEG, JPEG2000 and WebP in colour and full size, by settings that are the same for
+ * every face, while `cameo evaluate codecs` tunes them for each. It is what other programs report, and so tells whether this
+ * one measures the same. LFW View 2 with the embeddings of the picture and its mirror image. Writes results/codecs/plain.md.
  */
 
 const RECOGNIZER = 'mobilefacenet-casia';
@@ -78,7 +78,7 @@ try {
     gpu,
     pairs: lfw.pairs,
     faces,
-    personOf: (name) => name.split('/')[0],
+    personOf: lfwPerson,
     encoders: CODECS.map((codec) => baselineEncoder(codec, cache)),
     budgets: BUDGETS,
     recognizers: [recognizer],

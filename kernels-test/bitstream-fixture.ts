@@ -35,6 +35,9 @@ export async function readVectors(): Promise<{ model: LatentModel; vectors: Bits
 export const fromHex = (text: string): Uint8Array =>
   Uint8Array.from(text.match(/../g) ?? [], (digits) => Number.parseInt(digits, 16));
 
+export const toHex = (bytes: Uint8Array): string =>
+  Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+
 /** The unfinished archive of faces, as a run that was stopped after them leaves it. */
 export function packJournal(faces: readonly (FaceSymbols & { name: string })[], model: LatentModel): Uint8Array {
   const records = faces.map((face, number) => {

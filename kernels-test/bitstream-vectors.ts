@@ -12,6 +12,7 @@ import { packArchive } from '../src/codec/face-archive.js';
 import { packFaceBare } from '../src/codec/face-bare.js';
 import { packFaceFile } from '../src/codec/face-file.js';
 import { writeSafetensors } from '../src/nn/safetensors.js';
+import { toHex } from './bitstream-fixture.js';
 import { symbolsAt, syntheticFaces } from './latent-samples.js';
 
 const samples = syntheticFaces(7, 400, 4, 3, 5);
@@ -23,7 +24,6 @@ const model = new LatentModel({
   shapes: fitted.fields.shapes.slice(0, 2 * SHAPE_BANDS * SHAPE_ENTRIES),
 });
 
-const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 const faces = samples.gain.map((_, t) => ({ symbols: symbolsAt(samples, 11 * t, t), t, grey: t % 3 === 0 }));
 // Symbols that only escapes can say.
 faces[4].symbols.set([32767, -32767, 0, 1500, -90]);
@@ -33,11 +33,11 @@ const plain = {
     t: face.t,
     grey: face.grey,
     symbols: [...face.symbols],
-    code: hex(encodeLatents(face.symbols, face.t, model)),
-    bare: hex(packFaceBare(face, model)),
-    file: hex(packFaceFile(face, model)),
+    code: toHex(encodeLatents(face.symbols, face.t, model)),
+    bare: toHex(packFaceBare(face, model)),
+    file: toHex(packFaceFile(face, model)),
   })),
-  archive: hex(
+  archive: toHex(
     packArchive(
       faces.map((face, k) => ({ ...face, name: `face ${k}` })),
       model,
@@ -63,13 +63,13 @@ const vectors = {
   dead: {
     model: dead.idText,
     deadZone: [...deadZone],
-    codes: faces.map((face) => hex(encodeLatents(face.symbols, face.t, dead))),
+    codes: faces.map((face) => toHex(encodeLatents(face.symbols, face.t, dead))),
   },
   dependent: {
     model: dependent.idText,
     deadZone: [...turned],
     magnitudeExpected: expected,
-    codes: faces.map((face) => hex(encodeLatents(face.symbols, face.t, dependent))),
+    codes: faces.map((face) => toHex(encodeLatents(face.symbols, face.t, dependent))),
   },
 };
 const to = (name: string): string => fileURLToPath(new URL(name, import.meta.url));

@@ -8,7 +8,7 @@ import { packFaceBare } from '../src/codec/face-bare.js';
 import { packFaceFile } from '../src/codec/face-file.js';
 import { readKlt, tablesOf } from '../src/codec/klt-file.js';
 import { CounterRandom } from '../src/common/random.js';
-import { fromHex } from './bitstream-fixture.js';
+import { fromHex, toHex } from './bitstream-fixture.js';
 
 /** A face in the shipped model's containers, all in hexadecimal digits; symbols are 16-bit integers, little-endian. */
 interface ShippedVector {
@@ -54,7 +54,6 @@ const STEPS = [0, 20, 28, 36, 44, 55];
 async function write(): Promise<void> {
   const { file, model, order } = await shippedModel();
   const of = (name: string): Float32Array => file.tensors.get(name)!.data;
-  const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
   const faces = STEPS.map((t, k): ShippedVector => {
     const random = new CounterRandom(k);
     const symbols = Int16Array.from(order, (at) =>
@@ -69,9 +68,9 @@ async function write(): Promise<void> {
     });
     return {
       ...face,
-      symbols: hex(new Uint8Array(words.buffer)),
-      bare: hex(packFaceBare(face, model)),
-      file: hex(packFaceFile(face, model)),
+      symbols: toHex(new Uint8Array(words.buffer)),
+      bare: toHex(packFaceBare(face, model)),
+      file: toHex(packFaceFile(face, model)),
     };
   });
   const content = `${JSON.stringify({ model: model.idText, faces }, null, 2)}\n`;

@@ -38,7 +38,7 @@ import type { Mix } from '../evaluation/comparison/judge.js';
 import { deviceText } from '../evaluation/run-facts.js';
 import { openGpu } from '../gpu/node/adapters.js';
 import { gitCommit } from './git-commit.js';
-import { openLfwFaces, QUICK_PAIRS } from './lfw-faces.js';
+import { lfwPerson, openLfwFaces, QUICK_PAIRS } from './lfw-faces.js';
 import { cacheFile, dataFolder, encodingsFolder, recognizerPlaces } from './places.js';
 import { startStages } from './progress.js';
 import { readRegularFile } from './read-file.js';
@@ -228,7 +228,7 @@ async function run(options: CodecsOptions): Promise<void> {
       recognizers.push(await openRecognizer(gpu, name, recognizerPlaces()));
     }
     const cache = new EncodingCache(encodingsFolder());
-    const encoderOf = async (name: string): Promise<FaceEncoder> => {
+    const openEncoder = async (name: string): Promise<FaceEncoder> => {
       if (name === 'cameo') return cameoEncoder(codec, cache);
       if (name === 'cameo-png') return cameoPngEncoder(codec, cache);
       if (name === PLAIN) {
@@ -237,6 +237,12 @@ async function run(options: CodecsOptions): Promise<void> {
         return autoencoderPngEncoder(plain.at(-1)!, cache);
       }
       return baselineEncoder(known.get(name)!, cache, stop.signal);
+    };
+    const opened = new Map<string, FaceEncoder>();
+    const encoderOf = async (name: string): Promise<FaceEncoder> => {
+      const encoder = opened.get(name) ?? (await openEncoder(name));
+      opened.set(name, encoder);
+      return encoder;
     };
     const encoders: FaceEncoder[] = [];
     for (const { name, budgets } of wanted) encoders.push({ ...(await encoderOf(name)), budgets });
@@ -304,7 +310,7 @@ async function run(options: CodecsOptions): Promise<void> {
       gpu,
       pairs,
       faces,
-      personOf: (name) => name.split('/')[0],
+      personOf: lfwPerson,
       encoders,
       budgets,
       recognizers,

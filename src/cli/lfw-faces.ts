@@ -19,6 +19,9 @@ export interface LfwFaces {
   crops(onProgress: (done: number, total: number) => void): Promise<Map<string, Uint8Array>>;
 }
 
+/** Whose picture it is: LFW has a folder a person. */
+export const lfwPerson = (name: string): string => name.split('/')[0];
+
 /**
  * @param folder with images/, pairs.txt and landmarks.txt
  * @throws FileError, FormatError for lists that cannot be read

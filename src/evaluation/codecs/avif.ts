@@ -11,8 +11,8 @@ type Variant = '4:4:4' | '4:2:0' | 'grey';
 
 /**
  * libaom through sharp, tuned for PSNR, as what sharp takes by itself is tuned for the eye and worse by this measure.
- * Lower efforts are worse, too, and higher ones take several times as long for little. 4:2:0 and grey are smaller by some
- * ten bytes, which counts where the boxes leave a few dozen; at 400 bytes a file they gain a hundredth of a dB.
+ * Lower efforts are worse, too, and higher ones take several times as long for little. 4:2:0 and grey are smaller by a
+ * few bytes, which counts only where the boxes leave little more than that.
  */
 const AVIF: StillCodec<Variant> = {
   name: 'avif',

@@ -10,7 +10,7 @@ export interface StillCodec<Variant extends string = string> {
   version: string;
   /** Ways to encode: the first at every scale, the others at the scale that is best for the first. */
   variants: readonly Variant[];
-  /** Smaller but worse ways, tried at the smallest scale where nothing else fits. */
+  /** Smaller but worse ways, tried at the smallest scale where the first variant fits at none. */
   fallbacks?: readonly Variant[];
   /** Qualities to choose from, ascending. */
   qualities: readonly number[];
@@ -66,13 +66,8 @@ async function bestWithin<Variant extends string>(
     start = found?.at ?? 0;
   }
   const scale = best?.scale ?? SCALES[SCALES.length - 1];
-  for (const variant of others) {
+  for (const variant of best ? others : [...others, ...(codec.fallbacks ?? [])]) {
     const found = await search(codec, image, variant, scale, maxBytes, best?.at ?? 0);
-    if (found && (!best || found.psnr > best.psnr)) best = found;
-  }
-  if (best) return best;
-  for (const variant of codec.fallbacks ?? []) {
-    const found = await search(codec, image, variant, scale, maxBytes, 0);
     if (found && (!best || found.psnr > best.psnr)) best = found;
   }
   return best;

@@ -72,11 +72,30 @@ export async function compareCodecs(options: CompareOptions): Promise<Comparison
   const conditions: Condition[] = [];
   const samples = new Map<string, (EncodedFace | null)[]>();
   let shown: readonly number[] = [];
+  /** The first row decides which faces are shown. */
+  const choose = ({ psnrs }: Condition): void => {
+    if (shown.length === 0) shown = sampleFaces(psnrs);
+  };
   /** Keeps the faces that are shown, of what a codec makes of them. */
   const show = (title: string, of: (k: number) => EncodedFace | null): void => {
     const all = new Array<EncodedFace | null>(names.length).fill(null);
     for (const k of shown) all[k] = of(k);
     samples.set(title, all);
+  };
+  /** The faces that are shown of a row that is kept are made anew, where its codec is at hand. */
+  const showKept = async ({ codec, title }: Condition): Promise<void> => {
+    const encoder = [...encoders, ...(options.earlierEncoders ?? [])].find(({ name }) => name === codec);
+    if (!encoder || shown.length === 0) return;
+    const some = shown.map((k) => originals[k]);
+    try {
+      const encoded = await encoder.encodeAll(some, sampleBudget, (done, total) =>
+        onProgress(`${title}, faces to show`, done, total),
+      );
+      show(title, (k) => encoded[shown.indexOf(k)]);
+    } catch (error) {
+      // A codec that is not installed here is no reason to lose the rest.
+      if (!(error instanceof CameoError)) throw error;
+    }
   };
   const judge = new Judge(options);
   const earlier = options.earlier ?? [];
@@ -111,19 +130,9 @@ export async function compareCodecs(options: CompareOptions): Promise<Comparison
         asked(budget).some((one) => one.name === name),
       );
       if (before) {
-        if (budget === sampleBudget && shown.length === 0) shown = sampleFaces(before.psnrs);
-        const encoder = [...encoders, ...(options.earlierEncoders ?? [])].find((one) => one.name === name);
-        if (budget === sampleBudget && encoder && shown.length > 0) {
-          const some = shown.map((k) => originals[k]);
-          try {
-            const encoded = await encoder.encodeAll(some, budget, (done, total) =>
-              onProgress(`${before.title}, faces to show`, done, total),
-            );
-            show(before.title, (k) => encoded[shown.indexOf(k)]);
-          } catch (error) {
-            // A codec that is not installed here is no reason to lose the rest.
-            if (!(error instanceof CameoError)) throw error;
-          }
+        if (budget === sampleBudget) {
+          choose(before);
+          await showKept(before);
         }
         await add({ ...before, verdicts: judge.compared(before, before.verdicts) });
         continue;
@@ -136,7 +145,7 @@ export async function compareCodecs(options: CompareOptions): Promise<Comparison
       const condition = describe({ codec: name, title, budget, version, run }, encoded, originals);
       if (budget === sampleBudget) {
         // A dozen faces are shown: those are kept, and not a copy of all for each codec.
-        if (shown.length === 0) shown = sampleFaces(condition.psnrs);
+        choose(condition);
         show(title, (k) => encoded[k]);
       }
       if (condition.missing <= MOST_MISSING * names.length) {

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { stripWgsl } from '../build-wgsl.js';
+import { unroll } from '../shaders/common/unroll.js';
 import { wgsl } from '../shaders/common/wgsl.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -25,6 +26,21 @@ end ${4}`;
   assert.equal(lines(true, true), ['one 1', 'a 2', 'both', 'end 4']);
   assert.equal(lines(true, false), ['one 1', 'a 2', 'a alone 3', 'end 4']);
   assert.equal(lines(false, true), ['one 1', 'neither', 'end 4']);
+});
+
+test('an unrolled loop has one line for each of its steps, and none for no steps', () => {
+  assert.is(
+    unroll(3, (i) => `sum += x${i};`),
+    'sum += x0;\nsum += x1;\nsum += x2;',
+  );
+  assert.is(
+    unroll(2, (i) => unroll(2, (j) => `m${i}${j},`)),
+    'm00,\nm01,\nm10,\nm11,',
+  );
+  assert.is(
+    unroll(0, () => 'never'),
+    '',
+  );
 });
 
 test('comments and needless spaces go, and lines stay', () => {

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { build, type Plugin } from 'esbuild';
 import { stripWgsl } from './build-wgsl.js';
 
@@ -16,6 +17,19 @@ const shortShaders: Plugin = {
   name: 'short shaders',
   setup({ onLoad }) {
     onLoad({ filter: SHADER }, ({ path }) => ({ contents: stripWgsl(readFileSync(path, 'utf8')), loader: 'ts' }));
+  },
+};
+
+/** A devDependency whose code goes into the bundles; every other package stays an import. */
+const BUNDLED = 'wgsl-preprocessor/wgsl-preprocessor.js';
+
+const bundled: Plugin = {
+  name: 'bundled package',
+  setup({ onResolve }) {
+    onResolve({ filter: new RegExp(`^${BUNDLED}$`) }, () => ({
+      path: fileURLToPath(import.meta.resolve(BUNDLED)),
+      sideEffects: false,
+    }));
   },
 };
 
@@ -73,7 +87,7 @@ const { outputFiles } = await build({
   logOverride: { 'ignored-bare-import': 'silent' },
   write: false,
   packages: 'external',
-  plugins: [inGroups, shortShaders],
+  plugins: [bundled, inGroups, shortShaders],
 });
 rmSync(outdir, { recursive: true, force: true });
 mkdirSync(outdir, { recursive: true });

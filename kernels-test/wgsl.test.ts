@@ -26,6 +26,25 @@ end ${4}`;
   assert.equal(lines(true, true), ['one 1', 'a 2', 'both', 'end 4']);
   assert.equal(lines(true, false), ['one 1', 'a 2', 'a alone 3', 'end 4']);
   assert.equal(lines(false, true), ['one 1', 'neither', 'end 4']);
+  const size = (n: number) => wgsl`
+#if ${n === 1}
+one
+#elif ${n === 2}
+two
+#else
+many
+#endif`;
+  assert.equal(
+    [1, 2, 3].map(size).map((words) => words.trim()),
+    ['one', 'two', 'many'],
+  );
+});
+
+test('a mistake in a conditional line is an error', () => {
+  assert.throws(() => wgsl`#if ${true} text`, /Mismatched #if/);
+  assert.throws(() => wgsl`#endif`, /not preceeded by an #if/);
+  assert.throws(() => wgsl`#if ${true} a #else b #else c #endif`, /#else not preceeded/);
+  assert.throws(() => wgsl`#if true ${1} #endif`, /must be immediately followed/);
 });
 
 test('an unrolled loop has one line for each of its steps, and none for no steps', () => {

@@ -1,19 +1,10 @@
+import { wgsl as preprocess } from 'wgsl-preprocessor/wgsl-preprocessor.js';
+
 /**
- * Tag of a template of WGSL in which lines `#if ${condition}`, `#else` and `#endif` tell what of it stays, as in
- * npm "wgsl-preprocessor". They nest. Whatever else the template holds is put in as it is.
+ * The tag of every template of WGSL that has conditions: `#if ${condition}`, `#elif ${condition}`, `#else` and `#endif` tell
+ * what of the text stays; they nest. Whatever else the template holds is put in as it is. The package stands here alone,
+ * and the build bundles it.
+ *
+ * @throws Error where a condition is no `${…}` right behind its `#if`, or where `#if` and `#endif` do not match
  */
-export function wgsl(texts: TemplateStringsArray, ...values: readonly unknown[]): string {
-  /** Of each `#if` that is open, whether what stands here stays. */
-  const open: boolean[] = [];
-  let result = '';
-  texts.forEach((text, k) => {
-    for (const part of text.split(/(#if |#else|#endif)/)) {
-      if (part === '#else') open.push(!open.pop());
-      else if (part === '#endif') open.pop();
-      else if (part === '#if ') open.push(Boolean(values[k]));
-      else if (!open.includes(false)) result += part;
-    }
-    if (k < values.length && !text.endsWith('#if ') && !open.includes(false)) result += values[k];
-  });
-  return result;
-}
+export const wgsl: (texts: TemplateStringsArray, ...values: readonly unknown[]) => string = preprocess;

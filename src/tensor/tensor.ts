@@ -2,6 +2,7 @@ import { DisposedError, ShapeError } from '../common/errors.js';
 import { sizeOf } from '../common/shapes.js';
 import type { PooledBuffer } from '../gpu/buffer-pool.js';
 import type { Gpu } from '../gpu/gpu.js';
+import { float32Values, type TensorValues } from './float32-values.js';
 
 /** A buffer that several tensors (reshapes of one another) may share; it goes back to the pool with the last one. */
 interface Storage {
@@ -42,11 +43,11 @@ export class Tensor {
   }
 
   /**
-   * Uploads values in row-major order.
-   * @throws ShapeError when their number does not fit the shape
+   * Uploads values in row-major order, each rounded to float32.
+   * @throws ShapeError when their number does not fit the shape; ArgumentError for values that are no numbers of float32
    */
-  static from(gpu: Gpu, values: Float32Array | readonly number[], shape: readonly number[]): Tensor {
-    const data = values instanceof Float32Array ? values : Float32Array.from(values);
+  static from(gpu: Gpu, values: TensorValues, shape: readonly number[]): Tensor {
+    const data = float32Values(values);
     if (data.length !== sizeOf(shape)) {
       throw new ShapeError(`shape [${shape}] needs ${sizeOf(shape)} values, ${data.length} were given`);
     }
@@ -85,12 +86,13 @@ export class Tensor {
     return new Tensor(this.gpu, [...shape], this.#storage!);
   }
 
-  /** Replaces the values. */
-  write(values: Float32Array): void {
-    if (values.length !== this.size) {
-      throw new ShapeError(`tensor [${this.shape}] holds ${this.size} values, ${values.length} were given`);
+  /** Replaces the values, in row-major order. @throws ShapeError, ArgumentError as `from` does; nothing is changed then */
+  write(values: TensorValues): void {
+    const data = float32Values(values);
+    if (data.length !== this.size) {
+      throw new ShapeError(`tensor [${this.shape}] holds ${this.size} values, ${data.length} were given`);
     }
-    this.gpu.write(this.buffer, values);
+    this.gpu.write(this.buffer, data);
   }
 
   /** Reads the values back, after everything recorded so far. @throws ArgumentError at once in a recorded step */

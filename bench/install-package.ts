@@ -40,7 +40,7 @@ export function npm(cwd: string, ...args: string[]): string {
 }
 
 /** What npm packs beside `dist`. */
-const SHIPPED = ['package.json', 'README.md', 'LICENSE', 'models', 'examples'];
+const SHIPPED = ['package.json', 'README.md', 'LICENSE', 'models', 'examples', 'demo'];
 
 /**
  * Builds the package in a folder of its own: the repository's `dist` may be in use, and may be old.

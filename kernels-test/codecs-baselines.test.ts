@@ -4,11 +4,11 @@ import sharp from 'sharp';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ArgumentError, CameoError } from '../src/common/errors.js';
+import { loadOptional } from '../src/common/optional-packages.js';
 import { openFaceFolder } from '../src/data/faces.js';
 import type { BudgetCodec } from '../src/evaluation/codecs/budget-codec.js';
 import { BUDGET_CODECS } from '../src/evaluation/codecs/index.js';
 import { mediaDataBytes } from '../src/evaluation/codecs/isobmff.js';
-import { loadPackage } from '../src/evaluation/codecs/load-package.js';
 import { psnr } from '../src/evaluation/metrics.js';
 import { testWithData } from './data-available.js';
 import { rejection } from './rejection.js';
@@ -84,8 +84,14 @@ test('versions name the packages that are installed', () => {
 });
 
 test('a missing package is named, with the command that installs it', async () => {
-  const { message } = await rejection(() => loadPackage('the X baseline', 'no-such-package-of-cameo'), CameoError);
-  assert.match(message, /the X baseline needs the package no-such-package-of-cameo.*npm install --save-dev/);
+  const { message } = await rejection(
+    () => loadOptional('the X baseline', 'icodec', 'no-such-package-of-cameo'),
+    CameoError,
+  );
+  assert.match(
+    message,
+    /^the X baseline needs npm package icodec, which cannot be loaded; install it with: npm install icodec$/,
+  );
 });
 
 test('media data of a file of boxes', () => {

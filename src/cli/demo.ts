@@ -1,5 +1,6 @@
 import { join, relative } from 'node:path';
 import type { Command } from 'commander';
+import { installHint } from '../common/optional-packages.js';
 import { FileError, writeFileAtomic } from '../data/atomic-file.js';
 import { writePng } from '../data/image.js';
 import { readLandmarks } from '../data/landmarks.js';
@@ -16,7 +17,7 @@ import { PACKAGE_ROOT } from './package-root.js';
 import { readPhotoFaces } from './photo-faces.js';
 import { startProgress } from './progress.js';
 
-/** MIT-licensed; ships six photographs in its folder `demo`. */
+/** MIT-licensed; has six photographs in its folder `demo`. */
 const PHOTO_PACKAGE = '@vladmandic/face-api';
 
 interface DemoOptions {
@@ -31,7 +32,7 @@ export function addDemoCommand(program: Command): void {
     .description('compress and restore the faces of six photographs at several sizes, beside JPEG and JPEG2000')
     .option('-o, --out <dir>', 'folder for compact files, contact sheet and report', 'out/demo')
     .option('--model <file>', 'weights (default: CAMEO_MODEL, else those that are shipped)')
-    .addHelpText('after', `\nThe photographs are those of the npm package ${PHOTO_PACKAGE}, a development dependency.`)
+    .addHelpText('after', `\nThe photographs are those of npm ${PHOTO_PACKAGE}: npm install ${PHOTO_PACKAGE}`)
     .action(runAll);
 }
 
@@ -115,7 +116,7 @@ async function runAll({ out, model }: DemoOptions): Promise<void> {
 async function demoFaces(): Promise<DemoFace[]> {
   const found = findPackage(PHOTO_PACKAGE);
   if (!found) {
-    throw new FileError(`the demo's photographs are missing: npm install --save-dev ${PHOTO_PACKAGE}`);
+    throw new FileError(`the demo's photographs are those of npm ${PHOTO_PACKAGE}; ${installHint(PHOTO_PACKAGE)}`);
   }
   const landmarks = await readLandmarks(join(PACKAGE_ROOT, 'demo', 'landmarks.json'));
   const faces: DemoFace[] = [];

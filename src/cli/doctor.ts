@@ -1,4 +1,5 @@
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
+import type { OptionalPackage } from '../common/optional-packages.js';
 import { adapterFits, openGpu, PREFERENCE } from '../gpu/node/adapters.js';
 import { findPackage } from '../gpu/node/packages.js';
 import { type ProbedAdapter, probeAdapters } from '../gpu/node/probe.js';
@@ -60,7 +61,7 @@ function findGpuNode(): Machine['gpuNode'] {
 }
 
 function environment(): string[] {
-  const version = (name: string) => findPackage(name)?.version ?? 'not installed';
+  const version = (name: OptionalPackage) => findPackage(name)?.version ?? 'not installed';
   const set = VARIABLES.filter((name) => process.env[name]).map((name) => `${name}=${process.env[name]}`);
   return [
     `Node ${process.versions.node} on ${process.platform} ${process.arch}`,

@@ -29,6 +29,8 @@ Environment:
   CAMEO_THRESHOLDS  file of verify's thresholds to use instead of the one that is shipped
   CAMEO_DEBUG=1     stacks of errors
 
+Licence: the code is MIT; the weights that are shipped are for research only (LICENSE).
+
 Exit codes: 0 all done; 1 something failed, as standard error says; 2 no GPU adapter can be used.`,
   );
 addEncodeCommand(program);

@@ -2,9 +2,11 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { CheckpointError } from '../common/errors.js';
+import { installHint } from '../common/optional-packages.js';
 import { DlibResNet } from '../models/dlib-resnet.js';
 import type { HostTensor, HostTensors } from '../nn/host-tensor.js';
 
+const PACKAGE = '@vladmandic/face-api';
 const MODEL = 'face_recognition_model';
 
 /** A tensor of a weights manifest of TensorFlow.js: bytes, of which v = byte·scale + min, or little-endian floats. */
@@ -86,7 +88,7 @@ export async function readDlibWeights(): Promise<{ tensors: HostTensors; bytes: 
   } catch (cause) {
     if (cause instanceof CheckpointError) throw cause;
     const why = (cause as Error).message.split('\n')[0];
-    throw new CheckpointError(`the recogniser of npm @vladmandic/face-api cannot be read (npm install it): ${why}`, {
+    throw new CheckpointError(`dlib's recogniser in npm ${PACKAGE} cannot be read (${installHint(PACKAGE)}): ${why}`, {
       cause,
     });
   }

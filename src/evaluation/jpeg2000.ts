@@ -1,4 +1,5 @@
 import { ArgumentError, CameoError, FormatError } from '../common/errors.js';
+import { loadOptional } from '../common/optional-packages.js';
 import { checkImage, type RgbImage } from '../data/image.js';
 import { greyOf } from './jpeg.js';
 import { psnr } from './metrics.js';
@@ -40,22 +41,13 @@ interface OpenJpeg {
 
 let loading: Promise<OpenJpeg> | undefined;
 
-/** OpenJPEG as WebAssembly, loaded at first use, since it is a development dependency. */
+/** OpenJPEG as WebAssembly, loaded at first use, since it is an optional package. */
 function openJpeg(): Promise<OpenJpeg> {
   loading ??= (async () => {
-    // A name that is not a literal: bundlers and the compiler are not to look for the package.
-    const name: string = `${PACKAGE}/wasmjs`;
-    let factory: (options: object) => Promise<OpenJpeg>;
-    try {
-      factory = (await import(name)).default;
-    } catch (error) {
-      throw new CameoError(
-        `the JPEG2000 baseline needs the package ${PACKAGE}, which cannot be loaded; install it with: npm install --save-dev ${PACKAGE}`,
-        { cause: error },
-      );
-    }
+    type Factory = (options: object) => Promise<OpenJpeg>;
+    const module = await loadOptional<{ default: Factory }>('the JPEG2000 baseline', PACKAGE, `${PACKAGE}/wasmjs`);
     // It would print what it does with every picture.
-    return factory({ print() {}, printErr() {} });
+    return module.default({ print() {}, printErr() {} });
   })();
   return loading;
 }

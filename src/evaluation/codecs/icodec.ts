@@ -1,6 +1,6 @@
 import { CameoError, FormatError } from '../../common/errors.js';
+import { loadOptional } from '../../common/optional-packages.js';
 import type { RgbImage } from '../../data/image.js';
-import { loadPackage } from './load-package.js';
 
 /** The package and its version, for the versions of the codecs in it. */
 export const ICODEC = 'icodec 0.6.0';
@@ -30,7 +30,7 @@ export function icodecFormat(format: keyof Formats, title: string): IcodecFormat
   let loading: Promise<Format> | undefined;
   const load = (): Promise<Format> => {
     loading ??= (async () => {
-      const module = (await loadPackage<Formats>(`the ${title} baseline`, 'icodec', 'icodec/node'))[format];
+      const module = (await loadOptional<Formats>(`the ${title} baseline`, 'icodec', 'icodec/node'))[format];
       await module.loadEncoder();
       await module.loadDecoder();
       return module;

@@ -1,9 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import type { OptionalPackage } from '../../common/optional-packages.js';
 
-/** Where an installed npm package lies, and its version; null for one that is not installed. */
-export function findPackage(name: string): { root: string; version: string } | null {
+/** Where an optional npm package lies, and its version; null for one that is not installed. */
+export function findPackage(name: OptionalPackage): { root: string; version: string } | null {
   try {
     for (
       let root = dirname(createRequire(import.meta.url).resolve(name));

@@ -79,6 +79,56 @@ test('an operation of a user against finite differences, on the tape between oth
   results.dx.dispose();
 });
 
+/** Copies what fits `type`, and nothing else; `scalars` is the type of a uniform, which is added to the first number. */
+function copying(type: string, copy: string, scalars = ''): Kernel {
+  const wgsl = `
+struct Pair { first: vec4f, second: mat2x2f }
+struct Headed { head: f32, rest: array<f32> }
+@group(0) @binding(0) var<storage, read> x: ${type};
+@group(0) @binding(1) var<storage, read_write> y: ${type};
+${scalars && `@group(0) @binding(2) var<uniform> scalars: ${scalars};`}
+@compute @workgroup_size(1)
+fn main() {
+  ${copy}
+}`;
+  return { label: `copy ${type} ${scalars}`, wgsl, bindings: scalars ? 'rwu' : 'rw', workgroups: [1, 1, 1] };
+}
+
+test('kernels with the same letters, side by side in one pass, may bind as little as their own types need', async () => {
+  const gpu = await testGpu();
+  const [first, whole] = ['y[0] = x[0];', 'y = x;'];
+  // Each but the first binds less than the one before it, or more again.
+  const kernels: [numbers: number, kernel: Kernel][] = [
+    [40, copying('array<f32, 40>', whole)],
+    [16, copying('array<mat4x4f>', first)],
+    [8, copying('Pair', whole)],
+    [2, copying('Headed', 'y.head = x.head; y.rest[0] = x.rest[0];')],
+    [4, copying('array<vec4f>', first)],
+    [2, copying('array<vec2f>', first)],
+    [1, copying('array<f32>', first)],
+    [4, copying('array<vec4f>', first)],
+    [1, copying('array<u32, 1>', whole)],
+    [4, copying('array<vec4f>', 'y[0] = x[0] + scalars[3];', 'array<vec4f, 4>')],
+    [1, copying('array<f32>', 'y[0] = x[0] + scalars;', 'f32')],
+    [2, copying('array<vec2f>', 'y[0] = x[0] + scalars;', 'vec2f')],
+  ];
+  const pairs = kernels.map(([numbers, { label }], k) => {
+    const values = randomValues(numbers, k);
+    return { label, values, x: Tensor.from(gpu, values, [numbers]) };
+  });
+  await gpu.sync(); // what follows is one pass
+  const outputs = pairs.map(({ x }, k) => {
+    const [numbers, kernel] = kernels[k];
+    const scalars = kernel.bindings === 'rwu' ? new ArrayBuffer(64) : undefined;
+    return dispatch(kernel, [x], [numbers], scalars);
+  });
+  for (const [k, { label, values, x }] of pairs.entries()) {
+    assert.equal(await outputs[k].read(), values, label);
+    x.dispose();
+    outputs[k].dispose();
+  }
+});
+
 test('recorded steps replay it', async () => {
   const gpu = await testGpu();
   const x = Tensor.from(gpu, [1, 2, 3], [3]);

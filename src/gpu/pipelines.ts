@@ -6,7 +6,7 @@ const COMPUTE_STAGE = 4; // GPUShaderStage.COMPUTE; Node has no such global
 /** Pipelines by WGSL text, and bind group layouts by their letters; both live as long as the device. */
 export class PipelineCache {
   #pipelines = new Map<string, GPUComputePipeline>();
-  #layouts = new Map<string, { group: GPUBindGroupLayout; pipeline: GPUPipelineLayout }>();
+  #groupLayouts = new Map<string, GPUBindGroupLayout>();
 
   constructor(private readonly device: GPUDevice) {}
 
@@ -19,7 +19,9 @@ export class PipelineCache {
     if (!pipeline) {
       pipeline = this.device.createComputePipeline({
         label: kernel.label,
-        layout: this.#layout(kernel.bindings).pipeline,
+        // Not shared: wgpu (Firefox, Deno) learns how large a shader's bindings must be when the layout changes, so that with
+        // a shared one, the next pipeline of a pass would be held to the sizes of the one before.
+        layout: this.device.createPipelineLayout({ bindGroupLayouts: [this.groupLayout(kernel.bindings)] }),
         compute: {
           module: this.device.createShaderModule({ label: kernel.label, code: kernel.wgsl }),
           entryPoint: 'main',
@@ -31,13 +33,9 @@ export class PipelineCache {
   }
 
   groupLayout(bindings: string): GPUBindGroupLayout {
-    return this.#layout(bindings).group;
-  }
-
-  #layout(bindings: string) {
-    let layout = this.#layouts.get(bindings);
+    let layout = this.#groupLayouts.get(bindings);
     if (!layout) {
-      const group = this.device.createBindGroupLayout({
+      layout = this.device.createBindGroupLayout({
         label: bindings,
         entries: [...bindings].map((letter, binding) => ({
           binding,
@@ -45,8 +43,7 @@ export class PipelineCache {
           buffer: { type: BINDING_TYPES[letter] },
         })),
       });
-      layout = { group, pipeline: this.device.createPipelineLayout({ bindGroupLayouts: [group] }) };
-      this.#layouts.set(bindings, layout);
+      this.#groupLayouts.set(bindings, layout);
     }
     return layout;
   }

@@ -266,14 +266,37 @@ test('an invalid kernel raises GpuError at the next wait, once', async () => {
   dispatchInPlace(INVALID, [y]);
   const error = (await rejection(gpu.sync())) as Error;
   assert.instance(error, GpuError);
-  assert.match(error.message, /nonsense|invalid|expected/i);
+  assert.match(error.message, /^kernel "invalid" does not compile: line 1:\d+ /);
   await gpu.sync();
   dispatchInPlace({ ...INVALID, label: 'invalid again' }, [y]);
-  assert.instance(await rejection(y.read()), GpuError);
+  const again = (await rejection(y.read())) as Error;
+  assert.instance(again, GpuError);
+  assert.match(again.message, /^kernel "invalid again" does not compile: /);
   await gpu.sync();
   assert.equal(await y.read(), new Float32Array(COUNT));
   dispatchInPlace(increment(1), [y]);
   assert.equal(await y.read(), new Float32Array(COUNT).fill(1));
+  y.dispose();
+});
+
+test('other mistakes of a kernel are told by its name, too', async () => {
+  const gpu = await testGpu();
+  const y = Tensor.zeros(gpu, [COUNT]);
+  const { wgsl } = increment(1);
+  const mistakes: [label: string, wgsl: string, bindings: string][] = [
+    ['no entry point', wgsl.replace('fn main', 'fn other'), 'w'],
+    ['a workgroup too large', wgsl.replace('@compute @workgroup_size(64)', '@compute @workgroup_size(100000)'), 'w'],
+    ['a binding too many', wgsl.replace('@binding(0)', '@binding(1)'), 'w'],
+    ['another access', wgsl, 'r'],
+    ['other types', wgsl.replace('+= f32(1)', '+= 1u'), 'w'],
+  ];
+  for (const [label, text, bindings] of mistakes) {
+    dispatchInPlace({ label, wgsl: text, bindings, workgroups: [1, 1, 1] }, [y]);
+    const error = (await rejection(gpu.sync())) as Error;
+    assert.instance(error, GpuError, label);
+    assert.match(error.message, `kernel "${label}" does not compile: `);
+    await gpu.sync();
+  }
   y.dispose();
 });
 

@@ -124,6 +124,8 @@ export class Gpu {
   #recorded = 0;
   #inFlight: Promise<void>[] = [];
   #error: Error | null = null;
+  /** A kernel that does not compile. What else the device reports follows from it. */
+  #cause: Error | null = null;
   #lost: DeviceLostError | null = null;
 
   constructor(
@@ -146,7 +148,9 @@ export class Gpu {
       fail,
     );
     this.scratch = new ScratchMemory(this.pool);
-    this.#pipelines = new PipelineCache(device);
+    this.#pipelines = new PipelineCache(device, (error) => {
+      this.#cause ??= error;
+    });
     this.#scalars = new ScalarRing(device);
     this.limits = {
       software: description.kind !== 'hardware',
@@ -286,7 +290,7 @@ export class Gpu {
       const encoder = this.device.createCommandEncoder();
       encoder.copyBufferToBuffer(buffer.raw, 0, staging, 0, buffer.bytes);
       this.device.queue.submit([encoder.finish()]);
-      await this.wait(staging.mapAsync(1 /* GPUMapMode.READ */));
+      await this.#done(staging.mapAsync(1 /* GPUMapMode.READ */));
       const copy = staging.getMappedRange().slice(0);
       this.throwPendingError();
       return copy;
@@ -311,12 +315,21 @@ export class Gpu {
     done.catch(() => {});
     this.#inFlight.push(done);
     try {
-      while (this.#inFlight.length > ahead) await this.wait(this.#inFlight.shift()!);
+      while (this.#inFlight.length > ahead) await this.#done(this.#inFlight.shift()!);
     } catch (error) {
       this.throwPendingError();
       throw error;
     }
     this.throwPendingError();
+  }
+
+  /** Waits for work, and until every kernel recorded so far is known to compile. */
+  async #done(work: Promise<unknown>): Promise<void> {
+    try {
+      await this.wait(work);
+    } finally {
+      if (!this.#pipelines.settled) await this.wait(this.#pipelines.settle());
+    }
   }
 
   /** Waits until the GPU has done everything recorded so far. */
@@ -327,8 +340,8 @@ export class Gpu {
   /** Throws what the device has reported and nobody has seen yet. */
   throwPendingError(): void {
     this.assertUsable();
-    const error = this.#error;
-    this.#error = null;
+    const error = this.#cause ?? this.#error;
+    this.#error = this.#cause = null;
     if (error) throw error;
   }
 

@@ -6,7 +6,7 @@ import type { Precision } from '../common/precision.js';
  *
  * Bindings are group 0, binding 0, 1, 2, … in the order of `bindings`, one letter each: `r` read-only storage,
  * `w` read-write storage, `u` uniform (at most one, last: the scalars that change from call to call).
- * The entry point is `main`. Two kernels with equal `wgsl` share one pipeline.
+ * The entry point is `main`. Two kernels with equal `wgsl` and `bindings` share one pipeline.
  */
 export interface Kernel {
   readonly label: string;

@@ -1,41 +1,79 @@
+import { GpuError } from '../common/errors.js';
 import type { Kernel } from './kernel.js';
 
 const BINDING_TYPES: Record<string, GPUBufferBindingType> = { r: 'read-only-storage', w: 'storage', u: 'uniform' };
 const COMPUTE_STAGE = 4; // GPUShaderStage.COMPUTE; Node has no such global
 
-/** Pipelines by WGSL text, and bind group layouts by their letters; both live as long as the device. */
-export class PipelineCache {
-  #pipelines = new Map<string, GPUComputePipeline>();
-  #groupLayouts = new Map<string, GPUBindGroupLayout>();
+interface Family {
+  layout: GPUBindGroupLayout;
+  pipelines: Map<string, GPUComputePipeline>;
+}
 
-  constructor(private readonly device: GPUDevice) {}
+/** Bind group layouts by their letters, and the pipelines of each by their WGSL text; all live as long as the device. */
+export class PipelineCache {
+  #families = new Map<string, Family>();
+  #checks: Promise<void>[] = [];
+
+  /** @param onError told of a kernel that the device does not compile, by the kernel's label, some time after `get` */
+  constructor(
+    private readonly device: GPUDevice,
+    private readonly onError: (error: Error) => void,
+  ) {}
 
   get size(): number {
-    return this.#pipelines.size;
+    let sum = 0;
+    for (const { pipelines } of this.#families.values()) sum += pipelines.size;
+    return sum;
   }
 
   get(kernel: Kernel): GPUComputePipeline {
-    let pipeline = this.#pipelines.get(kernel.wgsl);
+    const family = this.#family(kernel.bindings);
+    let pipeline = family.pipelines.get(kernel.wgsl);
     if (!pipeline) {
-      pipeline = this.device.createComputePipeline({
-        label: kernel.label,
-        // Not shared: wgpu (Firefox, Deno) learns how large a shader's bindings must be when the layout changes, so that with
-        // a shared one, the next pipeline of a pass would be held to the sizes of the one before.
-        layout: this.device.createPipelineLayout({ bindGroupLayouts: [this.groupLayout(kernel.bindings)] }),
-        compute: {
-          module: this.device.createShaderModule({ label: kernel.label, code: kernel.wgsl }),
-          entryPoint: 'main',
-        },
-      });
-      this.#pipelines.set(kernel.wgsl, pipeline);
+      pipeline = this.#compile(kernel, family);
+      family.pipelines.set(kernel.wgsl, pipeline);
     }
     return pipeline;
   }
 
   groupLayout(bindings: string): GPUBindGroupLayout {
-    let layout = this.#groupLayouts.get(bindings);
-    if (!layout) {
-      layout = this.device.createBindGroupLayout({
+    return this.#family(bindings).layout;
+  }
+
+  get settled(): boolean {
+    return this.#checks.length === 0;
+  }
+
+  /** Waits until every kernel asked for so far is known to compile, or `onError` was told. */
+  async settle(): Promise<void> {
+    while (this.#checks.length > 0) await this.#checks.pop();
+  }
+
+  #compile({ label, wgsl }: Kernel, { layout, pipelines }: Family): GPUComputePipeline {
+    const { device } = this;
+    device.pushErrorScope('validation');
+    const module = device.createShaderModule({ label, code: wgsl });
+    const pipeline = device.createComputePipeline({
+      label,
+      // Not shared: wgpu (Firefox, Deno) learns how large a shader's bindings must be when the layout changes, so that with
+      // a shared one, the next pipeline of a pass would be held to the sizes of the one before.
+      layout: device.createPipelineLayout({ label, bindGroupLayouts: [layout] }),
+      compute: { module, entryPoint: 'main' },
+    });
+    const check = async () => {
+      const error = await device.popErrorScope();
+      if (!error) return;
+      pipelines.delete(wgsl); // whoever asks for it again is told again
+      this.onError(new GpuError(`kernel "${label}" does not compile: ${await mistakes(module, error)}`));
+    };
+    this.#checks.push(check().catch(() => {})); // a lost device rejects; the loss itself is reported by Gpu
+    return pipeline;
+  }
+
+  #family(bindings: string): Family {
+    let family = this.#families.get(bindings);
+    if (!family) {
+      const layout = this.device.createBindGroupLayout({
         label: bindings,
         entries: [...bindings].map((letter, binding) => ({
           binding,
@@ -43,8 +81,17 @@ export class PipelineCache {
           buffer: { type: BINDING_TYPES[letter] },
         })),
       });
-      this.#groupLayouts.set(bindings, layout);
+      family = { layout, pipelines: new Map() };
+      this.#families.set(bindings, family);
     }
-    return layout;
+    return family;
   }
+}
+
+/** What is wrong with a shader, with its lines. Not every browser says so in the error itself. */
+async function mistakes(module: GPUShaderModule, error: GPUError): Promise<string> {
+  const { messages } = await module.getCompilationInfo();
+  const errors = messages.filter(({ type }) => type === 'error');
+  if (errors.length === 0) return error.message;
+  return errors.map(({ lineNum, linePos, message }) => `line ${lineNum}:${linePos} ${message.trim()}`).join('\n');
 }

@@ -101,7 +101,8 @@ export class ScalarTable {
 
   /** Uploads all; commands that were submitted before still see the old ones. */
   upload(): void {
-    this.device.queue.writeBuffer(this.#raw, 0, this.#staging);
+    // Deno ends itself on a write of no bytes.
+    if (this.#staging.length > 0) this.device.queue.writeBuffer(this.#raw, 0, this.#staging);
   }
 
   /** Call it only when every command that uses the table is submitted. */

@@ -28,6 +28,7 @@ const LEFT_OUT: Record<string, string> = {
   'embed-pictures': 'reads photographs',
   half: 'the SwiftShader of Chromium has no shader-f16',
   'joint-training': 'trains on files',
+  options: 'opens the device of Node, and reads photographs',
   'random-shapes-2': 'more shapes; pages get the first of random-shapes-1',
   'recognition-resume': 'trains on files',
   'recognition-training': 'trains on files',

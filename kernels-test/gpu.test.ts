@@ -232,16 +232,16 @@ test('values that are no numbers of float32 are refused, and leave a tensor as i
   const gpu = await testGpu();
   const y = Tensor.from(gpu, [5, 6], [2]);
   const wrong: [unknown, RegExp][] = [
-    [BigInt64Array.of(1n, 2n), /value 0 of a tensor is 1 \(bigint\)/],
-    [new DataView(new ArrayBuffer(8)), /of type DataView; expected a typed array/],
-    [new ArrayBuffer(8), /of type ArrayBuffer/],
-    ['12', /of type String/],
+    [BigInt64Array.of(1n, 2n), /value 0 is the bigint 1; expected a number/],
+    [new DataView(new ArrayBuffer(8)), /values is a DataView; expected a list of numbers/],
+    [new ArrayBuffer(8), /values is an ArrayBuffer/],
+    ['12', /values is "12"/],
     [null, /null/],
     [undefined, /undefined/],
-    [[1, '2'], /value 1 of a tensor is 2 \(string\)/],
-    [[[1], [2]], /value 0 of a tensor is 1 \(object\)/],
-    [[1, 1e39], /value 1 of a tensor is 1e\+39; float32 holds/],
-    [Float64Array.of(-1e300, 0), /value 0 of a tensor is -1e\+300/],
+    [[1, '2'], /value 1 is "2"; expected a number/],
+    [[[1], [2]], /value 0 is the array \[1\]; expected a number/],
+    [[1, 1e39], /value 1 is the number 1e\+39; expected a number that float32 holds/],
+    [Float64Array.of(-1e300, 0), /value 0 is the number -1e\+300/],
   ];
   for (const [values, message] of wrong) {
     for (const attempt of [() => Tensor.from(gpu, values as never, [2]), () => y.write(values as never)]) {

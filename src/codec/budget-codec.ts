@@ -1,3 +1,4 @@
+import { checkList, checkOptions, refuse } from '../common/arguments.js';
 import { ArgumentError } from '../common/errors.js';
 import { writeUnitPixels } from '../common/unit-pixels.js';
 import type { Gpu } from '../gpu/gpu.js';
@@ -41,6 +42,13 @@ export function checkBudget(latents: LatentModel, bytes: number, holder: FaceHol
   const least = leastFaceBytes(latents, holder);
   if (Number.isInteger(bytes) && bytes >= least) return;
   throw new ArgumentError(`a budget of ${bytes} bytes; expected an integer of at least ${least}`);
+}
+
+/** @throws ArgumentError for a target or holder that there is not */
+function checkTarget(target: FaceTarget, holder: FaceHolder): void {
+  const keys = Object.keys(checkOptions('encode', target, ['maxBytes', 'step']));
+  if (keys.length !== 1) refuse('encode', 'the target', target, '{ maxBytes } or { step }');
+  if (!(holder in HEADER_BYTES)) refuse('encode', 'the container', holder, Object.keys(HEADER_BYTES).join(', '));
 }
 
 /** Packs a face into a container of its own. */
@@ -149,7 +157,10 @@ export class BudgetCodec {
     holder: FaceHolder = 'file',
   ): Promise<FaceSymbols[]> {
     const { bytes, width, height } = this.faceSize;
+    checkTarget(target, holder);
+    checkList('encode', 'faces', faces, 'an array of faces');
     faces.forEach((face, k) => {
+      if (!ArrayBuffer.isView(face)) refuse('encode', `face ${k}`, face, 'RGB bytes');
       if (face.length !== bytes) {
         throw new ArgumentError(`face ${k} has ${face.length} bytes; ${width}×${height} RGB has ${bytes}`);
       }
@@ -197,6 +208,10 @@ export class BudgetCodec {
    * @throws FormatError for a file that is damaged or none of ours, ModelMismatchError for one of another model
    */
   async decode(files: readonly Uint8Array[]): Promise<Uint8Array[]> {
+    checkList('decode', 'files', files, 'an array of files');
+    files.forEach((file, k) => {
+      if (!(file instanceof Uint8Array)) refuse('decode', `file ${k}`, file, 'bytes');
+    });
     return this.restore(files.map((file) => this.unpack(file)));
   }
 

@@ -1,3 +1,4 @@
+import { checkOptions, refuse } from '../common/arguments.js';
 import { ArgumentError } from '../common/errors.js';
 import { DeviceKeeper, type DeviceKeeperOptions } from '../gpu/device-keeper.js';
 import type { Gpu } from '../gpu/gpu.js';
@@ -51,6 +52,9 @@ export interface EncodeManyOptions extends DeviceKeeperOptions {
   onProgress?: (progress: EncodeProgress) => void;
 }
 
+export const ENCODE_OPTIONS: readonly string[] =
+  /* @__PURE__ */ 'openGpu weights bytes holder queue total onProgress retries backoffMs signal onLost'.split(' ');
+
 /** A face that has been encoded. */
 export class EncodedFace<F> {
   #latents: LatentModel;
@@ -93,7 +97,9 @@ export async function* encodeMany<F extends FaceInput>(
   faces: AsyncIterable<F> | Iterable<F>,
   options: EncodeManyOptions,
 ): AsyncGenerator<EncodedFace<F> | FailedFace<F>, void, undefined> {
+  checkOptions('encodeMany', options, ENCODE_OPTIONS);
   const { openGpu, weights, bytes: maxBytes, holder = 'file', queue = 64, signal, total, onProgress } = options;
+  if (!(holder in HEADER_BYTES)) refuse('encodeMany', 'holder', holder, Object.keys(HEADER_BYTES).join(', '));
   const file = weights instanceof Uint8Array ? readKlt(weights) : weights;
   const latents = tablesOf(file).model;
   checkBudget(latents, maxBytes, holder);

@@ -1,3 +1,4 @@
+import { checkList } from './arguments.js';
 import { ArgumentError, ShapeError } from './errors.js';
 import type { Padding2d, Pair } from './op-attrs.js';
 import { checkShape, formatShape, type Shape } from './shapes.js';
@@ -58,6 +59,7 @@ export function checkIntegers(
   length: number,
   least: number,
 ): void {
+  checkList(op, name, values, `${length} integers of at least ${least}`);
   if (values.length !== length || !values.every((v) => Number.isSafeInteger(v) && v >= least)) {
     throw new ArgumentError(
       `${op}: ${name} is [${values.join(',')}]; expected ${length} integers of at least ${least}`,

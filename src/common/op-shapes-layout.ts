@@ -1,3 +1,4 @@
+import { checkList } from './arguments.js';
 import { ShapeError } from './errors.js';
 import type { OpAttrs } from './op-attrs.js';
 import { checkFinite, checkInputs, checkIntegers } from './op-shapes-checks.js';
@@ -80,6 +81,7 @@ export function concatShape(inputs: readonly Shape[], attrs: OpAttrs['concat']):
 }
 
 function checkPerAxis(op: string, name: string, values: readonly number[], x: Shape): void {
+  checkList(op, name, values, 'a list of one integer an axis');
   if (values.length !== x.length) {
     throw new ShapeError(
       `${op}: ${name} is [${values.join(',')}]; expected ${x.length} entries, one an axis of input ${formatShape(x)}`,

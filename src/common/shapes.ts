@@ -1,3 +1,4 @@
+import { checkList } from './arguments.js';
 import { ArgumentError, ShapeError } from './errors.js';
 import type { Padding2d, Pair } from './op-attrs.js';
 
@@ -37,6 +38,7 @@ export function sameShape(a: Shape, b: Shape): boolean {
  * @throws ShapeError
  */
 export function checkShape(what: string, shape: Shape): void {
+  checkList(what, 'the shape', shape, 'a list of sizes');
   for (const dim of shape) {
     if (!Number.isSafeInteger(dim) || dim < 1) {
       throw new ShapeError(`${what} has shape ${formatShape(shape)}; every size must be an integer of at least 1`);
@@ -96,6 +98,7 @@ export function normalizeAxis(axis: number, rank: number, what = 'axis'): number
  * @throws ShapeError for an axis out of range or given twice
  */
 export function normalizeAxes(axes: readonly number[], rank: number, what = 'axes'): number[] {
+  checkList(what, 'axes', axes, 'a list of axes, such as [0,1]');
   if (axes.length === 0) return Array.from({ length: rank }, (_, axis) => axis);
   const out = axes.map((axis) => normalizeAxis(axis, rank, what)).sort((a, b) => a - b);
   for (let i = 1; i < out.length; i++) {

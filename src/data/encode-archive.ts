@@ -1,5 +1,12 @@
-import { type EncodeManyOptions, type EncodeProgress, encodeMany, type FaceInput } from '../codec/encode-many.js';
+import {
+  ENCODE_OPTIONS,
+  type EncodeManyOptions,
+  type EncodeProgress,
+  encodeMany,
+  type FaceInput,
+} from '../codec/encode-many.js';
 import { readKlt, tablesOf } from '../codec/klt-file.js';
+import { checkOptions } from '../common/arguments.js';
 import { ArchiveWriter } from './archive-writer.js';
 
 export interface ArchiveProgress extends EncodeProgress {
@@ -39,7 +46,10 @@ export async function encodeToArchive(
   faces: AsyncIterable<FaceInput> | Iterable<FaceInput>,
   options: EncodeToArchiveOptions,
 ): Promise<EncodeToArchiveResult> {
-  const { archive, weights, bytes: maxBytes, onProgress, onFailed } = options;
+  const known = ENCODE_OPTIONS.filter((name) => name !== 'holder');
+  checkOptions('encodeToArchive', options, ['archive', 'onFailed', ...known]);
+  const { archive, onFailed, ...encoding } = options;
+  const { weights, bytes: maxBytes, onProgress } = encoding;
   const file = weights instanceof Uint8Array ? readKlt(weights) : weights;
   const settings = { model: tablesOf(file).model, maxBytes, holder: 'archive' } as const;
   const writer = await ArchiveWriter.open(archive, settings);
@@ -62,7 +72,7 @@ export async function encodeToArchive(
   }
   try {
     const encoded = encodeMany(fresh(), {
-      ...options,
+      ...encoding,
       weights: file,
       holder: 'archive',
       onProgress: onProgress && ((progress) => onProgress({ ...progress, resumed })),

@@ -1,4 +1,5 @@
 import type { MatrixShape } from '../../shaders/common/matrix-tile.js';
+import { checkOptions, refuse } from '../common/arguments.js';
 import { ArgumentError, DeviceLostError, GpuError, OutOfMemoryError } from '../common/errors.js';
 import type { Precision } from '../common/precision.js';
 import { BufferPool, GPUBufferUsageFlags, type PooledBuffer } from './buffer-pool.js';
@@ -26,6 +27,22 @@ export interface GpuOptions {
    * `FaceCodec` does not encode with it. Default `f32`.
    */
   precision?: Precision;
+}
+
+const GPU_OPTIONS = ['dispatchesPerSubmit', 'maxLiveBytes', 'maxPooledBytes', 'wait', 'precision'];
+
+/**
+ * @param more names of options that the caller has beside these
+ * @throws ArgumentError for an option that there is not, or a number that is out of range
+ */
+export function checkGpuOptions(where: string, options: GpuOptions, more: readonly string[] = []): void {
+  checkOptions(where, options, [...GPU_OPTIONS, ...more]);
+  const { dispatchesPerSubmit = 1, maxLiveBytes = 1, maxPooledBytes = 0 } = options;
+  if (!Number.isSafeInteger(dispatchesPerSubmit) || dispatchesPerSubmit < 1) {
+    refuse(where, 'dispatchesPerSubmit', dispatchesPerSubmit, 'an integer of at least 1');
+  }
+  if (!(maxLiveBytes > 0)) refuse(where, 'maxLiveBytes', maxLiveBytes, 'a number of bytes above 0');
+  if (!(maxPooledBytes >= 0)) refuse(where, 'maxPooledBytes', maxPooledBytes, 'a number of bytes of at least 0');
 }
 
 /** Awaits a promise of the device's. */

@@ -1,5 +1,5 @@
 import { NoAdapterError } from '../common/errors.js';
-import { assertPrecision, describeAdapter, Gpu, type GpuOptions, SUBGROUP_MATRIX } from './gpu.js';
+import { assertPrecision, checkGpuOptions, describeAdapter, Gpu, type GpuOptions, SUBGROUP_MATRIX } from './gpu.js';
 import { selfTest } from './self-test.js';
 import { loadTuningFromIndexedDb } from './tuning-indexeddb.js';
 
@@ -10,6 +10,7 @@ import { loadTuningFromIndexedDb } from './tuning-indexeddb.js';
  * ArgumentError where it lacks the precision asked for
  */
 export async function openAdapter(adapter: GPUAdapter, options: GpuOptions = {}, owner?: object): Promise<Gpu> {
+  checkGpuOptions('openAdapter', options);
   assertPrecision(options.precision ?? 'f32', adapter.features, adapter.info);
   const { maxBufferSize, maxStorageBufferBindingSize, maxComputeWorkgroupStorageSize } = adapter.limits;
   const { maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupSizeX, maxStorageBuffersPerShaderStage } =
@@ -52,6 +53,8 @@ export interface OpenBrowserGpuOptions extends GpuOptions {
  * precision asked for
  */
 export async function openBrowserGpu(options: OpenBrowserGpuOptions = {}): Promise<Gpu> {
+  checkGpuOptions('openBrowserGpu', options, ['tuning']);
+  const { tuning = true, ...own } = options;
   const api = globalThis.navigator?.gpu;
   if (!api) {
     throw new NoAdapterError(
@@ -61,8 +64,8 @@ export async function openBrowserGpu(options: OpenBrowserGpuOptions = {}): Promi
   const adapter = await api.requestAdapter({ powerPreference: 'high-performance' });
   if (!adapter)
     throw new NoAdapterError('the browser has WebGPU but no adapter: is hardware acceleration switched off?');
-  const gpu = await openAdapter(adapter, options);
+  const gpu = await openAdapter(adapter, own);
   // Without stored choices (none made, a private window, no IndexedDB) the kernels are chosen by estimate.
-  if (options.tuning ?? true) await loadTuningFromIndexedDb(gpu).catch(() => {});
+  if (tuning) await loadTuningFromIndexedDb(gpu).catch(() => {});
   return gpu;
 }

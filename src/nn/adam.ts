@@ -1,3 +1,4 @@
+import { checkList, withDefaults } from '../common/arguments.js';
 import { adamKernel } from '../kernels/optimizer.js';
 import { dispatchInPlace } from '../tensor/dispatch.js';
 import type { Tensor } from '../tensor/tensor.js';
@@ -22,10 +23,10 @@ export class Adam extends Optimizer {
   readonly #options: { betas: readonly [number, number]; eps: number; weightDecay: number; decoupled: boolean };
 
   /** @throws ArgumentError for hyperparameters out of range */
-  constructor(
-    params: ReadonlyMap<string, Tensor>,
-    { betas = [0.9, 0.999], eps = 1e-8, weightDecay = 0, decoupled = false }: AdamOptions = {},
-  ) {
+  constructor(params: ReadonlyMap<string, Tensor>, options?: AdamOptions) {
+    const defaults = { betas: [0.9, 0.999] as const, eps: 1e-8, weightDecay: 0, decoupled: false };
+    const { betas, eps, weightDecay, decoupled } = withDefaults<Required<AdamOptions>>('Adam', options, defaults);
+    checkList('Adam', 'betas', betas, 'two numbers');
     betas.forEach((beta, k) => {
       checkHyperparameter(`Adam: beta ${k + 1}`, beta, 0, 1);
     });

@@ -1,3 +1,4 @@
+import { refuse } from '../common/arguments.js';
 import { ArgumentError } from '../common/errors.js';
 import { clipKernel, squaresCount, squaresKernel } from '../kernels/optimizer.js';
 import { sumRows } from '../ops/reduce.js';
@@ -13,6 +14,8 @@ import { scope, Tensor } from '../tensor/tensor.js';
  * @throws ArgumentError for no gradient, or a maxNorm that is not a finite number above 0
  */
 export function clipGradients(grads: Iterable<Tensor>, maxNorm: number): { norm: Tensor; scale: Tensor } {
+  if (typeof grads?.[Symbol.iterator] !== 'function')
+    refuse('clipGradients', 'grads', grads, 'gradients in an array or iterator');
   const list = [...grads];
   if (list.length === 0) throw new ArgumentError('clipGradients: there are no gradients');
   if (!Number.isFinite(maxNorm) || maxNorm <= 0) {

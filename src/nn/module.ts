@@ -1,6 +1,7 @@
+import { refuse } from '../common/arguments.js';
 import { ArgumentError } from '../common/errors.js';
 import { CounterRandom } from '../common/random.js';
-import type { Gpu } from '../gpu/gpu.js';
+import { Gpu } from '../gpu/gpu.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { hashName } from './init.js';
 import { Parameter, type ParameterSpec } from './parameter.js';
@@ -28,6 +29,7 @@ export abstract class Module {
 
   /** Registers a part. */
   protected child<M extends Module>(name: string, module: M): M {
+    if (!(module instanceof Module)) refuse(this.constructor.name, `the part "${name}"`, module, 'a module');
     this.#checkName(name);
     this.#children.set(name, module);
     return module;
@@ -71,8 +73,13 @@ export abstract class Module {
    * Gives every parameter and buffer its first values. They depend on the seed and the full name alone, so a layer
    * that is added elsewhere does not change them.
    * @param seed unsigned 32-bit integer
+   * @throws ArgumentError for anything else
    */
   initialize(gpu: Gpu, seed: number): this {
+    if (!(gpu instanceof Gpu)) refuse('initialize', 'gpu', gpu, 'a Gpu');
+    if (!Number.isInteger(seed) || seed < 0 || seed > 0xffffffff) {
+      refuse('initialize', 'seed', seed, 'an integer from 0 to 4294967295');
+    }
     for (const [name, parameter] of this.entries()) {
       parameter.set(gpu, parameter.init(parameter.shape, new CounterRandom(seed, hashName(name))));
     }

@@ -1,3 +1,4 @@
+import { refuse } from '../common/arguments.js';
 import { ArgumentError, CheckpointError, ShapeError } from '../common/errors.js';
 import { formatShape, sameShape } from '../common/shapes.js';
 import type { Gpu } from '../gpu/gpu.js';
@@ -23,6 +24,7 @@ export abstract class Optimizer {
    * @param slotNames tensors to keep for each parameter, zero at first
    */
   protected constructor(params: ReadonlyMap<string, Tensor>, slotNames: readonly string[]) {
+    checkParameters(this.constructor.name, params);
     if (params.size === 0) throw new ArgumentError('an optimizer needs at least one parameter');
     this.params = new Map(params);
     this.#slotNames = slotNames;
@@ -48,11 +50,16 @@ export abstract class Optimizer {
    * @param grads gradient of each parameter, as `Tape.gradients` returns them
    * @param lr learning rate of this step; a function where the step is recorded and the rate changes
    * @param scale one number that multiplies all gradients, as `clipGradients` returns it
-   * @throws ArgumentError for a learning rate that is not a finite number ≥ 0, ShapeError for a gradient of another shape
+   * @throws ArgumentError for a learning rate that is not a finite number ≥ 0, or where no parameter has a gradient;
+   * ShapeError for a gradient of another shape
    */
   step(grads: ReadonlyMap<Tensor, Tensor>, lr: number | (() => number), scale?: Tensor): void {
     const rate = (): number => checkRate(typeof lr === 'function' ? lr() : lr);
     rate();
+    if (!(grads instanceof Map)) refuse('step', 'grads', grads, 'the map that Tape.gradients returns');
+    if (![...this.params.values()].some((param) => grads.has(param))) {
+      throw new ArgumentError(`step: none of the ${grads.size} gradients is of one of the optimizer's parameters`);
+    }
     if (scale && scale.size !== 1)
       throw new ShapeError(`the gradient scale has shape [${scale.shape}]; expected one number`);
     for (const [name, param] of this.params) {
@@ -106,6 +113,16 @@ export abstract class Optimizer {
   }
 }
 
+/** @throws ArgumentError where `params` is not a map of tensors by name */
+function checkParameters(where: string, params: unknown): void {
+  const expected = 'a map of tensors by name, as parameters() of a network returns it';
+  if (!(params instanceof Map)) refuse(where, 'params', params, expected);
+  for (const [name, param] of params) {
+    if (typeof name !== 'string') refuse(where, 'the name of a parameter', name, 'a string');
+    if (!(param instanceof Tensor)) refuse(where, `params "${name}"`, param, 'a tensor');
+  }
+}
+
 function checkRate(lr: number): number {
   if (!Number.isFinite(lr) || lr < 0) {
     throw new ArgumentError(`the learning rate is ${lr}; expected a finite number of at least 0`);
@@ -115,7 +132,7 @@ function checkRate(lr: number): number {
 
 /** @throws ArgumentError unless low ≤ value < high */
 export function checkHyperparameter(name: string, value: number, low: number, high: number): void {
-  if (!(value >= low && value < high)) {
+  if (typeof value !== 'number' || !(value >= low && value < high)) {
     throw new ArgumentError(`${name} is ${value}; expected a number in [${low}, ${high})`);
   }
 }

@@ -1,4 +1,5 @@
 import { ArgumentError } from '../common/errors.js';
+import { checkShape } from '../common/shapes.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { keep, Tensor } from '../tensor/tensor.js';
 import type { Initializer } from './init.js';
@@ -25,6 +26,7 @@ export class Parameter {
     /** False for buffers, which no optimizer changes. */
     readonly trainable: boolean,
   ) {
+    checkShape(`parameter "${name}"`, shape);
     this.shape = shape;
     this.init = init;
     this.layout = layout;

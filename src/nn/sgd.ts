@@ -1,3 +1,4 @@
+import { withDefaults } from '../common/arguments.js';
 import { ArgumentError } from '../common/errors.js';
 import { sgdKernel } from '../kernels/optimizer.js';
 import { dispatchInPlace } from '../tensor/dispatch.js';
@@ -21,10 +22,9 @@ export class SGD extends Optimizer {
   readonly #options: Required<SgdOptions>;
 
   /** @throws ArgumentError for hyperparameters out of range */
-  constructor(
-    params: ReadonlyMap<string, Tensor>,
-    { momentum = 0, weightDecay = 0, nesterov = false }: SgdOptions = {},
-  ) {
+  constructor(params: ReadonlyMap<string, Tensor>, options?: SgdOptions) {
+    const defaults = { momentum: 0, weightDecay: 0, nesterov: false };
+    const { momentum, weightDecay, nesterov } = withDefaults<Required<SgdOptions>>('SGD', options, defaults);
     checkHyperparameter('SGD: momentum', momentum, 0, 1);
     checkHyperparameter('SGD: weightDecay', weightDecay, 0, Infinity);
     if (nesterov && momentum === 0) throw new ArgumentError('SGD: nesterov needs a momentum above 0');

@@ -10,7 +10,15 @@ import { chooseColumns, partialsShape, planScalars } from '../kernels/columns.js
 import { dispatch, dispatchMany } from '../tensor/dispatch.js';
 import { apply, type Op } from '../tensor/tape.js';
 import { scope, type Tensor } from '../tensor/tensor.js';
-import { applyWithStatistics, type ColumnChoice, planFor, statistics, type WithStatistics } from './batch-norm.js';
+import {
+  applyWithStatistics,
+  type ColumnChoice,
+  type EpsOption,
+  epsAttr,
+  planFor,
+  statistics,
+  type WithStatistics,
+} from './batch-norm.js';
 import { sumRows } from './reduce.js';
 
 /** y in one pass. Inputs x, gamma, beta, mean, variance, slope. */
@@ -51,6 +59,7 @@ function inputGradient(inputs: readonly Tensor[], training: boolean, choose: Col
 /** The training form, walking tensors as `choose` says. It keeps the input and the statistics, and no activation. */
 export function batchNormPreluTrainingOp(choose: ColumnChoice = chooseColumns): Op<OpAttrs['batchNormPreluTraining']> {
   return {
+    inputs: ['x', 'gamma', 'beta', 'slope'],
     shape: batchNormPreluTrainingShape,
     forward([x, gamma, beta, slope], { eps }) {
       const saved = statistics(x, choose);
@@ -72,6 +81,7 @@ export function batchNormPreluInferenceOp(
   choose: ColumnChoice = chooseColumns,
 ): Op<OpAttrs['batchNormPreluInference']> {
   return {
+    inputs: ['x', 'gamma', 'beta', 'mean', 'variance', 'slope'],
     shape: batchNormPreluInferenceShape,
     forward: (inputs, { eps }) => ({ output: normalizeAndActivate(inputs, choose, eps) }),
     backward({ inputs: [x, ...perChannel], attrs: { eps }, dy, needs }) {
@@ -109,9 +119,14 @@ export function batchNormPreluTraining(
   gamma: Tensor,
   beta: Tensor,
   slope: Tensor,
-  { eps = 1e-5 } = {},
+  options?: EpsOption,
 ): Tensor {
-  return apply('batchNormPreluTraining', batchNormPreluOps.batchNormPreluTraining, [x, gamma, beta, slope], { eps });
+  return apply(
+    'batchNormPreluTraining',
+    batchNormPreluOps.batchNormPreluTraining,
+    [x, gamma, beta, slope],
+    epsAttr('batchNormPreluTraining', options),
+  );
 }
 
 /**
@@ -123,10 +138,15 @@ export function batchNormPreluWithStatistics(
   gamma: Tensor,
   beta: Tensor,
   slope: Tensor,
-  { eps = 1e-5 } = {},
+  options?: EpsOption,
 ): WithStatistics {
   const op = batchNormPreluOps.batchNormPreluTraining;
-  return applyWithStatistics('batchNormPreluTraining', op, [x, gamma, beta, slope], { eps });
+  return applyWithStatistics(
+    'batchNormPreluTraining',
+    op,
+    [x, gamma, beta, slope],
+    epsAttr('batchNormPreluTraining', options),
+  );
 }
 
 /**
@@ -144,8 +164,13 @@ export function batchNormPreluInference(
   mean: Tensor,
   variance: Tensor,
   slope: Tensor,
-  { eps = 1e-5 } = {},
+  options?: EpsOption,
 ): Tensor {
   const inputs = [x, gamma, beta, mean, variance, slope];
-  return apply('batchNormPreluInference', batchNormPreluOps.batchNormPreluInference, inputs, { eps });
+  return apply(
+    'batchNormPreluInference',
+    batchNormPreluOps.batchNormPreluInference,
+    inputs,
+    epsAttr('batchNormPreluInference', options),
+  );
 }

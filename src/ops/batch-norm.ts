@@ -1,3 +1,4 @@
+import { withDefaults } from '../common/arguments.js';
 import { ArgumentError, ShapeError } from '../common/errors.js';
 import type { OpAttrs } from '../common/op-attrs.js';
 import { batchNormInferenceShape, batchNormTrainingShape } from '../common/op-shapes.js';
@@ -58,6 +59,7 @@ function channelGradients(x: Tensor, dy: Tensor, mean: Tensor, variance: Tensor,
 /** The training form, walking tensors as `choose` says. */
 export function batchNormTrainingOp(choose: ColumnChoice = chooseColumns): Op<OpAttrs['batchNormTraining']> {
   return {
+    inputs: ['x', 'gamma', 'beta'],
     shape: batchNormTrainingShape,
     forward([x, gamma, beta], { eps }, shape) {
       const saved = statistics(x, choose);
@@ -79,6 +81,7 @@ export function batchNormTrainingOp(choose: ColumnChoice = chooseColumns): Op<Op
 /** The inference form, walking tensors as `choose` says. */
 export function batchNormInferenceOp(choose: ColumnChoice = chooseColumns): Op<OpAttrs['batchNormInference']> {
   return {
+    inputs: ['x', 'gamma', 'beta', 'mean', 'variance'],
     shape: batchNormInferenceShape,
     forward(inputs, { eps }, shape) {
       const config = planFor(inputs[0], choose, 'map');
@@ -100,6 +103,16 @@ export const batchNormOps = {
   batchNormInference: /* @__PURE__ */ batchNormInferenceOp(),
 };
 
+/** What every form of batch normalisation takes beside its tensors. */
+export interface EpsOption {
+  /** Added to the variance; default 1e-5. */
+  eps?: number;
+}
+
+/** @throws ArgumentError for another option */
+export const epsAttr = (name: string, options?: EpsOption): { eps: number } =>
+  withDefaults(name, options, { eps: 1e-5 });
+
 /** What a layer needs of a training form: the output, and the mean and biased variance of the batch, each [C]. */
 export interface WithStatistics {
   output: Tensor;
@@ -116,6 +129,7 @@ export function applyWithStatistics<K extends 'batchNormTraining' | 'batchNormPr
 ): WithStatistics {
   let statistics: readonly Tensor[] = [];
   const watched: typeof op = {
+    inputs: op.inputs,
     shape: op.shape,
     forward(...args) {
       const result = op.forward(...args);
@@ -138,16 +152,26 @@ export function applyWithStatistics<K extends 'batchNormTraining' | 'batchNormPr
  * @param beta [C]
  * @throws ShapeError, ArgumentError
  */
-export function batchNormTraining(x: Tensor, gamma: Tensor, beta: Tensor, { eps = 1e-5 } = {}): Tensor {
-  return apply('batchNormTraining', batchNormOps.batchNormTraining, [x, gamma, beta], { eps });
+export function batchNormTraining(x: Tensor, gamma: Tensor, beta: Tensor, options?: EpsOption): Tensor {
+  return apply(
+    'batchNormTraining',
+    batchNormOps.batchNormTraining,
+    [x, gamma, beta],
+    epsAttr('batchNormTraining', options),
+  );
 }
 
 /**
  * The same, with the statistics it used: mean and biased variance, each [C]. They belong to the enclosing scope, have no
  * gradient of their own, and must live until the backward pass.
  */
-export function batchNormWithStatistics(x: Tensor, gamma: Tensor, beta: Tensor, { eps = 1e-5 } = {}): WithStatistics {
-  return applyWithStatistics('batchNormTraining', batchNormOps.batchNormTraining, [x, gamma, beta], { eps });
+export function batchNormWithStatistics(x: Tensor, gamma: Tensor, beta: Tensor, options?: EpsOption): WithStatistics {
+  return applyWithStatistics(
+    'batchNormTraining',
+    batchNormOps.batchNormTraining,
+    [x, gamma, beta],
+    epsAttr('batchNormTraining', options),
+  );
 }
 
 /**
@@ -163,9 +187,14 @@ export function batchNormInference(
   beta: Tensor,
   mean: Tensor,
   variance: Tensor,
-  { eps = 1e-5 } = {},
+  options?: EpsOption,
 ): Tensor {
-  return apply('batchNormInference', batchNormOps.batchNormInference, [x, gamma, beta, mean, variance], { eps });
+  return apply(
+    'batchNormInference',
+    batchNormOps.batchNormInference,
+    [x, gamma, beta, mean, variance],
+    epsAttr('batchNormInference', options),
+  );
 }
 
 /**

@@ -38,6 +38,7 @@ export function binaryOp(name: BinaryName, choose: VectorChoice = chooseVectors)
     return dispatch(broadcastKernel(label, expression, shapes, shape, { choose }), operands, shape);
   };
   return {
+    inputs: ['a', 'b'],
     shape: binaryShapes[name],
     forward: (inputs, _attrs, shape) => ({ output: run(name, table[name].value, inputs, shape) }),
     backward: ({ inputs: [a, b], dy, needs }) =>

@@ -12,6 +12,7 @@ export function logisticBitsOp(choose = chooseColumns): Op<OpAttrs['logisticBits
   const planFor = (y: Tensor, logScale: Tensor, purpose: ColumnPurpose) =>
     choose(y.size / logScale.size, logScale.size, y.gpu.limits, purpose);
   return {
+    inputs: ['y', 'logScale'],
     shape: logisticBitsShape,
     forward([y, logScale], _, shape) {
       const config = planFor(y, logScale, 'map');

@@ -1,13 +1,13 @@
 import { convShape } from '../common/conv-geometry.js';
 import { ArgumentError } from '../common/errors.js';
-import type { ConvTranspose2dAttrs } from '../common/op-attrs.js';
+import type { Pair } from '../common/op-attrs.js';
 import { batchNormInferenceShape, preluShape } from '../common/op-shapes.js';
 import { conv2dShape, convTranspose2dShape } from '../common/op-shapes-conv.js';
 import { foldBatchNormKernel } from '../kernels/conv.js';
 import { dispatch } from '../tensor/dispatch.js';
 import { isTapeRecording } from '../tensor/tape.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { CONV_DEFAULTS, type ConvOptions, gather } from './conv.js';
+import { type ConvOptions, type ConvTranspose2dOptions, convAttrs, convTransposeAttrs, gather } from './conv.js';
 
 /** The parameters and running statistics of a batch norm, each [C]. */
 export interface InferenceBatchNorm {
@@ -35,7 +35,7 @@ export function convBatchNormPrelu(
   w: Tensor,
   batchNorm: InferenceBatchNorm,
   slope: Tensor,
-  attrs: Partial<ConvTranspose2dAttrs> = {},
+  attrs: ConvTranspose2dOptions = {},
   options: FusedOptions = {},
 ): Tensor {
   return fused('batchNormPrelu', x, w, batchNorm, slope, attrs, options);
@@ -50,7 +50,7 @@ export function convBatchNormRelu6(
   x: Tensor,
   w: Tensor,
   batchNorm: InferenceBatchNorm,
-  attrs: Partial<ConvTranspose2dAttrs> = {},
+  attrs: ConvTranspose2dOptions = {},
   options: FusedOptions = {},
 ): Tensor {
   // The slope that the numbers are folded with is not looked at.
@@ -63,12 +63,16 @@ function fused(
   w: Tensor,
   batchNorm: InferenceBatchNorm,
   slope: Tensor,
-  attrs: Partial<ConvTranspose2dAttrs>,
+  attrs: ConvTranspose2dOptions,
   { transposed = false, ...options }: FusedOptions,
 ): Tensor {
+  const name = transposed ? 'convTranspose2d' : 'conv2d';
   if (isTapeRecording()) throw new ArgumentError('conv with batch norm in one has no gradient; a tape is recording');
-  const full: ConvTranspose2dAttrs = { ...CONV_DEFAULTS, outputPadding: [0, 0], ...attrs };
   const { gamma, beta, mean, variance, eps } = batchNorm;
+  const full = {
+    outputPadding: [0, 0] as Pair,
+    ...(transposed ? convTransposeAttrs(name, attrs) : convAttrs(name, attrs)),
+  };
   const shape = (transposed ? convTranspose2dShape : conv2dShape)([x.shape, w.shape], full);
   batchNormInferenceShape([shape, ...[gamma, beta, mean, variance].map((tensor) => tensor.shape)], { eps });
   preluShape([shape, slope.shape]);

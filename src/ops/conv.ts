@@ -1,7 +1,8 @@
 import type { Epilogue } from '../../shaders/common/gather.js';
+import { toPadding, toPair, withDefaults } from '../common/arguments.js';
 import { type ConvShape, convShape } from '../common/conv-geometry.js';
 import { memoize } from '../common/memoize.js';
-import type { Conv2dAttrs, ConvTranspose2dAttrs } from '../common/op-attrs.js';
+import type { Conv2dAttrs, ConvTranspose2dAttrs, Padding2d, Pair } from '../common/op-attrs.js';
 import { conv2dShape, convTranspose2dShape } from '../common/op-shapes-conv.js';
 import type { Precision } from '../common/precision.js';
 import type { KernelLimits } from '../gpu/kernel.js';
@@ -158,6 +159,7 @@ function biasGradient(dy: Tensor): Tensor {
 /** The operation, with overrides. */
 export function conv2dOp(options: ConvOptions = {}): Op<Conv2dAttrs> {
   return {
+    inputs: ['x', 'w', 'bias'],
     shape: conv2dShape,
     forward: ([x, w, bias], attrs, outShape) => {
       const shape = convShape(x.shape, outShape, w.shape, attrs);
@@ -181,6 +183,7 @@ export function conv2dOp(options: ConvOptions = {}): Op<Conv2dAttrs> {
 /** A transposed conv is the input gradient of the conv with the same weights; so its gradients are that conv's. */
 export function convTranspose2dOp(options: ConvOptions = {}): Op<ConvTranspose2dAttrs> {
   return {
+    inputs: ['x', 'w', 'bias'],
     shape: convTranspose2dShape,
     forward: ([x, w, bias], attrs, outShape) => {
       const shape = convShape(outShape, x.shape, w.shape, attrs);
@@ -206,7 +209,43 @@ export function convTranspose2dOp(options: ConvOptions = {}): Op<ConvTranspose2d
 
 export const convOps = { conv2d: /* @__PURE__ */ conv2dOp(), convTranspose2d: /* @__PURE__ */ convTranspose2dOp() };
 
-export const CONV_DEFAULTS: Conv2dAttrs = { stride: [1, 1], padding: [0, 0, 0, 0], dilation: [1, 1], groups: 1 };
+/** What a convolution takes beside its tensors. */
+export interface Conv2dOptions {
+  /** One number for both axes, or [rows, columns]; default 1. */
+  stride?: number | Pair;
+  /** In pixels: one number for all sides, [rows, columns], or [top, bottom, left, right]; default 0. */
+  padding?: number | Pair | Padding2d;
+  /** One number for both axes, or [rows, columns]; default 1. */
+  dilation?: number | Pair;
+  /** Default 1; the number of channels for a depthwise conv. */
+  groups?: number;
+}
+
+/** What a transposed convolution takes beside its tensors. */
+export interface ConvTranspose2dOptions extends Conv2dOptions {
+  /** Rows and columns to add at the bottom and right of the output, below the stride; default 0. */
+  outputPadding?: number | Pair;
+}
+
+const CONV_DEFAULTS = { stride: 1, padding: 0, dilation: 1, groups: 1 };
+
+/** @throws ArgumentError for an option that there is not, or that is neither a number nor a list */
+export function convAttrs(op: string, options?: Conv2dOptions): Conv2dAttrs {
+  const { stride, padding, dilation, groups } = withDefaults<Required<Conv2dOptions>>(op, options, CONV_DEFAULTS);
+  return {
+    stride: toPair(op, 'stride', stride),
+    padding: toPadding(op, padding),
+    dilation: toPair(op, 'dilation', dilation),
+    groups,
+  };
+}
+
+/** @throws ArgumentError, as `convAttrs` */
+export function convTransposeAttrs(op: string, options?: ConvTranspose2dOptions): ConvTranspose2dAttrs {
+  const defaults = { ...CONV_DEFAULTS, outputPadding: 0 };
+  const { outputPadding, ...rest } = withDefaults<Required<ConvTranspose2dOptions>>(op, options, defaults);
+  return { ...convAttrs(op, rest), outputPadding: toPair(op, 'outputPadding', outputPadding) };
+}
 
 /**
  * 2-D convolution (cross-correlation, as in every framework).
@@ -216,8 +255,13 @@ export const CONV_DEFAULTS: Conv2dAttrs = { stride: [1, 1], padding: [0, 0, 0, 0
  * @returns [N,Ho,Wo,Cout] with Ho = ⌊(H + top + bottom − dilation·(kh − 1) − 1)/stride⌋ + 1
  * @throws ShapeError where the shapes or attributes do not fit
  */
-export function conv2d(x: Tensor, w: Tensor, bias: Tensor | null = null, attrs: Partial<Conv2dAttrs> = {}): Tensor {
-  return apply('conv2d', convOps.conv2d, bias ? [x, w, bias] : [x, w], { ...CONV_DEFAULTS, ...attrs });
+export function conv2d(x: Tensor, w: Tensor, bias: Tensor | null = null, options?: Conv2dOptions): Tensor {
+  return apply('conv2d', convOps.conv2d, withBias(x, w, bias), convAttrs('conv2d', options));
+}
+
+/** The bias may be left out as null; whatever else it is gets checked. */
+function withBias(x: Tensor, w: Tensor, bias: Tensor | null): Tensor[] {
+  return bias === null ? [x, w] : [x, w, bias];
 }
 
 /**
@@ -232,8 +276,8 @@ export function convTranspose2d(
   x: Tensor,
   w: Tensor,
   bias: Tensor | null = null,
-  attrs: Partial<ConvTranspose2dAttrs> = {},
+  options?: ConvTranspose2dOptions,
 ): Tensor {
-  const full: ConvTranspose2dAttrs = { ...CONV_DEFAULTS, outputPadding: [0, 0], ...attrs };
-  return apply('convTranspose2d', convOps.convTranspose2d, bias ? [x, w, bias] : [x, w], full);
+  const attrs = convTransposeAttrs('convTranspose2d', options);
+  return apply('convTranspose2d', convOps.convTranspose2d, withBias(x, w, bias), attrs);
 }

@@ -1,3 +1,4 @@
+import { withDefaults } from '../common/arguments.js';
 import type { OpAttrs } from '../common/op-attrs.js';
 import { cosFaceShape } from '../common/op-shapes.js';
 import { apply, type Op } from '../tensor/tape.js';
@@ -9,6 +10,7 @@ export function cosFaceOp(kernels: MarginLossKernels = {}): Op<OpAttrs['cosFace'
   const { forward, backward } = marginLossOp(kernels);
   const asMarginLoss = ({ s, m }: OpAttrs['cosFace']) => ({ loss: 'cosface' as const, s, m, lambda: 0 });
   return {
+    inputs: ['embeddings', 'weights', 'labels'],
     shape: cosFaceShape,
     forward: (inputs, attrs, shape) => forward(inputs, asMarginLoss(attrs), shape),
     backward: (context) => backward({ ...context, attrs: asMarginLoss(context.attrs) }),
@@ -30,6 +32,12 @@ export const cosFaceOps = { cosFace: /* @__PURE__ */ cosFaceOp() };
  * @returns a scalar, in nats
  * @throws ShapeError, ArgumentError
  */
-export function cosFace(embeddings: Tensor, weights: Tensor, labels: Tensor, { s = 64, m = 0.35 } = {}): Tensor {
-  return apply('cosFace', cosFaceOps.cosFace, [embeddings, weights, labels], { s, m });
+export function cosFace(
+  embeddings: Tensor,
+  weights: Tensor,
+  labels: Tensor,
+  options?: { s?: number; m?: number },
+): Tensor {
+  const attrs = withDefaults('cosFace', options, { s: 64, m: 0.35 });
+  return apply('cosFace', cosFaceOps.cosFace, [embeddings, weights, labels], attrs);
 }

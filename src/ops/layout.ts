@@ -1,3 +1,4 @@
+import { checkList } from '../common/arguments.js';
 import { ShapeError } from '../common/errors.js';
 import type { OpAttrs } from '../common/op-attrs.js';
 import { concatShape, padShape, reshapeShape, sliceShape } from '../common/op-shapes-layout.js';
@@ -9,6 +10,7 @@ import { apply, type Op } from '../tensor/tape.js';
 import { Tensor } from '../tensor/tensor.js';
 
 const reshapeOp: Op<OpAttrs['reshape']> = {
+  inputs: ['x'],
   shape: reshapeShape,
   forward: ([x], _attrs, shape) => ({ output: x.view(shape) }),
   backward: ({ inputs: [x], dy }) => [dy.view(x.shape)],
@@ -17,6 +19,7 @@ const reshapeOp: Op<OpAttrs['reshape']> = {
 /** The operation, in vectors as `choose` says; tests replace the default by single elements. */
 export function padOp(choose: VectorChoice = chooseVectors): Op<OpAttrs['pad']> {
   return {
+    inputs: ['x'],
     shape: padShape,
     forward: ([x], { before, value }, shape) => ({
       output: dispatch(padKernel(boxOf(shape, before, x.shape, choose), value), [x], shape),
@@ -30,6 +33,7 @@ export function padOp(choose: VectorChoice = chooseVectors): Op<OpAttrs['pad']> 
 /** As padOp: each is the gradient of the other. */
 export function sliceOp(choose: VectorChoice = chooseVectors): Op<OpAttrs['slice']> {
   return {
+    inputs: ['x'],
     shape: sliceShape,
     forward: ([x], { begin }, shape) => ({
       output: dispatch(readBoxKernel(boxOf(x.shape, begin, shape, choose)), [x], shape),
@@ -88,6 +92,7 @@ export function reshape(x: Tensor, shape: readonly number[]): Tensor {
 }
 
 function inferSize(x: Tensor, shape: readonly number[]): readonly number[] {
+  checkList('reshape', 'shape', shape, 'a list of sizes');
   const axis = shape.indexOf(-1);
   if (axis < 0) return shape;
   const others = shape.reduce((product, size, a) => (a === axis ? product : product * size), 1);
@@ -124,5 +129,6 @@ export function slice(x: Tensor, begin: readonly number[], size: readonly number
  * @throws ShapeError
  */
 export function concat(inputs: readonly Tensor[], axis: number): Tensor {
+  checkList('concat', 'inputs', inputs, 'an array of tensors');
   return apply('concat', layoutOps.concat, inputs, { axis });
 }

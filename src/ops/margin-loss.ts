@@ -1,3 +1,4 @@
+import { checkOptions, refuse } from '../common/arguments.js';
 import type { LossSpec } from '../common/loss-spec.js';
 import type { OpAttrs } from '../common/op-attrs.js';
 import { marginLossShape } from '../common/op-shapes.js';
@@ -65,6 +66,7 @@ export function marginLossOp({
   const scored = (scores: Tensor, labels: Tensor, x: Tensor, { loss }: Attrs): ScoredRows =>
     loss === 'sphereface' ? { scores, labels, features: x } : { scores, labels };
   return {
+    inputs: ['embeddings', 'weights', 'labels'],
     shape: marginLossShape,
     forward([x, w, labels], attrs) {
       return scope(x.gpu, () => {
@@ -126,6 +128,8 @@ export type LossSchedule = Pick<LossSpec, 'loss'> & { [K in 's' | 'm' | 'lambda'
  */
 export function marginLoss(embeddings: Tensor, weights: Tensor, labels: Tensor, spec: LossSchedule): Tensor {
   const current = (value: number | (() => number)): number => (typeof value === 'function' ? value() : value);
+  if (spec === undefined) refuse('marginLoss', 'spec', spec, 'an object with a loss');
+  checkOptions('marginLoss', spec, ['loss', 's', 'm', 'lambda']);
   const { loss, s = 64, m = { arcface: 0.5, sphereface: 4 }[loss as string] ?? 0.35, lambda = 0 } = spec;
   return apply('marginLoss', marginLossOps.marginLoss, [embeddings, weights, labels], {
     loss,

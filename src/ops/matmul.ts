@@ -1,3 +1,4 @@
+import { refuse, withDefaults } from '../common/arguments.js';
 import { ShapeError } from '../common/errors.js';
 import type { OpAttrs } from '../common/op-attrs.js';
 import { matmulShape } from '../common/op-shapes.js';
@@ -34,6 +35,7 @@ function multiply(a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean
 /** The operation; without options, `chooseMatmul` chooses for the device. */
 export function matmulOp(options: MatmulOptions = {}): Op<OpAttrs['matmul']> {
   return {
+    inputs: ['a', 'b'],
     shape: matmulShape,
     forward: ([a, b], { transposeA, transposeB }) => ({ output: multiply(a, b, transposeA, transposeB, options) }),
     backward({ inputs: [a, b], attrs: { transposeA, transposeB }, dy, needs }) {
@@ -53,10 +55,11 @@ export const matmulOps = { matmul: /* @__PURE__ */ matmulOp() };
  * @param a [M,K], or [K,M] with transposeA
  * @param b [K,N], or [N,K] with transposeB
  * @returns [M,N]
- * @throws ShapeError
+ * @throws ShapeError, ArgumentError
  */
-export function matmul(a: Tensor, b: Tensor, { transposeA = false, transposeB = false } = {}): Tensor {
-  return apply('matmul', matmulOps.matmul, [a, b], { transposeA, transposeB });
+export function matmul(a: Tensor, b: Tensor, options?: { transposeA?: boolean; transposeB?: boolean }): Tensor {
+  const attrs = withDefaults('matmul', options, { transposeA: false, transposeB: false });
+  return apply('matmul', matmulOps.matmul, [a, b], attrs);
 }
 
 /**
@@ -68,7 +71,8 @@ export function matmul(a: Tensor, b: Tensor, { transposeA = false, transposeB = 
  * @throws ShapeError
  */
 export function linear(x: Tensor, w: Tensor, bias: Tensor | null = null): Tensor {
-  if (bias && (bias.shape.length !== 1 || bias.shape[0] !== w.shape[1])) {
+  if (bias !== null && !Array.isArray(bias?.shape)) refuse('linear', 'bias', bias, 'a tensor or null');
+  if (bias && (bias.shape.length !== 1 || bias.shape[0] !== w?.shape?.[1])) {
     throw new ShapeError(
       `linear: bias has shape ${formatShape(bias.shape)}; expected [${w.shape[1]}], the columns of w`,
     );

@@ -9,6 +9,7 @@ import { lossSum } from './loss-sum.js';
 /** The operation, split up as `choose` says; tests replace the default by the naive way. */
 export function mseOp(choose: (...args: Parameters<typeof chooseMse>) => MseConfig = chooseMse): Op<OpAttrs['mse']> {
   return {
+    inputs: ['a', 'b'],
     shape: mseShape,
     forward([a, b]) {
       const config = choose(a.size, a.gpu.limits);

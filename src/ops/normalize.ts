@@ -34,6 +34,7 @@ export function normalizeRowsGradient(x: Tensor, dy: Tensor, eps: number, choose
 /** The operation, adding up rows as `choose` says. */
 export function l2NormalizeOp(choose: RowChoice = chooseRows): Op<OpAttrs['l2Normalize']> {
   return {
+    inputs: ['x'],
     shape: l2NormalizeShape,
     forward: ([x], { eps }) => ({ output: normalizeRows(x, eps, choose) }),
     backward: ({ inputs: [x], attrs: { eps }, dy }) => [normalizeRowsGradient(x, dy, eps, choose)],

@@ -1,3 +1,4 @@
+import { toPadding, toPair, withDefaults } from '../common/arguments.js';
 import type { Padding2d, Pair, Pool2dAttrs } from '../common/op-attrs.js';
 import { avgPool2dShape, maxPool2dShape } from '../common/op-shapes.js';
 import {
@@ -16,6 +17,7 @@ import type { Tensor } from '../tensor/tensor.js';
 /** Max pooling, with as many channels an invocation as `choose` says; tests replace the default by one. */
 export function maxPool2dOp(choose: ChannelChoice = chooseChannels): Op<Pool2dAttrs> {
   return {
+    inputs: ['x'],
     shape: maxPool2dShape,
     forward([x], attrs, shape) {
       const width = choose(shape[3]);
@@ -34,6 +36,7 @@ export function maxPool2dOp(choose: ChannelChoice = chooseChannels): Op<Pool2dAt
 /** Average pooling, likewise. */
 export function avgPool2dOp(choose: ChannelChoice = chooseChannels): Op<Pool2dAttrs> {
   return {
+    inputs: ['x'],
     shape: avgPool2dShape,
     forward([x], attrs, shape) {
       const width = choose(shape[3]);
@@ -52,15 +55,29 @@ export const poolOps = { maxPool2d: /* @__PURE__ */ maxPool2dOp(), avgPool2d: /*
 
 /** What both poolings take beside the tensor. */
 export interface Pool2dOptions {
-  /** [rows, columns] of a window. */
-  kernel: Pair;
-  /** [rows, columns] from window to window; default: the kernel, so that windows do not overlap. */
-  stride?: Pair;
-  /** [top, bottom, left, right] in pixels, each below the kernel's size; default none. */
-  padding?: Padding2d;
+  /** Pixels of a window: one number for both axes, or [rows, columns]. */
+  kernel: number | Pair;
+  /** Pixels from window to window, likewise; default: the kernel, so that windows do not overlap. */
+  stride?: number | Pair;
+  /**
+   * In pixels, each below the kernel's size: one number for all sides, [rows, columns], or [top, bottom, left, right];
+   * default 0.
+   */
+  padding?: number | Pair | Padding2d;
 }
 
-const attrsOf = ({ kernel, stride = kernel, padding = [0, 0, 0, 0] }: Pool2dOptions) => ({ kernel, stride, padding });
+function attrsOf(op: string, options: Pool2dOptions): Pool2dAttrs {
+  const { kernel, stride, padding } = withDefaults<Pool2dOptions>(op, options, {
+    kernel: undefined as never, // has none, and is checked by toPair
+    stride: options?.kernel,
+    padding: 0,
+  });
+  return {
+    kernel: toPair(op, 'kernel', kernel),
+    stride: toPair(op, 'stride', stride as number | Pair),
+    padding: toPadding(op, padding as number | Pair | Padding2d),
+  };
+}
 
 /**
  * The largest value of each window. Padding never wins; on a tie the first pixel in row-major order gets the gradient.
@@ -70,7 +87,7 @@ const attrsOf = ({ kernel, stride = kernel, padding = [0, 0, 0, 0] }: Pool2dOpti
  * @throws ShapeError, ArgumentError
  */
 export const maxPool2d = (x: Tensor, options: Pool2dOptions): Tensor =>
-  apply('maxPool2d', poolOps.maxPool2d, [x], attrsOf(options));
+  apply('maxPool2d', poolOps.maxPool2d, [x], attrsOf('maxPool2d', options));
 
 /**
  * The mean of each window over its pixels inside the picture: padding is not counted.
@@ -80,4 +97,4 @@ export const maxPool2d = (x: Tensor, options: Pool2dOptions): Tensor =>
  * @throws ShapeError, ArgumentError
  */
 export const avgPool2d = (x: Tensor, options: Pool2dOptions): Tensor =>
-  apply('avgPool2d', poolOps.avgPool2d, [x], attrsOf(options));
+  apply('avgPool2d', poolOps.avgPool2d, [x], attrsOf('avgPool2d', options));

@@ -16,6 +16,7 @@ export function preluOp(choose = chooseColumns): Op<OpAttrs['prelu']> {
   };
   const kindOf = (slope: Tensor) => (slope.size > 1 ? 'perChannel' : 'shared');
   return {
+    inputs: ['x', 'slope'],
     shape: preluShape,
     forward([x, slope], _, shape) {
       const config = planFor(x, slope, 'map');

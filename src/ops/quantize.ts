@@ -1,3 +1,4 @@
+import { checkOptions } from '../common/arguments.js';
 import type { OpAttrs } from '../common/op-attrs.js';
 import { quantizeShape } from '../common/op-shapes.js';
 import { chooseVectors, type VectorChoice } from '../kernels/binary.js';
@@ -9,6 +10,7 @@ import type { Tensor } from '../tensor/tensor.js';
 /** The operation with as many elements an invocation as `choose` says; tests replace the default by one. */
 export function quantizeOp(choose: VectorChoice = chooseVectors): Op<OpAttrs['quantize']> {
   return {
+    inputs: ['x'],
     shape: quantizeShape,
     forward([x], attrs, shape) {
       const kernel = quantizeKernel(attrs.mode, x.size, choose(x.size));
@@ -51,7 +53,9 @@ export interface QuantizeOptions {
  *
  * @throws ArgumentError
  */
-export function quantize(x: Tensor, { mode, scale = 1, min, max, seed = 0, stream = 0 }: QuantizeOptions): Tensor {
+export function quantize(x: Tensor, options: QuantizeOptions): Tensor {
+  const known = ['mode', 'scale', 'min', 'max', 'seed', 'stream'];
+  const { mode, scale = 1, min, max, seed = 0, stream = 0 } = checkOptions('quantize', options, known);
   return apply('quantize', quantizeOps.quantize, [x], {
     mode,
     scale,

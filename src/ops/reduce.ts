@@ -85,6 +85,7 @@ export function sumToShape(dy: Tensor, shape: readonly number[], scale = 1): Ten
 export function reduceOp(name: 'sum' | 'mean', choose: SumChoice = chooseSumPasses): Op<OpAttrs['sum']> {
   const scaleOf = (from: number, to: number) => (name === 'mean' ? to / from : 1);
   return {
+    inputs: ['x'],
     shape: name === 'sum' ? sumShape : meanShape,
     forward([x], attrs, shape) {
       const axes = new Set(normalizeAxes(attrs.axes, x.shape.length));

@@ -1,4 +1,5 @@
 import type { MarginForm } from '../../shaders/common/margin.js';
+import { checkList } from '../common/arguments.js';
 import { ArgumentError } from '../common/errors.js';
 import type { OpAttrs } from '../common/op-attrs.js';
 import { softmaxCrossEntropyShape } from '../common/op-shapes.js';
@@ -100,6 +101,7 @@ const PLAIN = (): Margin => additiveMargin(1, 0);
 /** The operation, walking rows as `choose` says. */
 export function softmaxCrossEntropyOp(choose: SoftmaxChoice = chooseSoftmax): Op<OpAttrs['softmaxCrossEntropy']> {
   return {
+    inputs: ['logits', 'labels'],
     shape: softmaxCrossEntropyShape,
     forward([logits, labels]) {
       const { loss, totals } = crossEntropy({ scores: logits, labels }, PLAIN, choose);
@@ -139,6 +141,7 @@ export function labelsTensor(gpu: Gpu, labels: Int32Array | readonly number[], c
   if (!Number.isInteger(classes) || classes < 1 || classes > MAX_CLASSES) {
     throw new ArgumentError(`labelsTensor: classes is ${classes}; expected an integer from 1 to ${MAX_CLASSES}`);
   }
+  checkList('labelsTensor', 'labels', labels, 'a list of integers');
   if (labels.length === 0) throw new ArgumentError('labelsTensor: got no labels; expected at least one');
   labels.forEach((label: number, i: number) => {
     if (!Number.isInteger(label) || label < 0 || label >= classes) {

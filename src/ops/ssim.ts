@@ -1,3 +1,4 @@
+import { withDefaults } from '../common/arguments.js';
 import type { OpAttrs } from '../common/op-attrs.js';
 import { ssimShape } from '../common/op-shapes-spatial.js';
 import {
@@ -17,6 +18,7 @@ import { lossSum } from './loss-sum.js';
 /** The operation, with as many outputs an invocation as `choose` says; tests replace the default by one. */
 export function ssimOp(choose: RunChoice = chooseRun): Op<OpAttrs['ssim']> {
   return {
+    inputs: ['a', 'b'],
     shape: ssimShape,
     forward([a, b], attrs) {
       const { each, columns, rows, momentsShape, positionsShape } = planSsim(a.shape, attrs, choose);
@@ -42,6 +44,16 @@ export function ssimOp(choose: RunChoice = chooseRun): Op<OpAttrs['ssim']> {
 
 export const ssimOps = { ssim: /* @__PURE__ */ ssimOp() };
 
+/** What `ssim` takes beside the pictures. */
+export interface SsimOptions {
+  /** Pixels along a side of the window, odd; default 11. */
+  window?: number;
+  /** Standard deviation of the Gaussian window, in pixels; default 1.5. */
+  sigma?: number;
+  /** Largest difference that two values may have; default 1. */
+  dataRange?: number;
+}
+
 /**
  * Mean structural similarity of two batches of pictures: 1 where they are equal. Gaussian window, 'valid' borders,
  * K1 = 0.01, K2 = 0.03, each channel by itself. Wang, Bovik, Sheikh, Simoncelli 2004, "Image quality assessment: from
@@ -55,6 +67,7 @@ export const ssimOps = { ssim: /* @__PURE__ */ ssimOp() };
  * @returns a scalar
  * @throws ShapeError, ArgumentError
  */
-export function ssim(a: Tensor, b: Tensor, { window = 11, sigma = 1.5, dataRange = 1 } = {}): Tensor {
-  return apply('ssim', ssimOps.ssim, [a, b], { window, sigma, dataRange });
+export function ssim(a: Tensor, b: Tensor, options?: SsimOptions): Tensor {
+  const attrs = withDefaults('ssim', options, { window: 11, sigma: 1.5, dataRange: 1 });
+  return apply('ssim', ssimOps.ssim, [a, b], attrs);
 }

@@ -30,6 +30,7 @@ const table: { [K in UnaryName]: (attrs: OpAttrs[K]) => { value: string; derivat
 
 function unaryOp<K extends UnaryName>(name: K): Op<OpAttrs[K]> {
   return {
+    inputs: ['x'],
     shape: unaryShapes[name] as ShapeRule<OpAttrs[K]>,
     forward: ([x], attrs, shape) => ({
       output: dispatch(unaryKernel(name, table[name](attrs).value, x.size), [x], shape),

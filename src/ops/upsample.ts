@@ -1,3 +1,4 @@
+import { toPair } from '../common/arguments.js';
 import { ShapeError } from '../common/errors.js';
 import type { Pair } from '../common/op-attrs.js';
 import { upsampleBilinearShape, upsampleNearestShape } from '../common/op-shapes-spatial.js';
@@ -18,6 +19,7 @@ function checkPositions([, h, w]: readonly number[], [, ho, wo]: readonly number
 /** The operation, with as many channels an invocation as `choose` says; tests replace the default by one. */
 export function upsampleOp(mode: UpsampleMode, choose: ChannelChoice = chooseChannels): Op<unknown> {
   return {
+    inputs: ['x'],
     shape: mode === 'nearest' ? upsampleNearestShape : upsampleBilinearShape,
     forward([x], _, shape) {
       checkPositions(x.shape, shape);
@@ -42,21 +44,21 @@ export const upsampleOps = {
  * Repeats each pixel in a block.
  *
  * @param x [N,H,W,C]
- * @param scale [rows, columns] of a block
+ * @param scale rows and columns of a block: one number for both, or [rows, columns]
  * @returns [N, H·rows, W·columns, C]
  * @throws ShapeError, ArgumentError
  */
-export const upsampleNearest = (x: Tensor, scale: Pair): Tensor =>
-  apply('upsampleNearest', upsampleOps.upsampleNearest, [x], { scale });
+export const upsampleNearest = (x: Tensor, scale: number | Pair): Tensor =>
+  apply('upsampleNearest', upsampleOps.upsampleNearest, [x], { scale: toPair('upsampleNearest', 'scale', scale) });
 
 /**
  * Resamples by bilinear interpolation between pixel centres (half-pixel convention, align_corners = false), clamped at
  * the edges. A smaller size is accepted too, but nothing is smoothed for it.
  *
  * @param x [N,H,W,C]
- * @param size [rows, columns] of the result
+ * @param size rows and columns of the result: one number for both, or [rows, columns]
  * @returns [N, ...size, C]
  * @throws ShapeError, ArgumentError
  */
-export const upsampleBilinear = (x: Tensor, size: Pair): Tensor =>
-  apply('upsampleBilinear', upsampleOps.upsampleBilinear, [x], { size });
+export const upsampleBilinear = (x: Tensor, size: number | Pair): Tensor =>
+  apply('upsampleBilinear', upsampleOps.upsampleBilinear, [x], { size: toPair('upsampleBilinear', 'size', size) });

@@ -1,3 +1,4 @@
+import { refuse } from '../common/arguments.js';
 import { ShapeError } from '../common/errors.js';
 import type { OpName } from '../common/op-attrs.js';
 import { formatShape, sameShape } from '../common/shapes.js';
@@ -31,6 +32,9 @@ export type DefinedOp<A> = (inputs: readonly Tensor[], ...attrs: A extends undef
  */
 export function defineOp<A = undefined>(definition: Op<A> & { name: string }): DefinedOp<A> {
   const { name } = definition;
+  for (const part of ['shape', 'forward', 'backward'] as const) {
+    if (typeof definition[part] !== 'function') refuse('defineOp', part, definition[part], 'a function');
+  }
   const op: Op<A> = {
     shape: (inputs, attrs) => definition.shape(inputs, attrs),
     forward(inputs, attrs, shape) {

@@ -1,4 +1,4 @@
-import { ArgumentError } from '../common/errors.js';
+import { checkList, refuse } from '../common/arguments.js';
 
 /** What values of a tensor are given as. */
 export type TensorValues =
@@ -19,22 +19,14 @@ export type TensorValues =
  */
 export function float32Values(values: TensorValues): Float32Array {
   if (values instanceof Float32Array) return values;
-  const isTyped = ArrayBuffer.isView(values) && 'length' in values;
-  if (!isTyped && !Array.isArray(values)) {
-    const given = values === null ? 'null' : ((values as object | undefined)?.constructor?.name ?? typeof values);
-    throw new ArgumentError(
-      `the values of a tensor are of type ${given}; expected a typed array or an array of numbers`,
-    );
-  }
+  checkList('Tensor', 'values', values, 'a list of numbers');
   const result = new Float32Array(values.length);
   for (let i = 0; i < values.length; i++) {
     const value = values[i];
-    if (typeof value !== 'number') {
-      throw new ArgumentError(`value ${i} of a tensor is ${String(value)} (${typeof value}); expected a number`);
-    }
+    if (typeof value !== 'number') refuse('Tensor', `value ${i}`, value, 'a number');
     result[i] = value;
     if (Number.isFinite(value) && !Number.isFinite(result[i])) {
-      throw new ArgumentError(`value ${i} of a tensor is ${value}; float32 holds magnitudes up to 3.4e38`);
+      refuse('Tensor', `value ${i}`, value, 'a number that float32 holds, up to 3.4e38');
     }
   }
   return result;

@@ -1,8 +1,9 @@
+import { refuse } from '../common/arguments.js';
 import { ArgumentError, DisposedError } from '../common/errors.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { Program } from '../gpu/program.js';
 import type { Recording } from '../gpu/recording.js';
-import { keep, scope, type Tensor } from './tensor.js';
+import { keep, scope, Tensor } from './tensor.js';
 
 /** Tensors by name. */
 export type NamedTensors = Readonly<Record<string, Tensor>>;
@@ -81,6 +82,8 @@ export function recordStep<I extends NamedTensors, O extends NamedTensors>(
   body: (inputs: I) => O,
 ): RecordedStep<I, O> {
   const { recording, result } = gpu.capture(() => scope(gpu, () => body(inputs)));
+  const isObject = typeof result === 'object' && result !== null && !(result instanceof Tensor);
+  if (!isObject) refuse('recordStep', 'the result', result, 'an object of tensors');
   const own = Object.values(result).filter((output) => recording.owns(output.buffer));
   for (const output of own) keep(output);
   try {

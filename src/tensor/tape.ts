@@ -1,3 +1,4 @@
+import { refuse } from '../common/arguments.js';
 import { ArgumentError, ShapeError } from '../common/errors.js';
 import type { OpAttrs, OpName } from '../common/op-attrs.js';
 import type { Shape } from '../common/shapes.js';
@@ -20,6 +21,8 @@ export interface BackwardContext<A> {
 
 /** A differentiable operation on the GPU: kernels for forward and backward; shapes are checked before it runs. */
 export interface Op<A> {
+  /** Names of the inputs, for messages. */
+  readonly inputs?: readonly string[];
   /**
    * From the shapes of the inputs and the attributes, all of which it checks, the shape of the output. Each operation brings
    * its own rule, and not a table of all: a program carries what it uses.
@@ -48,12 +51,21 @@ let active: Tape | null = null;
 export class Tape {
   readonly nodes: TapeNode[] = [];
 
-  /** Runs `body` with this tape recording. Tapes do not nest: an inner one takes over until it ends. */
+  /**
+   * Runs `body` with this tape recording. Tapes do not nest: an inner one takes over until it ends.
+   * @throws ArgumentError where the body is asynchronous: what it did after its first wait would not be recorded
+   */
   record<T>(body: () => T): T {
+    if (typeof body !== 'function') refuse('record', 'body', body, 'a function');
     const outer = active;
     active = this;
     try {
-      return body();
+      const result = body();
+      if (result instanceof Promise) {
+        result.catch(() => {}); // the error below is the one to see
+        throw new ArgumentError('record: the body must be synchronous');
+      }
+      return result;
     } finally {
       active = outer;
     }
@@ -63,21 +75,30 @@ export class Tape {
    * Gradients of `output` (times `seed`, of its shape; 1 for a scalar output) by each tensor of `wrt`.
    * A tensor that `output` does not depend on is absent from the result. Sums run in a fixed order, so the
    * result is the same to the bit from run to run on one device.
+   * @throws ArgumentError where `wrt` holds what is no tensor, or no tensor that a gradient reaches
    */
   gradients(output: Tensor, wrt: readonly Tensor[], seed?: Tensor): Map<Tensor, Tensor> {
+    checkTensor('gradients', 'the output', output);
+    const asked = checkTensors('gradients', wrt);
+    if (seed !== undefined) checkTensor('gradients', 'the seed', seed);
     if (!seed && output.size !== 1) {
       throw new ArgumentError(`gradients: an output of shape [${output.shape}] needs a seed of that shape`);
     }
     if (seed && `${seed.shape}` !== `${output.shape}`) {
       throw new ShapeError(`gradients: the seed [${seed.shape}] must have the output's shape [${output.shape}]`);
     }
-    const dependent = new Set<Tensor>(wrt);
+    const dependent = new Set(asked);
     for (const node of this.nodes) if (node.inputs.some((input) => dependent.has(input))) dependent.add(node.output);
 
-    const wanted = new Set(wrt);
+    const wanted = new Set(asked);
     return scope(output.gpu, () => {
       const grads = new Map<Tensor, Tensor>();
-      if (!dependent.has(output)) return grads;
+      if (!dependent.has(output)) {
+        const count = asked.length === 1 ? 'the tensor' : `any of the ${asked.length} tensors`;
+        throw new ArgumentError(
+          `gradients: this tape recorded no way from the output to ${count} asked for: compute the output inside record()`,
+        );
+      }
       grads.set(output, seed ?? Tensor.from(output.gpu, [1], output.shape));
       for (let i = this.nodes.length - 1; i >= 0; i--) {
         const { op, inputs, output: result, saved, attrs } = this.nodes[i] as TapeNode<never>;
@@ -97,9 +118,33 @@ export class Tape {
           if (dy !== seed && ![...grads.values()].includes(dy)) dy.dispose();
         }
       }
-      return new Map([...grads].filter(([tensor]) => wanted.has(tensor)));
+      const found = new Map([...grads].filter(([tensor]) => wanted.has(tensor)));
+      if (found.size === 0) {
+        throw new ArgumentError(
+          'gradients: no gradient reaches what was asked for: an operation on the way, such as hard rounding, passes none',
+        );
+      }
+      return found;
     });
   }
+}
+
+/** @throws ArgumentError where `value` is not a tensor */
+function checkTensor(where: string, name: string, value: unknown): void {
+  if (value instanceof Tensor) return;
+  const holdsOne = typeof value === 'object' && value !== null && 'tensor' in value;
+  refuse(where, name, value, holdsOne ? 'a tensor, here its .tensor' : 'a tensor');
+}
+
+/** @returns the tensors as a list. @throws ArgumentError for what is no list of tensors, or an empty one */
+function checkTensors(where: string, tensors: Iterable<Tensor>): Tensor[] {
+  if (typeof tensors?.[Symbol.iterator] !== 'function') refuse(where, 'wrt', tensors, 'an array of tensors');
+  const list = [...tensors];
+  if (list.length === 0) throw new ArgumentError(`${where}: wrt is empty; expected at least one tensor`);
+  list.forEach((tensor, k) => {
+    checkTensor(where, `wrt[${k}]`, tensor);
+  });
+  return list;
 }
 
 /** True while a tape records: what runs now may be asked for a gradient. */
@@ -115,6 +160,9 @@ export function apply<K extends OpName>(
   inputs: readonly Tensor[],
   attrs: OpAttrs[K],
 ): Tensor {
+  inputs.forEach((input, k) => {
+    checkTensor(name, op.inputs?.[k] ?? `input ${k + 1}`, input);
+  });
   const shape = op.shape(
     inputs.map((input) => input.shape),
     attrs,

@@ -1,3 +1,4 @@
+import { checkList, refuse } from '../common/arguments.js';
 import { DisposedError, ShapeError } from '../common/errors.js';
 import { sizeOf } from '../common/shapes.js';
 import type { PooledBuffer } from '../gpu/buffer-pool.js';
@@ -34,9 +35,11 @@ export class Tensor {
 
   /** A tensor whose values are whatever the buffer held: the next kernel must write all of it. */
   static empty(gpu: Gpu, shape: readonly number[]): Tensor {
+    checkList('Tensor', 'shape', shape, 'a list of sizes');
     for (const extent of shape) {
       if (!Number.isInteger(extent) || extent <= 0) throw new ShapeError(`a tensor of shape [${shape}] cannot exist`);
     }
+    checkGpu('Tensor', gpu);
     gpu.assertUsable(); // a lost device still makes buffers, without a word
     const buffer = gpu.acquire(4 * sizeOf(shape), `tensor [${shape}]`);
     return new Tensor(gpu, [...shape], { buffer, owners: 0 });
@@ -47,6 +50,8 @@ export class Tensor {
    * @throws ShapeError when their number does not fit the shape; ArgumentError for values that are no numbers of float32
    */
   static from(gpu: Gpu, values: TensorValues, shape: readonly number[]): Tensor {
+    checkGpu('Tensor', gpu);
+    checkList('Tensor', 'shape', shape, 'a list of sizes');
     const data = float32Values(values);
     if (data.length !== sizeOf(shape)) {
       throw new ShapeError(`shape [${shape}] needs ${sizeOf(shape)} values, ${data.length} were given`);
@@ -61,6 +66,7 @@ export class Tensor {
   }
 
   static zeros(gpu: Gpu, shape: readonly number[]): Tensor {
+    checkList('Tensor', 'shape', shape, 'a list of sizes');
     return Tensor.from(gpu, new Float32Array(sizeOf(shape)), shape);
   }
 
@@ -81,6 +87,7 @@ export class Tensor {
 
   /** The same values under another shape of the same size, without a copy. */
   view(shape: readonly number[]): Tensor {
+    checkList('view', 'shape', shape, 'a list of sizes');
     if (sizeOf(shape) !== this.size) throw new ShapeError(`cannot view [${this.shape}] as [${shape}]`);
     void this.buffer;
     return new Tensor(this.gpu, [...shape], this.#storage!);
@@ -126,6 +133,11 @@ export class Tensor {
   }
 }
 
+/** @throws ArgumentError where `gpu` is no device of ours */
+function checkGpu(where: string, gpu: unknown): void {
+  if (typeof (gpu as Gpu | undefined)?.assertUsable !== 'function') refuse(where, 'gpu', gpu, 'a Gpu');
+}
+
 /** Tensors among a scope's result: itself, or the elements or values of an array or plain object. */
 function tensorsIn(result: unknown): Tensor[] {
   if (result instanceof Tensor) return [result];
@@ -142,6 +154,7 @@ function tensorsIn(result: unknown): Tensor[] {
  * object), which pass to the enclosing scope. `body` only records GPU work, so it is synchronous.
  */
 export function scope<T>(gpu: Gpu, body: () => T): T {
+  checkGpu('scope', gpu);
   const mine = new Set<{ dispose(): void }>();
   gpu.scopes.push(mine);
   let kept: Tensor[] = [];

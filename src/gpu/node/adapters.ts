@@ -1,5 +1,6 @@
+import { refuse } from '../../common/arguments.js';
 import { ArgumentError, NoAdapterError } from '../../common/errors.js';
-import { describeAdapter, type Gpu, type GpuDescription, type GpuOptions } from '../gpu.js';
+import { checkGpuOptions, describeAdapter, type Gpu, type GpuDescription, type GpuOptions } from '../gpu.js';
 import { openAdapter } from '../open.js';
 import { waitQuietly } from './quiet-wait.js';
 import { type SwiftShaderFiles, unpackSwiftShader } from './swiftshader.js';
@@ -107,12 +108,12 @@ const INSTALL_HINT =
 
 /** Opens one adapter of a listing. @throws BrokenAdapterError, or what the driver gives as its reason */
 export async function openFound(found: FoundAdapter, options: OpenGpuOptions = {}): Promise<Gpu> {
-  const robustness = options.robustness ?? process.env.CAMEO_ROBUSTNESS !== '0';
+  const { adapter: _wanted, robustness = process.env.CAMEO_ROBUSTNESS !== '0', tuning, ...own } = options;
   const adapter = await requestAdapter(found, robustness);
   if (!adapter) throw new NoAdapterError(`the driver of "${found.name}" gave no adapter`);
   const wait = found.kind === 'hardware' ? undefined : waitQuietly;
-  const gpu = await openAdapter(adapter, { wait, ...options }, instances.get(adapter));
-  if (options.tuning ?? process.env.CAMEO_TUNING !== '0') loadTuning(gpu);
+  const gpu = await openAdapter(adapter, { wait, ...own }, instances.get(adapter));
+  if (tuning ?? process.env.CAMEO_TUNING !== '0') loadTuning(gpu);
   return gpu;
 }
 
@@ -130,8 +131,11 @@ export function adapterFits({ name, kind }: FoundAdapter, wanted: string): boole
  * @throws ArgumentError where the best one lacks the precision asked for: a lesser adapter is not what was meant
  */
 export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
+  checkGpuOptions('openGpu', options, ['adapter', 'robustness', 'tuning']);
+  const { adapter: named = process.env.CAMEO_ADAPTER ?? '' } = options;
+  if (typeof named !== 'string') refuse('openGpu', 'adapter', named, 'a kind of adapter, or a part of a name');
   await loadDawn(); // a missing package is the first thing to say, whatever drivers there are
-  const wanted = (options.adapter ?? process.env.CAMEO_ADAPTER ?? '').trim();
+  const wanted = named.trim();
 
   // SwiftShader is unpacked only where nothing else answers or it is asked for.
   const better = PREFERENCE.slice(0, PREFERENCE.indexOf('swiftshader'));

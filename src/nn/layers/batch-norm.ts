@@ -1,3 +1,4 @@
+import { withDefaults } from '../../common/arguments.js';
 import { ShapeError } from '../../common/errors.js';
 import {
   batchNormInference,
@@ -32,8 +33,9 @@ export class BatchNorm extends Layer {
   readonly #eps: number;
   readonly #momentum: number;
 
-  constructor(channels: number, { eps = 1e-5, momentum = 0.1 }: BatchNormOptions = {}) {
+  constructor(channels: number, options?: BatchNormOptions) {
     super();
+    const { eps, momentum } = withDefaults('BatchNorm', options, { eps: 1e-5, momentum: 0.1 });
     this.#eps = eps;
     this.#momentum = momentum;
     const shape = [channels];

@@ -1,3 +1,4 @@
+import { checkList, refuse } from '../../common/arguments.js';
 import { add } from '../../ops/binary.js';
 import { convBatchNormPrelu } from '../../ops/conv-inference.js';
 import { isTapeRecording } from '../../tensor/tape.js';
@@ -16,7 +17,11 @@ export class Sequential extends Layer {
 
   constructor(layers: readonly Layer[]) {
     super();
-    this.layers = layers.map((layer, k) => this.child(String(k), layer));
+    checkList('Sequential', 'layers', layers, 'an array of layers');
+    this.layers = layers.map((layer, k) => {
+      if (!(layer instanceof Layer)) refuse('Sequential', `layer ${k}`, layer, 'a layer');
+      return this.child(String(k), layer);
+    });
   }
 
   override forward(x: Tensor): Tensor {

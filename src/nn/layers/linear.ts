@@ -1,3 +1,4 @@
+import { withDefaults } from '../../common/arguments.js';
 import { linear } from '../../ops/matmul.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import { filled, type Initializer, xavierUniform } from '../init.js';
@@ -16,8 +17,9 @@ export class Linear extends Layer {
   readonly weight: Parameter;
   readonly bias: Parameter | null;
 
-  constructor(inputs: number, outputs: number, { bias = true, init }: LinearOptions = {}) {
+  constructor(inputs: number, outputs: number, options?: LinearOptions) {
     super();
+    const { bias, init } = withDefaults<LinearOptions>('Linear', options, { bias: true, init: undefined });
     this.weight = this.parameter('weight', {
       shape: [inputs, outputs],
       init: init ?? xavierUniform(inputs, outputs),

@@ -1,0 +1,77 @@
+import { ArgumentError } from './errors.js';
+import type { Padding2d, Pair } from './op-attrs.js';
+
+// Checks of what callers give, for mistakes that types would catch. `where` is the function's name and starts every message.
+
+/** A value as messages show it: `the number 3`, `"same"`, `a Parameter`, `[1,2]`. */
+export function describe(value: unknown): string {
+  if (value === null || value === undefined || typeof value === 'boolean') return `${value}`;
+  if (typeof value === 'string') return `"${value}"`;
+  if (typeof value === 'number' || typeof value === 'bigint') return `the ${typeof value} ${value}`;
+  if (Array.isArray(value)) return `the array [${value.map((entry) => (isPrimitive(entry) ? entry : '…')).join(',')}]`;
+  if (typeof value === 'function') return 'a function';
+  const type = (value as object).constructor?.name ?? 'Object';
+  return type === 'Object' ? 'an object' : `${/^[AEIOU]/.test(type) ? 'an' : 'a'} ${type}`;
+}
+
+const isPrimitive = (value: unknown): boolean => value === null || typeof value !== 'object';
+
+/** @throws ArgumentError: "where: name is …; expected …" */
+export function refuse(where: string, name: string, value: unknown, expected: string): never {
+  throw new ArgumentError(`${where}: ${name} is ${describe(value)}; expected ${expected}`);
+}
+
+/**
+ * Options with their defaults filled in; an option that is undefined takes its default.
+ * @param defaults holds every option that there is; those without a default are undefined
+ * @throws ArgumentError where `given` is no object, or holds an option that there is not
+ */
+export function withDefaults<T extends object>(where: string, given: Partial<T> | undefined, defaults: T): T {
+  const options = { ...defaults };
+  for (const [name, value] of Object.entries(checkOptions(where, given, Object.keys(defaults)))) {
+    if (value !== undefined) options[name as keyof T] = value as T[keyof T];
+  }
+  return options;
+}
+
+/**
+ * @returns the options that are given; none where they are left out
+ * @throws ArgumentError where `given` is no object, or holds an option whose name is not among `known`
+ */
+export function checkOptions<T extends object>(where: string, given: T | undefined, known: readonly string[]): T {
+  const expected = `an object of ${known.join(', ')}`;
+  if (given === undefined) return {} as T;
+  if (given === null || typeof given !== 'object' || Array.isArray(given))
+    refuse(where, 'the options', given, expected);
+  for (const name of Object.keys(given)) {
+    if (!known.includes(name)) {
+      throw new ArgumentError(`${where}: there is no option "${name}"; expected ${known.join(', ')}`);
+    }
+  }
+  return given;
+}
+
+/** @throws ArgumentError where `value` is not a list */
+export function checkList(where: string, name: string, value: unknown, expected: string): void {
+  if (!Array.isArray(value) && !(ArrayBuffer.isView(value) && 'length' in value)) refuse(where, name, value, expected);
+}
+
+/**
+ * [rows, columns], of one number for both or of a pair.
+ * @throws ArgumentError
+ */
+export function toPair(where: string, name: string, value: number | Pair): Pair {
+  if (typeof value === 'number') return [value, value];
+  checkList(where, name, value, 'a number or [rows, columns]');
+  return value;
+}
+
+/**
+ * [top, bottom, left, right], of one number for all sides, of [rows, columns], or of all four.
+ * @throws ArgumentError
+ */
+export function toPadding(where: string, value: number | Pair | Padding2d): Padding2d {
+  if (typeof value === 'number') return [value, value, value, value];
+  checkList(where, 'padding', value, 'a number, [rows, columns] or [top, bottom, left, right]');
+  return value.length === 2 ? [value[0], value[0], value[1], value[1]] : value;
+}

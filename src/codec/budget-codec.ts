@@ -44,6 +44,14 @@ export function checkBudget(latents: LatentModel, bytes: number, holder: FaceHol
   throw new ArgumentError(`a budget of ${bytes} bytes; expected an integer of at least ${least}`);
 }
 
+/** @throws ArgumentError for what is no list of bytes */
+function checkBytes(where: string, name: string, list: readonly Uint8Array[]): void {
+  checkList(where, `${name}s`, list, 'an array');
+  list.forEach((entry, k) => {
+    if (!ArrayBuffer.isView(entry)) refuse(where, `${name} ${k}`, entry, 'bytes');
+  });
+}
+
 /** @throws ArgumentError for a target or holder that there is not */
 function checkTarget(target: FaceTarget, holder: FaceHolder): void {
   const keys = Object.keys(checkOptions('encode', target, ['maxBytes', 'step']));
@@ -158,9 +166,8 @@ export class BudgetCodec {
   ): Promise<FaceSymbols[]> {
     const { bytes, width, height } = this.faceSize;
     checkTarget(target, holder);
-    checkList('encode', 'faces', faces, 'an array of faces');
+    checkBytes('encode', 'face', faces);
     faces.forEach((face, k) => {
-      if (!ArrayBuffer.isView(face)) refuse('encode', `face ${k}`, face, 'RGB bytes');
       if (face.length !== bytes) {
         throw new ArgumentError(`face ${k} has ${face.length} bytes; ${width}×${height} RGB has ${bytes}`);
       }
@@ -208,10 +215,7 @@ export class BudgetCodec {
    * @throws FormatError for a file that is damaged or none of ours, ModelMismatchError for one of another model
    */
   async decode(files: readonly Uint8Array[]): Promise<Uint8Array[]> {
-    checkList('decode', 'files', files, 'an array of files');
-    files.forEach((file, k) => {
-      if (!(file instanceof Uint8Array)) refuse('decode', `file ${k}`, file, 'bytes');
-    });
+    checkBytes('decode', 'file', files);
     return this.restore(files.map((file) => this.unpack(file)));
   }
 

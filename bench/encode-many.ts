@@ -6,7 +6,6 @@ import { gitCommit } from '../src/cli/git-commit.js';
 import { integer } from '../src/cli/numbers.js';
 import { dataFolder } from '../src/cli/places.js';
 import { startProgress } from '../src/cli/progress.js';
-import { readRegularFile, readText } from '../src/cli/read-file.js';
 import { runFacts } from '../src/cli/report-facts.js';
 import { MAX_WEIGHTS_BYTES, weightsPath } from '../src/cli/weights.js';
 import { readKlt } from '../src/codec/klt-file.js';
@@ -14,6 +13,7 @@ import { writeFileAtomic } from '../src/data/atomic-file.js';
 import { encodeToArchive } from '../src/data/encode-archive.js';
 import { listFaces } from '../src/data/face-listing.js';
 import { readImage } from '../src/data/image.js';
+import { readJson, readRegularFile } from '../src/data/read-file.js';
 import { deviceText, programText, type RunFacts } from '../src/evaluation/run-facts.js';
 import { markdownTable } from '../src/evaluation/tables.js';
 import type { Gpu } from '../src/gpu/gpu.js';
@@ -206,7 +206,7 @@ const program = new Command('encode-many')
 const { data, faces, bytes, from, out } = program
   .parse()
   .opts<{ data?: string; faces: number; bytes: number; from?: string; out: string }>();
-const result: Result = from ? JSON.parse(await readText(from)) : await measure(data ?? dataFolder(), faces, bytes);
+const result: Result = from ? ((await readJson(from)) as Result) : await measure(data ?? dataFolder(), faces, bytes);
 await writeFileAtomic(join(out, 'encode-many.json'), `${JSON.stringify(result, null, 1)}\n`);
 await writeFileAtomic(join(out, 'encode-many.md'), `${report(result)}\n`);
 console.log(report(result));

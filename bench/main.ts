@@ -1,10 +1,10 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { gitCommit } from '../src/cli/git-commit.js';
 import { CameoError } from '../src/common/errors.js';
 import type { Precision } from '../src/common/precision.js';
-import { ensureFolder, FileError, fileErrorReason, writeFileAtomic } from '../src/data/atomic-file.js';
+import { ensureFolder, writeFileAtomic } from '../src/data/atomic-file.js';
+import { readText } from '../src/data/read-file.js';
 import { textTable } from '../src/evaluation/tables.js';
 import type { Gpu } from '../src/gpu/gpu.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
@@ -91,10 +91,7 @@ async function writeResult(path: string, result: FullResult, torch: TorchReport 
 }
 
 async function readTorchReport(path: string): Promise<TorchReport> {
-  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
-    throw new FileError(`cannot read ${path}: ${fileErrorReason(cause)}`, { cause });
-  });
-  return parseTorchReport(text);
+  return parseTorchReport(await readText(path));
 }
 
 async function bench(options: Options): Promise<void> {

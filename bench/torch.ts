@@ -1,5 +1,6 @@
 import { convAttrs } from '../src/common/conv-geometry.js';
 import { FormatError } from '../src/common/errors.js';
+import { parseJson } from '../src/common/json.js';
 import type { ReportTable } from '../src/evaluation/html-report.js';
 import { type BenchResult, gflopsOf } from './core/result.js';
 import { geometricMean } from './core/statistics.js';
@@ -65,7 +66,7 @@ export interface TorchReport {
 export function parseTorchReport(text: string): TorchReport {
   let report: TorchReport;
   try {
-    report = JSON.parse(text) as TorchReport;
+    report = parseJson(text, 'it') as TorchReport;
   } catch (cause) {
     throw new FormatError('the PyTorch report is not JSON', { cause });
   }

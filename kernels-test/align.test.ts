@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ArgumentError, FormatError } from '../src/common/errors.js';
@@ -16,7 +16,7 @@ import {
   type Similarity,
 } from '../src/data/align.js';
 import { type RgbImage, readImage } from '../src/data/image.js';
-import { landmarksOf, parseLandmarks, readLandmarks } from '../src/data/landmarks.js';
+import { LandmarkIndex, landmarksOf, type NamedPicture, parseLandmarks, readLandmarks } from '../src/data/landmarks.js';
 import { DEMO_LANDMARKS, DEMO_PHOTOS, testWithData } from './data-available.js';
 import { rejection } from './rejection.js';
 
@@ -198,12 +198,47 @@ test('a landmark file is parsed, and looked up by path or by name', () => {
   assert.is(landmarksOf(photos, 'd.jpg'), undefined);
 });
 
+test('a key of a landmark file names one picture or says nothing', () => {
+  const face = '[[1,2],[3,4],[5,6],[7,8],[9,10]]';
+  const facesOf = (keys: Record<string, number>, pictures: NamedPicture[]): (number | string | undefined)[] => {
+    const list = Object.entries(keys).map(([key, n]) => `${JSON.stringify(key)}: [${Array(n).fill(face).join(',')}]`);
+    const index = new LandmarkIndex(parseLandmarks(`{${list.join(',')}}`), pictures);
+    return pictures.map(({ path }) => {
+      try {
+        return index.of(path)?.length;
+      } catch (error) {
+        assert.instance(error, ArgumentError);
+        return /the key "(.*)" of the landmark file names/.exec((error as Error).message)?.[1];
+      }
+    });
+  };
+  const tree = ['1.png', 'ann/1.png', 'bob/1.png'].map((below) => ({ path: `some/tree/${below}`, below }));
+  const [, ann, bob] = tree;
+  assert.equal(facesOf({ 'ann/1.png': 1, 'bob/1.png': 2 }, [ann, bob]), [1, 2]);
+  assert.equal(facesOf({ 'some\\tree\\ann\\1.png': 1, './bob//1.png': 2 }, [ann, bob]), [1, 2]);
+  assert.equal(facesOf({ '1.png': 1 }, [ann, bob]), ['1.png', '1.png']);
+  assert.equal(facesOf({ '1.png': 1 }, [ann, { path: './some/tree/ann/1.png' }]), [1, 1]);
+  assert.equal(facesOf({ '1.png': 1, 'ann/1.png': 2 }, [ann, bob]), [2, '1.png']);
+  assert.equal(facesOf({ '1.png': 1, 'bob/1.png': 2 }, tree), [1, '1.png', 2]);
+  assert.equal(facesOf({ 'tree/1.png': 3 }, tree), [3, undefined, undefined]);
+  assert.equal(facesOf({ [resolve('some/tree/ann/1.png')]: 1, '1.png': 2 }, [ann]), [1]);
+  const folders = [
+    { path: 'x/1.png', below: '1.png' },
+    { path: 'y/1.png', below: '1.png' },
+  ];
+  assert.equal(facesOf({ '1.png': 1 }, folders), ['1.png', '1.png']);
+  assert.equal(facesOf({ '1.png': 1, 'y/1.png': 2 }, folders), ['1.png', 2]);
+  assert.equal(facesOf({ 'Jos\u00e9.png': 2 }, [{ path: 'x/Jose\u0301.png' }]), [2]);
+});
+
 test('a landmark file of another form is refused with the place of the fault', async () => {
   const point = '[1,2]';
   const four = `[${point},${point},${point},${point}]`;
   const cases: [string, RegExp][] = [
-    ['', /^F: not JSON/],
-    ['{"a.jpg": [', /^F: not JSON/],
+    ['', /^F, line 1: not JSON/],
+    ['{"a.jpg": [', /^F, line 1: not JSON/],
+    [`{"a.jpg": [], "./a.jpg": []}`, /^F: the keys "a\.jpg" and "\.\/a\.jpg" name the same file/],
+    ['{"Jos\u00e9.jpg": [], "Jose\u0301.jpg": []}', /name the same file/],
     ['[]', /^F: is a list of 0; expected an object/],
     ['null', /^F: is null/],
     ['{}', /^F: names no photograph/],

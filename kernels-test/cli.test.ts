@@ -179,7 +179,11 @@ test('what makes a whole command impossible is one line, before any work', async
     [['encode', '-o', at('new')], 1, /^cameo: missing required argument 'photo'$/],
     [['encode', face, '-o', face], 1, /^cameo: cannot make the folder .*face\.png: /],
     [['encode', face, '-o', join(face, 'below')], 1, /^cameo: cannot make the folder .*below: /],
-    [['encode', face, '-o', at('new'), '--landmarks', at('broken.json')], 1, /^cameo: .*broken\.json: not JSON/],
+    [
+      ['encode', face, '-o', at('new'), '--landmarks', at('broken.json')],
+      1,
+      /^cameo: .*broken\.json, line 1: not JSON/,
+    ],
     [['decode', face, '-o', at('new'), '--model', at('cut.safetensors')], 1, /^cameo: .*cut\.safetensors: /],
     [['decode', face, '-o', at('new'), '--model', face], 1, /^cameo: .*face\.png: /],
     [['decode', face, '-o', at('new'), '--model', at('none')], 1, /^cameo: .*none: cannot be read: no such file/],

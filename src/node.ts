@@ -19,7 +19,7 @@ export {
 export { type FaceFolderOptions, FaceSet, openFaceFolder } from './data/faces.js';
 export { FileSource } from './data/file-source.js';
 export { encodePng, type ReadImageOptions, type RgbImage, readImage, writePng } from './data/image.js';
-export { landmarksOf, type PhotoLandmarks, parseLandmarks, readLandmarks } from './data/landmarks.js';
+export { LandmarkIndex, landmarksOf, type PhotoLandmarks, parseLandmarks, readLandmarks } from './data/landmarks.js';
 export { type OpenRecognizer, openRecognizer, RECOGNIZER_NAMES } from './data/recognizer-source.js';
 export { type FoundAdapter, listAdapters, type OpenGpuOptions, openGpu } from './gpu/node/adapters.js';
 export { type ProbedAdapter, probeAdapters } from './gpu/node/probe.js';

@@ -1,9 +1,13 @@
 import { BudgetCodec } from '../src/codec/budget-codec.js';
 import { readKlt } from '../src/codec/klt-file.js';
 import { CameoError } from '../src/common/errors.js';
+import { parseJson } from '../src/common/json.js';
+import { decodeText } from '../src/common/text.js';
 import { Embedder } from '../src/models/embedder.js';
 import { loadRecognizer, readRecognizer } from '../src/models/recognizer-file.js';
 import { perDevice } from './gpu-session.js';
+
+const THRESHOLDS = 'models/verification-thresholds.json';
 
 /** A file beside the page that could not be had. */
 export class FetchError extends CameoError {}
@@ -45,7 +49,7 @@ const recognizer = once(async () => {
   const bytes = await fetchFile('models/recognizer.safetensors');
   const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', new Uint8Array(bytes)));
   const modelId = [...digest.subarray(0, 8)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
-  const known = JSON.parse(new TextDecoder().decode(await fetchFile('models/verification-thresholds.json'))) as Record<
+  const known = parseJson(decodeText(await fetchFile(THRESHOLDS), THRESHOLDS), THRESHOLDS) as Record<
     string,
     { thresholds: Thresholds }
   >;

@@ -29,7 +29,7 @@ export async function withArchive<T>(path: string, body: (archive: FaceCollectio
  * @throws ArgumentError where there is none, FormatError for a damaged index
  */
 export async function numberOfFace(archive: FaceCollection, name: string): Promise<number> {
-  const found = archive.named ? await archive.find(name) : Number(name);
+  const found = archive.named ? await findNamed(archive, name) : Number(name);
   if (found !== undefined && Number.isInteger(found) && found >= 0 && found < archive.count) return found;
   const known = archive.named ? '`cameo info` lists them' : 'they have numbers from 0, and no names';
   throw new ArgumentError(`no face is called "${name}" among ${archive.count}: ${known}`);
@@ -53,3 +53,12 @@ export function damageOf({ damage }: FaceJournal, size: number): { damaged: Jour
 
 export const damageError = ({ offset, bytes }: JournalDamage): FormatError =>
   new FormatError(`${bytes} bytes from byte ${offset} on are damaged, and whatever faces were there`);
+
+/** By a name as it is given, else by one whose letters are composed otherwise. */
+async function findNamed(archive: FaceCollection, name: string): Promise<number | undefined> {
+  for (const spelling of new Set([name, name.normalize('NFC'), name.normalize('NFD')])) {
+    const found = await archive.find(spelling);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}

@@ -7,12 +7,12 @@ import { FaceJournal } from '../codec/face-journal.js';
 import { ArgumentError, FormatError, ModelMismatchError } from '../common/errors.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../data/align.js';
 import { writePng } from '../data/image.js';
+import { readRegularFile } from '../data/read-file.js';
 import { damageError, damageOf, nameOfFace, numberOfFace, withArchive } from './archive-faces.js';
 import { CodecSession } from './codec-session.js';
 import { type CompactKind, compactKindOf, MOST_BYTES, SUFFIXES } from './compact-kind.js';
 import { complain, orComplain } from './complain.js';
 import { Outputs, stemOf } from './outputs.js';
-import { readRegularFile } from './read-file.js';
 
 /** Not just ".png": decoding beside the original must not overwrite it. */
 const DECODED_SUFFIX = '.decoded.png';

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { installHint } from '../common/optional-packages.js';
 import { FileError, writeFileAtomic } from '../data/atomic-file.js';
 import { writePng } from '../data/image.js';
-import { readLandmarks } from '../data/landmarks.js';
+import { LandmarkIndex, readLandmarks } from '../data/landmarks.js';
 import { atRate } from '../evaluation/codec-evaluation.js';
 import { type DemoFace, type DemoRun, type DemoSetting, runDemo } from '../evaluation/demo-evaluation.js';
 import { demoHtml, demoMeans, demoSheet, facesTable, timesTable } from '../evaluation/demo-report.js';
@@ -118,10 +118,14 @@ async function demoFaces(): Promise<DemoFace[]> {
   if (!found) {
     throw new FileError(`the demo's photographs are those of npm ${PHOTO_PACKAGE}; ${installHint(PHOTO_PACKAGE)}`);
   }
-  const landmarks = await readLandmarks(join(PACKAGE_ROOT, 'demo', 'landmarks.json'));
+  const listed = await readLandmarks(join(PACKAGE_ROOT, 'demo', 'landmarks.json'));
+  const paths = [...listed.keys()].map((photo) => join(found.root, 'demo', photo));
+  const landmarks = new LandmarkIndex(
+    listed,
+    paths.map((path) => ({ path })),
+  );
   const faces: DemoFace[] = [];
-  for (const photo of landmarks.keys()) {
-    const path = join(found.root, 'demo', photo);
+  for (const path of paths) {
     const shown = relative(process.cwd(), path);
     faces.push(...((await orComplain(shown, () => readPhotoFaces(path, landmarks, complain))) ?? []));
   }

@@ -5,7 +5,7 @@ import { pictureSum } from '../codec/face-journal.js';
 import type { ArchiveWriter } from '../data/archive-writer.js';
 import { FileError, fileErrorReason, removeTemporaries, writeFileAtomic } from '../data/atomic-file.js';
 import type { DoneList } from '../data/done-list.js';
-import type { PhotoLandmarks } from '../data/landmarks.js';
+import { LandmarkIndex, type PhotoLandmarks } from '../data/landmarks.js';
 import { type ListedPicture, listPictures } from '../data/picture-listing.js';
 import { complain, orComplain } from './complain.js';
 import type { EncodedFace, Encoder } from './face-writer.js';
@@ -94,7 +94,9 @@ export async function encodePictures(
     onFile: (line: string) => void;
   },
 ): Promise<EncodeCounts> {
-  const { landmarks, signal, onPicture, onFile } = options;
+  const { signal, onPicture, onFile } = options;
+  const named = pictures.filter((picture): picture is ListedPicture => !('error' in picture));
+  const landmarks = options.landmarks && new LandmarkIndex(options.landmarks, named);
   const counts: EncodeCounts = { encoded: 0, resumed: 0 };
   let reached = 0;
   const reach = (picture: number): void => {

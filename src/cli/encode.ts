@@ -62,6 +62,7 @@ Examples:
 
 The landmark file, in pixels of the upright picture; left and right as seen in it:
   { "holiday.jpg": [ [[x, y] left eye, [x, y] right eye, [x, y] nose, [x, y] left, [x, y] right corner of the mouth] ] }
+A key is the path of the picture, its path below the folder that was given, or the end of its path.
 A photograph with several faces becomes NAME-1${SUFFIXES.file}, NAME-2${SUFFIXES.file}, …
 Of a folder, all JPEG, PNG and WebP files in it and below are taken, in natural order; what lies in ann/1.png is called ann/1.
 With --bytes, a PNG gets the highest rate that fits. In an archive, --bytes counts the face and its place in the index, but

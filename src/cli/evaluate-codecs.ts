@@ -4,8 +4,10 @@ import { type Command, Option } from 'commander';
 import { BudgetCodec } from '../codec/budget-codec.js';
 import { FaceCodec } from '../codec/face-codec.js';
 import { ArgumentError, CameoError } from '../common/errors.js';
+import { parseJson } from '../common/json.js';
 import { ensureFolder, writeFileAtomic } from '../data/atomic-file.js';
 import { openFaceFolder } from '../data/faces.js';
+import { readRegularFile, readText } from '../data/read-file.js';
 import { type OpenRecognizer, openRecognizer, RECOGNIZER_NAMES } from '../data/recognizer-source.js';
 import { EncodingCache } from '../evaluation/codecs/encoding-cache.js';
 import { BUDGET_CODECS } from '../evaluation/codecs/index.js';
@@ -41,7 +43,6 @@ import { gitCommit } from './git-commit.js';
 import { lfwPerson, openLfwFaces, QUICK_PAIRS } from './lfw-faces.js';
 import { cacheFile, dataFolder, encodingsFolder, recognizerPlaces } from './places.js';
 import { startStages } from './progress.js';
-import { readRegularFile } from './read-file.js';
 import { runFacts } from './report-facts.js';
 import { stopOnInterrupt } from './training-run.js';
 import { expectKind, readWeights, shippedWeights, weightsPath } from './weights.js';
@@ -122,7 +123,7 @@ async function earlierReport(folder: string, setting: string, pairs: number): Pr
   const path = join(folder, 'report.json');
   if (!existsSync(path)) return null;
   const scores = await readRegularFile(join(folder, SCORES), MAX_REPORT_BYTES);
-  const json = new TextDecoder().decode(await readRegularFile(path, MAX_REPORT_BYTES));
+  const json = await readText(path);
   try {
     return readEarlier(json, scores, setting, pairs);
   } catch (error) {
@@ -274,7 +275,7 @@ async function run(options: CodecsOptions): Promise<void> {
     const keptGroups: GroupService[] = earlier?.model.id === codec.modelId ? earlier.groups : [];
     const seen = new Set(options.seen?.split(',') ?? []);
     const watched = metadata.get('cameo.recognizers') ?? '';
-    const training = JSON.parse(metadata.get('cameo.training') ?? 'null');
+    const training = parseJson(metadata.get('cameo.training') ?? 'null', 'metadata "cameo.training"');
     const write = (name: string, content: string): Promise<void> => writeFileAtomic(join(options.out, name), content);
     /** Everything but the page, so that what is known by now is not lost, whatever becomes of the rest. */
     const save = async (conditions: readonly Condition[], groups: GroupService[]) => {

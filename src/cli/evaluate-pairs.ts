@@ -6,6 +6,7 @@ import { ArgumentError, ImageError } from '../common/errors.js';
 import { cosine } from '../common/verification.js';
 import { writeFileAtomic } from '../data/atomic-file.js';
 import { type FacePair, parseLandmarkLines, parsePairs } from '../data/lfw.js';
+import { readText } from '../data/read-file.js';
 import { embedPictures, type FacePicture } from '../evaluation/verification/embed-pictures.js';
 import {
   type PairReport,
@@ -20,7 +21,6 @@ import { gitCommit } from './git-commit.js';
 import { Outputs } from './outputs.js';
 import { cacheFile, dataFolder } from './places.js';
 import { startProgress } from './progress.js';
-import { readText } from './read-file.js';
 import { runFacts } from './report-facts.js';
 import { RECOGNIZER_HELP, withRecognizer } from './with-recognizer.js';
 

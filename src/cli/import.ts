@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander';
 import { CheckpointError } from '../common/errors.js';
 import { writeFileAtomic } from '../data/atomic-file.js';
 import { readPyTorchCheckpoint } from '../data/pytorch-checkpoint.js';
+import { readRegularFile } from '../data/read-file.js';
 import {
   ARCHITECTURES,
   type Architecture,
@@ -16,7 +17,6 @@ import { readSafetensors } from '../nn/safetensors.js';
 import { complain } from './complain.js';
 import { sizeText } from './numbers.js';
 import { stemOf } from './outputs.js';
-import { readRegularFile } from './read-file.js';
 
 /** Recognisers have some megabytes; the largest in wide use have 250. */
 const MOST_CHECKPOINT_BYTES = 2 ** 30;

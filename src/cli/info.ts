@@ -6,12 +6,12 @@ import { BITSTREAM_VERSION } from '../codec/face-code.js';
 import { readFaceFileHeader, unpackFaceFile } from '../codec/face-file.js';
 import { FaceJournal } from '../codec/face-journal.js';
 import { unpackLatentsPng } from '../codec/png-container.js';
+import { readRegularFile } from '../data/read-file.js';
 import { damageError, damageOf, nameOfFace, withArchive } from './archive-faces.js';
 import { CodecSession } from './codec-session.js';
 import { compactKindOf, MOST_BYTES } from './compact-kind.js';
 import { complain, orComplain } from './complain.js';
 import { sizeText } from './numbers.js';
-import { readRegularFile } from './read-file.js';
 import { areShipped, type CodecKind, type Weights } from './weights.js';
 
 /** Faces of an archive that are listed where not all are asked for. */

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { ArgumentError } from '../common/errors.js';
 import { type FacePair, parseLandmarkLines, parsePairs } from '../data/lfw.js';
+import { readRegularFile, readText } from '../data/read-file.js';
 import { faceCrop } from '../evaluation/verification/face-crops.js';
-import { readRegularFile, readText } from './read-file.js';
 
 const MAX_PICTURE_BYTES = 2 ** 26;
 /** Quick mode: so many pairs of each kind of each fold. */

@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { ArgumentError } from '../common/errors.js';
+import { comparablePath } from '../common/text.js';
 import { ensureFolder, FileError, fileErrorReason } from '../data/atomic-file.js';
 
 /** File name without folders and without its extension (or `suffix`, where it ends with that). */
@@ -50,8 +51,9 @@ export class Outputs {
    */
   claim(name: string, input: string): string {
     const path = join(this.folder, name);
-    // Most file systems elsewhere take names that differ in case for the same.
-    const key = process.platform === 'linux' ? name : name.toLowerCase();
+    // Most file systems elsewhere take names for the same that differ in case, or in the composition of their letters.
+    const composed = comparablePath(name);
+    const key = process.platform === 'linux' ? composed : composed.toLowerCase();
     const other = this.#takenBy.get(key);
     if (other !== undefined) {
       throw new ArgumentError(

@@ -1,6 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseJson } from '../common/json.js';
+import { decodeText } from '../common/text.js';
 
 function findRoot(): string {
   let folder = dirname(fileURLToPath(import.meta.url));
@@ -11,4 +13,6 @@ function findRoot(): string {
 /** Folder of this package, whether the program runs from its sources or from `dist`. */
 export const PACKAGE_ROOT = findRoot();
 
-export const PACKAGE_VERSION: string = JSON.parse(readFileSync(join(PACKAGE_ROOT, 'package.json'), 'utf8')).version;
+const MANIFEST = join(PACKAGE_ROOT, 'package.json');
+const { version } = parseJson(decodeText(readFileSync(MANIFEST), MANIFEST), MANIFEST) as { version: string };
+export const PACKAGE_VERSION = version;

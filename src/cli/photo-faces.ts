@@ -1,7 +1,7 @@
 import { ArgumentError, ImageError } from '../common/errors.js';
 import { alignFace, FACE_HEIGHT, FACE_WIDTH } from '../data/align.js';
 import { readImage } from '../data/image.js';
-import { landmarksOf, type PhotoLandmarks } from '../data/landmarks.js';
+import type { LandmarkIndex } from '../data/landmarks.js';
 import { stemOf } from './outputs.js';
 
 export interface PhotoFace {
@@ -24,12 +24,12 @@ export interface PhotoFace {
  */
 export async function readPhotoFaces(
   path: string,
-  landmarks: PhotoLandmarks | undefined,
+  landmarks: LandmarkIndex | undefined,
   onBadFace: (error: unknown, input: string) => void,
   stem = stemOf(path),
 ): Promise<PhotoFace[]> {
+  const listed = landmarks?.of(path);
   const image = await readImage(path);
-  const listed = landmarks && landmarksOf(landmarks, path);
   if (!listed) {
     const { width, height, data } = image;
     if (width === FACE_WIDTH && height === FACE_HEIGHT) return [{ input: path, name: stem, pixels: data }];

@@ -1,7 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FormatError } from '../common/errors.js';
-import { FileError, fileErrorReason, writeFileAtomic } from '../data/atomic-file.js';
+import { parseJson } from '../common/json.js';
+import { writeFileAtomic } from '../data/atomic-file.js';
+import { isJsonObject as isRecord, kindOf, readTextIfThere } from '../data/read-file.js';
 import { PACKAGE_ROOT } from './package-root.js';
 
 /** At which score `cameo verify` takes two faces for one person's; never chosen on LFW's View 2. */
@@ -25,18 +26,9 @@ export const thresholdsPath = (): string =>
  */
 export async function readThresholds(): Promise<Record<string, ModelThresholds>> {
   const path = thresholdsPath();
-  const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    if (cause.code === 'ENOENT') return '{}';
-    // Taken for empty, it would be written anew without the other models' thresholds.
-    throw new FileError(`cannot read ${path}: ${fileErrorReason(cause)}`, { cause });
-  });
-  let all: unknown;
-  try {
-    all = JSON.parse(text);
-  } catch (cause) {
-    throw new FormatError(`${path}: ${(cause as Error).message}`, { cause });
-  }
-  if (!isRecord(all)) throw new FormatError(`${path}: ${text.slice(0, 40)}; expected an object of models`);
+  // Taken for empty, a file that cannot be read would be written anew without the other models' thresholds.
+  const all = parseJson((await readTextIfThere(path)) ?? '{}', path);
+  if (!isRecord(all)) throw new FormatError(`${path}: is ${kindOf(all)}; expected an object of models`);
   for (const [modelId, entry] of Object.entries(all)) {
     const known = isRecord(entry) && (entry.embedding === 'flip' || entry.embedding === 'single');
     if (!known || !isRecord(entry.thresholds) || !Object.values(entry.thresholds).every(Number.isFinite)) {
@@ -47,9 +39,6 @@ export async function readThresholds(): Promise<Record<string, ModelThresholds>>
   }
   return all as Record<string, ModelThresholds>;
 }
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** Adds or replaces the thresholds of one model. */
 export async function saveThresholds(modelId: string, thresholds: ModelThresholds): Promise<void> {

@@ -2,6 +2,7 @@ import { join, resolve } from 'node:path';
 import { SingleBar } from 'cli-progress';
 import type { Command } from 'commander';
 import { writeFileAtomic } from '../data/atomic-file.js';
+import { readRegularFile } from '../data/read-file.js';
 import { type OpenRecognizer, openRecognizer } from '../data/recognizer-source.js';
 import { openGpu } from '../gpu/node/adapters.js';
 import {
@@ -17,7 +18,6 @@ import { trainJoint } from '../training/train-joint.js';
 import type { TrainingLog } from '../training/training-log.js';
 import { dataFolder, recognizerPlaces } from './places.js';
 import { startStages } from './progress.js';
-import { readRegularFile } from './read-file.js';
 import { checkpointOf, number, readSettings, stackedPlots, stopOnInterrupt, tellOutcome } from './training-run.js';
 import { MAX_WEIGHTS_BYTES } from './weights.js';
 
@@ -59,9 +59,9 @@ export function addTrainJoint(train: Command): void {
     .action(run);
 }
 
-function settings(path: string | undefined): JointTrainingConfig {
+async function settings(path: string | undefined): Promise<JointTrainingConfig> {
   const defaults = DEFAULT_JOINT_TRAINING;
-  const file = path ? readSettings(path, defaults) : {};
+  const file = path ? await readSettings(path, defaults) : {};
   const config = { ...defaults, ...file, model: { ...defaults.model, ...file.model } };
   return { ...config, stages: config.stages.map((stage) => ({ ...DEFAULT_STAGE, ...stage })) };
 }
@@ -72,7 +72,7 @@ async function run(options: TrainJointCommand): Promise<void> {
   const config =
     options.resume && !options.config
       ? JointTrainer.configOf(await readCheckpoint(checkpoint))
-      : settings(options.config);
+      : await settings(options.config);
   const from = options.from ? await readRegularFile(options.from, MAX_WEIGHTS_BYTES) : undefined;
   console.log(`settings: ${JSON.stringify(config)}`);
 

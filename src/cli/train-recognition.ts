@@ -85,9 +85,9 @@ export function addTrainRecognition(train: Command): void {
     .action(run);
 }
 
-function settings(options: TrainRecognitionCommand): RecognitionTrainingConfig {
+async function settings(options: TrainRecognitionCommand): Promise<RecognitionTrainingConfig> {
   const defaults = DEFAULT_RECOGNITION_TRAINING;
-  const file = options.config ? readSettings(options.config, defaults) : {};
+  const file = options.config ? await readSettings(options.config, defaults) : {};
   const name = options.loss ?? file.loss?.loss ?? defaults.loss.loss;
   const loss: LossSpec = { loss: name, ...USUAL_MARGINS[name], ...(options.loss ? {} : file.loss) };
   if (options.s !== undefined) loss.s = options.s;
@@ -115,7 +115,9 @@ function settings(options: TrainRecognitionCommand): RecognitionTrainingConfig {
 async function run(options: TrainRecognitionCommand): Promise<void> {
   const data = dataFolder(options.data);
   const checkpoint = checkpointOf(options.out, options.resume);
-  const config = options.resume ? RecognitionTrainer.configOf(await readCheckpoint(checkpoint)) : settings(options);
+  const config = options.resume
+    ? RecognitionTrainer.configOf(await readCheckpoint(checkpoint))
+    : await settings(options);
   if (options.resume && options.steps !== undefined) config.steps = options.steps;
   console.log(`settings: ${JSON.stringify(config)}`);
 

@@ -4,12 +4,12 @@ import { LatentModel } from '../codec/entropy/latent-model.js';
 import { loadKlt, readKlt, writeKlt } from '../codec/klt-file.js';
 import { writeFileAtomic } from '../data/atomic-file.js';
 import { openFaceFolder } from '../data/faces.js';
+import { readRegularFile } from '../data/read-file.js';
 import { openGpu } from '../gpu/node/adapters.js';
 import { writeSafetensors } from '../nn/safetensors.js';
 import { fitTables } from '../training/fit-tables.js';
 import { dataFolder } from './places.js';
 import { startProgress } from './progress.js';
-import { readRegularFile } from './read-file.js';
 import { number } from './training-run.js';
 import { MAX_WEIGHTS_BYTES, named } from './weights.js';
 

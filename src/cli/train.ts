@@ -65,8 +65,8 @@ export function addTrainCommand(program: Command): void {
   addTrainLosses(train);
 }
 
-function readConfig(options: TrainOptions): CodecTrainingConfig {
-  const file = options.config ? readSettings(options.config, DEFAULT_CODEC_TRAINING) : {};
+async function readConfig(options: TrainOptions): Promise<CodecTrainingConfig> {
+  const file = options.config ? await readSettings(options.config, DEFAULT_CODEC_TRAINING) : {};
   const model = { ...DEFAULT_CODEC_TRAINING.model, ...file.model };
   const config = { ...DEFAULT_CODEC_TRAINING, ...file, model };
   if (options.steps !== undefined) config.steps = options.steps;
@@ -79,7 +79,7 @@ function readConfig(options: TrainOptions): CodecTrainingConfig {
 async function runTraining(options: TrainOptions): Promise<void> {
   const data = dataFolder(options.data);
   const checkpoint = checkpointOf(options.out, options.resume);
-  const config = options.resume ? CodecTrainer.configOf(await readCheckpoint(checkpoint)) : readConfig(options);
+  const config = options.resume ? CodecTrainer.configOf(await readCheckpoint(checkpoint)) : await readConfig(options);
   if (options.resume && options.steps !== undefined) config.steps = options.steps;
   console.log(`settings: ${JSON.stringify(config)}`);
 

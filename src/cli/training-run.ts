@@ -1,6 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { ArgumentError } from '../common/errors.js';
+import { isJsonObject, kindOf, readJsonObject } from '../data/read-file.js';
 import type { LinePlotOptions } from '../evaluation/plot-svg.js';
 import { linePlot } from '../evaluation/plot-svg.js';
 
@@ -14,20 +15,42 @@ export const number = (text: string): number => {
   return value;
 };
 
-/** The settings in a JSON file. @throws ArgumentError for no JSON, or a setting that `known` has not */
-export function readSettings<T extends object>(path: string, known: T): Partial<T> {
-  let file: Partial<T>;
-  try {
-    file = JSON.parse(readFileSync(path, 'utf8'));
-  } catch (cause) {
-    throw new ArgumentError(`${path}: not a JSON file of settings: ${(cause as Error).message}`, { cause });
-  }
-  for (const key of Object.keys(file)) {
-    if (!(key in known)) {
-      throw new ArgumentError(`${path}: unknown setting "${key}"; known are ${Object.keys(known).join(', ')}`);
+/**
+ * The settings in a JSON file.
+ * @param known all settings that there are; a setting's value is to be of the kind that it has here
+ * @throws FileError; FormatError for no JSON object; ArgumentError for a setting that is not known, or of another kind
+ */
+export async function readSettings<T extends object>(path: string, known: T): Promise<Partial<T>> {
+  const file = await readJsonObject(path);
+  checkSettings(file, known as Record<string, unknown>, path, '');
+  return file as Partial<T>;
+}
+
+function checkSettings(
+  file: Record<string, unknown>,
+  known: Record<string, unknown>,
+  path: string,
+  above: string,
+): void {
+  // A table of the user's own, such as the weights of sources, has no settings that are known.
+  const free = Object.keys(known).length === 0;
+  for (const [key, value] of Object.entries(file)) {
+    const name = `${above}${key}`;
+    if (!free && !Object.hasOwn(known, key)) {
+      throw new ArgumentError(`${path}: unknown setting "${name}"; known are ${Object.keys(known).join(', ')}`);
+    }
+    const example = free ? 0 : known[key];
+    if (isJsonObject(example) && isJsonObject(value)) checkSettings(value, example, path, `${name}.`);
+    else if (kindOfSetting(value) !== kindOfSetting(example)) {
+      throw new ArgumentError(`${path}: ${name} is ${kindOf(value)}; expected ${kindOfSetting(example)}`);
     }
   }
-  return file;
+}
+
+function kindOfSetting(value: unknown): string {
+  if (Array.isArray(value)) return 'a list';
+  if (value === null) return 'null';
+  return { object: 'an object', string: 'a text', boolean: 'true or false' }[typeof value as string] ?? 'a number';
 }
 
 /** The checkpoint of a run's folder. @throws ArgumentError where there is one and the run would begin anew */

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { ArgumentError } from '../common/errors.js';
 import { cosine } from '../common/verification.js';
-import { landmarksOf, readLandmarks } from '../data/landmarks.js';
+import { LandmarkIndex, readLandmarks } from '../data/landmarks.js';
 import { embedPictures } from '../evaluation/verification/embed-pictures.js';
 import { rate } from './numbers.js';
 import { readThresholds } from './thresholds.js';
@@ -30,9 +30,11 @@ export function addVerifyCommand(program: Command): void {
 }
 
 async function verify(a: string, b: string, options: VerifyOptions): Promise<void> {
-  const landmarks = options.landmarks ? await readLandmarks(options.landmarks) : undefined;
-  const pictures = [...new Set([a, b])].map((path) => {
-    const faces = landmarks && landmarksOf(landmarks, path);
+  const paths = [...new Set([a, b])];
+  const named = paths.map((path) => ({ path }));
+  const landmarks = options.landmarks ? new LandmarkIndex(await readLandmarks(options.landmarks), named) : undefined;
+  const pictures = paths.map((path) => {
+    const faces = landmarks?.of(path);
     if (faces && faces.length !== 1) {
       throw new ArgumentError(`${path}: the landmark file lists ${faces.length} faces; expected one to compare`);
     }

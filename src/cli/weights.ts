@@ -4,10 +4,10 @@ import { modelIdOf } from '../codec/face-codec.js';
 import { isKltFile, type KltFile, type KltTables, readKlt } from '../codec/klt-file.js';
 import { CheckpointError } from '../common/errors.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../data/align.js';
+import { readRegularFile } from '../data/read-file.js';
 import { type AutoencoderFile, readAutoencoder } from '../models/model-file.js';
 import { readSafetensorsMetadata } from '../nn/safetensors.js';
 import { PACKAGE_ROOT } from './package-root.js';
-import { readRegularFile } from './read-file.js';
 
 export const MAX_WEIGHTS_BYTES = 2 ** 30;
 

@@ -1,4 +1,5 @@
 import { CheckpointError } from '../common/errors.js';
+import { parseJson } from '../common/json.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { KltAutoencoder, type KltConfig } from '../models/klt-autoencoder.js';
 import { type HostTensors, withoutPrefix, withPrefix } from '../nn/host-tensor.js';
@@ -59,7 +60,7 @@ export function readKlt(bytes: Uint8Array): KltFile {
   let config: KltConfig;
   let count: number;
   try {
-    const network = new KltAutoencoder(JSON.parse(text)); // checks it
+    const network = new KltAutoencoder(parseJson(text, 'it') as KltConfig); // checks it
     config = network.config;
     count = network.latentCount;
   } catch (cause) {

@@ -89,7 +89,7 @@ export class ArchiveWriter {
       checkSettings(part, journal, settings);
       ({ intact } = journal);
       for await (const { name, picture } of journal.records(intact.faces)) {
-        found.set(new TextDecoder().decode(name), picture);
+        found.set(nameKey(new TextDecoder().decode(name)), picture);
       }
     } catch (error) {
       if (error instanceof FormatError) throw new FormatError(`${part}: ${error.message}`, { cause: error });
@@ -122,11 +122,11 @@ export class ArchiveWriter {
     if (length > MOST_NAME_BYTES) {
       throw new ArgumentError(`${input}: its name has ${length} bytes; an archive takes ${MOST_NAME_BYTES}`);
     }
-    const other = this.#claimed.get(name);
+    const other = this.#claimed.get(nameKey(name));
     if (other !== undefined) {
       throw new ArgumentError(`${input}: its name in the archive would be "${name}", which is that of ${other}`);
     }
-    this.#claimed.set(name, input);
+    this.#claimed.set(nameKey(name), input);
   }
 
   /**
@@ -135,7 +135,7 @@ export class ArchiveWriter {
    * @throws ArgumentError where it has left another picture of that name: they cannot both be meant
    */
   holds(name: string, rgb: Uint8Array): boolean {
-    const key = wellFormed(name);
+    const key = nameKey(name);
     const picture = this.#found.get(key);
     if (picture === undefined) return false;
     if (picture !== pictureSum(rgb)) {
@@ -236,8 +236,8 @@ export class ArchiveWriter {
 
 const REMEDY = 'give it the same faces, or remove that file to begin anew';
 
-/** What a name becomes when it is written and read again. */
-const wellFormed = (name: string): string => new TextDecoder().decode(new TextEncoder().encode(name));
+/** What names are compared by: what they become when written and read again, with composed letters. */
+const nameKey = (name: string): string => new TextDecoder().decode(new TextEncoder().encode(name)).normalize('NFC');
 
 /** Of an archive that has not been begun. */
 const NOTHING: JournalExtent = { faces: 0, end: 0, codeBytes: 0, nameBytes: 0 };

@@ -1,13 +1,14 @@
-import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { CheckpointError } from '../common/errors.js';
 import { installHint } from '../common/optional-packages.js';
 import { DlibResNet } from '../models/dlib-resnet.js';
 import type { HostTensor, HostTensors } from '../nn/host-tensor.js';
+import { readJson, readRegularFile } from './read-file.js';
 
 const PACKAGE = '@vladmandic/face-api';
 const MODEL = 'face_recognition_model';
+const MAX_WEIGHTS_BYTES = 2 ** 28;
 
 /** A tensor of a weights manifest of TensorFlow.js: bytes, of which v = byte·scale + min, or little-endian floats. */
 interface ManifestWeight {
@@ -82,8 +83,10 @@ export function dlibTensors(tensors: ReadonlyMap<string, HostTensor>): HostTenso
 export async function readDlibWeights(): Promise<{ tensors: HostTensors; bytes: Uint8Array }> {
   try {
     const root = dirname(createRequire(import.meta.url).resolve('@vladmandic/face-api/package.json'));
-    const manifest = JSON.parse(await readFile(join(root, 'model', `${MODEL}-weights_manifest.json`), 'utf8'));
-    const bytes = await readFile(join(root, 'model', `${MODEL}.bin`));
+    const manifest = (await readJson(join(root, 'model', `${MODEL}-weights_manifest.json`))) as {
+      weights: ManifestWeight[];
+    }[];
+    const bytes = await readRegularFile(join(root, 'model', `${MODEL}.bin`), MAX_WEIGHTS_BYTES);
     return { tensors: dlibTensors(dequantize(manifest[0].weights, bytes)), bytes };
   } catch (cause) {
     if (cause instanceof CheckpointError) throw cause;

@@ -1,5 +1,6 @@
-import { type FileHandle, open, readFile, rm } from 'node:fs/promises';
+import { type FileHandle, open, rm } from 'node:fs/promises';
 import { FileError, fileErrorReason, writeAll } from './atomic-file.js';
+import { readTextIfThere } from './read-file.js';
 
 /**
  * A list, on the disk, of what a long run has finished, so that the next run goes on behind it. It is text: the settings of
@@ -20,10 +21,7 @@ export class DoneList {
    * @throws FileError
    */
   static async open(path: string, settings: string): Promise<DoneList> {
-    const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-      if (cause.code === 'ENOENT') return '';
-      throw new FileError(`${path}: cannot be read: ${fileErrorReason(cause)}`, { cause });
-    });
+    const text = (await readTextIfThere(path)) ?? '';
     const done = new Map<string, number>();
     const lines = text.split('\n').slice(0, -1);
     if (lines[0] === settings) {

@@ -1,7 +1,9 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FormatError } from '../common/errors.js';
+import { comparablePath } from '../common/text.js';
 import { FileError, fileErrorReason } from './atomic-file.js';
+import { readText } from './read-file.js';
 
 export type Split = 'train' | 'val' | 'test';
 
@@ -66,23 +68,20 @@ export async function listFaces(folder: string): Promise<FaceListing> {
 }
 
 async function readManifest(root: string, manifest: string): Promise<FaceListing> {
-  let text: string;
-  try {
-    text = await readFile(manifest, 'utf8');
-  } catch (error) {
-    throw new FileError(`${manifest}: cannot be read: ${fileErrorReason(error)}`, { cause: error });
-  }
-  const lines = text.split(/\r?\n/);
-  const header = lines[0].split('\t');
+  const lines = (await readText(manifest)).split('\n');
+  const header = lines[0].split('\t').map((name) => name.trim());
   if (!header.includes('path')) {
     throw new FormatError(
       `${manifest}: the first line is "${lines[0].slice(0, 80)}"; expected tab-separated names of columns, among them "path"`,
     );
   }
+  const twice = header.find((name, k) => name !== '' && header.indexOf(name) !== k);
+  if (twice !== undefined) throw new FormatError(`${manifest}: the column "${twice}" occurs twice; expected it once`);
   const listing: FaceListing = { root, entries: [], unreadable: [] };
   const reject = (line: number, reason: string): void => {
     listing.unreadable.push({ path: `${manifest}:${line + 1}`, reason });
   };
+  const lineOf = new Map<string, number>();
   for (let i = 1; i < lines.length; i++) {
     if (lines[i].trim() === '') continue;
     const cells = lines[i].split('\t');
@@ -91,23 +90,37 @@ async function readManifest(root: string, manifest: string): Promise<FaceListing
       continue;
     }
     const entry = { path: '', identity: '', source: '', split: '', sex: '', race: '' };
-    for (const name of COLUMNS) entry[name] = cells[header.indexOf(name)] ?? '';
-    const parts = entry.path.split(/[\\/]/);
-    if (entry.path === '' || parts.includes('..') || parts[0] === '' || /^[a-z]:$/i.test(parts[0])) {
+    for (const name of COLUMNS) entry[name] = (cells[header.indexOf(name)] ?? '').trim().normalize('NFC');
+    const path = comparablePath(entry.path);
+    const parts = path.split('/');
+    if (path === '' || parts.includes('..') || parts[0] === '' || /^[a-z]:$/i.test(parts[0])) {
       reject(i, `path "${entry.path}"; expected one relative to the manifest's folder, inside it`);
       continue;
     }
-    listing.entries.push(entry);
+    const before = lineOf.get(path);
+    if (before !== undefined) {
+      reject(i, `path "${entry.path}" is that of line ${before + 1}; expected each picture once`);
+      continue;
+    }
+    lineOf.set(path, i);
+    listing.entries.push({ ...entry, path });
   }
   return listing;
 }
 
 async function walk(listing: FaceListing, below: string): Promise<void> {
   const items = await readdir(join(listing.root, below), { withFileTypes: true });
-  items.sort((a, b) => (a.name < b.name ? -1 : 1));
-  for (const item of items) {
+  const composed = new Map(items.map(({ name }) => [name, comparablePath(name)]));
+  items.sort((a, b) => (composed.get(a.name)! < composed.get(b.name)! ? -1 : 1));
+  for (const [k, item] of items.entries()) {
     const path = below === '' ? item.name : `${below}/${item.name}`;
     if (item.name.startsWith('.')) continue;
+    const last = items[k - 1]?.name ?? '';
+    if (composed.get(last) === composed.get(item.name)) {
+      const reason = `its name differs from that of another one in the composition of its letters alone (Unicode NFC, NFD)`;
+      listing.unreadable.push({ path, reason });
+      continue;
+    }
     // Links to files are followed when they are read; links to folders are not, as they can form loops.
     if (item.isDirectory()) {
       try {
@@ -116,7 +129,14 @@ async function walk(listing: FaceListing, below: string): Promise<void> {
         listing.unreadable.push({ path, reason: `cannot be read: ${fileErrorReason(error)}` });
       }
     } else if (READABLE.test(item.name)) {
-      listing.entries.push({ path, identity: below, source: '', split: splitOf(path), sex: '', race: '' });
+      listing.entries.push({
+        path,
+        identity: comparablePath(below),
+        source: '',
+        split: splitOf(path),
+        sex: '',
+        race: '',
+      });
     } else if (OTHER_PICTURES.test(item.name)) {
       listing.unreadable.push({ path, reason: 'not a JPEG, PNG or WebP picture' });
     }
@@ -126,7 +146,7 @@ async function walk(listing: FaceListing, below: string): Promise<void> {
 function splitOf(path: string): Split {
   const top = path.includes('/') ? path.slice(0, path.indexOf('/')) : '';
   if (top === 'train' || top === 'val' || top === 'test') return top;
-  return fnv1a(path) % 10 === 0 ? 'val' : 'train';
+  return fnv1a(comparablePath(path)) % 10 === 0 ? 'val' : 'train';
 }
 
 /** FNV-1a, 32 bits, over UTF-16 units: stays the same on every machine and when other files come or go. */

@@ -1,6 +1,7 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import type { ByteSource } from '../codec/face-archive.js';
 import { FileError, fileErrorReason } from './atomic-file.js';
+import { openRegularFile } from './read-file.js';
 
 /** A regular file that is read in places, so that one face of a large archive costs no more than of a small one. */
 export class FileSource implements ByteSource {
@@ -12,19 +13,8 @@ export class FileSource implements ByteSource {
 
   /** @throws FileError for what cannot be read or is no regular file */
   static async open(path: string): Promise<FileSource> {
-    let file: FileHandle | undefined;
-    try {
-      file = await open(path, 'r');
-      const info = await file.stat();
-      if (!info.isFile()) {
-        throw new FileError(`${path}: it is ${info.isDirectory() ? 'a folder' : 'not a regular file'}`);
-      }
-      return new FileSource(path, file, info.size);
-    } catch (error) {
-      await file?.close();
-      if (error instanceof FileError) throw error;
-      throw new FileError(`${path}: cannot be read: ${fileErrorReason(error)}`, { cause: error });
-    }
+    const { file, size } = await openRegularFile(path);
+    return new FileSource(path, file, size);
   }
 
   /** @throws FileError where the file has become shorter, or the disk fails */

@@ -1,7 +1,7 @@
-import { open } from 'node:fs/promises';
 import sharp from 'sharp';
 import { ImageError } from '../common/errors.js';
-import { fileErrorReason, writeFileAtomic } from './atomic-file.js';
+import { FileError, writeFileAtomic } from './atomic-file.js';
+import { readRegularFile } from './read-file.js';
 import { checkImage, MAX_PIXELS, type RgbImage } from './rgb-image.js';
 
 export { checkImage, MAX_PIXELS, type RgbImage } from './rgb-image.js';
@@ -78,23 +78,13 @@ export async function writePng(path: string, image: RgbImage): Promise<void> {
 }
 
 async function readLimited(path: string, name: string): Promise<Uint8Array> {
-  try {
-    const file = await open(path, 'r');
-    try {
-      // Reading a pipe or a device might never end.
-      const info = await file.stat();
-      if (!info.isFile()) throw new ImageError(`${name}: it is ${info.isDirectory() ? 'a folder' : 'not a file'}`);
-      if (info.size > MAX_FILE_BYTES) {
-        throw new ImageError(`${name}: the file has ${info.size} bytes; at most ${MAX_FILE_BYTES} are accepted`);
-      }
-      return await file.readFile();
-    } finally {
-      await file.close();
-    }
-  } catch (error) {
-    if (error instanceof ImageError) throw error;
-    throw new ImageError(`${name}: cannot be read: ${fileErrorReason(error)}`, { cause: error });
-  }
+  return readRegularFile(path, MAX_FILE_BYTES).catch((error: unknown) => {
+    if (!(error instanceof FileError)) throw error;
+    throw new ImageError(
+      error.message.replace(path, () => name),
+      { cause: error },
+    );
+  });
 }
 
 const PNG_SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];

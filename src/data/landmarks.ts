@@ -1,8 +1,10 @@
-import { readFile } from 'node:fs/promises';
-import { basename } from 'node:path';
-import { FormatError } from '../common/errors.js';
+import { resolve } from 'node:path';
+import { ArgumentError, FormatError } from '../common/errors.js';
+import { parseJson } from '../common/json.js';
+import { comparablePath } from '../common/text.js';
 import { type FaceLandmarks, LANDMARK_NAMES, type Point } from './align.js';
-import { fileErrorReason } from './atomic-file.js';
+import { FileError } from './atomic-file.js';
+import { isJsonObject, kindOf, readText } from './read-file.js';
 
 /** The faces of each photograph, by its name in the landmark file. */
 export type PhotoLandmarks = ReadonlyMap<string, readonly FaceLandmarks[]>;
@@ -24,22 +26,21 @@ const EXAMPLE = '{ "photo.jpg": [ [[x, y], …five points], …faces ] }';
  * @throws FormatError that names the place and says what was expected there
  */
 export function parseLandmarks(text: string, name = 'landmarks'): PhotoLandmarks {
-  let root: unknown;
-  try {
-    root = JSON.parse(text);
-  } catch (error) {
-    throw new FormatError(`${name}: not JSON (${(error as Error).message.split('\n')[0]})`, { cause: error });
-  }
-  if (typeof root !== 'object' || root === null || Array.isArray(root)) {
-    throw new FormatError(`${name}: is ${kindOf(root)}; expected an object ${EXAMPLE}`);
-  }
+  const root = parseJson(text, name);
+  if (!isJsonObject(root)) throw new FormatError(`${name}: is ${kindOf(root)}; expected an object ${EXAMPLE}`);
   const photos = new Map<string, FaceLandmarks[]>();
+  const spellings = new Map<string, string>();
   for (const [photo, faces] of Object.entries(root)) {
     if (photo === NOTE_KEY) {
       if (typeof faces !== 'string')
         throw new FormatError(`${name}: "${NOTE_KEY}" is ${kindOf(faces)}; expected a text`);
       continue;
     }
+    const other = spellings.get(comparablePath(photo));
+    if (other !== undefined) {
+      throw new FormatError(`${name}: the keys "${other}" and "${photo}" name the same file; expected each file once`);
+    }
+    spellings.set(comparablePath(photo), photo);
     if (!Array.isArray(faces)) {
       throw new FormatError(`${name}: "${photo}" is ${kindOf(faces)}; expected a list of faces ${EXAMPLE}`);
     }
@@ -57,18 +58,84 @@ export function parseLandmarks(text: string, name = 'landmarks'): PhotoLandmarks
  * @throws FormatError for a file that cannot be read or is not of this form
  */
 export async function readLandmarks(path: string): Promise<PhotoLandmarks> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    throw new FormatError(`${path}: cannot be read: ${fileErrorReason(error)}`, { cause: error });
-  }
+  const text = await readText(path).catch((error: unknown) => {
+    throw error instanceof FileError ? new FormatError(error.message, { cause: error }) : error;
+  });
   return parseLandmarks(text, path);
 }
 
-/** The faces of a photograph, looked up by its path as given, then by its file name; undefined when not listed. */
+/** A picture whose landmarks are looked up. */
+export interface NamedPicture {
+  path: string;
+  /** Its path below the folder that was given, with its extension; undefined for a picture that was given itself. */
+  below?: string;
+}
+
+/**
+ * The faces of each of several pictures, by its path. A key of the landmark file names a picture where it is
+ *  1. its path, from the working folder or from the root,
+ *  2. its path below the folder that was given,
+ *  3. the end of its path: its name, or its name and some folders before it.
+ * The first that holds decides. '/' and '\\', composed and decomposed letters count as the same.
+ */
+export class LandmarkIndex {
+  /** By key: for each way in which a key can name a picture, the pictures that it names so. */
+  readonly #named = new Map<string, [Set<string>, Set<string>, Set<string>]>();
+  readonly #faces: ReadonlyMap<string, readonly FaceLandmarks[]>;
+  readonly #below = new Map<string, string>();
+
+  /** @param pictures all of the run: a key that names two of them says nothing of either */
+  constructor(photos: PhotoLandmarks, pictures: readonly NamedPicture[]) {
+    this.#faces = new Map([...photos].map(([key, faces]) => [comparablePath(key), faces]));
+    for (const { path, below } of pictures) {
+      const full = comparablePath(resolve(path));
+      if (below !== undefined) this.#below.set(path, comparablePath(below));
+      for (const [key, way] of this.#keysOf(path)) {
+        const named = this.#named.get(key) ?? [new Set(), new Set(), new Set()];
+        named[way].add(full);
+        this.#named.set(key, named);
+      }
+    }
+  }
+
+  /**
+   * @returns the faces of a picture; undefined where no key names it
+   * @throws ArgumentError where the key that names it names another picture as well
+   */
+  of(path: string): readonly FaceLandmarks[] | undefined {
+    for (const [key, way] of this.#keysOf(path)) {
+      const named = this.#named.get(key)!;
+      const strongest = named.findIndex((pictures) => pictures.size > 0);
+      const [first, second] = named[way];
+      if (second !== undefined) {
+        throw new ArgumentError(
+          `${path}: the key "${key}" of the landmark file names ${first} and ${second}; expected keys with their folders`,
+        );
+      }
+      if (strongest === way) return this.#faces.get(key);
+    }
+    return undefined;
+  }
+
+  /** Keys of the file that can name a picture, and in which way, the best one first. */
+  *#keysOf(path: string): Generator<[key: string, way: 0 | 1 | 2]> {
+    const full = comparablePath(resolve(path));
+    for (const own of new Set([comparablePath(path), full])) if (this.#faces.has(own)) yield [own, 0];
+    const below = this.#below.get(path);
+    if (below !== undefined && this.#faces.has(below)) yield [below, 1];
+    const parts = full.split('/');
+    for (let from = 1; from < parts.length; from++) {
+      const end = parts.slice(from).join('/');
+      if (this.#faces.has(end)) yield [end, 2];
+    }
+  }
+}
+
+/**
+ * The faces of one photograph, looked up as by a LandmarkIndex; undefined when not listed.
+ */
 export function landmarksOf(photos: PhotoLandmarks, path: string): readonly FaceLandmarks[] | undefined {
-  return photos.get(path) ?? photos.get(path.replaceAll('\\', '/')) ?? photos.get(basename(path));
+  return new LandmarkIndex(photos, [{ path }]).of(path);
 }
 
 function checkFace(face: unknown, place: string): FaceLandmarks {
@@ -82,10 +149,4 @@ function checkFace(face: unknown, place: string): FaceLandmarks {
     }
   });
   return face as unknown as readonly [Point, Point, Point, Point, Point];
-}
-
-function kindOf(value: unknown): string {
-  if (Array.isArray(value)) return `a list of ${value.length}`;
-  if (value === null) return 'null';
-  return typeof value === 'object' ? 'an object' : `the ${typeof value} ${JSON.stringify(value)}`;
 }

@@ -1,4 +1,5 @@
 import { FormatError } from '../common/errors.js';
+import { comparablePath } from '../common/text.js';
 import type { FaceLandmarks, Point } from './align.js';
 
 /** Two pictures, and whether they are of one person. */
@@ -30,7 +31,7 @@ export const lfwImage = (name: string, number: number): string =>
  * @throws FormatError that names the line
  */
 export function parsePairs(text: string, name = 'pairs'): PairList {
-  const lines = text.split(/\r?\n/);
+  const lines = text.normalize('NFC').split('\n');
   while (lines.length > 0 && lines[lines.length - 1].trim() === '') lines.pop();
   const header = (lines[0] ?? '').trim().split(/\s+/).map(Number);
   if (header.length > 2 || header.some((value) => !Number.isInteger(value) || value < 1)) {
@@ -81,7 +82,7 @@ export function parsePairs(text: string, name = 'pairs'): PairList {
  */
 export function parseLandmarkLines(text: string, name = 'landmarks'): Map<string, FaceLandmarks> {
   const found = new Map<string, FaceLandmarks>();
-  text.split(/\r?\n/).forEach((line, k) => {
+  text.split('\n').forEach((line, k) => {
     if (line.trim() === '') return;
     const [picture, ...fields] = line.trim().split(/\s+/);
     const numbers = fields.map(Number);
@@ -89,7 +90,11 @@ export function parseLandmarkLines(text: string, name = 'landmarks'): Map<string
       throw new FormatError(`${name}, line ${k + 1}: "${line}"; expected a picture's name and ten numbers`);
     }
     const points = Array.from({ length: 5 }, (_, i): Point => [numbers[2 * i], numbers[2 * i + 1]]);
-    found.set(picture, points as unknown as FaceLandmarks);
+    const key = comparablePath(picture);
+    if (found.has(key)) {
+      throw new FormatError(`${name}, line ${k + 1}: "${picture}" for the second time; expected each picture once`);
+    }
+    found.set(key, points as unknown as FaceLandmarks);
   });
   return found;
 }

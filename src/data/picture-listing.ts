@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { comparablePath } from '../common/text.js';
 import { FileError, fileErrorReason } from './atomic-file.js';
 import { READABLE } from './face-listing.js';
 
@@ -7,6 +8,8 @@ export interface ListedPicture {
   path: string;
   /** Its path below the folder, with '/' and without its extension. */
   name: string;
+  /** The same with the extension; undefined for a picture that is of no folder. */
+  below?: string;
 }
 
 /** As people count: "face 2" before "face 10". */
@@ -24,12 +27,15 @@ export async function listPictures(folder: string): Promise<ListedPicture[]> {
     const items = await readdir(path, { withFileTypes: true }).catch((cause: unknown) => {
       throw new FileError(`${path}: cannot be read: ${fileErrorReason(cause)}`, { cause });
     });
-    items.sort((a, b) => naturally.compare(a.name, b.name) || (a.name < b.name ? -1 : 1));
+    const composed = new Map(items.map(({ name }) => [name, comparablePath(name)]));
+    const order = (a: string, b: string): number => naturally.compare(a, b) || (a < b ? -1 : 1);
+    items.sort((a, b) => order(composed.get(a.name)!, composed.get(b.name)!));
     for (const item of items) {
       if (item.name.startsWith('.')) continue;
       if (item.isDirectory()) await walk(`${below}${item.name}/`);
       else if (READABLE.test(item.name)) {
-        pictures.push({ path: join(path, item.name), name: `${below}${item.name.replace(READABLE, '')}` });
+        const file = `${below}${item.name}`;
+        pictures.push({ path: join(path, item.name), name: file.replace(READABLE, ''), below: file });
       }
     }
   };

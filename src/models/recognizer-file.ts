@@ -1,4 +1,5 @@
 import { CheckpointError } from '../common/errors.js';
+import { parseJson } from '../common/json.js';
 import type { Gpu } from '../gpu/gpu.js';
 import type { HostTensors } from '../nn/host-tensor.js';
 import { readSafetensors, writeSafetensors } from '../nn/safetensors.js';
@@ -48,7 +49,7 @@ export function readRecognizer(bytes: Uint8Array): RecognizerFile {
     return { description, tensors: fromStateDict(description, tensors), metadata };
   }
   try {
-    const description = JSON.parse(text) as RecognizerDescription;
+    const description = parseJson(text, 'it') as RecognizerDescription;
     buildRecognizer(description); // checks it
     return { description, tensors, metadata };
   } catch (cause) {

@@ -1,4 +1,5 @@
 import { CheckpointError } from '../common/errors.js';
+import { parseJson } from '../common/json.js';
 import { sizeOf } from '../common/shapes.js';
 
 /** Bytes of one element of each type that can be read. */
@@ -40,14 +41,8 @@ const isCount = (value: unknown): value is number => Number.isSafeInteger(value)
  * @throws CheckpointError that names the tensor and what is wrong with it
  */
 export function parseHeader(text: string, dataBytes: number): SafetensorsHeader {
-  let header: unknown;
-  try {
-    header = JSON.parse(text);
-  } catch (error) {
-    return fail(`the header is not JSON: ${(error as Error).message}`);
-  }
+  const header = parseJson(text, 'safetensors: the header', (message) => new CheckpointError(message));
   if (!isObject(header)) return fail('the header is not a JSON object');
-  checkDuplicates(text);
   const metadata = new Map<string, string>();
   const entries: TensorEntry[] = [];
   for (const [name, value] of Object.entries(header)) {
@@ -102,20 +97,4 @@ function checkTiling(entries: readonly TensorEntry[], dataBytes: number): void {
     before = `"${entry.name}"`;
   }
   if (end !== dataBytes) fail(`${dataBytes - end} bytes after ${before} belong to no tensor`);
-}
-
-/** JSON.parse keeps the last of two equal keys and says nothing; here it would drop a tensor. `text` is valid JSON. */
-function checkDuplicates(text: string): void {
-  const open: Set<string>[] = [];
-  // Strings, and the brackets outside them; a string before a colon is a key of the innermost object.
-  for (const [token, literal, colon] of text.matchAll(/("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[{}]/g)) {
-    if (token === '{') open.push(new Set());
-    else if (token === '}') open.pop();
-    else if (colon) {
-      const key = JSON.parse(literal) as string;
-      const keys = open[open.length - 1];
-      if (keys.has(key)) fail(`"${key}" occurs twice in the header`);
-      keys.add(key);
-    }
-  }
 }

@@ -43,8 +43,8 @@ export function checkCodecTraining(config: CodecTrainingConfig): CodecTrainingCo
     }
   };
   const between = (name: keyof CodecTrainingConfig, low: number, high: number): void => {
-    const value = config[name] as number;
-    if (!(value >= low && value <= high)) {
+    const value = config[name];
+    if (typeof value !== 'number' || !(value >= low && value <= high)) {
       throw new ArgumentError(`training: ${name} is ${value}; expected a number from ${low} to ${high}`);
     }
   };
@@ -56,7 +56,7 @@ export function checkCodecTraining(config: CodecTrainingConfig): CodecTrainingCo
   between('clipNorm', 1e-9, 1e9);
   between('roundingShare', 0, 1);
   const { targetBytes, model } = config;
-  if (targetBytes.length !== model.rates || targetBytes.some((bytes) => !(bytes > 0))) {
+  if (targetBytes.length !== model.rates || targetBytes.some((bytes) => typeof bytes !== 'number' || !(bytes > 0))) {
     throw new ArgumentError(
       `training: targetBytes is [${targetBytes}]; expected ${model.rates} positive numbers, one a rate`,
     );

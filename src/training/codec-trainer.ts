@@ -1,4 +1,5 @@
 import { CheckpointError } from '../common/errors.js';
+import { parseJson } from '../common/json.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { Autoencoder } from '../models/autoencoder.js';
 import { Adam } from '../nn/adam.js';
@@ -193,7 +194,7 @@ function parseCheckpoint(bytes: Uint8Array): { tensors: HostTensors; state: Chec
   if (!text) throw new CheckpointError(`not a checkpoint of codec training: metadata "${FORMAT}" is missing`);
   let state: CheckpointState;
   try {
-    state = JSON.parse(text);
+    state = parseJson(text, FORMAT) as CheckpointState;
     checkCodecTraining(state.config);
   } catch (cause) {
     throw new CheckpointError(`the checkpoint's metadata is damaged: ${(cause as Error).message}`, { cause });

@@ -1,4 +1,5 @@
 import { ArgumentError, CheckpointError } from '../common/errors.js';
+import { parseJson } from '../common/json.js';
 import { CounterRandom } from '../common/random.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { type KltAutoencoder, stepValues } from '../models/klt-autoencoder.js';
@@ -346,7 +347,7 @@ function parseCheckpoint(bytes: Uint8Array): { tensors: HostTensors; state: Chec
   const text = metadata.get(FORMAT);
   if (!text) throw new CheckpointError(`not a checkpoint of joint training: metadata "${FORMAT}" is missing`);
   try {
-    const state: CheckpointState = JSON.parse(text);
+    const state = parseJson(text, FORMAT) as CheckpointState;
     checkJointTraining(state.config);
     if (!Number.isInteger(state.step) || state.step < 0) throw new CheckpointError(`step ${state.step}`);
     return { tensors, state };

@@ -1,4 +1,5 @@
 import { CheckpointError } from '../common/errors.js';
+import { parseJson } from '../common/json.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { CameoFace } from '../models/cameo-face.js';
 import { Adam } from '../nn/adam.js';
@@ -238,7 +239,7 @@ function parseCheckpoint(bytes: Uint8Array): { tensors: HostTensors; state: Chec
   const text = metadata.get(FORMAT);
   if (!text) throw new CheckpointError(`not a checkpoint of recognition training: metadata "${FORMAT}" is missing`);
   try {
-    const state: CheckpointState = JSON.parse(text);
+    const state = parseJson(text, FORMAT) as CheckpointState;
     // A checkpoint of an earlier version lacks settings that came later: they did as the defaults do.
     state.config = { ...DEFAULT_RECOGNITION_TRAINING, ...state.config };
     checkRecognitionTraining(state.config);

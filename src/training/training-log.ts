@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { writeFileAtomic } from '../data/atomic-file.js';
+import { readTextIfThere } from '../data/read-file.js';
 
 /**
  * A CSV log kept in memory and written whole with each checkpoint, so that log and checkpoint always agree: a run that
@@ -15,7 +15,7 @@ export class TrainingLog {
 
   /** Reads the rows of an earlier run whose first column (the step) is below `step`. */
   async resume(step: number): Promise<void> {
-    const text = await readFile(this.path, 'utf8').catch(() => '');
+    const text = (await readTextIfThere(this.path)) ?? '';
     const [header, ...lines] = text.trim().split('\n');
     if (header !== this.columns.join(',')) return;
     for (const line of lines) {

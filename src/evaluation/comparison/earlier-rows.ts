@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { ArgumentError, FormatError } from '../../common/errors.js';
+import { parseJson } from '../../common/json.js';
 import type { FacePair } from '../../data/lfw.js';
 import type { HostTensors } from '../../nn/host-tensor.js';
 import { readSafetensors, writeSafetensors } from '../../nn/safetensors.js';
@@ -96,7 +97,7 @@ export function readEarlier(json: string, scores: Uint8Array, setting: string, p
   const { tensors, metadata } = readSafetensors(scores);
   let report: ComparisonReport;
   try {
-    report = JSON.parse(json);
+    report = parseJson(json, 'report.json') as ComparisonReport;
     checkReport(report);
   } catch (error) {
     throw new FormatError(`report.json is not the report of a comparison: ${(error as Error).message}`);

@@ -1,7 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { parseJson } from '../../common/json.js';
 import type { OptionalPackage } from '../../common/optional-packages.js';
+import { decodeText } from '../../common/text.js';
 
 /** Where an optional npm package lies, and its version; null for one that is not installed. */
 export function findPackage(name: OptionalPackage): { root: string; version: string } | null {
@@ -13,7 +15,8 @@ export function findPackage(name: OptionalPackage): { root: string; version: str
     ) {
       const manifest = join(root, 'package.json');
       if (!existsSync(manifest)) continue;
-      const { name: found, version } = JSON.parse(readFileSync(manifest, 'utf8'));
+      const text = decodeText(readFileSync(manifest), manifest);
+      const { name: found, version } = parseJson(text, manifest) as { name: string; version: string };
       if (found === name) return { root, version };
     }
   } catch {

@@ -1,6 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseJson } from '../../common/json.js';
+import { decodeText } from '../../common/text.js';
 import type { Gpu } from '../gpu.js';
 import { ENGINE_VERSION, storedTuning, tuningAdapter } from '../tuning.js';
 import { cacheRoots } from './swiftshader.js';
@@ -18,7 +20,9 @@ function fileName(gpu: Gpu): string {
 export function loadTuning(gpu: Gpu): void {
   for (const root of cacheRoots()) {
     try {
-      gpu.tuning.load(JSON.parse(readFileSync(join(root, fileName(gpu)), 'utf8')), tuningAdapter(gpu.description));
+      const path = join(root, fileName(gpu));
+      const stored = parseJson(decodeText(readFileSync(path), path), path);
+      gpu.tuning.load(stored, tuningAdapter(gpu.description));
       return;
     } catch {
       // Not there, or damaged: the next folder may have one.

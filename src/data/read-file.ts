@@ -1,0 +1,106 @@
+import { type FileHandle, open, readdir } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { FormatError } from '../common/errors.js';
+import { parseJson } from '../common/json.js';
+import { comparablePath, decodeText } from '../common/text.js';
+import { FileError, fileErrorReason } from './atomic-file.js';
+
+/** Text files are some kilobytes; LFW's lists have half a megabyte, reports of all pairs some ten. */
+const MAX_TEXT_BYTES = 2 ** 28;
+
+/**
+ * A regular file, opened for reading: no folder, and no pipe or device, which might never end. Where there is none of this
+ * name, one whose name has the same letters composed otherwise (NFC, NFD) is opened.
+ * @throws FileError
+ */
+export async function openRegularFile(path: string): Promise<{ file: FileHandle; size: number }> {
+  let file: FileHandle | undefined;
+  try {
+    file = await open(path, 'r').catch(async (error: NodeJS.ErrnoException) => {
+      const other = error.code === 'ENOENT' ? await spelledOnDisk(path) : undefined;
+      if (other === undefined) throw error;
+      return open(other, 'r');
+    });
+    const info = await file.stat();
+    if (info.isFile()) return { file, size: info.size };
+    throw new FileError(`${path}: it is ${info.isDirectory() ? 'a folder' : 'not a regular file'}`);
+  } catch (error) {
+    await file?.close();
+    if (error instanceof FileError) throw error;
+    throw new FileError(`${path}: cannot be read: ${fileErrorReason(error)}`, { cause: error });
+  }
+}
+
+/** The path of a file or folder whose letters are composed otherwise; undefined where there is none. */
+async function spelledOnDisk(path: string): Promise<string | undefined> {
+  const [folder, name] = [dirname(path), basename(path)];
+  if (folder === path || !/[^\x20-\x7e]/.test(path)) return undefined;
+  const search = async (parent: string): Promise<string | undefined> => {
+    const found = (await readdir(parent)).filter((other) => comparablePath(other) === comparablePath(name));
+    return found.length === 1 ? join(parent, found[0]) : undefined;
+  };
+  return search(folder).catch(async (error: NodeJS.ErrnoException) => {
+    const parent = error.code === 'ENOENT' ? await spelledOnDisk(folder) : undefined;
+    return parent === undefined ? undefined : search(parent).catch(() => undefined);
+  });
+}
+
+/**
+ * The content of a regular file of at most so many bytes.
+ * @throws FileError
+ */
+export async function readRegularFile(path: string, maxBytes: number): Promise<Uint8Array> {
+  const { file, size } = await openRegularFile(path);
+  try {
+    if (size > maxBytes) {
+      throw new FileError(`${path}: the file has ${size} bytes; at most ${maxBytes} are accepted here`);
+    }
+    return await file.readFile();
+  } catch (error) {
+    if (error instanceof FileError) throw error;
+    throw new FileError(`${path}: cannot be read: ${fileErrorReason(error)}`, { cause: error });
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * The content of a text file, as any system writes it (`decodeText`).
+ * @throws FileError; FormatError for another encoding
+ */
+export async function readText(path: string): Promise<string> {
+  return decodeText(await readRegularFile(path, MAX_TEXT_BYTES), path);
+}
+
+/** As `readText`; undefined where there is no such file. */
+export async function readTextIfThere(path: string): Promise<string | undefined> {
+  return readText(path).catch((error: unknown) => {
+    if (error instanceof FileError && (error.cause as NodeJS.ErrnoException)?.code === 'ENOENT') return undefined;
+    throw error;
+  });
+}
+
+/**
+ * The value in a JSON file.
+ * @throws FileError; FormatError for what is no JSON or has a key twice, with the line
+ */
+export async function readJson(path: string): Promise<unknown> {
+  return parseJson(await readText(path), path);
+}
+
+/** The value of a JSON file of which an object is expected. @throws FormatError for any other; as `readJson` */
+export async function readJsonObject(path: string): Promise<Record<string, unknown>> {
+  const value = await readJson(path);
+  if (isJsonObject(value)) return value;
+  throw new FormatError(`${path}: is ${kindOf(value)}; expected an object, { … }`);
+}
+
+export const isJsonObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** What a JSON value is, for messages. */
+export function kindOf(value: unknown): string {
+  if (Array.isArray(value)) return `a list of ${value.length}`;
+  if (value === null) return 'null';
+  return typeof value === 'object' ? 'an object' : `the ${typeof value} ${JSON.stringify(value)}`;
+}

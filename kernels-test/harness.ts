@@ -63,29 +63,44 @@ export function toNdArray(values: Float32Array, shape: readonly number[]): NdArr
 /** 2⁻²⁴: the largest relative error of one float32 rounding. */
 const UNIT = 2 ** -24;
 
+export interface Tolerance {
+  /** Longest sum behind one element; default 1. */
+  sumLength?: number;
+  /** Magnitude of the terms where they cancel. */
+  scale?: number;
+  /** For functions whose own float32 error is larger (exp, log, sigmoid): multiplies the tolerance. */
+  factor?: number;
+  /** Allows a NaN anywhere, but a number nowhere that must not be one: padding of 0 times NaN may be 0 or NaN. */
+  spreads?: boolean;
+}
+
 /**
- * Compares with a float64 result. The tolerance grows with the length of the sum behind each element: at most
+ * Compares with a float64 result: NaN and infinite elements must be at the same places. The tolerance grows with the length of the sum behind each element: at most
  * UNIT·(32 + 2·sumLength) times the largest magnitude of the expected array (and of `scale`, where terms cancel).
  */
 export function assertClose(
   what: string,
   actual: Float32Array,
   expected: ArrayLike<number>,
-  { sumLength = 1, scale = 0, factor = 1 }: { sumLength?: number; scale?: number; factor?: number } = {},
+  { sumLength = 1, scale = 0, factor = 1, spreads = false }: Tolerance = {},
 ): void {
   assert.is(actual.length, expected.length, `${what}: length`);
   let largest = scale;
-  for (let i = 0; i < expected.length; i++) largest = Math.max(largest, Math.abs(expected[i]));
+  for (let i = 0; i < expected.length; i++) {
+    if (Number.isFinite(expected[i])) largest = Math.max(largest, Math.abs(expected[i]));
+  }
   const tolerance = factor * UNIT * (32 + 2 * sumLength) * Math.max(largest, 1e-30);
   for (let i = 0; i < actual.length; i++) {
     const error = Math.abs(actual[i] - expected[i]);
-    if (!(error <= tolerance)) {
+    const spread = spreads && Number.isNaN(actual[i]);
+    const same = spread || (Number.isFinite(expected[i]) ? error <= tolerance : Object.is(actual[i], expected[i]));
+    if (!same) {
       assert.unreachable(`${what}: element ${i} is ${actual[i]}, expected ${expected[i]} ± ${tolerance}`);
     }
   }
 }
 
-export interface OpCase<K extends OpName> {
+export interface OpCase<K extends OpName> extends Tolerance {
   op: K;
   attrs: OpAttrs[K];
   inputs: readonly (readonly number[])[];
@@ -93,12 +108,6 @@ export interface OpCase<K extends OpName> {
   values?: (k: number, size: number) => Float32Array | undefined;
   /** Values of dy, in place of random normals. */
   dyValues?: (size: number) => Float32Array;
-  /** Longest sum behind one element, forward and backward; default 1. */
-  sumLength?: number;
-  /** Magnitude of the terms where they cancel. */
-  scale?: number;
-  /** For functions whose own float32 error is larger (exp, log, sigmoid): multiplies the tolerance. */
-  factor?: number;
   /** Another implementation than the registered one: a naive or a tuned variant. */
   implementation?: Op<OpAttrs[K]>;
 }

@@ -1,6 +1,7 @@
 import { type ColumnWidth, columnBindings, columnMain, forEachRow } from './common/columns.js';
 import { linearMain } from './common/linear-index.js';
 import { f32Literal } from './common/literal.js';
+import { nonFiniteFunctions } from './common/non-finite.js';
 import { wgsl } from './common/wgsl.js';
 import { type SlopeKind, slopeOf, slopeType } from './prelu.wgsl.js';
 
@@ -59,6 +60,9 @@ ${linearMain('arrayLength(&gammas)')}
 }`;
 }
 
+/** The gradient before the PReLU: NaN where z is, since nobody knows its side. */
+const preluGradient = 'keepNan(select(slope * dy, dy, z > V()), z)';
+
 /** The coefficients of an invocation's channels. */
 const loadCoefficients = `
   let group = i % plan.groups;
@@ -83,6 +87,7 @@ ${columnBindings(
   ['partialGammas', 'w'],
   ['partialSlopes', 'w'],
 )}
+${nonFiniteFunctions(width)}
 ${columnMain}
   ${loadCoefficients}
   var sum = V();
@@ -92,10 +97,10 @@ ${columnMain}
     let x = xs[at];
     let dy = dys[at];
     let z = ${preActivation};
-    let dz = select(slope * dy, dy, z > V());
+    let dz = ${preluGradient};
     sum += dz;
     product += dz * (x - mean);
-    below += select(dy * z, V(), z > V());
+    below += keepNan(select(dy * z, V(), z > V()), z);
   }
   partialBetas[i] = sum;
   partialGammas[i] = product * inverse;
@@ -114,6 +119,7 @@ export function batchNormPreluInputGradientShader(width: ColumnWidth, training: 
   ];
   return wgsl`
 ${columnBindings(width, ['xs', 'r'], ['dys', 'r'], ['coefficients', 'r'], ...(training ? sums : []), ['dxs', 'w'])}
+${nonFiniteFunctions(width)}
 ${columnMain}
   ${loadCoefficients}
 #if ${training}
@@ -125,7 +131,7 @@ ${columnMain}
     let x = xs[at];
     let dy = dys[at];
     let z = ${preActivation};
-    let dz = select(slope * dy, dy, z > V());
+    let dz = ${preluGradient};
 #if ${training}
     dxs[at] = scale * (dz - constant - (x - mean) * along);
 #else

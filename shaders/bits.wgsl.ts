@@ -1,5 +1,6 @@
 import { type ColumnWidth, columnBindings, columnMain, forEachRow } from './common/columns.js';
 import { f32Literal } from './common/literal.js';
+import { nonFiniteFunctions } from './common/non-finite.js';
 import { wgsl } from './common/wgsl.js';
 
 const MAX_BITS = '40.0';
@@ -11,18 +12,18 @@ const PER_LN2 = /* @__PURE__ */ (() => f32Literal(1 / Math.LN2))();
  */
 const functions = /* @__PURE__ */ (() => `
 // 1 / scale. Beyond e^±40 every result has long reached its limit, and float32 would overflow.
-fn inverseScale(logScale: V) -> V { return exp(-clamp(logScale, V(-40.0), V(40.0))); }
+fn inverseScale(logScale: V) -> V { return keepNan(exp(-clamp(logScale, V(-40.0), V(40.0))), logScale); }
 // 1 − e^−t for t ≥ 0: below 1/4 the subtraction would cancel, and a short series is exact.
 fn oneMinusExp(t: V) -> V {
   let x = min(t, V(0.25));
   let series = x * (1.0 - x * (0.5 - x * (1.0 / 6.0 - x * (1.0 / 24.0 - x * (1.0 / 120.0 - x * (1.0 / 720.0))))));
-  return select(1.0 - exp(-t), series, t < V(0.25));
+  return keepNan(select(1.0 - exp(-t), series, t < V(0.25)), t);
 }
 // log(1 + eˣ) without overflow.
-fn softplus(x: V) -> V { return max(x, V()) + log(1.0 + exp(-abs(x))); }
+fn softplus(x: V) -> V { return keepNan(max(x, V()) + log(1.0 + exp(-abs(x))), x); }
 fn sigmoid(x: V) -> V {
   let e = exp(-abs(x));
-  return select(e, V(1.0), x >= V()) / (1.0 + e);
+  return keepNan(select(e, V(1.0), x >= V()) / (1.0 + e), x);
 }
 // width = log(1 − e^(−1/scale)), the same for a whole channel.
 fn bitsOf(magnitude: V, inverse: V, width: V) -> V {
@@ -33,12 +34,14 @@ fn bitsOf(magnitude: V, inverse: V, width: V) -> V {
 export function logisticBitsShader(width: ColumnWidth): string {
   return `
 ${columnBindings(width, ['ys', 'r'], ['logScales', 'r'], ['bits', 'w'])}
+${nonFiniteFunctions(width)}
 ${functions}
 ${columnMain}
   let inverse = inverseScale(logScales[i % plan.groups]);
-  let width = log(oneMinusExp(inverse));
+  let width = logOf(oneMinusExp(inverse));
   ${forEachRow}
-    bits[at] = min(bitsOf(abs(ys[at]), inverse, width), V(${MAX_BITS}));
+    let all = bitsOf(abs(ys[at]), inverse, width);
+    bits[at] = keepNan(min(all, V(${MAX_BITS})), all);
   }
 }`;
 }
@@ -53,11 +56,12 @@ export function logisticBitsGradientShader(width: ColumnWidth, wanted: { input: 
   if (wanted.logScale) outputs.push(['partials', 'w']);
   return wgsl`
 ${columnBindings(width, ['ys', 'r'], ['logScales', 'r'], ['dBits', 'r'], ...outputs)}
+${nonFiniteFunctions(width)}
 ${functions}
 ${columnMain}
   let inverse = inverseScale(logScales[i % plan.groups]);
   let mass = oneMinusExp(inverse);
-  let width = log(mass);
+  let width = logOf(mass);
 #if ${wanted.logScale}
   let ofWidth = inverse * exp(-inverse) / mass;
   var sum = V();
@@ -67,13 +71,16 @@ ${columnMain}
     let magnitude = abs(y);
     let below = (magnitude - 0.5) * inverse; // −u
     let above = (magnitude + 0.5) * inverse; // −l
-    let each = select(V(), dBits[at] * ${PER_LN2}, bitsOf(magnitude, inverse, width) <= V(${MAX_BITS}));
+    let dBit = dBits[at];
+    let all = bitsOf(magnitude, inverse, width);
+    let each = keepNan(keepNan(select(V(), dBit * ${PER_LN2}, all <= V(${MAX_BITS})), all), dBit);
 #if ${wanted.input}
     // σ(−u) − σ(l), again as a product.
-    dys[at] = each * sign(y) * (sigmoid(below) * sigmoid(above) * oneMinusExp(2.0 * magnitude * inverse)) * inverse;
+    dys[at] = each * keepNan(sign(y), y) * (sigmoid(below) * sigmoid(above) * oneMinusExp(2.0 * magnitude * inverse)) * inverse;
 #endif
 #if ${wanted.logScale}
-    sum += each * (sigmoid(-above) * above - sigmoid(below) * below + ofWidth);
+    // At the ceiling the bracket may be 0·∞.
+    sum += select(each * (sigmoid(-above) * above - sigmoid(below) * below + ofWidth), V(), each == V());
 #endif
   }
 #if ${wanted.logScale}

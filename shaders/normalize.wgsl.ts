@@ -1,5 +1,6 @@
 import type { ColumnWidth } from './common/columns.js';
 import { linearMain } from './common/linear-index.js';
+import { nonFiniteFunctions } from './common/non-finite.js';
 import { type TypedBinding, typedBindings } from './common/typed-bindings.js';
 import { wgsl } from './common/wgsl.js';
 
@@ -40,6 +41,8 @@ alias V = ${width === 1 ? 'f32' : `vec${width}f`};
 struct Plan { rows: u32, groups: u32, eps: f32 } // groups = size of a row / width
 ${typedBindings(...bindings)}
 @group(0) @binding(${bindings.length}) var<uniform> plan: Plan;
+${nonFiniteFunctions()}
+fn divisorOf(norm: f32) -> f32 { return keepNan(max(norm, plan.eps), norm); }
 fn product(a: V, b: V) -> f32 { return ${width === 1 ? 'a * b' : 'dot(a, b)'}; }`;
 }
 
@@ -52,7 +55,7 @@ ${head(width, ['xs', 'r', 'V'], ['ys', 'w', 'V'])}
 ${rowMain(lanes)}
   var sum = vec2f();
   ${eachGroup(lanes)} sum.x += product(xs[begin + k], xs[begin + k]); }
-  let inverse = 1.0 / max(sqrt(total(sum, lane).x), plan.eps);
+  let inverse = 1.0 / divisorOf(sqrt(total(sum, lane).x));
   ${eachGroup(lanes)} ys[begin + k] = xs[begin + k] * inverse; }
 }`;
 }
@@ -72,7 +75,7 @@ ${rowMain(lanes)}
   }
   let sums = total(sum, lane);
   let norm = sqrt(sums.x);
-  let inverse = 1.0 / max(norm, plan.eps);
+  let inverse = 1.0 / divisorOf(norm);
   let along = select(0.0, sums.y * inverse, norm > plan.eps);
   ${eachGroup(lanes)} dxs[begin + k] = (dys[begin + k] - xs[begin + k] * inverse * along) * inverse; }
 }`;

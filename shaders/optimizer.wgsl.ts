@@ -1,5 +1,6 @@
 import { linearMain } from './common/linear-index.js';
 import { f32Literal as f32 } from './common/literal.js';
+import { nonFiniteFunctions } from './common/non-finite.js';
 import { wgsl } from './common/wgsl.js';
 
 /** Elements in one load. */
@@ -134,7 +135,7 @@ ${linearMain('nwg.x * nwg.y * 64u')}
 }`;
 }
 
-/** From the sum of all squares the norm, and the factor that brings it down to `most`. */
+/** From the sum of all squares the norm, and the factor that brings it down to `most`: NaN where the norm is. */
 export function clipShader(): string {
   return `
 ${bindings(
@@ -145,9 +146,10 @@ ${bindings(
   ],
   'most: f32',
 )}
+${nonFiniteFunctions()}
 ${linearMain('1u')}
   let norm = sqrt(squares[0]);
   norms[0] = norm;
-  scales[0] = min(1.0, u.most / max(norm, 1e-12));
+  scales[0] = keepNan(min(1.0, u.most / max(norm, 1e-12)), norm);
 }`;
 }

@@ -1,5 +1,6 @@
 import type { ColumnWidth } from './common/columns.js';
 import { linearMain } from './common/linear-index.js';
+import { nonFiniteFunctions } from './common/non-finite.js';
 import { type TypedBinding, typedBindings } from './common/typed-bindings.js';
 
 /**
@@ -45,11 +46,12 @@ function forEachPixel(other: 'big' | 'small', body: string): string {
 
 /**
  * The maximum of each window, and which pixel of the window it was (row-major from the window's start, padding included;
- * the first on a tie), as a float32. Bindings: x, y, winners, plan.
+ * the first on a tie), as a float32. The first NaN of a window wins. Bindings: x, y, winners, plan.
  */
 export function maxPoolShader(width: ColumnWidth): string {
   return `
 ${head(width, ['xs', 'r', 'V'], ['ys', 'w', 'V'], ['winners', 'w', 'V'])}
+${nonFiniteFunctions(width)}
 ${pixelMain('small', 'big')}
   let begin = windowBegin(at);
   let end = windowEnd(at);
@@ -59,7 +61,7 @@ ${forEachPixel(
   'big',
   `let x = xs[source];
       let inWindow = vec2u(row, column) + plan.padding - at * plan.stride;
-      let wins = (x > best) | (winner < V());
+      let wins = (winner < V()) | (((x > best) | isNan(x)) & !isNan(best));
       best = select(best, x, wins);
       winner = select(winner, V(f32(inWindow.x * plan.kernel.y + inWindow.y)), wins);`,
 )}

@@ -1,4 +1,5 @@
 import { type ColumnWidth, columnBindings, columnMain, forEachRow } from './common/columns.js';
+import { nonFiniteFunctions } from './common/non-finite.js';
 import { wgsl } from './common/wgsl.js';
 
 /** One slope for all channels, or one a channel. */
@@ -22,7 +23,10 @@ ${columnMain}
 }`;
 }
 
-/** Both gradients in one walk, each only if wanted: dx, and the partial sums [slots, groups] of dy·x where x ≤ 0. */
+/**
+ * Both gradients in one walk, each only if wanted: dx, and the partial sums [slots, groups] of dy·x where x ≤ 0. Where x is
+ * NaN nobody knows the side, and both are NaN.
+ */
 export function preluGradientShader(
   width: ColumnWidth,
   kind: SlopeKind,
@@ -33,6 +37,7 @@ export function preluGradientShader(
   if (wanted.slope) outputs.push(['partials', 'w']);
   return wgsl`
 ${columnBindings(width, ['xs', 'r'], ['slopes', 'r', slopeType(kind)], ['dys', 'r'], ...outputs)}
+${nonFiniteFunctions(width)}
 ${columnMain}
   let slope = ${slopeOf(kind)};
   var sum = V();
@@ -40,10 +45,10 @@ ${columnMain}
     let x = xs[at];
     let dy = dys[at];
 #if ${wanted.input}
-    dxs[at] = select(slope * dy, dy, x > V());
+    dxs[at] = keepNan(select(slope * dy, dy, x > V()), x);
 #endif
 #if ${wanted.slope}
-    sum += select(dy * x, V(), x > V());
+    sum += keepNan(select(dy * x, V(), x > V()), x);
 #endif
   }
 #if ${wanted.slope}

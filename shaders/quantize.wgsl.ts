@@ -1,4 +1,5 @@
 import { linearMain, storageBindings } from './common/linear-index.js';
+import { nonFiniteFunctions } from './common/non-finite.js';
 import { wgsl } from './common/wgsl.js';
 import { quantizationNoiseFunctions, type RandomWidth } from './random.wgsl.js';
 
@@ -12,6 +13,7 @@ alias V = ${width === 1 ? 'f32' : 'vec4f'};
 struct Plan { key: vec2u, scale: f32, low: f32, high: f32 }
 ${storageBindings('V', ...names)}
 @group(0) @binding(${names.length}) var<uniform> plan: Plan;
+${nonFiniteFunctions(width)}
 #if ${noise}
 ${quantizationNoiseFunctions(width)}
 fn unclamped(x: V, i: u32) -> V {
@@ -28,7 +30,8 @@ export function quantizeShader(width: RandomWidth, noise: boolean): string {
   return `
 ${head(width, noise, ['xs', 'r'], ['ys', 'w'])}
 ${linearMain('arrayLength(&ys)')}
-  ys[i] = clamp(unclamped(xs[i], i), V(plan.low), V(plan.high));
+  let value = unclamped(xs[i], i);
+  ys[i] = keepNan(clamp(value, V(plan.low), V(plan.high)), value);
 }`;
 }
 
@@ -41,6 +44,8 @@ export function quantizeGradientShader(width: RandomWidth, noise: boolean): stri
 ${head(width, noise, ['xs', 'r'], ['dys', 'r'], ['dxs', 'w'])}
 ${linearMain('arrayLength(&dxs)')}
   let value = unclamped(xs[i], i);
-  dxs[i] = select(V(), dys[i] * plan.scale, (value >= V(plan.low)) & (value <= V(plan.high)));
+  let inside = (value >= V(plan.low)) & (value <= V(plan.high));
+  let dy = dys[i];
+  dxs[i] = keepNan(keepNan(select(V(), dy * plan.scale, inside), value), dy);
 }`;
 }

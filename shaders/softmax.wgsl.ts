@@ -1,5 +1,6 @@
 import { linearMain } from './common/linear-index.js';
 import { type MarginForm, targetFunction } from './common/margin.js';
+import { nonFiniteFunctions } from './common/non-finite.js';
 import { type TypedBinding, typedBindings } from './common/typed-bindings.js';
 
 const ADDITIVE: MarginForm = { form: 'additive' };
@@ -21,6 +22,7 @@ function head(margin: MarginForm, ...bindings: TypedBinding[]): string {
 struct Plan { rows: u32, classes: u32, slots: u32, size: u32, s: f32, a: f32, b: f32, am: f32 }
 ${typedBindings(...all)}
 @group(0) @binding(${all.length}) var<uniform> plan: Plan;
+${nonFiniteFunctions()}
 ${targetFunction(margin)}
 // A label out of range is an error that the CPU must catch; here it must only not read elsewhere.
 fn labelOf(row: u32) -> u32 { return min(u32(max(labels[row], 0.0)), plan.classes - 1u); }
@@ -28,7 +30,11 @@ fn logit(row: u32, c: u32, label: u32) -> f32 {
   let score = scores[row * plan.classes + c];
   if (c == label) { return plan.s * target_logit(row, score).x; }
   return plan.s * score;
-}`;
+}
+// Below all finite numbers: the largest of no logit.
+const LOWEST = -0x1.fffffep+127f;
+// A logit of −∞ masks its class: probability 0.
+fn isMasked(x: f32) -> bool { return bitcast<u32>(x) == 0xff800000u; }`;
 }
 
 const rowAndSlot = /* @__PURE__ */ (() => `
@@ -39,25 +45,28 @@ ${linearMain('plan.rows * plan.slots')}
 
 /**
  * The largest logit of a slot, and the sum of e^(logit − largest), in one visit: the sum is rescaled whenever a larger
- * logit comes. Milakov, Gimelshein 2018, "Online normalizer calculation for softmax", arXiv 1805.02867.
+ * logit comes. Masked classes are left out; a logit that is NaN or +∞ makes the sum NaN. Milakov, Gimelshein 2018, "Online normalizer calculation for softmax", arXiv 1805.02867.
  * Bindings: scores, labels, partials [rows, slots], plan.
  */
 export function softmaxPartialsShader(margin: MarginForm = ADDITIVE): string {
   return `
 ${head(margin, ['partials', 'w', 'vec2f'])}
 ${rowAndSlot}
-  var largest = logit(row, slot, label);
-  var sum = 1.0;
-  for (var c = slot + plan.slots; c < plan.classes; c += plan.slots) {
+  var largest = LOWEST;
+  var sum = 0.0;
+  var wrong = 0.0;
+  for (var c = slot; c < plan.classes; c += plan.slots) {
     let x = logit(row, c, label);
-    if (x > largest) {
+    if (!isFinite(x)) {
+      if (!isMasked(x)) { wrong = nanOf(x); }
+    } else if (x > largest) {
       sum = sum * exp(largest - x) + 1.0;
       largest = x;
     } else {
       sum += exp(x - largest);
     }
   }
-  partials[i] = vec2f(largest, sum);
+  partials[i] = vec2f(largest, keepNan(sum, wrong));
 }`;
 }
 
@@ -79,7 +88,7 @@ ${linearMain('plan.rows')}
   }
   let label = labelOf(i);
   totals[i] = vec2f(largest, 1.0 / sum);
-  losses[i] = log(sum) + (largest - logit(i, label, label));
+  losses[i] = logOf(sum) + (largest - logit(i, label, label));
 }`;
 }
 

@@ -1,5 +1,6 @@
 import { linearMain } from './common/linear-index.js';
 import { f32Literal } from './common/literal.js';
+import { nonFiniteFunctions } from './common/non-finite.js';
 import { type TypedBinding, typedBindings } from './common/typed-bindings.js';
 import { wgsl } from './common/wgsl.js';
 
@@ -61,14 +62,17 @@ ${terms
  * are first taken relative to a pivot, a mean nearby: so the squares of means, which would swamp small variances in
  * float32, never enter. A single pair of pixels has the moments (a, b, 0, 0).
  */
-const momentFunctions = `
+const momentFunctions = /* @__PURE__ */ (() => `
+${nonFiniteFunctions(2)}
+// A mean that is not finite is none to start from: positions beyond its window do not see it.
+fn pivotOf(means: vec2f) -> vec2f { return select(vec2f(), means, isFinite(means)); }
 fn relative(x: vec4f, pivot: vec2f) -> vec4f {
   let d = x.xy - pivot;
   return vec4f(d, x.z + dot(d, d), x.w + d.x * d.y);
 }
 fn blended(sum: vec4f, pivot: vec2f) -> vec4f {
   return vec4f(sum.xy + pivot, sum.z - dot(sum.xy, sum.xy), sum.w - sum.x * sum.y);
-}`;
+}`)();
 
 /** First pass, along the columns: moments under a window of one column. Bindings: a, b, moments, plan. */
 export function ssimColumnMomentsShader(weights: Weights): string {
@@ -76,7 +80,7 @@ export function ssimColumnMomentsShader(weights: Weights): string {
 ${momentFunctions}
 ${head(['xs', 'r', 'f32'], ['ys', 'r', 'f32'], ['moments', 'w', 'vec4f'])}
   let start = source + first * plan.inner;
-  let pivot = vec2f(xs[start], ys[start]);
+  let pivot = pivotOf(vec2f(xs[start], ys[start]));
 ${filterRun(
   weights,
   `let here = start + j * plan.inner;
@@ -108,7 +112,7 @@ fn position(m: vec4f) -> Position {
 }
 ${head(['moments', 'r', 'vec4f'], ['derivatives', 'w', 'vec4f'], ['partials', 'w', 'f32'])}
   let start = source + first * plan.inner;
-  let pivot = moments[start].xy;
+  let pivot = pivotOf(moments[start].xy);
   var total = 0.0;
 ${filterRun(
   weights,

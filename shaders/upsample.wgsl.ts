@@ -66,7 +66,9 @@ fn tapsOf(at: vec2u) -> Taps {
   let high = min(low + 1u, plan.small - 1u);
   let rest = vec2f(centre - low * 2u * plan.big) / vec2f(2u * plan.big);
   return Taps(low, high, select(rest, vec2f(), low == high));
-}`;
+}
+// What is not read does not count, not even if it is NaN or infinite.
+fn mixed(a: V, b: V, weight: f32) -> V { return select(a * (1.0 - weight) + b * weight, a, weight == 0.0); }`;
 
 /** Bilinear interpolation. Bindings: x, y, plan. */
 export function upsampleBilinearShader(width: ColumnWidth): string {
@@ -79,8 +81,7 @@ ${pixelMain('big')}
   let b = xs[element(picture, plan.small, vec2u(t.low.x, t.high.y), group)];
   let c = xs[element(picture, plan.small, vec2u(t.high.x, t.low.y), group)];
   let d = xs[element(picture, plan.small, t.high, group)];
-  ys[i] = (a * (1.0 - t.weight.y) + b * t.weight.y) * (1.0 - t.weight.x)
-    + (c * (1.0 - t.weight.y) + d * t.weight.y) * t.weight.x;
+  ys[i] = mixed(mixed(a, b, t.weight.y), mixed(c, d, t.weight.y), t.weight.x);
 }`;
 }
 
@@ -105,7 +106,8 @@ ${pixelMain('small')}
     for (var column = begin.y; column < end.y; column++) {
       let t = tapsOf(vec2u(row, column));
       let share = select(vec2f(), 1.0 - t.weight, t.low == at) + select(vec2f(), t.weight, t.high == at);
-      sum += dys[element(picture, plan.big, vec2u(row, column), group)] * (share.x * share.y);
+      let dy = dys[element(picture, plan.big, vec2u(row, column), group)];
+      sum += select(dy * (share.x * share.y), V(), share.x * share.y == 0.0);
     }
   }
   dxs[i] = sum;

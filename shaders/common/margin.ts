@@ -19,7 +19,7 @@ export const LEAST_SINE = 1e-3;
 
 /**
  * WGSL of `target(row, score) -> vec3f`: the label's logit before the scale s, its derivative by the score, and, for
- * `multiplicative`, its derivative by ‖x‖ at that score; needs `plan.a`, `plan.b`, `plan.am` (a·m for `angular`) and, for
+ * `multiplicative`, its derivative by ‖x‖ at that score; needs `nonFiniteFunctions()`, `plan.a`, `plan.b`, `plan.am` (a·m for `angular`) and, for
  * `multiplicative`, the array `features` [rows, plan.size].
  */
 export function targetFunction(margin: MarginForm): string {
@@ -29,7 +29,7 @@ export function targetFunction(margin: MarginForm): string {
   if (margin.form === 'angular') {
     return `
 fn target_logit(row: u32, score: f32) -> vec3f {
-  let x = clamp(score, -1.0, 1.0);
+  let x = keepNan(clamp(score, -1.0, 1.0), score);
   if (x <= -plan.a) { return vec3f(x - plan.am, 1.0, 0.0); }
   let sine = sqrt((1.0 - x) * (1.0 + x));
   return vec3f(x * plan.a - sine * plan.b, plan.a + x * plan.b / max(sine, ${LEAST_SINE}), 0.0);
@@ -42,11 +42,12 @@ fn target_logit(row: u32, score: f32) -> vec3f {
 fn normOf(row: u32) -> f32 {
   var sum = 0.0;
   for (var d = 0u; d < plan.size; d++) { let v = features[row * plan.size + d]; sum = fma(v, v, sum); }
-  return max(sqrt(sum), 1e-12);
+  return keepNan(max(sqrt(sum), 1e-12), sum);
 }
 fn target_logit(row: u32, score: f32) -> vec3f {
   let norm = normOf(row);
-  let x = clamp(score / norm, -1.0, 1.0);
+  let cosine = score / norm;
+  let x = keepNan(clamp(cosine, -1.0, 1.0), cosine);
   let k = ${k};
   let turn = 1.0 - 2.0 * (k - 2.0 * floor(0.5 * k)); // (−1)^k
   let value = (plan.b * x + turn * (${value}) - 2.0 * k) / (1.0 + plan.b);

@@ -60,7 +60,7 @@ export interface OpAttrs {
   abs: Record<string, never>;
   square: Record<string, never>;
   sigmoid: Record<string, never>;
-  /** min ≤ x ≤ max; the gradient passes where min ≤ x ≤ max */
+  /** min ≤ x ≤ max, either of which may be infinite; the gradient passes where min ≤ x ≤ max */
   clamp: { min: number; max: number };
   /** scale·x + offset */
   affine: { scale: number; offset: number };

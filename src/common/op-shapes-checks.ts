@@ -91,6 +91,19 @@ export function checkNotNegative(op: string, name: string, value: number): void 
   }
 }
 
+/** Checks the ends of a range of which either may be infinite. */
+export function checkBounds(op: string, min: number, max: number): void {
+  for (const [name, value] of [
+    ['min', min],
+    ['max', max],
+  ] as const) {
+    if (typeof value !== 'number' || Number.isNaN(value)) {
+      throw new ArgumentError(`${op}: ${name} is ${value}; expected a number, or an infinite one for no bound`);
+    }
+  }
+  if (min > max) throw new ArgumentError(`${op}: min ${min} is above max ${max}`);
+}
+
 export function checkRange(op: string, min: number, max: number): void {
   checkFinite(op, 'min', min);
   checkFinite(op, 'max', max);

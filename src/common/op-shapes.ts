@@ -2,6 +2,7 @@ import { ArgumentError, ShapeError } from './errors.js';
 import { checkLossSpec } from './loss-spec.js';
 import type { OpAttrs, OpName } from './op-attrs.js';
 import {
+  checkBounds,
   checkFinite,
   checkInputs,
   checkIntegers,
@@ -35,7 +36,7 @@ export const unaryShapes = {
   square: /* @__PURE__ */ unary('square'),
   sigmoid: /* @__PURE__ */ unary('sigmoid'),
   clamp: /* @__PURE__ */ unary('clamp', (attrs) => {
-    checkRange('clamp', attrs.min, attrs.max);
+    checkBounds('clamp', attrs.min, attrs.max);
   }),
   affine: /* @__PURE__ */ unary('affine', (attrs) => {
     checkFinite('affine', 'scale', attrs.scale);

@@ -9,23 +9,33 @@ import type { Tensor } from '../tensor/tensor.js';
 
 type UnaryName = 'exp' | 'log' | 'sqrt' | 'abs' | 'square' | 'sigmoid' | 'clamp' | 'affine';
 
+/** An infinite bound is none, and WGSL has no literal for it. */
+const atLeast = (x: string, min: number): string => (min === -Infinity ? x : `max(${x}, ${f32(min)})`);
+const atMost = (x: string, max: number): string => (max === Infinity ? x : `min(${x}, ${f32(max)})`);
+const within = (x: string, min: number, max: number): string =>
+  `${atLeast(x, min)} == ${x} && ${atMost(x, max)} == ${x}`;
+
 /** One row an operation: its value as WGSL in x, its derivative as WGSL in x and y. Kernels and gradients follow. */
 const table: { [K in UnaryName]: (attrs: OpAttrs[K]) => { value: string; derivative: string } } = {
-  exp: () => ({ value: 'exp(x)', derivative: 'y' }),
-  log: () => ({ value: 'log(x)', derivative: '1.0 / x' }),
+  exp: () => ({ value: 'expOf(x)', derivative: 'y' }),
+  log: () => ({ value: 'logOf(x)', derivative: '1.0 / x' }),
   sqrt: () => ({ value: 'sqrt(x)', derivative: '0.5 / y' }),
-  abs: () => ({ value: 'abs(x)', derivative: 'sign(x)' }),
+  abs: () => ({ value: 'abs(x)', derivative: 'keepNan(sign(x), x)' }),
   square: () => ({ value: 'x * x', derivative: '2.0 * x' }),
   // Written so that exp never overflows.
   sigmoid: () => ({
-    value: 'select(exp(x) / (1.0 + exp(x)), 1.0 / (1.0 + exp(-x)), x >= 0.0)',
+    value: 'keepNan(select(exp(x) / (1.0 + exp(x)), 1.0 / (1.0 + exp(-x)), x >= 0.0), x)',
     derivative: 'y * (1.0 - y)',
   }),
   clamp: ({ min, max }) => ({
-    value: `clamp(x, ${f32(min)}, ${f32(max)})`,
-    derivative: `select(0.0, 1.0, x >= ${f32(min)} && x <= ${f32(max)})`,
+    value: `keepNan(${atMost(atLeast('x', min), max)}, x)`,
+    derivative: `keepNan(select(0.0, 1.0, ${within('x', min, max)}), x)`,
   }),
-  affine: ({ scale, offset }) => ({ value: `${f32(scale)} * x + ${f32(offset)}`, derivative: f32(scale) }),
+  affine: ({ scale, offset }) => ({
+    // A product with the constant 0 would be folded.
+    value: scale === 0 ? `select(nanOf(x), ${f32(offset)}, isFinite(x))` : `${f32(scale)} * x + ${f32(offset)}`,
+    derivative: f32(scale),
+  }),
 };
 
 function unaryOp<K extends UnaryName>(name: K): Op<OpAttrs[K]> {
@@ -66,7 +76,10 @@ export const abs = (x: Tensor): Tensor => apply('abs', unaryOps.abs, [x], {});
 export const square = (x: Tensor): Tensor => apply('square', unaryOps.square, [x], {});
 /** 1 / (1 + e⁻ˣ). */
 export const sigmoid = (x: Tensor): Tensor => apply('sigmoid', unaryOps.sigmoid, [x], {});
-/** min ≤ x ≤ max; the gradient passes inside, ends included. The bounds are written into the kernel. */
+/**
+ * min ≤ x ≤ max; the gradient passes inside, ends included. A bound may be infinite: then it is none. The bounds are
+ * written into the kernel.
+ */
 export const clamp = (x: Tensor, min: number, max: number): Tensor => apply('clamp', unaryOps.clamp, [x], { min, max });
 /** scale·x + offset; both are written into the kernel, so factors that change every step belong in `mul`. */
 export const affine = (x: Tensor, scale: number, offset = 0): Tensor =>

@@ -10,6 +10,12 @@ export function logistic(x: number): number {
   return e / (1 + e);
 }
 
+/** `gradient` where min ≤ x ≤ max, else 0; NaN where x or the gradient is, since a NaN may be on either side. */
+export function within(x: number, min: number, max: number, gradient: number): number {
+  if (Number.isNaN(x) || Number.isNaN(gradient)) return Number.NaN;
+  return x >= min && x <= max ? gradient : 0;
+}
+
 /** An operation y = f(x) with its derivative as a function of x and y. */
 function unary<A>(
   f: (x: number, attrs: A) => number,
@@ -32,7 +38,7 @@ export const square = /* @__PURE__ */ unary(
 export const sigmoid = /* @__PURE__ */ unary(logistic, (_x, y) => y * (1 - y));
 export const clamp = /* @__PURE__ */ unary<OpAttrs['clamp']>(
   (x, { min, max }) => Math.min(Math.max(x, min), max),
-  (x, _y, { min, max }) => (x >= min && x <= max ? 1 : 0),
+  (x, _y, { min, max }) => within(x, min, max, 1),
 );
 export const affine = /* @__PURE__ */ unary<OpAttrs['affine']>(
   (x, { scale, offset }) => scale * x + offset,
@@ -96,6 +102,9 @@ export const prelu: ReferenceRule<unknown> = {
     const dSlope = zeros(slope.shape);
     const dx = map(dy, (d, i) => {
       if (x.data[i] > 0) return d;
+      // NaN is on neither side.
+      if (Number.isNaN(x.data[i])) dSlope.data[i % slopes] = Number.NaN;
+      if (Number.isNaN(x.data[i])) return Number.NaN;
       dSlope.data[i % slopes] += d * x.data[i];
       return d * slope.data[i % slopes];
     });

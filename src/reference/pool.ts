@@ -25,7 +25,7 @@ function forEachWindow(input: Shape, output: Shape, attrs: Pool2dAttrs, visit: V
   }
 }
 
-/** Calls `visit` for every output element with the element of x that wins, the first in row-major order on a tie. */
+/** Calls `visit` for every output element with the element of x that wins: the first NaN, else the first of the largest. */
 function forEachMaximum(
   x: NdArray,
   output: Shape,
@@ -39,7 +39,8 @@ function forEachMaximum(
       for (let y = rows[0]; y < rows[1]; y++) {
         for (let col = columns[0]; col < columns[1]; col++) {
           const at = ((n * h + y) * w + col) * channels + c;
-          if (best < 0 || x.data[at] > x.data[best]) best = at;
+          const wins = x.data[at] > x.data[best] || Number.isNaN(x.data[at]);
+          if (best < 0 || (wins && !Number.isNaN(x.data[best]))) best = at;
         }
       }
       visit(out + c, best);

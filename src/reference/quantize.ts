@@ -1,6 +1,6 @@
 import type { OpAttrs } from '../common/op-attrs.js';
 import { quantizationNoise } from '../common/random.js';
-import { logistic } from './elementwise.js';
+import { logistic, within } from './elementwise.js';
 import { map, type NdArray, zeros } from './ndarray.js';
 import type { ReferenceRule } from './reference-op.js';
 
@@ -24,7 +24,7 @@ export const quantize: ReferenceRule<OpAttrs['quantize']> = {
   forward: ([x], attrs) => map(unclamped(x, attrs), (v) => Math.min(Math.max(v, attrs.min), attrs.max)),
   backward([x], _output, dy, attrs) {
     if (attrs.mode === 'hard') return [null];
-    return [map(unclamped(x, attrs), (v, i) => (v >= attrs.min && v <= attrs.max ? dy.data[i] * attrs.scale : 0))];
+    return [map(unclamped(x, attrs), (v, i) => within(v, attrs.min, attrs.max, dy.data[i] * attrs.scale))];
   },
 };
 
@@ -35,12 +35,15 @@ function softplus(x: number): number {
   return Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
 }
 
+/** 1 / scale, for scales from e^−40 to e^40: beyond them every result has reached its limit. */
+const inverseScale = (logScale: number): number => Math.exp(-Math.min(Math.max(logScale, -40), 40));
+
 /**
  * −log2(σ(u) − σ(l)) for u, l = (±½ − |y|) / s, by the symmetry of the distribution. The difference is
  * σ(u)·σ(−l)·(1 − e^−(u−l)), a product, so that nothing cancels in the tails.
  */
 function bitsOf(y: number, logScale: number): number {
-  const inverse = Math.exp(-logScale);
+  const inverse = inverseScale(logScale);
   const upper = (0.5 - Math.abs(y)) * inverse;
   const lower = (-0.5 - Math.abs(y)) * inverse;
   return (softplus(-upper) + softplus(lower) - Math.log(-Math.expm1(-inverse))) / Math.LN2;
@@ -55,8 +58,8 @@ export const logisticBits: ReferenceRule<unknown> = {
     const channels = logScale.data.length;
     const dLogScale = zeros(logScale.shape);
     const dInput = map(y, (v, i) => {
-      const inverse = Math.exp(-logScale.data[i % channels]);
-      if (bitsOf(v, logScale.data[i % channels]) > MAX_BITS) return 0;
+      const inverse = inverseScale(logScale.data[i % channels]);
+      if (bitsOf(v, logScale.data[i % channels]) > MAX_BITS) return Number.isNaN(dy.data[i]) ? Number.NaN : 0;
       const upper = (0.5 - Math.abs(v)) * inverse;
       const lower = (-0.5 - Math.abs(v)) * inverse;
       const [atUpper, atLower] = [logistic(-upper), logistic(lower)];

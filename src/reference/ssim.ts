@@ -114,7 +114,7 @@ export const ssim: ReferenceRule<OpAttrs['ssim']> = {
     const m = moments(a, b, weights);
     const shape = shortened(shortened(a.shape, 1, window), 2, window);
     const [byMeanA, byMeanB, bySquare, byCross] = [zeros(shape), zeros(shape), zeros(shape), zeros(shape)];
-    const each = dy.data[0] / m.meanA.length;
+    const each = 1 / m.meanA.length;
     for (let i = 0; i < m.meanA.length; i++) {
       const { l1, l2, c1, c2 } = factors(m, i, dataRange);
       const value = (l1 * c1) / (l2 * c2);
@@ -128,8 +128,8 @@ export const ssim: ReferenceRule<OpAttrs['ssim']> = {
     const back = (gradient: NdArray): Float64Array => blurTransposed(gradient, a.shape, weights).data;
     const [meanA, meanB, square, cross] = [back(byMeanA), back(byMeanB), back(bySquare), back(byCross)];
     return [
-      map(a, (v, i) => meanA[i] + 2 * v * square[i] + b.data[i] * cross[i]),
-      map(b, (v, i) => meanB[i] + 2 * v * square[i] + a.data[i] * cross[i]),
+      map(a, (v, i) => dy.data[0] * (meanA[i] + 2 * v * square[i] + b.data[i] * cross[i])),
+      map(b, (v, i) => dy.data[0] * (meanB[i] + 2 * v * square[i] + a.data[i] * cross[i])),
     ];
   },
 };

@@ -1,0 +1,28 @@
+import type { ColumnWidth } from './columns.js';
+
+/**
+ * WGSL lets compilers assume that no number is NaN or infinite: comparisons, `min`, `max` and `clamp` lose a NaN, `0 * x`
+ * becomes 0, and some adapters' `exp` and `log` are wrong for what they do not expect (SwiftShader: exp(NaN) = ∞,
+ * log(0) = −88). These functions of `width` numbers look at the bits:
+ * - `isNan(x)`, `isFinite(x)`
+ * - `keepNan(value, x)`: `value`, but NaN where x is
+ * - `nanOf(x)`: NaN for every x
+ * - `expOf(x)`, `logOf(x)`: as IEEE 754 has them for every x
+ */
+export function nonFiniteFunctions(width: ColumnWidth = 1): string {
+  const value = width === 1 ? 'f32' : `vec${width}f`;
+  const bits = width === 1 ? 'u32' : `vec${width}u`;
+  const flags = width === 1 ? 'bool' : `vec${width}<bool>`;
+  return `
+fn isNan(x: ${value}) -> ${flags} { return (bitcast<${bits}>(x) & ${bits}(0x7fffffffu)) > ${bits}(0x7f800000u); }
+fn isFinite(x: ${value}) -> ${flags} { return (bitcast<${bits}>(x) & ${bits}(0x7f800000u)) != ${bits}(0x7f800000u); }
+fn keepNan(value: ${value}, x: ${value}) -> ${value} { return select(value, x, isNan(x)); }
+fn nanOf(x: ${value}) -> ${value} { return bitcast<${value}>(bitcast<${bits}>(x) | ${bits}(0x7fc00000u)); }
+fn expOf(x: ${value}) -> ${value} { return keepNan(exp(x), x); }
+fn logOf(x: ${value}) -> ${value} {
+  let all = bitcast<${bits}>(x);
+  // Of 0 it is −∞, of anything negative NaN, of NaN NaN; negative numbers have the largest bits.
+  let special = select(${bits}(0x7fc00000u), ${bits}(0xff800000u), (all & ${bits}(0x7fffffffu)) == ${bits}());
+  return select(log(x), bitcast<${value}>(special), (all > ${bits}(0x7f800000u)) | (all == ${bits}()));
+}`;
+}

@@ -67,12 +67,12 @@ test('encode: good inputs become files, each bad one gets a line, and nothing is
   const run = await cameo(args, { CAMEO_MODEL }, folder);
   assertComplaints(run, 1, [
     /^cameo: truncated\.jpg: the picture is truncated or damaged/,
-    /^cameo: text\.png: not a JPEG, PNG or WebP picture$/,
+    /^cameo: text\.png: not a JPEG, PNG, WebP, AVIF, GIF or TIFF picture$/,
     /^cameo: empty\.png: the file is empty$/,
     /^cameo: zero\.png: the picture is 0×0 pixels$/,
     /^cameo: huge\.png: the picture is 10000×10000, 100 megapixels; at most 50 are accepted$/,
     /^cameo: small\.png: the picture is 50×60, not an aligned face .* its name is not in the landmark file$/,
-    /^cameo: folder\.png: it is a folder without JPEG, PNG or WebP pictures$/,
+    /^cameo: folder\.png: it is a folder without JPEG, PNG, WebP, AVIF, GIF or TIFF pictures$/,
     /^cameo: missing\.png: cannot be read: no such file or folder \(ENOENT\)$/,
     /^cameo: b\/face\.png: its output would be small\/face\.cameo\.png, which is that of face\.png/,
     /^cameo: group\.jpg, face 2: landmarks: all five points lie on one line$/,
@@ -265,7 +265,7 @@ test('evaluate: the figures of a folder with an unreadable face, by source and g
 
   const args = ['evaluate', 'codec', '--data', faces, '--limit', 'all', '-o', at('results')];
   const run = await cameo(args, { CAMEO_MODEL });
-  assertComplaints(run, 1, [/^cameo: bad\.png: not a JPEG, PNG or WebP picture$/]);
+  assertComplaints(run, 1, [/^cameo: bad\.png: not a JPEG, PNG, WebP, AVIF, GIF or TIFF picture$/]);
   assert.equal(readdirSync(at('results')).sort(), ['codec-test.json', 'codec-test.md', 'codec-test.svg']);
 
   const report = JSON.parse(readFileSync(at('results', 'codec-test.json'), 'utf8'));

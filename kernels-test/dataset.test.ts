@@ -45,8 +45,8 @@ test('a plain folder: faces are read, everything else is reported with path and 
   assert.match(reasons['bad/cut.png'], /truncated or damaged/);
   assert.match(reasons['bad/dangling.png'], /no such file/);
   assert.is(reasons['bad/empty.jpg'], 'the file is empty');
-  assert.match(reasons['bad/old.gif'], /not a JPEG, PNG or WebP/);
-  assert.match(reasons['bad/text.jpg'], /not a JPEG, PNG or WebP/);
+  assert.match(reasons['bad/old.gif'], /truncated or damaged/);
+  assert.match(reasons['bad/text.jpg'], /not a JPEG, PNG, WebP, AVIF, GIF or TIFF/);
   assert.match(reasons['bad/wide.png'], /112×112; expected 96×112/);
   // Asking again neither repeats the reports nor changes the answer.
   assert.equal(await set.readable(), readable);
@@ -133,7 +133,7 @@ test('folders without faces get a clear error', async () => {
   const none = await rejection(() => openFaceFolder(root), ArgumentError);
   assert.is(
     none.message,
-    `${root}: no faces; expected aligned JPEG, PNG or WebP crops of 96×112 (width×height), or a manifest.tsv that lists them`,
+    `${root}: no faces; expected aligned JPEG, PNG, WebP, AVIF, GIF or TIFF crops of 96×112 (width×height), or a manifest.tsv that lists them`,
   );
   const missing = await rejection(() => openFaceFolder(join(root, 'x')), FileError);
   assert.match(missing.message, /x: cannot be read: no such file or folder/);

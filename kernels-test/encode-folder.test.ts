@@ -186,8 +186,8 @@ test('a folder that has no picture, or one that cannot be read, is complained of
   const result = await run('encode', 'mixed', 'mixed/empty', 'in/z2.png', '--archive', 'mixed.cameos', ...BYTES);
   assert.is(result.code, 1);
   assert.equal(result.complaints, [
-    'cameo: mixed/2.png: not a JPEG, PNG or WebP picture',
-    'cameo: mixed/empty: it is a folder without JPEG, PNG or WebP pictures',
+    'cameo: mixed/2.png: not a JPEG, PNG, WebP, AVIF, GIF or TIFF picture',
+    'cameo: mixed/empty: it is a folder without JPEG, PNG, WebP, AVIF, GIF or TIFF pictures',
   ]);
   assert.match(result.stdout, /^2 faces -> mixed\.cameos /);
 });

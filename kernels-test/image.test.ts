@@ -114,7 +114,8 @@ test('grey, 16-bit, CMYK and transparent pictures become 8-bit RGB', async () =>
   const flat = (r: number, g: number, b: number) =>
     sharp({ create: { width: 8, height: 8, channels: 3, background: { r, g, b } } });
   assert.equal(await pixel(await flat(90, 90, 90).toColourspace('b-w').png().toBuffer()), [90, 90, 90]);
-  assert.equal(await pixel(await flat(200, 100, 50).toColourspace('rgb16').png().toBuffer()), [200, 100, 50]);
+  // libvips makes 16 bits by a factor of 256: 51200 of 65535 is 199.2 of 255.
+  assert.equal(await pixel(await flat(200, 100, 50).toColourspace('rgb16').png().toBuffer()), [199, 100, 50]);
   const cmyk = await pixel(await flat(150, 120, 100).toColourspace('cmyk').jpeg({ quality: 100 }).toBuffer());
   [150, 120, 100].forEach((v, c) => {
     assert.ok(Math.abs(cmyk[c] - v) < 20, `CMYK gives ${cmyk}`);
@@ -138,9 +139,9 @@ test('a bad file gets one line that names it and says what is wrong', async () =
   damaged.fill(0xff, 60, 90);
   const cases: [string, Uint8Array, RegExp][] = [
     ['empty.jpg', Buffer.alloc(0), /the file is empty/],
-    ['text.jpg', Buffer.from('This is a letter, not a picture.\n'), /not a JPEG, PNG or WebP/],
-    ['drawing.png', Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'), /not a JPEG/],
-    ['animation.gif', await raw(gradient(8, 8)).gif().toBuffer(), /not a JPEG, PNG or WebP/],
+    ['text.jpg', Buffer.from('This is a letter, not a picture.\n'), /not a JPEG, PNG, WebP, AVIF, GIF or TIFF/],
+    ['drawing.png', Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'), /an SVG drawing/],
+    ['cut.gif', (await raw(gradient(8, 8)).gif().toBuffer()).subarray(0, 40), /truncated or damaged/],
     ['cut.jpg', photo.subarray(0, Math.floor(photo.length / 2)), /truncated or damaged \(premature end/],
     ['last-byte.jpg', photo.subarray(0, photo.length - 2), /truncated or damaged/],
     ['head.jpg', photo.subarray(0, 40), /header is truncated or damaged/],

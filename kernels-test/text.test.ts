@@ -139,7 +139,7 @@ test('a manifest reads as other systems write it, and says which lines it cannot
     unreadable.map(({ path }) => path.slice(-2)),
     [':4', ':5'],
   );
-  assert.match(unreadable[0].reason, /path "ann\/\/1\.png" is that of line 2/);
+  assert.match(unreadable[0].reason, /identity of "ann\/1\.png" is "other"; line 2 has "Jos\u00e9"/);
 
   writeFileSync(join(folder, 'manifest.tsv'), 'path\tidentity\tpath\n');
   assert.match((await rejection(() => listFaces(folder), FormatError)).message, /column "path" occurs twice/);

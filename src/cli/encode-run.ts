@@ -6,6 +6,7 @@ import type { ArchiveWriter } from '../data/archive-writer.js';
 import { FileError, fileErrorReason, removeTemporaries, writeFileAtomic } from '../data/atomic-file.js';
 import type { DoneList } from '../data/done-list.js';
 import { LandmarkIndex, type PhotoLandmarks } from '../data/landmarks.js';
+import { PICTURE_FORMATS } from '../data/picture-format.js';
 import { type ListedPicture, listPictures } from '../data/picture-listing.js';
 import { complain, orComplain } from './complain.js';
 import type { EncodedFace, Encoder } from './face-writer.js';
@@ -41,7 +42,7 @@ export async function picturesOf(paths: readonly string[]): Promise<Pictures> {
     }
     try {
       const pictures = await listPictures(path);
-      if (pictures.length === 0) throw new FileError(`${path}: it is a folder without JPEG, PNG or WebP pictures`);
+      if (pictures.length === 0) throw new FileError(`${path}: it is a folder without ${PICTURE_FORMATS} pictures`);
       for (const picture of pictures) all.push(picture);
       folders = true;
     } catch (error) {

@@ -4,6 +4,7 @@ import { ArgumentError } from '../common/errors.js';
 import { ArchiveWriter } from '../data/archive-writer.js';
 import { DoneList } from '../data/done-list.js';
 import { readLandmarks } from '../data/landmarks.js';
+import { PICTURE_FORMATS } from '../data/picture-format.js';
 import { CodecSession } from './codec-session.js';
 import { SUFFIXES } from './compact-kind.js';
 import { encodePictures, picturesOf, type Targets } from './encode-run.js';
@@ -36,7 +37,7 @@ export function addEncodeCommand(program: Command): void {
     .description('compress faces to small files')
     .argument(
       '<photo...>',
-      'aligned faces of 96×112 (width×height), or photographs with landmarks; JPEG, PNG, WebP, or folders of them',
+      `aligned faces of 96×112 (width×height), or photographs with landmarks; ${PICTURE_FORMATS}, or folders of them`,
     )
     .option('-o, --out <dir>', `folder for the files, NAME${SUFFIXES.file} each; made where it is missing`)
     .option('--archive <file>', `put all faces into this one file, NAME${SUFFIXES.archive}, instead or as well`)
@@ -64,7 +65,7 @@ The landmark file, in pixels of the upright picture; left and right as seen in i
   { "holiday.jpg": [ [[x, y] left eye, [x, y] right eye, [x, y] nose, [x, y] left, [x, y] right corner of the mouth] ] }
 A key is the path of the picture, its path below the folder that was given, or the end of its path.
 A photograph with several faces becomes NAME-1${SUFFIXES.file}, NAME-2${SUFFIXES.file}, …
-Of a folder, all JPEG, PNG and WebP files in it and below are taken, in natural order; what lies in ann/1.png is called ann/1.
+Of a folder, all pictures in it and below are taken, in natural order; what lies in ann/1.png is called ann/1.
 With --bytes, a PNG gets the highest rate that fits. In an archive, --bytes counts the face and its place in the index, but
 not its name. What cannot be read is named on standard error; the rest goes on, and the exit code is 1.
 Ctrl-C or SIGTERM stop it (exit code 130). Whatever stopped it, the same command goes on after the faces that are finished;

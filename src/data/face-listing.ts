@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { FormatError } from '../common/errors.js';
 import { comparablePath } from '../common/text.js';
 import { FileError, fileErrorReason } from './atomic-file.js';
+import { OTHER_PICTURES, PICTURE_FORMATS, READABLE } from './picture-format.js';
 import { readText } from './read-file.js';
 
 export type Split = 'train' | 'val' | 'test';
@@ -34,14 +35,11 @@ export interface FaceListing {
 
 const MANIFEST = 'manifest.tsv';
 const COLUMNS = ['path', 'identity', 'source', 'split', 'sex', 'race'] as const;
-/** Names of files that are read as pictures. */
-export const READABLE = /\.(jpe?g|png|webp)$/i;
-const OTHER_PICTURES = /\.(gif|bmp|tiff?|avif|heic|heif|jp2|j2k|jxl|ppm|pgm|svg)$/i;
 
 /**
  * Lists the faces of a folder without reading them: by `manifest.tsv` in it or in its subfolder `faces`
  * (tab-separated, with a header; columns path, identity, source, split, sex, race, of which only path must be there),
- * else every JPEG, PNG and WebP file in it and below, in the order of their paths.
+ * else every picture in it and below, in the order of their paths.
  *
  * Without a manifest, a top folder named train, val or test gives the split of the faces in it; of the others every
  * tenth, chosen by a hash of its path, is in val and the rest in train. The identity is the folder of a face.
@@ -81,7 +79,7 @@ async function readManifest(root: string, manifest: string): Promise<FaceListing
   const reject = (line: number, reason: string): void => {
     listing.unreadable.push({ path: `${manifest}:${line + 1}`, reason });
   };
-  const lineOf = new Map<string, number>();
+  const known = new Map<string, { line: number; entry: FaceEntry }>();
   for (let i = 1; i < lines.length; i++) {
     if (lines[i].trim() === '') continue;
     const cells = lines[i].split('\t');
@@ -97,12 +95,16 @@ async function readManifest(root: string, manifest: string): Promise<FaceListing
       reject(i, `path "${entry.path}"; expected one relative to the manifest's folder, inside it`);
       continue;
     }
-    const before = lineOf.get(path);
-    if (before !== undefined) {
-      reject(i, `path "${entry.path}" is that of line ${before + 1}; expected each picture once`);
+    const before = known.get(path) ?? { line: i, entry };
+    const differs = (['identity', 'split'] as const).find((name) => before.entry[name] !== entry[name]);
+    if (differs) {
+      reject(
+        i,
+        `${differs} of "${path}" is "${entry[differs]}"; line ${before.line + 1} has "${before.entry[differs]}"`,
+      );
       continue;
     }
-    lineOf.set(path, i);
+    known.set(path, before);
     listing.entries.push({ ...entry, path });
   }
   return listing;
@@ -138,7 +140,7 @@ async function walk(listing: FaceListing, below: string): Promise<void> {
         race: '',
       });
     } else if (OTHER_PICTURES.test(item.name)) {
-      listing.unreadable.push({ path, reason: 'not a JPEG, PNG or WebP picture' });
+      listing.unreadable.push({ path, reason: `not a ${PICTURE_FORMATS} picture` });
     }
   }
 }

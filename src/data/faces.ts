@@ -3,6 +3,7 @@ import { ArgumentError, CameoError, ImageError } from '../common/errors.js';
 import { FACE_HEIGHT, FACE_WIDTH } from './align.js';
 import { type FaceEntry, listFaces, type Split, type Unreadable } from './face-listing.js';
 import { readImage } from './image.js';
+import { PICTURE_FORMATS } from './picture-format.js';
 
 /** Bytes of one face: 112 rows × 96 columns, RGB interleaved. */
 export const FACE_BYTES = FACE_HEIGHT * FACE_WIDTH * 3;
@@ -22,7 +23,7 @@ export interface FaceFolderOptions {
 export type LoadProgress = (done: number, total: number) => void;
 
 /**
- * Opens a folder of aligned faces (112 rows × 96 columns; JPEG, PNG or WebP) with or without a manifest, in the form
+ * Opens a folder of aligned faces (112 rows × 96 columns, PICTURE_FORMATS) with or without a manifest, in the form
  * that listFaces describes. Faces are decoded when first asked for and kept in memory (32,256 bytes each).
  *
  * @throws FileError for a folder that cannot be read; FormatError for a bad manifest; ArgumentError when the options
@@ -34,7 +35,7 @@ export async function openFaceFolder(folder: string, options: FaceFolderOptions 
   const { split, sources } = options;
   const wanted = [split && `split ${split}`, sources && `source ${sources.join(' or ')}`].filter(Boolean).join(', ');
   throw new ArgumentError(
-    `${folder}: no faces${wanted && ` of ${wanted}`}; expected aligned JPEG, PNG or WebP crops of 96×112 (width×height), or a manifest.tsv that lists them`,
+    `${folder}: no faces${wanted && ` of ${wanted}`}; expected aligned ${PICTURE_FORMATS} crops of 96×112 (width×height), or a manifest.tsv that lists them`,
   );
 }
 

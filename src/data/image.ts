@@ -1,6 +1,8 @@
-import sharp from 'sharp';
+import sharp, { type Metadata } from 'sharp';
 import { ImageError } from '../common/errors.js';
 import { FileError, writeFileAtomic } from './atomic-file.js';
+import { decodePicture } from './decode-picture.js';
+import { checkFormat } from './picture-format.js';
 import { readRegularFile } from './read-file.js';
 import { checkImage, MAX_PIXELS, type RgbImage } from './rgb-image.js';
 
@@ -19,7 +21,7 @@ export interface ReadImageOptions {
 }
 
 /**
- * Reads a JPEG, PNG or WebP picture: turned upright by its EXIF orientation, colour profiles converted to sRGB,
+ * Reads a picture (PICTURE_FORMATS; of several frames or pages the first): turned upright by its EXIF orientation, colour profiles converted to sRGB,
  * 16-bit and grey expanded to 8-bit RGB, transparency laid over the background. Of an animation, the first frame.
  *
  * @param source path of a file, or the bytes of one
@@ -31,7 +33,8 @@ export async function readImage(source: string | Uint8Array, options: ReadImageO
   const bytes = typeof source === 'string' ? await readLimited(source, name) : source;
   checkFormat(bytes, name);
 
-  const { width, height } = await readSize(bytes, name);
+  const metadata = await readMetadata(bytes, name);
+  const { width, height } = metadata.autoOrient;
   if (!(width > 0) || !(height > 0)) throw new ImageError(`${name}: the picture is ${width}×${height} pixels`);
   if (width * height > MAX_PIXELS) {
     throw new ImageError(
@@ -45,15 +48,12 @@ export async function readImage(source: string | Uint8Array, options: ReadImageO
     );
   }
 
-  let decoded: Awaited<ReturnType<typeof decode>>;
   try {
-    decoded = await decode(bytes, options.background ?? 'black');
+    return await decodePicture(bytes, metadata, options.background ?? 'black', MAX_PIXELS);
   } catch (error) {
+    if (error instanceof ImageError) throw new ImageError(`${name}: ${error.message}`, { cause: error });
     throw new ImageError(`${name}: the picture is truncated or damaged (${decoderReason(error)})`, { cause: error });
   }
-  const { data, info } = decoded;
-  if (info.channels !== 3) throw new ImageError(`${name}: decoded to ${info.channels} channels; expected 3`);
-  return { width: info.width, height: info.height, data: new Uint8Array(data.buffer, data.byteOffset, data.length) };
 }
 
 /**
@@ -87,43 +87,14 @@ async function readLimited(path: string, name: string): Promise<Uint8Array> {
   });
 }
 
-const PNG_SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
-
-/** By content, as a name may lie; nothing else reaches the decoders, of which libvips has many more. */
-function checkFormat(bytes: Uint8Array, name: string): void {
-  if (bytes.length === 0) throw new ImageError(`${name}: the file is empty`);
-  const ascii = (from: number, to: number): string => String.fromCharCode(...bytes.subarray(from, to));
-  const png = PNG_SIGNATURE.every((byte, i) => bytes[i] === byte);
-  const jpeg = bytes[0] === 0xff && bytes[1] === 0xd8 && bytes[2] === 0xff;
-  const webp = ascii(0, 4) === 'RIFF' && ascii(8, 12) === 'WEBP';
-  if (!png && !jpeg && !webp) throw new ImageError(`${name}: not a JPEG, PNG or WebP picture`);
-  if (png && bytes.length >= 24) {
-    // libvips calls this a damaged header without saying what is wrong.
-    const view = new DataView(bytes.buffer, bytes.byteOffset);
-    const width = view.getUint32(16);
-    const height = view.getUint32(20);
-    if (width === 0 || height === 0) throw new ImageError(`${name}: the picture is ${width}×${height} pixels`);
-  }
-}
-
-async function readSize(bytes: Uint8Array, name: string): Promise<{ width: number; height: number }> {
+async function readMetadata(bytes: Uint8Array, name: string): Promise<Metadata> {
   try {
-    const { autoOrient } = await sharp(bytes, { limitInputPixels: false }).metadata();
-    return autoOrient;
+    return await sharp(bytes, { limitInputPixels: false }).metadata();
   } catch (error) {
     throw new ImageError(`${name}: the picture's header is truncated or damaged (${decoderReason(error)})`, {
       cause: error,
     });
   }
-}
-
-function decode(bytes: Uint8Array, background: 'black' | 'white') {
-  return sharp(bytes, { limitInputPixels: MAX_PIXELS, failOn: 'error' })
-    .autoOrient()
-    .flatten({ background })
-    .toColourspace('srgb')
-    .raw({ depth: 'uchar' })
-    .toBuffer({ resolveWithObject: true });
 }
 
 /** libvips gives one line for each layer it passed, with prefixes; the first that says something is the cause. */

@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { comparablePath } from '../common/text.js';
 import { FileError, fileErrorReason } from './atomic-file.js';
-import { READABLE } from './face-listing.js';
+import { READABLE } from './picture-format.js';
 
 export interface ListedPicture {
   path: string;
@@ -16,7 +16,7 @@ export interface ListedPicture {
 const naturally = new Intl.Collator('en', { numeric: true });
 
 /**
- * The JPEG, PNG and WebP files of a folder and those below, each folder in natural order. What begins with a dot is left
+ * The pictures of a folder (PICTURE_FORMATS, by their names) and those below, each folder in natural order. What begins with a dot is left
  * out; links to files are followed, links to folders are not, as they can form loops.
  * @throws FileError for a folder that cannot be read
  */

@@ -27,7 +27,7 @@ export function cropSize({ width, height }: Recognizer): FaceSize {
  * The crop of a face, RGB bytes: by its landmarks in the picture, or, without them, from a picture that is an aligned
  * face of 96×112 already; what a larger crop shows beyond it is its mirror image.
  *
- * @param bytes of a JPEG, PNG or WebP file
+ * @param bytes of a picture's file
  * @throws ImageError for a picture that cannot be read, has another size and no landmarks, or cannot be aligned
  */
 export async function faceCrop(

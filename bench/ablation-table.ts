@@ -1,4 +1,4 @@
-import type { ReportTable } from '../src/evaluation/html-report.js';
+import type { ReportTable } from '../src/evaluation/reports/html-report.js';
 import type { BenchResult } from './core/result.js';
 
 /** Where the time of the conv kernel for CPU adapters goes. */

@@ -1,8 +1,8 @@
 import { ArgumentError } from '../src/common/errors.js';
-import { BUDGET_CODECS } from '../src/evaluation/codecs/index.js';
+import { FOREIGN_CODECS } from '../src/evaluation/codecs/index.js';
 import type { Condition } from '../src/evaluation/comparison/compare-codecs.js';
-import { accuracyText, percent, probability } from '../src/evaluation/percent.js';
-import { markdownTable } from '../src/evaluation/tables.js';
+import { accuracyText, percent, probability } from '../src/evaluation/reports/percent.js';
+import { markdownTable } from '../src/evaluation/reports/tables.js';
 
 /** A row of a report as JSON has it: no infinite PSNR, and no scores. */
 export type MeasuredCodec = Pick<Condition, 'codec' | 'title' | 'budget' | 'verdicts'> & { psnr: number | null };
@@ -13,7 +13,7 @@ const NAMES: Record<string, string> = {
   avif: 'AVIF, whole file',
   'avif-payload': 'AVIF, payload alone',
 };
-const OTHERS = BUDGET_CODECS.map(({ name }) => name);
+const OTHERS = FOREIGN_CODECS.map(({ name }) => name);
 /** Ours first. */
 const ORDER = ['uncompressed', 'cameo', 'cameo-mse', 'cameo-png', 'autoencoder-png', ...OTHERS];
 /** Of the recognisers, in a heading. */

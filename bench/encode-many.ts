@@ -14,8 +14,8 @@ import { encodeToArchive } from '../src/data/encode-archive.js';
 import { listFaces } from '../src/data/face-listing.js';
 import { readImage } from '../src/data/image.js';
 import { readJson, readRegularFile } from '../src/data/read-file.js';
-import { deviceText, programText, type RunFacts } from '../src/evaluation/run-facts.js';
-import { markdownTable } from '../src/evaluation/tables.js';
+import { deviceText, programText, type RunFacts } from '../src/evaluation/reports/run-facts.js';
+import { markdownTable } from '../src/evaluation/reports/tables.js';
 import type { Gpu } from '../src/gpu/gpu.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
 

@@ -5,7 +5,7 @@ import { CameoError } from '../src/common/errors.js';
 import type { Precision } from '../src/common/precision.js';
 import { ensureFolder, writeFileAtomic } from '../src/data/atomic-file.js';
 import { readText } from '../src/data/read-file.js';
-import { textTable } from '../src/evaluation/tables.js';
+import { textTable } from '../src/evaluation/reports/tables.js';
 import type { Gpu } from '../src/gpu/gpu.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
 import { saveTuning } from '../src/gpu/node/tuning-file.js';

@@ -7,15 +7,14 @@ import { ArgumentError } from '../src/common/errors.js';
 import { writeFileAtomic } from '../src/data/atomic-file.js';
 import { readImage } from '../src/data/image.js';
 import { openRecognizer } from '../src/data/recognizer-source.js';
-import type { BudgetCodec } from '../src/evaluation/codecs/budget-codec.js';
 import { EncodingCache } from '../src/evaluation/codecs/encoding-cache.js';
-import { JPEG2000 } from '../src/evaluation/codecs/jpeg2000.js';
+import type { ForeignCodec } from '../src/evaluation/codecs/foreign-codec.js';
+import { COMMENT_BYTES, decodeJpeg2000, encodeJpeg2000AtMost, JPEG2000 } from '../src/evaluation/codecs/jpeg2000.js';
 import { compareCodecs } from '../src/evaluation/comparison/compare-codecs.js';
 import { baselineEncoder } from '../src/evaluation/comparison/face-encoders.js';
-import { COMMENT_BYTES, decodeJpeg2000, encodeJpeg2000AtMost } from '../src/evaluation/jpeg2000.js';
-import { accuracyText, percent } from '../src/evaluation/percent.js';
-import { deviceText, factTexts, listLines } from '../src/evaluation/run-facts.js';
-import { markdownTable } from '../src/evaluation/tables.js';
+import { accuracyText, percent } from '../src/evaluation/reports/percent.js';
+import { deviceText, factTexts, listLines } from '../src/evaluation/reports/run-facts.js';
+import { markdownTable } from '../src/evaluation/reports/tables.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
 
 /*
@@ -28,7 +27,7 @@ const RECOGNIZER = 'mobilefacenet-casia';
 const BUDGETS = [300, 500];
 
 /** The file of the highest quality that fits. */
-function bySweep(title: string, encode: (picture: Sharp, quality: number) => Sharp): BudgetCodec {
+function bySweep(title: string, encode: (picture: Sharp, quality: number) => Sharp): ForeignCodec {
   return {
     name: `plain-${title.toLowerCase()}`,
     title,
@@ -47,7 +46,7 @@ function bySweep(title: string, encode: (picture: Sharp, quality: number) => Sha
   };
 }
 
-const CODECS: readonly BudgetCodec[] = [
+const CODECS: readonly ForeignCodec[] = [
   bySweep('JPEG', (picture, quality) => picture.jpeg({ quality })),
   {
     name: 'plain-jpeg2000',

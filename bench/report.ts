@@ -1,5 +1,5 @@
-import { htmlReport, type ReportTable } from '../src/evaluation/html-report.js';
-import { markdownTable } from '../src/evaluation/tables.js';
+import { htmlReport, type ReportTable } from '../src/evaluation/reports/html-report.js';
+import { markdownTable } from '../src/evaluation/reports/tables.js';
 import { ablationTable } from './ablation-table.js';
 import {
   ceilingsTable,

@@ -4,10 +4,10 @@ import * as assert from 'uvu/assert';
 import { ArgumentError, FormatError } from '../src/common/errors.js';
 import { CounterRandom } from '../src/common/random.js';
 import { openFaceFolder } from '../src/data/faces.js';
-import { encodeBaselines } from '../src/evaluation/baselines.js';
-import { encodeJpegAtMost, greyAsRgb, greyOf, smallestJpeg } from '../src/evaluation/jpeg.js';
-import { decodeJpeg2000, encodeJpeg2000AtMost } from '../src/evaluation/jpeg2000.js';
-import { psnr, ssim } from '../src/evaluation/metrics.js';
+import { encodeBaselines } from '../src/evaluation/codecs/baselines.js';
+import { encodeJpegAtMost, greyAsRgb, greyOf, smallestJpeg } from '../src/evaluation/codecs/jpeg.js';
+import { decodeJpeg2000, encodeJpeg2000AtMost } from '../src/evaluation/codecs/jpeg2000.js';
+import { psnr, ssim } from '../src/evaluation/metrics/picture-quality.js';
 import { testWithData } from './data-available.js';
 
 const WIDTH = 96;

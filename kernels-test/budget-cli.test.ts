@@ -8,7 +8,7 @@ import { unpackFaceBare } from '../src/codec/face-bare.js';
 import { unpackFaceFile } from '../src/codec/face-file.js';
 import { readKlt } from '../src/codec/klt-file.js';
 import { readImage, writePng } from '../src/data/image.js';
-import { psnr } from '../src/evaluation/metrics.js';
+import { psnr } from '../src/evaluation/metrics/picture-quality.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
 import { demoFaces, writeSmallFaceModel } from './budget-fixture.js';
 import { type CliRun, cameo, cameoOnFullDisk, temporaryFolder, writeTinyModel } from './cli-fixture.js';

@@ -5,7 +5,7 @@ import { packFaceBare } from '../src/codec/face-bare.js';
 import { packFaceFile } from '../src/codec/face-file.js';
 import { readKlt, writeKlt } from '../src/codec/klt-file.js';
 import { ArgumentError, CheckpointError, FormatError, ModelMismatchError } from '../src/common/errors.js';
-import { psnr } from '../src/evaluation/metrics.js';
+import { psnr } from '../src/evaluation/metrics/picture-quality.js';
 import { listAdapters, openFound } from '../src/gpu/node/adapters.js';
 import { demoFaces, smallFaceModel } from './budget-fixture.js';
 import { gpuSuite, testGpu } from './harness.js';

@@ -7,7 +7,7 @@ import { FaceCodec } from '../src/codec/face-codec.js';
 import { alignFace } from '../src/data/align.js';
 import { readImage } from '../src/data/image.js';
 import { readLandmarks } from '../src/data/landmarks.js';
-import { psnr } from '../src/evaluation/metrics.js';
+import { psnr } from '../src/evaluation/metrics/picture-quality.js';
 import type { Gpu } from '../src/gpu/gpu.js';
 import { listAdapters, openFound } from '../src/gpu/node/adapters.js';
 import { DEMO_LANDMARKS, DEMO_PHOTOS } from './data-available.js';

@@ -6,17 +6,17 @@ import * as assert from 'uvu/assert';
 import { ArgumentError, CameoError } from '../src/common/errors.js';
 import { loadOptional } from '../src/common/optional-packages.js';
 import { openFaceFolder } from '../src/data/faces.js';
-import type { BudgetCodec } from '../src/evaluation/codecs/budget-codec.js';
-import { BUDGET_CODECS } from '../src/evaluation/codecs/index.js';
+import type { ForeignCodec } from '../src/evaluation/codecs/foreign-codec.js';
+import { FOREIGN_CODECS } from '../src/evaluation/codecs/index.js';
 import { mediaDataBytes } from '../src/evaluation/codecs/isobmff.js';
-import { psnr } from '../src/evaluation/metrics.js';
+import { psnr } from '../src/evaluation/metrics/picture-quality.js';
 import { testWithData } from './data-available.js';
 import { rejection } from './rejection.js';
 
 const WIDTH = 96;
 const HEIGHT = 112;
 
-const codecNamed = (name: string): BudgetCodec => BUDGET_CODECS.find((codec) => codec.name === name)!;
+const codecNamed = (name: string): ForeignCodec => FOREIGN_CODECS.find((codec) => codec.name === name)!;
 
 /** Four fields of different colours, 40 pixels wide and 32 high. */
 const FIELDS = [
@@ -43,12 +43,12 @@ function colourOf(rgb: Uint8Array, field: number): number[] {
 }
 
 test('every codec has a name of its own that can be a file name', () => {
-  const names = BUDGET_CODECS.map(({ name }) => name);
+  const names = FOREIGN_CODECS.map(({ name }) => name);
   assert.equal(names, ['jpeg', 'jpeg2000', 'webp', 'avif', 'avif-payload', 'jxl', 'webp2']);
-  assert.is(new Set(BUDGET_CODECS.map(({ title }) => title)).size, names.length);
+  assert.is(new Set(FOREIGN_CODECS.map(({ title }) => title)).size, names.length);
 });
 
-for (const codec of BUDGET_CODECS) {
+for (const codec of FOREIGN_CODECS) {
   test(`${codec.name}: colours come back where they were, and the file decodes to what was reported`, async () => {
     const encoded = await codec.encode(fields, 40, 32, 600);
     assert.ok(encoded);
@@ -123,7 +123,7 @@ const BUDGETS: Record<string, number[]> = {
   webp2: [200, 500],
 };
 
-for (const codec of BUDGET_CODECS) {
+for (const codec of FOREIGN_CODECS) {
   testWithData(
     'faces',
     `${codec.name}: a real face is within every budget, and better with more bytes`,

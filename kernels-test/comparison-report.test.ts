@@ -2,7 +2,6 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ArgumentError } from '../src/common/errors.js';
 import { CounterRandom } from '../src/common/random.js';
-import { tarAtFar } from '../src/common/verification.js';
 import type { Condition } from '../src/evaluation/comparison/compare-codecs.js';
 import {
   type ComparisonReport,
@@ -13,7 +12,8 @@ import {
 } from '../src/evaluation/comparison/comparison-report.js';
 import { goals } from '../src/evaluation/comparison/goals.js';
 import { pairedTar } from '../src/evaluation/comparison/paired-tar.js';
-import { probability } from '../src/evaluation/percent.js';
+import { tarAtFar } from '../src/evaluation/metrics/verification.js';
+import { probability } from '../src/evaluation/reports/percent.js';
 import { mcNemar } from '../src/evaluation/verification/paired.js';
 import { type ScoredPair, split, verificationFigures } from '../src/evaluation/verification/protocol.js';
 import { drawPairs, tarOfDrawn } from '../src/evaluation/verification/resampled-tar.js';

@@ -6,10 +6,10 @@ import * as assert from 'uvu/assert';
 import { ArgumentError, CameoError } from '../src/common/errors.js';
 import { FileError } from '../src/data/atomic-file.js';
 import { FACE_BYTES } from '../src/data/faces.js';
-import type { BudgetCodec } from '../src/evaluation/codecs/budget-codec.js';
-import { encodeFaces } from '../src/evaluation/codecs/encode-faces.js';
+import { encodeWithin } from '../src/evaluation/codecs/encode-within.js';
 import { EncodingCache } from '../src/evaluation/codecs/encoding-cache.js';
 import { EncodingLog } from '../src/evaluation/codecs/encoding-log.js';
+import type { ForeignCodec } from '../src/evaluation/codecs/foreign-codec.js';
 import { rejection } from './rejection.js';
 
 const folders: string[] = [];
@@ -22,7 +22,7 @@ test.after(() => {
 });
 
 /** Keeps the first bytes of a face, and finds no file for one that starts with 0. Counts what it is asked for. */
-function headCodec(version = '1'): BudgetCodec & { encoded: number; decoded: number } {
+function headCodec(version = '1'): ForeignCodec & { encoded: number; decoded: number } {
   const decode = (bytes: Uint8Array): Uint8Array => {
     const rgb = new Uint8Array(FACE_BYTES);
     rgb.set(bytes);
@@ -54,8 +54,8 @@ const key = (seed: number): Uint8Array => new Uint8Array(32).fill(seed);
 test('what was encoded once is decoded the next time, by another process as well', async () => {
   const path = join(folder(), 'made', 'when needed');
   const [first, second] = [headCodec(), headCodec()];
-  const fresh = await encodeFaces(first, faces, 20, { cache: new EncodingCache(path) });
-  const again = await encodeFaces(second, faces, 20, { cache: new EncodingCache(path) });
+  const fresh = await encodeWithin(first, faces, 20, { cache: new EncodingCache(path) });
+  const again = await encodeWithin(second, faces, 20, { cache: new EncodingCache(path) });
   assert.is(fresh[0], null);
   assert.is(fresh[3]?.settings, 'täglich 3');
   assert.is(fresh[3]?.size, 19);
@@ -132,7 +132,7 @@ test('a cache that cannot be read or written says so', async () => {
   const path = folder();
   writeFileSync(join(path, 'file'), '');
   const { message } = await rejection(
-    () => encodeFaces(headCodec(), faces, 20, { cache: new EncodingCache(join(path, 'file')) }),
+    () => encodeWithin(headCodec(), faces, 20, { cache: new EncodingCache(join(path, 'file')) }),
     FileError,
   );
   assert.match(message, 'cannot make the folder');
@@ -141,10 +141,10 @@ test('a cache that cannot be read or written says so', async () => {
 
 test('progress tells what is done, of all, and how much of it the cache knew', async () => {
   const cache = new EncodingCache(folder());
-  await encodeFaces(headCodec(), faces.slice(2, 4), 20, { cache });
+  await encodeWithin(headCodec(), faces.slice(2, 4), 20, { cache });
   const steps: number[][] = [];
   const onProgress = (...step: number[]) => steps.push(step);
-  await encodeFaces(headCodec(), faces, 20, { cache, concurrency: 1, onProgress });
+  await encodeWithin(headCodec(), faces, 20, { cache, concurrency: 1, onProgress });
   assert.equal(
     steps.map(([done]) => done),
     [1, 2, 3, 4, 5, 6, 7, 8, 9],
@@ -154,13 +154,13 @@ test('progress tells what is done, of all, and how much of it the cache knew', a
     steps.map(([, , cached]) => cached),
     [0, 0, 1, 2, 2, 2, 2, 2, 2],
   );
-  assert.equal(await encodeFaces(headCodec(), [], 20), []);
+  assert.equal(await encodeWithin(headCodec(), [], 20), []);
 });
 
 test('faces are read when their turn comes, and as many at a time as asked for', async () => {
   let now = 0;
   let most = 0;
-  const codec: BudgetCodec = {
+  const codec: ForeignCodec = {
     ...headCodec(),
     async encode(rgb) {
       most = Math.max(most, ++now);
@@ -170,14 +170,14 @@ test('faces are read when their turn comes, and as many at a time as asked for',
     },
   };
   const source = { count: faces.length, face: async (index: number) => faces[index] };
-  const encodings = await encodeFaces(codec, source, 20, { concurrency: 3 });
+  const encodings = await encodeWithin(codec, source, 20, { concurrency: 3 });
   assert.is(most, 3);
   assert.equal(
     encodings.map((encoding) => encoding?.bytes[0]),
     [0, 1, 2, 3, 4, 5, 6, 7, 8],
   );
   for (const concurrency of [0, 1.5, Number.NaN]) {
-    await rejection(() => encodeFaces(codec, faces, 20, { concurrency }), ArgumentError);
+    await rejection(() => encodeWithin(codec, faces, 20, { concurrency }), ArgumentError);
   }
 });
 
@@ -191,17 +191,17 @@ test('a signal stops it between faces, and the next run goes on from there', asy
     if (done === 4) setImmediate(() => stop.abort(reason));
   };
   const run = () =>
-    encodeFaces(codec, faces, 20, { cache: new EncodingCache(path), signal: stop.signal, concurrency: 1, onProgress });
+    encodeWithin(codec, faces, 20, { cache: new EncodingCache(path), signal: stop.signal, concurrency: 1, onProgress });
   assert.is(await rejection(run, CameoError), reason);
   const { encoded } = codec;
   assert.ok(encoded >= 4 && encoded < 9, `${encoded} faces were encoded`);
-  await encodeFaces(codec, faces, 20, { cache: new EncodingCache(path) });
+  await encodeWithin(codec, faces, 20, { cache: new EncodingCache(path) });
   assert.is(codec.encoded, 9);
 });
 
 test('after a failure nothing goes on', async () => {
   let asked = 0;
-  const codec: BudgetCodec = {
+  const codec: ForeignCodec = {
     ...headCodec(),
     async encode(rgb) {
       asked++;
@@ -209,7 +209,7 @@ test('after a failure nothing goes on', async () => {
       return { bytes: rgb.slice(0, 1), size: 1, rgb, settings: '' };
     },
   };
-  const { message } = await rejection(() => encodeFaces(codec, faces, 20, { concurrency: 2 }), CameoError);
+  const { message } = await rejection(() => encodeWithin(codec, faces, 20, { concurrency: 2 }), CameoError);
   assert.is(message, 'this face is impossible');
   const before = asked;
   await new Promise((resolve) => setTimeout(resolve, 20));

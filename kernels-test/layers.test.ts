@@ -13,6 +13,7 @@ const LAYERS = [
   'src/gpu/node',
   'src/kernels',
   'src/reference',
+  'src/evaluation/metrics',
   'src/tensor',
   'src/ops',
   'src/nn',
@@ -46,7 +47,8 @@ interface Import {
 
 /** The deepest layer that holds a path from the root. */
 function layerOf(path: string): string | undefined {
-  return LAYERS.filter((layer) => path === layer || path.startsWith(`${layer}/`)).at(-1);
+  const holding = LAYERS.filter((layer) => path === layer || path.startsWith(`${layer}/`));
+  return holding.sort((a, b) => a.length - b.length).at(-1);
 }
 
 /** Targets of import and export statements, types included, and of import() and require(). */

@@ -3,12 +3,12 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ArgumentError } from '../src/common/errors.js';
 import { encodePng, type RgbImage } from '../src/data/image.js';
-import { axisPosition, makeAxis } from '../src/evaluation/axis.js';
-import { GLYPH_ADVANCE, GLYPH_HEIGHT, textLength, textPixels } from '../src/evaluation/bitmap-font.js';
-import { contactSheet } from '../src/evaluation/contact-sheet.js';
-import { escapeMarkup } from '../src/evaluation/escape.js';
-import { htmlReport } from '../src/evaluation/html-report.js';
-import { linePlot, type PlotSeries } from '../src/evaluation/plot-svg.js';
+import { axisPosition, makeAxis } from '../src/evaluation/reports/axis.js';
+import { GLYPH_ADVANCE, GLYPH_HEIGHT, textLength, textPixels } from '../src/evaluation/reports/bitmap-font.js';
+import { contactSheet } from '../src/evaluation/reports/contact-sheet.js';
+import { escapeMarkup } from '../src/evaluation/reports/escape.js';
+import { htmlReport } from '../src/evaluation/reports/html-report.js';
+import { linePlot, type PlotSeries } from '../src/evaluation/reports/plot-svg.js';
 import { rejection } from './rejection.js';
 
 const LABELS = { title: 'Loss', xLabel: 'step', yLabel: 'loss' };

@@ -10,7 +10,7 @@ import {
   equalErrorRate,
   rocCurve,
   tarAtFar,
-} from '../src/common/verification.js';
+} from '../src/evaluation/metrics/verification.js';
 import { mcNemar } from '../src/evaluation/verification/paired.js';
 import { verificationFigures } from '../src/evaluation/verification/protocol.js';
 

@@ -8,7 +8,7 @@ import { unpackFaceFile } from '../src/codec/face-file.js';
 import { readKlt } from '../src/codec/klt-file.js';
 import { alignFace, LANDMARK_NAMES } from '../src/data/align.js';
 import { readImage } from '../src/data/image.js';
-import { psnr } from '../src/evaluation/metrics.js';
+import { psnr } from '../src/evaluation/metrics/picture-quality.js';
 import { browserTest } from './browser.js';
 import { downloaded, runBench, textOf, waitForText } from './browser-page.js';
 import {

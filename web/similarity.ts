@@ -1,5 +1,5 @@
-import { cosine } from '../src/common/verification.js';
 import { FACE_WIDTH } from '../src/data/align.js';
+import { cosine } from '../src/evaluation/metrics/verification.js';
 import { type Embedder, mirrored } from '../src/models/embedder.js';
 
 /** Embeddings of faces, kept as long as the faces are. */

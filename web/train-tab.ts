@@ -1,5 +1,5 @@
 import { FACE_HEIGHT, FACE_WIDTH } from '../src/data/align.js';
-import { linePlot } from '../src/evaluation/plot-svg.js';
+import { linePlot } from '../src/evaluation/reports/plot-svg.js';
 import type { CodecStep } from '../src/training/codec-trainer.js';
 import { byId, explain, offer, showText } from './dom.js';
 import { onChoice, onDrop } from './drop-zone.js';

@@ -1,5 +1,5 @@
-import type { ReportTable } from '../../src/evaluation/html-report.js';
-import { linePlot } from '../../src/evaluation/plot-svg.js';
+import type { ReportTable } from '../../src/evaluation/reports/html-report.js';
+import { linePlot } from '../../src/evaluation/reports/plot-svg.js';
 import type { Measurement } from './measure.js';
 import { type BenchResult, gbpsOf, gflopsOf } from './result.js';
 import { geometricMean } from './statistics.js';

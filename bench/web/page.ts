@@ -1,4 +1,4 @@
-import { REPORT_STYLE } from '../../src/evaluation/html-report.js';
+import { REPORT_STYLE } from '../../src/evaluation/reports/html-report.js';
 import { startBench } from './panel.js';
 import { PANEL_STYLE } from './panel-style.js';
 

@@ -1,5 +1,5 @@
 import { CameoError } from '../../src/common/errors.js';
-import { renderTable } from '../../src/evaluation/html-report.js';
+import { renderTable } from '../../src/evaluation/reports/html-report.js';
 import type { Gpu } from '../../src/gpu/gpu.js';
 import { openBrowserGpu } from '../../src/gpu/open.js';
 import { ablationTable } from '../ablation-table.js';

@@ -10,7 +10,7 @@ import { openFaceFolder } from '../data/faces.js';
 import { readRegularFile, readText } from '../data/read-file.js';
 import { type OpenRecognizer, openRecognizer, RECOGNIZER_NAMES } from '../data/recognizer-source.js';
 import { EncodingCache } from '../evaluation/codecs/encoding-cache.js';
-import { BUDGET_CODECS } from '../evaluation/codecs/index.js';
+import { FOREIGN_CODECS } from '../evaluation/codecs/index.js';
 import { type Condition, compareCodecs } from '../evaluation/comparison/compare-codecs.js';
 import { compareGroups, type GroupService } from '../evaluation/comparison/compare-groups.js';
 import {
@@ -37,7 +37,7 @@ import {
   type FaceEncoder,
 } from '../evaluation/comparison/face-encoders.js';
 import type { Mix } from '../evaluation/comparison/judge.js';
-import { deviceText } from '../evaluation/run-facts.js';
+import { deviceText } from '../evaluation/reports/run-facts.js';
 import { openGpu } from '../gpu/node/adapters.js';
 import { gitCommit } from './git-commit.js';
 import { lfwPerson, openLfwFaces, QUICK_PAIRS } from './lfw-faces.js';
@@ -73,7 +73,7 @@ const TIMED_FACES = 15;
 
 /** Adds `codecs` to `cameo evaluate`. */
 export function addEvaluateCodecs(evaluate: Command): void {
-  const names = BUDGET_CODECS.map(({ name }) => name);
+  const names = FOREIGN_CODECS.map(({ name }) => name);
   evaluate
     .command('codecs')
     .description("codecs at the same bytes a face: PSNR, SSIM, and LFW's View 2 protocol with several recognisers")
@@ -175,7 +175,7 @@ async function secondsOf(codec: BudgetCodec, faces: readonly Uint8Array[], budge
 async function run(options: CodecsOptions): Promise<void> {
   const budgets = budgetsOf(options.budgets.split(','), '--budgets');
   const wanted = options.codecs.split(',').map((word) => codecWord(word, '--codecs', budgets));
-  const known = new Map(BUDGET_CODECS.map((codec) => [codec.name, codec]));
+  const known = new Map(FOREIGN_CODECS.map((codec) => [codec.name, codec]));
   const names = [...OWN_CODECS, PLAIN, ...known.keys()];
   for (const { name } of wanted) {
     if (!names.includes(name)) {

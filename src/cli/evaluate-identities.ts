@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { ArgumentError } from '../common/errors.js';
-import { cosine, type OperatingPoint, tarAtFar } from '../common/verification.js';
 import { writeFileAtomic } from '../data/atomic-file.js';
 import type { FaceEntry, Split } from '../data/face-listing.js';
 import { openFaceFolder } from '../data/faces.js';
-import { percent } from '../evaluation/percent.js';
-import { markdownTable, textTable } from '../evaluation/tables.js';
+import { cosine, type OperatingPoint, tarAtFar } from '../evaluation/metrics/verification.js';
+import { percent } from '../evaluation/reports/percent.js';
+import { markdownTable, textTable } from '../evaluation/reports/tables.js';
 import { embedPictures } from '../evaluation/verification/embed-pictures.js';
 import { gitCommit } from './git-commit.js';
 import { Outputs } from './outputs.js';

@@ -1,4 +1,4 @@
-import type { RunFacts } from '../evaluation/run-facts.js';
+import type { RunFacts } from '../evaluation/reports/run-facts.js';
 import type { GpuDescription } from '../gpu/gpu.js';
 import { gitCommit } from './git-commit.js';
 import { PACKAGE_VERSION } from './package-root.js';

@@ -6,7 +6,7 @@ import { ensureFolder, writeFileAtomic } from '../data/atomic-file.js';
 import { type FaceSet, openFaceFolder } from '../data/faces.js';
 import { openRecognizer, RECOGNIZER_NAMES } from '../data/recognizer-source.js';
 import { EncodingCache } from '../evaluation/codecs/encoding-cache.js';
-import { BUDGET_CODECS } from '../evaluation/codecs/index.js';
+import { FOREIGN_CODECS } from '../evaluation/codecs/index.js';
 import { baselineEncoder, cameoEncoder, type FaceEncoder } from '../evaluation/comparison/face-encoders.js';
 import { alignedFaceCrop, cropSize } from '../evaluation/verification/face-crops.js';
 import { openGpu } from '../gpu/node/adapters.js';
@@ -38,7 +38,7 @@ const VALIDATION_FACES = 96;
 
 /** Adds `adapted` to `cameo train`. */
 export function addTrainAdapted(train: Command): void {
-  const codecs = ['cameo', ...BUDGET_CODECS.map(({ name }) => name)];
+  const codecs = ['cameo', ...FOREIGN_CODECS.map(({ name }) => name)];
   train
     .command('adapted')
     .description('adapt a recogniser to what one codec restores, as a user of that codec could: for `evaluate codecs`')
@@ -59,7 +59,7 @@ export function addTrainAdapted(train: Command): void {
 
 async function run(options: AdaptedCommand): Promise<void> {
   const { codec: name, bytes, faces: limit, out } = options;
-  const baseline = BUDGET_CODECS.find((codec) => codec.name === name);
+  const baseline = FOREIGN_CODECS.find((codec) => codec.name === name);
   if (!baseline && name !== 'cameo') throw new ArgumentError(`--codec ${name}: no such codec; see --help`);
   const folder = dataFolder(options.data);
   const parts = {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { LOSSES } from '../common/loss-spec.js';
 import { writeFileAtomic } from '../data/atomic-file.js';
-import { markdownTable, textTable } from '../evaluation/tables.js';
+import { markdownTable, textTable } from '../evaluation/reports/tables.js';
 import { openGpu } from '../gpu/node/adapters.js';
 import { DEFAULT_RECOGNITION_TRAINING, type RecognitionTrainingConfig } from '../training/recognition-config.js';
 import { trainRecognition } from '../training/train-recognition.js';

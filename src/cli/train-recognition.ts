@@ -5,7 +5,7 @@ import { LOSSES, type LossSpec } from '../common/loss-spec.js';
 import { writeFileAtomic } from '../data/atomic-file.js';
 import { labelReportText } from '../data/identity-set.js';
 import { openRecognizer } from '../data/recognizer-source.js';
-import { percent } from '../evaluation/percent.js';
+import { percent } from '../evaluation/reports/percent.js';
 import { openGpu } from '../gpu/node/adapters.js';
 import { DEFAULT_RECOGNITION_TRAINING, type RecognitionTrainingConfig } from '../training/recognition-config.js';
 import { RecognitionTrainer } from '../training/recognition-trainer.js';

@@ -2,7 +2,7 @@ import { join, resolve } from 'node:path';
 import { SingleBar } from 'cli-progress';
 import type { Command } from 'commander';
 import { writeFileAtomic } from '../data/atomic-file.js';
-import type { LinePlotOptions } from '../evaluation/plot-svg.js';
+import type { LinePlotOptions } from '../evaluation/reports/plot-svg.js';
 import { openGpu } from '../gpu/node/adapters.js';
 import { type CodecTrainingConfig, DEFAULT_CODEC_TRAINING } from '../training/codec-config.js';
 import { CodecTrainer } from '../training/codec-trainer.js';

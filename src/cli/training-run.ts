@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { ArgumentError } from '../common/errors.js';
 import { isJsonObject, kindOf, readJsonObject } from '../data/read-file.js';
-import type { LinePlotOptions } from '../evaluation/plot-svg.js';
-import { linePlot } from '../evaluation/plot-svg.js';
+import type { LinePlotOptions } from '../evaluation/reports/plot-svg.js';
+import { linePlot } from '../evaluation/reports/plot-svg.js';
 
 /** What `--steps` means, for --help. */
 export const STEPS_HELP = 'training steps; another number with --resume also moves the learning-rate schedule';

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { ArgumentError } from '../common/errors.js';
-import { cosine } from '../common/verification.js';
 import { LandmarkIndex, readLandmarks } from '../data/landmarks.js';
+import { cosine } from '../evaluation/metrics/verification.js';
 import { embedPictures } from '../evaluation/verification/embed-pictures.js';
 import { rate } from './numbers.js';
 import { readThresholds } from './thresholds.js';

@@ -1,6 +1,6 @@
 import { ArgumentError } from '../common/errors.js';
-import { bestThreshold, cosine, tarAtFar } from '../common/verification.js';
 import type { FaceSet } from '../data/faces.js';
+import { bestThreshold, cosine, tarAtFar } from '../evaluation/metrics/verification.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { Embedder } from '../models/embedder.js';
 import type { Recognizer } from '../models/recognizer.js';

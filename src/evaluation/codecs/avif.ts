@@ -1,9 +1,9 @@
 import sharp from 'sharp';
 import { FormatError } from '../../common/errors.js';
 import type { RgbImage } from '../../data/image.js';
-import { greyOf } from '../jpeg.js';
 import { mediaDataBytes } from './isobmff.js';
-import { budgetCodec, type StillCodec, steps } from './still-codec.js';
+import { greyOf } from './jpeg.js';
+import { foreignCodec, type StillCodec, steps } from './still-codec.js';
 
 const PACKAGES = `aom ${sharp.versions.aom}, libheif ${sharp.versions.heif}`;
 
@@ -45,10 +45,10 @@ async function decode(bytes: Uint8Array): Promise<RgbImage> {
 }
 
 /** The whole file, of which some 250 bytes are boxes that say nothing of this face. */
-export const AVIF_FILE = budgetCodec(AVIF);
+export const AVIF_FILE = foreignCodec(AVIF);
 
 /** Only the AV1 picture counts, as if every file had the same boxes and a reader knew them. */
-export const AVIF_PAYLOAD = budgetCodec({
+export const AVIF_PAYLOAD = foreignCodec({
   ...AVIF,
   name: 'avif-payload',
   title: 'AVIF, payload only',

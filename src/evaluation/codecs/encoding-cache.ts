@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { ensureFolder } from '../../data/atomic-file.js';
-import type { BudgetCodec, BudgetEncoding } from './budget-codec.js';
 import { EncodingLog } from './encoding-log.js';
+import type { ForeignCodec, ForeignEncoding } from './foreign-codec.js';
 
 /** A picture that is to be encoded within a budget. */
 export interface EncodingRequest {
-  codec: BudgetCodec;
+  codec: ForeignCodec;
   /** width·height·3 bytes */
   rgb: Uint8Array;
   width: number;
@@ -15,7 +15,7 @@ export interface EncodingRequest {
 }
 
 /** The decoded picture is not kept: decoding is fast beside the search for the file. */
-export type CachedEncoding = Omit<BudgetEncoding, 'rgb'>;
+export type CachedEncoding = Omit<ForeignEncoding, 'rgb'>;
 
 /**
  * Files that codecs made of pictures, in a folder with one log for each codec and budget. An encoding is found again by

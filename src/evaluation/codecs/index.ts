@@ -1,5 +1,5 @@
 import { AVIF_FILE, AVIF_PAYLOAD } from './avif.js';
-import type { BudgetCodec } from './budget-codec.js';
+import type { ForeignCodec } from './foreign-codec.js';
 import { JPEG } from './jpeg.js';
 import { JPEG_XL } from './jpeg-xl.js';
 import { JPEG2000 } from './jpeg2000.js';
@@ -7,4 +7,4 @@ import { WEBP } from './webp.js';
 import { WEBP2 } from './webp2.js';
 
 /** Every codec that faces are compared with at a budget of bytes, oldest first. */
-export const BUDGET_CODECS: readonly BudgetCodec[] = [JPEG, JPEG2000, WEBP, AVIF_FILE, AVIF_PAYLOAD, JPEG_XL, WEBP2];
+export const FOREIGN_CODECS: readonly ForeignCodec[] = [JPEG, JPEG2000, WEBP, AVIF_FILE, AVIF_PAYLOAD, JPEG_XL, WEBP2];

@@ -1,5 +1,5 @@
 import { ICODEC, icodecFormat } from './icodec.js';
-import { budgetCodec, steps } from './still-codec.js';
+import { foreignCodec, steps } from './still-codec.js';
 
 const jxl = icodecFormat('jxl', 'JPEG XL');
 
@@ -11,7 +11,7 @@ const VARIANTS = {
 } as const;
 
 /** libjxl, bare codestreams. Quality 0 is the coarsest it takes; a smaller file needs a smaller picture. */
-export const JPEG_XL = budgetCodec<keyof typeof VARIANTS>({
+export const JPEG_XL = foreignCodec<keyof typeof VARIANTS>({
   name: 'jxl',
   title: 'JPEG XL',
   version: `${ICODEC}, 1`,

@@ -1,6 +1,6 @@
 import type { RgbImage } from '../../data/image.js';
-import { psnr } from '../metrics.js';
-import type { BudgetCodec, BudgetEncoding } from './budget-codec.js';
+import { psnr } from '../metrics/picture-quality.js';
+import type { ForeignCodec, ForeignEncoding } from './foreign-codec.js';
 import { checkRequest, resized, SCALES, scaled, scaleSetting } from './sizing.js';
 
 /** An encoder with a quality, whose size rises with the quality by and large, but not strictly. */
@@ -22,7 +22,7 @@ export interface StillCodec<Variant extends string = string> {
   size?(bytes: Uint8Array): number;
 }
 
-interface Candidate extends BudgetEncoding {
+interface Candidate extends ForeignEncoding {
   /** dB */
   psnr: number;
   scale: number;
@@ -36,8 +36,8 @@ const WORTH_DECODING = 0.93;
 /** Scales are tried from the largest on, until one is worse than the best by so many dB. */
 const SCALE_MARGIN = 0.2;
 
-/** Makes a BudgetCodec of an encoder with a quality: the best PSNR over variants, scales and qualities that fit. */
-export function budgetCodec<Variant extends string>(codec: StillCodec<Variant>): BudgetCodec {
+/** Makes a ForeignCodec of an encoder with a quality: the best PSNR over variants, scales and qualities that fit. */
+export function foreignCodec<Variant extends string>(codec: StillCodec<Variant>): ForeignCodec {
   return {
     name: codec.name,
     title: codec.title,

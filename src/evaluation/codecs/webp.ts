@@ -1,6 +1,6 @@
-import { greyAsRgb } from '../jpeg.js';
 import { ICODEC, icodecFormat } from './icodec.js';
-import { budgetCodec, steps } from './still-codec.js';
+import { greyAsRgb } from './jpeg.js';
+import { foreignCodec, steps } from './still-codec.js';
 
 const webp = icodecFormat('webp', 'WebP');
 
@@ -17,7 +17,7 @@ const VARIANTS = {
 } as const;
 
 /** libwebp, method 6. */
-export const WEBP = budgetCodec<keyof typeof VARIANTS>({
+export const WEBP = foreignCodec<keyof typeof VARIANTS>({
   name: 'webp',
   title: 'WebP',
   version: `${ICODEC}, 1`,

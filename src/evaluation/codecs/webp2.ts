@@ -1,5 +1,5 @@
 import { ICODEC, icodecFormat } from './icodec.js';
-import { budgetCodec, steps } from './still-codec.js';
+import { foreignCodec, steps } from './still-codec.js';
 
 const webp2 = icodecFormat('wp2', 'WebP 2');
 
@@ -11,7 +11,7 @@ const VARIANTS = {
 } as const;
 
 /** libwebp2, an experiment whose format is not fixed. Higher efforts gain some and take seconds a face. */
-export const WEBP2 = budgetCodec<keyof typeof VARIANTS>({
+export const WEBP2 = foreignCodec<keyof typeof VARIANTS>({
   name: 'webp2',
   title: 'WebP 2',
   version: `${ICODEC}, 1`,

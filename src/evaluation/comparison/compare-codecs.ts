@@ -1,7 +1,7 @@
 import { CameoError } from '../../common/errors.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../../data/align.js';
-import { psnr, ssim } from '../metrics.js';
-import { type EncodedFace, type FaceEncoder, isAsked } from './face-encoders.js';
+import { psnr, ssim } from '../metrics/picture-quality.js';
+import { type FaceEncoder, isAsked, type RestoredFace } from './face-encoders.js';
 import { Judge, type JudgeOptions, OWN, UNCOMPRESSED, type Verdict } from './judge.js';
 
 /** When and how a row was measured. */
@@ -39,7 +39,7 @@ export interface Condition {
 export interface Comparison {
   conditions: Condition[];
   /** Restored faces of one budget, by codec, for contact sheets. */
-  samples: Map<string, (EncodedFace | null)[]>;
+  samples: Map<string, (RestoredFace | null)[]>;
 }
 
 export interface CompareOptions extends JudgeOptions {
@@ -70,15 +70,15 @@ export async function compareCodecs(options: CompareOptions): Promise<Comparison
   const names = [...faces.keys()];
   const originals = names.map((name) => faces.get(name)!);
   const conditions: Condition[] = [];
-  const samples = new Map<string, (EncodedFace | null)[]>();
+  const samples = new Map<string, (RestoredFace | null)[]>();
   let shown: readonly number[] = [];
   /** The first row decides which faces are shown. */
   const choose = ({ psnrs }: Condition): void => {
     if (shown.length === 0) shown = sampleFaces(psnrs);
   };
   /** Keeps the faces that are shown, of what a codec makes of them. */
-  const show = (title: string, of: (k: number) => EncodedFace | null): void => {
-    const all = new Array<EncodedFace | null>(names.length).fill(null);
+  const show = (title: string, of: (k: number) => RestoredFace | null): void => {
+    const all = new Array<RestoredFace | null>(names.length).fill(null);
     for (const k of shown) all[k] = of(k);
     samples.set(title, all);
   };
@@ -187,7 +187,7 @@ const sampleFaces = (psnrs: readonly number[]): number[] => [...new Set(Object.v
 
 function describe(
   what: Pick<Condition, 'codec' | 'title' | 'budget' | 'version' | 'run'>,
-  encoded: readonly (EncodedFace | null)[],
+  encoded: readonly (RestoredFace | null)[],
   originals: readonly Uint8Array[],
 ): Condition {
   const { budget } = what;

@@ -1,9 +1,9 @@
-import { cosine } from '../../common/verification.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../../data/align.js';
 import type { FaceSet } from '../../data/faces.js';
 import type { OpenRecognizer } from '../../data/recognizer-source.js';
 import type { Gpu } from '../../gpu/gpu.js';
-import { psnr, ssim } from '../metrics.js';
+import { psnr, ssim } from '../metrics/picture-quality.js';
+import { cosine } from '../metrics/verification.js';
 import { embedFaces } from '../verification/embed-pictures.js';
 import { type FaceEncoder, isAsked } from './face-encoders.js';
 

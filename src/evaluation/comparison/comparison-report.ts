@@ -1,14 +1,14 @@
 import { FACE_HEIGHT, FACE_WIDTH } from '../../data/align.js';
 import { encodePng } from '../../data/image.js';
-import { contactSheet } from '../contact-sheet.js';
-import { htmlReport, type ReportFigure, type ReportTable } from '../html-report.js';
-import { accuracyText, percent, probability } from '../percent.js';
-import { linePlot } from '../plot-svg.js';
-import { factTexts, listLines, type RunFacts } from '../run-facts.js';
-import { markdownTable } from '../tables.js';
+import { contactSheet } from '../reports/contact-sheet.js';
+import { htmlReport, type ReportFigure, type ReportTable } from '../reports/html-report.js';
+import { accuracyText, percent, probability } from '../reports/percent.js';
+import { linePlot } from '../reports/plot-svg.js';
+import { factTexts, listLines, type RunFacts } from '../reports/run-facts.js';
+import { markdownTable } from '../reports/tables.js';
 import { type Condition, facesToShow } from './compare-codecs.js';
 import type { GroupService } from './compare-groups.js';
-import type { EncodedFace } from './face-encoders.js';
+import type { RestoredFace } from './face-encoders.js';
 import { goals } from './goals.js';
 import type { Mix, Verdict } from './judge.js';
 
@@ -296,7 +296,7 @@ export async function comparisonHtml(
   plots: ReadonlyMap<string, string>,
   names: readonly string[],
   originals: readonly Uint8Array[],
-  samples: ReadonlyMap<string, readonly (EncodedFace | null)[]>,
+  samples: ReadonlyMap<string, readonly (RestoredFace | null)[]>,
   sampleBudget: number,
 ): Promise<string> {
   const figures: ReportFigure[] = [...plots].map(([file, svg]) => ({ title: file, picture: { svg } }));

@@ -1,4 +1,4 @@
-import type { BudgetCodec as OwnCodec } from '../../codec/budget-codec.js';
+import type { BudgetCodec } from '../../codec/budget-codec.js';
 import { ENCODER_VERSION } from '../../codec/byte-budget.js';
 import { packFaceBare } from '../../codec/face-bare.js';
 import { BITSTREAM_VERSION, type FaceSymbols } from '../../codec/face-code.js';
@@ -6,12 +6,12 @@ import type { FaceCodec } from '../../codec/face-codec.js';
 import { FORMAT_VERSION, packLatentsPng } from '../../codec/png-container.js';
 import { ArgumentError } from '../../common/errors.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../../data/align.js';
-import type { BudgetCodec } from '../codecs/budget-codec.js';
-import { encodeFaces } from '../codecs/encode-faces.js';
+import { encodeWithin } from '../codecs/encode-within.js';
 import type { EncodingCache } from '../codecs/encoding-cache.js';
+import type { ForeignCodec } from '../codecs/foreign-codec.js';
 
 /** What became of a face within a budget. */
-export interface EncodedFace {
+export interface RestoredFace {
   size: number;
   rgb: Uint8Array;
   /** Where the file is a PNG of our symbols: what the same symbols take in our own bare container. */
@@ -31,19 +31,19 @@ export interface FaceEncoder {
     faces: readonly Uint8Array[],
     maxBytes: number,
     onProgress: (done: number, total: number) => void,
-  ): Promise<(EncodedFace | null)[]>;
+  ): Promise<(RestoredFace | null)[]>;
 }
 
 /** Whether a codec is asked for a budget. */
 export const isAsked = ({ budgets }: FaceEncoder, budget: number): boolean => !budgets || budgets.includes(budget);
 
 /** One of the codecs that faces are compared with. */
-export function baselineEncoder(codec: BudgetCodec, cache: EncodingCache, signal?: AbortSignal): FaceEncoder {
+export function baselineEncoder(codec: ForeignCodec, cache: EncodingCache, signal?: AbortSignal): FaceEncoder {
   return {
     name: codec.name,
     title: codec.title,
     version: codec.version,
-    encodeAll: (faces, maxBytes, onProgress) => encodeFaces(codec, faces, maxBytes, { cache, onProgress, signal }),
+    encodeAll: (faces, maxBytes, onProgress) => encodeWithin(codec, faces, maxBytes, { cache, onProgress, signal }),
   };
 }
 
@@ -52,7 +52,7 @@ const BATCH = 16;
 const VERSION = `${ENCODER_VERSION}.${BITSTREAM_VERSION}`;
 
 /** Our own bitstream, bare: header and checksum counted. */
-export function cameoEncoder(codec: OwnCodec, cache: EncodingCache, title = 'Cameo', name = 'cameo'): FaceEncoder {
+export function cameoEncoder(codec: BudgetCodec, cache: EncodingCache, title = 'Cameo', name = 'cameo'): FaceEncoder {
   return ownEncoder(
     name,
     title,
@@ -69,7 +69,7 @@ const pngStep = (rate: number): number => 14 + 2 * rate;
 const PNG_RATES = 16;
 
 /** The same network with its symbols in a PNG, as the paper's framework stores them: the finest of 16 steps that fits. */
-export function cameoPngEncoder(codec: OwnCodec, cache: EncodingCache): FaceEncoder {
+export function cameoPngEncoder(codec: BudgetCodec, cache: EncodingCache): FaceEncoder {
   const rates = Array.from({ length: PNG_RATES }, (_, rate) => rate).filter(
     (rate) => pngStep(rate) < codec.model.config.steps,
   ).length;
@@ -167,7 +167,7 @@ function ownEncoder(
   encode: (faces: Uint8Array[], maxBytes: number) => Promise<({ file: Uint8Array; size: number } | null)[]>,
   decode: (files: Uint8Array[]) => Promise<Uint8Array[]>,
 ): FaceEncoder {
-  const key: BudgetCodec = {
+  const key: ForeignCodec = {
     name,
     title,
     version,
@@ -179,7 +179,7 @@ function ownEncoder(
     title,
     version,
     async encodeAll(faces, maxBytes, onProgress) {
-      const results: (EncodedFace | null)[] = [];
+      const results: (RestoredFace | null)[] = [];
       for (let first = 0; first < faces.length; first += BATCH) {
         const batch = faces.slice(first, first + BATCH);
         const requests = batch.map((rgb) => ({ codec: key, rgb, width: FACE_WIDTH, height: FACE_HEIGHT, maxBytes }));
@@ -196,7 +196,7 @@ function ownEncoder(
         }
         const fitting = [...batch.keys()].filter((k) => known[k] !== null);
         const restored = await decode(fitting.map((k) => known[k]!.bytes));
-        const own: (EncodedFace | null)[] = batch.map(() => null);
+        const own: (RestoredFace | null)[] = batch.map(() => null);
         fitting.forEach((k, n) => {
           own[k] = { size: known[k]!.size, rgb: restored[n], ownSize: known[k]!.bytes.length };
         });

@@ -1,4 +1,4 @@
-import { percent, probability } from '../percent.js';
+import { percent, probability } from '../reports/percent.js';
 import type { Condition } from './compare-codecs.js';
 import type { ComparisonReport } from './comparison-report.js';
 import type { Verdict } from './judge.js';

@@ -1,7 +1,7 @@
-import { accuracyAt, cosine } from '../../common/verification.js';
 import type { FacePair } from '../../data/lfw.js';
 import type { OpenRecognizer } from '../../data/recognizer-source.js';
 import type { Gpu } from '../../gpu/gpu.js';
+import { accuracyAt, cosine } from '../metrics/verification.js';
 import { embedPictures } from '../verification/embed-pictures.js';
 import { mcNemar, type PairedComparison } from '../verification/paired.js';
 import {
@@ -56,7 +56,7 @@ export interface JudgeOptions {
 }
 
 /** What is judged: pictures, and what they are called. */
-export interface Judged {
+export interface JudgedCodec {
   codec: string;
   title: string;
   budget: number | null;
@@ -92,7 +92,7 @@ export class Judge {
   }
 
   /** @param pictures of all faces, in their order */
-  async verdicts(judged: Judged, pictures: readonly Uint8Array[]): Promise<Verdict[]> {
+  async verdicts(judged: JudgedCodec, pictures: readonly Uint8Array[]): Promise<Verdict[]> {
     const { faces, recognizers, pairs } = this.options;
     const mixes: readonly Mix[] = judged.budget === null ? ['both'] : this.options.mixes;
     const verdicts: Verdict[] = [];
@@ -117,7 +117,7 @@ export class Judge {
   }
 
   /** Verdicts with what resamples say, beside those on our own codec at the same budget, which has to come first. */
-  compared({ codec, budget }: Judged, verdicts: readonly Verdict[]): Verdict[] {
+  compared({ codec, budget }: JudgedCodec, verdicts: readonly Verdict[]): Verdict[] {
     return verdicts.map(({ against: _, ...verdict }) => {
       const { recognizer, mix, figures, thresholds } = verdict;
       const scored = this.#scored(verdict.scores);
@@ -141,7 +141,7 @@ export class Judge {
     return this.options.pairs.map(({ same, fold }, k) => ({ score: scores[k], same, fold }));
   }
 
-  async #embed(opened: OpenRecognizer, judged: Judged, pictures: readonly Uint8Array[]) {
+  async #embed(opened: OpenRecognizer, judged: JudgedCodec, pictures: readonly Uint8Array[]) {
     const { gpu, faces, single, cacheOf, onProgress } = this.options;
     const { codec, title, budget } = judged;
     const what = budget === null ? title : `${title}, ${budget} bytes`;
@@ -166,7 +166,7 @@ export class Judge {
 }
 
 /** The aligned crops as they are. */
-export const UNCOMPRESSED: Judged = { codec: 'uncompressed', title: 'Uncompressed', budget: null };
+export const UNCOMPRESSED: JudgedCodec = { codec: 'uncompressed', title: 'Uncompressed', budget: null };
 
 /** McNemar's test on the decisions of View 2: each fold at the threshold of the others. */
 function pairedAccuracy(first: Decided, second: Decided): PairedComparison {

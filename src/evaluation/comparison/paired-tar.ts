@@ -1,6 +1,6 @@
 import { ArgumentError } from '../../common/errors.js';
 import { CounterRandom } from '../../common/random.js';
-import { tarAtFar } from '../../common/verification.js';
+import { tarAtFar } from '../metrics/verification.js';
 import { FAR, type ScoredPair, split } from '../verification/protocol.js';
 import { type Interval, intervalOf, RESAMPLES, signProbability } from '../verification/resampled.js';
 import { drawPairs, type Kinds, tarOfDrawn } from '../verification/resampled-tar.js';

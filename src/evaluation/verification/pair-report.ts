@@ -1,9 +1,9 @@
-import { rocCurve } from '../../common/verification.js';
 import type { FacePair } from '../../data/lfw.js';
-import { accuracyText, percent } from '../percent.js';
-import { linePlot } from '../plot-svg.js';
-import { factTexts, listLines, type RunFacts } from '../run-facts.js';
-import { markdownTable } from '../tables.js';
+import { rocCurve } from '../metrics/verification.js';
+import { accuracyText, percent } from '../reports/percent.js';
+import { linePlot } from '../reports/plot-svg.js';
+import { factTexts, listLines, type RunFacts } from '../reports/run-facts.js';
+import { markdownTable } from '../reports/tables.js';
 import { type ScoredPair, split, type VerificationFigures } from './protocol.js';
 
 /** Everything that an evaluation of pairs found, and how: the content of its JSON file. */

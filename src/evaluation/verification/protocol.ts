@@ -7,7 +7,7 @@ import {
   equalErrorRate,
   type OperatingPoint,
   tarAtFar,
-} from '../../common/verification.js';
+} from '../metrics/verification.js';
 import { type Interval, intervalOf, RESAMPLES } from './resampled.js';
 import { drawPairs, type Kinds, tarOfDrawn } from './resampled-tar.js';
 

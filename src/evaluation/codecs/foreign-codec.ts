@@ -1,5 +1,5 @@
 /** What a codec made of one picture within a number of bytes. */
-export interface BudgetEncoding {
+export interface ForeignEncoding {
   /** The file, as `decode` takes it. */
   bytes: Uint8Array;
   /** Bytes that count against the budget: those of the file, but for codecs that are let off their container. */
@@ -11,7 +11,7 @@ export interface BudgetEncoding {
 }
 
 /** A codec that is asked for the best picture in at most so many bytes. */
-export interface BudgetCodec {
+export interface ForeignCodec {
   /** Short, in lower case: names files, too. */
   readonly name: string;
   /** What reports call it. */
@@ -25,7 +25,7 @@ export interface BudgetCodec {
    * @throws ArgumentError when `rgb` does not fit width and height, or for a budget that is no positive integer;
    *   CameoError when the package that encodes is not installed
    */
-  encode(rgb: Uint8Array, width: number, height: number, maxBytes: number): Promise<BudgetEncoding | null>;
+  encode(rgb: Uint8Array, width: number, height: number, maxBytes: number): Promise<ForeignEncoding | null>;
   /**
    * The picture in a file of this codec, enlarged to width×height if it was coded smaller.
    * @throws FormatError or ImageError for a file that cannot be decoded

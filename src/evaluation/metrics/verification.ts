@@ -1,4 +1,4 @@
-import { ArgumentError } from './errors.js';
+import { ArgumentError } from '../../common/errors.js';
 
 /** A face pair is accepted, as one person's, where its score is at least the threshold. */
 export interface OperatingPoint {

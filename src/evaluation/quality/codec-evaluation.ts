@@ -1,6 +1,6 @@
-import type { FaceCodec } from '../codec/face-codec.js';
-import type { FaceSet } from '../data/faces.js';
-import { BASELINE_CODECS } from './baselines.js';
+import type { FaceCodec } from '../../codec/face-codec.js';
+import type { FaceSet } from '../../data/faces.js';
+import { BASELINE_CODECS } from '../codecs/baselines.js';
 import { compareFace, compressFaces, type FaceCoder, type FaceScores, mapConcurrently } from './face-scores.js';
 import { type GroupSummary, summarise, summariseBy } from './summary.js';
 

@@ -1,6 +1,6 @@
-import { FACE_HEIGHT, FACE_WIDTH } from '../data/align.js';
-import { type BaselineCodec, type BaselineResult, encodeBaselines } from './baselines.js';
-import { psnr, ssim } from './metrics.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../../data/align.js';
+import { type BaselineCodec, type BaselineResult, encodeBaselines } from '../codecs/baselines.js';
+import { psnr, ssim } from '../metrics/picture-quality.js';
 
 export type ComparedCodec = 'cameo' | BaselineCodec;
 

@@ -1,6 +1,6 @@
-import type { Unreadable } from '../data/face-listing.js';
-import type { AutoencoderConfig } from '../models/autoencoder.js';
-import type { RateEvaluation } from './codec-evaluation.js';
+import type { Unreadable } from '../../data/face-listing.js';
+import type { AutoencoderConfig } from '../../models/autoencoder.js';
+import type { RateEvaluation } from '../quality/codec-evaluation.js';
 import { groupTable, meansTable } from './codec-tables.js';
 import { factTexts, listLines, type RunFacts } from './run-facts.js';
 import { markdownTable } from './tables.js';

@@ -1,4 +1,4 @@
-import type { BaselineCodec, BaselineResult } from './baselines.js';
+import type { BaselineCodec, BaselineResult } from '../codecs/baselines.js';
 import { compareFace, compressFaces, type FaceCoder, type FaceScores, mapConcurrently } from './face-scores.js';
 
 /** The codecs beside Cameo: those that any viewer opens. */

@@ -1,6 +1,6 @@
+import { psnr, ssim } from '../metrics/picture-quality.js';
 import { encodeJpegAtMost, smallestJpeg } from './jpeg.js';
 import { encodeJpeg2000AtMost } from './jpeg2000.js';
-import { psnr, ssim } from './metrics.js';
 
 /**
  * 'jpeg' codes the picture in its size; 'jpegScaled' may code it smaller, for the decoder to enlarge. That gains some

@@ -1,11 +1,11 @@
-import { FACE_HEIGHT, FACE_WIDTH } from '../data/align.js';
-import { encodePng, type RgbImage } from '../data/image.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../../data/align.js';
+import { encodePng, type RgbImage } from '../../data/image.js';
+import { DEMO_BASELINES, type DemoRun } from '../quality/demo-evaluation.js';
+import { CODEC_TITLES, type Score } from '../quality/face-scores.js';
+import { summarise } from '../quality/summary.js';
 import { meansTable, rateDistortionPlot } from './codec-tables.js';
 import { contactSheet } from './contact-sheet.js';
-import { DEMO_BASELINES, type DemoRun } from './demo-evaluation.js';
-import { CODEC_TITLES, type Score } from './face-scores.js';
 import { htmlReport, type ReportTable } from './html-report.js';
-import { summarise } from './summary.js';
 
 const picture = (data: Uint8Array): RgbImage => ({ width: FACE_WIDTH, height: FACE_HEIGHT, data });
 

@@ -1,8 +1,8 @@
-import { BASELINE_CODECS } from './baselines.js';
-import { CODEC_TITLES, type ComparedCodec } from './face-scores.js';
+import { BASELINE_CODECS } from '../codecs/baselines.js';
+import { CODEC_TITLES, type ComparedCodec } from '../quality/face-scores.js';
+import { type CodecMeans, type GroupSummary, PSNR_CAP } from '../quality/summary.js';
 import type { ReportTable } from './html-report.js';
 import { linePlot } from './plot-svg.js';
-import { type CodecMeans, type GroupSummary, PSNR_CAP } from './summary.js';
 
 /** A rate of the model, or what another size of file is called. */
 interface NamedRate {

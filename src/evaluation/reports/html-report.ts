@@ -1,4 +1,4 @@
-import { ArgumentError } from '../common/errors.js';
+import { ArgumentError } from '../../common/errors.js';
 import { escapeMarkup } from './escape.js';
 
 export interface ReportTable {

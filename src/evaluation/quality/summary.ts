@@ -1,5 +1,5 @@
-import { FACE_HEIGHT, FACE_WIDTH } from '../data/align.js';
-import { BASELINE_CODECS } from './baselines.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../../data/align.js';
+import { BASELINE_CODECS } from '../codecs/baselines.js';
 import type { ComparedCodec, FaceScores } from './face-scores.js';
 
 /** Means over faces of what one codec made of them. */

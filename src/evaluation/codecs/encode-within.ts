@@ -2,8 +2,8 @@ import { availableParallelism } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
 import { ArgumentError } from '../../common/errors.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../../data/align.js';
-import type { BudgetCodec, BudgetEncoding } from './budget-codec.js';
 import type { EncodingCache, EncodingRequest } from './encoding-cache.js';
+import type { ForeignCodec, ForeignEncoding } from './foreign-codec.js';
 
 /** Faces by index, as a FaceSet has them. */
 export interface FaceSource {
@@ -31,18 +31,18 @@ export interface EncodeFacesOptions {
  * @throws ArgumentError for a concurrency or budget that is no positive integer; the signal's reason when it is aborted;
  *   what the codec, the cache or the faces throw
  */
-export async function encodeFaces(
-  codec: BudgetCodec,
+export async function encodeWithin(
+  codec: ForeignCodec,
   faces: readonly Uint8Array[] | FaceSource,
   maxBytes: number,
   options: EncodeFacesOptions = {},
-): Promise<(BudgetEncoding | null)[]> {
+): Promise<(ForeignEncoding | null)[]> {
   const { cache, onProgress, signal, concurrency = availableParallelism() } = options;
   if (!Number.isInteger(concurrency) || concurrency < 1) {
-    throw new ArgumentError(`encodeFaces: concurrency is ${concurrency}; expected a positive integer`);
+    throw new ArgumentError(`encodeWithin: concurrency is ${concurrency}; expected a positive integer`);
   }
   const source = 'count' in faces ? faces : { count: faces.length, face: (index: number) => faces[index] };
-  const encodings = new Array<BudgetEncoding | null>(source.count).fill(null);
+  const encodings = new Array<ForeignEncoding | null>(source.count).fill(null);
   let next = 0;
   let done = 0;
   let cached = 0;
@@ -77,7 +77,7 @@ export async function encodeFaces(
 async function encodeOrRecall(
   request: EncodingRequest,
   cache?: EncodingCache,
-): Promise<{ encoding: BudgetEncoding | null; known: boolean }> {
+): Promise<{ encoding: ForeignEncoding | null; known: boolean }> {
   const { codec, rgb, width, height, maxBytes } = request;
   const found = await cache?.get(request);
   if (found === null) return { encoding: null, known: true };

@@ -31,7 +31,7 @@ import {
  *   …  names, UTF-8
  *   …  codes
  */
-export const ARCHIVE_MAGIC = /* @__PURE__ */ Uint8Array.of(0x9e, 0x43, 0x4d, 0x41);
+export const ARCHIVE_MAGIC: Uint8Array = /* @__PURE__ */ Uint8Array.of(0x9e, 0x43, 0x4d, 0x41);
 export const ARCHIVE_HEADER_BYTES = 22;
 /** Of the header, those before their checksum. */
 export const CHECKED_BYTES = 18;
@@ -64,7 +64,7 @@ export function archivedCode(
   face: ArchivedFace,
   k: number,
   model: LatentModel,
-  code = encodeFace(face, model),
+  code: Uint8Array = encodeFace(face, model),
 ): ArchivedCode {
   const byte = faceByte(face);
   const checksum = faceSum(k, byte, face, model);

@@ -29,7 +29,11 @@ export const BARE_HEADER_BYTES = 6;
  * @param code of the symbols, where it is known
  * @throws ShapeError, ArgumentError for symbols or a step that the model has not
  */
-export function packFaceBare(face: FaceSymbols, model: LatentModel, code = encodeFace(face, model)): Uint8Array {
+export function packFaceBare(
+  face: FaceSymbols,
+  model: LatentModel,
+  code: Uint8Array = encodeFace(face, model),
+): Uint8Array {
   const fields = concatenate([Uint8Array.of(BITSTREAM_VERSION << 4, faceByte(face)), littleEndian(model.id, 2)]);
   return concatenate([fields, littleEndian(faceChecksum(fields, face.symbols, model), 2), code]);
 }

@@ -33,7 +33,11 @@ const FIELD_BYTES = 10;
  * @param code of the symbols, where it is known
  * @throws ShapeError, ArgumentError for symbols or a step that the model has not
  */
-export function packFaceFile(face: FaceSymbols, model: LatentModel, code = encodeFace(face, model)): Uint8Array {
+export function packFaceFile(
+  face: FaceSymbols,
+  model: LatentModel,
+  code: Uint8Array = encodeFace(face, model),
+): Uint8Array {
   const fields = concatenate([MAGIC, Uint8Array.of(BITSTREAM_VERSION, faceByte(face)), littleEndian(model.id, 4)]);
   return concatenate([fields, littleEndian(faceChecksum(fields, face.symbols, model), 4), code]);
 }

@@ -1,3 +1,4 @@
+import type { AbortSignal } from './platform-types.js';
 /**
  * What `pending` gives, unless `signal` is aborted first: then rejects with its reason at once, whatever comes of `pending`.
  */

@@ -1,4 +1,5 @@
 import { OutOfMemoryError } from '../common/errors.js';
+import type { GPUBuffer, GPUDevice } from '../common/platform-types.js';
 
 /** A GPU allocation of at least `bytes`; bindings use exactly `bytes`, so WGSL's arrayLength is exact. */
 export interface PooledBuffer {

@@ -1,5 +1,6 @@
 import { orAborted } from '../common/abortable.js';
 import { CameoError, DeviceLostError, GpuError } from '../common/errors.js';
+import type { AbortSignal } from '../common/platform-types.js';
 import type { Gpu } from './gpu.js';
 
 export interface DeviceKeeperOptions {

@@ -1,6 +1,14 @@
 import type { MatrixShape } from '../../shaders/common/matrix-tile.js';
 import { checkOptions, refuse } from '../common/arguments.js';
 import { ArgumentError, DeviceLostError, GpuError, OutOfMemoryError } from '../common/errors.js';
+import type {
+  GPUAdapterInfo,
+  GPUBindGroup,
+  GPUBufferBinding,
+  GPUComputePipeline,
+  GPUDevice,
+  GPUSupportedFeatures,
+} from '../common/platform-types.js';
 import type { Precision } from '../common/precision.js';
 import { BufferPool, GPUBufferUsageFlags, type PooledBuffer } from './buffer-pool.js';
 import type { Kernel, KernelLimits } from './kernel.js';
@@ -79,7 +87,7 @@ export function describeAdapter(info: GPUAdapterInfo): GpuDescription {
 }
 
 /** Dawn's experimental feature of subgroup matrices (tensor cores), which the standard does not have yet. */
-export const SUBGROUP_MATRIX = 'chromium-experimental-subgroup-matrix' as GPUFeatureName;
+export const SUBGROUP_MATRIX = 'chromium-experimental-subgroup-matrix';
 
 /** Products of halves, summed in f32, among those that an adapter lists. */
 export function matrixShapes(info: GPUAdapterInfo): MatrixShape[] {

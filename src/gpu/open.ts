@@ -1,4 +1,5 @@
 import { NoAdapterError } from '../common/errors.js';
+import type { GPUAdapter } from '../common/platform-types.js';
 import { assertPrecision, checkGpuOptions, describeAdapter, Gpu, type GpuOptions, SUBGROUP_MATRIX } from './gpu.js';
 import { selfTest } from './self-test.js';
 import { loadTuningFromIndexedDb } from './tuning-indexeddb.js';
@@ -16,7 +17,7 @@ export async function openAdapter(adapter: GPUAdapter, options: GpuOptions = {},
   const { maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupSizeX, maxStorageBuffersPerShaderStage } =
     adapter.limits;
   const wanted: GPUFeatureName[] = ['timestamp-query', 'subgroups', 'shader-f16'];
-  if (options.precision === 'f16') wanted.push(SUBGROUP_MATRIX); // of use for halves only
+  if (options.precision === 'f16') wanted.push(SUBGROUP_MATRIX as GPUFeatureName); // of use for halves only
   const request = adapter.requestDevice({
     requiredFeatures: wanted.filter((feature) => adapter.features.has(feature)),
     requiredLimits: {

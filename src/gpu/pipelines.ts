@@ -1,4 +1,5 @@
 import { GpuError } from '../common/errors.js';
+import type { GPUBindGroupLayout, GPUComputePipeline, GPUDevice } from '../common/platform-types.js';
 import type { Kernel } from './kernel.js';
 
 const BINDING_TYPES: Record<string, GPUBufferBindingType> = { r: 'read-only-storage', w: 'storage', u: 'uniform' };

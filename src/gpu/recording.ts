@@ -1,4 +1,5 @@
 import { ArgumentError } from '../common/errors.js';
+import type { GPUBuffer } from '../common/platform-types.js';
 import type { BufferPool, PooledBuffer } from './buffer-pool.js';
 import type { Kernel } from './kernel.js';
 import type { Scalars } from './scalars.js';
@@ -36,7 +37,7 @@ export interface RecordedDispatch {
 export class Recording {
   readonly dispatches: RecordedDispatch[] = [];
   /** What was uploaded during the recording, by the buffer it went to. */
-  readonly constants = new Map<VirtualBuffer, Uint8Array<ArrayBuffer>>();
+  readonly constants: Map<VirtualBuffer, Uint8Array> = new Map();
   /** What the CPU does anew for each run, in order: actions, and scalars given as functions. */
   readonly host: ({ action: () => void } | { scalars: () => ArrayBuffer })[] = [];
   /** Most bytes that would have been live at one time without a plan. */

@@ -1,4 +1,5 @@
 import { ArgumentError } from '../common/errors.js';
+import type { GPUBuffer, GPUBufferBinding, GPUDevice } from '../common/platform-types.js';
 import { GPUBufferUsageFlags } from './buffer-pool.js';
 
 /**

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ArgumentError } from '../common/errors.js';
+import type { AbortSignal } from '../common/platform-types.js';
 import { ensureFolder, writeFileAtomic } from '../data/atomic-file.js';
 import { FaceBatches, sourceWeights } from '../data/batches.js';
 import { type FaceSet, openFaceFolder, openFacesIfAny } from '../data/faces.js';

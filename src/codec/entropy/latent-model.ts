@@ -54,7 +54,7 @@ export const LEAST_DEAD_ZONE = -MEAN_UNITS / 2;
 export const MOST_DEAD_ZONE = MEAN_UNITS - 1;
 
 /** The band of a scale. */
-export const bandOf = /* @__PURE__ */ Uint8Array.from(
+export const bandOf: Uint8Array = /* @__PURE__ */ Uint8Array.from(
   { length: SCALE_COUNT },
   (_, k) => BAND_STARTS.filter((s) => s <= k).length - 1,
 );

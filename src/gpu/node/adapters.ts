@@ -1,5 +1,6 @@
 import { refuse } from '../../common/arguments.js';
 import { ArgumentError, NoAdapterError } from '../../common/errors.js';
+import type { GPUAdapter } from '../../common/platform-types.js';
 import { checkGpuOptions, describeAdapter, type Gpu, type GpuDescription, type GpuOptions } from '../gpu.js';
 import { openAdapter } from '../open.js';
 import { waitQuietly } from './quiet-wait.js';

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ArgumentError } from '../src/common/errors.js';
@@ -12,11 +13,18 @@ import {
 } from '../src/evaluation/comparison/comparison-report.js';
 import { goals } from '../src/evaluation/comparison/goals.js';
 import { pairedTar } from '../src/evaluation/comparison/paired-tar.js';
+import { parseGoals } from '../src/evaluation/comparison/parse-goals.js';
 import { tarAtFar } from '../src/evaluation/metrics/verification.js';
 import { probability } from '../src/evaluation/reports/percent.js';
 import { mcNemar } from '../src/evaluation/verification/paired.js';
 import { type ScoredPair, split, verificationFigures } from '../src/evaluation/verification/protocol.js';
 import { drawPairs, tarOfDrawn } from '../src/evaluation/verification/resampled-tar.js';
+
+/** This project's own figures to reach. */
+const GOALS = parseGoals(
+  JSON.parse(readFileSync(new URL('../results/codecs/goals.json', import.meta.url), 'utf8')),
+  'goals.json',
+);
 
 /** Pairs of ten folds whose scores overlap the more, the larger the noise; the same noise with the same seed. */
 function scores(noise: number, seed = 1): ScoredPair[] {
@@ -173,7 +181,7 @@ test('the figures to reach are told from the conditions, and what is not there i
     codec,
   });
   const of = (conditions: Condition[], rest: Partial<ComparisonReport> = {}) =>
-    new Map(goals({ ...REPORT, ...rest, conditions }).map((goal) => [goal.what, goal]));
+    new Map(goals({ ...REPORT, ...rest, conditions }, GOALS).map((goal) => [goal.what, goal]));
   const conditions = [
     named('uncompressed', 'Uncompressed', null, 0.14),
     named('cameo', 'Cameo', 250, 0.19),
@@ -223,6 +231,26 @@ test('the figures to reach are told from the conditions, and what is not there i
   assert.is(of(conditions, { recognizers }).get("bytes needed for JPEG2000's accuracy at 500 B")!.reached, null);
 });
 
+test('goals of a file are checked, and stand in the report only where they are given', () => {
+  const [goal] = GOALS;
+  const refused = (list: unknown, message: RegExp): void => {
+    assert.throws(
+      () => parseGoals(list, 'g.json'),
+      (error: Error) => error instanceof ArgumentError && message.test(error.message),
+    );
+  };
+  refused({}, /^g.json: expected a list of goals$/);
+  refused([goal, 3], /^g.json, goal 2: expected an object$/);
+  refused([{ ...goal, what: '' }], /goal 1: what is ""; expected a text$/);
+  refused([{ ...goal, kind: 'toString' }], /goal 1: kind is "toString"; expected accuracy, lost, bytes, /);
+  refused([{ ...goal, budgets: [300.5] }], /goal 1: budgets is \[300.5\]; expected a list of bytes a face$/);
+  refused([{ ...goal, wanted: undefined }], /goal 1: wanted is missing; expected "higher" or "no lower"$/);
+  refused([{ ...goal, budget: 3 }], /goal 1: there is no field "budget" in a goal of kind "accuracy"$/);
+  refused([{ what: 'x', kind: 'container', fewer: 40 }], /goal 1: fewer is 40; expected a share between 0 and 1$/);
+  assert.not.match(comparisonMarkdown(REPORT, []), /Figures to reach/);
+  assert.match(comparisonMarkdown({ ...REPORT, goals: GOALS }, []), /Figures to reach[\s\S]*against JPEG2000 and JPEG/);
+});
+
 test('accuracy may fall by just what is allowed', () => {
   const at = (accuracy: number, one: Condition): Condition => ({
     ...one,
@@ -236,7 +264,7 @@ test('accuracy may fall by just what is allowed', () => {
       at(598 / 600, { ...condition('Uncompressed', null, 0.14), codec: 'uncompressed' }),
       at(accuracy, condition('Cameo', 500, 0.15)),
     ];
-    const lost = goals({ ...REPORT, conditions }).find(
+    const lost = goals({ ...REPORT, conditions }, GOALS).find(
       ({ what }) => what.endsWith('at 500 B') && what.includes('lost'),
     )!;
     assert.is(lost.reached, reached, lost.found);

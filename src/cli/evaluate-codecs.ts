@@ -7,7 +7,7 @@ import { ArgumentError, CameoError } from '../common/errors.js';
 import { parseJson } from '../common/json.js';
 import { ensureFolder, writeFileAtomic } from '../data/atomic-file.js';
 import { openFaceFolder } from '../data/faces.js';
-import { readRegularFile, readText } from '../data/read-file.js';
+import { readJson, readRegularFile, readText } from '../data/read-file.js';
 import { type OpenRecognizer, openRecognizer, RECOGNIZER_NAMES } from '../data/recognizer-source.js';
 import { EncodingCache } from '../evaluation/codecs/encoding-cache.js';
 import { FOREIGN_CODECS } from '../evaluation/codecs/index.js';
@@ -37,6 +37,7 @@ import {
   type FaceEncoder,
 } from '../evaluation/comparison/face-encoders.js';
 import type { Mix } from '../evaluation/comparison/judge.js';
+import { parseGoals } from '../evaluation/comparison/parse-goals.js';
 import { deviceText } from '../evaluation/reports/run-facts.js';
 import { openGpu } from '../gpu/node/adapters.js';
 import { gitCommit } from './git-commit.js';
@@ -59,6 +60,7 @@ interface CodecsOptions {
   groups?: string;
   quick?: boolean;
   single?: boolean;
+  goals?: string;
   extend?: boolean;
   out: string;
 }
@@ -106,6 +108,7 @@ export function addEvaluateCodecs(evaluate: Command): void {
     )
     .option('--quick', `a tenth of the pairs (${2 * QUICK_PAIRS} of each fold)`)
     .option('--single', 'embeddings of the picture alone, without its mirror image: half the time')
+    .option('--goals <file>', 'figures to reach, as results/codecs/goals.json has them: the report says which it shows')
     .option(
       '--extend',
       'keep the rows of the report in --out, and measure only those that it has not, or has from an older program: with the same pairs and recognisers',
@@ -195,6 +198,8 @@ async function run(options: CodecsOptions): Promise<void> {
   if (new Set(besides.map(({ name }) => name)).size < besides.length) {
     throw new ArgumentError('--besides: two weights have the same name');
   }
+  const wantedFigures =
+    options.goals === undefined ? undefined : parseGoals(await readJson(options.goals), options.goals);
   const lfw = await openLfwFaces(options.lfw ?? join(dataFolder(), 'lfw'), { quick: options.quick });
   const { pairs, folds } = lfw;
   const budgetWeights = async (file: string) => expectKind(await readWeights(file), 'budget');
@@ -293,6 +298,7 @@ async function run(options: CodecsOptions): Promise<void> {
         besides: [...others.map(({ name }, k) => ({ name, id: own[k + 1].modelId })), ...keptBesides],
         conditions: [...conditions],
         groups,
+        goals: wantedFigures ?? earlier?.goals,
         seconds,
       };
       const plots = comparisonPlots(report);

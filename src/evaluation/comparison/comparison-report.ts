@@ -9,7 +9,7 @@ import { markdownTable } from '../reports/tables.js';
 import { type Condition, facesToShow } from './compare-codecs.js';
 import type { GroupService } from './compare-groups.js';
 import type { RestoredFace } from './face-encoders.js';
-import { goals } from './goals.js';
+import { type GoalSpec, goals } from './goals.js';
 import type { Mix, Verdict } from './judge.js';
 
 /** What the comparison found, and how: the content of its JSON file. */
@@ -24,6 +24,8 @@ export interface ComparisonReport extends RunFacts {
   besides: { name: string; id: string }[];
   conditions: Condition[];
   groups: GroupService[];
+  /** Figures that the codec is to reach, from the file that `--goals` names. */
+  goals?: readonly GoalSpec[];
   /** One face at a time, warm, medians. */
   seconds?: { budget: number; encode: number; decode: number };
 }
@@ -156,11 +158,11 @@ function containerTable(conditions: readonly Condition[]): ReportTable {
   };
 }
 
-function goalTable(report: ComparisonReport): ReportTable {
+function goalTable(report: ComparisonReport, specs: readonly GoalSpec[]): ReportTable {
   return {
     title: 'Figures to reach',
     columns: ['What', 'At least', 'Found', 'Reached'],
-    rows: goals(report).map(({ what, wanted, found, reached }) => [
+    rows: goals(report, specs).map(({ what, wanted, found, reached }) => [
       what,
       wanted,
       found,
@@ -171,7 +173,7 @@ function goalTable(report: ComparisonReport): ReportTable {
 }
 
 const comparisonTables = (report: ComparisonReport): ReportTable[] => [
-  goalTable(report),
+  ...(report.goals?.length ? [goalTable(report, report.goals)] : []),
   ...report.recognizers.flatMap(({ name }) =>
     (['both', 'reference'] as const).map((mix) => verdictTable(report, name, mix)).filter((table) => table !== null),
   ),

@@ -84,7 +84,7 @@ function unwritten({ budget, bytes, bpp, psnr, ssim }: Condition) {
 }
 
 /** What is kept of an earlier report. */
-export type EarlierReport = Pick<ComparisonReport, 'conditions' | 'groups' | 'besides' | 'model'>;
+export type EarlierReport = Pick<ComparisonReport, 'conditions' | 'groups' | 'besides' | 'model' | 'goals'>;
 
 /**
  * The rows of an earlier report, to be kept in one of the same setting.
@@ -131,7 +131,7 @@ export function readEarlier(json: string, scores: Uint8Array, setting: string, p
       return { ...verdict, scores: data, ...(thresholds?.length === RESAMPLES ? { thresholds } : {}) };
     }),
   }));
-  return { conditions, groups: report.groups, besides: report.besides, model: report.model };
+  return { conditions, groups: report.groups, besides: report.besides, model: report.model, goals: report.goals };
 }
 
 /**

@@ -26,6 +26,7 @@ const LEFT_OUT: Record<string, string> = {
   'conv-matrix': "compiles on Dawn's null backend",
   dlib: 'reads photographs',
   'embed-pictures': 'reads photographs',
+  'finite-results': 'reads photographs',
   half: 'the SwiftShader of Chromium has no shader-f16',
   'joint-training': 'trains on files',
   options: 'opens the device of Node, and reads photographs',

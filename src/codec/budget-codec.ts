@@ -1,5 +1,6 @@
 import { checkList, checkOptions, refuse } from '../common/arguments.js';
 import { ArgumentError } from '../common/errors.js';
+import { checkResults } from '../common/finite-results.js';
 import { writeUnitPixels } from '../common/unit-pixels.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { gainOf, type KltAutoencoder, logisticScales, stepValues } from '../models/klt-autoencoder.js';
@@ -248,6 +249,7 @@ export class BudgetCodec {
       );
       this.#restoration.run();
       const values = await outputs.pixels.read();
+      checkResults('decode: the pixels', values, batch.length, bytes, first);
       batch.forEach(({ grey }, n) => {
         const face = Uint8Array.from({ length: bytes }, (_, i) => Math.round(values[n * bytes + i] * 255));
         restored.push(grey ? greyed(face) : face);
@@ -267,6 +269,7 @@ export class BudgetCodec {
     this.#analysis.run();
     const values = await outputs.values.read();
     const count = this.model.latentCount;
+    checkResults('encode: the symbols', values, faces.length, count);
     return faces.map((_, n) => Float64Array.from(this.tables.order, (component) => values[n * count + component]));
   }
 

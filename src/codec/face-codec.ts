@@ -1,4 +1,5 @@
 import { ArgumentError, FormatError, ModelMismatchError } from '../common/errors.js';
+import { checkResults } from '../common/finite-results.js';
 import { writeUnitPixels } from '../common/unit-pixels.js';
 import type { Gpu } from '../gpu/gpu.js';
 import type { Autoencoder } from '../models/autoencoder.js';
@@ -166,6 +167,7 @@ export class FaceCodec {
     const { scaled } = step.outputs;
     const values = await scaled.read();
     const size = values.length / this.#batch;
+    checkResults('encode: the symbols', values, faces.length, size);
     const symbols: Float32Array[] = [];
     for (const k of faces.keys()) {
       const own = values.subarray(k * size, (k + 1) * size);
@@ -212,6 +214,7 @@ export class FaceCodec {
     step.run();
     const values = await step.outputs.pixels.read();
     const { bytes } = this.faceSize;
+    checkResults('decode: the pixels', values, symbols.length, bytes);
     return symbols.map((_, k) =>
       Uint8Array.from({ length: bytes }, (_, at) => Math.round(values[k * bytes + at] * 255)),
     );

@@ -28,5 +28,15 @@ export class FormatError extends CameoError {}
 export class ModelMismatchError extends CameoError {}
 /** A picture that cannot be read or is of an unacceptable size. */
 export class ImageError extends CameoError {}
+/** A network gave NaN or infinity where a result was expected: its weights are damaged, or the device computes wrongly. */
+export class NotFiniteError extends CameoError {
+  constructor(
+    message: string,
+    /** Which of the faces, counted from 0. */
+    readonly face: number,
+  ) {
+    super(message);
+  }
+}
 /** A checkpoint or weights file that does not fit the network. */
 export class CheckpointError extends CameoError {}

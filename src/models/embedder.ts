@@ -1,4 +1,5 @@
 import { ArgumentError } from '../common/errors.js';
+import { checkResults } from '../common/finite-results.js';
 import { writeUnitPixels } from '../common/unit-pixels.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
@@ -25,7 +26,7 @@ export class Embedder {
   /**
    * @param pixels RGB bytes of faces, one after the other
    * @returns [faces · dimension], not normalised
-   * @throws ArgumentError where the bytes are of no whole number of faces
+   * @throws ArgumentError where the bytes are of no whole number of faces; NotFiniteError for an embedding with NaN or infinity
    */
   async embed(pixels: Uint8Array): Promise<Float32Array> {
     const { height, width, dimension } = this.recognizer;
@@ -43,6 +44,7 @@ export class Embedder {
       this.#x.write(values); // what is left of the batch before is computed, and not looked at
       this.#step.run();
       const embeddings = await this.#step.outputs.embeddings.read();
+      checkResults('Embedder: the values of the embedding', embeddings, faces, dimension, first);
       result.set(embeddings.subarray(0, faces * dimension), first * dimension);
     }
     return result;

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { ArgumentError, CameoError, ImageError } from '../../common/errors.js';
+import { ArgumentError, CameoError, ImageError, NotFiniteError } from '../../common/errors.js';
 import type { FaceLandmarks, FaceSize } from '../../data/align.js';
 import { fileErrorReason } from '../../data/atomic-file.js';
 import type { OpenRecognizer } from '../../data/recognizer-source.js';
@@ -89,7 +89,11 @@ export async function embedPictures(
         crops.forEach((crop, k) => {
           pixels.set(crop, k * crop.length);
         });
-        const values = await embedder.embed(pixels);
+        const values = await embedder.embed(pixels).catch((error: unknown) => {
+          if (!(error instanceof NotFiniteError)) throw error;
+          const { picture } = fresh[Math.floor(error.face / (flip ? 2 : 1))];
+          throw new ArgumentError(`${picture.name}: ${name} gives an embedding that is not finite`, { cause: error });
+        });
         for (const [k, { picture, key }] of fresh.entries()) {
           const embedding = unit(values.slice(k * length, (k + 1) * length));
           if (!embedding.every(Number.isFinite)) {

@@ -1,0 +1,21 @@
+import { NotFiniteError } from './errors.js';
+
+/**
+ * Checks what a network gave for several faces, before it becomes a result.
+ *
+ * @param what starts the message and names the values, such as "encode: the symbols"
+ * @param values of `count` faces, one after the other; more may follow
+ * @param first number of the first face, for the message
+ * @throws NotFiniteError that names the face, the value and the likely causes
+ */
+export function checkResults(what: string, values: Float32Array, count: number, size: number, first = 0): void {
+  for (let i = 0; i < count * size; i++) {
+    if (Number.isFinite(values[i])) continue;
+    const face = first + Math.floor(i / size);
+    throw new NotFiniteError(
+      `${what} of face ${face} are not finite (value ${i % size} is ${values[i]}): the model's weights are damaged, or the ` +
+        'device computes wrongly; `cameo doctor` tests it',
+      face,
+    );
+  }
+}

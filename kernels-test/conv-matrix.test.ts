@@ -67,7 +67,9 @@ async function nullDevice(): Promise<{ adapter: GPUAdapter; device: GPUDevice }>
   const { create } = (await import('webgpu')) as unknown as { create(flags: string[]): GPU };
   const instance = create(['backend=null', 'enable-dawn-features=allow_unsafe_apis']);
   const adapter = (await instance.requestAdapter()) as GPUAdapter;
-  const device = await adapter.requestDevice({ requiredFeatures: ['shader-f16', 'subgroups', SUBGROUP_MATRIX as GPUFeatureName] });
+  const device = await adapter.requestDevice({
+    requiredFeatures: ['shader-f16', 'subgroups', SUBGROUP_MATRIX as GPUFeatureName],
+  });
   held.push(instance, adapter, device);
   return { adapter, device };
 }

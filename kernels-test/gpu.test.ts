@@ -6,7 +6,7 @@ import { type Kernel, linearGrid } from '../src/gpu/kernel.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
 import { add } from '../src/ops/binary.js';
 import { dispatch, dispatchInPlace } from '../src/tensor/dispatch.js';
-import { keep, scope, Tensor } from '../src/tensor/tensor.js';
+import { keep, openScopes, scope, Tensor } from '../src/tensor/tensor.js';
 import { gpuSuite, testGpu } from './harness.js';
 
 const test = gpuSuite('gpu');
@@ -359,7 +359,7 @@ test('scopes nest, and `keep` leaves all of them', async () => {
   assert.ok(seen[2].disposed, 'the outer scope owns what the inner one returned');
   assert.not(result.disposed);
   assert.not(seen[1].disposed);
-  assert.is(gpu.scopes.length, 0);
+  assert.is(openScopes(gpu).length, 0);
   seen[1].dispose();
   result.dispose();
 });
@@ -383,7 +383,7 @@ test('a scope frees everything when its body throws or is asynchronous', async (
     /synchronous/,
   );
   assert.ok(seen.length === 2 && seen.every((tensor) => tensor.disposed));
-  assert.is(gpu.scopes.length, 0);
+  assert.is(openScopes(gpu).length, 0);
 });
 
 test('live and pooled bytes are the same after every step', async () => {

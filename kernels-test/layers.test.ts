@@ -8,9 +8,9 @@ import * as assert from 'uvu/assert';
 /** Lowest first: a file may import from its own layer and from those before it. */
 const LAYERS = [
   'src/common',
-  'shaders',
   'src/gpu',
   'src/gpu/node',
+  'shaders',
   'src/kernels',
   'src/reference',
   'src/evaluation/metrics',

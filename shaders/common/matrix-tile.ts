@@ -1,11 +1,5 @@
+import type { MatrixShape } from '../../src/common/precision.js';
 import { TILE_INNER } from './tile.js';
-
-/** What a subgroup of an adapter multiplies at once: [m, k] halves by [k, n] halves, added to [m, n] f32. */
-export interface MatrixShape {
-  m: number;
-  n: number;
-  k: number;
-}
 
 /** A tile of a product by subgroup matrices: 2 × 2 subgroups, each with 2 × 2 results. */
 export interface MatrixTile extends MatrixShape {

@@ -4,6 +4,13 @@
  */
 export type Precision = 'f32' | 'f16';
 
+/** What a subgroup of an adapter multiplies at once: [m, k] halves by [k, n] halves, added to [m, n] f32. */
+export interface MatrixShape {
+  m: number;
+  n: number;
+  k: number;
+}
+
 /** From here on the nearest half is infinite: 65504, the largest, and half its spacing. */
 const HALF_OVERFLOW = 65520;
 

@@ -1,4 +1,3 @@
-import type { MatrixShape } from '../../shaders/common/matrix-tile.js';
 import { checkOptions, refuse } from '../common/arguments.js';
 import { ArgumentError, DeviceLostError, GpuError, OutOfMemoryError } from '../common/errors.js';
 import type {
@@ -9,7 +8,7 @@ import type {
   GPUDevice,
   GPUSupportedFeatures,
 } from '../common/platform-types.js';
-import type { Precision } from '../common/precision.js';
+import type { MatrixShape, Precision } from '../common/precision.js';
 import { BufferPool, GPUBufferUsageFlags, type PooledBuffer } from './buffer-pool.js';
 import type { Kernel, KernelLimits } from './kernel.js';
 import { PipelineCache } from './pipelines.js';
@@ -32,7 +31,7 @@ export interface GpuOptions {
    * significant bits, in copies half as large, or, for 1×1, where they are read. Sums and results stay f32; all else is
    * as before. What exceeds 65504 becomes infinite (WGSL leaves it to the device), and what is below 6·10⁻⁵ loses bits or
    * becomes 0: scaling a loss so that its gradients fit is left to the user.
-   * `FaceCodec` does not encode with it. Default `f32`.
+   * Default `f32`.
    */
   precision?: Precision;
 }
@@ -131,9 +130,6 @@ export class Gpu {
   readonly tuning = new Tuning();
   /** Number of dispatches so far: a figure for tests and benches. */
   dispatches = 0;
-  /** Stack of open scopes (see `src/tensor/tensor.ts`); the innermost owns what is created. */
-  readonly scopes: Set<{ dispose(): void }>[] = [];
-
   /** Awaits a promise that the device gave, as is best for it. */
   readonly wait: Wait;
   /** Memory that the temporaries of recorded steps share. */

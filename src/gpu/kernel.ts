@@ -1,5 +1,4 @@
-import type { MatrixShape } from '../../shaders/common/matrix-tile.js';
-import type { Precision } from '../common/precision.js';
+import type { MatrixShape, Precision } from '../common/precision.js';
 
 /**
  * One specialised compute kernel: its WGSL text with every static shape written into it, and the size of its grid.

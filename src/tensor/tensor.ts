@@ -13,6 +13,18 @@ interface Storage {
 
 let nextId = 0;
 
+const scopes = /* @__PURE__ */ new WeakMap<Gpu, Set<Tensor>[]>();
+
+/** The stack of a device's open scopes; the innermost owns what is created. */
+export function openScopes(gpu: Gpu): Set<Tensor>[] {
+  let open = scopes.get(gpu);
+  if (!open) {
+    open = [];
+    scopes.set(gpu, open);
+  }
+  return open;
+}
+
 /**
  * A float32 array on the GPU: row-major, NHWC where it is a picture; a scalar has shape [].
  *
@@ -30,7 +42,7 @@ export class Tensor {
   ) {
     this.#storage = storage;
     storage.owners++;
-    gpu.scopes.at(-1)?.add(this);
+    openScopes(gpu).at(-1)?.add(this);
   }
 
   /** A tensor whose values are whatever the buffer held: the next kernel must write all of it. */
@@ -128,7 +140,7 @@ export class Tensor {
     const storage = this.#storage;
     if (!storage) return;
     this.#storage = null;
-    for (const scope of this.gpu.scopes) scope.delete(this);
+    for (const open of openScopes(this.gpu)) open.delete(this);
     if (--storage.owners === 0) this.gpu.release(storage.buffer);
   }
 }
@@ -155,8 +167,9 @@ function tensorsIn(result: unknown): Tensor[] {
  */
 export function scope<T>(gpu: Gpu, body: () => T): T {
   checkGpu('scope', gpu);
-  const mine = new Set<{ dispose(): void }>();
-  gpu.scopes.push(mine);
+  const open = openScopes(gpu);
+  const mine = new Set<Tensor>();
+  open.push(mine);
   let kept: Tensor[] = [];
   try {
     const result = body();
@@ -167,8 +180,8 @@ export function scope<T>(gpu: Gpu, body: () => T): T {
     kept = tensorsIn(result);
     return result;
   } finally {
-    gpu.scopes.splice(gpu.scopes.indexOf(mine), 1);
-    const outer = gpu.scopes.at(-1);
+    open.splice(open.indexOf(mine), 1);
+    const outer = open.at(-1);
     for (const tensor of kept) if (mine.delete(tensor)) outer?.add(tensor);
     for (const tensor of [...mine]) tensor.dispose();
   }
@@ -176,6 +189,6 @@ export function scope<T>(gpu: Gpu, body: () => T): T {
 
 /** Takes a tensor out of every open scope: it then lives until `dispose`. For parameters and running statistics. */
 export function keep<T extends Tensor>(tensor: T): T {
-  for (const open of tensor.gpu.scopes) open.delete(tensor);
+  for (const open of openScopes(tensor.gpu)) open.delete(tensor);
   return tensor;
 }

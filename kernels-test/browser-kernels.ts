@@ -34,7 +34,6 @@ const LEFT_OUT: Record<string, string> = {
   'recognition-resume': 'trains on files',
   'recognition-training': 'trains on files',
   recognizers: 'reads photographs',
-  runner: 'no test of the GPU: it starts programs',
   'training-story': 'trains on files',
   tuning: 'keeps its choices in files',
 };

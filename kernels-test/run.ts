@@ -1,15 +1,18 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { findTestAdapters, type TestAdapter } from './runner/adapters.js';
-import { killAll, runFile } from './runner/run-file.js';
-import { findTests, placementOf, timeLimitOf } from './runner/test-files.js';
-import { type Counts, closingLine, skipReasons } from './runner/test-output.js';
+import { aboutTest, findTests } from './runner/test-files.js';
+import { type Counts, closingLine, type FileTime, skipReasons, slowest } from './runner/test-output.js';
+import { type FileRun, killAll, TestWorker } from './runner/worker-process.js';
 
 /*
- * npm test [-- NAME...]: runs the test files whose names contain one of the NAMEs (all without one), each in a process
- * of its own; those that use a GPU once on each adapter. CAMEO_ADAPTER restricts the adapters, CAMEO_TEST_JOBS sets how
- * many files run at once, CAMEO_TEST_TIMEOUT the seconds that one may take. The last line is "N passed, N failed".
+ * npm test [-- --list-slow] [NAME...]: runs the test files whose names contain one of the NAMEs (all without one); those
+ * that use a GPU once on each adapter. A process runs one file after the other, so that they share its device and the
+ * kernels it has compiled; a file that ends it has failed, and the rest run in a new one. CAMEO_ADAPTER restricts the
+ * adapters, CAMEO_TEST_JOBS sets how many files run at once, CAMEO_TEST_TIMEOUT the seconds that one may take.
+ * --list-slow lists the ten slowest files. The last line is "N passed, N failed".
  */
 
 const FOLDER = fileURLToPath(new URL('.', import.meta.url));
@@ -17,7 +20,10 @@ const FOLDER = fileURLToPath(new URL('.', import.meta.url));
 interface Job {
   label: string;
   path: string;
-  environment: NodeJS.ProcessEnv;
+  /** Value for CAMEO_ADAPTER where the runner chooses it. */
+  adapter?: string;
+  ownProcess: boolean;
+  limitSeconds: number;
 }
 
 function positiveNumber(name: string, fallback: number): number {
@@ -28,26 +34,21 @@ function positiveNumber(name: string, fallback: number): number {
   return value;
 }
 
-async function makeJobs(filters: readonly string[]): Promise<Job[]> {
-  const tests = findTests(FOLDER, filters).map((name) => {
-    const path = join(FOLDER, `${name}.test.ts`);
-    return { name, path, placement: placementOf(path) };
-  });
+async function makeJobs(filters: readonly string[], limitSeconds: number): Promise<Job[]> {
+  const tests = findTests(FOLDER, filters).map((name) => ({ name, ...aboutTest(join(FOLDER, `${name}.test.ts`)) }));
   if (tests.length === 0) throw new Error(`no test file's name contains ${filters.map((f) => `"${f}"`).join(' or ')}`);
   let adapters: TestAdapter[] = [];
   if (tests.some(({ placement }) => placement === 'each adapter')) {
     adapters = await findTestAdapters((line) => console.log(line));
     console.log(`GPU tests run on: ${adapters.map(({ name }) => name).join(', ')}`);
   }
-  return tests.flatMap(({ name, path, placement }) =>
-    placement === 'once'
-      ? [{ label: name, path, environment: {} }]
-      : adapters.map((adapter) => ({
-          label: `${name} (${adapter.label})`,
-          path,
-          environment: { CAMEO_ADAPTER: adapter.name },
-        })),
-  );
+  // Those that may take longest start first, so that no core waits for them at the end.
+  tests.sort((a, b) => b.timeLimit - a.timeLimit);
+  return tests.flatMap(({ name, path, placement, ownProcess, timeLimit }) => {
+    const job = { label: name, path, ownProcess, limitSeconds: limitSeconds * timeLimit };
+    if (placement === 'once') return [job];
+    return adapters.map((adapter) => ({ ...job, label: `${name} (${adapter.label})`, adapter: adapter.name }));
+  });
 }
 
 /**
@@ -59,28 +60,50 @@ function shareOfCores(atOnce: number): NodeJS.ProcessEnv {
   return { LP_NUM_THREADS: process.env.LP_NUM_THREADS || String(threads) };
 }
 
-async function runJobs(jobs: readonly Job[], atOnce: number, limitSeconds: number): Promise<Counts> {
+/** Runs jobs one after the other until none is left, each in the process of the one before where that may be. */
+async function workThrough(queue: Job[], environment: NodeJS.ProcessEnv, report: (job: Job, run: FileRun) => void) {
+  let worker: TestWorker | undefined;
+  let adapter: string | undefined;
+  while (queue.length > 0) {
+    const fits = (job: Job): boolean => !job.ownProcess && job.adapter === adapter;
+    const next = worker ? Math.max(0, queue.findIndex(fits)) : 0;
+    const [job] = queue.splice(next, 1);
+    if (worker && !(worker.alive && fits(job))) {
+      await worker.close();
+      worker = undefined;
+    }
+    adapter = job.adapter;
+    worker ??= new TestWorker({ ...environment, ...(adapter !== undefined && { CAMEO_ADAPTER: adapter }) });
+    report(job, await worker.run(job.path, job.limitSeconds));
+    if (job.ownProcess || !worker.alive) {
+      await worker.close();
+      worker = undefined;
+    }
+  }
+  await worker?.close();
+}
+
+async function runJobs(jobs: readonly Job[], atOnce: number): Promise<{ sum: Counts; times: FileTime[] }> {
   const sum: Counts = { passed: 0, failed: 0, skipped: 0 };
+  const times: FileTime[] = [];
   const queue = [...jobs];
   const width = Math.max(...jobs.map(({ label }) => label.length));
-  const share = shareOfCores(atOnce);
-  const work = async () => {
-    for (let job = queue.shift(); job; job = queue.shift()) {
-      const run = await runFile(job.path, { ...share, ...job.environment }, limitSeconds * timeLimitOf(job.path));
-      sum.passed += run.passed;
-      sum.failed += run.failed;
-      sum.skipped += run.skipped;
-      const mark = run.failed > 0 ? 'FAIL' : 'ok  ';
-      const ending = run.ending && `  (${run.ending})`;
-      console.log(
-        `${mark} ${job.label.padEnd(width)}  ${run.seconds.toFixed(1).padStart(6)} s  ${closingLine(run)}${ending}`,
-      );
-      if (run.failed > 0) console.log(`\n${run.output.trim() || '(no output)'}\n`);
-      else for (const reason of skipReasons(run.output)) console.log(`     ${reason}`);
-    }
+  const report = ({ label }: Job, run: FileRun): void => {
+    sum.passed += run.passed;
+    sum.failed += run.failed;
+    sum.skipped += run.skipped;
+    times.push({ label, ...run });
+    const mark = run.failed > 0 ? 'FAIL' : 'ok  ';
+    const ending = run.ending && `  (${run.ending})`;
+    console.log(
+      `${mark} ${label.padEnd(width)}  ${run.seconds.toFixed(1).padStart(6)} s  ${closingLine(run)}${ending}`,
+    );
+    if (run.failed > 0) console.log(`\n${run.output.trim() || '(no output)'}\n`);
+    else for (const reason of skipReasons(run.output)) console.log(`     ${reason}`);
   };
-  await Promise.all(Array.from({ length: atOnce }, work));
-  return sum;
+  const share = shareOfCores(atOnce);
+  await Promise.all(Array.from({ length: atOnce }, () => workThrough(queue, share, report)));
+  return { sum, times };
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -93,9 +116,15 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 let sum: Counts = { passed: 0, failed: 1, skipped: 0 };
 try {
   const start = performance.now();
+  const { values, positionals } = parseArgs({
+    options: { 'list-slow': { type: 'boolean', default: false } },
+    allowPositionals: true,
+  });
   const atOnce = Math.floor(positiveNumber('CAMEO_TEST_JOBS', Math.min(4, availableParallelism())));
   const limitSeconds = positiveNumber('CAMEO_TEST_TIMEOUT', 300);
-  sum = await runJobs(await makeJobs(process.argv.slice(2)), Math.max(1, atOnce), limitSeconds);
+  const run = await runJobs(await makeJobs(positionals, limitSeconds), Math.max(1, atOnce));
+  sum = run.sum;
+  if (values['list-slow']) console.log(`\n${slowest(run.times, 10)}`);
   console.log(`\nin ${((performance.now() - start) / 1000).toFixed(0)} s`);
 } catch (error) {
   console.log(`npm test: ${(error as Error).message}`);

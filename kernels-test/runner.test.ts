@@ -1,13 +1,16 @@
+// adapters: once
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { runFile } from './runner/run-file.js';
-import { findTests, placementOf, timeLimitOf } from './runner/test-files.js';
-import { closingLine, countTests, skipReasons, withoutNoise } from './runner/test-output.js';
+import { aboutTest, findTests, needsOwnProcess, placementOf, timeLimitOf } from './runner/test-files.js';
+import { closingLine, countTests, skipReasons, slowest, withoutNoise } from './runner/test-output.js';
+import { runFile, TestWorker } from './runner/worker-process.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'cameo-runner-'));
+// Modules, as the tests of this package are.
+writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
 const uvu = import.meta.resolve('uvu');
 const file = (name: string, text: string) => {
   const path = join(folder, name);
@@ -71,6 +74,22 @@ test('a file may ask for more time', () => {
   assert.is(timeLimitOf(file('slow.ts', '// adapters: once\n// time limit: 3 times\ntest.run();')), 3);
 });
 
+test('a file may ask for a process of its own', () => {
+  assert.not(needsOwnProcess(file('sharing.ts', "test('// process: own', () => {});")));
+  const path = file('alone.ts', '// process: own\n// time limit: 2 times\ntest.run();');
+  assert.equal(aboutTest(path), { path, placement: 'once', ownProcess: true, timeLimit: 2 });
+});
+
+test('the slowest files are listed first', () => {
+  const times = [1, 30, 4].map((seconds) => ({ label: `file ${seconds}`, seconds, cpuSeconds: seconds / 2 }));
+  const [head, ...lines] = slowest(times, 2).split('\n');
+  assert.match(head, '2 slowest');
+  assert.equal(
+    lines.map((line) => line.trim()),
+    ['30.0 s  (15.0 s of processor time)  file 30', '4.0 s  (2.0 s of processor time)  file 4'],
+  );
+});
+
 test('a file that passes, fails, crashes, leaves early or hangs', async () => {
   const head = `import { test } from '${uvu}';\n`;
   const pass = file(
@@ -113,6 +132,79 @@ test('a file that passes, fails, crashes, leaves early or hangs', async () => {
     3,
   );
   assert.equal([hang.passed, hang.failed, hang.ending], [0, 1, 'time limit of 3 s']);
+});
+
+/** A file that passes after `before`. */
+const passing = (name: string, before = ''): string =>
+  file(name, `import { test } from '${uvu}';\n${before}\ntest('passes', () => {}); test.run();`);
+
+test('files share a process, and what one has changed of it is put back', async () => {
+  const worker = new TestWorker({ CAMEO_ADAPTER: 'the adapter', KEPT: 'kept' });
+  try {
+    const show =
+      'console.log([process.pid, process.env.CAMEO_ADAPTER, process.env.KEPT, process.env.MADE, process.cwd()].join());';
+    const first = await worker.run(
+      passing('first.ts', `${show} process.env.MADE = '1'; process.env.KEPT = '2'; process.chdir('/');`),
+      60,
+    );
+    const second = await worker.run(passing('second.ts', show), 60);
+    assert.equal([first.passed, first.failed, second.passed, second.failed], [1, 0, 1, 0]);
+    assert.match(first.output, `,the adapter,kept,,${process.cwd()}`);
+    assert.is(second.output.split('\n')[0], first.output.split('\n')[0]);
+    assert.not.match(first.output + second.output, /\0/);
+    assert.ok(first.cpuSeconds > 0);
+
+    // Failures of one are its own.
+    const failing = await worker.run(
+      file(
+        'failing.ts',
+        `import { test } from '${uvu}';\ntest('fails', () => { throw new Error('boom'); }); test.run();`,
+      ),
+      60,
+    );
+    assert.equal([failing.passed, failing.failed, failing.ending], [0, 1, 'exit code 1']);
+    const unrun = await worker.run(
+      file('unrun.ts', `import { test } from '${uvu}';\ntest('is never run', () => {});`),
+      60,
+    );
+    assert.equal([unrun.passed, unrun.failed], [0, 1]);
+    const broken = await worker.run(file('broken.ts', "throw new Error('on import');"), 60);
+    assert.equal([broken.passed, broken.failed, broken.ending], [0, 1, 'exit code 1']);
+    assert.match(broken.output, 'on import');
+    const third = await worker.run(passing('third.ts'), 60);
+    assert.equal([third.passed, third.failed, third.ending], [1, 0, '']);
+    assert.ok(worker.alive);
+  } finally {
+    await worker.close();
+  }
+});
+
+test('a file that ends the process has failed, and what ran before it has not', async () => {
+  const worker = new TestWorker({});
+  const before = await worker.run(passing('before.ts'), 60);
+  const crash = await worker.run(
+    file(
+      'later-crash.ts',
+      `import { test } from '${uvu}';
+test('passes', () => {}); test('crashes', async () => { process.kill(process.pid, 'SIGSEGV'); await new Promise((r) => setTimeout(r, 9999)); }); test.run();`,
+    ),
+    60,
+  );
+  assert.equal([before.passed, before.failed], [1, 0]);
+  assert.equal([crash.passed, crash.failed], [0, 1]);
+  assert.match(crash.ending, /^signal SIGSEGV, in a process that had run before/);
+  assert.not(worker.alive);
+  await worker.close();
+});
+
+test('a file that leaves something open has failed', async () => {
+  const left = await runFile(
+    passing('open.ts', "import { createServer } from 'node:net'; createServer().listen(0);"),
+    {},
+    60,
+  );
+  assert.equal([left.passed, left.failed], [1, 1]);
+  assert.match(left.ending, /left open: TCPServerWrap/);
 });
 
 test.after(() => rmSync(folder, { recursive: true, force: true }));

@@ -1,3 +1,4 @@
+import type { Suite } from '../runner/uvu-queue.js';
 import type { PageResult } from './uvu.js';
 
 /** What a test file came to in a page. */
@@ -8,12 +9,7 @@ export interface PageOutcome {
   seconds: number;
 }
 
-type Suite = () => Promise<[errors: string | true, passed: number, skipped: number, total: number]>;
-
 declare global {
-  /** With it, uvu leaves it to others to run what `suite.run()` has put into UVU_QUEUE. */
-  var UVU_DEFER: number;
-  var UVU_QUEUE: Suite[][];
   /** Imports a test file, once in a page, and runs its suites. */
   var runTestFile: (path: string) => Promise<PageOutcome>;
 }
@@ -25,7 +21,7 @@ async function runSuites(path: string): Promise<string> {
   try {
     await import(path);
     let total = 0;
-    for (const suite of UVU_QUEUE[0]) {
+    for (const suite of UVU_QUEUE[0] as Suite[]) {
       const [errors, passed, skipped, tests] = await suite();
       total += tests + skipped;
       // A hook that throws ends a suite, and uvu says nothing of it.

@@ -29,6 +29,21 @@ export function timeLimitOf(path: string): number {
   return Number(times);
 }
 
+/** True where a line `// process: own` says that a file cannot share a process with others. */
+export function needsOwnProcess(path: string): boolean {
+  return /^\/\/ process: own$/m.test(readFileSync(path, 'utf8'));
+}
+
+/** What the first lines of a test file, and its imports, say of how it runs. */
+export function aboutTest(path: string) {
+  return {
+    path,
+    placement: placementOf(path),
+    ownProcess: needsOwnProcess(path),
+    timeLimit: timeLimitOf(path),
+  };
+}
+
 function opensGpu(path: string, seen: Set<string>): boolean {
   if (seen.has(path) || !existsSync(path)) return false;
   seen.add(path);

@@ -38,3 +38,19 @@ export function countTests(stdout: string, endedWell: boolean): Counts {
 export function closingLine({ passed, failed, skipped }: Counts): string {
   return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`;
 }
+
+export interface FileTime {
+  label: string;
+  seconds: number;
+  cpuSeconds: number;
+}
+
+/** The files that took longest, a line each: seconds, and those of the processor without programs that they start. */
+export function slowest(times: readonly FileTime[], count: number): string {
+  const chosen = [...times].sort((a, b) => b.seconds - a.seconds).slice(0, count);
+  const lines = chosen.map(
+    ({ label, seconds, cpuSeconds }) =>
+      `${seconds.toFixed(1).padStart(6)} s  (${cpuSeconds.toFixed(1)} s of processor time)  ${label}`,
+  );
+  return [`the ${chosen.length} slowest files:`, ...lines].join('\n');
+}

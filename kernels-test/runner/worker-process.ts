@@ -1,0 +1,151 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import { type Counts, countTests, withoutNoise } from './test-output.js';
+
+/** What a worker is told: a file to run, and what to write on both streams once it has run. */
+export interface WorkerOrder {
+  path: string;
+  mark: string;
+}
+
+/** What a worker says of a file, behind the mark on standard output. */
+export interface FileReport {
+  /** How the file ended where not well, but left the process alive; or ''. */
+  ending: string;
+  /** Processor time of the worker, its children's not counted. */
+  cpuSeconds: number;
+}
+
+export interface FileRun extends Counts {
+  /** Everything the file wrote, standard output and errors as they came. */
+  output: string;
+  /** How it ended where not well: a signal, an exit code, the time limit, what it left open. */
+  ending: string;
+  seconds: number;
+  /** Processor time, without that of programs it started; 0 where it is not known. */
+  cpuSeconds: number;
+}
+
+const WORKER = fileURLToPath(new URL('./worker.ts', import.meta.url));
+/** How long a worker may take to end by itself, in milliseconds: what its files remove at the end. */
+const ENDING = 10_000;
+
+const running = new Set<TestWorker>();
+
+/** Kills every worker: for Ctrl-C, which the process groups keep from reaching them. */
+export function killAll(): void {
+  for (const worker of running) worker.kill();
+}
+
+/** A process that runs test files one after the other. It is started as this process was (through tsx). */
+export class TestWorker {
+  readonly #child: ChildProcess;
+  readonly #ended: Promise<string>;
+  #onText: (text: string, stream: 'stdout' | 'stderr') => void = () => {};
+  #alive = true;
+  /** Files that have run in it. */
+  readonly files: string[] = [];
+
+  constructor(environment: NodeJS.ProcessEnv) {
+    // What a user's machine has measured must not decide what the tests run.
+    const env: NodeJS.ProcessEnv = { ...process.env, ...environment, NO_COLOR: '1', CAMEO_TUNING: '0' };
+    delete env.FORCE_COLOR;
+    this.#child = spawn(process.execPath, [...process.execArgv, WORKER], {
+      env,
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      detached: process.platform !== 'win32',
+    });
+    for (const stream of ['stdout', 'stderr'] as const) {
+      this.#child[stream]?.setEncoding('utf8').on('data', (text: string) => this.#onText(text, stream));
+    }
+    running.add(this);
+    this.#ended = new Promise((resolve) => {
+      const end = (ending: string): void => {
+        this.#alive = false;
+        running.delete(this);
+        resolve(ending);
+      };
+      this.#child.on('error', (error) => end(error.message));
+      this.#child.on('exit', (code, signal) => {
+        const ending = signal ? `signal ${signal}` : code ? `exit code ${code}` : 'ended before its tests did';
+        // Its pipes may hold more; a process that it left behind may keep them open.
+        const late = setTimeout(() => end(ending), 2000);
+        this.#child.on('close', () => {
+          clearTimeout(late);
+          end(ending);
+        });
+      });
+    });
+  }
+
+  /** False once it has ended: the files that are left need another one. */
+  get alive(): boolean {
+    return this.#alive;
+  }
+
+  /** Kills it with what it started: on POSIX it leads a process group of its own. */
+  kill(): void {
+    try {
+      if (process.platform === 'win32' || !this.#child.pid) this.#child.kill('SIGKILL');
+      else process.kill(-this.#child.pid, 'SIGKILL');
+    } catch {
+      // It ended in the meantime.
+    }
+  }
+
+  /** Runs one file, after those before it. A file that ends the process, or runs for longer than its limit, has failed. */
+  async run(path: string, limitSeconds: number): Promise<FileRun> {
+    const start = performance.now();
+    const mark = `\u0000${randomBytes(8).toString('hex')} `;
+    const written = { stdout: '', stderr: '' };
+    let output = '';
+    const reported = new Promise<FileReport>((resolve) => {
+      this.#onText = (text, stream) => {
+        written[stream] += text;
+        output += text;
+        const [, report] = written.stdout.split(mark);
+        if (report?.endsWith('\n') && written.stderr.includes(mark)) resolve(JSON.parse(report));
+      };
+    });
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      this.kill();
+    }, limitSeconds * 1000);
+    this.#child.send({ path, mark } satisfies WorkerOrder, () => {}); // where it has ended, `#ended` says so
+    const died = this.#ended.then((ending) => ({ ending, cpuSeconds: 0 }));
+    let { ending, cpuSeconds } = await Promise.race([reported, died]);
+    clearTimeout(timer);
+    if (late) ending = `time limit of ${limitSeconds} s`;
+    if (!this.#alive && this.files.length > 0) ending += `, in a process that had run ${this.files.join(', ')} before`;
+    this.files.push(path.replace(/^.*[/\\]|\.test\.ts$/g, ''));
+    const [stdout] = written.stdout.split(mark);
+    return {
+      ...countTests(stdout, ending === ''),
+      output: withoutNoise(output.replace(new RegExp(`${mark}.*\\n`, 'g'), '')),
+      ending,
+      seconds: (performance.now() - start) / 1000,
+      cpuSeconds,
+    };
+  }
+
+  /** Lets it end by itself, so that its files can remove what they made, and kills what is left of it. */
+  async close(): Promise<void> {
+    const timer = setTimeout(() => this.kill(), ENDING);
+    if (this.#child.connected) this.#child.disconnect();
+    await this.#ended;
+    clearTimeout(timer);
+    this.kill(); // what it left running
+  }
+}
+
+/** Runs one file in a process of its own. */
+export async function runFile(path: string, environment: NodeJS.ProcessEnv, limitSeconds: number): Promise<FileRun> {
+  const worker = new TestWorker(environment);
+  try {
+    return await worker.run(path, limitSeconds);
+  } finally {
+    await worker.close();
+  }
+}

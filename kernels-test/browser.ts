@@ -1,10 +1,7 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import chromium from '@sparticuz/chromium';
 import puppeteer, { type Browser, type Page } from 'puppeteer-core';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { chromiumFiles } from './chromium-files.js';
 
 /** WebGPU on the SwiftShader that comes with Chromium, so that no GPU is needed; and no request of the browser's own. */
 const FLAGS = [
@@ -25,22 +22,18 @@ export interface TestBrowser {
 }
 
 /**
- * Starts headless Chromium: that of the system (Debian's path) or else the one in npm `@sparticuz/chromium`, which is
- * unpacked to a temporary folder until `close`.
+ * Starts headless Chromium: that of the system (Debian's path) or else the one in npm `@sparticuz/chromium`.
  *
  * @returns why none can be started, where so
  */
 export async function startBrowser(): Promise<TestBrowser | { missing: string }> {
-  const folder = mkdtempSync(join(tmpdir(), 'cameo-browser-'));
-  const remove = () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
-  const before = process.env.TMPDIR;
+  let remove = (): void => {};
   try {
-    process.env.TMPDIR = folder; // where the package unpacks to
-    const installed = '/usr/bin/chromium';
-    const executablePath = existsSync(installed) ? installed : await chromium.executablePath();
+    const files = await chromiumFiles();
+    remove = files.remove;
     // By a pipe, so that Chromium ends when this process does, however it does; how long it may take, the runner decides.
     const browser = await puppeteer.launch({
-      executablePath,
+      executablePath: files.executablePath,
       headless: 'shell',
       args: FLAGS,
       pipe: true,
@@ -56,9 +49,6 @@ export async function startBrowser(): Promise<TestBrowser | { missing: string }>
   } catch (error) {
     remove();
     return { missing: `no Chromium can be started: ${(error as Error).message.split('\n')[0]}` };
-  } finally {
-    if (before === undefined) delete process.env.TMPDIR;
-    else process.env.TMPDIR = before;
   }
 }
 

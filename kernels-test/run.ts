@@ -1,4 +1,5 @@
-import { availableParallelism } from 'node:os';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -101,8 +102,10 @@ async function runJobs(jobs: readonly Job[], atOnce: number): Promise<{ sum: Cou
     if (run.failed > 0) console.log(`\n${run.output.trim() || '(no output)'}\n`);
     else for (const reason of skipReasons(run.output)) console.log(`     ${reason}`);
   };
-  const share = shareOfCores(atOnce);
-  await Promise.all(Array.from({ length: atOnce }, () => workThrough(queue, share, report)));
+  const folder = mkdtempSync(join(tmpdir(), 'cameo-test-'));
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }));
+  const environment = { ...shareOfCores(atOnce), CAMEO_TEST_FOLDER: folder };
+  await Promise.all(Array.from({ length: atOnce }, () => workThrough(queue, environment, report)));
   return { sum, times };
 }
 

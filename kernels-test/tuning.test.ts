@@ -1,3 +1,4 @@
+// process: own
 import 'fake-indexeddb/auto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

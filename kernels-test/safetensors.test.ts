@@ -152,7 +152,7 @@ const REFUSED: [what: string, bytes: Uint8Array, message: RegExp][] = [
   [
     'an unknown type',
     file(`{"a":${entry('F8_E4M3', [4], 0, 4)}}`, four),
-    /"a" has dtype "F8_E4M3"; this reader knows F32, /,
+    /"a" has dtype "F8_E4M3"; this reader knows F64, F32, /,
   ],
   ['a type named like a property', file(`{"a":${entry('toString', [4], 0, 4)}}`, four), /dtype "toString"/],
   ['a negative size', file(`{"a":${entry('F32', [-1], 0, 4)}}`, four), /"a" has shape \[-1\]/],

@@ -1,5 +1,7 @@
 import { type Command, Option } from 'commander';
 import { CheckpointError } from '../common/errors.js';
+import { parseJson } from '../common/json.js';
+import { decodeText } from '../common/text.js';
 import { writeFileAtomic } from '../data/atomic-file.js';
 import { readPyTorchCheckpoint } from '../data/pytorch-checkpoint.js';
 import { readRegularFile } from '../data/read-file.js';
@@ -11,8 +13,8 @@ import {
 } from '../models/architectures.js';
 import { DEFAULT_CAMEO_FACE } from '../models/cameo-face.js';
 import { isRecognizerFile, readRecognizer, writeRecognizer } from '../models/recognizer-file.js';
-import { fromStateDict, misfits, recognizeStateDict } from '../models/state-dict.js';
-import type { HostTensors } from '../nn/host-tensor.js';
+import { fromStateDict, misfits, recognizeStateDict, withoutWrappers } from '../models/state-dict.js';
+import { checkFinite, type HostTensors } from '../nn/host-tensor.js';
 import { readSafetensors } from '../nn/safetensors.js';
 import { complain } from './complain.js';
 import { sizeText } from './numbers.js';
@@ -66,6 +68,7 @@ function convert(
   path: string,
   architecture: Architecture | undefined,
 ): { description: RecognizerDescription; tensors: HostTensors } {
+  if (bytes[0] === 0x7b) throw new CheckpointError(jsonHint(bytes, path));
   const isSafetensors = bytes[8] === 0x7b; // the brace after the header's length; a checkpoint of PyTorch has none there
   const stored = isSafetensors ? readSafetensors(bytes) : undefined;
   if (stored && isRecognizerFile(stored)) {
@@ -73,7 +76,7 @@ function convert(
     checkOwn(file.description, file.tensors, architecture);
     return file;
   }
-  const tensors = stored?.tensors ?? readPyTorchCheckpoint(bytes, path);
+  const tensors = checkFinite(withoutWrappers(stored?.tensors ?? readPyTorchCheckpoint(bytes, path)));
   const found = recognizeStateDict(tensors);
   const description = architecture && found?.architecture !== architecture ? defaultOf(architecture) : found;
   if (!description) {
@@ -83,6 +86,14 @@ function convert(
     );
   }
   return { description, tensors: fromStateDict(description, tensors) };
+}
+
+/** What to do with a JSON file, such as the index of a checkpoint that lies in several files. */
+function jsonHint(bytes: Uint8Array, path: string): string {
+  const { weight_map: map } = parseJson(decodeText(bytes, path), path) as { weight_map?: Record<string, string> };
+  if (typeof map !== 'object' || map === null) return 'a JSON file, not a checkpoint';
+  const files = new Set(Object.values(map)).size;
+  return `the index of a checkpoint in ${files} files; save it as one file first (in Python: safetensors.torch.save_file of all tensors)`;
 }
 
 /** The network of a name, in the sizes that it usually has. */

@@ -2,7 +2,7 @@ import { CheckpointError } from '../common/errors.js';
 import { parseJson } from '../common/json.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { KltAutoencoder, type KltConfig } from '../models/klt-autoencoder.js';
-import { type HostTensors, withoutPrefix, withPrefix } from '../nn/host-tensor.js';
+import { checkFinite, type HostTensors, withoutPrefix, withPrefix } from '../nn/host-tensor.js';
 import { readSafetensors, writeSafetensors } from '../nn/safetensors.js';
 import { loadState } from '../nn/state.js';
 import { crc32 } from './crc32.js';
@@ -55,6 +55,7 @@ export const isKltFile = (metadata: ReadonlyMap<string, string>): boolean => met
 /** @throws CheckpointError for a file that is no KLT autoencoder of ours, or whose tables do not fit it */
 export function readKlt(bytes: Uint8Array): KltFile {
   const { tensors: all, metadata } = readSafetensors(bytes);
+  checkFinite(all);
   const text = metadata.get(ARCHITECTURE_KEY);
   if (!text) throw new CheckpointError(`not weights of a KLT autoencoder: metadata "${ARCHITECTURE_KEY}" is missing`);
   let config: KltConfig;

@@ -69,7 +69,7 @@ class Unpickler {
   #step(opcode: number, at: number): void {
     switch (opcode) {
       case 0x80: // PROTO
-        if (this.#take(1)[0] > 5) this.#fail(`protocol ${this.bytes[this.#at - 1]}; expected 2 to 5`);
+        if (this.#take(1)[0] > 5) this.#fail(`protocol ${this.bytes[this.#at - 1]}; expected at most 5`);
         return;
       case 0x95: // FRAME: its length tells nothing that is needed
         this.#take(8);
@@ -107,11 +107,21 @@ class Unpickler {
       case 0x8a: // LONG1
         this.#push(this.#long(this.#take(1)[0]));
         return;
+      case 0x8b: // LONG4
+        this.#push(this.#long(this.#number(4, (offset) => this.#view.getUint32(offset, true))));
+        return;
       case 0x47: // BINFLOAT, big-endian
         this.#push(this.#number(8, (offset) => this.#view.getFloat64(offset, false)));
         return;
       case 0x58: // BINUNICODE
         this.#push(this.#text(this.#number(4, (offset) => this.#view.getUint32(offset, true))));
+        return;
+      case 0x8d: // BINUNICODE8
+        this.#push(this.#text(this.#length8()));
+        return;
+      case 0x8e: // BINBYTES8
+      case 0x96: // BYTEARRAY8
+        this.#push(this.#take(this.#length8()).slice());
         return;
       case 0x8c: // SHORT_BINUNICODE
         this.#push(this.#text(this.#take(1)[0]));
@@ -129,6 +139,7 @@ class Unpickler {
         this.#push(this.#take(this.#take(1)[0]).slice());
         return;
       case 0x5d:
+      case 0x8f: // EMPTY_SET: a set reads like a list
         this.#push([]);
         return;
       case 0x29:
@@ -138,6 +149,7 @@ class Unpickler {
         this.#push(new Map());
         return;
       case 0x6c: // LIST
+      case 0x91: // FROZENSET
       case 0x74: // TUPLE
         this.#push(this.#toMark());
         return;
@@ -151,19 +163,13 @@ class Unpickler {
         this.#push(Array.from({ length: count }, () => this.#pop()).reverse());
         return;
       }
-      case 0x61: {
-        // APPEND
-        const value = this.#pop();
-        this.#list().push(value);
+      case 0x61: // APPEND
+        this.#append([this.#pop()]);
         return;
-      }
-      case 0x65: {
-        // APPENDS
-        const values = this.#toMark();
-        const list = this.#list();
-        for (const value of values) list.push(value);
+      case 0x65: // APPENDS
+      case 0x90: // ADDITEMS
+        this.#append(this.#toMark());
         return;
-      }
       case 0x73: {
         // SETITEM
         const value = this.#pop();
@@ -207,8 +213,14 @@ class Unpickler {
         // NEWOBJ
         const args = this.#pop();
         const callee = this.#pop();
-        if (!Array.isArray(args) || !isGlobal(callee)) this.#fail(`opcode at byte ${at} calls no global`);
-        this.#push({ call: callee.global, args });
+        // What a call has made may be called again; of that nothing is needed.
+        this.#push({ call: isGlobal(callee) ? callee.global : '', args: Array.isArray(args) ? args : [] });
+        return;
+      }
+      case 0x92: {
+        // NEWOBJ_EX
+        const [, args, callee] = [this.#pop(), this.#pop(), this.#pop()];
+        this.#push({ call: isGlobal(callee) ? callee.global : '', args: Array.isArray(args) ? args : [] });
         return;
       }
       case 0x62: {
@@ -222,6 +234,7 @@ class Unpickler {
         this.#push({ persistent: this.#pop() });
         return;
       default:
+        if (this.#textStep(opcode)) return;
         this.#fail(`opcode 0x${opcode.toString(16)} at byte ${at} is not one that state dicts need`);
     }
   }
@@ -252,9 +265,45 @@ class Unpickler {
     return this.#stack.splice(at).slice(1) as PickleValue[];
   }
 
-  #list(): PickleValue[] {
+  #append(values: readonly PickleValue[]): void {
     const list = this.#top();
-    return Array.isArray(list) ? list : this.#fail('it appends to what is no list');
+    // What a class of its own, such as a deque, gets is not needed.
+    if (Array.isArray(list)) for (const value of values) list.push(value);
+    else if (!isCall(list)) this.#fail('it appends to what is no list');
+  }
+
+  /** The opcodes of protocol 0, whose operands are lines of text; false for any other. */
+  #textStep(opcode: number): boolean {
+    switch (opcode) {
+      case 0x49: {
+        // INT; 00 and 01 are false and true
+        const line = this.#line();
+        this.#push(line === '00' || line === '01' ? line === '01' : Number(line));
+        return true;
+      }
+      case 0x4c: // LONG
+      case 0x46: // FLOAT
+        this.#push(Number(this.#line().replace(/L$/, '')));
+        return true;
+      case 0x53: // STRING
+        this.#push(this.#line().slice(1, -1));
+        return true;
+      case 0x56: // UNICODE
+        this.#push(this.#line());
+        return true;
+      case 0x70: // PUT
+        this.#memo.set(Number(this.#line()), this.#top());
+        return true;
+      case 0x67: // GET
+        this.#push(this.#recall(Number(this.#line())));
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  #length8(): number {
+    return Number(this.#number(8, (offset) => this.#view.getBigUint64(offset, true)));
   }
 
   #pairs(values: readonly PickleValue[]): Map<PickleValue, PickleValue> {
@@ -289,7 +338,7 @@ class Unpickler {
     return this.bytes.subarray(this.#at - count, this.#at);
   }
 
-  #number(size: number, get: (offset: number) => number): number {
+  #number<T>(size: number, get: (offset: number) => T): T {
     this.#take(size);
     return get(this.#at - size);
   }

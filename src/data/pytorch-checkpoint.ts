@@ -1,7 +1,8 @@
 import { FormatError } from '../common/errors.js';
+import { withoutWrappers } from '../models/state-dict.js';
 import type { HostTensor } from '../nn/host-tensor.js';
 import { isCall, isPersistent, type PickleCall, type PickleValue, printable, readPickle } from './pickle.js';
-import { isStateDictGlobal, readTensor, type StorageData, storageOf, tensorCall } from './pytorch-tensor.js';
+import { isHarmlessGlobal, readTensor, type StorageData, storageOf, tensorCall } from './pytorch-tensor.js';
 import { ZipArchive } from './zip.js';
 
 /** Tensors may share a storage; more bytes than this in one checkpoint are not read. */
@@ -13,7 +14,7 @@ const LEGACY_MAGIC = 0x1950a86a20f9469cfc6cn;
 /**
  * The tensors of a PyTorch checkpoint (`.pt`, `.pth`, `.ckpt`), as float32: zip archives, and the pickles that torch.save
  * wrote before version 1.6. Of nested dictionaries (`state_dict`, `net_state_dict`, …) the one with the most tensors; the
- * prefix `module.` of DataParallel is dropped. Nothing in the file is executed.
+ * names of wrappers (`module.`, `model.`, …) are dropped. What lies beside the tensors is passed over. Nothing in the file is executed.
  * @throws FormatError that says what is wrong with the file
  */
 export function readPyTorchCheckpoint(bytes: Uint8Array, name = 'the checkpoint'): Map<string, HostTensor> {
@@ -29,16 +30,16 @@ export function readPyTorchCheckpoint(bytes: Uint8Array, name = 'the checkpoint'
     tensors.set(key, tensor);
   }
   if (tensors.size === 0) throw new FormatError(`${name}: it holds no tensors by name`);
-  const prefixed = [...tensors.keys()].every((key) => key.startsWith('module.'));
-  return prefixed ? new Map([...tensors].map(([key, tensor]) => [key.slice('module.'.length), tensor])) : tensors;
+  return withoutWrappers(tensors);
 }
 
 /** Entries of a dictionary, whichever of its forms a pickle has; null for what is none. */
 function entriesOf(value: PickleValue | undefined): [PickleValue, PickleValue][] | null {
   if (value instanceof Map) return [...value];
-  if (!isCall(value) || value.call !== 'collections.OrderedDict') return null;
-  // Python 2 gives a list of pairs to the class, Python 3 sets the items afterwards.
-  const pairs = Array.isArray(value.args[0]) ? value.args[0] : [];
+  if (!isCall(value)) return null;
+  // Python 2 gives a list of pairs to the class, Python 3 sets the items afterwards. Other classes of dictionaries do so, too.
+  const isOrdered = value.call === 'collections.OrderedDict';
+  const pairs = isOrdered && Array.isArray(value.args[0]) ? value.args[0] : [];
   const given = pairs.filter((pair): pair is [PickleValue, PickleValue] => Array.isArray(pair) && pair.length === 2);
   return [...given, ...(value.items ?? [])];
 }
@@ -83,13 +84,13 @@ function fromZip(bytes: Uint8Array, name: string): Contents {
     throw new FormatError(`${name}: a zip archive without data.pkl; expected what torch.save writes`);
   }
   const folder = pickle.slice(0, -'data.pkl'.length);
-  const { value } = readPickle(archive.get(pickle)!, isStateDictGlobal, name);
+  const { value } = readPickle(archive.get(pickle)!, isHarmlessGlobal, name);
   return { value, storages: lookUp((key) => archive.get(`${folder}data/${key}`), name) };
 }
 
 function fromLegacy(bytes: Uint8Array, name: string): Contents {
   if (bytes[0] !== 0x80) throw new FormatError(`${name}: neither a zip archive nor a pickle, as torch.save writes`);
-  const read = (start: number) => readPickle(bytes, isStateDictGlobal, name, start);
+  const read = (start: number) => readPickle(bytes, isHarmlessGlobal, name, start);
   const magic = read(0);
   if (magic.value !== LEGACY_MAGIC) {
     throw new FormatError(`${name}: a pickle that torch.save did not write: its magic number is missing`);

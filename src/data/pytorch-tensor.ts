@@ -1,27 +1,48 @@
 import { FormatError } from '../common/errors.js';
 import type { HostTensor } from '../nn/host-tensor.js';
-import { float16Value } from '../nn/safetensors.js';
+import { STORED_TYPES, type StoredType, storedValue } from '../nn/stored-types.js';
 import { isCall, isGlobal, isPersistent, type PickleCall, type PickleValue, printable } from './pickle.js';
 
-/** Bytes of an element, and how to read it, by the storage class that a checkpoint names. */
-const STORAGES: Record<string, { bytes: number; get: (view: DataView, at: number) => number }> = {
-  'torch.FloatStorage': { bytes: 4, get: (view, at) => view.getFloat32(at, true) },
-  'torch.DoubleStorage': { bytes: 8, get: (view, at) => view.getFloat64(at, true) },
-  'torch.HalfStorage': { bytes: 2, get: (view, at) => float16Value(view.getUint16(at, true)) },
-  'torch.LongStorage': { bytes: 8, get: (view, at) => Number(view.getBigInt64(at, true)) },
-  'torch.IntStorage': { bytes: 4, get: (view, at) => view.getInt32(at, true) },
+/** The type of the elements of each storage class that a checkpoint may name. */
+const STORAGES: Record<string, StoredType> = {
+  'torch.FloatStorage': 'F32',
+  'torch.DoubleStorage': 'F64',
+  'torch.HalfStorage': 'F16',
+  'torch.BFloat16Storage': 'BF16',
+  'torch.LongStorage': 'I64',
+  'torch.IntStorage': 'I32',
+  'torch.ShortStorage': 'I16',
+  'torch.CharStorage': 'I8',
+  'torch.ByteStorage': 'U8',
+  'torch.BoolStorage': 'BOOL',
 };
 
-const PARAMETER = 'torch._utils._rebuild_parameter';
+/** Storages that can be passed over, but not read. */
+const COMPLEX_BYTES: Record<string, number> = { 'torch.ComplexFloatStorage': 8, 'torch.ComplexDoubleStorage': 16 };
+
+const PARAMETERS = ['torch._utils._rebuild_parameter', 'torch._utils._rebuild_parameter_with_state'];
 const TENSORS = ['torch._utils._rebuild_tensor_v2', 'torch._utils._rebuild_tensor'];
+const TYPED = 'torch._tensor._rebuild_from_type_v2';
 /** More axes than any tensor of a network has. */
 const MOST_AXES = 8;
 
-/** `_codecs.encode` is how Python 3 writes bytes for Python 2. */
-const GLOBALS = [PARAMETER, ...TENSORS, 'collections.OrderedDict', '_codecs.encode'];
+/**
+ * Python's modules by which a pickle can do harm to whoever loads it with Python. No checkpoint needs them, so that a file that
+ * names one is refused, although here nothing of it would be run.
+ */
+const HARMFUL =
+  /^(os|posix|nt|sys|subprocess|shutil|socket|ssl|ctypes|importlib|imp|runpy|pty|code|codeop|commands|popen2|webbrowser|pickle|_pickle|cPickle|marshal|shelve|operator|_operator|timeit|bdb|pdb|pip|asyncio|multiprocessing|threading|signal|platform|urllib|requests|http|ftplib|tempfile|functools|types|inspect|builtins|__builtin__|torch\.hub|torch\.jit|torch\.serialization|torch\.load|numpy\.testing|numpy\.f2py)(\.|$)/;
+/** Of those, classes of plain values. */
+const PLAIN =
+  /^((builtins|__builtin__)\.(set|frozenset|complex|slice|range|bytearray|bytes|list|dict|tuple|int|float|str|bool|object|getattr|long|unicode|Ellipsis|NotImplemented)|types\.SimpleNamespace|functools\.partial)$/;
 
-/** The globals that state dicts name. They are names here and nothing else. */
-export const isStateDictGlobal = (name: string): boolean => GLOBALS.includes(name) || Object.hasOwn(STORAGES, name);
+/** What a checkpoint may name of the module torch itself: types, no functions. */
+const TORCH =
+  /^torch\.(Size|device|Tensor|Generator|\w+Storage|b?float\d\w*|u?int\d+|q?u?int\dx?\d*|quint\w+|qint\w+|complex\d+|half|double|float|long|short|bool|strided|\w+_format)$/;
+
+/** Whether a pickle may name this. It is a name here and nothing else. */
+export const isHarmlessGlobal = (name: string): boolean =>
+  PLAIN.test(name) || TORCH.test(name) || !(HARMFUL.test(name) || /^torch\.[^.]*$/.test(name));
 
 /** Bytes of a storage by its key, at least as many as asked for. @throws FormatError where there are fewer */
 export type StorageData = (key: string, bytes: number) => Uint8Array;
@@ -29,9 +50,10 @@ export type StorageData = (key: string, bytes: number) => Uint8Array;
 /** A part of a file that elements lie in. */
 export interface StorageReference {
   key: string;
+  /** Undefined for elements that are no real numbers. */
+  type: StoredType | undefined;
   /** Bytes of an element. */
   elementBytes: number;
-  get: (view: DataView, at: number) => number;
   /** Number of elements. */
   count: number;
 }
@@ -45,14 +67,19 @@ export function storageOf(value: PickleValue | undefined): StorageReference | nu
   const [, type, key, , count, view] = value.persistent;
   if (!isGlobal(type) || typeof key !== 'string' || !isSize(count) || (view !== undefined && view !== null))
     return null;
-  const form = Object.hasOwn(STORAGES, type.global) ? STORAGES[type.global] : undefined;
-  return form ? { key, elementBytes: form.bytes, get: form.get, count } : null;
+  const stored = Object.hasOwn(STORAGES, type.global) ? STORAGES[type.global] : undefined;
+  const elementBytes = stored ? STORED_TYPES[stored].bytes : COMPLEX_BYTES[type.global];
+  return elementBytes ? { key, type: stored, elementBytes, count } : null;
 }
 
 /** The call that makes a tensor, out of a parameter where it is in one; null for any other value. */
 export function tensorCall(value: PickleValue | undefined): PickleCall | null {
-  const inner = isCall(value) && value.call === PARAMETER ? value.args[0] : value;
-  return isCall(inner) && TENSORS.includes(inner.call) ? inner : null;
+  if (isCall(value) && PARAMETERS.includes(value.call)) return tensorCall(value.args[0]);
+  if (isCall(value) && value.call === TYPED) {
+    const [rebuild, , args] = value.args;
+    return isGlobal(rebuild) && Array.isArray(args) ? tensorCall({ call: rebuild.global, args }) : null;
+  }
+  return isCall(value) && TENSORS.includes(value.call) ? value : null;
 }
 
 /**
@@ -65,6 +92,8 @@ export function readTensor({ args }: PickleCall, storages: StorageData, name: st
   };
   const [reference, offset, shape, strides] = args;
   const storage = storageOf(reference) ?? fail('a tensor whose storage is missing or of an unknown kind');
+  const { type } = storage;
+  if (!type) return fail('a tensor of complex numbers');
   if (!isSize(offset) || !areSizes(shape) || !areSizes(strides)) return fail('a tensor whose sizes are no sizes');
   if (shape.length !== strides.length || shape.length > MOST_AXES) {
     return fail(
@@ -83,7 +112,7 @@ export function readTensor({ args }: PickleCall, storages: StorageData, name: st
   const index = new Array<number>(shape.length).fill(0);
   let at = offset;
   for (let i = 0; i < total; i++) {
-    data[i] = storage.get(view, at * storage.elementBytes);
+    data[i] = storedValue(type, view, at * storage.elementBytes, fail);
     for (let axis = shape.length - 1; axis >= 0; axis--) {
       at += strides[axis];
       if (++index[axis] < shape[axis]) break;

@@ -1,12 +1,12 @@
 import { CheckpointError } from '../common/errors.js';
 import { parseJson } from '../common/json.js';
 import type { Gpu } from '../gpu/gpu.js';
-import type { HostTensors } from '../nn/host-tensor.js';
+import { checkFinite, type HostTensors } from '../nn/host-tensor.js';
 import { readSafetensors, writeSafetensors } from '../nn/safetensors.js';
 import { loadState } from '../nn/state.js';
 import { ARCHITECTURES, buildRecognizer, type RecognizerDescription } from './architectures.js';
 import type { Recognizer } from './recognizer.js';
-import { fromStateDict, recognizeStateDict } from './state-dict.js';
+import { fromStateDict, recognizeStateDict, withoutWrappers } from './state-dict.js';
 
 export { ARCHITECTURES, type Architecture, buildRecognizer, type RecognizerDescription } from './architectures.js';
 export { recognizeStateDict } from './state-dict.js';
@@ -38,15 +38,17 @@ export const isRecognizerFile = ({ metadata }: { metadata: ReadonlyMap<string, s
  */
 export function readRecognizer(bytes: Uint8Array): RecognizerFile {
   const { tensors, metadata } = readSafetensors(bytes);
+  checkFinite(tensors);
   const text = metadata.get(KEY);
   if (text === undefined) {
-    const description = recognizeStateDict(tensors);
+    const unwrapped = withoutWrappers(tensors);
+    const description = recognizeStateDict(unwrapped);
     if (!description) {
       throw new CheckpointError(
         `not a recogniser: metadata "${KEY}" is missing, and the tensors are of no network that is known (${ARCHITECTURES.join(', ')})`,
       );
     }
-    return { description, tensors: fromStateDict(description, tensors), metadata };
+    return { description, tensors: fromStateDict(description, unwrapped), metadata };
   }
   try {
     const description = parseJson(text, 'it') as RecognizerDescription;

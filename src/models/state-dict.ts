@@ -52,6 +52,35 @@ export function recognizeStateDict(tensors: ReadonlyMap<string, HostTensor>): Re
   return null;
 }
 
+/** What programs put before the names of a network's tensors: DataParallel, torch.compile, Lightning, and what people call it. */
+const WRAPPERS = ['module', '_orig_mod', 'model', 'backbone', 'net', 'network', 'encoder', 'student', 'ema', 'online'];
+
+/** Splits a name into the wrappers before it and the rest; what torch.compile puts inside is left out of that. */
+function unwrapped(name: string): { wrappers: string; rest: string } {
+  const parts = name.split('.').filter((part, k) => part !== '_orig_mod' || k === 0);
+  let first = 0;
+  while (first < parts.length - 1 && WRAPPERS.includes(parts[first])) first++;
+  const rest = parts.slice(first).join('.');
+  return { wrappers: parts.slice(0, first).join('.'), rest };
+}
+
+/**
+ * The tensors of a state dict without the names of wrappers before theirs, in whatever order and however often. Where networks
+ * of several wrappers are in it (a recogniser and the head it was trained with), the one that is known is taken; else the
+ * tensors stay as they are.
+ */
+export function withoutWrappers(tensors: ReadonlyMap<string, HostTensor>): HostTensors {
+  const groups = new Map<string, HostTensors>();
+  for (const [name, tensor] of tensors) {
+    const { wrappers, rest } = unwrapped(name);
+    groups.set(wrappers, (groups.get(wrappers) ?? new Map()).set(rest, tensor));
+  }
+  const all = [...groups.values()];
+  if (all.length === 1) return all[0];
+  const known = all.filter((group) => recognizeStateDict(group) !== null);
+  return known.length === 1 ? known[0] : new Map(tensors);
+}
+
 /** What keeps tensors from fitting: a line for each kind, with a few names and how many there are. */
 export function misfits(
   given: ReadonlyMap<string, HostTensor>,

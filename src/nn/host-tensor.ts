@@ -21,7 +21,8 @@ export async function readTensors(tensors: ReadonlyMap<string, Tensor>): Promise
 /**
  * Checks that `given` holds exactly the tensors of `wanted`.
  * @param owner who needs them, e.g. `the network`
- * @throws CheckpointError that names the tensors that are missing or unexpected, or the first of another shape
+ * @throws CheckpointError that names the tensors that are missing or unexpected, or the first of another shape or
+ *   with a value that is not finite
  */
 export function checkTensors(
   given: ReadonlyMap<string, HostTensor>,
@@ -46,6 +47,16 @@ export function checkTensors(
       throw new CheckpointError(`${name}: ${tensor.data.length} values do not fill ${formatShape(shape)}`);
     }
   }
+  checkFinite(given);
+}
+
+/** @throws CheckpointError that names the first tensor with NaN or infinity among its values */
+export function checkFinite<T extends ReadonlyMap<string, HostTensor>>(tensors: T): T {
+  for (const [name, { data }] of tensors) {
+    const at = data.findIndex((value) => !Number.isFinite(value));
+    if (at >= 0) throw new CheckpointError(`${name}: value ${at} is ${data[at]}; expected finite numbers`);
+  }
+  return tensors;
 }
 
 /** At most five names, and how many more there are. */

@@ -1,11 +1,7 @@
 import { CheckpointError } from '../common/errors.js';
 import { parseJson } from '../common/json.js';
 import { sizeOf } from '../common/shapes.js';
-
-/** Bytes of one element of each type that can be read. */
-export const ELEMENT_BYTES = { F32: 4, F16: 2, BF16: 2, I64: 8, I32: 4, U8: 1 } as const;
-
-export type StoredType = keyof typeof ELEMENT_BYTES;
+import { STORED_TYPES, type StoredType } from './stored-types.js';
 
 /** Where a tensor lies in the data part of a file. */
 export interface TensorEntry {
@@ -63,8 +59,8 @@ export function parseHeader(text: string, dataBytes: number): SafetensorsHeader 
 function parseEntry(name: string, value: unknown, dataBytes: number): TensorEntry {
   if (!isObject(value)) return fail(`"${name}" is not an object`);
   const { dtype, shape, data_offsets: offsets } = value;
-  if (typeof dtype !== 'string' || !Object.hasOwn(ELEMENT_BYTES, dtype)) {
-    const known = Object.keys(ELEMENT_BYTES).join(', ');
+  if (typeof dtype !== 'string' || !Object.hasOwn(STORED_TYPES, dtype)) {
+    const known = Object.keys(STORED_TYPES).join(', ');
     return fail(`"${name}" has dtype ${JSON.stringify(dtype)}; this reader knows ${known}`);
   }
   if (!Array.isArray(shape) || !shape.every(isCount)) {
@@ -78,7 +74,7 @@ function parseEntry(name: string, value: unknown, dataBytes: number): TensorEntr
   if (end > dataBytes) {
     return fail(`"${name}" ends at byte ${end} of the data, which has ${dataBytes}: the file is truncated or corrupt`);
   }
-  const needed = sizeOf(shape) * ELEMENT_BYTES[type];
+  const needed = sizeOf(shape) * STORED_TYPES[type].bytes;
   if (needed !== end - begin) {
     return fail(
       `"${name}" of type ${type} and shape [${shape}] needs ${needed} bytes; its data_offsets span ${end - begin}`,

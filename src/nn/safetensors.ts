@@ -1,7 +1,10 @@
 import { ArgumentError, CheckpointError, ShapeError } from '../common/errors.js';
 import { formatShape, sizeOf } from '../common/shapes.js';
 import type { HostTensor, HostTensors } from './host-tensor.js';
-import { METADATA_KEY, parseHeader, type StoredType } from './safetensors-header.js';
+import { METADATA_KEY, parseHeader } from './safetensors-header.js';
+import { STORED_TYPES, type StoredType, storedValue } from './stored-types.js';
+
+export { float16Value } from './stored-types.js';
 
 // The format (https://huggingface.co/docs/safetensors): a little-endian 64-bit length, that many bytes of JSON
 // {name: {dtype, shape, data_offsets}}, then the data, little-endian like every host this runs on.
@@ -17,8 +20,8 @@ export interface Safetensors {
 }
 
 /**
- * Reads a safetensors file. F16, BF16, I64, I32 and U8 become float32, which holds all their values but integers of
- * more than 24 bits; such an integer is refused.
+ * Reads a safetensors file. Other types become float32, which holds all their values but integers of more than
+ * 24 bits and large doubles; such a one is refused.
  * @throws CheckpointError that names what is wrong: a truncated or foreign file, a tensor of unknown type, tensors that
  * overlap, leave gaps or lie outside the file, a name that occurs twice
  */
@@ -66,38 +69,14 @@ function decodeText(bytes: Uint8Array): string {
 }
 
 function toFloat32(name: string, type: StoredType, data: ArrayBuffer): Float32Array {
-  switch (type) {
-    case 'F32':
-      return new Float32Array(data);
-    case 'F16':
-      return Float32Array.from(new Uint16Array(data), float16Value);
-    case 'BF16':
-      // The upper half of a float32.
-      return new Float32Array(Uint32Array.from(new Uint16Array(data), (bits) => bits << 16).buffer);
-    case 'U8':
-      return Float32Array.from(new Uint8Array(data));
-    case 'I32':
-      return Float32Array.from(new Int32Array(data), (value) => exact(name, value));
-    case 'I64':
-      return Float32Array.from(new BigInt64Array(data), (value) => exact(name, Number(value)));
-  }
-}
-
-function exact(name: string, value: number): number {
-  if (Math.fround(value) !== value || !Number.isSafeInteger(value)) {
-    throw new CheckpointError(`safetensors: "${name}" holds ${value}, which float32 cannot hold exactly`);
-  }
-  return value;
-}
-
-/** Value of an IEEE 754 half-precision number. */
-export function float16Value(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 31;
-  const fraction = bits & 1023;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 31) return fraction ? Number.NaN : sign * Infinity;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+  if (type === 'F32') return new Float32Array(data);
+  const view = new DataView(data);
+  const { bytes } = STORED_TYPES[type];
+  const length = data.byteLength / bytes;
+  const fail = (why: string): never => {
+    throw new CheckpointError(`safetensors: "${name}" ${why}`);
+  };
+  return Float32Array.from({ length }, (_, k) => storedValue(type, view, bytes * k, fail));
 }
 
 /**

@@ -1,7 +1,7 @@
-import { ARCHIVE_ENTRY_BYTES, archivedCode } from '../src/codec/archive-layout.js';
+import { ARCHIVE_ENTRY_BYTES, archivedCode } from '../src/codec/container/archive-layout.js';
+import { concatenate, type FaceSymbols } from '../src/codec/container/face-code.js';
+import { journalHeader, journalRecord } from '../src/codec/container/face-journal.js';
 import { LatentModel } from '../src/codec/entropy/latent-model.js';
-import { concatenate, type FaceSymbols } from '../src/codec/face-code.js';
-import { journalHeader, journalRecord } from '../src/codec/face-journal.js';
 import { readSafetensors } from '../src/nn/safetensors.js';
 import { readFixture } from './read-fixture.js';
 

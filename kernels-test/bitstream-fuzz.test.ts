@@ -1,11 +1,11 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { bytesSource, FaceArchive, packArchive } from '../src/codec/container/face-archive.js';
+import { unpackFaceBare } from '../src/codec/container/face-bare.js';
+import { unpackFaceFile } from '../src/codec/container/face-file.js';
+import { FaceJournal } from '../src/codec/container/face-journal.js';
 import { crc32 } from '../src/codec/crc32.js';
 import { decodeLatents, encodeLatents } from '../src/codec/entropy/latent-stream.js';
-import { bytesSource, FaceArchive, packArchive } from '../src/codec/face-archive.js';
-import { unpackFaceBare } from '../src/codec/face-bare.js';
-import { unpackFaceFile } from '../src/codec/face-file.js';
-import { FaceJournal } from '../src/codec/face-journal.js';
 import { FormatError, ModelMismatchError } from '../src/common/errors.js';
 import { CounterRandom } from '../src/common/random.js';
 import { fromHex, packJournal, readVectors } from './bitstream-fixture.js';

@@ -1,10 +1,10 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { bytesSource, FaceArchive, packArchive } from '../src/codec/container/face-archive.js';
+import { packFaceBare, unpackFaceBare } from '../src/codec/container/face-bare.js';
+import { packFaceFile, unpackFaceFile } from '../src/codec/container/face-file.js';
 import { LatentModel } from '../src/codec/entropy/latent-model.js';
 import { decodeLatents, encodeLatents } from '../src/codec/entropy/latent-stream.js';
-import { bytesSource, FaceArchive, packArchive } from '../src/codec/face-archive.js';
-import { packFaceBare, unpackFaceBare } from '../src/codec/face-bare.js';
-import { packFaceFile, unpackFaceFile } from '../src/codec/face-file.js';
 import { fromHex, readVectors } from './bitstream-fixture.js';
 
 // What was written once has to be read for ever, and to be written the same: on every machine, by every later version.

@@ -4,14 +4,14 @@
  */
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { fitLatentModel } from '../src/codec/entropy/fit-latent-model.js';
+import { packArchive } from '../src/codec/container/face-archive.js';
+import { packFaceBare } from '../src/codec/container/face-bare.js';
+import { packFaceFile } from '../src/codec/container/face-file.js';
 import { LatentModel, MOST_DEAD_ZONE, SHAPE_BANDS } from '../src/codec/entropy/latent-model.js';
 import { encodeLatents } from '../src/codec/entropy/latent-stream.js';
 import { SCALE_COUNT, SHAPE_ENTRIES } from '../src/codec/entropy/symbol-distribution.js';
-import { packArchive } from '../src/codec/face-archive.js';
-import { packFaceBare } from '../src/codec/face-bare.js';
-import { packFaceFile } from '../src/codec/face-file.js';
 import { writeSafetensors } from '../src/nn/safetensors.js';
+import { fitLatentModel } from '../src/training/entropy/fit-latent-model.js';
 import { toHex } from './bitstream-fixture.js';
 import { symbolsAt, syntheticFaces } from './latent-samples.js';
 

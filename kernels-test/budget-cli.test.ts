@@ -2,10 +2,10 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { packArchive } from '../src/codec/container/face-archive.js';
+import { unpackFaceBare } from '../src/codec/container/face-bare.js';
+import { unpackFaceFile } from '../src/codec/container/face-file.js';
 import type { LatentModel } from '../src/codec/entropy/latent-model.js';
-import { packArchive } from '../src/codec/face-archive.js';
-import { unpackFaceBare } from '../src/codec/face-bare.js';
-import { unpackFaceFile } from '../src/codec/face-file.js';
 import { readKlt } from '../src/codec/klt-file.js';
 import { readImage, writePng } from '../src/data/image.js';
 import { psnr } from '../src/evaluation/metrics/picture-quality.js';

@@ -1,8 +1,8 @@
 import * as assert from 'uvu/assert';
 import { BudgetCodec, type FaceContainer } from '../src/codec/budget-codec.js';
-import { bytesSource, FaceArchive, packArchive } from '../src/codec/face-archive.js';
-import { packFaceBare } from '../src/codec/face-bare.js';
-import { packFaceFile } from '../src/codec/face-file.js';
+import { bytesSource, FaceArchive, packArchive } from '../src/codec/container/face-archive.js';
+import { packFaceBare } from '../src/codec/container/face-bare.js';
+import { packFaceFile } from '../src/codec/container/face-file.js';
 import { readKlt, writeKlt } from '../src/codec/klt-file.js';
 import { ArgumentError, CheckpointError, FormatError, ModelMismatchError } from '../src/common/errors.js';
 import { psnr } from '../src/evaluation/metrics/picture-quality.js';

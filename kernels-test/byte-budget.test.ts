@@ -1,10 +1,10 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { FaceQuantizer, stepsInUnit } from '../src/codec/byte-budget.js';
-import { fitLatentModel } from '../src/codec/entropy/fit-latent-model.js';
 import { decodeLatents, encodeLatents, levelsOf } from '../src/codec/entropy/latent-stream.js';
 import { dependentGain, SymbolChooser } from '../src/codec/symbol-chooser.js';
 import { ArgumentError } from '../src/common/errors.js';
+import { fitLatentModel } from '../src/training/entropy/fit-latent-model.js';
 import { syntheticFaces } from './latent-samples.js';
 
 /** Latents of imaginary faces whose steps are 2^(1/8) apart, as in a face model. */

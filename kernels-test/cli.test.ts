@@ -2,8 +2,8 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFi
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { writePng as pngFile } from '../src/codec/png-chunks.js';
-import { packLatentsPng, unpackLatentsPng } from '../src/codec/png-container.js';
+import { writePng as pngFile } from '../src/codec/png/chunks.js';
+import { packLatentsPng, unpackLatentsPng } from '../src/codec/png/container.js';
 import { alignFace } from '../src/data/align.js';
 import { readImage, writePng } from '../src/data/image.js';
 import { landmarksOf, readLandmarks } from '../src/data/landmarks.js';

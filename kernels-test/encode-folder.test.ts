@@ -2,9 +2,9 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, wri
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { bytesSource, FaceArchive } from '../src/codec/face-archive.js';
-import { unpackFaceFile } from '../src/codec/face-file.js';
-import { FaceJournal } from '../src/codec/face-journal.js';
+import { bytesSource, FaceArchive } from '../src/codec/container/face-archive.js';
+import { unpackFaceFile } from '../src/codec/container/face-file.js';
+import { FaceJournal } from '../src/codec/container/face-journal.js';
 import { readKlt } from '../src/codec/klt-file.js';
 import { CounterRandom } from '../src/common/random.js';
 import { writePng } from '../src/data/image.js';

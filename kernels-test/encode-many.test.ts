@@ -1,10 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { bytesSource, FaceArchive, packArchive } from '../src/codec/container/face-archive.js';
+import { unpackFaceFile } from '../src/codec/container/face-file.js';
+import { FaceJournal } from '../src/codec/container/face-journal.js';
 import type { EncodeManyOptions, FaceInput } from '../src/codec/encode-many.js';
-import { bytesSource, FaceArchive, packArchive } from '../src/codec/face-archive.js';
-import { unpackFaceFile } from '../src/codec/face-file.js';
-import { FaceJournal } from '../src/codec/face-journal.js';
 import {
   ArgumentError,
   CheckpointError,

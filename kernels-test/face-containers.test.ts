@@ -1,20 +1,20 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ENCODER_VERSION } from '../src/codec/byte-budget.js';
-import { fitLatentModel } from '../src/codec/entropy/fit-latent-model.js';
-import { LatentModel } from '../src/codec/entropy/latent-model.js';
-import { encodeLatents } from '../src/codec/entropy/latent-stream.js';
-import { type ByteSource, bytesSource, FaceArchive, packArchive } from '../src/codec/face-archive.js';
-import { BARE_HEADER_BYTES, packFaceBare, unpackFaceBare } from '../src/codec/face-bare.js';
+import { type ByteSource, bytesSource, FaceArchive, packArchive } from '../src/codec/container/face-archive.js';
+import { BARE_HEADER_BYTES, packFaceBare, unpackFaceBare } from '../src/codec/container/face-bare.js';
 import {
   FILE_HEADER_BYTES,
   isFaceFile,
   packFaceFile,
   readFaceFileHeader,
   unpackFaceFile,
-} from '../src/codec/face-file.js';
-import { FaceJournal, openFaces } from '../src/codec/face-journal.js';
+} from '../src/codec/container/face-file.js';
+import { FaceJournal, openFaces } from '../src/codec/container/face-journal.js';
+import { LatentModel } from '../src/codec/entropy/latent-model.js';
+import { encodeLatents } from '../src/codec/entropy/latent-stream.js';
 import { ArgumentError, FormatError, ModelMismatchError } from '../src/common/errors.js';
+import { fitLatentModel } from '../src/training/entropy/fit-latent-model.js';
 import { packJournal } from './bitstream-fixture.js';
 import { symbolsAt, syntheticFaces } from './latent-samples.js';
 import { rejection } from './rejection.js';

@@ -1,9 +1,9 @@
 import { deflateRawSync, deflateSync } from 'node:zlib';
 import { crc32 } from '../src/codec/crc32.js';
 import type { Latents } from '../src/codec/latents.js';
-import { PNG_SIGNATURE, type PngChunk, readPng, writePng } from '../src/codec/png-chunks.js';
-import { HEADER_CHUNK, packLatentsPng } from '../src/codec/png-container.js';
-import { filterCandidates } from '../src/codec/png-filter.js';
+import { PNG_SIGNATURE, type PngChunk, readPng, writePng } from '../src/codec/png/chunks.js';
+import { HEADER_CHUNK, packLatentsPng } from '../src/codec/png/container.js';
+import { filterCandidates } from '../src/codec/png/filter.js';
 import type { CounterRandom } from '../src/common/random.js';
 import { laplacianLatents, uniformLatents } from './container-latents.js';
 

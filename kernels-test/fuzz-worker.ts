@@ -2,7 +2,7 @@
  * Runs the fuzz cases in a process of its own (see fuzz.test.ts) and prints one line of JSON, a {@link FuzzReport}.
  * Arguments: number of cases, seed.
  */
-import { unpackLatentsPng } from '../src/codec/png-container.js';
+import { unpackLatentsPng } from '../src/codec/png/container.js';
 import { FormatError } from '../src/common/errors.js';
 import { CounterRandom } from '../src/common/random.js';
 import { FUZZ_KINDS, type FuzzCase, makeCase, makeSpecimens } from './fuzz-cases.js';

@@ -6,8 +6,8 @@ import { mse } from '../src/ops/mse.js';
 import { affine } from '../src/ops/unary.js';
 import { Tape } from '../src/tensor/tape.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';
+import { principalComponents } from '../src/training/components/principal-components.js';
 import { LevelEncoder } from '../src/training/encoder-levels.js';
-import { principalComponents } from '../src/training/principal-components.js';
 import { assertClose, gpuSuite, randomValues, testGpu, toNdArray } from './harness.js';
 import { gradientsInFloat64 } from './replay.js';
 

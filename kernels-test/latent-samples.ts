@@ -1,5 +1,5 @@
-import type { LatentSamples } from '../src/codec/entropy/fit-samples.js';
 import { CounterRandom } from '../src/common/random.js';
+import type { LatentSamples } from '../src/training/entropy/fit-samples.js';
 
 /** Latents of imaginary faces, and gains for them. */
 export interface SyntheticFaces extends LatentSamples {

@@ -1,6 +1,5 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type FitOptions, fitLatentModel } from '../src/codec/entropy/fit-latent-model.js';
 import { LatentModel, type LatentModelFields } from '../src/codec/entropy/latent-model.js';
 import {
   codeLength,
@@ -15,6 +14,7 @@ import { SymbolChooser } from '../src/codec/symbol-chooser.js';
 import { ArgumentError, CheckpointError, FormatError, ShapeError } from '../src/common/errors.js';
 import { CounterRandom } from '../src/common/random.js';
 import { readSafetensors, writeSafetensors } from '../src/nn/safetensors.js';
+import { type FitOptions, fitLatentModel } from '../src/training/entropy/fit-latent-model.js';
 import { staticModel, symbolsAt, syntheticFaces } from './latent-samples.js';
 import { rejection } from './rejection.js';
 

@@ -5,7 +5,7 @@ import { deflateSync } from 'node:zlib';
 import sharp from 'sharp';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { writePng } from '../src/codec/png-chunks.js';
+import { writePng } from '../src/codec/png/chunks.js';
 import { ImageError } from '../src/common/errors.js';
 import { listFaces } from '../src/data/face-listing.js';
 import { readImage } from '../src/data/image.js';

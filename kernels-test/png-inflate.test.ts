@@ -1,8 +1,8 @@
 import { constants, deflateSync, inflateSync } from 'node:zlib';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { inflateExactly } from '../src/codec/png-inflate.js';
-import { zlibSmallest } from '../src/codec/png-zlib.js';
+import { inflateExactly } from '../src/codec/png/inflate.js';
+import { zlibSmallest } from '../src/codec/png/zlib.js';
 import { FormatError } from '../src/common/errors.js';
 import { CounterRandom } from '../src/common/random.js';
 

@@ -1,6 +1,5 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { laplacianShape } from '../src/codec/entropy/fit-shapes.js';
 import { clamp, log2Sixteenths, powerOfEighths } from '../src/codec/entropy/fixed-point.js';
 import { bordersInOrder, MOST_DEAD_ZONE } from '../src/codec/entropy/latent-model.js';
 import { FREQUENCY_TOTAL, golombBits, RangeDecoder, RangeEncoder } from '../src/codec/entropy/range-coder.js';
@@ -15,6 +14,7 @@ import {
 } from '../src/codec/entropy/symbol-distribution.js';
 import { ArgumentError, FormatError } from '../src/common/errors.js';
 import { CounterRandom } from '../src/common/random.js';
+import { laplacianShape } from '../src/training/entropy/fit-shapes.js';
 import { rejection } from './rejection.js';
 
 /** Parts of the whole, from one that is almost everything to many of the least. */

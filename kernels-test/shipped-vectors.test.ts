@@ -1,8 +1,8 @@
 // adapters: once
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { packFaceBare, unpackFaceBare } from '../src/codec/face-bare.js';
-import { packFaceFile, unpackFaceFile } from '../src/codec/face-file.js';
+import { packFaceBare, unpackFaceBare } from '../src/codec/container/face-bare.js';
+import { packFaceFile, unpackFaceFile } from '../src/codec/container/face-file.js';
 import { readShippedVectors, shippedModel } from './shipped-vectors.js';
 
 // What users have stored with the shipped model has to be read by every later version, to the same symbols.

@@ -4,8 +4,8 @@
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { packFaceBare } from '../src/codec/face-bare.js';
-import { packFaceFile } from '../src/codec/face-file.js';
+import { packFaceBare } from '../src/codec/container/face-bare.js';
+import { packFaceFile } from '../src/codec/container/face-file.js';
 import { readKlt, tablesOf } from '../src/codec/klt-file.js';
 import { CounterRandom } from '../src/common/random.js';
 import { fromHex, toHex } from './bitstream-fixture.js';

@@ -4,7 +4,7 @@ import { basename } from 'node:path';
 import type { Page } from 'puppeteer-core';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { unpackFaceFile } from '../src/codec/face-file.js';
+import { unpackFaceFile } from '../src/codec/container/face-file.js';
 import { readKlt } from '../src/codec/klt-file.js';
 import { alignFace, LANDMARK_NAMES } from '../src/data/align.js';
 import { readImage } from '../src/data/image.js';

@@ -1,7 +1,16 @@
 /** `cameo`: the engine with the face codec on it. Nothing here imports anything of Node: it runs in browsers too. */
 
-export type { ArchivedFace } from './codec/archive-layout.js';
 export { BudgetCodec, type FaceContainer, type FaceHolder, type FaceTarget } from './codec/budget-codec.js';
+export type { ArchivedFace } from './codec/container/archive-layout.js';
+export {
+  type ByteSource,
+  bytesSource,
+  FaceArchive,
+  type FaceCollection,
+  packArchive,
+} from './codec/container/face-archive.js';
+export type { DecodedFace, FaceSymbols } from './codec/container/face-code.js';
+export { FaceJournal, openFaces } from './codec/container/face-journal.js';
 export {
   EncodedFace,
   type EncodeManyOptions,
@@ -10,18 +19,9 @@ export {
   type FaceInput,
   type FailedFace,
 } from './codec/encode-many.js';
-export {
-  type ByteSource,
-  bytesSource,
-  FaceArchive,
-  type FaceCollection,
-  packArchive,
-} from './codec/face-archive.js';
-export type { DecodedFace, FaceSymbols } from './codec/face-code.js';
 export { FaceCodec, modelIdOf } from './codec/face-codec.js';
-export { FaceJournal, openFaces } from './codec/face-journal.js';
 export { LATENT_LIMITS, type Latents } from './codec/latents.js';
-export { FORMAT_VERSION, packLatentsPng, type UnpackedFile, unpackLatentsPng } from './codec/png-container.js';
+export { FORMAT_VERSION, packLatentsPng, type UnpackedFile, unpackLatentsPng } from './codec/png/container.js';
 export * from './engine.js';
 export {
   Autoencoder,

@@ -1,6 +1,6 @@
 import type { BudgetCodec } from '../src/codec/budget-codec.js';
-import { packFaceBare } from '../src/codec/face-bare.js';
-import { packFaceFile } from '../src/codec/face-file.js';
+import { packFaceBare } from '../src/codec/container/face-bare.js';
+import { packFaceFile } from '../src/codec/container/face-file.js';
 
 /** What Cameo made of a face. */
 export interface FaceEncoding {

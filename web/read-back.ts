@@ -1,5 +1,5 @@
 import type { BudgetCodec } from '../src/codec/budget-codec.js';
-import { isFaceFile } from '../src/codec/face-file.js';
+import { isFaceFile } from '../src/codec/container/face-file.js';
 import { CameoError, FormatError } from '../src/common/errors.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../src/data/align.js';
 import type { RgbImage } from '../src/data/rgb-image.js';

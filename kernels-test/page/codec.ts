@@ -1,5 +1,5 @@
-import { packFaceBare } from '../../src/codec/face-bare.js';
-import { packFaceFile } from '../../src/codec/face-file.js';
+import { packFaceBare } from '../../src/codec/container/face-bare.js';
+import { packFaceFile } from '../../src/codec/container/face-file.js';
 import {
   BudgetCodec,
   bytesSource,

@@ -1,6 +1,6 @@
-import { ARCHIVE_ENTRY_BYTES, ARCHIVE_HEADER_BYTES } from '../codec/archive-layout.js';
-import type { FaceCollection } from '../codec/face-archive.js';
-import { FaceJournal, type JournalDamage, openFaces } from '../codec/face-journal.js';
+import { ARCHIVE_ENTRY_BYTES, ARCHIVE_HEADER_BYTES } from '../codec/container/archive-layout.js';
+import type { FaceCollection } from '../codec/container/face-archive.js';
+import { FaceJournal, type JournalDamage, openFaces } from '../codec/container/face-journal.js';
 import { ArgumentError, FormatError } from '../common/errors.js';
 import { FileSource } from '../data/file-source.js';
 

@@ -1,6 +1,6 @@
-import { MOST_FACE_BYTES } from '../codec/face-code.js';
-import { FILE_HEADER_BYTES } from '../codec/face-file.js';
-import { MAX_FILE_BYTES } from '../codec/png-container.js';
+import { MOST_FACE_BYTES } from '../codec/container/face-code.js';
+import { FILE_HEADER_BYTES } from '../codec/container/face-file.js';
+import { MAX_FILE_BYTES } from '../codec/png/container.js';
 import { FormatError } from '../common/errors.js';
 import { FileSource } from '../data/file-source.js';
 

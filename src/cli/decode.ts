@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
+import { unpackFaceBare } from '../codec/container/face-bare.js';
+import type { FaceSymbols } from '../codec/container/face-code.js';
+import { unpackFaceFile } from '../codec/container/face-file.js';
+import { FaceJournal } from '../codec/container/face-journal.js';
 import { FACES_AT_ONCE } from '../codec/encode-many.js';
-import { unpackFaceBare } from '../codec/face-bare.js';
-import type { FaceSymbols } from '../codec/face-code.js';
-import { unpackFaceFile } from '../codec/face-file.js';
-import { FaceJournal } from '../codec/face-journal.js';
 import { ArgumentError, FormatError, ModelMismatchError } from '../common/errors.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../data/align.js';
 import { writePng } from '../data/image.js';

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
+import { pictureSum } from '../codec/container/face-journal.js';
 import { FACES_AT_ONCE } from '../codec/encode-many.js';
-import { batchesOf } from '../codec/face-batches.js';
-import { pictureSum } from '../codec/face-journal.js';
+import { batchesOf } from '../common/batch-queue.js';
 import type { ArchiveWriter } from '../data/archive-writer.js';
 import { FileError, fileErrorReason, removeTemporaries, writeFileAtomic } from '../data/atomic-file.js';
 import type { DoneList } from '../data/done-list.js';

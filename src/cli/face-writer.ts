@@ -1,6 +1,6 @@
 import { type FaceContainer, type FaceHolder, leastFaceBytes, packInto } from '../codec/budget-codec.js';
 import { ENCODER_VERSION } from '../codec/byte-budget.js';
-import { encodeFace, type FaceSymbols } from '../codec/face-code.js';
+import { encodeFace, type FaceSymbols } from '../codec/container/face-code.js';
 import { ArgumentError } from '../common/errors.js';
 import type { DeviceKeeperOptions } from '../gpu/device-keeper.js';
 import type { CodecSession } from './codec-session.js';

@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
+import type { FaceCollection } from '../codec/container/face-archive.js';
+import { readBareHeader, unpackFaceBare } from '../codec/container/face-bare.js';
+import { BITSTREAM_VERSION } from '../codec/container/face-code.js';
+import { readFaceFileHeader, unpackFaceFile } from '../codec/container/face-file.js';
+import { FaceJournal } from '../codec/container/face-journal.js';
 import type { LatentModel } from '../codec/entropy/latent-model.js';
-import type { FaceCollection } from '../codec/face-archive.js';
-import { readBareHeader, unpackFaceBare } from '../codec/face-bare.js';
-import { BITSTREAM_VERSION } from '../codec/face-code.js';
-import { readFaceFileHeader, unpackFaceFile } from '../codec/face-file.js';
-import { FaceJournal } from '../codec/face-journal.js';
-import { unpackLatentsPng } from '../codec/png-container.js';
+import { unpackLatentsPng } from '../codec/png/container.js';
 import { readRegularFile } from '../data/read-file.js';
 import { damageError, damageOf, nameOfFace, withArchive } from './archive-faces.js';
 import { CodecSession } from './codec-session.js';

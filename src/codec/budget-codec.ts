@@ -6,15 +6,14 @@ import type { Gpu } from '../gpu/gpu.js';
 import { gainOf, type KltAutoencoder, logisticScales, stepValues } from '../models/klt-autoencoder.js';
 import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
 import { keep, Tensor } from '../tensor/tensor.js';
-import { ARCHIVE_ENTRY_BYTES } from './archive-layout.js';
 import { type ChosenSymbols, FaceQuantizer, stepsInUnit } from './byte-budget.js';
+import { ARCHIVE_ENTRY_BYTES } from './container/archive-layout.js';
+import { BARE_HEADER_BYTES, packFaceBare, unpackFaceBare } from './container/face-bare.js';
+import type { DecodedFace, FaceSymbols } from './container/face-code.js';
+import { FILE_HEADER_BYTES, isFaceFile, packFaceFile, unpackFaceFile } from './container/face-file.js';
 import type { LatentModel } from './entropy/latent-model.js';
 import { encodeLatents, levelsOf } from './entropy/latent-stream.js';
-
-import { BARE_HEADER_BYTES, packFaceBare, unpackFaceBare } from './face-bare.js';
-import type { DecodedFace, FaceSymbols } from './face-code.js';
 import { codecBatch } from './face-codec.js';
-import { FILE_HEADER_BYTES, isFaceFile, packFaceFile, unpackFaceFile } from './face-file.js';
 import { type KltFile, type KltTables, loadKlt, readKlt, tablesOf } from './klt-file.js';
 
 /** 'file' says by itself what it is; 'bare' has 8 bytes less, for whoever knows. */

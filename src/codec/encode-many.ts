@@ -1,4 +1,5 @@
 import { checkOptions, refuse } from '../common/arguments.js';
+import { batchesOf } from '../common/batch-queue.js';
 import { ArgumentError } from '../common/errors.js';
 import { DeviceKeeper, type DeviceKeeperOptions } from '../gpu/device-keeper.js';
 import type { Gpu } from '../gpu/gpu.js';
@@ -10,9 +11,8 @@ import {
   HEADER_BYTES,
   packInto,
 } from './budget-codec.js';
+import { encodeFace, type FaceSymbols } from './container/face-code.js';
 import type { LatentModel } from './entropy/latent-model.js';
-import { batchesOf } from './face-batches.js';
-import { encodeFace, type FaceSymbols } from './face-code.js';
 import { type KltFile, readKlt, tablesOf } from './klt-file.js';
 
 /** Faces that are encoded at a time: enough to keep a GPU busy, and little enough memory for a CPU. */

@@ -13,7 +13,7 @@ import { Tape } from '../tensor/tape.js';
 import { keep, Tensor } from '../tensor/tensor.js';
 import { crc32 } from './crc32.js';
 import { latentsFromSymbols, symbolsOf } from './latents.js';
-import { packLatentsPng, unpackLatentsPng } from './png-container.js';
+import { packLatentsPng, unpackLatentsPng } from './png/container.js';
 import { isNearTie, roundToSymbols } from './rounding.js';
 
 /**

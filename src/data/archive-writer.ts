@@ -1,9 +1,8 @@
 import { type FileHandle, open, rm, stat } from 'node:fs/promises';
-import { archivedCode, checkArchiveSize, MOST_NAME_BYTES } from '../codec/archive-layout.js';
 import { type FaceHolder, HEADER_BYTES } from '../codec/budget-codec.js';
 import { ENCODER_VERSION } from '../codec/byte-budget.js';
-import type { LatentModel } from '../codec/entropy/latent-model.js';
-import type { FaceSymbols } from '../codec/face-code.js';
+import { archivedCode, checkArchiveSize, MOST_NAME_BYTES } from '../codec/container/archive-layout.js';
+import type { FaceSymbols } from '../codec/container/face-code.js';
 import {
   FaceJournal,
   JOURNAL_HEADER_BYTES,
@@ -11,7 +10,8 @@ import {
   journalHeader,
   journalRecord,
   pictureSum,
-} from '../codec/face-journal.js';
+} from '../codec/container/face-journal.js';
+import type { LatentModel } from '../codec/entropy/latent-model.js';
 import { ArgumentError, FormatError } from '../common/errors.js';
 import {
   FileError,

@@ -1,6 +1,6 @@
 import { deflateSync } from 'node:zlib';
 import sharp, { type Metadata } from 'sharp';
-import { writePng } from '../codec/png-chunks.js';
+import { writePng } from '../codec/png/chunks.js';
 import { ImageError } from '../common/errors.js';
 import { pngGamma } from './picture-format.js';
 import type { RgbImage } from './rgb-image.js';

@@ -1,5 +1,5 @@
 import type { FileHandle } from 'node:fs/promises';
-import type { ByteSource } from '../codec/face-archive.js';
+import type { ByteSource } from '../codec/container/face-archive.js';
 import { FileError, fileErrorReason } from './atomic-file.js';
 import { openRegularFile } from './read-file.js';
 

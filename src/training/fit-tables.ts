@@ -1,4 +1,3 @@
-import { fitLatentModel, type SymbolChoice } from '../codec/entropy/fit-latent-model.js';
 import type { KltTables } from '../codec/klt-file.js';
 import { dependentGain, SymbolChooser } from '../codec/symbol-chooser.js';
 import { ArgumentError } from '../common/errors.js';
@@ -6,6 +5,7 @@ import type { FaceSet } from '../data/faces.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { gainOf, type KltAutoencoder, logisticScales, stepValues } from '../models/klt-autoencoder.js';
 import { keep, Tensor } from '../tensor/tensor.js';
+import { fitLatentModel, type SymbolChoice } from './entropy/fit-latent-model.js';
 import { runOverFaces } from './run-over-faces.js';
 
 /** Symbols of a group: a channel of the latent model, whose positions are components of similar importance. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { concatenate } from '../codec/face-code.js';
+import { concatenate } from '../codec/container/face-code.js';
 import { ArgumentError } from '../common/errors.js';
 import { writeFileAtomic } from '../data/atomic-file.js';
 import type { FaceSet } from '../data/faces.js';

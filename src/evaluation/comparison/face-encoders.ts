@@ -1,9 +1,9 @@
 import type { BudgetCodec } from '../../codec/budget-codec.js';
 import { ENCODER_VERSION } from '../../codec/byte-budget.js';
-import { packFaceBare } from '../../codec/face-bare.js';
-import { BITSTREAM_VERSION, type FaceSymbols } from '../../codec/face-code.js';
+import { packFaceBare } from '../../codec/container/face-bare.js';
+import { BITSTREAM_VERSION, type FaceSymbols } from '../../codec/container/face-code.js';
 import type { FaceCodec } from '../../codec/face-codec.js';
-import { FORMAT_VERSION, packLatentsPng } from '../../codec/png-container.js';
+import { FORMAT_VERSION, packLatentsPng } from '../../codec/png/container.js';
 import { ArgumentError } from '../../common/errors.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../../data/align.js';
 import { encodeWithin } from '../codecs/encode-within.js';

@@ -1,4 +1,6 @@
-import { ArgumentError, FormatError } from '../common/errors.js';
+import { ArgumentError, FormatError } from '../../common/errors.js';
+import { crc32 } from '../crc32.js';
+import { formatModelId, type LatentModel } from '../entropy/latent-model.js';
 import {
   ARCHIVE_ENTRY_BYTES,
   ARCHIVE_HEADER_BYTES,
@@ -12,8 +14,6 @@ import {
   NAMED_ENTRY_BYTES,
   nameChecksum,
 } from './archive-layout.js';
-import { crc32 } from './crc32.js';
-import { formatModelId, type LatentModel } from './entropy/latent-model.js';
 import {
   BITSTREAM_VERSION,
   checkFace,

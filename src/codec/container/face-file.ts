@@ -1,5 +1,5 @@
-import { FormatError } from '../common/errors.js';
-import { formatModelId, type LatentModel } from './entropy/latent-model.js';
+import { FormatError } from '../../common/errors.js';
+import { formatModelId, type LatentModel } from '../entropy/latent-model.js';
 import {
   BITSTREAM_VERSION,
   checkFace,

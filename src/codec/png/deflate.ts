@@ -5,8 +5,8 @@ import {
   META_EXTRA_BITS,
   planBlock,
   refineBlock,
-} from './png-deflate-block.js';
-import { findMatches, type Matches } from './png-deflate-matches.js';
+} from './deflate-block.js';
+import { findMatches, type Matches } from './deflate-matches.js';
 import {
   CODE_LENGTH_ORDER,
   distanceBase,
@@ -17,8 +17,8 @@ import {
   lengthCode,
   lengthExtra,
   MIN_MATCH,
-} from './png-deflate-tables.js';
-import { huffmanCodes } from './png-huffman.js';
+} from './deflate-tables.js';
+import { huffmanCodes } from './huffman.js';
 
 /** Greatest number of pieces between which block borders are searched; the search is quadratic in it. */
 const MAX_PIECES = 16;

@@ -1,8 +1,8 @@
-import { FormatError } from '../common/errors.js';
+import { FormatError } from '../../common/errors.js';
+import { ENCODER_VERSION } from '../byte-budget.js';
+import { crc32 } from '../crc32.js';
+import { formatModelId, type LatentModel } from '../entropy/latent-model.js';
 import { type ArchivedCode, ArchiveIndex, archiveHeader, faceSum, MOST_NAME_BYTES } from './archive-layout.js';
-import { ENCODER_VERSION } from './byte-budget.js';
-import { crc32 } from './crc32.js';
-import { formatModelId, type LatentModel } from './entropy/latent-model.js';
 import { type ByteSource, checkFaceNumber, FaceArchive, type FaceCollection, nameText } from './face-archive.js';
 import {
   checkFace,

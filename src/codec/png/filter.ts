@@ -1,4 +1,4 @@
-import { FormatError } from '../common/errors.js';
+import { FormatError } from '../../common/errors.js';
 
 /** Filter types 0..4 of PNG (ISO/IEC 15948, clause 9): None, Sub, Up, Average, Paeth. */
 const FILTERS = 5;

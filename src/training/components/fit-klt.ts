@@ -1,10 +1,10 @@
-import type { FaceSet } from '../data/faces.js';
-import type { Gpu } from '../gpu/gpu.js';
-import type { KltAutoencoder } from '../models/klt-autoencoder.js';
-import { affine } from '../ops/unary.js';
-import type { Tensor } from '../tensor/tensor.js';
+import type { FaceSet } from '../../data/faces.js';
+import type { Gpu } from '../../gpu/gpu.js';
+import type { KltAutoencoder } from '../../models/klt-autoencoder.js';
+import { affine } from '../../ops/unary.js';
+import type { Tensor } from '../../tensor/tensor.js';
+import { runOverFaces } from '../run-over-faces.js';
 import { principalComponents } from './principal-components.js';
-import { runOverFaces } from './run-over-faces.js';
 
 /** Of a logistic distribution: its standard deviation over its scale. */
 const LOGISTIC_DEVIATION = Math.PI / Math.sqrt(3);

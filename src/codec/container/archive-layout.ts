@@ -1,6 +1,6 @@
-import { ArgumentError } from '../common/errors.js';
-import { crc32 } from './crc32.js';
-import type { LatentModel } from './entropy/latent-model.js';
+import { ArgumentError } from '../../common/errors.js';
+import { crc32 } from '../crc32.js';
+import type { LatentModel } from '../entropy/latent-model.js';
 import {
   BITSTREAM_VERSION,
   concatenate,

@@ -1,4 +1,3 @@
-import type { Observations } from './fit-observations.js';
 import {
   bandOf,
   bordersInOrder,
@@ -6,8 +5,9 @@ import {
   LEAST_DEAD_ZONE,
   MOST_DEAD_ZONE,
   SHAPE_BANDS,
-} from './latent-model.js';
-import { MEAN_UNITS, SCALE_COUNT, SymbolDistribution } from './symbol-distribution.js';
+} from '../../codec/entropy/latent-model.js';
+import { MEAN_UNITS, SCALE_COUNT, SymbolDistribution } from '../../codec/entropy/symbol-distribution.js';
+import type { Observations } from './fit-observations.js';
 
 /** Widths that are tried, in 1/16 of a step. */
 const TRIED = Array.from({ length: MOST_DEAD_ZONE - LEAST_DEAD_ZONE + 1 }, (_, k) => LEAST_DEAD_ZONE + k);

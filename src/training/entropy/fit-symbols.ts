@@ -1,8 +1,8 @@
-import { levelsInOrder } from './dependent.js';
+import { levelsInOrder } from '../../codec/entropy/dependent.js';
+import { clamp, powerOfEighths } from '../../codec/entropy/fixed-point.js';
+import { MOST_SYMBOL, placesOf } from '../../codec/entropy/latent-stream.js';
+import { MEAN_UNITS } from '../../codec/entropy/symbol-distribution.js';
 import type { FitSamples } from './fit-samples.js';
-import { clamp, powerOfEighths } from './fixed-point.js';
-import { MOST_SYMBOL, placesOf } from './latent-stream.js';
-import { MEAN_UNITS } from './symbol-distribution.js';
 
 /** How an encoder chooses the symbols of a face. */
 export interface SymbolChoice {

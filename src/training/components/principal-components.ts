@@ -1,10 +1,10 @@
 import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
-import { ArgumentError } from '../common/errors.js';
-import { CounterRandom } from '../common/random.js';
-import type { Gpu } from '../gpu/gpu.js';
-import { add } from '../ops/binary.js';
-import { matmul } from '../ops/matmul.js';
-import { keep, scope, Tensor } from '../tensor/tensor.js';
+import { ArgumentError } from '../../common/errors.js';
+import { CounterRandom } from '../../common/random.js';
+import type { Gpu } from '../../gpu/gpu.js';
+import { add } from '../../ops/binary.js';
+import { matmul } from '../../ops/matmul.js';
+import { keep, scope, Tensor } from '../../tensor/tensor.js';
 
 const ROWS_A_PASS = 1024;
 /** Directions beyond those wanted: the last of a block converge slowly. */

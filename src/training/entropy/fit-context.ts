@@ -1,7 +1,5 @@
-import { levelOf } from './dependent.js';
-import type { Observations } from './fit-observations.js';
-import { solve } from './fit-predictors.js';
-import { clamp, powerOfEighths } from './fixed-point.js';
+import { levelOf } from '../../codec/entropy/dependent.js';
+import { clamp, powerOfEighths } from '../../codec/entropy/fixed-point.js';
 import {
   bandOf,
   CONTEXT_BUCKETS,
@@ -15,8 +13,16 @@ import {
   MAGNITUDE_WEIGHT_ONE,
   MOST_MAGNITUDE,
   SHAPE_BANDS,
-} from './latent-model.js';
-import { borderBelow, MEAN_UNITS, SCALE_COUNT, SCALE_ONE, SymbolDistribution } from './symbol-distribution.js';
+} from '../../codec/entropy/latent-model.js';
+import {
+  borderBelow,
+  MEAN_UNITS,
+  SCALE_COUNT,
+  SCALE_ONE,
+  SymbolDistribution,
+} from '../../codec/entropy/symbol-distribution.js';
+import type { Observations } from './fit-observations.js';
+import { solve } from './fit-predictors.js';
 
 /** Below this many steps, an expected magnitude counts less than one: such symbols say little about their scale. */
 const HALF_WEIGHT = 0.5;

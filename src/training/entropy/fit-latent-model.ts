@@ -1,11 +1,3 @@
-import { ArgumentError } from '../../common/errors.js';
-import { fitContextTable, fitContextWeights, fitScaleShift, magnitudeTables } from './fit-context.js';
-import { firstDeadZone, fitDeadZone } from './fit-dead-zone.js';
-import { observe } from './fit-observations.js';
-import { fitPredictors, measurePredictors } from './fit-predictors.js';
-import { arrangeSamples, type LatentSamples } from './fit-samples.js';
-import { classify, fitShapes, laplacianShape, SHAPE_CLASSES } from './fit-shapes.js';
-import { type SymbolChoice, SymbolSource, TO_NEAREST } from './fit-symbols.js';
 import {
   CONTEXT_BUCKETS,
   CONTEXT_MIDDLE,
@@ -17,8 +9,16 @@ import {
   type LatentModelFields,
   MOST_REFERENCES,
   SHAPE_BANDS,
-} from './latent-model.js';
-import { SHAPE_ENTRIES } from './symbol-distribution.js';
+} from '../../codec/entropy/latent-model.js';
+import { SHAPE_ENTRIES } from '../../codec/entropy/symbol-distribution.js';
+import { ArgumentError } from '../../common/errors.js';
+import { fitContextTable, fitContextWeights, fitScaleShift, magnitudeTables } from './fit-context.js';
+import { firstDeadZone, fitDeadZone } from './fit-dead-zone.js';
+import { observe } from './fit-observations.js';
+import { fitPredictors, measurePredictors } from './fit-predictors.js';
+import { arrangeSamples, type LatentSamples } from './fit-samples.js';
+import { classify, fitShapes, laplacianShape, SHAPE_CLASSES } from './fit-shapes.js';
+import { type SymbolChoice, SymbolSource, TO_NEAREST } from './fit-symbols.js';
 
 export type { LatentSamples } from './fit-samples.js';
 export type { SymbolChoice } from './fit-symbols.js';

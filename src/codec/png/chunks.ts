@@ -1,5 +1,5 @@
-import { FormatError } from '../common/errors.js';
-import { crc32 } from './crc32.js';
+import { FormatError } from '../../common/errors.js';
+import { crc32 } from '../crc32.js';
 
 export const PNG_SIGNATURE = /* @__PURE__ */ Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
 

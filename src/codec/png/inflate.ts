@@ -1,5 +1,5 @@
-import { FormatError } from '../common/errors.js';
-import { adler32 } from './crc32.js';
+import { FormatError } from '../../common/errors.js';
+import { adler32 } from '../crc32.js';
 import {
   CODE_LENGTH_ORDER,
   DISTANCE_CODES,
@@ -9,7 +9,7 @@ import {
   LITERAL_CODES,
   lengthBase,
   lengthExtra,
-} from './png-deflate-tables.js';
+} from './deflate-tables.js';
 
 /*
  * The inverse of png-deflate: RFC 1950 and 1951. Pixel data are a few hundred bytes, so that codes are read bit by bit, which

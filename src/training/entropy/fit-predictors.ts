@@ -1,10 +1,10 @@
+import { clamp, powerOfEighths } from '../../codec/entropy/fixed-point.js';
+import { GAIN_ONE, MOST_UNITS, WEIGHT_ONE } from '../../codec/entropy/latent-model.js';
+import { predictMean, reconstruct } from '../../codec/entropy/latent-walk.js';
+import { MEAN_UNITS } from '../../codec/entropy/symbol-distribution.js';
 import { chooseReferences } from './fit-references.js';
 import type { FitSamples } from './fit-samples.js';
 import type { SymbolSource } from './fit-symbols.js';
-import { clamp, powerOfEighths } from './fixed-point.js';
-import { GAIN_ONE, MOST_UNITS, WEIGHT_ONE } from './latent-model.js';
-import { predictMean, reconstruct } from './latent-walk.js';
-import { MEAN_UNITS } from './symbol-distribution.js';
 
 export interface Predictors {
   mean: Int32Array;

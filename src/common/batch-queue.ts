@@ -1,5 +1,5 @@
-import { orAborted } from '../common/abortable.js';
-import type { AbortSignal } from '../common/platform-types.js';
+import { orAborted } from './abortable.js';
+import type { AbortSignal } from './platform-types.js';
 
 export interface FaceBatchesOptions {
   /** Faces of a batch; the last one has fewer. */

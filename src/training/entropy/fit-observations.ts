@@ -1,8 +1,8 @@
+import { powerOfEighths } from '../../codec/entropy/fixed-point.js';
+import { CONTEXT_SOURCES, type LatentModel } from '../../codec/entropy/latent-model.js';
+import { type WalkTrace, walkLatents } from '../../codec/entropy/latent-walk.js';
+import { MEAN_UNITS, SCALE_ONE } from '../../codec/entropy/symbol-distribution.js';
 import type { SymbolSource } from './fit-symbols.js';
-import { powerOfEighths } from './fixed-point.js';
-import { CONTEXT_SOURCES, type LatentModel } from './latent-model.js';
-import { type WalkTrace, walkLatents } from './latent-walk.js';
-import { MEAN_UNITS, SCALE_ONE } from './symbol-distribution.js';
 
 /** What a decoder would know before each symbol, and the symbol: of some faces at one step. */
 export interface Observations {

@@ -1,5 +1,5 @@
-import { adler32 } from './crc32.js';
-import { deflateSmallest } from './png-deflate.js';
+import { adler32 } from '../crc32.js';
+import { deflateSmallest } from './deflate.js';
 
 /** A zlib stream (RFC 1950) of `data`, as small as {@link deflateSmallest} can make it. */
 export function zlibSmallest(data: Uint8Array, pieceLength: number): Uint8Array {

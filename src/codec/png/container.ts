@@ -1,11 +1,11 @@
-import { ArgumentError, FormatError } from '../common/errors.js';
-import { crc32 } from './crc32.js';
-import { checkLatents, LATENT_LIMITS, type Latents, latentSizeProblem } from './latents.js';
-import { type PngChunk, readPng, writePng } from './png-chunks.js';
-import { deflateSize } from './png-deflate.js';
-import { filterCandidates, unfilter } from './png-filter.js';
-import { inflateExactly } from './png-inflate.js';
-import { zlibSmallest } from './png-zlib.js';
+import { ArgumentError, FormatError } from '../../common/errors.js';
+import { crc32 } from '../crc32.js';
+import { checkLatents, LATENT_LIMITS, type Latents, latentSizeProblem } from '../latents.js';
+import { type PngChunk, readPng, writePng } from './chunks.js';
+import { deflateSize } from './deflate.js';
+import { filterCandidates, unfilter } from './filter.js';
+import { inflateExactly } from './inflate.js';
+import { zlibSmallest } from './zlib.js';
 
 /**
  * A compact file is an 8-bit grey PNG of exactly four chunks: IHDR, cmEO, IDAT, IEND. Its pixels, row by row, are the

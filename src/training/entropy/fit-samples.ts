@@ -1,6 +1,6 @@
+import { powerOfEighths } from '../../codec/entropy/fixed-point.js';
+import { MOST_GAIN, MOST_STEPS } from '../../codec/entropy/latent-model.js';
 import { ArgumentError, ShapeError } from '../../common/errors.js';
-import { powerOfEighths } from './fixed-point.js';
-import { MOST_GAIN, MOST_STEPS } from './latent-model.js';
 
 /** Latents of many faces, as the analysis of an autoencoder gives them, before quantization. */
 export interface LatentSamples {

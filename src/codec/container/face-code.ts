@@ -1,7 +1,7 @@
-import { ArgumentError, FormatError, ModelMismatchError } from '../common/errors.js';
-import { crc32 } from './crc32.js';
-import { formatModelId, type LatentModel } from './entropy/latent-model.js';
-import { decodeLatents, encodeLatents, type Symbols } from './entropy/latent-stream.js';
+import { ArgumentError, FormatError, ModelMismatchError } from '../../common/errors.js';
+import { crc32 } from '../crc32.js';
+import { formatModelId, type LatentModel } from '../entropy/latent-model.js';
+import { decodeLatents, encodeLatents, type Symbols } from '../entropy/latent-stream.js';
 
 /*
  * What the containers of our own bitstream have in common. Three of them hold the same code: bare (face-bare.ts, for QR codes

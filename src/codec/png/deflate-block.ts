@@ -5,8 +5,8 @@ import {
   END_OF_BLOCK,
   LITERAL_CODES,
   lengthExtra,
-} from './png-deflate-tables.js';
-import { huffmanLengths } from './png-huffman.js';
+} from './deflate-tables.js';
+import { huffmanLengths } from './huffman.js';
 
 /** How often each code of the two alphabets is used in a block; the end-of-block symbol counts once. */
 export interface Histogram {

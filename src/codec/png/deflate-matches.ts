@@ -1,4 +1,4 @@
-import { MAX_MATCH, MIN_MATCH, WINDOW } from './png-deflate-tables.js';
+import { MAX_MATCH, MIN_MATCH, WINDOW } from './deflate-tables.js';
 
 /** Candidates looked at in all, so that long data take no more than linear time; a face's latents get by with less. */
 const CANDIDATES = 2 ** 21;

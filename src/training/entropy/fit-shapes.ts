@@ -1,6 +1,6 @@
+import { bandOf, type LatentModel, SHAPE_BANDS } from '../../codec/entropy/latent-model.js';
+import { SHAPE_ENTRIES, SHAPE_HALF, SHAPE_RESOLUTION } from '../../codec/entropy/symbol-distribution.js';
 import type { Observations } from './fit-observations.js';
-import { bandOf, type LatentModel, SHAPE_BANDS } from './latent-model.js';
-import { SHAPE_ENTRIES, SHAPE_HALF, SHAPE_RESOLUTION } from './symbol-distribution.js';
 
 /** Latents are sorted into this many classes by the weight of their tails. */
 export const SHAPE_CLASSES = 4;

@@ -1,5 +1,5 @@
-import { FormatError, ModelMismatchError } from '../common/errors.js';
-import type { LatentModel } from './entropy/latent-model.js';
+import { FormatError, ModelMismatchError } from '../../common/errors.js';
+import type { LatentModel } from '../entropy/latent-model.js';
 import {
   BITSTREAM_VERSION,
   checkFace,

@@ -3,11 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { readSettings } from '../src/cli/training-run.js';
+import { checkResumed, readSettings, settingsGiven } from '../src/cli/training-run.js';
 import { ArgumentError, FormatError } from '../src/common/errors.js';
+import { writeSafetensors } from '../src/nn/safetensors.js';
 import { checkCodecTraining, DEFAULT_CODEC_TRAINING } from '../src/training/codec-config.js';
 import { DEFAULT_JOINT_TRAINING } from '../src/training/joint-config.js';
 import { DEFAULT_RECOGNITION_TRAINING } from '../src/training/recognition-config.js';
+import { cameoFromSources } from './cli-fixture.js';
 import { rejection } from './rejection.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'cameo-settings-'));
@@ -62,6 +64,54 @@ test('a number as a text is no setting of a program either', () => {
     const config = { ...DEFAULT_CODEC_TRAINING, ...wrong } as unknown as typeof DEFAULT_CODEC_TRAINING;
     assert.throws(() => checkCodecTraining(config), /expected/);
   }
+});
+
+test('at --resume, whatever contradicts the checkpoint is refused by name, with both values', async () => {
+  const weights = new Map([['w', { shape: [1], data: Float32Array.of(1) }]]);
+  const checkpoint = (format: string, state: object): string => {
+    const out = mkdtempSync(join(folder, 'run-'));
+    const file = writeSafetensors(weights, new Map([[format, JSON.stringify(state)]]));
+    writeFileSync(join(out, 'checkpoint.safetensors'), file);
+    return out;
+  };
+  const codec = checkpoint('cameo.codec-checkpoint', {
+    step: 2,
+    rateWeights: [1, 1, 1],
+    config: DEFAULT_CODEC_TRAINING,
+  });
+  const recognition = checkpoint('cameo.recognition-checkpoint', {
+    step: 2,
+    identities: [],
+    config: DEFAULT_RECOGNITION_TRAINING,
+  });
+  const config = written('{"learningRate": 0.5, "model": {"rates": 2}, "steps": 9}');
+  const cases: [string[], RegExp[]][] = [
+    [['codec', '--lr', '0.5', '--batch', '1', '--seed', '7'], [/--lr is 0\.5, there learningRate is 0\.002/, /--batch is 1, there batchSize is 16/, /--seed is 7, there seed is 1/]],
+    [['codec', '--config', config], [/learningRate in .*settings\.json is 0\.5, there learningRate is 0\.002/, /model\.rates in .* is 2, there model\.rates is 3/]],
+    [['recognition', '--loss', 'arcface', '--m', '0.4', '--balanced', '--distillation', '3'], [/--loss is "arcface", there loss\.loss is "cosface"/, /--m is 0\.4/, /--balanced is true, there balanced is false/, /--distillation is 3/]],
+    [['joint', '--from', 'model.safetensors'], [/--from model\.safetensors: the run in .* has begun/]],
+  ]; // biome-ignore format: one a line
+  for (const [args, reasons] of cases) {
+    const out = args[0] === 'recognition' ? recognition : codec;
+    const complete = args[0] === 'joint' ? ['--config', written('{}')] : [];
+    const run = await cameoFromSources(['train', ...args, ...complete, '--resume', '-o', out, '--data', folder]);
+    assert.is(run.code, 1, run.stderr);
+    for (const reason of reasons) assert.match(run.complaints.join(), reason);
+    assert.not.match(run.complaints.join(), /steps/);
+  }
+});
+
+test('what says the same as the checkpoint, or is overruled by an option, goes on', () => {
+  const saved = { learningRate: 0.5, model: { rates: 3 }, steps: 4, sourceWeights: {} };
+  checkResumed('C', saved, [
+    ...settingsGiven('F', { learningRate: 0.1, model: { rates: 3 }, steps: 10 }),
+    { said: '--lr', setting: 'learningRate', value: 0.5 },
+    { said: '--seed', setting: 'seed', value: undefined },
+  ]);
+  assert.throws(
+    () => checkResumed('C', saved, settingsGiven('F', { sourceWeights: { fiw: 2 } })),
+    /sourceWeights\.fiw in F is 2, there sourceWeights\.fiw is not set/,
+  );
 });
 
 test.run();

@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path';
 import { SingleBar } from 'cli-progress';
 import type { Command } from 'commander';
+import { ArgumentError } from '../common/errors.js';
 import { writeFileAtomic } from '../data/atomic-file.js';
 import { readRegularFile } from '../data/read-file.js';
 import { type OpenRecognizer, openRecognizer } from '../data/recognizer-source.js';
@@ -51,7 +52,10 @@ export function addTrainJoint(train: Command): void {
     )
     .option('--from <file>', 'go on from the model of another run, in place of fitting principal components')
     .option('--checkpoint-every <n>', 'steps between checkpoints and validations', number)
-    .option('--resume', 'go on from the checkpoint in --out; stages that have not begun may have changed in --config')
+    .option(
+      '--resume',
+      'go on from the checkpoint in --out; stages that have not begun may have changed in --config, all else that contradicts it is refused',
+    )
     .addHelpText(
       'after',
       '\nExample: cameo train joint --config models/face-training.json -o out/joint\nCtrl-C writes a checkpoint; --resume goes on to the same numbers.',
@@ -73,6 +77,11 @@ async function run(options: TrainJointCommand): Promise<void> {
     options.resume && !options.config
       ? JointTrainer.configOf(await readCheckpoint(checkpoint))
       : await settings(options.config);
+  if (options.resume && options.from) {
+    throw new ArgumentError(
+      `--from ${options.from}: the run in ${options.out} has begun with its own weights; leave it out with --resume, or choose another --out to begin anew`,
+    );
+  }
   const from = options.from ? await readRegularFile(options.from, MAX_WEIGHTS_BYTES) : undefined;
   console.log(`settings: ${JSON.stringify(config)}`);
 

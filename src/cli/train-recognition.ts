@@ -16,9 +16,12 @@ import { dataFolder, recognizerPlaces } from './places.js';
 import { startStages } from './progress.js';
 import {
   checkpointOf,
+  checkResumed,
   number,
+  RESUME_HELP,
   readSettings,
   STEPS_HELP,
+  settingsGiven,
   stackedPlots,
   stopOnInterrupt,
   tellOutcome,
@@ -77,7 +80,7 @@ export function addTrainRecognition(train: Command): void {
     .option('--distillation <x>', 'weight of the distance to the teacher (default 10 with a teacher)', number)
     .option('--unlabelled <n>', 'faces without label a step, for the teacher alone', number)
     .option('--checkpoint-every <n>', 'steps between checkpoints and validations (default: one epoch)', number)
-    .option('--resume', 'go on from the checkpoint in --out, with its settings (but for --steps)')
+    .option('--resume', RESUME_HELP)
     .addHelpText(
       'after',
       '\nExample: cameo train recognition --data faces --loss cosface --m 0.35 -o out/recognition\nCtrl-C writes a checkpoint; --resume goes on to the same numbers.',
@@ -112,13 +115,30 @@ async function settings(options: TrainRecognitionCommand): Promise<RecognitionTr
   return Object.assign(config, Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)));
 }
 
+/** The checkpoint's settings; of those given, the steps alone may be others. @throws ArgumentError for any other */
+async function resumedConfig(checkpoint: string, options: TrainRecognitionCommand): Promise<RecognitionTrainingConfig> {
+  const config = RecognitionTrainer.configOf(await readCheckpoint(checkpoint));
+  const file = options.config ? await readSettings(options.config, DEFAULT_RECOGNITION_TRAINING) : {};
+  checkResumed(checkpoint, config, [
+    // --loss takes the place of the file's whole loss, as in a new run.
+    ...settingsGiven(options.config!, options.loss ? { ...file, loss: {} } : file),
+    { said: '--loss', setting: 'loss.loss', value: options.loss },
+    { said: '--s', setting: 'loss.s', value: options.s },
+    { said: '--m', setting: 'loss.m', value: options.m },
+    { said: '--batch', setting: 'batchSize', value: options.batch },
+    { said: '--seed', setting: 'seed', value: options.seed },
+    { said: '--lr', setting: 'learningRate', value: options.lr },
+    { said: '--balanced', setting: 'balanced', value: options.balanced },
+    { said: '--distillation', setting: 'distillation', value: options.distillation },
+    { said: '--unlabelled', setting: 'unlabelledBatch', value: options.unlabelled },
+  ]);
+  return { ...config, steps: options.steps ?? file.steps ?? config.steps };
+}
+
 async function run(options: TrainRecognitionCommand): Promise<void> {
   const data = dataFolder(options.data);
   const checkpoint = checkpointOf(options.out, options.resume);
-  const config = options.resume
-    ? RecognitionTrainer.configOf(await readCheckpoint(checkpoint))
-    : await settings(options);
-  if (options.resume && options.steps !== undefined) config.steps = options.steps;
+  const config = options.resume ? await resumedConfig(checkpoint, options) : await settings(options);
   console.log(`settings: ${JSON.stringify(config)}`);
 
   const gpu = await openGpu();

@@ -16,9 +16,12 @@ import { addTrainRecognition } from './train-recognition.js';
 import { addTrainTables } from './train-tables.js';
 import {
   checkpointOf,
+  checkResumed,
   number,
+  RESUME_HELP,
   readSettings,
   STEPS_HELP,
+  settingsGiven,
   stackedPlots,
   stopOnInterrupt,
   tellOutcome,
@@ -50,7 +53,7 @@ export function addTrainCommand(program: Command): void {
     .option('--seed <n>', 'seed of weights, order, augmentation and noise', number)
     .option('--lr <x>', 'peak learning rate', number)
     .option('--checkpoint-every <n>', 'steps between checkpoints', number, 200)
-    .option('--resume', 'go on from the checkpoint in --out, with its settings (but for --steps)')
+    .option('--resume', RESUME_HELP)
     .addHelpText(
       'after',
       '\nExample: cameo train codec --data faces -o out/codec --steps 20000\nCtrl-C writes a checkpoint; --resume goes on to the same numbers.',
@@ -76,11 +79,23 @@ async function readConfig(options: TrainOptions): Promise<CodecTrainingConfig> {
   return config;
 }
 
+/** The checkpoint's settings; of those given, the steps alone may be others. @throws ArgumentError for any other */
+async function resumedConfig(checkpoint: string, options: TrainOptions): Promise<CodecTrainingConfig> {
+  const config = CodecTrainer.configOf(await readCheckpoint(checkpoint));
+  const file = options.config ? await readSettings(options.config, DEFAULT_CODEC_TRAINING) : {};
+  checkResumed(checkpoint, config, [
+    ...settingsGiven(options.config!, file),
+    { said: '--batch', setting: 'batchSize', value: options.batch },
+    { said: '--seed', setting: 'seed', value: options.seed },
+    { said: '--lr', setting: 'learningRate', value: options.lr },
+  ]);
+  return { ...config, steps: options.steps ?? file.steps ?? config.steps };
+}
+
 async function runTraining(options: TrainOptions): Promise<void> {
   const data = dataFolder(options.data);
   const checkpoint = checkpointOf(options.out, options.resume);
-  const config = options.resume ? CodecTrainer.configOf(await readCheckpoint(checkpoint)) : await readConfig(options);
-  if (options.resume && options.steps !== undefined) config.steps = options.steps;
+  const config = options.resume ? await resumedConfig(checkpoint, options) : await readConfig(options);
   console.log(`settings: ${JSON.stringify(config)}`);
 
   const gpu = await openGpu();

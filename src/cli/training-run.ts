@@ -53,6 +53,44 @@ function kindOfSetting(value: unknown): string {
   return { object: 'an object', string: 'a text', boolean: 'true or false' }[typeof value as string] ?? 'a number';
 }
 
+/** What `--resume` means, for --help. */
+export const RESUME_HELP =
+  'go on from the checkpoint in --out, with its settings; an option or a setting of --config that contradicts them is refused, but for --steps';
+
+/** An option that was given, or a setting of a file: what messages call it, the setting's name, and its value. */
+export interface GivenSetting {
+  said: string;
+  setting: string;
+  value: unknown;
+}
+
+/** The settings of a file, those in objects one by one. */
+export function settingsGiven(path: string, file: object, above = ''): GivenSetting[] {
+  return Object.entries(file).flatMap(([key, value]) => {
+    const setting = `${above}${key}`;
+    if (isJsonObject(value)) return settingsGiven(path, value, `${setting}.`);
+    return [{ said: `${setting} in ${path}`, setting, value }];
+  });
+}
+
+/**
+ * Checks what was given beside --resume against the checkpoint's settings; `steps` may differ.
+ * @throws ArgumentError that names all that contradict them, with both values
+ */
+export function checkResumed(checkpoint: string, saved: object, given: readonly GivenSetting[]): void {
+  // As in a new run, the last word on a setting counts: that of an option.
+  const last = new Map(given.flatMap((one) => (one.value === undefined ? [] : [[one.setting, one] as const])));
+  const wrong = [...last.values()].flatMap(({ said, setting, value }) => {
+    if (setting === 'steps') return [];
+    const known = setting.split('.').reduce<unknown>((at, key) => (isJsonObject(at) ? at[key] : undefined), saved);
+    const [was, is] = [JSON.stringify(known), JSON.stringify(value)];
+    return was === is ? [] : [`${said} is ${is}, there ${setting} is ${was ?? 'not set'}`];
+  });
+  if (wrong.length === 0) return;
+  const remedy = 'leave it out to go on, or choose another --out to begin anew';
+  throw new ArgumentError(`--resume: ${wrong.join('; ')} (${checkpoint}); ${remedy}`);
+}
+
 /** The checkpoint of a run's folder. @throws ArgumentError where there is one and the run would begin anew */
 export function checkpointOf(out: string, resume: boolean | undefined): string {
   const checkpoint = join(out, 'checkpoint.safetensors');

@@ -1,9 +1,11 @@
-import { writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeKlt } from '../src/codec/klt-file.js';
 import { CounterRandom } from '../src/common/random.js';
 import { sizeOf } from '../src/common/shapes.js';
 import { alignFace } from '../src/data/align.js';
+import { writeFileAtomic } from '../src/data/atomic-file.js';
 import type { FaceEntry } from '../src/data/face-listing.js';
 import { FaceSet } from '../src/data/faces.js';
 import { readImage } from '../src/data/image.js';
@@ -113,11 +115,26 @@ function lowestCosines({ band }: KltConfig, count: number): Float32Array {
 }
 
 /**
+ * The weights file of a small face model with its tables (see `fitSmallFaceModel`). Fitting takes seconds: test files that
+ * run together find it in the folder of the run (CAMEO_TEST_FOLDER).
+ */
+export async function smallFaceModel(gpu: Gpu, seed: number, config: KltConfig = SMALL): Promise<Uint8Array> {
+  const run = process.env.CAMEO_TEST_FOLDER;
+  if (!run) return fitSmallFaceModel(gpu, seed, config);
+  const key = createHash('sha256')
+    .update(JSON.stringify([gpu.description, seed, config]))
+    .digest('hex');
+  const path = join(run, `face-model-${key}.safetensors`);
+  if (!existsSync(path)) await writeFileAtomic(path, await fitSmallFaceModel(gpu, seed, config));
+  return new Uint8Array(readFileSync(path));
+}
+
+/**
  * The weights file of a small face model with its tables: not trained, but a transform of cosines with an entropy coder that
  * was fitted to real faces, so that its pictures are like JPEG's.
  * @param seed of its conv nets, which change pictures only a little
  */
-export async function smallFaceModel(gpu: Gpu, seed: number, config: KltConfig = SMALL): Promise<Uint8Array> {
+async function fitSmallFaceModel(gpu: Gpu, seed: number, config: KltConfig): Promise<Uint8Array> {
   const model = new KltAutoencoder(config).initialize(gpu, seed);
   try {
     model.basis.forEach((half, k) => {

@@ -156,7 +156,7 @@ test('a folder lists no two pictures whose names differ in the composition of le
 
 /** Files that take text out of a binary format, or write one: not out of a file of text. */
 const OF_BYTES = [
-  'codec/face-archive.ts',
+  'codec/container/face-archive.ts',
   'nn/safetensors.ts',
   'data/pickle.ts',
   'data/zip.ts',

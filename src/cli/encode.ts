@@ -5,6 +5,7 @@ import { ArchiveWriter } from '../data/archive-writer.js';
 import { DoneList } from '../data/done-list.js';
 import { readLandmarks } from '../data/landmarks.js';
 import { PICTURE_FORMATS } from '../data/picture-format.js';
+import { WriterLock } from '../data/writer-lock.js';
 import { CodecSession } from './codec-session.js';
 import { SUFFIXES } from './compact-kind.js';
 import { encodePictures, picturesOf, type Targets } from './encode-run.js';
@@ -116,6 +117,7 @@ async function encodePhotos(photos: string[], options: EncodeOptions): Promise<v
     ? pngEncoder(session, settings, device)
     : budgetEncoder(session, { container, maxBytes: bytes! }, holder, device));
   let archive: ArchiveWriter | undefined;
+  let lock: WriterLock | undefined;
   let files: Targets['files'];
   let bar: ReturnType<typeof startProgress> | undefined;
   let reached = 0;
@@ -124,6 +126,7 @@ async function encodePhotos(photos: string[], options: EncodeOptions): Promise<v
     const landmarks = list === undefined ? undefined : await readLandmarks(list);
     if (out !== undefined) {
       const outputs = await Outputs.in(out);
+      lock = await WriterLock.take(join(out, `${DONE}.lock`), out);
       files = { outputs, suffix: SUFFIXES[container], done: await DoneList.open(join(out, DONE), encoder.facts) };
     }
     if (path !== undefined) {
@@ -163,6 +166,7 @@ async function encodePhotos(photos: string[], options: EncodeOptions): Promise<v
     encoder.close();
     await archive?.close();
     await files?.done.close();
+    await lock?.release();
     await session.close();
   }
 }

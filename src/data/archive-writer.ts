@@ -1,7 +1,9 @@
+import { createHash } from 'node:crypto';
 import { type FileHandle, open, rm, stat } from 'node:fs/promises';
 import { type FaceHolder, HEADER_BYTES } from '../codec/budget-codec.js';
 import { ENCODER_VERSION } from '../codec/byte-budget.js';
 import { archivedCode, checkArchiveSize, MOST_NAME_BYTES } from '../codec/container/archive-layout.js';
+import { FaceArchive } from '../codec/container/face-archive.js';
 import type { FaceSymbols } from '../codec/container/face-code.js';
 import {
   FaceJournal,
@@ -22,6 +24,7 @@ import {
   writeAll,
 } from './atomic-file.js';
 import { FileSource } from './file-source.js';
+import { WriterLock } from './writer-lock.js';
 
 export interface ArchiveWriterSettings {
   model: LatentModel;
@@ -31,6 +34,8 @@ export interface ArchiveWriterSettings {
   holder: FaceHolder;
 }
 
+/** Bytes of the finished archive that are read back at a time. */
+const READ_BYTES = 1 << 20;
 /** After so many milliseconds what is written is also brought to the disk, for the case of a power cut. */
 const SYNC_MS = 1000;
 
@@ -40,7 +45,8 @@ export const unfinishedPath = (archive: string): string => `${archive}.part`;
 /**
  * Writes an archive of any number of faces with little memory, so that at any moment each face that was added can be read:
  * from ARCHIVE.part (see face-journal.ts), which grows by the faces, and at the end is turned into ARCHIVE. Where the work
- * was stopped, by whatever it was, another writer goes on with ARCHIVE.part. One at a time may write to an archive.
+ * was stopped, by whatever it was, another writer goes on with ARCHIVE.part. One at a time may write to an archive: ARCHIVE.lock
+ * refuses a second one.
  *
  * Of each face its name is kept in memory, to know one that comes twice; nothing else.
  */
@@ -63,6 +69,7 @@ export class ArchiveWriter {
     private readonly settings: ArchiveWriterSettings,
     found: Map<string, number>,
     intact: JournalExtent,
+    private readonly lock: WriterLock,
   ) {
     this.part = unfinishedPath(path);
     this.#found = found;
@@ -78,10 +85,20 @@ export class ArchiveWriter {
    * cannot be read, FileError
    */
   static async open(path: string, settings: ArchiveWriterSettings): Promise<ArchiveWriter> {
+    const lock = await WriterLock.take(`${path}.lock`, path);
+    try {
+      return await ArchiveWriter.#openLocked(path, settings, lock);
+    } catch (error) {
+      await lock.release();
+      throw error;
+    }
+  }
+
+  static async #openLocked(path: string, settings: ArchiveWriterSettings, lock: WriterLock): Promise<ArchiveWriter> {
     const part = unfinishedPath(path);
     const found = new Map<string, number>();
     await removeTemporaries(path);
-    if (!(await hasHeader(part))) return new ArchiveWriter(path, settings, found, NOTHING);
+    if (!(await hasHeader(part))) return new ArchiveWriter(path, settings, found, NOTHING, lock);
     const source = await FileSource.open(part);
     let intact: JournalExtent;
     try {
@@ -97,7 +114,7 @@ export class ArchiveWriter {
     } finally {
       await source.close();
     }
-    const writer = new ArchiveWriter(path, settings, found, intact);
+    const writer = new ArchiveWriter(path, settings, found, intact, lock);
     writer.#file = await openAgain(part, intact.end);
     return writer;
   }
@@ -188,12 +205,17 @@ export class ArchiveWriter {
     }
     if (this.#count === 0) throw new ArgumentError(`${this.path}: not written, for there is no face to put into it`);
     let bytes = 0;
+    const written = createHash('sha256');
     const source = await FileSource.open(this.part);
     try {
       const journal = await FaceJournal.open(source);
+      if (journal.count !== this.#count) {
+        throw new FileError(`${this.part} holds ${journal.count} faces; this run has put ${this.#count} into it`);
+      }
       const write = async (file: WritableFile): Promise<void> => {
         for await (const piece of journal.archive()) {
           await writeAll(file, piece);
+          written.update(piece);
           bytes += piece.length;
         }
       };
@@ -203,17 +225,40 @@ export class ArchiveWriter {
     } finally {
       await source.close();
     }
-    await this.close();
+    await this.#verify(bytes, written.digest('hex'));
+    await this.#file?.close();
+    this.#file = undefined;
     await rm(this.part, { force: true });
+    await this.lock.release();
     return bytes;
+  }
+
+  /** @throws FileError where the archive is not what was written, or does not hold as many faces */
+  async #verify(bytes: number, digest: string): Promise<void> {
+    const source = await FileSource.open(this.path);
+    try {
+      const found = createHash('sha256');
+      for (let at = 0; at < source.size; at += READ_BYTES) {
+        found.update(await source.read(at, Math.min(READ_BYTES, source.size - at)));
+      }
+      const { count } = await FaceArchive.open(source);
+      if (count === this.#count && source.size === bytes && found.digest('hex') === digest) return;
+      throw new FileError(
+        `${this.path}: read back it holds ${count} faces in ${source.size} bytes; ${this.#count} in ${bytes} were written, and are in ${this.part}`,
+      );
+    } finally {
+      await source.close();
+    }
   }
 
   /** Ends the writing; ARCHIVE.part remains if it holds a face. */
   async close(): Promise<void> {
-    if (!this.#file) return;
-    await this.#file.close();
-    this.#file = undefined;
-    if (this.#count === 0) await rm(this.part, { force: true });
+    if (this.#file) {
+      await this.#file.close();
+      this.#file = undefined;
+      if (this.#count === 0) await rm(this.part, { force: true });
+    }
+    await this.lock.release();
   }
 
   async #begin(): Promise<FileHandle> {

@@ -5,6 +5,7 @@ import type { AbortSignal } from '../common/platform-types.js';
 import { ensureFolder, writeFileAtomic } from '../data/atomic-file.js';
 import { FaceBatches, sourceWeights } from '../data/batches.js';
 import { type FaceSet, openFaceFolder, openFacesIfAny } from '../data/faces.js';
+import { TRAINING_LOCK, withWriterLock } from '../data/writer-lock.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { writeAutoencoder } from '../models/model-file.js';
 import { saveState } from '../nn/state.js';
@@ -57,10 +58,14 @@ export function logColumns(rates: number): string[] {
  * @throws CheckpointError for a checkpoint that is missing or does not fit, FileError, ArgumentError
  */
 export async function trainCodec(options: TrainCodecOptions): Promise<TrainCodecResult> {
+  await ensureFolder(options.out);
+  return withWriterLock(join(options.out, TRAINING_LOCK), options.out, () => trainCodecAlone(options));
+}
+
+async function trainCodecAlone(options: TrainCodecOptions): Promise<TrainCodecResult> {
   const { gpu, data, out, signal, checkpointEvery = 200, validationFaces = 96 } = options;
   const config = checkCodecTraining(options.config);
   const checkpointPath = join(out, 'checkpoint.safetensors');
-  await ensureFolder(out);
   const faces = await openFaceFolder(data, { split: 'train' });
   const weights = Object.keys(config.sourceWeights).length
     ? sourceWeights(faces.entries, config.sourceWeights)

@@ -6,6 +6,7 @@ import { DEFAULT_AUGMENTATION, FaceBatches, NO_AUGMENTATION, sourceWeights } fro
 import { type FaceSet, openFaceFolder, openFacesIfAny } from '../data/faces.js';
 import { type Labelling, labelFaces } from '../data/identity-set.js';
 import type { OpenRecognizer } from '../data/recognizer-source.js';
+import { TRAINING_LOCK, withWriterLock } from '../data/writer-lock.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { KltAutoencoder } from '../models/klt-autoencoder.js';
 import { writeRecognizer } from '../models/recognizer-file.js';
@@ -69,6 +70,11 @@ export const JOINT_LOG_COLUMNS = [
  * @throws CheckpointError for a checkpoint that is missing or does not fit, FileError, ArgumentError
  */
 export async function trainJoint(options: TrainJointOptions): Promise<{ finished: boolean; steps: number }> {
+  await ensureFolder(options.out);
+  return withWriterLock(join(options.out, TRAINING_LOCK), options.out, () => trainJointAlone(options));
+}
+
+async function trainJointAlone(options: TrainJointOptions): Promise<{ finished: boolean; steps: number }> {
   const { gpu, data, out, signal, recognizers, onProgress } = options;
   const { checkpointEvery = 200, validationFaces = 64 } = options;
   const config = checkJointTraining(options.config);
@@ -87,7 +93,6 @@ export async function trainJoint(options: TrainJointOptions): Promise<{ finished
     }
   }
   const checkpointPath = join(out, 'checkpoint.safetensors');
-  await ensureFolder(out);
   const faces = await openFaceFolder(data, { split: 'train' });
   const labelling = await labelFaces(faces, (done, total) => onProgress?.('reading faces', done, total));
   const usable = [...labelling.labelled, ...labelling.unlabelled].sort((a, b) => a - b);

@@ -7,6 +7,7 @@ import { FaceBatches, sourceWeights } from '../data/batches.js';
 import { type FaceSet, openFaceFolder, openFacesIfAny } from '../data/faces.js';
 import { balancedWeights, type Labelling, labelFaces } from '../data/identity-set.js';
 import type { OpenRecognizer } from '../data/recognizer-source.js';
+import { TRAINING_LOCK, withWriterLock } from '../data/writer-lock.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { readRecognizer, writeRecognizer } from '../models/recognizer-file.js';
 import { saveState } from '../nn/state.js';
@@ -99,13 +100,17 @@ async function drawBatch(
  * @throws CheckpointError for a checkpoint that is missing or does not fit, FileError, ArgumentError
  */
 export async function trainRecognition(options: TrainRecognitionOptions): Promise<TrainRecognitionResult> {
+  await ensureFolder(options.out);
+  return withWriterLock(join(options.out, TRAINING_LOCK), options.out, () => trainRecognitionAlone(options));
+}
+
+async function trainRecognitionAlone(options: TrainRecognitionOptions): Promise<TrainRecognitionResult> {
   const { gpu, data, out, signal, sources } = options;
   const config = checkRecognitionTraining(options.config);
   if (config.distillation > 0 !== (options.teacher !== undefined)) {
     throw new ArgumentError('training: distillation above 0 needs a teacher, and a teacher needs distillation above 0');
   }
   const checkpointPath = join(out, 'checkpoint.safetensors');
-  await ensureFolder(out);
   const checkpoint = options.resume ? await readCheckpoint(checkpointPath) : null;
   if (checkpoint) {
     const steps = RecognitionTrainer.stepsOf(checkpoint);

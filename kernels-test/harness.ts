@@ -70,26 +70,33 @@ export interface Tolerance {
   scale?: number;
   /** For functions whose own float32 error is larger (exp, log, sigmoid): multiplies the tolerance. */
   factor?: number;
+  /** Lets the tolerance grow with n itself: for kernels that add without blocks. */
+  linear?: boolean;
   /** Allows a NaN anywhere, but a number nowhere that must not be one: padding of 0 times NaN may be 0 or NaN. */
   spreads?: boolean;
 }
 
+/** Roundings that a sum of so many terms may cost: kernels add in blocks, so that they grow with the logarithm of its length. */
+const roundingsOf = (sumLength: number): number => Math.min(sumLength, 4 + 4 * Math.log2(Math.max(sumLength, 1)));
+
 /**
- * Compares with a float64 result: NaN and infinite elements must be at the same places. The tolerance grows with the length of the sum behind each element: at most
- * UNIT·(32 + 2·sumLength) times the largest magnitude of the expected array (and of `scale`, where terms cancel).
+ * Compares with a float64 result: NaN and infinite elements must be at the same places. The tolerance grows with the length
+ * n of the sum behind each element: at most UNIT·(32 + 2·min(n, 4 + 4·log₂ n)) times the largest magnitude of the expected
+ * array (and of `scale`, where terms cancel).
  */
 export function assertClose(
   what: string,
   actual: Float32Array,
   expected: ArrayLike<number>,
-  { sumLength = 1, scale = 0, factor = 1, spreads = false }: Tolerance = {},
+  { sumLength = 1, scale = 0, factor = 1, linear = false, spreads = false }: Tolerance = {},
 ): void {
   assert.is(actual.length, expected.length, `${what}: length`);
   let largest = scale;
   for (let i = 0; i < expected.length; i++) {
     if (Number.isFinite(expected[i])) largest = Math.max(largest, Math.abs(expected[i]));
   }
-  const tolerance = factor * UNIT * (32 + 2 * sumLength) * Math.max(largest, 1e-30);
+  const roundings = linear ? sumLength : roundingsOf(sumLength);
+  const tolerance = factor * UNIT * (32 + 2 * roundings) * Math.max(largest, 1e-30);
   for (let i = 0; i < actual.length; i++) {
     const error = Math.abs(actual[i] - expected[i]);
     const spread = spreads && Number.isNaN(actual[i]);
@@ -112,8 +119,12 @@ export interface OpCase<K extends OpName> extends Tolerance {
   implementation?: Op<OpAttrs[K]>;
 }
 
+/** Operations whose kernels add their long sums without blocks. */
+const LINEAR: readonly OpName[] = ['conv2d', 'convTranspose2d', 'matmul'];
+
 /** Runs one operation on the GPU, forward and backward with a random dy, and compares both with the float64 reference. */
-export async function checkOp<K extends OpName>(test: OpCase<K>): Promise<void> {
+export async function checkOp<K extends OpName>(given: OpCase<K>): Promise<void> {
+  const test = { linear: LINEAR.includes(given.op), ...given };
   const gpu = await testGpu();
   const { op, attrs, inputs: shapes } = test;
   const label = `${op} ${shapes.map((shape) => `[${shape}]`).join(' ')} ${JSON.stringify(attrs)}`;

@@ -1,4 +1,11 @@
-import { type ColumnWidth, columnBindings, columnMain, forEachRow } from './common/columns.js';
+import {
+  type ColumnWidth,
+  columnBindings,
+  columnMain,
+  forEachBlock,
+  forEachRow,
+  forEachRowOfBlock,
+} from './common/columns.js';
 import { linearMain } from './common/linear-index.js';
 import { f32Literal } from './common/literal.js';
 import { nonFiniteFunctions } from './common/non-finite.js';
@@ -90,21 +97,29 @@ ${columnBindings(
 ${nonFiniteFunctions(width)}
 ${columnMain}
   ${loadCoefficients}
-  var sum = V();
-  var product = V();
-  var below = V();
-  ${forEachRow}
-    let x = xs[at];
-    let dy = dys[at];
-    let z = ${preActivation};
-    let dz = ${preluGradient};
-    sum += dz;
-    product += dz * (x - mean);
-    below += keepNan(select(dy * z, V(), z > V()), z);
+  var sums = V();
+  var products = V();
+  var belows = V();
+  ${forEachBlock}
+    var sum = V();
+    var product = V();
+    var below = V();
+    ${forEachRowOfBlock}
+      let x = xs[at];
+      let dy = dys[at];
+      let z = ${preActivation};
+      let dz = ${preluGradient};
+      sum += dz;
+      product += dz * (x - mean);
+      below += keepNan(select(dy * z, V(), z > V()), z);
+    }
+    sums += sum;
+    products += product;
+    belows += below;
   }
-  partialBetas[i] = sum;
-  partialGammas[i] = product * inverse;
-  partialSlopes[i] = below;
+  partialBetas[i] = sums;
+  partialGammas[i] = products * inverse;
+  partialSlopes[i] = belows;
 }`;
 }
 

@@ -1,52 +1,69 @@
-import { type ColumnWidth, columnBindings, columnMain, forEachRow } from './common/columns.js';
+import { BLOCK } from './common/block-sums.js';
+import {
+  type ColumnWidth,
+  columnBindings,
+  columnMain,
+  forEachBlock,
+  forEachRow,
+  forEachRowOfBlock,
+} from './common/columns.js';
 import { f32Bindings, linearMain } from './common/linear-index.js';
 import { f32Literal } from './common/literal.js';
 import { wgsl } from './common/wgsl.js';
 
 /**
+ * Number, mean and sum of squared deviations of some values; `merge` joins those of two parts.
+ * Chan, Golub, LeVeque 1983, "Algorithms for computing the sample variance", eq. 2.1.
+ */
+const momentsFunctions = `
+struct Moments { count: f32, mean: V, squares: V }
+fn merge(a: Moments, b: Moments) -> Moments {
+  let count = a.count + b.count;
+  let delta = b.mean - a.mean;
+  let share = b.count / count;
+  return Moments(count, a.mean + delta * share, a.squares + b.squares + delta * delta * (a.count * share));
+}`;
+
+/**
  * First half of the batch statistics: each invocation's mean and sum of squared deviations of x − origin, by Welford's
- * update. The origin, the first row, keeps a mean that is large beside the deviation out of all sums, so that they are
+ * update within a block, which would come to a standstill in a long run. The origin, the first row, keeps a mean that is large beside the deviation out of all sums, so that they are
  * not rounded at its scale; the update makes any origin safe. Partials: [means | squares] of [slots, groups].
  * Welford 1962, "Note on a method for calculating corrected sums of squares and products".
  */
 export function partialMomentsShader(width: ColumnWidth): string {
   return `
 ${columnBindings(width, ['xs', 'r'], ['partials', 'w'])}
+${momentsFunctions}
 ${columnMain}
   let origin = xs[i % plan.groups];
-  var count = 0.0;
-  var mean = V();
-  var squares = V();
-  ${forEachRow}
-    let x = xs[at] - origin;
-    let delta = x - mean;
-    count += 1.0;
-    mean += delta * (1.0 / count);
-    squares += delta * (x - mean);
+  var total = Moments(0.0, V(), V());
+  ${forEachBlock}
+    var block = Moments(0.0, V(), V());
+    ${forEachRowOfBlock}
+      let x = xs[at] - origin;
+      let delta = x - block.mean;
+      block.count += 1.0;
+      block.mean += delta * (1.0 / block.count);
+      block.squares += delta * (x - block.mean);
+    }
+    total = merge(total, block);
   }
-  partials[i] = mean;
-  partials[plan.threads + i] = squares;
+  partials[i] = total.mean;
+  partials[plan.threads + i] = total.squares;
 }`;
 }
 
 /**
  * Second half: merges the partial moments of each group's slots into the mean and the biased variance of each channel.
- * With one lane an invocation does it in a plain loop; with more (a power of two, ≤ slots) a workgroup does it in a tree.
- * Chan, Golub, LeVeque 1983, "Algorithms for computing the sample variance", eq. 2.1.
+ * With one lane an invocation does it in blocks; with more (a power of two, ≤ slots) a workgroup does it in a tree.
  */
 export function momentsShader(width: ColumnWidth, lanes: number): string {
   return wgsl`
 ${columnBindings(width, ['xs', 'r'], ['partials', 'r'], ['means', 'w'], ['variances', 'w'])}
-struct Moments { count: f32, mean: V, squares: V }
+${momentsFunctions}
 fn load(slot: u32, group: u32) -> Moments {
   let at = slot * plan.groups + group;
   return Moments(f32((plan.rows - slot + plan.slots - 1u) / plan.slots), partials[at], partials[plan.threads + at]);
-}
-fn merge(a: Moments, b: Moments) -> Moments {
-  let count = a.count + b.count;
-  let delta = b.mean - a.mean;
-  let share = b.count / count;
-  return Moments(count, a.mean + delta * share, a.squares + b.squares + delta * delta * (a.count * share));
 }
 fn store(group: u32, total: Moments) {
   means[group] = xs[group] + total.mean;
@@ -54,8 +71,12 @@ fn store(group: u32, total: Moments) {
 }
 #if ${lanes === 1}
 ${linearMain('plan.groups')}
-  var total = load(0u, i);
-  for (var slot = 1u; slot < plan.slots; slot++) { total = merge(total, load(slot, i)); }
+  var total = Moments(0.0, V(), V());
+  for (var begin = 0u; begin < plan.slots; begin += ${BLOCK}u) {
+    var block = load(begin, i);
+    for (var slot = begin + 1u; slot < min(begin + ${BLOCK}u, plan.slots); slot++) { block = merge(block, load(slot, i)); }
+    total = merge(total, block);
+  }
   store(i, total);
 }
 #else
@@ -98,15 +119,21 @@ ${columnBindings(width, ['xs', 'r'], ['dys', 'r'], ['means', 'r'], ['variances',
 ${columnMain}
   let group = i % plan.groups;
   let mean = means[group];
-  var sum = V();
-  var product = V();
-  ${forEachRow}
-    let dy = dys[at];
-    sum += dy;
-    product += dy * (xs[at] - mean);
+  var sums = V();
+  var products = V();
+  ${forEachBlock}
+    var sum = V();
+    var product = V();
+    ${forEachRowOfBlock}
+      let dy = dys[at];
+      sum += dy;
+      product += dy * (xs[at] - mean);
+    }
+    sums += sum;
+    products += product;
   }
-  partialBetas[i] = sum;
-  partialGammas[i] = product / sqrt(variances[group] + ${f32Literal(eps)});
+  partialBetas[i] = sums;
+  partialGammas[i] = products / sqrt(variances[group] + ${f32Literal(eps)});
 }`;
 }
 

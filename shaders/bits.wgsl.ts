@@ -1,4 +1,11 @@
-import { type ColumnWidth, columnBindings, columnMain, forEachRow } from './common/columns.js';
+import {
+  type ColumnWidth,
+  columnBindings,
+  columnMain,
+  forEachBlock,
+  forEachRow,
+  forEachRowOfBlock,
+} from './common/columns.js';
 import { f32Literal } from './common/literal.js';
 import { nonFiniteFunctions } from './common/non-finite.js';
 import { wgsl } from './common/wgsl.js';
@@ -64,27 +71,33 @@ ${columnMain}
   let width = logOf(mass);
 #if ${wanted.logScale}
   let ofWidth = inverse * exp(-inverse) / mass;
-  var sum = V();
+  var total = V();
 #endif
-  ${forEachRow}
-    let y = ys[at];
-    let magnitude = abs(y);
-    let below = (magnitude - 0.5) * inverse; // −u
-    let above = (magnitude + 0.5) * inverse; // −l
-    let dBit = dBits[at];
-    let all = bitsOf(magnitude, inverse, width);
-    let each = keepNan(keepNan(select(V(), dBit * ${PER_LN2}, all <= V(${MAX_BITS})), all), dBit);
+  ${forEachBlock}
+    var sum = V();
+    ${forEachRowOfBlock}
+      let y = ys[at];
+      let magnitude = abs(y);
+      let below = (magnitude - 0.5) * inverse; // −u
+      let above = (magnitude + 0.5) * inverse; // −l
+      let dBit = dBits[at];
+      let all = bitsOf(magnitude, inverse, width);
+      let each = keepNan(keepNan(select(V(), dBit * ${PER_LN2}, all <= V(${MAX_BITS})), all), dBit);
 #if ${wanted.input}
-    // σ(−u) − σ(l), again as a product.
-    dys[at] = each * keepNan(sign(y), y) * (sigmoid(below) * sigmoid(above) * oneMinusExp(2.0 * magnitude * inverse)) * inverse;
+      // σ(−u) − σ(l), again as a product.
+      dys[at] = each * keepNan(sign(y), y) * (sigmoid(below) * sigmoid(above) * oneMinusExp(2.0 * magnitude * inverse)) * inverse;
 #endif
 #if ${wanted.logScale}
-    // At the ceiling the bracket may be 0·∞.
-    sum += select(each * (sigmoid(-above) * above - sigmoid(below) * below + ofWidth), V(), each == V());
+      // At the ceiling the bracket may be 0·∞.
+      sum += select(each * (sigmoid(-above) * above - sigmoid(below) * below + ofWidth), V(), each == V());
+#endif
+    }
+#if ${wanted.logScale}
+    total += sum;
 #endif
   }
 #if ${wanted.logScale}
-  partials[i] = sum;
+  partials[i] = total;
 #endif
 }`;
 }

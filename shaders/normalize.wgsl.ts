@@ -1,3 +1,4 @@
+import { BLOCK } from './common/block-sums.js';
 import type { ColumnWidth } from './common/columns.js';
 import { linearMain } from './common/linear-index.js';
 import { nonFiniteFunctions } from './common/non-finite.js';
@@ -46,6 +47,14 @@ fn divisorOf(norm: f32) -> f32 { return keepNan(max(norm, plan.eps), norm); }
 fn product(a: V, b: V) -> f32 { return ${width === 1 ? 'a * b' : 'dot(a, b)'}; }`;
 }
 
+/** The same for the sum of a row, in blocks: `block` is added to `sum`. Close both loops with `addBlock`. */
+const eachOfBlocks = (lanes: number) => `for (var first = lane; first < plan.groups; first += ${BLOCK * lanes}u) {
+    var block = vec2f();
+    for (var k = first; k < min(first + ${BLOCK * lanes}u, plan.groups); k += ${lanes}u) {`;
+const addBlock = `}
+    sum += block;
+  }`;
+
 const eachGroup = (lanes: number) => `for (var k = lane; k < plan.groups; k += ${lanes}u) {`;
 
 /** y = x / max(‖x‖₂, eps) for each row. Bindings: x, y, plan. */
@@ -54,7 +63,7 @@ export function l2NormalizeShader(width: ColumnWidth, lanes: number): string {
 ${head(width, ['xs', 'r', 'V'], ['ys', 'w', 'V'])}
 ${rowMain(lanes)}
   var sum = vec2f();
-  ${eachGroup(lanes)} sum.x += product(xs[begin + k], xs[begin + k]); }
+  ${eachOfBlocks(lanes)} block.x += product(xs[begin + k], xs[begin + k]); ${addBlock}
   let inverse = 1.0 / divisorOf(sqrt(total(sum, lane).x));
   ${eachGroup(lanes)} ys[begin + k] = xs[begin + k] * inverse; }
 }`;
@@ -69,10 +78,10 @@ export function l2NormalizeGradientShader(width: ColumnWidth, lanes: number): st
 ${head(width, ['xs', 'r', 'V'], ['dys', 'r', 'V'], ['dxs', 'w', 'V'])}
 ${rowMain(lanes)}
   var sum = vec2f();
-  ${eachGroup(lanes)}
-    let x = xs[begin + k];
-    sum += vec2f(product(x, x), product(x, dys[begin + k]));
-  }
+  ${eachOfBlocks(lanes)}
+      let x = xs[begin + k];
+      block += vec2f(product(x, x), product(x, dys[begin + k]));
+    ${addBlock}
   let sums = total(sum, lane);
   let norm = sqrt(sums.x);
   let inverse = 1.0 / divisorOf(norm);

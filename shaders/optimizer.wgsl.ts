@@ -1,3 +1,4 @@
+import { BLOCK } from './common/block-sums.js';
 import { linearMain } from './common/linear-index.js';
 import { f32Literal as f32 } from './common/literal.js';
 import { nonFiniteFunctions } from './common/non-finite.js';
@@ -126,10 +127,13 @@ ${bindings(
   'offset: u32',
 )}
 ${linearMain('nwg.x * nwg.y * 64u')}
+  let step = nwg.x * nwg.y * 64u;
+  let end = arrayLength(&grads);
   var sum = V();
-  for (var at = i; at < arrayLength(&grads); at += nwg.x * nwg.y * 64u) {
-    let g = grads[at];
-    sum += g * g;
+  for (var begin = i; begin < end; begin += ${BLOCK}u * step) {
+    var block = V();
+    for (var at = begin; at < min(begin + ${BLOCK}u * step, end); at += step) { block += grads[at] * grads[at]; }
+    sum += block;
   }
   partials[u.offset + i] = ${width === 1 ? 'sum' : 'dot(sum, V(1.0))'};
 }`;

@@ -95,8 +95,15 @@ ${head(width, ['xs', 'r', 'V'], ['ys', 'w', 'V'])}
 ${pixelMain('small', 'big')}
   let begin = windowBegin(at);
   let end = windowEnd(at);
+  // Row by row, and then over the rows: a window may be a whole picture.
   var sum = V();
-${forEachPixel('big', 'sum += xs[source];')}
+  for (var row = begin.x; row < end.x; row++) {
+    var ofRow = V();
+    for (var column = begin.y; column < end.y; column++) {
+      ofRow += xs[(picture + row * plan.big.y + column) * plan.groups + group];
+    }
+    sum += ofRow;
+  }
   ys[i] = sum * (1.0 / f32((end.x - begin.x) * (end.y - begin.y)));
 }`;
 }

@@ -1,4 +1,11 @@
-import { type ColumnWidth, columnBindings, columnMain, forEachRow } from './common/columns.js';
+import {
+  type ColumnWidth,
+  columnBindings,
+  columnMain,
+  forEachBlock,
+  forEachRow,
+  forEachRowOfBlock,
+} from './common/columns.js';
 import { nonFiniteFunctions } from './common/non-finite.js';
 import { wgsl } from './common/wgsl.js';
 
@@ -40,19 +47,23 @@ ${columnBindings(width, ['xs', 'r'], ['slopes', 'r', slopeType(kind)], ['dys', '
 ${nonFiniteFunctions(width)}
 ${columnMain}
   let slope = ${slopeOf(kind)};
-  var sum = V();
-  ${forEachRow}
-    let x = xs[at];
-    let dy = dys[at];
+  var total = V();
+  ${forEachBlock}
+    var sum = V();
+    ${forEachRowOfBlock}
+      let x = xs[at];
+      let dy = dys[at];
 #if ${wanted.input}
-    dxs[at] = keepNan(select(slope * dy, dy, x > V()), x);
+      dxs[at] = keepNan(select(slope * dy, dy, x > V()), x);
 #endif
 #if ${wanted.slope}
-    sum += keepNan(select(dy * x, V(), x > V()), x);
+      sum += keepNan(select(dy * x, V(), x > V()), x);
 #endif
+    }
+    total += sum;
   }
 #if ${wanted.slope}
-  partials[i] = sum;
+  partials[i] = total;
 #endif
 }`;
 }

@@ -1,3 +1,4 @@
+import { BLOCK } from './common/block-sums.js';
 import { linearMain } from './common/linear-index.js';
 import { type MarginForm, targetFunction } from './common/margin.js';
 import { nonFiniteFunctions } from './common/non-finite.js';
@@ -82,9 +83,13 @@ ${linearMain('plan.rows')}
   var largest = partials[begin].x;
   for (var slot = 1u; slot < plan.slots; slot++) { largest = max(largest, partials[begin + slot].x); }
   var sum = 0.0;
-  for (var slot = 0u; slot < plan.slots; slot++) {
-    let part = partials[begin + slot];
-    sum += part.y * exp(part.x - largest);
+  for (var first = 0u; first < plan.slots; first += ${BLOCK}u) {
+    var block = 0.0;
+    for (var slot = first; slot < min(first + ${BLOCK}u, plan.slots); slot++) {
+      let part = partials[begin + slot];
+      block += part.y * exp(part.x - largest);
+    }
+    sum += block;
   }
   let label = labelOf(i);
   totals[i] = vec2f(largest, 1.0 / sum);

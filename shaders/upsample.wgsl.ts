@@ -44,9 +44,11 @@ ${pixelMain('small')}
   let block = plan.big / plan.small;
   var sum = V();
   for (var row = 0u; row < block.x; row++) {
+    var ofRow = V();
     for (var column = 0u; column < block.y; column++) {
-      sum += dys[element(picture, plan.big, at * block + vec2u(row, column), group)];
+      ofRow += dys[element(picture, plan.big, at * block + vec2u(row, column), group)];
     }
+    sum += ofRow;
   }
   dxs[i] = sum;
 }`;

@@ -1,3 +1,4 @@
+import { BLOCK } from './block-sums.js';
 import { linearMain } from './linear-index.js';
 
 /** Channels in one load. */
@@ -28,6 +29,14 @@ ${storage.join('\n')}
 
 /** Entry point: `i` is the invocation's index, `i % plan.groups` its group, `i / plan.groups` its slot. Close it with `}`. */
 export const columnMain = /* @__PURE__ */ linearMain('plan.threads');
+
+/** Head of the loop over the blocks of an invocation's rows, for sums. Close it with `}`. */
+export const forEachBlock = /* @__PURE__ */ (() =>
+  `for (var begin = i; begin < plan.rows * plan.groups; begin += ${BLOCK}u * plan.threads) {`)();
+
+/** Head of the loop over the rows of a block; `at` as in `forEachRow`. Close it with `}`. */
+export const forEachRowOfBlock = /* @__PURE__ */ (() =>
+  `for (var at = begin; at < min(begin + ${BLOCK}u * plan.threads, plan.rows * plan.groups); at += plan.threads) {`)();
 
 /** Head of the loop over an invocation's rows; `at` is the index in an array [rows, groups] of V. Close it with `}`. */
 export const forEachRow = 'for (var at = i; at < plan.rows * plan.groups; at += plan.threads) {';

@@ -1,3 +1,5 @@
+import { BLOCK } from './block-sums.js';
+
 /**
  * What a margin loss makes of the score of the label's class. `additive`: score − a. `angular`, on a cosine: cos(θ + m)
  * with a = cos m, b = sin m, and past θ + m = π cos θ − m·sin m, which goes on falling where cos m + m·sin m ≥ 1.
@@ -41,7 +43,14 @@ fn target_logit(row: u32, score: f32) -> vec3f {
   return `
 fn normOf(row: u32) -> f32 {
   var sum = 0.0;
-  for (var d = 0u; d < plan.size; d++) { let v = features[row * plan.size + d]; sum = fma(v, v, sum); }
+  for (var first = 0u; first < plan.size; first += ${BLOCK}u) {
+    var block = 0.0;
+    for (var d = first; d < min(first + ${BLOCK}u, plan.size); d++) {
+      let v = features[row * plan.size + d];
+      block = fma(v, v, block);
+    }
+    sum += block;
+  }
   return keepNan(max(sqrt(sum), 1e-12), sum);
 }
 fn target_logit(row: u32, score: f32) -> vec3f {

@@ -1,3 +1,4 @@
+import { BLOCK } from '../../shaders/common/block-sums.js';
 import type { ColumnWidth } from '../../shaders/common/columns.js';
 import { type KernelLimits, linearGrid } from '../gpu/kernel.js';
 import { elementGrid } from './elementwise.js';
@@ -24,6 +25,9 @@ const widthOf = (channels: number) => (channels % 4 === 0 ? 4 : channels % 2 ===
 /** Lanes of a folding workgroup. Few variants, since software adapters take a second to compile one. */
 const LANES = 64;
 
+/** Most rows of a sum in one invocation: a block of blocks. */
+const LONGEST = BLOCK ** 2;
+
 /** What a walk produces: results for each row, or for each column as well (which costs a fold of the slots). */
 export type ColumnPurpose = 'map' | 'sum';
 
@@ -41,7 +45,8 @@ export function chooseColumns(
   const groups = channels / width;
   const invocations = limits.software ? 2048 : 2 ** 18;
   const mostSlots = purpose === 'map' ? rows : limits.software ? 256 : 1024;
-  const slots = Math.max(1, Math.min(Math.ceil(invocations / groups), Math.ceil(rows / 8), mostSlots));
+  const leastSlots = purpose === 'map' ? 1 : Math.ceil(rows / LONGEST);
+  const slots = Math.max(leastSlots, Math.min(Math.ceil(invocations / groups), Math.ceil(rows / 8), mostSlots));
   const lanes = limits.software || slots < LANES ? 1 : LANES;
   return { rows, groups, width, slots, lanes };
 }

@@ -1,3 +1,4 @@
+import { BLOCK } from '../../shaders/common/block-sums.js';
 import { type SumWidth, sumRowsShader } from '../../shaders/reduce.wgsl.js';
 import type { Kernel, KernelLimits } from '../gpu/kernel.js';
 import { elementGrid } from './elementwise.js';
@@ -24,14 +25,18 @@ function rowsSideBySide(batches: number, rows: number, columns: number): number 
   return rows % wanted === 0 && rows >= 4 * wanted && batches * rows * columns >= 2 ** 14 ? wanted : 1;
 }
 
+/** Most rows of a sum: a block of blocks. */
+const LONGEST = BLOCK ** 2;
+
 /** Into how many sums the rows of a pass go: enough to fill the device, few enough that the next pass is short. */
 function slotsFor(batches: number, rows: number, groups: number, limits: KernelLimits): number {
   const threads = batches * groups;
   // A CPU runs a long loop as fast as a short one; on a GPU the loop of a lonely thread is the time of the kernel.
-  if (limits.software ? rows * threads <= 2 ** 14 : rows <= 64) return 1;
+  if (rows <= LONGEST && (limits.software ? rows * threads <= 2 ** 14 : rows <= 64)) return 1;
   const wanted = limits.software ? 2 ** 11 : 2 ** 16;
   const shortest = limits.software ? 16 : 64;
-  return Math.max(1, Math.min(Math.ceil(wanted / threads), Math.floor(rows / shortest)));
+  const busy = Math.min(Math.ceil(wanted / threads), Math.floor(rows / shortest));
+  return Math.max(busy, Math.ceil(rows / LONGEST));
 }
 
 /**

@@ -185,7 +185,7 @@ const NETWORKS: Mistake[] = [
   [
     'no rate',
     (x) => withOptimizer(x, (adam) => adam.step(new Map([[x, x]]))),
-    /^the learning rate is undefined; expected a finite number/,
+    /^step: the learning rate is undefined; expected a finite number/,
   ],
   [
     'an option of a layer',

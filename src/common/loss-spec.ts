@@ -1,4 +1,5 @@
 import { ArgumentError } from './errors.js';
+import { checkFloat32 } from './float32-constants.js';
 
 /** Losses that train a recogniser on identity labels: see `marginLoss`. */
 export const LOSSES = ['cosface', 'arcface', 'sphereface', 'normface', 'softmax'] as const;
@@ -22,10 +23,10 @@ export function checkLossSpec(where: string, { loss, s, m, lambda }: LossSpec): 
     throw new ArgumentError(`${where}: ${name} is ${value}; expected ${expected}`);
   };
   if (!LOSSES.includes(loss)) fail('loss', loss, LOSSES.join(', '));
-  if (!(s > 0) || s === Infinity) fail('s', s, 'a positive number');
-  if (!(lambda >= 0) || lambda === Infinity) fail('lambda', lambda, 'a number of at least 0');
+  checkFloat32(where, 's', s, 0, true);
+  checkFloat32(where, 'lambda', lambda, 0);
   if (loss === 'sphereface' && ![1, 2, 3, 4].includes(m)) fail('m', m, '1, 2, 3 or 4 for sphereface');
   // Above about 2.33 the logit would jump up where θ + m passes π.
   if (loss === 'arcface' && !(m >= 0 && m <= Math.PI / 2)) fail('m', m, 'an angle from 0 to π/2 for arcface');
-  if (!(m >= 0) || m === Infinity) fail('m', m, 'a number of at least 0');
+  checkFloat32(where, 'm', m, 0);
 }

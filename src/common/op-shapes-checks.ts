@@ -1,5 +1,6 @@
 import { checkList } from './arguments.js';
 import { ArgumentError, ShapeError } from './errors.js';
+import { checkFloat32 } from './float32-constants.js';
 import type { Padding2d, Pair } from './op-attrs.js';
 import { checkShape, formatShape, type Shape } from './shapes.js';
 
@@ -76,19 +77,15 @@ export function checkPadding(op: string, padding: Padding2d): void {
 }
 
 export function checkFinite(op: string, name: string, value: number): void {
-  if (!Number.isFinite(value)) throw new ArgumentError(`${op}: ${name} is ${value}; expected a finite number`);
+  checkFloat32(op, name, value);
 }
 
 export function checkPositive(op: string, name: string, value: number): void {
-  if (!Number.isFinite(value) || value <= 0) {
-    throw new ArgumentError(`${op}: ${name} is ${value}; expected a finite number above 0`);
-  }
+  checkFloat32(op, name, value, 0, true);
 }
 
 export function checkNotNegative(op: string, name: string, value: number): void {
-  if (!Number.isFinite(value) || value < 0) {
-    throw new ArgumentError(`${op}: ${name} is ${value}; expected a finite number of at least 0`);
-  }
+  checkFloat32(op, name, value, 0);
 }
 
 /** Checks the ends of a range of which either may be infinite. */
@@ -98,8 +95,9 @@ export function checkBounds(op: string, min: number, max: number): void {
     ['max', max],
   ] as const) {
     if (typeof value !== 'number' || Number.isNaN(value)) {
-      throw new ArgumentError(`${op}: ${name} is ${value}; expected a number, or an infinite one for no bound`);
+      throw new ArgumentError(`${op}: ${name} is ${value}; expected a finite number, or an infinite one for no bound`);
     }
+    if (Math.abs(value) !== Infinity) checkFloat32(op, name, value);
   }
   if (min > max) throw new ArgumentError(`${op}: min ${min} is above max ${max}`);
 }

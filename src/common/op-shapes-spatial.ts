@@ -65,6 +65,9 @@ export function ssimShape(inputs: readonly Shape[], attrs: OpAttrs['ssim']): num
   if (attrs.window % 2 === 0) throw new ArgumentError(`${op}: window is ${attrs.window}; expected an odd size`);
   checkPositive(op, 'sigma', attrs.sigma);
   checkPositive(op, 'dataRange', attrs.dataRange);
+  // Their squares stabilise two quotients.
+  checkPositive(op, '(0.01·dataRange)²', (0.01 * attrs.dataRange) ** 2);
+  checkPositive(op, '(0.03·dataRange)²', (0.03 * attrs.dataRange) ** 2);
   const [, h, w] = inputs[0];
   if (attrs.window > h || attrs.window > w) {
     throw new ShapeError(

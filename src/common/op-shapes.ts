@@ -235,7 +235,11 @@ export function logisticBitsShape(inputs: readonly Shape[]): number[] {
   return [...y];
 }
 
-function checkQuantize(attrs: OpAttrs['quantize']): void {
+/** Up to here float32 holds every integer. */
+const MAX_INTEGER = 2 ** 24;
+
+/** @throws ArgumentError */
+export function checkQuantize(attrs: OpAttrs['quantize']): void {
   const op = 'quantize';
   if (!['noise', 'straightThrough', 'hard'].includes(attrs.mode)) {
     throw new ArgumentError(`${op}: mode is ${attrs.mode}; expected noise, straightThrough or hard`);
@@ -244,6 +248,9 @@ function checkQuantize(attrs: OpAttrs['quantize']): void {
   checkRange(op, attrs.min, attrs.max);
   if (!Number.isInteger(attrs.min) || !Number.isInteger(attrs.max)) {
     throw new ArgumentError(`${op}: the range [${attrs.min}, ${attrs.max}] must have integer ends`);
+  }
+  if (Math.max(Math.abs(attrs.min), Math.abs(attrs.max)) > MAX_INTEGER) {
+    throw new ArgumentError(`${op}: the range [${attrs.min}, ${attrs.max}] must lie within ±2^24, as float32 holds`);
   }
   for (const name of ['seed', 'stream'] as const) {
     checkIntegers(op, name, [attrs[name]], 1, 0);

@@ -28,11 +28,11 @@ export class Adam extends Optimizer {
     const { betas, eps, weightDecay, decoupled } = withDefaults<Required<AdamOptions>>('Adam', options, defaults);
     checkList('Adam', 'betas', betas, 'two numbers');
     betas.forEach((beta, k) => {
-      checkHyperparameter(`Adam: beta ${k + 1}`, beta, 0, 1);
+      checkHyperparameter('Adam', `beta ${k + 1}`, beta, 0, 1);
     });
     // Smaller ones are zero in float32, and a gradient of zero then divides zero by zero.
-    checkHyperparameter('Adam: eps', eps, 1e-37, 1);
-    checkHyperparameter('Adam: weightDecay', weightDecay, 0, Infinity);
+    checkHyperparameter('Adam', 'eps', eps, 1e-37, 1);
+    checkHyperparameter('Adam', 'weightDecay', weightDecay, 0, Infinity);
     super(params, ['first', 'second']);
     this.#options = { betas, eps, weightDecay, decoupled };
   }

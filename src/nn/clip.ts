@@ -1,5 +1,6 @@
 import { refuse } from '../common/arguments.js';
 import { ArgumentError } from '../common/errors.js';
+import { checkFloat32 } from '../common/float32-constants.js';
 import { clipKernel, squaresCount, squaresKernel } from '../kernels/optimizer.js';
 import { sumRows } from '../ops/reduce.js';
 import { dispatchInPlace, dispatchMany } from '../tensor/dispatch.js';
@@ -18,9 +19,7 @@ export function clipGradients(grads: Iterable<Tensor>, maxNorm: number): { norm:
     refuse('clipGradients', 'grads', grads, 'gradients in an array or iterator');
   const list = [...grads];
   if (list.length === 0) throw new ArgumentError('clipGradients: there are no gradients');
-  if (!Number.isFinite(maxNorm) || maxNorm <= 0) {
-    throw new ArgumentError(`clipGradients: maxNorm is ${maxNorm}; expected a finite number above 0`);
-  }
+  checkFloat32('clipGradients', 'maxNorm', maxNorm, 0, true);
   const { gpu } = list[0];
   const counts = list.map(({ size }) => squaresCount(size, gpu.limits));
   const total = counts.reduce((sum, count) => sum + count, 0);

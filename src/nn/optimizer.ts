@@ -1,5 +1,6 @@
 import { refuse } from '../common/arguments.js';
 import { ArgumentError, CheckpointError, ShapeError } from '../common/errors.js';
+import { checkFloat32 } from '../common/float32-constants.js';
 import { formatShape, sameShape } from '../common/shapes.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { keep, Tensor } from '../tensor/tensor.js';
@@ -124,15 +125,17 @@ function checkParameters(where: string, params: unknown): void {
 }
 
 function checkRate(lr: number): number {
-  if (!Number.isFinite(lr) || lr < 0) {
-    throw new ArgumentError(`the learning rate is ${lr}; expected a finite number of at least 0`);
-  }
+  checkFloat32('step', 'the learning rate', lr, 0);
   return lr;
 }
 
-/** @throws ArgumentError unless low ≤ value < high */
-export function checkHyperparameter(name: string, value: number, low: number, high: number): void {
+/** @throws ArgumentError unless low ≤ value < high, in float32 too */
+export function checkHyperparameter(where: string, name: string, value: number, low: number, high: number): void {
   if (typeof value !== 'number' || !(value >= low && value < high)) {
-    throw new ArgumentError(`${name} is ${value}; expected a number in [${low}, ${high})`);
+    throw new ArgumentError(`${where}: ${name} is ${value}; expected a number in [${low}, ${high})`);
+  }
+  checkFloat32(where, name, value);
+  if (Math.fround(value) >= high) {
+    throw new ArgumentError(`${where}: ${name} is ${value}, which float32 rounds to ${high}; expected less`);
   }
 }

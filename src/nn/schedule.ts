@@ -1,14 +1,8 @@
 import { ArgumentError } from '../common/errors.js';
+import { checkFloat32 } from '../common/float32-constants.js';
 
 /** The learning rate of each step, counted from 0. */
 export type Schedule = (step: number) => number;
-
-/** @throws ArgumentError unless value is a finite number of at least `least` */
-function checkAtLeast(name: string, value: number, least: number): void {
-  if (!Number.isFinite(value) || value < least) {
-    throw new ArgumentError(`${name} is ${value}; expected a finite number of at least ${least}`);
-  }
-}
 
 /** @throws ArgumentError unless value is an integer of at least 1 */
 function checkSteps(name: string, value: number): void {
@@ -19,7 +13,7 @@ function checkSteps(name: string, value: number): void {
 
 /** The same rate at each step. */
 export function constant(lr: number): Schedule {
-  checkAtLeast('constant: lr', lr, 0);
+  checkFloat32('constant', 'lr', lr, 0);
   return () => lr;
 }
 
@@ -28,8 +22,8 @@ export function constant(lr: number): Schedule {
  * @param milestones steps in ascending order
  */
 export function stepDecay(lr: number, milestones: readonly number[], factor = 0.1): Schedule {
-  checkAtLeast('stepDecay: lr', lr, 0);
-  checkAtLeast('stepDecay: factor', factor, 0);
+  checkFloat32('stepDecay', 'lr', lr, 0);
+  checkFloat32('stepDecay', 'factor', factor, 0);
   milestones.forEach((milestone, k) => {
     checkSteps('stepDecay: milestone', milestone);
     if (k > 0 && milestone <= milestones[k - 1]) {
@@ -44,8 +38,8 @@ export function stepDecay(lr: number, milestones: readonly number[], factor = 0.
  * Loshchilov and Hutter 2017, "SGDR", arXiv 1608.03983, eq. 5, without restarts.
  */
 export function cosine(lr: number, steps: number, final = 0): Schedule {
-  checkAtLeast('cosine: lr', lr, 0);
-  checkAtLeast('cosine: final', final, 0);
+  checkFloat32('cosine', 'lr', lr, 0);
+  checkFloat32('cosine', 'final', final, 0);
   checkSteps('cosine: steps', steps);
   return (step) => final + ((lr - final) * (1 + Math.cos((Math.PI * Math.min(step, steps)) / steps))) / 2;
 }

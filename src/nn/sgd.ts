@@ -25,8 +25,8 @@ export class SGD extends Optimizer {
   constructor(params: ReadonlyMap<string, Tensor>, options?: SgdOptions) {
     const defaults = { momentum: 0, weightDecay: 0, nesterov: false };
     const { momentum, weightDecay, nesterov } = withDefaults<Required<SgdOptions>>('SGD', options, defaults);
-    checkHyperparameter('SGD: momentum', momentum, 0, 1);
-    checkHyperparameter('SGD: weightDecay', weightDecay, 0, Infinity);
+    checkHyperparameter('SGD', 'momentum', momentum, 0, 1);
+    checkHyperparameter('SGD', 'weightDecay', weightDecay, 0, Infinity);
     if (nesterov && momentum === 0) throw new ArgumentError('SGD: nesterov needs a momentum above 0');
     super(params, momentum > 0 ? ['velocity'] : []);
     this.#options = { momentum, weightDecay, nesterov };

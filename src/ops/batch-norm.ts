@@ -1,5 +1,6 @@
 import { withDefaults } from '../common/arguments.js';
 import { ArgumentError, ShapeError } from '../common/errors.js';
+import { checkFloat32 } from '../common/float32-constants.js';
 import type { OpAttrs } from '../common/op-attrs.js';
 import { batchNormInferenceShape, batchNormTrainingShape } from '../common/op-shapes.js';
 import {
@@ -225,5 +226,6 @@ export function updateRunningStatistics(
   if (!(momentum >= 0 && momentum <= 1)) {
     throw new ArgumentError(`updateRunningStatistics: momentum is ${momentum}; expected 0 to 1`);
   }
+  checkFloat32('updateRunningStatistics', 'momentum', momentum, 0);
   dispatchInPlace(runningStatisticsKernel(channels), tensors, runningStatisticsScalars(momentum, rows));
 }

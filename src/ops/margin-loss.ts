@@ -1,5 +1,5 @@
 import { checkOptions, refuse } from '../common/arguments.js';
-import type { LossSpec } from '../common/loss-spec.js';
+import { checkLossSpec, type LossSpec } from '../common/loss-spec.js';
 import type { OpAttrs } from '../common/op-attrs.js';
 import { marginLossShape } from '../common/op-shapes.js';
 import { addKernel } from '../kernels/elementwise.js';
@@ -35,8 +35,10 @@ const unitsOf = (loss: Attrs['loss']): { x: boolean; w: boolean } => ({
   w: loss !== 'softmax',
 });
 
-/** The margin as the kernels of the softmax rows take it. */
-function marginOf({ loss, s, m, lambda }: Attrs): Margin {
+/** The margin as the kernels of the softmax rows take it, checked in each run of a recorded step, since it may change. */
+function marginOf(attrs: Attrs): Margin {
+  const { loss, s, m, lambda } = attrs;
+  checkLossSpec('marginLoss', { loss, s, m, lambda });
   switch (loss) {
     case 'cosface':
       return additiveMargin(s, m);

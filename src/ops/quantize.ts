@@ -1,11 +1,17 @@
 import { checkOptions } from '../common/arguments.js';
 import type { OpAttrs } from '../common/op-attrs.js';
-import { quantizeShape } from '../common/op-shapes.js';
+import { checkQuantize, quantizeShape } from '../common/op-shapes.js';
 import { chooseVectors, type VectorChoice } from '../kernels/binary.js';
 import { quantizeGradientKernel, quantizeKernel, quantizeScalars } from '../kernels/quantize.js';
 import { dispatch } from '../tensor/dispatch.js';
 import { apply, type Op } from '../tensor/tape.js';
 import type { Tensor } from '../tensor/tensor.js';
+
+/** The kernels' uniform, checked in each run of a recorded step, since `stream` may change. */
+const scalarsOf = (attrs: OpAttrs['quantize']) => (): ArrayBuffer => {
+  checkQuantize(attrs);
+  return quantizeScalars(attrs);
+};
 
 /** The operation with as many elements an invocation as `choose` says; tests replace the default by one. */
 export function quantizeOp(choose: VectorChoice = chooseVectors): Op<OpAttrs['quantize']> {
@@ -14,12 +20,12 @@ export function quantizeOp(choose: VectorChoice = chooseVectors): Op<OpAttrs['qu
     shape: quantizeShape,
     forward([x], attrs, shape) {
       const kernel = quantizeKernel(attrs.mode, x.size, choose(x.size));
-      return { output: dispatch(kernel, [x], shape, () => quantizeScalars(attrs)) };
+      return { output: dispatch(kernel, [x], shape, scalarsOf(attrs)) };
     },
     backward({ inputs: [x], attrs, dy }) {
       if (attrs.mode === 'hard') return [null];
       const kernel = quantizeGradientKernel(attrs.mode, x.size, choose(x.size));
-      return [dispatch(kernel, [x, dy], x.shape, () => quantizeScalars(attrs))];
+      return [dispatch(kernel, [x, dy], x.shape, scalarsOf(attrs))];
     },
   };
 }

@@ -79,7 +79,10 @@ async function check(
   try {
     assert.equal([...output.shape], [...expected.shape]);
     const sumLength = 4 * wShape[0] * wShape[1] * Math.max(wShape[2], wShape[3]);
-    assertClose(`${xShape} * ${wShape} ${JSON.stringify(given)}`, await output.read(), expected.data, { sumLength });
+    assertClose(`${xShape} * ${wShape} ${JSON.stringify(given)}`, await output.read(), expected.data, {
+      sumLength,
+      linear: true,
+    });
   } finally {
     output.dispose();
   }

@@ -78,7 +78,8 @@ test('ends of ranges: integers that float32 holds, and infinite ones for no boun
 test('what follows from a constant holds as well', () => {
   const shapeOf = (dataRange: number) => outputShape('ssim', [x, x], { window: 3, sigma: 1.5, dataRange });
   shapeOf(255);
-  for (const dataRange of [1e-18, 1e21]) assert.throws(() => shapeOf(dataRange), /\(0\.0[13]·dataRange\)² is .*float32/);
+  for (const dataRange of [1e-18, 1e21])
+    assert.throws(() => shapeOf(dataRange), /\(0\.0[13]·dataRange\)² is .*float32/);
 });
 
 test('hyperparameters of optimisers and rates of schedules', () => {

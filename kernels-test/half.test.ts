@@ -121,7 +121,10 @@ async function check(op: 'conv2d' | 'convTranspose2d', [x, w, bias, given]: Case
     for (const [k, array] of [expected, ...expectedGradients].entries()) {
       const what = `${label}: ${k === 0 ? 'output' : `gradient ${k - 1}`}`;
       assert.equal([...kept[k].shape], [...(array as NdArray).shape], what);
-      assertClose(what, await kept[k].read(), (array as NdArray).data, { sumLength: sums[k < 2 ? 0 : 1] });
+      assertClose(what, await kept[k].read(), (array as NdArray).data, {
+        sumLength: sums[k < 2 ? 0 : 1],
+        linear: true,
+      });
     }
   } finally {
     for (const tensor of kept) tensor.dispose();
@@ -265,7 +268,7 @@ onHalf('the option holds for the whole device, and its choices are measured and 
     const values = [randomValues(2 * 5 * 6 * 4, 1), randomValues(9 * 4 * 4, 2)];
     const [x, w] = [rounded(toNdArray(values[0], [2, 5, 6, 4])), rounded(toNdArray(values[1], [3, 3, 4, 4]))];
     const expected = referenceOps.conv2d.forward([x, w], attrs).data;
-    assertClose('f16', actual, expected, { sumLength: 36 });
+    assertClose('f16', actual, expected, { sumLength: 36, linear: true });
     // The check can tell: on the other device, which does not round operands, the same conv is off by far more.
     const off = Math.max(...f32.map((value, i) => Math.abs(value - expected[i])));
     assert.ok(off > 5e-4, `${off}`);

@@ -67,13 +67,15 @@ const ADAPTER = process.env.CAMEO_ADAPTER ?? (unpackSwiftShader() ? 'swiftshader
 
 let built: string | undefined;
 
-/** The program, built once a process to a folder of its own inside the package, where it finds the package's files. */
-function builtProgram(): string {
+const builtProgram = (): string => join(builtFolder(), 'cli.js');
+
+/** What the package is built to, once a process, in a folder of its own inside the package, where it finds the package's files. */
+export function builtFolder(): string {
   if (!built) {
     const folder = join(ROOT, 'out', `cli-test-${process.pid}`);
     process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
     execFileSync(process.execPath, [...TSX, 'build.ts', folder], { cwd: ROOT, stdio: 'inherit' });
-    built = join(folder, 'cli.js');
+    built = folder;
   }
   return built;
 }

@@ -22,6 +22,7 @@ export { encodePng, type ReadImageOptions, type RgbImage, readImage, writePng } 
 export { LandmarkIndex, landmarksOf, type PhotoLandmarks, parseLandmarks, readLandmarks } from './data/landmarks.js';
 export { type OpenRecognizer, openRecognizer, RECOGNIZER_NAMES } from './data/recognizer-source.js';
 export { type FoundAdapter, listAdapters, type OpenGpuOptions, openGpu } from './gpu/node/adapters.js';
+export { endWorker } from './gpu/node/end-worker.js';
 export { type ProbedAdapter, probeAdapters } from './gpu/node/probe.js';
 export { saveTuning } from './gpu/node/tuning-file.js';
 export { type CodecTrainingConfig, DEFAULT_CODEC_TRAINING } from './training/codec-config.js';

@@ -1,6 +1,7 @@
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
 import type { OptionalPackage } from '../common/optional-packages.js';
 import { adapterFits, openGpu, PREFERENCE } from '../gpu/node/adapters.js';
+import { driverMessages } from '../gpu/node/driver-messages.js';
 import { findPackage } from '../gpu/node/packages.js';
 import { type ProbedAdapter, probeAdapters } from '../gpu/node/probe.js';
 import { cacheRoots } from '../gpu/node/swiftshader.js';
@@ -110,6 +111,9 @@ export async function doctor(print: (line: string) => void = console.log): Promi
     print(`taken: ${taken.found.name}, ${why}`);
   } else {
     print(failure);
+    const said = driverMessages();
+    if (said.length > 0) print('drivers and their loader say:');
+    for (const line of said) print(`  ${line}`);
   }
 
   const best = adapters.find(({ refused }) => refused === undefined)?.found.kind ?? null;

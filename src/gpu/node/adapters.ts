@@ -1,12 +1,17 @@
+import { isMainThread } from 'node:worker_threads';
 import { refuse } from '../../common/arguments.js';
 import { ArgumentError, NoAdapterError } from '../../common/errors.js';
 import type { GPUAdapter } from '../../common/platform-types.js';
 import { checkGpuOptions, describeAdapter, type Gpu, type GpuDescription, type GpuOptions } from '../gpu.js';
 import { openAdapter } from '../open.js';
+import { driverMessages, keepingDriverMessages } from './driver-messages.js';
+import { endWhenAsked } from './end-worker.js';
+import { loadLibc } from './libc.js';
 import { waitQuietly } from './quiet-wait.js';
 import { type SwiftShaderFiles, unpackSwiftShader } from './swiftshader.js';
 import { loadTuning } from './tuning-file.js';
 import { hasVulkanLoader, provideVulkanLoader, selectVulkanDrivers } from './vulkan.js';
+import { guardAdapter } from './worker-safe.js';
 
 export interface OpenGpuOptions extends GpuOptions {
   /** 'hardware', 'lavapipe', 'swiftshader', or a part of an adapter's name; default CAMEO_ADAPTER, else the best. */
@@ -43,12 +48,23 @@ async function loadDawn() {
   }
 }
 
+/** Looks for an adapter among the machine's own, or of SwiftShader alone where that is given. */
+async function askDawn(flags: string[], swiftShader: SwiftShaderFiles | null): Promise<[GPU, GPUAdapter | null]> {
+  const [{ create }, libc] = await Promise.all([loadDawn(), loadLibc()]);
+  // All of it in one go: Dawn makes its Vulkan instance, and drivers say what they have to say, before requestAdapter returns.
+  selectVulkanDrivers(swiftShader, libc);
+  const [gpu, pending] = keepingDriverMessages(libc, () => {
+    const gpu = create(flags);
+    return [gpu, gpu.requestAdapter()] as const;
+  });
+  return [gpu, await pending];
+}
+
 /** Dawn lists its adapters only in the error for a name that fits none. */
-async function listDawnAdapters(): Promise<FoundAdapter[]> {
-  const { create } = await loadDawn();
+async function listDawnAdapters(swiftShader: SwiftShaderFiles | null): Promise<FoundAdapter[]> {
   let listing = '';
   try {
-    await create(['adapter=?no such adapter?']).requestAdapter();
+    await askDawn(['adapter=?no such adapter?'], swiftShader);
   } catch (error) {
     listing = (error as Error).message;
   }
@@ -66,15 +82,17 @@ async function listDawnAdapters(): Promise<FoundAdapter[]> {
   return found;
 }
 
+/** Whether this machine turned out to have no driver: it is not asked again, for which SwiftShader would be put away. */
+let noneInstalled = false;
+
 /** All adapters of this machine, the preferred one first; SwiftShader is unpacked and listed where it can be. */
 export async function listAdapters(options: { withSwiftShader?: boolean } = {}): Promise<FoundAdapter[]> {
   const swiftShader = (options.withSwiftShader ?? true) ? unpackSwiftShader() : null;
   if (swiftShader) provideVulkanLoader(swiftShader);
-  selectVulkanDrivers(null);
-  const found = hasVulkanLoader() ? await listDawnAdapters() : [];
+  const found = hasVulkanLoader() && !noneInstalled ? await listDawnAdapters(null) : [];
+  noneInstalled = found.length === 0;
   if (swiftShader && !found.some(({ kind }) => kind === 'swiftshader')) {
-    selectVulkanDrivers(swiftShader);
-    for (const adapter of await listDawnAdapters()) {
+    for (const adapter of await listDawnAdapters(swiftShader)) {
       // Listed as well where a driver is not Vulkan's: what the first listing has, it keeps.
       if (!found.some(({ name }) => name === adapter.name)) found.push({ ...adapter, swiftShader });
     }
@@ -89,16 +107,18 @@ export async function requestAdapter(
   { name, swiftShader }: FoundAdapter,
   robustness = true,
 ): Promise<GPUAdapter | null> {
-  const { create } = await loadDawn();
-  selectVulkanDrivers(swiftShader ?? null);
   const enabled = ['allow_unsafe_apis', 'vulkan_enable_f16_on_nvidia'];
   if (!robustness) enabled.push('disable_robustness');
-  const gpu = create([
+  const flags = [
     `adapter=${name}`,
     `enable-dawn-features=${enabled.join(',')}`,
     'disable-dawn-features=timestamp_quantization',
-  ]);
-  const adapter = await gpu.requestAdapter();
+  ];
+  const [gpu, adapter] = await askDawn(flags, swiftShader ?? null);
+  if (adapter && !isMainThread) {
+    guardAdapter(adapter);
+    endWhenAsked();
+  }
   // Dawn crashes when its instance is collected before the adapter and the devices made from it.
   if (adapter) instances.set(adapter, gpu);
   return adapter;
@@ -112,7 +132,7 @@ export async function openFound(found: FoundAdapter, options: OpenGpuOptions = {
   const { adapter: _wanted, robustness = process.env.CAMEO_ROBUSTNESS !== '0', tuning, ...own } = options;
   const adapter = await requestAdapter(found, robustness);
   if (!adapter) throw new NoAdapterError(`the driver of "${found.name}" gave no adapter`);
-  const wait = found.kind === 'hardware' ? undefined : waitQuietly;
+  const wait = found.kind === 'hardware' || !isMainThread ? undefined : waitQuietly;
   const gpu = await openAdapter(adapter, { wait, ...own }, instances.get(adapter));
   if (tuning ?? process.env.CAMEO_TUNING !== '0') loadTuning(gpu);
   return gpu;
@@ -157,6 +177,7 @@ export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
   }
   const all = (await listAdapters()).map(({ name, kind }) => `"${name}" (${kind})`).join(', ') || 'none';
   const what = wanted ? `no WebGPU adapter fits "${wanted}"` : 'no usable WebGPU adapter';
-  const why = refused.length > 0 ? `; refused: ${refused.join('; ')}` : '';
+  const [said] = driverMessages();
+  const why = (refused.length > 0 ? `; refused: ${refused.join('; ')}` : '') + (said ? `; drivers say: ${said}` : '');
   throw new NoAdapterError(`${what} (found: ${all}${why}). ${INSTALL_HINT}`);
 }

@@ -1,4 +1,6 @@
 import { constants } from 'node:os';
+import { isMainThread } from 'node:worker_threads';
+import type { Libc } from './libc.js';
 import type { SwiftShaderFiles } from './swiftshader.js';
 
 const RTLD_NODELETE = 0x1000;
@@ -33,15 +35,23 @@ export function provideVulkanLoader(swiftShader: SwiftShaderFiles): void {
   if (!hasVulkanLoader()) loadLibrary(swiftShader.loader);
 }
 
+let selected: SwiftShaderFiles | null = null;
+
 /**
  * Tells the Vulkan loader which drivers to look at, for instances made from now on: the machine's own (or those the
- * user named), or SwiftShader alone where its files are given.
+ * user named), or SwiftShader alone where its files are given. The loader reads the environment of the process, of which a
+ * Worker's `process.env` is but a copy: there the C library is asked.
  */
-export function selectVulkanDrivers(swiftShader: SwiftShaderFiles | null): void {
-  if (process.platform !== 'linux') return;
+export function selectVulkanDrivers(swiftShader: SwiftShaderFiles | null, libc: Libc | null): void {
+  // A thread that has changed nothing puts nothing back: another one may be using what it has set.
+  if (process.platform !== 'linux' || swiftShader?.icd === selected?.icd) return;
+  selected = swiftShader;
   for (const [name, users] of Object.entries(userDrivers)) {
     const value = swiftShader?.icd ?? users;
     if (value === undefined) delete process.env[name];
     else process.env[name] = value;
+    if (isMainThread) continue;
+    if (value === undefined) libc?.unsetenv(name);
+    else libc?.setenv(name, value, 1);
   }
 }

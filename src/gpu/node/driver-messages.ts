@@ -1,0 +1,88 @@
+import { fstatSync, readlinkSync, readSync, writeSync } from 'node:fs';
+import type { Libc } from './libc.js';
+
+/*
+ * Dawn, Vulkan's loader and the drivers write to standard error by themselves while adapters are looked for: of drivers that
+ * are not there, and of limits. They have no switch for it. What they say is kept, for `cameo doctor` and for the error where no
+ * adapter can be used; CAMEO_DEBUG=1 lets it through as it comes, and so does VK_LOADER_DEBUG, with which one asks for it.
+ */
+
+const STDERR = 2;
+const MFD_CLOEXEC = 1;
+const CAPTURE = 'cameo-stderr';
+
+/** How lines of Dawn, the loader, Mesa and other drivers begin; and the lines that go on with one. */
+const DRIVER_LINE =
+  /^(?:(?:warning|error|info|debug|fatal|layer|driver|implem|perf)\b.{0,40}?:|\[?(?:mesa|intel|radv|anv|hasvk|nvk|tu|turnip|venus|virtio|gfxstream|llvmpipe|lavapipe|lib\w+|vulkan|vk\w*|dri\w*|egl|glx|pci|nvidia|amdgpu|aco)\b.*)/i;
+const CONTINUATION = /^\s/;
+const MOST_LINES = 100;
+const LATE_MS = 50;
+/** Milliseconds to wait for another thread. */
+const MOST_TURNS = 2000;
+
+const cell = new Int32Array(new SharedArrayBuffer(4));
+
+const kept = new Set<string>();
+
+/** What drivers have said so far in this thread, each line once. */
+export const driverMessages = (): string[] => [...kept];
+
+/** Runs `body`, which looks for adapters, and keeps what drivers write to standard error meanwhile. Others' lines go there. */
+export function keepingDriverMessages<T>(libc: Libc | null, body: () => T): T {
+  if (!libc || process.env.CAMEO_DEBUG === '1' || process.env.VK_LOADER_DEBUG) return body();
+  for (let i = 0; i < MOST_TURNS && isCapture(STDERR); i++) Atomics.wait(cell, 0, 0, 1); // another thread's turn
+  const real = libc.dup(STDERR);
+  if (real < 0) return body(); // standard error is closed
+  const capture = isCapture(real) ? -1 : libc.memfd_create(CAPTURE, MFD_CLOEXEC);
+  if (capture < 0) {
+    libc.close(real);
+    return body(); // another thread was first after all: this one's lines go to its file
+  }
+  try {
+    libc.dup2(capture, STDERR);
+    return body();
+  } finally {
+    libc.dup2(real, STDERR);
+    libc.close(real);
+    let read = sort(readFrom(capture, 0));
+    // Another thread may have been about to write there.
+    setTimeout(() => {
+      read += sort(readFrom(capture, read));
+      libc.close(capture);
+    }, LATE_MS).unref();
+  }
+}
+
+function isCapture(fd: number): boolean {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`).includes(CAPTURE);
+  } catch {
+    return true; // no /proc: two threads could not be told apart
+  }
+}
+
+function readFrom(fd: number, position: number): Buffer {
+  const bytes = Buffer.alloc(fstatSync(fd).size - position);
+  return bytes.length === 0 ? bytes : bytes.subarray(0, readSync(fd, bytes, 0, bytes.length, position));
+}
+
+/** Keeps the lines of drivers and passes the others on. @returns how many bytes there were */
+function sort(bytes: Buffer): number {
+  let ours = true;
+  for (const line of bytes.toString().split(/(?<=\n)/)) {
+    const said = line.trimEnd();
+    if (DRIVER_LINE.test(said)) ours = false;
+    else if (said !== '' && !CONTINUATION.test(said)) ours = true;
+    if (ours) write(line);
+    else if (said !== '' && kept.size < MOST_LINES) kept.add(said);
+  }
+  return bytes.length;
+}
+
+function write(text: string): void {
+  try {
+    writeSync(STDERR, text);
+  } catch {
+    // Nobody reads standard error any more.
+  }
+}

@@ -1,0 +1,31 @@
+/** The few functions of Linux's C library that Node has none for. */
+export interface Libc {
+  setenv(name: string, value: string, overwrite: number): number;
+  unsetenv(name: string): number;
+  dup(fd: number): number;
+  dup2(from: number, to: number): number;
+  memfd_create(name: string, flags: number): number;
+  /** Of what `dup` and `memfd_create` gave: Node warns of files that it has not opened. */
+  close(fd: number): number;
+}
+
+let loading: Promise<Libc | null> | undefined;
+
+/** @returns null where this is not Linux, or npm koffi has no build for this machine */
+export function loadLibc(): Promise<Libc | null> {
+  loading ??= process.platform === 'linux' ? load().catch(() => null) : Promise.resolve(null);
+  return loading;
+}
+
+async function load(): Promise<Libc> {
+  const { default: koffi } = await import('koffi');
+  const own = koffi.load(null); // what this process has loaded already
+  return {
+    setenv: own.func('int setenv(const char *name, const char *value, int overwrite)'),
+    unsetenv: own.func('int unsetenv(const char *name)'),
+    dup: own.func('int dup(int fd)'),
+    dup2: own.func('int dup2(int from, int to)'),
+    close: own.func('int close(int fd)'),
+    memfd_create: own.func('int memfd_create(const char *name, unsigned int flags)'),
+  } as Libc;
+}

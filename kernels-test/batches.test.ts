@@ -94,6 +94,7 @@ test('assembleBatch: mirrored, shifted with repeated edges, brighter, with more 
     brightness: Float64Array.of(0, brightness),
     contrast: Float64Array.of(1, contrast),
     angle: new Float64Array(2),
+    scale: Float64Array.of(1, 1),
   });
   const clamp = (i: number, n: number): number => Math.min(n - 1, Math.max(0, i));
   for (const [flip, dx, dy, brightness, contrast] of [

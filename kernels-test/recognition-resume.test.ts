@@ -14,7 +14,7 @@ import { readSafetensors, writeSafetensors } from '../src/nn/safetensors.js';
 import { DEFAULT_CODEC_TRAINING } from '../src/training/codec-config.js';
 import { DEFAULT_RECOGNITION_TRAINING, type RecognitionTrainingConfig } from '../src/training/recognition-config.js';
 import { validateRecognition } from '../src/training/recognition-validation.js';
-import { teacherEmbeddings } from '../src/training/teacher.js';
+import { teacherEmbeddings } from '../src/training/teacher-targets.js';
 import { trainCodec } from '../src/training/train-codec.js';
 import { trainRecognition } from '../src/training/train-recognition.js';
 import { gpuSuite, testGpu } from './harness.js';
@@ -92,11 +92,14 @@ test("a teacher's embeddings are kept by the pixels of the faces, and are finite
   const faces = join(folder, 'taught');
   await cp(await data, faces, { recursive: true });
   const teacher = teacherOf(gpu, 1);
-  const cache = join(folder, 'teacher.safetensors');
+  const cache = join(folder, 'teacher.embeddings');
   const embed = async (): Promise<{ values: Float32Array; dispatches: number }> => {
     const set = await openFaceFolder(faces, { split: 'train' });
     const before = gpu.dispatches;
-    const values = await teacherEmbeddings(gpu, teacher, set, await set.readable(), MODEL.dimension, cache);
+    const values = await teacherEmbeddings(gpu, teacher, set, await set.readable(), {
+      dimension: MODEL.dimension,
+      cache,
+    });
     return { values, dispatches: gpu.dispatches - before };
   };
   const first = await embed();
@@ -113,7 +116,7 @@ test("a teacher's embeddings are kept by the pixels of the faces, and are finite
   rmSync(cache);
   breakNetwork(teacher.recognizer);
   const error = await rejection(embed, ArgumentError);
-  assert.is(error.message, 'train/p0/0.png: teacher teacher1 gives an embedding that is not finite');
+  assert.is(error.message, 'train/p0/0.png: teacher1 gives an embedding that is not finite');
   const set = await openFaceFolder(faces, { split: 'val' });
   const diverged = await rejection(() => validateRecognition(gpu, teacher.recognizer, set), ArgumentError);
   assert.match(diverged.message, /^val\/p0\/0\.png: the network gives an embedding that is not finite/);

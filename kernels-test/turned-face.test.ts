@@ -25,6 +25,7 @@ test('assembleBatch: a turned face is sampled bilinearly, with its edges repeate
         brightness: new Float64Array(1),
         contrast: Float64Array.of(1),
         angle: Float64Array.of(angle),
+        scale: Float64Array.of(1),
       }),
     ];
     for (let y = 0, at = 0; y < 112; y++) {

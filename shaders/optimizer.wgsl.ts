@@ -115,6 +115,23 @@ ${forEach('params')}
 }`;
 }
 
+/** A running average in place: average = rate·value + (1 − rate)·average. */
+export function averageShader(width: LoadWidth): string {
+  return `
+${vector(width)}
+${bindings(
+  [
+    ['averages', 'w'],
+    ['values', 'r'],
+  ],
+  'rate: f32',
+)}
+${forEach('averages')}
+    averages[at] = u.rate * values[at] + (1.0 - u.rate) * averages[at];
+  }
+}`;
+}
+
 /** Each invocation's sum of squares, stored from `offset` on: [… | invocations | …]. */
 export function squaresShader(width: LoadWidth): string {
   return `

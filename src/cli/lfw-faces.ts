@@ -14,9 +14,13 @@ export interface LfwFaces {
   folds: number;
   /**
    * Aligned crops of 112×96 by picture, made without loss from the original pictures.
+   * @param wanted of the names of all pictures, those to read; all when absent
    * @throws ArgumentError for a picture without landmarks, FileError for one that cannot be read
    */
-  crops(onProgress: (done: number, total: number) => void): Promise<Map<string, Uint8Array>>;
+  crops(
+    onProgress: (done: number, total: number) => void,
+    wanted?: (names: readonly string[]) => readonly string[],
+  ): Promise<Map<string, Uint8Array>>;
 }
 
 /** Whose picture it is: LFW has a folder a person. */
@@ -33,9 +37,9 @@ export async function openLfwFaces(folder: string, { quick = false } = {}): Prom
   return {
     pairs,
     folds: all.folds,
-    async crops(onProgress) {
+    async crops(onProgress, wanted = (every) => every) {
       const faces = new Map<string, Uint8Array>();
-      const names = [...new Set(pairs.flatMap(({ a, b }) => [a, b]))];
+      const names = wanted([...new Set(pairs.flatMap(({ a, b }) => [a, b]))]);
       for (const name of names) {
         const points = landmarks.get(name);
         if (!points) throw new ArgumentError(`landmarks.txt has no landmarks for ${name}`);

@@ -17,3 +17,6 @@ export const cacheFile = (...parts: string[]): string => join(cacheRoots()[0], .
 
 /** The folder of what other codecs made of faces, which takes hours for thousands of them. */
 export const encodingsFolder = (): string => cacheFile('encodings');
+
+/** The file of a recogniser's embeddings of pictures, by their content. */
+export const embeddingsFile = (modelId: string): string => cacheFile('embeddings', modelId);

@@ -1,18 +1,25 @@
 import { join, resolve } from 'node:path';
 import { SingleBar } from 'cli-progress';
 import { type Command, Option } from 'commander';
+import { loadKlt } from '../codec/klt-file.js';
 import { LOSSES, type LossSpec } from '../common/loss-spec.js';
 import { writeFileAtomic } from '../data/atomic-file.js';
 import { labelReportText } from '../data/identity-set.js';
 import { openRecognizer } from '../data/recognizer-source.js';
 import { percent } from '../evaluation/reports/percent.js';
+import type { Gpu } from '../gpu/gpu.js';
 import { openGpu } from '../gpu/node/adapters.js';
-import { DEFAULT_RECOGNITION_TRAINING, type RecognitionTrainingConfig } from '../training/recognition-config.js';
+import type { KltAutoencoder } from '../models/klt-autoencoder.js';
+import {
+  DEFAULT_RECOGNITION_TRAINING,
+  facesInStep,
+  type RecognitionTrainingConfig,
+} from '../training/recognition-config.js';
 import { RecognitionTrainer } from '../training/recognition-trainer.js';
 import { readCheckpoint } from '../training/train-codec.js';
 import { trainRecognition } from '../training/train-recognition.js';
 import type { TrainingLog } from '../training/training-log.js';
-import { dataFolder, recognizerPlaces } from './places.js';
+import { dataFolder, embeddingsFile, recognizerPlaces } from './places.js';
 import { startStages } from './progress.js';
 import {
   checkpointOf,
@@ -26,6 +33,7 @@ import {
   stopOnInterrupt,
   tellOutcome,
 } from './training-run.js';
+import { expectKind, readWeights, weightsPath } from './weights.js';
 
 interface TrainRecognitionCommand {
   data?: string;
@@ -43,6 +51,7 @@ interface TrainRecognitionCommand {
   teacher?: string;
   distillation?: number;
   unlabelled?: number;
+  validateOn?: string;
   checkpointEvery?: number;
   resume?: boolean;
 }
@@ -79,6 +88,7 @@ export function addTrainRecognition(train: Command): void {
     .option('--teacher <name>', 'also learn the embeddings of this recogniser (a name or a safetensors file)')
     .option('--distillation <x>', 'weight of the distance to the teacher (default 10 with a teacher)', number)
     .option('--unlabelled <n>', 'faces without label a step, for the teacher alone', number)
+    .option('--validate-on <names>', 'validation looks at faces of these sources only (default: as --sources)')
     .option('--checkpoint-every <n>', 'steps between checkpoints and validations (default: one epoch)', number)
     .option('--resume', RESUME_HELP)
     .addHelpText(
@@ -100,6 +110,7 @@ async function settings(options: TrainRecognitionCommand): Promise<RecognitionTr
     ...file,
     model: { ...defaults.model, ...file.model },
     augment: { ...defaults.augment, ...file.augment },
+    degrade: { ...defaults.degrade, ...file.degrade },
     loss,
   };
   if (options.teacher && !file.distillation) config.distillation = 10;
@@ -150,13 +161,14 @@ async function run(options: TrainRecognitionCommand): Promise<void> {
     etaBuffer: 50,
   });
   const preparing = startStages();
-  const faces = config.batchSize + config.unlabelledBatch;
+  const faces = facesInStep(config);
   const smooth = { loss: Number.NaN, distance: Number.NaN, time: Number.NaN };
   const blend = (key: keyof typeof smooth, value: number): number => {
     smooth[key] = Number.isNaN(smooth[key]) ? value : 0.97 * smooth[key] + 0.03 * value;
     return smooth[key];
   };
   let last = performance.now();
+  const codec = config.generatedBatch > 0 ? await openCodec(gpu) : undefined;
   const teacher = options.teacher ? await openRecognizer(gpu, options.teacher, recognizerPlaces(data)) : undefined;
   try {
     const result = await trainRecognition({
@@ -164,10 +176,13 @@ async function run(options: TrainRecognitionCommand): Promise<void> {
       config,
       data,
       sources: options.sources?.split(','),
+      validationSources: options.validateOn?.split(','),
       out: options.out,
       resume: options.resume,
       checkpointEvery: options.checkpointEvery,
       teacher,
+      codec,
+      embeddings: teacher && embeddingsFile(teacher.modelId),
       signal: stop.signal,
       metadata: { 'cameo.license': 'see the model card beside this file' },
       onProgress: preparing.update,
@@ -193,9 +208,10 @@ async function run(options: TrainRecognitionCommand): Promise<void> {
       onCheckpoint: async (log, validation) => {
         await writeFileAtomic(join(options.out, 'training.svg'), trainingPlot(log));
         if (validation) {
-          const { tar3, tar2, accuracy } = validation;
+          const { tar3, tar2, accuracy, distance } = validation;
+          const far = distance !== undefined ? `, distance to the teacher ${distance.toFixed(3)}` : '';
           console.log(
-            `\nheld-out identities: TAR ${percent(tar3, 1)} at FAR 1e-3, ${percent(tar2, 1)} at 1e-2, accuracy ${percent(accuracy, 1)}`,
+            `\nheld-out identities: TAR ${percent(tar3, 1)} at FAR 1e-3, ${percent(tar2, 1)} at 1e-2, accuracy ${percent(accuracy, 1)}${far}`,
           );
         }
         last = performance.now();
@@ -212,8 +228,15 @@ async function run(options: TrainRecognitionCommand): Promise<void> {
     bar.stop();
     stop.release();
     teacher?.dispose();
+    codec?.model.dispose();
     gpu.destroy();
   }
+}
+
+/** The codec that makes faces: the one that CAMEO_MODEL names, else the one that is shipped. */
+async function openCodec(gpu: Gpu): Promise<{ model: KltAutoencoder; id: string }> {
+  const { file, modelId } = expectKind(await readWeights(weightsPath(undefined, 'budget')), 'budget');
+  return { model: loadKlt(gpu, file), id: modelId };
 }
 
 /** Losses and figures of the held-out identities over the steps. */
@@ -229,6 +252,13 @@ export function trainingPlot(log: TrainingLog): string {
   ];
   if (validation[0].points.length > 0) {
     plots.push({ title: 'Held-out identities', xLabel: 'step', yLabel: 'share of pairs', series: validation });
+  }
+  const distance = [
+    { name: 'training, spoilt faces', points: log.series('distance') },
+    { name: 'held-out faces', points: log.series('val_distance'), markers: true },
+  ];
+  if (distance[1].points.length > 0) {
+    plots.push({ title: 'Distance to the teacher', xLabel: 'step', yLabel: '1 − cosine', series: distance });
   }
   return stackedPlots(plots);
 }

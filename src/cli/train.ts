@@ -10,9 +10,11 @@ import { readCheckpoint, trainCodec } from '../training/train-codec.js';
 import type { TrainingLog } from '../training/training-log.js';
 import { dataFolder } from './places.js';
 import { addTrainAdapted } from './train-adapted.js';
+import { addTrainArchitectures } from './train-architectures.js';
 import { addTrainJoint } from './train-joint.js';
 import { addTrainLosses } from './train-losses.js';
 import { addTrainRecognition } from './train-recognition.js';
+import { addTrainRecognitionFaces } from './train-recognition-faces.js';
 import { addTrainTables } from './train-tables.js';
 import {
   checkpointOf,
@@ -62,6 +64,8 @@ export function addTrainCommand(program: Command): void {
       await runTraining(options);
     });
   addTrainRecognition(train);
+  addTrainRecognitionFaces(train);
+  addTrainArchitectures(train);
   addTrainJoint(train);
   addTrainTables(train);
   addTrainAdapted(train);

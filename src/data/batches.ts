@@ -1,8 +1,9 @@
 import { ArgumentError } from '../common/errors.js';
 import { CounterRandom } from '../common/random.js';
 import { FACE_HEIGHT, FACE_WIDTH } from './align.js';
+import { checkDegradation, DEGRADATION_WORDS, type Degradation, degrade, planDegradation } from './degrade.js';
 import type { FaceEntry } from './face-listing.js';
-import { FACE_BYTES, type FaceSet } from './faces.js';
+import { FACE_BYTES } from './face-pack.js';
 
 /** Random changes of training faces. A value of 0 (false) switches a change off. */
 export interface Augmentation {
@@ -16,10 +17,26 @@ export interface Augmentation {
   contrast: number;
   /** turn about the centre by up to this many degrees each way, sampled bilinearly, edge pixels repeated */
   rotate: number;
+  /** enlarge or reduce about the centre by a factor of up to 1 ± this */
+  scale: number;
 }
 
-export const DEFAULT_AUGMENTATION: Augmentation = { flip: true, shift: 2, brightness: 0.04, contrast: 0.08, rotate: 0 };
-export const NO_AUGMENTATION: Augmentation = { flip: false, shift: 0, brightness: 0, contrast: 0, rotate: 0 };
+export const DEFAULT_AUGMENTATION: Augmentation = {
+  flip: true,
+  shift: 2,
+  brightness: 0.04,
+  contrast: 0.08,
+  rotate: 0,
+  scale: 0,
+};
+export const NO_AUGMENTATION: Augmentation = { flip: false, shift: 0, brightness: 0, contrast: 0, rotate: 0, scale: 0 };
+
+/** Faces by index: a FaceSet, or faces that are made when they are asked for. */
+export interface FaceSource {
+  readonly count: number;
+  /** RGB bytes of 112×96 of each. */
+  batch(indices: ArrayLike<number>): Promise<Uint8Array[]>;
+}
 
 export interface FaceBatchesOptions {
   /** faces in the set */
@@ -29,6 +46,8 @@ export interface FaceBatchesOptions {
   seed: number;
   /** what differs from DEFAULT_AUGMENTATION */
   augment?: Partial<Augmentation>;
+  /** How often faces are spoilt; never when absent. */
+  degrade?: Degradation;
   /**
    * How often each face is drawn in relation to the others: `count` numbers ≥ 0. With weights faces are drawn
    * independently; without, each comes once an epoch.
@@ -50,12 +69,15 @@ export interface BatchPlan {
   contrast: Float64Array;
   /** turn, radians */
   angle: Float64Array;
+  /** enlargement about the centre */
+  scale: Float64Array;
 }
 
 /** Streams of the seed used here; those of other uses of the same seed must differ. */
 const SHUFFLE_STREAM = 0x40000000; // plus the epoch
 const DRAW_STREAM = 0x80000000;
 const AUGMENT_STREAM = 0x80000001;
+const DEGRADE_STREAM = 0x80000002;
 const MAX_EPOCH = 0x3fffffff;
 /** Words of the random sequence reserved for each face drawn. */
 const WORDS_PER_FACE = 8;
@@ -74,11 +96,12 @@ export class FaceBatches {
   readonly batchSize: number;
   readonly seed: number;
   readonly augment: Augmentation;
+  readonly degrade: Degradation | undefined;
   readonly #cumulative: Float64Array | undefined;
   /** Orders of the last epochs asked for; a batch needs more than one at an epoch's end. */
   readonly #orders = new Map<number, Uint32Array>();
 
-  constructor({ count, batchSize, seed, augment, weights }: FaceBatchesOptions) {
+  constructor({ count, batchSize, seed, augment, degrade, weights }: FaceBatchesOptions) {
     checkInteger('count', count, 1, 2 ** 32);
     checkInteger('batchSize', batchSize, 1, 2 ** 20);
     checkInteger('seed', seed, 0, 2 ** 32 - 1);
@@ -92,6 +115,10 @@ export class FaceBatches {
     if (!(this.augment.rotate >= 0 && this.augment.rotate <= 45)) {
       throw new ArgumentError(`FaceBatches: augment.rotate is ${this.augment.rotate}; expected 0 to 45 degrees`);
     }
+    if (!(this.augment.scale >= 0 && this.augment.scale <= 0.5)) {
+      throw new ArgumentError(`FaceBatches: augment.scale is ${this.augment.scale}; expected 0 to 0.5`);
+    }
+    this.degrade = degrade && checkDegradation(degrade);
     if (weights) this.#cumulative = cumulate(weights, count);
   }
 
@@ -113,19 +140,21 @@ export class FaceBatches {
       brightness: new Float64Array(n),
       contrast: new Float64Array(n).fill(1),
       angle: new Float64Array(n),
+      scale: new Float64Array(n),
     };
-    const { flip, shift, brightness, contrast, rotate } = this.augment;
+    const { flip, shift, brightness, contrast, rotate, scale } = this.augment;
     for (let i = 0; i < n; i++) {
       plan.indices[i] = this.#index(first + i);
       // Every draw is made whether used or not, so that switching one change off leaves the others as they are.
       const random = new CounterRandom(this.seed, AUGMENT_STREAM, (first + i) * WORDS_PER_FACE);
-      const draws = Array.from({ length: 6 }, () => random.uniform());
+      const draws = Array.from({ length: 7 }, () => random.uniform());
       plan.flip[i] = flip && draws[0] < 0.5;
       plan.dx[i] = Math.floor(draws[1] * (2 * shift + 1)) - shift;
       plan.dy[i] = Math.floor(draws[2] * (2 * shift + 1)) - shift;
       plan.brightness[i] = (2 * draws[3] - 1) * brightness;
       plan.contrast[i] = 1 + (2 * draws[4] - 1) * contrast;
       plan.angle[i] = ((2 * draws[5] - 1) * rotate * Math.PI) / 180;
+      plan.scale[i] = 1 + (2 * draws[6] - 1) * scale;
     }
     return plan;
   }
@@ -134,12 +163,24 @@ export class FaceBatches {
    * The pixels of the batch of a step: float32 [batchSize, 112, 96, 3] in [0, 1].
    * @throws ImageError when the set has no readable face; ArgumentError when its count is another than that given here
    */
-  async load(faces: FaceSet, step: number): Promise<{ plan: BatchPlan; images: Float32Array }> {
+  async load(faces: FaceSource, step: number): Promise<{ plan: BatchPlan; images: Float32Array }> {
     if (faces.count !== this.count) {
       throw new ArgumentError(`FaceBatches: a set of ${faces.count} faces; expected ${this.count}`);
     }
     const plan = this.plan(step);
-    return { plan, images: assembleBatch(await faces.batch(plan.indices), plan) };
+    const drawn = await faces.batch(plan.indices);
+    return { plan, images: assembleBatch(await this.#degraded(drawn, step), plan) };
+  }
+
+  async #degraded(faces: readonly Uint8Array[], step: number): Promise<readonly Uint8Array[]> {
+    const { degrade: options, seed, batchSize } = this;
+    if (!options) return faces;
+    return Promise.all(
+      faces.map((face, i) => {
+        const random = new CounterRandom(seed, DEGRADE_STREAM, (step * batchSize + i) * DEGRADATION_WORDS);
+        return degrade(face, planDegradation(options, random));
+      }),
+    );
   }
 
   #index(position: number): number {
@@ -198,8 +239,8 @@ export function assembleBatch(faces: readonly Uint8Array[], plan: BatchPlan): Fl
       levels[v] = Math.min(1, Math.max(0, changed));
     }
     const target = out.subarray(i * FACE_BYTES, (i + 1) * FACE_BYTES);
-    const move = { flip: plan.flip[i], dx: plan.dx[i], dy: plan.dy[i], angle: plan.angle[i] };
-    if (move.angle === 0) copyFace(face, target, levels, move);
+    const move = { flip: plan.flip[i], dx: plan.dx[i], dy: plan.dy[i], angle: plan.angle[i], scale: plan.scale[i] };
+    if (move.angle === 0 && move.scale === 1) copyFace(face, target, levels, move);
     else turnFace(face, target, levels, move);
   });
   return out;
@@ -211,6 +252,7 @@ interface Move {
   dx: number;
   dy: number;
   angle: number;
+  scale: number;
 }
 
 /** A face that is not turned, pixel by pixel. */
@@ -225,9 +267,14 @@ function copyFace(face: Uint8Array, out: Float32Array, levels: Float32Array, { f
   }
 }
 
-/** Like copyFace, but first turned by `angle` about the centre of the face, between pixels bilinearly. */
-function turnFace(face: Uint8Array, out: Float32Array, levels: Float32Array, { flip, dx, dy, angle }: Move): void {
-  const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
+/** Like copyFace, but first turned by `angle` and enlarged by `scale` about the centre of the face, between pixels bilinearly. */
+function turnFace(
+  face: Uint8Array,
+  out: Float32Array,
+  levels: Float32Array,
+  { flip, dx, dy, angle, scale }: Move,
+): void {
+  const [cos, sin] = [Math.cos(angle) / scale, Math.sin(angle) / scale];
   const [centreX, centreY] = [(FACE_WIDTH - 1) / 2, (FACE_HEIGHT - 1) / 2];
   for (let y = 0, at = 0; y < FACE_HEIGHT; y++) {
     for (let x = 0; x < FACE_WIDTH; x++) {

@@ -2,11 +2,11 @@ import { join } from 'node:path';
 import { ArgumentError, CameoError, ImageError } from '../common/errors.js';
 import { FACE_HEIGHT, FACE_WIDTH } from './align.js';
 import { type FaceEntry, listFaces, type Split, type Unreadable } from './face-listing.js';
+import { FacePack } from './face-pack.js';
 import { readImage } from './image.js';
 import { PICTURE_FORMATS } from './picture-format.js';
 
-/** Bytes of one face: 112 rows × 96 columns, RGB interleaved. */
-export const FACE_BYTES = FACE_HEIGHT * FACE_WIDTH * 3;
+export { FACE_BYTES } from './face-pack.js';
 
 /** libvips decodes in Node's pool of four threads; a few more requests keep that pool busy while files are read. */
 const CONCURRENCY = 6;
@@ -24,7 +24,8 @@ export type LoadProgress = (done: number, total: number) => void;
 
 /**
  * Opens a folder of aligned faces (112 rows × 96 columns, PICTURE_FORMATS) with or without a manifest, in the form
- * that listFaces describes. Faces are decoded when first asked for and kept in memory (32,256 bytes each).
+ * that listFaces describes. Faces are decoded when first asked for and kept in memory (32,256 bytes each); those of a pack
+ * (`writeFacePack`) are read whenever they are asked for.
  *
  * @throws FileError for a folder that cannot be read; FormatError for a bad manifest; ArgumentError when the options
  *   leave no face
@@ -50,16 +51,18 @@ export async function openFacesIfAny(folder: string, options: FaceFolderOptions 
     throw new ArgumentError(`openFaceFolder: limit is ${limit}; expected a positive integer`);
   }
   const { root, entries: all, unreadable } = await listFaces(folder);
-  let entries = all.filter(
-    (entry) =>
-      (split === undefined || entry.split === split) && (sources === undefined || sources.includes(entry.source)),
-  );
-  if (entries.length === 0) return null;
-  if (limit !== undefined && limit < entries.length) {
-    const step = entries.length / limit;
-    entries = Array.from({ length: limit }, (_, i) => entries[Math.floor(i * step)]);
+  let rows = [...all.keys()].filter((row) => {
+    const entry = all[row];
+    return (split === undefined || entry.split === split) && (sources === undefined || sources.includes(entry.source));
+  });
+  if (rows.length === 0) return null;
+  if (limit !== undefined && limit < rows.length) {
+    const step = rows.length / limit;
+    rows = Array.from({ length: limit }, (_, i) => rows[Math.floor(i * step)]);
   }
-  return new FaceSet(root, entries, unreadable);
+  const pack = await FacePack.open(root, all.length);
+  const entries = rows.map((row) => all[row]);
+  return new FaceSet(root, entries, unreadable, pack ? { pack, rows } : null);
 }
 
 /** Faces by index, decoded on demand. The indices never change, whether or not a face turns out to be readable. */
@@ -70,7 +73,13 @@ export class FaceSet {
   readonly #faces: (Uint8Array | ImageError | undefined)[];
   readonly #pending = new Map<number, Promise<void>>();
 
-  constructor(root: string, entries: readonly FaceEntry[], unreadable: readonly Unreadable[] = []) {
+  constructor(
+    root: string,
+    entries: readonly FaceEntry[],
+    unreadable: readonly Unreadable[] = [],
+    /** Where the pixels of each entry lie, for faces of a pack. */
+    readonly packed: { pack: FacePack; rows: readonly number[] } | null = null,
+  ) {
     this.root = root;
     this.entries = entries;
     this.#unreadable = [...unreadable];
@@ -79,9 +88,12 @@ export class FaceSet {
 
   /** The faces of the given indices as a set of their own; those that are decoded stay so. */
   subset(indices: readonly number[]): FaceSet {
+    const { packed } = this;
     const part = new FaceSet(
       this.root,
       indices.map((index) => this.entries[index]),
+      [],
+      packed && { pack: packed.pack, rows: indices.map((index) => packed.rows[index]) },
     );
     indices.forEach((index, k) => {
       part.#faces[k] = this.#faces[index];
@@ -123,6 +135,7 @@ export class FaceSet {
    */
   async face(index: number): Promise<Uint8Array> {
     await this.#decode(index);
+    if (this.packed) return this.packed.pack.read(this.packed.rows[index]);
     const face = this.#faces[index];
     if (face instanceof Uint8Array) return face;
     throw face;
@@ -134,6 +147,7 @@ export class FaceSet {
    * @throws ImageError when the set has no readable face at all
    */
   async batch(indices: ArrayLike<number>): Promise<Uint8Array[]> {
+    if (this.packed) return Promise.all(Array.from(indices, (index) => this.face(index)));
     await this.load(undefined, indices);
     const faces: Uint8Array[] = [];
     for (let i = 0; i < indices.length; i++) faces.push(await this.#faceFrom(indices[i]));
@@ -142,6 +156,7 @@ export class FaceSet {
 
   /** Indices of the faces that are readable, ascending; decodes the whole set first. */
   async readable(onProgress?: LoadProgress): Promise<number[]> {
+    if (this.packed) return [...this.entries.keys()];
     await this.load(onProgress);
     return this.#faces.flatMap((face, i) => (face instanceof Uint8Array ? [i] : []));
   }
@@ -161,7 +176,7 @@ export class FaceSet {
     if (!Number.isInteger(index) || index < 0 || index >= this.count) {
       throw new ArgumentError(`${this.root}: face ${index}; expected an index from 0 to ${this.count - 1}`);
     }
-    if (this.#faces[index] !== undefined) return;
+    if (this.packed || this.#faces[index] !== undefined) return;
     let pending = this.#pending.get(index);
     if (!pending) {
       pending = this.#read(index).finally(() => this.#pending.delete(index));

@@ -74,6 +74,17 @@ export async function labelFaces(
   };
 }
 
+/** Indices of the first `most` faces of each identity. */
+export function firstFaces(entries: readonly FaceEntry[], most: number): number[] {
+  const counts = new Map<string, number>();
+  return [...entries.keys()].filter((index) => {
+    const { identity } = entries[index];
+    const count = (counts.get(identity) ?? 0) + 1;
+    counts.set(identity, count);
+    return identity !== '' && count <= most;
+  });
+}
+
 /** The report in a few lines. */
 export function labelReportText({ single, duplicates, unreadable }: LabelReport): string[] {
   const lines: string[] = [];

@@ -2,6 +2,7 @@ import { LINEAR_WORKGROUP } from '../../shaders/common/linear-index.js';
 import {
   type AdamShaderOptions,
   adamShader,
+  averageShader,
   clipShader,
   type LoadWidth,
   type SgdShaderOptions,
@@ -34,6 +35,16 @@ export function adamKernel(size: number, options: AdamShaderOptions, limits: Ker
     label: 'adam',
     wgsl: adamShader(widthOf(size), options),
     bindings: `wrww${options.scaled ? 'r' : ''}u`,
+    workgroups: [loopWorkgroups(size, limits), 1, 1],
+  };
+}
+
+/** Bindings running average, value; uniform: rate. */
+export function averageKernel(size: number, limits: KernelLimits): Kernel {
+  return {
+    label: 'running average',
+    wgsl: averageShader(widthOf(size)),
+    bindings: 'wru',
     workgroups: [loopWorkgroups(size, limits), 1, 1],
   };
 }

@@ -1,12 +1,19 @@
 import { ArgumentError } from '../common/errors.js';
 import { checkLossSpec, type LossSpec } from '../common/loss-spec.js';
 import { type Augmentation, DEFAULT_AUGMENTATION } from '../data/batches.js';
+import { checkDegradation, type Degradation, NO_DEGRADATION } from '../data/degrade.js';
 import { type CameoFaceConfig, checkCameoFace, DEFAULT_CAMEO_FACE } from '../models/cameo-face.js';
+import type { RecognizerDescription } from '../models/recognizer-file.js';
+import { checkGenerated, countGenerated, type GeneratedCounts, NO_GENERATED } from './generated-faces.js';
 
 /** Everything that decides what a training run computes: saved with each checkpoint, and equal after a resume. */
 export interface RecognitionTrainingConfig {
+  /** The network: `model` has the sizes of a CameoFace; of a MobileFaceNet (128 values) it gives width and height alone. */
+  architecture: 'cameo-face' | 'mobilefacenet';
   model: CameoFaceConfig;
   loss: LossSpec;
+  /** Steps in which only the teacher counts. The loss on labels then rises to its full weight along with the margin. */
+  labelStart: number;
   /** Steps over which the margin rises from 0 to its value. */
   marginWarmUpSteps: number;
   /** Scale of the logits in the first step; it changes linearly to the loss's s in as many steps. 0: s from the start. */
@@ -18,6 +25,9 @@ export interface RecognitionTrainingConfig {
   batchSize: number;
   /** Faces without a label in a step, which only a teacher makes use of. */
   unlabelledBatch: number;
+  /** Faces in a step that the codec has made, for the teacher alone, drawn from so many of them. */
+  generatedBatch: number;
+  generated: GeneratedCounts;
   /** Peak learning rate of AdamW; linear warm-up, then half a cosine to a hundredth. */
   learningRate: number;
   warmUpSteps: number;
@@ -30,19 +40,30 @@ export interface RecognitionTrainingConfig {
   /** How often a face of a source is drawn, in relation to 1 for sources not named. Not together with `balanced`. */
   sourceWeights: Record<string, number>;
   augment: Augmentation;
+  degrade: Degradation;
   /** Weight of 1 − cos(embedding, teacher's embedding) beside the loss on labels; 0 without a teacher. */
   distillation: number;
+  /** What the teacher is asked for: 1 the face, 2 the face and its mirror image, whose embeddings are added. */
+  teacherViews: 1 | 2;
+  /** True: the weights of a class start as the mean of the teacher's embeddings of its faces; false: at random. */
+  teacherClasses: boolean;
+  /** Decay of the running average of the weights, which is what is validated and saved; 0: the last weights are. */
+  averageDecay: number;
 }
 
 export const DEFAULT_RECOGNITION_TRAINING: RecognitionTrainingConfig = {
+  architecture: 'cameo-face',
   model: DEFAULT_CAMEO_FACE,
   loss: { loss: 'cosface', s: 30, m: 0.35, lambda: 0 },
+  labelStart: 0,
   marginWarmUpSteps: 500,
   firstScale: 0,
   seed: 1,
   steps: 4000,
   batchSize: 32,
   unlabelledBatch: 0,
+  generatedBatch: 0,
+  generated: NO_GENERATED,
   learningRate: 2e-3,
   warmUpSteps: 100,
   weightDecay: 1e-3,
@@ -50,7 +71,11 @@ export const DEFAULT_RECOGNITION_TRAINING: RecognitionTrainingConfig = {
   balanced: false,
   sourceWeights: {},
   augment: { ...DEFAULT_AUGMENTATION, shift: 3, brightness: 0.06, contrast: 0.12, rotate: 5 },
+  degrade: NO_DEGRADATION,
   distillation: 0,
+  teacherViews: 1,
+  teacherClasses: false,
+  averageDecay: 0,
 };
 
 /** @throws ArgumentError that names the value that is out of range */
@@ -66,6 +91,16 @@ export function checkRecognitionTraining(config: RecognitionTrainingConfig): Rec
   check('steps', 1, 1e9, true);
   check('batchSize', 2, 4096, true);
   check('unlabelledBatch', 0, 4096, true);
+  check('generatedBatch', 0, 4096, true);
+  checkGenerated(config.generated);
+  if (config.generatedBatch > 0 !== countGenerated(config.generated) > 0) {
+    throw new ArgumentError(
+      `training: generatedBatch is ${config.generatedBatch}, and there are ${countGenerated(config.generated)} generated faces; expected both above 0, or none`,
+    );
+  }
+  if (config.generatedBatch > 0 && config.distillation === 0) {
+    throw new ArgumentError('training: generatedBatch is above 0, but generated faces teach nothing without a teacher');
+  }
   check('warmUpSteps', 0, 1e9, true);
   check('marginWarmUpSteps', 0, 1e9, true);
   check('firstScale', 0, 1e6, false);
@@ -73,15 +108,40 @@ export function checkRecognitionTraining(config: RecognitionTrainingConfig): Rec
   check('weightDecay', 0, 1, false);
   check('clipNorm', 1e-9, 1e9, false);
   check('distillation', 0, 1e6, false);
+  check('labelStart', 0, 1e9, true);
+  check('teacherViews', 1, 2, true);
+  check('averageDecay', 0, 1, false);
+  if (config.architecture !== 'cameo-face' && config.architecture !== 'mobilefacenet') {
+    const given = JSON.stringify(config.architecture);
+    throw new ArgumentError(`training: architecture is ${given}; expected "cameo-face" or "mobilefacenet"`);
+  }
   checkCameoFace(config.model);
+  if (config.architecture === 'mobilefacenet' && config.model.dimension !== 128) {
+    throw new ArgumentError(`training: model.dimension is ${config.model.dimension}; a MobileFaceNet has 128`);
+  }
+  checkDegradation(config.degrade);
   checkLossSpec('training', config.loss);
   if (config.unlabelledBatch > 0 && config.distillation === 0) {
     throw new ArgumentError(
       'training: unlabelledBatch is above 0, but faces without labels teach nothing without a teacher',
     );
   }
+  if (config.distillation === 0 && (config.labelStart > 0 || config.teacherClasses)) {
+    const name = config.teacherClasses ? 'teacherClasses is true' : `labelStart is ${config.labelStart}`;
+    throw new ArgumentError(`training: ${name}, which needs a teacher (distillation above 0)`);
+  }
   if (config.balanced && Object.keys(config.sourceWeights).length > 0) {
     throw new ArgumentError('training: sourceWeights and balanced exclude each other; give one of them');
   }
   return config;
+}
+
+/** Faces in a step, of all kinds. */
+export const facesInStep = (config: RecognitionTrainingConfig): number =>
+  config.batchSize + config.unlabelledBatch + config.generatedBatch;
+
+/** The network of a configuration, as its weights file describes it. */
+export function recognizerOf({ architecture, model }: RecognitionTrainingConfig): RecognizerDescription {
+  const { width, height } = model;
+  return architecture === 'mobilefacenet' ? { architecture, width, height } : { architecture, ...model };
 }

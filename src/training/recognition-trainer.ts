@@ -1,7 +1,8 @@
 import { CheckpointError } from '../common/errors.js';
 import { parseJson } from '../common/json.js';
 import type { Gpu } from '../gpu/gpu.js';
-import { CameoFace } from '../models/cameo-face.js';
+import type { Recognizer } from '../models/recognizer.js';
+import { buildRecognizer } from '../models/recognizer-file.js';
 import { Adam } from '../nn/adam.js';
 import { clipGradients } from '../nn/clip.js';
 import { type HostTensors, withoutPrefix, withPrefix } from '../nn/host-tensor.js';
@@ -11,6 +12,7 @@ import type { Parameter } from '../nn/parameter.js';
 import { readSafetensors, writeSafetensors } from '../nn/safetensors.js';
 import { cosine, type Schedule, warmUp } from '../nn/schedule.js';
 import { loadState, saveState } from '../nn/state.js';
+import { averageDecay, averageWeights } from '../nn/weight-average.js';
 import { add, mul } from '../ops/binary.js';
 import { slice } from '../ops/layout.js';
 import { marginLoss } from '../ops/margin-loss.js';
@@ -23,7 +25,9 @@ import { keep, Tensor } from '../tensor/tensor.js';
 import {
   checkRecognitionTraining,
   DEFAULT_RECOGNITION_TRAINING,
+  facesInStep,
   type RecognitionTrainingConfig,
+  recognizerOf,
 } from './recognition-config.js';
 import { assertSameConfig } from './same-config.js';
 import { assertSameSource, type TrainingSource } from './training-source.js';
@@ -41,9 +45,9 @@ export interface RecognitionStep {
   learningRate: number;
 }
 
-/** What a step learns from: labelled faces first, then those without label. */
+/** What a step learns from: labelled faces first, then those without label and generated ones. */
 export interface RecognitionBatch {
-  /** [batchSize + unlabelledBatch, H, W, 3] in [0, 1] */
+  /** [batchSize + unlabelledBatch + generatedBatch, H, W, 3] in [0, 1] */
   images: Float32Array;
   /** Classes of the first batchSize. */
   labels: ArrayLike<number>;
@@ -53,18 +57,18 @@ export interface RecognitionBatch {
 
 /** The network, and the class weights that only training needs. */
 class Trained extends Module {
-  readonly network: CameoFace;
+  readonly network: Recognizer;
   readonly classes: Parameter;
 
   constructor(config: RecognitionTrainingConfig, classes: number) {
     super();
-    this.network = this.child('network', new CameoFace(config.model));
-    const shape = [classes, config.model.dimension];
+    this.network = this.child('network', buildRecognizer(recognizerOf(config)));
+    const shape = [classes, this.network.dimension];
     this.classes = this.parameter('classes', { shape, init: xavierUniform(shape[1], shape[0]) });
   }
 }
 
-type StepInputs = { x: Tensor; labels: Tensor; teacher: Tensor };
+type StepInputs = { x: Tensor; labels: Tensor; labelWeight: Tensor; teacher: Tensor };
 type StepFigures = { loss: Tensor; classification: Tensor; distance: Tensor };
 
 const FORMAT = 'cameo.recognition-checkpoint';
@@ -78,6 +82,8 @@ export class RecognitionTrainer {
   /** Steps done. */
   step = 0;
   readonly #trained: Trained;
+  /** The running average of the network's weights; null without. */
+  readonly #average: Recognizer | null = null;
   readonly #schedule: Schedule;
   readonly #inputs: StepInputs;
   #recorded: RecordedStep<StepInputs, StepFigures> | null = null;
@@ -92,25 +98,47 @@ export class RecognitionTrainer {
   ) {
     checkRecognitionTraining(config);
     this.#trained = new Trained(config, identities.length).initialize(gpu, config.seed);
-    const { learningRate, steps, warmUpSteps, weightDecay, batchSize, unlabelledBatch, model } = config;
+    if (config.averageDecay > 0) {
+      this.#average = buildRecognizer(recognizerOf(config)).initialize(gpu, config.seed);
+      this.#average.eval();
+    }
+    const { learningRate, steps, warmUpSteps, weightDecay, batchSize, model } = config;
     this.optimizer = new Adam(this.#trained.parameters(), { weightDecay, decoupled: true });
     const falling = cosine(learningRate, Math.max(1, steps - warmUpSteps), learningRate / 100);
     this.#schedule = warmUp(falling, warmUpSteps);
-    const faces = batchSize + unlabelledBatch;
+    const faces = facesInStep(config);
     this.#inputs = {
       x: keep(Tensor.zeros(gpu, [faces, model.height, model.width, 3])),
       labels: keep(Tensor.zeros(gpu, [batchSize])),
+      labelWeight: keep(Tensor.zeros(gpu, [])),
       teacher: keep(Tensor.zeros(gpu, [faces, model.dimension])),
     };
   }
 
-  get network(): CameoFace {
-    return this.#trained.network;
+  /** The network to use: that of the averaged weights where there are such. */
+  get network(): Recognizer {
+    return this.#average ?? this.#trained.network;
+  }
+
+  /** To be called after `network` was used in evaluation mode. */
+  resumeTraining(): void {
+    this.#trained.network.train();
+  }
+
+  /** Starts the weights of the classes at these, [classes, dimension]. To be called before the first step. */
+  setClasses(values: Float32Array): void {
+    this.#trained.classes.set(this.gpu, values);
   }
 
   /** The margin of the current step: it rises linearly to the loss's own. sphereface's factor is fixed; there λ falls. */
   get #rise(): number {
-    return Math.min(1, (this.step + 1) / (this.config.marginWarmUpSteps + 1));
+    const { labelStart, marginWarmUpSteps } = this.config;
+    return Math.min(1, Math.max(0, (this.step + 1 - labelStart) / (marginWarmUpSteps + 1)));
+  }
+
+  /** The weight of the loss on labels in the current step. */
+  get #labelWeight(): number {
+    return this.config.labelStart === 0 ? 1 : this.#rise;
   }
 
   get margin(): number {
@@ -134,6 +162,7 @@ export class RecognitionTrainer {
     const recorded = this.#step();
     recorded.inputs.x.write(images);
     recorded.inputs.labels.write(Float32Array.from(labels));
+    recorded.inputs.labelWeight.write(Float32Array.of(this.#labelWeight));
     if (teacher) recorded.inputs.teacher.write(teacher);
     recorded.run();
     const figures = recorded.outputs;
@@ -151,13 +180,13 @@ export class RecognitionTrainer {
     const { config } = this;
     const { network, classes } = this.#trained;
     network.train();
-    this.#recorded = recordStep(this.gpu, this.#inputs, ({ x, labels, teacher }) => {
+    this.#recorded = recordStep(this.gpu, this.#inputs, ({ x, labels, labelWeight, teacher }) => {
       const tape = new Tape();
       const figures = tape.record(() => {
         const embeddings = network.embed(x);
         const { batchSize, distillation } = config;
         const labelledOnes =
-          config.unlabelledBatch > 0 ? slice(embeddings, [0, 0], [batchSize, network.dimension]) : embeddings;
+          x.shape[0] > batchSize ? slice(embeddings, [0, 0], [batchSize, network.dimension]) : embeddings;
         const schedule = {
           loss: config.loss.loss,
           s: () => this.scale,
@@ -168,11 +197,13 @@ export class RecognitionTrainer {
         const cosines = sum(mul(l2Normalize(embeddings), teacher));
         const distance = affine(cosines, -1 / x.shape[0], 1);
         if (distillation === 0) return { loss: affine(classification, 1), classification, distance };
-        return { loss: add(classification, affine(distance, distillation)), classification, distance };
+        const weighted = mul(classification, labelWeight);
+        return { loss: add(weighted, affine(distance, distillation)), classification, distance };
       });
       const grads = tape.gradients(figures.loss, [...this.#trained.parameters().values()]);
       const { scale } = clipGradients(grads.values(), config.clipNorm);
       this.optimizer.step(grads, () => this.#schedule(this.step), scale);
+      if (this.#average) averageWeights(this.#average, network, () => averageDecay(config.averageDecay, this.step));
       return figures;
     });
     return this.#recorded;
@@ -183,6 +214,7 @@ export class RecognitionTrainer {
     const tensors: HostTensors = new Map([
       ...withPrefix(await saveState(this.#trained), 'model.'),
       ...withPrefix(await this.optimizer.saveState(), 'optimizer.'),
+      ...withPrefix(this.#average ? await saveState(this.#average) : new Map(), 'average.'),
     ]);
     const { step, config, identities, source } = this;
     const state: CheckpointState = { step, config, identities, source };
@@ -216,6 +248,7 @@ export class RecognitionTrainer {
     if (state.source && this.source) assertSameSource(state.source, this.source);
     loadState(this.#trained, withoutPrefix(tensors, 'model.'));
     this.optimizer.loadState(withoutPrefix(tensors, 'optimizer.'));
+    if (this.#average) loadState(this.#average, withoutPrefix(tensors, 'average.'));
     this.step = state.step;
   }
 
@@ -223,6 +256,7 @@ export class RecognitionTrainer {
     this.#recorded?.dispose();
     for (const input of Object.values(this.#inputs)) input.dispose();
     this.optimizer.dispose();
+    this.#average?.dispose();
     this.#trained.dispose();
   }
 }
@@ -241,7 +275,9 @@ function parseCheckpoint(bytes: Uint8Array): { tensors: HostTensors; state: Chec
   try {
     const state = parseJson(text, FORMAT) as CheckpointState;
     // A checkpoint of an earlier version lacks settings that came later: they did as the defaults do.
-    state.config = { ...DEFAULT_RECOGNITION_TRAINING, ...state.config };
+    const defaults = DEFAULT_RECOGNITION_TRAINING;
+    const augment = { ...state.config.augment, scale: state.config.augment.scale ?? 0 };
+    state.config = { ...defaults, ...state.config, augment };
     checkRecognitionTraining(state.config);
     if (!Number.isInteger(state.step) || state.step < 0 || !Array.isArray(state.identities)) {
       throw new CheckpointError(`step ${state.step}, identities ${typeof state.identities}`);

@@ -1,4 +1,4 @@
-import { ArgumentError } from '../common/errors.js';
+import { ArgumentError, NotFiniteError } from '../common/errors.js';
 import type { FaceSet } from '../data/faces.js';
 import { bestThreshold, cosine, tarAtFar } from '../evaluation/metrics/verification.js';
 import type { Gpu } from '../gpu/gpu.js';
@@ -15,16 +15,20 @@ export interface RecognitionValidation {
   tar3: number;
   /** Mean of the shares of genuine and of impostor pairs that the best threshold decides rightly. */
   accuracy: number;
+  /** Mean of 1 − cosine of embedding and teacher's; absent without a teacher. */
+  distance?: number;
 }
 
 /**
  * Compares every two faces of a set by their identities. The network is left in evaluation mode.
+ * @param teacher a teacher's embeddings of all faces, one after the other
  * @throws ArgumentError for a network whose embedding of a face is not finite
  */
 export async function validateRecognition(
   gpu: Gpu,
   network: Recognizer,
   faces: FaceSet,
+  teacher: Float32Array | null = null,
 ): Promise<RecognitionValidation> {
   const indices = (await faces.readable()).filter((index) => faces.entries[index].identity !== '');
   network.eval();
@@ -34,13 +38,17 @@ export async function validateRecognition(
     const pixels = new Uint8Array(indices.length * network.height * network.width * 3);
     for (const [k, index] of indices.entries())
       pixels.set(await faces.face(index), k * (pixels.length / indices.length));
-    const values = await embedder.embed(pixels);
+    const values = await embedder.embed(pixels).catch((error: unknown) => {
+      if (!(error instanceof NotFiniteError)) throw error;
+      const { path } = faces.entries[indices[error.face]];
+      const message = `${path}: the network gives an embedding that is not finite; training has diverged`;
+      throw new ArgumentError(message, { cause: error });
+    });
     const rows = indices.map((_, k) => values.subarray(k * dimension, (k + 1) * dimension));
-    const broken = rows.findIndex((row) => !row.every(Number.isFinite));
-    if (broken >= 0) {
-      const { path } = faces.entries[indices[broken]];
-      throw new ArgumentError(`${path}: the network gives an embedding that is not finite; training has diverged`);
-    }
+    const cosines = indices.map((index, k) =>
+      teacher ? cosine(rows[k], teacher.subarray(index * dimension, (index + 1) * dimension)) : 0,
+    );
+    const distance = teacher && { distance: 1 - cosines.reduce((sum, own) => sum + own, 0) / cosines.length };
     const genuine: number[] = [];
     const impostor: number[] = [];
     for (let a = 0; a < rows.length; a++) {
@@ -57,6 +65,7 @@ export async function validateRecognition(
         tar2: NaN,
         tar3: NaN,
         accuracy: NaN,
+        ...distance,
       };
     }
     return {
@@ -66,6 +75,7 @@ export async function validateRecognition(
       tar2: tarAtFar(genuine, impostor, 1e-2).tar,
       tar3: tarAtFar(genuine, impostor, 1e-3).tar,
       accuracy: balancedAccuracy(genuine, impostor),
+      ...distance,
     };
   } finally {
     embedder.dispose();

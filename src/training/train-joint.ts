@@ -16,7 +16,7 @@ import { trainingSource } from './describe-source.js';
 import { checkJointTraining, type JointTrainingConfig, stageAt, totalSteps, usesRecognizers } from './joint-config.js';
 import { type JointBatch, type JointStep, JointTrainer } from './joint-trainer.js';
 import { type JointValidation, validateJoint } from './joint-validation.js';
-import { teacherEmbeddings } from './teacher.js';
+import { teacherEmbeddings } from './teacher-targets.js';
 import { readCheckpoint } from './train-codec.js';
 import { TrainingLog } from './training-log.js';
 
@@ -107,11 +107,11 @@ async function trainJointAlone(options: TrainJointOptions): Promise<{ finished: 
   }
   if (usesRecognizers(config)) {
     for (const one of recognizers) {
-      const file = join(out, `embeddings-${one.name}.safetensors`);
+      const cache = join(out, `${one.modelId}.embeddings`);
       const what = `embeddings of ${one.name}`;
       const { dimension } = one.recognizer;
       const report = (done: number, total: number): void => onProgress?.(what, done, total);
-      embeddings.push(await teacherEmbeddings(gpu, one, faces, labelling.labelled, dimension, file, report));
+      embeddings.push(await teacherEmbeddings(gpu, one, faces, labelling.labelled, { dimension, cache }, report));
     }
   }
   const draw = batchSource(config, faces, labelling, usable, weights, embeddings, recognizers);

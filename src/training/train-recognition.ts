@@ -3,19 +3,22 @@ import { join } from 'node:path';
 import { ArgumentError } from '../common/errors.js';
 import type { AbortSignal } from '../common/platform-types.js';
 import { ensureFolder, writeFileAtomic } from '../data/atomic-file.js';
-import { FaceBatches, sourceWeights } from '../data/batches.js';
 import { type FaceSet, openFaceFolder, openFacesIfAny } from '../data/faces.js';
-import { balancedWeights, type Labelling, labelFaces } from '../data/identity-set.js';
+import { type Labelling, labelFaces } from '../data/identity-set.js';
 import type { OpenRecognizer } from '../data/recognizer-source.js';
 import { TRAINING_LOCK, withWriterLock } from '../data/writer-lock.js';
 import type { Gpu } from '../gpu/gpu.js';
+import type { KltAutoencoder } from '../models/klt-autoencoder.js';
 import { readRecognizer, writeRecognizer } from '../models/recognizer-file.js';
 import { saveState } from '../nn/state.js';
 import { trainingSource } from './describe-source.js';
-import { checkRecognitionTraining, type RecognitionTrainingConfig } from './recognition-config.js';
-import { type RecognitionBatch, type RecognitionStep, RecognitionTrainer } from './recognition-trainer.js';
+import { FaceGenerator } from './face-generator.js';
+import { GeneratedFaces } from './generated-faces.js';
+import { classMeans, type DrawnFaces, RecognitionBatches } from './recognition-batches.js';
+import { checkRecognitionTraining, type RecognitionTrainingConfig, recognizerOf } from './recognition-config.js';
+import { type RecognitionStep, RecognitionTrainer } from './recognition-trainer.js';
 import { type RecognitionValidation, validateRecognition } from './recognition-validation.js';
-import { teacherEmbeddings } from './teacher.js';
+import { TeacherTargets } from './teacher-targets.js';
 import { readCheckpoint } from './train-codec.js';
 import { TrainingLog } from './training-log.js';
 
@@ -26,6 +29,8 @@ export interface TrainRecognitionOptions {
   data: string;
   /** Only faces of these sources. */
   sources?: readonly string[];
+  /** Validation looks at faces of these sources only; those of `sources` when absent. */
+  validationSources?: readonly string[];
   /** Folder for checkpoint, log, best and last model. */
   out: string;
   resume?: boolean;
@@ -33,6 +38,12 @@ export interface TrainRecognitionOptions {
   checkpointEvery?: number;
   /** Whose embeddings are learnt where `config.distillation` is above 0. */
   teacher?: OpenRecognizer;
+  /** File of the teacher's embeddings, by the content of pictures; one in `out` when absent. */
+  embeddings?: string;
+  /** What makes faces where `config.generatedBatch` is above 0. */
+  codec?: { model: KltAutoencoder; id: string };
+  /** Where they are kept; in `out` when absent. */
+  generatedFolder?: string;
   /** Text to store in the model's metadata. */
   metadata?: Record<string, string>;
   signal?: AbortSignal;
@@ -62,34 +73,8 @@ export const RECOGNITION_LOG_COLUMNS = [
   'val_accuracy',
   'val_tar_2',
   'val_tar_3',
+  'val_distance',
 ] as const;
-
-/** Draws the batch of a step: it depends on seed and step alone. */
-async function drawBatch(
-  step: number,
-  config: RecognitionTrainingConfig,
-  sets: { faces: FaceSet; batches: FaceBatches; indices: readonly number[] }[],
-  classOf: Int32Array,
-  teacher: Float32Array | null,
-): Promise<RecognitionBatch> {
-  const parts = await Promise.all(sets.map(({ faces, batches }) => batches.load(faces, step)));
-  const chosen = parts.flatMap(({ plan }, k) => [...plan.indices].map((index) => sets[k].indices[index]));
-  const size = parts[0].images.length / config.batchSize;
-  const images = new Float32Array(chosen.length * size);
-  let at = 0;
-  for (const part of parts) {
-    images.set(part.images, at);
-    at += part.images.length;
-  }
-  const labels = chosen.slice(0, config.batchSize).map((index) => classOf[index]);
-  if (!teacher) return { images, labels, teacher };
-  const { dimension } = config.model;
-  const wanted = new Float32Array(chosen.length * dimension);
-  chosen.forEach((index, k) => {
-    wanted.set(teacher.subarray(index * dimension, (index + 1) * dimension), k * dimension);
-  });
-  return { images, labels, teacher: wanted };
-}
 
 /**
  * Trains a recogniser on identity-labelled faces, with checkpoints and a log in `out`. After each checkpoint the held-out
@@ -110,7 +95,11 @@ async function trainRecognitionAlone(options: TrainRecognitionOptions): Promise<
   if (config.distillation > 0 !== (options.teacher !== undefined)) {
     throw new ArgumentError('training: distillation above 0 needs a teacher, and a teacher needs distillation above 0');
   }
+  const cache = options.embeddings ?? join(out, `teacher-${options.teacher?.modelId}.embeddings`);
   const checkpointPath = join(out, 'checkpoint.safetensors');
+  if (config.generatedBatch > 0 !== (options.codec !== undefined)) {
+    throw new ArgumentError('training: generated faces need a codec, and a codec needs generatedBatch above 0');
+  }
   const checkpoint = options.resume ? await readCheckpoint(checkpointPath) : null;
   if (checkpoint) {
     const steps = RecognitionTrainer.stepsOf(checkpoint);
@@ -119,54 +108,52 @@ async function trainRecognitionAlone(options: TrainRecognitionOptions): Promise<
     }
   }
   const faces = await openFaceFolder(data, { split: 'train', sources });
-  const validationFaces = await openFacesIfAny(data, { split: 'val', sources }); // there may be none
+  // There may be none.
+  const validationFaces = await openFacesIfAny(data, { split: 'val', sources: options.validationSources ?? sources });
   const labelling = await labelFaces(faces, (done, total) => options.onProgress?.('reading faces', done, total));
-  const { labelled, unlabelled, classOf, identities } = labelling;
-  if (identities.length < 2) {
-    throw new ArgumentError(`${data}: ${identities.length} identities with at least two faces; expected at least 2`);
-  }
-  if (config.unlabelledBatch > 0 && unlabelled.length === 0) {
-    throw new ArgumentError(`${data}: unlabelledBatch is ${config.unlabelledBatch}, but every face has a label`);
-  }
-  const subset = (indices: readonly number[], batchSize: number, seed: number, weights?: Float64Array) => ({
-    faces: faces.subset(indices),
-    indices,
-    batches: new FaceBatches({ count: indices.length, batchSize, seed, augment: config.augment, weights }),
-  });
-  const entries = labelled.map((index) => faces.entries[index]);
-  const bySource =
-    Object.keys(config.sourceWeights).length > 0 ? sourceWeights(entries, config.sourceWeights) : undefined;
-  const weights = config.balanced ? balancedWeights(labelled, classOf) : bySource;
-  const sets = [subset(labelled, config.batchSize, config.seed, weights)];
-  if (config.unlabelledBatch > 0) sets.push(subset(unlabelled, config.unlabelledBatch, (config.seed ^ 0x5eed) >>> 0));
-
+  const { labelled, classOf, identities } = labelling;
+  const generator = options.codec && new FaceGenerator(gpu, options.codec.model);
+  const generated = generator
+    ? new GeneratedFaces(
+        generator,
+        faces,
+        labelled,
+        config.generated,
+        config.seed,
+        options.generatedFolder ?? out,
+        options.codec!.id,
+      )
+    : null;
+  const batches = new RecognitionBatches(data, config, faces, labelling, generated);
   const every = options.checkpointEvery ?? Math.max(1, Math.ceil(labelled.length / config.batchSize));
-
-  const used = [...labelled, ...(config.unlabelledBatch > 0 ? unlabelled : [])];
+  const { used } = batches;
   const source = trainingSource(
     used.map((index) => faces.entries[index]),
     used.map((index) => classOf[index]),
     options.teacher?.modelId ?? null,
+    options.codec?.id,
   );
 
   const trainer = new RecognitionTrainer(gpu, config, identities, source);
+  const opened: ({ dispose(): void } | null | undefined)[] = [trainer, generator];
   try {
     const log = new TrainingLog(join(out, 'log.csv'), RECOGNITION_LOG_COLUMNS);
     if (checkpoint) {
       trainer.restore(checkpoint);
       await log.resume(trainer.step);
     }
-    const teacher = options.teacher
-      ? await teacherEmbeddings(
-          gpu,
-          options.teacher,
-          faces,
-          used,
-          config.model.dimension,
-          join(out, 'teacher.safetensors'),
-          (done, total) => options.onProgress?.(`embeddings of the teacher`, done, total),
-        )
-      : null;
+    const targetsOf = (set: FaceSet): Promise<TeacherTargets> | null => {
+      const { distillation, model, teacherViews: views } = config;
+      if (distillation === 0) return null;
+      return TeacherTargets.open(gpu, options.teacher!, set, { dimension: model.dimension, views, cache });
+    };
+    const told = (done: number, total: number): void => options.onProgress?.('embeddings of the teacher', done, total);
+    const targets = await targetsOf(faces);
+    opened.push(targets);
+    const validationTargets = validationFaces && (await targetsOf(validationFaces));
+    opened.push(validationTargets);
+    const wanted = validationTargets && (await validationTargets.of(await validationFaces!.readable(), told));
+    await validationTargets?.save();
     options.onStart?.({ faces, labelling, firstStep: trainer.step, parameters: trainer.network.parameterCount });
 
     const modelBytes = async (validation: RecognitionValidation | null): Promise<Uint8Array> => {
@@ -177,14 +164,13 @@ async function trainRecognitionAlone(options: TrainRecognitionOptions): Promise<
         'cameo.validation': JSON.stringify(validation),
       };
       if (options.teacher) metadata['cameo.teacher'] = `${options.teacher.name} ${options.teacher.modelId}`;
-      const description = { architecture: 'cameo-face' as const, ...trainer.network.config };
-      return writeRecognizer(description, await saveState(trainer.network), metadata);
+      return writeRecognizer(recognizerOf(config), await saveState(trainer.network), metadata);
     };
     let validation: RecognitionValidation | null = null;
     const score = (tar3: number, tar2: number): number => tar3 + 1e-3 * tar2;
     const validate = async (): Promise<RecognitionValidation | null> => {
-      const found = validationFaces && (await validateRecognition(gpu, trainer.network, validationFaces));
-      trainer.network.train();
+      const found = validationFaces && (await validateRecognition(gpu, trainer.network, validationFaces, wanted));
+      trainer.resumeTraining();
       return found;
     };
     const save = async (row: Record<string, number>): Promise<void> => {
@@ -196,24 +182,32 @@ async function trainRecognitionAlone(options: TrainRecognitionOptions): Promise<
         row.val_accuracy = validation.accuracy;
         row.val_tar_2 = validation.tar2;
         row.val_tar_3 = validation.tar3;
+        if (validation.distance !== undefined) row.val_distance = validation.distance;
         if (score(validation.tar3, validation.tar2) > bestBefore) {
           await writeFileAtomic(join(out, 'best.safetensors'), await modelBytes(validation));
         }
       }
       log.add(row);
+      await targets?.save();
       await writeFileAtomic(checkpointPath, await trainer.checkpoint(), { durable: true });
       await log.write();
       await options.onCheckpoint?.(log, validation);
     };
 
     let lastLoss = Number.NaN;
-    const draw = (step: number): Promise<RecognitionBatch> | null =>
-      step < config.steps ? drawBatch(step, config, sets, classOf, teacher) : null;
+    const draw = (step: number): Promise<DrawnFaces> | null => (step < config.steps ? batches.load(step) : null);
+    await batches.prepare(trainer.step);
     let next = draw(trainer.step);
     while (next && !signal?.aborted) {
       const batch = await next;
-      next = draw(trainer.step + 1); // decoded and turned while the GPU works
-      const step = await trainer.train(batch);
+      // The first time that a face comes, the teacher looks at it.
+      const teacher = targets && (await targets.ofBatch(batch, generated));
+      if (targets && config.teacherClasses && trainer.step === config.labelStart) {
+        trainer.setClasses(classMeans(await targets.of(labelled, told), labelling));
+      }
+      await batches.prepare(trainer.step + 1);
+      next = draw(trainer.step + 1); // read, spoilt and turned while the GPU works
+      const step = await trainer.train({ ...batch, teacher });
       lastLoss = step.loss;
       options.onStep?.(step);
       const { learningRate, ...rest } = step;
@@ -232,7 +226,7 @@ async function trainRecognitionAlone(options: TrainRecognitionOptions): Promise<
     }
     return { finished, steps: trainer.step, lastLoss, validation, unchanged: false };
   } finally {
-    trainer.dispose();
+    for (const one of opened.reverse()) one?.dispose();
   }
 }
 

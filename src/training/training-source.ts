@@ -8,6 +8,8 @@ export interface TrainingSource {
   faces: string;
   /** How many there are. */
   count: number;
+  /** The model id of the codec that makes faces; absent where none does. */
+  codec?: string;
 }
 
 /** @throws CheckpointError that says what differs */
@@ -15,6 +17,10 @@ export function assertSameSource(saved: TrainingSource, now: TrainingSource): vo
   if (saved.teacher !== now.teacher) {
     const text = (teacher: string | null): string => (teacher === null ? 'no teacher' : `teacher ${teacher}`);
     throw new CheckpointError(`the checkpoint was made with ${text(saved.teacher)}; this run has ${text(now.teacher)}`);
+  }
+  if (saved.codec !== now.codec) {
+    const text = (codec: string | undefined): string => (codec === undefined ? 'no codec' : `codec ${codec}`);
+    throw new CheckpointError(`the checkpoint was made with ${text(saved.codec)}; this run has ${text(now.codec)}`);
   }
   if (saved.faces !== now.faces) {
     throw new CheckpointError(

@@ -1,0 +1,153 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { writeFileAtomic } from '../data/atomic-file.js';
+import { type FaceSet, openFaceFolder } from '../data/faces.js';
+import { openRecognizer } from '../data/recognizer-source.js';
+import { markdownTable } from '../evaluation/reports/tables.js';
+import { openGpu } from '../gpu/node/adapters.js';
+import {
+  doubtfulPeople,
+  findOverlaps,
+  type GatherProgress,
+  type Overlap,
+  packOriginals,
+  packWithout,
+} from '../training/gather-faces.js';
+import { gitCommit } from './git-commit.js';
+import { lfwPerson, openLfwFaces } from './lfw-faces.js';
+import { integer } from './numbers.js';
+import { Outputs } from './outputs.js';
+import { dataFolder, embeddingsFile, recognizerPlaces } from './places.js';
+import { startStages } from './progress.js';
+import { commandLine } from './report-facts.js';
+import { number } from './training-run.js';
+
+interface FacesOptions {
+  data?: string;
+  teacher: string;
+  leastScore: number;
+  doubtful: number;
+  compare: string;
+  facesEach: number;
+  report?: string;
+  out: string;
+}
+
+/** Adds `recognition-faces` to `cameo train`. */
+export function addTrainRecognitionFaces(train: Command): void {
+  train
+    .command('recognition-faces')
+    .description('gather the faces to train a recogniser on, as one pack of pixels')
+    .option(
+      '--data <dir>',
+      'folder of data sets: faces, photos, profiles, lfw (default: CAMEO_DATA, else ../shared/data)',
+    )
+    .option('--teacher <name>', 'the recogniser that tells persons apart', 'mobilefacenet-casia')
+    .option('--least-score <x>', "least score of a photograph's face", number, 0.8)
+    .option('--compare <sources>', 'whose persons are compared with those of LFW', 'pins,glint24,photos,profiles')
+    .option('--faces-each <n>', 'how many faces of a person are compared', integer(1, 1000), 3)
+    .option(
+      '--doubtful <x>',
+      'persons whose mean embeddings have this cosine may be one, and are left out',
+      number,
+      0.6,
+    )
+    .option('--report <file>', 'Markdown about what was compared and left out')
+    .option(
+      '-o, --out <dir>',
+      'where the packs go: originals, which is used again, and faces, without doubtful persons',
+      'out/recognizer',
+    )
+    .addHelpText(
+      'after',
+      '\nExample: cameo train recognition-faces -o out/recognizer\nThen: cameo train recognition --data out/recognizer/faces',
+    )
+    .action(run);
+}
+
+async function run(options: FacesOptions): Promise<void> {
+  const data = dataFolder(options.data);
+  await Outputs.in(options.out);
+  const commit = gitCommit();
+  const gpu = await openGpu();
+  const stages = startStages();
+  try {
+    const originals = await originalsOf(options, data, stages.update);
+    const teacher = await openRecognizer(gpu, options.teacher, recognizerPlaces(data));
+    const lfw = await (await openLfwFaces(join(data, 'lfw'))).crops(
+      (done, total) => stages.update('faces of LFW', done, total),
+      (names) => [...new Map(names.map((name) => [lfwPerson(name), name])).values()],
+    );
+    const excluded = { title: 'LFW', names: [...lfw.keys()].map(lfwPerson), pixels: [...lfw.values()] };
+    const { facesEach, doubtful } = options;
+    const sources = options.compare.split(',');
+    const cache = embeddingsFile(teacher.modelId);
+    const compared = { sources, facesEach, excluded };
+    const overlaps = await findOverlaps(gpu, teacher, cache, originals, compared, stages.update);
+    const people = doubtfulPeople(overlaps, doubtful);
+    const { kept, leftOut } = await packWithout(originals, new Set(people.keys()), join(options.out, 'faces'));
+    stages.stop();
+    const pack = await openFaceFolder(join(options.out, 'faces'));
+    const facts = [
+      `- Command: \`${commandLine()}\`, commit ${commit ?? 'unknown'}, ${new Date().toISOString()}`,
+      `- Device: ${gpu.description.description} (${gpu.description.kind})`,
+      `- Teacher ${teacher.name} (weights ${teacher.modelId}); the mean of up to ${facesEach} faces a person; of LFW one picture a person of View 2`,
+      `- ${kept} faces in the pack; ${people.size} persons left out, and ${leftOut} faces of them`,
+    ];
+    if (options.report) await writeFileAtomic(options.report, reportText(facts, pack, overlaps, people, doubtful));
+    console.log(facts.join('\n'));
+    teacher.dispose();
+  } finally {
+    stages.stop();
+    gpu.destroy();
+  }
+}
+
+/** A pack that an earlier run has finished is used again. */
+const isPack = (folder: string): boolean => existsSync(join(folder, 'manifest.tsv'));
+
+async function originalsOf(options: FacesOptions, data: string, onProgress: GatherProgress): Promise<FaceSet> {
+  const folder = join(options.out, 'originals');
+  if (!isPack(folder)) {
+    const leftOut = await packOriginals(data, folder, options.leastScore, onProgress);
+    const lines = leftOut.map(({ path, reason }) => `${path}\t${reason}\n`);
+    await writeFileAtomic(join(folder, 'left-out.tsv'), lines.join(''));
+  }
+  return openFaceFolder(folder);
+}
+
+function reportText(
+  facts: readonly string[],
+  pack: FaceSet,
+  overlaps: readonly Overlap[],
+  people: ReadonlyMap<string, string>,
+  doubtful: number,
+): string {
+  const sources = [...new Set(pack.entries.map(({ source }) => source))];
+  const counts = sources.map((source) => {
+    const own = pack.entries.filter((entry) => entry.source === source);
+    const persons = new Set(own.map(({ identity }) => identity).filter((identity) => identity !== ''));
+    const bySplit = ['train', 'val', 'test'].map((split) => own.filter((entry) => entry.split === split).length);
+    return [source, persons.size, ...bySplit];
+  });
+  const contents = { title: 'Faces', columns: ['Source', 'Persons', 'train', 'val', 'test'], rows: counts };
+  const compared = {
+    title: 'Persons compared',
+    columns: ['Compared', 'Persons', 'with persons', 'the five highest cosines', `at least ${doubtful}`],
+    rows: overlaps.map(({ title, people: own, others, matches }) => [
+      title,
+      own,
+      others,
+      matches
+        .slice(0, 5)
+        .map(({ cosine }) => cosine.toFixed(2))
+        .join(' '),
+      matches.filter(({ cosine }) => cosine >= doubtful).length,
+    ]),
+    note: 'Of each person the most alike other one.',
+  };
+  const list = [...people].sort().map(([identity, reason]) => `- ${identity} (${reason})`);
+  const left = `## Persons left out\n\n${list.length > 0 ? list.join('\n') : 'None.'}`;
+  return `# Faces to train a recogniser on\n\n${facts.join('\n')}\n\n${markdownTable(contents)}\n\n${markdownTable(compared)}\n\n${left}\n`;
+}

@@ -1,0 +1,160 @@
+import { join } from 'node:path';
+import { EmbeddingFile } from '../data/embedding-file.js';
+import type { Unreadable } from '../data/face-listing.js';
+import { type PackedFace, writeFacePack } from '../data/face-pack.js';
+import { type FaceSet, openFaceFolder } from '../data/faces.js';
+import { firstFaces } from '../data/identity-set.js';
+import { listPhotos, photoCrops } from '../data/photo-crops.js';
+import type { OpenRecognizer } from '../data/recognizer-source.js';
+import type { Gpu } from '../gpu/gpu.js';
+import { closestMatches, type IdentityMatch, type People, peopleOf } from './identity-overlap.js';
+import { embedWithCache } from './teacher-targets.js';
+
+export type GatherProgress = (what: string, done: number, total: number) => void;
+
+/** Sets of whole photographs with identities, by the folder below the data sets' and by the source of their faces. */
+export const PHOTO_SETS = ['photos', 'profiles'] as const;
+
+/**
+ * Puts aligned faces and the main faces of photographs into one pack.
+ * @param data folder of aligned faces, as `openFaceFolder` takes it
+ * @param photos folder that the sets of photographs lie in
+ * @returns what was left out, and why
+ * @throws FileError, FormatError
+ */
+export async function packOriginals(
+  data: string,
+  out: string,
+  leastScore: number,
+  onProgress: GatherProgress,
+  photos = data,
+): Promise<Unreadable[]> {
+  const leftOut: Unreadable[] = [];
+  const aligned = await openFaceFolder(data);
+  await aligned.load((done, total) => onProgress('aligned faces', done, total));
+  const readable = await aligned.readable();
+  async function* all(): AsyncGenerator<PackedFace> {
+    for (const index of readable) yield { entry: aligned.entries[index], pixels: await aligned.face(index) };
+    for (const set of PHOTO_SETS) {
+      const folder = join(photos, set);
+      const listed = await listPhotos(folder, set);
+      let done = 0;
+      for await (const face of photoCrops(folder, listed, leastScore, (photo) => leftOut.push(photo))) {
+        yield face;
+        onProgress(set, ++done, listed.length);
+      }
+    }
+  }
+  await writeFacePack(out, all());
+  return [...aligned.unreadable, ...leftOut];
+}
+
+/** Persons whom the teacher takes for others, by set. */
+export interface Overlap {
+  /** What was compared with what. */
+  title: string;
+  people: number;
+  others: number;
+  matches: IdentityMatch[];
+}
+
+/** Faces of persons who must not be among those learnt from. */
+export interface Excluded {
+  title: string;
+  names: string[];
+  pixels: Uint8Array[];
+}
+
+/**
+ * Compares the persons of some sources with those excluded, and those of photographs with those of the sources before
+ * them, by the mean of their faces' embeddings.
+ * @param facesEach how many faces of a person are looked at
+ */
+export async function findOverlaps(
+  gpu: Gpu,
+  teacher: OpenRecognizer,
+  cachePath: string,
+  faces: FaceSet,
+  { sources, facesEach, excluded }: { sources: readonly string[]; facesEach: number; excluded: Excluded },
+  onProgress: GatherProgress,
+): Promise<Overlap[]> {
+  const cache = await EmbeddingFile.open(cachePath, teacher.modelId, teacher.recognizer.dimension);
+  const named = firstFaces(faces.entries, facesEach).filter((index) => sources.includes(faces.entries[index].source));
+  const others = await embedWithCache(
+    gpu,
+    teacher,
+    cache,
+    {
+      count: excluded.names.length,
+      pixels: async (k) => excluded.pixels[k],
+      name: (k) => excluded.names[k],
+    },
+    (done, total) => onProgress(`embeddings of ${excluded.title}`, done, total),
+  );
+  const strangers = peopleOf(others, excluded.names);
+  const embeddings = await embedWithCache(
+    gpu,
+    teacher,
+    cache,
+    {
+      count: named.length,
+      pixels: (k) => faces.face(named[k]),
+      name: (k) => faces.entries[named[k]].path,
+    },
+    (done, total) => onProgress('embeddings of faces', done, total),
+  );
+  const peopleIn = (source: string): People => {
+    const which = [...named.keys()].filter((k) => faces.entries[named[k]].source === source);
+    return peopleOf(
+      which.map((k) => embeddings[k]),
+      which.map((k) => faces.entries[named[k]].identity),
+    );
+  };
+  const compare = (title: string, people: People, with_: People): Overlap => ({
+    title,
+    people: people.names.length,
+    others: with_.names.length,
+    matches: closestMatches(people, with_),
+  });
+  return sources.flatMap((source, k) => {
+    const people = peopleIn(source);
+    const found = [compare(`${source} and ${excluded.title}`, people, strangers)];
+    if ((PHOTO_SETS as readonly string[]).includes(source)) {
+      for (const earlier of sources.slice(0, k)) {
+        found.push(compare(`${source} and ${earlier}`, people, peopleIn(earlier)));
+      }
+    }
+    return found;
+  });
+}
+
+/** The persons to leave out: those whose match is as alike as `doubtful` or more. */
+export function doubtfulPeople(overlaps: readonly Overlap[], doubtful: number): Map<string, string> {
+  const reasons = new Map<string, string>();
+  for (const { title, matches } of overlaps) {
+    for (const { identity, other, cosine } of matches) {
+      if (cosine >= doubtful && !reasons.has(identity)) {
+        reasons.set(identity, `${title}: ${other}, cosine ${cosine.toFixed(3)}`);
+      }
+    }
+  }
+  return reasons;
+}
+
+/**
+ * A set without some persons, as a pack.
+ * @returns how many faces the pack has, and how many were left out
+ */
+export async function packWithout(
+  faces: FaceSet,
+  people: ReadonlySet<string>,
+  out: string,
+): Promise<{ kept: number; leftOut: number }> {
+  async function* kept(): AsyncGenerator<PackedFace> {
+    for (const [index, entry] of faces.entries.entries()) {
+      if (!people.has(entry.identity)) yield { entry, pixels: await faces.face(index) };
+    }
+  }
+  const count = await writeFacePack(out, kept());
+  return { kept: count, leftOut: faces.count - count };
+}

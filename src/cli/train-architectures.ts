@@ -1,0 +1,186 @@
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { ArgumentError } from '../common/errors.js';
+import { writeFileAtomic } from '../data/atomic-file.js';
+import type { Split } from '../data/face-listing.js';
+import { type FaceSet, openFaceFolder } from '../data/faces.js';
+import { firstFaces, labelFaces } from '../data/identity-set.js';
+import { openRecognizer } from '../data/recognizer-source.js';
+import { percent } from '../evaluation/reports/percent.js';
+import { markdownTable, textTable } from '../evaluation/reports/tables.js';
+import { openGpu } from '../gpu/node/adapters.js';
+import { type Contender, type ContenderResult, compareNetworks, loadingMs } from '../training/compare-networks.js';
+import { DEFAULT_RECOGNITION_TRAINING, type RecognitionTrainingConfig } from '../training/recognition-config.js';
+import { TeacherTargets } from '../training/teacher-targets.js';
+import { gitCommit } from './git-commit.js';
+import { integer } from './numbers.js';
+import { Outputs } from './outputs.js';
+import { dataFolder, embeddingsFile, recognizerPlaces } from './places.js';
+import { commandLine } from './report-facts.js';
+import { number } from './training-run.js';
+
+interface ArchitecturesOptions {
+  data?: string;
+  sources?: string;
+  teacher: string;
+  networks: string;
+  facesEach: number;
+  seconds: number;
+  batch: number;
+  lr: number;
+  out: string;
+}
+
+type Sizes = Pick<RecognitionTrainingConfig['model'], 'channels' | 'units'>;
+
+/** Networks by name; of a MobileFaceNet nothing is to choose. */
+const NETWORKS: Record<string, Sizes | null> = {
+  'cameo-20': { channels: [20, 40, 80, 160], units: [0, 1, 1, 1] },
+  'cameo-24': { channels: [24, 48, 96, 192], units: [0, 1, 2, 1] },
+  'cameo-32': { channels: [32, 64, 96, 192], units: [0, 1, 2, 1] },
+  'sphere-16': { channels: [16, 32, 64, 128], units: [1, 2, 4, 1] },
+  'sphere-24': { channels: [24, 48, 96, 192], units: [1, 2, 4, 1] },
+  'sphere-32': { channels: [32, 64, 128, 256], units: [1, 2, 4, 1] },
+  mobilefacenet: null,
+};
+
+/** Adds `architectures` to `cameo train`. */
+export function addTrainArchitectures(train: Command): void {
+  const names = Object.keys(NETWORKS).join(',');
+  train
+    .command('architectures')
+    .description(
+      'train several recognisers for as many processor seconds each, and compare what they learn of a teacher',
+    )
+    .option('--data <dir>', 'folder of aligned 112×96 faces with identities (default: CAMEO_DATA, else ../shared/data)')
+    .option('--sources <names>', 'only faces of these sources of the manifest, separated by commas')
+    .option('--teacher <name>', 'the recogniser whose embeddings are learnt', 'mobilefacenet-casia')
+    .option('--networks <names>', `which of ${names}`, names)
+    .option('--faces-each <n>', 'at most so many faces of a person', integer(2, 1e6), 1e6)
+    .option('--seconds <n>', 'processor seconds of each, all threads together', number, 600)
+    .option('--batch <n>', 'faces a step', integer(2, 4096), 32)
+    .option('--lr <x>', 'learning rate', number, 3e-3)
+    .option('-o, --out <dir>', 'folder for recognizer-architectures.json and .md', 'results')
+    .action(run);
+}
+
+function contenderOf(name: string, { batch, lr }: ArchitecturesOptions): Contender {
+  if (!Object.hasOwn(NETWORKS, name)) {
+    throw new ArgumentError(`--networks: "${name}"; expected some of ${Object.keys(NETWORKS).join(', ')}`);
+  }
+  const sizes = NETWORKS[name];
+  const defaults = DEFAULT_RECOGNITION_TRAINING;
+  const config: RecognitionTrainingConfig = {
+    ...defaults,
+    architecture: sizes ? 'cameo-face' : 'mobilefacenet',
+    model: { ...defaults.model, ...sizes },
+    // The number of steps is not known: the rate stays, and the average of the weights makes up for its fall.
+    steps: 1e9,
+    warmUpSteps: 20,
+    batchSize: batch,
+    learningRate: lr,
+    labelStart: 1e9,
+    distillation: 100,
+    averageDecay: 0.97,
+  };
+  return { name, config };
+}
+
+async function run(options: ArchitecturesOptions): Promise<void> {
+  await Outputs.in(options.out);
+  const commit = gitCommit();
+  const contenders = options.networks.split(',').map((name) => contenderOf(name, options));
+  const data = dataFolder(options.data);
+  const sources = options.sources?.split(',');
+  const gpu = await openGpu();
+  const teacher = await openRecognizer(gpu, options.teacher, recognizerPlaces(data));
+  try {
+    const some = async (split: Split): Promise<FaceSet> => {
+      const all = await openFaceFolder(data, { split, sources });
+      return all.subset(firstFaces(all.entries, options.facesEach));
+    };
+    const faces = await some('train');
+    const validationFaces = await some('val');
+    const labelling = await labelFaces(faces);
+    const settings = { dimension: 128, views: 1 as const, cache: embeddingsFile(teacher.modelId) };
+    const targets = await TeacherTargets.open(gpu, teacher, faces, settings);
+    const others = await TeacherTargets.open(gpu, teacher, validationFaces, settings);
+    await targets.of(labelling.labelled);
+    const validationTargets = await others.of(await validationFaces.readable());
+    await Promise.all([targets.save(), others.save()]);
+    const results = await compareNetworks({
+      ...{ gpu, contenders, faces, labelling, targets, validationFaces, validationTargets },
+      budget: options.seconds,
+      turn: Math.min(10, options.seconds),
+      onProgress: (name, seconds, distance) =>
+        console.log(`${name}: ${seconds.toFixed(0)} s, distance ${distance.toFixed(4)}`),
+    });
+    const loading = await loadingMs(faces, {
+      ...contenders[0].config,
+      augment: { ...contenders[0].config.augment, scale: 0.05 },
+      degrade: { share: 0.5, covered: 0.1, grey: 0.05 },
+    });
+    const report = {
+      command: commandLine(),
+      date: new Date().toISOString(),
+      commit,
+      device: gpu.description,
+      faces: { training: labelling.labelled.length, validation: validationFaces.count },
+      loadingMs: loading,
+      config: contenders[0].config,
+      results,
+    };
+    const table = tableOf(results);
+    const facts = [
+      `- ${labelling.labelled.length} faces of ${labelling.identities.length} persons; ${validationFaces.count} held-out faces of others; 1 − cosine to teacher ${teacher.name} alone is learnt`,
+      `- ${options.seconds} processor seconds each (all threads of the process), in turns of 10, batches of ${options.batch}, AdamW at ${options.lr}; the running average of the weights is compared`,
+      `- Reading, spoiling and turning a face takes ${loading.toFixed(1)} ms more, the teacher nothing: its embeddings are cached`,
+      `- Device: ${gpu.description.description} (${gpu.description.kind})`,
+      `- Commit ${commit ?? 'unknown'}, ${report.date}`,
+      `- Command: \`${report.command}\``,
+    ];
+    const path = join(options.out, 'recognizer-architectures');
+    await writeFileAtomic(`${path}.json`, `${JSON.stringify(report, null, 2)}\n`);
+    await writeFileAtomic(
+      `${path}.md`,
+      `# Recognisers under equal budgets\n\n${facts.join('\n')}\n\n${markdownTable(table)}\n`,
+    );
+    console.log(textTable(table));
+    targets.dispose();
+    others.dispose();
+  } finally {
+    teacher.dispose();
+    gpu.destroy();
+  }
+}
+
+const tableOf = (results: readonly ContenderResult[]) => ({
+  title: 'Networks',
+  columns: [
+    'Network',
+    'Channels',
+    'Units',
+    'Parameters',
+    'Forward, CPU ms a face',
+    'Step, CPU ms a face',
+    'Faces seen',
+    'Distance, training',
+    'Distance, held out',
+    'TAR at FAR 1e-2',
+    'Accuracy',
+  ],
+  rows: results.map(({ name, parameters, forwardMs, stepMs, faces, distance, validation }) => [
+    name,
+    NETWORKS[name]?.channels.join('-') ?? '–',
+    NETWORKS[name]?.units.join('-') ?? '–',
+    parameters,
+    forwardMs.toFixed(1),
+    stepMs.toFixed(1),
+    faces,
+    distance.toFixed(3),
+    validation.distance!.toFixed(3),
+    percent(validation.tar2, 1),
+    percent(validation.accuracy, 1),
+  ]),
+  note: 'One seed each. A larger network gains more from a longer run than this one.',
+});

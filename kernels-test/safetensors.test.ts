@@ -145,7 +145,7 @@ const REFUSED: [what: string, bytes: Uint8Array, message: RegExp][] = [
   ],
   ['a truncated tensor', file(`{"a":${entry('F32', [1], 0, 4)}}`, [0]), /"a" ends at byte 4 of the data, which has 1/],
   ['bytes at the end', file(`{"a":${entry('F32', [1], 0, 4)}}`, [...four, 0]), /1 bytes after "a" belong to no tensor/],
-  ['no JSON', file('{"a":'), /the header, line 1: not JSON/],
+  ['no JSON', file('{"a":'), /safetensors: the header is not JSON: /],
   ['no UTF-8', file('{"a":1}').fill(0xff, 9, 12), /the header is not UTF-8/],
   ['a list', file('[]'), /not a JSON object/],
   ['a tensor that is a number', file('{"a":1}'), /"a" is not an object/],

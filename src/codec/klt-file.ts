@@ -1,5 +1,5 @@
 import { CheckpointError } from '../common/errors.js';
-import { parseJson } from '../common/json.js';
+import { parseProgramJson } from '../common/program-json.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { KltAutoencoder, type KltConfig } from '../models/klt-autoencoder.js';
 import { checkFinite, type HostTensors, withoutPrefix, withPrefix } from '../nn/host-tensor.js';
@@ -61,7 +61,7 @@ export function readKlt(bytes: Uint8Array): KltFile {
   let config: KltConfig;
   let count: number;
   try {
-    const network = new KltAutoencoder(parseJson(text, 'it') as KltConfig); // checks it
+    const network = new KltAutoencoder(parseProgramJson(text, 'it') as KltConfig); // checks it
     config = network.config;
     count = network.latentCount;
   } catch (cause) {

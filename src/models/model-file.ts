@@ -1,5 +1,5 @@
 import { CheckpointError } from '../common/errors.js';
-import { parseJson } from '../common/json.js';
+import { parseProgramJson } from '../common/program-json.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { checkFinite, type HostTensors } from '../nn/host-tensor.js';
 import { readSafetensors, writeSafetensors } from '../nn/safetensors.js';
@@ -33,7 +33,7 @@ export function readAutoencoder(bytes: Uint8Array): AutoencoderFile {
   const text = metadata.get(ARCHITECTURE_KEY);
   if (!text) throw new CheckpointError(`not weights of a Cameo autoencoder: metadata "${ARCHITECTURE_KEY}" is missing`);
   try {
-    const config = new Autoencoder(parseJson(text, 'it') as AutoencoderConfig).config; // checks it
+    const config = new Autoencoder(parseProgramJson(text, 'it') as AutoencoderConfig).config; // checks it
     return { config, tensors, metadata };
   } catch (cause) {
     throw new CheckpointError(

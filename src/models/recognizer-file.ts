@@ -1,5 +1,5 @@
 import { CheckpointError } from '../common/errors.js';
-import { parseJson } from '../common/json.js';
+import { parseProgramJson } from '../common/program-json.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { checkFinite, type HostTensors } from '../nn/host-tensor.js';
 import { readSafetensors, writeSafetensors } from '../nn/safetensors.js';
@@ -51,7 +51,7 @@ export function readRecognizer(bytes: Uint8Array): RecognizerFile {
     return { description, tensors: fromStateDict(description, unwrapped), metadata };
   }
   try {
-    const description = parseJson(text, 'it') as RecognizerDescription;
+    const description = parseProgramJson(text, 'it') as RecognizerDescription;
     buildRecognizer(description); // checks it
     return { description, tensors, metadata };
   } catch (cause) {

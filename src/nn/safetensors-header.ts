@@ -1,5 +1,5 @@
 import { CheckpointError } from '../common/errors.js';
-import { parseJson } from '../common/json.js';
+import { parseProgramJson } from '../common/program-json.js';
 import { sizeOf } from '../common/shapes.js';
 import { STORED_TYPES, type StoredType } from './stored-types.js';
 
@@ -37,7 +37,7 @@ const isCount = (value: unknown): value is number => Number.isSafeInteger(value)
  * @throws CheckpointError that names the tensor and what is wrong with it
  */
 export function parseHeader(text: string, dataBytes: number): SafetensorsHeader {
-  const header = parseJson(text, 'safetensors: the header', (message) => new CheckpointError(message));
+  const header = parseProgramJson(text, 'safetensors: the header', (message) => new CheckpointError(message));
   if (!isObject(header)) return fail('the header is not a JSON object');
   const metadata = new Map<string, string>();
   const entries: TensorEntry[] = [];

@@ -32,11 +32,11 @@ export const columnMain = /* @__PURE__ */ linearMain('plan.threads');
 
 /** Head of the loop over the blocks of an invocation's rows, for sums. Close it with `}`. */
 export const forEachBlock = /* @__PURE__ */ (() =>
-  `for (var begin = i; begin < plan.rows * plan.groups; begin += ${BLOCK}u * plan.threads) {`)();
+  `for (var begin = i; begin < plan.rows * plan.groups; begin += ${BLOCK}u * plan.threads) {
+    let end = min(begin + ${BLOCK}u * plan.threads, plan.rows * plan.groups);`)();
 
 /** Head of the loop over the rows of a block; `at` as in `forEachRow`. Close it with `}`. */
-export const forEachRowOfBlock = /* @__PURE__ */ (() =>
-  `for (var at = begin; at < min(begin + ${BLOCK}u * plan.threads, plan.rows * plan.groups); at += plan.threads) {`)();
+export const forEachRowOfBlock = 'for (var at = begin; at < end; at += plan.threads) {';
 
 /** Head of the loop over an invocation's rows; `at` is the index in an array [rows, groups] of V. Close it with `}`. */
 export const forEachRow = 'for (var at = i; at < plan.rows * plan.groups; at += plan.threads) {';

@@ -25,8 +25,8 @@ function rowsSideBySide(batches: number, rows: number, columns: number): number 
   return rows % wanted === 0 && rows >= 4 * wanted && batches * rows * columns >= 2 ** 14 ? wanted : 1;
 }
 
-/** Most rows of a sum: a block of blocks. */
-const LONGEST = BLOCK ** 2;
+/** Most rows of a sum: blocks of blocks. */
+const LONGEST = BLOCK ** 3;
 
 /** Into how many sums the rows of a pass go: enough to fill the device, few enough that the next pass is short. */
 function slotsFor(batches: number, rows: number, groups: number, limits: KernelLimits): number {

@@ -19,9 +19,6 @@ const ORDER = ['uncompressed', 'cameo', 'cameo-mse', 'cameo-png', 'autoencoder-p
 /** Of the recognisers, in a heading. */
 const SHORT: Record<string, string> = { 'mobilefacenet-ms1m': 'ms1m' };
 
-const START = '<!-- npm run codec-table -->';
-const END = '<!-- end of codec-table -->';
-
 /** Both pictures compressed; in the order of the row's recognisers. */
 const both = ({ verdicts }: MeasuredCodec) => verdicts.filter(({ mix }) => mix === 'both');
 
@@ -52,13 +49,14 @@ export function summary(conditions: readonly MeasuredCodec[]): string {
 }
 
 /**
- * A text with the table between its two marks.
- * @throws ArgumentError where the text has no marks
+ * Puts a table between the marks of the command that writes it.
+ * @throws ArgumentError where the text lacks them
  */
-export function intoText(text: string, table: string, name: string): string {
-  const start = text.indexOf(START);
-  const end = text.indexOf(END);
+export function intoText(text: string, table: string, name: string, command = 'codec-table'): string {
+  const [before, after] = [`<!-- npm run ${command} -->`, `<!-- end of ${command} -->`];
+  const start = text.indexOf(before);
+  const end = text.indexOf(after);
   if (start < 0 || end < start)
-    throw new ArgumentError(`${name} lacks ${START} and ${END}, between which the table goes`);
-  return `${text.slice(0, start + START.length)}\n\n${table}\n\n${text.slice(end)}`;
+    throw new ArgumentError(`${name} lacks ${before} and ${after}, between which the table goes`);
+  return `${text.slice(0, start + before.length)}\n\n${table}\n\n${text.slice(end)}`;
 }

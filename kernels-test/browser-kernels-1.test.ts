@@ -1,10 +1,10 @@
 // adapters: once
 // time limit: 3 times
 import { test } from 'uvu';
-import { filesForPages, openKernelPages, registerFile, testFileModules } from './browser-kernels.js';
+import { filesForPages, openKernelPages, registerFiles, testFileModules } from './browser-kernels.js';
 
 const names = filesForPages('slow');
 const pages = await openKernelPages(testFileModules(names));
-for (const name of names) await registerFile(pages, name);
+await registerFiles(pages, names);
 
 test.run();

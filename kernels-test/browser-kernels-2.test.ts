@@ -3,7 +3,7 @@
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { filesForPages, openKernelPages, registerFile, testFileModules } from './browser-kernels.js';
+import { filesForPages, openKernelPages, registerFiles, testFileModules } from './browser-kernels.js';
 
 /** Modules of which something must fail: nothing of it may go unnoticed in a page. */
 const FAULTY = ['faulty-tests', 'faulty-import', 'faulty-hook', 'faulty-empty'];
@@ -11,7 +11,7 @@ const faulty = FAULTY.map((name) => [name, fileURLToPath(new URL(`page/${name}.t
 
 const names = filesForPages('other');
 const pages = await openKernelPages({ ...testFileModules(names), ...Object.fromEntries(faulty) });
-for (const name of names) await registerFile(pages, name);
+await registerFiles(pages, names);
 
 /** A test of the pages themselves. */
 const pageTest = (name: string, run: () => Promise<void>): void => (pages.reason ? test.skip(name) : test(name, run));

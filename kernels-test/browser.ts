@@ -1,7 +1,8 @@
-import puppeteer, { type Browser, type Page } from 'puppeteer-core';
+import puppeteer, { type Browser, type ConsoleMessage, type HTTPRequest, type Page } from 'puppeteer-core';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { chromiumFiles } from './chromium-files.js';
+import { startFirefox } from './firefox.js';
 
 /** WebGPU on the SwiftShader that comes with Chromium, so that no GPU is needed; and no request of the browser's own. */
 const FLAGS = [
@@ -16,17 +17,24 @@ const FLAGS = [
   '--use-fake-ui-for-media-stream',
 ];
 
+/** The browsers that tests run in. */
+export type BrowserName = 'Chromium' | 'Firefox';
+
 export interface TestBrowser {
   browser: Browser;
   close(): Promise<void>;
 }
+
+/** Starts a headless browser. @returns why it cannot be started, where so */
+export const startBrowser = (name: BrowserName = 'Chromium'): Promise<TestBrowser | { missing: string }> =>
+  name === 'Firefox' ? startFirefox() : startChromium();
 
 /**
  * Starts headless Chromium: that of the system (Debian's path) or else the one in npm `@sparticuz/chromium`.
  *
  * @returns why none can be started, where so
  */
-export async function startBrowser(): Promise<TestBrowser | { missing: string }> {
+async function startChromium(): Promise<TestBrowser | { missing: string }> {
   let remove = (): void => {};
   try {
     const files = await chromiumFiles();
@@ -58,6 +66,10 @@ export interface TestSite {
   address: string;
 }
 
+/** What Firefox says on the console of mistakes in WGSL. They are errors of the device, too, and told as such. */
+const REMARK =
+  /^\s*(Encountered one or more errors while creating shader module|Shader ('[^']*' parsing|validation) error)/;
+
 /** Why the GPU cannot be used in a page here, or ''. */
 export async function gpuObstacle({ started, address }: TestSite): Promise<string> {
   if ('missing' in started) return started.missing;
@@ -71,28 +83,52 @@ export async function gpuObstacle({ started, address }: TestSite): Promise<strin
   }
 }
 
+/** What the adapter says of itself, which may be nothing. */
+export function adapterText({ started, address }: TestSite): Promise<string> {
+  return inPage({ started, address }, async (page) => {
+    await page.goto(address);
+    return page.evaluate(async () => {
+      const info = (await navigator.gpu.requestAdapter())!.info;
+      return info.description || [info.vendor, info.architecture, info.device].filter(Boolean).join(' ');
+    });
+  });
+}
+
 /**
- * Opens a page for `run`, and closes it.
+ * Runs something in a page.
  * @throws what `run` throws; AssertionError where the page raised an error, wrote one on its console, or asked for anything
  * that is not of this site
  */
-export async function inPage<T>({ started, address }: TestSite, run: (page: Page) => Promise<T>): Promise<T> {
-  if ('missing' in started) throw new Error(started.missing);
-  const page = await started.browser.newPage();
+export async function watched<T>(page: Page, address: string, run: () => Promise<T>): Promise<T> {
   const errors: string[] = [];
+  const raised = (error: unknown) => void errors.push(String(error));
+  const said = (message: ConsoleMessage) => {
+    if (message.type() === 'error' && !REMARK.test(message.text())) errors.push(message.text());
+  };
+  const asked = (request: HTTPRequest) => {
+    const url = request.url();
+    if (!/^(blob|data):/.test(url) && !url.startsWith(address)) errors.push(url);
+  };
+  page.on('pageerror', raised).on('console', said).on('request', asked);
   try {
-    page.on('pageerror', (error) => errors.push(String(error)));
-    page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
-    page.on('request', (request) => {
-      if (!/^(blob|data):/.test(request.url()) && !request.url().startsWith(address)) errors.push(request.url());
-    });
-    const result = await run(page);
+    const result = await run();
     assert.equal(errors, []);
     return result;
   } catch (error) {
     // What the page says of it is nearer to the cause than a test that waits in vain.
     if (errors.length > 0) console.log(`the page reports ${errors.join('; ')}`);
     throw error;
+  } finally {
+    page.off('pageerror', raised).off('console', said).off('request', asked);
+  }
+}
+
+/** Opens a page for `run`, and closes it. @throws as `watched` does */
+export async function inPage<T>({ started, address }: TestSite, run: (page: Page) => Promise<T>): Promise<T> {
+  if ('missing' in started) throw new Error(started.missing);
+  const page = await started.browser.newPage();
+  try {
+    return await watched(page, address, () => run(page));
   } finally {
     await page.close();
   }

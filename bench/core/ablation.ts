@@ -28,11 +28,14 @@ export interface AblatedLayer {
 /** In place of a loaded vector. Its numbers differ, or the compiler would do the same sum once for all four. */
 const STAND_IN = '(vec4f(f32($1)) + vec4f(0.0, 1.0, 2.0, 3.0))';
 
+/** Only kernels with subgroups have this part. */
+const SHARING = 'sharing of the weights between lanes';
+
 /** How to leave a part of the register kernel out: its text, and what stands in for it at little cost. */
 const PARTS: Record<string, readonly (readonly [RegExp, string])[]> = {
   'loads of the source': [[/source\[(xb \+ \d+)\]/g, STAND_IN]],
-  'loads of the weights': [[/weights\[(wb \+ part\d+)\]/g, STAND_IN]],
-  'sharing of the weights between lanes': [[/subgroupBroadcast\((q\d+), \d+u\)/g, '$1']],
+  'loads of the weights': [[/weights\[(wb \+ [^\]]+)\]/g, STAND_IN]],
+  [SHARING]: [[/subgroupBroadcast\((q\d+), \d+u\)/g, '$1']],
   'three quarters of the multiply-adds': [[/fma\(vec4f\(x\d+\.[yzw]\), w\d_\d+, (a\d+_\d+)\)/g, '$1']],
 };
 PARTS['all loads'] = [...PARTS['loads of the source'], ...PARTS['loads of the weights']];
@@ -43,6 +46,7 @@ const ROUNDS = 7;
  * Where the time of the register kernel's forward pass goes on this adapter: times of the whole kernel and of kernels
  * that leave out one part each, by turns. Parts overlap in time, so the savings need not add up to the whole.
  * @returns the whole kernel first; null where this adapter chooses another kernel for the shape
+ * @throws Error where the kernel's text has no such part
  */
 export async function ablate(gpu: Gpu, layer: string, shape: ConvShape): Promise<AblatedLayer | null> {
   const config = chooseGather(gatherSize(shape, 'forward'), gpu.limits);
@@ -60,8 +64,13 @@ export async function ablate(gpu: Gpu, layer: string, shape: ConvShape): Promise
   const { kernel } = main;
   const kernels = new Map<string, Kernel>([['nothing', kernel]]);
   for (const [part, replacements] of Object.entries(PARTS)) {
-    const wgsl = replacements.reduce((text, [from, to]) => text.replace(from, to), kernel.wgsl);
-    if (wgsl !== kernel.wgsl) kernels.set(part, { ...kernel, wgsl });
+    if (part === SHARING && !kernel.wgsl.includes('enable subgroups')) continue;
+    let { wgsl } = kernel;
+    for (const [from, to] of replacements) {
+      if (wgsl.search(from) < 0) throw new Error(`${kernel.label} has nothing like ${from} to leave out as "${part}"`);
+      wgsl = wgsl.replace(from, to);
+    }
+    kernels.set(part, { ...kernel, wgsl });
   }
   const least = new Map([...kernels.keys()].map((part) => [part, Infinity]));
   const time = async (run: Kernel): Promise<number> => {

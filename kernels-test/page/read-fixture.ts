@@ -1,6 +1,6 @@
-/** In place of `read-fixture.ts` of Node: the file lies beside the page. */
+/** In place of `read-fixture.ts` of Node: the file lies beside the bundle. */
 export async function readFixture(name: string): Promise<Uint8Array> {
-  const response = await fetch(name);
+  const response = await fetch(new URL(name, import.meta.url));
   if (!response.ok) throw new Error(`${name}: ${response.status} ${response.statusText}`);
   return new Uint8Array(await response.arrayBuffer());
 }

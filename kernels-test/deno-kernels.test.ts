@@ -1,0 +1,11 @@
+// adapters: once
+// time limit: 4 times
+import { test } from 'uvu';
+import { filesForPages, registerFiles, testFileModules } from './browser-kernels.js';
+import { openDenoKernels } from './deno-kernels.js';
+
+const names = filesForPages('all');
+const deno = await openDenoKernels(testFileModules(names));
+await registerFiles(deno, names);
+
+test.run();

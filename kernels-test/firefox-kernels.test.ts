@@ -1,0 +1,10 @@
+// adapters: once
+// time limit: 4 times
+import { test } from 'uvu';
+import { filesForPages, openKernelPages, registerFiles, testFileModules } from './browser-kernels.js';
+
+const names = filesForPages('all');
+const firefox = await openKernelPages(testFileModules(names), 'Firefox');
+await registerFiles(firefox, names);
+
+test.run();

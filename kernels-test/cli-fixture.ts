@@ -48,6 +48,15 @@ export function cameoUntil(
   });
 }
 
+/**
+ * Runs a script of bash, in which `cameo` is the command as it is installed.
+ * @returns what the script wrote, and its exit code
+ */
+export function cameoInShell(script: string, env: NodeJS.ProcessEnv, cwd: string): Promise<CliRun> {
+  const [node, program] = [process.execPath, builtProgram()].map((path) => JSON.stringify(path));
+  return runProgram(['-c', `cameo() { ${node} ${program} "$@"; }\n${script}`], env, cwd, undefined, 'bash');
+}
+
 /** Runs it from its sources, as npm's scripts do; that starts more slowly. */
 export function cameoFromSources(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<CliRun> {
   return runProgram([...TSX, MAIN, ...args], env, ROOT);
@@ -85,9 +94,10 @@ function runProgram(
   env: NodeJS.ProcessEnv,
   cwd: string,
   onStart: (child: ChildProcess) => void = () => {},
+  program = process.execPath,
 ): Promise<CliRun> {
   const all = { ...process.env, CAMEO_ADAPTER: ADAPTER, NO_COLOR: '1', CAMEO_DEBUG: '', ...env };
-  const child: ChildProcess = spawn(process.execPath, args, { cwd, env: all, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child: ChildProcess = spawn(program, args, { cwd, env: all, stdio: ['ignore', 'pipe', 'pipe'] });
   const timer = setTimeout(() => child.kill('SIGKILL'), LIMIT_MS);
   onStart(child);
   let stdout = '';

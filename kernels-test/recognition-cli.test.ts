@@ -52,7 +52,7 @@ test('bad settings and data are refused by name', async () => {
     [['--loss', 'arcface', '--m', '9'], /m is 9; expected an angle/],
     [['--batch', '0'], /batchSize is 0/],
     [['--unlabelled', '3'], /without a teacher/],
-    [['--teacher', 'nobody'], /--model nobody: neither a file nor one of/],
+    [['--teacher', 'nobody'], /recogniser nobody: neither a file nor one of/],
     [['--sources', 'nowhere'], /source nowhere/],
   ] as const) {
     const run = await cameo(['train', 'recognition', '--data', await data, '-o', join(folder, 'bad'), ...args]);

@@ -149,7 +149,7 @@ test('a recogniser is named by its known name, a file by its own', async () => {
       assert.throws(
         () => recognizerPath(name, places),
         (error: Error) =>
-          error instanceof ArgumentError && error.message.startsWith(`--model ${name}: neither a file nor one of`),
+          error instanceof ArgumentError && error.message.startsWith(`recogniser ${name}: neither a file nor one of`),
       );
     }
     const nameOf = async (name: string): Promise<string> => {

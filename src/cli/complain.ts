@@ -1,4 +1,6 @@
 import { CameoError, NoAdapterError } from '../common/errors.js';
+import { addJsonError } from './json-output.js';
+import { warn } from './terminal.js';
 
 /**
  * The one line that a user gets for an error: `cameo: NAME: reason`. An error that is not one of ours is a fault of the
@@ -22,7 +24,8 @@ function stackOf(error: unknown): string {
 
 /** Prints a complaint on standard error and makes the program end with exit code 1 (2 where no GPU can be used). */
 export function complain(error: unknown, name?: string): void {
-  process.stderr.write(`${complaint(error, name)}\n`);
+  warn(complaint(error, name));
+  addJsonError(name, error instanceof Error ? error.message : String(error));
   process.exitCode = error instanceof NoAdapterError ? 2 : 1;
 }
 
@@ -34,4 +37,10 @@ export async function orComplain<T>(name: string, work: () => Promise<T> | T): P
     complain(error, name);
     return undefined;
   }
+}
+
+/** Takes note of a command line that commander has refused, and told so. */
+export function usageError(message: string, code: number): void {
+  process.exitCode = code;
+  addJsonError(undefined, message.replace(/^error: /, ''));
 }

@@ -13,6 +13,7 @@ import { CodecSession } from './codec-session.js';
 import { type CompactKind, compactKindOf, MOST_BYTES, SUFFIXES } from './compact-kind.js';
 import { complain, orComplain } from './complain.js';
 import { Outputs, stemOf } from './outputs.js';
+import { say } from './terminal.js';
 
 /** Not just ".png": decoding beside the original must not overwrite it. */
 const DECODED_SUFFIX = '.decoded.png';
@@ -99,7 +100,7 @@ class Restorer {
       await orComplain(input, async () => {
         await this.outputs.ready(output);
         await writePng(output, { width: FACE_WIDTH, height: FACE_HEIGHT, data: faces[k] });
-        console.log(`${input} -> ${output}`);
+        say(`${input} -> ${output}`);
       });
     }
   }

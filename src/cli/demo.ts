@@ -4,6 +4,7 @@ import { installHint } from '../common/optional-packages.js';
 import { FileError, writeFileAtomic } from '../data/atomic-file.js';
 import { writePng } from '../data/image.js';
 import { LandmarkIndex, readLandmarks } from '../data/landmarks.js';
+import { tryBaselines } from '../evaluation/codecs/try-codecs.js';
 import { atRate } from '../evaluation/quality/codec-evaluation.js';
 import { type DemoFace, type DemoRun, type DemoSetting, runDemo } from '../evaluation/quality/demo-evaluation.js';
 import { demoHtml, demoMeans, demoSheet, facesTable, timesTable } from '../evaluation/reports/demo-report.js';
@@ -16,6 +17,7 @@ import { Outputs } from './outputs.js';
 import { PACKAGE_ROOT } from './package-root.js';
 import { readPhotoFaces } from './photo-faces.js';
 import { startProgress } from './progress.js';
+import { print, say } from './terminal.js';
 
 /** MIT-licensed; has six photographs in its folder `demo`. */
 const PHOTO_PACKAGE = '@vladmandic/face-api';
@@ -66,7 +68,9 @@ async function runAll({ out, model }: DemoOptions): Promise<void> {
   const start = performance.now();
   const session = await CodecSession.open(model);
   const { modelId } = await session.weights(session.usualKind);
-  await Outputs.in(out);
+  const outputs = await Outputs.in(out);
+  await outputs.reserve(['contact-sheet.png', 'report.html'], [session.chosen?.path]);
+  await tryBaselines();
   const faces = await demoFaces();
 
   try {
@@ -74,9 +78,9 @@ async function runAll({ out, model }: DemoOptions): Promise<void> {
     const { description } = await session.gpu();
     const device = description.description || description.device;
     const sizes = settings.map(({ name }) => name).join(', ');
-    console.log(`${faces.length} faces at ${sizes}, model ${modelId}, on ${description.device} (${device})`);
+    say(`${faces.length} faces at ${sizes}, model ${modelId}, on ${description.device} (${device})`);
     if (description.kind !== 'hardware') {
-      console.log('This adapter runs on the CPU; a GPU would be many times faster: see `cameo doctor`.');
+      say('This adapter runs on the CPU; a GPU would be many times faster: see `cameo doctor`.');
     }
     // Builds the kernels, so that the times below are those of the work.
     const { coder } = settings[0];
@@ -100,13 +104,13 @@ async function runAll({ out, model }: DemoOptions): Promise<void> {
     await writeFileAtomic(report, await demoHtml(runs, device));
 
     for (const table of [facesTable(runs[0]), demoMeans(runs), timesTable(runs, device)]) {
-      console.log(`\n${textTable(table)}`);
+      print(`\n${textTable(table)}`);
     }
     const [first] = settings;
-    console.log(`\n${sheet}: the pictures at ${first.name}`);
-    console.log(`${report}: all of this, with the pictures at ${sizes}`);
-    console.log(`${join(out, first.folder, `*${suffix}`)}: the files; \`cameo info\` and \`cameo decode\` read them`);
-    console.log(`\nDone in ${((performance.now() - start) / 1000).toFixed(0)} s.`);
+    say(`\n${sheet}: the pictures at ${first.name}`);
+    say(`${report}: all of this, with the pictures at ${sizes}`);
+    say(`${join(out, first.folder, `*${suffix}`)}: the files; \`cameo info\` and \`cameo decode\` read them`);
+    say(`\nDone in ${((performance.now() - start) / 1000).toFixed(0)} s.`);
   } finally {
     await session.close();
   }

@@ -1,4 +1,5 @@
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
+import type { Command } from 'commander';
 import type { OptionalPackage } from '../common/optional-packages.js';
 import { adapterFits, openGpu, PREFERENCE } from '../gpu/node/adapters.js';
 import { driverMessages } from '../gpu/node/driver-messages.js';
@@ -6,6 +7,8 @@ import { findPackage } from '../gpu/node/packages.js';
 import { type ProbedAdapter, probeAdapters } from '../gpu/node/probe.js';
 import { cacheRoots } from '../gpu/node/swiftshader.js';
 import { doctorAdvice, type Machine } from './doctor-advice.js';
+import { addJson, addJsonError, beginJson, JSON_HELP } from './json-output.js';
+import { print as printLine } from './terminal.js';
 
 const LIMITS = {
   maxBufferSize: 'largest buffer',
@@ -61,29 +64,52 @@ function findGpuNode(): Machine['gpuNode'] {
   return open.length > 0 ? 'accessible' : 'forbidden';
 }
 
-function environment(): string[] {
-  const version = (name: OptionalPackage) => findPackage(name)?.version ?? 'not installed';
-  const set = VARIABLES.filter((name) => process.env[name]).map((name) => `${name}=${process.env[name]}`);
+interface Environment {
+  node: string;
+  platform: string;
+  arch: string;
+  /** Of npm packages; null where one is not installed. */
+  packages: Record<string, string | null>;
+  caches: string[];
+  variables: Record<string, string>;
+}
+
+function environment(): Environment {
+  const packages: OptionalPackage[] = ['webgpu', '@sparticuz/chromium'];
+  return {
+    node: process.versions.node,
+    platform: process.platform,
+    arch: process.arch,
+    packages: Object.fromEntries(packages.map((name) => [name, findPackage(name)?.version ?? null])),
+    caches: [...cacheRoots()],
+    variables: Object.fromEntries(VARIABLES.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : []))),
+  };
+}
+
+function environmentText({ node, platform, arch, packages, caches, variables }: Environment): string[] {
+  const version = (name: string) => packages[name] ?? 'not installed';
+  const set = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
   return [
-    `Node ${process.versions.node} on ${process.platform} ${process.arch}`,
+    `Node ${node} on ${platform} ${arch}`,
     `npm webgpu (Dawn): ${version('webgpu')}`,
     `npm @sparticuz/chromium (SwiftShader): ${version('@sparticuz/chromium')}`,
-    `cache: ${cacheRoots().join(', or ')}`,
+    `cache: ${caches.join(', or ')}`,
     `variables: ${set.join(' ') || `none of ${VARIABLES.join(', ')}`}`,
   ];
 }
 
-/**
- * `cameo doctor`: prints the versions in use, every adapter found with its features and limits, which one is taken and
- * why, and what to install for a faster one.
- *
- * @param print takes one line at a time
- * @returns the exit code: 0, or 1 where no adapter can be used
- */
-export async function doctor(print: (line: string) => void = console.log): Promise<number> {
-  for (const line of environment()) print(line); // before probing, which sets variables for the Vulkan loader
-  print('');
-  const wanted = (process.env.CAMEO_ADAPTER ?? '').trim();
+interface Examination {
+  environment: Environment;
+  adapters: ProbedAdapter[];
+  taken?: ProbedAdapter;
+  /** What every other command would meet, where no adapter is taken. */
+  failure: string;
+  /** What to install for a faster one, or for any. */
+  advice: string[];
+}
+
+async function examine(environment: Environment): Promise<Examination> {
+  const wanted = wantedAdapter();
   let adapters: ProbedAdapter[] = [];
   let failure = '';
   try {
@@ -100,11 +126,32 @@ export async function doctor(print: (line: string) => void = console.log): Promi
     );
     failure = error ? `${error.name}: ${error.message}` : 'the adapter answered only at the second attempt';
   }
+  const best = adapters.find(({ refused }) => refused === undefined)?.found.kind ?? null;
+  const { platform, arch } = process;
+  const gpuNode = platform === 'linux' ? findGpuNode() : 'none';
+  const advice = [...doctorAdvice({ platform, arch, taken: best, gpuNode })];
+  return { environment, adapters, taken, failure, advice };
+}
 
+const wantedAdapter = (): string => (process.env.CAMEO_ADAPTER ?? '').trim();
+
+/**
+ * `cameo doctor`: prints the versions in use, every adapter found with its features and limits, which one is taken and
+ * why, and what to install for a faster one.
+ *
+ * @param print takes one line at a time
+ * @returns the exit code: 0, or 1 where no adapter can be used
+ */
+export async function doctor(print: (line: string) => void = printLine): Promise<number> {
+  const here = environment(); // before probing, which sets variables for the Vulkan loader
+  for (const line of environmentText(here)) print(line);
+  print('');
+  const { adapters, taken, failure, advice } = await examine(here);
   print(`adapters found: ${adapters.length}${taken ? ' (* is taken)' : ''}`);
   for (const adapter of adapters) for (const line of describe(adapter, adapter === taken)) print(line);
   print('');
   if (taken) {
+    const wanted = wantedAdapter();
     const why = wanted
       ? `because CAMEO_ADAPTER is "${wanted}"`
       : `the first usable one in the order ${PREFERENCE.join(', ')} (CAMEO_ADAPTER chooses another)`;
@@ -115,15 +162,43 @@ export async function doctor(print: (line: string) => void = console.log): Promi
     if (said.length > 0) print('drivers and their loader say:');
     for (const line of said) print(`  ${line}`);
   }
-
-  const best = adapters.find(({ refused }) => refused === undefined)?.found.kind ?? null;
-  const { platform, arch } = process;
-  const gpuNode = platform === 'linux' ? findGpuNode() : 'none';
-  const advice = doctorAdvice({ platform, arch, taken: best, gpuNode });
   if (advice.length > 0) {
     print('');
-    print(best ? 'for a faster one:' : 'to get one:');
+    print(adapters.some(({ refused }) => refused === undefined) ? 'for a faster one:' : 'to get one:');
     for (const line of advice) print(`  ${line}`);
   }
   return taken ? 0 : 1;
+}
+
+/** The same as keys of the JSON document. */
+async function doctorInJson(): Promise<number> {
+  const { environment: facts, adapters, taken, failure, advice } = await examine(environment());
+  addJson({
+    environment: facts,
+    adapters: adapters.map((adapter) => {
+      const { found, refused, description, features, limits } = adapter;
+      const { name, kind, backend } = found;
+      const usable = refused === undefined;
+      const more = usable ? { driver: description, features: [...features], limits: { ...limits } } : { refused };
+      return { name, kind, backend, usable, taken: adapter === taken, ...more };
+    }),
+    taken: taken?.found.name ?? null,
+    advice,
+  });
+  if (!taken) addJsonError(undefined, failure);
+  return taken ? 0 : 1;
+}
+
+/** Adds `cameo doctor` to the program. */
+export function addDoctorCommand(program: Command): void {
+  program
+    .command('doctor')
+    .description('list the GPU adapters of this machine, which one is taken, and what to install for a faster one')
+    .option('--json', JSON_HELP)
+    .addHelpText('after', '\nKeys of --json: environment, adapters, taken (the name, or null), advice, errors')
+    .action(async ({ json }: { json?: boolean }) => {
+      if (json) beginJson('doctor');
+      const code = await (json ? doctorInJson() : doctor());
+      if (code !== 0) process.exitCode = code;
+    });
 }

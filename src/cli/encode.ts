@@ -13,6 +13,7 @@ import { budgetEncoder, type EncodeSettings, holderOf, pngEncoder } from './face
 import { integer } from './numbers.js';
 import { Outputs } from './outputs.js';
 import { startProgress } from './progress.js';
+import { note, say, warn } from './terminal.js';
 import { stopOnInterrupt } from './training-run.js';
 import type { CodecKind } from './weights.js';
 
@@ -108,7 +109,7 @@ async function encodePhotos(photos: string[], options: EncodeOptions): Promise<v
   const { signal } = stop;
   const device = {
     signal,
-    onLost: ({ message }: Error) => console.error(`${message}: going on with a new one`),
+    onLost: ({ message }: Error) => note(`${message}: going on with a new one`),
   };
   // What makes all impossible is better known before the work.
   const { container, bytes } = settings;
@@ -144,21 +145,21 @@ async function encodePhotos(photos: string[], options: EncodeOptions): Promise<v
       signal,
       onPicture: (done) => bar?.update((reached = done)),
       onFile: (line) => {
-        if (lines) console.log(line);
+        if (lines) say(line);
       },
     });
     bar?.stop();
     await files?.done.remove();
     const before = counts.resumed === 0 ? '' : `  (${counts.resumed} were finished before)`;
-    if (files && !lines) console.log(`${counts.encoded + counts.resumed} faces -> ${out}${before}`);
+    if (files && !lines) say(`${counts.encoded + counts.resumed} faces -> ${out}${before}`);
     if (archive) {
       const { count } = archive;
-      console.log(`${count} faces -> ${path}  ${await archive.finish()} bytes${before}`);
+      say(`${count} faces -> ${path}  ${await archive.finish()} bytes${before}`);
     }
   } catch (error) {
     if (!signal.aborted || error !== signal.reason) throw error;
     bar?.stop();
-    console.error(`stopped after ${reached} of ${total} pictures; the same command goes on from there`);
+    warn(`stopped after ${reached} of ${total} pictures; the same command goes on from there`);
     process.exitCode = 130;
   } finally {
     bar?.stop();

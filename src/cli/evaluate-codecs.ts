@@ -1,16 +1,17 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
-import { BudgetCodec } from '../codec/budget-codec.js';
+import { BudgetCodec, leastFaceBytes } from '../codec/budget-codec.js';
 import { FaceCodec } from '../codec/face-codec.js';
 import { ArgumentError, CameoError } from '../common/errors.js';
 import { parseJson } from '../common/json.js';
-import { ensureFolder, writeFileAtomic } from '../data/atomic-file.js';
+import { writeFileAtomic } from '../data/atomic-file.js';
 import { openFaceFolder } from '../data/faces.js';
 import { readJson, readRegularFile, readText } from '../data/read-file.js';
-import { type OpenRecognizer, openRecognizer, RECOGNIZER_NAMES } from '../data/recognizer-source.js';
+import { loadRecognizers, RECOGNIZER_NAMES, type ReadRecognizer } from '../data/recognizer-source.js';
 import { EncodingCache } from '../evaluation/codecs/encoding-cache.js';
 import { FOREIGN_CODECS } from '../evaluation/codecs/index.js';
+import { tryCodecs } from '../evaluation/codecs/try-codecs.js';
 import { type Condition, compareCodecs } from '../evaluation/comparison/compare-codecs.js';
 import { compareGroups, type GroupService } from '../evaluation/comparison/compare-groups.js';
 import {
@@ -39,14 +40,18 @@ import {
 import type { Mix } from '../evaluation/comparison/judge.js';
 import { parseGoals } from '../evaluation/comparison/parse-goals.js';
 import { deviceText } from '../evaluation/reports/run-facts.js';
+import { LazyDevice } from '../gpu/device-source.js';
 import { openGpu } from '../gpu/node/adapters.js';
 import { gitCommit } from './git-commit.js';
 import { lfwPerson, openLfwFaces, QUICK_PAIRS } from './lfw-faces.js';
-import { cacheFile, dataFolder, encodingsFolder, recognizerPlaces } from './places.js';
+import { Outputs } from './outputs.js';
+import { cacheFile, dataFolder, encodingsFolder } from './places.js';
 import { startStages } from './progress.js';
 import { runFacts } from './report-facts.js';
+import { print, say, warn } from './terminal.js';
 import { stopOnInterrupt } from './training-run.js';
 import { expectKind, readWeights, shippedWeights, weightsPath } from './weights.js';
+import { recognizerFor } from './with-recognizer.js';
 
 interface CodecsOptions {
   lfw?: string;
@@ -67,6 +72,7 @@ interface CodecsOptions {
 
 const MAX_REPORT_BYTES = 2 ** 28;
 const SCORES = 'scores.safetensors';
+const REPORTS = [SCORES, 'report.json', 'report.md', 'report.csv', 'report.html'];
 const OWN_CODECS = ['cameo', 'cameo-png'];
 /** The PNGs of the other weights that ship. */
 const PLAIN = 'autoencoder-png';
@@ -210,12 +216,22 @@ async function run(options: CodecsOptions): Promise<void> {
   const others = await Promise.all(
     besides.map(async ({ name, budgets, path }) => ({ name, budgets, file: (await budgetWeights(path)).file })),
   );
-  await ensureFolder(options.out);
+  const least = leastFaceBytes(weights.file.tables.model, 'bare');
+  for (const budget of budgets) {
+    if (budget < least) throw new ArgumentError(`--budgets: ${budget}; a Cameo face takes at least ${least} bytes`);
+  }
+  const recognizers: ReadRecognizer[] = [];
+  for (const name of options.recognizers.split(',')) recognizers.push(await recognizerFor(name));
+  const plainWeights = wanted.some(({ name }) => name === PLAIN)
+    ? expectKind(await readWeights(shippedWeights('png')), 'png')
+    : null;
+  await tryCodecs(wanted.flatMap(({ name }) => known.get(name) ?? []));
+  const outputs = await Outputs.in(options.out);
+  await outputs.reserve(REPORTS, [options.model, ...besides.map(({ path }) => path)]);
   const commit = gitCommit(); // of the program as it starts; files may change while it runs
 
   const stop = stopOnInterrupt('stopping …');
-  const gpu = await openGpu();
-  const recognizers: OpenRecognizer[] = [];
+  const device = new LazyDevice(openGpu);
   const own: BudgetCodec[] = [];
   const plain: FaceCodec[] = [];
   const stages = startStages();
@@ -224,21 +240,23 @@ async function run(options: CodecsOptions): Promise<void> {
     stages.update(name, done, total);
   };
   try {
+    const faces = await lfw.crops((done, total) => onProgress('aligning faces', done, total));
+    const pictures = [...faces.keys()];
+    const sampleBudget = budgets.includes(300) ? 300 : budgets[0];
+    const mixes: Mix[] = options.mixes === 'all' ? ['both', 'reference'] : [options.mixes];
+    const single = options.single === true;
+    const setting = settingId({ pairs, faces, recognizers, mixes, single });
+    const earlier = options.extend ? await earlierReport(options.out, setting, pairs.length) : null;
+    const gpu = await device.open();
+    loadRecognizers(gpu, recognizers);
     const codec = BudgetCodec.fromKlt(gpu, weights.file);
     own.push(codec);
-    const least = codec.leastBytes('bare');
-    for (const budget of budgets) {
-      if (budget < least) throw new ArgumentError(`--budgets: ${budget}; a Cameo face takes at least ${least} bytes`);
-    }
-    for (const name of options.recognizers.split(',')) {
-      recognizers.push(await openRecognizer(gpu, name, recognizerPlaces()));
-    }
     const cache = new EncodingCache(encodingsFolder());
     const openEncoder = async (name: string): Promise<FaceEncoder> => {
       if (name === 'cameo') return cameoEncoder(codec, cache);
       if (name === 'cameo-png') return cameoPngEncoder(codec, cache);
       if (name === PLAIN) {
-        const { bytes } = expectKind(await readWeights(shippedWeights('png')), 'png');
+        const { bytes } = plainWeights ?? expectKind(await readWeights(shippedWeights('png')), 'png');
         plain.push(FaceCodec.fromWeights(gpu, bytes));
         return autoencoderPngEncoder(plain.at(-1)!, cache);
       }
@@ -257,13 +275,6 @@ async function run(options: CodecsOptions): Promise<void> {
       own.push(other);
       encoders.push({ ...cameoEncoder(other, cache, `Cameo, ${name}`, `cameo-${name}`), budgets });
     }
-    const faces = await lfw.crops((done, total) => onProgress('aligning faces', done, total));
-    const pictures = [...faces.keys()];
-    const sampleBudget = budgets.includes(300) ? 300 : budgets[0];
-    const mixes: Mix[] = options.mixes === 'all' ? ['both', 'reference'] : [options.mixes];
-    const single = options.single === true;
-    const setting = settingId({ pairs, faces, recognizers, mixes, single });
-    const earlier = options.extend ? await earlierReport(options.out, setting, pairs.length) : null;
     const hasPlain = earlier?.conditions.some(({ codec }) => codec === PLAIN);
     const everyCodec = await Promise.all(
       [...known.keys(), ...OWN_CODECS, ...(hasPlain ? [PLAIN] : [])].map((name) => encoderOf(name)),
@@ -272,7 +283,7 @@ async function run(options: CodecsOptions): Promise<void> {
     const { kept, changed } = stillValid(earlier?.conditions ?? [], versions);
     if (changed.length > 0) {
       const rows = changed.map(({ title, budget }) => `${title} ${budget} B`).join(', ');
-      console.log(`left out, as the codec or its model is another now: ${rows}`);
+      say(`left out, as the codec or its model is another now: ${rows}`);
     }
     const keptBesides = (earlier?.besides ?? []).filter(
       ({ name }) => !others.some((other) => other.name === name) && kept.some(({ codec }) => codec === `cameo-${name}`),
@@ -331,7 +342,7 @@ async function run(options: CodecsOptions): Promise<void> {
       onProgress,
       onCondition: async (condition, all) => {
         stages.stop();
-        console.log(summaryLine(condition));
+        print(summaryLine(condition));
         await save(all, keptGroups);
       },
     });
@@ -353,16 +364,16 @@ async function run(options: CodecsOptions): Promise<void> {
     }
     const { report, plots } = await save(conditions, groups);
     await write('report.html', await comparisonHtml(report, plots, pictures, originals, samples, sampleBudget));
-    console.log(join(options.out, 'report.md'));
+    say(join(options.out, 'report.md'));
   } catch (error) {
     if (!stop.signal.aborted) throw error;
-    console.error('stopped; encodings and embeddings are kept, and the report has what was done');
+    warn('stopped; encodings and embeddings are kept, and the report has what was done');
     process.exitCode = 130;
   } finally {
     stages.stop();
     stop.release();
     for (const one of recognizers) one.dispose();
     for (const one of [...own, ...plain]) one.dispose();
-    gpu.destroy();
+    await device.close();
   }
 }

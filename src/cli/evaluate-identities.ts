@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { ArgumentError } from '../common/errors.js';
-import { writeFileAtomic } from '../data/atomic-file.js';
+import { checkTarget, writeFileAtomic } from '../data/atomic-file.js';
 import type { FaceEntry, Split } from '../data/face-listing.js';
 import { openFaceFolder } from '../data/faces.js';
 import { cosine, type OperatingPoint, tarAtFar } from '../evaluation/metrics/verification.js';
@@ -14,8 +14,9 @@ import { PACKAGE_VERSION } from './package-root.js';
 import { cacheFile, dataFolder } from './places.js';
 import { startProgress } from './progress.js';
 import { commandLine } from './report-facts.js';
+import { print, say } from './terminal.js';
 import { readThresholds, saveThresholds, thresholdsPath } from './thresholds.js';
-import { RECOGNIZER_HELP, withRecognizer } from './with-recognizer.js';
+import { RECOGNIZER_HELP, recognizerFor, withRecognizer } from './with-recognizer.js';
 
 const FARS = [1e-1, 1e-2, 1e-3, 1e-4];
 /** Fewer genuine pairs say nothing about a group. */
@@ -76,6 +77,18 @@ function pairGroups(entries: readonly FaceEntry[], rows: readonly Float32Array[]
   return [...groups.values()].filter((g) => g.genuine.length >= LEAST_PAIRS && g.impostor.length >= LEAST_PAIRS);
 }
 
+/** @throws ArgumentError where there is nothing to compare */
+function checkPairs(entries: readonly FaceEntry[], split: Split): void {
+  const sizes = new Map<string, number>();
+  for (const { identity } of entries) sizes.set(identity, (sizes.get(identity) ?? 0) + 1);
+  const pairs = (count: number): number => (count * (count - 1)) / 2;
+  const genuine = [...sizes.values()].reduce((sum, count) => sum + pairs(count), 0);
+  if (genuine >= LEAST_PAIRS && pairs(entries.length) - genuine >= LEAST_PAIRS) return;
+  throw new ArgumentError(
+    `split ${split}: fewer than ${LEAST_PAIRS} pairs of one identity or of two; nothing to compare`,
+  );
+}
+
 async function run(options: IdentitiesOptions): Promise<void> {
   if (options.saveThresholds && options.split === 'test') {
     throw new ArgumentError('--save-thresholds: thresholds are not chosen on split test; use val or train');
@@ -86,9 +99,15 @@ async function run(options: IdentitiesOptions): Promise<void> {
     sources: options.sources?.split(','),
   });
   const indices = (await set.readable()).filter((index) => set.entries[index].identity !== '');
-  await Outputs.in(options.out);
+  const entries = indices.map((index) => set.entries[index]);
+  checkPairs(entries, options.split);
+  const opened = await recognizerFor(options.model, options.data);
+  const outputs = await Outputs.in(options.out);
+  const base = `identities-${opened.name}-${options.split}${options.single ? '-single' : ''}`;
+  await outputs.reserve([`${base}.json`, `${base}.md`], [options.model]);
+  if (options.saveThresholds) await checkTarget(thresholdsPath());
   const commit = gitCommit(); // of the program as it starts; files may change while it runs
-  await withRecognizer(options.model, options.data, async (gpu, opened) => {
+  await withRecognizer(opened, async (gpu) => {
     const pictures = indices.map((index) => ({
       name: set.entries[index].path,
       path: join(set.root, set.entries[index].path),
@@ -97,18 +116,12 @@ async function run(options: IdentitiesOptions): Promise<void> {
     const embeddings = await embedPictures(gpu, opened, pictures, {
       flip: !options.single,
       cache: cacheFile('embeddings', `${opened.modelId}.safetensors`),
-      onProgress: bar.update,
+      onProgress: (done) => bar.update(done),
     }).finally(bar.stop);
-    const entries = indices.map((index) => set.entries[index]);
     const groups = pairGroups(
       entries,
       entries.map(({ path }) => embeddings.get(path)!),
     );
-    if (groups.length === 0) {
-      throw new ArgumentError(
-        `split ${options.split}: fewer than ${LEAST_PAIRS} pairs of one identity or of two; nothing to compare`,
-      );
-    }
     const results = groups.map(({ name, genuine, impostor }) => ({
       name,
       genuine: genuine.length,
@@ -137,8 +150,7 @@ async function run(options: IdentitiesOptions): Promise<void> {
       ]),
       note: 'Thresholds of each group are its own. A FAR below one over the number of impostor pairs means none was accepted.',
     };
-    const base = join(options.out, `identities-${opened.name}-${options.split}${options.single ? '-single' : ''}`);
-    await writeFileAtomic(`${base}.json`, `${JSON.stringify(report, null, 2)}\n`);
+    await writeFileAtomic(join(options.out, `${base}.json`), `${JSON.stringify(report, null, 2)}\n`);
     const facts = [
       `- ${report.data.faces} faces of ${report.data.identities} identities`,
       `- Recogniser: ${opened.name} (weights ${opened.modelId}), ${options.single ? 'the picture alone' : 'the picture and its mirror image'}`,
@@ -147,10 +159,10 @@ async function run(options: IdentitiesOptions): Promise<void> {
       `- Command: \`${report.command}\``,
     ];
     await writeFileAtomic(
-      `${base}.md`,
+      join(options.out, `${base}.md`),
       `# ${opened.name} on held-out identities\n\n${facts.join('\n')}\n\n${markdownTable(table)}\n`,
     );
-    console.log(textTable(table));
+    print(textTable(table));
     if (options.saveThresholds) {
       const thresholds = Object.fromEntries(
         results[0].points.map(({ wanted, threshold }: OperatingPoint & { wanted: number }) => [
@@ -164,7 +176,7 @@ async function run(options: IdentitiesOptions): Promise<void> {
         thresholds,
         command: report.command,
       });
-      console.log(`thresholds for cameo verify: ${thresholdsPath()}`);
+      say(`thresholds for cameo verify: ${thresholdsPath()}`);
     }
   });
 }

@@ -22,7 +22,8 @@ import { Outputs } from './outputs.js';
 import { cacheFile, dataFolder } from './places.js';
 import { startProgress } from './progress.js';
 import { runFacts } from './report-facts.js';
-import { RECOGNIZER_HELP, withRecognizer } from './with-recognizer.js';
+import { print, say, warn } from './terminal.js';
+import { RECOGNIZER_HELP, recognizerFor, withRecognizer } from './with-recognizer.js';
 
 interface PairOptions {
   images?: string;
@@ -100,11 +101,18 @@ async function run(kind: 'lfw' | 'pairs', title: string, options: PairOptions): 
   const { found, missing } = await picturesOf(list.pairs, options);
   const names = new Set(found.map(({ name }) => name));
   usablePairs(list, (name) => names.has(name), options.pairs!); // too few are told before anything is computed
-  await Outputs.in(options.out);
+  const opened = await recognizerFor(options.model);
+  const { recognizer } = opened;
+  const base = `${kind}-${opened.name}${options.single ? '-single' : ''}`;
+  const outputs = await Outputs.in(options.out);
+  const extensions = ['md', 'json', 'csv', 'svg'];
+  await outputs.reserve(
+    extensions.map((extension) => `${base}.${extension}`),
+    [options.pairs!, options.landmarks, options.model],
+  );
   const commit = gitCommit(); // of the program as it starts; files may change while it runs
-  await withRecognizer(options.model, undefined, async (gpu, opened) => {
-    const { recognizer } = opened;
-    console.log(`${opened.name} on ${found.length} pictures, ${gpu.description.description}`);
+  await withRecognizer(opened, async (gpu) => {
+    say(`${opened.name} on ${found.length} pictures, ${gpu.description.description}`);
     const bar = startProgress(found.length, 'pictures');
     const start = performance.now();
     const embeddings = await embedPictures(gpu, opened, found, {
@@ -115,13 +123,13 @@ async function run(kind: 'lfw' | 'pairs', title: string, options: PairOptions): 
             missing.set(name, error.message);
           }
         : undefined,
-      onProgress: bar.update,
+      onProgress: (done) => bar.update(done),
     }).finally(bar.stop);
     const seconds = (performance.now() - start) / 1000;
-    for (const [name, reason] of missing) console.error(`left out ${name}: ${reason}`);
+    for (const [name, reason] of missing) warn(`left out ${name}: ${reason}`);
 
     const { pairs: usable, lostFolds } = usablePairs(list, (name) => embeddings.has(name), options.pairs!);
-    for (const fold of lostFolds) console.error(`left out fold ${fold + 1}: none of its pairs remains`);
+    for (const fold of lostFolds) warn(`left out fold ${fold + 1}: none of its pairs remains`);
     const scores = usable.map(({ a, b }) => cosine(embeddings.get(a)!, embeddings.get(b)!));
     const scored = usable.map(({ same, fold }, k) => ({ score: scores[k], same, fold }));
     const report: PairReport = {
@@ -145,12 +153,11 @@ async function run(kind: 'lfw' | 'pairs', title: string, options: PairOptions): 
       seconds,
       figures: verificationFigures(scored),
     };
-    const base = `${kind}-${opened.name}${options.single ? '-single' : ''}`;
     await writeFileAtomic(join(options.out, `${base}.svg`), rocPlot(`${title}: ${opened.name}`, scored));
     await writeFileAtomic(join(options.out, `${base}.csv`), scoresCsv(usable, scores));
     await writeFileAtomic(join(options.out, `${base}.md`), pairReportMarkdown(report, `${base}.svg`));
     await writeFileAtomic(join(options.out, `${base}.json`), `${JSON.stringify(report, null, 2)}\n`);
-    console.log(pairSummary(report));
-    for (const extension of ['md', 'json', 'csv', 'svg']) console.log(join(options.out, `${base}.${extension}`));
+    print(pairSummary(report));
+    for (const extension of extensions) say(join(options.out, `${base}.${extension}`));
   });
 }

@@ -4,6 +4,7 @@ import { ImageError } from '../common/errors.js';
 import { writeFileAtomic } from '../data/atomic-file.js';
 import type { Split } from '../data/face-listing.js';
 import { openFaceFolder } from '../data/faces.js';
+import { tryBaselines } from '../evaluation/codecs/try-codecs.js';
 import { evaluateCodec } from '../evaluation/quality/codec-evaluation.js';
 import { type CodecReport, codecReportMarkdown } from '../evaluation/reports/codec-report.js';
 import { meansTable, rateDistortionPlot } from '../evaluation/reports/codec-tables.js';
@@ -18,6 +19,7 @@ import { Outputs } from './outputs.js';
 import { dataFolder } from './places.js';
 import { startProgress } from './progress.js';
 import { runFacts } from './report-facts.js';
+import { print, say } from './terminal.js';
 
 interface EvaluateOptions {
   data?: string;
@@ -61,14 +63,20 @@ async function evaluateFaces(options: EvaluateOptions): Promise<void> {
   const data = dataFolder(options.data);
   const { count: facesInSplit } = await openFaceFolder(data, { split });
   const set = await openFaceFolder(data, { split, limit: options.limit === 'all' ? undefined : options.limit });
-  await Outputs.in(out); // whether it can be written is better known before the work than after
+  await set.batch([0]); // throws where no face is readable
+  await tryBaselines();
+  const outputs = await Outputs.in(out);
+  await outputs.reserve(
+    ['json', 'md', 'svg'].map((extension) => `codec-${split}.${extension}`),
+    [options.model],
+  );
 
   try {
     const codec = await session.pngCodec();
     const { description } = await session.gpu();
-    console.log(`${set.count} of ${facesInSplit} faces of split ${split}, on ${description.description}`);
+    say(`${set.count} of ${facesInSplit} faces of split ${split}, on ${description.description}`);
     const bar = startProgress(set.count * codec.rates, 'faces × rates');
-    const rates = await evaluateCodec(codec, set, bar.update).finally(bar.stop);
+    const rates = await evaluateCodec(codec, set, (done) => bar.update(done)).finally(bar.stop);
     for (const { path, reason } of set.unreadable) complain(new ImageError(reason), path);
 
     const { faces } = rates[0].all;
@@ -83,8 +91,8 @@ async function evaluateFaces(options: EvaluateOptions): Promise<void> {
     await writeFileAtomic(join(out, `${base}.svg`), plot);
     await writeFileAtomic(join(out, `${base}.md`), codecReportMarkdown(report, `${base}.svg`));
     await writeFileAtomic(join(out, `${base}.json`), `${JSON.stringify(report, null, 2)}\n`);
-    console.log(`\n${textTable(meansTable(rates, `${faces} faces`))}\n`);
-    for (const extension of ['md', 'json', 'svg']) console.log(join(out, `${base}.${extension}`));
+    print(`\n${textTable(meansTable(rates, `${faces} faces`))}\n`);
+    for (const extension of ['md', 'json', 'svg']) say(join(out, `${base}.${extension}`));
   } finally {
     await session.close();
   }

@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander';
 import { CheckpointError } from '../common/errors.js';
 import { parseJson } from '../common/json.js';
 import { decodeText } from '../common/text.js';
-import { writeFileAtomic } from '../data/atomic-file.js';
+import { checkTarget, writeFileAtomic } from '../data/atomic-file.js';
 import { readPyTorchCheckpoint } from '../data/pytorch-checkpoint.js';
 import { readRegularFile } from '../data/read-file.js';
 import {
@@ -18,7 +18,8 @@ import { checkFinite, type HostTensors } from '../nn/host-tensor.js';
 import { readSafetensors } from '../nn/safetensors.js';
 import { complain } from './complain.js';
 import { sizeText } from './numbers.js';
-import { stemOf } from './outputs.js';
+import { refuseInput, stemOf } from './outputs.js';
+import { say } from './terminal.js';
 
 /** Recognisers have some megabytes; the largest in wide use have 250. */
 const MOST_CHECKPOINT_BYTES = 2 ** 30;
@@ -41,25 +42,29 @@ export function addImportCommand(program: Command): void {
       ),
     )
     .addHelpText('after', '\nExample:\n  cameo import mobilefacenet.pth -o mobilefacenet.safetensors')
-    .action(async (path: string, options: ImportOptions) => {
-      try {
-        await importCheckpoint(path, options);
-      } catch (error) {
-        complain(error, path);
-      }
-    });
+    .action(importCheckpoint);
 }
 
 async function importCheckpoint(path: string, { output, architecture }: ImportOptions): Promise<void> {
+  const target = output ?? `${stemOf(path)}.safetensors`;
+  await checkTarget(target);
+  await refuseInput(target, [path]);
+  try {
+    await convertFile(path, target, architecture);
+  } catch (error) {
+    complain(error, path);
+  }
+}
+
+async function convertFile(path: string, target: string, architecture?: Architecture): Promise<void> {
   const bytes = await readRegularFile(path, MOST_CHECKPOINT_BYTES);
   const { description, tensors } = convert(bytes, path, architecture);
   const file = writeRecognizer(description, tensors);
-  const target = output ?? `${stemOf(path)}.safetensors`;
   await writeFileAtomic(target, file);
   const { width, height, dimension, parameterCount } = buildRecognizer(description);
-  console.log(`${path} → ${target} (${sizeText(file.length)})`);
-  console.log(`  ${description.architecture}, faces of ${width}×${height}, embeddings of ${dimension} values`);
-  console.log(`  ${parameterCount} parameters in ${tensors.size} tensors`);
+  say(`${path} → ${target} (${sizeText(file.length)})`);
+  say(`  ${description.architecture}, faces of ${width}×${height}, embeddings of ${dimension} values`);
+  say(`  ${parameterCount} parameters in ${tensors.size} tensors`);
 }
 
 /** A checkpoint's network and tensors, as this engine orders them. @throws FormatError, CheckpointError */

@@ -12,6 +12,7 @@ import { CodecSession } from './codec-session.js';
 import { compactKindOf, MOST_BYTES } from './compact-kind.js';
 import { complain, orComplain } from './complain.js';
 import { sizeText } from './numbers.js';
+import { print } from './terminal.js';
 import { areShipped, type CodecKind, type Weights } from './weights.js';
 
 /** Faces of an archive that are listed where not all are asked for. */
@@ -42,7 +43,7 @@ export function addInfoCommand(program: Command): void {
           }
           const bytes = await readRegularFile(file, MOST_BYTES[kind]);
           const describe = { png: describePng, file: describeFace, bare: describeBare }[kind];
-          console.log(`${file}: ${await describe(bytes, session)}`);
+          print(`${file}: ${await describe(bytes, session)}`);
         });
       }
     });
@@ -117,7 +118,7 @@ async function describeArchive(
   const model = tablesOf(weights, archive.modelId);
   const { count, named, modelId } = archive;
   const kind = archive instanceof FaceJournal ? 'unfinished archive' : 'archive';
-  console.log(
+  print(
     `${path}: ${size} bytes, ${kind} of ${count} faces ${named ? 'with' : 'without'} names, ${(size / Math.max(1, count)).toFixed(1)} bytes a face\n` +
       `  format version ${BITSTREAM_VERSION}${model ? '' : `, faces ${checkText(false)}`}\n${modelLine(modelId, weights)}`,
   );
@@ -127,17 +128,17 @@ async function describeArchive(
     try {
       if (model) await archive.face(k, model);
       const [name, { bytes, t, grey }] = [await nameOfFace(archive, k), await archive.entry(k)];
-      if (k < listed) console.log(`  ${JSON.stringify(name)}: ${bytes} bytes, step ${t}, ${colourText(grey)}`);
+      if (k < listed) print(`  ${JSON.stringify(name)}: ${bytes} bytes, step ${t}, ${colourText(grey)}`);
       whole++;
     } catch (error) {
       complain(error, `${path}, face ${k}`);
     }
   }
-  if (listed < count) console.log(`  … and ${count - listed} more (--all lists them)`);
-  if (model) console.log(`  ${whole} of ${count} faces whole`);
+  if (listed < count) print(`  … and ${count - listed} more (--all lists them)`);
+  if (model) print(`  ${whole} of ${count} faces whole`);
   if (archive instanceof FaceJournal) {
     const { damaged, tail } = damageOf(archive, size);
-    if (tail > 0) console.log(`  and ${tail} bytes of a face that was not finished`);
+    if (tail > 0) print(`  and ${tail} bytes of a face that was not finished`);
     for (const one of damaged) complain(damageError(one), path);
   }
 }

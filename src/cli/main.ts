@@ -1,14 +1,16 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
-import { complain } from './complain.js';
+import { complain, usageError } from './complain.js';
 import { addDecodeCommand } from './decode.js';
 import { addDemoCommand } from './demo.js';
-import { doctor } from './doctor.js';
+import { addDoctorCommand } from './doctor.js';
 import { addEncodeCommand } from './encode.js';
 import { addEvaluateCommand } from './evaluate.js';
 import { addImportCommand } from './import.js';
 import { addInfoCommand } from './info.js';
+import { beginJson, endJson } from './json-output.js';
 import { PACKAGE_VERSION } from './package-root.js';
+import { beQuiet, watchStreams } from './terminal.js';
 import { addTrainCommand } from './train.js';
 import { addTuneCommand } from './tune.js';
 import { addVerifyCommand } from './verify.js';
@@ -16,7 +18,12 @@ import { addVerifyCommand } from './verify.js';
 const program = new Command('cameo')
   .description('Compresses aligned faces to a few hundred bytes each, on the GPU.')
   .version(PACKAGE_VERSION)
+  .option('-q, --quiet', 'say nothing but results and errors; no progress')
   .exitOverride()
+  .configureHelp({ showGlobalOptions: true })
+  .hook('preAction', (program) => {
+    if (program.opts().quiet) beQuiet();
+  })
   .showHelpAfterError('Try --help.')
   .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'cameo: ')) })
   .addHelpText(
@@ -42,22 +49,16 @@ addTrainCommand(program);
 addEvaluateCommand(program);
 addTuneCommand(program);
 addVerifyCommand(program);
-program
-  .command('doctor')
-  .description('list the GPU adapters of this machine, which one is taken, and what to install for a faster one')
-  .action(async () => {
-    process.exitCode = await doctor();
-  });
+addDoctorCommand(program);
 
-// The reader of a pipe may have seen enough (`cameo info … | head`).
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-  process.exit();
-});
-
+watchStreams();
 try {
   await program.parseAsync();
 } catch (error) {
-  if (error instanceof CommanderError) process.exitCode = error.exitCode;
-  else complain(error);
+  if (!(error instanceof CommanderError)) complain(error);
+  else if (error.exitCode !== 0) {
+    if (process.argv.includes('--json')) beginJson(process.argv[2]);
+    usageError(error.message, error.exitCode);
+  }
 }
+endJson();

@@ -3,7 +3,7 @@ import { access } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { ArgumentError } from '../common/errors.js';
 import { comparablePath } from '../common/text.js';
-import { ensureFolder, FileError, fileErrorReason } from '../data/atomic-file.js';
+import { checkTarget, ensureFolder, FileError, fileErrorReason, isSameFile } from '../data/atomic-file.js';
 
 /** File name without folders and without its extension (or `suffix`, where it ends with that). */
 export function stemOf(path: string, suffix?: string): string {
@@ -11,6 +11,29 @@ export function stemOf(path: string, suffix?: string): string {
   if (suffix && name.length > suffix.length && name.toLowerCase().endsWith(suffix))
     return name.slice(0, -suffix.length);
   return name.slice(0, name.length - extname(name).length);
+}
+
+/**
+ * Keeps an output from replacing what the run reads.
+ * @param inputs paths; those that are no file count for nothing
+ * @throws ArgumentError
+ */
+export async function refuseInput(output: string, inputs: readonly (string | undefined)[]): Promise<void> {
+  for (const input of inputs) {
+    if (input !== undefined && (await isSameFile(output, input))) {
+      throw new ArgumentError(`${output} would be overwritten, and is an input: choose another output`);
+    }
+  }
+}
+
+/**
+ * Makes the folder of a file that is to be written at the end of the work, and sees that it can be.
+ * @throws FileError, ArgumentError for one of the inputs
+ */
+export async function claimFile(path: string, inputs: readonly (string | undefined)[]): Promise<void> {
+  await ensureFolder(dirname(path));
+  await checkTarget(path);
+  await refuseInput(path, inputs);
 }
 
 /** The output files of one run: in one folder, each with one input. */
@@ -43,6 +66,18 @@ export class Outputs {
     if (this.#made.has(folder)) return;
     await ensureFolder(folder);
     this.#made.add(folder);
+  }
+
+  /**
+   * Sees that files of these names can be written, and are none of the inputs.
+   * @throws FileError, ArgumentError
+   */
+  async reserve(names: readonly string[], inputs: readonly (string | undefined)[]): Promise<void> {
+    for (const name of names) {
+      const path = join(this.folder, name);
+      await checkTarget(path);
+      await refuseInput(path, inputs);
+    }
   }
 
   /**

@@ -1,8 +1,10 @@
 import { ArgumentError, ImageError } from '../common/errors.js';
 import { alignFace, FACE_HEIGHT, FACE_WIDTH } from '../data/align.js';
-import { readImage } from '../data/image.js';
-import type { LandmarkIndex } from '../data/landmarks.js';
+import { MAX_FILE_BYTES, readImage } from '../data/image.js';
+import { type LandmarkIndex, type PhotoLandmarks, parseLandmarks, readLandmarks } from '../data/landmarks.js';
 import { stemOf } from './outputs.js';
+import { DASH, inputName, readStdin } from './stdin.js';
+import { STDIN_NAME } from './terminal.js';
 
 export interface PhotoFace {
   /** What messages call it: the photograph, with the face's number where it has several. */
@@ -11,6 +13,14 @@ export interface PhotoFace {
   name: string;
   /** RGB, 112·96·3 bytes. */
   pixels: Uint8Array;
+}
+
+const MOST_LANDMARK_BYTES = 2 ** 28;
+
+/** The landmarks of a file, or of standard input for "-". @throws as `readLandmarks` and `readStdin` */
+export async function readLandmarkInput(path: string): Promise<PhotoLandmarks> {
+  if (path !== DASH) return readLandmarks(path);
+  return parseLandmarks(new TextDecoder().decode(await readStdin(MOST_LANDMARK_BYTES)), STDIN_NAME);
 }
 
 /**
@@ -28,20 +38,21 @@ export async function readPhotoFaces(
   onBadFace: (error: unknown, input: string) => void,
   stem = stemOf(path),
 ): Promise<PhotoFace[]> {
+  const shown = inputName(path);
   const listed = landmarks?.of(path);
-  const image = await readImage(path);
+  const image = await readImage(path === DASH ? await readStdin(MAX_FILE_BYTES) : path, { name: shown });
   if (!listed) {
     const { width, height, data } = image;
-    if (width === FACE_WIDTH && height === FACE_HEIGHT) return [{ input: path, name: stem, pixels: data }];
+    if (width === FACE_WIDTH && height === FACE_HEIGHT) return [{ input: shown, name: stem, pixels: data }];
     const missing = landmarks ? 'its name is not in the landmark file' : 'give its five landmarks with --landmarks';
     throw new ImageError(
-      `${path}: the picture is ${width}×${height}, not an aligned face of ${FACE_WIDTH}×${FACE_HEIGHT} (width×height), and ${missing}`,
+      `${shown}: the picture is ${width}×${height}, not an aligned face of ${FACE_WIDTH}×${FACE_HEIGHT} (width×height), and ${missing}`,
     );
   }
-  if (listed.length === 0) throw new ArgumentError(`${path}: the landmark file lists no face for it`);
+  if (listed.length === 0) throw new ArgumentError(`${shown}: the landmark file lists no face for it`);
   return listed.flatMap((points, k) => {
     const several = listed.length > 1;
-    const input = several ? `${path}, face ${k + 1}` : path;
+    const input = several ? `${shown}, face ${k + 1}` : shown;
     try {
       const name = several ? `${stem}-${k + 1}` : stem;
       return [{ input, name, pixels: alignFace(image, points).data }];

@@ -1,12 +1,12 @@
-import { dirname } from 'node:path';
 import type { Command } from 'commander';
-import { BudgetCodec } from '../codec/budget-codec.js';
+import { BudgetCodec, checkBudget } from '../codec/budget-codec.js';
 import { ArgumentError } from '../common/errors.js';
-import { ensureFolder, writeFileAtomic } from '../data/atomic-file.js';
+import { writeFileAtomic } from '../data/atomic-file.js';
 import { type FaceSet, openFaceFolder } from '../data/faces.js';
-import { openRecognizer, RECOGNIZER_NAMES } from '../data/recognizer-source.js';
+import { RECOGNIZER_NAMES, readRecognizerOf } from '../data/recognizer-source.js';
 import { EncodingCache } from '../evaluation/codecs/encoding-cache.js';
 import { FOREIGN_CODECS } from '../evaluation/codecs/index.js';
+import { tryCodecs } from '../evaluation/codecs/try-codecs.js';
 import { baselineEncoder, cameoEncoder, type FaceEncoder } from '../evaluation/comparison/face-encoders.js';
 import { alignedFaceCrop, cropSize } from '../evaluation/verification/face-crops.js';
 import { openGpu } from '../gpu/node/adapters.js';
@@ -14,8 +14,10 @@ import { writeRecognizer } from '../models/recognizer-file.js';
 import { saveState } from '../nn/state.js';
 import { adaptRecognizer, type RestoredFaces } from '../training/adapt-recognizer.js';
 import { integer } from './numbers.js';
+import { claimFile } from './outputs.js';
 import { dataFolder, encodingsFolder, recognizerPlaces } from './places.js';
 import { startStages } from './progress.js';
+import { say } from './terminal.js';
 import { number, stopOnInterrupt } from './training-run.js';
 import { expectKind, readWeights, weightsPath } from './weights.js';
 
@@ -67,16 +69,20 @@ async function run(options: AdaptedCommand): Promise<void> {
     validation: await openFaceFolder(folder, { split: 'val', limit: VALIDATION_FACES }),
   };
   const weights = baseline ? null : await readWeights(weightsPath(options.model, 'budget'));
-  await ensureFolder(dirname(out));
+  for (const set of Object.values(parts)) await set.batch([0]); // throws where no face is readable
+  const opened = await readRecognizerOf(options.recognizer, recognizerPlaces());
+  const { recognizer, description } = opened;
+  if (!description) throw new ArgumentError(`--recognizer ${options.recognizer}: of this network no files are written`);
+  const size = cropSize(recognizer);
+  if (weights) checkBudget(expectKind(weights, 'budget').file.tables.model, bytes, 'bare');
+  if (baseline) await tryCodecs([baseline]);
+  await claimFile(out, [options.recognizer, weights?.path]);
   const gpu = await openGpu();
   const stop = stopOnInterrupt();
   const stages = startStages();
   let codec: BudgetCodec | undefined;
   try {
-    const opened = await openRecognizer(gpu, options.recognizer, recognizerPlaces());
-    const { recognizer, description } = opened;
-    if (!description)
-      throw new ArgumentError(`--recognizer ${options.recognizer}: of this network no files are written`);
+    opened.load(gpu);
     const cache = new EncodingCache(encodingsFolder());
     codec = weights ? BudgetCodec.fromKlt(gpu, expectKind(weights, 'budget').file) : undefined;
     const encoder = codec ? cameoEncoder(codec, cache) : baselineEncoder(baseline!, cache, stop.signal);
@@ -84,7 +90,6 @@ async function run(options: AdaptedCommand): Promise<void> {
       stop.signal.throwIfAborted();
       stages.update(what, done, total);
     };
-    const size = cropSize(recognizer);
     const restore = async (set: FaceSet, what: string): Promise<RestoredFaces> => {
       const { originals, restored } = await restoredFaces(set, encoder, bytes, what, onProgress);
       const crops = (faces: readonly Uint8Array[]) => faces.map((face) => alignedFaceCrop(face, size));
@@ -109,7 +114,7 @@ async function run(options: AdaptedCommand): Promise<void> {
     };
     await writeFileAtomic(out, writeRecognizer(description, await saveState(recognizer), about));
     const distance = `1 − cos of validation faces ${found.before.toFixed(4)} before, ${found.after.toFixed(4)} after`;
-    console.log(`${out}: ${opened.name} adapted to ${encoder.title} at ${bytes} B, ${distance}`);
+    say(`${out}: ${opened.name} adapted to ${encoder.title} at ${bytes} B, ${distance}`);
     opened.dispose();
   } finally {
     stages.stop();

@@ -5,7 +5,7 @@ import { writeFileAtomic } from '../data/atomic-file.js';
 import type { Split } from '../data/face-listing.js';
 import { type FaceSet, openFaceFolder } from '../data/faces.js';
 import { firstFaces, labelFaces } from '../data/identity-set.js';
-import { openRecognizer } from '../data/recognizer-source.js';
+import { readRecognizerOf } from '../data/recognizer-source.js';
 import { percent } from '../evaluation/reports/percent.js';
 import { markdownTable, textTable } from '../evaluation/reports/tables.js';
 import { openGpu } from '../gpu/node/adapters.js';
@@ -17,6 +17,7 @@ import { integer } from './numbers.js';
 import { Outputs } from './outputs.js';
 import { dataFolder, embeddingsFile, recognizerPlaces } from './places.js';
 import { commandLine } from './report-facts.js';
+import { print, say } from './terminal.js';
 import { number } from './training-run.js';
 
 interface ArchitecturesOptions {
@@ -87,21 +88,23 @@ function contenderOf(name: string, { batch, lr }: ArchitecturesOptions): Contend
 }
 
 async function run(options: ArchitecturesOptions): Promise<void> {
-  await Outputs.in(options.out);
-  const commit = gitCommit();
   const contenders = options.networks.split(',').map((name) => contenderOf(name, options));
   const data = dataFolder(options.data);
   const sources = options.sources?.split(',');
+  const some = async (split: Split): Promise<FaceSet> => {
+    const all = await openFaceFolder(data, { split, sources });
+    return all.subset(firstFaces(all.entries, options.facesEach));
+  };
+  const faces = await some('train');
+  const validationFaces = await some('val');
+  const teacher = await readRecognizerOf(options.teacher, recognizerPlaces(data));
+  const outputs = await Outputs.in(options.out);
+  await outputs.reserve(['recognizer-architectures.json', 'recognizer-architectures.md'], [options.teacher]);
+  const commit = gitCommit();
+  const labelling = await labelFaces(faces);
   const gpu = await openGpu();
-  const teacher = await openRecognizer(gpu, options.teacher, recognizerPlaces(data));
   try {
-    const some = async (split: Split): Promise<FaceSet> => {
-      const all = await openFaceFolder(data, { split, sources });
-      return all.subset(firstFaces(all.entries, options.facesEach));
-    };
-    const faces = await some('train');
-    const validationFaces = await some('val');
-    const labelling = await labelFaces(faces);
+    teacher.load(gpu);
     const settings = { dimension: 128, views: 1 as const, cache: embeddingsFile(teacher.modelId) };
     const targets = await TeacherTargets.open(gpu, teacher, faces, settings);
     const others = await TeacherTargets.open(gpu, teacher, validationFaces, settings);
@@ -112,8 +115,7 @@ async function run(options: ArchitecturesOptions): Promise<void> {
       ...{ gpu, contenders, faces, labelling, targets, validationFaces, validationTargets },
       budget: options.seconds,
       turn: Math.min(10, options.seconds),
-      onProgress: (name, seconds, distance) =>
-        console.log(`${name}: ${seconds.toFixed(0)} s, distance ${distance.toFixed(4)}`),
+      onProgress: (name, seconds, distance) => say(`${name}: ${seconds.toFixed(0)} s, distance ${distance.toFixed(4)}`),
     });
     const loading = await loadingMs(faces, {
       ...contenders[0].config,
@@ -145,7 +147,7 @@ async function run(options: ArchitecturesOptions): Promise<void> {
       `${path}.md`,
       `# Recognisers under equal budgets\n\n${facts.join('\n')}\n\n${markdownTable(table)}\n`,
     );
-    console.log(textTable(table));
+    print(textTable(table));
     targets.dispose();
     others.dispose();
   } finally {

@@ -1,10 +1,11 @@
 import { join, resolve } from 'node:path';
-import { SingleBar } from 'cli-progress';
 import type { Command } from 'commander';
+import { readKlt } from '../codec/klt-file.js';
 import { ArgumentError } from '../common/errors.js';
 import { writeFileAtomic } from '../data/atomic-file.js';
 import { readRegularFile } from '../data/read-file.js';
-import { type OpenRecognizer, openRecognizer } from '../data/recognizer-source.js';
+import { type ReadRecognizer, readRecognizerOf } from '../data/recognizer-source.js';
+import { LazyDevice } from '../gpu/device-source.js';
 import { openGpu } from '../gpu/node/adapters.js';
 import {
   DEFAULT_JOINT_TRAINING,
@@ -17,10 +18,12 @@ import { JointTrainer } from '../training/joint-trainer.js';
 import { readCheckpoint } from '../training/train-codec.js';
 import { trainJoint } from '../training/train-joint.js';
 import type { TrainingLog } from '../training/training-log.js';
+import { refuseInput } from './outputs.js';
 import { dataFolder, recognizerPlaces } from './places.js';
-import { startStages } from './progress.js';
+import { type Progress, startBar, startStages } from './progress.js';
+import { say } from './terminal.js';
 import { checkpointOf, number, readSettings, stackedPlots, stopOnInterrupt, tellOutcome } from './training-run.js';
-import { MAX_WEIGHTS_BYTES } from './weights.js';
+import { MAX_WEIGHTS_BYTES, named } from './weights.js';
 
 interface TrainJointCommand {
   data?: string;
@@ -31,6 +34,9 @@ interface TrainJointCommand {
   checkpointEvery?: number;
   resume?: boolean;
 }
+
+const FORMAT =
+  '{value}/{total}  {stage}  {psnr} dB  {bytes} bytes  distance {distance}  {speed} images/s  left {eta_formatted}';
 
 /** Adds `joint` to `cameo train`. */
 export function addTrainJoint(train: Command): void {
@@ -83,17 +89,19 @@ async function run(options: TrainJointCommand): Promise<void> {
     );
   }
   const from = options.from ? await readRegularFile(options.from, MAX_WEIGHTS_BYTES) : undefined;
-  console.log(`settings: ${JSON.stringify(config)}`);
+  if (from) named(options.from!, () => readKlt(from));
+  await refuseInput(join(options.out, 'model.safetensors'), [options.from, options.config]);
+  say(`settings: ${JSON.stringify(config)}`);
 
-  const gpu = await openGpu();
+  const recognizers: ReadRecognizer[] = [];
+  if (usesRecognizers(config)) {
+    for (const name of options.recognizers.split(',')) {
+      recognizers.push(await readRecognizerOf(name, recognizerPlaces(data)));
+    }
+  }
+  const device = new LazyDevice(openGpu);
   const stop = stopOnInterrupt();
-  const bar = new SingleBar({
-    format:
-      '{bar} {value}/{total}  {stage}  {psnr} dB  {bytes} bytes  distance {distance}  {speed} images/s  left {eta_formatted}',
-    noTTYOutput: true,
-    notTTYSchedule: 30_000,
-    etaBuffer: 50,
-  });
+  let bar: Progress | undefined;
   const preparing = startStages();
   const smooth = new Map<string, number>();
   const blend = (key: string, value: number): number => {
@@ -102,15 +110,9 @@ async function run(options: TrainJointCommand): Promise<void> {
     return smooth.get(key)!;
   };
   let last = performance.now();
-  const recognizers: OpenRecognizer[] = [];
   try {
-    if (usesRecognizers(config)) {
-      for (const name of options.recognizers.split(',')) {
-        recognizers.push(await openRecognizer(gpu, name, recognizerPlaces(data)));
-      }
-    }
     const result = await trainJoint({
-      gpu,
+      gpu: device.open,
       config,
       data,
       out: options.out,
@@ -121,17 +123,23 @@ async function run(options: TrainJointCommand): Promise<void> {
       signal: stop.signal,
       metadata: { 'cameo.license': 'see the model card beside this file' },
       onProgress: preparing.update,
-      onStart: ({ faces, firstStep, parameters }) => {
+      onStart: ({ gpu, faces, firstStep, parameters }) => {
         preparing.stop();
-        console.log(
+        say(
           `${parameters} parameters; ${faces.count} faces of ${resolve(faces.root)}, on ${gpu.description.description}`,
         );
-        bar.start(totalSteps(config), firstStep, { stage: '-', psnr: '-', bytes: '-', distance: '-', speed: '-' });
+        bar = startBar(FORMAT, totalSteps(config), firstStep, {
+          stage: '-',
+          psnr: '-',
+          bytes: '-',
+          distance: '-',
+          speed: '-',
+        });
         last = performance.now();
       },
       onStep: (step) => {
         const now = performance.now();
-        bar.update(step.step + 1, {
+        bar?.update(step.step + 1, {
           stage: step.stage,
           psnr: blend('psnr', step.psnr).toFixed(2),
           bytes: blend('bytes', step.bytes).toFixed(0),
@@ -144,21 +152,19 @@ async function run(options: TrainJointCommand): Promise<void> {
         await writeFileAtomic(join(options.out, 'training.svg'), jointPlot(log));
         for (const { quantizer, psnr, bytes, distance } of validation) {
           const apart = Number.isNaN(distance) ? '' : `, distance ${distance.toFixed(4)}`;
-          console.log(
-            `\nheld-out faces at step ${quantizer}: ${psnr.toFixed(2)} dB, ${bytes.toFixed(0)} bytes${apart}`,
-          );
+          say(`\nheld-out faces at step ${quantizer}: ${psnr.toFixed(2)} dB, ${bytes.toFixed(0)} bytes${apart}`);
         }
         last = performance.now();
       },
     });
-    bar.stop();
+    bar?.stop();
     tellOutcome(result, options.out);
   } finally {
     preparing.stop();
-    bar.stop();
+    bar?.stop();
     stop.release();
     for (const one of recognizers) one.dispose();
-    gpu.destroy();
+    await device.close();
   }
 }
 

@@ -5,13 +5,19 @@ import type { Command } from 'commander';
 import { LOSSES } from '../common/loss-spec.js';
 import { writeFileAtomic } from '../data/atomic-file.js';
 import { markdownTable, textTable } from '../evaluation/reports/tables.js';
+import { LazyDevice } from '../gpu/device-source.js';
 import { openGpu } from '../gpu/node/adapters.js';
-import { DEFAULT_RECOGNITION_TRAINING, type RecognitionTrainingConfig } from '../training/recognition-config.js';
+import {
+  checkRecognitionTraining,
+  DEFAULT_RECOGNITION_TRAINING,
+  type RecognitionTrainingConfig,
+} from '../training/recognition-config.js';
 import { trainRecognition } from '../training/train-recognition.js';
 import { gitCommit } from './git-commit.js';
 import { Outputs } from './outputs.js';
 import { dataFolder } from './places.js';
 import { commandLine } from './report-facts.js';
+import { print, say } from './terminal.js';
 import { USUAL_MARGINS } from './train-recognition.js';
 import { number } from './training-run.js';
 
@@ -54,9 +60,12 @@ async function run(options: LossesOptions): Promise<void> {
       units: [0, 0, 0, 0],
     },
   };
-  await Outputs.in(options.out);
+  checkRecognitionTraining(base);
+  const data = dataFolder(options.data);
+  const outputs = await Outputs.in(options.out);
+  await outputs.reserve(['losses.json', 'losses.md'], []);
   const commit = gitCommit(); // of the program as it starts; files may change while it runs
-  const gpu = await openGpu();
+  const device = new LazyDevice(openGpu);
   const folder = await mkdtemp(join(tmpdir(), 'cameo-losses-'));
   try {
     const results = [];
@@ -66,9 +75,9 @@ async function run(options: LossesOptions): Promise<void> {
       const config = { ...base, loss: { loss, ...USUAL_MARGINS[loss] } };
       const start = performance.now();
       const { validation, lastLoss } = await trainRecognition({
-        gpu,
+        gpu: device.open,
         config,
-        data: dataFolder(options.data),
+        data,
         sources: options.sources?.split(','),
         out: join(folder, loss),
         checkpointEvery: options.steps,
@@ -78,9 +87,10 @@ async function run(options: LossesOptions): Promise<void> {
         },
       });
       const seconds = (performance.now() - start) / 1000;
-      console.log(`${loss}: ${seconds.toFixed(0)} s, held-out ${JSON.stringify(validation)}`);
+      say(`${loss}: ${seconds.toFixed(0)} s, held-out ${JSON.stringify(validation)}`);
       results.push({ ...config.loss, lastLoss, validation, seconds });
     }
+    const gpu = await device.open();
     const report = {
       command: commandLine(),
       date: new Date().toISOString(),
@@ -120,9 +130,9 @@ async function run(options: LossesOptions): Promise<void> {
       join(options.out, 'losses.md'),
       `# Losses under equal budgets\n\n${facts.join('\n')}\n\n${markdownTable(table)}\n`,
     );
-    console.log(textTable(table));
+    print(textTable(table));
   } finally {
-    gpu.destroy();
+    await device.close();
     await rm(folder, { recursive: true, force: true });
   }
 }

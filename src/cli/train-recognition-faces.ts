@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { writeFileAtomic } from '../data/atomic-file.js';
 import { type FaceSet, openFaceFolder } from '../data/faces.js';
-import { openRecognizer } from '../data/recognizer-source.js';
+import { readRecognizerOf } from '../data/recognizer-source.js';
 import { markdownTable } from '../evaluation/reports/tables.js';
+import { LazyDevice } from '../gpu/device-source.js';
 import { openGpu } from '../gpu/node/adapters.js';
 import {
   doubtfulPeople,
@@ -17,10 +18,11 @@ import {
 import { gitCommit } from './git-commit.js';
 import { lfwPerson, openLfwFaces } from './lfw-faces.js';
 import { integer } from './numbers.js';
-import { Outputs } from './outputs.js';
+import { claimFile, Outputs } from './outputs.js';
 import { dataFolder, embeddingsFile, recognizerPlaces } from './places.js';
 import { startStages } from './progress.js';
 import { commandLine } from './report-facts.js';
+import { print } from './terminal.js';
 import { number } from './training-run.js';
 
 interface FacesOptions {
@@ -68,14 +70,16 @@ export function addTrainRecognitionFaces(train: Command): void {
 
 async function run(options: FacesOptions): Promise<void> {
   const data = dataFolder(options.data);
+  const teacher = await readRecognizerOf(options.teacher, recognizerPlaces(data));
+  const lists = await openLfwFaces(join(data, 'lfw'));
   await Outputs.in(options.out);
+  if (options.report) await claimFile(options.report, [options.teacher]);
   const commit = gitCommit();
-  const gpu = await openGpu();
+  const device = new LazyDevice(openGpu);
   const stages = startStages();
   try {
     const originals = await originalsOf(options, data, stages.update);
-    const teacher = await openRecognizer(gpu, options.teacher, recognizerPlaces(data));
-    const lfw = await (await openLfwFaces(join(data, 'lfw'))).crops(
+    const lfw = await lists.crops(
       (done, total) => stages.update('faces of LFW', done, total),
       (names) => [...new Map(names.map((name) => [lfwPerson(name), name])).values()],
     );
@@ -84,6 +88,8 @@ async function run(options: FacesOptions): Promise<void> {
     const sources = options.compare.split(',');
     const cache = embeddingsFile(teacher.modelId);
     const compared = { sources, facesEach, excluded };
+    const gpu = await device.open();
+    teacher.load(gpu);
     const overlaps = await findOverlaps(gpu, teacher, cache, originals, compared, stages.update);
     const people = doubtfulPeople(overlaps, doubtful);
     const { kept, leftOut } = await packWithout(originals, new Set(people.keys()), join(options.out, 'faces'));
@@ -96,11 +102,11 @@ async function run(options: FacesOptions): Promise<void> {
       `- ${kept} faces in the pack; ${people.size} persons left out, and ${leftOut} faces of them`,
     ];
     if (options.report) await writeFileAtomic(options.report, reportText(facts, pack, overlaps, people, doubtful));
-    console.log(facts.join('\n'));
-    teacher.dispose();
+    print(facts.join('\n'));
   } finally {
     stages.stop();
-    gpu.destroy();
+    teacher.dispose();
+    await device.close();
   }
 }
 

@@ -1,12 +1,12 @@
 import { join, resolve } from 'node:path';
-import { SingleBar } from 'cli-progress';
 import { type Command, Option } from 'commander';
 import { loadKlt } from '../codec/klt-file.js';
 import { LOSSES, type LossSpec } from '../common/loss-spec.js';
 import { writeFileAtomic } from '../data/atomic-file.js';
 import { labelReportText } from '../data/identity-set.js';
-import { openRecognizer } from '../data/recognizer-source.js';
+import { readRecognizerOf } from '../data/recognizer-source.js';
 import { percent } from '../evaluation/reports/percent.js';
+import { LazyDevice } from '../gpu/device-source.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { openGpu } from '../gpu/node/adapters.js';
 import type { KltAutoencoder } from '../models/klt-autoencoder.js';
@@ -19,8 +19,10 @@ import { RecognitionTrainer } from '../training/recognition-trainer.js';
 import { readCheckpoint } from '../training/train-codec.js';
 import { trainRecognition } from '../training/train-recognition.js';
 import type { TrainingLog } from '../training/training-log.js';
+import { refuseInput } from './outputs.js';
 import { dataFolder, embeddingsFile, recognizerPlaces } from './places.js';
-import { startStages } from './progress.js';
+import { type Progress, startBar, startStages } from './progress.js';
+import { say } from './terminal.js';
 import {
   checkpointOf,
   checkResumed,
@@ -33,7 +35,7 @@ import {
   stopOnInterrupt,
   tellOutcome,
 } from './training-run.js';
-import { expectKind, readWeights, weightsPath } from './weights.js';
+import { expectKind, readWeights, type WeightsOf, weightsPath } from './weights.js';
 
 interface TrainRecognitionCommand {
   data?: string;
@@ -64,6 +66,8 @@ export const USUAL_MARGINS: Record<LossSpec['loss'], Omit<LossSpec, 'loss'>> = {
   normface: { s: 30, m: 0, lambda: 0 },
   softmax: { s: 1, m: 0, lambda: 0 },
 };
+
+const FORMAT = '{value}/{total}  loss {loss}  teacher {distance}  {speed} images/s  left {eta_formatted}';
 
 /** Adds `recognition` to `cameo train`. */
 export function addTrainRecognition(train: Command): void {
@@ -150,16 +154,16 @@ async function run(options: TrainRecognitionCommand): Promise<void> {
   const data = dataFolder(options.data);
   const checkpoint = checkpointOf(options.out, options.resume);
   const config = options.resume ? await resumedConfig(checkpoint, options) : await settings(options);
-  console.log(`settings: ${JSON.stringify(config)}`);
+  say(`settings: ${JSON.stringify(config)}`);
 
-  const gpu = await openGpu();
+  const teacher = options.teacher ? await readRecognizerOf(options.teacher, recognizerPlaces(data)) : undefined;
+  for (const name of ['model', 'best']) await refuseInput(join(options.out, `${name}.safetensors`), [options.teacher]);
+  const shipped = config.generatedBatch > 0 ? await readCodec() : undefined;
+  let made: KltAutoencoder | undefined;
+  const codec = shipped && { id: shipped.modelId, model: (gpu: Gpu) => (made = loadKlt(gpu, shipped.file)) };
+  const device = new LazyDevice(openGpu);
   const stop = stopOnInterrupt();
-  const bar = new SingleBar({
-    format: '{bar} {value}/{total}  loss {loss}  teacher {distance}  {speed} images/s  left {eta_formatted}',
-    noTTYOutput: true,
-    notTTYSchedule: 30_000,
-    etaBuffer: 50,
-  });
+  let bar: Progress | undefined;
   const preparing = startStages();
   const faces = facesInStep(config);
   const smooth = { loss: Number.NaN, distance: Number.NaN, time: Number.NaN };
@@ -168,11 +172,9 @@ async function run(options: TrainRecognitionCommand): Promise<void> {
     return smooth[key];
   };
   let last = performance.now();
-  const codec = config.generatedBatch > 0 ? await openCodec(gpu) : undefined;
-  const teacher = options.teacher ? await openRecognizer(gpu, options.teacher, recognizerPlaces(data)) : undefined;
   try {
     const result = await trainRecognition({
-      gpu,
+      gpu: device.open,
       config,
       data,
       sources: options.sources?.split(','),
@@ -186,19 +188,19 @@ async function run(options: TrainRecognitionCommand): Promise<void> {
       signal: stop.signal,
       metadata: { 'cameo.license': 'see the model card beside this file' },
       onProgress: preparing.update,
-      onStart: ({ faces: set, labelling, firstStep, parameters }) => {
+      onStart: ({ gpu, faces: set, labelling, firstStep, parameters }) => {
         preparing.stop();
-        for (const line of labelReportText(labelling.report)) console.log(line);
+        for (const line of labelReportText(labelling.report)) say(line);
         const { identities, labelled, unlabelled } = labelling;
-        console.log(
+        say(
           `${parameters} parameters; ${labelled.length} faces of ${identities.length} identities and ${unlabelled.length} without label of ${resolve(set.root)}, on ${gpu.description.description}`,
         );
-        bar.start(config.steps, firstStep, { loss: '-', distance: '-', speed: '-' });
+        bar = startBar(FORMAT, config.steps, firstStep, { loss: '-', distance: '-', speed: '-' });
         last = performance.now();
       },
       onStep: (step) => {
         const now = performance.now();
-        bar.update(step.step + 1, {
+        bar?.update(step.step + 1, {
           loss: blend('loss', step.classification).toFixed(3),
           distance: teacher ? blend('distance', step.distance).toFixed(3) : '-',
           speed: ((1000 * faces) / blend('time', now - last)).toFixed(1),
@@ -210,33 +212,32 @@ async function run(options: TrainRecognitionCommand): Promise<void> {
         if (validation) {
           const { tar3, tar2, accuracy, distance } = validation;
           const far = distance !== undefined ? `, distance to the teacher ${distance.toFixed(3)}` : '';
-          console.log(
+          say(
             `\nheld-out identities: TAR ${percent(tar3, 1)} at FAR 1e-3, ${percent(tar2, 1)} at 1e-2, accuracy ${percent(accuracy, 1)}${far}`,
           );
         }
         last = performance.now();
       },
     });
-    bar.stop();
+    bar?.stop();
     if (result.unchanged) {
-      console.log(
+      say(
         `finished already, after ${result.steps} steps, and left as it is: ${join(options.out, 'model.safetensors')}; more --steps go on`,
       );
     } else tellOutcome(result, options.out, ' and best.safetensors');
   } finally {
     preparing.stop();
-    bar.stop();
+    bar?.stop();
     stop.release();
     teacher?.dispose();
-    codec?.model.dispose();
-    gpu.destroy();
+    made?.dispose();
+    await device.close();
   }
 }
 
 /** The codec that makes faces: the one that CAMEO_MODEL names, else the one that is shipped. */
-async function openCodec(gpu: Gpu): Promise<{ model: KltAutoencoder; id: string }> {
-  const { file, modelId } = expectKind(await readWeights(weightsPath(undefined, 'budget')), 'budget');
-  return { model: loadKlt(gpu, file), id: modelId };
+async function readCodec(): Promise<WeightsOf<'budget'>> {
+  return expectKind(await readWeights(weightsPath(undefined, 'budget')), 'budget');
 }
 
 /** Losses and figures of the held-out identities over the steps. */

@@ -6,10 +6,14 @@ import { writeFileAtomic } from '../data/atomic-file.js';
 import { openFaceFolder } from '../data/faces.js';
 import { readRegularFile } from '../data/read-file.js';
 import { openGpu } from '../gpu/node/adapters.js';
+import { KltAutoencoder } from '../models/klt-autoencoder.js';
+import { checkTensors } from '../nn/host-tensor.js';
 import { writeSafetensors } from '../nn/safetensors.js';
 import { fitTables } from '../training/fit-tables.js';
+import { claimFile } from './outputs.js';
 import { dataFolder } from './places.js';
 import { startProgress } from './progress.js';
+import { say } from './terminal.js';
 import { number } from './training-run.js';
 import { MAX_WEIGHTS_BYTES, named } from './weights.js';
 
@@ -43,6 +47,9 @@ async function run({ data, model: path, out, faces: limit }: TrainTablesCommand)
   const bytes = await readRegularFile(path, MAX_WEIGHTS_BYTES);
   const file = named(path, () => readKlt(bytes));
   const faces = await openFaceFolder(dataFolder(data), { split: 'train', limit });
+  await faces.batch([0]); // throws where no face is readable
+  checkTensors(file.tensors, new KltAutoencoder(file.config).entries(), `the network of ${path}`);
+  await claimFile(out, [path]);
   const gpu = await openGpu();
   let bar: ReturnType<typeof startProgress> | null = null;
   let stage = '';
@@ -54,7 +61,7 @@ async function run({ data, model: path, out, faces: limit }: TrainTablesCommand)
         if (what !== stage && total > 10) {
           bar?.stop();
           bar = startProgress(total, what);
-        } else if (what !== stage) console.log(what);
+        } else if (what !== stage) say(what);
         stage = what;
         if (total > 10) bar?.update(done);
       },
@@ -66,7 +73,7 @@ async function run({ data, model: path, out, faces: limit }: TrainTablesCommand)
     const tables = { model: new LatentModel(fitted.model.fields, weights), order: fitted.order };
     const result = writeKlt(file.config, file.tensors, Object.fromEntries(file.metadata), tables);
     await writeFileAtomic(out, result);
-    console.log(`${out}: model ${readKlt(result).tables!.model.idText}, ${result.length} bytes`);
+    say(`${out}: model ${readKlt(result).tables!.model.idText}, ${result.length} bytes`);
   } finally {
     gpu.destroy();
   }

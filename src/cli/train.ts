@@ -1,14 +1,16 @@
 import { join, resolve } from 'node:path';
-import { SingleBar } from 'cli-progress';
 import type { Command } from 'commander';
 import { writeFileAtomic } from '../data/atomic-file.js';
 import type { LinePlotOptions } from '../evaluation/reports/plot-svg.js';
+import { LazyDevice } from '../gpu/device-source.js';
 import { openGpu } from '../gpu/node/adapters.js';
 import { type CodecTrainingConfig, DEFAULT_CODEC_TRAINING } from '../training/codec-config.js';
 import { CodecTrainer } from '../training/codec-trainer.js';
 import { readCheckpoint, trainCodec } from '../training/train-codec.js';
 import type { TrainingLog } from '../training/training-log.js';
 import { dataFolder } from './places.js';
+import { type Progress, startBar } from './progress.js';
+import { say } from './terminal.js';
 import { addTrainAdapted } from './train-adapted.js';
 import { addTrainArchitectures } from './train-architectures.js';
 import { addTrainJoint } from './train-joint.js';
@@ -40,6 +42,8 @@ interface TrainOptions {
   resume?: boolean;
   checkpointEvery: number;
 }
+
+const FORMAT = '{value}/{total}  loss {loss}  PSNR {psnr} dB  ~{bytes} B  {speed} images/s  left {eta_formatted}';
 
 /** Adds `cameo train` to the program. */
 export function addTrainCommand(program: Command): void {
@@ -100,16 +104,11 @@ async function runTraining(options: TrainOptions): Promise<void> {
   const data = dataFolder(options.data);
   const checkpoint = checkpointOf(options.out, options.resume);
   const config = options.resume ? await resumedConfig(checkpoint, options) : await readConfig(options);
-  console.log(`settings: ${JSON.stringify(config)}`);
+  say(`settings: ${JSON.stringify(config)}`);
 
-  const gpu = await openGpu();
+  const device = new LazyDevice(openGpu);
   const stop = stopOnInterrupt();
-  const bar = new SingleBar({
-    format: '{bar} {value}/{total}  loss {loss}  PSNR {psnr} dB  ~{bytes} B  {speed} images/s  left {eta_formatted}',
-    noTTYOutput: true,
-    notTTYSchedule: 30_000,
-    etaBuffer: 50,
-  });
+  let bar: Progress | undefined;
   const { rates } = config.model;
   const psnrs: number[] = new Array(rates).fill(0);
   const sizes: number[] = new Array(rates).fill(0);
@@ -118,7 +117,7 @@ async function runTraining(options: TrainOptions): Promise<void> {
   let last = performance.now();
   try {
     const result = await trainCodec({
-      gpu,
+      gpu: device.open,
       config,
       data,
       out: options.out,
@@ -126,11 +125,11 @@ async function runTraining(options: TrainOptions): Promise<void> {
       checkpointEvery: options.checkpointEvery,
       signal: stop.signal,
       metadata: { 'cameo.license': 'see the model card beside this file' },
-      onStart: ({ faces, firstStep, parameters }) => {
-        console.log(
+      onStart: ({ gpu, faces, firstStep, parameters }) => {
+        say(
           `${parameters} parameters, ${faces.count} faces of ${resolve(faces.root)}, on ${gpu.description.description}`,
         );
-        bar.start(config.steps, firstStep, { loss: '-', psnr: '-', bytes: '-', speed: '-' });
+        bar = startBar(FORMAT, config.steps, firstStep, { loss: '-', psnr: '-', bytes: '-', speed: '-' });
         last = performance.now();
       },
       onStep: (step) => {
@@ -141,7 +140,7 @@ async function runTraining(options: TrainOptions): Promise<void> {
         last = now;
         psnrs[step.rate] = step.psnr;
         sizes[step.rate] = step.bytes;
-        bar.update(step.step + 1, {
+        bar?.update(step.step + 1, {
           loss: smoothLoss.toFixed(4),
           psnr: psnrs.map((psnr) => psnr.toFixed(1)).join('/'),
           bytes: sizes.map((bytes) => bytes.toFixed(0)).join('/'),
@@ -153,12 +152,12 @@ async function runTraining(options: TrainOptions): Promise<void> {
         last = performance.now();
       },
     });
-    bar.stop();
+    bar?.stop();
     tellOutcome(result, options.out);
   } finally {
-    bar.stop();
+    bar?.stop();
     stop.release();
-    gpu.destroy();
+    await device.close();
   }
 }
 

@@ -4,6 +4,7 @@ import { ArgumentError } from '../common/errors.js';
 import { isJsonObject, kindOf, readJsonObject } from '../data/read-file.js';
 import type { LinePlotOptions } from '../evaluation/reports/plot-svg.js';
 import { linePlot } from '../evaluation/reports/plot-svg.js';
+import { note, say, warn } from './terminal.js';
 
 /** What `--steps` means, for --help. */
 export const STEPS_HELP = 'training steps; another number with --resume also moves the learning-rate schedule';
@@ -112,7 +113,7 @@ export function stopOnInterrupt(notice = 'stopping after this step, with a check
   const interrupt = (): void => {
     if (stop.signal.aborted) process.exit(130);
     stop.abort();
-    console.error(`\n${notice}`);
+    note(`\n${notice}`);
   };
   process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
   return { signal: stop.signal, release: () => process.off('SIGINT', interrupt).off('SIGTERM', interrupt) };
@@ -123,9 +124,9 @@ export function stopOnInterrupt(notice = 'stopping after this step, with a check
  * @param more what else the run has written
  */
 export function tellOutcome({ finished, steps }: { finished: boolean; steps: number }, out: string, more = ''): void {
-  if (finished) console.log(`done: ${join(out, 'model.safetensors')}${more}`);
+  if (finished) say(`done: ${join(out, 'model.safetensors')}${more}`);
   else {
-    console.log(`stopped after ${steps} steps; go on with --resume -o ${out}`);
+    warn(`stopped after ${steps} steps; go on with --resume -o ${out}`);
     process.exitCode = 130;
   }
 }

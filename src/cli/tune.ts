@@ -3,6 +3,7 @@ import { codecBatch } from '../codec/face-codec.js';
 import { CounterRandom } from '../common/random.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { openGpu } from '../gpu/node/adapters.js';
+import { cacheRoots } from '../gpu/node/swiftshader.js';
 import { saveTuning } from '../gpu/node/tuning-file.js';
 import { type TuningRequest, tuningKey } from '../gpu/tuning.js';
 import { Autoencoder, type AutoencoderConfig } from '../models/autoencoder.js';
@@ -11,6 +12,8 @@ import { type TimedCandidate, tuneConv } from '../ops/tune-conv.js';
 import { Tape } from '../tensor/tape.js';
 import { scope, Tensor } from '../tensor/tensor.js';
 import { integer } from './numbers.js';
+import { Outputs } from './outputs.js';
+import { say, warn } from './terminal.js';
 import { expectKind, readWeights, weightsPath } from './weights.js';
 
 /** Adds `cameo tune` to the program. */
@@ -33,6 +36,7 @@ Example:
     )
     .action(async (options: { model?: string; batch?: number; training?: boolean; force?: boolean }) => {
       const { config } = expectKind(await readWeights(weightsPath(options.model)), 'png').file;
+      await checkCache();
       const gpu = await openGpu({ tuning: true });
       try {
         const requests = requestsOf(gpu, config, options.batch ?? codecBatch(gpu), options.training ?? false);
@@ -41,6 +45,20 @@ Example:
         gpu.destroy();
       }
     });
+}
+
+/** @throws FileError where the choices could be kept nowhere */
+async function checkCache(): Promise<void> {
+  const failures: unknown[] = [];
+  for (const root of cacheRoots()) {
+    try {
+      await Outputs.in(root);
+      return;
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  throw failures[0];
 }
 
 /** What the kernels ask for in one pass over a batch, with gradients if asked for. */
@@ -63,13 +81,13 @@ function requestsOf(gpu: Gpu, config: AutoencoderConfig, batch: number, training
 
 async function tuneAll(gpu: Gpu, requests: readonly TuningRequest[], force: boolean): Promise<void> {
   const { kind, description, device } = gpu.description;
-  console.log(`${description || device} (${kind === 'hardware' ? 'GPU' : 'software adapter, not a GPU'})`);
+  say(`${description || device} (${kind === 'hardware' ? 'GPU' : 'software adapter, not a GPU'})`);
   const gains: number[] = [];
   let path = '';
   for (const [k, request] of requests.entries()) {
     const at = `[${k + 1}/${requests.length}] ${describe(request)}`;
     if (!force && gpu.tuning.has(request)) {
-      console.log(`${at}: measured before`);
+      say(`${at}: measured before`);
       continue;
     }
     const tuning = await tuneConv(gpu, request);
@@ -78,16 +96,14 @@ async function tuneAll(gpu: Gpu, requests: readonly TuningRequest[], force: bool
     const { chosen, estimated, timed, refused } = tuning;
     if (estimated) gains.push(estimated.ms / chosen.ms);
     const before = estimated ? `${estimated.ms.toFixed(2)} ms by estimate` : `estimate refused`;
-    console.log(`${at}: ${name(chosen.config)}, ${chosen.ms.toFixed(2)} ms (${before}, ${timed.length} tried)`);
+    say(`${at}: ${name(chosen.config)}, ${chosen.ms.toFixed(2)} ms (${before}, ${timed.length} tried)`);
     for (const { config, reason } of refused) {
-      console.error(`cameo: ${tuningKey(request)}: refused ${name(config)}: ${reason}`);
+      warn(`cameo: ${tuningKey(request)}: refused ${name(config)}: ${reason}`);
     }
   }
   if (gains.length > 0) {
     const gain = Math.exp(gains.reduce((sum, value) => sum + Math.log(value), 0) / gains.length);
-    console.log(
-      `${gain.toFixed(2)} times faster than by estimate (geometric mean of ${gains.length}); kept in ${path}`,
-    );
+    say(`${gain.toFixed(2)} times faster than by estimate (geometric mean of ${gains.length}); kept in ${path}`);
   }
 }
 

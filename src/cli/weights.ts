@@ -5,7 +5,10 @@ import { isKltFile, type KltFile, type KltTables, readKlt } from '../codec/klt-f
 import { CheckpointError } from '../common/errors.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../data/align.js';
 import { readRegularFile } from '../data/read-file.js';
+import { Autoencoder } from '../models/autoencoder.js';
+import { KltAutoencoder } from '../models/klt-autoencoder.js';
 import { type AutoencoderFile, readAutoencoder } from '../models/model-file.js';
+import { checkTensors } from '../nn/host-tensor.js';
 import { readSafetensorsMetadata } from '../nn/safetensors.js';
 import { PACKAGE_ROOT } from './package-root.js';
 
@@ -61,6 +64,7 @@ export async function readWeights(path: string): Promise<Weights> {
 
 function budgetWeights(path: string, bytes: Uint8Array): BudgetWeights {
   const file = readKlt(bytes);
+  checkTensors(file.tensors, new KltAutoencoder(file.config).entries(), 'the network');
   const { tables } = file;
   if (!tables) {
     throw new CheckpointError('no tables for the entropy coder: `cameo train tables` fits them to faces');
@@ -70,6 +74,7 @@ function budgetWeights(path: string, bytes: Uint8Array): BudgetWeights {
 
 function pngWeights(path: string, bytes: Uint8Array): PngWeights {
   const file = readAutoencoder(bytes);
+  checkTensors(file.tensors, new Autoencoder(file.config).entries(), 'the network');
   return { kind: 'png', path, bytes, modelId: modelIdOf(file), file };
 }
 

@@ -1,4 +1,5 @@
-import { type OpenRecognizer, openRecognizer, RECOGNIZER_NAMES } from '../data/recognizer-source.js';
+import { RECOGNIZER_NAMES, type ReadRecognizer, readRecognizerOf } from '../data/recognizer-source.js';
+import { cropSize } from '../evaluation/verification/face-crops.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { openGpu } from '../gpu/node/adapters.js';
 import { recognizerPlaces } from './places.js';
@@ -7,23 +8,24 @@ import { recognizerPlaces } from './places.js';
 export const RECOGNIZER_HELP = `recogniser: ${RECOGNIZER_NAMES.join(', ')}, or a safetensors file`;
 
 /**
- * Opens the GPU and a recogniser on it for `body`, and closes both whatever comes of it.
+ * Reads and checks a recogniser to compare faces with; that takes no GPU.
  * @param data folder of data sets where CAMEO_DATA names none
+ * @throws ArgumentError for a name that is none, or a network of faces that cannot be aligned; FileError, CheckpointError
  */
-export async function withRecognizer(
-  name: string,
-  data: string | undefined,
-  body: (gpu: Gpu, opened: OpenRecognizer) => Promise<void>,
-): Promise<void> {
+export async function recognizerFor(name: string, data?: string): Promise<ReadRecognizer> {
+  const read = await readRecognizerOf(name, recognizerPlaces(data));
+  cropSize(read.recognizer);
+  return read;
+}
+
+/** Opens the GPU with a recogniser on it for `body`, and closes both whatever comes of it. */
+export async function withRecognizer(opened: ReadRecognizer, body: (gpu: Gpu) => Promise<void>): Promise<void> {
   const gpu = await openGpu();
   try {
-    const opened = await openRecognizer(gpu, name, recognizerPlaces(data));
-    try {
-      await body(gpu, opened);
-    } finally {
-      opened.dispose();
-    }
+    opened.load(gpu);
+    await body(gpu);
   } finally {
+    opened.dispose();
     gpu.destroy();
   }
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { type FileHandle, open, rm, stat } from 'node:fs/promises';
 import { type FaceHolder, HEADER_BYTES } from '../codec/budget-codec.js';
 import { ENCODER_VERSION } from '../codec/byte-budget.js';
-import { archivedCode, checkArchiveSize, MOST_NAME_BYTES } from '../codec/container/archive-layout.js';
+import { ARCHIVE_MAGIC, archivedCode, checkArchiveSize, MOST_NAME_BYTES } from '../codec/container/archive-layout.js';
 import { FaceArchive } from '../codec/container/face-archive.js';
 import type { FaceSymbols } from '../codec/container/face-code.js';
 import {
@@ -16,6 +16,7 @@ import {
 import type { LatentModel } from '../codec/entropy/latent-model.js';
 import { ArgumentError, FormatError } from '../common/errors.js';
 import {
+  checkTarget,
   FileError,
   fileErrorReason,
   removeTemporaries,
@@ -85,6 +86,8 @@ export class ArchiveWriter {
    * cannot be read, FileError
    */
   static async open(path: string, settings: ArchiveWriterSettings): Promise<ArchiveWriter> {
+    await checkTarget(path);
+    await checkReplaceable(path);
     const lock = await WriterLock.take(`${path}.lock`, path);
     try {
       return await ArchiveWriter.#openLocked(path, settings, lock);
@@ -300,6 +303,19 @@ function checkSettings(
   differ('version of the encoder', settings.encoderVersion, ENCODER_VERSION);
   differ('a byte budget of', settings.maxBytes, maxBytes);
   differ('bytes beside the code of', settings.headerBytes, HEADER_BYTES[holder]);
+}
+
+/** @throws ArgumentError for a file that is there and is no archive: it is not to be lost */
+async function checkReplaceable(path: string): Promise<void> {
+  if (!(await stat(path).catch(() => undefined))?.size) return;
+  const source = await FileSource.open(path);
+  try {
+    const head = await source.read(0, Math.min(source.size, ARCHIVE_MAGIC.length));
+    if (ARCHIVE_MAGIC.every((byte, k) => head[k] === byte)) return;
+  } finally {
+    await source.close();
+  }
+  throw new ArgumentError(`${path} exists and is no archive: choose another name, or remove it`);
 }
 
 /** Whether there is a journal; a program that was killed right at its beginning leaves a part of the header alone. */

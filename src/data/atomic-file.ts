@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { CameoError } from '../common/errors.js';
 
@@ -85,6 +86,46 @@ export async function replaceFile(
     }
     throw new FileError(`cannot write ${path}: ${fileErrorReason(error)}`, { cause: error });
   }
+}
+
+/**
+ * Sees that `replaceFile` can write a file, before the work that makes its content: it is a regular file or none, and its
+ * folder is there and can be written.
+ * @throws FileError
+ */
+export async function checkTarget(path: string): Promise<void> {
+  const target = await stat(path).catch(() => undefined);
+  if (target !== undefined && !target.isFile()) {
+    throw new FileError(`cannot write ${path}: it is ${target.isDirectory() ? 'a folder' : 'not a regular file'}`);
+  }
+  if (target === undefined && /[\\/]$/.test(path)) throw new FileError(`cannot write ${path}: it names a folder`);
+  const folder = dirname(path);
+  const info = await stat(folder).catch((cause: unknown) => {
+    const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
+    const reason = missing ? `the folder ${folder} does not exist` : fileErrorReason(cause);
+    throw new FileError(`cannot write ${path}: ${reason}`, { cause });
+  });
+  if (!info.isDirectory()) throw new FileError(`cannot write ${path}: ${folder} is not a folder`);
+  try {
+    await access(folder, constants.W_OK | constants.X_OK);
+  } catch (cause) {
+    throw new FileError(`cannot write ${path}: ${folder}: ${fileErrorReason(cause)}`, { cause });
+  }
+}
+
+/**
+ * Makes a folder for files of these names, and sees that they can be written.
+ * @throws FileError
+ */
+export async function prepareFolder(folder: string, names: readonly string[]): Promise<void> {
+  await ensureFolder(folder);
+  for (const name of names) await checkTarget(join(folder, name));
+}
+
+/** Whether two paths lead to one file, by whatever links. */
+export async function isSameFile(a: string, b: string): Promise<boolean> {
+  const [one, other] = await Promise.all([a, b].map((path) => stat(path).catch(() => undefined)));
+  return one !== undefined && other !== undefined && one.dev === other.dev && one.ino === other.ino;
 }
 
 /** Removes what a program that was killed while it replaced this file has left beside it. */

@@ -6,7 +6,8 @@ import { ArgumentError, CheckpointError } from '../common/errors.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { DlibResNet } from '../models/dlib-resnet.js';
 import type { Recognizer } from '../models/recognizer.js';
-import { loadRecognizer, type RecognizerDescription, readRecognizer } from '../models/recognizer-file.js';
+import { buildRecognizer, type RecognizerDescription, readRecognizer } from '../models/recognizer-file.js';
+import { checkTensors, type HostTensors } from '../nn/host-tensor.js';
 import { loadState } from '../nn/state.js';
 import { FileError, fileErrorReason } from './atomic-file.js';
 import { readDlibWeights } from './dlib-weights.js';
@@ -22,6 +23,16 @@ export interface OpenRecognizer {
   description?: RecognizerDescription;
   /** Frees the network. */
   dispose(): void;
+}
+
+/** A recogniser whose weights have been read and found to fit, but are on no GPU yet: `load` puts them there. */
+export interface ReadRecognizer extends OpenRecognizer {
+  load(gpu: Gpu): void;
+}
+
+/** Puts the weights of those that were only read on a GPU. */
+export function loadRecognizers(gpu: Gpu, recognizers: readonly (OpenRecognizer | ReadRecognizer | undefined)[]): void {
+  for (const one of recognizers) if (one && 'load' in one) one.load(gpu);
 }
 
 /** Published networks whose weights lie in the folder `weights` of the data sets. */
@@ -45,7 +56,7 @@ export function recognizerPath(name: string, { data, own }: RecognizerPlaces): s
   if (name === 'cameo') return own;
   if (Object.hasOwn(PUBLISHED, name)) return join(data, 'weights', PUBLISHED[name]);
   if (existsSync(name)) return name;
-  throw new ArgumentError(`--model ${name}: neither a file nor one of the recognisers ${RECOGNIZER_NAMES.join(', ')}`);
+  throw new ArgumentError(`recogniser ${name}: neither a file nor one of ${RECOGNIZER_NAMES.join(', ')}`);
 }
 
 /**
@@ -64,26 +75,48 @@ const idOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).d
  * @throws ArgumentError for a name that is none, FileError, CheckpointError
  */
 export async function openRecognizer(gpu: Gpu, name: string, places: RecognizerPlaces): Promise<OpenRecognizer> {
+  const read = await readRecognizerOf(name, places);
+  read.load(gpu);
+  return read;
+}
+
+/**
+ * Reads a recogniser by name or path, and checks that its tensors fit; that takes no GPU.
+ * @throws as `openRecognizer`
+ */
+export async function readRecognizerOf(name: string, places: RecognizerPlaces): Promise<ReadRecognizer> {
   if (name === 'dlib') {
     const { tensors, bytes } = await readDlibWeights();
-    const recognizer = new DlibResNet();
-    loadState(recognizer, tensors, gpu);
-    recognizer.eval();
-    return { name, modelId: idOf(bytes), recognizer, dispose: () => recognizer.dispose() };
+    return unloaded(new DlibResNet(), tensors, { name, modelId: idOf(bytes) });
   }
   const path = recognizerPath(name, places);
   const bytes = await readFile(path).catch((cause: unknown) => {
     throw new FileError(`recogniser ${name}: cannot read ${path}: ${fileErrorReason(cause)}`, { cause });
   });
   try {
-    const file = readRecognizer(bytes);
-    const recognizer = loadRecognizer(gpu, file);
+    const { description, tensors } = readRecognizer(bytes);
     const modelId = idOf(bytes);
     const label = RECOGNIZER_NAMES.includes(name) ? name : recognizerLabel(path, modelId);
-    const { description } = file;
-    return { name: label, modelId, recognizer, description, dispose: () => recognizer.dispose() };
+    return unloaded(buildRecognizer(description), tensors, { name: label, modelId, description });
   } catch (error) {
     if (error instanceof CheckpointError) throw new CheckpointError(`${path}: ${error.message}`, { cause: error });
     throw error;
   }
+}
+
+function unloaded(
+  recognizer: Recognizer,
+  tensors: HostTensors,
+  facts: Pick<OpenRecognizer, 'name' | 'modelId' | 'description'>,
+): ReadRecognizer {
+  checkTensors(tensors, recognizer.entries(), 'the network');
+  return {
+    ...facts,
+    recognizer,
+    load(gpu) {
+      loadState(recognizer, tensors, gpu);
+      recognizer.eval();
+    },
+    dispose: () => recognizer.dispose(),
+  };
 }

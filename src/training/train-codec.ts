@@ -2,10 +2,11 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CheckpointError } from '../common/errors.js';
 import type { AbortSignal } from '../common/platform-types.js';
-import { ensureFolder, writeFileAtomic } from '../data/atomic-file.js';
+import { prepareFolder, writeFileAtomic } from '../data/atomic-file.js';
 import { FaceBatches, sourceWeights } from '../data/batches.js';
 import { type FaceSet, openFaceFolder, openFacesIfAny } from '../data/faces.js';
 import { TRAINING_LOCK, withWriterLock } from '../data/writer-lock.js';
+import { type DeviceSource, deviceOf } from '../gpu/device-source.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { writeAutoencoder } from '../models/model-file.js';
 import { saveState } from '../nn/state.js';
@@ -16,7 +17,8 @@ import { trainingSource } from './describe-source.js';
 import { TrainingLog } from './training-log.js';
 
 export interface TrainCodecOptions {
-  gpu: Gpu;
+  /** Opened, where it is to be opened, when all else has been checked. */
+  gpu: DeviceSource;
   config: CodecTrainingConfig;
   /** A folder of aligned faces, with or without a manifest. */
   data: string;
@@ -32,7 +34,7 @@ export interface TrainCodecOptions {
   metadata?: Record<string, string>;
   /** Ends after the current step, with a checkpoint. */
   signal?: AbortSignal;
-  onStart?: (info: { faces: FaceSet; firstStep: number; parameters: number }) => void;
+  onStart?: (info: { gpu: Gpu; faces: FaceSet; firstStep: number; parameters: number }) => void;
   onStep?: (step: CodecStep) => void;
   /** After each checkpoint. */
   onCheckpoint?: (log: TrainingLog, validation: Validation[]) => Promise<void> | void;
@@ -58,12 +60,12 @@ export function logColumns(rates: number): string[] {
  * @throws CheckpointError for a checkpoint that is missing or does not fit, FileError, ArgumentError
  */
 export async function trainCodec(options: TrainCodecOptions): Promise<TrainCodecResult> {
-  await ensureFolder(options.out);
+  await prepareFolder(options.out, ['checkpoint.safetensors', 'log.csv', 'model.safetensors']);
   return withWriterLock(join(options.out, TRAINING_LOCK), options.out, () => trainCodecAlone(options));
 }
 
 async function trainCodecAlone(options: TrainCodecOptions): Promise<TrainCodecResult> {
-  const { gpu, data, out, signal, checkpointEvery = 200, validationFaces = 96 } = options;
+  const { data, out, signal, checkpointEvery = 200, validationFaces = 96 } = options;
   const config = checkCodecTraining(options.config);
   const checkpointPath = join(out, 'checkpoint.safetensors');
   const faces = await openFaceFolder(data, { split: 'train' });
@@ -77,6 +79,8 @@ async function trainCodecAlone(options: TrainCodecOptions): Promise<TrainCodecRe
       : null;
 
   const unlabelled = new Array<number>(faces.count).fill(-1);
+  await faces.batch([0]); // throws where no face is readable
+  const gpu = await deviceOf(options.gpu);
   const trainer = new CodecTrainer(gpu, config, trainingSource(faces.entries, unlabelled, null));
   try {
     const log = new TrainingLog(join(out, 'log.csv'), logColumns(config.model.rates));
@@ -84,7 +88,7 @@ async function trainCodecAlone(options: TrainCodecOptions): Promise<TrainCodecRe
       trainer.restore(await readCheckpoint(checkpointPath));
       await log.resume(trainer.step);
     }
-    options.onStart?.({ faces, firstStep: trainer.step, parameters: trainer.model.parameterCount });
+    options.onStart?.({ gpu, faces, firstStep: trainer.step, parameters: trainer.model.parameterCount });
 
     const save = async (lastRow: Record<string, number>): Promise<void> => {
       const results = validation ? await validateCodec(gpu, trainer.model, validation) : [];

@@ -1,15 +1,17 @@
 import { join } from 'node:path';
 import { readKlt, writeKlt } from '../codec/klt-file.js';
 import { ArgumentError } from '../common/errors.js';
-import { ensureFolder, writeFileAtomic } from '../data/atomic-file.js';
+import { prepareFolder, writeFileAtomic } from '../data/atomic-file.js';
 import { DEFAULT_AUGMENTATION, FaceBatches, NO_AUGMENTATION, sourceWeights } from '../data/batches.js';
 import { type FaceSet, openFaceFolder, openFacesIfAny } from '../data/faces.js';
 import { type Labelling, labelFaces } from '../data/identity-set.js';
-import type { OpenRecognizer } from '../data/recognizer-source.js';
+import { loadRecognizers, type OpenRecognizer } from '../data/recognizer-source.js';
 import { TRAINING_LOCK, withWriterLock } from '../data/writer-lock.js';
+import { type DeviceSource, deviceOf } from '../gpu/device-source.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { KltAutoencoder } from '../models/klt-autoencoder.js';
 import { writeRecognizer } from '../models/recognizer-file.js';
+import { checkTensors } from '../nn/host-tensor.js';
 import { loadState, saveState } from '../nn/state.js';
 import { fitKlt } from './components/fit-klt.js';
 import { trainingSource } from './describe-source.js';
@@ -21,7 +23,8 @@ import { readCheckpoint } from './train-codec.js';
 import { TrainingLog } from './training-log.js';
 
 export interface TrainJointOptions {
-  gpu: Gpu;
+  /** Opened, where it is to be opened, when all else has been checked. */
+  gpu: DeviceSource;
   config: JointTrainingConfig;
   /** A folder of aligned 112×96 faces; with identities where a stage has a CosFace term. */
   data: string;
@@ -38,7 +41,7 @@ export interface TrainJointOptions {
   validationFaces?: number;
   metadata?: Record<string, string>;
   signal?: AbortSignal;
-  onStart?: (info: { faces: FaceSet; firstStep: number; parameters: number }) => void;
+  onStart?: (info: { gpu: Gpu; faces: FaceSet; firstStep: number; parameters: number }) => void;
   onProgress?: (what: string, done: number, total: number) => void;
   onStep?: (step: JointStep) => void;
   onCheckpoint?: (log: TrainingLog, validation: JointValidation[]) => Promise<void> | void;
@@ -70,12 +73,12 @@ export const JOINT_LOG_COLUMNS = [
  * @throws CheckpointError for a checkpoint that is missing or does not fit, FileError, ArgumentError
  */
 export async function trainJoint(options: TrainJointOptions): Promise<{ finished: boolean; steps: number }> {
-  await ensureFolder(options.out);
+  await prepareFolder(options.out, ['checkpoint.safetensors', 'log.csv', 'model.safetensors']);
   return withWriterLock(join(options.out, TRAINING_LOCK), options.out, () => trainJointAlone(options));
 }
 
 async function trainJointAlone(options: TrainJointOptions): Promise<{ finished: boolean; steps: number }> {
-  const { gpu, data, out, signal, recognizers, onProgress } = options;
+  const { data, out, signal, recognizers, onProgress } = options;
   const { checkpointEvery = 200, validationFaces = 64 } = options;
   const config = checkJointTraining(options.config);
   if (options.from && options.resume) {
@@ -93,6 +96,8 @@ async function trainJointAlone(options: TrainJointOptions): Promise<{ finished: 
     }
   }
   const checkpointPath = join(out, 'checkpoint.safetensors');
+  const from = options.from && readKlt(options.from).tensors;
+  if (from) checkTensors(from, new KltAutoencoder(config.model).entries(), 'the network');
   const faces = await openFaceFolder(data, { split: 'train' });
   const labelling = await labelFaces(faces, (done, total) => onProgress?.('reading faces', done, total));
   const usable = [...labelling.labelled, ...labelling.unlabelled].sort((a, b) => a - b);
@@ -101,11 +106,14 @@ async function trainJointAlone(options: TrainJointOptions): Promise<{ finished: 
     : undefined;
   const validation = validationFaces > 0 ? await openFacesIfAny(data, { split: 'val', limit: validationFaces }) : null;
 
-  const embeddings: Float32Array[] = [];
   if (usesRecognizers(config) && labelling.labelled.length === 0) {
     throw new ArgumentError(`${data}: no identity has two faces; expected some for stages with recognisers`);
   }
+  const checkpoint = options.resume ? await readCheckpoint(checkpointPath) : null;
+  const gpu = await deviceOf(options.gpu);
+  const embeddings: Float32Array[] = [];
   if (usesRecognizers(config)) {
+    loadRecognizers(gpu, recognizers);
     for (const one of recognizers) {
       const cache = join(out, `${one.modelId}.embeddings`);
       const what = `embeddings of ${one.name}`;
@@ -116,7 +124,6 @@ async function trainJointAlone(options: TrainJointOptions): Promise<{ finished: 
   }
   const draw = batchSource(config, faces, labelling, usable, weights, embeddings, recognizers);
 
-  const checkpoint = options.resume ? await readCheckpoint(checkpointPath) : null;
   const model = new KltAutoencoder(config.model).initialize(gpu, config.seed);
   const first = recognizers.map(({ recognizer }, k) => ({
     recognizer,
@@ -135,14 +142,14 @@ async function trainJointAlone(options: TrainJointOptions): Promise<{ finished: 
     if (checkpoint) {
       trainer.restore(checkpoint);
       await log.resume(trainer.step);
-    } else if (options.from) {
-      loadState(model, readKlt(options.from).tensors);
+    } else if (from) {
+      loadState(model, from);
     } else {
       await fitKlt(gpu, model, faces.subset(usable), weights && usable.map((index) => weights[index]), onProgress);
     }
     // The principal components take minutes: from here on they are not lost.
     if (!checkpoint) await writeFileAtomic(checkpointPath, await trainer.checkpoint(), { durable: true });
-    options.onStart?.({ faces, firstStep: trainer.step, parameters: model.parameterCount });
+    options.onStart?.({ gpu, faces, firstStep: trainer.step, parameters: model.parameterCount });
 
     const modelFile = async (): Promise<Uint8Array> => {
       const metadata: Record<string, string> = {

@@ -2,11 +2,12 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ArgumentError } from '../common/errors.js';
 import type { AbortSignal } from '../common/platform-types.js';
-import { ensureFolder, writeFileAtomic } from '../data/atomic-file.js';
+import { prepareFolder, writeFileAtomic } from '../data/atomic-file.js';
 import { type FaceSet, openFaceFolder, openFacesIfAny } from '../data/faces.js';
 import { type Labelling, labelFaces } from '../data/identity-set.js';
-import type { OpenRecognizer } from '../data/recognizer-source.js';
+import { loadRecognizers, type OpenRecognizer } from '../data/recognizer-source.js';
 import { TRAINING_LOCK, withWriterLock } from '../data/writer-lock.js';
+import { type DeviceSource, deviceOf } from '../gpu/device-source.js';
 import type { Gpu } from '../gpu/gpu.js';
 import type { KltAutoencoder } from '../models/klt-autoencoder.js';
 import { readRecognizer, writeRecognizer } from '../models/recognizer-file.js';
@@ -23,7 +24,8 @@ import { readCheckpoint } from './train-codec.js';
 import { TrainingLog } from './training-log.js';
 
 export interface TrainRecognitionOptions {
-  gpu: Gpu;
+  /** Opened, where it is to be opened, when all else has been checked. */
+  gpu: DeviceSource;
   config: RecognitionTrainingConfig;
   /** A folder of aligned 112×96 faces with identities: by manifest, or a folder an identity. */
   data: string;
@@ -41,13 +43,13 @@ export interface TrainRecognitionOptions {
   /** File of the teacher's embeddings, by the content of pictures; one in `out` when absent. */
   embeddings?: string;
   /** What makes faces where `config.generatedBatch` is above 0. */
-  codec?: { model: KltAutoencoder; id: string };
+  codec?: { model: KltAutoencoder | ((gpu: Gpu) => KltAutoencoder); id: string };
   /** Where they are kept; in `out` when absent. */
   generatedFolder?: string;
   /** Text to store in the model's metadata. */
   metadata?: Record<string, string>;
   signal?: AbortSignal;
-  onStart?: (info: { faces: FaceSet; labelling: Labelling; firstStep: number; parameters: number }) => void;
+  onStart?: (info: { gpu: Gpu; faces: FaceSet; labelling: Labelling; firstStep: number; parameters: number }) => void;
   onProgress?: (what: string, done: number, total: number) => void;
   onStep?: (step: RecognitionStep) => void;
   onCheckpoint?: (log: TrainingLog, validation: RecognitionValidation | null) => Promise<void> | void;
@@ -85,12 +87,12 @@ export const RECOGNITION_LOG_COLUMNS = [
  * @throws CheckpointError for a checkpoint that is missing or does not fit, FileError, ArgumentError
  */
 export async function trainRecognition(options: TrainRecognitionOptions): Promise<TrainRecognitionResult> {
-  await ensureFolder(options.out);
+  await prepareFolder(options.out, ['checkpoint.safetensors', 'log.csv', 'model.safetensors', 'best.safetensors']);
   return withWriterLock(join(options.out, TRAINING_LOCK), options.out, () => trainRecognitionAlone(options));
 }
 
 async function trainRecognitionAlone(options: TrainRecognitionOptions): Promise<TrainRecognitionResult> {
-  const { gpu, data, out, signal, sources } = options;
+  const { data, out, signal, sources } = options;
   const config = checkRecognitionTraining(options.config);
   if (config.distillation > 0 !== (options.teacher !== undefined)) {
     throw new ArgumentError('training: distillation above 0 needs a teacher, and a teacher needs distillation above 0');
@@ -112,7 +114,8 @@ async function trainRecognitionAlone(options: TrainRecognitionOptions): Promise<
   const validationFaces = await openFacesIfAny(data, { split: 'val', sources: options.validationSources ?? sources });
   const labelling = await labelFaces(faces, (done, total) => options.onProgress?.('reading faces', done, total));
   const { labelled, classOf, identities } = labelling;
-  const generator = options.codec && new FaceGenerator(gpu, options.codec.model);
+  const early = options.codec && (await deviceOf(options.gpu));
+  const generator = early && new FaceGenerator(early, codecOn(early, options.codec!.model));
   const generated = generator
     ? new GeneratedFaces(
         generator,
@@ -134,6 +137,8 @@ async function trainRecognitionAlone(options: TrainRecognitionOptions): Promise<
     options.codec?.id,
   );
 
+  const gpu = early ?? (await deviceOf(options.gpu));
+  loadRecognizers(gpu, [options.teacher]);
   const trainer = new RecognitionTrainer(gpu, config, identities, source);
   const opened: ({ dispose(): void } | null | undefined)[] = [trainer, generator];
   try {
@@ -154,7 +159,7 @@ async function trainRecognitionAlone(options: TrainRecognitionOptions): Promise<
     opened.push(validationTargets);
     const wanted = validationTargets && (await validationTargets.of(await validationFaces!.readable(), told));
     await validationTargets?.save();
-    options.onStart?.({ faces, labelling, firstStep: trainer.step, parameters: trainer.network.parameterCount });
+    options.onStart?.({ gpu, faces, labelling, firstStep: trainer.step, parameters: trainer.network.parameterCount });
 
     const modelBytes = async (validation: RecognitionValidation | null): Promise<Uint8Array> => {
       const metadata: Record<string, string> = {
@@ -239,3 +244,6 @@ async function stepsOfModel(path: string): Promise<number | null> {
     return null; // it is written anew
   }
 }
+
+const codecOn = (gpu: Gpu, model: KltAutoencoder | ((gpu: Gpu) => KltAutoencoder)): KltAutoencoder =>
+  typeof model === 'function' ? model(gpu) : model;

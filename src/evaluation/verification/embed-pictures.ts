@@ -13,6 +13,8 @@ export interface FacePicture {
   name: string;
   /** Its file. */
   path?: string;
+  /** In place of a file: its bytes. */
+  bytes?: Uint8Array;
   /** In the picture's pixels; none for one that is an aligned face. */
   landmarks?: FaceLandmarks;
   /** In place of a file: the aligned face of 96×112, RGB bytes. */
@@ -128,7 +130,8 @@ export async function embedFaces(
   return pictures.map(({ name }) => embeddings.get(name)!);
 }
 
-async function contentOf({ name, path }: FacePicture): Promise<Uint8Array> {
+async function contentOf({ name, path, bytes }: FacePicture): Promise<Uint8Array> {
+  if (bytes) return bytes;
   return readFile(path!).catch((cause: unknown) => {
     throw new ImageError(`${name}: cannot be read: ${fileErrorReason(cause)}`, { cause });
   });

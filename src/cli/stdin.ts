@@ -1,0 +1,42 @@
+import { ArgumentError } from '../common/errors.js';
+import { FileError, fileErrorReason } from '../data/atomic-file.js';
+import { readRegularFile } from '../data/read-file.js';
+import { STDIN_NAME } from './terminal.js';
+
+/** As the path of an input: standard input; of an output: standard output. */
+export const DASH = '-';
+
+/** What messages call an input. */
+export const inputName = (path: string): string => (path === DASH ? STDIN_NAME : path);
+
+let stdinIsRead = false;
+
+/**
+ * All of standard input, which is there once.
+ * @throws ArgumentError for a terminal, and where it has been read; FileError for more bytes, and where reading fails
+ */
+export async function readStdin(maxBytes: number): Promise<Uint8Array> {
+  if (process.stdin.isTTY) {
+    throw new ArgumentError(`${STDIN_NAME} is a terminal; send it a file or what another program writes`);
+  }
+  if (stdinIsRead) throw new ArgumentError(`"${DASH}" is given twice: ${STDIN_NAME} can be read once`);
+  stdinIsRead = true;
+  const pieces: Uint8Array[] = [];
+  let length = 0;
+  try {
+    for await (const piece of process.stdin) {
+      length += piece.length;
+      if (length > maxBytes)
+        throw new FileError(`${STDIN_NAME} has more than ${maxBytes} bytes, the most accepted here`);
+      pieces.push(piece);
+    }
+  } catch (error) {
+    if (error instanceof FileError) throw error;
+    throw new FileError(`${STDIN_NAME} cannot be read: ${fileErrorReason(error)}`, { cause: error });
+  }
+  return Buffer.concat(pieces);
+}
+
+/** The bytes of a regular file, or of standard input for "-". @throws as `readRegularFile` and `readStdin` */
+export const readInput = (path: string, maxBytes: number): Promise<Uint8Array> =>
+  path === DASH ? readStdin(maxBytes) : readRegularFile(path, maxBytes);

@@ -1,0 +1,96 @@
+import { FileError, fileErrorReason } from '../data/atomic-file.js';
+
+/*
+ * What the command says, and where. A result goes to standard output; so do words beside it, unless data or JSON go there;
+ * complaints go to standard error. A reader that goes away (`| head`) loses what it does not read, and nothing else.
+ */
+
+/** What messages call the streams. */
+export const STDIN_NAME = 'standard input';
+export const STDOUT_NAME = 'standard output';
+
+interface Output {
+  stream: NodeJS.WriteStream;
+  name: string;
+  /** Nothing more can be written. */
+  closed: boolean;
+}
+
+const STDOUT: Output = { stream: process.stdout, name: STDOUT_NAME, closed: false };
+const STDERR: Output = { stream: process.stderr, name: 'standard error', closed: false };
+
+let quiet = false;
+let stdoutIsTaken = false;
+
+/** The codes of a reader that has gone away. */
+const isClosed = (error: NodeJS.ErrnoException): boolean =>
+  error.code === 'EPIPE' || error.code === 'ECONNRESET' || error.code === 'ERR_STREAM_DESTROYED';
+
+/** Makes the end of a stream's reader end nothing but the writing to it. Call it once, before anything is written. */
+export function watchStreams(): void {
+  for (const output of [STDOUT, STDERR]) output.stream.on('error', (error) => onFailure(output, error));
+}
+
+function onFailure(output: Output, error: NodeJS.ErrnoException): void {
+  if (output.closed) return;
+  output.closed = true;
+  if (isClosed(error)) return;
+  process.exitCode = 1;
+  if (output === STDOUT) warn(`cameo: ${output.name}: cannot be written: ${fileErrorReason(error)}`);
+}
+
+function write(output: Output, text: string): void {
+  if (output.closed) return;
+  try {
+    output.stream.write(text);
+  } catch (error) {
+    onFailure(output, error as NodeJS.ErrnoException); // some streams throw it at once
+  }
+}
+
+/** From now on, `say` and `note` say nothing. */
+export function beQuiet(): void {
+  quiet = true;
+}
+
+export const isQuiet = (): boolean => quiet;
+
+/** From now on, what `say` says goes to standard error: standard output is for data, or for one JSON document. */
+export function takeStdout(): void {
+  stdoutIsTaken = true;
+}
+
+/** A line of the result that the command was asked for. */
+export function print(line: string): void {
+  write(STDOUT, `${line}\n`);
+}
+
+/** A line about the work; none with --quiet. */
+export function say(line: string): void {
+  if (!quiet) write(stdoutIsTaken ? STDERR : STDOUT, `${line}\n`);
+}
+
+/** A line on standard error about something that changes no result; none with --quiet. */
+export function note(line: string): void {
+  if (!quiet) warn(line);
+}
+
+/** A line on standard error. */
+export function warn(line: string): void {
+  write(STDERR, `${line}\n`);
+}
+
+/**
+ * Writes data to standard output, all of it.
+ * @throws FileError where that fails, or the reader has gone away
+ */
+export async function writeData(bytes: Uint8Array): Promise<void> {
+  const failure = await new Promise<NodeJS.ErrnoException | null | undefined>((done) => {
+    if (STDOUT.closed) done(Object.assign(new Error('closed'), { code: 'EPIPE' }));
+    else process.stdout.write(bytes, done);
+  });
+  if (!failure) return;
+  STDOUT.closed = true;
+  const reason = isClosed(failure) ? 'its reader closed it before all was written' : fileErrorReason(failure);
+  throw new FileError(`${STDOUT_NAME}: cannot be written: ${reason}`, { cause: failure });
+}

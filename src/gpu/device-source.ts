@@ -1,0 +1,25 @@
+import type { Gpu } from './gpu.js';
+
+/** A device, or what opens one: then it is opened when all else has been checked. Whoever gives it closes it. */
+export type DeviceSource = Gpu | (() => Promise<Gpu>);
+
+/** The device. @throws what opening it throws */
+export async function deviceOf(source: DeviceSource): Promise<Gpu> {
+  return typeof source === 'function' ? source() : source;
+}
+
+/** A device that is opened when it is first asked for, and once. */
+export class LazyDevice {
+  #opened: Promise<Gpu> | undefined;
+
+  constructor(private readonly openDevice: () => Promise<Gpu>) {}
+
+  readonly open = (): Promise<Gpu> => {
+    this.#opened ??= this.openDevice();
+    return this.#opened;
+  };
+
+  async close(): Promise<void> {
+    (await this.#opened?.catch(() => undefined))?.destroy();
+  }
+}

@@ -1,15 +1,16 @@
 import { ARCHIVE_ENTRY_BYTES, ARCHIVE_HEADER_BYTES } from '../codec/container/archive-layout.js';
-import type { FaceCollection } from '../codec/container/face-archive.js';
+import { bytesSource, type FaceCollection } from '../codec/container/face-archive.js';
 import { FaceJournal, type JournalDamage, openFaces } from '../codec/container/face-journal.js';
 import { ArgumentError, FormatError } from '../common/errors.js';
 import { FileSource } from '../data/file-source.js';
+import { compactStdin, DASH } from './stdin.js';
 
 /**
  * Opens an archive where it lies for `body`, be it finished or not, and closes it whatever comes of that.
  * @throws FileError; FormatError for no archive, or one whose index is cut off, so that none of its faces can be read
  */
 export async function withArchive<T>(path: string, body: (archive: FaceCollection, size: number) => Promise<T>) {
-  const source = await FileSource.open(path);
+  const source = path === DASH ? memorySource(await compactStdin()) : await FileSource.open(path);
   try {
     const archive = await openFaces(source);
     const index = ARCHIVE_HEADER_BYTES + archive.count * ARCHIVE_ENTRY_BYTES;
@@ -23,6 +24,8 @@ export async function withArchive<T>(path: string, body: (archive: FaceCollectio
     await source.close();
   }
 }
+
+const memorySource = (bytes: Uint8Array) => ({ ...bytesSource(bytes), size: bytes.length, close: async () => {} });
 
 /**
  * The number of a face by its name; where faces have none, by that number.

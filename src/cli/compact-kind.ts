@@ -3,6 +3,8 @@ import { FILE_HEADER_BYTES } from '../codec/container/face-file.js';
 import { MAX_FILE_BYTES } from '../codec/png/container.js';
 import { FormatError } from '../common/errors.js';
 import { FileSource } from '../data/file-source.js';
+import { readRegularFile } from '../data/read-file.js';
+import { compactStdin, DASH } from './stdin.js';
 
 /** What holds faces: one face a file, or many. */
 export type CompactKind = 'png' | 'file' | 'bare' | 'archive';
@@ -29,23 +31,35 @@ const MAGIC: readonly [kind: CompactKind, bytes: readonly number[]][] = [
   ['archive', [0x9e, 0x43, 0x4d, 0x4a]], // unfinished
 ];
 
+async function headOf(path: string): Promise<Uint8Array> {
+  if (path === DASH) return (await compactStdin()).subarray(0, 4);
+  const source = await FileSource.open(path);
+  try {
+    return await source.read(0, Math.min(4, source.size));
+  } finally {
+    await source.close();
+  }
+}
+
+/** The bytes of a file of one face, or of standard input for "-". @throws FileError, FormatError for too many */
+export async function readCompact(path: string, kind: Exclude<CompactKind, 'archive'>): Promise<Uint8Array> {
+  if (path !== DASH) return readRegularFile(path, MOST_BYTES[kind]);
+  const bytes = await compactStdin();
+  if (bytes.length <= MOST_BYTES[kind]) return bytes;
+  throw new FormatError(`it has ${bytes.length} bytes; at most ${MOST_BYTES[kind]} are accepted here`);
+}
+
 /**
  * What kind a file is by its first bytes, or else by its name: a bare face has none that tell, and a damaged file is to be
  * told what is wrong with it.
  * @throws FileError for what cannot be read, FormatError for what is neither
  */
 export async function compactKindOf(path: string): Promise<CompactKind> {
-  const source = await FileSource.open(path);
-  let head: Uint8Array;
-  try {
-    head = await source.read(0, Math.min(4, source.size));
-  } finally {
-    await source.close();
-  }
+  const head = await headOf(path);
   const kinds = Object.keys(SUFFIXES) as CompactKind[];
   const byMagic = MAGIC.find(([, bytes]) => bytes.every((byte, k) => head[k] === byte))?.[0];
   const byName = kinds.find((kind) => path.toLowerCase().endsWith(SUFFIXES[kind]));
-  const kind = byMagic ?? byName;
+  const kind = byMagic ?? byName ?? (path === DASH ? 'bare' : undefined);
   if (kind) return kind;
   throw new FormatError(
     `${path}: no face: it begins neither as a face file, an archive or a PNG, nor ends its name in ${SUFFIXES.bare}`,

@@ -4,16 +4,19 @@ import type { FaceSymbols } from '../codec/container/face-code.js';
 import { unpackFaceFile } from '../codec/container/face-file.js';
 import { FaceJournal } from '../codec/container/face-journal.js';
 import { FACES_AT_ONCE } from '../codec/encode-many.js';
+import { unpackLatentsPng } from '../codec/png/container.js';
 import { ArgumentError, FormatError, ModelMismatchError } from '../common/errors.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../data/align.js';
-import { writePng } from '../data/image.js';
-import { readRegularFile } from '../data/read-file.js';
+import { writeFileAtomic } from '../data/atomic-file.js';
+import { encodePng } from '../data/image.js';
+import { markPng } from '../data/own-files.js';
 import { damageError, damageOf, nameOfFace, numberOfFace, withArchive } from './archive-faces.js';
 import { CodecSession } from './codec-session.js';
-import { type CompactKind, compactKindOf, MOST_BYTES, SUFFIXES } from './compact-kind.js';
+import { type CompactKind, compactKindOf, readCompact, SUFFIXES } from './compact-kind.js';
 import { complain, orComplain } from './complain.js';
-import { Outputs, stemOf } from './outputs.js';
-import { say } from './terminal.js';
+import { nameOfInput, Outputs } from './outputs.js';
+import { DASH, inputName } from './stdin.js';
+import { STDOUT_NAME, say, takeStdoutForData, writeData } from './terminal.js';
 
 /** Not just ".png": decoding beside the original must not overwrite it. */
 const DECODED_SUFFIX = '.decoded.png';
@@ -29,8 +32,11 @@ export function addDecodeCommand(program: Command): void {
   program
     .command('decode')
     .description('restore faces from small files')
-    .argument('<file...>', 'files and archives that `cameo encode` made')
-    .requiredOption('-o, --out <dir>', `folder for the pictures NAME${DECODED_SUFFIX}; made where it is missing`)
+    .argument('<file...>', 'files and archives that `cameo encode` made; "-": standard input')
+    .requiredOption(
+      '-o, --out <dir>',
+      `folder for the pictures NAME${DECODED_SUFFIX}, made where it is missing; "-": one picture to standard output`,
+    )
     .option('--only <name>', 'of an archive, this face alone; the others are not read')
     .option('--model <file>', 'weights (default: CAMEO_MODEL, else those that are shipped)')
     .addHelpText(
@@ -39,8 +45,10 @@ export function addDecodeCommand(program: Command): void {
 Examples:
   cameo decode small/*${SUFFIXES.file} -o restored
   cameo decode people${SUFFIXES.archive} -o restored --only ann
+  cameo decode - -o - < face${SUFFIXES.file} > face.png
 
 A file can be decoded only with the weights that encoded it; \`cameo info\` shows which they are.
+A picture says in a text chunk that it is restored, so that \`cameo encode\` and training leave it out of a folder.
 What is damaged or foreign is named on standard error; the rest goes on, and the exit code is 1.`,
     )
     .action(decodeFiles);
@@ -53,7 +61,7 @@ class Restorer {
 
   constructor(
     readonly session: CodecSession,
-    private readonly outputs: Outputs,
+    private readonly outputs: RestoredFaces,
   ) {}
 
   /** A face that has been taken apart, for the picture `name`. @throws ArgumentError where another one has that name */
@@ -74,13 +82,13 @@ class Restorer {
   }
 
   #claim(name: string, input: string): string {
-    return this.outputs.claim(`${name}${DECODED_SUFFIX}`, input);
+    return this.outputs.claim(name, input);
   }
 
   async #restoreFaces(): Promise<void> {
     const codec = await this.session.budgetCodec();
     const batch = this.#faces.splice(0, FACES_AT_ONCE);
-    await this.#write(batch, await codec.restore(batch.map(({ face }) => face)));
+    await this.#write(batch, await codec.restore(batch.map(({ face }) => face)), codec.modelId);
   }
 
   async #restorePngs(): Promise<void> {
@@ -92,28 +100,66 @@ class Restorer {
         batch.push({ input, output: this.#claim(name, input), bytes });
       });
     }
-    await this.#write(batch, await codec.decode(batch.map(({ bytes }) => bytes)));
+    await this.#write(batch, await codec.decode(batch.map(({ bytes }) => bytes)), codec.modelId);
   }
 
-  async #write(batch: readonly { input: string; output: string }[], faces: readonly Uint8Array[]): Promise<void> {
+  async #write(
+    batch: readonly { input: string; output: string }[],
+    faces: readonly Uint8Array[],
+    modelId: string,
+  ): Promise<void> {
     for (const [k, { input, output }] of batch.entries()) {
       await orComplain(input, async () => {
-        await this.outputs.ready(output);
-        await writePng(output, { width: FACE_WIDTH, height: FACE_HEIGHT, data: faces[k] });
+        const picture = { width: FACE_WIDTH, height: FACE_HEIGHT, data: faces[k] };
+        await this.outputs.write(output, markPng(await encodePng(picture), `restored by model ${modelId}`));
         say(`${input} -> ${output}`);
       });
     }
   }
 }
 
+/** Where restored faces go. */
+interface RestoredFaces {
+  /** What the picture of a face is called. @throws ArgumentError where another one has that name */
+  claim(name: string, input: string): string;
+  write(output: string, png: Uint8Array): Promise<void>;
+}
+
+async function picturesIn(folder: string, inputs: readonly string[]): Promise<RestoredFaces> {
+  const outputs = await Outputs.in(folder);
+  outputs.protect(inputs.filter((input) => input.toLowerCase().endsWith('.png')));
+  return {
+    claim: (name, input) => outputs.claim(`${name}${DECODED_SUFFIX}`, input),
+    async write(output, png) {
+      await outputs.ready(output);
+      await writeFileAtomic(output, png);
+    },
+  };
+}
+
+function pictureToStdout(): RestoredFaces {
+  takeStdoutForData();
+  let first: string | undefined;
+  return {
+    claim(_name, input) {
+      if (first !== undefined) {
+        throw new ArgumentError(`${input}: ${STDOUT_NAME} takes one picture, which is that of ${first}`);
+      }
+      first = input;
+      return STDOUT_NAME;
+    },
+    write: (_output, png) => writeData(png),
+  };
+}
+
 async function decodeFiles(files: string[], { out, only, model }: DecodeOptions): Promise<void> {
   const session = await CodecSession.open(model);
-  const restorer = new Restorer(session, await Outputs.in(out));
+  const restorer = new Restorer(session, await (out === DASH ? pictureToStdout() : picturesIn(out, files)));
   try {
     for (const input of files) {
-      const kind = await orComplain(input, () => compactKindOf(input));
+      const kind = await orComplain(inputName(input), () => compactKindOf(input));
       if (kind === 'archive') await addArchive(input, only, restorer);
-      else if (kind) await orComplain(input, () => addFile(input, kind, only, restorer));
+      else if (kind) await orComplain(inputName(input), () => addFile(input, kind, only, restorer));
       await restorer.run();
     }
     await restorer.run(true);
@@ -129,36 +175,39 @@ async function addFile(
   restorer: Restorer,
 ): Promise<void> {
   if (only !== undefined) throw new ArgumentError(`--only ${only} is for archives; this file is of one face`);
-  const bytes = await readRegularFile(input, MOST_BYTES[kind]);
-  const name = stemOf(input, SUFFIXES[kind]);
+  const bytes = await readCompact(input, kind);
+  const shown = inputName(input);
+  const name = nameOfInput(input, SUFFIXES[kind]);
   if (kind === 'png') {
     await restorer.session.weights('png'); // those of the other codec cannot decode it
-    restorer.addPng(input, name, bytes);
+    unpackLatentsPng(bytes); // throws for a damaged one, before the device is opened
+    restorer.addPng(shown, name, bytes);
     return;
   }
   const latents = (await restorer.session.weights('budget')).file.tables.model;
-  restorer.addFace(input, name, (kind === 'file' ? unpackFaceFile : unpackFaceBare)(bytes, latents));
+  restorer.addFace(shown, name, (kind === 'file' ? unpackFaceFile : unpackFaceBare)(bytes, latents));
 }
 
 /** Each face by itself: an archive that is damaged in one place still gives the others. */
 async function addArchive(input: string, only: string | undefined, restorer: Restorer): Promise<void> {
+  const shown = inputName(input);
   let failure: { error: unknown } | undefined; // of restoring, which no archive is to blame for
-  await orComplain(input, () =>
+  await orComplain(shown, () =>
     withArchive(input, async (archive, size) => {
       const latents = (await restorer.session.weights('budget')).file.tables.model;
       if (archive.modelId !== latents.idText) {
         throw new ModelMismatchError(`written by model ${archive.modelId}; the model loaded is ${latents.idText}`);
       }
       if (archive instanceof FaceJournal) {
-        for (const one of damageOf(archive, size).damaged) complain(damageError(one), input);
+        for (const one of damageOf(archive, size).damaged) complain(damageError(one), shown);
       }
       const first = only === undefined ? 0 : await numberOfFace(archive, only);
       const end = only === undefined ? archive.count : first + 1;
       for (let k = first; k < end && !failure; k++) {
-        await orComplain(`${input}, face ${k}`, async () => {
+        await orComplain(`${shown}, face ${k}`, async () => {
           const name = await nameOfFace(archive, k);
           const face = await archive.face(k, latents);
-          restorer.addFace(`${input}, ${name}`, archive.named ? fileName(name) : `${stemOf(input)}-${name}`, face);
+          restorer.addFace(`${shown}, ${name}`, archive.named ? fileName(name) : `${nameOfInput(input)}-${name}`, face);
         });
         await restorer.run().catch((error: unknown) => {
           failure = { error };

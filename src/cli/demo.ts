@@ -100,7 +100,7 @@ async function runAll({ out, model }: DemoOptions): Promise<void> {
     }
     const sheet = join(out, 'contact-sheet.png');
     const report = join(out, 'report.html');
-    await writePng(sheet, demoSheet(runs[0]));
+    await writePng(sheet, demoSheet(runs[0]), 'contact sheet of restored faces');
     await writeFileAtomic(report, await demoHtml(runs, device));
 
     for (const table of [facesTable(runs[0]), demoMeans(runs), timesTable(runs, device)]) {

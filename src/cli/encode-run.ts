@@ -2,17 +2,20 @@ import { stat } from 'node:fs/promises';
 import { pictureSum } from '../codec/container/face-journal.js';
 import { FACES_AT_ONCE } from '../codec/encode-many.js';
 import { batchesOf } from '../common/batch-queue.js';
+import { ArgumentError } from '../common/errors.js';
 import type { ArchiveWriter } from '../data/archive-writer.js';
 import { FileError, fileErrorReason, removeTemporaries, writeFileAtomic } from '../data/atomic-file.js';
 import type { DoneList } from '../data/done-list.js';
 import { LandmarkIndex, type PhotoLandmarks } from '../data/landmarks.js';
+import { ownFileAt } from '../data/own-files.js';
 import { PICTURE_FORMATS } from '../data/picture-format.js';
 import { type ListedPicture, listPictures } from '../data/picture-listing.js';
 import { complain, orComplain } from './complain.js';
 import type { EncodedFace, Encoder } from './face-writer.js';
-import { sizeText } from './numbers.js';
-import { type Outputs, stemOf } from './outputs.js';
+import { nameOfInput, type Outputs, stemOf } from './outputs.js';
 import { type PhotoFace, readPhotoFaces } from './photo-faces.js';
+import { DASH, inputName } from './stdin.js';
+import { note, STDOUT_NAME } from './terminal.js';
 
 /** Faces that are read ahead of the device. */
 const QUEUE = 64;
@@ -22,34 +25,58 @@ export interface Pictures {
   all: PictureInput[];
   /** Whether some are of a folder. */
   folders: boolean;
+  /** Pictures of folders that are left out, as Cameo made them. */
+  own: number;
 }
 
 /** A picture, or a folder of which there is something to complain when its turn comes. */
 export type PictureInput = ListedPicture | { path: string; error: unknown };
 
-/** Lists the pictures that were named, and those of the folders. */
+/**
+ * Lists the pictures that were named, and those of the folders. What Cameo made itself is left out of folders; by its name, a
+ * restored picture is taken, and a compact file refused when its turn comes.
+ */
 export async function picturesOf(paths: readonly string[]): Promise<Pictures> {
   const all: PictureInput[] = [];
   let folders = false;
+  let own = 0;
   for (const path of paths) {
+    if (path === DASH) {
+      all.push({ path, name: nameOfInput(path) });
+      continue;
+    }
     const isFolder = await stat(path).then(
       (info) => info.isDirectory(),
       () => false, // reading it will tell what is wrong
     );
     if (!isFolder) {
-      all.push({ path, name: stemOf(path) });
+      all.push(await namedPicture(path));
       continue;
     }
     try {
-      const pictures = await listPictures(path);
-      if (pictures.length === 0) throw new FileError(`${path}: it is a folder without ${PICTURE_FORMATS} pictures`);
-      for (const picture of pictures) all.push(picture);
+      const listing = await listPictures(path);
+      own += listing.own;
+      if (listing.pictures.length === 0) {
+        const made = listing.own === 0 ? '' : ` but ${listing.own} that Cameo made`;
+        throw new FileError(`${path}: it is a folder without ${PICTURE_FORMATS} pictures${made}`);
+      }
+      for (const picture of listing.pictures) all.push(picture);
       folders = true;
     } catch (error) {
       all.push({ path, error });
     }
   }
-  return { all, folders };
+  return { all, folders, own };
+}
+
+/** A picture that was given by its name. */
+async function namedPicture(path: string): Promise<PictureInput> {
+  const own = await ownFileAt(path);
+  if (own === 'compact') {
+    return { path, error: new ArgumentError(`${path}: it is a compact file already; \`cameo decode\` restores it`) };
+  }
+  if (own === 'picture') note(`${path} is a picture that Cameo made; encoded again, it loses more`);
+  return { path, name: stemOf(path) };
 }
 
 /** Where the faces of a run go. */
@@ -57,6 +84,15 @@ export interface Targets {
   /** For a file of each face, called NAME and `suffix`. */
   files?: { outputs: Outputs; suffix: string; done: DoneList };
   archive?: ArchiveWriter;
+  /** Takes the only file there is. @throws FileError where it cannot be written */
+  stream?: (file: Uint8Array) => Promise<void>;
+}
+
+/** A file that is written. */
+export interface WrittenFile {
+  input: string;
+  output: string;
+  bytes: number;
 }
 
 /** A face to encode, and what is still to be made of it. */
@@ -86,13 +122,13 @@ export interface EncodeCounts {
  */
 export async function encodePictures(
   pictures: readonly PictureInput[],
-  { files, archive }: Targets,
+  { files, archive, stream }: Targets,
   encoder: Encoder,
   options: {
     landmarks?: PhotoLandmarks;
     signal: AbortSignal;
     onPicture: (done: number) => void;
-    onFile: (line: string) => void;
+    onFile: (file: WrittenFile) => void;
   },
 ): Promise<EncodeCounts> {
   const { signal, onPicture, onFile } = options;
@@ -112,18 +148,27 @@ export async function encodePictures(
         if ('error' in input) throw input.error;
         return readPhotoFaces(path, landmarks, complain, input.name);
       };
-      const faces = (await orComplain(path, read)) ?? [];
+      const faces = (await orComplain(inputName(path), read)) ?? [];
+      if (stream && faces.length > 1) {
+        complain(
+          new ArgumentError(`it has ${faces.length} faces; ${STDOUT_NAME} takes the file of one`),
+          inputName(path),
+        );
+        continue;
+      }
       for (const face of faces) {
         const name = files && `${face.name}${files.suffix}`;
-        const claimed = await orComplain(face.input, () => {
+        const claimed = await orComplain(face.input, async () => {
           archive?.claim(face.name, face.input);
-          return { path: name && files.outputs.claim(name, face.input) };
+          const path = name && files.outputs.claim(name, face.input);
+          if (path) await files?.outputs.check(path);
+          return { path };
         });
         if (!claimed) continue;
         const intoArchive = archive !== undefined && !archive.holds(face.name, face.pixels);
         const isDone = claimed.path && files?.done.has(name!, pictureSum(face.pixels)) && (await isThere(claimed.path));
         const output = claimed.path && !isDone ? { path: claimed.path, name: name! } : undefined;
-        if (intoArchive || output) yield { ...face, picture, output, intoArchive };
+        if (intoArchive || output || stream) yield { ...face, picture, output, intoArchive };
         else {
           counts.resumed++;
           reach(picture);
@@ -144,8 +189,13 @@ export async function encodePictures(
       });
       if (written) {
         await files.done.add(output.name, pictureSum(pixels));
-        onFile(`${input} -> ${output.path}  ${sizeText(one.file.length)}`);
+        onFile({ input, output: output.path, bytes: one.file.length });
       } else missing = true;
+    }
+    if (stream) {
+      const sent = await orComplain(input, () => stream(one.file).then(() => true));
+      if (sent) onFile({ input, output: STDOUT_NAME, bytes: one.file.length });
+      else missing = true;
     }
     if (intoArchive && archive && one.symbols && one.code) {
       await archive.add(name, pixels, one.symbols, one.code);

@@ -1,19 +1,22 @@
+import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { ArgumentError } from '../common/errors.js';
 import { ArchiveWriter } from '../data/archive-writer.js';
 import { DoneList } from '../data/done-list.js';
-import { readLandmarks } from '../data/landmarks.js';
 import { PICTURE_FORMATS } from '../data/picture-format.js';
 import { WriterLock } from '../data/writer-lock.js';
 import { CodecSession } from './codec-session.js';
 import { SUFFIXES } from './compact-kind.js';
-import { encodePictures, picturesOf, type Targets } from './encode-run.js';
-import { budgetEncoder, type EncodeSettings, holderOf, pngEncoder } from './face-writer.js';
-import { integer } from './numbers.js';
-import { Outputs } from './outputs.js';
+import { type EncodeCounts, encodePictures, picturesOf, type Targets, type WrittenFile } from './encode-run.js';
+import { budgetEncoder, type Encoder, type EncodeSettings, holderOf, pngEncoder } from './face-writer.js';
+import { addJson, beginJson, JSON_HELP } from './json-output.js';
+import { integer, sizeText } from './numbers.js';
+import { Outputs, refuseInput } from './outputs.js';
+import { readLandmarkInput } from './photo-faces.js';
 import { startProgress } from './progress.js';
-import { note, say, warn } from './terminal.js';
+import { DASH } from './stdin.js';
+import { note, STDOUT_NAME, say, takeStdoutForData, warn, writeData } from './terminal.js';
 import { stopOnInterrupt } from './training-run.js';
 import type { CodecKind } from './weights.js';
 
@@ -30,6 +33,7 @@ interface EncodeOptions {
   rate?: number;
   landmarks?: string;
   model?: string;
+  json?: boolean;
 }
 
 /** Adds `cameo encode` to the program. */
@@ -39,9 +43,12 @@ export function addEncodeCommand(program: Command): void {
     .description('compress faces to small files')
     .argument(
       '<photo...>',
-      `aligned faces of 96×112 (width×height), or photographs with landmarks; ${PICTURE_FORMATS}, or folders of them`,
+      `aligned faces of 96×112 (width×height), or photographs with landmarks; ${PICTURE_FORMATS}, or folders of them; "-": standard input`,
     )
-    .option('-o, --out <dir>', `folder for the files, NAME${SUFFIXES.file} each; made where it is missing`)
+    .option(
+      '-o, --out <dir>',
+      `folder for the files, NAME${SUFFIXES.file} each, made where it is missing; "-": one file to standard output`,
+    )
     .option('--archive <file>', `put all faces into this one file, NAME${SUFFIXES.archive}, instead or as well`)
     .option('--bytes <n>', `most bytes of a face (default: ${USUAL_BYTES})`, integer(1, 65536))
     .addOption(
@@ -53,6 +60,7 @@ export function addEncodeCommand(program: Command): void {
     .option('--rate <n>', 'for png: which rate of the model; 0, the default, makes the smallest files', integer(0, 15))
     .option('--landmarks <file>', 'JSON file with five landmarks for each face of a photograph')
     .option('--model <file>', 'weights (default: CAMEO_MODEL, else those that are shipped)')
+    .option('--json', `the summary as ${JSON_HELP}`)
     .addHelpText(
       'after',
       `
@@ -62,6 +70,7 @@ Examples:
   cameo encode people/*.jpg --archive people${SUFFIXES.archive} --bytes 200
   cameo encode people --archive people${SUFFIXES.archive}
   cameo encode face.png -o small --container png --rate 2
+  cameo encode - -o - < face.png > face${SUFFIXES.file}
 
 The landmark file, in pixels of the upright picture; left and right as seen in it:
   { "holiday.jpg": [ [[x, y] left eye, [x, y] right eye, [x, y] nose, [x, y] left, [x, y] right corner of the mouth] ] }
@@ -69,9 +78,11 @@ A key is the path of the picture, its path below the folder that was given, or t
 A photograph with several faces becomes NAME-1${SUFFIXES.file}, NAME-2${SUFFIXES.file}, …
 Of a folder, all pictures in it and below are taken, in natural order; what lies in ann/1.png is called ann/1.
 With --bytes, a PNG gets the highest rate that fits. In an archive, --bytes counts the face and its place in the index, but
-not its name. What cannot be read is named on standard error; the rest goes on, and the exit code is 1.
+not its name. Pictures of a folder that Cameo made itself are left out. What cannot be read is named on standard error; the rest goes on, and the exit code is 1.
 Ctrl-C or SIGTERM stop it (exit code 130). Whatever stopped it, the same command goes on after the faces that are finished;
-until then those of an archive are in FILE${SUFFIXES.archive}.part, which \`cameo info\` and \`cameo decode\` read.`,
+until then those of an archive are in FILE${SUFFIXES.archive}.part, which \`cameo info\` and \`cameo decode\` read.
+Keys of --json: pictures, leftOut, encoded, resumed, out, files [{ input, output, bytes }] of pictures given by name,
+archive { path, faces, bytes } or null, errors; of a run that was stopped: stopped, pictures, reached.`,
     )
     .action(encodePhotos);
 }
@@ -98,76 +109,129 @@ function settingsOf({ bytes, container, rate, archive }: EncodeOptions, usual: C
   return { container: chosen, rate, bytes: bytes ?? (chosen === 'png' ? undefined : USUAL_BYTES) };
 }
 
-async function encodePhotos(photos: string[], options: EncodeOptions): Promise<void> {
-  const { out, archive: path, landmarks: list } = options;
-  if (out === undefined && path === undefined) {
+/** @throws ArgumentError for places that the faces cannot go to */
+async function checkPlaces(photos: readonly string[], { out, archive, landmarks, model, json }: EncodeOptions) {
+  if (out === undefined && archive === undefined) {
     throw new ArgumentError("required option '-o, --out <dir>' (or '--archive <file>') not specified");
   }
-  const session = await CodecSession.open(options.model);
+  if (archive === DASH) {
+    throw new ArgumentError(
+      `--archive ${DASH}: an archive grows in a file, so that a run that was stopped goes on; give its name`,
+    );
+  }
+  if (out === DASH) {
+    if (json) throw new ArgumentError(`-o ${DASH} and --json: ${STDOUT_NAME} takes one of them`);
+    const several = photos.length > 1 || (await stat(photos[0]).catch(() => null))?.isDirectory();
+    if (several) throw new ArgumentError(`-o ${DASH}: ${STDOUT_NAME} takes the file of one picture`);
+    takeStdoutForData();
+  }
+  if (archive !== undefined) await refuseInput(archive, [...photos, landmarks, model]);
+}
+
+interface OpenTargets extends Targets {
+  /** Of the folder of the files. */
+  lock?: WriterLock;
+}
+
+/** What the faces become, and how. */
+async function encoderFor(session: CodecSession, options: EncodeOptions, signal: AbortSignal) {
   const settings = settingsOf(options, session.usualKind);
-  const stop = stopOnInterrupt('stopping after these faces …');
-  const { signal } = stop;
-  const device = {
-    signal,
-    onLost: ({ message }: Error) => note(`${message}: going on with a new one`),
-  };
-  // What makes all impossible is better known before the work.
+  const device = { signal, onLost: ({ message }: Error) => note(`${message}: going on with a new one`) };
   const { container, bytes } = settings;
-  const holder = holderOf(container, { files: out !== undefined, archive: path !== undefined });
+  const holder = holderOf(container, { files: options.out !== undefined, archive: options.archive !== undefined });
   const encoder = await (container === 'png'
     ? pngEncoder(session, settings, device)
     : budgetEncoder(session, { container, maxBytes: bytes! }, holder, device));
-  let archive: ArchiveWriter | undefined;
-  let lock: WriterLock | undefined;
-  let files: Targets['files'];
+  return { encoder, settings, holder };
+}
+
+/** Opens the places that the faces go to, one after the other, so that those that are open can be closed. */
+async function openTargets(
+  targets: OpenTargets,
+  session: CodecSession,
+  photos: readonly string[],
+  { out, archive: path }: EncodeOptions,
+  { encoder, settings, holder }: Awaited<ReturnType<typeof encoderFor>>,
+): Promise<void> {
+  const suffix = SUFFIXES[settings.container];
+  if (out === DASH) targets.stream = writeData;
+  else if (out !== undefined) {
+    const outputs = await Outputs.in(out);
+    outputs.protect(photos.filter((photo) => photo.toLowerCase().endsWith(suffix)));
+    targets.lock = await WriterLock.take(join(out, `${DONE}.lock`), out);
+    targets.files = { outputs, suffix, done: await DoneList.open(join(out, DONE), encoder.facts) };
+  }
+  if (path !== undefined) {
+    await Outputs.in(dirname(path));
+    const { model } = (await session.weights('budget')).file.tables;
+    targets.archive = await ArchiveWriter.open(path, { model, maxBytes: settings.bytes!, holder });
+  }
+}
+
+async function encodePhotos(photos: string[], options: EncodeOptions): Promise<void> {
+  if (options.json) beginJson('encode');
+  await checkPlaces(photos, options);
+  const { landmarks: list } = options;
+  const session = await CodecSession.open(options.model);
+  const stop = stopOnInterrupt('stopping after these faces …');
+  const { signal } = stop;
+  let encoder: Encoder | undefined;
+  const targets: OpenTargets = {};
   let bar: ReturnType<typeof startProgress> | undefined;
   let reached = 0;
   let total = 0;
   try {
-    const landmarks = list === undefined ? undefined : await readLandmarks(list);
-    if (out !== undefined) {
-      const outputs = await Outputs.in(out);
-      lock = await WriterLock.take(join(out, `${DONE}.lock`), out);
-      files = { outputs, suffix: SUFFIXES[container], done: await DoneList.open(join(out, DONE), encoder.facts) };
-    }
-    if (path !== undefined) {
-      await Outputs.in(dirname(path));
-      const { model } = (await session.weights('budget')).file.tables;
-      archive = await ArchiveWriter.open(path, { model, maxBytes: bytes!, holder });
-    }
+    const work = await encoderFor(session, options, signal);
+    encoder = work.encoder;
+    const landmarks = list === undefined ? undefined : await readLandmarkInput(list);
+    await openTargets(targets, session, photos, options, work);
     const pictures = await picturesOf(photos);
+    if (pictures.own > 0)
+      note(`left out ${pictures.own} pictures that Cameo made; give their names to encode them again`);
     total = pictures.all.length;
     // A line for each file, but of folders, which may hold very many, and of archives, whose faces have none.
-    const lines = files !== undefined && !pictures.folders;
+    const lines = targets.files !== undefined && !pictures.folders;
     if (!lines) bar = startProgress(total, 'pictures');
-    const counts = await encodePictures(pictures.all, { files, archive }, encoder, {
+    const written: WrittenFile[] = [];
+    const counts = await encodePictures(pictures.all, targets, encoder, {
       landmarks,
       signal,
       onPicture: (done) => bar?.update((reached = done)),
-      onFile: (line) => {
-        if (lines) say(line);
+      onFile: (file) => {
+        if (!pictures.folders) written.push(file);
+        if (lines) say(`${file.input} -> ${file.output}  ${sizeText(file.bytes)}`);
       },
     });
     bar?.stop();
-    await files?.done.remove();
-    const before = counts.resumed === 0 ? '' : `  (${counts.resumed} were finished before)`;
-    if (files && !lines) say(`${counts.encoded + counts.resumed} faces -> ${out}${before}`);
-    if (archive) {
-      const { count } = archive;
-      say(`${count} faces -> ${path}  ${await archive.finish()} bytes${before}`);
-    }
+    await targets.files?.done.remove();
+    const archive = targets.archive && { faces: targets.archive.count, bytes: await targets.archive.finish() };
+    tellSummary(options, counts, archive, lines);
+    addJson({ pictures: total, leftOut: pictures.own, ...counts, out: options.out ?? null, files: written });
+    addJson({ archive: archive ? { path: options.archive, ...archive } : null });
   } catch (error) {
     if (!signal.aborted || error !== signal.reason) throw error;
     bar?.stop();
+    addJson({ stopped: true, pictures: total, reached });
     warn(`stopped after ${reached} of ${total} pictures; the same command goes on from there`);
     process.exitCode = 130;
   } finally {
     bar?.stop();
     stop.release();
-    encoder.close();
-    await archive?.close();
-    await files?.done.close();
-    await lock?.release();
+    encoder?.close();
+    await targets.archive?.close();
+    await targets.files?.done.close();
+    await targets.lock?.release();
     await session.close();
   }
+}
+
+function tellSummary(
+  { out, archive: path }: EncodeOptions,
+  { encoded, resumed }: EncodeCounts,
+  archive: { faces: number; bytes: number } | undefined,
+  lines: boolean,
+): void {
+  const before = resumed === 0 ? '' : `  (${resumed} were finished before)`;
+  if (out !== undefined && out !== DASH && !lines) say(`${encoded + resumed} faces -> ${out}${before}`);
+  if (archive) say(`${archive.faces} faces -> ${path}  ${archive.bytes} bytes${before}`);
 }

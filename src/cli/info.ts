@@ -6,12 +6,13 @@ import { readFaceFileHeader, unpackFaceFile } from '../codec/container/face-file
 import { FaceJournal } from '../codec/container/face-journal.js';
 import type { LatentModel } from '../codec/entropy/latent-model.js';
 import { unpackLatentsPng } from '../codec/png/container.js';
-import { readRegularFile } from '../data/read-file.js';
 import { damageError, damageOf, nameOfFace, withArchive } from './archive-faces.js';
 import { CodecSession } from './codec-session.js';
-import { compactKindOf, MOST_BYTES } from './compact-kind.js';
+import { compactKindOf, readCompact } from './compact-kind.js';
 import { complain, orComplain } from './complain.js';
+import { addJson, beginJson, isJson, JSON_HELP } from './json-output.js';
 import { sizeText } from './numbers.js';
+import { inputName } from './stdin.js';
 import { print } from './terminal.js';
 import { areShipped, type CodecKind, type Weights } from './weights.js';
 
@@ -21,6 +22,7 @@ const LISTED = 20;
 interface InfoOptions {
   all?: boolean;
   model?: string;
+  json?: boolean;
 }
 
 /** Adds `cameo info` to the program. */
@@ -28,24 +30,40 @@ export function addInfoCommand(program: Command): void {
   program
     .command('info')
     .description('tell what is in small files and archives, and check them; needs no GPU')
-    .argument('<file...>', 'files that `cameo encode` made')
+    .argument('<file...>', 'files that `cameo encode` made; "-": standard input')
     .option('--all', `list every face of an archive, not just ${LISTED}`)
     .option('--model <file>', 'weights to compare with (default: CAMEO_MODEL, else those that are shipped)')
-    .addHelpText('after', '\nExample:\n  cameo info small/face.cameo people.cameos')
-    .action(async (files: string[], { all, model }: InfoOptions) => {
+    .option('--json', JSON_HELP)
+    .addHelpText(
+      'after',
+      `
+Example:
+  cameo info small/face.cameo people.cameos
+
+Keys of --json: files [{ path, kind, bytes, version, model, matches (null without weights), checked, and for one face step or
+rate, and grey; for an archive faces, whole (null if not checked), named, unfinished, list [{ name, bytes, step, grey }] }], errors`,
+    )
+    .action(async (files: string[], { all, model, json }: InfoOptions) => {
+      if (json) beginJson('info');
       const session = await CodecSession.open(model);
+      const described: object[] = [];
       for (const file of files) {
-        await orComplain(file, async () => {
+        const path = inputName(file);
+        await orComplain(path, async () => {
           const kind = await compactKindOf(file);
           if (kind === 'archive') {
-            await withArchive(file, (archive, size) => describeArchive(file, archive, size, session, all ?? false));
+            await withArchive(file, async (archive, size) => {
+              described.push(await describeArchive(path, archive, size, session, all ?? false));
+            });
             return;
           }
-          const bytes = await readRegularFile(file, MOST_BYTES[kind]);
-          const describe = { png: describePng, file: describeFace, bare: describeBare }[kind];
-          print(`${file}: ${await describe(bytes, session)}`);
+          const bytes = await readCompact(file, kind);
+          const face = await { png: describePng, file: describeFace, bare: describeBare }[kind](bytes, session);
+          described.push({ path, kind, bytes: bytes.length, ...factsOf(face) });
+          if (!isJson()) printFace(path, bytes.length, face);
         });
       }
+      addJson({ files: described });
     });
 }
 
@@ -60,6 +78,40 @@ function tablesOf(weights: Weights | undefined, modelId: string): LatentModel | 
   return weights?.kind === 'budget' && weights.modelId.endsWith(modelId) ? weights.file.tables.model : undefined;
 }
 
+interface FaceDescription {
+  version: number;
+  /** As much of the model's id as the file has: its end. */
+  model: string;
+  weights: Weights | undefined;
+  /** Whether the face was found whole, which takes its model. */
+  checked: boolean;
+  step?: number;
+  grey?: boolean;
+  rate?: number;
+  /** Height, width, channels of the latents. */
+  latents?: number[];
+  /** In words. */
+  title: string;
+}
+
+/** Whether the weights are those of the file; null without any to compare with. */
+const matches = (model: string, weights: Weights | undefined): boolean | null =>
+  weights ? weights.modelId.endsWith(model) : null;
+
+const factsOf = ({ title: _title, weights, ...facts }: FaceDescription) => ({
+  ...facts,
+  matches: matches(facts.model, weights),
+});
+
+function printFace(path: string, bytes: number, face: FaceDescription): void {
+  const { version, model, weights, checked, step, grey, rate, latents, title } = face;
+  const size = `${path}: ${sizeText(bytes)}, ${checkText(checked)}`;
+  const facts = latents
+    ? `rate ${rate}, latents ${latents.join('×')} (height×width×channels)`
+    : `step ${step}, ${colourText(grey!)}`;
+  print(`${size}\n  ${title}, format version ${version}, ${facts}\n${modelLine(model, weights)}`);
+}
+
 /** @param modelId as much of it as the file has: its end */
 function modelLine(modelId: string, weights: Weights | undefined): string {
   const model = `  model ${modelId.padStart(8, '.')}`;
@@ -72,73 +124,85 @@ function modelLine(modelId: string, weights: Weights | undefined): string {
 const checkText = (checked: boolean): string => (checked ? 'checksum ok' : 'not checked: that takes its model');
 const colourText = (grey: boolean): string => (grey ? 'grey' : 'colour');
 
-async function describePng(bytes: Uint8Array, session: CodecSession): Promise<string> {
+async function describePng(bytes: Uint8Array, session: CodecSession): Promise<FaceDescription> {
   const { version, rate, modelId, latents } = unpackLatentsPng(bytes);
   const { height, width, channels } = latents;
-  return [
-    `${sizeText(bytes.length)}, checksum ok`,
-    `  PNG, format version ${version}, rate ${rate}, latents ${height}×${width}×${channels} (height×width×channels)`,
-    modelLine(modelId, await weightsFor(session, 'png')),
-  ].join('\n');
+  const weights = await weightsFor(session, 'png');
+  return { title: 'PNG', version, model: modelId, weights, checked: true, rate, latents: [height, width, channels] };
 }
 
-async function describeFace(bytes: Uint8Array, session: CodecSession): Promise<string> {
+async function describeFace(bytes: Uint8Array, session: CodecSession): Promise<FaceDescription> {
   const { version, modelId, t, grey } = readFaceFileHeader(bytes);
   const weights = await weightsFor(session, 'budget');
   const model = tablesOf(weights, modelId);
   if (model) unpackFaceFile(bytes, model);
-  return [
-    `${sizeText(bytes.length)}, ${checkText(!!model)}`,
-    `  face file, format version ${version}, step ${t}, ${colourText(grey)}`,
-    modelLine(modelId, weights),
-  ].join('\n');
+  return { title: 'face file', version, model: modelId, weights, checked: !!model, step: t, grey };
 }
 
-async function describeBare(bytes: Uint8Array, session: CodecSession): Promise<string> {
+async function describeBare(bytes: Uint8Array, session: CodecSession): Promise<FaceDescription> {
   const { version, modelIdEnd, t, grey } = readBareHeader(bytes);
   const weights = await weightsFor(session, 'budget');
   const model = tablesOf(weights, modelIdEnd);
   if (model) unpackFaceBare(bytes, model);
-  return [
-    `${sizeText(bytes.length)}, ${checkText(!!model)}`,
-    `  bare face, format version ${version}, step ${t}, ${colourText(grey)}`,
-    modelLine(modelIdEnd, weights),
-  ].join('\n');
+  return { title: 'bare face', version, model: modelIdEnd, weights, checked: !!model, step: t, grey };
 }
 
-/** Prints at once, since an archive may be long; a face that is damaged gets a complaint, and the others are told. */
+/**
+ * Prints at once, where words are wanted, since an archive may be long; a face that is damaged gets a complaint, and the
+ * others are told.
+ * @returns the same as keys
+ */
 async function describeArchive(
   path: string,
   archive: FaceCollection,
   size: number,
   session: CodecSession,
   all: boolean,
-): Promise<void> {
+): Promise<object> {
+  const tell = isJson() ? () => {} : print;
   const weights = await weightsFor(session, 'budget');
   const model = tablesOf(weights, archive.modelId);
   const { count, named, modelId } = archive;
-  const kind = archive instanceof FaceJournal ? 'unfinished archive' : 'archive';
-  print(
-    `${path}: ${size} bytes, ${kind} of ${count} faces ${named ? 'with' : 'without'} names, ${(size / Math.max(1, count)).toFixed(1)} bytes a face\n` +
+  const unfinished = archive instanceof FaceJournal;
+  tell(
+    `${path}: ${size} bytes, ${unfinished ? 'unfinished archive' : 'archive'} of ${count} faces ${named ? 'with' : 'without'} names, ${(size / Math.max(1, count)).toFixed(1)} bytes a face\n` +
       `  format version ${BITSTREAM_VERSION}${model ? '' : `, faces ${checkText(false)}`}\n${modelLine(modelId, weights)}`,
   );
   const listed = all ? count : Math.min(count, LISTED);
+  const list: object[] = [];
   let whole = 0;
   for (let k = 0; k < count; k++) {
     try {
       if (model) await archive.face(k, model);
       const [name, { bytes, t, grey }] = [await nameOfFace(archive, k), await archive.entry(k)];
-      if (k < listed) print(`  ${JSON.stringify(name)}: ${bytes} bytes, step ${t}, ${colourText(grey)}`);
+      if (k < listed) {
+        tell(`  ${JSON.stringify(name)}: ${bytes} bytes, step ${t}, ${colourText(grey)}`);
+        if (isJson()) list.push({ name, bytes, step: t, grey });
+      }
       whole++;
     } catch (error) {
       complain(error, `${path}, face ${k}`);
     }
   }
-  if (listed < count) print(`  … and ${count - listed} more (--all lists them)`);
-  if (model) print(`  ${whole} of ${count} faces whole`);
-  if (archive instanceof FaceJournal) {
+  if (listed < count) tell(`  … and ${count - listed} more (--all lists them)`);
+  if (model) tell(`  ${whole} of ${count} faces whole`);
+  if (unfinished) {
     const { damaged, tail } = damageOf(archive, size);
-    if (tail > 0) print(`  and ${tail} bytes of a face that was not finished`);
+    if (tail > 0) tell(`  and ${tail} bytes of a face that was not finished`);
     for (const one of damaged) complain(damageError(one), path);
   }
+  return {
+    path,
+    kind: 'archive',
+    bytes: size,
+    version: BITSTREAM_VERSION,
+    model: modelId,
+    matches: matches(modelId, weights),
+    checked: !!model,
+    faces: count,
+    whole: model ? whole : null,
+    named,
+    unfinished,
+    list,
+  };
 }

@@ -4,6 +4,7 @@ import { basename, dirname, extname, join } from 'node:path';
 import { ArgumentError } from '../common/errors.js';
 import { comparablePath } from '../common/text.js';
 import { checkTarget, ensureFolder, FileError, fileErrorReason, isSameFile } from '../data/atomic-file.js';
+import { DASH } from './stdin.js';
 
 /** File name without folders and without its extension (or `suffix`, where it ends with that). */
 export function stemOf(path: string, suffix?: string): string {
@@ -12,6 +13,9 @@ export function stemOf(path: string, suffix?: string): string {
     return name.slice(0, -suffix.length);
   return name.slice(0, name.length - extname(name).length);
 }
+
+/** What the output of an input is called: by its file name, or "stdin". */
+export const nameOfInput = (path: string, suffix?: string): string => (path === DASH ? 'stdin' : stemOf(path, suffix));
 
 /**
  * Keeps an output from replacing what the run reads.
@@ -42,6 +46,8 @@ export class Outputs {
 
   readonly #made = new Set<string>();
 
+  #inputs: readonly string[] = [];
+
   private constructor(readonly folder: string) {
     this.#made.add(dirname(join(folder, 'any')));
   }
@@ -60,8 +66,19 @@ export class Outputs {
     return new Outputs(folder);
   }
 
-  /** Makes the folders below this one that an output lies in. @throws FileError */
+  /** Tells of files that no output may replace, as they are inputs. */
+  protect(inputs: readonly string[]): void {
+    this.#inputs = inputs;
+  }
+
+  /** @throws ArgumentError where this output would replace an input */
+  async check(path: string): Promise<void> {
+    await refuseInput(path, this.#inputs);
+  }
+
+  /** Makes the folders below this one that an output lies in. @throws FileError, ArgumentError where it would replace an input */
   async ready(path: string): Promise<void> {
+    await this.check(path);
     const folder = dirname(path);
     if (this.#made.has(folder)) return;
     await ensureFolder(folder);

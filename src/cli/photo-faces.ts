@@ -1,4 +1,5 @@
 import { ArgumentError, ImageError } from '../common/errors.js';
+import { decodeText } from '../common/text.js';
 import { alignFace, FACE_HEIGHT, FACE_WIDTH } from '../data/align.js';
 import { MAX_FILE_BYTES, readImage } from '../data/image.js';
 import { type LandmarkIndex, type PhotoLandmarks, parseLandmarks, readLandmarks } from '../data/landmarks.js';
@@ -20,7 +21,7 @@ const MOST_LANDMARK_BYTES = 2 ** 28;
 /** The landmarks of a file, or of standard input for "-". @throws as `readLandmarks` and `readStdin` */
 export async function readLandmarkInput(path: string): Promise<PhotoLandmarks> {
   if (path !== DASH) return readLandmarks(path);
-  return parseLandmarks(new TextDecoder().decode(await readStdin(MOST_LANDMARK_BYTES)), STDIN_NAME);
+  return parseLandmarks(decodeText(await readStdin(MOST_LANDMARK_BYTES), STDIN_NAME), STDIN_NAME);
 }
 
 /**

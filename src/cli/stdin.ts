@@ -9,6 +9,9 @@ export const DASH = '-';
 /** What messages call an input. */
 export const inputName = (path: string): string => (path === DASH ? STDIN_NAME : path);
 
+/** Of an archive that is read from standard input, and so kept in memory. */
+const MOST_ARCHIVE_BYTES = 2 ** 30;
+
 let stdinIsRead = false;
 
 /**
@@ -35,6 +38,14 @@ export async function readStdin(maxBytes: number): Promise<Uint8Array> {
     throw new FileError(`${STDIN_NAME} cannot be read: ${fileErrorReason(error)}`, { cause: error });
   }
   return Buffer.concat(pieces);
+}
+
+let compact: Promise<Uint8Array> | undefined;
+
+/** What standard input holds, be it a compact file or an archive; read once, and then kept. @throws as `readStdin` */
+export function compactStdin(): Promise<Uint8Array> {
+  compact ??= readStdin(MOST_ARCHIVE_BYTES);
+  return compact;
 }
 
 /** The bytes of a regular file, or of standard input for "-". @throws as `readRegularFile` and `readStdin` */

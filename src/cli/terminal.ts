@@ -1,3 +1,4 @@
+import { ArgumentError } from '../common/errors.js';
 import { FileError, fileErrorReason } from '../data/atomic-file.js';
 
 /*
@@ -58,6 +59,19 @@ export const isQuiet = (): boolean => quiet;
 /** From now on, what `say` says goes to standard error: standard output is for data, or for one JSON document. */
 export function takeStdout(): void {
   stdoutIsTaken = true;
+}
+
+/**
+ * The same, for what is no text.
+ * @throws ArgumentError for a terminal, which it would upset
+ */
+export function takeStdoutForData(): void {
+  takeStdout();
+  if (process.stdout.isTTY) {
+    throw new ArgumentError(
+      `${STDOUT_NAME} is a terminal, which shows no pictures or compact files: send it to a file`,
+    );
+  }
 }
 
 /** A line of the result that the command was asked for. */

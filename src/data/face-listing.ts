@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { FormatError } from '../common/errors.js';
 import { comparablePath } from '../common/text.js';
 import { FileError, fileErrorReason } from './atomic-file.js';
+import { isOwnPicture } from './own-files.js';
 import { OTHER_PICTURES, PICTURE_FORMATS, READABLE } from './picture-format.js';
 import { readText } from './read-file.js';
 
@@ -31,6 +32,8 @@ export interface FaceListing {
   root: string;
   entries: FaceEntry[];
   unreadable: Unreadable[];
+  /** Pictures of a folder without a manifest that are left out, as Cameo made them. */
+  own: number;
 }
 
 const MANIFEST = 'manifest.tsv';
@@ -56,7 +59,7 @@ export async function listFaces(folder: string): Promise<FaceListing> {
     )
       return readManifest(root, manifest);
   }
-  const listing: FaceListing = { root: folder, entries: [], unreadable: [] };
+  const listing: FaceListing = { root: folder, entries: [], unreadable: [], own: 0 };
   try {
     await walk(listing, '');
   } catch (error) {
@@ -75,7 +78,7 @@ async function readManifest(root: string, manifest: string): Promise<FaceListing
   }
   const twice = header.find((name, k) => name !== '' && header.indexOf(name) !== k);
   if (twice !== undefined) throw new FormatError(`${manifest}: the column "${twice}" occurs twice; expected it once`);
-  const listing: FaceListing = { root, entries: [], unreadable: [] };
+  const listing: FaceListing = { root, entries: [], unreadable: [], own: 0 };
   const reject = (line: number, reason: string): void => {
     listing.unreadable.push({ path: `${manifest}:${line + 1}`, reason });
   };
@@ -131,14 +134,16 @@ async function walk(listing: FaceListing, below: string): Promise<void> {
         listing.unreadable.push({ path, reason: `cannot be read: ${fileErrorReason(error)}` });
       }
     } else if (READABLE.test(item.name)) {
-      listing.entries.push({
-        path,
-        identity: comparablePath(below),
-        source: '',
-        split: splitOf(path),
-        sex: '',
-        race: '',
-      });
+      if (await isOwnPicture(join(listing.root, path))) listing.own++;
+      else
+        listing.entries.push({
+          path,
+          identity: comparablePath(below),
+          source: '',
+          split: splitOf(path),
+          sex: '',
+          race: '',
+        });
     } else if (OTHER_PICTURES.test(item.name)) {
       listing.unreadable.push({ path, reason: `not a ${PICTURE_FORMATS} picture` });
     }

@@ -50,7 +50,7 @@ export async function openFacesIfAny(folder: string, options: FaceFolderOptions 
   if (limit !== undefined && (!Number.isInteger(limit) || limit < 1)) {
     throw new ArgumentError(`openFaceFolder: limit is ${limit}; expected a positive integer`);
   }
-  const { root, entries: all, unreadable } = await listFaces(folder);
+  const { root, entries: all, unreadable, own } = await listFaces(folder);
   let rows = [...all.keys()].filter((row) => {
     const entry = all[row];
     return (split === undefined || entry.split === split) && (sources === undefined || sources.includes(entry.source));
@@ -62,7 +62,7 @@ export async function openFacesIfAny(folder: string, options: FaceFolderOptions 
   }
   const pack = await FacePack.open(root, all.length);
   const entries = rows.map((row) => all[row]);
-  return new FaceSet(root, entries, unreadable, pack ? { pack, rows } : null);
+  return new FaceSet(root, entries, unreadable, pack ? { pack, rows } : null, own);
 }
 
 /** Faces by index, decoded on demand. The indices never change, whether or not a face turns out to be readable. */
@@ -79,6 +79,8 @@ export class FaceSet {
     unreadable: readonly Unreadable[] = [],
     /** Where the pixels of each entry lie, for faces of a pack. */
     readonly packed: { pack: FacePack; rows: readonly number[] } | null = null,
+    /** Pictures of the folder that are left out, as Cameo made them. */
+    readonly own = 0,
   ) {
     this.root = root;
     this.entries = entries;

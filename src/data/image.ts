@@ -2,6 +2,7 @@ import sharp, { type Metadata } from 'sharp';
 import { ImageError } from '../common/errors.js';
 import { FileError, writeFileAtomic } from './atomic-file.js';
 import { decodePicture } from './decode-picture.js';
+import { markPng } from './own-files.js';
 import { checkFormat } from './picture-format.js';
 import { readRegularFile } from './read-file.js';
 import { checkImage, MAX_PIXELS, type RgbImage } from './rgb-image.js';
@@ -71,10 +72,12 @@ export async function encodePng(image: RgbImage): Promise<Uint8Array> {
 
 /**
  * Writes a picture as PNG, whole or not at all.
+ * @param mark text that says that Cameo made it, so that folders of pictures are read without it
  * @throws ArgumentError when the data does not fit width and height; FileError when it cannot be written
  */
-export async function writePng(path: string, image: RgbImage): Promise<void> {
-  await writeFileAtomic(path, await encodePng(image));
+export async function writePng(path: string, image: RgbImage, mark?: string): Promise<void> {
+  const png = await encodePng(image);
+  await writeFileAtomic(path, mark === undefined ? png : markPng(png, mark));
 }
 
 async function readLimited(path: string, name: string): Promise<Uint8Array> {

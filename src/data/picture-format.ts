@@ -4,8 +4,8 @@ import { ImageError } from '../common/errors.js';
 export const PICTURE_FORMATS = 'JPEG, PNG, WebP, AVIF, GIF or TIFF';
 /** Names of files that are read as pictures. */
 export const READABLE = /\.(jpe?g|jpe|jfif|png|webp|avif|gif|tiff?)$/i;
-/** Names of pictures of other kinds, which are told as not read. */
-export const OTHER_PICTURES = /\.(bmp|heic|heif|hif|jp2|j2k|jxl|ppm|pgm|svg)$/i;
+/** Names of pictures of other kinds, which are told as not read; not of plots (SVG), which runs write into such folders. */
+export const OTHER_PICTURES = /\.(bmp|heic|heif|hif|jp2|j2k|jxl|ppm|pgm)$/i;
 
 const ascii = (bytes: Uint8Array, from: number, to: number): string => String.fromCharCode(...bytes.subarray(from, to));
 

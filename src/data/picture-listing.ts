@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { comparablePath } from '../common/text.js';
 import { FileError, fileErrorReason } from './atomic-file.js';
+import { isOwnPicture } from './own-files.js';
 import { READABLE } from './picture-format.js';
 
 export interface ListedPicture {
@@ -12,16 +13,24 @@ export interface ListedPicture {
   below?: string;
 }
 
+export interface PictureListing {
+  pictures: ListedPicture[];
+  /** Pictures left out, as Cameo made them: compact PNGs, restored faces, contact sheets. */
+  own: number;
+}
+
 /** As people count: "face 2" before "face 10". */
 const naturally = new Intl.Collator('en', { numeric: true });
 
 /**
- * The pictures of a folder (PICTURE_FORMATS, by their names) and those below, each folder in natural order. What begins with a dot is left
+ * The pictures of a folder (PICTURE_FORMATS, by their names) and those below, without those that Cameo made, each folder in
+ * natural order. What begins with a dot is left
  * out; links to files are followed, links to folders are not, as they can form loops.
  * @throws FileError for a folder that cannot be read
  */
-export async function listPictures(folder: string): Promise<ListedPicture[]> {
+export async function listPictures(folder: string): Promise<PictureListing> {
   const pictures: ListedPicture[] = [];
+  let own = 0;
   const walk = async (below: string): Promise<void> => {
     const path = join(folder, below);
     const items = await readdir(path, { withFileTypes: true }).catch((cause: unknown) => {
@@ -35,10 +44,12 @@ export async function listPictures(folder: string): Promise<ListedPicture[]> {
       if (item.isDirectory()) await walk(`${below}${item.name}/`);
       else if (READABLE.test(item.name)) {
         const file = `${below}${item.name}`;
-        pictures.push({ path: join(path, item.name), name: file.replace(READABLE, ''), below: file });
+        const full = join(path, item.name);
+        if (await isOwnPicture(full)) own++;
+        else pictures.push({ path: full, name: file.replace(READABLE, ''), below: file });
       }
     }
   };
   await walk('');
-  return pictures;
+  return { pictures, own };
 }

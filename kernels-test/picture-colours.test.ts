@@ -248,7 +248,7 @@ test('folders take pictures of every format that is read, and tell of the others
   const read = ['a.avif', 'b.GIF', 'c.jfif', 'd.jpeg', 'e.png', 'f.tif', 'g.tiff', 'h.webp'];
   for (const name of [...read, 'i.heic', 'j.txt']) await writeFile(join(folder, name), '');
   assert.equal(
-    (await listPictures(folder)).map(({ below }) => below),
+    (await listPictures(folder)).pictures.map(({ below }) => below),
     read,
   );
   const { entries, unreadable } = await listFaces(folder);

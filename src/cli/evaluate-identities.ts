@@ -9,6 +9,7 @@ import { percent } from '../evaluation/reports/percent.js';
 import { markdownTable, textTable } from '../evaluation/reports/tables.js';
 import { embedPictures } from '../evaluation/verification/embed-pictures.js';
 import { gitCommit } from './git-commit.js';
+import { noteOwn } from './note-own.js';
 import { Outputs } from './outputs.js';
 import { PACKAGE_VERSION } from './package-root.js';
 import { cacheFile, dataFolder } from './places.js';
@@ -98,6 +99,7 @@ async function run(options: IdentitiesOptions): Promise<void> {
     split: options.split,
     sources: options.sources?.split(','),
   });
+  noteOwn(set);
   const indices = (await set.readable()).filter((index) => set.entries[index].identity !== '');
   const entries = indices.map((index) => set.entries[index]);
   checkPairs(entries, options.split);

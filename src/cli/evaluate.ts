@@ -14,6 +14,7 @@ import { complain } from './complain.js';
 import { addEvaluateCodecs } from './evaluate-codecs.js';
 import { addEvaluateIdentities } from './evaluate-identities.js';
 import { addEvaluatePairs } from './evaluate-pairs.js';
+import { noteOwn } from './note-own.js';
 import { integer } from './numbers.js';
 import { Outputs } from './outputs.js';
 import { dataFolder } from './places.js';
@@ -63,6 +64,7 @@ async function evaluateFaces(options: EvaluateOptions): Promise<void> {
   const data = dataFolder(options.data);
   const { count: facesInSplit } = await openFaceFolder(data, { split });
   const set = await openFaceFolder(data, { split, limit: options.limit === 'all' ? undefined : options.limit });
+  noteOwn(set);
   await set.batch([0]); // throws where no face is readable
   await tryBaselines();
   const outputs = await Outputs.in(out);

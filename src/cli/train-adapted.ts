@@ -13,6 +13,7 @@ import { openGpu } from '../gpu/node/adapters.js';
 import { writeRecognizer } from '../models/recognizer-file.js';
 import { saveState } from '../nn/state.js';
 import { adaptRecognizer, type RestoredFaces } from '../training/adapt-recognizer.js';
+import { noteOwn } from './note-own.js';
 import { integer } from './numbers.js';
 import { claimFile } from './outputs.js';
 import { dataFolder, encodingsFolder, recognizerPlaces } from './places.js';
@@ -69,6 +70,7 @@ async function run(options: AdaptedCommand): Promise<void> {
     validation: await openFaceFolder(folder, { split: 'val', limit: VALIDATION_FACES }),
   };
   const weights = baseline ? null : await readWeights(weightsPath(options.model, 'budget'));
+  noteOwn(parts.training);
   for (const set of Object.values(parts)) await set.batch([0]); // throws where no face is readable
   const opened = await readRecognizerOf(options.recognizer, recognizerPlaces());
   const { recognizer, description } = opened;

@@ -18,6 +18,7 @@ import { JointTrainer } from '../training/joint-trainer.js';
 import { readCheckpoint } from '../training/train-codec.js';
 import { trainJoint } from '../training/train-joint.js';
 import type { TrainingLog } from '../training/training-log.js';
+import { noteOwn } from './note-own.js';
 import { refuseInput } from './outputs.js';
 import { dataFolder, recognizerPlaces } from './places.js';
 import { type Progress, startBar, startStages } from './progress.js';
@@ -124,6 +125,7 @@ async function run(options: TrainJointCommand): Promise<void> {
       metadata: { 'cameo.license': 'see the model card beside this file' },
       onProgress: preparing.update,
       onStart: ({ gpu, faces, firstStep, parameters }) => {
+        noteOwn(faces);
         preparing.stop();
         say(
           `${parameters} parameters; ${faces.count} faces of ${resolve(faces.root)}, on ${gpu.description.description}`,

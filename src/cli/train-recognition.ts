@@ -19,6 +19,7 @@ import { RecognitionTrainer } from '../training/recognition-trainer.js';
 import { readCheckpoint } from '../training/train-codec.js';
 import { trainRecognition } from '../training/train-recognition.js';
 import type { TrainingLog } from '../training/training-log.js';
+import { noteOwn } from './note-own.js';
 import { refuseInput } from './outputs.js';
 import { dataFolder, embeddingsFile, recognizerPlaces } from './places.js';
 import { type Progress, startBar, startStages } from './progress.js';
@@ -190,6 +191,7 @@ async function run(options: TrainRecognitionCommand): Promise<void> {
       onProgress: preparing.update,
       onStart: ({ gpu, faces: set, labelling, firstStep, parameters }) => {
         preparing.stop();
+        noteOwn(set);
         for (const line of labelReportText(labelling.report)) say(line);
         const { identities, labelled, unlabelled } = labelling;
         say(

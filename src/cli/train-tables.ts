@@ -10,6 +10,7 @@ import { KltAutoencoder } from '../models/klt-autoencoder.js';
 import { checkTensors } from '../nn/host-tensor.js';
 import { writeSafetensors } from '../nn/safetensors.js';
 import { fitTables } from '../training/fit-tables.js';
+import { noteOwn } from './note-own.js';
 import { claimFile } from './outputs.js';
 import { dataFolder } from './places.js';
 import { startProgress } from './progress.js';
@@ -47,6 +48,7 @@ async function run({ data, model: path, out, faces: limit }: TrainTablesCommand)
   const bytes = await readRegularFile(path, MAX_WEIGHTS_BYTES);
   const file = named(path, () => readKlt(bytes));
   const faces = await openFaceFolder(dataFolder(data), { split: 'train', limit });
+  noteOwn(faces);
   await faces.batch([0]); // throws where no face is readable
   checkTensors(file.tensors, new KltAutoencoder(file.config).entries(), `the network of ${path}`);
   await claimFile(out, [path]);

@@ -8,6 +8,7 @@ import { type CodecTrainingConfig, DEFAULT_CODEC_TRAINING } from '../training/co
 import { CodecTrainer } from '../training/codec-trainer.js';
 import { readCheckpoint, trainCodec } from '../training/train-codec.js';
 import type { TrainingLog } from '../training/training-log.js';
+import { noteOwn } from './note-own.js';
 import { dataFolder } from './places.js';
 import { type Progress, startBar } from './progress.js';
 import { say } from './terminal.js';
@@ -126,6 +127,7 @@ async function runTraining(options: TrainOptions): Promise<void> {
       signal: stop.signal,
       metadata: { 'cameo.license': 'see the model card beside this file' },
       onStart: ({ gpu, faces, firstStep, parameters }) => {
+        noteOwn(faces);
         say(
           `${parameters} parameters, ${faces.count} faces of ${resolve(faces.root)}, on ${gpu.description.description}`,
         );

@@ -102,8 +102,8 @@ test('thresholds that cannot be read are told, not taken for none', async () => 
   const text = join(folder, 'damaged.json');
   for (const [path, content, message] of [
     [unreadable, null, /a-folder: it is a folder/],
-    [text, '{', /damaged\.json: /],
-    [text, '[]', /damaged\.json: \[\]; expected an object of models/],
+    [text, '{', /damaged\.json/],
+    [text, '[]', /damaged\.json: is a list of 0; expected an object of models/],
     [text, '{"x": {"embedding": "flip"}}', /model x is .*; expected embedding .* and thresholds by rate/],
   ] as const) {
     if (content !== null) writeFileSync(path, content);

@@ -15,6 +15,8 @@ export async function waitForText(page: Page, selector: string, pattern: RegExp,
       pattern.source,
     );
   } catch {
+    const problems = await page.$$eval('[id$=problem]:not([hidden])', (all) => all.map((one) => one.textContent));
+    if (problems.length > 0) console.log(`the page shows ${problems.join('; ')}`);
     throw new Error(`${selector} says "${await textOf(page, selector)}", and never ${pattern}`);
   }
   return textOf(page, selector);
@@ -30,7 +32,7 @@ export async function runBench(page: Page, layers: string, kinds: string): Promi
     await page.keyboard.type(text);
   }
   await page.keyboard.press('Tab');
-  await page.keyboard.press('Space');
+  await page.keyboard.press(' ');
   assert.ok(await page.$eval('#quick', (box) => (box as HTMLInputElement).checked));
   await page.keyboard.press('Tab');
   await page.keyboard.press('Enter');

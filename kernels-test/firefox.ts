@@ -40,8 +40,11 @@ export async function startFirefox(): Promise<TestBrowser | { missing: string }>
     child.on('exit', () => resolve());
     child.on('error', () => resolve());
   });
+  const kill = () => void child.kill('SIGKILL');
+  process.once('exit', kill); // where a test ends without closing it
   const stop = async () => {
-    child.kill('SIGKILL');
+    process.off('exit', kill);
+    kill();
     await ended;
     rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
   };

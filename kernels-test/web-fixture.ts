@@ -9,7 +9,7 @@ import { servePage } from '../bench/web/serve.js';
 import { alignFace, type FaceLandmarks } from '../src/data/align.js';
 import { encodePng, readImage } from '../src/data/image.js';
 import { buildDemo } from '../web/build.js';
-import { gpuObstacle, startBrowser, type TestSite } from './browser.js';
+import { type BrowserName, gpuObstacle, startBrowser, type TestSite } from './browser.js';
 import { INVENTED_LANDMARKS, INVENTED_PHOTO } from './invented-faces.js';
 
 export const PHONE = { width: 390, height: 844 };
@@ -29,11 +29,11 @@ export interface Demo extends TestSite {
   close(): Promise<void>;
 }
 
-export async function openDemo(): Promise<Demo> {
+export async function openDemo(browser: BrowserName = 'Chromium'): Promise<Demo> {
   const folder = mkdtempSync(join(tmpdir(), 'cameo-web-'));
   const site = join(folder, 'site');
   const { server, address } = await servePage(site, 0, await buildDemo(site));
-  const started = await startBrowser();
+  const started = await startBrowser(browser);
   const reason = await gpuObstacle({ started, address });
   return {
     folder,
@@ -55,6 +55,20 @@ export async function alignedFile(folder: string, face: number): Promise<string>
   const picture = alignFace(await readImage(PHOTO), (await photoLandmarks())[face]);
   writeFileSync(path, await encodePng(picture));
   return path;
+}
+
+/** Moves the handles of a place to the points of PHOTO, by the mouse. */
+export async function placeLandmarks(page: Page, place: string, landmarks: FaceLandmarks): Promise<void> {
+  const { width, height } = await readImage(PHOTO);
+  const stage = (await (await page.$(`${place} .stage`))!.boundingBox())!;
+  for (const [k, [x, y]] of landmarks.entries()) {
+    const handle = (await page.$$(`${place} .handle`))[k];
+    const box = (await handle.boundingBox())!;
+    await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+    await page.mouse.down();
+    await page.mouse.move(stage.x + (x / width) * stage.width, stage.y + (y / height) * stage.height, { steps: 3 });
+    await page.mouse.up();
+  }
 }
 
 /** Drops files on an element, as the operating system would. */

@@ -21,6 +21,7 @@ import {
   PHOTO,
   photoLandmarks,
   pixelsOf,
+  placeLandmarks,
   screenshot,
   setBudget,
   slot,
@@ -57,16 +58,7 @@ browserTest(demo, reason, 'a dropped photograph becomes a file, a QR code and a 
 
   // The points by the mouse, the last of them by the keyboard.
   const [landmarks] = await photoLandmarks();
-  const { width, height } = await readImage(PHOTO);
-  const stage = (await (await page.$(`${slot(1)} .stage`))!.boundingBox())!;
-  for (const [k, [x, y]] of landmarks.entries()) {
-    const handle = (await page.$$(`${slot(1)} .handle`))[k];
-    const box = (await handle.boundingBox())!;
-    await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
-    await page.mouse.down();
-    await page.mouse.move(stage.x + (x / width) * stage.width, stage.y + (y / height) * stage.height, { steps: 3 });
-    await page.mouse.up();
-  }
+  await placeLandmarks(page, slot(1), landmarks);
   const labels = await page.$$eval(`${slot(1)} .handle`, (all) => all.map((one) => one.getAttribute('aria-label')!));
   assert.equal(
     labels.map((label) => label.replace(/, at .*/, '')),

@@ -7,7 +7,14 @@
 export async function withoutProfile(blob: Blob): Promise<Blob> {
   const bytes = new Uint8Array(await blob.arrayBuffer());
   const parts = blob.type === 'image/webp' ? webpWithoutProfile(bytes) : jpegWithoutProfile(bytes);
-  return new Blob(parts, { type: blob.type });
+  // In one piece: Firefox decides by the first part of a blob alone whether it is a picture.
+  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return new Blob([whole], { type: blob.type });
 }
 
 const textAt = (bytes: Uint8Array, at: number, length: number): string =>

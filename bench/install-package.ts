@@ -44,14 +44,15 @@ const SHIPPED = ['package.json', 'README.md', 'LICENSE', 'models', 'examples', '
 
 /**
  * Builds the package in a folder of its own: the repository's `dist` may be in use, and may be old.
+ * @param types false leaves out the declarations, which take most of the time
  * @returns the folder, from which `npm pack` can pack
  */
-export function buildPackage(folder: string): string {
+export function buildPackage(folder: string, types = true): string {
   mkdirSync(folder, { recursive: true });
   for (const name of SHIPPED) {
     if (existsSync(join(ROOT, name))) cpSync(join(ROOT, name), join(folder, name), { recursive: true });
   }
   runPackage('tsx', 'tsx', 'build.ts', join(folder, 'dist'));
-  runPackage('typescript', 'tsc', '-p', 'tsconfig.build.json', '--outDir', join(folder, 'dist', 'types'));
+  if (types) runPackage('typescript', 'tsc', '-p', 'tsconfig.build.json', '--outDir', join(folder, 'dist', 'types'));
   return folder;
 }

@@ -1,7 +1,7 @@
 import { dataFolder, recognizerPlaces } from '../src/cli/places.js';
 import { runFacts } from '../src/cli/report-facts.js';
 import { expectKind, readWeights } from '../src/cli/weights.js';
-import { BudgetCodec } from '../src/codec/budget-codec.js';
+import { FaceCodec } from '../src/codec/face-codec.js';
 import { ArgumentError } from '../src/common/errors.js';
 import { writeFileAtomic } from '../src/data/atomic-file.js';
 import { openFaceFolder } from '../src/data/faces.js';
@@ -52,7 +52,7 @@ try {
   const average = (of: (k: number) => number): number => faces.reduce((total, _, k) => total + of(k), 0) / faces.length;
   const rows: string[][] = [];
   for (const { name, weights } of files) {
-    const codec = BudgetCodec.fromKlt(gpu, weights);
+    const codec = FaceCodec.fromKlt(gpu, weights);
     const kinds = grey
       ? [
           { kind: ', in colour', given: faces },

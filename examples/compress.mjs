@@ -1,12 +1,12 @@
 // A face in 300 bytes, and back: node compress.mjs FACE.png RESTORED.png: an aligned crop of 96×112 pixels.
 import { readFile } from 'node:fs/promises';
-import { BudgetCodec } from 'cameo';
+import { FaceCodec } from 'cameo';
 import { openGpu, readImage, writePng } from 'cameo/node';
 
 const [source, restored = 'restored.png'] = process.argv.slice(2);
 const gpu = await openGpu();
 const weights = await readFile(new URL(import.meta.resolve('cameo/models/face.safetensors')));
-const codec = BudgetCodec.fromWeights(gpu, weights);
+const codec = FaceCodec.fromWeights(gpu, weights);
 const { width, height } = codec.faceSize;
 const { data } = await readImage(source, { exactly: { width, height } });
 const [file] = await codec.encode([data], { maxBytes: 300 });

@@ -7,11 +7,11 @@ import type { Page } from 'puppeteer-core';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { servePage } from '../bench/web/serve.js';
-import { BudgetCodec } from '../src/codec/budget-codec.js';
 import { packArchive } from '../src/codec/container/face-archive.js';
 import { packFaceBare } from '../src/codec/container/face-bare.js';
 import type { DecodedFace } from '../src/codec/container/face-code.js';
 import { packFaceFile } from '../src/codec/container/face-file.js';
+import { FaceCodec } from '../src/codec/face-codec.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
 import { browserTest, gpuObstacle, startBrowser, type TestSite } from './browser.js';
 import { demoFaces } from './budget-fixture.js';
@@ -59,7 +59,7 @@ function assertWithinOneLevel(pixels: ArrayLike<number>, others: ArrayLike<numbe
 }
 
 /** A face of the page has these symbols, its bytes are those that Node packs, and it looks as in Node. */
-function assertSameFace(found: PageFace, face: DecodedFace, pixels: Uint8Array, codec: BudgetCodec, what: string) {
+function assertSameFace(found: PageFace, face: DecodedFace, pixels: Uint8Array, codec: FaceCodec, what: string) {
   assert.equal([found.t, found.grey], [face.t, face.grey], what);
   assert.equal(found.symbols, [...face.symbols], what);
   assert.equal(found.file, [...packFaceFile(face, codec.latents)], what);
@@ -67,7 +67,7 @@ function assertSameFace(found: PageFace, face: DecodedFace, pixels: Uint8Array, 
   assertWithinOneLevel(found.pixels, pixels, what);
 }
 
-async function exchange(page: Page, codec: BudgetCodec): Promise<void> {
+async function exchange(page: Page, codec: FaceCodec): Promise<void> {
   await openCodecPage(page);
   const about = await page.evaluate(async () => {
     const { modelId, adapter } = await globalThis.codecPage;
@@ -143,7 +143,7 @@ if (reason) browserTest(site, reason, 'faces of Node and of a page are the same'
 for (const { name, label } of adapters) {
   browserTest(site, '', `faces of Node on ${label} and of a page are the same`, async (page) => {
     const gpu = await openGpu({ adapter: name, tuning: false });
-    const codec = BudgetCodec.fromWeights(gpu, readFileSync(WEIGHTS));
+    const codec = FaceCodec.fromWeights(gpu, readFileSync(WEIGHTS));
     try {
       await exchange(page, codec);
     } finally {

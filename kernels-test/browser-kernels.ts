@@ -23,7 +23,7 @@ const here = (name: string): string => fileURLToPath(new URL(name, import.meta.u
 const LEFT_OUT: Record<string, string> = {
   'adapt-recognizer': 'trains for longer than a page has',
   'bench-peers': 'gives its peers the device of Node',
-  'budget-codec': 'reads photographs; browser-codec.test.ts has the codec in a page',
+  'face-codec': 'reads photographs; browser-codec.test.ts has the codec in a page',
   'compare-codecs': 'runs codecs of Node',
   'conv-matrix': "compiles on Dawn's null backend",
   dlib: 'reads photographs',

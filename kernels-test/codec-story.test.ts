@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { weightsPath } from '../src/cli/weights.js';
-import { FaceCodec } from '../src/codec/face-codec.js';
+import { AutoencoderCodec } from '../src/codec/autoencoder-codec.js';
 import { alignFace } from '../src/data/align.js';
 import { readImage } from '../src/data/image.js';
 import { readLandmarks } from '../src/data/landmarks.js';
@@ -22,11 +22,11 @@ const test = suite('codec story');
 
 const weights = readFileSync(weightsPath());
 const found = await listAdapters();
-const adapters = new Map<string, { gpu: Gpu; codec: FaceCodec }>();
+const adapters = new Map<string, { gpu: Gpu; codec: AutoencoderCodec }>();
 for (const kind of ['swiftshader', 'lavapipe']) {
   const adapter = found.find((candidate) => candidate.kind === kind);
   const gpu = adapter && (await openFound(adapter).catch(() => undefined));
-  if (gpu) adapters.set(kind, { gpu, codec: FaceCodec.fromWeights(gpu, weights) });
+  if (gpu) adapters.set(kind, { gpu, codec: AutoencoderCodec.fromWeights(gpu, weights) });
   else console.log(`SKIP the codec on ${kind}: ${adapter ? 'this machine’s is refused' : 'not installed'}`);
 }
 const [one, other] = [...adapters.values()];

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { shippedWeights } from '../src/cli/weights.js';
-import { BudgetCodec } from '../src/codec/budget-codec.js';
+import { AutoencoderCodec } from '../src/codec/autoencoder-codec.js';
 import { FaceCodec } from '../src/codec/face-codec.js';
 import { CameoError } from '../src/common/errors.js';
 import { openFaceFolder } from '../src/data/faces.js';
@@ -47,7 +47,7 @@ const noted = (face: Uint8Array): Uint8Array => face.map((value, i) => Math.min(
 test('every codec keeps the budget, every pair is decided, and a second run finds what the first one made', async () => {
   const gpu = await testGpu();
   const own = (await demoFaces()).slice(0, 6);
-  const codec = BudgetCodec.fromWeights(gpu, await smallFaceModel(gpu, 1));
+  const codec = FaceCodec.fromWeights(gpu, await smallFaceModel(gpu, 1));
   const watcher = await recognizer();
   const faces = new Map<string, Uint8Array>();
   own.forEach((face, k) => {
@@ -234,7 +234,7 @@ test('every codec keeps the budget, every pair is decided, and a second run find
 
 test('the plain autoencoder stores a face in a PNG at the finest rate that fits', async () => {
   const gpu = await testGpu();
-  const codec = FaceCodec.fromWeights(gpu, readFileSync(shippedWeights('png')));
+  const codec = AutoencoderCodec.fromWeights(gpu, readFileSync(shippedWeights('png')));
   const faces = (await demoFaces()).slice(0, 2);
   const encoder = autoencoderPngEncoder(codec, new EncodingCache(join(folder, 'encodings-png')));
   const sizes = await Promise.all([0, codec.rates - 1].map((rate) => codec.encode(faces, rate)));
@@ -258,7 +258,7 @@ test('the plain autoencoder stores a face in a PNG at the finest rate that fits'
 
 test('faces are compared with themselves by group', async () => {
   const gpu = await testGpu();
-  const codec = BudgetCodec.fromWeights(gpu, await smallFaceModel(gpu, 1));
+  const codec = FaceCodec.fromWeights(gpu, await smallFaceModel(gpu, 1));
   const watcher = await recognizer();
   const data = join(folder, 'groups');
   const own = (await demoFaces()).slice(0, 4);

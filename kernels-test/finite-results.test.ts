@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
-import { BudgetCodec } from '../src/codec/budget-codec.js';
+import { AutoencoderCodec } from '../src/codec/autoencoder-codec.js';
 import { FaceCodec } from '../src/codec/face-codec.js';
 import { NotFiniteError } from '../src/common/errors.js';
 import { CameoFace } from '../src/models/cameo-face.js';
@@ -52,7 +52,7 @@ test('an embedding', async () => {
 
 test('symbols and pixels of the codec', async () => {
   const gpu = await testGpu();
-  const codec = BudgetCodec.fromWeights(gpu, await smallFaceModel(gpu, 1, TINY));
+  const codec = FaceCodec.fromWeights(gpu, await smallFaceModel(gpu, 1, TINY));
   const face = shrunk((await demoFaces())[0], codec.faceSize);
   const files = await codec.encode([face], { maxBytes: 200 });
   let [encoding, decoding] = [0, 0];
@@ -76,7 +76,7 @@ test('symbols and pixels of the codec', async () => {
 
 test('symbols and pixels of the autoencoder', async () => {
   const gpu = await testGpu();
-  const codec = FaceCodec.fromWeights(gpu, readFileSync(writeTinyModel(join(temporaryFolder(), 'tiny'), 1)));
+  const codec = AutoencoderCodec.fromWeights(gpu, readFileSync(writeTinyModel(join(temporaryFolder(), 'tiny'), 1)));
   const face = new Uint8Array(codec.faceSize.bytes).map((_, i) => (i * 7) % 256);
   const files = await codec.encode([face], 0);
   const failed = new Set<string>();

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import * as assert from 'uvu/assert';
 import { tileBytes } from '../shaders/common/tile.js';
-import { FaceCodec } from '../src/codec/face-codec.js';
+import { AutoencoderCodec } from '../src/codec/autoencoder-codec.js';
 import { convShape } from '../src/common/conv-geometry.js';
 import { ArgumentError } from '../src/common/errors.js';
 import type { Conv2dAttrs, ConvTranspose2dAttrs } from '../src/common/op-attrs.js';
@@ -245,7 +245,7 @@ onHalf('a recorded step gives the same bits, and the codec refuses to encode', a
     for (const tensor of [x, ...weights, ...eager]) tensor.dispose();
 
     const file = readFileSync(new URL('../models/codec.safetensors', import.meta.url));
-    const codec = FaceCodec.fromWeights(half, file);
+    const codec = AutoencoderCodec.fromWeights(half, file);
     const error = await rejection(() => codec.encode([], 0), ArgumentError);
     assert.match(error.message, /precision "f32"/);
     codec.dispose();

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { expectKind, readWeights, weightsPath } from '../src/cli/weights.js';
-import { BudgetCodec } from '../src/codec/budget-codec.js';
+import { FaceCodec } from '../src/codec/face-codec.js';
 import { CounterRandom } from '../src/common/random.js';
 import { FACE_TEMPLATE, type FaceLandmarks } from '../src/data/align.js';
 import { writeFileAtomic } from '../src/data/atomic-file.js';
@@ -39,7 +39,7 @@ const [STEP, DRAWN, SPREAD] = [30, 300, 1.1];
 async function write(): Promise<void> {
   const gpu = await openGpu();
   const { file } = expectKind(await readWeights(weightsPath(undefined, 'budget')), 'budget');
-  const codec = BudgetCodec.fromKlt(gpu, file);
+  const codec = FaceCodec.fromKlt(gpu, file);
   const of = (name: string): Float32Array => file.tensors.get(name)!.data;
   const gain = 2 ** (STEP / 8);
   const scales = Float64Array.from(codec.tables.order, (k) => Math.exp(of('logScale')[k] + of('logGain')[k]) * gain);

@@ -1,7 +1,7 @@
 import * as assert from 'uvu/assert';
 import { CameoError } from '../src/common/errors.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
-import { BudgetCodec, encodeMany, openBrowserGpu } from '../src/index.js';
+import { encodeMany, FaceCodec, openBrowserGpu } from '../src/index.js';
 import { smallFaceModel, TINY } from './budget-fixture.js';
 import { gpuSuite, testGpu } from './harness.js';
 import { rejection } from './rejection.js';
@@ -29,7 +29,7 @@ test('unknown and impossible options of devices and codecs are refused before wo
   assert.match(await many({ ...whole, maxBytes: 300 }), /^encodeMany: there is no option "maxBytes"; expected /);
   assert.match(await many({ ...whole, holder: 'zip' }), /^encodeMany: holder is "zip"; expected file, bare, archive$/);
 
-  const codec = BudgetCodec.fromWeights(gpu, weightsFile) as Any;
+  const codec = FaceCodec.fromWeights(gpu, weightsFile) as Any;
   const face = new Uint8Array(codec.faceSize.bytes);
   assert.match(
     await message(() => codec.encode([face], { bytes: 300 })),

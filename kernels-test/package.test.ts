@@ -218,12 +218,12 @@ test('a training step from JavaScript, once the optional peers are installed', (
 test('the types are checked, and the compiled program trains', () => {
   const common = { strict: true, target: 'es2022', lib: ['es2022', 'dom'], types: [], outDir: 'compiled' };
   const typed = `${trainingStep(IN_NODE)}
-    import { BudgetCodec, FaceCodec } from 'cameo';
+    import { FaceCodec, AutoencoderCodec } from 'cameo';
     import { conv2d, defineOp, type Gpu } from 'cameo/engine';
     export const convolve = (gpu: Gpu): Tensor =>
       conv2d(Tensor.zeros(gpu, SHAPE), Tensor.zeros(gpu, [3, 3, 3, 8]), null, { stride: [2, 2] });
-    export const encode = (gpu: Gpu): Promise<Uint8Array[]> => FaceCodec.fromWeights(gpu, new Uint8Array()).encode([], 0);
-    export const bytes = (codec: BudgetCodec): number => codec.faceSize.bytes;
+    export const encode = (gpu: Gpu): Promise<Uint8Array[]> => AutoencoderCodec.fromWeights(gpu, new Uint8Array()).encode([], 0);
+    export const bytes = (codec: FaceCodec): number => codec.faceSize.bytes;
     export const double = defineOp<{ factor: number }>({
       name: 'double',
       shape: ([x]) => x,
@@ -290,7 +290,7 @@ test('a program gets what it imports, and no more', async () => {
     assert.not.ok(text.includes(foreign), `conv2d brings ${foreign}`);
   }
   assert.ok(gzipSize(conv) < 30_000, `conv2d alone has ${gzipSize(conv)} bytes`);
-  const codec = held(await bundle("export { BudgetCodec } from 'cameo';", modules));
+  const codec = held(await bundle("export { FaceCodec } from 'cameo';", modules));
   for (const name of ['cosFace', 'marginLoss', 'softmaxCrossEntropy']) assert.not.ok(codec.includes(name), name);
   // Loading runs nothing: what has effects would stay here, where nothing is imported by name.
   for (const entry of ['engine', 'index']) {

@@ -25,7 +25,7 @@ const RESOLUTIONS = [
 
 /** A program that uses all entry points, and what of the platform their types name. */
 const PROGRAM = `
-import { BudgetCodec, encodeMany, FaceCodec } from 'cameo';
+import { FaceCodec, encodeMany, AutoencoderCodec } from 'cameo';
 import { Adam, conv2d, defineOp, type Gpu, openBrowserGpu, Tape, Tensor } from 'cameo/engine';
 import { encodeToArchive, listAdapters, openGpu } from 'cameo/node';
 export const gpu: Gpu = await openBrowserGpu();
@@ -33,12 +33,12 @@ export const values: Float32Array = await Tensor.zeros(gpu, [1]).read();
 export const convolve = (x: Tensor): Tensor => conv2d(x, Tensor.zeros(gpu, [3, 3, 3, 8]), null, { stride: [2, 2] });
 export const label: string = gpu.device.label;
 export const lost: Promise<string> = gpu.device.lost.then(({ message }) => message);
-export const bytes = (codec: BudgetCodec): Promise<Uint8Array[]> => codec.encode([], { maxBytes: 300 });
+export const bytes = (codec: FaceCodec): Promise<Uint8Array[]> => codec.encode([], { maxBytes: 300 });
 // @ts-expect-error: a shape is numbers
 convolve('8 by 8');
 // @ts-expect-error: a label is text
 gpu.device.label = 8;
-export const all = [Adam, defineOp, Tape, FaceCodec, encodeMany, encodeToArchive, listAdapters, openGpu];
+export const all = [Adam, defineOp, Tape, AutoencoderCodec, encodeMany, encodeToArchive, listAdapters, openGpu];
 `;
 
 /** Compiles `text` as a user's program. @throws Error with what the compiler says */

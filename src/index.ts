@@ -1,6 +1,6 @@
 /** `cameo`: the engine with the face codec on it. Nothing here imports anything of Node: it runs in browsers too. */
 
-export { BudgetCodec, type FaceContainer, type FaceHolder, type FaceTarget } from './codec/budget-codec.js';
+export { AutoencoderCodec, modelIdOf } from './codec/autoencoder-codec.js';
 export type { ArchivedFace } from './codec/container/archive-layout.js';
 export {
   type ByteSource,
@@ -19,7 +19,14 @@ export {
   type FaceInput,
   type FailedFace,
 } from './codec/encode-many.js';
-export { FaceCodec, modelIdOf } from './codec/face-codec.js';
+export {
+  FaceCodec,
+  /** @deprecated Use `FaceCodec`, as the class is called now. */
+  FaceCodec as BudgetCodec,
+  type FaceContainer,
+  type FaceHolder,
+  type FaceTarget,
+} from './codec/face-codec.js';
 export { LATENT_LIMITS, type Latents } from './codec/latents.js';
 export { FORMAT_VERSION, packLatentsPng, type UnpackedFile, unpackLatentsPng } from './codec/png/container.js';
 export * from './engine.js';

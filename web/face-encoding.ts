@@ -1,6 +1,6 @@
-import type { BudgetCodec } from '../src/codec/budget-codec.js';
 import { packFaceBare } from '../src/codec/container/face-bare.js';
 import { packFaceFile } from '../src/codec/container/face-file.js';
+import type { FaceCodec } from '../src/codec/face-codec.js';
 
 /** What Cameo made of a face. */
 export interface FaceEncoding {
@@ -13,7 +13,7 @@ export interface FaceEncoding {
 
 /** Encodes faces together, and restores them. */
 export async function encodeFaces(
-  codec: BudgetCodec,
+  codec: FaceCodec,
   faces: readonly Uint8Array[],
   maxBytes: number,
 ): Promise<FaceEncoding[]> {

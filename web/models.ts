@@ -1,4 +1,4 @@
-import { BudgetCodec } from '../src/codec/budget-codec.js';
+import { FaceCodec } from '../src/codec/face-codec.js';
 import { readKlt } from '../src/codec/klt-file.js';
 import { CameoError } from '../src/common/errors.js';
 import { parseJson } from '../src/common/json.js';
@@ -38,7 +38,7 @@ const klt = once(async () => readKlt(await fetchFile('models/face.safetensors'))
 const FACES = 2;
 
 /** The codec on a device; the weights are loaded once. */
-export const codecOn = perDevice(async (gpu) => BudgetCodec.fromKlt(gpu, await klt(), FACES));
+export const codecOn = perDevice(async (gpu) => FaceCodec.fromKlt(gpu, await klt(), FACES));
 
 /** Where decisions begin, by false accept rate. */
 export interface Thresholds {

@@ -1,5 +1,5 @@
-import type { BudgetCodec } from '../src/codec/budget-codec.js';
 import { isFaceFile } from '../src/codec/container/face-file.js';
+import type { FaceCodec } from '../src/codec/face-codec.js';
 import { CameoError, FormatError } from '../src/common/errors.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../src/data/align.js';
 import type { RgbImage } from '../src/data/rgb-image.js';
@@ -45,7 +45,7 @@ function inPicture(picture: RgbImage, patience: number, name: string): Uint8Arra
 }
 
 /** A code of some other kind may come before the camera too: only one that holds a face ends the search. */
-function faceInFrame(frame: RgbImage, codec: BudgetCodec): Found | null {
+function faceInFrame(frame: RgbImage, codec: FaceCodec): Found | null {
   try {
     const bytes = readQr(frame, PATIENCE.frame);
     codec.unpack(bytes);

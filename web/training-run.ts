@@ -72,7 +72,7 @@ export class TrainingRun {
     this.#stop = true;
   }
 
-  /** The weights of the last snapshot, as `FaceCodec` reads them; null before the first. */
+  /** The weights of the last snapshot, as `AutoencoderCodec` reads them; null before the first. */
   weights(): Uint8Array | null {
     if (!this.#checkpoint) return null;
     const tensors = withoutPrefix(readSafetensors(this.#checkpoint).tensors, 'model.');

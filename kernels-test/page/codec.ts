@@ -1,10 +1,10 @@
 import { packFaceBare } from '../../src/codec/container/face-bare.js';
 import { packFaceFile } from '../../src/codec/container/face-file.js';
 import {
-  BudgetCodec,
   bytesSource,
   type DecodedFace,
   FaceArchive,
+  FaceCodec,
   type FaceContainer,
   openBrowserGpu,
   packArchive,
@@ -43,7 +43,7 @@ const bytes = (values: readonly number[]): Uint8Array => Uint8Array.from(values)
 
 async function openCodec(): Promise<CodecPage> {
   const gpu = await openBrowserGpu({ tuning: false });
-  const codec = BudgetCodec.fromWeights(gpu, await readFixture('face.safetensors'));
+  const codec = FaceCodec.fromWeights(gpu, await readFixture('face.safetensors'));
   const { latents } = codec;
   const everyForm = async (faces: DecodedFace[]): Promise<PageFace[]> => {
     const pixels = await codec.restore(faces);

@@ -1,4 +1,4 @@
-import { BudgetCodec } from '../codec/budget-codec.js';
+import { AutoencoderCodec } from '../codec/autoencoder-codec.js';
 import { FaceCodec } from '../codec/face-codec.js';
 import { DeviceKeeper, type DeviceKeeperOptions } from '../gpu/device-keeper.js';
 import type { Gpu } from '../gpu/gpu.js';
@@ -22,8 +22,8 @@ import {
 export class CodecSession {
   #weights: { [K in CodecKind]?: Promise<WeightsOf<K>> } = {};
   #gpu: Promise<Gpu> | undefined;
-  #budget: Promise<BudgetCodec> | undefined;
-  #png: Promise<FaceCodec> | undefined;
+  #budget: Promise<FaceCodec> | undefined;
+  #png: Promise<AutoencoderCodec> | undefined;
 
   private constructor(readonly chosen: Weights | undefined) {}
 
@@ -56,35 +56,35 @@ export class CodecSession {
   }
 
   /** @throws NoAdapterError, and as `weights` */
-  budgetCodec(): Promise<BudgetCodec> {
+  faceCodec(): Promise<FaceCodec> {
     this.#budget ??= (async () => {
       const { path, file } = await this.weights('budget');
       const gpu = await this.gpu();
-      return named(path, () => BudgetCodec.fromKlt(gpu, file));
+      return named(path, () => FaceCodec.fromKlt(gpu, file));
     })();
     return this.#budget;
   }
 
   /** @throws NoAdapterError, and as `weights` */
-  pngCodec(): Promise<FaceCodec> {
+  pngCodec(): Promise<AutoencoderCodec> {
     this.#png ??= (async () => {
       const { path, bytes } = await this.weights('png');
       const gpu = await this.gpu();
-      return named(path, () => FaceCodec.fromWeights(gpu, bytes));
+      return named(path, () => AutoencoderCodec.fromWeights(gpu, bytes));
     })();
     return this.#png;
   }
 
   /** The codec for a long run: with a device of its own, and another one where that is lost. @throws as `weights` */
-  async keepBudgetCodec(options: DeviceKeeperOptions): Promise<DeviceKeeper<BudgetCodec>> {
+  async keepFaceCodec(options: DeviceKeeperOptions): Promise<DeviceKeeper<FaceCodec>> {
     const { path, file } = await this.weights('budget');
-    return new DeviceKeeper(openGpu, (gpu) => named(path, () => BudgetCodec.fromKlt(gpu, file)), options);
+    return new DeviceKeeper(openGpu, (gpu) => named(path, () => FaceCodec.fromKlt(gpu, file)), options);
   }
 
-  /** As `keepBudgetCodec`. */
-  async keepPngCodec(options: DeviceKeeperOptions): Promise<DeviceKeeper<FaceCodec>> {
+  /** As `keepFaceCodec`. */
+  async keepPngCodec(options: DeviceKeeperOptions): Promise<DeviceKeeper<AutoencoderCodec>> {
     const { path, bytes } = await this.weights('png');
-    return new DeviceKeeper(openGpu, (gpu) => named(path, () => FaceCodec.fromWeights(gpu, bytes)), options);
+    return new DeviceKeeper(openGpu, (gpu) => named(path, () => AutoencoderCodec.fromWeights(gpu, bytes)), options);
   }
 
   async close(): Promise<void> {

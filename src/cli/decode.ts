@@ -86,7 +86,7 @@ class Restorer {
   }
 
   async #restoreFaces(): Promise<void> {
-    const codec = await this.session.budgetCodec();
+    const codec = await this.session.faceCodec();
     const batch = this.#faces.splice(0, FACES_AT_ONCE);
     await this.#write(batch, await codec.restore(batch.map(({ face }) => face)), codec.modelId);
   }

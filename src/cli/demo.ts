@@ -52,7 +52,7 @@ async function settingsOf(session: CodecSession): Promise<{ settings: DemoSettin
     }));
     return { settings, suffix: SUFFIXES.png };
   }
-  const codec = await session.budgetCodec();
+  const codec = await session.faceCodec();
   const settings = BUDGETS.map((maxBytes) => ({
     name: `${maxBytes} bytes`,
     folder: `${maxBytes}bytes`,

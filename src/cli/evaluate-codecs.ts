@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
-import { BudgetCodec, leastFaceBytes } from '../codec/budget-codec.js';
-import { FaceCodec } from '../codec/face-codec.js';
+import { AutoencoderCodec } from '../codec/autoencoder-codec.js';
+import { FaceCodec, leastFaceBytes } from '../codec/face-codec.js';
 import { ArgumentError, CameoError } from '../common/errors.js';
 import { parseJson } from '../common/json.js';
 import { writeFileAtomic } from '../data/atomic-file.js';
@@ -162,7 +162,7 @@ function codecWord(word: string, option: string, all: readonly number[]): { name
 }
 
 /** Medians of encoding and decoding one face at a time, after one that does not count. */
-async function secondsOf(codec: BudgetCodec, faces: readonly Uint8Array[], budget: number) {
+async function secondsOf(codec: FaceCodec, faces: readonly Uint8Array[], budget: number) {
   const times: { encode: number; decode: number }[] = [];
   for (const face of [faces[0], ...faces]) {
     const start = performance.now();
@@ -232,8 +232,8 @@ async function run(options: CodecsOptions): Promise<void> {
 
   const stop = stopOnInterrupt('stopping …');
   const device = new LazyDevice(openGpu);
-  const own: BudgetCodec[] = [];
-  const plain: FaceCodec[] = [];
+  const own: FaceCodec[] = [];
+  const plain: AutoencoderCodec[] = [];
   const stages = startStages();
   const onProgress = (name: string, done: number, total: number): void => {
     stop.signal.throwIfAborted();
@@ -249,7 +249,7 @@ async function run(options: CodecsOptions): Promise<void> {
     const earlier = options.extend ? await earlierReport(options.out, setting, pairs.length) : null;
     const gpu = await device.open();
     loadRecognizers(gpu, recognizers);
-    const codec = BudgetCodec.fromKlt(gpu, weights.file);
+    const codec = FaceCodec.fromKlt(gpu, weights.file);
     own.push(codec);
     const cache = new EncodingCache(encodingsFolder());
     const openEncoder = async (name: string): Promise<FaceEncoder> => {
@@ -257,7 +257,7 @@ async function run(options: CodecsOptions): Promise<void> {
       if (name === 'cameo-png') return cameoPngEncoder(codec, cache);
       if (name === PLAIN) {
         const { bytes } = plainWeights ?? expectKind(await readWeights(shippedWeights('png')), 'png');
-        plain.push(FaceCodec.fromWeights(gpu, bytes));
+        plain.push(AutoencoderCodec.fromWeights(gpu, bytes));
         return autoencoderPngEncoder(plain.at(-1)!, cache);
       }
       return baselineEncoder(known.get(name)!, cache, stop.signal);
@@ -271,7 +271,7 @@ async function run(options: CodecsOptions): Promise<void> {
     const encoders: FaceEncoder[] = [];
     for (const { name, budgets } of wanted) encoders.push({ ...(await encoderOf(name)), budgets });
     for (const { name, budgets, file } of others) {
-      const other = BudgetCodec.fromKlt(gpu, file);
+      const other = FaceCodec.fromKlt(gpu, file);
       own.push(other);
       encoders.push({ ...cameoEncoder(other, cache, `Cameo, ${name}`, `cameo-${name}`), budgets });
     }

@@ -1,6 +1,6 @@
-import { type FaceContainer, type FaceHolder, leastFaceBytes, packInto } from '../codec/budget-codec.js';
 import { ENCODER_VERSION } from '../codec/byte-budget.js';
 import { encodeFace, type FaceSymbols } from '../codec/container/face-code.js';
+import { type FaceContainer, type FaceHolder, leastFaceBytes, packInto } from '../codec/face-codec.js';
 import { ArgumentError } from '../common/errors.js';
 import type { DeviceKeeperOptions } from '../gpu/device-keeper.js';
 import type { CodecSession } from './codec-session.js';
@@ -51,7 +51,7 @@ export async function budgetEncoder(
   const { model } = (await session.weights('budget')).file.tables;
   const least = leastFaceBytes(model, holder);
   if (maxBytes < least) throw new ArgumentError(`--bytes ${maxBytes}: a face takes at least ${least} bytes here`);
-  const keeper = await session.keepBudgetCodec(options);
+  const keeper = await session.keepFaceCodec(options);
   const pack = packInto(container);
   return {
     async encode(faces) {

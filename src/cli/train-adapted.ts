@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { BudgetCodec, checkBudget } from '../codec/budget-codec.js';
+import { checkBudget, FaceCodec } from '../codec/face-codec.js';
 import { ArgumentError } from '../common/errors.js';
 import { writeFileAtomic } from '../data/atomic-file.js';
 import { type FaceSet, openFaceFolder } from '../data/faces.js';
@@ -82,11 +82,11 @@ async function run(options: AdaptedCommand): Promise<void> {
   const gpu = await openGpu();
   const stop = stopOnInterrupt();
   const stages = startStages();
-  let codec: BudgetCodec | undefined;
+  let codec: FaceCodec | undefined;
   try {
     opened.load(gpu);
     const cache = new EncodingCache(encodingsFolder());
-    codec = weights ? BudgetCodec.fromKlt(gpu, expectKind(weights, 'budget').file) : undefined;
+    codec = weights ? FaceCodec.fromKlt(gpu, expectKind(weights, 'budget').file) : undefined;
     const encoder = codec ? cameoEncoder(codec, cache) : baselineEncoder(baseline!, cache, stop.signal);
     const onProgress = (what: string, done: number, total: number): void => {
       stop.signal.throwIfAborted();

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { modelIdOf } from '../codec/face-codec.js';
+import { modelIdOf } from '../codec/autoencoder-codec.js';
 import { isKltFile, type KltFile, type KltTables, readKlt } from '../codec/klt-file.js';
 import { CheckpointError } from '../common/errors.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../data/align.js';

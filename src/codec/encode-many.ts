@@ -3,16 +3,9 @@ import { batchesOf } from '../common/batch-queue.js';
 import { ArgumentError } from '../common/errors.js';
 import { DeviceKeeper, type DeviceKeeperOptions } from '../gpu/device-keeper.js';
 import type { Gpu } from '../gpu/gpu.js';
-import {
-  BudgetCodec,
-  checkBudget,
-  type FaceContainer,
-  type FaceHolder,
-  HEADER_BYTES,
-  packInto,
-} from './budget-codec.js';
 import { encodeFace, type FaceSymbols } from './container/face-code.js';
 import type { LatentModel } from './entropy/latent-model.js';
+import { checkBudget, FaceCodec, type FaceContainer, type FaceHolder, HEADER_BYTES, packInto } from './face-codec.js';
 import { type KltFile, readKlt, tablesOf } from './klt-file.js';
 
 /** Faces that are encoded at a time: enough to keep a GPU busy, and little enough memory for a CPU. */
@@ -104,7 +97,7 @@ export async function* encodeMany<F extends FaceInput>(
   const latents = tablesOf(file).model;
   checkBudget(latents, maxBytes, holder);
   const size = 3 * file.config.width * file.config.height;
-  const keeper = new DeviceKeeper(openGpu, (gpu) => BudgetCodec.fromKlt(gpu, file), options);
+  const keeper = new DeviceKeeper(openGpu, (gpu) => FaceCodec.fromKlt(gpu, file), options);
   let [done, failed, bytes] = [0, 0, 0];
   try {
     for await (const batch of batchesOf(faces, { size: FACES_AT_ONCE, queue, signal })) {

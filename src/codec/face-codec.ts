@@ -1,232 +1,307 @@
-import { ArgumentError, FormatError, ModelMismatchError } from '../common/errors.js';
+import { checkList, checkOptions, refuse } from '../common/arguments.js';
+import { ArgumentError } from '../common/errors.js';
 import { checkResults } from '../common/finite-results.js';
 import { writeUnitPixels } from '../common/unit-pixels.js';
 import type { Gpu } from '../gpu/gpu.js';
-import type { Autoencoder } from '../models/autoencoder.js';
-import { type AutoencoderFile, loadAutoencoder, readAutoencoder } from '../models/model-file.js';
-import { writeSafetensors } from '../nn/safetensors.js';
-import { inferenceOps } from '../reference/inference-ops.js';
-import { type NdArray, ndarray } from '../reference/ndarray.js';
+import { gainOf, type KltAutoencoder, logisticScales, stepValues } from '../models/klt-autoencoder.js';
 import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
-import { assertReplayable, replayInFloat64 } from '../tensor/replay.js';
-import { Tape } from '../tensor/tape.js';
 import { keep, Tensor } from '../tensor/tensor.js';
-import { crc32 } from './crc32.js';
-import { latentsFromSymbols, symbolsOf } from './latents.js';
-import { packLatentsPng, unpackLatentsPng } from './png/container.js';
-import { isNearTie, roundToSymbols } from './rounding.js';
+import { codecBatch } from './autoencoder-codec.js';
+import { type ChosenSymbols, FaceQuantizer, stepsInUnit } from './byte-budget.js';
+import { ARCHIVE_ENTRY_BYTES } from './container/archive-layout.js';
+import { BARE_HEADER_BYTES, packFaceBare, unpackFaceBare } from './container/face-bare.js';
+import type { DecodedFace, FaceSymbols } from './container/face-code.js';
+import { FILE_HEADER_BYTES, isFaceFile, packFaceFile, unpackFaceFile } from './container/face-file.js';
+import type { LatentModel } from './entropy/latent-model.js';
+import { encodeLatents, levelsOf } from './entropy/latent-stream.js';
+import { type KltFile, type KltTables, loadKlt, readKlt, tablesOf } from './klt-file.js';
 
-/**
- * The id that binds a file to the weights it needs: CRC-32 of all tensors (names, shapes and values; not the metadata),
- * as 8 hexadecimal digits.
- */
-export function modelIdOf(file: AutoencoderFile): string {
-  return crc32(writeSafetensors(file.tensors)).toString(16).padStart(8, '0');
+/** 'file' says by itself what it is; 'bare' has 8 bytes less, for whoever knows. */
+export type FaceContainer = 'file' | 'bare';
+
+/** How large a face may get: the bytes of its file, or the quantization index, which says how good it is to be. */
+export type FaceTarget = { maxBytes: number } | { step: number };
+
+/** What holds a face: a container of its own, or an archive, in which its place in the index counts, its name does not. */
+export type FaceHolder = FaceContainer | 'archive';
+
+/** What a face has beside its code. */
+export const HEADER_BYTES: Readonly<Record<FaceHolder, number>> = {
+  file: FILE_HEADER_BYTES,
+  bare: BARE_HEADER_BYTES,
+  archive: ARCHIVE_ENTRY_BYTES,
+};
+
+/** The least budget that serves every face: what one takes whose symbols are all 0. */
+export function leastFaceBytes(latents: LatentModel, holder: FaceHolder): number {
+  return HEADER_BYTES[holder] + encodeLatents(new Int16Array(latents.latents), 0, latents).length;
 }
 
-/** Faces in one pass through the network; a CPU gains nothing from more. */
-const BATCH = { hardware: 16, software: 4 } as const;
+/** @throws ArgumentError for a budget below what a face takes */
+export function checkBudget(latents: LatentModel, bytes: number, holder: FaceHolder): void {
+  const least = leastFaceBytes(latents, holder);
+  if (Number.isInteger(bytes) && bytes >= least) return;
+  throw new ArgumentError(`a budget of ${bytes} bytes; expected an integer of at least ${least}`);
+}
 
-/** Faces that one pass of the codec takes. */
-export const codecBatch = ({ limits }: Gpu): number => (limits.software ? BATCH.software : BATCH.hardware);
+/** @throws ArgumentError for what is no list of bytes */
+function checkBytes(where: string, name: string, list: readonly Uint8Array[]): void {
+  checkList(where, `${name}s`, list, 'an array');
+  list.forEach((entry, k) => {
+    if (!ArrayBuffer.isView(entry)) refuse(where, `${name} ${k}`, entry, 'bytes');
+  });
+}
+
+/** @throws ArgumentError for a target or holder that there is not */
+function checkTarget(target: FaceTarget, holder: FaceHolder): void {
+  const keys = Object.keys(checkOptions('encode', target, ['maxBytes', 'step']));
+  if (keys.length !== 1) refuse('encode', 'the target', target, '{ maxBytes } or { step }');
+  if (!(holder in HEADER_BYTES)) refuse('encode', 'the container', holder, Object.keys(HEADER_BYTES).join(', '));
+}
+
+/** Packs a face into a container of its own. */
+export const packInto = (container: FaceContainer) => (container === 'file' ? packFaceFile : packFaceBare);
+
+type AnalysisInputs = { x: Tensor; coarseness: Tensor };
+type RestorationInputs = { symbols: Tensor; logGain: Tensor; coarseness: Tensor };
+
+/** The index that a budget usually leads to: what the analysis is told before the index is known. */
+const usualStep = (bytes: number, steps: number): number =>
+  Math.max(0, Math.min(steps - 1, Math.round(8 * Math.log2(Math.max(1, bytes) / 24))));
 
 /**
- * Encodes aligned faces to small files and back, with one model on one GPU. Any number of faces goes through the network
- * in batches of one fixed size, the last one filled up: kernels are compiled for their shapes, which can take longer than
- * all the work.
+ * Encodes aligned faces to a budget of bytes, and back, with one model for every size. Of the same symbols every adapter
+ * makes the same bytes, and of the same bytes the same symbols; symbols of a face may differ between adapters where a
+ * value is as near to one as to another, and restored pixels by one level.
  */
 export class FaceCodec {
   readonly #batch: number;
-  readonly #faces: Tensor;
-  readonly #symbols: Tensor;
-  /** By rate, recorded at its first use. The tape serves to compute the same in float64. */
-  readonly #analyses = new Map<number, { tape: Tape; step: RecordedStep<{ x: Tensor }, { scaled: Tensor }> }>();
-  readonly #restorations = new Map<number, RecordedStep<{ symbols: Tensor }, { pixels: Tensor }>>();
-  #parameters: Promise<Map<Tensor, NdArray>> | undefined;
+  readonly #quantizer: FaceQuantizer;
+  readonly #analysis: RecordedStep<AnalysisInputs, { values: Tensor }>;
+  readonly #restoration: RecordedStep<RestorationInputs, { pixels: Tensor }>;
 
   private constructor(
-    private readonly gpu: Gpu,
-    readonly model: Autoencoder,
-    /** 8 hexadecimal digits. */
-    readonly modelId: string,
+    readonly gpu: Gpu,
+    readonly model: KltAutoencoder,
+    readonly tables: KltTables,
+    /** Logistic scale of each symbol at index 0, in steps. */
+    scales: Float64Array,
+    batch: number,
   ) {
-    this.#batch = codecBatch(gpu);
-    const { width, height, latentChannels } = model.config;
-    this.#faces = keep(Tensor.zeros(gpu, [this.#batch, height, width, 3]));
-    this.#symbols = keep(Tensor.zeros(gpu, [this.#batch, ...model.latentSize, latentChannels]));
+    this.#batch = batch;
+    this.#quantizer = new FaceQuantizer({ latents: tables.model, scales });
+    const { width, height } = model.config;
+    const zeros = (...shape: number[]): Tensor => keep(Tensor.zeros(gpu, shape));
+    const n = this.#batch;
+    this.#analysis = recordStep(gpu, { x: zeros(n, height, width, 3), coarseness: zeros(n, 1, 1, 1) }, (inputs) => ({
+      values: model.analyseAtFirst(inputs.x, { logGain: inputs.coarseness, coarseness: inputs.coarseness }),
+    }));
+    this.#restoration = recordStep(
+      gpu,
+      { symbols: zeros(n, model.latentCount), logGain: zeros(n, 1), coarseness: zeros(n, 1, 1, 1) },
+      (inputs) => ({ pixels: model.restore(inputs.symbols, inputs) }),
+    );
   }
 
   /**
-   * @param safetensors a weights file as `cameo train codec` writes it
-   * @throws CheckpointError for a file that is none, or does not fit its own architecture
+   * @param safetensors a weights file with its tables, as `cameo train tables` writes it
+   * @throws CheckpointError for a file that is none, does not fit its own architecture, or has no tables
    */
   static fromWeights(gpu: Gpu, safetensors: Uint8Array): FaceCodec {
-    const file = readAutoencoder(safetensors);
-    return new FaceCodec(gpu, loadAutoencoder(gpu, file), modelIdOf(file));
+    return FaceCodec.fromKlt(gpu, readKlt(safetensors));
   }
 
-  /** Number of rates; 0 makes the smallest files. */
-  get rates(): number {
-    return this.model.config.rates;
+  /**
+   * As `fromWeights`, for a file that has been read.
+   * @param batch faces that one pass takes, and computes even where there are fewer
+   */
+  static fromKlt(gpu: Gpu, file: KltFile, batch = codecBatch(gpu)): FaceCodec {
+    const tables = tablesOf(file);
+    const value = (name: string): Float32Array => file.tensors.get(name)!.data;
+    const model = loadKlt(gpu, file);
+    const all = logisticScales(value('logScale'), value('logGain'));
+    const scales = Float64Array.from(tables.order, (k) => all[k]);
+    return new FaceCodec(gpu, model, tables, scales, batch);
   }
 
-  /** Picture size in pixels: the faces of `encode` are RGB, row by row, 3 bytes a pixel. */
+  /** The integers that code and decode symbols. */
+  get latents(): LatentModel {
+    return this.tables.model;
+  }
+
+  /** 8 hexadecimal digits: of the weights and the tables. */
+  get modelId(): string {
+    return this.latents.idText;
+  }
+
+  /** Picture size in pixels: faces are RGB, row by row, 3 bytes a pixel. */
   get faceSize(): { width: number; height: number; bytes: number } {
     const { width, height } = this.model.config;
     return { width, height, bytes: 3 * width * height };
   }
 
+  /** See `leastFaceBytes`. */
+  leastBytes(holder: FaceHolder = 'file'): number {
+    return leastFaceBytes(this.latents, holder);
+  }
+
   /**
-   * Faces to compact files (valid PNGs). The file of a face is the same on every adapter and in every company of others:
-   * where float32 cannot tell how a value is to be rounded, float64 on the CPU decides.
-   * @throws ArgumentError for a face of another size, a rate the model has not, or a GPU of precision f16, whose rounding
-   * would make other files
+   * Faces to files of at most `maxBytes` each, container included.
+   * @throws ArgumentError for a face of another size, an index the model has not, or a budget below what a face takes
    */
-  async encode(faces: readonly Uint8Array[], rate: number): Promise<Uint8Array[]> {
-    if (this.gpu.limits.precision === 'f16') {
-      throw new ArgumentError('encode needs a GPU of precision "f32": a face has the same file on every adapter');
-    }
-    const { bytes } = this.faceSize;
+  async encode(
+    faces: readonly Uint8Array[],
+    target: FaceTarget,
+    container: FaceContainer = 'file',
+  ): Promise<Uint8Array[]> {
+    const pack = packInto(container);
+    return (await this.symbolsOf(faces, target, container)).map((face) => pack(face, this.latents));
+  }
+
+  /** Faces to the symbols that `encode` packs, or `packArchive`. */
+  async symbolsOf(
+    faces: readonly Uint8Array[],
+    target: FaceTarget,
+    holder: FaceHolder = 'file',
+  ): Promise<FaceSymbols[]> {
+    const { bytes, width, height } = this.faceSize;
+    checkTarget(target, holder);
+    checkBytes('encode', 'face', faces);
     faces.forEach((face, k) => {
       if (face.length !== bytes) {
-        const { width, height } = this.faceSize;
         throw new ArgumentError(`face ${k} has ${face.length} bytes; ${width}×${height} RGB has ${bytes}`);
       }
     });
-    const [h, w] = this.model.latentSize;
-    const c = this.model.config.latentChannels;
-    const files: Uint8Array[] = [];
+    const { steps } = this.model.config;
+    const header = HEADER_BYTES[holder];
+    if ('maxBytes' in target) checkBudget(this.latents, target.maxBytes, holder);
+    const step = 'step' in target ? target.step : usualStep(target.maxBytes - header, steps);
+    stepValues(step, steps);
+    const found: FaceSymbols[] = [];
     for (let first = 0; first < faces.length; first += this.#batch) {
-      for (const symbols of await this.#analyse(faces.slice(first, first + this.#batch), rate)) {
-        files.push(packLatentsPng(latentsFromSymbols(symbols, h, w, c), { modelId: this.modelId, rate }));
-      }
+      const batch = faces.slice(first, first + this.#batch);
+      const rough = await this.#analyse(
+        batch,
+        batch.map(() => step),
+      );
+      const chosen =
+        'step' in target ? this.#atStep(rough, step) : await this.#within(batch, rough, step, target.maxBytes - header);
+      chosen.forEach(({ symbols, t }, k) => {
+        found.push({ symbols, t, grey: isGrey(batch[k]) });
+      });
     }
-    return files;
+    return found;
+  }
+
+  #atStep(values: readonly Float64Array[], t: number): ChosenSymbols[] {
+    return values.map((own) => ({ symbols: this.#quantizer.quantize(own, t, this.#quantizer.usualLambda).symbols, t }));
+  }
+
+  /** @param rough values of the faces as the analysis gives them that is told `step` */
+  async #within(
+    faces: readonly Uint8Array[],
+    rough: readonly Float64Array[],
+    step: number,
+    maxBytes: number,
+  ): Promise<ChosenSymbols[]> {
+    const near = rough.map((own) => Math.max(0, this.#quantizer.finest(own, maxBytes)));
+    // Once more, now that the analysis can be told the index.
+    const values = near.some((t) => t !== step) ? await this.#analyse(faces, near) : rough;
+    return values.map((own, k) => this.#quantizer.fit(own, maxBytes, near[k]));
   }
 
   /**
-   * Compact files to faces. Pixels may differ by one level between adapters; with halves (`precision` f16) by more.
+   * Files to faces; of either container.
    * @throws FormatError for a file that is damaged or none of ours, ModelMismatchError for one of another model
    */
   async decode(files: readonly Uint8Array[]): Promise<Uint8Array[]> {
-    const faces: Uint8Array[] = new Array(files.length);
-    const unpacked = files.map((file) => this.unpack(file));
-    for (const rate of new Set(unpacked.map((one) => one.rate))) {
-      const indices = [...unpacked.keys()].filter((k) => unpacked[k].rate === rate);
-      for (let first = 0; first < indices.length; first += this.#batch) {
-        const batch = indices.slice(first, first + this.#batch);
-        const restored = await this.#restore(
-          batch.map((k) => unpacked[k].symbols),
-          rate,
-        );
-        batch.forEach((k, i) => {
-          faces[k] = restored[i];
+    checkBytes('decode', 'file', files);
+    return this.restore(files.map((file) => this.unpack(file)));
+  }
+
+  /** Takes a file apart and checks it, without the GPU. @throws as `decode` */
+  unpack(file: Uint8Array): DecodedFace {
+    return isFaceFile(file) ? unpackFaceFile(file, this.latents) : unpackFaceBare(file, this.latents);
+  }
+
+  /** Symbols to faces. */
+  async restore(faces: readonly FaceSymbols[]): Promise<Uint8Array[]> {
+    const { bytes } = this.faceSize;
+    const { inputs, outputs } = this.#restoration;
+    const count = this.model.latentCount;
+    const restored: Uint8Array[] = [];
+    for (let first = 0; first < faces.length; first += this.#batch) {
+      const batch = faces.slice(first, first + this.#batch);
+      const symbols = new Float32Array(this.#batch * count);
+      batch.forEach((face, n) => {
+        const levels = levelsOf(face.symbols, this.latents);
+        // The network takes them in steps of the index that it is told.
+        const scale = gainOf(face.t) / stepsInUnit(this.latents, face.t);
+        this.tables.order.forEach((component, k) => {
+          symbols[n * count + component] = levels[k] * scale;
         });
-      }
+      });
+      inputs.symbols.write(symbols);
+      this.#writeSteps(
+        inputs,
+        batch.map(({ t }) => t),
+      );
+      this.#restoration.run();
+      const values = await outputs.pixels.read();
+      checkResults('decode: the pixels', values, batch.length, bytes, first);
+      batch.forEach(({ grey }, n) => {
+        const face = Uint8Array.from({ length: bytes }, (_, i) => Math.round(values[n * bytes + i] * 255));
+        restored.push(grey ? greyed(face) : face);
+      });
     }
-    return faces;
+    return restored;
   }
 
-  /**
-   * Takes a file apart and checks that this model can decode it, without the GPU: with this a batch is freed of its bad
-   * files.
-   * @throws FormatError for a file that is damaged or none of ours, ModelMismatchError for one of another model
-   */
-  unpack(file: Uint8Array): { rate: number; symbols: Float32Array } {
-    const { latents, modelId, rate } = unpackLatentsPng(file);
-    if (modelId !== this.modelId) {
-      throw new ModelMismatchError(`the file was made by model ${modelId}; the model loaded is ${this.modelId}`);
-    }
-    const [h, w] = this.model.latentSize;
-    const c = this.model.config.latentChannels;
-    if (latents.height !== h || latents.width !== w || latents.channels !== c) {
-      const size = `${latents.height}×${latents.width}×${latents.channels}`;
-      throw new FormatError(`latents of ${size}; this model has ${h}×${w}×${c}`);
-    }
-    if (rate >= this.rates) throw new FormatError(`rate ${rate}; this model has rates 0 to ${this.rates - 1}`);
-    return { rate, symbols: symbolsOf(latents) };
-  }
-
-  /** Frees the model's memory and that of the passes. */
-  dispose(): void {
-    for (const { step } of this.#analyses.values()) step.dispose();
-    for (const step of this.#restorations.values()) step.dispose();
-    this.#faces.dispose();
-    this.#symbols.dispose();
-    this.model.dispose();
-  }
-
-  /** One batch of faces to symbols. */
-  async #analyse(faces: readonly Uint8Array[], rate: number): Promise<Float32Array[]> {
-    const { width, height, bytes } = this.faceSize;
+  /** Values in steps of index 0, in the order of the symbols. */
+  async #analyse(faces: readonly Uint8Array[], steps: readonly number[]): Promise<Float64Array[]> {
+    const { bytes } = this.faceSize;
+    const { inputs, outputs } = this.#analysis;
     const pixels = new Float32Array(this.#batch * bytes);
     writeUnitPixels(faces, pixels);
-    const { tape, step } = this.#analysisAt(rate);
-    step.inputs.x.write(pixels);
-    step.run();
-    const { scaled } = step.outputs;
-    const values = await scaled.read();
-    const size = values.length / this.#batch;
-    checkResults('encode: the symbols', values, faces.length, size);
-    const symbols: Float32Array[] = [];
-    for (const k of faces.keys()) {
-      const own = values.subarray(k * size, (k + 1) * size);
-      if (isNearTie(own)) {
-        const face = ndarray([1, height, width, 3], pixels.subarray(k * bytes, (k + 1) * bytes));
-        const leaves = new Map([...(await this.#parameterValues()), [step.inputs.x, face] as const]);
-        symbols.push(roundToSymbols(replayInFloat64(tape, inferenceOps, leaves).get(scaled)!.data));
-      } else {
-        symbols.push(roundToSymbols(own));
-      }
-    }
-    return symbols;
+    inputs.x.write(pixels);
+    this.#writeSteps(inputs, steps);
+    this.#analysis.run();
+    const values = await outputs.values.read();
+    const count = this.model.latentCount;
+    checkResults('encode: the symbols', values, faces.length, count);
+    return faces.map((_, n) => Float64Array.from(this.tables.order, (component) => values[n * count + component]));
   }
 
-  #analysisAt(rate: number) {
-    let analysis = this.#analyses.get(rate);
-    if (!analysis) {
-      const tape = new Tape();
-      const step = recordStep(this.gpu, { x: this.#faces }, ({ x }) => ({
-        scaled: tape.record(() => this.model.analyse(x, rate)),
-      }));
-      assertReplayable(tape, inferenceOps); // now, and not with the first face that has a value between two symbols
-      analysis = { tape, step };
-      this.#analyses.set(rate, analysis);
-    }
-    return analysis;
-  }
-
-  /** One batch of symbols to faces. */
-  async #restore(symbols: readonly Float32Array[], rate: number): Promise<Uint8Array[]> {
-    const [h, w] = this.model.latentSize;
-    const c = this.model.config.latentChannels;
-    const all = new Float32Array(this.#batch * h * w * c);
-    symbols.forEach((one, k) => {
-      all.set(one, k * h * w * c);
+  #writeSteps(inputs: { coarseness: Tensor; logGain?: Tensor }, steps: readonly number[]): void {
+    const logGain = new Float32Array(this.#batch);
+    const coarseness = new Float32Array(this.#batch);
+    steps.forEach((step, n) => {
+      const values = stepValues(step, this.model.config.steps);
+      logGain[n] = values.logGain;
+      coarseness[n] = values.coarseness;
     });
-    let step = this.#restorations.get(rate);
-    if (!step) {
-      const inputs = { symbols: this.#symbols };
-      step = recordStep(this.gpu, inputs, (own) => ({ pixels: this.model.restore(own.symbols, rate) }));
-      this.#restorations.set(rate, step);
-    }
-    step.inputs.symbols.write(all);
-    step.run();
-    const values = await step.outputs.pixels.read();
-    const { bytes } = this.faceSize;
-    checkResults('decode: the pixels', values, symbols.length, bytes);
-    return symbols.map((_, k) =>
-      Uint8Array.from({ length: bytes }, (_, at) => Math.round(values[k * bytes + at] * 255)),
-    );
+    inputs.logGain?.write(logGain);
+    inputs.coarseness.write(coarseness);
   }
 
-  /** The model's tensors in float64, read once. */
-  #parameterValues(): Promise<Map<Tensor, NdArray>> {
-    this.#parameters ??= (async () => {
-      const tensors = [...this.model.stateTensors().values()];
-      const values = await Promise.all(tensors.map((tensor) => tensor.read()));
-      return new Map(tensors.map((tensor, k) => [tensor, ndarray(tensor.shape, values[k])]));
-    })();
-    return this.#parameters;
+  dispose(): void {
+    for (const step of [this.#analysis, this.#restoration]) {
+      step.dispose();
+      for (const input of Object.values(step.inputs)) input.dispose();
+    }
+    this.model.dispose();
   }
+}
+
+/** Whether all pixels are grey: the restored face is then made so, too. */
+function isGrey(face: Uint8Array): boolean {
+  for (let i = 0; i < face.length; i += 3) if (face[i] !== face[i + 1] || face[i] !== face[i + 2]) return false;
+  return true;
+}
+
+function greyed(face: Uint8Array): Uint8Array {
+  for (let i = 0; i < face.length; i += 3) {
+    face.fill(Math.round(0.299 * face[i] + 0.587 * face[i + 1] + 0.114 * face[i + 2]), i, i + 3);
+  }
+  return face;
 }

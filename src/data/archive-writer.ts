@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { type FileHandle, open, rm, stat } from 'node:fs/promises';
-import { type FaceHolder, HEADER_BYTES } from '../codec/budget-codec.js';
 import { ENCODER_VERSION } from '../codec/byte-budget.js';
 import { ARCHIVE_MAGIC, archivedCode, checkArchiveSize, MOST_NAME_BYTES } from '../codec/container/archive-layout.js';
 import { FaceArchive } from '../codec/container/face-archive.js';
@@ -14,6 +13,7 @@ import {
   pictureSum,
 } from '../codec/container/face-journal.js';
 import type { LatentModel } from '../codec/entropy/latent-model.js';
+import { type FaceHolder, HEADER_BYTES } from '../codec/face-codec.js';
 import { ArgumentError, FormatError } from '../common/errors.js';
 import {
   checkTarget,

@@ -1,4 +1,4 @@
-import type { BudgetCodec } from '../../codec/budget-codec.js';
+import type { AutoencoderCodec } from '../../codec/autoencoder-codec.js';
 import { ENCODER_VERSION } from '../../codec/byte-budget.js';
 import { packFaceBare } from '../../codec/container/face-bare.js';
 import { BITSTREAM_VERSION, type FaceSymbols } from '../../codec/container/face-code.js';
@@ -52,7 +52,7 @@ const BATCH = 16;
 const VERSION = `${ENCODER_VERSION}.${BITSTREAM_VERSION}`;
 
 /** Our own bitstream, bare: header and checksum counted. */
-export function cameoEncoder(codec: BudgetCodec, cache: EncodingCache, title = 'Cameo', name = 'cameo'): FaceEncoder {
+export function cameoEncoder(codec: FaceCodec, cache: EncodingCache, title = 'Cameo', name = 'cameo'): FaceEncoder {
   return ownEncoder(
     name,
     title,
@@ -69,7 +69,7 @@ const pngStep = (rate: number): number => 14 + 2 * rate;
 const PNG_RATES = 16;
 
 /** The same network with its symbols in a PNG, as the paper's framework stores them: the finest of 16 steps that fits. */
-export function cameoPngEncoder(codec: BudgetCodec, cache: EncodingCache): FaceEncoder {
+export function cameoPngEncoder(codec: FaceCodec, cache: EncodingCache): FaceEncoder {
   const rates = Array.from({ length: PNG_RATES }, (_, rate) => rate).filter(
     (rate) => pngStep(rate) < codec.model.config.steps,
   ).length;
@@ -120,7 +120,7 @@ export function cameoPngEncoder(codec: BudgetCodec, cache: EncodingCache): FaceE
 }
 
 /** What `cameo encode --container png` makes: the plain convolutional autoencoder, at the finest of its rates that fits. */
-export function autoencoderPngEncoder(codec: FaceCodec, cache: EncodingCache): FaceEncoder {
+export function autoencoderPngEncoder(codec: AutoencoderCodec, cache: EncodingCache): FaceEncoder {
   /** Of each face, by rate: every budget asks for the same files. */
   const made = new WeakMap<Uint8Array, Uint8Array[]>();
   return ownEncoder(

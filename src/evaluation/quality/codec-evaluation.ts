@@ -1,4 +1,4 @@
-import type { FaceCodec } from '../../codec/face-codec.js';
+import type { AutoencoderCodec } from '../../codec/autoencoder-codec.js';
 import type { FaceSet } from '../../data/faces.js';
 import { BASELINE_CODECS } from '../codecs/baselines.js';
 import { compareFace, compressFaces, type FaceCoder, type FaceScores, mapConcurrently } from './face-scores.js';
@@ -17,7 +17,7 @@ export interface RateEvaluation {
 const BATCH = 16;
 
 /** The codec at one of its rates. */
-export const atRate = (codec: FaceCodec, rate: number): FaceCoder => ({
+export const atRate = (codec: AutoencoderCodec, rate: number): FaceCoder => ({
   encode: (faces) => codec.encode(faces, rate),
   decode: (files) => codec.decode(files),
 });
@@ -31,7 +31,7 @@ export const atRate = (codec: FaceCodec, rate: number): FaceCoder => ({
  * @throws ImageError when no face is readable
  */
 export async function evaluateCodec(
-  codec: FaceCodec,
+  codec: AutoencoderCodec,
   set: FaceSet,
   onProgress: (done: number, total: number) => void = () => {},
 ): Promise<RateEvaluation[]> {

@@ -1,8 +1,8 @@
 import * as assert from 'uvu/assert';
-import { BudgetCodec, type FaceContainer } from '../src/codec/budget-codec.js';
 import { bytesSource, FaceArchive, packArchive } from '../src/codec/container/face-archive.js';
 import { packFaceBare } from '../src/codec/container/face-bare.js';
 import { packFaceFile } from '../src/codec/container/face-file.js';
+import { FaceCodec, type FaceContainer } from '../src/codec/face-codec.js';
 import { readKlt, writeKlt } from '../src/codec/klt-file.js';
 import { ArgumentError, CheckpointError, FormatError, ModelMismatchError } from '../src/common/errors.js';
 import { psnr } from '../src/evaluation/metrics/picture-quality.js';
@@ -13,7 +13,7 @@ import { gpuSuite, testGpu } from './harness.js';
 const test = gpuSuite('budget codec');
 const gpu = await testGpu();
 const weights = await smallFaceModel(gpu, 1);
-const codec = BudgetCodec.fromWeights(gpu, weights);
+const codec = FaceCodec.fromWeights(gpu, weights);
 const faces = await demoFaces();
 
 const mean = (numbers: readonly number[]): number => numbers.reduce((sum, x) => sum + x, 0) / numbers.length;
@@ -136,7 +136,7 @@ test('damaged files, those of other models, and weights without tables are refus
       );
     }
   }
-  const other = BudgetCodec.fromWeights(gpu, await smallFaceModel(gpu, 2));
+  const other = FaceCodec.fromWeights(gpu, await smallFaceModel(gpu, 2));
   try {
     assert.is.not(other.modelId, codec.modelId);
     for (const container of ['file', 'bare'] as const) {
@@ -151,7 +151,7 @@ test('damaged files, those of other models, and weights without tables are refus
   }
   const { config, tensors } = readKlt(weights);
   assert.throws(
-    () => BudgetCodec.fromWeights(gpu, writeKlt(config, tensors)),
+    () => FaceCodec.fromWeights(gpu, writeKlt(config, tensors)),
     (error: Error) => error instanceof CheckpointError && /no tables/.test(error.message),
   );
 });
@@ -164,7 +164,7 @@ test('another adapter reads the same symbols, and restores pixels within one lev
     console.log('no other adapter here to compare with');
     return;
   }
-  const there = BudgetCodec.fromWeights(elsewhere, weights);
+  const there = FaceCodec.fromWeights(elsewhere, weights);
   try {
     assert.is(there.modelId, codec.modelId);
     for (const maxBytes of [150, 500]) {

@@ -53,7 +53,7 @@ export function addTrainRecognitionFaces(train: Command): void {
       '--doubtful <x>',
       'persons whose mean embeddings have this cosine may be one, and are left out',
       number,
-      0.6,
+      0.55,
     )
     .option('--report <file>', 'Markdown about what was compared and left out')
     .option(

@@ -91,18 +91,22 @@ export async function trainRecognition(options: TrainRecognitionOptions): Promis
   return withWriterLock(join(options.out, TRAINING_LOCK), options.out, () => trainRecognitionAlone(options));
 }
 
-async function trainRecognitionAlone(options: TrainRecognitionOptions): Promise<TrainRecognitionResult> {
-  const { data, out, signal, sources } = options;
-  const config = checkRecognitionTraining(options.config);
-  if (config.distillation > 0 !== (options.teacher !== undefined)) {
+/** Checks that what a configuration asks for is there. */
+function checkHelpers({ config, teacher, codec }: TrainRecognitionOptions): RecognitionTrainingConfig {
+  checkRecognitionTraining(config);
+  if (config.distillation > 0 !== (teacher !== undefined)) {
     throw new ArgumentError('training: distillation above 0 needs a teacher, and a teacher needs distillation above 0');
   }
-  const cache = options.embeddings ?? join(out, `teacher-${options.teacher?.modelId}.embeddings`);
-  const checkpointPath = join(out, 'checkpoint.safetensors');
-  if (config.generatedBatch > 0 !== (options.codec !== undefined)) {
+  if (config.generatedBatch > 0 !== (codec !== undefined)) {
     throw new ArgumentError('training: generated faces need a codec, and a codec needs generatedBatch above 0');
   }
-  const checkpoint = options.resume ? await readCheckpoint(checkpointPath) : null;
+  return config;
+}
+
+async function trainRecognitionAlone(options: TrainRecognitionOptions): Promise<TrainRecognitionResult> {
+  const { data, out, sources, teacher, codec } = options;
+  const config = checkHelpers(options);
+  const checkpoint = options.resume ? await readCheckpoint(join(out, CHECKPOINT)) : null;
   if (checkpoint) {
     const steps = RecognitionTrainer.stepsOf(checkpoint);
     if (steps >= config.steps && (await stepsOfModel(join(out, 'model.safetensors'))) === steps) {
@@ -114,124 +118,188 @@ async function trainRecognitionAlone(options: TrainRecognitionOptions): Promise<
   const validationFaces = await openFacesIfAny(data, { split: 'val', sources: options.validationSources ?? sources });
   const labelling = await labelFaces(faces, (done, total) => options.onProgress?.('reading faces', done, total));
   const { labelled, classOf, identities } = labelling;
-  const early = options.codec && (await deviceOf(options.gpu));
-  const generator = early && new FaceGenerator(early, codecOn(early, options.codec!.model));
+  const early = codec && (await deviceOf(options.gpu));
+  const generator = early && new FaceGenerator(early, codecOn(early, codec!.model));
+  const folder = options.generatedFolder ?? out;
   const generated = generator
-    ? new GeneratedFaces(
-        generator,
-        faces,
-        labelled,
-        config.generated,
-        config.seed,
-        options.generatedFolder ?? out,
-        options.codec!.id,
-      )
+    ? new GeneratedFaces(generator, faces, labelled, config.generated, config.seed, folder, codec!.id)
     : null;
   const batches = new RecognitionBatches(data, config, faces, labelling, generated);
-  const every = options.checkpointEvery ?? Math.max(1, Math.ceil(labelled.length / config.batchSize));
-  const { used } = batches;
   const source = trainingSource(
-    used.map((index) => faces.entries[index]),
-    used.map((index) => classOf[index]),
-    options.teacher?.modelId ?? null,
-    options.codec?.id,
+    batches.used.map((index) => faces.entries[index]),
+    batches.used.map((index) => classOf[index]),
+    teacher?.modelId ?? null,
+    codec?.id,
   );
-
   const gpu = early ?? (await deviceOf(options.gpu));
-  loadRecognizers(gpu, [options.teacher]);
+  loadRecognizers(gpu, [teacher]);
   const trainer = new RecognitionTrainer(gpu, config, identities, source);
-  const opened: ({ dispose(): void } | null | undefined)[] = [trainer, generator];
+  const run = new RecognitionRun(options, gpu, { trainer, faces, validationFaces, labelling, batches, generated });
   try {
-    const log = new TrainingLog(join(out, 'log.csv'), RECOGNITION_LOG_COLUMNS);
+    await run.open(checkpoint);
+    return await run.train();
+  } finally {
+    run.dispose();
+    generator?.dispose();
+    trainer.dispose();
+  }
+}
+
+const CHECKPOINT = 'checkpoint.safetensors';
+
+/** What a run is made of. */
+interface RunParts {
+  trainer: RecognitionTrainer;
+  faces: FaceSet;
+  validationFaces: FaceSet | null;
+  labelling: Labelling;
+  batches: RecognitionBatches;
+  generated: GeneratedFaces | null;
+}
+
+/** One run: its log, what the teacher says, and its checkpoints. */
+class RecognitionRun {
+  readonly #log: TrainingLog;
+  #targets: TeacherTargets | null = null;
+  #validationTargets: TeacherTargets | null = null;
+  /** The teacher's embeddings of the faces to validate with. */
+  #wanted: Float32Array | null = null;
+  #validation: RecognitionValidation | null = null;
+
+  constructor(
+    private readonly options: TrainRecognitionOptions,
+    private readonly gpu: Gpu,
+    private readonly parts: RunParts,
+  ) {
+    this.#log = new TrainingLog(join(options.out, 'log.csv'), RECOGNITION_LOG_COLUMNS);
+  }
+
+  get #config(): RecognitionTrainingConfig {
+    return this.parts.trainer.config;
+  }
+
+  /** Goes on from a checkpoint, if there is one, and opens the teacher's embeddings. */
+  async open(checkpoint: Uint8Array | null): Promise<void> {
+    const { trainer, faces, validationFaces, labelling } = this.parts;
     if (checkpoint) {
       trainer.restore(checkpoint);
-      await log.resume(trainer.step);
+      await this.#log.resume(trainer.step);
     }
-    const targetsOf = (set: FaceSet): Promise<TeacherTargets> | null => {
-      const { distillation, model, teacherViews: views } = config;
-      if (distillation === 0) return null;
-      return TeacherTargets.open(gpu, options.teacher!, set, { dimension: model.dimension, views, cache });
-    };
-    const told = (done: number, total: number): void => options.onProgress?.('embeddings of the teacher', done, total);
-    const targets = await targetsOf(faces);
-    opened.push(targets);
-    const validationTargets = validationFaces && (await targetsOf(validationFaces));
-    opened.push(validationTargets);
-    const wanted = validationTargets && (await validationTargets.of(await validationFaces!.readable(), told));
-    await validationTargets?.save();
-    options.onStart?.({ gpu, faces, labelling, firstStep: trainer.step, parameters: trainer.network.parameterCount });
+    this.#targets = await this.#targetsOf(faces);
+    if (validationFaces) {
+      this.#validationTargets = await this.#targetsOf(validationFaces);
+      const readable = await validationFaces.readable();
+      this.#wanted = (await this.#validationTargets?.of(readable, this.#told)) ?? null;
+      await this.#validationTargets?.save();
+    }
+    const { step, network } = trainer;
+    this.options.onStart?.({ gpu: this.gpu, faces, labelling, firstStep: step, parameters: network.parameterCount });
+  }
 
-    const modelBytes = async (validation: RecognitionValidation | null): Promise<Uint8Array> => {
-      const metadata: Record<string, string> = {
-        ...options.metadata,
-        'cameo.training': JSON.stringify(config),
-        'cameo.steps': String(trainer.step),
-        'cameo.validation': JSON.stringify(validation),
-      };
-      if (options.teacher) metadata['cameo.teacher'] = `${options.teacher.name} ${options.teacher.modelId}`;
-      return writeRecognizer(recognizerOf(config), await saveState(trainer.network), metadata);
-    };
-    let validation: RecognitionValidation | null = null;
-    const score = (tar3: number, tar2: number): number => tar3 + 1e-3 * tar2;
-    const validate = async (): Promise<RecognitionValidation | null> => {
-      const found = validationFaces && (await validateRecognition(gpu, trainer.network, validationFaces, wanted));
-      trainer.resumeTraining();
-      return found;
-    };
-    const save = async (row: Record<string, number>): Promise<void> => {
-      validation = await validate();
-      const bestBefore = Math.max(
-        ...log.series('val_tar_3').map(([, tar3], k) => score(tar3, log.series('val_tar_2')[k][1])),
-      );
-      if (validation && !Number.isNaN(validation.tar3)) {
-        row.val_accuracy = validation.accuracy;
-        row.val_tar_2 = validation.tar2;
-        row.val_tar_3 = validation.tar3;
-        if (validation.distance !== undefined) row.val_distance = validation.distance;
-        if (score(validation.tar3, validation.tar2) > bestBefore) {
-          await writeFileAtomic(join(out, 'best.safetensors'), await modelBytes(validation));
-        }
-      }
-      log.add(row);
-      await targets?.save();
-      await writeFileAtomic(checkpointPath, await trainer.checkpoint(), { durable: true });
-      await log.write();
-      await options.onCheckpoint?.(log, validation);
-    };
+  async #targetsOf(set: FaceSet): Promise<TeacherTargets | null> {
+    const { out, teacher, embeddings } = this.options;
+    const { model, teacherViews: views } = this.#config;
+    if (!teacher) return null;
+    const cache = embeddings ?? join(out, `teacher-${teacher.modelId}.embeddings`);
+    return TeacherTargets.open(this.gpu, teacher, set, { dimension: model.dimension, views, cache });
+  }
 
+  #told = (done: number, total: number): void => {
+    this.options.onProgress?.('embeddings of the teacher', done, total);
+  };
+
+  async train(): Promise<TrainRecognitionResult> {
+    const { options, parts } = this;
+    const { trainer, batches, labelling } = parts;
+    const { steps } = this.#config;
+    const every = options.checkpointEvery ?? Math.max(1, Math.ceil(labelling.labelled.length / this.#config.batchSize));
     let lastLoss = Number.NaN;
-    const draw = (step: number): Promise<DrawnFaces> | null => (step < config.steps ? batches.load(step) : null);
-    await batches.prepare(trainer.step);
+    const draw = (step: number): Promise<DrawnFaces> | null => (step < steps ? batches.load(step) : null);
+    if (trainer.step < steps) await batches.prepare(trainer.step);
     let next = draw(trainer.step);
-    while (next && !signal?.aborted) {
+    while (next && !options.signal?.aborted) {
       const batch = await next;
-      // The first time that a face comes, the teacher looks at it.
-      const teacher = targets && (await targets.ofBatch(batch, generated));
-      if (targets && config.teacherClasses && trainer.step === config.labelStart) {
-        trainer.setClasses(classMeans(await targets.of(labelled, told), labelling));
-      }
-      await batches.prepare(trainer.step + 1);
+      const teacher = await this.#teacherOf(batch);
+      if (trainer.step + 1 < steps) await batches.prepare(trainer.step + 1);
       next = draw(trainer.step + 1); // read, spoilt and turned while the GPU works
       const step = await trainer.train({ ...batch, teacher });
       lastLoss = step.loss;
       options.onStep?.(step);
       const { learningRate, ...rest } = step;
       const row: Record<string, number> = { ...rest, learning_rate: learningRate };
-      const due = trainer.step % every === 0 || trainer.step === config.steps || signal?.aborted;
-      if (due) await save(row);
-      else log.add(row);
+      if (trainer.step % every === 0 || trainer.step === steps || options.signal?.aborted) await this.#save(row);
+      else this.#log.add(row);
     }
     await next; // no read is left behind when the run was stopped
 
-    const finished = trainer.step >= config.steps;
+    const finished = trainer.step >= steps;
     if (finished) {
       // A run that ended after its last checkpoint, before its model was written, has not validated here.
-      validation ??= await validate();
-      await writeFileAtomic(join(out, 'model.safetensors'), await modelBytes(validation));
+      this.#validation ??= await this.#validate();
+      await writeFileAtomic(join(options.out, 'model.safetensors'), await this.#modelBytes());
     }
-    return { finished, steps: trainer.step, lastLoss, validation, unchanged: false };
-  } finally {
-    for (const one of opened.reverse()) one?.dispose();
+    return { finished, steps: trainer.step, lastLoss, validation: this.#validation, unchanged: false };
+  }
+
+  /** The targets of a batch; the first time that a face comes, the teacher looks at it. */
+  async #teacherOf(batch: DrawnFaces): Promise<Float32Array | null> {
+    const { trainer, labelling, generated } = this.parts;
+    if (!this.#targets) return null;
+    const found = await this.#targets.ofBatch(batch, generated);
+    if (this.#config.teacherClasses && trainer.step === this.#config.labelStart) {
+      trainer.setClasses(classMeans(await this.#targets.of(labelling.labelled, this.#told), labelling));
+    }
+    return found;
+  }
+
+  async #modelBytes(): Promise<Uint8Array> {
+    const { trainer } = this.parts;
+    const { teacher } = this.options;
+    const metadata: Record<string, string> = {
+      ...this.options.metadata,
+      'cameo.training': JSON.stringify(this.#config),
+      'cameo.steps': String(trainer.step),
+      'cameo.validation': JSON.stringify(this.#validation),
+    };
+    if (teacher) metadata['cameo.teacher'] = `${teacher.name} ${teacher.modelId}`;
+    return writeRecognizer(recognizerOf(this.#config), await saveState(trainer.network), metadata);
+  }
+
+  async #validate(): Promise<RecognitionValidation | null> {
+    const { trainer, validationFaces } = this.parts;
+    if (!validationFaces) return null;
+    const found = await validateRecognition(this.gpu, trainer.network, validationFaces, this.#wanted);
+    trainer.resumeTraining();
+    return found;
+  }
+
+  /** Validates, adds the step's row to the log, and writes checkpoint and log, and the model where it is the best yet. */
+  async #save(row: Record<string, number>): Promise<void> {
+    const { out, onCheckpoint } = this.options;
+    const validation = await this.#validate();
+    this.#validation = validation;
+    const score = (tar3: number, tar2: number): number => tar3 + 1e-3 * tar2;
+    const second = this.#log.series('val_tar_2');
+    const bestBefore = Math.max(...this.#log.series('val_tar_3').map(([, tar3], k) => score(tar3, second[k][1])));
+    if (validation && !Number.isNaN(validation.tar3)) {
+      row.val_accuracy = validation.accuracy;
+      row.val_tar_2 = validation.tar2;
+      row.val_tar_3 = validation.tar3;
+      if (validation.distance !== undefined) row.val_distance = validation.distance;
+      if (score(validation.tar3, validation.tar2) > bestBefore) {
+        await writeFileAtomic(join(out, 'best.safetensors'), await this.#modelBytes());
+      }
+    }
+    this.#log.add(row);
+    await this.#targets?.save();
+    await writeFileAtomic(join(out, CHECKPOINT), await this.parts.trainer.checkpoint(), { durable: true });
+    await this.#log.write();
+    await onCheckpoint?.(this.#log, validation);
+  }
+
+  dispose(): void {
+    this.#targets?.dispose();
+    this.#validationTargets?.dispose();
   }
 }
 

@@ -1,0 +1,146 @@
+import { join } from 'node:path';
+import { leastFaceBytes } from '../codec/face-codec.js';
+import { ArgumentError } from '../common/errors.js';
+import type { FaceSet } from '../data/faces.js';
+import { openFaceFolder } from '../data/faces.js';
+import { readJson } from '../data/read-file.js';
+import type { ReadRecognizer } from '../data/recognizer-source.js';
+import { FOREIGN_CODECS } from '../evaluation/codecs/index.js';
+import { tryCodecs } from '../evaluation/codecs/try-codecs.js';
+import type { GoalSpec } from '../evaluation/comparison/goals.js';
+import type { Mix } from '../evaluation/comparison/judge.js';
+import { parseGoals } from '../evaluation/comparison/parse-goals.js';
+import { type LfwFaces, openLfwFaces } from './lfw-faces.js';
+import { dataFolder } from './places.js';
+import { expectKind, readWeights, shippedWeights, type WeightsOf, weightsPath } from './weights.js';
+import { recognizerFor } from './with-recognizer.js';
+
+/** Options of `cameo evaluate codecs`, as they are given. */
+export interface CodecsOptions {
+  lfw?: string;
+  codecs: string;
+  budgets: string;
+  recognizers: string;
+  seen?: string;
+  model?: string;
+  besides?: string[];
+  mixes: 'both' | 'reference' | 'all';
+  groups?: string;
+  quick?: boolean;
+  single?: boolean;
+  goals?: string;
+  extend?: boolean;
+  out: string;
+}
+
+/** Codecs of our own: our bitstream, and the same symbols in a PNG. */
+export const OWN_CODECS = ['cameo', 'cameo-png'];
+/** The PNGs of the autoencoder that ships. */
+export const PLAIN = 'autoencoder-png';
+
+/** A codec by name, with the budgets it is asked for: all of the comparison's when absent. */
+interface NamedBudgets {
+  name: string;
+  budgets?: number[];
+}
+
+/** What a comparison is asked for, checked. */
+export interface CodecsRequest {
+  /** Bytes a face. */
+  budgets: number[];
+  codecs: NamedBudgets[];
+  /** Other weights of our codec. */
+  besides: (NamedBudgets & { path: string })[];
+  mixes: Mix[];
+  single: boolean;
+}
+
+/** @throws ArgumentError that names the option, its value and what was expected */
+export function parseCodecsOptions(options: CodecsOptions): CodecsRequest {
+  const budgets = budgetsOf(options.budgets.split(','), '--budgets');
+  const codecs = options.codecs.split(',').map((word) => codecWord(word, '--codecs', budgets));
+  const names = [...OWN_CODECS, PLAIN, ...FOREIGN_CODECS.map(({ name }) => name)];
+  for (const { name } of codecs) {
+    if (!names.includes(name)) throw new ArgumentError(`--codecs: "${name}"; expected some of ${names.join(', ')}`);
+  }
+  const besides = (options.besides ?? []).map((word) => besidesWord(word, budgets));
+  if (new Set(besides.map(({ name }) => name)).size < besides.length) {
+    throw new ArgumentError('--besides: two weights have the same name');
+  }
+  const mixes: Mix[] = options.mixes === 'all' ? ['both', 'reference'] : [options.mixes];
+  return { budgets, codecs, besides, mixes, single: options.single === true };
+}
+
+function budgetsOf(words: readonly string[], option: string): number[] {
+  return words.map((word) => {
+    const budget = Number(word);
+    if (!Number.isInteger(budget) || budget < 1) {
+      throw new ArgumentError(`${option}: "${word}"; expected a positive number of bytes`);
+    }
+    return budget;
+  });
+}
+
+/** What NAME or NAME:BUDGET+BUDGET… asks for. @throws ArgumentError for a budget that the comparison has not */
+function codecWord(word: string, option: string, all: readonly number[]): { name: string; budgets?: number[] } {
+  const at = word.indexOf(':');
+  if (at < 0) return { name: word };
+  const budgets = budgetsOf(word.slice(at + 1).split('+'), option);
+  const odd = budgets.find((budget) => !all.includes(budget));
+  if (odd !== undefined) throw new ArgumentError(`${option} ${word}: ${odd} bytes are not among --budgets ${all}`);
+  return { name: word.slice(0, at), budgets };
+}
+
+/** What NAME=FILE or NAME:BUDGETS=FILE asks for. @throws ArgumentError */
+function besidesWord(word: string, all: readonly number[]): NamedBudgets & { path: string } {
+  const at = word.indexOf('=');
+  const named = codecWord(word.slice(0, Math.max(0, at)), '--besides', all);
+  if (!/^[\w-]+$/.test(named.name) || named.name === 'png') {
+    throw new ArgumentError(
+      `--besides ${word}: expected NAME=FILE or NAME:BUDGETS=FILE, the name of letters, digits, - and _`,
+    );
+  }
+  return { ...named, path: word.slice(at + 1) };
+}
+
+/** Every file that a comparison needs, read and checked before a device is opened. */
+export interface CodecsInputs {
+  lfw: LfwFaces;
+  weights: WeightsOf<'budget'>;
+  /** In the order of the request's. */
+  besides: WeightsOf<'budget'>[];
+  /** Where the autoencoder's PNGs are asked for. */
+  plain: WeightsOf<'png'> | null;
+  recognizers: ReadRecognizer[];
+  /** Faces whose sex and race are known. */
+  groups: FaceSet | null;
+  goals?: GoalSpec[];
+  /** The least budget, in bytes, that serves every face. */
+  leastBytes: number;
+}
+
+/** @throws ArgumentError, FileError, CheckpointError; CameoError for a package that a codec needs and that is missing */
+export async function readCodecsInputs(options: CodecsOptions, request: CodecsRequest): Promise<CodecsInputs> {
+  const goals = options.goals === undefined ? undefined : parseGoals(await readJson(options.goals), options.goals);
+  const lfw = await openLfwFaces(options.lfw ?? join(dataFolder(), 'lfw'), { quick: options.quick });
+  const weightsOf = async (file: string) => expectKind(await readWeights(file), 'budget');
+  const weights = await weightsOf(weightsPath(options.model, 'budget'));
+  const groups =
+    options.groups === undefined ? null : await openFaceFolder(options.groups, { split: 'test', sources: ['utk'] });
+  const besides = await Promise.all(request.besides.map(({ path }) => weightsOf(path)));
+  const leastBytes = leastFaceBytes(weights.file.tables.model, 'bare');
+  for (const budget of request.budgets) {
+    if (budget < leastBytes) {
+      throw new ArgumentError(`--budgets: ${budget}; a Cameo face takes at least ${leastBytes} bytes`);
+    }
+  }
+  const recognizers: ReadRecognizer[] = [];
+  for (const name of options.recognizers.split(',')) recognizers.push(await recognizerFor(name));
+  const plain = request.codecs.some(({ name }) => name === PLAIN) ? await plainWeights() : null;
+  await tryCodecs(FOREIGN_CODECS.filter((codec) => request.codecs.some(({ name }) => name === codec.name)));
+  return { lfw, weights, besides, plain, recognizers, groups, goals, leastBytes };
+}
+
+/** Weights of the autoencoder that ships. */
+export const plainWeights = async (): Promise<WeightsOf<'png'>> =>
+  expectKind(await readWeights(shippedWeights('png')), 'png');

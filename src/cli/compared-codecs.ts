@@ -1,0 +1,72 @@
+import { AutoencoderCodec } from '../codec/autoencoder-codec.js';
+import { FaceCodec } from '../codec/face-codec.js';
+import { EncodingCache } from '../evaluation/codecs/encoding-cache.js';
+import { FOREIGN_CODECS } from '../evaluation/codecs/index.js';
+import {
+  autoencoderPngEncoder,
+  baselineEncoder,
+  cameoEncoder,
+  cameoPngEncoder,
+  type FaceEncoder,
+} from '../evaluation/comparison/face-encoders.js';
+import type { Gpu } from '../gpu/gpu.js';
+import { type CodecsInputs, type CodecsRequest, OWN_CODECS, PLAIN, plainWeights } from './codecs-request.js';
+import { encodingsFolder } from './places.js';
+
+/** The codecs of a comparison, each opened when it is first asked for. */
+export class ComparedCodecs {
+  /** Our own. */
+  readonly cameo: FaceCodec;
+  /** Other weights of it, in the order of the request's. */
+  readonly besides: FaceCodec[];
+  readonly #cache = new EncodingCache(encodingsFolder());
+  readonly #opened = new Map<string, Promise<FaceEncoder>>();
+  #plain: AutoencoderCodec | null = null;
+
+  constructor(
+    private readonly gpu: Gpu,
+    private readonly inputs: CodecsInputs,
+    private readonly signal: AbortSignal,
+  ) {
+    this.cameo = FaceCodec.fromKlt(gpu, inputs.weights.file);
+    this.besides = inputs.besides.map(({ file }) => FaceCodec.fromKlt(gpu, file));
+  }
+
+  /** Those that the request names, in its order. */
+  async asked({ codecs, besides }: CodecsRequest): Promise<FaceEncoder[]> {
+    const encoders: FaceEncoder[] = [];
+    for (const { name, budgets } of codecs) encoders.push({ ...(await this.#encoder(name)), budgets });
+    besides.forEach(({ name, budgets }, k) => {
+      const encoder = cameoEncoder(this.besides[k], this.#cache, `Cameo, ${name}`, `cameo-${name}`);
+      encoders.push({ ...encoder, budgets });
+    });
+    return encoders;
+  }
+
+  /** Every codec that rows of an earlier report may be of. @param plain whether the autoencoder is among them */
+  every(plain: boolean): Promise<FaceEncoder[]> {
+    const names = [...FOREIGN_CODECS.map(({ name }) => name), ...OWN_CODECS, ...(plain ? [PLAIN] : [])];
+    return Promise.all(names.map((name) => this.#encoder(name)));
+  }
+
+  dispose(): void {
+    for (const codec of [this.cameo, ...this.besides, this.#plain]) codec?.dispose();
+  }
+
+  #encoder(name: string): Promise<FaceEncoder> {
+    const encoder = this.#opened.get(name) ?? this.#open(name);
+    this.#opened.set(name, encoder);
+    return encoder;
+  }
+
+  async #open(name: string): Promise<FaceEncoder> {
+    if (name === 'cameo') return cameoEncoder(this.cameo, this.#cache);
+    if (name === 'cameo-png') return cameoPngEncoder(this.cameo, this.#cache);
+    if (name === PLAIN) {
+      const { bytes } = this.inputs.plain ?? (await plainWeights());
+      this.#plain = AutoencoderCodec.fromWeights(this.gpu, bytes);
+      return autoencoderPngEncoder(this.#plain, this.#cache);
+    }
+    return baselineEncoder(FOREIGN_CODECS.find((codec) => codec.name === name)!, this.#cache, this.signal);
+  }
+}

@@ -4,7 +4,7 @@ import { DEFAULT_AUTOENCODER } from '../src/models/autoencoder.js';
 import { MOBILEFACENET_STAGES } from '../src/models/mobilefacenet.js';
 import { SPHERE20_STAGES } from '../src/models/sphere20.js';
 
-/** Convolution of one picture; `big` is what a conv reads and a deconv (transposed conv) writes. */
+/** Convolution of one picture; `input` is what a conv reads and a deconv (transposed conv) writes. */
 export interface ConvLayer extends Omit<ConvShape, 'batch'> {
   type: 'conv' | 'deconv';
 }
@@ -34,15 +34,15 @@ interface ConvOptions {
 }
 
 /** Same padding for odd kernels unless another is given. */
-export function conv(big: Pair, cin: number, cout: number, options: ConvOptions = {}): ConvLayer {
+export function conv(input: Pair, cin: number, cout: number, options: ConvOptions = {}): ConvLayer {
   const { stride = 1, groups = 1 } = options;
   const kernel: Pair = typeof options.kernel === 'object' ? options.kernel : [options.kernel ?? 3, options.kernel ?? 3];
   const padding = options.padding ?? Math.floor((kernel[0] - 1) / 2);
-  const size = (axis: 0 | 1): number => Math.floor((big[axis] + 2 * padding - kernel[axis]) / stride) + 1;
+  const size = (axis: 0 | 1): number => Math.floor((input[axis] + 2 * padding - kernel[axis]) / stride) + 1;
   return {
     type: 'conv',
-    big,
-    small: [size(0), size(1)],
+    input,
+    output: [size(0), size(1)],
     cin,
     cout,
     kernel,
@@ -54,9 +54,9 @@ export function conv(big: Pair, cin: number, cout: number, options: ConvOptions 
 }
 
 /** Kernel 4, stride 2, padding 1: doubles the size. */
-export function deconv(small: Pair, inputs: number, outputs: number): ConvLayer {
-  const big: Pair = [2 * small[0], 2 * small[1]];
-  return { ...conv(big, outputs, inputs, { kernel: 4, stride: 2, padding: 1 }), type: 'deconv' };
+export function deconv(output: Pair, inputs: number, outputs: number): ConvLayer {
+  const input: Pair = [2 * output[0], 2 * output[1]];
+  return { ...conv(input, outputs, inputs, { kernel: 4, stride: 2, padding: 1 }), type: 'deconv' };
 }
 
 const halved = ([h, w]: Pair, times = 1): Pair => [h / 2 ** times, w / 2 ** times];
@@ -122,12 +122,12 @@ export function layerMultiplyAdds(shape: LayerShape): number {
 
 function layerName(shape: LayerShape): string {
   if (shape.type === 'linear') return `linear ${shape.inputs}→${shape.outputs}`;
-  const { type, big, small, cin, cout, kernel, stride, groups } = shape;
-  const [input, inputs, outputs] = type === 'conv' ? [big, cin, cout] : [small, cout, cin];
+  const { type, input, output, cin, cout, kernel, stride, groups } = shape;
+  const [size, inputs, outputs] = type === 'conv' ? [input, cin, cout] : [output, cout, cin];
   const family = groups > 1 ? 'depthwise' : type;
   const step = stride[0] > 1 ? `/${stride[0]}` : '';
   const channels = groups > 1 ? `${inputs}` : `${inputs}→${outputs}`;
-  return `${family} ${kernel[0]}×${kernel[1]}${step} ${channels} @${input[0]}×${input[1]}`;
+  return `${family} ${kernel[0]}×${kernel[1]}${step} ${channels} @${size[0]}×${size[1]}`;
 }
 
 /** The layers of all three networks, equal shapes once, in the order of the networks. */

@@ -10,11 +10,11 @@ import type { ConvWork, Work } from './core/work.js';
 export interface TorchShape {
   kind: string;
   layer: string;
-  /** What is computed: conv ('small'), its input gradient or a transposed conv ('big'), or its weight gradient. */
+  /** What is computed: conv ('output'), its input gradient or a transposed conv ('input'), or its weight gradient. */
   result: ConvWork['result'];
   batch: number;
-  big: readonly number[];
-  small: readonly number[];
+  input: readonly number[];
+  output: readonly number[];
   cin: number;
   cout: number;
   kernel: readonly number[];
@@ -28,7 +28,7 @@ export interface TorchShape {
 export function torchShapes(works: readonly Work[]): TorchShape[] {
   return works.flatMap((work) => {
     if (work.type === 'matmul') return [];
-    const { batch, big, small, cin, cout, kernel, stride, groups } = work.shape;
+    const { batch, input, output, cin, cout, kernel, stride, groups } = work.shape;
     const { padding } = convAttrs(work.shape);
     return [
       {
@@ -36,8 +36,8 @@ export function torchShapes(works: readonly Work[]): TorchShape[] {
         layer: work.layer,
         result: work.result,
         batch,
-        big,
-        small,
+        input,
+        output,
         cin,
         cout,
         kernel,

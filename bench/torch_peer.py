@@ -58,18 +58,18 @@ def conv_runner(shape, dtype):
         values = torch.rand(n, channels, *size, device="cuda", dtype=dtype) - 0.5
         return values.contiguous(memory_format=torch.channels_last)
 
-    big, small = picture(cin, shape["big"]), picture(cout, shape["small"])
+    input, output = picture(cin, shape["input"]), picture(cout, shape["output"])
     weights = torch.rand(cout, cin // groups, *shape["kernel"], device="cuda", dtype=dtype) - 0.5
     weights = weights.contiguous(memory_format=torch.channels_last)
     # Padding on both sides: where the stride skips the last row, the sizes are the same as without it.
     stride, padding = shape["stride"], shape["padding"]
-    if shape["result"] == "small":
-        if list(F.conv2d(big, weights, None, stride, padding, 1, groups).shape[2:]) != list(shape["small"]):
+    if shape["result"] == "output":
+        if list(F.conv2d(input, weights, None, stride, padding, 1, groups).shape[2:]) != list(shape["output"]):
             raise ValueError(f"{shape['layer']}: the sizes do not fit")
-        return lambda: F.conv2d(big, weights, None, stride, padding, 1, groups)
-    mask = [shape["result"] == "big", shape["result"] == "weights", False]
+        return lambda: F.conv2d(input, weights, None, stride, padding, 1, groups)
+    mask = [shape["result"] == "input", shape["result"] == "weights", False]
     backward = torch.ops.aten.convolution_backward
-    return lambda: backward(small, big, weights, None, stride, padding, [1, 1], False, [0, 0], groups, mask)
+    return lambda: backward(output, input, weights, None, stride, padding, [1, 1], False, [0, 0], groups, mask)
 
 
 def time_shapes(shapes):

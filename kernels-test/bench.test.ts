@@ -89,8 +89,8 @@ function referenceResult(work: Work, values: [Float32Array, Float32Array]): NdAr
   const attrs = convAttrs(work.shape);
   const blank = ndarray(work.output, new Float32Array(sizeOf(work.output)));
   const { conv2d } = referenceOps;
-  if (work.result === 'small') return conv2d.forward([a, b], attrs);
-  return work.result === 'big'
+  if (work.result === 'output') return conv2d.forward([a, b], attrs);
+  return work.result === 'input'
     ? conv2d.backward([blank, b], a, a, attrs)[0]!
     : conv2d.backward([a, blank], b, b, attrs)[1]!;
 }
@@ -288,7 +288,7 @@ test('shapes go to PyTorch and its times come back', () => {
   const shapes = torchShapes(small(SMALL[0]));
   assert.equal(
     shapes.map(({ result, padding, flops }) => [result, padding, flops]),
-    ['small', 'big', 'weights'].map((result) => [result, [1, 1], 2 * 2 * 9 * 9 * 3 * 4]),
+    ['output', 'input', 'weights'].map((result) => [result, [1, 1], 2 * 2 * 9 * 9 * 3 * 4]),
   );
   assert.equal(torchShapes(small(SMALL[3])), []);
   const report = {

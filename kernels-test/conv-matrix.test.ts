@@ -1,17 +1,19 @@
 import * as assert from 'uvu/assert';
-import type { Epilogue } from '../shaders/common/gather.js';
+import type { Epilogue } from '../shaders/common/epilogue.js';
 import type { MatrixTile } from '../shaders/common/matrix-tile.js';
 import { convShape } from '../src/common/conv-geometry.js';
 import type { Conv2dAttrs } from '../src/common/op-attrs.js';
 import { roundToHalf } from '../src/common/precision.js';
 import { Gpu, matrixShapes, SUBGROUP_MATRIX } from '../src/gpu/gpu.js';
-import { gatherSize, planGather, planWeightGradient } from '../src/kernels/conv.js';
+import { planGather } from '../src/kernels/conv.js';
 import {
   chooseGather,
   chooseWeightGradient,
   gatherCandidates,
   weightGradientCandidates,
 } from '../src/kernels/conv-choose.js';
+import { planWeightGradient } from '../src/kernels/conv-weight-gradient.js';
+import { gatherOf } from '../src/kernels/gather-plan.js';
 import { conv2dOp } from '../src/ops/conv.js';
 import { checkOp, gpuSuite, randomValues, testGpu } from './harness.js';
 
@@ -47,9 +49,9 @@ function kernels(
   const shape = convShape(x, [x[0], size(0), size(1), w[3]], w, attrs);
   const config = { variant: 'matrix', tile } as const;
   return [
-    planGather(shape, 'forward', epilogue, config, 'f16').steps.at(-1)!.kernel.wgsl,
-    planGather(shape, 'inputGradient', epilogue, config, 'f16').steps.at(-1)!.kernel.wgsl,
-    planWeightGradient(shape, { ...config, slots: 2 }, config, 'f16').main.kernel.wgsl,
+    planGather(gatherOf(shape, 'forward'), epilogue, config, 'f16').steps.at(-1)!.kernel.wgsl,
+    planGather(gatherOf(shape, 'inputGradient'), epilogue, config, 'f16').steps.at(-1)!.kernel.wgsl,
+    planWeightGradient(shape, { ...config, splitK: 2 }, config, 'f16').main.kernel.wgsl,
   ];
 }
 
@@ -99,7 +101,7 @@ test('the kernels compile where there are subgroup matrices', async () => {
   }
   // The device can tell: with rows and columns of an operand swapped, the sizes no longer fit together.
   const [forward] = kernels([2, 9, 12, 5], [3, 3, 5, 16], attrs, TILES[2]);
-  const swapped = forward.replace('subgroup_matrix_left<f16, 4, 8>', 'subgroup_matrix_left<f16, 8, 4>');
+  const swapped = forward.replace('subgroup_matrix_left<f16, K, M>', 'subgroup_matrix_left<f16, M, K>');
   assert.is.not(swapped, forward);
   assert.match((await complaint(device, swapped)) ?? '', /subgroupMatrixMultiplyAccumulate|is invalid/);
   assert.equal(new Gpu(device, gpu.description, { precision: 'f16' }).limits.matrices, matrixShapes(adapter.info));
@@ -167,7 +169,7 @@ onHalf('the kernels compute convolutions, with the matrices written out', async 
     };
     try {
       const config = { variant: 'matrix', tile } as const;
-      const configs = { forward: config, inputGradient: config, weightGradient: { ...config, slots: 3 } };
+      const configs = { forward: config, inputGradient: config, weightGradient: { ...config, splitK: 3 } };
       await checkOp({
         op: 'conv2d',
         attrs: attrsOf(given),
@@ -187,7 +189,7 @@ onHalf('the kernels compute convolutions, with the matrices written out', async 
 
 test('only measuring takes the kernels, where the adapter lists matrices and operands are halves', () => {
   const shape = convShape([2, 9, 12, 8], [2, 9, 12, 16], [3, 3, 8, 16], attrsOf({ padding: [1, 1, 1, 1] }));
-  const size = gatherSize(shape, 'forward');
+  const size = gatherOf(shape, 'forward');
   const info = {
     subgroupMatrixConfigs: [
       { M: 16, N: 16, K: 16, componentType: 'f16', resultComponentType: 'f32' },

@@ -3,8 +3,8 @@ import { tileBytes } from '../shaders/common/tile.js';
 import { convShape, forwardAxis, inputGradientAxis } from '../src/common/conv-geometry.js';
 import type { Conv2dAttrs, ConvTranspose2dAttrs } from '../src/common/op-attrs.js';
 import type { KernelLimits } from '../src/gpu/kernel.js';
-import { gatherSize } from '../src/kernels/conv.js';
 import { chooseGather, chooseWeightGradient } from '../src/kernels/conv-choose.js';
+import { gatherOf } from '../src/kernels/gather-plan.js';
 import { type ConvOptions, conv2dOp, convTranspose2dOp } from '../src/ops/conv.js';
 import { checkOp, FEW_SHAPES, gpuSuite, testGpu } from './harness.js';
 
@@ -115,9 +115,9 @@ test('the phases of an input gradient cover every pair of pixel and tap once', (
       plan.phases.flatMap(({ start, count, firstTap, taps, firstOffset }) =>
         Array.from({ length: count }, (_, q) =>
           Array.from({ length: taps }, (_, i) => [
-            plan.destStep * q + start,
-            plan.sourceStep * q + firstOffset + i * plan.offsetStep,
-            firstTap + i * plan.tapStep,
+            plan.destStride * q + start,
+            plan.sourceStride * q + firstOffset + i * plan.offsetStride,
+            firstTap + i * plan.tapStride,
           ]),
         ).flat(),
       ) as unknown as string[];
@@ -145,17 +145,17 @@ test('the choice of kernels is a pure function of the shape and the limits', () 
     maxWorkgroupStorageBytes: 16384,
     subgroupSize: 8,
   };
-  const size = gatherSize(shape, 'forward');
+  const size = gatherOf(shape, 'forward');
   const chosen = chooseGather(size, limits);
   assert.equal(chosen, chooseGather({ ...size }, { ...limits }));
   assert.is(chosen.variant === 'register' && chosen.subgroup, 8);
   const onGpu = { ...limits, software: false, subgroupSize: 32 };
   assert.is(chooseGather(size, onGpu).variant, 'tiled');
-  assert.is(chooseGather({ ...size, destChannels: 3 }, onGpu).variant, 'register');
-  assert.is(chooseGather(gatherSize({ ...shape, groups: 4 }, 'forward'), limits).variant, 'naive');
-  const slots = chooseWeightGradient(shape, limits);
-  assert.ok(slots.variant === 'register' && slots.slots >= 1 && slots.slots <= 16 * 28);
-  // A device with little workgroup memory gets a tile that fits: 64 × 64 takes 8 KiB.
+  assert.is(chooseGather({ ...size, dest: [...size.dest.slice(0, 3), 3] }, onGpu).variant, 'register');
+  assert.is(chooseGather(gatherOf({ ...shape, groups: 4 }, 'forward'), limits).variant, 'naive');
+  const gradient = chooseWeightGradient(shape, limits);
+  assert.ok(gradient.variant === 'register' && gradient.splitK >= 1 && gradient.splitK <= 16 * 28);
+  // A device with little workgroup memory gets a tile that fits: 64 × 64 takes 8 KiB and 256 bytes.
   const tight = chooseGather(size, { ...onGpu, maxWorkgroupStorageBytes: 8192 });
   assert.ok(tight.variant === 'tiled' && tileBytes(tight.tile) <= 8192);
   assert.is(chooseGather(size, { ...onGpu, maxWorkgroupStorageBytes: 0 }).variant, 'register');

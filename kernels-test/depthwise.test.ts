@@ -1,9 +1,9 @@
 import * as assert from 'uvu/assert';
-import { type ConvShape, convShape, forwardAxis, inputGradientAxis } from '../src/common/conv-geometry.js';
+import { type ConvShape, convShape } from '../src/common/conv-geometry.js';
 import type { Conv2dAttrs, ConvTranspose2dAttrs } from '../src/common/op-attrs.js';
 import { convOutputSize, convTransposeOutputSize } from '../src/common/op-shapes-conv.js';
 import type { KernelLimits } from '../src/gpu/kernel.js';
-import { planGather, planWeightGradient } from '../src/kernels/conv.js';
+import { planGather } from '../src/kernels/conv.js';
 import {
   chooseGather,
   chooseWeightGradient,
@@ -11,6 +11,8 @@ import {
   weightGradientCandidates,
 } from '../src/kernels/conv-choose.js';
 import { chooseDepthwise, chooseDepthwiseWeightGradient } from '../src/kernels/conv-depthwise-choose.js';
+import { planWeightGradient } from '../src/kernels/conv-weight-gradient.js';
+import { gatherOf } from '../src/kernels/gather-plan.js';
 import { type ConvOptions, conv2dOp, convTranspose2dOp } from '../src/ops/conv.js';
 import { apply, Tape } from '../src/tensor/tape.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';
@@ -153,29 +155,11 @@ function depthwiseShape(big: number[], kernel: [number, number], attrs: Partial<
   return convShape(big, [big[0], ...small, big[3]], [...kernel, 1, big[3]], full);
 }
 
-const gathers = (shape: ConvShape) => [
-  {
-    batch: shape.batch,
-    channels: shape.cin,
-    rows: forwardAxis(shape, 0),
-    columns: forwardAxis(shape, 1),
-  },
-  {
-    batch: shape.batch,
-    channels: shape.cin,
-    rows: inputGradientAxis(shape, 0),
-    columns: inputGradientAxis(shape, 1),
-  },
-];
+const gathers = (shape: ConvShape) => [gatherOf(shape, 'forward'), gatherOf(shape, 'inputGradient')];
 
 test('only convs with a filter of its own for every channel are depthwise', () => {
   const shape = depthwiseShape([2, 8, 8, 6], [3, 3], {});
-  const forward = (changes: Partial<ConvShape>) => ({
-    shape: { ...shape, ...changes },
-    destChannels: 6,
-    rows: forwardAxis(shape, 0),
-    columns: forwardAxis(shape, 1),
-  });
+  const forward = (changes: Partial<ConvShape>) => gatherOf({ ...shape, ...changes }, 'forward');
   const variants = (changes: Partial<ConvShape>, force?: 'naive') => [
     chooseGather(forward(changes), LIMITS, force).variant,
     chooseWeightGradient({ ...shape, ...changes }, LIMITS, force).variant,
@@ -190,7 +174,7 @@ test('only convs with a filter of its own for every channel are depthwise', () =
   assert.equal(variants({ groups: 3 }), ['naive', 'naive']);
   assert.equal(variants({ cout: 12 }), ['naive', 'naive']);
   assert.equal(variants({ groups: 1, cin: 1, cout: 1 }), ['register', 'register']);
-  const { steps, padded } = planGather(shape, 'forward', 'bias', chooseGather(forward({}), LIMITS));
+  const { steps, padded } = planGather(gatherOf(shape, 'forward'), 'bias', chooseGather(forward({}), LIMITS));
   assert.is(steps.length, 1, 'no copy of the picture is made');
   assert.is(padded, null);
 });
@@ -212,23 +196,25 @@ test('the choice is a pure function of the shape and the limits', () => {
       }
       const gradient = chooseDepthwiseWeightGradient(shape, limits);
       assert.equal(chooseDepthwiseWeightGradient({ ...shape }, { ...limits }), gradient);
-      assert.ok(gradient.slots <= 32 && gradient.slots >= 1);
-      assert.ok(gradient.firstSlots * gradient.slots < big[0] * shape.small[0] * shape.small[1] + gradient.firstSlots);
+      assert.ok(gradient.splitK <= 32 && gradient.splitK >= 1);
+      assert.ok(
+        gradient.firstSplitK * gradient.splitK < big[0] * shape.output[0] * shape.output[1] + gradient.firstSplitK,
+      );
     }
   }
 });
 
-test('CPU adapters march one channel at a time, GPUs four, in shorter strips where there is little to do', () => {
+test('CPU adapters take one channel at a time, GPUs four, in shorter strips where there is little to do', () => {
   const layers = [
     depthwiseShape([16, 56, 48, 64], [3, 3], { padding: [1, 1, 1, 1] }),
     depthwiseShape([1, 14, 12, 64], [3, 3], { padding: [1, 1, 1, 1] }),
   ];
   const [many, few] = layers.map((shape) => chooseDepthwise(gathers(shape)[0], LIMITS));
-  assert.ok(many.kind === 'march' && many.width === 1 && many.steps === 56);
-  assert.ok(few.kind === 'march' && few.width === 1);
+  assert.ok(many.kind === 'sliding' && many.width === 1 && many.steps === 56);
+  assert.ok(few.kind === 'sliding' && few.width === 1);
   const onGpu = layers.map((shape) => chooseDepthwise(gathers(shape)[0], { ...LIMITS, software: false }));
-  assert.ok(onGpu[0].kind === 'march' && onGpu[0].width === 4);
-  assert.ok(onGpu[1].kind === 'march' && onGpu[1].steps * onGpu[1].pixels < few.steps * few.pixels);
+  assert.ok(onGpu[0].kind === 'sliding' && onGpu[0].width === 4);
+  assert.ok(onGpu[1].kind === 'sliding' && onGpu[1].steps * onGpu[1].pixels < few.steps * few.pixels);
 });
 
 test('kernels too large for registers, dilations that keep too many sums and single rows run the loop', () => {
@@ -238,7 +224,7 @@ test('kernels too large for registers, dilations that keep too many sums and sin
     depthwiseShape([2, 7, 6, 8], [7, 6], {}),
   ]) {
     assert.is(chooseDepthwise(gathers(shape)[0], LIMITS).kind, 'loop');
-    assert.is(chooseDepthwiseWeightGradient(shape, LIMITS).block[0], 1, 'taps of one row keep no rows of small');
+    assert.is(chooseDepthwiseWeightGradient(shape, LIMITS).block[0], 1, 'taps of one row keep no rows of the output');
   }
 });
 

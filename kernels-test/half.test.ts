@@ -9,9 +9,10 @@ import { roundToHalf } from '../src/common/precision.js';
 import { sizeOf } from '../src/common/shapes.js';
 import { Gpu } from '../src/gpu/gpu.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
-import { gatherSize, planGather } from '../src/kernels/conv.js';
+import { planGather } from '../src/kernels/conv.js';
 import { chooseGather } from '../src/kernels/conv-choose.js';
 import type { GatherPlan } from '../src/kernels/gather-plan.js';
+import { gatherOf } from '../src/kernels/gather-plan.js';
 import { type ConvOptions, conv2d, conv2dOp, convRequest, convTranspose2dOp } from '../src/ops/conv.js';
 import { tuneConv } from '../src/ops/tune-conv.js';
 import { referenceOps } from '../src/reference/index.js';
@@ -179,7 +180,7 @@ test('copies of operands take half the memory, and tiles half the workgroup memo
   const shape = convShape([2, 8, 6, 3], [2, 8, 6, 20], [3, 3, 3, 20], attrsOf({ padding: [1, 1, 1, 1] }));
   const tile = { threadsX: 8, threadsY: 8, rowVecs: 2, columnVecs: 2 } as const;
   const [full, half] = (['f32', 'f16'] as const).map((precision) =>
-    planGather(shape, 'forward', 'none', { variant: 'tiled', tile }, precision),
+    planGather(gatherOf(shape, 'forward'), 'none', { variant: 'tiled', tile }, precision),
   );
   // The padded picture, the arranged weights, the result.
   const shapes = (plan: GatherPlan) => plan.steps.map((step) => step.shape);
@@ -195,12 +196,12 @@ test('copies of operands take half the memory, and tiles half the workgroup memo
   ]);
   // 1×1 reads the picture once: rounding it there saves the copy.
   const once = convShape([2, 8, 6, 8], [2, 8, 6, 20], [1, 1, 8, 20], attrsOf({}));
-  const plan = planGather(once, 'forward', 'none', { variant: 'tiled', tile }, 'f16');
+  const plan = planGather(gatherOf(once, 'forward'), 'none', { variant: 'tiled', tile }, 'f16');
   assert.is(plan.padded, null);
   assert.equal(shapes(plan)[0], [1, 8, 10]);
   assert.is(2 * tileBytes(tile, 'f16'), tileBytes(tile));
   // A GPU that has room for no f32 tile of 64 × 64 has room for it in halves.
-  const size = gatherSize({ ...shape, batch: 4096 }, 'forward');
+  const size = gatherOf({ ...shape, batch: 4096 }, 'forward');
   const limits = { software: false, maxWorkgroupInvocations: 64, maxWorkgroupStorageBytes: 4096, subgroupSize: 0 };
   const wide = { ...size, destChannels: 64 };
   assert.equal(chooseGather(wide, { ...limits, precision: 'f16' }), { variant: 'tiled', tile });

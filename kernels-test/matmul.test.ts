@@ -49,7 +49,7 @@ test('naive', async () => {
   }
 });
 
-test('register tiles: odd sizes, whole vectors, and an inner axis in slots', async () => {
+test('register tiles: odd sizes, whole vectors, and an inner axis in parts', async () => {
   await checkLayouts({ variant: 'register' }, [
     [65, 67, 129],
     [64, 72, 300],
@@ -66,7 +66,7 @@ test('workgroup tiles: odd sizes', async () => {
   await checkLayouts({ variant: 'tiled' }, [[65, 67, 129]]);
 });
 
-test('workgroup tiles: whole vectors, an inner axis in slots, the large tile', async () => {
+test('workgroup tiles: whole vectors, an inner axis in parts, the large tile', async () => {
   if (await slowCompiler()) return;
   await checkLayouts({ variant: 'tiled' }, [[64, 72, 300]]);
   await check({ variant: 'tiled' }, [770, 700, 9], false, false);
@@ -143,15 +143,15 @@ test('the choice follows the adapter and the size', () => {
   assert.equal(chooseMatmul({ m: 4, n: 4, k: 4 }, GPU), { variant: 'naive' });
   const register = { variant: 'register', workgroup: 8 } as const;
   const large = { m: 512, n: 512, k: 512 };
-  const lanes8 = { ...register, own: 'a', ownTile: 4, sharedTile: 16, subgroup: 8, slots: 1 };
+  const lanes8 = { ...register, own: 'a', ownTile: 4, sharedTile: 16, subgroup: 8, splitK: 1 };
   assert.equal(chooseMatmul(large, CPU), lanes8);
   assert.equal(chooseMatmul(large, { ...CPU, subgroupSize: 4 }), { ...lanes8, subgroup: 4 });
   assert.equal(chooseMatmul(large, { ...CPU, subgroupSize: 0 }), { ...lanes8, ownTile: 8, sharedTile: 8, subgroup: 0 });
   // One row: the lanes split up the columns instead, and the inner axis is cut.
   const row = chooseMatmul({ m: 1, n: 512, k: 5376 }, CPU);
-  assert.ok(row.variant === 'register' && row.own === 'b' && row.sharedTile === 4 && row.slots > 1);
-  assert.equal(chooseMatmul({ m: 2048, n: 2048, k: 64 }, GPU), { variant: 'tiled', tile: 64, slots: 1 });
-  assert.equal(chooseMatmul({ m: 64, n: 512, k: 21504 }, GPU), { variant: 'tiled', tile: 32, slots: 8 });
+  assert.ok(row.variant === 'register' && row.own === 'b' && row.sharedTile === 4 && row.splitK > 1);
+  assert.equal(chooseMatmul({ m: 2048, n: 2048, k: 64 }, GPU), { variant: 'tiled', tile: 64, splitK: 1 });
+  assert.equal(chooseMatmul({ m: 64, n: 512, k: 21504 }, GPU), { variant: 'tiled', tile: 32, splitK: 8 });
   assert.equal(chooseMatmul(large, CPU, 'naive'), { variant: 'naive' });
 });
 

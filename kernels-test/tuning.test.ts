@@ -9,13 +9,14 @@ import { openGpu } from '../src/gpu/node/adapters.js';
 import { loadTuning, saveTuning } from '../src/gpu/node/tuning-file.js';
 import { ENGINE_VERSION, storedTuning, Tuning, tuningAdapter, tuningKey } from '../src/gpu/tuning.js';
 import { loadTuningFromIndexedDb, saveTuningToIndexedDb } from '../src/gpu/tuning-indexeddb.js';
-import { gatherSize, planGather } from '../src/kernels/conv.js';
+import { planGather } from '../src/kernels/conv.js';
 import {
   chooseGather,
   chooseWeightGradient,
   gatherCandidates,
   weightGradientCandidates,
 } from '../src/kernels/conv-choose.js';
+import { gatherOf } from '../src/kernels/gather-plan.js';
 import { conv2d, conv2dOp, convRequest } from '../src/ops/conv.js';
 import { tuneConv } from '../src/ops/tune-conv.js';
 import { Tape } from '../src/tensor/tape.js';
@@ -50,8 +51,8 @@ test('every candidate of an adapter passes the float64 check', async () => {
   const gpu = await testGpu();
   const lavapipe = gpu.description.kind === 'lavapipe';
   for (const limits of lavapipe ? [gpu.limits] : [gpu.limits, { ...gpu.limits, software: false }]) {
-    const forward = gatherCandidates(gatherSize(SHAPE, 'forward'), limits);
-    const inputGradient = gatherCandidates(gatherSize(SHAPE, 'inputGradient'), limits);
+    const forward = gatherCandidates(gatherOf(SHAPE, 'forward'), limits);
+    const inputGradient = gatherCandidates(gatherOf(SHAPE, 'inputGradient'), limits);
     const weightGradient = weightGradientCandidates(SHAPE, limits);
     assert.ok(forward.length > 2 && inputGradient.length > 2 && weightGradient.length > 2);
     const most = Math.max(forward.length, inputGradient.length, weightGradient.length);
@@ -68,7 +69,7 @@ test('every candidate of an adapter passes the float64 check', async () => {
 });
 
 test('GPUs of one subgroup size measure the register kernels with shared loads, and never take them by estimate', () => {
-  const size = gatherSize(SHAPE, 'forward');
+  const size = gatherOf(SHAPE, 'forward');
   const limits = { maxWorkgroupInvocations: 256, maxWorkgroupStorageBytes: 16384 };
   const subgroups = (software: boolean, subgroupSize: number): number[][] =>
     [
@@ -90,7 +91,7 @@ test('GPUs of one subgroup size measure the register kernels with shared loads, 
     for (const config of [
       chooseGather(size, onGpu),
       chooseGather(size, onGpu, 'register'),
-      chooseGather({ ...size, destChannels: 3 }, onGpu),
+      chooseGather({ ...size, dest: [...size.dest.slice(0, 3), 3] }, onGpu),
       chooseWeightGradient(SHAPE, onGpu),
       chooseWeightGradient(SHAPE, onGpu, 'register'),
     ]) {
@@ -129,9 +130,9 @@ test('tuning measures the candidates and the conv then runs the fastest', async 
 
 test('a candidate whose result disagrees is refused, however fast', async () => {
   const gpu = await testGpu();
-  const size = gatherSize(SHAPE, 'forward');
+  const size = gatherOf(SHAPE, 'forward');
   const wrong = gatherCandidates(size, gpu.limits)[0];
-  const { wgsl } = planGather(SHAPE, 'forward', 'none', wrong).steps.at(-1)!.kernel;
+  const { wgsl } = planGather(gatherOf(SHAPE, 'forward'), 'none', wrong).steps.at(-1)!.kernel;
   const { run } = gpu;
   // One of its products is 1 % off.
   const broken = wgsl.replace('fma(vec4f(', 'fma(1.01 * vec4f(');

@@ -1,15 +1,17 @@
 import * as assert from 'uvu/assert';
-import { WINOGRAD, type WinogradOutputs } from '../shaders/common/winograd.js';
+import { type WinogradOutputs, winogradTransforms } from '../shaders/common/winograd.js';
 import { type ConvShape, convShape } from '../src/common/conv-geometry.js';
 import type { Conv2dAttrs, Padding2d } from '../src/common/op-attrs.js';
 import { opShapes } from '../src/common/op-shapes.js';
 import { sizeOf } from '../src/common/shapes.js';
 import type { KernelLimits } from '../src/gpu/kernel.js';
-import { gatherSize, planGather } from '../src/kernels/conv.js';
+import { planGather } from '../src/kernels/conv.js';
 import { chooseGather, type GatherConfig, gatherCandidates } from '../src/kernels/conv-choose.js';
 import { winogradCandidates } from '../src/kernels/conv-winograd-choose.js';
+import { gatherOf } from '../src/kernels/gather-plan.js';
 import { conv2dOp, convRequest, convTranspose2dOp } from '../src/ops/conv.js';
 import { tuneConv } from '../src/ops/tune-conv.js';
+import { dispatch } from '../src/tensor/dispatch.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';
 import { checkOp, gpuSuite, randomValues, testGpu } from './harness.js';
 
@@ -23,7 +25,7 @@ const attrsOf = (padding: Padding2d): Conv2dAttrs => ({ stride: [1, 1], padding,
 /** Both gather passes of a convolution in Winograd's form. */
 function configsOf(shape: ConvShape, outputs: WinogradOutputs, limits: KernelLimits) {
   const [forward, inputGradient] = DIRECTIONS.map((direction): GatherConfig => {
-    const config = winogradCandidates(gatherSize(shape, direction), limits).find((one) => one.outputs === outputs);
+    const config = winogradCandidates(gatherOf(shape, direction), limits).find((one) => one.outputs === outputs);
     assert.ok(config, 'has a form of Winograd');
     return { variant: 'winograd', ...config };
   });
@@ -113,21 +115,40 @@ test('the same bits each time', async () => {
   }
 });
 
-test('the transforms are those of a correlation', () => {
+test('the transforms are those of a correlation', async () => {
+  const gpu = await testGpu();
   for (const outputs of OUTPUTS) {
-    const { source, weights, dest } = WINOGRAD[outputs];
-    const d = randomValues(outputs + 2, 1);
-    const g = randomValues(3, 2);
-    const times = (matrix: readonly (readonly number[])[], vector: ArrayLike<number>): number[] =>
-      matrix.map((row) => row.reduce((sum, factor, k) => sum + factor * vector[k], 0));
-    const v = times(source, d);
-    const products = times(weights, g).map((value, k) => value * v[k]);
-    assert.is(products.length, outputs + 2);
-    const y = times(dest, products);
-    assert.is(y.length, outputs);
-    for (const [i, value] of y.entries()) {
-      const expected = [0, 1, 2].reduce((sum, k) => sum + g[k] * d[i + k], 0);
-      assert.ok(Math.abs(value - expected) < 1e-12, `${value} is ${expected}`);
+    const points = Array.from({ length: outputs + 2 }, (_, k) => k);
+    const list = (text: (k: number) => string, count: number) => points.slice(0, count).map(text).join(', ');
+    const wgsl = `alias V = f32;
+${winogradTransforms(outputs)}
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@compute @workgroup_size(1)
+fn main() {
+  let v = transformSource(${list((k) => `x[${k}]`, outputs + 2)});
+  let u = transformWeights(${list((k) => `x[${outputs + 2 + k}]`, 3)});
+  let out = transformProducts(${list((k) => `v.p${k} * u.p${k}`, outputs + 2)});
+  ${points
+    .slice(0, outputs)
+    .map((k) => `y[${k}] = out.y${k};`)
+    .join(' ')}
+}`;
+    const kernel = { label: 'transforms', wgsl, bindings: 'rw', workgroups: [1, 1, 1] as const };
+    // Each source and weight alone, so that a factor that is wrong shows whole.
+    for (const d of points) {
+      for (const g of [0, 1, 2]) {
+        const values = Float32Array.from({ length: outputs + 5 }, (_, k) => (k === d || k === outputs + 2 + g ? 1 : 0));
+        const y = scope(gpu, () => dispatch(kernel, [Tensor.from(gpu, values, [outputs + 5])], [outputs]));
+        for (const [i, value] of (await y.read()).entries()) {
+          const expected = i + g === d ? 1 : 0;
+          assert.ok(
+            Math.abs(value - expected) < 1e-6,
+            `source ${d}, weight ${g}, output ${i}: ${value} is ${expected}`,
+          );
+        }
+        y.dispose();
+      }
     }
   }
 });
@@ -143,12 +164,11 @@ const CPU: KernelLimits = {
 const same = (batch: number, h: number, w: number, cin: number, cout: number): ConvShape =>
   convShape([batch, h, w, cin], [batch, h, w, cout], [3, 3, cin, cout], attrsOf([1, 1, 1, 1]));
 
-const variantOf = (shape: ConvShape, limits = CPU): string =>
-  chooseGather(gatherSize(shape, 'forward'), limits).variant;
+const variantOf = (shape: ConvShape, limits = CPU): string => chooseGather(gatherOf(shape, 'forward'), limits).variant;
 
 test('CPU adapters choose it where the products outweigh the transforms', () => {
   for (const direction of DIRECTIONS) {
-    const config = chooseGather(gatherSize(same(4, 28, 24, 128, 128), direction), CPU);
+    const config = chooseGather(gatherOf(same(4, 28, 24, 128, 128), direction), CPU);
     assert.ok(config.variant === 'winograd' && config.outputs === 4 && config.width === 1);
   }
   assert.is(variantOf(same(4, 28, 24, 16, 16)), 'register', 'few channels');
@@ -156,27 +176,23 @@ test('CPU adapters choose it where the products outweigh the transforms', () => 
   assert.is(variantOf(same(1, 7, 6, 128, 128)), 'register', 'few tiles for so many weights');
   assert.is(variantOf(same(16, 7, 6, 128, 128)), 'winograd');
   assert.is(variantOf(same(4, 28, 24, 128, 128), { ...CPU, software: false }), 'tiled');
-  const strided = { ...same(4, 28, 24, 128, 128), stride: [2, 2] as const, small: [14, 12] as const };
+  const strided = { ...same(4, 28, 24, 128, 128), stride: [2, 2] as const, output: [14, 12] as const };
   const dilated = { ...same(4, 28, 24, 128, 128), dilation: [1, 2] as const, padding: [1, 2] as const };
   for (const shape of [strided, dilated]) {
     assert.is(variantOf(shape), 'register');
-    assert.equal(winogradCandidates(gatherSize(shape, 'forward'), CPU), []);
-    assert.is.not(chooseGather(gatherSize(shape, 'forward'), CPU, 'winograd').variant, 'winograd');
+    assert.equal(winogradCandidates(gatherOf(shape, 'forward'), CPU), []);
+    assert.is.not(chooseGather(gatherOf(shape, 'forward'), CPU, 'winograd').variant, 'winograd');
   }
-  assert.is(
-    chooseGather(gatherSize(same(1, 3, 3, 1, 1), 'forward'), CPU, 'winograd').variant,
-    'winograd',
-    'if it must',
-  );
+  assert.is(chooseGather(gatherOf(same(1, 3, 3, 1, 1), 'forward'), CPU, 'winograd').variant, 'winograd', 'if it must');
 });
 
 test('its arrays fit a binding of 128 MiB, or it is not chosen', () => {
   for (const limits of [CPU, { ...CPU, software: false }]) {
     for (const batch of [32, 40, 64, 100, 150, 400]) {
       const shape = same(batch, 56, 48, 64, 64);
-      const configs = gatherCandidates(gatherSize(shape, 'forward'), limits);
+      const configs = gatherCandidates(gatherOf(shape, 'forward'), limits);
       for (const config of configs.filter(({ variant }) => variant === 'winograd')) {
-        const { steps } = planGather(shape, 'forward', 'bias', config);
+        const { steps } = planGather(gatherOf(shape, 'forward'), 'bias', config);
         for (const step of steps.slice(0, -1)) assert.ok(4 * sizeOf(step.shape) <= 2 ** 27, `${step.shape}`);
         for (const { kernel } of steps) assert.ok(kernel.workgroups.every((count) => count <= 65535));
       }
@@ -194,8 +210,8 @@ test('tuning tries it, and refuses it where it disagrees', async () => {
   const { run } = gpu;
   // Of the tiles of 4 × 4, one product is 1 % off.
   gpu.run = (kernel, ...rest) => {
-    const wrong = kernel.label === 'winograd dest' && kernel.wgsl.includes('p5_5');
-    const wgsl = wrong ? kernel.wgsl.replace('p1_1 = products[', 'p1_1 = 1.01 * products[') : kernel.wgsl;
+    const wrong = kernel.label === 'winograd dest' && kernel.wgsl.includes('const OUTPUTS = 4;');
+    const wgsl = wrong ? kernel.wgsl.replace('products[i32(i) + (1 *', '1.01 * products[i32(i) + (1 *') : kernel.wgsl;
     return run.call(gpu, { ...kernel, wgsl }, ...rest);
   };
   try {

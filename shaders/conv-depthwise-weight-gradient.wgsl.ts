@@ -1,8 +1,11 @@
-import { axisMarch, axisTerms, type ConvShape, forwardAxis } from '../src/common/conv-geometry.js';
+import { axisTerms, type ConvShape, forwardAxis, slidingWindow } from '../src/common/conv-geometry.js';
 import type { Pair } from '../src/common/op-attrs.js';
+import { declareSums, endBlock, finalSum, levelsOf } from './common/blocks.js';
 import type { ColumnWidth } from './common/columns.js';
-import { guarded } from './common/guarded-axis.js';
 import { linearMain } from './common/linear-index.js';
+import { nonFiniteFunctions } from './common/non-finite.js';
+import { unroll } from './common/unroll.js';
+import { wgsl } from './common/wgsl.js';
 
 /** The weight gradient of a depthwise convolution. */
 export interface DepthwiseWeightGradient {
@@ -11,113 +14,154 @@ export interface DepthwiseWeightGradient {
   width: ColumnWidth;
   /** Taps [rows, columns] whose sums an invocation keeps. */
   block: Pair;
-  /** Rows and columns of small in a strip. */
+  /** Rows and columns of the output in a strip. */
   steps: number;
   pixels: number;
-  /** Parts that the sum over all strips is split into; each writes its own slot. */
-  slots: number;
+  /** Parts that the sum over all strips is split into; each writes its own array. */
+  splitK: number;
 }
 
 /**
- * An invocation keeps the sums of a block of taps for `width` channels, and marches down the strips of its slot. Each
- * row of a strip is loaded once, and the rows of small that later rows of big still need stay in registers.
+ * An invocation keeps the sums of a block of taps for `width` channels, and goes down the strips of its part. Each row of a
+ * strip is loaded once, and the rows of the output (its gradient) whose windows later rows of the input are in stay in
+ * registers: y{age}_{column}. At the edges of a strip there are zeros in place of outputs; beside a NaN or an infinity of the
+ * input they would make NaN, so that a sum that is not finite is made again product by product.
  *
- * Bindings: big, small, partial [slots, kh, kw, 1, C] (written).
+ * Bindings: input, output, partial [splitK, kh, kw, 1, C] (written).
  */
 export function depthwiseWeightGradientShader(gradient: DepthwiseWeightGradient): string {
-  const { shape, width, block, steps, pixels, slots } = gradient;
-  const { batch, big, small, kernel, dilation, stride } = shape;
-  const groups = shape.cin / width;
-  const blocks: Pair = [Math.ceil(kernel[0] / block[0]), Math.ceil(kernel[1] / block[1])];
+  const { shape, width, block, steps, pixels, splitK } = gradient;
+  const { batch, input, output, kernel, dilation, stride } = shape;
+  const [blocksH, blocksW] = [Math.ceil(kernel[0] / block[0]), Math.ceil(kernel[1] / block[1])];
   const ofBlock = { ...shape, kernel: block };
-  const { first, lags, terms: rowTerms } = axisMarch(forwardAxis(ofBlock, 0));
+  const { first, oldest, terms } = slidingWindow(forwardAxis(ofBlock, 0));
   const columnTerms = axisTerms(forwardAxis(ofBlock, 1), pixels);
-  const across = Math.ceil(small[1] / pixels);
-  const down = Math.ceil(small[0] / steps);
-  const strips = batch * down * across;
-  const stripsPerSlot = Math.ceil(strips / slots);
-  const ages = Array.from({ length: lags + 1 }, (_, lag) => lag);
-  const columns = Array.from({ length: pixels }, (_, c) => c);
+  const inputRows = [...new Set(terms.map(({ row }) => row))];
+  const inputColumns = [...new Set(columnTerms.map(({ source }) => source))];
+  const [stripsH, stripsW] = [Math.ceil(output[0] / steps), Math.ceil(output[1] / pixels)];
+  const stripsPerPart = Math.ceil((batch * stripsH * stripsW) / splitK);
+  const levels = levelsOf(stripsPerPart * steps * pixels);
 
-  const lastColumn = (across - 1) * pixels;
-  const smallAxis = { base: 'smallColumn', lastBase: lastColumn, size: small[1] };
-  const bigAxis = {
-    base: 'bigColumn',
-    lastBase: lastColumn * stride[1] + (blocks[1] - 1) * block[1] * dilation[1],
-    size: big[1],
+  /** The products with the numbers x0, x1, … of an input row. */
+  const products = (inputRow: number): string => {
+    const ofRow = terms.filter(({ row }) => row === inputRow);
+    return unroll(columnTerms.length, (k) =>
+      unroll(ofRow.length, (l) => {
+        const [across, down] = [columnTerms[k], ofRow[l]];
+        const sum = `sum${down.tap}_${across.tap}`;
+        return `${sum} = fma(x${inputColumns.indexOf(across.source)}, y${down.age}_${across.dest}, ${sum});`;
+      }),
+    );
   };
-  const setup = columns.map((c) => {
-    const { index, inside } = guarded(smallAxis, c);
-    return `let small${c} = ${index} * ${groups} + g;${inside ? ` let smallInside${c} = ${inside};` : ''}`;
-  });
-  const body = columns.map((c) => {
-    const test = guarded(smallAxis, c).inside ? `marching && smallInside${c}` : 'marching';
-    return `d0_${c} = select(V(), small[smallRow + small${c}], ${test});`;
-  });
-  const offsets = [...new Set(columnTerms.map(({ source }) => source))];
-  offsets.forEach((offset, x) => {
-    const { index, inside } = guarded(bigAxis, offset);
-    setup.push(`let big${x} = ${index} * ${groups} + g;${inside ? ` let bigInside${x} = ${inside};` : ''}`);
-  });
-  for (const row of new Set(rowTerms.map((term) => term.row))) {
-    const lines = [
-      `let at = (first + step) * ${stride[0]} + tapRow * ${dilation[0]} + ${first + row};`,
-      `let rowInside = at >= 0 && at < ${big[0]};`,
-      `let bigRow = (n * ${big[0]} + clamp(at, 0, ${big[0] - 1})) * ${big[1] * groups};`,
-    ];
-    offsets.forEach((offset, x) => {
-      const test = guarded(bigAxis, offset).inside ? `rowInside && bigInside${x}` : 'rowInside';
-      lines.push(`let x${x} = select(V(), big[bigRow + big${x}], ${test});`);
-      for (const { tap: i, lag } of rowTerms.filter((term) => term.row === row)) {
-        for (const { tap: j, dest: c } of columnTerms.filter((term) => term.source === offset)) {
-          lines.push(`a${i}_${j} = fma(x${x}, d${lag}_${c}, a${i}_${j});`);
-        }
-      }
-    });
-    body.push(`{\n        ${lines.join('\n        ')}\n      }`);
-  }
-  for (const lag of ages.slice(1).reverse()) body.push(...columns.map((c) => `d${lag}_${c} = d${lag - 1}_${c};`));
 
-  const taps = Array.from({ length: block[0] * block[1] }, (_, k) => [Math.floor(k / block[1]), k % block[1]]);
-  const stores = taps.map(([i, j]) => {
-    const test = [
-      kernel[0] % block[0] === 0 ? '' : `tapRow + ${i} < ${kernel[0]}`,
-      kernel[1] % block[1] === 0 ? '' : `tapColumn + ${j} < ${kernel[1]}`,
-    ]
-      .filter(Boolean)
-      .join(' && ');
-    const at = `((slot * ${kernel[0]} + tapRow + ${i}) * ${kernel[1]} + tapColumn + ${j}) * ${groups} + g`;
-    return `${test ? `if (${test}) ` : ''}{ partial[${at}] = a${i}_${j}; }`;
-  });
-
-  return `
-alias V = ${width === 1 ? 'f32' : `vec${width}f`};
-@group(0) @binding(0) var<storage, read> big: array<V>;
-@group(0) @binding(1) var<storage, read> small: array<V>;
+  return wgsl`
+alias V = ${width === 1 ? 'f32' : `vec${width}f`}; // the adjacent channels of an invocation
+const UNITS = ${shape.cin / width}; // of adjacent channels
+const INPUT_H = ${input[0]};
+const INPUT_W = ${input[1]};
+const OUTPUT_H = ${output[0]};
+const OUTPUT_W = ${output[1]};
+const KERNEL_H = ${kernel[0]};
+const KERNEL_W = ${kernel[1]};
+const TAPS_H = ${block[0]}; // of an invocation
+const TAPS_W = ${block[1]};
+const BLOCKS_H = ${blocksH}; // of taps
+const BLOCKS_W = ${blocksW};
+const STRIP_STEPS = ${steps};
+const STRIP_PIXELS = ${pixels};
+const STRIPS_H = ${stripsH};
+const STRIPS_W = ${stripsW};
+const STRIPS = ${batch} * STRIPS_H * STRIPS_W;
+const STRIPS_PER_PART = ${stripsPerPart};
+const OLDEST = ${oldest}; // steps until the window has passed
+@group(0) @binding(0) var<storage, read> input: array<V>;
+@group(0) @binding(1) var<storage, read> output: array<V>;
 @group(0) @binding(2) var<storage, read_write> partial: array<V>;
-${linearMain(`${slots * blocks[0] * blocks[1] * groups}u`)}
-  let g = i32(i) % ${groups};
-  let tapColumn = (i32(i) / ${groups}) % ${blocks[1]} * ${block[1]};
-  let tapRow = (i32(i) / ${groups * blocks[1]}) % ${blocks[0]} * ${block[0]};
-  let slot = i32(i) / ${groups * blocks[1] * blocks[0]};
-  ${taps.map(([i, j]) => `var a${i}_${j} = V();`).join(' ')}
-  // Trip counts the compiler cannot see: Mesa would unroll the loops and take seconds over the result.
-  let most = i32(arrayLength(&small));
-  let last = min((slot + 1) * ${stripsPerSlot}, min(${strips}, most));
-  for (var strip = slot * ${stripsPerSlot}; strip < last; strip++) {
-    let n = strip / ${down * across};
-    let first = (strip / ${across}) % ${down} * ${steps};
-    let smallColumn = strip % ${across} * ${pixels};
-    let bigColumn = smallColumn * ${stride[1]} + tapColumn * ${dilation[1]};
-    ${setup.join('\n    ')}
-    ${ages.flatMap((lag) => columns.map((c) => `var d${lag}_${c} = V();`)).join(' ')}
-    let rows = min(min(${steps}, ${small[0]} - first), most);
-    for (var step = 0; step < rows + ${lags}; step++) {
-      let marching = step < rows;
-      let smallRow = (n * ${small[0]} + min(first + step, ${small[0] - 1})) * ${small[1] * groups};
-      ${body.join('\n      ')}
+
+${nonFiniteFunctions(width)}
+
+/** The sum of a part for one tap, of the products that there are. */
+fn sumOfProducts(part: i32, tapH: i32, tapW: i32, unit: i32) -> V {
+  var total = V();
+  for (var strip = part * STRIPS_PER_PART; strip < min((part + 1) * STRIPS_PER_PART, STRIPS); strip++) {
+    var sum = V();
+    for (var k = 0; k < STRIP_STEPS * STRIP_PIXELS; k++) {
+      let n = strip / STRIPS_W / STRIPS_H;
+      let outputH = strip / STRIPS_W % STRIPS_H * STRIP_STEPS + k / STRIP_PIXELS;
+      let outputW = strip % STRIPS_W * STRIP_PIXELS + k % STRIP_PIXELS;
+      let h = outputH * ${stride[0]} + tapH * ${dilation[0]} - ${shape.padding[0]};
+      let w = outputW * ${stride[1]} + tapW * ${dilation[1]} - ${shape.padding[1]};
+      if (outputH >= OUTPUT_H || outputW >= OUTPUT_W || h < 0 || h >= INPUT_H || w < 0 || w >= INPUT_W) { continue; }
+      let at = ((n * OUTPUT_H + outputH) * OUTPUT_W + outputW) * UNITS + unit;
+      sum = fma(input[((n * INPUT_H + h) * INPUT_W + w) * UNITS + unit], output[at], sum);
     }
+    total += sum;
   }
-  ${stores.join('\n  ')}
+  return total;
+}
+
+fn storeGradient(part: i32, h: i32, w: i32, unit: i32, value: V) {
+  if (h < KERNEL_H && w < KERNEL_W) { partial[((part * KERNEL_H + h) * KERNEL_W + w) * UNITS + unit] = value; }
+}
+${linearMain(`u32(${splitK} * BLOCKS_H * BLOCKS_W * UNITS)`)}
+  let unit = i32(i) % UNITS;
+  let tapW = i32(i) / UNITS % BLOCKS_W * TAPS_W;
+  let tapH = i32(i) / UNITS / BLOCKS_W % BLOCKS_H * TAPS_H;
+  let part = i32(i) / UNITS / BLOCKS_W / BLOCKS_H;
+  ${declareSums(levels, block[0], block[1], 'V')}
+  // Trip counts the compiler cannot see: Mesa would unroll the loops and take seconds over the result.
+  let most = i32(arrayLength(&output));
+  let strip0 = part * STRIPS_PER_PART;
+  let stripEnd = min(strip0 + STRIPS_PER_PART, min(STRIPS, most));
+  for (var strip = strip0; strip < stripEnd; strip++) {
+    let n = strip / STRIPS_W / STRIPS_H;
+    let first = strip / STRIPS_W % STRIPS_H * STRIP_STEPS;
+    let outputColumn = strip % STRIPS_W * STRIP_PIXELS;
+    ${unroll(
+      pixels,
+      (c) => wgsl`
+    let outputInside${c} = outputColumn + ${c} < OUTPUT_W;
+    let outputAt${c} = min(outputColumn + ${c}, OUTPUT_W - 1) * UNITS + unit;
+    ${unroll(oldest + 1, (age) => `var y${age}_${c} = V();`)}`,
+    )}
+    ${unroll(
+      inputColumns.length,
+      (x) => wgsl`
+    let column${x} = outputColumn * ${stride[1]} + tapW * ${dilation[1]} + ${inputColumns[x]};
+    let inside${x} = column${x} >= 0 && column${x} < INPUT_W;
+    let at${x} = clamp(column${x}, 0, INPUT_W - 1) * UNITS + unit;`,
+    )}
+    let rows = min(min(STRIP_STEPS, OUTPUT_H - first), most);
+    for (var step = 0; step < rows + OLDEST; step++) {
+      let outputRow = (n * OUTPUT_H + min(first + step, OUTPUT_H - 1)) * OUTPUT_W * UNITS;
+      ${unroll(pixels, (c) => `y0_${c} = select(V(), output[outputRow + outputAt${c}], step < rows && outputInside${c});`)}
+      ${unroll(
+        inputRows.length,
+        (y) => wgsl`
+      {
+        let h = (first + step) * ${stride[0]} + tapH * ${dilation[0]} + ${first + inputRows[y]};
+        let insideRow = h >= 0 && h < INPUT_H;
+        let row = (n * INPUT_H + clamp(h, 0, INPUT_H - 1)) * INPUT_W * UNITS;
+        ${unroll(inputColumns.length, (x) => `let x${x} = select(V(), input[row + at${x}], insideRow && inside${x});`)}
+        ${products(inputRows[y])}
+      }`,
+      )}
+      ${unroll(oldest, (k) => unroll(pixels, (c) => `y${oldest - k}_${c} = y${oldest - k - 1}_${c};`))}
+    }
+    ${endBlock(levels, block[0], block[1], 'strip - strip0', 'V')}
+  }
+  var finite = true;
+  ${unroll(block[0], (a) => unroll(block[1], (b) => `finite = finite && all(isFinite(${finalSum(levels, a, b)}));`))}
+  if (!finite) {
+    for (var tap = 0; tap < TAPS_H * TAPS_W; tap++) {
+      let h = tapH + tap / TAPS_W;
+      let w = tapW + tap % TAPS_W;
+      storeGradient(part, h, w, unit, sumOfProducts(part, h, w, unit));
+    }
+    return;
+  }
+  ${unroll(block[0], (a) =>
+    unroll(block[1], (b) => `storeGradient(part, tapH + ${a}, tapW + ${b}, unit, ${finalSum(levels, a, b)});`),
+  )}
 }`;
 }

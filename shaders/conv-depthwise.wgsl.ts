@@ -1,8 +1,10 @@
-import { type AxisPlan, axisDests, axisMarch, axisSteps, axisTerms } from '../src/common/conv-geometry.js';
+import { type AxisPlan, axisDests, axisSteps, axisTerms, slidingWindow } from '../src/common/conv-geometry.js';
+import { levelsOf } from './common/blocks.js';
 import type { ColumnWidth } from './common/columns.js';
-import { applyEpilogue, type Epilogue, epilogueNames } from './common/gather.js';
-import { guarded } from './common/guarded-axis.js';
+import { type Epilogue, epilogueFunctions } from './common/epilogue.js';
 import { linearMain } from './common/linear-index.js';
+import { unroll } from './common/unroll.js';
+import { wgsl } from './common/wgsl.js';
 
 /** A depthwise convolution (channel c of dest is made of channel c of source only) as a gather. */
 export interface DepthwiseConv {
@@ -17,151 +19,144 @@ export interface DepthwiseConv {
   width: ColumnWidth;
 }
 
-const distinct = (values: readonly number[]): number[] => [...new Set(values)].sort((a, b) => a - b);
-
-const channelType = (width: ColumnWidth): string => (width === 1 ? 'f32' : `vec${width}f`);
-
-function bindings({ width, epilogue }: DepthwiseConv): string {
-  const none = epilogue === 'none';
-  return `
-alias V = ${channelType(width)};
+/** WGSL that both kernels share: sizes, bindings, and storing. */
+function head({ batch, source, dest, channels, kernel, epilogue, width }: DepthwiseConv): string {
+  return wgsl`
+alias V = ${width === 1 ? 'f32' : `vec${width}f`}; // the adjacent channels of an invocation
+const BATCH = ${batch};
+const UNITS = ${channels / width}; // of adjacent channels
+const SOURCE_H = ${source[0]};
+const SOURCE_W = ${source[1]};
+const DEST_H = ${dest[0]};
+const DEST_W = ${dest[1]};
+const KERNEL_W = ${kernel[1]};
 @group(0) @binding(0) var<storage, read> source: array<V>;
 @group(0) @binding(1) var<storage, read> weights: array<V>;
-${none ? '' : '@group(0) @binding(2) var<storage, read> epilogue: array<V>;'}
-@group(0) @binding(${none ? 2 : 3}) var<storage, read_write> dest: array<V>;`;
+${epilogueFunctions(epilogue, channels, width, 2)}
+@group(0) @binding(${epilogue === 'none' ? 2 : 3}) var<storage, read_write> dest: array<V>;
+
+fn storeDest(n: i32, h: i32, w: i32, unit: i32, value: V) {
+  if (n < BATCH && h < DEST_H && w < DEST_W) { dest[((n * DEST_H + h) * DEST_W + w) * UNITS + unit] = value; }
+}`;
 }
 
-/** The epilogue's numbers for the channels of group `g`. */
-const loadNumbers = (epilogue: Epilogue, groups: number): string =>
-  epilogueNames(epilogue)
-    .map((name, row) => `let ${name} = epilogue[${row * groups} + g];`)
-    .join(' ');
+const distinct = (values: readonly number[]): number[] => [...new Set(values)].sort((a, b) => a - b);
 
-/** How far an invocation of the march goes: `steps` down and `pixels` across, in steps of every phase. */
-export interface March {
+/** A strip of dest: `steps` down and `pixels` across, in steps of every phase. */
+export interface Strip {
   steps: number;
   pixels: number;
 }
 
 /**
- * An invocation marches down a strip of dest `pixels` wide for `width` channels, with the weights in registers. Each
- * source value is loaded once for all the sums of the strip that it is part of, which is what counts where a load costs
- * much more than a multiply-add; the sums under way move on by one place a step. Neighbouring invocations take
- * neighbouring channels, so loads are contiguous. For an input gradient a step makes all phases, so that none of the
- * products is with a zero between strides.
+ * An invocation goes down a strip of dest for `width` channels, with the weights in registers. Each source value is
+ * loaded once for all the sums of the strip that it is part of, which is what counts where a load costs much more than a
+ * multiply-add: sum{age}_{row}_{column} are those of the step `age` steps ago, whose window the source still is in. They
+ * grow older by one each step. Neighbouring invocations take neighbouring channels, so loads are contiguous. For an
+ * input gradient a step makes all phases, so that none of the products is with a zero between strides.
  *
  * Bindings: source, weights, the epilogue's numbers where it has some, dest (written).
  */
-export function depthwiseMarchShader(conv: DepthwiseConv, rows: AxisPlan, columns: AxisPlan, march: March): string {
-  const { batch, source, dest, channels, kernel, width, epilogue } = conv;
-  const { steps, pixels } = march;
-  const groups = channels / width;
-  const { first, lags, terms: rowTerms } = axisMarch(rows);
-  const columnTerms = axisTerms(columns, pixels);
+export function depthwiseSlidingShader(conv: DepthwiseConv, rows: AxisPlan, columns: AxisPlan, strip: Strip): string {
+  const { first, oldest, terms } = slidingWindow(rows);
+  const columnTerms = axisTerms(columns, strip.pixels);
+  const sourceRows = distinct(terms.map(({ row }) => row));
+  const sourceColumns = distinct(columnTerms.map(({ source }) => source));
   const destRows = axisDests(rows, 1);
-  const destColumns = axisDests(columns, pixels);
-  const strips = Math.ceil(axisSteps(columns) / pixels);
-  const count = axisSteps(rows);
-  const segments = Math.ceil(count / steps);
-  const ages = Array.from({ length: lags + 1 }, (_, lag) => lag);
+  const destColumns = axisDests(columns, strip.pixels);
+  const eachSum = (text: (sum: string) => string): string =>
+    unroll(destRows.length, (r) => unroll(destColumns.length, (c) => text(`_${destRows[r]}_${destColumns[c]}`)));
 
-  const setup: string[] = [loadNumbers(epilogue, groups)];
-  for (const i of distinct(rowTerms.map(({ tap }) => tap))) {
-    for (const j of distinct(columnTerms.map(({ tap }) => tap))) {
-      setup.push(`let w${i}_${j} = weights[${(i * kernel[1] + j) * groups} + g];`);
-    }
-  }
-  const lastStrip = strips - 1;
-  const sourceAxis = {
-    base: 'sourceColumn',
-    lastBase: lastStrip * pixels * columns.sourceStep,
-    size: source[1],
+  /** The products with the numbers x0, x1, … of a source row. */
+  const products = (sourceRow: number): string => {
+    const ofRow = terms.filter(({ row }) => row === sourceRow);
+    return unroll(columnTerms.length, (k) =>
+      unroll(ofRow.length, (l) => {
+        const [across, down] = [columnTerms[k], ofRow[l]];
+        const sum = `sum${down.age}_${down.dest}_${across.dest}`;
+        return `${sum} = fma(x${sourceColumns.indexOf(across.source)}, w${down.tap}_${across.tap}, ${sum});`;
+      }),
+    );
   };
-  const across = distinct(columnTerms.map((term) => term.source)).map((offset, x) => {
-    const { index, inside } = guarded(sourceAxis, offset);
-    setup.push(`let column${x} = ${index} * ${groups} + g;`);
-    if (inside) setup.push(`let inside${x} = ${inside};`);
-    return {
-      x,
-      test: inside ? `rowInside && inside${x}` : 'rowInside',
-      terms: columnTerms.filter((term) => term.source === offset),
-    };
-  });
-  const sums = (lag: number): string[] => destRows.flatMap((r) => destColumns.map((c) => `a${lag}_${r}_${c}`));
-  for (const name of ages.flatMap(sums)) setup.push(`var ${name} = V();`);
 
-  const body: string[] = [];
-  for (const row of distinct(rowTerms.map((term) => term.row))) {
-    const lines = [
-      `let at = (first + step) * ${rows.sourceStep} + ${first + row};`,
-      `let rowInside = at >= 0 && at < ${source[0]};`,
-      `let row = (n * ${source[0]} + clamp(at, 0, ${source[0] - 1})) * ${source[1] * groups};`,
-    ];
-    for (const { x, test, terms } of across) {
-      lines.push(`let x${x} = select(V(), source[row + column${x}], ${test});`);
-      for (const { dest: r, tap: i, lag } of rowTerms.filter((term) => term.row === row)) {
-        for (const { dest: c, tap: j } of terms) {
-          lines.push(`a${lag}_${r}_${c} = fma(x${x}, w${i}_${j}, a${lag}_${r}_${c});`);
-        }
-      }
-    }
-    body.push(`{\n      ${lines.join('\n      ')}\n    }`);
-  }
-  const destAxis = { base: 'destColumn', lastBase: lastStrip * pixels * columns.destStep, size: dest[1] };
-  const stores = destRows.flatMap((r) =>
-    destColumns.map((c) => {
-      const rowInside = r === 0 ? '' : `destRow + ${r} < ${dest[0]}`;
-      const test = [rowInside, guarded(destAxis, c).inside].filter(Boolean).join(' && ');
-      const value = applyEpilogue(epilogue, `a${lags}_${r}_${c}`, '', width);
-      const write = `dest[((n * ${dest[0]} + destRow + ${r}) * ${dest[1]} + destColumn + ${c}) * ${groups} + g] = ${value};`;
-      return test ? `if (${test}) { ${write} }` : write;
-    }),
-  );
-  const moves = [...ages].reverse().flatMap((lag) => {
-    const from = lag > 0 ? sums(lag - 1) : [];
-    return sums(lag).map((name, k) => `${name} = ${from[k] ?? 'V()'};`);
-  });
-
-  return `${bindings(conv)}
-${linearMain(`${batch * segments * strips * groups}u`)}
-  let g = i32(i) % ${groups};
-  let strip = (i32(i) / ${groups}) % ${strips} * ${pixels};
-  let first = (i32(i) / ${groups * strips}) % ${segments} * ${steps};
-  let n = i32(i) / ${groups * strips * segments};
-  let sourceColumn = strip * ${columns.sourceStep};
-  let destColumn = strip * ${columns.destStep};
-  ${setup.join('\n  ')}
+  return wgsl`
+${head(conv)}
+const STEPS_H = ${axisSteps(rows)};
+const STRIP_STEPS = ${strip.steps};
+const STRIP_PIXELS = ${strip.pixels};
+const STRIPS_H = ${Math.ceil(axisSteps(rows) / strip.steps)};
+const STRIPS_W = ${Math.ceil(axisSteps(columns) / strip.pixels)};
+const OLDEST = ${oldest}; // steps until the window has passed
+${linearMain('u32(BATCH * STRIPS_H * STRIPS_W * UNITS)')}
+  let unit = i32(i) % UNITS;
+  let strip = i32(i) / UNITS % STRIPS_W * STRIP_PIXELS;
+  let first = i32(i) / UNITS / STRIPS_W % STRIPS_H * STRIP_STEPS;
+  let n = i32(i) / UNITS / STRIPS_W / STRIPS_H;
+  let numbers = loadEpilogue(unit);
+  ${unroll(conv.kernel[0], (i) =>
+    unroll(conv.kernel[1], (j) => `let w${i}_${j} = weights[(${i} * KERNEL_W + ${j}) * UNITS + unit];`),
+  )}
+  ${unroll(
+    sourceColumns.length,
+    (x) => wgsl`
+  let column${x} = strip * ${columns.sourceStride} + ${sourceColumns[x]};
+  let inside${x} = column${x} >= 0 && column${x} < SOURCE_W;
+  let at${x} = clamp(column${x}, 0, SOURCE_W - 1) * UNITS + unit;`,
+  )}
+  ${unroll(oldest + 1, (age) => eachSum((sum) => `var sum${age}${sum} = V();`))}
   // A trip count the compiler cannot see: Mesa would unroll the loop and take seconds over the result.
-  let end = min(min(${steps}, ${count} - first), i32(arrayLength(&dest))) + ${lags};
+  let end = min(min(STRIP_STEPS, STEPS_H - first), i32(arrayLength(&dest))) + OLDEST;
   for (var step = 0; step < end; step++) {
-    ${body.join('\n    ')}
-    if (step >= ${lags}) {
-      let destRow = (first + step - ${lags}) * ${rows.destStep};
-      ${stores.join('\n      ')}
+    ${unroll(
+      sourceRows.length,
+      (y) => wgsl`
+    {
+      let h = (first + step) * ${rows.sourceStride} + ${first + sourceRows[y]};
+      let insideRow = h >= 0 && h < SOURCE_H;
+      let row = (n * SOURCE_H + clamp(h, 0, SOURCE_H - 1)) * SOURCE_W * UNITS;
+      ${unroll(sourceColumns.length, (x) => `let x${x} = select(V(), source[row + at${x}], insideRow && inside${x});`)}
+      ${products(sourceRows[y])}
+    }`,
+    )}
+    if (step >= OLDEST) {
+      let destRow = (first + step - OLDEST) * ${rows.destStride};
+      let destColumn = strip * ${columns.destStride};
+      ${unroll(destRows.length, (r) =>
+        unroll(destColumns.length, (c) => {
+          const [h, w] = [destRows[r], destColumns[c]];
+          return `storeDest(n, destRow + ${h}, destColumn + ${w}, unit, applyEpilogue(sum${oldest}_${h}_${w}, numbers));`;
+        }),
+      )}
     }
-    ${moves.join('\n    ')}
+    ${unroll(oldest, (k) => eachSum((sum) => `sum${oldest - k}${sum} = sum${oldest - k - 1}${sum};`))}
+    ${eachSum((sum) => `sum0${sum} = V();`)}
   }
 }`;
 }
 
-/** Statements that find, for the destination `position`, its taps first ≤ i < end whose source is inside the array. */
-function tapRange(plan: AxisPlan, name: string, position: string, size: number): string {
-  const value = (field: 'firstTap' | 'taps' | 'firstOffset'): string => {
-    const values = plan.phases.map((phase) => phase[field]);
-    if (values.every((other) => other === values[0])) return `${values[0]}`;
-    return `array<i32, ${values.length}>(${values.join(', ')})[${position} % ${plan.destStep}]`;
-  };
-  const step = Math.abs(plan.offsetStep);
-  // Positions still to go to where the taps enter and leave the array, in the direction they take.
-  const [enter, leave] =
-    plan.offsetStep > 0
-      ? [`-${name}Source`, `${size - 1} - ${name}Source`]
-      : [`${name}Source - ${size - 1}`, `${name}Source`];
-  return `
-  let ${name}Tap = ${value('firstTap')};
-  let ${name}Source = ${position} / ${plan.destStep} * ${plan.sourceStep} + ${value('firstOffset')};
-  let ${name}First = max(${enter} + ${step - 1}, 0) / ${step};
-  let ${name}End = min(${value('taps')}, max(${leave} + ${step}, 0) / ${step});`;
+/** WGSL of the taps of an axis: each phase's first tap, how many, and where the first reads. */
+function axisText(name: 'H' | 'W', plan: AxisPlan, size: number): string {
+  return wgsl`
+const PHASES_${name} = array(${unroll(plan.phases.length, (k) => {
+    const { firstTap, taps, firstOffset } = plan.phases[k];
+    return `vec3i(${firstTap}, ${taps}, ${firstOffset}),`;
+  })});
+
+/** The taps of the dest position that meet the source. */
+fn taps${name}(position: i32) -> Taps {
+  let phase = PHASES_${name}[position % ${plan.destStride}];
+  let source = position / ${plan.destStride} * ${plan.sourceStride} + phase.z;
+  let step = ${Math.abs(plan.offsetStride)};
+  // Positions still to go to where the taps enter and leave the source, in the direction they take.
+#if ${plan.offsetStride > 0}
+  let enter = -source;
+  let leave = ${size} - 1 - source;
+#else
+  let enter = source - (${size} - 1);
+  let leave = source;
+#endif
+  return Taps(phase.x, source, max(enter + step - 1, 0) / step, min(phase.y, max(leave + step, 0) / step));
+}`;
 }
 
 /**
@@ -171,34 +166,46 @@ function tapRange(plan: AxisPlan, name: string, position: string, size: number):
  * Bindings: source, weights, the epilogue's numbers where it has some, dest (written).
  */
 export function depthwiseLoopShader(conv: DepthwiseConv, rows: AxisPlan, columns: AxisPlan, pictures: number): string {
-  const { batch, source, dest, channels, kernel, width, epilogue } = conv;
-  const groups = channels / width;
-  const size = dest[0] * dest[1] * groups;
-  const all = Array.from({ length: pictures }, (_, p) => p);
-  const each = (line: (p: number) => string): string => all.map(line).join('\n      ');
-  return `${bindings(conv)}
-${linearMain(`${Math.ceil(batch / pictures) * size}u`)}
-  let g = i32(i) % ${groups};
-  let w = (i32(i) / ${groups}) % ${dest[1]};
-  let h = (i32(i) / ${groups * dest[1]}) % ${dest[0]};
-  let n = i32(i) / ${size} * ${pictures};
-${tapRange(rows, 'row', 'h', source[0])}
-${tapRange(columns, 'column', 'w', source[1])}
-  ${each((p) => `let n${p} = min(n + ${p}, ${batch - 1}) * ${source[0] * source[1] * groups};`)}
-  ${each((p) => `var sum${p} = V();`)}
+  const inRows = levelsOf(conv.kernel[0] * conv.kernel[1]) > 1;
+  return wgsl`
+${head(conv)}
+/** Taps first + i·stride with begin ≤ i < end, of which that of i = 0 reads the position of the source. */
+struct Taps { first: i32, source: i32, begin: i32, end: i32 }
+${axisText('H', rows, conv.source[0])}
+${axisText('W', columns, conv.source[1])}
+const PICTURES = ${pictures};
+const PICTURE = SOURCE_H * SOURCE_W * UNITS; // numbers or vectors of a source picture
+${linearMain('u32((BATCH + PICTURES - 1) / PICTURES * DEST_H * DEST_W * UNITS)')}
+  let unit = i32(i) % UNITS;
+  let w = i32(i) / UNITS % DEST_W;
+  let h = i32(i) / UNITS / DEST_W % DEST_H;
+  let n = i32(i) / UNITS / DEST_W / DEST_H * PICTURES;
+  let down = tapsH(h);
+  let across = tapsW(w);
+  ${unroll(
+    pictures,
+    (p) => wgsl`
+  let picture${p} = min(n + ${p}, BATCH - 1) * PICTURE;
+  var sum${p} = V();
+#if ${inRows}
+  var total${p} = V();
+#endif`,
+  )}
   // Trip counts the compiler cannot see: Mesa would unroll the loops and take many seconds over the result.
   let most = i32(arrayLength(&weights));
-  for (var a = rowFirst; a < min(rowEnd, most); a++) {
-    let row = (rowSource + a * ${rows.offsetStep}) * ${source[1]};
-    let tap = (rowTap + a * ${rows.tapStep}) * ${kernel[1]} + columnTap;
-    for (var b = columnFirst; b < min(columnEnd, most); b++) {
-      let at = (row + columnSource + b * ${columns.offsetStep}) * ${groups} + g;
-      let weight = weights[(tap + b * ${columns.tapStep}) * ${groups} + g];
-      ${each((p) => `sum${p} = fma(source[n${p} + at], weight, sum${p});`)}
+  for (var a = down.begin; a < min(down.end, most); a++) {
+    let row = (down.source + a * ${rows.offsetStride}) * SOURCE_W;
+    let tap = (down.first + a * ${rows.tapStride}) * KERNEL_W + across.first;
+    for (var b = across.begin; b < min(across.end, most); b++) {
+      let at = (row + across.source + b * ${columns.offsetStride}) * UNITS + unit;
+      let weight = weights[(tap + b * ${columns.tapStride}) * UNITS + unit];
+      ${unroll(pictures, (p) => `sum${p} = fma(source[picture${p} + at], weight, sum${p});`)}
     }
+#if ${inRows}
+    ${unroll(pictures, (p) => `total${p} += sum${p}; sum${p} = V();`)}
+#endif
   }
-  let at = n * ${size} + i32(i) % ${size};
-  ${loadNumbers(epilogue, groups)}
-  ${each((p) => `${batch % pictures === 0 ? '' : `if (n + ${p} < ${batch}) `}{ dest[at + ${p * size}] = ${applyEpilogue(epilogue, `sum${p}`, '', width)}; }`)}
+  let numbers = loadEpilogue(unit);
+  ${unroll(pictures, (p) => `storeDest(n + ${p}, h, w, unit, applyEpilogue(${inRows ? 'total' : 'sum'}${p}, numbers));`)}
 }`;
 }

@@ -1,20 +1,13 @@
-import { axisSteps } from '../src/common/conv-geometry.js';
-import { applyEpilogue, type GatherConv, loadEpilogue, phaseValue } from './common/gather.js';
+import { type GatherConv, gatherHead, gatherPositions } from './common/gather.js';
 import {
   declareMatrixSums,
-  declareMatrixTiles,
   enableMatrices,
   type MatrixTile,
-  matrixTileColumns,
-  matrixTileRows,
-  matrixTileThreads,
+  matrixTileHead,
   multiplyMatrixTiles,
   storeMatrixSums,
 } from './common/matrix-tile.js';
-import { storedVector } from './common/operand.js';
-import { TILE_INNER } from './common/tile.js';
-
-const range = (count: number): number[] => Array.from({ length: count }, (_, k) => k);
+import { wgsl } from './common/wgsl.js';
 
 /**
  * Implicit GEMM by subgroup matrices (tensor cores), as `tiledConvShader` gathers it: rows are the destination pixels of
@@ -27,103 +20,56 @@ const range = (count: number): number[] => Array.from({ length: count }, (_, k) 
  * Bindings: source, weights, what the epilogue needs, dest.
  */
 export function matrixConvShader(conv: GatherConv, tile: MatrixTile): string {
-  const { rows, columns, source, dest } = conv;
-  const sourceVecs = source.channels / 4;
-  const destVecs = Math.ceil(dest.channels / 4);
-  const qh = axisSteps(rows);
-  const qw = axisSteps(columns);
-  const positions = conv.batch * qh * qw;
-  const vec4Dest = dest.channels % 4 === 0;
-  const hasEpilogue = conv.epilogue !== 'none';
-  const [tileRows, tileColumns] = [matrixTileRows(tile), matrixTileColumns(tile)];
-  const columnVecs = tileColumns / 4;
-  const innerVecs = TILE_INNER / 4;
-  const threads = matrixTileThreads(tile);
+  return wgsl`
+${enableMatrices}
+${gatherHead(conv)}
+${gatherPositions}
+${matrixTileHead(tile)}
+const INNER_VECS = INNER / 4;
+var<workgroup> firstVec: array<i32, TILE_ROWS>; // where the rows of the tile begin in the source
 
-  const value = applyEpilogue(conv.epilogue, 'sums', '0');
-  const write = vec4Dest
-    ? `dest[at + vec] = ${value};`
-    : `let value = ${value};
-      ${range(4)
-        .map((k) => `if (4 * vec + ${k} < ${dest.channels}) { dest[at + 4 * vec + ${k}] = value[${k}]; }`)
-        .join('\n      ')}`;
-  const store = `let position = i32(wid.x) * ${tileRows} + row;
-    let vec = i32(wid.y) * ${columnVecs} + columnVec;
-    let qw = position % ${qw};
-    let qh = (position / ${qw}) % ${qh};
-    if (position < ${positions} && qh < countH && qw < countW && vec < ${destVecs}) {
-      let n = position / ${qw * qh};
-      let at = ((n * ${dest.height} + ${rows.destStep} * qh + startH) * ${dest.width} + ${columns.destStep} * qw + startW) * ${vec4Dest ? destVecs : dest.channels};
-      ${loadEpilogue(conv.epilogue, dest.channels, '4 * vec', '0')}
-      ${write}
-    }`;
+fn storeSums(wid: vec3u, row: i32, columnVec: i32, sums: vec4f) {
+  let h = PHASES_H[i32(wid.z) / PHASES_ACROSS];
+  let w = PHASES_W[i32(wid.z) % PHASES_ACROSS];
+  let vec = i32(wid.y) * COLUMN_VECS + columnVec;
+  storePosition(h, w, i32(wid.x) * TILE_ROWS + row, vec, applyEpilogue(sums, loadEpilogue(vec)));
+}
 
-  return `${enableMatrices}
-alias Operand = vec4<f16>;
-@group(0) @binding(0) var<storage, read> source: array<${storedVector(source.stored)}>;
-@group(0) @binding(1) var<storage, read> weights: array<Operand>;
-${hasEpilogue ? '@group(0) @binding(2) var<storage, read> epilogue: array<f32>;' : ''}
-@group(0) @binding(${hasEpilogue ? 3 : 2}) var<storage, read_write> dest: array<${vec4Dest ? 'vec4f' : 'f32'}>;
-${declareMatrixTiles(tile)}
-var<workgroup> firstVec: array<i32, ${tileRows}>; // where the rows of the tile begin in the source
-
-@compute @workgroup_size(${threads})
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32, @builtin(subgroup_id) subgroupIndex: u32) {
-  let phaseH = i32(wid.z) / ${columns.phases.length};
-  let phaseW = i32(wid.z) % ${columns.phases.length};
-  let startH = ${phaseValue(rows, 'phaseH', 'start')};
-  let startW = ${phaseValue(columns, 'phaseW', 'start')};
-  let countH = ${phaseValue(rows, 'phaseH', 'count')};
-  let countW = ${phaseValue(columns, 'phaseW', 'count')};
-  let tapsH = ${phaseValue(rows, 'phaseH', 'taps')};
-  let tapsW = ${phaseValue(columns, 'phaseW', 'taps')};
-  let firstTapH = ${phaseValue(rows, 'phaseH', 'firstTap')};
-  let firstTapW = ${phaseValue(columns, 'phaseW', 'firstTap')};
-  let firstOffsetH = ${phaseValue(rows, 'phaseH', 'firstOffset')} + ${source.top};
-  let firstOffsetW = ${phaseValue(columns, 'phaseW', 'firstOffset')} + ${source.left};
-  for (var row = i32(lid); row < ${tileRows}; row += ${threads}) {
-    let p = min(i32(wid.x) * ${tileRows} + row, ${positions - 1}); // rows past the end repeat the last one, unstored
-    let n = p / ${qw * qh};
-    let sourceRow = n * ${source.height} + ((p / ${qw}) % ${qh}) * ${rows.sourceStep};
-    firstVec[row] = (sourceRow * ${source.width} + (p % ${qw}) * ${columns.sourceStep}) * ${sourceVecs};
+  let h = PHASES_H[i32(wid.z) / PHASES_ACROSS];
+  let w = PHASES_W[i32(wid.z) % PHASES_ACROSS];
+  for (var row = i32(lid); row < TILE_ROWS; row += THREADS) {
+    firstVec[row] = windowOf(i32(wid.x) * TILE_ROWS + row);
   }
   ${declareMatrixSums}
   workgroupBarrier();
-  let innerEnd = tapsH * tapsW * ${sourceVecs}; // in vectors
-  for (var k = 0; k < innerEnd; k += ${innerVecs}) {
-    for (var id = i32(lid); id < ${innerVecs * (tileRows + columnVecs)}; id += ${threads}) {
-      let line = id / ${innerVecs}; // a row of the source, or past those, a vector of columns of the weights
-      let part = id % ${innerVecs};
+  let innerEnd = h.taps * w.taps * SOURCE_VECS; // in vectors
+  for (var k = 0; k < innerEnd; k += INNER_VECS) {
+    for (var id = i32(lid); id < INNER_VECS * (TILE_ROWS + COLUMN_VECS); id += THREADS) {
+      let line = id / INNER_VECS; // a row of the source, or past those, a vector of columns of the weights
+      let part = id % INNER_VECS;
       let inner = min(k + part, innerEnd - 1);
       let inside = k + part < innerEnd;
-      let i = inner / ${sourceVecs} / tapsW;
-      let j = inner / ${sourceVecs} % tapsW;
-      let c = inner % ${sourceVecs};
-      if (line < ${tileRows}) {
-        let row = firstOffsetH + i * ${rows.offsetStep};
-        let column = firstOffsetW + j * ${columns.offsetStep};
-        let at = firstVec[line] + (row * ${source.width} + column) * ${sourceVecs} + c;
+      let i = inner / SOURCE_VECS / w.taps;
+      let j = inner / SOURCE_VECS % w.taps;
+      let c = inner % SOURCE_VECS;
+      if (line < TILE_ROWS) {
+        let at = firstVec[line] + tapOffset(h, w, i, j) + c;
         let v = select(Operand(), Operand(source[at]), inside);
-        ${range(4)
-          .map((e) => `aTile[line * ${TILE_INNER} + 4 * part + ${e}] = v[${e}];`)
-          .join('\n        ')}
+        for (var e = 0; e < 4; e++) { aTile[line * INNER + 4 * part + e] = v[e]; }
       } else {
-        let tap = (firstTapH + i * ${rows.tapStep}) * ${conv.kernelWidth} + firstTapW + j * ${columns.tapStep};
-        let columnVec = line - ${tileRows};
-        let channelVec = min(i32(wid.y) * ${columnVecs} + columnVec, ${destVecs - 1});
-        let at = (tap * ${source.channels} + 4 * c) * ${destVecs} + channelVec;
-        ${range(4)
-          .map(
-            (r) => `let v${r} = select(Operand(), weights[at + ${r * destVecs}], inside);
-        ${range(4)
-          .map((e) => `bTile[(4 * part + ${r}) * ${tileColumns} + 4 * columnVec + ${e}] = v${r}[${e}];`)
-          .join('\n        ')}`,
-          )
-          .join('\n        ')}
+        let columnVec = line - TILE_ROWS;
+        let channelVec = min(i32(wid.y) * COLUMN_VECS + columnVec, DEST_VECS - 1);
+        let at = (tapIndex(h, w, i, j) * 4 * SOURCE_VECS + 4 * c) * DEST_VECS + channelVec;
+        for (var r = 0; r < 4; r++) {
+          let v = select(Operand(), weights[at + r * DEST_VECS], inside);
+          for (var e = 0; e < 4; e++) { bTile[(4 * part + r) * TILE_COLUMNS + 4 * columnVec + e] = v[e]; }
+        }
       }
     }
-    ${multiplyMatrixTiles(tile)}
+    ${multiplyMatrixTiles}
   }
-  ${storeMatrixSums(tile, store)}
+  ${storeMatrixSums}
 }`;
 }

@@ -1,119 +1,138 @@
 import type { ConvShape } from '../src/common/conv-geometry.js';
+import { BLOCK } from './common/blocks.js';
 import { f32Bindings, linearMain } from './common/linear-index.js';
 
 /** The numbers of a convolution as WGSL constants. */
-function constants(shape: ConvShape): string {
-  const { batch, big, small, cin, cout, kernel, stride, padding, dilation, groups } = shape;
-  const values = {
-    N: batch,
-    H: big[0],
-    W: big[1],
-    CI: cin,
-    HO: small[0],
-    WO: small[1],
-    CO: cout,
-    KH: kernel[0],
-    KW: kernel[1],
-    SH: stride[0],
-    SW: stride[1],
-    PT: padding[0],
-    PL: padding[1],
-    DH: dilation[0],
-    DW: dilation[1],
-    CIG: cin / groups,
-    COG: cout / groups,
-  };
-  return Object.entries(values)
-    .map(([name, value]) => `const ${name}: i32 = ${value};`)
-    .join('\n');
+function constants({ batch, input, output, cin, cout, kernel, stride, padding, dilation, groups }: ConvShape): string {
+  return `
+const N = ${batch};
+const H = ${input[0]};
+const W = ${input[1]};
+const CI = ${cin};
+const HO = ${output[0]};
+const WO = ${output[1]};
+const CO = ${cout};
+const KH = ${kernel[0]};
+const KW = ${kernel[1]};
+const STRIDE_H = ${stride[0]};
+const STRIDE_W = ${stride[1]};
+const TOP = ${padding[0]};
+const LEFT = ${padding[1]};
+const DILATION_H = ${dilation[0]};
+const DILATION_W = ${dilation[1]};
+const GROUP_CI = ${cin / groups}; // channels of a group
+const GROUP_CO = ${cout / groups};
+const BLOCK = ${BLOCK}; // numbers that are added one after the other, before their sum goes to the next level's`;
 }
 
-/** One thread an output, all attributes, groups included. Bindings: big, weights, small (written). */
+/** One thread an output, all attributes, groups included. Bindings: input, weights, output (written). */
 export function convForwardNaiveShader(shape: ConvShape): string {
   return `
 ${constants(shape)}
-${f32Bindings(['big', 'r'], ['weights', 'r'], ['small', 'w'])}
+${f32Bindings(['input', 'r'], ['weights', 'r'], ['output', 'w'])}
 ${linearMain('u32(N * HO * WO * CO)')}
   let co = i32(i) % CO;
   let ow = (i32(i) / CO) % WO;
   let oh = (i32(i) / (CO * WO)) % HO;
   let n = i32(i) / (CO * WO * HO);
-  let firstChannel = (co / COG) * CIG;
+  let firstChannel = (co / GROUP_CO) * GROUP_CI;
   // Trip counts the compiler cannot see: Mesa would unroll the loops and take many seconds over the result.
   let taps = min(vec2i(KH, KW), vec2i(i32(arrayLength(&weights))));
-  let channels = min(CIG, i32(arrayLength(&weights)));
+  let channels = min(GROUP_CI, i32(arrayLength(&weights)));
   var sum = 0.0;
   for (var kh = 0; kh < taps.x; kh++) {
-    let h = oh * SH - PT + kh * DH;
+    let h = oh * STRIDE_H - TOP + kh * DILATION_H;
     if (h < 0 || h >= H) { continue; }
+    var row = 0.0;
     for (var kw = 0; kw < taps.y; kw++) {
-      let w = ow * SW - PL + kw * DW;
+      let w = ow * STRIDE_W - LEFT + kw * DILATION_W;
       if (w < 0 || w >= W) { continue; }
       let source = ((n * H + h) * W + w) * CI + firstChannel;
-      let tap = (kh * KW + kw) * CIG * CO + co;
-      for (var c = 0; c < channels; c++) { sum = fma(big[source + c], weights[tap + c * CO], sum); }
+      let tap = (kh * KW + kw) * GROUP_CI * CO + co;
+      for (var c0 = 0; c0 < channels; c0 += BLOCK) {
+        var block = 0.0;
+        for (var c = c0; c < min(c0 + BLOCK, channels); c++) {
+          block = fma(input[source + c], weights[tap + c * CO], block);
+        }
+        row += block;
+      }
     }
+    sum += row;
   }
-  small[i] = sum;
+  output[i] = sum;
 }`;
 }
 
-/** One thread an element of big. Bindings: small, weights, big (written). */
+/** One thread an element of the input's gradient. Bindings: output (its gradient), weights, input (written). */
 export function convInputGradientNaiveShader(shape: ConvShape): string {
   return `
 ${constants(shape)}
-${f32Bindings(['small', 'r'], ['weights', 'r'], ['big', 'w'])}
+${f32Bindings(['output', 'r'], ['weights', 'r'], ['input', 'w'])}
 ${linearMain('u32(N * H * W * CI)')}
   let ci = i32(i) % CI;
   let w = (i32(i) / CI) % W;
   let h = (i32(i) / (CI * W)) % H;
   let n = i32(i) / (CI * W * H);
-  let firstOutput = (ci / CIG) * COG;
+  let firstOutput = (ci / GROUP_CI) * GROUP_CO;
   // Trip counts the compiler cannot see: Mesa would unroll the loops and take many seconds over the result.
   let taps = min(vec2i(KH, KW), vec2i(i32(arrayLength(&weights))));
-  let channels = min(COG, i32(arrayLength(&weights)));
+  let channels = min(GROUP_CO, i32(arrayLength(&weights)));
   var sum = 0.0;
   for (var kh = 0; kh < taps.x; kh++) {
-    let scaledH = h + PT - kh * DH;
-    if (scaledH < 0 || scaledH % SH != 0 || scaledH / SH >= HO) { continue; }
+    let scaledH = h + TOP - kh * DILATION_H;
+    if (scaledH < 0 || scaledH % STRIDE_H != 0 || scaledH / STRIDE_H >= HO) { continue; }
+    var row = 0.0;
     for (var kw = 0; kw < taps.y; kw++) {
-      let scaledW = w + PL - kw * DW;
-      if (scaledW < 0 || scaledW % SW != 0 || scaledW / SW >= WO) { continue; }
-      let source = ((n * HO + scaledH / SH) * WO + scaledW / SW) * CO + firstOutput;
-      let tap = ((kh * KW + kw) * CIG + ci % CIG) * CO + firstOutput;
-      for (var c = 0; c < channels; c++) { sum = fma(small[source + c], weights[tap + c], sum); }
+      let scaledW = w + LEFT - kw * DILATION_W;
+      if (scaledW < 0 || scaledW % STRIDE_W != 0 || scaledW / STRIDE_W >= WO) { continue; }
+      let source = ((n * HO + scaledH / STRIDE_H) * WO + scaledW / STRIDE_W) * CO + firstOutput;
+      let tap = ((kh * KW + kw) * GROUP_CI + ci % GROUP_CI) * CO + firstOutput;
+      for (var c0 = 0; c0 < channels; c0 += BLOCK) {
+        var block = 0.0;
+        for (var c = c0; c < min(c0 + BLOCK, channels); c++) {
+          block = fma(output[source + c], weights[tap + c], block);
+        }
+        row += block;
+      }
     }
+    sum += row;
   }
-  big[i] = sum;
+  input[i] = sum;
 }`;
 }
 
-/** One thread a weight. Bindings: big, small, gradient (written). */
+/** One thread a weight. Bindings: input, output, gradient (written). */
 export function convWeightGradientNaiveShader(shape: ConvShape): string {
   return `
 ${constants(shape)}
-${f32Bindings(['big', 'r'], ['small', 'r'], ['gradient', 'w'])}
-${linearMain('u32(KH * KW * CIG * CO)')}
+${f32Bindings(['input', 'r'], ['output', 'r'], ['gradient', 'w'])}
+${linearMain('u32(KH * KW * GROUP_CI * CO)')}
   let co = i32(i) % CO;
-  let c = (i32(i) / CO) % CIG;
-  let kw = (i32(i) / (CO * CIG)) % KW;
-  let kh = i32(i) / (CO * CIG * KW);
-  let ci = (co / COG) * CIG + c;
-  // Hidden trip counts, as above. Small has at least as many elements as each of its extents.
-  let counts = min(vec3i(N, HO, WO), vec3i(i32(arrayLength(&small))));
+  let c = (i32(i) / CO) % GROUP_CI;
+  let kw = (i32(i) / (CO * GROUP_CI)) % KW;
+  let kh = i32(i) / (CO * GROUP_CI * KW);
+  let ci = (co / GROUP_CO) * GROUP_CI + c;
+  // Hidden trip counts, as above. The output has at least as many elements as each of its extents.
+  let counts = min(vec3i(N, HO, WO), vec3i(i32(arrayLength(&output))));
   var total = 0.0;
   for (var n = 0; n < counts.x; n++) {
+    var picture = 0.0;
     for (var oh = 0; oh < counts.y; oh++) {
-      let h = oh * SH - PT + kh * DH;
+      let h = oh * STRIDE_H - TOP + kh * DILATION_H;
       if (h < 0 || h >= H) { continue; }
-      var row = 0.0; // a sum of row sums: float32 loses less than in one long sum
-      for (var ow = 0; ow < counts.z; ow++) {
-        let w = ow * SW - PL + kw * DW;
-        if (w < 0 || w >= W) { continue; }
-        row = fma(big[((n * H + h) * W + w) * CI + ci], small[((n * HO + oh) * WO + ow) * CO + co], row);
+      var row = 0.0;
+      for (var ow0 = 0; ow0 < counts.z; ow0 += BLOCK) {
+        var block = 0.0;
+        for (var ow = ow0; ow < min(ow0 + BLOCK, counts.z); ow++) {
+          let w = ow * STRIDE_W - LEFT + kw * DILATION_W;
+          if (w < 0 || w >= W) { continue; }
+          block = fma(input[((n * H + h) * W + w) * CI + ci], output[((n * HO + oh) * WO + ow) * CO + co], block);
+        }
+        row += block;
       }
-      total += row;
+      picture += row;
     }
+    total += picture;
   }
   gradient[i] = total;
 }`;

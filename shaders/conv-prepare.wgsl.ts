@@ -1,10 +1,11 @@
 import type { Precision } from '../src/common/precision.js';
 import { up4 } from '../src/common/shapes.js';
-import { applyEpilogue, type Epilogue, loadEpilogue } from './common/gather.js';
+import { type Epilogue, epilogueFunctions } from './common/epilogue.js';
 import { f32Bindings, linearMain } from './common/linear-index.js';
 import { f32Literal } from './common/literal.js';
 import { operandType } from './common/operand.js';
 import { typedBindings } from './common/typed-bindings.js';
+import { wgsl } from './common/wgsl.js';
 
 export interface PadPicture {
   /** [N,H,W,C] of the picture. */
@@ -20,29 +21,40 @@ export interface PadPicture {
 /** Copies a picture into a larger one of zeros, a vec4 of channels an invocation. Bindings: picture, padded. */
 export function padPictureShader({ shape, before, padded, precision }: PadPicture): string {
   const [n, h, w, c] = shape;
-  const [, ph, pw, pc] = padded;
-  const vec4 = c % 4 === 0;
-  const type = vec4 ? 'vec4f' : 'f32';
-  const source = vec4 ? `x[((n * ${h} + h) * ${w} + w) * ${c / 4} + c]` : '';
-  const gathered = `let at = ((n * ${h} + h) * ${w} + w) * ${c} + 4 * c;
-    value = vec4f(${[0, 1, 2, 3].map((k) => `select(0.0, x[min(at + ${k}, ${n * h * w * c - 1})], 4 * c + ${k} < ${c})`).join(', ')});`;
-  return `${operandType(precision)}
-@group(0) @binding(0) var<storage, read> x: array<${type}>;
+  const [, height, width, channels] = padded;
+  const wholeVectors = c % 4 === 0;
+  return wgsl`${operandType(precision)}
+const N = ${n};
+const H = ${h};
+const W = ${w};
+const C = ${c};
+const PADDED_H = ${height};
+const PADDED_W = ${width};
+const PADDED_VECS = ${channels / 4};
+@group(0) @binding(0) var<storage, read> x: array<${wholeVectors ? 'vec4f' : 'f32'}>;
 @group(0) @binding(1) var<storage, read_write> y: array<Operand>;
-${linearMain(`${(n * ph * pw * pc) / 4}u`)}
-  let c = i32(i) % ${pc / 4};
-  let w = (i32(i) / ${pc / 4}) % ${pw} - ${before[1]};
-  let h = (i32(i) / ${(pc / 4) * pw}) % ${ph} - ${before[0]};
-  let n = i32(i) / ${(pc / 4) * pw * ph};
+${linearMain('u32(N * PADDED_H * PADDED_W * PADDED_VECS)')}
+  let vec = i32(i) % PADDED_VECS;
+  let w = i32(i) / PADDED_VECS % PADDED_W - ${before[1]};
+  let h = i32(i) / PADDED_VECS / PADDED_W % PADDED_H - ${before[0]};
+  let n = i32(i) / PADDED_VECS / PADDED_W / PADDED_H;
   var value = vec4f();
-  if (h >= 0 && h < ${h} && w >= 0 && w < ${w} && 4 * c < ${c}) {
-    ${vec4 ? `value = ${source};` : gathered}
+  if (h >= 0 && h < H && w >= 0 && w < W && 4 * vec < C) {
+    let pixel = (n * H + h) * W + w;
+#if ${wholeVectors}
+    value = x[pixel * C / 4 + vec];
+#else
+    let at = pixel * C + 4 * vec;
+    let end = pixel * C + C - 1;
+    let numbers = vec4f(x[at], x[min(at + 1, end)], x[min(at + 2, end)], x[min(at + 3, end)]);
+    value = select(vec4f(), numbers, vec4i(at) + vec4i(0, 1, 2, 3) <= vec4i(end));
+#endif
   }
   y[i] = Operand(value);
 }`;
 }
 
-export interface ArrangeWeights {
+export interface PackWeights {
   taps: number;
   /** Channels on the source side and the destination side of the pass that will read the result. */
   source: number;
@@ -54,37 +66,57 @@ export interface ArrangeWeights {
 }
 
 /** Weights as [taps, source₄, dest₄]: channels padded to multiples of 4 with zeros. Bindings: weights, result. */
-export function arrangeWeightsShader({ taps, source, dest, transposed, precision }: ArrangeWeights): string {
-  const [s4, d4] = [up4(source), up4(dest)];
-  const from = transposed ? `(tap * ${dest}u + d) * ${source}u + s` : `(tap * ${source}u + s) * ${dest}u + d`;
-  return `${precision === 'f16' ? 'enable f16;' : ''}
+export function packWeightsShader({ taps, source, dest, transposed, precision }: PackWeights): string {
+  return wgsl`
+#if ${precision === 'f16'}
+enable f16;
+#endif
+const SOURCE = ${source}u;
+const DEST = ${dest}u;
+const SOURCE_PADDED = ${up4(source)}u;
+const DEST_PADDED = ${up4(dest)}u;
 ${typedBindings(['weights', 'r', 'f32'], ['result', 'w', precision])}
-${linearMain(`${taps * s4 * d4}u`)}
-  let d = i % ${d4}u;
-  let s = (i / ${d4}u) % ${s4}u;
-  let tap = i / ${s4 * d4}u;
-  if (s < ${source}u && d < ${dest}u) { result[i] = ${precision}(weights[${from}]); } else { result[i] = 0; }
+${linearMain(`${taps}u * SOURCE_PADDED * DEST_PADDED`)}
+  let d = i % DEST_PADDED;
+  let s = i / DEST_PADDED % SOURCE_PADDED;
+  let tap = i / DEST_PADDED / SOURCE_PADDED;
+  result[i] = 0;
+  if (s < SOURCE && d < DEST) {
+#if ${transposed}
+    result[i] = ${precision}(weights[(tap * DEST + d) * SOURCE + s]);
+#else
+    result[i] = ${precision}(weights[(tap * SOURCE + s) * DEST + d]);
+#endif
+  }
 }`;
 }
 
-/** Adds `slots` partial arrays of `size` elements in slot order. Bindings: partial, result. */
-export function sumSlotsShader(size: number, slots: number): string {
+/** Adds the partial arrays [parts, size] of a split sum, in order, some at a time. Bindings: partial, result. */
+export function sumPartsShader(size: number, parts: number): string {
   return `
+const SIZE = ${size}u;
+const PARTS = ${parts}u;
+const BLOCK = 32u;
 ${f32Bindings(['partial', 'r'], ['result', 'w'])}
-${linearMain(`${size}u`)}
-  var sum = 0.0;
-  for (var slot = 0u; slot < ${slots}u; slot++) { sum += partial[slot * ${size}u + i]; }
-  result[i] = sum;
+${linearMain('SIZE')}
+  var total = 0.0;
+  for (var first = 0u; first < PARTS; first += BLOCK) {
+    var sum = 0.0;
+    for (var part = first; part < min(first + BLOCK, PARTS); part++) { sum += partial[part * SIZE + i]; }
+    total += sum;
+  }
+  result[i] = total;
 }`;
 }
 
 /** A convolution's epilogue by itself, where its main kernel has none. Bindings: x, the epilogue's numbers, y. */
 export function epilogueShader(epilogue: Epilogue, channels: number): string {
   return `
-${f32Bindings(['x', 'r'], ['epilogue', 'r'], ['y', 'w'])}
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+${epilogueFunctions(epilogue, channels, 1, 1)}
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
 ${linearMain('arrayLength(&y)')}
-  ${loadEpilogue(epilogue, channels, `i % ${channels}`, '', 1)}
-  y[i] = ${applyEpilogue(epilogue, 'x[i]', '', 1)};
+  y[i] = applyEpilogue(x[i], loadEpilogue(i32(i % ${channels})));
 }`;
 }
 
@@ -93,12 +125,17 @@ ${linearMain('arrayLength(&y)')}
  * Bindings: gamma, beta, mean, variance, slope, result [3, C].
  */
 export function foldBatchNormShader(channels: number, eps: number, sharedSlope: boolean): string {
-  return `
+  return wgsl`
+const CHANNELS = ${channels}u;
 ${f32Bindings(['gamma', 'r'], ['beta', 'r'], ['mean', 'r'], ['variance', 'r'], ['slope', 'r'], ['result', 'w'])}
-${linearMain(`${channels}u`)}
+${linearMain('CHANNELS')}
   let scale = gamma[i] / sqrt(variance[i] + ${f32Literal(eps)});
   result[i] = scale;
-  result[i + ${channels}u] = beta[i] - mean[i] * scale;
-  result[i + ${2 * channels}u] = slope[${sharedSlope ? '0' : 'i'}];
+  result[i + CHANNELS] = beta[i] - mean[i] * scale;
+#if ${sharedSlope}
+  result[i + 2 * CHANNELS] = slope[0];
+#else
+  result[i + 2 * CHANNELS] = slope[i];
+#endif
 }`;
 }

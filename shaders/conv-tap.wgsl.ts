@@ -1,6 +1,9 @@
-import { axisSteps } from '../src/common/conv-geometry.js';
-import { applyEpilogue, type GatherConv, loadEpilogue, phaseValue } from './common/gather.js';
-import { operandType, roundedVector, storedVector } from './common/operand.js';
+import { axisSteps, axisTaps } from '../src/common/conv-geometry.js';
+import { BLOCK, declareSums, endBlock, finalSum, type Levels, levelsOf } from './common/blocks.js';
+import { type GatherConv, gatherHead } from './common/gather.js';
+import { operandType } from './common/operand.js';
+import { unroll } from './common/unroll.js';
+import { wgsl } from './common/wgsl.js';
 
 /** How the invocations of the register kernel share the work. */
 export interface RegisterTile {
@@ -12,7 +15,20 @@ export interface RegisterTile {
   subgroup: number;
 }
 
-const range = (count: number): number[] => Array.from({ length: count }, (_, k) => k);
+/** What of the kernel is left out, to measure what it costs: see `bench/core/ablation.ts`. Its results are then wrong. */
+export interface TapConvWithout {
+  sourceLoads?: boolean;
+  weightLoads?: boolean;
+  sharing?: boolean;
+  multiplyAdds?: boolean;
+}
+
+/** Behind what a block of the sums ends: rows of taps, taps, or blocks of channels, whichever is as long as a block. */
+function blockEndOf(levels: Levels, tapsW: number, channels: number): 'never' | 'row' | 'tap' | 'channels' {
+  if (levels === 1) return 'never';
+  if (levelsOf(tapsW * channels) === 1) return 'row';
+  return levelsOf(channels) === 1 ? 'tap' : 'channels';
+}
 
 /**
  * Barrier-free implicit GEMM for adapters where barriers are dear: each invocation keeps tilePixels × tileChannels sums
@@ -24,132 +40,147 @@ const range = (count: number): number[] => Array.from({ length: count }, (_, k) 
  *
  * Bindings: source, weights, what the epilogue needs, dest.
  */
-export function tapConvShader(conv: GatherConv, tile: RegisterTile): string {
-  const { rows, columns, source, dest } = conv;
-  const { tilePixels, tileChannels, subgroup, workgroup } = tile;
-  const sourceVecs = source.channels / 4;
-  const destVecs = Math.ceil(dest.channels / 4);
-  const tileVecs = tileChannels / 4;
-  const qh = axisSteps(rows);
-  const qw = axisSteps(columns);
-  const tilesAcross = Math.ceil(qw / tilePixels);
-  const tiles = conv.batch * qh * tilesAcross;
-  const vec4Dest = dest.channels % 4 === 0;
-  const hasEpilogue = conv.epilogue !== 'none';
-  const pixels = range(tilePixels);
-  const vecs = range(tileVecs);
-  // The 4 × tileVecs weight vectors of one step (4 source channels) are dealt out to the lanes.
-  const perLane = subgroup ? Math.ceil((4 * tileVecs) / subgroup) : 0;
-
-  // Vector m is, of channel vec m % tileVecs, source channel m / tileVecs; transposed, all 4 source channels of channel m.
-  const vector = (m: string): string =>
-    conv.transposed
-      ? `min(channel + ${m}, ${dest.channels - 1}) * ${sourceVecs}`
-      : `${m} / ${tileVecs} * ${destVecs} + ${m} % ${tileVecs}`;
-  const laneLoads = range(perLane)
-    .map((r) => `  let part${r} = ${vector(`(min(lane * ${perLane} + ${r}, ${4 * tileVecs - 1}))`)};`)
-    .join('\n');
-  const share = (m: number): string =>
-    subgroup
-      ? `subgroupBroadcast(q${m % perLane}, ${Math.floor(m / perLane)}u)`
-      : `vec4f(weights[wb + ${vector(`${m}`)}])`;
-
-  const step = [
-    ...range(perLane).map((r) => `let q${r} = vec4f(weights[wb + part${r}]);`),
-    ...pixels.map(
-      (p) =>
-        `let x${p} = ${roundedVector(`source[xb + ${p * columns.sourceStep * sourceVecs}]`, source.stored, conv.precision)};`,
-    ),
-    ...(conv.transposed ? range(4 * tileVecs).map((m) => `let t${m} = ${share(m)};`) : []),
-    ...range(4).flatMap((c) =>
-      vecs.flatMap((j) => {
-        const weight = conv.transposed
-          ? `vec4f(${range(4)
-              .map((k) => `t${4 * j + k}.${'xyzw'[c]}`)
-              .join(', ')})`
-          : share(c * tileVecs + j);
-        return [
-          `let w${c}_${j} = ${weight};`,
-          ...pixels.map((p) => `a${p}_${j} = fma(vec4f(x${p}.${'xyzw'[c]}), w${c}_${j}, a${p}_${j});`),
-        ];
-      }),
-    ),
-  ].join('\n        ');
-
-  const store = pixels
-    .map((p) => {
-      const column = `${columns.destStep} * (qw0 + ${p}) + startW`;
-      const lines = vecs.map((j) => {
-        const at = `out${p} + ${vec4Dest ? j : 4 * j}`;
-        const value = applyEpilogue(conv.epilogue, `a${p}_${j}`, `${j}`);
-        if (vec4Dest) {
-          const write = `dest[${at}] = ${value};`;
-          return destVecs % tileVecs === 0 ? write : `if (channel + ${4 * j} < ${dest.channels}) { ${write} }`;
-        }
-        return range(4)
-          .map((k) => `if (channel + ${4 * j + k} < ${dest.channels}) { dest[${at} + ${k}] = (${value})[${k}]; }`)
-          .join(' ');
-      });
-      const scale = vec4Dest ? destVecs : dest.channels;
-      return `  if (qw0 + ${p} < countW) {
-    let out${p} = ((n * ${dest.height} + ${rows.destStep} * qh + startH) * ${dest.width} + ${column}) * ${scale} + ${vec4Dest ? 'channel / 4' : 'channel'};
-    ${lines.join('\n    ')}
-  }`;
-    })
-    .join('\n');
-
-  return `${subgroup ? 'enable subgroups;' : ''}
+export function tapConvShader(conv: GatherConv, tile: RegisterTile, without: TapConvWithout = {}): string {
+  const { transposed } = conv;
+  const { tilePixels: pixels, subgroup } = tile;
+  const vecs = tile.tileChannels / 4;
+  const shares = subgroup && Math.ceil((4 * vecs) / subgroup);
+  const [tapsH, tapsW] = [axisTaps(conv.rows), axisTaps(conv.columns)];
+  const { channels } = conv.source;
+  const levels = levelsOf(tapsH * tapsW * channels);
+  const blockEnd = blockEndOf(levels, tapsW, channels);
+  const weight = (m: number): string =>
+    subgroup && without.sharing
+      ? `part${m % shares}`
+      : subgroup
+        ? `subgroupBroadcast(part${m % shares}, ${m}u / SHARES)`
+        : `loadWeights(wb + weightOffset(${m}, vec0))`;
+  return wgsl`
+#if ${subgroup}
+enable subgroups;
+#endif
 ${operandType(conv.precision)}
-@group(0) @binding(0) var<storage, read> source: array<${storedVector(source.stored)}>;
-@group(0) @binding(1) var<storage, read> weights: array<Operand>;
-${hasEpilogue ? '@group(0) @binding(2) var<storage, read> epilogue: array<f32>;' : ''}
-@group(0) @binding(${hasEpilogue ? 3 : 2}) var<storage, read_write> dest: array<${vec4Dest ? 'vec4f' : 'f32'}>;
+${gatherHead(conv)}
+const PIXELS = ${pixels}; // the tile of an invocation: dest pixels along a row, and vectors of channels
+const VECS = ${vecs};
+const TILES_W = ${Math.ceil(axisSteps(conv.columns) / pixels)};
+const TILES = ${conv.batch} * STEPS_H * TILES_W;
+const BLOCK_VECS = ${BLOCK / 4}; // source vectors of a block of the sums, where it is no whole tap
+const SHARES = ${shares}; // weight vectors that a lane loads in a step
 
-@compute @workgroup_size(${workgroup})
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32${
-    subgroup ? ', @builtin(subgroup_invocation_id) laneIndex: u32' : ''
-  }) {
-  let phaseH = i32(wid.z) / ${columns.phases.length};
-  let phaseW = i32(wid.z) % ${columns.phases.length};
-  let startH = ${phaseValue(rows, 'phaseH', 'start')};
-  let startW = ${phaseValue(columns, 'phaseW', 'start')};
-  let countH = ${phaseValue(rows, 'phaseH', 'count')};
-  let countW = ${phaseValue(columns, 'phaseW', 'count')};
+fn loadWeights(at: i32) -> vec4f {
+#if ${without.weightLoads}
+  return vec4f(f32(at)) + vec4f(0, 1, 2, 3); // numbers that differ, or the compiler would make one sum of four
+#else
+  return vec4f(weights[at]);
+#endif
+}
+
+fn loadPixel(at: i32) -> vec4f {
+#if ${without.sourceLoads}
+  return vec4f(f32(at)) + vec4f(0, 1, 2, 3);
+#else
+  return loadSource(at);
+#endif
+}
+
+/**
+ * Where weight vector m of the 4·VECS of a step lies, from the first on: that of source channel m / VECS, or transposed, the
+ * 4 source channels of dest channel m.
+ */
+fn weightOffset(m: i32, vec0: i32) -> i32 {
+#if ${transposed}
+  return min(4 * vec0 + m, DEST_CHANNELS - 1) * SOURCE_VECS;
+#else
+  return m / VECS * DEST_VECS + m % VECS;
+#endif
+}
+
+@compute @workgroup_size(${tile.workgroup})
+fn main(
+  @builtin(workgroup_id) wid: vec3u,
+  @builtin(local_invocation_index) lid: u32,
+#if ${subgroup}
+  @builtin(subgroup_invocation_id) lane: u32,
+#endif
+) {
+  let h = PHASES_H[i32(wid.z) / PHASES_ACROSS];
+  let w = PHASES_W[i32(wid.z) % PHASES_ACROSS];
+  // Past the last tile, lanes repeat it without storing: broadcasts need every lane.
+  let tile = i32(wid.x) * ${tile.workgroup} + i32(lid);
+  let t = min(tile, TILES - 1);
+  let stepW = t % TILES_W * PIXELS;
+  let stepH = t / TILES_W % STEPS_H;
+  let n = t / TILES_W / STEPS_H;
+  let vec0 = i32(wid.y) * VECS;
+  let start = windowStart(n, stepH, stepW);
   // Trip counts the compiler cannot see: Mesa would unroll the loops and take seconds over the result.
   let most = i32(arrayLength(&weights));
-  let tapsH = min(${phaseValue(rows, 'phaseH', 'taps')}, most);
-  let tapsW = min(${phaseValue(columns, 'phaseW', 'taps')}, most);
-  let firstTapH = ${phaseValue(rows, 'phaseH', 'firstTap')};
-  let firstTapW = ${phaseValue(columns, 'phaseW', 'firstTap')};
-  let firstOffsetH = ${phaseValue(rows, 'phaseH', 'firstOffset')} + ${source.top};
-  let firstOffsetW = ${phaseValue(columns, 'phaseW', 'firstOffset')} + ${source.left};
-  // Past the last tile, lanes repeat it without storing: broadcasts need every lane.
-  let tile = i32(wid.x) * ${workgroup} + i32(lid);
-  let t = min(tile, ${tiles - 1});
-  let qw0 = (t % ${tilesAcross}) * ${tilePixels};
-  let qh = (t / ${tilesAcross}) % ${qh};
-  let n = t / ${tilesAcross * qh};
-  let channel = i32(wid.y) * ${tileChannels};
-  let steps = i32(min(${sourceVecs}u, arrayLength(&source)));
-${subgroup ? '  let lane = i32(laneIndex);' : ''}
-${laneLoads}
-  ${pixels.flatMap((p) => vecs.map((j) => `var a${p}_${j} = vec4f();`)).join('\n  ')}
+  let tapsH = min(h.taps, most);
+  let tapsW = min(w.taps, most);
+  let sourceVecs = min(SOURCE_VECS, most);
+
+  ${unroll(shares, (r) => wgsl`let share${r} = weightOffset(min(i32(lane) * SHARES + ${r}, 4 * VECS - 1), vec0);`)}
+  ${declareSums(levels, pixels, vecs)}
   for (var i = 0; i < tapsH; i++) {
     for (var j = 0; j < tapsW; j++) {
-      let row = n * ${source.height} + qh * ${rows.sourceStep} + firstOffsetH + i * ${rows.offsetStep};
-      let column = qw0 * ${columns.sourceStep} + firstOffsetW + j * ${columns.offsetStep};
-      let tap = (firstTapH + i * ${rows.tapStep}) * ${conv.kernelWidth} + firstTapW + j * ${columns.tapStep};
-      let xb0 = (row * ${source.width} + column) * ${sourceVecs};
-      let wb0 = tap * ${conv.transposed ? dest.channels * sourceVecs : `${source.channels * destVecs} + channel / 4`};
-      for (var c = 0; c < steps; c++) {
-        let xb = xb0 + c;
-        let wb = wb0 + c${conv.transposed ? '' : ` * ${4 * destVecs}`};
-        ${step}
+      let xb0 = start + tapOffset(h, w, i, j);
+#if ${transposed}
+      let wb0 = tapIndex(h, w, i, j) * DEST_CHANNELS * SOURCE_VECS;
+#else
+      let wb0 = tapIndex(h, w, i, j) * 4 * SOURCE_VECS * DEST_VECS + vec0;
+#endif
+#if ${blockEnd === 'channels'}
+      for (var c0 = 0; c0 < sourceVecs; c0 += BLOCK_VECS) {
+      for (var c = c0; c < min(c0 + BLOCK_VECS, sourceVecs); c++) {
+#else
+      for (var c = 0; c < sourceVecs; c++) {
+#endif
+          let xb = xb0 + c;
+#if ${transposed}
+          let wb = wb0 + c;
+#else
+          let wb = wb0 + 4 * DEST_VECS * c;
+#endif
+          ${unroll(shares, (r) => `let part${r} = loadWeights(wb + share${r});`)}
+          ${unroll(pixels, (p) => `let x${p} = loadPixel(xb + ${p} * SOURCE_STRIDE_W * SOURCE_VECS);`)}
+#if ${transposed}
+          ${unroll(4 * vecs, (m) => `let t${m} = ${weight(m)};`)}
+#endif
+          ${unroll(without.multiplyAdds ? 1 : 4, (e) =>
+            unroll(
+              vecs,
+              (j) => wgsl`
+#if ${transposed}
+          let w${e}_${j} = vec4f(t${4 * j}[${e}], t${4 * j + 1}[${e}], t${4 * j + 2}[${e}], t${4 * j + 3}[${e}]);
+#else
+          let w${e}_${j} = ${weight(e * vecs + j)};
+#endif
+          ${unroll(pixels, (p) => `sum${p}_${j} = fma(vec4f(x${p}[${e}]), w${e}_${j}, sum${p}_${j});`)}`,
+            ),
+          )}
       }
+#if ${blockEnd === 'channels'}
+      ${endBlock(levels, pixels, vecs, '(i * tapsW + j) * (SOURCE_VECS / BLOCK_VECS) + c0 / BLOCK_VECS')}
+      }
+#elif ${blockEnd === 'tap'}
+      ${endBlock(levels, pixels, vecs, 'i * tapsW + j')}
+#endif
     }
+#if ${blockEnd === 'row'}
+    ${endBlock(levels, pixels, vecs, 'i')}
+#endif
   }
-  if (tile >= ${tiles} || qh >= countH) { return; }
-  ${vecs.map((j) => loadEpilogue(conv.epilogue, dest.channels, `channel + ${4 * j}`, `${j}`)).join('\n  ')}
-${store}
+  if (tile >= TILES || stepH >= h.count) { return; }
+  let destH = stepH * DEST_STRIDE_H + h.start;
+  ${unroll(vecs, (j) => `let numbers${j} = loadEpilogue(vec0 + ${j});`)}
+  ${unroll(
+    pixels,
+    (p) => wgsl`
+  if (stepW + ${p} < w.count) {
+    let at = destStart(n, destH, (stepW + ${p}) * DEST_STRIDE_W + w.start);
+    ${unroll(vecs, (j) => `storeDest(at, vec0 + ${j}, applyEpilogue(${finalSum(levels, p, j)}, numbers${j}));`)}
+  }`,
+  )}
 }`;
 }

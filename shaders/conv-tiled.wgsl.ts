@@ -1,19 +1,10 @@
-import { axisSteps } from '../src/common/conv-geometry.js';
-import { applyEpilogue, type GatherConv, loadEpilogue, phaseValue } from './common/gather.js';
-import { operandType, storedVector } from './common/operand.js';
-import {
-  declareSums,
-  declareTiles,
-  forEachRow,
-  multiplyTiles,
-  TILE_INNER,
-  type Tile,
-  tileColumns,
-  tileRows,
-  tileThreads,
-} from './common/tile.js';
-
-const range = (count: number): number[] => Array.from({ length: count }, (_, k) => k);
+import { axisTaps } from '../src/common/conv-geometry.js';
+import { BLOCK, declareSums, endBlock, finalSum, levelsOf } from './common/blocks.js';
+import { type GatherConv, gatherHead, gatherPositions } from './common/gather.js';
+import { operandType } from './common/operand.js';
+import { multiplyTiles, type Tile, tileHead } from './common/tile.js';
+import { unroll } from './common/unroll.js';
+import { wgsl } from './common/wgsl.js';
 
 /**
  * Implicit GEMM for GPUs: the rows of the product are the destination pixels of one phase (`workgroup_id.z`), the columns
@@ -24,124 +15,80 @@ const range = (count: number): number[] => Array.from({ length: count }, (_, k) 
  * Bindings: source, weights, what the epilogue needs, dest.
  */
 export function tiledConvShader(conv: GatherConv, tile: Tile): string {
-  const { rows, columns, source, dest } = conv;
-  const sourceVecs = source.channels / 4;
-  const destVecs = Math.ceil(dest.channels / 4);
-  const qh = axisSteps(rows);
-  const qw = axisSteps(columns);
-  const positions = conv.batch * qh * qw;
-  const vec4Dest = dest.channels % 4 === 0;
-  const hasEpilogue = conv.epilogue !== 'none';
-  const [aVecs, bVecs] = [tileRows(tile) / 4, tileColumns(tile) / 4];
-  const innerVecs = TILE_INNER / 4;
-  const threads = tileThreads(tile);
+  const { columnVecs } = tile;
+  const rows = 4 * tile.rowVecs;
+  const levels = levelsOf(axisTaps(conv.rows) * axisTaps(conv.columns) * conv.source.channels);
+  return wgsl`
+${operandType(conv.precision)}
+${gatherHead(conv)}
+${gatherPositions}
+${tileHead(tile)}
+const INNER_VECS = INNER / 4;
+const BLOCK_VECS = ${BLOCK / 4};
+var<workgroup> firstVec: array<vec4i, ROW_VECS>; // where the rows of the tile begin in the source, 4 rows a vector
 
-  const weightsTile = (e: number): string => `bTile[(4 * part + ${e}) * ${bVecs} + columnVec]`;
-  const loadWeights = conv.transposed
-    ? [
-        ...range(4).map(
-          (r) => `let row${r} = tap * ${dest.channels} + min(4 * channelVec + ${r}, ${dest.channels - 1});`,
-        ),
-        ...range(4).map((r) => `let v${r} = select(Operand(), weights[row${r} * ${sourceVecs} + c], inside);`),
-        ...range(4).map((e) => `${weightsTile(e)} = Operand(v0[${e}], v1[${e}], v2[${e}], v3[${e}]);`),
-      ].join('\n        ')
-    : [
-        `let at = (tap * ${source.channels} + 4 * c) * ${destVecs} + channelVec;`,
-        ...range(4).map((e) => `${weightsTile(e)} = select(Operand(), weights[at + ${e * destVecs}], inside);`),
-      ].join('\n        ');
-
-  const store = forEachRow(tile, (row, sums) => {
-    const writes = sums.flatMap(({ sum, columnVec }, h) => {
-      const vec = `i32(wid.y) * ${bVecs} + ${columnVec}`;
-      const value = applyEpilogue(conv.epilogue, sum, `${h}`);
-      if (vec4Dest) return [`if (${vec} < ${destVecs}) { dest[at + ${vec}] = ${value}; }`];
-      return range(4).map((k) => {
-        const channel = `4 * (${vec}) + ${k}`;
-        return `if (${channel} < ${dest.channels}) { dest[at + ${channel}] = (${value})[${k}]; }`;
-      });
-    });
-    return `  {
-    let position = i32(wid.x) * ${tileRows(tile)} + ${row};
-    let qw = position % ${qw};
-    let qh = (position / ${qw}) % ${qh};
-    if (position < ${positions} && qh < countH && qw < countW) {
-      let n = position / ${qw * qh};
-      let at = ((n * ${dest.height} + ${rows.destStep} * qh + startH) * ${dest.width} + ${columns.destStep} * qw + startW) * ${vec4Dest ? destVecs : dest.channels};
-      ${writes.join('\n      ')}
-    }
-  }`;
-  });
-
-  return `${operandType(conv.precision)}
-@group(0) @binding(0) var<storage, read> source: array<${storedVector(source.stored)}>;
-@group(0) @binding(1) var<storage, read> weights: array<Operand>;
-${hasEpilogue ? '@group(0) @binding(2) var<storage, read> epilogue: array<f32>;' : ''}
-@group(0) @binding(${hasEpilogue ? 3 : 2}) var<storage, read_write> dest: array<${vec4Dest ? 'vec4f' : 'f32'}>;
-${declareTiles(tile, 'Operand')}
-var<workgroup> firstVec: array<vec4i, ${aVecs}>; // where the rows of the tile begin in the source, 4 rows a vector
-
-/** Where the window of a position begins in the source, before its taps. */
-fn begin(position: i32) -> i32 {
-  let p = min(position, ${positions - 1}); // rows past the end repeat the last one; they are not stored
-  let n = p / ${qw * qh};
-  let row = n * ${source.height} + ((p / ${qw}) % ${qh}) * ${rows.sourceStep};
-  return (row * ${source.width} + (p % ${qw}) * ${columns.sourceStep}) * ${sourceVecs};
+/** Vector \`vec\` of 4 dest channels, for the source channel c of a tap; or transposed, 4 source channels of one of 4. */
+fn loadWeights(tap: i32, c: i32, vec: i32, e: i32, inside: bool) -> Operand {
+#if ${conv.transposed}
+  let at = (tap * DEST_CHANNELS + min(4 * vec + e, DEST_CHANNELS - 1)) * SOURCE_VECS + c;
+#else
+  let at = (tap * 4 * SOURCE_VECS + 4 * c + e) * DEST_VECS + vec;
+#endif
+  return select(Operand(), weights[at], inside);
 }
 
-@compute @workgroup_size(${threads})
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32) {
-  let phaseH = i32(wid.z) / ${columns.phases.length};
-  let phaseW = i32(wid.z) % ${columns.phases.length};
-  let startH = ${phaseValue(rows, 'phaseH', 'start')};
-  let startW = ${phaseValue(columns, 'phaseW', 'start')};
-  let countH = ${phaseValue(rows, 'phaseH', 'count')};
-  let countW = ${phaseValue(columns, 'phaseW', 'count')};
-  let tapsH = ${phaseValue(rows, 'phaseH', 'taps')};
-  let tapsW = ${phaseValue(columns, 'phaseW', 'taps')};
-  let firstTapH = ${phaseValue(rows, 'phaseH', 'firstTap')};
-  let firstTapW = ${phaseValue(columns, 'phaseW', 'firstTap')};
-  let firstOffsetH = ${phaseValue(rows, 'phaseH', 'firstOffset')} + ${source.top};
-  let firstOffsetW = ${phaseValue(columns, 'phaseW', 'firstOffset')} + ${source.left};
-  for (var vec = i32(lid); vec < ${aVecs}; vec += ${threads}) {
-    let position = i32(wid.x) * ${tileRows(tile)} + 4 * vec;
-    firstVec[vec] = vec4i(begin(position), begin(position + 1), begin(position + 2), begin(position + 3));
+  let h = PHASES_H[i32(wid.z) / PHASES_ACROSS];
+  let w = PHASES_W[i32(wid.z) % PHASES_ACROSS];
+  let tx = i32(lid) % THREADS_X;
+  let ty = i32(lid) / THREADS_X;
+  let row0 = i32(wid.x) * TILE_ROWS;
+  let vec0 = i32(wid.y) * COLUMN_VECS;
+  for (var vec = i32(lid); vec < ROW_VECS; vec += THREADS) {
+    let p = row0 + 4 * vec;
+    firstVec[vec] = vec4i(windowOf(p), windowOf(p + 1), windowOf(p + 2), windowOf(p + 3));
   }
-  ${declareSums(tile)}
+  ${declareSums(levels, rows, columnVecs)}
   workgroupBarrier();
-  let innerEnd = tapsH * tapsW * ${sourceVecs}; // in vectors
-  for (var k = 0; k < innerEnd; k += ${innerVecs}) {
-    for (var id = i32(lid); id < ${innerVecs * (aVecs + bVecs)}; id += ${threads}) {
-      let vec = id / ${innerVecs};
-      let part = id % ${innerVecs};
-      let inner = min(k + part, innerEnd - 1);
-      let inside = k + part < innerEnd;
-      let i = inner / ${sourceVecs} / tapsW;
-      let j = inner / ${sourceVecs} % tapsW;
-      let c = inner % ${sourceVecs};
-      if (vec < ${aVecs}) {
-        let row = firstOffsetH + i * ${rows.offsetStep};
-        let column = firstOffsetW + j * ${columns.offsetStep};
-        let at = firstVec[vec] + (row * ${source.width} + column) * ${sourceVecs} + c;
-        ${range(4)
-          .map((r) => `let v${r} = select(Operand(), Operand(source[at[${r}]]), inside);`)
-          .join('\n        ')}
-        ${range(4)
-          .map((e) => `aTile[(4 * part + ${e}) * ${aVecs} + vec] = Operand(v0[${e}], v1[${e}], v2[${e}], v3[${e}]);`)
-          .join('\n        ')}
-      } else {
-        let tap = (firstTapH + i * ${rows.tapStep}) * ${conv.kernelWidth} + firstTapW + j * ${columns.tapStep};
-        let columnVec = vec - ${aVecs};
-        let channelVec = min(i32(wid.y) * ${bVecs} + columnVec, ${destVecs - 1});
-        ${loadWeights}
+  let innerEnd = h.taps * w.taps * SOURCE_VECS; // in vectors
+  for (var k0 = 0; k0 < innerEnd; k0 += BLOCK_VECS) {
+    for (var k = k0; k < min(k0 + BLOCK_VECS, innerEnd); k += INNER_VECS) {
+      for (var id = i32(lid); id < INNER_VECS * (ROW_VECS + COLUMN_VECS); id += THREADS) {
+        let vec = id / INNER_VECS;
+        let part = id % INNER_VECS;
+        let inner = min(k + part, innerEnd - 1);
+        let inside = k + part < innerEnd;
+        let i = inner / SOURCE_VECS / w.taps;
+        let j = inner / SOURCE_VECS % w.taps;
+        let c = inner % SOURCE_VECS;
+        if (vec < ROW_VECS) {
+          let at = firstVec[vec] + tapOffset(h, w, i, j) + c;
+          ${unroll(4, (r) => `let v${r} = select(Operand(), Operand(source[at[${r}]]), inside);`)}
+          ${unroll(4, (e) => `aTile[(4 * part + ${e}) * ROW_VECS + vec] = Operand(v0[${e}], v1[${e}], v2[${e}], v3[${e}]);`)}
+        } else {
+          let tap = tapIndex(h, w, i, j);
+          let columnVec = vec - ROW_VECS;
+          let channelVec = min(vec0 + columnVec, DEST_VECS - 1);
+          ${unroll(4, (e) => `let v${e} = loadWeights(tap, c, channelVec, ${e}, inside);`)}
+          let at = 4 * part * COLUMN_VECS + columnVec;
+#if ${conv.transposed}
+          ${unroll(4, (e) => `bTile[at + ${e} * COLUMN_VECS] = Operand(v0[${e}], v1[${e}], v2[${e}], v3[${e}]);`)}
+#else
+          ${unroll(4, (e) => `bTile[at + ${e} * COLUMN_VECS] = v${e};`)}
+#endif
+        }
       }
+      ${multiplyTiles(tile)}
     }
-    ${multiplyTiles(tile)}
+    ${endBlock(levels, rows, columnVecs, 'k0 / BLOCK_VECS')}
   }
-  ${range(tile.columnVecs)
-    .map((h) =>
-      loadEpilogue(conv.epilogue, dest.channels, `4 * (i32(wid.y) * ${bVecs} + ${tile.threadsX * h} + tx)`, `${h}`),
-    )
-    .join('\n  ')}
-${store}
+  ${unroll(
+    columnVecs,
+    (c) => wgsl`
+  let channelVec${c} = vec0 + tileColumnVec(tx, ${c});
+  let numbers${c} = loadEpilogue(channelVec${c});
+  ${unroll(rows, (r) => `storePosition(h, w, row0 + tileRow(ty, ${r}), channelVec${c}, applyEpilogue(${finalSum(levels, r, c)}, numbers${c}));`)}`,
+  )}
 }`;
 }

@@ -1,96 +1,65 @@
-import { operandType, storedVector } from './common/operand.js';
-import {
-  declareSums,
-  declareTiles,
-  forEachRow,
-  multiplyTiles,
-  TILE_INNER,
-  type Tile,
-  tileColumns,
-  tileRows,
-  tileThreads,
-} from './common/tile.js';
-import type { WeightGradient } from './conv-weight-gradient.wgsl.js';
-
-const range = (count: number): number[] => Array.from({ length: count }, (_, k) => k);
+import { BLOCK, declareSums, endBlock, finalSum, levelsOf } from './common/blocks.js';
+import { operandType } from './common/operand.js';
+import { multiplyTiles, type Tile, tileHead } from './common/tile.js';
+import { unroll } from './common/unroll.js';
+import { type WeightGradient, weightGradientHead, weightGradientTileHead } from './common/weight-gradient.js';
+import { wgsl } from './common/wgsl.js';
 
 /**
  * The weight gradient as a tiled product for GPUs: rows are taps and input channels as one axis, columns the output
- * channels, and the inner axis the pixels of `small`, split into slots (`workgroup_id.z`) that a second pass adds up.
+ * channels, and the inner axis the output's pixels, split into parts (`workgroup_id.z`) that a second pass adds up.
  * Both operands lie with their outer axis contiguous, so tiles are copied vector by vector.
  *
- * Bindings: big, small, partial [slots, kh, kw, Cin, Cout] (written).
+ * Bindings: input, output (its gradient), partial [splitK, kh, kw, Cin, Cout] (written).
  */
 export function tiledWeightGradientShader(g: WeightGradient, tile: Tile): string {
-  const bigVecs = g.big.channels / 4;
-  const smallVecs = g.small.channels / 4;
-  const [aVecs, bVecs] = [tileRows(tile) / 4, tileColumns(tile) / 4];
-  const [kh, kw] = g.kernel;
-  const pixels = g.batch * g.small.height * g.small.width;
-  const perSlot = Math.ceil(pixels / g.slots);
-  const threads = tileThreads(tile);
-  const vec4Output = g.cout % 4 === 0;
+  const { columnVecs } = tile;
+  const rows = 4 * tile.rowVecs;
+  const levels = levelsOf(Math.ceil((g.batch * g.output.height * g.output.width) / g.splitK));
+  return wgsl`
+${operandType(g.precision)}
+${weightGradientHead(g, g.cout % 4 === 0)}
+${tileHead(tile)}
+${weightGradientTileHead}
+const BLOCK = ${BLOCK};
 
-  const store = forEachRow(tile, (row, sums) => {
-    const writes = sums.flatMap(({ sum, columnVec }) => {
-      const vec = `i32(wid.y) * ${bVecs} + ${columnVec}`;
-      if (vec4Output) return [`if (${vec} < ${smallVecs}) { partial[at / 4 + ${vec}] = ${sum}; }`];
-      return range(4).map(
-        (k) => `if (4 * (${vec}) + ${k} < ${g.cout}) { partial[at + 4 * (${vec}) + ${k}] = ${sum}[${k}]; }`,
-      );
-    });
-    return `  {
-    let m = i32(wid.x) * ${tileRows(tile)} + ${row};
-    let tap = m / ${g.big.channels};
-    let ci = m % ${g.big.channels};
-    if (tap < ${kh * kw} && ci < ${g.cin}) {
-      let at = ((i32(wid.z) * ${kh * kw} + tap) * ${g.cin} + ci) * ${g.cout};
-      ${writes.join('\n      ')}
-    }
-  }`;
-  });
-
-  return `${operandType(g.precision)}
-@group(0) @binding(0) var<storage, read> big: array<${storedVector(g.big.stored)}>;
-@group(0) @binding(1) var<storage, read> small: array<${storedVector(g.small.stored)}>;
-@group(0) @binding(2) var<storage, read_write> partial: array<${vec4Output ? 'vec4f' : 'f32'}>;
-${declareTiles(tile, 'Operand')}
-var<workgroup> tapVec: array<i32, ${aVecs}>; // where a row of the tile lies in big, from the first tap's first channel
-
-@compute @workgroup_size(${threads})
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32) {
-  for (var vec = i32(lid); vec < ${aVecs}; vec += ${threads}) {
-    let m = min(i32(wid.x) * ${aVecs} + vec, ${kh * kw * bigVecs - 1});
-    let tap = m / ${bigVecs};
-    let row = ${g.big.firstRow} + (tap / ${kw}) * ${g.dilation[0]};
-    let column = ${g.big.firstColumn} + (tap % ${kw}) * ${g.dilation[1]};
-    tapVec[vec] = (row * ${g.big.width} + column) * ${bigVecs} + m % ${bigVecs};
+  let tx = i32(lid) % THREADS_X;
+  let ty = i32(lid) / THREADS_X;
+  let vec0 = i32(wid.y) * COLUMN_VECS;
+  for (var vec = i32(lid); vec < ROW_VECS; vec += THREADS) {
+    rowOffset[vec] = offsetOfRow(i32(wid.x) * ROW_VECS + vec);
   }
-  ${declareSums(tile)}
+  ${declareSums(levels, rows, columnVecs)}
   workgroupBarrier();
-  let begin = i32(wid.z) * ${perSlot};
-  let end = min(begin + ${perSlot}, ${pixels});
-  for (var k = begin; k < end; k += ${TILE_INNER}) {
-    for (var id = i32(lid); id < ${TILE_INNER * (aVecs + bVecs)}; id += ${threads}) {
-      // Neighbouring threads read neighbouring channels.
-      let vec = id % ${aVecs + bVecs};
-      let inner = id / ${aVecs + bVecs};
-      let pixel = min(k + inner, ${pixels - 1});
-      let inside = k + inner < end;
-      if (vec < ${aVecs}) {
-        let ow = pixel % ${g.small.width};
-        let oh = pixel / ${g.small.width} % ${g.small.height};
-        let n = pixel / ${g.small.width * g.small.height};
-        let first = ((n * ${g.big.height} + oh * ${g.stride[0]}) * ${g.big.width} + ow * ${g.stride[1]}) * ${bigVecs};
-        aTile[inner * ${aVecs} + vec] = select(Operand(), Operand(big[first + tapVec[vec]]), inside);
-      } else {
-        let columnVec = vec - ${aVecs};
-        let channelVec = min(i32(wid.y) * ${bVecs} + columnVec, ${smallVecs - 1});
-        bTile[inner * ${bVecs} + columnVec] = select(Operand(), Operand(small[pixel * ${smallVecs} + channelVec]), inside);
+  let begin = i32(wid.z) * PIXELS_PER_PART;
+  let end = min(begin + PIXELS_PER_PART, PIXELS);
+  for (var k0 = begin; k0 < end; k0 += BLOCK) {
+    for (var k = k0; k < min(k0 + BLOCK, end); k += INNER) {
+      for (var id = i32(lid); id < INNER * (ROW_VECS + COLUMN_VECS); id += THREADS) {
+        // Neighbouring threads read neighbouring channels.
+        let vec = id % (ROW_VECS + COLUMN_VECS);
+        let inner = id / (ROW_VECS + COLUMN_VECS);
+        let pixel = min(k + inner, PIXELS - 1);
+        let inside = k + inner < end;
+        if (vec < ROW_VECS) {
+          let at = windowOf(pixel) + rowOffset[vec];
+          aTile[inner * ROW_VECS + vec] = select(Operand(), Operand(input[at]), inside);
+        } else {
+          let at = pixel * OUTPUT_VECS + min(vec0 + vec - ROW_VECS, OUTPUT_VECS - 1);
+          bTile[inner * COLUMN_VECS + vec - ROW_VECS] = select(Operand(), Operand(output[at]), inside);
+        }
       }
+      ${multiplyTiles(tile)}
     }
-    ${multiplyTiles(tile)}
+    ${endBlock(levels, rows, columnVecs, '(k0 - begin) / BLOCK')}
   }
-${store}
+  ${unroll(
+    rows,
+    (r) => wgsl`
+  let m${r} = i32(wid.x) * TILE_ROWS + tileRow(ty, ${r});
+  ${unroll(columnVecs, (c) => `storeGradients(wid.z, m${r} / (4 * INPUT_VECS), m${r} % (4 * INPUT_VECS), vec0 + tileColumnVec(tx, ${c}), ${finalSum(levels, r, c)});`)}`,
+  )}
 }`;
 }

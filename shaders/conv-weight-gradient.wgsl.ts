@@ -1,147 +1,141 @@
-import type { Precision } from '../src/common/precision.js';
-import { operandType, roundedVector, storedVector } from './common/operand.js';
-
-/** The weight gradient of a convolution, on a `big` that is padded so that no read needs a test. */
-export interface WeightGradient {
-  batch: number;
-  kernel: readonly [number, number];
-  stride: readonly [number, number];
-  dilation: readonly [number, number];
-  /**
-   * Padded big: size, channels (a multiple of 4), where tap (0, 0) of output (0, 0) reads it, and how it is stored: in
-   * `precision`, or as f32 to be rounded where it is read.
-   */
-  big: {
-    height: number;
-    width: number;
-    channels: number;
-    firstRow: number;
-    firstColumn: number;
-    stored: Precision;
-  };
-  /** Small: size and channels in memory (a multiple of 4), and how it is stored. */
-  small: { height: number; width: number; channels: number; stored: Precision };
-  cin: number;
-  cout: number;
-  /** Parts that the sum over the pixels is split into; each writes its own slot. */
-  slots: number;
-  /** What both pictures are rounded to. */
-  precision: Precision;
-}
+import { BLOCK, declareSums, endBlock, finalSum, levelsOf } from './common/blocks.js';
+import { operandType } from './common/operand.js';
+import { unroll } from './common/unroll.js';
+import { type WeightGradient, weightGradientHead } from './common/weight-gradient.js';
+import { wgsl } from './common/wgsl.js';
 
 /** How the invocations of the register kernel share the work. */
 export interface WeightGradientTile {
   /** Output channels an invocation accumulates (a multiple of 4). */
   tileChannels: number;
-  /** Pixels taken at a time (needs that much slack in big's rows when the width is no multiple). */
+  /** Pixels taken at a time (needs that much slack in the input's rows when the width is no multiple). */
   pixels: number;
   workgroup: number;
   subgroup: number;
 }
 
-const range = (count: number): number[] => Array.from({ length: count }, (_, k) => k);
-
 /**
- * Each invocation owns one tap and 4 input channels against tileChannels output channels, and walks over its slot's
+ * Each invocation owns one tap and 4 input channels against tileChannels output channels, and walks over its part's
  * rows of pixels. Taps and channels are flattened into one axis, so 3-channel inputs fill the lanes as well as wide
- * ones. With subgroups the lanes share the loads of `small`, as in the forward kernel.
+ * ones. With subgroups the lanes share the loads of the output, as in the forward kernel.
  *
- * Bindings: big, small, partial [slots, kh, kw, Cin, Cout] (written).
+ * Bindings: input, output (its gradient), partial [splitK, kh, kw, Cin, Cout] (written).
  */
 export function tapWeightGradientShader(g: WeightGradient, tile: WeightGradientTile): string {
-  const bigVecs = g.big.channels / 4;
-  const smallVecs = g.small.channels / 4;
-  const tileVecs = tile.tileChannels / 4;
-  const threads = g.kernel[0] * g.kernel[1] * bigVecs;
-  const rows = g.batch * g.small.height;
-  const rowsPerSlot = Math.ceil(rows / g.slots);
-  const vectors = tile.pixels * tileVecs;
-  const perLane = tile.subgroup ? Math.ceil(vectors / tile.subgroup) : 0;
-  const partial = g.small.width % tile.pixels !== 0;
-  const clampBlock = smallVecs % tileVecs !== 0;
-
-  // Which of the step's vectors (pixel, channel vec4) this lane loads.
-  const laneSetup = range(perLane)
-    .map((r) => {
-      const m = `min(lane * ${perLane} + ${r}, ${vectors - 1})`;
-      const vec = clampBlock ? `min(block + (${m}) % ${tileVecs}, ${smallVecs - 1})` : `block + (${m}) % ${tileVecs}`;
-      return `  let pixel${r} = (${m}) / ${tileVecs};
-  let part${r} = pixel${r} * ${smallVecs} + ${vec};`;
-    })
-    .join('\n');
-  const small = (at: string): string => roundedVector(`small[${at}]`, g.small.stored, g.precision);
-  const load = (pixel: string, at: string): string =>
-    partial ? `select(vec4f(), ${small(`min(${at}, last)`)}, ow + ${pixel} < ${g.small.width})` : small(at);
-  const step = [
-    ...range(perLane).map((r) => `let q${r} = ${load(`pixel${r}`, `sb + part${r}`)};`),
-    ...range(tile.pixels).flatMap((p) => [
-      `let x${p} = ${roundedVector(`big[xb + ${p * g.stride[1] * bigVecs}]`, g.big.stored, g.precision)};`,
-      ...range(tileVecs).flatMap((j) => {
-        const m = p * tileVecs + j;
-        const vec = clampBlock ? `min(block + ${j}, ${smallVecs - 1})` : `block + ${j}`;
-        const value = tile.subgroup
-          ? `subgroupBroadcast(q${m % perLane}, ${Math.floor(m / perLane)}u)`
-          : load(`${p}`, `sb + ${p * smallVecs} + ${vec}`);
-        return [
-          `let v${p}_${j} = ${value};`,
-          ...range(4).map((k) => `a${k}_${j} = fma(vec4f(x${p}.${'xyzw'[k]}), v${p}_${j}, a${k}_${j});`),
-        ];
-      }),
-    ]),
-  ].join('\n      ');
-  const store = range(4)
-    .map((k) => {
-      const writes = range(tileVecs).flatMap((j) =>
-        range(4).map((e) => {
-          const write = `partial[at + ${4 * j + e}] = a${k}_${j}[${e}];`;
-          return g.cout % tile.tileChannels === 0 ? write : `if (4 * block + ${4 * j + e} < ${g.cout}) { ${write} }`;
-        }),
-      );
-      return `  if (ci + ${k} < ${g.cin}) {
-    let at = ((i32(wid.z) * ${g.kernel[0] * g.kernel[1]} + tap) * ${g.cin} + ci + ${k}) * ${g.cout} + 4 * block;
-    ${writes.join('\n    ')}
-  }`;
-    })
-    .join('\n');
-
-  return `${tile.subgroup ? 'enable subgroups;' : ''}
+  const { subgroup, pixels } = tile;
+  const { width } = g.output;
+  const vecs = tile.tileChannels / 4;
+  const shares = subgroup && Math.ceil((pixels * vecs) / subgroup);
+  const wholeWidth = width % pixels === 0;
+  const rowsPerPart = Math.ceil((g.batch * g.output.height) / g.splitK);
+  const levels = levelsOf(rowsPerPart * width);
+  // What a block of the sums is: some rows, or some pixels of a long one.
+  const blockEnd = levels === 1 ? 'never' : width < 2 * BLOCK ? 'rows' : 'pixels';
+  const output = (m: number): string =>
+    subgroup
+      ? `subgroupBroadcast(part${m % shares}, ${m}u / SHARES)`
+      : `loadPixel(yb + outputOffset(${m}, vec0), ${Math.floor(m / vecs)} + w)`;
+  return wgsl`
+#if ${subgroup}
+enable subgroups;
+#endif
 ${operandType(g.precision)}
-@group(0) @binding(0) var<storage, read> big: array<${storedVector(g.big.stored)}>;
-@group(0) @binding(1) var<storage, read> small: array<${storedVector(g.small.stored)}>;
-@group(0) @binding(2) var<storage, read_write> partial: array<f32>;
+${weightGradientHead(g, g.cout % 4 === 0)}
+const PIXELS = ${pixels}; // taken at a time
+const VECS = ${vecs}; // vectors of output channels of an invocation
+const THREADS = TAPS * INPUT_VECS;
+const ROWS_PER_PART = ${rowsPerPart};
+const BLOCK_ROWS = ${Math.max(1, Math.round(BLOCK / width))}; // a block of the sums
+const BLOCK_WIDTH = ${BLOCK}; // of a long row
+const SHARES = ${shares}; // vectors of the output that a lane loads in a step
+
+/** Where vector m of the PIXELS·VECS of a step lies, from the first pixel's first on. */
+fn outputOffset(m: i32, vec0: i32) -> i32 {
+  return m / VECS * OUTPUT_VECS + min(vec0 + m % VECS, OUTPUT_VECS - 1);
+}
+
+/** A vector of the pixel in that column, or zeros where the row ends before. */
+fn loadPixel(at: i32, column: i32) -> vec4f {
+#if ${wholeWidth}
+  return loadOutput(at);
+#else
+  return select(vec4f(), loadOutput(min(at, ROWS * OUTPUT_WIDTH * OUTPUT_VECS - 1)), column < OUTPUT_WIDTH);
+#endif
+}
+
+/** The same of the input: what stands behind the last column may be anything, even NaN. */
+fn loadWindow(at: i32, column: i32) -> vec4f {
+#if ${wholeWidth}
+  return loadInput(at);
+#else
+  return select(vec4f(), loadInput(at), column < OUTPUT_WIDTH);
+#endif
+}
 
 @compute @workgroup_size(${tile.workgroup})
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32${
-    tile.subgroup ? ', @builtin(subgroup_invocation_id) laneIndex: u32' : ''
-  }) {
+fn main(
+  @builtin(workgroup_id) wid: vec3u,
+  @builtin(local_invocation_index) lid: u32,
+#if ${subgroup}
+  @builtin(subgroup_invocation_id) lane: u32,
+#endif
+) {
   let thread = i32(wid.x) * ${tile.workgroup} + i32(lid);
-  let m = min(thread, ${threads - 1}); // spare lanes repeat the last one without storing
-  let tap = m / ${bigVecs};
-  let ci = 4 * (m % ${bigVecs});
-  let block = i32(wid.y) * ${tileVecs};
-  let last = ${rows * g.small.width * smallVecs - 1};
-${tile.subgroup ? '  let lane = i32(laneIndex);' : ''}
-${laneSetup}
-  let tapRow = ${g.big.firstRow} + (tap / ${g.kernel[1]}) * ${g.dilation[0]};
-  let tapColumn = ${g.big.firstColumn} + (tap % ${g.kernel[1]}) * ${g.dilation[1]};
-  ${range(4)
-    .flatMap((k) => range(tileVecs).map((j) => `var a${k}_${j} = vec4f();`))
-    .join('\n  ')}
+  let m = min(thread, THREADS - 1); // spare lanes repeat the last one without storing
+  let tap = m / INPUT_VECS;
+  let inputVec = m % INPUT_VECS;
+  let vec0 = i32(wid.y) * VECS;
+  let start = tapOffset(tap) + inputVec;
   // A trip count the compiler cannot see: Mesa would unroll the loop and take seconds over the result.
-  let width = i32(min(${g.small.width}u, arrayLength(&small)));
-  let firstRow = i32(wid.z) * ${rowsPerSlot};
-  for (var row = firstRow; row < min(firstRow + ${rowsPerSlot}, ${rows}); row++) {
-    let n = row / ${g.small.height};
-    let oh = row % ${g.small.height};
-    let xb0 = ((n * ${g.big.height} + oh * ${g.stride[0]} + tapRow) * ${g.big.width} + tapColumn) * ${bigVecs} + ci / 4;
-    let sb0 = row * ${g.small.width * smallVecs};
-    for (var ow = 0; ow < width; ow += ${tile.pixels}) {
-      let xb = xb0 + ow * ${g.stride[1] * bigVecs};
-      let sb = sb0 + ow * ${smallVecs};
-      ${step}
+  let width = min(OUTPUT_WIDTH, i32(arrayLength(&output)));
+  ${unroll(
+    shares,
+    (r) => wgsl`
+  let m${r} = min(i32(lane) * SHARES + ${r}, PIXELS * VECS - 1);
+  let share${r} = outputOffset(m${r}, vec0);`,
+  )}
+  ${declareSums(levels, 4, vecs)}
+  let row0 = i32(wid.z) * ROWS_PER_PART;
+  let rowEnd = min(row0 + ROWS_PER_PART, ROWS);
+#if ${blockEnd === 'rows'}
+  for (var blockRow = row0; blockRow < rowEnd; blockRow += BLOCK_ROWS) {
+    for (var row = blockRow; row < min(blockRow + BLOCK_ROWS, rowEnd); row++) {
+#else
+    for (var row = row0; row < rowEnd; row++) {
+#endif
+      let xb0 = start + windowStart(row / OUTPUT_HEIGHT, row % OUTPUT_HEIGHT, 0);
+      let yb0 = row * OUTPUT_WIDTH * OUTPUT_VECS;
+#if ${blockEnd === 'pixels'}
+      for (var blockW = 0; blockW < width; blockW += BLOCK_WIDTH) {
+      for (var w = blockW; w < min(blockW + BLOCK_WIDTH, width); w += PIXELS) {
+#else
+      for (var w = 0; w < width; w += PIXELS) {
+#endif
+        let xb = xb0 + w * STRIDE_W * INPUT_VECS;
+        let yb = yb0 + w * OUTPUT_VECS;
+        ${unroll(shares, (r) => `let part${r} = loadPixel(yb + share${r}, w + m${r} / VECS);`)}
+        ${unroll(
+          pixels,
+          (p) => wgsl`
+        let x${p} = loadWindow(xb + ${p} * STRIDE_W * INPUT_VECS, w + ${p});
+        ${unroll(
+          vecs,
+          (j) => wgsl`
+        let y${p}_${j} = ${output(p * vecs + j)};
+        ${unroll(4, (e) => `sum${e}_${j} = fma(vec4f(x${p}[${e}]), y${p}_${j}, sum${e}_${j});`)}`,
+        )}`,
+        )}
+      }
+#if ${blockEnd === 'pixels'}
+      ${endBlock(levels, 4, vecs, '((row - row0) * OUTPUT_WIDTH + blockW) / BLOCK_WIDTH')}
+      }
+#endif
     }
+#if ${blockEnd === 'rows'}
+    ${endBlock(levels, 4, vecs, '(blockRow - row0) / BLOCK_ROWS')}
   }
-  if (thread >= ${threads}) { return; }
-${store}
-}`.replace(partial ? /$^/ : / *let last ?= ?.*;\n/, '');
+#endif
+  if (thread >= THREADS) { return; }
+  ${unroll(4, (e) => unroll(vecs, (j) => `storeGradients(wid.z, tap, 4 * inputVec + ${e}, vec0 + ${j}, ${finalSum(levels, e, j)});`))}
+}`;
 }

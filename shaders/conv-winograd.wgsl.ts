@@ -1,102 +1,65 @@
-import { applyEpilogue, type Epilogue, loadEpilogue } from './common/gather.js';
-import { linearMain, storageBindings } from './common/linear-index.js';
-import { f32Literal } from './common/literal.js';
-import { WINOGRAD, type WinogradOutputs, winogradPoints } from './common/winograd.js';
-
-const range = (count: number): number[] => Array.from({ length: count }, (_, k) => k);
-
-/** WGSL of Σ row[k]·names[k], without the terms that are zero. */
-function combination(row: readonly number[], names: readonly string[]): string {
-  return row.reduce((sum, factor, k) => {
-    if (factor === 0) return sum;
-    const size = Math.abs(factor);
-    const term = size === 1 ? names[k] : `${f32Literal(size)} * ${names[k]}`;
-    if (sum === '') return factor < 0 ? `-(${term})` : term;
-    return `${sum} ${factor < 0 ? '-' : '+'} ${term}`;
-  }, '');
-}
-
-/** WGSL that declares `to{i}_{j}` = M·from·Mᵀ from square `from{i}_{j}`, by columns and then by rows. */
-function bothAxes(matrix: readonly (readonly number[])[], from: string, to: string): string {
-  const inner = range(matrix[0].length);
-  const columns = inner.flatMap((j) =>
-    matrix.map((row, i) => {
-      const names = inner.map((k) => `${from}${k}_${j}`);
-      return `let ${from}${to}${i}_${j} = ${combination(row, names)};`;
-    }),
-  );
-  const rows = matrix.flatMap((_, i) =>
-    matrix.map((row, j) => {
-      const names = inner.map((k) => `${from}${to}${i}_${k}`);
-      return `let ${to}${i}_${j} = ${combination(row, names)};`;
-    }),
-  );
-  return [...columns, ...rows].join('\n  ');
-}
-
-/** The pairs (i, j) of a square of that side. */
-const square = (side: number): [number, number][] =>
-  range(side).flatMap((i) => range(side).map((j): [number, number] => [i, j]));
+import { type Epilogue, epilogueFunctions } from './common/epilogue.js';
+import { linearMain } from './common/linear-index.js';
+import { nonFiniteFunctions } from './common/non-finite.js';
+import { unroll } from './common/unroll.js';
+import { wgsl } from './common/wgsl.js';
+import { type WinogradOutputs, winogradPoints, winogradTransforms } from './common/winograd.js';
 
 /** Adjacent channels an invocation takes; 4 only where whole vectors of them lie in memory. */
 export type WinogradWidth = 1 | 4;
 
 const typeOf = (width: WinogradWidth): string => (width === 4 ? 'vec4f' : 'f32');
 
-/**
- * Declares the uniform of a picture's kernel, at the given binding: sizes, so that one pipeline serves every shape, since
- * the long straight code takes CPU adapters long to compile. `src/kernels/conv-winograd.ts` fills it.
+/*
+ * The transforms are written out: in loops over arrays of points SwiftShader keeps the arrays in memory. MEASURE
+ * Their sizes are in the uniform, so that one pipeline serves every shape: the long straight code takes CPU adapters long
+ * to compile. `src/kernels/conv-winograd.ts` fills it.
  */
-function picturePlan(binding: number): string {
-  return `
+
+/** Bᵀ·d·B of every tile of the source, zeros around it. Bindings: source, result [points², tiles, C₄], the plan. */
+export function winogradSourceShader(outputs: WinogradOutputs, width: WinogradWidth): string {
+  const points = winogradPoints(outputs);
+  return wgsl`
+alias V = ${typeOf(width)};
+const OUTPUTS = ${outputs}; // along an axis of a tile
+const POINTS = ${points};
 struct Plan {
-  h: i32, w: i32, // of the picture
+  h: i32, w: i32, // of the source
   units: i32, // of adjacent channels in it,
   unitsPadded: i32, // and in what lies tile by tile
   down: i32, across: i32, // tiles along H and W
   count: i32, // numbers or vectors of all tiles together, for one point
   top: i32, left: i32, // zeros before the first row and column
 }
-@group(0) @binding(${binding}) var<uniform> plan: Plan;`;
-}
+@group(0) @binding(0) var<storage, read> source: array<V>;
+@group(0) @binding(1) var<storage, read_write> result: array<V>;
+@group(0) @binding(2) var<uniform> plan: Plan;
+${winogradTransforms(outputs)}
 
-/** WGSL of the place of the invocation's tile, whose first output is at (row, column), and the channels it takes. */
-const tilePlace = (outputs: WinogradOutputs): string => `
+fn loadSource(n: i32, row: i32, column: i32, unit: i32) -> V {
+  let h = clamp(row, 0, plan.h - 1);
+  let w = clamp(column, 0, plan.w - 1);
+  let c = min(unit, plan.units - 1);
+  let value = source[((n * plan.h + h) * plan.w + w) * plan.units + c];
+  return select(V(), value, h == row && w == column && c == unit);
+}
+${linearMain('u32(plan.count)')}
   let unit = i32(i) % plan.unitsPadded;
   let tile = i32(i) / plan.unitsPadded;
-  let row = tile / plan.across % plan.down * ${outputs};
-  let column = tile % plan.across * ${outputs};
-  let n = tile / plan.across / plan.down;`;
-
-/** Bᵀ·d·B of every tile of the source, zeros around it. Bindings: source, result [points², tiles, C₄], the plan. */
-export function winogradSourceShader(outputs: WinogradOutputs, width: WinogradWidth): string {
-  const points = winogradPoints(outputs);
-  // Reads beyond an edge are of the edge, and not used.
-  const axis = (name: string, first: string, size: string): string =>
-    range(points)
-      .map(
-        (k) => `let ${name}${k} = clamp(${first} + ${k}, 0, ${size} - 1);
-  let ${name}In${k} = ${name}${k} == ${first} + ${k};`,
-      )
-      .join('\n  ');
-  const load = ([i, j]: [number, number]): string => {
-    const value = `x[((n * plan.h + row${i}) * plan.w + column${j}) * plan.units + channel]`;
-    return `let d${i}_${j} = select(${typeOf(width)}(), ${value}, isChannel && rowIn${i} && columnIn${j});`;
-  };
-  return `
-${storageBindings(typeOf(width), ['x', 'r'], ['result', 'w'])}
-${picturePlan(2)}
-${linearMain('u32(plan.count)')}
-  ${tilePlace(outputs)}
-  let channel = min(unit, plan.units - 1);
-  let isChannel = channel == unit;
-  ${axis('row', 'row - plan.top', 'plan.h')}
-  ${axis('column', 'column - plan.left', 'plan.w')}
-  ${square(points).map(load).join('\n  ')}
-  ${bothAxes(WINOGRAD[outputs].source, 'd', 'v')}
-  ${square(points)
-    .map(([i, j]) => `result[i32(i) + ${i * points + j} * plan.count] = v${i}_${j};`)
-    .join('\n  ')}
+  let row = tile / plan.across % plan.down * OUTPUTS - plan.top;
+  let column = tile % plan.across * OUTPUTS - plan.left;
+  let n = tile / plan.across / plan.down;
+  ${unroll(
+    points,
+    (q) => wgsl`
+  let column${q} = transformSource(${unroll(points, (p) => `loadSource(n, row + ${p}, column + ${q}, unit),`)});`,
+  )}
+  ${unroll(
+    points,
+    (p) => wgsl`
+  let row${p} = transformSource(${unroll(points, (q) => `column${q}.p${p},`)});
+  ${unroll(points, (q) => `result[i32(i) + (${p} * POINTS + ${q}) * plan.count] = row${p}.p${q};`)}`,
+  )}
 }`;
 }
 
@@ -108,31 +71,47 @@ ${linearMain('u32(plan.count)')}
  */
 export function winogradWeightsShader(outputs: WinogradOutputs, flipped: boolean): string {
   const points = winogradPoints(outputs);
-  const tap = (i: number, j: number): number => (flipped ? 3 * (2 - i) + 2 - j : 3 * i + j);
-  return `
-${storageBindings('f32', ['weights', 'r'], ['result', 'w'])}
+  return wgsl`
+alias V = f32;
+const POINTS = ${points};
 struct Plan { rows: u32, columns: u32, rowsPadded: u32, columnsPadded: u32 }
+@group(0) @binding(0) var<storage, read> weights: array<f32>;
+@group(0) @binding(1) var<storage, read_write> result: array<f32>;
 @group(0) @binding(2) var<uniform> plan: Plan;
+${winogradTransforms(outputs)}
+
+fn loadWeight(h: u32, w: u32, row: u32, column: u32) -> f32 {
+#if ${flipped}
+  let tap = 8 - 3 * h - w;
+#else
+  let tap = 3 * h + w;
+#endif
+  let inside = row < plan.rows && column < plan.columns;
+  return select(0.0, weights[select(0, (tap * plan.rows + row) * plan.columns + column, inside)], inside);
+}
 ${linearMain('plan.rowsPadded * plan.columnsPadded')}
   let row = i / plan.columnsPadded;
   let column = i % plan.columnsPadded;
-  let inside = row < plan.rows && column < plan.columns;
-  let at = select(0u, row * plan.columns + column, inside);
-  let matrix = plan.rows * plan.columns;
-  ${square(3)
-    .map(([i, j]) => `let g${i}_${j} = select(0.0, weights[at + ${tap(i, j)}u * matrix], inside);`)
-    .join('\n  ')}
-  ${bothAxes(WINOGRAD[outputs].weights, 'g', 'u')}
-  let padded = plan.rowsPadded * plan.columnsPadded;
-  ${square(points)
-    .map(([i, j]) => `result[i + ${i * points + j}u * padded] = u${i}_${j};`)
-    .join('\n  ')}
+  let count = plan.rowsPadded * plan.columnsPadded;
+  ${unroll(
+    3,
+    (w) => wgsl`
+  let column${w} = transformWeights(${unroll(3, (h) => `loadWeight(${h}, ${w}, row, column),`)});`,
+  )}
+  ${unroll(
+    points,
+    (p) => wgsl`
+  let row${p} = transformWeights(column0.p${p}, column1.p${p}, column2.p${p});
+  ${unroll(points, (q) => `result[i + (${p} * POINTS + ${q}) * count] = row${p}.p${q};`)}`,
+  )}
 }`;
 }
 
 /**
- * Aᵀ·p·A of every tile's products, and the epilogue.
- * Bindings: products [points², tiles, C₄], what the epilogue needs, dest, the plan.
+ * Aᵀ·p·A of every tile's products, and the epilogue. Where a result of a tile is not finite, all of them are summed up from
+ * the source: the transforms spread a NaN or an infinity over the whole tile, and infinities of both signs make NaN.
+ *
+ * Bindings: products [points², tiles, C₄], source, weights, what the epilogue needs, dest, the plan.
  *
  * @param channels of the dest, of which the epilogue has numbers
  */
@@ -143,26 +122,88 @@ export function winogradDestShader(
   channels: number,
 ): string {
   const points = winogradPoints(outputs);
-  const hasEpilogue = epilogue !== 'none';
-  const store = ([i, j]: [number, number]): string => {
-    const at = `((n * plan.h + row + ${i}) * plan.w + column + ${j}) * plan.units + unit`;
-    const inside = [...(i > 0 ? [`row + ${i} < plan.h`] : []), ...(j > 0 ? [`column + ${j} < plan.w`] : [])];
-    const text = `dest[${at}] = ${applyEpilogue(epilogue, `y${i}_${j}`, '', width)};`;
-    return inside.length > 0 ? `if (${inside.join(' && ')}) { ${text} }` : text;
-  };
-  return `
-@group(0) @binding(0) var<storage, read> products: array<${typeOf(width)}>;
-${hasEpilogue ? '@group(0) @binding(1) var<storage, read> epilogue: array<f32>;' : ''}
-@group(0) @binding(${hasEpilogue ? 2 : 1}) var<storage, read_write> dest: array<${typeOf(width)}>;
-${picturePlan(hasEpilogue ? 3 : 2)}
+  const last = epilogue === 'none' ? 3 : 4;
+  return wgsl`
+alias V = ${typeOf(width)};
+const OUTPUTS = ${outputs}; // along an axis of a tile
+const POINTS = ${points};
+struct Plan {
+  h: i32, w: i32, // of the dest
+  units: i32, // of adjacent channels in it,
+  unitsPadded: i32, // and in what lies tile by tile
+  down: i32, across: i32, // tiles along H and W
+  count: i32, // numbers or vectors of all tiles together, for one point
+  top: i32, left: i32, // zeros before the source's first row and column
+  sourceH: i32, sourceW: i32, sourceChannels: i32,
+  tap0: i32, tapStride: i32, sourceStride: i32, destStride: i32, // of the weights
+}
+@group(0) @binding(0) var<storage, read> products: array<V>;
+@group(0) @binding(1) var<storage, read> source: array<f32>;
+@group(0) @binding(2) var<storage, read> weights: array<f32>;
+${epilogueFunctions(epilogue, channels, width, 3)}
+@group(0) @binding(${last}) var<storage, read_write> dest: array<V>;
+@group(0) @binding(${last + 1}) var<uniform> plan: Plan;
+${winogradTransforms(outputs)}
+
+fn storeDest(n: i32, row: i32, column: i32, unit: i32, value: V) {
+  if (row < plan.h && column < plan.w) { dest[((n * plan.h + row) * plan.w + column) * plan.units + unit] = value; }
+}
+
+/** The result for one pixel and channel, tap by tap. */
+fn convolve(n: i32, row: i32, column: i32, channel: i32) -> f32 {
+  var total = 0.0;
+  for (var tap = 0; tap < 9; tap++) {
+    let h = row - plan.top + tap / 3;
+    let w = column - plan.left + tap % 3;
+    if (h < 0 || h >= plan.sourceH || w < 0 || w >= plan.sourceW) { continue; }
+    let at = ((n * plan.sourceH + h) * plan.sourceW + w) * plan.sourceChannels;
+    let weight = plan.tap0 + tap * plan.tapStride + channel * plan.destStride;
+    var sum = 0.0;
+    for (var c = 0; c < plan.sourceChannels; c++) {
+      sum = fma(source[at + c], weights[weight + c * plan.sourceStride], sum);
+    }
+    total += sum;
+  }
+  return total;
+}
+
+${nonFiniteFunctions(width)}
 ${linearMain('u32(plan.count)')}
-  ${tilePlace(outputs)}
+  let unit = i32(i) % plan.unitsPadded;
+  let tile = i32(i) / plan.unitsPadded;
+  let row = tile / plan.across % plan.down * OUTPUTS;
+  let column = tile % plan.across * OUTPUTS;
+  let n = tile / plan.across / plan.down;
   if (unit >= plan.units) { return; }
-  ${square(points)
-    .map(([i, j]) => `let p${i}_${j} = products[i32(i) + ${i * points + j} * plan.count];`)
-    .join('\n  ')}
-  ${bothAxes(WINOGRAD[outputs].dest, 'p', 'y')}
-  ${loadEpilogue(epilogue, channels, `${width} * unit`, '', width)}
-  ${square(outputs).map(store).join('\n  ')}
+  ${unroll(
+    points,
+    (q) => wgsl`
+  let column${q} = transformProducts(${unroll(points, (p) => `products[i32(i) + (${p} * POINTS + ${q}) * plan.count],`)});`,
+  )}
+  var spread = false;
+  ${unroll(
+    outputs,
+    (p) => wgsl`
+  let row${p} = transformProducts(${unroll(points, (q) => `column${q}.y${p},`)});
+  ${unroll(outputs, (q) => `spread = spread || !all(isFinite(row${p}.y${q}));`)}`,
+  )}
+  let numbers = loadEpilogue(unit);
+  if (spread) {
+    for (var k = 0; k < OUTPUTS * OUTPUTS; k++) {
+      let h = row + k / OUTPUTS;
+      let w = column + k % OUTPUTS;
+#if ${width === 4}
+      var sum = V();
+      for (var c = 0; c < 4; c++) { sum[c] = convolve(n, h, w, 4 * unit + c); }
+#else
+      let sum = convolve(n, h, w, unit);
+#endif
+      storeDest(n, h, w, unit, applyEpilogue(sum, numbers));
+    }
+    return;
+  }
+  ${unroll(outputs, (p) =>
+    unroll(outputs, (q) => `storeDest(n, row + ${p}, column + ${q}, unit, applyEpilogue(row${p}.y${q}, numbers));`),
+  )}
 }`;
 }

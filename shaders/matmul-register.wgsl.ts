@@ -1,3 +1,7 @@
+import { BLOCK, declareSums, endBlock, finalSum, freshSums } from './common/blocks.js';
+import { storeProduct } from './common/product.js';
+import { unroll } from './common/unroll.js';
+import { wgsl } from './common/wgsl.js';
 import { type Along, productPlan } from './matmul.wgsl.js';
 
 /**
@@ -16,14 +20,38 @@ export interface RegisterProduct {
   sharedTile: number;
   /** True where n is a multiple of 4, so that rows of the output are whole vectors. */
   vectorOutput: boolean;
-  /** True where `workgroup_id.z` counts products of matrices that lie one after the other, and not slots of one product. */
+  /** True where `workgroup_id.z` counts products of matrices that lie one after the other, and not parts of one product. */
   batched: boolean;
   workgroup: number;
   /** Subgroup size when the shared rows are loaded once a subgroup and broadcast; 0 without subgroups. */
   subgroup: number;
 }
 
-const range = (count: number): number[] => Array.from({ length: count }, (_, k) => k);
+/**
+ * WGSL of where operand `name` lies. Of a tile of T rows, T vectors hold 4 inner elements, whichever way they lie: vector r
+ * is of row outer0 + r, or, where rows lie along the outer axis, of inner element r / (T / 4), 4 rows in it.
+ */
+function operandFunctions(name: 'own' | 'shared', operand: 'a' | 'b', along: Along, tile: number): string {
+  const [size, stride] = operand === 'a' ? ['plan.m', 'plan.aStride'] : ['plan.n', 'plan.bStride'];
+  return wgsl`
+const ${name}Tile = ${tile};
+fn ${name}Start(outer0: u32, r: u32) -> u32 {
+  let stride = ${stride} / 4;
+#if ${along === 'inner'}
+  return min(outer0 + r, ${size} - 1) * stride;
+#else
+  return r / (${name}Tile / 4) * stride + min(outer0 / 4 + r % (${name}Tile / 4), stride - 1);
+#endif
+}
+/** Vectors from one step of 4 inner elements to the next, and from one product to the next. */
+#if ${along === 'inner'}
+fn ${name}Step() -> u32 { return 1; }
+fn ${name}Matrix() -> u32 { return ${size} * (${stride} / 4); }
+#else
+fn ${name}Step() -> u32 { return ${stride}; }
+fn ${name}Matrix() -> u32 { return plan.k * (${stride} / 4); }
+#endif`;
+}
 
 /**
  * Matrix product without barriers, for adapters where barriers are dear. A storage load costs about as much as 30
@@ -31,130 +59,102 @@ const range = (count: number): number[] => Array.from({ length: count }, (_, k) 
  * contiguous, and each number loaded meets all rows of the other operand. With subgroups the lanes share the loading of
  * the shared rows: each loads a part, `subgroupBroadcast` hands it round.
  *
- * Bindings: own, shared, y [slots or products, m, n], the plan.
+ * Bindings: own, shared, y [parts or products, m, n], the plan.
  */
 export function matmulRegisterShader(product: RegisterProduct): string {
   const { own, ownAlong, sharedAlong, ownTile, sharedTile, vectorOutput, batched, workgroup, subgroup } = product;
-  const ownVecs = range(ownTile / 4);
-  const sharedVecs = range(sharedTile / 4);
-  const perLane = subgroup ? Math.ceil(sharedTile / subgroup) : sharedTile;
-
-  // Of either operand, as many vectors as its tile has rows hold 4 inner elements, whichever way they lie.
-  const ownBase = (r: number): string =>
-    ownAlong === 'inner'
-      ? `min(own0 + ${r}u, ownSize - 1u) * ownStride`
-      : `${Math.floor(r / ownVecs.length)}u * ownStride + min(own0 / 4u + ${r % ownVecs.length}u, ownStride - 1u)`;
-  const sharedIndex = (r: number): string =>
-    subgroup ? `min(lane * ${perLane}u + ${r}u, ${sharedTile - 1}u)` : `${r}u`;
-  const sharedBase = (r: number): string =>
-    sharedAlong === 'inner'
-      ? `min(shared0 + ${sharedIndex(r)}, sharedSize - 1u) * sharedStride`
-      : `${sharedIndex(r)} / ${sharedVecs.length}u * sharedStride + min(shared0 / 4u + ${sharedIndex(r)} % ${sharedVecs.length}u, sharedStride - 1u)`;
-
-  /** Number of own row r, inner element `step`. */
-  const ownNumber = (r: number, step: number): string =>
-    ownAlong === 'inner' ? `x${r}.${'xyzw'[step]}` : `x${step * ownVecs.length + Math.floor(r / 4)}.${'xyzw'[r % 4]}`;
-  /** Vector of 4 shared rows, inner element `step`. */
-  const sharedVector = (v: number, step: number): string =>
-    sharedAlong === 'inner'
-      ? `vec4f(${range(4)
-          .map((c) => `w${4 * v + c}.${'xyzw'[step]}`)
-          .join(', ')})`
-      : `w${step * sharedVecs.length + v}`;
-
-  // Operands are as long as their rows in memory, of which those along the outer axis are the inner elements.
-  const from = (along: Along, size: string, stride: string): string =>
-    batched ? `wid.z * ${along === 'inner' ? size : 'plan.k'} * ${stride} + ` : '';
-  const body = [
-    ...range(perLane).map((r) => `let q${r} = shareds[sharedBase${r} + k * sharedStep];`),
-    ...range(ownTile).map((r) => `let x${r} = owns[ownBase${r} + k * ownStep];`),
-    ...range(sharedTile).map((m) =>
-      subgroup ? `let w${m} = subgroupBroadcast(q${m % perLane}, ${Math.floor(m / perLane)}u);` : `let w${m} = q${m};`,
-    ),
-    ...range(4).flatMap((step) =>
-      sharedVecs.flatMap((v) => [
-        `let s${step}_${v} = ${sharedVector(v, step)};`,
-        ...range(ownTile).map((r) => `sum${r}_${v} = fma(vec4f(${ownNumber(r, step)}), s${step}_${v}, sum${r}_${v});`),
-      ]),
-    ),
-  ].join('\n    ');
-
-  const [ownSize, ownStride, sharedSize, sharedStride] =
-    own === 'a' ? ['m', 'aStride', 'n', 'bStride'] : ['n', 'bStride', 'm', 'aStride'];
-  return `${subgroup ? 'enable subgroups;' : ''}
-@group(0) @binding(0) var<storage, read> owns: array<vec4f>;
-@group(0) @binding(1) var<storage, read> shareds: array<vec4f>;
+  const [ownVecs, sharedVecs] = [ownTile / 4, sharedTile / 4];
+  const shares = subgroup ? Math.ceil(sharedTile / subgroup) : sharedTile;
+  /** Own row r, inner element e. */
+  const ownNumber = (r: number, e: number): string =>
+    ownAlong === 'inner' ? `x${r}[${e}]` : `x${e * ownVecs + Math.floor(r / 4)}[${r % 4}]`;
+  const sum = (r: number, v: number): string => finalSum(2, r, v);
+  return wgsl`
+#if ${subgroup}
+enable subgroups;
+#endif
+@group(0) @binding(0) var<storage, read> ownRows: array<vec4f>;
+@group(0) @binding(1) var<storage, read> sharedRows: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> y: array<${vectorOutput ? 'vec4f' : 'f32'}>;
 ${productPlan(3)}
+${operandFunctions('own', own, ownAlong, ownTile)}
+${operandFunctions('shared', own === 'a' ? 'b' : 'a', sharedAlong, sharedTile)}
+${storeProduct(vectorOutput)}
+const SHARES = ${shares}; // shared vectors that a lane loads in a step
+const BLOCK_STEPS = ${BLOCK / 4}; // steps of a block of the sums
+
 @compute @workgroup_size(${workgroup})
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32${
-    subgroup ? ', @builtin(subgroup_invocation_id) lane: u32' : ''
-  }) {
-  let ownSize = plan.${ownSize};
-  let sharedSize = plan.${sharedSize};
-  let ownStride = plan.${ownStride} / 4u;
-  let sharedStride = plan.${sharedStride} / 4u;
+fn main(
+  @builtin(workgroup_id) wid: vec3u,
+  @builtin(local_invocation_index) lid: u32,
+#if ${subgroup}
+  @builtin(subgroup_invocation_id) lane: u32,
+#endif
+) {
   // Rows past the end repeat the last one without storing: broadcasts need every lane.
-  let own0 = (wid.x * ${workgroup}u + lid) * ${ownTile}u;
-  let shared0 = wid.y * ${sharedTile}u;
-  ${range(perLane)
-    .map((r) => `let sharedBase${r} = ${from(sharedAlong, 'sharedSize', 'sharedStride')}${sharedBase(r)};`)
-    .join('\n  ')}
-  ${range(ownTile)
-    .map((r) => `let ownBase${r} = ${from(ownAlong, 'ownSize', 'ownStride')}${ownBase(r)};`)
-    .join('\n  ')}
-  ${range(ownTile)
-    .map((r) => sharedVecs.map((v) => `var sum${r}_${v} = vec4f();`).join(' '))
-    .join('\n  ')}
-  // k counts vectors of 4 inner elements.
-  let ownStep = ${ownAlong === 'inner' ? '1u' : '4u * ownStride'};
-  let sharedStep = ${sharedAlong === 'inner' ? '1u' : '4u * sharedStride'};
-  let begin = ${batched ? '0u' : 'wid.z * plan.perSlot / 4u'};
-  let end = min(begin + plan.perSlot / 4u, plan.k / 4u);
-  for (var k = begin; k < end; k++) {
-    ${body}
+  let own0 = (wid.x * ${workgroup} + lid) * ownTile;
+  let shared0 = wid.y * sharedTile;
+#if ${subgroup}
+  let share0 = lane * SHARES;
+#else
+  let share0 = 0u;
+#endif
+#if ${batched}
+  let matrix = wid.z;
+  let begin = 0u;
+#else
+  let matrix = 0u;
+  let begin = wid.z * plan.perPart / 4; // in steps of 4 inner elements
+#endif
+  let end = min(begin + plan.perPart / 4, plan.k / 4);
+  ${unroll(
+    shares,
+    (r) => `let sharedAt${r} = matrix * sharedMatrix() + sharedStart(shared0, min(share0 + ${r}, sharedTile - 1));`,
+  )}
+  ${unroll(ownTile, (r) => `let ownAt${r} = matrix * ownMatrix() + ownStart(own0, ${r});`)}
+  ${declareSums(2, ownTile, sharedVecs)}
+  for (var k0 = begin; k0 < end; k0 += BLOCK_STEPS) {
+    ${freshSums(ownTile, sharedVecs)}
+    for (var k = k0; k < min(k0 + BLOCK_STEPS, end); k++) {
+      ${unroll(shares, (r) => `let part${r} = sharedRows[sharedAt${r} + k * sharedStep()];`)}
+      ${unroll(ownTile, (r) => `let x${r} = ownRows[ownAt${r} + k * ownStep()];`)}
+      ${unroll(
+        sharedTile,
+        (m) => wgsl`
+#if ${subgroup}
+      let w${m} = subgroupBroadcast(part${m % shares}, ${m}u / SHARES);
+#else
+      let w${m} = part${m};
+#endif`,
+      )}
+      ${unroll(4, (e) =>
+        unroll(
+          sharedVecs,
+          (v) => wgsl`
+#if ${sharedAlong === 'inner'}
+      let v${e}_${v} = vec4f(w${4 * v}[${e}], w${4 * v + 1}[${e}], w${4 * v + 2}[${e}], w${4 * v + 3}[${e}]);
+#else
+      let v${e}_${v} = w${e * sharedVecs + v};
+#endif
+      ${unroll(ownTile, (r) => `sum${r}_${v} = fma(vec4f(${ownNumber(r, e)}), v${e}_${v}, sum${r}_${v});`)}`,
+        ),
+      )}
+    }
+    ${endBlock(2, ownTile, sharedVecs, '')}
   }
-  let rowLength = plan.n${vectorOutput ? ' / 4u' : ''};
-  let first = wid.z * plan.m * rowLength;
-${own === 'a' ? storeRows(product) : storeColumns(product)}
+#if ${own === 'a'}
+  ${unroll(ownTile, (r) =>
+    unroll(sharedVecs, (v) => `storeSums(wid.z, own0 + ${r}, shared0 + 4 * ${v}, ${sum(r, v)});`),
+  )}
+#else
+  // Own rows are columns of the output: the sums lie across.
+  ${unroll(sharedTile, (j) =>
+    unroll(
+      ownVecs,
+      (v) =>
+        `storeSums(wid.z, shared0 + ${j}, own0 + 4 * ${v}, vec4f(${unroll(4, (e) => `${sum(4 * v + e, Math.floor(j / 4))}[${j % 4}],`)}));`,
+    ),
+  )}
+#endif
 }`;
-}
-
-/** Stores the tile where own row r is a row of the output. */
-function storeRows({ ownTile, sharedTile, vectorOutput }: RegisterProduct): string {
-  const vecs = sharedTile / 4;
-  const sums = range(ownTile).flatMap((r) => range(vecs).map((v) => `sum${r}_${v}`));
-  return `
-  var sums = array<vec4f, ${sums.length}>(${sums.join(', ')});
-  for (var r = 0u; r < min(${ownTile}u, ownSize - min(own0, ownSize)); r++) {
-    let row = first + (own0 + r) * rowLength;
-    ${
-      vectorOutput
-        ? `for (var v = 0u; v < min(${vecs}u, sharedSize / 4u - shared0 / 4u); v++) {
-      y[row + shared0 / 4u + v] = sums[r * ${vecs}u + v];
-    }`
-        : `for (var c = 0u; c < min(${sharedTile}u, sharedSize - shared0); c++) {
-      y[row + shared0 + c] = sums[r * ${vecs}u + c / 4u][c % 4u];
-    }`
-    }
-  }`;
-}
-
-/** The same where it is a column. */
-function storeColumns({ ownTile, sharedTile, vectorOutput }: RegisterProduct): string {
-  const vecs = ownTile / 4;
-  const sums = range(sharedTile).flatMap((j) =>
-    range(vecs).map((v) => `vec4f(${range(4).map((c) => `sum${4 * v + c}_${Math.floor(j / 4)}.${'xyzw'[j % 4]}`)})`),
-  );
-  return `
-  var sums = array<vec4f, ${sums.length}>(${sums.join(', ')});
-  let left = ownSize - min(own0, ownSize);
-  for (var j = 0u; j < min(${sharedTile}u, sharedSize - shared0); j++) {
-    let row = first + (shared0 + j) * rowLength;
-    ${
-      vectorOutput
-        ? `for (var v = 0u; v < min(${vecs}u, left / 4u); v++) { y[row + own0 / 4u + v] = sums[j * ${vecs}u + v]; }`
-        : `for (var c = 0u; c < min(${ownTile}u, left); c++) { y[row + own0 + c] = sums[j * ${vecs}u + c / 4u][c % 4u]; }`
-    }
-  }`;
 }

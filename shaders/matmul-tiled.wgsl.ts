@@ -1,43 +1,61 @@
-import {
-  declareSums,
-  declareTiles,
-  forEachRow,
-  multiplyTiles,
-  TILE_INNER,
-  type Tile,
-  tileThreads,
-} from './common/tile.js';
-import { type Along, elementAt, type Layouts, productPlan } from './matmul.wgsl.js';
+import { BLOCK, declareSums, endBlock, finalSum } from './common/blocks.js';
+import { storeProduct } from './common/product.js';
+import { multiplyTiles, type Tile, tileHead } from './common/tile.js';
+import { unroll } from './common/unroll.js';
+import { wgsl } from './common/wgsl.js';
+import { type Along, type Layouts, productPlan } from './matmul.wgsl.js';
 
 export interface TiledProduct extends Layouts {
   /** Rows and columns of the output that a workgroup of 64 invocations computes. */
   tile: 32 | 64;
   /** Which of a, b and y have rows in memory that are whole vectors of 4. */
   vectors: { a: boolean; b: boolean; y: boolean };
-  /** True where `workgroup_id.z` counts products of matrices that lie one after the other, and not slots of one product. */
+  /** True where `workgroup_id.z` counts products of matrices that lie one after the other, and not parts of one product. */
   batched: boolean;
 }
 
-const range = (count: number): number[] => Array.from({ length: count }, (_, k) => k);
-
-/** WGSL function `name(start, outer, inner, end)`: 4 numbers along the operand's contiguous axis, zeros beyond its ends. */
-function loader(name: 'a' | 'b', along: Along, vectors: boolean): string {
-  const [size, stride] = name === 'a' ? ['plan.m', 'plan.aStride'] : ['plan.n', 'plan.bStride'];
-  // `end` is where the slot ends; for vectors along the inner axis it is a multiple of 4.
-  const load = vectors
-    ? `if (outer < ${size} && inner < end) { value = ${name}Values[(start + ${elementAt(along, stride, 'outer', 'inner')}) / 4u]; }`
-    : range(4)
-        .map((c) => {
-          const [outer, inner] = along === 'inner' ? ['outer', `inner + ${c}u`] : [`outer + ${c}u`, 'inner'];
-          const at = elementAt(along, stride, outer, inner);
-          return `if (${outer} < ${size} && ${inner} < end) { value[${c}] = ${name}Values[start + ${at}]; }`;
-        })
-        .join('\n  ');
-  return `
-fn ${name}(start: u32, outer: u32, inner: u32, end: u32) -> vec4f {
+/**
+ * WGSL that loads operand `name`: `loadA(start, outer, inner, end)` is 4 numbers along the axis along which it lies in
+ * memory, zeros beyond its end (and beyond `end` of the inner axis, where the part ends), and `fillA` brings a block of
+ * 4 × 4 numbers into workgroup memory, with the outer axis contiguous there.
+ */
+function operandFunctions(name: 'A' | 'B', along: Along, vectors: boolean): string {
+  const [size, stride, values, vecs] =
+    name === 'A' ? ['plan.m', 'plan.aStride', 'a', 'ROW_VECS'] : ['plan.n', 'plan.bStride', 'b', 'COLUMN_VECS'];
+  return wgsl`
+fn load${name}(start: u32, outer: u32, inner: u32, end: u32) -> vec4f {
+#if ${along === 'inner'}
+  let at = start + outer * ${stride} + inner;
+  let inside = (vec4u(outer) < vec4u(${size})) & (vec4u(inner) + vec4u(0, 1, 2, 3) < vec4u(end));
+#else
+  let at = start + inner * ${stride} + outer;
+  let inside = (vec4u(outer) + vec4u(0, 1, 2, 3) < vec4u(${size})) & (vec4u(inner) < vec4u(end));
+#endif
   var value = vec4f();
-  ${load}
+#if ${vectors}
+  if (inside[0]) { value = ${values}[at / 4]; } // the end is a multiple of 4, too
+#else
+  for (var e = 0u; e < 4; e++) {
+    if (inside[e]) { value[e] = ${values}[at + e]; }
+  }
+#endif
   return value;
+}
+
+fn fill${name}(block: u32, start: u32, outer0: u32, inner0: u32, end: u32) {
+#if ${along === 'outer'}
+  let vec = block % ${vecs};
+  let inner = block / ${vecs} * 4;
+  for (var e = 0u; e < 4; e++) {
+    ${values}Tile[(inner + e) * ${vecs} + vec] = load${name}(start, outer0 + 4 * vec, inner0 + inner + e, end);
+  }
+#else
+  let vec = block / (INNER / 4);
+  let inner = block % (INNER / 4) * 4;
+  let outer = outer0 + 4 * vec;
+  ${unroll(4, (e) => `let v${e} = load${name}(start, outer + ${e}, inner0 + inner, end);`)}
+  for (var e = 0u; e < 4; e++) { ${values}Tile[(inner + e) * ${vecs} + vec] = vec4f(v0[e], v1[e], v2[e], v3[e]); }
+#endif
 }`;
 }
 
@@ -46,79 +64,58 @@ fn ${name}(start: u32, outer: u32, inner: u32, end: u32) -> vec4f {
  * memory and each invocation multiplies tile/8 rows by tile/8 columns in registers. Whichever way an operand lies, a
  * 4 × 4 block is loaded in vectors along its contiguous axis and stored with the outer axis contiguous.
  *
- * Bindings: a, b, y [slots or products, m, n], the plan.
+ * Bindings: a, b, y [parts or products, m, n], the plan.
  */
 export function matmulTiledShader({ a, b, tile: size, vectors, batched }: TiledProduct): string {
   const half = size === 64 ? 2 : 1;
   const tile: Tile = { threadsX: 8, threadsY: 8, rowVecs: half, columnVecs: half };
-  const threads = tileThreads(tile);
-  const rowVecs = size / 4;
-  const blocks = rowVecs * (TILE_INNER / 4);
-  const type = (whole: boolean) => (whole ? 'vec4f' : 'f32');
-
-  const fill = (name: string, along: Along, origin: string): string => {
-    const at = (row: string, vec: string) => `${name}Tile[(${row}) * ${rowVecs}u + ${vec}]`;
-    if (along === 'outer') {
-      return [
-        `let vec = block % ${rowVecs}u;`,
-        `let inner = block / ${rowVecs}u * 4u;`,
-        ...range(4).map(
-          (r) => `${at(`inner + ${r}u`, 'vec')} = ${name}(${name}From, ${origin} + 4u * vec, k + inner + ${r}u, end);`,
-        ),
-      ].join('\n        ');
-    }
-    return [
-      `let vec = block / ${TILE_INNER / 4}u;`,
-      `let inner = block % ${TILE_INNER / 4}u * 4u;`,
-      ...range(4).map((r) => `let v${r} = ${name}(${name}From, ${origin} + 4u * vec + ${r}u, k + inner, end);`),
-      ...range(4).map((c) => `${at(`inner + ${c}u`, 'vec')} = vec4f(v0[${c}], v1[${c}], v2[${c}], v3[${c}]);`),
-    ].join('\n        ');
-  };
-
-  /** Where the operand of this workgroup begins, in elements. */
-  const from = (along: Along, size: string, stride: string): string =>
-    batched ? `wid.z * plan.${along === 'inner' ? size : 'k'} * plan.${stride}` : '0u';
-
-  const store = forEachRow(tile, (row, sums) => {
-    const stores = sums.flatMap(({ sum, columnVec }) => {
-      const column = `column0 + 4u * u32(${columnVec})`;
-      if (vectors.y) return [`if (${column} < plan.n) { y[(at + ${column}) / 4u] = ${sum}; }`];
-      return range(4).map((c) => `if (${column} + ${c}u < plan.n) { y[at + ${column} + ${c}u] = ${sum}[${c}]; }`);
-    });
-    return `  if (row0 + u32(${row}) < plan.m) {
-    let at = (wid.z * plan.m + row0 + u32(${row})) * plan.n;
-    ${stores.join('\n    ')}
-  }`;
-  });
-
-  return `
-@group(0) @binding(0) var<storage, read> aValues: array<${type(vectors.a)}>;
-@group(0) @binding(1) var<storage, read> bValues: array<${type(vectors.b)}>;
-@group(0) @binding(2) var<storage, read_write> y: array<${type(vectors.y)}>;
+  return wgsl`
+@group(0) @binding(0) var<storage, read> a: array<${vectors.a ? 'vec4f' : 'f32'}>;
+@group(0) @binding(1) var<storage, read> b: array<${vectors.b ? 'vec4f' : 'f32'}>;
+@group(0) @binding(2) var<storage, read_write> y: array<${vectors.y ? 'vec4f' : 'f32'}>;
 ${productPlan(3)}
-${declareTiles(tile)}
-${loader('a', a, vectors.a)}
-${loader('b', b, vectors.b)}
-@compute @workgroup_size(${threads})
+${tileHead(tile, 'vec4f')}
+const BLOCK = ${BLOCK}; // inner elements of a block of the sums
+${operandFunctions('A', a, vectors.a)}
+${operandFunctions('B', b, vectors.b)}
+${storeProduct(vectors.y)}
+
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32) {
-  let row0 = wid.y * ${size}u;
-  let column0 = wid.x * ${size}u;
-  ${declareSums(tile)}
-  let aFrom = ${from(a, 'm', 'aStride')};
-  let bFrom = ${from(b, 'n', 'bStride')};
-  let begin = ${batched ? '0u' : 'wid.z * plan.perSlot'};
-  let end = min(begin + plan.perSlot, plan.k);
-  for (var k = begin; k < end; k += ${TILE_INNER}u) {
-    for (var id = lid; id < ${2 * blocks}u; id += ${threads}u) {
-      let block = id % ${blocks}u;
-      if (id < ${blocks}u) {
-        ${fill('a', a, 'row0')}
-      } else {
-        ${fill('b', b, 'column0')}
+  let tx = i32(lid) % THREADS_X;
+  let ty = i32(lid) / THREADS_X;
+  let row0 = wid.y * TILE_ROWS;
+  let column0 = wid.x * 4 * COLUMN_VECS;
+#if ${batched}
+  let aFrom = wid.z * plan.${a === 'inner' ? 'm' : 'k'} * plan.aStride;
+  let bFrom = wid.z * plan.${b === 'inner' ? 'n' : 'k'} * plan.bStride;
+  let begin = 0u;
+#else
+  let aFrom = 0u;
+  let bFrom = 0u;
+  let begin = wid.z * plan.perPart;
+#endif
+  let end = min(begin + plan.perPart, plan.k);
+  ${declareSums(2, 4 * half, half)}
+  for (var k0 = begin; k0 < end; k0 += BLOCK) {
+    for (var k = k0; k < min(k0 + BLOCK, end); k += INNER) {
+      for (var id = lid; id < (ROW_VECS + COLUMN_VECS) * (INNER / 4); id += THREADS) {
+        if (id < ROW_VECS * (INNER / 4)) {
+          fillA(id, aFrom, row0, k, end);
+        } else {
+          fillB(id - ROW_VECS * (INNER / 4), bFrom, column0, k, end);
+        }
       }
+      ${multiplyTiles(tile)}
     }
-    ${multiplyTiles(tile)}
+    ${endBlock(2, 4 * half, half, '')}
   }
-${store}
+  ${unroll(4 * half, (r) =>
+    unroll(
+      half,
+      (c) =>
+        `storeSums(wid.z, row0 + u32(tileRow(ty, ${r})), column0 + 4 * u32(tileColumnVec(tx, ${c})), ${finalSum(2, r, c)});`,
+    ),
+  )}
 }`;
 }

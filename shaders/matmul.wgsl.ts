@@ -15,7 +15,7 @@ export function productPlan(binding: number): string {
 struct Plan {
   m: u32, n: u32, k: u32,
   aStride: u32, bStride: u32, // elements from one row in memory to the next
-  perSlot: u32, // elements of the inner axis that a slot sums over
+  perPart: u32, // elements of the inner axis that a part sums over
 }
 @group(0) @binding(${binding}) var<uniform> plan: Plan;`;
 }

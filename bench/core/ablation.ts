@@ -1,8 +1,10 @@
+import type { TapConvWithout } from '../../shaders/conv-tap.wgsl.js';
 import { type ConvShape, convMultiplyAdds } from '../../src/common/conv-geometry.js';
 import type { Gpu } from '../../src/gpu/gpu.js';
 import type { Kernel } from '../../src/gpu/kernel.js';
-import { gatherSize, planGather } from '../../src/kernels/conv.js';
 import { chooseGather } from '../../src/kernels/conv-choose.js';
+import { planDense } from '../../src/kernels/conv-dense.js';
+import { gatherOf } from '../../src/kernels/gather-plan.js';
 import { dispatch } from '../../src/tensor/dispatch.js';
 import { benchLayers } from '../layers.js';
 import { uniform } from './own-tasks.js';
@@ -25,20 +27,14 @@ export interface AblatedLayer {
   parts: Ablation[];
 }
 
-/** In place of a loaded vector. Its numbers differ, or the compiler would do the same sum once for all four. */
-const STAND_IN = '(vec4f(f32($1)) + vec4f(0.0, 1.0, 2.0, 3.0))';
-
-/** Only kernels with subgroups have this part. */
-const SHARING = 'sharing of the weights between lanes';
-
-/** How to leave a part of the register kernel out: its text, and what stands in for it at little cost. */
-const PARTS: Record<string, readonly (readonly [RegExp, string])[]> = {
-  'loads of the source': [[/source\[(xb \+ \d+)\]/g, STAND_IN]],
-  'loads of the weights': [[/weights\[(wb \+ [^\]]+)\]/g, STAND_IN]],
-  [SHARING]: [[/subgroupBroadcast\((q\d+), \d+u\)/g, '$1']],
-  'three quarters of the multiply-adds': [[/fma\(vec4f\(x\d+\.[yzw]\), w\d_\d+, (a\d+_\d+)\)/g, '$1']],
+/** The parts of the register kernel that it can leave out. */
+const PARTS: Record<string, TapConvWithout> = {
+  'loads of the source': { sourceLoads: true },
+  'loads of the weights': { weightLoads: true },
+  'sharing of the weights between lanes': { sharing: true },
+  'three quarters of the multiply-adds': { multiplyAdds: true },
+  'all loads': { sourceLoads: true, weightLoads: true },
 };
-PARTS['all loads'] = [...PARTS['loads of the source'], ...PARTS['loads of the weights']];
 
 const ROUNDS = 7;
 
@@ -46,15 +42,16 @@ const ROUNDS = 7;
  * Where the time of the register kernel's forward pass goes on this adapter: times of the whole kernel and of kernels
  * that leave out one part each, by turns. Parts overlap in time, so the savings need not add up to the whole.
  * @returns the whole kernel first; null where this adapter chooses another kernel for the shape
- * @throws Error where the kernel's text has no such part
+ * @throws Error where the kernel has no such part
  */
 export async function ablate(gpu: Gpu, layer: string, shape: ConvShape): Promise<AblatedLayer | null> {
-  const config = chooseGather(gatherSize(shape, 'forward'), gpu.limits);
+  const gather = gatherOf(shape, 'forward');
+  const config = chooseGather(gather, gpu.limits);
   if (config.variant !== 'register') return null;
-  const { steps } = planGather(shape, 'forward', 'none', config);
+  const { steps } = planDense(gather, config, 'none', 'f32');
   const main = steps[steps.length - 1];
   const operands = {
-    source: [shape.batch, ...shape.big, shape.cin],
+    source: [shape.batch, ...shape.input, shape.cin],
     weights: [...shape.kernel, shape.cin, shape.cout],
   };
   const [source, weights] = (['source', 'weights'] as const).map((name, k) => {
@@ -63,14 +60,11 @@ export async function ablate(gpu: Gpu, layer: string, shape: ConvShape): Promise
   });
   const { kernel } = main;
   const kernels = new Map<string, Kernel>([['nothing', kernel]]);
-  for (const [part, replacements] of Object.entries(PARTS)) {
-    if (part === SHARING && !kernel.wgsl.includes('enable subgroups')) continue;
-    let { wgsl } = kernel;
-    for (const [from, to] of replacements) {
-      if (wgsl.search(from) < 0) throw new Error(`${kernel.label} has nothing like ${from} to leave out as "${part}"`);
-      wgsl = wgsl.replace(from, to);
-    }
-    kernels.set(part, { ...kernel, wgsl });
+  for (const [part, without] of Object.entries(PARTS)) {
+    if (without.sharing && config.subgroup === 0) continue; // nothing is shared
+    const rest = planDense(gather, config, 'none', 'f32', without).steps.at(-1)!.kernel;
+    if (rest.wgsl === kernel.wgsl) throw new Error(`the kernel without ${part} is the whole kernel`);
+    kernels.set(part, rest);
   }
   const least = new Map([...kernels.keys()].map((part) => [part, Infinity]));
   const time = async (run: Kernel): Promise<number> => {

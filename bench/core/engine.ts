@@ -17,19 +17,19 @@ function compute(work: ConvWork | MatmulWork, first: Tensor, second: Tensor, for
   if (work.type === 'deconv') {
     const deconv = convOps.convTranspose2d;
     const deconvAttrs = { ...attrs, outputPadding: [0, 0] as const };
-    if (result === 'big') return deconv.forward([first, second], deconvAttrs, work.output).output;
-    // A deconv's operands are small and weights; dy is big.
-    const inputs = result === 'small' ? [forOutput, second] : [second, forOutput];
-    const needs = [result === 'small', result === 'weights'];
+    if (result === 'input') return deconv.forward([first, second], deconvAttrs, work.output).output;
+    // A deconv's operands are output and weights; dy is input.
+    const inputs = result === 'output' ? [forOutput, second] : [second, forOutput];
+    const needs = [result === 'output', result === 'weights'];
     const context = { inputs, output: first, saved: [], attrs: deconvAttrs, dy: first, needs };
-    return deconv.backward(context)[result === 'small' ? 0 : 1]!;
+    return deconv.backward(context)[result === 'output' ? 0 : 1]!;
   }
   const conv = convOps.conv2d;
-  if (result === 'small') return conv.forward([first, second], attrs, work.output).output;
-  const inputs = result === 'big' ? [forOutput, second] : [first, forOutput];
-  const dy = result === 'big' ? first : second;
-  const needs = [result === 'big', result === 'weights'];
-  return conv.backward({ inputs, output: dy, saved: [], attrs, dy, needs })[result === 'big' ? 0 : 1]!;
+  if (result === 'output') return conv.forward([first, second], attrs, work.output).output;
+  const inputs = result === 'input' ? [forOutput, second] : [first, forOutput];
+  const dy = result === 'input' ? first : second;
+  const needs = [result === 'input', result === 'weights'];
+  return conv.backward({ inputs, output: dy, saved: [], attrs, dy, needs })[result === 'input' ? 0 : 1]!;
 }
 
 /** The computation on our engine, padding and arranging of operands included. */

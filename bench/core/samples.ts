@@ -5,20 +5,20 @@ import type { ConvWork, MatmulWork, Work } from './work.js';
 type Operands = readonly [ArrayLike<number>, ArrayLike<number>];
 
 /** Source position of a tap, and back: where the taps of one axis of one convolution meet. */
-const bigAt = ({ shape }: ConvWork, axis: 0 | 1, small: number, tap: number): number =>
-  small * shape.stride[axis] - shape.padding[axis] + tap * shape.dilation[axis];
+const inputAt = ({ shape }: ConvWork, axis: 0 | 1, output: number, tap: number): number =>
+  output * shape.stride[axis] - shape.padding[axis] + tap * shape.dilation[axis];
 
 /** Index of (n, y, x, c) in a picture of this height, width and depth. */
 const pixel = (n: number, y: number, x: number, c: number, [h, w]: readonly [number, number], depth: number): number =>
   ((n * h + y) * w + x) * depth + c;
 
 /** Calls `visit` for each pair of positions of one axis that share a tap, with the tap. */
-function forEachPair(work: ConvWork, axis: 0 | 1, visit: (small: number, big: number, tap: number) => void): void {
-  const { small, big, kernel } = work.shape;
-  for (let s = 0; s < small[axis]; s++) {
+function forEachPair(work: ConvWork, axis: 0 | 1, visit: (output: number, input: number, tap: number) => void): void {
+  const { output, input, kernel } = work.shape;
+  for (let s = 0; s < output[axis]; s++) {
     for (let tap = 0; tap < kernel[axis]; tap++) {
-      const b = bigAt(work, axis, s, tap);
-      if (b >= 0 && b < big[axis]) visit(s, b, tap);
+      const b = inputAt(work, axis, s, tap);
+      if (b >= 0 && b < input[axis]) visit(s, b, tap);
     }
   }
 }
@@ -34,7 +34,7 @@ function indicesOf(element: number, shape: readonly number[]): number[] {
 
 function convElement(work: ConvWork, [first, second]: Operands, element: number): number {
   const { shape, result } = work;
-  const { batch, big, small, cin, cout, groups, kernel } = shape;
+  const { batch, input, output, cin, cout, groups, kernel } = shape;
   const groupIn = cin / groups;
   const groupOut = cout / groups;
   const weight = (ky: number, kx: number, i: number, o: number): number =>
@@ -49,7 +49,7 @@ function convElement(work: ConvWork, [first, second]: Operands, element: number)
       forEachPair(work, 1, (sx, bx, tapX) => {
         if (tapX !== kx) return;
         for (let n = 0; n < batch; n++) {
-          sum += first[pixel(n, by, bx, c, big, cin)] * second[pixel(n, sy, sx, o, small, cout)];
+          sum += first[pixel(n, by, bx, c, input, cin)] * second[pixel(n, sy, sx, o, output, cout)];
         }
       });
     });
@@ -57,18 +57,18 @@ function convElement(work: ConvWork, [first, second]: Operands, element: number)
   }
   const [n, y, x, c] = at;
   forEachPair(work, 0, (sy, by, ky) => {
-    if ((result === 'small' ? sy : by) !== y) return;
+    if ((result === 'output' ? sy : by) !== y) return;
     forEachPair(work, 1, (sx, bx, kx) => {
-      if ((result === 'small' ? sx : bx) !== x) return;
-      if (result === 'small') {
+      if ((result === 'output' ? sx : bx) !== x) return;
+      if (result === 'output') {
         const group = Math.floor(c / groupOut) * groupIn;
         for (let i = 0; i < groupIn; i++) {
-          sum += first[pixel(n, by, bx, group + i, big, cin)] * second[weight(ky, kx, i, c)];
+          sum += first[pixel(n, by, bx, group + i, input, cin)] * second[weight(ky, kx, i, c)];
         }
       } else {
         const group = Math.floor(c / groupIn) * groupOut;
         for (let o = group; o < group + groupOut; o++) {
-          sum += first[pixel(n, sy, sx, o, small, cout)] * second[weight(ky, kx, c % groupIn, o)];
+          sum += first[pixel(n, sy, sx, o, output, cout)] * second[weight(ky, kx, c % groupIn, o)];
         }
       }
     });

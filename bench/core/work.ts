@@ -20,10 +20,10 @@ export const KINDS = [
 export type Kind = (typeof KINDS)[number];
 
 /**
- * What is computed of a convolution: `small` from big and weights, `big` from small and weights (the input gradient, or
- * a transposed conv), or `weights` from big and small (the weight gradient).
+ * What is computed of a convolution: `output` from input and weights, `input` from output and weights (the input gradient, or
+ * a transposed conv), or `weights` from input and output (the weight gradient).
  */
-export type ConvResult = 'small' | 'big' | 'weights';
+export type ConvResult = 'output' | 'input' | 'weights';
 
 interface CommonWork {
   kind: Kind;
@@ -40,7 +40,7 @@ interface CommonWork {
 }
 type Shape = readonly number[];
 
-/** inputs: big and weights, small and weights, or big and small; in this order. */
+/** inputs: input and weights, output and weights, or input and output; in this order. */
 export interface ConvWork extends CommonWork {
   type: 'conv' | 'deconv';
   result: ConvResult;
@@ -65,22 +65,22 @@ export function compulsoryBytes({ inputs, output }: Work): number {
 function convWorks({ name, counts }: Layer, layer: ConvLayer, batch: number): ConvWork[] {
   const { type, ...one } = layer;
   const shape: ConvShape = { batch, ...one };
-  const { big, small, cin, cout, kernel, stride, groups } = shape;
+  const { input, output, cin, cout, kernel, stride, groups } = shape;
   const shapes = {
-    big: [batch, ...big, cin],
-    small: [batch, ...small, cout],
+    input: [batch, ...input, cin],
+    output: [batch, ...output, cout],
     weights: [...kernel, cin / groups, cout],
   };
   const taps = kernel[0] * kernel[1];
   const sumLengths = {
-    small: (taps * cin) / groups,
-    big: (Math.ceil(kernel[0] / stride[0]) * Math.ceil(kernel[1] / stride[1]) * cout) / groups,
-    weights: batch * small[0] * small[1],
+    output: (taps * cin) / groups,
+    input: (Math.ceil(kernel[0] / stride[0]) * Math.ceil(kernel[1] / stride[1]) * cout) / groups,
+    weights: batch * output[0] * output[1],
   };
   const family = groups > 1 ? 'depthwise' : type;
   const results: [ConvResult, 'forward' | 'input gradient' | 'weight gradient'][] = [
-    ['small', type === 'conv' ? 'forward' : 'input gradient'],
-    ['big', type === 'conv' ? 'input gradient' : 'forward'],
+    ['output', type === 'conv' ? 'forward' : 'input gradient'],
+    ['input', type === 'conv' ? 'input gradient' : 'forward'],
     ['weights', 'weight gradient'],
   ];
   return results.map(([result, pass]) => ({
@@ -91,7 +91,7 @@ function convWorks({ name, counts }: Layer, layer: ConvLayer, batch: number): Co
     counts,
     result,
     shape,
-    inputs: [result === 'big' ? shapes.small : shapes.big, result === 'weights' ? shapes.small : shapes.weights],
+    inputs: [result === 'input' ? shapes.output : shapes.input, result === 'weights' ? shapes.output : shapes.weights],
     output: shapes[result],
     multiplyAdds: convMultiplyAdds(shape),
     sumLength: sumLengths[result],

@@ -94,14 +94,14 @@ export function toOihw(values: Float32Array, [kh, kw, i, o]: readonly number[]):
  * the runtime's optimiser cancels against those that its own NHWC kernels would need: what runs is the conv alone.
  */
 function convModel(work: ConvWork, weights: Float32Array): OnnxModel {
-  const { kernel, groups, cin, cout, big, small } = work.shape;
+  const { kernel, groups, cin, cout, input, output } = work.shape;
   const { stride, padding, dilation } = convAttrs(work.shape);
   const [top, bottom, left, right] = padding;
-  const transposed = work.result === 'big';
+  const transposed = work.result === 'input';
   // What a transposed conv leaves out at the far end where the conv's stride did not reach it.
   const rest = [0, 1].map((axis) => {
-    const reach = (small[axis] - 1) * stride[axis] + (kernel[axis] - 1) * dilation[axis] + 1;
-    return big[axis] + padding[2 * axis] + padding[2 * axis + 1] - reach;
+    const reach = (output[axis] - 1) * stride[axis] + (kernel[axis] - 1) * dilation[axis] + 1;
+    return input[axis] + padding[2 * axis] + padding[2 * axis + 1] - reach;
   });
   const attributes = {
     kernel_shape: kernel,

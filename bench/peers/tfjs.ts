@@ -38,8 +38,8 @@ function convKernel(work: ConvWork): { name: string; inputs: [string, string]; a
     groups > 1
       ? ['DepthwiseConv2dNative', 'DepthwiseConv2dNativeBackpropInput', 'DepthwiseConv2dNativeBackpropFilter']
       : ['Conv2D', 'Conv2DBackpropInput', 'Conv2DBackpropFilter'];
-  if (work.result === 'small') return { name: forward, inputs: ['x', 'filter'], attrs: common as KernelAttrs };
-  if (work.result === 'big') {
+  if (work.result === 'output') return { name: forward, inputs: ['x', 'filter'], attrs: common as KernelAttrs };
+  if (work.result === 'input') {
     return {
       name: byInput,
       inputs: ['dy', 'filter'],

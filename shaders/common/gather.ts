@@ -1,5 +1,10 @@
-import type { AxisPlan } from '../../src/common/conv-geometry.js';
+import type { AxisPhase, AxisPlan } from '../../src/common/conv-geometry.js';
+import { axisSteps } from '../../src/common/conv-geometry.js';
 import type { Precision } from '../../src/common/precision.js';
+import { type Epilogue, epilogueFunctions } from './epilogue.js';
+import { roundedVector, storedVector } from './operand.js';
+import { unroll } from './unroll.js';
+import { wgsl } from './wgsl.js';
 
 /** A gather convolution on a source that is padded, so that no read needs a test. */
 export interface GatherConv {
@@ -24,52 +29,92 @@ export interface GatherConv {
   precision: Precision;
 }
 
+const phaseText = ({ start, count, firstTap, taps, firstOffset }: AxisPhase, before: number): string =>
+  `Phase(${start}, ${count}, ${firstTap}, ${taps}, ${firstOffset + before}),`;
+
+/** WGSL that the dense gathers share: sizes, bindings, phases, and where pixels are loaded from and stored to. */
+export function gatherHead(conv: GatherConv): string {
+  const { rows, columns, source, dest, epilogue } = conv;
+  const wholeVectors = dest.channels % 4 === 0;
+  return wgsl`
+const SOURCE_HEIGHT = ${source.height};
+const SOURCE_WIDTH = ${source.width};
+const SOURCE_VECS = ${source.channels / 4}; // vectors of 4 channels
+const DEST_HEIGHT = ${dest.height};
+const DEST_WIDTH = ${dest.width};
+const DEST_CHANNELS = ${dest.channels};
+const DEST_VECS = ${Math.ceil(dest.channels / 4)};
+const KERNEL_WIDTH = ${conv.kernelWidth};
+const SOURCE_STRIDE_H = ${rows.sourceStride};
+const SOURCE_STRIDE_W = ${columns.sourceStride};
+const DEST_STRIDE_H = ${rows.destStride};
+const DEST_STRIDE_W = ${columns.destStride};
+const STEPS_H = ${axisSteps(rows)}; // dest rows of a phase; the last phases may have one less
+const STEPS_W = ${axisSteps(columns)};
+const POSITIONS = ${conv.batch} * STEPS_H * STEPS_W; // dest pixels of a phase
+
+@group(0) @binding(0) var<storage, read> source: array<${storedVector(source.stored)}>;
+@group(0) @binding(1) var<storage, read> weights: array<Operand>;
+${epilogueFunctions(epilogue, dest.channels, 4, 2)}
+@group(0) @binding(${epilogue === 'none' ? 2 : 3}) var<storage, read_write> dest: array<${wholeVectors ? 'vec4f' : 'f32'}>;
+
+/** The dest positions stride·step + start (step < count) of one axis, which use the same taps: see AxisPhase. */
+struct Phase { start: i32, count: i32, firstTap: i32, taps: i32, firstOffset: i32 }
+const PHASES_H = array(${unroll(rows.phases.length, (k) => phaseText(rows.phases[k], source.top))});
+const PHASES_W = array(${unroll(columns.phases.length, (k) => phaseText(columns.phases[k], source.left))});
+const PHASES_ACROSS = ${columns.phases.length};
+
+/** Where tap (i, j) of a phase stands in the kernel. */
+fn tapIndex(h: Phase, w: Phase, i: i32, j: i32) -> i32 {
+  return (h.firstTap + i * ${rows.tapStride}) * KERNEL_WIDTH + w.firstTap + j * ${columns.tapStride};
+}
+
+/** How far into the source tap (i, j) reaches from where a position begins, in vectors. */
+fn tapOffset(h: Phase, w: Phase, i: i32, j: i32) -> i32 {
+  let row = h.firstOffset + i * ${rows.offsetStride};
+  return (row * SOURCE_WIDTH + w.firstOffset + j * ${columns.offsetStride}) * SOURCE_VECS;
+}
+
+/** Where the window of the position at step (h, w) of picture n begins in the source, before its taps. */
+fn windowStart(n: i32, h: i32, w: i32) -> i32 {
+  return ((n * SOURCE_HEIGHT + h * SOURCE_STRIDE_H) * SOURCE_WIDTH + w * SOURCE_STRIDE_W) * SOURCE_VECS;
+}
+
+fn loadSource(at: i32) -> vec4f { return ${roundedVector('source[at]', source.stored, conv.precision)}; }
+
+/** Where the dest pixel at step (h, w) of picture n begins, in elements of dest. */
+fn destStart(n: i32, h: i32, w: i32) -> i32 {
+  let pixel = (n * DEST_HEIGHT + h) * DEST_WIDTH + w;
+  return pixel * ${wholeVectors ? 'DEST_VECS' : 'DEST_CHANNELS'};
+}
+
+/** Stores the 4 channels from 4·vec on of the pixel that begins at \`start\`. */
+fn storeDest(start: i32, vec: i32, value: vec4f) {
+#if ${wholeVectors}
+  if (vec < DEST_VECS) { dest[start + vec] = value; }
+#else
+  for (var k = 0; k < 4; k++) {
+    if (4 * vec + k < DEST_CHANNELS) { dest[start + 4 * vec + k] = value[k]; }
+  }
+#endif
+}`;
+}
+
 /**
- * What a convolution does with its sums before it stores them, with numbers for each dest channel: adds the bias [C], or,
- * for `batchNormPrelu` with [3, C] of scale, shift and slope, z = sum·scale + shift and then z where z > 0, else slope·z;
- * `batchNormRelu6`, with the same numbers but for the slope, is z within [0, 6].
+ * WGSL for kernels that take the dest pixels of a phase as one axis: where the window of a position begins, and storing
+ * there. Positions past the last one repeat it, and are not stored.
  */
-export type Epilogue = 'none' | 'bias' | 'batchNormPrelu' | 'batchNormRelu6';
-
-/** What the rows of the epilogue's numbers are, as `applyEpilogue` names them. */
-export function epilogueNames(epilogue: Epilogue): string[] {
-  const normal = ['scale', 'shift'];
-  return { none: [], bias: ['shift'], batchNormPrelu: [...normal, 'slope'], batchNormRelu6: normal }[epilogue];
+export const gatherPositions = `
+fn windowOf(position: i32) -> i32 {
+  let p = min(position, POSITIONS - 1);
+  return windowStart(p / STEPS_W / STEPS_H, p / STEPS_W % STEPS_H, p % STEPS_W);
 }
 
-/** WGSL of row `row` of the epilogue's numbers: a vec4 for the channels from `channel` on (repeating the last), or one. */
-function epilogueNumbers(channels: number, row: number, channel: string, width: 1 | 4): string {
-  const at = (k: number): string =>
-    `epilogue[min(${channel} + ${k}, ${channels - 1})${row > 0 ? ` + ${row * channels}` : ''}]`;
-  return width === 1 ? at(0) : `vec4f(${[0, 1, 2, 3].map(at).join(', ')})`;
-}
-
-/** WGSL of the epilogue's numbers for `width` channels, named with `suffix`, for `applyEpilogue`. */
-export function loadEpilogue(
-  epilogue: Epilogue,
-  channels: number,
-  channel: string,
-  suffix: string,
-  width: 1 | 4 = 4,
-): string {
-  return epilogueNames(epilogue)
-    .map((name, row) => `let ${name}${suffix} = ${epilogueNumbers(channels, row, channel, width)};`)
-    .join(' ');
-}
-
-/** WGSL of the value to store for a vector of `width` sums, or for one. */
-export function applyEpilogue(epilogue: Epilogue, sum: string, suffix: string, width: 1 | 2 | 4 = 4): string {
-  if (epilogue === 'none') return sum;
-  if (epilogue === 'bias') return `${sum} + shift${suffix}`;
-  const z = `fma(${sum}, scale${suffix}, shift${suffix})`;
-  const type = width === 1 ? 'f32' : `vec${width}f`;
-  if (epilogue === 'batchNormRelu6') return `clamp(${z}, ${type}(), ${type}(6))`;
-  return `select(slope${suffix} * ${z}, ${z}, ${z} > ${type}())`;
-}
-
-/** A per-phase number: a literal where there is one phase, else a look-up in a constant table. */
-export function phaseValue(plan: AxisPlan, index: string, field: keyof AxisPlan['phases'][number]): string {
-  const values = plan.phases.map((phase) => phase[field]);
-  if (values.every((value) => value === values[0])) return `${values[0]}`;
-  return `array<i32, ${values.length}>(${values.join(', ')})[${index}]`;
-}
+fn storePosition(h: Phase, w: Phase, position: i32, vec: i32, value: vec4f) {
+  let stepW = position % STEPS_W;
+  let stepH = position / STEPS_W % STEPS_H;
+  if (position < POSITIONS && stepH < h.count && stepW < w.count) {
+    let n = position / STEPS_W / STEPS_H;
+    storeDest(destStart(n, stepH * DEST_STRIDE_H + h.start, stepW * DEST_STRIDE_W + w.start), vec, value);
+  }
+}`;

@@ -1,5 +1,6 @@
 import type { MatrixShape } from '../../src/common/precision.js';
 import { TILE_INNER } from './tile.js';
+import { unroll } from './unroll.js';
 
 /** A tile of a product by subgroup matrices: 2 × 2 subgroups, each with 2 × 2 results. */
 export interface MatrixTile extends MatrixShape {
@@ -7,90 +8,88 @@ export interface MatrixTile extends MatrixShape {
   subgroup: number;
 }
 
-const range = (count: number): number[] => Array.from({ length: count }, (_, k) => k);
-
 const SUBGROUPS = 4;
-/** The results of a subgroup, by row and column. */
-const RESULTS = [
-  { row: 0, column: 0 },
-  { row: 0, column: 1 },
-  { row: 1, column: 0 },
-  { row: 1, column: 1 },
-];
 
 export const matrixTileRows = ({ m }: MatrixShape): number => 4 * m;
 export const matrixTileColumns = ({ n }: MatrixShape): number => 4 * n;
 export const matrixTileThreads = ({ subgroup }: MatrixTile): number => SUBGROUPS * subgroup;
 
-/** Bytes of workgroup memory: both operands as halves, and one result of each subgroup. */
+/** Bytes of workgroup memory: both operands as halves, where the rows lie, and one result of each subgroup. */
 export const matrixTileBytes = (tile: MatrixShape): number =>
-  2 * TILE_INNER * (matrixTileRows(tile) + matrixTileColumns(tile)) + 4 * SUBGROUPS * tile.m * tile.n;
+  2 * TILE_INNER * (matrixTileRows(tile) + matrixTileColumns(tile)) +
+  4 * matrixTileRows(tile) +
+  4 * SUBGROUPS * tile.m * tile.n;
 
-/** Begins a shader: what it enables. */
-export const enableMatrices = 'enable f16;\nenable subgroups;\nenable chromium_experimental_subgroup_matrix;';
+/** Begins a shader: what it enables, and the type of operands. */
+export const enableMatrices = `enable f16;
+enable subgroups;
+enable chromium_experimental_subgroup_matrix;
+alias Operand = vec4<f16>;`;
 
-/** Types of the matrices, and workgroup memory: aTile as [row][inner], bTile as [inner][column]. */
-export function declareMatrixTiles(tile: MatrixTile): string {
+/** WGSL of the tile: its sizes, the types of the matrices, and workgroup memory: aTile as [row][inner], bTile as [inner][column]. */
+export function matrixTileHead(tile: MatrixTile): string {
   const { m, n, k } = tile;
-  return `alias Left = subgroup_matrix_left<f16, ${k}, ${m}>; // columns, rows
-alias Right = subgroup_matrix_right<f16, ${n}, ${k}>;
-alias Result = subgroup_matrix_result<f32, ${n}, ${m}>;
-var<workgroup> aTile: array<f16, ${TILE_INNER * matrixTileRows(tile)}>;
-var<workgroup> bTile: array<f16, ${TILE_INNER * matrixTileColumns(tile)}>;
-var<workgroup> results: array<f32, ${SUBGROUPS * m * n}>; // one of each subgroup at a time, on its way to be stored`;
+  return `
+const M = ${m}; // rows, columns and inner elements that a subgroup multiplies at once
+const N = ${n};
+const K = ${k};
+const THREADS = ${matrixTileThreads(tile)};
+const TILE_ROWS = 4 * M;
+const TILE_COLUMNS = 4 * N;
+const ROW_VECS = TILE_ROWS / 4;
+const COLUMN_VECS = TILE_COLUMNS / 4;
+const INNER = ${TILE_INNER}; // inner elements in workgroup memory at a time
+alias Left = subgroup_matrix_left<f16, K, M>; // columns, rows
+alias Right = subgroup_matrix_right<f16, N, K>;
+alias Result = subgroup_matrix_result<f32, N, M>;
+var<workgroup> aTile: array<f16, INNER * TILE_ROWS>;
+var<workgroup> bTile: array<f16, INNER * TILE_COLUMNS>;
+var<workgroup> results: array<f32, ${SUBGROUPS} * M * N>; // one of each subgroup at a time, on its way to be stored`;
 }
 
-/** The sums of this subgroup, named sum{row}{column}; `subgroupIndex` is a builtin. */
-export const declareMatrixSums = /* @__PURE__ */ (() => `let rowHalf = subgroupIndex / 2u;
-  let columnHalf = subgroupIndex % 2u;
-  ${RESULTS.map(({ row, column }) => `var sum${row}${column} = Result();`).join('\n  ')}`)();
+/** WGSL of the sums of this subgroup, sum{row}{column}; `subgroupIndex` is a builtin. */
+export const declareMatrixSums = `
+  let rowHalf = subgroupIndex / 2;
+  let columnHalf = subgroupIndex % 2;
+  var sum00 = Result();
+  var sum01 = Result();
+  var sum10 = Result();
+  var sum11 = Result();`;
 
-/** Multiplies what the workgroup memory holds, between two barriers. */
-export function multiplyMatrixTiles(tile: MatrixTile): string {
-  const { m, n, k } = tile;
-  const columns = matrixTileColumns(tile);
-  return `workgroupBarrier();
-    for (var inner = 0u; inner < ${TILE_INNER}u; inner += ${k}u) {
-      ${[
-        ...[0, 1].map(
-          (row) =>
-            `let a${row} = subgroupMatrixLoad<Left, row_major>(&aTile, (2u * rowHalf + ${row}u) * ${m * TILE_INNER}u + inner, ${TILE_INNER}u);`,
-        ),
-        ...[0, 1].map(
-          (column) =>
-            `let b${column} = subgroupMatrixLoad<Right, row_major>(&bTile, inner * ${columns}u + (2u * columnHalf + ${column}u) * ${n}u, ${columns}u);`,
-        ),
-        ...RESULTS.map(
-          ({ row, column }) =>
-            `sum${row}${column} = subgroupMatrixMultiplyAccumulate(a${row}, b${column}, sum${row}${column});`,
-        ),
-      ].join('\n      ')}
+/** WGSL that multiplies what the workgroup memory holds, between two barriers. */
+export const multiplyMatrixTiles = `
+    workgroupBarrier();
+    for (var inner = 0u; inner < INNER; inner += K) {
+      let a = 2 * rowHalf * M * INNER + inner;
+      let a0 = subgroupMatrixLoad<Left, row_major>(&aTile, a, INNER);
+      let a1 = subgroupMatrixLoad<Left, row_major>(&aTile, a + M * INNER, INNER);
+      let b = inner * TILE_COLUMNS + 2 * columnHalf * N;
+      let b0 = subgroupMatrixLoad<Right, row_major>(&bTile, b, TILE_COLUMNS);
+      let b1 = subgroupMatrixLoad<Right, row_major>(&bTile, b + N, TILE_COLUMNS);
+      sum00 = subgroupMatrixMultiplyAccumulate(a0, b0, sum00);
+      sum01 = subgroupMatrixMultiplyAccumulate(a0, b1, sum01);
+      sum10 = subgroupMatrixMultiplyAccumulate(a1, b0, sum10);
+      sum11 = subgroupMatrixMultiplyAccumulate(a1, b1, sum11);
     }
     workgroupBarrier();`;
-}
 
 /**
- * Stores all sums, through workgroup memory. `text` handles one vector of 4 columns: `row` and `columnVec` (in
- * vectors) are its place in the tile, `sums` its value.
+ * WGSL that stores all sums, through workgroup memory: calls the shader's `storeSums(wid, row, columnVec, sums)` for each
+ * vector of 4 columns. A builtin takes no index of a sum, so that the four stand one after the other.
  */
-export function storeMatrixSums(tile: MatrixTile, text: string): string {
-  const { m, n } = tile;
-  const vecs = (m * n) / 4;
-  return RESULTS.map(
-    ({
-      row,
-      column,
-    }) => `subgroupMatrixStore<row_major>(&results, subgroupIndex * ${m * n}u, sum${row}${column}, ${n}u);
+export const storeMatrixSums = /* @__PURE__ */ (() =>
+  unroll(2, (row) =>
+    unroll(
+      2,
+      (column) => `
+  subgroupMatrixStore<row_major>(&results, subgroupIndex * M * N, sum${row}${column}, N);
   workgroupBarrier();
-  for (var id = i32(lid); id < ${SUBGROUPS * vecs}; id += ${matrixTileThreads(tile)}) {
-    let owner = id / ${vecs}; // the subgroup whose sums these are
-    let row = (2 * (owner / 2) + ${row}) * ${m} + id % ${vecs} / ${n / 4};
-    let columnVec = (2 * (owner % 2) + ${column}) * ${n / 4} + id % ${n / 4};
-    let sums = vec4f(${range(4)
-      .map((e) => `results[4 * id + ${e}]`)
-      .join(', ')});
-    ${text}
+  for (var id = i32(lid); id < M * N; id += THREADS) { // in vectors, of all ${SUBGROUPS} subgroups
+    let owner = id / (M * N / 4); // the subgroup whose sums these are
+    let row = (2 * (owner / 2) + ${row}) * M + id % (M * N / 4) / (N / 4);
+    let columnVec = (2 * (owner % 2) + ${column}) * (N / 4) + id % (N / 4);
+    storeSums(wid, row, columnVec, vec4f(results[4 * id], results[4 * id + 1], results[4 * id + 2], results[4 * id + 3]));
   }
   workgroupBarrier();`,
-  ).join('\n  ');
-}
+    ),
+  ))();

@@ -1,5 +1,6 @@
 import type { Precision } from '../../src/common/precision.js';
 import { operandBytes } from './operand.js';
+import { unroll } from './unroll.js';
 
 /**
  * A tile of a product's output: threadsX × threadsY invocations, each with 4·rowVecs rows by 4·columnVecs columns of
@@ -16,68 +17,52 @@ export interface Tile {
 /** Inner elements that a workgroup holds of both operands at a time. */
 export const TILE_INNER = 16;
 
-const range = (count: number): number[] => Array.from({ length: count }, (_, k) => k);
-
 export const tileRows = ({ threadsY, rowVecs }: Tile): number => 4 * threadsY * rowVecs;
 export const tileColumns = ({ threadsX, columnVecs }: Tile): number => 4 * threadsX * columnVecs;
 export const tileThreads = ({ threadsX, threadsY }: Tile): number => threadsX * threadsY;
 
-/** Bytes of workgroup memory for both operands. */
+/** Bytes of workgroup memory for both operands, and for where the rows of the tile lie. */
 export const tileBytes = (tile: Tile, precision: Precision = 'f32'): number =>
-  operandBytes(precision) * TILE_INNER * (tileRows(tile) + tileColumns(tile));
+  operandBytes(precision) * TILE_INNER * (tileRows(tile) + tileColumns(tile)) + 4 * tileRows(tile);
 
-/** Workgroup memory of both operands: vectors (`type`) along the outer axes, [inner][outer/4]. */
-export function declareTiles(tile: Tile, type = 'vec4f'): string {
-  return `var<workgroup> aTile: array<${type}, ${(TILE_INNER * tileRows(tile)) / 4}>;
-var<workgroup> bTile: array<${type}, ${(TILE_INNER * tileColumns(tile)) / 4}>;`;
+/** WGSL of the tile: its sizes, and workgroup memory of both operands as vectors along the outer axes, [inner][outer/4]. */
+export function tileHead(tile: Tile, type = 'Operand'): string {
+  return `
+const THREADS = ${tileThreads(tile)};
+const THREADS_X = ${tile.threadsX};
+const THREADS_Y = ${tile.threadsY};
+const TILE_ROWS = ${tileRows(tile)};
+const ROW_VECS = TILE_ROWS / 4;
+const COLUMN_VECS = ${tileColumns(tile) / 4};
+const INNER = ${TILE_INNER}; // inner elements in workgroup memory at a time
+var<workgroup> aTile: array<${type}, INNER * ROW_VECS>;
+var<workgroup> bTile: array<${type}, INNER * COLUMN_VECS>;
+
+/** Row r of a thread in the tile. */
+fn tileRow(ty: i32, r: i32) -> i32 { return 4 * (r / 4 * THREADS_Y + ty) + r % 4; }
+
+/** Vector c of a thread's columns in the tile. */
+fn tileColumnVec(tx: i32, c: i32) -> i32 { return c * THREADS_X + tx; }`;
 }
 
-/** The rows of a thread: its row vec g, number c within it; their sums are `sum{4g + c}_{h}` for column vec h. */
-const rowsOf = (tile: Tile): { g: number; c: number }[] =>
-  range(tile.rowVecs).flatMap((g) => range(4).map((c) => ({ g, c })));
-
-export function declareSums(tile: Tile): string {
-  return `let tx = i32(lid) % ${tile.threadsX};
-  let ty = i32(lid) / ${tile.threadsX};
-  ${rowsOf(tile)
-    .map(({ g, c }) =>
-      range(tile.columnVecs)
-        .map((h) => `var sum${4 * g + c}_${h} = vec4f();`)
-        .join(' '),
-    )
-    .join('\n  ')}`;
-}
-
-/** Multiplies what the workgroup memory holds, between two barriers. */
-export function multiplyTiles(tile: Tile): string {
-  const { threadsX, threadsY, rowVecs, columnVecs } = tile;
-  const x = range(rowVecs).map(
-    (g) => `let x${g} = vec4f(aTile[inner * ${tileRows(tile) / 4} + ${threadsY * g} + ty]);`,
-  );
-  const w = range(columnVecs).map(
-    (h) => `let w${h} = vec4f(bTile[inner * ${tileColumns(tile) / 4} + ${threadsX * h} + tx]);`,
-  );
-  const sums = rowsOf(tile).flatMap(({ g, c }) =>
-    range(columnVecs).map((h) => `sum${4 * g + c}_${h} = fma(vec4f(x${g}[${c}]), w${h}, sum${4 * g + c}_${h});`),
-  );
-  return `workgroupBarrier();
-    for (var inner = 0; inner < ${TILE_INNER}; inner++) {
-      ${[...x, ...w, ...sums].join('\n      ')}
+/**
+ * WGSL that multiplies what the workgroup memory holds, between two barriers, into the sums of the thread (tx, ty):
+ * sum{row}_{column vec}.
+ */
+export function multiplyTiles({ rowVecs, columnVecs }: Tile): string {
+  return `
+    workgroupBarrier();
+    for (var inner = 0; inner < INNER; inner++) {
+      ${unroll(rowVecs, (g) => `let a${g} = vec4f(aTile[inner * ROW_VECS + ${g} * THREADS_Y + ty]);`)}
+      ${unroll(columnVecs, (c) => `let b${c} = vec4f(bTile[inner * COLUMN_VECS + ${c} * THREADS_X + tx]);`)}
+      ${unroll(rowVecs, (g) =>
+        unroll(4, (e) =>
+          unroll(columnVecs, (c) => {
+            const sum = `sum${4 * g + e}_${c}`;
+            return `${sum} = fma(vec4f(a${g}[${e}]), b${c}, ${sum});`;
+          }),
+        ),
+      )}
     }
     workgroupBarrier();`;
-}
-
-/** Text for every row of a thread: `row` is the row's index in the tile, `sums` its vectors with their column vecs. */
-export function forEachRow(
-  tile: Tile,
-  text: (row: string, sums: { sum: string; columnVec: string }[]) => string,
-): string {
-  return rowsOf(tile)
-    .map(({ g, c }) =>
-      text(
-        `${4 * tile.threadsY * g + c} + 4 * ty`,
-        range(tile.columnVecs).map((h) => ({ sum: `sum${4 * g + c}_${h}`, columnVec: `${tile.threadsX * h} + tx` })),
-      ),
-    )
-    .join('\n');
 }

@@ -108,8 +108,8 @@ async function tuneAll(gpu: Gpu, requests: readonly TuningRequest[], force: bool
 }
 
 function describe({ family, problem }: TuningRequest): string {
-  const { batch, big, small, cin, cout, kernel } = problem as Record<string, number & number[]>;
-  return `${family} ${kernel.join('×')} ${batch}×${big.join('×')}×${cin} → ${small.join('×')}×${cout}`;
+  const { batch, input, output, cin, cout, kernel } = problem as Record<string, number & number[]>;
+  return `${family} ${kernel.join('×')} ${batch}×${input.join('×')}×${cin} → ${output.join('×')}×${cout}`;
 }
 
 function name(config: TimedCandidate['config']): string {

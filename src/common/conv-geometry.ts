@@ -1,14 +1,14 @@
 import type { Conv2dAttrs, Pair } from './op-attrs.js';
 
 /**
- * One convolution, seen once: `big` [N,H,W,Cin] is what a conv reads (and a transposed conv writes),
- * `small` [N,Ho,Wo,Cout] is what a conv writes (and a transposed conv reads). Weights are [kh,kw,Cin/groups,Cout].
+ * One convolution, seen once: `input` [N,H,W,Cin] is what a conv reads (and a transposed conv writes),
+ * `output` [N,Ho,Wo,Cout] is what a conv writes (and a transposed conv reads). Weights are [kh,kw,Cin/groups,Cout].
  */
 export interface ConvShape {
   batch: number;
   /** [H, W] and [Ho, Wo]. */
-  big: Pair;
-  small: Pair;
+  input: Pair;
+  output: Pair;
   cin: number;
   cout: number;
   kernel: Pair;
@@ -20,17 +20,17 @@ export interface ConvShape {
 }
 
 export function convShape(
-  big: readonly number[],
-  small: readonly number[],
+  input: readonly number[],
+  output: readonly number[],
   weights: readonly number[],
   attrs: Conv2dAttrs,
 ): ConvShape {
   return {
-    batch: big[0],
-    big: [big[1], big[2]],
-    small: [small[1], small[2]],
-    cin: big[3],
-    cout: small[3],
+    batch: input[0],
+    input: [input[1], input[2]],
+    output: [output[1], output[2]],
+    cin: input[3],
+    cout: output[3],
     kernel: [weights[0], weights[1]],
     stride: attrs.stride,
     padding: [attrs.padding[0], attrs.padding[2]],
@@ -41,21 +41,21 @@ export function convShape(
 
 /** Attributes of a conv of this shape, with all four paddings. */
 export function convAttrs(shape: ConvShape): Conv2dAttrs {
-  const { big, small, kernel, stride, padding, dilation, groups } = shape;
+  const { input, output, kernel, stride, padding, dilation, groups } = shape;
   const after = (axis: 0 | 1): number =>
-    Math.max(0, (small[axis] - 1) * stride[axis] + dilation[axis] * (kernel[axis] - 1) + 1 - padding[axis] - big[axis]);
+    Math.max(0, (output[axis] - 1) * stride[axis] + dilation[axis] * (kernel[axis] - 1) + 1 - padding[axis] - input[axis]);
   return { stride, padding: [padding[0], after(0), padding[1], after(1)], dilation, groups };
 }
 
 /** Multiply-adds of one pass (forward, or either gradient). */
 export function convMultiplyAdds(shape: ConvShape): number {
-  const { batch, small, kernel, cin, cout, groups } = shape;
-  return (batch * small[0] * small[1] * kernel[0] * kernel[1] * cin * cout) / groups;
+  const { batch, output, kernel, cin, cout, groups } = shape;
+  return (batch * output[0] * output[1] * kernel[0] * kernel[1] * cin * cout) / groups;
 }
 
 /**
- * The destination positions destination = destStep·q + start (q < count) of one axis, which all use the same taps:
- * tap k = firstTap + i·tapStep (i < taps) reads source position sourceStep·q + firstOffset + i·offsetStep.
+ * The destination positions destination = destStride·q + start (q < count) of one axis, which all use the same taps:
+ * tap k = firstTap + i·tapStride (i < taps) reads source position sourceStride·q + firstOffset + i·offsetStride.
  */
 export interface AxisPhase {
   start: number;
@@ -68,10 +68,10 @@ export interface AxisPhase {
 /** One axis of a gather convolution; every phase is a dense convolution of its own. */
 export interface AxisPlan {
   phases: AxisPhase[];
-  tapStep: number;
-  offsetStep: number;
-  sourceStep: number;
-  destStep: number;
+  tapStride: number;
+  offsetStride: number;
+  sourceStride: number;
+  destStride: number;
 }
 
 function gcd(a: number, b: number): number {
@@ -84,16 +84,16 @@ export function forwardAxis(shape: ConvShape, axis: 0 | 1): AxisPlan {
     phases: [
       {
         start: 0,
-        count: shape.small[axis],
+        count: shape.output[axis],
         firstTap: 0,
         taps: shape.kernel[axis],
         firstOffset: -shape.padding[axis],
       },
     ],
-    tapStep: 1,
-    offsetStep: shape.dilation[axis],
-    sourceStep: shape.stride[axis],
-    destStep: 1,
+    tapStride: 1,
+    offsetStride: shape.dilation[axis],
+    sourceStride: shape.stride[axis],
+    destStride: 1,
   };
 }
 
@@ -108,15 +108,15 @@ export function inputGradientAxis(shape: ConvShape, axis: 0 | 1): AxisPlan {
     shape.stride[axis],
     shape.dilation[axis],
     shape.padding[axis],
-    shape.big[axis],
+    shape.input[axis],
   ];
   const common = gcd(stride, dilation);
-  const tapStep = stride / common;
+  const tapStride = stride / common;
   const phases: AxisPhase[] = [];
   for (let start = 0; start < Math.min(stride, size); start++) {
     let firstTap = 0;
-    while (firstTap < tapStep && (start + pad - firstTap * dilation) % stride !== 0) firstTap++;
-    const taps = firstTap < tapStep ? Math.max(0, Math.ceil((shape.kernel[axis] - firstTap) / tapStep)) : 0;
+    while (firstTap < tapStride && (start + pad - firstTap * dilation) % stride !== 0) firstTap++;
+    const taps = firstTap < tapStride ? Math.max(0, Math.ceil((shape.kernel[axis] - firstTap) / tapStride)) : 0;
     phases.push({
       start,
       count: Math.ceil((size - start) / stride),
@@ -125,7 +125,7 @@ export function inputGradientAxis(shape: ConvShape, axis: 0 | 1): AxisPlan {
       firstOffset: taps > 0 ? (start + pad - firstTap * dilation) / stride : 0,
     });
   }
-  return { phases, tapStep, offsetStep: -dilation / common, sourceStep: 1, destStep: stride };
+  return { phases, tapStride, offsetStride: -dilation / common, sourceStride: 1, destStride: stride };
 }
 
 /** One product on one axis: destination and source count from where the step or tile at hand starts. */
@@ -140,9 +140,9 @@ export function axisTerms(plan: AxisPlan, count: number): AxisTerm[] {
   return Array.from({ length: count }, (_, q) =>
     plan.phases.flatMap(({ start, taps, firstTap, firstOffset }) =>
       Array.from({ length: taps }, (_, i) => ({
-        dest: plan.destStep * q + start,
-        tap: firstTap + i * plan.tapStep,
-        source: plan.sourceStep * q + firstOffset + i * plan.offsetStep,
+        dest: plan.destStride * q + start,
+        tap: firstTap + i * plan.tapStride,
+        source: plan.sourceStride * q + firstOffset + i * plan.offsetStride,
       })),
     ),
   ).flat();
@@ -150,7 +150,12 @@ export function axisTerms(plan: AxisPlan, count: number): AxisTerm[] {
 
 /** The destinations of those steps, with the ones that no tap reaches. */
 export function axisDests(plan: AxisPlan, count: number): number[] {
-  return Array.from({ length: count }, (_, q) => plan.phases.map(({ start }) => plan.destStep * q + start)).flat();
+  return Array.from({ length: count }, (_, q) => plan.phases.map(({ start }) => plan.destStride * q + start)).flat();
+}
+
+/** The most taps that a phase has. */
+export function axisTaps(plan: AxisPlan): number {
+  return Math.max(...plan.phases.map((phase) => phase.taps));
 }
 
 /** Steps along an axis: each makes one destination of every phase. */
@@ -159,25 +164,26 @@ export function axisSteps(plan: AxisPlan): number {
 }
 
 /**
- * The products on one axis for a march along it that reads each source once: step t reads the `sourceStep` sources from
- * sourceStep·t + first on, of which source `row` is part of the destinations of step t − lag.
+ * The products on one axis as a window slides along it and each source is read once: step t reads the `sourceStride`
+ * sources from sourceStride·t + first on, of which source `row` is part of the destinations of step t − age.
  */
-export interface AxisMarch {
+export interface SlidingWindow {
   first: number;
-  lags: number;
-  terms: { dest: number; tap: number; row: number; lag: number }[];
+  /** The largest age: steps until the window has passed a source. */
+  oldest: number;
+  terms: { dest: number; tap: number; row: number; age: number }[];
 }
 
-export function axisMarch(plan: AxisPlan): AxisMarch {
+export function slidingWindow(plan: AxisPlan): SlidingWindow {
   const terms = axisTerms(plan, 1);
   const first = terms.length > 0 ? Math.min(...terms.map(({ source }) => source)) : 0;
-  const marching = terms.map(({ dest, tap, source }) => ({
+  const sliding = terms.map(({ dest, tap, source }) => ({
     dest,
     tap,
-    row: (source - first) % plan.sourceStep,
-    lag: Math.floor((source - first) / plan.sourceStep),
+    row: (source - first) % plan.sourceStride,
+    age: Math.floor((source - first) / plan.sourceStride),
   }));
-  return { first, lags: Math.max(0, ...marching.map(({ lag }) => lag)), terms: marching };
+  return { first, oldest: Math.max(0, ...sliding.map(({ age }) => age)), terms: sliding };
 }
 
 /** Zeros that the source needs before and after, so that no read of a plan (counts rounded up to `tile`) leaves it. */
@@ -187,9 +193,9 @@ export function axisPadding(plan: AxisPlan, sourceSize: number, tile: number): {
   const count = Math.ceil(axisSteps(plan) / tile) * tile;
   for (const { taps, firstOffset } of plan.phases) {
     if (taps === 0) continue;
-    const last = firstOffset + (taps - 1) * plan.offsetStep;
+    const last = firstOffset + (taps - 1) * plan.offsetStride;
     low = Math.min(low, firstOffset, last);
-    high = Math.max(high, plan.sourceStep * (count - 1) + Math.max(firstOffset, last));
+    high = Math.max(high, plan.sourceStride * (count - 1) + Math.max(firstOffset, last));
   }
   return { before: -low, after: high - (sourceSize - 1) };
 }

@@ -18,7 +18,7 @@ import {
   type DepthwiseWeightGradientConfig,
 } from './conv-depthwise-choose.js';
 import { chooseWinograd, type WinogradConfig, winogradCandidates } from './conv-winograd-choose.js';
-import type { GatherSize } from './gather-plan.js';
+import type { Gather } from './gather-plan.js';
 
 export type ConvVariant = 'naive' | 'register' | 'tiled' | 'depthwise' | 'winograd';
 
@@ -31,13 +31,13 @@ export type GatherConfig =
   | { variant: 'tiled'; tile: Tile }
   | { variant: 'matrix'; tile: MatrixTile };
 
-/** How the weight gradient runs. `slots`: parts of its long sum, added up afterwards in a fixed order. */
+/** How the weight gradient runs. `splitK`: parts of its long sum, added up afterwards in a fixed order. */
 export type WeightGradientConfig =
   | { variant: 'naive' }
   | ({ variant: 'depthwise' } & DepthwiseWeightGradientConfig)
-  | ({ variant: 'register'; slots: number } & WeightGradientTile)
-  | { variant: 'tiled'; tile: Tile; slots: number }
-  | { variant: 'matrix'; tile: MatrixTile; slots: number };
+  | ({ variant: 'register'; splitK: number } & WeightGradientTile)
+  | { variant: 'tiled'; tile: Tile; splitK: number }
+  | { variant: 'matrix'; tile: MatrixTile; splitK: number };
 
 /** True where every channel has a filter of its own, and makes one output. */
 function isDepthwise({ groups, cin, cout }: ConvShape): boolean {
@@ -122,7 +122,7 @@ function registerWorkgroup(limits: KernelLimits, subgroup: number): number {
 
 /** A register config with the smallest workgroup whose grid fits, or null. */
 function registerConfig(
-  { shape, rows, columns }: GatherSize,
+  { shape, rows, columns }: Gather,
   tilePixels: number,
   tileChannels: number,
   limits: KernelLimits,
@@ -135,19 +135,18 @@ function registerConfig(
 }
 
 /** Chooses for a gather convolution. Pure: the same numbers give the same choice. */
-export function chooseGather(size: GatherSize, limits: KernelLimits, force?: ConvVariant): GatherConfig {
-  const { shape, destChannels, rows, columns } = size;
+export function chooseGather(gather: Gather, limits: KernelLimits, force?: ConvVariant): GatherConfig {
+  const { shape, dest, rows, columns } = gather;
   if (force !== 'naive' && isDepthwise(shape)) {
-    const gather = { batch: shape.batch, channels: destChannels, rows, columns };
     return { variant: 'depthwise', ...chooseDepthwise(gather, limits) };
   }
   if (force === 'naive' || shape.groups > 1) return { variant: 'naive' };
   // What it costs a GPU has not been measured; there, tuning tries it.
   if (force === 'winograd' || (!force && limits.software)) {
-    const winograd = chooseWinograd(size, limits, force === 'winograd');
+    const winograd = chooseWinograd(gather, limits, force === 'winograd');
     if (winograd) return { variant: 'winograd', ...winograd };
   }
-  const padded = up4(destChannels);
+  const padded = up4(dest[3]);
   // A tile of 16 columns is the narrowest: with fewer channels most of it would be idle.
   if (force === 'tiled' || (!force && !limits.software && padded >= 12)) {
     const phases = rows.phases.length * columns.phases.length;
@@ -157,7 +156,7 @@ export function chooseGather(size: GatherSize, limits: KernelLimits, force?: Con
   const tileChannels = registerChannels(padded);
   // About 12 vec4 sums: fewer leave the loads uncovered, more spill, and take seconds to compile.
   const tilePixels = leastWaste(axisSteps(columns), tileChannels >= 12 ? [3, 4] : [6, 4]);
-  return registerConfig(size, tilePixels, tileChannels, limits) ?? { variant: 'naive' };
+  return registerConfig(gather, tilePixels, tileChannels, limits) ?? { variant: 'naive' };
 }
 
 /** Register tiles (pixels, channels) worth trying: 8 to 32 vec4 sums. */
@@ -171,23 +170,23 @@ const REGISTER_TILES: readonly [pixels: number, channels: number][] = [
 ];
 
 /** All configs worth measuring for a gather convolution, the estimated one first. Pure. */
-export function gatherCandidates(size: GatherSize, limits: KernelLimits): GatherConfig[] {
-  const { shape, destChannels, rows, columns } = size;
-  const first = chooseGather(size, limits);
+export function gatherCandidates(gather: Gather, limits: KernelLimits): GatherConfig[] {
+  const { shape, dest, rows, columns } = gather;
+  const first = chooseGather(gather, limits);
   if (first.variant === 'naive') return [first];
   // The dense kernels know no groups.
   if (first.variant === 'depthwise') return [first, { variant: 'naive' }];
-  const padded = up4(destChannels);
+  const padded = up4(dest[3]);
   const registers = REGISTER_TILES.filter(([, channels]) => channels <= padded)
     .flatMap(([pixels, channels]) =>
-      subgroupCandidates(limits).map((subgroup) => registerConfig(size, pixels, channels, limits, subgroup)),
+      subgroupCandidates(limits).map((subgroup) => registerConfig(gather, pixels, channels, limits, subgroup)),
     )
     .filter((config) => config !== null);
   // Barriers are so dear on CPU adapters that trying tiles there would only cost time.
   const positions = shape.batch * axisSteps(rows) * axisSteps(columns);
   const tiles = limits.software ? [] : fittingTiles(positions, padded, limits);
   const matrices = matrixTiles(positions, padded, limits);
-  const winograd = winogradCandidates(size, limits).map((config) => ({ variant: 'winograd' as const, ...config }));
+  const winograd = winogradCandidates(gather, limits).map((config) => ({ variant: 'winograd' as const, ...config }));
   return unique<GatherConfig>([
     first,
     ...tiles.map((tile) => ({ variant: 'tiled' as const, tile })),
@@ -221,24 +220,24 @@ export function weightGradientCandidates(shape: ConvShape, limits: KernelLimits)
   const configs: WeightGradientConfig[] = [
     first,
     ...registers,
-    ...tiles.map((tile) => ({ variant: 'tiled' as const, tile, slots: first.slots })),
+    ...tiles.map((tile) => ({ variant: 'tiled' as const, tile, splitK: first.splitK })),
     ...matrixTiles(outputRows, padded, limits).map((tile) => ({
       variant: 'matrix' as const,
       tile,
-      slots: first.slots,
+      splitK: first.splitK,
     })),
   ];
   // More parts fill a device, fewer save the second pass.
-  const rows = shape.batch * shape.small[0];
-  const withSlots = configs.flatMap((config) =>
+  const rows = shape.batch * shape.output[0];
+  const withSplitK = configs.flatMap((config) =>
     config.variant === 'naive' || config.variant === 'depthwise'
       ? []
       : [1, 0.5, 2].map((factor) => ({
           ...config,
-          slots: Math.max(1, Math.min(rows, Math.round(config.slots * factor))),
+          splitK: Math.max(1, Math.min(rows, Math.round(config.splitK * factor))),
         })),
   );
-  return unique<WeightGradientConfig>([first, ...withSlots]);
+  return unique<WeightGradientConfig>([first, ...withSplitK]);
 }
 
 function fittingTiles(rows: number, columns: number, limits: KernelLimits): Tile[] {
@@ -285,24 +284,24 @@ export function chooseWeightGradient(
   }
   if (force === 'naive' || shape.groups > 1) return { variant: 'naive' };
   const padded = up4(shape.cout);
-  const rows = shape.batch * shape.small[0];
+  const rows = shape.batch * shape.output[0];
   const taps = shape.kernel[0] * shape.kernel[1];
   if (force === 'tiled' || (!force && !limits.software)) {
-    const pixels = rows * shape.small[1];
+    const pixels = rows * shape.output[1];
     // A slot of fewer pixels would not pay for its share of the second pass.
-    const mostSlots = Math.max(1, Math.min(Math.floor(pixels / 256), MAX_GROUPS));
-    const tile = bestTile(taps * up4(shape.cin), padded, mostSlots, limits);
+    const maxSplitK = Math.max(1, Math.min(Math.floor(pixels / 256), MAX_GROUPS));
+    const tile = bestTile(taps * up4(shape.cin), padded, maxSplitK, limits);
     if (tile) {
       const [across, down] = tileGroups(tile, taps * up4(shape.cin), padded);
-      return { variant: 'tiled', tile, slots: Math.min(mostSlots, Math.ceil((2 * BUSY_GROUPS) / (across * down))) };
+      return { variant: 'tiled', tile, splitK: Math.min(maxSplitK, Math.ceil((2 * BUSY_GROUPS) / (across * down))) };
     }
   }
   const tileChannels = registerChannels(padded);
   const subgroup = sharingSubgroup(limits);
   const workgroup = registerWorkgroup(limits, subgroup);
   const groups = Math.ceil((taps * Math.ceil(shape.cin / 4)) / workgroup) * Math.ceil(padded / tileChannels);
-  // Enough workgroups to fill the device, but no more slots than that: each is a whole array of weights.
+  // Enough workgroups to fill the device, but no more splitK than that: each is a whole array of weights.
   const wantedGroups = limits.software ? 32 : 1024;
-  const slots = Math.max(1, Math.min(Math.ceil(wantedGroups / groups), rows, MAX_GROUPS));
-  return { variant: 'register', tileChannels, pixels: GRADIENT_PIXELS, workgroup, subgroup, slots };
+  const splitK = Math.max(1, Math.min(Math.ceil(wantedGroups / groups), rows, MAX_GROUPS));
+  return { variant: 'register', tileChannels, pixels: GRADIENT_PIXELS, workgroup, subgroup, splitK };
 }

@@ -1,47 +1,39 @@
 import type { ColumnWidth } from '../../shaders/common/columns.js';
 import {
-  type AxisPlan,
   axisDests,
-  axisMarch,
   axisSteps,
   axisTerms,
   type ConvShape,
   forwardAxis,
+  slidingWindow,
 } from '../common/conv-geometry.js';
 import type { Pair } from '../common/op-attrs.js';
 import type { KernelLimits } from '../gpu/kernel.js';
+import type { Gather } from './gather-plan.js';
 
-/** What the choice for a depthwise gather (forward, or input gradient) depends on. */
-export interface DepthwiseGather {
-  batch: number;
-  channels: number;
-  rows: AxisPlan;
-  columns: AxisPlan;
-}
-
-/** A march down strips `pixels` wide and `steps` long, or a loop over the taps; `width` adjacent channels each. */
+/** A window that slides down strips `pixels` wide and `steps` long, or a loop over the taps; `width` adjacent channels each. */
 export type DepthwiseConfig =
-  | { kind: 'march'; width: ColumnWidth; steps: number; pixels: number }
+  | { kind: 'sliding'; width: ColumnWidth; steps: number; pixels: number }
   | { kind: 'loop'; width: ColumnWidth; pictures: number };
 
 export interface DepthwiseWeightGradientConfig {
   width: ColumnWidth;
   /** Taps an invocation keeps the sums of. */
   block: Pair;
-  /** Rows and columns of small in a strip. */
+  /** Rows and columns of output in a strip. */
   steps: number;
   pixels: number;
-  /** Partial sums are made in firstSlots · slots places; the first pass adds firstSlots of them, the second slots. */
-  firstSlots: number;
-  slots: number;
+  /** Partial sums are made in firstSplitK · splitK places; the first pass adds firstSplitK of them, the second splitK. */
+  firstSplitK: number;
+  splitK: number;
 }
 
 /** Most taps whose weights or sums are in registers. */
-const MOST_TAPS = 16;
+const MAX_TAPS = 16;
 /** Most steps that a sum is under way; each has its own registers. */
-const MOST_LAGS = 7;
-/** Most rows of slots that one invocation adds up alone. */
-const MOST_SLOTS_ADDED = 32;
+const MAX_AGE = 7;
+/** Most rows of splitK that one invocation adds up alone. */
+const MAX_PARTS_ADDED = 32;
 
 const PIXELS = [1, 2, 3, 4, 6, 8];
 const STEPS = [2, 4, 8, 16, 32];
@@ -52,10 +44,10 @@ function widest(channels: number): ColumnWidth {
 }
 
 /**
- * Channels of an invocation that marches. CPU adapters load vectors number by number, so that wide ones save nothing
+ * Channels of an invocation whose window slides. CPU adapters load vectors number by number, so that wide ones save nothing
  * and take four times as long to compile.
  */
-function marchWidth(channels: number, limits: KernelLimits): ColumnWidth {
+function slidingWidth(channels: number, limits: KernelLimits): ColumnWidth {
   return limits.software ? 1 : widest(channels);
 }
 
@@ -80,16 +72,17 @@ function strips(rows: number, columns: number): { steps: number; pixels: number 
 }
 
 /** Chooses for a forward conv or an input gradient. Pure: the same numbers give the same choice. */
-export function chooseDepthwise(gather: DepthwiseGather, limits: KernelLimits): DepthwiseConfig {
-  const { batch, channels, rows, columns } = gather;
-  const width = marchWidth(channels, limits);
+export function chooseDepthwise(gather: Gather, limits: KernelLimits): DepthwiseConfig {
+  const { dest, rows, columns } = gather;
+  const [batch, , , channels] = dest;
+  const width = slidingWidth(channels, limits);
   const [down, across] = [axisSteps(rows), axisSteps(columns)];
-  const { lags, terms: rowTerms } = axisMarch(rows);
+  const { oldest, terms: rowTerms } = slidingWindow(rows);
   const taps = distinct(rowTerms.map(({ tap }) => tap)) * distinct(axisTerms(columns, 1).map(({ tap }) => tap));
   const sums = (pixels: number): number => axisDests(rows, 1).length * axisDests(columns, pixels).length;
   const candidates = strips(down, across).filter(
     ({ pixels }) =>
-      taps <= MOST_TAPS && lags <= MOST_LAGS && ((lags + 1) * sums(pixels) + taps) * width <= mostRegisters(limits),
+      taps <= MAX_TAPS && oldest <= MAX_AGE && ((oldest + 1) * sums(pixels) + taps) * width <= mostRegisters(limits),
   );
   // What a device needs to be busy: fewer invocations take as long.
   const wanted = Math.min(batch * down * across * (channels / width), limits.software ? 256 : 2 ** 15);
@@ -99,41 +92,41 @@ export function chooseDepthwise(gather: DepthwiseGather, limits: KernelLimits): 
     const terms = axisTerms(columns, pixels);
     const loads = distinct(rowTerms.map(({ row }) => row)) * distinct(terms.map(({ source }) => source));
     const products = (rowTerms.length * terms.length) / 16;
-    return Math.max(invocations, wanted) * (taps + (steps + lags) * (loads + products + 1) + steps * sums(pixels));
+    return Math.max(invocations, wanted) * (taps + (steps + oldest) * (loads + products + 1) + steps * sums(pixels));
   };
-  const march = cheapest(candidates, cost);
-  // A march over one step reads no less than the loop.
-  if (march && down > 1) return { kind: 'march', width, ...march };
+  const sliding = cheapest(candidates, cost);
+  // A window over one step reads no less than the loop.
+  if (sliding && down > 1) return { kind: 'sliding', width, ...sliding };
   return { kind: 'loop', width: widest(channels), pictures: limits.software ? Math.min(batch, 4) : 1 };
 }
 
 /** Chooses for the weight gradient. Pure. */
 export function chooseDepthwiseWeightGradient(shape: ConvShape, limits: KernelLimits): DepthwiseWeightGradientConfig {
   const [kh, kw] = shape.kernel;
-  const whole = kh * kw <= MOST_TAPS && axisMarch(forwardAxis(shape, 0)).lags <= MOST_LAGS;
-  const width = whole ? marchWidth(shape.cin, limits) : widest(shape.cin);
-  const [height, across] = shape.small;
-  const block: Pair = whole ? [kh, kw] : [1, Math.min(kw, MOST_TAPS / 2)];
+  const whole = kh * kw <= MAX_TAPS && slidingWindow(forwardAxis(shape, 0)).oldest <= MAX_AGE;
+  const width = whole ? slidingWidth(shape.cin, limits) : widest(shape.cin);
+  const [height, across] = shape.output;
+  const block: Pair = whole ? [kh, kw] : [1, Math.min(kw, MAX_TAPS / 2)];
   const taps = block[0] * block[1];
   const ofBlock = { ...shape, kernel: block };
-  const { lags, terms: rowTerms } = axisMarch(forwardAxis(ofBlock, 0));
+  const { oldest, terms: rowTerms } = slidingWindow(forwardAxis(ofBlock, 0));
   const columns = forwardAxis(ofBlock, 1);
   const threads = (Math.ceil(kh / block[0]) * Math.ceil(kw / block[1]) * shape.cin) / width;
-  // Never empty: the limits on taps and lags leave room for one pixel.
+  // Never empty: the limits on taps and oldest leave room for one pixel.
   const fitting = strips(height, across).filter(
-    ({ pixels }) => ((lags + 1) * pixels + taps) * width <= mostRegisters(limits),
+    ({ pixels }) => ((oldest + 1) * pixels + taps) * width <= mostRegisters(limits),
   );
-  // Enough invocations to fill the device, but no more slots than that: each is a whole array of weights.
+  // Enough invocations to fill the device, but no more splitK than that: each is a whole array of weights.
   const most = Math.ceil((limits.software ? 512 : 2 ** 16) / threads);
   const { steps, pixels } = cheapest(fitting, ({ steps, pixels }) => {
     const count = shape.batch * Math.ceil(height / steps) * Math.ceil(across / pixels);
     const terms = axisTerms(columns, pixels);
     const loads = pixels + distinct(rowTerms.map(({ row }) => row)) * distinct(terms.map(({ source }) => source));
     const products = (rowTerms.length * terms.length) / 16;
-    return Math.max(count, most) * (4 + (steps + lags) * (loads + products + 1));
+    return Math.max(count, most) * (4 + (steps + oldest) * (loads + products + 1));
   }) as { steps: number; pixels: number };
   const count = shape.batch * Math.ceil(height / steps) * Math.ceil(across / pixels);
   const wanted = Math.min(count, most);
-  const firstSlots = Math.ceil(wanted / MOST_SLOTS_ADDED);
-  return { width, block, steps, pixels, firstSlots, slots: Math.ceil(wanted / firstSlots) };
+  const firstSplitK = Math.ceil(wanted / MAX_PARTS_ADDED);
+  return { width, block, steps, pixels, firstSplitK, splitK: Math.ceil(wanted / firstSplitK) };
 }

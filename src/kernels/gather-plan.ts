@@ -1,12 +1,26 @@
-import type { AxisPlan, ConvShape } from '../common/conv-geometry.js';
+import { type AxisPlan, type ConvShape, forwardAxis, inputGradientAxis } from '../common/conv-geometry.js';
 import type { Kernel } from '../gpu/kernel.js';
 
-/** A gather convolution as the choice sees it. */
-export interface GatherSize {
+/** Of a convolution, what is computed as a gather: its output, or the gradient by its input (a transposed conv). */
+export type GatherDirection = 'forward' | 'inputGradient';
+
+/** A gather convolution: what the choice of its kernels and all of these see. */
+export interface Gather {
   shape: ConvShape;
-  destChannels: number;
+  direction: GatherDirection;
+  /** [N, H, W, C] of what is read, and of the result. */
+  source: readonly number[];
+  dest: readonly number[];
   rows: AxisPlan;
   columns: AxisPlan;
+}
+
+export function gatherOf(shape: ConvShape, direction: GatherDirection): Gather {
+  const input = [shape.batch, ...shape.input, shape.cin];
+  const output = [shape.batch, ...shape.output, shape.cout];
+  const [source, dest, axis] =
+    direction === 'forward' ? [input, output, forwardAxis] : [output, input, inputGradientAxis];
+  return { shape, direction, source, dest, rows: axis(shape, 0), columns: axis(shape, 1) };
 }
 
 /** A kernel with one output, that output's shape, and what fills the kernel's uniform where it has one. */

@@ -5,12 +5,12 @@ import type { KernelLimits } from '../gpu/kernel.js';
 import { chooseMatmul, type MatmulConfig, type MatmulSize, type MatmulStep } from './matmul.js';
 
 /** How many products of one size run: each whole, since there are enough of them to fill a device. */
-export type BatchedConfig = Exclude<MatmulConfig, { variant: 'naive' }> & { slots: 1 };
+export type BatchedConfig = Exclude<MatmulConfig, { variant: 'naive' }> & { splitK: 1 };
 
 /** Chooses as for one product, or null where its grid does not fit. Pure. */
 export function chooseBatched(size: MatmulSize, limits: KernelLimits): BatchedConfig | null {
   const config = chooseMatmul(size, limits, limits.software ? 'register' : 'tiled');
-  return config.variant === 'naive' ? null : { ...config, slots: 1 };
+  return config.variant === 'naive' ? null : { ...config, splitK: 1 };
 }
 
 /** Which operand the kernel binds first: run it on a and b, or on b and a. */

@@ -1,3 +1,4 @@
+import { BLOCK, GROUP } from '../../shaders/common/blocks.js';
 import { TILE_INNER } from '../../shaders/common/tile.js';
 import { type Along, matmulNaiveShader } from '../../shaders/matmul.wgsl.js';
 import { matmulRegisterShader } from '../../shaders/matmul-register.wgsl.js';
@@ -9,7 +10,7 @@ import { boxOf, padKernel } from './layout.js';
 
 export type MatmulVariant = 'naive' | 'register' | 'tiled';
 
-/** How a product runs. `slots`: parts of the inner axis, whose products are added up afterwards in a fixed order. */
+/** How a product runs. `splitK`: parts of the inner axis, whose products are added up afterwards in a fixed order. */
 export type MatmulConfig =
   | { variant: 'naive' }
   | {
@@ -20,9 +21,9 @@ export type MatmulConfig =
       sharedTile: number;
       workgroup: number;
       subgroup: number;
-      slots: number;
+      splitK: number;
     }
-  | { variant: 'tiled'; tile: 32 | 64; slots: number };
+  | { variant: 'tiled'; tile: 32 | 64; splitK: number };
 
 /** Sizes of a product: [m, k]·[k, n]. */
 export interface MatmulSize {
@@ -41,13 +42,17 @@ function registerTile(subgroup: number, sharedSize: number): [own: number, share
   return [4, sharedSize > 8 ? 16 : sharedSize > 4 ? 8 : 4];
 }
 
-/** Inner elements of a slot when about `slots` slots, each a multiple of `unit`, share the inner axis. */
-const innerPerSlot = (k: number, slots: number, unit: number): number => Math.ceil(k / unit / slots) * unit;
+/** Inner elements of a part when about `splitK` parts, each a multiple of `unit`, share the inner axis. */
+const innerPerPart = (k: number, splitK: number, unit: number): number => Math.ceil(k / unit / splitK) * unit;
 
-/** Parts of the inner axis: about `wanted`, each at least `shortest` long, none empty. */
-function slotsFor(k: number, wanted: number, shortest: number, unit: number): number {
-  const slots = Math.max(1, Math.min(Math.ceil(wanted), Math.floor(k / shortest)));
-  return Math.ceil(k / innerPerSlot(k, slots, unit));
+/** Most inner elements of a part: its sum has two levels of blocks (see `shaders/common/blocks.ts`). */
+const MAX_PER_PART = BLOCK * GROUP;
+
+/** Parts of the inner axis: about `wanted`, each at least `shortest` and at most `MAX_PER_PART` long, none empty. */
+function splitKFor(k: number, wanted: number, shortest: number, unit: number): number {
+  const most = Math.max(1, Math.floor(k / shortest));
+  const splitK = Math.max(Math.ceil(k / MAX_PER_PART), Math.min(Math.ceil(wanted), most));
+  return Math.ceil(k / innerPerPart(k, splitK, unit));
 }
 
 function chooseRegister({ m, n, k }: MatmulSize, limits: KernelLimits): MatmulConfig {
@@ -64,8 +69,8 @@ function chooseRegister({ m, n, k }: MatmulSize, limits: KernelLimits): MatmulCo
   const { own, ownTile, sharedTile, across, down } = byA.sums <= byB.sums ? byA : byB;
   if (across > MAX_GROUPS || down > MAX_GROUPS) return { variant: 'naive' };
   // Enough workgroups for the cores of a CPU, each with a loop worth starting.
-  const slots = slotsFor(k, 32 / (across * down), 64, 4);
-  return { variant: 'register', own, ownTile, sharedTile, workgroup, subgroup, slots };
+  const splitK = splitKFor(k, 32 / (across * down), 64, 4);
+  return { variant: 'register', own, ownTile, sharedTile, workgroup, subgroup, splitK };
 }
 
 function chooseTiled({ m, n, k }: MatmulSize): MatmulConfig {
@@ -73,8 +78,8 @@ function chooseTiled({ m, n, k }: MatmulSize): MatmulConfig {
   // The large tile needs half the loads a number, the small one fills the GPU with smaller matrices.
   const tile = m > 32 && n > 32 && tiles(64) >= 128 ? 64 : 32;
   if (Math.ceil(n / tile) > MAX_GROUPS || Math.ceil(m / tile) > MAX_GROUPS) return { variant: 'naive' };
-  const slots = slotsFor(k, 256 / tiles(tile), 8 * TILE_INNER, TILE_INNER);
-  return { variant: 'tiled', tile, slots };
+  const splitK = splitKFor(k, 256 / tiles(tile), 8 * TILE_INNER, TILE_INNER);
+  return { variant: 'tiled', tile, splitK };
 }
 
 /**
@@ -102,7 +107,7 @@ export interface MatmulPlan {
   padB: MatmulStep | null;
   /** The operand that main binds first. */
   first: 'a' | 'b';
-  /** Gives [slots, m, n]. */
+  /** Gives [splitK, m, n]. */
   main: MatmulStep;
 }
 
@@ -122,8 +127,8 @@ function padStep({ along, rows, stride }: Stored): { step: MatmulStep | null; st
 }
 
 /** The uniform of a product kernel. `unit`: what the inner elements of a slot are a multiple of. */
-function productScalars({ m, n, k }: MatmulSize, a: Stored, b: Stored, slots: number, unit: number): ArrayBuffer {
-  return Uint32Array.of(m, n, k, a.stride, b.stride, innerPerSlot(k, slots, unit)).buffer;
+function productScalars({ m, n, k }: MatmulSize, a: Stored, b: Stored, splitK: number, unit: number): ArrayBuffer {
+  return Uint32Array.of(m, n, k, a.stride, b.stride, innerPerPart(k, splitK, unit)).buffer;
 }
 
 /** Plans op(a)·op(b), where op transposes if asked to. */
@@ -140,11 +145,11 @@ export function planMatmul(
     label: string,
     wgsl: string,
     workgroups: Kernel['workgroups'],
-    slots: number,
+    splitK: number,
     scalars: ArrayBuffer,
   ) => ({
     kernel: { label, wgsl, bindings: 'rrwu', workgroups },
-    shape: [slots, m, n],
+    shape: [splitK, m, n],
     scalars,
   });
   if (config.variant === 'naive') {
@@ -153,14 +158,14 @@ export function planMatmul(
     return { padA: null, padB: null, first: 'a', main };
   }
   if (config.variant === 'tiled') {
-    const { tile, slots } = config;
+    const { tile, splitK } = config;
     const vectors = { a: a.stride % 4 === 0, b: b.stride % 4 === 0, y: n % 4 === 0 };
     const wgsl = matmulTiledShader({ ...layouts, tile, vectors, batched: false });
-    const scalars = productScalars(size, a, b, slots, TILE_INNER);
-    const main = step('matmul tiled', wgsl, [Math.ceil(n / tile), Math.ceil(m / tile), slots], slots, scalars);
+    const scalars = productScalars(size, a, b, splitK, TILE_INNER);
+    const main = step('matmul tiled', wgsl, [Math.ceil(n / tile), Math.ceil(m / tile), splitK], splitK, scalars);
     return { padA: null, padB: null, first: 'a', main };
   }
-  const { own, ownTile, sharedTile, workgroup, subgroup, slots } = config;
+  const { own, ownTile, sharedTile, workgroup, subgroup, splitK } = config;
   const [fullA, fullB] = [padStep(a), padStep(b)];
   const [ownAlong, sharedAlong] = own === 'a' ? [a.along, b.along] : [b.along, a.along];
   const [ownSize, sharedSize] = own === 'a' ? [m, n] : [n, m];
@@ -176,7 +181,7 @@ export function planMatmul(
     workgroup,
     subgroup,
   });
-  const grid = [Math.ceil(ownSize / ownTile / workgroup), Math.ceil(sharedSize / sharedTile), slots] as const;
-  const scalars = productScalars({ m, n, k: up4(k) }, fullA.stored, fullB.stored, slots, 4);
-  return { padA: fullA.step, padB: fullB.step, first: own, main: step('matmul', wgsl, grid, slots, scalars) };
+  const grid = [Math.ceil(ownSize / ownTile / workgroup), Math.ceil(sharedSize / sharedTile), splitK] as const;
+  const scalars = productScalars({ m, n, k: up4(k) }, fullA.stored, fullB.stored, splitK, 4);
+  return { padA: fullA.step, padB: fullB.step, first: own, main: step('matmul', wgsl, grid, splitK, scalars) };
 }

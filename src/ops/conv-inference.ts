@@ -79,8 +79,7 @@ function fused(
   const channels = shape[3];
   const fold = foldBatchNormKernel(channels, eps, slope.size === 1);
   const numbers = dispatch(fold, [gamma, beta, mean, variance, slope], [3, channels]);
-  const [big, small] = transposed ? [shape, x.shape] : [x.shape, shape];
-  const conv = convShape(big, small, w.shape, full);
+  const conv = transposed ? convShape(shape, x.shape, w.shape, full) : convShape(x.shape, shape, w.shape, full);
   const direction = transposed ? 'inputGradient' : 'forward';
   const { output, padded } = gather(conv, direction, x, w, { kind, numbers }, options);
   padded?.dispose();

@@ -1,4 +1,4 @@
-import type { Epilogue } from '../../shaders/common/gather.js';
+import type { Epilogue } from '../../shaders/common/epilogue.js';
 import { toPadding, toPair, withDefaults } from '../common/arguments.js';
 import { type ConvShape, convShape } from '../common/conv-geometry.js';
 import { memoize } from '../common/memoize.js';
@@ -7,7 +7,7 @@ import { conv2dShape, convTranspose2dShape } from '../common/op-shapes-conv.js';
 import type { Precision } from '../common/precision.js';
 import type { KernelLimits } from '../gpu/kernel.js';
 import type { TuningRequest } from '../gpu/tuning.js';
-import { type GatherDirection, gatherSize, planGather, planWeightGradient } from '../kernels/conv.js';
+import { planGather } from '../kernels/conv.js';
 import {
   type ConvVariant,
   chooseGather,
@@ -17,7 +17,8 @@ import {
   type WeightGradientConfig,
   weightGradientCandidates,
 } from '../kernels/conv-choose.js';
-import type { GatherInput, Step } from '../kernels/gather-plan.js';
+import { planWeightGradient } from '../kernels/conv-weight-gradient.js';
+import { type GatherDirection, type GatherInput, gatherOf, type Step } from '../kernels/gather-plan.js';
 import { dispatch } from '../tensor/dispatch.js';
 import { apply, type BackwardContext, type Op } from '../tensor/tape.js';
 import type { Tensor } from '../tensor/tensor.js';
@@ -41,10 +42,13 @@ export interface ConvConfigs {
 // Choosing and writing kernels takes longer than many of them run.
 const chosenGather = /* @__PURE__ */ memoize(
   (shape: ConvShape, direction: GatherDirection, limits: KernelLimits, variant?: ConvVariant): GatherConfig =>
-    chooseGather(gatherSize(shape, direction), limits, variant),
+    chooseGather(gatherOf(shape, direction), limits, variant),
 );
 const chosenWeightGradient = /* @__PURE__ */ memoize(chooseWeightGradient);
-const gatherPlan = /* @__PURE__ */ memoize(planGather);
+const gatherPlan = /* @__PURE__ */ memoize(
+  (shape: ConvShape, direction: GatherDirection, epilogue: Epilogue, config: GatherConfig, precision?: Precision) =>
+    planGather(gatherOf(shape, direction), epilogue, config, precision),
+);
 const weightGradientPlan = /* @__PURE__ */ memoize(planWeightGradient);
 
 const limitsOf = (tensor: Tensor, options: ConvOptions): KernelLimits => ({ ...tensor.gpu.limits, ...options.limits });
@@ -61,7 +65,7 @@ function gatherConfig(
   const tuned =
     measured(options) &&
     tensor.gpu.tuning.choice(convRequest(direction, shape, limits.precision), () =>
-      gatherCandidates(gatherSize(shape, direction), limits),
+      gatherCandidates(gatherOf(shape, direction), limits),
     );
   return tuned || chosenGather(shape, direction, limits, options.variant);
 }
@@ -125,28 +129,28 @@ export function gather(
   return { output: results[steps.length - 1], padded: padded === null ? null : results[padded] };
 }
 
-/** Gradient by the weights; `paddedBig` is a copy that `gather` made of the same `big`, if there is one. */
+/** Gradient by the weights; `paddedInput` is a copy that `gather` made of the same `input`, if there is one. */
 function weightGradient(
   shape: ConvShape,
-  big: Tensor,
-  small: Tensor,
-  paddedBig: Tensor | null,
+  input: Tensor,
+  output: Tensor,
+  paddedInput: Tensor | null,
   options: ConvOptions = {},
 ): Tensor {
-  const config = weightGradientConfig(shape, big, options);
-  const { precision } = limitsOf(big, options);
-  const plan = weightGradientPlan(shape, config, gatherConfig(shape, 'forward', big, options), precision);
+  const config = weightGradientConfig(shape, input, options);
+  const { precision } = limitsOf(input, options);
+  const plan = weightGradientPlan(shape, config, gatherConfig(shape, 'forward', input, options), precision);
   // A choice measured since the forward pass may want other padding than that pass made.
-  const shared = paddedBig && `${paddedBig.shape}` === `${plan.padBig?.shape}` ? paddedBig : null;
-  const bigInput = plan.padBig ? (shared ?? runStep(plan.padBig, [big])) : big;
-  const smallInput = plan.padSmall ? runStep(plan.padSmall, [small]) : small;
-  let total = runStep(plan.main, [bigInput, smallInput]);
-  if (bigInput !== big && bigInput !== shared) bigInput.dispose();
-  if (smallInput !== small) smallInput.dispose();
+  const shared = paddedInput && `${paddedInput.shape}` === `${plan.padInput?.shape}` ? paddedInput : null;
+  const inputRead = plan.padInput ? (shared ?? runStep(plan.padInput, [input])) : input;
+  const outputRead = plan.padOutput ? runStep(plan.padOutput, [output]) : output;
+  let total = runStep(plan.main, [inputRead, outputRead]);
+  if (inputRead !== input && inputRead !== shared) inputRead.dispose();
+  if (outputRead !== output) outputRead.dispose();
   for (const pass of plan.sum) {
-    const slots = total;
-    total = runStep(pass, [slots]);
-    slots.dispose();
+    const parts = total;
+    total = runStep(pass, [parts]);
+    parts.dispose();
   }
   return total;
 }

@@ -27,8 +27,8 @@ function multiply(a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean
   return scope(a.gpu, () => {
     const operands = [prepared(a, padA), prepared(b, padB)];
     const parts = dispatch(main.kernel, first === 'a' ? operands : operands.reverse(), main.shape, main.scalars);
-    const [slots] = main.shape;
-    return (slots === 1 ? parts : sumRows(parts, slots, m * n)).view([m, n]);
+    const [splitK] = main.shape;
+    return (splitK === 1 ? parts : sumRows(parts, splitK, m * n)).view([m, n]);
   });
 }
 

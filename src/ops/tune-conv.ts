@@ -6,8 +6,8 @@ import { centredUniform } from '../common/random.js';
 import { sizeOf } from '../common/shapes.js';
 import type { Gpu } from '../gpu/gpu.js';
 import type { TuningRequest } from '../gpu/tuning.js';
-import { gatherSize } from '../kernels/conv.js';
 import { gatherCandidates, weightGradientCandidates } from '../kernels/conv-choose.js';
+import { gatherOf } from '../kernels/gather-plan.js';
 import { Tensor } from '../tensor/tensor.js';
 import { type ConvConfigs, type ConvOptions, conv2dOp, convRequest } from './conv.js';
 
@@ -60,7 +60,7 @@ export async function tuneConv(gpu: Gpu, request: TuningRequest): Promise<ConvTu
   const configs =
     pass === 'weightGradient'
       ? weightGradientCandidates(shape, gpu.limits)
-      : gatherCandidates(gatherSize(shape, pass), gpu.limits);
+      : gatherCandidates(gatherOf(shape, pass), gpu.limits);
   const runner = new PassRunner(gpu, pass, shape);
   try {
     const good: Config[] = [];
@@ -95,15 +95,15 @@ class PassRunner {
     private readonly pass: keyof ConvConfigs,
     private readonly shape: ConvShape,
   ) {
-    const { batch, big, small, cin, cout, kernel, groups } = shape;
+    const { batch, input, output, cin, cout, kernel, groups } = shape;
     // Numbers that halves hold exactly, so that all candidates are held to the rounding of f32 sums alone.
     const random = (size: readonly number[], seed: number): Tensor => {
       const values = centredUniform(sizeOf(size), seed);
       return Tensor.from(gpu, gpu.limits.precision === 'f16' ? values.map(roundToHalf) : values, size);
     };
-    this.#x = random([batch, ...big, cin], 1);
+    this.#x = random([batch, ...input, cin], 1);
     this.#w = random([...kernel, cin / groups, cout], 2);
-    this.#dy = random([batch, ...small, cout], 3);
+    this.#dy = random([batch, ...output, cout], 3);
     this.#attrs = convAttrs(shape);
   }
 

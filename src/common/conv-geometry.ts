@@ -43,7 +43,10 @@ export function convShape(
 export function convAttrs(shape: ConvShape): Conv2dAttrs {
   const { input, output, kernel, stride, padding, dilation, groups } = shape;
   const after = (axis: 0 | 1): number =>
-    Math.max(0, (output[axis] - 1) * stride[axis] + dilation[axis] * (kernel[axis] - 1) + 1 - padding[axis] - input[axis]);
+    Math.max(
+      0,
+      (output[axis] - 1) * stride[axis] + dilation[axis] * (kernel[axis] - 1) + 1 - padding[axis] - input[axis],
+    );
   return { stride, padding: [padding[0], after(0), padding[1], after(1)], dilation, groups };
 }
 

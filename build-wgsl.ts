@@ -76,6 +76,7 @@ const ONE_TOKEN = /^(\w\w|--|\+\+|\/\/|\/\*|<<|>>|&&|\|\||->|[-+*/%&|^<>=!]=)$/;
 function stripText(text: string, last: boolean): string {
   return (
     text
+      .replace(/\/\*[\s\S]*?\*\//g, '')
       // A comment that reaches a substitution may go on behind it, and stays.
       .replace(/\/\/[^\n]*(\n|$)/g, (comment, end: string) => (end || last ? end : comment))
       .replace(/[ \t]+(?=\n)/g, '')

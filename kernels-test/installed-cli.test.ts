@@ -48,7 +48,7 @@ test('without the optional packages: one line that says what to install', async 
   writeFileSync(at('two.png'), await facePng(90));
   await complains(/npm install webgpu/, ['encode', 'Gesicht ä.png', '-o', 'nothing'], 2);
   await complains(/npm install webgpu/, ['verify', 'Gesicht ä.png', 'two.png'], 2);
-  await complains(/npm install @vladmandic\/face-api/, ['demo', '-o', 'nothing']);
+  await complains(/npm install @(cornerstonejs\/codec-openjpeg|vladmandic\/face-api)$/, ['demo', '-o', 'nothing']);
   const { code, stdout, stderr } = await cameo(['doctor']);
   assert.is(code, 1, stderr);
   assert.match(stdout, /npm webgpu \(Dawn\): not installed[\s\S]*npm install webgpu/);

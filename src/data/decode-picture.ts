@@ -1,9 +1,10 @@
 import { deflateSync } from 'node:zlib';
-import sharp, { type Metadata } from 'sharp';
+import type { Metadata } from 'sharp';
 import { writePng } from '../codec/png/chunks.js';
 import { ImageError } from '../common/errors.js';
 import { pngGamma } from './picture-format.js';
 import type { RgbImage } from './rgb-image.js';
+import sharp from './sharp.js';
 
 /** Samples turned upright, in sRGB from 0 to 255: of 8 bits, or not rounded. */
 interface Samples {

@@ -1,7 +1,7 @@
-import sharp from 'sharp';
 import { ArgumentError } from '../common/errors.js';
 import type { CounterRandom } from '../common/random.js';
 import { FACE_HEIGHT, FACE_WIDTH } from './align.js';
+import sharp from './sharp.js';
 
 /** How often faces are spoilt as cameras, encoders and things in front of faces spoil them. Shares from 0 to 1. */
 export interface Degradation {

@@ -1,4 +1,4 @@
-import sharp, { type Metadata } from 'sharp';
+import type { Metadata } from 'sharp';
 import { ImageError } from '../common/errors.js';
 import { FileError, writeFileAtomic } from './atomic-file.js';
 import { decodePicture } from './decode-picture.js';
@@ -6,6 +6,7 @@ import { markPng } from './own-files.js';
 import { checkFormat } from './picture-format.js';
 import { readRegularFile } from './read-file.js';
 import { checkImage, MAX_PIXELS, type RgbImage } from './rgb-image.js';
+import sharp from './sharp.js';
 
 export { checkImage, MAX_PIXELS, type RgbImage } from './rgb-image.js';
 

@@ -1,6 +1,6 @@
-import sharp from 'sharp';
 import { FormatError } from '../../common/errors.js';
 import type { RgbImage } from '../../data/image.js';
+import sharp from '../../data/sharp.js';
 import { mediaDataBytes } from './isobmff.js';
 import { greyOf } from './jpeg.js';
 import { foreignCodec, type StillCodec, steps } from './still-codec.js';

@@ -39,7 +39,7 @@ const OUTPUT: Case[] = [
   ['encode face.png --archive folder/', /cannot write folder\/: it is a folder/],
   ['encode face.png --archive new/', /cannot write new\/: it names a folder/],
   ['encode face.png --archive text.txt', /text\.txt exists and is no archive/],
-  ['encode face.png --archive face.png', /face\.png exists and is no archive/],
+  ['encode face.png --archive face.png', /face\.png would be overwritten, and is an input/],
   ['encode face.png --archive text.txt/all.cameos', /text\.txt/],
   ['encode face.png -o text.txt', /cannot make the folder text\.txt: it exists already and is not a folder/],
   ['encode face.png -o small --archive folder', /cannot write folder: it is a folder/],

@@ -260,7 +260,7 @@ test('evaluate: the figures of a folder with an unreadable face, by source and g
     rows.push(`${k}.png\tp${k}\t${k < 2 ? 'one' : 'two'}\ttest\t${k < 2 ? 'female' : ''}\t${k < 2 ? 'asian' : ''}`);
   }
   writeFileSync(join(faces, 'bad.png'), 'not a picture');
-  rows.push('bad.png\tp9\tone\ttest\tmale\twhite', '0.png\tp0\tone\ttrain\t\t');
+  rows.push('bad.png\tp9\tone\ttest\tmale\twhite', 'other.png\tp0\tone\ttrain\t\t');
   writeFileSync(join(faces, 'manifest.tsv'), `${rows.join('\n')}\n`);
 
   const args = ['evaluate', 'codec', '--data', faces, '--limit', 'all', '-o', at('results')];

@@ -3,9 +3,13 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { FACE_TEMPLATE } from '../src/data/align.js';
+import { writeFacePack } from '../src/data/face-pack.js';
+import { openFaceFolder } from '../src/data/faces.js';
 import { readRecognizer } from '../src/models/recognizer-file.js';
 import { cameo, temporaryFolder } from './cli-fixture.js';
 import { writeIdentities } from './identity-fixture.js';
+import { writePeople, writeTinyRecognizer } from './people-fixture.js';
 
 const test = suite('recognition commands');
 const folder = temporaryFolder();
@@ -76,6 +80,91 @@ test('cameo train losses compares every loss in a table', async () => {
     assert.ok(Number.isFinite(lastLoss) && validation.genuine === 24 && validation.impostor === 96);
   }
   assert.match(readFileSync(join(out, 'losses.md'), 'utf8'), /\| sphereface \| – \| 4 \| 5 \|/);
+});
+
+test('a pack is taken like the folder that it was made of', async () => {
+  const set = await openFaceFolder(await data);
+  const pack = join(folder, 'pack');
+  await writeFacePack(
+    pack,
+    (async function* () {
+      for (const [index, entry] of set.entries.entries()) yield { entry, pixels: await set.face(index) };
+    })(),
+  );
+  const model = writeTinyRecognizer(join(folder, 'tiny.safetensors'), 3);
+  const groups: unknown[] = [];
+  for (const [name, from] of [
+    ['folder', await data],
+    ['pack', pack],
+  ]) {
+    const out = join(folder, `of ${name}`);
+    const args = ['evaluate', 'identities', '--data', from, '--split', 'train', '--model', model, '-o', out];
+    const run = await cameo(args, { CAMEO_CACHE: join(folder, name) });
+    assert.is(run.code, 0, run.stderr);
+    groups.push(JSON.parse(readFileSync(join(out, 'identities-tiny-train.json'), 'utf8')).groups);
+  }
+  assert.equal(groups[1], groups[0]);
+  const out = join(folder, 'of pack');
+  const run = await cameo(['train', 'recognition', '--data', pack, '--config', config, '--steps', '1', '-o', out]);
+  assert.is(run.code, 0, run.stderr);
+  assert.match(run.stdout, /20 faces of 5 identities/);
+});
+
+test('faces are gathered without persons who are in LFW', async () => {
+  const root = join(folder, 'sets');
+  await writePeople(join(root, 'lfw', 'images'));
+  const names = ['Ann', 'Bob', 'Cid', 'Dan'];
+  const pairs = ['1 1', 'Ann\t1\t2', 'Bob\t1\tCid\t1'];
+  writeFileSync(join(root, 'lfw', 'pairs.txt'), `${pairs.join('\n')}\n`);
+  const points = FACE_TEMPLATE.flat().join('\t');
+  const lines = names.flatMap((name) => [1, 2].map((k) => `${name}/${name}_000${k}.jpg\t${points}`));
+  writeFileSync(join(root, 'lfw', 'landmarks.txt'), `${lines.join('\n')}\n`);
+  // Ann is among the photographs, too, by another name; Dan is in no pair of LFW.
+  for (const set of ['photos', 'profiles']) {
+    await writePeople(join(root, set));
+    const person = set === 'photos' ? 'Ann' : 'Dan';
+    const faces = JSON.stringify([[0.9, ...FACE_TEMPLATE.flat()]]);
+    const rows = [2, 1].map((k) => `${person}/${person}_000${k}.jpg\t${set}-1\ttrain\t96\t112\t${faces}`);
+    writeFileSync(join(root, set, 'manifest.tsv'), ['path\tidentity\tsplit\twidth\theight\tfaces', ...rows].join('\n'));
+  }
+  await writeIdentities(join(root, 'faces'));
+  const manifest = ['train/p0/0.png', 'train/p0/1.png', 'train/p1/0.png'].map((path) => `${path}\tx\tfiw\ttrain`);
+  writeFileSync(join(root, 'faces', 'manifest.tsv'), ['path\tidentity\tsource\tsplit', ...manifest].join('\n'));
+  const teacher = writeTinyRecognizer(join(folder, 'teacher.safetensors'), 4);
+  const report = join(folder, 'gathered.md');
+  const args = ['train', 'recognition-faces', '--data', root, '--teacher', teacher, '--faces-each', '1'];
+  const out = join(folder, 'gathered');
+  const run = await cameo(
+    [...args, '--compare', 'photos,profiles', '--doubtful', '0.99999', '-o', out, '--report', report],
+    { CAMEO_CACHE: folder },
+  );
+  assert.is(run.code, 0, run.stderr);
+  assert.match(run.stdout, /5 faces in the pack; 1 persons left out, and 2 faces of them/, run.stdout);
+  assert.match(readFileSync(report, 'utf8'), /- photos-1 \(photos and LFW: Ann, cosine 1\.000\)/);
+  const kept = await openFaceFolder(join(out, 'faces'));
+  assert.equal([...new Set(kept.entries.map(({ identity }) => identity))], ['x', 'profiles-1']);
+});
+
+test('networks are compared for as many processor seconds each', async () => {
+  const out = join(folder, 'networks');
+  const args = ['--data', await data, '--teacher', 'cameo', '--networks', 'cameo-20', '--seconds', '0.2'];
+  const run = await cameo(['train', 'architectures', ...args, '--batch', '4', '-o', out], { CAMEO_CACHE: folder });
+  assert.is(run.code, 0, run.stderr);
+  const { results } = JSON.parse(readFileSync(join(out, 'recognizer-architectures.json'), 'utf8'));
+  assert.equal(
+    results.map(({ name }: { name: string }) => name),
+    ['cameo-20'],
+  );
+  for (const { faces, cpuSeconds, stepMs, forwardMs, distance, validation } of results) {
+    assert.ok(faces >= 4 && cpuSeconds >= 0.2 && Math.abs(stepMs - (1000 * cpuSeconds) / faces) < 1e-9);
+    assert.ok(forwardMs > 0 && distance > 0 && distance < 2 && validation.distance > 0);
+  }
+  assert.match(
+    readFileSync(join(out, 'recognizer-architectures.md'), 'utf8'),
+    /\| cameo-20 \| 20-40-80-160 \| 0-1-1-1 \|/,
+  );
+  const bad = await cameo(['train', 'architectures', '--networks', 'cameo-20,none', '-o', out]);
+  assert.match(bad.complaints.join(), /--networks: "none"; expected some of cameo-20/);
 });
 
 test.run();

@@ -110,10 +110,12 @@ async function run(options: IdentitiesOptions): Promise<void> {
   if (options.saveThresholds) await checkTarget(thresholdsPath());
   const commit = gitCommit(); // of the program as it starts; files may change while it runs
   await withRecognizer(opened, async (gpu) => {
-    const pictures = indices.map((index) => ({
-      name: set.entries[index].path,
-      path: join(set.root, set.entries[index].path),
-    }));
+    const pictures = await Promise.all(
+      indices.map(async (index) => {
+        const { path } = set.entries[index];
+        return set.packed ? { name: path, face: await set.face(index) } : { name: path, path: join(set.root, path) };
+      }),
+    );
     const bar = startProgress(pictures.length, 'faces');
     const embeddings = await embedPictures(gpu, opened, pictures, {
       flip: !options.single,

@@ -11,8 +11,7 @@ export type WinogradWidth = 1 | 4;
 const typeOf = (width: WinogradWidth): string => (width === 4 ? 'vec4f' : 'f32');
 
 /*
- * The transforms are written out: in loops over arrays of points SwiftShader keeps the arrays in memory. MEASURE
- * Their sizes are in the uniform, so that one pipeline serves every shape: the long straight code takes CPU adapters long
+ * The transforms are written out, point by point: their terms differ. The sizes are in the uniform, so that one pipeline serves every shape: the long straight code takes CPU adapters long
  * to compile. `src/kernels/conv-winograd.ts` fills it.
  */
 

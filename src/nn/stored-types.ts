@@ -5,7 +5,9 @@ interface StoredElement {
 }
 
 /** The types of elements that weights files may have; all of them become float32. */
-export const STORED_TYPES = {
+export type StoredType = 'F64' | 'F32' | 'F16' | 'BF16' | 'I64' | 'I32' | 'I16' | 'I8' | 'U8' | 'BOOL';
+
+export const STORED_TYPES: Readonly<Record<StoredType, StoredElement>> = {
   F64: { bytes: 8, get: (view, at) => view.getFloat64(at, true) },
   F32: { bytes: 4, get: (view, at) => view.getFloat32(at, true) },
   F16: { bytes: 2, get: (view, at) => float16Value(view.getUint16(at, true)) },
@@ -16,9 +18,7 @@ export const STORED_TYPES = {
   I8: { bytes: 1, get: (view, at) => view.getInt8(at) },
   U8: { bytes: 1, get: (view, at) => view.getUint8(at) },
   BOOL: { bytes: 1, get: (view, at) => (view.getUint8(at) === 0 ? 0 : 1) },
-} as const satisfies Record<string, StoredElement>;
-
-export type StoredType = keyof typeof STORED_TYPES;
+};
 
 /**
  * An element as float32, which holds those of all types but integers of more than 24 bits and doubles beyond its range.

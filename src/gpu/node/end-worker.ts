@@ -1,10 +1,17 @@
-import { BroadcastChannel, isMainThread, threadId, type Worker } from 'node:worker_threads';
+import { BroadcastChannel, isMainThread, threadId } from 'node:worker_threads';
 
 const channelOf = (thread: number): string => `cameo: end of thread ${thread} in process ${process.pid}`;
 
 const ASK_EVERY_MS = 20;
 
 let listening = false;
+
+/** A Worker of `node:worker_threads`: said here, so that the types of this package need no types of Node. */
+export interface NodeWorker {
+  readonly threadId: number;
+  once(event: 'exit', listener: (code: number) => void): unknown;
+  terminate(): Promise<number>;
+}
 
 /** In a Worker: ends it when `endWorker` asks, between two turns of its event loop, where no call of Dawn's is under way. */
 export function endWhenAsked(): void {
@@ -24,7 +31,7 @@ export function endWhenAsked(): void {
  * @param patience milliseconds to wait for that; then, or where the Worker has opened no GPU, it is terminated
  * @returns its exit code
  */
-export async function endWorker(worker: Worker, patience = 5000): Promise<number> {
+export async function endWorker(worker: NodeWorker, patience = 5000): Promise<number> {
   const thread = worker.threadId;
   if (thread < 0) return worker.terminate(); // ended already
   const exit = new Promise<number>((resolve) => worker.once('exit', resolve));

@@ -150,8 +150,8 @@ ${linearMain(`u32(${splitK} * BLOCKS_H * BLOCKS_W * UNITS)`)}
     }
     ${endBlock(levels, block[0], block[1], 'strip - strip0', 'V')}
   }
-  var finite = true;
-  ${unroll(block[0], (a) => unroll(block[1], (b) => `finite = finite && all(isFinite(${finalSum(levels, a, b)}));`))}
+  var finite = true; // summed up by &: Tint makes invalid SPIR-V of a long chain of &&
+  ${unroll(block[0], (a) => unroll(block[1], (b) => `finite = finite & all(isFinite(${finalSum(levels, a, b)}));`))}
   if (!finite) {
     for (var tap = 0; tap < TAPS_H * TAPS_W; tap++) {
       let h = tapH + tap / TAPS_W;

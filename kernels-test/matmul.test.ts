@@ -168,21 +168,23 @@ test('every workgroup has work and the grid stays within the limits', () => {
             main.kernel.workgroups.every((count) => count >= 1 && count <= 65535),
             `${main.kernel.workgroups} for ${[m, n, k]}`,
           );
-          const perSlot = new Uint32Array(main.scalars ?? new ArrayBuffer(24))[5];
-          const slots = main.shape[0];
-          assert.ok(perSlot * slots >= k && (slots - 1) * perSlot < k, `${slots} slots of ${perSlot} for ${k}`);
+          const perPart = new Uint32Array(main.scalars ?? new ArrayBuffer(24))[5];
+          const parts = main.shape[0];
+          assert.ok(perPart * parts >= k && (parts - 1) * perPart < k, `${parts} parts of ${perPart} for ${k}`);
         }
       }
     }
   }
 });
 
-test('one pipeline serves every size of one layout', () => {
+test('of one layout, one pipeline serves every size, and one those of a short inner axis', () => {
   const wgsl = (m: number, n: number, k: number) => {
     const size = { m, n, k };
     return planMatmul(size, { transposeA: false, transposeB: true }, chooseMatmul(size, CPU)).main.kernel.wgsl;
   };
-  assert.is(wgsl(512, 512, 512), wgsl(1000, 100, 64));
+  assert.is(wgsl(512, 512, 512), wgsl(1000, 100, 640));
+  assert.is(wgsl(512, 512, 64), wgsl(1000, 100, 300));
+  assert.is.not(wgsl(512, 512, 64), wgsl(512, 512, 512));
 });
 
 test.run();

@@ -1,4 +1,4 @@
-import { BLOCK, declareSums, endBlock, finalSum, freshSums } from './common/blocks.js';
+import { BLOCK, declareSums, endBlock, finalSum, freshSums, type Levels } from './common/blocks.js';
 import { storeProduct } from './common/product.js';
 import { unroll } from './common/unroll.js';
 import { wgsl } from './common/wgsl.js';
@@ -22,6 +22,8 @@ export interface RegisterProduct {
   vectorOutput: boolean;
   /** True where `workgroup_id.z` counts products of matrices that lie one after the other, and not parts of one product. */
   batched: boolean;
+  /** Levels of the sums over the inner elements of a part. */
+  levels: Levels;
   workgroup: number;
   /** Subgroup size when the shared rows are loaded once a subgroup and broadcast; 0 without subgroups. */
   subgroup: number;
@@ -45,10 +47,10 @@ fn ${name}Start(outer0: u32, r: u32) -> u32 {
 }
 /** Vectors from one step of 4 inner elements to the next, and from one product to the next. */
 #if ${along === 'inner'}
-fn ${name}Step() -> u32 { return 1; }
+fn ${name}StepOf() -> u32 { return 1; }
 fn ${name}Matrix() -> u32 { return ${size} * (${stride} / 4); }
 #else
-fn ${name}Step() -> u32 { return ${stride}; }
+fn ${name}StepOf() -> u32 { return ${stride}; }
 fn ${name}Matrix() -> u32 { return plan.k * (${stride} / 4); }
 #endif`;
 }
@@ -62,13 +64,14 @@ fn ${name}Matrix() -> u32 { return plan.k * (${stride} / 4); }
  * Bindings: own, shared, y [parts or products, m, n], the plan.
  */
 export function matmulRegisterShader(product: RegisterProduct): string {
-  const { own, ownAlong, sharedAlong, ownTile, sharedTile, vectorOutput, batched, workgroup, subgroup } = product;
+  const { own, ownAlong, sharedAlong, ownTile, sharedTile, vectorOutput, batched, levels, workgroup, subgroup } =
+    product;
   const [ownVecs, sharedVecs] = [ownTile / 4, sharedTile / 4];
   const shares = subgroup ? Math.ceil(sharedTile / subgroup) : sharedTile;
   /** Own row r, inner element e. */
   const ownNumber = (r: number, e: number): string =>
     ownAlong === 'inner' ? `x${r}[${e}]` : `x${e * ownVecs + Math.floor(r / 4)}[${r % 4}]`;
-  const sum = (r: number, v: number): string => finalSum(2, r, v);
+  const sum = (r: number, v: number): string => finalSum(levels, r, v);
   return wgsl`
 #if ${subgroup}
 enable subgroups;
@@ -112,12 +115,18 @@ fn main(
     (r) => `let sharedAt${r} = matrix * sharedMatrix() + sharedStart(shared0, min(share0 + ${r}, sharedTile - 1));`,
   )}
   ${unroll(ownTile, (r) => `let ownAt${r} = matrix * ownMatrix() + ownStart(own0, ${r});`)}
-  ${declareSums(2, ownTile, sharedVecs)}
+  let sharedStep = sharedStepOf();
+  let ownStep = ownStepOf();
+  ${declareSums(levels, ownTile, sharedVecs)}
+#if ${levels > 1}
   for (var k0 = begin; k0 < end; k0 += BLOCK_STEPS) {
     ${freshSums(ownTile, sharedVecs)}
     for (var k = k0; k < min(k0 + BLOCK_STEPS, end); k++) {
-      ${unroll(shares, (r) => `let part${r} = sharedRows[sharedAt${r} + k * sharedStep()];`)}
-      ${unroll(ownTile, (r) => `let x${r} = ownRows[ownAt${r} + k * ownStep()];`)}
+#else
+    for (var k = begin; k < end; k++) {
+#endif
+      ${unroll(shares, (r) => `let part${r} = sharedRows[sharedAt${r} + k * sharedStep];`)}
+      ${unroll(ownTile, (r) => `let x${r} = ownRows[ownAt${r} + k * ownStep];`)}
       ${unroll(
         sharedTile,
         (m) => wgsl`
@@ -140,20 +149,32 @@ fn main(
         ),
       )}
     }
-    ${endBlock(2, ownTile, sharedVecs, '')}
+#if ${levels > 1}
+    ${endBlock(levels, ownTile, sharedVecs, '(k0 - begin) / BLOCK_STEPS')}
   }
+#endif
+  let first = wid.z * plan.m; // row of y
 #if ${own === 'a'}
-  ${unroll(ownTile, (r) =>
-    unroll(sharedVecs, (v) => `storeSums(wid.z, own0 + ${r}, shared0 + 4 * ${v}, ${sum(r, v)});`),
+  ${unroll(
+    ownTile,
+    (r) => wgsl`
+  if (own0 + ${r} < plan.m) {
+    let start = (first + own0 + ${r}) * plan.n;
+    ${unroll(sharedVecs, (v) => `storeSums(start, shared0 + 4 * ${v}, ${sum(r, v)});`)}
+  }`,
   )}
 #else
   // Own rows are columns of the output: the sums lie across.
-  ${unroll(sharedTile, (j) =>
-    unroll(
-      ownVecs,
-      (v) =>
-        `storeSums(wid.z, shared0 + ${j}, own0 + 4 * ${v}, vec4f(${unroll(4, (e) => `${sum(4 * v + e, Math.floor(j / 4))}[${j % 4}],`)}));`,
-    ),
+  ${unroll(
+    sharedTile,
+    (j) => wgsl`
+  if (shared0 + ${j} < plan.m) {
+    let start = (first + shared0 + ${j}) * plan.n;
+    ${unroll(ownVecs, (v) => {
+      const across = unroll(4, (e) => `${sum(4 * v + e, Math.floor(j / 4))}[${j % 4}],`);
+      return `storeSums(start, own0 + 4 * ${v}, vec4f(${across}));`;
+    })}
+  }`,
   )}
 #endif
 }`;

@@ -110,12 +110,14 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
     }
     ${endBlock(2, 4 * half, half, '')}
   }
-  ${unroll(4 * half, (r) =>
-    unroll(
-      half,
-      (c) =>
-        `storeSums(wid.z, row0 + u32(tileRow(ty, ${r})), column0 + 4 * u32(tileColumnVec(tx, ${c})), ${finalSum(2, r, c)});`,
-    ),
+  ${unroll(
+    4 * half,
+    (r) => wgsl`
+  let outputRow${r} = row0 + u32(tileRow(ty, ${r}));
+  if (outputRow${r} < plan.m) {
+    let start = (wid.z * plan.m + outputRow${r}) * plan.n;
+    ${unroll(half, (c) => `storeSums(start, column0 + 4 * u32(tileColumnVec(tx, ${c})), ${finalSum(2, r, c)});`)}
+  }`,
   )}
 }`;
 }

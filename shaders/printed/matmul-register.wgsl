@@ -17,7 +17,7 @@ fn ownStart(outer0: u32, r: u32) -> u32 {
 }
 
 /** Vectors from one step of 4 inner elements to the next, and from one product to the next. */
-fn ownStep() -> u32 { return 1; }
+fn ownStepOf() -> u32 { return 1; }
 
 fn ownMatrix() -> u32 { return plan.m * (plan.aStride / 4); }
 const sharedTile = 16;
@@ -28,14 +28,12 @@ fn sharedStart(outer0: u32, r: u32) -> u32 {
 }
 
 /** Vectors from one step of 4 inner elements to the next, and from one product to the next. */
-fn sharedStep() -> u32 { return plan.bStride; }
+fn sharedStepOf() -> u32 { return plan.bStride; }
 
 fn sharedMatrix() -> u32 { return plan.k * (plan.bStride / 4); }
 
-fn storeSums(part: u32, row: u32, column: u32, value: vec4f) {
-  if (row >= plan.m) { return; }
-  let at = (part * plan.m + row) * plan.n + column;
-  if (column < plan.n) { y[at / 4] = value; }
+fn storeSums(start: u32, column: u32, value: vec4f) {
+  if (column < plan.n) { y[(start + column) / 4] = value; }
 }
 const SHARES = 2; // shared vectors that a lane loads in a step
 const BLOCK_STEPS = 64; // steps of a block of the sums
@@ -59,6 +57,8 @@ fn main(
   let ownAt1 = matrix * ownMatrix() + ownStart(own0, 1);
   let ownAt2 = matrix * ownMatrix() + ownStart(own0, 2);
   let ownAt3 = matrix * ownMatrix() + ownStart(own0, 3);
+  let sharedStep = sharedStepOf();
+  let ownStep = ownStepOf();
   var sum0_0 = vec4f();
   var total0_0 = vec4f();
   var sum0_1 = vec4f();
@@ -109,12 +109,12 @@ fn main(
     var sum3_2 = vec4f();
     var sum3_3 = vec4f();
     for (var k = k0; k < min(k0 + BLOCK_STEPS, end); k++) {
-      let part0 = sharedRows[sharedAt0 + k * sharedStep()];
-      let part1 = sharedRows[sharedAt1 + k * sharedStep()];
-      let x0 = ownRows[ownAt0 + k * ownStep()];
-      let x1 = ownRows[ownAt1 + k * ownStep()];
-      let x2 = ownRows[ownAt2 + k * ownStep()];
-      let x3 = ownRows[ownAt3 + k * ownStep()];
+      let part0 = sharedRows[sharedAt0 + k * sharedStep];
+      let part1 = sharedRows[sharedAt1 + k * sharedStep];
+      let x0 = ownRows[ownAt0 + k * ownStep];
+      let x1 = ownRows[ownAt1 + k * ownStep];
+      let x2 = ownRows[ownAt2 + k * ownStep];
+      let x3 = ownRows[ownAt3 + k * ownStep];
       let w0 = subgroupBroadcast(part0, 0u / SHARES);
       let w1 = subgroupBroadcast(part1, 1u / SHARES);
       let w2 = subgroupBroadcast(part0, 2u / SHARES);
@@ -229,20 +229,33 @@ fn main(
     total3_2 += sum3_2; sum3_2 = vec4f();
     total3_3 += sum3_3; sum3_3 = vec4f();
   }
-  storeSums(wid.z, own0 + 0, shared0 + 4 * 0, total0_0);
-  storeSums(wid.z, own0 + 0, shared0 + 4 * 1, total0_1);
-  storeSums(wid.z, own0 + 0, shared0 + 4 * 2, total0_2);
-  storeSums(wid.z, own0 + 0, shared0 + 4 * 3, total0_3);
-  storeSums(wid.z, own0 + 1, shared0 + 4 * 0, total1_0);
-  storeSums(wid.z, own0 + 1, shared0 + 4 * 1, total1_1);
-  storeSums(wid.z, own0 + 1, shared0 + 4 * 2, total1_2);
-  storeSums(wid.z, own0 + 1, shared0 + 4 * 3, total1_3);
-  storeSums(wid.z, own0 + 2, shared0 + 4 * 0, total2_0);
-  storeSums(wid.z, own0 + 2, shared0 + 4 * 1, total2_1);
-  storeSums(wid.z, own0 + 2, shared0 + 4 * 2, total2_2);
-  storeSums(wid.z, own0 + 2, shared0 + 4 * 3, total2_3);
-  storeSums(wid.z, own0 + 3, shared0 + 4 * 0, total3_0);
-  storeSums(wid.z, own0 + 3, shared0 + 4 * 1, total3_1);
-  storeSums(wid.z, own0 + 3, shared0 + 4 * 2, total3_2);
-  storeSums(wid.z, own0 + 3, shared0 + 4 * 3, total3_3);
+  let first = wid.z * plan.m; // row of y
+  if (own0 + 0 < plan.m) {
+    let start = (first + own0 + 0) * plan.n;
+    storeSums(start, shared0 + 4 * 0, total0_0);
+    storeSums(start, shared0 + 4 * 1, total0_1);
+    storeSums(start, shared0 + 4 * 2, total0_2);
+    storeSums(start, shared0 + 4 * 3, total0_3);
+  }
+  if (own0 + 1 < plan.m) {
+    let start = (first + own0 + 1) * plan.n;
+    storeSums(start, shared0 + 4 * 0, total1_0);
+    storeSums(start, shared0 + 4 * 1, total1_1);
+    storeSums(start, shared0 + 4 * 2, total1_2);
+    storeSums(start, shared0 + 4 * 3, total1_3);
+  }
+  if (own0 + 2 < plan.m) {
+    let start = (first + own0 + 2) * plan.n;
+    storeSums(start, shared0 + 4 * 0, total2_0);
+    storeSums(start, shared0 + 4 * 1, total2_1);
+    storeSums(start, shared0 + 4 * 2, total2_2);
+    storeSums(start, shared0 + 4 * 3, total2_3);
+  }
+  if (own0 + 3 < plan.m) {
+    let start = (first + own0 + 3) * plan.n;
+    storeSums(start, shared0 + 4 * 0, total3_0);
+    storeSums(start, shared0 + 4 * 1, total3_1);
+    storeSums(start, shared0 + 4 * 2, total3_2);
+    storeSums(start, shared0 + 4 * 3, total3_3);
+  }
 }

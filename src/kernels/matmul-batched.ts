@@ -1,3 +1,4 @@
+import { levelsOf } from '../../shaders/common/blocks.js';
 import type { Layouts } from '../../shaders/matmul.wgsl.js';
 import { matmulRegisterShader } from '../../shaders/matmul-register.wgsl.js';
 import { matmulTiledShader } from '../../shaders/matmul-tiled.wgsl.js';
@@ -51,6 +52,7 @@ export function planBatched(
     sharedTile,
     vectorOutput: true,
     batched: true,
+    levels: levelsOf(k),
     workgroup,
     subgroup,
   });

@@ -1,4 +1,4 @@
-import { BLOCK, GROUP } from '../../shaders/common/blocks.js';
+import { BLOCK, GROUP, levelsOf } from '../../shaders/common/blocks.js';
 import { TILE_INNER } from '../../shaders/common/tile.js';
 import { type Along, matmulNaiveShader } from '../../shaders/matmul.wgsl.js';
 import { matmulRegisterShader } from '../../shaders/matmul-register.wgsl.js';
@@ -178,6 +178,7 @@ export function planMatmul(
     sharedTile,
     vectorOutput,
     batched: false,
+    levels: levelsOf(innerPerPart(up4(k), splitK, 4)),
     workgroup,
     subgroup,
   });

@@ -73,14 +73,22 @@ export interface KernelHost {
   close(): Promise<void>;
 }
 
-/** One page for many files, which share its device and what it has compiled. What goes wrong in a page ends with it. */
+/** Files of one page: SwiftShader keeps what it compiles for as long as the page has its device, gigabytes after some twenty. */
+const FILES_A_PAGE = 4;
+
+/** One page for some files, which share its device and what it has compiled. What goes wrong in a page ends with it. */
 class SharedPage {
   #page: Page | null = null;
+  #files = 0;
 
   constructor(private readonly site: TestSite) {}
 
   async run(name: string): Promise<PageOutcome> {
     if ('missing' in this.site.started) throw new Error(this.site.started.missing);
+    if (this.#files++ % FILES_A_PAGE === 0) {
+      await this.#page?.close();
+      this.#page = null;
+    }
     const page = (this.#page ??= await this.#open(this.site.started.browser));
     try {
       return await watched(page, this.site.address, () =>

@@ -69,7 +69,7 @@ async function workThrough(queue: Job[], environment: NodeJS.ProcessEnv, report:
     const fits = (job: Job): boolean => !job.ownProcess && job.adapter === adapter;
     const next = worker ? Math.max(0, queue.findIndex(fits)) : 0;
     const [job] = queue.splice(next, 1);
-    if (worker && !(worker.alive && fits(job))) {
+    if (worker && (worker.full || !(worker.alive && fits(job)))) {
       await worker.close();
       worker = undefined;
     }

@@ -15,6 +15,8 @@ export interface FileReport {
   ending: string;
   /** Processor time of the worker, its children's not counted. */
   cpuSeconds: number;
+  /** What the worker occupies after the file. */
+  memoryBytes: number;
 }
 
 export interface FileRun extends Counts {
@@ -31,6 +33,9 @@ const WORKER = fileURLToPath(new URL('./worker.ts', import.meta.url));
 /** How long a worker may take to end by itself, in milliseconds: what its files remove at the end. */
 const ENDING = 10_000;
 
+/** Bytes of memory from which on a worker is replaced. */
+const MOST_MEMORY = 2.5e9;
+
 const running = new Set<TestWorker>();
 
 /** Kills every worker: for Ctrl-C, which the process groups keep from reaching them. */
@@ -44,6 +49,7 @@ export class TestWorker {
   readonly #ended: Promise<string>;
   #onText: (text: string, stream: 'stdout' | 'stderr') => void = () => {};
   #alive = true;
+  #memoryBytes = 0;
   /** Files that have run in it. */
   readonly files: string[] = [];
 
@@ -84,6 +90,11 @@ export class TestWorker {
     return this.#alive;
   }
 
+  /** Whether it has become so large, by compiled kernels above all, that the files that are left get another one. */
+  get full(): boolean {
+    return this.#memoryBytes > MOST_MEMORY;
+  }
+
   /** Kills it with what it started: on POSIX it leads a process group of its own. */
   kill(): void {
     try {
@@ -114,10 +125,11 @@ export class TestWorker {
       this.kill();
     }, limitSeconds * 1000);
     this.#child.send({ path, mark } satisfies WorkerOrder, () => {}); // where it has ended, `#ended` says so
-    const died = this.#ended.then((ending) => ({ ending, cpuSeconds: 0 }));
-    let { ending, cpuSeconds } = await Promise.race([reported, died]);
+    const died = this.#ended.then((ending) => ({ ending, cpuSeconds: 0, memoryBytes: 0 }));
+    const { cpuSeconds, memoryBytes, ...report } = await Promise.race([reported, died]);
     clearTimeout(timer);
-    if (late) ending = `time limit of ${limitSeconds} s`;
+    this.#memoryBytes = memoryBytes;
+    let ending = late ? `time limit of ${limitSeconds} s` : report.ending;
     if (!this.#alive && this.files.length > 0) ending += `, in a process that had run ${this.files.join(', ')} before`;
     this.files.push(path.replace(/^.*[/\\]|\.test\.ts$/g, ''));
     const [stdout] = written.stdout.split(mark);

@@ -66,7 +66,7 @@ async function runFile(path: string): Promise<FileReport> {
   process.chdir(folder);
   uvu.test.run(); // tests of a file that forgot to run them must not become the next file's
   const { user, system } = process.cpuUsage(cpu);
-  return { ending, cpuSeconds: (user + system) / 1e6 };
+  return { ending, cpuSeconds: (user + system) / 1e6, memoryBytes: process.memoryUsage.rss() };
 }
 
 process.on('message', async ({ path, mark }: WorkerOrder) => {

@@ -83,9 +83,11 @@ ${nonFiniteFunctions(width)}
 /** The sum of a part for one tap, of the products that there are. */
 fn sumOfProducts(part: i32, tapH: i32, tapW: i32, unit: i32) -> V {
   var total = V();
+  // Not seen by the compiler, as below: SwiftShader would unroll the loops, for minutes and gigabytes.
+  let products = select(0, STRIP_STEPS * STRIP_PIXELS, arrayLength(&output) > 0u);
   for (var strip = part * STRIPS_PER_PART; strip < min((part + 1) * STRIPS_PER_PART, STRIPS); strip++) {
     var sum = V();
-    for (var k = 0; k < STRIP_STEPS * STRIP_PIXELS; k++) {
+    for (var k = 0; k < products; k++) {
       let n = strip / STRIPS_W / STRIPS_H;
       let outputH = strip / STRIPS_W % STRIPS_H * STRIP_STEPS + k / STRIP_PIXELS;
       let outputW = strip % STRIPS_W * STRIP_PIXELS + k % STRIP_PIXELS;
@@ -101,7 +103,7 @@ fn sumOfProducts(part: i32, tapH: i32, tapW: i32, unit: i32) -> V {
 }
 
 fn storeGradient(part: i32, h: i32, w: i32, unit: i32, value: V) {
-  if (h < KERNEL_H && w < KERNEL_W) { partial[((part * KERNEL_H + h) * KERNEL_W + w) * UNITS + unit] = value; }
+  if ((h < KERNEL_H) & (w < KERNEL_W)) { partial[((part * KERNEL_H + h) * KERNEL_W + w) * UNITS + unit] = value; }
 }
 ${linearMain(`u32(${splitK} * BLOCKS_H * BLOCKS_W * UNITS)`)}
   let unit = i32(i) % UNITS;
@@ -153,7 +155,8 @@ ${linearMain(`u32(${splitK} * BLOCKS_H * BLOCKS_W * UNITS)`)}
   var finite = true; // summed up by &: Tint makes invalid SPIR-V of a long chain of &&
   ${unroll(block[0], (a) => unroll(block[1], (b) => `finite = finite & all(isFinite(${finalSum(levels, a, b)}));`))}
   if (!finite) {
-    for (var tap = 0; tap < TAPS_H * TAPS_W; tap++) {
+    let taps = select(0, TAPS_H * TAPS_W, most > 0);
+    for (var tap = 0; tap < taps; tap++) {
       let h = tapH + tap / TAPS_W;
       let w = tapW + tap % TAPS_W;
       storeGradient(part, h, w, unit, sumOfProducts(part, h, w, unit));

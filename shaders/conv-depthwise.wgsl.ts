@@ -36,7 +36,7 @@ ${epilogueFunctions(epilogue, channels, width, 2)}
 @group(0) @binding(${epilogue === 'none' ? 2 : 3}) var<storage, read_write> dest: array<V>;
 
 fn storeDest(n: i32, h: i32, w: i32, unit: i32, value: V) {
-  if (n < BATCH && h < DEST_H && w < DEST_W) { dest[((n * DEST_H + h) * DEST_W + w) * UNITS + unit] = value; }
+  if ((n < BATCH) & (h < DEST_H) & (w < DEST_W)) { dest[((n * DEST_H + h) * DEST_W + w) * UNITS + unit] = value; }
 }`;
 }
 

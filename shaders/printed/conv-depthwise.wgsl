@@ -19,7 +19,7 @@ fn applyEpilogue(sum: f32, numbers: Epilogue) -> f32 {
 @group(0) @binding(2) var<storage, read_write> dest: array<V>;
 
 fn storeDest(n: i32, h: i32, w: i32, unit: i32, value: V) {
-  if (n < BATCH && h < DEST_H && w < DEST_W) { dest[((n * DEST_H + h) * DEST_W + w) * UNITS + unit] = value; }
+  if ((n < BATCH) & (h < DEST_H) & (w < DEST_W)) { dest[((n * DEST_H + h) * DEST_W + w) * UNITS + unit] = value; }
 }
 const STEPS_H = 28;
 const STRIP_STEPS = 28;

@@ -34,9 +34,14 @@ async function leftOpen(before: ReadonlyMap<string, number>): Promise<string[]> 
   }
 }
 
+/** The drivers that the Vulkan loader is shown stay: the device layer has chosen them for the process. */
+const ofDrivers = (name: string): boolean => /^VK_(DRIVER_FILES|ICD_FILENAMES)$/.test(name);
+
 function restoreEnvironment(before: NodeJS.ProcessEnv): void {
-  for (const name of Object.keys(process.env)) if (!(name in before)) delete process.env[name];
-  for (const [name, value] of Object.entries(before)) if (process.env[name] !== value) process.env[name] = value;
+  for (const name of Object.keys(process.env)) if (!(name in before || ofDrivers(name))) delete process.env[name];
+  for (const [name, value] of Object.entries(before)) {
+    if (process.env[name] !== value && !ofDrivers(name)) process.env[name] = value;
+  }
 }
 
 async function runSuites(path: string): Promise<void> {

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { CameoError, FormatError } from '../common/errors.js';
+import { parseProgramJson } from '../common/program-json.js';
 import { alignFace, type FaceLandmarks, type Point } from './align.js';
 import type { FaceEntry, Unreadable } from './face-listing.js';
 import type { PackedFace } from './face-pack.js';
@@ -45,7 +46,7 @@ export function parsePhotoManifest(text: string, source: string, name = 'manifes
     if (cells.length !== header.length) throw bad(`${cells.length} columns; expected ${header.length}`);
     let faces: unknown;
     try {
-      faces = JSON.parse(cell('faces'));
+      faces = parseProgramJson(cell('faces'), 'faces');
     } catch {
       throw bad('the faces are no JSON');
     }

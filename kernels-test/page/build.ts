@@ -48,6 +48,7 @@ export async function buildTestPages(folder: string, pages: TestPages): Promise<
     entryPoints: { 'run-tests': here('run-tests.ts'), ...pages.modules },
     outdir: folder,
     bundle: true,
+    keepNames: true, // messages name the classes of wrong values
     splitting: true,
     format: 'esm',
     platform: 'browser',

@@ -129,17 +129,22 @@ const MODELS = new URL('../models', import.meta.url).pathname;
 async function expectRefusals(cases: Case[]): Promise<void> {
   const faults: string[] = [];
   const left = [...cases];
-  const worker = async (): Promise<void> => {
+  // Each with outputs of its own: of two runs that write to one folder, the second is refused.
+  const worker = async (out: string): Promise<void> => {
     for (let next = left.shift(); next; next = left.shift()) {
       const [command, pattern, more] = next;
-      const words = command.replace('MODELS', MODELS).replace(' R ', ` ${recognizer} `).split(' ');
+      const words = command
+        .replace('MODELS', MODELS)
+        .replace(' R ', ` ${recognizer} `)
+        .replace('-o new', `-o ${out}`)
+        .split(' ');
       const { code, stderr, complaints } = await cameo(words, { ...env, ...more }, folder);
       if (code !== 1 || complaints.length !== 1 || !pattern.test(complaints[0])) {
         faults.push(`${command}: exit code ${code}, ${stderr.slice(0, 300)}`);
       }
     }
   };
-  await Promise.all([worker(), worker()]);
+  await Promise.all([worker('new-1'), worker('new-2')]);
   assert.equal(faults, []);
 }
 
@@ -162,6 +167,8 @@ test('a folder that cannot be written is told first', async () => {
   ]);
 });
 
-test('nothing was written', () => assert.not(existsSync(at('new', 'model.safetensors'))));
+test('nothing was written', () => {
+  for (const out of ['new', 'new-1', 'new-2']) assert.not(existsSync(at(out, 'model.safetensors')));
+});
 
 test.run();

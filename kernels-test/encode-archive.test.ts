@@ -50,7 +50,7 @@ test('an unfinished archive that is cut off anywhere is gone on with from its la
   const full = await unfinished('cut.cameos');
   await encodeToArchive(sourceOf(32), options('short.cameos'));
   mkdirSync(at('late'));
-  writeFileSync(at('late/short.cameos'), 'an older one');
+  writeFileSync(at('late/short.cameos'), undisturbed);
   writeFileSync(at('late/.short.cameos.0123456789ab.tmp'), 'half of it');
   writeFileSync(at('late/short.cameos.part'), readFileSync(full));
   assert.is((await encodeToArchive(sourceOf(32), options('late/short.cameos'))).resumed, 32);

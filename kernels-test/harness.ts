@@ -3,24 +3,17 @@ import * as assert from 'uvu/assert';
 import type { OpAttrs, OpName } from '../src/common/op-attrs.js';
 import { CounterRandom } from '../src/common/random.js';
 import { sizeOf } from '../src/common/shapes.js';
-import type { Gpu } from '../src/gpu/gpu.js';
-import { openGpu } from '../src/gpu/node/adapters.js';
 import { applyByName } from '../src/ops/registry.js';
 import { referenceOps } from '../src/reference/index.js';
 import type { NdArray } from '../src/reference/ndarray.js';
 import { apply, type Op, Tape } from '../src/tensor/tape.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';
+import { sharedGpu } from './runner/shared-gpu.js';
 
 /** Where compiling takes long, in pages, a test of many shapes takes some of them: CAMEO_FEW_SHAPES=1. */
 export const FEW_SHAPES = process.env.CAMEO_FEW_SHAPES === '1';
 
-let shared: Promise<Gpu> | undefined;
-
-/** The GPU under test: one device a process, chosen by CAMEO_ADAPTER. */
-export function testGpu(): Promise<Gpu> {
-  shared ??= openGpu();
-  return shared;
-}
+export const testGpu = sharedGpu;
 
 /**
  * A uvu suite whose every test fails on an error the device reported on its own ("uncaptured"), and on tensors that
@@ -31,7 +24,7 @@ export function gpuSuite(name: string) {
   // Checked inside the test and not in a hook: a hook that fails after a failed test ends a uvu suite without an error.
   const test = (title: string, body: () => Promise<void> | void) => {
     suite(title, async () => {
-      const gpu = await testGpu();
+      const gpu = await sharedGpu();
       const { liveBytes } = gpu.pool;
       try {
         await body();

@@ -1,4 +1,5 @@
 import { pathToFileURL } from 'node:url';
+import { sharedBytes } from './shared-gpu.js';
 import './uvu-queue.js';
 import type { FileReport, WorkerOrder } from './worker-process.js';
 
@@ -56,11 +57,14 @@ async function runFile(path: string): Promise<FileReport> {
   const folder = process.cwd();
   const open = countOf(process.getActiveResourcesInfo());
   const cpu = process.cpuUsage();
+  const bytes = await sharedBytes();
   let ending = '';
   try {
     await runSuites(path);
     const left = await leftOpen(open);
     if (left.length > 0) ending = `left open: ${left.join(', ')}`;
+    const more = (await sharedBytes()) - bytes;
+    if (more !== 0) ending ||= `left on the shared device: ${more} bytes`;
   } catch (error) {
     console.error(error);
     process.exitCode = 1;

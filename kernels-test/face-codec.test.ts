@@ -15,6 +15,7 @@ const gpu = await testGpu();
 const weights = await smallFaceModel(gpu, 1);
 const codec = FaceCodec.fromWeights(gpu, weights);
 const faces = await demoFaces();
+test.after(() => codec.dispose());
 
 const mean = (numbers: readonly number[]): number => numbers.reduce((sum, x) => sum + x, 0) / numbers.length;
 

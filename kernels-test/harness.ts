@@ -38,7 +38,7 @@ export function gpuSuite(name: string) {
   };
   // The body stays at its place; uvu counts the test as skipped, not as passed.
   const skip = (title: string, _body?: () => Promise<void> | void): void => suite.skip(title);
-  return Object.assign(test, { run: suite.run, skip });
+  return Object.assign(test, { run: suite.run, after: suite.after, skip });
 }
 
 /** Seeded float32 values: normal by default, or uniform in [low, high). */

@@ -9,6 +9,8 @@ const FLAGS = [
   '--enable-unsafe-webgpu',
   '--use-webgpu-adapter=swiftshader',
   '--enable-features=Vulkan',
+  // As in openGpu: SwiftShader compiles tiled kernels four times as fast without it.
+  '--disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension',
   '--no-sandbox',
   '--disable-background-networking',
   '--no-first-run',

@@ -48,6 +48,12 @@ test('checksums are those of the standards', () => {
   const digits = new TextEncoder().encode('123456789');
   assert.is(crc32(digits), 0xcbf43926);
   assert.is(crc32(digits.subarray(4), crc32(digits.subarray(0, 4))), 0xcbf43926);
+  const bytes = Uint8Array.from({ length: 300 }, (_, k) => (k * k * 37 + 11) >> 3);
+  for (let length = 0; length < bytes.length; length++) {
+    let one = 0;
+    for (let k = 0; k < length; k++) one = crc32(bytes.subarray(k, k + 1), one);
+    assert.is(crc32(bytes.subarray(0, length)), one, `${length} bytes, and each by itself`);
+  }
   assert.is(adler32(digits), 0x091e01de);
   assert.is(adler32(new Uint8Array(0)), 1);
 });

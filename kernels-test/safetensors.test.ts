@@ -46,6 +46,18 @@ test('every half-precision number survives, and others go to the nearest, ties t
   assert.ok(Math.abs(readSafetensors(bytes).tensors.get('a')!.data[0] - 0.1) < 1e-4);
 });
 
+test('a file of every half-precision number is read as each of them is', () => {
+  const count = 0x10000;
+  const halves = new Uint8Array(Uint16Array.from({ length: count }, (_, bits) => bits).buffer);
+  const bytes = file(`{"all":${entry('F16', [count], 0, 2 * count)}}`, [...halves]);
+  const expected = Float32Array.from({ length: count }, (_, bits) => float16Value(bits));
+  const { data } = readSafetensors(bytes).tensors.get('all')!;
+  assert.is(
+    data.findIndex((value, bits) => !Object.is(value, expected[bits])),
+    -1,
+  );
+});
+
 test('writes the bytes that the format describes', () => {
   const tensors: HostTensors = new Map([
     ['b', { shape: [2], data: Float32Array.of(1, -2) }],

@@ -1,9 +1,14 @@
-const table = /* @__PURE__ */ (() =>
-  Uint32Array.from({ length: 256 }, (_, n) => {
+/** What a byte does to the CRC, [4, 256]: alone, and with one, two or three zero bytes behind it. */
+const table = /* @__PURE__ */ (() => {
+  const all = new Int32Array(4 * 256);
+  for (let n = 0; n < 256; n++) {
     let c = n;
     for (let k = 0; k < 8; k++) c = c & 1 ? (c >>> 1) ^ 0xedb88320 : c >>> 1;
-    return c;
-  }))();
+    all[n] = c;
+  }
+  for (let n = 256; n < 4 * 256; n++) all[n] = all[all[n - 256] & 255] ^ (all[n - 256] >>> 8);
+  return all;
+})();
 
 /**
  * CRC-32 as PNG and zlib define it (polynomial 0x04C11DB7 reflected, ISO 3309), an unsigned 32-bit integer.
@@ -11,7 +16,13 @@ const table = /* @__PURE__ */ (() =>
  */
 export function crc32(bytes: Uint8Array, previous = 0): number {
   let c = ~previous;
-  for (let i = 0; i < bytes.length; i++) c = table[(c ^ bytes[i]) & 255] ^ (c >>> 8);
+  let i = 0;
+  // Four bytes at once ("slicing by 4"): weights have millions of them.
+  for (; i + 4 <= bytes.length; i += 4) {
+    c ^= bytes[i] | (bytes[i + 1] << 8) | (bytes[i + 2] << 16) | (bytes[i + 3] << 24);
+    c = table[768 + (c & 255)] ^ table[512 + ((c >>> 8) & 255)] ^ table[256 + ((c >>> 16) & 255)] ^ table[c >>> 24];
+  }
+  for (; i < bytes.length; i++) c = table[(c ^ bytes[i]) & 255] ^ (c >>> 8);
   return ~c >>> 0;
 }
 

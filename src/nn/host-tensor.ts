@@ -53,8 +53,11 @@ export function checkTensors(
 /** @throws CheckpointError that names the first tensor with NaN or infinity among its values */
 export function checkFinite<T extends ReadonlyMap<string, HostTensor>>(tensors: T): T {
   for (const [name, { data }] of tensors) {
-    const at = data.findIndex((value) => !Number.isFinite(value));
-    if (at >= 0) throw new CheckpointError(`${name}: value ${at} is ${data[at]}; expected finite numbers`);
+    // A loop, as `findIndex` takes ten times as long for millions of values.
+    for (let k = 0; k < data.length; k++) {
+      if (Number.isFinite(data[k])) continue;
+      throw new CheckpointError(`${name}: value ${k} is ${data[k]}; expected finite numbers`);
+    }
   }
   return tensors;
 }

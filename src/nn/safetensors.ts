@@ -2,7 +2,7 @@ import { ArgumentError, CheckpointError, ShapeError } from '../common/errors.js'
 import { formatShape, sizeOf } from '../common/shapes.js';
 import type { HostTensor, HostTensors } from './host-tensor.js';
 import { METADATA_KEY, parseHeader } from './safetensors-header.js';
-import { STORED_TYPES, type StoredType, storedValue } from './stored-types.js';
+import { halvesToFloat32, STORED_TYPES, type StoredType, storedValue } from './stored-types.js';
 
 export { float16Value } from './stored-types.js';
 
@@ -70,6 +70,7 @@ function decodeText(bytes: Uint8Array): string {
 
 function toFloat32(name: string, type: StoredType, data: ArrayBuffer): Float32Array {
   if (type === 'F32') return new Float32Array(data);
+  if (type === 'F16') return halvesToFloat32(new Uint16Array(data));
   const view = new DataView(data);
   const { bytes } = STORED_TYPES[type];
   const length = data.byteLength / bytes;

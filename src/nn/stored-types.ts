@@ -49,3 +49,17 @@ export function float16Value(bits: number): number {
   if (exponent === 31) return fraction ? Number.NaN : sign * Infinity;
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
+
+/** The values of half-precision numbers, as `float16Value` has each, but of millions in milliseconds. */
+export function halvesToFloat32(halves: Uint16Array): Float32Array {
+  const values = new Float32Array(halves.length);
+  const words = new Uint32Array(values.buffer);
+  for (let k = 0; k < halves.length; k++) {
+    const bits = halves[k];
+    const finite = (bits & 0x7c00) !== 0x7c00;
+    words[k] = ((bits & 0x8000) << 16) | ((bits & 0x7fff) << 13) | (finite ? 0 : 0x7f800000);
+    // The exponents of float32 are larger by 112, which makes subnormal numbers normal as well.
+    if (finite) values[k] *= 2 ** 112;
+  }
+  return values;
+}

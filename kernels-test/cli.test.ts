@@ -209,6 +209,10 @@ test('every command explains itself', async () => {
   for (const name of ['encode', 'decode', 'info', 'demo', 'train', 'evaluate', 'tune', 'doctor']) {
     assert.match(top.stdout, new RegExp(`\\n {2}${name} `));
   }
+  const wrong = await cameo(['encoed', 'face.png']);
+  assert.match(wrong.stderr, /unknown command 'encoed'\n\(Did you mean encode\?\)/, 'all commands are known then');
+  const quiet = await cameo(['-q', 'help', 'train']);
+  assert.match(quiet.stdout, /^Usage: cameo train /);
   for (const command of [['encode'], ['decode'], ['info'], ['evaluate', 'codec'], ['train', 'codec'], ['tune']]) {
     const { code, stdout } = await cameo([...command, '--help']);
     assert.is(code, 0);

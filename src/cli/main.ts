@@ -1,18 +1,15 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
+import { addCommands } from './command-table.js';
 import { complain, usageError } from './complain.js';
 import { addDecodeCommand } from './decode.js';
-import { addDemoCommand } from './demo.js';
 import { addDoctorCommand } from './doctor.js';
 import { addEncodeCommand } from './encode.js';
-import { addEvaluateCommand } from './evaluate.js';
 import { addImportCommand } from './import.js';
 import { addInfoCommand } from './info.js';
 import { beginJson, endJson } from './json-output.js';
 import { PACKAGE_VERSION } from './package-root.js';
 import { beQuiet, watchStreams } from './terminal.js';
-import { addTrainCommand } from './train.js';
-import { addTuneCommand } from './tune.js';
 import { addVerifyCommand } from './verify.js';
 
 const program = new Command('cameo')
@@ -40,19 +37,21 @@ Licence: the code is MIT; the weights that are shipped are for research only (LI
 
 Exit codes: 0 all done; 1 something failed, as standard error says; 2 no GPU adapter can be used.`,
   );
-addEncodeCommand(program);
-addDecodeCommand(program);
-addInfoCommand(program);
-addImportCommand(program);
-addDemoCommand(program);
-addTrainCommand(program);
-addEvaluateCommand(program);
-addTuneCommand(program);
-addVerifyCommand(program);
-addDoctorCommand(program);
 
 watchStreams();
 try {
+  await addCommands(program, process.argv.slice(2), {
+    encode: async () => addEncodeCommand,
+    decode: async () => addDecodeCommand,
+    info: async () => addInfoCommand,
+    import: async () => addImportCommand,
+    demo: async () => (await import('./measure-and-train.js')).addDemoCommand,
+    train: async () => (await import('./measure-and-train.js')).addTrainCommand,
+    evaluate: async () => (await import('./measure-and-train.js')).addEvaluateCommand,
+    tune: async () => (await import('./measure-and-train.js')).addTuneCommand,
+    verify: async () => addVerifyCommand,
+    doctor: async () => addDoctorCommand,
+  });
   await program.parseAsync();
 } catch (error) {
   if (!(error instanceof CommanderError)) complain(error);

@@ -1,6 +1,17 @@
 import { createRequire } from 'node:module';
-import type Sharp from 'sharp';
+import type { Sharp as Pipeline, default as Sharp } from 'sharp';
 
-/** npm sharp, by its CommonJS module: its ES module needs Node 20.10, though it says 20.9. */
-const sharp: typeof Sharp = createRequire(import.meta.url)('sharp');
+let loaded: typeof Sharp | undefined;
+
+/** Loads npm sharp, by its CommonJS module: its ES module needs Node 20.10, though it says 20.9. */
+function load(): typeof Sharp {
+  loaded ??= createRequire(import.meta.url)('sharp') as typeof Sharp;
+  return loaded;
+}
+
+/** sharp, which is loaded when it is first called: what needs no picture starts faster without it. */
+const sharp = (...args: Parameters<typeof Sharp>): Pipeline => load()(...args);
 export default sharp;
+
+/** Versions of sharp and of the libraries in it. */
+export const sharpVersions = (): typeof Sharp.versions => load().versions;

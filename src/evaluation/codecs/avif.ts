@@ -1,11 +1,11 @@
 import { FormatError } from '../../common/errors.js';
 import type { RgbImage } from '../../data/image.js';
-import sharp from '../../data/sharp.js';
+import sharp, { sharpVersions } from '../../data/sharp.js';
 import { mediaDataBytes } from './isobmff.js';
 import { greyOf } from './jpeg.js';
 import { foreignCodec, type StillCodec, steps } from './still-codec.js';
 
-const PACKAGES = `aom ${sharp.versions.aom}, libheif ${sharp.versions.heif}`;
+const packages = (): string => `aom ${sharpVersions().aom}, libheif ${sharpVersions().heif}`;
 
 type Variant = '4:4:4' | '4:2:0' | 'grey';
 
@@ -17,7 +17,7 @@ type Variant = '4:4:4' | '4:2:0' | 'grey';
 const AVIF: StillCodec<Variant> = {
   name: 'avif',
   title: 'AVIF',
-  version: `${PACKAGES}, 2`,
+  version: () => `${packages()}, 2`,
   variants: ['4:4:4'],
   fallbacks: ['4:2:0', 'grey'],
   qualities: steps(1, 95, 1),
@@ -52,7 +52,7 @@ export const AVIF_PAYLOAD = foreignCodec({
   ...AVIF,
   name: 'avif-payload',
   title: 'AVIF, payload only',
-  version: `${PACKAGES}, 1`,
+  version: () => `${packages()}, 1`,
   fallbacks: [],
   size: mediaDataBytes,
 });

@@ -14,7 +14,7 @@ const VARIANTS = {
 export const JPEG_XL = foreignCodec<keyof typeof VARIANTS>({
   name: 'jxl',
   title: 'JPEG XL',
-  version: `${ICODEC}, 1`,
+  version: () => `${ICODEC}, 1`,
   variants: ['effort 7', 'effort 9', 'effort 7, no gaborish'],
   qualities: [...steps(0, 39.5, 0.5), ...steps(40, 99, 1)],
   around: 3,

@@ -1,6 +1,6 @@
 import { ArgumentError } from '../../common/errors.js';
 import { checkImage, type RgbImage, readImage } from '../../data/image.js';
-import sharp from '../../data/sharp.js';
+import sharp, { sharpVersions } from '../../data/sharp.js';
 import { psnr } from '../metrics/picture-quality.js';
 import { resampleRgb } from '../quality/resample.js';
 import type { ForeignCodec } from './foreign-codec.js';
@@ -189,7 +189,10 @@ export async function smallestJpeg(
 export const JPEG: ForeignCodec = {
   name: 'jpeg',
   title: 'JPEG',
-  version: `mozjpeg ${sharp.versions.mozjpeg}, sharp ${sharp.versions.sharp}, 2`,
+  get version() {
+    const { mozjpeg, sharp } = sharpVersions();
+    return `mozjpeg ${mozjpeg}, sharp ${sharp}, 2`;
+  },
   async encode(rgb, width, height, maxBytes) {
     checkRequest(rgb, width, height, maxBytes);
     const encoded = await encodeJpegAtMost(rgb, width, height, maxBytes, { scales: SCALES });

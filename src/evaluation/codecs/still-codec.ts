@@ -7,7 +7,7 @@ import { checkRequest, resized, SCALES, scaled, scaleSetting } from './sizing.js
 export interface StillCodec<Variant extends string = string> {
   name: string;
   title: string;
-  version: string;
+  version(): string;
   /** Ways to encode: the first at every scale, the others at the scale that is best for the first. */
   variants: readonly Variant[];
   /** Smaller but worse ways, tried at the smallest scale where the first variant fits at none. */
@@ -41,7 +41,9 @@ export function foreignCodec<Variant extends string>(codec: StillCodec<Variant>)
   return {
     name: codec.name,
     title: codec.title,
-    version: codec.version,
+    get version() {
+      return codec.version();
+    },
     async encode(rgb, width, height, maxBytes) {
       const best = await bestWithin(codec, checkRequest(rgb, width, height, maxBytes), maxBytes);
       return best && { bytes: best.bytes, size: best.size, rgb: best.rgb, settings: best.settings };

@@ -20,7 +20,7 @@ const VARIANTS = {
 export const WEBP = foreignCodec<keyof typeof VARIANTS>({
   name: 'webp',
   title: 'WebP',
-  version: `${ICODEC}, 1`,
+  version: () => `${ICODEC}, 1`,
   variants: ['colour', '2 segments', 'filter 100', 'sharp YUV', 'grey'],
   // The lowest qualities are the farthest apart in size.
   qualities: [...steps(0, 0.9, 0.05), ...steps(1, 9.75, 0.25), ...steps(10, 40, 0.5), ...steps(41, 100, 1)],

@@ -14,7 +14,7 @@ const VARIANTS = {
 export const WEBP2 = foreignCodec<keyof typeof VARIANTS>({
   name: 'webp2',
   title: 'WebP 2',
-  version: `${ICODEC}, 1`,
+  version: () => `${ICODEC}, 1`,
   variants: ['YCoCg', 'YCbCr', 'YCoCg, noise shaping'],
   qualities: steps(0, 95, 1),
   around: 2,

@@ -67,8 +67,8 @@ ${linearMain('arrayLength(&gammas)')}
 }`;
 }
 
-/** The gradient before the PReLU: NaN where z is, since nobody knows its side. */
-const preluGradient = 'keepNan(select(slope * dy, dy, z > V()), z)';
+/** The gradient before the PReLU; it has to become NaN where z is, since nobody knows its side. */
+const preluGradient = 'select(slope * dy, dy, z > V())';
 
 /** The coefficients of an invocation's channels. */
 const loadCoefficients = `
@@ -100,6 +100,7 @@ ${columnMain}
   var sums = V();
   var products = V();
   var belows = V();
+  var largest = magnitude(V()); // of all z: a NaN among them makes the sums NaN
   ${forEachBlock}
     var sum = V();
     var product = V();
@@ -111,15 +112,16 @@ ${columnMain}
       let dz = ${preluGradient};
       sum += dz;
       product += dz * (x - mean);
-      below += keepNan(select(dy * z, V(), z > V()), z);
+      below += select(dy * z, V(), z > V());
+      largest = max(largest, magnitude(z));
     }
     sums += sum;
     products += product;
     belows += below;
   }
-  partialBetas[i] = sums;
-  partialGammas[i] = products * inverse;
-  partialSlopes[i] = belows;
+  partialBetas[i] = keepNanOf(sums, largest);
+  partialGammas[i] = keepNanOf(products * inverse, largest);
+  partialSlopes[i] = keepNanOf(belows, largest);
 }`;
 }
 
@@ -148,9 +150,10 @@ ${columnMain}
     let z = ${preActivation};
     let dz = ${preluGradient};
 #if ${training}
+    // A NaN comes through without help: where z is NaN, the sums behind constant and along are.
     dxs[at] = scale * (dz - constant - (x - mean) * along);
 #else
-    dxs[at] = scale * dz;
+    dxs[at] = keepNan(scale * dz, z);
 #endif
   }
 }`;

@@ -6,6 +6,8 @@ import type { ColumnWidth } from './columns.js';
  * log(0) = −88). These functions of `width` numbers look at the bits:
  * - `isNan(x)`, `isFinite(x)`
  * - `keepNan(value, x)`: `value`, but NaN where x is
+ * - `magnitude(x)`: the bits without the sign, larger than those of ∞ for NaN; `keepNanOf(value, largest)`: `value`, but NaN
+ *   where the largest of some magnitudes was that of a NaN. Cheaper than `keepNan` for each term of a sum
  * - `nanOf(x)`: NaN for every x
  * - `expOf(x)`, `logOf(x)`: as IEEE 754 has them for every x
  */
@@ -17,6 +19,10 @@ export function nonFiniteFunctions(width: ColumnWidth = 1): string {
 fn isNan(x: ${value}) -> ${flags} { return (bitcast<${bits}>(x) & ${bits}(0x7fffffffu)) > ${bits}(0x7f800000u); }
 fn isFinite(x: ${value}) -> ${flags} { return (bitcast<${bits}>(x) & ${bits}(0x7f800000u)) != ${bits}(0x7f800000u); }
 fn keepNan(value: ${value}, x: ${value}) -> ${value} { return select(value, x, isNan(x)); }
+fn magnitude(x: ${value}) -> ${bits} { return bitcast<${bits}>(x) & ${bits}(0x7fffffffu); }
+fn keepNanOf(value: ${value}, largest: ${bits}) -> ${value} {
+  return select(value, bitcast<${value}>(largest), largest > ${bits}(0x7f800000u));
+}
 fn nanOf(x: ${value}) -> ${value} { return bitcast<${value}>(bitcast<${bits}>(x) | ${bits}(0x7fc00000u)); }
 fn expOf(x: ${value}) -> ${value} { return keepNan(exp(x), x); }
 fn logOf(x: ${value}) -> ${value} {

@@ -103,6 +103,12 @@ fn isFinite(x: f32) -> bool { return (bitcast<u32>(x) & u32(0x7f800000u)) != u32
 
 fn keepNan(value: f32, x: f32) -> f32 { return select(value, x, isNan(x)); }
 
+fn magnitude(x: f32) -> u32 { return bitcast<u32>(x) & u32(0x7fffffffu); }
+
+fn keepNanOf(value: f32, largest: u32) -> f32 {
+  return select(value, bitcast<f32>(largest), largest > u32(0x7f800000u));
+}
+
 fn nanOf(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) | u32(0x7fc00000u)); }
 
 fn expOf(x: f32) -> f32 { return keepNan(exp(x), x); }

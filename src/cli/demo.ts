@@ -2,8 +2,9 @@ import { join, relative } from 'node:path';
 import type { Command } from 'commander';
 import { installHint } from '../common/optional-packages.js';
 import { FileError, writeFileAtomic } from '../data/atomic-file.js';
-import { writePng } from '../data/image.js';
+import { encodePng } from '../data/image.js';
 import { LandmarkIndex, readLandmarks } from '../data/landmarks.js';
+import { markPng } from '../data/own-files.js';
 import { tryBaselines } from '../evaluation/codecs/try-codecs.js';
 import { atRate } from '../evaluation/quality/codec-evaluation.js';
 import { type DemoFace, type DemoRun, type DemoSetting, runDemo } from '../evaluation/quality/demo-evaluation.js';
@@ -100,8 +101,9 @@ async function runAll({ out, model }: DemoOptions): Promise<void> {
     }
     const sheet = join(out, 'contact-sheet.png');
     const report = join(out, 'report.html');
-    await writePng(sheet, demoSheet(runs[0]), 'contact sheet of restored faces');
-    await writeFileAtomic(report, await demoHtml(runs, device));
+    const sheets = await Promise.all(runs.map((run) => encodePng(demoSheet(run))));
+    await writeFileAtomic(sheet, markPng(sheets[0], 'contact sheet of restored faces'));
+    await writeFileAtomic(report, demoHtml(runs, sheets, device));
 
     for (const table of [facesTable(runs[0]), demoMeans(runs), timesTable(runs, device)]) {
       print(`\n${textTable(table)}`);

@@ -51,7 +51,7 @@ const SCALED: readonly Omit<JpegSettings, 'scale'>[] = [
   { colour: 'grey', table: 3 },
 ];
 
-/** Of the files of one sweep that fit, this many of the highest quality are decoded. */
+/** Of the files of one colour, table and scale that fit, this many of the highest quality are decoded. */
 const DECODED_PER_SWEEP = 3;
 
 function settingsToTry(scales: readonly number[], grey: boolean): JpegSettings[] {
@@ -122,6 +122,44 @@ async function finish(
   return { ...settings, bytes, quality, rgb, psnr: psnr(image.data, rgb) };
 }
 
+interface JpegOfQuality {
+  quality: number;
+  bytes: Uint8Array;
+}
+
+/**
+ * The files of highest quality that fit, quality ascending. Size rises with quality but for a few bytes, so bisection finds
+ * where files are too large by more than that, and below it each quality is tried.
+ */
+async function highestFitting(
+  maxBytes: number,
+  encode: (quality: number) => Promise<Uint8Array>,
+): Promise<JpegOfQuality[]> {
+  const files = new Map<number, Uint8Array>();
+  const file = async (quality: number): Promise<Uint8Array> => {
+    const bytes = files.get(quality) ?? (await encode(quality));
+    files.set(quality, bytes);
+    return bytes;
+  };
+  const farTooLarge = async (quality: number): Promise<boolean> => (await file(quality)).length > 1.1 * maxBytes + 32;
+  let [below, above] = [0, 1];
+  while (above <= 100 && !(await farTooLarge(above))) {
+    below = above;
+    above = above < 100 ? Math.min(2 * above, 100) : 101;
+  }
+  while (above - below > 1) {
+    const middle = (below + above) >> 1;
+    if (await farTooLarge(middle)) above = middle;
+    else below = middle;
+  }
+  const fitting: JpegOfQuality[] = [];
+  for (let quality = below; quality >= 1 && fitting.length < DECODED_PER_SWEEP; quality--) {
+    const bytes = await file(quality);
+    if (bytes.length <= maxBytes) fitting.unshift({ quality, bytes });
+  }
+  return fitting;
+}
+
 /**
  * The JPEG of best PSNR among those of at most `maxBytes`, over every quality 1..100, with optimised Huffman codes and
  * trellis quantization, in colour (4:2:0, 4:4:4) and grey; null when not even the smallest fits.
@@ -146,14 +184,8 @@ export async function encodeJpegAtMost(
   for (const settings of settingsToTry(scales, grey).sort(colourFirst)) {
     if (settings.colour === 'grey' && best && best.psnr >= bestGrey) break;
     const picture = prepare(image, settings);
-    const fitting: { quality: number; bytes: Uint8Array }[] = [];
-    for (let quality = 1; quality <= 100; quality++) {
-      const bytes = await encodeOnce(picture, settings, quality);
-      if (bytes.length <= maxBytes) fitting.push({ quality, bytes });
-      // Size rises with quality but for a few bytes, so nothing that fits comes any more.
-      else if (bytes.length > 1.1 * maxBytes + 32) break;
-    }
-    for (const { quality, bytes } of fitting.slice(-DECODED_PER_SWEEP)) {
+    const fitting = await highestFitting(maxBytes, (quality) => encodeOnce(picture, settings, quality));
+    for (const { quality, bytes } of fitting) {
       const encoded = await finish(image, settings, quality, bytes);
       if (!best || encoded.psnr > best.psnr) best = encoded;
     }

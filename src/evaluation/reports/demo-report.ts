@@ -1,5 +1,5 @@
 import { FACE_HEIGHT, FACE_WIDTH } from '../../data/align.js';
-import { encodePng, type RgbImage } from '../../data/image.js';
+import type { RgbImage } from '../../data/image.js';
 import { DEMO_BASELINES, type DemoRun } from '../quality/demo-evaluation.js';
 import { CODEC_TITLES, type Score } from '../quality/face-scores.js';
 import { summarise } from '../quality/summary.js';
@@ -82,16 +82,16 @@ function captionOf({ bytes, psnr, fits }: Score): string {
   return `${bytes}${fits ? '' : '*'} B ${psnr.toFixed(1)} dB`;
 }
 
-/** @param device name of the adapter, for the page */
-export async function demoHtml(runs: readonly DemoRun[], device: string): Promise<string> {
-  const sheets = [];
-  for (const run of runs) {
-    sheets.push({
-      title: `At ${run.setting}`,
-      picture: { png: await encodePng(demoSheet(run)) },
-      caption: 'A * marks a file that is larger than Cameo’s: no smaller one exists.',
-    });
-  }
+/**
+ * @param sheets the `demoSheet` of each run, as PNG
+ * @param device name of the adapter, for the page
+ */
+export function demoHtml(runs: readonly DemoRun[], sheets: readonly Uint8Array[], device: string): string {
+  const figures = runs.map(({ setting }, k) => ({
+    title: `At ${setting}`,
+    picture: { png: sheets[k] },
+    caption: 'A * marks a file that is larger than Cameo’s: no smaller one exists.',
+  }));
   const svg = rateDistortionPlot(summaries(runs), 'Means of all faces');
   return htmlReport({
     title: 'Cameo: faces in a few hundred bytes',
@@ -99,7 +99,7 @@ export async function demoHtml(runs: readonly DemoRun[], device: string): Promis
       `${runs[0].faces.length} faces, aligned to ${FACE_WIDTH}×${FACE_HEIGHT} pixels, compressed and restored at ${runs.length} sizes by a neural network on WebGPU (${device}). JPEG and JPEG2000 get at most the same bytes for each face.`,
     ],
     tables: [demoMeans(runs), facesTable(runs[0]), timesTable(runs, device)],
-    figures: [{ title: 'PSNR over bytes', picture: { svg } }, ...sheets],
+    figures: [{ title: 'PSNR over bytes', picture: { svg } }, ...figures],
   });
 }
 

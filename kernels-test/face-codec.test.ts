@@ -4,7 +4,13 @@ import { packFaceBare } from '../src/codec/container/face-bare.js';
 import { packFaceFile } from '../src/codec/container/face-file.js';
 import { FaceCodec, type FaceContainer } from '../src/codec/face-codec.js';
 import { readKlt, writeKlt } from '../src/codec/klt-file.js';
-import { ArgumentError, CheckpointError, FormatError, ModelMismatchError } from '../src/common/errors.js';
+import {
+  ArgumentError,
+  CheckpointError,
+  DisposedError,
+  FormatError,
+  ModelMismatchError,
+} from '../src/common/errors.js';
 import { psnr } from '../src/evaluation/metrics/picture-quality.js';
 import { listAdapters, openFound } from '../src/gpu/node/adapters.js';
 import { demoFaces, smallFaceModel } from './budget-fixture.js';
@@ -15,6 +21,8 @@ const gpu = await testGpu();
 const weights = await smallFaceModel(gpu, 1);
 const codec = FaceCodec.fromWeights(gpu, weights);
 const faces = await demoFaces();
+// The codec keeps what it records for its first face and its first file.
+await codec.decode(await codec.encode(faces.slice(0, 1), { maxBytes: 300 }));
 test.after(() => codec.dispose());
 
 const mean = (numbers: readonly number[]): number => numbers.reduce((sum, x) => sum + x, 0) / numbers.length;
@@ -150,6 +158,14 @@ test('damaged files, those of other models, and weights without tables are refus
   } finally {
     other.dispose();
   }
+  // What it has recorded is gone, and what it has not is not recorded any more.
+  const disposed = (run: Promise<unknown>) =>
+    run.then(
+      () => assert.unreachable(),
+      (error: Error) => assert.instance(error, DisposedError),
+    );
+  await disposed(other.encode([faces[0]], { maxBytes: 200 }));
+  await disposed(other.restore([codec.unpack((await codec.encode([faces[0]], { maxBytes: 200 }))[0])]));
   const { config, tensors } = readKlt(weights);
   assert.throws(
     () => FaceCodec.fromWeights(gpu, writeKlt(config, tensors)),

@@ -1,5 +1,5 @@
 import { checkList, checkOptions, refuse } from '../common/arguments.js';
-import { ArgumentError } from '../common/errors.js';
+import { ArgumentError, DisposedError } from '../common/errors.js';
 import { checkResults } from '../common/finite-results.js';
 import { writeUnitPixels } from '../common/unit-pixels.js';
 import type { Gpu } from '../gpu/gpu.js';
@@ -77,8 +77,10 @@ const usualStep = (bytes: number, steps: number): number =>
 export class FaceCodec {
   readonly #batch: number;
   readonly #quantizer: FaceQuantizer;
-  readonly #analysis: RecordedStep<AnalysisInputs, { values: Tensor }>;
-  readonly #restoration: RecordedStep<RestorationInputs, { pixels: Tensor }>;
+  // Recorded when they are first needed: to compile their kernels is most of what one face takes.
+  #analysis: RecordedStep<AnalysisInputs, { values: Tensor }> | undefined;
+  #restoration: RecordedStep<RestorationInputs, { pixels: Tensor }> | undefined;
+  #disposed = false;
 
   private constructor(
     readonly gpu: Gpu,
@@ -90,17 +92,6 @@ export class FaceCodec {
   ) {
     this.#batch = batch;
     this.#quantizer = new FaceQuantizer({ latents: tables.model, scales });
-    const { width, height } = model.config;
-    const zeros = (...shape: number[]): Tensor => keep(Tensor.zeros(gpu, shape));
-    const n = this.#batch;
-    this.#analysis = recordStep(gpu, { x: zeros(n, height, width, 3), coarseness: zeros(n, 1, 1, 1) }, (inputs) => ({
-      values: model.analyseAtFirst(inputs.x, { logGain: inputs.coarseness, coarseness: inputs.coarseness }),
-    }));
-    this.#restoration = recordStep(
-      gpu,
-      { symbols: zeros(n, model.latentCount), logGain: zeros(n, 1), coarseness: zeros(n, 1, 1, 1) },
-      (inputs) => ({ pixels: model.restore(inputs.symbols, inputs) }),
-    );
   }
 
   /**
@@ -227,7 +218,8 @@ export class FaceCodec {
   /** Symbols to faces. */
   async restore(faces: readonly FaceSymbols[]): Promise<Uint8Array[]> {
     const { bytes } = this.faceSize;
-    const { inputs, outputs } = this.#restoration;
+    const step = this.#restorationStep();
+    const { inputs, outputs } = step;
     const count = this.model.latentCount;
     const restored: Uint8Array[] = [];
     for (let first = 0; first < faces.length; first += this.#batch) {
@@ -246,7 +238,7 @@ export class FaceCodec {
         inputs,
         batch.map(({ t }) => t),
       );
-      this.#restoration.run();
+      step.run();
       const values = await outputs.pixels.read();
       checkResults('decode: the pixels', values, batch.length, bytes, first);
       batch.forEach(({ grey }, n) => {
@@ -260,16 +252,42 @@ export class FaceCodec {
   /** Values in steps of index 0, in the order of the symbols. */
   async #analyse(faces: readonly Uint8Array[], steps: readonly number[]): Promise<Float64Array[]> {
     const { bytes } = this.faceSize;
-    const { inputs, outputs } = this.#analysis;
+    const step = this.#analysisStep();
+    const { inputs, outputs } = step;
     const pixels = new Float32Array(this.#batch * bytes);
     writeUnitPixels(faces, pixels);
     inputs.x.write(pixels);
     this.#writeSteps(inputs, steps);
-    this.#analysis.run();
+    step.run();
     const values = await outputs.values.read();
     const count = this.model.latentCount;
     checkResults('encode: the symbols', values, faces.length, count);
     return faces.map((_, n) => Float64Array.from(this.tables.order, (component) => values[n * count + component]));
+  }
+
+  #analysisStep(): RecordedStep<AnalysisInputs, { values: Tensor }> {
+    const { width, height } = this.model.config;
+    this.#analysis ??= recordStep(
+      this.gpu,
+      { x: this.#zeros(height, width, 3), coarseness: this.#zeros(1, 1, 1) },
+      ({ x, coarseness }) => ({ values: this.model.analyseAtFirst(x, { logGain: coarseness, coarseness }) }),
+    );
+    return this.#analysis;
+  }
+
+  #restorationStep(): RecordedStep<RestorationInputs, { pixels: Tensor }> {
+    this.#restoration ??= recordStep(
+      this.gpu,
+      { symbols: this.#zeros(this.model.latentCount), logGain: this.#zeros(1), coarseness: this.#zeros(1, 1, 1) },
+      (inputs) => ({ pixels: this.model.restore(inputs.symbols, inputs) }),
+    );
+    return this.#restoration;
+  }
+
+  /** An input of a recorded step, a batch of this shape. @throws DisposedError after `dispose` */
+  #zeros(...shape: number[]): Tensor {
+    if (this.#disposed) throw new DisposedError('the codec has been disposed');
+    return keep(Tensor.zeros(this.gpu, [this.#batch, ...shape]));
   }
 
   #writeSteps(inputs: { coarseness: Tensor; logGain?: Tensor }, steps: readonly number[]): void {
@@ -285,10 +303,14 @@ export class FaceCodec {
   }
 
   dispose(): void {
+    this.#disposed = true;
     for (const step of [this.#analysis, this.#restoration]) {
+      if (!step) continue;
       step.dispose();
       for (const input of Object.values(step.inputs)) input.dispose();
     }
+    this.#analysis = undefined;
+    this.#restoration = undefined;
     this.model.dispose();
   }
 }

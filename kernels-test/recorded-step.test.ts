@@ -132,18 +132,21 @@ for (const batch of FEW_SHAPES ? [4] : [4, 16]) {
   test(`the autoencoder trains in 60 % of the unplanned memory, batch ${batch}`, async () => {
     // A device of its own: nothing of another test is freed while bytes are counted.
     const gpu = await openGpu();
-    const training = new Training(gpu, {}, batch);
-    const before = gpu.pool.liveBytes;
-    const step = recordStep(gpu, training.inputs, training.body);
-    const inputs = training.inputs.x.buffer.capacity + training.inputs.weight.buffer.capacity;
-    assert.is(gpu.pool.liveBytes - before, step.plannedBytes - inputs, 'the step holds what it says');
-    const ratio = step.plannedBytes / step.unplannedBytes;
-    console.log(`${step.plannedBytes} of ${step.unplannedBytes} bytes: ${ratio.toFixed(3)}`);
-    assert.ok(ratio <= 0.6, `${step.plannedBytes} of ${step.unplannedBytes} bytes: ${ratio}`);
-    step.dispose();
-    assert.is(gpu.pool.liveBytes, before);
-    training.dispose();
-    gpu.destroy();
+    try {
+      const training = new Training(gpu, {}, batch);
+      const before = gpu.pool.liveBytes;
+      const step = recordStep(gpu, training.inputs, training.body);
+      const inputs = training.inputs.x.buffer.capacity + training.inputs.weight.buffer.capacity;
+      assert.is(gpu.pool.liveBytes - before, step.plannedBytes - inputs, 'the step holds what it says');
+      const ratio = step.plannedBytes / step.unplannedBytes;
+      console.log(`${step.plannedBytes} of ${step.unplannedBytes} bytes: ${ratio.toFixed(3)}`);
+      assert.ok(ratio <= 0.6, `${step.plannedBytes} of ${step.unplannedBytes} bytes: ${ratio}`);
+      step.dispose();
+      assert.is(gpu.pool.liveBytes, before);
+      training.dispose();
+    } finally {
+      gpu.destroy();
+    }
   });
 }
 

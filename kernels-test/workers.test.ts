@@ -124,22 +124,22 @@ test('no driver at all: one error, which says what the drivers said', async () =
   assert.match(stdout, /^NoAdapterError no (usable WebGPU adapter|WebGPU adapter fits "\w+") \(found: none/);
 });
 
-/** Enough to wait for when its Worker ends, and no more: the device finishes it even then. */
-const READ_FOR_EVER = `
+/** A Worker that multiplies matrices of size×size, `products` of them before each read. */
+const readForEver = (size: number, products: number): string => `
   const gpu = await openGpu();
-  const a = Tensor.zeros(gpu, [SIZE, SIZE]);
+  const a = Tensor.zeros(gpu, [${size}, ${size}]);
   await matmul(a, a).read();
   parentPort.postMessage('go');
   for (;;) {
-    const all = Array.from({ length: TIMES }, () => matmul(a, a));
+    const all = Array.from({ length: ${products} }, () => matmul(a, a));
     await gpu.endStep();
     await all.at(-1).read();
     for (const y of all) y.dispose();
-  }`
-  .replaceAll('SIZE', '768')
-  .replace('TIMES', '2');
+  }`;
+/** Enough to wait for when its Worker ends, and no more: the device finishes it even then. */
+const READ_FOR_EVER = readForEver(768, 2);
 /** Little to wait for: most of the time goes into calls of Dawn's. */
-const RECORD_FOR_EVER = READ_FOR_EVER.replaceAll('768', '8').replace('length: 2', 'length: 1');
+const RECORD_FOR_EVER = readForEver(8, 1);
 
 test('a Worker is terminated while it waits for the GPU: the process goes on', async () => {
   const main = `

@@ -1,3 +1,4 @@
+import { PipelineCache } from '../src/gpu/pipelines.js';
 import { everyKernel, type KernelText, nullDevice } from './every-kernel.js';
 import { sourceOfLine } from './wgsl-source.js';
 
@@ -10,7 +11,10 @@ import { sourceOfLine } from './wgsl-source.js';
 export async function complaint(device: GPUDevice, { of, kernel }: KernelText): Promise<string | null> {
   device.pushErrorScope('validation');
   const module = device.createShaderModule({ label: kernel.label, code: kernel.wgsl });
-  device.createComputePipeline({ layout: 'auto', compute: { module, entryPoint: 'main' } });
+  // By the letters and sizes of the kernel, which must fit its text.
+  const bindGroupLayouts = [new PipelineCache(device, () => {}).groupLayout(kernel)];
+  const layout = device.createPipelineLayout({ bindGroupLayouts });
+  device.createComputePipeline({ layout, compute: { module, entryPoint: 'main' } });
   const error = await device.popErrorScope();
   if (!error) return null;
   const { messages } = await module.getCompilationInfo();

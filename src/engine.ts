@@ -15,6 +15,7 @@ export type {
 } from './common/op-attrs.js';
 export type { Precision } from './common/precision.js';
 export { CounterRandom, type CounterRandomState } from './common/random.js';
+export type { Shader } from './common/shader.js';
 export { Gpu, type GpuDescription, type GpuOptions } from './gpu/gpu.js';
 export { type Kernel, type KernelLimits, linearGrid } from './gpu/kernel.js';
 export { type OpenBrowserGpuOptions, openAdapter, openBrowserGpu } from './gpu/open.js';

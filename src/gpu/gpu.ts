@@ -222,7 +222,7 @@ export class Gpu {
   prepare(kernel: Kernel, buffers: readonly GPUBufferBinding[], uniform?: GPUBufferBinding): Command {
     const bindings = uniform ? [...buffers, uniform] : buffers;
     const group = this.device.createBindGroup({
-      layout: this.#pipelines.groupLayout(kernel.bindings),
+      layout: this.#pipelines.groupLayout(kernel),
       entries: bindings.map((resource, binding) => ({ binding, resource })),
     });
     return { pipeline: this.#pipelines.get(kernel), group, workgroups: kernel.workgroups };

@@ -1,16 +1,9 @@
 import type { MatrixShape, Precision } from '../common/precision.js';
+import type { Shader } from '../common/shader.js';
 
-/**
- * One specialised compute kernel: its WGSL text with every static shape written into it, and the size of its grid.
- *
- * Bindings are group 0, binding 0, 1, 2, … in the order of `bindings`, one letter each: `r` read-only storage,
- * `w` read-write storage, `u` uniform (at most one, last: the scalars that change from call to call).
- * The entry point is `main`. Two kernels with equal `wgsl` and `bindings` share one pipeline.
- */
-export interface Kernel {
+/** One specialised compute kernel: its WGSL text with every static shape written into it, and the size of its grid. */
+export interface Kernel extends Shader {
   readonly label: string;
-  readonly wgsl: string;
-  readonly bindings: string;
   readonly workgroups: readonly [number, number, number];
   /**
    * True where each element of the one output takes a few operations on a few elements of the operands, and all of it is

@@ -1,5 +1,6 @@
 import { GpuError } from '../common/errors.js';
 import type { GPUBindGroupLayout, GPUComputePipeline, GPUDevice } from '../common/platform-types.js';
+import type { Shader } from '../common/shader.js';
 import type { Kernel } from './kernel.js';
 
 const BINDING_TYPES: Record<string, GPUBufferBindingType> = { r: 'read-only-storage', w: 'storage', u: 'uniform' };
@@ -10,7 +11,7 @@ interface Family {
   pipelines: Map<string, GPUComputePipeline>;
 }
 
-/** Bind group layouts by their letters, and the pipelines of each by their WGSL text; all live as long as the device. */
+/** Bind group layouts by their letters and sizes, and the pipelines of each by their WGSL text; all live as long as the device. */
 export class PipelineCache {
   #families = new Map<string, Family>();
   #checks: Promise<void>[] = [];
@@ -28,7 +29,7 @@ export class PipelineCache {
   }
 
   get(kernel: Kernel): GPUComputePipeline {
-    const family = this.#family(kernel.bindings);
+    const family = this.#family(kernel);
     let pipeline = family.pipelines.get(kernel.wgsl);
     if (!pipeline) {
       pipeline = this.#compile(kernel, family);
@@ -37,8 +38,8 @@ export class PipelineCache {
     return pipeline;
   }
 
-  groupLayout(bindings: string): GPUBindGroupLayout {
-    return this.#family(bindings).layout;
+  groupLayout(shader: Shader): GPUBindGroupLayout {
+    return this.#family(shader).layout;
   }
 
   get settled(): boolean {
@@ -71,19 +72,20 @@ export class PipelineCache {
     return pipeline;
   }
 
-  #family(bindings: string): Family {
-    let family = this.#families.get(bindings);
+  #family({ bindings, bindingSizes }: Shader): Family {
+    const key = bindingSizes ? `${bindings} ${bindingSizes}` : bindings;
+    let family = this.#families.get(key);
     if (!family) {
       const layout = this.device.createBindGroupLayout({
-        label: bindings,
+        label: key,
         entries: [...bindings].map((letter, binding) => ({
           binding,
           visibility: COMPUTE_STAGE,
-          buffer: { type: BINDING_TYPES[letter] },
+          buffer: { type: BINDING_TYPES[letter], minBindingSize: bindingSizes?.[binding] },
         })),
       });
       family = { layout, pipelines: new Map() };
-      this.#families.set(bindings, family);
+      this.#families.set(key, family);
     }
     return family;
   }

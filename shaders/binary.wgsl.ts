@@ -1,5 +1,9 @@
-import { linearMain } from './common/linear-index.js';
+import type { Shader } from '../src/common/shader.js';
+import { read, shader, uniform, vectorType, write } from './common/bindings.js';
+import { linearHead, linearIndex } from './common/linear-index.js';
 import { ravel, unravel } from './common/unravel.js';
+import { unroll } from './common/unroll.js';
+import { wgsl } from './common/wgsl.js';
 
 export interface Broadcast {
   /** Sizes of the output's axes, in units of `width` along the last. */
@@ -8,38 +12,47 @@ export interface Broadcast {
   varies: readonly (readonly boolean[])[];
   /** Elements an invocation: vec4 where the last axis allows. */
   width: 1 | 4;
-  /** WGSL in the operands `x0`, `x1`, …, each of type `V`, and in `scale`, a number of the uniform, if `scaled`. */
+  /** WGSL in the operands `x0`, `x1`, …, each of type `V`, and in `plan.scale` of the uniform, if `scaled`. */
   expression: string;
   scaled: boolean;
 }
 
+export const broadcastPlan = /* @__PURE__ */ uniform({ scale: 'f32' });
+
+/** How far apart elements of an operand are along each axis; 0 where it is stretched. */
+function stridesOfOperand(sizes: readonly number[], flags: readonly boolean[]): number[] {
+  const strides = sizes.map(() => 0);
+  let stride = 1;
+  for (let axis = sizes.length - 1; axis >= 0; axis--) {
+    if (!flags[axis]) continue;
+    strides[axis] = stride;
+    stride *= sizes[axis];
+  }
+  return strides;
+}
+
 /** y = f(x0, x1, …) with broadcasting. Bindings: the operands, y, and the uniform where `scaled`. */
-export function broadcastShader({ sizes, varies, width, expression, scaled }: Broadcast): string {
-  const vector = width === 1 ? 'f32' : 'vec4f';
-  const last = sizes.length - 1;
-  const strides = varies.map((flags) => {
-    // An operand that varies along the last axis is read in vectors, any other one in single numbers.
-    let stride = 1;
-    const out = sizes.map(() => 0);
-    for (let axis = last; axis >= 0; axis--) {
-      if (!flags[axis]) continue;
-      out[axis] = stride;
-      stride *= sizes[axis];
-    }
-    return out;
-  });
-  const declare = (name: string, binding: number, access: string, type: string) =>
-    `@group(0) @binding(${binding}) var<storage, ${access}> ${name}: array<${type}>;`;
-  const index = (k: number) => (varies[k].every(Boolean) ? 'i' : ravel('i', strides[k]));
+export function broadcastShader({ sizes, varies, width, expression, scaled }: Broadcast): Shader {
+  const V = vectorType(width);
+  // An operand that varies along the last axis is read in vectors, any other one in single numbers.
+  const operands = varies.map((flags, k) => [`xs${k}`, read(flags.at(-1) ? V : 'f32')]);
+  const index = (flags: readonly boolean[]) =>
+    flags.every(Boolean) ? 'i' : ravel('i', stridesOfOperand(sizes, flags));
   const linear = varies.every((flags) => flags.every((flag) => flag === flags[0]));
-  return `
-alias V = ${vector};
-${varies.map((flags, k) => declare(`xs${k}`, k, 'read', flags[last] ? 'V' : 'f32')).join('\n')}
-${declare('ys', varies.length, 'read_write', 'V')}
-${scaled ? `@group(0) @binding(${varies.length + 1}) var<uniform> scale: f32;` : ''}
-${linearMain('arrayLength(&ys)')}
-${linear ? '' : unravel('i', sizes)}
-${varies.map((_, k) => `  let x${k} = V(xs${k}[${index(k)}]);`).join('\n')}
+  return shader(
+    { ...Object.fromEntries(operands), ys: write(V), plan: scaled && broadcastPlan },
+    (declarations) => wgsl`
+alias V = ${V};
+${declarations}
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= arrayLength(&ys)) { return; }
+#if ${!linear}
+  ${unravel('i', sizes)}
+#endif
+  ${unroll(varies.length, (k) => `let x${k} = V(xs${k}[${index(varies[k])}]);`)}
   ys[i] = ${expression};
-}`;
+}`,
+  );
 }

@@ -1,46 +1,64 @@
+import type { Shader } from '../src/common/shader.js';
+import { read, shader, uniform, vectorType, write } from './common/bindings.js';
 import type { ColumnWidth } from './common/columns.js';
-import { linearMain } from './common/linear-index.js';
-import { type TypedBinding, typedBindings } from './common/typed-bindings.js';
+import { linearHead, linearIndex } from './common/linear-index.js';
+import { wgsl } from './common/wgsl.js';
 
-/**
- * Head of a kernel between pictures x [N,H,W,C] (`small`, in rows and columns) and y [N,Ho,Wo,C] (`big`); an invocation
- * owns `width` adjacent channels of a pixel. All sizes are uniforms, so one pipeline a width serves every shape.
+/*
+ * Kernels between pictures x [N,H,W,C] (`small`, in rows and columns) and y [N,Ho,Wo,C] (`big`); an invocation owns `width`
+ * adjacent channels of a pixel.
  */
-function head(width: ColumnWidth, ...bindings: TypedBinding[]): string {
-  return `
-alias V = ${width === 1 ? 'f32' : `vec${width}f`};
-struct Plan { small: vec2u, big: vec2u, groups: u32, threads: u32 }
-${typedBindings(...bindings)}
-@group(0) @binding(${bindings.length}) var<uniform> plan: Plan;
+
+/** All sizes, so that one pipeline a width serves every shape; groups = C / width. */
+export const upsamplePlan = /* @__PURE__ */ uniform({ small: 'vec2u', big: 'vec2u', groups: 'u32', threads: 'u32' });
+
+/** Forward passes read x and write y; gradients read dy and write dx. */
+const forwardBindings = (V: string) => ({ xs: read(V), ys: write(V), plan: upsamplePlan });
+const gradientBindings = (V: string) => ({ dys: read(V), dxs: write(V), plan: upsamplePlan });
+
+const elementFunction = `
 fn element(picture: u32, size: vec2u, at: vec2u, group: u32) -> u32 {
   return ((picture * size.x + at.x) * size.y + at.y) * plan.groups + group;
 }`;
-}
-
-/** Declares `at`, the invocation's pixel of a picture of `size`, its channel group and its picture. */
-function pixelMain(size: 'big' | 'small'): string {
-  return `
-${linearMain('plan.threads')}
-  let group = i % plan.groups;
-  let pixel = i / plan.groups;
-  let at = vec2u(pixel / plan.${size}.y % plan.${size}.x, pixel % plan.${size}.y);
-  let picture = pixel / (plan.${size}.x * plan.${size}.y);`;
-}
 
 /** Each pixel repeated in a block. Bindings: x, y, plan. */
-export function upsampleNearestShader(width: ColumnWidth): string {
-  return `
-${head(width, ['xs', 'r', 'V'], ['ys', 'w', 'V'])}
-${pixelMain('big')}
+export function upsampleNearestShader(width: ColumnWidth): Shader {
+  const V = vectorType(width);
+  return shader(
+    forwardBindings(V),
+    (declarations) => wgsl`
+${declarations}
+${elementFunction}
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= plan.threads) { return; }
+  let group = i % plan.groups;
+  let pixel = i / plan.groups;
+  let at = vec2u(pixel / plan.big.y % plan.big.x, pixel % plan.big.y);
+  let picture = pixel / (plan.big.x * plan.big.y);
   ys[i] = xs[element(picture, plan.small, at / (plan.big / plan.small), group)];
-}`;
+}`,
+  );
 }
 
 /** Each pixel collects its block. Bindings: dy, dx, plan. */
-export function upsampleNearestGradientShader(width: ColumnWidth): string {
-  return `
-${head(width, ['dys', 'r', 'V'], ['dxs', 'w', 'V'])}
-${pixelMain('small')}
+export function upsampleNearestGradientShader(width: ColumnWidth): Shader {
+  const V = vectorType(width);
+  return shader(
+    gradientBindings(V),
+    (declarations) => wgsl`
+alias V = ${V};
+${declarations}
+${elementFunction}
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= plan.threads) { return; }
+  let group = i % plan.groups;
+  let pixel = i / plan.groups;
+  let at = vec2u(pixel / plan.small.y % plan.small.x, pixel % plan.small.y);
+  let picture = pixel / (plan.small.x * plan.small.y);
   let block = plan.big / plan.small;
   var sum = V();
   for (var row = 0u; row < block.x; row++) {
@@ -51,7 +69,8 @@ ${pixelMain('small')}
     sum += ofRow;
   }
   dxs[i] = sum;
-}`;
+}`,
+  );
 }
 
 /**
@@ -73,18 +92,31 @@ fn tapsOf(at: vec2u) -> Taps {
 fn mixed(a: V, b: V, weight: f32) -> V { return select(a * (1.0 - weight) + b * weight, a, weight == 0.0); }`;
 
 /** Bilinear interpolation. Bindings: x, y, plan. */
-export function upsampleBilinearShader(width: ColumnWidth): string {
-  return `
-${head(width, ['xs', 'r', 'V'], ['ys', 'w', 'V'])}
+export function upsampleBilinearShader(width: ColumnWidth): Shader {
+  const V = vectorType(width);
+  return shader(
+    forwardBindings(V),
+    (declarations) => wgsl`
+alias V = ${V};
+${declarations}
+${elementFunction}
 ${taps}
-${pixelMain('big')}
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= plan.threads) { return; }
+  let group = i % plan.groups;
+  let pixel = i / plan.groups;
+  let at = vec2u(pixel / plan.big.y % plan.big.x, pixel % plan.big.y);
+  let picture = pixel / (plan.big.x * plan.big.y);
   let t = tapsOf(at);
   let a = xs[element(picture, plan.small, t.low, group)];
   let b = xs[element(picture, plan.small, vec2u(t.low.x, t.high.y), group)];
   let c = xs[element(picture, plan.small, vec2u(t.high.x, t.low.y), group)];
   let d = xs[element(picture, plan.small, t.high, group)];
   ys[i] = mixed(mixed(a, b, t.weight.y), mixed(c, d, t.weight.y), t.weight.x);
-}`;
+}`,
+  );
 }
 
 /**
@@ -92,11 +124,23 @@ ${pixelMain('big')}
  * edge. The bounds are generous by one pixel; the weight of an output that does not read the pixel is 0.
  * Bindings: dy, dx, plan.
  */
-export function upsampleBilinearGradientShader(width: ColumnWidth): string {
-  return `
-${head(width, ['dys', 'r', 'V'], ['dxs', 'w', 'V'])}
+export function upsampleBilinearGradientShader(width: ColumnWidth): Shader {
+  const V = vectorType(width);
+  return shader(
+    gradientBindings(V),
+    (declarations) => wgsl`
+alias V = ${V};
+${declarations}
+${elementFunction}
 ${taps}
-${pixelMain('small')}
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= plan.threads) { return; }
+  let group = i % plan.groups;
+  let pixel = i / plan.groups;
+  let at = vec2u(pixel / plan.small.y % plan.small.x, pixel % plan.small.y);
+  let picture = pixel / (plan.small.x * plan.small.y);
   // Centres from at − 1 to at + 1: (2o + 1)·small from (2·at − 1)·big to (2·at + 3)·big.
   let before = max(2u * at, vec2u(1u)) - 1u;
   let inner = before * plan.big / (2u * plan.small);
@@ -113,5 +157,6 @@ ${pixelMain('small')}
     }
   }
   dxs[i] = sum;
-}`;
+}`,
+  );
 }

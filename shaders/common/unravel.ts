@@ -1,16 +1,16 @@
+import { sizeOf } from '../../src/common/shapes.js';
+import { unroll } from './unroll.js';
+
 /**
  * WGSL that splits the linear index `i` into one index an axis, named `prefix` + axis, row-major. The sizes are written
  * in as constants, which makes the divisions cheap.
  */
 export function unravel(prefix: string, sizes: readonly number[], i = 'i'): string {
-  let inner = 1;
-  const lines = sizes.map(() => '');
-  for (let axis = sizes.length - 1; axis >= 0; axis--) {
+  return unroll(sizes.length, (axis) => {
+    const inner = sizeOf(sizes.slice(axis + 1));
     const quotient = inner === 1 ? i : `${i} / ${inner}u`;
-    lines[axis] = `  let ${prefix}${axis} = ${axis === 0 ? quotient : `(${quotient}) % ${sizes[axis]}u`};`;
-    inner *= sizes[axis];
-  }
-  return lines.join('\n');
+    return `let ${prefix}${axis} = ${axis === 0 ? quotient : `(${quotient}) % ${sizes[axis]}u`};`;
+  });
 }
 
 /** WGSL for a linear index: the sum of each axis' index (`prefix` + axis) times its stride; axes of stride 0 are left out. */

@@ -12,8 +12,8 @@ export const chooseVectors: VectorChoice = (lastAxis) => (lastAxis % 4 === 0 ? 4
 export const naiveVectors: VectorChoice = () => 1;
 
 /**
- * Elementwise f of operands that broadcast to `shape`. Bindings: the operands, the output, and a uniform f32 where the
- * expression (WGSL in x0, x1, …, of type V) uses `scale`.
+ * Elementwise f of operands that broadcast to `shape`. Bindings: the operands, the output, and `broadcastPlan` where the
+ * expression (WGSL in x0, x1, …, of type V) uses `plan.scale`.
  */
 export function broadcastKernel(
   label: string,
@@ -33,8 +33,7 @@ export function broadcastKernel(
   const varies = operands.map((_, k) => axes.map(({ flags }) => flags[k]));
   return {
     label,
-    wgsl: broadcastShader({ sizes, varies, width, expression, scaled }),
-    bindings: `${'r'.repeat(operands.length)}w${scaled ? 'u' : ''}`,
+    ...broadcastShader({ sizes, varies, width, expression, scaled }),
     workgroups: elementGrid(sizeOf(shape) / width),
     pointwise: true,
   };

@@ -1,5 +1,5 @@
 import { LINEAR_WORKGROUP } from '../../shaders/common/linear-index.js';
-import { binaryShader, operandsOf, unaryGradientShader, unaryShader } from '../../shaders/elementwise.wgsl.js';
+import { binaryShader, unaryGradientShader, unaryShader } from '../../shaders/elementwise.wgsl.js';
 import { type Kernel, linearGrid } from '../gpu/kernel.js';
 
 /** Grid of a kernel with one invocation an element. */
@@ -9,15 +9,14 @@ export function elementGrid(count: number): [number, number, number] {
 
 /** Bindings x, y; `expression` is WGSL in `x`. */
 export function unaryKernel(label: string, expression: string, size: number): Kernel {
-  return { label, wgsl: unaryShader(expression), bindings: 'rw', workgroups: elementGrid(size), pointwise: true };
+  return { label, ...unaryShader(expression), workgroups: elementGrid(size), pointwise: true };
 }
 
 /** Bindings x and y where the derivative (WGSL in `x` and `y`) names them, dy, dx. */
 export function unaryGradientKernel(label: string, derivative: string, size: number): Kernel {
   return {
     label: `${label} gradient`,
-    wgsl: unaryGradientShader(derivative),
-    bindings: `${'r'.repeat(operandsOf(derivative).length)}rw`,
+    ...unaryGradientShader(derivative),
     workgroups: elementGrid(size),
     pointwise: true,
   };
@@ -25,7 +24,7 @@ export function unaryGradientKernel(label: string, derivative: string, size: num
 
 /** Bindings x, y, z, all of one shape. */
 export function binaryKernel(label: string, expression: string, size: number): Kernel {
-  return { label, wgsl: binaryShader(expression), bindings: 'rrw', workgroups: elementGrid(size), pointwise: true };
+  return { label, ...binaryShader(expression), workgroups: elementGrid(size), pointwise: true };
 }
 
 export function addKernel(size: number): Kernel {

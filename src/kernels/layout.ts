@@ -37,15 +37,15 @@ export function boxOf(
 
 /** Reads the box. Bindings: array, box. */
 export function readBoxKernel(box: Box): Kernel {
-  return { label: 'slice', wgsl: readBoxShader(box), bindings: 'rw', workgroups: elementGrid(sizeOf(box.inner)) };
+  return { label: 'slice', ...readBoxShader(box), workgroups: elementGrid(sizeOf(box.inner)) };
 }
 
 /** Writes the box and leaves the rest of the array. Bindings: box, array. */
 export function writeBoxKernel(box: Box): Kernel {
-  return { label: 'concat', wgsl: writeBoxShader(box), bindings: 'rw', workgroups: elementGrid(sizeOf(box.inner)) };
+  return { label: 'concat', ...writeBoxShader(box), workgroups: elementGrid(sizeOf(box.inner)) };
 }
 
 /** Surrounds the box with `value`. Bindings: box, array. */
 export function padKernel(box: Box, value: number): Kernel {
-  return { label: 'pad', wgsl: padShader(box, value), bindings: 'rw', workgroups: elementGrid(sizeOf(box.outer)) };
+  return { label: 'pad', ...padShader(box, value), workgroups: elementGrid(sizeOf(box.outer)) };
 }

@@ -21,15 +21,14 @@ export const naiveMse = (): MseConfig => ({ width: 1, partials: 1 });
 
 /** Bindings a, b, partials. */
 export function msePartialsKernel({ width, partials }: MseConfig): Kernel {
-  return { label: 'mse', wgsl: msePartialsShader(width), bindings: 'rrw', workgroups: elementGrid(partials) };
+  return { label: 'mse', ...msePartialsShader(width), workgroups: elementGrid(partials) };
 }
 
 /** Bindings a, b, dy, then the gradients by a and by b, each if wanted. */
 export function mseGradientKernel(size: number, { width }: MseConfig, wanted: { a: boolean; b: boolean }): Kernel {
   return {
     label: 'mse gradient',
-    wgsl: mseGradientShader(width, wanted),
-    bindings: `rrr${wanted.a ? 'w' : ''}${wanted.b ? 'w' : ''}`,
+    ...mseGradientShader(width, wanted),
     workgroups: elementGrid(size / width),
   };
 }

@@ -1,4 +1,4 @@
-import { quantizeGradientShader, quantizeShader } from '../../shaders/quantize.wgsl.js';
+import { quantizeGradientShader, quantizePlan, quantizeShader } from '../../shaders/quantize.wgsl.js';
 import type { OpAttrs } from '../common/op-attrs.js';
 import type { Kernel } from '../gpu/kernel.js';
 import { elementGrid } from './elementwise.js';
@@ -9,8 +9,7 @@ type QuantizeAttrs = OpAttrs['quantize'];
 export function quantizeKernel(mode: QuantizeAttrs['mode'], size: number, width: 1 | 4): Kernel {
   return {
     label: `quantize (${mode})`,
-    wgsl: quantizeShader(width, mode === 'noise'),
-    bindings: 'rwu',
+    ...quantizeShader(width, mode === 'noise'),
     workgroups: elementGrid(size / width),
   };
 }
@@ -19,16 +18,12 @@ export function quantizeKernel(mode: QuantizeAttrs['mode'], size: number, width:
 export function quantizeGradientKernel(mode: QuantizeAttrs['mode'], size: number, width: 1 | 4): Kernel {
   return {
     label: `quantize (${mode}) gradient`,
-    wgsl: quantizeGradientShader(width, mode === 'noise'),
-    bindings: 'rrwu',
+    ...quantizeGradientShader(width, mode === 'noise'),
     workgroups: elementGrid(size / width),
   };
 }
 
 /** The uniform of both kernels. */
 export function quantizeScalars({ seed, stream, scale, min, max }: QuantizeAttrs): ArrayBuffer {
-  const scalars = new ArrayBuffer(32);
-  new Uint32Array(scalars).set([seed, stream]);
-  new Float32Array(scalars, 8).set([scale, min, max]);
-  return scalars;
+  return quantizePlan.pack({ key: [seed, stream], scale, low: min, high: max });
 }

@@ -1,5 +1,5 @@
 import { BLOCK } from '../../shaders/common/block-sums.js';
-import { type SumWidth, sumRowsShader } from '../../shaders/reduce.wgsl.js';
+import { type SumWidth, sumPlan, sumRowsShader } from '../../shaders/reduce.wgsl.js';
 import type { Kernel, KernelLimits } from '../gpu/kernel.js';
 import { elementGrid } from './elementwise.js';
 
@@ -60,8 +60,7 @@ export function naiveSumPasses(batches: number, rows: number, columns: number): 
 export function sumPassKernel({ batches, columns, slots, width }: SumPass): Kernel {
   return {
     label: 'sum rows',
-    wgsl: sumRowsShader(width),
-    bindings: 'rwu',
+    ...sumRowsShader(width),
     workgroups: elementGrid((batches * slots * columns) / width),
   };
 }
@@ -69,8 +68,5 @@ export function sumPassKernel({ batches, columns, slots, width }: SumPass): Kern
 /** The uniform of a pass; its sums are multiplied by `scale`. */
 export function sumPassScalars({ batches, rows, columns, slots, width }: SumPass, scale = 1): ArrayBuffer {
   const groups = columns / width;
-  const scalars = new ArrayBuffer(32);
-  new Uint32Array(scalars).set([rows, groups, slots, batches * slots * groups]);
-  new Float32Array(scalars)[4] = scale;
-  return scalars;
+  return sumPlan.pack({ rows, groups, slots, threads: batches * slots * groups, scale });
 }

@@ -4,6 +4,7 @@ import {
   upsampleBilinearShader,
   upsampleNearestGradientShader,
   upsampleNearestShader,
+  upsamplePlan,
 } from '../../shaders/upsample.wgsl.js';
 import { sizeOf } from '../common/shapes.js';
 import type { Kernel } from '../gpu/kernel.js';
@@ -27,15 +28,19 @@ export function upsampleScalars(
   width: ColumnWidth,
   outputs: readonly number[],
 ): ArrayBuffer {
-  return Uint32Array.of(x[1], x[2], y[1], y[2], x[3] / width, sizeOf(outputs) / width, 0, 0).buffer;
+  return upsamplePlan.pack({
+    small: [x[1], x[2]],
+    big: [y[1], y[2]],
+    groups: x[3] / width,
+    threads: sizeOf(outputs) / width,
+  });
 }
 
 /** Bindings x, y; `y` is the shape of y. */
 export function upsampleKernel(mode: UpsampleMode, y: readonly number[], width: ColumnWidth): Kernel {
   return {
     label: `upsample ${mode}`,
-    wgsl: SHADERS[mode].forward(width),
-    bindings: 'rwu',
+    ...SHADERS[mode].forward(width),
     workgroups: elementGrid(sizeOf(y) / width),
   };
 }
@@ -44,8 +49,7 @@ export function upsampleKernel(mode: UpsampleMode, y: readonly number[], width: 
 export function upsampleGradientKernel(mode: UpsampleMode, x: readonly number[], width: ColumnWidth): Kernel {
   return {
     label: `upsample ${mode} gradient`,
-    wgsl: SHADERS[mode].gradient(width),
-    bindings: 'rwu',
+    ...SHADERS[mode].gradient(width),
     workgroups: elementGrid(sizeOf(x) / width),
   };
 }

@@ -1,3 +1,4 @@
+import { broadcastPlan } from '../../shaders/binary.wgsl.js';
 import { ShapeError } from '../common/errors.js';
 import type { OpAttrs } from '../common/op-attrs.js';
 import { meanShape, sumShape } from '../common/op-shapes.js';
@@ -67,8 +68,8 @@ export function sumOver(
 
 /** x, stretched to `shape`, times `scale`. */
 function scaledCopy(x: Tensor, shape: readonly number[], scale: number): Tensor {
-  const kernel = broadcastKernel('scale', 'scale * x0', [x.shape], shape, { scaled: true });
-  return dispatch(kernel, [x], shape, Float32Array.of(scale).buffer);
+  const kernel = broadcastKernel('scale', 'plan.scale * x0', [x.shape], shape, { scaled: true });
+  return dispatch(kernel, [x], shape, broadcastPlan.pack({ scale }));
 }
 
 /**

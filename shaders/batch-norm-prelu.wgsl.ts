@@ -1,70 +1,85 @@
-import {
-  type ColumnWidth,
-  columnBindings,
-  columnMain,
-  forEachBlock,
-  forEachRow,
-  forEachRowOfBlock,
-} from './common/columns.js';
-import { linearMain } from './common/linear-index.js';
+import type { Shader } from '../src/common/shader.js';
+import { read, shader, vectorType, write } from './common/bindings.js';
+import { BLOCK } from './common/block-sums.js';
+import { type ColumnWidth, columnPlan } from './common/columns.js';
+import { linearHead, linearIndex } from './common/linear-index.js';
 import { f32Literal } from './common/literal.js';
 import { nonFiniteFunctions } from './common/non-finite.js';
 import { wgsl } from './common/wgsl.js';
-import { type SlopeKind, slopeOf, slopeType } from './prelu.wgsl.js';
+import type { SlopeKind } from './prelu.wgsl.js';
 
 /** What goes into the PReLU. Forward and backward passes share the text, so that they agree on its sign. */
 const preActivation = '(x - mean) * scale + beta';
-const inverseDeviation = (variance: string, eps: number) => `1.0 / sqrt(${variance} + ${f32Literal(eps)})`;
 
 /** y = prelu(z), z = (x − mean)·gamma/√(variance + eps) + beta. */
-export function batchNormPreluShader(width: ColumnWidth, kind: SlopeKind, eps: number): string {
-  return `
-${columnBindings(
-  width,
-  ['xs', 'r'],
-  ['gammas', 'r'],
-  ['betas', 'r'],
-  ['means', 'r'],
-  ['variances', 'r'],
-  ['slopes', 'r', slopeType(kind)],
-  ['ys', 'w'],
-)}
-${columnMain}
+export function batchNormPreluShader(width: ColumnWidth, kind: SlopeKind, eps: number): Shader {
+  const V = vectorType(width);
+  return shader(
+    {
+      xs: read(V),
+      gammas: read(V),
+      betas: read(V),
+      means: read(V),
+      variances: read(V),
+      slopes: read(kind === 'shared' ? 'f32' : V),
+      ys: write(V),
+      plan: columnPlan,
+    },
+    (declarations) => wgsl`
+alias V = ${V};
+${declarations}
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= plan.threads) { return; }
   let group = i % plan.groups;
   let mean = means[group];
-  let inverse = ${inverseDeviation('variances[group]', eps)};
+  let inverse = 1.0 / sqrt(variances[group] + ${f32Literal(eps)});
   let scale = gammas[group] * inverse;
   let beta = betas[group];
-  let slope = ${slopeOf(kind)};
-  ${forEachRow}
+#if ${kind === 'shared'}
+  let slope = V(slopes[0]);
+#else
+  let slope = slopes[i % plan.groups];
+#endif
+  for (var at = i; at < plan.rows * plan.groups; at += plan.threads) {
     let x = xs[at];
     let z = ${preActivation};
     ys[at] = select(slope * z, z, z > V());
   }
-}`;
+}`,
+  );
 }
 
 /**
  * Packs what the backward passes need for each channel into one tensor [5, channels], since as separate bindings they
  * would be more than the eight of every device: mean, 1/√(variance + eps), gamma times that, beta, slope.
  */
-export function coefficientsShader(eps: number): string {
-  return `
-@group(0) @binding(0) var<storage, read> gammas: array<f32>;
-@group(0) @binding(1) var<storage, read> betas: array<f32>;
-@group(0) @binding(2) var<storage, read> means: array<f32>;
-@group(0) @binding(3) var<storage, read> variances: array<f32>;
-@group(0) @binding(4) var<storage, read> slopes: array<f32>;
-@group(0) @binding(5) var<storage, read_write> coefficients: array<f32>;
-${linearMain('arrayLength(&gammas)')}
+export function coefficientsShader(eps: number): Shader {
+  return shader(
+    {
+      gammas: read('f32'),
+      betas: read('f32'),
+      means: read('f32'),
+      variances: read('f32'),
+      slopes: read('f32'),
+      coefficients: write('f32'),
+    },
+    (declarations) => wgsl`
+${declarations}
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= arrayLength(&gammas)) { return; }
   let channels = arrayLength(&gammas);
-  let inverse = ${inverseDeviation('variances[i]', eps)};
+  let inverse = 1.0 / sqrt(variances[i] + ${f32Literal(eps)});
   coefficients[i] = means[i];
   coefficients[channels + i] = inverse;
   coefficients[2u * channels + i] = gammas[i] * inverse;
   coefficients[3u * channels + i] = betas[i];
   coefficients[4u * channels + i] = slopes[i % arrayLength(&slopes)];
-}`;
+}`,
+  );
 }
 
 /** The gradient before the PReLU; it has to become NaN where z is, since nobody knows its side. */
@@ -83,29 +98,37 @@ const loadCoefficients = `
  * Partial sums [slots, groups] of the gradients of beta, gamma and the slope, in one walk: of dz, of
  * dz·(x − mean)/√(variance + eps), and of dy·z where z ≤ 0, with z computed again from x.
  */
-export function batchNormPreluPartialGradientsShader(width: ColumnWidth): string {
-  return `
-${columnBindings(
-  width,
-  ['xs', 'r'],
-  ['dys', 'r'],
-  ['coefficients', 'r'],
-  ['partialBetas', 'w'],
-  ['partialGammas', 'w'],
-  ['partialSlopes', 'w'],
-)}
+export function batchNormPreluPartialGradientsShader(width: ColumnWidth): Shader {
+  const V = vectorType(width);
+  return shader(
+    {
+      xs: read(V),
+      dys: read(V),
+      coefficients: read(V),
+      partialBetas: write(V),
+      partialGammas: write(V),
+      partialSlopes: write(V),
+      plan: columnPlan,
+    },
+    (declarations) => wgsl`
+alias V = ${V};
+${declarations}
 ${nonFiniteFunctions(width)}
-${columnMain}
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= plan.threads) { return; }
   ${loadCoefficients}
   var sums = V();
   var products = V();
   var belows = V();
   var largest = magnitude(V()); // of all z: a NaN among them makes the sums NaN
-  ${forEachBlock}
+  for (var begin = i; begin < plan.rows * plan.groups; begin += ${BLOCK}u * plan.threads) {
+    let end = min(begin + ${BLOCK}u * plan.threads, plan.rows * plan.groups);
     var sum = V();
     var product = V();
     var below = V();
-    ${forEachRowOfBlock}
+    for (var at = begin; at < end; at += plan.threads) {
       let x = xs[at];
       let dy = dys[at];
       let z = ${preActivation};
@@ -122,29 +145,41 @@ ${columnMain}
   partialBetas[i] = keepNanOf(sums, largest);
   partialGammas[i] = keepNanOf(products * inverse, largest);
   partialSlopes[i] = keepNanOf(belows, largest);
-}`;
+}`,
+  );
 }
 
 /**
  * dx = gamma/√(variance + eps)·dz; in the training form, where the statistics depend on x, without the projections of
  * dz on a constant and on x̂: gamma/√(variance + eps)·(dz − dBeta/rows − x̂·dGamma/rows).
  */
-export function batchNormPreluInputGradientShader(width: ColumnWidth, training: boolean): string {
-  const sums: [string, 'r'][] = [
-    ['dBetas', 'r'],
-    ['dGammas', 'r'],
-  ];
-  return wgsl`
-${columnBindings(width, ['xs', 'r'], ['dys', 'r'], ['coefficients', 'r'], ...(training ? sums : []), ['dxs', 'w'])}
+export function batchNormPreluInputGradientShader(width: ColumnWidth, training: boolean): Shader {
+  const V = vectorType(width);
+  return shader(
+    {
+      xs: read(V),
+      dys: read(V),
+      coefficients: read(V),
+      dBetas: training && read(V),
+      dGammas: training && read(V),
+      dxs: write(V),
+      plan: columnPlan,
+    },
+    (declarations) => wgsl`
+alias V = ${V};
+${declarations}
 ${nonFiniteFunctions(width)}
-${columnMain}
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= plan.threads) { return; }
   ${loadCoefficients}
 #if ${training}
   let perRow = 1.0 / f32(plan.rows);
   let constant = dBetas[group] * perRow;
   let along = dGammas[group] * inverse * perRow;
 #endif
-  ${forEachRow}
+  for (var at = i; at < plan.rows * plan.groups; at += plan.threads) {
     let x = xs[at];
     let dy = dys[at];
     let z = ${preActivation};
@@ -156,5 +191,6 @@ ${columnMain}
     dxs[at] = keepNan(scale * dz, z);
 #endif
   }
-}`;
+}`,
+  );
 }

@@ -1,13 +1,8 @@
+import type { Shader } from '../src/common/shader.js';
+import { read, shader, uniform, vectorType, write } from './common/bindings.js';
 import { BLOCK } from './common/block-sums.js';
-import {
-  type ColumnWidth,
-  columnBindings,
-  columnMain,
-  forEachBlock,
-  forEachRow,
-  forEachRowOfBlock,
-} from './common/columns.js';
-import { f32Bindings, linearMain } from './common/linear-index.js';
+import { type ColumnWidth, columnPlan } from './common/columns.js';
+import { linearHead, linearIndex } from './common/linear-index.js';
 import { f32Literal } from './common/literal.js';
 import { wgsl } from './common/wgsl.js';
 
@@ -30,16 +25,24 @@ fn merge(a: Moments, b: Moments) -> Moments {
  * not rounded at its scale; the update makes any origin safe. Partials: [means | squares] of [slots, groups].
  * Welford 1962, "Note on a method for calculating corrected sums of squares and products".
  */
-export function partialMomentsShader(width: ColumnWidth): string {
-  return `
-${columnBindings(width, ['xs', 'r'], ['partials', 'w'])}
+export function partialMomentsShader(width: ColumnWidth): Shader {
+  const V = vectorType(width);
+  return shader(
+    { xs: read(V), partials: write(V), plan: columnPlan },
+    (declarations) => wgsl`
+alias V = ${V};
+${declarations}
 ${momentsFunctions}
-${columnMain}
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= plan.threads) { return; }
   let origin = xs[i % plan.groups];
   var total = Moments(0.0, V(), V());
-  ${forEachBlock}
+  for (var begin = i; begin < plan.rows * plan.groups; begin += ${BLOCK}u * plan.threads) {
+    let end = min(begin + ${BLOCK}u * plan.threads, plan.rows * plan.groups);
     var block = Moments(0.0, V(), V());
-    ${forEachRowOfBlock}
+    for (var at = begin; at < end; at += plan.threads) {
       let x = xs[at] - origin;
       let delta = x - block.mean;
       block.count += 1.0;
@@ -50,16 +53,27 @@ ${columnMain}
   }
   partials[i] = total.mean;
   partials[plan.threads + i] = total.squares;
-}`;
+}`,
+  );
 }
 
 /**
  * Second half: merges the partial moments of each group's slots into the mean and the biased variance of each channel.
  * With one lane an invocation does it in blocks; with more (a power of two, ≤ slots) a workgroup does it in a tree.
  */
-export function momentsShader(width: ColumnWidth, lanes: number): string {
-  return wgsl`
-${columnBindings(width, ['xs', 'r'], ['partials', 'r'], ['means', 'w'], ['variances', 'w'])}
+export function momentsShader(width: ColumnWidth, lanes: number): Shader {
+  const V = vectorType(width);
+  return shader(
+    {
+      xs: read(V),
+      partials: read(V),
+      means: write(V),
+      variances: write(V),
+      plan: columnPlan,
+    },
+    (declarations) => wgsl`
+alias V = ${V};
+${declarations}
 ${momentsFunctions}
 fn load(slot: u32, group: u32) -> Moments {
   let at = slot * plan.groups + group;
@@ -69,8 +83,11 @@ fn store(group: u32, total: Moments) {
   means[group] = xs[group] + total.mean;
   variances[group] = total.squares * (1.0 / f32(plan.rows));
 }
+
 #if ${lanes === 1}
-${linearMain('plan.groups')}
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= plan.groups) { return; }
   var total = Moments(0.0, V(), V());
   for (var begin = 0u; begin < plan.slots; begin += ${BLOCK}u) {
     var block = load(begin, i);
@@ -94,37 +111,70 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
   }
   if (lid == 0u) { store(group, lanes[0]); }
 }
-#endif`;
+#endif`,
+  );
 }
 
 /** y = (x − mean)·gamma/√(variance + eps) + beta. */
-export function normalizeShader(width: ColumnWidth, eps: number): string {
-  return `
-${columnBindings(width, ['xs', 'r'], ['gammas', 'r'], ['betas', 'r'], ['means', 'r'], ['variances', 'r'], ['ys', 'w'])}
-${columnMain}
+export function normalizeShader(width: ColumnWidth, eps: number): Shader {
+  const V = vectorType(width);
+  return shader(
+    {
+      xs: read(V),
+      gammas: read(V),
+      betas: read(V),
+      means: read(V),
+      variances: read(V),
+      ys: write(V),
+      plan: columnPlan,
+    },
+    (declarations) => wgsl`
+alias V = ${V};
+${declarations}
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= plan.threads) { return; }
   let group = i % plan.groups;
   let mean = means[group];
   let scale = gammas[group] / sqrt(variances[group] + ${f32Literal(eps)});
   let beta = betas[group];
-  ${forEachRow}
+  for (var at = i; at < plan.rows * plan.groups; at += plan.threads) {
     ys[at] = (xs[at] - mean) * scale + beta;
   }
-}`;
+}`,
+  );
 }
 
 /** Partial sums [slots, groups] of the gradients of beta and gamma: of dy, and of dy·(x − mean)/√(variance + eps). */
-export function partialGradientsShader(width: ColumnWidth, eps: number): string {
-  return `
-${columnBindings(width, ['xs', 'r'], ['dys', 'r'], ['means', 'r'], ['variances', 'r'], ['partialBetas', 'w'], ['partialGammas', 'w'])}
-${columnMain}
+export function partialGradientsShader(width: ColumnWidth, eps: number): Shader {
+  const V = vectorType(width);
+  return shader(
+    {
+      xs: read(V),
+      dys: read(V),
+      means: read(V),
+      variances: read(V),
+      partialBetas: write(V),
+      partialGammas: write(V),
+      plan: columnPlan,
+    },
+    (declarations) => wgsl`
+alias V = ${V};
+${declarations}
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= plan.threads) { return; }
   let group = i % plan.groups;
   let mean = means[group];
   var sums = V();
   var products = V();
-  ${forEachBlock}
+  for (var begin = i; begin < plan.rows * plan.groups; begin += ${BLOCK}u * plan.threads) {
+    let end = min(begin + ${BLOCK}u * plan.threads, plan.rows * plan.groups);
     var sum = V();
     var product = V();
-    ${forEachRowOfBlock}
+    for (var at = begin; at < end; at += plan.threads) {
       let dy = dys[at];
       sum += dy;
       product += dy * (xs[at] - mean);
@@ -134,27 +184,35 @@ ${columnMain}
   }
   partialBetas[i] = sums;
   partialGammas[i] = products / sqrt(variances[group] + ${f32Literal(eps)});
-}`;
+}`,
+  );
 }
 
 /**
  * dx of the training form: the mean and the variance depend on x too, so the projections of dy on a constant and on
  * x̂ are taken away: dx = gamma/√(variance + eps)·(dy − dBeta/rows − x̂·dGamma/rows).
  */
-export function trainingInputGradientShader(width: ColumnWidth, eps: number): string {
-  return `
-${columnBindings(
-  width,
-  ['xs', 'r'],
-  ['dys', 'r'],
-  ['gammas', 'r'],
-  ['means', 'r'],
-  ['variances', 'r'],
-  ['dBetas', 'r'],
-  ['dGammas', 'r'],
-  ['dxs', 'w'],
-)}
-${columnMain}
+export function trainingInputGradientShader(width: ColumnWidth, eps: number): Shader {
+  const V = vectorType(width);
+  return shader(
+    {
+      xs: read(V),
+      dys: read(V),
+      gammas: read(V),
+      means: read(V),
+      variances: read(V),
+      dBetas: read(V),
+      dGammas: read(V),
+      dxs: write(V),
+      plan: columnPlan,
+    },
+    (declarations) => wgsl`
+alias V = ${V};
+${declarations}
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= plan.threads) { return; }
   let group = i % plan.groups;
   let mean = means[group];
   let inverse = 1.0 / sqrt(variances[group] + ${f32Literal(eps)});
@@ -162,33 +220,61 @@ ${columnMain}
   let perRow = 1.0 / f32(plan.rows);
   let constant = dBetas[group] * perRow;
   let slope = dGammas[group] * inverse * perRow;
-  ${forEachRow}
+  for (var at = i; at < plan.rows * plan.groups; at += plan.threads) {
     dxs[at] = scale * (dys[at] - constant - (xs[at] - mean) * slope);
   }
-}`;
+}`,
+  );
 }
 
 /** dx of the inference form, where the statistics are constants: dx = dy·gamma/√(variance + eps). */
-export function inferenceInputGradientShader(width: ColumnWidth, eps: number): string {
-  return `
-${columnBindings(width, ['dys', 'r'], ['gammas', 'r'], ['variances', 'r'], ['dxs', 'w'])}
-${columnMain}
+export function inferenceInputGradientShader(width: ColumnWidth, eps: number): Shader {
+  const V = vectorType(width);
+  return shader(
+    {
+      dys: read(V),
+      gammas: read(V),
+      variances: read(V),
+      dxs: write(V),
+      plan: columnPlan,
+    },
+    (declarations) => wgsl`
+alias V = ${V};
+${declarations}
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= plan.threads) { return; }
   let group = i % plan.groups;
   let scale = gammas[group] / sqrt(variances[group] + ${f32Literal(eps)});
-  ${forEachRow}
+  for (var at = i; at < plan.rows * plan.groups; at += plan.threads) {
     dxs[at] = scale * dys[at];
   }
-}`;
+}`,
+  );
 }
 
-/** Moves the running statistics towards those of a batch, in place. Uniform: momentum, and rows/(rows − 1). */
-export function runningStatisticsShader(): string {
-  return `
-struct Scalars { momentum: f32, unbias: f32 }
-${f32Bindings(['means', 'r'], ['variances', 'r'], ['runningMeans', 'w'], ['runningVariances', 'w'])}
-@group(0) @binding(4) var<uniform> u: Scalars;
-${linearMain('arrayLength(&runningMeans)')}
-  runningMeans[i] += u.momentum * (means[i] - runningMeans[i]);
-  runningVariances[i] += u.momentum * (variances[i] * u.unbias - runningVariances[i]);
-}`;
+/** `unbias` is rows/(rows − 1), which makes the variance of a batch of `rows` unbiased. */
+export const runningStatisticsPlan = /* @__PURE__ */ uniform({ momentum: 'f32', unbias: 'f32' });
+
+/** Moves the running statistics towards those of a batch, in place. */
+export function runningStatisticsShader(): Shader {
+  return shader(
+    {
+      means: read('f32'),
+      variances: read('f32'),
+      runningMeans: write('f32'),
+      runningVariances: write('f32'),
+      plan: runningStatisticsPlan,
+    },
+    (declarations) => wgsl`
+${declarations}
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= arrayLength(&runningMeans)) { return; }
+  runningMeans[i] += plan.momentum * (means[i] - runningMeans[i]);
+  runningVariances[i] += plan.momentum * (variances[i] * plan.unbias - runningVariances[i]);
+}`,
+  );
 }

@@ -1,11 +1,8 @@
-import {
-  type ColumnWidth,
-  columnBindings,
-  columnMain,
-  forEachBlock,
-  forEachRow,
-  forEachRowOfBlock,
-} from './common/columns.js';
+import type { Shader } from '../src/common/shader.js';
+import { read, shader, vectorType, write } from './common/bindings.js';
+import { BLOCK } from './common/block-sums.js';
+import { type ColumnWidth, columnPlan } from './common/columns.js';
+import { linearHead, linearIndex } from './common/linear-index.js';
 import { f32Literal } from './common/literal.js';
 import { nonFiniteFunctions } from './common/non-finite.js';
 import { wgsl } from './common/wgsl.js';
@@ -38,34 +35,53 @@ fn bitsOf(magnitude: V, inverse: V, width: V) -> V {
 }`)();
 
 /** Bits of each element. Bindings: y, logScale, bits, plan. */
-export function logisticBitsShader(width: ColumnWidth): string {
-  return `
-${columnBindings(width, ['ys', 'r'], ['logScales', 'r'], ['bits', 'w'])}
+export function logisticBitsShader(width: ColumnWidth): Shader {
+  const V = vectorType(width);
+  return shader(
+    { ys: read(V), logScales: read(V), bits: write(V), plan: columnPlan },
+    (declarations) => wgsl`
+alias V = ${V};
+${declarations}
 ${nonFiniteFunctions(width)}
 ${functions}
-${columnMain}
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= plan.threads) { return; }
   let inverse = inverseScale(logScales[i % plan.groups]);
   let width = logOf(oneMinusExp(inverse));
-  ${forEachRow}
+  for (var at = i; at < plan.rows * plan.groups; at += plan.threads) {
     let all = bitsOf(abs(ys[at]), inverse, width);
     bits[at] = keepNan(min(all, V(${MAX_BITS})), all);
   }
-}`;
+}`,
+  );
 }
 
 /**
  * Both gradients in one walk, each only if wanted: dy, and the partial sums [slots, groups] of that of logScale.
  * Neither passes where the bits are at their ceiling. Bindings: y, logScale, the gradient of the bits, results, plan.
  */
-export function logisticBitsGradientShader(width: ColumnWidth, wanted: { input: boolean; logScale: boolean }): string {
-  const outputs: [string, 'w'][] = [];
-  if (wanted.input) outputs.push(['dys', 'w']);
-  if (wanted.logScale) outputs.push(['partials', 'w']);
-  return wgsl`
-${columnBindings(width, ['ys', 'r'], ['logScales', 'r'], ['dBits', 'r'], ...outputs)}
+export function logisticBitsGradientShader(width: ColumnWidth, wanted: { input: boolean; logScale: boolean }): Shader {
+  const V = vectorType(width);
+  return shader(
+    {
+      ys: read(V),
+      logScales: read(V),
+      dBits: read(V),
+      dys: wanted.input && write(V),
+      partials: wanted.logScale && write(V),
+      plan: columnPlan,
+    },
+    (declarations) => wgsl`
+alias V = ${V};
+${declarations}
 ${nonFiniteFunctions(width)}
 ${functions}
-${columnMain}
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= plan.threads) { return; }
   let inverse = inverseScale(logScales[i % plan.groups]);
   let mass = oneMinusExp(inverse);
   let width = logOf(mass);
@@ -73,9 +89,10 @@ ${columnMain}
   let ofWidth = inverse * exp(-inverse) / mass;
   var total = V();
 #endif
-  ${forEachBlock}
+  for (var begin = i; begin < plan.rows * plan.groups; begin += ${BLOCK}u * plan.threads) {
+    let end = min(begin + ${BLOCK}u * plan.threads, plan.rows * plan.groups);
     var sum = V();
-    ${forEachRowOfBlock}
+    for (var at = begin; at < end; at += plan.threads) {
       let y = ys[at];
       let magnitude = abs(y);
       let below = (magnitude - 0.5) * inverse; // −u
@@ -99,5 +116,6 @@ ${columnMain}
 #if ${wanted.logScale}
   partials[i] = total;
 #endif
-}`;
+}`,
+  );
 }

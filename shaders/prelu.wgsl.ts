@@ -1,33 +1,42 @@
-import {
-  type ColumnWidth,
-  columnBindings,
-  columnMain,
-  forEachBlock,
-  forEachRow,
-  forEachRowOfBlock,
-} from './common/columns.js';
+import type { Shader } from '../src/common/shader.js';
+import { read, shader, vectorType, write } from './common/bindings.js';
+import { BLOCK } from './common/block-sums.js';
+import { type ColumnWidth, columnPlan } from './common/columns.js';
+import { linearHead, linearIndex } from './common/linear-index.js';
 import { nonFiniteFunctions } from './common/non-finite.js';
 import { wgsl } from './common/wgsl.js';
 
 /** One slope for all channels, or one a channel. */
 export type SlopeKind = 'shared' | 'perChannel';
 
-/** Element type of a binding `slopes`. */
-export const slopeType = (kind: SlopeKind) => (kind === 'shared' ? 'f32' : 'V');
-/** The slopes of the group of an invocation, in a kernel that walks columns. */
-export const slopeOf = (kind: SlopeKind) => (kind === 'shared' ? 'V(slopes[0])' : 'slopes[i % plan.groups]');
-
 /** y = x where x > 0, else slope·x. */
-export function preluShader(width: ColumnWidth, kind: SlopeKind): string {
-  return `
-${columnBindings(width, ['xs', 'r'], ['slopes', 'r', slopeType(kind)], ['ys', 'w'])}
-${columnMain}
-  let slope = ${slopeOf(kind)};
-  ${forEachRow}
+export function preluShader(width: ColumnWidth, kind: SlopeKind): Shader {
+  const V = vectorType(width);
+  return shader(
+    {
+      xs: read(V),
+      slopes: read(kind === 'shared' ? 'f32' : V),
+      ys: write(V),
+      plan: columnPlan,
+    },
+    (declarations) => wgsl`
+alias V = ${V};
+${declarations}
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= plan.threads) { return; }
+#if ${kind === 'shared'}
+  let slope = V(slopes[0]);
+#else
+  let slope = slopes[i % plan.groups];
+#endif
+  for (var at = i; at < plan.rows * plan.groups; at += plan.threads) {
     let x = xs[at];
     ys[at] = select(slope * x, x, x > V());
   }
-}`;
+}`,
+  );
 }
 
 /**
@@ -38,19 +47,35 @@ export function preluGradientShader(
   width: ColumnWidth,
   kind: SlopeKind,
   wanted: { input: boolean; slope: boolean },
-): string {
-  const outputs: [string, 'w'][] = [];
-  if (wanted.input) outputs.push(['dxs', 'w']);
-  if (wanted.slope) outputs.push(['partials', 'w']);
-  return wgsl`
-${columnBindings(width, ['xs', 'r'], ['slopes', 'r', slopeType(kind)], ['dys', 'r'], ...outputs)}
+): Shader {
+  const V = vectorType(width);
+  return shader(
+    {
+      xs: read(V),
+      slopes: read(kind === 'shared' ? 'f32' : V),
+      dys: read(V),
+      dxs: wanted.input && write(V),
+      partials: wanted.slope && write(V),
+      plan: columnPlan,
+    },
+    (declarations) => wgsl`
+alias V = ${V};
+${declarations}
 ${nonFiniteFunctions(width)}
-${columnMain}
-  let slope = ${slopeOf(kind)};
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= plan.threads) { return; }
+#if ${kind === 'shared'}
+  let slope = V(slopes[0]);
+#else
+  let slope = slopes[i % plan.groups];
+#endif
   var total = V();
-  ${forEachBlock}
+  for (var begin = i; begin < plan.rows * plan.groups; begin += ${BLOCK}u * plan.threads) {
+    let end = min(begin + ${BLOCK}u * plan.threads, plan.rows * plan.groups);
     var sum = V();
-    ${forEachRowOfBlock}
+    for (var at = begin; at < end; at += plan.threads) {
       let x = xs[at];
       let dy = dys[at];
 #if ${wanted.input}
@@ -65,5 +90,6 @@ ${columnMain}
 #if ${wanted.slope}
   partials[i] = total;
 #endif
-}`;
+}`,
+  );
 }

@@ -16,8 +16,7 @@ import { elementGrid } from './elementwise.js';
 export function batchNormPreluKernel(config: ColumnConfig, kind: SlopeKind, eps: number): Kernel {
   return {
     label: 'batch norm prelu',
-    wgsl: batchNormPreluShader(config.width, kind, eps),
-    bindings: 'rrrrrrwu',
+    ...batchNormPreluShader(config.width, kind, eps),
     workgroups: columnGrid(config),
     pointwise: true,
   };
@@ -27,8 +26,7 @@ export function batchNormPreluKernel(config: ColumnConfig, kind: SlopeKind, eps:
 export function coefficientsKernel(channels: number, eps: number): Kernel {
   return {
     label: 'batch norm prelu coefficients',
-    wgsl: coefficientsShader(eps),
-    bindings: 'rrrrrw',
+    ...coefficientsShader(eps),
     workgroups: elementGrid(channels),
   };
 }
@@ -37,8 +35,7 @@ export function coefficientsKernel(channels: number, eps: number): Kernel {
 export function batchNormPreluPartialGradientsKernel(config: ColumnConfig): Kernel {
   return {
     label: 'batch norm prelu partial gradients',
-    wgsl: batchNormPreluPartialGradientsShader(config.width),
-    bindings: 'rrrwwwu',
+    ...batchNormPreluPartialGradientsShader(config.width),
     workgroups: columnGrid(config),
   };
 }
@@ -47,8 +44,7 @@ export function batchNormPreluPartialGradientsKernel(config: ColumnConfig): Kern
 export function batchNormPreluInputGradientKernel(config: ColumnConfig, training: boolean): Kernel {
   return {
     label: `batch norm prelu ${training ? '' : 'inference '}input gradient`,
-    wgsl: batchNormPreluInputGradientShader(config.width, training),
-    bindings: training ? 'rrrrrwu' : 'rrrwu',
+    ...batchNormPreluInputGradientShader(config.width, training),
     workgroups: columnGrid(config),
   };
 }

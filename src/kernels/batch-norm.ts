@@ -4,6 +4,7 @@ import {
   normalizeShader,
   partialGradientsShader,
   partialMomentsShader,
+  runningStatisticsPlan,
   runningStatisticsShader,
   trainingInputGradientShader,
 } from '../../shaders/batch-norm.wgsl.js';
@@ -17,8 +18,7 @@ import { elementGrid } from './elementwise.js';
 export function partialMomentsKernel(config: ColumnConfig): Kernel {
   return {
     label: 'batch norm partial moments',
-    wgsl: partialMomentsShader(config.width),
-    bindings: 'rwu',
+    ...partialMomentsShader(config.width),
     workgroups: columnGrid(config),
   };
 }
@@ -27,8 +27,7 @@ export function partialMomentsKernel(config: ColumnConfig): Kernel {
 export function momentsKernel(config: ColumnConfig): Kernel {
   return {
     label: 'batch norm moments',
-    wgsl: momentsShader(config.width, config.lanes),
-    bindings: 'rrwwu',
+    ...momentsShader(config.width, config.lanes),
     workgroups: foldGrid(config),
   };
 }
@@ -37,8 +36,7 @@ export function momentsKernel(config: ColumnConfig): Kernel {
 export function normalizeKernel(config: ColumnConfig, eps: number): Kernel {
   return {
     label: 'batch norm normalize',
-    wgsl: normalizeShader(config.width, eps),
-    bindings: 'rrrrrwu',
+    ...normalizeShader(config.width, eps),
     workgroups: columnGrid(config),
     pointwise: true,
   };
@@ -48,8 +46,7 @@ export function normalizeKernel(config: ColumnConfig, eps: number): Kernel {
 export function partialGradientsKernel(config: ColumnConfig, eps: number): Kernel {
   return {
     label: 'batch norm partial gradients',
-    wgsl: partialGradientsShader(config.width, eps),
-    bindings: 'rrrrwwu',
+    ...partialGradientsShader(config.width, eps),
     workgroups: columnGrid(config),
   };
 }
@@ -58,8 +55,7 @@ export function partialGradientsKernel(config: ColumnConfig, eps: number): Kerne
 export function trainingInputGradientKernel(config: ColumnConfig, eps: number): Kernel {
   return {
     label: 'batch norm input gradient',
-    wgsl: trainingInputGradientShader(config.width, eps),
-    bindings: 'rrrrrrrwu',
+    ...trainingInputGradientShader(config.width, eps),
     workgroups: columnGrid(config),
   };
 }
@@ -68,8 +64,7 @@ export function trainingInputGradientKernel(config: ColumnConfig, eps: number): 
 export function inferenceInputGradientKernel(config: ColumnConfig, eps: number): Kernel {
   return {
     label: 'batch norm inference input gradient',
-    wgsl: inferenceInputGradientShader(config.width, eps),
-    bindings: 'rrrwu',
+    ...inferenceInputGradientShader(config.width, eps),
     workgroups: columnGrid(config),
   };
 }
@@ -78,13 +73,12 @@ export function inferenceInputGradientKernel(config: ColumnConfig, eps: number):
 export function runningStatisticsKernel(channels: number): Kernel {
   return {
     label: 'batch norm running statistics',
-    wgsl: runningStatisticsShader(),
-    bindings: 'rrwwu',
+    ...runningStatisticsShader(),
     workgroups: elementGrid(channels),
   };
 }
 
 /** The uniform of runningStatisticsKernel, which makes the variance of a batch of `rows` unbiased. */
 export function runningStatisticsScalars(momentum: number, rows: number): ArrayBuffer {
-  return Float32Array.of(momentum, rows / (rows - 1)).buffer;
+  return runningStatisticsPlan.pack({ momentum, unbias: rows / (rows - 1) });
 }

@@ -8,8 +8,7 @@ import { type ColumnConfig, columnGrid } from './columns.js';
 export function logisticBitsKernel(config: ColumnConfig): Kernel {
   return {
     label: 'logistic bits',
-    wgsl: logisticBitsShader(config.width),
-    bindings: 'rrwu',
+    ...logisticBitsShader(config.width),
     workgroups: columnGrid(config),
   };
 }
@@ -21,8 +20,7 @@ export function logisticBitsGradientKernel(
 ): Kernel {
   return {
     label: 'logistic bits gradient',
-    wgsl: logisticBitsGradientShader(config.width, wanted),
-    bindings: `rrr${wanted.input ? 'w' : ''}${wanted.logScale ? 'w' : ''}u`,
+    ...logisticBitsGradientShader(config.width, wanted),
     workgroups: columnGrid(config),
   };
 }

@@ -1,5 +1,5 @@
 import { BLOCK } from '../../shaders/common/block-sums.js';
-import type { ColumnWidth } from '../../shaders/common/columns.js';
+import { type ColumnWidth, columnPlan } from '../../shaders/common/columns.js';
 import { type KernelLimits, linearGrid } from '../gpu/kernel.js';
 import { elementGrid } from './elementwise.js';
 
@@ -17,7 +17,7 @@ export interface ColumnConfig {
 
 /** The uniform `plan` of every kernel that walks columns. */
 export function planScalars({ rows, groups, slots }: ColumnConfig): ArrayBuffer {
-  return Uint32Array.of(rows, groups, slots, slots * groups).buffer;
+  return columnPlan.pack({ rows, groups, slots, threads: slots * groups });
 }
 
 const widthOf = (channels: number) => (channels % 4 === 0 ? 4 : channels % 2 === 0 ? 2 : 1);

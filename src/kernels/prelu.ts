@@ -4,8 +4,7 @@ import { type ColumnConfig, columnGrid } from './columns.js';
 
 /** Bindings x, slope, y. */
 export function preluKernel(config: ColumnConfig, kind: SlopeKind): Kernel {
-  const wgsl = preluShader(config.width, kind);
-  return { label: 'prelu', wgsl, bindings: 'rrwu', workgroups: columnGrid(config), pointwise: true };
+  return { label: 'prelu', ...preluShader(config.width, kind), workgroups: columnGrid(config), pointwise: true };
 }
 
 /** Bindings x, slope, dy, then dx and the partial sums [1, slots, channels] of the slope's gradient, each if wanted. */
@@ -16,8 +15,7 @@ export function preluGradientKernel(
 ): Kernel {
   return {
     label: 'prelu gradient',
-    wgsl: preluGradientShader(config.width, kind, wanted),
-    bindings: `rrr${wanted.input ? 'w' : ''}${wanted.slope ? 'w' : ''}u`,
+    ...preluGradientShader(config.width, kind, wanted),
     workgroups: columnGrid(config),
   };
 }

@@ -1,28 +1,41 @@
+import type { Shader } from '../src/common/shader.js';
+import { read, shader, uniform, write } from './common/bindings.js';
 import { BLOCK } from './common/block-sums.js';
-import { linearMain } from './common/linear-index.js';
+import { linearHead, linearIndex } from './common/linear-index.js';
 import { type MarginForm, targetFunction } from './common/margin.js';
 import { nonFiniteFunctions } from './common/non-finite.js';
-import { type TypedBinding, typedBindings } from './common/typed-bindings.js';
+import { wgsl } from './common/wgsl.js';
 
 const ADDITIVE: MarginForm = { form: 'additive' };
 
-/**
- * Head of a kernel that walks rows of scores [rows, classes] and their labels. An invocation visits every slots-th class
- * of a row, from `slot` on. The logit of class c is s·score, but that of the label is s times what the margin makes of its
- * score: s = 1 and a margin of 0 is plain softmax cross-entropy, others give the margin losses without a one-hot matrix.
- * A multiplicative margin needs the embeddings, `features`, after the labels. All sizes are uniforms.
+/*
+ * Kernels that walk rows of scores [rows, classes] and their labels. An invocation visits every slots-th class of a row, from
+ * `slot` on. The logit of class c is s·score, but that of the label is s times what the margin makes of its score: s = 1 and a
+ * margin of 0 is plain softmax cross-entropy, others give the margin losses without a one-hot matrix.
  */
-function head(margin: MarginForm, ...bindings: TypedBinding[]): string {
-  const all: TypedBinding[] = [
-    ['scores', 'r', 'f32'],
-    ['labels', 'r', 'f32'],
-  ];
-  if (margin.form === 'multiplicative') all.push(['features', 'r', 'f32']);
-  all.push(...bindings);
-  return `
-struct Plan { rows: u32, classes: u32, slots: u32, size: u32, s: f32, a: f32, b: f32, am: f32 }
-${typedBindings(...all)}
-@group(0) @binding(${all.length}) var<uniform> plan: Plan;
+
+/** All sizes, and the numbers of the margin; `size` is that of an embedding, where the margin needs its length. */
+export const softmaxPlan = /* @__PURE__ */ uniform({
+  rows: 'u32',
+  classes: 'u32',
+  slots: 'u32',
+  size: 'u32',
+  s: 'f32',
+  a: 'f32',
+  b: 'f32',
+  am: 'f32',
+});
+
+/** What all kernels here bind first: a multiplicative margin needs the embeddings, too. */
+const scored = ({ form }: MarginForm) => ({
+  scores: read('f32'),
+  labels: read('f32'),
+  features: form === 'multiplicative' && read('f32'),
+});
+
+/** WGSL that all kernels here share: labels, and logits. */
+function logitFunctions(margin: MarginForm): string {
+  return wgsl`
 ${nonFiniteFunctions()}
 ${targetFunction(margin)}
 // A label out of range is an error that the CPU must catch; here it must only not read elsewhere.
@@ -38,21 +51,24 @@ const LOWEST = -0x1.fffffep+127f;
 fn isMasked(x: f32) -> bool { return bitcast<u32>(x) == 0xff800000u; }`;
 }
 
-const rowAndSlot = /* @__PURE__ */ (() => `
-${linearMain('plan.rows * plan.slots')}
-  let row = i / plan.slots;
-  let slot = i % plan.slots;
-  let label = labelOf(row);`)();
-
 /**
  * The largest logit of a slot, and the sum of e^(logit − largest), in one visit: the sum is rescaled whenever a larger
  * logit comes. Masked classes are left out; a logit that is NaN or +∞ makes the sum NaN. Milakov, Gimelshein 2018, "Online normalizer calculation for softmax", arXiv 1805.02867.
  * Bindings: scores, labels, partials [rows, slots], plan.
  */
-export function softmaxPartialsShader(margin: MarginForm = ADDITIVE): string {
-  return `
-${head(margin, ['partials', 'w', 'vec2f'])}
-${rowAndSlot}
+export function softmaxPartialsShader(margin: MarginForm = ADDITIVE): Shader {
+  return shader(
+    { ...scored(margin), partials: write('vec2f'), plan: softmaxPlan },
+    (declarations) => wgsl`
+${declarations}
+${logitFunctions(margin)}
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= plan.rows * plan.slots) { return; }
+  let row = i / plan.slots;
+  let slot = i % plan.slots;
+  let label = labelOf(row);
   var largest = LOWEST;
   var sum = 0.0;
   var wrong = 0.0;
@@ -68,17 +84,30 @@ ${rowAndSlot}
     }
   }
   partials[i] = vec2f(largest, keepNan(sum, wrong));
-}`;
+}`,
+  );
 }
 
 /**
  * Merges the slots of each row: its largest logit and 1 / sum, from which the softmax of each class follows, and its
  * cross-entropy. Bindings: scores, labels, partials, totals [rows], losses [rows], plan.
  */
-export function softmaxTotalsShader(margin: MarginForm = ADDITIVE): string {
-  return `
-${head(margin, ['partials', 'r', 'vec2f'], ['totals', 'w', 'vec2f'], ['losses', 'w', 'f32'])}
-${linearMain('plan.rows')}
+export function softmaxTotalsShader(margin: MarginForm = ADDITIVE): Shader {
+  return shader(
+    {
+      ...scored(margin),
+      partials: read('vec2f'),
+      totals: write('vec2f'),
+      losses: write('f32'),
+      plan: softmaxPlan,
+    },
+    (declarations) => wgsl`
+${declarations}
+${logitFunctions(margin)}
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= plan.rows) { return; }
   let begin = i * plan.slots;
   var largest = partials[begin].x;
   for (var slot = 1u; slot < plan.slots; slot++) { largest = max(largest, partials[begin + slot].x); }
@@ -94,17 +123,33 @@ ${linearMain('plan.rows')}
   let label = labelOf(i);
   totals[i] = vec2f(largest, 1.0 / sum);
   losses[i] = logOf(sum) + (largest - logit(i, label, label));
-}`;
+}`,
+  );
 }
 
 /**
  * The gradient of the mean cross-entropy by the scores: (softmax − [c is the label])·s·dy / rows.
  * Bindings: scores, labels, totals, dy (a scalar), dScores, plan.
  */
-export function softmaxGradientShader(margin: MarginForm = ADDITIVE): string {
-  return `
-${head(margin, ['totals', 'r', 'vec2f'], ['dy', 'r', 'f32'], ['dScores', 'w', 'f32'])}
-${rowAndSlot}
+export function softmaxGradientShader(margin: MarginForm = ADDITIVE): Shader {
+  return shader(
+    {
+      ...scored(margin),
+      totals: read('vec2f'),
+      dy: read('f32'),
+      dScores: write('f32'),
+      plan: softmaxPlan,
+    },
+    (declarations) => wgsl`
+${declarations}
+${logitFunctions(margin)}
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= plan.rows * plan.slots) { return; }
+  let row = i / plan.slots;
+  let slot = i % plan.slots;
+  let label = labelOf(row);
   let total = totals[row];
   let scale = plan.s * dy[0] / f32(plan.rows);
   for (var c = slot; c < plan.classes; c += plan.slots) {
@@ -115,21 +160,35 @@ ${rowAndSlot}
       dScores[row * plan.classes + c] = scale * p;
     }
   }
-}`;
+}`,
+  );
 }
 
 /**
  * The gradient of the mean cross-entropy by the embeddings through the length in a multiplicative margin, at fixed scores:
  * x/‖x‖ times the derivative of the label's logit by ‖x‖. Bindings: scores, labels, features, totals, dy, dFeatures, plan.
  */
-export function softmaxLengthGradientShader(margin: MarginForm & { form: 'multiplicative' }): string {
-  return `
-${head(margin, ['totals', 'r', 'vec2f'], ['dy', 'r', 'f32'], ['dFeatures', 'w', 'f32'])}
-${linearMain('plan.rows')}
+export function softmaxLengthGradientShader(margin: MarginForm & { form: 'multiplicative' }): Shader {
+  return shader(
+    {
+      ...scored(margin),
+      totals: read('vec2f'),
+      dy: read('f32'),
+      dFeatures: write('f32'),
+      plan: softmaxPlan,
+    },
+    (declarations) => wgsl`
+${declarations}
+${logitFunctions(margin)}
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= plan.rows) { return; }
   let label = labelOf(i);
   let total = totals[i];
   let p = exp(logit(i, label, label) - total.x) * total.y;
   let scale = plan.s * dy[0] / f32(plan.rows) * (p - 1.0) * target_logit(i, scores[i * plan.classes + label]).z / normOf(i);
   for (var d = i * plan.size; d < (i + 1u) * plan.size; d++) { dFeatures[d] = scale * features[d]; }
-}`;
+}`,
+  );
 }

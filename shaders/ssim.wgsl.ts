@@ -1,32 +1,42 @@
-import { linearMain } from './common/linear-index.js';
+import type { Shader } from '../src/common/shader.js';
+import { read, shader, uniform, write } from './common/bindings.js';
+import { linearHead, linearIndex } from './common/linear-index.js';
 import { f32Literal } from './common/literal.js';
 import { nonFiniteFunctions } from './common/non-finite.js';
-import { type TypedBinding, typedBindings } from './common/typed-bindings.js';
+import { unroll } from './common/unroll.js';
 import { wgsl } from './common/wgsl.js';
 
 /** The weights of a symmetric filter along one axis. */
 export type Weights = ArrayLike<number>;
 
-/**
- * Head of a filter along the middle axis of [outer, length, inner] arrays of which an invocation computes up to
- * plan.run adjacent outputs: those from `first` on. `each` = 1 / number of SSIM positions; `c1` and `c2` are the
- * stabilisers. All sizes are uniforms, so one pipeline a window serves every shape.
+/*
+ * Filters along the middle axis of [outer, length, inner] arrays, of which an invocation computes a run of adjacent outputs.
  */
-function head(...bindings: TypedBinding[]): string {
-  return `
-struct Plan {
-  inner: u32, run: u32, runs: u32, sourceLength: u32, outputLength: u32, threads: u32, each: f32, c1: f32, c2: f32,
-}
-${typedBindings(...bindings)}
-@group(0) @binding(${bindings.length}) var<uniform> plan: Plan;
-${linearMain('plan.threads')}
+
+/**
+ * All sizes, so that one pipeline a window serves every shape: outputs of a run, and runs along the axis; `each` is
+ * 1 / number of SSIM positions, `c1` and `c2` are the stabilisers.
+ */
+export const ssimPlan = /* @__PURE__ */ uniform({
+  inner: 'u32',
+  run: 'u32',
+  runs: 'u32',
+  sourceLength: 'u32',
+  outputLength: 'u32',
+  threads: 'u32',
+  each: 'f32',
+  c1: 'f32',
+  c2: 'f32',
+});
+
+/** WGSL of the run of invocation i: its outputs from `first` on, and where its line begins in the source and the output. */
+const runOf = `
   let lane = i % plan.inner;
   let first = (i / plan.inner) % plan.runs * plan.run;
   let outer = i / (plan.inner * plan.runs);
   let source = outer * plan.sourceLength * plan.inner + lane;
   let output = outer * plan.outputLength * plan.inner + lane;
   let outputs = min(plan.run, plan.outputLength - first);`;
-}
 
 /**
  * A filter in transposed form: each value, loaded once, goes into the partial sums of all outputs that it reaches, and
@@ -37,19 +47,13 @@ ${linearMain('plan.threads')}
  */
 function filterRun(weights: Weights, value: string, store: string): string {
   const reach = weights.length - 1;
-  const terms = Array.from(weights, (weight, k) => `${k < reach ? `partial${k} + ` : ''}${f32Literal(weight)} * value`);
-  return `
-${terms
-  .slice(1)
-  .map((_, k) => `  var partial${k} = vec4f();`)
-  .join('\n')}
+  const term = (k: number) => `${k < reach ? `partial${k} + ` : ''}${f32Literal(weights[k])} * value`;
+  return wgsl`
+  ${unroll(reach, (k) => `var partial${k} = vec4f();`)}
   for (var j = 0u; j < outputs + ${reach}u; j++) {
     ${value}
-    let sum = ${terms[0]};
-${terms
-  .slice(1)
-  .map((term, k) => `    partial${k} = ${term};`)
-  .join('\n')}
+    let sum = ${term(0)};
+    ${unroll(reach, (k) => `partial${k} = ${term(k + 1)};`)}
     if (j >= ${reach}u) {
       let at = output + (first + j - ${reach}u) * plan.inner;
       ${store}
@@ -75,10 +79,22 @@ fn blended(sum: vec4f, pivot: vec2f) -> vec4f {
 }`)();
 
 /** First pass, along the columns: moments under a window of one column. Bindings: a, b, moments, plan. */
-export function ssimColumnMomentsShader(weights: Weights): string {
-  return `
+export function ssimColumnMomentsShader(weights: Weights): Shader {
+  return shader(
+    {
+      xs: read('f32'),
+      ys: read('f32'),
+      moments: write('vec4f'),
+      plan: ssimPlan,
+    },
+    (declarations) => wgsl`
+${declarations}
 ${momentFunctions}
-${head(['xs', 'r', 'f32'], ['ys', 'r', 'f32'], ['moments', 'w', 'vec4f'])}
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= plan.threads) { return; }
+  ${runOf}
   let start = source + first * plan.inner;
   let pivot = pivotOf(vec2f(xs[start], ys[start]));
 ${filterRun(
@@ -87,7 +103,8 @@ ${filterRun(
     let value = relative(vec4f(xs[here], ys[here], 0.0, 0.0), pivot);`,
   'moments[at] = blended(sum, pivot);',
 )}
-}`;
+}`,
+  );
 }
 
 /**
@@ -95,8 +112,16 @@ ${filterRun(
  * (co)variances. Writes the sum of an invocation's SSIMs, and at each position the derivatives of the mean SSIM by
  * E[a], E[b], E[a²] (the same as by E[b²]) and E[ab]. Bindings: moments, derivatives, partials, plan.
  */
-export function ssimShader(weights: Weights): string {
-  return `
+export function ssimShader(weights: Weights): Shader {
+  return shader(
+    {
+      moments: read('vec4f'),
+      derivatives: write('vec4f'),
+      partials: write('f32'),
+      plan: ssimPlan,
+    },
+    (declarations) => wgsl`
+${declarations}
 ${momentFunctions}
 struct Position { ssim: f32, derivatives: vec4f }
 fn position(m: vec4f) -> Position {
@@ -110,7 +135,11 @@ fn position(m: vec4f) -> Position {
   let own = 2.0 * ssim * (c2 - l2);
   return Position(ssim, plan.each * vec4f(crossed * m.yx + own * m.xy, -ssim * c2, 2.0 * l1 * both));
 }
-${head(['moments', 'r', 'vec4f'], ['derivatives', 'w', 'vec4f'], ['partials', 'w', 'f32'])}
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= plan.threads) { return; }
+  ${runOf}
   let start = source + first * plan.inner;
   let pivot = pivotOf(moments[start].xy);
   var total = 0.0;
@@ -122,7 +151,8 @@ ${filterRun(
       total += p.ssim;`,
 )}
   partials[i] = total;
-}`;
+}`,
+  );
 }
 
 /** What the transposed filter sums up: zero outside the source. The index wraps around to a large one before the start. */
@@ -136,21 +166,26 @@ function spreadValue(weights: Weights): string {
  * First pass of the gradient, along the rows: the transposed filter, whose taps give back to where the filter's taps
  * read. Bindings: derivatives, their spread, plan.
  */
-export function ssimSpreadShader(weights: Weights): string {
-  return `
-${head(['sources', 'r', 'vec4f'], ['spread', 'w', 'vec4f'])}
+export function ssimSpreadShader(weights: Weights): Shader {
+  return shader(
+    { sources: read('vec4f'), spread: write('vec4f'), plan: ssimPlan },
+    (declarations) => wgsl`
+${declarations}
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= plan.threads) { return; }
+  ${runOf}
 ${filterRun(weights, spreadValue(weights), 'spread[at] = sum;')}
-}`;
+}`,
+  );
 }
 
 /**
  * Second pass of the gradient, along the columns, and the chain rule to the pixels: E[a²] changes by 2a, E[ab] by b.
  * Bindings: the spread derivatives, a, b, dy (a scalar), the gradients by a and by b, each if wanted, plan.
  */
-export function ssimGradientShader(weights: Weights, wanted: { a: boolean; b: boolean }): string {
-  const outputs: TypedBinding[] = [];
-  if (wanted.a) outputs.push(['dxs', 'w', 'f32']);
-  if (wanted.b) outputs.push(['dys', 'w', 'f32']);
+export function ssimGradientShader(weights: Weights, wanted: { a: boolean; b: boolean }): Shader {
   const store = wgsl`let x = xs[at];
       let y = ys[at];
 #if ${wanted.a}
@@ -159,9 +194,25 @@ export function ssimGradientShader(weights: Weights, wanted: { a: boolean; b: bo
 #if ${wanted.b}
       dys[at] = scale * (sum.y + 2.0 * y * sum.z + x * sum.w);
 #endif`;
-  return `
-${head(['sources', 'r', 'vec4f'], ['xs', 'r', 'f32'], ['ys', 'r', 'f32'], ['dy', 'r', 'f32'], ...outputs)}
+  return shader(
+    {
+      sources: read('vec4f'),
+      xs: read('f32'),
+      ys: read('f32'),
+      dy: read('f32'),
+      dxs: wanted.a && write('f32'),
+      dys: wanted.b && write('f32'),
+      plan: ssimPlan,
+    },
+    (declarations) => wgsl`
+${declarations}
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= plan.threads) { return; }
+  ${runOf}
   let scale = dy[0];
 ${filterRun(weights, spreadValue(weights), store)}
-}`;
+}`,
+  );
 }

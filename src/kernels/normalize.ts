@@ -1,5 +1,5 @@
 import type { ColumnWidth } from '../../shaders/common/columns.js';
-import { l2NormalizeGradientShader, l2NormalizeShader } from '../../shaders/normalize.wgsl.js';
+import { l2NormalizeGradientShader, l2NormalizeShader, rowPlan } from '../../shaders/normalize.wgsl.js';
 import { type Kernel, type KernelLimits, linearGrid } from '../gpu/kernel.js';
 import { elementGrid } from './elementwise.js';
 
@@ -28,18 +28,14 @@ const rowGrid = ({ rows, lanes }: RowConfig) => (lanes === 1 ? elementGrid(rows)
 
 /** The uniform of both kernels; `eps` is kept above the smallest normal float32, so that 1 / eps is finite. */
 export function rowScalars({ rows, size, width }: RowConfig, eps: number): ArrayBuffer {
-  const scalars = new ArrayBuffer(16);
-  new Uint32Array(scalars).set([rows, size / width]);
-  new Float32Array(scalars)[2] = Math.max(eps, 2 ** -126);
-  return scalars;
+  return rowPlan.pack({ rows, groups: size / width, eps: Math.max(eps, 2 ** -126) });
 }
 
 /** Bindings x, y. */
 export function l2NormalizeKernel(config: RowConfig): Kernel {
   return {
     label: 'l2 normalize',
-    wgsl: l2NormalizeShader(config.width, config.lanes),
-    bindings: 'rwu',
+    ...l2NormalizeShader(config.width, config.lanes),
     workgroups: rowGrid(config),
   };
 }
@@ -48,8 +44,7 @@ export function l2NormalizeKernel(config: RowConfig): Kernel {
 export function l2NormalizeGradientKernel(config: RowConfig): Kernel {
   return {
     label: 'l2 normalize gradient',
-    wgsl: l2NormalizeGradientShader(config.width, config.lanes),
-    bindings: 'rrwu',
+    ...l2NormalizeGradientShader(config.width, config.lanes),
     workgroups: rowGrid(config),
   };
 }

@@ -23,8 +23,7 @@ function loopWorkgroups(size: number, limits: KernelLimits): number {
 export function sgdKernel(size: number, options: SgdShaderOptions, limits: KernelLimits): Kernel {
   return {
     label: 'sgd',
-    wgsl: sgdShader(widthOf(size), options),
-    bindings: `wr${options.momentum ? 'w' : ''}${options.scaled ? 'r' : ''}u`,
+    ...sgdShader(widthOf(size), options),
     workgroups: [loopWorkgroups(size, limits), 1, 1],
   };
 }
@@ -33,8 +32,7 @@ export function sgdKernel(size: number, options: SgdShaderOptions, limits: Kerne
 export function adamKernel(size: number, options: AdamShaderOptions, limits: KernelLimits): Kernel {
   return {
     label: 'adam',
-    wgsl: adamShader(widthOf(size), options),
-    bindings: `wrww${options.scaled ? 'r' : ''}u`,
+    ...adamShader(widthOf(size), options),
     workgroups: [loopWorkgroups(size, limits), 1, 1],
   };
 }
@@ -43,8 +41,7 @@ export function adamKernel(size: number, options: AdamShaderOptions, limits: Ker
 export function averageKernel(size: number, limits: KernelLimits): Kernel {
   return {
     label: 'running average',
-    wgsl: averageShader(widthOf(size)),
-    bindings: 'wru',
+    ...averageShader(widthOf(size)),
     workgroups: [loopWorkgroups(size, limits), 1, 1],
   };
 }
@@ -58,13 +55,12 @@ export function squaresCount(size: number, limits: KernelLimits): number {
 export function squaresKernel(size: number, limits: KernelLimits): Kernel {
   return {
     label: 'sum of squares',
-    wgsl: squaresShader(widthOf(size)),
-    bindings: 'rwu',
+    ...squaresShader(widthOf(size)),
     workgroups: [squaresCount(size, limits) / LINEAR_WORKGROUP, 1, 1],
   };
 }
 
 /** Bindings sum of squares, norm, scale; uniform: the largest norm allowed. */
 export function clipKernel(): Kernel {
-  return { label: 'clip', wgsl: clipShader(), bindings: 'rwwu', workgroups: [1, 1, 1] };
+  return { label: 'clip', ...clipShader(), workgroups: [1, 1, 1] };
 }

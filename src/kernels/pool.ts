@@ -1,6 +1,13 @@
 import type { ColumnWidth } from '../../shaders/common/columns.js';
-import { avgPoolGradientShader, avgPoolShader, maxPoolGradientShader, maxPoolShader } from '../../shaders/pool.wgsl.js';
+import {
+  avgPoolGradientShader,
+  avgPoolShader,
+  maxPoolGradientShader,
+  maxPoolShader,
+  poolPlan,
+} from '../../shaders/pool.wgsl.js';
 import type { Pool2dAttrs } from '../common/op-attrs.js';
+import type { Shader } from '../common/shader.js';
 import { sizeOf } from '../common/shapes.js';
 import type { Kernel } from '../gpu/kernel.js';
 import { elementGrid } from './elementwise.js';
@@ -24,30 +31,37 @@ export function poolScalars(
   width: ColumnWidth,
   outputs: readonly number[],
 ): ArrayBuffer {
-  const sizes = [x[1], x[2], y[1], y[2], ...kernel, ...stride, padding[0], padding[2]];
-  return Uint32Array.of(...sizes, x[3] / width, sizeOf(outputs) / width).buffer;
+  return poolPlan.pack({
+    big: [x[1], x[2]],
+    small: [y[1], y[2]],
+    kernel,
+    stride,
+    padding: [padding[0], padding[2]],
+    groups: x[3] / width,
+    threads: sizeOf(outputs) / width,
+  });
 }
 
-function poolKernel(label: string, wgsl: string, bindings: string, outputs: readonly number[], width: ColumnWidth) {
-  return { label, wgsl, bindings, workgroups: elementGrid(sizeOf(outputs) / width) };
+function poolKernel(label: string, shader: Shader, outputs: readonly number[], width: ColumnWidth): Kernel {
+  return { label, ...shader, workgroups: elementGrid(sizeOf(outputs) / width) };
 }
 
 /** Bindings x, y, winners (of y's shape); `y` is the shape of y. */
 export function maxPoolKernel(y: readonly number[], width: ColumnWidth): Kernel {
-  return poolKernel('max pool', maxPoolShader(width), 'rwwu', y, width);
+  return poolKernel('max pool', maxPoolShader(width), y, width);
 }
 
 /** Bindings winners, dy, dx; `x` is the shape of x. */
 export function maxPoolGradientKernel(x: readonly number[], width: ColumnWidth): Kernel {
-  return poolKernel('max pool gradient', maxPoolGradientShader(width), 'rrwu', x, width);
+  return poolKernel('max pool gradient', maxPoolGradientShader(width), x, width);
 }
 
 /** Bindings x, y. */
 export function avgPoolKernel(y: readonly number[], width: ColumnWidth): Kernel {
-  return poolKernel('average pool', avgPoolShader(width), 'rwu', y, width);
+  return poolKernel('average pool', avgPoolShader(width), y, width);
 }
 
 /** Bindings dy, dx. */
 export function avgPoolGradientKernel(x: readonly number[], width: ColumnWidth): Kernel {
-  return poolKernel('average pool gradient', avgPoolGradientShader(width), 'rwu', x, width);
+  return poolKernel('average pool gradient', avgPoolGradientShader(width), x, width);
 }

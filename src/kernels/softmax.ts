@@ -3,6 +3,7 @@ import {
   softmaxGradientShader,
   softmaxLengthGradientShader,
   softmaxPartialsShader,
+  softmaxPlan,
   softmaxTotalsShader,
 } from '../../shaders/softmax.wgsl.js';
 import type { Kernel, KernelLimits } from '../gpu/kernel.js';
@@ -44,21 +45,14 @@ export function softmaxScalars(
   { s, a, b, am }: Margin,
   size = 0,
 ): ArrayBuffer {
-  const scalars = new ArrayBuffer(32);
-  new Uint32Array(scalars).set([rows, classes, slots, size]);
-  new Float32Array(scalars, 16).set([s, a, b, am]);
-  return scalars;
+  return softmaxPlan.pack({ rows, classes, slots, size, s, a, b, am });
 }
-
-const readBindings = ({ form }: MarginForm, rest: string): string =>
-  `rr${form === 'multiplicative' ? 'r' : ''}${rest}u`;
 
 /** Bindings scores, labels, the embeddings for a multiplicative margin, partials [rows, slots, 2]. */
 export function softmaxPartialsKernel({ rows, slots }: SoftmaxConfig, margin: MarginForm): Kernel {
   return {
     label: 'softmax partials',
-    wgsl: softmaxPartialsShader(margin),
-    bindings: readBindings(margin, 'w'),
+    ...softmaxPartialsShader(margin),
     workgroups: elementGrid(rows * slots),
   };
 }
@@ -67,8 +61,7 @@ export function softmaxPartialsKernel({ rows, slots }: SoftmaxConfig, margin: Ma
 export function softmaxTotalsKernel({ rows }: SoftmaxConfig, margin: MarginForm): Kernel {
   return {
     label: 'softmax totals',
-    wgsl: softmaxTotalsShader(margin),
-    bindings: readBindings(margin, 'rww'),
+    ...softmaxTotalsShader(margin),
     workgroups: elementGrid(rows),
   };
 }
@@ -77,8 +70,7 @@ export function softmaxTotalsKernel({ rows }: SoftmaxConfig, margin: MarginForm)
 export function softmaxGradientKernel({ rows, slots }: SoftmaxConfig, margin: MarginForm): Kernel {
   return {
     label: 'softmax gradient',
-    wgsl: softmaxGradientShader(margin),
-    bindings: readBindings(margin, 'rrw'),
+    ...softmaxGradientShader(margin),
     workgroups: elementGrid(rows * slots),
   };
 }
@@ -90,8 +82,7 @@ export function softmaxLengthGradientKernel(
 ): Kernel {
   return {
     label: 'softmax length gradient',
-    wgsl: softmaxLengthGradientShader(margin),
-    bindings: readBindings(margin, 'rrw'),
+    ...softmaxLengthGradientShader(margin),
     workgroups: elementGrid(rows),
   };
 }

@@ -1,6 +1,7 @@
 import {
   ssimColumnMomentsShader,
   ssimGradientShader,
+  ssimPlan,
   ssimShader,
   ssimSpreadShader,
   type Weights,
@@ -58,8 +59,17 @@ export function planSsim(shape: readonly number[], attrs: SsimAttrs, choose: Run
   const pass = (outer: number, from: number, to: number, inner: number): FilterPass => {
     const runs = Math.ceil(to / run);
     const threads = outer * runs * inner;
-    const scalars = new ArrayBuffer(48);
-    new Uint32Array(scalars).set([inner, run, runs, from, to, threads]);
+    const scalars = ssimPlan.pack({
+      inner,
+      run,
+      runs,
+      sourceLength: from,
+      outputLength: to,
+      threads,
+      each,
+      c1: (0.01 * dataRange) ** 2,
+      c2: (0.03 * dataRange) ** 2,
+    });
     new Float32Array(scalars, 24).set([each, (0.01 * dataRange) ** 2, (0.03 * dataRange) ** 2]);
     return { weights, threads, scalars };
   };
@@ -78,28 +88,26 @@ export function planSsim(shape: readonly number[], attrs: SsimAttrs, choose: Run
 export function ssimColumnMomentsKernel({ weights, threads }: FilterPass): Kernel {
   return {
     label: 'ssim column moments',
-    wgsl: ssimColumnMomentsShader(weights),
-    bindings: 'rrwu',
+    ...ssimColumnMomentsShader(weights),
     workgroups: elementGrid(threads),
   };
 }
 
 /** Bindings moments, derivatives, one partial sum of SSIM a thread. */
 export function ssimKernel({ weights, threads }: FilterPass): Kernel {
-  return { label: 'ssim', wgsl: ssimShader(weights), bindings: 'rwwu', workgroups: elementGrid(threads) };
+  return { label: 'ssim', ...ssimShader(weights), workgroups: elementGrid(threads) };
 }
 
 /** Bindings derivatives, their spread along the rows. */
 export function ssimSpreadKernel({ weights, threads }: FilterPass): Kernel {
-  return { label: 'ssim spread', wgsl: ssimSpreadShader(weights), bindings: 'rwu', workgroups: elementGrid(threads) };
+  return { label: 'ssim spread', ...ssimSpreadShader(weights), workgroups: elementGrid(threads) };
 }
 
 /** Bindings the spread derivatives, a, b, dy, then the gradients by a and by b, each if wanted. */
 export function ssimGradientKernel({ weights, threads }: FilterPass, wanted: { a: boolean; b: boolean }): Kernel {
   return {
     label: 'ssim gradient',
-    wgsl: ssimGradientShader(weights, wanted),
-    bindings: `rrrr${wanted.a ? 'w' : ''}${wanted.b ? 'w' : ''}u`,
+    ...ssimGradientShader(weights, wanted),
     workgroups: elementGrid(threads),
   };
 }

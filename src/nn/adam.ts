@@ -1,3 +1,4 @@
+import { adamPlan } from '../../shaders/optimizer.wgsl.js';
 import { checkList, withDefaults } from '../common/arguments.js';
 import { adamKernel } from '../kernels/optimizer.js';
 import { dispatchInPlace } from '../tensor/dispatch.js';
@@ -48,11 +49,11 @@ export class Adam extends Optimizer {
     const [beta1, beta2] = betas;
     const options = { beta1, beta2, eps, weightDecay: decoupled ? 0 : weightDecay, scaled: scale !== undefined };
     const scalars = () =>
-      Float32Array.of(
-        lr() / (1 - beta1 ** this.stepCount),
-        1 / Math.sqrt(1 - beta2 ** this.stepCount),
-        decoupled ? 1 - lr() * weightDecay : 1,
-      ).buffer;
+      adamPlan.pack({
+        rate: lr() / (1 - beta1 ** this.stepCount),
+        correction: 1 / Math.sqrt(1 - beta2 ** this.stepCount),
+        shrink: decoupled ? 1 - lr() * weightDecay : 1,
+      });
     const kernel = adamKernel(param.size, options, this.gpu.limits);
     dispatchInPlace(kernel, [param, grad, ...slots, ...(scale ? [scale] : [])], scalars);
   }

@@ -1,3 +1,4 @@
+import { clipPlan, squaresPlan } from '../../shaders/optimizer.wgsl.js';
 import { refuse } from '../common/arguments.js';
 import { ArgumentError } from '../common/errors.js';
 import { checkFloat32 } from '../common/float32-constants.js';
@@ -27,11 +28,11 @@ export function clipGradients(grads: Iterable<Tensor>, maxNorm: number): { norm:
     const partials = Tensor.empty(gpu, [total]);
     let offset = 0;
     list.forEach((grad, k) => {
-      dispatchInPlace(squaresKernel(grad.size, gpu.limits), [grad, partials], Uint32Array.of(offset).buffer);
+      dispatchInPlace(squaresKernel(grad.size, gpu.limits), [grad, partials], squaresPlan.pack({ offset }));
       offset += counts[k];
     });
     const squares = sumRows(partials, total, 1);
-    const [norm, scale] = dispatchMany(clipKernel(), [squares], [[], []], Float32Array.of(maxNorm).buffer);
+    const [norm, scale] = dispatchMany(clipKernel(), [squares], [[], []], clipPlan.pack({ most: maxNorm }));
     return { norm, scale };
   });
 }

@@ -1,3 +1,4 @@
+import { ratePlan } from '../../shaders/optimizer.wgsl.js';
 import { withDefaults } from '../common/arguments.js';
 import { ArgumentError } from '../common/errors.js';
 import { sgdKernel } from '../kernels/optimizer.js';
@@ -40,7 +41,7 @@ export class SGD extends Optimizer {
     scale?: Tensor,
   ): void {
     const kernel = sgdKernel(param.size, { ...this.#options, scaled: scale !== undefined }, this.gpu.limits);
-    const scalars = () => Float32Array.of(lr()).buffer;
+    const scalars = () => ratePlan.pack({ rate: lr() });
     dispatchInPlace(kernel, [param, grad, ...slots, ...(scale ? [scale] : [])], scalars);
   }
 }

@@ -1,3 +1,4 @@
+import { ratePlan } from '../../shaders/optimizer.wgsl.js';
 import { ArgumentError } from '../common/errors.js';
 import { sameShape } from '../common/shapes.js';
 import { averageKernel } from '../kernels/optimizer.js';
@@ -28,7 +29,7 @@ export function averageWeights(average: Module, source: Module, decay: () => num
   const rate = (): ArrayBuffer => {
     const now = decay();
     if (!(now >= 0 && now <= 1)) throw new ArgumentError(`averageWeights: decay is ${now}; expected 0 to 1`);
-    return Float32Array.of(1 - now).buffer;
+    return ratePlan.pack({ rate: 1 - now });
   };
   for (const [name, tensor] of averages) {
     dispatchInPlace(averageKernel(tensor.size, tensor.gpu.limits), [tensor, values.get(name)!], rate);

@@ -1,8 +1,10 @@
 import { axisTerms, type ConvShape, forwardAxis, slidingWindow } from '../src/common/conv-geometry.js';
 import type { Pair } from '../src/common/op-attrs.js';
+import type { Shader } from '../src/common/shader.js';
+import { read, shader, vectorType, write } from './common/bindings.js';
 import { declareSums, endBlock, finalSum, levelsOf } from './common/blocks.js';
 import type { ColumnWidth } from './common/columns.js';
-import { linearMain } from './common/linear-index.js';
+import { linearHead, linearIndex } from './common/linear-index.js';
 import { nonFiniteFunctions } from './common/non-finite.js';
 import { unroll } from './common/unroll.js';
 import { wgsl } from './common/wgsl.js';
@@ -29,7 +31,7 @@ export interface DepthwiseWeightGradient {
  *
  * Bindings: input, output, partial [splitK, kh, kw, 1, C] (written).
  */
-export function depthwiseWeightGradientShader(gradient: DepthwiseWeightGradient): string {
+export function depthwiseWeightGradientShader(gradient: DepthwiseWeightGradient): Shader {
   const { shape, width, block, steps, pixels, splitK } = gradient;
   const { batch, input, output, kernel, dilation, stride } = shape;
   const [blocksH, blocksW] = [Math.ceil(kernel[0] / block[0]), Math.ceil(kernel[1] / block[1])];
@@ -54,8 +56,12 @@ export function depthwiseWeightGradientShader(gradient: DepthwiseWeightGradient)
     );
   };
 
-  return wgsl`
-alias V = ${width === 1 ? 'f32' : `vec${width}f`}; // the adjacent channels of an invocation
+  const V = vectorType(width);
+  return shader(
+    { input: read(V), output: read(V), partial: write(V) },
+    (declarations) => wgsl`
+alias V = ${V}; // the adjacent channels of an invocation
+${declarations}
 const UNITS = ${shape.cin / width}; // of adjacent channels
 const INPUT_H = ${input[0]};
 const INPUT_W = ${input[1]};
@@ -74,10 +80,6 @@ const STRIPS_W = ${stripsW};
 const STRIPS = ${batch} * STRIPS_H * STRIPS_W;
 const STRIPS_PER_PART = ${stripsPerPart};
 const OLDEST = ${oldest}; // steps until the window has passed
-@group(0) @binding(0) var<storage, read> input: array<V>;
-@group(0) @binding(1) var<storage, read> output: array<V>;
-@group(0) @binding(2) var<storage, read_write> partial: array<V>;
-
 ${nonFiniteFunctions(width)}
 
 /** The sum of a part for one tap, of the products that there are. */
@@ -105,7 +107,10 @@ fn sumOfProducts(part: i32, tapH: i32, tapW: i32, unit: i32) -> V {
 fn storeGradient(part: i32, h: i32, w: i32, unit: i32, value: V) {
   if ((h < KERNEL_H) & (w < KERNEL_W)) { partial[((part * KERNEL_H + h) * KERNEL_W + w) * UNITS + unit] = value; }
 }
-${linearMain(`u32(${splitK} * BLOCKS_H * BLOCKS_W * UNITS)`)}
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= u32(${splitK} * BLOCKS_H * BLOCKS_W * UNITS)) { return; }
   let unit = i32(i) % UNITS;
   let tapW = i32(i) / UNITS % BLOCKS_W * TAPS_W;
   let tapH = i32(i) / UNITS / BLOCKS_W % BLOCKS_H * TAPS_H;
@@ -166,5 +171,6 @@ ${linearMain(`u32(${splitK} * BLOCKS_H * BLOCKS_W * UNITS)`)}
   ${unroll(block[0], (a) =>
     unroll(block[1], (b) => `storeGradient(part, tapH + ${a}, tapW + ${b}, unit, ${finalSum(levels, a, b)});`),
   )}
-}`;
+}`,
+  );
 }

@@ -1,8 +1,10 @@
 import { type AxisPlan, axisDests, axisSteps, axisTerms, slidingWindow } from '../src/common/conv-geometry.js';
+import type { Shader } from '../src/common/shader.js';
+import { type Bindings, read, shader, vectorType, write } from './common/bindings.js';
 import { levelsOf } from './common/blocks.js';
 import type { ColumnWidth } from './common/columns.js';
-import { type Epilogue, epilogueFunctions } from './common/epilogue.js';
-import { linearMain } from './common/linear-index.js';
+import { type Epilogue, epilogueArray, epilogueFunctions } from './common/epilogue.js';
+import { linearHead, linearIndex } from './common/linear-index.js';
 import { unroll } from './common/unroll.js';
 import { wgsl } from './common/wgsl.js';
 
@@ -19,10 +21,21 @@ export interface DepthwiseConv {
   width: ColumnWidth;
 }
 
-/** WGSL that both kernels share: sizes, bindings, and storing. */
+/** What both kernels bind: source, weights, the epilogue's numbers where it has some, dest. */
+function depthwiseBindings({ channels, epilogue, width }: DepthwiseConv): Bindings {
+  const V = vectorType(width);
+  return {
+    source: read(V),
+    weights: read(V),
+    epilogue: epilogueArray(epilogue, channels, width),
+    dest: write(V),
+  };
+}
+
+/** WGSL that both kernels share: sizes, and storing. */
 function head({ batch, source, dest, channels, kernel, epilogue, width }: DepthwiseConv): string {
   return wgsl`
-alias V = ${width === 1 ? 'f32' : `vec${width}f`}; // the adjacent channels of an invocation
+alias V = ${vectorType(width)}; // the adjacent channels of an invocation
 const BATCH = ${batch};
 const UNITS = ${channels / width}; // of adjacent channels
 const SOURCE_H = ${source[0]};
@@ -30,10 +43,7 @@ const SOURCE_W = ${source[1]};
 const DEST_H = ${dest[0]};
 const DEST_W = ${dest[1]};
 const KERNEL_W = ${kernel[1]};
-@group(0) @binding(0) var<storage, read> source: array<V>;
-@group(0) @binding(1) var<storage, read> weights: array<V>;
-${epilogueFunctions(epilogue, channels, width, 2)}
-@group(0) @binding(${epilogue === 'none' ? 2 : 3}) var<storage, read_write> dest: array<V>;
+${epilogueFunctions(epilogue, channels, width)}
 
 fn storeDest(n: i32, h: i32, w: i32, unit: i32, value: V) {
   if ((n < BATCH) & (h < DEST_H) & (w < DEST_W)) { dest[((n * DEST_H + h) * DEST_W + w) * UNITS + unit] = value; }
@@ -57,7 +67,7 @@ export interface Strip {
  *
  * Bindings: source, weights, the epilogue's numbers where it has some, dest (written).
  */
-export function depthwiseSlidingShader(conv: DepthwiseConv, rows: AxisPlan, columns: AxisPlan, strip: Strip): string {
+export function depthwiseSlidingShader(conv: DepthwiseConv, rows: AxisPlan, columns: AxisPlan, strip: Strip): Shader {
   const { first, oldest, terms } = slidingWindow(rows);
   const columnTerms = axisTerms(columns, strip.pixels);
   const sourceRows = distinct(terms.map(({ row }) => row));
@@ -79,7 +89,10 @@ export function depthwiseSlidingShader(conv: DepthwiseConv, rows: AxisPlan, colu
     );
   };
 
-  return wgsl`
+  return shader(
+    depthwiseBindings(conv),
+    (declarations) => wgsl`
+${declarations}
 ${head(conv)}
 const STEPS_H = ${axisSteps(rows)};
 const STRIP_STEPS = ${strip.steps};
@@ -87,7 +100,10 @@ const STRIP_PIXELS = ${strip.pixels};
 const STRIPS_H = ${Math.ceil(axisSteps(rows) / strip.steps)};
 const STRIPS_W = ${Math.ceil(axisSteps(columns) / strip.pixels)};
 const OLDEST = ${oldest}; // steps until the window has passed
-${linearMain('u32(BATCH * STRIPS_H * STRIPS_W * UNITS)')}
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= u32(BATCH * STRIPS_H * STRIPS_W * UNITS)) { return; }
   let unit = i32(i) % UNITS;
   let strip = i32(i) / UNITS % STRIPS_W * STRIP_PIXELS;
   let first = i32(i) / UNITS / STRIPS_W % STRIPS_H * STRIP_STEPS;
@@ -131,7 +147,8 @@ ${linearMain('u32(BATCH * STRIPS_H * STRIPS_W * UNITS)')}
     ${unroll(oldest, (k) => eachSum((sum) => `sum${oldest - k}${sum} = sum${oldest - k - 1}${sum};`))}
     ${eachSum((sum) => `sum0${sum} = V();`)}
   }
-}`;
+}`,
+  );
 }
 
 /** WGSL of the taps of an axis: each phase's first tap, how many, and where the first reads. */
@@ -165,9 +182,12 @@ fn taps${name}(position: i32) -> Taps {
  *
  * Bindings: source, weights, the epilogue's numbers where it has some, dest (written).
  */
-export function depthwiseLoopShader(conv: DepthwiseConv, rows: AxisPlan, columns: AxisPlan, pictures: number): string {
+export function depthwiseLoopShader(conv: DepthwiseConv, rows: AxisPlan, columns: AxisPlan, pictures: number): Shader {
   const inRows = levelsOf(conv.kernel[0] * conv.kernel[1]) > 1;
-  return wgsl`
+  return shader(
+    depthwiseBindings(conv),
+    (declarations) => wgsl`
+${declarations}
 ${head(conv)}
 /** Taps first + i·stride with begin ≤ i < end, of which that of i = 0 reads the position of the source. */
 struct Taps { first: i32, source: i32, begin: i32, end: i32 }
@@ -175,7 +195,10 @@ ${axisText('H', rows, conv.source[0])}
 ${axisText('W', columns, conv.source[1])}
 const PICTURES = ${pictures};
 const PICTURE = SOURCE_H * SOURCE_W * UNITS; // numbers or vectors of a source picture
-${linearMain('u32((BATCH + PICTURES - 1) / PICTURES * DEST_H * DEST_W * UNITS)')}
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= u32((BATCH + PICTURES - 1) / PICTURES * DEST_H * DEST_W * UNITS)) { return; }
   let unit = i32(i) % UNITS;
   let w = i32(i) / UNITS % DEST_W;
   let h = i32(i) / UNITS / DEST_W % DEST_H;
@@ -207,5 +230,6 @@ ${linearMain('u32((BATCH + PICTURES - 1) / PICTURES * DEST_H * DEST_W * UNITS)')
   }
   let numbers = loadEpilogue(unit);
   ${unroll(pictures, (p) => `storeDest(n + ${p}, h, w, unit, applyEpilogue(${inRows ? 'total' : 'sum'}${p}, numbers));`)}
-}`;
+}`,
+  );
 }

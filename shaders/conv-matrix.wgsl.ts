@@ -1,4 +1,6 @@
-import { type GatherConv, gatherHead, gatherPositions } from './common/gather.js';
+import type { Shader } from '../src/common/shader.js';
+import { shader } from './common/bindings.js';
+import { type GatherConv, gatherBindings, gatherHead, gatherPositions } from './common/gather.js';
 import {
   declareMatrixSums,
   enableMatrices,
@@ -19,9 +21,12 @@ import { wgsl } from './common/wgsl.js';
  *
  * Bindings: source, weights, what the epilogue needs, dest.
  */
-export function matrixConvShader(conv: GatherConv, tile: MatrixTile): string {
-  return wgsl`
+export function matrixConvShader(conv: GatherConv, tile: MatrixTile): Shader {
+  return shader(
+    gatherBindings(conv),
+    (declarations) => wgsl`
 ${enableMatrices}
+${declarations}
 ${gatherHead(conv)}
 ${gatherPositions}
 ${matrixTileHead(tile)}
@@ -71,5 +76,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
     ${multiplyMatrixTiles}
   }
   ${storeMatrixSums}
-}`;
+}`,
+  );
 }

@@ -1,6 +1,9 @@
 import type { ConvShape } from '../src/common/conv-geometry.js';
+import type { Shader } from '../src/common/shader.js';
+import { read, shader, write } from './common/bindings.js';
 import { BLOCK } from './common/blocks.js';
-import { f32Bindings, linearMain } from './common/linear-index.js';
+import { linearHead, linearIndex } from './common/linear-index.js';
+import { wgsl } from './common/wgsl.js';
 
 /** The numbers of a convolution as WGSL constants. */
 function constants({ batch, input, output, cin, cout, kernel, stride, padding, dilation, groups }: ConvShape): string {
@@ -26,11 +29,16 @@ const BLOCK = ${BLOCK}; // numbers that are added one after the other, before th
 }
 
 /** One thread an output, all attributes, groups included. Bindings: input, weights, output (written). */
-export function convForwardNaiveShader(shape: ConvShape): string {
-  return `
+export function convForwardNaiveShader(shape: ConvShape): Shader {
+  return shader(
+    { input: read('f32'), weights: read('f32'), output: write('f32') },
+    (declarations) => wgsl`
 ${constants(shape)}
-${f32Bindings(['input', 'r'], ['weights', 'r'], ['output', 'w'])}
-${linearMain('u32(N * HO * WO * CO)')}
+${declarations}
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= u32(N * HO * WO * CO)) { return; }
   let co = i32(i) % CO;
   let ow = (i32(i) / CO) % WO;
   let oh = (i32(i) / (CO * WO)) % HO;
@@ -60,15 +68,21 @@ ${linearMain('u32(N * HO * WO * CO)')}
     sum += row;
   }
   output[i] = sum;
-}`;
+}`,
+  );
 }
 
 /** One thread an element of the input's gradient. Bindings: output (its gradient), weights, input (written). */
-export function convInputGradientNaiveShader(shape: ConvShape): string {
-  return `
+export function convInputGradientNaiveShader(shape: ConvShape): Shader {
+  return shader(
+    { output: read('f32'), weights: read('f32'), input: write('f32') },
+    (declarations) => wgsl`
 ${constants(shape)}
-${f32Bindings(['output', 'r'], ['weights', 'r'], ['input', 'w'])}
-${linearMain('u32(N * H * W * CI)')}
+${declarations}
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= u32(N * H * W * CI)) { return; }
   let ci = i32(i) % CI;
   let w = (i32(i) / CI) % W;
   let h = (i32(i) / (CI * W)) % H;
@@ -98,15 +112,21 @@ ${linearMain('u32(N * H * W * CI)')}
     sum += row;
   }
   input[i] = sum;
-}`;
+}`,
+  );
 }
 
 /** One thread a weight. Bindings: input, output, gradient (written). */
-export function convWeightGradientNaiveShader(shape: ConvShape): string {
-  return `
+export function convWeightGradientNaiveShader(shape: ConvShape): Shader {
+  return shader(
+    { input: read('f32'), output: read('f32'), gradient: write('f32') },
+    (declarations) => wgsl`
 ${constants(shape)}
-${f32Bindings(['input', 'r'], ['output', 'r'], ['gradient', 'w'])}
-${linearMain('u32(KH * KW * GROUP_CI * CO)')}
+${declarations}
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= u32(KH * KW * GROUP_CI * CO)) { return; }
   let co = i32(i) % CO;
   let c = (i32(i) / CO) % GROUP_CI;
   let kw = (i32(i) / (CO * GROUP_CI)) % KW;
@@ -135,5 +155,6 @@ ${linearMain('u32(KH * KW * GROUP_CI * CO)')}
     total += picture;
   }
   gradient[i] = total;
-}`;
+}`,
+  );
 }

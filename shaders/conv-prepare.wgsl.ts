@@ -1,10 +1,11 @@
 import type { Precision } from '../src/common/precision.js';
+import type { Shader } from '../src/common/shader.js';
 import { up4 } from '../src/common/shapes.js';
-import { type Epilogue, epilogueFunctions } from './common/epilogue.js';
-import { f32Bindings, linearMain } from './common/linear-index.js';
+import { read, shader, vectorType, write } from './common/bindings.js';
+import { type Epilogue, epilogueArray, epilogueFunctions } from './common/epilogue.js';
+import { linearHead, linearIndex } from './common/linear-index.js';
 import { f32Literal } from './common/literal.js';
-import { operandType } from './common/operand.js';
-import { typedBindings } from './common/typed-bindings.js';
+import { operandType, storedVector } from './common/operand.js';
 import { wgsl } from './common/wgsl.js';
 
 export interface PadPicture {
@@ -19,11 +20,16 @@ export interface PadPicture {
 }
 
 /** Copies a picture into a larger one of zeros, a vec4 of channels an invocation. Bindings: picture, padded. */
-export function padPictureShader({ shape, before, padded, precision }: PadPicture): string {
+export function padPictureShader({ shape, before, padded, precision }: PadPicture): Shader {
   const [n, h, w, c] = shape;
   const [, height, width, channels] = padded;
   const wholeVectors = c % 4 === 0;
-  return wgsl`${operandType(precision)}
+  return shader(
+    {
+      x: read(vectorType(wholeVectors ? 4 : 1)),
+      y: write(storedVector(precision)),
+    },
+    (declarations) => wgsl`${operandType(precision)}
 const N = ${n};
 const H = ${h};
 const W = ${w};
@@ -31,9 +37,11 @@ const C = ${c};
 const PADDED_H = ${height};
 const PADDED_W = ${width};
 const PADDED_VECS = ${channels / 4};
-@group(0) @binding(0) var<storage, read> x: array<${wholeVectors ? 'vec4f' : 'f32'}>;
-@group(0) @binding(1) var<storage, read_write> y: array<Operand>;
-${linearMain('u32(N * PADDED_H * PADDED_W * PADDED_VECS)')}
+${declarations}
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= u32(N * PADDED_H * PADDED_W * PADDED_VECS)) { return; }
   let vec = i32(i) % PADDED_VECS;
   let w = i32(i) / PADDED_VECS % PADDED_W - ${before[1]};
   let h = i32(i) / PADDED_VECS / PADDED_W % PADDED_H - ${before[0]};
@@ -51,7 +59,8 @@ ${linearMain('u32(N * PADDED_H * PADDED_W * PADDED_VECS)')}
 #endif
   }
   y[i] = Operand(value);
-}`;
+}`,
+  );
 }
 
 export interface PackWeights {
@@ -66,8 +75,10 @@ export interface PackWeights {
 }
 
 /** Weights as [taps, source₄, dest₄]: channels padded to multiples of 4 with zeros. Bindings: weights, result. */
-export function packWeightsShader({ taps, source, dest, transposed, precision }: PackWeights): string {
-  return wgsl`
+export function packWeightsShader({ taps, source, dest, transposed, precision }: PackWeights): Shader {
+  return shader(
+    { weights: read('f32'), result: write(precision) },
+    (declarations) => wgsl`
 #if ${precision === 'f16'}
 enable f16;
 #endif
@@ -75,8 +86,11 @@ const SOURCE = ${source}u;
 const DEST = ${dest}u;
 const SOURCE_PADDED = ${up4(source)}u;
 const DEST_PADDED = ${up4(dest)}u;
-${typedBindings(['weights', 'r', 'f32'], ['result', 'w', precision])}
-${linearMain(`${taps}u * SOURCE_PADDED * DEST_PADDED`)}
+${declarations}
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= ${taps}u * SOURCE_PADDED * DEST_PADDED) { return; }
   let d = i % DEST_PADDED;
   let s = i / DEST_PADDED % SOURCE_PADDED;
   let tap = i / DEST_PADDED / SOURCE_PADDED;
@@ -88,17 +102,23 @@ ${linearMain(`${taps}u * SOURCE_PADDED * DEST_PADDED`)}
     result[i] = ${precision}(weights[(tap * SOURCE + s) * DEST + d]);
 #endif
   }
-}`;
+}`,
+  );
 }
 
 /** Adds the partial arrays [parts, size] of a split sum, in order, some at a time. Bindings: partial, result. */
-export function sumPartsShader(size: number, parts: number): string {
-  return `
+export function sumPartsShader(size: number, parts: number): Shader {
+  return shader(
+    { partial: read('f32'), result: write('f32') },
+    (declarations) => wgsl`
 const SIZE = ${size}u;
 const PARTS = ${parts}u;
 const BLOCK = 32u;
-${f32Bindings(['partial', 'r'], ['result', 'w'])}
-${linearMain('SIZE')}
+${declarations}
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= SIZE) { return; }
   var total = 0.0;
   for (var first = 0u; first < PARTS; first += BLOCK) {
     var sum = 0.0;
@@ -106,29 +126,51 @@ ${linearMain('SIZE')}
     total += sum;
   }
   result[i] = total;
-}`;
+}`,
+  );
 }
 
 /** A convolution's epilogue by itself, where its main kernel has none. Bindings: x, the epilogue's numbers, y. */
-export function epilogueShader(epilogue: Epilogue, channels: number): string {
-  return `
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-${epilogueFunctions(epilogue, channels, 1, 1)}
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
-${linearMain('arrayLength(&y)')}
+export function epilogueShader(epilogue: Epilogue, channels: number): Shader {
+  return shader(
+    {
+      x: read('f32'),
+      epilogue: epilogueArray(epilogue, channels, 1),
+      y: write('f32'),
+    },
+    (declarations) => wgsl`
+${declarations}
+${epilogueFunctions(epilogue, channels, 1)}
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= arrayLength(&y)) { return; }
   y[i] = applyEpilogue(x[i], loadEpilogue(i32(i % ${channels})));
-}`;
+}`,
+  );
 }
 
 /**
  * Batch norm by running statistics as z = x·scale + shift, with the slopes of the PReLU after it.
  * Bindings: gamma, beta, mean, variance, slope, result [3, C].
  */
-export function foldBatchNormShader(channels: number, eps: number, sharedSlope: boolean): string {
-  return wgsl`
+export function foldBatchNormShader(channels: number, eps: number, sharedSlope: boolean): Shader {
+  return shader(
+    {
+      gamma: read('f32'),
+      beta: read('f32'),
+      mean: read('f32'),
+      variance: read('f32'),
+      slope: read('f32'),
+      result: write('f32'),
+    },
+    (declarations) => wgsl`
 const CHANNELS = ${channels}u;
-${f32Bindings(['gamma', 'r'], ['beta', 'r'], ['mean', 'r'], ['variance', 'r'], ['slope', 'r'], ['result', 'w'])}
-${linearMain('CHANNELS')}
+${declarations}
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= CHANNELS) { return; }
   let scale = gamma[i] / sqrt(variance[i] + ${f32Literal(eps)});
   result[i] = scale;
   result[i + CHANNELS] = beta[i] - mean[i] * scale;
@@ -137,5 +179,6 @@ ${linearMain('CHANNELS')}
 #else
   result[i + 2 * CHANNELS] = slope[i];
 #endif
-}`;
+}`,
+  );
 }

@@ -1,6 +1,8 @@
 import { axisSteps, axisTaps } from '../src/common/conv-geometry.js';
+import type { Shader } from '../src/common/shader.js';
+import { shader } from './common/bindings.js';
 import { BLOCK, declareSums, endBlock, finalSum, type Levels, levelsOf } from './common/blocks.js';
-import { type GatherConv, gatherHead } from './common/gather.js';
+import { type GatherConv, gatherBindings, gatherHead } from './common/gather.js';
 import { operandType } from './common/operand.js';
 import { unroll } from './common/unroll.js';
 import { wgsl } from './common/wgsl.js';
@@ -40,7 +42,7 @@ function blockEndOf(levels: Levels, tapsW: number, channels: number): 'never' | 
  *
  * Bindings: source, weights, what the epilogue needs, dest.
  */
-export function tapConvShader(conv: GatherConv, tile: RegisterTile, without: TapConvWithout = {}): string {
+export function tapConvShader(conv: GatherConv, tile: RegisterTile, without: TapConvWithout = {}): Shader {
   const { transposed } = conv;
   const { tilePixels: pixels, subgroup } = tile;
   const vecs = tile.tileChannels / 4;
@@ -55,11 +57,14 @@ export function tapConvShader(conv: GatherConv, tile: RegisterTile, without: Tap
       : subgroup
         ? `subgroupBroadcast(part${m % shares}, ${m}u / SHARES)`
         : `loadWeights(wb + weightOffset(${m}, vec0))`;
-  return wgsl`
+  return shader(
+    gatherBindings(conv),
+    (declarations) => wgsl`
 #if ${subgroup}
 enable subgroups;
 #endif
 ${operandType(conv.precision)}
+${declarations}
 ${gatherHead(conv)}
 const PIXELS = ${pixels}; // the tile of an invocation: dest pixels along a row, and vectors of channels
 const VECS = ${vecs};
@@ -182,5 +187,6 @@ fn main(
     ${unroll(vecs, (j) => `storeDest(at, vec0 + ${j}, applyEpilogue(${finalSum(levels, p, j)}, numbers${j}));`)}
   }`,
   )}
-}`;
+}`,
+  );
 }

@@ -1,6 +1,8 @@
 import { axisTaps } from '../src/common/conv-geometry.js';
+import type { Shader } from '../src/common/shader.js';
+import { shader } from './common/bindings.js';
 import { BLOCK, declareSums, endBlock, finalSum, levelsOf } from './common/blocks.js';
-import { type GatherConv, gatherHead, gatherPositions } from './common/gather.js';
+import { type GatherConv, gatherBindings, gatherHead, gatherPositions } from './common/gather.js';
 import { operandType } from './common/operand.js';
 import { multiplyTiles, type Tile, tileHead } from './common/tile.js';
 import { unroll } from './common/unroll.js';
@@ -14,12 +16,15 @@ import { wgsl } from './common/wgsl.js';
  *
  * Bindings: source, weights, what the epilogue needs, dest.
  */
-export function tiledConvShader(conv: GatherConv, tile: Tile): string {
+export function tiledConvShader(conv: GatherConv, tile: Tile): Shader {
   const { columnVecs } = tile;
   const rows = 4 * tile.rowVecs;
   const levels = levelsOf(axisTaps(conv.rows) * axisTaps(conv.columns) * conv.source.channels);
-  return wgsl`
+  return shader(
+    gatherBindings(conv),
+    (declarations) => wgsl`
 ${operandType(conv.precision)}
+${declarations}
 ${gatherHead(conv)}
 ${gatherPositions}
 ${tileHead(tile)}
@@ -90,5 +95,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   let numbers${c} = loadEpilogue(channelVec${c});
   ${unroll(rows, (r) => `storePosition(h, w, row0 + tileRow(ty, ${r}), channelVec${c}, applyEpilogue(${finalSum(levels, r, c)}, numbers${c}));`)}`,
   )}
-}`;
+}`,
+  );
 }

@@ -1,3 +1,5 @@
+import type { Shader } from '../src/common/shader.js';
+import { shader } from './common/bindings.js';
 import {
   declareMatrixSums,
   enableMatrices,
@@ -6,7 +8,12 @@ import {
   multiplyMatrixTiles,
   storeMatrixSums,
 } from './common/matrix-tile.js';
-import { type WeightGradient, weightGradientHead, weightGradientTileHead } from './common/weight-gradient.js';
+import {
+  type WeightGradient,
+  weightGradientBindings,
+  weightGradientHead,
+  weightGradientTileHead,
+} from './common/weight-gradient.js';
 import { wgsl } from './common/wgsl.js';
 
 /**
@@ -16,10 +23,13 @@ import { wgsl } from './common/wgsl.js';
  *
  * Bindings: input, output (its gradient), partial [splitK, kh, kw, Cin, Cout] (written).
  */
-export function matrixWeightGradientShader(g: WeightGradient, tile: MatrixTile): string {
-  return wgsl`
+export function matrixWeightGradientShader(g: WeightGradient, tile: MatrixTile): Shader {
+  return shader(
+    weightGradientBindings(g),
+    (declarations) => wgsl`
 ${enableMatrices}
-${weightGradientHead(g, g.cout % 4 === 0)}
+${declarations}
+${weightGradientHead(g)}
 ${matrixTileHead(tile)}
 ${weightGradientTileHead}
 
@@ -58,5 +68,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
     ${multiplyMatrixTiles}
   }
   ${storeMatrixSums}
-}`;
+}`,
+  );
 }

@@ -1,8 +1,15 @@
+import type { Shader } from '../src/common/shader.js';
+import { shader } from './common/bindings.js';
 import { BLOCK, declareSums, endBlock, finalSum, levelsOf } from './common/blocks.js';
 import { operandType } from './common/operand.js';
 import { multiplyTiles, type Tile, tileHead } from './common/tile.js';
 import { unroll } from './common/unroll.js';
-import { type WeightGradient, weightGradientHead, weightGradientTileHead } from './common/weight-gradient.js';
+import {
+  type WeightGradient,
+  weightGradientBindings,
+  weightGradientHead,
+  weightGradientTileHead,
+} from './common/weight-gradient.js';
 import { wgsl } from './common/wgsl.js';
 
 /**
@@ -12,13 +19,16 @@ import { wgsl } from './common/wgsl.js';
  *
  * Bindings: input, output (its gradient), partial [splitK, kh, kw, Cin, Cout] (written).
  */
-export function tiledWeightGradientShader(g: WeightGradient, tile: Tile): string {
+export function tiledWeightGradientShader(g: WeightGradient, tile: Tile): Shader {
   const { columnVecs } = tile;
   const rows = 4 * tile.rowVecs;
   const levels = levelsOf(Math.ceil((g.batch * g.output.height * g.output.width) / g.splitK));
-  return wgsl`
+  return shader(
+    weightGradientBindings(g),
+    (declarations) => wgsl`
 ${operandType(g.precision)}
-${weightGradientHead(g, g.cout % 4 === 0)}
+${declarations}
+${weightGradientHead(g)}
 ${tileHead(tile)}
 ${weightGradientTileHead}
 const BLOCK = ${BLOCK};
@@ -61,5 +71,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   let m${r} = i32(wid.x) * TILE_ROWS + tileRow(ty, ${r});
   ${unroll(columnVecs, (c) => `storeGradients(wid.z, m${r} / (4 * INPUT_VECS), m${r} % (4 * INPUT_VECS), vec0 + tileColumnVec(tx, ${c}), ${finalSum(levels, r, c)});`)}`,
   )}
-}`;
+}`,
+  );
 }

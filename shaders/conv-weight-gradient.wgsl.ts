@@ -1,7 +1,9 @@
+import type { Shader } from '../src/common/shader.js';
+import { shader } from './common/bindings.js';
 import { BLOCK, declareSums, endBlock, finalSum, levelsOf } from './common/blocks.js';
 import { operandType } from './common/operand.js';
 import { unroll } from './common/unroll.js';
-import { type WeightGradient, weightGradientHead } from './common/weight-gradient.js';
+import { type WeightGradient, weightGradientBindings, weightGradientHead } from './common/weight-gradient.js';
 import { wgsl } from './common/wgsl.js';
 
 /** How the invocations of the register kernel share the work. */
@@ -21,7 +23,7 @@ export interface WeightGradientTile {
  *
  * Bindings: input, output (its gradient), partial [splitK, kh, kw, Cin, Cout] (written).
  */
-export function tapWeightGradientShader(g: WeightGradient, tile: WeightGradientTile): string {
+export function tapWeightGradientShader(g: WeightGradient, tile: WeightGradientTile): Shader {
   const { subgroup, pixels } = tile;
   const { width } = g.output;
   const vecs = tile.tileChannels / 4;
@@ -35,12 +37,15 @@ export function tapWeightGradientShader(g: WeightGradient, tile: WeightGradientT
     subgroup
       ? `subgroupBroadcast(part${m % shares}, ${m}u / SHARES)`
       : `loadPixel(yb + outputOffset(${m}, vec0), ${Math.floor(m / vecs)} + w)`;
-  return wgsl`
+  return shader(
+    weightGradientBindings(g),
+    (declarations) => wgsl`
 #if ${subgroup}
 enable subgroups;
 #endif
 ${operandType(g.precision)}
-${weightGradientHead(g, g.cout % 4 === 0)}
+${declarations}
+${weightGradientHead(g)}
 const PIXELS = ${pixels}; // taken at a time
 const VECS = ${vecs}; // vectors of output channels of an invocation
 const THREADS = TAPS * INPUT_VECS;
@@ -137,5 +142,6 @@ fn main(
 #endif
   if (thread >= THREADS) { return; }
   ${unroll(4, (e) => unroll(vecs, (j) => `storeGradients(wid.z, tap, 4 * inputVec + ${e}, vec0 + ${j}, ${finalSum(levels, e, j)});`))}
-}`;
+}`,
+  );
 }

@@ -1,5 +1,7 @@
-import { type Epilogue, epilogueFunctions } from './common/epilogue.js';
-import { linearMain } from './common/linear-index.js';
+import type { Shader } from '../src/common/shader.js';
+import { read, shader, uniform, vectorType, write } from './common/bindings.js';
+import { type Epilogue, epilogueArray, epilogueFunctions } from './common/epilogue.js';
+import { linearHead, linearIndex } from './common/linear-index.js';
 import { nonFiniteFunctions } from './common/non-finite.js';
 import { unroll } from './common/unroll.js';
 import { wgsl } from './common/wgsl.js';
@@ -8,31 +10,61 @@ import { type WinogradOutputs, winogradPoints, winogradTransforms } from './comm
 /** Adjacent channels an invocation takes; 4 only where whole vectors of them lie in memory. */
 export type WinogradWidth = 1 | 4;
 
-const typeOf = (width: WinogradWidth): string => (width === 4 ? 'vec4f' : 'f32');
-
 /*
  * The transforms are written out, point by point: their terms differ. The sizes are in the uniform, so that one pipeline serves every shape: the long straight code takes CPU adapters long
  * to compile. `src/kernels/conv-winograd.ts` fills it.
  */
 
+/** Of kernels that go through the tiles of a picture. */
+const tileFields = {
+  // The picture that is read, or the dest.
+  h: 'i32',
+  w: 'i32',
+  // Units of adjacent channels in it, and in what lies tile by tile.
+  units: 'i32',
+  unitsPadded: 'i32',
+  // Tiles along H and W.
+  down: 'i32',
+  across: 'i32',
+  // Numbers or vectors of all tiles together, for one point.
+  count: 'i32',
+  // Zeros before the source's first row and column.
+  top: 'i32',
+  left: 'i32',
+} as const;
+
+export const winogradSourcePlan = /* @__PURE__ */ uniform(tileFields);
+
+export const winogradWeightsPlan = /* @__PURE__ */ uniform({
+  rows: 'u32',
+  columns: 'u32',
+  rowsPadded: 'u32',
+  columnsPadded: 'u32',
+});
+
+export const winogradDestPlan = /* @__PURE__ */ uniform({
+  ...tileFields,
+  sourceH: 'i32',
+  sourceW: 'i32',
+  sourceChannels: 'i32',
+  // Where tap (0, 0) of the pass lies in the weights, and how far its taps and channels are apart.
+  tap0: 'i32',
+  tapStride: 'i32',
+  sourceStride: 'i32',
+  destStride: 'i32',
+});
+
 /** Bᵀ·d·B of every tile of the source, zeros around it. Bindings: source, result [points², tiles, C₄], the plan. */
-export function winogradSourceShader(outputs: WinogradOutputs, width: WinogradWidth): string {
+export function winogradSourceShader(outputs: WinogradOutputs, width: WinogradWidth): Shader {
   const points = winogradPoints(outputs);
-  return wgsl`
-alias V = ${typeOf(width)};
+  const V = vectorType(width);
+  return shader(
+    { source: read(V), result: write(V), plan: winogradSourcePlan },
+    (declarations) => wgsl`
+alias V = ${V};
 const OUTPUTS = ${outputs}; // along an axis of a tile
 const POINTS = ${points};
-struct Plan {
-  h: i32, w: i32, // of the source
-  units: i32, // of adjacent channels in it,
-  unitsPadded: i32, // and in what lies tile by tile
-  down: i32, across: i32, // tiles along H and W
-  count: i32, // numbers or vectors of all tiles together, for one point
-  top: i32, left: i32, // zeros before the first row and column
-}
-@group(0) @binding(0) var<storage, read> source: array<V>;
-@group(0) @binding(1) var<storage, read_write> result: array<V>;
-@group(0) @binding(2) var<uniform> plan: Plan;
+${declarations}
 ${winogradTransforms(outputs)}
 
 fn loadSource(n: i32, row: i32, column: i32, unit: i32) -> V {
@@ -42,7 +74,10 @@ fn loadSource(n: i32, row: i32, column: i32, unit: i32) -> V {
   let value = source[((n * plan.h + h) * plan.w + w) * plan.units + c];
   return select(V(), value, h == row && w == column && c == unit);
 }
-${linearMain('u32(plan.count)')}
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= u32(plan.count)) { return; }
   let unit = i32(i) % plan.unitsPadded;
   let tile = i32(i) / plan.unitsPadded;
   let row = tile / plan.across % plan.down * OUTPUTS - plan.top;
@@ -59,7 +94,8 @@ ${linearMain('u32(plan.count)')}
   let row${p} = transformSource(${unroll(points, (q) => `column${q}.p${p},`)});
   ${unroll(points, (q) => `result[i32(i) + (${p} * POINTS + ${q}) * plan.count] = row${p}.p${q};`)}`,
   )}
-}`;
+}`,
+  );
 }
 
 /**
@@ -68,15 +104,14 @@ ${linearMain('u32(plan.count)')}
  *
  * @param flipped true where the taps run backwards along both axes: an input gradient
  */
-export function winogradWeightsShader(outputs: WinogradOutputs, flipped: boolean): string {
+export function winogradWeightsShader(outputs: WinogradOutputs, flipped: boolean): Shader {
   const points = winogradPoints(outputs);
-  return wgsl`
+  return shader(
+    { weights: read('f32'), result: write('f32'), plan: winogradWeightsPlan },
+    (declarations) => wgsl`
 alias V = f32;
 const POINTS = ${points};
-struct Plan { rows: u32, columns: u32, rowsPadded: u32, columnsPadded: u32 }
-@group(0) @binding(0) var<storage, read> weights: array<f32>;
-@group(0) @binding(1) var<storage, read_write> result: array<f32>;
-@group(0) @binding(2) var<uniform> plan: Plan;
+${declarations}
 ${winogradTransforms(outputs)}
 
 fn loadWeight(h: u32, w: u32, row: u32, column: u32) -> f32 {
@@ -88,7 +123,10 @@ fn loadWeight(h: u32, w: u32, row: u32, column: u32) -> f32 {
   let inside = row < plan.rows && column < plan.columns;
   return select(0.0, weights[select(0, (tap * plan.rows + row) * plan.columns + column, inside)], inside);
 }
-${linearMain('plan.rowsPadded * plan.columnsPadded')}
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= plan.rowsPadded * plan.columnsPadded) { return; }
   let row = i / plan.columnsPadded;
   let column = i % plan.columnsPadded;
   let count = plan.rowsPadded * plan.columnsPadded;
@@ -103,7 +141,8 @@ ${linearMain('plan.rowsPadded * plan.columnsPadded')}
   let row${p} = transformWeights(column0.p${p}, column1.p${p}, column2.p${p});
   ${unroll(points, (q) => `result[i + (${p} * POINTS + ${q}) * count] = row${p}.p${q};`)}`,
   )}
-}`;
+}`,
+  );
 }
 
 /**
@@ -119,29 +158,24 @@ export function winogradDestShader(
   width: WinogradWidth,
   epilogue: Epilogue,
   channels: number,
-): string {
+): Shader {
   const points = winogradPoints(outputs);
-  const last = epilogue === 'none' ? 3 : 4;
-  return wgsl`
-alias V = ${typeOf(width)};
+  const V = vectorType(width);
+  return shader(
+    {
+      products: read(V),
+      source: read('f32'),
+      weights: read('f32'),
+      epilogue: epilogueArray(epilogue, channels, width),
+      dest: write(V),
+      plan: winogradDestPlan,
+    },
+    (declarations) => wgsl`
+alias V = ${V};
 const OUTPUTS = ${outputs}; // along an axis of a tile
 const POINTS = ${points};
-struct Plan {
-  h: i32, w: i32, // of the dest
-  units: i32, // of adjacent channels in it,
-  unitsPadded: i32, // and in what lies tile by tile
-  down: i32, across: i32, // tiles along H and W
-  count: i32, // numbers or vectors of all tiles together, for one point
-  top: i32, left: i32, // zeros before the source's first row and column
-  sourceH: i32, sourceW: i32, sourceChannels: i32,
-  tap0: i32, tapStride: i32, sourceStride: i32, destStride: i32, // of the weights
-}
-@group(0) @binding(0) var<storage, read> products: array<V>;
-@group(0) @binding(1) var<storage, read> source: array<f32>;
-@group(0) @binding(2) var<storage, read> weights: array<f32>;
-${epilogueFunctions(epilogue, channels, width, 3)}
-@group(0) @binding(${last}) var<storage, read_write> dest: array<V>;
-@group(0) @binding(${last + 1}) var<uniform> plan: Plan;
+${declarations}
+${epilogueFunctions(epilogue, channels, width)}
 ${winogradTransforms(outputs)}
 
 fn storeDest(n: i32, row: i32, column: i32, unit: i32, value: V) {
@@ -167,7 +201,10 @@ fn convolve(n: i32, row: i32, column: i32, channel: i32) -> f32 {
 }
 
 ${nonFiniteFunctions(width)}
-${linearMain('u32(plan.count)')}
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= u32(plan.count)) { return; }
   let unit = i32(i) % plan.unitsPadded;
   let tile = i32(i) / plan.unitsPadded;
   let row = tile / plan.across % plan.down * OUTPUTS;
@@ -204,5 +241,6 @@ ${linearMain('u32(plan.count)')}
   ${unroll(outputs, (p) =>
     unroll(outputs, (q) => `storeDest(n, row + ${p}, column + ${q}, unit, applyEpilogue(row${p}.y${q}, numbers));`),
   )}
-}`;
+}`,
+  );
 }

@@ -1,3 +1,5 @@
+import type { Shader } from '../src/common/shader.js';
+import { read, shader, vectorType, write } from './common/bindings.js';
 import { BLOCK, declareSums, endBlock, finalSum, freshSums, type Levels } from './common/blocks.js';
 import { storeProduct } from './common/product.js';
 import { unroll } from './common/unroll.js';
@@ -63,7 +65,7 @@ fn ${name}Matrix() -> u32 { return plan.k * (${stride} / 4); }
  *
  * Bindings: own, shared, y [parts or products, m, n], the plan.
  */
-export function matmulRegisterShader(product: RegisterProduct): string {
+export function matmulRegisterShader(product: RegisterProduct): Shader {
   const { own, ownAlong, sharedAlong, ownTile, sharedTile, vectorOutput, batched, levels, workgroup, subgroup } =
     product;
   const [ownVecs, sharedVecs] = [ownTile / 4, sharedTile / 4];
@@ -72,14 +74,18 @@ export function matmulRegisterShader(product: RegisterProduct): string {
   const ownNumber = (r: number, e: number): string =>
     ownAlong === 'inner' ? `x${r}[${e}]` : `x${e * ownVecs + Math.floor(r / 4)}[${r % 4}]`;
   const sum = (r: number, v: number): string => finalSum(levels, r, v);
-  return wgsl`
+  return shader(
+    {
+      ownRows: read('vec4f'),
+      sharedRows: read('vec4f'),
+      y: write(vectorType(vectorOutput ? 4 : 1)),
+      plan: productPlan,
+    },
+    (declarations) => wgsl`
 #if ${subgroup}
 enable subgroups;
 #endif
-@group(0) @binding(0) var<storage, read> ownRows: array<vec4f>;
-@group(0) @binding(1) var<storage, read> sharedRows: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> y: array<${vectorOutput ? 'vec4f' : 'f32'}>;
-${productPlan(3)}
+${declarations}
 ${operandFunctions('own', own, ownAlong, ownTile)}
 ${operandFunctions('shared', own === 'a' ? 'b' : 'a', sharedAlong, sharedTile)}
 ${storeProduct(vectorOutput)}
@@ -177,5 +183,6 @@ fn main(
   }`,
   )}
 #endif
-}`;
+}`,
+  );
 }

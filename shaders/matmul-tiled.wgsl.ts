@@ -1,3 +1,5 @@
+import type { Shader } from '../src/common/shader.js';
+import { read, shader, vectorType, write } from './common/bindings.js';
 import { BLOCK, declareSums, endBlock, finalSum } from './common/blocks.js';
 import { storeProduct } from './common/product.js';
 import { multiplyTiles, type Tile, tileHead } from './common/tile.js';
@@ -66,14 +68,18 @@ fn fill${name}(block: u32, start: u32, outer0: u32, inner0: u32, end: u32) {
  *
  * Bindings: a, b, y [parts or products, m, n], the plan.
  */
-export function matmulTiledShader({ a, b, tile: size, vectors, batched }: TiledProduct): string {
+export function matmulTiledShader({ a, b, tile: size, vectors, batched }: TiledProduct): Shader {
   const half = size === 64 ? 2 : 1;
   const tile: Tile = { threadsX: 8, threadsY: 8, rowVecs: half, columnVecs: half };
-  return wgsl`
-@group(0) @binding(0) var<storage, read> a: array<${vectors.a ? 'vec4f' : 'f32'}>;
-@group(0) @binding(1) var<storage, read> b: array<${vectors.b ? 'vec4f' : 'f32'}>;
-@group(0) @binding(2) var<storage, read_write> y: array<${vectors.y ? 'vec4f' : 'f32'}>;
-${productPlan(3)}
+  return shader(
+    {
+      a: read(vectorType(vectors.a ? 4 : 1)),
+      b: read(vectorType(vectors.b ? 4 : 1)),
+      y: write(vectorType(vectors.y ? 4 : 1)),
+      plan: productPlan,
+    },
+    (declarations) => wgsl`
+${declarations}
 ${tileHead(tile, 'vec4f')}
 const BLOCK = ${BLOCK}; // inner elements of a block of the sums
 ${operandFunctions('A', a, vectors.a)}
@@ -119,5 +125,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
     ${unroll(half, (c) => `storeSums(start, column0 + 4 * u32(tileColumnVec(tx, ${c})), ${finalSum(2, r, c)});`)}
   }`,
   )}
-}`;
+}`,
+  );
 }

@@ -1,4 +1,7 @@
-import { linearMain } from './common/linear-index.js';
+import type { Shader } from '../src/common/shader.js';
+import { read, shader, uniform, write } from './common/bindings.js';
+import { linearHead, linearIndex } from './common/linear-index.js';
+import { wgsl } from './common/wgsl.js';
 
 /** Axis along which the rows of an operand lie in memory: the inner one, which the product sums over, or the outer one. */
 export type Along = 'inner' | 'outer';
@@ -9,16 +12,17 @@ export interface Layouts {
   b: Along;
 }
 
-/** Declares the uniform of every product kernel, at the given binding: sizes, so that one pipeline serves every shape. */
-export function productPlan(binding: number): string {
-  return `
-struct Plan {
-  m: u32, n: u32, k: u32,
-  aStride: u32, bStride: u32, // elements from one row in memory to the next
-  perPart: u32, // elements of the inner axis that a part sums over
-}
-@group(0) @binding(${binding}) var<uniform> plan: Plan;`;
-}
+/** The uniform of every product kernel: sizes, so that one pipeline serves every shape. */
+export const productPlan = /* @__PURE__ */ uniform({
+  m: 'u32',
+  n: 'u32',
+  k: 'u32',
+  // Elements from one row in memory to the next.
+  aStride: 'u32',
+  bStride: 'u32',
+  // Elements of the inner axis that a part sums over.
+  perPart: 'u32',
+});
 
 /** WGSL for the linear index of element (outer, inner). */
 export function elementAt(along: Along, stride: string, outer: string, inner: string): string {
@@ -26,13 +30,15 @@ export function elementAt(along: Along, stride: string, outer: string, inner: st
 }
 
 /** One invocation an output, a plain loop. Bindings: a, b, y [m, n], the plan. */
-export function matmulNaiveShader({ a, b }: Layouts): string {
-  return `
-@group(0) @binding(0) var<storage, read> a: array<f32>;
-@group(0) @binding(1) var<storage, read> b: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
-${productPlan(3)}
-${linearMain('plan.m * plan.n')}
+export function matmulNaiveShader({ a, b }: Layouts): Shader {
+  return shader(
+    { a: read('f32'), b: read('f32'), y: write('f32'), plan: productPlan },
+    (declarations) => wgsl`
+${declarations}
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= plan.m * plan.n) { return; }
   let row = i / plan.n;
   let column = i % plan.n;
   var sum = 0.0;
@@ -40,5 +46,6 @@ ${linearMain('plan.m * plan.n')}
     sum += a[${elementAt(a, 'plan.aStride', 'row', 'k')}] * b[${elementAt(b, 'plan.bStride', 'column', 'k')}];
   }
   y[i] = sum;
-}`;
+}`,
+  );
 }

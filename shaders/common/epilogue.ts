@@ -1,3 +1,4 @@
+import { type Binding, read, vectorType } from './bindings.js';
 import type { ColumnWidth } from './columns.js';
 import { wgsl } from './wgsl.js';
 
@@ -8,25 +9,26 @@ import { wgsl } from './wgsl.js';
  */
 export type Epilogue = 'none' | 'bias' | 'batchNormPrelu' | 'batchNormRelu6';
 
-const VECTORS = { 1: ['f32', 'u32'], 2: ['vec2f', 'vec2u'], 4: ['vec4f', 'vec4u'] } as const;
+/** The binding of the epilogue's numbers, for kernels that take `width` adjacent channels; false where it has none. */
+export const epilogueArray = (epilogue: Epilogue, channels: number, width: ColumnWidth): Binding | false =>
+  epilogue !== 'none' && read(channels % width === 0 ? vectorType(width) : 'f32');
 
 /**
- * WGSL of the epilogue on `width` adjacent channels: the binding of its numbers (where it has some), `loadEpilogue(unit)`
+ * WGSL of the epilogue on `width` adjacent channels, whose numbers, where it has some, are bound as `epilogue`: `loadEpilogue(unit)`
  * of the channels from unit·width on (past the last it repeats that; they are not stored), and `applyEpilogue(sum, numbers)`, the value to store.
  */
-export function epilogueFunctions(epilogue: Epilogue, channels: number, width: ColumnWidth, binding: number): string {
+export function epilogueFunctions(epilogue: Epilogue, channels: number, width: ColumnWidth): string {
   const whole = channels % width === 0;
-  const [vector, bits] = VECTORS[width];
+  const vector = vectorType(width);
+  const bits = vector.replace('f', 'u');
   return wgsl`
 struct Epilogue { scale: ${vector}, shift: ${vector}, slope: ${vector} }
 #if ${epilogue === 'none'}
 fn loadEpilogue(unit: i32) -> Epilogue { return Epilogue(); }
 #else
 #if ${whole}
-@group(0) @binding(${binding}) var<storage, read> epilogue: array<${vector}>;
 fn epilogueRow(row: i32, unit: i32) -> ${vector} { return epilogue[row * ${channels / width} + min(unit, ${channels / width - 1})]; }
 #else
-@group(0) @binding(${binding}) var<storage, read> epilogue: array<f32>;
 fn epilogueRow(row: i32, unit: i32) -> vec4f {
   let at = row * ${channels} + min(4 * vec4i(unit) + vec4i(0, 1, 2, 3), vec4i(${channels} - 1));
   return vec4f(epilogue[at.x], epilogue[at.y], epilogue[at.z], epilogue[at.w]);

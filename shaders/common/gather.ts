@@ -1,7 +1,8 @@
 import type { AxisPhase, AxisPlan } from '../../src/common/conv-geometry.js';
 import { axisSteps } from '../../src/common/conv-geometry.js';
 import type { Precision } from '../../src/common/precision.js';
-import { type Epilogue, epilogueFunctions } from './epilogue.js';
+import { type Bindings, read, vectorType, write } from './bindings.js';
+import { type Epilogue, epilogueArray, epilogueFunctions } from './epilogue.js';
 import { roundedVector, storedVector } from './operand.js';
 import { unroll } from './unroll.js';
 import { wgsl } from './wgsl.js';
@@ -32,7 +33,17 @@ export interface GatherConv {
 const phaseText = ({ start, count, firstTap, taps, firstOffset }: AxisPhase, before: number): string =>
   `Phase(${start}, ${count}, ${firstTap}, ${taps}, ${firstOffset + before}),`;
 
-/** WGSL that the dense gathers share: sizes, bindings, phases, and where pixels are loaded from and stored to. */
+/** What the dense gathers bind: source, weights, what the epilogue needs, dest. */
+export function gatherBindings({ source, dest, epilogue, precision }: GatherConv): Bindings {
+  return {
+    source: read(storedVector(source.stored)),
+    weights: read(storedVector(precision)),
+    epilogue: epilogueArray(epilogue, dest.channels, 4),
+    dest: write(vectorType(dest.channels % 4 === 0 ? 4 : 1)),
+  };
+}
+
+/** WGSL that the dense gathers share: sizes, phases, and where pixels are loaded from and stored to. */
 export function gatherHead(conv: GatherConv): string {
   const { rows, columns, source, dest, epilogue } = conv;
   const wholeVectors = dest.channels % 4 === 0;
@@ -53,10 +64,7 @@ const STEPS_H = ${axisSteps(rows)}; // dest rows of a phase; the last phases may
 const STEPS_W = ${axisSteps(columns)};
 const POSITIONS = ${conv.batch} * STEPS_H * STEPS_W; // dest pixels of a phase
 
-@group(0) @binding(0) var<storage, read> source: array<${storedVector(source.stored)}>;
-@group(0) @binding(1) var<storage, read> weights: array<Operand>;
-${epilogueFunctions(epilogue, dest.channels, 4, 2)}
-@group(0) @binding(${epilogue === 'none' ? 2 : 3}) var<storage, read_write> dest: array<${wholeVectors ? 'vec4f' : 'f32'}>;
+${epilogueFunctions(epilogue, dest.channels, 4)}
 
 /** The dest positions stride·step + start (step < count) of one axis, which use the same taps: see AxisPhase. */
 struct Phase { start: i32, count: i32, firstTap: i32, taps: i32, firstOffset: i32 }

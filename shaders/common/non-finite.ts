@@ -1,3 +1,4 @@
+import { vectorType } from './bindings.js';
 import type { ColumnWidth } from './columns.js';
 
 /**
@@ -12,7 +13,7 @@ import type { ColumnWidth } from './columns.js';
  * - `expOf(x)`, `logOf(x)`: as IEEE 754 has them for every x
  */
 export function nonFiniteFunctions(width: ColumnWidth = 1): string {
-  const value = width === 1 ? 'f32' : `vec${width}f`;
+  const value = vectorType(width);
   const bits = width === 1 ? 'u32' : `vec${width}u`;
   const flags = width === 1 ? 'bool' : `vec${width}<bool>`;
   return `

@@ -1,4 +1,5 @@
 import type { Precision } from '../../src/common/precision.js';
+import { type Bindings, read, vectorType, write } from './bindings.js';
 import { roundedVector, storedVector } from './operand.js';
 import { wgsl } from './wgsl.js';
 
@@ -30,8 +31,17 @@ export interface WeightGradient {
   precision: Precision;
 }
 
-/** WGSL that the dense weight gradients share: sizes, bindings, and where taps and pixels lie in the input. */
-export function weightGradientHead(g: WeightGradient, wholeVectors: boolean): string {
+/** What the dense weight gradients bind: input, output (its gradient), partial [splitK, kh, kw, Cin, Cout]. */
+export function weightGradientBindings({ input, output, cout }: WeightGradient): Bindings {
+  return {
+    input: read(storedVector(input.stored)),
+    output: read(storedVector(output.stored)),
+    partial: write(vectorType(cout % 4 === 0 ? 4 : 1)),
+  };
+}
+
+/** WGSL that the dense weight gradients share: sizes, and where taps and pixels lie in the input. */
+export function weightGradientHead(g: WeightGradient): string {
   return wgsl`
 const INPUT_HEIGHT = ${g.input.height};
 const INPUT_WIDTH = ${g.input.width};
@@ -47,10 +57,6 @@ const TAPS = ${g.kernel[0]} * KERNEL_WIDTH;
 const STRIDE_H = ${g.stride[0]};
 const STRIDE_W = ${g.stride[1]};
 const SPLIT_K = ${g.splitK};
-
-@group(0) @binding(0) var<storage, read> input: array<${storedVector(g.input.stored)}>;
-@group(0) @binding(1) var<storage, read> output: array<${storedVector(g.output.stored)}>;
-@group(0) @binding(2) var<storage, read_write> partial: array<${wholeVectors ? 'vec4f' : 'f32'}>;
 
 fn loadInput(at: i32) -> vec4f { return ${roundedVector('input[at]', g.input.stored, g.precision)}; }
 fn loadOutput(at: i32) -> vec4f { return ${roundedVector('output[at]', g.output.stored, g.precision)}; }
@@ -71,7 +77,7 @@ fn windowStart(n: i32, h: i32, w: i32) -> i32 {
 fn storeGradients(part: u32, tap: i32, ci: i32, vec: i32, value: vec4f) {
   if (tap >= TAPS || ci >= CIN) { return; }
   let at = ((i32(part) * TAPS + tap) * CIN + ci) * COUT;
-#if ${wholeVectors}
+#if ${g.cout % 4 === 0}
   if (vec < OUTPUT_VECS) { partial[at / 4 + vec] = value; }
 #else
   for (var k = 0; k < 4; k++) {

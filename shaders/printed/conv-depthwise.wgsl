@@ -1,3 +1,6 @@
+@group(0) @binding(0) var<storage, read> source: array<f32>;
+@group(0) @binding(1) var<storage, read> weights: array<f32>;
+@group(0) @binding(2) var<storage, read_write> dest: array<f32>;
 alias V = f32; // the adjacent channels of an invocation
 const BATCH = 4;
 const UNITS = 64; // of adjacent channels
@@ -6,8 +9,6 @@ const SOURCE_W = 24;
 const DEST_H = 28;
 const DEST_W = 24;
 const KERNEL_W = 3;
-@group(0) @binding(0) var<storage, read> source: array<V>;
-@group(0) @binding(1) var<storage, read> weights: array<V>;
 
 struct Epilogue { scale: f32, shift: f32, slope: f32 }
 
@@ -16,7 +17,6 @@ fn loadEpilogue(unit: i32) -> Epilogue { return Epilogue(); }
 fn applyEpilogue(sum: f32, numbers: Epilogue) -> f32 {
   return sum;
 }
-@group(0) @binding(2) var<storage, read_write> dest: array<V>;
 
 fn storeDest(n: i32, h: i32, w: i32, unit: i32, value: V) {
   if ((n < BATCH) & (h < DEST_H) & (w < DEST_W)) { dest[((n * DEST_H + h) * DEST_W + w) * UNITS + unit] = value; }

@@ -1,4 +1,8 @@
 alias Operand = vec4f;
+@group(0) @binding(0) var<storage, read> source: array<vec4f>;
+@group(0) @binding(1) var<storage, read> weights: array<vec4f>;
+@group(0) @binding(2) var<storage, read> epilogue: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> dest: array<vec4f>;
 const SOURCE_HEIGHT = 30;
 const SOURCE_WIDTH = 26;
 const SOURCE_VECS = 16; // vectors of 4 channels
@@ -14,11 +18,8 @@ const DEST_STRIDE_W = 1;
 const STEPS_H = 28; // dest rows of a phase; the last phases may have one less
 const STEPS_W = 24;
 const POSITIONS = 4 * STEPS_H * STEPS_W; // dest pixels of a phase
-@group(0) @binding(0) var<storage, read> source: array<vec4f>;
-@group(0) @binding(1) var<storage, read> weights: array<Operand>;
 
 struct Epilogue { scale: vec4f, shift: vec4f, slope: vec4f }
-@group(0) @binding(2) var<storage, read> epilogue: array<vec4f>;
 
 fn epilogueRow(row: i32, unit: i32) -> vec4f { return epilogue[row * 16 + min(unit, 15)]; }
 
@@ -31,7 +32,6 @@ fn loadEpilogue(unit: i32) -> Epilogue {
 fn applyEpilogue(sum: vec4f, numbers: Epilogue) -> vec4f {
   return sum + numbers.shift;
 }
-@group(0) @binding(3) var<storage, read_write> dest: array<vec4f>;
 
 /** The dest positions stride·step + start (step < count) of one axis, which use the same taps: see AxisPhase. */
 struct Phase { start: i32, count: i32, firstTap: i32, taps: i32, firstOffset: i32 }

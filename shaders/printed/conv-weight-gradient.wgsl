@@ -1,5 +1,8 @@
 enable subgroups;
 alias Operand = vec4f;
+@group(0) @binding(0) var<storage, read> input: array<vec4f>;
+@group(0) @binding(1) var<storage, read> output: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> partial: array<vec4f>;
 const INPUT_HEIGHT = 30;
 const INPUT_WIDTH = 26;
 const INPUT_VECS = 16; // vectors of 4 channels
@@ -14,9 +17,6 @@ const TAPS = 3 * KERNEL_WIDTH;
 const STRIDE_H = 1;
 const STRIDE_W = 1;
 const SPLIT_K = 1;
-@group(0) @binding(0) var<storage, read> input: array<vec4f>;
-@group(0) @binding(1) var<storage, read> output: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> partial: array<vec4f>;
 
 fn loadInput(at: i32) -> vec4f { return vec4f(input[at]); }
 

@@ -1,23 +1,16 @@
 alias V = f32;
 const OUTPUTS = 4; // along an axis of a tile
 const POINTS = 6;
-
-struct Plan {
-  h: i32, w: i32, // of the dest
-  units: i32, // of adjacent channels in it,
-  unitsPadded: i32, // and in what lies tile by tile
-  down: i32, across: i32, // tiles along H and W
-  count: i32, // numbers or vectors of all tiles together, for one point
-  top: i32, left: i32, // zeros before the source's first row and column
-  sourceH: i32, sourceW: i32, sourceChannels: i32,
-  tap0: i32, tapStride: i32, sourceStride: i32, destStride: i32, // of the weights
-}
-@group(0) @binding(0) var<storage, read> products: array<V>;
+@group(0) @binding(0) var<storage, read> products: array<f32>;
 @group(0) @binding(1) var<storage, read> source: array<f32>;
 @group(0) @binding(2) var<storage, read> weights: array<f32>;
+@group(0) @binding(3) var<storage, read> epilogue: array<f32>;
+@group(0) @binding(4) var<storage, read_write> dest: array<f32>;
+
+struct Plan { h: i32, w: i32, units: i32, unitsPadded: i32, down: i32, across: i32, count: i32, top: i32, left: i32, sourceH: i32, sourceW: i32, sourceChannels: i32, tap0: i32, tapStride: i32, sourceStride: i32, destStride: i32, }
+@group(0) @binding(5) var<uniform> plan: Plan;
 
 struct Epilogue { scale: f32, shift: f32, slope: f32 }
-@group(0) @binding(3) var<storage, read> epilogue: array<f32>;
 
 fn epilogueRow(row: i32, unit: i32) -> f32 { return epilogue[row * 64 + min(unit, 63)]; }
 
@@ -30,8 +23,6 @@ fn loadEpilogue(unit: i32) -> Epilogue {
 fn applyEpilogue(sum: f32, numbers: Epilogue) -> f32 {
   return sum + numbers.shift;
 }
-@group(0) @binding(4) var<storage, read_write> dest: array<V>;
-@group(0) @binding(5) var<uniform> plan: Plan;
 
 struct Points { p0: V, p1: V, p2: V, p3: V, p4: V, p5: V }
 const A = 0.625;

@@ -1,17 +1,10 @@
 alias V = f32;
 const OUTPUTS = 4; // along an axis of a tile
 const POINTS = 6;
+@group(0) @binding(0) var<storage, read> source: array<f32>;
+@group(0) @binding(1) var<storage, read_write> result: array<f32>;
 
-struct Plan {
-  h: i32, w: i32, // of the source
-  units: i32, // of adjacent channels in it,
-  unitsPadded: i32, // and in what lies tile by tile
-  down: i32, across: i32, // tiles along H and W
-  count: i32, // numbers or vectors of all tiles together, for one point
-  top: i32, left: i32, // zeros before the first row and column
-}
-@group(0) @binding(0) var<storage, read> source: array<V>;
-@group(0) @binding(1) var<storage, read_write> result: array<V>;
+struct Plan { h: i32, w: i32, units: i32, unitsPadded: i32, down: i32, across: i32, count: i32, top: i32, left: i32, }
 @group(0) @binding(2) var<uniform> plan: Plan;
 
 struct Points { p0: V, p1: V, p2: V, p3: V, p4: V, p5: V }

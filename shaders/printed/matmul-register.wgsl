@@ -3,11 +3,7 @@ enable subgroups;
 @group(0) @binding(1) var<storage, read> sharedRows: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
 
-struct Plan {
-  m: u32, n: u32, k: u32,
-  aStride: u32, bStride: u32, // elements from one row in memory to the next
-  perPart: u32, // elements of the inner axis that a part sums over
-}
+struct Plan { m: u32, n: u32, k: u32, aStride: u32, bStride: u32, perPart: u32, }
 @group(0) @binding(3) var<uniform> plan: Plan;
 const ownTile = 4;
 

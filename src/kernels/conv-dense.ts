@@ -8,6 +8,7 @@ import { type TapConvWithout, tapConvShader } from '../../shaders/conv-tap.wgsl.
 import { tiledConvShader } from '../../shaders/conv-tiled.wgsl.js';
 import { axisSteps } from '../common/conv-geometry.js';
 import type { Precision } from '../common/precision.js';
+import type { Shader } from '../common/shader.js';
 import { sizeOf, up4 } from '../common/shapes.js';
 import type { Kernel } from '../gpu/kernel.js';
 import type { GatherConfig } from './conv-choose.js';
@@ -61,8 +62,7 @@ export function planDense(
   };
   const kernel: Kernel = {
     label: `conv ${direction} ${config.variant}`,
-    wgsl: denseShader(conv, config, without),
-    bindings: epilogue === 'none' ? 'rrw' : 'rrrw',
+    ...denseShader(conv, config, without),
     workgroups: denseGrid(conv, config),
   };
   const inputs: GatherInput[] = [pad ? 0 : 'source', pack ? prepared.length - 1 : 'weights'];
@@ -80,12 +80,12 @@ function packStep({ shape, direction, source, dest }: Gather, precision: Precisi
   if (precision === 'f32' && sourceChannels % 4 === 0 && (transposed || destChannels % 4 === 0)) return null;
   const taps = shape.kernel[0] * shape.kernel[1];
   const packed = [taps, up4(sourceChannels), up4(destChannels)];
-  const wgsl = packWeightsShader({ taps, source: sourceChannels, dest: destChannels, transposed, precision });
-  const kernel = { label: 'pack conv weights', wgsl, bindings: 'rw', workgroups: elementGrid(sizeOf(packed)) };
+  const shader = packWeightsShader({ taps, source: sourceChannels, dest: destChannels, transposed, precision });
+  const kernel = { label: 'pack conv weights', ...shader, workgroups: elementGrid(sizeOf(packed)) };
   return { kernel, shape: storedShape(packed, precision), inputs: ['weights'] };
 }
 
-function denseShader(conv: GatherConv, config: Dense<GatherConfig>, without?: TapConvWithout): string {
+function denseShader(conv: GatherConv, config: Dense<GatherConfig>, without?: TapConvWithout): Shader {
   if (config.variant === 'tiled') return tiledConvShader(conv, config.tile);
   return config.variant === 'matrix' ? matrixConvShader(conv, config.tile) : tapConvShader(conv, config, without);
 }

@@ -22,7 +22,7 @@ export function planDepthwise(gather: Gather, config: DepthwiseConfig, epilogue:
     epilogue,
     width,
   } as const;
-  const [wgsl, invocations] =
+  const [shader, invocations] =
     config.kind === 'loop'
       ? [
           depthwiseLoopShader(conv, rows, columns, config.pictures),
@@ -37,8 +37,7 @@ export function planDepthwise(gather: Gather, config: DepthwiseConfig, epilogue:
         ];
   const kernel: Kernel = {
     label: `depthwise conv ${direction}`,
-    wgsl,
-    bindings: epilogue === 'none' ? 'rrw' : 'rrrw',
+    ...shader,
     workgroups: elementGrid(invocations),
   };
   return { kernel, shape: dest, inputs: ['source', 'weights', ...(epilogue === 'none' ? [] : ['epilogue' as const])] };
@@ -50,8 +49,7 @@ export function depthwiseWeightGradientKernel(shape: ConvShape, config: Depthwis
   const blocks = [0, 1].map((axis) => Math.ceil(shape.kernel[axis] / config.block[axis]));
   return {
     label: 'depthwise conv weight gradient',
-    wgsl: depthwiseWeightGradientShader({ ...config, shape, splitK }),
-    bindings: 'rrw',
+    ...depthwiseWeightGradientShader({ ...config, shape, splitK }),
     workgroups: elementGrid(sizeOf([splitK, ...blocks, shape.cin / config.width])),
   };
 }

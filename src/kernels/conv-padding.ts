@@ -34,8 +34,7 @@ export function padStep(shape: readonly number[], padding: Padding, precision: P
     shape: storedShape(padded, precision),
     kernel: {
       label: 'pad picture',
-      wgsl: padPictureShader({ shape, before: padding.before, padded, precision }),
-      bindings: 'rw',
+      ...padPictureShader({ shape, before: padding.before, padded, precision }),
       workgroups: elementGrid(sizeOf(padded) / 4),
       pointwise: true,
     },

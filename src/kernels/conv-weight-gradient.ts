@@ -6,6 +6,7 @@ import { matrixWeightGradientShader } from '../../shaders/conv-weight-gradient-m
 import { tiledWeightGradientShader } from '../../shaders/conv-weight-gradient-tiled.wgsl.js';
 import type { ConvShape } from '../common/conv-geometry.js';
 import type { Precision } from '../common/precision.js';
+import type { Shader } from '../common/shader.js';
 import { sizeOf, up4 } from '../common/shapes.js';
 import type { GatherConfig, WeightGradientConfig } from './conv-choose.js';
 import { type Dense, workgroupTile } from './conv-dense.js';
@@ -30,10 +31,9 @@ const weightsShape = ({ kernel, cin, cout, groups }: ConvShape): number[] => [..
 /** Adds `parts` arrays of `shape`. */
 function sumParts(shape: readonly number[], parts: number): Step {
   const size = sizeOf(shape);
-  const wgsl = sumPartsShader(size, parts);
   return {
     shape,
-    kernel: { label: 'sum conv weight gradient parts', wgsl, bindings: 'rw', workgroups: elementGrid(size) },
+    kernel: { label: 'sum conv weight gradient parts', ...sumPartsShader(size, parts), workgroups: elementGrid(size) },
   };
 }
 
@@ -55,9 +55,8 @@ export function planWeightGradient(
 
 function planNaive(shape: ConvShape): WeightGradientPlan {
   const weights = weightsShape(shape);
-  const wgsl = convWeightGradientNaiveShader(shape);
   const workgroups = elementGrid(sizeOf(weights));
-  const kernel = { label: 'conv weight gradient naive', wgsl, bindings: 'rrw', workgroups };
+  const kernel = { label: 'conv weight gradient naive', ...convWeightGradientNaiveShader(shape), workgroups };
   return { padInput: null, padOutput: null, main: { kernel, shape: weights }, sum: [] };
 }
 
@@ -104,8 +103,7 @@ function planDense(
     config.variant === 'register' ? [4 * config.workgroup, config.tileChannels] : workgroupTile(config);
   const kernel = {
     label: `conv weight gradient ${config.variant}`,
-    wgsl: denseShader(gradient, config),
-    bindings: 'rrw',
+    ...denseShader(gradient, config),
     workgroups: [Math.ceil((taps[0] * taps[1] * channels) / across), Math.ceil(cout / down), splitK] as const,
   };
   const weights = weightsShape(shape);
@@ -113,7 +111,7 @@ function planDense(
   return { padInput, padOutput, main, sum: splitK === 1 ? [] : [sumParts(weights, splitK)] };
 }
 
-function denseShader(gradient: WeightGradient, config: Dense<WeightGradientConfig>): string {
+function denseShader(gradient: WeightGradient, config: Dense<WeightGradientConfig>): Shader {
   if (config.variant === 'tiled') return tiledWeightGradientShader(gradient, config.tile);
   if (config.variant === 'matrix') return matrixWeightGradientShader(gradient, config.tile);
   return tapWeightGradientShader(gradient, config);

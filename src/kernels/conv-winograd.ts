@@ -1,6 +1,13 @@
 import type { Epilogue } from '../../shaders/common/epilogue.js';
 import { winogradPoints } from '../../shaders/common/winograd.js';
-import { winogradDestShader, winogradSourceShader, winogradWeightsShader } from '../../shaders/conv-winograd.wgsl.js';
+import {
+  winogradDestPlan,
+  winogradDestShader,
+  winogradSourcePlan,
+  winogradSourceShader,
+  winogradWeightsPlan,
+  winogradWeightsShader,
+} from '../../shaders/conv-winograd.wgsl.js';
 import type { Pair } from '../common/op-attrs.js';
 import { up4 } from '../common/shapes.js';
 import type { WinogradConfig } from './conv-winograd-choose.js';
@@ -26,19 +33,23 @@ export function planWinograd(
   const tiles = batch * down * across;
   const size = { m: tiles, n: up4(destChannels), k: up4(sourceChannels) };
 
-  /** Of a kernel that goes through the tiles: the width of its vectors, what begins its uniform, and its grid. */
+  /** Of a kernel that goes through the tiles: the width of its vectors, its sizes, and its grid. */
   const through = (picture: Pair, channels: number) => {
     const wide = channels % 4 === 0 ? width : 1;
     const units = up4(channels) / wide;
-    const before = forward ? shape.padding : shape.padding.map((zeros) => 2 - zeros);
-    const plan = [...picture, channels / wide, units, down, across, tiles * units, ...before];
+    const [top, left] = forward ? shape.padding : shape.padding.map((zeros) => 2 - zeros);
+    const [h, w] = picture;
+    const count = tiles * units;
+    const plan = { h, w, units: channels / wide, unitsPadded: units, down, across, count, top, left };
     return { wide, plan, workgroups: elementGrid(tiles * units) };
   };
   const from = through([sourceH, sourceW], sourceChannels);
   const to = through([h, w], destChannels);
   const matrix = shape.cin * shape.cout;
-  // Where tap (0, 0) of the pass lies in the weights [3, 3, cin, cout], and how far its taps and channels are apart.
-  const steps = forward ? [0, matrix, shape.cout, 1] : [8 * matrix, -matrix, 1, shape.cout];
+  // The weights are [3, 3, cin, cout].
+  const steps = forward
+    ? { tap0: 0, tapStride: matrix, sourceStride: shape.cout, destStride: 1 }
+    : { tap0: 8 * matrix, tapStride: -matrix, sourceStride: 1, destStride: shape.cout };
   const weights = [up4(shape.cin), up4(shape.cout)];
   // An input gradient sums over the columns of the weights.
   const { first, ...multiply } = planBatched(size, { a: 'inner', b: forward ? 'outer' : 'inner' }, points, product);
@@ -46,35 +57,37 @@ export function planWinograd(
     {
       kernel: {
         label: 'winograd source',
-        wgsl: winogradSourceShader(outputs, from.wide),
-        bindings: 'rwu',
+        ...winogradSourceShader(outputs, from.wide),
         workgroups: from.workgroups,
       },
       shape: [points, tiles, size.k],
-      scalars: Int32Array.from(from.plan).buffer,
+      scalars: winogradSourcePlan.pack(from.plan),
       inputs: ['source'],
     },
     {
       kernel: {
         label: 'winograd weights',
-        wgsl: winogradWeightsShader(outputs, !forward),
-        bindings: 'rwu',
+        ...winogradWeightsShader(outputs, !forward),
         workgroups: elementGrid(weights[0] * weights[1]),
       },
       shape: [points, ...weights],
-      scalars: Uint32Array.of(shape.cin, shape.cout, ...weights).buffer,
+      scalars: winogradWeightsPlan.pack({
+        rows: shape.cin,
+        columns: shape.cout,
+        rowsPadded: weights[0],
+        columnsPadded: weights[1],
+      }),
       inputs: ['weights'],
     },
     { ...multiply, inputs: first === 'a' ? [0, 1] : [1, 0] },
     {
       kernel: {
         label: 'winograd dest',
-        wgsl: winogradDestShader(outputs, to.wide, epilogue, destChannels),
-        bindings: epilogue === 'none' ? 'rrrwu' : 'rrrrwu',
+        ...winogradDestShader(outputs, to.wide, epilogue, destChannels),
         workgroups: to.workgroups,
       },
       shape: dest,
-      scalars: Int32Array.from([...to.plan, sourceH, sourceW, sourceChannels, ...steps]).buffer,
+      scalars: winogradDestPlan.pack({ ...to.plan, sourceH, sourceW, sourceChannels, ...steps }),
       inputs: [2, 'source', 'weights', ...(epilogue === 'none' ? [] : ['epilogue' as const])],
     },
   ];

@@ -2,6 +2,7 @@ import type { Epilogue } from '../../shaders/common/epilogue.js';
 import { convForwardNaiveShader, convInputGradientNaiveShader } from '../../shaders/conv-naive.wgsl.js';
 import { epilogueShader, foldBatchNormShader } from '../../shaders/conv-prepare.wgsl.js';
 import type { Precision } from '../common/precision.js';
+import type { Shader } from '../common/shader.js';
 import { sizeOf } from '../common/shapes.js';
 import type { Kernel } from '../gpu/kernel.js';
 import type { GatherConfig } from './conv-choose.js';
@@ -36,15 +37,14 @@ export function planGather(
 
 /** A convolution that leaves the epilogue out, and the epilogue after it. */
 function planNaive({ shape, direction, dest }: Gather, epilogue: Epilogue): GatherStep[] {
-  const wgsl = direction === 'forward' ? convForwardNaiveShader(shape) : convInputGradientNaiveShader(shape);
-  const step = (label: string, text: string): Kernel => ({
+  const shader = direction === 'forward' ? convForwardNaiveShader(shape) : convInputGradientNaiveShader(shape);
+  const step = (label: string, text: Shader): Kernel => ({
     label,
-    wgsl: text,
-    bindings: 'rrw',
+    ...text,
     workgroups: elementGrid(sizeOf(dest)),
   });
   const conv: GatherStep = {
-    kernel: step(`conv ${direction} naive`, wgsl),
+    kernel: step(`conv ${direction} naive`, shader),
     shape: dest,
     inputs: ['source', 'weights'],
   };
@@ -55,6 +55,6 @@ function planNaive({ shape, direction, dest }: Gather, epilogue: Epilogue): Gath
 
 /** Bindings gamma, beta, mean, variance, slope [1] or [C], and what the epilogue batchNormPrelu needs, [3, C]. */
 export function foldBatchNormKernel(channels: number, eps: number, sharedSlope: boolean): Kernel {
-  const wgsl = foldBatchNormShader(channels, eps, sharedSlope);
-  return { label: 'fold batch norm', wgsl, bindings: 'rrrrrw', workgroups: elementGrid(channels) };
+  const shader = foldBatchNormShader(channels, eps, sharedSlope);
+  return { label: 'fold batch norm', ...shader, workgroups: elementGrid(channels) };
 }

@@ -1,7 +1,8 @@
 import { levelsOf } from '../../shaders/common/blocks.js';
-import type { Layouts } from '../../shaders/matmul.wgsl.js';
+import { type Layouts, productPlan } from '../../shaders/matmul.wgsl.js';
 import { matmulRegisterShader } from '../../shaders/matmul-register.wgsl.js';
 import { matmulTiledShader } from '../../shaders/matmul-tiled.wgsl.js';
+import type { Shader } from '../common/shader.js';
 import type { KernelLimits } from '../gpu/kernel.js';
 import { chooseMatmul, type MatmulConfig, type MatmulSize, type MatmulStep } from './matmul.js';
 
@@ -30,21 +31,21 @@ export function planBatched(
   batch: number,
   config: BatchedConfig,
 ): BatchedPlan {
-  const scalars = Uint32Array.of(m, n, k, k, layouts.b === 'inner' ? k : n, k).buffer;
-  const step = (wgsl: string, across: number, down: number): MatmulStep => ({
-    kernel: { label: `batched matmul ${config.variant}`, wgsl, bindings: 'rrwu', workgroups: [across, down, batch] },
+  const scalars = productPlan.pack({ m, n, k, aStride: k, bStride: layouts.b === 'inner' ? k : n, perPart: k });
+  const step = (shader: Shader, across: number, down: number): MatmulStep => ({
+    kernel: { label: `batched matmul ${config.variant}`, ...shader, workgroups: [across, down, batch] },
     shape: [batch, m, n],
     scalars,
   });
   if (config.variant === 'tiled') {
     const vectors = { a: true, b: true, y: true };
-    const wgsl = matmulTiledShader({ ...layouts, tile: config.tile, vectors, batched: true });
-    return { ...step(wgsl, Math.ceil(n / config.tile), Math.ceil(m / config.tile)), first: 'a' };
+    const shader = matmulTiledShader({ ...layouts, tile: config.tile, vectors, batched: true });
+    return { ...step(shader, Math.ceil(n / config.tile), Math.ceil(m / config.tile)), first: 'a' };
   }
   const { own, ownTile, sharedTile, workgroup, subgroup } = config;
   const [ownAlong, sharedAlong] = own === 'a' ? [layouts.a, layouts.b] : [layouts.b, layouts.a];
   const [ownSize, sharedSize] = own === 'a' ? [m, n] : [n, m];
-  const wgsl = matmulRegisterShader({
+  const shader = matmulRegisterShader({
     own,
     ownAlong,
     sharedAlong,
@@ -56,5 +57,5 @@ export function planBatched(
     workgroup,
     subgroup,
   });
-  return { ...step(wgsl, Math.ceil(ownSize / ownTile / workgroup), Math.ceil(sharedSize / sharedTile)), first: own };
+  return { ...step(shader, Math.ceil(ownSize / ownTile / workgroup), Math.ceil(sharedSize / sharedTile)), first: own };
 }

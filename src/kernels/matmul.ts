@@ -1,8 +1,9 @@
 import { BLOCK, GROUP, levelsOf } from '../../shaders/common/blocks.js';
 import { TILE_INNER } from '../../shaders/common/tile.js';
-import { type Along, matmulNaiveShader } from '../../shaders/matmul.wgsl.js';
+import { type Along, matmulNaiveShader, productPlan } from '../../shaders/matmul.wgsl.js';
 import { matmulRegisterShader } from '../../shaders/matmul-register.wgsl.js';
 import { matmulTiledShader } from '../../shaders/matmul-tiled.wgsl.js';
+import type { Shader } from '../common/shader.js';
 import { up4 } from '../common/shapes.js';
 import { type Kernel, type KernelLimits, MAX_GROUPS } from '../gpu/kernel.js';
 import { elementGrid } from './elementwise.js';
@@ -128,7 +129,7 @@ function padStep({ along, rows, stride }: Stored): { step: MatmulStep | null; st
 
 /** The uniform of a product kernel. `unit`: what the inner elements of a slot are a multiple of. */
 function productScalars({ m, n, k }: MatmulSize, a: Stored, b: Stored, splitK: number, unit: number): ArrayBuffer {
-  return Uint32Array.of(m, n, k, a.stride, b.stride, innerPerPart(k, splitK, unit)).buffer;
+  return productPlan.pack({ m, n, k, aStride: a.stride, bStride: b.stride, perPart: innerPerPart(k, splitK, unit) });
 }
 
 /** Plans op(a)·op(b), where op transposes if asked to. */
@@ -143,12 +144,12 @@ export function planMatmul(
   const layouts = { a: a.along, b: b.along };
   const step = (
     label: string,
-    wgsl: string,
+    shader: Shader,
     workgroups: Kernel['workgroups'],
     splitK: number,
     scalars: ArrayBuffer,
   ) => ({
-    kernel: { label, wgsl, bindings: 'rrwu', workgroups },
+    kernel: { label, ...shader, workgroups },
     shape: [splitK, m, n],
     scalars,
   });
@@ -160,9 +161,9 @@ export function planMatmul(
   if (config.variant === 'tiled') {
     const { tile, splitK } = config;
     const vectors = { a: a.stride % 4 === 0, b: b.stride % 4 === 0, y: n % 4 === 0 };
-    const wgsl = matmulTiledShader({ ...layouts, tile, vectors, batched: false });
+    const shader = matmulTiledShader({ ...layouts, tile, vectors, batched: false });
     const scalars = productScalars(size, a, b, splitK, TILE_INNER);
-    const main = step('matmul tiled', wgsl, [Math.ceil(n / tile), Math.ceil(m / tile), splitK], splitK, scalars);
+    const main = step('matmul tiled', shader, [Math.ceil(n / tile), Math.ceil(m / tile), splitK], splitK, scalars);
     return { padA: null, padB: null, first: 'a', main };
   }
   const { own, ownTile, sharedTile, workgroup, subgroup, splitK } = config;
@@ -170,7 +171,7 @@ export function planMatmul(
   const [ownAlong, sharedAlong] = own === 'a' ? [a.along, b.along] : [b.along, a.along];
   const [ownSize, sharedSize] = own === 'a' ? [m, n] : [n, m];
   const vectorOutput = n % 4 === 0;
-  const wgsl = matmulRegisterShader({
+  const shader = matmulRegisterShader({
     own,
     ownAlong,
     sharedAlong,
@@ -184,5 +185,5 @@ export function planMatmul(
   });
   const grid = [Math.ceil(ownSize / ownTile / workgroup), Math.ceil(sharedSize / sharedTile), splitK] as const;
   const scalars = productScalars({ m, n, k: up4(k) }, fullA.stored, fullB.stored, splitK, 4);
-  return { padA: fullA.step, padB: fullB.step, first: own, main: step('matmul', wgsl, grid, splitK, scalars) };
+  return { padA: fullA.step, padB: fullB.step, first: own, main: step('matmul', shader, grid, splitK, scalars) };
 }

@@ -1,4 +1,6 @@
 import { BLOCK } from './block-sums.js';
+import { unroll } from './unroll.js';
+import { wgsl } from './wgsl.js';
 
 /**
  * What a margin loss makes of the score of the label's class. `additive`: score − a. `angular`, on a cosine: cos(θ + m)
@@ -25,22 +27,21 @@ export const LEAST_SINE = 1e-3;
  * `multiplicative`, the array `features` [rows, plan.size].
  */
 export function targetFunction(margin: MarginForm): string {
-  if (margin.form === 'additive') {
-    return 'fn target_logit(row: u32, score: f32) -> vec3f { return vec3f(score - plan.a, 1.0, 0.0); }';
-  }
-  if (margin.form === 'angular') {
-    return `
+  const m = margin.form === 'multiplicative' ? margin.m : 1;
+  const [value, derivative] = CHEBYSHEV[m];
+  /** The cosine of the j-th angle at which ψ goes over to its next piece. */
+  const edge = (j: number) => Math.fround(Math.cos((j * Math.PI) / m));
+  return wgsl`
+#if ${margin.form === 'additive'}
+fn target_logit(row: u32, score: f32) -> vec3f { return vec3f(score - plan.a, 1.0, 0.0); }
+#elif ${margin.form === 'angular'}
 fn target_logit(row: u32, score: f32) -> vec3f {
   let x = keepNan(clamp(score, -1.0, 1.0), score);
   if (x <= -plan.a) { return vec3f(x - plan.am, 1.0, 0.0); }
   let sine = sqrt((1.0 - x) * (1.0 + x));
   return vec3f(x * plan.a - sine * plan.b, plan.a + x * plan.b / max(sine, ${LEAST_SINE}), 0.0);
-}`;
-  }
-  const [value, derivative] = CHEBYSHEV[margin.m];
-  const turns = Array.from({ length: margin.m - 1 }, (_, j) => Math.cos(((j + 1) * Math.PI) / margin.m));
-  const k = turns.map((cosine) => `select(0.0, 1.0, x < f32(${Math.fround(cosine)}))`).join(' + ') || '0.0';
-  return `
+}
+#else
 fn normOf(row: u32) -> f32 {
   var sum = 0.0;
   for (var first = 0u; first < plan.size; first += ${BLOCK}u) {
@@ -57,10 +58,12 @@ fn target_logit(row: u32, score: f32) -> vec3f {
   let norm = normOf(row);
   let cosine = score / norm;
   let x = keepNan(clamp(cosine, -1.0, 1.0), cosine);
-  let k = ${k};
+  var k = 0.0; // pieces of ψ before this one
+  ${unroll(m - 1, (j) => `k += select(0.0, 1.0, x < f32(${edge(j + 1)}));`)}
   let turn = 1.0 - 2.0 * (k - 2.0 * floor(0.5 * k)); // (−1)^k
   let value = (plan.b * x + turn * (${value}) - 2.0 * k) / (1.0 + plan.b);
   let derivative = (plan.b + turn * (${derivative})) / (1.0 + plan.b);
   return vec3f(norm * value, derivative, value - x * derivative);
-}`;
+}
+#endif`;
 }

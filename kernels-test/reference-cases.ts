@@ -191,6 +191,7 @@ export const gradientCases: readonly GradientCase[] = [
 
   make('reshape', 'rank 3 to 2', [uniform([2, 3, 5])], { shape: [5, 6] }),
   make('reshape', 'to a scalar', [uniform([1, 1])], { shape: [] }),
+  make('transpose', 'rank 3', [uniform([2, 3, 5])], { axes: [2, 0, -2] }),
   make('pad', 'rank 4, uneven', [uniform([2, 3, 4, 1])], { before: [0, 1, 2, 1], after: [1, 0, 3, 0], value: -0.5 }),
   make('slice', 'rank 3', [uniform([4, 5, 3])], { begin: [1, 0, 2], size: [2, 5, 1] }),
   make('concat', 'last axis, three inputs', [uniform([2, 3, 1]), uniform([2, 3, 4]), uniform([2, 3, 2])], { axis: -1 }),

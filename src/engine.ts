@@ -50,6 +50,7 @@ export { type QuantizeOptions, quantize } from './ops/quantize.js';
 export { mean, sum } from './ops/reduce.js';
 export { labelsTensor, softmaxCrossEntropy } from './ops/softmax.js';
 export { ssim } from './ops/ssim.js';
+export { transpose } from './ops/transpose.js';
 export { type ConvTuning, tuneConv } from './ops/tune-conv.js';
 export { abs, affine, clamp, exp, log, sigmoid, sqrt, square } from './ops/unary.js';
 export { upsampleBilinear, upsampleNearest } from './ops/upsample.js';

@@ -68,6 +68,8 @@ export interface OpAttrs {
   sum: { axes: readonly number[]; keepDims: boolean };
   mean: { axes: readonly number[]; keepDims: boolean };
   reshape: { shape: readonly number[] };
+  /** Axis k of the output is axis axes[k] of the input. */
+  transpose: { axes: readonly number[] };
   /** One entry an axis. */
   pad: { before: readonly number[]; after: readonly number[]; value: number };
   slice: { begin: readonly number[]; size: readonly number[] };

@@ -25,6 +25,15 @@ export function reshapeShape(inputs: readonly Shape[], attrs: OpAttrs['reshape']
   return [...attrs.shape];
 }
 
+/** @throws ShapeError */
+export function transposeShape(inputs: readonly Shape[], attrs: OpAttrs['transpose']): number[] {
+  checkInputs('transpose', inputs, ['input']);
+  const [x] = inputs;
+  checkPerAxis('transpose', 'axes', attrs.axes, x);
+  normalizeAxes(attrs.axes, x.length, 'transpose');
+  return attrs.axes.map((axis) => x[normalizeAxis(axis, x.length, 'transpose')]);
+}
+
 /** @throws ShapeError, ArgumentError */
 export function padShape(inputs: readonly Shape[], attrs: OpAttrs['pad']): number[] {
   checkInputs('pad', inputs, ['input']);

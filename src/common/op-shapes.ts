@@ -16,7 +16,7 @@ import {
   checkSame,
 } from './op-shapes-checks.js';
 import { conv2dShape, convTranspose2dShape } from './op-shapes-conv.js';
-import { concatShape, padShape, reduceShape, reshapeShape, sliceShape } from './op-shapes-layout.js';
+import { concatShape, padShape, reduceShape, reshapeShape, sliceShape, transposeShape } from './op-shapes-layout.js';
 import { pool2dShape, ssimShape, upsampleBilinearShape, upsampleNearestShape } from './op-shapes-spatial.js';
 import { broadcastShapes, formatShape, type Shape } from './shapes.js';
 
@@ -87,6 +87,7 @@ export const opShapes: { readonly [K in OpName]: ShapeRule<OpAttrs[K]> } = /* @_
   sum: sumShape,
   mean: meanShape,
   reshape: reshapeShape,
+  transpose: transposeShape,
   pad: padShape,
   slice: sliceShape,
   concat: concatShape,

@@ -18,6 +18,7 @@ import { quantizeOps } from './quantize.js';
 import { reduceOps } from './reduce.js';
 import { softmaxOps } from './softmax.js';
 import { ssimOps } from './ssim.js';
+import { transposeOps } from './transpose.js';
 import { unaryOps } from './unary.js';
 import { upsampleOps } from './upsample.js';
 
@@ -28,6 +29,7 @@ export const gpuOps: { readonly [K in OpName]?: Op<OpAttrs[K]> } = {
   ...matmulOps,
   ...reduceOps,
   ...layoutOps,
+  ...transposeOps,
   ...batchNormOps,
   ...batchNormPreluOps,
   ...preluOps,

@@ -2,7 +2,7 @@ import type { OpAttrs, OpName } from '../common/op-attrs.js';
 import { opShapes, type ShapeRule } from '../common/op-shapes.js';
 import { conv2d, convTranspose2d } from './conv.js';
 import { abs, add, affine, clamp, div, exp, log, mul, prelu, sigmoid, sqrt, square, sub } from './elementwise.js';
-import { concat, mean, pad, reshape, slice, sum } from './layout.js';
+import { concat, mean, pad, reshape, slice, sum, transpose } from './layout.js';
 import { cosFace, mse, softmaxCrossEntropy } from './losses.js';
 import { marginLoss } from './margin-loss.js';
 import { matmul } from './matmul.js';
@@ -49,6 +49,7 @@ const rules: { readonly [K in OpName]: ReferenceRule<OpAttrs[K]> } = {
   reshape,
   pad,
   slice,
+  transpose,
   concat,
   maxPool2d,
   avgPool2d,

@@ -1,5 +1,13 @@
 import type { OpAttrs } from '../common/op-attrs.js';
-import { broadcastStrides, normalizeAxes, normalizeAxis, reducedShape, type Shape, sizeOf } from '../common/shapes.js';
+import {
+  broadcastStrides,
+  normalizeAxes,
+  normalizeAxis,
+  reducedShape,
+  type Shape,
+  sizeOf,
+  stridesOf,
+} from '../common/shapes.js';
 import { boxOffsets, full, gather, map, type NdArray, scatterAdd, stridedOffsets, zeros } from './ndarray.js';
 import type { ReferenceRule } from './reference-op.js';
 
@@ -26,6 +34,20 @@ export const mean = /* @__PURE__ */ reduce(true);
 export const reshape: ReferenceRule<OpAttrs['reshape']> = {
   forward: ([x], _attrs, shape) => ({ shape, data: x.data.slice() }),
   backward: ([x], _output, dy) => [{ shape: x.shape, data: dy.data.slice() }],
+};
+
+/** Where in x each element of its transpose lies. */
+function transposeOffsets(x: NdArray, { axes }: OpAttrs['transpose'], shape: Shape): Int32Array {
+  const strides = stridesOf(x.shape);
+  return stridedOffsets(
+    shape,
+    axes.map((axis) => strides[normalizeAxis(axis, axes.length)]),
+  );
+}
+
+export const transpose: ReferenceRule<OpAttrs['transpose']> = {
+  forward: ([x], attrs, shape) => gather(x, transposeOffsets(x, attrs, shape), shape),
+  backward: ([x], _output, dy, attrs) => [scatterAdd(zeros(x.shape), transposeOffsets(x, attrs, dy.shape), dy)],
 };
 
 export const pad: ReferenceRule<OpAttrs['pad']> = {

@@ -48,17 +48,8 @@ export function rowTransform(width: number, { luma, chroma }: Band): Float32Arra
   return matrix;
 }
 
-/**
- * The transform along a column, for `columns` columns side by side, as the weights [height, 1, 1, columns · count] of a
- * conv of `columns` groups: each column has all `count` cosines one after the other.
- */
-export function columnTransform(height: number, count: number, columns: number): Float32Array {
+/** The transform along a column, as a matrix [height, count]: one cosine a column of it. */
+export function columnTransform(height: number, count: number): Float32Array {
   const basis = cosineBasis(height, count);
-  const weights = new Float32Array(height * columns * count);
-  for (let i = 0; i < height; i++) {
-    for (let column = 0; column < columns; column++) {
-      for (let k = 0; k < count; k++) weights[(i * columns + column) * count + k] = basis[k][i];
-    }
-  }
-  return weights;
+  return Float32Array.from({ length: height * count }, (_, at) => basis[at % count][Math.floor(at / count)]);
 }

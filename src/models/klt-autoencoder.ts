@@ -5,11 +5,11 @@ import { Module } from '../nn/module.js';
 import type { Parameter } from '../nn/parameter.js';
 import { add, mul, sub } from '../ops/binary.js';
 import { logisticBits } from '../ops/bits.js';
-import { conv2d, convTranspose2d } from '../ops/conv.js';
 import { concat, reshape, slice } from '../ops/layout.js';
 import { matmul } from '../ops/matmul.js';
 import { quantize } from '../ops/quantize.js';
 import { sum } from '../ops/reduce.js';
+import { transpose } from '../ops/transpose.js';
 import { affine, clamp, exp } from '../ops/unary.js';
 import { keep, Tensor } from '../tensor/tensor.js';
 import { SYMBOL_RANGE } from './autoencoder.js';
@@ -167,12 +167,11 @@ export class KltAutoencoder extends Module {
     if (this.#constants) return this;
     const { height, width, band } = this.config;
     const columns = band.luma[1] + 2 * band.chroma[1];
-    const column = (count: number, side: number): Tensor =>
-      keep(Tensor.from(gpu, columnTransform(height, count, side), [height, 1, 1, side * count]));
+    const column = (count: number): Tensor => keep(Tensor.from(gpu, columnTransform(height, count), [height, count]));
     this.#constants = {
       row: keep(Tensor.from(gpu, rowTransform(width, band), [width * 3, columns])),
-      luma: column(band.luma[0], band.luma[1]),
-      chroma: column(band.chroma[0], 2 * band.chroma[1]),
+      luma: column(band.luma[0]),
+      chroma: column(band.chroma[0]),
     };
     return this;
   }
@@ -209,10 +208,10 @@ export class KltAutoencoder extends Module {
     const n = x.shape[0];
     const [lumaColumns, chromaColumns] = [band.luma[1], 2 * band.chroma[1]];
     const rows = matmul(reshape(x, [n * height, width * 3]), row);
-    const planes = reshape(rows, [n, height, 1, lumaColumns + chromaColumns]);
-    const transform = (first: number, columns: number, weights: Tensor): Tensor => {
-      const part = slice(planes, [0, 0, 0, first], [n, height, 1, columns]);
-      return reshape(conv2d(part, weights, null, { groups: columns }), [n, -1]);
+    const planes = transpose(reshape(rows, [n, height, -1]), [0, 2, 1]);
+    const transform = (first: number, columns: number, basis: Tensor): Tensor => {
+      const part = slice(planes, [0, first, 0], [n, columns, height]);
+      return reshape(matmul(reshape(part, [n * columns, height]), basis), [n, -1]);
     };
     const grey = transform(0, lumaColumns, luma);
     const colour = transform(lumaColumns, chromaColumns, chroma);
@@ -227,14 +226,14 @@ export class KltAutoencoder extends Module {
     const { row, luma, chroma } = this.#ready();
     const n = symmetric.shape[0];
     const greyHalf = (band.luma[0] * band.luma[1]) / 2;
-    const restore = (first: number, size: number, columns: number, weights: Tensor): Tensor => {
+    const restore = (first: number, size: number, columns: number, basis: Tensor): Tensor => {
       const halves = [symmetric, antisymmetric].map((half) => slice(half, [0, first], [n, size]));
-      const all = reshape(concat(halves, 1), [n, 1, 1, 2 * size]);
-      return convTranspose2d(all, weights, null, { groups: columns });
+      const all = reshape(concat(halves, 1), [n * columns, -1]);
+      return reshape(matmul(all, basis, { transposeB: true }), [n, columns, height]);
     };
     const grey = restore(0, greyHalf, band.luma[1], luma);
     const colour = restore(greyHalf, band.chroma[0] * band.chroma[1], 2 * band.chroma[1], chroma);
-    const planes = reshape(concat([grey, colour], 3), [n * height, -1]);
+    const planes = reshape(transpose(concat([grey, colour], 1), [0, 2, 1]), [n * height, -1]);
     return reshape(matmul(planes, row, { transposeB: true }), [n, height, width, 3]);
   }
 

@@ -10,7 +10,7 @@ import type { RegisterTile } from '../../shaders/conv-tap.wgsl.js';
 import type { WeightGradientTile } from '../../shaders/conv-weight-gradient.wgsl.js';
 import { axisSteps, type ConvShape } from '../common/conv-geometry.js';
 import { up4 } from '../common/shapes.js';
-import { type KernelLimits, MAX_GROUPS } from '../gpu/kernel.js';
+import { hasNarrowRegisters, type KernelLimits, MAX_GROUPS } from '../gpu/kernel.js';
 import {
   chooseDepthwise,
   chooseDepthwiseWeightGradient,
@@ -108,9 +108,13 @@ function leastWaste(count: number, candidates: readonly number[]): number {
 }
 
 /** Channels an invocation of the register kernels accumulates, of `padded` (a multiple of 4). */
-function registerChannels(padded: number): number {
+function registerChannels(padded: number, narrow: boolean): number {
+  if (narrow) return leastWaste(padded, [8, 4]);
   return padded % 16 === 0 || padded > 32 ? 16 : leastWaste(padded, [12, 8, 4]);
 }
+
+/** Multiply-adds up to which a kernel takes longer to compile than it will ever run. */
+const LITTLE = 2 ** 20;
 
 /**
  * Invocations of a workgroup of the register kernels: on CPU adapters one subgroup, whose lanes share loads; on GPUs
@@ -153,9 +157,10 @@ export function chooseGather(gather: Gather, limits: KernelLimits, force?: ConvV
     const tile = bestTile(shape.batch * axisSteps(rows) * axisSteps(columns), padded, phases, limits);
     if (tile) return { variant: 'tiled', tile };
   }
-  const tileChannels = registerChannels(padded);
-  // About 12 vec4 sums: fewer leave the loads uncovered, more spill, and take seconds to compile.
-  const tilePixels = leastWaste(axisSteps(columns), tileChannels >= 12 ? [3, 4] : [6, 4]);
+  const narrow = hasNarrowRegisters(limits);
+  const tileChannels = registerChannels(padded, narrow);
+  // About 12 vec4 sums (8 in narrow registers): fewer leave the loads uncovered, more spill, and take seconds to compile.
+  const tilePixels = narrow ? 4 : leastWaste(axisSteps(columns), tileChannels >= 12 ? [3, 4] : [6, 4]);
   return registerConfig(gather, tilePixels, tileChannels, limits) ?? { variant: 'naive' };
 }
 
@@ -296,7 +301,8 @@ export function chooseWeightGradient(
       return { variant: 'tiled', tile, splitK: Math.min(maxSplitK, Math.ceil((2 * BUSY_GROUPS) / (across * down))) };
     }
   }
-  const tileChannels = registerChannels(padded);
+  const little = taps * shape.cin * shape.cout * rows * shape.output[1] <= LITTLE;
+  const tileChannels = registerChannels(padded, little && hasNarrowRegisters(limits));
   const subgroup = sharingSubgroup(limits);
   const workgroup = registerWorkgroup(limits, subgroup);
   const groups = Math.ceil((taps * Math.ceil(shape.cin / 4)) / workgroup) * Math.ceil(padded / tileChannels);

@@ -5,7 +5,7 @@ import { matmulRegisterShader } from '../../shaders/matmul-register.wgsl.js';
 import { matmulTiledShader } from '../../shaders/matmul-tiled.wgsl.js';
 import type { Shader } from '../common/shader.js';
 import { up4 } from '../common/shapes.js';
-import { type Kernel, type KernelLimits, MAX_GROUPS } from '../gpu/kernel.js';
+import { hasNarrowRegisters, type Kernel, type KernelLimits, MAX_GROUPS } from '../gpu/kernel.js';
 import { elementGrid } from './elementwise.js';
 import { boxOf, padKernel } from './layout.js';
 
@@ -38,9 +38,9 @@ export interface MatmulSize {
  * Measured on lavapipe (8 lanes): 4 × 16 sums are the fastest where the shared operand has as many rows, narrower tiles
  * where the rest would be idle; few widths, since each is a pipeline of its own. Without sharing a square tile has the fewest loads.
  */
-function registerTile(subgroup: number, sharedSize: number): [own: number, shared: number] {
+function registerTile(subgroup: number, sharedSize: number, narrow: boolean): [own: number, shared: number] {
   if (subgroup === 0) return [8, 8];
-  return [4, sharedSize > 8 ? 16 : sharedSize > 4 ? 8 : 4];
+  return [4, sharedSize > 8 && !narrow ? 16 : sharedSize > 4 ? 8 : 4];
 }
 
 /** Inner elements of a part when about `splitK` parts, each a multiple of `unit`, share the inner axis. */
@@ -60,7 +60,7 @@ function chooseRegister({ m, n, k }: MatmulSize, limits: KernelLimits): MatmulCo
   const subgroup = limits.subgroupSize <= 16 ? limits.subgroupSize : 0;
   const workgroup = Math.max(8, subgroup);
   const splitUp = (own: 'a' | 'b', ownSize: number, sharedSize: number) => {
-    const [ownTile, sharedTile] = registerTile(subgroup, sharedSize);
+    const [ownTile, sharedTile] = registerTile(subgroup, sharedSize, hasNarrowRegisters(limits));
     const across = Math.ceil(ownSize / ownTile / workgroup);
     const down = Math.ceil(sharedSize / sharedTile);
     return { own, ownTile, sharedTile, across, down, sums: across * ownTile * down * sharedTile };

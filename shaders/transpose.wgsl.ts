@@ -1,19 +1,26 @@
+import type { Shader } from '../src/common/shader.js';
 import { sizeOf } from '../src/common/shapes.js';
-import { linearMain } from './common/linear-index.js';
+import { read, shader, write } from './common/bindings.js';
+import { linearHead, linearIndex } from './common/linear-index.js';
 import { ravel, unravel } from './common/unravel.js';
 import { wgsl } from './common/wgsl.js';
 
 /**
- * y[i₀, i₁, …] = x at the same indices times `strides`. Bindings: x, y.
+ * y[i0, i1, …] = x[i0 * strides[0] + i1 * strides[1] + …]. Bindings: x, y.
  * @param sizes of y
  * @param strides in x of each axis of y
  */
-export function transposeShader(sizes: readonly number[], strides: readonly number[]): string {
-  return wgsl`
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> y: array<f32>;
-${linearMain(`${sizeOf(sizes)}u`)}
-${unravel('i', sizes)}
+export function transposeShader(sizes: readonly number[], strides: readonly number[]): Shader {
+  return shader(
+    { x: read('f32'), y: write('f32') },
+    (declarations) => wgsl`
+${declarations}
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= ${sizeOf(sizes)}u) { return; }
+  ${unravel('i', sizes)}
   y[i] = x[${ravel('i', strides)}];
-}`;
+}`,
+  );
 }

@@ -31,10 +31,5 @@ export function transposeAxes(shape: readonly number[], axes: readonly number[])
 /** Axis k of y is axis axes[k] of x. Bindings x, y. */
 export function transposeKernel(shape: readonly number[], axes: readonly number[]): Kernel {
   const { sizes, strides } = transposeAxes(shape, axes);
-  return {
-    label: 'transpose',
-    wgsl: transposeShader(sizes, strides),
-    bindings: 'rw',
-    workgroups: elementGrid(sizeOf(shape)),
-  };
+  return { label: 'transpose', ...transposeShader(sizes, strides), workgroups: elementGrid(sizeOf(shape)) };
 }

@@ -11,7 +11,8 @@ import { readImage, writePng } from '../src/data/image.js';
 import { psnr } from '../src/evaluation/metrics/picture-quality.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
 import { demoFaces, writeSmallFaceModel } from './budget-fixture.js';
-import { type CliRun, cameo, cameoOnFullDisk, temporaryFolder, writeTinyModel } from './cli-fixture.js';
+import { type CliRun, cameoOnFullDisk, temporaryFolder, writeTinyModel } from './cli-fixture.js';
+import { cameoHere } from './cli-here.js';
 
 // adapters: once
 
@@ -33,7 +34,7 @@ faces[3] = faces[3].map((_, i) => faces[3][i - (i % 3)]);
 for (const [k, data] of faces.entries()) await writePng(at(`${NAMES[k]}.png`), { width: 96, height: 112, data });
 const photos = NAMES.map((name) => `${name}.png`);
 
-const run = (...args: string[]): Promise<CliRun> => cameo(args, { CAMEO_MODEL, CAMEO_ADAPTER }, folder);
+const run = (...args: string[]): Promise<CliRun> => cameoHere(args, { CAMEO_MODEL, CAMEO_ADAPTER }, folder);
 
 /** Lines on standard error, each as a pattern; the program must say nothing else and end with `code`. */
 function assertComplaints(result: CliRun, code: number, patterns: readonly RegExp[]): void {
@@ -78,7 +79,7 @@ test('encode, info, decode: within the budget, and like the picture that it was'
     assert.ok(quality > last && quality < 60, `${quality} dB at ${bytes} bytes, ${last} dB below`);
     last = quality;
   }
-  const info = await cameo(
+  const info = await cameoHere(
     ['info', 'files300/ann.cameo', 'files300/grey.cameo'],
     { CAMEO_MODEL, CAMEO_ADAPTER: 'none' },
     folder,

@@ -10,7 +10,8 @@ import { writeAutoencoder } from '../src/models/model-file.js';
 import type { HostTensors } from '../src/nn/host-tensor.js';
 import { hashName } from '../src/nn/init.js';
 
-const ROOT = fileURLToPath(new URL('..', import.meta.url));
+/** The folder of this repository. */
+export const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const MAIN = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url));
 
 export interface CliRun {
@@ -89,6 +90,18 @@ export function builtFolder(): string {
   return built;
 }
 
+/** The environment of a command: this one's, with `env`. */
+export const commandEnvironment = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv => ({
+  ...process.env,
+  CAMEO_ADAPTER: ADAPTER,
+  NO_COLOR: '1',
+  CAMEO_DEBUG: '',
+  ...env,
+});
+
+export const complaintsOf = (stderr: string): string[] =>
+  stderr.split('\n').filter((line) => line.startsWith('cameo:'));
+
 function runProgram(
   args: readonly string[],
   env: NodeJS.ProcessEnv,
@@ -96,8 +109,8 @@ function runProgram(
   onStart: (child: ChildProcess) => void = () => {},
   program = process.execPath,
 ): Promise<CliRun> {
-  const all = { ...process.env, CAMEO_ADAPTER: ADAPTER, NO_COLOR: '1', CAMEO_DEBUG: '', ...env };
-  const child: ChildProcess = spawn(program, args, { cwd, env: all, stdio: ['ignore', 'pipe', 'pipe'] });
+  const options = { cwd, env: commandEnvironment(env) };
+  const child: ChildProcess = spawn(program, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
   const timer = setTimeout(() => child.kill('SIGKILL'), LIMIT_MS);
   onStart(child);
   let stdout = '';
@@ -112,8 +125,7 @@ function runProgram(
     child.on('error', reject);
     child.on('close', (code) => {
       clearTimeout(timer);
-      const complaints = stderr.split('\n').filter((line) => line.startsWith('cameo:'));
-      resolve({ code, stdout, complaints, stderr });
+      resolve({ code, stdout, complaints: complaintsOf(stderr), stderr });
     });
   });
 }

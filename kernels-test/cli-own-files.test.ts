@@ -7,7 +7,8 @@ import { openFaceFolder } from '../src/data/faces.js';
 import { readImage, writePng } from '../src/data/image.js';
 import { ownFileAt } from '../src/data/own-files.js';
 import { listPictures } from '../src/data/picture-listing.js';
-import { cameo, cameoInShell, temporaryFolder, writeTinyModel } from './cli-fixture.js';
+import { cameoInShell, temporaryFolder, writeTinyModel } from './cli-fixture.js';
+import { cameoHere } from './cli-here.js';
 import { writeTinyRecognizer } from './people-fixture.js';
 
 const test = suite('own files, standard input and output');
@@ -21,7 +22,7 @@ for (const [k, name] of NAMES.entries()) {
   const data = Uint8Array.from({ length: 96 * 112 * 3 }, (_, i) => 128 + 90 * Math.sin(i / (50 + 30 * k)));
   await writePng(at('in', `${name}.png`), { width: 96, height: 112, data });
 }
-const run = (...args: string[]) => cameo(args, env, folder);
+const run = (...args: string[]) => cameoHere(args, env, folder);
 const shell = (script: string) => cameoInShell(script, env, folder);
 const compact = (path: string): string[] =>
   readdirSync(at(path), { recursive: true })
@@ -74,7 +75,7 @@ test('an output that would replace an input is refused, and the input stays', as
   copyFileSync(at('in', '1.png'), at('face.cameo'));
   const before = readFileSync(at('face.cameo'));
   const shipped = { CAMEO_MODEL: '', CAMEO_ADAPTER: 'no such adapter' };
-  const refused = await cameo(['encode', 'face.cameo', '-o', '.'], shipped, folder);
+  const refused = await cameoHere(['encode', 'face.cameo', '-o', '.'], shipped, folder);
   assert.is(refused.code, 1, refused.stderr);
   assert.match(refused.complaints.join(), /face\.cameo would be overwritten, and is an input/);
   assert.equal(readFileSync(at('face.cameo')), before);

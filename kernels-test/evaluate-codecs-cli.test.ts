@@ -3,7 +3,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { cameo, temporaryFolder } from './cli-fixture.js';
+import { temporaryFolder } from './cli-fixture.js';
+import { cameoHere } from './cli-here.js';
 
 const test = suite('evaluate codecs');
 const out = join(temporaryFolder(), 'out');
@@ -20,7 +21,7 @@ test('a codec, a budget or other weights that make no sense are refused by name,
     [['--besides', 'file'], /--besides file: expected NAME=FILE or NAME:BUDGETS=FILE/],
   ];
   for (const [args, complaint] of cases) {
-    const run = await cameo(['evaluate', 'codecs', '--budgets', '300', ...args, '-o', out]);
+    const run = await cameoHere(['evaluate', 'codecs', '--budgets', '300', ...args, '-o', out]);
     assert.is(run.code, 1, args.join(' '));
     assert.match(run.complaints.join('\n'), complaint);
   }

@@ -3,7 +3,8 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { cameo, temporaryFolder } from './cli-fixture.js';
+import { temporaryFolder } from './cli-fixture.js';
+import { cameoHere } from './cli-here.js';
 import { writePeople, writeTinyRecognizer } from './people-fixture.js';
 
 const test = suite('evaluate pairs');
@@ -20,7 +21,7 @@ const pictures = (async () => {
 })();
 
 const evaluate = (...args: string[]) =>
-  cameo(
+  cameoHere(
     ['evaluate', 'pairs', '--images', images, '--pairs', join(folder, 'pairs.txt'), '--model', model, ...args],
     env,
   );
@@ -83,7 +84,7 @@ const evaluateList = (lines: readonly string[], args: readonly string[], environ
   const list = join(folder, 'list.txt');
   writeFileSync(list, lines.join('\n'));
   const paths = ['--images', images, '--pairs', list, '--model', model];
-  return cameo(['evaluate', 'pairs', ...paths, '-o', join(folder, 'list'), ...args], environment);
+  return cameoHere(['evaluate', 'pairs', ...paths, '-o', join(folder, 'list'), ...args], environment);
 };
 
 test('pairs that the protocol cannot decide are told before the GPU is opened', async () => {

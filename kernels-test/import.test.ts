@@ -1,3 +1,4 @@
+// adapters: once
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
@@ -9,7 +10,8 @@ import { fromStateDict, recognizeStateDict } from '../src/models/state-dict.js';
 import type { HostTensor, HostTensors } from '../src/nn/host-tensor.js';
 import { pyTorchShape } from '../src/nn/layout.js';
 import { readSafetensors, writeSafetensors } from '../src/nn/safetensors.js';
-import { cameoFromSources, temporaryFolder } from './cli-fixture.js';
+import { temporaryFolder } from './cli-fixture.js';
+import { cameoHere } from './cli-here.js';
 import { testWithData } from './data-available.js';
 import { floats, legacyCheckpoint, type Picklable, tensor, zipCheckpoint } from './pickle-writer.js';
 
@@ -33,7 +35,7 @@ testWithData('weights', 'MobileFaceNet comes through a PyTorch checkpoint unchan
   const { tensors } = readSafetensors(bytes);
   for (const legacy of [false, true]) {
     writeFileSync(at('face.pth'), checkpoint(new Map([...tensors, ['bn.num_batches_tracked', zeros(1)]]), legacy));
-    const run = await cameoFromSources(['import', at('face.pth'), '-o', at('face.safetensors')]);
+    const run = await cameoHere(['import', at('face.pth'), '-o', at('face.safetensors')]);
     assert.is(run.code, 0, run.stderr);
     assert.match(run.stdout, /mobilefacenet, faces of 96×112, embeddings of 128 values\n {2}\d+ parameters/);
     const imported = readRecognizer(readFileSync(at('face.safetensors')));
@@ -55,25 +57,18 @@ test('what does not fit is named with its count, and nothing is written', async 
   ]);
   writeFileSync(at('few.safetensors'), writeSafetensors(network));
   const before = readdirSync(folder);
-  const few = await cameoFromSources(['import', at('few.safetensors'), '-o', at('out.safetensors')]);
+  const few = await cameoHere(['import', at('few.safetensors'), '-o', at('out.safetensors')]);
   assert.is(few.code, 1);
   assert.is(few.complaints.length, 1, few.stderr);
   assert.match(few.complaints[0], /do not fit mobilefacenet: \d+ missing: conv1\.conv\.weight, .*, and \d+ more; /);
   assert.match(few.complaints[0], /1 unexpected: extra\.weight; 1 of another shape: blocks\.0\.conv\.0\.weight \[3/);
-  const other = await cameoFromSources([
-    'import',
-    at('few.safetensors'),
-    '--architecture',
-    'cameo-face',
-    '-o',
-    at('o'),
-  ]);
+  const other = await cameoHere(['import', at('few.safetensors'), '--architecture', 'cameo-face', '-o', at('o')]);
   assert.is(other.code, 1);
   assert.match(other.complaints[0], /do not fit cameo-face: .*; 3 unexpected: /);
   assert.equal(readdirSync(folder), before);
 
   writeFileSync(at('foreign.pt'), checkpoint(new Map([['a.b', zeros(2)]]), false));
-  const foreign = await cameoFromSources(['import', at('foreign.pt'), '-o', at('out.safetensors')]);
+  const foreign = await cameoHere(['import', at('foreign.pt'), '-o', at('out.safetensors')]);
   assert.is(foreign.code, 1);
   assert.match(foreign.complaints[0], /its 1 tensors \(a\.b, …\) are of no network that is known; --architecture/);
   assert.not.ok(existsSync(at('out.safetensors')));

@@ -103,7 +103,7 @@ test('the licence says the same everywhere: the code is MIT, the weights are for
     if (/\bMIT\b/.test(text)) assert.match(text, RESEARCH, 'the README names MIT without the weights');
   }
   assert.match(read('README.md'), /\bMIT\b/);
-  assert.match(read('src/cli/main.ts'), /MIT[^`]*research only/);
+  assert.match(read('src/cli/run-command.ts'), /MIT[^`]*research only/);
   const shipped = manifest.files.includes('!models/face-mse.*') ? ['face', 'codec', 'recognizer'] : [];
   assert.ok(shipped.length > 0);
   for (const name of [...shipped, 'face-mse']) {

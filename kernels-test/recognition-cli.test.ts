@@ -7,7 +7,8 @@ import { FACE_TEMPLATE } from '../src/data/align.js';
 import { writeFacePack } from '../src/data/face-pack.js';
 import { openFaceFolder } from '../src/data/faces.js';
 import { readRecognizer } from '../src/models/recognizer-file.js';
-import { cameo, temporaryFolder } from './cli-fixture.js';
+import { temporaryFolder } from './cli-fixture.js';
+import { cameoHere } from './cli-here.js';
 import { writeIdentities } from './identity-fixture.js';
 import { writePeople, writeTinyRecognizer } from './people-fixture.js';
 
@@ -28,7 +29,17 @@ writeFileSync(
 
 test('cameo train recognition trains by a file of settings, validates, and goes on where it was', async () => {
   const out = join(folder, 'out');
-  const run = await cameo(['train', 'recognition', '--data', await data, '--config', config, '--balanced', '-o', out]);
+  const run = await cameoHere([
+    'train',
+    'recognition',
+    '--data',
+    await data,
+    '--config',
+    config,
+    '--balanced',
+    '-o',
+    out,
+  ]);
   assert.is(run.code, 0, run.stderr);
   assert.match(run.stdout, /"loss":"arcface","s":16,"m":0.3/);
   assert.match(run.stdout, /20 faces of 5 identities/);
@@ -38,16 +49,16 @@ test('cameo train recognition trains by a file of settings, validates, and goes 
   assert.is(metadata.get('cameo.steps'), '4');
   assert.ok(existsSync(join(out, 'training.svg')));
 
-  const again = await cameo(['train', 'recognition', '--data', await data, '-o', out]);
+  const again = await cameoHere(['train', 'recognition', '--data', await data, '-o', out]);
   assert.is(again.code, 1);
   assert.match(again.complaints.join(), /add --resume/);
-  const longer = await cameo(['train', 'recognition', '--data', await data, '-o', out, '--resume', '--steps', '6']);
+  const longer = await cameoHere(['train', 'recognition', '--data', await data, '-o', out, '--resume', '--steps', '6']);
   assert.is(longer.code, 0, longer.stderr);
   assert.is(readFileSync(join(out, 'log.csv'), 'utf8').trim().split('\n').length, 7);
-  const finished = await cameo(['train', 'recognition', '--data', await data, '-o', out, '--resume']);
+  const finished = await cameoHere(['train', 'recognition', '--data', await data, '-o', out, '--resume']);
   assert.is(finished.code, 0, finished.stderr);
   assert.match(finished.stdout, /finished already, after 6 steps, and left as it is: .*model\.safetensors/);
-  const help = await cameo(['train', 'recognition', '--help']);
+  const help = await cameoHere(['train', 'recognition', '--help']);
   assert.match(help.stdout.replace(/\s+/g, ' '), /another number with --resume also moves the learning-rate schedule/);
 });
 
@@ -59,7 +70,7 @@ test('bad settings and data are refused by name', async () => {
     [['--teacher', 'nobody'], /recogniser nobody: neither a file nor one of/],
     [['--sources', 'nowhere'], /source nowhere/],
   ] as const) {
-    const run = await cameo(['train', 'recognition', '--data', await data, '-o', join(folder, 'bad'), ...args]);
+    const run = await cameoHere(['train', 'recognition', '--data', await data, '-o', join(folder, 'bad'), ...args]);
     assert.is(run.code, 1, `${args}`);
     assert.match(run.complaints.join(), message);
     assert.not(existsSync(join(folder, 'bad', 'checkpoint.safetensors')));
@@ -69,7 +80,7 @@ test('bad settings and data are refused by name', async () => {
 test('cameo train losses compares every loss in a table', async () => {
   const out = join(folder, 'losses');
   const args = ['--steps', '4', '--batch', '6', '--channels', '4,4,4,8', '-o', out];
-  const run = await cameo(['train', 'losses', '--data', await data, ...args]);
+  const run = await cameoHere(['train', 'losses', '--data', await data, ...args]);
   assert.is(run.code, 0, run.stderr);
   const report = JSON.parse(readFileSync(join(out, 'losses.json'), 'utf8'));
   assert.equal(
@@ -99,13 +110,13 @@ test('a pack is taken like the folder that it was made of', async () => {
   ]) {
     const out = join(folder, `of ${name}`);
     const args = ['evaluate', 'identities', '--data', from, '--split', 'train', '--model', model, '-o', out];
-    const run = await cameo(args, { CAMEO_CACHE: join(folder, name) });
+    const run = await cameoHere(args, { CAMEO_CACHE: join(folder, name) });
     assert.is(run.code, 0, run.stderr);
     groups.push(JSON.parse(readFileSync(join(out, 'identities-tiny-train.json'), 'utf8')).groups);
   }
   assert.equal(groups[1], groups[0]);
   const out = join(folder, 'of pack');
-  const run = await cameo(['train', 'recognition', '--data', pack, '--config', config, '--steps', '1', '-o', out]);
+  const run = await cameoHere(['train', 'recognition', '--data', pack, '--config', config, '--steps', '1', '-o', out]);
   assert.is(run.code, 0, run.stderr);
   assert.match(run.stdout, /20 faces of 5 identities/);
 });
@@ -134,7 +145,7 @@ test('faces are gathered without persons who are in LFW', async () => {
   const report = join(folder, 'gathered.md');
   const args = ['train', 'recognition-faces', '--data', root, '--teacher', teacher, '--faces-each', '1'];
   const out = join(folder, 'gathered');
-  const run = await cameo(
+  const run = await cameoHere(
     [...args, '--compare', 'photos,profiles', '--doubtful', '0.99999', '-o', out, '--report', report],
     { CAMEO_CACHE: folder },
   );
@@ -148,7 +159,7 @@ test('faces are gathered without persons who are in LFW', async () => {
 test('networks are compared for as many processor seconds each', async () => {
   const out = join(folder, 'networks');
   const args = ['--data', await data, '--teacher', 'cameo', '--networks', 'cameo-20', '--seconds', '0.2'];
-  const run = await cameo(['train', 'architectures', ...args, '--batch', '4', '-o', out], { CAMEO_CACHE: folder });
+  const run = await cameoHere(['train', 'architectures', ...args, '--batch', '4', '-o', out], { CAMEO_CACHE: folder });
   assert.is(run.code, 0, run.stderr);
   const { results } = JSON.parse(readFileSync(join(out, 'recognizer-architectures.json'), 'utf8'));
   assert.equal(
@@ -163,7 +174,7 @@ test('networks are compared for as many processor seconds each', async () => {
     readFileSync(join(out, 'recognizer-architectures.md'), 'utf8'),
     /\| cameo-20 \| 20-40-80-160 \| 0-1-1-1 \|/,
   );
-  const bad = await cameo(['train', 'architectures', '--networks', 'cameo-20,none', '-o', out]);
+  const bad = await cameoHere(['train', 'architectures', '--networks', 'cameo-20,none', '-o', out]);
   assert.match(bad.complaints.join(), /--networks: "none"; expected some of cameo-20/);
 });
 

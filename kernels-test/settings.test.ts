@@ -1,3 +1,4 @@
+// adapters: once
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +10,7 @@ import { writeSafetensors } from '../src/nn/safetensors.js';
 import { checkCodecTraining, DEFAULT_CODEC_TRAINING } from '../src/training/codec-config.js';
 import { DEFAULT_JOINT_TRAINING } from '../src/training/joint-config.js';
 import { DEFAULT_RECOGNITION_TRAINING } from '../src/training/recognition-config.js';
-import { cameoFromSources } from './cli-fixture.js';
+import { cameoHere } from './cli-here.js';
 import { rejection } from './rejection.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'cameo-settings-'));
@@ -94,7 +95,7 @@ test('at --resume, whatever contradicts the checkpoint is refused by name, with 
   for (const [args, reasons] of cases) {
     const out = args[0] === 'recognition' ? recognition : codec;
     const complete = args[0] === 'joint' ? ['--config', written('{}')] : [];
-    const run = await cameoFromSources(['train', ...args, ...complete, '--resume', '-o', out, '--data', folder]);
+    const run = await cameoHere(['train', ...args, ...complete, '--resume', '-o', out, '--data', folder]);
     assert.is(run.code, 1, run.stderr);
     for (const reason of reasons) assert.match(run.complaints.join(), reason);
     assert.not.match(run.complaints.join(), /steps/);

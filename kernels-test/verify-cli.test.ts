@@ -3,7 +3,8 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { cameo, temporaryFolder } from './cli-fixture.js';
+import { temporaryFolder } from './cli-fixture.js';
+import { cameoHere } from './cli-here.js';
 import { writeIdentities } from './identity-fixture.js';
 import { writePeople, writeTinyRecognizer } from './people-fixture.js';
 
@@ -19,10 +20,10 @@ const [a, b] = ['Ann/Ann_0001.jpg', 'Bob/Bob_0001.jpg'].map((name) => join(image
 const out = join(folder, 'identities');
 
 const verify = (one: string, other: string, ...args: string[]) =>
-  cameo(['verify', one, other, '--model', model, ...args], env);
+  cameoHere(['verify', one, other, '--model', model, ...args], env);
 
 const identities = async (args: readonly string[], environment: NodeJS.ProcessEnv = env) =>
-  cameo(['evaluate', 'identities', '--data', await data, '--model', model, '-o', out, ...args], environment);
+  cameoHere(['evaluate', 'identities', '--data', await data, '--model', model, '-o', out, ...args], environment);
 
 /** With an adapter that there is not, a run that comes as far as the GPU ends with exit code 2. */
 const NO_GPU = { ...env, CAMEO_ADAPTER: 'no such adapter' };
@@ -43,7 +44,7 @@ test('verify tells how alike two faces are, without a decision where no threshol
 
 test('a rate that is none is refused before the GPU is opened', async () => {
   for (const far of ['abc', '', '0', '1', '-0.1', 'NaN']) {
-    const run = await cameo(['verify', a, b, '--model', model, `--far=${far}`], NO_GPU);
+    const run = await cameoHere(['verify', a, b, '--model', model, `--far=${far}`], NO_GPU);
     assert.is(run.code, 1, run.stderr);
     assert.match(run.complaints.join(), /--far <rate>.*Expected a rate above 0 and below 1/);
   }
@@ -108,7 +109,7 @@ test('thresholds that cannot be read are told, not taken for none', async () => 
   ] as const) {
     if (content !== null) writeFileSync(path, content);
     const environment = { ...NO_GPU, CAMEO_THRESHOLDS: path };
-    const decided = await cameo(['verify', a, b, '--model', model], environment);
+    const decided = await cameoHere(['verify', a, b, '--model', model], environment);
     const saved = await identities(['--split', 'train', '--save-thresholds'], environment);
     for (const run of [decided, saved]) {
       assert.is(run.code, 1, run.stderr);

@@ -2,7 +2,7 @@ import { AutoencoderCodec } from '../codec/autoencoder-codec.js';
 import { FaceCodec } from '../codec/face-codec.js';
 import { DeviceKeeper, type DeviceKeeperOptions } from '../gpu/device-keeper.js';
 import type { Gpu } from '../gpu/gpu.js';
-import { openGpu } from '../gpu/node/adapters.js';
+import { openDevice } from './device.js';
 import {
   areShipped,
   type CodecKind,
@@ -51,7 +51,7 @@ export class CodecSession {
 
   /** @throws NoAdapterError */
   gpu(): Promise<Gpu> {
-    this.#gpu ??= openGpu();
+    this.#gpu ??= openDevice();
     return this.#gpu;
   }
 
@@ -78,13 +78,13 @@ export class CodecSession {
   /** The codec for a long run: with a device of its own, and another one where that is lost. @throws as `weights` */
   async keepFaceCodec(options: DeviceKeeperOptions): Promise<DeviceKeeper<FaceCodec>> {
     const { path, file } = await this.weights('budget');
-    return new DeviceKeeper(openGpu, (gpu) => named(path, () => FaceCodec.fromKlt(gpu, file)), options);
+    return new DeviceKeeper(openDevice, (gpu) => named(path, () => FaceCodec.fromKlt(gpu, file)), options);
   }
 
   /** As `keepFaceCodec`. */
   async keepPngCodec(options: DeviceKeeperOptions): Promise<DeviceKeeper<AutoencoderCodec>> {
     const { path, bytes } = await this.weights('png');
-    return new DeviceKeeper(openGpu, (gpu) => named(path, () => AutoencoderCodec.fromWeights(gpu, bytes)), options);
+    return new DeviceKeeper(openDevice, (gpu) => named(path, () => AutoencoderCodec.fromWeights(gpu, bytes)), options);
   }
 
   async close(): Promise<void> {

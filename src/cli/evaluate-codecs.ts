@@ -30,7 +30,6 @@ import {
 import type { FaceEncoder } from '../evaluation/comparison/face-encoders.js';
 import { deviceText } from '../evaluation/reports/run-facts.js';
 import { LazyDevice } from '../gpu/device-source.js';
-import { openGpu } from '../gpu/node/adapters.js';
 import {
   type CodecsInputs,
   type CodecsOptions,
@@ -41,6 +40,7 @@ import {
   readCodecsInputs,
 } from './codecs-request.js';
 import { ComparedCodecs } from './compared-codecs.js';
+import { openDevice } from './device.js';
 import { gitCommit } from './git-commit.js';
 import { lfwPerson, QUICK_PAIRS } from './lfw-faces.js';
 import { Outputs } from './outputs.js';
@@ -151,7 +151,7 @@ async function run(options: CodecsOptions): Promise<void> {
 async function compare(options: CodecsOptions, request: CodecsRequest, inputs: CodecsInputs): Promise<void> {
   const commit = gitCommit(); // of the program as it starts; files may change while it runs
   const stop = stopOnInterrupt('stopping …');
-  const device = new LazyDevice(openGpu);
+  const device = new LazyDevice(openDevice);
   const stages = startStages();
   let codecs: ComparedCodecs | undefined;
   const onProgress = (name: string, done: number, total: number): void => {

@@ -30,10 +30,13 @@ export function addJsonError(input: string | undefined, message: string): void {
   errors.push({ input: input ?? null, message });
 }
 
-/** Prints the document, where there is to be one. */
+/** Ends the run, and prints its document where there is to be one. */
 export function endJson(): void {
-  if (!document) return;
-  const { command, fields } = document;
-  const ok = (process.exitCode ?? 0) === 0;
-  print(JSON.stringify({ cameo: PACKAGE_VERSION, command, ok, ...fields, errors }, null, 2));
+  if (document) {
+    const { command, fields } = document;
+    const ok = (process.exitCode ?? 0) === 0;
+    print(JSON.stringify({ cameo: PACKAGE_VERSION, command, ok, ...fields, errors }, null, 2));
+  }
+  document = undefined;
+  errors.length = 0;
 }

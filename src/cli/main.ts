@@ -1,63 +1,6 @@
 #!/usr/bin/env node
-import { Command, CommanderError } from 'commander';
-import { addCommands } from './command-table.js';
-import { complain, usageError } from './complain.js';
-import { addDecodeCommand } from './decode.js';
-import { addDoctorCommand } from './doctor.js';
-import { addEncodeCommand } from './encode.js';
-import { addImportCommand } from './import.js';
-import { addInfoCommand } from './info.js';
-import { beginJson, endJson } from './json-output.js';
-import { PACKAGE_VERSION } from './package-root.js';
-import { beQuiet, watchStreams } from './terminal.js';
-import { addVerifyCommand } from './verify.js';
-
-const program = new Command('cameo')
-  .description('Compresses aligned faces to a few hundred bytes each, on the GPU.')
-  .version(PACKAGE_VERSION)
-  .option('-q, --quiet', 'say nothing but results and errors; no progress')
-  .exitOverride()
-  .configureHelp({ showGlobalOptions: true })
-  .hook('preAction', (program) => {
-    if (program.opts().quiet) beQuiet();
-  })
-  .showHelpAfterError('Try --help.')
-  .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'cameo: ')) })
-  .addHelpText(
-    'after',
-    `
-Environment:
-  CAMEO_ADAPTER     which GPU adapter: hardware, lavapipe, swiftshader, or a part of its name
-  CAMEO_MODEL       weights file to use instead of those that are shipped
-  CAMEO_DATA        folder of data sets for training and evaluation
-  CAMEO_THRESHOLDS  file of verify's thresholds to use instead of the one that is shipped
-  CAMEO_DEBUG=1     stacks of errors
-
-Licence: the code is MIT; the weights that are shipped are for research only (LICENSE).
-
-Exit codes: 0 all done; 1 something failed, as standard error says; 2 no GPU adapter can be used.`,
-  );
+import { runCommand } from './run-command.js';
+import { watchStreams } from './terminal.js';
 
 watchStreams();
-try {
-  await addCommands(program, process.argv.slice(2), {
-    encode: async () => addEncodeCommand,
-    decode: async () => addDecodeCommand,
-    info: async () => addInfoCommand,
-    import: async () => addImportCommand,
-    demo: async () => (await import('./measure-and-train.js')).addDemoCommand,
-    train: async () => (await import('./measure-and-train.js')).addTrainCommand,
-    evaluate: async () => (await import('./measure-and-train.js')).addEvaluateCommand,
-    tune: async () => (await import('./measure-and-train.js')).addTuneCommand,
-    verify: async () => addVerifyCommand,
-    doctor: async () => addDoctorCommand,
-  });
-  await program.parseAsync();
-} catch (error) {
-  if (!(error instanceof CommanderError)) complain(error);
-  else if (error.exitCode !== 0) {
-    if (process.argv.includes('--json')) beginJson(process.argv[2]);
-    usageError(error.message, error.exitCode);
-  }
-}
-endJson();
+await runCommand(process.argv.slice(2));

@@ -49,6 +49,11 @@ function write(output: Output, text: string): void {
   }
 }
 
+/** Begins the output of a command: neither quiet, nor with data or JSON on standard output. */
+export function beginOutput(): void {
+  quiet = stdoutIsTaken = false;
+}
+
 /** From now on, `say` and `note` say nothing. */
 export function beQuiet(): void {
   quiet = true;

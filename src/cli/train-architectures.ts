@@ -8,10 +8,10 @@ import { firstFaces, labelFaces } from '../data/identity-set.js';
 import { readRecognizerOf } from '../data/recognizer-source.js';
 import { percent } from '../evaluation/reports/percent.js';
 import { markdownTable, textTable } from '../evaluation/reports/tables.js';
-import { openGpu } from '../gpu/node/adapters.js';
 import { type Contender, type ContenderResult, compareNetworks, loadingMs } from '../training/compare-networks.js';
 import { DEFAULT_RECOGNITION_TRAINING, type RecognitionTrainingConfig } from '../training/recognition-config.js';
 import { TeacherTargets } from '../training/teacher-targets.js';
+import { openDevice } from './device.js';
 import { gitCommit } from './git-commit.js';
 import { integer } from './numbers.js';
 import { Outputs } from './outputs.js';
@@ -102,7 +102,7 @@ async function run(options: ArchitecturesOptions): Promise<void> {
   await outputs.reserve(['recognizer-architectures.json', 'recognizer-architectures.md'], [options.teacher]);
   const commit = gitCommit();
   const labelling = await labelFaces(faces);
-  const gpu = await openGpu();
+  const gpu = await openDevice();
   try {
     teacher.load(gpu);
     const settings = { dimension: 128, views: 1 as const, cache: embeddingsFile(teacher.modelId) };

@@ -6,7 +6,6 @@ import { writeFileAtomic } from '../data/atomic-file.js';
 import { readRegularFile } from '../data/read-file.js';
 import { type ReadRecognizer, readRecognizerOf } from '../data/recognizer-source.js';
 import { LazyDevice } from '../gpu/device-source.js';
-import { openGpu } from '../gpu/node/adapters.js';
 import {
   DEFAULT_JOINT_TRAINING,
   DEFAULT_STAGE,
@@ -18,6 +17,7 @@ import { JointTrainer } from '../training/joint-trainer.js';
 import { readCheckpoint } from '../training/train-codec.js';
 import { trainJoint } from '../training/train-joint.js';
 import type { TrainingLog } from '../training/training-log.js';
+import { openDevice } from './device.js';
 import { noteOwn } from './note-own.js';
 import { refuseInput } from './outputs.js';
 import { dataFolder, recognizerPlaces } from './places.js';
@@ -100,7 +100,7 @@ async function run(options: TrainJointCommand): Promise<void> {
       recognizers.push(await readRecognizerOf(name, recognizerPlaces(data)));
     }
   }
-  const device = new LazyDevice(openGpu);
+  const device = new LazyDevice(openDevice);
   const stop = stopOnInterrupt();
   let bar: Progress | undefined;
   const preparing = startStages();

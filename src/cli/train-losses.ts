@@ -6,13 +6,13 @@ import { LOSSES } from '../common/loss-spec.js';
 import { writeFileAtomic } from '../data/atomic-file.js';
 import { markdownTable, textTable } from '../evaluation/reports/tables.js';
 import { LazyDevice } from '../gpu/device-source.js';
-import { openGpu } from '../gpu/node/adapters.js';
 import {
   checkRecognitionTraining,
   DEFAULT_RECOGNITION_TRAINING,
   type RecognitionTrainingConfig,
 } from '../training/recognition-config.js';
 import { trainRecognition } from '../training/train-recognition.js';
+import { openDevice } from './device.js';
 import { gitCommit } from './git-commit.js';
 import { Outputs } from './outputs.js';
 import { dataFolder } from './places.js';
@@ -65,7 +65,7 @@ async function run(options: LossesOptions): Promise<void> {
   const outputs = await Outputs.in(options.out);
   await outputs.reserve(['losses.json', 'losses.md'], []);
   const commit = gitCommit(); // of the program as it starts; files may change while it runs
-  const device = new LazyDevice(openGpu);
+  const device = new LazyDevice(openDevice);
   const folder = await mkdtemp(join(tmpdir(), 'cameo-losses-'));
   try {
     const results = [];

@@ -6,7 +6,6 @@ import { type FaceSet, openFaceFolder } from '../data/faces.js';
 import { readRecognizerOf } from '../data/recognizer-source.js';
 import { markdownTable } from '../evaluation/reports/tables.js';
 import { LazyDevice } from '../gpu/device-source.js';
-import { openGpu } from '../gpu/node/adapters.js';
 import {
   doubtfulPeople,
   findOverlaps,
@@ -15,6 +14,7 @@ import {
   packOriginals,
   packWithout,
 } from '../training/gather-faces.js';
+import { openDevice } from './device.js';
 import { gitCommit } from './git-commit.js';
 import { lfwPerson, openLfwFaces } from './lfw-faces.js';
 import { integer } from './numbers.js';
@@ -75,7 +75,7 @@ async function run(options: FacesOptions): Promise<void> {
   await Outputs.in(options.out);
   if (options.report) await claimFile(options.report, [options.teacher]);
   const commit = gitCommit();
-  const device = new LazyDevice(openGpu);
+  const device = new LazyDevice(openDevice);
   const stages = startStages();
   try {
     const originals = await originalsOf(options, data, stages.update);

@@ -8,7 +8,6 @@ import { readRecognizerOf } from '../data/recognizer-source.js';
 import { percent } from '../evaluation/reports/percent.js';
 import { LazyDevice } from '../gpu/device-source.js';
 import type { Gpu } from '../gpu/gpu.js';
-import { openGpu } from '../gpu/node/adapters.js';
 import type { KltAutoencoder } from '../models/klt-autoencoder.js';
 import {
   DEFAULT_RECOGNITION_TRAINING,
@@ -19,6 +18,7 @@ import { RecognitionTrainer } from '../training/recognition-trainer.js';
 import { readCheckpoint } from '../training/train-codec.js';
 import { trainRecognition } from '../training/train-recognition.js';
 import type { TrainingLog } from '../training/training-log.js';
+import { openDevice } from './device.js';
 import { noteOwn } from './note-own.js';
 import { refuseInput } from './outputs.js';
 import { dataFolder, embeddingsFile, recognizerPlaces } from './places.js';
@@ -162,7 +162,7 @@ async function run(options: TrainRecognitionCommand): Promise<void> {
   const shipped = config.generatedBatch > 0 ? await readCodec() : undefined;
   let made: KltAutoencoder | undefined;
   const codec = shipped && { id: shipped.modelId, model: (gpu: Gpu) => (made = loadKlt(gpu, shipped.file)) };
-  const device = new LazyDevice(openGpu);
+  const device = new LazyDevice(openDevice);
   const stop = stopOnInterrupt();
   let bar: Progress | undefined;
   const preparing = startStages();

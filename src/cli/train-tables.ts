@@ -5,11 +5,11 @@ import { loadKlt, readKlt, writeKlt } from '../codec/klt-file.js';
 import { writeFileAtomic } from '../data/atomic-file.js';
 import { openFaceFolder } from '../data/faces.js';
 import { readRegularFile } from '../data/read-file.js';
-import { openGpu } from '../gpu/node/adapters.js';
 import { KltAutoencoder } from '../models/klt-autoencoder.js';
 import { checkTensors } from '../nn/host-tensor.js';
 import { writeSafetensors } from '../nn/safetensors.js';
 import { fitTables } from '../training/fit-tables.js';
+import { openDevice } from './device.js';
 import { noteOwn } from './note-own.js';
 import { claimFile } from './outputs.js';
 import { dataFolder } from './places.js';
@@ -52,7 +52,7 @@ async function run({ data, model: path, out, faces: limit }: TrainTablesCommand)
   await faces.batch([0]); // throws where no face is readable
   checkTensors(file.tensors, new KltAutoencoder(file.config).entries(), `the network of ${path}`);
   await claimFile(out, [path]);
-  const gpu = await openGpu();
+  const gpu = await openDevice();
   let bar: ReturnType<typeof startProgress> | null = null;
   let stage = '';
   try {

@@ -3,11 +3,11 @@ import type { Command } from 'commander';
 import { writeFileAtomic } from '../data/atomic-file.js';
 import type { LinePlotOptions } from '../evaluation/reports/plot-svg.js';
 import { LazyDevice } from '../gpu/device-source.js';
-import { openGpu } from '../gpu/node/adapters.js';
 import { type CodecTrainingConfig, DEFAULT_CODEC_TRAINING } from '../training/codec-config.js';
 import { CodecTrainer } from '../training/codec-trainer.js';
 import { readCheckpoint, trainCodec } from '../training/train-codec.js';
 import type { TrainingLog } from '../training/training-log.js';
+import { openDevice } from './device.js';
 import { noteOwn } from './note-own.js';
 import { dataFolder } from './places.js';
 import { type Progress, startBar } from './progress.js';
@@ -107,7 +107,7 @@ async function runTraining(options: TrainOptions): Promise<void> {
   const config = options.resume ? await resumedConfig(checkpoint, options) : await readConfig(options);
   say(`settings: ${JSON.stringify(config)}`);
 
-  const device = new LazyDevice(openGpu);
+  const device = new LazyDevice(openDevice);
   const stop = stopOnInterrupt();
   let bar: Progress | undefined;
   const { rates } = config.model;

@@ -1,7 +1,7 @@
 import { RECOGNIZER_NAMES, type ReadRecognizer, readRecognizerOf } from '../data/recognizer-source.js';
 import { cropSize } from '../evaluation/verification/face-crops.js';
 import type { Gpu } from '../gpu/gpu.js';
-import { openGpu } from '../gpu/node/adapters.js';
+import { openDevice } from './device.js';
 import { recognizerPlaces } from './places.js';
 
 /** What `--model` takes, for --help. */
@@ -20,7 +20,7 @@ export async function recognizerFor(name: string, data?: string): Promise<ReadRe
 
 /** Opens the GPU with a recogniser on it for `body`, and closes both whatever comes of it. */
 export async function withRecognizer(opened: ReadRecognizer, body: (gpu: Gpu) => Promise<void>): Promise<void> {
-  const gpu = await openGpu();
+  const gpu = await openDevice();
   try {
     opened.load(gpu);
     await body(gpu);

@@ -313,13 +313,14 @@ test('a full disk: nothing is left half-written, of files nor of an archive', as
   assert.equal(readdirSync(at('full')), []);
 });
 
-test('demo: all faces at two budgets, beside JPEG and JPEG2000', async () => {
-  const demo = await run('demo', '-o', at('demo'));
+test('demo: faces at two budgets, beside JPEG and JPEG2000', async () => {
+  // All of them take ten seconds, and are shown at the rates of the other codec in cli.test.ts.
+  const demo = await run('demo', '-o', at('demo'), '--limit', '3');
   assertComplaints(demo, 0, []);
   assert.equal(readdirSync(at('demo')).sort(), ['300bytes', '500bytes', 'contact-sheet.png', 'report.html']);
   for (const bytes of [300, 500]) {
     const files = readdirSync(at('demo', `${bytes}bytes`));
-    assert.is(files.length, 20);
+    assert.is(files.length, 3);
     for (const file of files) assert.ok(readFileSync(at('demo', `${bytes}bytes`, file)).length <= bytes);
     for (const codec of ['Cameo', 'JPEG', 'JPEG2000']) {
       const row = new RegExp(`^ *${bytes} bytes {2}${codec} +[\\d.]+ +0\\.\\d{3} +[\\d.]+ +0\\.\\d{4}`, 'm');

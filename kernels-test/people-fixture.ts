@@ -8,8 +8,8 @@ import type { HostTensors } from '../src/nn/host-tensor.js';
 import { hashName } from '../src/nn/init.js';
 
 /** Writes the weights of a tiny network that nobody has trained: equal pictures still have equal embeddings. */
-export function writeTinyRecognizer(path: string, seed: number): string {
-  const network = new CameoFace({ dimension: 8, channels: [4, 4, 4, 8], units: [0, 0, 0, 0] });
+export function writeTinyRecognizer(path: string, seed: number, dimension = 8): string {
+  const network = new CameoFace({ dimension, channels: [4, 4, 4, 8], units: [0, 0, 0, 0] });
   const tensors: HostTensors = new Map();
   for (const [name, { shape, init }] of network.entries()) {
     tensors.set(name, { shape, data: Float32Array.from(init(shape, new CounterRandom(seed, hashName(name)))) });

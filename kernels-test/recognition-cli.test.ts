@@ -79,7 +79,7 @@ test('bad settings and data are refused by name', async () => {
 
 test('cameo train losses compares every loss in a table', async () => {
   const out = join(folder, 'losses');
-  const args = ['--steps', '4', '--batch', '6', '--channels', '4,4,4,8', '-o', out];
+  const args = ['--steps', '2', '--batch', '6', '--channels', '4,4,4,8', '-o', out];
   const run = await cameoHere(['train', 'losses', '--data', await data, ...args]);
   assert.is(run.code, 0, run.stderr);
   const report = JSON.parse(readFileSync(join(out, 'losses.json'), 'utf8'));
@@ -158,13 +158,18 @@ test('faces are gathered without persons who are in LFW', async () => {
 
 test('networks are compared for as many processor seconds each', async () => {
   const out = join(folder, 'networks');
-  const args = ['--data', await data, '--teacher', 'cameo', '--networks', 'cameo-20', '--seconds', '0.2'];
-  const run = await cameoHere(['train', 'architectures', ...args, '--batch', '4', '-o', out], { CAMEO_CACHE: folder });
+  const SIZES = '4-4-4-8:0-0-0-1';
+  // With as many values as the networks have.
+  const teacher = writeTinyRecognizer(join(folder, 'teacher-128.safetensors'), 4, 128);
+  const args = ['--data', await data, '--faces-each', '2', '--teacher', teacher, '--networks', SIZES];
+  const run = await cameoHere(['train', 'architectures', ...args, '--seconds', '0.2', '--batch', '4', '-o', out], {
+    CAMEO_CACHE: folder,
+  });
   assert.is(run.code, 0, run.stderr);
   const { results } = JSON.parse(readFileSync(join(out, 'recognizer-architectures.json'), 'utf8'));
   assert.equal(
     results.map(({ name }: { name: string }) => name),
-    ['cameo-20'],
+    [SIZES],
   );
   for (const { faces, cpuSeconds, stepMs, forwardMs, distance, validation } of results) {
     assert.ok(faces >= 4 && cpuSeconds >= 0.2 && Math.abs(stepMs - (1000 * cpuSeconds) / faces) < 1e-9);
@@ -172,7 +177,7 @@ test('networks are compared for as many processor seconds each', async () => {
   }
   assert.match(
     readFileSync(join(out, 'recognizer-architectures.md'), 'utf8'),
-    /\| cameo-20 \| 20-40-80-160 \| 0-1-1-1 \|/,
+    /\| 4-4-4-8:0-0-0-1 \| 4-4-4-8 \| 0-0-0-1 \|/,
   );
   const bad = await cameoHere(['train', 'architectures', '--networks', 'cameo-20,none', '-o', out]);
   assert.match(bad.complaints.join(), /--networks: "none"; expected some of cameo-20/);

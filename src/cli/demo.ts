@@ -14,6 +14,7 @@ import { findPackage } from '../gpu/node/packages.js';
 import { CodecSession } from './codec-session.js';
 import { SUFFIXES } from './compact-kind.js';
 import { complain, orComplain } from './complain.js';
+import { integer } from './numbers.js';
 import { Outputs } from './outputs.js';
 import { PACKAGE_ROOT } from './package-root.js';
 import { readPhotoFaces } from './photo-faces.js';
@@ -26,6 +27,7 @@ const PHOTO_PACKAGE = '@vladmandic/face-api';
 interface DemoOptions {
   out: string;
   model?: string;
+  limit: number;
 }
 
 /** Adds `cameo demo` to the program. */
@@ -35,6 +37,7 @@ export function addDemoCommand(program: Command): void {
     .description('compress and restore the faces of six photographs at several sizes, beside JPEG and JPEG2000')
     .option('-o, --out <dir>', 'folder for compact files, contact sheet and report', 'out/demo')
     .option('--model <file>', 'weights (default: CAMEO_MODEL, else those that are shipped)')
+    .option('--limit <n>', 'only the first so many faces', integer(1, 1e6), 1e6)
     .addHelpText('after', `\nThe photographs are those of npm ${PHOTO_PACKAGE}: npm install ${PHOTO_PACKAGE}`)
     .action(runAll);
 }
@@ -65,14 +68,14 @@ async function settingsOf(session: CodecSession): Promise<{ settings: DemoSettin
   return { settings, suffix: SUFFIXES.file };
 }
 
-async function runAll({ out, model }: DemoOptions): Promise<void> {
+async function runAll({ out, model, limit }: DemoOptions): Promise<void> {
   const start = performance.now();
   const session = await CodecSession.open(model);
   const { modelId } = await session.weights(session.usualKind);
   const outputs = await Outputs.in(out);
   await outputs.reserve(['contact-sheet.png', 'report.html'], [session.chosen?.path]);
   await tryBaselines();
-  const faces = await demoFaces();
+  const faces = (await demoFaces(limit)).slice(0, limit);
 
   try {
     const { settings, suffix } = await settingsOf(session);
@@ -118,8 +121,8 @@ async function runAll({ out, model }: DemoOptions): Promise<void> {
   }
 }
 
-/** The aligned faces of the photographs, by their landmarks in demo/landmarks.json. */
-async function demoFaces(): Promise<DemoFace[]> {
+/** The aligned faces of the photographs, by their landmarks in demo/landmarks.json: of as many photographs as `count` faces take. */
+async function demoFaces(count: number): Promise<DemoFace[]> {
   const found = findPackage(PHOTO_PACKAGE);
   if (!found) {
     throw new FileError(`the demo's photographs are those of npm ${PHOTO_PACKAGE}; ${installHint(PHOTO_PACKAGE)}`);
@@ -132,6 +135,7 @@ async function demoFaces(): Promise<DemoFace[]> {
   );
   const faces: DemoFace[] = [];
   for (const path of paths) {
+    if (faces.length >= count) break;
     const shown = relative(process.cwd(), path);
     faces.push(...((await orComplain(shown, () => readPhotoFaces(path, landmarks, complain))) ?? []));
   }

@@ -56,7 +56,7 @@ export function addTrainArchitectures(train: Command): void {
     .option('--data <dir>', 'folder of aligned 112×96 faces with identities (default: CAMEO_DATA, else ../shared/data)')
     .option('--sources <names>', 'only faces of these sources of the manifest, separated by commas')
     .option('--teacher <name>', 'the recogniser whose embeddings are learnt', 'mobilefacenet-casia')
-    .option('--networks <names>', `which of ${names}`, names)
+    .option('--networks <names>', `which of ${names}, or sizes such as 20-40-80-160:0-1-1-1 (channels:units)`, names)
     .option('--faces-each <n>', 'at most so many faces of a person', integer(2, 1e6), 1e6)
     .option('--seconds <n>', 'processor seconds of each, all threads together', number, 600)
     .option('--batch <n>', 'faces a step', integer(2, 4096), 32)
@@ -65,11 +65,18 @@ export function addTrainArchitectures(train: Command): void {
     .action(run);
 }
 
-function contenderOf(name: string, { batch, lr }: ArchitecturesOptions): Contender {
-  if (!Object.hasOwn(NETWORKS, name)) {
-    throw new ArgumentError(`--networks: "${name}"; expected some of ${Object.keys(NETWORKS).join(', ')}`);
+/** Of a network by its name, or by its sizes. @throws ArgumentError */
+function sizesOf(name: string): Sizes | null {
+  if (Object.hasOwn(NETWORKS, name)) return NETWORKS[name];
+  if (!/^\d+(-\d+){3}:\d+(-\d+){3}$/.test(name)) {
+    throw new ArgumentError(`--networks: "${name}"; expected some of ${Object.keys(NETWORKS).join(', ')}, or sizes`);
   }
-  const sizes = NETWORKS[name];
+  const [channels, units] = name.split(':').map((list) => list.split('-').map(Number));
+  return { channels, units } as unknown as Sizes;
+}
+
+function contenderOf(name: string, { batch, lr }: ArchitecturesOptions): Contender {
+  const sizes = sizesOf(name);
   const defaults = DEFAULT_RECOGNITION_TRAINING;
   const config: RecognitionTrainingConfig = {
     ...defaults,
@@ -173,8 +180,8 @@ const tableOf = (results: readonly ContenderResult[]) => ({
   ],
   rows: results.map(({ name, parameters, forwardMs, stepMs, faces, distance, validation }) => [
     name,
-    NETWORKS[name]?.channels.join('-') ?? '–',
-    NETWORKS[name]?.units.join('-') ?? '–',
+    sizesOf(name)?.channels.join('-') ?? '–',
+    sizesOf(name)?.units.join('-') ?? '–',
     parameters,
     forwardMs.toFixed(1),
     stepMs.toFixed(1),

@@ -107,7 +107,9 @@ function checkOptions(
 
 function blank(width: number, height: number): RgbImage {
   const data = new Uint8Array(width * height * 3);
-  for (let i = 0; i < data.length; i += 3) data.set(PAPER, i);
+  const row = data.subarray(0, 3 * width);
+  for (let i = 0; i < row.length; i += 3) row.set(PAPER, i);
+  for (let y = 1; y < height; y++) data.set(row, y * row.length);
   return { width, height, data };
 }
 

@@ -3,6 +3,7 @@ import { runCommand } from '../src/cli/run-command.js';
 import type { Gpu } from '../src/gpu/gpu.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
 import { type CliRun, commandEnvironment, complaintsOf, ROOT } from './cli-fixture.js';
+import { keptOpen } from './kept-device.js';
 
 /*
  * The command in this process, from its sources: a start of Node and kernels that are compiled anew make up most of what a
@@ -11,20 +12,13 @@ import { type CliRun, commandEnvironment, complaintsOf, ROOT } from './cli-fixtu
  */
 
 /** Devices that stay open from one command to the next, by CAMEO_ADAPTER. */
-const devices = new Map<string, Promise<Gpu>>();
+const openers = new Map<string, () => Promise<Gpu>>();
 
-async function openOnce(): Promise<Gpu> {
+function openKept(): Promise<Gpu> {
   const wanted = process.env.CAMEO_ADAPTER ?? '';
-  const opened = devices.get(wanted) ?? openGpu();
-  devices.set(wanted, opened);
-  try {
-    const gpu = await opened;
-    gpu.destroy = () => {}; // the command is done with it, others are not
-    return gpu;
-  } catch (error) {
-    devices.delete(wanted);
-    throw error;
-  }
+  const open = openers.get(wanted) ?? keptOpen(openGpu);
+  openers.set(wanted, open);
+  return open();
 }
 
 /** Puts an environment in place of the process's own, but for the drivers that the device layer has chosen. */
@@ -77,7 +71,7 @@ async function runHere(args: readonly string[], env: NodeJS.ProcessEnv, cwd: str
     process.argv = [process.execPath, 'cameo', ...args];
     process.exitCode = undefined;
     process.chdir(cwd);
-    openDevicesBy(openOnce);
+    openDevicesBy(openKept);
     await runCommand(args);
     return { code: Number(process.exitCode ?? 0), stdout, stderr, complaints: complaintsOf(stderr) };
   } finally {

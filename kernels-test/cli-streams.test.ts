@@ -5,31 +5,31 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { writePng } from '../src/data/image.js';
 import { type CliRun, cameoInShell, temporaryFolder, writeTinyModel } from './cli-fixture.js';
+import { cameoHere } from './cli-here.js';
 import { writeIdentities } from './identity-fixture.js';
+import { writeTinyRecognizer } from './people-fixture.js';
 
 const test = suite('standard output and error');
 const folder = temporaryFolder();
 const at = (...parts: string[]): string => join(folder, ...parts);
 const CAMEO_MODEL = writeTinyModel(at('model.safetensors'), 1);
 await writeIdentities(at('faces'));
-const FACES = 12;
+const FACES = 6;
 const COMPACT = Array.from({ length: FACES }, (_, k) => `${k}.cameo.png`).sort();
 mkdirSync(at('in'));
 for (let k = 0; k < FACES; k++) {
   await writePng(at('in', `${k}.png`), { width: 96, height: 112, data: new Uint8Array(32256).fill(10 * k) });
 }
-writeFileSync(
-  at('tiny.json'),
-  JSON.stringify({
-    model: { stages: [4, 4, 4, 8], latentChannels: 4, residualBlocks: 0, rates: 2 },
-    targetBytes: [200, 400],
-    steps: 2,
-  }),
-);
+const recognizer = writeTinyRecognizer(at('recognizer.safetensors'), 4);
+const network = { dimension: 8, channels: [4, 4, 4, 8], units: [0, 0, 0, 0] };
+writeFileSync(at('tiny.json'), JSON.stringify({ model: network, steps: 1, batchSize: 4, warmUpSteps: 1 }));
 
 /** The script ends with the exit code of the first `cameo` in a pipe. */
 const shell = (script: string, env: NodeJS.ProcessEnv = {}): Promise<CliRun> =>
   cameoInShell(`${script}\nexit \${PIPESTATUS[0]}`, { CAMEO_MODEL, ...env }, folder);
+
+/** The same in this process, where nothing happens to the streams. */
+const here = (words: string): Promise<CliRun> => cameoHere(words.split(' '), { CAMEO_MODEL }, folder);
 
 /** Standard error without what Dawn says on it. */
 const wordsOf = ({ stderr }: CliRun): string => stderr.replace(/^Warning: .*\n/gm, '');
@@ -64,10 +64,11 @@ test('decode, info, evaluate, train and doctor do theirs, too', async () => {
   assert.is(readdirSync(at('decoded')).length, FACES);
   const info = await shell(`cameo info "${files}"/*.cameo.png cut.cameo.png 2>&1 | head -1`);
   assert.is(info.code, 1, 'a damaged file behind the line that was read');
-  const evaluated = await shell('cameo evaluate codec --data faces --split val --limit 4 -o results 2>&1 | true');
+  const identities = `cameo evaluate identities --data faces --split train --model ${recognizer} -o results`;
+  const evaluated = await shell(`${identities} 2>&1 | true`);
   assert.is(evaluated.code, 0);
-  assert.ok(existsSync(at('results', 'codec-val.json')));
-  const trained = await shell('cameo train codec --data faces --config tiny.json --batch 2 -o trained 2>&1 | true');
+  assert.ok(existsSync(at('results', 'identities-recognizer-train.json')));
+  const trained = await shell('cameo train recognition --data faces --config tiny.json -o trained 2>&1 | true');
   assert.is(trained.code, 0);
   assert.ok(existsSync(at('trained', 'model.safetensors')));
   assert.is((await shell('cameo doctor | true')).code, 0);
@@ -87,14 +88,14 @@ test('a full disk behind standard output is an error, and the work is done', asy
 });
 
 test('--quiet says nothing where all is done, and no progress bar is shown without a terminal', async () => {
-  const quiet = await shell('cameo encode in --quiet -o quiet');
+  const quiet = await here('encode in --quiet -o quiet');
   assert.equal([quiet.code, quiet.stdout, wordsOf(quiet)], [0, '', '']);
   assert.is(readdirSync(at('quiet')).length, FACES);
-  const bad = await shell('cameo -q encode in/1.png missing.png -o quiet2');
+  const bad = await here('-q encode in/1.png missing.png -o quiet2');
   assert.equal([bad.code, bad.stdout, bad.complaints.length], [1, '', 1]);
-  const result = await shell('cameo info -q quiet/1.cameo.png');
+  const result = await here('info -q quiet/1.cameo.png');
   assert.match(result.stdout, /checksum ok/);
-  const usual = await shell('cameo encode in -o usual');
+  const usual = await here('encode in -o usual');
   assert.is(usual.stdout, `${FACES} faces -> usual\n`);
   assert.is(wordsOf(usual), '');
 });
@@ -110,7 +111,7 @@ test('--json of doctor and of a wrong command line is one document', async () =>
   const refused = JSON.parse(none.stdout);
   assert.equal([refused.ok, refused.taken, refused.errors.length], [false, null, 1]);
   assert.match(refused.errors[0].message, /no such adapter/);
-  const wrong = await shell('cameo doctor --json --nonsense');
+  const wrong = await here('doctor --json --nonsense');
   assert.is(wrong.code, 1);
   assert.match(JSON.parse(wrong.stdout).errors[0].message, /unknown option '--nonsense'/);
 });

@@ -10,7 +10,8 @@ import { CounterRandom } from '../src/common/random.js';
 import { writePng } from '../src/data/image.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
 import { demoFaces, TINY, writeSmallFaceModel } from './budget-fixture.js';
-import { type CliRun, cameo, cameoUntil, temporaryFolder } from './cli-fixture.js';
+import { type CliRun, cameoUntil, temporaryFolder } from './cli-fixture.js';
+import { cameoHere } from './cli-here.js';
 
 // adapters: once
 
@@ -24,7 +25,7 @@ const CAMEO_MODEL = await writeSmallFaceModel(gpu, at('face.safetensors'), 1, co
 gpu.destroy();
 const env = { CAMEO_MODEL, CAMEO_ADAPTER: gpu.description.kind };
 const { model } = readKlt(readFileSync(CAMEO_MODEL)).tables!;
-const run = (...args: string[]): Promise<CliRun> => cameo(args, env, folder);
+const run = (...args: string[]): Promise<CliRun> => cameoHere(args, env, folder);
 
 // In the order in which they are encoded.
 const NAMES = [

@@ -7,6 +7,7 @@ import type { Gpu } from '../src/gpu/gpu.js';
 import { openGpu as openAny } from '../src/gpu/node/adapters.js';
 import { demoFaces, shrunk, smallFaceModel, TINY } from './budget-fixture.js';
 import { temporaryFolder } from './cli-fixture.js';
+import { keptOpen } from './kept-device.js';
 
 /** Tiny faces and a tiny model, of which thousands are encoded in seconds. */
 
@@ -18,6 +19,8 @@ export const otherWeights = await smallFaceModel(first, 2, TINY);
 const adapter = first.description.kind;
 first.destroy();
 export const openGpu = (): Promise<Gpu> => openAny({ adapter });
+/** For runs that lose no device. */
+const openKept = keptOpen(openGpu);
 export const { model } = readKlt(weights).tables!;
 /** Most bytes of a face. */
 export const BYTES = 40;
@@ -42,12 +45,12 @@ export const options = (name: string, more: Partial<EncodeToArchiveOptions> = {}
   archive: at(name),
   weights,
   bytes: BYTES,
-  openGpu,
+  openGpu: openKept,
   backoffMs: 1,
   ...more,
 });
 export const encode = (faces: AsyncIterable<FaceInput> | Iterable<FaceInput>, more: Partial<EncodeManyOptions> = {}) =>
-  encodeMany(faces, { weights, bytes: BYTES, openGpu, backoffMs: 1, ...more });
+  encodeMany(faces, { weights, bytes: BYTES, openGpu: openKept, backoffMs: 1, ...more });
 
 /** Faces of most tests. */
 export const COUNT = 70;

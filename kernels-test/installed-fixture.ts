@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as assert from 'uvu/assert';
-import { buildPackage, npm } from '../bench/install-package.js';
+import { packedPackage } from './packed-package.js';
 
 /*
  * The package as `npm install` leaves it, without asking a registry: the tarball of `npm pack` is unpacked into the
@@ -31,11 +31,9 @@ export function link(name: string): void {
 
 /** Packs, unpacks, and links what package.json names as dependencies. */
 export function install(): void {
-  const built = buildPackage(join(home, 'build'), false);
-  const [{ filename }] = JSON.parse(npm(built, 'pack', '--ignore-scripts', '--json', '--pack-destination', home));
   mkdirSync(installed, { recursive: true });
   mkdirSync(work);
-  execFileSync('tar', ['-xzf', join(home, filename), '-C', installed, '--strip-components=1']);
+  execFileSync('tar', ['-xzf', packedPackage().tarball, '-C', installed, '--strip-components=1']);
   writeFileSync(join(home, 'mein Projekt', 'package.json'), JSON.stringify({ private: true }));
   const { dependencies } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'));
   for (const name of Object.keys(dependencies)) link(name);

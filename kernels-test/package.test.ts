@@ -5,10 +5,11 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { BUDGETS, bundle, bundleSize, gzipSize } from '../bench/bundle-size.js';
-import { buildPackage, npm, runNode, runPackage } from '../bench/install-package.js';
+import { npm, runNode, runPackage } from '../bench/install-package.js';
 import { encodePng, readImage } from '../src/data/image.js';
 import * as engine from '../src/engine.js';
 import { gpuOps } from '../src/ops/registry.js';
+import { packedPackage } from './packed-package.js';
 
 /*
  * What somebody gets who installs the package: it is packed by `npm pack` and installed from the tarball by `npm install` into
@@ -48,7 +49,7 @@ function install(extra: readonly string[]): void {
       private: true,
       type: 'module',
       dependencies: {
-        cameo: `file:${join(home, tarball)}`,
+        cameo: `file:${tarball}`,
         ...Object.fromEntries(names.map((name) => [name, linkTo(name)])),
       },
     }),
@@ -122,13 +123,8 @@ let tarball = '';
 
 // A test and not a hook: uvu loses the errors of hooks.
 test('the package is packed, and holds nothing but what it should', () => {
-  const folder = buildPackage(join(home, 'build'));
-  // Built already, and not in place of the repository's dist, which other tests may be running.
-  const packed = npm(folder, 'pack', '--ignore-scripts', '--json', '--pack-destination', home);
-  const [{ filename, files, size }] = JSON.parse(packed) as [
-    { filename: string; size: number; files: { path: string; size: number }[] },
-  ];
-  tarball = filename;
+  const { files, size, ...packed } = packedPackage();
+  tarball = packed.tarball;
   const expected = [
     /^(README\.md|LICENSE|package\.json)$/,
     /^dist\/(index|engine|node|cli|chunk-[A-Z0-9]{8})\.js(\.map)?$/,

@@ -1,10 +1,12 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { buildPackage, runNode } from '../bench/install-package.js';
+import { runNode } from '../bench/install-package.js';
+import { packedPackage } from './packed-package.js';
 
 /*
  * The package's declarations under the TypeScript that users have, strict, with no check left out, and with nothing else
@@ -47,6 +49,8 @@ function compile(compiler: string, text: string, options: Record<string, unknown
     strict: true,
     noEmit: true,
     skipLibCheck: false,
+    // The older compilers take most of their time for their own libraries, which the newest checks, too.
+    skipDefaultLibCheck: compiler !== 'typescript',
     exactOptionalPropertyTypes: false,
     target: 'es2022',
   };
@@ -57,9 +61,9 @@ function compile(compiler: string, text: string, options: Record<string, unknown
 }
 
 test('the package is built', () => {
-  mkdirSync(modules);
+  mkdirSync(join(modules, 'cameo'), { recursive: true });
   writeFileSync(join(home, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
-  buildPackage(join(modules, 'cameo'));
+  execFileSync('tar', ['-xzf', packedPackage().tarball, '-C', join(modules, 'cameo'), '--strip-components=1']);
 });
 
 for (const compiler of COMPILERS) {

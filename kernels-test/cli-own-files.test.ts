@@ -94,23 +94,29 @@ test('"-" is standard input and output: the bytes are those of files, and words 
   assert.is(named.code, 0, named.stderr);
   assert.equal(readdirSync(at('stdin')), ['stdin.cameo.png']);
   for (const [script, message] of [
-    ['cameo encode in/1.png in/2.png -o -', /-o -: standard output takes the file of one picture/],
-    ['cameo encode in -o -', /-o -: standard output takes the file of one picture/],
     ['cameo encode - --archive -', /--archive -: an archive grows in a file/],
     ['cameo encode - -o small --landmarks - < in/1.png', /standard input/],
     ['cameo encode - -o small < /dev/null', /standard input: the file is empty/],
     ['cameo decode - -o - < in/1.png', /standard input: a PNG, but not a compact file/],
-    ['cameo decode in/1.cameo.png in/2.cameo.png -o - > /dev/null', /standard output takes one picture/],
     ['cameo encode in/1.png -o - > /dev/full', /standard output: cannot be written: the disk is full/],
   ] as const) {
     const { code, complaints } = await shell(script);
     assert.is(code, 1, script);
     assert.match(complaints.join('\n'), message);
   }
+  for (const [words, message] of [
+    ['encode in/1.png in/2.png -o -', /-o -: standard output takes the file of one picture/],
+    ['encode in -o -', /-o -: standard output takes the file of one picture/],
+    ['decode in/1.cameo.png in/2.cameo.png -o -', /standard output takes one picture/],
+  ] as const) {
+    const { code, complaints } = await run(...words.split(' '));
+    assert.is(code, 1, words);
+    assert.match(complaints.join('\n'), message);
+  }
 });
 
 test('--json: one document with stable keys, and errors in it', async () => {
-  const encoded = await shell('cameo encode in/1.png missing.png -o json --json');
+  const encoded = await run('encode', 'in/1.png', 'missing.png', '-o', 'json', '--json');
   assert.is(encoded.code, 1);
   const summary = JSON.parse(encoded.stdout);
   assert.equal(
@@ -125,7 +131,7 @@ test('--json: one document with stable keys, and errors in it', async () => {
     summary.errors.map(({ input }: { input: string }) => input),
     ['missing.png'],
   );
-  const info = await shell('cameo info json/1.cameo.png in/1.png --json');
+  const info = await run('info', 'json/1.cameo.png', 'in/1.png', '--json');
   assert.is(info.code, 1);
   const { files, errors } = JSON.parse(info.stdout);
   const { length } = readFileSync(at('json', '1.cameo.png'));
@@ -139,7 +145,7 @@ test('--json: one document with stable keys, and errors in it', async () => {
   const verdict = JSON.parse(same.stdout);
   assert.equal([verdict.a, verdict.b, verdict.threshold, verdict.same], ['standard input', 'in/1.png', null, null]);
   assert.ok(verdict.similarity > 0.9999);
-  const missing = await shell(`cameo verify none.png in/1.png --model ${recognizer} --json`);
+  const missing = await run('verify', 'none.png', 'in/1.png', '--model', recognizer, '--json');
   assert.equal([missing.code, JSON.parse(missing.stdout).errors.length], [1, 1]);
 });
 

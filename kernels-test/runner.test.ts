@@ -129,9 +129,9 @@ test('a file that passes, fails, crashes, leaves early or hangs', async () => {
   const hang = await runFile(
     file('hang.ts', `${head}test('a', () => new Promise((r) => setTimeout(r, 60000))); test.run();`),
     {},
-    3,
+    2,
   );
-  assert.equal([hang.passed, hang.failed, hang.ending], [0, 1, 'time limit of 3 s']);
+  assert.equal([hang.passed, hang.failed, hang.ending], [0, 1, 'time limit of 2 s']);
 });
 
 /** A file that passes after `before`. */
@@ -200,7 +200,7 @@ test('passes', () => {}); test('crashes', async () => { process.kill(process.pid
 test('a file that leaves something open has failed', async () => {
   const left = await runFile(
     passing('open.ts', "import { createServer } from 'node:net'; createServer().listen(0);"),
-    {},
+    { CAMEO_TEST_CLOSING: '300' },
     60,
   );
   assert.equal([left.passed, left.failed], [1, 1]);

@@ -11,7 +11,7 @@ import { alignedFile, openDemo, pixelsOf, screenshot, setBudget } from './web-fi
 const demo = await openDemo();
 const { folder, address, reason } = demo;
 /** Enough to see the loss fall; for the picture, enough to see faces. */
-const STEPS = process.env.CAMEO_SCREENSHOTS === '1' ? 400 : 50;
+const STEPS = process.env.CAMEO_SCREENSHOTS === '1' ? 400 : 30;
 
 /** Lets tests lose the device at a later submit: in the middle of what computes then. */
 async function watchDevices(page: Page): Promise<void> {

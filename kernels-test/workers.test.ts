@@ -124,12 +124,13 @@ test('no driver at all: one error, which says what the drivers said', async () =
   assert.match(stdout, /^NoAdapterError no (usable WebGPU adapter|WebGPU adapter fits "\w+") \(found: none/);
 });
 
-/** A Worker that multiplies matrices of size×size, `products` of them before each read. */
-const readForEver = (size: number, products: number): string => `
+/** A Worker that multiplies matrices of size×size, `products` of them before each read; `first` comes when it begins. */
+const readForEver = (size: number, products: number, first = ''): string => `
   const gpu = await openGpu();
   const a = Tensor.zeros(gpu, [${size}, ${size}]);
   await matmul(a, a).read();
   parentPort.postMessage('go');
+  ${first}
   for (;;) {
     const all = Array.from({ length: ${products} }, () => matmul(a, a));
     await gpu.endStep();
@@ -137,7 +138,7 @@ const readForEver = (size: number, products: number): string => `
     for (const y of all) y.dispose();
   }`;
 /** Enough to wait for when its Worker ends, and no more: the device finishes it even then. */
-const READ_FOR_EVER = readForEver(768, 2);
+const READ_FOR_EVER = readForEver(512, 2);
 /** Little to wait for: most of the time goes into calls of Dawn's. */
 const RECORD_FOR_EVER = readForEver(8, 1);
 
@@ -146,7 +147,7 @@ test('a Worker is terminated while it waits for the GPU: the process goes on', a
     for (let round = 0; round < 6; round++) {
       const worker = start({});
       await said(worker);
-      await sleep(300 + round * 17);
+      await sleep(60 + round * 17);
       await worker.terminate();
     }
     console.log('alive');`;
@@ -186,8 +187,8 @@ test('a Worker ends itself, and one fails, while it reads', async () => {
     console.log(await ended(start({})));
     process.env.FAIL = '1';
     const fail = start({}); fail.on('error', ({ message }) => console.log(message)); await ended(fail);`;
-  const ending = "setTimeout(() => { if (process.env.FAIL) throw new Error('no more'); process.exit(5); }, 1500);";
-  const { code, stdout, stderr } = await run('itself', main, ending + READ_FOR_EVER, {});
+  const ending = "setTimeout(() => { if (process.env.FAIL) throw new Error('no more'); process.exit(5); }, 150);";
+  const { code, stdout, stderr } = await run('itself', main, readForEver(512, 2, ending), {});
   assert.is(stdout.trim(), '5\nno more', stderr);
   assert.is(code, 0);
 });

@@ -13,8 +13,8 @@ globalThis.UVU_DEFER = 1;
 const uvu = await import('uvu');
 process.setMaxListeners(0); // each file may have something to remove at the end
 
-/** How long what is open after the last test may take to close, in milliseconds. */
-const CLOSING = 10_000;
+/** How long what is open after the last test may take to close, in milliseconds; CAMEO_TEST_CLOSING sets it. */
+const CLOSING = Number(process.env.CAMEO_TEST_CLOSING || 10_000);
 
 function countOf(names: readonly string[]): Map<string, number> {
   const counts = new Map<string, number>();

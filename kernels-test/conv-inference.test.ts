@@ -90,7 +90,7 @@ async function check(
 
 const VARIANTS: Record<string, ConvOptions> = {
   naive: { variant: 'naive' },
-  chosen: {},
+  register: { variant: 'register' },
   tiled: { variant: 'tiled' },
   winograd: { variant: 'winograd' },
 };

@@ -12,8 +12,9 @@ const test = gpuSuite('conv');
 
 const VARIANTS: Record<string, ConvOptions> = {
   naive: { variant: 'naive' },
-  chosen: {},
-  'register without subgroups': { limits: { subgroupSize: 0 } },
+  // These shapes are so small that an adapter of the CPU would choose the naive kernels.
+  usual: { variant: 'register' },
+  'register without subgroups': { variant: 'register', limits: { subgroupSize: 0 } },
   'register as on hardware': { variant: 'register', limits: { software: false, subgroupSize: 0 } },
   tiled: { variant: 'tiled' },
 };
@@ -151,6 +152,12 @@ test('the choice of kernels is a pure function of the shape and the limits', () 
   assert.is(chosen.variant === 'register' && chosen.subgroup, 8);
   const onGpu = { ...limits, software: false, subgroupSize: 32 };
   assert.is(chooseGather(size, onGpu).variant, 'tiled');
+  // Where compiling takes longer than running, the naive kernels; a GPU never gets them.
+  const tiny = { ...shape, batch: 1, cin: 2, cout: 2, input: [6, 6], output: [6, 6] } as const;
+  assert.is(chooseGather(gatherOf(tiny, 'forward'), limits).variant, 'naive');
+  assert.is(chooseWeightGradient(tiny, limits).variant, 'naive');
+  assert.is.not(chooseGather(gatherOf(tiny, 'forward'), onGpu).variant, 'naive');
+  assert.is.not(chooseWeightGradient(tiny, onGpu).variant, 'naive');
   assert.is(chooseGather({ ...size, dest: [...size.dest.slice(0, 3), 3] }, onGpu).variant, 'register');
   assert.is(chooseGather(gatherOf({ ...shape, groups: 4 }, 'forward'), limits).variant, 'naive');
   const gradient = chooseWeightGradient(shape, limits);

@@ -113,8 +113,15 @@ function registerChannels(padded: number, narrow: boolean): number {
   return padded % 16 === 0 || padded > 32 ? 16 : leastWaste(padded, [12, 8, 4]);
 }
 
-/** Multiply-adds up to which a kernel takes longer to compile than it will ever run. */
-const LITTLE = 2 ** 20;
+/** Multiply-adds of a pass. */
+const work = ({ batch, output, cin, cout, kernel, groups }: ConvShape): number =>
+  (batch * output[0] * output[1] * kernel[0] * kernel[1] * cin * cout) / groups;
+
+/** Multiply-adds up to which CPU adapters take the naive kernel: it runs for a millisecond more, and compiles in a third of the time. */
+const NAIVE_WORK = 2 ** 15;
+
+/** Multiply-adds up to which registers of SwiftShader hold fewer sums of a weight gradient, which then compiles sooner. */
+const LITTLE_WORK = 2 ** 20;
 
 /**
  * Invocations of a workgroup of the register kernels: on CPU adapters one subgroup, whose lanes share loads; on GPUs
@@ -145,6 +152,7 @@ export function chooseGather(gather: Gather, limits: KernelLimits, force?: ConvV
     return { variant: 'depthwise', ...chooseDepthwise(gather, limits) };
   }
   if (force === 'naive' || shape.groups > 1) return { variant: 'naive' };
+  if (!force && limits.software && work(shape) <= NAIVE_WORK) return { variant: 'naive' };
   // What it costs a GPU has not been measured; there, tuning tries it.
   if (force === 'winograd' || (!force && limits.software)) {
     const winograd = chooseWinograd(gather, limits, force === 'winograd');
@@ -178,8 +186,8 @@ const REGISTER_TILES: readonly [pixels: number, channels: number][] = [
 export function gatherCandidates(gather: Gather, limits: KernelLimits): GatherConfig[] {
   const { shape, dest, rows, columns } = gather;
   const first = chooseGather(gather, limits);
-  if (first.variant === 'naive') return [first];
   // The dense kernels know no groups.
+  if (first.variant === 'naive' && shape.groups > 1) return [first];
   if (first.variant === 'depthwise') return [first, { variant: 'naive' }];
   const padded = up4(dest[3]);
   const registers = REGISTER_TILES.filter(([, channels]) => channels <= padded)
@@ -204,8 +212,8 @@ export function gatherCandidates(gather: Gather, limits: KernelLimits): GatherCo
 /** All configs worth measuring for a weight gradient, the estimated one first. Pure. */
 export function weightGradientCandidates(shape: ConvShape, limits: KernelLimits): WeightGradientConfig[] {
   const first = chooseWeightGradient(shape, limits);
-  if (first.variant === 'naive') return [first];
   // The dense kernels know no groups.
+  if (first.variant === 'naive' && shape.groups > 1) return [first];
   if (first.variant === 'depthwise') return [first, { variant: 'naive' }];
   const padded = up4(shape.cout);
   const outputRows = shape.kernel[0] * shape.kernel[1] * up4(shape.cin);
@@ -222,14 +230,15 @@ export function weightGradientCandidates(shape: ConvShape, limits: KernelLimits)
       workgroup: registerWorkgroup(limits, subgroup),
     })),
   );
+  const splitK = 'splitK' in first ? first.splitK : 1;
   const configs: WeightGradientConfig[] = [
     first,
     ...registers,
-    ...tiles.map((tile) => ({ variant: 'tiled' as const, tile, splitK: first.splitK })),
+    ...tiles.map((tile) => ({ variant: 'tiled' as const, tile, splitK })),
     ...matrixTiles(outputRows, padded, limits).map((tile) => ({
       variant: 'matrix' as const,
       tile,
-      splitK: first.splitK,
+      splitK,
     })),
   ];
   // More parts fill a device, fewer save the second pass.
@@ -288,6 +297,7 @@ export function chooseWeightGradient(
     return { variant: 'depthwise', ...chooseDepthwiseWeightGradient(shape, limits) };
   }
   if (force === 'naive' || shape.groups > 1) return { variant: 'naive' };
+  if (!force && limits.software && work(shape) <= NAIVE_WORK) return { variant: 'naive' };
   const padded = up4(shape.cout);
   const rows = shape.batch * shape.output[0];
   const taps = shape.kernel[0] * shape.kernel[1];
@@ -301,8 +311,7 @@ export function chooseWeightGradient(
       return { variant: 'tiled', tile, splitK: Math.min(maxSplitK, Math.ceil((2 * BUSY_GROUPS) / (across * down))) };
     }
   }
-  const little = taps * shape.cin * shape.cout * rows * shape.output[1] <= LITTLE;
-  const tileChannels = registerChannels(padded, little && hasNarrowRegisters(limits));
+  const tileChannels = registerChannels(padded, work(shape) <= LITTLE_WORK && hasNarrowRegisters(limits));
   const subgroup = sharingSubgroup(limits);
   const workgroup = registerWorkgroup(limits, subgroup);
   const groups = Math.ceil((taps * Math.ceil(shape.cin / 4)) / workgroup) * Math.ceil(padded / tileChannels);

@@ -34,7 +34,16 @@ const bundled: Plugin = {
 };
 
 /** What stands together in the bundles. */
-const GROUPS = ['shaders', 'shaders/common', 'src/kernels', 'src/ops', 'src/common'];
+const GROUPS = [
+  'shaders',
+  'shaders/common',
+  'src/kernels',
+  'src/ops',
+  'src/ops/matmul',
+  'src/ops/conv',
+  'src/nn',
+  'src/common',
+];
 
 /**
  * Puts like beside like: gzip looks back 32 kB only, and finds more there when shaders follow shaders. Each entry point begins

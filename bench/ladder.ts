@@ -1,8 +1,9 @@
-import { convMultiplyAdds, convShape } from '../src/common/conv-geometry.js';
+import { convMultiplyAdds } from '../shaders/common/conv-geometry.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
-import { type ConvVariant, chooseGather, type GatherConfig } from '../src/kernels/conv-choose.js';
-import { gatherOf } from '../src/kernels/gather-plan.js';
-import { conv2dOp } from '../src/ops/conv.js';
+import { type ConvVariant, chooseGather, type GatherConfig } from '../src/ops/conv/choose.js';
+import { conv2dOp } from '../src/ops/conv/conv.js';
+import { gatherOf } from '../src/ops/conv/gather-plan.js';
+import { convShape } from '../src/ops/conv/shape.js';
 import { scope, type Tensor } from '../src/tensor/tensor.js';
 import { uniform } from './core/own-tasks.js';
 import { adapterName } from './core/result.js';

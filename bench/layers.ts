@@ -1,5 +1,5 @@
-import { type ConvShape, convMultiplyAdds } from '../src/common/conv-geometry.js';
-import type { Pair } from '../src/common/op-attrs.js';
+import { type ConvShape, convMultiplyAdds } from '../shaders/common/conv-geometry.js';
+import type { Pair } from '../src/common/shapes.js';
 import { DEFAULT_AUTOENCODER } from '../src/models/autoencoder.js';
 import { MOBILEFACENET_STAGES } from '../src/models/mobilefacenet.js';
 import { SPHERE20_STAGES } from '../src/models/sphere20.js';

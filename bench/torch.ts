@@ -1,7 +1,7 @@
-import { convAttrs } from '../src/common/conv-geometry.js';
 import { FormatError } from '../src/common/errors.js';
 import { parseJson } from '../src/common/json.js';
 import type { ReportTable } from '../src/evaluation/reports/html-report.js';
+import { convAttrs } from '../src/ops/conv/shape.js';
 import { type BenchResult, gflopsOf } from './core/result.js';
 import { geometricMean } from './core/statistics.js';
 import type { ConvWork, Work } from './core/work.js';

@@ -1,12 +1,12 @@
 import * as assert from 'uvu/assert';
 import { BatchNorm, PReLU, Sequential, saveState } from '../src/nn/index.js';
-import { batchNormTraining } from '../src/ops/batch-norm.js';
+import { batchNormTraining } from '../src/ops/batch-norm/batch-norm.js';
 import {
   batchNormPreluInference,
   batchNormPreluInferenceOp,
   batchNormPreluTraining,
   batchNormPreluTrainingOp,
-} from '../src/ops/batch-norm-prelu.js';
+} from '../src/ops/batch-norm/prelu.js';
 import { prelu } from '../src/ops/prelu.js';
 import { Tape } from '../src/tensor/tape.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';

@@ -6,8 +6,8 @@ import {
   batchNormTrainingOp,
   batchNormWithStatistics,
   updateRunningStatistics,
-} from '../src/ops/batch-norm.js';
-import { batchStatistics } from '../src/reference/index.js';
+} from '../src/ops/batch-norm/batch-norm.js';
+import { batchStatistics } from '../src/ops/batch-norm/reference.js';
 import { Tape } from '../src/tensor/tape.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';
 import { PLANS, SHAPES } from './column-plans.js';

@@ -10,7 +10,7 @@ import { taskOf } from '../bench/core/task.js';
 import { tuneTasks } from '../bench/core/tune.js';
 import { operands, worksOf } from '../bench/core/work.js';
 import { conv, deconv, type LayerShape } from '../bench/layers.js';
-import { convShape } from '../src/common/conv-geometry.js';
+import { convShape } from '../src/ops/conv/shape.js';
 import { Tensor } from '../src/tensor/tensor.js';
 import { assertClose, gpuSuite, randomValues, testGpu } from './harness.js';
 

@@ -24,12 +24,12 @@ import {
 } from '../bench/layers.js';
 import { benchHtml, benchMarkdown } from '../bench/report.js';
 import { parseTorchReport, torchShapes, torchTable } from '../bench/torch.js';
-import { convAttrs } from '../src/common/conv-geometry.js';
 import { FormatError } from '../src/common/errors.js';
 import { sizeOf } from '../src/common/shapes.js';
 import { describeAdapter } from '../src/gpu/gpu.js';
 import { Autoencoder } from '../src/models/autoencoder.js';
-import { referenceOps } from '../src/reference/index.js';
+import { convAttrs } from '../src/ops/conv/shape.js';
+import { referenceOps } from '../src/ops/registry.js';
 import { type NdArray, ndarray } from '../src/reference/ndarray.js';
 
 /** [kh, kw, in, out] of the weights; a linear layer's as those of a 1×1 conv. */

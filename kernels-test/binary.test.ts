@@ -1,6 +1,7 @@
 import * as assert from 'uvu/assert';
 import { ShapeError } from '../src/common/errors.js';
-import { broadcastKernel, naiveVectors } from '../src/kernels/binary.js';
+import { broadcastKernel } from '../src/kernels/broadcast.js';
+import { naiveVectors } from '../src/kernels/elementwise.js';
 import { mergeAxes } from '../src/kernels/merge-axes.js';
 import { add, binaryOp } from '../src/ops/binary.js';
 import { Tape } from '../src/tensor/tape.js';

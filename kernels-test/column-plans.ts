@@ -1,5 +1,5 @@
 import { chooseColumns, naiveColumns } from '../src/kernels/columns.js';
-import type { ColumnChoice } from '../src/ops/batch-norm.js';
+import type { ColumnChoice } from '../src/ops/batch-norm/batch-norm.js';
 
 /** Every plan: the plain loop, the one for this adapter, and the one for GPUs, with its tree. */
 export const PLANS: Record<string, ColumnChoice> = {

@@ -1,10 +1,10 @@
 import * as assert from 'uvu/assert';
 import { ArgumentError, ShapeError } from '../src/common/errors.js';
-import type { ConvTranspose2dAttrs } from '../src/common/op-attrs.js';
 import { sizeOf } from '../src/common/shapes.js';
-import type { ConvOptions } from '../src/ops/conv.js';
-import { convBatchNormPrelu, convBatchNormRelu6 } from '../src/ops/conv-inference.js';
-import { referenceOps } from '../src/reference/index.js';
+import type { ConvOptions } from '../src/ops/conv/conv.js';
+import { convBatchNormPrelu, convBatchNormRelu6 } from '../src/ops/conv/inference.js';
+import type { ConvTranspose2dAttrs } from '../src/ops/conv/shape.js';
+import { referenceOps } from '../src/ops/registry.js';
 import { Tape } from '../src/tensor/tape.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';
 import { assertClose, gpuSuite, randomValues, testGpu, toNdArray } from './harness.js';

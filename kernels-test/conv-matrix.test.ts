@@ -1,20 +1,19 @@
 import * as assert from 'uvu/assert';
 import type { Epilogue } from '../shaders/common/epilogue.js';
 import type { MatrixTile } from '../shaders/common/matrix-tile.js';
-import { convShape } from '../src/common/conv-geometry.js';
-import type { Conv2dAttrs } from '../src/common/op-attrs.js';
 import { roundToHalf } from '../src/common/precision.js';
 import { Gpu, matrixShapes, SUBGROUP_MATRIX } from '../src/gpu/gpu.js';
-import { planGather } from '../src/kernels/conv.js';
 import {
   chooseGather,
   chooseWeightGradient,
   gatherCandidates,
   weightGradientCandidates,
-} from '../src/kernels/conv-choose.js';
-import { planWeightGradient } from '../src/kernels/conv-weight-gradient.js';
-import { gatherOf } from '../src/kernels/gather-plan.js';
-import { conv2dOp } from '../src/ops/conv.js';
+} from '../src/ops/conv/choose.js';
+import { conv2dOp } from '../src/ops/conv/conv.js';
+import { gatherOf } from '../src/ops/conv/gather-plan.js';
+import { planGather } from '../src/ops/conv/plan.js';
+import { type Conv2dAttrs, convShape } from '../src/ops/conv/shape.js';
+import { planWeightGradient } from '../src/ops/conv/weight-gradient.js';
 import { checkOp, gpuSuite, randomValues, testGpu } from './harness.js';
 
 /*

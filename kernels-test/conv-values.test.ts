@@ -1,12 +1,15 @@
 import * as assert from 'uvu/assert';
-import { convShape } from '../src/common/conv-geometry.js';
-import type { Conv2dAttrs } from '../src/common/op-attrs.js';
-import { opShapes } from '../src/common/op-shapes.js';
-import type { GatherConfig, WeightGradientConfig } from '../src/kernels/conv-choose.js';
-import { chooseGather, chooseWeightGradient, gatherCandidates } from '../src/kernels/conv-choose.js';
-import { gatherOf } from '../src/kernels/gather-plan.js';
-import { conv2dOp } from '../src/ops/conv.js';
-import { referenceOps } from '../src/reference/index.js';
+import {
+  chooseGather,
+  chooseWeightGradient,
+  type GatherConfig,
+  gatherCandidates,
+  type WeightGradientConfig,
+} from '../src/ops/conv/choose.js';
+import { conv2dOp } from '../src/ops/conv/conv.js';
+import { gatherOf } from '../src/ops/conv/gather-plan.js';
+import { type Conv2dAttrs, conv2dShape, convShape } from '../src/ops/conv/shape.js';
+import { referenceOps } from '../src/ops/registry.js';
 import { apply, Tape } from '../src/tensor/tape.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';
 import { gpuSuite, randomValues, testGpu, toNdArray } from './harness.js';
@@ -40,7 +43,7 @@ async function bothSides(
   configs?: Configs,
 ): Promise<[actual: Float32Array, expected: Float64Array][]> {
   const gpu = await testGpu();
-  const outShape = opShapes.conv2d([x, w], attrs);
+  const outShape = conv2dShape([x, w], attrs);
   const arrays = [toNdArray(values.x, x), toNdArray(values.w, w)];
   const output = referenceOps.conv2d.forward(arrays, attrs);
   const gradients = referenceOps.conv2d.backward(arrays, output, toNdArray(values.dy, outShape), attrs);
@@ -80,7 +83,7 @@ for (const [name, x, w, given] of SHAPES) {
   test(`what is not finite stays in its windows: ${name}`, async () => {
     const { limits } = await testGpu();
     const attrs = attrsOf(given);
-    const shape = convShape(x, opShapes.conv2d([x, w], attrs), w, attrs);
+    const shape = convShape(x, conv2dShape([x, w], attrs), w, attrs);
     const size = (dims: readonly number[]) => dims.reduce((a, b) => a * b, 1);
     const choices: (Configs | undefined)[] = [undefined];
     if (attrs.groups === 1) {
@@ -135,7 +138,7 @@ test('an error that does not grow with the length of a sum', async () => {
   ];
   for (const [x, w, groups] of cases) {
     const attrs = attrsOf({ groups });
-    const out = opShapes.conv2d([x, w], attrs);
+    const out = conv2dShape([x, w], attrs);
     const size = (dims: readonly number[]) => dims.reduce((a, b) => a * b, 1);
     const gpu = await testGpu();
     const [y, dw] = scope(gpu, () => {

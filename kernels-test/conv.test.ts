@@ -1,11 +1,11 @@
 import * as assert from 'uvu/assert';
+import { forwardAxis, inputGradientAxis } from '../shaders/common/conv-geometry.js';
 import { tileBytes } from '../shaders/common/tile.js';
-import { convShape, forwardAxis, inputGradientAxis } from '../src/common/conv-geometry.js';
-import type { Conv2dAttrs, ConvTranspose2dAttrs } from '../src/common/op-attrs.js';
 import type { KernelLimits } from '../src/gpu/kernel.js';
-import { chooseGather, chooseWeightGradient } from '../src/kernels/conv-choose.js';
-import { gatherOf } from '../src/kernels/gather-plan.js';
-import { type ConvOptions, conv2dOp, convTranspose2dOp } from '../src/ops/conv.js';
+import { chooseGather, chooseWeightGradient } from '../src/ops/conv/choose.js';
+import { type ConvOptions, conv2dOp, convTranspose2dOp } from '../src/ops/conv/conv.js';
+import { gatherOf } from '../src/ops/conv/gather-plan.js';
+import { type Conv2dAttrs, type ConvTranspose2dAttrs, convShape } from '../src/ops/conv/shape.js';
 import { checkOp, FEW_SHAPES, gpuSuite, testGpu } from './harness.js';
 
 const test = gpuSuite('conv');

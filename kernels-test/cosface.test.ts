@@ -1,10 +1,8 @@
 import * as assert from 'uvu/assert';
-import { chooseRows, naiveRows } from '../src/kernels/normalize.js';
-import { chooseSoftmax, naiveSoftmax } from '../src/kernels/softmax.js';
 import { cosFace, cosFaceOp } from '../src/ops/cosface.js';
 import type { MarginLossKernels } from '../src/ops/margin-loss.js';
-import { l2NormalizeOp, type RowChoice } from '../src/ops/normalize.js';
-import { labelsTensor, softmaxCrossEntropy } from '../src/ops/softmax.js';
+import { chooseRows, l2NormalizeOp, naiveRows, type RowChoice } from '../src/ops/normalize.js';
+import { chooseSoftmax, labelsTensor, naiveSoftmax, softmaxCrossEntropy } from '../src/ops/softmax.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';
 import { checkOp, gpuSuite, randomValues, testGpu } from './harness.js';
 

@@ -1,19 +1,24 @@
 import * as assert from 'uvu/assert';
-import { type ConvShape, convShape } from '../src/common/conv-geometry.js';
-import type { Conv2dAttrs, ConvTranspose2dAttrs } from '../src/common/op-attrs.js';
-import { convOutputSize, convTransposeOutputSize } from '../src/common/op-shapes-conv.js';
+import type { ConvShape } from '../shaders/common/conv-geometry.js';
 import type { KernelLimits } from '../src/gpu/kernel.js';
-import { planGather } from '../src/kernels/conv.js';
 import {
   chooseGather,
   chooseWeightGradient,
   gatherCandidates,
   weightGradientCandidates,
-} from '../src/kernels/conv-choose.js';
-import { chooseDepthwise, chooseDepthwiseWeightGradient } from '../src/kernels/conv-depthwise-choose.js';
-import { planWeightGradient } from '../src/kernels/conv-weight-gradient.js';
-import { gatherOf } from '../src/kernels/gather-plan.js';
-import { type ConvOptions, conv2dOp, convTranspose2dOp } from '../src/ops/conv.js';
+} from '../src/ops/conv/choose.js';
+import { type ConvOptions, conv2dOp, convTranspose2dOp } from '../src/ops/conv/conv.js';
+import { chooseDepthwise, chooseDepthwiseWeightGradient } from '../src/ops/conv/depthwise-choose.js';
+import { gatherOf } from '../src/ops/conv/gather-plan.js';
+import { planGather } from '../src/ops/conv/plan.js';
+import {
+  type Conv2dAttrs,
+  type ConvTranspose2dAttrs,
+  convOutputSize,
+  convShape,
+  convTransposeOutputSize,
+} from '../src/ops/conv/shape.js';
+import { planWeightGradient } from '../src/ops/conv/weight-gradient.js';
 import { apply, Tape } from '../src/tensor/tape.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';
 import { checkOp, gpuSuite, randomValues, testGpu } from './harness.js';

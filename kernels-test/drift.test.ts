@@ -1,7 +1,7 @@
 import * as assert from 'uvu/assert';
-import type { OpAttrs, OpName } from '../src/common/op-attrs.js';
 import { sizeOf } from '../src/common/shapes.js';
 import { clipGradients } from '../src/nn/clip.js';
+import type { OpAttrs, OpName } from '../src/ops/registry.js';
 import { Tensor } from '../src/tensor/tensor.js';
 import { checkOp, FEW_SHAPES, gpuSuite, testGpu } from './harness.js';
 

@@ -2,10 +2,9 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { f32Literal } from '../shaders/common/literal.js';
 import { ArgumentError } from '../src/common/errors.js';
-import type { OpAttrs, OpName } from '../src/common/op-attrs.js';
-import { outputShape } from '../src/common/op-shapes.js';
 import { checkHyperparameter } from '../src/nn/optimizer.js';
 import { constant, cosine, stepDecay } from '../src/nn/schedule.js';
+import { type OpAttrs, type OpName, outputShape } from '../src/ops/registry.js';
 
 /*
  * Constants are checked in the precision that kernels use: finite as doubles is not enough, and what vanishes in float32 is

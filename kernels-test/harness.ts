@@ -1,10 +1,8 @@
 import { suite as uvuSuite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { OpAttrs, OpName } from '../src/common/op-attrs.js';
 import { CounterRandom } from '../src/common/random.js';
 import { sizeOf } from '../src/common/shapes.js';
-import { applyByName } from '../src/ops/registry.js';
-import { referenceOps } from '../src/reference/index.js';
+import { applyByName, type OpAttrs, type OpName, referenceOps } from '../src/ops/registry.js';
 import type { NdArray } from '../src/reference/ndarray.js';
 import { apply, type Op, Tape } from '../src/tensor/tape.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';

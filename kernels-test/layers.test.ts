@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import { dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 
@@ -98,6 +99,55 @@ test('imports go downward only', () => {
   const imports = allImports();
   assert.ok(imports.length > 100, `only ${imports.length} imports found: is the reading broken?`);
   assert.equal(imports.map(problem).filter(Boolean), []);
+});
+
+/** What a bundle of these exports keeps of each source file: the names it declares there. */
+async function declaredBy(exports: string): Promise<Map<string, string[]>> {
+  const { outputFiles } = await build({
+    stdin: { contents: exports, resolveDir: root, loader: 'ts' },
+    absWorkingDir: root,
+    bundle: true,
+    format: 'esm',
+    write: false,
+  });
+  const [, ...files] = outputFiles[0].text.split(/^\/\/ (?=(?:src|shaders)\/)/m);
+  return new Map(
+    files.map((file) => {
+      // A number at the end tells names of several files apart.
+      const names = [...file.matchAll(/^(?:async )?(?:var|let|const|class|function\*?) (\w+?)\d*\b/gm)];
+      return [file.slice(0, file.indexOf('\n')), names.map(([, name]) => name)];
+    }),
+  );
+}
+
+/** The tables of families in `src/ops` whose names end like this, as exports of a module. */
+function exportsOfOps(ending: string): string[] {
+  return readdirSync(join(root, 'src/ops'), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts') && !['registry.ts', 'inference-reference.ts'].includes(file))
+    .flatMap((file) => {
+      const text = readFileSync(join(root, 'src/ops', file), 'utf8');
+      const names = [...text.matchAll(new RegExp(`^export const (\\w+${ending})\\b`, 'gm'))];
+      return names.map(([, name]) => `export { ${name} } from './src/ops/${file.split(sep).join('/')}';`);
+    });
+}
+
+test('the reference in float64 is independent of the kernels', async () => {
+  const [references, ops] = [exportsOfOps('References'), exportsOfOps('Ops')];
+  assert.ok(references.length > 15, `only ${references.length} references found: is the reading broken?`);
+  const reference = await declaredBy(references.join('\n'));
+  const operations = await declaredBy(ops.join('\n'));
+  assert.ok(operations.get('src/ops/transpose.ts')?.includes('transposeKernel'), 'the kernels are among what is read');
+  assert.ok(reference.get('src/ops/transpose.ts')?.includes('transposeOffsets'), 'the reference is, too');
+  const allowed = ['src/ops', 'src/reference', 'src/common'];
+  assert.equal(
+    [...reference.keys()].filter((file) => !allowed.some((folder) => file.startsWith(`${folder}/`))),
+    [],
+    'files below the kernels that the reference uses',
+  );
+  const shared = [...reference].flatMap(([file, names]) =>
+    file.startsWith('src/ops/') ? names.filter((name) => operations.get(file)?.includes(name)) : [],
+  );
+  assert.equal(shared, [], 'what the reference shares with the kernels of its operation');
 });
 
 test('every kind of import is read', () => {

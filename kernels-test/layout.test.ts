@@ -1,8 +1,7 @@
 import * as assert from 'uvu/assert';
 import { ShapeError } from '../src/common/errors.js';
-import { naiveVectors } from '../src/kernels/binary.js';
-import { boxOf } from '../src/kernels/layout.js';
-import { concat, concatOp, padOp, reshape, slice, sliceOp } from '../src/ops/layout.js';
+import { naiveVectors } from '../src/kernels/elementwise.js';
+import { boxOf, concat, concatOp, padOp, reshape, slice, sliceOp } from '../src/ops/layout.js';
 import { Tensor } from '../src/tensor/tensor.js';
 import { checkOp, gpuSuite, testGpu } from './harness.js';
 

@@ -1,9 +1,14 @@
 import * as assert from 'uvu/assert';
 import { ArgumentError } from '../src/common/errors.js';
-import { naiveMse } from '../src/kernels/mse.js';
-import { chooseSoftmax, naiveSoftmax } from '../src/kernels/softmax.js';
-import { mseOp } from '../src/ops/mse.js';
-import { labelsTensor, type SoftmaxChoice, softmaxCrossEntropy, softmaxCrossEntropyOp } from '../src/ops/softmax.js';
+import { mseOp, naiveMse } from '../src/ops/mse.js';
+import {
+  chooseSoftmax,
+  labelsTensor,
+  naiveSoftmax,
+  type SoftmaxChoice,
+  softmaxCrossEntropy,
+  softmaxCrossEntropyOp,
+} from '../src/ops/softmax.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';
 import { checkOp, gpuSuite, randomValues, testGpu } from './harness.js';
 

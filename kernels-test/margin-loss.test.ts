@@ -1,11 +1,9 @@
 import * as assert from 'uvu/assert';
 import { ArgumentError } from '../src/common/errors.js';
-import type { LossSpec } from '../src/common/loss-spec.js';
-import { naiveRows } from '../src/kernels/normalize.js';
-import { naiveSoftmax } from '../src/kernels/softmax.js';
 import { cosFace } from '../src/ops/cosface.js';
-import { type MarginLossKernels, marginLoss, marginLossOp } from '../src/ops/margin-loss.js';
-import { labelsTensor, softmaxCrossEntropy } from '../src/ops/softmax.js';
+import { type LossSpec, type MarginLossKernels, marginLoss, marginLossOp } from '../src/ops/margin-loss.js';
+import { naiveRows } from '../src/ops/normalize.js';
+import { labelsTensor, naiveSoftmax, softmaxCrossEntropy } from '../src/ops/softmax.js';
 import { recordStep } from '../src/tensor/recorded-step.js';
 import { Tape } from '../src/tensor/tape.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';

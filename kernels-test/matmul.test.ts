@@ -1,9 +1,9 @@
 import * as assert from 'uvu/assert';
 import { ShapeError } from '../src/common/errors.js';
 import type { KernelLimits } from '../src/gpu/kernel.js';
-import { chooseMatmul, planMatmul } from '../src/kernels/matmul.js';
-import { linear, type MatmulOptions, matmul, matmulOp } from '../src/ops/matmul.js';
-import { referenceOps } from '../src/reference/index.js';
+import { linear, type MatmulOptions, matmul, matmulOp } from '../src/ops/matmul/matmul.js';
+import { chooseMatmul, planMatmul } from '../src/ops/matmul/plan.js';
+import { referenceOps } from '../src/ops/registry.js';
 import { Tape } from '../src/tensor/tape.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';
 import { assertClose, checkOp, gpuSuite, randomValues, testGpu, toNdArray } from './harness.js';

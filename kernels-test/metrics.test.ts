@@ -4,7 +4,7 @@ import { ShapeError } from '../src/common/errors.js';
 import { CounterRandom } from '../src/common/random.js';
 import { psnr, ssim } from '../src/evaluation/metrics/picture-quality.js';
 import { resampleRgb } from '../src/evaluation/quality/resample.js';
-import { referenceOps } from '../src/reference/index.js';
+import { referenceOps } from '../src/ops/registry.js';
 
 /** A smooth picture, and the same with noise of the given strength. */
 function pair(seed: number, width: number, height: number, channels: number, strength: number) {

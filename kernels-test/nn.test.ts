@@ -1,6 +1,5 @@
 import * as assert from 'uvu/assert';
 import { ArgumentError, CheckpointError, ShapeError } from '../src/common/errors.js';
-import type { OpAttrs, OpName } from '../src/common/op-attrs.js';
 import { CounterRandom } from '../src/common/random.js';
 import {
   Adam,
@@ -24,8 +23,10 @@ import {
   xavierUniform,
 } from '../src/nn/index.js';
 import { mean } from '../src/ops/reduce.js';
+import { referenceOps } from '../src/ops/registry.js';
 import { square } from '../src/ops/unary.js';
-import { type NdArray, referenceOps } from '../src/reference/index.js';
+import type { NdArray } from '../src/reference/ndarray.js';
+import type { ReferenceTable } from '../src/reference/reference-op.js';
 import { Tape, type TapeNode } from '../src/tensor/tape.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';
 import { assertClose, gpuSuite, randomValues, testGpu, toNdArray } from './harness.js';
@@ -136,16 +137,16 @@ function replay(nodes: readonly TapeNode[], values: ReadonlyMap<Tensor, NdArray>
   const known = new Map(values);
   const at = (tensor: Tensor) => known.get(tensor)!;
   for (const { name, inputs, attrs, output } of nodes) {
-    const op = referenceOps[name] as (typeof referenceOps)[OpName];
-    known.set(output, op.forward(inputs.map(at), attrs as OpAttrs[OpName] as never));
+    const op = (referenceOps as ReferenceTable)[name];
+    known.set(output, op.forward(inputs.map(at), attrs as never));
   }
   const last = nodes[nodes.length - 1].output;
   const gradients = new Map<Tensor, NdArray>([[last, { shape: last.shape, data: Float64Array.of(1) }]]);
   for (const { name, inputs, attrs, output } of [...nodes].reverse()) {
     const dy = gradients.get(output);
     if (!dy) continue;
-    const op = referenceOps[name] as (typeof referenceOps)[OpName];
-    const parts = op.backward(inputs.map(at), at(output), dy, attrs as OpAttrs[OpName] as never);
+    const op = (referenceOps as ReferenceTable)[name];
+    const parts = op.backward(inputs.map(at), at(output), dy, attrs as never);
     inputs.forEach((input, k) => {
       const part = parts[k];
       if (!part) return;

@@ -1,8 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ArgumentError, ShapeError } from '../src/common/errors.js';
-import type { OpAttrs, OpName } from '../src/common/op-attrs.js';
-import { outputShape } from '../src/common/op-shapes.js';
 import {
   broadcastShapes,
   broadcastStrides,
@@ -13,6 +11,7 @@ import {
   sizeOf,
   stridesOf,
 } from '../src/common/shapes.js';
+import { type OpAttrs, type OpName, outputShape } from '../src/ops/registry.js';
 
 function refused(run: () => unknown, type: typeof ShapeError | typeof ArgumentError, message: RegExp): void {
   assert.throws(run, (error: unknown) => {

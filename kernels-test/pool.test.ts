@@ -1,8 +1,7 @@
 import * as assert from 'uvu/assert';
 import { ShapeError } from '../src/common/errors.js';
-import type { Pool2dAttrs } from '../src/common/op-attrs.js';
-import { naiveChannels } from '../src/kernels/pool.js';
-import { avgPool2d, avgPool2dOp, maxPool2d, maxPool2dOp } from '../src/ops/pool.js';
+import { naiveChannels } from '../src/kernels/columns.js';
+import { avgPool2d, avgPool2dOp, maxPool2d, maxPool2dOp, type Pool2dAttrs } from '../src/ops/pool.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';
 import { checkOp, gpuSuite, randomValues, testGpu } from './harness.js';
 

@@ -1,7 +1,7 @@
 import * as assert from 'uvu/assert';
 import { ShapeError } from '../src/common/errors.js';
 import { chooseColumns, naiveColumns } from '../src/kernels/columns.js';
-import type { ColumnChoice } from '../src/ops/batch-norm.js';
+import type { ColumnChoice } from '../src/ops/batch-norm/batch-norm.js';
 import { prelu, preluOp } from '../src/ops/prelu.js';
 import { Tape } from '../src/tensor/tape.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';

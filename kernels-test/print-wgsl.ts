@@ -1,6 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import type { OpName } from '../src/common/op-attrs.js';
-import { gpuOps } from '../src/ops/registry.js';
+import { gpuOps, type OpName } from '../src/ops/registry.js';
 import { everyKernel, type KernelText, kernelsOfOp, nullDevice } from './every-kernel.js';
 import { PRINTED, readable } from './printed-wgsl.js';
 import { gradientCases } from './reference-cases.js';

@@ -1,10 +1,9 @@
-import { convShape } from '../src/common/conv-geometry.js';
-import { planGather } from '../src/kernels/conv.js';
-import type { ConvVariant, GatherConfig } from '../src/kernels/conv-choose.js';
-import { chooseGather, chooseWeightGradient } from '../src/kernels/conv-choose.js';
-import { planWeightGradient } from '../src/kernels/conv-weight-gradient.js';
-import { gatherOf } from '../src/kernels/gather-plan.js';
-import { chooseMatmul, planMatmul } from '../src/kernels/matmul.js';
+import { type ConvVariant, chooseGather, chooseWeightGradient, type GatherConfig } from '../src/ops/conv/choose.js';
+import { gatherOf } from '../src/ops/conv/gather-plan.js';
+import { planGather } from '../src/ops/conv/plan.js';
+import { convShape } from '../src/ops/conv/shape.js';
+import { planWeightGradient } from '../src/ops/conv/weight-gradient.js';
+import { chooseMatmul, planMatmul } from '../src/ops/matmul/plan.js';
 
 /** A kernel's text to read: no blank lines but before functions and structs, two spaces a block, lists of arguments on one line. */
 export function readable(wgsl: string): string {

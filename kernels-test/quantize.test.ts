@@ -3,7 +3,7 @@ import { type RandomWidth, threefryFunctions } from '../shaders/random.wgsl.js';
 import { ArgumentError } from '../src/common/errors.js';
 import { quantizationNoise, threefry2x32 } from '../src/common/random.js';
 import type { Kernel } from '../src/gpu/kernel.js';
-import { naiveVectors } from '../src/kernels/binary.js';
+import { naiveVectors } from '../src/kernels/elementwise.js';
 import { quantize, quantizeOp } from '../src/ops/quantize.js';
 import { Tape } from '../src/tensor/tape.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';

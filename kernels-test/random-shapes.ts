@@ -1,9 +1,9 @@
-import type { Conv2dAttrs } from '../src/common/op-attrs.js';
 import { CounterRandom } from '../src/common/random.js';
-import type { ConvVariant } from '../src/kernels/conv-choose.js';
-import type { MatmulVariant } from '../src/kernels/matmul.js';
-import { conv2dOp, convTranspose2dOp } from '../src/ops/conv.js';
-import { matmulOp } from '../src/ops/matmul.js';
+import type { ConvVariant } from '../src/ops/conv/choose.js';
+import { conv2dOp, convTranspose2dOp } from '../src/ops/conv/conv.js';
+import type { Conv2dAttrs } from '../src/ops/conv/shape.js';
+import { matmulOp } from '../src/ops/matmul/matmul.js';
+import type { MatmulVariant } from '../src/ops/matmul/plan.js';
 import { checkOp, gpuSuite, testGpu } from './harness.js';
 
 class Draw {

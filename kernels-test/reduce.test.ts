@@ -1,8 +1,7 @@
 import * as assert from 'uvu/assert';
 import { ShapeError } from '../src/common/errors.js';
 import type { KernelLimits } from '../src/gpu/kernel.js';
-import { chooseSumPasses, naiveSumPasses } from '../src/kernels/reduce.js';
-import { reduceOp, sum, sumRows } from '../src/ops/reduce.js';
+import { chooseSumPasses, naiveSumPasses, reduceOp, sum, sumRows } from '../src/ops/reduce.js';
 import { Tensor } from '../src/tensor/tensor.js';
 import { assertClose, checkOp, gpuSuite, randomValues, testGpu } from './harness.js';
 

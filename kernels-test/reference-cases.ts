@@ -1,8 +1,9 @@
 import * as assert from 'uvu/assert';
-import type { OpAttrs, OpName } from '../src/common/op-attrs.js';
 import { CounterRandom } from '../src/common/random.js';
 import { type Shape, sizeOf } from '../src/common/shapes.js';
-import { map, type NdArray, ndarray, type ReferenceOp, referenceOps } from '../src/reference/index.js';
+import { type OpAttrs, type OpName, referenceOps } from '../src/ops/registry.js';
+import { map, type NdArray, ndarray } from '../src/reference/ndarray.js';
+import type { ReferenceOp } from '../src/reference/reference-op.js';
 
 /** One operation on inputs where it is differentiable, so that finite differences are defined. */
 export interface GradientCase<K extends OpName = OpName> {
@@ -271,6 +272,15 @@ export const gradientCases: readonly GradientCase[] = [
   make('logisticBits', 'narrow and wide', [uniform([5, 2], -3, 3), ndarray([2], [-0.7, 6])], none),
   make('logisticBits', 'partly floored', [uniform([9, 2], -12, 12), ndarray([2], [-1.5, -0.5])], none),
 ];
+
+/** Inputs that have no gradient: labels and running statistics. */
+export const WITHOUT_GRADIENT: { [K in OpName]?: number[] } = {
+  softmaxCrossEntropy: [1],
+  cosFace: [2],
+  marginLoss: [2],
+  batchNormInference: [3, 4],
+  batchNormPreluInference: [3, 4],
+};
 
 /** @throws where a value is off by more than the tolerance, relative above 1 */
 export function close(actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance = 1e-12): void {

@@ -1,10 +1,10 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ArgumentError } from '../src/common/errors.js';
-import type { OpAttrs } from '../src/common/op-attrs.js';
 import { quantizationNoise } from '../src/common/random.js';
-import { map, type NdArray, ndarray, referenceOps } from '../src/reference/index.js';
-import { gaussianWindow } from '../src/reference/ssim.js';
+import { type OpAttrs, referenceOps } from '../src/ops/registry.js';
+import { gaussianWindow } from '../src/reference/gaussian-window.js';
+import { map, type NdArray, ndarray } from '../src/reference/ndarray.js';
 import { close, uniform } from './reference-cases.js';
 
 test('cross-entropy of uniform and of known logits', () => {

@@ -1,9 +1,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ShapeError } from '../src/common/errors.js';
-import type { OpAttrs, OpName } from '../src/common/op-attrs.js';
-import { outputShape } from '../src/common/op-shapes.js';
-import { batchStatistics, type NdArray, ndarray, referenceOps } from '../src/reference/index.js';
+import { batchStatistics } from '../src/ops/batch-norm/reference.js';
+import { type OpAttrs, type OpName, outputShape, referenceOps } from '../src/ops/registry.js';
+import { type NdArray, ndarray } from '../src/reference/ndarray.js';
 import { close, gradientCases, opOf, uniform } from './reference-cases.js';
 
 /** Convolution straight from its definition, padding and all. */

@@ -1,7 +1,6 @@
-import type { OpAttrs, OpName } from '../src/common/op-attrs.js';
-import { referenceOps } from '../src/reference/index.js';
+import { referenceOps } from '../src/ops/registry.js';
 import type { NdArray } from '../src/reference/ndarray.js';
-import type { ReferenceOp } from '../src/reference/reference-op.js';
+import type { ReferenceTable } from '../src/reference/reference-op.js';
 import { replayInFloat64 } from '../src/tensor/replay.js';
 import type { Tape } from '../src/tensor/tape.js';
 import type { Tensor } from '../src/tensor/tensor.js';
@@ -19,7 +18,7 @@ export function gradientsInFloat64(
   wrt: readonly Tensor[],
 ): { values: Map<Tensor, NdArray>; gradients: Map<Tensor, NdArray> } {
   const values = replayInFloat64(tape, referenceOps, leaves);
-  const referenceOf = (name: OpName) => referenceOps[name] as unknown as ReferenceOp<OpAttrs[OpName]>;
+  const operations: ReferenceTable = referenceOps;
   const lookUp = (tensor: Tensor): NdArray => values.get(tensor)!;
 
   const gradients = new Map<Tensor, NdArray>();
@@ -28,7 +27,7 @@ export function gradientsInFloat64(
   for (const { name, inputs, attrs, output: result } of [...tape.nodes].reverse()) {
     const dy = gradients.get(result);
     if (!dy) continue;
-    const parts = referenceOf(name).backward(inputs.map(lookUp), lookUp(result), dy, attrs);
+    const parts = operations[name].backward(inputs.map(lookUp), lookUp(result), dy, attrs as never);
     inputs.forEach((input, k) => {
       const part = parts[k];
       if (!part) return;

@@ -1,6 +1,5 @@
 import * as assert from 'uvu/assert';
-import { naiveRun } from '../src/kernels/ssim.js';
-import { ssim, ssimOp } from '../src/ops/ssim.js';
+import { naiveRun, ssim, ssimOp } from '../src/ops/ssim.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';
 import { checkOp, gpuSuite, randomValues, testGpu } from './harness.js';
 

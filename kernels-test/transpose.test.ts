@@ -1,7 +1,6 @@
 import * as assert from 'uvu/assert';
 import { ShapeError } from '../src/common/errors.js';
-import { transposeAxes } from '../src/kernels/transpose.js';
-import { transpose } from '../src/ops/transpose.js';
+import { transpose, transposeAxes } from '../src/ops/transpose.js';
 import { Tensor } from '../src/tensor/tensor.js';
 import { checkOp, gpuSuite, testGpu } from './harness.js';
 

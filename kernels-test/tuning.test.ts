@@ -4,21 +4,22 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
-import { type ConvShape, convShape } from '../src/common/conv-geometry.js';
+import type { ConvShape } from '../shaders/common/conv-geometry.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
 import { loadTuning, saveTuning } from '../src/gpu/node/tuning-file.js';
 import { ENGINE_VERSION, storedTuning, Tuning, tuningAdapter, tuningKey } from '../src/gpu/tuning.js';
 import { loadTuningFromIndexedDb, saveTuningToIndexedDb } from '../src/gpu/tuning-indexeddb.js';
-import { planGather } from '../src/kernels/conv.js';
 import {
   chooseGather,
   chooseWeightGradient,
   gatherCandidates,
   weightGradientCandidates,
-} from '../src/kernels/conv-choose.js';
-import { gatherOf } from '../src/kernels/gather-plan.js';
-import { conv2d, conv2dOp, convRequest } from '../src/ops/conv.js';
-import { tuneConv } from '../src/ops/tune-conv.js';
+} from '../src/ops/conv/choose.js';
+import { conv2d, conv2dOp, convRequest } from '../src/ops/conv/conv.js';
+import { gatherOf } from '../src/ops/conv/gather-plan.js';
+import { planGather } from '../src/ops/conv/plan.js';
+import { convShape } from '../src/ops/conv/shape.js';
+import { tuneConv } from '../src/ops/conv/tune.js';
 import { Tape } from '../src/tensor/tape.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';
 import { checkOp, gpuSuite, randomValues, testGpu } from './harness.js';

@@ -1,7 +1,7 @@
 import * as assert from 'uvu/assert';
 import { ArgumentError, ShapeError } from '../src/common/errors.js';
-import type { Pair } from '../src/common/op-attrs.js';
-import { naiveChannels } from '../src/kernels/pool.js';
+import type { Pair } from '../src/common/shapes.js';
+import { naiveChannels } from '../src/kernels/columns.js';
 import { upsampleBilinear, upsampleNearest, upsampleOp } from '../src/ops/upsample.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';
 import { checkOp, gpuSuite, testGpu } from './harness.js';

@@ -1,16 +1,15 @@
 import * as assert from 'uvu/assert';
+import type { ConvShape } from '../shaders/common/conv-geometry.js';
 import { type WinogradOutputs, winogradTransforms } from '../shaders/common/winograd.js';
-import { type ConvShape, convShape } from '../src/common/conv-geometry.js';
-import type { Conv2dAttrs, Padding2d } from '../src/common/op-attrs.js';
-import { opShapes } from '../src/common/op-shapes.js';
-import { sizeOf } from '../src/common/shapes.js';
+import { type Padding2d, sizeOf } from '../src/common/shapes.js';
 import type { KernelLimits } from '../src/gpu/kernel.js';
-import { planGather } from '../src/kernels/conv.js';
-import { chooseGather, type GatherConfig, gatherCandidates } from '../src/kernels/conv-choose.js';
-import { winogradCandidates } from '../src/kernels/conv-winograd-choose.js';
-import { gatherOf } from '../src/kernels/gather-plan.js';
-import { conv2dOp, convRequest, convTranspose2dOp } from '../src/ops/conv.js';
-import { tuneConv } from '../src/ops/tune-conv.js';
+import { chooseGather, type GatherConfig, gatherCandidates } from '../src/ops/conv/choose.js';
+import { conv2dOp, convRequest, convTranspose2dOp } from '../src/ops/conv/conv.js';
+import { gatherOf } from '../src/ops/conv/gather-plan.js';
+import { planGather } from '../src/ops/conv/plan.js';
+import { type Conv2dAttrs, conv2dShape, convShape, convTranspose2dShape } from '../src/ops/conv/shape.js';
+import { tuneConv } from '../src/ops/conv/tune.js';
+import { winogradCandidates } from '../src/ops/conv/winograd-choose.js';
 import { dispatch } from '../src/tensor/dispatch.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';
 import { checkOp, gpuSuite, randomValues, testGpu } from './harness.js';
@@ -54,7 +53,7 @@ const longest = (x: number[], w: number[]) => w[0] * w[1] * Math.max(w[2], w[3])
 
 async function checkConv([x, w, bias, padding]: Case, outputs: WinogradOutputs, limits: KernelLimits): Promise<void> {
   const attrs = attrsOf(padding);
-  const shape = convShape(x, opShapes.conv2d([x, w], attrs), w, attrs);
+  const shape = convShape(x, conv2dShape([x, w], attrs), w, attrs);
   const implementation = conv2dOp({ configs: configsOf(shape, outputs, limits) });
   const inputs = bias ? [x, w, [w[3]]] : [x, w];
   await checkOp({ op: 'conv2d', attrs, inputs, sumLength: longest(x, w), implementation });
@@ -70,7 +69,7 @@ for (const outputs of OUTPUTS) {
     const { limits } = await testGpu();
     for (const [x, w, bias, padding] of TRANSPOSED) {
       const attrs = { ...attrsOf(padding), outputPadding: [0, 0] as const };
-      const shape = convShape(opShapes.convTranspose2d([x, w], attrs), x, w, attrs);
+      const shape = convShape(convTranspose2dShape([x, w], attrs), x, w, attrs);
       const implementation = convTranspose2dOp({ configs: configsOf(shape, outputs, limits) });
       const inputs = bias ? [x, w, [w[2]]] : [x, w];
       await checkOp({ op: 'convTranspose2d', attrs, inputs, sumLength: longest(x, w), implementation });

@@ -1,9 +1,9 @@
-import { axisTerms, type ConvShape, forwardAxis, slidingWindow } from '../src/common/conv-geometry.js';
-import type { Pair } from '../src/common/op-attrs.js';
 import type { Shader } from '../src/common/shader.js';
+import type { Pair } from '../src/common/shapes.js';
 import { read, shader, vectorType, write } from './common/bindings.js';
 import { declareSums, endBlock, finalSum, levelsOf } from './common/blocks.js';
 import type { ColumnWidth } from './common/columns.js';
+import { axisTerms, type ConvShape, forwardAxis, slidingWindow } from './common/conv-geometry.js';
 import { linearHead, linearIndex } from './common/linear-index.js';
 import { nonFiniteFunctions } from './common/non-finite.js';
 import { unroll } from './common/unroll.js';

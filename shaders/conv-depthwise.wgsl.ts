@@ -1,8 +1,8 @@
-import { type AxisPlan, axisDests, axisSteps, axisTerms, slidingWindow } from '../src/common/conv-geometry.js';
 import type { Shader } from '../src/common/shader.js';
 import { type Bindings, read, shader, vectorType, write } from './common/bindings.js';
 import { levelsOf } from './common/blocks.js';
 import type { ColumnWidth } from './common/columns.js';
+import { type AxisPlan, axisDests, axisSteps, axisTerms, slidingWindow } from './common/conv-geometry.js';
 import { type Epilogue, epilogueArray, epilogueFunctions } from './common/epilogue.js';
 import { linearHead, linearIndex } from './common/linear-index.js';
 import { unroll } from './common/unroll.js';

@@ -1,7 +1,7 @@
-import type { ConvShape } from '../src/common/conv-geometry.js';
 import type { Shader } from '../src/common/shader.js';
 import { read, shader, write } from './common/bindings.js';
 import { BLOCK } from './common/blocks.js';
+import type { ConvShape } from './common/conv-geometry.js';
 import { linearHead, linearIndex } from './common/linear-index.js';
 import { wgsl } from './common/wgsl.js';
 

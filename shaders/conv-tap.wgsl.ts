@@ -1,7 +1,7 @@
-import { axisSteps, axisTaps } from '../src/common/conv-geometry.js';
 import type { Shader } from '../src/common/shader.js';
 import { shader } from './common/bindings.js';
 import { BLOCK, declareSums, endBlock, finalSum, type Levels, levelsOf } from './common/blocks.js';
+import { axisSteps, axisTaps } from './common/conv-geometry.js';
 import { type GatherConv, gatherBindings, gatherHead } from './common/gather.js';
 import { operandType } from './common/operand.js';
 import { unroll } from './common/unroll.js';

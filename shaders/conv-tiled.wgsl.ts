@@ -1,7 +1,7 @@
-import { axisTaps } from '../src/common/conv-geometry.js';
 import type { Shader } from '../src/common/shader.js';
 import { shader } from './common/bindings.js';
 import { BLOCK, declareSums, endBlock, finalSum, levelsOf } from './common/blocks.js';
+import { axisTaps } from './common/conv-geometry.js';
 import { type GatherConv, gatherBindings, gatherHead, gatherPositions } from './common/gather.js';
 import { operandType } from './common/operand.js';
 import { multiplyTiles, type Tile, tileHead } from './common/tile.js';

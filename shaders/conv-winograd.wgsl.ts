@@ -12,7 +12,7 @@ export type WinogradWidth = 1 | 4;
 
 /*
  * The transforms are written out, point by point: their terms differ. The sizes are in the uniform, so that one pipeline serves every shape: the long straight code takes CPU adapters long
- * to compile. `src/kernels/conv-winograd.ts` fills it.
+ * to compile. `src/ops/conv/winograd.ts` fills it.
  */
 
 /** Of kernels that go through the tiles of a picture. */

@@ -3,19 +3,10 @@
  * package and nothing of Node, so it runs in a browser as it is; in Node, `openGpu` of `cameo/node` opens the device.
  */
 export * from './common/errors.js';
-export { LOSSES, type LossSpec } from './common/loss-spec.js';
-export type {
-  Conv2dAttrs,
-  ConvTranspose2dAttrs,
-  OpAttrs,
-  OpName,
-  Padding2d,
-  Pair,
-  Pool2dAttrs,
-} from './common/op-attrs.js';
 export type { Precision } from './common/precision.js';
 export { CounterRandom, type CounterRandomState } from './common/random.js';
 export type { Shader } from './common/shader.js';
+export type { Padding2d, Pair } from './common/shapes.js';
 export { Gpu, type GpuDescription, type GpuOptions } from './gpu/gpu.js';
 export { type Kernel, type KernelLimits, linearGrid } from './gpu/kernel.js';
 export { type OpenBrowserGpuOptions, openAdapter, openBrowserGpu } from './gpu/open.js';
@@ -28,30 +19,33 @@ export {
   batchNormTraining,
   batchNormWithStatistics,
   updateRunningStatistics,
-} from './ops/batch-norm.js';
+} from './ops/batch-norm/batch-norm.js';
 export {
   batchNormPreluInference,
   batchNormPreluTraining,
   batchNormPreluWithStatistics,
-} from './ops/batch-norm-prelu.js';
+} from './ops/batch-norm/prelu.js';
 export { add, div, mul, sub } from './ops/binary.js';
 export { logisticBits } from './ops/bits.js';
-export { type ConvOptions, conv2d, convTranspose2d } from './ops/conv.js';
-export { convBatchNormPrelu, convBatchNormRelu6, type InferenceBatchNorm } from './ops/conv-inference.js';
+export { type ConvOptions, conv2d, convTranspose2d } from './ops/conv/conv.js';
+export { convBatchNormPrelu, convBatchNormRelu6, type InferenceBatchNorm } from './ops/conv/inference.js';
+export type { Conv2dAttrs, ConvTranspose2dAttrs } from './ops/conv/shape.js';
+export { type ConvTuning, tuneConv } from './ops/conv/tune.js';
 export { cosFace } from './ops/cosface.js';
 export { concat, pad, reshape, slice } from './ops/layout.js';
-export { type LossSchedule, marginLoss } from './ops/margin-loss.js';
-export { linear, matmul } from './ops/matmul.js';
+export { LOSSES, type LossSchedule, type LossSpec, marginLoss } from './ops/margin-loss.js';
+export { linear, matmul } from './ops/matmul/matmul.js';
 export { mse } from './ops/mse.js';
 export { l2Normalize } from './ops/normalize.js';
+export type { Pool2dAttrs } from './ops/pool.js';
 export { avgPool2d, maxPool2d, type Pool2dOptions } from './ops/pool.js';
 export { prelu } from './ops/prelu.js';
 export { type QuantizeOptions, quantize } from './ops/quantize.js';
 export { mean, sum } from './ops/reduce.js';
+export type { OpAttrs, OpName } from './ops/registry.js';
 export { labelsTensor, softmaxCrossEntropy } from './ops/softmax.js';
 export { ssim } from './ops/ssim.js';
 export { transpose } from './ops/transpose.js';
-export { type ConvTuning, tuneConv } from './ops/tune-conv.js';
 export { abs, affine, clamp, exp, log, sigmoid, sqrt, square } from './ops/unary.js';
 export { upsampleBilinear, upsampleNearest } from './ops/upsample.js';
 export { type DefinedOp, defineOp } from './tensor/define-op.js';

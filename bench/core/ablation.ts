@@ -1,10 +1,10 @@
+import { type ConvShape, convMultiplyAdds } from '../../shaders/common/conv-geometry.js';
 import type { TapConvWithout } from '../../shaders/conv-tap.wgsl.js';
-import { type ConvShape, convMultiplyAdds } from '../../src/common/conv-geometry.js';
 import type { Gpu } from '../../src/gpu/gpu.js';
 import type { Kernel } from '../../src/gpu/kernel.js';
-import { chooseGather } from '../../src/kernels/conv-choose.js';
-import { planDense } from '../../src/kernels/conv-dense.js';
-import { gatherOf } from '../../src/kernels/gather-plan.js';
+import { chooseGather } from '../../src/ops/conv/choose.js';
+import { planDense } from '../../src/ops/conv/dense.js';
+import { gatherOf } from '../../src/ops/conv/gather-plan.js';
 import { dispatch } from '../../src/tensor/dispatch.js';
 import { benchLayers } from '../layers.js';
 import { uniform } from './own-tasks.js';

@@ -1,7 +1,7 @@
-import { convAttrs } from '../../src/common/conv-geometry.js';
 import type { Gpu } from '../../src/gpu/gpu.js';
-import { convOps } from '../../src/ops/conv.js';
-import { matmulOps } from '../../src/ops/matmul.js';
+import { convOps } from '../../src/ops/conv/conv.js';
+import { convAttrs } from '../../src/ops/conv/shape.js';
+import { matmulOps } from '../../src/ops/matmul/matmul.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import type { Runnable } from './runnable.js';
 import type { ConvWork, MatmulWork, Work } from './work.js';

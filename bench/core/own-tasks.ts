@@ -1,7 +1,7 @@
 import { centredUniform } from '../../src/common/random.js';
 import { sizeOf } from '../../src/common/shapes.js';
 import type { Gpu } from '../../src/gpu/gpu.js';
-import { batchNormPreluOps } from '../../src/ops/batch-norm-prelu.js';
+import { batchNormPreluOps } from '../../src/ops/batch-norm/prelu.js';
 import { cosFaceOps } from '../../src/ops/cosface.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import type { Runnable } from './runnable.js';

@@ -1,5 +1,5 @@
 import type { Gpu } from '../../src/gpu/gpu.js';
-import { tuneConv } from '../../src/ops/tune-conv.js';
+import { tuneConv } from '../../src/ops/conv/tune.js';
 import type { Task } from './task.js';
 
 /**

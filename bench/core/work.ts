@@ -1,4 +1,4 @@
-import { type ConvShape, convMultiplyAdds } from '../../src/common/conv-geometry.js';
+import { type ConvShape, convMultiplyAdds } from '../../shaders/common/conv-geometry.js';
 import { type Precision, roundToHalf } from '../../src/common/precision.js';
 import { centredUniform } from '../../src/common/random.js';
 import { sizeOf } from '../../src/common/shapes.js';

@@ -1,4 +1,4 @@
-import { convAttrs } from '../../src/common/conv-geometry.js';
+import { convAttrs } from '../../src/ops/conv/shape.js';
 import type { ConvWork, MatmulWork, Work } from '../core/work.js';
 import { bytesField, concatenate, type Fields, integerField } from './protobuf.js';
 

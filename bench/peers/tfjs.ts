@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
-import { convAttrs } from '../../src/common/conv-geometry.js';
 import type { Gpu } from '../../src/gpu/gpu.js';
+import { convAttrs } from '../../src/ops/conv/shape.js';
 import type { Runnable } from '../core/runnable.js';
 import { type ConvWork, KINDS, type MatmulWork, type Work } from '../core/work.js';
 import { provideBrowserGlobals } from './node-globals.js';

@@ -1,7 +1,6 @@
-import type { AxisPhase, AxisPlan } from '../../src/common/conv-geometry.js';
-import { axisSteps } from '../../src/common/conv-geometry.js';
 import type { Precision } from '../../src/common/precision.js';
 import { type Bindings, read, vectorType, write } from './bindings.js';
+import { type AxisPhase, type AxisPlan, axisSteps } from './conv-geometry.js';
 import { type Epilogue, epilogueArray, epilogueFunctions } from './epilogue.js';
 import { roundedVector, storedVector } from './operand.js';
 import { unroll } from './unroll.js';

@@ -2,10 +2,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { LOSSES } from '../common/loss-spec.js';
 import { writeFileAtomic } from '../data/atomic-file.js';
 import { markdownTable, textTable } from '../evaluation/reports/tables.js';
 import { LazyDevice } from '../gpu/device-source.js';
+import { LOSSES } from '../ops/margin-loss.js';
 import {
   checkRecognitionTraining,
   DEFAULT_RECOGNITION_TRAINING,

@@ -1,7 +1,6 @@
 import { join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { loadKlt } from '../codec/klt-file.js';
-import { LOSSES, type LossSpec } from '../common/loss-spec.js';
 import { writeFileAtomic } from '../data/atomic-file.js';
 import { labelReportText } from '../data/identity-set.js';
 import { readRecognizerOf } from '../data/recognizer-source.js';
@@ -9,6 +8,7 @@ import { percent } from '../evaluation/reports/percent.js';
 import { LazyDevice } from '../gpu/device-source.js';
 import type { Gpu } from '../gpu/gpu.js';
 import type { KltAutoencoder } from '../models/klt-autoencoder.js';
+import { LOSSES, type LossSpec } from '../ops/margin-loss.js';
 import {
   DEFAULT_RECOGNITION_TRAINING,
   facesInStep,

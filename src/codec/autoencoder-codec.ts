@@ -5,7 +5,7 @@ import type { Gpu } from '../gpu/gpu.js';
 import type { Autoencoder } from '../models/autoencoder.js';
 import { type AutoencoderFile, loadAutoencoder, readAutoencoder } from '../models/model-file.js';
 import { writeSafetensors } from '../nn/safetensors.js';
-import { inferenceOps } from '../reference/inference-ops.js';
+import { inferenceOps } from '../ops/inference-reference.js';
 import { type NdArray, ndarray } from '../reference/ndarray.js';
 import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
 import { assertReplayable, replayInFloat64 } from '../tensor/replay.js';

@@ -1,5 +1,5 @@
 import { ArgumentError } from './errors.js';
-import type { Padding2d, Pair } from './op-attrs.js';
+import type { Padding2d, Pair } from './shapes.js';
 
 // Checks of what callers give, for mistakes that types would catch. `where` is the function's name and starts every message.
 

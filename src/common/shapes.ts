@@ -1,9 +1,16 @@
 import { checkList } from './arguments.js';
 import { ArgumentError, ShapeError } from './errors.js';
-import type { Padding2d, Pair } from './op-attrs.js';
+
+/** [top, bottom, left, right], in pixels. */
+export type Padding2d = readonly [number, number, number, number];
+/** [rows, columns]. */
+export type Pair = readonly [number, number];
 
 /** Sizes of the axes, outermost first; [] is a scalar. */
 export type Shape = readonly number[];
+
+/** From the shapes of an operation's inputs and its attributes, all of which it checks, the shape of its output. */
+export type ShapeRule<A> = (inputs: readonly Shape[], attrs: A) => Shape;
 
 /** `[2,7,5,6]`, as shapes are written in messages. */
 export function formatShape(shape: Shape): string {

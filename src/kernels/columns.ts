@@ -25,9 +25,6 @@ const widthOf = (channels: number) => (channels % 4 === 0 ? 4 : channels % 2 ===
 /** Lanes of a folding workgroup. Few variants, since software adapters take a second to compile one. */
 const LANES = 64;
 
-/** Most rows of a sum in one invocation: a block of blocks. */
-const LONGEST = BLOCK ** 2;
-
 /** What a walk produces: results for each row, or for each column as well (which costs a fold of the slots). */
 export type ColumnPurpose = 'map' | 'sum';
 
@@ -45,7 +42,8 @@ export function chooseColumns(
   const groups = channels / width;
   const invocations = limits.software ? 2048 : 2 ** 18;
   const mostSlots = purpose === 'map' ? rows : limits.software ? 256 : 1024;
-  const leastSlots = purpose === 'map' ? 1 : Math.ceil(rows / LONGEST);
+  // Most rows of a sum in one invocation: a block of blocks.
+  const leastSlots = purpose === 'map' ? 1 : Math.ceil(rows / BLOCK ** 2);
   const slots = Math.max(leastSlots, Math.min(Math.ceil(invocations / groups), Math.ceil(rows / 8), mostSlots));
   const lanes = limits.software || slots < LANES ? 1 : LANES;
   return { rows, groups, width, slots, lanes };
@@ -70,3 +68,10 @@ export function columnGrid({ slots, groups }: ColumnConfig): [number, number, nu
 export function foldGrid({ groups, lanes }: ColumnConfig): [number, number, number] {
   return lanes === 1 ? elementGrid(groups) : linearGrid(groups);
 }
+
+/** Channels of an invocation, a divisor of their number. */
+export type ChannelChoice = (channels: number) => ColumnWidth;
+
+export const chooseChannels: ChannelChoice = (channels) => (channels % 4 === 0 ? 4 : channels % 2 === 0 ? 2 : 1);
+/** One channel an invocation. */
+export const naiveChannels: ChannelChoice = () => 1;

@@ -30,3 +30,10 @@ export function binaryKernel(label: string, expression: string, size: number): K
 export function addKernel(size: number): Kernel {
   return binaryKernel('add', 'x + y', size);
 }
+
+export type VectorChoice = (lastAxis: number) => 1 | 4;
+
+/** Four elements an invocation wherever rows are whole vectors. */
+export const chooseVectors: VectorChoice = (lastAxis) => (lastAxis % 4 === 0 ? 4 : 1);
+/** One element an invocation. */
+export const naiveVectors: VectorChoice = () => 1;

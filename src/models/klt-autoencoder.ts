@@ -6,7 +6,7 @@ import type { Parameter } from '../nn/parameter.js';
 import { add, mul, sub } from '../ops/binary.js';
 import { logisticBits } from '../ops/bits.js';
 import { concat, reshape, slice } from '../ops/layout.js';
-import { matmul } from '../ops/matmul.js';
+import { matmul } from '../ops/matmul/matmul.js';
 import { quantize } from '../ops/quantize.js';
 import { sum } from '../ops/reduce.js';
 import { transpose } from '../ops/transpose.js';

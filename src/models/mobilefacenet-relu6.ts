@@ -3,7 +3,7 @@ import { runsFused, Sequential } from '../nn/layers/containers.js';
 import { Conv2d } from '../nn/layers/conv.js';
 import { Layer } from '../nn/module.js';
 import { add, div, sub } from '../ops/binary.js';
-import { convBatchNormPrelu, convBatchNormRelu6 } from '../ops/conv-inference.js';
+import { convBatchNormPrelu, convBatchNormRelu6 } from '../ops/conv/inference.js';
 import { reshape } from '../ops/layout.js';
 import { Tensor } from '../tensor/tensor.js';
 import { MOBILEFACENET_STAGES } from './mobilefacenet.js';

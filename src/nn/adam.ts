@@ -1,9 +1,9 @@
 import { adamPlan } from '../../shaders/optimizer.wgsl.js';
 import { checkList, withDefaults } from '../common/arguments.js';
-import { adamKernel } from '../kernels/optimizer.js';
 import { dispatchInPlace } from '../tensor/dispatch.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { checkHyperparameter, Optimizer } from './optimizer.js';
+import { adamKernel } from './optimizer-kernels.js';
 
 export interface AdamOptions {
   /** Decay of the running means of g and g², each in [0, 1); default [0.9, 0.999]. */

@@ -2,10 +2,10 @@ import { clipPlan, squaresPlan } from '../../shaders/optimizer.wgsl.js';
 import { refuse } from '../common/arguments.js';
 import { ArgumentError } from '../common/errors.js';
 import { checkFloat32 } from '../common/float32-constants.js';
-import { clipKernel, squaresCount, squaresKernel } from '../kernels/optimizer.js';
 import { sumRows } from '../ops/reduce.js';
 import { dispatchInPlace, dispatchMany } from '../tensor/dispatch.js';
 import { scope, Tensor } from '../tensor/tensor.js';
+import { clipKernel, squaresCount, squaresKernel } from './optimizer-kernels.js';
 
 /**
  * The global L2 norm of all gradients and the factor min(1, maxNorm / norm) that clips it, both [] and on the GPU:

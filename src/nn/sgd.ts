@@ -1,10 +1,10 @@
 import { ratePlan } from '../../shaders/optimizer.wgsl.js';
 import { withDefaults } from '../common/arguments.js';
 import { ArgumentError } from '../common/errors.js';
-import { sgdKernel } from '../kernels/optimizer.js';
 import { dispatchInPlace } from '../tensor/dispatch.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { checkHyperparameter, Optimizer } from './optimizer.js';
+import { sgdKernel } from './optimizer-kernels.js';
 
 export interface SgdOptions {
   /** In [0, 1); default 0. */

@@ -1,9 +1,9 @@
 import { ratePlan } from '../../shaders/optimizer.wgsl.js';
 import { ArgumentError } from '../common/errors.js';
 import { sameShape } from '../common/shapes.js';
-import { averageKernel } from '../kernels/optimizer.js';
 import { dispatchInPlace } from '../tensor/dispatch.js';
 import type { Module } from './module.js';
+import { averageKernel } from './optimizer-kernels.js';
 
 /**
  * The decay of a running average at its step `step`, from 0: it rises from 0.1 to `decay`, so that the average soon

@@ -1,8 +1,11 @@
-import type { OpAttrs } from '../common/op-attrs.js';
-import { binaryShapes } from '../common/op-shapes.js';
-import { broadcastKernel, chooseVectors, type VectorChoice } from '../kernels/binary.js';
+import { checkInputs } from '../common/shape-checks.js';
+import { broadcastShapes, broadcastStrides, type Shape, sameShape } from '../common/shapes.js';
+import { broadcastKernel } from '../kernels/broadcast.js';
+import { chooseVectors, type VectorChoice } from '../kernels/elementwise.js';
+import { map, type NdArray, scatterAdd, stridedOffsets, zeros } from '../reference/ndarray.js';
+import type { ReferenceRule } from '../reference/reference-op.js';
 import { dispatch } from '../tensor/dispatch.js';
-import { apply, type Op } from '../tensor/tape.js';
+import { apply, type NoAttrs, type Op } from '../tensor/tape.js';
 import { scope, type Tensor } from '../tensor/tensor.js';
 import { sumToShape } from './reduce.js';
 
@@ -32,14 +35,17 @@ const table: Record<BinaryName, { value: string; partials: readonly [Partial, Pa
 };
 
 /** The operation, in vectors as `choose` says; tests replace the default by single elements. */
-export function binaryOp(name: BinaryName, choose: VectorChoice = chooseVectors): Op<OpAttrs[BinaryName]> {
+export function binaryOp(name: BinaryName, choose: VectorChoice = chooseVectors): Op<NoAttrs> {
   const run = (label: string, expression: string, operands: readonly Tensor[], shape: readonly number[]) => {
     const shapes = operands.map((operand) => operand.shape);
     return dispatch(broadcastKernel(label, expression, shapes, shape, { choose }), operands, shape);
   };
   return {
     inputs: ['a', 'b'],
-    shape: binaryShapes[name],
+    shape(inputs) {
+      checkInputs(name, inputs, ['a', 'b']);
+      return broadcastShapes(inputs[0], inputs[1], name);
+    },
     forward: (inputs, _attrs, shape) => ({ output: run(name, table[name].value, inputs, shape) }),
     backward: ({ inputs: [a, b], dy, needs }) =>
       [a, b].map((operand, k) => {
@@ -69,3 +75,56 @@ export const sub = (a: Tensor, b: Tensor): Tensor => apply('sub', binaryOps.sub,
 export const mul = (a: Tensor, b: Tensor): Tensor => apply('mul', binaryOps.mul, [a, b], {});
 /** a / b, elementwise, with broadcasting as in `add`. @throws ShapeError */
 export const div = (a: Tensor, b: Tensor): Tensor => apply('div', binaryOps.div, [a, b], {});
+
+/** Where each element of the output shape reads a (broadcast) input. */
+function broadcastOffsets(x: NdArray, shape: Shape): Int32Array {
+  return stridedOffsets(shape, broadcastStrides(x.shape, shape));
+}
+
+/** An operation z = f(a, b) with broadcasting, with its partial derivatives. */
+function binaryReference(
+  f: (a: number, b: number) => number,
+  byA: (a: number, b: number) => number,
+  byB: (a: number, b: number) => number,
+): ReferenceRule<unknown> {
+  return {
+    forward([a, b], _attrs, shape) {
+      const out = zeros(shape);
+      const [ia, ib] = [broadcastOffsets(a, shape), broadcastOffsets(b, shape)];
+      for (let i = 0; i < out.data.length; i++) out.data[i] = f(a.data[ia[i]], b.data[ib[i]]);
+      return out;
+    },
+    backward([a, b], _output, dy) {
+      const [ia, ib] = [broadcastOffsets(a, dy.shape), broadcastOffsets(b, dy.shape)];
+      const gradient = (x: NdArray, offsets: Int32Array, partial: (a: number, b: number) => number): NdArray => {
+        const each = map(dy, (d, i) => d * partial(a.data[ia[i]], b.data[ib[i]]));
+        return sameShape(x.shape, dy.shape) ? each : scatterAdd(zeros(x.shape), offsets, each);
+      };
+      return [gradient(a, ia, byA), gradient(b, ib, byB)];
+    },
+  };
+}
+
+/** The same rows in float64: value and partial derivatives. */
+export const binaryReferences = {
+  add: /* @__PURE__ */ binaryReference(
+    (a, b) => a + b,
+    () => 1,
+    () => 1,
+  ),
+  sub: /* @__PURE__ */ binaryReference(
+    (a, b) => a - b,
+    () => 1,
+    () => -1,
+  ),
+  mul: /* @__PURE__ */ binaryReference(
+    (a, b) => a * b,
+    (_a, b) => b,
+    (a) => a,
+  ),
+  div: /* @__PURE__ */ binaryReference(
+    (a, b) => a / b,
+    (_a, b) => 1 / b,
+    (a, b) => -a / (b * b),
+  ),
+};

@@ -1,14 +1,62 @@
-import type { OpAttrs } from '../common/op-attrs.js';
-import { logisticBitsShape } from '../common/op-shapes.js';
-import { logisticBitsGradientKernel, logisticBitsKernel } from '../kernels/bits.js';
-import { type ColumnPurpose, chooseColumns, partialsShape, planScalars } from '../kernels/columns.js';
+import { logisticBitsGradientShader, logisticBitsShader } from '../../shaders/bits.wgsl.js';
+import { checkInputs, checkMinRank, checkPerChannel } from '../common/shape-checks.js';
+import type { Shape } from '../common/shapes.js';
+import type { Kernel } from '../gpu/kernel.js';
+import {
+  type ColumnConfig,
+  type ColumnPurpose,
+  chooseColumns,
+  columnGrid,
+  partialsShape,
+  planScalars,
+} from '../kernels/columns.js';
+import { map, zeros } from '../reference/ndarray.js';
+import type { ReferenceRule } from '../reference/reference-op.js';
+import { logistic } from '../reference/scalar-functions.js';
 import { dispatch, dispatchMany } from '../tensor/dispatch.js';
-import { apply, type Op } from '../tensor/tape.js';
+import { apply, type NoAttrs, type Op } from '../tensor/tape.js';
 import { scope, type Tensor } from '../tensor/tensor.js';
 import { sumRows } from './reduce.js';
 
+/*
+ * logisticBits: inputs y [..., C], logScale [C] → bits of each element [..., C]: −log2 of the mass that a zero-mean logistic
+ * distribution of scale exp(logScale) has on [y − ½, y + ½], floored at 2^−40.
+ */
+
+export function logisticBitsShape(inputs: readonly Shape[]): number[] {
+  const op = 'logisticBits';
+  checkInputs(op, inputs, ['input', 'logScale']);
+  const [y, logScale] = inputs;
+  checkMinRank(op, 'input', y, 1, '[...,C]');
+  checkPerChannel(op, 'logScale', logScale, y[y.length - 1], 'the input');
+  return [...y];
+}
+
+// y and the bits are [rows, channels], logScale is [channels]. The uniform binding takes planScalars.
+
+/** Bindings y, logScale, bits. */
+export function logisticBitsKernel(config: ColumnConfig): Kernel {
+  return {
+    label: 'logistic bits',
+    ...logisticBitsShader(config.width),
+    workgroups: columnGrid(config),
+  };
+}
+
+/** Bindings y, logScale, dBits, then dy and the partial sums [slots, channels] of logScale's gradient, each if wanted. */
+export function logisticBitsGradientKernel(
+  config: ColumnConfig,
+  wanted: { input: boolean; logScale: boolean },
+): Kernel {
+  return {
+    label: 'logistic bits gradient',
+    ...logisticBitsGradientShader(config.width, wanted),
+    workgroups: columnGrid(config),
+  };
+}
+
 /** The operation, walking tensors as `choose` says; tests replace the default by the naive plan. */
-export function logisticBitsOp(choose = chooseColumns): Op<OpAttrs['logisticBits']> {
+export function logisticBitsOp(choose = chooseColumns): Op<NoAttrs> {
   const planFor = (y: Tensor, logScale: Tensor, purpose: ColumnPurpose) =>
     choose(y.size / logScale.size, logScale.size, y.gpu.limits, purpose);
   return {
@@ -45,3 +93,49 @@ export const bitsOps = { logisticBits: /* @__PURE__ */ logisticBitsOp() };
  */
 export const logisticBits = (y: Tensor, logScale: Tensor): Tensor =>
   apply('logisticBits', bitsOps.logisticBits, [y, logScale], {});
+
+const MAX_BITS = 40;
+
+/** log(1 + e^x), without overflow. */
+function softplus(x: number): number {
+  return Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
+}
+
+/** 1 / scale, for scales from e^−40 to e^40: beyond them every result has reached its limit. */
+const inverseScale = (logScale: number): number => Math.exp(-Math.min(Math.max(logScale, -40), 40));
+
+/**
+ * −log2(σ(u) − σ(l)) for u, l = (±½ − |y|) / s, by the symmetry of the distribution. The difference is
+ * σ(u)·σ(−l)·(1 − e^−(u−l)), a product, so that nothing cancels in the tails.
+ */
+function bitsOf(y: number, logScale: number): number {
+  const inverse = inverseScale(logScale);
+  const upper = (0.5 - Math.abs(y)) * inverse;
+  const lower = (-0.5 - Math.abs(y)) * inverse;
+  return (softplus(-upper) + softplus(lower) - Math.log(-Math.expm1(-inverse))) / Math.LN2;
+}
+
+export const logisticBitsReference: ReferenceRule<unknown> = {
+  forward([y, logScale]) {
+    const channels = logScale.data.length;
+    return map(y, (v, i) => Math.min(bitsOf(v, logScale.data[i % channels]), MAX_BITS));
+  },
+  backward([y, logScale], _output, dy) {
+    const channels = logScale.data.length;
+    const dLogScale = zeros(logScale.shape);
+    const dInput = map(y, (v, i) => {
+      const inverse = inverseScale(logScale.data[i % channels]);
+      if (bitsOf(v, logScale.data[i % channels]) > MAX_BITS) return Number.isNaN(dy.data[i]) ? Number.NaN : 0;
+      const upper = (0.5 - Math.abs(v)) * inverse;
+      const lower = (-0.5 - Math.abs(v)) * inverse;
+      const [atUpper, atLower] = [logistic(-upper), logistic(lower)];
+      const each = dy.data[i] / Math.LN2;
+      dLogScale.data[i % channels] += each * (atUpper * upper - atLower * lower + inverse / Math.expm1(inverse));
+      return each * Math.sign(v) * (atUpper - atLower) * inverse;
+    });
+    return [dInput, dLogScale];
+  },
+};
+
+/** In float64, on its own: what the kernels are compared with. */
+export const bitsReferences = { logisticBits: logisticBitsReference };

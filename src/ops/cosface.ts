@@ -1,14 +1,33 @@
 import { withDefaults } from '../common/arguments.js';
-import type { OpAttrs } from '../common/op-attrs.js';
-import { cosFaceShape } from '../common/op-shapes.js';
+import { checkNotNegative, checkPositive } from '../common/shape-checks.js';
+import type { Shape } from '../common/shapes.js';
+import { map, type NdArray, scalar } from '../reference/ndarray.js';
+import type { ReferenceRule } from '../reference/reference-op.js';
 import { apply, type Op } from '../tensor/tape.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { type MarginLossKernels, marginLossOp } from './margin-loss.js';
+import { checkLabelledEmbeddings, type MarginLossKernels, marginLossOp } from './margin-loss.js';
+import { multiplyReference } from './matmul/matmul.js';
+import { l2NormalizeReference } from './normalize.js';
+import { crossEntropyGradientReference, crossEntropyReference } from './softmax.js';
+
+export interface CosFaceAttrs {
+  /** Scale of the cosines. */
+  s: number;
+  /** Margin, in units of the cosine. */
+  m: number;
+}
+
+export function cosFaceShape(inputs: readonly Shape[], attrs: CosFaceAttrs): number[] {
+  checkLabelledEmbeddings('cosFace', inputs);
+  checkPositive('cosFace', 's', attrs.s);
+  checkNotNegative('cosFace', 'm', attrs.m);
+  return [];
+}
 
 /** The operation: the margin loss `cosface` under a name of its own. */
-export function cosFaceOp(kernels: MarginLossKernels = {}): Op<OpAttrs['cosFace']> {
+export function cosFaceOp(kernels: MarginLossKernels = {}): Op<CosFaceAttrs> {
   const { forward, backward } = marginLossOp(kernels);
-  const asMarginLoss = ({ s, m }: OpAttrs['cosFace']) => ({ loss: 'cosface' as const, s, m, lambda: 0 });
+  const asMarginLoss = ({ s, m }: CosFaceAttrs) => ({ loss: 'cosface' as const, s, m, lambda: 0 });
   return {
     inputs: ['embeddings', 'weights', 'labels'],
     shape: cosFaceShape,
@@ -41,3 +60,34 @@ export function cosFace(
   const attrs = withDefaults('cosFace', options, { s: 64, m: 0.35 });
   return apply('cosFace', cosFaceOps.cosFace, [embeddings, weights, labels], attrs);
 }
+
+const NORM = { eps: 1e-12 };
+
+/** Normalised embeddings and weights, and the logits s·(cos θ − m·[target]). */
+function cosFaceLogits(inputs: readonly NdArray[], { s, m }: CosFaceAttrs) {
+  const [x, w, labels] = inputs;
+  const embeddings = l2NormalizeReference.forward([x], NORM, x.shape);
+  const weights = l2NormalizeReference.forward([w], NORM, w.shape);
+  const classes = w.shape[0];
+  const logits = map(multiplyReference(embeddings, weights, false, true), (cosine, i) => {
+    const margin = i % classes === labels.data[Math.floor(i / classes)] ? m : 0;
+    return s * (cosine - margin);
+  });
+  return { embeddings, weights, logits };
+}
+
+export const cosFaceReference: ReferenceRule<CosFaceAttrs> = {
+  forward: (inputs, attrs) =>
+    scalar(crossEntropyReference('cosFace', cosFaceLogits(inputs, attrs).logits, inputs[2]).loss),
+  backward(inputs, _output, dy, attrs) {
+    const [x, w, labels] = inputs;
+    const { embeddings, weights, logits } = cosFaceLogits(inputs, attrs);
+    const dCosine = map(crossEntropyGradientReference('cosFace', logits, labels, dy), (d) => attrs.s * d);
+    const [dx] = l2NormalizeReference.backward([x], embeddings, multiplyReference(dCosine, weights), NORM);
+    const [dw] = l2NormalizeReference.backward([w], weights, multiplyReference(dCosine, embeddings, true), NORM);
+    return [dx, dw, null];
+  },
+};
+
+/** In float64, on its own: what the kernels are compared with. */
+export const cosFaceReferences = { cosFace: cosFaceReference };

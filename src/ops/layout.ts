@@ -1,15 +1,154 @@
+import { type Box, padShader, readBoxShader, writeBoxShader } from '../../shaders/layout.wgsl.js';
 import { checkList } from '../common/arguments.js';
 import { ShapeError } from '../common/errors.js';
-import type { OpAttrs } from '../common/op-attrs.js';
-import { concatShape, padShape, reshapeShape, sliceShape } from '../common/op-shapes-layout.js';
-import { formatShape, normalizeAxis } from '../common/shapes.js';
-import { chooseVectors, type VectorChoice } from '../kernels/binary.js';
-import { boxOf, padKernel, readBoxKernel, writeBoxKernel } from '../kernels/layout.js';
+import { checkFinite, checkInputs, checkIntegers, checkPerAxis } from '../common/shape-checks.js';
+import { checkShape, formatShape, normalizeAxis, type Shape, sizeOf } from '../common/shapes.js';
+import type { Kernel } from '../gpu/kernel.js';
+import { chooseVectors, elementGrid, type VectorChoice } from '../kernels/elementwise.js';
+import { boxOffsets, full, gather, type NdArray, scatterAdd, zeros } from '../reference/ndarray.js';
+import type { ReferenceRule } from '../reference/reference-op.js';
 import { dispatch, dispatchInPlace } from '../tensor/dispatch.js';
 import { apply, type Op } from '../tensor/tape.js';
 import { Tensor } from '../tensor/tensor.js';
 
-const reshapeOp: Op<OpAttrs['reshape']> = {
+export interface ReshapeAttrs {
+  shape: readonly number[];
+}
+
+/** One entry an axis. */
+export interface PadAttrs {
+  before: readonly number[];
+  after: readonly number[];
+  value: number;
+}
+
+/** One entry an axis. */
+export interface SliceAttrs {
+  begin: readonly number[];
+  size: readonly number[];
+}
+
+/** Any number (≥ 1) of inputs. */
+export interface ConcatAttrs {
+  axis: number;
+}
+
+/** @throws ShapeError */
+export function reshapeShape(inputs: readonly Shape[], attrs: ReshapeAttrs): number[] {
+  checkInputs('reshape', inputs, ['input']);
+  checkShape('reshape: the wanted tensor', attrs.shape);
+  const [x] = inputs;
+  if (sizeOf(x) !== sizeOf(attrs.shape)) {
+    throw new ShapeError(
+      `reshape: input ${formatShape(x)} has ${sizeOf(x)} elements, but ${formatShape(attrs.shape)} ` +
+        `needs ${sizeOf(attrs.shape)}`,
+    );
+  }
+  return [...attrs.shape];
+}
+
+/** @throws ShapeError, ArgumentError */
+export function padShape(inputs: readonly Shape[], attrs: PadAttrs): number[] {
+  checkInputs('pad', inputs, ['input']);
+  const [x] = inputs;
+  checkPerAxis('pad', 'before', attrs.before, x);
+  checkPerAxis('pad', 'after', attrs.after, x);
+  checkIntegers('pad', 'before', attrs.before, x.length, 0);
+  checkIntegers('pad', 'after', attrs.after, x.length, 0);
+  checkFinite('pad', 'value', attrs.value);
+  return x.map((dim, axis) => attrs.before[axis] + dim + attrs.after[axis]);
+}
+
+/** @throws ShapeError, ArgumentError */
+export function sliceShape(inputs: readonly Shape[], attrs: SliceAttrs): number[] {
+  checkInputs('slice', inputs, ['input']);
+  const [x] = inputs;
+  checkPerAxis('slice', 'begin', attrs.begin, x);
+  checkPerAxis('slice', 'size', attrs.size, x);
+  checkIntegers('slice', 'begin', attrs.begin, x.length, 0);
+  checkIntegers('slice', 'size', attrs.size, x.length, 1);
+  x.forEach((dim, axis) => {
+    const end = attrs.begin[axis] + attrs.size[axis];
+    if (end > dim) {
+      throw new ShapeError(
+        `slice: axis ${axis} of input ${formatShape(x)} has ${dim} entries, but begin ${attrs.begin[axis]} ` +
+          `and size ${attrs.size[axis]} reach to ${end}`,
+      );
+    }
+  });
+  return [...attrs.size];
+}
+
+/** @throws ShapeError */
+export function concatShape(inputs: readonly Shape[], attrs: ConcatAttrs): number[] {
+  if (inputs.length === 0) throw new ShapeError('concat: got no inputs; expected at least 1');
+  checkInputs(
+    'concat',
+    inputs,
+    inputs.map((_, i) => `input ${i}`),
+  );
+  const [first] = inputs;
+  const axis = normalizeAxis(attrs.axis, first.length, 'concat');
+  const out = [...first];
+  inputs.slice(1).forEach((shape, i) => {
+    if (shape.length !== first.length || shape.some((dim, a) => a !== axis && dim !== first[a])) {
+      throw new ShapeError(
+        `concat: input ${i + 1} has shape ${formatShape(shape)}, which differs from ${formatShape(first)} ` +
+          `of input 0 in more than axis ${axis}`,
+      );
+    }
+    out[axis] += shape[axis];
+  });
+  return out;
+}
+
+/**
+ * The box of size `inner` at `begin` in an array of size `outer`, with as few axes as possible: an axis that the box
+ * fills joins the axis before it. Vectors where the last axis is whole vectors.
+ */
+export function boxOf(
+  outer: readonly number[],
+  begin: readonly number[],
+  inner: readonly number[],
+  choose = chooseVectors,
+): Box {
+  const axes: { outer: number; begin: number; inner: number }[] = [];
+  outer.forEach((size, axis) => {
+    const last = axes.at(-1);
+    if (last && size === inner[axis]) {
+      last.outer *= size;
+      last.begin *= size;
+      last.inner *= size;
+    } else axes.push({ outer: size, begin: begin[axis], inner: inner[axis] });
+  });
+  if (axes.length === 0) axes.push({ outer: 1, begin: 0, inner: 1 });
+  const last = axes[axes.length - 1];
+  const wholeVectors = [last.outer, last.begin, last.inner].every((size) => choose(size) === 4);
+  if (wholeVectors) axes[axes.length - 1] = { outer: last.outer / 4, begin: last.begin / 4, inner: last.inner / 4 };
+  return {
+    outer: axes.map((axis) => axis.outer),
+    begin: axes.map((axis) => axis.begin),
+    inner: axes.map((axis) => axis.inner),
+    width: wholeVectors ? 4 : 1,
+  };
+}
+
+/** Reads the box. Bindings: array, box. */
+export function readBoxKernel(box: Box): Kernel {
+  return { label: 'slice', ...readBoxShader(box), workgroups: elementGrid(sizeOf(box.inner)) };
+}
+
+/** Writes the box and leaves the rest of the array. Bindings: box, array. */
+export function writeBoxKernel(box: Box): Kernel {
+  return { label: 'concat', ...writeBoxShader(box), workgroups: elementGrid(sizeOf(box.inner)) };
+}
+
+/** Surrounds the box with `value`. Bindings: box, array. */
+export function padKernel(box: Box, value: number): Kernel {
+  return { label: 'pad', ...padShader(box, value), workgroups: elementGrid(sizeOf(box.outer)) };
+}
+
+const reshapeOp: Op<ReshapeAttrs> = {
   inputs: ['x'],
   shape: reshapeShape,
   forward: ([x], _attrs, shape) => ({ output: x.view(shape) }),
@@ -17,7 +156,7 @@ const reshapeOp: Op<OpAttrs['reshape']> = {
 };
 
 /** The operation, in vectors as `choose` says; tests replace the default by single elements. */
-export function padOp(choose: VectorChoice = chooseVectors): Op<OpAttrs['pad']> {
+export function padOp(choose: VectorChoice = chooseVectors): Op<PadAttrs> {
   return {
     inputs: ['x'],
     shape: padShape,
@@ -31,7 +170,7 @@ export function padOp(choose: VectorChoice = chooseVectors): Op<OpAttrs['pad']> 
 }
 
 /** As padOp: each is the gradient of the other. */
-export function sliceOp(choose: VectorChoice = chooseVectors): Op<OpAttrs['slice']> {
+export function sliceOp(choose: VectorChoice = chooseVectors): Op<SliceAttrs> {
   return {
     inputs: ['x'],
     shape: sliceShape,
@@ -55,7 +194,7 @@ function beginnings(inputs: readonly Tensor[], axis: number): number[][] {
 }
 
 /** One dispatch an input, each of which moves only its own elements: so any number of inputs fits the binding limit. */
-export function concatOp(choose: VectorChoice = chooseVectors): Op<OpAttrs['concat']> {
+export function concatOp(choose: VectorChoice = chooseVectors): Op<ConcatAttrs> {
   return {
     shape: concatShape,
     forward(inputs, attrs, shape) {
@@ -132,3 +271,55 @@ export function concat(inputs: readonly Tensor[], axis: number): Tensor {
   checkList('concat', 'inputs', inputs, 'an array of tensors');
   return apply('concat', layoutOps.concat, inputs, { axis });
 }
+
+export const reshapeReference: ReferenceRule<ReshapeAttrs> = {
+  forward: ([x], _attrs, shape) => ({ shape, data: x.data.slice() }),
+  backward: ([x], _output, dy) => [{ shape: x.shape, data: dy.data.slice() }],
+};
+
+export const padReference: ReferenceRule<PadAttrs> = {
+  forward([x], { before, value }, shape) {
+    const out = full(shape, value);
+    boxOffsets(shape, before, x.shape).forEach((offset, i) => {
+      out.data[offset] = x.data[i];
+    });
+    return out;
+  },
+  backward: ([x], _output, dy, { before }) => [gather(dy, boxOffsets(dy.shape, before, x.shape), x.shape)],
+};
+
+export const sliceReference: ReferenceRule<SliceAttrs> = {
+  forward: ([x], { begin }, shape) => gather(x, boxOffsets(x.shape, begin, shape), shape),
+  backward: ([x], _output, dy, { begin }) => [scatterAdd(zeros(x.shape), boxOffsets(x.shape, begin, dy.shape), dy)],
+};
+
+/** Where the elements of each input lie in their concatenation. */
+function concatOffsets(inputs: readonly NdArray[], attrs: ConcatAttrs, shape: Shape): Int32Array[] {
+  const axis = normalizeAxis(attrs.axis, shape.length);
+  let first = 0;
+  return inputs.map((x) => {
+    const begin = shape.map((_, a) => (a === axis ? first : 0));
+    first += x.shape[axis];
+    return boxOffsets(shape, begin, x.shape);
+  });
+}
+
+export const concatReference: ReferenceRule<ConcatAttrs> = {
+  forward(inputs, attrs, shape) {
+    const out = zeros(shape);
+    concatOffsets(inputs, attrs, shape).forEach((offsets, i) => {
+      scatterAdd(out, offsets, inputs[i]);
+    });
+    return out;
+  },
+  backward: (inputs, _output, dy, attrs) =>
+    concatOffsets(inputs, attrs, dy.shape).map((offsets, i) => gather(dy, offsets, inputs[i].shape)),
+};
+
+/** In float64, on its own: what the kernels are compared with. */
+export const layoutReferences = {
+  reshape: reshapeReference,
+  pad: padReference,
+  slice: sliceReference,
+  concat: concatReference,
+};

@@ -1,22 +1,77 @@
 import { checkOptions, refuse } from '../common/arguments.js';
-import { checkLossSpec, type LossSpec } from '../common/loss-spec.js';
-import type { OpAttrs } from '../common/op-attrs.js';
-import { marginLossShape } from '../common/op-shapes.js';
+import { ArgumentError, ShapeError } from '../common/errors.js';
+import { checkFloat32 } from '../common/float32-constants.js';
+import { checkInputs, checkLabels, checkRank } from '../common/shape-checks.js';
+import { formatShape, type Shape } from '../common/shapes.js';
 import { addKernel } from '../kernels/elementwise.js';
-import { chooseRows } from '../kernels/normalize.js';
-import { additiveMargin, chooseSoftmax, type Margin } from '../kernels/softmax.js';
+import { map, type NdArray, scalar, zeros } from '../reference/ndarray.js';
+import type { ReferenceRule } from '../reference/reference-op.js';
 import { dispatch } from '../tensor/dispatch.js';
 import { apply, type Op } from '../tensor/tape.js';
 import { scope, type Tensor } from '../tensor/tensor.js';
-import { type MatmulOptions, matmulOp } from './matmul.js';
-import { normalizeRows, normalizeRowsGradient, type RowChoice } from './normalize.js';
+import { type MatmulOptions, matmulOp, multiplyReference } from './matmul/matmul.js';
+import { chooseRows, normalizeRows, normalizeRowsGradient, type RowChoice } from './normalize.js';
 import {
+  additiveMargin,
+  chooseSoftmax,
   crossEntropy,
   crossEntropyGradient,
+  crossEntropyGradientReference,
   crossEntropyLengthGradient,
+  crossEntropyReference,
+  type Margin,
   type ScoredRows,
   type SoftmaxChoice,
 } from './softmax.js';
+
+/** Losses that train a recogniser on identity labels: see `marginLoss`. */
+export const LOSSES = ['cosface', 'arcface', 'sphereface', 'normface', 'softmax'] as const;
+
+export interface LossSpec {
+  loss: (typeof LOSSES)[number];
+  /** Scale of the logits; not used by sphereface (there it is the embedding's length) and softmax. */
+  s: number;
+  /**
+   * Margin: of the cosine (cosface), of the angle in radians (arcface, 0 to π/2), or the factor of the angle (sphereface: 1,
+   * 2, 3 or 4). Not used by normface and softmax.
+   */
+  m: number;
+  /** sphereface: weight of cos θ beside ψ(θ), as in its annealing; 0 is the loss itself. */
+  lambda: number;
+}
+
+/** @throws ArgumentError that names the value that is out of range */
+export function checkLossSpec(where: string, { loss, s, m, lambda }: LossSpec): void {
+  const fail = (name: string, value: unknown, expected: string): never => {
+    throw new ArgumentError(`${where}: ${name} is ${value}; expected ${expected}`);
+  };
+  if (!LOSSES.includes(loss)) fail('loss', loss, LOSSES.join(', '));
+  checkFloat32(where, 's', s, 0, true);
+  checkFloat32(where, 'lambda', lambda, 0);
+  if (loss === 'sphereface' && ![1, 2, 3, 4].includes(m)) fail('m', m, '1, 2, 3 or 4 for sphereface');
+  // Above about 2.33 the logit would jump up where θ + m passes π.
+  if (loss === 'arcface' && !(m >= 0 && m <= Math.PI / 2)) fail('m', m, 'an angle from 0 to π/2 for arcface');
+  checkFloat32(where, 'm', m, 0);
+}
+
+export function marginLossShape(inputs: readonly Shape[], attrs: LossSpec): number[] {
+  checkLabelledEmbeddings('marginLoss', inputs);
+  checkLossSpec('marginLoss', attrs);
+  return [];
+}
+
+export function checkLabelledEmbeddings(op: string, inputs: readonly Shape[]): void {
+  checkInputs(op, inputs, ['embeddings', 'weights', 'labels']);
+  const [x, w, labels] = inputs;
+  checkRank(op, 'embeddings', x, 2, '[B,D]');
+  checkRank(op, 'weights', w, 2, '[classes,D]');
+  if (x[1] !== w[1]) {
+    throw new ShapeError(
+      `${op}: embeddings ${formatShape(x)} have ${x[1]} dimensions, weights ${formatShape(w)} ${w[1]}`,
+    );
+  }
+  checkLabels(op, labels, x[0], 'embeddings');
+}
 
 /** For tests and benches: other kernels than the chosen ones. */
 export interface MarginLossKernels {
@@ -27,16 +82,14 @@ export interface MarginLossKernels {
 
 const EPS = 1e-12;
 
-type Attrs = OpAttrs['marginLoss'];
-
 /** Whether a loss looks at the direction of embeddings alone, and at that of the weights: at their unit vectors. */
-const unitsOf = (loss: Attrs['loss']): { x: boolean; w: boolean } => ({
+const unitsOf = (loss: LossSpec['loss']): { x: boolean; w: boolean } => ({
   x: loss !== 'softmax' && loss !== 'sphereface',
   w: loss !== 'softmax',
 });
 
 /** The margin as the kernels of the softmax rows take it, checked in each run of a recorded step, since it may change. */
-function marginOf(attrs: Attrs): Margin {
+function marginOf(attrs: LossSpec): Margin {
   const { loss, s, m, lambda } = attrs;
   checkLossSpec('marginLoss', { loss, s, m, lambda });
   switch (loss) {
@@ -61,11 +114,11 @@ export function marginLossOp({
   rows = chooseRows,
   softmax = chooseSoftmax,
   matmul,
-}: MarginLossKernels = {}): Op<Attrs> {
+}: MarginLossKernels = {}): Op<LossSpec> {
   const { forward } = matmulOp(matmul);
   const multiply = (a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean, shape: readonly number[]) =>
     forward([a, b], { transposeA, transposeB }, shape).output;
-  const scored = (scores: Tensor, labels: Tensor, x: Tensor, { loss }: Attrs): ScoredRows =>
+  const scored = (scores: Tensor, labels: Tensor, x: Tensor, { loss }: LossSpec): ScoredRows =>
     loss === 'sphereface' ? { scores, labels, features: x } : { scores, labels };
   return {
     inputs: ['embeddings', 'weights', 'labels'],
@@ -146,3 +199,111 @@ export function marginLoss(embeddings: Tensor, weights: Tensor, labels: Tensor, 
     },
   });
 }
+
+const norms = (x: NdArray): number[] =>
+  Array.from({ length: x.shape[0] }, (_, row) =>
+    Math.max(Math.hypot(...x.data.subarray(row * x.shape[1], (row + 1) * x.shape[1])), 1e-12),
+  );
+
+const divided = (x: NdArray, lengths: readonly number[]): NdArray =>
+  map(x, (value, i) => value / lengths[Math.floor(i / x.shape[1])]);
+
+/** Below it the derivative by cos θ is that at this sine, as the label's logit has a pole there. */
+const LEAST_SINE = 1e-3;
+
+/** The label's logit as a multiple of the scale, as a function of cos θ, and its derivative. */
+function labelFunction({ loss, m, lambda }: LossSpec, cosine: number): { value: number; derivative: number } {
+  const theta = Math.acos(Math.max(-1, Math.min(1, cosine)));
+  if (loss === 'cosface') return { value: cosine - m, derivative: 1 };
+  if (loss === 'arcface') {
+    if (theta + m >= Math.PI) return { value: cosine - m * Math.sin(m), derivative: 1 };
+    const sine = Math.max(Math.sin(theta), LEAST_SINE);
+    return { value: Math.cos(theta + m), derivative: Math.cos(m) + (cosine * Math.sin(m)) / sine };
+  }
+  if (loss === 'sphereface') {
+    const k = Math.min(m - 1, Math.floor((m * theta) / Math.PI));
+    const sign = k % 2 === 0 ? 1 : -1;
+    const psi = sign * Math.cos(m * theta) - 2 * k;
+    // d cos(mθ) / d cos θ = m·sin(mθ) / sin θ, which tends to ±m² at the ends.
+    const sine = Math.sin(theta);
+    const slope = sine > 1e-9 ? (m * Math.sin(m * theta)) / sine : m * m * (cosine > 0 || m % 2 === 1 ? 1 : -1);
+    return { value: (lambda * cosine + psi) / (1 + lambda), derivative: (lambda + sign * slope) / (1 + lambda) };
+  }
+  return { value: cosine, derivative: 1 };
+}
+
+interface Scored {
+  /** Lengths that embeddings and weights are divided by; 1 for softmax, which does not look at angles. */
+  lengthsX: number[];
+  lengthsW: number[];
+  units: NdArray;
+  weights: NdArray;
+  cosines: NdArray;
+  logits: NdArray;
+  /** Factor of each row's logits: s, or ‖x‖. */
+  scales: number[];
+}
+
+function score([x, w, labels]: readonly NdArray[], attrs: LossSpec): Scored {
+  const plain = attrs.loss === 'softmax';
+  const lengthsX = plain ? new Array(x.shape[0]).fill(1) : norms(x);
+  const lengthsW = plain ? new Array(w.shape[0]).fill(1) : norms(w);
+  const [units, weights] = [divided(x, lengthsX), divided(w, lengthsW)];
+  const cosines = multiplyReference(units, weights, false, true);
+  const scales = lengthsX.map((length) => (attrs.loss === 'sphereface' ? length : plain ? 1 : attrs.s));
+  const classes = w.shape[0];
+  const logits = map(cosines, (cosine, i) => {
+    const row = Math.floor(i / classes);
+    const isLabel = i % classes === labels.data[row];
+    return scales[row] * (isLabel ? labelFunction(attrs, cosine).value : cosine);
+  });
+  return { lengthsX, lengthsW, units, weights, cosines, logits, scales };
+}
+
+/** The gradient through v / ‖v‖: the part of dy across the unit vector, over the length. */
+function throughUnit(units: NdArray, lengths: readonly number[], dy: NdArray): NdArray {
+  const size = units.shape[1];
+  const result = zeros(units.shape);
+  lengths.forEach((length, row) => {
+    let along = 0;
+    for (let d = 0; d < size; d++) along += units.data[row * size + d] * dy.data[row * size + d];
+    for (let d = 0; d < size; d++) {
+      const i = row * size + d;
+      result.data[i] = (dy.data[i] - along * units.data[i]) / length;
+    }
+  });
+  return result;
+}
+
+export const marginLossReference: ReferenceRule<LossSpec> = {
+  forward: (inputs, attrs) => scalar(crossEntropyReference('marginLoss', score(inputs, attrs).logits, inputs[2]).loss),
+  backward(inputs, _output, dy, attrs) {
+    const [, w, labels] = inputs;
+    const { lengthsX, lengthsW, units, weights, cosines, logits, scales } = score(inputs, attrs);
+    const classes = w.shape[0];
+    const dLogits = crossEntropyGradientReference('marginLoss', logits, labels, dy);
+    const dCosines = map(dLogits, (d, i) => {
+      const row = Math.floor(i / classes);
+      const isLabel = i % classes === labels.data[row];
+      return d * scales[row] * (isLabel ? labelFunction(attrs, cosines.data[i]).derivative : 1);
+    });
+    const [dUnits, dWeights] = [multiplyReference(dCosines, weights), multiplyReference(dCosines, units, true)];
+    if (attrs.loss === 'softmax') return [dUnits, dWeights, null];
+    const dx = throughUnit(units, lengthsX, dUnits);
+    if (attrs.loss === 'sphereface') {
+      const size = units.shape[1];
+      lengthsX.forEach((_, row) => {
+        let byLength = 0;
+        for (let c = 0; c < classes; c++) {
+          const i = row * classes + c;
+          byLength += (dLogits.data[i] * logits.data[i]) / scales[row];
+        }
+        for (let d = 0; d < size; d++) dx.data[row * size + d] += byLength * units.data[row * size + d];
+      });
+    }
+    return [dx, throughUnit(weights, lengthsW, dWeights), null];
+  },
+};
+
+/** In float64, on its own: what the kernels are compared with. */
+export const marginLossReferences = { marginLoss: marginLossReference };

@@ -1,13 +1,54 @@
-import type { OpAttrs } from '../common/op-attrs.js';
-import { mseShape } from '../common/op-shapes.js';
-import { chooseMse, type MseConfig, mseGradientKernel, msePartialsKernel } from '../kernels/mse.js';
+import { type LossWidth, mseGradientShader, msePartialsShader } from '../../shaders/mse.wgsl.js';
+import { checkInputs, checkSame } from '../common/shape-checks.js';
+import type { Shape } from '../common/shapes.js';
+import type { Kernel, KernelLimits } from '../gpu/kernel.js';
+import { elementGrid } from '../kernels/elementwise.js';
+import { map, scalar } from '../reference/ndarray.js';
+import type { ReferenceRule } from '../reference/reference-op.js';
 import { dispatch, dispatchMany } from '../tensor/dispatch.js';
-import { apply, type Op } from '../tensor/tape.js';
+import { apply, type NoAttrs, type Op } from '../tensor/tape.js';
 import { scope, type Tensor } from '../tensor/tensor.js';
 import { lossSum } from './loss-sum.js';
 
+export function mseShape(inputs: readonly Shape[]): number[] {
+  checkInputs('mse', inputs, ['a', 'b']);
+  checkSame('mse', inputs[0], inputs[1]);
+  return [];
+}
+
+/** How two arrays of one size are compared: elements in a load, and the number of partial sums. */
+export interface MseConfig {
+  readonly width: LossWidth;
+  readonly partials: number;
+}
+
+/** Vectors where the size allows; enough invocations to fill the device, with several loads each but no long sums. */
+export function chooseMse(size: number, limits: KernelLimits): MseConfig {
+  const width = size % 4 === 0 ? 4 : 1;
+  const loads = size / width;
+  const wanted = limits.software ? 2048 : 2 ** 16;
+  return { width, partials: Math.max(Math.ceil(loads / 64), Math.min(wanted, Math.ceil(loads / 8))) };
+}
+
+/** The plainest way: one invocation that visits all elements in order. */
+export const naiveMse = (): MseConfig => ({ width: 1, partials: 1 });
+
+/** Bindings a, b, partials. */
+export function msePartialsKernel({ width, partials }: MseConfig): Kernel {
+  return { label: 'mse', ...msePartialsShader(width), workgroups: elementGrid(partials) };
+}
+
+/** Bindings a, b, dy, then the gradients by a and by b, each if wanted. */
+export function mseGradientKernel(size: number, { width }: MseConfig, wanted: { a: boolean; b: boolean }): Kernel {
+  return {
+    label: 'mse gradient',
+    ...mseGradientShader(width, wanted),
+    workgroups: elementGrid(size / width),
+  };
+}
+
 /** The operation, split up as `choose` says; tests replace the default by the naive way. */
-export function mseOp(choose: (...args: Parameters<typeof chooseMse>) => MseConfig = chooseMse): Op<OpAttrs['mse']> {
+export function mseOp(choose: (...args: Parameters<typeof chooseMse>) => MseConfig = chooseMse): Op<NoAttrs> {
   return {
     inputs: ['a', 'b'],
     shape: mseShape,
@@ -36,3 +77,18 @@ export const mseOps = { mse: /* @__PURE__ */ mseOp() };
  * @throws ShapeError unless a and b have one shape
  */
 export const mse = (a: Tensor, b: Tensor): Tensor => apply('mse', mseOps.mse, [a, b], {});
+
+export const mseReference: ReferenceRule<unknown> = {
+  forward([a, b]) {
+    let sum = 0;
+    for (let i = 0; i < a.data.length; i++) sum += (a.data[i] - b.data[i]) ** 2;
+    return scalar(sum / a.data.length);
+  },
+  backward([a, b], _output, dy) {
+    const da = map(a, (v, i) => (2 * (v - b.data[i]) * dy.data[0]) / a.data.length);
+    return [da, map(da, (v) => -v)];
+  },
+};
+
+/** In float64, on its own: what the kernels are compared with. */
+export const mseReferences = { mse: mseReference };

@@ -1,24 +1,108 @@
-import { toPadding, toPair, withDefaults } from '../common/arguments.js';
-import type { Padding2d, Pair, Pool2dAttrs } from '../common/op-attrs.js';
-import { avgPool2dShape, maxPool2dShape } from '../common/op-shapes.js';
+import type { ColumnWidth } from '../../shaders/common/columns.js';
 import {
-  avgPoolGradientKernel,
-  avgPoolKernel,
-  type ChannelChoice,
-  chooseChannels,
-  maxPoolGradientKernel,
-  maxPoolKernel,
-  poolScalars,
-} from '../kernels/pool.js';
+  avgPoolGradientShader,
+  avgPoolShader,
+  maxPoolGradientShader,
+  maxPoolShader,
+  poolPlan,
+} from '../../shaders/pool.wgsl.js';
+import { toPadding, toPair, withDefaults } from '../common/arguments.js';
+import { ShapeError } from '../common/errors.js';
+import type { Shader } from '../common/shader.js';
+import { checkInputs, checkPadding, checkPair, checkRank, NHWC } from '../common/shape-checks.js';
+import { formatShape, type Padding2d, type Pair, type Shape, sizeOf } from '../common/shapes.js';
+import type { Kernel } from '../gpu/kernel.js';
+import { type ChannelChoice, chooseChannels } from '../kernels/columns.js';
+import { elementGrid } from '../kernels/elementwise.js';
+import { type NdArray, zeros } from '../reference/ndarray.js';
+import type { ReferenceRule } from '../reference/reference-op.js';
 import { dispatch, dispatchMany } from '../tensor/dispatch.js';
 import { apply, type Op } from '../tensor/tape.js';
 import type { Tensor } from '../tensor/tensor.js';
+import { convOutputSize } from './conv/shape.js';
+
+/** Of maxPool2d: padding never wins; on a tie the first in row-major order gets the gradient. Of avgPool2d: padding is not counted. */
+export interface Pool2dAttrs {
+  kernel: Pair;
+  stride: Pair;
+  padding: Padding2d;
+}
+
+/** @throws ShapeError, ArgumentError */
+export function pool2dShape(op: 'maxPool2d' | 'avgPool2d', inputs: readonly Shape[], attrs: Pool2dAttrs): number[] {
+  checkInputs(op, inputs, ['input']);
+  const [x] = inputs;
+  checkRank(op, 'input', x, 4, NHWC);
+  checkPair(op, 'kernel', attrs.kernel, 1);
+  checkPair(op, 'stride', attrs.stride, 1);
+  checkPadding(op, attrs.padding);
+  const [kh, kw] = attrs.kernel;
+  const [top, bottom, left, right] = attrs.padding;
+  // Else a window could lie wholly in the padding, where neither a maximum nor a mean is defined.
+  if (Math.max(top, bottom) >= kh || Math.max(left, right) >= kw) {
+    throw new ShapeError(`${op}: padding [${attrs.padding.join(',')}] must be below the kernel of ${kh}x${kw}`);
+  }
+  const [ho, wo] = convOutputSize([x[1], x[2]], attrs.kernel, { ...attrs, dilation: [1, 1] });
+  if (ho < 1 || wo < 1) {
+    throw new ShapeError(
+      `${op}: a kernel of ${kh}x${kw} does not fit the input ${formatShape(x)} with padding [${attrs.padding.join(',')}]`,
+    );
+  }
+  return [x[0], ho, wo, x[3]];
+}
+
+/**
+ * The uniform of a kernel with one invocation a pixel and channel group of the `outputs`.
+ * @param x [N,H,W,C], what the windows are taken from
+ * @param y [N,Ho,Wo,C]
+ */
+export function poolScalars(
+  x: readonly number[],
+  y: readonly number[],
+  { kernel, stride, padding }: Pool2dAttrs,
+  width: ColumnWidth,
+  outputs: readonly number[],
+): ArrayBuffer {
+  return poolPlan.pack({
+    big: [x[1], x[2]],
+    small: [y[1], y[2]],
+    kernel,
+    stride,
+    padding: [padding[0], padding[2]],
+    groups: x[3] / width,
+    threads: sizeOf(outputs) / width,
+  });
+}
+
+function poolKernel(label: string, shader: Shader, outputs: readonly number[], width: ColumnWidth): Kernel {
+  return { label, ...shader, workgroups: elementGrid(sizeOf(outputs) / width) };
+}
+
+/** Bindings x, y, winners (of y's shape); `y` is the shape of y. */
+export function maxPoolKernel(y: readonly number[], width: ColumnWidth): Kernel {
+  return poolKernel('max pool', maxPoolShader(width), y, width);
+}
+
+/** Bindings winners, dy, dx; `x` is the shape of x. */
+export function maxPoolGradientKernel(x: readonly number[], width: ColumnWidth): Kernel {
+  return poolKernel('max pool gradient', maxPoolGradientShader(width), x, width);
+}
+
+/** Bindings x, y. */
+export function avgPoolKernel(y: readonly number[], width: ColumnWidth): Kernel {
+  return poolKernel('average pool', avgPoolShader(width), y, width);
+}
+
+/** Bindings dy, dx. */
+export function avgPoolGradientKernel(x: readonly number[], width: ColumnWidth): Kernel {
+  return poolKernel('average pool gradient', avgPoolGradientShader(width), x, width);
+}
 
 /** Max pooling, with as many channels an invocation as `choose` says; tests replace the default by one. */
 export function maxPool2dOp(choose: ChannelChoice = chooseChannels): Op<Pool2dAttrs> {
   return {
     inputs: ['x'],
-    shape: maxPool2dShape,
+    shape: (inputs, attrs) => pool2dShape('maxPool2d', inputs, attrs),
     forward([x], attrs, shape) {
       const width = choose(shape[3]);
       const scalars = poolScalars(x.shape, shape, attrs, width, shape);
@@ -37,7 +121,7 @@ export function maxPool2dOp(choose: ChannelChoice = chooseChannels): Op<Pool2dAt
 export function avgPool2dOp(choose: ChannelChoice = chooseChannels): Op<Pool2dAttrs> {
   return {
     inputs: ['x'],
-    shape: avgPool2dShape,
+    shape: (inputs, attrs) => pool2dShape('avgPool2d', inputs, attrs),
     forward([x], attrs, shape) {
       const width = choose(shape[3]);
       const scalars = poolScalars(x.shape, shape, attrs, width, shape);
@@ -98,3 +182,109 @@ export const maxPool2d = (x: Tensor, options: Pool2dOptions): Tensor =>
  */
 export const avgPool2d = (x: Tensor, options: Pool2dOptions): Tensor =>
   apply('avgPool2d', poolOps.avgPool2d, [x], attrsOf('avgPool2d', options));
+
+type VisitWindow = (
+  output: number,
+  rows: readonly [number, number],
+  columns: readonly [number, number],
+  n: number,
+) => void;
+
+/** Calls `visit` for every output pixel with where its channels start, and its window inside the picture (ends exclusive). */
+function forEachWindow(input: Shape, output: Shape, attrs: Pool2dAttrs, visit: VisitWindow): void {
+  const [batch, h, w, channels] = input;
+  const [, ho, wo] = output;
+  const [top, , left] = attrs.padding;
+  const inside = (first: number, kernel: number, size: number): [number, number] => [
+    Math.max(first, 0),
+    Math.min(first + kernel, size),
+  ];
+  for (let n = 0; n < batch; n++) {
+    for (let oy = 0; oy < ho; oy++) {
+      const rows = inside(oy * attrs.stride[0] - top, attrs.kernel[0], h);
+      for (let ox = 0; ox < wo; ox++) {
+        const columns = inside(ox * attrs.stride[1] - left, attrs.kernel[1], w);
+        visit(((n * ho + oy) * wo + ox) * channels, rows, columns, n);
+      }
+    }
+  }
+}
+
+/** Calls `visit` for every output element with the element of x that wins: the first NaN, else the first of the largest. */
+function forEachMaximum(
+  x: NdArray,
+  output: Shape,
+  attrs: Pool2dAttrs,
+  visit: (output: number, at: number) => void,
+): void {
+  const [, h, w, channels] = x.shape;
+  forEachWindow(x.shape, output, attrs, (out, rows, columns, n) => {
+    for (let c = 0; c < channels; c++) {
+      let best = -1;
+      for (let y = rows[0]; y < rows[1]; y++) {
+        for (let col = columns[0]; col < columns[1]; col++) {
+          const at = ((n * h + y) * w + col) * channels + c;
+          const wins = x.data[at] > x.data[best] || Number.isNaN(x.data[at]);
+          if (best < 0 || (wins && !Number.isNaN(x.data[best]))) best = at;
+        }
+      }
+      visit(out + c, best);
+    }
+  });
+}
+
+export const maxPool2dReference: ReferenceRule<Pool2dAttrs> = {
+  forward([x], attrs, shape) {
+    const out = zeros(shape);
+    forEachMaximum(x, shape, attrs, (i, at) => {
+      out.data[i] = x.data[at];
+    });
+    return out;
+  },
+  backward([x], _output, dy, attrs) {
+    const dx = zeros(x.shape);
+    forEachMaximum(x, dy.shape, attrs, (i, at) => {
+      dx.data[at] += dy.data[i];
+    });
+    return [dx];
+  },
+};
+
+/** Calls `visit` for every pair of an output element and an element of x in its window, with one over the window's pixels. */
+function forEachShare(
+  input: Shape,
+  output: Shape,
+  attrs: Pool2dAttrs,
+  visit: (output: number, at: number, share: number) => void,
+): void {
+  const [, h, w, channels] = input;
+  forEachWindow(input, output, attrs, (out, rows, columns, n) => {
+    const share = 1 / ((rows[1] - rows[0]) * (columns[1] - columns[0]));
+    for (let y = rows[0]; y < rows[1]; y++) {
+      for (let col = columns[0]; col < columns[1]; col++) {
+        const first = ((n * h + y) * w + col) * channels;
+        for (let c = 0; c < channels; c++) visit(out + c, first + c, share);
+      }
+    }
+  });
+}
+
+export const avgPool2dReference: ReferenceRule<Pool2dAttrs> = {
+  forward([x], attrs, shape) {
+    const out = zeros(shape);
+    forEachShare(x.shape, shape, attrs, (i, at, share) => {
+      out.data[i] += x.data[at] * share;
+    });
+    return out;
+  },
+  backward([x], _output, dy, attrs) {
+    const dx = zeros(x.shape);
+    forEachShare(x.shape, dy.shape, attrs, (i, at, share) => {
+      dx.data[at] += dy.data[i] * share;
+    });
+    return [dx];
+  },
+};
+
+/** In float64, on its own: what the kernels are compared with. */
+export const poolReferences = { maxPool2d: maxPool2dReference, avgPool2d: avgPool2dReference };

@@ -1,14 +1,58 @@
-import type { OpAttrs } from '../common/op-attrs.js';
-import { preluShape } from '../common/op-shapes.js';
-import { type ColumnPurpose, chooseColumns, partialsShape, planScalars } from '../kernels/columns.js';
-import { preluGradientKernel, preluKernel } from '../kernels/prelu.js';
+import { preluGradientShader, preluShader, type SlopeKind } from '../../shaders/prelu.wgsl.js';
+import { ShapeError } from '../common/errors.js';
+import { checkInputs, checkMinRank } from '../common/shape-checks.js';
+import { formatShape, type Shape } from '../common/shapes.js';
+import type { Kernel } from '../gpu/kernel.js';
+import {
+  type ColumnConfig,
+  type ColumnPurpose,
+  chooseColumns,
+  columnGrid,
+  partialsShape,
+  planScalars,
+} from '../kernels/columns.js';
+import { map, zeros } from '../reference/ndarray.js';
+import type { ReferenceRule } from '../reference/reference-op.js';
 import { dispatch, dispatchMany } from '../tensor/dispatch.js';
-import { apply, type Op } from '../tensor/tape.js';
+import { apply, type NoAttrs, type Op } from '../tensor/tape.js';
 import { scope, type Tensor } from '../tensor/tensor.js';
 import { sumRows } from './reduce.js';
 
+export function preluShape(inputs: readonly Shape[]): number[] {
+  checkInputs('prelu', inputs, ['input', 'slope']);
+  const [x, slope] = inputs;
+  checkMinRank('prelu', 'input', x, 1, '[...,C]');
+  checkSlope('prelu', slope, x[x.length - 1]);
+  return [...x];
+}
+
+/** Checks a slope that all channels share, or one a channel. */
+export function checkSlope(op: string, slope: Shape, channels: number): void {
+  if (slope.length !== 1 || (slope[0] !== 1 && slope[0] !== channels)) {
+    throw new ShapeError(`${op}: slope has shape ${formatShape(slope)}; expected [1] or [${channels}]`);
+  }
+}
+
+/** Bindings x, slope, y. */
+export function preluKernel(config: ColumnConfig, kind: SlopeKind): Kernel {
+  return { label: 'prelu', ...preluShader(config.width, kind), workgroups: columnGrid(config), pointwise: true };
+}
+
+/** Bindings x, slope, dy, then dx and the partial sums [1, slots, channels] of the slope's gradient, each if wanted. */
+export function preluGradientKernel(
+  config: ColumnConfig,
+  kind: SlopeKind,
+  wanted: { input: boolean; slope: boolean },
+): Kernel {
+  return {
+    label: 'prelu gradient',
+    ...preluGradientShader(config.width, kind, wanted),
+    workgroups: columnGrid(config),
+  };
+}
+
 /** The operation, walking tensors as `choose` says; tests replace the default by the naive plan. */
-export function preluOp(choose = chooseColumns): Op<OpAttrs['prelu']> {
+export function preluOp(choose = chooseColumns): Op<NoAttrs> {
   const planFor = (x: Tensor, slope: Tensor, purpose: ColumnPurpose) => {
     // A shared slope does not care where channels end: vectors that divide the size are the fastest columns.
     const columns = slope.size > 1 ? slope.size : x.size % 4 === 0 ? 4 : 1;
@@ -46,3 +90,23 @@ export const preluOps = { prelu: /* @__PURE__ */ preluOp() };
  * @throws ShapeError
  */
 export const prelu = (x: Tensor, slope: Tensor): Tensor => apply('prelu', preluOps.prelu, [x, slope], {});
+
+export const preluReference: ReferenceRule<unknown> = {
+  forward: ([x, slope]) => map(x, (v, i) => (v > 0 ? v : v * slope.data[i % slope.data.length])),
+  backward([x, slope], _output, dy) {
+    const slopes = slope.data.length;
+    const dSlope = zeros(slope.shape);
+    const dx = map(dy, (d, i) => {
+      if (x.data[i] > 0) return d;
+      // NaN is on neither side.
+      if (Number.isNaN(x.data[i])) dSlope.data[i % slopes] = Number.NaN;
+      if (Number.isNaN(x.data[i])) return Number.NaN;
+      dSlope.data[i % slopes] += d * x.data[i];
+      return d * slope.data[i % slopes];
+    });
+    return [dx, dSlope];
+  },
+};
+
+/** In float64, on its own: what the kernels are compared with. */
+export const preluReferences = { prelu: preluReference };

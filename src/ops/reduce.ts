@@ -1,14 +1,98 @@
 import { broadcastPlan } from '../../shaders/binary.wgsl.js';
+import { BLOCK } from '../../shaders/common/block-sums.js';
+import { type SumWidth, sumPlan, sumRowsShader } from '../../shaders/reduce.wgsl.js';
 import { ShapeError } from '../common/errors.js';
-import type { OpAttrs } from '../common/op-attrs.js';
-import { meanShape, sumShape } from '../common/op-shapes.js';
-import { normalizeAxes, reducedShape, sizeOf } from '../common/shapes.js';
-import { broadcastKernel } from '../kernels/binary.js';
+import { checkInputs } from '../common/shape-checks.js';
+import { broadcastStrides, normalizeAxes, reducedShape, type Shape, sizeOf } from '../common/shapes.js';
+import type { Kernel, KernelLimits } from '../gpu/kernel.js';
+import { broadcastKernel } from '../kernels/broadcast.js';
+import { elementGrid } from '../kernels/elementwise.js';
 import { mergeAxes } from '../kernels/merge-axes.js';
-import { chooseSumPasses, type SumPass, sumPassKernel, sumPassScalars } from '../kernels/reduce.js';
+import { gather, map, type NdArray, scatterAdd, stridedOffsets, zeros } from '../reference/ndarray.js';
+import type { ReferenceRule } from '../reference/reference-op.js';
 import { dispatch } from '../tensor/dispatch.js';
 import { apply, type Op } from '../tensor/tape.js';
 import { scope, type Tensor } from '../tensor/tensor.js';
+
+/** Over the given axes (all when empty); a reduced axis is dropped unless keepDims. */
+export interface ReduceAttrs {
+  axes: readonly number[];
+  keepDims: boolean;
+}
+
+/** @throws ShapeError */
+export function reduceShape(op: 'sum' | 'mean', inputs: readonly Shape[], attrs: ReduceAttrs): number[] {
+  checkInputs(op, inputs, ['input']);
+  const [x] = inputs;
+  return reducedShape(x, normalizeAxes(attrs.axes, x.length, op), attrs.keepDims);
+}
+
+/** One pass of a sum: [batches, rows, columns] becomes [batches, slots, columns]; see `shaders/reduce.wgsl.ts`. */
+export interface SumPass {
+  readonly batches: number;
+  readonly rows: number;
+  readonly columns: number;
+  readonly slots: number;
+  /** Adjacent columns of an invocation; divides `columns`. */
+  readonly width: SumWidth;
+}
+
+const widthOf = (columns: number): SumWidth => (columns % 4 === 0 ? 4 : columns % 2 === 0 ? 2 : 1);
+
+/**
+ * Rows to lay side by side, so that `columns` becomes a multiple of 4 and every load brings 4 numbers:
+ * [rows, columns] is also [rows/k, k·columns], whose column sums [k·columns] = [k, columns] the next pass adds up.
+ */
+function rowsSideBySide(batches: number, rows: number, columns: number): number {
+  const wanted = 4 / widthOf(columns);
+  // It costs a pass more, which a short sum would not win back.
+  return rows % wanted === 0 && rows >= 4 * wanted && batches * rows * columns >= 2 ** 14 ? wanted : 1;
+}
+
+/** Into how many sums the rows of a pass go: enough to fill the device, few enough that the next pass is short. */
+function slotsFor(batches: number, rows: number, groups: number, limits: KernelLimits): number {
+  const threads = batches * groups;
+  // A CPU runs a long loop as fast as a short one; on a GPU the loop of a lonely thread is the time of the kernel.
+  // Most rows of a sum: blocks of blocks.
+  const longest = BLOCK ** 3;
+  if (rows <= longest && (limits.software ? rows * threads <= 2 ** 14 : rows <= 64)) return 1;
+  const wanted = limits.software ? 2 ** 11 : 2 ** 16;
+  const shortest = limits.software ? 16 : 64;
+  const busy = Math.min(Math.ceil(wanted / threads), Math.floor(rows / shortest));
+  return Math.max(busy, Math.ceil(rows / longest));
+}
+
+/**
+ * The passes that add up the rows of [batches, rows, columns] to [batches, columns], in a fixed order; mostly two.
+ * Pure: the same numbers give the same passes.
+ */
+export function chooseSumPasses(batches: number, rows: number, columns: number, limits: KernelLimits): SumPass[] {
+  const beside = rowsSideBySide(batches, rows, columns);
+  const width = widthOf(columns * beside);
+  const slots = slotsFor(batches, rows / beside, (columns * beside) / width, limits);
+  const pass: SumPass = { batches, rows: rows / beside, columns: columns * beside, slots, width };
+  return slots * beside === 1 ? [pass] : [pass, ...chooseSumPasses(batches, slots * beside, columns, limits)];
+}
+
+/** The plainest way: one invocation a sum, which visits all rows in order. */
+export function naiveSumPasses(batches: number, rows: number, columns: number): SumPass[] {
+  return [{ batches, rows, columns, slots: 1, width: 1 }];
+}
+
+/** Bindings x [batches, rows, columns], y [batches, slots, columns], then the scalars of `sumPassScalars`. */
+export function sumPassKernel({ batches, columns, slots, width }: SumPass): Kernel {
+  return {
+    label: 'sum rows',
+    ...sumRowsShader(width),
+    workgroups: elementGrid((batches * slots * columns) / width),
+  };
+}
+
+/** The uniform of a pass; its sums are multiplied by `scale`. */
+export function sumPassScalars({ batches, rows, columns, slots, width }: SumPass, scale = 1): ArrayBuffer {
+  const groups = columns / width;
+  return sumPlan.pack({ rows, groups, slots, threads: batches * slots * groups, scale });
+}
 
 /** How [batches, rows, columns] is added up; tests replace the default by the naive way. */
 export type SumChoice = (...args: Parameters<typeof chooseSumPasses>) => SumPass[];
@@ -83,11 +167,11 @@ export function sumToShape(dy: Tensor, shape: readonly number[], scale = 1): Ten
 }
 
 /** sum or mean, added up as `choose` says. */
-export function reduceOp(name: 'sum' | 'mean', choose: SumChoice = chooseSumPasses): Op<OpAttrs['sum']> {
+export function reduceOp(name: 'sum' | 'mean', choose: SumChoice = chooseSumPasses): Op<ReduceAttrs> {
   const scaleOf = (from: number, to: number) => (name === 'mean' ? to / from : 1);
   return {
     inputs: ['x'],
-    shape: name === 'sum' ? sumShape : meanShape,
+    shape: (inputs, attrs) => reduceShape(name, inputs, attrs),
     forward([x], attrs, shape) {
       const axes = new Set(normalizeAxes(attrs.axes, x.shape.length));
       return { output: sumOver(x, (axis) => axes.has(axis), shape, scaleOf(x.size, sizeOf(shape)), choose) };
@@ -116,3 +200,26 @@ export function sum(x: Tensor, axes: readonly number[] = [], keepDims = false): 
 export function mean(x: Tensor, axes: readonly number[] = [], keepDims = false): Tensor {
   return apply('mean', reduceOps.mean, [x], { axes, keepDims });
 }
+
+/** Where each element of x lies in its reduction. */
+function reductionOffsets(x: NdArray, attrs: ReduceAttrs): Int32Array {
+  const kept = reducedShape(x.shape, normalizeAxes(attrs.axes, x.shape.length), true);
+  return stridedOffsets(x.shape, broadcastStrides(kept, x.shape));
+}
+
+function reduceReference(average: boolean): ReferenceRule<ReduceAttrs> {
+  const factor = (x: NdArray, shape: Shape): number => (average ? sizeOf(shape) / x.data.length : 1);
+  return {
+    forward: ([x], attrs, shape) =>
+      map(scatterAdd(zeros(shape), reductionOffsets(x, attrs), x), (v) => v * factor(x, shape)),
+    backward: ([x], _output, dy, attrs) => [
+      map(gather(dy, reductionOffsets(x, attrs), x.shape), (v) => v * factor(x, dy.shape)),
+    ],
+  };
+}
+
+export const sumReference = /* @__PURE__ */ reduceReference(false);
+export const meanReference = /* @__PURE__ */ reduceReference(true);
+
+/** In float64, on its own: what the kernels are compared with. */
+export const reduceReferences = { sum: sumReference, mean: meanReference };

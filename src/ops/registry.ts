@@ -1,29 +1,32 @@
-import type { OpAttrs, OpName } from '../common/op-attrs.js';
+import type { Shape } from '../common/shapes.js';
+import { checked, type ReferenceOp, type ReferenceRule } from '../reference/reference-op.js';
 import { apply, type Op } from '../tensor/tape.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { batchNormOps } from './batch-norm.js';
-import { batchNormPreluOps } from './batch-norm-prelu.js';
-import { binaryOps } from './binary.js';
-import { bitsOps } from './bits.js';
-import { convOps } from './conv.js';
-import { cosFaceOps } from './cosface.js';
-import { layoutOps } from './layout.js';
-import { marginLossOps } from './margin-loss.js';
-import { matmulOps } from './matmul.js';
-import { mseOps } from './mse.js';
-import { normalizeOps } from './normalize.js';
-import { poolOps } from './pool.js';
-import { preluOps } from './prelu.js';
-import { quantizeOps } from './quantize.js';
-import { reduceOps } from './reduce.js';
-import { softmaxOps } from './softmax.js';
-import { ssimOps } from './ssim.js';
-import { transposeOps } from './transpose.js';
-import { unaryOps } from './unary.js';
-import { upsampleOps } from './upsample.js';
+import { batchNormOps } from './batch-norm/batch-norm.js';
+import { batchNormPreluOps } from './batch-norm/prelu.js';
+import { batchNormReferences } from './batch-norm/reference.js';
+import { binaryOps, binaryReferences } from './binary.js';
+import { bitsOps, bitsReferences } from './bits.js';
+import { convOps } from './conv/conv.js';
+import { convReferences } from './conv/reference.js';
+import { cosFaceOps, cosFaceReferences } from './cosface.js';
+import { layoutOps, layoutReferences } from './layout.js';
+import { marginLossOps, marginLossReferences } from './margin-loss.js';
+import { matmulOps, matmulReferences } from './matmul/matmul.js';
+import { mseOps, mseReferences } from './mse.js';
+import { normalizeOps, normalizeReferences } from './normalize.js';
+import { poolOps, poolReferences } from './pool.js';
+import { preluOps, preluReferences } from './prelu.js';
+import { quantizeOps, quantizeReferences } from './quantize.js';
+import { reduceOps, reduceReferences } from './reduce.js';
+import { softmaxOps, softmaxReferences } from './softmax.js';
+import { ssimOps, ssimReferences } from './ssim.js';
+import { transposeOps, transposeReferences } from './transpose.js';
+import { unaryOps, unaryReferences } from './unary.js';
+import { upsampleOps, upsampleReferences } from './upsample.js';
 
 /** Every GPU operation by name: what tests and replays walk over. Users call the named functions instead. */
-export const gpuOps: { readonly [K in OpName]?: Op<OpAttrs[K]> } = {
+export const gpuOps = {
   ...unaryOps,
   ...binaryOps,
   ...matmulOps,
@@ -46,9 +49,59 @@ export const gpuOps: { readonly [K in OpName]?: Op<OpAttrs[K]> } = {
   ...marginLossOps,
 };
 
+/** The same in float64. */
+const references: { readonly [K in OpName]: ReferenceRule<OpAttrs[K]> } = {
+  ...unaryReferences,
+  ...binaryReferences,
+  ...matmulReferences,
+  ...reduceReferences,
+  ...layoutReferences,
+  ...transposeReferences,
+  ...batchNormReferences,
+  ...preluReferences,
+  ...convReferences,
+  ...quantizeReferences,
+  ...bitsReferences,
+  ...mseReferences,
+  ...ssimReferences,
+  ...normalizeReferences,
+  ...softmaxReferences,
+  ...poolReferences,
+  ...upsampleReferences,
+  ...cosFaceReferences,
+  ...marginLossReferences,
+};
+
+/** Names of the engine's operations. */
+export type OpName = keyof typeof gpuOps;
+
+/**
+ * The attributes of each operation. Layouts: activations NHWC; conv weights [kh, kw, Cin/groups, Cout]; transposed-conv
+ * weights [kh, kw, Cout/groups, Cin]; scalars have shape []. Labels are float32 tensors that hold integers.
+ */
+export type OpAttrs = { [K in OpName]: (typeof gpuOps)[K] extends Op<infer A> ? A : never };
+
+const opOf = <K extends OpName>(name: K): Op<OpAttrs[K]> => gpuOps[name] as unknown as Op<OpAttrs[K]>;
+
+/** Every operation in float64 on the CPU, with the same checks of shapes and attributes as on the GPU. */
+export const referenceOps = /* @__PURE__ */ (() =>
+  Object.fromEntries(
+    (Object.keys(references) as OpName[]).map((name) => [
+      name,
+      checked(name, references[name] as ReferenceRule<unknown>, opOf(name).shape as Op<unknown>['shape']),
+    ]),
+  ))() as unknown as { readonly [K in OpName]: ReferenceOp<OpAttrs[K]> };
+
+/**
+ * Checks the inputs and attributes of an operation.
+ * @returns the shape of its output
+ * @throws ShapeError for shapes (or attributes beside these shapes) that do not fit; ArgumentError for attribute values
+ */
+export function outputShape<K extends OpName>(name: K, inputs: readonly Shape[], attrs: OpAttrs[K]): readonly number[] {
+  return opOf(name).shape(inputs, attrs);
+}
+
 /** Runs an operation by name, recorded like any other. */
 export function applyByName<K extends OpName>(name: K, inputs: readonly Tensor[], attrs: OpAttrs[K]): Tensor {
-  const op = gpuOps[name] as Op<OpAttrs[K]> | undefined;
-  if (!op) throw new Error(`operation ${name} has no GPU implementation`);
-  return apply(name, op, inputs, attrs);
+  return apply(name, opOf(name), inputs, attrs);
 }

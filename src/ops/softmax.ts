@@ -1,25 +1,111 @@
 import type { MarginForm } from '../../shaders/common/margin.js';
+import {
+  softmaxGradientShader,
+  softmaxLengthGradientShader,
+  softmaxPartialsShader,
+  softmaxPlan,
+  softmaxTotalsShader,
+} from '../../shaders/softmax.wgsl.js';
 import { checkList } from '../common/arguments.js';
 import { ArgumentError } from '../common/errors.js';
-import type { OpAttrs } from '../common/op-attrs.js';
-import { softmaxCrossEntropyShape } from '../common/op-shapes.js';
+import { checkInputs, checkLabels, checkRank } from '../common/shape-checks.js';
+import type { Shape } from '../common/shapes.js';
 import type { Gpu } from '../gpu/gpu.js';
+import type { Kernel, KernelLimits } from '../gpu/kernel.js';
 import type { Scalars } from '../gpu/scalars.js';
-import {
-  additiveMargin,
-  chooseSoftmax,
-  type Margin,
-  type SoftmaxConfig,
-  softmaxGradientKernel,
-  softmaxLengthGradientKernel,
-  softmaxPartialsKernel,
-  softmaxScalars,
-  softmaxTotalsKernel,
-} from '../kernels/softmax.js';
+import { elementGrid } from '../kernels/elementwise.js';
+import { map, type NdArray, scalar, zeros } from '../reference/ndarray.js';
+import type { ReferenceRule } from '../reference/reference-op.js';
 import { dispatch, dispatchMany } from '../tensor/dispatch.js';
-import { apply, type Op } from '../tensor/tape.js';
+import { apply, type NoAttrs, type Op } from '../tensor/tape.js';
 import { scope, Tensor } from '../tensor/tensor.js';
 import { lossSum } from './loss-sum.js';
+
+export function softmaxCrossEntropyShape(inputs: readonly Shape[]): number[] {
+  const op = 'softmaxCrossEntropy';
+  checkInputs(op, inputs, ['logits', 'labels']);
+  checkRank(op, 'logits', inputs[0], 2, '[B,C]');
+  checkLabels(op, inputs[1], inputs[0][0], 'logits');
+  return [];
+}
+
+/** How rows of logits are walked: `slots` invocations a row, at most one a class. */
+export interface SoftmaxConfig {
+  readonly rows: number;
+  readonly classes: number;
+  readonly slots: number;
+}
+
+/** Enough invocations to fill the device, with several classes each but no long sums of like terms. */
+export function chooseSoftmax(rows: number, classes: number, limits: KernelLimits): SoftmaxConfig {
+  const wanted = Math.ceil((limits.software ? 2048 : 2 ** 16) / rows);
+  return { rows, classes, slots: Math.max(Math.ceil(classes / 64), Math.min(wanted, Math.ceil(classes / 8))) };
+}
+
+/** The plainest way: one invocation a row. */
+export function naiveSoftmax(rows: number, classes: number): SoftmaxConfig {
+  return { rows, classes, slots: 1 };
+}
+
+/** Scale of the logits, and the numbers of the margin's form: see `shaders/common/margin.ts`. */
+export interface Margin {
+  readonly form: MarginForm;
+  readonly s: number;
+  readonly a: number;
+  readonly b: number;
+  readonly am: number;
+}
+
+/** s·(score − m) for the label. */
+export const additiveMargin = (s: number, m: number): Margin => ({ form: { form: 'additive' }, s, a: m, b: 0, am: 0 });
+
+/** The uniform of all kernels here. @param size values of an embedding, where the margin needs its length */
+export function softmaxScalars(
+  { rows, classes, slots }: SoftmaxConfig,
+  { s, a, b, am }: Margin,
+  size = 0,
+): ArrayBuffer {
+  return softmaxPlan.pack({ rows, classes, slots, size, s, a, b, am });
+}
+
+/** Bindings scores, labels, the embeddings for a multiplicative margin, partials [rows, slots, 2]. */
+export function softmaxPartialsKernel({ rows, slots }: SoftmaxConfig, margin: MarginForm): Kernel {
+  return {
+    label: 'softmax partials',
+    ...softmaxPartialsShader(margin),
+    workgroups: elementGrid(rows * slots),
+  };
+}
+
+/** Bindings scores, labels, (embeddings,) partials, totals [rows, 2], losses [rows]. */
+export function softmaxTotalsKernel({ rows }: SoftmaxConfig, margin: MarginForm): Kernel {
+  return {
+    label: 'softmax totals',
+    ...softmaxTotalsShader(margin),
+    workgroups: elementGrid(rows),
+  };
+}
+
+/** Bindings scores, labels, (embeddings,) totals, dy, dScores. */
+export function softmaxGradientKernel({ rows, slots }: SoftmaxConfig, margin: MarginForm): Kernel {
+  return {
+    label: 'softmax gradient',
+    ...softmaxGradientShader(margin),
+    workgroups: elementGrid(rows * slots),
+  };
+}
+
+/** Bindings scores, labels, embeddings, totals, dy, dEmbeddings. */
+export function softmaxLengthGradientKernel(
+  { rows }: SoftmaxConfig,
+  margin: MarginForm & { form: 'multiplicative' },
+): Kernel {
+  return {
+    label: 'softmax length gradient',
+    ...softmaxLengthGradientShader(margin),
+    workgroups: elementGrid(rows),
+  };
+}
 
 /** How rows are walked; tests replace the default by the naive way. */
 export type SoftmaxChoice = (...args: Parameters<typeof chooseSoftmax>) => SoftmaxConfig;
@@ -99,7 +185,7 @@ export function crossEntropyLengthGradient(
 const PLAIN = (): Margin => additiveMargin(1, 0);
 
 /** The operation, walking rows as `choose` says. */
-export function softmaxCrossEntropyOp(choose: SoftmaxChoice = chooseSoftmax): Op<OpAttrs['softmaxCrossEntropy']> {
+export function softmaxCrossEntropyOp(choose: SoftmaxChoice = chooseSoftmax): Op<NoAttrs> {
   return {
     inputs: ['logits', 'labels'],
     shape: softmaxCrossEntropyShape,
@@ -128,7 +214,7 @@ export const softmaxCrossEntropy = (logits: Tensor, labels: Tensor): Tensor =>
   apply('softmaxCrossEntropy', softmaxOps.softmaxCrossEntropy, [logits, labels], {});
 
 /** Float32 holds every integer up to here. */
-const MAX_CLASSES = 2 ** 24;
+const MAX_CLASSES = 0x1000000;
 
 /**
  * Uploads class labels for `softmaxCrossEntropy`, `cosFace` and `marginLoss`. They are checked here, since the GPU cannot refuse any.
@@ -150,3 +236,49 @@ export function labelsTensor(gpu: Gpu, labels: Int32Array | readonly number[], c
   });
   return Tensor.from(gpu, Float32Array.from(labels), [labels.length]);
 }
+
+/** Mean of −log softmax at the labels over the rows of logits, and softmax itself. */
+export function crossEntropyReference(
+  op: string,
+  logits: NdArray,
+  labels: NdArray,
+): { loss: number; softmax: NdArray } {
+  const [batch, classes] = logits.shape;
+  const softmax = zeros(logits.shape);
+  let loss = 0;
+  for (let row = 0; row < batch; row++) {
+    const label = labels.data[row];
+    if (!Number.isInteger(label) || label < 0 || label >= classes) {
+      throw new ArgumentError(`${op}: label ${row} is ${label}; expected an integer from 0 to ${classes - 1}`);
+    }
+    const first = row * classes;
+    let max = -Infinity;
+    for (let c = 0; c < classes; c++) max = Math.max(max, logits.data[first + c]);
+    let total = 0;
+    for (let c = 0; c < classes; c++) total += softmax.data[first + c] = Math.exp(logits.data[first + c] - max);
+    for (let c = 0; c < classes; c++) softmax.data[first + c] /= total;
+    loss += (Math.log(total) + (max - logits.data[first + label])) / batch;
+  }
+  return { loss, softmax };
+}
+
+/** Gradient of the mean cross-entropy with respect to the logits: (softmax − one-hot) / batch, times dy. */
+export function crossEntropyGradientReference(op: string, logits: NdArray, labels: NdArray, dy: NdArray): NdArray {
+  const [batch, classes] = logits.shape;
+  const { softmax } = crossEntropyReference(op, logits, labels);
+  return map(softmax, (p, i) => {
+    const target = i % classes === labels.data[Math.floor(i / classes)] ? 1 : 0;
+    return ((p - target) * dy.data[0]) / batch;
+  });
+}
+
+export const softmaxCrossEntropyReference: ReferenceRule<unknown> = {
+  forward: ([logits, labels]) => scalar(crossEntropyReference('softmaxCrossEntropy', logits, labels).loss),
+  backward: ([logits, labels], _output, dy) => [
+    crossEntropyGradientReference('softmaxCrossEntropy', logits, labels, dy),
+    null,
+  ],
+};
+
+/** In float64, on its own: what the kernels are compared with. */
+export const softmaxReferences = { softmaxCrossEntropy: softmaxCrossEntropyReference };

@@ -1,12 +1,60 @@
-import type { OpAttrs } from '../common/op-attrs.js';
-import { transposeShape } from '../common/op-shapes-layout.js';
-import { normalizeAxis } from '../common/shapes.js';
-import { transposeKernel } from '../kernels/transpose.js';
+import { transposeShader } from '../../shaders/transpose.wgsl.js';
+import { checkInputs, checkPerAxis } from '../common/shape-checks.js';
+import { normalizeAxes, normalizeAxis, type Shape, sizeOf, stridesOf } from '../common/shapes.js';
+import type { Kernel } from '../gpu/kernel.js';
+import { elementGrid } from '../kernels/elementwise.js';
+import { gather, type NdArray, scatterAdd, stridedOffsets, zeros } from '../reference/ndarray.js';
+import type { ReferenceRule } from '../reference/reference-op.js';
 import { dispatch } from '../tensor/dispatch.js';
 import { apply, type Op } from '../tensor/tape.js';
 import type { Tensor } from '../tensor/tensor.js';
 
-const transposeOp: Op<OpAttrs['transpose']> = {
+export interface TransposeAttrs {
+  /** Axis k of the output is axis axes[k] of the input. */
+  axes: readonly number[];
+}
+
+/** @throws ShapeError */
+export function transposeShape(inputs: readonly Shape[], attrs: TransposeAttrs): number[] {
+  checkInputs('transpose', inputs, ['input']);
+  const [x] = inputs;
+  checkPerAxis('transpose', 'axes', attrs.axes, x);
+  normalizeAxes(attrs.axes, x.length, 'transpose');
+  return attrs.axes.map((axis) => x[normalizeAxis(axis, x.length, 'transpose')]);
+}
+
+/** Axes of an output, each with its size and its stride in the input. */
+interface Axes {
+  sizes: number[];
+  strides: number[];
+}
+
+/** The fewest axes that give the same order: axes of one element go, and neighbours that stay neighbours are one. */
+export function transposeAxes(shape: readonly number[], axes: readonly number[]): Axes {
+  const all = stridesOf(shape);
+  const result: Axes = { sizes: [], strides: [] };
+  for (const axis of axes) {
+    const [size, stride] = [shape[axis], all[axis]];
+    if (size === 1) continue;
+    const last = result.sizes.length - 1;
+    if (last >= 0 && result.strides[last] === size * stride) {
+      result.sizes[last] *= size;
+      result.strides[last] = stride;
+    } else {
+      result.sizes.push(size);
+      result.strides.push(stride);
+    }
+  }
+  return result.sizes.length > 0 ? result : { sizes: [1], strides: [1] };
+}
+
+/** Axis k of y is axis axes[k] of x. Bindings x, y. */
+export function transposeKernel(shape: readonly number[], axes: readonly number[]): Kernel {
+  const { sizes, strides } = transposeAxes(shape, axes);
+  return { label: 'transpose', ...transposeShader(sizes, strides), workgroups: elementGrid(sizeOf(shape)) };
+}
+
+const transposeOp: Op<TransposeAttrs> = {
   inputs: ['x'],
   shape: transposeShape,
   forward([x], { axes }, shape) {
@@ -30,3 +78,20 @@ export const transposeOps = { transpose: transposeOp };
 export function transpose(x: Tensor, axes?: readonly number[]): Tensor {
   return apply('transpose', transposeOps.transpose, [x], { axes: axes ?? x.shape.map((_, k) => -1 - k) });
 }
+
+/** Where in x each element of its transpose lies. */
+function transposeOffsets(x: NdArray, { axes }: TransposeAttrs, shape: Shape): Int32Array {
+  const strides = stridesOf(x.shape);
+  return stridedOffsets(
+    shape,
+    axes.map((axis) => strides[normalizeAxis(axis, axes.length)]),
+  );
+}
+
+export const transposeReference: ReferenceRule<TransposeAttrs> = {
+  forward: ([x], attrs, shape) => gather(x, transposeOffsets(x, attrs, shape), shape),
+  backward: ([x], _output, dy, attrs) => [scatterAdd(zeros(x.shape), transposeOffsets(x, attrs, dy.shape), dy)],
+};
+
+/** In float64, on its own: what the kernels are compared with. */
+export const transposeReferences = { transpose: transposeReference };

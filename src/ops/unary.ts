@@ -1,22 +1,47 @@
 import { f32Literal as f32 } from '../../shaders/common/literal.js';
 import { operandsOf } from '../../shaders/elementwise.wgsl.js';
-import type { OpAttrs } from '../common/op-attrs.js';
-import { type ShapeRule, unaryShapes } from '../common/op-shapes.js';
+import { checkBounds, checkFinite, checkInputs } from '../common/shape-checks.js';
 import { unaryGradientKernel, unaryKernel } from '../kernels/elementwise.js';
+import { map } from '../reference/ndarray.js';
+import type { ReferenceRule } from '../reference/reference-op.js';
+import { logistic, within } from '../reference/scalar-functions.js';
 import { dispatch } from '../tensor/dispatch.js';
-import { apply, type Op } from '../tensor/tape.js';
+import { apply, type NoAttrs, type Op } from '../tensor/tape.js';
 import type { Tensor } from '../tensor/tensor.js';
 
-type UnaryName = 'exp' | 'log' | 'sqrt' | 'abs' | 'square' | 'sigmoid' | 'clamp' | 'affine';
+/** Elementwise operations of one input, each with its attributes. */
+interface UnaryAttrs {
+  exp: NoAttrs;
+  log: NoAttrs;
+  sqrt: NoAttrs;
+  abs: NoAttrs;
+  square: NoAttrs;
+  sigmoid: NoAttrs;
+  /** min ≤ x ≤ max, either of which may be infinite; the gradient passes where min ≤ x ≤ max */
+  clamp: { min: number; max: number };
+  /** scale·x + offset */
+  affine: { scale: number; offset: number };
+}
+
+type UnaryName = keyof UnaryAttrs;
+
+/** What is checked of attributes. */
+const checks: { [K in UnaryName]?: (attrs: UnaryAttrs[K]) => void } = {
+  clamp: ({ min, max }) => checkBounds('clamp', min, max),
+  affine({ scale, offset }) {
+    checkFinite('affine', 'scale', scale);
+    checkFinite('affine', 'offset', offset);
+  },
+};
 
 /** An infinite bound is none, and WGSL has no literal for it. */
 const atLeast = (x: string, min: number): string => (min === -Infinity ? x : `max(${x}, ${f32(min)})`);
 const atMost = (x: string, max: number): string => (max === Infinity ? x : `min(${x}, ${f32(max)})`);
-const within = (x: string, min: number, max: number): string =>
+const isWithin = (x: string, min: number, max: number): string =>
   `${atLeast(x, min)} == ${x} && ${atMost(x, max)} == ${x}`;
 
 /** One row an operation: its value as WGSL in x, its derivative as WGSL in x and y. Kernels and gradients follow. */
-const table: { [K in UnaryName]: (attrs: OpAttrs[K]) => { value: string; derivative: string } } = {
+const table: { [K in UnaryName]: (attrs: UnaryAttrs[K]) => { value: string; derivative: string } } = {
   exp: () => ({ value: 'expOf(x)', derivative: 'y' }),
   log: () => ({ value: 'logOf(x)', derivative: '1.0 / x' }),
   sqrt: () => ({ value: 'sqrt(x)', derivative: '0.5 / y' }),
@@ -29,7 +54,7 @@ const table: { [K in UnaryName]: (attrs: OpAttrs[K]) => { value: string; derivat
   }),
   clamp: ({ min, max }) => ({
     value: `keepNan(${atMost(atLeast('x', min), max)}, x)`,
-    derivative: `keepNan(select(0.0, 1.0, ${within('x', min, max)}), x)`,
+    derivative: `keepNan(select(0.0, 1.0, ${isWithin('x', min, max)}), x)`,
   }),
   affine: ({ scale, offset }) => ({
     // A product with the constant 0 would be folded.
@@ -38,10 +63,14 @@ const table: { [K in UnaryName]: (attrs: OpAttrs[K]) => { value: string; derivat
   }),
 };
 
-function unaryOp<K extends UnaryName>(name: K): Op<OpAttrs[K]> {
+function unaryOp<K extends UnaryName>(name: K): Op<UnaryAttrs[K]> {
   return {
     inputs: ['x'],
-    shape: unaryShapes[name] as ShapeRule<OpAttrs[K]>,
+    shape(inputs, attrs) {
+      checkInputs(name, inputs, ['input']);
+      checks[name]?.(attrs);
+      return inputs[0];
+    },
     forward: ([x], attrs, shape) => ({
       output: dispatch(unaryKernel(name, table[name](attrs).value, x.size), [x], shape),
     }),
@@ -84,3 +113,35 @@ export const clamp = (x: Tensor, min: number, max: number): Tensor => apply('cla
 /** scale·x + offset; both are written into the kernel, so factors that change every step belong in `mul`. */
 export const affine = (x: Tensor, scale: number, offset = 0): Tensor =>
   apply('affine', unaryOps.affine, [x], { scale, offset });
+
+/** An operation y = f(x) with its derivative as a function of x and y. */
+function unaryReference<A>(
+  f: (x: number, attrs: A) => number,
+  derivative: (x: number, y: number, attrs: A) => number,
+): ReferenceRule<A> {
+  return {
+    forward: ([x], attrs) => map(x, (v) => f(v, attrs)),
+    backward: ([x], y, dy, attrs) => [map(dy, (d, i) => d * derivative(x.data[i], y.data[i], attrs))],
+  };
+}
+
+/** The same rows in float64: value and derivative, the latter in x and y. */
+export const unaryReferences = {
+  exp: /* @__PURE__ */ unaryReference(Math.exp, (_x, y) => y),
+  log: /* @__PURE__ */ unaryReference(Math.log, (x) => 1 / x),
+  sqrt: /* @__PURE__ */ unaryReference(Math.sqrt, (_x, y) => 0.5 / y),
+  abs: /* @__PURE__ */ unaryReference(Math.abs, Math.sign),
+  square: /* @__PURE__ */ unaryReference(
+    (x) => x * x,
+    (x) => 2 * x,
+  ),
+  sigmoid: /* @__PURE__ */ unaryReference(logistic, (_x, y) => y * (1 - y)),
+  clamp: /* @__PURE__ */ unaryReference<UnaryAttrs['clamp']>(
+    (x, { min, max }) => Math.min(Math.max(x, min), max),
+    (x, _y, { min, max }) => within(x, min, max, 1),
+  ),
+  affine: /* @__PURE__ */ unaryReference<UnaryAttrs['affine']>(
+    (x, { scale, offset }) => scale * x + offset,
+    (_x, _y, { scale }) => scale,
+  ),
+};

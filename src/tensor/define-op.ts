@@ -1,6 +1,5 @@
 import { refuse } from '../common/arguments.js';
 import { ShapeError } from '../common/errors.js';
-import type { OpName } from '../common/op-attrs.js';
 import { formatShape, sameShape } from '../common/shapes.js';
 import { apply, type BackwardContext, type Op } from './tape.js';
 import type { Tensor } from './tensor.js';
@@ -54,8 +53,7 @@ export function defineOp<A = undefined>(definition: Op<A> & { name: string }): D
       return gradients;
     },
   };
-  // The engine's own names are typed with their attributes; a tape only keeps the name.
-  return (inputs, ...[attrs]) => apply(name as OpName, op as Op<never>, inputs, attrs as never);
+  return (inputs, ...[attrs]) => apply(name, op, inputs, attrs as A);
 }
 
 function checkShape(what: string, { shape }: Tensor, expected: readonly number[]): void {

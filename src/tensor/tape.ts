@@ -1,6 +1,5 @@
 import { refuse } from '../common/arguments.js';
 import { ArgumentError, ShapeError } from '../common/errors.js';
-import type { OpAttrs, OpName } from '../common/op-attrs.js';
 import type { Shape } from '../common/shapes.js';
 import { addKernel } from '../kernels/elementwise.js';
 import { dispatch } from './dispatch.js';
@@ -35,12 +34,15 @@ export interface Op<A> {
   backward(context: BackwardContext<A>): (Tensor | null)[];
 }
 
+/** The attributes of an operation that has none. */
+export type NoAttrs = Record<string, never>;
+
 /** One executed operation. The names and attributes suffice to replay it elsewhere, e.g. in float64. */
-export interface TapeNode<K extends OpName = OpName> {
-  name: K;
-  op: Op<OpAttrs[K]>;
+export interface TapeNode {
+  name: string;
+  op: Op<never>;
   inputs: readonly Tensor[];
-  attrs: OpAttrs[K];
+  attrs: unknown;
   output: Tensor;
   saved: readonly Tensor[];
 }
@@ -101,11 +103,11 @@ export class Tape {
       }
       grads.set(output, seed ?? Tensor.from(output.gpu, [1], output.shape));
       for (let i = this.nodes.length - 1; i >= 0; i--) {
-        const { op, inputs, output: result, saved, attrs } = this.nodes[i] as TapeNode<never>;
+        const { op, inputs, output: result, saved, attrs } = this.nodes[i];
         const dy = grads.get(result);
         const needs = inputs.map((input) => dependent.has(input));
         if (!dy || !needs.includes(true)) continue;
-        const parts = op.backward({ inputs, output: result, saved, attrs, dy, needs });
+        const parts = op.backward({ inputs, output: result, saved, attrs: attrs as never, dy, needs });
         inputs.forEach((input, k) => {
           const part = parts[k];
           if (!part || !needs[k]) return;
@@ -154,12 +156,7 @@ export const isTapeRecording = (): boolean => active !== null;
  * Checks shapes, runs an operation and records it on the active tape, if one is.
  * @throws ShapeError, ArgumentError before any GPU work
  */
-export function apply<K extends OpName>(
-  name: K,
-  op: Op<OpAttrs[K]>,
-  inputs: readonly Tensor[],
-  attrs: OpAttrs[K],
-): Tensor {
+export function apply<A>(name: string, op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor {
   inputs.forEach((input, k) => {
     checkTensor(name, op.inputs?.[k] ?? `input ${k + 1}`, input);
   });
@@ -172,6 +169,6 @@ export function apply<K extends OpName>(
     void input.buffer; // throws DisposedError
   }
   const { output, saved = [] } = op.forward(inputs, attrs, shape);
-  active?.nodes.push({ name, op, inputs, attrs, output, saved } as unknown as TapeNode);
+  active?.nodes.push({ name, op: op as Op<never>, inputs, attrs, output, saved });
   return output;
 }

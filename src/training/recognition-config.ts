@@ -1,9 +1,9 @@
 import { ArgumentError } from '../common/errors.js';
-import { checkLossSpec, type LossSpec } from '../common/loss-spec.js';
 import { type Augmentation, DEFAULT_AUGMENTATION } from '../data/batches.js';
 import { checkDegradation, type Degradation, NO_DEGRADATION } from '../data/degrade.js';
 import { type CameoFaceConfig, checkCameoFace, DEFAULT_CAMEO_FACE } from '../models/cameo-face.js';
 import type { RecognizerDescription } from '../models/recognizer-file.js';
+import { checkLossSpec, type LossSpec } from '../ops/margin-loss.js';
 import { checkGenerated, countGenerated, type GeneratedCounts, NO_GENERATED } from './generated-faces.js';
 
 /** Everything that decides what a training run computes: saved with each checkpoint, and equal after a resume. */

@@ -1,5 +1,5 @@
 import { ShapeError } from '../../common/errors.js';
-import { gaussianWindow } from '../../reference/ssim.js';
+import { gaussianWindow } from '../../reference/gaussian-window.js';
 
 /** Window of {@link ssim}: Wang et al. 2004 take 11×11 samples of a Gaussian with sigma 1.5. */
 const WINDOW = 11;

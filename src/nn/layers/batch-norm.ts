@@ -5,9 +5,9 @@ import {
   batchNormWithStatistics,
   updateRunningStatistics,
   type WithStatistics,
-} from '../../ops/batch-norm.js';
-import { batchNormPreluInference, batchNormPreluWithStatistics } from '../../ops/batch-norm-prelu.js';
-import type { InferenceBatchNorm } from '../../ops/conv-inference.js';
+} from '../../ops/batch-norm/batch-norm.js';
+import { batchNormPreluInference, batchNormPreluWithStatistics } from '../../ops/batch-norm/prelu.js';
+import type { InferenceBatchNorm } from '../../ops/conv/inference.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import { filled } from '../init.js';
 import { Layer } from '../module.js';

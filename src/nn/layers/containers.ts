@@ -1,6 +1,6 @@
 import { checkList, refuse } from '../../common/arguments.js';
 import { add } from '../../ops/binary.js';
-import { convBatchNormPrelu } from '../../ops/conv-inference.js';
+import { convBatchNormPrelu } from '../../ops/conv/inference.js';
 import { isTapeRecording } from '../../tensor/tape.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import { Layer } from '../module.js';

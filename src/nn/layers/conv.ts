@@ -1,6 +1,6 @@
 import { checkOptions, toPair } from '../../common/arguments.js';
 import { ArgumentError } from '../../common/errors.js';
-import type { Conv2dAttrs, ConvTranspose2dAttrs, Pair } from '../../common/op-attrs.js';
+import type { Pair } from '../../common/shapes.js';
 import {
   type Conv2dOptions,
   type ConvTranspose2dOptions,
@@ -8,7 +8,8 @@ import {
   convAttrs,
   convTranspose2d,
   convTransposeAttrs,
-} from '../../ops/conv.js';
+} from '../../ops/conv/conv.js';
+import type { Conv2dAttrs, ConvTranspose2dAttrs } from '../../ops/conv/shape.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import { filled, heNormal, type Initializer } from '../init.js';
 import { Layer } from '../module.js';

@@ -1,5 +1,5 @@
 import { withDefaults } from '../../common/arguments.js';
-import { linear } from '../../ops/matmul.js';
+import { linear } from '../../ops/matmul/matmul.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import { filled, type Initializer, xavierUniform } from '../init.js';
 import { Layer } from '../module.js';

@@ -3,7 +3,7 @@ import { ArgumentError } from '../../common/errors.js';
 import { CounterRandom } from '../../common/random.js';
 import type { Gpu } from '../../gpu/gpu.js';
 import { add } from '../../ops/binary.js';
-import { matmul } from '../../ops/matmul.js';
+import { matmul } from '../../ops/matmul/matmul.js';
 import { keep, scope, Tensor } from '../../tensor/tensor.js';
 
 const ROWS_A_PASS = 1024;

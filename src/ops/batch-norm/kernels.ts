@@ -1,0 +1,84 @@
+import {
+  inferenceInputGradientShader,
+  momentsShader,
+  normalizeShader,
+  partialGradientsShader,
+  partialMomentsShader,
+  runningStatisticsPlan,
+  runningStatisticsShader,
+  trainingInputGradientShader,
+} from '../../../shaders/batch-norm.wgsl.js';
+import type { Kernel } from '../../gpu/kernel.js';
+import { type ColumnConfig, columnGrid, foldGrid } from '../../kernels/columns.js';
+import { elementGrid } from '../../kernels/elementwise.js';
+
+// x, y and their gradients are [rows, channels]; everything else is [channels]. The uniform binding takes planScalars.
+
+/** Bindings x, partials [2, slots, channels]. */
+export function partialMomentsKernel(config: ColumnConfig): Kernel {
+  return {
+    label: 'batch norm partial moments',
+    ...partialMomentsShader(config.width),
+    workgroups: columnGrid(config),
+  };
+}
+
+/** Bindings x, partials, mean, variance (biased). */
+export function momentsKernel(config: ColumnConfig): Kernel {
+  return {
+    label: 'batch norm moments',
+    ...momentsShader(config.width, config.lanes),
+    workgroups: foldGrid(config),
+  };
+}
+
+/** Bindings x, gamma, beta, mean, variance, y. */
+export function normalizeKernel(config: ColumnConfig, eps: number): Kernel {
+  return {
+    label: 'batch norm normalize',
+    ...normalizeShader(config.width, eps),
+    workgroups: columnGrid(config),
+    pointwise: true,
+  };
+}
+
+/** Bindings x, dy, mean, variance, partial sums of dBeta and of dGamma, each [slots, channels]. */
+export function partialGradientsKernel(config: ColumnConfig, eps: number): Kernel {
+  return {
+    label: 'batch norm partial gradients',
+    ...partialGradientsShader(config.width, eps),
+    workgroups: columnGrid(config),
+  };
+}
+
+/** Bindings x, dy, gamma, mean, variance, dBeta, dGamma, dx. */
+export function trainingInputGradientKernel(config: ColumnConfig, eps: number): Kernel {
+  return {
+    label: 'batch norm input gradient',
+    ...trainingInputGradientShader(config.width, eps),
+    workgroups: columnGrid(config),
+  };
+}
+
+/** Bindings dy, gamma, variance, dx. */
+export function inferenceInputGradientKernel(config: ColumnConfig, eps: number): Kernel {
+  return {
+    label: 'batch norm inference input gradient',
+    ...inferenceInputGradientShader(config.width, eps),
+    workgroups: columnGrid(config),
+  };
+}
+
+/** Bindings mean, variance, running mean, running variance, of which the last two change in place. */
+export function runningStatisticsKernel(channels: number): Kernel {
+  return {
+    label: 'batch norm running statistics',
+    ...runningStatisticsShader(),
+    workgroups: elementGrid(channels),
+  };
+}
+
+/** The uniform of runningStatisticsKernel, which makes the variance of a batch of `rows` unbiased. */
+export function runningStatisticsScalars(momentum: number, rows: number): ArrayBuffer {
+  return runningStatisticsPlan.pack({ momentum, unbias: rows / (rows - 1) });
+}

@@ -1,0 +1,287 @@
+import type { ConvShape } from '../../../shaders/common/conv-geometry.js';
+import type { Epilogue } from '../../../shaders/common/epilogue.js';
+import { toPadding, toPair, withDefaults } from '../../common/arguments.js';
+import { memoize } from '../../common/memoize.js';
+import type { Precision } from '../../common/precision.js';
+import type { Padding2d, Pair } from '../../common/shapes.js';
+import type { KernelLimits } from '../../gpu/kernel.js';
+import type { TuningRequest } from '../../gpu/tuning.js';
+import { dispatch } from '../../tensor/dispatch.js';
+import { apply, type BackwardContext, type Op } from '../../tensor/tape.js';
+import type { Tensor } from '../../tensor/tensor.js';
+import { sumRows } from '../reduce.js';
+import {
+  type ConvVariant,
+  chooseGather,
+  chooseWeightGradient,
+  type GatherConfig,
+  gatherCandidates,
+  type WeightGradientConfig,
+  weightGradientCandidates,
+} from './choose.js';
+import { type GatherDirection, type GatherInput, gatherOf, type Step } from './gather-plan.js';
+import { planGather } from './plan.js';
+import { type Conv2dAttrs, type ConvTranspose2dAttrs, conv2dShape, convShape, convTranspose2dShape } from './shape.js';
+import { planWeightGradient } from './weight-gradient.js';
+
+/** Overrides for tests and tuning; by default `choose.ts` decides for the device at hand. */
+export interface ConvOptions {
+  variant?: ConvVariant;
+  /** Limits to choose by, in place of the device's own. */
+  limits?: Partial<KernelLimits>;
+  /** The very configs of the three passes; each must fit the shape. */
+  configs?: Partial<ConvConfigs>;
+}
+
+export interface ConvConfigs {
+  forward: GatherConfig;
+  inputGradient: GatherConfig;
+  weightGradient: WeightGradientConfig;
+}
+
+// Choosing and writing kernels takes longer than many of them run.
+const chosenGather = /* @__PURE__ */ memoize(
+  (shape: ConvShape, direction: GatherDirection, limits: KernelLimits, variant?: ConvVariant): GatherConfig =>
+    chooseGather(gatherOf(shape, direction), limits, variant),
+);
+const chosenWeightGradient = /* @__PURE__ */ memoize(chooseWeightGradient);
+const gatherPlan = /* @__PURE__ */ memoize(
+  (shape: ConvShape, direction: GatherDirection, epilogue: Epilogue, config: GatherConfig, precision?: Precision) =>
+    planGather(gatherOf(shape, direction), epilogue, config, precision),
+);
+const weightGradientPlan = /* @__PURE__ */ memoize(planWeightGradient);
+
+const limitsOf = (tensor: Tensor, options: ConvOptions): KernelLimits => ({ ...tensor.gpu.limits, ...options.limits });
+
+function gatherConfig(
+  shape: ConvShape,
+  direction: GatherDirection,
+  tensor: Tensor,
+  options: ConvOptions,
+): GatherConfig {
+  const given = options.configs?.[direction];
+  if (given) return given;
+  const limits = limitsOf(tensor, options);
+  const tuned =
+    measured(options) &&
+    tensor.gpu.tuning.choice(convRequest(direction, shape, limits.precision), () =>
+      gatherCandidates(gatherOf(shape, direction), limits),
+    );
+  return tuned || chosenGather(shape, direction, limits, options.variant);
+}
+
+function weightGradientConfig(shape: ConvShape, tensor: Tensor, options: ConvOptions): WeightGradientConfig {
+  const given = options.configs?.weightGradient;
+  if (given) return given;
+  const limits = limitsOf(tensor, options);
+  const request = convRequest('weightGradient', shape, limits.precision);
+  const tuned = measured(options) && tensor.gpu.tuning.choice(request, () => weightGradientCandidates(shape, limits));
+  return tuned || chosenWeightGradient(shape, limits, options.variant);
+}
+
+/** What is measured counts where nothing is overridden. */
+const measured = (options: ConvOptions): boolean => !options.variant && !options.limits;
+
+/** How a pass of a convolution is filed among a device's measured choices. */
+export const convRequest = (
+  pass: keyof ConvConfigs,
+  shape: ConvShape,
+  precision: Precision = 'f32',
+): TuningRequest => ({
+  family: `conv ${pass}${precision === 'f32' ? '' : ` ${precision}`}`,
+  problem: shape,
+});
+
+const runStep = (step: Step, inputs: readonly Tensor[]): Tensor => dispatch(step.kernel, inputs, step.shape);
+
+/** What a convolution does with its sums, with the numbers for it: see `Epilogue`. */
+interface EpilogueNumbers {
+  kind: Exclude<Epilogue, 'none'>;
+  numbers: Tensor;
+}
+
+const biasEpilogue = (bias: Tensor | undefined): EpilogueNumbers | null =>
+  bias ? { kind: 'bias', numbers: bias } : null;
+
+/** Runs a gather convolution; also returns the padded source where one was made, for the weight gradient to share. */
+export function gather(
+  shape: ConvShape,
+  direction: GatherDirection,
+  source: Tensor,
+  weights: Tensor,
+  epilogue: EpilogueNumbers | null,
+  options: ConvOptions = {},
+): { output: Tensor; padded: Tensor | null } {
+  const config = gatherConfig(shape, direction, source, options);
+  const { precision } = limitsOf(source, options);
+  const { steps, padded } = gatherPlan(shape, direction, epilogue?.kind ?? 'none', config, precision);
+  const operands = { source, weights, epilogue: epilogue?.numbers };
+  const results: Tensor[] = [];
+  const tensorOf = (input: GatherInput): Tensor => (typeof input === 'number' ? results[input] : operands[input]!);
+  for (const [k, step] of steps.entries()) {
+    results.push(dispatch(step.kernel, step.inputs.map(tensorOf), step.shape, step.scalars));
+    // What no later step reads makes room for the next.
+    for (const input of new Set(step.inputs)) {
+      const readLater = steps.slice(k + 1).some(({ inputs }) => inputs.includes(input));
+      if (typeof input === 'number' && input !== padded && !readLater) results[input].dispose();
+    }
+  }
+  return { output: results[steps.length - 1], padded: padded === null ? null : results[padded] };
+}
+
+/** Gradient by the weights; `paddedInput` is a copy that `gather` made of the same `input`, if there is one. */
+function weightGradient(
+  shape: ConvShape,
+  input: Tensor,
+  output: Tensor,
+  paddedInput: Tensor | null,
+  options: ConvOptions = {},
+): Tensor {
+  const config = weightGradientConfig(shape, input, options);
+  const { precision } = limitsOf(input, options);
+  const plan = weightGradientPlan(shape, config, gatherConfig(shape, 'forward', input, options), precision);
+  // A choice measured since the forward pass may want other padding than that pass made.
+  const shared = paddedInput && `${paddedInput.shape}` === `${plan.padInput?.shape}` ? paddedInput : null;
+  const inputRead = plan.padInput ? (shared ?? runStep(plan.padInput, [input])) : input;
+  const outputRead = plan.padOutput ? runStep(plan.padOutput, [output]) : output;
+  let total = runStep(plan.main, [inputRead, outputRead]);
+  if (inputRead !== input && inputRead !== shared) inputRead.dispose();
+  if (outputRead !== output) outputRead.dispose();
+  for (const pass of plan.sum) {
+    const parts = total;
+    total = runStep(pass, [parts]);
+    parts.dispose();
+  }
+  return total;
+}
+
+function biasGradient(dy: Tensor): Tensor {
+  const channels = dy.shape[3];
+  return sumRows(dy, dy.size / channels, channels);
+}
+
+/** The operation, with overrides. */
+export function conv2dOp(options: ConvOptions = {}): Op<Conv2dAttrs> {
+  return {
+    inputs: ['x', 'w', 'bias'],
+    shape: conv2dShape,
+    forward: ([x, w, bias], attrs, outShape) => {
+      const shape = convShape(x.shape, outShape, w.shape, attrs);
+      const { output, padded } = gather(shape, 'forward', x, w, biasEpilogue(bias), options);
+      return { output, saved: padded ? [padded] : [] };
+    },
+    backward: ({ inputs: [x, w, bias], output, saved, attrs, dy, needs }: BackwardContext<Conv2dAttrs>) => {
+      const shape = convShape(x.shape, output.shape, w.shape, attrs);
+      let dx: Tensor | null = null;
+      if (needs[0]) {
+        const result = gather(shape, 'inputGradient', dy, w, null, options);
+        result.padded?.dispose();
+        dx = result.output;
+      }
+      const dw = needs[1] ? weightGradient(shape, x, dy, saved[0] ?? null, options) : null;
+      return [dx, dw, bias && needs[2] ? biasGradient(dy) : null];
+    },
+  };
+}
+
+/** A transposed conv is the input gradient of the conv with the same weights; so its gradients are that conv's. */
+export function convTranspose2dOp(options: ConvOptions = {}): Op<ConvTranspose2dAttrs> {
+  return {
+    inputs: ['x', 'w', 'bias'],
+    shape: convTranspose2dShape,
+    forward: ([x, w, bias], attrs, outShape) => {
+      const shape = convShape(outShape, x.shape, w.shape, attrs);
+      const { output, padded } = gather(shape, 'inputGradient', x, w, biasEpilogue(bias), options);
+      padded?.dispose();
+      return { output };
+    },
+    backward: ({ inputs: [x, w, bias], output, attrs, dy, needs }: BackwardContext<ConvTranspose2dAttrs>) => {
+      const shape = convShape(output.shape, x.shape, w.shape, attrs);
+      let dx: Tensor | null = null;
+      let padded: Tensor | null = null;
+      if (needs[0]) {
+        const result = gather(shape, 'forward', dy, w, null, options);
+        dx = result.output;
+        padded = result.padded;
+      }
+      const dw = needs[1] ? weightGradient(shape, dy, x, padded, options) : null;
+      padded?.dispose();
+      return [dx, dw, bias && needs[2] ? biasGradient(dy) : null];
+    },
+  };
+}
+
+export const convOps = { conv2d: /* @__PURE__ */ conv2dOp(), convTranspose2d: /* @__PURE__ */ convTranspose2dOp() };
+
+/** What a convolution takes beside its tensors. */
+export interface Conv2dOptions {
+  /** One number for both axes, or [rows, columns]; default 1. */
+  stride?: number | Pair;
+  /** In pixels: one number for all sides, [rows, columns], or [top, bottom, left, right]; default 0. */
+  padding?: number | Pair | Padding2d;
+  /** One number for both axes, or [rows, columns]; default 1. */
+  dilation?: number | Pair;
+  /** Default 1; the number of channels for a depthwise conv. */
+  groups?: number;
+}
+
+/** What a transposed convolution takes beside its tensors. */
+export interface ConvTranspose2dOptions extends Conv2dOptions {
+  /** Rows and columns to add at the bottom and right of the output, below the stride; default 0. */
+  outputPadding?: number | Pair;
+}
+
+const CONV_DEFAULTS = { stride: 1, padding: 0, dilation: 1, groups: 1 };
+
+/** @throws ArgumentError for an option that there is not, or that is neither a number nor a list */
+export function convAttrs(op: string, options?: Conv2dOptions): Conv2dAttrs {
+  const { stride, padding, dilation, groups } = withDefaults<Required<Conv2dOptions>>(op, options, CONV_DEFAULTS);
+  return {
+    stride: toPair(op, 'stride', stride),
+    padding: toPadding(op, padding),
+    dilation: toPair(op, 'dilation', dilation),
+    groups,
+  };
+}
+
+/** @throws ArgumentError, as `convAttrs` */
+export function convTransposeAttrs(op: string, options?: ConvTranspose2dOptions): ConvTranspose2dAttrs {
+  const defaults = { ...CONV_DEFAULTS, outputPadding: 0 };
+  const { outputPadding, ...rest } = withDefaults<Required<ConvTranspose2dOptions>>(op, options, defaults);
+  return { ...convAttrs(op, rest), outputPadding: toPair(op, 'outputPadding', outputPadding) };
+}
+
+/**
+ * 2-D convolution (cross-correlation, as in every framework).
+ * @param x [N,H,W,Cin]
+ * @param w [kh,kw,Cin/groups,Cout]
+ * @param bias [Cout] or null
+ * @returns [N,Ho,Wo,Cout] with Ho = ⌊(H + top + bottom − dilation·(kh − 1) − 1)/stride⌋ + 1
+ * @throws ShapeError where the shapes or attributes do not fit
+ */
+export function conv2d(x: Tensor, w: Tensor, bias: Tensor | null = null, options?: Conv2dOptions): Tensor {
+  return apply('conv2d', convOps.conv2d, withBias(x, w, bias), convAttrs('conv2d', options));
+}
+
+/** The bias may be left out as null; whatever else it is gets checked. */
+function withBias(x: Tensor, w: Tensor, bias: Tensor | null): Tensor[] {
+  return bias === null ? [x, w] : [x, w, bias];
+}
+
+/**
+ * 2-D transposed convolution ("deconvolution"): the input gradient of the conv with these weights.
+ * @param x [N,H,W,Cin]
+ * @param w [kh,kw,Cout/groups,Cin]
+ * @param bias [Cout] or null
+ * @returns [N,Ho,Wo,Cout] with Ho = (H − 1)·stride − (top + bottom) + dilation·(kh − 1) + 1 + outputPadding
+ * @throws ShapeError where the shapes or attributes do not fit
+ */
+export function convTranspose2d(
+  x: Tensor,
+  w: Tensor,
+  bias: Tensor | null = null,
+  options?: ConvTranspose2dOptions,
+): Tensor {
+  const attrs = convTransposeAttrs('convTranspose2d', options);
+  return apply('convTranspose2d', convOps.convTranspose2d, withBias(x, w, bias), attrs);
+}

@@ -1,0 +1,132 @@
+import type { ColumnWidth } from '../../../shaders/common/columns.js';
+import {
+  axisDests,
+  axisSteps,
+  axisTerms,
+  type ConvShape,
+  forwardAxis,
+  slidingWindow,
+} from '../../../shaders/common/conv-geometry.js';
+import type { Pair } from '../../common/shapes.js';
+import type { KernelLimits } from '../../gpu/kernel.js';
+import type { Gather } from './gather-plan.js';
+
+/** A window that slides down strips `pixels` wide and `steps` long, or a loop over the taps; `width` adjacent channels each. */
+export type DepthwiseConfig =
+  | { kind: 'sliding'; width: ColumnWidth; steps: number; pixels: number }
+  | { kind: 'loop'; width: ColumnWidth; pictures: number };
+
+export interface DepthwiseWeightGradientConfig {
+  width: ColumnWidth;
+  /** Taps an invocation keeps the sums of. */
+  block: Pair;
+  /** Rows and columns of output in a strip. */
+  steps: number;
+  pixels: number;
+  /** Partial sums are made in firstSplitK · splitK places; the first pass adds firstSplitK of them, the second splitK. */
+  firstSplitK: number;
+  splitK: number;
+}
+
+/** Most taps whose weights or sums are in registers. */
+const MAX_TAPS = 16;
+/** Most steps that a sum is under way; each has its own registers. */
+const MAX_AGE = 7;
+/** Most rows of splitK that one invocation adds up alone. */
+const MAX_PARTS_ADDED = 32;
+
+const PIXELS = [1, 2, 3, 4, 6, 8];
+const STEPS = [2, 4, 8, 16, 32];
+
+/** Adjacent channels that one load brings, where the loads are as wide as can be. */
+function widest(channels: number): ColumnWidth {
+  return channels % 4 === 0 ? 4 : channels % 2 === 0 ? 2 : 1;
+}
+
+/**
+ * Channels of an invocation whose window slides. CPU adapters load vectors number by number, so that wide ones save nothing
+ * and take four times as long to compile.
+ */
+function slidingWidth(channels: number, limits: KernelLimits): ColumnWidth {
+  return limits.software ? 1 : widest(channels);
+}
+
+/** Most numbers (weights or sums) that an invocation has to keep: a CPU's stack is near, a GPU's spilled registers are not. */
+const mostRegisters = (limits: KernelLimits): number => (limits.software ? 160 : 96);
+
+const distinct = (values: number[]): number => new Set(values).size;
+
+/** The candidate of the least cost, the first on a tie. */
+function cheapest<T>(candidates: T[], cost: (candidate: T) => number): T | undefined {
+  return candidates.reduce<T | undefined>(
+    (best, next) => (best === undefined || cost(next) < cost(best) ? next : best),
+    undefined,
+  );
+}
+
+/** Strips to try on pictures of the given steps. */
+function strips(rows: number, columns: number): { steps: number; pixels: number }[] {
+  const lengths = [...STEPS.filter((steps) => steps < rows), rows];
+  const widths = PIXELS.filter((pixels) => pixels < 2 * columns);
+  return lengths.flatMap((steps) => widths.map((pixels) => ({ steps, pixels })));
+}
+
+/** Chooses for a forward conv or an input gradient. Pure: the same numbers give the same choice. */
+export function chooseDepthwise(gather: Gather, limits: KernelLimits): DepthwiseConfig {
+  const { dest, rows, columns } = gather;
+  const [batch, , , channels] = dest;
+  const width = slidingWidth(channels, limits);
+  const [down, across] = [axisSteps(rows), axisSteps(columns)];
+  const { oldest, terms: rowTerms } = slidingWindow(rows);
+  const taps = distinct(rowTerms.map(({ tap }) => tap)) * distinct(axisTerms(columns, 1).map(({ tap }) => tap));
+  const sums = (pixels: number): number => axisDests(rows, 1).length * axisDests(columns, pixels).length;
+  const candidates = strips(down, across).filter(
+    ({ pixels }) =>
+      taps <= MAX_TAPS && oldest <= MAX_AGE && ((oldest + 1) * sums(pixels) + taps) * width <= mostRegisters(limits),
+  );
+  // What a device needs to be busy: fewer invocations take as long.
+  const wanted = Math.min(batch * down * across * (channels / width), limits.software ? 256 : 2 ** 15);
+  /** Loads and stores, and the little that the products cost, of one invocation after the other. */
+  const cost = ({ steps, pixels }: { steps: number; pixels: number }): number => {
+    const invocations = batch * Math.ceil(down / steps) * Math.ceil(across / pixels) * (channels / width);
+    const terms = axisTerms(columns, pixels);
+    const loads = distinct(rowTerms.map(({ row }) => row)) * distinct(terms.map(({ source }) => source));
+    const products = (rowTerms.length * terms.length) / 16;
+    return Math.max(invocations, wanted) * (taps + (steps + oldest) * (loads + products + 1) + steps * sums(pixels));
+  };
+  const sliding = cheapest(candidates, cost);
+  // A window over one step reads no less than the loop.
+  if (sliding && down > 1) return { kind: 'sliding', width, ...sliding };
+  return { kind: 'loop', width: widest(channels), pictures: limits.software ? Math.min(batch, 4) : 1 };
+}
+
+/** Chooses for the weight gradient. Pure. */
+export function chooseDepthwiseWeightGradient(shape: ConvShape, limits: KernelLimits): DepthwiseWeightGradientConfig {
+  const [kh, kw] = shape.kernel;
+  const whole = kh * kw <= MAX_TAPS && slidingWindow(forwardAxis(shape, 0)).oldest <= MAX_AGE;
+  const width = whole ? slidingWidth(shape.cin, limits) : widest(shape.cin);
+  const [height, across] = shape.output;
+  const block: Pair = whole ? [kh, kw] : [1, Math.min(kw, MAX_TAPS / 2)];
+  const taps = block[0] * block[1];
+  const ofBlock = { ...shape, kernel: block };
+  const { oldest, terms: rowTerms } = slidingWindow(forwardAxis(ofBlock, 0));
+  const columns = forwardAxis(ofBlock, 1);
+  const threads = (Math.ceil(kh / block[0]) * Math.ceil(kw / block[1]) * shape.cin) / width;
+  // Never empty: the limits on taps and oldest leave room for one pixel.
+  const fitting = strips(height, across).filter(
+    ({ pixels }) => ((oldest + 1) * pixels + taps) * width <= mostRegisters(limits),
+  );
+  // Enough invocations to fill the device, but no more splitK than that: each is a whole array of weights.
+  const most = Math.ceil((limits.software ? 512 : 2 ** 16) / threads);
+  const { steps, pixels } = cheapest(fitting, ({ steps, pixels }) => {
+    const count = shape.batch * Math.ceil(height / steps) * Math.ceil(across / pixels);
+    const terms = axisTerms(columns, pixels);
+    const loads = pixels + distinct(rowTerms.map(({ row }) => row)) * distinct(terms.map(({ source }) => source));
+    const products = (rowTerms.length * terms.length) / 16;
+    return Math.max(count, most) * (4 + (steps + oldest) * (loads + products + 1));
+  }) as { steps: number; pixels: number };
+  const count = shape.batch * Math.ceil(height / steps) * Math.ceil(across / pixels);
+  const wanted = Math.min(count, most);
+  const firstSplitK = Math.ceil(wanted / MAX_PARTS_ADDED);
+  return { width, block, steps, pixels, firstSplitK, splitK: Math.ceil(wanted / firstSplitK) };
+}

@@ -1,0 +1,50 @@
+import {
+  type AxisPlan,
+  type ConvShape,
+  forwardAxis,
+  inputGradientAxis,
+} from '../../../shaders/common/conv-geometry.js';
+import type { Kernel } from '../../gpu/kernel.js';
+
+/** Of a convolution, what is computed as a gather: its output, or the gradient by its input (a transposed conv). */
+export type GatherDirection = 'forward' | 'inputGradient';
+
+/** A gather convolution: what the choice of its kernels and all of these see. */
+export interface Gather {
+  shape: ConvShape;
+  direction: GatherDirection;
+  /** [N, H, W, C] of what is read, and of the result. */
+  source: readonly number[];
+  dest: readonly number[];
+  rows: AxisPlan;
+  columns: AxisPlan;
+}
+
+export function gatherOf(shape: ConvShape, direction: GatherDirection): Gather {
+  const input = [shape.batch, ...shape.input, shape.cin];
+  const output = [shape.batch, ...shape.output, shape.cout];
+  const [source, dest, axis] =
+    direction === 'forward' ? [input, output, forwardAxis] : [output, input, inputGradientAxis];
+  return { shape, direction, source, dest, rows: axis(shape, 0), columns: axis(shape, 1) };
+}
+
+/** A kernel with one output, that output's shape, and what fills the kernel's uniform where it has one. */
+export interface Step {
+  kernel: Kernel;
+  shape: readonly number[];
+  scalars?: ArrayBuffer;
+}
+
+/** What a step of a gather reads: an operand of the convolution, or the result of the step with that index. */
+export type GatherInput = 'source' | 'weights' | 'epilogue' | number;
+
+export interface GatherStep extends Step {
+  inputs: readonly GatherInput[];
+}
+
+/** The kernels of one gather convolution, one after the other; the last gives the result. */
+export interface GatherPlan {
+  steps: readonly GatherStep[];
+  /** The step that pads the source, for the weight gradient to share; null where none does. */
+  padded: number | null;
+}

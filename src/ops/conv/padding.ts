@@ -1,0 +1,66 @@
+import { axisPadding, type ConvShape } from '../../../shaders/common/conv-geometry.js';
+import { padPictureShader } from '../../../shaders/conv-prepare.wgsl.js';
+import type { Precision } from '../../common/precision.js';
+import { sizeOf, up4 } from '../../common/shapes.js';
+import { elementGrid } from '../../kernels/elementwise.js';
+import type { GatherConfig } from './choose.js';
+import { type Gather, gatherOf, type Step } from './gather-plan.js';
+
+/** Zeros before and after the rows and columns of a picture. */
+export interface Padding {
+  before: [number, number];
+  after: [number, number];
+}
+
+export const paddedShape = ([n, h, w, c]: readonly number[], { before, after }: Padding): number[] => [
+  n,
+  before[0] + h + after[0],
+  before[1] + w + after[1],
+  up4(c),
+];
+
+/** The tensor that holds an operand. Tensors are f32: of halves, two lie in each of its elements. */
+export const storedShape = (shape: readonly number[], precision: Precision): readonly number[] =>
+  precision === 'f16' ? [...shape.slice(0, -1), shape[shape.length - 1] / 2] : shape;
+
+/**
+ * Copies a picture into a padded one in the given precision, or null where it is read as it is.
+ * @param taps how often the kernel reads it: once, and a copy that only rounds costs more than it saves
+ */
+export function padStep(shape: readonly number[], padding: Padding, precision: Precision, taps: number): Step | null {
+  const padded = paddedShape(shape, padding);
+  if (`${padded}` === `${shape}` && (precision === 'f32' || taps === 1)) return null;
+  return {
+    shape: storedShape(padded, precision),
+    kernel: {
+      label: 'pad picture',
+      ...padPictureShader({ shape, before: padding.before, padded, precision }),
+      workgroups: elementGrid(sizeOf(padded) / 4),
+      pointwise: true,
+    },
+  };
+}
+
+/** Zeros around the source of a gather whose rows of pixels are taken `tile` at a time. */
+function paddingFor({ source, rows, columns }: Gather, tile: number): Padding {
+  const h = axisPadding(rows, source[1], 1);
+  const w = axisPadding(columns, source[2], tile);
+  return { before: [h.before, w.before], after: [h.after, w.after] };
+}
+
+const tileOf = (config: GatherConfig): number => (config.variant === 'register' ? config.tilePixels : 1);
+
+/**
+ * The padding of the input for a forward pass with the given config and for the weight gradient, which share the padded
+ * copy. The weight gradient takes up to 2 pixels at a time.
+ */
+export function inputPadding(shape: ConvShape, config: GatherConfig): Padding {
+  const gather = gatherOf(shape, 'forward');
+  const { before, after } = paddingFor(gather, tileOf(config));
+  return { before, after: [after[0], Math.max(after[1], paddingFor(gather, 2).after[1])] };
+}
+
+/** The padding of the source of a gather. */
+export function sourcePadding(gather: Gather, config: GatherConfig): Padding {
+  return gather.direction === 'forward' ? inputPadding(gather.shape, config) : paddingFor(gather, tileOf(config));
+}

@@ -1,0 +1,30 @@
+import { checked, type ReferenceTable } from '../reference/reference-op.js';
+import { batchNormInferenceShape } from './batch-norm/batch-norm.js';
+import { batchNormPreluInferenceShape } from './batch-norm/prelu.js';
+import { batchNormInferenceReference, batchNormPreluInferenceReference } from './batch-norm/reference.js';
+import { binaryOps, binaryReferences } from './binary.js';
+import { conv2dReference, convTranspose2dReference } from './conv/reference.js';
+import { conv2dShape, convTranspose2dShape } from './conv/shape.js';
+import { preluReference, preluShape } from './prelu.js';
+import { unaryOps, unaryReferences } from './unary.js';
+
+/**
+ * The operations that a convolutional autoencoder of trained weights runs through, in float64. A codec carries these alone:
+ * `referenceOps` would bring the losses and everything else into every program that decodes a face.
+ */
+export const inferenceOps: ReferenceTable = /* @__PURE__ */ (() => ({
+  conv2d: checked('conv2d', conv2dReference, conv2dShape),
+  convTranspose2d: checked('convTranspose2d', convTranspose2dReference, convTranspose2dShape),
+  batchNormInference: checked('batchNormInference', batchNormInferenceReference, batchNormInferenceShape),
+  batchNormPreluInference: checked(
+    'batchNormPreluInference',
+    batchNormPreluInferenceReference,
+    batchNormPreluInferenceShape,
+  ),
+  prelu: checked('prelu', preluReference, preluShape),
+  affine: checked('affine', unaryReferences.affine, unaryOps.affine.shape),
+  exp: checked('exp', unaryReferences.exp, unaryOps.exp.shape),
+  add: checked('add', binaryReferences.add, binaryOps.add.shape),
+  sub: checked('sub', binaryReferences.sub, binaryOps.sub.shape),
+  mul: checked('mul', binaryReferences.mul, binaryOps.mul.shape),
+}))();

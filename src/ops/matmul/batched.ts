@@ -1,0 +1,61 @@
+import { levelsOf } from '../../../shaders/common/blocks.js';
+import { type Layouts, productPlan } from '../../../shaders/matmul.wgsl.js';
+import { matmulRegisterShader } from '../../../shaders/matmul-register.wgsl.js';
+import { matmulTiledShader } from '../../../shaders/matmul-tiled.wgsl.js';
+import type { Shader } from '../../common/shader.js';
+import type { KernelLimits } from '../../gpu/kernel.js';
+import { chooseMatmul, type MatmulConfig, type MatmulSize, type MatmulStep } from './plan.js';
+
+/** How many products of one size run: each whole, since there are enough of them to fill a device. */
+export type BatchedConfig = Exclude<MatmulConfig, { variant: 'naive' }> & { splitK: 1 };
+
+/** Chooses as for one product, or null where its grid does not fit. Pure. */
+export function chooseBatched(size: MatmulSize, limits: KernelLimits): BatchedConfig | null {
+  const config = chooseMatmul(size, limits, limits.software ? 'register' : 'tiled');
+  return config.variant === 'naive' ? null : { ...config, splitK: 1 };
+}
+
+/** Which operand the kernel binds first: run it on a and b, or on b and a. */
+export interface BatchedPlan extends MatmulStep {
+  first: 'a' | 'b';
+}
+
+/**
+ * Plans `batch` products a·b of matrices that lie one after the other. n and k are multiples of 4.
+ * @param layouts a lies as [batch, m, k]; b as [batch, k, n] or [batch, n, k]
+ * @returns the kernel for [batch, m, n]
+ */
+export function planBatched(
+  { m, n, k }: MatmulSize,
+  layouts: { a: 'inner'; b: Layouts['b'] },
+  batch: number,
+  config: BatchedConfig,
+): BatchedPlan {
+  const scalars = productPlan.pack({ m, n, k, aStride: k, bStride: layouts.b === 'inner' ? k : n, perPart: k });
+  const step = (shader: Shader, across: number, down: number): MatmulStep => ({
+    kernel: { label: `batched matmul ${config.variant}`, ...shader, workgroups: [across, down, batch] },
+    shape: [batch, m, n],
+    scalars,
+  });
+  if (config.variant === 'tiled') {
+    const vectors = { a: true, b: true, y: true };
+    const shader = matmulTiledShader({ ...layouts, tile: config.tile, vectors, batched: true });
+    return { ...step(shader, Math.ceil(n / config.tile), Math.ceil(m / config.tile)), first: 'a' };
+  }
+  const { own, ownTile, sharedTile, workgroup, subgroup } = config;
+  const [ownAlong, sharedAlong] = own === 'a' ? [layouts.a, layouts.b] : [layouts.b, layouts.a];
+  const [ownSize, sharedSize] = own === 'a' ? [m, n] : [n, m];
+  const shader = matmulRegisterShader({
+    own,
+    ownAlong,
+    sharedAlong,
+    ownTile,
+    sharedTile,
+    vectorOutput: true,
+    batched: true,
+    levels: levelsOf(k),
+    workgroup,
+    subgroup,
+  });
+  return { ...step(shader, Math.ceil(ownSize / ownTile / workgroup), Math.ceil(sharedSize / sharedTile)), first: own };
+}

@@ -32,11 +32,13 @@ for (const kind of ['swiftshader', 'lavapipe']) {
 const [one, other] = [...adapters.values()];
 const needs = (count: number) => (adapters.size >= count ? test : test.skip);
 
-const faces: Uint8Array[] = [];
+const all: Uint8Array[] = [];
 for (const [photo, list] of await readLandmarks(DEMO_LANDMARKS)) {
   const image = await readImage(join(DEMO_PHOTOS, photo));
-  for (const points of list) faces.push(alignFace(image, points).data);
+  for (const points of list) all.push(alignFace(image, points).data);
 }
+/** All of them where two adapters are compared; one alone shows as much with every third. */
+const faces = adapters.size > 1 ? all : all.filter((_, k) => k % 3 === 0);
 
 /** The files of all faces at each rate, by the first adapter. */
 const files: Uint8Array[][] = [];
@@ -66,7 +68,7 @@ async function checked(body: () => Promise<void>): Promise<void> {
 
 needs(1)('real faces become files of a few hundred bytes and come back', () =>
   checked(async () => {
-    assert.is(faces.length, 20);
+    assert.is(all.length, 20);
     let last = 0;
     for (let rate = 0; rate < one.codec.rates; rate++) {
       files[rate] = await one.codec.encode(faces, rate);
@@ -84,7 +86,7 @@ needs(1)('real faces become files of a few hundred bytes and come back', () =>
 
 needs(1)('a face has the same file alone and among others', () =>
   checked(async () => {
-    for (const k of [0, 7, 19]) assert.equal(await one.codec.encode([faces[k]], 0), [files[0][k]]);
+    for (const k of [0, 3, 6]) assert.equal(await one.codec.encode([faces[k]], 0), [files[0][k]]);
     assert.equal(await one.codec.encode([], 0), []);
     assert.equal(await one.codec.decode([]), []);
   }),

@@ -172,6 +172,7 @@ export const gradientCases: readonly GradientCase[] = [
   make('abs', 'rank 2', [awayFrom([5, 3], [0])], none),
   make('square', 'rank 2', [uniform([5, 3])], none),
   make('sigmoid', 'rank 2', [uniform([5, 5], -8, 8)], none),
+  make('relu', 'rank 2', [awayFrom([5, 3], [0])], none),
   make('clamp', 'both ends', [awayFrom([9, 5], [-0.4, 0.3])], { min: -0.4, max: 0.3 }),
   make('affine', 'rank 2', [uniform([3, 4])], { scale: -2.5, offset: 0.7 }),
 

@@ -46,7 +46,7 @@ export type { OpAttrs, OpName } from './ops/registry.js';
 export { labelsTensor, softmaxCrossEntropy } from './ops/softmax.js';
 export { ssim } from './ops/ssim.js';
 export { transpose } from './ops/transpose.js';
-export { abs, affine, clamp, exp, log, sigmoid, sqrt, square } from './ops/unary.js';
+export { abs, affine, clamp, exp, log, relu, sigmoid, sqrt, square } from './ops/unary.js';
 export { upsampleBilinear, upsampleNearest } from './ops/upsample.js';
 export { type DefinedOp, defineOp } from './tensor/define-op.js';
 export { dispatch, dispatchInPlace, dispatchMany } from './tensor/dispatch.js';

@@ -17,6 +17,7 @@ interface UnaryAttrs {
   abs: NoAttrs;
   square: NoAttrs;
   sigmoid: NoAttrs;
+  relu: NoAttrs;
   /** min ≤ x ≤ max, either of which may be infinite; the gradient passes where min ≤ x ≤ max */
   clamp: { min: number; max: number };
   /** scale·x + offset */
@@ -52,6 +53,8 @@ const table: { [K in UnaryName]: (attrs: UnaryAttrs[K]) => { value: string; deri
     value: 'keepNan(select(exp(x) / (1.0 + exp(x)), 1.0 / (1.0 + exp(-x)), x >= 0.0), x)',
     derivative: 'y * (1.0 - y)',
   }),
+  // By y, so that x need not be kept.
+  relu: () => ({ value: 'keepNan(max(x, 0.0), x)', derivative: 'keepNan(select(0.0, 1.0, y > 0.0), y)' }),
   clamp: ({ min, max }) => ({
     value: `keepNan(${atMost(atLeast('x', min), max)}, x)`,
     derivative: `keepNan(select(0.0, 1.0, ${isWithin('x', min, max)}), x)`,
@@ -89,6 +92,7 @@ export const unaryOps = {
   abs: /* @__PURE__ */ unaryOp('abs'),
   square: /* @__PURE__ */ unaryOp('square'),
   sigmoid: /* @__PURE__ */ unaryOp('sigmoid'),
+  relu: /* @__PURE__ */ unaryOp('relu'),
   clamp: /* @__PURE__ */ unaryOp('clamp'),
   affine: /* @__PURE__ */ unaryOp('affine'),
 };
@@ -105,6 +109,8 @@ export const abs = (x: Tensor): Tensor => apply('abs', unaryOps.abs, [x], {});
 export const square = (x: Tensor): Tensor => apply('square', unaryOps.square, [x], {});
 /** 1 / (1 + e⁻ˣ). */
 export const sigmoid = (x: Tensor): Tensor => apply('sigmoid', unaryOps.sigmoid, [x], {});
+/** x where x > 0, else 0; its gradient at 0 is 0. */
+export const relu = (x: Tensor): Tensor => apply('relu', unaryOps.relu, [x], {});
 /**
  * min ≤ x ≤ max; the gradient passes inside, ends included. A bound may be infinite: then it is none. The bounds are
  * written into the kernel.
@@ -136,6 +142,10 @@ export const unaryReferences = {
     (x) => 2 * x,
   ),
   sigmoid: /* @__PURE__ */ unaryReference(logistic, (_x, y) => y * (1 - y)),
+  relu: /* @__PURE__ */ unaryReference(
+    (x) => Math.max(x, 0),
+    (x) => (Number.isNaN(x) ? Number.NaN : Number(x > 0)),
+  ),
   clamp: /* @__PURE__ */ unaryReference<UnaryAttrs['clamp']>(
     (x, { min, max }) => Math.min(Math.max(x, min), max),
     (x, _y, { min, max }) => within(x, min, max, 1),

@@ -1,6 +1,7 @@
 import { BLOCK } from '../../shaders/common/block-sums.js';
 import { type ColumnWidth, columnPlan } from '../../shaders/common/columns.js';
-import { type KernelLimits, linearGrid } from '../gpu/kernel.js';
+import type { Shader } from '../common/shader.js';
+import { type Kernel, type KernelLimits, linearGrid } from '../gpu/kernel.js';
 import { elementGrid } from './elementwise.js';
 
 /** How to walk an array [rows, channels]; see `shaders/common/columns.ts`. */
@@ -62,6 +63,11 @@ export function partialsShape({ slots, groups, width }: ColumnConfig): number[] 
 /** Grid of a kernel that walks columns: one invocation a slot and group. */
 export function columnGrid({ slots, groups }: ColumnConfig): [number, number, number] {
   return elementGrid(slots * groups);
+}
+
+/** A kernel that walks columns. */
+export function columnKernel(label: string, shader: Shader, config: ColumnConfig): Kernel {
+  return { label, ...shader, workgroups: columnGrid(config) };
 }
 
 /** Grid of a kernel that folds the slots of each group. */

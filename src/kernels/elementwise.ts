@@ -1,10 +1,16 @@
 import { LINEAR_WORKGROUP } from '../../shaders/common/linear-index.js';
 import { binaryShader, unaryGradientShader, unaryShader } from '../../shaders/elementwise.wgsl.js';
+import type { Shader } from '../common/shader.js';
 import { type Kernel, linearGrid } from '../gpu/kernel.js';
 
 /** Grid of a kernel with one invocation an element. */
 export function elementGrid(count: number): [number, number, number] {
   return linearGrid(Math.ceil(count / LINEAR_WORKGROUP));
+}
+
+/** A kernel with one invocation an element. */
+export function elementKernel(label: string, shader: Shader, count: number): Kernel {
+  return { label, ...shader, workgroups: elementGrid(count) };
 }
 
 /** Bindings x, y; `expression` is WGSL in `x`. */

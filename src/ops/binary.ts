@@ -106,25 +106,30 @@ function binaryReference(
 }
 
 /** The same rows in float64: value and partial derivatives. */
+export const addReference = /* @__PURE__ */ binaryReference(
+  (a, b) => a + b,
+  () => 1,
+  () => 1,
+);
+export const subReference = /* @__PURE__ */ binaryReference(
+  (a, b) => a - b,
+  () => 1,
+  () => -1,
+);
+export const mulReference = /* @__PURE__ */ binaryReference(
+  (a, b) => a * b,
+  (_a, b) => b,
+  (a) => a,
+);
+export const divReference = /* @__PURE__ */ binaryReference(
+  (a, b) => a / b,
+  (_a, b) => 1 / b,
+  (a, b) => -a / (b * b),
+);
+
 export const binaryReferences = {
-  add: /* @__PURE__ */ binaryReference(
-    (a, b) => a + b,
-    () => 1,
-    () => 1,
-  ),
-  sub: /* @__PURE__ */ binaryReference(
-    (a, b) => a - b,
-    () => 1,
-    () => -1,
-  ),
-  mul: /* @__PURE__ */ binaryReference(
-    (a, b) => a * b,
-    (_a, b) => b,
-    (a) => a,
-  ),
-  div: /* @__PURE__ */ binaryReference(
-    (a, b) => a / b,
-    (_a, b) => 1 / b,
-    (a, b) => -a / (b * b),
-  ),
+  add: addReference,
+  sub: subReference,
+  mul: mulReference,
+  div: divReference,
 };

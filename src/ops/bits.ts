@@ -6,7 +6,7 @@ import {
   type ColumnConfig,
   type ColumnPurpose,
   chooseColumns,
-  columnGrid,
+  columnKernel,
   partialsShape,
   planScalars,
 } from '../kernels/columns.js';
@@ -36,11 +36,7 @@ export function logisticBitsShape(inputs: readonly Shape[]): number[] {
 
 /** Bindings y, logScale, bits. */
 export function logisticBitsKernel(config: ColumnConfig): Kernel {
-  return {
-    label: 'logistic bits',
-    ...logisticBitsShader(config.width),
-    workgroups: columnGrid(config),
-  };
+  return columnKernel('logistic bits', logisticBitsShader(config.width), config);
 }
 
 /** Bindings y, logScale, dBits, then dy and the partial sums [slots, channels] of logScale's gradient, each if wanted. */
@@ -48,11 +44,7 @@ export function logisticBitsGradientKernel(
   config: ColumnConfig,
   wanted: { input: boolean; logScale: boolean },
 ): Kernel {
-  return {
-    label: 'logistic bits gradient',
-    ...logisticBitsGradientShader(config.width, wanted),
-    workgroups: columnGrid(config),
-  };
+  return columnKernel('logistic bits gradient', logisticBitsGradientShader(config.width, wanted), config);
 }
 
 /** The operation, walking tensors as `choose` says; tests replace the default by the naive plan. */

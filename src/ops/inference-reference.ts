@@ -2,11 +2,11 @@ import { checked, type ReferenceTable } from '../reference/reference-op.js';
 import { batchNormInferenceShape } from './batch-norm/batch-norm.js';
 import { batchNormPreluInferenceShape } from './batch-norm/prelu.js';
 import { batchNormInferenceReference, batchNormPreluInferenceReference } from './batch-norm/reference.js';
-import { binaryOps, binaryReferences } from './binary.js';
+import { addReference, binaryOps, mulReference, subReference } from './binary.js';
 import { conv2dReference, convTranspose2dReference } from './conv/reference.js';
 import { conv2dShape, convTranspose2dShape } from './conv/shape.js';
 import { preluReference, preluShape } from './prelu.js';
-import { unaryOps, unaryReferences } from './unary.js';
+import { affineReference, expReference, unaryOps } from './unary.js';
 
 /**
  * The operations that a convolutional autoencoder of trained weights runs through, in float64. A codec carries these alone:
@@ -22,9 +22,9 @@ export const inferenceOps: ReferenceTable = /* @__PURE__ */ (() => ({
     batchNormPreluInferenceShape,
   ),
   prelu: checked('prelu', preluReference, preluShape),
-  affine: checked('affine', unaryReferences.affine, unaryOps.affine.shape),
-  exp: checked('exp', unaryReferences.exp, unaryOps.exp.shape),
-  add: checked('add', binaryReferences.add, binaryOps.add.shape),
-  sub: checked('sub', binaryReferences.sub, binaryOps.sub.shape),
-  mul: checked('mul', binaryReferences.mul, binaryOps.mul.shape),
+  affine: checked('affine', affineReference, unaryOps.affine.shape),
+  exp: checked('exp', expReference, unaryOps.exp.shape),
+  add: checked('add', addReference, binaryOps.add.shape),
+  sub: checked('sub', subReference, binaryOps.sub.shape),
+  mul: checked('mul', mulReference, binaryOps.mul.shape),
 }))();

@@ -4,7 +4,7 @@ import { ShapeError } from '../common/errors.js';
 import { checkFinite, checkInputs, checkIntegers, checkPerAxis } from '../common/shape-checks.js';
 import { checkShape, formatShape, normalizeAxis, type Shape, sizeOf } from '../common/shapes.js';
 import type { Kernel } from '../gpu/kernel.js';
-import { chooseVectors, elementGrid, type VectorChoice } from '../kernels/elementwise.js';
+import { chooseVectors, elementKernel, type VectorChoice } from '../kernels/elementwise.js';
 import { boxOffsets, full, gather, type NdArray, scatterAdd, zeros } from '../reference/ndarray.js';
 import type { ReferenceRule } from '../reference/reference-op.js';
 import { dispatch, dispatchInPlace } from '../tensor/dispatch.js';
@@ -135,17 +135,17 @@ export function boxOf(
 
 /** Reads the box. Bindings: array, box. */
 export function readBoxKernel(box: Box): Kernel {
-  return { label: 'slice', ...readBoxShader(box), workgroups: elementGrid(sizeOf(box.inner)) };
+  return elementKernel('slice', readBoxShader(box), sizeOf(box.inner));
 }
 
 /** Writes the box and leaves the rest of the array. Bindings: box, array. */
 export function writeBoxKernel(box: Box): Kernel {
-  return { label: 'concat', ...writeBoxShader(box), workgroups: elementGrid(sizeOf(box.inner)) };
+  return elementKernel('concat', writeBoxShader(box), sizeOf(box.inner));
 }
 
 /** Surrounds the box with `value`. Bindings: box, array. */
 export function padKernel(box: Box, value: number): Kernel {
-  return { label: 'pad', ...padShader(box, value), workgroups: elementGrid(sizeOf(box.outer)) };
+  return elementKernel('pad', padShader(box, value), sizeOf(box.outer));
 }
 
 const reshapeOp: Op<ReshapeAttrs> = {

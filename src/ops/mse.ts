@@ -2,7 +2,7 @@ import { type LossWidth, mseGradientShader, msePartialsShader } from '../../shad
 import { checkInputs, checkSame } from '../common/shape-checks.js';
 import type { Shape } from '../common/shapes.js';
 import type { Kernel, KernelLimits } from '../gpu/kernel.js';
-import { elementGrid } from '../kernels/elementwise.js';
+import { elementKernel } from '../kernels/elementwise.js';
 import { map, scalar } from '../reference/ndarray.js';
 import type { ReferenceRule } from '../reference/reference-op.js';
 import { dispatch, dispatchMany } from '../tensor/dispatch.js';
@@ -35,16 +35,12 @@ export const naiveMse = (): MseConfig => ({ width: 1, partials: 1 });
 
 /** Bindings a, b, partials. */
 export function msePartialsKernel({ width, partials }: MseConfig): Kernel {
-  return { label: 'mse', ...msePartialsShader(width), workgroups: elementGrid(partials) };
+  return elementKernel('mse', msePartialsShader(width), partials);
 }
 
 /** Bindings a, b, dy, then the gradients by a and by b, each if wanted. */
 export function mseGradientKernel(size: number, { width }: MseConfig, wanted: { a: boolean; b: boolean }): Kernel {
-  return {
-    label: 'mse gradient',
-    ...mseGradientShader(width, wanted),
-    workgroups: elementGrid(size / width),
-  };
+  return elementKernel('mse gradient', mseGradientShader(width, wanted), size / width);
 }
 
 /** The operation, split up as `choose` says; tests replace the default by the naive way. */

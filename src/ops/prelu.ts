@@ -8,6 +8,7 @@ import {
   type ColumnPurpose,
   chooseColumns,
   columnGrid,
+  columnKernel,
   partialsShape,
   planScalars,
 } from '../kernels/columns.js';
@@ -44,11 +45,7 @@ export function preluGradientKernel(
   kind: SlopeKind,
   wanted: { input: boolean; slope: boolean },
 ): Kernel {
-  return {
-    label: 'prelu gradient',
-    ...preluGradientShader(config.width, kind, wanted),
-    workgroups: columnGrid(config),
-  };
+  return columnKernel('prelu gradient', preluGradientShader(config.width, kind, wanted), config);
 }
 
 /** The operation, walking tensors as `choose` says; tests replace the default by the naive plan. */

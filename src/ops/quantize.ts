@@ -5,7 +5,7 @@ import { quantizationNoise } from '../common/random.js';
 import { checkInputs, checkIntegers, checkPositive, checkRange } from '../common/shape-checks.js';
 import type { Shape } from '../common/shapes.js';
 import type { Kernel } from '../gpu/kernel.js';
-import { chooseVectors, elementGrid, type VectorChoice } from '../kernels/elementwise.js';
+import { chooseVectors, elementKernel, type VectorChoice } from '../kernels/elementwise.js';
 import { map, type NdArray } from '../reference/ndarray.js';
 import type { ReferenceRule } from '../reference/reference-op.js';
 import { within } from '../reference/scalar-functions.js';
@@ -58,20 +58,12 @@ export function quantizeShape(inputs: readonly Shape[], attrs: QuantizeAttrs): n
 
 /** Bindings x, y, then the scalars of `quantizeScalars`; `width` elements an invocation, a divisor of `size`. */
 export function quantizeKernel(mode: QuantizeAttrs['mode'], size: number, width: 1 | 4): Kernel {
-  return {
-    label: `quantize (${mode})`,
-    ...quantizeShader(width, mode === 'noise'),
-    workgroups: elementGrid(size / width),
-  };
+  return elementKernel(`quantize (${mode})`, quantizeShader(width, mode === 'noise'), size / width);
 }
 
 /** Bindings x, dy, dx, then the scalars. */
 export function quantizeGradientKernel(mode: QuantizeAttrs['mode'], size: number, width: 1 | 4): Kernel {
-  return {
-    label: `quantize (${mode}) gradient`,
-    ...quantizeGradientShader(width, mode === 'noise'),
-    workgroups: elementGrid(size / width),
-  };
+  return elementKernel(`quantize (${mode}) gradient`, quantizeGradientShader(width, mode === 'noise'), size / width);
 }
 
 /** The uniform of both kernels. */

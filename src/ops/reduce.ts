@@ -6,7 +6,7 @@ import { checkInputs } from '../common/shape-checks.js';
 import { broadcastStrides, normalizeAxes, reducedShape, type Shape, sizeOf } from '../common/shapes.js';
 import type { Kernel, KernelLimits } from '../gpu/kernel.js';
 import { broadcastKernel } from '../kernels/broadcast.js';
-import { elementGrid } from '../kernels/elementwise.js';
+import { elementKernel } from '../kernels/elementwise.js';
 import { mergeAxes } from '../kernels/merge-axes.js';
 import { gather, map, type NdArray, scatterAdd, stridedOffsets, zeros } from '../reference/ndarray.js';
 import type { ReferenceRule } from '../reference/reference-op.js';
@@ -81,11 +81,7 @@ export function naiveSumPasses(batches: number, rows: number, columns: number): 
 
 /** Bindings x [batches, rows, columns], y [batches, slots, columns], then the scalars of `sumPassScalars`. */
 export function sumPassKernel({ batches, columns, slots, width }: SumPass): Kernel {
-  return {
-    label: 'sum rows',
-    ...sumRowsShader(width),
-    workgroups: elementGrid((batches * slots * columns) / width),
-  };
+  return elementKernel('sum rows', sumRowsShader(width), (batches * slots * columns) / width);
 }
 
 /** The uniform of a pass; its sums are multiplied by `scale`. */

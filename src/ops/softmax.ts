@@ -13,7 +13,7 @@ import type { Shape } from '../common/shapes.js';
 import type { Gpu } from '../gpu/gpu.js';
 import type { Kernel, KernelLimits } from '../gpu/kernel.js';
 import type { Scalars } from '../gpu/scalars.js';
-import { elementGrid } from '../kernels/elementwise.js';
+import { elementKernel } from '../kernels/elementwise.js';
 import { map, type NdArray, scalar, zeros } from '../reference/ndarray.js';
 import type { ReferenceRule } from '../reference/reference-op.js';
 import { dispatch, dispatchMany } from '../tensor/dispatch.js';
@@ -70,29 +70,17 @@ export function softmaxScalars(
 
 /** Bindings scores, labels, the embeddings for a multiplicative margin, partials [rows, slots, 2]. */
 export function softmaxPartialsKernel({ rows, slots }: SoftmaxConfig, margin: MarginForm): Kernel {
-  return {
-    label: 'softmax partials',
-    ...softmaxPartialsShader(margin),
-    workgroups: elementGrid(rows * slots),
-  };
+  return elementKernel('softmax partials', softmaxPartialsShader(margin), rows * slots);
 }
 
 /** Bindings scores, labels, (embeddings,) partials, totals [rows, 2], losses [rows]. */
 export function softmaxTotalsKernel({ rows }: SoftmaxConfig, margin: MarginForm): Kernel {
-  return {
-    label: 'softmax totals',
-    ...softmaxTotalsShader(margin),
-    workgroups: elementGrid(rows),
-  };
+  return elementKernel('softmax totals', softmaxTotalsShader(margin), rows);
 }
 
 /** Bindings scores, labels, (embeddings,) totals, dy, dScores. */
 export function softmaxGradientKernel({ rows, slots }: SoftmaxConfig, margin: MarginForm): Kernel {
-  return {
-    label: 'softmax gradient',
-    ...softmaxGradientShader(margin),
-    workgroups: elementGrid(rows * slots),
-  };
+  return elementKernel('softmax gradient', softmaxGradientShader(margin), rows * slots);
 }
 
 /** Bindings scores, labels, embeddings, totals, dy, dEmbeddings. */
@@ -100,11 +88,7 @@ export function softmaxLengthGradientKernel(
   { rows }: SoftmaxConfig,
   margin: MarginForm & { form: 'multiplicative' },
 ): Kernel {
-  return {
-    label: 'softmax length gradient',
-    ...softmaxLengthGradientShader(margin),
-    workgroups: elementGrid(rows),
-  };
+  return elementKernel('softmax length gradient', softmaxLengthGradientShader(margin), rows);
 }
 
 /** How rows are walked; tests replace the default by the naive way. */

@@ -11,7 +11,7 @@ import { ArgumentError, ShapeError } from '../common/errors.js';
 import { checkInputs, checkIntegers, checkPositive, checkRank, checkSame, NHWC } from '../common/shape-checks.js';
 import { formatShape, type Shape } from '../common/shapes.js';
 import type { Kernel } from '../gpu/kernel.js';
-import { elementGrid } from '../kernels/elementwise.js';
+import { elementKernel } from '../kernels/elementwise.js';
 import { gaussianWindow } from '../reference/gaussian-window.js';
 import { map, type NdArray, scalar, zeros } from '../reference/ndarray.js';
 import type { ReferenceRule } from '../reference/reference-op.js';
@@ -123,30 +123,22 @@ export function planSsim(shape: readonly number[], attrs: SsimAttrs, choose: Run
 
 /** Bindings a, b, moments. */
 export function ssimColumnMomentsKernel({ weights, threads }: FilterPass): Kernel {
-  return {
-    label: 'ssim column moments',
-    ...ssimColumnMomentsShader(weights),
-    workgroups: elementGrid(threads),
-  };
+  return elementKernel('ssim column moments', ssimColumnMomentsShader(weights), threads);
 }
 
 /** Bindings moments, derivatives, one partial sum of SSIM a thread. */
 export function ssimKernel({ weights, threads }: FilterPass): Kernel {
-  return { label: 'ssim', ...ssimShader(weights), workgroups: elementGrid(threads) };
+  return elementKernel('ssim', ssimShader(weights), threads);
 }
 
 /** Bindings derivatives, their spread along the rows. */
 export function ssimSpreadKernel({ weights, threads }: FilterPass): Kernel {
-  return { label: 'ssim spread', ...ssimSpreadShader(weights), workgroups: elementGrid(threads) };
+  return elementKernel('ssim spread', ssimSpreadShader(weights), threads);
 }
 
 /** Bindings the spread derivatives, a, b, dy, then the gradients by a and by b, each if wanted. */
 export function ssimGradientKernel({ weights, threads }: FilterPass, wanted: { a: boolean; b: boolean }): Kernel {
-  return {
-    label: 'ssim gradient',
-    ...ssimGradientShader(weights, wanted),
-    workgroups: elementGrid(threads),
-  };
+  return elementKernel('ssim gradient', ssimGradientShader(weights, wanted), threads);
 }
 
 /** The operation, with as many outputs an invocation as `choose` says; tests replace the default by one. */

@@ -2,7 +2,7 @@ import { transposeShader } from '../../shaders/transpose.wgsl.js';
 import { checkInputs, checkPerAxis } from '../common/shape-checks.js';
 import { normalizeAxes, normalizeAxis, type Shape, sizeOf, stridesOf } from '../common/shapes.js';
 import type { Kernel } from '../gpu/kernel.js';
-import { elementGrid } from '../kernels/elementwise.js';
+import { elementKernel } from '../kernels/elementwise.js';
 import { gather, type NdArray, scatterAdd, stridedOffsets, zeros } from '../reference/ndarray.js';
 import type { ReferenceRule } from '../reference/reference-op.js';
 import { dispatch } from '../tensor/dispatch.js';
@@ -51,7 +51,7 @@ export function transposeAxes(shape: readonly number[], axes: readonly number[])
 /** Axis k of y is axis axes[k] of x. Bindings x, y. */
 export function transposeKernel(shape: readonly number[], axes: readonly number[]): Kernel {
   const { sizes, strides } = transposeAxes(shape, axes);
-  return { label: 'transpose', ...transposeShader(sizes, strides), workgroups: elementGrid(sizeOf(shape)) };
+  return elementKernel('transpose', transposeShader(sizes, strides), sizeOf(shape));
 }
 
 const transposeOp: Op<TransposeAttrs> = {

@@ -132,26 +132,36 @@ function unaryReference<A>(
 }
 
 /** The same rows in float64: value and derivative, the latter in x and y. */
+export const expReference = /* @__PURE__ */ unaryReference(Math.exp, (_x, y) => y);
+export const logReference = /* @__PURE__ */ unaryReference(Math.log, (x) => 1 / x);
+export const sqrtReference = /* @__PURE__ */ unaryReference(Math.sqrt, (_x, y) => 0.5 / y);
+export const absReference = /* @__PURE__ */ unaryReference(Math.abs, Math.sign);
+export const squareReference = /* @__PURE__ */ unaryReference(
+  (x) => x * x,
+  (x) => 2 * x,
+);
+export const sigmoidReference = /* @__PURE__ */ unaryReference(logistic, (_x, y) => y * (1 - y));
+export const reluReference = /* @__PURE__ */ unaryReference(
+  (x) => Math.max(x, 0),
+  (x) => (Number.isNaN(x) ? Number.NaN : Number(x > 0)),
+);
+export const clampReference = /* @__PURE__ */ unaryReference<UnaryAttrs['clamp']>(
+  (x, { min, max }) => Math.min(Math.max(x, min), max),
+  (x, _y, { min, max }) => within(x, min, max, 1),
+);
+export const affineReference = /* @__PURE__ */ unaryReference<UnaryAttrs['affine']>(
+  (x, { scale, offset }) => scale * x + offset,
+  (_x, _y, { scale }) => scale,
+);
+
 export const unaryReferences = {
-  exp: /* @__PURE__ */ unaryReference(Math.exp, (_x, y) => y),
-  log: /* @__PURE__ */ unaryReference(Math.log, (x) => 1 / x),
-  sqrt: /* @__PURE__ */ unaryReference(Math.sqrt, (_x, y) => 0.5 / y),
-  abs: /* @__PURE__ */ unaryReference(Math.abs, Math.sign),
-  square: /* @__PURE__ */ unaryReference(
-    (x) => x * x,
-    (x) => 2 * x,
-  ),
-  sigmoid: /* @__PURE__ */ unaryReference(logistic, (_x, y) => y * (1 - y)),
-  relu: /* @__PURE__ */ unaryReference(
-    (x) => Math.max(x, 0),
-    (x) => (Number.isNaN(x) ? Number.NaN : Number(x > 0)),
-  ),
-  clamp: /* @__PURE__ */ unaryReference<UnaryAttrs['clamp']>(
-    (x, { min, max }) => Math.min(Math.max(x, min), max),
-    (x, _y, { min, max }) => within(x, min, max, 1),
-  ),
-  affine: /* @__PURE__ */ unaryReference<UnaryAttrs['affine']>(
-    (x, { scale, offset }) => scale * x + offset,
-    (_x, _y, { scale }) => scale,
-  ),
+  exp: expReference,
+  log: logReference,
+  sqrt: sqrtReference,
+  abs: absReference,
+  square: squareReference,
+  sigmoid: sigmoidReference,
+  relu: reluReference,
+  clamp: clampReference,
+  affine: affineReference,
 };

@@ -12,7 +12,7 @@ import { checkInputs, checkPair, checkRank, NHWC } from '../common/shape-checks.
 import { type Pair, type Shape, sizeOf } from '../common/shapes.js';
 import type { Kernel } from '../gpu/kernel.js';
 import { type ChannelChoice, chooseChannels } from '../kernels/columns.js';
-import { elementGrid } from '../kernels/elementwise.js';
+import { elementKernel } from '../kernels/elementwise.js';
 import { type NdArray, zeros } from '../reference/ndarray.js';
 import type { ReferenceRule } from '../reference/reference-op.js';
 import { dispatch } from '../tensor/dispatch.js';
@@ -74,20 +74,12 @@ export function upsampleScalars(
 
 /** Bindings x, y; `y` is the shape of y. */
 export function upsampleKernel(mode: UpsampleMode, y: readonly number[], width: ColumnWidth): Kernel {
-  return {
-    label: `upsample ${mode}`,
-    ...SHADERS[mode].forward(width),
-    workgroups: elementGrid(sizeOf(y) / width),
-  };
+  return elementKernel(`upsample ${mode}`, SHADERS[mode].forward(width), sizeOf(y) / width);
 }
 
 /** Bindings dy, dx; `x` is the shape of x. */
 export function upsampleGradientKernel(mode: UpsampleMode, x: readonly number[], width: ColumnWidth): Kernel {
-  return {
-    label: `upsample ${mode} gradient`,
-    ...SHADERS[mode].gradient(width),
-    workgroups: elementGrid(sizeOf(x) / width),
-  };
+  return elementKernel(`upsample ${mode} gradient`, SHADERS[mode].gradient(width), sizeOf(x) / width);
 }
 
 /** Positions are computed in 32-bit integers, as fractions of twice the size of y. */

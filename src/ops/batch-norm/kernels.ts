@@ -9,18 +9,14 @@ import {
   trainingInputGradientShader,
 } from '../../../shaders/batch-norm.wgsl.js';
 import type { Kernel } from '../../gpu/kernel.js';
-import { type ColumnConfig, columnGrid, foldGrid } from '../../kernels/columns.js';
-import { elementGrid } from '../../kernels/elementwise.js';
+import { type ColumnConfig, columnGrid, columnKernel, foldGrid } from '../../kernels/columns.js';
+import { elementKernel } from '../../kernels/elementwise.js';
 
 // x, y and their gradients are [rows, channels]; everything else is [channels]. The uniform binding takes planScalars.
 
 /** Bindings x, partials [2, slots, channels]. */
 export function partialMomentsKernel(config: ColumnConfig): Kernel {
-  return {
-    label: 'batch norm partial moments',
-    ...partialMomentsShader(config.width),
-    workgroups: columnGrid(config),
-  };
+  return columnKernel('batch norm partial moments', partialMomentsShader(config.width), config);
 }
 
 /** Bindings x, partials, mean, variance (biased). */
@@ -44,38 +40,22 @@ export function normalizeKernel(config: ColumnConfig, eps: number): Kernel {
 
 /** Bindings x, dy, mean, variance, partial sums of dBeta and of dGamma, each [slots, channels]. */
 export function partialGradientsKernel(config: ColumnConfig, eps: number): Kernel {
-  return {
-    label: 'batch norm partial gradients',
-    ...partialGradientsShader(config.width, eps),
-    workgroups: columnGrid(config),
-  };
+  return columnKernel('batch norm partial gradients', partialGradientsShader(config.width, eps), config);
 }
 
 /** Bindings x, dy, gamma, mean, variance, dBeta, dGamma, dx. */
 export function trainingInputGradientKernel(config: ColumnConfig, eps: number): Kernel {
-  return {
-    label: 'batch norm input gradient',
-    ...trainingInputGradientShader(config.width, eps),
-    workgroups: columnGrid(config),
-  };
+  return columnKernel('batch norm input gradient', trainingInputGradientShader(config.width, eps), config);
 }
 
 /** Bindings dy, gamma, variance, dx. */
 export function inferenceInputGradientKernel(config: ColumnConfig, eps: number): Kernel {
-  return {
-    label: 'batch norm inference input gradient',
-    ...inferenceInputGradientShader(config.width, eps),
-    workgroups: columnGrid(config),
-  };
+  return columnKernel('batch norm inference input gradient', inferenceInputGradientShader(config.width, eps), config);
 }
 
 /** Bindings mean, variance, running mean, running variance, of which the last two change in place. */
 export function runningStatisticsKernel(channels: number): Kernel {
-  return {
-    label: 'batch norm running statistics',
-    ...runningStatisticsShader(),
-    workgroups: elementGrid(channels),
-  };
+  return elementKernel('batch norm running statistics', runningStatisticsShader(), channels);
 }
 
 /** The uniform of runningStatisticsKernel, which makes the variance of a batch of `rows` unbiased. */

@@ -8,8 +8,15 @@ import type { SlopeKind } from '../../../shaders/prelu.wgsl.js';
 import { checkInputs } from '../../common/shape-checks.js';
 import type { Shape, ShapeRule } from '../../common/shapes.js';
 import type { Kernel } from '../../gpu/kernel.js';
-import { type ColumnConfig, chooseColumns, columnGrid, partialsShape, planScalars } from '../../kernels/columns.js';
-import { elementGrid } from '../../kernels/elementwise.js';
+import {
+  type ColumnConfig,
+  chooseColumns,
+  columnGrid,
+  columnKernel,
+  partialsShape,
+  planScalars,
+} from '../../kernels/columns.js';
+import { elementKernel } from '../../kernels/elementwise.js';
 import { dispatch, dispatchMany } from '../../tensor/dispatch.js';
 import { apply, type Op } from '../../tensor/tape.js';
 import { scope, type Tensor } from '../../tensor/tensor.js';
@@ -62,29 +69,21 @@ export function batchNormPreluKernel(config: ColumnConfig, kind: SlopeKind, eps:
 
 /** Bindings gamma, beta, mean, variance, slope, coefficients. */
 export function coefficientsKernel(channels: number, eps: number): Kernel {
-  return {
-    label: 'batch norm prelu coefficients',
-    ...coefficientsShader(eps),
-    workgroups: elementGrid(channels),
-  };
+  return elementKernel('batch norm prelu coefficients', coefficientsShader(eps), channels);
 }
 
 /** Bindings x, dy, coefficients, partial sums of dBeta, of dGamma and of the slope's gradient, each [slots, channels]. */
 export function batchNormPreluPartialGradientsKernel(config: ColumnConfig): Kernel {
-  return {
-    label: 'batch norm prelu partial gradients',
-    ...batchNormPreluPartialGradientsShader(config.width),
-    workgroups: columnGrid(config),
-  };
+  return columnKernel('batch norm prelu partial gradients', batchNormPreluPartialGradientsShader(config.width), config);
 }
 
 /** Bindings x, dy, coefficients, in the training form dBeta and dGamma, dx. */
 export function batchNormPreluInputGradientKernel(config: ColumnConfig, training: boolean): Kernel {
-  return {
-    label: `batch norm prelu ${training ? '' : 'inference '}input gradient`,
-    ...batchNormPreluInputGradientShader(config.width, training),
-    workgroups: columnGrid(config),
-  };
+  return columnKernel(
+    `batch norm prelu ${training ? '' : 'inference '}input gradient`,
+    batchNormPreluInputGradientShader(config.width, training),
+    config,
+  );
 }
 
 /** y in one pass. Inputs x, gamma, beta, mean, variance, slope. */

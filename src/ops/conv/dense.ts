@@ -11,7 +11,7 @@ import type { Precision } from '../../common/precision.js';
 import type { Shader } from '../../common/shader.js';
 import { sizeOf, up4 } from '../../common/shapes.js';
 import type { Kernel } from '../../gpu/kernel.js';
-import { elementGrid } from '../../kernels/elementwise.js';
+import { elementKernel } from '../../kernels/elementwise.js';
 import type { GatherConfig } from './choose.js';
 import type { Gather, GatherInput, GatherPlan, GatherStep } from './gather-plan.js';
 import { paddedShape, padStep, sourcePadding, storedShape } from './padding.js';
@@ -81,7 +81,7 @@ function packStep({ shape, direction, source, dest }: Gather, precision: Precisi
   const taps = shape.kernel[0] * shape.kernel[1];
   const packed = [taps, up4(sourceChannels), up4(destChannels)];
   const shader = packWeightsShader({ taps, source: sourceChannels, dest: destChannels, transposed, precision });
-  const kernel = { label: 'pack conv weights', ...shader, workgroups: elementGrid(sizeOf(packed)) };
+  const kernel = elementKernel('pack conv weights', shader, sizeOf(packed));
   return { kernel, shape: storedShape(packed, precision), inputs: ['weights'] };
 }
 

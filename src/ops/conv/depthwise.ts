@@ -4,7 +4,7 @@ import { depthwiseLoopShader, depthwiseSlidingShader } from '../../../shaders/co
 import { depthwiseWeightGradientShader } from '../../../shaders/conv-depthwise-weight-gradient.wgsl.js';
 import { sizeOf } from '../../common/shapes.js';
 import type { Kernel } from '../../gpu/kernel.js';
-import { elementGrid } from '../../kernels/elementwise.js';
+import { elementKernel } from '../../kernels/elementwise.js';
 import type { DepthwiseConfig, DepthwiseWeightGradientConfig } from './depthwise-choose.js';
 import type { Gather, GatherStep } from './gather-plan.js';
 
@@ -35,11 +35,7 @@ export function planDepthwise(gather: Gather, config: DepthwiseConfig, epilogue:
             Math.ceil(axisSteps(columns) / config.pixels) *
             (channels / width),
         ];
-  const kernel: Kernel = {
-    label: `depthwise conv ${direction}`,
-    ...shader,
-    workgroups: elementGrid(invocations),
-  };
+  const kernel: Kernel = elementKernel(`depthwise conv ${direction}`, shader, invocations);
   return { kernel, shape: dest, inputs: ['source', 'weights', ...(epilogue === 'none' ? [] : ['epilogue' as const])] };
 }
 
@@ -47,9 +43,9 @@ export function planDepthwise(gather: Gather, config: DepthwiseConfig, epilogue:
 export function depthwiseWeightGradientKernel(shape: ConvShape, config: DepthwiseWeightGradientConfig): Kernel {
   const splitK = config.firstSplitK * config.splitK;
   const blocks = [0, 1].map((axis) => Math.ceil(shape.kernel[axis] / config.block[axis]));
-  return {
-    label: 'depthwise conv weight gradient',
-    ...depthwiseWeightGradientShader({ ...config, shape, splitK }),
-    workgroups: elementGrid(sizeOf([splitK, ...blocks, shape.cin / config.width])),
-  };
+  return elementKernel(
+    'depthwise conv weight gradient',
+    depthwiseWeightGradientShader({ ...config, shape, splitK }),
+    sizeOf([splitK, ...blocks, shape.cin / config.width]),
+  );
 }

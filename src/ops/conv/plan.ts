@@ -5,7 +5,7 @@ import type { Precision } from '../../common/precision.js';
 import type { Shader } from '../../common/shader.js';
 import { sizeOf } from '../../common/shapes.js';
 import type { Kernel } from '../../gpu/kernel.js';
-import { elementGrid } from '../../kernels/elementwise.js';
+import { elementGrid, elementKernel } from '../../kernels/elementwise.js';
 import type { GatherConfig } from './choose.js';
 import { planDense } from './dense.js';
 import { planDepthwise } from './depthwise.js';
@@ -56,5 +56,5 @@ function planNaive({ shape, direction, dest }: Gather, epilogue: Epilogue): Gath
 /** Bindings gamma, beta, mean, variance, slope [1] or [C], and what the epilogue batchNormPrelu needs, [3, C]. */
 export function foldBatchNormKernel(channels: number, eps: number, sharedSlope: boolean): Kernel {
   const shader = foldBatchNormShader(channels, eps, sharedSlope);
-  return { label: 'fold batch norm', ...shader, workgroups: elementGrid(channels) };
+  return elementKernel('fold batch norm', shader, channels);
 }

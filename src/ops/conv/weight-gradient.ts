@@ -8,7 +8,7 @@ import { tiledWeightGradientShader } from '../../../shaders/conv-weight-gradient
 import type { Precision } from '../../common/precision.js';
 import type { Shader } from '../../common/shader.js';
 import { sizeOf, up4 } from '../../common/shapes.js';
-import { elementGrid } from '../../kernels/elementwise.js';
+import { elementGrid, elementKernel } from '../../kernels/elementwise.js';
 import type { GatherConfig, WeightGradientConfig } from './choose.js';
 import { type Dense, workgroupTile } from './dense.js';
 import { depthwiseWeightGradientKernel } from './depthwise.js';
@@ -33,7 +33,7 @@ function sumParts(shape: readonly number[], parts: number): Step {
   const size = sizeOf(shape);
   return {
     shape,
-    kernel: { label: 'sum conv weight gradient parts', ...sumPartsShader(size, parts), workgroups: elementGrid(size) },
+    kernel: elementKernel('sum conv weight gradient parts', sumPartsShader(size, parts), size),
   };
 }
 

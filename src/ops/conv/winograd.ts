@@ -9,7 +9,7 @@ import {
   winogradWeightsShader,
 } from '../../../shaders/conv-winograd.wgsl.js';
 import { type Pair, up4 } from '../../common/shapes.js';
-import { elementGrid } from '../../kernels/elementwise.js';
+import { elementGrid, elementKernel } from '../../kernels/elementwise.js';
 import { planBatched } from '../matmul/batched.js';
 import type { Gather, GatherStep } from './gather-plan.js';
 import type { WinogradConfig } from './winograd-choose.js';
@@ -64,11 +64,7 @@ export function planWinograd(
       inputs: ['source'],
     },
     {
-      kernel: {
-        label: 'winograd weights',
-        ...winogradWeightsShader(outputs, !forward),
-        workgroups: elementGrid(weights[0] * weights[1]),
-      },
+      kernel: elementKernel('winograd weights', winogradWeightsShader(outputs, !forward), weights[0] * weights[1]),
       shape: [points, ...weights],
       scalars: winogradWeightsPlan.pack({
         rows: shape.cin,

@@ -107,7 +107,7 @@ test('"-" is standard input and output: the bytes are those of files, and words 
   for (const [words, message] of [
     ['encode in/1.png in/2.png -o -', /-o -: standard output takes the file of one picture/],
     ['encode in -o -', /-o -: standard output takes the file of one picture/],
-    ['decode in/1.cameo.png in/2.cameo.png -o -', /standard output takes one picture/],
+    ['decode in/1.cameo.png in/2.cameo.png -o -', /-o -: standard output takes one picture, and 2 files are given/],
   ] as const) {
     const { code, complaints } = await run(...words.split(' '));
     assert.is(code, 1, words);

@@ -153,6 +153,9 @@ function pictureToStdout(): RestoredFaces {
 }
 
 async function decodeFiles(files: string[], { out, only, model }: DecodeOptions): Promise<void> {
+  if (out === DASH && files.length > 1) {
+    throw new ArgumentError(`-o -: ${STDOUT_NAME} takes one picture, and ${files.length} files are given`);
+  }
   const session = await CodecSession.open(model);
   const restorer = new Restorer(session, await (out === DASH ? pictureToStdout() : picturesIn(out, files)));
   try {

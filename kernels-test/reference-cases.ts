@@ -249,6 +249,7 @@ export const gradientCases: readonly GradientCase[] = [
       attrs,
     ),
   ),
+  make('argmax', 'rank 3', [uniform([2, 3, 5])], none),
   make('mse', 'rank 4', [uniform([2, 3, 2, 3]), uniform([2, 3, 2, 3])], none),
 
   make('ssim', 'window 5', [uniform([2, 7, 6, 2], 0, 1), uniform([2, 7, 6, 2], 0, 1)], {
@@ -277,6 +278,7 @@ export const gradientCases: readonly GradientCase[] = [
 /** Inputs that have no gradient: labels and running statistics. */
 export const WITHOUT_GRADIENT: { [K in OpName]?: number[] } = {
   softmaxCrossEntropy: [1],
+  argmax: [0],
   cosFace: [2],
   marginLoss: [2],
   batchNormInference: [3, 4],

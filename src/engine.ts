@@ -14,6 +14,7 @@ export type { Scalars } from './gpu/scalars.js';
 export type { Tuning, TuningRequest } from './gpu/tuning.js';
 export { saveTuningToIndexedDb } from './gpu/tuning-indexeddb.js';
 export * from './nn/index.js';
+export { argmax } from './ops/argmax.js';
 export {
   batchNormInference,
   batchNormTraining,

@@ -2,6 +2,7 @@ import type { Shape } from '../common/shapes.js';
 import { checked, type ReferenceOp, type ReferenceRule } from '../reference/reference-op.js';
 import { apply, type Op } from '../tensor/tape.js';
 import type { Tensor } from '../tensor/tensor.js';
+import { argmaxOps, argmaxReferences } from './argmax.js';
 import { batchNormOps } from './batch-norm/batch-norm.js';
 import { batchNormPreluOps } from './batch-norm/prelu.js';
 import { batchNormReferences } from './batch-norm/reference.js';
@@ -47,6 +48,7 @@ export const gpuOps = {
   ...upsampleOps,
   ...cosFaceOps,
   ...marginLossOps,
+  ...argmaxOps,
 };
 
 /** The same in float64. */
@@ -70,6 +72,7 @@ const references: { readonly [K in OpName]: ReferenceRule<OpAttrs[K]> } = {
   ...upsampleReferences,
   ...cosFaceReferences,
   ...marginLossReferences,
+  ...argmaxReferences,
 };
 
 /** Names of the engine's operations. */

@@ -2,7 +2,7 @@ import { build } from 'esbuild';
 import { gzip } from 'pako';
 
 /** Most bytes after gzip of everything that an entry point exports, in a program for browsers, without weights. */
-export const BUDGETS = { 'cameo/engine': 66_500, cameo: 98_000 } as const;
+export const BUDGETS = { 'cameo/engine': 67_000, cameo: 98_500 } as const;
 
 export interface BundleSize {
   /** Bytes of the minified program. */

@@ -178,7 +178,8 @@ test('only convs with a filter of its own for every channel are depthwise', () =
   }
   assert.equal(variants({ groups: 3 }), ['naive', 'naive']);
   assert.equal(variants({ cout: 12 }), ['naive', 'naive']);
-  assert.equal(variants({ groups: 1, cin: 1, cout: 1 }), ['register', 'register']);
+  assert.equal(variants({ groups: 1, cin: 1, cout: 1 }), ['naive', 'naive'], 'there is little to compute');
+  assert.equal(variants({ groups: 1, cin: 1, cout: 1, batch: 200 }), ['register', 'register']);
   const { steps, padded } = planGather(gatherOf(shape, 'forward'), 'bias', chooseGather(forward({}), LIMITS));
   assert.is(steps.length, 1, 'no copy of the picture is made');
   assert.is(padded, null);

@@ -29,23 +29,27 @@ export class Sphere20 extends Recognizer {
   readonly stages: Sequential;
   readonly fc: Linear;
 
-  /** @param dimension number of values of an embedding */
+  /**
+   * @param dimension number of values of an embedding
+   * @param stages those of the paper, or narrower ones
+   */
   constructor(
     dimension = 512,
     readonly width = 96,
     readonly height = 112,
+    stages = SPHERE20_STAGES,
   ) {
     super();
     this.dimension = dimension;
-    const layers = SPHERE20_STAGES.flatMap(([channels, units], k) => [
-      ...convAct(k === 0 ? 3 : SPHERE20_STAGES[k - 1][0], channels, 2),
+    const layers = stages.flatMap(([channels, units], k) => [
+      ...convAct(k === 0 ? 3 : stages[k - 1][0], channels, 2),
       ...Array.from(
         { length: units },
         () => new Residual(new Sequential([...convAct(channels, channels, 1), ...convAct(channels, channels, 1)])),
       ),
     ]);
     this.stages = this.child('stages', new Sequential(layers));
-    this.fc = this.child('fc', new Linear(512 * (height / 16) * (width / 16), dimension));
+    this.fc = this.child('fc', new Linear(stages[stages.length - 1][0] * (height / 16) * (width / 16), dimension));
   }
 
   protected override forward(x: Tensor): Tensor {

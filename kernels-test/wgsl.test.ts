@@ -108,4 +108,16 @@ test('every shader has the same tokens, and its file the same lines, after strip
   assert.ok(saved > 10_000, `only ${saved} bytes saved`);
 });
 
+test('an expression of terms; no other file of shaders joins lists to WGSL', () => {
+  assert.is(
+    unroll(3, (i) => `x${i}`, ' + '),
+    'x0 + x1 + x2',
+  );
+  const folder = join(root, 'shaders');
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
+  assert.ok(files.length > 40);
+  const joining = files.filter((file) => readFileSync(join(folder, file), 'utf8').includes('.join('));
+  assert.equal(joining, [join('common', 'unroll.ts')]);
+});
+
 test.run();

@@ -68,8 +68,7 @@ export function padShader(box: Box, value: number): Shader {
   const { outer, begin, inner, width } = box;
   const strides = stridesOf(inner);
   const name = (axis: number) => (begin[axis] === 0 ? `i${axis}` : `b${axis}`);
-  const inside = inner.flatMap((size, axis) => (size === outer[axis] ? [] : [`${name(axis)} < ${size}u`]));
-  const at = inner.map((_, axis) => `${name(axis)} * ${strides[axis]}u`).join(' + ');
+  const narrow = [...inner.keys()].filter((axis) => inner[axis] < outer[axis]);
   return shader(
     bindingsOf(box),
     (declarations) => wgsl`
@@ -89,7 +88,9 @@ ${linearHead} {
 #endif`,
   )}
   var value = V(${f32Literal(value)});
-  if (${inside.join(' && ') || 'true'}) { value = x[${at}]; }
+  if (${unroll(narrow.length, (k) => `${name(narrow[k])} < ${inner[narrow[k]]}u`, ' && ') || 'true'}) {
+    value = x[${unroll(inner.length, (axis) => `${name(axis)} * ${strides[axis]}u`, ' + ')}];
+  }
   y[i] = value;
 }`,
   );

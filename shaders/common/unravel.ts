@@ -19,5 +19,5 @@ export function ravel(prefix: string, strides: readonly number[], base = 0): str
     stride === 0 ? [] : [stride === 1 ? `${prefix}${axis}` : `${prefix}${axis} * ${stride}u`],
   );
   if (base > 0 || terms.length === 0) terms.push(`${base}u`);
-  return terms.join(' + ');
+  return unroll(terms.length, (k) => terms[k], ' + ');
 }

@@ -8,6 +8,7 @@ import { cosine, type OperatingPoint, tarAtFar } from '../evaluation/metrics/ver
 import { percent } from '../evaluation/reports/percent.js';
 import { markdownTable, textTable } from '../evaluation/reports/tables.js';
 import { embedPictures } from '../evaluation/verification/embed-pictures.js';
+import type { GpuDescription } from '../gpu/gpu.js';
 import { gitCommit } from './git-commit.js';
 import { noteOwn } from './note-own.js';
 import { Outputs } from './outputs.js';
@@ -90,6 +91,29 @@ function checkPairs(entries: readonly FaceEntry[], split: Split): void {
   );
 }
 
+/** One wanted FAR, and what was reached at it. */
+type Point = OperatingPoint & { wanted: number };
+
+/** What a group of pairs came to. */
+interface GroupResult {
+  name: string;
+  /** Pairs. */
+  genuine: number;
+  impostor: number;
+  points: Point[];
+}
+
+interface IdentitiesReport {
+  command: string;
+  date: string;
+  commit: string | null;
+  version: string;
+  device: GpuDescription;
+  model: { name: string; id: string; embedding: 'single' | 'flip' };
+  data: { split: IdentitiesOptions['split']; faces: number; identities: number };
+  groups: GroupResult[];
+}
+
 async function run(options: IdentitiesOptions): Promise<void> {
   if (options.saveThresholds && options.split === 'test') {
     throw new ArgumentError('--save-thresholds: thresholds are not chosen on split test; use val or train');
@@ -126,13 +150,13 @@ async function run(options: IdentitiesOptions): Promise<void> {
       entries,
       entries.map(({ path }) => embeddings.get(path)!),
     );
-    const results = groups.map(({ name, genuine, impostor }) => ({
+    const results: GroupResult[] = groups.map(({ name, genuine, impostor }) => ({
       name,
       genuine: genuine.length,
       impostor: impostor.length,
       points: FARS.map((far) => ({ wanted: far, ...tarAtFar(genuine, impostor, far) })),
     }));
-    const report = {
+    const report: IdentitiesReport = {
       command: commandLine(),
       date: new Date().toISOString(),
       commit,
@@ -142,45 +166,48 @@ async function run(options: IdentitiesOptions): Promise<void> {
       data: { split: options.split, faces: entries.length, identities: new Set(entries.map((e) => e.identity)).size },
       groups: results,
     };
-    const table = {
-      title: `Pairs of split ${options.split}`,
-      columns: ['Group', 'Genuine', 'Impostor', ...FARS.map((far) => `TAR at FAR ${far}`), 'Threshold at 0.001'],
-      rows: results.map(({ name, genuine, impostor, points }) => [
-        name,
-        genuine,
-        impostor,
-        ...points.map(({ tar }) => percent(tar, 1)),
-        points[2].threshold.toFixed(4),
-      ]),
-      note: 'Thresholds of each group are its own. A FAR below one over the number of impostor pairs means none was accepted.',
-    };
-    await writeFileAtomic(join(options.out, `${base}.json`), `${JSON.stringify(report, null, 2)}\n`);
-    const facts = [
-      `- ${report.data.faces} faces of ${report.data.identities} identities`,
-      `- Recogniser: ${opened.name} (weights ${opened.modelId}), ${options.single ? 'the picture alone' : 'the picture and its mirror image'}`,
-      `- Device: ${gpu.description.description} (${gpu.description.kind})`,
-      `- Commit ${report.commit ?? 'unknown'}, ${report.date}`,
-      `- Command: \`${report.command}\``,
-    ];
-    await writeFileAtomic(
-      join(options.out, `${base}.md`),
-      `# ${opened.name} on held-out identities\n\n${facts.join('\n')}\n\n${markdownTable(table)}\n`,
-    );
-    print(textTable(table));
-    if (options.saveThresholds) {
-      const thresholds = Object.fromEntries(
-        results[0].points.map(({ wanted, threshold }: OperatingPoint & { wanted: number }) => [
-          String(wanted),
-          threshold,
-        ]),
-      );
-      await saveThresholds(opened.modelId, {
-        name: opened.name,
-        embedding: options.single ? 'single' : 'flip',
-        thresholds,
-        command: report.command,
-      });
-      say(`thresholds for cameo verify: ${thresholdsPath()}`);
-    }
+    await writeReport(join(options.out, base), report, results);
+    if (options.saveThresholds) await keepThresholds(report, results[0].points);
   });
+}
+
+/** Writes the report as PATH.json and PATH.md, and prints its table. */
+async function writeReport(path: string, report: IdentitiesReport, results: readonly GroupResult[]): Promise<void> {
+  const { model, data, device } = report;
+  const table = {
+    title: `Pairs of split ${data.split}`,
+    columns: ['Group', 'Genuine', 'Impostor', ...FARS.map((far) => `TAR at FAR ${far}`), 'Threshold at 0.001'],
+    rows: results.map(({ name, genuine, impostor, points }) => [
+      name,
+      genuine,
+      impostor,
+      ...points.map(({ tar }) => percent(tar, 1)),
+      points[2].threshold.toFixed(4),
+    ]),
+    note: 'Thresholds of each group are its own. A FAR below one over the number of impostor pairs means none was accepted.',
+  };
+  const facts = [
+    `- ${data.faces} faces of ${data.identities} identities`,
+    `- Recogniser: ${model.name} (weights ${model.id}), ${model.embedding === 'single' ? 'the picture alone' : 'the picture and its mirror image'}`,
+    `- Device: ${device.description} (${device.kind})`,
+    `- Commit ${report.commit ?? 'unknown'}, ${report.date}`,
+    `- Command: \`${report.command}\``,
+  ];
+  await writeFileAtomic(`${path}.json`, `${JSON.stringify(report, null, 2)}\n`);
+  await writeFileAtomic(
+    `${path}.md`,
+    `# ${model.name} on held-out identities\n\n${facts.join('\n')}\n\n${markdownTable(table)}\n`,
+  );
+  print(textTable(table));
+}
+
+/** Keeps the thresholds of all pairs for `cameo verify`. */
+async function keepThresholds({ model, command }: IdentitiesReport, points: readonly Point[]): Promise<void> {
+  await saveThresholds(model.id, {
+    name: model.name,
+    embedding: model.embedding,
+    thresholds: Object.fromEntries(points.map(({ wanted, threshold }) => [String(wanted), threshold])),
+    command,
+  });
+  say(`thresholds for cameo verify: ${thresholdsPath()}`);
 }

@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import { writeFileAtomic } from '../data/atomic-file.js';
 import { markdownTable, textTable } from '../evaluation/reports/tables.js';
 import { LazyDevice } from '../gpu/device-source.js';
+import type { GpuDescription } from '../gpu/gpu.js';
 import { LOSSES } from '../ops/margin-loss.js';
 import {
   checkRecognitionTraining,
@@ -46,6 +47,19 @@ export function addTrainLosses(train: Command): void {
     .action(run);
 }
 
+type LossResult = RecognitionTrainingConfig['loss'] &
+  Pick<Awaited<ReturnType<typeof trainRecognition>>, 'lastLoss' | 'validation'> & { seconds: number };
+
+interface LossesReport {
+  command: string;
+  date: string;
+  commit: string | null;
+  device: GpuDescription;
+  data: { identities: number; faces: number; sources: string };
+  config: RecognitionTrainingConfig;
+  results: LossResult[];
+}
+
 async function run(options: LossesOptions): Promise<void> {
   const channels = options.channels.split(',').map(Number);
   const base: RecognitionTrainingConfig = {
@@ -68,7 +82,7 @@ async function run(options: LossesOptions): Promise<void> {
   const device = new LazyDevice(openDevice);
   const folder = await mkdtemp(join(tmpdir(), 'cameo-losses-'));
   try {
-    const results = [];
+    const results: LossResult[] = [];
     let identities = 0;
     let faces = 0;
     for (const loss of LOSSES) {
@@ -91,7 +105,7 @@ async function run(options: LossesOptions): Promise<void> {
       results.push({ ...config.loss, lastLoss, validation, seconds });
     }
     const gpu = await device.open();
-    const report = {
+    const report: LossesReport = {
       command: commandLine(),
       date: new Date().toISOString(),
       commit,
@@ -100,39 +114,43 @@ async function run(options: LossesOptions): Promise<void> {
       config: base,
       results,
     };
-    const percent = (share: number | undefined): string => (share === undefined ? '' : `${(100 * share).toFixed(1)} %`);
-    const table = {
-      title: 'Held-out identities',
-      columns: ['Loss', 's', 'm', 'λ', 'accuracy', 'TAR at FAR 1e-2', 'TAR at FAR 1e-3'],
-      rows: results.map(({ loss, s, m, lambda, validation }) => {
-        const uses = { s: ['cosface', 'arcface', 'normface'], m: ['cosface', 'arcface', 'sphereface'] };
-        return [
-          loss,
-          uses.s.includes(loss) ? s : '–',
-          uses.m.includes(loss) ? m : '–',
-          loss === 'sphereface' ? lambda : '–',
-          percent(validation?.accuracy),
-          percent(validation?.tar2),
-          percent(validation?.tar3),
-        ];
-      }),
-      note: `All pairs of ${results[0].validation?.faces ?? 0} faces of split val: ${results[0].validation?.genuine ?? 0} genuine, ${results[0].validation?.impostor ?? 0} impostor. One seed each: differences of a few points may be chance.`,
-    };
-    const facts = [
-      `- ${faces} faces of ${identities} identities (sources ${report.data.sources}), ${options.steps} steps of ${options.batch}, the same batches, first weights and schedule for each`,
-      `- Network: CameoFace, channels ${channels.join('-')}, no residual units; AdamW`,
-      `- Device: ${gpu.description.description} (${gpu.description.kind})`,
-      `- Commit ${report.commit ?? 'unknown'}, ${report.date}`,
-      `- Command: \`${report.command}\``,
-    ];
-    await writeFileAtomic(join(options.out, 'losses.json'), `${JSON.stringify(report, null, 2)}\n`);
-    await writeFileAtomic(
-      join(options.out, 'losses.md'),
-      `# Losses under equal budgets\n\n${facts.join('\n')}\n\n${markdownTable(table)}\n`,
-    );
-    print(textTable(table));
+    await writeReport(options.out, report);
   } finally {
     await device.close();
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** Writes the report as losses.json and losses.md into a folder, and prints its table. */
+async function writeReport(out: string, report: LossesReport): Promise<void> {
+  const { results, data, config, device } = report;
+  const percent = (share: number | undefined): string => (share === undefined ? '' : `${(100 * share).toFixed(1)} %`);
+  const uses = { s: ['cosface', 'arcface', 'normface'], m: ['cosface', 'arcface', 'sphereface'] };
+  const table = {
+    title: 'Held-out identities',
+    columns: ['Loss', 's', 'm', 'λ', 'accuracy', 'TAR at FAR 1e-2', 'TAR at FAR 1e-3'],
+    rows: results.map(({ loss, s, m, lambda, validation }) => [
+      loss,
+      uses.s.includes(loss) ? s : '–',
+      uses.m.includes(loss) ? m : '–',
+      loss === 'sphereface' ? lambda : '–',
+      percent(validation?.accuracy),
+      percent(validation?.tar2),
+      percent(validation?.tar3),
+    ]),
+    note: `All pairs of ${results[0].validation?.faces ?? 0} faces of split val: ${results[0].validation?.genuine ?? 0} genuine, ${results[0].validation?.impostor ?? 0} impostor. One seed each: differences of a few points may be chance.`,
+  };
+  const facts = [
+    `- ${data.faces} faces of ${data.identities} identities (sources ${data.sources}), ${config.steps} steps of ${config.batchSize}, the same batches, first weights and schedule for each`,
+    `- Network: CameoFace, channels ${config.model.channels.join('-')}, no residual units; AdamW`,
+    `- Device: ${device.description} (${device.kind})`,
+    `- Commit ${report.commit ?? 'unknown'}, ${report.date}`,
+    `- Command: \`${report.command}\``,
+  ];
+  await writeFileAtomic(join(out, 'losses.json'), `${JSON.stringify(report, null, 2)}\n`);
+  await writeFileAtomic(
+    join(out, 'losses.md'),
+    `# Losses under equal budgets\n\n${facts.join('\n')}\n\n${markdownTable(table)}\n`,
+  );
+  print(textTable(table));
 }

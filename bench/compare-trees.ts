@@ -1,8 +1,8 @@
-import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Command } from 'commander';
+import { integer } from '../src/cli/numbers.js';
 import { PACKAGE_ROOT } from '../src/cli/package-root.js';
 import { runFacts } from '../src/cli/report-facts.js';
 import { ArgumentError, CameoError } from '../src/common/errors.js';
@@ -12,7 +12,7 @@ import { markdownTable } from '../src/evaluation/reports/tables.js';
 import type { Gpu } from '../src/gpu/gpu.js';
 import type { Filters } from './core/choose.js';
 import { adapterSlug } from './core/result.js';
-import type { Runnable } from './core/runnable.js';
+import { type Runnable, timeByTurns } from './core/runnable.js';
 import { geometricMean } from './core/statistics.js';
 import type { Task } from './core/task.js';
 
@@ -22,12 +22,9 @@ import type { Task } from './core/task.js';
  * the least of its times; kinds are compared by the geometric mean of the ratios. Writes results/compare-ADAPTER.md.
  */
 
-/** A run shorter than this is repeated within a sample: the wait for the device would hide it. In milliseconds. */
-const SHORTEST_SAMPLE = 5;
-
 interface Options extends Filters {
   batch: string;
-  rounds: string;
+  budget: number;
   out: string;
 }
 
@@ -35,6 +32,8 @@ interface Options extends Filters {
 interface Tree {
   gpu: Gpu;
   tasks: Task[];
+  /** As the program started. */
+  commit: string | null;
 }
 
 interface Compared {
@@ -47,46 +46,41 @@ interface Compared {
 
 async function openTree(root: string, options: Options): Promise<Tree> {
   const load = (path: string) => import(pathToFileURL(join(root, path)).href);
-  const [{ openGpu }, { chooseLayers, parseBatches, wanted }, { allTasks }] = await Promise.all([
+  const [{ gitCommit }, { openGpu }, { chooseLayers, parseBatches, wanted }, { allTasks }] = await Promise.all([
+    load('src/cli/git-commit.ts'),
     load('src/gpu/node/adapters.ts'),
     load('bench/core/choose.ts'),
     load('bench/core/suite.ts'),
   ]);
   const layers = chooseLayers(options);
   const tasks = wanted(allTasks(layers, parseBatches(options.batch)), layers, options);
-  return { gpu: await openGpu({ tuning: false }), tasks };
+  return { gpu: await openGpu({ tuning: false }), tasks, commit: gitCommit() };
 }
 
-/** A task made ready: how long its first run took beyond the next, and how to take a sample. */
-async function prepare({ gpu }: Tree, task: Task) {
-  const runnable: Runnable = task.prepare(gpu);
-  const timed = async (runs: number): Promise<number> => {
+/** Makes a task ready, and runs it until it is compiled. @returns how long its first run took beyond the second, too */
+async function compiled({ gpu }: Tree, task: Task): Promise<{ runnable: Runnable; compileMs: number }> {
+  const runnable = task.prepare(gpu);
+  const once = async (): Promise<number> => {
     const start = performance.now();
-    for (let k = 0; k < runs; k++) await runnable.run();
+    await runnable.run();
     await runnable.finish();
-    return (performance.now() - start) / runs;
+    return performance.now() - start;
   };
   await gpu.sync();
-  const first = await timed(1);
-  const second = await timed(1);
-  const runs = Math.max(1, Math.ceil(SHORTEST_SAMPLE / second));
-  return { compile: Math.max(first - second, 0.01), sample: () => timed(runs), dispose: () => runnable.dispose() };
+  const first = await once();
+  return { runnable, compileMs: Math.max(first - (await once()), 0.01) };
 }
 
-async function compareTask(before: Tree, after: Tree, one: Task, two: Task, rounds: number): Promise<Compared> {
-  const [old, young] = [await prepare(before, one), await prepare(after, two)];
-  let [least, leastAfter] = [Infinity, Infinity];
-  for (let round = 0; round < rounds; round++) {
-    least = Math.min(least, await old.sample());
-    leastAfter = Math.min(leastAfter, await young.sample());
-  }
-  await old.dispose();
-  await young.dispose();
-  return { kind: two.kind, layer: two.layer, time: leastAfter / least, compile: young.compile / old.compile };
+async function compareTask(before: Tree, after: Tree, one: Task, two: Task, budget: number): Promise<Compared> {
+  const both = [await compiled(before, one), await compiled(after, two)];
+  const { samples } = await timeByTurns(
+    both.map(({ runnable }) => runnable),
+    budget,
+  );
+  for (const { runnable } of both) await runnable.dispose();
+  const [least, leastAfter] = samples.map((times) => Math.min(...times));
+  return { kind: two.kind, layer: two.layer, time: leastAfter / least, compile: both[1].compileMs / both[0].compileMs };
 }
-
-const commitOf = (root: string): string =>
-  execFileSync('git', ['-C', root, 'rev-parse', '--short=12', 'HEAD'], { encoding: 'utf8' }).trim();
 
 function kindRows(compared: readonly Compared[]) {
   return [...new Set(compared.map(({ kind }) => kind))].map((kind) => {
@@ -99,9 +93,6 @@ function kindRows(compared: readonly Compared[]) {
 
 async function compare(other: string, options: Options): Promise<void> {
   const root = resolve(other);
-  const rounds = Number(options.rounds);
-  if (!(Number.isInteger(rounds) && rounds > 0))
-    throw new ArgumentError(`--rounds ${options.rounds}: expected 1 or more`);
   if (!existsSync(join(root, 'bench/core/suite.ts'))) throw new ArgumentError(`${other}: no checkout of this project`);
   const [before, after] = [await openTree(root, options), await openTree(PACKAGE_ROOT, options)];
   const compared: Compared[] = [];
@@ -109,7 +100,7 @@ async function compare(other: string, options: Options): Promise<void> {
     const { kind, layer, batch } = task;
     const same = before.tasks.find((each) => each.kind === kind && each.layer === layer && each.batch === batch);
     if (!same) continue; // what only one of them has cannot be compared
-    const result = await compareTask(before, after, same, task, rounds);
+    const result = await compareTask(before, after, same, task, options.budget);
     compared.push(result);
     console.log(
       `${kind.padEnd(27)} ${layer.padEnd(42)} ${result.time.toFixed(3)}  compile ${result.compile.toFixed(2)}`,
@@ -121,10 +112,10 @@ async function compare(other: string, options: Options): Promise<void> {
     rows: kindRows(compared),
   };
   const facts = [
-    `Before: commit ${commitOf(root)}; the least of ${rounds} rounds each, in turn, batch ${options.batch}`,
+    `Before: commit ${before.commit}; each by the least of its times, in turn`,
     ...factTexts({
-      ...runFacts(after.gpu.description),
-      command: `tsx bench/compare-trees.ts --rounds ${rounds} BEFORE`,
+      ...runFacts(after.gpu.description, after.commit),
+      command: `tsx bench/compare-trees.ts ${process.argv.slice(2).join(' ')}`,
     }),
   ];
   const path = join(options.out, `compare-${adapterSlug(after.gpu.description)}.md`);
@@ -140,7 +131,7 @@ const program = new Command('compare-trees')
   .option('--batch <list>', 'pictures a batch', '4')
   .option('--layers <text>', 'only layers whose name contains this, or of this network')
   .option('--kinds <list>', 'only these kinds, such as "conv forward,deconv" (parts of their names)')
-  .option('--rounds <n>', 'samples of each, of which the least counts', '15')
+  .option('--budget <ms>', 'milliseconds to spend on each, at least three samples', integer(1, 1e6), 500)
   .option('--out <folder>', 'where to write the result', join(PACKAGE_ROOT, 'results'))
   .action(async (other: string, options: Options) => {
     try {

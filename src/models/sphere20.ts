@@ -49,7 +49,9 @@ export class Sphere20 extends Recognizer {
       ),
     ]);
     this.stages = this.child('stages', new Sequential(layers));
-    this.fc = this.child('fc', new Linear(stages[stages.length - 1][0] * (height / 16) * (width / 16), dimension));
+    const shrink = 2 ** stages.length;
+    const [channels] = stages[stages.length - 1];
+    this.fc = this.child('fc', new Linear(channels * (height / shrink) * (width / shrink), dimension));
   }
 
   protected override forward(x: Tensor): Tensor {

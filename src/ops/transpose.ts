@@ -20,8 +20,12 @@ export function transposeShape(inputs: readonly Shape[], attrs: TransposeAttrs):
   const [x] = inputs;
   checkPerAxis('transpose', 'axes', attrs.axes, x);
   normalizeAxes(attrs.axes, x.length, 'transpose');
-  return attrs.axes.map((axis) => x[normalizeAxis(axis, x.length, 'transpose')]);
+  return orderOf(attrs).map((axis) => x[axis]);
 }
+
+/** The axes, those below 0 counted from the end. */
+const orderOf = ({ axes }: TransposeAttrs): number[] =>
+  axes.map((axis) => normalizeAxis(axis, axes.length, 'transpose'));
 
 /** Axes of an output, each with its size and its stride in the input. */
 interface Axes {
@@ -57,12 +61,9 @@ export function transposeKernel(shape: readonly number[], axes: readonly number[
 const transposeOp: Op<TransposeAttrs> = {
   inputs: ['x'],
   shape: transposeShape,
-  forward([x], { axes }, shape) {
-    const order = axes.map((axis) => normalizeAxis(axis, axes.length));
-    return { output: dispatch(transposeKernel(x.shape, order), [x], shape) };
-  },
-  backward({ inputs: [x], attrs: { axes }, dy }) {
-    const order = axes.map((axis) => normalizeAxis(axis, axes.length));
+  forward: ([x], attrs, shape) => ({ output: dispatch(transposeKernel(x.shape, orderOf(attrs)), [x], shape) }),
+  backward({ inputs: [x], attrs, dy }) {
+    const order = orderOf(attrs);
     const back = order.map((_, axis) => order.indexOf(axis));
     return [dispatch(transposeKernel(dy.shape, back), [dy], x.shape)];
   },

@@ -114,11 +114,15 @@ function registerChannels(padded: number, narrow: boolean): number {
 }
 
 /** Multiply-adds of a pass. */
-const work = ({ batch, output, cin, cout, kernel, groups }: ConvShape): number =>
+const multiplyAdds = ({ batch, output, cin, cout, kernel, groups }: ConvShape): number =>
   (batch * output[0] * output[1] * kernel[0] * kernel[1] * cin * cout) / groups;
 
 /** Multiply-adds up to which CPU adapters take the naive kernel: it runs for a millisecond more, and compiles in a third of the time. */
 const NAIVE_WORK = 2 ** 15;
+
+/** Whether a conv that is not depthwise gets the naive kernel: it is asked for, alone knows groups, or is compiled sooner. */
+const takesNaive = (shape: ConvShape, { software }: KernelLimits, force?: ConvVariant): boolean =>
+  force === 'naive' || shape.groups > 1 || (!force && software && multiplyAdds(shape) <= NAIVE_WORK);
 
 /** Multiply-adds up to which registers of SwiftShader hold fewer sums of a weight gradient, which then compiles sooner. */
 const LITTLE_WORK = 2 ** 20;
@@ -151,8 +155,7 @@ export function chooseGather(gather: Gather, limits: KernelLimits, force?: ConvV
   if (force !== 'naive' && isDepthwise(shape)) {
     return { variant: 'depthwise', ...chooseDepthwise(gather, limits) };
   }
-  if (force === 'naive' || shape.groups > 1) return { variant: 'naive' };
-  if (!force && limits.software && work(shape) <= NAIVE_WORK) return { variant: 'naive' };
+  if (takesNaive(shape, limits, force)) return { variant: 'naive' };
   // What it costs a GPU has not been measured; there, tuning tries it.
   if (force === 'winograd' || (!force && limits.software)) {
     const winograd = chooseWinograd(gather, limits, force === 'winograd');
@@ -296,8 +299,7 @@ export function chooseWeightGradient(
   if (force !== 'naive' && isDepthwise(shape)) {
     return { variant: 'depthwise', ...chooseDepthwiseWeightGradient(shape, limits) };
   }
-  if (force === 'naive' || shape.groups > 1) return { variant: 'naive' };
-  if (!force && limits.software && work(shape) <= NAIVE_WORK) return { variant: 'naive' };
+  if (takesNaive(shape, limits, force)) return { variant: 'naive' };
   const padded = up4(shape.cout);
   const rows = shape.batch * shape.output[0];
   const taps = shape.kernel[0] * shape.kernel[1];
@@ -311,7 +313,7 @@ export function chooseWeightGradient(
       return { variant: 'tiled', tile, splitK: Math.min(maxSplitK, Math.ceil((2 * BUSY_GROUPS) / (across * down))) };
     }
   }
-  const tileChannels = registerChannels(padded, work(shape) <= LITTLE_WORK && hasNarrowRegisters(limits));
+  const tileChannels = registerChannels(padded, multiplyAdds(shape) <= LITTLE_WORK && hasNarrowRegisters(limits));
   const subgroup = sharingSubgroup(limits);
   const workgroup = registerWorkgroup(limits, subgroup);
   const groups = Math.ceil((taps * Math.ceil(shape.cin / 4)) / workgroup) * Math.ceil(padded / tileChannels);

@@ -27,7 +27,7 @@ export interface KernelLimits {
 }
 
 /**
- * True for SwiftShader, whose registers hold four numbers: there a kernel of 8 vec4 sums runs as fast as one of 12 or 16, and
+ * True for SwiftShader, whose registers hold four numbers: there a kernel of 8 vec4 sums spills less than one of 12 or 16, and
  * compiles in half to two thirds of the time.
  */
 export const hasNarrowRegisters = ({ software, subgroupSize }: KernelLimits): boolean =>

@@ -108,8 +108,8 @@ function leastWaste(count: number, candidates: readonly number[]): number {
 }
 
 /** Channels an invocation of the register kernels accumulates, of `padded` (a multiple of 4). */
-function registerChannels(padded: number, narrow: boolean): number {
-  if (narrow) return leastWaste(padded, [8, 4]);
+function registerChannels(padded: number, few: boolean): number {
+  if (few) return leastWaste(padded, [8, 4]);
   return padded % 16 === 0 || padded > 32 ? 16 : leastWaste(padded, [12, 8, 4]);
 }
 
@@ -124,8 +124,11 @@ const NAIVE_WORK = 2 ** 15;
 const takesNaive = (shape: ConvShape, { software }: KernelLimits, force?: ConvVariant): boolean =>
   force === 'naive' || shape.groups > 1 || (!force && software && multiplyAdds(shape) <= NAIVE_WORK);
 
-/** Multiply-adds up to which registers of SwiftShader hold fewer sums of a weight gradient, which then compiles sooner. */
+/** Multiply-adds up to which SwiftShader gains more by compiling sooner than it loses by loading the source more often. */
 const LITTLE_WORK = 2 ** 20;
+
+const wantsFewSums = (shape: ConvShape, limits: KernelLimits): boolean =>
+  hasNarrowRegisters(limits) && multiplyAdds(shape) <= LITTLE_WORK;
 
 /**
  * Invocations of a workgroup of the register kernels: on CPU adapters one subgroup, whose lanes share loads; on GPUs
@@ -168,10 +171,10 @@ export function chooseGather(gather: Gather, limits: KernelLimits, force?: ConvV
     const tile = bestTile(shape.batch * axisSteps(rows) * axisSteps(columns), padded, phases, limits);
     if (tile) return { variant: 'tiled', tile };
   }
-  const narrow = hasNarrowRegisters(limits);
-  const tileChannels = registerChannels(padded, narrow);
-  // About 12 vec4 sums (8 in narrow registers): fewer leave the loads uncovered, more spill, and take seconds to compile.
-  const tilePixels = narrow ? 4 : leastWaste(axisSteps(columns), tileChannels >= 12 ? [3, 4] : [6, 4]);
+  const few = wantsFewSums(shape, limits);
+  const tileChannels = registerChannels(padded, few);
+  // About 12 vec4 sums (8 where few are wanted): fewer leave the loads uncovered, more spill, and take seconds to compile.
+  const tilePixels = few ? 4 : leastWaste(axisSteps(columns), tileChannels >= 12 ? [3, 4] : [6, 4]);
   return registerConfig(gather, tilePixels, tileChannels, limits) ?? { variant: 'naive' };
 }
 
@@ -313,7 +316,7 @@ export function chooseWeightGradient(
       return { variant: 'tiled', tile, splitK: Math.min(maxSplitK, Math.ceil((2 * BUSY_GROUPS) / (across * down))) };
     }
   }
-  const tileChannels = registerChannels(padded, multiplyAdds(shape) <= LITTLE_WORK && hasNarrowRegisters(limits));
+  const tileChannels = registerChannels(padded, wantsFewSums(shape, limits));
   const subgroup = sharingSubgroup(limits);
   const workgroup = registerWorkgroup(limits, subgroup);
   const groups = Math.ceil((taps * Math.ceil(shape.cin / 4)) / workgroup) * Math.ceil(padded / tileChannels);

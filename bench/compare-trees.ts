@@ -15,6 +15,7 @@ import { adapterSlug } from './core/result.js';
 import { type Runnable, timeByTurns } from './core/runnable.js';
 import { geometricMean } from './core/statistics.js';
 import type { Task } from './core/task.js';
+import { leaveOutShaderCaches } from './shader-cache.js';
 
 /*
  * tsx bench/compare-trees.ts OTHER: times the tasks of the bench in another checkout of this project (before) and in this one
@@ -125,6 +126,7 @@ async function compare(other: string, options: Options): Promise<void> {
   after.gpu.destroy();
 }
 
+leaveOutShaderCaches();
 const program = new Command('compare-trees')
   .description('Times the tasks of the bench in another checkout (before) and in this one (after), in turn')
   .argument('<other>', 'the other checkout, with its packages installed')

@@ -27,11 +27,10 @@ import { tuneTasks } from './core/tune.js';
 import { allWorks } from './core/work.js';
 import { runPeers } from './peers/run.js';
 import { benchHtml, benchMarkdown, type FullResult } from './report.js';
+import { leaveOutShaderCaches } from './shader-cache.js';
 import { parseTorchReport, type TorchReport, torchShapes, torchTable } from './torch.js';
 
-// Compile times are those of a user's first run: without the shader caches that drivers keep on disk.
-process.env.MESA_SHADER_CACHE_DISABLE ??= 'true';
-process.env.__GL_SHADER_DISK_CACHE ??= '0';
+leaveOutShaderCaches();
 
 interface Options extends Filters {
   batch?: number[];

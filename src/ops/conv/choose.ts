@@ -120,9 +120,14 @@ const multiplyAdds = ({ batch, output, cin, cout, kernel, groups }: ConvShape): 
 /** Multiply-adds up to which CPU adapters take the naive kernel: it runs for a millisecond more, and compiles in a third of the time. */
 const NAIVE_WORK = 2 ** 15;
 
-/** Whether a conv that is not depthwise gets the naive kernel: it is asked for, alone knows groups, or is compiled sooner. */
-const takesNaive = (shape: ConvShape, { software }: KernelLimits, force?: ConvVariant): boolean =>
-  force === 'naive' || shape.groups > 1 || (!force && software && multiplyAdds(shape) <= NAIVE_WORK);
+/**
+ * Whether a conv that is not depthwise gets the naive kernel: it is asked for, alone knows groups, or is compiled sooner.
+ * With half precision only the first two, as the naive kernel rounds no operand.
+ */
+const takesNaive = (shape: ConvShape, { software, precision }: KernelLimits, force?: ConvVariant): boolean =>
+  force === 'naive' ||
+  shape.groups > 1 ||
+  (!force && software && precision === 'f32' && multiplyAdds(shape) <= NAIVE_WORK);
 
 /** Multiply-adds up to which SwiftShader gains more by compiling sooner than it loses by loading the source more often. */
 const LITTLE_WORK = 2 ** 20;

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { writeFileAtomic } from '../src/data/atomic-file.js';
+import { writeFileAtomic } from '../src/data/files/atomic-file.js';
 import { intoText, type MeasuredCodec, summary } from './codec-summary.js';
 
 /*

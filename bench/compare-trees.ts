@@ -6,7 +6,7 @@ import { integer } from '../src/cli/numbers.js';
 import { PACKAGE_ROOT } from '../src/cli/package-root.js';
 import { runFacts } from '../src/cli/report-facts.js';
 import { ArgumentError, CameoError } from '../src/common/errors.js';
-import { writeFileAtomic } from '../src/data/atomic-file.js';
+import { writeFileAtomic } from '../src/data/files/atomic-file.js';
 import { factTexts, listLines } from '../src/evaluation/reports/run-facts.js';
 import { markdownTable } from '../src/evaluation/reports/tables.js';
 import type { Gpu } from '../src/gpu/gpu.js';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { PACKAGE_ROOT } from '../src/cli/package-root.js';
 import { runFacts } from '../src/cli/report-facts.js';
 import { centredUniform } from '../src/common/random.js';
-import { writeFileAtomic } from '../src/data/atomic-file.js';
+import { writeFileAtomic } from '../src/data/files/atomic-file.js';
 import { factTexts, listLines } from '../src/evaluation/reports/run-facts.js';
 import { markdownTable } from '../src/evaluation/reports/tables.js';
 import type { Command, Gpu } from '../src/gpu/gpu.js';

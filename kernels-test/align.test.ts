@@ -14,9 +14,15 @@ import {
   fitSimilarity,
   type Point,
   type Similarity,
-} from '../src/data/align.js';
-import { type RgbImage, readImage } from '../src/data/image.js';
-import { LandmarkIndex, landmarksOf, type NamedPicture, parseLandmarks, readLandmarks } from '../src/data/landmarks.js';
+} from '../src/data/pictures/align.js';
+import { type RgbImage, readImage } from '../src/data/pictures/image.js';
+import {
+  LandmarkIndex,
+  landmarksOf,
+  type NamedPicture,
+  parseLandmarks,
+  readLandmarks,
+} from '../src/data/pictures/landmarks.js';
 import { DEMO_LANDMARKS, DEMO_PHOTOS, testWithData } from './data-available.js';
 import { rejection } from './rejection.js';
 

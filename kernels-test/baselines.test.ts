@@ -3,7 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ArgumentError, FormatError } from '../src/common/errors.js';
 import { CounterRandom } from '../src/common/random.js';
-import { openFaceFolder } from '../src/data/faces.js';
+import { openFaceFolder } from '../src/data/faces/face-set.js';
 import { encodeBaselines } from '../src/evaluation/codecs/baselines.js';
 import { encodeJpegAtMost, greyAsRgb, greyOf, smallestJpeg } from '../src/evaluation/codecs/jpeg.js';
 import { decodeJpeg2000, encodeJpeg2000AtMost } from '../src/evaluation/codecs/jpeg2000.js';

@@ -11,9 +11,9 @@ import {
   type FaceBatchesOptions,
   NO_AUGMENTATION,
   sourceWeights,
-} from '../src/data/batches.js';
-import type { FaceEntry } from '../src/data/face-listing.js';
-import { FACE_BYTES, openFaceFolder } from '../src/data/faces.js';
+} from '../src/data/faces/batches.js';
+import type { FaceEntry } from '../src/data/faces/face-listing.js';
+import { FACE_BYTES, openFaceFolder } from '../src/data/faces/face-set.js';
 import { plainFolder } from './face-folder-fixture.js';
 import { rejection } from './rejection.js';
 

@@ -7,7 +7,7 @@ import { unpackFaceBare } from '../src/codec/container/face-bare.js';
 import { unpackFaceFile } from '../src/codec/container/face-file.js';
 import type { LatentModel } from '../src/codec/entropy/latent-model.js';
 import { readKlt } from '../src/codec/klt-file.js';
-import { readImage, writePng } from '../src/data/image.js';
+import { readImage, writePng } from '../src/data/pictures/image.js';
 import { psnr } from '../src/evaluation/metrics/picture-quality.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
 import { demoFaces, writeSmallFaceModel } from './budget-fixture.js';

@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { CheckpointError, FormatError } from '../src/common/errors.js';
-import { readPyTorchCheckpoint } from '../src/data/pytorch-checkpoint.js';
+import { readPyTorchCheckpoint } from '../src/data/checkpoints/pytorch-checkpoint.js';
 import { buildRecognizer } from '../src/models/architectures.js';
 import { readRecognizer } from '../src/models/recognizer-file.js';
 import { withoutWrappers } from '../src/models/state-dict.js';

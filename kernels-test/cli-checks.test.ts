@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileS
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { writePng } from '../src/data/image.js';
+import { writePng } from '../src/data/pictures/image.js';
 import { cameo, temporaryFolder, writeTinyModel } from './cli-fixture.js';
 import { cameoHere } from './cli-here.js';
 import { writeIdentities } from './identity-fixture.js';

@@ -3,10 +3,10 @@ import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } fro
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { openFaceFolder } from '../src/data/faces.js';
-import { readImage, writePng } from '../src/data/image.js';
-import { ownFileAt } from '../src/data/own-files.js';
-import { listPictures } from '../src/data/picture-listing.js';
+import { openFaceFolder } from '../src/data/faces/face-set.js';
+import { readImage, writePng } from '../src/data/pictures/image.js';
+import { ownFileAt } from '../src/data/pictures/own-files.js';
+import { listPictures } from '../src/data/pictures/picture-listing.js';
 import { cameoInShell, temporaryFolder, writeTinyModel } from './cli-fixture.js';
 import { cameoHere } from './cli-here.js';
 import { writeTinyRecognizer } from './people-fixture.js';

@@ -5,7 +5,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ArgumentError, CameoError } from '../src/common/errors.js';
 import { loadOptional } from '../src/common/optional-packages.js';
-import { openFaceFolder } from '../src/data/faces.js';
+import { openFaceFolder } from '../src/data/faces/face-set.js';
 import type { ForeignCodec } from '../src/evaluation/codecs/foreign-codec.js';
 import { FOREIGN_CODECS } from '../src/evaluation/codecs/index.js';
 import { mediaDataBytes } from '../src/evaluation/codecs/isobmff.js';

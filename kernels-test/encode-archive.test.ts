@@ -9,7 +9,7 @@ import { bytesSource } from '../src/codec/container/face-archive.js';
 import { FaceJournal } from '../src/codec/container/face-journal.js';
 import { ArgumentError, FormatError } from '../src/common/errors.js';
 import { CounterRandom } from '../src/common/random.js';
-import { type EncodeToArchiveOptions, encodeToArchive } from '../src/data/encode-archive.js';
+import { type EncodeToArchiveOptions, encodeToArchive } from '../src/data/archives/encode-archive.js';
 import { at, COUNT, face, options, otherWeights, some, sourceOf } from './encode-many-fixture.js';
 import { rejection } from './rejection.js';
 

@@ -7,7 +7,7 @@ import { unpackFaceFile } from '../src/codec/container/face-file.js';
 import { FaceJournal } from '../src/codec/container/face-journal.js';
 import { readKlt } from '../src/codec/klt-file.js';
 import { CounterRandom } from '../src/common/random.js';
-import { writePng } from '../src/data/image.js';
+import { writePng } from '../src/data/pictures/image.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
 import { demoFaces, TINY, writeSmallFaceModel } from './budget-fixture.js';
 import { type CliRun, cameoUntil, temporaryFolder } from './cli-fixture.js';

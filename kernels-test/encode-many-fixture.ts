@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type EncodeManyOptions, encodeMany, type FaceInput } from '../src/codec/encode-many.js';
 import { readKlt } from '../src/codec/klt-file.js';
 import { CounterRandom } from '../src/common/random.js';
-import type { EncodeToArchiveOptions } from '../src/data/encode-archive.js';
+import type { EncodeToArchiveOptions } from '../src/data/archives/encode-archive.js';
 import type { Gpu } from '../src/gpu/gpu.js';
 import { openGpu as openAny } from '../src/gpu/node/adapters.js';
 import { demoFaces, shrunk, smallFaceModel, TINY } from './budget-fixture.js';

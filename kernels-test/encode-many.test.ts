@@ -13,7 +13,7 @@ import {
   GpuError,
   NoAdapterError,
 } from '../src/common/errors.js';
-import { type EncodeToArchiveOptions, encodeToArchive } from '../src/data/encode-archive.js';
+import { type EncodeToArchiveOptions, encodeToArchive } from '../src/data/archives/encode-archive.js';
 import type { Gpu } from '../src/gpu/gpu.js';
 import {
   at,

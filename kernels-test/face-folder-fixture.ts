@@ -1,6 +1,6 @@
 import { mkdir, mkdtemp, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { encodePng } from '../src/data/image.js';
+import { encodePng } from '../src/data/pictures/image.js';
 
 /** A face-sized picture that its number can be told from: its first byte. */
 export async function facePng(number: number, width = 96, height = 112): Promise<Uint8Array> {

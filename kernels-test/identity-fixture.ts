@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { CounterRandom } from '../src/common/random.js';
-import { writePng } from '../src/data/image.js';
+import { writePng } from '../src/data/pictures/image.js';
 
 /**
  * Writes aligned "faces" of identities that differ in colour and pattern, four noisy pictures of each: five identities in

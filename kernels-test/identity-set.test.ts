@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { FaceBatches } from '../src/data/batches.js';
-import { openFaceFolder } from '../src/data/faces.js';
-import { balancedWeights, labelFaces, labelReportText } from '../src/data/identity-set.js';
-import { writePng } from '../src/data/image.js';
+import { FaceBatches } from '../src/data/faces/batches.js';
+import { openFaceFolder } from '../src/data/faces/face-set.js';
+import { balancedWeights, labelFaces, labelReportText } from '../src/data/faces/identity-set.js';
+import { writePng } from '../src/data/pictures/image.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'cameo-identities-'));
 const test = suite('identity set');

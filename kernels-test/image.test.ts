@@ -8,8 +8,8 @@ import sharp from 'sharp';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ArgumentError, ImageError } from '../src/common/errors.js';
-import { ensureFolder, FileError, writeFileAtomic } from '../src/data/atomic-file.js';
-import { encodePng, type RgbImage, readImage, writePng } from '../src/data/image.js';
+import { ensureFolder, FileError, writeFileAtomic } from '../src/data/files/atomic-file.js';
+import { encodePng, type RgbImage, readImage, writePng } from '../src/data/pictures/image.js';
 import { DEMO_PHOTOS } from './data-available.js';
 import { rejection } from './rejection.js';
 
@@ -248,7 +248,7 @@ if (!limits) console.log('SKIP a write that fails half-way: needs the ulimit of 
   await mkdir(place);
   const path = join(place, 'a.bin');
   await writeFile(path, 'old');
-  const module = new URL('../src/data/atomic-file.ts', import.meta.url).href;
+  const module = new URL('../src/data/files/atomic-file.ts', import.meta.url).href;
   const code = `
     const { writeFileAtomic } = await import(${JSON.stringify(module)});
     await writeFileAtomic(${JSON.stringify(path)}, new Uint8Array(8e6)).catch((e) => console.log(e.name, e.message));`;

@@ -3,8 +3,8 @@ import sharp from 'sharp';
 import { expectKind, readWeights, weightsPath } from '../src/cli/weights.js';
 import { FaceCodec } from '../src/codec/face-codec.js';
 import { CounterRandom } from '../src/common/random.js';
-import { FACE_TEMPLATE, type FaceLandmarks } from '../src/data/align.js';
-import { writeFileAtomic } from '../src/data/atomic-file.js';
+import { writeFileAtomic } from '../src/data/files/atomic-file.js';
+import { FACE_TEMPLATE, type FaceLandmarks } from '../src/data/pictures/align.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
 
 /*

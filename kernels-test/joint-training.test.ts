@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { readKlt } from '../src/codec/klt-file.js';
 import { ArgumentError, CheckpointError } from '../src/common/errors.js';
-import { type OpenRecognizer, openRecognizer } from '../src/data/recognizer-source.js';
+import { type OpenRecognizer, openRecognizer } from '../src/data/checkpoints/recognizer-source.js';
 import { CameoFace } from '../src/models/cameo-face.js';
 import { writeRecognizer } from '../src/models/recognizer-file.js';
 import { readSafetensors } from '../src/nn/safetensors.js';

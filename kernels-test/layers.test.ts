@@ -22,7 +22,11 @@ const LAYERS = [
   'src/models',
   'src/codec',
   'src/index.ts',
-  'src/data',
+  'src/data/files',
+  'src/data/pictures',
+  'src/data/checkpoints',
+  'src/data/archives',
+  'src/data/faces',
   'src/training',
   'src/evaluation',
   'src/node.ts',
@@ -30,7 +34,7 @@ const LAYERS = [
 ];
 
 /** Layers below src/data run in browsers: no module of Node, and no package. */
-const BROWSER_SAFE = LAYERS.slice(0, LAYERS.indexOf('src/data')).filter((layer) => layer !== 'src/gpu/node');
+const BROWSER_SAFE = LAYERS.slice(0, LAYERS.indexOf('src/data/files')).filter((layer) => layer !== 'src/gpu/node');
 
 /** Layers that use src/gpu/node although it stands low: the others get their device from whoever calls them. */
 const OPENS_DEVICES = ['src/gpu/node', 'src/node.ts', 'src/cli'];
@@ -179,7 +183,9 @@ test('wrong imports are seen', () => {
   wrong('src/training/loop.ts', 'src/gpu/node/adapters.ts');
   wrong('src/engine.ts', 'src/models/autoencoder.ts');
   wrong('src/elsewhere/a.ts', 'src/common/errors.ts');
-  wrong('src/data/a.ts', 'src/elsewhere/b.ts');
+  wrong('src/data/faces/a.ts', 'src/elsewhere/b.ts');
+  wrong('src/data/pictures/align.ts', 'src/data/faces/lfw.ts');
+  wrong('src/data/a.ts', 'src/common/errors.ts');
   for (const name of builtinModules) wrong('src/codec/png.ts', name);
   wrong('src/codec/png.ts', 'node:zlib');
   wrong('src/codec/png.ts', 'pako');
@@ -189,7 +195,7 @@ test('wrong imports are seen', () => {
   right('shaders/common/wgsl.ts', BUNDLED.to);
   right('src/gpu/node/adapters.ts', 'node:fs');
   right('src/cli/main.ts', 'src/gpu/node/adapters.ts');
-  right('src/data/image.ts', 'sharp');
+  right('src/data/pictures/image.ts', 'sharp');
 });
 
 test.run();

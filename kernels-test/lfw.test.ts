@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { FormatError } from '../src/common/errors.js';
-import { parseLandmarkLines, parsePairs } from '../src/data/lfw.js';
+import { parseLandmarkLines, parsePairs } from '../src/data/faces/lfw.js';
 import { testWithData } from './data-available.js';
 
 const refused = (message: RegExp) => (error: Error) => error instanceof FormatError && message.test(error.message);

@@ -6,7 +6,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { BUDGETS, bundle, bundleSize, gzipSize } from '../bench/bundle-size.js';
 import { npm, runNode, runPackage } from '../bench/install-package.js';
-import { encodePng, readImage } from '../src/data/image.js';
+import { encodePng, readImage } from '../src/data/pictures/image.js';
 import * as engine from '../src/engine.js';
 import { gpuOps } from '../src/ops/registry.js';
 import { packedPackage } from './packed-package.js';

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CounterRandom } from '../src/common/random.js';
-import { writePng } from '../src/data/image.js';
+import { writePng } from '../src/data/pictures/image.js';
 import { CameoFace } from '../src/models/cameo-face.js';
 import { writeRecognizer } from '../src/models/recognizer-file.js';
 import type { HostTensors } from '../src/nn/host-tensor.js';

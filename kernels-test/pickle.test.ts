@@ -5,8 +5,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { FormatError } from '../src/common/errors.js';
 import { CounterRandom } from '../src/common/random.js';
-import { readPickle } from '../src/data/pickle.js';
-import { readPyTorchCheckpoint } from '../src/data/pytorch-checkpoint.js';
+import { readPickle } from '../src/data/checkpoints/pickle.js';
+import { readPyTorchCheckpoint } from '../src/data/checkpoints/pytorch-checkpoint.js';
 import { temporaryFolder } from './cli-fixture.js';
 import { concat, floats, legacyCheckpoint, type Picklable, pickle, tensor, zipCheckpoint } from './pickle-writer.js';
 

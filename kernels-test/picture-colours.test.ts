@@ -7,9 +7,9 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { writePng } from '../src/codec/png/chunks.js';
 import { ImageError } from '../src/common/errors.js';
-import { listFaces } from '../src/data/face-listing.js';
-import { readImage } from '../src/data/image.js';
-import { listPictures } from '../src/data/picture-listing.js';
+import { listFaces } from '../src/data/faces/face-listing.js';
+import { readImage } from '../src/data/pictures/image.js';
+import { listPictures } from '../src/data/pictures/picture-listing.js';
 import { rejection } from './rejection.js';
 
 type Rgb = readonly [number, number, number];

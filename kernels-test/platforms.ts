@@ -4,7 +4,7 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gitCommit } from '../src/cli/git-commit.js';
-import { writeFileAtomic } from '../src/data/atomic-file.js';
+import { writeFileAtomic } from '../src/data/files/atomic-file.js';
 import { findPackage } from '../src/gpu/node/packages.js';
 import {
   ENVIRONMENT,

@@ -2,7 +2,7 @@ import sharp from 'sharp';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ArgumentError } from '../src/common/errors.js';
-import { encodePng, type RgbImage } from '../src/data/image.js';
+import { encodePng, type RgbImage } from '../src/data/pictures/image.js';
 import { axisPosition, makeAxis } from '../src/evaluation/reports/axis.js';
 import { GLYPH_ADVANCE, GLYPH_HEIGHT, textLength, textPixels } from '../src/evaluation/reports/bitmap-font.js';
 import { contactSheet } from '../src/evaluation/reports/contact-sheet.js';

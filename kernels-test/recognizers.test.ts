@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { ArgumentError, ShapeError } from '../src/common/errors.js';
-import { openRecognizer, recognizerPath } from '../src/data/recognizer-source.js';
+import { openRecognizer, recognizerPath } from '../src/data/checkpoints/recognizer-source.js';
 import { CameoFace } from '../src/models/cameo-face.js';
 import { MobileFaceNet } from '../src/models/mobilefacenet.js';
 import type { Recognizer } from '../src/models/recognizer.js';

@@ -7,9 +7,9 @@ import * as assert from 'uvu/assert';
 import { FormatError } from '../src/common/errors.js';
 import { parseJson } from '../src/common/json.js';
 import { comparablePath, decodeText } from '../src/common/text.js';
-import { FileError } from '../src/data/atomic-file.js';
-import { listFaces } from '../src/data/face-listing.js';
-import { readJson, readRegularFile } from '../src/data/read-file.js';
+import { listFaces } from '../src/data/faces/face-listing.js';
+import { FileError } from '../src/data/files/atomic-file.js';
+import { readJson, readRegularFile } from '../src/data/files/read-file.js';
 import { rejection } from './rejection.js';
 
 const utf16 = (text: string, bigEndian: boolean): Buffer => {

@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { assembleBatch } from '../src/data/batches.js';
-import { FACE_BYTES } from '../src/data/faces.js';
+import { assembleBatch } from '../src/data/faces/batches.js';
+import { FACE_BYTES } from '../src/data/faces/face-set.js';
 
 test('assembleBatch: a turned face is sampled bilinearly, with its edges repeated', () => {
   // Bilinear sampling is exact where the brightness is a plane.

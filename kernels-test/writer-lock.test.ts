@@ -4,12 +4,12 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { FileError } from '../src/data/atomic-file.js';
-import { WriterLock, withWriterLock } from '../src/data/writer-lock.js';
+import { FileError } from '../src/data/files/atomic-file.js';
+import { WriterLock, withWriterLock } from '../src/data/files/writer-lock.js';
 import { rejection } from './rejection.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'cameo-lock-'));
-const PROGRAM = `import { WriterLock } from ${JSON.stringify(new URL('../src/data/writer-lock.ts', import.meta.url).href)};
+const PROGRAM = `import { WriterLock } from ${JSON.stringify(new URL('../src/data/files/writer-lock.ts', import.meta.url).href)};
 await WriterLock.take(process.argv[1], 'it'); console.log('taken'); setInterval(() => {}, 1000);`;
 
 /** A process that takes a lock and keeps it. */

@@ -1,26 +1,32 @@
 /** `cameo/node`: the GPU in Node (through Dawn), pictures, folders of faces and training. */
 
 export {
+  type ArchiveProgress,
+  type EncodeToArchiveOptions,
+  type EncodeToArchiveResult,
+  encodeToArchive,
+} from './data/archives/encode-archive.js';
+export { FileSource } from './data/archives/file-source.js';
+export { type OpenRecognizer, openRecognizer, RECOGNIZER_NAMES } from './data/checkpoints/recognizer-source.js';
+export { FaceBatches, type FaceBatchesOptions } from './data/faces/batches.js';
+export { type FaceFolderOptions, FaceSet, openFaceFolder } from './data/faces/face-set.js';
+export { FileError, writeFileAtomic } from './data/files/atomic-file.js';
+export {
   alignFace,
   FACE_HEIGHT,
   FACE_WIDTH,
   type FaceLandmarks,
   LANDMARK_NAMES,
   type Point,
-} from './data/align.js';
-export { FileError, writeFileAtomic } from './data/atomic-file.js';
-export { FaceBatches, type FaceBatchesOptions } from './data/batches.js';
+} from './data/pictures/align.js';
+export { encodePng, type ReadImageOptions, type RgbImage, readImage, writePng } from './data/pictures/image.js';
 export {
-  type ArchiveProgress,
-  type EncodeToArchiveOptions,
-  type EncodeToArchiveResult,
-  encodeToArchive,
-} from './data/encode-archive.js';
-export { type FaceFolderOptions, FaceSet, openFaceFolder } from './data/faces.js';
-export { FileSource } from './data/file-source.js';
-export { encodePng, type ReadImageOptions, type RgbImage, readImage, writePng } from './data/image.js';
-export { LandmarkIndex, landmarksOf, type PhotoLandmarks, parseLandmarks, readLandmarks } from './data/landmarks.js';
-export { type OpenRecognizer, openRecognizer, RECOGNIZER_NAMES } from './data/recognizer-source.js';
+  LandmarkIndex,
+  landmarksOf,
+  type PhotoLandmarks,
+  parseLandmarks,
+  readLandmarks,
+} from './data/pictures/landmarks.js';
 export { type FoundAdapter, listAdapters, type OpenGpuOptions, openGpu } from './gpu/node/adapters.js';
 export { endWorker } from './gpu/node/end-worker.js';
 export { type ProbedAdapter, probeAdapters } from './gpu/node/probe.js';

@@ -1,5 +1,5 @@
-import { FACE_HEIGHT, FACE_WIDTH } from '../src/data/align.js';
-import type { RgbImage } from '../src/data/rgb-image.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../src/data/pictures/align.js';
+import type { RgbImage } from '../src/data/pictures/rgb-image.js';
 import { psnr } from '../src/evaluation/metrics/picture-quality.js';
 import { resampleRgb } from '../src/evaluation/quality/resample.js';
 import { withoutProfile } from './colour-profile.js';

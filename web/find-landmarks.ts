@@ -7,8 +7,8 @@ import {
   fitSimilarity,
   type Point,
   type Similarity,
-} from '../src/data/align.js';
-import type { RgbImage } from '../src/data/rgb-image.js';
+} from '../src/data/pictures/align.js';
+import type { RgbImage } from '../src/data/pictures/rgb-image.js';
 import { withAlpha } from './picture.js';
 
 /** What the Shape Detection API finds (https://wicg.github.io/shape-detection-api/); few browsers have it. */

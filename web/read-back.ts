@@ -1,8 +1,8 @@
 import { isFaceFile } from '../src/codec/container/face-file.js';
 import type { FaceCodec } from '../src/codec/face-codec.js';
 import { CameoError, FormatError } from '../src/common/errors.js';
-import { FACE_HEIGHT, FACE_WIDTH } from '../src/data/align.js';
-import type { RgbImage } from '../src/data/rgb-image.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../src/data/pictures/align.js';
+import type { RgbImage } from '../src/data/pictures/rgb-image.js';
 import { fromCamera } from './camera.js';
 import { byId, explain, showText } from './dom.js';
 import { onChoice, onDrop } from './drop-zone.js';

@@ -1,4 +1,4 @@
-import { FACE_WIDTH } from '../src/data/align.js';
+import { FACE_WIDTH } from '../src/data/pictures/align.js';
 import { cosine } from '../src/evaluation/metrics/verification.js';
 import { type Embedder, mirrored } from '../src/models/embedder.js';
 

@@ -1,4 +1,4 @@
-import { FACE_HEIGHT, FACE_WIDTH } from '../src/data/align.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../src/data/pictures/align.js';
 import { linePlot } from '../src/evaluation/reports/plot-svg.js';
 import type { CodecStep } from '../src/training/codec-trainer.js';
 import { byId, explain, offer, showText } from './dom.js';

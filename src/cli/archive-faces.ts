@@ -2,7 +2,7 @@ import { ARCHIVE_ENTRY_BYTES, ARCHIVE_HEADER_BYTES } from '../codec/container/ar
 import { bytesSource, type FaceCollection } from '../codec/container/face-archive.js';
 import { FaceJournal, type JournalDamage, openFaces } from '../codec/container/face-journal.js';
 import { ArgumentError, FormatError } from '../common/errors.js';
-import { FileSource } from '../data/file-source.js';
+import { FileSource } from '../data/archives/file-source.js';
 import { compactStdin, DASH } from './stdin.js';
 
 /**

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { leastFaceBytes } from '../codec/face-codec.js';
 import { ArgumentError } from '../common/errors.js';
-import type { FaceSet } from '../data/faces.js';
-import { openFaceFolder } from '../data/faces.js';
-import { readJson } from '../data/read-file.js';
-import type { ReadRecognizer } from '../data/recognizer-source.js';
+import type { ReadRecognizer } from '../data/checkpoints/recognizer-source.js';
+import type { FaceSet } from '../data/faces/face-set.js';
+import { openFaceFolder } from '../data/faces/face-set.js';
+import { readJson } from '../data/files/read-file.js';
 import { FOREIGN_CODECS } from '../evaluation/codecs/index.js';
 import { tryCodecs } from '../evaluation/codecs/try-codecs.js';
 import type { GoalSpec } from '../evaluation/comparison/goals.js';

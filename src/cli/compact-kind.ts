@@ -2,8 +2,8 @@ import { MOST_FACE_BYTES } from '../codec/container/face-code.js';
 import { FILE_HEADER_BYTES } from '../codec/container/face-file.js';
 import { MAX_FILE_BYTES } from '../codec/png/container.js';
 import { FormatError } from '../common/errors.js';
-import { FileSource } from '../data/file-source.js';
-import { readRegularFile } from '../data/read-file.js';
+import { FileSource } from '../data/archives/file-source.js';
+import { readRegularFile } from '../data/files/read-file.js';
 import { compactStdin, DASH } from './stdin.js';
 
 /** What holds faces: one face a file, or many. */

@@ -1,10 +1,10 @@
 import { join, relative } from 'node:path';
 import type { Command } from 'commander';
 import { installHint } from '../common/optional-packages.js';
-import { FileError, writeFileAtomic } from '../data/atomic-file.js';
-import { encodePng } from '../data/image.js';
-import { LandmarkIndex, readLandmarks } from '../data/landmarks.js';
-import { markPng } from '../data/own-files.js';
+import { FileError, writeFileAtomic } from '../data/files/atomic-file.js';
+import { encodePng } from '../data/pictures/image.js';
+import { LandmarkIndex, readLandmarks } from '../data/pictures/landmarks.js';
+import { markPng } from '../data/pictures/own-files.js';
 import { tryBaselines } from '../evaluation/codecs/try-codecs.js';
 import { atRate } from '../evaluation/quality/codec-evaluation.js';
 import { type DemoFace, type DemoRun, type DemoSetting, runDemo } from '../evaluation/quality/demo-evaluation.js';

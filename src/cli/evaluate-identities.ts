@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { ArgumentError } from '../common/errors.js';
-import { checkTarget, writeFileAtomic } from '../data/atomic-file.js';
-import type { FaceEntry, Split } from '../data/face-listing.js';
-import { openFaceFolder } from '../data/faces.js';
+import type { FaceEntry, Split } from '../data/faces/face-listing.js';
+import { openFaceFolder } from '../data/faces/face-set.js';
+import { checkTarget, writeFileAtomic } from '../data/files/atomic-file.js';
 import { cosine, type OperatingPoint, tarAtFar } from '../evaluation/metrics/verification.js';
 import { percent } from '../evaluation/reports/percent.js';
 import { markdownTable, textTable } from '../evaluation/reports/tables.js';

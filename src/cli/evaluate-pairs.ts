@@ -3,9 +3,9 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { ArgumentError, ImageError } from '../common/errors.js';
-import { writeFileAtomic } from '../data/atomic-file.js';
-import { type FacePair, parseLandmarkLines, parsePairs } from '../data/lfw.js';
-import { readText } from '../data/read-file.js';
+import { type FacePair, parseLandmarkLines, parsePairs } from '../data/faces/lfw.js';
+import { writeFileAtomic } from '../data/files/atomic-file.js';
+import { readText } from '../data/files/read-file.js';
 import { cosine } from '../evaluation/metrics/verification.js';
 import { embedPictures, type FacePicture } from '../evaluation/verification/embed-pictures.js';
 import {

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { ImageError } from '../common/errors.js';
-import { writeFileAtomic } from '../data/atomic-file.js';
-import type { Split } from '../data/face-listing.js';
-import { openFaceFolder } from '../data/faces.js';
+import type { Split } from '../data/faces/face-listing.js';
+import { openFaceFolder } from '../data/faces/face-set.js';
+import { writeFileAtomic } from '../data/files/atomic-file.js';
 import { tryBaselines } from '../evaluation/codecs/try-codecs.js';
 import { evaluateCodec } from '../evaluation/quality/codec-evaluation.js';
 import { type CodecReport, codecReportMarkdown } from '../evaluation/reports/codec-report.js';

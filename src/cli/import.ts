@@ -2,9 +2,9 @@ import { type Command, Option } from 'commander';
 import { CheckpointError } from '../common/errors.js';
 import { parseJson } from '../common/json.js';
 import { decodeText } from '../common/text.js';
-import { checkTarget, writeFileAtomic } from '../data/atomic-file.js';
-import { readPyTorchCheckpoint } from '../data/pytorch-checkpoint.js';
-import { readRegularFile } from '../data/read-file.js';
+import { readPyTorchCheckpoint } from '../data/checkpoints/pytorch-checkpoint.js';
+import { checkTarget, writeFileAtomic } from '../data/files/atomic-file.js';
+import { readRegularFile } from '../data/files/read-file.js';
 import {
   ARCHITECTURES,
   type Architecture,

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { ArgumentError } from '../common/errors.js';
-import { type FacePair, parseLandmarkLines, parsePairs } from '../data/lfw.js';
-import { readRegularFile, readText } from '../data/read-file.js';
+import { type FacePair, parseLandmarkLines, parsePairs } from '../data/faces/lfw.js';
+import { readRegularFile, readText } from '../data/files/read-file.js';
 import { faceCrop } from '../evaluation/verification/face-crops.js';
 
 const MAX_PICTURE_BYTES = 2 ** 26;

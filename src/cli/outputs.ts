@@ -3,7 +3,7 @@ import { access } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { ArgumentError } from '../common/errors.js';
 import { comparablePath } from '../common/text.js';
-import { checkTarget, ensureFolder, FileError, fileErrorReason, isSameFile } from '../data/atomic-file.js';
+import { checkTarget, ensureFolder, FileError, fileErrorReason, isSameFile } from '../data/files/atomic-file.js';
 import { DASH } from './stdin.js';
 
 /** File name without folders and without its extension (or `suffix`, where it ends with that). */

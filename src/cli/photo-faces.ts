@@ -1,8 +1,8 @@
 import { ArgumentError, ImageError } from '../common/errors.js';
 import { decodeText } from '../common/text.js';
-import { alignFace, FACE_HEIGHT, FACE_WIDTH } from '../data/align.js';
-import { MAX_FILE_BYTES, readImage } from '../data/image.js';
-import { type LandmarkIndex, type PhotoLandmarks, parseLandmarks, readLandmarks } from '../data/landmarks.js';
+import { alignFace, FACE_HEIGHT, FACE_WIDTH } from '../data/pictures/align.js';
+import { MAX_FILE_BYTES, readImage } from '../data/pictures/image.js';
+import { type LandmarkIndex, type PhotoLandmarks, parseLandmarks, readLandmarks } from '../data/pictures/landmarks.js';
 import { stemOf } from './outputs.js';
 import { DASH, inputName, readStdin } from './stdin.js';
 import { STDIN_NAME } from './terminal.js';

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { RecognizerPlaces } from '../data/recognizer-source.js';
+import type { RecognizerPlaces } from '../data/checkpoints/recognizer-source.js';
 import { cacheRoots } from '../gpu/node/swiftshader.js';
 import { PACKAGE_ROOT } from './package-root.js';
 

@@ -1,6 +1,6 @@
 import { ArgumentError } from '../common/errors.js';
-import { FileError, fileErrorReason } from '../data/atomic-file.js';
-import { readRegularFile } from '../data/read-file.js';
+import { FileError, fileErrorReason } from '../data/files/atomic-file.js';
+import { readRegularFile } from '../data/files/read-file.js';
 import { STDIN_NAME } from './terminal.js';
 
 /** As the path of an input: standard input; of an output: standard output. */

@@ -1,5 +1,5 @@
 import { ArgumentError } from '../common/errors.js';
-import { FileError, fileErrorReason } from '../data/atomic-file.js';
+import { FileError, fileErrorReason } from '../data/files/atomic-file.js';
 
 /*
  * What the command says, and where. A result goes to standard output; so do words beside it, unless data or JSON go there;

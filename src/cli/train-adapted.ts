@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { checkBudget, FaceCodec } from '../codec/face-codec.js';
 import { ArgumentError } from '../common/errors.js';
-import { writeFileAtomic } from '../data/atomic-file.js';
-import { type FaceSet, openFaceFolder } from '../data/faces.js';
-import { RECOGNIZER_NAMES, readRecognizerOf } from '../data/recognizer-source.js';
+import { RECOGNIZER_NAMES, readRecognizerOf } from '../data/checkpoints/recognizer-source.js';
+import { type FaceSet, openFaceFolder } from '../data/faces/face-set.js';
+import { writeFileAtomic } from '../data/files/atomic-file.js';
 import { EncodingCache } from '../evaluation/codecs/encoding-cache.js';
 import { FOREIGN_CODECS } from '../evaluation/codecs/index.js';
 import { tryCodecs } from '../evaluation/codecs/try-codecs.js';

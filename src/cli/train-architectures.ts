@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { ArgumentError } from '../common/errors.js';
-import { writeFileAtomic } from '../data/atomic-file.js';
-import type { Split } from '../data/face-listing.js';
-import { type FaceSet, openFaceFolder } from '../data/faces.js';
-import { firstFaces, labelFaces } from '../data/identity-set.js';
-import { readRecognizerOf } from '../data/recognizer-source.js';
+import { readRecognizerOf } from '../data/checkpoints/recognizer-source.js';
+import type { Split } from '../data/faces/face-listing.js';
+import { type FaceSet, openFaceFolder } from '../data/faces/face-set.js';
+import { firstFaces, labelFaces } from '../data/faces/identity-set.js';
+import { writeFileAtomic } from '../data/files/atomic-file.js';
 import { percent } from '../evaluation/reports/percent.js';
 import { markdownTable, textTable } from '../evaluation/reports/tables.js';
 import { type Contender, type ContenderResult, compareNetworks, loadingMs } from '../training/compare-networks.js';

@@ -2,9 +2,9 @@ import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { readKlt } from '../codec/klt-file.js';
 import { ArgumentError } from '../common/errors.js';
-import { writeFileAtomic } from '../data/atomic-file.js';
-import { readRegularFile } from '../data/read-file.js';
-import { type ReadRecognizer, readRecognizerOf } from '../data/recognizer-source.js';
+import { type ReadRecognizer, readRecognizerOf } from '../data/checkpoints/recognizer-source.js';
+import { writeFileAtomic } from '../data/files/atomic-file.js';
+import { readRegularFile } from '../data/files/read-file.js';
 import { LazyDevice } from '../gpu/device-source.js';
 import {
   DEFAULT_JOINT_TRAINING,

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { writeFileAtomic } from '../data/atomic-file.js';
+import { writeFileAtomic } from '../data/files/atomic-file.js';
 import { markdownTable, textTable } from '../evaluation/reports/tables.js';
 import { LazyDevice } from '../gpu/device-source.js';
 import type { GpuDescription } from '../gpu/gpu.js';

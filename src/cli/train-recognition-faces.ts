@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { writeFileAtomic } from '../data/atomic-file.js';
-import { type FaceSet, openFaceFolder } from '../data/faces.js';
-import { readRecognizerOf } from '../data/recognizer-source.js';
+import { readRecognizerOf } from '../data/checkpoints/recognizer-source.js';
+import { type FaceSet, openFaceFolder } from '../data/faces/face-set.js';
+import { writeFileAtomic } from '../data/files/atomic-file.js';
 import { markdownTable } from '../evaluation/reports/tables.js';
 import { LazyDevice } from '../gpu/device-source.js';
 import {

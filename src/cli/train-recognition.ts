@@ -1,9 +1,9 @@
 import { join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { loadKlt } from '../codec/klt-file.js';
-import { writeFileAtomic } from '../data/atomic-file.js';
-import { labelReportText } from '../data/identity-set.js';
-import { readRecognizerOf } from '../data/recognizer-source.js';
+import { readRecognizerOf } from '../data/checkpoints/recognizer-source.js';
+import { labelReportText } from '../data/faces/identity-set.js';
+import { writeFileAtomic } from '../data/files/atomic-file.js';
 import { percent } from '../evaluation/reports/percent.js';
 import { LazyDevice } from '../gpu/device-source.js';
 import type { Gpu } from '../gpu/gpu.js';

@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
-import { writeFileAtomic } from '../data/atomic-file.js';
+import { writeFileAtomic } from '../data/files/atomic-file.js';
 import type { LinePlotOptions } from '../evaluation/reports/plot-svg.js';
 import { LazyDevice } from '../gpu/device-source.js';
 import { type CodecTrainingConfig, DEFAULT_CODEC_TRAINING } from '../training/codec-config.js';

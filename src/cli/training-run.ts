@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { ArgumentError } from '../common/errors.js';
-import { isJsonObject, kindOf, readJsonObject } from '../data/read-file.js';
+import { isJsonObject, kindOf, readJsonObject } from '../data/files/read-file.js';
 import type { LinePlotOptions } from '../evaluation/reports/plot-svg.js';
 import { linePlot } from '../evaluation/reports/plot-svg.js';
 import { note, say, warn } from './terminal.js';

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { ArgumentError } from '../common/errors.js';
-import { MAX_FILE_BYTES } from '../data/image.js';
-import { LandmarkIndex } from '../data/landmarks.js';
-import type { OpenRecognizer } from '../data/recognizer-source.js';
+import type { OpenRecognizer } from '../data/checkpoints/recognizer-source.js';
+import { MAX_FILE_BYTES } from '../data/pictures/image.js';
+import { LandmarkIndex } from '../data/pictures/landmarks.js';
 import { cosine } from '../evaluation/metrics/verification.js';
 import { embedPictures, type FacePicture } from '../evaluation/verification/embed-pictures.js';
 import { cropSize, faceCrop } from '../evaluation/verification/face-crops.js';

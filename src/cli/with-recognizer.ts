@@ -1,4 +1,4 @@
-import { RECOGNIZER_NAMES, type ReadRecognizer, readRecognizerOf } from '../data/recognizer-source.js';
+import { RECOGNIZER_NAMES, type ReadRecognizer, readRecognizerOf } from '../data/checkpoints/recognizer-source.js';
 import { cropSize } from '../evaluation/verification/face-crops.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { openDevice } from './device.js';

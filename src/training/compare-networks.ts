@@ -1,6 +1,6 @@
-import { FaceBatches } from '../data/batches.js';
-import type { FaceSet } from '../data/faces.js';
-import type { Labelling } from '../data/identity-set.js';
+import { FaceBatches } from '../data/faces/batches.js';
+import type { FaceSet } from '../data/faces/face-set.js';
+import type { Labelling } from '../data/faces/identity-set.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { Embedder } from '../models/embedder.js';
 import { RecognitionBatches } from './recognition-batches.js';

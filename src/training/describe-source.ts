@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { FaceEntry } from '../data/face-listing.js';
+import type { FaceEntry } from '../data/faces/face-listing.js';
 import type { TrainingSource } from './training-source.js';
 
 // Apart from the comparison, which the trainers need in browsers too: the hash is Node's.

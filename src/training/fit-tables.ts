@@ -1,7 +1,7 @@
 import type { KltTables } from '../codec/klt-file.js';
 import { dependentGain, SymbolChooser } from '../codec/symbol-chooser.js';
 import { ArgumentError } from '../common/errors.js';
-import type { FaceSet } from '../data/faces.js';
+import type { FaceSet } from '../data/faces/face-set.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { gainOf, type KltAutoencoder, logisticScales, stepValues } from '../models/klt-autoencoder.js';
 import { keep, Tensor } from '../tensor/tensor.js';

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
-import { EmbeddingFile } from '../data/embedding-file.js';
-import type { Unreadable } from '../data/face-listing.js';
-import { type PackedFace, writeFacePack } from '../data/face-pack.js';
-import { type FaceSet, openFaceFolder } from '../data/faces.js';
-import { firstFaces } from '../data/identity-set.js';
-import { listPhotos, photoCrops } from '../data/photo-crops.js';
-import type { OpenRecognizer } from '../data/recognizer-source.js';
+import type { OpenRecognizer } from '../data/checkpoints/recognizer-source.js';
+import { EmbeddingFile } from '../data/faces/embedding-file.js';
+import type { Unreadable } from '../data/faces/face-listing.js';
+import { type PackedFace, writeFacePack } from '../data/faces/face-pack.js';
+import { type FaceSet, openFaceFolder } from '../data/faces/face-set.js';
+import { firstFaces } from '../data/faces/identity-set.js';
+import { listPhotos, photoCrops } from '../data/faces/photo-crops.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { closestMatches, type IdentityMatch, type People, peopleOf } from './identity-overlap.js';
 import { embedWithCache } from './teacher-targets.js';

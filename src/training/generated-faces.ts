@@ -3,9 +3,9 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { ArgumentError } from '../common/errors.js';
 import { CounterRandom } from '../common/random.js';
-import { ensureFolder, writeFileAtomic } from '../data/atomic-file.js';
-import { FACE_BYTES, readFace } from '../data/face-pack.js';
-import type { FaceSet } from '../data/faces.js';
+import { FACE_BYTES, readFace } from '../data/faces/face-pack.js';
+import type { FaceSet } from '../data/faces/face-set.js';
+import { ensureFolder, writeFileAtomic } from '../data/files/atomic-file.js';
 import { type FaceGenerator, GENERATOR_BATCH } from './face-generator.js';
 
 /** Faces that the codec makes, for training: how many there are of each kind, multiples of 8. */

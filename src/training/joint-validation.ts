@@ -1,5 +1,5 @@
 import { writeUnitPixels } from '../common/unit-pixels.js';
-import { FACE_BYTES, type FaceSet } from '../data/faces.js';
+import { FACE_BYTES, type FaceSet } from '../data/faces/face-set.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { type KltAutoencoder, stepValues } from '../models/klt-autoencoder.js';
 import type { Recognizer } from '../models/recognizer.js';

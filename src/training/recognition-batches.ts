@@ -1,7 +1,7 @@
 import { ArgumentError } from '../common/errors.js';
-import { FaceBatches, type FaceSource, sourceWeights } from '../data/batches.js';
-import type { FaceSet } from '../data/faces.js';
-import { balancedWeights, type Labelling } from '../data/identity-set.js';
+import { FaceBatches, type FaceSource, sourceWeights } from '../data/faces/batches.js';
+import type { FaceSet } from '../data/faces/face-set.js';
+import { balancedWeights, type Labelling } from '../data/faces/identity-set.js';
 import type { GeneratedFaces } from './generated-faces.js';
 import type { RecognitionTrainingConfig } from './recognition-config.js';
 

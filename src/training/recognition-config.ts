@@ -1,6 +1,6 @@
 import { ArgumentError } from '../common/errors.js';
-import { type Augmentation, DEFAULT_AUGMENTATION } from '../data/batches.js';
-import { checkDegradation, type Degradation, NO_DEGRADATION } from '../data/degrade.js';
+import { type Augmentation, DEFAULT_AUGMENTATION } from '../data/faces/batches.js';
+import { checkDegradation, type Degradation, NO_DEGRADATION } from '../data/pictures/degrade.js';
 import { type CameoFaceConfig, checkCameoFace, DEFAULT_CAMEO_FACE } from '../models/cameo-face.js';
 import type { RecognizerDescription } from '../models/recognizer-file.js';
 import { checkLossSpec, type LossSpec } from '../ops/margin-loss.js';

@@ -1,5 +1,5 @@
 import { ArgumentError, NotFiniteError } from '../common/errors.js';
-import type { FaceSet } from '../data/faces.js';
+import type { FaceSet } from '../data/faces/face-set.js';
 import { bestThreshold, cosine, tarAtFar } from '../evaluation/metrics/verification.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { Embedder } from '../models/embedder.js';

@@ -1,5 +1,5 @@
 import { writeUnitPixels } from '../common/unit-pixels.js';
-import type { FaceSet } from '../data/faces.js';
+import type { FaceSet } from '../data/faces/face-set.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { type NamedTensors, recordStep } from '../tensor/recorded-step.js';
 import { keep, Tensor } from '../tensor/tensor.js';

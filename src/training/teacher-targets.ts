@@ -1,8 +1,8 @@
 import { ArgumentError, NotFiniteError } from '../common/errors.js';
-import { FACE_HEIGHT, FACE_WIDTH } from '../data/align.js';
-import { contentKey, EmbeddingFile } from '../data/embedding-file.js';
-import type { FaceSet } from '../data/faces.js';
-import type { OpenRecognizer } from '../data/recognizer-source.js';
+import type { OpenRecognizer } from '../data/checkpoints/recognizer-source.js';
+import { contentKey, EmbeddingFile } from '../data/faces/embedding-file.js';
+import type { FaceSet } from '../data/faces/face-set.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../data/pictures/align.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { Embedder, mirrored } from '../models/embedder.js';
 import type { GeneratedFaces } from './generated-faces.js';

@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import { readKlt, writeKlt } from '../codec/klt-file.js';
 import { ArgumentError } from '../common/errors.js';
-import { prepareFolder, writeFileAtomic } from '../data/atomic-file.js';
-import { DEFAULT_AUGMENTATION, FaceBatches, NO_AUGMENTATION, sourceWeights } from '../data/batches.js';
-import { type FaceSet, openFaceFolder, openFacesIfAny } from '../data/faces.js';
-import { type Labelling, labelFaces } from '../data/identity-set.js';
-import { loadRecognizers, type OpenRecognizer } from '../data/recognizer-source.js';
-import { TRAINING_LOCK, withWriterLock } from '../data/writer-lock.js';
+import { loadRecognizers, type OpenRecognizer } from '../data/checkpoints/recognizer-source.js';
+import { DEFAULT_AUGMENTATION, FaceBatches, NO_AUGMENTATION, sourceWeights } from '../data/faces/batches.js';
+import { type FaceSet, openFaceFolder, openFacesIfAny } from '../data/faces/face-set.js';
+import { type Labelling, labelFaces } from '../data/faces/identity-set.js';
+import { prepareFolder, writeFileAtomic } from '../data/files/atomic-file.js';
+import { TRAINING_LOCK, withWriterLock } from '../data/files/writer-lock.js';
 import { type DeviceSource, deviceOf } from '../gpu/device-source.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { KltAutoencoder } from '../models/klt-autoencoder.js';

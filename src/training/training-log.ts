@@ -1,5 +1,5 @@
-import { writeFileAtomic } from '../data/atomic-file.js';
-import { readTextIfThere } from '../data/read-file.js';
+import { writeFileAtomic } from '../data/files/atomic-file.js';
+import { readTextIfThere } from '../data/files/read-file.js';
 
 /**
  * A CSV log kept in memory and written whole with each checkpoint, so that log and checkpoint always agree: a run that

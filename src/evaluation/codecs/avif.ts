@@ -1,6 +1,6 @@
 import { FormatError } from '../../common/errors.js';
-import type { RgbImage } from '../../data/image.js';
-import sharp, { sharpVersions } from '../../data/sharp.js';
+import type { RgbImage } from '../../data/pictures/image.js';
+import sharp, { sharpVersions } from '../../data/pictures/sharp.js';
 import { mediaDataBytes } from './isobmff.js';
 import { greyOf } from './jpeg.js';
 import { foreignCodec, type StillCodec, steps } from './still-codec.js';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { ensureFolder } from '../../data/atomic-file.js';
+import { ensureFolder } from '../../data/files/atomic-file.js';
 import { EncodingLog } from './encoding-log.js';
 import type { ForeignCodec, ForeignEncoding } from './foreign-codec.js';
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { appendFile, readFile } from 'node:fs/promises';
-import { FileError, fileErrorReason } from '../../data/atomic-file.js';
+import { FileError, fileErrorReason } from '../../data/files/atomic-file.js';
 
 const MAGIC = Buffer.from('cmEC');
 const KEY_BYTES = 32;

@@ -1,6 +1,6 @@
 import { CameoError, FormatError } from '../../common/errors.js';
 import { loadOptional } from '../../common/optional-packages.js';
-import type { RgbImage } from '../../data/image.js';
+import type { RgbImage } from '../../data/pictures/image.js';
 
 /** The package and its version, for the versions of the codecs in it. */
 export const ICODEC = 'icodec 0.6.0';

@@ -1,6 +1,6 @@
 import { ArgumentError } from '../../common/errors.js';
-import { checkImage, type RgbImage, readImage } from '../../data/image.js';
-import sharp, { sharpVersions } from '../../data/sharp.js';
+import { checkImage, type RgbImage, readImage } from '../../data/pictures/image.js';
+import sharp, { sharpVersions } from '../../data/pictures/sharp.js';
 import { psnr } from '../metrics/picture-quality.js';
 import { resampleRgb } from '../quality/resample.js';
 import type { ForeignCodec } from './foreign-codec.js';

@@ -1,6 +1,6 @@
 import { ArgumentError, CameoError, FormatError } from '../../common/errors.js';
 import { loadOptional } from '../../common/optional-packages.js';
-import { checkImage, type RgbImage } from '../../data/image.js';
+import { checkImage, type RgbImage } from '../../data/pictures/image.js';
 import { psnr } from '../metrics/picture-quality.js';
 import type { ForeignCodec, ForeignEncoding } from './foreign-codec.js';
 import { greyOf } from './jpeg.js';

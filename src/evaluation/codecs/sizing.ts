@@ -1,5 +1,5 @@
 import { ArgumentError } from '../../common/errors.js';
-import { checkImage, type RgbImage } from '../../data/image.js';
+import { checkImage, type RgbImage } from '../../data/pictures/image.js';
 import { resampleRgb } from '../quality/resample.js';
 
 /**

@@ -1,4 +1,4 @@
-import type { RgbImage } from '../../data/image.js';
+import type { RgbImage } from '../../data/pictures/image.js';
 import { psnr } from '../metrics/picture-quality.js';
 import type { ForeignCodec, ForeignEncoding } from './foreign-codec.js';
 import { checkRequest, resized, SCALES, scaled, scaleSetting } from './sizing.js';

@@ -1,5 +1,5 @@
 import { CameoError } from '../../common/errors.js';
-import { FACE_HEIGHT, FACE_WIDTH } from '../../data/align.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../../data/pictures/align.js';
 import { psnr, ssim } from '../metrics/picture-quality.js';
 import { type FaceEncoder, isAsked, type RestoredFace } from './face-encoders.js';
 import { Judge, type JudgeOptions, OWN, UNCOMPRESSED, type Verdict } from './judge.js';

@@ -1,6 +1,6 @@
-import { FACE_HEIGHT, FACE_WIDTH } from '../../data/align.js';
-import type { FaceSet } from '../../data/faces.js';
-import type { OpenRecognizer } from '../../data/recognizer-source.js';
+import type { OpenRecognizer } from '../../data/checkpoints/recognizer-source.js';
+import type { FaceSet } from '../../data/faces/face-set.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../../data/pictures/align.js';
 import type { Gpu } from '../../gpu/gpu.js';
 import { psnr, ssim } from '../metrics/picture-quality.js';
 import { cosine } from '../metrics/verification.js';

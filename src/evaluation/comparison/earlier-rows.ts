@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { ArgumentError, FormatError } from '../../common/errors.js';
 import { parseJson } from '../../common/json.js';
-import type { FacePair } from '../../data/lfw.js';
+import type { FacePair } from '../../data/faces/lfw.js';
 import type { HostTensors } from '../../nn/host-tensor.js';
 import { readSafetensors, writeSafetensors } from '../../nn/safetensors.js';
 import { RESAMPLES } from '../verification/resampled.js';

@@ -1,5 +1,5 @@
-import type { FacePair } from '../../data/lfw.js';
-import type { OpenRecognizer } from '../../data/recognizer-source.js';
+import type { OpenRecognizer } from '../../data/checkpoints/recognizer-source.js';
+import type { FacePair } from '../../data/faces/lfw.js';
 import type { Gpu } from '../../gpu/gpu.js';
 import { accuracyAt, cosine } from '../metrics/verification.js';
 import { embedPictures } from '../verification/embed-pictures.js';

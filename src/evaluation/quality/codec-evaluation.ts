@@ -1,5 +1,5 @@
 import type { AutoencoderCodec } from '../../codec/autoencoder-codec.js';
-import type { FaceSet } from '../../data/faces.js';
+import type { FaceSet } from '../../data/faces/face-set.js';
 import { BASELINE_CODECS } from '../codecs/baselines.js';
 import { compareFace, compressFaces, type FaceCoder, type FaceScores, mapConcurrently } from './face-scores.js';
 import { type GroupSummary, summarise, summariseBy } from './summary.js';

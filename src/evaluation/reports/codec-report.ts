@@ -1,4 +1,4 @@
-import type { Unreadable } from '../../data/face-listing.js';
+import type { Unreadable } from '../../data/faces/face-listing.js';
 import type { AutoencoderConfig } from '../../models/autoencoder.js';
 import type { RateEvaluation } from '../quality/codec-evaluation.js';
 import { groupTable, meansTable } from './codec-tables.js';

@@ -1,5 +1,5 @@
 import { ArgumentError } from '../../common/errors.js';
-import { checkImage, type RgbImage } from '../../data/image.js';
+import { checkImage, type RgbImage } from '../../data/pictures/image.js';
 import { GLYPH_ADVANCE, GLYPH_HEIGHT, textLength, textPixels } from './bitmap-font.js';
 
 export interface ContactSheetCell {

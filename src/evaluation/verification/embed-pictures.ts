@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { ArgumentError, CameoError, ImageError, NotFiniteError } from '../../common/errors.js';
-import type { FaceLandmarks, FaceSize } from '../../data/align.js';
-import { fileErrorReason } from '../../data/atomic-file.js';
-import type { OpenRecognizer } from '../../data/recognizer-source.js';
+import type { OpenRecognizer } from '../../data/checkpoints/recognizer-source.js';
+import { fileErrorReason } from '../../data/files/atomic-file.js';
+import type { FaceLandmarks, FaceSize } from '../../data/pictures/align.js';
 import type { Gpu } from '../../gpu/gpu.js';
 import { Embedder, mirrored } from '../../models/embedder.js';
 import { computedBy, EmbeddingCache } from './embedding-cache.js';

@@ -6,8 +6,8 @@ import {
   FACE_WIDTH,
   type FaceLandmarks,
   type FaceSize,
-} from '../../data/align.js';
-import { readImage } from '../../data/image.js';
+} from '../../data/pictures/align.js';
+import { readImage } from '../../data/pictures/image.js';
 import type { Recognizer } from '../../models/recognizer.js';
 
 /** As the crops that published recognisers were trained on: see AlignOptions. */

@@ -1,4 +1,4 @@
-import type { FacePair } from '../../data/lfw.js';
+import type { FacePair } from '../../data/faces/lfw.js';
 import { rocCurve } from '../metrics/verification.js';
 import { accuracyText, percent } from '../reports/percent.js';
 import { linePlot } from '../reports/plot-svg.js';

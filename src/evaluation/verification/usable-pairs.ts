@@ -1,5 +1,5 @@
 import { ArgumentError } from '../../common/errors.js';
-import type { FacePair, PairList } from '../../data/lfw.js';
+import type { FacePair, PairList } from '../../data/faces/lfw.js';
 
 /** The pairs that are left where pictures are left out. */
 export interface UsablePairs {

@@ -1,4 +1,4 @@
-import type { FaceSet } from '../../data/faces.js';
+import type { FaceSet } from '../../data/faces/face-set.js';
 import type { Gpu } from '../../gpu/gpu.js';
 import type { KltAutoencoder } from '../../models/klt-autoencoder.js';
 import { affine } from '../../ops/unary.js';

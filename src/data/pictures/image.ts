@@ -1,10 +1,10 @@
 import type { Metadata } from 'sharp';
-import { ImageError } from '../common/errors.js';
-import { FileError, writeFileAtomic } from './atomic-file.js';
+import { ImageError } from '../../common/errors.js';
+import { FileError, writeFileAtomic } from '../files/atomic-file.js';
+import { readRegularFile } from '../files/read-file.js';
 import { decodePicture } from './decode-picture.js';
 import { markPng } from './own-files.js';
 import { checkFormat } from './picture-format.js';
-import { readRegularFile } from './read-file.js';
 import { checkImage, MAX_PIXELS, type RgbImage } from './rgb-image.js';
 import sharp from './sharp.js';
 

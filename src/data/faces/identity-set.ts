@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { FaceEntry } from './face-listing.js';
-import type { FaceSet } from './faces.js';
+import type { FaceSet } from './face-set.js';
 
 /** What is doubtful about the labels of a set; nothing of it stops a training run. */
 export interface LabelReport {

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
-import { CameoError, FormatError } from '../common/errors.js';
-import { parseProgramJson } from '../common/program-json.js';
-import { alignFace, type FaceLandmarks, type Point } from './align.js';
+import { CameoError, FormatError } from '../../common/errors.js';
+import { parseProgramJson } from '../../common/program-json.js';
+import { readText } from '../files/read-file.js';
+import { alignFace, type FaceLandmarks, type Point } from '../pictures/align.js';
+import { readImage } from '../pictures/image.js';
 import type { FaceEntry, Unreadable } from './face-listing.js';
 import type { PackedFace } from './face-pack.js';
-import { readImage } from './image.js';
-import { readText } from './read-file.js';
 
 /** A whole photograph of a person, and where the main face is. */
 export interface IdentityPhoto {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { access, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { CameoError } from '../common/errors.js';
+import { CameoError } from '../../common/errors.js';
 
 /** A file or folder that cannot be read, made or written; the message names it and says why, in one line. */
 export class FileError extends CameoError {}

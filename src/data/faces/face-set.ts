@@ -1,10 +1,10 @@
 import { join } from 'node:path';
-import { ArgumentError, CameoError, ImageError } from '../common/errors.js';
-import { FACE_HEIGHT, FACE_WIDTH } from './align.js';
+import { ArgumentError, CameoError, ImageError } from '../../common/errors.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../pictures/align.js';
+import { readImage } from '../pictures/image.js';
+import { PICTURE_FORMATS } from '../pictures/picture-format.js';
 import { type FaceEntry, listFaces, type Split, type Unreadable } from './face-listing.js';
 import { FacePack } from './face-pack.js';
-import { readImage } from './image.js';
-import { PICTURE_FORMATS } from './picture-format.js';
 
 export { FACE_BYTES } from './face-pack.js';
 

@@ -1,7 +1,7 @@
 import { deflateSync } from 'node:zlib';
 import type { Metadata } from 'sharp';
-import { writePng } from '../codec/png/chunks.js';
-import { ImageError } from '../common/errors.js';
+import { writePng } from '../../codec/png/chunks.js';
+import { ImageError } from '../../common/errors.js';
 import { pngGamma } from './picture-format.js';
 import type { RgbImage } from './rgb-image.js';
 import sharp from './sharp.js';

@@ -1,4 +1,4 @@
-import { ImageError } from '../common/errors.js';
+import { ImageError } from '../../common/errors.js';
 
 /** The formats that are read, as messages and help texts name them. */
 export const PICTURE_FORMATS = 'JPEG, PNG, WebP, AVIF, GIF or TIFF';

@@ -1,4 +1,4 @@
-import { FormatError } from '../common/errors.js';
+import { FormatError } from '../../common/errors.js';
 
 /** A global that a pickle names; nothing of it is ever run. */
 export interface PickleGlobal {

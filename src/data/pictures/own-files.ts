@@ -1,7 +1,7 @@
-import { crc32 } from '../codec/crc32.js';
-import { PNG_SIGNATURE } from '../codec/png/chunks.js';
-import { HEADER_CHUNK } from '../codec/png/container.js';
-import { openRegularFile } from './read-file.js';
+import { crc32 } from '../../codec/crc32.js';
+import { PNG_SIGNATURE } from '../../codec/png/chunks.js';
+import { HEADER_CHUNK } from '../../codec/png/container.js';
+import { openRegularFile } from '../files/read-file.js';
 
 /** What Cameo has written itself: a compact file or archive, or a picture (restored, or of several faces). */
 export type OwnFile = 'compact' | 'picture';

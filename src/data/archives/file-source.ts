@@ -1,7 +1,7 @@
 import type { FileHandle } from 'node:fs/promises';
-import type { ByteSource } from '../codec/container/face-archive.js';
-import { FileError, fileErrorReason } from './atomic-file.js';
-import { openRegularFile } from './read-file.js';
+import type { ByteSource } from '../../codec/container/face-archive.js';
+import { FileError, fileErrorReason } from '../files/atomic-file.js';
+import { openRegularFile } from '../files/read-file.js';
 
 /** A regular file that is read in places, so that one face of a large archive costs no more than of a small one. */
 export class FileSource implements ByteSource {

@@ -1,6 +1,6 @@
-import { FormatError } from '../common/errors.js';
-import { withoutWrappers } from '../models/state-dict.js';
-import type { HostTensor } from '../nn/host-tensor.js';
+import { FormatError } from '../../common/errors.js';
+import { withoutWrappers } from '../../models/state-dict.js';
+import type { HostTensor } from '../../nn/host-tensor.js';
 import { isCall, isPersistent, type PickleCall, type PickleValue, printable, readPickle } from './pickle.js';
 import { isHarmlessGlobal, readTensor, type StorageData, storageOf, tensorCall } from './pytorch-tensor.js';
 import { ZipArchive } from './zip.js';

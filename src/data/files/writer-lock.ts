@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { link, open, readFile, rename, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { parseJson } from '../common/json.js';
-import { decodeText } from '../common/text.js';
+import { parseJson } from '../../common/json.js';
+import { decodeText } from '../../common/text.js';
 import { FileError, fileErrorReason } from './atomic-file.js';
 
 /** Who has a lock. */

@@ -1,5 +1,5 @@
 import { inflateRawSync } from 'node:zlib';
-import { FormatError } from '../common/errors.js';
+import { FormatError } from '../../common/errors.js';
 import { printable } from './pickle.js';
 
 const [END, ENTRY, LOCAL] = [0x06054b50, 0x02014b50, 0x04034b50];

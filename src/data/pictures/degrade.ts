@@ -1,5 +1,5 @@
-import { ArgumentError } from '../common/errors.js';
-import type { CounterRandom } from '../common/random.js';
+import { ArgumentError } from '../../common/errors.js';
+import type { CounterRandom } from '../../common/random.js';
 import { FACE_HEIGHT, FACE_WIDTH } from './align.js';
 import sharp from './sharp.js';
 

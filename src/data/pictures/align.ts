@@ -1,4 +1,4 @@
-import { ArgumentError } from '../common/errors.js';
+import { ArgumentError } from '../../common/errors.js';
 import { checkImage, type RgbImage } from './rgb-image.js';
 
 /** (x, y) in pixels: x to the right, y downwards, (0, 0) at the centre of the top left pixel. */

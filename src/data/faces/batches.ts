@@ -1,7 +1,13 @@
-import { ArgumentError } from '../common/errors.js';
-import { CounterRandom } from '../common/random.js';
-import { FACE_HEIGHT, FACE_WIDTH } from './align.js';
-import { checkDegradation, DEGRADATION_WORDS, type Degradation, degrade, planDegradation } from './degrade.js';
+import { ArgumentError } from '../../common/errors.js';
+import { CounterRandom } from '../../common/random.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../pictures/align.js';
+import {
+  checkDegradation,
+  DEGRADATION_WORDS,
+  type Degradation,
+  degrade,
+  planDegradation,
+} from '../pictures/degrade.js';
 import type { FaceEntry } from './face-listing.js';
 import { FACE_BYTES } from './face-pack.js';
 

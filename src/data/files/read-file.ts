@@ -1,8 +1,8 @@
 import { type FileHandle, open, readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { FormatError } from '../common/errors.js';
-import { parseJson } from '../common/json.js';
-import { comparablePath, decodeText } from '../common/text.js';
+import { FormatError } from '../../common/errors.js';
+import { parseJson } from '../../common/json.js';
+import { comparablePath, decodeText } from '../../common/text.js';
 import { FileError, fileErrorReason } from './atomic-file.js';
 
 /** Text files are some kilobytes; LFW's lists have half a megabyte, reports of all pairs some ten. */

@@ -2,14 +2,14 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ArgumentError, CheckpointError } from '../common/errors.js';
-import type { Gpu } from '../gpu/gpu.js';
-import { DlibResNet } from '../models/dlib-resnet.js';
-import type { Recognizer } from '../models/recognizer.js';
-import { buildRecognizer, type RecognizerDescription, readRecognizer } from '../models/recognizer-file.js';
-import { checkTensors, type HostTensors } from '../nn/host-tensor.js';
-import { loadState } from '../nn/state.js';
-import { FileError, fileErrorReason } from './atomic-file.js';
+import { ArgumentError, CheckpointError } from '../../common/errors.js';
+import type { Gpu } from '../../gpu/gpu.js';
+import { DlibResNet } from '../../models/dlib-resnet.js';
+import type { Recognizer } from '../../models/recognizer.js';
+import { buildRecognizer, type RecognizerDescription, readRecognizer } from '../../models/recognizer-file.js';
+import { checkTensors, type HostTensors } from '../../nn/host-tensor.js';
+import { loadState } from '../../nn/state.js';
+import { FileError, fileErrorReason } from '../files/atomic-file.js';
 import { readDlibWeights } from './dlib-weights.js';
 
 /** A recogniser, ready to embed, and what names it in reports and caches. */

@@ -1,11 +1,11 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { FormatError } from '../common/errors.js';
-import { comparablePath } from '../common/text.js';
-import { FileError, fileErrorReason } from './atomic-file.js';
-import { isOwnPicture } from './own-files.js';
-import { OTHER_PICTURES, PICTURE_FORMATS, READABLE } from './picture-format.js';
-import { readText } from './read-file.js';
+import { FormatError } from '../../common/errors.js';
+import { comparablePath } from '../../common/text.js';
+import { FileError, fileErrorReason } from '../files/atomic-file.js';
+import { readText } from '../files/read-file.js';
+import { isOwnPicture } from '../pictures/own-files.js';
+import { OTHER_PICTURES, PICTURE_FORMATS, READABLE } from '../pictures/picture-format.js';
 
 export type Split = 'train' | 'val' | 'test';
 

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { comparablePath } from '../common/text.js';
-import { FileError, fileErrorReason } from './atomic-file.js';
+import { comparablePath } from '../../common/text.js';
+import { FileError, fileErrorReason } from '../files/atomic-file.js';
 import { isOwnPicture } from './own-files.js';
 import { READABLE } from './picture-format.js';
 

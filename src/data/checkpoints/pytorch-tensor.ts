@@ -1,6 +1,6 @@
-import { FormatError } from '../common/errors.js';
-import type { HostTensor } from '../nn/host-tensor.js';
-import { STORED_TYPES, type StoredType, storedValue } from '../nn/stored-types.js';
+import { FormatError } from '../../common/errors.js';
+import type { HostTensor } from '../../nn/host-tensor.js';
+import { STORED_TYPES, type StoredType, storedValue } from '../../nn/stored-types.js';
 import { isCall, isGlobal, isPersistent, type PickleCall, type PickleValue, printable } from './pickle.js';
 
 /** The type of the elements of each storage class that a checkpoint may name. */

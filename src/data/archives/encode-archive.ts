@@ -4,9 +4,9 @@ import {
   type EncodeProgress,
   encodeMany,
   type FaceInput,
-} from '../codec/encode-many.js';
-import { readKlt, tablesOf } from '../codec/klt-file.js';
-import { checkOptions } from '../common/arguments.js';
+} from '../../codec/encode-many.js';
+import { readKlt, tablesOf } from '../../codec/klt-file.js';
+import { checkOptions } from '../../common/arguments.js';
 import { ArchiveWriter } from './archive-writer.js';
 
 export interface ArchiveProgress extends EncodeProgress {

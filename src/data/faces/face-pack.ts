@@ -1,8 +1,15 @@
 import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { FormatError } from '../common/errors.js';
-import { FACE_HEIGHT, FACE_WIDTH } from './align.js';
-import { ensureFolder, FileError, fileErrorReason, replaceFile, writeAll, writeFileAtomic } from './atomic-file.js';
+import { FormatError } from '../../common/errors.js';
+import {
+  ensureFolder,
+  FileError,
+  fileErrorReason,
+  replaceFile,
+  writeAll,
+  writeFileAtomic,
+} from '../files/atomic-file.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../pictures/align.js';
 import type { FaceEntry } from './face-listing.js';
 
 /** Bytes of one face: 112 rows × 96 columns, RGB interleaved. */

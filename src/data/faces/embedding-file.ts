@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { appendFile, readFile, stat, truncate } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { FormatError } from '../common/errors.js';
-import { ensureFolder, FileError, fileErrorReason } from './atomic-file.js';
+import { FormatError } from '../../common/errors.js';
+import { ensureFolder, FileError, fileErrorReason } from '../files/atomic-file.js';
 
 const MAGIC = 'cameo embeddings';
 const MODEL_BYTES = 16;

@@ -1,9 +1,14 @@
 import { createHash } from 'node:crypto';
 import { type FileHandle, open, rm, stat } from 'node:fs/promises';
-import { ENCODER_VERSION } from '../codec/byte-budget.js';
-import { ARCHIVE_MAGIC, archivedCode, checkArchiveSize, MOST_NAME_BYTES } from '../codec/container/archive-layout.js';
-import { FaceArchive } from '../codec/container/face-archive.js';
-import type { FaceSymbols } from '../codec/container/face-code.js';
+import { ENCODER_VERSION } from '../../codec/byte-budget.js';
+import {
+  ARCHIVE_MAGIC,
+  archivedCode,
+  checkArchiveSize,
+  MOST_NAME_BYTES,
+} from '../../codec/container/archive-layout.js';
+import { FaceArchive } from '../../codec/container/face-archive.js';
+import type { FaceSymbols } from '../../codec/container/face-code.js';
 import {
   FaceJournal,
   JOURNAL_HEADER_BYTES,
@@ -11,10 +16,10 @@ import {
   journalHeader,
   journalRecord,
   pictureSum,
-} from '../codec/container/face-journal.js';
-import type { LatentModel } from '../codec/entropy/latent-model.js';
-import { type FaceHolder, HEADER_BYTES } from '../codec/face-codec.js';
-import { ArgumentError, FormatError } from '../common/errors.js';
+} from '../../codec/container/face-journal.js';
+import type { LatentModel } from '../../codec/entropy/latent-model.js';
+import { type FaceHolder, HEADER_BYTES } from '../../codec/face-codec.js';
+import { ArgumentError, FormatError } from '../../common/errors.js';
 import {
   checkTarget,
   FileError,
@@ -23,9 +28,9 @@ import {
   replaceFile,
   type WritableFile,
   writeAll,
-} from './atomic-file.js';
+} from '../files/atomic-file.js';
+import { WriterLock } from '../files/writer-lock.js';
 import { FileSource } from './file-source.js';
-import { WriterLock } from './writer-lock.js';
 
 export interface ArchiveWriterSettings {
   model: LatentModel;

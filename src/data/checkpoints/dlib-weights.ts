@@ -1,10 +1,10 @@
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { CheckpointError } from '../common/errors.js';
-import { installHint } from '../common/optional-packages.js';
-import { DlibResNet } from '../models/dlib-resnet.js';
-import type { HostTensor, HostTensors } from '../nn/host-tensor.js';
-import { readJson, readRegularFile } from './read-file.js';
+import { CheckpointError } from '../../common/errors.js';
+import { installHint } from '../../common/optional-packages.js';
+import { DlibResNet } from '../../models/dlib-resnet.js';
+import type { HostTensor, HostTensors } from '../../nn/host-tensor.js';
+import { readJson, readRegularFile } from '../files/read-file.js';
 
 const PACKAGE = '@vladmandic/face-api';
 const MODEL = 'face_recognition_model';

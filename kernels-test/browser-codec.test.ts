@@ -138,7 +138,7 @@ async function exchange(page: Page, codec: FaceCodec): Promise<void> {
   });
 }
 
-const adapters = reason ? [] : await findTestAdapters((line) => console.log(line));
+const adapters = reason ? [] : await findTestAdapters((line) => console.log(line), true);
 if (reason) browserTest(site, reason, 'faces of Node and of a page are the same', async () => {});
 for (const { name, label } of adapters) {
   browserTest(site, '', `faces of Node on ${label} and of a page are the same`, async (page) => {

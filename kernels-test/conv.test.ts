@@ -1,3 +1,4 @@
+// adapters: all
 import * as assert from 'uvu/assert';
 import { forwardAxis, inputGradientAxis } from '../shaders/common/conv-geometry.js';
 import { tileBytes } from '../shaders/common/tile.js';

@@ -1,3 +1,4 @@
+// adapters: all
 import * as assert from 'uvu/assert';
 import { ArgumentError, DeviceLostError, DisposedError, GpuError, OutOfMemoryError } from '../src/common/errors.js';
 import { BufferPool } from '../src/gpu/buffer-pool.js';

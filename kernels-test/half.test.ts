@@ -1,3 +1,4 @@
+// adapters: all
 import { readFileSync } from 'node:fs';
 import * as assert from 'uvu/assert';
 import { tileBytes, tileRows } from '../shaders/common/tile.js';

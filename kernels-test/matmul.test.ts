@@ -1,3 +1,4 @@
+// adapters: all
 import * as assert from 'uvu/assert';
 import { ShapeError } from '../src/common/errors.js';
 import type { KernelLimits } from '../src/gpu/kernel.js';

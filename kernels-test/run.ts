@@ -9,11 +9,11 @@ import { type Counts, closingLine, type FileTime, skipReasons, slowest } from '.
 import { type FileRun, killAll, TestWorker } from './runner/worker-process.js';
 
 /*
- * npm test [-- --list-slow] [NAME...]: runs the test files whose names contain one of the NAMEs (all without one); those
- * that use a GPU once on each adapter. A process runs one file after the other, so that they share its device and the
+ * npm test [-- --list-slow --all-adapters] [NAME...]: runs the test files whose names contain one of the NAMEs (all without one); those
+ * that use a GPU once on each adapter (on a second software adapter only those that ask for it). A process runs one file after the other, so that they share its device and the
  * kernels it has compiled; a file that ends it has failed, and the rest run in a new one. CAMEO_ADAPTER restricts the
  * adapters, CAMEO_TEST_JOBS sets how many files run at once, CAMEO_TEST_TIMEOUT the seconds that one may take.
- * --list-slow lists the ten slowest files. The last line is "N passed, N failed".
+ * --all-adapters runs every file on the second software adapter, too. --list-slow lists the ten slowest files. The last line is "N passed, N failed".
  */
 
 const FOLDER = fileURLToPath(new URL('.', import.meta.url));
@@ -35,20 +35,22 @@ function positiveNumber(name: string, fallback: number): number {
   return value;
 }
 
-async function makeJobs(filters: readonly string[], limitSeconds: number): Promise<Job[]> {
+async function makeJobs(filters: readonly string[], limitSeconds: number, everywhere: boolean): Promise<Job[]> {
   const tests = findTests(FOLDER, filters).map((name) => ({ name, ...aboutTest(join(FOLDER, `${name}.test.ts`)) }));
   if (tests.length === 0) throw new Error(`no test file's name contains ${filters.map((f) => `"${f}"`).join(' or ')}`);
   let adapters: TestAdapter[] = [];
-  if (tests.some(({ placement }) => placement === 'each adapter')) {
-    adapters = await findTestAdapters((line) => console.log(line));
-    console.log(`GPU tests run on: ${adapters.map(({ name }) => name).join(', ')}`);
+  if (tests.some(({ placement }) => placement !== 'once')) {
+    adapters = await findTestAdapters((line) => console.log(line), everywhere);
+    const names = adapters.map(({ name, second }) => (second ? `${name} (files that ask for all adapters)` : name));
+    console.log(`GPU tests run on: ${names.join(', ')}`);
   }
   // Those that may take longest start first, so that no core waits for them at the end.
   tests.sort((a, b) => b.timeLimit - a.timeLimit);
   return tests.flatMap(({ name, path, placement, ownProcess, timeLimit }) => {
     const job = { label: name, path, ownProcess, limitSeconds: limitSeconds * timeLimit };
     if (placement === 'once') return [job];
-    return adapters.map((adapter) => ({ ...job, label: `${name} (${adapter.label})`, adapter: adapter.name }));
+    const fitting = adapters.filter(({ second }) => !second || placement === 'all adapters');
+    return fitting.map((adapter) => ({ ...job, label: `${name} (${adapter.label})`, adapter: adapter.name }));
   });
 }
 
@@ -120,12 +122,15 @@ let sum: Counts = { passed: 0, failed: 1, skipped: 0 };
 try {
   const start = performance.now();
   const { values, positionals } = parseArgs({
-    options: { 'list-slow': { type: 'boolean', default: false } },
+    options: {
+      'list-slow': { type: 'boolean', default: false },
+      'all-adapters': { type: 'boolean', default: false },
+    },
     allowPositionals: true,
   });
   const atOnce = Math.floor(positiveNumber('CAMEO_TEST_JOBS', Math.min(4, availableParallelism())));
   const limitSeconds = positiveNumber('CAMEO_TEST_TIMEOUT', 300);
-  const run = await runJobs(await makeJobs(positionals, limitSeconds), Math.max(1, atOnce));
+  const run = await runJobs(await makeJobs(positionals, limitSeconds, values['all-adapters']), Math.max(1, atOnce));
   sum = run.sum;
   if (values['list-slow']) console.log(`\n${slowest(run.times, 10)}`);
   console.log(`\nin ${((performance.now() - start) / 1000).toFixed(0)} s`);

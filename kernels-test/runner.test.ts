@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { toTestAdapters } from './runner/adapters.js';
 import { aboutTest, findTests, needsOwnProcess, placementOf, timeLimitOf } from './runner/test-files.js';
 import { closingLine, countTests, skipReasons, slowest, withoutNoise } from './runner/test-output.js';
 import { runFile, TestWorker } from './runner/worker-process.js';
@@ -62,11 +63,26 @@ test('files are found by name, and placed by what they import', () => {
   file('harness.ts', 'const gpu = openGpu();');
   file('three.test.ts', "import { test } from 'uvu';");
   file('four.test.ts', "// adapters: once\nimport { openGpu } from '../src/node.js';");
-  assert.equal(findTests(folder, []), ['four', 'one', 'three', 'two']);
+  file('five.test.ts', "// adapters: all\nimport './helper.js';");
+  assert.equal(findTests(folder, []), ['five', 'four', 'one', 'three', 'two']);
   assert.equal(findTests(folder, ['thr', 'o']), ['four', 'one', 'three', 'two']);
   assert.equal(findTests(folder, ['thr']), ['three']);
-  const placements = ['one', 'two', 'three', 'four'].map((name) => placementOf(join(folder, `${name}.test.ts`)));
-  assert.equal(placements, ['each adapter', 'each adapter', 'once', 'once']);
+  const placements = ['one', 'two', 'three', 'four', 'five'].map((name) =>
+    placementOf(join(folder, `${name}.test.ts`)),
+  );
+  assert.equal(placements, ['each adapter', 'each adapter', 'once', 'once', 'all adapters']);
+});
+
+test('of two software adapters one takes all files, unless one was asked for by name', () => {
+  const adapters = (['hardware', 'lavapipe', 'swiftshader'] as const).map((kind) => ({ name: `a ${kind}`, kind }));
+  const second = (kinds: number[], equal: boolean): boolean[] =>
+    toTestAdapters(
+      kinds.map((k) => ({ ...adapters[k], backend: 'vulkan' as const })),
+      equal,
+    ).map((adapter) => adapter.second);
+  assert.equal(second([0, 1, 2], false), [false, true, false]);
+  assert.equal(second([0, 1], false), [false, false]);
+  assert.equal(second([1, 2], true), [false, false]);
 });
 
 test('a file may ask for more time', () => {

@@ -1,3 +1,4 @@
+// adapters: all
 // process: own
 import 'fake-indexeddb/auto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

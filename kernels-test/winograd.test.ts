@@ -1,3 +1,4 @@
+// adapters: all
 import * as assert from 'uvu/assert';
 import type { ConvShape } from '../shaders/common/conv-geometry.js';
 import { type WinogradOutputs, winogradTransforms } from '../shaders/common/winograd.js';

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { adapterFits } from '../../src/gpu/node/adapters.js';
+import { adapterFits, type FoundAdapter } from '../../src/gpu/node/adapters.js';
 import type { ProbedAdapter } from '../../src/gpu/node/probe.js';
 
 /** An adapter to test on. */
@@ -10,14 +10,17 @@ export interface TestAdapter {
   name: string;
   /** Short word for the report: the kind, where no other adapter is of that kind. */
   label: string;
+  /** True for a software adapter beside another: only files that ask for all adapters run there. */
+  second: boolean;
 }
 
 /**
  * The adapters that tests run on: each usable one of this machine, or those that CAMEO_ADAPTER names. One that is
  * refused is only noted, unless CAMEO_ADAPTER asked for it: a driver too old for Dawn is no failure of ours.
+ * @param everywhere true: a second software adapter takes every file, too
  * @throws Error where none is left
  */
-export async function findTestAdapters(note: (line: string) => void): Promise<TestAdapter[]> {
+export async function findTestAdapters(note: (line: string) => void, everywhere: boolean): Promise<TestAdapter[]> {
   const wanted = process.env.CAMEO_ADAPTER ?? '';
   const script = fileURLToPath(new URL('./probe.ts', import.meta.url));
   const { stdout } = await promisify(execFile)(process.execPath, [...process.execArgv, script], { timeout: 120_000 });
@@ -33,8 +36,16 @@ export async function findTestAdapters(note: (line: string) => void): Promise<Te
     const names = all.map(({ found }) => `"${found.name}"`).join(', ') || 'none';
     throw new Error(`no WebGPU adapter to test on${wanted && ` fits "${wanted}"`} (found: ${names})`);
   }
-  return usable.map(({ name, kind }) => ({
-    name,
-    label: usable.filter((other) => other.kind === kind).length === 1 ? kind : name,
+  return toTestAdapters(usable, everywhere || wanted !== '');
+}
+
+/** @param equal all take every file; else one software adapter does, SwiftShader where it is found, as it is found everywhere */
+export function toTestAdapters(usable: readonly FoundAdapter[], equal: boolean): TestAdapter[] {
+  const software = usable.filter(({ kind }) => kind !== 'hardware');
+  const first = software.find(({ kind }) => kind === 'swiftshader') ?? software[0];
+  return usable.map((adapter) => ({
+    name: adapter.name,
+    label: usable.filter(({ kind }) => kind === adapter.kind).length === 1 ? adapter.kind : adapter.name,
+    second: !equal && software.includes(adapter) && adapter !== first,
   }));
 }

@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-/** Where a test file runs: on each adapter, or once (no GPU, or it chooses its adapters itself). */
-export type Placement = 'each adapter' | 'once';
+/** Where a test file runs: on each adapter, the second software adapter included or not, or once (it needs none, or chooses itself). */
+export type Placement = 'all adapters' | 'each adapter' | 'once';
 
 /** Names of the test files in `folder`, without ".test.ts", that contain one of `filters` (all of them without a filter). */
 export function findTests(folder: string, filters: readonly string[]): string[] {
@@ -15,11 +15,13 @@ export function findTests(folder: string, filters: readonly string[]): string[] 
 
 /**
  * A file runs on each adapter when it, or a file beside it that it imports, uses the harness or opens a GPU. A line
- * `// adapters: once` in the test file overrules that, for tests that choose their adapters themselves.
+ * `// adapters: once` in the test file overrules that, for tests that choose their adapters themselves; `// adapters: all`
+ * asks for a second software adapter as well, for kernels that differ by what an adapter can do.
  */
 export function placementOf(path: string): Placement {
   const text = readFileSync(path, 'utf8');
-  if (/^\/\/ adapters: once$/m.test(text)) return 'once';
+  const [, asked] = /^\/\/ adapters: (once|all)$/m.exec(text) ?? [];
+  if (asked) return asked === 'once' ? 'once' : 'all adapters';
   return opensGpu(path, new Set()) ? 'each adapter' : 'once';
 }
 

@@ -53,7 +53,7 @@ const SLOW = ['autoencoder', 'conv', 'matmul', 'recorded-step'];
 
 /** Every file that runs in pages, or those that take longest, or the others. */
 export function filesForPages(half: 'all' | 'slow' | 'other'): string[] {
-  const gpu = findTests(here('.'), []).filter((name) => placementOf(here(`${name}.test.ts`)) === 'each adapter');
+  const gpu = findTests(here('.'), []).filter((name) => placementOf(here(`${name}.test.ts`)) !== 'once');
   const unknown = Object.keys(LEFT_OUT).filter((name) => !gpu.includes(name));
   if (unknown.length > 0) throw new Error(`left out, but not there: ${unknown.join(', ')}`);
   const names = [...gpu.filter((name) => !(name in LEFT_OUT)), ...ADDED];

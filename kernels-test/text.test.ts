@@ -158,9 +158,9 @@ test('a folder lists no two pictures whose names differ in the composition of le
 const OF_BYTES = [
   'codec/container/face-archive.ts',
   'nn/safetensors.ts',
-  'data/pickle.ts',
-  'data/zip.ts',
-  'data/archive-writer.ts',
+  'data/checkpoints/pickle.ts',
+  'data/checkpoints/zip.ts',
+  'data/archives/archive-writer.ts',
 ];
 
 test('text is read in one place, and JSON in another', () => {

@@ -127,7 +127,7 @@ const NAIVE_WORK = 2 ** 15;
 const takesNaive = (shape: ConvShape, { software, precision }: KernelLimits, force?: ConvVariant): boolean =>
   force === 'naive' ||
   shape.groups > 1 ||
-  (!force && software && precision === 'f32' && multiplyAdds(shape) <= NAIVE_WORK);
+  (!force && software && precision !== 'f16' && multiplyAdds(shape) <= NAIVE_WORK);
 
 /** Multiply-adds up to which SwiftShader gains more by compiling sooner than it loses by loading the source more often. */
 const LITTLE_WORK = 2 ** 20;

@@ -149,7 +149,7 @@ ${table}
 
 ${notes.join('\n')}
 
-Budgets, which \`kernels-test/package.test.ts\` holds: ${budgets.join(', ')}.
+Budgets, which \`kernels-test/package/package.test.ts\` holds: ${budgets.join(', ')}.
 `;
 }
 

@@ -1,22 +1,21 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { findTestAdapters, type TestAdapter } from './runner/adapters.js';
-import { aboutTest, findTests } from './runner/test-files.js';
+import { aboutTest, findTests, TESTS } from './runner/test-files.js';
 import { type Counts, closingLine, type FileTime, skipReasons, slowest } from './runner/test-output.js';
 import { type FileRun, killAll, TestWorker } from './runner/worker-process.js';
 
 /*
- * npm test [-- --list-slow --all-adapters] [NAME...]: runs the test files whose names contain one of the NAMEs (all without one); those
- * that use a GPU once on each adapter (on a second software adapter only those that ask for it). A process runs one file after the other, so that they share its device and the
- * kernels it has compiled; a file that ends it has failed, and the rest run in a new one. CAMEO_ADAPTER restricts the
- * adapters, CAMEO_TEST_JOBS sets how many files run at once, CAMEO_TEST_TIMEOUT the seconds that one may take.
- * --all-adapters runs every file on the second software adapter, too. --list-slow lists the ten slowest files. The last line is "N passed, N failed".
+ * npm test [-- --list-slow --all-adapters] [NAME...]: runs the test files whose names contain one of the NAMEs (all
+ * without one). A NAME with a slash, as ops/conv, is looked for in folder and name. Files that use a GPU run once on each
+ * adapter (on a second software adapter only those that ask for it). A process runs one file after the other, so that
+ * they share its device and the kernels it has compiled; a file that ends it has failed, and the rest run in a new one.
+ * CAMEO_ADAPTER restricts the adapters, CAMEO_TEST_JOBS sets how many files run at once, CAMEO_TEST_TIMEOUT the seconds
+ * that one may take. --all-adapters runs every file on the second software adapter, too. --list-slow lists the ten
+ * slowest files. The last line is "N passed, N failed".
  */
-
-const FOLDER = fileURLToPath(new URL('.', import.meta.url));
 
 interface Job {
   label: string;
@@ -36,7 +35,7 @@ function positiveNumber(name: string, fallback: number): number {
 }
 
 async function makeJobs(filters: readonly string[], limitSeconds: number, everywhere: boolean): Promise<Job[]> {
-  const tests = findTests(FOLDER, filters).map((name) => ({ name, ...aboutTest(join(FOLDER, `${name}.test.ts`)) }));
+  const tests = findTests(TESTS, filters).map(({ name, path }) => ({ name, ...aboutTest(path) }));
   if (tests.length === 0) throw new Error(`no test file's name contains ${filters.map((f) => `"${f}"`).join(' or ')}`);
   let adapters: TestAdapter[] = [];
   if (tests.some(({ placement }) => placement !== 'once')) {

@@ -1,0 +1,191 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Browser, Page } from 'puppeteer-core';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { servePage } from '../../bench/web/serve.js';
+import { findTests, placementOf, TESTS } from '../runner/test-files.js';
+import { adapterText, type BrowserName, gpuObstacle, startBrowser, type TestSite, watched } from './browser.js';
+import { knownFailure } from './known-failures.js';
+import { buildTestPages } from './page/build.js';
+import type { PageOutcome } from './page/run-tests.js';
+
+/*
+ * Runs test files in a browser as they are in Node, on its WebGPU. Their tests are counted here one by one. A test that the
+ * device reports an error of fails, as in Node, by `gpuSuite`.
+ */
+
+const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+
+/** Files that are for the GPU and do not run in pages. A new one either does or has its reason here. */
+const LEFT_OUT: Record<string, string> = {
+  'adapt-recognizer': 'trains for longer than a page has',
+  'bench-peers': 'gives its peers the device of Node',
+  'face-codec': 'reads photographs; browser-codec.test.ts has the codec in a page',
+  'compare-codecs': 'runs codecs of Node',
+  'conv-matrix': "compiles on Dawn's null backend",
+  dlib: 'reads photographs',
+  'embed-pictures': 'reads photographs',
+  'finite-results': 'reads photographs',
+  half: 'the SwiftShader of Chromium has no shader-f16',
+  'joint-training': 'trains on files',
+  options: 'opens the device of Node, and reads photographs',
+  'random-shapes-2': 'more shapes; pages get the first of random-shapes-1',
+  'recognition-resume': 'trains on files',
+  'recognition-teacher': 'keeps embeddings in files',
+  'recognition-training': 'trains on files',
+  recognizers: 'reads photographs',
+  'training-story': 'trains on files',
+  tuning: 'keeps its choices in files',
+};
+
+/** Files without a GPU that are of use in a page, too: the bytes of a face are the same there. */
+const ADDED = ['bitstream-vectors'];
+export const FIXTURES = ['bitstream-vectors.json', 'bitstream-vectors.safetensors'].map((name) =>
+  here(`../codec/${name}`),
+);
+
+/** SwiftShader takes long to compile; these leave out shapes, but no kernel. */
+export const ENVIRONMENT = { CAMEO_RANDOM_SHAPES: '0:20', CAMEO_FEW_SHAPES: '1' };
+
+/** Those that take longest: browser-kernels-1.test.ts runs these, and browser-kernels-2.test.ts all others, side by side. */
+const SLOW = ['autoencoder', 'conv', 'matmul', 'recorded-step'];
+
+/** Every file that runs in pages, or those that take longest, or the others. */
+export function filesForPages(half: 'all' | 'slow' | 'other'): string[] {
+  const gpu = findTests(TESTS, [])
+    .filter(({ path }) => placementOf(path) !== 'once')
+    .map(({ name }) => name);
+  const unknown = Object.keys(LEFT_OUT).filter((name) => !gpu.includes(name));
+  if (unknown.length > 0) throw new Error(`left out, but not there: ${unknown.join(', ')}`);
+  const names = [...gpu.filter((name) => !(name in LEFT_OUT)), ...ADDED];
+  return half === 'all' ? names : names.filter((name) => SLOW.includes(name) === (half === 'slow'));
+}
+
+/** Where test files can run. */
+export interface KernelHost {
+  place: 'Chromium' | 'Firefox' | 'Deno';
+  /** Why nothing runs there, or ''. */
+  reason: string;
+  version: string;
+  /** What its adapter says of itself; browsers may keep that to themselves. */
+  device: string;
+  run(name: string): Promise<PageOutcome>;
+  /** Ends what was started, and removes what was built. */
+  close(): Promise<void>;
+}
+
+/** Files of one page: SwiftShader keeps what it compiles for as long as the page has its device, gigabytes after some twenty. */
+const FILES_A_PAGE = 4;
+
+/** One page for some files, which share its device and what it has compiled. What goes wrong in a page ends with it. */
+class SharedPage {
+  #page: Page | null = null;
+  #files = 0;
+
+  constructor(private readonly site: TestSite) {}
+
+  async run(name: string): Promise<PageOutcome> {
+    if ('missing' in this.site.started) throw new Error(this.site.started.missing);
+    if (this.#files++ % FILES_A_PAGE === 0) {
+      await this.#page?.close();
+      this.#page = null;
+    }
+    const page = (this.#page ??= await this.#open(this.site.started.browser));
+    try {
+      return await watched(page, this.site.address, () =>
+        page.evaluate((path) => globalThis.runTestFile(path), `./${name}.js`),
+      );
+    } catch (error) {
+      this.#page = null;
+      await page.close().catch(() => {}); // it may be gone
+      throw error;
+    }
+  }
+
+  async #open(browser: Browser): Promise<Page> {
+    const page = await browser.newPage();
+    await page.goto(this.site.address);
+    return page;
+  }
+}
+
+/**
+ * Builds and serves pages for modules by name, and starts a browser.
+ * @throws Error where a module needs Node
+ */
+export async function openKernelPages(
+  modules: Record<string, string>,
+  place: BrowserName = 'Chromium',
+): Promise<KernelHost> {
+  const folder = mkdtempSync(join(tmpdir(), 'cameo-browser-kernels-'));
+  const files = await buildTestPages(folder, {
+    modules,
+    files: FIXTURES,
+    environment: ENVIRONMENT,
+  });
+  const { server, address } = await servePage(folder, 0, files);
+  const site: TestSite = { started: await startBrowser(place), address };
+  const close = async () => {
+    server.close();
+    server.closeAllConnections();
+    if (!('missing' in site.started)) await site.started.close();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  const reason = await gpuObstacle(site);
+  if (reason) console.log(`SKIP kernels in ${place}: ${reason}`);
+  const page = new SharedPage(site);
+  return {
+    place,
+    reason,
+    version: 'missing' in site.started ? '' : await site.started.browser.version(),
+    device: reason ? '' : await adapterText(site),
+    run: (name) => page.run(name),
+    close,
+  };
+}
+
+/** Runs test files, and registers their tests with what they came to; the host is closed after the tests of this file. */
+export async function registerFiles(host: KernelHost, names: readonly string[]): Promise<void> {
+  test.after(() => host.close());
+  for (const name of names) await registerFile(host, name);
+}
+
+/** Runs a test file. One that cannot be run comes to a problem, and no results. */
+export const outcomeOf = (host: KernelHost, name: string): Promise<PageOutcome> =>
+  host.run(name).catch((error: Error) => ({ results: [], problem: error.stack ?? error.message, seconds: 0 }));
+
+async function registerFile(host: KernelHost, name: string): Promise<void> {
+  if (host.reason) {
+    test.skip(name);
+    return;
+  }
+  const { place } = host;
+  const { results, problem, seconds } = await outcomeOf(host, name);
+  const passed = results.filter(({ error, skipped }) => error === undefined && !skipped).length;
+  console.log(`${name} in ${place}: ${passed} of ${results.length} tests passed in ${seconds.toFixed(1)} s`);
+  if (problem) test(`${name} in ${place}`, () => assert.unreachable(problem));
+  for (const { name: title, error, skipped } of results) {
+    const known = knownFailure(place, name, title);
+    if (skipped) test.skip(title);
+    else if (known && error !== undefined) {
+      console.log(`SKIP ${name}, "${title}": it fails in ${place}, since ${known}`);
+      test.skip(title);
+    } else {
+      test(`${name} in ${place}: ${title}`, () => {
+        assert.is(error, undefined, error);
+        assert.is(known, undefined, `it passes in ${place}: take it off the list of known failures`);
+      });
+    }
+  }
+}
+
+/** Paths of test files by name. */
+export const testFileModules = (names: readonly string[]): Record<string, string> =>
+  Object.fromEntries(
+    findTests(TESTS, [])
+      .filter(({ name }) => names.includes(name))
+      .map(({ name, path }) => [name, path]),
+  );

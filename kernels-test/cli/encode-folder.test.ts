@@ -1,0 +1,196 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { bytesSource, FaceArchive } from '../../src/codec/container/face-archive.js';
+import { unpackFaceFile } from '../../src/codec/container/face-file.js';
+import { FaceJournal } from '../../src/codec/container/face-journal.js';
+import { readKlt } from '../../src/codec/klt-file.js';
+import { CounterRandom } from '../../src/common/random.js';
+import { writePng } from '../../src/data/pictures/image.js';
+import { openGpu } from '../../src/gpu/node/adapters.js';
+import { demoFaces, TINY, writeSmallFaceModel } from '../helpers/budget-fixture.js';
+import { type CliRun, cameoUntil, temporaryFolder } from './cli-fixture.js';
+import { cameoHere } from './cli-here.js';
+
+// adapters: once
+
+const folder = temporaryFolder();
+const at = (...parts: string[]): string => join(folder, ...parts);
+
+const gpu = await openGpu();
+// As large as the command's faces are, and otherwise as small as can be.
+const config = { ...TINY, width: 96, height: 112 };
+const CAMEO_MODEL = await writeSmallFaceModel(gpu, at('face.safetensors'), 1, config);
+gpu.destroy();
+const env = { CAMEO_MODEL, CAMEO_ADAPTER: gpu.description.kind };
+const { model } = readKlt(readFileSync(CAMEO_MODEL)).tables!;
+const run = (...args: string[]): Promise<CliRun> => cameoHere(args, env, folder);
+
+// In the order in which they are encoded.
+const NAMES = [
+  ...Array.from({ length: 12 }, (_, k) => `ann/${k + 1}`),
+  ...Array.from({ length: 60 }, (_, k) => `bob/of 1999/face ${k + 1}`),
+  'z1',
+  'z2',
+  'z10',
+];
+const faces = await demoFaces();
+mkdirSync(at('in', 'ann'), { recursive: true });
+mkdirSync(at('in', 'bob', 'of 1999'), { recursive: true });
+mkdirSync(at('in', '.hidden'));
+writeFileSync(at('in', 'notes.txt'), 'no picture');
+writeFileSync(at('in', '.hidden', 'face.png'), 'not to be read');
+for (const [k, name] of NAMES.entries()) {
+  const random = new CounterRandom(k);
+  const data = faces[k % faces.length].map((value) => Math.min(255, value + random.int(30)));
+  await writePng(at('in', `${name}.png`), { width: 96, height: 112, data });
+}
+const BYTES = ['--bytes', '60'];
+
+/** Names of what is in a folder and below, in alphabetical order. */
+function filesOf(path: string): string[] {
+  return readdirSync(path, { withFileTypes: true, recursive: true })
+    .filter((item) => item.isFile())
+    .map((item) => join(item.parentPath, item.name).slice(path.length + 1))
+    .sort();
+}
+
+let undisturbed: Buffer;
+
+test('a folder: all its pictures in natural order, in an archive or as files, with their folders', async () => {
+  const made = await run('encode', 'in', '--archive', 'all.cameos', ...BYTES);
+  assert.is(made.code, 0, made.stderr);
+  undisturbed = readFileSync(at('all.cameos'));
+  assert.is(made.stdout, `${NAMES.length} faces -> all.cameos  ${undisturbed.length} bytes\n`);
+  const archive = await FaceArchive.open(bytesSource(undisturbed));
+  for (const [k, name] of NAMES.entries()) assert.is(await archive.name(k), name);
+  assert.not.match(made.stderr, /\d+\/75.*█|\[=/, 'no progress bar without a terminal');
+
+  const files = await run('encode', 'in', '-o', 'files', ...BYTES);
+  assert.is(files.code, 0, files.stderr);
+  assert.is(files.stdout, `${NAMES.length} faces -> files\n`);
+  assert.equal(filesOf(at('files')), NAMES.map((name) => `${name}.cameo`).sort());
+
+  const decoded = await run('decode', 'all.cameos', '-o', 'pictures');
+  assert.is(decoded.code, 0, decoded.stderr);
+  assert.equal(filesOf(at('pictures')), NAMES.map((name) => `${name}.decoded.png`).sort());
+});
+
+/** Whether each face of an unfinished archive can be read, and is the one of the archive that nothing disturbed. */
+async function facesOf(path: string): Promise<number> {
+  if (!existsSync(path) || statSync(path).size < 20) return 0;
+  const journal = await FaceJournal.open(bytesSource(readFileSync(path)));
+  const archive = await FaceArchive.open(bytesSource(undisturbed));
+  for (let k = 0; k < journal.count; k++) {
+    assert.is(await journal.name(k), NAMES[k]);
+    assert.equal(await journal.face(k, model), await archive.face(k, model));
+  }
+  return journal.count;
+}
+
+test('killed at any moment: each finished face is read, and the next run makes the same archive', async () => {
+  const part = at('killed.cameos.part');
+  const args = ['encode', 'in', '--archive', 'killed.cameos', ...BYTES];
+  const sizeOf = (path: string): number => (existsSync(path) ? statSync(path).size : 0);
+  let found = 0;
+  // Before its first face, with its first, in the middle of a batch, after some.
+  for (const more of [0, 1, 200, 2500]) {
+    const before = sizeOf(part);
+    const killed = await cameoUntil(() => sizeOf(part) >= before + more, 'SIGKILL', args, env, folder);
+    assert.is(killed.code, null, killed.stderr);
+    assert.not(existsSync(at('killed.cameos')));
+    const now = await facesOf(part);
+    assert.ok(now >= found, `${now} faces, ${found} before`);
+    found = now;
+  }
+  assert.ok(found > 16 && found < NAMES.length, `${found} faces`);
+  // While a face was written: a part of the next record.
+  writeFileSync(part, undisturbed.subarray(5, 45), { flag: 'a' });
+  const info = await run('info', 'killed.cameos.part', '--all');
+  assert.is(info.code, 0, info.stderr);
+  assert.match(info.stdout, new RegExp(`unfinished archive of ${found} faces with names`));
+  assert.match(
+    info.stdout,
+    new RegExp(`${found} of ${found} faces whole\n  and 40 bytes of a face that was not finished\n$`),
+  );
+  const one = await run('decode', 'killed.cameos.part', '-o', 'killed', '--only', 'ann/12');
+  assert.is(one.code, 0, one.stderr);
+  assert.equal(
+    readFileSync(at('killed', 'ann', '12.decoded.png')),
+    readFileSync(at('pictures', 'ann', '12.decoded.png')),
+  );
+
+  const other = await run('encode', 'in', '--archive', 'killed.cameos', '--bytes', '61');
+  assert.is(other.code, 1);
+  assert.match(
+    other.complaints[0],
+    /^cameo: killed\.cameos\.part was begun with a byte budget of 60, this is 61: give it the same/,
+  );
+
+  const last = await run(...args);
+  assert.is(last.code, 0, last.stderr);
+  assert.match(
+    last.stdout,
+    new RegExp(`^75 faces -> killed\\.cameos  \\d+ bytes  \\(${found} were finished before\\)\n$`),
+  );
+  assert.equal(readFileSync(at('killed.cameos')), undisturbed);
+  assert.not(existsSync(part));
+});
+
+test('files of a run that is killed are whole, and the next run makes those that are missing', async () => {
+  const args = ['encode', 'in', '-o', 'some', '--archive', 'some.cameos', ...BYTES];
+  const done = (): string[] =>
+    existsSync(at('some')) ? filesOf(at('some')).filter((name) => /^[^.].*\.cameo$/.test(name)) : [];
+  const killed = await cameoUntil(() => done().length > 20, 'SIGKILL', args, env, folder);
+  assert.is(killed.code, null, killed.stderr);
+  const before = done();
+  assert.ok(before.length > 20 && before.length < NAMES.length, `${before.length} files`);
+  for (const name of before) unpackFaceFile(readFileSync(at('some', name)), model);
+  const times = before.map((name) => statSync(at('some', name)).mtimeMs);
+  // One that was lost is made again, although it was finished.
+  rmSync(at('some', before[3]));
+  const last = await run(...args);
+  assert.is(last.code, 0, last.stderr);
+  const finished = Number(/\((\d+) were finished before\)\n$/.exec(last.stdout)?.[1]);
+  assert.ok(finished >= before.length - 2 && finished <= before.length, `${finished} of ${before.length}`);
+  assert.equal(filesOf(at('some')), filesOf(at('files')));
+  for (const name of filesOf(at('files'))) {
+    assert.equal(readFileSync(at('some', name)), readFileSync(at('files', name)), name);
+  }
+  const kept = before.filter((name, k) => statSync(at('some', name)).mtimeMs === times[k]).length;
+  assert.ok(kept >= before.length - 2, `${kept} of ${before.length} files were kept`);
+  assert.is((await FaceArchive.open(bytesSource(readFileSync(at('some.cameos'))))).count, NAMES.length);
+});
+
+test('SIGTERM and Ctrl-C stop it after the faces under way, with exit code 130', async () => {
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    const part = at(`${signal}.cameos.part`);
+    const args = ['encode', 'in', '--archive', `${signal}.cameos`, ...BYTES];
+    const stopped = await cameoUntil(() => existsSync(part), signal, args, env, folder);
+    assert.is(stopped.code, 130, stopped.stderr);
+    assert.equal(stopped.complaints, []);
+    assert.match(stopped.stderr, /stopped after \d+ of 75 pictures; the same command goes on from there\n$/);
+    assert.is(stopped.stdout, '');
+    const count = await facesOf(part);
+    assert.ok(count >= 16 && count < NAMES.length, `${count} faces`);
+  }
+  const last = await run('encode', 'in', '--archive', 'SIGINT.cameos', ...BYTES);
+  assert.is(last.code, 0, last.stderr);
+  assert.equal(readFileSync(at('SIGINT.cameos')), undisturbed);
+});
+
+test('a folder that has no picture, or one that cannot be read, is complained of; the rest goes on', async () => {
+  mkdirSync(at('mixed', 'empty'), { recursive: true });
+  writeFileSync(at('mixed', '1.png'), readFileSync(at('in', 'z1.png')));
+  writeFileSync(at('mixed', '2.png'), 'no picture');
+  const result = await run('encode', 'mixed', 'mixed/empty', 'in/z2.png', '--archive', 'mixed.cameos', ...BYTES);
+  assert.is(result.code, 1);
+  assert.equal(result.complaints, [
+    'cameo: mixed/2.png: not a JPEG, PNG, WebP, AVIF, GIF or TIFF picture',
+    'cameo: mixed/empty: it is a folder without JPEG, PNG, WebP, AVIF, GIF or TIFF pictures',
+  ]);
+  assert.match(result.stdout, /^2 faces -> mixed\.cameos /);
+});
+
+test.run();

@@ -1,0 +1,123 @@
+// adapters: once
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { writePeople, writeTinyRecognizer } from '../helpers/people-fixture.js';
+import { temporaryFolder } from './cli-fixture.js';
+import { cameoHere } from './cli-here.js';
+
+const test = suite('evaluate pairs');
+const folder = temporaryFolder();
+const model = join(folder, 'tiny.safetensors');
+const images = join(folder, 'images');
+const env = { CAMEO_CACHE: join(folder, 'cache') };
+
+const pictures = (async () => {
+  writeTinyRecognizer(model, 4);
+  await writePeople(images);
+  const pairs = ['2 1', 'Ann 1 2', 'Ann 1 Bob 1', 'Cid 1 2', 'Cid 1 Dan 2', ''].join('\n');
+  writeFileSync(join(folder, 'pairs.txt'), pairs);
+})();
+
+const evaluate = (...args: string[]) =>
+  cameoHere(
+    ['evaluate', 'pairs', '--images', images, '--pairs', join(folder, 'pairs.txt'), '--model', model, ...args],
+    env,
+  );
+
+test('figures, every score and the curve are written, and the second run finds its embeddings again', async () => {
+  await pictures;
+  const out = join(folder, 'out');
+  const run = await evaluate('-o', out);
+  assert.is(run.code, 0, run.stderr);
+  const report = JSON.parse(readFileSync(join(out, 'pairs-tiny.json'), 'utf8'));
+  assert.is(report.data.images, 6); // the others are in no pair
+  assert.is(report.figures.pairs, 4);
+  assert.is(report.figures.folds.length, 2);
+  const csv = readFileSync(join(out, 'pairs-tiny.csv'), 'utf8').trim().split('\n');
+  assert.is(csv.length, 5);
+  const score = (k: number): number => Number(csv[k].split(',')[4]);
+  assert.ok(score(1) > 0.99 && score(1) > score(2) && score(3) > score(4), csv.join());
+  assert.is(report.figures.accuracy, 1);
+  assert.match(readFileSync(join(out, 'pairs-tiny.md'), 'utf8'), /100\.00 % ± 0\.00/);
+  const again = await evaluate('-o', join(folder, 'again'));
+  assert.is(again.code, 0, again.stderr);
+  assert.is(readFileSync(join(folder, 'again', 'pairs-tiny.csv'), 'utf8'), `${csv.join('\n')}\n`);
+});
+
+test('a missing picture is named before anything is computed; --skip-missing counts it', async () => {
+  await pictures;
+  rmSync(join(images, 'Cid', 'Cid_0002.jpg'));
+  writeFileSync(join(images, 'Dan', 'Dan_0002.jpg'), 'no picture');
+  const run = await evaluate('-o', join(folder, 'missing'));
+  assert.is(run.code, 1);
+  assert.match(run.complaints.join(), /Cid\/Cid_0002\.jpg/);
+  // Enough pairs for both folds to keep some.
+  writeFileSync(
+    join(folder, 'pairs.txt'),
+    [
+      '2 2',
+      'Ann 1 2',
+      'Cid 1 2',
+      'Ann 1 Bob 1',
+      'Ann 2 Bob 2',
+      'Bob 1 2',
+      'Ann 2 1',
+      'Bob 1 Cid 1',
+      'Cid 1 Dan 2',
+      '',
+    ].join('\n'),
+  );
+  const skipped = await evaluate('--skip-missing', '-o', join(folder, 'skipped'));
+  assert.is(skipped.code, 0, skipped.stderr);
+  const { data } = JSON.parse(readFileSync(join(folder, 'skipped', 'pairs-tiny.json'), 'utf8'));
+  assert.equal([...data.skippedImages].sort(), ['Cid/Cid_0002.jpg', 'Dan/Dan_0002.jpg']);
+  assert.is(data.skippedPairs, 2);
+  assert.is(skipped.stderr.match(/left out/g)?.length, 2);
+});
+
+/** With an adapter that there is not, a run that comes as far as the GPU ends with exit code 2. */
+const NO_GPU = { ...env, CAMEO_ADAPTER: 'no such adapter' };
+
+const evaluateList = (lines: readonly string[], args: readonly string[], environment = env) => {
+  const list = join(folder, 'list.txt');
+  writeFileSync(list, lines.join('\n'));
+  const paths = ['--images', images, '--pairs', list, '--model', model];
+  return cameoHere(['evaluate', 'pairs', ...paths, '-o', join(folder, 'list'), ...args], environment);
+};
+
+test('pairs that the protocol cannot decide are told before the GPU is opened', async () => {
+  await pictures;
+  for (const [lines, message] of [
+    [['1 1', 'Ann 1 2', 'Ann 1 Bob 1'], /list\.txt: pairs of 1 fold; expected at least 2/],
+    [['1', 'Ann 1 2', 'Ann 1 Bob 1'], /list\.txt: pairs of 1 fold/],
+    [
+      ['2 1', 'Eve 1 2', 'Ann 1 Eve 1', 'Fay 1 2', 'Ann 1 Fay 2'],
+      /0 matched and 0 mismatched pairs of 0 of 2 folds remain/,
+    ],
+    [
+      ['2 1', 'Ann 1 2', 'Ann 1 Bob 1', 'Eve 1 2', 'Ann 1 Eve 1'],
+      /1 matched and 1 mismatched pairs of 1 of 2 folds remain/,
+    ],
+    [['2 1', 'Ann 1 2', 'Ann 1 Eve 1', 'Bob 1 2', 'Ann 1 Eve 1'], /2 matched and 0 mismatched/],
+  ] as const) {
+    const run = await evaluateList(lines, ['--skip-missing'], NO_GPU);
+    assert.is(run.code, 1, run.stderr);
+    assert.match(run.complaints.join(), message);
+  }
+});
+
+test('a fold that has lost all its pairs is told of and stands in the report', async () => {
+  await pictures;
+  const lines = ['3 1', 'Ann 1 2', 'Ann 1 Bob 1', 'Eve 1 2', 'Ann 1 Eve 1', 'Bob 1 2', 'Ann 2 Bob 2'];
+  const run = await evaluateList(lines, ['--skip-missing']);
+  assert.is(run.code, 0, run.stderr);
+  assert.match(run.stderr, /left out fold 2: none of its pairs remains/);
+  const { data, figures } = JSON.parse(readFileSync(join(folder, 'list', 'pairs-tiny.json'), 'utf8'));
+  assert.equal(data.lostFolds, [2]);
+  assert.is(figures.folds.length, 2);
+  assert.match(readFileSync(join(folder, 'list', 'pairs-tiny.md'), 'utf8'), /no pair is left of fold 2/);
+});
+
+test.run();

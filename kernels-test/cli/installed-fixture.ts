@@ -1,0 +1,96 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import * as assert from 'uvu/assert';
+import { packedPackage } from '../package/packed-package.js';
+
+/*
+ * The package as `npm install` leaves it, without asking a registry: the tarball of `npm pack` is unpacked into the
+ * node_modules of an empty project, beside links to its dependencies. Nothing else can be found from there.
+ */
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+export const home = mkdtempSync(join(tmpdir(), 'cameo installed Größe '));
+process.on('exit', () => rmSync(home, { recursive: true, force: true }));
+
+export const modules = join(home, 'mein Projekt', 'node_modules');
+export const installed = join(modules, 'cameo');
+/** Where commands run: a folder of its own. */
+export const work = join(home, 'Arbeit ÄÖÜ é');
+
+const NODE = process.env.CAMEO_TEST_NODE || process.execPath;
+const LIMIT_MS = 240_000;
+
+/** Links a package of this repository into the project. */
+export function link(name: string): void {
+  mkdirSync(dirname(join(modules, name)), { recursive: true });
+  symlinkSync(join(root, 'node_modules', name), join(modules, name));
+}
+
+/** Packs, unpacks, and links what package.json names as dependencies. */
+export function install(): void {
+  mkdirSync(installed, { recursive: true });
+  mkdirSync(work);
+  execFileSync('tar', ['-xzf', packedPackage().tarball, '-C', installed, '--strip-components=1']);
+  writeFileSync(join(home, 'mein Projekt', 'package.json'), JSON.stringify({ private: true }));
+  const { dependencies } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'));
+  for (const name of Object.keys(dependencies)) link(name);
+}
+
+export interface Run {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** A machine whose drivers are hidden from Vulkan's loader, so that SwiftShader is all there is; and nothing of the user's. */
+const BARE: NodeJS.ProcessEnv = {
+  PATH: process.env.PATH,
+  VK_LOADER_DRIVERS_DISABLE: '*lvp*,*intel*,*radeon*,*virtio*,*gfxstream*,*nvidia*,*nouveau*',
+  CAMEO_TUNING: '0',
+  CAMEO_CACHE: join(home, 'Zwischenspeicher'),
+};
+
+/** Runs the installed command, without HOME. */
+export function cameo(args: readonly string[], env: NodeJS.ProcessEnv = {}, cwd = work): Promise<Run> {
+  const child = spawn(NODE, [join(installed, 'dist', 'cli.js'), ...args], {
+    cwd,
+    env: { ...BARE, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const timer = setTimeout(() => child.kill('SIGKILL'), LIMIT_MS);
+  const texts = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].setEncoding('utf8').on('data', (text: string) => {
+      texts[name] += text;
+    });
+  }
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code) => {
+      clearTimeout(timer);
+      resolve({ code, ...texts });
+    });
+  });
+}
+
+/** Runs it, and expects that it does what it should and prints no word of drivers, nor of Node's. */
+export async function works(args: readonly string[], env: NodeJS.ProcessEnv = {}, cwd = work): Promise<string> {
+  const { code, stdout, stderr } = await cameo(args, env, cwd);
+  assert.is(code, 0, `cameo ${args.join(' ')}: exit code ${code}\n${stdout}${stderr}`);
+  assert.not.match(stderr, /warning|error|vk[A-Z]|dawn/i, `cameo ${args.join(' ')}`);
+  return stdout;
+}
+
+/** Runs it, and expects one line on standard error, which says what is missing. */
+export async function complains(message: RegExp, args: readonly string[], code = 1): Promise<void> {
+  const run = await cameo(args);
+  assert.is(run.code, code, `cameo ${args.join(' ')}: ${run.stdout}${run.stderr}`);
+  // Beside it there may be a bar of progress, but no stack.
+  const lines = run.stderr.split('\n').filter((line) => line.startsWith('cameo: '));
+  assert.is(lines.length, 1, `cameo ${args.join(' ')}: ${run.stderr}`);
+  assert.not.match(run.stderr, /\n {4}at /);
+  assert.match(lines[0], message);
+}

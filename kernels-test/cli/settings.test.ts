@@ -1,0 +1,118 @@
+// adapters: once
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { checkResumed, readSettings, settingsGiven } from '../../src/cli/training-run.js';
+import { ArgumentError, FormatError } from '../../src/common/errors.js';
+import { writeSafetensors } from '../../src/nn/safetensors.js';
+import { checkCodecTraining, DEFAULT_CODEC_TRAINING } from '../../src/training/codec-config.js';
+import { DEFAULT_JOINT_TRAINING } from '../../src/training/joint-config.js';
+import { DEFAULT_RECOGNITION_TRAINING } from '../../src/training/recognition-config.js';
+import { rejection } from '../helpers/rejection.js';
+import { cameoHere } from './cli-here.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'cameo-settings-'));
+const written = (content: string | Uint8Array): string => {
+  const path = join(folder, 'settings.json');
+  writeFileSync(path, content);
+  return path;
+};
+
+test('settings are read from a file of any system', async () => {
+  const text = '{"steps": 7,\r\n"model": {"rates": 2}, "sourceWeights": {"fiw": 2}}\r\n';
+  for (const content of [text, `\ufeff${text}`, Buffer.from(`\ufeff${text}`, 'utf16le')]) {
+    const settings = await readSettings(written(content), DEFAULT_CODEC_TRAINING);
+    assert.equal(settings, { steps: 7, model: { rates: 2 }, sourceWeights: { fiw: 2 } });
+  }
+});
+
+test('a setting that is not known or of another kind is refused by name', async () => {
+  const codec: [string, RegExp][] = [
+    ['{"batch": 1}', /unknown setting "batch"; known are .*batchSize/],
+    ['{"model": {"ratess": 2}}', /unknown setting "model\.ratess"; known are .*rates/],
+    ['{"toString": 2}', /unknown setting "toString"/],
+    ['{"steps": "7"}', /steps is the string "7"; expected a number/],
+    ['{"learningRate": null}', /learningRate is null; expected a number/],
+    ['{"model": 3}', /model is the number 3; expected an object/],
+    ['{"model": {"rates": "3"}}', /model\.rates is the string "3"; expected a number/],
+    ['{"targetBytes": 230}', /targetBytes is the number 230; expected a list/],
+    ['{"sourceWeights": {"fiw": "2"}}', /sourceWeights\.fiw is the string "2"; expected a number/],
+  ];
+  for (const [text, reason] of codec) {
+    const { message } = await rejection(() => readSettings(written(text), DEFAULT_CODEC_TRAINING), ArgumentError);
+    assert.match(message, reason);
+  }
+  for (const [text, known, reason] of [
+    ['{"balanced": "false"}', DEFAULT_RECOGNITION_TRAINING, /balanced is the string "false"; expected true or false/],
+    ['{"loss": {"margin": 1}}', DEFAULT_RECOGNITION_TRAINING, /unknown setting "loss\.margin"/],
+    ['{"stages": {}}', DEFAULT_JOINT_TRAINING, /stages is an object; expected a list/],
+  ] as const) {
+    assert.match((await rejection(() => readSettings(written(text), known), ArgumentError)).message, reason);
+  }
+  for (const [text, reason] of [
+    ['{"steps": 1,\n"steps": 2}', /settings\.json, line 2: the key "steps" occurs twice/],
+    ['{"steps": 1,\n}', /settings\.json, line 2: not JSON/],
+    ['[1]', /settings\.json: is a list of 1; expected an object/],
+  ] as const) {
+    assert.match((await rejection(() => readSettings(written(text), {}), FormatError)).message, reason);
+  }
+});
+
+test('a number as a text is no setting of a program either', () => {
+  for (const wrong of [{ learningRate: '0.1' }, { clipNorm: [1] }, { targetBytes: ['1', '2', '3'] }]) {
+    const config = { ...DEFAULT_CODEC_TRAINING, ...wrong } as unknown as typeof DEFAULT_CODEC_TRAINING;
+    assert.throws(() => checkCodecTraining(config), /expected/);
+  }
+});
+
+test('at --resume, whatever contradicts the checkpoint is refused by name, with both values', async () => {
+  const weights = new Map([['w', { shape: [1], data: Float32Array.of(1) }]]);
+  const checkpoint = (format: string, state: object): string => {
+    const out = mkdtempSync(join(folder, 'run-'));
+    const file = writeSafetensors(weights, new Map([[format, JSON.stringify(state)]]));
+    writeFileSync(join(out, 'checkpoint.safetensors'), file);
+    return out;
+  };
+  const codec = checkpoint('cameo.codec-checkpoint', {
+    step: 2,
+    rateWeights: [1, 1, 1],
+    config: DEFAULT_CODEC_TRAINING,
+  });
+  const recognition = checkpoint('cameo.recognition-checkpoint', {
+    step: 2,
+    identities: [],
+    config: DEFAULT_RECOGNITION_TRAINING,
+  });
+  const config = written('{"learningRate": 0.5, "model": {"rates": 2}, "steps": 9}');
+  const cases: [string[], RegExp[]][] = [
+    [['codec', '--lr', '0.5', '--batch', '1', '--seed', '7'], [/--lr is 0\.5, there learningRate is 0\.002/, /--batch is 1, there batchSize is 16/, /--seed is 7, there seed is 1/]],
+    [['codec', '--config', config], [/learningRate in .*settings\.json is 0\.5, there learningRate is 0\.002/, /model\.rates in .* is 2, there model\.rates is 3/]],
+    [['recognition', '--loss', 'arcface', '--m', '0.4', '--balanced', '--distillation', '3'], [/--loss is "arcface", there loss\.loss is "cosface"/, /--m is 0\.4/, /--balanced is true, there balanced is false/, /--distillation is 3/]],
+    [['joint', '--from', 'model.safetensors'], [/--from model\.safetensors: the run in .* has begun/]],
+  ]; // biome-ignore format: one a line
+  for (const [args, reasons] of cases) {
+    const out = args[0] === 'recognition' ? recognition : codec;
+    const complete = args[0] === 'joint' ? ['--config', written('{}')] : [];
+    const run = await cameoHere(['train', ...args, ...complete, '--resume', '-o', out, '--data', folder]);
+    assert.is(run.code, 1, run.stderr);
+    for (const reason of reasons) assert.match(run.complaints.join(), reason);
+    assert.not.match(run.complaints.join(), /steps/);
+  }
+});
+
+test('what says the same as the checkpoint, or is overruled by an option, goes on', () => {
+  const saved = { learningRate: 0.5, model: { rates: 3 }, steps: 4, sourceWeights: {} };
+  checkResumed('C', saved, [
+    ...settingsGiven('F', { learningRate: 0.1, model: { rates: 3 }, steps: 10 }),
+    { said: '--lr', setting: 'learningRate', value: 0.5 },
+    { said: '--seed', setting: 'seed', value: undefined },
+  ]);
+  assert.throws(
+    () => checkResumed('C', saved, settingsGiven('F', { sourceWeights: { fiw: 2 } })),
+    /sourceWeights\.fiw in F is 2, there sourceWeights\.fiw is not set/,
+  );
+});
+
+test.run();

@@ -1,0 +1,59 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { bytesSource, FaceArchive, packArchive } from '../../src/codec/container/face-archive.js';
+import { packFaceBare, unpackFaceBare } from '../../src/codec/container/face-bare.js';
+import { packFaceFile, unpackFaceFile } from '../../src/codec/container/face-file.js';
+import { LatentModel } from '../../src/codec/entropy/latent-model.js';
+import { decodeLatents, encodeLatents } from '../../src/codec/entropy/latent-stream.js';
+import { fromHex, readVectors } from './bitstream-fixture.js';
+
+// What was written once has to be read for ever, and to be written the same: on every machine, by every later version.
+const { model, vectors } = await readVectors();
+const faces = vectors.faces.map(({ symbols, t, grey }) => ({ symbols: Int16Array.from(symbols), t, grey }));
+
+test('the frozen model has its id', () => {
+  assert.is(model.idText, vectors.model);
+  assert.is(faces.length, model.fields.steps);
+});
+
+test('frozen streams give their symbols, and symbols their streams', () => {
+  vectors.faces.forEach(({ code, bare, file }, k) => {
+    const face = faces[k];
+    assert.equal(decodeLatents(fromHex(code), face.t, model), face.symbols);
+    assert.equal(encodeLatents(face.symbols, face.t, model), fromHex(code));
+    assert.equal(unpackFaceBare(fromHex(bare), model), face);
+    assert.equal(packFaceBare(face, model), fromHex(bare));
+    assert.equal(unpackFaceFile(fromHex(file), model), face);
+    assert.equal(packFaceFile(face, model), fromHex(file));
+  });
+});
+
+test('frozen streams of models with dead zones, and of dependent quantization, give their symbols', () => {
+  const { dead, dependent } = vectors;
+  const magnitudeExpected = Int32Array.from(dependent.magnitudeExpected);
+  for (const [{ deadZone, codes, model: id }, more] of [
+    [dead, {}],
+    [dependent, { magnitudeExpected }],
+  ] as const) {
+    const own = new LatentModel({ ...model.fields, ...more, deadZone: Int32Array.from(deadZone) });
+    assert.is(own.idText, id);
+    codes.forEach((code, k) => {
+      const { symbols, t } = faces[k];
+      assert.equal(decodeLatents(fromHex(code), t, own), symbols);
+      assert.equal(encodeLatents(symbols, t, own), fromHex(code));
+    });
+  }
+});
+
+test('the frozen archive gives its faces and names', async () => {
+  const bytes = fromHex(vectors.archive);
+  const archive = await FaceArchive.open(bytesSource(bytes));
+  for (const [k, face] of faces.entries()) {
+    assert.equal(await archive.face(k, model), face);
+    assert.is(await archive.name(k), `face ${k}`);
+  }
+  const named = faces.map((face, k) => ({ ...face, name: `face ${k}` }));
+  assert.equal(packArchive(named, model), bytes);
+});
+
+test.run();

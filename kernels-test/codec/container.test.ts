@@ -1,0 +1,342 @@
+import { deflateRawSync, deflateSync, inflateRawSync } from 'node:zlib';
+import { PNG } from 'pngjs';
+import sharp from 'sharp';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { adler32, crc32 } from '../../src/codec/crc32.js';
+import { type Latents, latentsFromSymbols, symbolsOf } from '../../src/codec/latents.js';
+import { type PngChunk, readPng, writePng } from '../../src/codec/png/chunks.js';
+import { HEADER_CHUNK, packLatentsPng, unpackLatentsPng } from '../../src/codec/png/container.js';
+import { deflateSmallest } from '../../src/codec/png/deflate.js';
+import { filterCandidates, unfilter } from '../../src/codec/png/filter.js';
+import { huffmanCodes, huffmanLengths } from '../../src/codec/png/huffman.js';
+import { ArgumentError, FormatError, ShapeError } from '../../src/common/errors.js';
+import { CounterRandom } from '../../src/common/random.js';
+import { laplacianLatents, uniformLatents } from './container-latents.js';
+
+const header = { modelId: '00c0ffee', rate: 5 };
+const face = laplacianLatents(1, 7, 6, 24).latents;
+
+function constantLatents(value: number, height: number, width: number, channels: number): Latents {
+  return latentsFromSymbols(new Array(height * width * channels).fill(value), height, width, channels);
+}
+
+const shapes: Latents[] = [
+  face,
+  laplacianLatents(2, 14, 12, 8).latents,
+  laplacianLatents(3, 7, 6, 90).latents,
+  laplacianLatents(4, 5, 3, 2).latents,
+  laplacianLatents(5, 64, 1, 3).latents,
+  laplacianLatents(6, 1, 4, 512).latents,
+  laplacianLatents(7, 64, 64, 2).latents,
+  uniformLatents(8, 1, 1, 1),
+  uniformLatents(9, 7, 6, 24),
+  uniformLatents(10, 16, 12, 12),
+  constantLatents(0, 7, 6, 24),
+  constantLatents(0, 64, 64, 4),
+  constantLatents(-128, 14, 12, 2),
+  constantLatents(127, 3, 4, 5),
+];
+
+const files = shapes.map((latents) => packLatentsPng(latents, header));
+
+function name({ height, width, channels }: Latents): string {
+  return `${height}×${width}×${channels}`;
+}
+
+test('checksums are those of the standards', () => {
+  const digits = new TextEncoder().encode('123456789');
+  assert.is(crc32(digits), 0xcbf43926);
+  assert.is(crc32(digits.subarray(4), crc32(digits.subarray(0, 4))), 0xcbf43926);
+  const bytes = Uint8Array.from({ length: 300 }, (_, k) => (k * k * 37 + 11) >> 3);
+  for (let length = 0; length < bytes.length; length++) {
+    let one = 0;
+    for (let k = 0; k < length; k++) one = crc32(bytes.subarray(k, k + 1), one);
+    assert.is(crc32(bytes.subarray(0, length)), one, `${length} bytes, and each by itself`);
+  }
+  assert.is(adler32(digits), 0x091e01de);
+  assert.is(adler32(new Uint8Array(0)), 1);
+});
+
+test('latents come back with model, rate and version', () => {
+  shapes.forEach((latents, k) => {
+    assert.equal(unpackLatentsPng(files[k]), { latents, modelId: '00c0ffee', rate: 5, version: 1 }, name(latents));
+  });
+  const bytes = packLatentsPng(face, { modelId: Uint8Array.of(0xde, 0xad, 0xbe, 0xef), rate: 0 });
+  assert.is(unpackLatentsPng(bytes).modelId, 'deadbeef');
+  assert.equal(bytes, packLatentsPng(face, { modelId: 'DEADBEEF', rate: 0 }));
+  // A view into a larger buffer, as a file system may hand out.
+  const shifted = new Uint8Array(bytes.length + 7);
+  shifted.set(bytes, 5);
+  assert.equal(unpackLatentsPng(shifted.subarray(5, 5 + bytes.length)).latents, face);
+});
+
+test('two independent PNG readers see the symbols as grey levels, channel by channel', async () => {
+  for (const [k, latents] of shapes.entries()) {
+    const { height, width, channels, data } = latents;
+    const bytes = files[k];
+    const seen = PNG.sync.read(Buffer.from(bytes));
+    assert.is(seen.width * seen.height, data.length, name(latents));
+    const grey = await sharp(bytes).toColourspace('b-w').raw().toBuffer({ resolveWithObject: true });
+    assert.is(grey.info.channels, 1);
+    for (let i = 0; i < data.length; i++) {
+      const c = i % channels;
+      const planar = c * height * width + (i - c) / channels;
+      if (seen.data[4 * planar] !== data[i] || grey.data[planar] !== data[i]) {
+        assert.unreachable(`${name(latents)}: symbol ${i} differs`);
+      }
+    }
+  }
+});
+
+test('the same latents always give the same bytes', () => {
+  shapes.slice(0, 5).forEach((latents, k) => {
+    assert.equal(packLatentsPng(latents, header), files[k], name(latents));
+  });
+});
+
+test('everything but the compressed symbols takes 85 bytes', () => {
+  for (const latents of [face, laplacianLatents(2, 14, 12, 8).latents]) {
+    const bytes = packLatentsPng(latents, header);
+    const idat = readPng(bytes)[2].data;
+    // Of IDAT's data, six bytes are the zlib frame.
+    assert.is(bytes.length - (idat.length - 6), 85);
+  }
+  assert.is(readPng(packLatentsPng(uniformLatents(1, 3, 3, 3), header))[1].data.length, 11);
+});
+
+test('the own deflate coder is at least as small as zlib with any setting', () => {
+  const sizes: string[] = [];
+  for (const [seed, height, width, channels] of [
+    [21, 7, 6, 24],
+    [22, 7, 6, 48],
+    [23, 14, 12, 8],
+    [24, 14, 12, 24],
+    [25, 2, 2, 4],
+  ]) {
+    let own = 0;
+    let best = 0;
+    let ideal = 0;
+    for (let k = 0; k < 2; k++) {
+      const { latents, idealBits } = laplacianLatents(seed + 100 * k, height, width, channels);
+      const bytes = packLatentsPng(latents, header);
+      const pixels = PNG.sync.read(Buffer.from(bytes)).data.filter((_, i) => i % 4 === 0);
+      let smallest = Number.POSITIVE_INFINITY;
+      for (const pictureWidth of [pixels.length, height * width, width]) {
+        for (const filtered of filterCandidates(pixels, pictureWidth)) {
+          for (const level of [1, 9]) {
+            for (const strategy of [0, 1, 2, 3, 4]) {
+              for (const memLevel of [2, 9]) {
+                smallest = Math.min(smallest, deflateRawSync(filtered, { level, strategy, memLevel }).length);
+              }
+            }
+          }
+        }
+      }
+      const size = bytes.length - 85 - (height * 6 === width * 7 ? 0 : 1);
+      assert.ok(size <= smallest, `${name(latents)}: ${size} bytes, zlib ${smallest}`);
+      own += size;
+      best += smallest;
+      ideal += idealBits / 8;
+    }
+    sizes.push(
+      `  ${height}×${width}×${channels}: ideal ${(ideal / 2).toFixed(1)} B, own deflate ${own / 2} B, best of zlib ${best / 2} B`,
+    );
+  }
+  console.log(`\nmean sizes of compressed symbols\n${sizes.join('\n')}`);
+});
+
+test('deflate: what is written comes back, also from long, repetitive and empty data', () => {
+  const random = new CounterRandom(77);
+  const inputs = [
+    new Uint8Array(0),
+    Uint8Array.of(9),
+    new Uint8Array(70000).fill(3),
+    Uint8Array.from({ length: 20000 }, (_, i) => (i * i) >> 7),
+    Uint8Array.from({ length: 10000 }, () => random.int(256)),
+    // A copy from farther than the 32 KiB window, and one from just inside it.
+    Uint8Array.from({ length: 66000 }, (_, i) => ((i % 33000) * 2654435761) >>> 24),
+    Uint8Array.from({ length: 66000 }, (_, i) => ((i % 32768) * 2654435761) >>> 24),
+  ];
+  for (let k = 0; k < 200; k++) {
+    const alphabet = 1 + random.int(40);
+    const length = random.int(600);
+    inputs.push(Uint8Array.from({ length }, () => 120 + random.int(1 + random.int(alphabet))));
+  }
+  for (const input of inputs) {
+    const packed = deflateSmallest(input, 1 + (input.length >> 3));
+    assert.ok(Buffer.from(input).equals(inflateRawSync(packed)), `${input.length} bytes`);
+    assert.ok(packed.length <= input.length + (input.length >> 8) + 16);
+  }
+});
+
+test('Huffman: lengths fill the code space, keep the limit, and are optimal where it does not bind', () => {
+  const fibonacci = [1, 1];
+  while (fibonacci.length < 24) fibonacci.push(fibonacci.at(-1)! + fibonacci.at(-2)!);
+  for (const maxBits of [7, 15]) {
+    const lengths = huffmanLengths(fibonacci, maxBits);
+    assert.is(Math.max(...lengths), maxBits);
+    assert.is(
+      lengths.reduce((sum, bits) => sum + 2 ** -bits, 0),
+      1,
+    );
+  }
+  assert.equal([...huffmanLengths([0, 5, 0], 15)], [0, 1, 0]);
+  assert.equal([...huffmanLengths([0, 0], 15)], [0, 0]);
+  // The example of RFC 1951, section 3.2.2.
+  const codes = huffmanCodes([3, 3, 3, 3, 3, 2, 4, 4]);
+  const bits = [...codes].map((code, s) =>
+    [...code.toString(2).padStart([3, 3, 3, 3, 3, 2, 4, 4][s], '0')].reverse().join(''),
+  );
+  assert.equal(bits, ['010', '011', '100', '101', '110', '00', '1110', '1111']);
+  // Sum of weighted depths against the textbook method, merging the two least again and again.
+  const random = new CounterRandom(5);
+  for (let k = 0; k < 50; k++) {
+    const counts = Array.from({ length: 2 + random.int(40) }, () => 1 + random.int(30));
+    const queue = [...counts];
+    let expected = 0;
+    while (queue.length > 1) {
+      queue.sort((a, b) => b - a);
+      const merged = queue.pop()! + queue.pop()!;
+      expected += merged;
+      queue.push(merged);
+    }
+    const got = huffmanLengths(counts, 15).reduce((sum, length, s) => sum + length * counts[s], 0);
+    assert.is(got, expected);
+  }
+});
+
+test('every PNG filter is undone, in every picture width', () => {
+  const pixels = Uint8Array.from(uniformLatents(11, 6, 5, 4).data);
+  for (const width of [120, 30, 5, 1]) {
+    for (const filtered of filterCandidates(pixels, width)) {
+      assert.equal(unfilter(filtered, width, 120 / width), pixels);
+    }
+  }
+});
+
+/** A compact file with some of its chunks exchanged. */
+function edited(edit: (chunks: PngChunk[]) => PngChunk[], latents = face): Uint8Array {
+  const chunks = readPng(packLatentsPng(latents, header)).map(({ type, data }) => ({ type, data: data.slice() }));
+  return writePng(edit(chunks));
+}
+
+/** A compact file with one byte of the data of chunk `index` set. */
+function withByte(index: number, at: number, value: number): Uint8Array {
+  return edited((chunks) => {
+    chunks[index].data[at] = value;
+    return chunks;
+  });
+}
+
+function withPixels(stream: Uint8Array): Uint8Array {
+  return edited(([ihdr, own, , iend]) => [ihdr, own, { type: 'IDAT', data: stream }, iend]);
+}
+
+const text: PngChunk = { type: 'tEXt', data: new TextEncoder().encode('Comment\0hello') };
+const good = packLatentsPng(face, header);
+const rows = (() => {
+  const pixels = PNG.sync.read(Buffer.from(good)).data.filter((_, i) => i % 4 === 0);
+  return filterCandidates(pixels, pixels.length)[0];
+})();
+
+const refused: [string, Uint8Array, RegExp][] = [
+  ['empty', new Uint8Array(0), /truncated/],
+  ['short', good.subarray(0, 5), /truncated/],
+  ['cut in a chunk', good.subarray(0, 100), /truncated: chunk IDAT/],
+  ['cut before IEND', good.subarray(0, good.length - 12), /truncated: no whole chunk/],
+  ['a JPEG', Uint8Array.of(0xff, 0xd8, 0xff, 0xe0, 0, 0, 0, 0, 0), /not a PNG/],
+  ['trailing data', Uint8Array.of(...good, 1, 2), /2 bytes of foreign data after the end/],
+  ['over 64 KiB', new Uint8Array(65537), /65537 bytes.*at most 65536/],
+  ['a foreign PNG', PNG.sync.write(new PNG({ width: 4, height: 4 })), /no cmEO chunk/],
+  ['wrong chunk CRC', good.map((byte, i) => (i === good.length - 20 ? byte ^ 1 : byte)), /IDAT.*CRC/],
+  ['nameless chunk', good.map((byte, i) => (i === 37 ? 0 : byte)), /not four letters/],
+  ['no cmEO', edited((chunks) => chunks.filter(({ type }) => type !== HEADER_CHUNK)), /no cmEO chunk/],
+  ['additional chunk', edited(([a, b, c, d]) => [a, b, text, c, d]), /chunks are IHDR cmEO tEXt IDAT IEND/],
+  ['two cmEO', edited(([a, b, c, d]) => [a, b, b, c, d]), /chunks are/],
+  ['two IDAT', edited(([a, b, c, d]) => [a, b, c, c, d]), /chunks are/],
+  ['reordered', edited(([a, b, c, d]) => [a, c, b, d]), /chunks are/],
+  ['short IHDR', edited(([a, b, c, d]) => [{ type: 'IHDR', data: a.data.subarray(0, 12) }, b, c, d]), /IHDR has 12/],
+  ['16-bit', withByte(0, 8, 16), /bit depth 16/],
+  ['colour', withByte(0, 9, 2), /colour type 2/],
+  ['compression method', withByte(0, 10, 1), /compression method 1/],
+  ['filter method', withByte(0, 11, 1), /filter method 1/],
+  ['interlaced', withByte(0, 12, 1), /interlace method 1/],
+  ['no rows', withByte(0, 7, 0), /1008×0 pixels/],
+  ['huge picture', withByte(0, 0, 0x7f), /at most 65536/],
+  ['picture that is no map', withByte(0, 3, 0xf1), /whole latent maps of 7×6/],
+  ['version 2', withByte(1, 0, 0x25), /version 2 is not supported/],
+  ['long cmEO', edited(([a, b, c, d]) => [a, { type: b.type, data: new Uint8Array(12).fill(16) }, c, d]), /12 bytes/],
+  ['empty cmEO', edited(([a, b, c, d]) => [a, { type: b.type, data: b.data.subarray(0, 0) }, c, d]), /empty/],
+  ['latent width', withByte(1, 5, 0x7f & 69), /latent height|latent width/],
+  ['other rate', withByte(1, 0, 0x16), /checksum/],
+  ['other model', withByte(1, 4, 0x11), /checksum/],
+  ['other shape of as many symbols', withByte(1, 5, 11), /checksum/],
+  ['not zlib', withPixels(Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8)), /cannot be inflated/],
+  ['empty IDAT', withPixels(new Uint8Array(0)), /cannot be inflated/],
+  ['cut zlib stream', withPixels(deflateSync(rows).subarray(0, 200)), /cannot be inflated: the stream ends early/],
+  ['cut Adler-32', withPixels(deflateSync(rows).subarray(0, -2)), /cannot be inflated: the stream ends early/],
+  ['too little data', withPixels(deflateSync(rows.subarray(1))), /expand to 1008 bytes, expected 1009/],
+  ['too much data', withPixels(deflateSync(Buffer.concat([rows, rows]))), /more than 1009/],
+  ['a bomb', withPixels(deflateSync(new Uint8Array(30_000_000))), /more than 1009/],
+  ['data after zlib', withPixels(Buffer.concat([deflateSync(rows), rows.subarray(0, 3)])), /3 bytes of foreign data/],
+  ['filter type 5', withPixels(deflateSync(rows.map((byte, i) => (i === 0 ? 5 : byte)))), /filter type 5/],
+  ['other symbols', withPixels(deflateSync(rows.map((byte, i) => (i === 9 ? byte + 1 : byte)))), /checksum/],
+];
+
+for (const [what, bytes, message] of refused) {
+  test(`refuses: ${what}`, () => {
+    try {
+      unpackLatentsPng(bytes);
+    } catch (error) {
+      assert.instance(error, FormatError);
+      assert.match((error as Error).message, message);
+      assert.not.match((error as Error).message, /\n/);
+      return;
+    }
+    assert.unreachable('was accepted');
+  });
+}
+
+test('reads files that another program has recompressed: any filter, width and deflate setting', () => {
+  const pixels = rows.subarray(1);
+  for (const width of [1008, 42, 24, 6, 1]) {
+    for (const filtered of filterCandidates(pixels, width)) {
+      const bytes = edited(([ihdr, own, , iend]) => {
+        new DataView(ihdr.data.buffer).setUint32(0, width);
+        new DataView(ihdr.data.buffer).setUint32(4, 1008 / width);
+        return [ihdr, own, { type: 'IDAT', data: deflateSync(filtered, { level: width % 10, windowBits: 9 }) }, iend];
+      });
+      assert.equal(unpackLatentsPng(bytes).latents, face);
+    }
+  }
+});
+
+test('packing refuses what no file can hold', () => {
+  const pack = (change: Partial<Latents>, changedHeader = {}): (() => void) => {
+    return () => packLatentsPng({ ...face, ...change }, { ...header, ...changedHeader });
+  };
+  const refuses = (run: () => void, type: typeof ShapeError | typeof ArgumentError, message: RegExp): void => {
+    assert.throws(run, (error: unknown) => error instanceof type && message.test((error as Error).message));
+  };
+  refuses(pack({ height: 8 }), ShapeError, /8×6×24 need 1152 bytes of data, got 1008/);
+  refuses(pack({ height: 0 }), ShapeError, /latent height is 0/);
+  refuses(pack({ width: 65 }), ShapeError, /latent width is 65.*1 to 64/);
+  refuses(pack({ channels: 513 }), ShapeError, /latent channels is 513/);
+  refuses(pack({ height: 64, width: 64, channels: 17 }), ShapeError, /69632 symbols, at most 65536/);
+  refuses(pack({}, { rate: 16 }), ArgumentError, /rate is 16/);
+  refuses(pack({}, { rate: 1.5 }), ArgumentError, /rate is 1.5/);
+  refuses(pack({}, { modelId: '12345' }), ArgumentError, /model id "12345"/);
+  refuses(pack({}, { modelId: new Uint8Array(5) }), ArgumentError, /model id has 5 bytes/);
+  refuses(() => packLatentsPng(uniformLatents(3, 64, 64, 16), header), ArgumentError, /at most 65536/);
+  refuses(() => latentsFromSymbols([0, 128], 1, 1, 2), ArgumentError, /symbol 1 is 128/);
+  refuses(() => latentsFromSymbols([0.5], 1, 1, 1), ArgumentError, /symbol 0 is 0.5/);
+});
+
+test('symbols and bytes correspond', () => {
+  const latents = latentsFromSymbols([-128, -1, 0, 127], 1, 2, 2);
+  assert.equal([...latents.data], [0, 127, 128, 255]);
+  assert.equal([...symbolsOf(latents)], [-128, -1, 0, 127]);
+});
+
+test.run();

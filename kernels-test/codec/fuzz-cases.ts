@@ -1,0 +1,262 @@
+import { deflateRawSync, deflateSync } from 'node:zlib';
+import { crc32 } from '../../src/codec/crc32.js';
+import type { Latents } from '../../src/codec/latents.js';
+import { PNG_SIGNATURE, type PngChunk, readPng, writePng } from '../../src/codec/png/chunks.js';
+import { HEADER_CHUNK, packLatentsPng } from '../../src/codec/png/container.js';
+import { filterCandidates } from '../../src/codec/png/filter.js';
+import type { CounterRandom } from '../../src/common/random.js';
+import { laplacianLatents, uniformLatents } from './container-latents.js';
+
+/** A sound file to damage, and what it holds. */
+export interface Specimen {
+  file: Uint8Array;
+  latents: Latents;
+  modelId: string;
+  rate: number;
+}
+
+/** One input: its bytes, and what has to come of it. 'either': if it is accepted, it must be as the specimen. */
+export interface FuzzCase {
+  kind: string;
+  bytes: Uint8Array;
+  specimen: Specimen;
+  expect: 'either' | 'refused' | 'accepted';
+}
+
+export function makeSpecimens(): Specimen[] {
+  const all = [
+    laplacianLatents(1, 7, 6, 24).latents,
+    laplacianLatents(2, 14, 12, 8).latents,
+    laplacianLatents(3, 7, 6, 64).latents,
+    laplacianLatents(4, 5, 3, 2).latents,
+    uniformLatents(5, 1, 1, 1),
+    uniformLatents(6, 9, 8, 30),
+  ];
+  return all.map((latents, rate) => {
+    const modelId = (0x9e3779b9 * (rate + 1)).toString(16).slice(-8);
+    return { file: packLatentsPng(latents, { modelId, rate }), latents, modelId, rate };
+  });
+}
+
+type Maker = (specimen: Specimen, random: CounterRandom, specimens: readonly Specimen[]) => Uint8Array;
+
+function copyChunks(file: Uint8Array): PngChunk[] {
+  return readPng(file).map(({ type, data }) => ({ type, data: data.slice() }));
+}
+
+function randomBytes(random: CounterRandom, length: number): Uint8Array {
+  return Uint8Array.from({ length }, () => random.int(256));
+}
+
+function concat(...parts: Uint8Array[]): Uint8Array {
+  return new Uint8Array(Buffer.concat(parts));
+}
+
+/** Grey levels in the order of the picture: channel by channel. */
+function planes({ height, width, channels, data }: Latents): Uint8Array {
+  const positions = height * width;
+  return Uint8Array.from(data, (_, i) => data[(i % positions) * channels + Math.floor(i / positions)]);
+}
+
+function setSize(ihdr: PngChunk, width: number, height: number): void {
+  const view = new DataView(ihdr.data.buffer);
+  view.setUint32(0, width);
+  view.setUint32(4, height);
+}
+
+/** A dimension that is extreme, or just beside a limit. */
+function badDimension(random: CounterRandom): number {
+  const picks = [0, 1, 255, 256, 65535, 65536, 65537, 0x7fffffff, 0x80000000, 0xffffffff, random.word()];
+  return picks[random.int(picks.length)];
+}
+
+/** Deflated zeros that expand about a thousandfold, 1 MB for each kilobyte; made of pieces, so that making it takes no memory. */
+const megabyteOfZeros = deflateRawSync(new Uint8Array(1 << 20), { finishFlush: 2 });
+
+/** `bytes` with every chunk's CRC made right again, as far as the chunks can still be followed. */
+function repairCrcs(bytes: Uint8Array): Uint8Array {
+  const view = new DataView(bytes.buffer);
+  for (let at = 8; at + 12 <= bytes.length; ) {
+    const end = at + 8 + view.getUint32(at);
+    if (end + 4 > bytes.length) break;
+    view.setUint32(end, crc32(bytes.subarray(at + 4, end)));
+    at = end + 4;
+  }
+  return bytes;
+}
+
+/** Ways to damage a file; 'either' wherever chance may leave it sound. */
+const damage: Record<string, Maker> = {
+  bitFlips({ file }, random) {
+    const bytes = file.slice();
+    for (let k = 1 + random.int(8); k > 0; k--) bytes[random.int(bytes.length)] ^= 1 << random.int(8);
+    return bytes;
+  },
+  byteEditsRepaired({ file }, random) {
+    const bytes = file.slice();
+    for (let k = 1 + random.int(4); k > 0; k--) bytes[8 + random.int(bytes.length - 8)] = random.int(256);
+    return repairCrcs(bytes);
+  },
+  headerEditsRepaired({ file }, random) {
+    const chunks = copyChunks(file);
+    const data = chunks[random.int(2)].data;
+    for (let k = 1 + random.int(3); k > 0; k--) data[random.int(data.length)] = random.int(256);
+    return writePng(chunks);
+  },
+  deflateEditsRepaired({ file }, random) {
+    const chunks = copyChunks(file);
+    const data = chunks[2].data;
+    // Mostly near the beginning, where the codes stand.
+    const reach = random.int(2) === 0 ? Math.min(data.length, 60) : data.length;
+    for (let k = 1 + random.int(6); k > 0; k--) data[random.int(reach)] ^= 1 << random.int(8);
+    return writePng(chunks);
+  },
+  truncation({ file }, random) {
+    return file.slice(0, random.int(file.length));
+  },
+  truncatedIdat({ file }, random) {
+    const chunks = copyChunks(file);
+    chunks[2].data = chunks[2].data.slice(0, random.int(chunks[2].data.length));
+    return writePng(chunks);
+  },
+  splice({ file }, random, specimens) {
+    const other = specimens[random.int(specimens.length)].file;
+    return concat(file.subarray(0, random.int(file.length)), other.subarray(random.int(other.length)));
+  },
+  chunksOfTwoFiles({ file }, random, specimens) {
+    const mine = copyChunks(file);
+    const theirs = copyChunks(specimens[random.int(specimens.length)].file);
+    return writePng(mine.map((chunk, k) => (random.int(2) === 0 ? chunk : theirs[k])));
+  },
+  insertedOrDeletedBytes({ file }, random) {
+    const at = random.int(file.length);
+    const count = 1 + random.int(20);
+    return random.int(2) === 0
+      ? concat(file.subarray(0, at), randomBytes(random, count), file.subarray(at))
+      : concat(file.subarray(0, at), file.subarray(at + count));
+  },
+  reorderedOrRepeatedChunks({ file }, random) {
+    const chunks = copyChunks(file);
+    for (let k = 1 + random.int(3); k > 0; k--) {
+      const which = random.int(chunks.length);
+      const what = random.int(3);
+      if (what === 0 && chunks.length > 1) chunks.splice(which, 1);
+      else if (what === 1) chunks.splice(random.int(chunks.length), 0, chunks[which]);
+      else random.shuffle(chunks);
+    }
+    return writePng(chunks);
+  },
+};
+
+/** Inputs that no reader may accept. */
+const hopeless: Record<string, Maker> = {
+  randomBytes(_, random) {
+    const bytes = randomBytes(random, random.int(600));
+    return random.int(2) === 0 ? bytes : concat(PNG_SIGNATURE, bytes);
+  },
+  randomIdat({ file }, random) {
+    const chunks = copyChunks(file);
+    const noise = randomBytes(random, random.int(400));
+    chunks[2].data = random.int(2) === 0 ? noise : concat(Uint8Array.of(0x78, 0xda), noise);
+    return writePng(chunks);
+  },
+  hugeDimensions({ file, latents }, random) {
+    const chunks = copyChunks(file);
+    const width = badDimension(random);
+    const height = random.int(2) === 0 ? 1 + random.int(4) : badDimension(random);
+    setSize(chunks[0], width, width * height === latents.data.length ? height + 1 : height);
+    return writePng(chunks);
+  },
+  foreignChunk({ file }, random) {
+    const chunks = copyChunks(file);
+    const types = ['tEXt', 'PLTE', 'tRNS', 'gAMA', 'acTL', 'IDAT', HEADER_CHUNK, 'zzZz'];
+    chunks.splice(random.int(chunks.length), 0, {
+      type: types[random.int(types.length)],
+      data: randomBytes(random, random.int(40)),
+    });
+    return writePng(chunks);
+  },
+  declaredLength({ file }, random) {
+    const bytes = file.slice();
+    const at = [8, 33][random.int(2)];
+    new DataView(bytes.buffer).setUint32(at, random.word() | 1024);
+    return bytes;
+  },
+  deflateBomb({ file }, random) {
+    const chunks = copyChunks(file);
+    const pieces = new Array<Uint8Array>(1 + random.int(58)).fill(megabyteOfZeros);
+    chunks[2].data = concat(Uint8Array.of(0x78, 0xda), ...pieces, Uint8Array.of(3, 0), randomBytes(random, 4));
+    if (random.int(2) === 0) setSize(chunks[0], 65536, 1);
+    return writePng(chunks);
+  },
+  tinyChunkFlood({ file }, random) {
+    const chunks = copyChunks(file);
+    const flood = new Array<PngChunk>(1000 + random.int(4000)).fill({ type: 'zzZz', data: new Uint8Array(0) });
+    return writePng([chunks[0], ...flood, ...chunks.slice(1)]);
+  },
+  oversized({ file }, random) {
+    return concat(file, new Uint8Array(65536 + random.int(100_000)));
+  },
+  trailingData({ file }, random) {
+    return concat(file, randomBytes(random, 1 + random.int(30)));
+  },
+  dataAfterZlib({ file }, random) {
+    const chunks = copyChunks(file);
+    chunks[2].data = concat(chunks[2].data, randomBytes(random, 1 + random.int(30)));
+    return writePng(chunks);
+  },
+  otherSymbolsAllElseRepaired({ latents, file }, random) {
+    const chunks = copyChunks(file);
+    const pixels = planes(latents);
+    for (let k = 1 + random.int(3); k > 0; k--) {
+      const at = random.int(pixels.length);
+      pixels[at] = (pixels[at] + 1 + random.int(255)) & 255;
+      // Twice the same symbol could bring the old value back.
+      if (pixels[at] === planes(latents)[at]) pixels[at] ^= 1;
+    }
+    setSize(chunks[0], pixels.length, 1);
+    chunks[2].data = new Uint8Array(deflateSync(filterCandidates(pixels, pixels.length)[0]));
+    return writePng(chunks);
+  },
+  badFilterType({ latents, file }, random) {
+    const chunks = copyChunks(file);
+    const pixels = planes(latents);
+    const filtered = filterCandidates(pixels, pixels.length)[0];
+    filtered[0] = 5 + random.int(251);
+    setSize(chunks[0], pixels.length, 1);
+    chunks[2].data = new Uint8Array(deflateSync(filtered));
+    return writePng(chunks);
+  },
+};
+
+/** The control: sound files in other clothes, without which a reader that refuses everything would pass. */
+const sound: Record<string, Maker> = {
+  untouched: ({ file }) => file,
+  recompressed({ latents, file }, random) {
+    const chunks = copyChunks(file);
+    const pixels = planes(latents);
+    const widths = [pixels.length, latents.height * latents.width, latents.width, latents.channels, 1];
+    const width = widths[random.int(widths.length)];
+    const candidates = filterCandidates(pixels, width);
+    setSize(chunks[0], width, pixels.length / width);
+    const settings = { level: random.int(10), strategy: random.int(5), windowBits: 9 + random.int(7) };
+    chunks[2].data = new Uint8Array(deflateSync(candidates[random.int(candidates.length)], settings));
+    return writePng(chunks);
+  },
+};
+
+const makers = [
+  ...Object.entries(damage).map(([kind, make]) => ({ kind, make, expect: 'either' as const })),
+  ...Object.entries(hopeless).map(([kind, make]) => ({ kind, make, expect: 'refused' as const })),
+  ...Object.entries(sound).map(([kind, make]) => ({ kind, make, expect: 'accepted' as const })),
+];
+
+/** The names of all kinds of cases. */
+export const FUZZ_KINDS = makers.map(({ kind }) => kind);
+
+/** Case number `index`: the kinds take turns, all else is drawn from `random`. */
+export function makeCase(index: number, random: CounterRandom, specimens: readonly Specimen[]): FuzzCase {
+  const { kind, make, expect } = makers[index % makers.length];
+  const specimen = specimens[random.int(specimens.length)];
+  return { kind, bytes: make(specimen, random, specimens), specimen, expect };
+}

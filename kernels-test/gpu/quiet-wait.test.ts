@@ -1,0 +1,54 @@
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { ArgumentError } from '../../src/common/errors.js';
+import { waitQuietly } from '../../src/gpu/node/quiet-wait.js';
+import { rejection } from '../helpers/rejection.js';
+
+const test = suite('quiet wait');
+
+const later = <T>(ms: number, value: T): Promise<T> => new Promise((resolve) => setTimeout(resolve, ms, value));
+
+/** What Dawn's Node binding does while a promise is pending: a callback in every turn of the event loop. */
+function poll(until: Promise<unknown>): { turns: number } {
+  const seen = { turns: 0 };
+  let pending = true;
+  until.finally(() => {
+    pending = false;
+  });
+  const turn = (): void => {
+    seen.turns++;
+    if (pending) setImmediate(turn);
+  };
+  setImmediate(turn);
+  return seen;
+}
+
+test('gives what the promise gives', async () => {
+  assert.is(await waitQuietly(Promise.resolve(7)), 7);
+  assert.is(await waitQuietly(later(20, 'late')), 'late');
+  const failure = new ArgumentError('no');
+  assert.is(await rejection(() => waitQuietly(Promise.reject(failure)), ArgumentError), failure);
+  assert.is(
+    await rejection(() => waitQuietly(later(10, 0).then(() => Promise.reject(failure))), ArgumentError),
+    failure,
+  );
+});
+
+test('lets the event loop turn, but seldom', async () => {
+  const work = later(300, 0);
+  const seen = poll(work);
+  await waitQuietly(work);
+  assert.ok(seen.turns > 20, `only ${seen.turns} turns`);
+  assert.ok(seen.turns < 1000, `${seen.turns} turns: the loop spins`);
+});
+
+test('leaves the core to others', async () => {
+  const work = later(300, 0);
+  poll(work);
+  const before = process.cpuUsage();
+  await waitQuietly(work);
+  const { user, system } = process.cpuUsage(before);
+  assert.ok(user + system < 150_000, `${(user + system) / 1000} ms of computing in 300 ms of waiting`);
+});
+
+test.run();

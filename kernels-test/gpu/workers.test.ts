@@ -1,0 +1,216 @@
+import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { unpackSwiftShader } from '../../src/gpu/node/swiftshader.js';
+import { builtFolder, temporaryFolder } from '../cli/cli-fixture.js';
+
+/*
+ * The GPU in Workers: on a machine without drivers, several at once, and Workers that end while the GPU works. All of it in
+ * processes of their own, of the built package. VK_LOADER_DRIVERS_DISABLE hides what this machine has from Vulkan's loader.
+ */
+// adapters: once
+// time limit: 2 times
+
+const folder = temporaryFolder();
+const NO_DRIVERS = {
+  CAMEO_ADAPTER: '',
+  VK_LOADER_DRIVERS_DISABLE: '*lvp*,*intel*,*radeon*,*virtio*,*gfxstream*,*nvidia*,*nouveau*',
+};
+
+interface Ending {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs a program with the built engine imported: `openGpu`, `matmul`, `Tensor`; in Workers that it starts with `start()`, too. */
+function run(name: string, main: string, inWorker: string, env: NodeJS.ProcessEnv = NO_DRIVERS): Promise<Ending> {
+  const path = join(folder, `${name}.mjs`);
+  const at = (file: string): string => JSON.stringify(join(builtFolder(), file));
+  writeFileSync(
+    path,
+    `import { isMainThread, parentPort, SHARE_ENV, Worker } from 'node:worker_threads';
+     import { endWorker, openGpu } from ${at('node.js')};
+     import { matmul, Tensor } from ${at('engine.js')};
+     const start = (options) => new Worker(new URL(import.meta.url), options);
+     const said = (worker) => new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
+     const ended = (worker) => new Promise((resolve) => worker.once('exit', resolve));
+     const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+     const sum = async (gpu) => {
+       const a = Tensor.from(gpu, new Float32Array(64 * 64).fill(1), [64, 64]);
+       return (await matmul(a, a).read())[5];
+     };
+     if (isMainThread) { ${main} } else { ${inWorker} }`,
+  );
+  const child = spawn(process.execPath, [path], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const timer = setTimeout(() => child.kill('SIGKILL'), 120_000);
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  return new Promise((resolve) => {
+    child.on('close', (code, signal) => {
+      clearTimeout(timer);
+      resolve({ code, signal, stdout, stderr });
+    });
+  });
+}
+
+const OPEN_AND_SUM = `
+  const gpu = await openGpu();
+  parentPort.postMessage(gpu.description.kind + ' ' + (await sum(gpu)));
+  gpu.destroy();`;
+
+const swiftShader = unpackSwiftShader() !== null;
+const withSwiftShader = swiftShader ? test : test.skip;
+
+withSwiftShader(
+  'a machine without drivers: several Workers at once, of every kind of environment, and nothing is printed',
+  async () => {
+    const main = `
+    const workers = [{}, {}, { env: SHARE_ENV }, { env: {} }].map((options) => start(options));
+    console.log((await Promise.all(workers.map(said))).join());`;
+    const { code, stdout, stderr } = await run('several', main, OPEN_AND_SUM);
+    assert.is(stderr, '');
+    assert.is(stdout.trim(), Array(4).fill('swiftshader 64').join());
+    assert.is(code, 0);
+  },
+);
+
+withSwiftShader('a machine without drivers: the main thread, a Worker, and both again', async () => {
+  const main = `
+    const kinds = [];
+    for (let round = 0; round < 2; round++) {
+      const gpu = await openGpu();
+      kinds.push(await sum(gpu), await said(start({})), await sum(gpu));
+      gpu.destroy();
+    }
+    console.log(kinds.join());
+    process.exit();`;
+  const { code, stdout, stderr } = await run('both', main, OPEN_AND_SUM);
+  assert.is(stderr, '');
+  assert.is(stdout.trim(), Array(2).fill('64,swiftshader 64,64').join());
+  assert.is(code, 0);
+});
+
+test('what others write to standard error while adapters are looked for is not lost', async () => {
+  const main = `
+    const { writeSync } = await import('node:fs');
+    const worker = start({});
+    await said(worker);
+    const exit = ended(worker);
+    for (let i = 0; i < 200; i++) { writeSync(2, 'line ' + i + '\\n'); await sleep(1); }
+    await exit;
+    await sleep(100);`;
+  const inWorker = "parentPort.postMessage('go'); for (let i = 0; i < 5; i++) (await openGpu()).destroy();";
+  const { code, stderr } = await run('others', main, inWorker, {});
+  const lines = stderr.trim().split('\n');
+  for (let i = 0; i < 200; i++) assert.ok(lines.includes(`line ${i}`), `line ${i} is missing`);
+  assert.is(lines.length, 200, stderr);
+  assert.is(code, 0, stderr);
+});
+
+test('no driver at all: one error, which says what the drivers said', async () => {
+  const main = 'const error = await openGpu().catch((error) => error); console.log(error.name, error.message);';
+  const { stdout, stderr } = await run('none', main, '', { VK_LOADER_DRIVERS_DISABLE: '*' });
+  assert.is(stderr, '');
+  assert.match(stdout, /^NoAdapterError no (usable WebGPU adapter|WebGPU adapter fits "\w+") \(found: none/);
+});
+
+/** A Worker that multiplies matrices of size×size, `products` of them before each read; `first` comes when it begins. */
+const readForEver = (size: number, products: number, first = ''): string => `
+  const gpu = await openGpu();
+  const a = Tensor.zeros(gpu, [${size}, ${size}]);
+  await matmul(a, a).read();
+  parentPort.postMessage('go');
+  ${first}
+  for (;;) {
+    const all = Array.from({ length: ${products} }, () => matmul(a, a));
+    await gpu.endStep();
+    await all.at(-1).read();
+    for (const y of all) y.dispose();
+  }`;
+/** Enough to wait for when its Worker ends, and no more: the device finishes it even then. */
+const READ_FOR_EVER = readForEver(512, 2);
+/** Little to wait for: most of the time goes into calls of Dawn's. */
+const RECORD_FOR_EVER = readForEver(8, 1);
+
+test('a Worker is terminated while it waits for the GPU: the process goes on', async () => {
+  const main = `
+    for (let round = 0; round < 6; round++) {
+      const worker = start({});
+      await said(worker);
+      await sleep(60 + round * 17);
+      await worker.terminate();
+    }
+    console.log('alive');`;
+  const { code, signal, stdout, stderr } = await run('terminate', main, READ_FOR_EVER, {});
+  assert.is(stdout.trim(), 'alive', stderr);
+  assert.equal([code, signal], [0, null]);
+});
+
+test('endWorker ends a Worker at any moment, also while it records, opens its device, or has none', async () => {
+  const main = `
+    for (let round = 0; round < 16; round++) {
+      const worker = start({});
+      if (round % 4 > 0) await said(worker);
+      await sleep(round * 3);
+      if (await endWorker(worker) === undefined) throw new Error('no exit code');
+    }
+    const idle = new Worker('setInterval(() => {}, 1000)', { eval: true });
+    await sleep(50);
+    await endWorker(idle, 200);
+    console.log('alive', await endWorker(idle));`;
+  const { code, stdout, stderr } = await run('end', main, RECORD_FOR_EVER, {});
+  assert.match(stdout.trim(), /^alive/, stderr);
+  assert.is(code, 0);
+});
+
+// Dawn aborts where the process exits while a Worker is in one of its calls: on a busy machine now and then. README has the
+// way around, `endWorker` before `process.exit`.
+console.log('SKIP process.exit while a Worker reads: Dawn aborts at times; endWorker first is the way around');
+test.skip('the process ends by process.exit while a Worker reads: with its code', async () => {
+  const main = 'const worker = start({}); await said(worker); await sleep(100); process.exit(7);';
+  const { code, signal, stderr } = await run('exit', main, READ_FOR_EVER, {});
+  assert.equal([code, signal], [7, null], stderr);
+});
+
+test('a Worker ends itself, and one fails, while it reads', async () => {
+  const main = `
+    console.log(await ended(start({})));
+    process.env.FAIL = '1';
+    const fail = start({}); fail.on('error', ({ message }) => console.log(message)); await ended(fail);`;
+  const ending = "setTimeout(() => { if (process.env.FAIL) throw new Error('no more'); process.exit(5); }, 150);";
+  const { code, stdout, stderr } = await run('itself', main, readForEver(512, 2, ending), {});
+  assert.is(stdout.trim(), '5\nno more', stderr);
+  assert.is(code, 0);
+});
+
+test('reads in a Worker are those of the main thread: values, errors, and waiting', async () => {
+  const main = `console.log(await said(start({}))); process.exit();`;
+  const inWorker = `
+    const gpu = await openGpu();
+    const values = await Promise.all(Array.from({ length: 20 }, () => sum(gpu)));
+    const x = Tensor.zeros(gpu, [4]);
+    await gpu.sync();
+    let ticks = 0;
+    const timer = setInterval(() => ticks++, 1);
+    const big = Tensor.zeros(gpu, [1024, 1024]);
+    const y = matmul(big, big);
+    await y.read();
+    clearInterval(timer);
+    gpu.destroy();
+    const error = await x.read().catch((error) => error);
+    parentPort.postMessage([values.every((value) => value === 64), ticks > 0, error.name].join());`;
+  const { stdout, stderr } = await run('values', main, inWorker, {});
+  assert.is(stdout.trim(), 'true,true,DeviceLostError', stderr);
+});
+
+test.run();

@@ -1,0 +1,162 @@
+import { suite as uvuSuite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { CounterRandom } from '../../src/common/random.js';
+import { sizeOf } from '../../src/common/shapes.js';
+import { applyByName, type OpAttrs, type OpName, referenceOps } from '../../src/ops/registry.js';
+import type { NdArray } from '../../src/reference/ndarray.js';
+import { apply, type Op, Tape } from '../../src/tensor/tape.js';
+import { scope, Tensor } from '../../src/tensor/tensor.js';
+import { sharedGpu } from '../runner/shared-gpu.js';
+
+/** Where compiling takes long, in pages, a test of many shapes takes some of them: CAMEO_FEW_SHAPES=1. */
+export const FEW_SHAPES = process.env.CAMEO_FEW_SHAPES === '1';
+
+export const testGpu = sharedGpu;
+
+/**
+ * A uvu suite whose every test fails on an error the device reported on its own ("uncaptured"), and on tensors that
+ * a test leaves behind. Call `.run()` at the end of the file, as with uvu.
+ */
+export function gpuSuite(name: string) {
+  const suite = uvuSuite(name);
+  // Checked inside the test and not in a hook: a hook that fails after a failed test ends a uvu suite without an error.
+  const test = (title: string, body: () => Promise<void> | void) => {
+    suite(title, async () => {
+      const gpu = await sharedGpu();
+      const { liveBytes } = gpu.pool;
+      try {
+        await body();
+      } catch (error) {
+        await gpu.sync().catch(() => {}); // what the device still reports belongs to this test, not to the next
+        throw error;
+      }
+      await gpu.sync();
+      assert.is(gpu.pool.liveBytes, liveBytes, 'the test left tensors behind');
+    });
+  };
+  // The body stays at its place; uvu counts the test as skipped, not as passed.
+  const skip = (title: string, _body?: () => Promise<void> | void): void => suite.skip(title);
+  return Object.assign(test, { run: suite.run, after: suite.after, skip });
+}
+
+/** Seeded float32 values: normal by default, or uniform in [low, high). */
+export function randomValues(count: number, seed: number, range?: readonly [number, number]): Float32Array {
+  const random = new CounterRandom(seed, 77);
+  return Float32Array.from({ length: count }, () =>
+    range ? range[0] + (range[1] - range[0]) * random.uniform() : random.normal(),
+  );
+}
+
+export function toNdArray(values: Float32Array, shape: readonly number[]): NdArray {
+  return { shape, data: Float64Array.from(values) };
+}
+
+/** 2⁻²⁴: the largest relative error of one float32 rounding. */
+const UNIT = 2 ** -24;
+
+export interface Tolerance {
+  /** Longest sum behind one element; default 1. */
+  sumLength?: number;
+  /** Magnitude of the terms where they cancel. */
+  scale?: number;
+  /** For functions whose own float32 error is larger (exp, log, sigmoid): multiplies the tolerance. */
+  factor?: number;
+  /** Lets the tolerance grow with n itself: for kernels that add without blocks. */
+  linear?: boolean;
+  /** Allows a NaN anywhere, but a number nowhere that must not be one: padding of 0 times NaN may be 0 or NaN. */
+  spreads?: boolean;
+}
+
+/** Roundings that a sum of so many terms may cost: kernels add in blocks, so that they grow with the logarithm of its length. */
+const roundingsOf = (sumLength: number): number => Math.min(sumLength, 4 + 4 * Math.log2(Math.max(sumLength, 1)));
+
+/**
+ * Compares with a float64 result: NaN and infinite elements must be at the same places. The tolerance grows with the length
+ * n of the sum behind each element: at most UNIT·(32 + 2·min(n, 4 + 4·log₂ n)) times the largest magnitude of the expected
+ * array (and of `scale`, where terms cancel).
+ */
+export function assertClose(
+  what: string,
+  actual: Float32Array,
+  expected: ArrayLike<number>,
+  { sumLength = 1, scale = 0, factor = 1, linear = false, spreads = false }: Tolerance = {},
+): void {
+  assert.is(actual.length, expected.length, `${what}: length`);
+  let largest = scale;
+  for (let i = 0; i < expected.length; i++) {
+    if (Number.isFinite(expected[i])) largest = Math.max(largest, Math.abs(expected[i]));
+  }
+  const roundings = linear ? sumLength : roundingsOf(sumLength);
+  const tolerance = factor * UNIT * (32 + 2 * roundings) * Math.max(largest, 1e-30);
+  for (let i = 0; i < actual.length; i++) {
+    const error = Math.abs(actual[i] - expected[i]);
+    const spread = spreads && Number.isNaN(actual[i]);
+    const same = spread || (Number.isFinite(expected[i]) ? error <= tolerance : Object.is(actual[i], expected[i]));
+    if (!same) {
+      assert.unreachable(`${what}: element ${i} is ${actual[i]}, expected ${expected[i]} ± ${tolerance}`);
+    }
+  }
+}
+
+export interface OpCase<K extends OpName> extends Tolerance {
+  op: K;
+  attrs: OpAttrs[K];
+  inputs: readonly (readonly number[])[];
+  /** Values of input k, where random normals do not do (labels, positive arguments). */
+  values?: (k: number, size: number) => Float32Array | undefined;
+  /** Values of dy, in place of random normals. */
+  dyValues?: (size: number) => Float32Array;
+  /** Another implementation than the registered one: a naive or a tuned variant. */
+  implementation?: Op<OpAttrs[K]>;
+}
+
+/** Operations whose kernels add their long sums without blocks. */
+const LINEAR: readonly OpName[] = ['conv2d', 'convTranspose2d', 'matmul'];
+
+/** Runs one operation on the GPU, forward and backward with a random dy, and compares both with the float64 reference. */
+export async function checkOp<K extends OpName>(given: OpCase<K>): Promise<void> {
+  const test = { linear: LINEAR.includes(given.op), ...given };
+  const gpu = await testGpu();
+  const { op, attrs, inputs: shapes } = test;
+  const label = `${op} ${shapes.map((shape) => `[${shape}]`).join(' ')} ${JSON.stringify(attrs)}`;
+  const values = shapes.map((shape, k) => test.values?.(k, sizeOf(shape)) ?? randomValues(sizeOf(shape), 100 + k));
+  const arrays = values.map((data, k) => toNdArray(data, shapes[k]));
+  const reference = referenceOps[op];
+  const expected = reference.forward(arrays, attrs);
+  const dyValues = test.dyValues?.(sizeOf(expected.shape)) ?? randomValues(sizeOf(expected.shape), 999);
+  const expectedGradients = reference.backward(arrays, expected, toNdArray(dyValues, expected.shape), attrs);
+
+  const kept = scope(gpu, () => {
+    const tensors = values.map((data, k) => Tensor.from(gpu, data, shapes[k]));
+    const tape = new Tape();
+    const output = tape.record(() =>
+      test.implementation ? apply(op, test.implementation, tensors, attrs) : applyByName(op, tensors, attrs),
+    );
+    const wrt = tensors.filter((_, k) => expectedGradients[k] !== null);
+    const seed = Tensor.from(gpu, dyValues, output.shape);
+    const gradients = wrt.length > 0 ? tape.gradients(output, wrt, seed) : new Map<Tensor, Tensor>();
+    return { output, gradients: tensors.map((tensor) => gradients.get(tensor) ?? null) };
+  });
+  const gradients = kept.gradients as (Tensor | null)[];
+  try {
+    assert.equal([...kept.output.shape], [...expected.shape], `${label}: shape`);
+    assertClose(`${label}: output`, await kept.output.read(), expected.data, test);
+    for (const [k, gradient] of expectedGradients.entries()) {
+      if (!gradient) continue;
+      const actual = gradients[k];
+      if (!actual) {
+        // An operation may leave out a gradient only where it is zero everywhere.
+        assert.ok(
+          gradient.data.every((value) => value === 0),
+          `${label}: gradient ${k} is missing`,
+        );
+        continue;
+      }
+      assert.equal([...actual.shape], [...shapes[k]], `${label}: shape of gradient ${k}`);
+      assertClose(`${label}: gradient ${k}`, await actual.read(), gradient.data, test);
+    }
+  } finally {
+    kept.output.dispose();
+    for (const gradient of gradients) gradient?.dispose();
+  }
+}

@@ -1,0 +1,105 @@
+import * as assert from 'uvu/assert';
+import { ShapeError } from '../../src/common/errors.js';
+import { broadcastKernel } from '../../src/kernels/broadcast.js';
+import { naiveVectors } from '../../src/kernels/elementwise.js';
+import { mergeAxes } from '../../src/kernels/merge-axes.js';
+import { add, binaryOp } from '../../src/ops/binary.js';
+import { Tape } from '../../src/tensor/tape.js';
+import { scope, Tensor } from '../../src/tensor/tensor.js';
+import { checkOp, gpuSuite, randomValues, testGpu } from '../helpers/harness.js';
+
+const test = gpuSuite('binary');
+/** Away from 0, where a quotient has no bounded error. */
+const values = (k: number, size: number) => randomValues(size, 40 + k, [0.5, 2]);
+
+/** Pairs of shapes, and the longest sum behind a gradient. */
+const PAIRS: [a: number[], b: number[], sumLength: number][] = [
+  [[], [], 1],
+  [[7], [7], 1],
+  [[3, 5, 7], [3, 5, 7], 1],
+  [[2, 6, 8], [2, 6, 8], 1],
+  [[3, 5, 8], [], 120],
+  [[], [4099], 4099],
+  [[2, 3, 5, 8], [8], 30],
+  [[2, 3, 5, 7], [7], 30],
+  [[1], [5, 3], 15],
+  [[2, 3, 5, 7], [2, 3, 5, 1], 7],
+  [[2, 3, 5, 8], [2, 3, 5, 1], 8],
+  [[2, 1, 1, 12], [2, 9, 7, 12], 63],
+  [[5, 1], [1, 9], 9],
+  [[5, 1], [8], 8],
+  [[3, 1, 5, 1, 4], [2, 1, 6, 1], 30],
+  [[1, 3, 1], [1, 3, 1], 1],
+  [[1, 3, 1], [3, 1], 1],
+];
+
+test('quotients: every kind of broadcast, on either side', async () => {
+  for (const [a, b, sumLength] of PAIRS) {
+    await checkOp({ op: 'div', attrs: {}, inputs: [a, b], values, sumLength, scale: 8 });
+    await checkOp({ op: 'div', attrs: {}, inputs: [b, a], values, sumLength, scale: 8 });
+  }
+});
+
+test('sums, differences and products', async () => {
+  for (const [a, b, sumLength] of PAIRS.filter((_, k) => k % 3 === 1)) {
+    for (const op of ['add', 'sub', 'mul'] as const) {
+      await checkOp({ op, attrs: {}, inputs: [a, b], values, sumLength, scale: 8 });
+    }
+  }
+});
+
+test('one element an invocation', async () => {
+  const implementation = binaryOp('div', naiveVectors);
+  for (const [a, b, sumLength] of PAIRS.slice(2, 8)) {
+    await checkOp({ op: 'div', attrs: {}, inputs: [a, b], values, sumLength, scale: 8, implementation });
+  }
+});
+
+test('more elements than one row of workgroups holds', async () => {
+  await checkOp({ op: 'mul', attrs: {}, inputs: [[65535 * 64 + 17], [1]], values, sumLength: 2000, scale: 4 });
+});
+
+test('an operand used twice gets both gradients', async () => {
+  const gpu = await testGpu();
+  const gradient = scope(gpu, () => {
+    const x = Tensor.from(gpu, [1, 2, 3], [3]);
+    const tape = new Tape();
+    const y = tape.record(() => add(x, x));
+    return tape.gradients(y, [x], Tensor.from(gpu, [1, 10, 100], [3])).get(x) as Tensor;
+  });
+  assert.equal([...(await gradient.read())], [2, 20, 200]);
+  gradient.dispose();
+});
+
+test('shapes that do not broadcast are refused', async () => {
+  const gpu = await testGpu();
+  const [a, b] = [Tensor.zeros(gpu, [2, 3]), Tensor.zeros(gpu, [2])];
+  assert.throws(
+    () => add(a, b),
+    (error: Error) =>
+      error instanceof ShapeError && /add: shapes \[2,3\] and \[2\] do not broadcast/.test(error.message),
+  );
+  a.dispose();
+  b.dispose();
+});
+
+test('neighbouring axes merge where the operands agree', () => {
+  const axes = (shape: number[], flags: boolean[][]) => mergeAxes(shape, (axis) => flags[axis], [true]);
+  const [yes, no] = [[true], [false]];
+  assert.equal(axes([2, 3, 5], [yes, yes, no]), [
+    { size: 6, flags: yes },
+    { size: 5, flags: no },
+  ]);
+  assert.equal(axes([2, 1, 5], [yes, no, yes]), [{ size: 10, flags: yes }]);
+  assert.equal(axes([1, 1], [no, no]), [{ size: 1, flags: yes }]);
+});
+
+test('one pipeline serves operands of one shape, whatever it is', () => {
+  const kernel = (shape: number[]) => broadcastKernel('add', 'x0 + x1', [shape, shape], shape);
+  assert.is(kernel([2, 6, 8]).wgsl, kernel([400]).wgsl);
+  assert.equal(kernel([2, 6, 8]).workgroups, [1, 1, 1]);
+  assert.ok(kernel([2, 6, 8]).wgsl.includes('vec4f'));
+  assert.not.ok(kernel([3, 5, 7]).wgsl.includes('vec4f'));
+});
+
+test.run();

@@ -1,0 +1,232 @@
+// adapters: all
+import * as assert from 'uvu/assert';
+import type { ConvShape } from '../../../shaders/common/conv-geometry.js';
+import { type WinogradOutputs, winogradTransforms } from '../../../shaders/common/winograd.js';
+import { type Padding2d, sizeOf } from '../../../src/common/shapes.js';
+import type { KernelLimits } from '../../../src/gpu/kernel.js';
+import { chooseGather, type GatherConfig, gatherCandidates } from '../../../src/ops/conv/choose.js';
+import { conv2dOp, convRequest, convTranspose2dOp } from '../../../src/ops/conv/conv.js';
+import { gatherOf } from '../../../src/ops/conv/gather-plan.js';
+import { planGather } from '../../../src/ops/conv/plan.js';
+import { type Conv2dAttrs, conv2dShape, convShape, convTranspose2dShape } from '../../../src/ops/conv/shape.js';
+import { tuneConv } from '../../../src/ops/conv/tune.js';
+import { winogradCandidates } from '../../../src/ops/conv/winograd-choose.js';
+import { dispatch } from '../../../src/tensor/dispatch.js';
+import { scope, Tensor } from '../../../src/tensor/tensor.js';
+import { checkOp, gpuSuite, randomValues, testGpu } from '../../helpers/harness.js';
+
+const test = gpuSuite('winograd');
+
+const OUTPUTS: readonly WinogradOutputs[] = [2, 4];
+const DIRECTIONS = ['forward', 'inputGradient'] as const;
+
+const attrsOf = (padding: Padding2d): Conv2dAttrs => ({ stride: [1, 1], padding, dilation: [1, 1], groups: 1 });
+
+/** Both gather passes of a convolution in Winograd's form. */
+function configsOf(shape: ConvShape, outputs: WinogradOutputs, limits: KernelLimits) {
+  const [forward, inputGradient] = DIRECTIONS.map((direction): GatherConfig => {
+    const config = winogradCandidates(gatherOf(shape, direction), limits).find((one) => one.outputs === outputs);
+    assert.ok(config, 'has a form of Winograd');
+    return { variant: 'winograd', ...config };
+  });
+  return { forward, inputGradient };
+}
+
+type Case = [x: number[], w: number[], bias: boolean, padding: Padding2d];
+
+const CASES: Case[] = [
+  [[1, 3, 3, 1], [3, 3, 1, 1], true, [0, 0, 0, 0]],
+  [[2, 5, 7, 3], [3, 3, 3, 5], true, [1, 1, 1, 1]],
+  [[1, 8, 8, 4], [3, 3, 4, 8], false, [1, 1, 1, 1]],
+  [[3, 7, 6, 20], [3, 3, 20, 36], true, [1, 1, 1, 1]],
+  [[2, 9, 4, 8], [3, 3, 8, 6], true, [2, 2, 2, 2]],
+  [[1, 11, 14, 7], [3, 3, 7, 16], false, [0, 0, 0, 0]],
+  [[1, 1, 2, 5], [3, 3, 5, 3], true, [3, 0, 1, 2]],
+];
+
+const TRANSPOSED: Case[] = [
+  [[2, 4, 5, 6], [3, 3, 9, 6], true, [1, 1, 1, 1]],
+  [[1, 6, 3, 8], [3, 3, 12, 8], true, [0, 1, 2, 0]],
+];
+
+/** The longest sum of the three passes, as for every other conv kernel. */
+const longest = (x: number[], w: number[]) => w[0] * w[1] * Math.max(w[2], w[3]) + 4 * x[0] * x[1] * x[2];
+
+async function checkConv([x, w, bias, padding]: Case, outputs: WinogradOutputs, limits: KernelLimits): Promise<void> {
+  const attrs = attrsOf(padding);
+  const shape = convShape(x, conv2dShape([x, w], attrs), w, attrs);
+  const implementation = conv2dOp({ configs: configsOf(shape, outputs, limits) });
+  const inputs = bias ? [x, w, [w[3]]] : [x, w];
+  await checkOp({ op: 'conv2d', attrs, inputs, sumLength: longest(x, w), implementation });
+}
+
+for (const outputs of OUTPUTS) {
+  test(`conv2d and its gradients, tiles of ${outputs} × ${outputs}`, async () => {
+    const { limits } = await testGpu();
+    for (const given of CASES) await checkConv(given, outputs, limits);
+  });
+
+  test(`convTranspose2d and its gradients, tiles of ${outputs} × ${outputs}`, async () => {
+    const { limits } = await testGpu();
+    for (const [x, w, bias, padding] of TRANSPOSED) {
+      const attrs = { ...attrsOf(padding), outputPadding: [0, 0] as const };
+      const shape = convShape(convTranspose2dShape([x, w], attrs), x, w, attrs);
+      const implementation = convTranspose2dOp({ configs: configsOf(shape, outputs, limits) });
+      const inputs = bias ? [x, w, [w[2]]] : [x, w];
+      await checkOp({ op: 'convTranspose2d', attrs, inputs, sumLength: longest(x, w), implementation });
+    }
+  });
+}
+
+test('as on hardware: tiled products and vectors of channels', async () => {
+  const gpu = await testGpu();
+  const limits = { ...gpu.limits, software: false, subgroupSize: 0 };
+  // LLVM takes seconds over each of these kernels, which lavapipe never chooses: there, the smaller tiles will do.
+  const some = gpu.description.kind === 'lavapipe' ? OUTPUTS.slice(0, 1) : OUTPUTS;
+  for (const outputs of some) {
+    await checkConv([[2, 6, 9, 20], [3, 3, 20, 36], true, [1, 1, 1, 1]], outputs, limits);
+    await checkConv([[1, 5, 4, 3], [3, 3, 3, 8], true, [1, 1, 1, 1]], outputs, limits);
+  }
+});
+
+test('the same bits each time', async () => {
+  const gpu = await testGpu();
+  const attrs = attrsOf([1, 1, 1, 1]);
+  const [xShape, wShape, outShape] = [
+    [2, 7, 6, 20],
+    [3, 3, 20, 36],
+    [2, 7, 6, 36],
+  ];
+  const shape = convShape(xShape, outShape, wShape, attrs);
+  for (const outputs of OUTPUTS) {
+    const op = conv2dOp({ configs: configsOf(shape, outputs, gpu.limits) });
+    const run = async (): Promise<Float32Array> => {
+      const y = scope(gpu, () => {
+        const x = Tensor.from(gpu, randomValues(sizeOf(xShape), 1), xShape);
+        const w = Tensor.from(gpu, randomValues(sizeOf(wShape), 2), wShape);
+        return op.forward([x, w], attrs, outShape).output;
+      });
+      const values = await y.read();
+      y.dispose();
+      return values;
+    };
+    const [first, second] = [await run(), await run()];
+    assert.ok(first.every((value, k) => Object.is(value, second[k])));
+  }
+});
+
+test('the transforms are those of a correlation', async () => {
+  const gpu = await testGpu();
+  for (const outputs of OUTPUTS) {
+    const points = Array.from({ length: outputs + 2 }, (_, k) => k);
+    const list = (text: (k: number) => string, count: number) => points.slice(0, count).map(text).join(', ');
+    const wgsl = `alias V = f32;
+${winogradTransforms(outputs)}
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@compute @workgroup_size(1)
+fn main() {
+  let v = transformSource(${list((k) => `x[${k}]`, outputs + 2)});
+  let u = transformWeights(${list((k) => `x[${outputs + 2 + k}]`, 3)});
+  let out = transformProducts(${list((k) => `v.p${k} * u.p${k}`, outputs + 2)});
+  ${points
+    .slice(0, outputs)
+    .map((k) => `y[${k}] = out.y${k};`)
+    .join(' ')}
+}`;
+    const kernel = { label: 'transforms', wgsl, bindings: 'rw', workgroups: [1, 1, 1] as const };
+    // Each source and weight alone, so that a factor that is wrong shows whole.
+    for (const d of points) {
+      for (const g of [0, 1, 2]) {
+        const values = Float32Array.from({ length: outputs + 5 }, (_, k) => (k === d || k === outputs + 2 + g ? 1 : 0));
+        const y = scope(gpu, () => dispatch(kernel, [Tensor.from(gpu, values, [outputs + 5])], [outputs]));
+        for (const [i, value] of (await y.read()).entries()) {
+          const expected = i + g === d ? 1 : 0;
+          assert.ok(
+            Math.abs(value - expected) < 1e-6,
+            `source ${d}, weight ${g}, output ${i}: ${value} is ${expected}`,
+          );
+        }
+        y.dispose();
+      }
+    }
+  }
+});
+
+const CPU: KernelLimits = {
+  software: true,
+  maxWorkgroupInvocations: 256,
+  maxWorkgroupStorageBytes: 16384,
+  subgroupSize: 8,
+};
+
+/** A convolution that keeps the size. */
+const same = (batch: number, h: number, w: number, cin: number, cout: number): ConvShape =>
+  convShape([batch, h, w, cin], [batch, h, w, cout], [3, 3, cin, cout], attrsOf([1, 1, 1, 1]));
+
+const variantOf = (shape: ConvShape, limits = CPU): string => chooseGather(gatherOf(shape, 'forward'), limits).variant;
+
+test('CPU adapters choose it where the products outweigh the transforms', () => {
+  for (const direction of DIRECTIONS) {
+    const config = chooseGather(gatherOf(same(4, 28, 24, 128, 128), direction), CPU);
+    assert.ok(config.variant === 'winograd' && config.outputs === 4 && config.width === 1);
+  }
+  assert.is(variantOf(same(4, 28, 24, 16, 16)), 'register', 'few channels');
+  assert.is(variantOf(same(4, 28, 24, 64, 3)), 'register', 'few channels of the result');
+  assert.is(variantOf(same(1, 7, 6, 128, 128)), 'register', 'few tiles for so many weights');
+  assert.is(variantOf(same(16, 7, 6, 128, 128)), 'winograd');
+  assert.is(variantOf(same(4, 28, 24, 128, 128), { ...CPU, software: false }), 'tiled');
+  const strided = { ...same(4, 28, 24, 128, 128), stride: [2, 2] as const, output: [14, 12] as const };
+  const dilated = { ...same(4, 28, 24, 128, 128), dilation: [1, 2] as const, padding: [1, 2] as const };
+  for (const shape of [strided, dilated]) {
+    assert.is(variantOf(shape), 'register');
+    assert.equal(winogradCandidates(gatherOf(shape, 'forward'), CPU), []);
+    assert.is.not(chooseGather(gatherOf(shape, 'forward'), CPU, 'winograd').variant, 'winograd');
+  }
+  assert.is(chooseGather(gatherOf(same(1, 3, 3, 1, 1), 'forward'), CPU, 'winograd').variant, 'winograd', 'if it must');
+});
+
+test('its arrays fit a binding of 128 MiB, or it is not chosen', () => {
+  for (const limits of [CPU, { ...CPU, software: false }]) {
+    for (const batch of [32, 40, 64, 100, 150, 400]) {
+      const shape = same(batch, 56, 48, 64, 64);
+      const configs = gatherCandidates(gatherOf(shape, 'forward'), limits);
+      for (const config of configs.filter(({ variant }) => variant === 'winograd')) {
+        const { steps } = planGather(gatherOf(shape, 'forward'), 'bias', config);
+        for (const step of steps.slice(0, -1)) assert.ok(4 * sizeOf(step.shape) <= 2 ** 27, `${step.shape}`);
+        for (const { kernel } of steps) assert.ok(kernel.workgroups.every((count) => count <= 65535));
+      }
+      const outputs = configs.map((config) => (config.variant === 'winograd' ? config.outputs : 0));
+      assert.is(outputs.includes(2), batch <= 40, `${batch}`);
+      assert.is(outputs.includes(4), batch <= 75, `${batch}`);
+    }
+  }
+});
+
+test('tuning tries it, and refuses it where it disagrees', async () => {
+  const gpu = await testGpu();
+  const shape = same(1, 6, 5, 8, 8);
+  const request = convRequest('inputGradient', shape);
+  const { run } = gpu;
+  // Of the tiles of 4 × 4, one product is 1 % off.
+  gpu.run = (kernel, ...rest) => {
+    const wrong = kernel.label === 'winograd dest' && kernel.wgsl.includes('const OUTPUTS = 4;');
+    const wgsl = wrong ? kernel.wgsl.replace('products[i32(i) + (1 *', '1.01 * products[i32(i) + (1 *') : kernel.wgsl;
+    return run.call(gpu, { ...kernel, wgsl }, ...rest);
+  };
+  try {
+    const tuning = await tuneConv(gpu, request);
+    assert.ok(tuning);
+    const outputsOf = (config: object): unknown => ('outputs' in config ? config.outputs : null);
+    assert.equal(
+      tuning.refused.map(({ config }) => outputsOf(config)),
+      [4],
+    );
+    assert.match(tuning.refused[0].reason, /^element \d+ is .*, the naive kernel's is /);
+    assert.is(tuning.timed.filter(({ config }) => outputsOf(config) === 2).length, 1);
+  } finally {
+    delete (gpu as Partial<typeof gpu>).run; // the method of the class shows again
+  }
+});
+
+test.run();

@@ -1,0 +1,230 @@
+import * as assert from 'uvu/assert';
+import { relu, relu6 } from '../../src/models/relu.js';
+import { Adam } from '../../src/nn/adam.js';
+import { clipGradients } from '../../src/nn/clip.js';
+import { SGD } from '../../src/nn/sgd.js';
+import { div } from '../../src/ops/binary.js';
+import { conv2d } from '../../src/ops/conv/conv.js';
+import { gpuOps, type OpName, referenceOps } from '../../src/ops/registry.js';
+import { naiveSoftmax, softmaxCrossEntropyOp } from '../../src/ops/softmax.js';
+import { affine, clamp, exp, log, sigmoid, sqrt, square } from '../../src/ops/unary.js';
+import { scope, Tensor } from '../../src/tensor/tensor.js';
+import { checkOp, FEW_SHAPES, gpuSuite, type OpCase, randomValues, testGpu } from '../helpers/harness.js';
+import { type GradientCase, gradientCases } from '../reference/reference-cases.js';
+
+/*
+ * NaN and infinity come through in every operation, forward and backward, at the same places as in float64: WGSL lets
+ * compilers assume that there is none, so that each kernel is tried on each adapter.
+ */
+
+const test = gpuSuite('numbers that are not finite');
+
+const SPECIALS = [Number.NaN, Infinity, -Infinity];
+
+/** The last input of these holds labels, which `labelsTensor` checks. */
+const LABELLED: readonly OpName[] = ['softmaxCrossEntropy', 'cosFace', 'marginLoss'];
+
+/** Convolutions may multiply a NaN weight with the zeros of the padding. */
+const PADDED: readonly OpName[] = ['conv2d', 'convTranspose2d'];
+
+/** First, middle or last element. */
+const placeOf = (size: number, special: number): number => [0, size >> 1, size - 1][SPECIALS.indexOf(special)];
+
+/** A case with `special` at `place` of input `which`, or of dy where that is null. */
+function spoiled(
+  { op, attrs, inputs }: GradientCase,
+  which: number | null,
+  special: number,
+  place: number,
+): OpCase<OpName> {
+  const put = (values: Float32Array): Float32Array => {
+    values[place] = special;
+    return values;
+  };
+  return {
+    op,
+    attrs,
+    inputs: inputs.map(({ shape }) => shape),
+    values: (k) => (k === which ? put(Float32Array.from(inputs[k].data)) : Float32Array.from(inputs[k].data)),
+    ...(which === null
+      ? { dyValues: (size: number) => put(Float32Array.from({ length: size }, (_, i) => 1 + (i % 3))) }
+      : {}),
+    // It is the places that count here: other tests are strict about the numbers.
+    sumLength: Math.max(...inputs.map(({ data }) => data.length)),
+    factor: 16,
+    scale: 1,
+    spreads: PADDED.includes(op),
+  };
+}
+
+test('every operation has a case', () => {
+  const cases = new Set(gradientCases.map(({ op }) => op));
+  assert.equal(
+    Object.keys(gpuOps).filter((op) => !cases.has(op as OpName)),
+    [],
+  );
+});
+
+const byOp = new Map<OpName, GradientCase[]>();
+for (const each of gradientCases) byOp.set(each.op, [...(byOp.get(each.op) ?? []), each]);
+
+for (const [op, cases] of byOp) {
+  // Each form of an operation has its kernels; beyond three there are only more shapes of convolutions.
+  const tried = cases.slice(0, FEW_SHAPES ? 1 : 3);
+  test(`${op}: NaN and infinity in each input come out where they should`, async () => {
+    for (const each of tried) {
+      const inputs = each.inputs.length - (LABELLED.includes(op) ? 1 : 0);
+      for (let which = 0; which < inputs; which++) {
+        const { length } = each.inputs[which].data;
+        for (const special of SPECIALS) await checkOp(spoiled(each, which, special, placeOf(length, special)));
+      }
+    }
+  });
+
+  test(`${op}: NaN and infinity in the gradient of its result come out where they should`, async () => {
+    for (const each of tried) {
+      const { data } = referenceOps[op].forward(each.inputs, each.attrs as never);
+      for (const special of SPECIALS) await checkOp(spoiled(each, null, special, placeOf(data.length, special)));
+    }
+  });
+}
+
+test('a picture with a NaN leaves the others of its batch alone', async () => {
+  const gpu = await testGpu();
+  for (const [inputs, outputs, kernel] of [
+    [3, 5, 3],
+    [16, 16, 3],
+    [6, 10, 1],
+  ]) {
+    const values = randomValues(3 * 64 * inputs, 1);
+    values[64 * inputs] = Number.NaN;
+    const y = scope(gpu, () => {
+      const x = Tensor.from(gpu, values, [3, 8, 8, inputs]);
+      const w = Tensor.from(gpu, randomValues(kernel * kernel * inputs * outputs, 2), [
+        kernel,
+        kernel,
+        inputs,
+        outputs,
+      ]);
+      const edge = kernel >> 1;
+      return conv2d(x, w, null, { padding: [edge, edge, edge, edge] });
+    });
+    const result = await y.read();
+    const wrong = [0, 1, 2].map((n) => result.subarray(n * 64 * outputs, (n + 1) * 64 * outputs).some(Number.isNaN));
+    assert.equal(wrong, [false, true, false], `${inputs} to ${outputs} channels, kernel ${kernel}`);
+    y.dispose();
+  }
+});
+
+const unaryValues: { name: string; apply: (x: Tensor) => Tensor; given: number[]; expected: number[] }[] = [
+  { name: 'log', apply: log, given: [0, -0, -1, -1e-3, -3e38], expected: [-Infinity, -Infinity, NaN, NaN, NaN] },
+  { name: 'exp', apply: exp, given: [1000, 89, -1000, -Infinity], expected: [Infinity, Infinity, 0, 0] },
+  { name: 'sqrt', apply: sqrt, given: [-1, -1e-30, 0, Infinity], expected: [NaN, NaN, 0, Infinity] },
+  { name: 'square', apply: square, given: [1e30, -1e30], expected: [Infinity, Infinity] },
+  { name: 'sigmoid', apply: sigmoid, given: [200, -200, Infinity, -Infinity], expected: [1, 0, 1, 0] },
+  { name: 'relu', apply: relu, given: [NaN, Infinity, -Infinity, 3e38, -1], expected: [NaN, Infinity, 0, 3e38, 0] },
+  { name: 'relu6', apply: relu6, given: [NaN, Infinity, -Infinity, 7, 5], expected: [NaN, 6, 0, 6, 5] },
+  { name: '0·x + 1', apply: (x) => affine(x, 0, 1), given: [NaN, Infinity, 5], expected: [NaN, NaN, 1] },
+  {
+    name: 'x / 0',
+    apply: (x) => div(x, Tensor.zeros(x.gpu, [4])),
+    given: [1, -1, 0, NaN],
+    expected: [Infinity, -Infinity, NaN, NaN],
+  },
+  {
+    name: 'no bounds',
+    apply: (x) => clamp(x, -Infinity, Infinity),
+    given: [NaN, -Infinity, 9],
+    expected: [NaN, -Infinity, 9],
+  },
+];
+
+for (const { name, apply, given, expected } of unaryValues) {
+  test(`${name} of ${given.join(', ')}`, async () => {
+    const gpu = await testGpu();
+    const y = scope(gpu, () => apply(Tensor.from(gpu, given, [given.length])));
+    const result = [...(await y.read())].map((value) => value + 0);
+    y.dispose();
+    assert.equal(result, expected.map(Math.fround));
+  });
+}
+
+const MASKED = -Infinity;
+
+/** Rows of logits with masked classes: alternating, at the beginning, at the end, all but one, long. */
+const maskedRows = (): number[][] => [
+  [1, 2, MASKED, MASKED],
+  [MASKED, 1, 2],
+  [MASKED, MASKED, 1, 2],
+  [1, MASKED, MASKED, 2],
+  [MASKED, 2, MASKED],
+  [...new Array(2000).fill(MASKED), 1, 2],
+  [2, ...new Array(2000).fill(MASKED)],
+  Array.from({ length: 3000 }, (_, c) => (c % 3 === 1 ? Math.sin(c) + (c === 1000 ? 2 : 0) : MASKED)),
+];
+
+for (const [name, implementation] of [
+  ['as chosen', softmaxCrossEntropyOp()],
+  ['one invocation a row', softmaxCrossEntropyOp(naiveSoftmax)],
+] as const) {
+  test(`masked classes have probability 0 and no gradient: ${name}`, async () => {
+    for (const row of maskedRows()) {
+      const label = row.indexOf(Math.max(...row));
+      const masked = row.indexOf(MASKED);
+      for (const chosen of [label, masked]) {
+        await checkOp({
+          op: 'softmaxCrossEntropy',
+          attrs: {},
+          inputs: [[1, row.length], [1]],
+          values: (k) => (k === 0 ? Float32Array.from(row) : Float32Array.of(chosen)),
+          sumLength: 64,
+          implementation,
+        });
+      }
+    }
+  });
+
+  test(`rows with nothing but masked classes, NaN or infinity spoil themselves alone: ${name}`, async () => {
+    for (const wrong of [
+      [MASKED, MASKED, MASKED],
+      [1, NaN, 2],
+      [1, Infinity, 2],
+      [NaN, MASKED, MASKED],
+    ]) {
+      await checkOp({
+        op: 'softmaxCrossEntropy',
+        attrs: {},
+        inputs: [[3, 3], [3]],
+        values: (k) => (k === 0 ? Float32Array.of(1, 2, 3, ...wrong, 3, 1, 2) : Float32Array.of(0, 1, 2)),
+        implementation,
+      });
+    }
+  });
+}
+
+test('a NaN in a gradient shows in the norm, in the scale, and in each parameter that a step changes', async () => {
+  const gpu = await testGpu();
+  for (const special of SPECIALS) {
+    for (const size of [1, 6, 1024]) {
+      const values = randomValues(size, 3);
+      values[size - 1] = special;
+      const [param, grad] = [Tensor.from(gpu, new Float32Array(size), [size]), Tensor.from(gpu, values, [size])];
+      const { norm, scale } = clipGradients([grad], 1);
+      assert.ok(!Number.isFinite(await norm.item()), `norm of a gradient with ${special}`);
+      assert.equal(await scale.item(), Number.isNaN(special) ? Number.NaN : 0);
+      for (const optimizer of [
+        new SGD(new Map([['p', param]]), { momentum: 0.9 }),
+        new Adam(new Map([['p', param]])),
+      ]) {
+        param.write(new Float32Array(size));
+        optimizer.step(new Map([[param, grad]]), 0.1, scale);
+        const stepped = await param.read();
+        assert.ok(!Number.isFinite(stepped[size - 1]), `${optimizer.constructor.name}, a gradient with ${special}`);
+        optimizer.dispose();
+      }
+      for (const tensor of [param, grad, norm, scale]) tensor.dispose();
+    }
+  }
+});
+
+test.run();

@@ -1,0 +1,383 @@
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { BUDGETS, bundle, bundleSize, gzipSize } from '../../bench/bundle-size.js';
+import { npm, runNode, runPackage } from '../../bench/install-package.js';
+import { encodePng, readImage } from '../../src/data/pictures/image.js';
+import * as engine from '../../src/engine.js';
+import { gpuOps } from '../../src/ops/registry.js';
+import { packedPackage } from './packed-package.js';
+
+/*
+ * What somebody gets who installs the package: it is packed by `npm pack` and installed from the tarball by `npm install` into
+ * an empty project, and nothing here looks into this repository from there, but for this: npm gets no network, so that the
+ * project names the packages that cameo depends on itself, as links to those that are installed here. That npm's registry
+ * has them is not tested.
+ */
+// adapters: once
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const home = mkdtempSync(join(tmpdir(), 'cameo-package-'));
+const project = join(home, 'project');
+const modules = join(project, 'node_modules');
+const installed = join(modules, 'cameo');
+const dist = join(installed, 'dist');
+
+interface Manifest {
+  exports: Record<string, string | { types: string; default: string }>;
+  dependencies: Record<string, string>;
+  peerDependencies: Record<string, string>;
+  peerDependenciesMeta: Record<string, { optional?: boolean }>;
+  sideEffects: boolean;
+}
+const manifestOf = (folder: string): Manifest => JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+/** The entry points that are modules. */
+const MODULES = ['.', './engine', './node'];
+
+const linkTo = (name: string): string => `file:${join(root, 'node_modules', name)}`;
+
+/** Installs what the project depends on, and these packages. */
+function install(extra: readonly string[]): void {
+  const { dependencies } = manifestOf(root);
+  const names = [...Object.keys(dependencies), ...extra];
+  writeFileSync(
+    join(project, 'package.json'),
+    JSON.stringify({
+      private: true,
+      type: 'module',
+      dependencies: {
+        cameo: `file:${tarball}`,
+        ...Object.fromEntries(names.map((name) => [name, linkTo(name)])),
+      },
+    }),
+  );
+  npm(project, 'install', '--ignore-scripts');
+}
+
+/** Writes a program into the project. */
+function write(name: string, text: string): string {
+  const path = join(project, name);
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, text);
+  return path;
+}
+
+/** Everything below a folder, by paths with slashes. */
+const filesIn = (folder: string): string[] =>
+  readdirSync(folder, { recursive: true, encoding: 'utf8', withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) =>
+      join(entry.parentPath ?? entry.path, entry.name)
+        .slice(folder.length + 1)
+        .replaceAll('\\', '/'),
+    );
+
+/** Modules that a built file imports and does not contain, its chunks included, those of Node as well. */
+function externals(path: string, seen = new Set<string>()): string[] {
+  if (seen.has(path)) return [];
+  seen.add(path);
+  const text = readFileSync(path, 'utf8');
+  const imports = [...text.matchAll(/(?:^|[\n;])\s*(?:import|export)\b[^'"`;]*?\bfrom\s*"([^"]+)"/g)];
+  const bare = [...text.matchAll(/(?:^|[\n;])\s*import\s*"([^"]+)"/g)];
+  const dynamic = [...text.matchAll(/\bimport\(\s*"([^"]+)"\s*\)/g)];
+  return [...imports, ...bare, ...dynamic].flatMap(([, target]) =>
+    target.startsWith('.') ? externals(join(dirname(path), target), seen) : [target],
+  );
+}
+
+/** A training step of a small network, in JavaScript that is TypeScript as well; prints two losses. */
+const trainingStep = (open: string) => `
+import { Adam, Conv2d, mse, PReLU, scope, Sequential, Tape, Tensor } from 'cameo/engine';
+${open}
+const net = new Sequential([new Conv2d(1, 4, 3, { padding: 1 }), new PReLU(4), new Conv2d(4, 1, 3, { padding: 1 })]);
+net.initialize(gpu, 1);
+const adam = new Adam(net.parameters());
+const x = Tensor.from(gpu, Float32Array.from({ length: 2 * 64 }, (_, i) => Math.sin(i)), [2, 8, 8, 1]);
+const losses = [];
+for (let step = 0; step < 20; step++) {
+  const loss = scope(gpu, () => {
+    const tape = new Tape();
+    const loss = tape.record(() => mse(net.forward(x), x));
+    adam.step(tape.gradients(loss, [...net.parameters().values()]), 0.01);
+    return loss;
+  });
+  losses.push(await loss.item());
+  loss.dispose();
+}
+console.log(losses[0], losses[19]);
+gpu.destroy();
+`;
+
+/** The losses that a training step printed fall. */
+function assertTrains(printed: string): void {
+  const [first, last] = printed.trim().split(' ').map(Number);
+  assert.ok(last > 0 && last < 0.9 * first, `losses ${printed}`);
+}
+
+const IN_NODE = "import { openGpu } from 'cameo/node';\nconst gpu = await openGpu();";
+
+let tarball = '';
+
+// A test and not a hook: uvu loses the errors of hooks.
+test('the package is packed, and holds nothing but what it should', () => {
+  const { files, size, ...packed } = packedPackage();
+  tarball = packed.tarball;
+  const expected = [
+    /^(README\.md|LICENSE|package\.json)$/,
+    /^dist\/(index|engine|node|cli|chunk-[A-Z0-9]{8})\.js(\.map)?$/,
+    /^dist\/types\/(src|shaders)\/.*\.d\.ts$/,
+    // Weights make most of the tarball: a codec without them is of no use. What it is compared with stays out.
+    /^models\/(?!face-mse\.)[a-z-]+\.(safetensors|md|json)$/,
+    /^examples\/[a-z-]+\.(mjs)$|^examples\/README\.md$|^demo\/landmarks\.json$/,
+  ];
+  const stray = files.filter(({ path }) => !expected.some((pattern) => pattern.test(path)));
+  assert.equal(stray, []);
+  const [weights, rest] = [true, false].map((wanted) =>
+    files.filter(({ path }) => /\.safetensors$/.test(path) === wanted).reduce((sum, file) => sum + file.size, 0),
+  );
+  assert.ok(rest < 6e6, `${rest} bytes besides weights`);
+  assert.ok(size < weights + 2e6, `a tarball of ${size} bytes, ${weights} of them weights`);
+});
+
+test('it installs into an empty project, its peers left out', () => {
+  mkdirSync(project);
+  install([]);
+  assert.ok(existsSync(join(dist, 'engine.js')));
+  const { peerDependencies, peerDependenciesMeta, sideEffects } = manifestOf(installed);
+  for (const name of Object.keys(peerDependencies)) {
+    assert.is(peerDependenciesMeta[name]?.optional, true, name);
+    assert.not.ok(existsSync(join(modules, name)), `${name} was installed`);
+  }
+  assert.is(sideEffects, false);
+});
+
+test('all that the manifest names is there, and resolves', () => {
+  const { exports } = manifestOf(installed);
+  assert.equal(Object.keys(exports), [...MODULES, './models/*', './package.json']);
+  for (const name of MODULES) {
+    const { types, default: code } = exports[name] as { types: string; default: string };
+    assert.ok(existsSync(join(installed, types)), types);
+    assert.ok(existsSync(join(installed, code)), code);
+  }
+  const paths = ['cameo', 'cameo/engine', 'cameo/node', 'cameo/models/face.safetensors', 'cameo/package.json'];
+  const program = `console.log(JSON.stringify(${JSON.stringify(paths)}.map((path) => import.meta.resolve(path))));`;
+  const resolved = JSON.parse(runNode(project, write('resolve.mjs', program))) as string[];
+  for (const url of resolved) assert.ok(url.startsWith(pathToFileURL(installed).href) && existsSync(new URL(url)), url);
+  assert.throws(
+    () => runNode(project, write('inside.mjs', "import 'cameo/dist/engine.js';")),
+    /ERR_PACKAGE_PATH_NOT_EXPORTED/,
+  );
+});
+
+test('every module has a source map that shows the sources as they are written', () => {
+  const scripts = filesIn(dist).filter((name) => name.endsWith('.js'));
+  const shown = new Set<string>();
+  for (const name of scripts) {
+    assert.match(readFileSync(join(dist, name), 'utf8'), new RegExp(`//# sourceMappingURL=${name}\\.map\\s*$`));
+    const map = JSON.parse(readFileSync(join(dist, `${name}.map`), 'utf8'));
+    map.sources.forEach((source: string, k: number) => {
+      shown.add(source);
+      assert.is(map.sourcesContent[k], readFileSync(join(root, source), 'utf8'), source);
+    });
+  }
+  for (const source of ['src/tensor/tape.ts', 'shaders/conv-tiled.wgsl.ts']) assert.ok(shown.has(source), source);
+});
+
+test('the engine imports nothing, and the browser entry neither', () => {
+  assert.equal(externals(join(dist, 'engine.js')), []);
+  assert.equal(externals(join(dist, 'index.js')), []);
+  const node = externals(join(dist, 'node.js'));
+  assert.ok(node.includes('node:fs') && node.includes('webgpu'), 'the same reading finds what cameo/node needs');
+});
+
+test('the entry points share their classes, and say what is missing where there is no webgpu', () => {
+  const path = write(
+    'all.mjs',
+    `import * as cameo from 'cameo';
+     import * as engine from 'cameo/engine';
+     import { openGpu } from 'cameo/node';
+     const missing = await openGpu().catch((error) => error);
+     console.log(cameo.Tensor === engine.Tensor, missing instanceof engine.NoAdapterError, missing.message);`,
+  );
+  // The optional peer "webgpu" is not there: that is said by the engine's own class.
+  assert.match(runNode(project, path), /^true true npm package "webgpu".*npm install webgpu/);
+});
+
+test('a training step from JavaScript, once the optional peers are installed', () => {
+  install(['webgpu', '@sparticuz/chromium']);
+  assertTrains(runNode(project, write('train.mjs', trainingStep(IN_NODE))));
+});
+
+test('the types are checked, and the compiled program trains', () => {
+  const common = { strict: true, target: 'es2022', lib: ['es2022', 'dom'], types: [], outDir: 'compiled' };
+  const typed = `${trainingStep(IN_NODE)}
+    import { FaceCodec, AutoencoderCodec } from 'cameo';
+    import { conv2d, defineOp, type Gpu } from 'cameo/engine';
+    export const convolve = (gpu: Gpu): Tensor =>
+      conv2d(Tensor.zeros(gpu, SHAPE), Tensor.zeros(gpu, [3, 3, 3, 8]), null, { stride: [2, 2] });
+    export const encode = (gpu: Gpu): Promise<Uint8Array[]> => AutoencoderCodec.fromWeights(gpu, new Uint8Array()).encode([], 0);
+    export const bytes = (codec: FaceCodec): number => codec.faceSize.bytes;
+    export const double = defineOp<{ factor: number }>({
+      name: 'double',
+      shape: ([x]) => x,
+      forward: ([x]) => ({ output: x }),
+      backward: ({ dy, attrs }) => [attrs.factor > 0 ? dy : null],
+    });`.replaceAll('const losses = []', 'const losses: number[] = []');
+  for (const resolution of [
+    { module: 'nodenext', moduleResolution: 'nodenext' },
+    { module: 'esnext', moduleResolution: 'bundler' },
+  ]) {
+    const config = { compilerOptions: { ...common, ...resolution }, files: ['user.ts'] };
+    const path = write('tsconfig.json', JSON.stringify(config));
+    const compile = (shape: string) => {
+      write('user.ts', typed.replace('SHAPE', shape));
+      return runPackage('typescript', 'tsc', '-p', path);
+    };
+    assert.throws(() => compile("'8 by 8'"), /TS2345/);
+    compile('[1, 8, 8, 3]');
+  }
+  assertTrains(runNode(project, join('compiled', 'user.js')));
+});
+
+test('a bundle for browsers trains, where a browser would give it its GPU', async () => {
+  const program = trainingStep("import { openBrowserGpu } from 'cameo/engine';\nconst gpu = await openBrowserGpu();");
+  const code = await bundle(program, modules);
+  write('bundle.mjs', Buffer.from(code).toString());
+  // Dawn stands for the browser. cameo/node only shows it the driver, where there is none but SwiftShader's.
+  const path = write(
+    'browser.mjs',
+    `import { create, globals } from 'webgpu';
+     import { openGpu } from 'cameo/node';
+     (await openGpu()).destroy();
+     Object.assign(globalThis, globals);
+     const gpu = create([]);
+     Object.defineProperty(globalThis, 'navigator', { value: { gpu }, configurable: true });
+     await import('./bundle.mjs');
+     delete globalThis.navigator;`,
+  );
+  assertTrains(runNode(project, path));
+});
+
+test('bundles keep within their budgets', async () => {
+  const sizes = await Promise.all(
+    Object.keys(BUDGETS).map(async (name) => [name, (await bundleSize(`export * from '${name}';`, modules)).gzip]),
+  );
+  const over = (sizes as [keyof typeof BUDGETS, number][]).filter(([name, size]) => size > BUDGETS[name]);
+  assert.equal(over, [], 'bytes after gzip, above the budget');
+  // That the measure measures: these are no empty bundles.
+  for (const [name, size] of sizes as [keyof typeof BUDGETS, number][]) assert.ok(size > BUDGETS[name] / 2, name);
+});
+
+test('a program gets what it imports, and no more', async () => {
+  const names = Object.keys(gpuOps);
+  // An operation is recorded by its name, which no minifier changes.
+  const held = (code: Uint8Array) => {
+    const text = Buffer.from(code).toString();
+    return names.filter((name) => text.includes(`("${name}",`));
+  };
+  assert.equal(held(await bundle("export * from 'cameo/engine';", modules)).sort(), names.sort());
+  const conv = await bundle("export { conv2d } from 'cameo/engine';", modules);
+  assert.equal(held(conv), ['conv2d'], 'a program that imports conv2d alone');
+  const text = Buffer.from(conv).toString();
+  for (const foreign of ['cosFace', 'target_logit', 'logistic', 'quantize(', 'momentum', 'safetensors']) {
+    assert.not.ok(text.includes(foreign), `conv2d brings ${foreign}`);
+  }
+  assert.ok(gzipSize(conv) < 30_000, `conv2d alone has ${gzipSize(conv)} bytes`);
+  const codec = held(await bundle("export { FaceCodec } from 'cameo';", modules));
+  for (const name of ['cosFace', 'marginLoss', 'softmaxCrossEntropy']) assert.not.ok(codec.includes(name), name);
+  // Loading runs nothing: what has effects would stay here, where nothing is imported by name.
+  for (const entry of ['engine', 'index']) {
+    const effects = await bundle(`import ${JSON.stringify(join(dist, `${entry}.js`))};`, home);
+    assert.ok(effects.length < 300, `${entry} runs ${effects.length} bytes of code when it is loaded`);
+  }
+});
+
+test('every operation of the engine is exported by its name', () => {
+  const exported = engine as Record<string, unknown>;
+  const missing = Object.keys(gpuOps).filter((name) => typeof exported[name] !== 'function');
+  assert.equal(missing, []);
+});
+
+const example = (name: string, ...args: string[]): string =>
+  runNode(project, join(installed, 'examples', `${name}.mjs`), ...args);
+
+/** Two drawn "faces": examples look at the size of pictures, not at what they show. */
+async function drawFaces(): Promise<[string, string]> {
+  const paths = ['a.png', 'b.png'].map((name) => join(project, name)) as [string, string];
+  for (const [k, path] of paths.entries()) {
+    const data = Uint8Array.from({ length: 96 * 112 * 3 }, (_, i) => {
+      const [x, y] = [Math.floor(i / 3) % 96, Math.floor(i / 288)];
+      return 128 + 90 * Math.sin(x / (12 + 9 * k) + (i % 3)) * Math.cos(y / (17 - 5 * k));
+    });
+    writeFileSync(path, await encodePng({ width: 96, height: 112, data }));
+  }
+  return paths;
+}
+
+test('example: embed two faces, in ten lines', async () => {
+  const [a, b] = await drawFaces();
+  const cosineOf = (...paths: string[]) => Number(/cosine (\S+)/.exec(example('embed', ...paths))?.[1]);
+  assert.ok(Math.abs(cosineOf(a, a) - 1) < 1e-5);
+  assert.ok(cosineOf(a, b) < 0.99);
+  const code = readFileSync(join(installed, 'examples', 'embed.mjs'), 'utf8').split('\n');
+  assert.is(code.filter((line) => line && !line.startsWith('//')).length, 10);
+});
+
+test('example: a face in 300 bytes', async () => {
+  const [a] = await drawFaces();
+  const restored = join(project, 'restored.png');
+  const [, bytes] = /([0-9]+) bytes of file/.exec(example('compress', a, restored)) ?? [];
+  assert.ok(Number(bytes) <= 300 && Number(bytes) > 100, `${bytes} bytes`);
+  const { width, height } = await readImage(restored);
+  assert.equal([width, height], [96, 112]);
+});
+
+test('example: a network for images of a folder, and for drawn ones', async () => {
+  for (const [k, name] of ['dark', 'light'].entries()) {
+    mkdirSync(join(project, 'pictures', name), { recursive: true });
+    for (let i = 0; i < 10; i++) {
+      const data = new Uint8Array(40 * 30 * 3).map((_, j) => 60 + 120 * k + ((i * 37 + j * 11) % 50));
+      writeFileSync(join(project, 'pictures', name, `${i}.png`), await encodePng({ width: 40, height: 30, data }));
+    }
+  }
+  const weights = join(project, 'weights.safetensors');
+  const printed = example('train-on-your-images', join(project, 'pictures'), '50', weights);
+  assert.match(printed, /^4 of 4 held-out pictures right, of 2 classes: dark, light$/m);
+  assert.ok(engine.readSafetensors(readFileSync(weights)).tensors.size > 4);
+  const losses = [...example('train-on-your-images', '', '25').matchAll(/loss (\S+)/g)].map(([, loss]) => Number(loss));
+  assert.ok(losses[1] < losses[0] / 2, `losses ${losses}`);
+});
+
+test('example: a kernel of your own, whose gradient agrees with differences', () => {
+  assert.match(example('own-kernel'), /largest difference \S+e-\d/);
+});
+
+test("the README's program trains its network", () => {
+  const readme = readFileSync(join(root, 'README.md'), 'utf8');
+  const [, program] = /```js\n(import[\s\S]*?)```/.exec(readme) ?? [];
+  assert.ok(program, 'the README has a program');
+  const losses = runNode(project, write('readme.mjs', program))
+    .trim()
+    .split('\n')
+    .map((line) => Number(line.split(' ')[1]));
+  assert.is(losses.length, 4);
+  assert.ok(losses[3] < 0.01 && losses[3] < losses[0], `losses ${losses}`);
+});
+
+test('the README and the report give the same sizes', () => {
+  const report = readFileSync(join(root, 'results', 'bundle-sizes.md'), 'utf8');
+  const rows = report.split('\n').filter((line) => /^\| .*\d kB/.test(line));
+  assert.ok(rows.length >= 4, 'the report has its rows');
+  const readme = readFileSync(join(root, 'README.md'), 'utf8');
+  assert.equal(
+    rows.filter((row) => !readme.includes(row)),
+    [],
+    'rows that are not in the README',
+  );
+});
+
+test.after(() => rmSync(home, { recursive: true, force: true }));
+test.run();

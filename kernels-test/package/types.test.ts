@@ -1,0 +1,111 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { runNode } from '../../bench/install-package.js';
+import { packedPackage } from './packed-package.js';
+
+/*
+ * The package's declarations under the TypeScript that users have, strict, with no check left out, and with nothing else
+ * installed; and beside the WebGPU types that users may have of their own, to which ours must fit.
+ */
+// adapters: once
+// time limit: 2 times
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const home = mkdtempSync(join(tmpdir(), 'cameo-types-'));
+const modules = join(home, 'node_modules');
+const COMPILERS = ['typescript-5.6', 'typescript-5.9', 'typescript'];
+
+const RESOLUTIONS = [
+  { module: 'nodenext', moduleResolution: 'nodenext' },
+  { module: 'esnext', moduleResolution: 'bundler' },
+];
+
+/** A program that uses all entry points, and what of the platform their types name. */
+const PROGRAM = `
+import { FaceCodec, encodeMany, AutoencoderCodec } from 'cameo';
+import { Adam, conv2d, defineOp, type Gpu, openBrowserGpu, Tape, Tensor } from 'cameo/engine';
+import { encodeToArchive, listAdapters, openGpu } from 'cameo/node';
+export const gpu: Gpu = await openBrowserGpu();
+export const values: Float32Array = await Tensor.zeros(gpu, [1]).read();
+export const convolve = (x: Tensor): Tensor => conv2d(x, Tensor.zeros(gpu, [3, 3, 3, 8]), null, { stride: [2, 2] });
+export const label: string = gpu.device.label;
+export const lost: Promise<string> = gpu.device.lost.then(({ message }) => message);
+export const bytes = (codec: FaceCodec): Promise<Uint8Array[]> => codec.encode([], { maxBytes: 300 });
+// @ts-expect-error: a shape is numbers
+convolve('8 by 8');
+// @ts-expect-error: a label is text
+gpu.device.label = 8;
+export const all = [Adam, defineOp, Tape, AutoencoderCodec, encodeMany, encodeToArchive, listAdapters, openGpu];
+`;
+
+/** Compiles `text` as a user's program. @throws Error with what the compiler says */
+function compile(compiler: string, text: string, options: Record<string, unknown>): void {
+  const strict = {
+    strict: true,
+    noEmit: true,
+    skipLibCheck: false,
+    // The older compilers take most of their time for their own libraries, which the newest checks, too.
+    skipDefaultLibCheck: compiler !== 'typescript',
+    exactOptionalPropertyTypes: false,
+    target: 'es2022',
+  };
+  const compilerOptions = { ...strict, types: [], ...options };
+  writeFileSync(join(home, 'user.ts'), text);
+  writeFileSync(join(home, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['user.ts'] }));
+  runNode(home, join(root, 'node_modules', compiler, 'bin', 'tsc'), '-p', join(home, 'tsconfig.json'));
+}
+
+test('the package is built', () => {
+  mkdirSync(join(modules, 'cameo'), { recursive: true });
+  writeFileSync(join(home, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
+  execFileSync('tar', ['-xzf', packedPackage().tarball, '-C', join(modules, 'cameo'), '--strip-components=1']);
+});
+
+for (const compiler of COMPILERS) {
+  test(`${compiler}: the types need nothing else, with lib "dom" and without, and check what they should`, () => {
+    compile(compiler, PROGRAM, { lib: ['es2022', 'dom'], ...RESOLUTIONS[0] });
+    compile(compiler, PROGRAM, { lib: ['es2022'], ...RESOLUTIONS[1] });
+  });
+}
+
+test('a mistake in a program is found', () => {
+  const wrong = PROGRAM.replaceAll('// @ts-expect-error', '//');
+  const options = { lib: ['es2022', 'dom'], ...RESOLUTIONS[0] };
+  assert.throws(() => compile('typescript', wrong, options), /TS2345[\s\S]*TS2322/);
+});
+
+/** Ours are the program's own WebGPU types: what comes out of the engine goes where those are expected, and back. */
+const OWN_TYPES = `
+import { openAdapter } from 'cameo/engine';
+export const submit = (gpu: Gpu, commands: GPUCommandBuffer[]): void => gpu.device.queue.submit(commands);
+export const deviceOf = (gpu: Gpu): GPUDevice => gpu.device;
+export const wrap = (adapter: GPUAdapter): Promise<Gpu> => openAdapter(adapter, {});
+// @ts-expect-error: a device is no adapter
+export const wrong = (gpu: Gpu): GPUAdapter => gpu.device;
+`;
+
+test("@webgpu/types, @types/node and the newest compiler's own WebGPU types: ours are those", () => {
+  mkdirSync(join(modules, '@webgpu'));
+  mkdirSync(join(modules, '@types'));
+  for (const name of ['@webgpu/types', '@types/node', 'undici-types']) {
+    symlinkSync(join(root, 'node_modules', name), join(modules, name));
+  }
+  const common = { ...RESOLUTIONS[1], lib: ['es2022', 'dom'] };
+  for (const [compiler, types] of [
+    ['typescript-5.6', ['@webgpu/types', 'node']],
+    ['typescript-5.9', ['@webgpu/types']],
+    ['typescript', []],
+  ] as const) {
+    compile(compiler, PROGRAM + OWN_TYPES, { ...common, types });
+  }
+  // @types/node knows AbortSignal without "dom".
+  compile('typescript-5.9', PROGRAM, { ...RESOLUTIONS[0], lib: ['es2022'], types: ['node'] });
+});
+
+test.after(() => rmSync(home, { recursive: true, force: true }));
+test.run();

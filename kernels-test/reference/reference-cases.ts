@@ -1,0 +1,298 @@
+import * as assert from 'uvu/assert';
+import { CounterRandom } from '../../src/common/random.js';
+import { type Shape, sizeOf } from '../../src/common/shapes.js';
+import { type OpAttrs, type OpName, referenceOps } from '../../src/ops/registry.js';
+import { map, type NdArray, ndarray } from '../../src/reference/ndarray.js';
+import type { ReferenceOp } from '../../src/reference/reference-op.js';
+
+/** One operation on inputs where it is differentiable, so that finite differences are defined. */
+export interface GradientCase<K extends OpName = OpName> {
+  op: K;
+  name: string;
+  inputs: NdArray[];
+  attrs: OpAttrs[K];
+}
+
+let stream = 0;
+
+/** Uniform values in [low, high), other ones at each call. */
+export function uniform(shape: Shape, low = -1, high = 1): NdArray {
+  const random = new CounterRandom(20, stream++);
+  return ndarray(
+    shape,
+    Array.from({ length: sizeOf(shape) }, () => low + (high - low) * random.uniform()),
+  );
+}
+
+/** Uniform values in [−1, 1) that keep at least `gap` from each of the points. */
+function awayFrom(shape: Shape, points: number[], gap = 0.01): NdArray {
+  const random = new CounterRandom(21, stream++);
+  return map(uniform(shape), (value) => {
+    while (points.some((p) => Math.abs(value - p) < gap)) value = 2 * random.uniform() - 1;
+    return value;
+  });
+}
+
+/** Distinct values with gaps of 0.05, in random order. */
+function distinct(shape: Shape): NdArray {
+  const order = Float64Array.from({ length: sizeOf(shape) }, (_, i) => i);
+  return ndarray(
+    shape,
+    new CounterRandom(22, stream++).shuffle(order).map((v) => v * 0.05 - 1),
+  );
+}
+
+function make<K extends OpName>(op: K, name: string, inputs: NdArray[], attrs: OpAttrs[K]): GradientCase {
+  return { op, name, inputs, attrs } as unknown as GradientCase;
+}
+
+type ConvOptions = Partial<OpAttrs['convTranspose2d']>;
+
+function conv(name: string, x: Shape, w: Shape, bias: boolean, options: ConvOptions = {}): GradientCase {
+  const attrs: OpAttrs['conv2d'] = { stride: [1, 1], padding: [0, 0, 0, 0], dilation: [1, 1], groups: 1, ...options };
+  const inputs = [uniform(x), uniform(w)];
+  return make('conv2d', name, bias ? [...inputs, uniform([w[3]])] : inputs, attrs);
+}
+
+function deconv(name: string, x: Shape, w: Shape, bias: boolean, options: ConvOptions = {}): GradientCase {
+  const attrs: OpAttrs['convTranspose2d'] = {
+    stride: [1, 1],
+    padding: [0, 0, 0, 0],
+    dilation: [1, 1],
+    groups: 1,
+    outputPadding: [0, 0],
+    ...options,
+  };
+  const inputs = [uniform(x), uniform(w)];
+  return make('convTranspose2d', name, bias ? [...inputs, uniform([w[2] * attrs.groups])] : inputs, attrs);
+}
+
+const none = {};
+const noise = { mode: 'noise', seed: 5, stream: 2 } as const;
+
+export const gradientCases: readonly GradientCase[] = [
+  conv('1x1', [2, 3, 4, 3], [1, 1, 3, 5], true),
+  conv('3x3, same', [1, 5, 4, 2], [3, 3, 2, 3], false, { padding: [1, 1, 1, 1] }),
+  conv('stride 2, asymmetric padding', [2, 7, 6, 3], [3, 3, 3, 4], true, { stride: [2, 2], padding: [0, 1, 2, 1] }),
+  conv('unequal strides, kernel and dilation', [1, 9, 8, 2], [2, 3, 2, 3], true, {
+    stride: [3, 2],
+    dilation: [2, 1],
+    padding: [1, 0, 0, 1],
+  }),
+  conv('dilation 2, padding 2', [1, 6, 5, 2], [3, 3, 2, 2], false, { dilation: [2, 2], padding: [2, 2, 2, 2] }),
+  conv('groups 2', [2, 5, 5, 4], [3, 3, 2, 6], true, { groups: 2, padding: [1, 1, 1, 1] }),
+  conv('depthwise, stride 2', [1, 6, 7, 3], [3, 3, 1, 3], true, { groups: 3, stride: [2, 2], padding: [1, 1, 1, 1] }),
+  conv('depthwise with multiplier 2', [1, 4, 4, 3], [2, 2, 1, 6], false, { groups: 3 }),
+  conv('padding beyond the kernel', [1, 2, 2, 1], [2, 2, 1, 2], true, { padding: [3, 0, 0, 3] }),
+  conv('stride above the kernel', [1, 7, 7, 2], [2, 2, 2, 2], false, { stride: [4, 3] }),
+
+  deconv('stride 1', [1, 3, 4, 2], [3, 3, 3, 2], true),
+  deconv('stride 2, output padding', [2, 3, 4, 3], [3, 3, 2, 3], true, {
+    stride: [2, 2],
+    padding: [1, 1, 1, 1],
+    outputPadding: [1, 1],
+  }),
+  deconv('4x4, stride 2', [1, 3, 3, 2], [4, 4, 3, 2], false, { stride: [2, 2], padding: [1, 1, 1, 1] }),
+  deconv('asymmetric padding, unequal strides', [1, 4, 3, 2], [5, 3, 2, 2], true, {
+    stride: [3, 2],
+    padding: [2, 1, 0, 1],
+    outputPadding: [2, 0],
+  }),
+  deconv('dilation 2', [1, 3, 4, 2], [3, 2, 2, 2], false, { stride: [2, 1], dilation: [2, 2], padding: [0, 1, 1, 0] }),
+  deconv('groups 2', [2, 3, 3, 4], [3, 3, 3, 4], true, { groups: 2, stride: [2, 2] }),
+  deconv('depthwise', [1, 3, 4, 3], [4, 4, 1, 3], true, { groups: 3, stride: [2, 2], padding: [1, 1, 1, 1] }),
+
+  make('batchNormTraining', 'NHWC', [uniform([2, 3, 5, 4]), uniform([4]), uniform([4])], { eps: 1e-5 }),
+  make('batchNormTraining', 'rows', [uniform([7, 3], 2, 5), uniform([3]), uniform([3])], { eps: 1e-2 }),
+  make(
+    'batchNormInference',
+    'NHWC',
+    [uniform([2, 3, 2, 5]), uniform([5]), uniform([5]), uniform([5]), uniform([5], 0.5, 2)],
+    { eps: 1e-3 },
+  ),
+
+  ...[[1], [4]].flatMap((slopes) => [
+    // No pre-activation of these values lies within a step of the kink.
+    make(
+      'batchNormPreluTraining',
+      `[${slopes}] slopes`,
+      [uniform([2, 3, 5, 4]), uniform([4]), uniform([4]), uniform(slopes)],
+      { eps: 1e-5 },
+    ),
+    make(
+      'batchNormPreluInference',
+      `[${slopes}] slopes`,
+      [uniform([2, 3, 2, 4]), uniform([4]), uniform([4]), uniform([4]), uniform([4], 0.5, 2), uniform(slopes)],
+      { eps: 1e-3 },
+    ),
+  ]),
+
+  make('prelu', 'shared slope', [awayFrom([2, 3, 2, 3], [0]), uniform([1])], none),
+  make('prelu', 'slope a channel', [awayFrom([2, 3, 2, 5], [0]), uniform([5])], none),
+  make('prelu', 'slope a channel, rank 1', [awayFrom([7], [0]), uniform([7])], none),
+
+  ...[false, true].flatMap((transposeA) =>
+    [false, true].map((transposeB) =>
+      make(
+        'matmul',
+        `transposeA ${transposeA}, transposeB ${transposeB}`,
+        [uniform(transposeA ? [5, 3] : [3, 5]), uniform(transposeB ? [7, 5] : [5, 7])],
+        { transposeA, transposeB },
+      ),
+    ),
+  ),
+
+  ...(['add', 'sub', 'mul', 'div'] as const).flatMap((op) =>
+    (
+      [
+        [
+          [2, 3, 5],
+          [2, 3, 5],
+        ],
+        [[2, 3, 4, 5], [5]],
+        [[], [3, 4]],
+        [
+          [4, 1, 3],
+          [5, 1],
+        ],
+        [
+          [3, 1, 2, 1],
+          [1, 5, 1, 7],
+        ],
+        [[1, 1], [3]],
+      ] as const
+    ).map(([a, b]) => make(op, `[${a}] with [${b}]`, [uniform(a), uniform(b, 0.5, 2)], none)),
+  ),
+  make('div', 'negative divisors', [uniform([3, 5]), uniform([3, 1], -2, -0.5)], none),
+
+  make('exp', 'rank 2', [uniform([3, 7], -4, 3)], none),
+  make('exp', 'scalar', [uniform([])], none),
+  make('log', 'rank 3', [uniform([2, 3, 5], 0.1, 9)], none),
+  make('sqrt', 'rank 1', [uniform([13], 0.1, 9)], none),
+  make('abs', 'rank 2', [awayFrom([5, 3], [0])], none),
+  make('square', 'rank 2', [uniform([5, 3])], none),
+  make('sigmoid', 'rank 2', [uniform([5, 5], -8, 8)], none),
+  make('relu', 'rank 2', [awayFrom([5, 3], [0])], none),
+  make('clamp', 'both ends', [awayFrom([9, 5], [-0.4, 0.3])], { min: -0.4, max: 0.3 }),
+  make('affine', 'rank 2', [uniform([3, 4])], { scale: -2.5, offset: 0.7 }),
+
+  ...(['sum', 'mean'] as const).flatMap((op) =>
+    (
+      [
+        [[3, 4, 5], [], false],
+        [[3, 4, 5], [], true],
+        [[3, 4, 5], [1], false],
+        [[3, 4, 5], [-1, 0], true],
+        [[2, 3, 1, 5], [2, 1], false],
+        [[], [], false],
+      ] as const
+    ).map(([shape, axes, keepDims]) =>
+      make(op, `[${shape}] over [${axes}], keepDims ${keepDims}`, [uniform(shape)], { axes, keepDims }),
+    ),
+  ),
+
+  make('reshape', 'rank 3 to 2', [uniform([2, 3, 5])], { shape: [5, 6] }),
+  make('reshape', 'to a scalar', [uniform([1, 1])], { shape: [] }),
+  make('transpose', 'rank 3', [uniform([2, 3, 5])], { axes: [2, 0, -2] }),
+  make('pad', 'rank 4, uneven', [uniform([2, 3, 4, 1])], { before: [0, 1, 2, 1], after: [1, 0, 3, 0], value: -0.5 }),
+  make('slice', 'rank 3', [uniform([4, 5, 3])], { begin: [1, 0, 2], size: [2, 5, 1] }),
+  make('concat', 'last axis, three inputs', [uniform([2, 3, 1]), uniform([2, 3, 4]), uniform([2, 3, 2])], { axis: -1 }),
+  make('concat', 'first axis', [uniform([2, 3]), uniform([1, 3])], { axis: 0 }),
+  make('concat', 'one input', [uniform([3])], { axis: 0 }),
+
+  ...(['maxPool2d', 'avgPool2d'] as const).flatMap((op) => [
+    make(op, '2x2, stride 2', [distinct([2, 5, 4, 3])], { kernel: [2, 2], stride: [2, 2], padding: [0, 0, 0, 0] }),
+    make(op, 'overlapping, padded', [distinct([1, 7, 6, 2])], {
+      kernel: [3, 3],
+      stride: [2, 2],
+      padding: [1, 1, 1, 1],
+    }),
+    make(op, 'uneven', [distinct([1, 6, 7, 3])], { kernel: [3, 2], stride: [1, 3], padding: [0, 2, 1, 0] }),
+    make(op, 'stride above the kernel', [distinct([1, 7, 7, 1])], {
+      kernel: [2, 2],
+      stride: [3, 4],
+      padding: [0, 0, 0, 0],
+    }),
+  ]),
+
+  make('upsampleNearest', '2x3', [uniform([2, 3, 2, 3])], { scale: [2, 3] }),
+  make('upsampleNearest', '1x1', [uniform([1, 2, 3, 1])], { scale: [1, 1] }),
+  make('upsampleBilinear', 'up', [uniform([2, 3, 4, 2])], { size: [7, 8] }),
+  make('upsampleBilinear', 'down', [uniform([1, 7, 5, 2])], { size: [3, 4] }),
+  make('upsampleBilinear', 'from one pixel', [uniform([1, 1, 1, 2])], { size: [3, 2] }),
+  make('upsampleBilinear', 'same size', [uniform([1, 3, 4, 1])], { size: [3, 4] }),
+
+  make('l2Normalize', 'rank 3', [uniform([2, 3, 5])], { eps: 1e-12 }),
+  make('l2Normalize', 'below eps', [uniform([3, 4])], { eps: 10 }),
+
+  make('softmaxCrossEntropy', '5 classes', [uniform([3, 5], -3, 3), ndarray([3], [4, 0, 2])], none),
+  make('softmaxCrossEntropy', 'large logits', [uniform([2, 3], 1000, 1003), ndarray([2], [1, 1])], none),
+  make('cosFace', 's 8, m 0.35', [uniform([4, 5]), uniform([7, 5]), ndarray([4], [0, 6, 3, 3])], { s: 8, m: 0.35 }),
+  make('cosFace', 's 2, m 0', [uniform([2, 3]), uniform([3, 3]), ndarray([2], [2, 0])], { s: 2, m: 0 }),
+  ...(
+    [
+      { loss: 'cosface', s: 8, m: 0.35, lambda: 0 },
+      { loss: 'arcface', s: 8, m: 0.5, lambda: 0 },
+      { loss: 'arcface', s: 4, m: 1.5, lambda: 0 },
+      { loss: 'sphereface', s: 1, m: 1, lambda: 0 },
+      { loss: 'sphereface', s: 1, m: 2, lambda: 0.5 },
+      { loss: 'sphereface', s: 1, m: 3, lambda: 0 },
+      { loss: 'sphereface', s: 1, m: 4, lambda: 5 },
+      { loss: 'normface', s: 8, m: 0, lambda: 0 },
+      { loss: 'softmax', s: 1, m: 0, lambda: 0 },
+    ] as const
+  ).map((attrs) =>
+    make(
+      'marginLoss',
+      `${attrs.loss} ${attrs.m}`,
+      [uniform([4, 5]), uniform([7, 5]), ndarray([4], [0, 6, 3, 3])],
+      attrs,
+    ),
+  ),
+  make('argmax', 'rank 3', [uniform([2, 3, 5])], none),
+  make('mse', 'rank 4', [uniform([2, 3, 2, 3]), uniform([2, 3, 2, 3])], none),
+
+  make('ssim', 'window 5', [uniform([2, 7, 6, 2], 0, 1), uniform([2, 7, 6, 2], 0, 1)], {
+    window: 5,
+    sigma: 1.5,
+    dataRange: 1,
+  }),
+  make('ssim', 'window as large as the picture', [uniform([1, 3, 3, 1], 0, 255), uniform([1, 3, 3, 1], 0, 255)], {
+    window: 3,
+    sigma: 0.8,
+    dataRange: 255,
+  }),
+  make('ssim', 'window 1', [uniform([1, 2, 3, 2], 0.2, 1), uniform([1, 2, 3, 2], 0.2, 1)], {
+    window: 1,
+    sigma: 1,
+    dataRange: 1,
+  }),
+
+  make('quantize', 'noise inside the range', [uniform([3, 5, 7])], { ...noise, scale: 3, min: -128, max: 127 }),
+  make('quantize', 'noise across the range', [uniform([3, 5, 7])], { ...noise, scale: 4, min: -2, max: 1 }),
+  make('logisticBits', 'common scales', [uniform([3, 2, 4], -6, 6), uniform([4], -1.5, 2)], none),
+  make('logisticBits', 'narrow and wide', [uniform([5, 2], -3, 3), ndarray([2], [-0.7, 6])], none),
+  make('logisticBits', 'partly floored', [uniform([9, 2], -12, 12), ndarray([2], [-1.5, -0.5])], none),
+];
+
+/** Inputs that have no gradient: labels and running statistics. */
+export const WITHOUT_GRADIENT: { [K in OpName]?: number[] } = {
+  softmaxCrossEntropy: [1],
+  argmax: [0],
+  cosFace: [2],
+  marginLoss: [2],
+  batchNormInference: [3, 4],
+  batchNormPreluInference: [3, 4],
+};
+
+/** @throws where a value is off by more than the tolerance, relative above 1 */
+export function close(actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance = 1e-12): void {
+  assert.is(actual.length, expected.length);
+  for (let i = 0; i < expected.length; i++) {
+    const error = Math.abs(actual[i] - expected[i]);
+    const bound = tolerance * Math.max(1, Math.abs(expected[i]));
+    assert.ok(error <= bound, `element ${i}: ${actual[i]}, expected ${expected[i]}`);
+  }
+}
+
+export const opOf = (op: OpName): ReferenceOp<unknown> => referenceOps[op] as ReferenceOp<unknown>;

@@ -1,0 +1,276 @@
+// adapters: once
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, relative } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { toTestAdapters } from './adapters.js';
+import { aboutTest, findTests, needsOwnProcess, placementOf, TESTS, timeLimitOf } from './test-files.js';
+import { closingLine, countTests, skipReasons, slowest, withoutNoise } from './test-output.js';
+import { runFile, TestWorker } from './worker-process.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'cameo-runner-'));
+// Modules, as the tests of this package are.
+writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
+const uvu = import.meta.resolve('uvu');
+const file = (name: string, text: string) => {
+  const path = join(folder, name);
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, text);
+  return path;
+};
+const totals = (total: number, passed: number, skipped = 0) =>
+  `\n  Total:     ${total}\n  Passed:    ${passed}\n  Skipped:   ${skipped}\n  Duration:  3.00ms\n\n`;
+
+test('counts are summed from the totals that uvu writes', () => {
+  assert.equal(countTests(totals(4, 4), true), { passed: 4, failed: 0, skipped: 0 });
+  assert.equal(countTests(totals(4, 4, 2) + totals(3, 1), true), { passed: 5, failed: 2, skipped: 2 });
+  assert.equal(countTests(totals(0, 0, 3), true), { passed: 0, failed: 0, skipped: 3 });
+  assert.equal(countTests(totals(4, 4).replaceAll('\n', '\r\n'), true), { passed: 4, failed: 0, skipped: 0 });
+});
+
+test('no totals, no tests or a bad ending count as one failure at least', () => {
+  assert.equal(countTests('', true), { passed: 0, failed: 1, skipped: 0 });
+  assert.equal(countTests('Total: 5\nPassed: 5\n', true), { passed: 0, failed: 1, skipped: 0 });
+  assert.equal(countTests(totals(0, 0), true), { passed: 0, failed: 1, skipped: 0 });
+  assert.equal(countTests(totals(4, 4), false), { passed: 4, failed: 1, skipped: 0 });
+  assert.equal(countTests(totals(4, 2), false), { passed: 2, failed: 2, skipped: 0 });
+});
+
+test('the closing line names skipped tests only where there are some', () => {
+  assert.is(closingLine({ passed: 12, failed: 0, skipped: 0 }), '12 passed, 0 failed');
+  assert.is(closingLine({ passed: 12, failed: 3, skipped: 1 }), '12 passed, 3 failed, 1 skipped');
+});
+
+test("Dawn's native warnings are filtered, and nothing else", () => {
+  const limit = 'artificially reduced from 1000000 to 16 to fit dynamic offset allocation limit.';
+  const noise = `Warning: maxDynamicUniformBuffersPerPipelineLayout ${limit}\n`;
+  const output = `a\n${noise}• ${noise}•\nWarning: something else\nb`;
+  assert.is(withoutNoise(output), 'a\n• •\nWarning: something else\nb');
+});
+
+test('what is skipped is told with its reason, once', () => {
+  assert.equal(skipReasons('SKIP a: no data\n• • no SKIP here\nSKIP b: no browser\nSKIP a: no data\n'), [
+    'SKIP a: no data',
+    'SKIP b: no browser',
+  ]);
+  assert.equal(skipReasons('• •'), []);
+});
+
+test('files are found by name, and placed by what they import', () => {
+  const tests = join(folder, 'tests');
+  file('elsewhere.ts', 'const gpu = openGpu();');
+  file('tests/a/one.test.ts', "import { openGpu } from '../../src/node.js';");
+  file('tests/a/two.test.ts', "import './helper.js';\nimport { b } from './helper.js';");
+  file('tests/a/helper.ts', "import { gpuSuite } from '../helpers/harness.js';");
+  file('tests/helpers/harness.ts', 'const gpu = openGpu();');
+  file('tests/three.test.ts', "import { test } from 'uvu';");
+  file('tests/b/four.test.ts', "// adapters: once\nimport { openGpu } from '../../src/node.js';");
+  file('tests/b/six.test.ts', "// adapters: all\nimport '../a/helper.js';");
+  file('tests/b/c/five.test.ts', "import { a } from '../../../elsewhere.js';");
+  const found = (...filters: string[]): string[] => findTests(tests, filters).map(({ name }) => name);
+  assert.equal(found(), ['five', 'four', 'one', 'six', 'three', 'two']);
+  assert.equal(found('thr', 'o'), ['four', 'one', 'three', 'two']);
+  assert.equal(found('thr'), ['three']);
+  assert.equal(found('b'), []);
+  assert.equal(found('b/'), ['five', 'four', 'six']);
+  assert.equal(found('a/o', 'five'), ['five', 'one']);
+  assert.equal(
+    findTests(tests, []).map(({ name, path }) => [name, placementOf(path, tests)]),
+    [
+      ['five', 'once'],
+      ['four', 'once'],
+      ['one', 'each adapter'],
+      ['six', 'all adapters'],
+      ['three', 'once'],
+      ['two', 'each adapter'],
+    ],
+  );
+  file('tests/b/one.test.ts', '');
+  assert.throws(() => found(), /two test files have the name "one"/);
+});
+
+test('of two software adapters one takes all files, unless one was asked for by name', () => {
+  const adapters = (['hardware', 'lavapipe', 'swiftshader'] as const).map((kind) => ({ name: `a ${kind}`, kind }));
+  const second = (kinds: number[], equal: boolean): boolean[] =>
+    toTestAdapters(
+      kinds.map((k) => ({ ...adapters[k], backend: 'vulkan' as const })),
+      equal,
+    ).map((adapter) => adapter.second);
+  assert.equal(second([0, 1, 2], false), [false, true, false]);
+  assert.equal(second([0, 1], false), [false, false]);
+  assert.equal(second([1, 2], true), [false, false]);
+});
+
+test('no test file of this repository is lost', () => {
+  const root = join(TESTS, '..');
+  const filesIn = (top: string): string[] =>
+    readdirSync(join(root, top), { recursive: true, encoding: 'utf8' })
+      .filter((path) => path.endsWith('.ts'))
+      .map((path) => join(root, top, path));
+  const found = findTests(TESTS, []).map(({ path }) => path);
+  assert.ok(found.length >= 140, `${found.length} test files`);
+  // A file that runs suites, whatever its name and place.
+  const running = ['kernels-test', 'src', 'shaders', 'bench', 'web', 'demo', 'examples']
+    .flatMap(filesIn)
+    .filter((path) => /^\w+\.run\(\);$/m.test(readFileSync(path, 'utf8')) && !/faulty-\w+\.ts$/.test(path));
+  assert.equal(
+    running.filter((path) => !found.includes(path)),
+    [],
+  );
+});
+
+test('the folders of the tests mirror those of what they test', () => {
+  const foldersIn = (folder: string): string[] =>
+    readdirSync(folder, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []));
+  const tested = [...foldersIn(join(TESTS, '../src')), 'shaders', 'bench', 'web'];
+  const own = ['browser', 'helpers', 'package', 'runner'];
+  assert.equal(
+    foldersIn(TESTS).filter((name) => !tested.includes(name) && !own.includes(name)),
+    [],
+  );
+  const folders = findTests(TESTS, []).map(({ path }) => relative(TESTS, dirname(path)));
+  assert.ok(folders.includes('ops'));
+  assert.not.ok(folders.includes('') || folders.includes('helpers'), 'a test stands in the folder of what it tests');
+});
+
+test('a file may ask for more time', () => {
+  assert.is(timeLimitOf(file('usual.ts', "test('// time limit: 9 times', () => {});")), 1);
+  assert.is(timeLimitOf(file('slow.ts', '// adapters: once\n// time limit: 3 times\ntest.run();')), 3);
+});
+
+test('a file may ask for a process of its own', () => {
+  assert.not(needsOwnProcess(file('sharing.ts', "test('// process: own', () => {});")));
+  const path = file('alone.ts', '// process: own\n// time limit: 2 times\ntest.run();');
+  assert.equal(aboutTest(path), { path, placement: 'once', ownProcess: true, timeLimit: 2 });
+});
+
+test('the slowest files are listed first', () => {
+  const times = [1, 30, 4].map((seconds) => ({ label: `file ${seconds}`, seconds, cpuSeconds: seconds / 2 }));
+  const [head, ...lines] = slowest(times, 2).split('\n');
+  assert.match(head, '2 slowest');
+  assert.equal(
+    lines.map((line) => line.trim()),
+    ['30.0 s  (15.0 s of processor time)  file 30', '4.0 s  (2.0 s of processor time)  file 4'],
+  );
+});
+
+test('a file that passes, fails, crashes, leaves early or hangs', async () => {
+  const head = `import { test } from '${uvu}';\n`;
+  const pass = file(
+    'pass.ts',
+    `${head}test('a', () => {}); test.run(); console.error('to stderr', process.env.CAMEO_ADAPTER);`,
+  );
+  const good = await runFile(pass, { CAMEO_ADAPTER: 'some adapter' }, 60);
+  assert.equal([good.passed, good.failed, good.ending], [1, 0, '']);
+  assert.match(good.output, 'to stderr some adapter');
+
+  const fail = await runFile(
+    file('fail.ts', `${head}test('a', () => { throw new Error('boom'); }); test.run();`),
+    {},
+    60,
+  );
+  assert.equal([fail.passed, fail.failed, fail.ending], [0, 1, 'exit code 1']);
+  assert.match(fail.output, 'boom');
+
+  // uvu loses both errors here and exits with 0.
+  const hook = file(
+    'hook.ts',
+    `${head}test('a', () => { throw 1; }); test.after.each(() => { throw 2; }); test.run();`,
+  );
+  const lost = await runFile(hook, {}, 60);
+  assert.equal([lost.passed, lost.failed, lost.ending], [0, 1, '']);
+
+  const crash = await runFile(
+    file('crash.ts', "process.kill(process.pid, 'SIGSEGV'); setInterval(() => {}, 99);"),
+    {},
+    60,
+  );
+  assert.equal([crash.passed, crash.failed, crash.ending], [0, 1, 'signal SIGSEGV']);
+
+  const early = await runFile(file('early.ts', `${head}test('a', () => process.exit(0)); test.run();`), {}, 60);
+  assert.equal([early.passed, early.failed], [0, 1]);
+
+  const hang = await runFile(
+    file('hang.ts', `${head}test('a', () => new Promise((r) => setTimeout(r, 60000))); test.run();`),
+    {},
+    2,
+  );
+  assert.equal([hang.passed, hang.failed, hang.ending], [0, 1, 'time limit of 2 s']);
+});
+
+/** A file that passes after `before`. */
+const passing = (name: string, before = ''): string =>
+  file(name, `import { test } from '${uvu}';\n${before}\ntest('passes', () => {}); test.run();`);
+
+test('files share a process, and what one has changed of it is put back', async () => {
+  const worker = new TestWorker({ CAMEO_ADAPTER: 'the adapter', KEPT: 'kept' });
+  try {
+    const show =
+      'console.log([process.pid, process.env.CAMEO_ADAPTER, process.env.KEPT, process.env.MADE, process.cwd()].join());';
+    const first = await worker.run(
+      passing('first.ts', `${show} process.env.MADE = '1'; process.env.KEPT = '2'; process.chdir('/');`),
+      60,
+    );
+    const second = await worker.run(passing('second.ts', show), 60);
+    assert.equal([first.passed, first.failed, second.passed, second.failed], [1, 0, 1, 0]);
+    assert.match(first.output, `,the adapter,kept,,${process.cwd()}`);
+    assert.is(second.output.split('\n')[0], first.output.split('\n')[0]);
+    assert.not.match(first.output + second.output, /\0/);
+    assert.ok(first.cpuSeconds > 0);
+
+    // Failures of one are its own.
+    const failing = await worker.run(
+      file(
+        'failing.ts',
+        `import { test } from '${uvu}';\ntest('fails', () => { throw new Error('boom'); }); test.run();`,
+      ),
+      60,
+    );
+    assert.equal([failing.passed, failing.failed, failing.ending], [0, 1, 'exit code 1']);
+    const unrun = await worker.run(
+      file('unrun.ts', `import { test } from '${uvu}';\ntest('is never run', () => {});`),
+      60,
+    );
+    assert.equal([unrun.passed, unrun.failed], [0, 1]);
+    const broken = await worker.run(file('broken.ts', "throw new Error('on import');"), 60);
+    assert.equal([broken.passed, broken.failed, broken.ending], [0, 1, 'exit code 1']);
+    assert.match(broken.output, 'on import');
+    const third = await worker.run(passing('third.ts'), 60);
+    assert.equal([third.passed, third.failed, third.ending], [1, 0, '']);
+    assert.ok(worker.alive);
+  } finally {
+    await worker.close();
+  }
+});
+
+test('a file that ends the process has failed, and what ran before it has not', async () => {
+  const worker = new TestWorker({});
+  const before = await worker.run(passing('before.ts'), 60);
+  const crash = await worker.run(
+    file(
+      'later-crash.ts',
+      `import { test } from '${uvu}';
+test('passes', () => {}); test('crashes', async () => { process.kill(process.pid, 'SIGSEGV'); await new Promise((r) => setTimeout(r, 9999)); }); test.run();`,
+    ),
+    60,
+  );
+  assert.equal([before.passed, before.failed], [1, 0]);
+  assert.equal([crash.passed, crash.failed], [0, 1]);
+  assert.match(crash.ending, /^signal SIGSEGV, in a process that had run before/);
+  assert.not(worker.alive);
+  await worker.close();
+});
+
+test('a file that leaves something open has failed', async () => {
+  const left = await runFile(
+    passing('open.ts', "import { createServer } from 'node:net'; createServer().listen(0);"),
+    { CAMEO_TEST_CLOSING: '300' },
+    60,
+  );
+  assert.equal([left.passed, left.failed], [1, 1]);
+  assert.match(left.ending, /left open: TCPServerWrap/);
+});
+
+test.after(() => rmSync(folder, { recursive: true, force: true }));
+test.run();

@@ -1,0 +1,394 @@
+import * as assert from 'uvu/assert';
+import { CameoError } from '../../src/common/errors.js';
+import * as E from '../../src/engine.js';
+import { gpuSuite, testGpu } from '../helpers/harness.js';
+
+/*
+ * Mistakes that TypeScript would catch and JavaScript does not. Each must end in an error of ours, before any GPU work, that
+ * names the function, the argument and what was expected; none may pass in silence or end in an internal TypeError.
+ */
+
+const test = gpuSuite('mistakes');
+
+// biome-ignore lint/suspicious/noExplicitAny: what is called here is wrong on purpose
+type Any = any;
+const engine: Any = E;
+
+type Mistake = [what: string, run: (x: E.Tensor, gpu: E.Gpu) => unknown, message: RegExp];
+
+const OPERATIONS: Mistake[] = [
+  ['a number for a tensor', (x) => engine.add(x, 3), /^add: b is the number 3; expected a tensor$/],
+  ['the first operand', (x) => engine.mul(2, x), /^mul: a is the number 2; expected a tensor$/],
+  ['nothing for a tensor', (x) => engine.sub(x), /^sub: b is undefined; expected a tensor$/],
+  ['an array for a tensor', (x) => engine.div(x, [1, 2]), /^div: b is the array \[1,2\]; expected a tensor$/],
+  ['a parameter', (x) => engine.add(x, new E.PReLU(1).weight), /^add: b is a Parameter; expected a tensor/],
+  ['a promise', () => engine.exp(Promise.resolve()), /^exp: x is a Promise; expected a tensor$/],
+  ['a slope', (x) => engine.prelu(x, 0.25), /^prelu: slope is the number 0.25; expected a tensor$/],
+  ['an axis', (x) => engine.sum(x, 1), /^sum: axes is the number 1; expected a list of axes/],
+  ['an axis of mean', (x) => engine.mean(x, '1'), /^mean: axes is "1"; expected a list of axes/],
+  ['null axes', (x) => engine.sum(x, null), /^sum: axes is null; expected a list/],
+  ['a size', (x) => engine.reshape(x, 48), /^reshape: shape is the number 48; expected a list/],
+  ['padding', (x) => engine.pad(x, 1, 1), /^pad: before is the number 1; expected a list/],
+  ['a box', (x) => engine.slice(x, 0, 2), /^slice: begin is the number 0; expected a list/],
+  ['inputs side by side', (x) => engine.concat(x, x), /^concat: inputs is a Tensor; expected an array/],
+  ['no axis', (x) => engine.concat([x, x]), /^concat: axis undefined/],
+  ['a range', (x) => engine.clamp(x), /^clamp: min is undefined; expected a finite number/],
+  ['a text', (x) => engine.clamp(x, '0', 6), /^clamp: min is 0; expected a finite number|^clamp: min is "0"/],
+  ['a factor', (x) => engine.affine(x), /^affine: scale is undefined; expected a finite number/],
+  ['no kernel', (x) => engine.maxPool2d(x), /^maxPool2d: kernel is undefined; expected a number or \[rows, columns\]/],
+  [
+    'dilation of a pool',
+    (x) => engine.maxPool2d(x, { kernel: 2, dilation: 2 }),
+    /^maxPool2d: there is no option "dilation"; expected kernel, stride, padding$/,
+  ],
+  ['ceil mode', (x) => engine.avgPool2d(x, { kernel: 2, ceilMode: true }), /^avgPool2d: there is no option "ceilMode"/],
+  ['a kernel of text', (x) => engine.avgPool2d(x, { kernel: '2' }), /^avgPool2d: kernel is "2"; expected a number or/],
+  [
+    'three paddings',
+    (x) => engine.avgPool2d(x, { kernel: 3, padding: [1, 1, 1] }),
+    /^avgPool2d: padding .* is \[1,1,1\]; expected 4/,
+  ],
+  [
+    'options for a bias',
+    (x, gpu) => engine.conv2d(x, weights(gpu), { padding: 1 }),
+    /^conv2d: bias is an object; expected a tensor$/,
+  ],
+  [
+    'an option of a conv',
+    (x, gpu) => engine.conv2d(x, weights(gpu), null, { pad: 1 }),
+    /^conv2d: there is no option "pad"; expected stride, padding, dilation, groups$/,
+  ],
+  [
+    'a list of options',
+    (x, gpu) => engine.conv2d(x, weights(gpu), null, [1, 1]),
+    /^conv2d: the options is the array \[1,1\]; expected an object/,
+  ],
+  [
+    'null options',
+    (x, gpu) => engine.conv2d(x, weights(gpu), null, null),
+    /^conv2d: the options is null; expected an object/,
+  ],
+  [
+    'output padding',
+    (x, gpu) => engine.convTranspose2d(x, weights(gpu), null, { output_padding: 1 }),
+    /^convTranspose2d: there is no option "output_padding"/,
+  ],
+  [
+    'a text for padding',
+    (x, gpu) => engine.conv2d(x, weights(gpu), null, { padding: 'same' }),
+    /^conv2d: padding is "same"; expected a number, \[rows, columns\] or/,
+  ],
+  [
+    'transposition',
+    (x) => engine.matmul(x, x, { transpose: true }),
+    /^matmul: there is no option "transpose"; expected transposeA, transposeB$/,
+  ],
+  ['a bias', (x) => engine.linear(x, x, 1), /^linear: bias is the number 1; expected a tensor or null$/],
+  ['no scale', (x) => engine.upsampleNearest(x), /^upsampleNearest: scale is undefined; expected a number or/],
+  [
+    'options for a size',
+    (x) => engine.upsampleBilinear(x, { size: 4 }),
+    /^upsampleBilinear: size is an object; expected a number or/,
+  ],
+  ['no options', (x) => engine.quantize(x), /^quantize: mode is undefined; expected noise, straightThrough or hard/],
+  [
+    'bits',
+    (x) => engine.quantize(x, { mode: 'hard', min: 0, max: 9, bits: 4 }),
+    /^quantize: there is no option "bits"/,
+  ],
+  ['a window', (x) => engine.ssim(x, x, { windowSize: 3 }), /^ssim: there is no option "windowSize"/],
+  ['a loss', (x) => engine.marginLoss(x, x, x), /^marginLoss: spec is undefined; expected an object with a loss$/],
+  [
+    'a margin',
+    (x) => engine.cosFace(x, x, x, { margin: 0.4 }),
+    /^cosFace: there is no option "margin"; expected s, m$/,
+  ],
+  ['labels', (_, gpu) => engine.labelsTensor(gpu, 3, 4), /^labelsTensor: labels is the number 3; expected a list/],
+  [
+    'eps',
+    (x) => engine.batchNormTraining(x, x, x, 1e-5),
+    /^batchNormTraining: the options is the number 0.00001; expected an object of eps$/,
+  ],
+  ['epsilon', (x) => engine.l2Normalize(x, { eps: 1 }), /^l2Normalize: eps is .*; expected a finite number above 0$/],
+  ['a shape', (_, gpu) => engine.Tensor.zeros(gpu, 3), /^Tensor: shape is the number 3; expected a list of sizes$/],
+  ['no device', () => engine.Tensor.from([1, 2], [2]), /^Tensor: gpu is the array \[1,2\]; expected a Gpu$/],
+  [
+    'nested values',
+    (_, gpu) =>
+      engine.Tensor.from(
+        gpu,
+        [
+          [1, 2],
+          [3, 4],
+        ],
+        [2],
+      ),
+    /^Tensor: value 0 is the array \[1,2\]; expected a number$/,
+  ],
+  ['values of text', (_, gpu) => engine.Tensor.from(gpu, ['a'], [1]), /^Tensor: value 0 is "a"; expected a number$/],
+  [
+    'one value',
+    (_, gpu) => engine.Tensor.from(gpu, 1, []),
+    /^Tensor: values is the number 1; expected a list of numbers$/,
+  ],
+  ['a view', (x) => (x as Any).view(48), /^view: shape is the number 48; expected a list of sizes$/],
+];
+
+const NETWORKS: Mistake[] = [
+  ['a network without values', (x) => new E.PReLU(1).forward(x), /has no values: call initialize\(gpu, seed\)/],
+  ['initialize()', () => (new E.PReLU(1) as Any).initialize(), /^initialize: gpu is undefined; expected a Gpu$/],
+  [
+    'initialize(seed)',
+    () => (new E.PReLU(1) as Any).initialize(1),
+    /^initialize: gpu is the number 1; expected a Gpu$/,
+  ],
+  [
+    'initialize(gpu)',
+    (_, gpu) => (new E.PReLU(1) as Any).initialize(gpu),
+    /^initialize: seed is undefined; expected an integer/,
+  ],
+  [
+    'an array of parameters',
+    (x) => new engine.Adam([x]),
+    /^Adam: params is the array \[…\]; expected a map of tensors by name/,
+  ],
+  [
+    'a network for its parameters',
+    (_, gpu) => withLayer(gpu, (layer) => new engine.SGD(layer)),
+    /^SGD: params is a PReLU; expected a map/,
+  ],
+  [
+    'entries for parameters',
+    (_, gpu) => withLayer(gpu, (layer) => new engine.Adam(layer.entries())),
+    /^Adam: params "weight" is a Parameter; expected a tensor$/,
+  ],
+  [
+    'an option of Adam',
+    (x) => new engine.Adam(new Map([['x', x]]), { lr: 0.1 }),
+    /^Adam: there is no option "lr"; expected betas, eps, weightDecay, decoupled$/,
+  ],
+  [
+    'a rate for options',
+    (x) => new engine.SGD(new Map([['x', x]]), 0.1),
+    /^SGD: the options is the number 0.1; expected an object/,
+  ],
+  [
+    'no gradients',
+    (x) => withOptimizer(x, (adam) => adam.step(new Map(), 0.1)),
+    /^step: none of the 0 gradients is of one of the optimizer's parameters$/,
+  ],
+  [
+    'gradients as an array',
+    (x) => withOptimizer(x, (adam) => adam.step([x], 0.1)),
+    /^step: grads is the array \[…\]; expected the map that Tape.gradients returns$/,
+  ],
+  [
+    'no rate',
+    (x) => withOptimizer(x, (adam) => adam.step(new Map([[x, x]]))),
+    /^step: the learning rate is undefined; expected a finite number/,
+  ],
+  [
+    'an option of a layer',
+    () => new engine.Conv2d(3, 8, 3, { pad: 1 }),
+    /^Conv2d: there is no option "pad"; expected stride, padding, dilation, groups, bias, init$/,
+  ],
+  [
+    'an option of another layer',
+    () => new engine.Conv2d(3, 8, 3, { outputPadding: 1 }),
+    /^Conv2d: there is no option "outputPadding"/,
+  ],
+  [
+    'options for a kernel',
+    () => new engine.Conv2d(3, 8, { kernel: 3 }),
+    /^Conv2d: kernel is an object; expected a number or \[rows, columns\]$/,
+  ],
+  ['no kernel', () => new engine.ConvTranspose2d(3, 8), /^ConvTranspose2d: kernel is undefined; expected a number or/],
+  [
+    'a stride of text',
+    () => new engine.ConvTranspose2d(3, 8, 3, { stride: '2' }),
+    /^ConvTranspose2d: stride is "2"; expected a number or/,
+  ],
+  [
+    'no outputs',
+    () => new engine.Linear(3),
+    /^parameter "weight" has shape \[3,\]; every size must be an integer of at least 1$/,
+  ],
+  [
+    'an option of Linear',
+    () => new engine.Linear(3, 4, { biases: false }),
+    /^Linear: there is no option "biases"; expected bias, init$/,
+  ],
+  [
+    'an option of BatchNorm',
+    () => new engine.BatchNorm(3, { epsilon: 1e-3 }),
+    /^BatchNorm: there is no option "epsilon"; expected eps, momentum$/,
+  ],
+  [
+    'layers side by side',
+    () => new engine.Sequential(new E.PReLU(1), new E.PReLU(1)),
+    /^Sequential: layers is a PReLU; expected an array of layers$/,
+  ],
+  [
+    'a function among layers',
+    () => new engine.Sequential([E.exp]),
+    /^Sequential: layer 0 is a function; expected a layer$/,
+  ],
+  ['a body', () => new engine.Residual(E.exp), /^Residual: the part "body" is a function; expected a module$/],
+  ['clipping', (x) => engine.clipGradients(x, 1), /^clipGradients: grads is a Tensor; expected/],
+];
+
+const TAPES: Mistake[] = [
+  [
+    'not recorded',
+    (x) => new E.Tape().gradients(E.sum(x), [x]),
+    /^gradients: this tape recorded no way from the output to the tensor asked for: compute the output inside record\(\)$/,
+  ],
+  [
+    'another tape',
+    (x) =>
+      new E.Tape().gradients(
+        new E.Tape().record(() => E.sum(x)),
+        [x, x],
+      ),
+    /^gradients: this tape recorded no way/,
+  ],
+  [
+    'nothing asked for',
+    (x) => summed(x, (tape, y) => tape.gradients(y, [])),
+    /^gradients: wrt is empty; expected at least one tensor$/,
+  ],
+  [
+    'one tensor',
+    (x) => summed(x, (tape, y) => tape.gradients(y, x)),
+    /^gradients: wrt is a Tensor; expected an array of tensors$/,
+  ],
+  [
+    'no list',
+    (x) => summed(x, (tape, y) => tape.gradients(y)),
+    /^gradients: wrt is undefined; expected an array of tensors$/,
+  ],
+  [
+    'parameters',
+    (x, gpu) => withLayer(gpu, ({ weight }) => summed(x, (tape, y) => tape.gradients(y, [weight]))),
+    /^gradients: wrt\[0\] is a Parameter; expected a tensor, here its .tensor$/,
+  ],
+  [
+    'a map',
+    (x) => summed(x, (tape, y) => tape.gradients(y, new Map([['x', x]]))),
+    /^gradients: wrt\[0\] is the array \["x",…\]|^gradients: wrt\[0\] is the array \[x,…\]; expected a tensor$/,
+  ],
+  [
+    'a figure for the output',
+    (x) => summed(x, (tape) => tape.gradients(3, [x])),
+    /^gradients: the output is the number 3; expected a tensor$/,
+  ],
+  [
+    'a seed',
+    (x) => summed(x, (tape, y) => tape.gradients(y, [x], 1)),
+    /^gradients: the seed is the number 1; expected a tensor$/,
+  ],
+  ['no body', () => (new E.Tape() as Any).record(), /^record: body is undefined; expected a function$/],
+  ['an asynchronous body', () => (new E.Tape() as Any).record(async () => {}), /^record: the body must be synchronous/],
+  ['a scope without a device', () => engine.scope(() => {}), /^scope: gpu is a function; expected a Gpu$/],
+  [
+    'a step without names',
+    (x, gpu) => engine.recordStep(gpu, { x }, () => E.exp(x)),
+    /^recordStep: the result is a Tensor; expected an object of tensors$/,
+  ],
+  [
+    'an operation without a gradient',
+    (_, gpu) => engine.defineOp({ name: 'mine', shape: () => [], forward: () => gpu }),
+    /^defineOp: backward is undefined; expected a function$/,
+  ],
+];
+
+const weights = (gpu: E.Gpu): E.Tensor => E.Tensor.zeros(gpu, [3, 3, 3, 2]);
+
+function withLayer(gpu: E.Gpu, run: (layer: E.PReLU) => unknown): void {
+  const layer = new E.PReLU(1).initialize(gpu, 1);
+  try {
+    run(layer);
+  } finally {
+    layer.dispose();
+  }
+}
+
+function withOptimizer(x: E.Tensor, run: (adam: Any) => void): void {
+  const adam = new E.Adam(new Map([['x', x]]));
+  try {
+    run(adam);
+  } finally {
+    adam.dispose();
+  }
+}
+
+function summed(x: E.Tensor, run: (tape: Any, y: E.Tensor) => unknown): unknown {
+  const tape = new E.Tape();
+  return run(
+    tape,
+    tape.record(() => E.sum(x)),
+  );
+}
+
+for (const [group, mistakes] of Object.entries({ operations: OPERATIONS, networks: NETWORKS, tapes: TAPES })) {
+  test(`${group}: each mistake is an error that names it, before any kernel runs`, async () => {
+    const gpu = await testGpu();
+    const wrong: string[] = [];
+    for (const [what, run, message] of mistakes) {
+      E.scope(gpu, () => {
+        const x = E.Tensor.zeros(gpu, [1, 4, 4, 3]);
+        const { dispatches } = gpu;
+        try {
+          run(x, gpu);
+          wrong.push(`${what}: passes in silence`);
+        } catch (error) {
+          const { name, message: text } = error as Error;
+          if (!(error instanceof CameoError) || !message.test(text)) wrong.push(`${what}: ${name}: ${text}`);
+        }
+        if (group !== 'tapes' && gpu.dispatches !== dispatches) wrong.push(`${what}: a kernel ran`);
+      });
+    }
+    assert.is(wrong.join('\n'), '');
+  });
+}
+
+test('a number stands for a pair in operations as in layers', async () => {
+  const gpu = await testGpu();
+  const values = Float32Array.from({ length: 48 }, (_, k) => Math.sin(k));
+  const read = async (run: (x: E.Tensor) => E.Tensor) => {
+    const y = E.scope(gpu, () => run(E.Tensor.from(gpu, values, [1, 4, 4, 3])));
+    const result = [y.shape, [...(await y.read())]];
+    y.dispose();
+    return result;
+  };
+  const w = (length: number) => E.Tensor.from(gpu, values.subarray(0, length), [3, 3, 3, length / 27]);
+  const same: [(x: E.Tensor) => E.Tensor, (x: E.Tensor) => E.Tensor][] = [
+    [(x) => E.maxPool2d(x, { kernel: 2 }), (x) => E.maxPool2d(x, { kernel: [2, 2], stride: [2, 2] })],
+    [
+      (x) => E.avgPool2d(x, { kernel: 3, stride: 2, padding: 1 }),
+      (x) => E.avgPool2d(x, { kernel: [3, 3], stride: [2, 2], padding: [1, 1, 1, 1] }),
+    ],
+    [
+      (x) => E.avgPool2d(x, { kernel: [3, 2], padding: [2, 1] }),
+      (x) => E.avgPool2d(x, { kernel: [3, 2], stride: [3, 2], padding: [2, 2, 1, 1] }),
+    ],
+    [
+      (x) => E.conv2d(x, w(27), null, { padding: 1, stride: 2 }),
+      (x) => E.conv2d(x, w(27), null, { padding: [1, 1, 1, 1], stride: [2, 2] }),
+    ],
+    [
+      (x) => E.conv2d(x, w(27), null, { padding: [2, 1], dilation: 2 }),
+      (x) => E.conv2d(x, w(27), null, { padding: [2, 2, 1, 1], dilation: [2, 2] }),
+    ],
+    [
+      (x) => E.convTranspose2d(x, w(27).view([3, 3, 1, 3]), null, { stride: 2, outputPadding: 1 }),
+      (x) => E.convTranspose2d(x, w(27).view([3, 3, 1, 3]), null, { stride: [2, 2], outputPadding: [1, 1] }),
+    ],
+    [(x) => E.upsampleNearest(x, 2), (x) => E.upsampleNearest(x, [2, 2])],
+    [(x) => E.upsampleBilinear(x, 7), (x) => E.upsampleBilinear(x, [7, 7])],
+    [(x) => E.maxPool2d(x, { kernel: 2, stride: undefined }), (x) => E.maxPool2d(x, { kernel: 2 })],
+  ];
+  for (const [short, long] of same) assert.equal(await read(short), await read(long));
+});
+
+test.run();

@@ -1,0 +1,146 @@
+// adapters: once
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { deflateSync } from 'node:zlib';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { crc32 } from '../../src/codec/crc32.js';
+import { browserTest } from '../browser/browser.js';
+import { waitForText } from '../browser/browser-page.js';
+import { alignedFile, assertFits, choose, openDemo, PHONE, PHOTO, photoLandmarks, slot } from './web-fixture.js';
+
+const demo = await openDemo();
+const { folder, address, reason } = demo;
+
+/** A PNG of one bit a pixel, all of it white. */
+function whitePng(width: number, height: number): Buffer {
+  const chunk = (type: string, data: Uint8Array): Buffer => {
+    const body = Buffer.concat([Buffer.from(type), data]);
+    const frame = Buffer.alloc(8);
+    frame.writeUInt32BE(data.length);
+    frame.writeUInt32BE(crc32(body) >>> 0, 4);
+    return Buffer.concat([frame.subarray(0, 4), body, frame.subarray(4)]);
+  };
+  const header = Buffer.alloc(13);
+  header.writeUInt32BE(width);
+  header.writeUInt32BE(height, 4);
+  header[8] = 1;
+  const rows = Buffer.alloc(height * (1 + width / 8), 255);
+  for (let y = 0; y < height; y++) rows[y * (1 + width / 8)] = 0;
+  const signature = Buffer.of(137, 80, 78, 71, 13, 10, 26, 10);
+  const parts = [chunk('IHDR', header), chunk('IDAT', deflateSync(rows, { level: 1 })), chunk('IEND', Buffer.alloc(0))];
+  return Buffer.concat([signature, ...parts]);
+}
+
+browserTest(demo, '', 'bad pictures and files are explained, and the page goes on', async (page) => {
+  await page.goto(address);
+  const cases: { name: string; content: Uint8Array; message: RegExp; read?: RegExp }[] = [
+    {
+      name: 'text.png',
+      content: Buffer.from('no picture'),
+      message: /^text\.png: no picture that this browser can read/,
+    },
+    { name: 'empty.jpg', content: Buffer.alloc(0), message: /^empty\.jpg: the file is empty/ },
+    {
+      name: 'half.png',
+      content: readFileSync(await alignedFile(folder, 2)).subarray(0, 4000),
+      message: /^half\.png: .*damaged/,
+    },
+    {
+      name: 'huge.png',
+      content: whitePng(16_000, 8000),
+      message: /^huge\.png: the picture is 16000×8000, 128 megapixels; at most 50 are accepted/,
+    },
+  ];
+  for (const { name, content, message } of cases) {
+    writeFileSync(join(folder, name), content);
+    await choose(page, `${slot(1)} input`, join(folder, name));
+    await waitForText(page, `${slot(1)} .problem`, message, 30_000);
+  }
+  assert.is(await page.$eval('#compressed', (section) => (section as HTMLElement).hidden), true);
+  await choose(page, '#read-file', join(folder, 'text.png'));
+  await waitForText(page, '#read-problem', /^text\.png: no picture/);
+  await choose(page, '#read-file', await alignedFile(folder, 2));
+  await waitForText(page, '#read-problem', /^aligned-2\.png: no QR code can be read in it/);
+  writeFileSync(join(folder, 'broken.cameo'), Uint8Array.of(0x9e, 0x43, 0x4d, 0x46, 1, 2, 3));
+  await choose(page, '#read-file', join(folder, 'broken.cameo'));
+  if (!reason) await waitForText(page, '#read-problem', /truncated: file of 7 bytes/);
+  // Points that are those of no face.
+  await choose(page, `${slot(1)} input`, PHOTO);
+  await page.waitForSelector(`${slot(1)} .handle`, { visible: true });
+  await page.focus(`${slot(1)} .handle`);
+  await page.keyboard.down('Shift');
+  for (let k = 0; k < 8; k++) await page.keyboard.press('ArrowRight');
+  await page.keyboard.up('Shift');
+  await waitForText(page, `${slot(1)} .problem`, /from the proportions of a face/);
+  await page.click(`${slot(1)} .reset`);
+  await waitForText(page, `${slot(1)} .problem`, /^$/);
+});
+
+browserTest(demo, '', "the browser's own face detector places the points, where it has one", async (page) => {
+  // Those of the first face, in no order.
+  const [landmarks] = await photoLandmarks();
+  const [left, right, , ...mouth] = landmarks.map(([x, y]) => ({ x, y }));
+  const apart = right.x - left.x;
+  const found = {
+    boundingBox: { x: left.x - 0.7 * apart, y: left.y - 0.9 * apart, width: 2.4 * apart, height: 2.4 * apart },
+    landmarks: [
+      { type: 'eye', locations: [right] },
+      { type: 'eye', locations: [left] },
+      { type: 'mouth', locations: [{ x: (mouth[0].x + mouth[1].x) / 2, y: (mouth[0].y + mouth[1].y) / 2 }] },
+    ],
+  };
+  await page.evaluateOnNewDocument(`globalThis.FaceDetector = class {
+    async detect() {
+      return [${JSON.stringify(found)}];
+    }
+  }`);
+  await page.goto(address);
+  await choose(page, `${slot(1)} input`, PHOTO);
+  await waitForText(page, `${slot(1)} .hint`, /^The browser found a face/);
+  const labels = await page.$$eval(`${slot(1)} .handle`, (all) => all.map((one) => one.getAttribute('aria-label')!));
+  for (const [k, [x, y]] of landmarks.entries()) {
+    const [px, py] = /at (\d+), (\d+)/.exec(labels[k])!.slice(1).map(Number);
+    assert.ok(Math.hypot(px - x, py - y) < 25, `${labels[k]}; the nearest truth is ${x}, ${y}`);
+  }
+});
+
+browserTest(demo, '', 'a browser without WebGPU is told so, and still shows JPEG and WebP', async (page) => {
+  await page.evaluateOnNewDocument(() => Reflect.deleteProperty(Navigator.prototype, 'gpu'));
+  await page.goto(address);
+  await waitForText(page, '#gpu-problem', /this browser has no WebGPU .* on https or localhost/);
+  await choose(page, `${slot(1)} input`, await alignedFile(folder, 0));
+  await waitForText(page, '#face-problem', /^Cameo cannot run here: this browser has no WebGPU/);
+  await waitForText(page, '[data-key=webp]', /\d+ bytes/);
+  // With some 470 bytes of colour profile there is no room for a picture in 500.
+  await page.click('#profile');
+  await waitForText(page, '[data-key=webp]', /makes no file this small/);
+  await page.click('#tab-train');
+  await page.click('#train-start');
+  await waitForText(page, '#train-problem', /this browser has no WebGPU/);
+});
+
+browserTest(demo, '', 'every control and picture has a name, and the phone shows all of them', async (page) => {
+  await page.setViewport(PHONE);
+  await page.goto(address);
+  await choose(page, `${slot(1)} input`, PHOTO);
+  await page.waitForSelector(`${slot(1)} .handle`, { visible: true });
+  for (const tab of ['#tab-train', '#tab-bench', '#tab-face']) {
+    await page.click(tab);
+    await assertFits(page, tab);
+    const tree = await page.accessibility.snapshot();
+    const unnamed: string[] = [];
+    const visit = (node: typeof tree): void => {
+      if (!node) return;
+      if (/button|tab$|slider|spin|combo|link|image|check|text ?box/i.test(node.role) && !node.name)
+        unnamed.push(node.role);
+      for (const child of node.children ?? []) visit(child);
+    };
+    visit(tree);
+    assert.equal(unnamed, [], tab);
+  }
+});
+
+test.after(() => demo.close());
+
+test.run();

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { checkResumed, readSettings, settingsGiven } from '../../src/cli/training-run.js';
+import { checkResumed, readSettings, settingsGiven } from '../../src/cli/training-settings.js';
 import { ArgumentError, FormatError } from '../../src/common/errors.js';
 import { writeSafetensors } from '../../src/nn/safetensors.js';
 import { checkCodecTraining, DEFAULT_CODEC_TRAINING } from '../../src/training/codec-config.js';

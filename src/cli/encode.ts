@@ -10,6 +10,7 @@ import { CodecSession } from './codec-session.js';
 import { SUFFIXES } from './compact-kind.js';
 import { type EncodeCounts, encodePictures, picturesOf, type Targets, type WrittenFile } from './encode-run.js';
 import { budgetEncoder, type Encoder, type EncodeSettings, holderOf, pngEncoder } from './face-writer.js';
+import { stopOnInterrupt } from './interrupt.js';
 import { addJson, beginJson, JSON_HELP } from './json-output.js';
 import { integer, sizeText } from './numbers.js';
 import { Outputs, refuseInput } from './outputs.js';
@@ -17,7 +18,6 @@ import { readLandmarkInput } from './photo-faces.js';
 import { startProgress } from './progress.js';
 import { DASH } from './stdin.js';
 import { note, STDOUT_NAME, say, takeStdoutForData, warn, writeData } from './terminal.js';
-import { stopOnInterrupt } from './training-run.js';
 import type { CodecKind } from './weights.js';
 
 /** Bytes of a face where nothing else is asked for. */

@@ -42,13 +42,13 @@ import {
 import { ComparedCodecs } from './compared-codecs.js';
 import { openDevice } from './device.js';
 import { gitCommit } from './git-commit.js';
+import { stopOnInterrupt } from './interrupt.js';
 import { lfwPerson, QUICK_PAIRS } from './lfw-faces.js';
 import { Outputs } from './outputs.js';
 import { cacheFile } from './places.js';
 import { startStages } from './progress.js';
 import { runFacts } from './report-facts.js';
 import { print, say, warn } from './terminal.js';
-import { stopOnInterrupt } from './training-run.js';
 
 const MAX_REPORT_BYTES = 2 ** 28;
 const SCORES = 'scores.safetensors';

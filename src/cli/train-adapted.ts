@@ -13,13 +13,14 @@ import { writeRecognizer } from '../models/recognizer-file.js';
 import { saveState } from '../nn/state.js';
 import { adaptRecognizer, type RestoredFaces } from '../training/adapt-recognizer.js';
 import { openDevice } from './device.js';
+import { stopOnInterrupt } from './interrupt.js';
 import { noteOwn } from './note-own.js';
 import { integer } from './numbers.js';
 import { claimFile } from './outputs.js';
 import { dataFolder, encodingsFolder, recognizerPlaces } from './places.js';
 import { startStages } from './progress.js';
 import { say } from './terminal.js';
-import { number, stopOnInterrupt } from './training-run.js';
+import { number } from './training-settings.js';
 import { expectKind, readWeights, weightsPath } from './weights.js';
 
 interface AdaptedCommand {

@@ -18,7 +18,7 @@ import { Outputs } from './outputs.js';
 import { dataFolder, embeddingsFile, recognizerPlaces } from './places.js';
 import { commandLine } from './report-facts.js';
 import { print, say } from './terminal.js';
-import { number } from './training-run.js';
+import { number } from './training-settings.js';
 
 interface ArchitecturesOptions {
   data?: string;

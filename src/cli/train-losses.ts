@@ -20,7 +20,7 @@ import { dataFolder } from './places.js';
 import { commandLine } from './report-facts.js';
 import { print, say } from './terminal.js';
 import { USUAL_MARGINS } from './train-recognition.js';
-import { number } from './training-run.js';
+import { number } from './training-settings.js';
 
 interface LossesOptions {
   data?: string;

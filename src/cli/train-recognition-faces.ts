@@ -23,7 +23,7 @@ import { dataFolder, embeddingsFile, recognizerPlaces } from './places.js';
 import { startStages } from './progress.js';
 import { commandLine } from './report-facts.js';
 import { print } from './terminal.js';
-import { number } from './training-run.js';
+import { number } from './training-settings.js';
 
 interface FacesOptions {
   data?: string;

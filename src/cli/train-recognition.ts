@@ -3,9 +3,7 @@ import { type Command, Option } from 'commander';
 import { loadKlt } from '../codec/klt-file.js';
 import { readRecognizerOf } from '../data/checkpoints/recognizer-source.js';
 import { labelReportText } from '../data/faces/identity-set.js';
-import { writeFileAtomic } from '../data/files/atomic-file.js';
 import { percent } from '../evaluation/reports/percent.js';
-import { LazyDevice } from '../gpu/device-source.js';
 import type { Gpu } from '../gpu/gpu.js';
 import type { KltAutoencoder } from '../models/klt-autoencoder.js';
 import { LOSSES, type LossSpec } from '../ops/margin-loss.js';
@@ -14,35 +12,26 @@ import {
   facesInStep,
   type RecognitionTrainingConfig,
 } from '../training/recognition-config.js';
-import { RecognitionTrainer } from '../training/recognition-trainer.js';
-import { readCheckpoint } from '../training/train-codec.js';
-import { trainRecognition } from '../training/train-recognition.js';
+import { type RecognitionStep, RecognitionTrainer } from '../training/recognition-trainer.js';
+import type { RecognitionValidation } from '../training/recognition-validation.js';
+import { type RecognitionStart, trainRecognition } from '../training/train-recognition.js';
 import type { TrainingLog } from '../training/training-log.js';
-import { openDevice } from './device.js';
-import { noteOwn } from './note-own.js';
 import { refuseInput } from './outputs.js';
 import { dataFolder, embeddingsFile, recognizerPlaces } from './places.js';
-import { type Progress, startBar, startStages } from './progress.js';
 import { say } from './terminal.js';
+import { INTERRUPT_HELP, runTrainingCommand, stackedPlots, type TrainingDisplay } from './training-command.js';
 import {
-  checkpointOf,
-  checkResumed,
   number,
   RESUME_HELP,
-  readSettings,
+  runSettings,
   STEPS_HELP,
-  settingsGiven,
-  stackedPlots,
-  stopOnInterrupt,
-  tellOutcome,
-} from './training-run.js';
+  settingsFile,
+  type TrainingCommandOptions,
+} from './training-settings.js';
 import { expectKind, readWeights, type WeightsOf, weightsPath } from './weights.js';
 
-interface TrainRecognitionCommand {
-  data?: string;
+interface TrainRecognitionCommand extends TrainingCommandOptions {
   sources?: string;
-  out: string;
-  config?: string;
   loss?: LossSpec['loss'];
   s?: number;
   m?: number;
@@ -55,8 +44,6 @@ interface TrainRecognitionCommand {
   distillation?: number;
   unlabelled?: number;
   validateOn?: string;
-  checkpointEvery?: number;
-  resume?: boolean;
 }
 
 /** Margins usual for each loss. */
@@ -98,144 +85,91 @@ export function addTrainRecognition(train: Command): void {
     .option('--resume', RESUME_HELP)
     .addHelpText(
       'after',
-      '\nExample: cameo train recognition --data faces --loss cosface --m 0.35 -o out/recognition\nCtrl-C writes a checkpoint; --resume goes on to the same numbers.',
+      `\nExample: cameo train recognition --data faces --loss cosface --m 0.35 -o out/recognition\n${INTERRUPT_HELP}`,
     )
     .action(run);
 }
 
 async function settings(options: TrainRecognitionCommand): Promise<RecognitionTrainingConfig> {
-  const defaults = DEFAULT_RECOGNITION_TRAINING;
-  const file = options.config ? await readSettings(options.config, defaults) : {};
-  const name = options.loss ?? file.loss?.loss ?? defaults.loss.loss;
-  const loss: LossSpec = { loss: name, ...USUAL_MARGINS[name], ...(options.loss ? {} : file.loss) };
-  if (options.s !== undefined) loss.s = options.s;
-  if (options.m !== undefined) loss.m = options.m;
-  const config = {
-    ...defaults,
-    ...file,
-    model: { ...defaults.model, ...file.model },
-    augment: { ...defaults.augment, ...file.augment },
-    degrade: { ...defaults.degrade, ...file.degrade },
-    loss,
-  };
-  if (options.teacher && !file.distillation) config.distillation = 10;
-  const given = {
-    steps: options.steps,
-    batchSize: options.batch,
-    seed: options.seed,
-    learningRate: options.lr,
-    balanced: options.balanced,
-    distillation: options.distillation,
-    unlabelledBatch: options.unlabelled,
-  };
-  return Object.assign(config, Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)));
-}
-
-/** The checkpoint's settings; of those given, the steps alone may be others. @throws ArgumentError for any other */
-async function resumedConfig(checkpoint: string, options: TrainRecognitionCommand): Promise<RecognitionTrainingConfig> {
-  const config = RecognitionTrainer.configOf(await readCheckpoint(checkpoint));
-  const file = options.config ? await readSettings(options.config, DEFAULT_RECOGNITION_TRAINING) : {};
-  checkResumed(checkpoint, config, [
-    // --loss takes the place of the file's whole loss, as in a new run.
-    ...settingsGiven(options.config!, options.loss ? { ...file, loss: {} } : file),
-    { said: '--loss', setting: 'loss.loss', value: options.loss },
-    { said: '--s', setting: 'loss.s', value: options.s },
-    { said: '--m', setting: 'loss.m', value: options.m },
-    { said: '--batch', setting: 'batchSize', value: options.batch },
-    { said: '--seed', setting: 'seed', value: options.seed },
-    { said: '--lr', setting: 'learningRate', value: options.lr },
-    { said: '--balanced', setting: 'balanced', value: options.balanced },
-    { said: '--distillation', setting: 'distillation', value: options.distillation },
-    { said: '--unlabelled', setting: 'unlabelledBatch', value: options.unlabelled },
-  ]);
-  return { ...config, steps: options.steps ?? file.steps ?? config.steps };
+  const file = await settingsFile(options.config, DEFAULT_RECOGNITION_TRAINING);
+  // --loss takes the place of the file's whole loss.
+  if (options.loss) delete file.loss;
+  const loss = options.loss ?? file.loss?.loss ?? DEFAULT_RECOGNITION_TRAINING.loss.loss;
+  const config = await runSettings(options, {
+    file,
+    defaults: { ...DEFAULT_RECOGNITION_TRAINING, loss: { loss, ...USUAL_MARGINS[loss] } },
+    given: [
+      { said: '--loss', setting: 'loss.loss', value: options.loss },
+      { said: '--s', setting: 'loss.s', value: options.s },
+      { said: '--m', setting: 'loss.m', value: options.m },
+      { said: '--steps', setting: 'steps', value: options.steps },
+      { said: '--batch', setting: 'batchSize', value: options.batch },
+      { said: '--seed', setting: 'seed', value: options.seed },
+      { said: '--lr', setting: 'learningRate', value: options.lr },
+      { said: '--balanced', setting: 'balanced', value: options.balanced },
+      { said: '--distillation', setting: 'distillation', value: options.distillation },
+      { said: '--unlabelled', setting: 'unlabelledBatch', value: options.unlabelled },
+    ],
+    configOf: RecognitionTrainer.configOf,
+  });
+  const unsaid = options.distillation === undefined && !options.resume;
+  return options.teacher && unsaid && !config.distillation ? { ...config, distillation: 10 } : config;
 }
 
 async function run(options: TrainRecognitionCommand): Promise<void> {
   const data = dataFolder(options.data);
-  const checkpoint = checkpointOf(options.out, options.resume);
-  const config = options.resume ? await resumedConfig(checkpoint, options) : await settings(options);
+  const config = await settings(options);
   say(`settings: ${JSON.stringify(config)}`);
-
   const teacher = options.teacher ? await readRecognizerOf(options.teacher, recognizerPlaces(data)) : undefined;
   for (const name of ['model', 'best']) await refuseInput(join(options.out, `${name}.safetensors`), [options.teacher]);
   const shipped = config.generatedBatch > 0 ? await readCodec() : undefined;
   let made: KltAutoencoder | undefined;
   const codec = shipped && { id: shipped.modelId, model: (gpu: Gpu) => (made = loadKlt(gpu, shipped.file)) };
-  const device = new LazyDevice(openDevice);
-  const stop = stopOnInterrupt();
-  let bar: Progress | undefined;
-  const preparing = startStages();
-  const faces = facesInStep(config);
-  const smooth = { loss: Number.NaN, distance: Number.NaN, time: Number.NaN };
-  const blend = (key: keyof typeof smooth, value: number): number => {
-    smooth[key] = Number.isNaN(smooth[key]) ? value : 0.97 * smooth[key] + 0.03 * value;
-    return smooth[key];
-  };
-  let last = performance.now();
-  try {
-    const result = await trainRecognition({
-      gpu: device.open,
+  await runTrainingCommand(options, displayOf(config), (shown) =>
+    trainRecognition({
+      ...shown,
       config,
       data,
       sources: options.sources?.split(','),
       validationSources: options.validateOn?.split(','),
-      out: options.out,
-      resume: options.resume,
-      checkpointEvery: options.checkpointEvery,
       teacher,
       codec,
       embeddings: teacher && embeddingsFile(teacher.modelId),
-      signal: stop.signal,
-      metadata: { 'cameo.license': 'see the model card beside this file' },
-      onProgress: preparing.update,
-      onStart: ({ gpu, faces: set, labelling, firstStep, parameters }) => {
-        preparing.stop();
-        noteOwn(set);
-        for (const line of labelReportText(labelling.report)) say(line);
-        const { identities, labelled, unlabelled } = labelling;
-        say(
-          `${parameters} parameters; ${labelled.length} faces of ${identities.length} identities and ${unlabelled.length} without label of ${resolve(set.root)}, on ${gpu.description.description}`,
-        );
-        bar = startBar(FORMAT, config.steps, firstStep, { loss: '-', distance: '-', speed: '-' });
-        last = performance.now();
-      },
-      onStep: (step) => {
-        const now = performance.now();
-        bar?.update(step.step + 1, {
-          loss: blend('loss', step.classification).toFixed(3),
-          distance: teacher ? blend('distance', step.distance).toFixed(3) : '-',
-          speed: ((1000 * faces) / blend('time', now - last)).toFixed(1),
-        });
-        last = now;
-      },
-      onCheckpoint: async (log, validation) => {
-        await writeFileAtomic(join(options.out, 'training.svg'), trainingPlot(log));
-        if (validation) {
-          const { tar3, tar2, accuracy, distance } = validation;
-          const far = distance !== undefined ? `, distance to the teacher ${distance.toFixed(3)}` : '';
-          say(
-            `\nheld-out identities: TAR ${percent(tar3, 1)} at FAR 1e-3, ${percent(tar2, 1)} at 1e-2, accuracy ${percent(accuracy, 1)}${far}`,
-          );
-        }
-        last = performance.now();
-      },
-    });
-    bar?.stop();
-    if (result.unchanged) {
-      say(
-        `finished already, after ${result.steps} steps, and left as it is: ${join(options.out, 'model.safetensors')}; more --steps go on`,
-      );
-    } else tellOutcome(result, options.out, ' and best.safetensors');
-  } finally {
-    preparing.stop();
-    bar?.stop();
-    stop.release();
-    teacher?.dispose();
-    made?.dispose();
-    await device.close();
-  }
+    }).finally(() => {
+      teacher?.dispose();
+      made?.dispose();
+    }),
+  );
 }
+
+type RecognitionDisplay = TrainingDisplay<RecognitionStart, RecognitionStep, RecognitionValidation | null>;
+
+const displayOf = (config: RecognitionTrainingConfig): RecognitionDisplay => ({
+  steps: config.steps,
+  batch: facesInStep(config),
+  format: FORMAT,
+  started: ({ gpu, faces, labelling, parameters }) => {
+    const { identities, labelled, unlabelled, report } = labelling;
+    return [
+      ...labelReportText(report),
+      `${parameters} parameters; ${labelled.length} faces of ${identities.length} identities and ${unlabelled.length} without label of ${resolve(faces.root)}, on ${gpu.description.description}`,
+    ];
+  },
+  figures: ({ classification, distance }, smooth) => ({
+    loss: smooth('loss', classification).toFixed(3),
+    distance: config.distillation > 0 ? smooth('distance', distance).toFixed(3) : '-',
+  }),
+  validated: (validation) => {
+    if (!validation) return [];
+    const { tar3, tar2, accuracy, distance } = validation;
+    const far = distance !== undefined ? `, distance to the teacher ${distance.toFixed(3)}` : '';
+    return [
+      `held-out identities: TAR ${percent(tar3, 1)} at FAR 1e-3, ${percent(tar2, 1)} at 1e-2, accuracy ${percent(accuracy, 1)}${far}`,
+    ];
+  },
+  plot: { name: 'training.svg', draw: trainingPlot },
+  more: ' and best.safetensors',
+});
 
 /** The codec that makes faces: the one that CAMEO_MODEL names, else the one that is shipped. */
 async function readCodec(): Promise<WeightsOf<'budget'>> {
@@ -243,7 +177,7 @@ async function readCodec(): Promise<WeightsOf<'budget'>> {
 }
 
 /** Losses and figures of the held-out identities over the steps. */
-export function trainingPlot(log: TrainingLog): string {
+function trainingPlot(log: TrainingLog): string {
   const loss = { xLabel: 'step', yLabel: 'loss, nats' };
   const plots = [
     { ...loss, title: 'Training loss on labels', series: [{ name: 'loss', points: log.series('classification') }] },

@@ -15,7 +15,7 @@ import { claimFile } from './outputs.js';
 import { dataFolder } from './places.js';
 import { startProgress } from './progress.js';
 import { say } from './terminal.js';
-import { number } from './training-run.js';
+import { number } from './training-settings.js';
 import { MAX_WEIGHTS_BYTES, named } from './weights.js';
 
 interface TrainTablesCommand {

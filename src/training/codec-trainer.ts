@@ -1,11 +1,9 @@
 import { CheckpointError } from '../common/errors.js';
-import { parseJson } from '../common/json.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { Autoencoder } from '../models/autoencoder.js';
 import { Adam } from '../nn/adam.js';
 import { clipGradients } from '../nn/clip.js';
-import { type HostTensors, withoutPrefix, withPrefix } from '../nn/host-tensor.js';
-import { readSafetensors, writeSafetensors } from '../nn/safetensors.js';
+import { withoutPrefix } from '../nn/host-tensor.js';
 import { cosine, type Schedule, warmUp } from '../nn/schedule.js';
 import { loadState, saveState } from '../nn/state.js';
 import { add, mul } from '../ops/binary.js';
@@ -14,6 +12,7 @@ import { affine } from '../ops/unary.js';
 import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
 import { Tape } from '../tensor/tape.js';
 import { keep, Tensor } from '../tensor/tensor.js';
+import { type CheckpointFormat, type CheckpointState, parseCheckpoint, writeCheckpoint } from './checkpoint.js';
 import { type CodecTrainingConfig, checkCodecTraining } from './codec-config.js';
 import { assertSameConfig } from './same-config.js';
 import { assertSameSource, type TrainingSource } from './training-source.js';
@@ -52,7 +51,23 @@ const FIRST_RATE_WEIGHT = 0.1;
 /** Largest change of a rate's weight in one visit, in natural-log units. */
 const STEERING = 0.02;
 
-const FORMAT = 'cameo.codec-checkpoint';
+interface CodecState extends CheckpointState<CodecTrainingConfig> {
+  rateWeights: number[];
+}
+
+const FORMAT: CheckpointFormat<CodecState> = {
+  key: 'cameo.codec-checkpoint',
+  training: 'codec training',
+  check(state) {
+    const { step, rateWeights, config } = state;
+    checkCodecTraining(config);
+    const fit = Array.isArray(rateWeights) && rateWeights.length === config.model.rates;
+    if (!fit || !rateWeights.every((weight) => weight > 0)) {
+      throw new CheckpointError(`step ${step}, rate weights [${rateWeights}]`);
+    }
+    return state;
+  },
+};
 
 /**
  * Trains an autoencoder for several rates at once. Step k serves rate k mod rates, on a batch that depends on seed and k
@@ -142,18 +157,17 @@ export class CodecTrainer {
 
   /** Everything needed to go on: a safetensors file. */
   async checkpoint(): Promise<Uint8Array> {
-    const tensors: HostTensors = new Map([
-      ...withPrefix(await saveState(this.model), 'model.'),
-      ...withPrefix(await this.optimizer.saveState(), 'optimizer.'),
-    ]);
     const { step, config, source } = this;
-    const state: CheckpointState = { step, rateWeights: this.#rateWeights, config, source };
-    return writeSafetensors(tensors, new Map([[FORMAT, JSON.stringify(state)]]));
+    return writeCheckpoint(
+      FORMAT,
+      { step, rateWeights: this.#rateWeights, config, source },
+      { model: await saveState(this.model), optimizer: await this.optimizer.saveState() },
+    );
   }
 
   /** The training config that a checkpoint was made with. */
   static configOf(bytes: Uint8Array): CodecTrainingConfig {
-    return parseCheckpoint(bytes).state.config;
+    return parseCheckpoint(FORMAT, bytes).state.config;
   }
 
   /**
@@ -162,7 +176,7 @@ export class CodecTrainer {
    * @throws CheckpointError for a file that is none, or was made with another configuration or from other faces
    */
   restore(bytes: Uint8Array): void {
-    const { tensors, state } = parseCheckpoint(bytes);
+    const { tensors, state } = parseCheckpoint(FORMAT, bytes);
     assertSameConfig(state.config, this.config);
     if (state.source && this.source) assertSameSource(state.source, this.source);
     loadState(this.model, withoutPrefix(tensors, 'model.'));
@@ -178,31 +192,4 @@ export class CodecTrainer {
     this.optimizer.dispose();
     this.model.dispose();
   }
-}
-
-interface CheckpointState {
-  step: number;
-  rateWeights: number[];
-  config: CodecTrainingConfig;
-  /** Absent in checkpoints of earlier versions. */
-  source?: TrainingSource | null;
-}
-
-function parseCheckpoint(bytes: Uint8Array): { tensors: HostTensors; state: CheckpointState } {
-  const { tensors, metadata } = readSafetensors(bytes);
-  const text = metadata.get(FORMAT);
-  if (!text) throw new CheckpointError(`not a checkpoint of codec training: metadata "${FORMAT}" is missing`);
-  let state: CheckpointState;
-  try {
-    state = parseJson(text, FORMAT) as CheckpointState;
-    checkCodecTraining(state.config);
-  } catch (cause) {
-    throw new CheckpointError(`the checkpoint's metadata is damaged: ${(cause as Error).message}`, { cause });
-  }
-  const { step, rateWeights, config } = state;
-  const weightsFit = Array.isArray(rateWeights) && rateWeights.length === config.model.rates;
-  if (!Number.isInteger(step) || step < 0 || !weightsFit || !rateWeights.every((weight) => weight > 0)) {
-    throw new CheckpointError(`the checkpoint's metadata is damaged: step ${step}, rate weights [${rateWeights}]`);
-  }
-  return { tensors, state };
 }

@@ -1,16 +1,14 @@
 import { ArgumentError, CheckpointError } from '../common/errors.js';
-import { parseJson } from '../common/json.js';
 import { CounterRandom } from '../common/random.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { type KltAutoencoder, stepValues } from '../models/klt-autoencoder.js';
 import type { Recognizer } from '../models/recognizer.js';
 import { Adam } from '../nn/adam.js';
 import { clipGradients } from '../nn/clip.js';
-import { type HostTensors, withoutPrefix, withPrefix } from '../nn/host-tensor.js';
+import { withoutPrefix } from '../nn/host-tensor.js';
 import { filled } from '../nn/init.js';
 import { Module } from '../nn/module.js';
 import type { Parameter } from '../nn/parameter.js';
-import { readSafetensors, writeSafetensors } from '../nn/safetensors.js';
 import { cosine, warmUp } from '../nn/schedule.js';
 import { loadState, saveState } from '../nn/state.js';
 import { add, mul } from '../ops/binary.js';
@@ -23,6 +21,7 @@ import { affine } from '../ops/unary.js';
 import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
 import { Tape } from '../tensor/tape.js';
 import { keep, Tensor } from '../tensor/tensor.js';
+import { type CheckpointFormat, type CheckpointState, parseCheckpoint, writeCheckpoint } from './checkpoint.js';
 import { type EncodedLevels, LevelEncoder } from './encoder-levels.js';
 import { checkJointTraining, type JointStage, type JointTrainingConfig, stageAt, totalSteps } from './joint-config.js';
 import { assertSameSource, type TrainingSource } from './training-source.js';
@@ -65,7 +64,14 @@ export interface JointRecognizer {
 type Inputs = Record<string, Tensor>;
 type Figures = { loss: Tensor; error: Tensor; bits: Tensor; distance: Tensor; cosface: Tensor };
 
-const FORMAT = 'cameo.joint-checkpoint';
+const FORMAT: CheckpointFormat<CheckpointState<JointTrainingConfig>> = {
+  key: 'cameo.joint-checkpoint',
+  training: 'joint training',
+  check(state) {
+    checkJointTraining(state.config);
+    return state;
+  },
+};
 const WARM_UP = 50;
 const QUANTIZER_STREAM = 0x51000000;
 /** Brings the loss near 1, where the clipping of gradients is meant to be. */
@@ -258,25 +264,24 @@ export class JointTrainer {
 
   /** Everything needed to go on: a safetensors file. */
   async checkpoint(): Promise<Uint8Array> {
-    const tensors: HostTensors = new Map([...withPrefix(await saveState(this.model), 'model.')]);
-    const { index } = stageAt(this.config, this.step);
-    const own = this.#optimizer?.stage === index ? await this.#optimizer.adam.saveState() : new Map();
-    for (const [name, tensor] of withPrefix(own, 'optimizer.')) tensors.set(name, tensor);
-    if (this.#classes) {
-      for (const [name, tensor] of withPrefix(await saveState(this.#classes), 'classes.')) tensors.set(name, tensor);
-    }
-    const tuned = this.config.stages.some(({ recognizer }) => recognizer === 'trained');
-    if (tuned) {
-      const state = await saveState(this.recognizers[0].recognizer);
-      for (const [name, tensor] of withPrefix(state, 'recognizer.')) tensors.set(name, tensor);
-    }
-    const state: CheckpointState = { step: this.step, config: this.config, source: this.source };
-    return writeSafetensors(tensors, new Map([[FORMAT, JSON.stringify(state)]]));
+    const { step, config, source } = this;
+    const { index } = stageAt(config, step);
+    const tuned = config.stages.some(({ recognizer }) => recognizer === 'trained');
+    return writeCheckpoint(
+      FORMAT,
+      { step, config, source },
+      {
+        model: await saveState(this.model),
+        optimizer: this.#optimizer?.stage === index ? await this.#optimizer.adam.saveState() : new Map(),
+        classes: this.#classes ? await saveState(this.#classes) : new Map(),
+        recognizer: tuned ? await saveState(this.recognizers[0].recognizer) : new Map(),
+      },
+    );
   }
 
   /** The training config that a checkpoint was made with. */
   static configOf(bytes: Uint8Array): JointTrainingConfig {
-    return parseCheckpoint(bytes).state.config;
+    return parseCheckpoint(FORMAT, bytes).state.config;
   }
 
   /**
@@ -285,7 +290,7 @@ export class JointTrainer {
    * @throws CheckpointError for a file that is none, or was made with another configuration
    */
   restore(bytes: Uint8Array): void {
-    const { tensors, state } = parseCheckpoint(bytes);
+    const { tensors, state } = parseCheckpoint(FORMAT, bytes);
     const { index: begun, step: done } = stageAt(state.config, state.step);
     const own = this.config.stages[begun];
     if (done > 0 && !(own && own.steps >= done)) {
@@ -332,26 +337,5 @@ export class JointTrainer {
     this.#optimizer?.adam.dispose();
     this.#classes?.dispose();
     this.model.dispose();
-  }
-}
-
-interface CheckpointState {
-  step: number;
-  config: JointTrainingConfig;
-  /** Absent in checkpoints of earlier versions. */
-  source?: TrainingSource | null;
-}
-
-function parseCheckpoint(bytes: Uint8Array): { tensors: HostTensors; state: CheckpointState } {
-  const { tensors, metadata } = readSafetensors(bytes);
-  const text = metadata.get(FORMAT);
-  if (!text) throw new CheckpointError(`not a checkpoint of joint training: metadata "${FORMAT}" is missing`);
-  try {
-    const state = parseJson(text, FORMAT) as CheckpointState;
-    checkJointTraining(state.config);
-    if (!Number.isInteger(state.step) || state.step < 0) throw new CheckpointError(`step ${state.step}`);
-    return { tensors, state };
-  } catch (cause) {
-    throw new CheckpointError(`the checkpoint's metadata is damaged: ${(cause as Error).message}`, { cause });
   }
 }

@@ -1,15 +1,13 @@
 import { CheckpointError } from '../common/errors.js';
-import { parseJson } from '../common/json.js';
 import type { Gpu } from '../gpu/gpu.js';
 import type { Recognizer } from '../models/recognizer.js';
 import { buildRecognizer } from '../models/recognizer-file.js';
 import { Adam } from '../nn/adam.js';
 import { clipGradients } from '../nn/clip.js';
-import { type HostTensors, withoutPrefix, withPrefix } from '../nn/host-tensor.js';
+import { withoutPrefix } from '../nn/host-tensor.js';
 import { xavierUniform } from '../nn/init.js';
 import { Module } from '../nn/module.js';
 import type { Parameter } from '../nn/parameter.js';
-import { readSafetensors, writeSafetensors } from '../nn/safetensors.js';
 import { cosine, type Schedule, warmUp } from '../nn/schedule.js';
 import { loadState, saveState } from '../nn/state.js';
 import { averageDecay, averageWeights } from '../nn/weight-average.js';
@@ -22,6 +20,7 @@ import { affine } from '../ops/unary.js';
 import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
 import { Tape } from '../tensor/tape.js';
 import { keep, Tensor } from '../tensor/tensor.js';
+import { type CheckpointFormat, type CheckpointState, parseCheckpoint, writeCheckpoint } from './checkpoint.js';
 import {
   checkRecognitionTraining,
   DEFAULT_RECOGNITION_TRAINING,
@@ -71,7 +70,23 @@ class Trained extends Module {
 type StepInputs = { x: Tensor; labels: Tensor; labelWeight: Tensor; teacher: Tensor };
 type StepFigures = { loss: Tensor; classification: Tensor; distance: Tensor };
 
-const FORMAT = 'cameo.recognition-checkpoint';
+interface RecognitionState extends CheckpointState<RecognitionTrainingConfig> {
+  identities: readonly string[];
+}
+
+const FORMAT: CheckpointFormat<RecognitionState> = {
+  key: 'cameo.recognition-checkpoint',
+  training: 'recognition training',
+  check(state) {
+    // A checkpoint of an earlier version lacks settings that came later: they did as the defaults do.
+    const augment = { ...state.config.augment, scale: state.config.augment.scale ?? 0 };
+    const config = checkRecognitionTraining({ ...DEFAULT_RECOGNITION_TRAINING, ...state.config, augment });
+    if (!Array.isArray(state.identities)) {
+      throw new CheckpointError(`step ${state.step}, identities ${typeof state.identities}`);
+    }
+    return { ...state, config };
+  },
+};
 
 /**
  * Trains a recogniser on identity labels, and on a teacher's embeddings where there is a teacher. All state is in the
@@ -211,24 +226,26 @@ export class RecognitionTrainer {
 
   /** Everything needed to go on: a safetensors file. */
   async checkpoint(): Promise<Uint8Array> {
-    const tensors: HostTensors = new Map([
-      ...withPrefix(await saveState(this.#trained), 'model.'),
-      ...withPrefix(await this.optimizer.saveState(), 'optimizer.'),
-      ...withPrefix(this.#average ? await saveState(this.#average) : new Map(), 'average.'),
-    ]);
     const { step, config, identities, source } = this;
-    const state: CheckpointState = { step, config, identities, source };
-    return writeSafetensors(tensors, new Map([[FORMAT, JSON.stringify(state)]]));
+    return writeCheckpoint(
+      FORMAT,
+      { step, config, identities, source },
+      {
+        model: await saveState(this.#trained),
+        optimizer: await this.optimizer.saveState(),
+        average: this.#average ? await saveState(this.#average) : new Map(),
+      },
+    );
   }
 
   /** The training config that a checkpoint was made with. */
   static configOf(bytes: Uint8Array): RecognitionTrainingConfig {
-    return parseCheckpoint(bytes).state.config;
+    return parseCheckpoint(FORMAT, bytes).state.config;
   }
 
   /** The steps done by the run that a checkpoint is of. */
   static stepsOf(bytes: Uint8Array): number {
-    return parseCheckpoint(bytes).state.step;
+    return parseCheckpoint(FORMAT, bytes).state.step;
   }
 
   /**
@@ -238,7 +255,7 @@ export class RecognitionTrainer {
    *   another teacher or other faces (where it notes the latter two: earlier versions did not)
    */
   restore(bytes: Uint8Array): void {
-    const { tensors, state } = parseCheckpoint(bytes);
+    const { tensors, state } = parseCheckpoint(FORMAT, bytes);
     assertSameConfig(state.config, this.config);
     if (JSON.stringify(state.identities) !== JSON.stringify(this.identities)) {
       throw new CheckpointError(
@@ -258,32 +275,5 @@ export class RecognitionTrainer {
     this.optimizer.dispose();
     this.#average?.dispose();
     this.#trained.dispose();
-  }
-}
-
-interface CheckpointState {
-  step: number;
-  config: RecognitionTrainingConfig;
-  identities: readonly string[];
-  source?: TrainingSource;
-}
-
-function parseCheckpoint(bytes: Uint8Array): { tensors: HostTensors; state: CheckpointState } {
-  const { tensors, metadata } = readSafetensors(bytes);
-  const text = metadata.get(FORMAT);
-  if (!text) throw new CheckpointError(`not a checkpoint of recognition training: metadata "${FORMAT}" is missing`);
-  try {
-    const state = parseJson(text, FORMAT) as CheckpointState;
-    // A checkpoint of an earlier version lacks settings that came later: they did as the defaults do.
-    const defaults = DEFAULT_RECOGNITION_TRAINING;
-    const augment = { ...state.config.augment, scale: state.config.augment.scale ?? 0 };
-    state.config = { ...defaults, ...state.config, augment };
-    checkRecognitionTraining(state.config);
-    if (!Number.isInteger(state.step) || state.step < 0 || !Array.isArray(state.identities)) {
-      throw new CheckpointError(`step ${state.step}, identities ${typeof state.identities}`);
-    }
-    return { tensors, state };
-  } catch (cause) {
-    throw new CheckpointError(`the checkpoint's metadata is damaged: ${(cause as Error).message}`, { cause });
   }
 }

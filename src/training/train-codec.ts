@@ -1,12 +1,6 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { CheckpointError } from '../common/errors.js';
-import type { AbortSignal } from '../common/platform-types.js';
 import { FaceBatches, sourceWeights } from '../data/faces/batches.js';
 import { type FaceSet, openFaceFolder, openFacesIfAny } from '../data/faces/face-set.js';
-import { prepareFolder, writeFileAtomic } from '../data/files/atomic-file.js';
-import { TRAINING_LOCK, withWriterLock } from '../data/files/writer-lock.js';
-import { type DeviceSource, deviceOf } from '../gpu/device-source.js';
+import { deviceOf } from '../gpu/device-source.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { writeAutoencoder } from '../models/model-file.js';
 import { saveState } from '../nn/state.js';
@@ -14,38 +8,26 @@ import { type CodecTrainingConfig, checkCodecTraining } from './codec-config.js'
 import { type CodecStep, CodecTrainer } from './codec-trainer.js';
 import { type Validation, validateCodec } from './codec-validation.js';
 import { trainingSource } from './describe-source.js';
-import { TrainingLog } from './training-log.js';
+import type { LogRow } from './training-log.js';
+import {
+  inTrainingFolder,
+  runTraining,
+  type Training,
+  type TrainingOptions,
+  type TrainingResult,
+  type TrainingStart,
+} from './training-run.js';
 
-export interface TrainCodecOptions {
-  /** Opened, where it is to be opened, when all else has been checked. */
-  gpu: DeviceSource;
+export interface TrainCodecOptions extends TrainingOptions<TrainingStart, CodecStep, Validation[]> {
   config: CodecTrainingConfig;
   /** A folder of aligned faces, with or without a manifest. */
   data: string;
-  /** Folder for checkpoint.safetensors, log.csv and model.safetensors. */
-  out: string;
-  /** Goes on from the checkpoint in `out`. */
-  resume?: boolean;
-  /** Steps between checkpoints; default 200. */
-  checkpointEvery?: number;
   /** Faces of the validation split to try after each checkpoint; default 96, 0 for none. */
   validationFaces?: number;
-  /** Text to store in the model's metadata (command, data, licence). */
-  metadata?: Record<string, string>;
-  /** Ends after the current step, with a checkpoint. */
-  signal?: AbortSignal;
-  onStart?: (info: { gpu: Gpu; faces: FaceSet; firstStep: number; parameters: number }) => void;
-  onStep?: (step: CodecStep) => void;
-  /** After each checkpoint. */
-  onCheckpoint?: (log: TrainingLog, validation: Validation[]) => Promise<void> | void;
 }
 
-export interface TrainCodecResult {
-  /** False when `signal` ended the run before its last step. */
-  finished: boolean;
-  steps: number;
-  lastLoss: number;
-}
+/** `validation` has an element a rate; none where there are no validation faces. */
+export type TrainCodecResult = TrainingResult<Validation[]>;
 
 /** Columns of log.csv; the validation columns are filled on the rows of checkpoints. */
 export function logColumns(rates: number): string[] {
@@ -54,20 +36,20 @@ export function logColumns(rates: number): string[] {
 }
 
 /**
- * Trains the codec on a folder of faces, with checkpoints and a log in `out`, and writes the weights at the end.
- * A run that is stopped and resumed computes the same as one that is not.
+ * Trains the codec on a folder of faces, with checkpoints (every 200 steps, where the options do not say) and a log in `out`,
+ * and writes the weights at the end. A run that is stopped and resumed computes the same as one that is not.
  *
  * @throws CheckpointError for a checkpoint that is missing or does not fit, FileError, ArgumentError
  */
 export async function trainCodec(options: TrainCodecOptions): Promise<TrainCodecResult> {
-  await prepareFolder(options.out, ['checkpoint.safetensors', 'log.csv', 'model.safetensors']);
-  return withWriterLock(join(options.out, TRAINING_LOCK), options.out, () => trainCodecAlone(options));
+  return inTrainingFolder(options, async (checkpoint) =>
+    runTraining(await codecTraining(options), options, checkpoint),
+  );
 }
 
-async function trainCodecAlone(options: TrainCodecOptions): Promise<TrainCodecResult> {
-  const { data, out, signal, checkpointEvery = 200, validationFaces = 96 } = options;
+async function codecTraining(options: TrainCodecOptions): Promise<CodecTraining> {
+  const { data, validationFaces = 96 } = options;
   const config = checkCodecTraining(options.config);
-  const checkpointPath = join(out, 'checkpoint.safetensors');
   const faces = await openFaceFolder(data, { split: 'train' });
   const weights = Object.keys(config.sourceWeights).length
     ? sourceWeights(faces.entries, config.sourceWeights)
@@ -77,72 +59,60 @@ async function trainCodecAlone(options: TrainCodecOptions): Promise<TrainCodecRe
     validationFaces > 0
       ? await openFacesIfAny(data, { split: 'val', limit: validationFaces }) // a folder may have none
       : null;
-
   const unlabelled = new Array<number>(faces.count).fill(-1);
   await faces.batch([0]); // throws where no face is readable
   const gpu = await deviceOf(options.gpu);
   const trainer = new CodecTrainer(gpu, config, trainingSource(faces.entries, unlabelled, null));
-  try {
-    const log = new TrainingLog(join(out, 'log.csv'), logColumns(config.model.rates));
-    if (options.resume) {
-      trainer.restore(await readCheckpoint(checkpointPath));
-      await log.resume(trainer.step);
-    }
-    options.onStart?.({ gpu, faces, firstStep: trainer.step, parameters: trainer.model.parameterCount });
-
-    const save = async (lastRow: Record<string, number>): Promise<void> => {
-      const results = validation ? await validateCodec(gpu, trainer.model, validation) : [];
-      results.forEach(({ psnr, bytes }, rate) => {
-        lastRow[`val_psnr_${rate}`] = psnr;
-        lastRow[`val_bytes_${rate}`] = bytes;
-      });
-      log.add(lastRow);
-      await writeFileAtomic(checkpointPath, await trainer.checkpoint(), { durable: true });
-      await log.write();
-      await options.onCheckpoint?.(log, results);
-    };
-
-    let lastLoss = Number.NaN;
-    let next = trainer.step < config.steps ? batches.load(faces, trainer.step) : null;
-    while (next && !signal?.aborted) {
-      const { images } = await next;
-      // The next batch is decoded while the GPU works.
-      next = trainer.step + 1 < config.steps ? batches.load(faces, trainer.step + 1) : null;
-      const step = await trainer.train(images);
-      lastLoss = step.loss;
-      options.onStep?.(step);
-      const row: Record<string, number> = {
-        step: step.step,
-        rate: step.rate,
-        loss: step.loss,
-        psnr: step.psnr,
-        bytes: step.bytes,
-        rate_weight: step.rateWeight,
-        learning_rate: step.learningRate,
-      };
-      const due = trainer.step % checkpointEvery === 0 || trainer.step === config.steps || signal?.aborted;
-      if (due) await save(row);
-      else log.add(row);
-    }
-    await next; // no read is left behind when the run was stopped
-
-    const finished = trainer.step >= config.steps;
-    if (finished) {
-      const metadata = { ...options.metadata, 'cameo.training': JSON.stringify(config) };
-      const tensors = await saveState(trainer.model);
-      await writeFileAtomic(join(out, 'model.safetensors'), writeAutoencoder(config.model, tensors, metadata));
-    }
-    return { finished, steps: trainer.step, lastLoss };
-  } finally {
-    trainer.dispose();
-  }
+  return new CodecTraining(trainer, gpu, faces, batches, validation, options.metadata);
 }
 
-/** Reads a checkpoint's bytes. @throws CheckpointError when there is none */
-export async function readCheckpoint(path: string): Promise<Uint8Array> {
-  try {
-    return await readFile(path);
-  } catch (cause) {
-    throw new CheckpointError(`no checkpoint to resume from: ${path} cannot be read`, { cause });
+class CodecTraining implements Training<TrainingStart, CodecStep, Validation[], Float32Array> {
+  readonly steps: number;
+  readonly columns: readonly string[];
+  readonly checkpointEvery = 200;
+  readonly start: Omit<TrainingStart, 'firstStep'>;
+
+  constructor(
+    readonly trainer: CodecTrainer,
+    private readonly gpu: Gpu,
+    private readonly faces: FaceSet,
+    private readonly batches: FaceBatches,
+    private readonly validationFaces: FaceSet | null,
+    private readonly metadata: Readonly<Record<string, string>> = {},
+  ) {
+    const { config, model } = trainer;
+    this.steps = config.steps;
+    this.columns = logColumns(config.model.rates);
+    this.start = { gpu, faces, parameters: model.parameterCount };
+  }
+
+  async load(step: number): Promise<Float32Array> {
+    return (await this.batches.load(this.faces, step)).images;
+  }
+
+  train(images: Float32Array): Promise<CodecStep> {
+    return this.trainer.train(images);
+  }
+
+  rowOf({ step, rate, loss, psnr, bytes, rateWeight, learningRate }: CodecStep): LogRow {
+    return { step, rate, loss, psnr, bytes, rate_weight: rateWeight, learning_rate: learningRate };
+  }
+
+  async validate(): Promise<Validation[]> {
+    return this.validationFaces ? validateCodec(this.gpu, this.trainer.model, this.validationFaces) : [];
+  }
+
+  validationRow(validation: Validation[]): LogRow {
+    const cells = validation.map(({ psnr, bytes }, rate) => ({
+      [`val_psnr_${rate}`]: psnr,
+      [`val_bytes_${rate}`]: bytes,
+    }));
+    return Object.assign({}, ...cells);
+  }
+
+  async model(): Promise<Uint8Array> {
+    const { config, model } = this.trainer;
+    const metadata = { ...this.metadata, 'cameo.training': JSON.stringify(config) };
+    return writeAutoencoder(config.model, await saveState(model), metadata);
   }
 }

@@ -5,13 +5,12 @@ import { loadRecognizers, type OpenRecognizer } from '../data/checkpoints/recogn
 import { DEFAULT_AUGMENTATION, FaceBatches, NO_AUGMENTATION, sourceWeights } from '../data/faces/batches.js';
 import { type FaceSet, openFaceFolder, openFacesIfAny } from '../data/faces/face-set.js';
 import { type Labelling, labelFaces } from '../data/faces/identity-set.js';
-import { prepareFolder, writeFileAtomic } from '../data/files/atomic-file.js';
-import { TRAINING_LOCK, withWriterLock } from '../data/files/writer-lock.js';
-import { type DeviceSource, deviceOf } from '../gpu/device-source.js';
+import { writeFileAtomic } from '../data/files/atomic-file.js';
+import { deviceOf } from '../gpu/device-source.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { KltAutoencoder } from '../models/klt-autoencoder.js';
 import { writeRecognizer } from '../models/recognizer-file.js';
-import { checkTensors } from '../nn/host-tensor.js';
+import { checkTensors, type HostTensors } from '../nn/host-tensor.js';
 import { loadState, saveState } from '../nn/state.js';
 import { fitKlt } from './components/fit-klt.js';
 import { trainingSource } from './describe-source.js';
@@ -19,32 +18,26 @@ import { checkJointTraining, type JointTrainingConfig, stageAt, totalSteps, uses
 import { type JointBatch, type JointStep, JointTrainer } from './joint-trainer.js';
 import { type JointValidation, validateJoint } from './joint-validation.js';
 import { teacherEmbeddings } from './teacher-targets.js';
-import { readCheckpoint } from './train-codec.js';
-import { TrainingLog } from './training-log.js';
+import type { LogRow } from './training-log.js';
+import {
+  inTrainingFolder,
+  runTraining,
+  type Training,
+  type TrainingOptions,
+  type TrainingResult,
+  type TrainingStart,
+} from './training-run.js';
 
-export interface TrainJointOptions {
-  /** Opened, where it is to be opened, when all else has been checked. */
-  gpu: DeviceSource;
+export interface TrainJointOptions extends TrainingOptions<TrainingStart, JointStep, JointValidation[]> {
   config: JointTrainingConfig;
   /** A folder of aligned 112×96 faces; with identities where a stage has a CosFace term. */
   data: string;
-  /** Folder for checkpoint, log and models. */
-  out: string;
-  resume?: boolean;
   /** A model to go on from, in place of fitting principal components: the bytes of its file. */
   from?: Uint8Array;
   /** Who looks at restored faces, in evaluation mode; the first one has the CosFace term. */
   recognizers: readonly OpenRecognizer[];
-  /** Default 200. */
-  checkpointEvery?: number;
   /** Faces of split `val` to try after each checkpoint; default 64. */
   validationFaces?: number;
-  metadata?: Record<string, string>;
-  signal?: AbortSignal;
-  onStart?: (info: { gpu: Gpu; faces: FaceSet; firstStep: number; parameters: number }) => void;
-  onProgress?: (what: string, done: number, total: number) => void;
-  onStep?: (step: JointStep) => void;
-  onCheckpoint?: (log: TrainingLog, validation: JointValidation[]) => Promise<void> | void;
 }
 
 export const JOINT_LOG_COLUMNS = [
@@ -66,151 +59,193 @@ export const JOINT_LOG_COLUMNS = [
 ] as const;
 
 /**
- * Trains a codec by the stages of its configuration, alone and together with recognisers; checkpoints and log in `out`.
- * Without a model to go on from, the principal components of the faces come first. A run that is stopped and resumed
- * computes the same as one that is not.
+ * Trains a codec by the stages of its configuration, alone and together with recognisers; checkpoints (every 200 steps, where
+ * the options do not say) and log in `out`. Without a model to go on from, the principal components of the faces come first.
+ * A run that is stopped and resumed computes the same as one that is not.
  *
  * @throws CheckpointError for a checkpoint that is missing or does not fit, FileError, ArgumentError
  */
-export async function trainJoint(options: TrainJointOptions): Promise<{ finished: boolean; steps: number }> {
-  await prepareFolder(options.out, ['checkpoint.safetensors', 'log.csv', 'model.safetensors']);
-  return withWriterLock(join(options.out, TRAINING_LOCK), options.out, () => trainJointAlone(options));
+export async function trainJoint(options: TrainJointOptions): Promise<TrainingResult<JointValidation[]>> {
+  const config = checkOptions(options);
+  return inTrainingFolder(options, async (checkpoint) =>
+    runTraining(await jointTraining(options, config), options, checkpoint),
+  );
 }
 
-async function trainJointAlone(options: TrainJointOptions): Promise<{ finished: boolean; steps: number }> {
-  const { data, out, signal, recognizers, onProgress } = options;
-  const { checkpointEvery = 200, validationFaces = 64 } = options;
-  const config = checkJointTraining(options.config);
-  if (options.from && options.resume) {
+/** Checks what can be checked without reading faces. */
+function checkOptions({ config, from, resume, recognizers }: TrainJointOptions): JointTrainingConfig {
+  checkJointTraining(config);
+  if (from && resume) {
     throw new ArgumentError('training: a run goes on from its checkpoint or from another model; expected one of them');
   }
   if (usesRecognizers(config) && recognizers.length === 0) {
     throw new ArgumentError('training: a stage has a distance or CosFace term; expected at least one recogniser');
   }
+  const { width, height } = config.model;
   for (const { name, recognizer } of recognizers) {
-    if (recognizer.height !== config.model.height || recognizer.width !== config.model.width) {
-      const { width, height } = config.model;
+    if (recognizer.height !== height || recognizer.width !== width) {
       throw new ArgumentError(
         `recogniser ${name} takes faces of ${recognizer.width}×${recognizer.height}; expected ${width}×${height}`,
       );
     }
   }
-  const checkpointPath = join(out, 'checkpoint.safetensors');
-  const from = options.from && readKlt(options.from).tensors;
-  if (from) checkTensors(from, new KltAutoencoder(config.model).entries(), 'the network');
-  const faces = await openFaceFolder(data, { split: 'train' });
-  const labelling = await labelFaces(faces, (done, total) => onProgress?.('reading faces', done, total));
+  return config;
+}
+
+/** The faces that a run learns from. */
+interface JointFaces {
+  set: FaceSet;
+  labelling: Labelling;
+  /** Indices of those that can be read. */
+  usable: readonly number[];
+  /** How often each of the set is drawn; undefined for equally often. */
+  weights: Float64Array | undefined;
+}
+
+async function readFaces({ data, onProgress }: TrainJointOptions, config: JointTrainingConfig): Promise<JointFaces> {
+  const set = await openFaceFolder(data, { split: 'train' });
+  const labelling = await labelFaces(set, (done, total) => onProgress?.('reading faces', done, total));
   const usable = [...labelling.labelled, ...labelling.unlabelled].sort((a, b) => a - b);
   const weights = Object.keys(config.sourceWeights).length
-    ? sourceWeights(faces.entries, config.sourceWeights)
+    ? sourceWeights(set.entries, config.sourceWeights)
     : undefined;
-  const validation = validationFaces > 0 ? await openFacesIfAny(data, { split: 'val', limit: validationFaces }) : null;
+  return { set, labelling, usable, weights };
+}
 
-  if (usesRecognizers(config) && labelling.labelled.length === 0) {
+async function jointTraining(options: TrainJointOptions, config: JointTrainingConfig): Promise<JointTraining> {
+  const { data, validationFaces = 64, recognizers } = options;
+  const from = options.from && readKlt(options.from).tensors;
+  if (from) checkTensors(from, new KltAutoencoder(config.model).entries(), 'the network');
+  const faces = await readFaces(options, config);
+  const validation = validationFaces > 0 ? await openFacesIfAny(data, { split: 'val', limit: validationFaces }) : null;
+  const { set, labelling, usable } = faces;
+  const watched = usesRecognizers(config);
+  if (watched && labelling.labelled.length === 0) {
     throw new ArgumentError(`${data}: no identity has two faces; expected some for stages with recognisers`);
   }
-  const checkpoint = options.resume ? await readCheckpoint(checkpointPath) : null;
   const gpu = await deviceOf(options.gpu);
-  const embeddings: Float32Array[] = [];
-  if (usesRecognizers(config)) {
-    loadRecognizers(gpu, recognizers);
-    for (const one of recognizers) {
-      const cache = join(out, `${one.modelId}.embeddings`);
-      const what = `embeddings of ${one.name}`;
-      const { dimension } = one.recognizer;
-      const report = (done: number, total: number): void => onProgress?.(what, done, total);
-      embeddings.push(await teacherEmbeddings(gpu, one, faces, labelling.labelled, { dimension, cache }, report));
-    }
-  }
-  const draw = batchSource(config, faces, labelling, usable, weights, embeddings, recognizers);
-
+  const embeddings = watched ? await embeddingsOf(gpu, options, set, labelling) : [];
   const model = new KltAutoencoder(config.model).initialize(gpu, config.seed);
-  const first = recognizers.map(({ recognizer }, k) => ({
+  const watching = recognizers.map(({ recognizer }, k) => ({
     recognizer,
     classes: k === 0 && embeddings[0] ? classMeans(embeddings[0], recognizer.dimension, labelling) : undefined,
   }));
-  const classes = usable.map((index) => labelling.classOf[index]);
-  const watching = usesRecognizers(config) ? recognizers.map(({ modelId }) => modelId).join(' ') : null;
   const source = trainingSource(
-    usable.map((index) => faces.entries[index]),
-    classes,
-    watching,
+    usable.map((index) => set.entries[index]),
+    usable.map((index) => labelling.classOf[index]),
+    watched ? recognizers.map(({ modelId }) => modelId).join(' ') : null,
   );
-  const trainer = new JointTrainer(gpu, config, model, first, source);
-  try {
-    const log = new TrainingLog(join(out, 'log.csv'), JOINT_LOG_COLUMNS);
-    if (checkpoint) {
-      trainer.restore(checkpoint);
-      await log.resume(trainer.step);
-    } else if (from) {
-      loadState(model, from);
-    } else {
-      await fitKlt(gpu, model, faces.subset(usable), weights && usable.map((index) => weights[index]), onProgress);
-    }
-    // The principal components take minutes: from here on they are not lost.
-    if (!checkpoint) await writeFileAtomic(checkpointPath, await trainer.checkpoint(), { durable: true });
-    options.onStart?.({ gpu, faces, firstStep: trainer.step, parameters: model.parameterCount });
+  const trainer = new JointTrainer(gpu, config, model, watching, source);
+  const load = batchSource(config, faces, embeddings, recognizers);
+  return new JointTraining(trainer, gpu, { options, faces, validation, from, load });
+}
 
-    const modelFile = async (): Promise<Uint8Array> => {
-      const metadata: Record<string, string> = {
-        ...options.metadata,
-        'cameo.training': JSON.stringify(config),
-        'cameo.steps': String(trainer.step),
-      };
-      if (recognizers.length > 0) {
-        metadata['cameo.recognizers'] = recognizers.map(({ name, modelId }) => `${name} ${modelId}`).join(', ');
-      }
-      return writeKlt(config.model, await saveState(model), metadata);
-    };
-    const save = async (row: Record<string, number>): Promise<void> => {
-      const results = validation
-        ? await validateJoint(
-            gpu,
-            model,
-            recognizers.map(({ recognizer }) => recognizer),
-            validation,
-          )
-        : [];
-      for (const [k, suffix] of (['low', 'high'] as const).entries()) {
-        if (!results[k]) continue;
-        row[`val_bytes_${suffix}`] = results[k].bytes;
-        row[`val_psnr_${suffix}`] = results[k].psnr;
-        row[`val_distance_${suffix}`] = results[k].distance;
-      }
-      log.add(row);
-      await writeFileAtomic(checkpointPath, await trainer.checkpoint(), { durable: true });
-      await log.write();
-      await options.onCheckpoint?.(log, results);
-    };
+/** What each recogniser says of the faces with labels. */
+async function embeddingsOf(
+  gpu: Gpu,
+  { recognizers, out, onProgress }: TrainJointOptions,
+  faces: FaceSet,
+  { labelled }: Labelling,
+): Promise<Float32Array[]> {
+  loadRecognizers(gpu, recognizers);
+  const embeddings: Float32Array[] = [];
+  for (const one of recognizers) {
+    const cache = join(out, `${one.modelId}.embeddings`);
+    const { dimension } = one.recognizer;
+    const report = (done: number, total: number): void => onProgress?.(`embeddings of ${one.name}`, done, total);
+    embeddings.push(await teacherEmbeddings(gpu, one, faces, labelled, { dimension, cache }, report));
+  }
+  return embeddings;
+}
 
-    let next = trainer.finished ? null : draw(trainer.step);
-    while (next && !signal?.aborted) {
-      const batch = await next;
-      next = trainer.step + 1 < totalSteps(config) ? draw(trainer.step + 1) : null; // decoded while the GPU works
-      const before = stageAt(config, trainer.step);
-      const step = await trainer.train(batch);
-      options.onStep?.(step);
-      const { learningRate, stage: _, ...rest } = step;
-      const row: Record<string, number> = { ...rest, stage: before.index, learning_rate: learningRate };
-      const stageEnds = before.step + 1 === before.stage.steps;
-      // What each stage made is kept: what the codec gains by the next one is then known.
-      if (stageEnds) await writeFileAtomic(join(out, `model-${before.stage.name}.safetensors`), await modelFile());
-      if (trainer.step % checkpointEvery === 0 || stageEnds || signal?.aborted) await save(row);
-      else log.add(row);
+interface JointParts {
+  options: TrainJointOptions;
+  faces: JointFaces;
+  /** Faces to validate with. */
+  validation: FaceSet | null;
+  /** Weights to start at. */
+  from: HostTensors | undefined;
+  load: (step: number) => Promise<JointBatch>;
+}
+
+class JointTraining implements Training<TrainingStart, JointStep, JointValidation[], JointBatch> {
+  readonly steps: number;
+  readonly columns = JOINT_LOG_COLUMNS;
+  readonly checkpointEvery = 200;
+  readonly start: Omit<TrainingStart, 'firstStep'>;
+  readonly load: (step: number) => Promise<JointBatch>;
+
+  constructor(
+    readonly trainer: JointTrainer,
+    private readonly gpu: Gpu,
+    private readonly parts: JointParts,
+  ) {
+    this.steps = totalSteps(trainer.config);
+    this.start = { gpu, faces: parts.faces.set, parameters: trainer.model.parameterCount };
+    this.load = parts.load;
+  }
+
+  /** The principal components take minutes. */
+  async begin(): Promise<void> {
+    const { from, options, faces } = this.parts;
+    const { set, usable, weights } = faces;
+    const { model } = this.trainer;
+    if (from) loadState(model, from);
+    else {
+      const own = weights && usable.map((index) => weights[index]);
+      await fitKlt(this.gpu, model, set.subset(usable), own, options.onProgress);
     }
-    await next; // no read is left behind when the run was stopped
-    if (trainer.finished) {
-      await writeFileAtomic(join(out, 'model.safetensors'), await modelFile());
-      if (config.stages.some(({ recognizer }) => recognizer === 'trained')) {
-        const { recognizer, name } = recognizers[0];
-        const path = join(out, `recognizer-${name}.safetensors`);
-        const description = recognizers[0].description;
-        if (description) await writeFileAtomic(path, writeRecognizer(description, await saveState(recognizer)));
-      }
+  }
+
+  train(batch: JointBatch): Promise<JointStep> {
+    return this.trainer.train(batch);
+  }
+
+  rowOf({ learningRate, stage: _, ...figures }: JointStep): LogRow {
+    return { ...figures, stage: stageAt(this.trainer.config, figures.step).index, learning_rate: learningRate };
+  }
+
+  endedPart(): string | null {
+    const { stage, step } = stageAt(this.trainer.config, this.trainer.step - 1);
+    return step + 1 === stage.steps ? stage.name : null;
+  }
+
+  async validate(): Promise<JointValidation[]> {
+    const { options, validation } = this.parts;
+    const watching = options.recognizers.map(({ recognizer }) => recognizer);
+    return validation ? validateJoint(this.gpu, this.trainer.model, watching, validation) : [];
+  }
+
+  validationRow(validation: JointValidation[]): LogRow {
+    const cells = validation.map(({ bytes, psnr, distance }, k) => {
+      const rate = ['low', 'high'][k];
+      return { [`val_bytes_${rate}`]: bytes, [`val_psnr_${rate}`]: psnr, [`val_distance_${rate}`]: distance };
+    });
+    return Object.assign({}, ...cells);
+  }
+
+  async model(): Promise<Uint8Array> {
+    const { config, model, step } = this.trainer;
+    const { recognizers, metadata } = this.parts.options;
+    const about: Record<string, string> = {
+      ...metadata,
+      'cameo.training': JSON.stringify(config),
+      'cameo.steps': String(step),
+    };
+    if (recognizers.length > 0) {
+      about['cameo.recognizers'] = recognizers.map(({ name, modelId }) => `${name} ${modelId}`).join(', ');
     }
-    return { finished: trainer.finished, steps: trainer.step };
-  } finally {
-    trainer.dispose();
+    return writeKlt(config.model, await saveState(model), about);
+  }
+
+  /** Writes the recogniser that was trained, too. */
+  async finish(): Promise<void> {
+    const { recognizers, out } = this.parts.options;
+    if (!this.trainer.config.stages.some(({ recognizer }) => recognizer === 'trained')) return;
+    const { recognizer, name, description } = recognizers[0];
+    if (!description) return;
+    const path = join(out, `recognizer-${name}.safetensors`);
+    await writeFileAtomic(path, writeRecognizer(description, await saveState(recognizer)));
   }
 }
 
@@ -220,10 +255,7 @@ async function trainJointAlone(options: TrainJointOptions): Promise<{ finished: 
  */
 function batchSource(
   config: JointTrainingConfig,
-  faces: FaceSet,
-  labelling: Labelling,
-  usable: readonly number[],
-  weights: Float64Array | undefined,
+  { set: faces, labelling, usable, weights }: JointFaces,
   embeddings: readonly Float32Array[],
   recognizers: readonly OpenRecognizer[],
 ): (step: number) => Promise<JointBatch> {

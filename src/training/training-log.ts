@@ -1,6 +1,9 @@
 import { writeFileAtomic } from '../data/files/atomic-file.js';
 import { readTextIfThere } from '../data/files/read-file.js';
 
+/** A row by column; what is absent or NaN stays empty. */
+export type LogRow = Readonly<Record<string, number>>;
+
 /**
  * A CSV log kept in memory and written whole with each checkpoint, so that log and checkpoint always agree: a run that
  * was killed loses at most the rows since its last checkpoint, and computes them again.
@@ -25,9 +28,13 @@ export class TrainingLog {
     }
   }
 
-  /** @param row by column; what is absent stays empty */
-  add(row: Readonly<Record<string, number>>): void {
+  add(row: LogRow): void {
     this.rows.push(this.columns.map((column) => row[column] ?? Number.NaN));
+  }
+
+  /** The rows by column. */
+  records(): LogRow[] {
+    return this.rows.map((row) => Object.fromEntries(this.columns.map((column, k) => [column, row[k]])));
   }
 
   /** (first column, this column) of the rows that have it. */

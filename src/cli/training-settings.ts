@@ -2,9 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { ArgumentError } from '../common/errors.js';
 import { isJsonObject, kindOf, readJsonObject } from '../data/files/read-file.js';
-import type { LinePlotOptions } from '../evaluation/reports/plot-svg.js';
-import { linePlot } from '../evaluation/reports/plot-svg.js';
-import { note, say, warn } from './terminal.js';
+import { readCheckpoint } from '../training/training-run.js';
 
 /** What `--steps` means, for --help. */
 export const STEPS_HELP = 'training steps; another number with --resume also moves the learning-rate schedule';
@@ -101,39 +99,62 @@ export function checkpointOf(out: string, resume: boolean | undefined): string {
   return checkpoint;
 }
 
-/**
- * Ctrl-C ends the run after its step; a second one at once. Call `release` when the run is over.
- * @param notice what is said of that
- */
-export function stopOnInterrupt(notice = 'stopping after this step, with a checkpoint …'): {
-  signal: AbortSignal;
-  release: () => void;
-} {
-  const stop = new AbortController();
-  const interrupt = (): void => {
-    if (stop.signal.aborted) process.exit(130);
-    stop.abort();
-    note(`\n${notice}`);
-  };
-  process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
-  return { signal: stop.signal, release: () => process.off('SIGINT', interrupt).off('SIGTERM', interrupt) };
+/** What every command that trains has. */
+export interface TrainingCommandOptions {
+  data?: string;
+  out: string;
+  config?: string;
+  checkpointEvery?: number;
+  resume?: boolean;
 }
 
-/**
- * Says how a run ended, and sets the exit code of one that was stopped.
- * @param more what else the run has written
- */
-export function tellOutcome({ finished, steps }: { finished: boolean; steps: number }, out: string, more = ''): void {
-  if (finished) say(`done: ${join(out, 'model.safetensors')}${more}`);
-  else {
-    warn(`stopped after ${steps} steps; go on with --resume -o ${out}`);
-    process.exitCode = 130;
-  }
+/** Where a command's settings come from. */
+export interface SettingsSource<Config> {
+  /** The settings of --config; none without it. */
+  file: Partial<Config>;
+  /** The settings that are not given. */
+  defaults: Config;
+  /** Options that are settings. */
+  given: readonly GivenSetting[];
+  /** Reads what a checkpoint was made with. */
+  configOf(checkpoint: Uint8Array): Config;
 }
 
-/** Plots below each other, as one SVG. */
-export function stackedPlots(plots: readonly LinePlotOptions[]): string {
-  const height = 400 * plots.length;
-  const panels = plots.map((plot, k) => linePlot(plot).replace('<svg ', `<svg y="${400 * k}" `)).join('\n');
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="640" height="${height}" viewBox="0 0 640 ${height}">\n${panels}\n</svg>\n`;
+/** The settings in the file of --config; none without it. @throws as `readSettings` */
+export const settingsFile = async <T extends object>(path: string | undefined, known: T): Promise<Partial<T>> =>
+  path ? readSettings(path, known) : {};
+
+/**
+ * The settings of a run: of a new one those given, over the defaults; of one that goes on the checkpoint's, of which the
+ * steps alone may be others.
+ * @throws ArgumentError where a checkpoint would be overwritten, or what is given contradicts it; CheckpointError
+ */
+export async function runSettings<Config extends object & { steps: number }>(
+  { out, resume, config: path = '' }: TrainingCommandOptions,
+  { file, defaults, given, configOf }: SettingsSource<Config>,
+): Promise<Config> {
+  const checkpoint = checkpointOf(out, resume);
+  const set = given.filter(({ value }) => value !== undefined);
+  if (!resume)
+    return set.reduce((config, { setting, value }) => withSetting(config, setting, value), merged(defaults, file));
+  const saved = configOf(await readCheckpoint(checkpoint));
+  checkResumed(checkpoint, saved, [...settingsGiven(path, file), ...set]);
+  const steps = set.find(({ setting }) => setting === 'steps')?.value ?? file.steps ?? saved.steps;
+  return { ...saved, steps: steps as number };
+}
+
+/** Settings in place of others, those in objects one by one. */
+export function merged<T extends object>(defaults: T, file: object): T {
+  const entries = Object.entries({ ...defaults, ...file }).map(([key, value]) => {
+    const usual = (defaults as Record<string, unknown>)[key];
+    return [key, isJsonObject(value) && isJsonObject(usual) ? merged(usual, value) : value];
+  });
+  return Object.fromEntries(entries) as T;
+}
+
+/** @param setting its name; of one in an object `object.name` */
+function withSetting<T extends object>(config: T, setting: string, value: unknown): T {
+  const [first, ...more] = setting.split('.');
+  const inner = (config as Record<string, object>)[first];
+  return { ...config, [first]: more.length === 0 ? value : withSetting(inner, more.join('.'), value) };
 }

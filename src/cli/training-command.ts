@@ -1,0 +1,167 @@
+import { join } from 'node:path';
+import { writeFileAtomic } from '../data/files/atomic-file.js';
+import type { LinePlotOptions } from '../evaluation/reports/plot-svg.js';
+import { linePlot } from '../evaluation/reports/plot-svg.js';
+import { LazyDevice } from '../gpu/device-source.js';
+import type { TrainingLog } from '../training/training-log.js';
+import type { TrainingOptions, TrainingStart } from '../training/training-run.js';
+import { openDevice } from './device.js';
+import { stopOnInterrupt } from './interrupt.js';
+import { noteOwn } from './note-own.js';
+import { type Progress, startBar, startStages } from './progress.js';
+import { say, warn } from './terminal.js';
+import type { TrainingCommandOptions } from './training-settings.js';
+
+/** For --help. */
+export const INTERRUPT_HELP = 'Ctrl-C writes a checkpoint; --resume goes on to the same numbers.';
+
+/** Averages a figure over the last steps. */
+export type Smooth = (name: string, value: number) => number;
+
+/** What a command shows of a training. */
+export interface TrainingDisplay<Start, Step, Validation> {
+  /** Steps of the whole run. */
+  steps: number;
+  /** Faces of a step. */
+  batch: number;
+  /** The progress bar: `{value}`, `{total}`, `{speed}` (images a second), `{eta_formatted}`, and what `figures` names. */
+  format: string;
+  figures(step: Step, smooth: Smooth): Readonly<Record<string, string>>;
+  /** Lines about network, faces and device. */
+  started(start: Start): readonly string[];
+  /** A line of each validation's result; none where there is nothing to say. */
+  validated?(validation: Validation): readonly string[];
+  /** An SVG that is written at each checkpoint: its name in --out, and what it shows. */
+  plot: { name: string; draw(log: TrainingLog): string };
+  /** What a finished run has written beside its model, for the last line. */
+  more?: string;
+}
+
+/** What a command tells every training, so that `display` shows it. */
+type ShownTraining<Start, Step, Validation> = Required<
+  Pick<
+    TrainingOptions<Start, Step, Validation>,
+    'gpu' | 'out' | 'metadata' | 'signal' | 'onStart' | 'onProgress' | 'onStep' | 'onCheckpoint'
+  >
+> &
+  Pick<TrainingOptions<Start, Step, Validation>, 'resume' | 'checkpointEvery'>;
+
+/**
+ * Runs a training as a command: with a device that is opened when it is needed, a progress bar, a plot, a checkpoint at
+ * Ctrl-C, and a last line about the outcome.
+ */
+export async function runTrainingCommand<Start extends TrainingStart, Step extends { step: number }, Validation>(
+  { out, resume, checkpointEvery }: TrainingCommandOptions,
+  display: TrainingDisplay<Start, Step, Validation>,
+  train: (shown: ShownTraining<Start, Step, Validation>) => Promise<Outcome>,
+): Promise<void> {
+  const device = new LazyDevice(openDevice);
+  const stop = stopOnInterrupt();
+  const preparing = startStages();
+  const steps = new StepBar(display);
+  try {
+    const outcome = await train({
+      gpu: device.open,
+      out,
+      resume,
+      checkpointEvery,
+      signal: stop.signal,
+      metadata: { 'cameo.license': 'see the model card beside this file' },
+      onProgress: preparing.update,
+      onStart: (start) => {
+        preparing.stop();
+        noteOwn(start.faces);
+        for (const line of display.started(start)) say(line);
+        steps.start(start.firstStep);
+      },
+      onStep: (step) => steps.update(step),
+      onCheckpoint: async (log, validation) => {
+        await writeFileAtomic(join(out, display.plot.name), display.plot.draw(log));
+        for (const line of display.validated?.(validation) ?? []) say(`\n${line}`);
+        steps.resetClock();
+      },
+    });
+    steps.stop();
+    tellOutcome(outcome, out, display.more);
+  } finally {
+    preparing.stop();
+    steps.stop();
+    stop.release();
+    await device.close();
+  }
+}
+
+/** The progress bar of the steps, with figures averaged over the last ones. */
+class StepBar<Step extends { step: number }> {
+  #bar: Progress | undefined;
+  readonly #averages = new Map<string, number>();
+  #last = 0;
+
+  constructor(
+    private readonly display: Pick<TrainingDisplay<never, Step, never>, 'steps' | 'batch' | 'format' | 'figures'>,
+  ) {}
+
+  start(firstStep: number): void {
+    const { format, steps } = this.display;
+    const names = [...format.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
+    const own = names.filter((name) => !['value', 'total', 'eta_formatted'].includes(name));
+    this.#bar = startBar(format, steps, firstStep, Object.fromEntries(own.map((name) => [name, '-'])));
+    this.resetClock();
+  }
+
+  update(step: Step): void {
+    const { batch, figures } = this.display;
+    const now = performance.now();
+    const time = this.#smooth('time of a step', now - this.#last);
+    this.#last = now;
+    this.#bar?.update(step.step + 1, {
+      ...figures(step, this.#smooth),
+      speed: ((1000 * batch) / time).toFixed(1),
+    });
+  }
+
+  /** What came between two steps is not counted. */
+  resetClock(): void {
+    this.#last = performance.now();
+  }
+
+  stop(): void {
+    this.#bar?.stop();
+  }
+
+  readonly #smooth: Smooth = (name, value) => {
+    const before = this.#averages.get(name) ?? value;
+    const average = 0.97 * before + 0.03 * value;
+    this.#averages.set(name, average);
+    return average;
+  };
+}
+
+/** How a run ended. */
+interface Outcome {
+  finished: boolean;
+  steps: number;
+  /** True where a run that goes on was finished before. */
+  unchanged?: boolean;
+}
+
+/**
+ * Says how a run ended, and sets the exit code of one that was stopped.
+ * @param more what else the run has written
+ */
+function tellOutcome({ finished, steps, unchanged }: Outcome, out: string, more = ''): void {
+  const model = join(out, 'model.safetensors');
+  if (unchanged) say(`finished already, after ${steps} steps, and left as it is: ${model}; more --steps go on`);
+  else if (finished) say(`done: ${model}${more}`);
+  else {
+    warn(`stopped after ${steps} steps; go on with --resume -o ${out}`);
+    process.exitCode = 130;
+  }
+}
+
+/** Plots below each other, as one SVG. */
+export function stackedPlots(plots: readonly LinePlotOptions[]): string {
+  const height = 400 * plots.length;
+  const panels = plots.map((plot, k) => linePlot(plot).replace('<svg ', `<svg y="${400 * k}" `)).join('\n');
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="640" height="${height}" viewBox="0 0 640 ${height}">\n${panels}\n</svg>\n`;
+}

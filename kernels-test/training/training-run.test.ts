@@ -1,0 +1,140 @@
+// adapters: once
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { CheckpointError } from '../../src/common/errors.js';
+import { inTrainingFolder, runTraining, type Training, type TrainingOptions } from '../../src/training/training-run.js';
+import { rejection } from '../helpers/rejection.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'cameo-run-'));
+test.after(() => rmSync(folder, { recursive: true, force: true }));
+
+interface Start {
+  firstStep: number;
+  what: string;
+}
+type Step = { step: number; loss: number };
+type Options = Partial<TrainingOptions<Start, Step, number>> & { steps?: number; scores?: readonly number[] };
+
+/** Adds the numbers of the steps, which takes no network; what it was asked for is in `asked`. */
+class Sum implements Training<Start, Step, number, number> {
+  readonly columns = ['step', 'loss', 'sum'];
+  readonly checkpointEvery = 2;
+  readonly start = { what: 'sums' };
+  readonly asked: string[] = [];
+  readonly trainer = {
+    step: 0,
+    sum: 0,
+    checkpoint: async () => new TextEncoder().encode(JSON.stringify([this.trainer.step, this.trainer.sum])),
+    restore: (bytes: Uint8Array) => {
+      [this.trainer.step, this.trainer.sum] = JSON.parse(new TextDecoder().decode(bytes));
+    },
+    dispose: () => this.asked.push('freed'),
+  };
+
+  constructor(
+    readonly steps: number,
+    private readonly scores: readonly number[] = [],
+  ) {}
+
+  async begin(): Promise<void> {
+    this.trainer.sum = 100;
+  }
+
+  async prepare(step: number): Promise<void> {
+    this.asked.push(`prepare ${step}`);
+  }
+
+  async load(step: number): Promise<number> {
+    return step;
+  }
+
+  async train(batch: number): Promise<Step> {
+    const { trainer } = this;
+    trainer.sum += batch;
+    return { step: trainer.step++, loss: batch / 2 };
+  }
+
+  rowOf = (step: Step) => ({ ...step });
+  validate = async () => this.trainer.sum;
+  validationRow = (sum: number) => ({ sum });
+  score = ({ sum }: Readonly<Record<string, number>>) => (Number.isNaN(sum) ? Number.NaN : (this.scores[sum] ?? sum));
+  endedPart = () => (this.trainer.step === 3 ? 'third' : null);
+  model = async (validation: number | null) => new TextEncoder().encode(`${this.trainer.step}: ${validation}`);
+}
+
+const run = async (name: string, { steps = 6, scores, ...options }: Options = {}) => {
+  const training = new Sum(steps, scores);
+  const all = { gpu: null as never, out: join(folder, name), ...options };
+  const result = await inTrainingFolder(all, (checkpoint) => runTraining(training, all, checkpoint));
+  return { training, result };
+};
+const written = (name: string, file: string): string => readFileSync(join(folder, name, file), 'utf8');
+
+test('a run writes log, checkpoints, the model of each part, the best and the last', async () => {
+  const starts: Start[] = [];
+  const checkpoints: number[] = [];
+  const { training, result } = await run('whole', {
+    onStart: (start) => starts.push(start),
+    onCheckpoint: (log, validation) => {
+      checkpoints.push(log.rows.length, validation);
+    },
+    // Of the sums 101, 103, 106 and 115 the second is the best.
+    scores: Object.assign([], { 101: 1, 103: 9, 106: 2, 115: 3 }),
+  });
+  assert.equal(starts, [{ what: 'sums', firstStep: 0 }]);
+  assert.equal(checkpoints, [2, 101, 3, 103, 4, 106, 6, 115]);
+  assert.equal(result, { finished: true, steps: 6, lastLoss: 2.5, validation: 115 });
+  assert.is(written('whole', 'log.csv'), 'step,loss,sum\n0,0,\n1,0.5,101\n2,1,103\n3,1.5,106\n4,2,\n5,2.5,115\n');
+  assert.is(written('whole', 'checkpoint.safetensors'), '[6,115]');
+  assert.is(written('whole', 'model-third.safetensors'), '3: 101');
+  assert.is(written('whole', 'best.safetensors'), '3: 103');
+  assert.is(written('whole', 'model.safetensors'), '6: 115');
+  assert.equal(training.asked, [...[0, 1, 2, 3, 4, 5].map((step) => `prepare ${step}`), 'freed']);
+});
+
+test('a run that is stopped keeps a checkpoint, and goes on to the same files', async () => {
+  const stop = new AbortController();
+  const first = await run('halves', { signal: stop.signal, onStep: ({ step }) => step === 4 && stop.abort() });
+  assert.equal(first.result, { finished: false, steps: 5, lastLoss: 2, validation: 110 });
+  assert.not(existsSync(join(folder, 'halves', 'model.safetensors')));
+  const starts: Start[] = [];
+  const second = await run('halves', { resume: true, onStart: (start) => starts.push(start) });
+  assert.is(starts[0].firstStep, 5);
+  assert.equal(second.result, { finished: true, steps: 6, lastLoss: 2.5, validation: 115 });
+  assert.is(written('halves', 'log.csv'), 'step,loss,sum\n0,0,\n1,0.5,101\n2,1,103\n3,1.5,106\n4,2,110\n5,2.5,115\n');
+  await run('whole', {});
+  for (const file of ['checkpoint.safetensors', 'model-third.safetensors', 'best.safetensors', 'model.safetensors']) {
+    assert.is(written('halves', file), written('whole', file), file);
+  }
+});
+
+test('a finished run has nothing left to do but to write its model', async () => {
+  await run('again', {});
+  rmSync(join(folder, 'again', 'model.safetensors'));
+  const { result } = await run('again', { resume: true });
+  assert.equal(result, { finished: true, steps: 6, lastLoss: Number.NaN, validation: 115 });
+  assert.is(written('again', 'model.safetensors'), '6: 115');
+});
+
+test('what a new run begins with is kept before its first step', async () => {
+  const stop = new AbortController();
+  stop.abort();
+  const { result } = await run('begun', { signal: stop.signal });
+  assert.equal([result.steps, result.validation], [0, null]);
+  assert.is(written('begun', 'checkpoint.safetensors'), '[0,100]');
+});
+
+test('without a checkpoint there is nothing to go on from, and the training is freed where a step fails', async () => {
+  const { message } = await rejection(() => run('none', { resume: true }), CheckpointError);
+  assert.match(message, /no checkpoint to resume from: .*none/);
+  const training = new Sum(6);
+  training.train = () => Promise.reject(new CheckpointError('broken'));
+  const options = { gpu: null as never, out: join(folder, 'broken') };
+  await rejection(() => inTrainingFolder(options, (from) => runTraining(training, options, from)), CheckpointError);
+  assert.is(training.asked.at(-1), 'freed');
+});
+
+test.run();

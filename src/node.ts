@@ -7,7 +7,13 @@ export {
   encodeToArchive,
 } from './data/archives/encode-archive.js';
 export { FileSource } from './data/archives/file-source.js';
-export { type OpenRecognizer, openRecognizer, RECOGNIZER_NAMES } from './data/checkpoints/recognizer-source.js';
+export {
+  type OpenRecognizer,
+  openRecognizer,
+  RECOGNIZER_NAMES,
+  type ReadRecognizer,
+  readRecognizerOf,
+} from './data/checkpoints/recognizer-source.js';
 export { FaceBatches, type FaceBatchesOptions } from './data/faces/batches.js';
 export { type FaceFolderOptions, FaceSet, openFaceFolder } from './data/faces/face-set.js';
 export { FileError, writeFileAtomic } from './data/files/atomic-file.js';

@@ -63,11 +63,17 @@ test('cameo train recognition trains by a file of settings, validates, and goes 
 });
 
 test('bad settings and data are refused by name', async () => {
+  const tiny = writeTinyRecognizer(join(folder, 'tiny.safetensors'), 3);
   for (const [args, message] of [
     [['--loss', 'arcface', '--m', '9'], /m is 9; expected an angle/],
     [['--batch', '0'], /batchSize is 0/],
     [['--unlabelled', '3'], /without a teacher/],
     [['--teacher', 'nobody'], /recogniser nobody: neither a file nor one of/],
+    [['--from', 'nobody'], /recogniser nobody: neither a file nor one of/],
+    [
+      ['--from', tiny],
+      /start at, tiny, are of cameo-face \(channels \[4,4,4,8\].*the settings are of cameo-face \(channels \[24/,
+    ],
     [['--sources', 'nowhere'], /source nowhere/],
   ] as const) {
     const run = await cameoHere(['train', 'recognition', '--data', await data, '-o', join(folder, 'bad'), ...args]);
@@ -75,6 +81,24 @@ test('bad settings and data are refused by name', async () => {
     assert.match(run.complaints.join(), message);
     assert.not(existsSync(join(folder, 'bad', 'checkpoint.safetensors')));
   }
+});
+
+test('a run begins with the weights of a recogniser, and its model says so', async () => {
+  const weights = writeTinyRecognizer(join(folder, 'first.safetensors'), 3, 16);
+  const out = join(folder, 'continued');
+  const own = join(folder, 'own.json');
+  const model = { dimension: 16, channels: [4, 4, 4, 8], units: [0, 0, 0, 0] };
+  writeFileSync(own, JSON.stringify({ model, steps: 2, batchSize: 6 }));
+  const args = ['train', 'recognition', '--data', await data, '-o', out];
+  const run = await cameoHere([...args, '--config', own, '--from', weights]);
+  assert.is(run.code, 0, run.stderr);
+  const { metadata } = readRecognizer(readFileSync(join(out, 'model.safetensors')));
+  assert.match(metadata.get('cameo.from')!, /^first [0-9a-f]{16}$/);
+  const longer = await cameoHere([...args, '--resume', '--steps', '3']);
+  assert.is(longer.code, 0, longer.stderr);
+  const other = await cameoHere([...args, '--resume', '--steps', '4', '--from', join(out, 'model.safetensors')]);
+  assert.is(other.code, 1);
+  assert.match(other.complaints.join(), /model\.safetensors would be overwritten, and is an input/);
 });
 
 test('cameo train losses compares every loss in a table', async () => {

@@ -1,9 +1,9 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { ArgumentError, CheckpointError } from '../../src/common/errors.js';
-import { openRecognizer } from '../../src/data/checkpoints/recognizer-source.js';
+import { openRecognizer, type ReadRecognizer, readRecognizerOf } from '../../src/data/checkpoints/recognizer-source.js';
 import { writePng } from '../../src/data/pictures/image.js';
 import { CameoFace } from '../../src/models/cameo-face.js';
 import { loadRecognizer, readRecognizer, writeRecognizer } from '../../src/models/recognizer-file.js';
@@ -165,6 +165,93 @@ test('a teacher draws the embeddings near its own, also of faces without label',
     ArgumentError,
   );
   assert.match(error.message, /needs a teacher/);
+});
+
+/** Weights of the network that `CONFIG` describes, read from a file. */
+async function startingAt(name: string, seed: number, model = MODEL): Promise<ReadRecognizer> {
+  const network = new CameoFace({ ...model }).initialize(await testGpu(), seed);
+  const path = join(folder, `${name}.safetensors`);
+  const tensors = await saveState(network);
+  writeFileSync(path, writeRecognizer({ architecture: 'cameo-face', ...network.config }, tensors));
+  network.dispose();
+  return readRecognizerOf(path, { data: folder, own: path });
+}
+
+test('a run starts at the weights of a recogniser, notes it, and goes on without being told again', async () => {
+  const gpu = await testGpu();
+  const from = await startingAt('start', 77);
+  const options = { gpu, data: await data, checkpointEvery: 5 };
+  // At this learning rate no weight moves.
+  const still = { ...CONFIG, steps: 1, learningRate: 1e-9, averageDecay: 0.5 };
+  const tensors: Record<string, ReturnType<typeof tensorsOf>> = {};
+  for (const [name, own] of [
+    ['random', {}],
+    ['from', { from }],
+  ] as const) {
+    await trainRecognition({ ...options, ...own, config: still, out: join(folder, `still ${name}`) });
+    tensors[name] = tensorsOf(join(folder, `still ${name}`, 'checkpoint.safetensors'));
+  }
+  const near = (a: Float32Array, b: Float32Array) => a.every((value, k) => Math.abs(value - b[k]) < 1e-6);
+  const network = new CameoFace({ ...MODEL });
+  const weights = [...network.entries()].filter(([, { trainable }]) => trainable).map(([name]) => name);
+  for (const prefix of ['model.network.', 'average.']) {
+    for (const name of weights) {
+      assert.ok(near(tensors.from.get(`${prefix}${name}`)!.data, from.tensors.get(name)!.data), `${prefix}${name}`);
+    }
+    assert.ok(
+      weights.some((name) => !near(tensors.random.get(`${prefix}${name}`)!.data, from.tensors.get(name)!.data)),
+    );
+  }
+  assert.ok(near(tensors.from.get('model.classes')!.data, tensors.random.get('model.classes')!.data), 'classes');
+
+  const run = { ...options, config: CONFIG, from };
+  await trainRecognition({ ...run, out: join(folder, 'from whole') });
+  const out = join(folder, 'from halves');
+  const stop = new AbortController();
+  await trainRecognition({ ...run, out, signal: stop.signal, onStep: ({ step }) => step === 6 && stop.abort() });
+  const other = await startingAt('other', 78);
+  const refused = await rejection(() => trainRecognition({ ...run, out, from: other, resume: true }), CheckpointError);
+  assert.is(
+    refused.message,
+    `the checkpoint's run started at the weights of start (${from.modelId}); this one is to start at the weights of other (${other.modelId})`,
+  );
+  const untold = await rejection(
+    () => trainRecognition({ ...run, config: still, out: join(folder, 'still random'), resume: true }),
+    CheckpointError,
+  );
+  assert.match(untold.message, /started at random weights; this one is to start at the weights of start/);
+  await trainRecognition({ ...run, config: { ...CONFIG, steps: 9 }, out, resume: true }); // the same may be told
+  await trainRecognition({ ...run, from: undefined, out, resume: true });
+  const file = readRecognizer(readFileSync(join(out, 'model.safetensors')));
+  assert.is(file.metadata.get('cameo.from'), `start ${from.modelId}`);
+});
+
+test('a run that started at weights of a file computes the same bits when it is stopped and resumed', async () => {
+  const gpu = await testGpu();
+  const run = { gpu, data: await data, checkpointEvery: 5, config: CONFIG };
+  const out = join(folder, 'from stopped');
+  const stop = new AbortController();
+  const from = await startingAt('start', 77);
+  await trainRecognition({ ...run, from, out, signal: stop.signal, onStep: ({ step }) => step === 6 && stop.abort() });
+  await trainRecognition({ ...run, out, resume: true });
+  const whole = tensorsOf(join(folder, 'from whole', 'checkpoint.safetensors'));
+  const halves = tensorsOf(join(out, 'checkpoint.safetensors'));
+  for (const [name, { data: values }] of whole) assert.equal(halves.get(name)!.data, values, name);
+});
+
+test('weights of another network are refused, with both networks', async () => {
+  const gpu = await testGpu();
+  const larger = await startingAt('larger', 1, { ...MODEL, channels: [4, 8, 8, 12] } as unknown as typeof MODEL);
+  const out = join(folder, 'does not fit');
+  const { message } = await rejection(
+    async () => trainRecognition({ gpu, config: CONFIG, data: await data, out, from: larger }),
+    ArgumentError,
+  );
+  assert.match(
+    message,
+    /larger, are of cameo-face \(channels \[4,8,8,12\], dimension 16, .*; the settings are of cameo-face \(channels \[4,8,8,8\], dimension 16/,
+  );
+  assert.not(existsSync(out));
 });
 
 test.run();

@@ -40,6 +40,7 @@ interface TrainRecognitionCommand extends TrainingCommandOptions {
   seed?: number;
   lr?: number;
   balanced?: boolean;
+  from?: string;
   teacher?: string;
   distillation?: number;
   unlabelled?: number;
@@ -77,6 +78,10 @@ export function addTrainRecognition(train: Command): void {
     .option('--seed <n>', 'seed of weights, order and changes of pictures', number)
     .option('--lr <x>', 'peak learning rate', number)
     .option('--balanced', 'draw every identity as often as any other')
+    .option(
+      '--from <name>',
+      'begin with the weights of this recogniser (a name or a safetensors file) instead of random ones; architecture and sizes are to be those of the settings',
+    )
     .option('--teacher <name>', 'also learn the embeddings of this recogniser (a name or a safetensors file)')
     .option('--distillation <x>', 'weight of the distance to the teacher (default 10 with a teacher)', number)
     .option('--unlabelled <n>', 'faces without label a step, for the teacher alone', number)
@@ -120,8 +125,11 @@ async function run(options: TrainRecognitionCommand): Promise<void> {
   const data = dataFolder(options.data);
   const config = await settings(options);
   say(`settings: ${JSON.stringify(config)}`);
-  const teacher = options.teacher ? await readRecognizerOf(options.teacher, recognizerPlaces(data)) : undefined;
-  for (const name of ['model', 'best']) await refuseInput(join(options.out, `${name}.safetensors`), [options.teacher]);
+  const read = async (name: string | undefined) => (name ? readRecognizerOf(name, recognizerPlaces(data)) : undefined);
+  const [teacher, from] = [await read(options.teacher), await read(options.from)];
+  for (const name of ['model', 'best']) {
+    await refuseInput(join(options.out, `${name}.safetensors`), [options.teacher, options.from]);
+  }
   const shipped = config.generatedBatch > 0 ? await readCodec() : undefined;
   let made: KltAutoencoder | undefined;
   const codec = shipped && { id: shipped.modelId, model: (gpu: Gpu) => (made = loadKlt(gpu, shipped.file)) };
@@ -132,6 +140,7 @@ async function run(options: TrainRecognitionCommand): Promise<void> {
       data,
       sources: options.sources?.split(','),
       validationSources: options.validateOn?.split(','),
+      from,
       teacher,
       codec,
       embeddings: teacher && embeddingsFile(teacher.modelId),

@@ -4,7 +4,7 @@ import type { Recognizer } from '../models/recognizer.js';
 import { buildRecognizer } from '../models/recognizer-file.js';
 import { Adam } from '../nn/adam.js';
 import { clipGradients } from '../nn/clip.js';
-import { withoutPrefix } from '../nn/host-tensor.js';
+import { type HostTensors, withoutPrefix } from '../nn/host-tensor.js';
 import { xavierUniform } from '../nn/init.js';
 import { Module } from '../nn/module.js';
 import type { Parameter } from '../nn/parameter.js';
@@ -70,8 +70,17 @@ class Trained extends Module {
 type StepInputs = { x: Tensor; labels: Tensor; labelWeight: Tensor; teacher: Tensor };
 type StepFigures = { loss: Tensor; classification: Tensor; distance: Tensor };
 
+/** The recogniser whose weights a run started at. */
+export interface StartedFrom {
+  name: string;
+  /** Of its weights file. */
+  modelId: string;
+}
+
 interface RecognitionState extends CheckpointState<RecognitionTrainingConfig> {
   identities: readonly string[];
+  /** Absent where the first weights were random. */
+  from?: StartedFrom;
 }
 
 const FORMAT: CheckpointFormat<RecognitionState> = {
@@ -83,6 +92,10 @@ const FORMAT: CheckpointFormat<RecognitionState> = {
     const config = checkRecognitionTraining({ ...DEFAULT_RECOGNITION_TRAINING, ...state.config, augment });
     if (!Array.isArray(state.identities)) {
       throw new CheckpointError(`step ${state.step}, identities ${typeof state.identities}`);
+    }
+    const { from } = state;
+    if (from !== undefined && (typeof from?.name !== 'string' || typeof from.modelId !== 'string')) {
+      throw new CheckpointError(`from is ${JSON.stringify(from)}; expected a name and a modelId`);
     }
     return { ...state, config };
   },
@@ -101,6 +114,7 @@ export class RecognitionTrainer {
   readonly #average: Recognizer | null = null;
   readonly #schedule: Schedule;
   readonly #inputs: StepInputs;
+  #from: StartedFrom | undefined;
   #recorded: RecordedStep<StepInputs, StepFigures> | null = null;
 
   constructor(
@@ -138,6 +152,21 @@ export class RecognitionTrainer {
   /** To be called after `network` was used in evaluation mode. */
   resumeTraining(): void {
     this.#trained.network.train();
+  }
+
+  /** Whose weights the run started at; undefined where they were random. */
+  get from(): StartedFrom | undefined {
+    return this.#from;
+  }
+
+  /**
+   * Starts the network at weights of a file; those of the classes stay as they are. To be called before the first step.
+   * @throws CheckpointError for tensors that do not fit
+   */
+  startFrom(tensors: HostTensors, from: StartedFrom): void {
+    loadState(this.#trained.network, tensors);
+    if (this.#average) loadState(this.#average, tensors);
+    this.#from = from;
   }
 
   /** Starts the weights of the classes at these, [classes, dimension]. To be called before the first step. */
@@ -226,10 +255,10 @@ export class RecognitionTrainer {
 
   /** Everything needed to go on: a safetensors file. */
   async checkpoint(): Promise<Uint8Array> {
-    const { step, config, identities, source } = this;
+    const { step, config, identities, source, from } = this;
     return writeCheckpoint(
       FORMAT,
-      { step, config, identities, source },
+      { step, config, identities, source, from },
       {
         model: await saveState(this.#trained),
         optimizer: await this.optimizer.saveState(),
@@ -243,9 +272,10 @@ export class RecognitionTrainer {
     return parseCheckpoint(FORMAT, bytes).state.config;
   }
 
-  /** The steps done by the run that a checkpoint is of. */
-  static stepsOf(bytes: Uint8Array): number {
-    return parseCheckpoint(FORMAT, bytes).state.step;
+  /** The steps done by the run that a checkpoint is of, and whose weights it started at. */
+  static startOf(bytes: Uint8Array): { step: number; from: StartedFrom | undefined } {
+    const { step, from } = parseCheckpoint(FORMAT, bytes).state;
+    return { step, from };
   }
 
   /**
@@ -267,6 +297,7 @@ export class RecognitionTrainer {
     this.optimizer.loadState(withoutPrefix(tensors, 'optimizer.'));
     if (this.#average) loadState(this.#average, withoutPrefix(tensors, 'average.'));
     this.step = state.step;
+    this.#from = state.from;
   }
 
   dispose(): void {

@@ -1,13 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ArgumentError } from '../common/errors.js';
-import { loadRecognizers, type OpenRecognizer } from '../data/checkpoints/recognizer-source.js';
+import { ArgumentError, CheckpointError } from '../common/errors.js';
+import { loadRecognizers, type OpenRecognizer, type ReadRecognizer } from '../data/checkpoints/recognizer-source.js';
 import { type FaceSet, openFaceFolder, openFacesIfAny } from '../data/faces/face-set.js';
 import { type Labelling, labelFaces } from '../data/faces/identity-set.js';
 import { deviceOf } from '../gpu/device-source.js';
 import type { Gpu } from '../gpu/gpu.js';
 import type { KltAutoencoder } from '../models/klt-autoencoder.js';
-import { readRecognizer, writeRecognizer } from '../models/recognizer-file.js';
+import { type RecognizerDescription, readRecognizer, writeRecognizer } from '../models/recognizer-file.js';
 import { saveState } from '../nn/state.js';
 import { trainingSource } from './describe-source.js';
 import { FaceGenerator } from './face-generator.js';
@@ -41,6 +41,8 @@ export interface TrainRecognitionOptions
   sources?: readonly string[];
   /** Validation looks at faces of these sources only; those of `sources` when absent. */
   validationSources?: readonly string[];
+  /** Whose weights the network of a new run starts at, in place of random ones; those of the classes are random still. */
+  from?: ReadRecognizer;
   /** Whose embeddings are learnt where `config.distillation` is above 0. */
   teacher?: OpenRecognizer;
   /** File of the teacher's embeddings, by the content of pictures; one in `out` when absent. */
@@ -78,10 +80,11 @@ export const RECOGNITION_LOG_COLUMNS = [
  * @throws CheckpointError for a checkpoint that is missing or does not fit, FileError, ArgumentError
  */
 export async function trainRecognition(options: TrainRecognitionOptions): Promise<TrainRecognitionResult> {
+  checkHelpers(options);
   return inTrainingFolder(
     options,
     async (checkpoint) => {
-      checkHelpers(options);
+      if (checkpoint) checkStart(options, checkpoint);
       const done = checkpoint && (await finishedResult(options, checkpoint));
       if (done) return done;
       const result = await runTraining(await recognitionTraining(options), options, checkpoint);
@@ -92,7 +95,7 @@ export async function trainRecognition(options: TrainRecognitionOptions): Promis
 }
 
 /** Checks that what a configuration asks for is there. */
-function checkHelpers({ config, teacher, codec }: TrainRecognitionOptions): void {
+function checkHelpers({ config, teacher, codec, from }: TrainRecognitionOptions): void {
   checkRecognitionTraining(config);
   if (config.distillation > 0 !== (teacher !== undefined)) {
     throw new ArgumentError('training: distillation above 0 needs a teacher, and a teacher needs distillation above 0');
@@ -100,6 +103,32 @@ function checkHelpers({ config, teacher, codec }: TrainRecognitionOptions): void
   if (config.generatedBatch > 0 !== (codec !== undefined)) {
     throw new ArgumentError('training: generated faces need a codec, and a codec needs generatedBatch above 0');
   }
+  if (from) checkFits(from, config);
+}
+
+/** @throws ArgumentError for the weights of another network than the one that is to be trained */
+function checkFits({ name, description, recognizer }: ReadRecognizer, config: RecognitionTrainingConfig): void {
+  const [theirs, ours] = [description && networkText(description), networkText(recognizerOf(config))];
+  if (theirs === ours) return;
+  throw new ArgumentError(
+    `training: the weights to start at, ${name}, are of ${theirs ?? recognizer.constructor.name}; the settings are of ${ours}`,
+  );
+}
+
+/** Architecture and sizes: `cameo-face (channels [4,8,8,8], …)`. */
+function networkText({ architecture, ...sizes }: RecognizerDescription): string {
+  const names = Object.keys(sizes).sort() as (keyof typeof sizes)[];
+  return `${architecture} (${names.map((name) => `${name} ${JSON.stringify(sizes[name])}`).join(', ')})`;
+}
+
+/** @throws CheckpointError where a run that goes on is to start at other weights than it did */
+function checkStart({ from }: TrainRecognitionOptions, checkpoint: Uint8Array): void {
+  const started = RecognitionTrainer.startOf(checkpoint).from;
+  if (!from || from.modelId === started?.modelId) return;
+  const text = (one: { name: string; modelId: string }): string => `the weights of ${one.name} (${one.modelId})`;
+  throw new CheckpointError(
+    `the checkpoint's run started at ${started ? text(started) : 'random weights'}; this one is to start at ${text(from)}`,
+  );
 }
 
 /** What a run returns that was finished before; null for one that has something to do. */
@@ -107,7 +136,7 @@ async function finishedResult(
   { out, config }: TrainRecognitionOptions,
   checkpoint: Uint8Array,
 ): Promise<TrainRecognitionResult | null> {
-  const steps = RecognitionTrainer.stepsOf(checkpoint);
+  const { step: steps } = RecognitionTrainer.startOf(checkpoint);
   if (steps < config.steps || (await stepsOfModel(join(out, 'model.safetensors'))) !== steps) return null;
   return { finished: true, steps, lastLoss: Number.NaN, validation: null, unchanged: true };
 }
@@ -134,6 +163,9 @@ async function recognitionTraining(options: TrainRecognitionOptions): Promise<Re
   const gpu = early ?? (await deviceOf(options.gpu));
   loadRecognizers(gpu, [teacher]);
   const trainer = new RecognitionTrainer(gpu, config, identities, source);
+  // A run that goes on has its weights from its checkpoint.
+  const { from } = options;
+  if (from && !options.resume) trainer.startFrom(from.tensors, { name: from.name, modelId: from.modelId });
   return new RecognitionTraining(trainer, gpu, {
     options,
     faces,
@@ -251,7 +283,7 @@ class RecognitionTraining
   }
 
   async model(validation: RecognitionValidation | null): Promise<Uint8Array> {
-    const { config, network, step } = this.trainer;
+    const { config, network, step, from } = this.trainer;
     const { teacher, metadata } = this.parts.options;
     const about: Record<string, string> = {
       ...metadata,
@@ -259,6 +291,7 @@ class RecognitionTraining
       'cameo.steps': String(step),
       'cameo.validation': JSON.stringify(validation),
     };
+    if (from) about['cameo.from'] = `${from.name} ${from.modelId}`;
     if (teacher) about['cameo.teacher'] = `${teacher.name} ${teacher.modelId}`;
     return writeRecognizer(recognizerOf(config), await saveState(network), about);
   }

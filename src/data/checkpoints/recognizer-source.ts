@@ -27,6 +27,8 @@ export interface OpenRecognizer {
 
 /** A recogniser whose weights have been read and found to fit, but are on no GPU yet: `load` puts them there. */
 export interface ReadRecognizer extends OpenRecognizer {
+  /** The weights, in the layouts of this engine. */
+  tensors: HostTensors;
   load(gpu: Gpu): void;
 }
 
@@ -113,6 +115,7 @@ function unloaded(
   return {
     ...facts,
     recognizer,
+    tensors,
     load(gpu) {
       loadState(recognizer, tensors, gpu);
       recognizer.eval();

@@ -3,10 +3,11 @@ import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Command } from 'commander';
 import { integer } from '../src/cli/numbers.js';
-import { PACKAGE_ROOT } from '../src/cli/package-root.js';
-import { runFacts } from '../src/cli/report-facts.js';
 import { ArgumentError, CameoError } from '../src/common/errors.js';
 import { writeFileAtomic } from '../src/data/files/atomic-file.js';
+import { PACKAGE_ROOT } from '../src/data/files/package-root.js';
+import { runFacts } from '../src/evaluation/reports/collect-facts.js';
+import { gitCommit } from '../src/evaluation/reports/git-commit.js';
 import { factTexts, listLines } from '../src/evaluation/reports/run-facts.js';
 import { markdownTable } from '../src/evaluation/reports/tables.js';
 import type { Gpu } from '../src/gpu/gpu.js';
@@ -47,15 +48,14 @@ interface Compared {
 
 async function openTree(root: string, options: Options): Promise<Tree> {
   const load = (path: string) => import(pathToFileURL(join(root, path)).href);
-  const [{ gitCommit }, { openGpu }, { chooseLayers, parseBatches, wanted }, { allTasks }] = await Promise.all([
-    load('src/cli/git-commit.ts'),
+  const [{ openGpu }, { chooseLayers, parseBatches, wanted }, { allTasks }] = await Promise.all([
     load('src/gpu/node/adapters.ts'),
     load('bench/core/choose.ts'),
     load('bench/core/suite.ts'),
   ]);
   const layers = chooseLayers(options);
   const tasks = wanted(allTasks(layers, parseBatches(options.batch)), layers, options);
-  return { gpu: await openGpu({ tuning: false }), tasks, commit: gitCommit() };
+  return { gpu: await openGpu({ tuning: false }), tasks, commit: gitCommit(root) };
 }
 
 /** Makes a task ready, and runs it until it is compiled. @returns how long its first run took beyond the second, too */

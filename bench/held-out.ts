@@ -1,5 +1,4 @@
 import { dataFolder, recognizerPlaces } from '../src/cli/places.js';
-import { runFacts } from '../src/cli/report-facts.js';
 import { expectKind, readWeights } from '../src/cli/weights.js';
 import { FaceCodec } from '../src/codec/face-codec.js';
 import { ArgumentError } from '../src/common/errors.js';
@@ -9,6 +8,7 @@ import { writeFileAtomic } from '../src/data/files/atomic-file.js';
 import { greyAsRgb } from '../src/evaluation/codecs/jpeg.js';
 import { psnr } from '../src/evaluation/metrics/picture-quality.js';
 import { cosine } from '../src/evaluation/metrics/verification.js';
+import { runFacts } from '../src/evaluation/reports/collect-facts.js';
 import { factTexts, listLines } from '../src/evaluation/reports/run-facts.js';
 import { markdownTable } from '../src/evaluation/reports/tables.js';
 import { embedFaces } from '../src/evaluation/verification/embed-pictures.js';

@@ -1,4 +1,5 @@
 import { convMultiplyAdds } from '../shaders/common/conv-geometry.js';
+import { adapterName } from '../src/gpu/description.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
 import { type ConvVariant, chooseGather, type GatherConfig } from '../src/ops/conv/choose.js';
 import { conv2dOp } from '../src/ops/conv/conv.js';
@@ -6,7 +7,6 @@ import { gatherOf } from '../src/ops/conv/gather-plan.js';
 import { convShape } from '../src/ops/conv/shape.js';
 import { scope, type Tensor } from '../src/tensor/tensor.js';
 import { uniform } from './core/own-tasks.js';
-import { adapterName } from './core/result.js';
 
 /*
  * npx tsx bench/ladder.ts: times each rung of the ladder of shaders/README.md on this adapter, by turns; least of several.

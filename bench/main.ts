@@ -1,11 +1,12 @@
 import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { gitCommit } from '../src/cli/git-commit.js';
 import { CameoError } from '../src/common/errors.js';
 import type { Precision } from '../src/common/precision.js';
 import { ensureFolder, writeFileAtomic } from '../src/data/files/atomic-file.js';
 import { readText } from '../src/data/files/read-file.js';
+import { gitCommit } from '../src/evaluation/reports/git-commit.js';
 import { textTable } from '../src/evaluation/reports/tables.js';
+import { adapterKind, adapterName } from '../src/gpu/description.js';
 import type { Gpu } from '../src/gpu/gpu.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
 import { saveTuning } from '../src/gpu/node/tuning-file.js';
@@ -20,8 +21,8 @@ import {
   wantsNetworks,
 } from './core/choose.js';
 import type { Measurement } from './core/measure.js';
-import { adapterKind, ceilingsTable, kindsTable, networksTable, rooflinePlot } from './core/report.js';
-import { adapterName, adapterSlug, type BenchResult, benchResult, gbpsOf, gflopsOf } from './core/result.js';
+import { ceilingsTable, kindsTable, networksTable, rooflinePlot } from './core/report.js';
+import { adapterSlug, type BenchResult, benchResult, gbpsOf, gflopsOf } from './core/result.js';
 import { allTasks, runSuite } from './core/suite.js';
 import { tuneTasks } from './core/tune.js';
 import { allWorks } from './core/work.js';

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { PACKAGE_ROOT } from '../src/cli/package-root.js';
-import { runFacts } from '../src/cli/report-facts.js';
 import { centredUniform } from '../src/common/random.js';
 import { writeFileAtomic } from '../src/data/files/atomic-file.js';
+import { PACKAGE_ROOT } from '../src/data/files/package-root.js';
+import { runFacts } from '../src/evaluation/reports/collect-facts.js';
 import { factTexts, listLines } from '../src/evaluation/reports/run-facts.js';
 import { markdownTable } from '../src/evaluation/reports/tables.js';
 import type { Command, Gpu } from '../src/gpu/gpu.js';

@@ -2,8 +2,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { gitCommit } from '../src/cli/git-commit.js';
 import { writeFileAtomic } from '../src/data/files/atomic-file.js';
+import { gitCommit } from '../src/evaluation/reports/git-commit.js';
 import { markdownTable } from '../src/evaluation/reports/tables.js';
 import { BUDGETS, type BundleSize, bundleSize, gzipSize } from './bundle-size.js';
 import { buildPackage } from './install-package.js';

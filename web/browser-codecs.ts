@@ -1,7 +1,7 @@
 import { FACE_HEIGHT, FACE_WIDTH } from '../src/data/pictures/align.js';
 import type { RgbImage } from '../src/data/pictures/rgb-image.js';
+import { resampleRgb } from '../src/evaluation/codecs/resample.js';
 import { psnr } from '../src/evaluation/metrics/picture-quality.js';
-import { resampleRgb } from '../src/evaluation/quality/resample.js';
 import { withoutProfile } from './colour-profile.js';
 import { fromSource, toFile } from './picture.js';
 

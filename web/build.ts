@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundlePage, withBenchPanel } from '../bench/web/build.js';
 import { PANEL_STYLE } from '../bench/web/panel-style.js';
-import { PACKAGE_ROOT } from '../src/cli/package-root.js';
+import { PACKAGE_ROOT } from '../src/data/files/package-root.js';
 import { REPORT_STYLE } from '../src/evaluation/reports/html-report.js';
 
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));

@@ -1,6 +1,5 @@
-import { adapterKind } from '../bench/core/report.js';
-import { adapterName } from '../bench/core/result.js';
 import { startBench } from '../bench/web/panel.js';
+import { adapterKind, adapterName } from '../src/gpu/description.js';
 import { byId, explain, showText } from './dom.js';
 import { guardPage } from './drop-zone.js';
 import { FaceTab } from './face-tab.js';

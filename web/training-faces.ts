@@ -1,8 +1,8 @@
 import { CounterRandom } from '../src/common/random.js';
-import { writeUnitPixels } from '../src/common/unit-pixels.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../src/data/pictures/align.js';
 import type { RgbImage } from '../src/data/pictures/rgb-image.js';
-import { resampleRgb } from '../src/evaluation/quality/resample.js';
+import { resampleRgb } from '../src/evaluation/codecs/resample.js';
+import { writeUnitPixels } from '../src/models/unit-pixels.js';
 
 /** Pictures that the page trains on: half the size of an aligned face, so that a step is quick without a GPU too. */
 export const SMALL_WIDTH = FACE_WIDTH / 2;

@@ -1,13 +1,9 @@
 import type { ReportTable } from '../../src/evaluation/reports/html-report.js';
 import { linePlot } from '../../src/evaluation/reports/plot-svg.js';
+import { adapterKind } from '../../src/gpu/description.js';
 import type { Measurement } from './measure.js';
 import { type BenchResult, gbpsOf, gflopsOf } from './result.js';
 import { geometricMean } from './statistics.js';
-
-/** "GPU", or that it is none. */
-export function adapterKind(kind: string): string {
-  return kind === 'hardware' ? 'GPU' : `${kind}, a software adapter on the CPU, not a GPU`;
-}
 
 const percent = (part: number, whole: number): string => `${((100 * part) / whole).toFixed(1)} %`;
 

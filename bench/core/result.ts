@@ -1,5 +1,6 @@
 import type { Precision } from '../../src/common/precision.js';
-import type { Gpu, GpuDescription } from '../../src/gpu/gpu.js';
+import { adapterName, type GpuDescription } from '../../src/gpu/description.js';
+import type { Gpu } from '../../src/gpu/gpu.js';
 import { ENGINE_VERSION } from '../../src/gpu/tuning.js';
 import type { AblatedLayer } from './ablation.js';
 import type { Ceilings } from './ceilings.js';
@@ -28,11 +29,6 @@ export interface BenchResult {
   networks: NetworkResult[];
   /** Where the time goes, with the networks and on adapters that run the register kernel. */
   ablations: AblatedLayer[];
-}
-
-/** Browsers tell little: there it is the vendor and the architecture. */
-export function adapterName({ description, device, vendor, architecture }: GpuDescription): string {
-  return description || device || `${vendor} ${architecture}`.trim() || 'unnamed adapter';
 }
 
 /** "llvmpipe (LLVM 15.0.6, 256 bits)" becomes "llvmpipe-llvm-15-0-6-256-bits"; software adapters have their short name. */

@@ -2,7 +2,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { gitCommit } from '../../src/cli/git-commit.js';
+import { gitCommit } from '../../src/evaluation/reports/git-commit.js';
 
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 const PANEL = '<!-- panel.html -->';

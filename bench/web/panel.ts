@@ -1,11 +1,11 @@
 import { CameoError } from '../../src/common/errors.js';
 import { renderTable } from '../../src/evaluation/reports/html-report.js';
+import { adapterKind, adapterName } from '../../src/gpu/description.js';
 import type { Gpu } from '../../src/gpu/gpu.js';
 import { openBrowserGpu } from '../../src/gpu/open.js';
 import { ablationTable } from '../ablation-table.js';
 import { budgetOf, chooseLayers, type Filters, wanted, wantsNetworks } from '../core/choose.js';
 import {
-  adapterKind,
   ceilingsTable,
   introduction,
   kindsTable,
@@ -13,7 +13,7 @@ import {
   networksTable,
   rooflinePlot,
 } from '../core/report.js';
-import { adapterName, adapterSlug, type BenchResult, benchResult } from '../core/result.js';
+import { adapterSlug, type BenchResult, benchResult } from '../core/result.js';
 import { allTasks, runSuite } from '../core/suite.js';
 import { OWN_KINDS } from '../core/task.js';
 import { KINDS } from '../core/work.js';

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
-import { PACKAGE_ROOT } from '../../src/cli/package-root.js';
+import { PACKAGE_ROOT } from '../../src/data/files/package-root.js';
 
 const TYPES: Record<string, string> = {
   html: 'text/html; charset=utf-8',

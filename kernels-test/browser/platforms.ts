@@ -3,8 +3,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { gitCommit } from '../../src/cli/git-commit.js';
 import { writeFileAtomic } from '../../src/data/files/atomic-file.js';
+import { gitCommit } from '../../src/evaluation/reports/git-commit.js';
 import { findPackage } from '../../src/gpu/node/packages.js';
 import { countTests, withoutNoise } from '../runner/test-output.js';
 import {

@@ -4,8 +4,8 @@ import * as assert from 'uvu/assert';
 import { ArgumentError } from '../../src/common/errors.js';
 import { CounterRandom } from '../../src/common/random.js';
 import type { Condition } from '../../src/evaluation/comparison/compare-codecs.js';
+import type { ComparisonReport } from '../../src/evaluation/comparison/comparison-content.js';
 import {
-  type ComparisonReport,
   comparisonCsv,
   comparisonHtml,
   comparisonMarkdown,

@@ -2,8 +2,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ShapeError } from '../../src/common/errors.js';
 import { CounterRandom } from '../../src/common/random.js';
+import { resampleRgb } from '../../src/evaluation/codecs/resample.js';
 import { psnr, ssim } from '../../src/evaluation/metrics/picture-quality.js';
-import { resampleRgb } from '../../src/evaluation/quality/resample.js';
 import { referenceOps } from '../../src/ops/registry.js';
 
 /** A smooth picture, and the same with noise of the given strength. */

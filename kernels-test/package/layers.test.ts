@@ -28,7 +28,11 @@ const LAYERS = [
   'src/data/archives',
   'src/data/faces',
   'src/training',
-  'src/evaluation',
+  'src/evaluation/codecs',
+  'src/evaluation/quality',
+  'src/evaluation/reports',
+  'src/evaluation/verification',
+  'src/evaluation/comparison',
   'src/node.ts',
   'src/cli',
 ];
@@ -103,6 +107,31 @@ test('imports go downward only', () => {
   const imports = allImports();
   assert.ok(imports.length > 100, `only ${imports.length} imports found: is the reading broken?`);
   assert.equal(imports.map(problem).filter(Boolean), []);
+});
+
+/** Files that import each other in a circle, types included: for each circle one way around it. */
+function circles(imports: readonly Import[]): string[] {
+  const targets = new Map<string, string[]>();
+  for (const { from, to } of imports) targets.set(from, [...(targets.get(from) ?? []), to]);
+  const found: string[] = [];
+  const done = new Set<string>();
+  const visit = (file: string, way: readonly string[]): void => {
+    const at = way.indexOf(file);
+    if (at >= 0) found.push([...way.slice(at), file].join(' -> '));
+    if (at >= 0 || done.has(file)) return;
+    for (const next of targets.get(file) ?? []) visit(next, [...way, file]);
+    done.add(file);
+  };
+  for (const file of targets.keys()) visit(file, []);
+  return found;
+}
+
+test('no files import each other in a circle', () => {
+  assert.equal(circles(allImports()), []);
+  const edge = (way: string): Import => ({ from: way[0], to: way[1] });
+  assert.equal(circles(['ab', 'bc', 'ca', 'ad', 'ce'].map(edge)), ['a -> b -> c -> a']);
+  assert.equal(circles(['ab', 'ac', 'bd', 'cd'].map(edge)), []);
+  assert.equal(circles(['aa'].map(edge)), ['a -> a']);
 });
 
 /** What a bundle of these exports keeps of each source file: the names it declares there. */
@@ -195,6 +224,9 @@ test('wrong imports are seen', () => {
   right('shaders/common/wgsl.ts', BUNDLED.to);
   right('src/gpu/node/adapters.ts', 'node:fs');
   right('src/cli/main.ts', 'src/gpu/node/adapters.ts');
+  wrong('src/evaluation/reports/a.ts', 'src/evaluation/comparison/b.ts');
+  wrong('src/evaluation/a.ts', 'src/common/errors.ts');
+  right('src/evaluation/comparison/a.ts', 'src/evaluation/metrics/b.ts');
   right('src/data/pictures/image.ts', 'sharp');
 });
 

@@ -1,4 +1,4 @@
-import type { GpuDescription } from '../gpu/gpu.js';
+import type { GpuDescription } from '../gpu/description.js';
 
 /** What the advice depends on. */
 export interface Machine {

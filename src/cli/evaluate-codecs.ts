@@ -11,8 +11,8 @@ import { withWriterLock } from '../data/files/writer-lock.js';
 import { FOREIGN_CODECS } from '../evaluation/codecs/index.js';
 import { type Condition, compareCodecs } from '../evaluation/comparison/compare-codecs.js';
 import { compareGroups, type GroupService } from '../evaluation/comparison/compare-groups.js';
+import type { ComparisonReport } from '../evaluation/comparison/comparison-content.js';
 import {
-  type ComparisonReport,
   comparisonCsv,
   comparisonHtml,
   comparisonMarkdown,
@@ -28,6 +28,8 @@ import {
   writeScores,
 } from '../evaluation/comparison/earlier-rows.js';
 import type { FaceEncoder } from '../evaluation/comparison/face-encoders.js';
+import { runFacts } from '../evaluation/reports/collect-facts.js';
+import { gitCommit } from '../evaluation/reports/git-commit.js';
 import { deviceText } from '../evaluation/reports/run-facts.js';
 import { LazyDevice } from '../gpu/device-source.js';
 import {
@@ -41,13 +43,11 @@ import {
 } from './codecs-request.js';
 import { ComparedCodecs } from './compared-codecs.js';
 import { openDevice } from './device.js';
-import { gitCommit } from './git-commit.js';
 import { stopOnInterrupt } from './interrupt.js';
 import { lfwPerson, QUICK_PAIRS } from './lfw-faces.js';
 import { Outputs } from './outputs.js';
 import { cacheFile } from './places.js';
 import { startStages } from './progress.js';
-import { runFacts } from './report-facts.js';
 import { print, say, warn } from './terminal.js';
 
 const MAX_REPORT_BYTES = 2 ** 28;

@@ -7,6 +7,8 @@ import { type FacePair, parseLandmarkLines, parsePairs } from '../data/faces/lfw
 import { writeFileAtomic } from '../data/files/atomic-file.js';
 import { readText } from '../data/files/read-file.js';
 import { cosine } from '../evaluation/metrics/verification.js';
+import { runFacts } from '../evaluation/reports/collect-facts.js';
+import { gitCommit } from '../evaluation/reports/git-commit.js';
 import { embedPictures, type FacePicture } from '../evaluation/verification/embed-pictures.js';
 import {
   type PairReport,
@@ -17,11 +19,9 @@ import {
 } from '../evaluation/verification/pair-report.js';
 import { verificationFigures } from '../evaluation/verification/protocol.js';
 import { usablePairs } from '../evaluation/verification/usable-pairs.js';
-import { gitCommit } from './git-commit.js';
 import { Outputs } from './outputs.js';
 import { cacheFile, dataFolder } from './places.js';
 import { startProgress } from './progress.js';
-import { runFacts } from './report-facts.js';
 import { print, say, warn } from './terminal.js';
 import { RECOGNIZER_HELP, recognizerFor, withRecognizer } from './with-recognizer.js';
 

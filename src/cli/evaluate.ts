@@ -8,6 +8,7 @@ import { tryBaselines } from '../evaluation/codecs/try-codecs.js';
 import { evaluateCodec } from '../evaluation/quality/codec-evaluation.js';
 import { type CodecReport, codecReportMarkdown } from '../evaluation/reports/codec-report.js';
 import { meansTable, rateDistortionPlot } from '../evaluation/reports/codec-tables.js';
+import { runFacts } from '../evaluation/reports/collect-facts.js';
 import { textTable } from '../evaluation/reports/tables.js';
 import { CodecSession } from './codec-session.js';
 import { complain } from './complain.js';
@@ -19,7 +20,6 @@ import { integer } from './numbers.js';
 import { Outputs } from './outputs.js';
 import { dataFolder } from './places.js';
 import { startProgress } from './progress.js';
-import { runFacts } from './report-facts.js';
 import { print, say } from './terminal.js';
 
 interface EvaluateOptions {

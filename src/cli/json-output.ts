@@ -1,4 +1,4 @@
-import { PACKAGE_VERSION } from './package-root.js';
+import { PACKAGE_VERSION } from '../data/files/package-root.js';
 import { print, takeStdout } from './terminal.js';
 
 /*

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { RecognizerPlaces } from '../data/checkpoints/recognizer-source.js';
+import { PACKAGE_ROOT } from '../data/files/package-root.js';
 import { cacheRoots } from '../gpu/node/swiftshader.js';
-import { PACKAGE_ROOT } from './package-root.js';
 
 /** The folder of data sets: --data, else CAMEO_DATA, else ../shared/data. */
 export const dataFolder = (option?: string): string => option ?? (process.env.CAMEO_DATA || '../shared/data');

@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { PACKAGE_VERSION } from '../data/files/package-root.js';
 import { addCommands } from './command-table.js';
 import { complain, usageError } from './complain.js';
 import { addDecodeCommand } from './decode.js';
@@ -7,7 +8,6 @@ import { addEncodeCommand } from './encode.js';
 import { addImportCommand } from './import.js';
 import { addInfoCommand } from './info.js';
 import { beginJson, endJson } from './json-output.js';
-import { PACKAGE_VERSION } from './package-root.js';
 import { beginOutput, beQuiet } from './terminal.js';
 import { addVerifyCommand } from './verify.js';
 

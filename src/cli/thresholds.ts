@@ -2,8 +2,8 @@ import { join } from 'node:path';
 import { FormatError } from '../common/errors.js';
 import { parseJson } from '../common/json.js';
 import { writeFileAtomic } from '../data/files/atomic-file.js';
+import { PACKAGE_ROOT } from '../data/files/package-root.js';
 import { isJsonObject as isRecord, kindOf, readTextIfThere } from '../data/files/read-file.js';
-import { PACKAGE_ROOT } from './package-root.js';
 
 /** At which score `cameo verify` takes two faces for one person's; never chosen on LFW's View 2. */
 export interface ModelThresholds {

@@ -3,9 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { writeFileAtomic } from '../data/files/atomic-file.js';
+import { commandLine } from '../evaluation/reports/collect-facts.js';
+import { gitCommit } from '../evaluation/reports/git-commit.js';
 import { markdownTable, textTable } from '../evaluation/reports/tables.js';
+import type { GpuDescription } from '../gpu/description.js';
 import { LazyDevice } from '../gpu/device-source.js';
-import type { GpuDescription } from '../gpu/gpu.js';
 import { LOSSES } from '../ops/margin-loss.js';
 import {
   checkRecognitionTraining,
@@ -14,10 +16,8 @@ import {
 } from '../training/recognition-config.js';
 import { trainRecognition } from '../training/train-recognition.js';
 import { openDevice } from './device.js';
-import { gitCommit } from './git-commit.js';
 import { Outputs } from './outputs.js';
 import { dataFolder } from './places.js';
-import { commandLine } from './report-facts.js';
 import { print, say } from './terminal.js';
 import { USUAL_MARGINS } from './train-recognition.js';
 import { number } from './training-settings.js';

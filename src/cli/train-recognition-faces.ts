@@ -4,6 +4,8 @@ import type { Command } from 'commander';
 import { readRecognizerOf } from '../data/checkpoints/recognizer-source.js';
 import { type FaceSet, openFaceFolder } from '../data/faces/face-set.js';
 import { writeFileAtomic } from '../data/files/atomic-file.js';
+import { commandLine } from '../evaluation/reports/collect-facts.js';
+import { gitCommit } from '../evaluation/reports/git-commit.js';
 import { markdownTable } from '../evaluation/reports/tables.js';
 import { LazyDevice } from '../gpu/device-source.js';
 import {
@@ -15,13 +17,11 @@ import {
   packWithout,
 } from '../training/gather-faces.js';
 import { openDevice } from './device.js';
-import { gitCommit } from './git-commit.js';
 import { lfwPerson, openLfwFaces } from './lfw-faces.js';
 import { integer } from './numbers.js';
 import { claimFile, Outputs } from './outputs.js';
 import { dataFolder, embeddingsFile, recognizerPlaces } from './places.js';
 import { startStages } from './progress.js';
-import { commandLine } from './report-facts.js';
 import { print } from './terminal.js';
 import { number } from './training-settings.js';
 

@@ -1,9 +1,9 @@
 import { ArgumentError, FormatError, ModelMismatchError } from '../common/errors.js';
-import { checkResults } from '../common/finite-results.js';
-import { writeUnitPixels } from '../common/unit-pixels.js';
 import type { Gpu } from '../gpu/gpu.js';
 import type { Autoencoder } from '../models/autoencoder.js';
+import { checkResults } from '../models/finite-results.js';
 import { type AutoencoderFile, loadAutoencoder, readAutoencoder } from '../models/model-file.js';
+import { writeUnitPixels } from '../models/unit-pixels.js';
 import { writeSafetensors } from '../nn/safetensors.js';
 import { inferenceOps } from '../ops/inference-reference.js';
 import { type NdArray, ndarray } from '../reference/ndarray.js';

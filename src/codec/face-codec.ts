@@ -1,9 +1,9 @@
 import { checkList, checkOptions, refuse } from '../common/arguments.js';
 import { ArgumentError, DisposedError } from '../common/errors.js';
-import { checkResults } from '../common/finite-results.js';
-import { writeUnitPixels } from '../common/unit-pixels.js';
 import type { Gpu } from '../gpu/gpu.js';
+import { checkResults } from '../models/finite-results.js';
 import { gainOf, type KltAutoencoder, logisticScales, stepValues } from '../models/klt-autoencoder.js';
+import { writeUnitPixels } from '../models/unit-pixels.js';
 import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
 import { keep, Tensor } from '../tensor/tensor.js';
 import { codecBatch } from './autoencoder-codec.js';

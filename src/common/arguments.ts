@@ -1,5 +1,4 @@
 import { ArgumentError } from './errors.js';
-import type { Padding2d, Pair } from './shapes.js';
 
 // Checks of what callers give, for mistakes that types would catch. `where` is the function's name and starts every message.
 
@@ -54,24 +53,4 @@ export function checkOptions<T extends object>(where: string, given: T | undefin
 /** @throws ArgumentError where `value` is not a list */
 export function checkList(where: string, name: string, value: unknown, expected: string): void {
   if (!Array.isArray(value) && !(ArrayBuffer.isView(value) && 'length' in value)) refuse(where, name, value, expected);
-}
-
-/**
- * [rows, columns], of one number for both or of a pair.
- * @throws ArgumentError
- */
-export function toPair(where: string, name: string, value: number | Pair): Pair {
-  if (typeof value === 'number') return [value, value];
-  checkList(where, name, value, 'a number or [rows, columns]');
-  return value;
-}
-
-/**
- * [top, bottom, left, right], of one number for all sides, of [rows, columns], or of all four.
- * @throws ArgumentError
- */
-export function toPadding(where: string, value: number | Pair | Padding2d): Padding2d {
-  if (typeof value === 'number') return [value, value, value, value];
-  checkList(where, 'padding', value, 'a number, [rows, columns] or [top, bottom, left, right]');
-  return value.length === 2 ? [value[0], value[0], value[1], value[1]] : value;
 }

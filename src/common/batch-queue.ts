@@ -1,26 +1,26 @@
 import { orAborted } from './abortable.js';
 import type { AbortSignal } from './platform-types.js';
 
-export interface FaceBatchesOptions {
-  /** Faces of a batch; the last one has fewer. */
+export interface BatchQueueOptions {
+  /** Items of a batch; the last one has fewer. */
   size: number;
-  /** Most faces that are read ahead and wait, beside the batch that was given out last; at least `size` do. */
+  /** Most items that are read ahead and wait, beside the batch that was given out last; at least `size` do. */
   queue: number;
-  /** Ends the batches with its reason, also while the next face is waited for. */
+  /** Ends the batches with its reason, also while the next item is waited for. */
   signal?: AbortSignal;
 }
 
 /**
- * Batches of faces that are read ahead while the last batch is worked on, but only so many: where the work is slower than
- * the reading, the reading waits. What has been read before `faces` throws is still given out.
+ * Batches of items that are read ahead while the last batch is worked on, but only so many: where the work is slower than
+ * the reading, the reading waits. What has been read before `items` throws is still given out.
  */
-export async function* batchesOf<F>(
-  faces: AsyncIterable<F> | Iterable<F>,
-  { size, queue, signal }: FaceBatchesOptions,
-): AsyncGenerator<F[], void, undefined> {
+export async function* batchesOf<T>(
+  items: AsyncIterable<T> | Iterable<T>,
+  { size, queue, signal }: BatchQueueOptions,
+): AsyncGenerator<T[], void, undefined> {
   const most = Math.max(size, queue);
-  const iterator = iteratorOf(faces);
-  const waiting: F[] = [];
+  const iterator = iteratorOf(items);
+  const waiting: T[] = [];
   const bell = new Bell();
   let failure: { error: unknown } | undefined;
   let [ended, closed] = [false, false];
@@ -61,8 +61,8 @@ export async function* batchesOf<F>(
   }
 }
 
-const iteratorOf = <F>(faces: AsyncIterable<F> | Iterable<F>): AsyncIterator<F> | Iterator<F> =>
-  Symbol.asyncIterator in faces ? faces[Symbol.asyncIterator]() : faces[Symbol.iterator]();
+const iteratorOf = <T>(items: AsyncIterable<T> | Iterable<T>): AsyncIterator<T> | Iterator<T> =>
+  Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
 
 /** Wakes all that wait for it. */
 class Bell {

@@ -19,7 +19,7 @@ const NEWS_MS = 250;
 
 /**
  * Keeps a device, and what is made on it (a codec), for work that outlives devices: a driver that is reset or updated, or a
- * card that falls off, ends the device, and every tensor on it is gone. Then both are made anew and the work is done again.
+ * card that falls off, ends the device, and everything on it is gone. Then both are made anew and the work is done again.
  * The first device is opened when it is first needed.
  */
 export class DeviceKeeper<T extends { dispose(): void }> {

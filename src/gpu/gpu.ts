@@ -10,6 +10,7 @@ import type {
 } from '../common/platform-types.js';
 import type { MatrixShape, Precision } from '../common/precision.js';
 import { BufferPool, GPUBufferUsageFlags, type PooledBuffer } from './buffer-pool.js';
+import type { GpuDescription } from './description.js';
 import type { Kernel, KernelLimits } from './kernel.js';
 import { PipelineCache } from './pipelines.js';
 import { Recording, VirtualBuffer } from './recording.js';
@@ -60,29 +61,6 @@ export interface Command {
   readonly pipeline: GPUComputePipeline;
   readonly group: GPUBindGroup;
   readonly workgroups: readonly [number, number, number];
-}
-
-/** What the adapter says of itself. */
-export interface GpuDescription {
-  vendor: string;
-  architecture: string;
-  device: string;
-  description: string;
-  /** 'hardware', or the name of the software rasteriser that runs on the CPU. */
-  kind: 'hardware' | 'lavapipe' | 'swiftshader' | 'other software';
-  /** Invocations in a subgroup where that is one fixed number, else 0. */
-  subgroupSize: number;
-}
-
-export function describeAdapter(info: GPUAdapterInfo): GpuDescription {
-  const text = `${info.vendor} ${info.architecture} ${info.device} ${info.description}`.toLowerCase();
-  let kind: GpuDescription['kind'] = 'hardware';
-  if (text.includes('llvmpipe')) kind = 'lavapipe';
-  else if (text.includes('swiftshader')) kind = 'swiftshader';
-  else if (info.isFallbackAdapter || /software|basic render|\bwarp\b/.test(text)) kind = 'other software';
-  const { vendor, architecture, device, description, subgroupMinSize, subgroupMaxSize } = info;
-  const subgroupSize = subgroupMinSize && subgroupMinSize === subgroupMaxSize ? subgroupMinSize : 0;
-  return { vendor, architecture, device, description, kind, subgroupSize };
 }
 
 /** Dawn's experimental feature of subgroup matrices (tensor cores), which the standard does not have yet. */

@@ -1,6 +1,7 @@
 import { NoAdapterError } from '../common/errors.js';
 import type { GPUAdapter } from '../common/platform-types.js';
-import { assertPrecision, checkGpuOptions, describeAdapter, Gpu, type GpuOptions, SUBGROUP_MATRIX } from './gpu.js';
+import { describeAdapter } from './description.js';
+import { assertPrecision, checkGpuOptions, Gpu, type GpuOptions, SUBGROUP_MATRIX } from './gpu.js';
 import { selfTest } from './self-test.js';
 import { loadTuningFromIndexedDb } from './tuning-indexeddb.js';
 

@@ -1,4 +1,4 @@
-import type { GpuDescription } from './gpu.js';
+import type { GpuDescription } from './description.js';
 
 /**
  * Part of what stored choices are filed under: choices made for other kernels say nothing. It is the package's version,

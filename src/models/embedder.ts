@@ -1,10 +1,10 @@
 import { ArgumentError } from '../common/errors.js';
-import { checkResults } from '../common/finite-results.js';
-import { writeUnitPixels } from '../common/unit-pixels.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
 import { keep, Tensor } from '../tensor/tensor.js';
+import { checkResults } from './finite-results.js';
 import type { Recognizer } from './recognizer.js';
+import { writeUnitPixels } from './unit-pixels.js';
 
 /** Runs a recogniser on any number of faces, in batches of one size, as one recorded step. */
 export class Embedder {

@@ -1,7 +1,7 @@
 import { clipPlan, squaresPlan } from '../../shaders/optimizer.wgsl.js';
 import { refuse } from '../common/arguments.js';
 import { ArgumentError } from '../common/errors.js';
-import { checkFloat32 } from '../common/float32-constants.js';
+import { checkFloat32 } from '../ops/float32-constants.js';
 import { sumRows } from '../ops/reduce.js';
 import { dispatchInPlace, dispatchMany } from '../tensor/dispatch.js';
 import { scope, Tensor } from '../tensor/tensor.js';

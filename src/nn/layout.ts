@@ -2,21 +2,7 @@ import { CheckpointError } from '../common/errors.js';
 import { formatShape, stridesOf } from '../common/shapes.js';
 import type { HostTensor, HostTensors } from './host-tensor.js';
 import type { Module } from './module.js';
-
-/**
- * What a parameter is, which decides how PyTorch orders its axes:
- *
- * | layout | here | PyTorch |
- * |---|---|---|
- * | conv | [kh, kw, Cin/groups, Cout] | [Cout, Cin/groups, kh, kw] |
- * | convTranspose | [kh, kw, Cout/groups, Cin] | [Cin, Cout/groups, kh, kw] |
- * | linear | [in, out] | [out, in] |
- * | plain | any | the same |
- *
- * A linear layer that follows a flattened picture also sees its inputs in another order (here rows, columns, channels;
- * PyTorch channels, rows, columns); no layout says so, and such weights must be reordered by hand.
- */
-export type ParameterLayout = 'plain' | 'conv' | 'convTranspose' | 'linear';
+import type { ParameterLayout } from './parameter.js';
 
 /** For each axis here, the axis of PyTorch that it is. */
 const AXES: Record<Exclude<ParameterLayout, 'plain'>, readonly number[]> = {

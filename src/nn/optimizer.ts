@@ -1,8 +1,8 @@
 import { refuse } from '../common/arguments.js';
 import { ArgumentError, CheckpointError, ShapeError } from '../common/errors.js';
-import { checkFloat32 } from '../common/float32-constants.js';
 import { formatShape, sameShape } from '../common/shapes.js';
 import type { Gpu } from '../gpu/gpu.js';
+import { checkFloat32 } from '../ops/float32-constants.js';
 import { keep, Tensor } from '../tensor/tensor.js';
 import { checkTensors, type HostTensors, readTensors } from './host-tensor.js';
 

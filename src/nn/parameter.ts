@@ -3,7 +3,21 @@ import { checkShape } from '../common/shapes.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { keep, Tensor } from '../tensor/tensor.js';
 import type { Initializer } from './init.js';
-import type { ParameterLayout } from './layout.js';
+
+/**
+ * What a parameter is, which decides how PyTorch orders its axes:
+ *
+ * | layout | here | PyTorch |
+ * |---|---|---|
+ * | conv | [kh, kw, Cin/groups, Cout] | [Cout, Cin/groups, kh, kw] |
+ * | convTranspose | [kh, kw, Cout/groups, Cin] | [Cin, Cout/groups, kh, kw] |
+ * | linear | [in, out] | [out, in] |
+ * | plain | any | the same |
+ *
+ * A linear layer that follows a flattened picture also sees its inputs in another order (here rows, columns, channels;
+ * PyTorch channels, rows, columns); no layout says so, and such weights must be reordered by hand.
+ */
+export type ParameterLayout = 'plain' | 'conv' | 'convTranspose' | 'linear';
 
 export interface ParameterSpec {
   readonly shape: readonly number[];

@@ -1,5 +1,5 @@
 import { ArgumentError } from '../common/errors.js';
-import { checkFloat32 } from '../common/float32-constants.js';
+import { checkFloat32 } from '../ops/float32-constants.js';
 
 /** The learning rate of each step, counted from 0. */
 export type Schedule = (step: number) => number;

@@ -1,6 +1,5 @@
 import { argmaxShader } from '../../shaders/argmax.wgsl.js';
 import { ShapeError } from '../common/errors.js';
-import { checkInputs, checkMinRank } from '../common/shape-checks.js';
 import { formatShape, type Shape } from '../common/shapes.js';
 import type { Kernel } from '../gpu/kernel.js';
 import { elementKernel } from '../kernels/elementwise.js';
@@ -9,6 +8,7 @@ import type { ReferenceRule } from '../reference/reference-op.js';
 import { dispatch } from '../tensor/dispatch.js';
 import { apply, type NoAttrs, type Op } from '../tensor/tape.js';
 import type { Tensor } from '../tensor/tensor.js';
+import { checkInputs, checkMinRank } from './shape-checks.js';
 
 /** @throws ShapeError */
 export function argmaxShape(inputs: readonly Shape[]): Shape {

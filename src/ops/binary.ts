@@ -1,4 +1,3 @@
-import { checkInputs } from '../common/shape-checks.js';
 import { broadcastShapes, broadcastStrides, type Shape, sameShape } from '../common/shapes.js';
 import { broadcastKernel } from '../kernels/broadcast.js';
 import { chooseVectors, type VectorChoice } from '../kernels/elementwise.js';
@@ -8,6 +7,7 @@ import { dispatch } from '../tensor/dispatch.js';
 import { apply, type NoAttrs, type Op } from '../tensor/tape.js';
 import { scope, type Tensor } from '../tensor/tensor.js';
 import { sumToShape } from './reduce.js';
+import { checkInputs } from './shape-checks.js';
 
 type BinaryName = 'add' | 'sub' | 'mul' | 'div';
 

@@ -1,5 +1,4 @@
 import { logisticBitsGradientShader, logisticBitsShader } from '../../shaders/bits.wgsl.js';
-import { checkInputs, checkMinRank, checkPerChannel } from '../common/shape-checks.js';
 import type { Shape } from '../common/shapes.js';
 import type { Kernel } from '../gpu/kernel.js';
 import {
@@ -17,6 +16,7 @@ import { dispatch, dispatchMany } from '../tensor/dispatch.js';
 import { apply, type NoAttrs, type Op } from '../tensor/tape.js';
 import { scope, type Tensor } from '../tensor/tensor.js';
 import { sumRows } from './reduce.js';
+import { checkInputs, checkMinRank, checkPerChannel } from './shape-checks.js';
 
 /*
  * logisticBits: inputs y [..., C], logScale [C] → bits of each element [..., C]: −log2 of the mass that a zero-mean logistic

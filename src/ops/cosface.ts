@@ -1,5 +1,4 @@
 import { withDefaults } from '../common/arguments.js';
-import { checkNotNegative, checkPositive } from '../common/shape-checks.js';
 import type { Shape } from '../common/shapes.js';
 import { map, type NdArray, scalar } from '../reference/ndarray.js';
 import type { ReferenceRule } from '../reference/reference-op.js';
@@ -8,6 +7,7 @@ import type { Tensor } from '../tensor/tensor.js';
 import { checkLabelledEmbeddings, type MarginLossKernels, marginLossOp } from './margin-loss.js';
 import { multiplyReference } from './matmul/matmul.js';
 import { l2NormalizeReference } from './normalize.js';
+import { checkNotNegative, checkPositive } from './shape-checks.js';
 import { crossEntropyGradientReference, crossEntropyReference } from './softmax.js';
 
 export interface CosFaceAttrs {

@@ -1,7 +1,6 @@
 import { type Box, padShader, readBoxShader, writeBoxShader } from '../../shaders/layout.wgsl.js';
 import { checkList } from '../common/arguments.js';
 import { ShapeError } from '../common/errors.js';
-import { checkFinite, checkInputs, checkIntegers, checkPerAxis } from '../common/shape-checks.js';
 import { checkShape, formatShape, normalizeAxis, type Shape, sizeOf } from '../common/shapes.js';
 import type { Kernel } from '../gpu/kernel.js';
 import { chooseVectors, elementKernel, type VectorChoice } from '../kernels/elementwise.js';
@@ -10,6 +9,7 @@ import type { ReferenceRule } from '../reference/reference-op.js';
 import { dispatch, dispatchInPlace } from '../tensor/dispatch.js';
 import { apply, type Op } from '../tensor/tape.js';
 import { Tensor } from '../tensor/tensor.js';
+import { checkFinite, checkInputs, checkIntegers, checkPerAxis } from './shape-checks.js';
 
 export interface ReshapeAttrs {
   shape: readonly number[];

@@ -1,7 +1,5 @@
 import { checkOptions, refuse } from '../common/arguments.js';
 import { ArgumentError, ShapeError } from '../common/errors.js';
-import { checkFloat32 } from '../common/float32-constants.js';
-import { checkInputs, checkLabels, checkRank } from '../common/shape-checks.js';
 import { formatShape, type Shape } from '../common/shapes.js';
 import { addKernel } from '../kernels/elementwise.js';
 import { map, type NdArray, scalar, zeros } from '../reference/ndarray.js';
@@ -9,8 +7,10 @@ import type { ReferenceRule } from '../reference/reference-op.js';
 import { dispatch } from '../tensor/dispatch.js';
 import { apply, type Op } from '../tensor/tape.js';
 import { scope, type Tensor } from '../tensor/tensor.js';
+import { checkFloat32 } from './float32-constants.js';
 import { type MatmulOptions, matmulOp, multiplyReference } from './matmul/matmul.js';
 import { chooseRows, normalizeRows, normalizeRowsGradient, type RowChoice } from './normalize.js';
+import { checkInputs, checkLabels, checkRank } from './shape-checks.js';
 import {
   additiveMargin,
   chooseSoftmax,

@@ -1,5 +1,4 @@
 import { type LossWidth, mseGradientShader, msePartialsShader } from '../../shaders/mse.wgsl.js';
-import { checkInputs, checkSame } from '../common/shape-checks.js';
 import type { Shape } from '../common/shapes.js';
 import type { Kernel, KernelLimits } from '../gpu/kernel.js';
 import { elementKernel } from '../kernels/elementwise.js';
@@ -9,6 +8,7 @@ import { dispatch, dispatchMany } from '../tensor/dispatch.js';
 import { apply, type NoAttrs, type Op } from '../tensor/tape.js';
 import { scope, type Tensor } from '../tensor/tensor.js';
 import { lossSum } from './loss-sum.js';
+import { checkInputs, checkSame } from './shape-checks.js';
 
 export function mseShape(inputs: readonly Shape[]): number[] {
   checkInputs('mse', inputs, ['a', 'b']);

@@ -1,6 +1,5 @@
 import type { ColumnWidth } from '../../shaders/common/columns.js';
 import { l2NormalizeGradientShader, l2NormalizeShader, rowPlan } from '../../shaders/normalize.wgsl.js';
-import { checkInputs, checkMinRank, checkPositive } from '../common/shape-checks.js';
 import type { Shape } from '../common/shapes.js';
 import { type Kernel, type KernelLimits, linearGrid } from '../gpu/kernel.js';
 import { elementGrid } from '../kernels/elementwise.js';
@@ -9,6 +8,7 @@ import type { ReferenceRule } from '../reference/reference-op.js';
 import { dispatch } from '../tensor/dispatch.js';
 import { apply, type Op } from '../tensor/tape.js';
 import type { Tensor } from '../tensor/tensor.js';
+import { checkInputs, checkMinRank, checkPositive } from './shape-checks.js';
 
 /** Over the last axis: x / max(‖x‖₂, eps) */
 export interface L2NormalizeAttrs {

@@ -6,10 +6,9 @@ import {
   maxPoolShader,
   poolPlan,
 } from '../../shaders/pool.wgsl.js';
-import { toPadding, toPair, withDefaults } from '../common/arguments.js';
+import { withDefaults } from '../common/arguments.js';
 import { ShapeError } from '../common/errors.js';
 import type { Shader } from '../common/shader.js';
-import { checkInputs, checkPadding, checkPair, checkRank, NHWC } from '../common/shape-checks.js';
 import { formatShape, type Padding2d, type Pair, type Shape, sizeOf } from '../common/shapes.js';
 import type { Kernel } from '../gpu/kernel.js';
 import { type ChannelChoice, chooseChannels } from '../kernels/columns.js';
@@ -20,6 +19,7 @@ import { dispatch, dispatchMany } from '../tensor/dispatch.js';
 import { apply, type Op } from '../tensor/tape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { convOutputSize } from './conv/shape.js';
+import { checkInputs, checkPadding, checkPair, checkRank, NHWC, toPadding, toPair } from './shape-checks.js';
 
 /** Of maxPool2d: padding never wins; on a tie the first in row-major order gets the gradient. Of avgPool2d: padding is not counted. */
 export interface Pool2dAttrs {

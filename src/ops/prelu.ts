@@ -1,6 +1,5 @@
 import { preluGradientShader, preluShader, type SlopeKind } from '../../shaders/prelu.wgsl.js';
 import { ShapeError } from '../common/errors.js';
-import { checkInputs, checkMinRank } from '../common/shape-checks.js';
 import { formatShape, type Shape } from '../common/shapes.js';
 import type { Kernel } from '../gpu/kernel.js';
 import {
@@ -18,6 +17,7 @@ import { dispatch, dispatchMany } from '../tensor/dispatch.js';
 import { apply, type NoAttrs, type Op } from '../tensor/tape.js';
 import { scope, type Tensor } from '../tensor/tensor.js';
 import { sumRows } from './reduce.js';
+import { checkInputs, checkMinRank } from './shape-checks.js';
 
 export function preluShape(inputs: readonly Shape[]): number[] {
   checkInputs('prelu', inputs, ['input', 'slope']);

@@ -2,7 +2,6 @@ import { quantizeGradientShader, quantizePlan, quantizeShader } from '../../shad
 import { checkOptions } from '../common/arguments.js';
 import { ArgumentError } from '../common/errors.js';
 import { quantizationNoise } from '../common/random.js';
-import { checkInputs, checkIntegers, checkPositive, checkRange } from '../common/shape-checks.js';
 import type { Shape } from '../common/shapes.js';
 import type { Kernel } from '../gpu/kernel.js';
 import { chooseVectors, elementKernel, type VectorChoice } from '../kernels/elementwise.js';
@@ -12,6 +11,7 @@ import { within } from '../reference/scalar-functions.js';
 import { dispatch } from '../tensor/dispatch.js';
 import { apply, type Op } from '../tensor/tape.js';
 import type { Tensor } from '../tensor/tensor.js';
+import { checkInputs, checkIntegers, checkPositive, checkRange } from './shape-checks.js';
 
 /**
  * v = x·scale; 'noise': v + u, u uniform in [−½, ½) from Threefry-2x32 (key = [seed, stream], counter = [element, 0]);

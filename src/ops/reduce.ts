@@ -2,7 +2,6 @@ import { broadcastPlan } from '../../shaders/binary.wgsl.js';
 import { BLOCK } from '../../shaders/common/block-sums.js';
 import { type SumWidth, sumPlan, sumRowsShader } from '../../shaders/reduce.wgsl.js';
 import { ShapeError } from '../common/errors.js';
-import { checkInputs } from '../common/shape-checks.js';
 import { broadcastStrides, normalizeAxes, reducedShape, type Shape, sizeOf } from '../common/shapes.js';
 import type { Kernel, KernelLimits } from '../gpu/kernel.js';
 import { broadcastKernel } from '../kernels/broadcast.js';
@@ -13,6 +12,7 @@ import type { ReferenceRule } from '../reference/reference-op.js';
 import { dispatch } from '../tensor/dispatch.js';
 import { apply, type Op } from '../tensor/tape.js';
 import { scope, type Tensor } from '../tensor/tensor.js';
+import { checkInputs } from './shape-checks.js';
 
 /** Over the given axes (all when empty); a reduced axis is dropped unless keepDims. */
 export interface ReduceAttrs {

@@ -8,7 +8,6 @@ import {
 } from '../../shaders/softmax.wgsl.js';
 import { checkList } from '../common/arguments.js';
 import { ArgumentError } from '../common/errors.js';
-import { checkInputs, checkLabels, checkRank } from '../common/shape-checks.js';
 import type { Shape } from '../common/shapes.js';
 import type { Gpu } from '../gpu/gpu.js';
 import type { Kernel, KernelLimits } from '../gpu/kernel.js';
@@ -20,6 +19,7 @@ import { dispatch, dispatchMany } from '../tensor/dispatch.js';
 import { apply, type NoAttrs, type Op } from '../tensor/tape.js';
 import { scope, Tensor } from '../tensor/tensor.js';
 import { lossSum } from './loss-sum.js';
+import { checkInputs, checkLabels, checkRank } from './shape-checks.js';
 
 export function softmaxCrossEntropyShape(inputs: readonly Shape[]): number[] {
   const op = 'softmaxCrossEntropy';

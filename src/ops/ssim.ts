@@ -8,7 +8,6 @@ import {
 } from '../../shaders/ssim.wgsl.js';
 import { withDefaults } from '../common/arguments.js';
 import { ArgumentError, ShapeError } from '../common/errors.js';
-import { checkInputs, checkIntegers, checkPositive, checkRank, checkSame, NHWC } from '../common/shape-checks.js';
 import { formatShape, type Shape } from '../common/shapes.js';
 import type { Kernel } from '../gpu/kernel.js';
 import { elementKernel } from '../kernels/elementwise.js';
@@ -19,6 +18,7 @@ import { dispatch, dispatchMany } from '../tensor/dispatch.js';
 import { apply, type Op } from '../tensor/tape.js';
 import { scope, type Tensor } from '../tensor/tensor.js';
 import { lossSum } from './loss-sum.js';
+import { checkInputs, checkIntegers, checkPositive, checkRank, checkSame, NHWC } from './shape-checks.js';
 
 /** Gaussian window (odd size, sigma), 'valid' borders, K1 = 0.01, K2 = 0.03, per channel. */
 export interface SsimAttrs {

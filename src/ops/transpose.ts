@@ -1,5 +1,4 @@
 import { transposeShader } from '../../shaders/transpose.wgsl.js';
-import { checkInputs, checkPerAxis } from '../common/shape-checks.js';
 import { normalizeAxes, normalizeAxis, type Shape, sizeOf, stridesOf } from '../common/shapes.js';
 import type { Kernel } from '../gpu/kernel.js';
 import { elementKernel } from '../kernels/elementwise.js';
@@ -8,6 +7,7 @@ import type { ReferenceRule } from '../reference/reference-op.js';
 import { dispatch } from '../tensor/dispatch.js';
 import { apply, type Op } from '../tensor/tape.js';
 import type { Tensor } from '../tensor/tensor.js';
+import { checkInputs, checkPerAxis } from './shape-checks.js';
 
 export interface TransposeAttrs {
   /** Axis k of the output is axis axes[k] of the input. */

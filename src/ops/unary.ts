@@ -1,6 +1,5 @@
 import { f32Literal as f32 } from '../../shaders/common/literal.js';
 import { operandsOf } from '../../shaders/elementwise.wgsl.js';
-import { checkBounds, checkFinite, checkInputs } from '../common/shape-checks.js';
 import { unaryGradientKernel, unaryKernel } from '../kernels/elementwise.js';
 import { map } from '../reference/ndarray.js';
 import type { ReferenceRule } from '../reference/reference-op.js';
@@ -8,6 +7,7 @@ import { logistic, within } from '../reference/scalar-functions.js';
 import { dispatch } from '../tensor/dispatch.js';
 import { apply, type NoAttrs, type Op } from '../tensor/tape.js';
 import type { Tensor } from '../tensor/tensor.js';
+import { checkBounds, checkFinite, checkInputs } from './shape-checks.js';
 
 /** Elementwise operations of one input, each with its attributes. */
 interface UnaryAttrs {

@@ -6,9 +6,7 @@ import {
   upsampleNearestShader,
   upsamplePlan,
 } from '../../shaders/upsample.wgsl.js';
-import { toPair } from '../common/arguments.js';
 import { ShapeError } from '../common/errors.js';
-import { checkInputs, checkPair, checkRank, NHWC } from '../common/shape-checks.js';
 import { type Pair, type Shape, sizeOf } from '../common/shapes.js';
 import type { Kernel } from '../gpu/kernel.js';
 import { type ChannelChoice, chooseChannels } from '../kernels/columns.js';
@@ -18,6 +16,7 @@ import type { ReferenceRule } from '../reference/reference-op.js';
 import { dispatch } from '../tensor/dispatch.js';
 import { apply, type Op } from '../tensor/tape.js';
 import type { Tensor } from '../tensor/tensor.js';
+import { checkInputs, checkPair, checkRank, NHWC, toPair } from './shape-checks.js';
 
 export interface UpsampleNearestAttrs {
   scale: Pair;

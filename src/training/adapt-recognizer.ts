@@ -1,8 +1,8 @@
 import { CounterRandom } from '../common/random.js';
-import { writeUnitPixels } from '../common/unit-pixels.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { Embedder } from '../models/embedder.js';
 import type { Recognizer } from '../models/recognizer.js';
+import { writeUnitPixels } from '../models/unit-pixels.js';
 import { Adam } from '../nn/adam.js';
 import { cosine } from '../nn/schedule.js';
 import { mul } from '../ops/binary.js';

@@ -1,7 +1,7 @@
-import { writeUnitPixels } from '../common/unit-pixels.js';
 import { FACE_BYTES, type FaceSet } from '../data/faces/face-set.js';
 import type { Gpu } from '../gpu/gpu.js';
 import type { Autoencoder } from '../models/autoencoder.js';
+import { writeUnitPixels } from '../models/unit-pixels.js';
 import { sub } from '../ops/binary.js';
 import { mean, sum } from '../ops/reduce.js';
 import { square } from '../ops/unary.js';

@@ -1,7 +1,7 @@
 import { ArgumentError } from '../common/errors.js';
-import { writeUnitPixels } from '../common/unit-pixels.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { type KltAutoencoder, logisticScales, type StepInputs, stepValues } from '../models/klt-autoencoder.js';
+import { writeUnitPixels } from '../models/unit-pixels.js';
 import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
 import { keep, Tensor } from '../tensor/tensor.js';
 

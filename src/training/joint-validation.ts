@@ -1,8 +1,8 @@
-import { writeUnitPixels } from '../common/unit-pixels.js';
 import { FACE_BYTES, type FaceSet } from '../data/faces/face-set.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { type KltAutoencoder, stepValues } from '../models/klt-autoencoder.js';
 import type { Recognizer } from '../models/recognizer.js';
+import { writeUnitPixels } from '../models/unit-pixels.js';
 import { mul, sub } from '../ops/binary.js';
 import { l2Normalize } from '../ops/normalize.js';
 import { mean, sum } from '../ops/reduce.js';

@@ -1,6 +1,6 @@
-import { writeUnitPixels } from '../common/unit-pixels.js';
 import type { FaceSet } from '../data/faces/face-set.js';
 import type { Gpu } from '../gpu/gpu.js';
+import { writeUnitPixels } from '../models/unit-pixels.js';
 import { type NamedTensors, recordStep } from '../tensor/recorded-step.js';
 import { keep, Tensor } from '../tensor/tensor.js';
 

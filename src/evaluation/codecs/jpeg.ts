@@ -2,8 +2,8 @@ import { ArgumentError } from '../../common/errors.js';
 import { checkImage, type RgbImage, readImage } from '../../data/pictures/image.js';
 import sharp, { sharpVersions } from '../../data/pictures/sharp.js';
 import { psnr } from '../metrics/picture-quality.js';
-import { resampleRgb } from '../quality/resample.js';
 import type { ForeignCodec } from './foreign-codec.js';
+import { resampleRgb } from './resample.js';
 import { checkRequest, resized, SCALES, scaleSetting } from './sizing.js';
 
 export type JpegColour = '4:2:0' | '4:4:4' | 'grey';

@@ -1,6 +1,6 @@
 import { ArgumentError } from '../../common/errors.js';
 import { checkImage, type RgbImage } from '../../data/pictures/image.js';
-import { resampleRgb } from '../quality/resample.js';
+import { resampleRgb } from './resample.js';
 
 /**
  * Sides of the coded picture by those of the original. A picture that is short of bytes is often better coded small and

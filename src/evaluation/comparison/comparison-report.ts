@@ -4,31 +4,15 @@ import { contactSheet } from '../reports/contact-sheet.js';
 import { htmlReport, type ReportFigure, type ReportTable } from '../reports/html-report.js';
 import { accuracyText, percent, probability } from '../reports/percent.js';
 import { linePlot } from '../reports/plot-svg.js';
-import { factTexts, listLines, type RunFacts } from '../reports/run-facts.js';
+import { factTexts, listLines } from '../reports/run-facts.js';
 import { markdownTable } from '../reports/tables.js';
 import { type Condition, facesToShow } from './compare-codecs.js';
 import type { GroupService } from './compare-groups.js';
+import type { ComparisonReport } from './comparison-content.js';
 import type { RestoredFace } from './face-encoders.js';
-import { type GoalSpec, goals } from './goals.js';
+import { goals } from './goals.js';
 import type { Mix, Verdict } from './judge.js';
-
-/** What the comparison found, and how: the content of its JSON file. */
-export interface ComparisonReport extends RunFacts {
-  pairs: { count: number; folds: number; quick: boolean };
-  embedding: string;
-  recognizers: { name: string; id: string; seen: boolean }[];
-  model: { path: string; id: string; training: unknown };
-  /** What rows of one report have in common: see earlier-rows.ts. */
-  setting: string;
-  /** Other weights of the Cameo codec. */
-  besides: { name: string; id: string }[];
-  conditions: Condition[];
-  groups: GroupService[];
-  /** Figures that the codec is to reach, from the file that `--goals` names. */
-  goals?: readonly GoalSpec[];
-  /** One face at a time, warm, medians. */
-  seconds?: { budget: number; encode: number; decode: number };
-}
+import type { GoalSpec } from './parse-goals.js';
 
 const MIXES: Record<Mix, string> = { both: 'both pictures compressed', reference: 'only the first picture compressed' };
 

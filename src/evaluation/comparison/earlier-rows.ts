@@ -6,7 +6,7 @@ import type { HostTensors } from '../../nn/host-tensor.js';
 import { readSafetensors, writeSafetensors } from '../../nn/safetensors.js';
 import { RESAMPLES } from '../verification/resampled.js';
 import type { Condition } from './compare-codecs.js';
-import type { ComparisonReport } from './comparison-report.js';
+import type { ComparisonReport } from './comparison-content.js';
 import { type Mix, OWN, type Verdict } from './judge.js';
 
 /** The metadata of a file of scores that says what they were measured on. */

@@ -1,7 +1,8 @@
 import { percent, probability } from '../reports/percent.js';
 import type { Condition } from './compare-codecs.js';
-import type { ComparisonReport } from './comparison-report.js';
+import type { ComparisonReport } from './comparison-content.js';
 import type { Verdict } from './judge.js';
+import type { GoalSpec } from './parse-goals.js';
 
 /** A figure that the codec is to reach, with what a comparison found of it. */
 export interface Goal {
@@ -11,32 +12,6 @@ export interface Goal {
   /** null: the comparison does not have what it takes to say, or only a part of it, which falls short nowhere. */
   reached: boolean | null;
 }
-
-/** What a figure is to reach, as a file of goals says it; `parseGoals` reads one. */
-export type GoalSpec = {
-  /** What the report calls it. */
-  what: string;
-} & (
-  | {
-      /** Accuracy beside other codecs at the same bytes: each of them at each of the budgets. */
-      kind: 'accuracy';
-      codecs: readonly string[];
-      /** Bytes a face. */
-      budgets: readonly number[];
-      /** Higher by a difference that McNemar's test finds with p < 0.01, or only no lower. */
-      wanted: 'higher' | 'no lower';
-    }
-  /** Points of accuracy that may be lost at a budget against the pictures as they are. */
-  | { kind: 'lost'; budget: number; points: number }
-  /** Share of the bytes of another codec at a budget that may be left out at the same accuracy. */
-  | { kind: 'bytes'; codec: string; budget: number; fewer: number }
-  /** Share of bytes that our container is to save against a PNG of the same symbols. */
-  | { kind: 'container'; fewer: number }
-  /** Higher TAR at FAR 1e-3 than another model of ours, by View 2's pairs, p < 0.01. */
-  | { kind: 'tar'; model: string }
-  /** Seconds in which one face is to be encoded and decoded, warm. */
-  | { kind: 'seconds'; seconds: number }
-);
 
 const SIGNIFICANT = 0.01;
 

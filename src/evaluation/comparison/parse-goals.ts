@@ -1,5 +1,30 @@
 import { ArgumentError } from '../../common/errors.js';
-import type { GoalSpec } from './goals.js';
+
+/** What a figure is to reach, as a file of goals says it; `parseGoals` reads one. */
+export type GoalSpec = {
+  /** What the report calls it. */
+  what: string;
+} & (
+  | {
+      /** Accuracy beside other codecs at the same bytes: each of them at each of the budgets. */
+      kind: 'accuracy';
+      codecs: readonly string[];
+      /** Bytes a face. */
+      budgets: readonly number[];
+      /** Higher by a difference that McNemar's test finds with p < 0.01, or only no lower. */
+      wanted: 'higher' | 'no lower';
+    }
+  /** Points of accuracy that may be lost at a budget against the pictures as they are. */
+  | { kind: 'lost'; budget: number; points: number }
+  /** Share of the bytes of another codec at a budget that may be left out at the same accuracy. */
+  | { kind: 'bytes'; codec: string; budget: number; fewer: number }
+  /** Share of bytes that our container is to save against a PNG of the same symbols. */
+  | { kind: 'container'; fewer: number }
+  /** Higher TAR at FAR 1e-3 than another model of ours, by View 2's pairs, p < 0.01. */
+  | { kind: 'tar'; model: string }
+  /** Seconds in which one face is to be encoded and decoded, warm. */
+  | { kind: 'seconds'; seconds: number }
+);
 
 type Check = (value: unknown) => boolean;
 

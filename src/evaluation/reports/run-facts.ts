@@ -1,4 +1,4 @@
-import type { GpuDescription } from '../../gpu/gpu.js';
+import type { GpuDescription } from '../../gpu/description.js';
 
 /** What every report says of the run that made it. */
 export interface RunFacts {

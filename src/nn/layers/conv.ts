@@ -1,4 +1,4 @@
-import { checkOptions, toPair } from '../../common/arguments.js';
+import { checkOptions } from '../../common/arguments.js';
 import { ArgumentError } from '../../common/errors.js';
 import type { Pair } from '../../common/shapes.js';
 import {
@@ -10,6 +10,7 @@ import {
   convTransposeAttrs,
 } from '../../ops/conv/conv.js';
 import type { Conv2dAttrs, ConvTranspose2dAttrs } from '../../ops/conv/shape.js';
+import { toPair } from '../../ops/shape-checks.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import { filled, heNormal, type Initializer } from '../init.js';
 import { Layer } from '../module.js';

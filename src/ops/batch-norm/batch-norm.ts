@@ -1,7 +1,5 @@
 import { withDefaults } from '../../common/arguments.js';
 import { ArgumentError, ShapeError } from '../../common/errors.js';
-import { checkFloat32 } from '../../common/float32-constants.js';
-import { checkInputs, checkMinRank, checkPerChannel, checkPositive } from '../../common/shape-checks.js';
 import type { Shape, ShapeRule } from '../../common/shapes.js';
 import {
   type ColumnConfig,
@@ -13,7 +11,9 @@ import {
 import { dispatch, dispatchInPlace, dispatchMany } from '../../tensor/dispatch.js';
 import { apply, type Op } from '../../tensor/tape.js';
 import { scope, type Tensor } from '../../tensor/tensor.js';
+import { checkFloat32 } from '../float32-constants.js';
 import { sumRows } from '../reduce.js';
+import { checkInputs, checkMinRank, checkPerChannel, checkPositive } from '../shape-checks.js';
 import {
   inferenceInputGradientKernel,
   momentsKernel,

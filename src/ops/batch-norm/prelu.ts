@@ -5,7 +5,6 @@ import {
   coefficientsShader,
 } from '../../../shaders/batch-norm-prelu.wgsl.js';
 import type { SlopeKind } from '../../../shaders/prelu.wgsl.js';
-import { checkInputs } from '../../common/shape-checks.js';
 import type { Shape, ShapeRule } from '../../common/shapes.js';
 import type { Kernel } from '../../gpu/kernel.js';
 import {
@@ -22,6 +21,7 @@ import { apply, type Op } from '../../tensor/tape.js';
 import { scope, type Tensor } from '../../tensor/tensor.js';
 import { checkSlope } from '../prelu.js';
 import { sumRows } from '../reduce.js';
+import { checkInputs } from '../shape-checks.js';
 import {
   applyWithStatistics,
   type BatchNormAttrs,

@@ -1,7 +1,6 @@
 import type { ConvShape } from '../../../shaders/common/conv-geometry.js';
 import type { Epilogue } from '../../../shaders/common/epilogue.js';
-import { toPadding, toPair, withDefaults } from '../../common/arguments.js';
-import { memoize } from '../../common/memoize.js';
+import { withDefaults } from '../../common/arguments.js';
 import type { Precision } from '../../common/precision.js';
 import type { Padding2d, Pair } from '../../common/shapes.js';
 import type { KernelLimits } from '../../gpu/kernel.js';
@@ -9,7 +8,9 @@ import type { TuningRequest } from '../../gpu/tuning.js';
 import { dispatch } from '../../tensor/dispatch.js';
 import { apply, type BackwardContext, type Op } from '../../tensor/tape.js';
 import type { Tensor } from '../../tensor/tensor.js';
+import { memoize } from '../memoize.js';
 import { sumRows } from '../reduce.js';
+import { toPadding, toPair } from '../shape-checks.js';
 import {
   type ConvVariant,
   chooseGather,

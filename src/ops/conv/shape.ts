@@ -1,14 +1,7 @@
 import type { ConvShape } from '../../../shaders/common/conv-geometry.js';
 import { ShapeError } from '../../common/errors.js';
-import {
-  checkInputs,
-  checkIntegers,
-  checkPadding,
-  checkPair,
-  checkPerChannel,
-  checkRank,
-} from '../../common/shape-checks.js';
 import { formatShape, type Padding2d, type Pair, type Shape } from '../../common/shapes.js';
+import { checkInputs, checkIntegers, checkPadding, checkPair, checkPerChannel, checkRank } from '../shape-checks.js';
 
 /** Inputs x [N,H,W,Cin], w [kh,kw,Cin/groups,Cout], optional bias [Cout]. */
 export interface Conv2dAttrs {

@@ -1,6 +1,5 @@
 import { refuse, withDefaults } from '../../common/arguments.js';
 import { ShapeError } from '../../common/errors.js';
-import { checkInputs, checkRank } from '../../common/shape-checks.js';
 import { formatShape, type Shape } from '../../common/shapes.js';
 import type { KernelLimits } from '../../gpu/kernel.js';
 import { type NdArray, zeros } from '../../reference/ndarray.js';
@@ -10,6 +9,7 @@ import { apply, type Op } from '../../tensor/tape.js';
 import { scope, type Tensor } from '../../tensor/tensor.js';
 import { add } from '../binary.js';
 import { sumRows } from '../reduce.js';
+import { checkInputs, checkRank } from '../shape-checks.js';
 import { chooseMatmul, type MatmulStep, type MatmulVariant, planMatmul } from './plan.js';
 
 /** Inputs a [M,K] ([K,M] if transposeA), b [K,N] ([N,K] if transposeB) → [M,N]. */

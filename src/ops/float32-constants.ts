@@ -1,4 +1,4 @@
-import { ArgumentError } from './errors.js';
+import { ArgumentError } from '../common/errors.js';
 
 /** The smallest number that every device holds: those below it may be taken for 0. */
 const SMALLEST = 2 ** -126;

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { memoize } from '../../src/common/memoize.js';
+import { memoize } from '../../src/ops/memoize.js';
 
 test('computes once for equal arguments, whatever objects they are', () => {
   let calls = 0;

@@ -1,7 +1,7 @@
-import type { RunFacts } from '../evaluation/reports/run-facts.js';
-import type { GpuDescription } from '../gpu/gpu.js';
+import { PACKAGE_VERSION } from '../../data/files/package-root.js';
+import type { GpuDescription } from '../../gpu/description.js';
 import { gitCommit } from './git-commit.js';
-import { PACKAGE_VERSION } from './package-root.js';
+import type { RunFacts } from './run-facts.js';
 
 /** The command as it was typed, for reports. */
 export function commandLine(): string {

@@ -1,7 +1,7 @@
-import { checkList } from './arguments.js';
-import { ArgumentError, ShapeError } from './errors.js';
+import { checkList } from '../common/arguments.js';
+import { ArgumentError, ShapeError } from '../common/errors.js';
+import { checkShape, formatShape, type Padding2d, type Pair, type Shape } from '../common/shapes.js';
 import { checkFloat32 } from './float32-constants.js';
-import { checkShape, formatShape, type Padding2d, type Pair, type Shape } from './shapes.js';
 
 // Checks that the shape rules of all operations share. `op` is the operation's name and starts every message.
 
@@ -118,4 +118,24 @@ export function checkPerAxis(op: string, name: string, values: readonly number[]
       `${op}: ${name} is [${values.join(',')}]; expected ${x.length} entries, one an axis of input ${formatShape(x)}`,
     );
   }
+}
+
+/**
+ * [rows, columns], of one number for both or of a pair.
+ * @throws ArgumentError
+ */
+export function toPair(where: string, name: string, value: number | Pair): Pair {
+  if (typeof value === 'number') return [value, value];
+  checkList(where, name, value, 'a number or [rows, columns]');
+  return value;
+}
+
+/**
+ * [top, bottom, left, right], of one number for all sides, of [rows, columns], or of all four.
+ * @throws ArgumentError
+ */
+export function toPadding(where: string, value: number | Pair | Padding2d): Padding2d {
+  if (typeof value === 'number') return [value, value, value, value];
+  checkList(where, 'padding', value, 'a number, [rows, columns] or [top, bottom, left, right]');
+  return value.length === 2 ? [value[0], value[0], value[1], value[1]] : value;
 }

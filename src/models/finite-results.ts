@@ -1,4 +1,4 @@
-import { NotFiniteError } from './errors.js';
+import { NotFiniteError } from '../common/errors.js';
 
 /**
  * Checks what a network gave for several faces, before it becomes a result.

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseJson } from '../common/json.js';
-import { decodeText } from '../common/text.js';
+import { parseJson } from '../../common/json.js';
+import { decodeText } from '../../common/text.js';
 
 function findRoot(): string {
   let folder = dirname(fileURLToPath(import.meta.url));

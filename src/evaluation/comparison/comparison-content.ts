@@ -1,0 +1,22 @@
+import type { RunFacts } from '../reports/run-facts.js';
+import type { Condition } from './compare-codecs.js';
+import type { GroupService } from './compare-groups.js';
+import type { GoalSpec } from './parse-goals.js';
+
+/** What the comparison found, and how: the content of its JSON file. */
+export interface ComparisonReport extends RunFacts {
+  pairs: { count: number; folds: number; quick: boolean };
+  embedding: string;
+  recognizers: { name: string; id: string; seen: boolean }[];
+  model: { path: string; id: string; training: unknown };
+  /** What rows of one report have in common: see earlier-rows.ts. */
+  setting: string;
+  /** Other weights of the Cameo codec. */
+  besides: { name: string; id: string }[];
+  conditions: Condition[];
+  groups: GroupService[];
+  /** Figures that the codec is to reach, from the file that `--goals` names. */
+  goals?: readonly GoalSpec[];
+  /** One face at a time, warm, medians. */
+  seconds?: { budget: number; encode: number; decode: number };
+}

@@ -8,13 +8,13 @@ import { type Counts, closingLine, type FileTime, skipReasons, slowest } from '.
 import { type FileRun, killAll, TestWorker } from './runner/worker-process.js';
 
 /*
- * npm test [-- --list-slow --all-adapters] [NAME...]: runs the test files whose names contain one of the NAMEs (all
+ * npm test [-- --list-slow --thorough] [NAME...]: runs the test files whose names contain one of the NAMEs (all
  * without one). A NAME with a slash, as ops/conv, is looked for in folder and name. Files that use a GPU run once on each
  * adapter (on a second software adapter only those that ask for it). A process runs one file after the other, so that
  * they share its device and the kernels it has compiled; a file that ends it has failed, and the rest run in a new one.
  * CAMEO_ADAPTER restricts the adapters, CAMEO_TEST_JOBS sets how many files run at once, CAMEO_TEST_TIMEOUT the seconds
- * that one may take. --all-adapters runs every file on the second software adapter, too. --list-slow lists the ten
- * slowest files. The last line is "N passed, N failed".
+ * that one may take. --list-slow lists the ten slowest files. The last line is "N passed, N failed".
+ * --thorough tests more: every file on a second software adapter, every kernel in every browser, more random shapes.
  */
 
 interface Job {
@@ -34,12 +34,12 @@ function positiveNumber(name: string, fallback: number): number {
   return value;
 }
 
-async function makeJobs(filters: readonly string[], limitSeconds: number, everywhere: boolean): Promise<Job[]> {
+async function makeJobs(filters: readonly string[], limitSeconds: number, thorough: boolean): Promise<Job[]> {
   const tests = findTests(TESTS, filters).map(({ name, path }) => ({ name, ...aboutTest(path) }));
   if (tests.length === 0) throw new Error(`no test file's name contains ${filters.map((f) => `"${f}"`).join(' or ')}`);
   let adapters: TestAdapter[] = [];
   if (tests.some(({ placement }) => placement !== 'once')) {
-    adapters = await findTestAdapters((line) => console.log(line), everywhere);
+    adapters = await findTestAdapters((line) => console.log(line), thorough);
     const names = adapters.map(({ name, second }) => (second ? `${name} (files that ask for all adapters)` : name));
     console.log(`GPU tests run on: ${names.join(', ')}`);
   }
@@ -123,13 +123,14 @@ try {
   const { values, positionals } = parseArgs({
     options: {
       'list-slow': { type: 'boolean', default: false },
-      'all-adapters': { type: 'boolean', default: false },
+      thorough: { type: 'boolean', default: false },
     },
     allowPositionals: true,
   });
+  if (values.thorough) process.env.CAMEO_TEST_THOROUGH = '1';
   const atOnce = Math.floor(positiveNumber('CAMEO_TEST_JOBS', Math.min(4, availableParallelism())));
   const limitSeconds = positiveNumber('CAMEO_TEST_TIMEOUT', 300);
-  const run = await runJobs(await makeJobs(positionals, limitSeconds, values['all-adapters']), Math.max(1, atOnce));
+  const run = await runJobs(await makeJobs(positionals, limitSeconds, values.thorough), Math.max(1, atOnce));
   sum = run.sum;
   if (values['list-slow']) console.log(`\n${slowest(run.times, 10)}`);
   console.log(`\nin ${((performance.now() - start) / 1000).toFixed(0)} s`);

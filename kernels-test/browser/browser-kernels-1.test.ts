@@ -1,10 +1,14 @@
 // adapters: once
 // time limit: 3 times
 import { test } from 'uvu';
+import { THOROUGH } from '../helpers/thorough.js';
 import { filesForPages, openKernelPages, registerFiles, testFileModules } from './browser-kernels.js';
 
 const names = filesForPages('slow');
-const pages = await openKernelPages(testFileModules(names));
-await registerFiles(pages, names);
+if (THOROUGH) await registerFiles(await openKernelPages(testFileModules(names)), names);
+else {
+  console.log(`SKIP ${names.join(', ')} in Chromium: only npm test -- --thorough runs them`);
+  for (const name of names) test.skip(name);
+}
 
 test.run();

@@ -50,18 +50,33 @@ export const FIXTURES = ['bitstream-vectors.json', 'bitstream-vectors.safetensor
 /** SwiftShader takes long to compile; these leave out shapes, but no kernel. */
 export const ENVIRONMENT = { CAMEO_RANDOM_SHAPES: '0:20', CAMEO_FEW_SHAPES: '1' };
 
-/** Those that take longest: browser-kernels-1.test.ts runs these, and browser-kernels-2.test.ts all others, side by side. */
-const SLOW = ['autoencoder', 'conv', 'matmul', 'recorded-step'];
+/**
+ * Those that take longest. A browser's compiler of WGSL is that of Node or, in Firefox, wgpu's; the other files show that
+ * it compiles and runs kernels of every kind, and these add shapes and variants. So only `--thorough` runs them.
+ */
+const SLOW = [
+  'autoencoder',
+  'bench-gpu',
+  'binary',
+  'conv-inference',
+  'conv-values',
+  'depthwise',
+  'layout',
+  'margin-loss',
+  'random-shapes-1',
+  'recorded-step',
+  'winograd',
+];
 
 /** Every file that runs in pages, or those that take longest, or the others. */
-export function filesForPages(half: 'all' | 'slow' | 'other'): string[] {
+export function filesForPages(which: 'all' | 'slow' | 'other'): string[] {
   const gpu = findTests(TESTS, [])
     .filter(({ path }) => placementOf(path) !== 'once')
     .map(({ name }) => name);
   const unknown = [...Object.keys(LEFT_OUT), ...SLOW].filter((name) => !gpu.includes(name));
   if (unknown.length > 0) throw new Error(`listed for pages, but not there: ${unknown.join(', ')}`);
   const names = [...gpu.filter((name) => !(name in LEFT_OUT)), ...ADDED];
-  return half === 'all' ? names : names.filter((name) => SLOW.includes(name) === (half === 'slow'));
+  return which === 'all' ? names : names.filter((name) => SLOW.includes(name) === (which === 'slow'));
 }
 
 /** Where test files can run. */

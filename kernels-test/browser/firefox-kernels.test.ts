@@ -1,9 +1,10 @@
 // adapters: once
 // time limit: 4 times
 import { test } from 'uvu';
+import { THOROUGH } from '../helpers/thorough.js';
 import { filesForPages, openKernelPages, registerFiles, testFileModules } from './browser-kernels.js';
 
-const names = filesForPages('all');
+const names = filesForPages(THOROUGH ? 'all' : 'other');
 const firefox = await openKernelPages(testFileModules(names), 'Firefox');
 await registerFiles(firefox, names);
 

@@ -17,10 +17,10 @@ export interface TestAdapter {
 /**
  * The adapters that tests run on: each usable one of this machine, or those that CAMEO_ADAPTER names. One that is
  * refused is only noted, unless CAMEO_ADAPTER asked for it: a driver too old for Dawn is no failure of ours.
- * @param everywhere true: a second software adapter takes every file, too
+ * @param thorough true: a second software adapter takes every file, too
  * @throws Error where none is left
  */
-export async function findTestAdapters(note: (line: string) => void, everywhere: boolean): Promise<TestAdapter[]> {
+export async function findTestAdapters(note: (line: string) => void, thorough: boolean): Promise<TestAdapter[]> {
   const wanted = process.env.CAMEO_ADAPTER ?? '';
   const script = fileURLToPath(new URL('./probe.ts', import.meta.url));
   const { stdout } = await promisify(execFile)(process.execPath, [...process.execArgv, script], { timeout: 120_000 });
@@ -36,7 +36,7 @@ export async function findTestAdapters(note: (line: string) => void, everywhere:
     const names = all.map(({ found }) => `"${found.name}"`).join(', ') || 'none';
     throw new Error(`no WebGPU adapter to test on${wanted && ` fits "${wanted}"`} (found: ${names})`);
   }
-  return toTestAdapters(usable, everywhere || wanted !== '');
+  return toTestAdapters(usable, thorough || wanted !== '');
 }
 
 /** @param equal all take every file; else one software adapter does, SwiftShader where it is found, as it is found everywhere */

@@ -6,7 +6,7 @@ import { integer } from '../src/cli/numbers.js';
 import { dataFolder } from '../src/cli/places.js';
 import { startProgress } from '../src/cli/progress.js';
 import { MAX_WEIGHTS_BYTES, weightsPath } from '../src/cli/weights.js';
-import { readKlt } from '../src/codec/klt-file.js';
+import { readKlt } from '../src/codec/codec-weights.js';
 import { encodeToArchive } from '../src/data/archives/encode-archive.js';
 import { listFaces } from '../src/data/faces/face-listing.js';
 import { writeFileAtomic } from '../src/data/files/atomic-file.js';

@@ -1,6 +1,5 @@
 import { dataFolder, recognizerPlaces } from '../src/cli/places.js';
 import { expectKind, readWeights, weightsPath } from '../src/cli/weights.js';
-import { loadKlt } from '../src/codec/klt-file.js';
 import { quantizeForRate } from '../src/codec/rate-distortion.js';
 import { bitsOf, symbolCosts } from '../src/codec/trellis.js';
 import { CounterRandom } from '../src/common/random.js';
@@ -12,6 +11,7 @@ import { factTexts, listLines } from '../src/evaluation/reports/run-facts.js';
 import { markdownTable } from '../src/evaluation/reports/tables.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
 import { stepValues } from '../src/models/klt-autoencoder.js';
+import { loadKlt } from '../src/models/klt-file.js';
 import { writeUnitPixels } from '../src/models/unit-pixels.js';
 import { mul, sub } from '../src/ops/binary.js';
 import { l2Normalize } from '../src/ops/normalize.js';

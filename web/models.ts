@@ -1,5 +1,5 @@
+import { readKlt } from '../src/codec/codec-weights.js';
 import { FaceCodec } from '../src/codec/face-codec.js';
-import { readKlt } from '../src/codec/klt-file.js';
 import { CameoError } from '../src/common/errors.js';
 import { parseJson } from '../src/common/json.js';
 import { decodeText } from '../src/common/text.js';

@@ -2,11 +2,11 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { readKlt } from '../../src/codec/codec-weights.js';
 import { packArchive } from '../../src/codec/container/face-archive.js';
 import { unpackFaceBare } from '../../src/codec/container/face-bare.js';
 import { unpackFaceFile } from '../../src/codec/container/face-file.js';
 import type { LatentModel } from '../../src/codec/entropy/latent-model.js';
-import { readKlt } from '../../src/codec/klt-file.js';
 import { readImage, writePng } from '../../src/data/pictures/image.js';
 import { psnr } from '../../src/evaluation/metrics/picture-quality.js';
 import { openGpu } from '../../src/gpu/node/adapters.js';

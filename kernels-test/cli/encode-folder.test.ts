@@ -2,10 +2,10 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, wri
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { readKlt } from '../../src/codec/codec-weights.js';
 import { bytesSource, FaceArchive } from '../../src/codec/container/face-archive.js';
 import { unpackFaceFile } from '../../src/codec/container/face-file.js';
 import { FaceJournal } from '../../src/codec/container/face-journal.js';
-import { readKlt } from '../../src/codec/klt-file.js';
 import { CounterRandom } from '../../src/common/random.js';
 import { writePng } from '../../src/data/pictures/image.js';
 import { openGpu } from '../../src/gpu/node/adapters.js';

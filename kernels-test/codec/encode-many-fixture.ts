@@ -1,6 +1,6 @@
 import { join } from 'node:path';
+import { readKlt } from '../../src/codec/codec-weights.js';
 import { type EncodeManyOptions, encodeMany, type FaceInput } from '../../src/codec/encode-many.js';
-import { readKlt } from '../../src/codec/klt-file.js';
 import { CounterRandom } from '../../src/common/random.js';
 import type { EncodeToArchiveOptions } from '../../src/data/archives/encode-archive.js';
 import type { Gpu } from '../../src/gpu/gpu.js';

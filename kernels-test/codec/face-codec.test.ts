@@ -1,9 +1,9 @@
 import * as assert from 'uvu/assert';
+import { readKlt, writeKlt } from '../../src/codec/codec-weights.js';
 import { bytesSource, FaceArchive, packArchive } from '../../src/codec/container/face-archive.js';
 import { packFaceBare } from '../../src/codec/container/face-bare.js';
 import { packFaceFile } from '../../src/codec/container/face-file.js';
 import { FaceCodec, type FaceContainer } from '../../src/codec/face-codec.js';
-import { readKlt, writeKlt } from '../../src/codec/klt-file.js';
 import {
   ArgumentError,
   CheckpointError,

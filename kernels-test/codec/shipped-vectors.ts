@@ -4,9 +4,9 @@
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { readKlt, tablesOf } from '../../src/codec/codec-weights.js';
 import { packFaceBare } from '../../src/codec/container/face-bare.js';
 import { packFaceFile } from '../../src/codec/container/face-file.js';
-import { readKlt, tablesOf } from '../../src/codec/klt-file.js';
 import { CounterRandom } from '../../src/common/random.js';
 import { fromHex, toHex } from './bitstream-fixture.js';
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readKlt, writeKlt } from '../../src/codec/klt-file.js';
+import { readKlt, writeKlt } from '../../src/codec/codec-weights.js';
 import { CounterRandom } from '../../src/common/random.js';
 import { sizeOf } from '../../src/common/shapes.js';
 import type { FaceEntry } from '../../src/data/faces/face-listing.js';

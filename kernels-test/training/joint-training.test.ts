@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
-import { readKlt } from '../../src/codec/klt-file.js';
+import { readKlt } from '../../src/codec/codec-weights.js';
 import { ArgumentError, CheckpointError } from '../../src/common/errors.js';
 import { type OpenRecognizer, openRecognizer } from '../../src/data/checkpoints/recognizer-source.js';
 import { CameoFace } from '../../src/models/cameo-face.js';

@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
-import { readKlt } from '../codec/klt-file.js';
+import { readKlt } from '../codec/codec-weights.js';
 import { ArgumentError } from '../common/errors.js';
 import { type ReadRecognizer, readRecognizerOf } from '../data/checkpoints/recognizer-source.js';
 import { readRegularFile } from '../data/files/read-file.js';

@@ -1,11 +1,11 @@
 import { join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
-import { loadKlt } from '../codec/klt-file.js';
 import { readRecognizerOf } from '../data/checkpoints/recognizer-source.js';
 import { labelReportText } from '../data/faces/identity-set.js';
 import { percent } from '../evaluation/reports/percent.js';
 import type { Gpu } from '../gpu/gpu.js';
 import type { KltAutoencoder } from '../models/klt-autoencoder.js';
+import { loadKlt } from '../models/klt-file.js';
 import { LOSSES, type LossSpec } from '../ops/margin-loss.js';
 import {
   DEFAULT_RECOGNITION_TRAINING,

@@ -1,11 +1,12 @@
 import type { Command } from 'commander';
+import { readKlt, writeKlt } from '../codec/codec-weights.js';
 import { crc32 } from '../codec/crc32.js';
 import { LatentModel } from '../codec/entropy/latent-model.js';
-import { loadKlt, readKlt, writeKlt } from '../codec/klt-file.js';
 import { openFaceFolder } from '../data/faces/face-set.js';
 import { writeFileAtomic } from '../data/files/atomic-file.js';
 import { readRegularFile } from '../data/files/read-file.js';
 import { KltAutoencoder } from '../models/klt-autoencoder.js';
+import { loadKlt } from '../models/klt-file.js';
 import { checkTensors } from '../nn/host-tensor.js';
 import { writeSafetensors } from '../nn/safetensors.js';
 import { fitTables } from '../training/fit-tables.js';

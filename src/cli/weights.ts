@@ -1,13 +1,14 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { modelIdOf } from '../codec/autoencoder-codec.js';
-import { isKltFile, type KltFile, type KltTables, readKlt } from '../codec/klt-file.js';
+import { type KltFile, type KltTables, readKlt } from '../codec/codec-weights.js';
 import { CheckpointError } from '../common/errors.js';
 import { PACKAGE_ROOT } from '../data/files/package-root.js';
 import { readRegularFile } from '../data/files/read-file.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../data/pictures/align.js';
 import { Autoencoder } from '../models/autoencoder.js';
 import { KltAutoencoder } from '../models/klt-autoencoder.js';
+import { isKltFile } from '../models/klt-file.js';
 import { type AutoencoderFile, readAutoencoder } from '../models/model-file.js';
 import { checkTensors } from '../nn/host-tensor.js';
 import { readSafetensorsMetadata } from '../nn/safetensors.js';

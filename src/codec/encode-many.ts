@@ -3,10 +3,10 @@ import { batchesOf } from '../common/batch-queue.js';
 import { ArgumentError } from '../common/errors.js';
 import { DeviceKeeper, type DeviceKeeperOptions } from '../gpu/device-keeper.js';
 import type { Gpu } from '../gpu/gpu.js';
+import { type KltFile, readKlt, tablesOf } from './codec-weights.js';
 import { encodeFace, type FaceSymbols } from './container/face-code.js';
 import type { LatentModel } from './entropy/latent-model.js';
 import { checkBudget, FaceCodec, type FaceContainer, type FaceHolder, HEADER_BYTES, packInto } from './face-codec.js';
-import { type KltFile, readKlt, tablesOf } from './klt-file.js';
 
 /** Faces that are encoded at a time: enough to keep a GPU busy, and little enough memory for a CPU. */
 export const FACES_AT_ONCE = 16;

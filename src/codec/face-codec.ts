@@ -3,18 +3,19 @@ import { ArgumentError, DisposedError } from '../common/errors.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { checkResults } from '../models/finite-results.js';
 import { gainOf, type KltAutoencoder, logisticScales, stepValues } from '../models/klt-autoencoder.js';
+import { loadKlt } from '../models/klt-file.js';
 import { writeUnitPixels } from '../models/unit-pixels.js';
 import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
 import { keep, Tensor } from '../tensor/tensor.js';
 import { codecBatch } from './autoencoder-codec.js';
 import { type ChosenSymbols, FaceQuantizer, stepsInUnit } from './byte-budget.js';
+import { type KltFile, type KltTables, readKlt, tablesOf } from './codec-weights.js';
 import { ARCHIVE_ENTRY_BYTES } from './container/archive-layout.js';
 import { BARE_HEADER_BYTES, packFaceBare, unpackFaceBare } from './container/face-bare.js';
 import type { DecodedFace, FaceSymbols } from './container/face-code.js';
 import { FILE_HEADER_BYTES, isFaceFile, packFaceFile, unpackFaceFile } from './container/face-file.js';
 import type { LatentModel } from './entropy/latent-model.js';
 import { encodeLatents, levelsOf } from './entropy/latent-stream.js';
-import { type KltFile, type KltTables, loadKlt, readKlt, tablesOf } from './klt-file.js';
 
 /** 'file' says by itself what it is; 'bare' has 8 bytes less, for whoever knows. */
 export type FaceContainer = 'file' | 'bare';

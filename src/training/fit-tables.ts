@@ -1,4 +1,4 @@
-import type { KltTables } from '../codec/klt-file.js';
+import type { KltTables } from '../codec/codec-weights.js';
 import { dependentGain, SymbolChooser } from '../codec/symbol-chooser.js';
 import { ArgumentError } from '../common/errors.js';
 import type { FaceSet } from '../data/faces/face-set.js';

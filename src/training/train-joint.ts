@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { readKlt, writeKlt } from '../codec/klt-file.js';
+import { readKlt, writeKlt } from '../codec/codec-weights.js';
 import { ArgumentError } from '../common/errors.js';
 import { loadRecognizers, type OpenRecognizer } from '../data/checkpoints/recognizer-source.js';
 import { DEFAULT_AUGMENTATION, FaceBatches, NO_AUGMENTATION, sourceWeights } from '../data/faces/batches.js';

@@ -1,3 +1,4 @@
+import { readKlt, tablesOf } from '../../codec/codec-weights.js';
 import {
   ENCODE_OPTIONS,
   type EncodeManyOptions,
@@ -5,7 +6,6 @@ import {
   encodeMany,
   type FaceInput,
 } from '../../codec/encode-many.js';
-import { readKlt, tablesOf } from '../../codec/klt-file.js';
 import { checkOptions } from '../../common/arguments.js';
 import { ArchiveWriter } from './archive-writer.js';
 

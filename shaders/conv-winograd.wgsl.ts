@@ -33,7 +33,8 @@ const tileFields = {
   left: 'i32',
 } as const;
 
-export const winogradSourcePlan = /* @__PURE__ */ uniform(tileFields);
+// Of tiles beyond the last picture zeros are stored.
+export const winogradSourcePlan = /* @__PURE__ */ uniform({ ...tileFields, batch: 'i32' });
 
 export const winogradWeightsPlan = /* @__PURE__ */ uniform({
   rows: 'u32',
@@ -54,9 +55,14 @@ export const winogradDestPlan = /* @__PURE__ */ uniform({
   destStride: 'i32',
 });
 
-/** Bᵀ·d·B of every tile of the source, zeros around it. Bindings: source, result [points², tiles, C₄], the plan. */
-export function winogradSourceShader(outputs: WinogradOutputs, width: WinogradWidth): Shader {
+/**
+ * Bᵀ·d·B of every tile of the source, or A·dy·Aᵀ of every tile of the output's gradient, zeros around it.
+ * Bindings: source, result [points², tiles, C₄], the plan.
+ */
+export function winogradSourceShader(outputs: WinogradOutputs, width: WinogradWidth, gradient = false): Shader {
   const points = winogradPoints(outputs);
+  const size = gradient ? outputs : points;
+  const transform = gradient ? 'transformGradient' : 'transformSource';
   const V = vectorType(width);
   return shader(
     { source: read(V), result: write(V), plan: winogradSourcePlan },
@@ -72,7 +78,7 @@ fn loadSource(n: i32, row: i32, column: i32, unit: i32) -> V {
   let w = clamp(column, 0, plan.w - 1);
   let c = min(unit, plan.units - 1);
   let value = source[((n * plan.h + h) * plan.w + w) * plan.units + c];
-  return select(V(), value, h == row && w == column && c == unit);
+  return select(V(), value, h == row && w == column && c == unit && n < plan.batch);
 }
 
 ${linearHead} {
@@ -84,14 +90,14 @@ ${linearHead} {
   let column = tile % plan.across * OUTPUTS - plan.left;
   let n = tile / plan.across / plan.down;
   ${unroll(
-    points,
+    size,
     (q) => wgsl`
-  let column${q} = transformSource(${unroll(points, (p) => `loadSource(n, row + ${p}, column + ${q}, unit),`)});`,
+  let column${q} = ${transform}(${unroll(size, (p) => `loadSource(n, row + ${p}, column + ${q}, unit),`)});`,
   )}
   ${unroll(
     points,
     (p) => wgsl`
-  let row${p} = transformSource(${unroll(points, (q) => `column${q}.p${p},`)});
+  let row${p} = ${transform}(${unroll(size, (q) => `column${q}.p${p},`)});
   ${unroll(points, (q) => `result[i32(i) + (${p} * POINTS + ${q}) * plan.count] = row${p}.p${q};`)}`,
   )}
 }`,
@@ -241,6 +247,95 @@ ${linearHead} {
   ${unroll(outputs, (p) =>
     unroll(outputs, (q) => `storeDest(n, row + ${p}, column + ${q}, unit, applyEpilogue(row${p}.y${q}, numbers));`),
   )}
+}`,
+  );
+}
+
+export const winogradWeightGradientPlan = /* @__PURE__ */ uniform({
+  // Channels of the input and the output, and rounded up to whole vectors.
+  cin: 'i32',
+  cout: 'i32',
+  cinPadded: 'i32',
+  coutPadded: 'i32',
+  // Parts of each sum over the tiles.
+  parts: 'i32',
+  batch: 'i32',
+  h: 'i32',
+  w: 'i32',
+  outputH: 'i32',
+  outputW: 'i32',
+  top: 'i32',
+  left: 'i32',
+});
+
+/**
+ * Gᵀ·p·G of the products of every pair of channels. Where a result is not finite, all nine are summed up from the pictures.
+ * Bindings: products [points², parts, Cin₄, Cout₄], input, output (its gradient), gradient [3, 3, Cin, Cout], the plan.
+ */
+export function winogradWeightGradientShader(outputs: WinogradOutputs): Shader {
+  const points = winogradPoints(outputs);
+  return shader(
+    {
+      products: read('f32'),
+      input: read('f32'),
+      output: read('f32'),
+      gradient: write('f32'),
+      plan: winogradWeightGradientPlan,
+    },
+    (declarations) => wgsl`
+alias V = f32;
+const POINTS = ${points};
+${declarations}
+${winogradTransforms(outputs)}
+${nonFiniteFunctions()}
+
+/** The sum over all pixels for one tap, row by row. */
+fn correlate(tap: i32, ci: i32, co: i32) -> f32 {
+  let kh = tap / 3 - plan.top;
+  let kw = tap % 3 - plan.left;
+  var total = 0.0;
+  for (var row = 0; row < plan.batch * plan.outputH; row++) {
+    let h = row % plan.outputH + kh;
+    if (h < 0 || h >= plan.h) { continue; }
+    let at = (row / plan.outputH * plan.h + h) * plan.w + kw;
+    var sum = 0.0;
+    for (var w = max(0, -kw); w < min(plan.outputW, plan.w - kw); w++) {
+      sum = fma(input[(at + w) * plan.cin + ci], output[(row * plan.outputW + w) * plan.cout + co], sum);
+    }
+    total += sum;
+  }
+  return total;
+}
+
+${linearHead} {
+  let i = i32(${linearIndex});
+  if (i >= plan.cin * plan.cout) { return; }
+  let ci = i / plan.cout;
+  let co = i % plan.cout;
+  let count = plan.cinPadded * plan.coutPadded;
+  ${unroll(9, (tap) => `var sum${tap} = 0.0;`)}
+  for (var part = 0; part < plan.parts; part++) {
+    let at = part * count + ci * plan.coutPadded + co;
+    ${unroll(
+      points,
+      (q) => wgsl`
+    let column${q} = transformWeightGradient(${unroll(
+      points,
+      (p) => `products[at + (${p} * POINTS + ${q}) * plan.parts * count],`,
+    )});`,
+    )}
+    ${unroll(
+      3,
+      (h) => wgsl`
+    let row${h} = transformWeightGradient(${unroll(points, (q) => `column${q}.g${h},`)});
+    ${unroll(3, (w) => `sum${3 * h + w} += row${h}.g${w};`)}`,
+    )}
+  }
+  if (${unroll(9, (tap) => `isFinite(sum${tap}) && `)}true) {
+    ${unroll(9, (tap) => `gradient[i + ${tap} * plan.cin * plan.cout] = sum${tap};`)}
+    return;
+  }
+  for (var tap = 0; tap < 9; tap++) { gradient[i + tap * plan.cin * plan.cout] = correlate(tap, ci, co); }
 }`,
   );
 }

@@ -10,7 +10,7 @@ import { Gpu } from '../../src/gpu/gpu.js';
 import { openGpu } from '../../src/gpu/node/adapters.js';
 import { chooseGather } from '../../src/ops/conv/choose.js';
 import { type ConvOptions, conv2d, conv2dOp, convRequest, convTranspose2dOp } from '../../src/ops/conv/conv.js';
-import { type GatherPlan, gatherOf } from '../../src/ops/conv/gather-plan.js';
+import { type ConvPlan, gatherOf } from '../../src/ops/conv/gather-plan.js';
 import { planGather } from '../../src/ops/conv/plan.js';
 import { type Conv2dAttrs, type ConvTranspose2dAttrs, convShape } from '../../src/ops/conv/shape.js';
 import { tuneConv } from '../../src/ops/conv/tune.js';
@@ -182,7 +182,7 @@ test('copies of operands take half the memory, and tiles half the workgroup memo
     planGather(gatherOf(shape, 'forward'), 'none', { variant: 'tiled', tile }, precision),
   );
   // The padded picture, the arranged weights, the result.
-  const shapes = (plan: GatherPlan) => plan.steps.map((step) => step.shape);
+  const shapes = (plan: ConvPlan) => plan.steps.map((step) => step.shape);
   assert.equal(shapes(full), [
     [2, 10, 8, 4],
     [9, 4, 20],

@@ -164,10 +164,9 @@ export function convKernels(): KernelText[] {
         }
       }
       for (const config of [...weightGradientCandidates(shape, limits), { variant: 'naive' } as const]) {
-        const plan = planWeightGradient(shape, config, { variant: 'naive' }, limits.precision);
-        for (const step of [plan.padInput, plan.padOutput, plan.main, ...plan.sum]) {
-          if (step) found.push({ of: `[${x}] ${JSON.stringify(config)} ${limits.precision}`, kernel: step.kernel });
-        }
+        const of = `[${x}] ${JSON.stringify(config)} ${limits.precision}`;
+        const { steps } = planWeightGradient(shape, config, { variant: 'naive' }, limits.precision);
+        found.push(...steps.map(({ kernel }) => ({ of, kernel })));
       }
     }
   }

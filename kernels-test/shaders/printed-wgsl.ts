@@ -34,6 +34,11 @@ const forward = gatherOf(conv, 'forward');
 const gather = (variant: ConvVariant, limits: typeof CPU): string =>
   planGather(forward, 'bias', chooseGather(forward, limits, variant)).steps.at(-1)!.kernel.wgsl;
 
+function weightGradient(variant: ConvVariant, label: string): string {
+  const { steps } = planWeightGradient(conv, chooseWeightGradient(conv, CPU, variant), { variant: 'naive' });
+  return steps.find(({ kernel }) => kernel.label === label)!.kernel.wgsl;
+}
+
 /** The kernels of `shaders/printed/`: a convolution [4,28,24,64] * [3,3,64,64] and a product of 512 × 512 × 512. */
 export const PRINTED: Record<string, () => string> = {
   'conv-naive': () => planGather(forward, 'bias', { variant: 'naive' }).steps[0].kernel.wgsl,
@@ -50,8 +55,8 @@ export const PRINTED: Record<string, () => string> = {
     const each = gatherOf(depthwise, 'forward');
     return planGather(each, 'none', chooseGather(each, CPU)).steps[0].kernel.wgsl;
   },
-  'conv-weight-gradient': () =>
-    planWeightGradient(conv, chooseWeightGradient(conv, CPU, 'register'), { variant: 'naive' }).main.kernel.wgsl,
+  'conv-weight-gradient': () => weightGradient('register', 'conv weight gradient register'),
+  'conv-winograd-weight-gradient': () => weightGradient('winograd', 'winograd weight gradient'),
   'matmul-register': () => {
     const size = { m: 512, n: 512, k: 512 };
     return planMatmul(size, { transposeA: false, transposeB: false }, chooseMatmul(size, CPU)).main.kernel.wgsl;

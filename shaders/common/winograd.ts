@@ -9,7 +9,8 @@ export const winogradPoints = (outputs: WinogradOutputs): number => outputs + 2;
 /**
  * WGSL of the transforms of F(m, 3) along an axis, of numbers or vectors `V`: y = Aᵀ[(G·g) ⊙ (Bᵀ·d)] are the m outputs of
  * the window g over the m + 2 sources d, in m + 2 products instead of 3m (Lavin & Gray 2016, arXiv 1509.09308):
- * `transformSource` is Bᵀ·d, `transformWeights` G·g, `transformProducts` Aᵀ·p.
+ * `transformSource` is Bᵀ·d, `transformWeights` G·g, `transformProducts` Aᵀ·p. The gradient by the window is
+ * Gᵀ[(A·dy) ⊙ (Bᵀ·d)], summed over the tiles: `transformGradient` is A·dy, `transformWeightGradient` Gᵀ·p.
  *
  * They multiply polynomials by their values at points (Toom and Cook): 0, ±1 and infinity for two outputs; 0, ±A, ±B and
  * infinity for four. ±1 and ±2, which are usual there, round more coarsely: powers of points far from 1 spread the sizes of
@@ -17,6 +18,7 @@ export const winogradPoints = (outputs: WinogradOutputs): number => outputs + 2;
  */
 export function winogradTransforms(outputs: WinogradOutputs): string {
   return wgsl`
+struct Window { g0: V, g1: V, g2: V }
 #if ${outputs === 2}
 struct Points { p0: V, p1: V, p2: V, p3: V }
 
@@ -34,6 +36,15 @@ struct Outputs { y0: V, y1: V }
 
 fn transformProducts(p0: V, p1: V, p2: V, p3: V) -> Outputs {
   return Outputs(p0 + p1 + p2, p1 - p2 + p3);
+}
+
+fn transformGradient(y0: V, y1: V) -> Points {
+  return Points(y0, y0 + y1, y0 - y1, y1);
+}
+
+fn transformWeightGradient(p0: V, p1: V, p2: V, p3: V) -> Window {
+  let even = 0.5 * (p1 + p2);
+  return Window(p0 + even, 0.5 * (p1 - p2), even + p3);
 }
 #else
 struct Points { p0: V, p1: V, p2: V, p3: V, p4: V, p5: V }
@@ -76,6 +87,22 @@ fn transformProducts(p0: V, p1: V, p2: V, p3: V, p4: V, p5: V) -> Outputs {
     AA * evenA + BB * evenB,
     A * AA * oddA + B * BB * oddB + p5,
   );
+}
+
+fn transformGradient(y0: V, y1: V, y2: V, y3: V) -> Points {
+  let evenA = y0 + AA * y2;
+  let oddA = A * (y1 + AA * y3);
+  let evenB = y0 + BB * y2;
+  let oddB = B * (y1 + BB * y3);
+  return Points(y0, evenA + oddA, evenA - oddA, evenB + oddB, evenB - oddB, y3);
+}
+
+fn transformWeightGradient(p0: V, p1: V, p2: V, p3: V, p4: V, p5: V) -> Window {
+  let evenA = (p1 + p2) / (2.0 * AA * (AA - BB));
+  let oddA = (p1 - p2) * (A / (2.0 * AA * (AA - BB)));
+  let evenB = (p3 + p4) / (2.0 * BB * (BB - AA));
+  let oddB = (p3 - p4) * (B / (2.0 * BB * (BB - AA)));
+  return Window(p0 / (AA * BB) + evenA + evenB, oddA + oddB, AA * evenA + BB * evenB + p5);
 }
 #endif`;
 }

@@ -24,6 +24,8 @@ fn applyEpilogue(sum: f32, numbers: Epilogue) -> f32 {
   return sum + numbers.shift;
 }
 
+struct Window { g0: V, g1: V, g2: V }
+
 struct Points { p0: V, p1: V, p2: V, p3: V, p4: V, p5: V }
 const A = 0.625;
 const B = 1.5;
@@ -64,6 +66,22 @@ fn transformProducts(p0: V, p1: V, p2: V, p3: V, p4: V, p5: V) -> Outputs {
     AA * evenA + BB * evenB,
     A * AA * oddA + B * BB * oddB + p5,
   );
+}
+
+fn transformGradient(y0: V, y1: V, y2: V, y3: V) -> Points {
+  let evenA = y0 + AA * y2;
+  let oddA = A * (y1 + AA * y3);
+  let evenB = y0 + BB * y2;
+  let oddB = B * (y1 + BB * y3);
+  return Points(y0, evenA + oddA, evenA - oddA, evenB + oddB, evenB - oddB, y3);
+}
+
+fn transformWeightGradient(p0: V, p1: V, p2: V, p3: V, p4: V, p5: V) -> Window {
+  let evenA = (p1 + p2) / (2.0 * AA * (AA - BB));
+  let oddA = (p1 - p2) * (A / (2.0 * AA * (AA - BB)));
+  let evenB = (p3 + p4) / (2.0 * BB * (BB - AA));
+  let oddB = (p3 - p4) * (B / (2.0 * BB * (BB - AA)));
+  return Window(p0 / (AA * BB) + evenA + evenB, oddA + oddB, AA * evenA + BB * evenB + p5);
 }
 
 fn storeDest(n: i32, row: i32, column: i32, unit: i32, value: V) {

@@ -4,8 +4,10 @@ const POINTS = 6;
 @group(0) @binding(0) var<storage, read> source: array<f32>;
 @group(0) @binding(1) var<storage, read_write> result: array<f32>;
 
-struct Plan { h: i32, w: i32, units: i32, unitsPadded: i32, down: i32, across: i32, count: i32, top: i32, left: i32, }
+struct Plan { h: i32, w: i32, units: i32, unitsPadded: i32, down: i32, across: i32, count: i32, top: i32, left: i32, batch: i32, }
 @group(0) @binding(2) var<uniform> plan: Plan;
+
+struct Window { g0: V, g1: V, g2: V }
 
 struct Points { p0: V, p1: V, p2: V, p3: V, p4: V, p5: V }
 const A = 0.625;
@@ -49,12 +51,28 @@ fn transformProducts(p0: V, p1: V, p2: V, p3: V, p4: V, p5: V) -> Outputs {
   );
 }
 
+fn transformGradient(y0: V, y1: V, y2: V, y3: V) -> Points {
+  let evenA = y0 + AA * y2;
+  let oddA = A * (y1 + AA * y3);
+  let evenB = y0 + BB * y2;
+  let oddB = B * (y1 + BB * y3);
+  return Points(y0, evenA + oddA, evenA - oddA, evenB + oddB, evenB - oddB, y3);
+}
+
+fn transformWeightGradient(p0: V, p1: V, p2: V, p3: V, p4: V, p5: V) -> Window {
+  let evenA = (p1 + p2) / (2.0 * AA * (AA - BB));
+  let oddA = (p1 - p2) * (A / (2.0 * AA * (AA - BB)));
+  let evenB = (p3 + p4) / (2.0 * BB * (BB - AA));
+  let oddB = (p3 - p4) * (B / (2.0 * BB * (BB - AA)));
+  return Window(p0 / (AA * BB) + evenA + evenB, oddA + oddB, AA * evenA + BB * evenB + p5);
+}
+
 fn loadSource(n: i32, row: i32, column: i32, unit: i32) -> V {
   let h = clamp(row, 0, plan.h - 1);
   let w = clamp(column, 0, plan.w - 1);
   let c = min(unit, plan.units - 1);
   let value = source[((n * plan.h + h) * plan.w + w) * plan.units + c];
-  return select(V(), value, h == row && w == column && c == unit);
+  return select(V(), value, h == row && w == column && c == unit && n < plan.batch);
 }
 
 @compute @workgroup_size(64)

@@ -50,7 +50,7 @@ function kernels(
   return [
     planGather(gatherOf(shape, 'forward'), epilogue, config, 'f16').steps.at(-1)!.kernel.wgsl,
     planGather(gatherOf(shape, 'inputGradient'), epilogue, config, 'f16').steps.at(-1)!.kernel.wgsl,
-    planWeightGradient(shape, { ...config, splitK: 2 }, config, 'f16').main.kernel.wgsl,
+    planWeightGradient(shape, { ...config, splitK: 2 }, config, 'f16').steps.at(-2)!.kernel.wgsl,
   ];
 }
 

@@ -5,6 +5,7 @@ import {
   type GatherConfig,
   gatherCandidates,
   type WeightGradientConfig,
+  weightGradientCandidates,
 } from '../../../src/ops/conv/choose.js';
 import { conv2dOp } from '../../../src/ops/conv/conv.js';
 import { gatherOf } from '../../../src/ops/conv/gather-plan.js';
@@ -92,11 +93,16 @@ for (const [name, x, w, given] of SHAPES) {
         const [own, back] = (['forward', 'inputGradient'] as const).map((direction) =>
           chooseGather(gatherOf(shape, direction), limits, variant),
         );
-        const weightGradient = chooseWeightGradient(shape, limits, variant === 'winograd' ? 'register' : variant);
+        const weightGradient = chooseWeightGradient(shape, limits, variant);
         choices.push({ forward: own, inputGradient: back, weightGradient });
       }
+      const gradients = weightGradientCandidates(shape, limits);
       for (const config of forward.filter(({ variant }) => variant === 'winograd')) {
-        choices.push({ forward: config, inputGradient: config, weightGradient: chooseWeightGradient(shape, limits) });
+        const weightGradient = gradients.find(
+          (one) => 'outputs' in one && 'outputs' in config && one.outputs === config.outputs,
+        );
+        assert.ok(weightGradient, 'the weight gradient has that form, too');
+        choices.push({ forward: config, inputGradient: config, weightGradient });
       }
     }
     for (const special of [Number.NaN, Number.POSITIVE_INFINITY, 1e38]) {

@@ -2,15 +2,23 @@
 import * as assert from 'uvu/assert';
 import type { ConvShape } from '../../../shaders/common/conv-geometry.js';
 import { type WinogradOutputs, winogradTransforms } from '../../../shaders/common/winograd.js';
+import { CounterRandom } from '../../../src/common/random.js';
 import { type Padding2d, sizeOf } from '../../../src/common/shapes.js';
 import type { KernelLimits } from '../../../src/gpu/kernel.js';
-import { chooseGather, type GatherConfig, gatherCandidates } from '../../../src/ops/conv/choose.js';
+import {
+  chooseGather,
+  chooseWeightGradient,
+  type GatherConfig,
+  gatherCandidates,
+  weightGradientCandidates,
+} from '../../../src/ops/conv/choose.js';
 import { conv2dOp, convRequest, convTranspose2dOp } from '../../../src/ops/conv/conv.js';
 import { gatherOf } from '../../../src/ops/conv/gather-plan.js';
 import { planGather } from '../../../src/ops/conv/plan.js';
 import { type Conv2dAttrs, conv2dShape, convShape, convTranspose2dShape } from '../../../src/ops/conv/shape.js';
 import { tuneConv } from '../../../src/ops/conv/tune.js';
-import { winogradCandidates } from '../../../src/ops/conv/winograd-choose.js';
+import { planWeightGradient } from '../../../src/ops/conv/weight-gradient.js';
+import { winogradCandidates, winogradGradientCandidates } from '../../../src/ops/conv/winograd-choose.js';
 import { dispatch } from '../../../src/tensor/dispatch.js';
 import { scope, Tensor } from '../../../src/tensor/tensor.js';
 import { checkOp, gpuSuite, randomValues, testGpu } from '../../helpers/harness.js';
@@ -22,14 +30,16 @@ const DIRECTIONS = ['forward', 'inputGradient'] as const;
 
 const attrsOf = (padding: Padding2d): Conv2dAttrs => ({ stride: [1, 1], padding, dilation: [1, 1], groups: 1 });
 
-/** Both gather passes of a convolution in Winograd's form. */
-function configsOf(shape: ConvShape, outputs: WinogradOutputs, limits: KernelLimits) {
+/** All three passes of a convolution in Winograd's form; the sums of the weight gradient in `splitK` parts. */
+function configsOf(shape: ConvShape, outputs: WinogradOutputs, limits: KernelLimits, splitK = 1) {
   const [forward, inputGradient] = DIRECTIONS.map((direction): GatherConfig => {
     const config = winogradCandidates(gatherOf(shape, direction), limits).find((one) => one.outputs === outputs);
     assert.ok(config, 'has a form of Winograd');
     return { variant: 'winograd', ...config };
   });
-  return { forward, inputGradient };
+  const gradient = winogradGradientCandidates(shape, limits).find((one) => one.outputs === outputs);
+  assert.ok(gradient, 'has a form of Winograd');
+  return { forward, inputGradient, weightGradient: { variant: 'winograd', ...gradient, splitK } as const };
 }
 
 type Case = [x: number[], w: number[], bias: boolean, padding: Padding2d];
@@ -52,10 +62,15 @@ const TRANSPOSED: Case[] = [
 /** The longest sum of the three passes, as for every other conv kernel. */
 const longest = (x: number[], w: number[]) => w[0] * w[1] * Math.max(w[2], w[3]) + 4 * x[0] * x[1] * x[2];
 
-async function checkConv([x, w, bias, padding]: Case, outputs: WinogradOutputs, limits: KernelLimits): Promise<void> {
+async function checkConv(
+  [x, w, bias, padding]: Case,
+  outputs: WinogradOutputs,
+  limits: KernelLimits,
+  splitK = 1,
+): Promise<void> {
   const attrs = attrsOf(padding);
   const shape = convShape(x, conv2dShape([x, w], attrs), w, attrs);
-  const implementation = conv2dOp({ configs: configsOf(shape, outputs, limits) });
+  const implementation = conv2dOp({ configs: configsOf(shape, outputs, limits, splitK) });
   const inputs = bias ? [x, w, [w[3]]] : [x, w];
   await checkOp({ op: 'conv2d', attrs, inputs, sumLength: longest(x, w), implementation });
 }
@@ -64,6 +79,8 @@ for (const outputs of OUTPUTS) {
   test(`conv2d and its gradients, tiles of ${outputs} × ${outputs}`, async () => {
     const { limits } = await testGpu();
     for (const given of CASES) await checkConv(given, outputs, limits);
+    // More parts than tiles, and parts that tiles do not fill.
+    for (const splitK of [3, 20]) await checkConv(CASES[1], outputs, limits, splitK);
   });
 
   test(`convTranspose2d and its gradients, tiles of ${outputs} × ${outputs}`, async () => {
@@ -77,6 +94,23 @@ for (const outputs of OUTPUTS) {
     }
   });
 }
+
+test('random shapes', async () => {
+  const { limits } = await testGpu();
+  for (let k = 0; k < 12; k++) {
+    const random = new CounterRandom(20261129, k);
+    const integer = (low: number, high: number) => low + Math.floor(random.uniform() * (high - low + 1));
+    const padding: Padding2d = [integer(0, 2), integer(0, 2), integer(0, 2), integer(0, 2)];
+    const x = [integer(1, 4), integer(3, 14), integer(3, 14), integer(1, 24)];
+    const given: Case = [x, [3, 3, x[3], integer(1, 24)], integer(0, 1) === 1, padding];
+    const [outputs, splitK] = [OUTPUTS[k % 2], integer(1, 3)];
+    try {
+      await checkConv(given, outputs, limits, splitK);
+    } catch (error) {
+      throw new Error(`case ${k}, ${JSON.stringify({ given, outputs, splitK })}: ${(error as Error).message}`);
+    }
+  }
+});
 
 test('as on hardware: tiled products and vectors of channels', async () => {
   const gpu = await testGpu();
@@ -115,41 +149,60 @@ test('the same bits each time', async () => {
   }
 });
 
-test('the transforms are those of a correlation', async () => {
+/**
+ * Runs the transforms along an axis on every source with every `operand`, a weight or an output's gradient, each alone, so
+ * that a factor that is wrong shows whole: a result is 1 where it belongs to the pair and 0 elsewhere.
+ *
+ * @param results their names after the transform back
+ */
+async function checkTransforms(
+  outputs: WinogradOutputs,
+  [operand, transform, operands]: [name: string, transform: string, count: number],
+  [back, results]: [transform: string, results: string[]],
+): Promise<void> {
   const gpu = await testGpu();
-  for (const outputs of OUTPUTS) {
-    const points = Array.from({ length: outputs + 2 }, (_, k) => k);
-    const list = (text: (k: number) => string, count: number) => points.slice(0, count).map(text).join(', ');
-    const wgsl = `alias V = f32;
+  const points = Array.from({ length: outputs + 2 }, (_, k) => k);
+  const list = (text: (k: number) => string, count: number) => points.slice(0, count).map(text).join(', ');
+  const wgsl = `alias V = f32;
 ${winogradTransforms(outputs)}
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
 @compute @workgroup_size(1)
 fn main() {
   let v = transformSource(${list((k) => `x[${k}]`, outputs + 2)});
-  let u = transformWeights(${list((k) => `x[${outputs + 2 + k}]`, 3)});
-  let out = transformProducts(${list((k) => `v.p${k} * u.p${k}`, outputs + 2)});
-  ${points
-    .slice(0, outputs)
-    .map((k) => `y[${k}] = out.y${k};`)
-    .join(' ')}
+  let u = ${transform}(${list((k) => `x[${outputs + 2 + k}]`, operands)});
+  let out = ${back}(${list((k) => `v.p${k} * u.p${k}`, outputs + 2)});
+  ${results.map((name, k) => `y[${k}] = out.${name};`).join(' ')}
 }`;
-    const kernel = { label: 'transforms', wgsl, bindings: 'rw', workgroups: [1, 1, 1] as const };
-    // Each source and weight alone, so that a factor that is wrong shows whole.
-    for (const d of points) {
-      for (const g of [0, 1, 2]) {
-        const values = Float32Array.from({ length: outputs + 5 }, (_, k) => (k === d || k === outputs + 2 + g ? 1 : 0));
-        const y = scope(gpu, () => dispatch(kernel, [Tensor.from(gpu, values, [outputs + 5])], [outputs]));
-        for (const [i, value] of (await y.read()).entries()) {
-          const expected = i + g === d ? 1 : 0;
-          assert.ok(
-            Math.abs(value - expected) < 1e-6,
-            `source ${d}, weight ${g}, output ${i}: ${value} is ${expected}`,
-          );
-        }
-        y.dispose();
+  const kernel = { label: 'transforms', wgsl, bindings: 'rw', workgroups: [1, 1, 1] as const };
+  for (const d of points) {
+    for (const g of points.slice(0, operands)) {
+      const length = outputs + 2 + operands;
+      const values = Float32Array.from({ length }, (_, k) => (k === d || k === outputs + 2 + g ? 1 : 0));
+      const y = scope(gpu, () => dispatch(kernel, [Tensor.from(gpu, values, [length])], [results.length]));
+      for (const [i, value] of (await y.read()).entries()) {
+        const expected = i + g === d ? 1 : 0;
+        assert.ok(
+          Math.abs(value - expected) < 1e-6,
+          `source ${d}, ${operand} ${g}, result ${i}: ${value} is ${expected}`,
+        );
       }
+      y.dispose();
     }
+  }
+}
+
+test('the transforms are those of a correlation', async () => {
+  for (const outputs of OUTPUTS) {
+    const names = ['y0', 'y1', 'y2', 'y3'].slice(0, outputs);
+    await checkTransforms(outputs, ['weight', 'transformWeights', 3], ['transformProducts', names]);
+  }
+});
+
+test('the transforms of the weight gradient are those of a correlation, too', async () => {
+  for (const outputs of OUTPUTS) {
+    const back: [string, string[]] = ['transformWeightGradient', ['g0', 'g1', 'g2']];
+    await checkTransforms(outputs, ['gradient', 'transformGradient', outputs], back);
   }
 });
 
@@ -186,6 +239,25 @@ test('CPU adapters choose it where the products outweigh the transforms', () => 
   assert.is(chooseGather(gatherOf(same(1, 3, 3, 1, 1), 'forward'), CPU, 'winograd').variant, 'winograd', 'if it must');
 });
 
+test('CPU adapters choose it for weight gradients, too', () => {
+  const chosen = (shape: ConvShape, force?: 'winograd') => chooseWeightGradient(shape, CPU, force);
+  for (const shape of [same(32, 28, 24, 48, 48), same(32, 7, 6, 192, 192), same(4, 28, 24, 24, 24)]) {
+    const config = chosen(shape);
+    assert.ok(config.variant === 'winograd' && config.outputs === 4 && config.width === 1 && config.splitK === 1);
+  }
+  assert.is(chosen(same(4, 28, 24, 16, 16)).variant, 'register', 'few channels');
+  assert.is(chosen(same(1, 14, 12, 128, 128)).variant, 'register', 'few tiles for so many weights');
+  const onGpu = { ...CPU, software: false };
+  assert.is(chooseWeightGradient(same(32, 28, 24, 48, 48), onGpu).variant, 'tiled');
+  const candidates = winogradGradientCandidates(same(256, 28, 24, 48, 48), onGpu);
+  assert.ok(candidates.length === 2 && candidates.every(({ splitK }) => splitK > 1), 'parts fill a GPU');
+  const strided = { ...same(32, 28, 24, 48, 48), stride: [2, 2] as const, output: [14, 12] as const };
+  assert.is(chosen(strided, 'winograd').variant, 'register');
+  const half = chooseWeightGradient(same(32, 28, 24, 48, 48), { ...CPU, precision: 'f16' }, 'winograd');
+  assert.is(half.variant, 'register', 'it would round sums of the operands');
+  assert.is(chosen(same(1, 3, 3, 1, 1), 'winograd').variant, 'winograd', 'if it must');
+});
+
 test('its arrays fit a binding of 128 MiB, or it is not chosen', () => {
   for (const limits of [CPU, { ...CPU, software: false }]) {
     for (const batch of [32, 40, 64, 100, 150, 400]) {
@@ -196,37 +268,53 @@ test('its arrays fit a binding of 128 MiB, or it is not chosen', () => {
         for (const step of steps.slice(0, -1)) assert.ok(4 * sizeOf(step.shape) <= 2 ** 27, `${step.shape}`);
         for (const { kernel } of steps) assert.ok(kernel.workgroups.every((count) => count <= 65535));
       }
-      const outputs = configs.map((config) => (config.variant === 'winograd' ? config.outputs : 0));
-      assert.is(outputs.includes(2), batch <= 40, `${batch}`);
-      assert.is(outputs.includes(4), batch <= 75, `${batch}`);
+      const gradients = weightGradientCandidates(shape, limits).filter(({ variant }) => variant === 'winograd');
+      for (const config of gradients) {
+        const { steps } = planWeightGradient(shape, config, { variant: 'naive' });
+        for (const step of steps) {
+          assert.ok(4 * sizeOf(step.shape) <= 2 ** 27, `${step.shape}`);
+          assert.ok(step.kernel.workgroups.every((count) => count <= 65535));
+        }
+      }
+      for (const some of [configs, gradients]) {
+        const outputs = some.map((config) => (config.variant === 'winograd' ? config.outputs : 0));
+        assert.is(outputs.includes(2), batch <= 40, `${batch}`);
+        assert.is(outputs.includes(4), batch <= 75, `${batch}`);
+      }
     }
   }
 });
 
-test('tuning tries it, and refuses it where it disagrees', async () => {
-  const gpu = await testGpu();
-  const shape = same(1, 6, 5, 8, 8);
-  const request = convRequest('inputGradient', shape);
-  const { run } = gpu;
-  // Of the tiles of 4 × 4, one product is 1 % off.
-  gpu.run = (kernel, ...rest) => {
-    const wrong = kernel.label === 'winograd dest' && kernel.wgsl.includes('const OUTPUTS = 4;');
-    const wgsl = wrong ? kernel.wgsl.replace('products[i32(i) + (1 *', '1.01 * products[i32(i) + (1 *') : kernel.wgsl;
-    return run.call(gpu, { ...kernel, wgsl }, ...rest);
-  };
-  try {
-    const tuning = await tuneConv(gpu, request);
-    assert.ok(tuning);
-    const outputsOf = (config: object): unknown => ('outputs' in config ? config.outputs : null);
-    assert.equal(
-      tuning.refused.map(({ config }) => outputsOf(config)),
-      [4],
-    );
-    assert.match(tuning.refused[0].reason, /^element \d+ is .*, the naive kernel's is /);
-    assert.is(tuning.timed.filter(({ config }) => outputsOf(config) === 2).length, 1);
-  } finally {
-    delete (gpu as Partial<typeof gpu>).run; // the method of the class shows again
-  }
-});
+for (const [pass, last, product, each] of [
+  ['inputGradient', 'winograd dest', 'products[i32(i) + (1 *', 1],
+  ['weightGradient', 'winograd weight gradient', 'products[at + (1 *', 2], // in one part and in two
+] as const) {
+  test(`tuning tries it for the ${pass}, and refuses it where it disagrees`, async () => {
+    const gpu = await testGpu();
+    const shape = same(1, 6, 5, 8, 8);
+    const request = convRequest(pass, shape);
+    const { run } = gpu;
+    // Of the tiles of 4 × 4, one product is 1 % off.
+    gpu.run = (kernel, ...rest) => {
+      const wrong = kernel.label === last && kernel.wgsl.includes('const POINTS = 6;');
+      if (wrong) assert.ok(kernel.wgsl.includes(product));
+      const wgsl = wrong ? kernel.wgsl.replace(product, `1.01 * ${product}`) : kernel.wgsl;
+      return run.call(gpu, { ...kernel, wgsl }, ...rest);
+    };
+    try {
+      const tuning = await tuneConv(gpu, request);
+      assert.ok(tuning);
+      const outputsOf = (config: object): unknown => ('outputs' in config ? config.outputs : null);
+      assert.equal(
+        tuning.refused.map(({ config }) => outputsOf(config)),
+        Array(each).fill(4),
+      );
+      assert.match(tuning.refused[0].reason, /^element \d+ is .*, the naive kernel's is /);
+      assert.is(tuning.timed.filter(({ config }) => outputsOf(config) === 2).length, each);
+    } finally {
+      delete (gpu as Partial<typeof gpu>).run; // the method of the class shows again
+    }
+  });
+}
 
 test.run();

@@ -18,7 +18,14 @@ import {
   type DepthwiseWeightGradientConfig,
 } from './depthwise-choose.js';
 import type { Gather } from './gather-plan.js';
-import { chooseWinograd, type WinogradConfig, winogradCandidates } from './winograd-choose.js';
+import {
+  chooseWinograd,
+  chooseWinogradGradient,
+  type WinogradConfig,
+  type WinogradGradientConfig,
+  winogradCandidates,
+  winogradGradientCandidates,
+} from './winograd-choose.js';
 
 export type ConvVariant = 'naive' | 'register' | 'tiled' | 'depthwise' | 'winograd';
 
@@ -35,6 +42,7 @@ export type GatherConfig =
 export type WeightGradientConfig =
   | { variant: 'naive' }
   | ({ variant: 'depthwise' } & DepthwiseWeightGradientConfig)
+  | ({ variant: 'winograd' } & WinogradGradientConfig)
   | ({ variant: 'register'; splitK: number } & WeightGradientTile)
   | { variant: 'tiled'; tile: Tile; splitK: number }
   | { variant: 'matrix'; tile: MatrixTile; splitK: number };
@@ -251,6 +259,7 @@ export function weightGradientCandidates(shape: ConvShape, limits: KernelLimits)
       tile,
       splitK,
     })),
+    ...winogradGradientCandidates(shape, limits).map((config) => ({ variant: 'winograd' as const, ...config })),
   ];
   // More parts fill a device, fewer save the second pass.
   const rows = shape.batch * shape.output[0];
@@ -308,6 +317,11 @@ export function chooseWeightGradient(
     return { variant: 'depthwise', ...chooseDepthwiseWeightGradient(shape, limits) };
   }
   if (takesNaive(shape, limits, force)) return { variant: 'naive' };
+  // As for the other passes, tuning tries it on a GPU.
+  if (force === 'winograd' || (!force && limits.software)) {
+    const winograd = chooseWinogradGradient(shape, limits, force === 'winograd');
+    if (winograd) return { variant: 'winograd', ...winograd };
+  }
   const padded = up4(shape.cout);
   const rows = shape.batch * shape.output[0];
   const taps = shape.kernel[0] * shape.kernel[1];

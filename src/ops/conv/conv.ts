@@ -20,7 +20,7 @@ import {
   type WeightGradientConfig,
   weightGradientCandidates,
 } from './choose.js';
-import { type GatherDirection, type GatherInput, gatherOf, type Step } from './gather-plan.js';
+import { type ConvInput, type ConvPlan, type GatherDirection, gatherOf } from './gather-plan.js';
 import { planGather } from './plan.js';
 import { type Conv2dAttrs, type ConvTranspose2dAttrs, conv2dShape, convShape, convTranspose2dShape } from './shape.js';
 import { planWeightGradient } from './weight-gradient.js';
@@ -93,8 +93,6 @@ export const convRequest = (
   problem: shape,
 });
 
-const runStep = (step: Step, inputs: readonly Tensor[]): Tensor => dispatch(step.kernel, inputs, step.shape);
-
 /** What a convolution does with its sums, with the numbers for it: see `Epilogue`. */
 interface EpilogueNumbers {
   kind: Exclude<Epilogue, 'none'>;
@@ -103,6 +101,24 @@ interface EpilogueNumbers {
 
 const biasEpilogue = (bias: Tensor | undefined): EpilogueNumbers | null =>
   bias ? { kind: 'bias', numbers: bias } : null;
+
+type Operands = Partial<Record<Exclude<ConvInput, number>, Tensor>>;
+
+/** Runs a plan; also returns the padded source where the plan has one, which is `given` if that is there. */
+function runPlan({ steps, padded }: ConvPlan, operands: Operands, given?: Tensor | null) {
+  const results: Tensor[] = [];
+  const tensorOf = (input: ConvInput): Tensor => (typeof input === 'number' ? results[input] : operands[input]!);
+  for (const [k, step] of steps.entries()) {
+    const ready = k === padded && given;
+    results.push(ready || dispatch(step.kernel, step.inputs.map(tensorOf), step.shape, step.scalars));
+    // What no later step reads makes room for the next.
+    for (const input of new Set(step.inputs)) {
+      const readLater = steps.slice(k + 1).some(({ inputs }) => inputs.includes(input));
+      if (typeof input === 'number' && input !== padded && !readLater) results[input].dispose();
+    }
+  }
+  return { output: results[steps.length - 1], padded: padded === null ? null : results[padded] };
+}
 
 /** Runs a gather convolution; also returns the padded source where one was made, for the weight gradient to share. */
 export function gather(
@@ -115,19 +131,8 @@ export function gather(
 ): { output: Tensor; padded: Tensor | null } {
   const config = gatherConfig(shape, direction, source, options);
   const { precision } = limitsOf(source, options);
-  const { steps, padded } = gatherPlan(shape, direction, epilogue?.kind ?? 'none', config, precision);
-  const operands = { source, weights, epilogue: epilogue?.numbers };
-  const results: Tensor[] = [];
-  const tensorOf = (input: GatherInput): Tensor => (typeof input === 'number' ? results[input] : operands[input]!);
-  for (const [k, step] of steps.entries()) {
-    results.push(dispatch(step.kernel, step.inputs.map(tensorOf), step.shape, step.scalars));
-    // What no later step reads makes room for the next.
-    for (const input of new Set(step.inputs)) {
-      const readLater = steps.slice(k + 1).some(({ inputs }) => inputs.includes(input));
-      if (typeof input === 'number' && input !== padded && !readLater) results[input].dispose();
-    }
-  }
-  return { output: results[steps.length - 1], padded: padded === null ? null : results[padded] };
+  const plan = gatherPlan(shape, direction, epilogue?.kind ?? 'none', config, precision);
+  return runPlan(plan, { source, weights, epilogue: epilogue?.numbers });
 }
 
 /** Gradient by the weights; `paddedInput` is a copy that `gather` made of the same `input`, if there is one. */
@@ -140,20 +145,11 @@ function weightGradient(
 ): Tensor {
   const config = weightGradientConfig(shape, input, options);
   const { precision } = limitsOf(input, options);
-  const plan = weightGradientPlan(shape, config, gatherConfig(shape, 'forward', input, options), precision);
+  const forward = gatherConfig(shape, 'forward', input, options);
+  const { steps, padded } = weightGradientPlan(shape, config, forward, precision);
   // A choice measured since the forward pass may want other padding than that pass made.
-  const shared = paddedInput && `${paddedInput.shape}` === `${plan.padInput?.shape}` ? paddedInput : null;
-  const inputRead = plan.padInput ? (shared ?? runStep(plan.padInput, [input])) : input;
-  const outputRead = plan.padOutput ? runStep(plan.padOutput, [output]) : output;
-  let total = runStep(plan.main, [inputRead, outputRead]);
-  if (inputRead !== input && inputRead !== shared) inputRead.dispose();
-  if (outputRead !== output) outputRead.dispose();
-  for (const pass of plan.sum) {
-    const parts = total;
-    total = runStep(pass, [parts]);
-    parts.dispose();
-  }
-  return total;
+  const shared = padded !== null && `${paddedInput?.shape}` === `${steps[padded].shape}`;
+  return runPlan({ steps, padded: shared ? padded : null }, { source: input, output }, paddedInput).output;
 }
 
 function biasGradient(dy: Tensor): Tensor {

@@ -13,7 +13,7 @@ import { sizeOf, up4 } from '../../common/shapes.js';
 import type { Kernel } from '../../gpu/kernel.js';
 import { elementKernel } from '../../kernels/elementwise.js';
 import type { GatherConfig } from './choose.js';
-import type { Gather, GatherInput, GatherPlan, GatherStep } from './gather-plan.js';
+import type { ConvInput, ConvPlan, ConvStep, Gather } from './gather-plan.js';
 import { paddedShape, padStep, sourcePadding, storedShape } from './padding.js';
 
 /** Configs of the kernels that read padded pictures and packed weights. */
@@ -41,12 +41,12 @@ export function planDense(
   epilogue: Epilogue,
   precision: Precision,
   without?: TapConvWithout,
-): GatherPlan {
+): ConvPlan {
   const { shape, direction, source, dest } = gather;
   const padding = sourcePadding(gather, config);
   const pad = padStep(source, padding, precision, shape.kernel[0] * shape.kernel[1]);
   const pack = packStep(gather, precision);
-  const prepared: GatherStep[] = [...(pad ? [{ ...pad, inputs: ['source' as const] }] : []), ...(pack ? [pack] : [])];
+  const prepared: ConvStep[] = [...(pad ? [{ ...pad, inputs: ['source' as const] }] : []), ...(pack ? [pack] : [])];
   const [, height, width, channels] = paddedShape(source, padding);
   const [top, left] = padding.before;
   const conv: GatherConv = {
@@ -65,7 +65,7 @@ export function planDense(
     ...denseShader(conv, config, without),
     workgroups: denseGrid(conv, config),
   };
-  const inputs: GatherInput[] = [pad ? 0 : 'source', pack ? prepared.length - 1 : 'weights'];
+  const inputs: ConvInput[] = [pad ? 0 : 'source', pack ? prepared.length - 1 : 'weights'];
   if (epilogue !== 'none') inputs.push('epilogue');
   return { steps: [...prepared, { kernel, shape: dest, inputs }], padded: pad ? 0 : null };
 }
@@ -74,7 +74,7 @@ export function planDense(
  * Packs the weights, or null where they are read as they lie: where whole vectors of 4 lie along the source channels (an
  * input gradient reads them transposed) or along both.
  */
-function packStep({ shape, direction, source, dest }: Gather, precision: Precision): GatherStep | null {
+function packStep({ shape, direction, source, dest }: Gather, precision: Precision): ConvStep | null {
   const transposed = direction === 'inputGradient';
   const [sourceChannels, destChannels] = [source[3], dest[3]];
   if (precision === 'f32' && sourceChannels % 4 === 0 && (transposed || destChannels % 4 === 0)) return null;

@@ -6,10 +6,10 @@ import { sizeOf } from '../../common/shapes.js';
 import type { Kernel } from '../../gpu/kernel.js';
 import { elementKernel } from '../../kernels/elementwise.js';
 import type { DepthwiseConfig, DepthwiseWeightGradientConfig } from './depthwise-choose.js';
-import type { Gather, GatherStep } from './gather-plan.js';
+import type { ConvStep, Gather } from './gather-plan.js';
 
 /** Source [N,H,W,C], weights [kh,kw,1,C], the epilogue's numbers where it has some, to dest [N,Ho,Wo,C]. */
-export function planDepthwise(gather: Gather, config: DepthwiseConfig, epilogue: Epilogue): GatherStep {
+export function planDepthwise(gather: Gather, config: DepthwiseConfig, epilogue: Epilogue): ConvStep {
   const { shape, direction, source, dest, rows, columns } = gather;
   const [batch, height, across, channels] = dest;
   const { width } = config;

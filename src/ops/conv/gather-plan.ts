@@ -35,16 +35,19 @@ export interface Step {
   scalars?: ArrayBuffer;
 }
 
-/** What a step of a gather reads: an operand of the convolution, or the result of the step with that index. */
-export type GatherInput = 'source' | 'weights' | 'epilogue' | number;
+/**
+ * What a step of a convolution reads: an operand of the pass, or the result of the step with that index. Of a weight gradient
+ * 'source' is the input, and 'output' the gradient of the output.
+ */
+export type ConvInput = 'source' | 'weights' | 'epilogue' | 'output' | number;
 
-export interface GatherStep extends Step {
-  inputs: readonly GatherInput[];
+export interface ConvStep extends Step {
+  inputs: readonly ConvInput[];
 }
 
-/** The kernels of one gather convolution, one after the other; the last gives the result. */
-export interface GatherPlan {
-  steps: readonly GatherStep[];
-  /** The step that pads the source, for the weight gradient to share; null where none does. */
+/** The kernels of one pass of a convolution, one after the other; the last gives the result. */
+export interface ConvPlan {
+  steps: readonly ConvStep[];
+  /** The step that pads the source, which the forward pass and the weight gradient share; null where none does. */
   padded: number | null;
 }

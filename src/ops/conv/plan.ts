@@ -9,7 +9,7 @@ import { elementGrid, elementKernel } from '../../kernels/elementwise.js';
 import type { GatherConfig } from './choose.js';
 import { planDense } from './dense.js';
 import { planDepthwise } from './depthwise.js';
-import type { Gather, GatherPlan, GatherStep } from './gather-plan.js';
+import type { ConvPlan, ConvStep, Gather } from './gather-plan.js';
 import { planWinograd } from './winograd.js';
 
 /**
@@ -22,7 +22,7 @@ export function planGather(
   epilogue: Epilogue,
   config: GatherConfig,
   precision: Precision = 'f32',
-): GatherPlan {
+): ConvPlan {
   switch (config.variant) {
     case 'naive':
       return { steps: planNaive(gather, epilogue), padded: null };
@@ -36,14 +36,14 @@ export function planGather(
 }
 
 /** A convolution that leaves the epilogue out, and the epilogue after it. */
-function planNaive({ shape, direction, dest }: Gather, epilogue: Epilogue): GatherStep[] {
+function planNaive({ shape, direction, dest }: Gather, epilogue: Epilogue): ConvStep[] {
   const shader = direction === 'forward' ? convForwardNaiveShader(shape) : convInputGradientNaiveShader(shape);
   const step = (label: string, text: Shader): Kernel => ({
     label,
     ...text,
     workgroups: elementGrid(sizeOf(dest)),
   });
-  const conv: GatherStep = {
+  const conv: ConvStep = {
     kernel: step(`conv ${direction} naive`, shader),
     shape: dest,
     inputs: ['source', 'weights'],

@@ -8,32 +8,23 @@ import { tiledWeightGradientShader } from '../../../shaders/conv-weight-gradient
 import type { Precision } from '../../common/precision.js';
 import type { Shader } from '../../common/shader.js';
 import { sizeOf, up4 } from '../../common/shapes.js';
-import { elementGrid, elementKernel } from '../../kernels/elementwise.js';
+import { elementKernel } from '../../kernels/elementwise.js';
 import type { GatherConfig, WeightGradientConfig } from './choose.js';
 import { type Dense, workgroupTile } from './dense.js';
 import { depthwiseWeightGradientKernel } from './depthwise.js';
-import type { Step } from './gather-plan.js';
+import type { ConvPlan, ConvStep } from './gather-plan.js';
 import { inputPadding, paddedShape, padStep } from './padding.js';
-
-/**
- * The kernels of a weight gradient: `padInput` and `padOutput` on the pictures where they are there, then `main` on the
- * results, then the passes of `sum` over the parts of main's output where there are several.
- */
-export interface WeightGradientPlan {
-  padInput: Step | null;
-  padOutput: Step | null;
-  main: Step;
-  sum: Step[];
-}
+import { planWinogradWeightGradient } from './winograd.js';
 
 const weightsShape = ({ kernel, cin, cout, groups }: ConvShape): number[] => [...kernel, cin / groups, cout];
 
-/** Adds `parts` arrays of `shape`. */
-function sumParts(shape: readonly number[], parts: number): Step {
+/** Adds `parts` arrays of `shape`, the result of step `from`. */
+function sumParts(shape: readonly number[], parts: number, from: number): ConvStep {
   const size = sizeOf(shape);
   return {
     shape,
     kernel: elementKernel('sum conv weight gradient parts', sumPartsShader(size, parts), size),
+    inputs: [from],
   };
 }
 
@@ -47,29 +38,37 @@ export function planWeightGradient(
   config: WeightGradientConfig,
   forward: GatherConfig,
   precision: Precision = 'f32',
-): WeightGradientPlan {
-  if (config.variant === 'naive') return planNaive(shape);
-  if (config.variant === 'depthwise') return planDepthwise(shape, config);
-  return planDense(shape, config, forward, precision);
+): ConvPlan {
+  switch (config.variant) {
+    case 'naive':
+      return { steps: planNaive(shape), padded: null };
+    case 'depthwise':
+      return { steps: planDepthwise(shape, config), padded: null };
+    case 'winograd':
+      return { steps: planWinogradWeightGradient(shape, config), padded: null };
+    default:
+      return planDense(shape, config, forward, precision);
+  }
 }
 
-function planNaive(shape: ConvShape): WeightGradientPlan {
+const BOTH = ['source', 'output'] as const;
+
+function planNaive(shape: ConvShape): ConvStep[] {
   const weights = weightsShape(shape);
-  const workgroups = elementGrid(sizeOf(weights));
-  const kernel = { label: 'conv weight gradient naive', ...convWeightGradientNaiveShader(shape), workgroups };
-  return { padInput: null, padOutput: null, main: { kernel, shape: weights }, sum: [] };
+  const kernel = elementKernel('conv weight gradient naive', convWeightGradientNaiveShader(shape), sizeOf(weights));
+  return [{ kernel, shape: weights, inputs: BOTH }];
 }
 
-function planDepthwise(shape: ConvShape, config: WeightGradientConfig & { variant: 'depthwise' }): WeightGradientPlan {
+function planDepthwise(shape: ConvShape, config: WeightGradientConfig & { variant: 'depthwise' }): ConvStep[] {
   const { splitK, firstSplitK } = config;
   const weights = weightsShape(shape);
-  const sum = [];
+  const parts = firstSplitK * splitK;
+  const partial = parts === 1 ? weights : [parts, ...weights];
+  const steps: ConvStep[] = [{ kernel: depthwiseWeightGradientKernel(shape, config), shape: partial, inputs: BOTH }];
   // Part a·splitK + b as row a of wider rows: the first pass adds rows, the second what is left of the parts.
-  if (firstSplitK > 1) sum.push(sumParts([splitK, ...weights], firstSplitK));
-  if (splitK > 1) sum.push(sumParts(weights, splitK));
-  const partial = sum.length === 0 ? weights : [firstSplitK * splitK, ...weights];
-  const main = { kernel: depthwiseWeightGradientKernel(shape, config), shape: partial };
-  return { padInput: null, padOutput: null, main, sum };
+  if (firstSplitK > 1) steps.push(sumParts([splitK, ...weights], firstSplitK, 0));
+  if (splitK > 1) steps.push(sumParts(weights, splitK, steps.length - 1));
+  return steps;
 }
 
 function planDense(
@@ -77,7 +76,7 @@ function planDense(
   config: Dense<WeightGradientConfig>,
   forward: GatherConfig,
   precision: Precision,
-): WeightGradientPlan {
+): ConvPlan {
   const { batch, input, output, kernel: taps, cin, cout } = shape;
   const { splitK } = config;
   const [inputShape, padding] = [[batch, ...input, cin], inputPadding(shape, forward)];
@@ -107,8 +106,14 @@ function planDense(
     workgroups: [Math.ceil((taps[0] * taps[1] * channels) / across), Math.ceil(cout / down), splitK] as const,
   };
   const weights = weightsShape(shape);
-  const main = { kernel, shape: splitK === 1 ? weights : [splitK, ...weights] };
-  return { padInput, padOutput, main, sum: splitK === 1 ? [] : [sumParts(weights, splitK)] };
+  const steps: ConvStep[] = [];
+  const inputs = BOTH.map((input, k) => {
+    const pad = [padInput, padOutput][k];
+    return pad ? steps.push({ ...pad, inputs: [input] }) - 1 : input;
+  });
+  const main = steps.push({ kernel, shape: splitK === 1 ? weights : [splitK, ...weights], inputs }) - 1;
+  if (splitK > 1) steps.push(sumParts(weights, splitK, main));
+  return { steps, padded: padInput ? 0 : null };
 }
 
 function denseShader(gradient: WeightGradient, config: Dense<WeightGradientConfig>): Shader {

@@ -1,7 +1,7 @@
 import { axisSteps, type ConvShape, convMultiplyAdds } from '../../../shaders/common/conv-geometry.js';
 import { type WinogradOutputs, winogradPoints } from '../../../shaders/common/winograd.js';
 import type { WinogradWidth } from '../../../shaders/conv-winograd.wgsl.js';
-import { up4 } from '../../common/shapes.js';
+import { type Pair, up4 } from '../../common/shapes.js';
 import type { KernelLimits } from '../../gpu/kernel.js';
 import { type BatchedConfig, chooseBatched } from '../matmul/batched.js';
 import type { Gather } from './gather-plan.js';
@@ -14,31 +14,39 @@ export interface WinogradConfig {
   product: BatchedConfig;
 }
 
+/** How the gradient by the weights runs in that form. `splitK`: parts of its sum over the tiles. */
+export interface WinogradGradientConfig extends WinogradConfig {
+  splitK: number;
+}
+
 /** The largest binding that every WebGPU device accepts (128 MiB), in numbers. */
 const MOST_NUMBERS = 2 ** 27 / 4;
 
-/**
- * What the transforms cost CPU adapters, in multiply-adds of the register kernels: a number of a transformed picture, made
- * and read; one of the transformed weights; and the three more dispatches. Estimates,
- * fitted to lavapipe: many channels and tiles gain, few do not. Tuning measures.
+/** What the transforms of a pass cost CPU adapters, in multiply-adds of the register kernels. */
+interface Costs {
+  /** Of a number of a transformed picture, made and read. */
+  picture: number;
+  /** Of one of the transformed weights. */
+  weights: number;
+}
+
+/*
+ * Estimates, fitted to lavapipe: many channels and tiles gain, few do not. Tuning measures. The weight gradient transforms no
+ * picture back, and each of its products has a sum to begin and to store for every weight.
  */
-const PICTURE_COST = 24;
-const WEIGHTS_COST = 14;
+const GATHER_COSTS: Costs = { picture: 24, weights: 14 };
+const GRADIENT_COSTS: Costs = { picture: 16, weights: 23 };
+/** The three more dispatches. */
 const DISPATCHES_COST = 1e6;
 
 const fits = ({ kernel, stride, dilation, groups }: ConvShape): boolean =>
   groups === 1 && [...kernel].every((size) => size === 3) && [...stride, ...dilation].every((step) => step === 1);
 
-/** Tiles that cover the result. */
-const tileCount = ({ shape, rows, columns }: Gather, outputs: WinogradOutputs): number =>
-  shape.batch * Math.ceil(axisSteps(rows) / outputs) * Math.ceil(axisSteps(columns) / outputs);
+/** Tiles that cover pictures of h × w. */
+const tileCount = (batch: number, [h, w]: Pair, outputs: WinogradOutputs): number =>
+  batch * Math.ceil(h / outputs) * Math.ceil(w / outputs);
 
-/** Estimated multiply-adds of a convolution of `cin` and `cout` channels, with what stands for the transforms. */
-function cost(tiles: number, cin: number, cout: number, outputs: WinogradOutputs): number {
-  const points = winogradPoints(outputs) ** 2;
-  const picture = PICTURE_COST * tiles * (cin + cout);
-  return points * ((tiles + WEIGHTS_COST) * cin * cout + picture) + DISPATCHES_COST;
-}
+const destSize = ({ rows, columns }: Gather): Pair => [axisSteps(rows), axisSteps(columns)];
 
 /** The convolution with tiles of `outputs`², or null where it is not one of 3 × 3 steps of 1, or its arrays would not fit. */
 function configFor(gather: Gather, outputs: WinogradOutputs, limits: KernelLimits): WinogradConfig | null {
@@ -46,7 +54,7 @@ function configFor(gather: Gather, outputs: WinogradOutputs, limits: KernelLimit
   // The transforms add up operands: rounded to halves before or after them, results would differ from other kernels'.
   if (!fits(shape) || limits.precision === 'f16') return null;
   const [cin, cout] = [up4(shape.cin), up4(shape.cout)];
-  const tiles = tileCount(gather, outputs);
+  const tiles = tileCount(shape.batch, destSize(gather), outputs);
   if (winogradPoints(outputs) ** 2 * Math.max(tiles * cin, tiles * cout, cin * cout) > MOST_NUMBERS) return null;
   const product = chooseBatched({ m: tiles, n: up4(gather.dest[3]), k: Math.max(cin, cout) }, limits);
   // CPU adapters load vectors number by number; wide ones save them nothing, and take many times as long to compile.
@@ -58,18 +66,65 @@ export function winogradCandidates(gather: Gather, limits: KernelLimits): Winogr
   return ([2, 4] as const).map((outputs) => configFor(gather, outputs, limits)).filter((config) => config !== null);
 }
 
+/** The weight gradient with tiles of `outputs`², or null, as `configFor`. */
+function gradientConfigFor(
+  shape: ConvShape,
+  outputs: WinogradOutputs,
+  limits: KernelLimits,
+): WinogradGradientConfig | null {
+  if (!fits(shape) || limits.precision === 'f16') return null;
+  const [cin, cout] = [up4(shape.cin), up4(shape.cout)];
+  const points = winogradPoints(outputs) ** 2;
+  const tiles = tileCount(shape.batch, shape.output, outputs);
+  // A GPU gets parts of 256 tiles or more where the products alone would not fill it.
+  const groups = points * Math.ceil(cin / 64) * Math.ceil(cout / 64);
+  const splitK = limits.software ? 1 : Math.max(1, Math.min(Math.ceil(512 / groups), Math.floor(tiles / 256)));
+  const most = Math.max((tiles + 4 * splitK) * Math.max(cin, cout), splitK * cin * cout);
+  const product = chooseBatched({ m: cin, n: cout, k: tiles }, limits);
+  return product && points * most <= MOST_NUMBERS ? { outputs, width: limits.software ? 1 : 4, product, splitK } : null;
+}
+
+/** The configs of the weight gradient that fit, as above. Pure. */
+export function winogradGradientCandidates(shape: ConvShape, limits: KernelLimits): WinogradGradientConfig[] {
+  return ([2, 4] as const)
+    .map((outputs) => gradientConfigFor(shape, outputs, limits))
+    .filter((config) => config !== null);
+}
+
 /** It must save this share of the multiply-adds: its arrays take memory, and estimates err. */
 const LEAST_GAIN = 0.2;
 
-/** The config of least estimated cost, or null where there is none or (unless it must) it gains little. Pure. */
-export function chooseWinograd(gather: Gather, limits: KernelLimits, must: boolean): WinogradConfig | null {
-  const { shape } = gather;
+/** The config of least estimated cost, or null where there is none or (unless it must) it gains little. */
+function cheapest<Config extends WinogradConfig>(
+  configs: readonly Config[],
+  shape: ConvShape,
+  covered: Pair,
+  costs: Costs,
+  must: boolean,
+): Config | null {
   const [cin, cout] = [up4(shape.cin), up4(shape.cout)];
   let least = must ? Infinity : (1 - LEAST_GAIN) * convMultiplyAdds({ ...shape, cin, cout });
-  let best: WinogradConfig | null = null;
-  for (const config of winogradCandidates(gather, limits)) {
-    const estimate = cost(tileCount(gather, config.outputs), cin, cout, config.outputs);
+  let best: Config | null = null;
+  for (const config of configs) {
+    const tiles = tileCount(shape.batch, covered, config.outputs);
+    const picture = costs.picture * tiles * (cin + cout);
+    const points = winogradPoints(config.outputs) ** 2;
+    const estimate = points * ((tiles + costs.weights) * cin * cout + picture) + DISPATCHES_COST;
     if (estimate < least) [best, least] = [config, estimate];
   }
   return best;
+}
+
+/** Chooses for the forward pass or the gradient by the input. Pure. */
+export function chooseWinograd(gather: Gather, limits: KernelLimits, must: boolean): WinogradConfig | null {
+  return cheapest(winogradCandidates(gather, limits), gather.shape, destSize(gather), GATHER_COSTS, must);
+}
+
+/** Chooses for the gradient by the weights. Pure. */
+export function chooseWinogradGradient(
+  shape: ConvShape,
+  limits: KernelLimits,
+  must: boolean,
+): WinogradGradientConfig | null {
+  return cheapest(winogradGradientCandidates(shape, limits), shape, shape.output, GRADIENT_COSTS, must);
 }

@@ -22,16 +22,23 @@ export interface BatchedPlan extends MatmulStep {
 
 /**
  * Plans `batch` products a·b of matrices that lie one after the other. n and k are multiples of 4.
- * @param layouts a lies as [batch, m, k]; b as [batch, k, n] or [batch, n, k]
+ * @param layouts how both lie, one matrix after the other; m is a multiple of 4, too, where a lies along it
  * @returns the kernel for [batch, m, n]
  */
 export function planBatched(
   { m, n, k }: MatmulSize,
-  layouts: { a: 'inner'; b: Layouts['b'] },
+  layouts: Layouts,
   batch: number,
   config: BatchedConfig,
 ): BatchedPlan {
-  const scalars = productPlan.pack({ m, n, k, aStride: k, bStride: layouts.b === 'inner' ? k : n, perPart: k });
+  const scalars = productPlan.pack({
+    m,
+    n,
+    k,
+    aStride: layouts.a === 'inner' ? k : m,
+    bStride: layouts.b === 'inner' ? k : n,
+    perPart: k,
+  });
   const step = (shader: Shader, across: number, down: number): MatmulStep => ({
     kernel: { label: `batched matmul ${config.variant}`, ...shader, workgroups: [across, down, batch] },
     shape: [batch, m, n],

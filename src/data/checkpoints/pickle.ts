@@ -59,297 +59,121 @@ class Unpickler {
   read(): { value: PickleValue; end: number } {
     for (;;) {
       const at = this.#at;
-      const opcode = this.#take(1)[0];
-      if (++this.#steps > MOST_STEPS) this.#fail(`more than ${MOST_STEPS} steps`);
-      if (opcode === 0x2e) return { value: this.#pop(), end: this.#at }; // STOP
-      this.#step(opcode, at);
+      const opcode = this.uint8();
+      if (++this.#steps > MOST_STEPS) this.fail(`more than ${MOST_STEPS} steps`);
+      if (opcode === 0x2e) return { value: this.pop(), end: this.#at }; // STOP
+      const step = STEPS[opcode];
+      if (!step) this.fail(`opcode 0x${opcode.toString(16)} at byte ${at} is not one that state dicts need`);
+      step(this);
     }
   }
 
-  #step(opcode: number, at: number): void {
-    switch (opcode) {
-      case 0x80: // PROTO
-        if (this.#take(1)[0] > 5) this.#fail(`protocol ${this.bytes[this.#at - 1]}; expected at most 5`);
-        return;
-      case 0x95: // FRAME: its length tells nothing that is needed
-        this.#take(8);
-        return;
-      case 0x28:
-        this.#push(MARK);
-        return;
-      case 0x30: // POP
-        this.#stack.pop();
-        return;
-      case 0x31: // POP_MARK
-        this.#toMark();
-        return;
-      case 0x32: // DUP
-        this.#push(this.#top());
-        return;
-      case 0x4e:
-        this.#push(null);
-        return;
-      case 0x88:
-        this.#push(true);
-        return;
-      case 0x89:
-        this.#push(false);
-        return;
-      case 0x4a: // BININT
-        this.#push(this.#number(4, (offset) => this.#view.getInt32(offset, true)));
-        return;
-      case 0x4b: // BININT1
-        this.#push(this.#take(1)[0]);
-        return;
-      case 0x4d: // BININT2
-        this.#push(this.#number(2, (offset) => this.#view.getUint16(offset, true)));
-        return;
-      case 0x8a: // LONG1
-        this.#push(this.#long(this.#take(1)[0]));
-        return;
-      case 0x8b: // LONG4
-        this.#push(this.#long(this.#number(4, (offset) => this.#view.getUint32(offset, true))));
-        return;
-      case 0x47: // BINFLOAT, big-endian
-        this.#push(this.#number(8, (offset) => this.#view.getFloat64(offset, false)));
-        return;
-      case 0x58: // BINUNICODE
-        this.#push(this.#text(this.#number(4, (offset) => this.#view.getUint32(offset, true))));
-        return;
-      case 0x8d: // BINUNICODE8
-        this.#push(this.#text(this.#length8()));
-        return;
-      case 0x8e: // BINBYTES8
-      case 0x96: // BYTEARRAY8
-        this.#push(this.#take(this.#length8()).slice());
-        return;
-      case 0x8c: // SHORT_BINUNICODE
-        this.#push(this.#text(this.#take(1)[0]));
-        return;
-      case 0x54: // BINSTRING of Python 2
-        this.#push(this.#text(this.#number(4, (offset) => this.#view.getUint32(offset, true))));
-        return;
-      case 0x42: // BINBYTES
-        this.#push(this.#take(this.#number(4, (offset) => this.#view.getUint32(offset, true))).slice());
-        return;
-      case 0x55: // SHORT_BINSTRING
-        this.#push(this.#text(this.#take(1)[0]));
-        return;
-      case 0x43: // SHORT_BINBYTES
-        this.#push(this.#take(this.#take(1)[0]).slice());
-        return;
-      case 0x5d:
-      case 0x8f: // EMPTY_SET: a set reads like a list
-        this.#push([]);
-        return;
-      case 0x29:
-        this.#push([]);
-        return; // a tuple reads like a list
-      case 0x7d:
-        this.#push(new Map());
-        return;
-      case 0x6c: // LIST
-      case 0x91: // FROZENSET
-      case 0x74: // TUPLE
-        this.#push(this.#toMark());
-        return;
-      case 0x64: // DICT
-        this.#push(this.#pairs(this.#toMark()));
-        return;
-      case 0x85:
-      case 0x86:
-      case 0x87: {
-        const count = opcode - 0x84;
-        this.#push(Array.from({ length: count }, () => this.#pop()).reverse());
-        return;
-      }
-      case 0x61: // APPEND
-        this.#append([this.#pop()]);
-        return;
-      case 0x65: // APPENDS
-      case 0x90: // ADDITEMS
-        this.#append(this.#toMark());
-        return;
-      case 0x73: {
-        // SETITEM
-        const value = this.#pop();
-        const key = this.#pop();
-        this.#setItems([key, value]);
-        return;
-      }
-      case 0x75: // SETITEMS
-        this.#setItems(this.#toMark());
-        return;
-      case 0x71: // BINPUT
-        this.#memo.set(this.#take(1)[0], this.#top());
-        return;
-      case 0x72: // LONG_BINPUT
-        this.#memo.set(
-          this.#number(4, (offset) => this.#view.getUint32(offset, true)),
-          this.#top(),
-        );
-        return;
-      case 0x94: // MEMOIZE
-        this.#memo.set(this.#memo.size, this.#top());
-        return;
-      case 0x68:
-        this.#push(this.#recall(this.#take(1)[0]));
-        return;
-      case 0x6a:
-        this.#push(this.#recall(this.#number(4, (offset) => this.#view.getUint32(offset, true))));
-        return;
-      case 0x63: // GLOBAL
-        this.#push(this.#global(`${this.#line()}.${this.#line()}`));
-        return;
-      case 0x93: {
-        // STACK_GLOBAL
-        const [attribute, module] = [this.#pop(), this.#pop()];
-        if (typeof module !== 'string' || typeof attribute !== 'string') this.#fail('a global whose name is no text');
-        this.#push(this.#global(`${module}.${attribute}`));
-        return;
-      }
-      case 0x52: // REDUCE
-      case 0x81: {
-        // NEWOBJ
-        const args = this.#pop();
-        const callee = this.#pop();
-        // What a call has made may be called again; of that nothing is needed.
-        this.#push({ call: isGlobal(callee) ? callee.global : '', args: Array.isArray(args) ? args : [] });
-        return;
-      }
-      case 0x92: {
-        // NEWOBJ_EX
-        const [, args, callee] = [this.#pop(), this.#pop(), this.#pop()];
-        this.#push({ call: isGlobal(callee) ? callee.global : '', args: Array.isArray(args) ? args : [] });
-        return;
-      }
-      case 0x62: {
-        // BUILD
-        const state = this.#pop();
-        const object = this.#top();
-        if (isCall(object)) object.state = state;
-        return;
-      }
-      case 0x51: // BINPERSID
-        this.#push({ persistent: this.#pop() });
-        return;
-      default:
-        if (this.#textStep(opcode)) return;
-        this.#fail(`opcode 0x${opcode.toString(16)} at byte ${at} is not one that state dicts need`);
-    }
-  }
-
-  #fail(why: string): never {
+  fail(why: string): never {
     throw new FormatError(`${this.name}: not a pickle of a state dict: ${why}`);
   }
 
-  #push(value: Slot): void {
+  push(value: Slot): void {
     this.#stack.push(value);
   }
 
-  #pop(): PickleValue {
+  /** Takes off what is on top, a mark too. */
+  drop(): void {
+    this.#stack.pop();
+  }
+
+  /** What a call has made may be called again; of that nothing is needed. */
+  call([callee, args]: readonly PickleValue[]): void {
+    this.push({ call: isGlobal(callee) ? callee.global : '', args: Array.isArray(args) ? args : [] });
+  }
+
+  pop(): PickleValue {
     const value = this.#stack.pop();
-    if (value === undefined || value === MARK) return this.#fail('its stack is empty where a value is needed');
+    if (value === undefined || value === MARK) return this.fail('its stack is empty where a value is needed');
     return value;
   }
 
-  #top(): PickleValue {
+  /** The last values, in the order in which they were pushed. */
+  popMany(count: number): PickleValue[] {
+    return Array.from({ length: count }, () => this.pop()).reverse();
+  }
+
+  top(): PickleValue {
     const value = this.#stack[this.#stack.length - 1];
-    if (value === undefined || value === MARK) return this.#fail('its stack is empty where a value is needed');
+    if (value === undefined || value === MARK) return this.fail('its stack is empty where a value is needed');
     return value;
   }
 
-  #toMark(): PickleValue[] {
+  toMark(): PickleValue[] {
     const at = this.#stack.lastIndexOf(MARK);
-    if (at < 0) return this.#fail('a mark is missing');
+    if (at < 0) return this.fail('a mark is missing');
     return this.#stack.splice(at).slice(1) as PickleValue[];
   }
 
-  #append(values: readonly PickleValue[]): void {
-    const list = this.#top();
+  append(values: readonly PickleValue[]): void {
+    const list = this.top();
     // What a class of its own, such as a deque, gets is not needed.
     if (Array.isArray(list)) for (const value of values) list.push(value);
-    else if (!isCall(list)) this.#fail('it appends to what is no list');
+    else if (!isCall(list)) this.fail('it appends to what is no list');
   }
 
-  /** The opcodes of protocol 0, whose operands are lines of text; false for any other. */
-  #textStep(opcode: number): boolean {
-    switch (opcode) {
-      case 0x49: {
-        // INT; 00 and 01 are false and true
-        const line = this.#line();
-        this.#push(line === '00' || line === '01' ? line === '01' : Number(line));
-        return true;
-      }
-      case 0x4c: // LONG
-      case 0x46: // FLOAT
-        this.#push(Number(this.#line().replace(/L$/, '')));
-        return true;
-      case 0x53: // STRING
-        this.#push(this.#line().slice(1, -1));
-        return true;
-      case 0x56: // UNICODE
-        this.#push(this.#line());
-        return true;
-      case 0x70: // PUT
-        this.#memo.set(Number(this.#line()), this.#top());
-        return true;
-      case 0x67: // GET
-        this.#push(this.#recall(Number(this.#line())));
-        return true;
-      default:
-        return false;
-    }
-  }
-
-  #length8(): number {
-    return Number(this.#number(8, (offset) => this.#view.getBigUint64(offset, true)));
-  }
-
-  #pairs(values: readonly PickleValue[]): Map<PickleValue, PickleValue> {
-    if (values.length % 2 !== 0) this.#fail('a key without value');
+  pairs(values: readonly PickleValue[]): Map<PickleValue, PickleValue> {
+    if (values.length % 2 !== 0) this.fail('a key without value');
     const map = new Map<PickleValue, PickleValue>();
     for (let k = 0; k < values.length; k += 2) map.set(values[k], values[k + 1]);
     return map;
   }
 
-  #setItems(values: readonly PickleValue[]): void {
-    const target = this.#top();
+  setItems(values: readonly PickleValue[]): void {
+    const target = this.top();
     let map: Map<PickleValue, PickleValue> | undefined;
     if (target instanceof Map) map = target;
     else if (isCall(target)) map = target.items ??= new Map();
-    if (!map) this.#fail('it sets items of what is no dictionary');
-    for (const [key, value] of this.#pairs(values)) map.set(key, value);
+    if (!map) this.fail('it sets items of what is no dictionary');
+    for (const [key, value] of this.pairs(values)) map.set(key, value);
   }
 
-  #recall(index: number): PickleValue {
+  /** Keeps the value on top of the stack. */
+  keep(index = this.#memo.size): void {
+    this.#memo.set(index, this.top());
+  }
+
+  recall(index: number): PickleValue {
     const value = this.#memo.get(index);
-    return value === undefined ? this.#fail(`it recalls value ${index}, which it never kept`) : value;
+    return value === undefined ? this.fail(`it recalls value ${index}, which it never kept`) : value;
   }
 
-  #global(name: string): PickleGlobal {
-    if (!this.allowed(name)) this.#fail(`it names ${printable(name)}, which no state dict needs; nothing was run`);
+  global(name: string): PickleGlobal {
+    if (!this.allowed(name)) this.fail(`it names ${printable(name)}, which no state dict needs; nothing was run`);
     return { global: name };
   }
 
-  #take(count: number): Uint8Array {
-    if (this.#at + count > this.bytes.length) this.#fail(`it ends at byte ${this.bytes.length}, in the middle`);
+  take(count: number): Uint8Array {
+    if (this.#at + count > this.bytes.length) this.fail(`it ends at byte ${this.bytes.length}, in the middle`);
     this.#at += count;
     return this.bytes.subarray(this.#at - count, this.#at);
   }
 
-  #number<T>(size: number, get: (offset: number) => T): T {
-    this.#take(size);
+  /** The operand of so many bytes that comes next. */
+  #operand<T>(size: number, get: (offset: number) => T): T {
+    this.take(size);
     return get(this.#at - size);
   }
 
-  #text(length: number): string {
-    return new TextDecoder().decode(this.#take(length));
+  readonly uint8 = (): number => this.take(1)[0];
+  readonly uint16 = (): number => this.#operand(2, (offset) => this.#view.getUint16(offset, true));
+  readonly uint32 = (): number => this.#operand(4, (offset) => this.#view.getUint32(offset, true));
+  readonly int32 = (): number => this.#operand(4, (offset) => this.#view.getInt32(offset, true));
+  readonly uint64 = (): number => Number(this.#operand(8, (offset) => this.#view.getBigUint64(offset, true)));
+  /** Big-endian, unlike all others. */
+  readonly float64 = (): number => this.#operand(8, (offset) => this.#view.getFloat64(offset, false));
+
+  text(length: number): string {
+    return new TextDecoder().decode(this.take(length));
   }
 
-  #long(length: number): PickleValue {
+  long(length: number): PickleValue {
     let value = 0n;
-    this.#take(length).forEach((byte, k) => {
+    this.take(length).forEach((byte, k) => {
       value |= BigInt(byte) << BigInt(8 * k);
     });
     value = length > 0 ? BigInt.asIntN(8 * length, value) : 0n;
@@ -357,14 +181,98 @@ class Unpickler {
     return Number.isSafeInteger(small) ? small : value;
   }
 
-  #line(): string {
+  line(): string {
     const end = this.bytes.indexOf(0x0a, this.#at);
-    if (end < 0) return this.#fail('a line has no end');
-    const text = this.#text(end - this.#at);
+    if (end < 0) return this.fail('a line has no end');
+    const text = this.text(end - this.#at);
     this.#at = end + 1;
     return text;
   }
 }
+
+/** What each opcode does. Sets and tuples read like lists. */
+const STEPS: Readonly<Record<number, (machine: Unpickler) => void>> = {
+  /* PROTO */ 128: (m) => {
+    const protocol = m.uint8();
+    if (protocol > 5) m.fail(`protocol ${protocol}; expected at most 5`);
+  },
+  /* FRAME, whose length tells nothing that is needed */ 149: (m) => void m.take(8),
+  /* MARK */ 40: (m) => m.push(MARK),
+  /* POP */ 48: (m) => m.drop(),
+  /* POP_MARK */ 49: (m) => void m.toMark(),
+  /* DUP */ 50: (m) => m.push(m.top()),
+
+  /* NONE */ 78: (m) => m.push(null),
+  /* NEWTRUE */ 136: (m) => m.push(true),
+  /* NEWFALSE */ 137: (m) => m.push(false),
+  /* BININT */ 74: (m) => m.push(m.int32()),
+  /* BININT1 */ 75: (m) => m.push(m.uint8()),
+  /* BININT2 */ 77: (m) => m.push(m.uint16()),
+  /* LONG1 */ 138: (m) => m.push(m.long(m.uint8())),
+  /* LONG4 */ 139: (m) => m.push(m.long(m.uint32())),
+  /* BINFLOAT */ 71: (m) => m.push(m.float64()),
+
+  /* BINUNICODE */ 88: (m) => m.push(m.text(m.uint32())),
+  /* BINUNICODE8 */ 141: (m) => m.push(m.text(m.uint64())),
+  /* SHORT_BINUNICODE */ 140: (m) => m.push(m.text(m.uint8())),
+  /* BINSTRING */ 84: (m) => m.push(m.text(m.uint32())),
+  /* SHORT_BINSTRING */ 85: (m) => m.push(m.text(m.uint8())),
+  /* BINBYTES */ 66: (m) => m.push(m.take(m.uint32()).slice()),
+  /* BINBYTES8 */ 142: (m) => m.push(m.take(m.uint64()).slice()),
+  /* BYTEARRAY8 */ 150: (m) => m.push(m.take(m.uint64()).slice()),
+  /* SHORT_BINBYTES */ 67: (m) => m.push(m.take(m.uint8()).slice()),
+
+  /* EMPTY_LIST */ 93: (m) => m.push([]),
+  /* EMPTY_SET */ 143: (m) => m.push([]),
+  /* EMPTY_TUPLE */ 41: (m) => m.push([]),
+  /* EMPTY_DICT */ 125: (m) => m.push(new Map()),
+  /* LIST */ 108: (m) => m.push(m.toMark()),
+  /* FROZENSET */ 145: (m) => m.push(m.toMark()),
+  /* TUPLE */ 116: (m) => m.push(m.toMark()),
+  /* DICT */ 100: (m) => m.push(m.pairs(m.toMark())),
+  /* TUPLE1 */ 133: (m) => m.push(m.popMany(1)),
+  /* TUPLE2 */ 134: (m) => m.push(m.popMany(2)),
+  /* TUPLE3 */ 135: (m) => m.push(m.popMany(3)),
+  /* APPEND */ 97: (m) => m.append(m.popMany(1)),
+  /* APPENDS */ 101: (m) => m.append(m.toMark()),
+  /* ADDITEMS */ 144: (m) => m.append(m.toMark()),
+  /* SETITEM */ 115: (m) => m.setItems(m.popMany(2)),
+  /* SETITEMS */ 117: (m) => m.setItems(m.toMark()),
+
+  /* BINPUT */ 113: (m) => m.keep(m.uint8()),
+  /* LONG_BINPUT */ 114: (m) => m.keep(m.uint32()),
+  /* MEMOIZE */ 148: (m) => m.keep(),
+  /* BINGET */ 104: (m) => m.push(m.recall(m.uint8())),
+  /* LONG_BINGET */ 106: (m) => m.push(m.recall(m.uint32())),
+
+  /* GLOBAL */ 99: (m) => m.push(m.global(`${m.line()}.${m.line()}`)),
+  /* STACK_GLOBAL */ 147: (m) => {
+    const [module, attribute] = m.popMany(2);
+    if (typeof module !== 'string' || typeof attribute !== 'string') m.fail('a global whose name is no text');
+    m.push(m.global(`${module}.${attribute}`));
+  },
+  /* REDUCE */ 82: (m) => m.call(m.popMany(2)),
+  /* NEWOBJ */ 129: (m) => m.call(m.popMany(2)),
+  /* NEWOBJ_EX, with named arguments, which are not needed */ 146: (m) => m.call(m.popMany(3)),
+  /* BUILD */ 98: (m) => {
+    const state = m.pop();
+    const object = m.top();
+    if (isCall(object)) object.state = state;
+  },
+  /* BINPERSID */ 81: (m) => m.push({ persistent: m.pop() }),
+
+  // Protocol 0, whose operands are lines of text.
+  /* INT; 00 and 01 are false and true */ 73: (m) => {
+    const line = m.line();
+    m.push(line === '00' || line === '01' ? line === '01' : Number(line));
+  },
+  /* LONG */ 76: (m) => m.push(Number(m.line().replace(/L$/, ''))),
+  /* FLOAT */ 70: (m) => m.push(Number(m.line().replace(/L$/, ''))),
+  /* STRING */ 83: (m) => m.push(m.line().slice(1, -1)),
+  /* UNICODE */ 86: (m) => m.push(m.line()),
+  /* PUT */ 112: (m) => m.keep(Number(m.line())),
+  /* GET */ 103: (m) => m.push(m.recall(Number(m.line()))),
+};
 
 /** A name from a file as an error may show it: short, and without control characters. */
 export const printable = (name: string): string => {

@@ -61,6 +61,73 @@ interface Result {
 const MIB = 2 ** 20;
 const SAMPLES = 20;
 
+/** Watches a run, and takes the device away from it three times. */
+class Watch {
+  readonly samples: Sample[] = [];
+  readonly losses: Loss[] = [];
+  readonly #batches: number[] = [];
+  #gpu: Gpu | undefined;
+  #opened = 0;
+  #lostAt = 0;
+  #start = 0;
+  #last = 0;
+
+  /** @param total faces of the run */
+  constructor(private readonly total: number) {}
+
+  readonly open = async (): Promise<Gpu> => {
+    this.#gpu = await openGpu();
+    this.#opened = performance.now();
+    return this.#gpu;
+  };
+
+  /** The device that was opened last. */
+  get gpu(): Gpu {
+    return this.#gpu!;
+  }
+
+  /** Median over the batches that no loss delayed. */
+  get medianBatchSeconds(): number {
+    return this.#batches.sort((a, b) => a - b)[this.#batches.length >> 1] ?? 0;
+  }
+
+  /** Notes that so many faces are done. */
+  update(faces: number): void {
+    const now = performance.now();
+    if (this.#lostAt > 0) {
+      const secondsToNextBatch = (now - this.#lostAt) / 1000;
+      this.losses.push({ faces, secondsToNextBatch, secondsToOpen: (this.#opened - this.#lostAt) / 1000 });
+      this.#lostAt = 0;
+    } else if (this.#last > 0) this.#batches.push((now - this.#last) / 1000);
+    this.#last = now;
+    this.#start ||= now;
+    this.#sample(faces, (now - this.#start) / 1000);
+    const loseAt = [1, 2, 3].map((quarters) => (quarters * this.total) / 4);
+    if (this.losses.length < loseAt.length && faces >= loseAt[this.losses.length]) {
+      this.#lostAt = performance.now();
+      this.gpu.device.destroy();
+    }
+  }
+
+  #sample(faces: number, seconds: number): void {
+    const { samples, total } = this;
+    if (samples.length > 0 && faces < (samples.length * total) / SAMPLES && faces !== total) return;
+    const { rss, heapUsed, arrayBuffers } = process.memoryUsage();
+    samples.push({ faces, seconds, rssMiB: rss / MIB, heapMiB: (heapUsed + arrayBuffers) / MIB });
+  }
+}
+
+/** The faces of files below a folder, or why one cannot be read. */
+async function* readFaces(root: string, entries: readonly { path: string }[]) {
+  for (const { path: name } of entries) {
+    try {
+      yield { name, rgb: (await readImage(join(root, name))).data };
+    } catch (error) {
+      yield { name, error };
+    }
+  }
+}
+
 async function measure(folder: string, faces: number, bytes: number): Promise<Result> {
   const commit = gitCommit(); // of the program as it starts; files may change while it runs
   const { root, entries } = await listFaces(folder);
@@ -69,61 +136,22 @@ async function measure(folder: string, faces: number, bytes: number): Promise<Re
   const weights = readKlt(await readRegularFile(path, MAX_WEIGHTS_BYTES));
   const temporary = await mkdtemp(join(tmpdir(), 'cameo-encode-many-'));
   const bar = startProgress(chosen.length, 'faces');
-  let gpu: Gpu | undefined;
-  let opened = 0;
-  const open = async (): Promise<Gpu> => {
-    gpu = await openGpu();
-    opened = performance.now();
-    return gpu;
-  };
-  async function* read() {
-    for (const { path } of chosen) {
-      const name = path;
-      try {
-        yield { name, rgb: (await readImage(join(root, path))).data };
-      } catch (error) {
-        yield { name, error };
-      }
-    }
-  }
-  const samples: Sample[] = [];
-  const losses: Loss[] = [];
-  const batches: number[] = [];
-  const loseAt = [chosen.length / 4, chosen.length / 2, (3 * chosen.length) / 4];
-  let lostAt = 0;
-  let start = 0;
-  let last = 0;
+  const watch = new Watch(chosen.length);
   try {
-    const { failed, bytes: archiveBytes } = await encodeToArchive(read(), {
-      openGpu: open,
+    const { failed, bytes: archiveBytes } = await encodeToArchive(readFaces(root, chosen), {
+      openGpu: watch.open,
       weights,
       bytes,
       archive: join(temporary, 'faces.cameos'),
       onProgress: ({ done, failed }) => {
-        const now = performance.now();
-        const all = done + failed;
-        bar.update(all);
-        if (lostAt > 0) {
-          const loss = { secondsToNextBatch: (now - lostAt) / 1000, secondsToOpen: (opened - lostAt) / 1000 };
-          losses.push({ faces: all, ...loss });
-          lostAt = 0;
-        } else if (last > 0) batches.push((now - last) / 1000);
-        last = now;
-        start ||= now;
-        if (samples.length === 0 || all >= (samples.length * chosen.length) / SAMPLES || all === chosen.length) {
-          const { rss, heapUsed, arrayBuffers } = process.memoryUsage();
-          const heapMiB = (heapUsed + arrayBuffers) / MIB;
-          samples.push({ faces: all, seconds: (now - start) / 1000, rssMiB: rss / MIB, heapMiB });
-        }
-        if (losses.length < loseAt.length && all >= loseAt[losses.length]) {
-          lostAt = performance.now();
-          gpu!.device.destroy();
-        }
+        bar.update(done + failed);
+        watch.update(done + failed);
       },
     });
+    const { samples, losses, medianBatchSeconds } = watch;
     return {
       run: {
-        ...runFacts(gpu!.description, commit),
+        ...runFacts(watch.gpu.description, commit),
         command: `npx tsx bench/encode-many.ts ${process.argv.slice(2).join(' ')}`.trim(),
       },
       processors: availableParallelism(),
@@ -134,7 +162,7 @@ async function measure(folder: string, faces: number, bytes: number): Promise<Re
       failed,
       archiveBytes,
       seconds: samples.at(-1)!.seconds,
-      medianBatchSeconds: batches.sort((a, b) => a - b)[batches.length >> 1] ?? 0,
+      medianBatchSeconds,
       samples,
       losses,
     };

@@ -66,96 +66,119 @@ const MOST_MISSING = 0.01;
  * Where a file is missing for a few faces, a grey picture stands in. Earlier rows stand among the new ones.
  */
 export async function compareCodecs(options: CompareOptions): Promise<Comparison> {
-  const { faces, encoders, sampleBudget, run, onProgress = () => {} } = options;
-  const names = [...faces.keys()];
-  const originals = names.map((name) => faces.get(name)!);
-  const conditions: Condition[] = [];
-  const samples = new Map<string, (RestoredFace | null)[]>();
-  let shown: readonly number[] = [];
-  /** The first row decides which faces are shown. */
-  const choose = ({ psnrs }: Condition): void => {
-    if (shown.length === 0) shown = sampleFaces(psnrs);
-  };
+  const run = new ComparisonRun(options);
+  await run.addUncompressed();
+  const earlier = options.earlier ?? [];
+  for (const budget of rising([...options.budgets, ...earlier.map((one) => one.budget)])) {
+    const asked = options.budgets.includes(budget) ? options.encoders.filter((one) => isAsked(one, budget)) : [];
+    const kept = earlier.filter((one) => one.budget === budget).map(({ codec }) => codec);
+    // What all others are compared with comes first.
+    const names = [...new Set([...asked.map(({ name }) => name), ...kept])].sort(ownFirst);
+    for (const name of names) {
+      const encoder = asked.find((one) => one.name === name);
+      const before = run.known(name, budget, encoder !== undefined);
+      if (before) await run.addKept(before);
+      else await run.addMeasured(encoder!, budget);
+    }
+  }
+  return { conditions: run.conditions, samples: run.samples };
+}
+
+/** The rows so far, and the faces that are shown of them. */
+class ComparisonRun {
+  readonly conditions: Condition[] = [];
+  readonly samples = new Map<string, (RestoredFace | null)[]>();
+  readonly #originals: readonly Uint8Array[];
+  readonly #judge: Judge;
+  /** Indices of the faces that are shown: the first row decides. */
+  #shown: readonly number[] = [];
+
+  constructor(private readonly options: CompareOptions) {
+    this.#originals = [...options.faces.values()];
+    this.#judge = new Judge(options);
+  }
+
+  /** The row of an earlier run; one that lacks something is not taken where its codec is asked. */
+  known(codec: string, budget: number | null, asked: boolean): Condition | undefined {
+    const { earlier = [], sampleBudget } = this.options;
+    return earlier.find(
+      (one) => one.codec === codec && one.budget === budget && (isWhole(one, sampleBudget) || !asked),
+    );
+  }
+
+  async addUncompressed(): Promise<void> {
+    const before = this.known(UNCOMPRESSED.codec, null, true);
+    if (before) return this.#add(before);
+    const originals = this.#originals;
+    const pictures = originals.map((rgb) => ({ size: rgb.length, rgb }));
+    const row = describe({ ...UNCOMPRESSED, version: '', run: this.options.run }, pictures, originals);
+    row.verdicts = await this.#judge.verdicts(UNCOMPRESSED, originals);
+    return this.#add(row);
+  }
+
+  /** Adds a row of an earlier run. */
+  async addKept(before: Condition): Promise<void> {
+    if (before.budget === this.options.sampleBudget) {
+      this.#choose(before);
+      await this.#showKept(before);
+    }
+    await this.#add({ ...before, verdicts: this.#judge.compared(before, before.verdicts) });
+  }
+
+  async addMeasured(encoder: FaceEncoder, budget: number): Promise<void> {
+    const { sampleBudget, run, onProgress } = this.options;
+    const originals = this.#originals;
+    const { name: codec, title, version } = encoder;
+    const encoded = await encoder.encodeAll(originals, budget, (done, total) =>
+      onProgress?.(`${title}, ${budget} bytes`, done, total),
+    );
+    const row = describe({ codec, title, budget, version, run }, encoded, originals);
+    if (budget === sampleBudget) {
+      // A dozen faces are shown: those are kept, and not a copy of all for each codec.
+      this.#choose(row);
+      this.#show(title, (k) => encoded[k]);
+    }
+    if (row.missing <= MOST_MISSING * originals.length) {
+      const pictures = encoded.map((one) => one?.rgb ?? new Uint8Array(originals[0].length).fill(128));
+      row.verdicts = await this.#judge.verdicts(row, pictures);
+    }
+    await this.#add(row);
+  }
+
+  async #add(row: Condition): Promise<void> {
+    this.conditions.push(row);
+    const done = new Set(this.conditions.map(({ codec, budget }) => `${codec} ${budget}`));
+    const toCome = (this.options.earlier ?? []).filter(({ codec, budget }) => !done.has(`${codec} ${budget}`));
+    await this.options.onCondition?.(row, [...this.conditions, ...toCome]);
+  }
+
+  #choose({ psnrs }: Condition): void {
+    if (this.#shown.length === 0) this.#shown = sampleFaces(psnrs);
+  }
+
   /** Keeps the faces that are shown, of what a codec makes of them. */
-  const show = (title: string, of: (k: number) => RestoredFace | null): void => {
-    const all = new Array<RestoredFace | null>(names.length).fill(null);
-    for (const k of shown) all[k] = of(k);
-    samples.set(title, all);
-  };
+  #show(title: string, of: (k: number) => RestoredFace | null): void {
+    const all = new Array<RestoredFace | null>(this.#originals.length).fill(null);
+    for (const k of this.#shown) all[k] = of(k);
+    this.samples.set(title, all);
+  }
+
   /** The faces that are shown of a row that is kept are made anew, where its codec is at hand. */
-  const showKept = async ({ codec, title }: Condition): Promise<void> => {
-    const encoder = [...encoders, ...(options.earlierEncoders ?? [])].find(({ name }) => name === codec);
-    if (!encoder || shown.length === 0) return;
-    const some = shown.map((k) => originals[k]);
+  async #showKept({ codec, title }: Condition): Promise<void> {
+    const { encoders, earlierEncoders = [], sampleBudget, onProgress } = this.options;
+    const encoder = [...encoders, ...earlierEncoders].find(({ name }) => name === codec);
+    if (!encoder || this.#shown.length === 0) return;
+    const some = this.#shown.map((k) => this.#originals[k]);
     try {
       const encoded = await encoder.encodeAll(some, sampleBudget, (done, total) =>
-        onProgress(`${title}, faces to show`, done, total),
+        onProgress?.(`${title}, faces to show`, done, total),
       );
-      show(title, (k) => encoded[shown.indexOf(k)]);
+      this.#show(title, (k) => encoded[this.#shown.indexOf(k)]);
     } catch (error) {
       // A codec that is not installed here is no reason to lose the rest.
       if (!(error instanceof CameoError)) throw error;
     }
-  };
-  const judge = new Judge(options);
-  const earlier = options.earlier ?? [];
-  const add = async (condition: Condition): Promise<void> => {
-    conditions.push(condition);
-    const done = new Set(conditions.map(({ codec, budget }) => `${codec} ${budget}`));
-    const toCome = earlier.filter(({ codec, budget }) => !done.has(`${codec} ${budget}`));
-    await options.onCondition?.(condition, [...conditions, ...toCome]);
-  };
-  const known = (codec: string, budget: number | null, askedFor: boolean): Condition | undefined =>
-    earlier.find((one) => one.codec === codec && one.budget === budget && (isWhole(one, sampleBudget) || !askedFor));
-
-  const plain = known(UNCOMPRESSED.codec, null, true);
-  if (plain) await add(plain);
-  else {
-    const pictures = originals.map((rgb) => ({ size: rgb.length, rgb }));
-    const uncompressed = describe({ ...UNCOMPRESSED, version: '', run }, pictures, originals);
-    uncompressed.verdicts = await judge.verdicts(UNCOMPRESSED, originals);
-    await add(uncompressed);
   }
-
-  const asked = (budget: number): FaceEncoder[] =>
-    options.budgets.includes(budget) ? encoders.filter((one) => isAsked(one, budget)) : [];
-  for (const budget of rising([...options.budgets, ...earlier.map((one) => one.budget)])) {
-    const kept = earlier.filter((one) => one.budget === budget).map(({ codec }) => codec);
-    // What all others are compared with comes first.
-    const all = [...new Set([...asked(budget).map(({ name }) => name), ...kept])];
-    for (const name of all.sort(ownFirst)) {
-      const before = known(
-        name,
-        budget,
-        asked(budget).some((one) => one.name === name),
-      );
-      if (before) {
-        if (budget === sampleBudget) {
-          choose(before);
-          await showKept(before);
-        }
-        await add({ ...before, verdicts: judge.compared(before, before.verdicts) });
-        continue;
-      }
-      const encoder = encoders.find((one) => one.name === name)!;
-      const { title, version } = encoder;
-      const encoded = await encoder.encodeAll(originals, budget, (done, total) =>
-        onProgress(`${title}, ${budget} bytes`, done, total),
-      );
-      const condition = describe({ codec: name, title, budget, version, run }, encoded, originals);
-      if (budget === sampleBudget) {
-        // A dozen faces are shown: those are kept, and not a copy of all for each codec.
-        choose(condition);
-        show(title, (k) => encoded[k]);
-      }
-      if (condition.missing <= MOST_MISSING * names.length) {
-        const pictures = encoded.map((one) => one?.rgb ?? new Uint8Array(originals[0].length).fill(128));
-        condition.verdicts = await judge.verdicts(condition, pictures);
-      }
-      await add(condition);
-    }
-  }
-  return { conditions, samples };
 }
 
 /** Not measured by an older program, whose rows lack what this one compares by: asked for, they are measured again. */

@@ -1,6 +1,5 @@
 import { AutoencoderCodec } from '../codec/autoencoder-codec.js';
 import { FaceCodec } from '../codec/face-codec.js';
-import { DeviceKeeper, type DeviceKeeperOptions } from '../gpu/device-keeper.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { openDevice } from './device.js';
 import {
@@ -73,18 +72,6 @@ export class CodecSession {
       return named(path, () => AutoencoderCodec.fromWeights(gpu, bytes));
     })();
     return this.#png;
-  }
-
-  /** The codec for a long run: with a device of its own, and another one where that is lost. @throws as `weights` */
-  async keepFaceCodec(options: DeviceKeeperOptions): Promise<DeviceKeeper<FaceCodec>> {
-    const { path, file } = await this.weights('budget');
-    return new DeviceKeeper(openDevice, (gpu) => named(path, () => FaceCodec.fromKlt(gpu, file)), options);
-  }
-
-  /** As `keepFaceCodec`. */
-  async keepPngCodec(options: DeviceKeeperOptions): Promise<DeviceKeeper<AutoencoderCodec>> {
-    const { path, bytes } = await this.weights('png');
-    return new DeviceKeeper(openDevice, (gpu) => named(path, () => AutoencoderCodec.fromWeights(gpu, bytes)), options);
   }
 
   async close(): Promise<void> {

@@ -1,7 +1,5 @@
 import { stat } from 'node:fs/promises';
 import { pictureSum } from '../codec/container/face-journal.js';
-import { FACES_AT_ONCE } from '../codec/encode-many.js';
-import { batchesOf } from '../common/batch-queue.js';
 import { ArgumentError } from '../common/errors.js';
 import type { ArchiveWriter } from '../data/archives/archive-writer.js';
 import { FileError, fileErrorReason, removeTemporaries, writeFileAtomic } from '../data/files/atomic-file.js';
@@ -11,14 +9,11 @@ import { ownFileAt } from '../data/pictures/own-files.js';
 import { PICTURE_FORMATS } from '../data/pictures/picture-format.js';
 import { type ListedPicture, listPictures } from '../data/pictures/picture-listing.js';
 import { complain, orComplain } from './complain.js';
-import type { EncodedFace, Encoder } from './face-writer.js';
+import type { Encoder, FaceFile } from './face-writer.js';
 import { nameOfInput, type Outputs, stemOf } from './outputs.js';
 import { type PhotoFace, readPhotoFaces } from './photo-faces.js';
 import { DASH, inputName } from './stdin.js';
 import { note, STDOUT_NAME } from './terminal.js';
-
-/** Faces that are read ahead of the device. */
-const QUEUE = 64;
 
 /** The pictures of a run: those named, and those in the folders that were named. */
 export interface Pictures {
@@ -96,7 +91,12 @@ export interface WrittenFile {
 }
 
 /** A face to encode, and what is still to be made of it. */
-interface OpenFace extends PhotoFace {
+interface OpenFace {
+  /** What messages call it. */
+  input: string;
+  name: string;
+  rgb: Uint8Array;
+  /** Number of its picture. */
   picture: number;
   /** Path of its file, and what it is called in the list of those that are done. */
   output?: { path: string; name: string };
@@ -111,108 +111,131 @@ export interface EncodeCounts {
   resumed: number;
 }
 
+export interface EncodeOptions {
+  landmarks?: PhotoLandmarks;
+  /** Told how many pictures are done. */
+  onPicture: (done: number) => void;
+  /** Told of each file that is written. */
+  onFile: (file: WrittenFile) => void;
+}
+
 /**
  * Encodes the faces of pictures in their order, a few at a time: what cannot be read or written is complained of, and the
  * rest goes on. Each face is finished before the next one is begun to be written: its file first, then its place in the
  * archive, so that whatever stops the program, the next run finds what is missing.
  *
- * @param onPicture told how many pictures are done
- * @param onFile told of each file that is written
  * @throws the signal's reason; ArgumentError where the unfinished archive is of other faces; errors of device and disk
  */
 export async function encodePictures(
   pictures: readonly PictureInput[],
-  { files, archive, stream }: Targets,
+  targets: Targets,
   encoder: Encoder,
-  options: {
-    landmarks?: PhotoLandmarks;
-    signal: AbortSignal;
-    onPicture: (done: number) => void;
-    onFile: (file: WrittenFile) => void;
-  },
+  options: EncodeOptions,
 ): Promise<EncodeCounts> {
-  const { signal, onPicture, onFile } = options;
-  const named = pictures.filter((picture): picture is ListedPicture => !('error' in picture));
-  const landmarks = options.landmarks && new LandmarkIndex(options.landmarks, named);
-  const counts: EncodeCounts = { encoded: 0, resumed: 0 };
-  let reached = 0;
-  const reach = (picture: number): void => {
-    reached = Math.max(reached, picture + 1);
-    onPicture(reached);
-  };
+  const run = new EncodeRun(pictures, targets, options);
+  for await (const face of encoder.encode(run.openFaces())) {
+    if ('error' in face) complain(face.error, face.input.input);
+    else await run.write(face);
+    run.reach(face.input.picture);
+  }
+  return run.counts;
+}
 
-  async function* openFaces(): AsyncGenerator<OpenFace> {
-    for (const [picture, input] of pictures.entries()) {
-      const { path } = input;
-      const read = (): Promise<PhotoFace[]> => {
-        if ('error' in input) throw input.error;
-        return readPhotoFaces(path, landmarks, complain, input.name);
-      };
-      const faces = (await orComplain(inputName(path), read)) ?? [];
-      if (stream && faces.length > 1) {
-        complain(
-          new ArgumentError(`it has ${faces.length} faces; ${STDOUT_NAME} takes the file of one`),
-          inputName(path),
-        );
-        continue;
-      }
-      for (const face of faces) {
-        const name = files && `${face.name}${files.suffix}`;
-        const claimed = await orComplain(face.input, async () => {
-          archive?.claim(face.name, face.input);
-          const path = name && files.outputs.claim(name, face.input);
-          if (path) await files?.outputs.check(path);
-          return { path };
-        });
-        if (!claimed) continue;
-        const intoArchive = archive !== undefined && !archive.holds(face.name, face.pixels);
-        const isDone = claimed.path && files?.done.has(name!, pictureSum(face.pixels)) && (await isThere(claimed.path));
-        const output = claimed.path && !isDone ? { path: claimed.path, name: name! } : undefined;
-        if (intoArchive || output || stream) yield { ...face, picture, output, intoArchive };
-        else {
-          counts.resumed++;
-          reach(picture);
-        }
+class EncodeRun {
+  readonly counts: EncodeCounts = { encoded: 0, resumed: 0 };
+  readonly #landmarks: LandmarkIndex | undefined;
+  #reached = 0;
+
+  constructor(
+    private readonly pictures: readonly PictureInput[],
+    private readonly targets: Targets,
+    private readonly options: EncodeOptions,
+  ) {
+    const named = pictures.filter((picture): picture is ListedPicture => !('error' in picture));
+    this.#landmarks = options.landmarks && new LandmarkIndex(options.landmarks, named);
+  }
+
+  /** Notes that a picture is done, and those before it. */
+  reach(picture: number): void {
+    this.#reached = Math.max(this.#reached, picture + 1);
+    this.options.onPicture(this.#reached);
+  }
+
+  /** The faces of all pictures of which something is still to be made. */
+  async *openFaces(): AsyncGenerator<OpenFace> {
+    for (const [picture, input] of this.pictures.entries()) {
+      for (const face of await this.#facesOf(input)) {
+        const open = await this.#open(face, picture);
+        if (open === 'done') {
+          this.counts.resumed++;
+          this.reach(picture);
+        } else if (open) yield open;
       }
     }
   }
 
-  const writeFace = async (face: OpenFace, one: Exclude<EncodedFace, { error: unknown }>): Promise<void> => {
-    const { input, name, pixels, output, intoArchive } = face;
+  /** The faces of a picture; none where there is something to complain of. */
+  async #facesOf(input: PictureInput): Promise<PhotoFace[]> {
+    const { path } = input;
+    const read = (): Promise<PhotoFace[]> => {
+      if ('error' in input) throw input.error;
+      return readPhotoFaces(path, this.#landmarks, complain, input.name);
+    };
+    const faces = (await orComplain(inputName(path), read)) ?? [];
+    if (!this.targets.stream || faces.length <= 1) return faces;
+    const reason = `it has ${faces.length} faces; ${STDOUT_NAME} takes the file of one`;
+    complain(new ArgumentError(reason), inputName(path));
+    return [];
+  }
+
+  /** What is still to be made of a face; undefined where its name is taken. */
+  async #open({ input, name, pixels: rgb }: PhotoFace, picture: number): Promise<OpenFace | 'done' | undefined> {
+    const { files, archive, stream } = this.targets;
+    const fileName = files && `${name}${files.suffix}`;
+    const claimed = await orComplain(input, async () => {
+      archive?.claim(name, input);
+      const path = fileName && files.outputs.claim(fileName, input);
+      if (path) await files?.outputs.check(path);
+      return { path };
+    });
+    if (!claimed) return undefined;
+    const { path } = claimed;
+    const intoArchive = archive !== undefined && !archive.holds(name, rgb);
+    const isDone = path && files?.done.has(fileName!, pictureSum(rgb)) && (await isThere(path));
+    const output = path && !isDone ? { path, name: fileName! } : undefined;
+    return intoArchive || output || stream ? { input, name, rgb, picture, output, intoArchive } : 'done';
+  }
+
+  /** Writes a face to where it goes. */
+  async write({ input: face, file, symbols, code }: FaceFile<OpenFace>): Promise<void> {
+    const { archive, stream } = this.targets;
+    const { input, name, rgb, intoArchive } = face;
     let missing = false;
-    if (output && files) {
-      const written = await orComplain(input, async () => {
-        await files.outputs.ready(output.path);
-        if (files.done.resumed > 0) await removeTemporaries(output.path);
-        await writeFileAtomic(output.path, one.file);
-        return true;
-      });
-      if (written) {
-        await files.done.add(output.name, pictureSum(pixels));
-        onFile({ input, output: output.path, bytes: one.file.length });
-      } else missing = true;
-    }
+    if (face.output && !(await this.#writeFile(face, file))) missing = true;
     if (stream) {
-      const sent = await orComplain(input, () => stream(one.file).then(() => true));
-      if (sent) onFile({ input, output: STDOUT_NAME, bytes: one.file.length });
+      const sent = await orComplain(input, () => stream(file).then(() => true));
+      if (sent) this.options.onFile({ input, output: STDOUT_NAME, bytes: file.length });
       else missing = true;
     }
-    if (intoArchive && archive && one.symbols && one.code) {
-      await archive.add(name, pixels, one.symbols, one.code);
-    }
-    if (!missing) counts.encoded++;
-  };
-
-  for await (const batch of batchesOf(openFaces(), { size: FACES_AT_ONCE, queue: QUEUE, signal })) {
-    const encoded = await encoder.encode(batch);
-    for (const [k, face] of batch.entries()) {
-      const one = encoded[k];
-      if ('error' in one) complain(one.error, face.input);
-      else await writeFace(face, one);
-      reach(face.picture);
-    }
+    if (intoArchive && archive && symbols && code) await archive.add(name, rgb, symbols, code);
+    if (!missing) this.counts.encoded++;
   }
-  return counts;
+
+  /** @returns false where there was something to complain of */
+  async #writeFile({ input, rgb, output }: OpenFace, file: Uint8Array): Promise<boolean> {
+    const { files } = this.targets;
+    if (!files || !output) return true;
+    const written = await orComplain(input, async () => {
+      await files.outputs.ready(output.path);
+      if (files.done.resumed > 0) await removeTemporaries(output.path);
+      await writeFileAtomic(output.path, file);
+      return true;
+    });
+    if (!written) return false;
+    await files.done.add(output.name, pictureSum(rgb));
+    this.options.onFile({ input, output: output.path, bytes: file.length });
+    return true;
+  }
 }
 
 /** Whether a file is there that is not empty, as after a power cut. */

@@ -9,7 +9,7 @@ import { PICTURE_FORMATS } from '../data/pictures/picture-format.js';
 import { CodecSession } from './codec-session.js';
 import { SUFFIXES } from './compact-kind.js';
 import { type EncodeCounts, encodePictures, picturesOf, type Targets, type WrittenFile } from './encode-run.js';
-import { budgetEncoder, type Encoder, type EncodeSettings, holderOf, pngEncoder } from './face-writer.js';
+import { budgetEncoder, type EncodeSettings, holderOf, pngEncoder } from './face-writer.js';
 import { stopOnInterrupt } from './interrupt.js';
 import { addJson, beginJson, JSON_HELP } from './json-output.js';
 import { integer, sizeText } from './numbers.js';
@@ -175,14 +175,12 @@ async function encodePhotos(photos: string[], options: EncodeOptions): Promise<v
   const session = await CodecSession.open(options.model);
   const stop = stopOnInterrupt('stopping after these faces …');
   const { signal } = stop;
-  let encoder: Encoder | undefined;
   const targets: OpenTargets = {};
   let bar: ReturnType<typeof startProgress> | undefined;
   let reached = 0;
   let total = 0;
   try {
     const work = await encoderFor(session, options, signal);
-    encoder = work.encoder;
     const landmarks = list === undefined ? undefined : await readLandmarkInput(list);
     await openTargets(targets, session, photos, options, work);
     const pictures = await picturesOf(photos);
@@ -193,9 +191,8 @@ async function encodePhotos(photos: string[], options: EncodeOptions): Promise<v
     const lines = targets.files !== undefined && !pictures.folders;
     if (!lines) bar = startProgress(total, 'pictures');
     const written: WrittenFile[] = [];
-    const counts = await encodePictures(pictures.all, targets, encoder, {
+    const counts = await encodePictures(pictures.all, targets, work.encoder, {
       landmarks,
-      signal,
       onPicture: (done) => bar?.update((reached = done)),
       onFile: (file) => {
         if (!pictures.folders) written.push(file);
@@ -217,7 +214,6 @@ async function encodePhotos(photos: string[], options: EncodeOptions): Promise<v
   } finally {
     bar?.stop();
     stop.release();
-    encoder?.close();
     await targets.archive?.close();
     await targets.files?.done.close();
     await targets.lock?.release();

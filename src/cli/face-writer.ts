@@ -1,10 +1,12 @@
 import { ENCODER_VERSION } from '../codec/byte-budget.js';
-import { encodeFace, type FaceSymbols } from '../codec/container/face-code.js';
-import { type FaceContainer, type FaceHolder, leastFaceBytes, packInto } from '../codec/face-codec.js';
+import type { FaceSymbols } from '../codec/container/face-code.js';
+import { encodeMany, type FaceInput, type FailedFace } from '../codec/encode-many.js';
+import { type FaceContainer, type FaceHolder, leastFaceBytes } from '../codec/face-codec.js';
+import { encodePngs } from '../codec/png/encode-pngs.js';
 import { ArgumentError } from '../common/errors.js';
 import type { DeviceKeeperOptions } from '../gpu/device-keeper.js';
 import type { CodecSession } from './codec-session.js';
-import type { PhotoFace } from './photo-faces.js';
+import { openDevice } from './device.js';
 
 /** What `cameo encode` was told of the files to make. */
 export interface EncodeSettings {
@@ -15,14 +17,18 @@ export interface EncodeSettings {
   rate?: number;
 }
 
-/** One face encoded: its file, or why there is none; and what goes into an archive. */
-export type EncodedFace = { file: Uint8Array; symbols?: FaceSymbols; code?: Uint8Array } | { error: unknown };
+/** One face encoded: its file, and what goes into an archive. */
+export interface FaceFile<F> {
+  input: F;
+  file: Uint8Array;
+  symbols?: FaceSymbols;
+  code?: Uint8Array;
+}
 
-/** Turns batches of faces into files, for as long as it takes: a device that is lost is opened anew. */
+/** Turns faces into files, for as long as it takes: a device that is lost is opened anew. */
 export interface Encoder {
-  /** One result a face. */
-  encode(faces: readonly PhotoFace[]): Promise<EncodedFace[]>;
-  close(): void;
+  /** One result a face, in their order. */
+  encode<F extends FaceInput>(faces: AsyncIterable<F>): AsyncGenerator<FaceFile<F> | FailedFace<F>>;
   /** All that decides what a face becomes. */
   facts: string;
 }
@@ -44,26 +50,22 @@ export function holderOf(
  */
 export async function budgetEncoder(
   session: CodecSession,
-  { container, maxBytes }: { container: FaceContainer; maxBytes: number },
+  { container, maxBytes: bytes }: { container: FaceContainer; maxBytes: number },
   holder: FaceHolder,
   options: DeviceKeeperOptions,
 ): Promise<Encoder> {
-  const { model } = (await session.weights('budget')).file.tables;
+  const { file: weights } = await session.weights('budget');
+  const { model } = weights.tables;
   const least = leastFaceBytes(model, holder);
-  if (maxBytes < least) throw new ArgumentError(`--bytes ${maxBytes}: a face takes at least ${least} bytes here`);
-  const keeper = await session.keepFaceCodec(options);
-  const pack = packInto(container);
+  if (bytes < least) throw new ArgumentError(`--bytes ${bytes}: a face takes at least ${least} bytes here`);
   return {
-    async encode(faces) {
-      const pixels = faces.map((face) => face.pixels);
-      const all = await keeper.run((codec) => codec.symbolsOf(pixels, { maxBytes }, holder));
-      return all.map((symbols) => {
-        const code = encodeFace(symbols, model);
-        return { file: pack(symbols, model, code), symbols, code };
-      });
+    async *encode(faces) {
+      for await (const face of encodeMany(faces, { ...options, openGpu: openDevice, weights, bytes, holder })) {
+        if ('error' in face) yield face;
+        else yield { input: face.input, file: face.pack(container), symbols: face.symbols, code: face.code };
+      }
     },
-    close: () => keeper.close(),
-    facts: JSON.stringify({ model: model.idText, encoder: ENCODER_VERSION, container, bytes: maxBytes, holder }),
+    facts: JSON.stringify({ model: model.idText, encoder: ENCODER_VERSION, container, bytes, holder }),
   };
 }
 
@@ -76,38 +78,19 @@ export async function pngEncoder(
   { bytes, rate }: EncodeSettings,
   options: DeviceKeeperOptions,
 ): Promise<Encoder> {
-  const { modelId, file: weights } = await session.weights('png');
-  const { rates } = weights.config;
-  if (rate !== undefined && rate >= rates) {
-    throw new ArgumentError(`--rate ${rate}: this model has rates 0 (smallest files) to ${rates - 1}`);
+  const { modelId, file, bytes: weights } = await session.weights('png');
+  const { config } = file;
+  if (rate !== undefined && rate >= config.rates) {
+    throw new ArgumentError(`--rate ${rate}: this model has rates 0 (smallest files) to ${config.rates - 1}`);
   }
-  const keeper = await session.keepPngCodec(options);
+  const quality = bytes === undefined ? { rate: rate ?? 0 } : { bytes };
   return {
-    async encode(faces) {
-      const pixels = faces.map((face) => face.pixels);
-      const encodeAt = (chosen: readonly Uint8Array[], at: number) => keeper.run((codec) => codec.encode(chosen, at));
-      if (bytes === undefined) return (await encodeAt(pixels, rate ?? 0)).map((file) => ({ file }));
-      const results: (EncodedFace | undefined)[] = faces.map(() => undefined);
-      for (let tried = rates - 1; tried >= 0; tried--) {
-        const open = [...faces.keys()].filter((k) => !results[k]);
-        if (open.length === 0) break;
-        const files = await encodeAt(
-          open.map((k) => pixels[k]),
-          tried,
-        );
-        for (const [i, k] of open.entries()) {
-          const { length } = files[i];
-          if (length <= bytes) results[k] = { file: files[i] };
-          else if (tried === 0) {
-            results[k] = {
-              error: new ArgumentError(`its smallest PNG has ${length} bytes; at most ${bytes} are allowed`),
-            };
-          }
-        }
+    async *encode(faces) {
+      for await (const face of encodePngs(faces, { ...options, openGpu: openDevice, weights, config, quality })) {
+        if ('error' in face) yield face;
+        else yield { input: face.input, file: face.result };
       }
-      return results as EncodedFace[];
     },
-    close: () => keeper.close(),
     facts: JSON.stringify({ model: modelId, container: 'png', bytes, rate: rate ?? 0 }),
   };
 }

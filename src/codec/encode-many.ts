@@ -1,6 +1,7 @@
 import { checkOptions, refuse } from '../common/arguments.js';
 import { batchesOf } from '../common/batch-queue.js';
 import { ArgumentError } from '../common/errors.js';
+import type { AbortSignal } from '../common/platform-types.js';
 import { DeviceKeeper, type DeviceKeeperOptions } from '../gpu/device-keeper.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { type KltFile, readKlt, tablesOf } from './codec-weights.js';
@@ -74,6 +75,47 @@ export interface FailedFace<F> {
   error: unknown;
 }
 
+/** A face of a batch, and what became of it. */
+export type Encoded<F, R> = { input: F; result: R } | FailedFace<F>;
+
+/** How `encodeInBatches` encodes. */
+export interface BatchEncoding<R> {
+  /** What a picture is to have: width and height in pixels. */
+  size: { width: number; height: number };
+  /** One result a face, or why there is none. */
+  encode(faces: readonly Uint8Array[]): Promise<readonly ({ result: R } | { error: unknown })[]>;
+  /** Most faces that are read ahead; default 64. */
+  queue?: number;
+  signal?: AbortSignal;
+}
+
+/**
+ * Encodes faces in batches, in their order. They are read ahead, but no more of them than `queue`, and a batch, are held.
+ * Those that are not faces of the size are passed on with the reason.
+ * @throws whatever `faces` or `encode` throw; the signal's reason
+ */
+export async function* encodeInBatches<F extends FaceInput, R>(
+  faces: AsyncIterable<F> | Iterable<F>,
+  { size, encode, queue = 64, signal }: BatchEncoding<R>,
+): AsyncGenerator<Encoded<F, R>[], void, undefined> {
+  const bytes = 3 * size.width * size.height;
+  for await (const batch of batchesOf(faces, { size: FACES_AT_ONCE, queue, signal })) {
+    const good = batch.flatMap((face) => ('rgb' in face && face.rgb.length === bytes ? face.rgb : []));
+    const results = good.length === 0 ? [] : await encode(good);
+    let next = 0;
+    yield batch.map((input) => {
+      if (!('rgb' in input)) return { input, error: input.error };
+      if (input.rgb.length !== bytes) return { input, error: wrongSize(input, size) };
+      return { input, ...results[next++] };
+    });
+  }
+}
+
+const wrongSize = (
+  { name, rgb }: { name: string; rgb: Uint8Array },
+  { width, height }: BatchEncoding<unknown>['size'],
+) => new ArgumentError(`${name}: has ${rgb.length} bytes; a face of ${width}×${height} RGB has ${3 * width * height}`);
+
 /**
  * Encodes any number of faces in little memory, in their order: faces are read ahead, but at most `queue` of them, and no
  * more than a batch beside them is held; whoever takes the results slowly slows the reading down. A device that is lost is
@@ -91,30 +133,29 @@ export async function* encodeMany<F extends FaceInput>(
   options: EncodeManyOptions,
 ): AsyncGenerator<EncodedFace<F> | FailedFace<F>, void, undefined> {
   checkOptions('encodeMany', options, ENCODE_OPTIONS);
-  const { openGpu, weights, bytes: maxBytes, holder = 'file', queue = 64, signal, total, onProgress } = options;
+  const { openGpu, weights, bytes: maxBytes, holder = 'file', queue, signal, total, onProgress } = options;
   if (!(holder in HEADER_BYTES)) refuse('encodeMany', 'holder', holder, Object.keys(HEADER_BYTES).join(', '));
   const file = weights instanceof Uint8Array ? readKlt(weights) : weights;
   const latents = tablesOf(file).model;
   checkBudget(latents, maxBytes, holder);
-  const size = 3 * file.config.width * file.config.height;
   const keeper = new DeviceKeeper(openGpu, (gpu) => FaceCodec.fromKlt(gpu, file), options);
+  const encode = async (pictures: readonly Uint8Array[]) => {
+    const all = await keeper.run((codec) => codec.symbolsOf(pictures, { maxBytes }, holder));
+    return all.map((result) => ({ result }));
+  };
   let [done, failed, bytes] = [0, 0, 0];
   try {
-    for await (const batch of batchesOf(faces, { size: FACES_AT_ONCE, queue, signal })) {
-      const good = batch.flatMap((face) => ('rgb' in face && face.rgb.length === size ? face.rgb : []));
-      const symbols = good.length === 0 ? [] : await keeper.run((codec) => codec.symbolsOf(good, { maxBytes }, holder));
-      let next = 0;
-      for (const input of batch) {
-        if ('rgb' in input && input.rgb.length === size) {
-          const face = new EncodedFace(input, symbols[next], encodeFace(symbols[next], latents), latents);
-          next++;
-          yield face;
-          done++;
-          bytes += HEADER_BYTES[holder] + face.code.length;
-        } else {
-          yield { input, error: 'rgb' in input ? wrongSize(input, file) : input.error };
+    for await (const batch of encodeInBatches(faces, { size: file.config, encode, queue, signal })) {
+      for (const one of batch) {
+        if ('error' in one) {
+          yield one;
           failed++;
+          continue;
         }
+        const face = new EncodedFace(one.input, one.result, encodeFace(one.result, latents), latents);
+        yield face;
+        done++;
+        bytes += HEADER_BYTES[holder] + face.code.length;
       }
       onProgress?.({ done, failed, total, bytes, losses: keeper.losses });
     }
@@ -122,6 +163,3 @@ export async function* encodeMany<F extends FaceInput>(
     keeper.close();
   }
 }
-
-const wrongSize = ({ name, rgb }: { name: string; rgb: Uint8Array }, { config: { width, height } }: KltFile) =>
-  new ArgumentError(`${name}: has ${rgb.length} bytes; a face of ${width}×${height} RGB has ${3 * width * height}`);

@@ -38,6 +38,7 @@ testWithData('weights', 'MobileFaceNet comes through a PyTorch checkpoint unchan
     const run = await cameoHere(['import', at('face.pth'), '-o', at('face.safetensors')]);
     assert.is(run.code, 0, run.stderr);
     assert.match(run.stdout, /mobilefacenet, faces of 96×112, embeddings of 128 values\n {2}\d+ parameters/);
+    assert.match(run.stdout, /^.* → .* \(\d+ bytes\)$/m);
     const imported = readRecognizer(readFileSync(at('face.safetensors')));
     assert.equal(imported.description, direct.description);
     assert.equal([...imported.tensors.keys()].sort(), [...direct.tensors.keys()].sort());

@@ -17,7 +17,6 @@ import { fromStateDict, misfits, recognizeStateDict, withoutWrappers } from '../
 import { checkFinite, type HostTensors } from '../nn/host-tensor.js';
 import { readSafetensors } from '../nn/safetensors.js';
 import { complain } from './complain.js';
-import { sizeText } from './numbers.js';
 import { refuseInput, stemOf } from './outputs.js';
 import { say } from './terminal.js';
 
@@ -62,7 +61,7 @@ async function convertFile(path: string, target: string, architecture?: Architec
   const file = writeRecognizer(description, tensors);
   await writeFileAtomic(target, file);
   const { width, height, dimension, parameterCount } = buildRecognizer(description);
-  say(`${path} → ${target} (${sizeText(file.length)})`);
+  say(`${path} → ${target} (${file.length} bytes)`);
   say(`  ${description.architecture}, faces of ${width}×${height}, embeddings of ${dimension} values`);
   say(`  ${parameterCount} parameters in ${tensors.size} tensors`);
 }

@@ -1,5 +1,6 @@
 import { AutoencoderCodec } from '../codec/autoencoder-codec.js';
 import { FaceCodec } from '../codec/face-codec.js';
+import { named } from '../data/checkpoints/weights-file.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { openDevice } from './device.js';
 import {
@@ -7,7 +8,6 @@ import {
   type CodecKind,
   chosenWeights,
   expectKind,
-  named,
   readWeights,
   type Weights,
   type WeightsOf,

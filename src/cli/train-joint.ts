@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { readKlt } from '../codec/codec-weights.js';
 import { ArgumentError } from '../common/errors.js';
 import { type ReadRecognizer, readRecognizerOf } from '../data/checkpoints/recognizer-source.js';
-import { readRegularFile } from '../data/files/read-file.js';
+import { readWeightsFile } from '../data/checkpoints/weights-file.js';
 import {
   DEFAULT_JOINT_TRAINING,
   DEFAULT_STAGE,
@@ -21,7 +21,6 @@ import { dataFolder, recognizerPlaces } from './places.js';
 import { say } from './terminal.js';
 import { INTERRUPT_HELP, runTrainingCommand, stackedPlots, type TrainingDisplay } from './training-command.js';
 import { checkpointOf, merged, number, settingsFile, type TrainingCommandOptions } from './training-settings.js';
-import { MAX_WEIGHTS_BYTES, named } from './weights.js';
 
 interface TrainJointCommand extends TrainingCommandOptions {
   recognizers: string;
@@ -78,9 +77,7 @@ async function readFrom({ from, resume, out }: TrainJointCommand): Promise<Uint8
       `--from ${from}: the run in ${out} has begun with its own weights; leave it out with --resume, or choose another --out to begin anew`,
     );
   }
-  const bytes = await readRegularFile(from, MAX_WEIGHTS_BYTES);
-  named(from, () => readKlt(bytes));
-  return bytes;
+  return (await readWeightsFile(from, readKlt)).bytes;
 }
 
 async function run(options: TrainJointCommand): Promise<void> {

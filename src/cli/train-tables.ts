@@ -2,9 +2,9 @@ import type { Command } from 'commander';
 import { readKlt, writeKlt } from '../codec/codec-weights.js';
 import { crc32 } from '../codec/crc32.js';
 import { LatentModel } from '../codec/entropy/latent-model.js';
+import { readWeightsFile } from '../data/checkpoints/weights-file.js';
 import { openFaceFolder } from '../data/faces/face-set.js';
 import { writeFileAtomic } from '../data/files/atomic-file.js';
-import { readRegularFile } from '../data/files/read-file.js';
 import { KltAutoencoder } from '../models/klt-autoencoder.js';
 import { loadKlt } from '../models/klt-file.js';
 import { checkTensors } from '../nn/host-tensor.js';
@@ -17,7 +17,6 @@ import { dataFolder } from './places.js';
 import { startProgress } from './progress.js';
 import { say } from './terminal.js';
 import { number } from './training-settings.js';
-import { MAX_WEIGHTS_BYTES, named } from './weights.js';
 
 interface TrainTablesCommand {
   data?: string;
@@ -46,8 +45,7 @@ export function addTrainTables(train: Command): void {
 }
 
 async function run({ data, model: path, out, faces: limit }: TrainTablesCommand): Promise<void> {
-  const bytes = await readRegularFile(path, MAX_WEIGHTS_BYTES);
-  const file = named(path, () => readKlt(bytes));
+  const { file } = await readWeightsFile(path, readKlt);
   const faces = await openFaceFolder(dataFolder(data), { split: 'train', limit });
   noteOwn(faces);
   await faces.batch([0]); // throws where no face is readable

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { modelIdOf } from '../codec/autoencoder-codec.js';
 import { type KltFile, type KltTables, readKlt } from '../codec/codec-weights.js';
 import { CheckpointError } from '../common/errors.js';
+import { readWeightsFile } from '../data/checkpoints/weights-file.js';
 import { PACKAGE_ROOT } from '../data/files/package-root.js';
-import { readRegularFile } from '../data/files/read-file.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../data/pictures/align.js';
 import { Autoencoder } from '../models/autoencoder.js';
 import { KltAutoencoder } from '../models/klt-autoencoder.js';
@@ -12,8 +12,6 @@ import { isKltFile } from '../models/klt-file.js';
 import { type AutoencoderFile, readAutoencoder } from '../models/model-file.js';
 import { checkTensors } from '../nn/host-tensor.js';
 import { readSafetensorsMetadata } from '../nn/safetensors.js';
-
-export const MAX_WEIGHTS_BYTES = 2 ** 30;
 
 /** 'budget': faces of any number of bytes, in containers of our own; 'png': faces of a few rates, in PNGs. */
 export type CodecKind = 'budget' | 'png';
@@ -50,8 +48,7 @@ export const areShipped = (kind: CodecKind): boolean => existsSync(SHIPPED[kind]
 
 /** @throws FileError, or CheckpointError for a file that holds no codec for faces of 96×112 */
 export async function readWeights(path: string): Promise<Weights> {
-  const bytes = await readRegularFile(path, MAX_WEIGHTS_BYTES);
-  return named(path, () => {
+  const { file: weights } = await readWeightsFile(path, (bytes) => {
     const weights = isKltFile(readSafetensorsMetadata(bytes)) ? budgetWeights(path, bytes) : pngWeights(path, bytes);
     const { width, height } = weights.file.config;
     if (width !== FACE_WIDTH || height !== FACE_HEIGHT) {
@@ -61,6 +58,7 @@ export async function readWeights(path: string): Promise<Weights> {
     }
     return weights;
   });
+  return weights;
 }
 
 function budgetWeights(path: string, bytes: Uint8Array): BudgetWeights {
@@ -87,14 +85,4 @@ export function expectKind<K extends CodecKind>(weights: Weights, kind: K): Weig
     throw new CheckpointError(`${weights.path}: weights for ${MAKES[weights.kind]}; expected some for ${MAKES[kind]}`);
   }
   return weights as WeightsOf<K>;
-}
-
-/** Puts the path before the message of a CheckpointError, which does not know it. */
-export function named<T>(path: string, read: () => T): T {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof CheckpointError) throw new CheckpointError(`${path}: ${error.message}`, { cause: error });
-    throw error;
-  }
 }

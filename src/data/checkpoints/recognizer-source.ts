@@ -1,16 +1,16 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ArgumentError, CheckpointError } from '../../common/errors.js';
+import { ArgumentError } from '../../common/errors.js';
 import type { Gpu } from '../../gpu/gpu.js';
 import { DlibResNet } from '../../models/dlib-resnet.js';
 import type { Recognizer } from '../../models/recognizer.js';
 import { buildRecognizer, type RecognizerDescription, readRecognizer } from '../../models/recognizer-file.js';
 import { checkTensors, type HostTensors } from '../../nn/host-tensor.js';
 import { loadState } from '../../nn/state.js';
-import { FileError, fileErrorReason } from '../files/atomic-file.js';
+import { FileError } from '../files/atomic-file.js';
 import { readDlibWeights } from './dlib-weights.js';
+import { readWeightsFile } from './weights-file.js';
 
 /** A recogniser, ready to embed, and what names it in reports and caches. */
 export interface OpenRecognizer {
@@ -92,18 +92,18 @@ export async function readRecognizerOf(name: string, places: RecognizerPlaces): 
     return unloaded(new DlibResNet(), tensors, { name, modelId: idOf(bytes) });
   }
   const path = recognizerPath(name, places);
-  const bytes = await readFile(path).catch((cause: unknown) => {
-    throw new FileError(`recogniser ${name}: cannot read ${path}: ${fileErrorReason(cause)}`, { cause });
+  const { bytes, file } = await readWeightsFile(path, (bytes) => {
+    const file = readRecognizer(bytes);
+    checkTensors(file.tensors, buildRecognizer(file.description).entries(), 'the network');
+    return file;
+  }).catch((cause: unknown) => {
+    if (!(cause instanceof FileError)) throw cause;
+    throw new FileError(`recogniser ${name}: cannot read ${cause.message}`, { cause });
   });
-  try {
-    const { description, tensors } = readRecognizer(bytes);
-    const modelId = idOf(bytes);
-    const label = RECOGNIZER_NAMES.includes(name) ? name : recognizerLabel(path, modelId);
-    return unloaded(buildRecognizer(description), tensors, { name: label, modelId, description });
-  } catch (error) {
-    if (error instanceof CheckpointError) throw new CheckpointError(`${path}: ${error.message}`, { cause: error });
-    throw error;
-  }
+  const { description, tensors } = file;
+  const modelId = idOf(bytes);
+  const label = RECOGNIZER_NAMES.includes(name) ? name : recognizerLabel(path, modelId);
+  return unloaded(buildRecognizer(description), tensors, { name: label, modelId, description });
 }
 
 function unloaded(

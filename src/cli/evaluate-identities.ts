@@ -4,14 +4,13 @@ import { ArgumentError } from '../common/errors.js';
 import type { FaceEntry, Split } from '../data/faces/face-listing.js';
 import { openFaceFolder } from '../data/faces/face-set.js';
 import { checkTarget, writeFileAtomic } from '../data/files/atomic-file.js';
-import { PACKAGE_VERSION } from '../data/files/package-root.js';
 import { cosine, type OperatingPoint, tarAtFar } from '../evaluation/metrics/verification.js';
-import { commandLine } from '../evaluation/reports/collect-facts.js';
+import { runFacts } from '../evaluation/reports/collect-facts.js';
 import { gitCommit } from '../evaluation/reports/git-commit.js';
 import { percent } from '../evaluation/reports/percent.js';
+import { factTexts, listLines, type RunFacts } from '../evaluation/reports/run-facts.js';
 import { markdownTable, textTable } from '../evaluation/reports/tables.js';
 import { embedPictures } from '../evaluation/verification/embed-pictures.js';
-import type { GpuDescription } from '../gpu/description.js';
 import { noteOwn } from './note-own.js';
 import { Outputs } from './outputs.js';
 import { cacheFile, dataFolder } from './places.js';
@@ -103,12 +102,7 @@ interface GroupResult {
   points: Point[];
 }
 
-interface IdentitiesReport {
-  command: string;
-  date: string;
-  commit: string | null;
-  version: string;
-  device: GpuDescription;
+interface IdentitiesReport extends RunFacts {
   model: { name: string; id: string; embedding: 'single' | 'flip' };
   data: { split: IdentitiesOptions['split']; faces: number; identities: number };
   groups: GroupResult[];
@@ -157,11 +151,7 @@ async function run(options: IdentitiesOptions): Promise<void> {
       points: FARS.map((far) => ({ wanted: far, ...tarAtFar(genuine, impostor, far) })),
     }));
     const report: IdentitiesReport = {
-      command: commandLine(),
-      date: new Date().toISOString(),
-      commit,
-      version: PACKAGE_VERSION,
-      device: gpu.description,
+      ...runFacts(gpu.description, commit),
       model: { name: opened.name, id: opened.modelId, embedding: options.single ? 'single' : 'flip' },
       data: { split: options.split, faces: entries.length, identities: new Set(entries.map((e) => e.identity)).size },
       groups: results,
@@ -173,7 +163,7 @@ async function run(options: IdentitiesOptions): Promise<void> {
 
 /** Writes the report as PATH.json and PATH.md, and prints its table. */
 async function writeReport(path: string, report: IdentitiesReport, results: readonly GroupResult[]): Promise<void> {
-  const { model, data, device } = report;
+  const { model, data } = report;
   const table = {
     title: `Pairs of split ${data.split}`,
     columns: ['Group', 'Genuine', 'Impostor', ...FARS.map((far) => `TAR at FAR ${far}`), 'Threshold at 0.001'],
@@ -187,16 +177,14 @@ async function writeReport(path: string, report: IdentitiesReport, results: read
     note: 'Thresholds of each group are its own. A FAR below one over the number of impostor pairs means none was accepted.',
   };
   const facts = [
-    `- ${data.faces} faces of ${data.identities} identities`,
-    `- Recogniser: ${model.name} (weights ${model.id}), ${model.embedding === 'single' ? 'the picture alone' : 'the picture and its mirror image'}`,
-    `- Device: ${device.description} (${device.kind})`,
-    `- Commit ${report.commit ?? 'unknown'}, ${report.date}`,
-    `- Command: \`${report.command}\``,
+    `${data.faces} faces of ${data.identities} identities`,
+    `Recogniser: ${model.name} (weights ${model.id}), ${model.embedding === 'single' ? 'the picture alone' : 'the picture and its mirror image'}`,
+    ...factTexts(report),
   ];
   await writeFileAtomic(`${path}.json`, `${JSON.stringify(report, null, 2)}\n`);
   await writeFileAtomic(
     `${path}.md`,
-    `# ${model.name} on held-out identities\n\n${facts.join('\n')}\n\n${markdownTable(table)}\n`,
+    `# ${model.name} on held-out identities\n\n${listLines(facts)}\n\n${markdownTable(table)}\n`,
   );
   print(textTable(table));
 }

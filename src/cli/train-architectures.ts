@@ -6,9 +6,10 @@ import type { Split } from '../data/faces/face-listing.js';
 import { type FaceSet, openFaceFolder } from '../data/faces/face-set.js';
 import { firstFaces, labelFaces } from '../data/faces/identity-set.js';
 import { writeFileAtomic } from '../data/files/atomic-file.js';
-import { commandLine } from '../evaluation/reports/collect-facts.js';
+import { runFacts } from '../evaluation/reports/collect-facts.js';
 import { gitCommit } from '../evaluation/reports/git-commit.js';
 import { percent } from '../evaluation/reports/percent.js';
+import { factTexts, listLines } from '../evaluation/reports/run-facts.js';
 import { markdownTable, textTable } from '../evaluation/reports/tables.js';
 import { type Contender, type ContenderResult, compareNetworks, loadingMs } from '../training/compare-networks.js';
 import { DEFAULT_RECOGNITION_TRAINING, type RecognitionTrainingConfig } from '../training/recognition-config.js';
@@ -130,10 +131,7 @@ async function run(options: ArchitecturesOptions): Promise<void> {
       degrade: { share: 0.5, covered: 0.1, grey: 0.05 },
     });
     const report = {
-      command: commandLine(),
-      date: new Date().toISOString(),
-      commit,
-      device: gpu.description,
+      ...runFacts(gpu.description, commit),
       faces: { training: labelling.labelled.length, validation: validationFaces.count },
       loadingMs: loading,
       config: contenders[0].config,
@@ -141,18 +139,16 @@ async function run(options: ArchitecturesOptions): Promise<void> {
     };
     const table = tableOf(results);
     const facts = [
-      `- ${labelling.labelled.length} faces of ${labelling.identities.length} persons; ${validationFaces.count} held-out faces of others; 1 − cosine to teacher ${teacher.name} alone is learnt`,
-      `- ${options.seconds} processor seconds each (all threads of the process), in turns of 10, batches of ${options.batch}, AdamW at ${options.lr}; the running average of the weights is compared`,
-      `- Reading, spoiling and turning a face takes ${loading.toFixed(1)} ms more, the teacher nothing: its embeddings are cached`,
-      `- Device: ${gpu.description.description} (${gpu.description.kind})`,
-      `- Commit ${commit ?? 'unknown'}, ${report.date}`,
-      `- Command: \`${report.command}\``,
+      `${labelling.labelled.length} faces of ${labelling.identities.length} persons; ${validationFaces.count} held-out faces of others; 1 − cosine to teacher ${teacher.name} alone is learnt`,
+      `${options.seconds} processor seconds each (all threads of the process), in turns of 10, batches of ${options.batch}, AdamW at ${options.lr}; the running average of the weights is compared`,
+      `Reading, spoiling and turning a face takes ${loading.toFixed(1)} ms more, the teacher nothing: its embeddings are cached`,
+      ...factTexts(report),
     ];
     const path = join(options.out, 'recognizer-architectures');
     await writeFileAtomic(`${path}.json`, `${JSON.stringify(report, null, 2)}\n`);
     await writeFileAtomic(
       `${path}.md`,
-      `# Recognisers under equal budgets\n\n${facts.join('\n')}\n\n${markdownTable(table)}\n`,
+      `# Recognisers under equal budgets\n\n${listLines(facts)}\n\n${markdownTable(table)}\n`,
     );
     print(textTable(table));
     targets.dispose();

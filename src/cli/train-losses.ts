@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { writeFileAtomic } from '../data/files/atomic-file.js';
-import { commandLine } from '../evaluation/reports/collect-facts.js';
+import { runFacts } from '../evaluation/reports/collect-facts.js';
 import { gitCommit } from '../evaluation/reports/git-commit.js';
+import { factTexts, listLines, type RunFacts } from '../evaluation/reports/run-facts.js';
 import { markdownTable, textTable } from '../evaluation/reports/tables.js';
-import type { GpuDescription } from '../gpu/description.js';
 import { LazyDevice } from '../gpu/device-source.js';
 import { LOSSES } from '../ops/margin-loss.js';
 import {
@@ -50,11 +50,7 @@ export function addTrainLosses(train: Command): void {
 type LossResult = RecognitionTrainingConfig['loss'] &
   Pick<Awaited<ReturnType<typeof trainRecognition>>, 'lastLoss' | 'validation'> & { seconds: number };
 
-interface LossesReport {
-  command: string;
-  date: string;
-  commit: string | null;
-  device: GpuDescription;
+interface LossesReport extends RunFacts {
   data: { identities: number; faces: number; sources: string };
   config: RecognitionTrainingConfig;
   results: LossResult[];
@@ -106,10 +102,7 @@ async function run(options: LossesOptions): Promise<void> {
     }
     const gpu = await device.open();
     const report: LossesReport = {
-      command: commandLine(),
-      date: new Date().toISOString(),
-      commit,
-      device: gpu.description,
+      ...runFacts(gpu.description, commit),
       data: { identities, faces, sources: options.sources ?? 'all' },
       config: base,
       results,
@@ -123,7 +116,7 @@ async function run(options: LossesOptions): Promise<void> {
 
 /** Writes the report as losses.json and losses.md into a folder, and prints its table. */
 async function writeReport(out: string, report: LossesReport): Promise<void> {
-  const { results, data, config, device } = report;
+  const { results, data, config } = report;
   const percent = (share: number | undefined): string => (share === undefined ? '' : `${(100 * share).toFixed(1)} %`);
   const uses = { s: ['cosface', 'arcface', 'normface'], m: ['cosface', 'arcface', 'sphereface'] };
   const table = {
@@ -141,16 +134,14 @@ async function writeReport(out: string, report: LossesReport): Promise<void> {
     note: `All pairs of ${results[0].validation?.faces ?? 0} faces of split val: ${results[0].validation?.genuine ?? 0} genuine, ${results[0].validation?.impostor ?? 0} impostor. One seed each: differences of a few points may be chance.`,
   };
   const facts = [
-    `- ${data.faces} faces of ${data.identities} identities (sources ${data.sources}), ${config.steps} steps of ${config.batchSize}, the same batches, first weights and schedule for each`,
-    `- Network: CameoFace, channels ${config.model.channels.join('-')}, no residual units; AdamW`,
-    `- Device: ${device.description} (${device.kind})`,
-    `- Commit ${report.commit ?? 'unknown'}, ${report.date}`,
-    `- Command: \`${report.command}\``,
+    `${data.faces} faces of ${data.identities} identities (sources ${data.sources}), ${config.steps} steps of ${config.batchSize}, the same batches, first weights and schedule for each`,
+    `Network: CameoFace, channels ${config.model.channels.join('-')}, no residual units; AdamW`,
+    ...factTexts(report),
   ];
   await writeFileAtomic(join(out, 'losses.json'), `${JSON.stringify(report, null, 2)}\n`);
   await writeFileAtomic(
     join(out, 'losses.md'),
-    `# Losses under equal budgets\n\n${facts.join('\n')}\n\n${markdownTable(table)}\n`,
+    `# Losses under equal budgets\n\n${listLines(facts)}\n\n${markdownTable(table)}\n`,
   );
   print(textTable(table));
 }

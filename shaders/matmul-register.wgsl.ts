@@ -73,6 +73,9 @@ export function matmulRegisterShader(product: RegisterProduct): Shader {
   /** Own row r, inner element e. */
   const ownNumber = (r: number, e: number): string =>
     ownAlong === 'inner' ? `x${r}[${e}]` : `x${e * ownVecs + Math.floor(r / 4)}[${r % 4}]`;
+  /** Shared vector m of a step. */
+  const sharedVector = (m: number): string =>
+    subgroup ? `subgroupBroadcast(part${m % shares}, ${m}u / SHARES)` : `part${m}`;
   const sum = (r: number, v: number): string => finalSum(levels, r, v);
   return shader(
     {
@@ -134,25 +137,24 @@ fn main(
       ${unroll(shares, (r) => `let part${r} = sharedRows[sharedAt${r} + k * sharedStep];`)}
       ${unroll(ownTile, (r) => `let x${r} = ownRows[ownAt${r} + k * ownStep];`)}
       ${unroll(
-        sharedTile,
-        (m) => wgsl`
-#if ${subgroup}
-      let w${m} = subgroupBroadcast(part${m % shares}, ${m}u / SHARES);
+        sharedVecs,
+        (v) => wgsl`
+      ${unroll(
+        4,
+        (e) => wgsl`
+#if ${sharedAlong === 'inner'}
+      let w${4 * v + e} = ${sharedVector(4 * v + e)};
 #else
-      let w${m} = part${m};
+      let v${e}_${v} = ${sharedVector(e * sharedVecs + v)};
 #endif`,
       )}
-      ${unroll(4, (e) =>
-        unroll(
-          sharedVecs,
-          (v) => wgsl`
 #if ${sharedAlong === 'inner'}
-      let v${e}_${v} = vec4f(w${4 * v}[${e}], w${4 * v + 1}[${e}], w${4 * v + 2}[${e}], w${4 * v + 3}[${e}]);
-#else
-      let v${e}_${v} = w${e * sharedVecs + v};
+      ${unroll(4, (e) => `let v${e}_${v} = vec4f(${unroll(4, (c) => `w${4 * v + c}[${e}],`)});`)}
 #endif
-      ${unroll(ownTile, (r) => `sum${r}_${v} = fma(vec4f(${ownNumber(r, e)}), v${e}_${v}, sum${r}_${v});`)}`,
-        ),
+      ${unroll(ownTile, (r) =>
+        // All four of a sum, one after the other: registers hold it meanwhile.
+        unroll(4, (e) => `sum${r}_${v} = fma(vec4f(${ownNumber(r, e)}), v${e}_${v}, sum${r}_${v});`),
+      )}`,
       )}
     }
 #if ${levels > 1}

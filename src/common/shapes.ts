@@ -148,3 +148,9 @@ function samePadding1d(size: number, kernel: number, stride: number, dilation: n
 
 /** Rounded up to a multiple of 4: a whole number of vec4. */
 export const up4 = (size: number): number => Math.ceil(size / 4) * 4;
+
+/** The divisor-friendly tile: the candidate that wastes least of `count`, the first on a tie. */
+export function leastWaste(count: number, candidates: readonly number[]): number {
+  const cost = (tile: number): number => Math.ceil(count / tile) * tile;
+  return candidates.reduce((best, tile) => (cost(tile) < cost(best) ? tile : best));
+}

@@ -19,6 +19,7 @@ import { type Conv2dAttrs, conv2dShape, convShape, convTranspose2dShape } from '
 import { tuneConv } from '../../../src/ops/conv/tune.js';
 import { planWeightGradient } from '../../../src/ops/conv/weight-gradient.js';
 import { winogradCandidates, winogradGradientCandidates } from '../../../src/ops/conv/winograd-choose.js';
+import type { BatchedConfig } from '../../../src/ops/matmul/batched.js';
 import { dispatch } from '../../../src/tensor/dispatch.js';
 import { scope, Tensor } from '../../../src/tensor/tensor.js';
 import { checkOp, gpuSuite, randomValues, testGpu } from '../../helpers/harness.js';
@@ -94,6 +95,39 @@ for (const outputs of OUTPUTS) {
     }
   });
 }
+
+test('the wider tiles of products where there is much to compute', async () => {
+  const gpu = await testGpu();
+  const tileOf = (channels: number, limits = CPU): number => {
+    const config = chooseWeightGradient(same(64, 28, 24, channels, channels), limits);
+    assert.ok(config.variant === 'winograd' && config.product.variant === 'register');
+    return config.product.sharedTile;
+  };
+  assert.equal(
+    [24, 48, 64, 96, 40].map((channels) => tileOf(channels)),
+    [24, 24, 32, 32, 24],
+  );
+  assert.is(tileOf(64, { ...CPU, subgroupSize: 4 }), 8, 'narrow registers');
+  if (gpu.description.kind !== 'lavapipe') return; // the only adapter that is given them
+  for (const sharedTile of [24, 32]) {
+    const [x, w, , padding] = CASES[3];
+    const attrs = attrsOf(padding);
+    const shape = convShape(x, conv2dShape([x, w], attrs), w, attrs);
+    const wide = <Config extends { product: BatchedConfig }>(config: Config): Config => ({
+      ...config,
+      product: { ...config.product, sharedTile },
+    });
+    const { forward, inputGradient, weightGradient } = configsOf(shape, 4, gpu.limits);
+    assert.ok(forward.variant === 'winograd' && inputGradient.variant === 'winograd');
+    const configs = {
+      forward: wide(forward),
+      inputGradient: wide(inputGradient),
+      weightGradient: wide(weightGradient),
+    };
+    const implementation = conv2dOp({ configs });
+    await checkOp({ op: 'conv2d', attrs, inputs: [x, w], sumLength: longest(x, w), implementation });
+  }
+});
 
 test('random shapes', async () => {
   const { limits } = await testGpu();

@@ -9,7 +9,7 @@ import {
 import { TILE_INNER, type Tile, tileBytes, tileColumns, tileRows, tileThreads } from '../../../shaders/common/tile.js';
 import type { RegisterTile } from '../../../shaders/conv-tap.wgsl.js';
 import type { WeightGradientTile } from '../../../shaders/conv-weight-gradient.wgsl.js';
-import { up4 } from '../../common/shapes.js';
+import { leastWaste, up4 } from '../../common/shapes.js';
 import { hasNarrowRegisters, type KernelLimits, MAX_GROUPS } from '../../gpu/kernel.js';
 import {
   chooseDepthwise,
@@ -107,12 +107,6 @@ function sharingSubgroup(limits: KernelLimits): number {
 function subgroupCandidates(limits: KernelLimits): readonly number[] {
   const estimated = sharingSubgroup(limits);
   return limits.software || limits.subgroupSize === 0 ? [estimated] : [estimated, limits.subgroupSize];
-}
-
-/** The divisor-friendly tile: the candidate that wastes least of `count`, the first on a tie. */
-function leastWaste(count: number, candidates: readonly number[]): number {
-  const cost = (tile: number): number => Math.ceil(count / tile) * tile;
-  return candidates.reduce((best, tile) => (cost(tile) < cost(best) ? tile : best));
 }
 
 /** Channels an invocation of the register kernels accumulates, of `padded` (a multiple of 4). */

@@ -1,7 +1,7 @@
 import type { Shader } from '../src/common/shader.js';
 import { read, shader, vectorType, write } from './common/bindings.js';
 import { BLOCK } from './common/block-sums.js';
-import { type ColumnWidth, columnPlan } from './common/columns.js';
+import { type ChannelWidth, walkPlan } from './common/channel-walk.js';
 import { linearHead, linearIndex } from './common/linear-index.js';
 import { f32Literal } from './common/literal.js';
 import { nonFiniteFunctions } from './common/non-finite.js';
@@ -12,7 +12,7 @@ import type { SlopeKind } from './prelu.wgsl.js';
 const preActivation = '(x - mean) * scale + beta';
 
 /** y = prelu(z), z = (x − mean)·gamma/√(variance + eps) + beta. */
-export function batchNormPreluShader(width: ColumnWidth, kind: SlopeKind, eps: number): Shader {
+export function batchNormPreluShader(width: ChannelWidth, kind: SlopeKind, eps: number): Shader {
   const V = vectorType(width);
   return shader(
     {
@@ -23,7 +23,7 @@ export function batchNormPreluShader(width: ColumnWidth, kind: SlopeKind, eps: n
       variances: read(V),
       slopes: read(kind === 'shared' ? 'f32' : V),
       ys: write(V),
-      plan: columnPlan,
+      plan: walkPlan,
     },
     (declarations) => wgsl`
 alias V = ${V};
@@ -95,10 +95,10 @@ const loadCoefficients = `
   let slope = coefficients[4u * plan.groups + group];`;
 
 /**
- * Partial sums [slots, groups] of the gradients of beta, gamma and the slope, in one walk: of dz, of
+ * Partial sums [parts, groups] of the gradients of beta, gamma and the slope, in one walk: of dz, of
  * dz·(x − mean)/√(variance + eps), and of dy·z where z ≤ 0, with z computed again from x.
  */
-export function batchNormPreluPartialGradientsShader(width: ColumnWidth): Shader {
+export function batchNormPreluPartialGradientsShader(width: ChannelWidth): Shader {
   const V = vectorType(width);
   return shader(
     {
@@ -108,7 +108,7 @@ export function batchNormPreluPartialGradientsShader(width: ColumnWidth): Shader
       partialBetas: write(V),
       partialGammas: write(V),
       partialSlopes: write(V),
-      plan: columnPlan,
+      plan: walkPlan,
     },
     (declarations) => wgsl`
 alias V = ${V};
@@ -153,7 +153,7 @@ ${linearHead} {
  * dx = gamma/√(variance + eps)·dz; in the training form, where the statistics depend on x, without the projections of
  * dz on a constant and on x̂: gamma/√(variance + eps)·(dz − dBeta/rows − x̂·dGamma/rows).
  */
-export function batchNormPreluInputGradientShader(width: ColumnWidth, training: boolean): Shader {
+export function batchNormPreluInputGradientShader(width: ChannelWidth, training: boolean): Shader {
   const V = vectorType(width);
   return shader(
     {
@@ -163,7 +163,7 @@ export function batchNormPreluInputGradientShader(width: ColumnWidth, training: 
       dBetas: training && read(V),
       dGammas: training && read(V),
       dxs: write(V),
-      plan: columnPlan,
+      plan: walkPlan,
     },
     (declarations) => wgsl`
 alias V = ${V};

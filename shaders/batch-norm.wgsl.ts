@@ -1,7 +1,7 @@
 import type { Shader } from '../src/common/shader.js';
 import { read, shader, uniform, vectorType, write } from './common/bindings.js';
 import { BLOCK } from './common/block-sums.js';
-import { type ColumnWidth, columnPlan } from './common/columns.js';
+import { type ChannelWidth, walkPlan } from './common/channel-walk.js';
 import { linearHead, linearIndex } from './common/linear-index.js';
 import { f32Literal } from './common/literal.js';
 import { wgsl } from './common/wgsl.js';
@@ -22,13 +22,13 @@ fn merge(a: Moments, b: Moments) -> Moments {
 /**
  * First half of the batch statistics: each invocation's mean and sum of squared deviations of x − origin, by Welford's
  * update within a block, which would come to a standstill in a long run. The origin, the first row, keeps a mean that is large beside the deviation out of all sums, so that they are
- * not rounded at its scale; the update makes any origin safe. Partials: [means | squares] of [slots, groups].
+ * not rounded at its scale; the update makes any origin safe. Partials: [means | squares] of [parts, groups].
  * Welford 1962, "Note on a method for calculating corrected sums of squares and products".
  */
-export function partialMomentsShader(width: ColumnWidth): Shader {
+export function partialMomentsShader(width: ChannelWidth): Shader {
   const V = vectorType(width);
   return shader(
-    { xs: read(V), partials: write(V), plan: columnPlan },
+    { xs: read(V), partials: write(V), plan: walkPlan },
     (declarations) => wgsl`
 alias V = ${V};
 ${declarations}
@@ -58,10 +58,10 @@ ${linearHead} {
 }
 
 /**
- * Second half: merges the partial moments of each group's slots into the mean and the biased variance of each channel.
- * With one lane an invocation does it in blocks; with more (a power of two, ≤ slots) a workgroup does it in a tree.
+ * Second half: merges the partial moments of each group's parts into the mean and the biased variance of each channel.
+ * With one lane an invocation does it in blocks; with more (a power of two, ≤ parts) a workgroup does it in a tree.
  */
-export function momentsShader(width: ColumnWidth, lanes: number): Shader {
+export function momentsShader(width: ChannelWidth, lanes: number): Shader {
   const V = vectorType(width);
   return shader(
     {
@@ -69,15 +69,15 @@ export function momentsShader(width: ColumnWidth, lanes: number): Shader {
       partials: read(V),
       means: write(V),
       variances: write(V),
-      plan: columnPlan,
+      plan: walkPlan,
     },
     (declarations) => wgsl`
 alias V = ${V};
 ${declarations}
 ${momentsFunctions}
-fn load(slot: u32, group: u32) -> Moments {
-  let at = slot * plan.groups + group;
-  return Moments(f32((plan.rows - slot + plan.slots - 1u) / plan.slots), partials[at], partials[plan.threads + at]);
+fn load(part: u32, group: u32) -> Moments {
+  let at = part * plan.groups + group;
+  return Moments(f32((plan.rows - part + plan.parts - 1u) / plan.parts), partials[at], partials[plan.threads + at]);
 }
 fn store(group: u32, total: Moments) {
   means[group] = xs[group] + total.mean;
@@ -89,9 +89,9 @@ ${linearHead} {
   let i = ${linearIndex};
   if (i >= plan.groups) { return; }
   var total = Moments(0.0, V(), V());
-  for (var begin = 0u; begin < plan.slots; begin += ${BLOCK}u) {
+  for (var begin = 0u; begin < plan.parts; begin += ${BLOCK}u) {
     var block = load(begin, i);
-    for (var slot = begin + 1u; slot < min(begin + ${BLOCK}u, plan.slots); slot++) { block = merge(block, load(slot, i)); }
+    for (var part = begin + 1u; part < min(begin + ${BLOCK}u, plan.parts); part++) { block = merge(block, load(part, i)); }
     total = merge(total, block);
   }
   store(i, total);
@@ -103,7 +103,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
   let group = wid.x + wid.y * nwg.x;
   if (group >= plan.groups) { return; }
   var total = load(lid, group);
-  for (var slot = lid + ${lanes}u; slot < plan.slots; slot += ${lanes}u) { total = merge(total, load(slot, group)); }
+  for (var part = lid + ${lanes}u; part < plan.parts; part += ${lanes}u) { total = merge(total, load(part, group)); }
   lanes[lid] = total;
   for (var half = ${lanes / 2}u; half > 0u; half /= 2u) {
     workgroupBarrier();
@@ -116,7 +116,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
 }
 
 /** y = (x − mean)·gamma/√(variance + eps) + beta. */
-export function normalizeShader(width: ColumnWidth, eps: number): Shader {
+export function normalizeShader(width: ChannelWidth, eps: number): Shader {
   const V = vectorType(width);
   return shader(
     {
@@ -126,7 +126,7 @@ export function normalizeShader(width: ColumnWidth, eps: number): Shader {
       means: read(V),
       variances: read(V),
       ys: write(V),
-      plan: columnPlan,
+      plan: walkPlan,
     },
     (declarations) => wgsl`
 alias V = ${V};
@@ -146,8 +146,8 @@ ${linearHead} {
   );
 }
 
-/** Partial sums [slots, groups] of the gradients of beta and gamma: of dy, and of dy·(x − mean)/√(variance + eps). */
-export function partialGradientsShader(width: ColumnWidth, eps: number): Shader {
+/** Partial sums [parts, groups] of the gradients of beta and gamma: of dy, and of dy·(x − mean)/√(variance + eps). */
+export function partialGradientsShader(width: ChannelWidth, eps: number): Shader {
   const V = vectorType(width);
   return shader(
     {
@@ -157,7 +157,7 @@ export function partialGradientsShader(width: ColumnWidth, eps: number): Shader 
       variances: read(V),
       partialBetas: write(V),
       partialGammas: write(V),
-      plan: columnPlan,
+      plan: walkPlan,
     },
     (declarations) => wgsl`
 alias V = ${V};
@@ -192,7 +192,7 @@ ${linearHead} {
  * dx of the training form: the mean and the variance depend on x too, so the projections of dy on a constant and on
  * x̂ are taken away: dx = gamma/√(variance + eps)·(dy − dBeta/rows − x̂·dGamma/rows).
  */
-export function trainingInputGradientShader(width: ColumnWidth, eps: number): Shader {
+export function trainingInputGradientShader(width: ChannelWidth, eps: number): Shader {
   const V = vectorType(width);
   return shader(
     {
@@ -204,7 +204,7 @@ export function trainingInputGradientShader(width: ColumnWidth, eps: number): Sh
       dBetas: read(V),
       dGammas: read(V),
       dxs: write(V),
-      plan: columnPlan,
+      plan: walkPlan,
     },
     (declarations) => wgsl`
 alias V = ${V};
@@ -228,7 +228,7 @@ ${linearHead} {
 }
 
 /** dx of the inference form, where the statistics are constants: dx = dy·gamma/√(variance + eps). */
-export function inferenceInputGradientShader(width: ColumnWidth, eps: number): Shader {
+export function inferenceInputGradientShader(width: ChannelWidth, eps: number): Shader {
   const V = vectorType(width);
   return shader(
     {
@@ -236,7 +236,7 @@ export function inferenceInputGradientShader(width: ColumnWidth, eps: number): S
       gammas: read(V),
       variances: read(V),
       dxs: write(V),
-      plan: columnPlan,
+      plan: walkPlan,
     },
     (declarations) => wgsl`
 alias V = ${V};

@@ -1,7 +1,7 @@
 import type { Shader } from '../src/common/shader.js';
 import { read, shader, vectorType, write } from './common/bindings.js';
 import { BLOCK } from './common/block-sums.js';
-import { type ColumnWidth, columnPlan } from './common/columns.js';
+import { type ChannelWidth, walkPlan } from './common/channel-walk.js';
 import { linearHead, linearIndex } from './common/linear-index.js';
 import { f32Literal } from './common/literal.js';
 import { nonFiniteFunctions } from './common/non-finite.js';
@@ -35,10 +35,10 @@ fn bitsOf(magnitude: V, inverse: V, width: V) -> V {
 }`)();
 
 /** Bits of each element. Bindings: y, logScale, bits, plan. */
-export function logisticBitsShader(width: ColumnWidth): Shader {
+export function logisticBitsShader(width: ChannelWidth): Shader {
   const V = vectorType(width);
   return shader(
-    { ys: read(V), logScales: read(V), bits: write(V), plan: columnPlan },
+    { ys: read(V), logScales: read(V), bits: write(V), plan: walkPlan },
     (declarations) => wgsl`
 alias V = ${V};
 ${declarations}
@@ -59,10 +59,10 @@ ${linearHead} {
 }
 
 /**
- * Both gradients in one walk, each only if wanted: dy, and the partial sums [slots, groups] of that of logScale.
+ * Both gradients in one walk, each only if wanted: dy, and the partial sums [parts, groups] of that of logScale.
  * Neither passes where the bits are at their ceiling. Bindings: y, logScale, the gradient of the bits, results, plan.
  */
-export function logisticBitsGradientShader(width: ColumnWidth, wanted: { input: boolean; logScale: boolean }): Shader {
+export function logisticBitsGradientShader(width: ChannelWidth, wanted: { input: boolean; logScale: boolean }): Shader {
   const V = vectorType(width);
   return shader(
     {
@@ -71,7 +71,7 @@ export function logisticBitsGradientShader(width: ColumnWidth, wanted: { input: 
       dBits: read(V),
       dys: wanted.input && write(V),
       partials: wanted.logScale && write(V),
-      plan: columnPlan,
+      plan: walkPlan,
     },
     (declarations) => wgsl`
 alias V = ${V};

@@ -2,7 +2,7 @@ import type { Shader } from '../src/common/shader.js';
 import type { Pair } from '../src/common/shapes.js';
 import { read, shader, vectorType, write } from './common/bindings.js';
 import { declareSums, endBlock, finalSum, levelsOf } from './common/blocks.js';
-import type { ColumnWidth } from './common/columns.js';
+import type { ChannelWidth } from './common/channel-walk.js';
 import { axisTerms, type ConvShape, forwardAxis, slidingWindow } from './common/conv-geometry.js';
 import { linearHead, linearIndex } from './common/linear-index.js';
 import { nonFiniteFunctions } from './common/non-finite.js';
@@ -13,7 +13,7 @@ import { wgsl } from './common/wgsl.js';
 export interface DepthwiseWeightGradient {
   shape: ConvShape;
   /** Adjacent channels of an invocation; divides the channels. */
-  width: ColumnWidth;
+  width: ChannelWidth;
   /** Taps [rows, columns] whose sums an invocation keeps. */
   block: Pair;
   /** Rows and columns of the output in a strip. */

@@ -1,7 +1,7 @@
 import type { Shader } from '../src/common/shader.js';
 import { type Bindings, read, shader, vectorType, write } from './common/bindings.js';
 import { levelsOf } from './common/blocks.js';
-import type { ColumnWidth } from './common/columns.js';
+import type { ChannelWidth } from './common/channel-walk.js';
 import { type AxisPlan, axisDests, axisSteps, axisTerms, slidingWindow } from './common/conv-geometry.js';
 import { type Epilogue, epilogueArray, epilogueFunctions } from './common/epilogue.js';
 import { linearHead, linearIndex } from './common/linear-index.js';
@@ -18,7 +18,7 @@ export interface DepthwiseConv {
   kernel: readonly [number, number];
   epilogue: Epilogue;
   /** Adjacent channels of an invocation; divides `channels`. */
-  width: ColumnWidth;
+  width: ChannelWidth;
 }
 
 /** What both kernels bind: source, weights, the epilogue's numbers where it has some, dest. */

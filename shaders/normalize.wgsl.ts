@@ -1,7 +1,7 @@
 import type { Shader } from '../src/common/shader.js';
 import { read, shader, uniform, vectorType, write } from './common/bindings.js';
 import { BLOCK } from './common/block-sums.js';
-import type { ColumnWidth } from './common/columns.js';
+import type { ChannelWidth } from './common/channel-walk.js';
 import { linearHead, linearIndex } from './common/linear-index.js';
 import { nonFiniteFunctions } from './common/non-finite.js';
 import { wgsl } from './common/wgsl.js';
@@ -15,7 +15,7 @@ import { wgsl } from './common/wgsl.js';
 export const rowPlan = /* @__PURE__ */ uniform({ rows: 'u32', groups: 'u32', eps: 'f32' });
 
 /** WGSL that both kernels share: `product` of two vectors, `total` over the lanes, and `divisorOf` a norm. */
-function rowFunctions(width: ColumnWidth, lanes: number): string {
+function rowFunctions(width: ChannelWidth, lanes: number): string {
   return wgsl`
 ${nonFiniteFunctions()}
 fn divisorOf(norm: f32) -> f32 { return keepNan(max(norm, plan.eps), norm); }
@@ -41,7 +41,7 @@ fn total(sum: vec2f, lane: u32) -> vec2f {
 }
 
 /** y = x / max(‖x‖₂, eps) for each row. Bindings: x, y, plan. */
-export function l2NormalizeShader(width: ColumnWidth, lanes: number): Shader {
+export function l2NormalizeShader(width: ChannelWidth, lanes: number): Shader {
   const V = vectorType(width);
   return shader(
     { xs: read(V), ys: write(V), plan: rowPlan },
@@ -81,7 +81,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
  * dx = (dy − y·(y·dy)) / max(‖x‖₂, eps): what is along y changes no length. Where eps is the divisor it is a constant, and
  * the second term is absent. Bindings: x, dy, dx, plan.
  */
-export function l2NormalizeGradientShader(width: ColumnWidth, lanes: number): Shader {
+export function l2NormalizeGradientShader(width: ChannelWidth, lanes: number): Shader {
   const V = vectorType(width);
   return shader(
     { xs: read(V), dys: read(V), dxs: write(V), plan: rowPlan },

@@ -1,7 +1,7 @@
 import type { Shader } from '../src/common/shader.js';
 import { read, shader, vectorType, write } from './common/bindings.js';
 import { BLOCK } from './common/block-sums.js';
-import { type ColumnWidth, columnPlan } from './common/columns.js';
+import { type ChannelWidth, walkPlan } from './common/channel-walk.js';
 import { linearHead, linearIndex } from './common/linear-index.js';
 import { nonFiniteFunctions } from './common/non-finite.js';
 import { wgsl } from './common/wgsl.js';
@@ -10,14 +10,14 @@ import { wgsl } from './common/wgsl.js';
 export type SlopeKind = 'shared' | 'perChannel';
 
 /** y = x where x > 0, else slope·x. */
-export function preluShader(width: ColumnWidth, kind: SlopeKind): Shader {
+export function preluShader(width: ChannelWidth, kind: SlopeKind): Shader {
   const V = vectorType(width);
   return shader(
     {
       xs: read(V),
       slopes: read(kind === 'shared' ? 'f32' : V),
       ys: write(V),
-      plan: columnPlan,
+      plan: walkPlan,
     },
     (declarations) => wgsl`
 alias V = ${V};
@@ -40,11 +40,11 @@ ${linearHead} {
 }
 
 /**
- * Both gradients in one walk, each only if wanted: dx, and the partial sums [slots, groups] of dy·x where x ≤ 0. Where x is
+ * Both gradients in one walk, each only if wanted: dx, and the partial sums [parts, groups] of dy·x where x ≤ 0. Where x is
  * NaN nobody knows the side, and both are NaN.
  */
 export function preluGradientShader(
-  width: ColumnWidth,
+  width: ChannelWidth,
   kind: SlopeKind,
   wanted: { input: boolean; slope: boolean },
 ): Shader {
@@ -56,7 +56,7 @@ export function preluGradientShader(
       dys: read(V),
       dxs: wanted.input && write(V),
       partials: wanted.slope && write(V),
-      plan: columnPlan,
+      plan: walkPlan,
     },
     (declarations) => wgsl`
 alias V = ${V};

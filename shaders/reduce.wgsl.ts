@@ -11,15 +11,15 @@ export type SumWidth = 1 | 2 | 4;
 export const sumPlan = /* @__PURE__ */ uniform({
   rows: 'u32',
   groups: 'u32',
-  slots: 'u32',
+  parts: 'u32',
   threads: 'u32',
   scale: 'f32',
 });
 
 /**
- * Adds rows: x [batches, rows, columns] becomes y [batches, slots, columns], where slot s holds
- * scale·(row s + row s + slots + row s + 2·slots + …), added in this order, in blocks and in blocks of blocks. An invocation
- * owns `width` adjacent columns of one slot. Bindings: x, y, plan.
+ * Adds rows: x [batches, rows, columns] becomes y [batches, parts, columns], where part s holds
+ * scale·(row s + row s + parts + row s + 2·parts + …), added in this order, in blocks and in blocks of blocks. An invocation
+ * owns `width` adjacent columns of one part. Bindings: x, y, plan.
  */
 export function sumRowsShader(width: SumWidth): Shader {
   const V = vectorType(width);
@@ -32,11 +32,11 @@ ${declarations}
 ${linearHead} {
   let i = ${linearIndex};
   if (i >= plan.threads) { return; }
-  let lane = i % (plan.slots * plan.groups);
-  let first = i / (plan.slots * plan.groups) * plan.rows * plan.groups;
+  let lane = i % (plan.parts * plan.groups);
+  let first = i / (plan.parts * plan.groups) * plan.rows * plan.groups;
   let column = first + lane % plan.groups;
-  let step = ${BLOCK}u * plan.slots;
-  let stride = plan.slots * plan.groups;
+  let step = ${BLOCK}u * plan.parts;
+  let stride = plan.parts * plan.groups;
   var total = V();
   for (var first = lane / plan.groups; first < plan.rows; first += ${BLOCK}u * step) {
     var blocks = V();

@@ -9,8 +9,8 @@ import { wgsl } from './common/wgsl.js';
 const ADDITIVE: MarginForm = { form: 'additive' };
 
 /*
- * Kernels that walk rows of scores [rows, classes] and their labels. An invocation visits every slots-th class of a row, from
- * `slot` on. The logit of class c is s·score, but that of the label is s times what the margin makes of its score: s = 1 and a
+ * Kernels that walk rows of scores [rows, classes] and their labels. An invocation visits every parts-th class of a row, from
+ * `part` on. The logit of class c is s·score, but that of the label is s times what the margin makes of its score: s = 1 and a
  * margin of 0 is plain softmax cross-entropy, others give the margin losses without a one-hot matrix.
  */
 
@@ -18,7 +18,7 @@ const ADDITIVE: MarginForm = { form: 'additive' };
 export const softmaxPlan = /* @__PURE__ */ uniform({
   rows: 'u32',
   classes: 'u32',
-  slots: 'u32',
+  parts: 'u32',
   size: 'u32',
   s: 'f32',
   a: 'f32',
@@ -52,9 +52,9 @@ fn isMasked(x: f32) -> bool { return bitcast<u32>(x) == 0xff800000u; }`;
 }
 
 /**
- * The largest logit of a slot, and the sum of e^(logit − largest), in one visit: the sum is rescaled whenever a larger
+ * The largest logit of a part, and the sum of e^(logit − largest), in one visit: the sum is rescaled whenever a larger
  * logit comes. Masked classes are left out; a logit that is NaN or +∞ makes the sum NaN. Milakov, Gimelshein 2018, "Online normalizer calculation for softmax", arXiv 1805.02867.
- * Bindings: scores, labels, partials [rows, slots], plan.
+ * Bindings: scores, labels, partials [rows, parts], plan.
  */
 export function softmaxPartialsShader(margin: MarginForm = ADDITIVE): Shader {
   return shader(
@@ -65,14 +65,14 @@ ${logitFunctions(margin)}
 
 ${linearHead} {
   let i = ${linearIndex};
-  if (i >= plan.rows * plan.slots) { return; }
-  let row = i / plan.slots;
-  let slot = i % plan.slots;
+  if (i >= plan.rows * plan.parts) { return; }
+  let row = i / plan.parts;
+  let part = i % plan.parts;
   let label = labelOf(row);
   var largest = LOWEST;
   var sum = 0.0;
   var wrong = 0.0;
-  for (var c = slot; c < plan.classes; c += plan.slots) {
+  for (var c = part; c < plan.classes; c += plan.parts) {
     let x = logit(row, c, label);
     if (!isFinite(x)) {
       if (!isMasked(x)) { wrong = nanOf(x); }
@@ -89,7 +89,7 @@ ${linearHead} {
 }
 
 /**
- * Merges the slots of each row: its largest logit and 1 / sum, from which the softmax of each class follows, and its
+ * Merges the parts of each row: its largest logit and 1 / sum, from which the softmax of each class follows, and its
  * cross-entropy. Bindings: scores, labels, partials, totals [rows], losses [rows], plan.
  */
 export function softmaxTotalsShader(margin: MarginForm = ADDITIVE): Shader {
@@ -108,15 +108,15 @@ ${logitFunctions(margin)}
 ${linearHead} {
   let i = ${linearIndex};
   if (i >= plan.rows) { return; }
-  let begin = i * plan.slots;
+  let begin = i * plan.parts;
   var largest = partials[begin].x;
-  for (var slot = 1u; slot < plan.slots; slot++) { largest = max(largest, partials[begin + slot].x); }
+  for (var part = 1u; part < plan.parts; part++) { largest = max(largest, partials[begin + part].x); }
   var sum = 0.0;
-  for (var first = 0u; first < plan.slots; first += ${BLOCK}u) {
+  for (var first = 0u; first < plan.parts; first += ${BLOCK}u) {
     var block = 0.0;
-    for (var slot = first; slot < min(first + ${BLOCK}u, plan.slots); slot++) {
-      let part = partials[begin + slot];
-      block += part.y * exp(part.x - largest);
+    for (var part = first; part < min(first + ${BLOCK}u, plan.parts); part++) {
+      let partial = partials[begin + part];
+      block += partial.y * exp(partial.x - largest);
     }
     sum += block;
   }
@@ -146,13 +146,13 @@ ${logitFunctions(margin)}
 
 ${linearHead} {
   let i = ${linearIndex};
-  if (i >= plan.rows * plan.slots) { return; }
-  let row = i / plan.slots;
-  let slot = i % plan.slots;
+  if (i >= plan.rows * plan.parts) { return; }
+  let row = i / plan.parts;
+  let part = i % plan.parts;
   let label = labelOf(row);
   let total = totals[row];
   let scale = plan.s * dy[0] / f32(plan.rows);
-  for (var c = slot; c < plan.classes; c += plan.slots) {
+  for (var c = part; c < plan.classes; c += plan.parts) {
     let p = exp(logit(row, c, label) - total.x) * total.y;
     if (c == label) {
       dScores[row * plan.classes + c] = scale * (p - 1.0) * target_logit(row, scores[row * plan.classes + c]).y;

@@ -11,7 +11,7 @@ import { prelu } from '../../src/ops/prelu.js';
 import { Tape } from '../../src/tensor/tape.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import { assertClose, checkOp, gpuSuite, randomValues, testGpu } from '../helpers/harness.js';
-import { PLANS, SHAPES } from './column-plans.js';
+import { PLANS, SHAPES } from './channel-walks.js';
 
 const test = gpuSuite('batch norm prelu');
 const attrs = { eps: 1e-5 };

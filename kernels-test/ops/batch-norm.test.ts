@@ -1,6 +1,6 @@
 import * as assert from 'uvu/assert';
 import { ArgumentError, ShapeError } from '../../src/common/errors.js';
-import { chooseColumns, naiveColumns } from '../../src/kernels/columns.js';
+import { chooseWalk, naiveWalk } from '../../src/kernels/channel-walk.js';
 import {
   batchNormInferenceOp,
   batchNormTrainingOp,
@@ -11,7 +11,7 @@ import { batchStatistics } from '../../src/ops/batch-norm/reference.js';
 import { Tape } from '../../src/tensor/tape.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import { assertClose, checkOp, gpuSuite, randomValues, testGpu, toNdArray } from '../helpers/harness.js';
-import { PLANS, SHAPES } from './column-plans.js';
+import { PLANS, SHAPES } from './channel-walks.js';
 
 const test = gpuSuite('batch norm');
 const attrs = { eps: 1e-5 };
@@ -49,7 +49,7 @@ test('inference form', async () => {
     attrs: { eps: 1e-3 },
     inputs: perChannel([3, 4], 4),
     values: (k, size) => (k === 4 ? randomValues(size, 8, [0.1, 3]) : undefined),
-    implementation: batchNormInferenceOp(naiveColumns),
+    implementation: batchNormInferenceOp(naiveWalk),
   });
 });
 
@@ -154,16 +154,16 @@ test('shapes and arguments that do not fit are refused', async () => {
   });
 });
 
-test('a plan covers every row with at least one row a slot, and a tree has at most a lane a slot', async () => {
+test('a plan covers every row with at least one row a part, and a tree has at most a lane a part', async () => {
   const gpu = await testGpu();
   for (const software of [true, false]) {
     const limits = { ...gpu.limits, software };
     for (const rows of [1, 2, 7, 8, 9, 1000, 10 ** 6]) {
       for (const channels of [1, 2, 3, 64, 1000, 4098]) {
         for (const purpose of ['map', 'sum'] as const) {
-          const plan = chooseColumns(rows, channels, limits, purpose);
+          const plan = chooseWalk(rows, channels, limits, purpose);
           assert.is(plan.groups * plan.width, channels);
-          assert.ok(plan.slots >= 1 && plan.slots <= rows && plan.lanes <= plan.slots);
+          assert.ok(plan.parts >= 1 && plan.parts <= rows && plan.lanes <= plan.parts);
           assert.ok(plan.lanes === 1 || plan.lanes === 64);
           if (software) assert.is(plan.lanes, 1);
         }

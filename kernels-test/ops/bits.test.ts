@@ -1,5 +1,5 @@
 import * as assert from 'uvu/assert';
-import { chooseColumns, naiveColumns } from '../../src/kernels/columns.js';
+import { chooseWalk, naiveWalk } from '../../src/kernels/channel-walk.js';
 import { logisticBits, logisticBitsOp } from '../../src/ops/bits.js';
 import { Tape } from '../../src/tensor/tape.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
@@ -7,10 +7,10 @@ import { checkOp, gpuSuite, randomValues, testGpu } from '../helpers/harness.js'
 
 const test = gpuSuite('logistic bits');
 
-const PLANS: Record<string, typeof chooseColumns> = {
-  naive: naiveColumns,
-  chosen: chooseColumns,
-  hardware: (rows, channels, limits, purpose) => chooseColumns(rows, channels, { ...limits, software: false }, purpose),
+const PLANS: Record<string, typeof chooseWalk> = {
+  naive: naiveWalk,
+  chosen: chooseWalk,
+  hardware: (rows, channels, limits, purpose) => chooseWalk(rows, channels, { ...limits, software: false }, purpose),
 };
 
 /** y of the size of a few scales; logScale from a tenth of a unit to twenty units. */

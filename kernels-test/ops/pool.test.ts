@@ -1,6 +1,6 @@
 import * as assert from 'uvu/assert';
 import { ShapeError } from '../../src/common/errors.js';
-import { naiveChannels } from '../../src/kernels/columns.js';
+import { naiveChannels } from '../../src/kernels/channel-walk.js';
 import { avgPool2d, avgPool2dOp, maxPool2d, maxPool2dOp, type Pool2dAttrs } from '../../src/ops/pool.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import { checkOp, gpuSuite, randomValues, testGpu } from '../helpers/harness.js';

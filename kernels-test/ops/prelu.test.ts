@@ -1,7 +1,7 @@
 import * as assert from 'uvu/assert';
 import { ShapeError } from '../../src/common/errors.js';
-import { chooseColumns, naiveColumns } from '../../src/kernels/columns.js';
-import type { ColumnChoice } from '../../src/ops/batch-norm/batch-norm.js';
+import { chooseWalk, naiveWalk } from '../../src/kernels/channel-walk.js';
+import type { WalkChoice } from '../../src/ops/batch-norm/batch-norm.js';
 import { prelu, preluOp } from '../../src/ops/prelu.js';
 import { Tape } from '../../src/tensor/tape.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
@@ -10,9 +10,9 @@ import { checkOp, gpuSuite, testGpu } from '../helpers/harness.js';
 const test = gpuSuite('prelu');
 const LONG = [4, 13, 11, 16];
 const SHAPES = [[1], [7], [3, 5], [2, 7, 5, 6], [1, 33, 31, 3], LONG, [2, 3, 3, 260]];
-const PLANS: [name: string, choose: ColumnChoice, shapes: number[][]][] = [
-  ['chosen', chooseColumns, SHAPES],
-  ['hardware', (rows, c, limits, purpose) => chooseColumns(rows, c, { ...limits, software: false }, purpose), [LONG]],
+const PLANS: [name: string, choose: WalkChoice, shapes: number[][]][] = [
+  ['chosen', chooseWalk, SHAPES],
+  ['hardware', (rows, c, limits, purpose) => chooseWalk(rows, c, { ...limits, software: false }, purpose), [LONG]],
 ];
 
 for (const [name, choose, shapes] of PLANS) {
@@ -43,12 +43,12 @@ for (const [name, choose, shapes] of PLANS) {
 
 test('the naive plan, both kinds', async () => {
   const shape = [2, 7, 5, 6];
-  await checkOp({ op: 'prelu', attrs: {}, inputs: [shape, [6]], implementation: preluOp(naiveColumns), sumLength: 70 });
+  await checkOp({ op: 'prelu', attrs: {}, inputs: [shape, [6]], implementation: preluOp(naiveWalk), sumLength: 70 });
   await checkOp({
     op: 'prelu',
     attrs: {},
     inputs: [shape, [1]],
-    implementation: preluOp(naiveColumns),
+    implementation: preluOp(naiveWalk),
     sumLength: 420,
   });
 });

@@ -138,8 +138,8 @@ test('the passes fit together and stay short', () => {
             assert.is(pass.rows * pass.columns, left);
             assert.is(pass.columns % pass.width, 0);
             assert.is(pass.columns % columns, 0);
-            assert.ok(pass.slots <= pass.rows);
-            left = pass.slots * pass.columns;
+            assert.ok(pass.parts <= pass.rows);
+            left = pass.parts * pass.columns;
           }
           assert.is(left, columns);
           assert.ok(

@@ -1,7 +1,7 @@
 import * as assert from 'uvu/assert';
 import { ArgumentError, ShapeError } from '../../src/common/errors.js';
 import type { Pair } from '../../src/common/shapes.js';
-import { naiveChannels } from '../../src/kernels/columns.js';
+import { naiveChannels } from '../../src/kernels/channel-walk.js';
 import { upsampleBilinear, upsampleNearest, upsampleOp } from '../../src/ops/upsample.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import { checkOp, gpuSuite, testGpu } from '../helpers/harness.js';

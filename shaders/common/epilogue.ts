@@ -1,5 +1,5 @@
 import { type Binding, read, vectorType } from './bindings.js';
-import type { ColumnWidth } from './columns.js';
+import type { ChannelWidth } from './channel-walk.js';
 import { wgsl } from './wgsl.js';
 
 /**
@@ -10,14 +10,14 @@ import { wgsl } from './wgsl.js';
 export type Epilogue = 'none' | 'bias' | 'batchNormPrelu' | 'batchNormRelu6';
 
 /** The binding of the epilogue's numbers, for kernels that take `width` adjacent channels; false where it has none. */
-export const epilogueArray = (epilogue: Epilogue, channels: number, width: ColumnWidth): Binding | false =>
+export const epilogueArray = (epilogue: Epilogue, channels: number, width: ChannelWidth): Binding | false =>
   epilogue !== 'none' && read(channels % width === 0 ? vectorType(width) : 'f32');
 
 /**
  * WGSL of the epilogue on `width` adjacent channels, whose numbers, where it has some, are bound as `epilogue`: `loadEpilogue(unit)`
  * of the channels from unit·width on (past the last it repeats that; they are not stored), and `applyEpilogue(sum, numbers)`, the value to store.
  */
-export function epilogueFunctions(epilogue: Epilogue, channels: number, width: ColumnWidth): string {
+export function epilogueFunctions(epilogue: Epilogue, channels: number, width: ChannelWidth): string {
   const whole = channels % width === 0;
   const vector = vectorType(width);
   const bits = vector.replace('f', 'u');

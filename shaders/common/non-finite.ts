@@ -1,5 +1,5 @@
 import { vectorType } from './bindings.js';
-import type { ColumnWidth } from './columns.js';
+import type { ChannelWidth } from './channel-walk.js';
 
 /**
  * WGSL lets compilers assume that no number is NaN or infinite: comparisons, `min`, `max` and `clamp` lose a NaN, `0 * x`
@@ -12,7 +12,7 @@ import type { ColumnWidth } from './columns.js';
  * - `nanOf(x)`: NaN for every x
  * - `expOf(x)`, `logOf(x)`: as IEEE 754 has them for every x
  */
-export function nonFiniteFunctions(width: ColumnWidth = 1): string {
+export function nonFiniteFunctions(width: ChannelWidth = 1): string {
   const value = vectorType(width);
   const bits = width === 1 ? 'u32' : `vec${width}u`;
   const flags = width === 1 ? 'bool' : `vec${width}<bool>`;

@@ -41,7 +41,7 @@ export class Adam extends Optimizer {
   protected override update(
     param: Tensor,
     grad: Tensor,
-    slots: readonly Tensor[],
+    state: readonly Tensor[],
     lr: () => number,
     scale?: Tensor,
   ): void {
@@ -55,6 +55,6 @@ export class Adam extends Optimizer {
         shrink: decoupled ? 1 - lr() * weightDecay : 1,
       });
     const kernel = adamKernel(param.size, options, this.gpu.limits);
-    dispatchInPlace(kernel, [param, grad, ...slots, ...(scale ? [scale] : [])], scalars);
+    dispatchInPlace(kernel, [param, grad, ...state, ...(scale ? [scale] : [])], scalars);
   }
 }

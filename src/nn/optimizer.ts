@@ -6,41 +6,41 @@ import { checkFloat32 } from '../ops/float32-constants.js';
 import { keep, Tensor } from '../tensor/tensor.js';
 import { checkTensors, type HostTensors, readTensors } from './host-tensor.js';
 
-/** Name of the step count among the saved tensors; no parameter has it, since those carry the name of a slot. */
+/** Name of the step count among the saved tensors; no parameter has it, since those carry the name of a kind of state. */
 const STEP = 'step';
 
 /**
  * Updates parameters in place from their gradients, with one kernel a parameter and nothing read back.
- * Its state (a few tensors a parameter, called slots, and the step count) can be saved and restored to the bit.
+ * Its state (a few tensors a parameter, and the step count) can be saved and restored to the bit.
  */
 export abstract class Optimizer {
   readonly params: ReadonlyMap<string, Tensor>;
   /** Steps done so far. */
   stepCount = 0;
-  readonly #slots = new Map<string, Tensor>();
-  readonly #slotNames: readonly string[];
+  readonly #state = new Map<string, Tensor>();
+  readonly #stateNames: readonly string[];
 
   /**
    * @param params by name; the names stay the same over the life of a checkpoint
-   * @param slotNames tensors to keep for each parameter, zero at first
+   * @param stateNames names of the tensors to keep for each parameter, zero at first
    */
-  protected constructor(params: ReadonlyMap<string, Tensor>, slotNames: readonly string[]) {
+  protected constructor(params: ReadonlyMap<string, Tensor>, stateNames: readonly string[]) {
     checkParameters(this.constructor.name, params);
     if (params.size === 0) throw new ArgumentError('an optimizer needs at least one parameter');
     this.params = new Map(params);
-    this.#slotNames = slotNames;
-    for (const slot of slotNames) {
+    this.#stateNames = stateNames;
+    for (const kind of stateNames) {
       for (const [name, { gpu, shape }] of params) {
-        this.#slots.set(`${slot}.${name}`, keep(Tensor.zeros(gpu, shape)));
+        this.#state.set(`${kind}.${name}`, keep(Tensor.zeros(gpu, shape)));
       }
     }
   }
 
-  /** Updates one parameter; `slots` are in the order of the slot names. */
+  /** Updates one parameter; `state` is in the order of `stateNames`. */
   protected abstract update(
     param: Tensor,
     grad: Tensor,
-    slots: readonly Tensor[],
+    state: readonly Tensor[],
     lr: () => number,
     scale?: Tensor,
   ): void;
@@ -77,15 +77,15 @@ export abstract class Optimizer {
     for (const [name, param] of this.params) {
       const grad = grads.get(param);
       if (!grad) continue;
-      const slots = this.#slotNames.map((slot) => this.#slots.get(`${slot}.${name}`)!);
-      this.update(param, grad, slots, rate, scale);
+      const state = this.#stateNames.map((kind) => this.#state.get(`${kind}.${name}`)!);
+      this.update(param, grad, state, rate, scale);
     }
   }
 
-  /** The state by name (`slot.parameter`, and `step` for the step count), as it is at the moment of the call. */
+  /** The state by name (`kind.parameter`, and `step` for the step count), as it is at the moment of the call. */
   async saveState(): Promise<HostTensors> {
     const step = { shape: [], data: Float32Array.of(this.stepCount) };
-    return (await readTensors(this.#slots)).set(STEP, step);
+    return (await readTensors(this.#state)).set(STEP, step);
   }
 
   /**
@@ -93,20 +93,20 @@ export abstract class Optimizer {
    * @throws CheckpointError for tensors that are missing, unexpected or of another shape; nothing is changed then
    */
   loadState(state: HostTensors): void {
-    const wanted = new Map<string, { shape: readonly number[] }>([...this.#slots, [STEP, { shape: [] }]]);
+    const wanted = new Map<string, { shape: readonly number[] }>([...this.#state, [STEP, { shape: [] }]]);
     checkTensors(state, wanted, 'the optimizer');
     const step = state.get(STEP)!.data[0];
     if (!Number.isSafeInteger(step) || step < 0) {
       throw new CheckpointError(`${STEP}: the file has ${step}; expected a count of steps`);
     }
     this.stepCount = step;
-    for (const [name, tensor] of this.#slots) tensor.write(state.get(name)!.data);
+    for (const [name, tensor] of this.#state) tensor.write(state.get(name)!.data);
   }
 
   /** Frees the state, not the parameters. */
   dispose(): void {
-    for (const tensor of this.#slots.values()) tensor.dispose();
-    this.#slots.clear();
+    for (const tensor of this.#state.values()) tensor.dispose();
+    this.#state.clear();
   }
 
   protected get gpu(): Gpu {

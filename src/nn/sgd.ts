@@ -36,12 +36,12 @@ export class SGD extends Optimizer {
   protected override update(
     param: Tensor,
     grad: Tensor,
-    slots: readonly Tensor[],
+    state: readonly Tensor[],
     lr: () => number,
     scale?: Tensor,
   ): void {
     const kernel = sgdKernel(param.size, { ...this.#options, scaled: scale !== undefined }, this.gpu.limits);
     const scalars = () => ratePlan.pack({ rate: lr() });
-    dispatchInPlace(kernel, [param, grad, ...slots, ...(scale ? [scale] : [])], scalars);
+    dispatchInPlace(kernel, [param, grad, ...state, ...(scale ? [scale] : [])], scalars);
   }
 }

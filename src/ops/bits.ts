@@ -2,13 +2,13 @@ import { logisticBitsGradientShader, logisticBitsShader } from '../../shaders/bi
 import type { Shape } from '../common/shapes.js';
 import type { Kernel } from '../gpu/kernel.js';
 import {
-  type ColumnConfig,
-  type ColumnPurpose,
-  chooseColumns,
-  columnKernel,
+  type ChannelWalk,
+  chooseWalk,
   partialsShape,
-  planScalars,
-} from '../kernels/columns.js';
+  type WalkPurpose,
+  walkKernel,
+  walkScalars,
+} from '../kernels/channel-walk.js';
 import { map, zeros } from '../reference/ndarray.js';
 import type { ReferenceRule } from '../reference/reference-op.js';
 import { logistic } from '../reference/scalar-functions.js';
@@ -32,40 +32,37 @@ export function logisticBitsShape(inputs: readonly Shape[]): number[] {
   return [...y];
 }
 
-// y and the bits are [rows, channels], logScale is [channels]. The uniform binding takes planScalars.
+// y and the bits are [rows, channels], logScale is [channels]. The uniform binding takes walkScalars.
 
 /** Bindings y, logScale, bits. */
-export function logisticBitsKernel(config: ColumnConfig): Kernel {
-  return columnKernel('logistic bits', logisticBitsShader(config.width), config);
+export function logisticBitsKernel(config: ChannelWalk): Kernel {
+  return walkKernel('logistic bits', logisticBitsShader(config.width), config);
 }
 
-/** Bindings y, logScale, dBits, then dy and the partial sums [slots, channels] of logScale's gradient, each if wanted. */
-export function logisticBitsGradientKernel(
-  config: ColumnConfig,
-  wanted: { input: boolean; logScale: boolean },
-): Kernel {
-  return columnKernel('logistic bits gradient', logisticBitsGradientShader(config.width, wanted), config);
+/** Bindings y, logScale, dBits, then dy and the partial sums [parts, channels] of logScale's gradient, each if wanted. */
+export function logisticBitsGradientKernel(config: ChannelWalk, wanted: { input: boolean; logScale: boolean }): Kernel {
+  return walkKernel('logistic bits gradient', logisticBitsGradientShader(config.width, wanted), config);
 }
 
 /** The operation, walking tensors as `choose` says; tests replace the default by the naive plan. */
-export function logisticBitsOp(choose = chooseColumns): Op<NoAttrs> {
-  const planFor = (y: Tensor, logScale: Tensor, purpose: ColumnPurpose) =>
+export function logisticBitsOp(choose = chooseWalk): Op<NoAttrs> {
+  const planFor = (y: Tensor, logScale: Tensor, purpose: WalkPurpose) =>
     choose(y.size / logScale.size, logScale.size, y.gpu.limits, purpose);
   return {
     inputs: ['y', 'logScale'],
     shape: logisticBitsShape,
     forward([y, logScale], _, shape) {
       const config = planFor(y, logScale, 'map');
-      return { output: dispatch(logisticBitsKernel(config), [y, logScale], shape, planScalars(config)) };
+      return { output: dispatch(logisticBitsKernel(config), [y, logScale], shape, walkScalars(config)) };
     },
     backward({ inputs: [y, logScale], dy: dBits, needs: [input, needsScale] }) {
       const config = planFor(y, logScale, needsScale ? 'sum' : 'map');
       const kernel = logisticBitsGradientKernel(config, { input, logScale: needsScale });
       return scope(y.gpu, () => {
         const shapes = [...(input ? [y.shape] : []), ...(needsScale ? [partialsShape(config)] : [])];
-        const results = dispatchMany(kernel, [y, logScale, dBits], shapes, planScalars(config));
+        const results = dispatchMany(kernel, [y, logScale, dBits], shapes, walkScalars(config));
         const partials = results[results.length - 1];
-        return [input ? results[0] : null, needsScale ? sumRows(partials, config.slots, logScale.size) : null];
+        return [input ? results[0] : null, needsScale ? sumRows(partials, config.parts, logScale.size) : null];
       });
     },
   };

@@ -1,4 +1,4 @@
-import type { ColumnWidth } from '../../shaders/common/columns.js';
+import type { ChannelWidth } from '../../shaders/common/channel-walk.js';
 import { l2NormalizeGradientShader, l2NormalizeShader, rowPlan } from '../../shaders/normalize.wgsl.js';
 import type { Shape } from '../common/shapes.js';
 import { type Kernel, type KernelLimits, linearGrid } from '../gpu/kernel.js';
@@ -27,7 +27,7 @@ export interface RowConfig {
   readonly rows: number;
   readonly size: number;
   /** Elements of a load, a divisor of `size`. */
-  readonly width: ColumnWidth;
+  readonly width: ChannelWidth;
   /** Invocations that share a row: 1, or a workgroup of 64. */
   readonly lanes: 1 | 64;
 }

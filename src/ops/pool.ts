@@ -1,4 +1,4 @@
-import type { ColumnWidth } from '../../shaders/common/columns.js';
+import type { ChannelWidth } from '../../shaders/common/channel-walk.js';
 import {
   avgPoolGradientShader,
   avgPoolShader,
@@ -11,7 +11,7 @@ import { ShapeError } from '../common/errors.js';
 import type { Shader } from '../common/shader.js';
 import { formatShape, type Padding2d, type Pair, type Shape, sizeOf } from '../common/shapes.js';
 import type { Kernel } from '../gpu/kernel.js';
-import { type ChannelChoice, chooseChannels } from '../kernels/columns.js';
+import { type ChannelChoice, chooseChannels } from '../kernels/channel-walk.js';
 import { elementGrid } from '../kernels/elementwise.js';
 import { type NdArray, zeros } from '../reference/ndarray.js';
 import type { ReferenceRule } from '../reference/reference-op.js';
@@ -60,12 +60,12 @@ export function poolScalars(
   x: readonly number[],
   y: readonly number[],
   { kernel, stride, padding }: Pool2dAttrs,
-  width: ColumnWidth,
+  width: ChannelWidth,
   outputs: readonly number[],
 ): ArrayBuffer {
   return poolPlan.pack({
-    big: [x[1], x[2]],
-    small: [y[1], y[2]],
+    input: [x[1], x[2]],
+    output: [y[1], y[2]],
     kernel,
     stride,
     padding: [padding[0], padding[2]],
@@ -74,27 +74,27 @@ export function poolScalars(
   });
 }
 
-function poolKernel(label: string, shader: Shader, outputs: readonly number[], width: ColumnWidth): Kernel {
+function poolKernel(label: string, shader: Shader, outputs: readonly number[], width: ChannelWidth): Kernel {
   return { label, ...shader, workgroups: elementGrid(sizeOf(outputs) / width) };
 }
 
 /** Bindings x, y, winners (of y's shape); `y` is the shape of y. */
-export function maxPoolKernel(y: readonly number[], width: ColumnWidth): Kernel {
+export function maxPoolKernel(y: readonly number[], width: ChannelWidth): Kernel {
   return poolKernel('max pool', maxPoolShader(width), y, width);
 }
 
 /** Bindings winners, dy, dx; `x` is the shape of x. */
-export function maxPoolGradientKernel(x: readonly number[], width: ColumnWidth): Kernel {
+export function maxPoolGradientKernel(x: readonly number[], width: ChannelWidth): Kernel {
   return poolKernel('max pool gradient', maxPoolGradientShader(width), x, width);
 }
 
 /** Bindings x, y. */
-export function avgPoolKernel(y: readonly number[], width: ColumnWidth): Kernel {
+export function avgPoolKernel(y: readonly number[], width: ChannelWidth): Kernel {
   return poolKernel('average pool', avgPoolShader(width), y, width);
 }
 
 /** Bindings dy, dx. */
-export function avgPoolGradientKernel(x: readonly number[], width: ColumnWidth): Kernel {
+export function avgPoolGradientKernel(x: readonly number[], width: ChannelWidth): Kernel {
   return poolKernel('average pool gradient', avgPoolGradientShader(width), x, width);
 }
 

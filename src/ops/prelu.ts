@@ -3,14 +3,14 @@ import { ShapeError } from '../common/errors.js';
 import { formatShape, type Shape } from '../common/shapes.js';
 import type { Kernel } from '../gpu/kernel.js';
 import {
-  type ColumnConfig,
-  type ColumnPurpose,
-  chooseColumns,
-  columnGrid,
-  columnKernel,
+  type ChannelWalk,
+  chooseWalk,
   partialsShape,
-  planScalars,
-} from '../kernels/columns.js';
+  type WalkPurpose,
+  walkGrid,
+  walkKernel,
+  walkScalars,
+} from '../kernels/channel-walk.js';
 import { map, zeros } from '../reference/ndarray.js';
 import type { ReferenceRule } from '../reference/reference-op.js';
 import { dispatch, dispatchMany } from '../tensor/dispatch.js';
@@ -35,22 +35,22 @@ export function checkSlope(op: string, slope: Shape, channels: number): void {
 }
 
 /** Bindings x, slope, y. */
-export function preluKernel(config: ColumnConfig, kind: SlopeKind): Kernel {
-  return { label: 'prelu', ...preluShader(config.width, kind), workgroups: columnGrid(config), pointwise: true };
+export function preluKernel(config: ChannelWalk, kind: SlopeKind): Kernel {
+  return { label: 'prelu', ...preluShader(config.width, kind), workgroups: walkGrid(config), pointwise: true };
 }
 
-/** Bindings x, slope, dy, then dx and the partial sums [1, slots, channels] of the slope's gradient, each if wanted. */
+/** Bindings x, slope, dy, then dx and the partial sums [1, parts, channels] of the slope's gradient, each if wanted. */
 export function preluGradientKernel(
-  config: ColumnConfig,
+  config: ChannelWalk,
   kind: SlopeKind,
   wanted: { input: boolean; slope: boolean },
 ): Kernel {
-  return columnKernel('prelu gradient', preluGradientShader(config.width, kind, wanted), config);
+  return walkKernel('prelu gradient', preluGradientShader(config.width, kind, wanted), config);
 }
 
 /** The operation, walking tensors as `choose` says; tests replace the default by the naive plan. */
-export function preluOp(choose = chooseColumns): Op<NoAttrs> {
-  const planFor = (x: Tensor, slope: Tensor, purpose: ColumnPurpose) => {
+export function preluOp(choose = chooseWalk): Op<NoAttrs> {
+  const planFor = (x: Tensor, slope: Tensor, purpose: WalkPurpose) => {
     // A shared slope does not care where channels end: vectors that divide the size are the fastest columns.
     const columns = slope.size > 1 ? slope.size : x.size % 4 === 0 ? 4 : 1;
     return choose(x.size / columns, columns, x.gpu.limits, purpose);
@@ -61,14 +61,14 @@ export function preluOp(choose = chooseColumns): Op<NoAttrs> {
     shape: preluShape,
     forward([x, slope], _, shape) {
       const config = planFor(x, slope, 'map');
-      return { output: dispatch(preluKernel(config, kindOf(slope)), [x, slope], shape, planScalars(config)) };
+      return { output: dispatch(preluKernel(config, kindOf(slope)), [x, slope], shape, walkScalars(config)) };
     },
     backward({ inputs: [x, slope], dy, needs: [input, needsSlope] }) {
       const config = planFor(x, slope, needsSlope ? 'sum' : 'map');
       const kernel = preluGradientKernel(config, kindOf(slope), { input, slope: needsSlope });
       return scope(x.gpu, () => {
         const shapes = [...(input ? [x.shape] : []), ...(needsSlope ? [partialsShape(config)] : [])];
-        const results = dispatchMany(kernel, [x, slope, dy], shapes, planScalars(config));
+        const results = dispatchMany(kernel, [x, slope, dy], shapes, walkScalars(config));
         const dx = input ? results[0] : null;
         const partials = results[results.length - 1];
         return [dx, needsSlope ? sumRows(partials, partials.size / slope.size, slope.size) : null];

@@ -27,12 +27,12 @@ export function reduceShape(op: 'sum' | 'mean', inputs: readonly Shape[], attrs:
   return reducedShape(x, normalizeAxes(attrs.axes, x.length, op), attrs.keepDims);
 }
 
-/** One pass of a sum: [batches, rows, columns] becomes [batches, slots, columns]; see `shaders/reduce.wgsl.ts`. */
+/** One pass of a sum: [batches, rows, columns] becomes [batches, parts, columns]; see `shaders/reduce.wgsl.ts`. */
 export interface SumPass {
   readonly batches: number;
   readonly rows: number;
   readonly columns: number;
-  readonly slots: number;
+  readonly parts: number;
   /** Adjacent columns of an invocation; divides `columns`. */
   readonly width: SumWidth;
 }
@@ -50,7 +50,7 @@ function rowsSideBySide(batches: number, rows: number, columns: number): number 
 }
 
 /** Into how many sums the rows of a pass go: enough to fill the device, few enough that the next pass is short. */
-function slotsFor(batches: number, rows: number, groups: number, limits: KernelLimits): number {
+function partsFor(batches: number, rows: number, groups: number, limits: KernelLimits): number {
   const threads = batches * groups;
   // A CPU runs a long loop as fast as a short one; on a GPU the loop of a lonely thread is the time of the kernel.
   // Most rows of a sum: blocks of blocks.
@@ -69,25 +69,25 @@ function slotsFor(batches: number, rows: number, groups: number, limits: KernelL
 export function chooseSumPasses(batches: number, rows: number, columns: number, limits: KernelLimits): SumPass[] {
   const beside = rowsSideBySide(batches, rows, columns);
   const width = widthOf(columns * beside);
-  const slots = slotsFor(batches, rows / beside, (columns * beside) / width, limits);
-  const pass: SumPass = { batches, rows: rows / beside, columns: columns * beside, slots, width };
-  return slots * beside === 1 ? [pass] : [pass, ...chooseSumPasses(batches, slots * beside, columns, limits)];
+  const parts = partsFor(batches, rows / beside, (columns * beside) / width, limits);
+  const pass: SumPass = { batches, rows: rows / beside, columns: columns * beside, parts, width };
+  return parts * beside === 1 ? [pass] : [pass, ...chooseSumPasses(batches, parts * beside, columns, limits)];
 }
 
 /** The plainest way: one invocation a sum, which visits all rows in order. */
 export function naiveSumPasses(batches: number, rows: number, columns: number): SumPass[] {
-  return [{ batches, rows, columns, slots: 1, width: 1 }];
+  return [{ batches, rows, columns, parts: 1, width: 1 }];
 }
 
-/** Bindings x [batches, rows, columns], y [batches, slots, columns], then the scalars of `sumPassScalars`. */
-export function sumPassKernel({ batches, columns, slots, width }: SumPass): Kernel {
-  return elementKernel('sum rows', sumRowsShader(width), (batches * slots * columns) / width);
+/** Bindings x [batches, rows, columns], y [batches, parts, columns], then the scalars of `sumPassScalars`. */
+export function sumPassKernel({ batches, columns, parts, width }: SumPass): Kernel {
+  return elementKernel('sum rows', sumRowsShader(width), (batches * parts * columns) / width);
 }
 
 /** The uniform of a pass; its sums are multiplied by `scale`. */
-export function sumPassScalars({ batches, rows, columns, slots, width }: SumPass, scale = 1): ArrayBuffer {
+export function sumPassScalars({ batches, rows, columns, parts, width }: SumPass, scale = 1): ArrayBuffer {
   const groups = columns / width;
-  return sumPlan.pack({ rows, groups, slots, threads: batches * slots * groups, scale });
+  return sumPlan.pack({ rows, groups, parts, threads: batches * parts * groups, scale });
 }
 
 /** How [batches, rows, columns] is added up; tests replace the default by the naive way. */
@@ -99,7 +99,7 @@ function sumMiddle(x: Tensor, [batches, rows, columns]: readonly number[], scale
   return scope(x.gpu, () => {
     let sums = x;
     passes.forEach((pass, k) => {
-      const shape = [batches, pass.slots, pass.columns];
+      const shape = [batches, pass.parts, pass.columns];
       sums = dispatch(sumPassKernel(pass), [sums], shape, sumPassScalars(pass, k < passes.length - 1 ? 1 : scale));
     });
     return sums.view([batches, columns]);

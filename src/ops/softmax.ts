@@ -29,22 +29,22 @@ export function softmaxCrossEntropyShape(inputs: readonly Shape[]): number[] {
   return [];
 }
 
-/** How rows of logits are walked: `slots` invocations a row, at most one a class. */
+/** How rows of logits are walked: `parts` invocations a row, at most one a class. */
 export interface SoftmaxConfig {
   readonly rows: number;
   readonly classes: number;
-  readonly slots: number;
+  readonly parts: number;
 }
 
 /** Enough invocations to fill the device, with several classes each but no long sums of like terms. */
 export function chooseSoftmax(rows: number, classes: number, limits: KernelLimits): SoftmaxConfig {
   const wanted = Math.ceil((limits.software ? 2048 : 2 ** 16) / rows);
-  return { rows, classes, slots: Math.max(Math.ceil(classes / 64), Math.min(wanted, Math.ceil(classes / 8))) };
+  return { rows, classes, parts: Math.max(Math.ceil(classes / 64), Math.min(wanted, Math.ceil(classes / 8))) };
 }
 
 /** The plainest way: one invocation a row. */
 export function naiveSoftmax(rows: number, classes: number): SoftmaxConfig {
-  return { rows, classes, slots: 1 };
+  return { rows, classes, parts: 1 };
 }
 
 /** Scale of the logits, and the numbers of the margin's form: see `shaders/common/margin.ts`. */
@@ -61,16 +61,16 @@ export const additiveMargin = (s: number, m: number): Margin => ({ form: { form:
 
 /** The uniform of all kernels here. @param size values of an embedding, where the margin needs its length */
 export function softmaxScalars(
-  { rows, classes, slots }: SoftmaxConfig,
+  { rows, classes, parts }: SoftmaxConfig,
   { s, a, b, am }: Margin,
   size = 0,
 ): ArrayBuffer {
-  return softmaxPlan.pack({ rows, classes, slots, size, s, a, b, am });
+  return softmaxPlan.pack({ rows, classes, parts, size, s, a, b, am });
 }
 
-/** Bindings scores, labels, the embeddings for a multiplicative margin, partials [rows, slots, 2]. */
-export function softmaxPartialsKernel({ rows, slots }: SoftmaxConfig, margin: MarginForm): Kernel {
-  return elementKernel('softmax partials', softmaxPartialsShader(margin), rows * slots);
+/** Bindings scores, labels, the embeddings for a multiplicative margin, partials [rows, parts, 2]. */
+export function softmaxPartialsKernel({ rows, parts }: SoftmaxConfig, margin: MarginForm): Kernel {
+  return elementKernel('softmax partials', softmaxPartialsShader(margin), rows * parts);
 }
 
 /** Bindings scores, labels, (embeddings,) partials, totals [rows, 2], losses [rows]. */
@@ -79,8 +79,8 @@ export function softmaxTotalsKernel({ rows }: SoftmaxConfig, margin: MarginForm)
 }
 
 /** Bindings scores, labels, (embeddings,) totals, dy, dScores. */
-export function softmaxGradientKernel({ rows, slots }: SoftmaxConfig, margin: MarginForm): Kernel {
-  return elementKernel('softmax gradient', softmaxGradientShader(margin), rows * slots);
+export function softmaxGradientKernel({ rows, parts }: SoftmaxConfig, margin: MarginForm): Kernel {
+  return elementKernel('softmax gradient', softmaxGradientShader(margin), rows * parts);
 }
 
 /** Bindings scores, labels, embeddings, totals, dy, dEmbeddings. */
@@ -126,7 +126,7 @@ export function crossEntropy(
   const operands = operandsOf(rows);
   return scope(scores.gpu, () => {
     const scalars = () => scalarsOf(config, rows, margin);
-    const partials = dispatch(softmaxPartialsKernel(config, form), operands, [count, config.slots, 2], scalars());
+    const partials = dispatch(softmaxPartialsKernel(config, form), operands, [count, config.parts, 2], scalars());
     const shapes = [[count, 2], [count]];
     const [totals, losses] = dispatchMany(
       softmaxTotalsKernel(config, form),

@@ -1,4 +1,4 @@
-import type { ColumnWidth } from '../../shaders/common/columns.js';
+import type { ChannelWidth } from '../../shaders/common/channel-walk.js';
 import {
   upsampleBilinearGradientShader,
   upsampleBilinearShader,
@@ -9,7 +9,7 @@ import {
 import { ShapeError } from '../common/errors.js';
 import { type Pair, type Shape, sizeOf } from '../common/shapes.js';
 import type { Kernel } from '../gpu/kernel.js';
-import { type ChannelChoice, chooseChannels } from '../kernels/columns.js';
+import { type ChannelChoice, chooseChannels } from '../kernels/channel-walk.js';
 import { elementKernel } from '../kernels/elementwise.js';
 import { type NdArray, zeros } from '../reference/ndarray.js';
 import type { ReferenceRule } from '../reference/reference-op.js';
@@ -60,24 +60,24 @@ const SHADERS = {
 export function upsampleScalars(
   x: readonly number[],
   y: readonly number[],
-  width: ColumnWidth,
+  width: ChannelWidth,
   outputs: readonly number[],
 ): ArrayBuffer {
   return upsamplePlan.pack({
-    small: [x[1], x[2]],
-    big: [y[1], y[2]],
+    input: [x[1], x[2]],
+    output: [y[1], y[2]],
     groups: x[3] / width,
     threads: sizeOf(outputs) / width,
   });
 }
 
 /** Bindings x, y; `y` is the shape of y. */
-export function upsampleKernel(mode: UpsampleMode, y: readonly number[], width: ColumnWidth): Kernel {
+export function upsampleKernel(mode: UpsampleMode, y: readonly number[], width: ChannelWidth): Kernel {
   return elementKernel(`upsample ${mode}`, SHADERS[mode].forward(width), sizeOf(y) / width);
 }
 
 /** Bindings dy, dx; `x` is the shape of x. */
-export function upsampleGradientKernel(mode: UpsampleMode, x: readonly number[], width: ColumnWidth): Kernel {
+export function upsampleGradientKernel(mode: UpsampleMode, x: readonly number[], width: ChannelWidth): Kernel {
   return elementKernel(`upsample ${mode} gradient`, SHADERS[mode].gradient(width), sizeOf(x) / width);
 }
 

@@ -99,7 +99,7 @@ for (const [variant, options] of Object.entries(VARIANTS)) {
   });
 }
 
-test('a sum long enough for two passes over its slots', async () => {
+test('a sum long enough for two passes over its parts', async () => {
   const input = [4, 23, 37, 2];
   await checkOp({
     op: 'conv2d',

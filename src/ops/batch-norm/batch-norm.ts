@@ -2,12 +2,12 @@ import { withDefaults } from '../../common/arguments.js';
 import { ArgumentError, ShapeError } from '../../common/errors.js';
 import type { Shape, ShapeRule } from '../../common/shapes.js';
 import {
-  type ColumnConfig,
-  type ColumnPurpose,
-  chooseColumns,
+  type ChannelWalk,
+  chooseWalk,
   partialsShape,
-  planScalars,
-} from '../../kernels/columns.js';
+  type WalkPurpose,
+  walkScalars,
+} from '../../kernels/channel-walk.js';
 import { dispatch, dispatchInPlace, dispatchMany } from '../../tensor/dispatch.js';
 import { apply, type Op } from '../../tensor/tape.js';
 import { scope, type Tensor } from '../../tensor/tensor.js';
@@ -56,18 +56,18 @@ export function batchNormShape(
 }
 
 /** How [rows, channels] is walked; tests replace the default by the naive plan. */
-export type ColumnChoice = typeof chooseColumns;
+export type WalkChoice = typeof chooseWalk;
 
 /** How to walk x, whose last axis is that of the channels. */
-export function planFor(x: Tensor, choose: ColumnChoice, purpose: ColumnPurpose): ColumnConfig {
+export function planFor(x: Tensor, choose: WalkChoice, purpose: WalkPurpose): ChannelWalk {
   const channels = x.shape[x.shape.length - 1];
   return choose(x.size / channels, channels, x.gpu.limits, purpose);
 }
 
 /** Mean and biased variance of each channel, each [C]. */
-export function statistics(x: Tensor, choose: ColumnChoice): Tensor[] {
+export function statistics(x: Tensor, choose: WalkChoice): Tensor[] {
   const config = planFor(x, choose, 'sum');
-  const plan = planScalars(config);
+  const plan = walkScalars(config);
   const channels = x.shape.slice(-1);
   return scope(x.gpu, () => {
     const partials = dispatch(partialMomentsKernel(config), [x], [2, ...partialsShape(config)], plan);
@@ -76,19 +76,19 @@ export function statistics(x: Tensor, choose: ColumnChoice): Tensor[] {
 }
 
 /** [dBeta, dGamma]. */
-function channelGradients(x: Tensor, dy: Tensor, mean: Tensor, variance: Tensor, choose: ColumnChoice, eps: number) {
+function channelGradients(x: Tensor, dy: Tensor, mean: Tensor, variance: Tensor, choose: WalkChoice, eps: number) {
   const config = planFor(x, choose, 'sum');
   const shape = partialsShape(config);
   const kernel = partialGradientsKernel(config, eps);
   return scope(x.gpu, () =>
-    dispatchMany(kernel, [x, dy, mean, variance], [shape, shape], planScalars(config)).map((partials) =>
-      sumRows(partials, config.slots, mean.size),
+    dispatchMany(kernel, [x, dy, mean, variance], [shape, shape], walkScalars(config)).map((partials) =>
+      sumRows(partials, config.parts, mean.size),
     ),
   );
 }
 
 /** The training form, walking tensors as `choose` says. */
-export function batchNormTrainingOp(choose: ColumnChoice = chooseColumns): Op<BatchNormAttrs> {
+export function batchNormTrainingOp(choose: WalkChoice = chooseWalk): Op<BatchNormAttrs> {
   return {
     inputs: ['x', 'gamma', 'beta'],
     shape: batchNormTrainingShape,
@@ -96,32 +96,32 @@ export function batchNormTrainingOp(choose: ColumnChoice = chooseColumns): Op<Ba
       const saved = statistics(x, choose);
       const config = planFor(x, choose, 'map');
       const inputs = [x, gamma, beta, ...saved];
-      return { output: dispatch(normalizeKernel(config, eps), inputs, shape, planScalars(config)), saved };
+      return { output: dispatch(normalizeKernel(config, eps), inputs, shape, walkScalars(config)), saved };
     },
     backward({ inputs: [x, gamma], saved: [mean, variance], attrs: { eps }, dy, needs }) {
       const [dBeta, dGamma] = channelGradients(x, dy, mean, variance, choose, eps);
       if (!needs[0]) return [null, dGamma, dBeta];
       const config = planFor(x, choose, 'map');
       const inputs = [x, dy, gamma, mean, variance, dBeta, dGamma];
-      const dx = dispatch(trainingInputGradientKernel(config, eps), inputs, x.shape, planScalars(config));
+      const dx = dispatch(trainingInputGradientKernel(config, eps), inputs, x.shape, walkScalars(config));
       return [dx, dGamma, dBeta];
     },
   };
 }
 
 /** The inference form, walking tensors as `choose` says. */
-export function batchNormInferenceOp(choose: ColumnChoice = chooseColumns): Op<BatchNormAttrs> {
+export function batchNormInferenceOp(choose: WalkChoice = chooseWalk): Op<BatchNormAttrs> {
   return {
     inputs: ['x', 'gamma', 'beta', 'mean', 'variance'],
     shape: batchNormInferenceShape,
     forward(inputs, { eps }, shape) {
       const config = planFor(inputs[0], choose, 'map');
-      return { output: dispatch(normalizeKernel(config, eps), inputs, shape, planScalars(config)) };
+      return { output: dispatch(normalizeKernel(config, eps), inputs, shape, walkScalars(config)) };
     },
     backward({ inputs: [x, gamma, , mean, variance], attrs: { eps }, dy, needs }) {
       const config = planFor(x, choose, 'map');
       const kernel = inferenceInputGradientKernel(config, eps);
-      const dx = needs[0] ? dispatch(kernel, [dy, gamma, variance], x.shape, planScalars(config)) : null;
+      const dx = needs[0] ? dispatch(kernel, [dy, gamma, variance], x.shape, walkScalars(config)) : null;
       const [dBeta, dGamma] =
         needs[1] || needs[2] ? channelGradients(x, dy, mean, variance, choose, eps) : [null, null];
       return [dx, dGamma, dBeta, null, null];

@@ -9,18 +9,18 @@ import {
   trainingInputGradientShader,
 } from '../../../shaders/batch-norm.wgsl.js';
 import type { Kernel } from '../../gpu/kernel.js';
-import { type ColumnConfig, columnGrid, columnKernel, foldGrid } from '../../kernels/columns.js';
+import { type ChannelWalk, foldGrid, walkGrid, walkKernel } from '../../kernels/channel-walk.js';
 import { elementKernel } from '../../kernels/elementwise.js';
 
-// x, y and their gradients are [rows, channels]; everything else is [channels]. The uniform binding takes planScalars.
+// x, y and their gradients are [rows, channels]; everything else is [channels]. The uniform binding takes walkScalars.
 
-/** Bindings x, partials [2, slots, channels]. */
-export function partialMomentsKernel(config: ColumnConfig): Kernel {
-  return columnKernel('batch norm partial moments', partialMomentsShader(config.width), config);
+/** Bindings x, partials [2, parts, channels]. */
+export function partialMomentsKernel(config: ChannelWalk): Kernel {
+  return walkKernel('batch norm partial moments', partialMomentsShader(config.width), config);
 }
 
 /** Bindings x, partials, mean, variance (biased). */
-export function momentsKernel(config: ColumnConfig): Kernel {
+export function momentsKernel(config: ChannelWalk): Kernel {
   return {
     label: 'batch norm moments',
     ...momentsShader(config.width, config.lanes),
@@ -29,28 +29,28 @@ export function momentsKernel(config: ColumnConfig): Kernel {
 }
 
 /** Bindings x, gamma, beta, mean, variance, y. */
-export function normalizeKernel(config: ColumnConfig, eps: number): Kernel {
+export function normalizeKernel(config: ChannelWalk, eps: number): Kernel {
   return {
     label: 'batch norm normalize',
     ...normalizeShader(config.width, eps),
-    workgroups: columnGrid(config),
+    workgroups: walkGrid(config),
     pointwise: true,
   };
 }
 
-/** Bindings x, dy, mean, variance, partial sums of dBeta and of dGamma, each [slots, channels]. */
-export function partialGradientsKernel(config: ColumnConfig, eps: number): Kernel {
-  return columnKernel('batch norm partial gradients', partialGradientsShader(config.width, eps), config);
+/** Bindings x, dy, mean, variance, partial sums of dBeta and of dGamma, each [parts, channels]. */
+export function partialGradientsKernel(config: ChannelWalk, eps: number): Kernel {
+  return walkKernel('batch norm partial gradients', partialGradientsShader(config.width, eps), config);
 }
 
 /** Bindings x, dy, gamma, mean, variance, dBeta, dGamma, dx. */
-export function trainingInputGradientKernel(config: ColumnConfig, eps: number): Kernel {
-  return columnKernel('batch norm input gradient', trainingInputGradientShader(config.width, eps), config);
+export function trainingInputGradientKernel(config: ChannelWalk, eps: number): Kernel {
+  return walkKernel('batch norm input gradient', trainingInputGradientShader(config.width, eps), config);
 }
 
 /** Bindings dy, gamma, variance, dx. */
-export function inferenceInputGradientKernel(config: ColumnConfig, eps: number): Kernel {
-  return columnKernel('batch norm inference input gradient', inferenceInputGradientShader(config.width, eps), config);
+export function inferenceInputGradientKernel(config: ChannelWalk, eps: number): Kernel {
+  return walkKernel('batch norm inference input gradient', inferenceInputGradientShader(config.width, eps), config);
 }
 
 /** Bindings mean, variance, running mean, running variance, of which the last two change in place. */

@@ -8,13 +8,13 @@ import type { SlopeKind } from '../../../shaders/prelu.wgsl.js';
 import type { Shape, ShapeRule } from '../../common/shapes.js';
 import type { Kernel } from '../../gpu/kernel.js';
 import {
-  type ColumnConfig,
-  chooseColumns,
-  columnGrid,
-  columnKernel,
+  type ChannelWalk,
+  chooseWalk,
   partialsShape,
-  planScalars,
-} from '../../kernels/columns.js';
+  walkGrid,
+  walkKernel,
+  walkScalars,
+} from '../../kernels/channel-walk.js';
 import { elementKernel } from '../../kernels/elementwise.js';
 import { dispatch, dispatchMany } from '../../tensor/dispatch.js';
 import { apply, type Op } from '../../tensor/tape.js';
@@ -26,13 +26,13 @@ import {
   applyWithStatistics,
   type BatchNormAttrs,
   batchNormShape,
-  type ColumnChoice,
   type EpsOption,
   epsAttr,
   INFERENCE_INPUTS,
   planFor,
   statistics,
   TRAINING_INPUTS,
+  type WalkChoice,
   type WithStatistics,
 } from './batch-norm.js';
 
@@ -55,14 +55,14 @@ export function batchNormPreluShape(
 }
 
 // x, y and their gradients are [rows, channels]; everything else is [channels], but the slope [1] or [channels] and the
-// coefficients [5, channels]. The uniform binding takes planScalars.
+// coefficients [5, channels]. The uniform binding takes walkScalars.
 
 /** Bindings x, gamma, beta, mean, variance, slope, y. */
-export function batchNormPreluKernel(config: ColumnConfig, kind: SlopeKind, eps: number): Kernel {
+export function batchNormPreluKernel(config: ChannelWalk, kind: SlopeKind, eps: number): Kernel {
   return {
     label: 'batch norm prelu',
     ...batchNormPreluShader(config.width, kind, eps),
-    workgroups: columnGrid(config),
+    workgroups: walkGrid(config),
     pointwise: true,
   };
 }
@@ -72,14 +72,14 @@ export function coefficientsKernel(channels: number, eps: number): Kernel {
   return elementKernel('batch norm prelu coefficients', coefficientsShader(eps), channels);
 }
 
-/** Bindings x, dy, coefficients, partial sums of dBeta, of dGamma and of the slope's gradient, each [slots, channels]. */
-export function batchNormPreluPartialGradientsKernel(config: ColumnConfig): Kernel {
-  return columnKernel('batch norm prelu partial gradients', batchNormPreluPartialGradientsShader(config.width), config);
+/** Bindings x, dy, coefficients, partial sums of dBeta, of dGamma and of the slope's gradient, each [parts, channels]. */
+export function batchNormPreluPartialGradientsKernel(config: ChannelWalk): Kernel {
+  return walkKernel('batch norm prelu partial gradients', batchNormPreluPartialGradientsShader(config.width), config);
 }
 
 /** Bindings x, dy, coefficients, in the training form dBeta and dGamma, dx. */
-export function batchNormPreluInputGradientKernel(config: ColumnConfig, training: boolean): Kernel {
-  return columnKernel(
+export function batchNormPreluInputGradientKernel(config: ChannelWalk, training: boolean): Kernel {
+  return walkKernel(
     `batch norm prelu ${training ? '' : 'inference '}input gradient`,
     batchNormPreluInputGradientShader(config.width, training),
     config,
@@ -87,11 +87,11 @@ export function batchNormPreluInputGradientKernel(config: ColumnConfig, training
 }
 
 /** y in one pass. Inputs x, gamma, beta, mean, variance, slope. */
-function normalizeAndActivate(inputs: readonly Tensor[], choose: ColumnChoice, eps: number): Tensor {
+function normalizeAndActivate(inputs: readonly Tensor[], choose: WalkChoice, eps: number): Tensor {
   const [x, , , , , slope] = inputs;
   const config = planFor(x, choose, 'map');
   const kernel = batchNormPreluKernel(config, slope.size > 1 ? 'perChannel' : 'shared', eps);
-  return dispatch(kernel, inputs, x.shape, planScalars(config));
+  return dispatch(kernel, inputs, x.shape, walkScalars(config));
 }
 
 /** What the backward passes load for each channel, [5, C]. Inputs gamma, beta, mean, variance, slope. */
@@ -101,7 +101,7 @@ function coefficientsOf(inputs: readonly Tensor[], eps: number): Tensor {
 }
 
 /** [dBeta, dGamma, dSlope], the last of `slopes` values. */
-function parameterGradients(x: Tensor, dy: Tensor, coefficients: Tensor, slopes: number, choose: ColumnChoice) {
+function parameterGradients(x: Tensor, dy: Tensor, coefficients: Tensor, slopes: number, choose: WalkChoice) {
   const config = planFor(x, choose, 'sum');
   const shape = partialsShape(config);
   const channels = shape[1];
@@ -109,20 +109,20 @@ function parameterGradients(x: Tensor, dy: Tensor, coefficients: Tensor, slopes:
     batchNormPreluPartialGradientsKernel(config),
     [x, dy, coefficients],
     [shape, shape, shape],
-    planScalars(config),
+    walkScalars(config),
   );
   return [channels, channels, slopes].map((size, k) => sumRows(partials[k], partials[k].size / size, size));
 }
 
 /** dx. Inputs x, dy, coefficients, and in the training form dBeta and dGamma. */
-function inputGradient(inputs: readonly Tensor[], training: boolean, choose: ColumnChoice): Tensor {
+function inputGradient(inputs: readonly Tensor[], training: boolean, choose: WalkChoice): Tensor {
   const config = planFor(inputs[0], choose, 'map');
   const kernel = batchNormPreluInputGradientKernel(config, training);
-  return dispatch(kernel, inputs, inputs[0].shape, planScalars(config));
+  return dispatch(kernel, inputs, inputs[0].shape, walkScalars(config));
 }
 
 /** The training form, walking tensors as `choose` says. It keeps the input and the statistics, and no activation. */
-export function batchNormPreluTrainingOp(choose: ColumnChoice = chooseColumns): Op<BatchNormAttrs> {
+export function batchNormPreluTrainingOp(choose: WalkChoice = chooseWalk): Op<BatchNormAttrs> {
   return {
     inputs: ['x', 'gamma', 'beta', 'slope'],
     shape: batchNormPreluTrainingShape,
@@ -142,7 +142,7 @@ export function batchNormPreluTrainingOp(choose: ColumnChoice = chooseColumns): 
 }
 
 /** The inference form, walking tensors as `choose` says. */
-export function batchNormPreluInferenceOp(choose: ColumnChoice = chooseColumns): Op<BatchNormAttrs> {
+export function batchNormPreluInferenceOp(choose: WalkChoice = chooseWalk): Op<BatchNormAttrs> {
   return {
     inputs: ['x', 'gamma', 'beta', 'mean', 'variance', 'slope'],
     shape: batchNormPreluInferenceShape,

@@ -1,4 +1,4 @@
-import type { ColumnWidth } from '../../../shaders/common/columns.js';
+import type { ChannelWidth } from '../../../shaders/common/channel-walk.js';
 import {
   axisDests,
   axisSteps,
@@ -13,11 +13,11 @@ import type { Gather } from './gather-plan.js';
 
 /** A window that slides down strips `pixels` wide and `steps` long, or a loop over the taps; `width` adjacent channels each. */
 export type DepthwiseConfig =
-  | { kind: 'sliding'; width: ColumnWidth; steps: number; pixels: number }
-  | { kind: 'loop'; width: ColumnWidth; pictures: number };
+  | { kind: 'sliding'; width: ChannelWidth; steps: number; pixels: number }
+  | { kind: 'loop'; width: ChannelWidth; pictures: number };
 
 export interface DepthwiseWeightGradientConfig {
-  width: ColumnWidth;
+  width: ChannelWidth;
   /** Taps an invocation keeps the sums of. */
   block: Pair;
   /** Rows and columns of output in a strip. */
@@ -39,7 +39,7 @@ const PIXELS = [1, 2, 3, 4, 6, 8];
 const STEPS = [2, 4, 8, 16, 32];
 
 /** Adjacent channels that one load brings, where the loads are as wide as can be. */
-function widest(channels: number): ColumnWidth {
+function widest(channels: number): ChannelWidth {
   return channels % 4 === 0 ? 4 : channels % 2 === 0 ? 2 : 1;
 }
 
@@ -47,7 +47,7 @@ function widest(channels: number): ColumnWidth {
  * Channels of an invocation whose window slides. CPU adapters load vectors number by number, so that wide ones save nothing
  * and take four times as long to compile.
  */
-function slidingWidth(channels: number, limits: KernelLimits): ColumnWidth {
+function slidingWidth(channels: number, limits: KernelLimits): ChannelWidth {
   return limits.software ? 1 : widest(channels);
 }
 

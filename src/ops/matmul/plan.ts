@@ -127,7 +127,7 @@ function padStep({ along, rows, stride }: Stored): { step: MatmulStep | null; st
   return { step: { kernel: padKernel(boxOf(shape, [0, 0], [rows, stride]), 0), shape }, stored };
 }
 
-/** The uniform of a product kernel. `unit`: what the inner elements of a slot are a multiple of. */
+/** The uniform of a product kernel. `unit`: what the inner elements of a part are a multiple of. */
 function productScalars({ m, n, k }: MatmulSize, a: Stored, b: Stored, splitK: number, unit: number): ArrayBuffer {
   return productPlan.pack({ m, n, k, aStride: a.stride, bStride: b.stride, perPart: innerPerPart(k, splitK, unit) });
 }

@@ -10,7 +10,7 @@ import { runFacts } from '../src/evaluation/reports/collect-facts.js';
 import { factTexts, listLines } from '../src/evaluation/reports/run-facts.js';
 import { markdownTable } from '../src/evaluation/reports/tables.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
-import { stepValues } from '../src/models/klt-autoencoder.js';
+import { quantizationInputs } from '../src/models/klt-autoencoder.js';
 import { loadKlt } from '../src/models/klt-file.js';
 import { writeUnitPixels } from '../src/models/unit-pixels.js';
 import { mul, sub } from '../src/ops/binary.js';
@@ -67,10 +67,10 @@ async function importance(
 ): Promise<{ pixels: Float64Array; embeddings: Float64Array[]; size: Float64Array }> {
   const total = [null, ...recognizers].map(() => new Float64Array(count));
   const size = new Float64Array(count);
-  const { logGain, coarseness } = stepValues(MEASURED_AT, model.config.steps);
+  const { logGain, fineness } = quantizationInputs(MEASURED_AT, model.config.steps);
   for await (const x of batches(faces)) {
     const { values, ...gradients } = scope(gpu, () => {
-      const step = { logGain: scalar(logGain), coarseness: scalar(coarseness) };
+      const step = { logGain: scalar(logGain), fineness: scalar(fineness) };
       const values = model.analyse(x, step);
       const symbols = model.quantize(values, { mode: 'hard' });
       const found: Record<string, Tensor> = { values };
@@ -105,15 +105,15 @@ interface Tried {
 }
 
 /** Compresses faces with the gain of each component multiplied by e^shift; the bits are the model's own estimate. */
-async function tryGains(faces: FaceSet, t: number, shift: Float64Array): Promise<Tried> {
-  const { logGain, coarseness } = stepValues(t, model.config.steps);
+async function tryGains(faces: FaceSet, qIndex: number, shift: Float64Array): Promise<Tried> {
+  const { logGain, fineness } = quantizationInputs(qIndex, model.config.steps);
   const scales = Float64Array.from(shift, (own, k) => Math.exp(logScale[k] + logGain0[k] + own + logGain));
   const costs = symbolCosts(scales);
   const result: Tried = { psnr: 0, bytes: 0, distances: recognizers.map(() => 0) };
   let n = 0;
   for await (const x of batches(faces)) {
-    const told = scalar(coarseness);
-    const values = scope(gpu, () => model.analyseAtFirst(x, { logGain: told, coarseness: told }));
+    const told = scalar(fineness);
+    const values = scope(gpu, () => model.analyseAtFirst(x, { logGain: told, fineness: told }));
     const found = await values.read();
     const components = new Float32Array(BATCH * count);
     for (let b = 0; b < BATCH; b++) {
@@ -166,10 +166,10 @@ try {
     ['for recognisers, half way', shiftOf(1, 0.5)],
   ];
   const rows: string[][] = [];
-  for (const t of TRIED_AT) {
+  for (const qIndex of TRIED_AT) {
     for (const [name, shift] of ways) {
-      const { bytes, psnr, distances } = await tryGains(faces.validation, t, shift);
-      rows.push([String(t), name, bytes.toFixed(1), psnr.toFixed(2), ...distances.map((one) => one.toFixed(4))]);
+      const { bytes, psnr, distances } = await tryGains(faces.validation, qIndex, shift);
+      rows.push([String(qIndex), name, bytes.toFixed(1), psnr.toFixed(2), ...distances.map((one) => one.toFixed(4))]);
       console.log(rows.at(-1)!.join('  '));
     }
   }

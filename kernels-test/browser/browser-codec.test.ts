@@ -60,7 +60,7 @@ function assertWithinOneLevel(pixels: ArrayLike<number>, others: ArrayLike<numbe
 
 /** A face of the page has these symbols, its bytes are those that Node packs, and it looks as in Node. */
 function assertSameFace(found: PageFace, face: DecodedFace, pixels: Uint8Array, codec: FaceCodec, what: string) {
-  assert.equal([found.t, found.grey], [face.t, face.grey], what);
+  assert.equal([found.qIndex, found.grey], [face.qIndex, face.grey], what);
   assert.equal(found.symbols, [...face.symbols], what);
   assert.equal(found.file, [...packFaceFile(face, codec.latents)], what);
   assert.equal(found.bare, [...packFaceBare(face, codec.latents)], what);
@@ -113,9 +113,9 @@ async function exchange(page: Page, codec: FaceCodec): Promise<void> {
       frozen.map((face) => face[container]),
     );
     assert.equal(
-      read.map(({ t, grey, symbols, file, bare }) => ({ t, grey, symbols, file, bare })),
-      frozen.map(({ t, grey, symbols, file, bare }) => {
-        return { t, grey, symbols: [...symbols], file: [...file], bare: [...bare] };
+      read.map(({ qIndex, grey, symbols, file, bare }) => ({ qIndex, grey, symbols, file, bare })),
+      frozen.map(({ qIndex, grey, symbols, file, bare }) => {
+        return { qIndex, grey, symbols: [...symbols], file: [...file], bare: [...bare] };
       }),
     );
   }

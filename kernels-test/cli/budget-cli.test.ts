@@ -87,9 +87,9 @@ test('encode, info, decode: within the budget, and like the picture that it was'
   assertComplaints(info, 0, []);
   assert.match(
     info.stdout,
-    /^files300\/ann\.cameo: (29\d|300) bytes, 0\.2\d\d bpp, checksum ok\n {2}face file, format version 1, step \d+, colour\n {2}model ([0-9a-f]{8}): matches .*face\.safetensors\nfiles300\/grey/,
+    /^files300\/ann\.cameo: (29\d|300) bytes, 0\.2\d\d bpp, checksum ok\n {2}face file, format version 1, quantization index \d+, colour\n {2}model ([0-9a-f]{8}): matches .*face\.safetensors\nfiles300\/grey/,
   );
-  assert.match(info.stdout, /step \d+, grey\n/);
+  assert.match(info.stdout, /quantization index \d+, grey\n/);
 });
 
 test('500 bytes are usual; a bare face is within the budget, too, and comes back', async () => {
@@ -103,7 +103,7 @@ test('500 bytes are usual; a bare face is within the budget, too, and comes back
   const info = await run('info', 'bare/ann.cameo.bare');
   assert.match(
     info.stdout,
-    /checksum ok\n {2}bare face, format version 1, step \d+, colour\n {2}model \.{4}[0-9a-f]{4}: matches/,
+    /checksum ok\n {2}bare face, format version 1, quantization index \d+, colour\n {2}model \.{4}[0-9a-f]{4}: matches/,
   );
   assertComplaints(await run('decode', 'bare/ann.cameo.bare', '-o', 'bare'), 0, []);
   assert.ok(psnr(faces[0], (await readImage(at('bare', 'ann.decoded.png'))).data) > 24);
@@ -125,7 +125,7 @@ test('an archive: all faces in one file, one of them by its name, the whole ones
   for (const name of NAMES)
     assert.match(
       info.stdout,
-      new RegExp(`\\n {2}"${name}": 1\\d\\d bytes, step \\d+, ${name === 'grey' ? 'grey' : 'colour'}\n`),
+      new RegExp(`\\n {2}"${name}": 1\\d\\d bytes, quantization index \\d+, ${name === 'grey' ? 'grey' : 'colour'}\n`),
     );
   assert.match(info.stdout, /\n {2}4 of 4 faces whole\n$/);
 

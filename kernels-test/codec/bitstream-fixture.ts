@@ -7,7 +7,7 @@ import { readFixture } from './read-fixture.js';
 
 /** One face, and what it is in every form; bytes in hexadecimal digits. */
 interface VectorFace {
-  t: number;
+  qIndex: number;
   grey: boolean;
   symbols: number[];
   code: string;

@@ -77,7 +77,7 @@ const bytesOf = (form: 'code' | 'bare' | 'file') => vectors.faces.map((face) => 
 const same = (symbols: Int16Array, k: number) => symbols.every((s, i) => s === vectors.faces[k].symbols[i]);
 
 test(`${CODES} damaged codes are refused, or are the code of what they give`, () => {
-  const step = (k: number) => vectors.faces[k].t;
+  const step = (k: number) => vectors.faces[k].qIndex;
   const refused = fuzz(
     bytesOf('code'),
     CODES,
@@ -136,9 +136,9 @@ test(`${ARCHIVES} damaged archives give the faces they hold, or refuse them`, as
 
 test(`${JOURNALS} damaged unfinished archives give their whole faces, or are refused`, async () => {
   const random = new CounterRandom(6);
-  const faces = vectors.faces.map(({ symbols, t, grey }, k) => ({
+  const faces = vectors.faces.map(({ symbols, qIndex, grey }, k) => ({
     symbols: Int16Array.from(symbols),
-    t,
+    qIndex,
     grey,
     name: `face ${k}`,
   }));
@@ -165,9 +165,9 @@ test(`${JOURNALS} damaged unfinished archives give their whole faces, or are ref
     assert.ok(lost < bytes.length, `${lost} damaged bytes of ${bytes.length}`);
     for (let k = 0; k < count; k++) {
       const name = await journal.name(k);
-      const { symbols, t, grey } = await journal.face(k, model);
+      const { symbols, qIndex, grey } = await journal.face(k, model);
       const original = faces.find((face) => face.name === name);
-      assert.equal({ symbols, t, grey, name }, original);
+      assert.equal({ symbols, qIndex, grey, name }, original);
       if (k < intact.faces) assert.is(name, `face ${k}`);
       given++;
     }

@@ -9,7 +9,7 @@ import { fromHex, readVectors } from './bitstream-fixture.js';
 
 // What was written once has to be read for ever, and to be written the same: on every machine, by every later version.
 const { model, vectors } = await readVectors();
-const faces = vectors.faces.map(({ symbols, t, grey }) => ({ symbols: Int16Array.from(symbols), t, grey }));
+const faces = vectors.faces.map(({ symbols, qIndex, grey }) => ({ symbols: Int16Array.from(symbols), qIndex, grey }));
 
 test('the frozen model has its id', () => {
   assert.is(model.idText, vectors.model);
@@ -19,8 +19,8 @@ test('the frozen model has its id', () => {
 test('frozen streams give their symbols, and symbols their streams', () => {
   vectors.faces.forEach(({ code, bare, file }, k) => {
     const face = faces[k];
-    assert.equal(decodeLatents(fromHex(code), face.t, model), face.symbols);
-    assert.equal(encodeLatents(face.symbols, face.t, model), fromHex(code));
+    assert.equal(decodeLatents(fromHex(code), face.qIndex, model), face.symbols);
+    assert.equal(encodeLatents(face.symbols, face.qIndex, model), fromHex(code));
     assert.equal(unpackFaceBare(fromHex(bare), model), face);
     assert.equal(packFaceBare(face, model), fromHex(bare));
     assert.equal(unpackFaceFile(fromHex(file), model), face);
@@ -38,9 +38,9 @@ test('frozen streams of models with dead zones, and of dependent quantization, g
     const own = new LatentModel({ ...model.fields, ...more, deadZone: Int32Array.from(deadZone) });
     assert.is(own.idText, id);
     codes.forEach((code, k) => {
-      const { symbols, t } = faces[k];
-      assert.equal(decodeLatents(fromHex(code), t, own), symbols);
-      assert.equal(encodeLatents(symbols, t, own), fromHex(code));
+      const { symbols, qIndex } = faces[k];
+      assert.equal(decodeLatents(fromHex(code), qIndex, own), symbols);
+      assert.equal(encodeLatents(symbols, qIndex, own), fromHex(code));
     });
   }
 });

@@ -24,16 +24,20 @@ const model = new LatentModel({
   shapes: fitted.fields.shapes.slice(0, 2 * SHAPE_BANDS * SHAPE_ENTRIES),
 });
 
-const faces = samples.gain.map((_, t) => ({ symbols: symbolsAt(samples, 11 * t, t), t, grey: t % 3 === 0 }));
+const faces = samples.gain.map((_, qIndex) => ({
+  symbols: symbolsAt(samples, 11 * qIndex, qIndex),
+  qIndex,
+  grey: qIndex % 3 === 0,
+}));
 // Symbols that only escapes can say.
 faces[4].symbols.set([32767, -32767, 0, 1500, -90]);
 const plain = {
   model: model.idText,
   faces: faces.map((face) => ({
-    t: face.t,
+    qIndex: face.qIndex,
     grey: face.grey,
     symbols: [...face.symbols],
-    code: toHex(encodeLatents(face.symbols, face.t, model)),
+    code: toHex(encodeLatents(face.symbols, face.qIndex, model)),
     bare: toHex(packFaceBare(face, model)),
     file: toHex(packFaceFile(face, model)),
   })),
@@ -63,13 +67,13 @@ const vectors = {
   dead: {
     model: dead.idText,
     deadZone: [...deadZone],
-    codes: faces.map((face) => toHex(encodeLatents(face.symbols, face.t, dead))),
+    codes: faces.map((face) => toHex(encodeLatents(face.symbols, face.qIndex, dead))),
   },
   dependent: {
     model: dependent.idText,
     deadZone: [...turned],
     magnitudeExpected: expected,
-    codes: faces.map((face) => toHex(encodeLatents(face.symbols, face.t, dependent))),
+    codes: faces.map((face) => toHex(encodeLatents(face.symbols, face.qIndex, dependent))),
   },
 };
 const to = (name: string): string => fileURLToPath(new URL(name, import.meta.url));

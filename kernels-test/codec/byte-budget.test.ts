@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { FaceQuantizer, stepsInUnit } from '../../src/codec/byte-budget.js';
-import { decodeLatents, encodeLatents, levelsOf } from '../../src/codec/entropy/latent-stream.js';
+import { decodeLatents, encodeLatents, valuesOfSymbols } from '../../src/codec/entropy/latent-stream.js';
 import { dependentGain, SymbolChooser } from '../../src/codec/symbol-chooser.js';
 import { ArgumentError } from '../../src/common/errors.js';
 import { fitLatentModel } from '../../src/training/entropy/fit-latent-model.js';
@@ -10,7 +10,7 @@ import { syntheticFaces } from './latent-samples.js';
 /** Latents of imaginary faces whose steps are 2^(1/8) apart, as in a face model. */
 const STEPS = 56;
 const [height, width, channels] = [1, 32, 6];
-const gain = Array.from({ length: STEPS }, (_, t) => new Int32Array(channels).fill(t));
+const gain = Array.from({ length: STEPS }, (_, qIndex) => new Int32Array(channels).fill(qIndex));
 // At index 0 most symbols are 0, at the last they are large.
 const training = syntheticFaces(1, 120, height, width, channels);
 const others = syntheticFaces(2, 20, height, width, channels);
@@ -26,9 +26,9 @@ const scales = Float64Array.from({ length: latentCount }, (_, i) => {
 /** By plain and by dependent quantization. */
 const quantizers = [false, true].map((dependent) => {
   const chooser = new SymbolChooser(scales, dependent);
-  const gains = gain.map((row) => row.map((t) => (dependent ? dependentGain(t) : t)));
-  const choose = (values: Float64Array, t: number, order: Int32Array) =>
-    chooser.choose(values, 2 ** (gains[t][0] / 8), chooser.usual, order);
+  const gains = gain.map((row) => row.map((qIndex) => (dependent ? dependentGain(qIndex) : qIndex)));
+  const choose = (values: Float64Array, qIndex: number, order: Int32Array) =>
+    chooser.choose(values, 2 ** (gains[qIndex][0] / 8), chooser.defaultLambda, order);
   const latents = fitLatentModel(
     { ...training, data: scaled(training.data) },
     { gain: gains, steps: [8, 20, 32, 44], choice: { dependent, choose } },
@@ -40,10 +40,11 @@ const faces = Array.from({ length: others.count }, (_, n) =>
 );
 
 /** Squared error at index 0. */
-function errorOf({ model }: FaceQuantizer, values: ArrayLike<number>, symbols: Int16Array, t: number): number {
-  const levels = levelsOf(symbols, model.latents);
+function errorOf({ model }: FaceQuantizer, values: ArrayLike<number>, symbols: Int16Array, qIndex: number): number {
+  const reconstructed = valuesOfSymbols(symbols, model.latents);
   let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += (values[i] - levels[i] / stepsInUnit(model.latents, t)) ** 2;
+  for (let i = 0; i < values.length; i++)
+    sum += (values[i] - reconstructed[i] / stepsInUnit(model.latents, qIndex)) ** 2;
   return sum;
 }
 
@@ -52,9 +53,9 @@ for (const quantizer of quantizers) {
   const kind = latents.quantizers > 1 ? 'dependent' : 'plain';
 
   test(`${kind}: quantize tells the error of its symbols, at index 0 whatever the index`, () => {
-    for (const t of [0, 9, 30, 55]) {
-      const { symbols, error } = quantizer.quantize(faces[0], t, quantizer.usualLambda);
-      assert.ok(Math.abs(error / errorOf(quantizer, faces[0], symbols, t) - 1) < 1e-9);
+    for (const qIndex of [0, 9, 30, 55]) {
+      const { symbols, error } = quantizer.quantize(faces[0], qIndex, quantizer.defaultLambda);
+      assert.ok(Math.abs(error / errorOf(quantizer, faces[0], symbols, qIndex) - 1) < 1e-9);
     }
   });
 
@@ -66,12 +67,12 @@ for (const quantizer of quantizers) {
     let tried = 0;
     for (let bytes = least; bytes < finest; bytes = Math.ceil(bytes * 1.13)) {
       for (const values of faces) {
-        const { symbols, t } = quantizer.fit(values, bytes);
-        const code = encodeLatents(symbols, t, latents);
+        const { symbols, qIndex } = quantizer.fit(values, bytes);
+        const code = encodeLatents(symbols, qIndex, latents);
         assert.ok(code.length <= bytes, `${code.length} bytes of ${bytes}`);
         // A byte or two of few are much of them.
         assert.ok(code.length >= 0.9 * bytes - 4, `only ${code.length} bytes of ${bytes}`);
-        assert.equal([...decodeLatents(code, t, latents)], [...symbols]);
+        assert.equal([...decodeLatents(code, qIndex, latents)], [...symbols]);
         tried++;
       }
     }
@@ -82,8 +83,8 @@ for (const quantizer of quantizers) {
     for (const values of faces.slice(0, 6)) {
       let last = Infinity;
       for (const bytes of [12, 20, 35, 60, 100, 160]) {
-        const { symbols, t } = quantizer.fit(values, bytes);
-        const error = errorOf(quantizer, values, symbols, t);
+        const { symbols, qIndex } = quantizer.fit(values, bytes);
+        const error = errorOf(quantizer, values, symbols, qIndex);
         assert.ok(error < last, `${bytes} bytes: error ${error} after ${last}`);
         last = error;
       }
@@ -95,12 +96,12 @@ for (const quantizer of quantizers) {
     for (const values of faces.slice(0, 4)) {
       for (const bytes of [25, 80]) {
         const chosen = quantizer.fit(values, bytes);
-        const own = errorOf(quantizer, values, chosen.symbols, chosen.t);
+        const own = errorOf(quantizer, values, chosen.symbols, chosen.qIndex);
         let best = Infinity;
-        for (let t = 0; t < STEPS; t++) {
+        for (let qIndex = 0; qIndex < STEPS; qIndex++) {
           for (const lambda of [0.02, 0.05, 0.1, 0.16, 0.25, 0.4]) {
-            const { symbols, error } = quantizer.quantize(values, t, lambda);
-            if (error < best && encodeLatents(symbols, t, latents).length <= bytes) best = error;
+            const { symbols, error } = quantizer.quantize(values, qIndex, lambda);
+            if (error < best && encodeLatents(symbols, qIndex, latents).length <= bytes) best = error;
           }
         }
         // Of few symbols each is much of the error.
@@ -113,8 +114,8 @@ for (const quantizer of quantizers) {
   });
 
   test(`${kind}: a budget beyond what the finest index takes gives just that, and all zeros take the least`, () => {
-    const { t } = quantizer.fit(faces[0], 5000);
-    assert.is(t, STEPS - 1);
+    const { qIndex } = quantizer.fit(faces[0], 5000);
+    assert.is(qIndex, STEPS - 1);
     const nothing = new Int16Array(latentCount);
     const least = encodeLatents(nothing, 0, latents).length;
     for (const values of faces)
@@ -131,8 +132,8 @@ for (const quantizer of quantizers) {
   test(`${kind}: values far out of range fit, too`, () => {
     const wild = Float32Array.from({ length: latentCount }, (_, i) => (i % 7 === 0 ? 300 * (-1) ** i : 0));
     for (const bytes of [30, 100, 400]) {
-      const { symbols, t } = quantizer.fit(wild, bytes);
-      assert.ok(encodeLatents(symbols, t, latents).length <= bytes);
+      const { symbols, qIndex } = quantizer.fit(wild, bytes);
+      assert.ok(encodeLatents(symbols, qIndex, latents).length <= bytes);
     }
   });
 
@@ -140,13 +141,16 @@ for (const quantizer of quantizers) {
     for (const values of faces.slice(0, 5)) {
       for (const bytes of [25, 80]) {
         const finest = quantizer.finest(values, bytes);
-        const { symbols, t } = quantizer.fit(values, bytes, finest);
-        const error = errorOf(quantizer, values, symbols, t);
-        assert.equal(quantizer.fit(values, bytes), { symbols, t });
+        const { symbols, qIndex } = quantizer.fit(values, bytes, finest);
+        const error = errorOf(quantizer, values, symbols, qIndex);
+        assert.equal(quantizer.fit(values, bytes), { symbols, qIndex });
         for (const near of [Math.max(0, finest - 3), Math.min(STEPS - 1, finest + 3)]) {
           const other = quantizer.fit(values, bytes, near);
-          assert.ok(encodeLatents(other.symbols, other.t, latents).length <= bytes);
-          assert.ok(errorOf(quantizer, values, other.symbols, other.t) < 1.1 * error, `${near} in place of ${finest}`);
+          assert.ok(encodeLatents(other.symbols, other.qIndex, latents).length <= bytes);
+          assert.ok(
+            errorOf(quantizer, values, other.symbols, other.qIndex) < 1.1 * error,
+            `${near} in place of ${finest}`,
+          );
         }
       }
     }
@@ -157,8 +161,8 @@ test('with dependent quantization the error is smaller at the same bytes', () =>
   for (const bytes of [25, 80]) {
     const [plain, dependent] = quantizers.map((quantizer) =>
       faces.reduce((sum, values) => {
-        const { symbols, t } = quantizer.fit(values, bytes);
-        return sum + errorOf(quantizer, values, symbols, t);
+        const { symbols, qIndex } = quantizer.fit(values, bytes);
+        return sum + errorOf(quantizer, values, symbols, qIndex);
       }, 0),
     );
     assert.ok(dependent < 0.97 * plain, `${bytes} bytes: ${dependent}; plain ${plain}`);

@@ -56,13 +56,14 @@ test('a picture of one colour, and one of noise, keep to the budget as well', as
   }
 });
 
-test('the same face gives the same bytes, alone and among others, by budget and by step', async () => {
+test('the same face gives the same bytes, alone and among others, by budget and by index', async () => {
   const all = await codec.encode(faces, { maxBytes: 200 });
   assert.equal(await codec.encode([faces[7]], { maxBytes: 200 }), [all[7]]);
   assert.equal(await codec.encode(faces, { maxBytes: 200 }), all);
-  const [one] = await codec.encode([faces[3]], { step: 12 });
-  assert.is(codec.unpack(one).t, 12);
-  assert.equal(await codec.encode([faces[3]], { step: 12 }), [one]);
+  const [one] = await codec.encode([faces[3]], { qIndex: 12 });
+  assert.is(codec.unpack(one).qIndex, 12);
+  assert.equal(await codec.encode([faces[3]], { qIndex: 12 }), [one]);
+  assert.equal(await codec.encode([faces[3]], { step: 12 }), [one], 'as the index was called before');
   assert.equal(await codec.encode([], { maxBytes: 200 }), []);
   assert.equal(await codec.decode([]), []);
 });
@@ -82,9 +83,9 @@ test('the same symbols give the same bytes, and come back, in every container', 
     }
     assert.is(await opened.find(`face ${k}`), k);
     assert.equal(await opened.face(k, codec.latents), face);
-    const { bytes, t } = await opened.entry(k);
+    const { bytes, qIndex } = await opened.entry(k);
     assert.ok(bytes + 7 <= 150 && bytes + 7 > 135, `${bytes} bytes and 7 of its place`);
-    assert.is(t, face.t);
+    assert.is(qIndex, face.qIndex);
   }
   assert.is(await opened.find('face'), undefined);
 });
@@ -93,7 +94,7 @@ test('files of several sizes and containers come back in their order', async () 
   const [[a], [b], [c]] = [
     await codec.encode([faces[1]], { maxBytes: 500 }),
     await codec.encode([faces[2]], { maxBytes: 100 }, 'bare'),
-    await codec.encode([faces[3]], { step: 20 }),
+    await codec.encode([faces[3]], { qIndex: 20 }),
   ];
   const together = await codec.decode([a, b, c]);
   for (const [k, file] of [a, b, c].entries()) assert.equal([together[k]], await codec.decode([file]));
@@ -113,7 +114,7 @@ test('a grey picture comes back grey, and one of colour does not', async () => {
   assert.ok(psnr(grey, restored) > 25, `${psnr(grey, restored)} dB`);
 });
 
-test('faces of another size, and budgets and steps that cannot be, are refused', async () => {
+test('faces of another size, and budgets and indices that cannot be, are refused', async () => {
   const refused = async (pattern: RegExp, work: () => Promise<unknown>): Promise<void> => {
     const error = await work().then(
       () => undefined,
@@ -123,14 +124,14 @@ test('faces of another size, and budgets and steps that cannot be, are refused',
     assert.match((error as Error).message, pattern);
   };
   const short = faces[0].subarray(1);
-  await refused(/^face 1 has 32255 bytes; 96×112 RGB has 32256$/, () => codec.encode([faces[0], short], { step: 3 }));
+  await refused(/^face 1 has 32255 bytes; 96×112 RGB has 32256$/, () => codec.encode([faces[0], short], { qIndex: 3 }));
   const least = codec.leastBytes();
   for (const maxBytes of [0, -5, 14, least - 1, 200.5, Number.NaN, Infinity]) {
     const pattern = new RegExp(`^a budget of ${maxBytes} bytes; expected an integer of at least ${least}$`);
     await refused(pattern, () => codec.encode([faces[0]], { maxBytes }));
   }
-  for (const step of [-1, 56, 1.5]) {
-    await refused(/^quantization index is .*; this model has 0 to 55$/, () => codec.encode([faces[0]], { step }));
+  for (const qIndex of [-1, 56, 1.5]) {
+    await refused(/^quantization index is .*; this model has 0 to 55$/, () => codec.encode([faces[0]], { qIndex }));
   }
 });
 

@@ -23,8 +23,8 @@ const samples = syntheticFaces(1, 60, 5, 4, 6);
 const model = fitLatentModel(samples, { gain: samples.gain, steps: [2, 6], faces: 30 });
 const scale = model.fields.scale.map((k) => k + 1);
 const other = new LatentModel({ ...model.fields, scale });
-const face = (k: number, t: number) => ({ symbols: symbolsAt(samples, k, t), t, grey: k % 2 === 1 });
-const all = samples.gain.map((_, t) => face(t, t));
+const face = (k: number, qIndex: number) => ({ symbols: symbolsAt(samples, k, qIndex), qIndex, grey: k % 2 === 1 });
+const all = samples.gain.map((_, qIndex) => face(qIndex, qIndex));
 
 const message = async (run: () => unknown, type: new (text: string) => Error) => (await rejection(run, type)).message;
 const edited = (bytes: Uint8Array, at: number, value: number) => bytes.map((old, k) => (k === at ? value : old));
@@ -32,7 +32,7 @@ const edited = (bytes: Uint8Array, at: number, value: number) => bytes.map((old,
 test('bare faces come back, with six bytes around their code', () => {
   for (const one of all) {
     const bytes = packFaceBare(one, model);
-    assert.is(bytes.length, BARE_HEADER_BYTES + encodeLatents(one.symbols, one.t, model).length);
+    assert.is(bytes.length, BARE_HEADER_BYTES + encodeLatents(one.symbols, one.qIndex, model).length);
     assert.equal(unpackFaceBare(bytes, model), one);
   }
   assert.ok(BARE_HEADER_BYTES <= 8);
@@ -47,7 +47,10 @@ test('bare faces that are damaged or another model’s are refused', async () =>
   assert.match(await message(unpack(bytes.subarray(0, 5)), FormatError), '5 bytes; its header alone has 6');
   assert.match(await message(unpack(edited(bytes, 0, 0x20)), FormatError), 'first byte is 32, must be 16 (version 1)');
   assert.match(await message(unpack(edited(bytes, 1, 5 | 64)), FormatError), 'bit 6');
-  assert.match(await message(unpack(edited(bytes, 1, 63)), FormatError), 'quantization step 63; this model has 0 to 9');
+  assert.match(
+    await message(unpack(edited(bytes, 1, 63)), FormatError),
+    'quantization index 63; this model has 0 to 9',
+  );
   assert.match(await message(unpack(edited(bytes, 4, bytes[4] ^ 1)), FormatError), 'checksum');
   assert.match(await message(unpack(bytes, other), ModelMismatchError), `the model loaded is ${other.idText}`);
   await rejection(unpack(edited(bytes, 20, bytes[20] ^ 16)), FormatError);
@@ -60,10 +63,10 @@ test('bare faces that are damaged or another model’s are refused', async () =>
 test('files come back, and say what they are without the model', () => {
   for (const one of all) {
     const bytes = packFaceFile(one, model);
-    assert.is(bytes.length, FILE_HEADER_BYTES + encodeLatents(one.symbols, one.t, model).length);
+    assert.is(bytes.length, FILE_HEADER_BYTES + encodeLatents(one.symbols, one.qIndex, model).length);
     assert.equal(unpackFaceFile(bytes, model), one);
     assert.ok(isFaceFile(bytes));
-    assert.equal(readFaceFileHeader(bytes), { version: 1, modelId: model.idText, t: one.t, grey: one.grey });
+    assert.equal(readFaceFileHeader(bytes), { version: 1, modelId: model.idText, qIndex: one.qIndex, grey: one.grey });
   }
   assert.not(isFaceFile(packFaceBare(all[0], model)));
 });
@@ -109,7 +112,7 @@ test('an archive gives each face without reading the others', async () => {
     for (const k of [7, 0, 9, 3]) {
       read.length = 0;
       assert.equal(await archive.face(k, model), all[k]);
-      const code = encodeLatents(all[k].symbols, all[k].t, model).length;
+      const code = encodeLatents(all[k].symbols, all[k].qIndex, model).length;
       assert.is(read.at(-1)![1], code);
       assert.ok(read.reduce((sum, [, length]) => sum + length, 0) <= code + 26);
       assert.is(await archive.name(k), named ? `Gesicht ${k} ✓` : undefined);
@@ -124,7 +127,7 @@ test('an archive that is cut off gives the faces that are whole, and says what i
     all.map((one, k) => ({ ...one, name: `${k}` })),
     model,
   );
-  const codes = all.map((one) => encodeLatents(one.symbols, one.t, model).length);
+  const codes = all.map((one) => encodeLatents(one.symbols, one.qIndex, model).length);
   const cut = bytes.length - codes[9] - codes[8] + 1;
   const archive = await FaceArchive.open(bytesSource(bytes.subarray(0, cut)));
   for (let k = 0; k < 8; k++) assert.equal(await archive.face(k, model), all[k]);

@@ -58,32 +58,32 @@ export function syntheticFaces(
     }
     for (let i = 0; i < latents; i++) own[i] = (own[i] * sizes[i] + 0.5 * means[i]) * deviations[i % channels];
   }
-  const gain = Array.from({ length: STEPS }, (_, t) =>
-    Array.from({ length: channels }, (_, c) => Math.round(-28 + 4 * t + 3 * Math.sin(c))),
+  const gain = Array.from({ length: STEPS }, (_, qIndex) =>
+    Array.from({ length: channels }, (_, c) => Math.round(-28 + 4 * qIndex + 3 * Math.sin(c))),
   );
   return { data, count, height, width, channels, gain };
 }
 
-/** The symbols of one face at step `t`. */
+/** The symbols of one face at index `qIndex`. */
 export function symbolsAt(
   { data, gain, channels, height, width }: SyntheticFaces,
   face: number,
-  t: number,
+  qIndex: number,
   round: (value: number) => number = Math.round,
 ): Int16Array {
   const latents = height * width * channels;
   return Int16Array.from({ length: latents }, (_, i) =>
-    round(data[face * latents + i] * 2 ** (gain[t][i % channels] / 8)),
+    round(data[face * latents + i] * 2 ** (gain[qIndex][i % channels] / 8)),
   );
 }
 
 /** Bits of a face under a static model: each channel's symbols by how often they occur among `training`. */
-export function staticModel(training: SyntheticFaces, t: number): (symbols: Int16Array) => number {
+export function staticModel(training: SyntheticFaces, qIndex: number): (symbols: Int16Array) => number {
   const { channels, count } = training;
   const histograms = Array.from({ length: channels }, () => new Map<number, number>());
   const totals = new Float64Array(channels);
   for (let face = 0; face < count; face++) {
-    symbolsAt(training, face, t).forEach((symbol, i) => {
+    symbolsAt(training, face, qIndex).forEach((symbol, i) => {
       const histogram = histograms[i % channels];
       histogram.set(symbol, (histogram.get(symbol) ?? 0) + 1);
       totals[i % channels]++;

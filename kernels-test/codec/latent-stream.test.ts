@@ -6,7 +6,7 @@ import {
   codingPlaces,
   decodeLatents,
   encodeLatents,
-  levelsOf,
+  valuesOfSymbols,
 } from '../../src/codec/entropy/latent-stream.js';
 import { SCALE_COUNT } from '../../src/codec/entropy/symbol-distribution.js';
 import { squaredError } from '../../src/codec/rate-distortion.js';
@@ -27,35 +27,35 @@ const fit = (options: Partial<FitOptions> = {}) =>
 const model = fit();
 
 test('symbols come back at every step, in hardly more bytes than their code length', () => {
-  for (let t = 0; t < steps; t++) {
+  for (let qIndex = 0; qIndex < steps; qIndex++) {
     let actual = 0;
     let ideal = 0;
     for (let face = 0; face < TEST_FACES; face++) {
-      const symbols = symbolsAt(faces, face, t);
-      const bits = codeLength(symbols, model, t);
-      const bytes = encodeLatents(symbols, t, model);
-      assert.equal(decodeLatents(bytes, t, model), symbols, `face ${face} at step ${t}`);
+      const symbols = symbolsAt(faces, face, qIndex);
+      const bits = codeLength(symbols, model, qIndex);
+      const bytes = encodeLatents(symbols, qIndex, model);
+      assert.equal(decodeLatents(bytes, qIndex, model), symbols, `face ${face} at index ${qIndex}`);
       assert.ok(bytes.length < 1.005 * (bits / 8) + 4, `${bytes.length} bytes, ideal ${bits / 8}`);
       actual += bytes.length;
       ideal += bits / 8;
     }
-    assert.ok(actual < 1.005 * ideal + 1.2 * TEST_FACES, `step ${t}: ${actual} bytes, ideal ${ideal}`);
+    assert.ok(actual < 1.005 * ideal + 1.2 * TEST_FACES, `index ${qIndex}: ${actual} bytes, ideal ${ideal}`);
   }
 });
 
 test('files are clearly smaller than those of a static model of each channel', () => {
-  const savings = Array.from({ length: steps }, (_, t) => {
-    const bits = staticModel(training, t);
+  const savings = Array.from({ length: steps }, (_, qIndex) => {
+    const bits = staticModel(training, qIndex);
     let own = 0;
     let theirs = 0;
     for (let face = 0; face < TEST_FACES; face++) {
-      const symbols = symbolsAt(faces, face, t);
-      own += 8 * encodeLatents(symbols, t, model).length;
+      const symbols = symbolsAt(faces, face, qIndex);
+      own += 8 * encodeLatents(symbols, qIndex, model).length;
       theirs += bits(symbols);
     }
     return 1 - own / theirs;
   });
-  assert.ok(Math.min(...savings) > 0.1, `saved by step: ${savings.map((s) => s.toFixed(3)).join(' ')}`);
+  assert.ok(Math.min(...savings) > 0.1, `saved by index: ${savings.map((s) => s.toFixed(3)).join(' ')}`);
 });
 
 test('references and context each make files smaller', () => {
@@ -85,23 +85,23 @@ test('an encoder that rounds down is met by dead zones, which make files smaller
   const flat = new LatentModel({ ...rounded.fields, deadZone: new Int32Array(2 * SCALE_COUNT) });
   let [full, without] = [0, 0];
   for (let face = 0; face < TEST_FACES; face++) {
-    for (const t of [1, 4]) {
-      const symbols = symbolsAt(faces, face, t, roundDown);
-      const bytes = encodeLatents(symbols, t, rounded);
-      assert.equal(decodeLatents(bytes, t, rounded), symbols);
+    for (const qIndex of [1, 4]) {
+      const symbols = symbolsAt(faces, face, qIndex, roundDown);
+      const bytes = encodeLatents(symbols, qIndex, rounded);
+      assert.equal(decodeLatents(bytes, qIndex, rounded), symbols);
       full += bytes.length;
-      without += encodeLatents(symbols, t, flat).length;
+      without += encodeLatents(symbols, qIndex, flat).length;
     }
   }
   assert.ok(full < 0.98 * without, `${full} bytes, without dead zones ${without}`);
 });
 
 test('symbols of dependent quantization come back, lie where they say, and err less at the same bytes', () => {
-  const t = 4;
+  const qIndex = 4;
   const count = model.latents;
   const scaled = (data: Float32Array, face: number, coarser: number): Float64Array =>
     Float64Array.from({ length: count }, (_, i) => {
-      const gain = training.gain[t][i % training.channels] - coarser;
+      const gain = training.gain[qIndex][i % training.channels] - coarser;
       return data[face * count + i] * 2 ** (gain / 8);
     });
   const scales = Float64Array.from({ length: count }, (_, i) => {
@@ -117,19 +117,19 @@ test('symbols of dependent quantization come back, lie where they say, and err l
     const gain = training.gain.map((row) => row.map((value) => value - coarser));
     const finer = 2 ** (-coarser / 8);
     const choose = (values: Float64Array, _: number, order: Int32Array) =>
-      chooser.choose(values, finer, chooser.usual, order);
-    const own = fit({ gain, steps: [t], choice: { dependent: chooser.dependent, choose } });
+      chooser.choose(values, finer, chooser.defaultLambda, order);
+    const own = fit({ gain, steps: [qIndex], choice: { dependent: chooser.dependent, choose } });
     assert.is(own.quantizers, chooser.dependent ? 2 : 1);
     const back = LatentModel.fromTensors(readSafetensors(writeSafetensors(own.toTensors())).tensors);
     assert.is(back.id, own.id);
     let [bytes, error] = [0, 0];
     for (let face = 0; face < TEST_FACES; face++) {
       const values = scaled(faces.data, face, coarser);
-      const symbols = choose(values, t, codingPlaces(own));
-      const code = encodeLatents(symbols, t, own);
-      assert.equal(decodeLatents(code, t, back), symbols);
+      const symbols = choose(values, qIndex, codingPlaces(own));
+      const code = encodeLatents(symbols, qIndex, own);
+      assert.equal(decodeLatents(code, qIndex, back), symbols);
       bytes += code.length;
-      error += squaredError(values, levelsOf(symbols, own)) / finer ** 2;
+      error += squaredError(values, valuesOfSymbols(symbols, own)) / finer ** 2;
     }
     return { bytes, error };
   });
@@ -166,7 +166,8 @@ test('symbols far from anything expected come back, too', () => {
   const random = new CounterRandom(5);
   for (const most of [1, 40, 3000, 32767]) {
     const symbols = Int16Array.from({ length: model.latents }, () => random.int(2 * most + 1) - most);
-    for (const t of [0, 9]) assert.equal(decodeLatents(encodeLatents(symbols, t, model), t, model), symbols);
+    for (const qIndex of [0, 9])
+      assert.equal(decodeLatents(encodeLatents(symbols, qIndex, model), qIndex, model), symbols);
   }
   const extremes = Int16Array.from({ length: model.latents }, (_, i) => (i % 2 === 0 ? 32767 : -32767));
   assert.equal(decodeLatents(encodeLatents(extremes, 3, model), 3, model), extremes);
@@ -209,7 +210,7 @@ test('a model that is none is refused with what is wrong', async () => {
   const { fields } = model;
   const edited = (field: Int32Array, at: number, value: number) => field.map((old, i) => (i === at ? value : old));
   await wrong({ height: 65 }, 'latent height is 65');
-  await wrong({ steps: 65 }, '65 quantization steps');
+  await wrong({ steps: 65 }, '65 quantization indices');
   await wrong({ steps: 3 }, 'gain has 120 values, must have 36');
   await wrong({ mean: edited(fields.mean, 3, 1 << 23) }, 'mean[3] is 8388608');
   await wrong({ order: edited(fields.order, 0, fields.order[1]) }, 'order must name each of 12 channels once');
@@ -281,7 +282,7 @@ test('what does not fit the model is refused', async () => {
 
 test('samples that cannot be fitted are refused', async () => {
   const message = async (run: () => unknown, type: new (text: string) => Error) => (await rejection(run, type)).message;
-  assert.match(await message(() => fit({ steps: [] }), ArgumentError), 'no quantization step');
+  assert.match(await message(() => fit({ steps: [] }), ArgumentError), 'no quantization index');
   assert.match(await message(() => fit({ steps: [10] }), ArgumentError), 'step to fit for is 10');
   assert.match(await message(() => fit({ references: 33 }), ArgumentError), '33 references');
   assert.match(await message(() => fit({ gain: [[1, 2]], steps: [0] }), ShapeError), 'must be 12');

@@ -12,7 +12,7 @@ import { fromHex, toHex } from './bitstream-fixture.js';
 
 /** A face in the shipped model's containers, all in hexadecimal digits; symbols are 16-bit integers, little-endian. */
 interface ShippedVector {
-  t: number;
+  qIndex: number;
   grey: boolean;
   symbols: string;
   bare: string;
@@ -20,7 +20,7 @@ interface ShippedVector {
 }
 
 export interface ShippedFace {
-  t: number;
+  qIndex: number;
   grey: boolean;
   symbols: Int16Array;
   bare: Uint8Array;
@@ -40,10 +40,10 @@ export async function readShippedVectors(): Promise<{ model: string; faces: Ship
   const { model, faces } = JSON.parse(await readFile(VECTORS, 'utf8')) as { model: string; faces: ShippedVector[] };
   return {
     model,
-    faces: faces.map(({ t, grey, symbols, bare, file }) => {
+    faces: faces.map(({ qIndex, grey, symbols, bare, file }) => {
       const view = new DataView(fromHex(symbols).buffer);
       const all = Int16Array.from({ length: view.byteLength / 2 }, (_, at) => view.getInt16(2 * at, true));
-      return { t, grey, symbols: all, bare: fromHex(bare), file: fromHex(file) };
+      return { qIndex, grey, symbols: all, bare: fromHex(bare), file: fromHex(file) };
     }),
   };
 }
@@ -54,14 +54,14 @@ const STEPS = [0, 20, 28, 36, 44, 55];
 async function write(): Promise<void> {
   const { file, model, order } = await shippedModel();
   const of = (name: string): Float32Array => file.tensors.get(name)!.data;
-  const faces = STEPS.map((t, k): ShippedVector => {
+  const faces = STEPS.map((qIndex, k): ShippedVector => {
     const random = new CounterRandom(k);
     const symbols = Int16Array.from(order, (at) =>
-      Math.round(random.normal() * Math.exp(of('logScale')[at] + of('logGain')[at]) * 2 ** (t / 8)),
+      Math.round(random.normal() * Math.exp(of('logScale')[at] + of('logGain')[at]) * 2 ** (qIndex / 8)),
     );
     // One that only an escape can say.
     if (k === 2) symbols[5] = -700;
-    const face = { symbols, t, grey: k % 3 === 1 };
+    const face = { symbols, qIndex, grey: k % 3 === 1 };
     const words = new DataView(new ArrayBuffer(2 * symbols.length));
     symbols.forEach((symbol, at) => {
       words.setInt16(2 * at, symbol, true);
@@ -80,7 +80,7 @@ async function write(): Promise<void> {
       `${VECTORS} has other streams of the same model: what was written with it could not be read any more`,
     );
   }
-  console.log(faces.map(({ t, bare }) => `index ${t}: ${bare.length / 2} bytes`).join(', '));
+  console.log(faces.map(({ qIndex, bare }) => `index ${qIndex}: ${bare.length / 2} bytes`).join(', '));
   await writeFile(VECTORS, content);
 }
 

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { levelOf, nextState, quantizerOf } from '../../src/codec/entropy/dependent.js';
+import { nextState, quantizerOf, reconstructionPoint } from '../../src/codec/entropy/dependent.js';
 import { quantizeForRate, squaredError } from '../../src/codec/rate-distortion.js';
 import { quantizeDependent, symbolCosts, trellisBits } from '../../src/codec/trellis.js';
 import { CounterRandom } from '../../src/common/random.js';
@@ -13,7 +13,7 @@ function levels(symbols: ArrayLike<number>, order: readonly number[]): number[] 
   const found = new Array<number>(order.length).fill(0);
   let state = 0;
   for (const i of order) {
-    found[i] = levelOf(symbols[i], quantizerOf(state)) / 2;
+    found[i] = reconstructionPoint(symbols[i], quantizerOf(state)) / 2;
     state = nextState(state, symbols[i]);
   }
   return found;
@@ -22,14 +22,16 @@ function levels(symbols: ArrayLike<number>, order: readonly number[]): number[] 
 /** Bits of a magnitude of either quantizer under a logistic distribution, by the definition. */
 function bits(n: number, quantizer: number, scale: number): number {
   const below = (x: number): number => 1 / (1 + Math.exp(-x / scale));
-  const points = (k: number): number => levelOf(k, quantizer) / 2;
+  const points = (k: number): number => reconstructionPoint(k, quantizer) / 2;
   const low = (points(n) + points(n - 1)) / 2;
   const high = (points(n) + points(n + 1)) / 2;
   return -Math.log2(below(high) - below(low));
 }
 
 test('the points of the two quantizers are all half steps, and both have 0', () => {
-  const points = [0, 1].map((quantizer) => [-3, -2, -1, 0, 1, 2, 3].map((symbol) => levelOf(symbol, quantizer)));
+  const points = [0, 1].map((quantizer) =>
+    [-3, -2, -1, 0, 1, 2, 3].map((symbol) => reconstructionPoint(symbol, quantizer)),
+  );
   assert.equal(points, [
     [-6, -4, -2, 0, 2, 4, 6],
     [-5, -3, -1, 0, 1, 3, 5],

@@ -1,13 +1,13 @@
 import * as assert from 'uvu/assert';
 import { cosineBasis } from '../../src/models/cosine-basis.js';
-import { KltAutoencoder, type KltConfig, stepValues } from '../../src/models/klt-autoencoder.js';
+import { KltAutoencoder, type KltConfig, quantizationInputs } from '../../src/models/klt-autoencoder.js';
 import { add } from '../../src/ops/binary.js';
 import { mse } from '../../src/ops/mse.js';
 import { affine } from '../../src/ops/unary.js';
 import { Tape } from '../../src/tensor/tape.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import { principalComponents } from '../../src/training/components/principal-components.js';
-import { LevelEncoder } from '../../src/training/encoder-levels.js';
+import { SimulatedEncoder } from '../../src/training/simulated-encoder.js';
 import { assertClose, gpuSuite, randomValues, testGpu, toNdArray } from '../helpers/harness.js';
 import { gradientsInFloat64 } from '../helpers/replay.js';
 
@@ -26,10 +26,10 @@ const SMALL: KltConfig = {
 const { height: H, width: W } = SMALL;
 
 function stepInputs(gpu: Parameters<typeof Tensor.zeros>[0], step: number) {
-  const { logGain, coarseness } = stepValues(step, SMALL.steps);
+  const { logGain, fineness } = quantizationInputs(step, SMALL.steps);
   return {
     logGain: Tensor.from(gpu, Float32Array.of(logGain), [1]),
-    coarseness: Tensor.from(gpu, Float32Array.of(coarseness), [1]),
+    fineness: Tensor.from(gpu, Float32Array.of(fineness), [1]),
   };
 }
 
@@ -50,19 +50,19 @@ test('all cosines of all planes restore any picture, and keep its energy', async
   model.dispose();
 });
 
-test("levels that the encoder chooses lie near the network's values, and cost what they say", async () => {
+test("values that the encoder chooses lie near the network's values, and cost what they say", async () => {
   const gpu = await testGpu();
   const model = new KltAutoencoder(SMALL).initialize(gpu, 3);
-  const encoder = new LevelEncoder(gpu, model, 4);
+  const encoder = new SimulatedEncoder(gpu, model, 4);
   const pixels = randomValues(3 * H * W * 3, 9).map((value) => 0.5 + value / 4);
   let last = 0;
   for (const t of [6, 20, 34]) {
     const values = scope(gpu, () => model.analyse(Tensor.from(gpu, pixels, [3, H, W, 3]), stepInputs(gpu, t)));
     const expected = await values.read();
-    const { levels, bits } = await encoder.encode(pixels, t);
-    assert.equal([levels.length, bits.length], [expected.length, 3]);
+    const { values: found, bits } = await encoder.encode(pixels, t);
+    assert.equal([found.length, bits.length], [expected.length, 3]);
     // Plain rounding errs by 1/12 in the mean square; this one for bits, too, by scales that are not those of the values.
-    const error = levels.reduce((sum, level, k) => sum + (level - expected[k]) ** 2, 0) / levels.length;
+    const error = found.reduce((sum, value, k) => sum + (value - expected[k]) ** 2, 0) / found.length;
     assert.ok(error < 0.15, `${error} at index ${t}`);
     const all = bits.reduce((sum, own) => sum + own, 0);
     assert.ok(all > last, `${all} bits at index ${t}, ${last} before`);
@@ -128,7 +128,7 @@ test('loss and every gradient agree with float64', async () => {
   }
   const x = Tensor.from(gpu, randomValues(2 * H * W * 3, 8, [0, 1]), [2, H, W, 3]);
   const inputs = stepInputs(gpu, 24);
-  const tensors = [...model.stateTensors().values(), ...model.constantTensors(), x, inputs.logGain, inputs.coarseness];
+  const tensors = [...model.stateTensors().values(), ...model.constantTensors(), x, inputs.logGain, inputs.fineness];
   const leaves = new Map<Tensor, ReturnType<typeof toNdArray>>();
   for (const tensor of tensors) leaves.set(tensor, toNdArray(await tensor.read(), tensor.shape));
   const tape = new Tape();
@@ -158,7 +158,7 @@ test('loss and every gradient agree with float64', async () => {
   }
   result.loss.dispose();
   for (const gradient of result.gradients.values()) gradient.dispose();
-  for (const tensor of [x, inputs.logGain, inputs.coarseness]) tensor.dispose();
+  for (const tensor of [x, inputs.logGain, inputs.fineness]) tensor.dispose();
   model.dispose();
 });
 
@@ -199,7 +199,7 @@ test('configurations that make no network are refused by name', () => {
     /band.luma\[1\] is 11/,
   );
   assert.throws(() => new KltAutoencoder({ ...SMALL, width: 13 }), /width is 13/);
-  assert.throws(() => stepValues(40, 40), /quantization index is 40; this model has 0 to 39/);
+  assert.throws(() => quantizationInputs(40, 40), /quantization index is 40; this model has 0 to 39/);
 });
 
 test.run();

@@ -49,7 +49,7 @@ async function write(): Promise<void> {
       const random = new CounterRandom(seed);
       const symbols = new Int16Array(scales.length);
       for (const k of largest) symbols[k] = Math.round(random.normal() * SPREAD * scales[k]);
-      return { symbols, t: STEP, grey: false };
+      return { symbols, qIndex: STEP, grey: false };
     }),
   );
   const { width, height } = codec.faceSize;

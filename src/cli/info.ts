@@ -40,8 +40,8 @@ export function addInfoCommand(program: Command): void {
 Example:
   cameo info small/face.cameo people.cameos
 
-Keys of --json: files [{ path, kind, bytes, version, model, matches (null without weights), checked, and for one face step or
-rate, and grey; for an archive faces, whole (null if not checked), named, unfinished, list [{ name, bytes, step, grey }] }], errors`,
+Keys of --json: files [{ path, kind, bytes, version, model, matches (null without weights), checked, and for one face step (its
+quantization index) or rate, and grey; for an archive faces, whole (null if not checked), named, unfinished, list [{ name, bytes, step, grey }] }], errors`,
     )
     .action(async (files: string[], { all, model, json }: InfoOptions) => {
       if (json) beginJson('info');
@@ -108,7 +108,7 @@ function printFace(path: string, bytes: number, face: FaceDescription): void {
   const size = `${path}: ${sizeText(bytes)}, ${checkText(checked)}`;
   const facts = latents
     ? `rate ${rate}, latents ${latents.join('×')} (height×width×channels)`
-    : `step ${step}, ${colourText(grey!)}`;
+    : `quantization index ${step}, ${colourText(grey!)}`;
   print(`${size}\n  ${title}, format version ${version}, ${facts}\n${modelLine(model, weights)}`);
 }
 
@@ -132,19 +132,19 @@ async function describePng(bytes: Uint8Array, session: CodecSession): Promise<Fa
 }
 
 async function describeFace(bytes: Uint8Array, session: CodecSession): Promise<FaceDescription> {
-  const { version, modelId, t, grey } = readFaceFileHeader(bytes);
+  const { version, modelId, qIndex, grey } = readFaceFileHeader(bytes);
   const weights = await weightsFor(session, 'budget');
   const model = tablesOf(weights, modelId);
   if (model) unpackFaceFile(bytes, model);
-  return { title: 'face file', version, model: modelId, weights, checked: !!model, step: t, grey };
+  return { title: 'face file', version, model: modelId, weights, checked: !!model, step: qIndex, grey };
 }
 
 async function describeBare(bytes: Uint8Array, session: CodecSession): Promise<FaceDescription> {
-  const { version, modelIdEnd, t, grey } = readBareHeader(bytes);
+  const { version, modelIdEnd, qIndex, grey } = readBareHeader(bytes);
   const weights = await weightsFor(session, 'budget');
   const model = tablesOf(weights, modelIdEnd);
   if (model) unpackFaceBare(bytes, model);
-  return { title: 'bare face', version, model: modelIdEnd, weights, checked: !!model, step: t, grey };
+  return { title: 'bare face', version, model: modelIdEnd, weights, checked: !!model, step: qIndex, grey };
 }
 
 /**
@@ -174,10 +174,10 @@ async function describeArchive(
   for (let k = 0; k < count; k++) {
     try {
       if (model) await archive.face(k, model);
-      const [name, { bytes, t, grey }] = [await nameOfFace(archive, k), await archive.entry(k)];
+      const [name, { bytes, qIndex, grey }] = [await nameOfFace(archive, k), await archive.entry(k)];
       if (k < listed) {
-        tell(`  ${JSON.stringify(name)}: ${bytes} bytes, step ${t}, ${colourText(grey)}`);
-        if (isJson()) list.push({ name, bytes, step: t, grey });
+        tell(`  ${JSON.stringify(name)}: ${bytes} bytes, quantization index ${qIndex}, ${colourText(grey)}`);
+        if (isJson()) list.push({ name, bytes, step: qIndex, grey });
       }
       whole++;
     } catch (error) {

@@ -113,9 +113,9 @@ const displayOf = (config: JointTrainingConfig): TrainingDisplay<TrainingStart, 
     distance: smooth('distance', distance).toFixed(3),
   }),
   validated: (validation) =>
-    validation.map(({ quantizer, psnr, bytes, distance }) => {
+    validation.map(({ qIndex, psnr, bytes, distance }) => {
       const apart = Number.isNaN(distance) ? '' : `, distance ${distance.toFixed(4)}`;
-      return `held-out faces at step ${quantizer}: ${psnr.toFixed(2)} dB, ${bytes.toFixed(0)} bytes${apart}`;
+      return `held-out faces at index ${qIndex}: ${psnr.toFixed(2)} dB, ${bytes.toFixed(0)} bytes${apart}`;
     }),
   plot: { name: 'training.svg', draw: jointPlot },
 });

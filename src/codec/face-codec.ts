@@ -2,7 +2,7 @@ import { checkList, checkOptions, refuse } from '../common/arguments.js';
 import { ArgumentError, DisposedError } from '../common/errors.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { checkResults } from '../models/finite-results.js';
-import { gainOf, type KltAutoencoder, logisticScales, stepValues } from '../models/klt-autoencoder.js';
+import { gainOf, type KltAutoencoder, logisticScales, quantizationInputs } from '../models/klt-autoencoder.js';
 import { loadKlt } from '../models/klt-file.js';
 import { writeUnitPixels } from '../models/unit-pixels.js';
 import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
@@ -15,13 +15,17 @@ import { BARE_HEADER_BYTES, packFaceBare, unpackFaceBare } from './container/fac
 import type { DecodedFace, FaceSymbols } from './container/face-code.js';
 import { FILE_HEADER_BYTES, isFaceFile, packFaceFile, unpackFaceFile } from './container/face-file.js';
 import type { LatentModel } from './entropy/latent-model.js';
-import { encodeLatents, levelsOf } from './entropy/latent-stream.js';
+import { encodeLatents, valuesOfSymbols } from './entropy/latent-stream.js';
 
 /** 'file' says by itself what it is; 'bare' has 8 bytes less, for whoever knows. */
 export type FaceContainer = 'file' | 'bare';
 
 /** How large a face may get: the bytes of its file, or the quantization index, which says how good it is to be. */
-export type FaceTarget = { maxBytes: number } | { step: number };
+export type FaceTarget =
+  | { maxBytes: number }
+  | { qIndex: number }
+  /** @deprecated Say `qIndex`. */
+  | { step: number };
 
 /** What holds a face: a container of its own, or an archive, in which its place in the index counts, its name does not. */
 export type FaceHolder = FaceContainer | 'archive';
@@ -55,20 +59,20 @@ function checkBytes(where: string, name: string, list: readonly Uint8Array[]): v
 
 /** @throws ArgumentError for a target or holder that there is not */
 function checkTarget(target: FaceTarget, holder: FaceHolder): void {
-  const keys = Object.keys(checkOptions('encode', target, ['maxBytes', 'step']));
-  if (keys.length !== 1) refuse('encode', 'the target', target, '{ maxBytes } or { step }');
+  const keys = Object.keys(checkOptions('encode', target, ['maxBytes', 'qIndex', 'step']));
+  if (keys.length !== 1) refuse('encode', 'the target', target, '{ maxBytes } or { qIndex }');
   if (!(holder in HEADER_BYTES)) refuse('encode', 'the container', holder, Object.keys(HEADER_BYTES).join(', '));
 }
 
 /** Packs a face into a container of its own. */
 export const packInto = (container: FaceContainer) => (container === 'file' ? packFaceFile : packFaceBare);
 
-type AnalysisInputs = { x: Tensor; coarseness: Tensor };
-type RestorationInputs = { symbols: Tensor; logGain: Tensor; coarseness: Tensor };
+type AnalysisInputs = { x: Tensor; fineness: Tensor };
+type RestorationInputs = { symbols: Tensor; logGain: Tensor; fineness: Tensor };
 
 /** The index that a budget usually leads to: what the analysis is told before the index is known. */
-const usualStep = (bytes: number, steps: number): number =>
-  Math.max(0, Math.min(steps - 1, Math.round(8 * Math.log2(Math.max(1, bytes) / 24))));
+const expectedIndex = (bytes: number, count: number): number =>
+  Math.max(0, Math.min(count - 1, Math.round(8 * Math.log2(Math.max(1, bytes) / 24))));
 
 /**
  * Encodes aligned faces to a budget of bytes, and back, with one model for every size. Of the same symbols every adapter
@@ -167,38 +171,47 @@ export class FaceCodec {
     const { steps } = this.model.config;
     const header = HEADER_BYTES[holder];
     if ('maxBytes' in target) checkBudget(this.latents, target.maxBytes, holder);
-    const step = 'step' in target ? target.step : usualStep(target.maxBytes - header, steps);
-    stepValues(step, steps);
+    const budget = 'maxBytes' in target ? target.maxBytes - header : undefined;
+    const qIndex =
+      'maxBytes' in target
+        ? expectedIndex(target.maxBytes - header, steps)
+        : 'qIndex' in target
+          ? target.qIndex
+          : target.step;
+    quantizationInputs(qIndex, steps);
     const found: FaceSymbols[] = [];
     for (let first = 0; first < faces.length; first += this.#batch) {
       const batch = faces.slice(first, first + this.#batch);
       const rough = await this.#analyse(
         batch,
-        batch.map(() => step),
+        batch.map(() => qIndex),
       );
       const chosen =
-        'step' in target ? this.#atStep(rough, step) : await this.#within(batch, rough, step, target.maxBytes - header);
-      chosen.forEach(({ symbols, t }, k) => {
-        found.push({ symbols, t, grey: isGrey(batch[k]) });
+        budget === undefined ? this.#atIndex(rough, qIndex) : await this.#within(batch, rough, qIndex, budget);
+      chosen.forEach((face, k) => {
+        found.push({ ...face, grey: isGrey(batch[k]) });
       });
     }
     return found;
   }
 
-  #atStep(values: readonly Float64Array[], t: number): ChosenSymbols[] {
-    return values.map((own) => ({ symbols: this.#quantizer.quantize(own, t, this.#quantizer.usualLambda).symbols, t }));
+  #atIndex(values: readonly Float64Array[], qIndex: number): ChosenSymbols[] {
+    return values.map((own) => ({
+      symbols: this.#quantizer.quantize(own, qIndex, this.#quantizer.defaultLambda).symbols,
+      qIndex,
+    }));
   }
 
-  /** @param rough values of the faces as the analysis gives them that is told `step` */
+  /** @param rough values of the faces as the analysis gives them that is told `told` */
   async #within(
     faces: readonly Uint8Array[],
     rough: readonly Float64Array[],
-    step: number,
+    told: number,
     maxBytes: number,
   ): Promise<ChosenSymbols[]> {
     const near = rough.map((own) => Math.max(0, this.#quantizer.finest(own, maxBytes)));
     // Once more, now that the analysis can be told the index.
-    const values = near.some((t) => t !== step) ? await this.#analyse(faces, near) : rough;
+    const values = near.some((qIndex) => qIndex !== told) ? await this.#analyse(faces, near) : rough;
     return values.map((own, k) => this.#quantizer.fit(own, maxBytes, near[k]));
   }
 
@@ -227,17 +240,17 @@ export class FaceCodec {
       const batch = faces.slice(first, first + this.#batch);
       const symbols = new Float32Array(this.#batch * count);
       batch.forEach((face, n) => {
-        const levels = levelsOf(face.symbols, this.latents);
+        const values = valuesOfSymbols(face.symbols, this.latents);
         // The network takes them in steps of the index that it is told.
-        const scale = gainOf(face.t) / stepsInUnit(this.latents, face.t);
+        const scale = gainOf(face.qIndex) / stepsInUnit(this.latents, face.qIndex);
         this.tables.order.forEach((component, k) => {
-          symbols[n * count + component] = levels[k] * scale;
+          symbols[n * count + component] = values[k] * scale;
         });
       });
       inputs.symbols.write(symbols);
-      this.#writeSteps(
+      this.#writeIndices(
         inputs,
-        batch.map(({ t }) => t),
+        batch.map(({ qIndex }) => qIndex),
       );
       step.run();
       const values = await outputs.pixels.read();
@@ -251,14 +264,14 @@ export class FaceCodec {
   }
 
   /** Values in steps of index 0, in the order of the symbols. */
-  async #analyse(faces: readonly Uint8Array[], steps: readonly number[]): Promise<Float64Array[]> {
+  async #analyse(faces: readonly Uint8Array[], indices: readonly number[]): Promise<Float64Array[]> {
     const { bytes } = this.faceSize;
     const step = this.#analysisStep();
     const { inputs, outputs } = step;
     const pixels = new Float32Array(this.#batch * bytes);
     writeUnitPixels(faces, pixels);
     inputs.x.write(pixels);
-    this.#writeSteps(inputs, steps);
+    this.#writeIndices(inputs, indices);
     step.run();
     const values = await outputs.values.read();
     const count = this.model.latentCount;
@@ -270,8 +283,8 @@ export class FaceCodec {
     const { width, height } = this.model.config;
     this.#analysis ??= recordStep(
       this.gpu,
-      { x: this.#zeros(height, width, 3), coarseness: this.#zeros(1, 1, 1) },
-      ({ x, coarseness }) => ({ values: this.model.analyseAtFirst(x, { logGain: coarseness, coarseness }) }),
+      { x: this.#zeros(height, width, 3), fineness: this.#zeros(1, 1, 1) },
+      ({ x, fineness }) => ({ values: this.model.analyseAtFirst(x, { logGain: fineness, fineness }) }),
     );
     return this.#analysis;
   }
@@ -279,7 +292,7 @@ export class FaceCodec {
   #restorationStep(): RecordedStep<RestorationInputs, { pixels: Tensor }> {
     this.#restoration ??= recordStep(
       this.gpu,
-      { symbols: this.#zeros(this.model.latentCount), logGain: this.#zeros(1), coarseness: this.#zeros(1, 1, 1) },
+      { symbols: this.#zeros(this.model.latentCount), logGain: this.#zeros(1), fineness: this.#zeros(1, 1, 1) },
       (inputs) => ({ pixels: this.model.restore(inputs.symbols, inputs) }),
     );
     return this.#restoration;
@@ -291,16 +304,16 @@ export class FaceCodec {
     return keep(Tensor.zeros(this.gpu, [this.#batch, ...shape]));
   }
 
-  #writeSteps(inputs: { coarseness: Tensor; logGain?: Tensor }, steps: readonly number[]): void {
+  #writeIndices(inputs: { fineness: Tensor; logGain?: Tensor }, indices: readonly number[]): void {
     const logGain = new Float32Array(this.#batch);
-    const coarseness = new Float32Array(this.#batch);
-    steps.forEach((step, n) => {
-      const values = stepValues(step, this.model.config.steps);
+    const fineness = new Float32Array(this.#batch);
+    indices.forEach((qIndex, n) => {
+      const values = quantizationInputs(qIndex, this.model.config.steps);
       logGain[n] = values.logGain;
-      coarseness[n] = values.coarseness;
+      fineness[n] = values.fineness;
     });
     inputs.logGain?.write(logGain);
-    inputs.coarseness.write(coarseness);
+    inputs.fineness.write(fineness);
   }
 
   dispose(): void {

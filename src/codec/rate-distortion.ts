@@ -19,9 +19,9 @@ export function quantizeForRate(values: ArrayLike<number>, costs: Float32Array, 
   return symbols;
 }
 
-/** Squared error of symbols, or of the levels that they stand for, in squared steps. */
-export function squaredError(values: ArrayLike<number>, levels: ArrayLike<number>): number {
+/** Squared error of symbols, or of the values that they are reconstructed to, in squared steps. */
+export function squaredError(values: ArrayLike<number>, reconstructed: ArrayLike<number>): number {
   let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += (values[i] - levels[i]) ** 2;
+  for (let i = 0; i < values.length; i++) sum += (values[i] - reconstructed[i]) ** 2;
   return sum;
 }

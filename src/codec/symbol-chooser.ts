@@ -3,8 +3,8 @@ import { quantizeDependent, symbolCosts } from './trellis.js';
 
 /** Weights of a bit against squared error in squared steps, for plain and for dependent quantization. */
 const LAMBDAS = [
-  { usual: 0.16, most: 0.4 },
-  { usual: 0.08, most: 0.2 },
+  { default: 0.16, max: 0.4 },
+  { default: 0.08, max: 0.2 },
 ] as const;
 
 /**
@@ -14,14 +14,14 @@ const LAMBDAS = [
 const DEPENDENT_COARSER = 3;
 
 /** Eighths of an octave by which a step of dependent quantization at this index is finer than a plain one at index 0. */
-export const dependentGain = (t: number): number => t - DEPENDENT_COARSER;
+export const dependentGain = (qIndex: number): number => qIndex - DEPENDENT_COARSER;
 
 /** Chooses the symbols of faces for squared error and bits, by logistic scales of the values. */
 export class SymbolChooser {
   /** The weight of bits with which both change alike along the best rates. */
-  readonly usual: number;
+  readonly defaultLambda: number;
   /** Beyond it, a coarser step is better than more symbols rounded down. */
-  readonly most: number;
+  readonly maxLambda: number;
   readonly #costs = new Map<number, Float32Array>();
 
   /** @param scales logistic scale of each value, in units of it */
@@ -29,9 +29,9 @@ export class SymbolChooser {
     readonly scales: Float64Array,
     readonly dependent: boolean,
   ) {
-    const { usual, most } = LAMBDAS[dependent ? 1 : 0];
-    this.usual = usual;
-    this.most = most;
+    const lambdas = LAMBDAS[dependent ? 1 : 0];
+    this.defaultLambda = lambdas.default;
+    this.maxLambda = lambdas.max;
   }
 
   /**

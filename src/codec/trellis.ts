@@ -79,8 +79,8 @@ export function quantizeDependent(
         let magnitude = parity;
         // The nearest one, the one below it, and the smallest.
         for (let n = nearest; ; n = n - 2 > parity && n === nearest ? n - 2 : parity) {
-          const level = quantizer === 1 && n > 0 ? n - 0.5 : n;
-          const paid = (value - level) ** 2 + lambda * bitsOf(costs, i, quantizer, n);
+          const point = quantizer === 1 && n > 0 ? n - 0.5 : n;
+          const paid = (value - point) ** 2 + lambda * bitsOf(costs, i, quantizer, n);
           if (paid < least) {
             least = paid;
             magnitude = n;

@@ -27,7 +27,7 @@ export interface KltConfig {
   /** The conv nets before the transform and after its inverse. */
   analysis: PatchResidualConfig;
   synthesis: PatchResidualConfig;
-  /** Number of quantization indices: each step is 2^(1/8) finer than the one below. */
+  /** Number of quantization indices: the step of each is 2^(1/8) finer than that of the one below. */
   steps: number;
 }
 
@@ -42,29 +42,29 @@ export const DEFAULT_KLT: KltConfig = {
 };
 
 /** What the six bits of a face's header hold. */
-const MOST_STEPS = 64;
+const MAX_INDICES = 64;
 
 /** Quantization indices in an octave of the step. */
-export const STEPS_PER_OCTAVE = 8;
+export const INDICES_PER_OCTAVE = 8;
 /** What values multiply by at an index, or between two, over index 0. */
-export const gainOf = (step: number): number => 2 ** (step / STEPS_PER_OCTAVE);
-/** The gain of step 0: components are quantized to multiples of 4, in units of the range of a sample. */
+export const gainOf = (qIndex: number): number => 2 ** (qIndex / INDICES_PER_OCTAVE);
+/** The gain of index 0: components are quantized to multiples of 4, in units of the range of a sample. */
 const FIRST_GAIN = 0.25;
 
 /** What a pass needs to know of quantization: tensors, so that one recorded step serves every index. */
-export interface StepInputs {
-  /** ln of the gain over that of step 0: [1], or [N,1] for an index a face. */
+export interface QuantizationInputs {
+  /** ln of the gain over that of index 0: [1], or [N,1] for an index a face. */
   logGain: Tensor;
   /** The index from −1 to 1: [1], or [N,1,1,1]. */
-  coarseness: Tensor;
+  fineness: Tensor;
 }
 
-/** @throws ArgumentError for a step that is none of the model's */
-export function stepValues(step: number, steps: number): { logGain: number; coarseness: number } {
-  if (!Number.isInteger(step) || step < 0 || step >= steps) {
-    throw new ArgumentError(`quantization index is ${step}; this model has 0 to ${steps - 1}`);
+/** What a pass is told of an index, of so many. @throws ArgumentError for an index that is none of the model's */
+export function quantizationInputs(qIndex: number, count: number): { logGain: number; fineness: number } {
+  if (!Number.isInteger(qIndex) || qIndex < 0 || qIndex >= count) {
+    throw new ArgumentError(`quantization index is ${qIndex}; this model has 0 to ${count - 1}`);
   }
-  return { logGain: (step * Math.LN2) / STEPS_PER_OCTAVE, coarseness: (2 * step) / (steps - 1) - 1 };
+  return { logGain: (qIndex * Math.LN2) / INDICES_PER_OCTAVE, fineness: (2 * qIndex) / (count - 1) - 1 };
 }
 
 /** Logistic scale of each component at index 0, in steps of that index. */
@@ -104,7 +104,7 @@ export function checkKltConfig(config: KltConfig): KltConfig {
       `KLT autoencoder: ${count} components; expected a multiple of 8 where there are more than 512`,
     );
   }
-  check('steps', steps, 2, MOST_STEPS);
+  check('steps', steps, 2, MAX_INDICES);
   return config;
 }
 
@@ -127,7 +127,7 @@ export class KltAutoencoder extends Module {
   readonly basis: readonly [Parameter, Parameter];
   readonly analysisNet: PatchResidual;
   readonly synthesisNet: PatchResidual;
-  /** [components]: ln of the gain before rounding at step 0, of a correction after it, and of a logistic scale. */
+  /** [components]: ln of the gain before rounding at index 0, of a correction after it, and of a logistic scale. */
   readonly logGain: Parameter;
   readonly logRestore: Parameter;
   readonly logScale: Parameter;
@@ -242,27 +242,27 @@ export class KltAutoencoder extends Module {
    * @param x [N,H,W,3] in [0, 1]
    * @returns [N, components]
    */
-  components(x: Tensor, { coarseness }: StepInputs): Tensor {
-    const [symmetric, antisymmetric] = this.cosines(this.analysisNet.forward(affine(x, 1, -0.5), coarseness));
+  components(x: Tensor, { fineness }: QuantizationInputs): Tensor {
+    const [symmetric, antisymmetric] = this.cosines(this.analysisNet.forward(affine(x, 1, -0.5), fineness));
     return concat(
       [matmul(sub(symmetric, this.mean.tensor), this.basis[0].tensor), matmul(antisymmetric, this.basis[1].tensor)],
       1,
     );
   }
 
-  /** Gain of each component at a step, [components]. */
-  #gain({ logGain }: StepInputs): Tensor {
+  /** Gain of each component at an index, [components]. */
+  #gain({ logGain }: QuantizationInputs): Tensor {
     return exp(add(this.logGain.tensor, logGain));
   }
 
   /** Faces to the values that are rounded to symbols: [N, components]. */
-  analyse(x: Tensor, step: StepInputs): Tensor {
-    return mul(this.components(x, step), this.#gain(step));
+  analyse(x: Tensor, at: QuantizationInputs): Tensor {
+    return mul(this.components(x, at), this.#gain(at));
   }
 
   /** As `analyse`, in steps of index 0 whatever the index; only the conv net looks at that. */
-  analyseAtFirst(x: Tensor, step: StepInputs): Tensor {
-    return mul(this.components(x, step), exp(this.logGain.tensor));
+  analyseAtFirst(x: Tensor, at: QuantizationInputs): Tensor {
+    return mul(this.components(x, at), exp(this.logGain.tensor));
   }
 
   /** Values to symbols. */
@@ -272,12 +272,12 @@ export class KltAutoencoder extends Module {
 
   /**
    * Symbols to faces.
-   * @param symbols [N, components]; where quantization is dependent, the levels that they stand for
+   * @param symbols [N, components]; where quantization is dependent, their reconstruction values
    * @returns [N,H,W,3], mostly within [0, 1]; `restore` clamps
    */
-  reconstruct(symbols: Tensor, step: StepInputs): Tensor {
-    const own = sub(this.logRestore.tensor, add(this.logGain.tensor, step.logGain));
-    return affine(this.synthesisNet.forward(this.fromComponents(mul(symbols, exp(own))), step.coarseness), 1, 0.5);
+  reconstruct(symbols: Tensor, at: QuantizationInputs): Tensor {
+    const own = sub(this.logRestore.tensor, add(this.logGain.tensor, at.logGain));
+    return affine(this.synthesisNet.forward(this.fromComponents(mul(symbols, exp(own))), at.fineness), 1, 0.5);
   }
 
   /** Components to pictures around 0, without the conv net. */
@@ -290,13 +290,13 @@ export class KltAutoencoder extends Module {
   }
 
   /** `reconstruct`, clamped to [0, 1]: what a viewer should see. */
-  restore(symbols: Tensor, step: StepInputs): Tensor {
-    return clamp(this.reconstruct(symbols, step), 0, 1);
+  restore(symbols: Tensor, at: QuantizationInputs): Tensor {
+    return clamp(this.reconstruct(symbols, at), 0, 1);
   }
 
   /** Estimated bits of all symbols of the batch together, []. */
-  bits(symbols: Tensor, step: StepInputs): Tensor {
-    const scale = add(this.logScale.tensor, add(this.logGain.tensor, step.logGain));
+  bits(symbols: Tensor, at: QuantizationInputs): Tensor {
+    const scale = add(this.logScale.tensor, add(this.logGain.tensor, at.logGain));
     return sum(logisticBits(symbols, scale));
   }
 }

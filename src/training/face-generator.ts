@@ -1,6 +1,11 @@
 import { ArgumentError } from '../common/errors.js';
 import type { Gpu } from '../gpu/gpu.js';
-import { type KltAutoencoder, logisticScales, type StepInputs, stepValues } from '../models/klt-autoencoder.js';
+import {
+  type KltAutoencoder,
+  logisticScales,
+  type QuantizationInputs,
+  quantizationInputs,
+} from '../models/klt-autoencoder.js';
 import { writeUnitPixels } from '../models/unit-pixels.js';
 import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
 import { keep, Tensor } from '../tensor/tensor.js';
@@ -8,7 +13,7 @@ import { keep, Tensor } from '../tensor/tensor.js';
 /** Faces in a pass. */
 export const GENERATOR_BATCH = 8;
 
-type Inputs<K extends string> = Record<K | keyof StepInputs, Tensor>;
+type Inputs<K extends string> = Record<K | keyof QuantizationInputs, Tensor>;
 
 /** The two halves of a compression autoencoder, apart, to make faces that nobody has photographed. */
 export class FaceGenerator {
@@ -22,9 +27,9 @@ export class FaceGenerator {
   ) {
     const { height, width } = model.config;
     const zeros = (...shape: number[]): Tensor => keep(Tensor.zeros(gpu, shape));
-    const faces = { x: zeros(GENERATOR_BATCH, height, width, 3), logGain: zeros(1), coarseness: zeros(1) };
+    const faces = { x: zeros(GENERATOR_BATCH, height, width, 3), logGain: zeros(1), fineness: zeros(1) };
     this.#analysis = recordStep(gpu, faces, ({ x, ...step }) => ({ values: model.analyse(x, step) }));
-    const symbols = { values: zeros(GENERATOR_BATCH, model.latentCount), logGain: zeros(1), coarseness: zeros(1) };
+    const symbols = { values: zeros(GENERATOR_BATCH, model.latentCount), logGain: zeros(1), fineness: zeros(1) };
     this.#synthesis = recordStep(gpu, symbols, ({ values, ...step }) => ({ faces: model.restore(values, step) }));
   }
 
@@ -34,9 +39,9 @@ export class FaceGenerator {
   }
 
   #setIndex(inputs: Inputs<never>, index: number): void {
-    const { logGain, coarseness } = stepValues(index, this.model.config.steps);
+    const { logGain, fineness } = quantizationInputs(index, this.model.config.steps);
     inputs.logGain.write(Float32Array.of(logGain));
-    inputs.coarseness.write(Float32Array.of(coarseness));
+    inputs.fineness.write(Float32Array.of(fineness));
   }
 
   /** @throws ArgumentError unless there are as many as a pass takes */
@@ -79,7 +84,7 @@ export class FaceGenerator {
   async scales(index: number): Promise<Float64Array> {
     const { logScale, logGain } = this.model;
     const [scale, gain] = await Promise.all([logScale, logGain].map(({ tensor }) => tensor.read()));
-    const step = stepValues(index, this.model.config.steps).logGain;
+    const step = quantizationInputs(index, this.model.config.steps).logGain;
     return logisticScales(scale, gain).map((own) => own * Math.exp(step));
   }
 

@@ -3,7 +3,7 @@ import { dependentGain, SymbolChooser } from '../codec/symbol-chooser.js';
 import { ArgumentError } from '../common/errors.js';
 import type { FaceSet } from '../data/faces/face-set.js';
 import type { Gpu } from '../gpu/gpu.js';
-import { gainOf, type KltAutoencoder, logisticScales, stepValues } from '../models/klt-autoencoder.js';
+import { gainOf, type KltAutoencoder, logisticScales, quantizationInputs } from '../models/klt-autoencoder.js';
 import { keep, Tensor } from '../tensor/tensor.js';
 import { fitLatentModel, type SymbolChoice } from './entropy/fit-latent-model.js';
 import { runOverFaces } from './run-over-faces.js';
@@ -69,7 +69,9 @@ export async function fitTables(
   const latents = fitLatentModel(
     { data, count: indices.length, height: 1, width, channels },
     {
-      gain: Array.from({ length: model.config.steps }, (_, t) => new Int32Array(channels).fill(dependentGain(t))),
+      gain: Array.from({ length: model.config.steps }, (_, qIndex) =>
+        new Int32Array(channels).fill(dependentGain(qIndex)),
+      ),
       steps,
       // The encoder's own choice, whose borders the tables then know.
       choice: choiceOf(scales),
@@ -85,7 +87,8 @@ function choiceOf(scales: Float64Array): SymbolChoice {
   const chooser = new SymbolChooser(scales, true);
   return {
     dependent: true,
-    choose: (values, t, order) => chooser.choose(values, gainOf(dependentGain(t)), chooser.usual, order),
+    choose: (values, qIndex, order) =>
+      chooser.choose(values, gainOf(dependentGain(qIndex)), chooser.defaultLambda, order),
   };
 }
 
@@ -100,10 +103,10 @@ async function valuesOf(
 ): Promise<Float32Array> {
   const { height, width, steps } = model.config;
   const count = model.latentCount;
-  const { coarseness } = stepValues(step, steps);
-  const told = keep(Tensor.from(gpu, Float32Array.of(coarseness), [1]));
+  const { fineness } = quantizationInputs(step, steps);
+  const told = keep(Tensor.from(gpu, Float32Array.of(fineness), [1]));
   const result = new Float32Array(indices.length * count);
-  const analyse = (x: Tensor) => ({ values: model.analyseAtFirst(x, { logGain: told, coarseness: told }) });
+  const analyse = (x: Tensor) => ({ values: model.analyseAtFirst(x, { logGain: told, fineness: told }) });
   try {
     await runOverFaces(gpu, faces, indices, { height, width }, analyse, ({ values }, pass) => {
       result.set(values.subarray(0, pass.count * count), pass.first * count);

@@ -1,5 +1,5 @@
 import { ArgumentError } from '../common/errors.js';
-import { checkKltConfig, DEFAULT_KLT, type KltConfig, stepValues } from '../models/klt-autoencoder.js';
+import { checkKltConfig, DEFAULT_KLT, type KltConfig, quantizationInputs } from '../models/klt-autoencoder.js';
 
 /** A part of the run with weights of its own. */
 export interface JointStage {
@@ -97,7 +97,7 @@ export function checkJointTraining(config: JointTrainingConfig): JointTrainingCo
       `training: steps is ${JSON.stringify(config.steps)}; expected the coarsest and the finest quantization index`,
     );
   }
-  for (const step of config.steps) stepValues(step, config.model.steps);
+  for (const step of config.steps) quantizationInputs(step, config.model.steps);
   if (!Array.isArray(config.stages) || config.stages.length === 0) {
     throw new ArgumentError('training: stages is empty; expected at least one stage');
   }

@@ -1,7 +1,7 @@
 import { ArgumentError, CheckpointError } from '../common/errors.js';
 import { CounterRandom } from '../common/random.js';
 import type { Gpu } from '../gpu/gpu.js';
-import { type KltAutoencoder, stepValues } from '../models/klt-autoencoder.js';
+import { type KltAutoencoder, quantizationInputs } from '../models/klt-autoencoder.js';
 import type { Recognizer } from '../models/recognizer.js';
 import { Adam } from '../nn/adam.js';
 import { clipGradients } from '../nn/clip.js';
@@ -22,8 +22,8 @@ import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
 import { Tape } from '../tensor/tape.js';
 import { keep, Tensor } from '../tensor/tensor.js';
 import { type CheckpointFormat, type CheckpointState, parseCheckpoint, writeCheckpoint } from './checkpoint.js';
-import { type EncodedLevels, LevelEncoder } from './encoder-levels.js';
 import { checkJointTraining, type JointStage, type JointTrainingConfig, stageAt, totalSteps } from './joint-config.js';
+import { SimulatedEncoder, type SimulatedEncoding } from './simulated-encoder.js';
 import { assertSameSource, type TrainingSource } from './training-source.js';
 
 /** Figures of one step. */
@@ -31,7 +31,7 @@ export interface JointStep {
   step: number;
   stage: string;
   /** The quantization index of the step's faces. */
-  quantizer: number;
+  qIndex: number;
   /** What the gradients are of. */
   loss: number;
   /** dB, peak 1. */
@@ -99,7 +99,7 @@ export class JointTrainer {
   step = 0;
   readonly #classes: Classes | null;
   readonly #inputs: Inputs;
-  #encoder: LevelEncoder | null = null;
+  #encoder: SimulatedEncoder | null = null;
   #optimizer: { stage: number; adam: Adam } | null = null;
   #recorded: { stage: number; recorded: RecordedStep<Inputs, Figures> } | null = null;
 
@@ -126,9 +126,9 @@ export class JointTrainer {
       x: input([config.batchSize, height, width, 3]),
       labels: input([config.batchSize]),
       logGain: input([1]),
-      coarseness: input([1]),
+      fineness: input([1]),
       errorWeight: input([]),
-      levels: input([config.batchSize, model.latentCount]),
+      encoded: input([config.batchSize, model.latentCount]),
     };
     recognizers.forEach(({ recognizer }, k) => {
       this.#inputs[`embeddings${k}`] = input([config.batchSize, recognizer.dimension]);
@@ -155,7 +155,7 @@ export class JointTrainer {
   }
 
   /** The quantization index of a step. */
-  quantizerOf(step: number): number {
+  qIndexOf(step: number): number {
     const [low, high] = this.config.steps;
     return low + Math.floor(new CounterRandom(this.config.seed, QUANTIZER_STREAM, step).uniform() * (high - low + 1));
   }
@@ -164,22 +164,22 @@ export class JointTrainer {
     const { config, step } = this;
     const { index, stage } = stageAt(config, step);
     const recorded = this.#stepOf(index, stage);
-    const quantizer = this.quantizerOf(step);
-    const { logGain, coarseness } = stepValues(quantizer, config.model.steps);
+    const qIndex = this.qIndexOf(step);
+    const { logGain, fineness } = quantizationInputs(qIndex, config.model.steps);
     const { height, width } = config.model;
     const inputs = recorded.inputs;
     inputs.x.write(images);
     inputs.labels.write(Float32Array.from(labels));
     inputs.logGain.write(Float32Array.of(logGain));
-    inputs.coarseness.write(Float32Array.of(coarseness));
+    inputs.fineness.write(Float32Array.of(fineness));
     // The step is 4·e^−logGain, in units of a sample's range.
     const squaredStep = (4 * Math.exp(-logGain)) ** 2;
     inputs.errorWeight.write(Float32Array.of((LOSS_SCALE * height * width * 3) / squaredStep));
     embeddings.forEach((values, k) => {
       inputs[`embeddings${k}`].write(values);
     });
-    const encoded = stage.quantization === 'encoder' ? await this.#levelsOf(images, quantizer) : null;
-    if (encoded) inputs.levels.write(encoded.levels);
+    const encoded = stage.quantization === 'encoder' ? await this.#simulate(images, qIndex) : null;
+    if (encoded) inputs.encoded.write(encoded.values);
     const learningRate = this.#learningRate();
     recorded.run();
     const { outputs } = recorded;
@@ -195,12 +195,12 @@ export class JointTrainer {
     const all = encoded ? encoded.bits.reduce((sum, own) => sum + own, 0) : bits;
     const bytes = all / 8 / config.batchSize;
     const psnr = -10 * Math.log10(error);
-    return { step, stage: stage.name, quantizer, loss, psnr, bytes, distance, cosface, learningRate };
+    return { step, stage: stage.name, qIndex, loss, psnr, bytes, distance, cosface, learningRate };
   }
 
-  #levelsOf(images: Float32Array, quantizer: number): Promise<EncodedLevels> {
-    this.#encoder ??= new LevelEncoder(this.gpu, this.model, this.config.batchSize);
-    return this.#encoder.encode(images, quantizer);
+  #simulate(images: Float32Array, qIndex: number): Promise<SimulatedEncoding> {
+    this.#encoder ??= new SimulatedEncoder(this.gpu, this.model, this.config.batchSize);
+    return this.#encoder.encode(images, qIndex);
   }
 
   #stepOf(index: number, stage: JointStage): RecordedStep<Inputs, Figures> {
@@ -214,11 +214,11 @@ export class JointTrainer {
       const tape = new Tape();
       const figures = tape.record(() => {
         const { x, errorWeight } = inputs;
-        const step = { logGain: inputs.logGain, coarseness: inputs.coarseness };
+        const step = { logGain: inputs.logGain, fineness: inputs.fineness };
         const mode = stage.quantization;
         const symbols =
           mode === 'encoder'
-            ? inputs.levels
+            ? inputs.encoded
             : model.quantize(model.analyse(x, step), { mode, seed: config.seed, stream: () => this.step });
         const restored = model.reconstruct(symbols, step);
         const error = mse(restored, x);

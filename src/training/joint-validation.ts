@@ -1,6 +1,6 @@
 import { FACE_BYTES, type FaceSet } from '../data/faces/face-set.js';
 import type { Gpu } from '../gpu/gpu.js';
-import { type KltAutoencoder, stepValues } from '../models/klt-autoencoder.js';
+import { type KltAutoencoder, quantizationInputs } from '../models/klt-autoencoder.js';
 import type { Recognizer } from '../models/recognizer.js';
 import { writeUnitPixels } from '../models/unit-pixels.js';
 import { mul, sub } from '../ops/binary.js';
@@ -8,11 +8,11 @@ import { l2Normalize } from '../ops/normalize.js';
 import { mean, sum } from '../ops/reduce.js';
 import { affine, square } from '../ops/unary.js';
 import { scope, Tensor } from '../tensor/tensor.js';
-import { LevelEncoder } from './encoder-levels.js';
+import { SimulatedEncoder } from './simulated-encoder.js';
 
 /** Means over the validation faces at one quantization index. */
 export interface JointValidation {
-  quantizer: number;
+  qIndex: number;
   /** Mean of each face's PSNR, dB. */
   psnr: number;
   /** Estimated bytes a face. */
@@ -22,7 +22,7 @@ export interface JointValidation {
 }
 
 /** A coarse and a finer index: some 250 and 500 bytes a face. */
-const QUANTIZERS = [24, 31];
+const Q_INDICES = [24, 31];
 const BATCH = 8;
 
 /** Compresses faces as the finished encoder would. */
@@ -34,9 +34,9 @@ export async function validateJoint(
 ): Promise<JointValidation[]> {
   const { height, width, steps } = model.config;
   const indices = await faces.readable();
-  const encoder = new LevelEncoder(gpu, model, BATCH);
-  const totals = QUANTIZERS.map((quantizer) => ({
-    quantizer: Math.min(quantizer, steps - 1),
+  const encoder = new SimulatedEncoder(gpu, model, BATCH);
+  const totals = Q_INDICES.map((qIndex) => ({
+    qIndex: Math.min(qIndex, steps - 1),
     psnr: 0,
     bytes: 0,
     distance: 0,
@@ -47,15 +47,15 @@ export async function validateJoint(
       const pixels = new Float32Array(batch.length * FACE_BYTES);
       writeUnitPixels(batch, pixels);
       for (const total of totals) {
-        const { logGain, coarseness } = stepValues(total.quantizer, steps);
-        const { levels, bits } = await encoder.encode(pixels, total.quantizer);
+        const { logGain, fineness } = quantizationInputs(total.qIndex, steps);
+        const { values: encoded, bits } = await encoder.encode(pixels, total.qIndex);
         const { errors, distances } = scope(gpu, () => {
           const x = Tensor.from(gpu, pixels, [batch.length, height, width, 3]);
           const step = {
             logGain: Tensor.from(gpu, Float32Array.of(logGain), [1]),
-            coarseness: Tensor.from(gpu, Float32Array.of(coarseness), [1]),
+            fineness: Tensor.from(gpu, Float32Array.of(fineness), [1]),
           };
-          const restored = model.restore(Tensor.from(gpu, levels, [batch.length, model.latentCount]), step);
+          const restored = model.restore(Tensor.from(gpu, encoded, [batch.length, model.latentCount]), step);
           const distances = recognizers.map((recognizer) =>
             affine(
               sum(mul(l2Normalize(recognizer.embed(restored)), l2Normalize(recognizer.embed(x)))),
@@ -75,8 +75,8 @@ export async function validateJoint(
     encoder.dispose();
   }
   const n = indices.length;
-  return totals.map(({ quantizer, psnr, bytes, distance }) => ({
-    quantizer,
+  return totals.map(({ qIndex, psnr, bytes, distance }) => ({
+    qIndex,
     psnr: psnr / n,
     bytes: bytes / n,
     distance: recognizers.length > 0 ? distance / n : Number.NaN,

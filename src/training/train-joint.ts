@@ -40,6 +40,7 @@ export interface TrainJointOptions extends TrainingOptions<TrainingStart, JointS
   validationFaces?: number;
 }
 
+/** The column `quantizer` has the quantization index: logs of earlier runs call it so. */
 export const JOINT_LOG_COLUMNS = [
   'step',
   'stage',
@@ -201,8 +202,9 @@ class JointTraining implements Training<TrainingStart, JointStep, JointValidatio
     return this.trainer.train(batch);
   }
 
-  rowOf({ learningRate, stage: _, ...figures }: JointStep): LogRow {
-    return { ...figures, stage: stageAt(this.trainer.config, figures.step).index, learning_rate: learningRate };
+  rowOf({ learningRate, stage: _, qIndex, ...figures }: JointStep): LogRow {
+    const { index } = stageAt(this.trainer.config, figures.step);
+    return { ...figures, quantizer: qIndex, stage: index, learning_rate: learningRate };
   }
 
   endedPart(): string | null {

@@ -19,7 +19,7 @@ import { readFixture } from './read-fixture.js';
 /** A face in every form: its symbols, the bytes that these are packed to again, and its pixels. */
 export interface PageFace {
   symbols: number[];
-  t: number;
+  qIndex: number;
   grey: boolean;
   file: number[];
   bare: number[];

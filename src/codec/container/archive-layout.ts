@@ -23,7 +23,7 @@ import {
  *   4  CRC-32 of the 18 bytes before
  *   …  index, for each face:
  *        4  where its code ends, counted from where the codes begin; the code before ends where it begins
- *        1  quantization step in the low six bits; bit 7: grey
+ *        1  quantization index in the low six bits; bit 7: grey
  *        2  low half of the checksum over its number (4 bytes), the byte before, the model id, and the symbols
  *        only with names:
  *        4  where its name ends, counted from where names begin
@@ -47,7 +47,7 @@ export type ArchivedFace = FaceSymbols & { name?: string };
 
 /** What an archive holds of one face. */
 export interface ArchivedCode {
-  /** Its quantization step, and whether it is grey. */
+  /** Its quantization index, and whether it is grey. */
   byte: number;
   /** Over its number, that byte, the model id and the symbols: 16 bits. */
   checksum: number;

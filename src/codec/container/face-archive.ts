@@ -48,7 +48,7 @@ export interface FaceCollection {
   readonly named: boolean;
   face(k: number, model: LatentModel): Promise<DecodedFace>;
   name(k: number): Promise<string | undefined>;
-  entry(k: number): Promise<{ bytes: number; t: number; grey: boolean }>;
+  entry(k: number): Promise<{ bytes: number; qIndex: number; grey: boolean }>;
   find(name: string): Promise<number | undefined>;
 }
 
@@ -132,11 +132,11 @@ export class FaceArchive implements FaceCollection {
     if (!(length >= 0 && length <= MOST_FACE_BYTES)) {
       throw new FormatError(`face ${k}: its code has ${length} bytes by the index, must have 0 to ${MOST_FACE_BYTES}`);
     }
-    const { t, grey } = readFaceByte(entry[4], model);
+    const { qIndex, grey } = readFaceByte(entry[4], model);
     const codesStart = this.#namesStart + this.nameBytes;
-    const symbols = decodeFace(await this.#read(codesStart + code.start, length, `face ${k}`), t, model);
+    const symbols = decodeFace(await this.#read(codesStart + code.start, length, `face ${k}`), qIndex, model);
     checkFace(viewOf(entry).getUint16(5, true), faceSum(k, entry[4], { symbols }, model));
-    return { symbols, t, grey };
+    return { symbols, qIndex, grey };
   }
 
   /**
@@ -161,9 +161,9 @@ export class FaceArchive implements FaceCollection {
    * What the index says of face `k`, without the model: the bytes of its code, and whether it is grey.
    * @throws ArgumentError for a number out of range, FormatError for an index that is cut off
    */
-  async entry(k: number): Promise<{ bytes: number; t: number; grey: boolean }> {
+  async entry(k: number): Promise<{ bytes: number; qIndex: number; grey: boolean }> {
     const { entry, code } = await this.#entry(k);
-    return { bytes: code.end - code.start, t: entry[4] & 63, grey: entry[4] > 127 };
+    return { bytes: code.end - code.start, qIndex: entry[4] & 63, grey: entry[4] > 127 };
   }
 
   /**

@@ -18,7 +18,7 @@ import {
 /*
  * The smallest form, for whoever knows by other means that it is a face, and where it ends:
  *   1  version in the high four bits; the low four are 0
- *   1  quantization step in the low six bits; bit 7: grey
+ *   1  quantization index in the low six bits; bit 7: grey
  *   2  low half of the model id
  *   2  low half of the checksum over the four bytes before, the whole model id, and the symbols
  *   …  code of the symbols
@@ -42,7 +42,12 @@ export function packFaceBare(
  * What a header says, without the model: the last four hexadecimal digits of its name are there.
  * @throws FormatError for bytes that are no face, or of another version
  */
-export function readBareHeader(bytes: Uint8Array): { version: number; modelIdEnd: string; t: number; grey: boolean } {
+export function readBareHeader(bytes: Uint8Array): {
+  version: number;
+  modelIdEnd: string;
+  qIndex: number;
+  grey: boolean;
+} {
   if (bytes.length < BARE_HEADER_BYTES) {
     throw new FormatError(`truncated: bare face of ${bytes.length} bytes; its header alone has ${BARE_HEADER_BYTES}`);
   }
@@ -52,7 +57,7 @@ export function readBareHeader(bytes: Uint8Array): { version: number; modelIdEnd
     );
   }
   const modelIdEnd = endOfId(viewOf(bytes).getUint16(2, true));
-  return { version: BITSTREAM_VERSION, modelIdEnd, t: bytes[1] & 63, grey: bytes[1] > 127 };
+  return { version: BITSTREAM_VERSION, modelIdEnd, qIndex: bytes[1] & 63, grey: bytes[1] > 127 };
 }
 
 const endOfId = (id: number): string => (id & 0xffff).toString(16).padStart(4, '0');
@@ -65,8 +70,8 @@ export function unpackFaceBare(bytes: Uint8Array, model: LatentModel): DecodedFa
       `written by a model whose id ends in ${modelIdEnd}; the model loaded is ${model.idText}`,
     );
   }
-  const { t, grey } = readFaceByte(bytes[1], model);
-  const symbols = decodeFace(bytes.subarray(BARE_HEADER_BYTES), t, model);
+  const { qIndex, grey } = readFaceByte(bytes[1], model);
+  const symbols = decodeFace(bytes.subarray(BARE_HEADER_BYTES), qIndex, model);
   checkFace(viewOf(bytes).getUint16(4, true), faceChecksum(bytes.subarray(0, 4), symbols, model) & 0xffff);
-  return { symbols, t, grey };
+  return { symbols, qIndex, grey };
 }

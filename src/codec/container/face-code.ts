@@ -16,8 +16,8 @@ export const MOST_FACE_BYTES = 65535;
 export interface FaceSymbols {
   /** [height, width, channels], as the model of the latents has them. */
   symbols: Symbols;
-  /** Quantization step. */
-  t: number;
+  /** Quantization index. */
+  qIndex: number;
   /** Whether the picture was grey: the decoder then restores a grey one. */
   grey: boolean;
 }
@@ -25,23 +25,23 @@ export interface FaceSymbols {
 export type DecodedFace = FaceSymbols & { symbols: Int16Array };
 
 const GREY = 0x80;
-/** Quantization step in the low six bits, bit 7: grey. Bit 6 is 0. */
-export function faceByte({ t, grey }: FaceSymbols): number {
-  return t | (grey ? GREY : 0);
+/** Quantization index in the low six bits, bit 7: grey. Bit 6 is 0. */
+export function faceByte({ qIndex, grey }: FaceSymbols): number {
+  return qIndex | (grey ? GREY : 0);
 }
 
-/** @throws FormatError for bits that have no meaning, or a step the model has not */
-export function readFaceByte(byte: number, model: LatentModel): { t: number; grey: boolean } {
-  if (byte & 0x40) throw new FormatError('face: bit 6 beside the quantization step is set, must be 0');
-  const t = byte & 63;
+/** @throws FormatError for bits that have no meaning, or an index the model has not */
+export function readFaceByte(byte: number, model: LatentModel): { qIndex: number; grey: boolean } {
+  if (byte & 0x40) throw new FormatError('face: bit 6 beside the quantization index is set, must be 0');
+  const qIndex = byte & 63;
   const { steps } = model.fields;
-  if (t >= steps) throw new FormatError(`quantization step ${t}; this model has 0 to ${steps - 1}`);
-  return { t, grey: (byte & GREY) !== 0 };
+  if (qIndex >= steps) throw new FormatError(`quantization index ${qIndex}; this model has 0 to ${steps - 1}`);
+  return { qIndex, grey: (byte & GREY) !== 0 };
 }
 
 /** The code of the symbols. */
-export function encodeFace({ symbols, t }: FaceSymbols, model: LatentModel): Uint8Array {
-  const code = encodeLatents(symbols, t, model);
+export function encodeFace({ symbols, qIndex }: FaceSymbols, model: LatentModel): Uint8Array {
+  const code = encodeLatents(symbols, qIndex, model);
   if (code.length > MOST_FACE_BYTES) {
     throw new ArgumentError(`the symbols take ${code.length} bytes, a face has at most ${MOST_FACE_BYTES}`);
   }
@@ -49,11 +49,11 @@ export function encodeFace({ symbols, t }: FaceSymbols, model: LatentModel): Uin
 }
 
 /** @throws FormatError for a code that is too long, or damaged so that it shows */
-export function decodeFace(code: Uint8Array, t: number, model: LatentModel): Int16Array {
+export function decodeFace(code: Uint8Array, qIndex: number, model: LatentModel): Int16Array {
   if (code.length > MOST_FACE_BYTES) {
     throw new FormatError(`face of ${code.length} bytes, at most ${MOST_FACE_BYTES} are allowed`);
   }
-  return decodeLatents(code, t, model);
+  return decodeLatents(code, qIndex, model);
 }
 
 /**

@@ -20,7 +20,7 @@ import {
  * A file of one face:
  *   4  9E 'C' 'M' 'F'; the first byte is no text in any encoding
  *   1  version
- *   1  quantization step in the low six bits; bit 7: grey
+ *   1  quantization index in the low six bits; bit 7: grey
  *   4  model id
  *   4  checksum over the ten bytes before, the model id, and the symbols
  *   …  code of the symbols, up to the end of the file
@@ -51,7 +51,12 @@ export function isFaceFile(bytes: Uint8Array): boolean {
  * What a file's header says, without the model: eight hexadecimal digits name it.
  * @throws FormatError for another kind of file, or another version
  */
-export function readFaceFileHeader(bytes: Uint8Array): { version: number; modelId: string; t: number; grey: boolean } {
+export function readFaceFileHeader(bytes: Uint8Array): {
+  version: number;
+  modelId: string;
+  qIndex: number;
+  grey: boolean;
+} {
   if (!isFaceFile(bytes)) throw new FormatError('not a face file: it does not begin with 9E "CMF"');
   if (bytes.length < FILE_HEADER_BYTES) {
     throw new FormatError(`truncated: file of ${bytes.length} bytes; its header alone has ${FILE_HEADER_BYTES}`);
@@ -62,7 +67,7 @@ export function readFaceFileHeader(bytes: Uint8Array): { version: number; modelI
     );
   }
   const modelId = formatModelId(viewOf(bytes).getUint32(6, true));
-  return { version: bytes[4], modelId, t: bytes[5] & 63, grey: bytes[5] > 127 };
+  return { version: bytes[4], modelId, qIndex: bytes[5] & 63, grey: bytes[5] > 127 };
 }
 
 /** @throws FormatError for a file that is damaged or none of ours; ModelMismatchError for one of another model */
@@ -70,8 +75,8 @@ export function unpackFaceFile(bytes: Uint8Array, model: LatentModel): DecodedFa
   readFaceFileHeader(bytes);
   const view = viewOf(bytes);
   checkModel(view.getUint32(6, true), model);
-  const { t, grey } = readFaceByte(bytes[5], model);
-  const symbols = decodeFace(bytes.subarray(FILE_HEADER_BYTES), t, model);
+  const { qIndex, grey } = readFaceByte(bytes[5], model);
+  const symbols = decodeFace(bytes.subarray(FILE_HEADER_BYTES), qIndex, model);
   checkFace(view.getUint32(FIELD_BYTES, true), faceChecksum(bytes.subarray(0, FIELD_BYTES), symbols, model));
-  return { symbols, t, grey };
+  return { symbols, qIndex, grey };
 }

@@ -34,7 +34,7 @@ import {
  *        4  CRC-32 of the picture that was encoded
  *        2  bytes of its name
  *        2  bytes of its code
- *        1  quantization step in the low six bits; bit 7: grey
+ *        1  quantization index in the low six bits; bit 7: grey
  *        1  0
  *        2  its checksum in the archive
  *        4  CRC-32 of the 20 bytes before
@@ -192,10 +192,10 @@ export class FaceJournal implements FaceCollection {
   async face(k: number, model: LatentModel): Promise<DecodedFace> {
     checkModel(this.id, model);
     const { number, byte, checksum, code } = await this.record(k);
-    const { t, grey } = readFaceByte(byte, model);
-    const symbols = decodeFace(code, t, model);
+    const { qIndex, grey } = readFaceByte(byte, model);
+    const symbols = decodeFace(code, qIndex, model);
     checkFace(checksum, faceSum(number, byte, { symbols }, model));
-    return { symbols, t, grey };
+    return { symbols, qIndex, grey };
   }
 
   /** @throws as `record`, and FormatError for a name that is no UTF-8 */
@@ -204,9 +204,9 @@ export class FaceJournal implements FaceCollection {
   }
 
   /** @throws as `record` */
-  async entry(k: number): Promise<{ bytes: number; t: number; grey: boolean }> {
+  async entry(k: number): Promise<{ bytes: number; qIndex: number; grey: boolean }> {
     const { code, byte } = await this.record(k);
-    return { bytes: code.length, t: byte & 63, grey: byte > 127 };
+    return { bytes: code.length, qIndex: byte & 63, grey: byte > 127 };
   }
 
   /** The number of the first face of this name, undefined where there is none. Reads the whole journal. @throws as `record` */

@@ -19,7 +19,7 @@ export const nextState = (state: number, symbol: number): number => NEXT[2 * sta
 export const quantizerOf = (state: number): number => state >> 1;
 
 /** Where a symbol of a quantizer lies, in half steps. */
-export function levelOf(symbol: number, quantizer: number): number {
+export function reconstructionPoint(symbol: number, quantizer: number): number {
   if (quantizer === 0 || symbol === 0) return 2 * symbol;
   return symbol > 0 ? 2 * symbol - 1 : 2 * symbol + 1;
 }
@@ -28,13 +28,13 @@ export function levelOf(symbol: number, quantizer: number): number {
  * Where the symbols of a face lie, in steps.
  * @param order in which they are coded
  */
-export function levelsInOrder(symbols: ArrayLike<number>, order: ArrayLike<number>): Float32Array {
-  const levels = new Float32Array(symbols.length);
+export function reconstructionValues(symbols: ArrayLike<number>, order: ArrayLike<number>): Float32Array {
+  const values = new Float32Array(symbols.length);
   let state = 0;
   for (let k = 0; k < order.length; k++) {
     const symbol = symbols[order[k]];
-    levels[order[k]] = levelOf(symbol, quantizerOf(state)) / 2;
+    values[order[k]] = reconstructionPoint(symbol, quantizerOf(state)) / 2;
     state = nextState(state, symbol);
   }
-  return levels;
+  return values;
 }

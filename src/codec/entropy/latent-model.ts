@@ -9,15 +9,15 @@ import { MEAN_UNITS, SCALE_COUNT, SHAPE_ENTRIES, SHAPE_HALF, shapeProblem } from
  * What encoder and decoder know about faces in general: integers only, frozen with the autoencoder whose latents they
  * describe.
  *
- * Quantization step t makes y · 2^(gain[t][c]/8) of the latent y of channel c, which an encoder rounds to a symbol, or to a
+ * Quantization index qIndex makes y · 2^(gain[qIndex][c]/8) of the latent y of channel c, which an encoder rounds to a symbol, or to a
  * half step by dependent quantization. The model thinks of y
- * in units: 2^(unit[c]/8) of them make 1, fine enough for every t. So one model serves all steps.
+ * in units: 2^(unit[c]/8) of them make 1, fine enough for every qIndex. So one model serves all indices.
  *
  * Latents are coded channel by channel in the order `order`, each as its map row by row; "coding order" is the index in
  * that sequence, and the first axis of `mean`, `scale`, `shapeClass` and `referenceCount`.
  */
 
-export const MOST_STEPS = 64;
+export const MAX_INDICES = 64;
 /** 16 octaves */
 export const MOST_GAIN = 128;
 export const MOST_REFERENCES = 32;
@@ -63,7 +63,7 @@ export interface LatentModelFields {
   height: number;
   width: number;
   channels: number;
-  /** Quantization steps, coarse to fine. */
+  /** Quantization indices, coarse to fine: how many. */
   steps: number;
   /** [steps, channels] eighths of an octave */
   gain: Int32Array;
@@ -156,8 +156,8 @@ export class LatentModel {
     const { height, width, channels, steps } = fields;
     const problem = latentSizeProblem(height, width, channels);
     if (problem) throw new CheckpointError(`latent model: ${problem}`);
-    if (!Number.isInteger(steps) || steps < 1 || steps > MOST_STEPS) {
-      throw new CheckpointError(`latent model: ${steps} quantization steps, must be 1 to ${MOST_STEPS}`);
+    if (!Number.isInteger(steps) || steps < 1 || steps > MAX_INDICES) {
+      throw new CheckpointError(`latent model: ${steps} quantization indices, must be 1 to ${MAX_INDICES}`);
     }
     this.latents = height * width * channels;
     this.quantizers = quantizersOf(fields);
@@ -193,11 +193,11 @@ export class LatentModel {
     return formatModelId(this.id);
   }
 
-  /** @throws ArgumentError unless the model has quantization step `t` */
-  checkStep(t: number): void {
+  /** @throws ArgumentError unless the model has quantization index `qIndex` */
+  checkIndex(qIndex: number): void {
     const { steps } = this.fields;
-    if (!Number.isInteger(t) || t < 0 || t >= steps) {
-      throw new ArgumentError(`quantization step is ${t}, this model has 0 to ${steps - 1}`);
+    if (!Number.isInteger(qIndex) || qIndex < 0 || qIndex >= steps) {
+      throw new ArgumentError(`quantization index is ${qIndex}, this model has 0 to ${steps - 1}`);
     }
   }
 

@@ -1,5 +1,5 @@
 import { ArgumentError, FormatError, ShapeError } from '../../common/errors.js';
-import { levelsInOrder } from './dependent.js';
+import { reconstructionValues } from './dependent.js';
 import type { LatentModel, LatentModelFields } from './latent-model.js';
 import { walkLatents } from './latent-walk.js';
 import { RangeDecoder, RangeEncoder } from './range-coder.js';
@@ -35,20 +35,20 @@ export function codingPlaces(model: LatentModel): Int32Array {
 }
 
 /** Where the symbols of a face lie, in steps, in [height, width, channels] order. */
-export const levelsOf = (symbols: Symbols, model: LatentModel): Float32Array =>
-  model.quantizers === 1 ? Float32Array.from(symbols) : levelsInOrder(symbols, codingPlaces(model));
+export const valuesOfSymbols = (symbols: Symbols, model: LatentModel): Float32Array =>
+  model.quantizers === 1 ? Float32Array.from(symbols) : reconstructionValues(symbols, codingPlaces(model));
 
 /**
- * The shortest code of a face's symbols at quantization step `t`: nothing but the code, so that the reader has to know
- * the model, `t`, and the length. The same symbols always give the same bytes.
- * @throws ShapeError for another number of symbols than the model has; ArgumentError for a step it has not
+ * The shortest code of a face's symbols at quantization index `qIndex`: nothing but the code, so that the reader has to know
+ * the model, `qIndex`, and the length. The same symbols always give the same bytes.
+ * @throws ShapeError for another number of symbols than the model has; ArgumentError for an index it has not
  */
-export function encodeLatents(symbols: Symbols, t: number, model: LatentModel): Uint8Array {
-  checkSymbols(symbols, t, model);
+export function encodeLatents(symbols: Symbols, qIndex: number, model: LatentModel): Uint8Array {
+  checkSymbols(symbols, qIndex, model);
   const place = codingPlaces(model);
   const coder = new RangeEncoder();
   const distribution = new SymbolDistribution(model.fields.shapes);
-  walkLatents(model, t, {
+  walkLatents(model, qIndex, {
     code(latent, scale, mean, shape, deadInner, deadOuter) {
       const symbol = symbols[place[latent]];
       distribution.set(scale, mean, shape, deadInner, deadOuter).encode(symbol, coder);
@@ -60,15 +60,15 @@ export function encodeLatents(symbols: Symbols, t: number, model: LatentModel): 
 
 /**
  * Symbols from their code. Most damage cannot be seen here and gives other symbols: containers add a checksum.
- * @throws FormatError for bytes that {@link encodeLatents} does not write; ArgumentError for a step the model has not
+ * @throws FormatError for bytes that {@link encodeLatents} does not write; ArgumentError for an index the model has not
  */
-export function decodeLatents(bytes: Uint8Array, t: number, model: LatentModel): Int16Array {
-  model.checkStep(t);
+export function decodeLatents(bytes: Uint8Array, qIndex: number, model: LatentModel): Int16Array {
+  model.checkIndex(qIndex);
   const place = codingPlaces(model);
   const coder = new RangeDecoder(bytes);
   const distribution = new SymbolDistribution(model.fields.shapes);
   const symbols = new Int16Array(model.latents);
-  walkLatents(model, t, {
+  walkLatents(model, qIndex, {
     code(latent, scale, mean, shape, deadInner, deadOuter) {
       const symbol = distribution.set(scale, mean, shape, deadInner, deadOuter).decode(coder);
       if (symbol < -MOST_SYMBOL || symbol > MOST_SYMBOL) {
@@ -86,12 +86,12 @@ export function decodeLatents(bytes: Uint8Array, t: number, model: LatentModel):
  * Bits that {@link encodeLatents} would take, but for the rounding to whole bytes, in a fraction of its time.
  * @param bits is filled with the bits of each symbol, in [height, width, channels] order
  */
-export function codeLength(symbols: Symbols, model: LatentModel, t: number, bits?: Float64Array): number {
-  checkSymbols(symbols, t, model);
+export function codeLength(symbols: Symbols, model: LatentModel, qIndex: number, bits?: Float64Array): number {
+  checkSymbols(symbols, qIndex, model);
   const place = codingPlaces(model);
   const distribution = new SymbolDistribution(model.fields.shapes);
   let total = 0;
-  walkLatents(model, t, {
+  walkLatents(model, qIndex, {
     code(latent, scale, mean, shape, deadInner, deadOuter) {
       const symbol = symbols[place[latent]];
       const own = distribution.set(scale, mean, shape, deadInner, deadOuter).bits(symbol);
@@ -103,8 +103,8 @@ export function codeLength(symbols: Symbols, model: LatentModel, t: number, bits
   return total;
 }
 
-function checkSymbols(symbols: Symbols, t: number, model: LatentModel): void {
-  model.checkStep(t);
+function checkSymbols(symbols: Symbols, qIndex: number, model: LatentModel): void {
+  model.checkIndex(qIndex);
   if (symbols.length !== model.latents) {
     const { height, width, channels } = model.fields;
     throw new ShapeError(`${symbols.length} symbols; this model has ${height}×${width}×${channels}`);

@@ -1,4 +1,4 @@
-import { levelOf, nextState, quantizerOf } from './dependent.js';
+import { nextState, quantizerOf, reconstructionPoint } from './dependent.js';
 import { clamp, log2Sixteenths, powerOfEighths, roundHalfUp } from './fixed-point.js';
 import {
   bandOf,
@@ -67,7 +67,7 @@ export function predictMean(mean: number, gain: number, sum: number, meansPerUni
  * the same channel; the same position in earlier channels, with the last ones counting most; the positions around it in
  * earlier channels; the whole face so far.
  */
-export function walkLatents(model: LatentModel, t: number, coder: SymbolCoder, trace?: WalkTrace): void {
+export function walkLatents(model: LatentModel, qIndex: number, coder: SymbolCoder, trace?: WalkTrace): void {
   const { fields, referenceStart } = model;
   const { height, width, channels, mean, scale, shapeClass, references, weights, deadZone } = fields;
   const { contextWeights, contextPrior, contextTable, magnitudeWeight, magnitudeExpected } = fields;
@@ -89,11 +89,11 @@ export function walkLatents(model: LatentModel, t: number, coder: SymbolCoder, t
 
   for (let rank = 0; rank < channels; rank++) {
     const c = fields.order[rank];
-    const stepPower = fields.gain[t * channels + c] - fields.unit[c];
+    const stepPower = fields.gain[qIndex * channels + c] - fields.unit[c];
     const meansPerUnit = powerOfEighths(stepPower) * MEAN_UNITS;
     const unitsPerMean = powerOfEighths(-stepPower) / MEAN_UNITS;
-    const scaleBase = stepPower + fields.scaleShift[t * channels + c] + SCALE_ONE;
-    const predictionGain = fields.predictionGain[t * channels + c];
+    const scaleBase = stepPower + fields.scaleShift[qIndex * channels + c] + SCALE_ONE;
+    const predictionGain = fields.predictionGain[qIndex * channels + c];
     const w = c * CONTEXT_SOURCES;
     const w0 = contextWeights[w];
     const w1 = contextWeights[w + 1];
@@ -162,7 +162,7 @@ export function walkLatents(model: LatentModel, t: number, coder: SymbolCoder, t
         deadZone[zone],
         deadZone[zone + SCALE_COUNT],
       );
-      const middle = levelOf(symbol, quantizer) * (MEAN_UNITS / 2);
+      const middle = reconstructionPoint(symbol, quantizer) * (MEAN_UNITS / 2);
       if (dependent) state = nextState(state, symbol);
 
       values[latent] = reconstruct(middle, symbolMean, unitsPerMean) - mean[latent];

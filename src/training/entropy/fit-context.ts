@@ -1,4 +1,4 @@
-import { levelOf } from '../../codec/entropy/dependent.js';
+import { reconstructionPoint } from '../../codec/entropy/dependent.js';
 import { clamp, powerOfEighths } from '../../codec/entropy/fixed-point.js';
 import {
   bandOf,
@@ -51,7 +51,7 @@ export function magnitudeTables(deadZone: Int32Array): {
       for (let q = 0; q < quantizers; q++) {
         let expected = 0;
         for (let s = -reach; s <= reach; s++) {
-          const magnitude = Math.min(Math.abs(levelOf(s, q) / 2 - mean) * perStep, MOST_MAGNITUDE);
+          const magnitude = Math.min(Math.abs(reconstructionPoint(s, q) / 2 - mean) * perStep, MOST_MAGNITUDE);
           expected += magnitude * (below(border(q, k, s + 1) - mean) - below(border(q, k, s) - mean));
         }
         magnitudeExpected[(q * SCALE_COUNT + k) * MAGNITUDE_OFFSETS + offset] = Math.round(expected);
@@ -236,6 +236,6 @@ export function fitScaleShift(observations: Observations, model: LatentModel): I
   const costs = new CorrectionCosts(channels);
   addCosts(costs, observations, model, 3, (_, latent) => order[Math.floor(latent / positions)]);
   return Int32Array.from({ length: channels }, (_, c) =>
-    clamp(scaleShift[observations.t * channels + c] + costs.best(c, 5), -64, 64),
+    clamp(scaleShift[observations.qIndex * channels + c] + costs.best(c, 5), -64, 64),
   );
 }

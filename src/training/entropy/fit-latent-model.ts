@@ -24,7 +24,7 @@ export type { LatentSamples } from './fit-samples.js';
 export type { SymbolChoice } from './fit-symbols.js';
 
 export interface FitOptions {
-  /** [steps][channels]: the latents of channel c are rounded after multiplication by 2^(gain[t][c]/8) at step t. */
+  /** [steps][channels]: the latents of channel c are rounded after multiplication by 2^(gain[qIndex][c]/8) at step qIndex. */
   gain: readonly ArrayLike<number>[];
   /** The steps to fit for. Those between them get values between theirs. */
   steps: readonly number[];
@@ -67,7 +67,7 @@ export function fitLatentModel(latents: LatentSamples, options: FitOptions): Lat
   progress('predictions');
   const predictors = fitPredictors(source, typical, references);
   progress('predictions at other steps');
-  const measured = steps.map((t) => measurePredictors(source, predictors, t, 4 * faces));
+  const measured = steps.map((qIndex) => measurePredictors(source, predictors, qIndex, 4 * faces));
   const { height, width, channels, unit, order, gain } = samples;
   const shape = laplacianShape();
   const shapes = new Int32Array(SHAPE_CLASSES * SHAPE_BANDS * SHAPE_ENTRIES);
@@ -105,7 +105,7 @@ export function fitLatentModel(latents: LatentSamples, options: FitOptions): Lat
   };
   const observed = () => {
     const model = new LatentModel(fields);
-    return { model, all: steps.map((t) => observe(source, model, t, faces)) };
+    return { model, all: steps.map((qIndex) => observe(source, model, qIndex, faces)) };
   };
   const improve = (change: (now: ReturnType<typeof observed>) => Partial<LatentModelFields>): void => {
     fields = { ...fields, ...change(observed()) };
@@ -146,16 +146,16 @@ export function fitLatentModel(latents: LatentSamples, options: FitOptions): Lat
 }
 
 function checkSteps(steps: readonly number[], count: number): void {
-  for (const t of steps) {
-    if (!Number.isInteger(t) || t < 0 || t >= count) {
-      throw new ArgumentError(`quantization step to fit for is ${t}, there are gains of 0 to ${count - 1}`);
+  for (const qIndex of steps) {
+    if (!Number.isInteger(qIndex) || qIndex < 0 || qIndex >= count) {
+      throw new ArgumentError(`quantization index to fit for is ${qIndex}, there are gains of 0 to ${count - 1}`);
     }
   }
 }
 
 /** The steps asked for, sorted; a few of them, evenly spread, if they are many. */
 function fittedSteps({ steps, gain }: FitOptions): number[] {
-  if (steps.length === 0) throw new ArgumentError('no quantization step to fit for was given');
+  if (steps.length === 0) throw new ArgumentError('no quantization index to fit for was given');
   checkSteps(steps, gain.length);
   const sorted = [...new Set(steps)].sort((a, b) => a - b);
   if (sorted.length <= MOST_FITTED_STEPS) return sorted;
@@ -169,13 +169,13 @@ function fittedSteps({ steps, gain }: FitOptions): number[] {
 function betweenSteps(fitted: readonly number[], rows: readonly Int32Array[], steps: number): Int32Array {
   const width = rows[0].length;
   const all = new Int32Array(steps * width);
-  for (let t = 0; t < steps; t++) {
-    const after = fitted.findIndex((own) => own >= t);
+  for (let qIndex = 0; qIndex < steps; qIndex++) {
+    const after = fitted.findIndex((own) => own >= qIndex);
     const high = after < 0 ? fitted.length - 1 : after;
-    const low = after <= 0 || fitted[after] === t ? high : after - 1;
-    const part = low === high ? 0 : (t - fitted[low]) / (fitted[high] - fitted[low]);
+    const low = after <= 0 || fitted[after] === qIndex ? high : after - 1;
+    const part = low === high ? 0 : (qIndex - fitted[low]) / (fitted[high] - fitted[low]);
     for (let c = 0; c < width; c++) {
-      all[t * width + c] = Math.round(rows[low][c] + part * (rows[high][c] - rows[low][c]));
+      all[qIndex * width + c] = Math.round(rows[low][c] + part * (rows[high][c] - rows[low][c]));
     }
   }
   return all;

@@ -6,7 +6,7 @@ import type { SymbolSource } from './fit-symbols.js';
 
 /** What a decoder would know before each symbol, and the symbol: of some faces at one step. */
 export interface Observations {
-  t: number;
+  qIndex: number;
   faces: number;
   /** All are [faces, latents] in coding order. */
   symbols: Int16Array;
@@ -25,14 +25,14 @@ export interface Observations {
 }
 
 /** Walks through faces evenly spread over the samples, as an encoder would. */
-export function observe(source: SymbolSource, model: LatentModel, t: number, mostFaces: number): Observations {
+export function observe(source: SymbolSource, model: LatentModel, qIndex: number, mostFaces: number): Observations {
   const { latents } = model;
   const { count, units, gain, unit, order, channels, height, width } = source.samples;
-  const { symbols } = source.at(t);
+  const { symbols } = source.at(qIndex);
   const positions = height * width;
   const faces = Math.min(count, mostFaces);
   const observations: Observations = {
-    t,
+    qIndex,
     faces,
     symbols: new Int16Array(faces * latents),
     means: new Int32Array(faces * latents),
@@ -44,7 +44,7 @@ export function observe(source: SymbolSource, model: LatentModel, t: number, mos
     quantizers: new Uint8Array(faces * latents),
     standardised: new Float32Array(faces * latents),
   };
-  const stepsPerUnit = Array.from(order, (c) => powerOfEighths(gain[t * channels + c] - unit[c]));
+  const stepsPerUnit = Array.from(order, (c) => powerOfEighths(gain[qIndex * channels + c] - unit[c]));
   for (let face = 0; face < faces; face++) {
     const from = face * latents;
     const sample = Math.floor((face * count) / faces);
@@ -69,7 +69,7 @@ export function observe(source: SymbolSource, model: LatentModel, t: number, mos
         return symbol;
       },
     };
-    walkLatents(model, t, coder, trace);
+    walkLatents(model, qIndex, coder, trace);
   }
   return observations;
 }

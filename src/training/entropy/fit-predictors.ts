@@ -21,16 +21,16 @@ export interface Predictors {
 const RIDGE = 0.003;
 
 /**
- * Weights by ridge regression of each latent on what the decoder will know of its references at step `t`. Latents are taken
+ * Weights by ridge regression of each latent on what the decoder will know of its references at step `qIndex`. Latents are taken
  * in coding order, so that every one is fitted to values made by the predictions before it.
  */
-export function fitPredictors(source: SymbolSource, t: number, mostReferences: number): Predictors {
+export function fitPredictors(source: SymbolSource, qIndex: number, mostReferences: number): Predictors {
   const { samples } = source;
-  const { middles } = source.at(t);
+  const { middles } = source.at(qIndex);
   const { channels, height, width, count, units, order } = samples;
   const positions = height * width;
   const latents = channels * positions;
-  const references = chooseReferences(source, t, mostReferences);
+  const references = chooseReferences(source, qIndex, mostReferences);
   const weights: Int32Array[] = [];
   const mean = new Int32Array(latents);
   const distance = new Float64Array(latents);
@@ -49,7 +49,7 @@ export function fitPredictors(source: SymbolSource, t: number, mostReferences: n
     weights[latent] = Int32Array.from(kept, (k) => solved[k]);
     sums.fill(0);
     for (const k of kept) addScaled(sums, rows[k], solved[k]);
-    const { meansPerUnit, unitsPerMean } = powersOf(samples, t, order[Math.floor(latent / positions)]);
+    const { meansPerUnit, unitsPerMean } = powersOf(samples, qIndex, order[Math.floor(latent / positions)]);
     let absolute = 0;
     let squares = 0;
     for (let k = 0; k < count; k++) {
@@ -65,15 +65,15 @@ export function fitPredictors(source: SymbolSource, t: number, mostReferences: n
   return { mean, references, weights, distance, heaviness };
 }
 
-/** What to trust of the predictions at step `t`, and how far they then are from the latents, by channel. */
+/** What to trust of the predictions at step `qIndex`, and how far they then are from the latents, by channel. */
 export function measurePredictors(
   source: SymbolSource,
   { mean, references, weights, distance }: Predictors,
-  t: number,
+  qIndex: number,
   mostFaces: number,
 ): { gain: Int32Array; shift: Int32Array } {
   const { samples } = source;
-  const { middles } = source.at(t);
+  const { middles } = source.at(qIndex);
   const { channels, height, width, count, units, order } = samples;
   const positions = height * width;
   const faces = Math.min(count, mostFaces);
@@ -83,7 +83,7 @@ export function measurePredictors(
   const sums = new Float64Array(faces);
   for (let rank = 0; rank < channels; rank++) {
     const c = order[rank];
-    const { meansPerUnit, unitsPerMean } = powersOf(samples, t, c);
+    const { meansPerUnit, unitsPerMean } = powersOf(samples, qIndex, c);
     gain[c] = GAIN_ONE;
     // First with the predictions as they are, to see how good they are; then as they will be used.
     for (const pass of ['measure', 'use'] as const) {
@@ -115,8 +115,8 @@ export function measurePredictors(
   return { gain, shift };
 }
 
-function powersOf({ gain, unit, channels }: FitSamples, t: number, c: number) {
-  const eighths = gain[t * channels + c] - unit[c];
+function powersOf({ gain, unit, channels }: FitSamples, qIndex: number, c: number) {
+  const eighths = gain[qIndex * channels + c] - unit[c];
   return { meansPerUnit: powerOfEighths(eighths) * MEAN_UNITS, unitsPerMean: powerOfEighths(-eighths) / MEAN_UNITS };
 }
 

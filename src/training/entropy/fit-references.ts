@@ -9,12 +9,12 @@ const BLOCK = 4;
 
 /**
  * For each latent the earlier ones that together say most about it, by forward selection on the correlations of the
- * symbols at step `t`.
+ * symbols at step `qIndex`.
  */
-export function chooseReferences(source: SymbolSource, t: number, most: number): Int32Array[] {
+export function chooseReferences(source: SymbolSource, qIndex: number, most: number): Int32Array[] {
   const { channels, height, width } = source.samples;
   const latents = channels * height * width;
-  const { rows, active, faces } = standardised(source, t);
+  const { rows, active, faces } = standardised(source, qIndex);
   const correlations = correlate(rows, active.length, faces);
   // What an unrelated latent would explain by chance, the best of many.
   const chance = (2 * Math.log(latents)) / faces;
@@ -26,9 +26,9 @@ export function chooseReferences(source: SymbolSource, t: number, most: number):
 }
 
 /** Symbols with mean 0 and squares that sum up to 1, of the latents that are not always the same. */
-function standardised(source: SymbolSource, t: number) {
+function standardised(source: SymbolSource, qIndex: number) {
   const { count, channels, height, width } = source.samples;
-  const { middles } = source.at(t);
+  const { middles } = source.at(qIndex);
   const positions = height * width;
   const stride = Math.ceil(count / MOST_FACES);
   const faces = Math.ceil(count / stride);

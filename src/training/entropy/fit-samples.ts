@@ -1,5 +1,5 @@
 import { powerOfEighths } from '../../codec/entropy/fixed-point.js';
-import { MOST_GAIN, MOST_STEPS } from '../../codec/entropy/latent-model.js';
+import { MAX_INDICES, MOST_GAIN } from '../../codec/entropy/latent-model.js';
 import { ArgumentError, ShapeError } from '../../common/errors.js';
 
 /** Latents of many faces, as the analysis of an autoencoder gives them, before quantization. */
@@ -75,17 +75,17 @@ export function arrangeSamples(
 }
 
 function flattenGains(gains: readonly ArrayLike<number>[], channels: number): Int32Array {
-  if (gains.length < 1 || gains.length > MOST_STEPS) {
-    throw new ArgumentError(`gains of ${gains.length} quantization steps, must be 1 to ${MOST_STEPS}`);
+  if (gains.length < 1 || gains.length > MAX_INDICES) {
+    throw new ArgumentError(`gains of ${gains.length} quantization indices, must be 1 to ${MAX_INDICES}`);
   }
   const flat = new Int32Array(gains.length * channels);
-  gains.forEach((row, t) => {
-    if (row.length !== channels) throw new ShapeError(`gains of step ${t} are ${row.length}, must be ${channels}`);
+  gains.forEach((row, qIndex) => {
+    if (row.length !== channels) throw new ShapeError(`gains of step ${qIndex} are ${row.length}, must be ${channels}`);
     for (let c = 0; c < channels; c++) {
       if (!Number.isInteger(row[c]) || Math.abs(row[c]) > MOST_GAIN) {
-        throw new ArgumentError(`gain[${t}][${c}] is ${row[c]}, must be an integer within ±${MOST_GAIN}`);
+        throw new ArgumentError(`gain[${qIndex}][${c}] is ${row[c]}, must be an integer within ±${MOST_GAIN}`);
       }
-      flat[t * channels + c] = row[c];
+      flat[qIndex * channels + c] = row[c];
     }
   });
   return flat;

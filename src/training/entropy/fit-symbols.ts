@@ -1,4 +1,4 @@
-import { levelsInOrder } from '../../codec/entropy/dependent.js';
+import { reconstructionValues } from '../../codec/entropy/dependent.js';
 import { clamp, powerOfEighths } from '../../codec/entropy/fixed-point.js';
 import { MOST_SYMBOL, placesOf } from '../../codec/entropy/latent-stream.js';
 import { MEAN_UNITS } from '../../codec/entropy/symbol-distribution.js';
@@ -10,10 +10,10 @@ export interface SymbolChoice {
   dependent: boolean;
   /**
    * @param values of a face in steps, in [height, width, channels] order
-   * @param t the step
+   * @param qIndex the step
    * @param order in which they are coded
    */
-  choose(values: Float64Array, t: number, order: Int32Array): Int16Array;
+  choose(values: Float64Array, qIndex: number, order: Int32Array): Int16Array;
 }
 
 /** Rounds each to the nearest, by itself. */
@@ -38,18 +38,18 @@ export class SymbolSource {
     readonly choice: SymbolChoice,
   ) {}
 
-  at(t: number): SampleSymbols {
-    let found = this.#known.get(t);
-    if (!found) this.#known.set(t, (found = this.#choose(t)));
+  at(qIndex: number): SampleSymbols {
+    let found = this.#known.get(qIndex);
+    if (!found) this.#known.set(qIndex, (found = this.#choose(qIndex)));
     return found;
   }
 
-  #choose(t: number): SampleSymbols {
+  #choose(qIndex: number): SampleSymbols {
     const { count, channels, height, width, units, order, gain, unit } = this.samples;
     const positions = height * width;
     const latents = channels * positions;
     const places = placesOf(this.samples);
-    const factors = Float64Array.from(order, (c) => powerOfEighths(gain[t * channels + c] - unit[c]));
+    const factors = Float64Array.from(order, (c) => powerOfEighths(gain[qIndex * channels + c] - unit[c]));
     const symbols = new Int16Array(latents * count);
     const middles = new Int32Array(latents * count);
     const values = new Float64Array(latents);
@@ -57,12 +57,12 @@ export class SymbolSource {
       for (let latent = 0; latent < latents; latent++) {
         values[places[latent]] = units[latent * count + face] * factors[Math.floor(latent / positions)];
       }
-      const chosen = this.choice.choose(values, t, places);
-      const levels = this.choice.dependent ? levelsInOrder(chosen, places) : chosen;
+      const chosen = this.choice.choose(values, qIndex, places);
+      const reconstructed = this.choice.dependent ? reconstructionValues(chosen, places) : chosen;
       for (let latent = 0; latent < latents; latent++) {
         const at = latent * count + face;
         symbols[at] = chosen[places[latent]];
-        middles[at] = levels[places[latent]] * MEAN_UNITS;
+        middles[at] = reconstructed[places[latent]] * MEAN_UNITS;
       }
     }
     return { symbols, middles };

@@ -1,22 +1,28 @@
-import { levelsInOrder } from '../codec/entropy/dependent.js';
+import { reconstructionValues } from '../codec/entropy/dependent.js';
 import { dependentGain, SymbolChooser } from '../codec/symbol-chooser.js';
 import { trellisBits } from '../codec/trellis.js';
 import type { Gpu } from '../gpu/gpu.js';
-import { gainOf, type KltAutoencoder, logisticScales, type StepInputs, stepValues } from '../models/klt-autoencoder.js';
+import {
+  gainOf,
+  type KltAutoencoder,
+  logisticScales,
+  type QuantizationInputs,
+  quantizationInputs,
+} from '../models/klt-autoencoder.js';
 import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
 import { keep, Tensor } from '../tensor/tensor.js';
 
 /** What the encoder makes of faces at an index. */
-export interface EncodedLevels {
+export interface SimulatedEncoding {
   /** In steps of the index, as `KltAutoencoder.reconstruct` takes them: [faces, components]. */
-  levels: Float32Array;
+  values: Float32Array;
   /** Of each face, as the encoder estimates them. */
   bits: number[];
 }
 
-/** Faces to the levels that the finished encoder would choose: before there are tables, in the components' own order. */
-export class LevelEncoder {
-  readonly #analysis: RecordedStep<Record<'x' | keyof StepInputs, Tensor>, { values: Tensor }>;
+/** Faces to the reconstruction values that the finished encoder would choose; before there are tables, in the components' own order. */
+export class SimulatedEncoder {
+  readonly #analysis: RecordedStep<Record<'x' | keyof QuantizationInputs, Tensor>, { values: Tensor }>;
 
   /** @param batch faces at a time */
   constructor(
@@ -26,22 +32,22 @@ export class LevelEncoder {
   ) {
     const { height, width } = model.config;
     const zeros = (...shape: number[]): Tensor => keep(Tensor.zeros(gpu, shape));
-    const inputs = { x: zeros(batch, height, width, 3), logGain: zeros(1), coarseness: zeros(1) };
+    const inputs = { x: zeros(batch, height, width, 3), logGain: zeros(1), fineness: zeros(1) };
     this.#analysis = recordStep(gpu, inputs, ({ x, ...step }) => ({ values: model.analyseAtFirst(x, step) }));
   }
 
   /** @param pixels in [0, 1] of faces that are no more than the batch; so are the results */
-  async encode(pixels: Float32Array, t: number): Promise<EncodedLevels> {
+  async encode(pixels: Float32Array, qIndex: number): Promise<SimulatedEncoding> {
     const { model, batch } = this;
     const { inputs, outputs } = this.#analysis;
-    const step = stepValues(t, model.config.steps);
+    const step = quantizationInputs(qIndex, model.config.steps);
     const { height, width } = model.config;
     const faces = pixels.length / (height * width * 3);
     const padded = new Float32Array(batch * height * width * 3);
     padded.set(pixels);
     inputs.x.write(padded);
     inputs.logGain.write(Float32Array.of(step.logGain));
-    inputs.coarseness.write(Float32Array.of(step.coarseness));
+    inputs.fineness.write(Float32Array.of(step.fineness));
     this.#analysis.run();
     // The scales may be in training.
     const [values, logScale, logGain] = await Promise.all(
@@ -50,18 +56,18 @@ export class LevelEncoder {
     const chooser = new SymbolChooser(logisticScales(logScale, logGain), true);
     const count = model.latentCount;
     const order = Int32Array.from({ length: count }, (_, k) => k);
-    const finer = gainOf(dependentGain(t));
-    const levels = new Float32Array(faces * count);
+    const finer = gainOf(dependentGain(qIndex));
+    const reconstructed = new Float32Array(faces * count);
     const bits: number[] = [];
     for (let n = 0; n < faces; n++) {
       const scaled = Float64Array.from(values.subarray(n * count, (n + 1) * count), (value) => value * finer);
-      const symbols = chooser.choose(scaled, finer, chooser.usual, order);
+      const symbols = chooser.choose(scaled, finer, chooser.defaultLambda, order);
       bits.push(trellisBits(symbols, chooser.costsAt(finer), order));
-      levelsInOrder(symbols, order).forEach((level, k) => {
-        levels[n * count + k] = level * (gainOf(t) / finer);
+      reconstructionValues(symbols, order).forEach((value, k) => {
+        reconstructed[n * count + k] = value * (gainOf(qIndex) / finer);
       });
     }
-    return { levels, bits };
+    return { values: reconstructed, bits };
   }
 
   dispose(): void {

@@ -37,9 +37,26 @@ export { type FoundAdapter, listAdapters, type OpenGpuOptions, openGpu } from '.
 export { endWorker } from './gpu/node/end-worker.js';
 export { type ProbedAdapter, probeAdapters } from './gpu/node/probe.js';
 export { saveTuning } from './gpu/node/tuning-file.js';
-export { type CodecTrainingConfig, DEFAULT_CODEC_TRAINING } from './training/codec-config.js';
+export {
+  type AutoencoderTrainingConfig,
+  /** @deprecated Use `AutoencoderTrainingConfig`, as it is called now. */
+  type AutoencoderTrainingConfig as CodecTrainingConfig,
+  DEFAULT_AUTOENCODER_TRAINING,
+  /** @deprecated Use `DEFAULT_AUTOENCODER_TRAINING`, as it is called now. */
+  DEFAULT_AUTOENCODER_TRAINING as DEFAULT_CODEC_TRAINING,
+} from './training/autoencoder-config.js';
 export { DEFAULT_RECOGNITION_TRAINING, type RecognitionTrainingConfig } from './training/recognition-config.js';
-export { type TrainCodecOptions, type TrainCodecResult, trainCodec } from './training/train-codec.js';
+export {
+  type TrainAutoencoderOptions,
+  /** @deprecated Use `TrainAutoencoderOptions`, as it is called now. */
+  type TrainAutoencoderOptions as TrainCodecOptions,
+  type TrainAutoencoderResult,
+  /** @deprecated Use `TrainAutoencoderResult`, as it is called now. */
+  type TrainAutoencoderResult as TrainCodecResult,
+  trainAutoencoder,
+  /** @deprecated Use `trainAutoencoder`, as it is called now. */
+  trainAutoencoder as trainCodec,
+} from './training/train-autoencoder.js';
 export {
   type TrainRecognitionOptions,
   type TrainRecognitionResult,

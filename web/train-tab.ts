@@ -1,6 +1,6 @@
 import { FACE_HEIGHT, FACE_WIDTH } from '../src/data/pictures/align.js';
 import { linePlot } from '../src/evaluation/reports/plot-svg.js';
-import type { CodecStep } from '../src/training/codec-trainer.js';
+import type { AutoencoderStep } from '../src/training/autoencoder-trainer.js';
 import { byId, explain, offer, showText } from './dom.js';
 import { onChoice, onDrop } from './drop-zone.js';
 import type { GpuSession } from './gpu-session.js';
@@ -125,7 +125,7 @@ export class TrainTab {
     byId<HTMLInputElement>('train-bytes').disabled = this.#run !== null;
   }
 
-  #showStep({ step }: CodecStep): void {
+  #showStep({ step }: AutoencoderStep): void {
     if (performance.now() - this.#drawn < DRAW_MS) return;
     this.#drawn = performance.now();
     const { steps, settings } = this.#run!;
@@ -176,16 +176,17 @@ export class TrainTab {
   }
 }
 
-function csvOf(steps: readonly CodecStep[]): Blob {
+function csvOf(steps: readonly AutoencoderStep[]): Blob {
   const lines = steps.map(({ step, loss, psnr, bytes }) => [step + 1, loss, psnr, bytes].join(','));
   return new Blob([['step,loss,psnr,bytes', ...lines, ''].join('\n')], { type: 'text/csv' });
 }
 
 /** Of the last steps. */
-function summary(steps: readonly CodecStep[]): string {
+function summary(steps: readonly AutoencoderStep[]): string {
   const last = steps.slice(-WINDOW);
   if (last.length === 0) return '';
-  const mean = (of: (step: CodecStep) => number): number => last.reduce((sum, step) => sum + of(step), 0) / last.length;
+  const mean = (of: (step: AutoencoderStep) => number): number =>
+    last.reduce((sum, step) => sum + of(step), 0) / last.length;
   const psnr = -10 * Math.log10(mean(({ mse }) => mse));
   return `Loss ${mean(({ loss }) => loss).toFixed(3)}, ${psnr.toFixed(1)} dB, about ${mean(({ bytes }) => bytes).toFixed(0)} bytes a picture.`;
 }

@@ -4,8 +4,8 @@ import { writeAutoencoder } from '../src/models/model-file.js';
 import { withoutPrefix } from '../src/nn/host-tensor.js';
 import { readSafetensors } from '../src/nn/safetensors.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';
-import type { CodecTrainingConfig } from '../src/training/codec-config.js';
-import { type CodecStep, CodecTrainer } from '../src/training/codec-trainer.js';
+import type { AutoencoderTrainingConfig } from '../src/training/autoencoder-config.js';
+import { type AutoencoderStep, AutoencoderTrainer } from '../src/training/autoencoder-trainer.js';
 import type { GpuSession } from './gpu-session.js';
 import { batchOf, SMALL_HEIGHT, SMALL_WIDTH, unitPixels } from './training-faces.js';
 
@@ -36,7 +36,7 @@ export interface Look {
 }
 
 export interface TrainingListener {
-  onStep(step: CodecStep): void;
+  onStep(step: AutoencoderStep): void;
   onLook(look: Look): void;
 }
 
@@ -47,7 +47,7 @@ export interface TrainingListener {
  */
 export class TrainingRun {
   /** Figures by step. */
-  readonly steps: CodecStep[] = [];
+  readonly steps: AutoencoderStep[] = [];
   #checkpoint: Uint8Array | null = null;
   #stop = false;
 
@@ -80,7 +80,7 @@ export class TrainingRun {
   }
 
   async #trainOn(gpu: Gpu): Promise<void> {
-    const config: CodecTrainingConfig = {
+    const config: AutoencoderTrainingConfig = {
       model: MODEL,
       seed: 1,
       steps: this.settings.steps,
@@ -92,7 +92,7 @@ export class TrainingRun {
       targetBytes: [this.settings.targetBytes],
       sourceWeights: {},
     };
-    const trainer = new CodecTrainer(gpu, config);
+    const trainer = new AutoencoderTrainer(gpu, config);
     try {
       if (this.#checkpoint) trainer.restore(this.#checkpoint);
       let last = performance.now();
@@ -110,7 +110,7 @@ export class TrainingRun {
     }
   }
 
-  async #snapshot(gpu: Gpu, trainer: CodecTrainer): Promise<void> {
+  async #snapshot(gpu: Gpu, trainer: AutoencoderTrainer): Promise<void> {
     const checkpoint = await trainer.checkpoint();
     const originals = this.faces.slice(0, SHOWN);
     const { model } = trainer;

@@ -10,8 +10,8 @@ import { cosFace } from '../../src/ops/cosface.js';
 import { type NamedTensors, type RecordedStep, recordStep } from '../../src/tensor/recorded-step.js';
 import { Tape } from '../../src/tensor/tape.js';
 import { Tensor } from '../../src/tensor/tensor.js';
-import { DEFAULT_CODEC_TRAINING } from '../../src/training/codec-config.js';
-import { CodecTrainer } from '../../src/training/codec-trainer.js';
+import { DEFAULT_AUTOENCODER_TRAINING } from '../../src/training/autoencoder-config.js';
+import { AutoencoderTrainer } from '../../src/training/autoencoder-trainer.js';
 import { type Spread, spreadOf } from './statistics.js';
 
 /** Speed of a whole network. */
@@ -127,7 +127,7 @@ async function recognitionTraining(
 
 /** The step of `cameo train`: upload, forward, backward, clipping, Adam, and the figures read back. */
 async function training(gpu: Gpu, batch: number, budget: number): Promise<NetworkResult> {
-  const trainer = new CodecTrainer(gpu, { ...DEFAULT_CODEC_TRAINING, batchSize: batch });
+  const trainer = new AutoencoderTrainer(gpu, { ...DEFAULT_AUTOENCODER_TRAINING, batchSize: batch });
   const faces = randomFaces(batch);
   const step = async (): Promise<Step> => {
     const start = performance.now();

@@ -197,8 +197,12 @@ test('what makes a whole command impossible is one line, before any work', async
     [['decode', face, '-o', at('new'), '--model', face], 1, /^cameo: .*face\.png: /],
     [['decode', face, '-o', at('new'), '--model', at('none')], 1, /^cameo: .*none: cannot be read: no such file/],
     [['decode', face, '-o', at('new'), '--model', folder], 1, /^cameo: .*: it is a folder$/],
-    [['evaluate', 'codec', '--data', at('none'), '-o', at('new')], 1, /^cameo: .*none: cannot be read: no such file/],
-    [['evaluate', 'codec', '--split', 'best'], 1, /^cameo: option '--split <name>' argument 'best' is invalid/],
+    [
+      ['evaluate', 'autoencoder', '--data', at('none'), '-o', at('new')],
+      1,
+      /^cameo: .*none: cannot be read: no such file/,
+    ],
+    [['evaluate', 'autoencoder', '--split', 'best'], 1, /^cameo: option '--split <name>' argument 'best' is invalid/],
     [['compress', face], 1, /^cameo: unknown command 'compress'$/],
   ];
   for (const [args, code, pattern, env] of cases) {
@@ -219,7 +223,15 @@ test('every command explains itself', async () => {
   assert.match(wrong.stderr, /unknown command 'encoed'\n\(Did you mean encode\?\)/, 'all commands are known then');
   const quiet = await cameoHere(['-q', 'help', 'train']);
   assert.match(quiet.stdout, /^Usage: cameo train /);
-  for (const command of [['encode'], ['decode'], ['info'], ['evaluate', 'codec'], ['train', 'codec'], ['tune']]) {
+  for (const command of [
+    ['encode'],
+    ['decode'],
+    ['info'],
+    ['evaluate', 'autoencoder'],
+    ['train', 'autoencoder'],
+    ['train', 'codec'],
+    ['tune'],
+  ]) {
     const { code, stdout } = await cameoHere([...command, '--help']);
     assert.is(code, 0);
     assert.match(stdout, new RegExp(`Examples?:\\s+cameo ${command.join(' ')} `));
@@ -273,12 +285,16 @@ test('evaluate: the figures of a folder with an unreadable face, by source and g
   rows.push('bad.png\tp9\tone\ttest\tmale\twhite', 'other.png\tp0\tone\ttrain\t\t');
   writeFileSync(join(faces, 'manifest.tsv'), `${rows.join('\n')}\n`);
 
-  const args = ['evaluate', 'codec', '--data', faces, '--limit', 'all', '-o', at('results')];
+  const args = ['evaluate', 'autoencoder', '--data', faces, '--limit', 'all', '-o', at('results')];
   const run = await cameoHere(args, { CAMEO_MODEL });
   assertComplaints(run, 1, [/^cameo: bad\.png: not a JPEG, PNG, WebP, AVIF, GIF or TIFF picture$/]);
-  assert.equal(readdirSync(at('results')).sort(), ['codec-test.json', 'codec-test.md', 'codec-test.svg']);
+  assert.equal(readdirSync(at('results')).sort(), [
+    'autoencoder-test.json',
+    'autoencoder-test.md',
+    'autoencoder-test.svg',
+  ]);
 
-  const report = JSON.parse(readFileSync(at('results', 'codec-test.json'), 'utf8'));
+  const report = JSON.parse(readFileSync(at('results', 'autoencoder-test.json'), 'utf8'));
   assert.is(report.command, `cameo ${args.join(' ')}`);
   assert.equal([report.data.facesInSplit, report.data.faces, report.data.unreadable.length], [4, 3, 1]);
   assert.ok(report.device.kind && report.date && report.model.id);
@@ -295,7 +311,7 @@ test('evaluate: the figures of a folder with an unreadable face, by source and g
     assert.ok(jpeg2000 === undefined || jpeg2000.bytes <= own.bytes);
     assert.ok(jpeg.larger > 0 ? jpeg.bytes > own.bytes : jpeg.bytes <= own.bytes);
   }
-  const text = readFileSync(at('results', 'codec-test.md'), 'utf8');
+  const text = readFileSync(at('results', 'autoencoder-test.md'), 'utf8');
   assert.match(text, /^# Cameo beside JPEG and JPEG2000: split test\n/);
   for (const heading of ['All faces', 'By source, rate 1', 'By sex and race, rate 0'])
     assert.ok(text.includes(`## ${heading}\n`));

@@ -42,7 +42,7 @@ test('--help of every command and of what is below it', async () => {
     await Promise.all(names.filter((name) => name !== 'help').map((name) => visit([...path, name])));
   };
   await visit([]);
-  for (const name of ['encode', 'train joint', 'evaluate codecs', 'doctor', 'tune'])
+  for (const name of ['encode', 'train codec', 'evaluate codecs', 'doctor', 'tune'])
     assert.ok(seen.includes(name), name);
 });
 
@@ -122,7 +122,7 @@ withSwiftShader('two steps of training the codecs, and the tables', async () => 
       { name: 'joint', steps: 1, distance: 4, cosface: 0.1 },
     ],
   });
-  await works(['train', 'joint', '--data', faces, '--config', joint, '--recognizers', recognizer, '-o', 'aus/joint']);
+  await works(['train', 'codec', '--data', faces, '--config', joint, '--recognizers', recognizer, '-o', 'aus/joint']);
   await works([
     'train',
     'tables',
@@ -207,13 +207,26 @@ withSwiftShader('evaluations, with the packages that they compare with and witho
     'aus',
   ]);
   for (const name of ['@cornerstonejs/codec-openjpeg', 'icodec', '@vladmandic/face-api']) link(name);
-  await works(['evaluate', 'codec', '--data', faces, '--split', 'val', '--limit', '2', '--model', tiny, '-o', 'aus']);
+  await works([
+    'evaluate',
+    'autoencoder',
+    '--data',
+    faces,
+    '--split',
+    'val',
+    '--limit',
+    '2',
+    '--model',
+    tiny,
+    '-o',
+    'aus',
+  ]);
   await works(['evaluate', 'identities', '--data', faces, '--split', 'train', '--model', recognizer, '-o', 'aus']);
   await writePeople(at('Leute'));
   writeFileSync(at('pairs.txt'), ['2 1', 'Ann 1 2', 'Ann 1 Bob 1', 'Cid 1 2', 'Cid 1 Dan 1', ''].join('\n'));
   await works(['evaluate', 'pairs', '--images', 'Leute', '--pairs', 'pairs.txt', '--model', recognizer, '-o', 'aus']);
   assert.ok(
-    existsSync(at('aus/codec-val.json')) && existsSync(at('aus/pairs-klein.json')),
+    existsSync(at('aus/autoencoder-val.json')) && existsSync(at('aus/pairs-klein.json')),
     `${readdirSync(at('aus'))}`,
   );
   await works(['demo', '--model', tiny, '--limit', '2', '-o', 'aus/demo']);

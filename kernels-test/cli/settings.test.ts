@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert';
 import { checkResumed, readSettings, settingsGiven } from '../../src/cli/training-settings.js';
 import { ArgumentError, FormatError } from '../../src/common/errors.js';
 import { writeSafetensors } from '../../src/nn/safetensors.js';
-import { checkCodecTraining, DEFAULT_CODEC_TRAINING } from '../../src/training/codec-config.js';
+import { checkAutoencoderTraining, DEFAULT_AUTOENCODER_TRAINING } from '../../src/training/autoencoder-config.js';
 import { DEFAULT_JOINT_TRAINING } from '../../src/training/joint-config.js';
 import { DEFAULT_RECOGNITION_TRAINING } from '../../src/training/recognition-config.js';
 import { rejection } from '../helpers/rejection.js';
@@ -23,7 +23,7 @@ const written = (content: string | Uint8Array): string => {
 test('settings are read from a file of any system', async () => {
   const text = '{"steps": 7,\r\n"model": {"rates": 2}, "sourceWeights": {"fiw": 2}}\r\n';
   for (const content of [text, `\ufeff${text}`, Buffer.from(`\ufeff${text}`, 'utf16le')]) {
-    const settings = await readSettings(written(content), DEFAULT_CODEC_TRAINING);
+    const settings = await readSettings(written(content), DEFAULT_AUTOENCODER_TRAINING);
     assert.equal(settings, { steps: 7, model: { rates: 2 }, sourceWeights: { fiw: 2 } });
   }
 });
@@ -41,7 +41,7 @@ test('a setting that is not known or of another kind is refused by name', async 
     ['{"sourceWeights": {"fiw": "2"}}', /sourceWeights\.fiw is the string "2"; expected a number/],
   ];
   for (const [text, reason] of codec) {
-    const { message } = await rejection(() => readSettings(written(text), DEFAULT_CODEC_TRAINING), ArgumentError);
+    const { message } = await rejection(() => readSettings(written(text), DEFAULT_AUTOENCODER_TRAINING), ArgumentError);
     assert.match(message, reason);
   }
   for (const [text, known, reason] of [
@@ -62,8 +62,8 @@ test('a setting that is not known or of another kind is refused by name', async 
 
 test('a number as a text is no setting of a program either', () => {
   for (const wrong of [{ learningRate: '0.1' }, { clipNorm: [1] }, { targetBytes: ['1', '2', '3'] }]) {
-    const config = { ...DEFAULT_CODEC_TRAINING, ...wrong } as unknown as typeof DEFAULT_CODEC_TRAINING;
-    assert.throws(() => checkCodecTraining(config), /expected/);
+    const config = { ...DEFAULT_AUTOENCODER_TRAINING, ...wrong } as unknown as typeof DEFAULT_AUTOENCODER_TRAINING;
+    assert.throws(() => checkAutoencoderTraining(config), /expected/);
   }
 });
 
@@ -78,7 +78,7 @@ test('at --resume, whatever contradicts the checkpoint is refused by name, with 
   const codec = checkpoint('cameo.codec-checkpoint', {
     step: 2,
     rateWeights: [1, 1, 1],
-    config: DEFAULT_CODEC_TRAINING,
+    config: DEFAULT_AUTOENCODER_TRAINING,
   });
   const recognition = checkpoint('cameo.recognition-checkpoint', {
     step: 2,

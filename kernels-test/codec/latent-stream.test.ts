@@ -270,9 +270,9 @@ test('what does not fit the model is refused', async () => {
     (await rejection(run, type)).message;
   assert.match(
     await message(() => encodeLatents(symbols, 10, model), ArgumentError),
-    'step is 10, this model has 0 to 9',
+    'index is 10, this model has 0 to 9',
   );
-  assert.match(await message(() => decodeLatents(new Uint8Array(9), -1, model), ArgumentError), 'step is -1');
+  assert.match(await message(() => decodeLatents(new Uint8Array(9), -1, model), ArgumentError), 'index is -1');
   assert.match(await message(() => encodeLatents(symbols.subarray(1), 1, model), ShapeError), '503 symbols');
   const least = symbols.slice().fill(-32768, 3, 4);
   assert.match(await message(() => encodeLatents(least, 1, model), ArgumentError), 'symbol 3 is -32768');
@@ -283,7 +283,7 @@ test('what does not fit the model is refused', async () => {
 test('samples that cannot be fitted are refused', async () => {
   const message = async (run: () => unknown, type: new (text: string) => Error) => (await rejection(run, type)).message;
   assert.match(await message(() => fit({ steps: [] }), ArgumentError), 'no quantization index');
-  assert.match(await message(() => fit({ steps: [10] }), ArgumentError), 'step to fit for is 10');
+  assert.match(await message(() => fit({ steps: [10] }), ArgumentError), 'index to fit for is 10');
   assert.match(await message(() => fit({ references: 33 }), ArgumentError), '33 references');
   assert.match(await message(() => fit({ gain: [[1, 2]], steps: [0] }), ShapeError), 'must be 12');
   assert.match(

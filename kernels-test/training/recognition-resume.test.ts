@@ -11,11 +11,11 @@ import type { Gpu } from '../../src/gpu/gpu.js';
 import { CameoFace } from '../../src/models/cameo-face.js';
 import { readRecognizer } from '../../src/models/recognizer-file.js';
 import { readSafetensors, writeSafetensors } from '../../src/nn/safetensors.js';
-import { DEFAULT_CODEC_TRAINING } from '../../src/training/codec-config.js';
+import { DEFAULT_AUTOENCODER_TRAINING } from '../../src/training/autoencoder-config.js';
 import { DEFAULT_RECOGNITION_TRAINING, type RecognitionTrainingConfig } from '../../src/training/recognition-config.js';
 import { validateRecognition } from '../../src/training/recognition-validation.js';
 import { teacherEmbeddings } from '../../src/training/teacher-targets.js';
-import { trainCodec } from '../../src/training/train-codec.js';
+import { trainAutoencoder } from '../../src/training/train-autoencoder.js';
 import { trainRecognition } from '../../src/training/train-recognition.js';
 import { gpuSuite, testGpu } from '../helpers/harness.js';
 import { writeIdentities } from '../helpers/identity-fixture.js';
@@ -172,8 +172,14 @@ test('held-out faces may be missing, but what cannot be read is told', async () 
   await rejection(() => openFacesIfAny(faces, { split: 'val' }), FormatError);
 
   list(whole);
-  const codec = { gpu, config: DEFAULT_CODEC_TRAINING, data: faces, out: join(folder, 'codec'), validationFaces: 1.5 };
-  const error = await rejection(() => trainCodec(codec), ArgumentError);
+  const codec = {
+    gpu,
+    config: DEFAULT_AUTOENCODER_TRAINING,
+    data: faces,
+    out: join(folder, 'codec'),
+    validationFaces: 1.5,
+  };
+  const error = await rejection(() => trainAutoencoder(codec), ArgumentError);
   assert.match(error.message, /limit is 1\.5/);
 });
 

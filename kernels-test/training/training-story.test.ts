@@ -6,9 +6,9 @@ import { CheckpointError } from '../../src/common/errors.js';
 import { FaceBatches } from '../../src/data/faces/batches.js';
 import { openFaceFolder } from '../../src/data/faces/face-set.js';
 import { readAutoencoder } from '../../src/models/model-file.js';
-import { type CodecTrainingConfig, DEFAULT_CODEC_TRAINING } from '../../src/training/codec-config.js';
-import { CodecTrainer } from '../../src/training/codec-trainer.js';
-import { trainCodec } from '../../src/training/train-codec.js';
+import { type AutoencoderTrainingConfig, DEFAULT_AUTOENCODER_TRAINING } from '../../src/training/autoencoder-config.js';
+import { AutoencoderTrainer } from '../../src/training/autoencoder-trainer.js';
+import { trainAutoencoder } from '../../src/training/train-autoencoder.js';
 import { findData } from '../helpers/data-available.js';
 import { gpuSuite, testGpu } from '../helpers/harness.js';
 import { writeIdentities } from '../helpers/identity-fixture.js';
@@ -22,8 +22,8 @@ const faces = 'path' in data ? data.path : '';
 /** Skipped, and counted as such, where the data is missing. */
 const testOnFaces = faces ? test : test.skip;
 
-const SMALL: CodecTrainingConfig = {
-  ...DEFAULT_CODEC_TRAINING,
+const SMALL: AutoencoderTrainingConfig = {
+  ...DEFAULT_AUTOENCODER_TRAINING,
   model: { height: 112, width: 96, stages: [4, 8, 8, 8], latentChannels: 8, residualBlocks: 1, rates: 2 },
   steps: 60,
   batchSize: 2,
@@ -39,7 +39,7 @@ testOnFaces('training that stops and resumes reaches the same bits', async () =>
   const base = { gpu, config, data: faces, checkpointEvery: 5, validationFaces: 4 };
   try {
     const losses: number[] = [];
-    const whole = await trainCodec({
+    const whole = await trainAutoencoder({
       ...base,
       out: join(folder, 'whole'),
       onStep: ({ loss }) => {
@@ -56,10 +56,10 @@ testOnFaces('training that stops and resumes reaches the same bits', async () =>
       if (step === 7) stop.abort();
     };
     const out = join(folder, 'stopped');
-    const first = await trainCodec({ ...base, out, onStep, signal: stop.signal });
+    const first = await trainAutoencoder({ ...base, out, onStep, signal: stop.signal });
     assert.is(first.finished, false);
     assert.is(first.steps, 8);
-    const second = await trainCodec({ ...base, out, onStep, resume: true });
+    const second = await trainAutoencoder({ ...base, out, onStep, resume: true });
     assert.ok(second.finished);
     assert.equal(resumed, losses, 'every loss is the same to the bit');
     const read = (name: string) => readFileSync(join(folder, name, 'model.safetensors'));
@@ -79,7 +79,7 @@ testOnFaces('live bytes are equal at steps 5 and 50', async () => {
   const gpu = await testGpu();
   const set = await openFaceFolder(faces, { split: 'train', limit: 40 });
   const batches = new FaceBatches({ count: set.count, batchSize: SMALL.batchSize, seed: 1 });
-  const trainer = new CodecTrainer(gpu, SMALL);
+  const trainer = new AutoencoderTrainer(gpu, SMALL);
   const live: number[] = [];
   for (let step = 0; step <= 50; step++) {
     const { images } = await batches.load(set, step);
@@ -93,8 +93,8 @@ testOnFaces('live bytes are equal at steps 5 and 50', async () => {
 
 test('a checkpoint of another shape is refused and changes nothing', async () => {
   const gpu = await testGpu();
-  const trainer = new CodecTrainer(gpu, SMALL);
-  const other = new CodecTrainer(gpu, { ...SMALL, model: { ...SMALL.model, latentChannels: 4 } });
+  const trainer = new AutoencoderTrainer(gpu, SMALL);
+  const other = new AutoencoderTrainer(gpu, { ...SMALL, model: { ...SMALL.model, latentChannels: 4 } });
   const bytes = await other.checkpoint();
   assert.throws(() => trainer.restore(bytes), /made with model/);
   assert.throws(() => trainer.restore(bytes.subarray(0, bytes.length / 2)), /safetensors/);
@@ -112,13 +112,16 @@ test('a run goes on with the faces that it began with, and with no others', asyn
     const out = join(folder, 'out');
     const options = { gpu, config: { ...SMALL, steps: 4 }, data: here, out, validationFaces: 0 };
     const stop = new AbortController();
-    await trainCodec({ ...options, signal: stop.signal, onStep: () => stop.abort() });
+    await trainAutoencoder({ ...options, signal: stop.signal, onStep: () => stop.abort() });
     const other = join(folder, 'other');
     cpSync(here, other, { recursive: true });
     renameSync(join(other, 'train', 'p0', '0.png'), join(other, 'train', 'p0', 'moved.png'));
-    const { message } = await rejection(() => trainCodec({ ...options, data: other, resume: true }), CheckpointError);
+    const { message } = await rejection(
+      () => trainAutoencoder({ ...options, data: other, resume: true }),
+      CheckpointError,
+    );
     assert.match(message, /made with a list of \d+ faces; this run's list of \d+ is another/);
-    const { finished } = await trainCodec({ ...options, resume: true });
+    const { finished } = await trainAutoencoder({ ...options, resume: true });
     assert.ok(finished);
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -7,7 +7,7 @@ import { encodePng } from '../data/pictures/image.js';
 import { LandmarkIndex, readLandmarks } from '../data/pictures/landmarks.js';
 import { markPng } from '../data/pictures/own-files.js';
 import { tryBaselines } from '../evaluation/codecs/try-codecs.js';
-import { atRate } from '../evaluation/quality/codec-evaluation.js';
+import { atRate } from '../evaluation/quality/autoencoder-evaluation.js';
 import { type DemoFace, type DemoRun, type DemoSetting, runDemo } from '../evaluation/quality/demo-evaluation.js';
 import { demoHtml, demoMeans, demoSheet, facesTable, timesTable } from '../evaluation/reports/demo-report.js';
 import { textTable } from '../evaluation/reports/tables.js';

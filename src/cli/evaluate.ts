@@ -5,8 +5,8 @@ import type { Split } from '../data/faces/face-listing.js';
 import { openFaceFolder } from '../data/faces/face-set.js';
 import { writeFileAtomic } from '../data/files/atomic-file.js';
 import { tryBaselines } from '../evaluation/codecs/try-codecs.js';
-import { evaluateCodec } from '../evaluation/quality/codec-evaluation.js';
-import { type CodecReport, codecReportMarkdown } from '../evaluation/reports/codec-report.js';
+import { evaluateAutoencoder } from '../evaluation/quality/autoencoder-evaluation.js';
+import { type AutoencoderReport, autoencoderReportMarkdown } from '../evaluation/reports/autoencoder-report.js';
 import { meansTable, rateDistortionPlot } from '../evaluation/reports/codec-tables.js';
 import { runFacts } from '../evaluation/reports/collect-facts.js';
 import { textTable } from '../evaluation/reports/tables.js';
@@ -20,7 +20,7 @@ import { integer } from './numbers.js';
 import { Outputs } from './outputs.js';
 import { dataFolder } from './places.js';
 import { startProgress } from './progress.js';
-import { print, say } from './terminal.js';
+import { note, print, say } from './terminal.js';
 
 interface EvaluateOptions {
   data?: string;
@@ -33,19 +33,31 @@ interface EvaluateOptions {
 /** Adds `cameo evaluate` to the program. */
 export function addEvaluateCommand(program: Command): void {
   const evaluate = program.command('evaluate').description('measure a network on held-out pictures');
-  evaluate
-    .command('codec')
+  withOptions(evaluate.command('autoencoder'), 'autoencoder').action((options) =>
+    evaluateFaces(options, 'autoencoder'),
+  );
+  withOptions(evaluate.command('codec', { hidden: true }), 'codec').action((options) => {
+    note('evaluate codec: this is evaluate autoencoder now');
+    return evaluateFaces(options, 'codec');
+  });
+  addEvaluatePairs(evaluate);
+  addEvaluateCodecs(evaluate);
+  addEvaluateIdentities(evaluate);
+}
+
+/** @param name what its files begin with */
+function withOptions(command: Command, name: string): Command {
+  return command
     .description('PSNR and SSIM of restored faces at every rate, beside JPEG and JPEG2000 with at most as many bytes')
     .option('--data <dir>', 'folder of aligned 112×96 faces (default: CAMEO_DATA, else ../shared/data)')
     .addOption(new Option('--split <name>', 'which part of the set').choices(['train', 'val', 'test']).default('test'))
     .option('--limit <n>', "how many faces, spread evenly over the split; 'all' for all of them", limit, 200)
     .option('--model <file>', 'weights (default: CAMEO_MODEL, else those that are shipped)')
-    .option('-o, --out <dir>', 'folder for codec-SPLIT.json, .md and .svg', 'results')
-    .addHelpText('after', '\nExample:\n  cameo evaluate codec --data faces --split val --limit 50 -o out/results')
-    .action(evaluateFaces);
-  addEvaluatePairs(evaluate);
-  addEvaluateCodecs(evaluate);
-  addEvaluateIdentities(evaluate);
+    .option('-o, --out <dir>', `folder for ${name}-SPLIT.json, .md and .svg`, 'results')
+    .addHelpText(
+      'after',
+      '\nExample:\n  cameo evaluate autoencoder --data faces --split val --limit 50 -o out/results',
+    );
 }
 
 function limit(text: string): number | 'all' {
@@ -57,7 +69,8 @@ function limit(text: string): number | 'all' {
   }
 }
 
-async function evaluateFaces(options: EvaluateOptions): Promise<void> {
+/** @param name what the files that it writes begin with */
+async function evaluateFaces(options: EvaluateOptions, name: string): Promise<void> {
   const { split, out } = options;
   const session = await CodecSession.open(options.model);
   const weights = await session.weights('png');
@@ -69,7 +82,7 @@ async function evaluateFaces(options: EvaluateOptions): Promise<void> {
   await tryBaselines();
   const outputs = await Outputs.in(out);
   await outputs.reserve(
-    ['json', 'md', 'svg'].map((extension) => `codec-${split}.${extension}`),
+    ['json', 'md', 'svg'].map((extension) => `${name}-${split}.${extension}`),
     [options.model],
   );
 
@@ -78,20 +91,20 @@ async function evaluateFaces(options: EvaluateOptions): Promise<void> {
     const { description } = await session.gpu();
     say(`${set.count} of ${facesInSplit} faces of split ${split}, on ${description.description}`);
     const bar = startProgress(set.count * codec.rates, 'faces × rates');
-    const rates = await evaluateCodec(codec, set, (done) => bar.update(done)).finally(bar.stop);
+    const rates = await evaluateAutoencoder(codec, set, (done) => bar.update(done)).finally(bar.stop);
     for (const { path, reason } of set.unreadable) complain(new ImageError(reason), path);
 
     const { faces } = rates[0].all;
-    const report: CodecReport = {
+    const report: AutoencoderReport = {
       ...runFacts(description),
       model: { id: weights.modelId, config: weights.file.config },
       data: { split, facesInSplit, faces, unreadable: [...set.unreadable] },
       rates,
     };
-    const base = `codec-${split}`;
+    const base = `${name}-${split}`;
     const plot = rateDistortionPlot(rates, `Restored faces, split ${split} (${faces} faces)`);
     await writeFileAtomic(join(out, `${base}.svg`), plot);
-    await writeFileAtomic(join(out, `${base}.md`), codecReportMarkdown(report, `${base}.svg`));
+    await writeFileAtomic(join(out, `${base}.md`), autoencoderReportMarkdown(report, `${base}.svg`));
     await writeFileAtomic(join(out, `${base}.json`), `${JSON.stringify(report, null, 2)}\n`);
     print(`\n${textTable(meansTable(rates, `${faces} faces`))}\n`);
     for (const extension of ['md', 'json', 'svg']) say(join(out, `${base}.${extension}`));

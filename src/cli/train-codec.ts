@@ -1,105 +1,191 @@
-import { resolve } from 'node:path';
-import type { Command } from 'commander';
-import type { LinePlotOptions } from '../evaluation/reports/plot-svg.js';
-import { type CodecTrainingConfig, DEFAULT_CODEC_TRAINING } from '../training/codec-config.js';
-import { type CodecStep, CodecTrainer } from '../training/codec-trainer.js';
-import type { Validation } from '../training/codec-validation.js';
-import { trainCodec } from '../training/train-codec.js';
-import type { TrainingLog } from '../training/training-log.js';
-import type { TrainingStart } from '../training/training-run.js';
-import { dataFolder } from './places.js';
-import { say } from './terminal.js';
-import { INTERRUPT_HELP, runTrainingCommand, stackedPlots, type TrainingDisplay } from './training-command.js';
+import { join, resolve } from 'node:path';
+import { type Command, Option } from 'commander';
+import { readKlt } from '../codec/codec-weights.js';
+import { ArgumentError } from '../common/errors.js';
+import { type ReadRecognizer, readRecognizerOf } from '../data/checkpoints/recognizer-source.js';
+import { readWeightsFile } from '../data/checkpoints/weights-file.js';
+import { isJsonObject, readJsonObject } from '../data/files/read-file.js';
+import { DEFAULT_AUTOENCODER_TRAINING } from '../training/autoencoder-config.js';
+import { AutoencoderTrainer } from '../training/autoencoder-trainer.js';
 import {
-  number,
-  RESUME_HELP,
-  runSettings,
-  STEPS_HELP,
-  settingsFile,
-  type TrainingCommandOptions,
-} from './training-settings.js';
+  DEFAULT_JOINT_TRAINING,
+  DEFAULT_STAGE,
+  type JointTrainingConfig,
+  totalSteps,
+  usesRecognizers,
+} from '../training/joint-config.js';
+import { type JointStep, JointTrainer } from '../training/joint-trainer.js';
+import type { JointValidation } from '../training/joint-validation.js';
+import { trainJoint } from '../training/train-joint.js';
+import type { TrainingLog } from '../training/training-log.js';
+import { readCheckpoint, type TrainingStart } from '../training/training-run.js';
+import { refuseInput } from './outputs.js';
+import { dataFolder, recognizerPlaces } from './places.js';
+import { note, say } from './terminal.js';
+import { runTrainAutoencoder, type TrainAutoencoderCommand } from './train-autoencoder.js';
+import { INTERRUPT_HELP, runTrainingCommand, stackedPlots, type TrainingDisplay } from './training-command.js';
+import { checkpointOf, merged, number, settingsFile } from './training-settings.js';
 
-interface TrainCodecCommand extends TrainingCommandOptions {
-  steps?: number;
-  batch?: number;
-  seed?: number;
-  lr?: number;
+interface TrainCodecCommand extends TrainAutoencoderCommand {
+  recognizers?: string;
+  from?: string;
 }
 
-const FORMAT = '{value}/{total}  loss {loss}  PSNR {psnr} dB  ~{bytes} B  {speed} images/s  left {eta_formatted}';
+/** The recogniser that looks at restored faces where none is named. */
+const RECOGNIZER = 'mobilefacenet-casia';
 
-/** Adds `codec` to `cameo train`. */
+const FORMAT =
+  '{value}/{total}  {stage}  {psnr} dB  {bytes} bytes  distance {distance}  {speed} images/s  left {eta_formatted}';
+
+/** Adds `codec` to `cameo train`, and `joint`, as it was called before. */
 export function addTrainCodec(train: Command): void {
-  train
-    .command('codec')
-    .description('train the compression autoencoder on a folder of aligned 112×96 faces')
-    .option('--data <dir>', 'folder of faces (default: CAMEO_DATA, else ../shared/data)')
-    .option('-o, --out <dir>', 'where checkpoint, log, plot and model go', 'out/codec')
-    .option('--config <file>', 'JSON with any of the settings that the run prints')
-    .option('--steps <n>', STEPS_HELP, number)
-    .option('--batch <n>', 'faces a step', number)
-    .option('--seed <n>', 'seed of weights, order, augmentation and noise', number)
-    .option('--lr <x>', 'peak learning rate', number)
-    .option('--checkpoint-every <n>', 'steps between checkpoints', number, 200)
-    .option('--resume', RESUME_HELP)
-    .addHelpText('after', `\nExample: cameo train codec --data faces -o out/codec --steps 20000\n${INTERRUPT_HELP}`)
-    .action(run);
+  const codec = withOptions(train.command('codec'), 'out/codec');
+  for (const flags of ['--steps <n>', '--batch <n>', '--seed <n>', '--lr <x>']) {
+    codec.addOption(new Option(flags).argParser(number).hideHelp());
+  }
+  codec.action(async (options: TrainCodecCommand) => {
+    if (!(await meansAutoencoder(options))) return run(options);
+    note('train codec: with what is given, this is train autoencoder now');
+    return runTrainAutoencoder(options);
+  });
+  withOptions(train.command('joint', { hidden: true }), 'out/joint').action(async (options: TrainCodecCommand) => {
+    note('train joint: this is train codec now');
+    return run(options);
+  });
 }
 
-async function settings(options: TrainCodecCommand): Promise<CodecTrainingConfig> {
-  return runSettings(options, {
-    file: await settingsFile(options.config, DEFAULT_CODEC_TRAINING),
-    defaults: DEFAULT_CODEC_TRAINING,
-    given: [
-      { said: '--steps', setting: 'steps', value: options.steps },
-      { said: '--batch', setting: 'batchSize', value: options.batch },
-      { said: '--seed', setting: 'seed', value: options.seed },
-      { said: '--lr', setting: 'learningRate', value: options.lr },
-    ],
-    configOf: CodecTrainer.configOf,
-  });
+/** @param out where a run goes that says nothing of it */
+function withOptions(command: Command, out: string): Command {
+  return command
+    .description(
+      'train the codec of a byte budget, alone and together with face recognisers that look at what it restores',
+    )
+    .option('--data <dir>', 'folder of aligned faces with identities (default: CAMEO_DATA)')
+    .option('-o, --out <dir>', 'folder for checkpoint, log and models', out)
+    .option(
+      '--config <file>',
+      'JSON of settings: stages, their weights, what is frozen (see models/face-training.json)',
+    )
+    .option(
+      '--recognizers <names>',
+      `comma-separated recognisers that look at restored faces; the first has the CosFace term (default: ${RECOGNIZER})`,
+    )
+    .option('--from <file>', 'go on from the model of another run, in place of fitting principal components')
+    .option('--checkpoint-every <n>', 'steps between checkpoints and validations', number)
+    .option(
+      '--resume',
+      'go on from the checkpoint in --out; stages that have not begun may have changed in --config, all else that contradicts it is refused',
+    )
+    .addHelpText(
+      'after',
+      `\nExample: cameo train codec --config models/face-training.json -o out/codec\n${INTERRUPT_HELP}`,
+    );
+}
+
+/**
+ * Whether options, --config or the checkpoint are those of the autoencoder, which `train codec` trained before.
+ * @throws ArgumentError where others are the codec's
+ */
+async function meansAutoencoder(options: TrainCodecCommand): Promise<boolean> {
+  const { steps, batch, seed, lr, config, resume, out, from, recognizers } = options;
+  const given = [steps, batch, seed, lr].some((value) => value !== undefined);
+  if (given && (from !== undefined || recognizers !== undefined)) {
+    throw new ArgumentError(
+      "train codec: --steps, --batch, --seed and --lr are options of train autoencoder; the codec's settings stand in --config",
+    );
+  }
+  if (given) return true;
+  if (config && onlyAutoencoderHas(await readJsonObject(config))) return true;
+  if (!resume) return false;
+  return AutoencoderTrainer.isCheckpoint(await readCheckpoint(checkpointOf(out, resume)));
+}
+
+/** Whether settings are of the autoencoder alone. The codec's `steps` are a list: quantization indices. */
+function onlyAutoencoderHas(file: Record<string, unknown>): boolean {
+  const only = (own: object, other: object, settings: object): boolean =>
+    Object.keys(settings).some((key) => Object.hasOwn(own, key) && !Object.hasOwn(other, key));
+  return (
+    typeof file.steps === 'number' ||
+    only(DEFAULT_AUTOENCODER_TRAINING, DEFAULT_JOINT_TRAINING, file) ||
+    (isJsonObject(file.model) && only(DEFAULT_AUTOENCODER_TRAINING.model, DEFAULT_JOINT_TRAINING.model, file.model))
+  );
+}
+
+/** The settings of a new run or, whole, of one that goes on: stages that have not begun may have changed. */
+async function settings({ config: path, out, resume }: TrainCodecCommand): Promise<JointTrainingConfig> {
+  const checkpoint = checkpointOf(out, resume);
+  if (resume && !path) return JointTrainer.configOf(await readCheckpoint(checkpoint));
+  const config = merged(DEFAULT_JOINT_TRAINING, await settingsFile(path, DEFAULT_JOINT_TRAINING));
+  return { ...config, stages: config.stages.map((stage) => ({ ...DEFAULT_STAGE, ...stage })) };
+}
+
+/** The model to go on from: the bytes of its file. */
+async function readFrom({ from, resume, out }: TrainCodecCommand): Promise<Uint8Array | undefined> {
+  if (!from) return undefined;
+  if (resume) {
+    throw new ArgumentError(
+      `--from ${from}: the run in ${out} has begun with its own weights; leave it out with --resume, or choose another --out to begin anew`,
+    );
+  }
+  return (await readWeightsFile(from, readKlt)).bytes;
 }
 
 async function run(options: TrainCodecCommand): Promise<void> {
   const data = dataFolder(options.data);
   const config = await settings(options);
+  const from = await readFrom(options);
+  await refuseInput(join(options.out, 'model.safetensors'), [options.from, options.config]);
   say(`settings: ${JSON.stringify(config)}`);
-  await runTrainingCommand(options, displayOf(config), (shown) => trainCodec({ ...shown, config, data }));
+  const recognizers: ReadRecognizer[] = [];
+  if (usesRecognizers(config)) {
+    for (const name of (options.recognizers ?? RECOGNIZER).split(',')) {
+      recognizers.push(await readRecognizerOf(name, recognizerPlaces(data)));
+    }
+  }
+  await runTrainingCommand(options, displayOf(config), (shown) =>
+    trainJoint({ ...shown, config, data, from, recognizers }).finally(() => {
+      for (const one of recognizers) one.dispose();
+    }),
+  );
 }
 
-function displayOf(config: CodecTrainingConfig): TrainingDisplay<TrainingStart, CodecStep, Validation[]> {
-  const { rates } = config.model;
-  const psnrs: number[] = new Array(rates).fill(0);
-  const sizes: number[] = new Array(rates).fill(0);
-  return {
-    steps: config.steps,
-    batch: config.batchSize,
-    format: FORMAT,
-    started: ({ parameters, faces, gpu }) => [
-      `${parameters} parameters, ${faces.count} faces of ${resolve(faces.root)}, on ${gpu.description.description}`,
-    ],
-    figures: ({ rate, loss, psnr, bytes }, smooth) => {
-      psnrs[rate] = psnr;
-      sizes[rate] = bytes;
-      return {
-        loss: smooth('loss', loss).toFixed(4),
-        psnr: psnrs.map((value) => value.toFixed(1)).join('/'),
-        bytes: sizes.map((value) => value.toFixed(0)).join('/'),
-      };
-    },
-    plot: { name: 'loss.svg', draw: (log) => lossPlot(log, rates) },
-  };
-}
+const displayOf = (config: JointTrainingConfig): TrainingDisplay<TrainingStart, JointStep, JointValidation[]> => ({
+  steps: totalSteps(config),
+  batch: config.batchSize,
+  format: FORMAT,
+  started: ({ parameters, faces, gpu }) => [
+    `${parameters} parameters; ${faces.count} faces of ${resolve(faces.root)}, on ${gpu.description.description}`,
+  ],
+  figures: ({ stage, psnr, bytes, distance }, smooth) => ({
+    stage,
+    psnr: smooth('psnr', psnr).toFixed(2),
+    bytes: smooth('bytes', bytes).toFixed(0),
+    distance: smooth('distance', distance).toFixed(3),
+  }),
+  validated: (validation) =>
+    validation.map(({ qIndex, psnr, bytes, distance }) => {
+      const apart = Number.isNaN(distance) ? '' : `, distance ${distance.toFixed(4)}`;
+      return `held-out faces at index ${qIndex}: ${psnr.toFixed(2)} dB, ${bytes.toFixed(0)} bytes${apart}`;
+    }),
+  plot: { name: 'training.svg', draw: jointPlot },
+});
 
-/** Training loss and validation PSNR over the steps, as two panels of one SVG. */
-function lossPlot(log: TrainingLog, rates: number): string {
-  const psnr = Array.from({ length: rates }, (_, rate) => ({
-    name: `validation PSNR at rate ${rate}, dB`,
-    points: log.series(`val_psnr_${rate}`),
-    markers: true,
-  })).filter(({ points }) => points.length > 0);
-  const loss = { title: 'Training loss', xLabel: 'step', yLabel: 'loss', logY: true };
-  const plots: LinePlotOptions[] = [{ ...loss, series: [{ name: 'loss', points: log.series('loss') }] }];
-  if (psnr.length > 0) plots.push({ title: 'Validation', xLabel: 'step', yLabel: 'PSNR, dB', series: psnr });
+/** Loss, and what held-out faces lose, over the steps. */
+function jointPlot(log: TrainingLog): string {
+  const plots = [
+    { title: 'Training loss', xLabel: 'step', yLabel: 'loss', series: [{ name: 'loss', points: log.series('loss') }] },
+  ];
+  for (const [title, yLabel, column] of [
+    ['Held-out faces: PSNR', 'dB', 'psnr'],
+    ['Held-out faces: distance of embeddings', '1 − cos', 'distance'],
+    ['Held-out faces: estimated bytes', 'bytes', 'bytes'],
+  ]) {
+    const series = ['low', 'high'].map((rate) => ({
+      name: `${rate} rate`,
+      points: log.series(`val_${column}_${rate}`),
+      markers: true,
+    }));
+    if (series[0].points.length > 0) plots.push({ title, xLabel: 'step', yLabel, series });
+  }
   return stackedPlots(plots);
 }

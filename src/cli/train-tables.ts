@@ -34,7 +34,7 @@ export function addTrainTables(train: Command): void {
     .command('tables')
     .description("fit the integer tables of the entropy coder to a trained model's values of training faces")
     .option('--data <dir>', 'folder of aligned faces (default: CAMEO_DATA)')
-    .requiredOption('--model <file>', 'weights that `cameo train joint` made')
+    .requiredOption('--model <file>', 'weights that `cameo train codec` made')
     .requiredOption('-o, --out <file>', 'the same weights with tables: what `cameo encode --bytes` needs')
     .option('--faces <n>', 'training faces to fit to', number, 4000)
     .addHelpText(

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { addTrainAdapted } from './train-adapted.js';
 import { addTrainArchitectures } from './train-architectures.js';
+import { addTrainAutoencoder } from './train-autoencoder.js';
 import { addTrainCodec } from './train-codec.js';
-import { addTrainJoint } from './train-joint.js';
 import { addTrainLosses } from './train-losses.js';
 import { addTrainRecognition } from './train-recognition.js';
 import { addTrainRecognitionFaces } from './train-recognition-faces.js';
@@ -12,11 +12,11 @@ import { addTrainTables } from './train-tables.js';
 export function addTrainCommand(program: Command): void {
   const train = program.command('train').description('train a network on your own pictures');
   addTrainCodec(train);
+  addTrainTables(train);
+  addTrainAutoencoder(train);
   addTrainRecognition(train);
   addTrainRecognitionFaces(train);
   addTrainArchitectures(train);
-  addTrainJoint(train);
-  addTrainTables(train);
   addTrainAdapted(train);
   addTrainLosses(train);
 }

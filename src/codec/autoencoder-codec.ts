@@ -57,7 +57,7 @@ export class AutoencoderCodec {
   }
 
   /**
-   * @param safetensors a weights file as `cameo train codec` writes it
+   * @param safetensors a weights file as `cameo train autoencoder` writes it
    * @throws CheckpointError for a file that is none, or does not fit its own architecture
    */
   static fromWeights(gpu: Gpu, safetensors: Uint8Array): AutoencoderCodec {

@@ -1,7 +1,7 @@
 import { CheckpointError } from '../common/errors.js';
 import { parseJson } from '../common/json.js';
 import { type HostTensors, withPrefix } from '../nn/host-tensor.js';
-import { readSafetensors, writeSafetensors } from '../nn/safetensors.js';
+import { readSafetensors, readSafetensorsMetadata, writeSafetensors } from '../nn/safetensors.js';
 import type { TrainingSource } from './training-source.js';
 
 /** What every checkpoint notes in its metadata beside its tensors; a training may note more. */
@@ -17,7 +17,7 @@ export interface CheckpointState<Config> {
 export interface CheckpointFormat<State> {
   /** The key of its metadata. */
   key: string;
-  /** What messages call the training, e.g. `codec training`. */
+  /** What messages call the training, e.g. `autoencoder training`. */
   training: string;
   /** The state, with settings that came later filled in. @throws an error that says what is wrong with it */
   check(state: State): State;
@@ -34,6 +34,10 @@ export function writeCheckpoint<State>(
   );
   return writeSafetensors(tensors, new Map([[key, JSON.stringify(state)]]));
 }
+
+/** Whether a safetensors file is a checkpoint of this kind. @throws CheckpointError for no safetensors file */
+export const isCheckpointOf = ({ key }: Pick<CheckpointFormat<unknown>, 'key'>, bytes: Uint8Array): boolean =>
+  readSafetensorsMetadata(bytes).has(key);
 
 /** @throws CheckpointError for a file of another kind, or whose state is damaged */
 export function parseCheckpoint<State extends CheckpointState<unknown>>(

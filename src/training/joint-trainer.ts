@@ -66,7 +66,7 @@ type Figures = { loss: Tensor; error: Tensor; bits: Tensor; distance: Tensor; co
 
 const FORMAT: CheckpointFormat<CheckpointState<JointTrainingConfig>> = {
   key: 'cameo.joint-checkpoint',
-  training: 'joint training',
+  training: 'joint training of the codec',
   check(state) {
     checkJointTraining(state.config);
     return state;

@@ -67,7 +67,7 @@ class Trained extends Module {
   }
 }
 
-type StepInputs = { x: Tensor; labels: Tensor; labelWeight: Tensor; teacher: Tensor };
+type RecognitionInputs = { x: Tensor; labels: Tensor; labelWeight: Tensor; teacher: Tensor };
 type StepFigures = { loss: Tensor; classification: Tensor; distance: Tensor };
 
 /** The recogniser whose weights a run started at. */
@@ -113,9 +113,9 @@ export class RecognitionTrainer {
   /** The running average of the network's weights; null without. */
   readonly #average: Recognizer | null = null;
   readonly #schedule: Schedule;
-  readonly #inputs: StepInputs;
+  readonly #inputs: RecognitionInputs;
   #from: StartedFrom | undefined;
-  #recorded: RecordedStep<StepInputs, StepFigures> | null = null;
+  #recorded: RecordedStep<RecognitionInputs, StepFigures> | null = null;
 
   constructor(
     private readonly gpu: Gpu,
@@ -219,7 +219,7 @@ export class RecognitionTrainer {
     return { step, loss, classification, distance, margin, learningRate };
   }
 
-  #step(): RecordedStep<StepInputs, StepFigures> {
+  #step(): RecordedStep<RecognitionInputs, StepFigures> {
     if (this.#recorded) return this.#recorded;
     const { config } = this;
     const { network, classes } = this.#trained;

@@ -13,7 +13,7 @@ export async function tryCodecs(codecs: readonly ForeignCodec[]): Promise<void> 
   for (const codec of codecs) await codec.encode(GREY, SIDE, SIDE, PLENTY);
 }
 
-/** The same for JPEG and JPEG2000 as `evaluateCodec` and the demo use them. @throws as `tryCodecs` */
+/** The same for JPEG and JPEG2000 as `evaluateAutoencoder` and the demo use them. @throws as `tryCodecs` */
 export async function tryBaselines(): Promise<void> {
   await encodeBaselines(GREY, SIDE, SIDE, PLENTY);
 }

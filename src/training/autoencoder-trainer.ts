@@ -12,13 +12,19 @@ import { affine } from '../ops/unary.js';
 import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
 import { Tape } from '../tensor/tape.js';
 import { keep, Tensor } from '../tensor/tensor.js';
-import { type CheckpointFormat, type CheckpointState, parseCheckpoint, writeCheckpoint } from './checkpoint.js';
-import { type CodecTrainingConfig, checkCodecTraining } from './codec-config.js';
+import { type AutoencoderTrainingConfig, checkAutoencoderTraining } from './autoencoder-config.js';
+import {
+  type CheckpointFormat,
+  type CheckpointState,
+  isCheckpointOf,
+  parseCheckpoint,
+  writeCheckpoint,
+} from './checkpoint.js';
 import { assertSameConfig } from './same-config.js';
 import { assertSameSource, type TrainingSource } from './training-source.js';
 
 /** Figures of one step, as the progress bar and the log show them. */
-export interface CodecStep {
+export interface AutoencoderStep {
   step: number;
   rate: number;
   /** distortion + weighted rate: what the gradients are of */
@@ -35,7 +41,7 @@ export interface CodecStep {
 }
 
 /** What a step reads; the recorded steps of all rates share it. */
-type StepInputs = {
+type AutoencoderInputs = {
   /** Faces [batchSize, H, W, 3]. */
   x: Tensor;
   /** Weight of the bits in the loss, []. */
@@ -51,16 +57,17 @@ const FIRST_RATE_WEIGHT = 0.1;
 /** Largest change of a rate's weight in one visit, in natural-log units. */
 const STEERING = 0.02;
 
-interface CodecState extends CheckpointState<CodecTrainingConfig> {
+interface AutoencoderState extends CheckpointState<AutoencoderTrainingConfig> {
   rateWeights: number[];
 }
 
-const FORMAT: CheckpointFormat<CodecState> = {
+const FORMAT: CheckpointFormat<AutoencoderState> = {
+  // The first name of this training stays in its files.
   key: 'cameo.codec-checkpoint',
-  training: 'codec training',
+  training: 'autoencoder training',
   check(state) {
     const { step, rateWeights, config } = state;
-    checkCodecTraining(config);
+    checkAutoencoderTraining(config);
     const fit = Array.isArray(rateWeights) && rateWeights.length === config.model.rates;
     if (!fit || !rateWeights.every((weight) => weight > 0)) {
       throw new CheckpointError(`step ${step}, rate weights [${rateWeights}]`);
@@ -74,24 +81,24 @@ const FORMAT: CheckpointFormat<CodecState> = {
  * alone; the weight of a rate's bits is steered until the estimated size meets the rate's target. All state is in the
  * checkpoint, so a resumed run computes the same bits as one that was not stopped.
  */
-export class CodecTrainer {
+export class AutoencoderTrainer {
   readonly model: Autoencoder;
   readonly optimizer: Adam;
   /** Steps done. */
   step = 0;
   readonly #rateWeights: number[];
   readonly #schedule: Schedule;
-  readonly #inputs: StepInputs;
+  readonly #inputs: AutoencoderInputs;
   /** By rate: the step as it was recorded, and the mode of quantization in it. */
-  readonly #recorded = new Map<number, { mode: StepMode; recorded: RecordedStep<StepInputs, StepFigures> }>();
+  readonly #recorded = new Map<number, { mode: StepMode; recorded: RecordedStep<AutoencoderInputs, StepFigures> }>();
 
   constructor(
     private readonly gpu: Gpu,
-    readonly config: CodecTrainingConfig,
+    readonly config: AutoencoderTrainingConfig,
     /** What the run learns from: noted in checkpoints, and compared at a resume where both sides know it. */
     private readonly source: TrainingSource | null = null,
   ) {
-    checkCodecTraining(config);
+    checkAutoencoderTraining(config);
     this.model = new Autoencoder(config.model).initialize(gpu, config.seed);
     this.optimizer = new Adam(this.model.parameters());
     this.#rateWeights = new Array(config.model.rates).fill(FIRST_RATE_WEIGHT);
@@ -109,7 +116,7 @@ export class CodecTrainer {
    * One step.
    * @param images [batchSize, H, W, 3] in [0, 1]
    */
-  async train(images: Float32Array): Promise<CodecStep> {
+  async train(images: Float32Array): Promise<AutoencoderStep> {
     const { config, step } = this;
     const { height, width } = config.model;
     const rate = step % config.model.rates;
@@ -132,7 +139,7 @@ export class CodecTrainer {
   }
 
   /** The step of a rate and mode. What differs from one run to the next: its inputs, and functions of `this.step`. */
-  #stepFor(rate: number, mode: StepMode): RecordedStep<StepInputs, StepFigures> {
+  #stepFor(rate: number, mode: StepMode): RecordedStep<AutoencoderInputs, StepFigures> {
     const known = this.#recorded.get(rate);
     if (known?.mode === mode) return known.recorded;
     known?.recorded.dispose();
@@ -165,8 +172,13 @@ export class CodecTrainer {
     );
   }
 
+  /** Whether a file is a checkpoint of this training. @throws CheckpointError for no safetensors file */
+  static isCheckpoint(bytes: Uint8Array): boolean {
+    return isCheckpointOf(FORMAT, bytes);
+  }
+
   /** The training config that a checkpoint was made with. */
-  static configOf(bytes: Uint8Array): CodecTrainingConfig {
+  static configOf(bytes: Uint8Array): AutoencoderTrainingConfig {
     return parseCheckpoint(FORMAT, bytes).state.config;
   }
 

@@ -1,19 +1,19 @@
 import type { Unreadable } from '../../data/faces/face-listing.js';
 import type { AutoencoderConfig } from '../../models/autoencoder.js';
-import type { RateEvaluation } from '../quality/codec-evaluation.js';
+import type { RateEvaluation } from '../quality/autoencoder-evaluation.js';
 import { groupTable, meansTable } from './codec-tables.js';
 import { factTexts, listLines, type RunFacts } from './run-facts.js';
 import { markdownTable } from './tables.js';
 
-/** Everything that `cameo evaluate codec` found, and how: the content of its JSON file. */
-export interface CodecReport extends RunFacts {
+/** Everything that `cameo evaluate autoencoder` found, and how: the content of its JSON file. */
+export interface AutoencoderReport extends RunFacts {
   model: { id: string; config: AutoencoderConfig };
   data: { split: string; facesInSplit: number; faces: number; unreadable: Unreadable[] };
   rates: RateEvaluation[];
 }
 
 /** The report for readers. @param plot name of the plot's file beside it */
-export function codecReportMarkdown(report: CodecReport, plot: string): string {
+export function autoencoderReportMarkdown(report: AutoencoderReport, plot: string): string {
   const { data, model, rates } = report;
   const { stages, latentChannels } = model.config;
   const subset =

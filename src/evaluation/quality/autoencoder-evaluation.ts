@@ -30,7 +30,7 @@ export const atRate = (codec: AutoencoderCodec, rate: number): FaceCoder => ({
  * @returns one element a rate
  * @throws ImageError when no face is readable
  */
-export async function evaluateCodec(
+export async function evaluateAutoencoder(
   codec: AutoencoderCodec,
   set: FaceSet,
   onProgress: (done: number, total: number) => void = () => {},

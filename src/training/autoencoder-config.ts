@@ -2,7 +2,7 @@ import { ArgumentError } from '../common/errors.js';
 import { type AutoencoderConfig, DEFAULT_AUTOENCODER } from '../models/autoencoder.js';
 
 /** Everything that decides what a training run computes: saved with each checkpoint, and equal after a resume. */
-export interface CodecTrainingConfig {
+export interface AutoencoderTrainingConfig {
   model: AutoencoderConfig;
   /** Unsigned 32-bit integer: first weights, order and changes of pictures, quantization noise. */
   seed: number;
@@ -21,7 +21,7 @@ export interface CodecTrainingConfig {
   sourceWeights: Record<string, number>;
 }
 
-export const DEFAULT_CODEC_TRAINING: CodecTrainingConfig = {
+export const DEFAULT_AUTOENCODER_TRAINING: AutoencoderTrainingConfig = {
   model: DEFAULT_AUTOENCODER,
   seed: 1,
   steps: 9000,
@@ -35,14 +35,14 @@ export const DEFAULT_CODEC_TRAINING: CodecTrainingConfig = {
 };
 
 /** @throws ArgumentError that names the value that is out of range */
-export function checkCodecTraining(config: CodecTrainingConfig): CodecTrainingConfig {
-  const integer = (name: keyof CodecTrainingConfig, low: number, high: number): void => {
+export function checkAutoencoderTraining(config: AutoencoderTrainingConfig): AutoencoderTrainingConfig {
+  const integer = (name: keyof AutoencoderTrainingConfig, low: number, high: number): void => {
     const value = config[name] as number;
     if (!Number.isInteger(value) || value < low || value > high) {
       throw new ArgumentError(`training: ${name} is ${value}; expected an integer from ${low} to ${high}`);
     }
   };
-  const between = (name: keyof CodecTrainingConfig, low: number, high: number): void => {
+  const between = (name: keyof AutoencoderTrainingConfig, low: number, high: number): void => {
     const value = config[name];
     if (typeof value !== 'number' || !(value >= low && value <= high)) {
       throw new ArgumentError(`training: ${name} is ${value}; expected a number from ${low} to ${high}`);

@@ -4,9 +4,9 @@ import { deviceOf } from '../gpu/device-source.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { writeAutoencoder } from '../models/model-file.js';
 import { saveState } from '../nn/state.js';
-import { type CodecTrainingConfig, checkCodecTraining } from './codec-config.js';
-import { type CodecStep, CodecTrainer } from './codec-trainer.js';
-import { type Validation, validateCodec } from './codec-validation.js';
+import { type AutoencoderTrainingConfig, checkAutoencoderTraining } from './autoencoder-config.js';
+import { type AutoencoderStep, AutoencoderTrainer } from './autoencoder-trainer.js';
+import { type Validation, validateAutoencoder } from './autoencoder-validation.js';
 import { trainingSource } from './describe-source.js';
 import type { LogRow } from './training-log.js';
 import {
@@ -18,8 +18,8 @@ import {
   type TrainingStart,
 } from './training-run.js';
 
-export interface TrainCodecOptions extends TrainingOptions<TrainingStart, CodecStep, Validation[]> {
-  config: CodecTrainingConfig;
+export interface TrainAutoencoderOptions extends TrainingOptions<TrainingStart, AutoencoderStep, Validation[]> {
+  config: AutoencoderTrainingConfig;
   /** A folder of aligned faces, with or without a manifest. */
   data: string;
   /** Faces of the validation split to try after each checkpoint; default 96, 0 for none. */
@@ -27,7 +27,7 @@ export interface TrainCodecOptions extends TrainingOptions<TrainingStart, CodecS
 }
 
 /** `validation` has an element a rate; none where there are no validation faces. */
-export type TrainCodecResult = TrainingResult<Validation[]>;
+export type TrainAutoencoderResult = TrainingResult<Validation[]>;
 
 /** Columns of log.csv; the validation columns are filled on the rows of checkpoints. */
 export function logColumns(rates: number): string[] {
@@ -41,15 +41,15 @@ export function logColumns(rates: number): string[] {
  *
  * @throws CheckpointError for a checkpoint that is missing or does not fit, FileError, ArgumentError
  */
-export async function trainCodec(options: TrainCodecOptions): Promise<TrainCodecResult> {
+export async function trainAutoencoder(options: TrainAutoencoderOptions): Promise<TrainAutoencoderResult> {
   return inTrainingFolder(options, async (checkpoint) =>
     runTraining(await codecTraining(options), options, checkpoint),
   );
 }
 
-async function codecTraining(options: TrainCodecOptions): Promise<CodecTraining> {
+async function codecTraining(options: TrainAutoencoderOptions): Promise<AutoencoderTraining> {
   const { data, validationFaces = 96 } = options;
-  const config = checkCodecTraining(options.config);
+  const config = checkAutoencoderTraining(options.config);
   const faces = await openFaceFolder(data, { split: 'train' });
   const weights = Object.keys(config.sourceWeights).length
     ? sourceWeights(faces.entries, config.sourceWeights)
@@ -62,18 +62,18 @@ async function codecTraining(options: TrainCodecOptions): Promise<CodecTraining>
   const unlabelled = new Array<number>(faces.count).fill(-1);
   await faces.batch([0]); // throws where no face is readable
   const gpu = await deviceOf(options.gpu);
-  const trainer = new CodecTrainer(gpu, config, trainingSource(faces.entries, unlabelled, null));
-  return new CodecTraining(trainer, gpu, faces, batches, validation, options.metadata);
+  const trainer = new AutoencoderTrainer(gpu, config, trainingSource(faces.entries, unlabelled, null));
+  return new AutoencoderTraining(trainer, gpu, faces, batches, validation, options.metadata);
 }
 
-class CodecTraining implements Training<TrainingStart, CodecStep, Validation[], Float32Array> {
+class AutoencoderTraining implements Training<TrainingStart, AutoencoderStep, Validation[], Float32Array> {
   readonly steps: number;
   readonly columns: readonly string[];
   readonly checkpointEvery = 200;
   readonly start: Omit<TrainingStart, 'firstStep'>;
 
   constructor(
-    readonly trainer: CodecTrainer,
+    readonly trainer: AutoencoderTrainer,
     private readonly gpu: Gpu,
     private readonly faces: FaceSet,
     private readonly batches: FaceBatches,
@@ -90,16 +90,16 @@ class CodecTraining implements Training<TrainingStart, CodecStep, Validation[], 
     return (await this.batches.load(this.faces, step)).images;
   }
 
-  train(images: Float32Array): Promise<CodecStep> {
+  train(images: Float32Array): Promise<AutoencoderStep> {
     return this.trainer.train(images);
   }
 
-  rowOf({ step, rate, loss, psnr, bytes, rateWeight, learningRate }: CodecStep): LogRow {
+  rowOf({ step, rate, loss, psnr, bytes, rateWeight, learningRate }: AutoencoderStep): LogRow {
     return { step, rate, loss, psnr, bytes, rate_weight: rateWeight, learning_rate: learningRate };
   }
 
   async validate(): Promise<Validation[]> {
-    return this.validationFaces ? validateCodec(this.gpu, this.trainer.model, this.validationFaces) : [];
+    return this.validationFaces ? validateAutoencoder(this.gpu, this.trainer.model, this.validationFaces) : [];
   }
 
   validationRow(validation: Validation[]): LogRow {

@@ -18,7 +18,7 @@ export interface Validation {
 const BATCH = 16;
 
 /** Compresses faces with hard rounding and running statistics, at each rate. The model is left in evaluation mode. */
-export async function validateCodec(gpu: Gpu, model: Autoencoder, faces: FaceSet): Promise<Validation[]> {
+export async function validateAutoencoder(gpu: Gpu, model: Autoencoder, faces: FaceSet): Promise<Validation[]> {
   const { height, width, rates } = model.config;
   const indices = await faces.readable();
   model.eval();

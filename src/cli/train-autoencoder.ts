@@ -1,0 +1,109 @@
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import type { LinePlotOptions } from '../evaluation/reports/plot-svg.js';
+import { type AutoencoderTrainingConfig, DEFAULT_AUTOENCODER_TRAINING } from '../training/autoencoder-config.js';
+import { type AutoencoderStep, AutoencoderTrainer } from '../training/autoencoder-trainer.js';
+import type { Validation } from '../training/autoencoder-validation.js';
+import { trainAutoencoder } from '../training/train-autoencoder.js';
+import type { TrainingLog } from '../training/training-log.js';
+import type { TrainingStart } from '../training/training-run.js';
+import { dataFolder } from './places.js';
+import { say } from './terminal.js';
+import { INTERRUPT_HELP, runTrainingCommand, stackedPlots, type TrainingDisplay } from './training-command.js';
+import {
+  number,
+  RESUME_HELP,
+  runSettings,
+  STEPS_HELP,
+  settingsFile,
+  type TrainingCommandOptions,
+} from './training-settings.js';
+
+export interface TrainAutoencoderCommand extends TrainingCommandOptions {
+  steps?: number;
+  batch?: number;
+  seed?: number;
+  lr?: number;
+}
+
+const FORMAT = '{value}/{total}  loss {loss}  PSNR {psnr} dB  ~{bytes} B  {speed} images/s  left {eta_formatted}';
+
+/** Adds `autoencoder` to `cameo train`. */
+export function addTrainAutoencoder(train: Command): void {
+  train
+    .command('autoencoder')
+    .description('train the autoencoder whose faces are PNG files, on a folder of aligned 112×96 faces')
+    .option('--data <dir>', 'folder of faces (default: CAMEO_DATA, else ../shared/data)')
+    .option('-o, --out <dir>', 'where checkpoint, log, plot and model go', 'out/autoencoder')
+    .option('--config <file>', 'JSON with any of the settings that the run prints')
+    .option('--steps <n>', STEPS_HELP, number)
+    .option('--batch <n>', 'faces a step', number)
+    .option('--seed <n>', 'seed of weights, order, augmentation and noise', number)
+    .option('--lr <x>', 'peak learning rate', number)
+    .option('--checkpoint-every <n>', 'steps between checkpoints', number, 200)
+    .option('--resume', RESUME_HELP)
+    .addHelpText(
+      'after',
+      `\nExample: cameo train autoencoder --data faces -o out/autoencoder --steps 20000\n${INTERRUPT_HELP}`,
+    )
+    .action(runTrainAutoencoder);
+}
+
+async function settings(options: TrainAutoencoderCommand): Promise<AutoencoderTrainingConfig> {
+  return runSettings(options, {
+    file: await settingsFile(options.config, DEFAULT_AUTOENCODER_TRAINING),
+    defaults: DEFAULT_AUTOENCODER_TRAINING,
+    given: [
+      { said: '--steps', setting: 'steps', value: options.steps },
+      { said: '--batch', setting: 'batchSize', value: options.batch },
+      { said: '--seed', setting: 'seed', value: options.seed },
+      { said: '--lr', setting: 'learningRate', value: options.lr },
+    ],
+    configOf: AutoencoderTrainer.configOf,
+  });
+}
+
+/** The command, also where an older name of it is used. */
+export async function runTrainAutoencoder(options: TrainAutoencoderCommand): Promise<void> {
+  const data = dataFolder(options.data);
+  const config = await settings(options);
+  say(`settings: ${JSON.stringify(config)}`);
+  await runTrainingCommand(options, displayOf(config), (shown) => trainAutoencoder({ ...shown, config, data }));
+}
+
+function displayOf(config: AutoencoderTrainingConfig): TrainingDisplay<TrainingStart, AutoencoderStep, Validation[]> {
+  const { rates } = config.model;
+  const psnrs: number[] = new Array(rates).fill(0);
+  const sizes: number[] = new Array(rates).fill(0);
+  return {
+    steps: config.steps,
+    batch: config.batchSize,
+    format: FORMAT,
+    started: ({ parameters, faces, gpu }) => [
+      `${parameters} parameters, ${faces.count} faces of ${resolve(faces.root)}, on ${gpu.description.description}`,
+    ],
+    figures: ({ rate, loss, psnr, bytes }, smooth) => {
+      psnrs[rate] = psnr;
+      sizes[rate] = bytes;
+      return {
+        loss: smooth('loss', loss).toFixed(4),
+        psnr: psnrs.map((value) => value.toFixed(1)).join('/'),
+        bytes: sizes.map((value) => value.toFixed(0)).join('/'),
+      };
+    },
+    plot: { name: 'loss.svg', draw: (log) => lossPlot(log, rates) },
+  };
+}
+
+/** Training loss and validation PSNR over the steps, as two panels of one SVG. */
+function lossPlot(log: TrainingLog, rates: number): string {
+  const psnr = Array.from({ length: rates }, (_, rate) => ({
+    name: `validation PSNR at rate ${rate}, dB`,
+    points: log.series(`val_psnr_${rate}`),
+    markers: true,
+  })).filter(({ points }) => points.length > 0);
+  const loss = { title: 'Training loss', xLabel: 'step', yLabel: 'loss', logY: true };
+  const plots: LinePlotOptions[] = [{ ...loss, series: [{ name: 'loss', points: log.series('loss') }] }];
+  if (psnr.length > 0) plots.push({ title: 'Validation', xLabel: 'step', yLabel: 'PSNR, dB', series: psnr });
+  return stackedPlots(plots);
+}

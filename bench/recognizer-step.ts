@@ -14,6 +14,7 @@ import {
   DEFAULT_RECOGNITION_TRAINING,
   facesInStep,
   type RecognitionTrainingConfig,
+  withNewLossNames,
 } from '../src/training/recognition-config.js';
 import { RecognitionTrainer } from '../src/training/recognition-trainer.js';
 
@@ -29,7 +30,9 @@ const SHOWN = 16;
 const CLASSES = 2000;
 
 const [path = 'models/recognizer-long-training.json', batch = '32'] = process.argv.slice(2);
-const file = JSON.parse(readFileSync(join(PACKAGE_ROOT, path), 'utf8')) as Partial<RecognitionTrainingConfig>;
+const file = withNewLossNames(
+  JSON.parse(readFileSync(join(PACKAGE_ROOT, path), 'utf8')) as Partial<RecognitionTrainingConfig>,
+);
 const config: RecognitionTrainingConfig = {
   ...DEFAULT_RECOGNITION_TRAINING,
   ...file,

@@ -111,7 +111,7 @@ async function recognitionTraining(
   };
   const recorded = recordStep(gpu, inputs, ({ x, labels }) => {
     const tape = new Tape();
-    const loss = tape.record(() => cosFace(model.embed(x), classes, labels, { s: 30, m: 0.35 }));
+    const loss = tape.record(() => cosFace(model.embed(x), classes, labels, { scale: 30, margin: 0.35 }));
     sgd.step(tape.gradients(loss, [...parameters.values()]), 1e-3);
     return { loss };
   });

@@ -81,7 +81,7 @@ export function cosFaceTasks({ dim, classes }: { dim: number; classes: number },
   const operandBytes = 4 * dim * (batch + classes);
   const layer = `${classes} classes, ${dim} values`;
   const { cosFace } = cosFaceOps;
-  const attrs = { s: 64, m: 0.35 };
+  const attrs = { scale: 64, margin: 0.35 };
   const inputsOn = (gpu: Gpu): Tensor[] => [
     uniform(gpu, [batch, dim], 1),
     uniform(gpu, [classes, dim], 2),

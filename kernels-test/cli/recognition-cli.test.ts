@@ -20,7 +20,7 @@ writeFileSync(
   config,
   JSON.stringify({
     model: { dimension: 16, channels: [4, 8, 8, 8], units: [0, 0, 0, 0] },
-    loss: { loss: 'arcface', s: 16, m: 0.3, lambda: 0 },
+    loss: { loss: 'arcface', scale: 16, margin: 0.3, lambda: 0 },
     steps: 4,
     batchSize: 6,
     warmUpSteps: 1,
@@ -41,7 +41,7 @@ test('cameo train recognition trains by a file of settings, validates, and goes 
     out,
   ]);
   assert.is(run.code, 0, run.stderr);
-  assert.match(run.stdout, /"loss":"arcface","s":16,"m":0.3/);
+  assert.match(run.stdout, /"loss":"arcface","scale":16,"margin":0.3/);
   assert.match(run.stdout, /20 faces of 5 identities/);
   assert.match(run.stdout, /held-out identities: TAR/);
   const { description, metadata } = readRecognizer(readFileSync(join(out, 'model.safetensors')));
@@ -65,7 +65,7 @@ test('cameo train recognition trains by a file of settings, validates, and goes 
 test('bad settings and data are refused by name', async () => {
   const tiny = writeTinyRecognizer(join(folder, 'tiny.safetensors'), 3);
   for (const [args, message] of [
-    [['--loss', 'arcface', '--m', '9'], /m is 9; expected an angle/],
+    [['--loss', 'arcface', '--margin', '9'], /margin is 9; expected an angle/],
     [['--batch', '0'], /batchSize is 0/],
     [['--unlabelled', '3'], /without a teacher/],
     [['--teacher', 'nobody'], /recogniser nobody: neither a file nor one of/],

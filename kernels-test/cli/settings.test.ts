@@ -46,7 +46,7 @@ test('a setting that is not known or of another kind is refused by name', async 
   }
   for (const [text, known, reason] of [
     ['{"balanced": "false"}', DEFAULT_RECOGNITION_TRAINING, /balanced is the string "false"; expected true or false/],
-    ['{"loss": {"margin": 1}}', DEFAULT_RECOGNITION_TRAINING, /unknown setting "loss\.margin"/],
+    ['{"loss": {"margins": 1}}', DEFAULT_RECOGNITION_TRAINING, /unknown setting "loss\.margins"/],
     ['{"stages": {}}', DEFAULT_JOINT_TRAINING, /stages is an object; expected a list/],
   ] as const) {
     assert.match((await rejection(() => readSettings(written(text), known), ArgumentError)).message, reason);
@@ -87,14 +87,15 @@ test('at --resume, whatever contradicts the checkpoint is refused by name, with 
   });
   const config = written('{"learningRate": 0.5, "model": {"rates": 2}, "steps": 9}');
   const cases: [string[], RegExp[]][] = [
-    [['codec', '--lr', '0.5', '--batch', '1', '--seed', '7'], [/--lr is 0\.5, there learningRate is 0\.002/, /--batch is 1, there batchSize is 16/, /--seed is 7, there seed is 1/]],
+    [['autoencoder', '--lr', '0.5', '--batch', '1', '--seed', '7'], [/--lr is 0\.5, there learningRate is 0\.002/, /--batch is 1, there batchSize is 16/, /--seed is 7, there seed is 1/]],
     [['codec', '--config', config], [/learningRate in .*settings\.json is 0\.5, there learningRate is 0\.002/, /model\.rates in .* is 2, there model\.rates is 3/]],
-    [['recognition', '--loss', 'arcface', '--m', '0.4', '--balanced', '--distillation', '3'], [/--loss is "arcface", there loss\.loss is "cosface"/, /--m is 0\.4/, /--balanced is true, there balanced is false/, /--distillation is 3/]],
-    [['joint', '--from', 'model.safetensors'], [/--from model\.safetensors: the run in .* has begun/]],
+    [['recognition', '--loss', 'arcface', '--margin', '0.4', '--balanced', '--distillation', '3'], [/--loss is "arcface", there loss\.loss is "cosface"/, /--margin is 0\.4, there loss\.margin is 0\.35/, /--balanced is true, there balanced is false/, /--distillation is 3/]],
+    [['recognition', '--s', '5', '--m', '0.4'], [/--s is 5, there loss\.scale is 30/, /--m is 0\.4, there loss\.margin is 0\.35/]],
+    [['codec', '--from', 'model.safetensors'], [/--from model\.safetensors: the run in .* has begun/]],
   ]; // biome-ignore format: one a line
   for (const [args, reasons] of cases) {
     const out = args[0] === 'recognition' ? recognition : codec;
-    const complete = args[0] === 'joint' ? ['--config', written('{}')] : [];
+    const complete = args.includes('--from') ? ['--config', written('{}')] : [];
     const run = await cameoHere(['train', ...args, ...complete, '--resume', '-o', out, '--data', folder]);
     assert.is(run.code, 1, run.stderr);
     for (const reason of reasons) assert.match(run.complaints.join(), reason);

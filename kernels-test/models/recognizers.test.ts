@@ -110,7 +110,7 @@ async function checkGradients(model: Recognizer, seed: number): Promise<boolean>
   }
   const tape = new Tape();
   const { loss, gradients, bent } = scope(gpu, () => {
-    const loss = tape.record(() => cosFace(model.embed(x), weights, labels, { s: 8, m: 0.3 }));
+    const loss = tape.record(() => cosFace(model.embed(x), weights, labels, { scale: 8, margin: 0.3 }));
     const bent = tape.nodes.filter(({ name }) => /prelu/i.test(name)).map(({ output }) => output);
     return { loss, gradients: tape.gradients(loss, [...wrt.values()]), bent };
   });

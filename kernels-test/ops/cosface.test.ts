@@ -69,7 +69,7 @@ for (const [name, kernels] of Object.entries(KERNELS)) {
     for (const [batch, classes, size, s, m] of CASES[name] ?? CASES.all) {
       await checkOp({
         op: 'cosFace',
-        attrs: { s, m },
+        attrs: { scale: s, margin: m },
         inputs: [[batch, size], [classes, size], [batch]],
         values: labelled(classes),
         implementation,
@@ -84,7 +84,7 @@ for (const [name, kernels] of Object.entries(KERNELS)) {
 test('cosFace with 10,000 classes of 512 dimensions', async () => {
   await checkOp({
     op: 'cosFace',
-    attrs: { s: 64, m: 0.35 },
+    attrs: { scale: 64, margin: 0.35 },
     inputs: [[3, 512], [10000, 512], [3]],
     values: labelled(10000),
     factor: 16,
@@ -108,9 +108,9 @@ test('cosFace takes embeddings and weights of any length, and the margin makes t
     return [
       cosFace(x, w, labels),
       cosFace(longer, w, labels),
-      cosFace(x, w, labels, { m: 0 }),
+      cosFace(x, w, labels, { margin: 0 }),
       // With a vanishing scale every class is as likely as any other.
-      cosFace(x, w, labels, { s: 1e-20 }),
+      cosFace(x, w, labels, { scale: 1e-20 }),
       uniform,
     ];
   });

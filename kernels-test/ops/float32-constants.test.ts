@@ -27,7 +27,7 @@ function refused(run: () => unknown, name: string, value: number): void {
 }
 
 const quantize = { mode: 'hard', scale: 1, min: 0, max: 255, seed: 0, stream: 0 } as const;
-const loss = { loss: 'cosface', s: 64, m: 0.35, lambda: 0 } as const;
+const loss = { loss: 'cosface', scale: 64, margin: 0.35, lambda: 0 } as const;
 const labelled = [[4, 8], [10, 8], [4]];
 const [x, c] = [[2, 4, 4, 3], [3]];
 
@@ -42,8 +42,8 @@ const constants: [OpName, number[][], object, string[], signed?: boolean][] = [
   ['pad', [[2]], { before: [1], after: [0], value: 0 }, ['value'], true],
   ['clamp', [x], { min: -Infinity, max: Infinity }, ['min', 'max'], true],
   ['quantize', [x], quantize, ['scale']],
-  ['cosFace', labelled, { s: 64, m: 0.35 }, ['s', 'm']],
-  ['marginLoss', labelled, loss, ['s', 'm', 'lambda']],
+  ['cosFace', labelled, { scale: 64, margin: 0.35 }, ['scale', 'margin']],
+  ['marginLoss', labelled, loss, ['scale', 'margin', 'lambda']],
   ['ssim', [x, x], { window: 3, sigma: 1.5, dataRange: 1 }, ['sigma', 'dataRange']],
 ];
 

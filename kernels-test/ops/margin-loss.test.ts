@@ -12,16 +12,16 @@ import { checkOp, gpuSuite, randomValues, testGpu } from '../helpers/harness.js'
 const test = gpuSuite('margin losses');
 
 const SPECS: LossSpec[] = [
-  { loss: 'cosface', s: 64, m: 0.35, lambda: 0 },
-  { loss: 'arcface', s: 64, m: 0.5, lambda: 0 },
-  { loss: 'arcface', s: 16, m: 1.5, lambda: 0 }, // half of the angles pass π
-  { loss: 'sphereface', s: 1, m: 1, lambda: 0 },
-  { loss: 'sphereface', s: 1, m: 2, lambda: 0 },
-  { loss: 'sphereface', s: 1, m: 3, lambda: 0.5 },
-  { loss: 'sphereface', s: 1, m: 4, lambda: 0 },
-  { loss: 'sphereface', s: 1, m: 4, lambda: 5 },
-  { loss: 'normface', s: 30, m: 0, lambda: 0 },
-  { loss: 'softmax', s: 1, m: 0, lambda: 0 },
+  { loss: 'cosface', scale: 64, margin: 0.35, lambda: 0 },
+  { loss: 'arcface', scale: 64, margin: 0.5, lambda: 0 },
+  { loss: 'arcface', scale: 16, margin: 1.5, lambda: 0 }, // half of the angles pass π
+  { loss: 'sphereface', scale: 1, margin: 1, lambda: 0 },
+  { loss: 'sphereface', scale: 1, margin: 2, lambda: 0 },
+  { loss: 'sphereface', scale: 1, margin: 3, lambda: 0.5 },
+  { loss: 'sphereface', scale: 1, margin: 4, lambda: 0 },
+  { loss: 'sphereface', scale: 1, margin: 4, lambda: 5 },
+  { loss: 'normface', scale: 30, margin: 0, lambda: 0 },
+  { loss: 'softmax', scale: 1, margin: 0, lambda: 0 },
 ];
 
 const KERNELS: Record<string, MarginLossKernels> = {
@@ -36,7 +36,7 @@ const labelled = (classes: number) => (k: number, size: number) =>
 
 for (const attrs of SPECS) {
   for (const [name, kernels] of Object.entries(KERNELS)) {
-    test(`${attrs.loss}, m ${attrs.m}, λ ${attrs.lambda}: forward and gradients, ${name} kernels`, async () => {
+    test(`${attrs.loss}, margin ${attrs.margin}, λ ${attrs.lambda}: forward and gradients, ${name} kernels`, async () => {
       for (const [batch, classes, size] of [
         [1, 1, 3],
         [3, 2, 5],
@@ -50,7 +50,7 @@ for (const attrs of SPECS) {
           values: labelled(classes),
           implementation: marginLossOp(kernels),
           // Logits up to s (or ‖x‖) are rounded before their exponentials are taken.
-          factor: Math.max(4, attrs.s / 4),
+          factor: Math.max(4, attrs.scale / 4),
           scale: 1 / batch,
         });
       }
@@ -92,9 +92,9 @@ async function atAngles(angles: readonly number[], spec: LossSpec): Promise<{ lo
 
 test('at the ends of the angles and where pieces meet, values and gradients are finite and the loss grows with the angle', async () => {
   const angles = [0, 1e-4, Math.PI / 4, Math.PI / 3, Math.PI / 2, 2, Math.PI - 0.5, Math.PI - 1e-3, Math.PI];
-  for (const spec of SPECS.filter(({ s }) => s <= 16 || s === 64).map((spec) => ({
+  for (const spec of SPECS.filter(({ scale }) => scale <= 16 || scale === 64).map((spec) => ({
     ...spec,
-    s: Math.min(spec.s, 4),
+    scale: Math.min(spec.scale, 4),
   }))) {
     const results = await atAngles(angles, spec);
     for (const { loss, dx } of results) assert.ok([loss, ...dx].every(Number.isFinite), `${spec.loss}: ${loss}, ${dx}`);
@@ -102,7 +102,7 @@ test('at the ends of the angles and where pieces meet, values and gradients are 
       // Up to here the other class, at right angles, falls too.
       const losses = results.slice(2).map(({ loss }) => loss);
       for (let k = 1; k < losses.length; k++) {
-        assert.ok(losses[k] > losses[k - 1], `${spec.loss} ${spec.m}: ${losses}`);
+        assert.ok(losses[k] > losses[k - 1], `${spec.loss} ${spec.margin}: ${losses}`);
       }
     }
   }
@@ -115,12 +115,12 @@ test('special cases are what they should be', async () => {
     const w = Tensor.from(gpu, randomValues(7 * 16, 2), [7, 16]);
     const labels = labelsTensor(gpu, [0, 6, 3, 3, 1], 7);
     return [
-      marginLoss(x, w, labels, { loss: 'cosface', s: 20, m: 0.3 }),
-      cosFace(x, w, labels, { s: 20, m: 0.3 }),
-      marginLoss(x, w, labels, { loss: 'normface', s: 20 }),
-      marginLoss(x, w, labels, { loss: 'arcface', s: 20, m: 0 }),
-      marginLoss(x, w, labels, { loss: 'sphereface', m: 4, lambda: 1e9 }),
-      marginLoss(x, w, labels, { loss: 'sphereface', m: 1 }),
+      marginLoss(x, w, labels, { loss: 'cosface', scale: 20, margin: 0.3 }),
+      cosFace(x, w, labels, { scale: 20, margin: 0.3 }),
+      marginLoss(x, w, labels, { loss: 'normface', scale: 20 }),
+      marginLoss(x, w, labels, { loss: 'arcface', scale: 20, margin: 0 }),
+      marginLoss(x, w, labels, { loss: 'sphereface', margin: 4, lambda: 1e9 }),
+      marginLoss(x, w, labels, { loss: 'sphereface', margin: 1 }),
       softmaxCrossEntropy(Tensor.zeros(gpu, [5, 7]), labels),
       marginLoss(x, Tensor.zeros(gpu, [7, 16]), labels, { loss: 'softmax' }),
     ];
@@ -139,14 +139,37 @@ test('a margin given as a function changes from run to run of a recorded step', 
   const w = Tensor.from(gpu, randomValues(3 * 8, 2), [3, 8]);
   const labels = labelsTensor(gpu, [0, 2, 1, 1], 3);
   let m = 0;
-  const step = recordStep(gpu, {}, () => ({ loss: marginLoss(x, w, labels, { loss: 'arcface', s: 8, m: () => m }) }));
+  const step = recordStep(gpu, {}, () => ({
+    loss: marginLoss(x, w, labels, { loss: 'arcface', scale: 8, margin: () => m }),
+  }));
   for (m of [0, 0.2, 0.5]) {
     step.run();
-    const expected = scope(gpu, () => marginLoss(x, w, labels, { loss: 'arcface', s: 8, m }));
+    const expected = scope(gpu, () => marginLoss(x, w, labels, { loss: 'arcface', scale: 8, margin: m }));
     assert.is(await step.outputs.loss.item(), await expected.item());
     expected.dispose();
   }
   for (const tensor of [step, x, w, labels]) tensor.dispose();
+});
+
+test('s and m, as scale and margin were called before, mean the same', async () => {
+  const gpu = await testGpu();
+  const values = scope(gpu, () => {
+    const x = Tensor.from(gpu, randomValues(4 * 8, 1), [4, 8]);
+    const w = Tensor.from(gpu, randomValues(3 * 8, 2), [3, 8]);
+    const labels = labelsTensor(gpu, [0, 2, 1, 1], 3);
+    const both = { scale: 8, margin: 0.4, m: 0.4 };
+    assert.throws(() => cosFace(x, w, labels, both), /cosFace: m is called margin now; expected one of them/);
+    assert.throws(() => marginLoss(x, w, labels, { loss: 'arcface', ...both }), /m is called margin now/);
+    return [
+      cosFace(x, w, labels, { scale: 8, margin: 0.4 }),
+      cosFace(x, w, labels, { s: 8, m: 0.4 }),
+      marginLoss(x, w, labels, { loss: 'arcface', scale: 8, margin: 0.4 }),
+      marginLoss(x, w, labels, { loss: 'arcface', s: () => 8, m: 0.4 }),
+    ];
+  });
+  const [cosface, oldCosface, arcface, oldArcface] = await Promise.all(values.map((value) => value.item()));
+  assert.equal([oldCosface, oldArcface], [cosface, arcface]);
+  for (const tensor of values) tensor.dispose();
 });
 
 test('bad numbers are refused by name', async () => {
@@ -155,10 +178,10 @@ test('bad numbers are refused by name', async () => {
     const [x, w] = [Tensor.zeros(gpu, [2, 4]), Tensor.zeros(gpu, [3, 4])];
     const labels = labelsTensor(gpu, [0, 1], 3);
     for (const [spec, message] of [
-      [{ loss: 'sphereface', m: 2.5 }, /m is 2.5; expected 1, 2, 3 or 4/],
-      [{ loss: 'arcface', m: 2 }, /m is 2; expected an angle/],
+      [{ loss: 'sphereface', margin: 2.5 }, /margin is 2.5; expected 1, 2, 3 or 4/],
+      [{ loss: 'arcface', margin: 2 }, /margin is 2; expected an angle/],
       [{ loss: 'triplet' as 'cosface' }, /loss is triplet/],
-      [{ loss: 'cosface', s: 0 }, /s is 0/],
+      [{ loss: 'cosface', scale: 0 }, /scale is 0/],
       [{ loss: 'sphereface', lambda: -1 }, /lambda is -1/],
     ] as const) {
       assert.throws(

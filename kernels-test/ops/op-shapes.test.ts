@@ -100,7 +100,7 @@ test('shapes of the networks here', () => {
     [1, 2, 2, 6],
   );
   assert.equal(outputShape('maxPool2d', [[1, 7, 6, 3]], { ...pool, padding: [1, 0, 0, 0] }), [1, 4, 3, 3]);
-  assert.equal(outputShape('cosFace', [[8, 64], [100, 64], [8]], { s: 30, m: 0.35 }), []);
+  assert.equal(outputShape('cosFace', [[8, 64], [100, 64], [8]], { scale: 30, margin: 0.35 }), []);
 });
 
 test('a transposed convolution undoes the shape of its convolution', () => {
@@ -337,9 +337,9 @@ const badCalls = [
   bad('quantize', [[2]], { ...quantize, min: 0.5 }, ArgumentError, /\[0.5, 255\] must have integer ends/),
   bad('quantize', [[2]], { ...quantize, seed: 2 ** 32 }, ArgumentError, /seed is 4294967296; expected 32 bits/),
   bad('quantize', [[2]], { ...quantize, mode: 'soft' as 'hard' }, ArgumentError, /mode is soft/),
-  bad('cosFace', [[2, 4], [9, 5], [2]], { s: 1, m: 0 }, ShapeError, /4 dimensions, weights \[9,5\] 5/),
-  bad('cosFace', [[2, 4], [9, 4], [9]], { s: 1, m: 0 }, ShapeError, /labels have shape \[9\]; expected \[2\]/),
-  bad('cosFace', [[2, 4], [9, 4], [2]], { s: 1, m: -0.1 }, ArgumentError, /m is -0.1/),
+  bad('cosFace', [[2, 4], [9, 5], [2]], { scale: 1, margin: 0 }, ShapeError, /4 dimensions, weights \[9,5\] 5/),
+  bad('cosFace', [[2, 4], [9, 4], [9]], { scale: 1, margin: 0 }, ShapeError, /labels have shape \[9\]; expected \[2\]/),
+  bad('cosFace', [[2, 4], [9, 4], [2]], { scale: 1, margin: -0.1 }, ArgumentError, /margin is -0.1/),
   bad(
     'mse',
     [

@@ -227,24 +227,27 @@ export const gradientCases: readonly GradientCase[] = [
 
   make('softmaxCrossEntropy', '5 classes', [uniform([3, 5], -3, 3), ndarray([3], [4, 0, 2])], none),
   make('softmaxCrossEntropy', 'large logits', [uniform([2, 3], 1000, 1003), ndarray([2], [1, 1])], none),
-  make('cosFace', 's 8, m 0.35', [uniform([4, 5]), uniform([7, 5]), ndarray([4], [0, 6, 3, 3])], { s: 8, m: 0.35 }),
-  make('cosFace', 's 2, m 0', [uniform([2, 3]), uniform([3, 3]), ndarray([2], [2, 0])], { s: 2, m: 0 }),
+  make('cosFace', 's 8, m 0.35', [uniform([4, 5]), uniform([7, 5]), ndarray([4], [0, 6, 3, 3])], {
+    scale: 8,
+    margin: 0.35,
+  }),
+  make('cosFace', 's 2, m 0', [uniform([2, 3]), uniform([3, 3]), ndarray([2], [2, 0])], { scale: 2, margin: 0 }),
   ...(
     [
-      { loss: 'cosface', s: 8, m: 0.35, lambda: 0 },
-      { loss: 'arcface', s: 8, m: 0.5, lambda: 0 },
-      { loss: 'arcface', s: 4, m: 1.5, lambda: 0 },
-      { loss: 'sphereface', s: 1, m: 1, lambda: 0 },
-      { loss: 'sphereface', s: 1, m: 2, lambda: 0.5 },
-      { loss: 'sphereface', s: 1, m: 3, lambda: 0 },
-      { loss: 'sphereface', s: 1, m: 4, lambda: 5 },
-      { loss: 'normface', s: 8, m: 0, lambda: 0 },
-      { loss: 'softmax', s: 1, m: 0, lambda: 0 },
+      { loss: 'cosface', scale: 8, margin: 0.35, lambda: 0 },
+      { loss: 'arcface', scale: 8, margin: 0.5, lambda: 0 },
+      { loss: 'arcface', scale: 4, margin: 1.5, lambda: 0 },
+      { loss: 'sphereface', scale: 1, margin: 1, lambda: 0 },
+      { loss: 'sphereface', scale: 1, margin: 2, lambda: 0.5 },
+      { loss: 'sphereface', scale: 1, margin: 3, lambda: 0 },
+      { loss: 'sphereface', scale: 1, margin: 4, lambda: 5 },
+      { loss: 'normface', scale: 8, margin: 0, lambda: 0 },
+      { loss: 'softmax', scale: 1, margin: 0, lambda: 0 },
     ] as const
   ).map((attrs) =>
     make(
       'marginLoss',
-      `${attrs.loss} ${attrs.m}`,
+      `${attrs.loss} ${attrs.margin}`,
       [uniform([4, 5]), uniform([7, 5]), ndarray([4], [0, 6, 3, 3])],
       attrs,
     ),

@@ -22,7 +22,10 @@ test('labels that are no class are refused', () => {
     const labels = ndarray([1], [label]);
     const refused = (error: unknown): boolean => error instanceof ArgumentError && /label 0/.test(error.message);
     assert.throws(() => referenceOps.softmaxCrossEntropy.forward([logits, labels], {}), refused);
-    assert.throws(() => referenceOps.cosFace.forward([logits, uniform([3, 3]), labels], { s: 1, m: 0 }), refused);
+    assert.throws(
+      () => referenceOps.cosFace.forward([logits, uniform([3, 3]), labels], { scale: 1, margin: 0 }),
+      refused,
+    );
   }
 });
 
@@ -47,7 +50,7 @@ test('CosFace is cross-entropy of scaled cosines, with the margin on the target'
       return s * (cosine(row, column) - (labels.data[row] === column ? m : 0));
     });
     const expected = referenceOps.softmaxCrossEntropy.forward([ndarray([3, 5], logits), labels], {});
-    close(referenceOps.cosFace.forward([x, w, labels], { s, m }).data, expected.data);
+    close(referenceOps.cosFace.forward([x, w, labels], { scale: s, margin: m }).data, expected.data);
   }
 });
 

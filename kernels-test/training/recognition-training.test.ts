@@ -38,7 +38,7 @@ test('a run learns to tell identities apart, validates, and writes models that l
   const gpu = await testGpu();
   const out = join(folder, 'learn');
   const losses: number[] = [];
-  const config = { ...CONFIG, steps: 40, loss: { loss: 'cosface', s: 16, m: 0.2, lambda: 0 } as const };
+  const config = { ...CONFIG, steps: 40, loss: { loss: 'cosface', scale: 16, margin: 0.2, lambda: 0 } as const };
   const result = await trainRecognition({
     gpu,
     config,
@@ -109,7 +109,7 @@ test('a checkpoint of other settings or other identities is refused', async () =
 
 test('margin and scale rise to those of the loss, and the step uses them', async () => {
   const gpu = await testGpu();
-  const config = { ...CONFIG, marginWarmUpSteps: 3, firstScale: 4, loss: { ...CONFIG.loss, s: 16, m: 0.4 } };
+  const config = { ...CONFIG, marginWarmUpSteps: 3, firstScale: 4, loss: { ...CONFIG.loss, scale: 16, margin: 0.4 } };
   const trainer = new RecognitionTrainer(gpu, config, ['a', 'b']);
   const seen: [number, number][] = [];
   for (let step = 0; step < 6; step++) {

@@ -13,6 +13,7 @@ import {
   type JointTrainingConfig,
   totalSteps,
   usesRecognizers,
+  withNewJointNames,
 } from '../training/joint-config.js';
 import { type JointStep, JointTrainer } from '../training/joint-trainer.js';
 import type { JointValidation } from '../training/joint-validation.js';
@@ -95,6 +96,7 @@ async function meansAutoencoder(options: TrainCodecCommand): Promise<boolean> {
     );
   }
   if (given) return true;
+  if (from !== undefined || recognizers !== undefined) return false;
   if (config && onlyAutoencoderHas(await readJsonObject(config))) return true;
   if (!resume) return false;
   return AutoencoderTrainer.isCheckpoint(await readCheckpoint(checkpointOf(out, resume)));
@@ -115,7 +117,7 @@ function onlyAutoencoderHas(file: Record<string, unknown>): boolean {
 async function settings({ config: path, out, resume }: TrainCodecCommand): Promise<JointTrainingConfig> {
   const checkpoint = checkpointOf(out, resume);
   if (resume && !path) return JointTrainer.configOf(await readCheckpoint(checkpoint));
-  const config = merged(DEFAULT_JOINT_TRAINING, await settingsFile(path, DEFAULT_JOINT_TRAINING));
+  const config = merged(DEFAULT_JOINT_TRAINING, await settingsFile(path, DEFAULT_JOINT_TRAINING, withNewJointNames));
   return { ...config, stages: config.stages.map((stage) => ({ ...DEFAULT_STAGE, ...stage })) };
 }
 

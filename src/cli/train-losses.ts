@@ -118,14 +118,14 @@ async function run(options: LossesOptions): Promise<void> {
 async function writeReport(out: string, report: LossesReport): Promise<void> {
   const { results, data, config } = report;
   const percent = (share: number | undefined): string => (share === undefined ? '' : `${(100 * share).toFixed(1)} %`);
-  const uses = { s: ['cosface', 'arcface', 'normface'], m: ['cosface', 'arcface', 'sphereface'] };
+  const uses = { scale: ['cosface', 'arcface', 'normface'], margin: ['cosface', 'arcface', 'sphereface'] };
   const table = {
     title: 'Held-out identities',
-    columns: ['Loss', 's', 'm', 'λ', 'accuracy', 'TAR at FAR 1e-2', 'TAR at FAR 1e-3'],
-    rows: results.map(({ loss, s, m, lambda, validation }) => [
+    columns: ['Loss', 'scale', 'margin', 'λ', 'accuracy', 'TAR at FAR 1e-2', 'TAR at FAR 1e-3'],
+    rows: results.map(({ loss, scale, margin, lambda, validation }) => [
       loss,
-      uses.s.includes(loss) ? s : '–',
-      uses.m.includes(loss) ? m : '–',
+      uses.scale.includes(loss) ? scale : '–',
+      uses.margin.includes(loss) ? margin : '–',
       loss === 'sphereface' ? lambda : '–',
       percent(validation?.accuracy),
       percent(validation?.tar2),

@@ -11,6 +11,7 @@ import {
   DEFAULT_RECOGNITION_TRAINING,
   facesInStep,
   type RecognitionTrainingConfig,
+  withNewLossNames,
 } from '../training/recognition-config.js';
 import { type RecognitionStep, RecognitionTrainer } from '../training/recognition-trainer.js';
 import type { RecognitionValidation } from '../training/recognition-validation.js';
@@ -33,6 +34,8 @@ import { expectKind, readWeights, type WeightsOf, weightsPath } from './weights.
 interface TrainRecognitionCommand extends TrainingCommandOptions {
   sources?: string;
   loss?: LossSpec['loss'];
+  scale?: number;
+  margin?: number;
   s?: number;
   m?: number;
   steps?: number;
@@ -49,11 +52,11 @@ interface TrainRecognitionCommand extends TrainingCommandOptions {
 
 /** Margins usual for each loss. */
 export const USUAL_MARGINS: Record<LossSpec['loss'], Omit<LossSpec, 'loss'>> = {
-  cosface: { s: 30, m: 0.35, lambda: 0 },
-  arcface: { s: 30, m: 0.5, lambda: 0 },
-  sphereface: { s: 1, m: 4, lambda: 5 },
-  normface: { s: 30, m: 0, lambda: 0 },
-  softmax: { s: 1, m: 0, lambda: 0 },
+  cosface: { scale: 30, margin: 0.35, lambda: 0 },
+  arcface: { scale: 30, margin: 0.5, lambda: 0 },
+  sphereface: { scale: 1, margin: 4, lambda: 5 },
+  normface: { scale: 30, margin: 0, lambda: 0 },
+  softmax: { scale: 1, margin: 0, lambda: 0 },
 };
 
 const FORMAT = '{value}/{total}  loss {loss}  teacher {distance}  {speed} images/s  left {eta_formatted}';
@@ -71,8 +74,10 @@ export function addTrainRecognition(train: Command): void {
     .option('-o, --out <dir>', 'where checkpoint, log, plot and models go', 'out/recognition')
     .option('--config <file>', 'JSON with any of the settings that the run prints')
     .addOption(new Option('--loss <name>', 'loss on the labels').choices(LOSSES))
-    .option('--s <x>', 'scale of the logits', number)
-    .option('--m <x>', 'margin: cosine (cosface), radians (arcface), factor 1 to 4 (sphereface)', number)
+    .option('--scale <x>', 'scale of the logits', number)
+    .option('--margin <x>', 'margin: cosine (cosface), radians (arcface), factor 1 to 4 (sphereface)', number)
+    .addOption(new Option('--s <x>').argParser(number).hideHelp())
+    .addOption(new Option('--m <x>').argParser(number).hideHelp())
     .option('--steps <n>', STEPS_HELP, number)
     .option('--batch <n>', 'labelled faces a step', number)
     .option('--seed <n>', 'seed of weights, order and changes of pictures', number)
@@ -90,13 +95,13 @@ export function addTrainRecognition(train: Command): void {
     .option('--resume', RESUME_HELP)
     .addHelpText(
       'after',
-      `\nExample: cameo train recognition --data faces --loss cosface --m 0.35 -o out/recognition\n${INTERRUPT_HELP}`,
+      `\nExample: cameo train recognition --data faces --loss cosface --margin 0.35 -o out/recognition\n${INTERRUPT_HELP}`,
     )
     .action(run);
 }
 
 async function settings(options: TrainRecognitionCommand): Promise<RecognitionTrainingConfig> {
-  const file = await settingsFile(options.config, DEFAULT_RECOGNITION_TRAINING);
+  const file = await settingsFile(options.config, DEFAULT_RECOGNITION_TRAINING, withNewLossNames);
   // --loss takes the place of the file's whole loss.
   if (options.loss) delete file.loss;
   const loss = options.loss ?? file.loss?.loss ?? DEFAULT_RECOGNITION_TRAINING.loss.loss;
@@ -105,8 +110,10 @@ async function settings(options: TrainRecognitionCommand): Promise<RecognitionTr
     defaults: { ...DEFAULT_RECOGNITION_TRAINING, loss: { loss, ...USUAL_MARGINS[loss] } },
     given: [
       { said: '--loss', setting: 'loss.loss', value: options.loss },
-      { said: '--s', setting: 'loss.s', value: options.s },
-      { said: '--m', setting: 'loss.m', value: options.m },
+      { said: '--s', setting: 'loss.scale', value: options.s },
+      { said: '--m', setting: 'loss.margin', value: options.m },
+      { said: '--scale', setting: 'loss.scale', value: options.scale },
+      { said: '--margin', setting: 'loss.margin', value: options.margin },
       { said: '--steps', setting: 'steps', value: options.steps },
       { said: '--batch', setting: 'batchSize', value: options.batch },
       { said: '--seed', setting: 'seed', value: options.seed },

@@ -14,13 +14,21 @@ export const number = (text: string): number => {
   return value;
 };
 
+/** Gives settings of a file the names that they have now. */
+export type Renaming = <T extends object>(settings: T) => T;
+
 /**
  * The settings in a JSON file.
  * @param known all settings that there are; a setting's value is to be of the kind that it has here
+ * @param renamed gives settings the names that they have now
  * @throws FileError; FormatError for no JSON object; ArgumentError for a setting that is not known, or of another kind
  */
-export async function readSettings<T extends object>(path: string, known: T): Promise<Partial<T>> {
-  const file = await readJsonObject(path);
+export async function readSettings<T extends object>(
+  path: string,
+  known: T,
+  renamed: Renaming = (settings) => settings,
+): Promise<Partial<T>> {
+  const file = renamed(await readJsonObject(path));
   checkSettings(file, known as Record<string, unknown>, path, '');
   return file as Partial<T>;
 }
@@ -121,8 +129,11 @@ export interface SettingsSource<Config> {
 }
 
 /** The settings in the file of --config; none without it. @throws as `readSettings` */
-export const settingsFile = async <T extends object>(path: string | undefined, known: T): Promise<Partial<T>> =>
-  path ? readSettings(path, known) : {};
+export const settingsFile = async <T extends object>(
+  path: string | undefined,
+  known: T,
+  renamed?: Renaming,
+): Promise<Partial<T>> => (path ? readSettings(path, known, renamed) : {});
 
 /**
  * The settings of a run: of a new one those given, over the defaults; of one that goes on the checkpoint's, of which the

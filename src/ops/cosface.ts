@@ -1,10 +1,17 @@
 import { withDefaults } from '../common/arguments.js';
+import { withNewNames } from '../common/renamed-options.js';
 import type { Shape } from '../common/shapes.js';
 import { map, type NdArray, scalar } from '../reference/ndarray.js';
 import type { ReferenceRule } from '../reference/reference-op.js';
 import { apply, type Op } from '../tensor/tape.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { checkLabelledEmbeddings, type MarginLossKernels, marginLossOp } from './margin-loss.js';
+import {
+  checkLabelledEmbeddings,
+  MARGIN_NAMES,
+  type MarginLossKernels,
+  marginLossOp,
+  type OldMarginNames,
+} from './margin-loss.js';
 import { multiplyReference } from './matmul/matmul.js';
 import { l2NormalizeReference } from './normalize.js';
 import { checkNotNegative, checkPositive } from './shape-checks.js';
@@ -12,22 +19,22 @@ import { crossEntropyGradientReference, crossEntropyReference } from './softmax.
 
 export interface CosFaceAttrs {
   /** Scale of the cosines. */
-  s: number;
+  scale: number;
   /** Margin, in units of the cosine. */
-  m: number;
+  margin: number;
 }
 
 export function cosFaceShape(inputs: readonly Shape[], attrs: CosFaceAttrs): number[] {
   checkLabelledEmbeddings('cosFace', inputs);
-  checkPositive('cosFace', 's', attrs.s);
-  checkNotNegative('cosFace', 'm', attrs.m);
+  checkPositive('cosFace', 'scale', attrs.scale);
+  checkNotNegative('cosFace', 'margin', attrs.margin);
   return [];
 }
 
 /** The operation: the margin loss `cosface` under a name of its own. */
 export function cosFaceOp(kernels: MarginLossKernels = {}): Op<CosFaceAttrs> {
   const { forward, backward } = marginLossOp(kernels);
-  const asMarginLoss = ({ s, m }: CosFaceAttrs) => ({ loss: 'cosface' as const, s, m, lambda: 0 });
+  const asMarginLoss = (attrs: CosFaceAttrs) => ({ loss: 'cosface' as const, ...attrs, lambda: 0 });
   return {
     inputs: ['embeddings', 'weights', 'labels'],
     shape: cosFaceShape,
@@ -46,8 +53,8 @@ export const cosFaceOps = { cosFace: /* @__PURE__ */ cosFaceOp() };
  * @param embeddings [B,D], of any length: they are normalised here
  * @param weights [classes,D], likewise
  * @param labels [B], from `labelsTensor`; they have no gradient
- * @param options.s scale of the cosines (default 64)
- * @param options.m margin, in units of the cosine (default 0.35)
+ * @param options.scale s, the scale of the cosines (default 64)
+ * @param options.margin m, in units of the cosine (default 0.35)
  * @returns a scalar, in nats
  * @throws ShapeError, ArgumentError
  */
@@ -55,23 +62,24 @@ export function cosFace(
   embeddings: Tensor,
   weights: Tensor,
   labels: Tensor,
-  options?: { s?: number; m?: number },
+  options?: Partial<CosFaceAttrs> & OldMarginNames,
 ): Tensor {
-  const attrs = withDefaults('cosFace', options, { s: 64, m: 0.35 });
+  const given = withNewNames<Partial<CosFaceAttrs> | undefined>('cosFace', options, MARGIN_NAMES);
+  const attrs = withDefaults('cosFace', given, { scale: 64, margin: 0.35 });
   return apply('cosFace', cosFaceOps.cosFace, [embeddings, weights, labels], attrs);
 }
 
 const NORM = { eps: 1e-12 };
 
 /** Normalised embeddings and weights, and the logits s·(cos θ − m·[target]). */
-function cosFaceLogits(inputs: readonly NdArray[], { s, m }: CosFaceAttrs) {
+function cosFaceLogits(inputs: readonly NdArray[], { scale, margin }: CosFaceAttrs) {
   const [x, w, labels] = inputs;
   const embeddings = l2NormalizeReference.forward([x], NORM, x.shape);
   const weights = l2NormalizeReference.forward([w], NORM, w.shape);
   const classes = w.shape[0];
   const logits = map(multiplyReference(embeddings, weights, false, true), (cosine, i) => {
-    const margin = i % classes === labels.data[Math.floor(i / classes)] ? m : 0;
-    return s * (cosine - margin);
+    const isLabel = i % classes === labels.data[Math.floor(i / classes)];
+    return scale * (cosine - (isLabel ? margin : 0));
   });
   return { embeddings, weights, logits };
 }
@@ -82,7 +90,7 @@ export const cosFaceReference: ReferenceRule<CosFaceAttrs> = {
   backward(inputs, _output, dy, attrs) {
     const [x, w, labels] = inputs;
     const { embeddings, weights, logits } = cosFaceLogits(inputs, attrs);
-    const dCosine = map(crossEntropyGradientReference('cosFace', logits, labels, dy), (d) => attrs.s * d);
+    const dCosine = map(crossEntropyGradientReference('cosFace', logits, labels, dy), (d) => attrs.scale * d);
     const [dx] = l2NormalizeReference.backward([x], embeddings, multiplyReference(dCosine, weights), NORM);
     const [dw] = l2NormalizeReference.backward([w], weights, multiplyReference(dCosine, embeddings, true), NORM);
     return [dx, dw, null];

@@ -1,5 +1,6 @@
 import { checkOptions, refuse } from '../common/arguments.js';
 import { ArgumentError, ShapeError } from '../common/errors.js';
+import { withNewNames } from '../common/renamed-options.js';
 import { formatShape, type Shape } from '../common/shapes.js';
 import { addKernel } from '../kernels/elementwise.js';
 import { map, type NdArray, scalar, zeros } from '../reference/ndarray.js';
@@ -30,28 +31,41 @@ export const LOSSES = ['cosface', 'arcface', 'sphereface', 'normface', 'softmax'
 export interface LossSpec {
   loss: (typeof LOSSES)[number];
   /** Scale of the logits; not used by sphereface (there it is the embedding's length) and softmax. */
-  s: number;
+  scale: number;
   /**
    * Margin: of the cosine (cosface), of the angle in radians (arcface, 0 to π/2), or the factor of the angle (sphereface: 1,
    * 2, 3 or 4). Not used by normface and softmax.
    */
-  m: number;
+  margin: number;
   /** sphereface: weight of cos θ beside ψ(θ), as in its annealing; 0 is the loss itself. */
   lambda: number;
 }
 
+/** The names that options of a loss have now, by those of before: of options, settings and checkpoints. */
+export const MARGIN_NAMES = { s: 'scale', m: 'margin' } as const;
+
+/** Options by their names of before. */
+export interface OldMarginNames {
+  /** @deprecated Say `scale`. */
+  s?: number;
+  /** @deprecated Say `margin`. */
+  m?: number;
+}
+
 /** @throws ArgumentError that names the value that is out of range */
-export function checkLossSpec(where: string, { loss, s, m, lambda }: LossSpec): void {
+export function checkLossSpec(where: string, { loss, scale, margin, lambda }: LossSpec): void {
   const fail = (name: string, value: unknown, expected: string): never => {
     throw new ArgumentError(`${where}: ${name} is ${value}; expected ${expected}`);
   };
   if (!LOSSES.includes(loss)) fail('loss', loss, LOSSES.join(', '));
-  checkFloat32(where, 's', s, 0, true);
+  checkFloat32(where, 'scale', scale, 0, true);
   checkFloat32(where, 'lambda', lambda, 0);
-  if (loss === 'sphereface' && ![1, 2, 3, 4].includes(m)) fail('m', m, '1, 2, 3 or 4 for sphereface');
+  if (loss === 'sphereface' && ![1, 2, 3, 4].includes(margin)) fail('margin', margin, '1, 2, 3 or 4 for sphereface');
   // Above about 2.33 the logit would jump up where θ + m passes π.
-  if (loss === 'arcface' && !(m >= 0 && m <= Math.PI / 2)) fail('m', m, 'an angle from 0 to π/2 for arcface');
-  checkFloat32(where, 'm', m, 0);
+  if (loss === 'arcface' && !(margin >= 0 && margin <= Math.PI / 2)) {
+    fail('margin', margin, 'an angle from 0 to π/2 for arcface');
+  }
+  checkFloat32(where, 'margin', margin, 0);
 }
 
 export function marginLossShape(inputs: readonly Shape[], attrs: LossSpec): number[] {
@@ -90,8 +104,8 @@ const unitsOf = (loss: LossSpec['loss']): { x: boolean; w: boolean } => ({
 
 /** The margin as the kernels of the softmax rows take it, checked in each run of a recorded step, since it may change. */
 function marginOf(attrs: LossSpec): Margin {
-  const { loss, s, m, lambda } = attrs;
-  checkLossSpec('marginLoss', { loss, s, m, lambda });
+  const { loss, scale: s, margin: m, lambda } = attrs;
+  checkLossSpec('marginLoss', { loss, scale: s, margin: m, lambda });
   switch (loss) {
     case 'cosface':
       return additiveMargin(s, m);
@@ -162,7 +176,9 @@ export function marginLossOp({
 export const marginLossOps = { marginLoss: /* @__PURE__ */ marginLossOp() };
 
 /** The numbers of a loss as functions are called anew in each run of a recorded step. */
-export type LossSchedule = Pick<LossSpec, 'loss'> & { [K in 's' | 'm' | 'lambda']?: number | (() => number) };
+export type LossSchedule = Pick<LossSpec, 'loss'> & {
+  [K in keyof OldMarginNames | 'scale' | 'margin' | 'lambda']?: number | (() => number);
+};
 
 /**
  * A loss for training recognisers: mean over the batch of the softmax cross-entropy of logits that make the label's class
@@ -177,22 +193,25 @@ export type LossSchedule = Pick<LossSpec, 'loss'> & { [K in 's' | 'm' | 'lambda'
  * @param embeddings [B,D]
  * @param weights [classes,D]
  * @param labels [B], from `labelsTensor`; they have no gradient
- * @param spec defaults s = 64, m = 0.35 (arcface 0.5, sphereface 4), λ = 0; sphereface's m is fixed in a recorded step
+ * @param spec scale s, margin m, λ: 64, 0.35 (arcface 0.5, sphereface 4) and 0 by default; sphereface's margin is fixed in a
+ * recorded step; `s` and `m` are older names of `scale` and `margin`
  * @returns a scalar, in nats
  * @throws ShapeError, ArgumentError
  */
 export function marginLoss(embeddings: Tensor, weights: Tensor, labels: Tensor, spec: LossSchedule): Tensor {
   const current = (value: number | (() => number)): number => (typeof value === 'function' ? value() : value);
   if (spec === undefined) refuse('marginLoss', 'spec', spec, 'an object with a loss');
-  checkOptions('marginLoss', spec, ['loss', 's', 'm', 'lambda']);
-  const { loss, s = 64, m = { arcface: 0.5, sphereface: 4 }[loss as string] ?? 0.35, lambda = 0 } = spec;
+  const given = withNewNames('marginLoss', spec, MARGIN_NAMES);
+  checkOptions('marginLoss', given, ['loss', 'scale', 'margin', 'lambda']);
+  const { loss, scale = 64, lambda = 0 } = given;
+  const margin = given.margin ?? { arcface: 0.5, sphereface: 4 }[loss as string] ?? 0.35;
   return apply('marginLoss', marginLossOps.marginLoss, [embeddings, weights, labels], {
     loss,
-    get s() {
-      return current(s);
+    get scale() {
+      return current(scale);
     },
-    get m() {
-      return current(m);
+    get margin() {
+      return current(margin);
     },
     get lambda() {
       return current(lambda);
@@ -212,7 +231,7 @@ const divided = (x: NdArray, lengths: readonly number[]): NdArray =>
 const LEAST_SINE = 1e-3;
 
 /** The label's logit as a multiple of the scale, as a function of cos θ, and its derivative. */
-function labelFunction({ loss, m, lambda }: LossSpec, cosine: number): { value: number; derivative: number } {
+function labelFunction({ loss, margin: m, lambda }: LossSpec, cosine: number): { value: number; derivative: number } {
   const theta = Math.acos(Math.max(-1, Math.min(1, cosine)));
   if (loss === 'cosface') return { value: cosine - m, derivative: 1 };
   if (loss === 'arcface') {
@@ -250,7 +269,7 @@ function score([x, w, labels]: readonly NdArray[], attrs: LossSpec): Scored {
   const lengthsW = plain ? new Array(w.shape[0]).fill(1) : norms(w);
   const [units, weights] = [divided(x, lengthsX), divided(w, lengthsW)];
   const cosines = multiplyReference(units, weights, false, true);
-  const scales = lengthsX.map((length) => (attrs.loss === 'sphereface' ? length : plain ? 1 : attrs.s));
+  const scales = lengthsX.map((length) => (attrs.loss === 'sphereface' ? length : plain ? 1 : attrs.scale));
   const classes = w.shape[0];
   const logits = map(cosines, (cosine, i) => {
     const row = Math.floor(i / classes);

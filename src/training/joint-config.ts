@@ -1,5 +1,7 @@
 import { ArgumentError } from '../common/errors.js';
+import { withNewNames } from '../common/renamed-options.js';
 import { checkKltConfig, DEFAULT_KLT, type KltConfig, quantizationInputs } from '../models/klt-autoencoder.js';
+import { MARGIN_NAMES } from '../ops/margin-loss.js';
 
 /** A part of the run with weights of its own. */
 export interface JointStage {
@@ -36,8 +38,8 @@ export interface JointTrainingConfig {
   /** Weight of the bits of a face where the squared error of the face over the squared step has weight 1. */
   rateWeight: number;
   /** Of the CosFace loss. */
-  s: number;
-  m: number;
+  scale: number;
+  margin: number;
   clipNorm: number;
   /** How much a face of a source counts for the principal components, and how often it is drawn; 1 where not named. */
   sourceWeights: Record<string, number>;
@@ -66,11 +68,14 @@ export const DEFAULT_JOINT_TRAINING: JointTrainingConfig = {
   steps: [17, 40],
   // High-resolution theory gives ln 2 / 6 = 0.116 for a uniform quantizer; at these rates most symbols are 0 and bits cost more.
   rateWeight: 0.14,
-  s: 30,
-  m: 0.35,
+  scale: 30,
+  margin: 0.35,
   clipNorm: 1,
   sourceWeights: {},
 };
+
+/** Settings as they are called now, of files and checkpoints of earlier versions, too. */
+export const withNewJointNames = <T extends object>(settings: T): T => withNewNames('training', settings, MARGIN_NAMES);
 
 /** @throws ArgumentError that names the value that is out of range */
 export function checkJointTraining(config: JointTrainingConfig): JointTrainingConfig {
@@ -89,8 +94,8 @@ export function checkJointTraining(config: JointTrainingConfig): JointTrainingCo
   check('seed', config.seed, 0, 2 ** 32 - 1, true);
   check('batchSize', config.batchSize, 1, 4096, true);
   check('rateWeight', config.rateWeight, 0, 1e6);
-  check('s', config.s, 1e-3, 1e4);
-  check('m', config.m, 0, 1);
+  check('scale', config.scale, 1e-3, 1e4);
+  check('margin', config.margin, 0, 1);
   check('clipNorm', config.clipNorm, 1e-9, 1e9);
   if (!Array.isArray(config.steps) || config.steps.length !== 2 || config.steps[0] > config.steps[1]) {
     throw new ArgumentError(

@@ -22,7 +22,14 @@ import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
 import { Tape } from '../tensor/tape.js';
 import { keep, Tensor } from '../tensor/tensor.js';
 import { type CheckpointFormat, type CheckpointState, parseCheckpoint, writeCheckpoint } from './checkpoint.js';
-import { checkJointTraining, type JointStage, type JointTrainingConfig, stageAt, totalSteps } from './joint-config.js';
+import {
+  checkJointTraining,
+  type JointStage,
+  type JointTrainingConfig,
+  stageAt,
+  totalSteps,
+  withNewJointNames,
+} from './joint-config.js';
 import { SimulatedEncoder, type SimulatedEncoding } from './simulated-encoder.js';
 import { assertSameSource, type TrainingSource } from './training-source.js';
 
@@ -68,8 +75,9 @@ const FORMAT: CheckpointFormat<CheckpointState<JointTrainingConfig>> = {
   key: 'cameo.joint-checkpoint',
   training: 'joint training of the codec',
   check(state) {
-    checkJointTraining(state.config);
-    return state;
+    const config = withNewJointNames(state.config);
+    checkJointTraining(config);
+    return { ...state, config };
   },
 };
 const WARM_UP = 50;
@@ -236,8 +244,8 @@ export class JointTrainer {
           distance = affine(cosines.reduce(add), -1 / count, 1);
           loss = add(loss, affine(distance, stage.distance));
           if (stage.cosface > 0) {
-            const { s, m } = config;
-            const loss1 = { loss: 'cosface', s, m, lambda: 0 } as const;
+            const { scale, margin } = config;
+            const loss1 = { loss: 'cosface', scale, margin, lambda: 0 } as const;
             cosface = marginLoss(found[0], this.#classes!.directions.tensor, inputs.labels, loss1);
             loss = add(loss, affine(cosface, stage.cosface));
           }

@@ -1,9 +1,10 @@
 import { ArgumentError } from '../common/errors.js';
+import { withNewNames } from '../common/renamed-options.js';
 import { type Augmentation, DEFAULT_AUGMENTATION } from '../data/faces/batches.js';
 import { checkDegradation, type Degradation, NO_DEGRADATION } from '../data/pictures/degrade.js';
 import { type CameoFaceConfig, checkCameoFace, DEFAULT_CAMEO_FACE } from '../models/cameo-face.js';
 import type { RecognizerDescription } from '../models/recognizer-file.js';
-import { checkLossSpec, type LossSpec } from '../ops/margin-loss.js';
+import { checkLossSpec, type LossSpec, MARGIN_NAMES } from '../ops/margin-loss.js';
 import { checkGenerated, countGenerated, type GeneratedCounts, NO_GENERATED } from './generated-faces.js';
 
 /** Everything that decides what a training run computes: saved with each checkpoint, and equal after a resume. */
@@ -16,7 +17,7 @@ export interface RecognitionTrainingConfig {
   labelStart: number;
   /** Steps over which the margin rises from 0 to its value. */
   marginWarmUpSteps: number;
-  /** Scale of the logits in the first step; it changes linearly to the loss's s in as many steps. 0: s from the start. */
+  /** Scale of the logits in the first step; it changes linearly to the loss's scale in as many steps. 0: that from the start. */
   firstScale: number;
   /** Unsigned 32-bit integer: first weights, order and changes of pictures. */
   seed: number;
@@ -54,7 +55,7 @@ export interface RecognitionTrainingConfig {
 export const DEFAULT_RECOGNITION_TRAINING: RecognitionTrainingConfig = {
   architecture: 'cameo-face',
   model: DEFAULT_CAMEO_FACE,
-  loss: { loss: 'cosface', s: 30, m: 0.35, lambda: 0 },
+  loss: { loss: 'cosface', scale: 30, margin: 0.35, lambda: 0 },
   labelStart: 0,
   marginWarmUpSteps: 500,
   firstScale: 0,
@@ -77,6 +78,10 @@ export const DEFAULT_RECOGNITION_TRAINING: RecognitionTrainingConfig = {
   teacherClasses: false,
   averageDecay: 0,
 };
+
+/** Settings as they are called now, of files and checkpoints of earlier versions, too. */
+export const withNewLossNames = <T extends { loss?: object }>(settings: T): T =>
+  settings.loss ? { ...settings, loss: withNewNames('training: loss', settings.loss, MARGIN_NAMES) } : settings;
 
 /** @throws ArgumentError that names the value that is out of range */
 export function checkRecognitionTraining(config: RecognitionTrainingConfig): RecognitionTrainingConfig {

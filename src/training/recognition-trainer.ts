@@ -27,6 +27,7 @@ import {
   facesInStep,
   type RecognitionTrainingConfig,
   recognizerOf,
+  withNewLossNames,
 } from './recognition-config.js';
 import { assertSameConfig } from './same-config.js';
 import { assertSameSource, type TrainingSource } from './training-source.js';
@@ -88,8 +89,9 @@ const FORMAT: CheckpointFormat<RecognitionState> = {
   training: 'recognition training',
   check(state) {
     // A checkpoint of an earlier version lacks settings that came later: they did as the defaults do.
-    const augment = { ...state.config.augment, scale: state.config.augment.scale ?? 0 };
-    const config = checkRecognitionTraining({ ...DEFAULT_RECOGNITION_TRAINING, ...state.config, augment });
+    const saved = withNewLossNames(state.config);
+    const augment = { ...saved.augment, scale: saved.augment.scale ?? 0 };
+    const config = checkRecognitionTraining({ ...DEFAULT_RECOGNITION_TRAINING, ...saved, augment });
     if (!Array.isArray(state.identities)) {
       throw new CheckpointError(`step ${state.step}, identities ${typeof state.identities}`);
     }
@@ -186,14 +188,14 @@ export class RecognitionTrainer {
   }
 
   get margin(): number {
-    const { loss, m } = this.config.loss;
-    return loss === 'sphereface' ? m : m * this.#rise;
+    const { loss, margin } = this.config.loss;
+    return loss === 'sphereface' ? margin : margin * this.#rise;
   }
 
   /** The scale of the current step. */
   get scale(): number {
     const { firstScale, loss } = this.config;
-    return firstScale === 0 ? loss.s : firstScale + (loss.s - firstScale) * this.#rise;
+    return firstScale === 0 ? loss.scale : firstScale + (loss.scale - firstScale) * this.#rise;
   }
 
   /** λ of sphereface, from 1000 down to its own: Liu et al. 2017, arXiv 1704.08063, appendix. */
@@ -233,8 +235,8 @@ export class RecognitionTrainer {
           x.shape[0] > batchSize ? slice(embeddings, [0, 0], [batchSize, network.dimension]) : embeddings;
         const schedule = {
           loss: config.loss.loss,
-          s: () => this.scale,
-          m: () => this.margin,
+          scale: () => this.scale,
+          margin: () => this.margin,
           lambda: () => this.#lambda,
         };
         const classification = marginLoss(labelledOnes, classes.tensor, labels, schedule);

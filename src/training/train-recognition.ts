@@ -13,7 +13,12 @@ import { trainingSource } from './describe-source.js';
 import { FaceGenerator } from './face-generator.js';
 import { GeneratedFaces } from './generated-faces.js';
 import { classMeans, type DrawnFaces, RecognitionBatches } from './recognition-batches.js';
-import { checkRecognitionTraining, type RecognitionTrainingConfig, recognizerOf } from './recognition-config.js';
+import {
+  checkRecognitionTraining,
+  type RecognitionTrainingConfig,
+  recognizerOf,
+  withNewLossNames,
+} from './recognition-config.js';
 import { type RecognitionStep, RecognitionTrainer } from './recognition-trainer.js';
 import { type RecognitionValidation, validateRecognition } from './recognition-validation.js';
 import { TeacherTargets } from './teacher-targets.js';
@@ -79,7 +84,8 @@ export const RECOGNITION_LOG_COLUMNS = [
  *
  * @throws CheckpointError for a checkpoint that is missing or does not fit, FileError, ArgumentError
  */
-export async function trainRecognition(options: TrainRecognitionOptions): Promise<TrainRecognitionResult> {
+export async function trainRecognition(given: TrainRecognitionOptions): Promise<TrainRecognitionResult> {
+  const options = { ...given, config: withNewLossNames(given.config) };
   checkHelpers(options);
   return inTrainingFolder(
     options,

@@ -7,7 +7,7 @@ import { openFaceFolder } from '../src/data/faces/face-set.js';
 import { writeFileAtomic } from '../src/data/files/atomic-file.js';
 import { greyAsRgb } from '../src/evaluation/codecs/jpeg.js';
 import { psnr } from '../src/evaluation/metrics/picture-quality.js';
-import { cosine } from '../src/evaluation/metrics/verification.js';
+import { cosineSimilarity } from '../src/evaluation/metrics/verification.js';
 import { runFacts } from '../src/evaluation/reports/collect-facts.js';
 import { factTexts, listLines } from '../src/evaluation/reports/run-facts.js';
 import { markdownTable } from '../src/evaluation/reports/tables.js';
@@ -68,7 +68,7 @@ try {
         `${name} (${codec.modelId})${kind}`,
         average((k) => encoded[k].length).toFixed(1),
         average((k) => psnr(faces[k], restored[k])).toFixed(2),
-        ...found.map((own, r) => average((k) => 1 - cosine(originals[r][k], own[k])).toFixed(4)),
+        ...found.map((own, r) => average((k) => 1 - cosineSimilarity(originals[r][k], own[k])).toFixed(4)),
       ]);
       console.log(rows.at(-1)!.join('  '));
     }

@@ -6,7 +6,7 @@ import { conv2dOp } from '../src/ops/conv/conv.js';
 import { gatherOf } from '../src/ops/conv/gather-plan.js';
 import { convShape } from '../src/ops/conv/shape.js';
 import { scope, type Tensor } from '../src/tensor/tensor.js';
-import { uniform } from './core/own-tasks.js';
+import { uniformTensor } from './core/own-tasks.js';
 
 /*
  * npx tsx bench/ladder.ts: times each rung of the ladder of shaders/README.md on this adapter, by turns; least of several.
@@ -33,7 +33,7 @@ for (const [x, cout, kernel] of LAYERS) {
     const config = chooseGather(gather, gpu.limits, rung);
     return config.variant === rung ? config : null;
   });
-  const inputs = [uniform(gpu, x, 1), uniform(gpu, [kernel, kernel, x[3], cout], 2)];
+  const inputs = [uniformTensor(gpu, x, 1), uniformTensor(gpu, [kernel, kernel, x[3], cout], 2)];
   const least = configs.map(() => Infinity);
   for (let round = 0; round <= ROUNDS; round++) {
     for (const [k, config] of configs.entries()) {

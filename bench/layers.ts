@@ -19,7 +19,7 @@ export interface LinearLayer {
 export type LayerShape = ConvLayer | LinearLayer;
 
 /** A shape, and how often it occurs in each network. */
-export interface Layer {
+export interface BenchLayer {
   name: string;
   shape: LayerShape;
   counts: Record<string, number>;
@@ -131,13 +131,13 @@ function layerName(shape: LayerShape): string {
 }
 
 /** The layers of all three networks, equal shapes once, in the order of the networks. */
-export function benchLayers(): Layer[] {
+export function benchLayers(): BenchLayer[] {
   const networks: Record<string, LayerShape[]> = {
     autoencoder: autoencoderLayers(),
     sphere20: sphere20Layers(),
     mobilefacenet: mobileFaceNetLayers(),
   };
-  const layers = new Map<string, Layer>();
+  const layers = new Map<string, BenchLayer>();
   for (const [network, shapes] of Object.entries(networks)) {
     for (const shape of shapes) {
       const key = JSON.stringify(shape);

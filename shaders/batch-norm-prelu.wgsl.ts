@@ -1,6 +1,6 @@
 import type { Shader } from '../src/common/shader.js';
 import { read, shader, vectorType, write } from './common/bindings.js';
-import { BLOCK } from './common/block-sums.js';
+import { SUM_BLOCK } from './common/block-sums.js';
 import { type ChannelWidth, walkPlan } from './common/channel-walk.js';
 import { linearHead, linearIndex } from './common/linear-index.js';
 import { f32Literal } from './common/literal.js';
@@ -123,8 +123,8 @@ ${linearHead} {
   var products = V();
   var belows = V();
   var largest = magnitude(V()); // of all z: a NaN among them makes the sums NaN
-  for (var begin = i; begin < plan.rows * plan.groups; begin += ${BLOCK}u * plan.threads) {
-    let end = min(begin + ${BLOCK}u * plan.threads, plan.rows * plan.groups);
+  for (var begin = i; begin < plan.rows * plan.groups; begin += ${SUM_BLOCK}u * plan.threads) {
+    let end = min(begin + ${SUM_BLOCK}u * plan.threads, plan.rows * plan.groups);
     var sum = V();
     var product = V();
     var below = V();

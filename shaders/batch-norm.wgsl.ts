@@ -1,6 +1,6 @@
 import type { Shader } from '../src/common/shader.js';
 import { read, shader, uniform, vectorType, write } from './common/bindings.js';
-import { BLOCK } from './common/block-sums.js';
+import { SUM_BLOCK } from './common/block-sums.js';
 import { type ChannelWidth, walkPlan } from './common/channel-walk.js';
 import { linearHead, linearIndex } from './common/linear-index.js';
 import { f32Literal } from './common/literal.js';
@@ -39,8 +39,8 @@ ${linearHead} {
   if (i >= plan.threads) { return; }
   let origin = xs[i % plan.groups];
   var total = Moments(0.0, V(), V());
-  for (var begin = i; begin < plan.rows * plan.groups; begin += ${BLOCK}u * plan.threads) {
-    let end = min(begin + ${BLOCK}u * plan.threads, plan.rows * plan.groups);
+  for (var begin = i; begin < plan.rows * plan.groups; begin += ${SUM_BLOCK}u * plan.threads) {
+    let end = min(begin + ${SUM_BLOCK}u * plan.threads, plan.rows * plan.groups);
     var block = Moments(0.0, V(), V());
     for (var at = begin; at < end; at += plan.threads) {
       let x = xs[at] - origin;
@@ -89,9 +89,9 @@ ${linearHead} {
   let i = ${linearIndex};
   if (i >= plan.groups) { return; }
   var total = Moments(0.0, V(), V());
-  for (var begin = 0u; begin < plan.parts; begin += ${BLOCK}u) {
+  for (var begin = 0u; begin < plan.parts; begin += ${SUM_BLOCK}u) {
     var block = load(begin, i);
-    for (var part = begin + 1u; part < min(begin + ${BLOCK}u, plan.parts); part++) { block = merge(block, load(part, i)); }
+    for (var part = begin + 1u; part < min(begin + ${SUM_BLOCK}u, plan.parts); part++) { block = merge(block, load(part, i)); }
     total = merge(total, block);
   }
   store(i, total);
@@ -170,8 +170,8 @@ ${linearHead} {
   let mean = means[group];
   var sums = V();
   var products = V();
-  for (var begin = i; begin < plan.rows * plan.groups; begin += ${BLOCK}u * plan.threads) {
-    let end = min(begin + ${BLOCK}u * plan.threads, plan.rows * plan.groups);
+  for (var begin = i; begin < plan.rows * plan.groups; begin += ${SUM_BLOCK}u * plan.threads) {
+    let end = min(begin + ${SUM_BLOCK}u * plan.threads, plan.rows * plan.groups);
     var sum = V();
     var product = V();
     for (var at = begin; at < end; at += plan.threads) {

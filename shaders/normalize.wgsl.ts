@@ -1,6 +1,6 @@
 import type { Shader } from '../src/common/shader.js';
 import { read, shader, uniform, vectorType, write } from './common/bindings.js';
-import { BLOCK } from './common/block-sums.js';
+import { SUM_BLOCK } from './common/block-sums.js';
 import type { ChannelWidth } from './common/channel-walk.js';
 import { linearHead, linearIndex } from './common/linear-index.js';
 import { nonFiniteFunctions } from './common/non-finite.js';
@@ -64,9 +64,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
   let begin = row * plan.groups;
 #endif
   var sum = vec2f();
-  for (var first = lane; first < plan.groups; first += ${BLOCK * lanes}u) {
+  for (var first = lane; first < plan.groups; first += ${SUM_BLOCK * lanes}u) {
     var block = vec2f();
-    for (var k = first; k < min(first + ${BLOCK * lanes}u, plan.groups); k += ${lanes}u) {
+    for (var k = first; k < min(first + ${SUM_BLOCK * lanes}u, plan.groups); k += ${lanes}u) {
       block.x += product(xs[begin + k], xs[begin + k]);
     }
     sum += block;
@@ -104,9 +104,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
   let begin = row * plan.groups;
 #endif
   var sum = vec2f();
-  for (var first = lane; first < plan.groups; first += ${BLOCK * lanes}u) {
+  for (var first = lane; first < plan.groups; first += ${SUM_BLOCK * lanes}u) {
     var block = vec2f();
-    for (var k = first; k < min(first + ${BLOCK * lanes}u, plan.groups); k += ${lanes}u) {
+    for (var k = first; k < min(first + ${SUM_BLOCK * lanes}u, plan.groups); k += ${lanes}u) {
       let x = xs[begin + k];
       block += vec2f(product(x, x), product(x, dys[begin + k]));
     }

@@ -1,6 +1,6 @@
 import type { Shader } from '../src/common/shader.js';
 import { read, shader, uniform, vectorType, write } from './common/bindings.js';
-import { BLOCK } from './common/block-sums.js';
+import { SUM_BLOCK } from './common/block-sums.js';
 import { linearHead, linearIndex } from './common/linear-index.js';
 import { f32Literal as f32 } from './common/literal.js';
 import { nonFiniteFunctions } from './common/non-finite.js';
@@ -156,9 +156,9 @@ ${linearHead} {
   let step = nwg.x * nwg.y * 64u;
   let end = arrayLength(&grads);
   var sum = V();
-  for (var begin = i; begin < end; begin += ${BLOCK}u * step) {
+  for (var begin = i; begin < end; begin += ${SUM_BLOCK}u * step) {
     var block = V();
-    for (var at = begin; at < min(begin + ${BLOCK}u * step, end); at += step) { block += grads[at] * grads[at]; }
+    for (var at = begin; at < min(begin + ${SUM_BLOCK}u * step, end); at += step) { block += grads[at] * grads[at]; }
     sum += block;
   }
 #if ${width === 1}

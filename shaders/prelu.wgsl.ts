@@ -1,6 +1,6 @@
 import type { Shader } from '../src/common/shader.js';
 import { read, shader, vectorType, write } from './common/bindings.js';
-import { BLOCK } from './common/block-sums.js';
+import { SUM_BLOCK } from './common/block-sums.js';
 import { type ChannelWidth, walkPlan } from './common/channel-walk.js';
 import { linearHead, linearIndex } from './common/linear-index.js';
 import { nonFiniteFunctions } from './common/non-finite.js';
@@ -72,8 +72,8 @@ ${linearHead} {
   let slope = slopes[i % plan.groups];
 #endif
   var total = V();
-  for (var begin = i; begin < plan.rows * plan.groups; begin += ${BLOCK}u * plan.threads) {
-    let end = min(begin + ${BLOCK}u * plan.threads, plan.rows * plan.groups);
+  for (var begin = i; begin < plan.rows * plan.groups; begin += ${SUM_BLOCK}u * plan.threads) {
+    let end = min(begin + ${SUM_BLOCK}u * plan.threads, plan.rows * plan.groups);
     var sum = V();
     for (var at = begin; at < end; at += plan.threads) {
       let x = xs[at];

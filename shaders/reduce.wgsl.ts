@@ -1,6 +1,6 @@
 import type { Shader } from '../src/common/shader.js';
 import { read, shader, uniform, vectorType, write } from './common/bindings.js';
-import { BLOCK } from './common/block-sums.js';
+import { SUM_BLOCK } from './common/block-sums.js';
 import { linearHead, linearIndex } from './common/linear-index.js';
 import { wgsl } from './common/wgsl.js';
 
@@ -35,12 +35,12 @@ ${linearHead} {
   let lane = i % (plan.parts * plan.groups);
   let first = i / (plan.parts * plan.groups) * plan.rows * plan.groups;
   let column = first + lane % plan.groups;
-  let step = ${BLOCK}u * plan.parts;
+  let step = ${SUM_BLOCK}u * plan.parts;
   let stride = plan.parts * plan.groups;
   var total = V();
-  for (var first = lane / plan.groups; first < plan.rows; first += ${BLOCK}u * step) {
+  for (var first = lane / plan.groups; first < plan.rows; first += ${SUM_BLOCK}u * step) {
     var blocks = V();
-    for (var begin = first; begin < min(first + ${BLOCK}u * step, plan.rows); begin += step) {
+    for (var begin = first; begin < min(first + ${SUM_BLOCK}u * step, plan.rows); begin += step) {
       let end = column + min(begin + step, plan.rows) * plan.groups;
       var block = V();
       for (var at = column + begin * plan.groups; at < end; at += stride) { block += x[at]; }

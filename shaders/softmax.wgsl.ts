@@ -1,6 +1,6 @@
 import type { Shader } from '../src/common/shader.js';
 import { read, shader, uniform, write } from './common/bindings.js';
-import { BLOCK } from './common/block-sums.js';
+import { SUM_BLOCK } from './common/block-sums.js';
 import { linearHead, linearIndex } from './common/linear-index.js';
 import { type MarginForm, targetFunction } from './common/margin.js';
 import { nonFiniteFunctions } from './common/non-finite.js';
@@ -112,9 +112,9 @@ ${linearHead} {
   var largest = partials[begin].x;
   for (var part = 1u; part < plan.parts; part++) { largest = max(largest, partials[begin + part].x); }
   var sum = 0.0;
-  for (var first = 0u; first < plan.parts; first += ${BLOCK}u) {
+  for (var first = 0u; first < plan.parts; first += ${SUM_BLOCK}u) {
     var block = 0.0;
-    for (var part = first; part < min(first + ${BLOCK}u, plan.parts); part++) {
+    for (var part = first; part < min(first + ${SUM_BLOCK}u, plan.parts); part++) {
       let partial = partials[begin + part];
       block += partial.y * exp(partial.x - largest);
     }

@@ -7,7 +7,7 @@ import { unroll } from './common/unroll.js';
 import { wgsl } from './common/wgsl.js';
 
 /** The weights of a symmetric filter along one axis. */
-export type Weights = ArrayLike<number>;
+export type FilterWeights = ArrayLike<number>;
 
 /*
  * Filters along the middle axis of [outer, length, inner] arrays, of which an invocation computes a run of adjacent outputs.
@@ -45,7 +45,7 @@ const runOf = `
  * @param value WGSL statements that set `value` from the step's index j
  * @param store WGSL statements that use `sum` as the output at index `at` of the output array
  */
-function filterRun(weights: Weights, value: string, store: string): string {
+function filterRun(weights: FilterWeights, value: string, store: string): string {
   const reach = weights.length - 1;
   const term = (k: number) => `${k < reach ? `partial${k} + ` : ''}${f32Literal(weights[k])} * value`;
   return wgsl`
@@ -79,7 +79,7 @@ fn blended(sum: vec4f, pivot: vec2f) -> vec4f {
 }`)();
 
 /** First pass, along the columns: moments under a window of one column. Bindings: a, b, moments, plan. */
-export function ssimColumnMomentsShader(weights: Weights): Shader {
+export function ssimColumnMomentsShader(weights: FilterWeights): Shader {
   return shader(
     {
       xs: read('f32'),
@@ -112,7 +112,7 @@ ${filterRun(
  * (co)variances. Writes the sum of an invocation's SSIMs, and at each position the derivatives of the mean SSIM by
  * E[a], E[b], E[a²] (the same as by E[b²]) and E[ab]. Bindings: moments, derivatives, partials, plan.
  */
-export function ssimShader(weights: Weights): Shader {
+export function ssimShader(weights: FilterWeights): Shader {
   return shader(
     {
       moments: read('vec4f'),
@@ -156,7 +156,7 @@ ${filterRun(
 }
 
 /** What the transposed filter sums up: zero outside the source. The index wraps around to a large one before the start. */
-function spreadValue(weights: Weights): string {
+function spreadValue(weights: FilterWeights): string {
   return `let index = first + j - ${weights.length - 1}u;
     let value = select(
       vec4f(), sources[source + min(index, plan.sourceLength - 1u) * plan.inner], index < plan.sourceLength);`;
@@ -166,7 +166,7 @@ function spreadValue(weights: Weights): string {
  * First pass of the gradient, along the rows: the transposed filter, whose taps give back to where the filter's taps
  * read. Bindings: derivatives, their spread, plan.
  */
-export function ssimSpreadShader(weights: Weights): Shader {
+export function ssimSpreadShader(weights: FilterWeights): Shader {
   return shader(
     { sources: read('vec4f'), spread: write('vec4f'), plan: ssimPlan },
     (declarations) => wgsl`
@@ -185,7 +185,7 @@ ${filterRun(weights, spreadValue(weights), 'spread[at] = sum;')}
  * Second pass of the gradient, along the columns, and the chain rule to the pixels: E[a²] changes by 2a, E[ab] by b.
  * Bindings: the spread derivatives, a, b, dy (a scalar), the gradients by a and by b, each if wanted, plan.
  */
-export function ssimGradientShader(weights: Weights, wanted: { a: boolean; b: boolean }): Shader {
+export function ssimGradientShader(weights: FilterWeights, wanted: { a: boolean; b: boolean }): Shader {
   const store = wgsl`let x = xs[at];
       let y = ys[at];
 #if ${wanted.a}

@@ -1,6 +1,6 @@
 import { ImageError } from '../src/common/errors.js';
 import type { RgbImage } from '../src/data/pictures/rgb-image.js';
-import { byId, within } from './dom.js';
+import { byId, elementWithin } from './dom.js';
 import { fromSource } from './picture.js';
 
 const REASONS: Record<string, string> = {
@@ -29,9 +29,9 @@ export async function fromCamera<T = RgbImage>(
       throw new ImageError(`the camera cannot be used: ${REASONS[cause.name] ?? cause.message}`, { cause });
     });
   const dialog = byId<HTMLDialogElement>('camera');
-  const video = within<HTMLVideoElement>(dialog, 'video');
-  const take = within<HTMLButtonElement>(dialog, '.take');
-  within(dialog, 'h2').textContent = title;
+  const video = elementWithin<HTMLVideoElement>(dialog, 'video');
+  const take = elementWithin<HTMLButtonElement>(dialog, '.take');
+  elementWithin(dialog, 'h2').textContent = title;
   take.hidden = look !== undefined;
   take.disabled = true; // until there is a picture
   video.classList.toggle('mirrored', facing === 'user');

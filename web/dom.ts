@@ -8,7 +8,7 @@ export const byId = <T extends HTMLElement = HTMLElement>(id: string): T => {
 };
 
 /** The first element inside `root` that a selector finds, which the page has. */
-export const within = <T extends HTMLElement = HTMLElement>(root: ParentNode, selector: string): T => {
+export const elementWithin = <T extends HTMLElement = HTMLElement>(root: ParentNode, selector: string): T => {
   const found = root.querySelector<T>(selector);
   if (!found) throw new Error(`the page has no element ${selector}`);
   return found;

@@ -1,7 +1,7 @@
 import { alignFace, FACE_HEIGHT, FACE_WIDTH, type FaceLandmarks } from '../src/data/pictures/align.js';
 import type { RgbImage } from '../src/data/pictures/rgb-image.js';
 import { fromCamera } from './camera.js';
-import { explain, showText, within } from './dom.js';
+import { elementWithin, explain, showText } from './dom.js';
 import { onChoice, onDrop } from './drop-zone.js';
 import { centred, findLandmarks } from './find-landmarks.js';
 import { LandmarkEditor } from './landmark-editor.js';
@@ -33,27 +33,27 @@ export class PhotoSlot {
     private readonly onFace: () => void,
   ) {
     const copy = template.content.cloneNode(true) as DocumentFragment;
-    this.#root = within(copy, '.slot');
-    const heading = within(this.#root, 'h3');
+    this.#root = elementWithin(copy, '.slot');
+    const heading = elementWithin(this.#root, 'h3');
     heading.textContent = title;
     this.#root.setAttribute('role', 'group');
     this.#root.setAttribute('aria-label', title);
-    within(this.#root, '.note').textContent = note;
-    const input = within<HTMLInputElement>(this.#root, 'input');
+    elementWithin(this.#root, '.note').textContent = note;
+    const input = elementWithin<HTMLInputElement>(this.#root, 'input');
     input.setAttribute('aria-label', `${title}: choose a picture`);
-    within(this.#root, '.camera').setAttribute('aria-label', `${title}: use the camera`);
+    elementWithin(this.#root, '.camera').setAttribute('aria-label', `${title}: use the camera`);
     onChoice(input, ([file]) => void this.#load(() => readPicture(file, file.name), file.name));
     onDrop(this.#root, ([file]) => void this.#load(() => readPicture(file, file.name), file.name));
-    within(this.#root, '.camera').addEventListener('click', () => {
+    elementWithin(this.#root, '.camera').addEventListener('click', () => {
       void this.#load(() => fromCamera(title, 'user'), 'camera');
     });
-    within(this.#root, '.reset').addEventListener('click', () => {
+    elementWithin(this.#root, '.reset').addEventListener('click', () => {
       const { width, height } = this.#picture!;
       this.#zoomed = false;
       this.#place(centred(width, height));
       this.#align();
     });
-    within(this.#root, '.zoom').addEventListener('click', () => {
+    elementWithin(this.#root, '.zoom').addEventListener('click', () => {
       this.#zoomed = !this.#zoomed;
       this.#place(this.#editor.points);
     });
@@ -63,9 +63,9 @@ export class PhotoSlot {
       });
     }
     this.#editor = new LandmarkEditor(
-      within(this.#root, '.stage'),
+      elementWithin(this.#root, '.stage'),
       () => this.#alignSoon(),
-      (text) => (within(this.#root, '.moved').textContent = text),
+      (text) => (elementWithin(this.#root, '.moved').textContent = text),
     );
     template.before(copy);
   }
@@ -86,13 +86,16 @@ export class PhotoSlot {
       this.#picture = picture;
       this.fileName = name.replace(/\.[^.]*$/, '') || 'face';
       show(this.#source, picture);
-      within(this.#root, '.photo').setAttribute('aria-label', `${this.title}: ${name}, ${width} by ${height} pixels`);
-      within(this.#root, '.placed').hidden = false;
+      elementWithin(this.#root, '.photo').setAttribute(
+        'aria-label',
+        `${this.title}: ${name}, ${width} by ${height} pixels`,
+      );
+      elementWithin(this.#root, '.placed').hidden = false;
       this.#root.classList.toggle('aligned', aligned);
       this.#zoomed = false;
       this.#place(points);
       showText(
-        within(this.#root, '.hint'),
+        elementWithin(this.#root, '.hint'),
         aligned
           ? 'A picture of 96×112 is taken as an aligned face: there is nothing to place.'
           : found
@@ -115,7 +118,7 @@ export class PhotoSlot {
     const { width, height } = this.#picture!;
     const whole = { x: 0, y: 0, width, height };
     const view = this.#zoomed ? this.#editor.around(width, height) : whole;
-    const canvas = within<HTMLCanvasElement>(this.#root, '.photo');
+    const canvas = elementWithin<HTMLCanvasElement>(this.#root, '.photo');
     const scale = Math.min(MOST_SHOWN / Math.max(view.width, view.height), this.#zoomed ? 8 : 1);
     canvas.width = Math.max(1, Math.round(view.width * scale));
     canvas.height = Math.max(1, Math.round(view.height * scale));
@@ -123,7 +126,7 @@ export class PhotoSlot {
     context.imageSmoothingQuality = 'high';
     context.drawImage(this.#source, view.x, view.y, view.width, view.height, 0, 0, canvas.width, canvas.height);
     this.#editor.place(points, view);
-    const zoom = within(this.#root, '.zoom');
+    const zoom = elementWithin(this.#root, '.zoom');
     zoom.textContent = this.#zoomed ? 'Zoom out' : 'Zoom in';
     zoom.setAttribute('aria-pressed', String(this.#zoomed));
   }
@@ -149,7 +152,7 @@ export class PhotoSlot {
   }
 
   #showCrop(): void {
-    show(within<HTMLCanvasElement>(this.#root, '.crop'), {
+    show(elementWithin<HTMLCanvasElement>(this.#root, '.crop'), {
       width: FACE_WIDTH,
       height: FACE_HEIGHT,
       data: this.face!,
@@ -158,6 +161,6 @@ export class PhotoSlot {
   }
 
   #say(text: string): void {
-    showText(within(this.#root, '.problem'), text);
+    showText(elementWithin(this.#root, '.problem'), text);
   }
 }

@@ -1,5 +1,5 @@
 import { FACE_WIDTH } from '../src/data/pictures/align.js';
-import { cosine } from '../src/evaluation/metrics/verification.js';
+import { cosineSimilarity } from '../src/evaluation/metrics/verification.js';
 import { type Embedder, mirrored } from '../src/models/embedder.js';
 
 /** Embeddings of faces, kept as long as the faces are. */
@@ -19,5 +19,5 @@ async function embeddingOf(embedder: Embedder, face: Uint8Array): Promise<Float3
 
 /** How alike two faces are to a recogniser, as `cameo verify` computes it: cosine of face and mirror image together. */
 export async function similarity(embedder: Embedder, a: Uint8Array, b: Uint8Array): Promise<number> {
-  return cosine(await embeddingOf(embedder, a), await embeddingOf(embedder, b));
+  return cosineSimilarity(await embeddingOf(embedder, a), await embeddingOf(embedder, b));
 }

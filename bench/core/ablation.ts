@@ -7,7 +7,7 @@ import { planDense } from '../../src/ops/conv/dense.js';
 import { gatherOf } from '../../src/ops/conv/gather-plan.js';
 import { dispatch } from '../../src/tensor/dispatch.js';
 import { benchLayers } from '../layers.js';
-import { uniform } from './own-tasks.js';
+import { uniformTensor } from './own-tasks.js';
 import { worksOf } from './work.js';
 
 /** A conv kernel with a part of its work left out. Its results are wrong; what it saves is what the part costs. */
@@ -56,7 +56,7 @@ export async function ablate(gpu: Gpu, layer: string, shape: ConvShape): Promise
   };
   const [source, weights] = (['source', 'weights'] as const).map((name, k) => {
     const input = main.inputs[k];
-    return uniform(gpu, typeof input === 'number' ? steps[input].shape : operands[name], 1 + k);
+    return uniformTensor(gpu, typeof input === 'number' ? steps[input].shape : operands[name], 1 + k);
   });
   const { kernel } = main;
   const kernels = new Map<string, Kernel>([['nothing', kernel]]);

@@ -1,5 +1,5 @@
 import { ArgumentError } from '../../src/common/errors.js';
-import { benchLayers, type Layer } from '../layers.js';
+import { type BenchLayer, benchLayers } from '../layers.js';
 
 /** What to look at; everything where a filter is empty or not there. */
 export interface Filters {
@@ -10,7 +10,7 @@ export interface Filters {
 }
 
 /** @throws ArgumentError where no layer is left */
-export function chooseLayers({ layers }: Filters): Layer[] {
+export function chooseLayers({ layers }: Filters): BenchLayer[] {
   const chosen = benchLayers().filter(
     ({ name, counts }) => !layers || name.includes(layers) || Object.keys(counts).includes(layers),
   );
@@ -21,7 +21,7 @@ export function chooseLayers({ layers }: Filters): Layer[] {
 /** Keeps the tasks that the filters ask for. @throws ArgumentError where none is left */
 export function wanted<T extends { kind: string; layer: string }>(
   tasks: readonly T[],
-  layers: readonly Layer[],
+  layers: readonly BenchLayer[],
   filters: Filters,
 ): T[] {
   const names = new Set(layers.map(({ name }) => name));

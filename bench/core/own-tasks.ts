@@ -8,7 +8,7 @@ import type { Runnable } from './runnable.js';
 import type { Task } from './task.js';
 
 /** Values in [−½, ½). */
-export function uniform(gpu: Gpu, shape: readonly number[], seed: number): Tensor {
+export function uniformTensor(gpu: Gpu, shape: readonly number[], seed: number): Tensor {
   return Tensor.from(gpu, centredUniform(sizeOf(shape), seed), shape);
 }
 
@@ -41,8 +41,8 @@ export function normTasks([height, width, channels]: readonly [number, number, n
   const op = batchNormPreluOps.batchNormPreluTraining;
   const attrs = { eps: 1e-5 };
   const inputsOn = (gpu: Gpu): Tensor[] => [
-    uniform(gpu, shape, 1),
-    ...[2, 3, 4].map((seed) => uniform(gpu, [channels], seed)),
+    uniformTensor(gpu, shape, 1),
+    ...[2, 3, 4].map((seed) => uniformTensor(gpu, [channels], seed)),
   ];
   return [
     {
@@ -64,7 +64,7 @@ export function normTasks([height, width, channels]: readonly [number, number, n
       bytes: 3 * bytes,
       prepare(gpu) {
         const inputs = inputsOn(gpu);
-        const dy = uniform(gpu, shape, 5);
+        const dy = uniformTensor(gpu, shape, 5);
         const { output, saved = [] } = op.forward(inputs, attrs, shape);
         return runnableOf(gpu, [...inputs, dy, output, ...saved], () => {
           const needs = [true, true, true, true];
@@ -83,8 +83,8 @@ export function cosFaceTasks({ dim, classes }: { dim: number; classes: number },
   const { cosFace } = cosFaceOps;
   const attrs = { scale: 64, margin: 0.35 };
   const inputsOn = (gpu: Gpu): Tensor[] => [
-    uniform(gpu, [batch, dim], 1),
-    uniform(gpu, [classes, dim], 2),
+    uniformTensor(gpu, [batch, dim], 1),
+    uniformTensor(gpu, [classes, dim], 2),
     Tensor.from(
       gpu,
       Float32Array.from({ length: batch }, (_, k) => (k * 7919) % classes),

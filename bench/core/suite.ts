@@ -1,5 +1,5 @@
 import type { Gpu } from '../../src/gpu/gpu.js';
-import { COSFACE, type Layer, normShapes } from '../layers.js';
+import { type BenchLayer, COSFACE, normShapes } from '../layers.js';
 import { type AblatedLayer, ablateLayers } from './ablation.js';
 import { type Ceilings, measureCeilings } from './ceilings.js';
 import { type Measurement, measureTask } from './measure.js';
@@ -10,7 +10,7 @@ import { type Task, taskOf } from './task.js';
 import { allWorks } from './work.js';
 
 /** Every task of the bench, in the order in which it is reported. */
-export function allTasks(layers: readonly Layer[], batches: readonly number[]): Task[] {
+export function allTasks(layers: readonly BenchLayer[], batches: readonly number[]): Task[] {
   return batches.flatMap((batch) => [
     ...allWorks(layers, batch).map(taskOf),
     ...normShapes().flatMap((shape) => normTasks(shape, batch)),

@@ -2,7 +2,7 @@ import { type ConvShape, convMultiplyAdds } from '../../shaders/common/conv-geom
 import { type Precision, roundToHalf } from '../../src/common/precision.js';
 import { centredUniform } from '../../src/common/random.js';
 import { sizeOf } from '../../src/common/shapes.js';
-import type { ConvLayer, Layer } from '../layers.js';
+import type { BenchLayer, ConvLayer } from '../layers.js';
 
 /** The groups that ratios are averaged over. */
 export const KINDS = [
@@ -62,7 +62,7 @@ export function compulsoryBytes({ inputs, output }: Work): number {
   return 4 * [...inputs, output].reduce((sum, shape) => sum + sizeOf(shape), 0);
 }
 
-function convWorks({ name, counts }: Layer, layer: ConvLayer, batch: number): ConvWork[] {
+function convWorks({ name, counts }: BenchLayer, layer: ConvLayer, batch: number): ConvWork[] {
   const { type, ...one } = layer;
   const shape: ConvShape = { batch, ...one };
   const { input, output, cin, cout, kernel, stride, groups } = shape;
@@ -122,7 +122,7 @@ function matmulWork(
 }
 
 /** Forward and both gradients of a layer. */
-export function worksOf(layer: Layer, batch: number): Work[] {
+export function worksOf(layer: BenchLayer, batch: number): Work[] {
   const { name, shape, counts } = layer;
   if (shape.type !== 'linear') return convWorks(layer, shape, batch);
   const { inputs, outputs } = shape;
@@ -134,7 +134,7 @@ export function worksOf(layer: Layer, batch: number): Work[] {
 }
 
 /** Everything the bench times: the layers' passes and one product of square matrices, which all libraries quote. */
-export function allWorks(layers: readonly Layer[], batch: number): Work[] {
+export function allWorks(layers: readonly BenchLayer[], batch: number): Work[] {
   const square = matmulWork({ layer: '512×512×512', batch, counts: {} }, [512, 512, 512]);
   return [...layers.flatMap((layer) => worksOf(layer, batch)), square];
 }

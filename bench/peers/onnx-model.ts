@@ -1,6 +1,6 @@
 import { convAttrs } from '../../src/ops/conv/shape.js';
 import type { ConvWork, MatmulWork, Work } from '../core/work.js';
-import { bytesField, concatenate, type Fields, integerField } from './protobuf.js';
+import { bytesField, type Fields, integerField, joinFields } from './protobuf.js';
 
 // Numbers of fields and types are those of onnx.proto (https://github.com/onnx/onnx).
 const FLOAT = 1;
@@ -25,13 +25,13 @@ interface Node {
 
 function attribute(name: string, value: number | readonly number[]): Fields {
   if (typeof value === 'number') {
-    return concatenate(bytesField(1, name), integerField(3, value), integerField(20, ATTRIBUTE_INT));
+    return joinFields(bytesField(1, name), integerField(3, value), integerField(20, ATTRIBUTE_INT));
   }
-  return concatenate(bytesField(1, name), ...value.map((v) => integerField(8, v)), integerField(20, ATTRIBUTE_INTS));
+  return joinFields(bytesField(1, name), ...value.map((v) => integerField(8, v)), integerField(20, ATTRIBUTE_INTS));
 }
 
 function node({ op, inputs, output, attributes = {} }: Node): Fields {
-  return concatenate(
+  return joinFields(
     ...inputs.map((name) => bytesField(1, name)),
     bytesField(2, output),
     bytesField(4, op),
@@ -41,14 +41,14 @@ function node({ op, inputs, output, attributes = {} }: Node): Fields {
 
 /** What a graph takes or gives: a name, and a type that is a tensor of floats of this shape. */
 function valueInfo({ name, shape }: Value): Fields {
-  const dimensions = concatenate(...shape.map((size) => bytesField(1, integerField(1, size))));
-  const tensorType = concatenate(integerField(1, FLOAT), bytesField(2, dimensions));
-  return concatenate(bytesField(1, name), bytesField(2, bytesField(1, tensorType)));
+  const dimensions = joinFields(...shape.map((size) => bytesField(1, integerField(1, size))));
+  const tensorType = joinFields(integerField(1, FLOAT), bytesField(2, dimensions));
+  return joinFields(bytesField(1, name), bytesField(2, bytesField(1, tensorType)));
 }
 
 function constant({ name, shape, values }: Value): Fields {
   const { buffer, byteOffset, byteLength } = values!;
-  return concatenate(
+  return joinFields(
     ...shape.map((size) => integerField(1, size)),
     integerField(2, FLOAT),
     bytesField(8, name),
@@ -57,13 +57,13 @@ function constant({ name, shape, values }: Value): Fields {
 }
 
 function modelBytes(nodes: readonly Node[], values: readonly Value[], output: Value): Fields {
-  const graph = concatenate(
+  const graph = joinFields(
     ...nodes.map((each) => bytesField(1, node(each))),
     bytesField(2, 'bench'),
     ...values.map((value) => (value.values ? bytesField(5, constant(value)) : bytesField(11, valueInfo(value)))),
     bytesField(12, valueInfo(output)),
   );
-  return concatenate(
+  return joinFields(
     integerField(1, IR_VERSION),
     bytesField(7, graph),
     bytesField(8, integerField(2, OPSET)), // of the default domain

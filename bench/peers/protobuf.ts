@@ -13,7 +13,7 @@ function varint(value: number): number[] {
   return [...bytes, value];
 }
 
-export function concatenate(...parts: readonly Fields[]): Fields {
+export function joinFields(...parts: readonly Fields[]): Fields {
   const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
   for (const part of parts) {
@@ -30,5 +30,5 @@ export function integerField(field: number, value: number): Fields {
 /** Text, bytes, or a message inside another. */
 export function bytesField(field: number, value: string | Fields): Fields {
   const bytes = typeof value === 'string' ? new TextEncoder().encode(value) : value;
-  return concatenate(Uint8Array.from([...varint(field * 8 + 2), ...varint(bytes.length)]), bytes);
+  return joinFields(Uint8Array.from([...varint(field * 8 + 2), ...varint(bytes.length)]), bytes);
 }

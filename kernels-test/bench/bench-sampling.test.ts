@@ -7,7 +7,7 @@ import { worksOf } from '../../bench/core/work.js';
 import { conv } from '../../bench/layers.js';
 import { meanRatios, type PeerRow } from '../../bench/peers/compare.js';
 import { onnxModel, toOihw } from '../../bench/peers/onnx-model.js';
-import { bytesField, concatenate, integerField } from '../../bench/peers/protobuf.js';
+import { bytesField, integerField, joinFields } from '../../bench/peers/protobuf.js';
 import { peerTables } from '../../bench/report.js';
 
 test('a sample has as many runs as fill it, though one run is mostly waiting', async () => {
@@ -127,7 +127,7 @@ test('fields are written as Protocol Buffers lay down', () => {
   assert.equal([...bytesField(3, integerField(1, 150))], [0x1a, 0x03, 0x08, 0x96, 0x01]);
   assert.equal([...integerField(20, 7)], [0xa0, 0x01, 0x07]);
   assert.is(bytesField(1, new Uint8Array(300)).length, 1 + 2 + 300);
-  assert.equal([...concatenate(Uint8Array.of(1), Uint8Array.of(), Uint8Array.of(2, 3))], [1, 2, 3]);
+  assert.equal([...joinFields(Uint8Array.of(1), Uint8Array.of(), Uint8Array.of(2, 3))], [1, 2, 3]);
 });
 
 test('weights are laid out as ONNX wants them, and gradients of convs have no model', () => {

@@ -3,7 +3,7 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFi
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { writePng as pngFile } from '../../src/codec/png/chunks.js';
+import { joinPngChunks as pngFile } from '../../src/codec/png/chunks.js';
 import { packLatentsPng, unpackLatentsPng } from '../../src/codec/png/container.js';
 import { alignFace } from '../../src/data/pictures/align.js';
 import { readImage, writePng } from '../../src/data/pictures/image.js';

@@ -1,7 +1,7 @@
 import { deflateRawSync, deflateSync } from 'node:zlib';
 import { crc32 } from '../../src/codec/crc32.js';
 import type { Latents } from '../../src/codec/latents.js';
-import { PNG_SIGNATURE, type PngChunk, readPng, writePng } from '../../src/codec/png/chunks.js';
+import { joinPngChunks, PNG_SIGNATURE, type PngChunk, readPng } from '../../src/codec/png/chunks.js';
 import { HEADER_CHUNK, packLatentsPng } from '../../src/codec/png/container.js';
 import { filterCandidates } from '../../src/codec/png/filter.js';
 import type { CounterRandom } from '../../src/common/random.js';
@@ -101,7 +101,7 @@ const damage: Record<string, Maker> = {
     const chunks = copyChunks(file);
     const data = chunks[random.int(2)].data;
     for (let k = 1 + random.int(3); k > 0; k--) data[random.int(data.length)] = random.int(256);
-    return writePng(chunks);
+    return joinPngChunks(chunks);
   },
   deflateEditsRepaired({ file }, random) {
     const chunks = copyChunks(file);
@@ -109,7 +109,7 @@ const damage: Record<string, Maker> = {
     // Mostly near the beginning, where the codes stand.
     const reach = random.int(2) === 0 ? Math.min(data.length, 60) : data.length;
     for (let k = 1 + random.int(6); k > 0; k--) data[random.int(reach)] ^= 1 << random.int(8);
-    return writePng(chunks);
+    return joinPngChunks(chunks);
   },
   truncation({ file }, random) {
     return file.slice(0, random.int(file.length));
@@ -117,7 +117,7 @@ const damage: Record<string, Maker> = {
   truncatedIdat({ file }, random) {
     const chunks = copyChunks(file);
     chunks[2].data = chunks[2].data.slice(0, random.int(chunks[2].data.length));
-    return writePng(chunks);
+    return joinPngChunks(chunks);
   },
   splice({ file }, random, specimens) {
     const other = specimens[random.int(specimens.length)].file;
@@ -126,7 +126,7 @@ const damage: Record<string, Maker> = {
   chunksOfTwoFiles({ file }, random, specimens) {
     const mine = copyChunks(file);
     const theirs = copyChunks(specimens[random.int(specimens.length)].file);
-    return writePng(mine.map((chunk, k) => (random.int(2) === 0 ? chunk : theirs[k])));
+    return joinPngChunks(mine.map((chunk, k) => (random.int(2) === 0 ? chunk : theirs[k])));
   },
   insertedOrDeletedBytes({ file }, random) {
     const at = random.int(file.length);
@@ -144,7 +144,7 @@ const damage: Record<string, Maker> = {
       else if (what === 1) chunks.splice(random.int(chunks.length), 0, chunks[which]);
       else random.shuffle(chunks);
     }
-    return writePng(chunks);
+    return joinPngChunks(chunks);
   },
 };
 
@@ -158,14 +158,14 @@ const hopeless: Record<string, Maker> = {
     const chunks = copyChunks(file);
     const noise = randomBytes(random, random.int(400));
     chunks[2].data = random.int(2) === 0 ? noise : concat(Uint8Array.of(0x78, 0xda), noise);
-    return writePng(chunks);
+    return joinPngChunks(chunks);
   },
   hugeDimensions({ file, latents }, random) {
     const chunks = copyChunks(file);
     const width = badDimension(random);
     const height = random.int(2) === 0 ? 1 + random.int(4) : badDimension(random);
     setSize(chunks[0], width, width * height === latents.data.length ? height + 1 : height);
-    return writePng(chunks);
+    return joinPngChunks(chunks);
   },
   foreignChunk({ file }, random) {
     const chunks = copyChunks(file);
@@ -174,7 +174,7 @@ const hopeless: Record<string, Maker> = {
       type: types[random.int(types.length)],
       data: randomBytes(random, random.int(40)),
     });
-    return writePng(chunks);
+    return joinPngChunks(chunks);
   },
   declaredLength({ file }, random) {
     const bytes = file.slice();
@@ -187,12 +187,12 @@ const hopeless: Record<string, Maker> = {
     const pieces = new Array<Uint8Array>(1 + random.int(58)).fill(megabyteOfZeros);
     chunks[2].data = concat(Uint8Array.of(0x78, 0xda), ...pieces, Uint8Array.of(3, 0), randomBytes(random, 4));
     if (random.int(2) === 0) setSize(chunks[0], 65536, 1);
-    return writePng(chunks);
+    return joinPngChunks(chunks);
   },
   tinyChunkFlood({ file }, random) {
     const chunks = copyChunks(file);
     const flood = new Array<PngChunk>(1000 + random.int(4000)).fill({ type: 'zzZz', data: new Uint8Array(0) });
-    return writePng([chunks[0], ...flood, ...chunks.slice(1)]);
+    return joinPngChunks([chunks[0], ...flood, ...chunks.slice(1)]);
   },
   oversized({ file }, random) {
     return concat(file, new Uint8Array(65536 + random.int(100_000)));
@@ -203,7 +203,7 @@ const hopeless: Record<string, Maker> = {
   dataAfterZlib({ file }, random) {
     const chunks = copyChunks(file);
     chunks[2].data = concat(chunks[2].data, randomBytes(random, 1 + random.int(30)));
-    return writePng(chunks);
+    return joinPngChunks(chunks);
   },
   otherSymbolsAllElseRepaired({ latents, file }, random) {
     const chunks = copyChunks(file);
@@ -216,7 +216,7 @@ const hopeless: Record<string, Maker> = {
     }
     setSize(chunks[0], pixels.length, 1);
     chunks[2].data = new Uint8Array(deflateSync(filterCandidates(pixels, pixels.length)[0]));
-    return writePng(chunks);
+    return joinPngChunks(chunks);
   },
   badFilterType({ latents, file }, random) {
     const chunks = copyChunks(file);
@@ -225,7 +225,7 @@ const hopeless: Record<string, Maker> = {
     filtered[0] = 5 + random.int(251);
     setSize(chunks[0], pixels.length, 1);
     chunks[2].data = new Uint8Array(deflateSync(filtered));
-    return writePng(chunks);
+    return joinPngChunks(chunks);
   },
 };
 
@@ -241,7 +241,7 @@ const sound: Record<string, Maker> = {
     setSize(chunks[0], width, pixels.length / width);
     const settings = { level: random.int(10), strategy: random.int(5), windowBits: 9 + random.int(7) };
     chunks[2].data = new Uint8Array(deflateSync(candidates[random.int(candidates.length)], settings));
-    return writePng(chunks);
+    return joinPngChunks(chunks);
   },
 };
 

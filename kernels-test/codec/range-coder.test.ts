@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { clamp, log2Sixteenths, powerOfEighths } from '../../src/codec/entropy/fixed-point.js';
+import { clampInteger, log2Sixteenths, powerOfEighths } from '../../src/codec/entropy/fixed-point.js';
 import { bordersInOrder, MOST_DEAD_ZONE } from '../../src/codec/entropy/latent-model.js';
 import { FREQUENCY_TOTAL, golombBits, RangeDecoder, RangeEncoder } from '../../src/codec/entropy/range-coder.js';
 import {
@@ -125,7 +125,7 @@ test('powers and logarithms of fixed point are near the real ones', () => {
   for (const v of [1, 2, 3, 5, 31, 32, 33, 1000, 65535, 65536, 123456789, 2 ** 31 - 1]) {
     assert.ok(Math.abs(log2Sixteenths(v) - 16 * Math.log2(v)) <= 1.3, `log2(${v}): ${log2Sixteenths(v)}`);
   }
-  assert.equal([clamp(5, 0, 3), clamp(-5, 0, 3), clamp(2, 0, 3)], [3, 0, 2]);
+  assert.equal([clampInteger(5, 0, 3), clampInteger(-5, 0, 3), clampInteger(2, 0, 3)], [3, 0, 2]);
 });
 
 /** A shape all of whose mass is near the mean, one with none there, and the Laplacian. */
@@ -206,7 +206,7 @@ test('symbols of any size come back through every distribution', () => {
   const drawn = Array.from({ length: 3000 }, () => {
     const mean = random.int(2) === 0 ? random.int(65537) - 32768 : random.int(65) - 32;
     const reach = 2 ** random.int(16);
-    const symbol = clamp((mean >> 4) + random.int(2 * reach + 1) - reach, -32767, 32767);
+    const symbol = clampInteger((mean >> 4) + random.int(2 * reach + 1) - reach, -32767, 32767);
     let dead = [0, 0] as [number, number];
     do dead = [random.int(24) - 8, random.int(24) - 8];
     while (!bordersInOrder(...dead));

@@ -5,7 +5,7 @@ import { deflateSync } from 'node:zlib';
 import sharp from 'sharp';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { writePng } from '../../src/codec/png/chunks.js';
+import { joinPngChunks } from '../../src/codec/png/chunks.js';
 import { ImageError } from '../../src/common/errors.js';
 import { listFaces } from '../../src/data/faces/face-listing.js';
 import { readImage } from '../../src/data/pictures/image.js';
@@ -62,7 +62,7 @@ function png(depth: 8 | 16, type: 0 | 2 | 4 | 6, samples: readonly number[], chu
   const row = samples.flatMap((v) => (depth === 16 ? [v >> 8, v & 255] : [v >> 8]));
   const header = Buffer.concat([u32(samples.length / channels), u32(1), Buffer.from([depth, type, 0, 0, 0])]);
   const { icc, ...others } = chunks;
-  return writePng([
+  return joinPngChunks([
     { type: 'IHDR', data: header },
     ...(icc ? [{ type: 'iCCP', data: Buffer.concat([Buffer.from('p\0\0'), deflateSync(icc)]) }] : []),
     ...Object.entries(others).map(([name, data]) => ({ type: name, data })),

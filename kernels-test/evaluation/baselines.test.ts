@@ -7,7 +7,7 @@ import { openFaceFolder } from '../../src/data/faces/face-set.js';
 import { encodeBaselines } from '../../src/evaluation/codecs/baselines.js';
 import { encodeJpegAtMost, greyAsRgb, greyOf, smallestJpeg } from '../../src/evaluation/codecs/jpeg.js';
 import { decodeJpeg2000, encodeJpeg2000AtMost } from '../../src/evaluation/codecs/jpeg2000.js';
-import { psnr, ssim } from '../../src/evaluation/metrics/picture-quality.js';
+import { pictureSsim, psnr } from '../../src/evaluation/metrics/picture-quality.js';
 import { testWithData } from '../helpers/data-available.js';
 
 const WIDTH = 96;
@@ -207,7 +207,7 @@ test('baselines: one entry a codec, with metrics of its own decoded picture', as
   for (const result of results) {
     assert.ok(result.fits && result.bytes.length <= 600);
     assert.is(result.psnr, psnr(face, result.rgb));
-    assert.is(result.ssim, ssim(face, result.rgb, WIDTH, HEIGHT, 3));
+    assert.is(result.ssim, pictureSsim(face, result.rgb, WIDTH, HEIGHT, 3));
   }
   assert.ok(results[1].psnr >= results[0].psnr);
   const [tiny] = await encodeBaselines(face, WIDTH, HEIGHT, 100, ['jpeg', 'jpeg2000']);

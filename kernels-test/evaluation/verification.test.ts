@@ -6,7 +6,7 @@ import {
   accuracyAt,
   areaUnderRoc,
   bestThreshold,
-  cosine,
+  cosineSimilarity,
   equalErrorRate,
   rocCurve,
   tarAtFar,
@@ -108,9 +108,9 @@ test("McNemar's mid-p", () => {
 });
 
 test('cosine', () => {
-  near(cosine([1, 0], [1, 1]), Math.SQRT1_2);
-  near(cosine([1, 2, 3], [-2, -4, -6]), -1);
-  assert.is(cosine([0, 0], [1, 1]), 0);
+  near(cosineSimilarity([1, 0], [1, 1]), Math.SQRT1_2);
+  near(cosineSimilarity([1, 2, 3], [-2, -4, -6]), -1);
+  assert.is(cosineSimilarity([0, 0], [1, 1]), 0);
 });
 
 /** The next double above a positive number. */
@@ -168,8 +168,8 @@ test('scores that are not finite, and empty or unequal lists, are refused', () =
     refused(() => decide([1, 2], [true]), new RegExp(`${name}: 2 scores and 1 labels`));
     refused(() => decide([1, NaN], [true, false]), new RegExp(`${name}: score 1 is NaN`));
   }
-  refused(() => cosine([1, 2], [1]), /vectors of 2 and 1 values/);
-  refused(() => cosine([], []), /vectors of 0 and 0 values/);
+  refused(() => cosineSimilarity([1, 2], [1]), /vectors of 2 and 1 values/);
+  refused(() => cosineSimilarity([], []), /vectors of 0 and 0 values/);
 });
 
 test.run();

@@ -13,7 +13,7 @@ import {
 } from '../../src/data/pictures/align.js';
 import { readImage } from '../../src/data/pictures/image.js';
 import { landmarksOf, readLandmarks } from '../../src/data/pictures/landmarks.js';
-import { cosine } from '../../src/evaluation/metrics/verification.js';
+import { cosineSimilarity } from '../../src/evaluation/metrics/verification.js';
 import { DlibResNet } from '../../src/models/dlib-resnet.js';
 import { loadState } from '../../src/nn/state.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
@@ -150,7 +150,7 @@ test('embeddings are those of the package itself', async () => {
   output.dispose();
   model.dispose();
   const expected = await packageEmbedding(crop.data);
-  const similarity = cosine(actual, expected);
+  const similarity = cosineSimilarity(actual, expected);
   const apart = Math.hypot(...actual.map((value, i) => value - expected[i])) / Math.hypot(...expected);
   assert.ok(similarity > 0.999 && apart < 1e-3, `cosine ${similarity}, relative difference ${apart}`);
 });

@@ -1,5 +1,5 @@
 import * as assert from 'uvu/assert';
-import { relu, relu6 } from '../../src/models/relu.js';
+import { relu6 } from '../../src/models/relu6.js';
 import { Adam } from '../../src/nn/adam.js';
 import { clipGradients } from '../../src/nn/clip.js';
 import { SGD } from '../../src/nn/sgd.js';
@@ -7,7 +7,7 @@ import { div } from '../../src/ops/binary.js';
 import { conv2d } from '../../src/ops/conv/conv.js';
 import { gpuOps, type OpName, referenceOps } from '../../src/ops/registry.js';
 import { naiveSoftmax, softmaxCrossEntropyOp } from '../../src/ops/softmax.js';
-import { affine, clamp, exp, log, sigmoid, sqrt, square } from '../../src/ops/unary.js';
+import { affine, clamp, exp, log, relu, sigmoid, sqrt, square } from '../../src/ops/unary.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import { checkOp, FEW_SHAPES, gpuSuite, type OpCase, randomValues, testGpu } from '../helpers/harness.js';
 import { type GradientCase, gradientCases } from '../reference/reference-cases.js';

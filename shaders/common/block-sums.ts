@@ -3,4 +3,4 @@
  * so far is large. So sums are taken in blocks, and then over the blocks: the error of n² terms is that of 2·n.
  * A power of two.
  */
-export const BLOCK = 32;
+export const SUM_BLOCK = 32;

@@ -1,4 +1,4 @@
-import { BLOCK } from './block-sums.js';
+import { SUM_BLOCK } from './block-sums.js';
 import { unroll } from './unroll.js';
 import { wgsl } from './wgsl.js';
 
@@ -44,9 +44,9 @@ fn target_logit(row: u32, score: f32) -> vec3f {
 #else
 fn normOf(row: u32) -> f32 {
   var sum = 0.0;
-  for (var first = 0u; first < plan.size; first += ${BLOCK}u) {
+  for (var first = 0u; first < plan.size; first += ${SUM_BLOCK}u) {
     var block = 0.0;
-    for (var d = first; d < min(first + ${BLOCK}u, plan.size); d++) {
+    for (var d = first; d < min(first + ${SUM_BLOCK}u, plan.size); d++) {
       let v = features[row * plan.size + d];
       block = fma(v, v, block);
     }

@@ -1,6 +1,6 @@
 import { MOST_FACE_BYTES } from '../codec/container/face-code.js';
 import { FILE_HEADER_BYTES } from '../codec/container/face-file.js';
-import { MAX_FILE_BYTES } from '../codec/png/container.js';
+import { MAX_COMPACT_PNG_BYTES } from '../codec/png/container.js';
 import { FormatError } from '../common/errors.js';
 import { FileSource } from '../data/archives/file-source.js';
 import { readRegularFile } from '../data/files/read-file.js';
@@ -19,7 +19,7 @@ export const SUFFIXES: Readonly<Record<CompactKind, string>> = {
 
 /** No file of one face is larger. */
 export const MOST_BYTES: Readonly<Record<Exclude<CompactKind, 'archive'>, number>> = {
-  png: MAX_FILE_BYTES,
+  png: MAX_COMPACT_PNG_BYTES,
   file: MOST_FACE_BYTES + FILE_HEADER_BYTES,
   bare: MOST_FACE_BYTES + FILE_HEADER_BYTES,
 };

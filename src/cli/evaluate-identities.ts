@@ -4,7 +4,7 @@ import { ArgumentError } from '../common/errors.js';
 import type { FaceEntry, Split } from '../data/faces/face-listing.js';
 import { openFaceFolder } from '../data/faces/face-set.js';
 import { checkTarget, writeFileAtomic } from '../data/files/atomic-file.js';
-import { cosine, type OperatingPoint, tarAtFar } from '../evaluation/metrics/verification.js';
+import { cosineSimilarity, type OperatingPoint, tarAtFar } from '../evaluation/metrics/verification.js';
 import { runFacts } from '../evaluation/reports/collect-facts.js';
 import { gitCommit } from '../evaluation/reports/git-commit.js';
 import { percent } from '../evaluation/reports/percent.js';
@@ -68,7 +68,7 @@ function pairGroups(entries: readonly FaceEntry[], rows: readonly Float32Array[]
     for (let b = a + 1; b < rows.length; b++) {
       const [one, other] = [entries[a], entries[b]];
       const same = one.identity === other.identity;
-      const score = cosine(rows[a], rows[b]);
+      const score = cosineSimilarity(rows[a], rows[b]);
       add('all', same, score);
       for (const key of ['source', 'sex', 'race'] as const) {
         if (one[key] !== '' && one[key] === other[key]) add(`${key} ${one[key]}`, same, score);

@@ -6,7 +6,7 @@ import { ArgumentError, ImageError } from '../common/errors.js';
 import { type FacePair, parseLandmarkLines, parsePairs } from '../data/faces/lfw.js';
 import { writeFileAtomic } from '../data/files/atomic-file.js';
 import { readText } from '../data/files/read-file.js';
-import { cosine } from '../evaluation/metrics/verification.js';
+import { cosineSimilarity } from '../evaluation/metrics/verification.js';
 import { runFacts } from '../evaluation/reports/collect-facts.js';
 import { gitCommit } from '../evaluation/reports/git-commit.js';
 import { embedPictures, type FacePicture } from '../evaluation/verification/embed-pictures.js';
@@ -130,7 +130,7 @@ async function run(kind: 'lfw' | 'pairs', title: string, options: PairOptions): 
 
     const { pairs: usable, lostFolds } = usablePairs(list, (name) => embeddings.has(name), options.pairs!);
     for (const fold of lostFolds) warn(`left out fold ${fold + 1}: none of its pairs remains`);
-    const scores = usable.map(({ a, b }) => cosine(embeddings.get(a)!, embeddings.get(b)!));
+    const scores = usable.map(({ a, b }) => cosineSimilarity(embeddings.get(a)!, embeddings.get(b)!));
     const scored = usable.map(({ same, fold }, k) => ({ score: scores[k], same, fold }));
     const report: PairReport = {
       title,

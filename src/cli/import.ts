@@ -14,7 +14,7 @@ import {
 import { DEFAULT_CAMEO_FACE } from '../models/cameo-face.js';
 import { isRecognizerFile, readRecognizer, writeRecognizer } from '../models/recognizer-file.js';
 import { fromStateDict, misfits, recognizeStateDict, withoutWrappers } from '../models/state-dict.js';
-import { checkFinite, type HostTensors } from '../nn/host-tensor.js';
+import { checkFiniteTensors, type HostTensors } from '../nn/host-tensor.js';
 import { readSafetensors } from '../nn/safetensors.js';
 import { complain } from './complain.js';
 import { refuseInput, stemOf } from './outputs.js';
@@ -80,7 +80,7 @@ function convert(
     checkOwn(file.description, file.tensors, architecture);
     return file;
   }
-  const tensors = checkFinite(withoutWrappers(stored?.tensors ?? readPyTorchCheckpoint(bytes, path)));
+  const tensors = checkFiniteTensors(withoutWrappers(stored?.tensors ?? readPyTorchCheckpoint(bytes, path)));
   const found = recognizeStateDict(tensors);
   const description = architecture && found?.architecture !== architecture ? defaultOf(architecture) : found;
   if (!description) {

@@ -1,7 +1,7 @@
 import { ArgumentError, ImageError } from '../common/errors.js';
 import { decodeText } from '../common/text.js';
 import { alignFace, FACE_HEIGHT, FACE_WIDTH } from '../data/pictures/align.js';
-import { MAX_FILE_BYTES, readImage } from '../data/pictures/image.js';
+import { MAX_PICTURE_BYTES, readImage } from '../data/pictures/image.js';
 import { type LandmarkIndex, type PhotoLandmarks, parseLandmarks, readLandmarks } from '../data/pictures/landmarks.js';
 import { stemOf } from './outputs.js';
 import { DASH, inputName, readStdin } from './stdin.js';
@@ -41,7 +41,7 @@ export async function readPhotoFaces(
 ): Promise<PhotoFace[]> {
   const shown = inputName(path);
   const listed = landmarks?.of(path);
-  const image = await readImage(path === DASH ? await readStdin(MAX_FILE_BYTES) : path, { name: shown });
+  const image = await readImage(path === DASH ? await readStdin(MAX_PICTURE_BYTES) : path, { name: shown });
   if (!listed) {
     const { width, height, data } = image;
     if (width === FACE_WIDTH && height === FACE_HEIGHT) return [{ input: shown, name: stem, pixels: data }];

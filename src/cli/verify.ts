@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { ArgumentError } from '../common/errors.js';
 import type { OpenRecognizer } from '../data/checkpoints/recognizer-source.js';
-import { MAX_FILE_BYTES } from '../data/pictures/image.js';
+import { MAX_PICTURE_BYTES } from '../data/pictures/image.js';
 import { LandmarkIndex } from '../data/pictures/landmarks.js';
-import { cosine } from '../evaluation/metrics/verification.js';
+import { cosineSimilarity } from '../evaluation/metrics/verification.js';
 import { embedPictures, type FacePicture } from '../evaluation/verification/embed-pictures.js';
 import { cropSize, faceCrop } from '../evaluation/verification/face-crops.js';
 import { addJson, beginJson, JSON_HELP } from './json-output.js';
@@ -60,7 +60,7 @@ async function readPictures(
     if (faces && faces.length !== 1) {
       throw new ArgumentError(`${name}: the landmark file lists ${faces.length} faces; expected one to compare`);
     }
-    const bytes = await readInput(path, MAX_FILE_BYTES);
+    const bytes = await readInput(path, MAX_PICTURE_BYTES);
     await faceCrop(bytes, name, cropSize(recognizer), faces?.[0]);
     pictures.push({ name, bytes, landmarks: faces?.[0] });
   }
@@ -88,7 +88,7 @@ async function verify(a: string, b: string, { model, landmarks: list, far }: Ver
   await withRecognizer(opened, async (gpu) => {
     const flip = (known?.embedding ?? 'flip') === 'flip';
     const embeddings = await embedPictures(gpu, opened, pictures, { batch: 1, flip });
-    const similarity = cosine(embeddings.get(inputName(a))!, embeddings.get(inputName(b))!);
+    const similarity = cosineSimilarity(embeddings.get(inputName(a))!, embeddings.get(inputName(b))!);
     const same = threshold === undefined ? null : similarity >= threshold;
     const recognizer = { name: opened.name, model: opened.modelId };
     tell({ a: inputName(a), b: inputName(b), recognizer, similarity, far, threshold: threshold ?? null, same });

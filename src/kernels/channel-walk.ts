@@ -1,4 +1,4 @@
-import { BLOCK } from '../../shaders/common/block-sums.js';
+import { SUM_BLOCK } from '../../shaders/common/block-sums.js';
 import { type ChannelWidth, walkPlan } from '../../shaders/common/channel-walk.js';
 import type { Shader } from '../common/shader.js';
 import { type Kernel, type KernelLimits, linearGrid } from '../gpu/kernel.js';
@@ -39,7 +39,7 @@ export function chooseWalk(rows: number, channels: number, limits: KernelLimits,
   const invocations = limits.software ? 2048 : 2 ** 18;
   const maxParts = purpose === 'map' ? rows : limits.software ? 256 : 1024;
   // Most rows of a sum in one invocation: a block of blocks.
-  const minParts = purpose === 'map' ? 1 : Math.ceil(rows / BLOCK ** 2);
+  const minParts = purpose === 'map' ? 1 : Math.ceil(rows / SUM_BLOCK ** 2);
   const parts = Math.max(minParts, Math.min(Math.ceil(invocations / groups), Math.ceil(rows / 8), maxParts));
   const lanes = limits.software || parts < LANES ? 1 : LANES;
   return { rows, groups, width, parts, lanes };

@@ -5,9 +5,9 @@ import { add, sub } from '../ops/binary.js';
 import { pad } from '../ops/layout.js';
 import { avgPool2d, maxPool2d } from '../ops/pool.js';
 import { mean } from '../ops/reduce.js';
+import { relu } from '../ops/unary.js';
 import { Tensor } from '../tensor/tensor.js';
 import { Recognizer } from './recognizer.js';
-import { relu } from './relu.js';
 
 /** Means of the RGB samples, as bytes, that are subtracted. */
 const MEAN = [122.782, 117.001, 104.298];

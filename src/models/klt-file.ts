@@ -1,7 +1,7 @@
 import { CheckpointError } from '../common/errors.js';
 import { parseProgramJson } from '../common/program-json.js';
 import type { Gpu } from '../gpu/gpu.js';
-import { checkFinite, type HostTensors } from '../nn/host-tensor.js';
+import { checkFiniteTensors, type HostTensors } from '../nn/host-tensor.js';
 import { readSafetensors, writeSafetensors } from '../nn/safetensors.js';
 import { loadState } from '../nn/state.js';
 import { KltAutoencoder, type KltConfig } from './klt-autoencoder.js';
@@ -39,7 +39,7 @@ export const isKltFile = (metadata: ReadonlyMap<string, string>): boolean => met
  */
 export function readKltWeights(bytes: Uint8Array): KltWeights & { latentCount: number } {
   const { tensors, metadata } = readSafetensors(bytes);
-  checkFinite(tensors);
+  checkFiniteTensors(tensors);
   const text = metadata.get(ARCHITECTURE_KEY);
   if (!text) throw new CheckpointError(`not weights of a KLT autoencoder: metadata "${ARCHITECTURE_KEY}" is missing`);
   try {

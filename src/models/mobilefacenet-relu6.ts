@@ -5,10 +5,11 @@ import { Layer } from '../nn/module.js';
 import { add, div, sub } from '../ops/binary.js';
 import { convBatchNormPrelu, convBatchNormRelu6 } from '../ops/conv/inference.js';
 import { reshape } from '../ops/layout.js';
+import { relu } from '../ops/unary.js';
 import { Tensor } from '../tensor/tensor.js';
 import { MOBILEFACENET_STAGES } from './mobilefacenet.js';
 import { Recognizer } from './recognizer.js';
-import { relu, relu6 } from './relu.js';
+import { relu6 } from './relu6.js';
 
 /** Means and standard deviations of ImageNet's RGB samples in [0, 1], by which this network normalises. */
 const MEAN = [0.485, 0.456, 0.406];

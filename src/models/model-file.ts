@@ -1,7 +1,7 @@
 import { CheckpointError } from '../common/errors.js';
 import { parseProgramJson } from '../common/program-json.js';
 import type { Gpu } from '../gpu/gpu.js';
-import { checkFinite, type HostTensors } from '../nn/host-tensor.js';
+import { checkFiniteTensors, type HostTensors } from '../nn/host-tensor.js';
 import { readSafetensors, writeSafetensors } from '../nn/safetensors.js';
 import { loadState } from '../nn/state.js';
 import { Autoencoder, type AutoencoderConfig } from './autoencoder.js';
@@ -29,7 +29,7 @@ export interface AutoencoderFile {
 /** @throws CheckpointError for a file that is no autoencoder of ours */
 export function readAutoencoder(bytes: Uint8Array): AutoencoderFile {
   const { tensors, metadata } = readSafetensors(bytes);
-  checkFinite(tensors);
+  checkFiniteTensors(tensors);
   const text = metadata.get(ARCHITECTURE_KEY);
   if (!text) throw new CheckpointError(`not weights of a Cameo autoencoder: metadata "${ARCHITECTURE_KEY}" is missing`);
   try {

@@ -1,7 +1,7 @@
 import { CheckpointError } from '../common/errors.js';
 import { parseProgramJson } from '../common/program-json.js';
 import type { Gpu } from '../gpu/gpu.js';
-import { checkFinite, type HostTensors } from '../nn/host-tensor.js';
+import { checkFiniteTensors, type HostTensors } from '../nn/host-tensor.js';
 import { readSafetensors, writeSafetensors } from '../nn/safetensors.js';
 import { loadState } from '../nn/state.js';
 import { ARCHITECTURES, buildRecognizer, type RecognizerDescription } from './architectures.js';
@@ -38,7 +38,7 @@ export const isRecognizerFile = ({ metadata }: { metadata: ReadonlyMap<string, s
  */
 export function readRecognizer(bytes: Uint8Array): RecognizerFile {
   const { tensors, metadata } = readSafetensors(bytes);
-  checkFinite(tensors);
+  checkFiniteTensors(tensors);
   const text = metadata.get(KEY);
   if (text === undefined) {
     const unwrapped = withoutWrappers(tensors);

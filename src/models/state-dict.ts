@@ -1,7 +1,7 @@
 import { CheckpointError } from '../common/errors.js';
 import { formatShape, sameShape } from '../common/shapes.js';
 import type { HostTensor, HostTensors } from '../nn/host-tensor.js';
-import { fromPyTorchLayout, pyTorchShape, transpose, withoutCounters } from '../nn/layout.js';
+import { fromPyTorchLayout, pyTorchShape, transposeValues, withoutCounters } from '../nn/layout.js';
 import { buildRecognizer, type RecognizerDescription } from './architectures.js';
 import type { Sphere20 } from './sphere20.js';
 
@@ -124,5 +124,5 @@ export function fromStateDict(
 /** A last layer [D, C·H·W] of PyTorch's flattened channels, rows, columns, for rows, columns, channels. */
 function channelsLast({ shape: [dimension, features], data }: HostTensor, { width, height }: Sphere20): HostTensor {
   const map = [dimension, SPHERE20_CHANNELS, height / 16, width / 16];
-  return { shape: [dimension, features], data: transpose({ shape: map, data }, [0, 2, 3, 1]).data };
+  return { shape: [dimension, features], data: transposeValues({ shape: map, data }, [0, 2, 3, 1]).data };
 }

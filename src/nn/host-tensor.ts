@@ -47,11 +47,11 @@ export function checkTensors(
       throw new CheckpointError(`${name}: ${tensor.data.length} values do not fill ${formatShape(shape)}`);
     }
   }
-  checkFinite(given);
+  checkFiniteTensors(given);
 }
 
 /** @throws CheckpointError that names the first tensor with NaN or infinity among its values */
-export function checkFinite<T extends ReadonlyMap<string, HostTensor>>(tensors: T): T {
+export function checkFiniteTensors<T extends ReadonlyMap<string, HostTensor>>(tensors: T): T {
   for (const [name, { data }] of tensors) {
     // A loop, as `findIndex` takes ten times as long for millions of values.
     for (let k = 0; k < data.length; k++) {

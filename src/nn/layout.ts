@@ -12,7 +12,7 @@ const AXES: Record<Exclude<ParameterLayout, 'plain'>, readonly number[]> = {
 };
 
 /** Axis k of the result is axis `axes[k]` of x. */
-export function transpose(x: HostTensor, axes: readonly number[]): HostTensor {
+export function transposeValues(x: HostTensor, axes: readonly number[]): HostTensor {
   const shape = axes.map((axis) => x.shape[axis]);
   const strides = stridesOf(x.shape);
   const steps = axes.map((axis) => strides[axis]);
@@ -44,7 +44,7 @@ function convert(name: string, x: HostTensor, layout: ParameterLayout, toHere: b
   if (x.shape.length !== axes.length) {
     throw new CheckpointError(`${name}: the file has ${formatShape(x.shape)}, the network needs rank ${axes.length}`);
   }
-  return transpose(x, toHere ? axes : axes.map((_, k) => axes.indexOf(k)));
+  return transposeValues(x, toHere ? axes : axes.map((_, k) => axes.indexOf(k)));
 }
 
 function convertAll(module: Module, tensors: ReadonlyMap<string, HostTensor>, toHere: boolean): HostTensors {

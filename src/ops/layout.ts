@@ -4,7 +4,7 @@ import { ShapeError } from '../common/errors.js';
 import { checkShape, formatShape, normalizeAxis, type Shape, sizeOf } from '../common/shapes.js';
 import type { Kernel } from '../gpu/kernel.js';
 import { chooseVectors, elementKernel, type VectorChoice } from '../kernels/elementwise.js';
-import { boxOffsets, full, gather, type NdArray, scatterAdd, zeros } from '../reference/ndarray.js';
+import { boxOffsets, full, gatherAt, type NdArray, scatterAdd, zeros } from '../reference/ndarray.js';
 import type { ReferenceRule } from '../reference/reference-op.js';
 import { dispatch, dispatchInPlace } from '../tensor/dispatch.js';
 import { apply, type Op } from '../tensor/tape.js';
@@ -285,11 +285,11 @@ export const padReference: ReferenceRule<PadAttrs> = {
     });
     return out;
   },
-  backward: ([x], _output, dy, { before }) => [gather(dy, boxOffsets(dy.shape, before, x.shape), x.shape)],
+  backward: ([x], _output, dy, { before }) => [gatherAt(dy, boxOffsets(dy.shape, before, x.shape), x.shape)],
 };
 
 export const sliceReference: ReferenceRule<SliceAttrs> = {
-  forward: ([x], { begin }, shape) => gather(x, boxOffsets(x.shape, begin, shape), shape),
+  forward: ([x], { begin }, shape) => gatherAt(x, boxOffsets(x.shape, begin, shape), shape),
   backward: ([x], _output, dy, { begin }) => [scatterAdd(zeros(x.shape), boxOffsets(x.shape, begin, dy.shape), dy)],
 };
 
@@ -313,7 +313,7 @@ export const concatReference: ReferenceRule<ConcatAttrs> = {
     return out;
   },
   backward: (inputs, _output, dy, attrs) =>
-    concatOffsets(inputs, attrs, dy.shape).map((offsets, i) => gather(dy, offsets, inputs[i].shape)),
+    concatOffsets(inputs, attrs, dy.shape).map((offsets, i) => gatherAt(dy, offsets, inputs[i].shape)),
 };
 
 /** In float64, on its own: what the kernels are compared with. */

@@ -1,5 +1,5 @@
 import { broadcastPlan } from '../../shaders/binary.wgsl.js';
-import { BLOCK } from '../../shaders/common/block-sums.js';
+import { SUM_BLOCK } from '../../shaders/common/block-sums.js';
 import { type SumWidth, sumPlan, sumRowsShader } from '../../shaders/reduce.wgsl.js';
 import { ShapeError } from '../common/errors.js';
 import { broadcastStrides, normalizeAxes, reducedShape, type Shape, sizeOf } from '../common/shapes.js';
@@ -7,7 +7,7 @@ import type { Kernel, KernelLimits } from '../gpu/kernel.js';
 import { broadcastKernel } from '../kernels/broadcast.js';
 import { elementKernel } from '../kernels/elementwise.js';
 import { mergeAxes } from '../kernels/merge-axes.js';
-import { gather, map, type NdArray, scatterAdd, stridedOffsets, zeros } from '../reference/ndarray.js';
+import { gatherAt, map, type NdArray, scatterAdd, stridedOffsets, zeros } from '../reference/ndarray.js';
 import type { ReferenceRule } from '../reference/reference-op.js';
 import { dispatch } from '../tensor/dispatch.js';
 import { apply, type Op } from '../tensor/tape.js';
@@ -54,7 +54,7 @@ function partsFor(batches: number, rows: number, groups: number, limits: KernelL
   const threads = batches * groups;
   // A CPU runs a long loop as fast as a short one; on a GPU the loop of a lonely thread is the time of the kernel.
   // Most rows of a sum: blocks of blocks.
-  const longest = BLOCK ** 3;
+  const longest = SUM_BLOCK ** 3;
   if (rows <= longest && (limits.software ? rows * threads <= 2 ** 14 : rows <= 64)) return 1;
   const wanted = limits.software ? 2 ** 11 : 2 ** 16;
   const shortest = limits.software ? 16 : 64;
@@ -209,7 +209,7 @@ function reduceReference(average: boolean): ReferenceRule<ReduceAttrs> {
     forward: ([x], attrs, shape) =>
       map(scatterAdd(zeros(shape), reductionOffsets(x, attrs), x), (v) => v * factor(x, shape)),
     backward: ([x], _output, dy, attrs) => [
-      map(gather(dy, reductionOffsets(x, attrs), x.shape), (v) => v * factor(x, dy.shape)),
+      map(gatherAt(dy, reductionOffsets(x, attrs), x.shape), (v) => v * factor(x, dy.shape)),
     ],
   };
 }

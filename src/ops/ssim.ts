@@ -1,10 +1,10 @@
 import {
+  type FilterWeights,
   ssimColumnMomentsShader,
   ssimGradientShader,
   ssimPlan,
   ssimShader,
   ssimSpreadShader,
-  type Weights,
 } from '../../shaders/ssim.wgsl.js';
 import { withDefaults } from '../common/arguments.js';
 import { ArgumentError, ShapeError } from '../common/errors.js';
@@ -67,7 +67,7 @@ function gaussianWeights(window: number, sigma: number): number[] {
 
 /** One pass: the filter's weights, and the [outer, length, inner] arrays it goes between. */
 interface FilterPass {
-  readonly weights: Weights;
+  readonly weights: FilterWeights;
   readonly threads: number;
   readonly scalars: ArrayBuffer;
 }

@@ -2,7 +2,7 @@ import { transposeShader } from '../../shaders/transpose.wgsl.js';
 import { normalizeAxes, normalizeAxis, type Shape, sizeOf, stridesOf } from '../common/shapes.js';
 import type { Kernel } from '../gpu/kernel.js';
 import { elementKernel } from '../kernels/elementwise.js';
-import { gather, type NdArray, scatterAdd, stridedOffsets, zeros } from '../reference/ndarray.js';
+import { gatherAt, type NdArray, scatterAdd, stridedOffsets, zeros } from '../reference/ndarray.js';
 import type { ReferenceRule } from '../reference/reference-op.js';
 import { dispatch } from '../tensor/dispatch.js';
 import { apply, type Op } from '../tensor/tape.js';
@@ -90,7 +90,7 @@ function transposeOffsets(x: NdArray, { axes }: TransposeAttrs, shape: Shape): I
 }
 
 export const transposeReference: ReferenceRule<TransposeAttrs> = {
-  forward: ([x], attrs, shape) => gather(x, transposeOffsets(x, attrs, shape), shape),
+  forward: ([x], attrs, shape) => gatherAt(x, transposeOffsets(x, attrs, shape), shape),
   backward: ([x], _output, dy, attrs) => [scatterAdd(zeros(x.shape), transposeOffsets(x, attrs, dy.shape), dy)],
 };
 

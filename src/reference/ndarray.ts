@@ -67,7 +67,7 @@ export function boxOffsets(outer: Shape, begin: readonly number[], size: Shape):
 }
 
 /** out[i] = x[offsets[i]] */
-export function gather(x: NdArray, offsets: Int32Array, shape: Shape): NdArray {
+export function gatherAt(x: NdArray, offsets: Int32Array, shape: Shape): NdArray {
   const out = zeros(shape);
   for (let i = 0; i < offsets.length; i++) out.data[i] = x.data[offsets[i]];
   return out;

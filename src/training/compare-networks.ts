@@ -36,7 +36,7 @@ export function cpuSeconds(): number {
   return (user + system) / 1e6;
 }
 
-export interface CompareOptions {
+export interface CompareNetworksOptions {
   gpu: Gpu;
   contenders: readonly Contender[];
   faces: FaceSet;
@@ -53,7 +53,7 @@ export interface CompareOptions {
 }
 
 /** Trains each network for as many processor seconds on the same batches, in turns, and compares what they have learnt. */
-export async function compareNetworks(options: CompareOptions): Promise<ContenderResult[]> {
+export async function compareNetworks(options: CompareNetworksOptions): Promise<ContenderResult[]> {
   const { gpu, contenders, budget, turn, onProgress } = options;
   const running = contenders.map(({ name, config }) => new Contest(options, name, config));
   try {
@@ -79,7 +79,7 @@ class Contest {
   readonly #distances: number[] = [];
 
   constructor(
-    private readonly options: CompareOptions,
+    private readonly options: CompareNetworksOptions,
     readonly name: string,
     private readonly config: RecognitionTrainingConfig,
   ) {

@@ -1,6 +1,6 @@
 import { ArgumentError, NotFiniteError } from '../common/errors.js';
 import type { FaceSet } from '../data/faces/face-set.js';
-import { bestThreshold, cosine, tarAtFar } from '../evaluation/metrics/verification.js';
+import { bestThreshold, cosineSimilarity, tarAtFar } from '../evaluation/metrics/verification.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { Embedder } from '../models/embedder.js';
 import type { Recognizer } from '../models/recognizer.js';
@@ -46,7 +46,7 @@ export async function validateRecognition(
     });
     const rows = indices.map((_, k) => values.subarray(k * dimension, (k + 1) * dimension));
     const cosines = indices.map((index, k) =>
-      teacher ? cosine(rows[k], teacher.subarray(index * dimension, (index + 1) * dimension)) : 0,
+      teacher ? cosineSimilarity(rows[k], teacher.subarray(index * dimension, (index + 1) * dimension)) : 0,
     );
     const distance = teacher && { distance: 1 - cosines.reduce((sum, own) => sum + own, 0) / cosines.length };
     const genuine: number[] = [];
@@ -54,7 +54,7 @@ export async function validateRecognition(
     for (let a = 0; a < rows.length; a++) {
       for (let b = a + 1; b < rows.length; b++) {
         const same = faces.entries[indices[a]].identity === faces.entries[indices[b]].identity;
-        (same ? genuine : impostor).push(cosine(rows[a], rows[b]));
+        (same ? genuine : impostor).push(cosineSimilarity(rows[a], rows[b]));
       }
     }
     if (genuine.length === 0 || impostor.length === 0) {

@@ -33,7 +33,7 @@ export function roundHalfUp(value: number): number {
   return Math.floor(value + 0.5);
 }
 
-export function clamp(value: number, low: number, high: number): number {
+export function clampInteger(value: number, low: number, high: number): number {
   return value < low ? low : value > high ? high : value;
 }
 

@@ -1,5 +1,5 @@
 import { nextState, quantizerOf, reconstructionPoint } from './dependent.js';
-import { clamp, log2Sixteenths, powerOfEighths, roundHalfUp } from './fixed-point.js';
+import { clampInteger, log2Sixteenths, powerOfEighths, roundHalfUp } from './fixed-point.js';
 import {
   bandOf,
   CONTEXT_BUCKETS,
@@ -48,14 +48,14 @@ const CELL = 3;
  * @param middle of the symbol's cell and the mean, both in 1/16 of a step
  */
 export function reconstruct(middle: number, mean: number, unitsPerMean: number): number {
-  const value = clamp(mean, middle - CELL, middle + CELL);
-  return clamp(roundHalfUp(value * unitsPerMean), -MOST_UNITS, MOST_UNITS);
+  const value = clampInteger(mean, middle - CELL, middle + CELL);
+  return clampInteger(roundHalfUp(value * unitsPerMean), -MOST_UNITS, MOST_UNITS);
 }
 
 /** Mean of a symbol in 1/16 of a step, from the weighted sum of what its references are above their means. */
 export function predictMean(mean: number, gain: number, sum: number, meansPerUnit: number): number {
-  const units = clamp(mean + Math.floor((gain * sum) / (GAIN_ONE * WEIGHT_ONE)), -MOST_UNITS, MOST_UNITS);
-  return clamp(roundHalfUp(units * meansPerUnit), -MOST_MEAN, MOST_MEAN);
+  const units = clampInteger(mean + Math.floor((gain * sum) / (GAIN_ONE * WEIGHT_ONE)), -MOST_UNITS, MOST_UNITS);
+  return clampInteger(roundHalfUp(units * meansPerUnit), -MOST_MEAN, MOST_MEAN);
 }
 
 /**
@@ -108,7 +108,7 @@ export function walkLatents(model: LatentModel, qIndex: number, coder: SymbolCod
       for (let r = referenceStart[latent]; r < referenceStart[latent + 1]; r++)
         sum += weights[r] * values[references[r]];
       const symbolMean = predictMean(mean[latent], predictionGain, sum, meansPerUnit);
-      const base = clamp(scale[latent] + scaleBase, 0, SCALE_COUNT - 1);
+      const base = clampInteger(scale[latent] + scaleBase, 0, SCALE_COUNT - 1);
 
       const x = p % width;
       let foundBeside = prior0;
@@ -141,8 +141,8 @@ export function walkLatents(model: LatentModel, qIndex: number, coder: SymbolCod
       const source3 = log2Sixteenths(foundInAll + prior3) - log2Sixteenths(expectedInAll + prior3);
       const context = w0 * source0 + w1 * source1 + w2 * source2 + w3 * source3;
       const eighths = Math.floor(context / (2 * CONTEXT_WEIGHT_ONE) + 0.5);
-      const bucket = clamp(eighths + CONTEXT_MIDDLE, 0, CONTEXT_BUCKETS - 1);
-      const adjusted = clamp(base + contextTable[(base >> 3) * CONTEXT_BUCKETS + bucket], 0, SCALE_COUNT - 1);
+      const bucket = clampInteger(eighths + CONTEXT_MIDDLE, 0, CONTEXT_BUCKETS - 1);
+      const adjusted = clampInteger(base + contextTable[(base >> 3) * CONTEXT_BUCKETS + bucket], 0, SCALE_COUNT - 1);
       if (trace) {
         trace.scale[latent] = base;
         const at = latent * CONTEXT_SOURCES;

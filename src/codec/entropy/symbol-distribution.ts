@@ -1,4 +1,4 @@
-import { clamp, powerOfEighths } from './fixed-point.js';
+import { clampInteger, powerOfEighths } from './fixed-point.js';
 import { FREQUENCY_TOTAL, golombBits, type RangeDecoder, type RangeEncoder } from './range-coder.js';
 
 /*
@@ -24,14 +24,14 @@ const SHAPE_TOTAL = 2 * SHAPE_HALF;
 const SCALES = { length: SCALE_COUNT };
 /** How far to either side of the mean symbols have a frequency of their own. */
 const REACH = /* @__PURE__ */ Int32Array.from(SCALES, (_, k) =>
-  clamp(Math.ceil(10 * powerOfEighths(k - SCALE_ONE)) + 1, 2, 1024),
+  clampInteger(Math.ceil(10 * powerOfEighths(k - SCALE_ONE)) + 1, 2, 1024),
 );
 const ENTRY_FRACTION = 65536;
 /** Table entries in 1/16 of a step, times 2^16. */
 const ENTRIES = /* @__PURE__ */ Float64Array.from(SCALES, (_, k) =>
   Math.floor((SHAPE_RESOLUTION / MEAN_UNITS) * ENTRY_FRACTION * powerOfEighths(SCALE_ONE - k) + 0.5),
 );
-const GOLOMB_ORDER = /* @__PURE__ */ Int32Array.from(SCALES, (_, k) => clamp((k - SCALE_ONE) >> 3, 0, 7));
+const GOLOMB_ORDER = /* @__PURE__ */ Int32Array.from(SCALES, (_, k) => clampInteger((k - SCALE_ONE) >> 3, 0, 7));
 
 /** Tables of shapes one after another, {@link SHAPE_ENTRIES} each. */
 export type ShapeTables = Int32Array;
@@ -93,7 +93,7 @@ export class SymbolDistribution {
   encode(symbol: number, coder: RangeEncoder): void {
     const reach = this.#reach;
     const distance = symbol - this.#centre;
-    const own = clamp(distance, -reach, reach);
+    const own = clampInteger(distance, -reach, reach);
     const start = this.#below(own);
     coder.encode(start, this.#below(own + 1) - start);
     if (own === reach || own === -reach) coder.golomb(Math.abs(distance) - reach, GOLOMB_ORDER[this.#scale]);
@@ -130,7 +130,7 @@ export class SymbolDistribution {
 
   /** The frequency of a symbol, of {@link FREQUENCY_TOTAL}; for one out of reach, that of all of them on that side. */
   frequency(symbol: number): number {
-    const own = clamp(symbol - this.#centre, -this.#reach, this.#reach);
+    const own = clampInteger(symbol - this.#centre, -this.#reach, this.#reach);
     return this.#below(own + 1) - this.#below(own);
   }
 

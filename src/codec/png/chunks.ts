@@ -10,7 +10,7 @@ export interface PngChunk {
 }
 
 /** A PNG file of these chunks, in this order. */
-export function writePng(chunks: readonly PngChunk[]): Uint8Array {
+export function joinPngChunks(chunks: readonly PngChunk[]): Uint8Array {
   const size = chunks.reduce((sum, { data }) => sum + 12 + data.length, PNG_SIGNATURE.length);
   const file = new Uint8Array(size);
   const view = new DataView(file.buffer);

@@ -1,7 +1,7 @@
 import { ArgumentError, FormatError } from '../../common/errors.js';
 import { crc32 } from '../crc32.js';
 import { checkLatents, LATENT_LIMITS, type Latents, latentSizeProblem } from '../latents.js';
-import { type PngChunk, readPng, writePng } from './chunks.js';
+import { joinPngChunks, type PngChunk, readPng } from './chunks.js';
 import { deflateSize } from './deflate.js';
 import { filterCandidates, unfilter } from './filter.js';
 import { inflateExactly } from './inflate.js';
@@ -23,7 +23,7 @@ import { zlibSmallest } from './zlib.js';
 export const FORMAT_VERSION = 1;
 export const HEADER_CHUNK = 'cmEO';
 /** No compact file is larger, and none larger is read. */
-export const MAX_FILE_BYTES = 65536;
+export const MAX_COMPACT_PNG_BYTES = 65536;
 const EXPLICIT_HEIGHT = 0x80;
 
 export interface PackHeader {
@@ -44,7 +44,7 @@ export interface UnpackedFile {
 /**
  * The smallest compact file found for `latents`; the same input always gives the same bytes. Throws `ShapeError` for
  * latents out of bounds and {@link ArgumentError} for a bad header, or latents that do not compress to
- * {@link MAX_FILE_BYTES}.
+ * {@link MAX_COMPACT_PNG_BYTES}.
  */
 export function packLatentsPng(latents: Latents, header: PackHeader): Uint8Array {
   checkLatents(latents);
@@ -67,16 +67,16 @@ export function packLatentsPng(latents: Latents, header: PackHeader): Uint8Array
   view.setUint32(4, pixels.length / picture.width);
   // Bit depth 8; colour type grey, compression, filter method and interlace are all 0.
   ihdr[8] = 8;
-  const file = writePng([
+  const file = joinPngChunks([
     { type: 'IHDR', data: ihdr },
     { type: HEADER_CHUNK, data: own },
     // Blocks of deflate may then begin with a channel, where the statistics change.
     { type: 'IDAT', data: zlibSmallest(picture.filtered, Math.round(picture.filtered.length / channels)) },
     { type: 'IEND', data: new Uint8Array(0) },
   ]);
-  if (file.length > MAX_FILE_BYTES) {
+  if (file.length > MAX_COMPACT_PNG_BYTES) {
     throw new ArgumentError(
-      `latents of ${height}×${width}×${channels} take ${file.length} bytes, a compact file has at most ${MAX_FILE_BYTES}`,
+      `latents of ${height}×${width}×${channels} take ${file.length} bytes, a compact file has at most ${MAX_COMPACT_PNG_BYTES}`,
     );
   }
   return file;
@@ -88,8 +88,8 @@ export function packLatentsPng(latents: Latents, header: PackHeader): Uint8Array
  * needs less than 1 MB. Throws {@link FormatError} with one line that says what is wrong, and nothing else.
  */
 export function unpackLatentsPng(file: Uint8Array): UnpackedFile {
-  if (file.length > MAX_FILE_BYTES) {
-    throw new FormatError(`file has ${file.length} bytes, a compact file has at most ${MAX_FILE_BYTES}`);
+  if (file.length > MAX_COMPACT_PNG_BYTES) {
+    throw new FormatError(`file has ${file.length} bytes, a compact file has at most ${MAX_COMPACT_PNG_BYTES}`);
   }
   const [ihdr, own, idat] = profileChunks(readPng(file));
   const picture = readPictureHeader(ihdr);

@@ -1,6 +1,6 @@
 import { deflateSync } from 'node:zlib';
 import type { Metadata } from 'sharp';
-import { writePng } from '../../codec/png/chunks.js';
+import { joinPngChunks } from '../../codec/png/chunks.js';
 import { ImageError } from '../../common/errors.js';
 import { pngGamma } from './picture-format.js';
 import type { RgbImage } from './rgb-image.js';
@@ -92,7 +92,7 @@ async function neighbours(
   new DataView(header.buffer).setUint32(0, width);
   new DataView(header.buffer).setUint32(4, height);
   header.set([8, grey ? 0 : 2], 8);
-  const png = writePng([
+  const png = joinPngChunks([
     { type: 'IHDR', data: header },
     { type: 'iCCP', data: Buffer.concat([Buffer.from('profile\0\0'), deflateSync(icc)]) },
     { type: 'IDAT', data: deflateSync(rows, { level: 1 }) },

@@ -11,7 +11,7 @@ import sharp from './sharp.js';
 export { checkImage, MAX_PIXELS, type RgbImage } from './rgb-image.js';
 
 /** Files larger than this are refused before they are read: no picture of MAX_PIXELS needs as much. */
-export const MAX_FILE_BYTES = 400_000_000;
+export const MAX_PICTURE_BYTES = 400_000_000;
 
 export interface ReadImageOptions {
   /** What errors call the picture; the path, or 'the picture' for bytes, when absent. */
@@ -83,7 +83,7 @@ export async function writePng(path: string, image: RgbImage, mark?: string): Pr
 }
 
 async function readLimited(path: string, name: string): Promise<Uint8Array> {
-  return readRegularFile(path, MAX_FILE_BYTES).catch((error: unknown) => {
+  return readRegularFile(path, MAX_PICTURE_BYTES).catch((error: unknown) => {
     if (!(error instanceof FileError)) throw error;
     throw new ImageError(
       error.message.replace(path, () => name),

@@ -1,4 +1,4 @@
-import { psnr, ssim } from '../metrics/picture-quality.js';
+import { pictureSsim, psnr } from '../metrics/picture-quality.js';
 import { encodeJpegAtMost, smallestJpeg } from './jpeg.js';
 import { encodeJpeg2000AtMost } from './jpeg2000.js';
 
@@ -55,7 +55,7 @@ export async function encodeBaselines(
       bytes,
       rgb: encoded.rgb,
       psnr: psnr(rgb, encoded.rgb),
-      ssim: ssim(rgb, encoded.rgb, width, height, 3),
+      ssim: pictureSsim(rgb, encoded.rgb, width, height, 3),
       settings,
     });
   }

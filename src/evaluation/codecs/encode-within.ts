@@ -6,7 +6,7 @@ import type { EncodingCache, EncodingRequest } from './encoding-cache.js';
 import type { ForeignCodec, ForeignEncoding } from './foreign-codec.js';
 
 /** Faces by index, as a FaceSet has them. */
-export interface FaceSource {
+export interface FacesOnDemand {
   readonly count: number;
   face(index: number): Uint8Array | Promise<Uint8Array>;
 }
@@ -33,7 +33,7 @@ export interface EncodeFacesOptions {
  */
 export async function encodeWithin(
   codec: ForeignCodec,
-  faces: readonly Uint8Array[] | FaceSource,
+  faces: readonly Uint8Array[] | FacesOnDemand,
   maxBytes: number,
   options: EncodeFacesOptions = {},
 ): Promise<(ForeignEncoding | null)[]> {

@@ -1,6 +1,6 @@
 import { CameoError } from '../../common/errors.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../../data/pictures/align.js';
-import { psnr, ssim } from '../metrics/picture-quality.js';
+import { pictureSsim, psnr } from '../metrics/picture-quality.js';
 import { type FaceEncoder, isAsked, type RestoredFace } from './face-encoders.js';
 import { Judge, type JudgeOptions, OWN, UNCOMPRESSED, type Verdict } from './judge.js';
 
@@ -42,7 +42,7 @@ export interface Comparison {
   samples: Map<string, (RestoredFace | null)[]>;
 }
 
-export interface CompareOptions extends JudgeOptions {
+export interface CompareCodecsOptions extends JudgeOptions {
   /** Those after the one named 'cameo', if any, are compared with it. */
   encoders: readonly FaceEncoder[];
   /** Codecs of earlier rows, which are asked for the few faces that are shown; a row without one shows none. */
@@ -65,7 +65,7 @@ const MOST_MISSING = 0.01;
  * Compresses the faces of verification pairs with every codec at every budget, and lets every recogniser decide the pairs.
  * Where a file is missing for a few faces, a grey picture stands in. Earlier rows stand among the new ones.
  */
-export async function compareCodecs(options: CompareOptions): Promise<Comparison> {
+export async function compareCodecs(options: CompareCodecsOptions): Promise<Comparison> {
   const run = new ComparisonRun(options);
   await run.addUncompressed();
   const earlier = options.earlier ?? [];
@@ -93,7 +93,7 @@ class ComparisonRun {
   /** Indices of the faces that are shown: the first row decides. */
   #shown: readonly number[] = [];
 
-  constructor(private readonly options: CompareOptions) {
+  constructor(private readonly options: CompareCodecsOptions) {
     this.#originals = [...options.faces.values()];
     this.#judge = new Judge(options);
   }
@@ -220,7 +220,7 @@ function describe(
     count++;
     bytes += one.size;
     ownBytes += one.ownSize ?? 0;
-    ssims += budget === null ? 1 : ssim(originals[k], one.rgb, FACE_WIDTH, FACE_HEIGHT, 3);
+    ssims += budget === null ? 1 : pictureSsim(originals[k], one.rgb, FACE_WIDTH, FACE_HEIGHT, 3);
     return budget === null ? Infinity : psnr(originals[k], one.rgb);
   });
   const mean = psnrs.filter((value) => !Number.isNaN(value)).reduce((sum, value) => sum + value, 0) / count;

@@ -2,8 +2,8 @@ import type { OpenRecognizer } from '../../data/checkpoints/recognizer-source.js
 import type { FaceSet } from '../../data/faces/face-set.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../../data/pictures/align.js';
 import type { Gpu } from '../../gpu/gpu.js';
-import { psnr, ssim } from '../metrics/picture-quality.js';
-import { cosine } from '../metrics/verification.js';
+import { pictureSsim, psnr } from '../metrics/picture-quality.js';
+import { cosineSimilarity } from '../metrics/verification.js';
 import { embedFaces } from '../verification/embed-pictures.js';
 import { type FaceEncoder, isAsked } from './face-encoders.js';
 
@@ -62,7 +62,7 @@ export async function compareGroups(options: GroupOptions): Promise<GroupService
     for (const group of groups) {
       const own = [...indices.keys()].filter((k) => groupOf(k) === group);
       const mean = (value: (k: number) => number): number => own.reduce((sum, k) => sum + value(k), 0) / own.length;
-      const similarities = own.map((k) => cosine(reference[k], embeddings[k]));
+      const similarities = own.map((k) => cosineSimilarity(reference[k], embeddings[k]));
       const similarity = similarities.reduce((sum, value) => sum + value, 0) / own.length;
       const spread = similarities.reduce((sum, value) => sum + (value - similarity) ** 2, 0);
       services.push({
@@ -73,7 +73,7 @@ export async function compareGroups(options: GroupOptions): Promise<GroupService
         group,
         faces: own.length,
         psnr: mean((k) => psnr(originals[k], restored[k])),
-        ssim: mean((k) => ssim(originals[k], restored[k], FACE_WIDTH, FACE_HEIGHT, 3)),
+        ssim: mean((k) => pictureSsim(originals[k], restored[k], FACE_WIDTH, FACE_HEIGHT, 3)),
         similarity,
         similarityError: own.length > 1 ? Math.sqrt(spread / (own.length - 1) / own.length) : Number.NaN,
       });

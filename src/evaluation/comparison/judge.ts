@@ -1,7 +1,7 @@
 import type { OpenRecognizer } from '../../data/checkpoints/recognizer-source.js';
 import type { FacePair } from '../../data/faces/lfw.js';
 import type { Gpu } from '../../gpu/gpu.js';
-import { accuracyAt, cosine } from '../metrics/verification.js';
+import { accuracyAt, cosineSimilarity } from '../metrics/verification.js';
 import { embedPictures } from '../verification/embed-pictures.js';
 import { mcNemar, type PairedComparison } from '../verification/paired.js';
 import {
@@ -101,7 +101,7 @@ export class Judge {
       const embeddings = await this.#embed(opened, judged, pictures);
       for (const mix of mixes) {
         const probes = mix === 'both' ? embeddings : await this.#ofOriginals(opened);
-        const scores = Float32Array.from(pairs, ({ a, b }) => cosine(embeddings.get(a)!, probes.get(b)!));
+        const scores = Float32Array.from(pairs, ({ a, b }) => cosineSimilarity(embeddings.get(a)!, probes.get(b)!));
         const scored = this.#scored(scores);
         const figures = verificationFigures(scored);
         const [references, others] = [embeddings, probes].map((all) => names.map((name) => all.get(name)!));

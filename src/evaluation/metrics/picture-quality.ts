@@ -1,7 +1,7 @@
 import { ShapeError } from '../../common/errors.js';
 import { gaussianWindow } from '../../reference/gaussian-window.js';
 
-/** Window of {@link ssim}: Wang et al. 2004 take 11×11 samples of a Gaussian with sigma 1.5. */
+/** Window of {@link pictureSsim}: Wang et al. 2004 take 11×11 samples of a Gaussian with sigma 1.5. */
 const WINDOW = 11;
 const SIGMA = 1.5;
 
@@ -26,7 +26,7 @@ export function psnr(a: Uint8Array, b: Uint8Array, peak = 255): number {
  * structural similarity", eq. 13.
  * @throws ShapeError when the samples are not height·width·channels, or the picture is smaller than the window
  */
-export function ssim(a: Uint8Array, b: Uint8Array, width: number, height: number, channels: number): number {
+export function pictureSsim(a: Uint8Array, b: Uint8Array, width: number, height: number, channels: number): number {
   const samples = width * height * channels;
   if (a.length !== samples || b.length !== samples) {
     throw new ShapeError(

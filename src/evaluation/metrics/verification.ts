@@ -188,7 +188,7 @@ export function areaUnderRoc(genuine: ArrayLike<number>, impostor: ArrayLike<num
  * Cosine of the angle between two vectors; 0 where one of them is all zeros.
  * @throws ArgumentError for vectors of no or unequal length
  */
-export function cosine(a: ArrayLike<number>, b: ArrayLike<number>): number {
+export function cosineSimilarity(a: ArrayLike<number>, b: ArrayLike<number>): number {
   if (a.length === 0 || a.length !== b.length) {
     throw new ArgumentError(
       `cosine: vectors of ${a.length} and ${b.length} values; expected as many of each, at least 1`,

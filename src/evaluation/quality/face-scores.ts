@@ -1,6 +1,6 @@
 import { FACE_HEIGHT, FACE_WIDTH } from '../../data/pictures/align.js';
 import { type BaselineCodec, type BaselineResult, encodeBaselines } from '../codecs/baselines.js';
-import { psnr, ssim } from '../metrics/picture-quality.js';
+import { pictureSsim, psnr } from '../metrics/picture-quality.js';
 
 export type ComparedCodec = 'cameo' | BaselineCodec;
 
@@ -66,7 +66,7 @@ export async function compareFace(
     cameo: {
       bytes: file.length,
       psnr: psnr(face, restored),
-      ssim: ssim(face, restored, FACE_WIDTH, FACE_HEIGHT, 3),
+      ssim: pictureSsim(face, restored, FACE_WIDTH, FACE_HEIGHT, 3),
       fits: true,
     },
   };

@@ -1,5 +1,5 @@
 import { reconstructionPoint } from '../../codec/entropy/dependent.js';
-import { clamp, powerOfEighths } from '../../codec/entropy/fixed-point.js';
+import { clampInteger, powerOfEighths } from '../../codec/entropy/fixed-point.js';
 import {
   bandOf,
   CONTEXT_BUCKETS,
@@ -76,7 +76,7 @@ export function fitContextWeights(all: readonly Observations[], model: LatentMod
   for (let rank = 0; rank < channels; rank++) {
     const own = newton(all, model.latents, rank * positions, (rank + 1) * positions, pooled, POOLING);
     own.forEach((w, f) => {
-      weights[order[rank] * CONTEXT_SOURCES + f] = clamp(Math.round(w * CONTEXT_WEIGHT_ONE), -128, 256);
+      weights[order[rank] * CONTEXT_SOURCES + f] = clampInteger(Math.round(w * CONTEXT_WEIGHT_ONE), -128, 256);
     });
   }
   return weights;
@@ -107,7 +107,7 @@ function newton(
             x[f] = (sources[i * CONTEXT_SOURCES + f] * Math.LN2) / 16;
             exponent += weights[f] * x[f];
           }
-          const mean = (expected[i] / CONTEXT_UNIT) * Math.exp(clamp(exponent, -5, 5));
+          const mean = (expected[i] / CONTEXT_UNIT) * Math.exp(clampInteger(exponent, -5, 5));
           const error = found[i] / CONTEXT_UNIT - mean;
           for (let a = 0; a < n; a++) {
             system[a][n] += error * x[a];
@@ -122,7 +122,7 @@ function newton(
       system[a][n] += pull * ((prior[a] ?? 0) - weights[a]);
     }
     const steps = solve(system);
-    weights = weights.map((w, a) => clamp(w + clamp(steps[a], -1, 1), -2, 4));
+    weights = weights.map((w, a) => clampInteger(w + clampInteger(steps[a], -1, 1), -2, 4));
   }
   return weights.slice(0, CONTEXT_SOURCES);
 }
@@ -167,7 +167,7 @@ class CorrectionCosts {
     if (!(right > left)) return x1;
     // Where the slope, known at the middles, is zero.
     const at = (x0 + x1) / 2 + ((x2 - x0) / 2) * (-left / (right - left));
-    return Math.round(clamp(at, x0, x2));
+    return Math.round(clampInteger(at, x0, x2));
   }
 }
 
@@ -188,7 +188,7 @@ function addCosts(
       const group = groupOf(at, latent);
       const zone = 2 * quantizers[at] * SCALE_COUNT + scales[at];
       for (let d = 0; d < TRIED.length; d++) {
-        const scale = clamp(adjusted[at] + TRIED[d], 0, SCALE_COUNT - 1);
+        const scale = clampInteger(adjusted[at] + TRIED[d], 0, SCALE_COUNT - 1);
         const shape = shapeClass[latent] * SHAPE_BANDS + bandOf[scale];
         costs.add(
           group,
@@ -212,7 +212,7 @@ export function fitContextTable(all: readonly Observations[], model: LatentModel
       let context = 0;
       for (let f = 0; f < CONTEXT_SOURCES; f++) context += contextWeights[w + f] * sources[at * CONTEXT_SOURCES + f];
       const eighths = Math.floor(context / (2 * CONTEXT_WEIGHT_ONE) + 0.5);
-      return (scales[at] >> 3) * CONTEXT_BUCKETS + clamp(eighths + CONTEXT_MIDDLE, 0, CONTEXT_BUCKETS - 1);
+      return (scales[at] >> 3) * CONTEXT_BUCKETS + clampInteger(eighths + CONTEXT_MIDDLE, 0, CONTEXT_BUCKETS - 1);
     });
   }
   const smooth = costs.blended((cell) => {
@@ -226,7 +226,7 @@ export function fitContextTable(all: readonly Observations[], model: LatentModel
     }
     return near;
   });
-  return contextTable.map((old, cell) => clamp(old + smooth.best(cell, 20), -40, 40));
+  return contextTable.map((old, cell) => clampInteger(old + smooth.best(cell, 20), -40, 40));
 }
 
 /** Corrections of the scale for every channel at an observed step, by maximum likelihood. */
@@ -236,6 +236,6 @@ export function fitScaleShift(observations: Observations, model: LatentModel): I
   const costs = new CorrectionCosts(channels);
   addCosts(costs, observations, model, 3, (_, latent) => order[Math.floor(latent / positions)]);
   return Int32Array.from({ length: channels }, (_, c) =>
-    clamp(scaleShift[observations.qIndex * channels + c] + costs.best(c, 5), -64, 64),
+    clampInteger(scaleShift[observations.qIndex * channels + c] + costs.best(c, 5), -64, 64),
   );
 }

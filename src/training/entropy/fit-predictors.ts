@@ -1,4 +1,4 @@
-import { clamp, powerOfEighths } from '../../codec/entropy/fixed-point.js';
+import { clampInteger, powerOfEighths } from '../../codec/entropy/fixed-point.js';
 import { GAIN_ONE, MOST_UNITS, WEIGHT_ONE } from '../../codec/entropy/latent-model.js';
 import { predictMean, reconstruct } from '../../codec/entropy/latent-walk.js';
 import { MEAN_UNITS } from '../../codec/entropy/symbol-distribution.js';
@@ -41,9 +41,9 @@ export function fitPredictors(source: SymbolSource, qIndex: number, mostReferenc
     const own = units.subarray(latent * count, (latent + 1) * count);
     let total = 0;
     for (let k = 0; k < count; k++) total += own[k];
-    mean[latent] = clamp(Math.round(total / count), -MOST_UNITS, MOST_UNITS);
+    mean[latent] = clampInteger(Math.round(total / count), -MOST_UNITS, MOST_UNITS);
     const rows = Array.from(references[latent], (r) => values.subarray(r * count, (r + 1) * count));
-    const solved = regress(rows, own, mean[latent]).map((w) => clamp(Math.round(w * WEIGHT_ONE), -32768, 32768));
+    const solved = regress(rows, own, mean[latent]).map((w) => clampInteger(Math.round(w * WEIGHT_ONE), -32768, 32768));
     const kept = [...solved.keys()].filter((k) => solved[k] !== 0);
     references[latent] = Int32Array.from(kept, (k) => references[latent][k]);
     weights[latent] = Int32Array.from(kept, (k) => solved[k]);
@@ -108,8 +108,9 @@ export function measurePredictors(
         expected += distance[latent] * faces;
       }
       if (pass === 'measure')
-        gain[c] = square > 0 ? clamp(Math.round((GAIN_ONE * product) / square), 0, 2 * GAIN_ONE) : 0;
-      else shift[c] = found > 0 && expected > 0 ? clamp(Math.round(8 * Math.log2(found / expected)), -32, 32) : 0;
+        gain[c] = square > 0 ? clampInteger(Math.round((GAIN_ONE * product) / square), 0, 2 * GAIN_ONE) : 0;
+      else
+        shift[c] = found > 0 && expected > 0 ? clampInteger(Math.round(8 * Math.log2(found / expected)), -32, 32) : 0;
     }
   }
   return { gain, shift };

@@ -1,5 +1,5 @@
 import { reconstructionValues } from '../../codec/entropy/dependent.js';
-import { clamp, powerOfEighths } from '../../codec/entropy/fixed-point.js';
+import { clampInteger, powerOfEighths } from '../../codec/entropy/fixed-point.js';
 import { MOST_SYMBOL, placesOf } from '../../codec/entropy/latent-stream.js';
 import { MEAN_UNITS } from '../../codec/entropy/symbol-distribution.js';
 import type { FitSamples } from './fit-samples.js';
@@ -19,7 +19,8 @@ export interface SymbolChoice {
 /** Rounds each to the nearest, by itself. */
 export const TO_NEAREST: SymbolChoice = {
   dependent: false,
-  choose: (values) => Int16Array.from(values, (value) => clamp(Math.floor(value + 0.5), -MOST_SYMBOL, MOST_SYMBOL)),
+  choose: (values) =>
+    Int16Array.from(values, (value) => clampInteger(Math.floor(value + 0.5), -MOST_SYMBOL, MOST_SYMBOL)),
 };
 
 /** What an encoder makes of all samples at one step: [latents, count], latents in coding order. */

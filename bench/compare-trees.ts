@@ -79,14 +79,14 @@ async function compareTask(before: Tree, after: Tree, one: Task, two: Task, budg
     budget,
   );
   for (const { runnable } of both) await runnable.dispose();
-  const [least, leastAfter] = samples.map((times) => Math.min(...times));
-  return { kind: two.kind, layer: two.layer, time: leastAfter / least, compile: both[1].compileMs / both[0].compileMs };
+  const [min, leastAfter] = samples.map((times) => Math.min(...times));
+  return { kind: two.kind, layer: two.layer, time: leastAfter / min, compile: both[1].compileMs / both[0].compileMs };
 }
 
 function kindRows(compared: readonly Compared[]) {
   return [...new Set(compared.map(({ kind }) => kind))].map((kind) => {
     const own = compared.filter((each) => each.kind === kind);
-    const worst = own.reduce((most, each) => (each.time > most.time ? each : most));
+    const worst = own.reduce((max, each) => (each.time > max.time ? each : max));
     const mean = (of: 'time' | 'compile'): string => geometricMean(own.map((each) => each[of])).toFixed(3);
     return [kind, own.length, mean('time'), mean('compile'), `${worst.time.toFixed(2)}: ${worst.layer}`];
   });

@@ -34,7 +34,7 @@ for (const [x, cout, kernel] of LAYERS) {
     return config.variant === rung ? config : null;
   });
   const inputs = [uniformTensor(gpu, x, 1), uniformTensor(gpu, [kernel, kernel, x[3], cout], 2)];
-  const least = configs.map(() => Infinity);
+  const min = configs.map(() => Infinity);
   for (let round = 0; round <= ROUNDS; round++) {
     for (const [k, config] of configs.entries()) {
       if (!config) continue;
@@ -44,10 +44,10 @@ for (const [x, cout, kernel] of LAYERS) {
         return [];
       });
       await gpu.sync();
-      if (round > 0) least[k] = Math.min(least[k], performance.now() - start); // the first round compiles
+      if (round > 0) min[k] = Math.min(min[k], performance.now() - start); // the first round compiles
     }
   }
-  const cells = least.map((ms) => (ms === Infinity ? '' : ((2 * convMultiplyAdds(shape)) / ms / 1e6).toFixed(1)));
+  const cells = min.map((ms) => (ms === Infinity ? '' : ((2 * convMultiplyAdds(shape)) / ms / 1e6).toFixed(1)));
   const chosen = chooseGather(gather, gpu.limits).variant;
   console.log(`| ${kernel}×${kernel} ${x[3]}→${cout} @${x[1]}×${x[2]} | ${cells.join(' | ')} | ${chosen} |`);
   for (const tensor of inputs) tensor.dispose();

@@ -90,22 +90,22 @@ capture.start();
 await trainer.train(step);
 const commands = capture.stop();
 
-const least = new Float64Array(commands.length).fill(Infinity);
+const min = new Float64Array(commands.length).fill(Infinity);
 for (let round = 0; round < ROUNDS; round++) {
   for (const [k, command] of commands.entries()) {
     const before = cpuSeconds();
     gpu.encode(command);
     gpu.flush();
     await gpu.sync();
-    least[k] = Math.min(least[k], 1000 * (cpuSeconds() - before));
+    min[k] = Math.min(min[k], 1000 * (cpuSeconds() - before));
   }
 }
 const kinds = new Map<string, { ms: number; count: number }>();
 for (const [k, command] of commands.entries()) {
   const kind = kinds.get(capture.label(command)) ?? { ms: 0, count: 0 };
-  kinds.set(capture.label(command), { ms: kind.ms + least[k], count: kind.count + 1 });
+  kinds.set(capture.label(command), { ms: kind.ms + min[k], count: kind.count + 1 });
 }
-const total = least.reduce((sum, ms) => sum + ms, 0);
+const total = min.reduce((sum, ms) => sum + ms, 0);
 const sorted = [...kinds].sort(([, one], [, two]) => two.ms - one.ms);
 const rest = sorted.slice(SHOWN).reduce((sum, [, { ms }]) => sum + ms, 0);
 const row = (name: string, count: number | string, ms: number) => [

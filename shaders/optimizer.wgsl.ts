@@ -171,9 +171,9 @@ ${linearHead} {
 }
 
 /** The largest norm allowed. */
-export const clipPlan = /* @__PURE__ */ uniform({ most: 'f32' });
+export const clipPlan = /* @__PURE__ */ uniform({ maxNorm: 'f32' });
 
-/** From the sum of all squares the norm, and the factor that brings it down to `most`: NaN where the norm is. */
+/** From the sum of all squares the norm, and the factor that brings it down to `maxNorm`: NaN where the norm is. */
 export function clipShader(): Shader {
   return shader(
     {
@@ -191,7 +191,7 @@ ${linearHead} {
   if (i >= 1u) { return; }
   let norm = sqrt(squares[0]);
   norms[0] = norm;
-  scales[0] = keepNan(min(1.0, plan.most / max(norm, 1e-12)), norm);
+  scales[0] = keepNan(min(1.0, plan.maxNorm / max(norm, 1e-12)), norm);
 }`,
   );
 }

@@ -11,7 +11,7 @@ export type GpuState =
 /** Seconds to wait between the attempts to open a device after a loss: the browser may be starting its GPU process anew. */
 const WAITS = [0, 0.5, 1, 2, 4];
 /** Work that loses so many devices, each within so many milliseconds, is itself the reason, and is given up. */
-const MOST_LOSSES = 3;
+const MAX_LOSSES = 3;
 const SOON_MS = 30_000;
 
 const after = (seconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
@@ -47,7 +47,7 @@ export class GpuSession {
       try {
         return await work(gpu);
       } catch (error) {
-        if (losses >= MOST_LOSSES || !(await causedByLoss(gpu, error))) throw error;
+        if (losses >= MAX_LOSSES || !(await causedByLoss(gpu, error))) throw error;
         if (performance.now() - start > SOON_MS) losses = 0;
       }
     }

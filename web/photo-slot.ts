@@ -8,7 +8,7 @@ import { LandmarkEditor } from './landmark-editor.js';
 import { readPicture, show } from './picture.js';
 
 /** Pixels of the longer side of the picture as it is shown. */
-const MOST_SHOWN = 1000;
+const MAX_SHOWN = 1000;
 
 /** A place for one photograph: chosen, dropped or taken, with its five landmarks and the aligned face. */
 export class PhotoSlot {
@@ -119,7 +119,7 @@ export class PhotoSlot {
     const whole = { x: 0, y: 0, width, height };
     const view = this.#zoomed ? this.#editor.around(width, height) : whole;
     const canvas = elementWithin<HTMLCanvasElement>(this.#root, '.photo');
-    const scale = Math.min(MOST_SHOWN / Math.max(view.width, view.height), this.#zoomed ? 8 : 1);
+    const scale = Math.min(MAX_SHOWN / Math.max(view.width, view.height), this.#zoomed ? 8 : 1);
     canvas.width = Math.max(1, Math.round(view.width * scale));
     canvas.height = Math.max(1, Math.round(view.height * scale));
     const context = canvas.getContext('2d', { alpha: false })!;

@@ -14,7 +14,7 @@ import { NoCodeError, readQr } from './qr.js';
 /** Milliseconds for a code in a picture, and in a frame of the camera, after which there is another one. */
 const PATIENCE = { picture: 3000, frame: 30 };
 /** No container of one face is larger: larger files are pictures. */
-const MOST_BYTES = 70_000;
+const MAX_BYTES = 70_000;
 
 interface Found {
   bytes: Uint8Array;
@@ -23,7 +23,7 @@ interface Found {
 
 /** The compact bytes in a file: it is one itself, or a picture of a QR code. */
 async function compactIn(file: File): Promise<Found> {
-  if (file.size <= MOST_BYTES) {
+  if (file.size <= MAX_BYTES) {
     const bytes = new Uint8Array(await file.arrayBuffer());
     if (isFaceFile(bytes)) return { bytes, from: `${file.name}, a file` };
     if (file.name.endsWith('.bare')) return { bytes, from: `${file.name}, a bare file` };

@@ -66,7 +66,7 @@ export async function ablate(gpu: Gpu, layer: string, shape: ConvShape): Promise
     if (rest.wgsl === kernel.wgsl) throw new Error(`the kernel without ${part} is the whole kernel`);
     kernels.set(part, rest);
   }
-  const least = new Map([...kernels.keys()].map((part) => [part, Infinity]));
+  const min = new Map([...kernels.keys()].map((part) => [part, Infinity]));
   const time = async (run: Kernel): Promise<number> => {
     const start = performance.now();
     for (let k = 0; k < 3; k++) dispatch(run, [source, weights], main.shape).dispose();
@@ -76,14 +76,14 @@ export async function ablate(gpu: Gpu, layer: string, shape: ConvShape): Promise
   try {
     for (const run of kernels.values()) await time(run); // compiles
     for (let round = 0; round < ROUNDS; round++) {
-      for (const [part, run] of kernels) least.set(part, Math.min(least.get(part)!, await time(run)));
+      for (const [part, run] of kernels) min.set(part, Math.min(min.get(part)!, await time(run)));
     }
   } finally {
     source.dispose();
     weights.dispose();
   }
-  const whole = least.get('nothing')!;
-  const parts = [...least].map(([without, ms]) => ({ without, time: ms, saved: 1 - ms / whole }));
+  const whole = min.get('nothing')!;
+  const parts = [...min].map(([without, ms]) => ({ without, time: ms, saved: 1 - ms / whole }));
   return { layer, gflops: (2 * convMultiplyAdds(shape)) / whole / 1e6, parts };
 }
 

@@ -14,14 +14,14 @@ export interface Ceilings {
 
 /** Best of a few, in milliseconds: a ceiling is what the adapter can do, not what it does beside other work. */
 async function best(gpu: Gpu, run: () => void, times = 5): Promise<number> {
-  let least = Infinity;
+  let min = Infinity;
   for (let k = 0; k < times; k++) {
     const start = performance.now();
     run();
     await gpu.sync();
-    least = Math.min(least, performance.now() - start);
+    min = Math.min(min, performance.now() - start);
   }
-  return least;
+  return min;
 }
 
 /** Multiply-adds in registers for as long as wanted. */

@@ -65,8 +65,8 @@ export async function measureTask(gpu: Gpu, task: Task, timer: PassTimer | null,
     // Pools and caches fill up here.
     const once = await sample(1);
     // More dispatches than passes could be stamped are not asked for.
-    const most = Math.max(1, Math.floor(MAX_DISPATCHES / kernels.length));
-    const runs = await runsFor(async (count) => count * (await sample(count)), minimumSample(budget), once, most);
+    const max = Math.max(1, Math.floor(MAX_DISPATCHES / kernels.length));
+    const runs = await runsFor(async (count) => count * (await sample(count)), minimumSample(budget), once, max);
     const samples: number[] = [];
     const wanted = samplesFor(budget, Math.max(once, minimumSample(budget)));
     while (samples.length < wanted) samples.push(await sample(runs));

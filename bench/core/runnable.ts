@@ -12,7 +12,7 @@ export interface Runnable {
 }
 
 /** Runs of one sample at most: also for kernels of no work at all. */
-const MOST_RUNS = 1000;
+const MAX_RUNS = 1000;
 
 /**
  * Runs that together take at least so long: a sample must be long enough to hide what a wait costs.
@@ -24,13 +24,13 @@ export async function runsFor(
   time: (runs: number) => Promise<number>,
   minimum: number,
   first: number,
-  most = MOST_RUNS,
+  max = MAX_RUNS,
 ): Promise<number> {
   let runs = 1;
   let whole = first;
   // One run is mostly waiting where the kernel takes microseconds: the estimate gets better with their number.
-  while (whole < minimum && runs < most) {
-    runs = Math.min(most, Math.ceil(runs * Math.max(1.5, Math.min(8, (1.2 * minimum) / Math.max(whole, 1e-6)))));
+  while (whole < minimum && runs < max) {
+    runs = Math.min(max, Math.ceil(runs * Math.max(1.5, Math.min(8, (1.2 * minimum) / Math.max(whole, 1e-6)))));
     whole = await time(runs);
   }
   return runs;
@@ -73,13 +73,13 @@ export async function timeByTurns(
     return { wall, device: timer ? await timer.stop() : null };
   };
   // Some libraries begin a pass in each run, and may need a few more.
-  const most = timer ? MAX_PASSES - 12 : MOST_RUNS;
+  const max = timer ? MAX_PASSES - 12 : MAX_RUNS;
   const runs: number[] = [];
   let turn = 0;
   for (const runnable of runnables) {
     const wallOf = async (count: number): Promise<number> => (await time(runnable, count)).wall;
     const once = await wallOf(1);
-    runs.push(await runsFor(wallOf, minimumSample(budget), once, most));
+    runs.push(await runsFor(wallOf, minimumSample(budget), once, max));
     turn += Math.max(once, minimumSample(budget));
   }
   const samples: number[][] = runnables.map(() => []);

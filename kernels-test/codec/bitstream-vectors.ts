@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { packArchive } from '../../src/codec/container/face-archive.js';
 import { packFaceBare } from '../../src/codec/container/face-bare.js';
 import { packFaceFile } from '../../src/codec/container/face-file.js';
-import { LatentModel, MOST_DEAD_ZONE, SHAPE_BANDS } from '../../src/codec/entropy/latent-model.js';
+import { LatentModel, MAX_DEAD_ZONE, SHAPE_BANDS } from '../../src/codec/entropy/latent-model.js';
 import { encodeLatents } from '../../src/codec/entropy/latent-stream.js';
 import { SCALE_COUNT, SHAPE_ENTRIES } from '../../src/codec/entropy/symbol-distribution.js';
 import { writeSafetensors } from '../../src/nn/safetensors.js';
@@ -48,7 +48,7 @@ const plain = {
     ),
   ),
 };
-const deadZone = Int32Array.from({ length: 2 * SCALE_COUNT }, (_, k) => (5 * k) % (MOST_DEAD_ZONE + 1));
+const deadZone = Int32Array.from({ length: 2 * SCALE_COUNT }, (_, k) => (5 * k) % (MAX_DEAD_ZONE + 1));
 const dead = new LatentModel({ ...model.fields, deadZone });
 // Half steps by turns: dependent quantization.
 const turned = Int32Array.from(

@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { clampInteger, log2Sixteenths, powerOfEighths } from '../../src/codec/entropy/fixed-point.js';
-import { bordersInOrder, MOST_DEAD_ZONE } from '../../src/codec/entropy/latent-model.js';
+import { bordersInOrder, MAX_DEAD_ZONE } from '../../src/codec/entropy/latent-model.js';
 import { FREQUENCY_TOTAL, golombBits, RangeDecoder, RangeEncoder } from '../../src/codec/entropy/range-coder.js';
 import {
   MEAN_UNITS,
@@ -177,12 +177,12 @@ test('a dead zone moves the borders of symbols away from 0, and those alone', ()
     }
   }
   for (const [inner, outer] of [
-    [MOST_DEAD_ZONE, 0],
-    [0, MOST_DEAD_ZONE],
-    [MOST_DEAD_ZONE, MOST_DEAD_ZONE],
+    [MAX_DEAD_ZONE, 0],
+    [0, MAX_DEAD_ZONE],
+    [MAX_DEAD_ZONE, MAX_DEAD_ZONE],
     [-7, -8],
     [7, -8],
-    [-7, MOST_DEAD_ZONE],
+    [-7, MAX_DEAD_ZONE],
   ]) {
     assert.ok(bordersInOrder(inner, outer));
     for (let scale = 0; scale < SCALE_COUNT; scale += 7) {

@@ -34,7 +34,7 @@ const WORKER = fileURLToPath(new URL('./worker.ts', import.meta.url));
 const ENDING = 10_000;
 
 /** Bytes of memory from which on a worker is replaced. */
-const MOST_MEMORY = 2.5e9;
+const MAX_MEMORY = 2.5e9;
 
 const running = new Set<TestWorker>();
 
@@ -92,7 +92,7 @@ export class TestWorker {
 
   /** Whether it has become so large, by compiled kernels above all, that the files that are left get another one. */
   get full(): boolean {
-    return this.#memoryBytes > MOST_MEMORY;
+    return this.#memoryBytes > MAX_MEMORY;
   }
 
   /** Kills it with what it started: on POSIX it leads a process group of its own. */

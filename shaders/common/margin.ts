@@ -19,7 +19,7 @@ const CHEBYSHEV = {
 } as const;
 
 /** Least sine in the derivative of cos(θ + m), which grows without bound as the angle vanishes. */
-export const LEAST_SINE = 1e-3;
+export const MIN_SINE = 1e-3;
 
 /**
  * WGSL of `target(row, score) -> vec3f`: the label's logit before the scale s, its derivative by the score, and, for
@@ -39,7 +39,7 @@ fn target_logit(row: u32, score: f32) -> vec3f {
   let x = keepNan(clamp(score, -1.0, 1.0), score);
   if (x <= -plan.a) { return vec3f(x - plan.am, 1.0, 0.0); }
   let sine = sqrt((1.0 - x) * (1.0 + x));
-  return vec3f(x * plan.a - sine * plan.b, plan.a + x * plan.b / max(sine, ${LEAST_SINE}), 0.0);
+  return vec3f(x * plan.a - sine * plan.b, plan.a + x * plan.b / max(sine, ${MIN_SINE}), 0.0);
 }
 #else
 fn normOf(row: u32) -> f32 {

@@ -1,4 +1,4 @@
-import { MOST_FACE_BYTES } from '../codec/container/face-code.js';
+import { MAX_FACE_BYTES } from '../codec/container/face-code.js';
 import { FILE_HEADER_BYTES } from '../codec/container/face-file.js';
 import { MAX_COMPACT_PNG_BYTES } from '../codec/png/container.js';
 import { FormatError } from '../common/errors.js';
@@ -18,10 +18,10 @@ export const SUFFIXES: Readonly<Record<CompactKind, string>> = {
 };
 
 /** No file of one face is larger. */
-export const MOST_BYTES: Readonly<Record<Exclude<CompactKind, 'archive'>, number>> = {
+export const MAX_BYTES: Readonly<Record<Exclude<CompactKind, 'archive'>, number>> = {
   png: MAX_COMPACT_PNG_BYTES,
-  file: MOST_FACE_BYTES + FILE_HEADER_BYTES,
-  bare: MOST_FACE_BYTES + FILE_HEADER_BYTES,
+  file: MAX_FACE_BYTES + FILE_HEADER_BYTES,
+  bare: MAX_FACE_BYTES + FILE_HEADER_BYTES,
 };
 
 const MAGIC: readonly [kind: CompactKind, bytes: readonly number[]][] = [
@@ -43,10 +43,10 @@ async function headOf(path: string): Promise<Uint8Array> {
 
 /** The bytes of a file of one face, or of standard input for "-". @throws FileError, FormatError for too many */
 export async function readCompact(path: string, kind: Exclude<CompactKind, 'archive'>): Promise<Uint8Array> {
-  if (path !== DASH) return readRegularFile(path, MOST_BYTES[kind]);
+  if (path !== DASH) return readRegularFile(path, MAX_BYTES[kind]);
   const bytes = await compactStdin();
-  if (bytes.length <= MOST_BYTES[kind]) return bytes;
-  throw new FormatError(`it has ${bytes.length} bytes; at most ${MOST_BYTES[kind]} are accepted here`);
+  if (bytes.length <= MAX_BYTES[kind]) return bytes;
+  throw new FormatError(`it has ${bytes.length} bytes; at most ${MAX_BYTES[kind]} are accepted here`);
 }
 
 /**

@@ -76,9 +76,9 @@ class Restorer {
 
   /** Restores what waits, where that is a batch, or where no more will come. */
   async run(last = false): Promise<void> {
-    const most = last ? 1 : FACES_AT_ONCE;
-    while (this.#faces.length >= most) await this.#restoreFaces();
-    while (this.#pngs.length >= most) await this.#restorePngs();
+    const max = last ? 1 : FACES_AT_ONCE;
+    while (this.#faces.length >= max) await this.#restoreFaces();
+    while (this.#pngs.length >= max) await this.#restorePngs();
   }
 
   #claim(name: string, input: string): string {

@@ -21,7 +21,7 @@ import { note, STDOUT_NAME, say, takeStdoutForData, warn, writeData } from './te
 import type { CodecKind } from './weights.js';
 
 /** Bytes of a face where nothing else is asked for. */
-const USUAL_BYTES = 500;
+const DEFAULT_BYTES = 500;
 /** In the folder of the files while a run is under way: which of them are finished. */
 const DONE = '.cameo-encode';
 
@@ -50,7 +50,7 @@ export function addEncodeCommand(program: Command): void {
       `folder for the files, NAME${SUFFIXES.file} each, made where it is missing; "-": one file to standard output`,
     )
     .option('--archive <file>', `put all faces into this one file, NAME${SUFFIXES.archive}, instead or as well`)
-    .option('--bytes <n>', `most bytes of a face (default: ${USUAL_BYTES})`, integer(1, 65536))
+    .option('--bytes <n>', `most bytes of a face (default: ${DEFAULT_BYTES})`, integer(1, 65536))
     .addOption(
       new Option(
         '--container <kind>',
@@ -106,7 +106,7 @@ function settingsOf({ bytes, container, rate, archive }: EncodeOptions, usual: C
       `--archive ${archive}: PNGs do not go into archives, only faces of a model with --bytes do`,
     );
   }
-  return { container: chosen, rate, bytes: bytes ?? (chosen === 'png' ? undefined : USUAL_BYTES) };
+  return { container: chosen, rate, bytes: bytes ?? (chosen === 'png' ? undefined : DEFAULT_BYTES) };
 }
 
 /** @throws ArgumentError for places that the faces cannot go to */

@@ -21,7 +21,7 @@ import { RECOGNIZER_HELP, recognizerFor, withRecognizer } from './with-recognize
 
 const FARS = [1e-1, 1e-2, 1e-3, 1e-4];
 /** Fewer genuine pairs say nothing about a group. */
-const LEAST_PAIRS = 30;
+const MIN_PAIRS = 30;
 
 interface IdentitiesOptions {
   data?: string;
@@ -75,7 +75,7 @@ function pairGroups(entries: readonly FaceEntry[], rows: readonly Float32Array[]
       }
     }
   }
-  return [...groups.values()].filter((g) => g.genuine.length >= LEAST_PAIRS && g.impostor.length >= LEAST_PAIRS);
+  return [...groups.values()].filter((g) => g.genuine.length >= MIN_PAIRS && g.impostor.length >= MIN_PAIRS);
 }
 
 /** @throws ArgumentError where there is nothing to compare */
@@ -84,9 +84,9 @@ function checkPairs(entries: readonly FaceEntry[], split: Split): void {
   for (const { identity } of entries) sizes.set(identity, (sizes.get(identity) ?? 0) + 1);
   const pairs = (count: number): number => (count * (count - 1)) / 2;
   const genuine = [...sizes.values()].reduce((sum, count) => sum + pairs(count), 0);
-  if (genuine >= LEAST_PAIRS && pairs(entries.length) - genuine >= LEAST_PAIRS) return;
+  if (genuine >= MIN_PAIRS && pairs(entries.length) - genuine >= MIN_PAIRS) return;
   throw new ArgumentError(
-    `split ${split}: fewer than ${LEAST_PAIRS} pairs of one identity or of two; nothing to compare`,
+    `split ${split}: fewer than ${MIN_PAIRS} pairs of one identity or of two; nothing to compare`,
   );
 }
 

@@ -21,7 +21,7 @@ import { refuseInput, stemOf } from './outputs.js';
 import { say } from './terminal.js';
 
 /** Recognisers have some megabytes; the largest in wide use have 250. */
-const MOST_CHECKPOINT_BYTES = 2 ** 30;
+const MAX_CHECKPOINT_BYTES = 2 ** 30;
 
 interface ImportOptions {
   output?: string;
@@ -56,7 +56,7 @@ async function importCheckpoint(path: string, { output, architecture }: ImportOp
 }
 
 async function convertFile(path: string, target: string, architecture?: Architecture): Promise<void> {
-  const bytes = await readRegularFile(path, MOST_CHECKPOINT_BYTES);
+  const bytes = await readRegularFile(path, MAX_CHECKPOINT_BYTES);
   const { description, tensors } = convert(bytes, path, architecture);
   const file = writeRecognizer(description, tensors);
   await writeFileAtomic(target, file);

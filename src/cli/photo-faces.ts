@@ -16,12 +16,12 @@ export interface PhotoFace {
   pixels: Uint8Array;
 }
 
-const MOST_LANDMARK_BYTES = 2 ** 28;
+const MAX_LANDMARK_BYTES = 2 ** 28;
 
 /** The landmarks of a file, or of standard input for "-". @throws as `readLandmarks` and `readStdin` */
 export async function readLandmarkInput(path: string): Promise<PhotoLandmarks> {
   if (path !== DASH) return readLandmarks(path);
-  return parseLandmarks(decodeText(await readStdin(MOST_LANDMARK_BYTES), STDIN_NAME), STDIN_NAME);
+  return parseLandmarks(decodeText(await readStdin(MAX_LANDMARK_BYTES), STDIN_NAME), STDIN_NAME);
 }
 
 /**

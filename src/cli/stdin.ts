@@ -10,7 +10,7 @@ export const DASH = '-';
 export const inputName = (path: string): string => (path === DASH ? STDIN_NAME : path);
 
 /** Of an archive that is read from standard input, and so kept in memory. */
-const MOST_ARCHIVE_BYTES = 2 ** 30;
+const MAX_ARCHIVE_BYTES = 2 ** 30;
 
 let stdinIsRead = false;
 
@@ -44,7 +44,7 @@ let compact: Promise<Uint8Array> | undefined;
 
 /** What standard input holds, be it a compact file or an archive; read once, and then kept. @throws as `readStdin` */
 export function compactStdin(): Promise<Uint8Array> {
-  compact ??= readStdin(MOST_ARCHIVE_BYTES);
+  compact ??= readStdin(MAX_ARCHIVE_BYTES);
   return compact;
 }
 

@@ -19,7 +19,7 @@ import { openDevice } from './device.js';
 import { Outputs } from './outputs.js';
 import { dataFolder } from './places.js';
 import { print, say } from './terminal.js';
-import { USUAL_MARGINS } from './train-recognition.js';
+import { DEFAULT_MARGINS } from './train-recognition.js';
 import { number } from './training-settings.js';
 
 interface LossesOptions {
@@ -82,7 +82,7 @@ async function run(options: LossesOptions): Promise<void> {
     let identities = 0;
     let faces = 0;
     for (const loss of LOSSES) {
-      const config = { ...base, loss: { loss, ...USUAL_MARGINS[loss] } };
+      const config = { ...base, loss: { loss, ...DEFAULT_MARGINS[loss] } };
       const start = performance.now();
       const { validation, lastLoss } = await trainRecognition({
         gpu: device.open,

@@ -51,7 +51,7 @@ interface TrainRecognitionCommand extends TrainingCommandOptions {
 }
 
 /** Margins usual for each loss. */
-export const USUAL_MARGINS: Record<LossSpec['loss'], Omit<LossSpec, 'loss'>> = {
+export const DEFAULT_MARGINS: Record<LossSpec['loss'], Omit<LossSpec, 'loss'>> = {
   cosface: { scale: 30, margin: 0.35, lambda: 0 },
   arcface: { scale: 30, margin: 0.5, lambda: 0 },
   sphereface: { scale: 1, margin: 4, lambda: 5 },
@@ -107,7 +107,7 @@ async function settings(options: TrainRecognitionCommand): Promise<RecognitionTr
   const loss = options.loss ?? file.loss?.loss ?? DEFAULT_RECOGNITION_TRAINING.loss.loss;
   const config = await runSettings(options, {
     file,
-    defaults: { ...DEFAULT_RECOGNITION_TRAINING, loss: { loss, ...USUAL_MARGINS[loss] } },
+    defaults: { ...DEFAULT_RECOGNITION_TRAINING, loss: { loss, ...DEFAULT_MARGINS[loss] } },
     given: [
       { said: '--loss', setting: 'loss.loss', value: options.loss },
       { said: '--s', setting: 'loss.scale', value: options.s },

@@ -94,8 +94,8 @@ export class FaceQuantizer {
     if (candidates.length === 0) {
       // Nothing but zeros, at the coarsest index: the least a face can take.
       const symbols = new Int16Array(values.length);
-      const least = encodeLatents(symbols, 0, latents).length;
-      if (least > maxBytes) throw new ArgumentError(`a face takes at least ${least} bytes; ${maxBytes} are allowed`);
+      const min = encodeLatents(symbols, 0, latents).length;
+      if (min > maxBytes) throw new ArgumentError(`a face takes at least ${min} bytes; ${maxBytes} are allowed`);
       spend(tryAt(0, this.#chooser.maxLambda), tryAt(0, 100));
       if (candidates.length === 0) return { symbols, qIndex: 0 };
     }
@@ -124,12 +124,12 @@ interface Tried extends ChosenSymbols {
 /** So few bits left are as good as none. */
 const SPENT = 3;
 /** Where few values are left to round down, bits hardly change with λ, but errors do. */
-const LEAST_TRIES = 2;
-const MOST_TRIES = 7;
+const MIN_TRIES = 2;
+const MAX_TRIES = 7;
 
 /** The least λ that fits, between one that does not and one that does, where bits fall about evenly. */
 function spent(bad: Tried, good: Tried, tryAt: (qIndex: number, lambda: number) => Tried): Tried {
-  for (let k = 0; k < LEAST_TRIES || (k < MOST_TRIES && good.spare > SPENT); k++) {
+  for (let k = 0; k < MIN_TRIES || (k < MAX_TRIES && good.spare > SPENT); k++) {
     // Where a line through both meets what is left of the budget, but never next to either end.
     const share = good.spare / (good.spare - bad.spare);
     const wide = good.lambda > 4 * bad.lambda && k > 0;

@@ -44,9 +44,9 @@ export function leastFaceBytes(latents: LatentModel, holder: FaceHolder): number
 
 /** @throws ArgumentError for a budget below what a face takes */
 export function checkBudget(latents: LatentModel, bytes: number, holder: FaceHolder): void {
-  const least = leastFaceBytes(latents, holder);
-  if (Number.isInteger(bytes) && bytes >= least) return;
-  throw new ArgumentError(`a budget of ${bytes} bytes; expected an integer of at least ${least}`);
+  const min = leastFaceBytes(latents, holder);
+  if (Number.isInteger(bytes) && bytes >= min) return;
+  throw new ArgumentError(`a budget of ${bytes} bytes; expected an integer of at least ${min}`);
 }
 
 /** @throws ArgumentError for what is no list of bytes */

@@ -1,7 +1,7 @@
 import { nextState, quantizerOf, STATES } from './entropy/dependent.js';
 
 /** What is less likely is an outlier whose scale is not known: its last steps then count as free. */
-const LEAST_LIKELY = 1e-12;
+const MIN_LIKELY = 1e-12;
 /** Magnitudes 0…12 have their bits in the table; each beyond takes as many more as the last one. */
 const TABULATED = 13;
 
@@ -17,7 +17,7 @@ export function symbolCosts(scales: ArrayLike<number>): Float32Array {
     const below = (x: number): number => 1 / (1 + Math.exp(-x / scale));
     for (let n = 0; n < TABULATED; n++) {
       const at = 2 * i * TABULATED + n;
-      const bits = (low: number, high: number): number => -Math.log2(Math.max(below(high) - below(low), LEAST_LIKELY));
+      const bits = (low: number, high: number): number => -Math.log2(Math.max(below(high) - below(low), MIN_LIKELY));
       costs[at] = bits(n - 0.5, n + 0.5);
       // 0, then ½, 1½, …: half way between them are ¼, 1, 2, …
       costs[at + TABULATED] = n === 0 ? bits(-0.25, 0.25) : bits(n === 1 ? 0.25 : n - 1, n);
@@ -75,19 +75,19 @@ export function quantizeDependent(
       const centre = quantizer === 0 ? value : value + 0.5;
       for (let parity = 0; parity < 2; parity++) {
         const nearest = Math.max(parity, 2 * Math.round((centre - parity) / 2) + parity);
-        let least = Infinity;
+        let min = Infinity;
         let magnitude = parity;
         // The nearest one, the one below it, and the smallest.
         for (let n = nearest; ; n = n - 2 > parity && n === nearest ? n - 2 : parity) {
           const point = quantizer === 1 && n > 0 ? n - 0.5 : n;
           const paid = (value - point) ** 2 + lambda * bitsOf(costs, i, quantizer, n);
-          if (paid < least) {
-            least = paid;
+          if (paid < min) {
+            min = paid;
             magnitude = n;
           }
           if (n === parity) break;
         }
-        cost[2 * quantizer + parity] = least;
+        cost[2 * quantizer + parity] = min;
         magnitudes[2 * quantizer + parity] = magnitude;
       }
     }

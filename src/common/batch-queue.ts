@@ -18,7 +18,7 @@ export async function* batchesOf<T>(
   items: AsyncIterable<T> | Iterable<T>,
   { size, queue, signal }: BatchQueueOptions,
 ): AsyncGenerator<T[], void, undefined> {
-  const most = Math.max(size, queue);
+  const max = Math.max(size, queue);
   const iterator = iteratorOf(items);
   const waiting: T[] = [];
   const bell = new Bell();
@@ -27,7 +27,7 @@ export async function* batchesOf<T>(
   const read = async (): Promise<void> => {
     try {
       while (!closed) {
-        if (waiting.length >= most) {
+        if (waiting.length >= max) {
           await bell.next;
           continue;
         }

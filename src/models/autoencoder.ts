@@ -187,9 +187,9 @@ export class Autoencoder extends Module {
 
 function checkConfig(config: AutoencoderConfig): AutoencoderConfig {
   const { height, width, stages, latentChannels, residualBlocks, rates } = config;
-  const positive = (name: string, value: number, most: number): void => {
-    if (!Number.isInteger(value) || value < 1 || value > most) {
-      throw new ArgumentError(`autoencoder: ${name} is ${value}; expected an integer from 1 to ${most}`);
+  const positive = (name: string, value: number, max: number): void => {
+    if (!Number.isInteger(value) || value < 1 || value > max) {
+      throw new ArgumentError(`autoencoder: ${name} is ${value}; expected an integer from 1 to ${max}`);
     }
   };
   if (!Array.isArray(stages) || stages.length < 1 || stages.length > 6) {

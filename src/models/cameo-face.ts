@@ -30,16 +30,16 @@ export const DEFAULT_CAMEO_FACE: CameoFaceConfig = {
 
 /** @throws ArgumentError that names the value that is out of range */
 export function checkCameoFace(config: CameoFaceConfig): CameoFaceConfig {
-  const check = (name: string, value: number, least: number, multiple = 1): void => {
-    if (!Number.isInteger(value) || value < least || value > 4096 || value % multiple !== 0) {
+  const check = (name: string, value: number, min: number, multiple = 1): void => {
+    if (!Number.isInteger(value) || value < min || value > 4096 || value % multiple !== 0) {
       const kind = multiple > 1 ? `a multiple of ${multiple}` : 'an integer';
-      throw new ArgumentError(`CameoFace: ${name} is ${value}; expected ${kind} from ${least} to 4096`);
+      throw new ArgumentError(`CameoFace: ${name} is ${value}; expected ${kind} from ${min} to 4096`);
     }
   };
   check('width', config.width, 16, 16);
   check('height', config.height, 16, 16);
   check('dimension', config.dimension, 1);
-  for (const [name, least] of [
+  for (const [name, min] of [
     ['channels', 1],
     ['units', 0],
   ] as const) {
@@ -47,7 +47,7 @@ export function checkCameoFace(config: CameoFaceConfig): CameoFaceConfig {
       throw new ArgumentError(`CameoFace: ${name} is ${JSON.stringify(config[name])}; expected four numbers`);
     }
     config[name].forEach((value, k) => {
-      check(`${name}[${k}]`, value, least);
+      check(`${name}[${k}]`, value, min);
     });
   }
   return config;

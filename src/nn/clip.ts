@@ -32,7 +32,7 @@ export function clipGradients(grads: Iterable<Tensor>, maxNorm: number): { norm:
       offset += counts[k];
     });
     const squares = sumRows(partials, total, 1);
-    const [norm, scale] = dispatchMany(clipKernel(), [squares], [[], []], clipPlan.pack({ most: maxNorm }));
+    const [norm, scale] = dispatchMany(clipKernel(), [squares], [[], []], clipPlan.pack({ maxNorm }));
     return { norm, scale };
   });
 }

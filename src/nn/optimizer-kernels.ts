@@ -15,8 +15,8 @@ const widthOf = (size: number): LoadWidth => (size % 4 === 0 ? 4 : 1);
 
 /** Workgroups that loop over `size` elements: enough to fill the device, and on a CPU few, so that the loops are long. */
 function loopWorkgroups(size: number, limits: KernelLimits): number {
-  const most = limits.software ? 32 : 4096;
-  return Math.min(Math.ceil(size / widthOf(size) / LINEAR_WORKGROUP), most);
+  const max = limits.software ? 32 : 4096;
+  return Math.min(Math.ceil(size / widthOf(size) / LINEAR_WORKGROUP), max);
 }
 
 /** Bindings parameter, gradient, velocity (with momentum), gradient scale (if scaled); uniform: rate. */

@@ -11,7 +11,7 @@ export { float16Value } from './stored-types.js';
 
 const PREFIX_BYTES = 8;
 /** The format's own limit, against files that make a reader allocate whatever they say. */
-const MOST_HEADER_BYTES = 100_000_000;
+const MAX_HEADER_BYTES = 100_000_000;
 
 export interface Safetensors {
   tensors: HostTensors;
@@ -45,9 +45,9 @@ function readHeader(bytes: Uint8Array) {
     throw new CheckpointError(`safetensors: the file has ${bytes.length} bytes; its header alone needs more`);
   }
   const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
-  if (length > MOST_HEADER_BYTES) {
+  if (length > MAX_HEADER_BYTES) {
     throw new CheckpointError(
-      `safetensors: a header of ${length} bytes is announced (at most ${MOST_HEADER_BYTES} are allowed): not a safetensors file?`,
+      `safetensors: a header of ${length} bytes is announced (at most ${MAX_HEADER_BYTES} are allowed): not a safetensors file?`,
     );
   }
   const dataStart = PREFIX_BYTES + Number(length);

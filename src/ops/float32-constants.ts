@@ -9,13 +9,13 @@ const SMALLEST = 2 ** -126;
  * @param least the constant is at least this; `above`: it is above it
  * @throws ArgumentError that names the constant
  */
-export function checkFloat32(where: string, name: string, value: number, least = -Infinity, above = false): void {
+export function checkFloat32(where: string, name: string, value: number, min = -Infinity, above = false): void {
   const fail = (expected: string): never => {
     throw new ArgumentError(`${where}: ${name} is ${value}; expected ${expected}`);
   };
-  const bound = least === -Infinity ? '' : above ? ` above ${least}` : ` of at least ${least}`;
+  const bound = min === -Infinity ? '' : above ? ` above ${min}` : ` of at least ${min}`;
   if (typeof value !== 'number' || !Number.isFinite(value)) fail(`a finite number${bound}`);
-  if (above ? value <= least : value < least) fail(`a finite number${bound}`);
+  if (above ? value <= min : value < min) fail(`a finite number${bound}`);
   if (!Number.isFinite(Math.fround(value))) fail(`a number${bound} that float32 holds, up to 3.4e38`);
   if (value !== 0 && Math.abs(value) < SMALLEST)
     fail(`a number${bound} that float32 does not take for 0, from 1.2e-38`);

@@ -228,7 +228,7 @@ const divided = (x: NdArray, lengths: readonly number[]): NdArray =>
   map(x, (value, i) => value / lengths[Math.floor(i / x.shape[1])]);
 
 /** Below it the derivative by cos θ is that at this sine, as the label's logit has a pole there. */
-const LEAST_SINE = 1e-3;
+const MIN_SINE = 1e-3;
 
 /** The label's logit as a multiple of the scale, as a function of cos θ, and its derivative. */
 function labelFunction({ loss, margin: m, lambda }: LossSpec, cosine: number): { value: number; derivative: number } {
@@ -236,7 +236,7 @@ function labelFunction({ loss, margin: m, lambda }: LossSpec, cosine: number): {
   if (loss === 'cosface') return { value: cosine - m, derivative: 1 };
   if (loss === 'arcface') {
     if (theta + m >= Math.PI) return { value: cosine - m * Math.sin(m), derivative: 1 };
-    const sine = Math.max(Math.sin(theta), LEAST_SINE);
+    const sine = Math.max(Math.sin(theta), MIN_SINE);
     return { value: Math.cos(theta + m), derivative: Math.cos(m) + (cosine * Math.sin(m)) / sine };
   }
   if (loss === 'sphereface') {

@@ -4,7 +4,7 @@
  */
 export function memoize<Args extends readonly unknown[], Result>(
   compute: (...args: Args) => Result,
-  most = 1024,
+  max = 1024,
 ): (...args: Args) => Result {
   const known = new Map<string, Result>();
   return (...args) => {
@@ -12,7 +12,7 @@ export function memoize<Args extends readonly unknown[], Result>(
     const found = known.get(key);
     if (found !== undefined) return found;
     const result = compute(...args);
-    if (known.size >= most) known.delete(known.keys().next().value!); // the oldest
+    if (known.size >= max) known.delete(known.keys().next().value!); // the oldest
     known.set(key, result);
     return result;
   };

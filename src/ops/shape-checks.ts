@@ -7,9 +7,9 @@ import { checkFloat32 } from './float32-constants.js';
 
 /** Checks the number of inputs, and that each shape holds elements. `names` also names the inputs in messages. */
 export function checkInputs(op: string, inputs: readonly Shape[], names: readonly string[], optional = 0): void {
-  const least = names.length - optional;
-  if (inputs.length < least || inputs.length > names.length) {
-    const wanted = optional === 0 ? `${least}` : `${least} to ${names.length}`;
+  const min = names.length - optional;
+  if (inputs.length < min || inputs.length > names.length) {
+    const wanted = optional === 0 ? `${min}` : `${min} to ${names.length}`;
     throw new ShapeError(`${op}: got ${inputs.length} inputs; expected ${wanted} (${names.join(', ')})`);
   }
   inputs.forEach((shape, i) => {
@@ -52,23 +52,15 @@ export function checkSame(op: string, a: Shape, b: Shape): void {
 }
 
 /** Checks a list of integers of at least `least`, of a set length. */
-export function checkIntegers(
-  op: string,
-  name: string,
-  values: readonly number[],
-  length: number,
-  least: number,
-): void {
-  checkList(op, name, values, `${length} integers of at least ${least}`);
-  if (values.length !== length || !values.every((v) => Number.isSafeInteger(v) && v >= least)) {
-    throw new ArgumentError(
-      `${op}: ${name} is [${values.join(',')}]; expected ${length} integers of at least ${least}`,
-    );
+export function checkIntegers(op: string, name: string, values: readonly number[], length: number, min: number): void {
+  checkList(op, name, values, `${length} integers of at least ${min}`);
+  if (values.length !== length || !values.every((v) => Number.isSafeInteger(v) && v >= min)) {
+    throw new ArgumentError(`${op}: ${name} is [${values.join(',')}]; expected ${length} integers of at least ${min}`);
   }
 }
 
-export function checkPair(op: string, name: string, pair: Pair, least: number): void {
-  checkIntegers(op, name, pair, 2, least);
+export function checkPair(op: string, name: string, pair: Pair, min: number): void {
+  checkIntegers(op, name, pair, 2, min);
 }
 
 export function checkPadding(op: string, padding: Padding2d): void {

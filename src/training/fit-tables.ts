@@ -18,8 +18,8 @@ export interface FitTablesOptions {
 }
 
 /** The largest divisor of a count up to `most`. */
-function divisorUpTo(count: number, most: number): number {
-  for (let k = Math.min(most, count); k > 1; k--) if (count % k === 0) return k;
+function divisorUpTo(count: number, max: number): number {
+  for (let k = Math.min(max, count); k > 1; k--) if (count % k === 0) return k;
   return 1;
 }
 

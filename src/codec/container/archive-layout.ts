@@ -39,9 +39,9 @@ export const CHECKED_BYTES = 18;
 export const ARCHIVE_ENTRY_BYTES = 7;
 export const NAMED_ENTRY_BYTES = 13;
 /** No name is longer, and none that is longer is read. */
-export const MOST_NAME_BYTES = 4096;
+export const MAX_NAME_BYTES = 4096;
 /** What one length field can say. */
-const MOST_BYTES = 0xffffffff;
+const MAX_BYTES = 0xffffffff;
 
 export type ArchivedFace = FaceSymbols & { name?: string };
 
@@ -70,8 +70,8 @@ export function archivedCode(
   const checksum = faceSum(k, byte, face, model);
   if (face.name === undefined) return { byte, checksum, code };
   const name = new TextEncoder().encode(face.name);
-  if (name.length > MOST_NAME_BYTES) {
-    throw new ArgumentError(`the name of face ${k} has ${name.length} bytes, at most ${MOST_NAME_BYTES} are allowed`);
+  if (name.length > MAX_NAME_BYTES) {
+    throw new ArgumentError(`the name of face ${k} has ${name.length} bytes, at most ${MAX_NAME_BYTES} are allowed`);
   }
   return { byte, checksum, code, name };
 }
@@ -140,8 +140,6 @@ export function archiveHeader(
 
 /** @throws ArgumentError for more bytes than the lengths of an archive can say */
 export function checkArchiveSize(codeBytes: number, nameBytes: number): void {
-  if (codeBytes <= MOST_BYTES && nameBytes <= MOST_BYTES) return;
-  throw new ArgumentError(
-    `${codeBytes} bytes of faces and ${nameBytes} of names, an archive has at most ${MOST_BYTES}`,
-  );
+  if (codeBytes <= MAX_BYTES && nameBytes <= MAX_BYTES) return;
+  throw new ArgumentError(`${codeBytes} bytes of faces and ${nameBytes} of names, an archive has at most ${MAX_BYTES}`);
 }

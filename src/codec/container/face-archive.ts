@@ -10,7 +10,7 @@ import {
   archivedCode,
   CHECKED_BYTES,
   faceSum,
-  MOST_NAME_BYTES,
+  MAX_NAME_BYTES,
   NAMED_ENTRY_BYTES,
   nameChecksum,
 } from './archive-layout.js';
@@ -21,7 +21,7 @@ import {
   concatenate,
   type DecodedFace,
   decodeFace,
-  MOST_FACE_BYTES,
+  MAX_FACE_BYTES,
   readFaceByte,
   viewOf,
 } from './face-code.js';
@@ -129,8 +129,8 @@ export class FaceArchive implements FaceCollection {
     checkModel(this.id, model);
     const { entry, code } = await this.#entry(k);
     const length = code.end - code.start;
-    if (!(length >= 0 && length <= MOST_FACE_BYTES)) {
-      throw new FormatError(`face ${k}: its code has ${length} bytes by the index, must have 0 to ${MOST_FACE_BYTES}`);
+    if (!(length >= 0 && length <= MAX_FACE_BYTES)) {
+      throw new FormatError(`face ${k}: its code has ${length} bytes by the index, must have 0 to ${MAX_FACE_BYTES}`);
     }
     const { qIndex, grey } = readFaceByte(entry[4], model);
     const codesStart = this.#namesStart + this.nameBytes;
@@ -147,7 +147,7 @@ export class FaceArchive implements FaceCollection {
     const { entry, name } = await this.#entry(k);
     if (!this.named) return undefined;
     const length = name.end - name.start;
-    if (!(length >= 0 && length <= MOST_NAME_BYTES && name.end <= this.nameBytes)) {
+    if (!(length >= 0 && length <= MAX_NAME_BYTES && name.end <= this.nameBytes)) {
       throw new FormatError(`face ${k}: its name goes from byte ${name.start} to ${name.end} of ${this.nameBytes}`);
     }
     const bytes = await this.#read(this.#namesStart + name.start, length, `the name of face ${k}`);

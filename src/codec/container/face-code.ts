@@ -10,7 +10,7 @@ import { decodeLatents, encodeLatents, type Symbols } from '../entropy/latent-st
 
 export const BITSTREAM_VERSION = 1;
 /** No face takes more, and none that does is read. */
-export const MOST_FACE_BYTES = 65535;
+export const MAX_FACE_BYTES = 65535;
 
 /** One face as the network sees it. */
 export interface FaceSymbols {
@@ -42,16 +42,16 @@ export function readFaceByte(byte: number, model: LatentModel): { qIndex: number
 /** The code of the symbols. */
 export function encodeFace({ symbols, qIndex }: FaceSymbols, model: LatentModel): Uint8Array {
   const code = encodeLatents(symbols, qIndex, model);
-  if (code.length > MOST_FACE_BYTES) {
-    throw new ArgumentError(`the symbols take ${code.length} bytes, a face has at most ${MOST_FACE_BYTES}`);
+  if (code.length > MAX_FACE_BYTES) {
+    throw new ArgumentError(`the symbols take ${code.length} bytes, a face has at most ${MAX_FACE_BYTES}`);
   }
   return code;
 }
 
 /** @throws FormatError for a code that is too long, or damaged so that it shows */
 export function decodeFace(code: Uint8Array, qIndex: number, model: LatentModel): Int16Array {
-  if (code.length > MOST_FACE_BYTES) {
-    throw new FormatError(`face of ${code.length} bytes, at most ${MOST_FACE_BYTES} are allowed`);
+  if (code.length > MAX_FACE_BYTES) {
+    throw new FormatError(`face of ${code.length} bytes, at most ${MAX_FACE_BYTES} are allowed`);
   }
   return decodeLatents(code, qIndex, model);
 }

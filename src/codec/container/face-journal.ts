@@ -2,7 +2,7 @@ import { FormatError } from '../../common/errors.js';
 import { ENCODER_VERSION } from '../byte-budget.js';
 import { crc32 } from '../crc32.js';
 import { formatModelId, type LatentModel } from '../entropy/latent-model.js';
-import { type ArchivedCode, ArchiveIndex, archiveHeader, faceSum, MOST_NAME_BYTES } from './archive-layout.js';
+import { type ArchivedCode, ArchiveIndex, archiveHeader, faceSum, MAX_NAME_BYTES } from './archive-layout.js';
 import { type ByteSource, checkFaceNumber, FaceArchive, type FaceCollection, nameText } from './face-archive.js';
 import {
   checkFace,
@@ -11,7 +11,7 @@ import {
   type DecodedFace,
   decodeFace,
   littleEndian,
-  MOST_FACE_BYTES,
+  MAX_FACE_BYTES,
   readFaceByte,
   viewOf,
 } from './face-code.js';
@@ -299,7 +299,7 @@ async function recordAt(source: ByteSource, at: number): Promise<RecordFields | 
   const checked = RECORD_HEADER_BYTES - CHECK_BYTES;
   if (view.getUint32(checked, true) !== crc32(bytes.subarray(0, checked))) return undefined;
   const [nameBytes, codeBytes] = [view.getUint16(12, true), view.getUint16(14, true)];
-  if (nameBytes > MOST_NAME_BYTES || codeBytes > MOST_FACE_BYTES) return undefined;
+  if (nameBytes > MAX_NAME_BYTES || codeBytes > MAX_FACE_BYTES) return undefined;
   return {
     number: view.getUint32(4, true),
     picture: view.getUint32(8, true),

@@ -7,25 +7,25 @@
 /** 2^14 · 2^(j/8), rounded. */
 const MANTISSAS = [16384, 17867, 19484, 21247, 23170, 25268, 27554, 30048] as const;
 const MANTISSA_BITS = 14;
-const MOST_OCTAVES = 200;
+const MAX_OCTAVES = 200;
 
-/** 2^−MOST_OCTAVES … 2^MOST_OCTAVES */
+/** 2^−MAX_OCTAVES … 2^MAX_OCTAVES */
 const POWERS = /* @__PURE__ */ (() => {
-  const powers = new Float64Array(2 * MOST_OCTAVES + 1);
-  powers[MOST_OCTAVES] = 1;
-  for (let k = 1; k <= MOST_OCTAVES; k++) {
-    powers[MOST_OCTAVES + k] = powers[MOST_OCTAVES + k - 1] * 2;
-    powers[MOST_OCTAVES - k] = powers[MOST_OCTAVES - k + 1] / 2;
+  const powers = new Float64Array(2 * MAX_OCTAVES + 1);
+  powers[MAX_OCTAVES] = 1;
+  for (let k = 1; k <= MAX_OCTAVES; k++) {
+    powers[MAX_OCTAVES + k] = powers[MAX_OCTAVES + k - 1] * 2;
+    powers[MAX_OCTAVES - k] = powers[MAX_OCTAVES - k + 1] / 2;
   }
   return powers;
 })();
 
 /** Exponents, in eighths of an octave, that {@link powerOfEighths} takes: from −this to this. */
-export const MOST_EIGHTHS = 1024;
+export const MAX_EIGHTHS = 1024;
 
 /** 2^(eighths/8) to 15 bits: the same number on every machine. */
 export function powerOfEighths(eighths: number): number {
-  return MANTISSAS[eighths & 7] * POWERS[MOST_OCTAVES + (eighths >> 3) - MANTISSA_BITS];
+  return MANTISSAS[eighths & 7] * POWERS[MAX_OCTAVES + (eighths >> 3) - MANTISSA_BITS];
 }
 
 /** Rounds half up. */

@@ -2,7 +2,7 @@ import { ArgumentError, CheckpointError } from '../../common/errors.js';
 import type { HostTensor, HostTensors } from '../../nn/host-tensor.js';
 import { crc32 } from '../crc32.js';
 import { latentSizeProblem } from '../latents.js';
-import { MOST_EIGHTHS } from './fixed-point.js';
+import { MAX_EIGHTHS } from './fixed-point.js';
 import { MEAN_UNITS, SCALE_COUNT, SHAPE_ENTRIES, SHAPE_HALF, shapeProblem } from './symbol-distribution.js';
 
 /*
@@ -19,14 +19,14 @@ import { MEAN_UNITS, SCALE_COUNT, SHAPE_ENTRIES, SHAPE_HALF, shapeProblem } from
 
 export const MAX_INDICES = 64;
 /** 16 octaves */
-export const MOST_GAIN = 128;
-export const MOST_REFERENCES = 32;
+export const MAX_GAIN = 128;
+export const MAX_REFERENCES = 32;
 /** Weights of the prediction are in this part of 1. */
 export const WEIGHT_ONE = 4096;
 /** `predictionGain` is in this part of 1. */
 export const GAIN_ONE = 64;
 /** Values in units are kept within ± this. */
-export const MOST_UNITS = 1 << 22;
+export const MAX_UNITS = 1 << 22;
 /** Shapes of a class, by scale: symbols that are mostly 0 see only the tails. */
 export const SHAPE_BANDS = 4;
 const BAND_STARTS = [0, 16, 28, 44];
@@ -38,7 +38,7 @@ export const CONTEXT_WEIGHT_ONE = 64;
 /** An expected magnitude of 1. */
 export const CONTEXT_UNIT = 1024;
 /** Single magnitudes beyond this many times what was expected (or half a step) are cut. */
-export const MOST_MAGNITUDE = 8 * CONTEXT_UNIT;
+export const MAX_MAGNITUDE = 8 * CONTEXT_UNIT;
 /** Columns of `contextTable`: eighths of an octave that the context says magnitudes are above what was expected. */
 export const CONTEXT_BUCKETS = 49;
 export const CONTEXT_MIDDLE = 24;
@@ -50,8 +50,8 @@ export const MAGNITUDE_OFFSETS = MEAN_UNITS / 2 + 1;
 export const MAGNITUDE_WEIGHT_ONE = 256;
 
 /** In 1/16 of a step. Half a step farther in, where quantization is dependent, are the borders between half steps. */
-export const LEAST_DEAD_ZONE = -MEAN_UNITS / 2;
-export const MOST_DEAD_ZONE = MEAN_UNITS - 1;
+export const MIN_DEAD_ZONE = -MEAN_UNITS / 2;
+export const MAX_DEAD_ZONE = MEAN_UNITS - 1;
 
 /** The band of a scale. */
 export const bandOf: Uint8Array = /* @__PURE__ */ Uint8Array.from(
@@ -113,13 +113,13 @@ type FieldName = {
 
 /** Every field with its shape and the least and largest value that it may hold. The order is that of the hash. */
 const FIELDS = /* @__PURE__ */ ((): readonly [name: FieldName, shape: Size[], min: number, max: number][] => [
-  ['gain', ['steps', 'channels'], -MOST_GAIN, MOST_GAIN],
-  ['unit', ['channels'], -4 * MOST_GAIN, 4 * MOST_GAIN],
+  ['gain', ['steps', 'channels'], -MAX_GAIN, MAX_GAIN],
+  ['unit', ['channels'], -4 * MAX_GAIN, 4 * MAX_GAIN],
   ['order', ['channels'], 0, 511],
-  ['mean', ['latents'], -MOST_UNITS, MOST_UNITS],
-  ['scale', ['latents'], -MOST_EIGHTHS, MOST_EIGHTHS],
+  ['mean', ['latents'], -MAX_UNITS, MAX_UNITS],
+  ['scale', ['latents'], -MAX_EIGHTHS, MAX_EIGHTHS],
   ['shapeClass', ['latents'], 0, 63],
-  ['referenceCount', ['latents'], 0, MOST_REFERENCES],
+  ['referenceCount', ['latents'], 0, MAX_REFERENCES],
   ['references', ['references'], 0, 65535],
   ['weights', ['references'], -8 * WEIGHT_ONE, 8 * WEIGHT_ONE],
   ['predictionGain', ['steps', 'channels'], 0, 4 * GAIN_ONE],
@@ -128,9 +128,9 @@ const FIELDS = /* @__PURE__ */ ((): readonly [name: FieldName, shape: Size[], mi
   ['contextPrior', [CONTEXT_SOURCES], 1, 1 << 20],
   ['contextTable', [CONTEXT_ROWS, CONTEXT_BUCKETS], -SCALE_COUNT, SCALE_COUNT],
   ['magnitudeWeight', [SCALE_COUNT], 0, 1 << 20],
-  ['magnitudeExpected', ['quantizers', SCALE_COUNT, MAGNITUDE_OFFSETS], 0, MOST_MAGNITUDE],
+  ['magnitudeExpected', ['quantizers', SCALE_COUNT, MAGNITUDE_OFFSETS], 0, MAX_MAGNITUDE],
   ['shapes', ['shapes', SHAPE_ENTRIES], 0, SHAPE_HALF],
-  ['deadZone', ['quantizers', 2, SCALE_COUNT], LEAST_DEAD_ZONE, MOST_DEAD_ZONE],
+  ['deadZone', ['quantizers', 2, SCALE_COUNT], MIN_DEAD_ZONE, MAX_DEAD_ZONE],
 ])();
 const DIMENSIONS = 'dimensions';
 
@@ -279,7 +279,7 @@ function checkReferences(fields: Readonly<LatentModelFields>, latents: number): 
 
 /** Whether the borders of symbols stand in their order, and those about 0 on either side of it. */
 export const bordersInOrder = (inner: number, outer: number): boolean =>
-  inner > LEAST_DEAD_ZONE && inner - outer < MEAN_UNITS;
+  inner > MIN_DEAD_ZONE && inner - outer < MEAN_UNITS;
 
 function checkDeadZone({ deadZone }: Readonly<LatentModelFields>): void {
   for (let at = 0; at < deadZone.length; at++) {
@@ -303,10 +303,10 @@ function checkShapes({ shapes, shapeClass }: Readonly<LatentModelFields>): void 
     const problem = shapeProblem(shapes.subarray(k * SHAPE_ENTRIES, (k + 1) * SHAPE_ENTRIES));
     if (problem) throw new CheckpointError(`latent model: shape ${k} ${problem}`);
   }
-  const most = shapeClass.reduce((a, b) => Math.max(a, b), 0);
-  if (count < (most + 1) * SHAPE_BANDS) {
+  const max = shapeClass.reduce((a, b) => Math.max(a, b), 0);
+  if (count < (max + 1) * SHAPE_BANDS) {
     throw new CheckpointError(
-      `latent model: ${count} shapes; class ${most} needs ${(most + 1) * SHAPE_BANDS} (${SHAPE_BANDS} a class)`,
+      `latent model: ${count} shapes; class ${max} needs ${(max + 1) * SHAPE_BANDS} (${SHAPE_BANDS} a class)`,
     );
   }
 }

@@ -6,7 +6,7 @@ import { RangeDecoder, RangeEncoder } from './range-coder.js';
 import { SymbolDistribution } from './symbol-distribution.js';
 
 /** Symbols lie within ± this. */
-export const MOST_SYMBOL = 32767;
+export const MAX_SYMBOL = 32767;
 
 /** Integer symbols in [height, width, channels] order. */
 export type Symbols = Int16Array | Int8Array;
@@ -71,8 +71,8 @@ export function decodeLatents(bytes: Uint8Array, qIndex: number, model: LatentMo
   walkLatents(model, qIndex, {
     code(latent, scale, mean, shape, deadInner, deadOuter) {
       const symbol = distribution.set(scale, mean, shape, deadInner, deadOuter).decode(coder);
-      if (symbol < -MOST_SYMBOL || symbol > MOST_SYMBOL) {
-        throw new FormatError(`latent symbol ${symbol} must be within ±${MOST_SYMBOL}`);
+      if (symbol < -MAX_SYMBOL || symbol > MAX_SYMBOL) {
+        throw new FormatError(`latent symbol ${symbol} must be within ±${MAX_SYMBOL}`);
       }
       symbols[place[latent]] = symbol;
       return symbol;
@@ -109,7 +109,6 @@ function checkSymbols(symbols: Symbols, qIndex: number, model: LatentModel): voi
     const { height, width, channels } = model.fields;
     throw new ShapeError(`${symbols.length} symbols; this model has ${height}×${width}×${channels}`);
   }
-  const wrong = symbols.indexOf(-MOST_SYMBOL - 1);
-  if (wrong >= 0)
-    throw new ArgumentError(`latent symbol ${wrong} is ${symbols[wrong]}, must be within ±${MOST_SYMBOL}`);
+  const wrong = symbols.indexOf(-MAX_SYMBOL - 1);
+  if (wrong >= 0) throw new ArgumentError(`latent symbol ${wrong} is ${symbols[wrong]}, must be within ±${MAX_SYMBOL}`);
 }

@@ -10,12 +10,12 @@ import {
   type LatentModel,
   MAGNITUDE_OFFSETS,
   MAGNITUDE_WEIGHT_ONE,
-  MOST_MAGNITUDE,
-  MOST_UNITS,
+  MAX_MAGNITUDE,
+  MAX_UNITS,
   SHAPE_BANDS,
   WEIGHT_ONE,
 } from './latent-model.js';
-import { MEAN_UNITS, MOST_MEAN, SCALE_COUNT, SCALE_ONE } from './symbol-distribution.js';
+import { MAX_MEAN, MEAN_UNITS, SCALE_COUNT, SCALE_ONE } from './symbol-distribution.js';
 
 /** Reads, writes or measures the symbols, one after another, each with its distribution. */
 export interface SymbolCoder {
@@ -49,13 +49,13 @@ const CELL = 3;
  */
 export function reconstruct(middle: number, mean: number, unitsPerMean: number): number {
   const value = clampInteger(mean, middle - CELL, middle + CELL);
-  return clampInteger(roundHalfUp(value * unitsPerMean), -MOST_UNITS, MOST_UNITS);
+  return clampInteger(roundHalfUp(value * unitsPerMean), -MAX_UNITS, MAX_UNITS);
 }
 
 /** Mean of a symbol in 1/16 of a step, from the weighted sum of what its references are above their means. */
 export function predictMean(mean: number, gain: number, sum: number, meansPerUnit: number): number {
-  const units = clampInteger(mean + Math.floor((gain * sum) / (GAIN_ONE * WEIGHT_ONE)), -MOST_UNITS, MOST_UNITS);
-  return clampInteger(roundHalfUp(units * meansPerUnit), -MOST_MEAN, MOST_MEAN);
+  const units = clampInteger(mean + Math.floor((gain * sum) / (GAIN_ONE * WEIGHT_ONE)), -MAX_UNITS, MAX_UNITS);
+  return clampInteger(roundHalfUp(units * meansPerUnit), -MAX_MEAN, MAX_MEAN);
 }
 
 /**
@@ -168,7 +168,7 @@ export function walkLatents(model: LatentModel, qIndex: number, coder: SymbolCod
       values[latent] = reconstruct(middle, symbolMean, unitsPerMean) - mean[latent];
       const distance = Math.abs(middle - symbolMean);
       const magnitude = Math.floor((distance * magnitudeWeight[base]) / MAGNITUDE_WEIGHT_ONE);
-      found[p] = magnitude < MOST_MAGNITUDE ? magnitude : MOST_MAGNITUDE;
+      found[p] = magnitude < MAX_MAGNITUDE ? magnitude : MAX_MAGNITUDE;
       const offset = ((symbolMean + MEAN_UNITS / 2) & (MEAN_UNITS - 1)) - MEAN_UNITS / 2;
       expected[p] = magnitudeExpected[(quantizer * SCALE_COUNT + base) * MAGNITUDE_OFFSETS + Math.abs(offset)];
       if (trace) {

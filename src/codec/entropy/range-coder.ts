@@ -11,10 +11,10 @@ import { ArgumentError, FormatError } from '../../common/errors.js';
 export const FREQUENCY_BITS = 16;
 export const FREQUENCY_TOTAL = 1 << FREQUENCY_BITS;
 /** The interval is kept at least this wide, so that a frequency of 1 is never empty. */
-const LEAST_RANGE = 1 << 24;
+const MIN_RANGE = 1 << 24;
 const FULL_RANGE = 0xffffffff;
-/** Exp-Golomb codes hold values below 2^MOST_GOLOMB_BITS: more is no file of ours, and must not keep a reader busy. */
-const MOST_GOLOMB_BITS = 18;
+/** Exp-Golomb codes hold values below 2^MAX_GOLOMB_BITS: more is no file of ours, and must not keep a reader busy. */
+const MAX_GOLOMB_BITS = 18;
 
 export class RangeEncoder {
   #low = 0;
@@ -32,7 +32,7 @@ export class RangeEncoder {
     this.#low += part * start;
     // The last symbol also gets what the division left over.
     this.#range = start + size === FREQUENCY_TOTAL ? this.#range - part * start : part * size;
-    while (this.#range < LEAST_RANGE) {
+    while (this.#range < MIN_RANGE) {
       this.#shiftLow();
       this.#range = (this.#range * 256) >>> 0;
     }
@@ -50,7 +50,7 @@ export class RangeEncoder {
   golomb(value: number, order: number): void {
     const shifted = value + 2 ** order;
     const length = bitLength(shifted);
-    if (length > MOST_GOLOMB_BITS) throw new ArgumentError(`golomb: ${value} of order ${order} is out of range`);
+    if (length > MAX_GOLOMB_BITS) throw new ArgumentError(`golomb: ${value} of order ${order} is out of range`);
     for (let k = order + 1; k < length; k++) this.bits(1, 1);
     this.bits(0, 1);
     for (let k = length - 2; k >= 0; k--) this.bits((shifted >>> k) & 1, 1);
@@ -113,7 +113,7 @@ export class RangeDecoder {
     const below = this.#part * start;
     this.#code -= below;
     this.#range = start + size === FREQUENCY_TOTAL ? this.#range - below : this.#part * size;
-    while (this.#range < LEAST_RANGE) {
+    while (this.#range < MIN_RANGE) {
       this.#range = (this.#range * 256) >>> 0;
       this.#code = this.#code * 256 + this.#next();
     }
@@ -130,8 +130,8 @@ export class RangeDecoder {
   golomb(order: number): number {
     let length = order + 1;
     while (this.bits(1) === 1) {
-      if (++length > MOST_GOLOMB_BITS) {
-        throw new FormatError(`range code: a number of more than ${MOST_GOLOMB_BITS} bits`);
+      if (++length > MAX_GOLOMB_BITS) {
+        throw new FormatError(`range code: a number of more than ${MAX_GOLOMB_BITS} bits`);
       }
     }
     let shifted = 1;

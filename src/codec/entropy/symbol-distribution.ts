@@ -13,7 +13,7 @@ export const SCALE_COUNT = 96;
 export const SCALE_ONE = 32;
 /** Means are given in this part of a quantization step. */
 export const MEAN_UNITS = 16;
-export const MOST_MEAN = 2048 * MEAN_UNITS;
+export const MAX_MEAN = 2048 * MEAN_UNITS;
 
 export const SHAPE_ENTRIES = 1024;
 /** Entries of the table in one scale. */
@@ -75,7 +75,7 @@ export class SymbolDistribution {
 
   /**
    * @param scale 0..{@link SCALE_COUNT} − 1
-   * @param mean in 1/16 of a step, at most {@link MOST_MEAN} in size
+   * @param mean in 1/16 of a step, at most {@link MAX_MEAN} in size
    * @param shape which of the tables
    * @param deadInner, deadOuter see `borderBelow`
    */

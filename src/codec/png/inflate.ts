@@ -17,7 +17,7 @@ import {
  */
 
 /** Most bits of a code. */
-const MOST_BITS = 15;
+const MAX_BITS = 15;
 
 /** What is wrong with a stream, for the message of {@link inflateExactly}. */
 const invalid = (what: string): FormatError => new FormatError(`pixel data cannot be inflated: ${what}`);
@@ -34,17 +34,17 @@ interface Code {
  * @throws FormatError for lengths that give more codes than there are, or fewer
  */
 function codeOf(lengths: Uint8Array, what: string, mayMiss: boolean): Code {
-  const counts = new Uint16Array(MOST_BITS + 1);
+  const counts = new Uint16Array(MAX_BITS + 1);
   for (const length of lengths) counts[length]++;
   let free = 1;
-  for (let bits = 1; bits <= MOST_BITS; bits++) {
+  for (let bits = 1; bits <= MAX_BITS; bits++) {
     free = 2 * free - counts[bits];
     if (free < 0) throw invalid(`invalid ${what}: too many codes`);
   }
   const used = lengths.length - counts[0];
   if (free > 0 && !(mayMiss && used === counts[1])) throw invalid(`invalid ${what}: too few codes`);
-  const starts = new Uint16Array(MOST_BITS + 2);
-  for (let bits = 1; bits <= MOST_BITS; bits++) starts[bits + 1] = starts[bits] + counts[bits];
+  const starts = new Uint16Array(MAX_BITS + 2);
+  for (let bits = 1; bits <= MAX_BITS; bits++) starts[bits + 1] = starts[bits] + counts[bits];
   const symbols = new Uint16Array(used);
   lengths.forEach((length, symbol) => {
     if (length > 0) symbols[starts[length]++] = symbol;
@@ -86,7 +86,7 @@ class BitReader {
     let code = 0;
     let first = 0;
     let index = 0;
-    for (let bits = 1; bits <= MOST_BITS; bits++) {
+    for (let bits = 1; bits <= MAX_BITS; bits++) {
       code |= this.take(1);
       if (code - first < counts[bits]) return symbols[index + code - first];
       index += counts[bits];

@@ -1,12 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type FileHandle, open, rm, stat } from 'node:fs/promises';
 import { ENCODER_VERSION } from '../../codec/byte-budget.js';
-import {
-  ARCHIVE_MAGIC,
-  archivedCode,
-  checkArchiveSize,
-  MOST_NAME_BYTES,
-} from '../../codec/container/archive-layout.js';
+import { ARCHIVE_MAGIC, archivedCode, checkArchiveSize, MAX_NAME_BYTES } from '../../codec/container/archive-layout.js';
 import { FaceArchive } from '../../codec/container/face-archive.js';
 import type { FaceSymbols } from '../../codec/container/face-code.js';
 import {
@@ -144,8 +139,8 @@ export class ArchiveWriter {
    */
   claim(name: string, input = name): void {
     const { length } = new TextEncoder().encode(name);
-    if (length > MOST_NAME_BYTES) {
-      throw new ArgumentError(`${input}: its name has ${length} bytes; an archive takes ${MOST_NAME_BYTES}`);
+    if (length > MAX_NAME_BYTES) {
+      throw new ArgumentError(`${input}: its name has ${length} bytes; an archive takes ${MAX_NAME_BYTES}`);
     }
     const other = this.#claimed.get(nameKey(name));
     if (other !== undefined) {

@@ -34,7 +34,7 @@ export type PickleValue =
   | PicklePersistent;
 
 /** State dicts need some ten thousand steps; more than this many are not worth the memory they may take. */
-const MOST_STEPS = 2_000_000;
+const MAX_STEPS = 2_000_000;
 const MARK = Symbol('mark');
 type Slot = PickleValue | typeof MARK;
 
@@ -60,7 +60,7 @@ class Unpickler {
     for (;;) {
       const at = this.#at;
       const opcode = this.uint8();
-      if (++this.#steps > MOST_STEPS) this.fail(`more than ${MOST_STEPS} steps`);
+      if (++this.#steps > MAX_STEPS) this.fail(`more than ${MAX_STEPS} steps`);
       if (opcode === 0x2e) return { value: this.pop(), end: this.#at }; // STOP
       const step = STEPS[opcode];
       if (!step) this.fail(`opcode 0x${opcode.toString(16)} at byte ${at} is not one that state dicts need`);

@@ -6,7 +6,7 @@ import { isHarmlessGlobal, readTensor, type StorageData, storageOf, tensorCall }
 import { ZipArchive } from './zip.js';
 
 /** Tensors may share a storage; more bytes than this in one checkpoint are not read. */
-const MOST_TENSOR_BYTES = 2 ** 31;
+const MAX_TENSOR_BYTES = 2 ** 31;
 
 /** Where a checkpoint of torch.save before version 1.6 begins. */
 const LEGACY_MAGIC = 0x1950a86a20f9469cfc6cn;
@@ -25,8 +25,8 @@ export function readPyTorchCheckpoint(bytes: Uint8Array, name = 'the checkpoint'
   for (const [key, call] of largestStateDict(value)) {
     const tensor = readTensor(call, storages, `${name}, ${printable(key)}`);
     total += tensor.data.byteLength;
-    if (total > MOST_TENSOR_BYTES)
-      throw new FormatError(`${name}: its tensors take more than ${MOST_TENSOR_BYTES} bytes`);
+    if (total > MAX_TENSOR_BYTES)
+      throw new FormatError(`${name}: its tensors take more than ${MAX_TENSOR_BYTES} bytes`);
     tensors.set(key, tensor);
   }
   if (tensors.size === 0) throw new FormatError(`${name}: it holds no tensors by name`);

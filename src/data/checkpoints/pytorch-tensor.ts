@@ -24,7 +24,7 @@ const PARAMETERS = ['torch._utils._rebuild_parameter', 'torch._utils._rebuild_pa
 const TENSORS = ['torch._utils._rebuild_tensor_v2', 'torch._utils._rebuild_tensor'];
 const TYPED = 'torch._tensor._rebuild_from_type_v2';
 /** More axes than any tensor of a network has. */
-const MOST_AXES = 8;
+const MAX_AXES = 8;
 
 /**
  * Python's modules by which a pickle can do harm to whoever loads it with Python. No checkpoint needs them, so that a file that
@@ -95,9 +95,9 @@ export function readTensor({ args }: PickleCall, storages: StorageData, name: st
   const { type } = storage;
   if (!type) return fail('a tensor of complex numbers');
   if (!isSize(offset) || !areSizes(shape) || !areSizes(strides)) return fail('a tensor whose sizes are no sizes');
-  if (shape.length !== strides.length || shape.length > MOST_AXES) {
+  if (shape.length !== strides.length || shape.length > MAX_AXES) {
     return fail(
-      `a tensor of ${shape.length} axes with ${strides.length} strides; expected as many, at most ${MOST_AXES}`,
+      `a tensor of ${shape.length} axes with ${strides.length} strides; expected as many, at most ${MAX_AXES}`,
     );
   }
   const total = shape.reduce((product, extent) => product * extent, 1);

@@ -5,7 +5,7 @@ import { printable } from './pickle.js';
 const [END, ENTRY, LOCAL] = [0x06054b50, 0x02014b50, 0x04034b50];
 const [END_BYTES, ENTRY_BYTES, LOCAL_BYTES] = [22, 46, 30];
 /** What all files of an archive that are packed may come to: stored ones are views of the archive. */
-const MOST_UNPACKED_BYTES = 2 ** 30;
+const MAX_UNPACKED_BYTES = 2 ** 30;
 
 interface Entry {
   method: number;
@@ -63,7 +63,7 @@ export class ZipArchive {
     const known = this.#unpacked.get(file);
     if (known) return known;
     this.#total += entry.size;
-    if (this.#total > MOST_UNPACKED_BYTES) this.#fail(`it unpacks to more than ${MOST_UNPACKED_BYTES} bytes`);
+    if (this.#total > MAX_UNPACKED_BYTES) this.#fail(`it unpacks to more than ${MAX_UNPACKED_BYTES} bytes`);
     try {
       const data = inflateRawSync(entry.packed, { maxOutputLength: Math.max(1, entry.size) });
       this.#unpacked.set(file, data);

@@ -75,13 +75,13 @@ export async function labelFaces(
 }
 
 /** Indices of the first `most` faces of each identity. */
-export function firstFaces(entries: readonly FaceEntry[], most: number): number[] {
+export function firstFaces(entries: readonly FaceEntry[], max: number): number[] {
   const counts = new Map<string, number>();
   return [...entries.keys()].filter((index) => {
     const { identity } = entries[index];
     const count = (counts.get(identity) ?? 0) + 1;
     counts.set(identity, count);
-    return identity !== '' && count <= most;
+    return identity !== '' && count <= max;
   });
 }
 

@@ -110,10 +110,10 @@ export function alignmentTransform(landmarks: FaceLandmarks, size: FaceSize = '9
   const transform = fitSimilarity(landmarks, template);
   const residual = fitResidual(transform, landmarks, template);
   // A face is half as large again in the largest crop, and so are its deviations.
-  const most = size === '150x150' ? 1.5 * MAX_RESIDUAL : MAX_RESIDUAL;
-  if (residual > most) {
+  const max = size === '150x150' ? 1.5 * MAX_RESIDUAL : MAX_RESIDUAL;
+  if (residual > max) {
     throw new ArgumentError(
-      `landmarks: ${residual.toFixed(1)} pixels (r.m.s., in the crop) from the proportions of a face, at most ${most} are accepted; expected the order ${LANDMARK_NAMES.join(', ')}, left and right as seen in the picture`,
+      `landmarks: ${residual.toFixed(1)} pixels (r.m.s., in the crop) from the proportions of a face, at most ${max} are accepted; expected the order ${LANDMARK_NAMES.join(', ')}, left and right as seen in the picture`,
     );
   }
   return transform;

@@ -104,9 +104,9 @@ export async function encodeJpeg2000AtMost(
   const codec = await openJpeg();
   let best: EncodedJpeg2000 | null = null;
   // Beyond that, the encoder throws and leaves its memory unusable.
-  const most = Math.floor(Math.log2(Math.min(width, height)));
+  const max = Math.floor(Math.log2(Math.min(width, height)));
   for (const { grey, decompositions: wanted } of configurations) {
-    const decompositions = Math.min(wanted, most);
+    const decompositions = Math.min(wanted, max);
     const data = grey ? greyOf(rgb) : rgb;
     const bytes = largestFitting(maxBytes, (target) => encodeOnce(codec, image, data, decompositions, target));
     if (!bytes) continue;

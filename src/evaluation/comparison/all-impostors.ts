@@ -17,10 +17,10 @@ const CLASSES = 1 << 18;
 export const thresholdOfClass = (at: number): number => (2 * at) / CLASSES - 1;
 
 /** The lowest class such that no more than `most` scores are in it or above; one beyond the last where that is none. */
-function lowestClass(histogram: Uint32Array, most: number): number {
+function lowestClass(histogram: Uint32Array, max: number): number {
   let above = 0;
   let lowest = histogram.length;
-  while (lowest > 0 && above + histogram[lowest - 1] <= most) above += histogram[--lowest];
+  while (lowest > 0 && above + histogram[lowest - 1] <= max) above += histogram[--lowest];
   return lowest;
 }
 
@@ -46,15 +46,15 @@ class TopList {
   #length = 0;
   #floor = 0;
 
-  constructor(readonly most: number) {
-    this.#columns = Array.from({ length: 3 }, () => new Int32Array(2 * most));
+  constructor(readonly max: number) {
+    this.#columns = Array.from({ length: 3 }, () => new Int32Array(2 * max));
   }
 
   add(score: number, first: number, second: number): void {
     const at = Math.max(0, Math.min(CLASSES, Math.floor(((score + 1) / 2) * CLASSES)));
     this.histogram[at]++;
     if (at < this.#floor) return;
-    if (this.#length === 2 * this.most) {
+    if (this.#length === 2 * this.max) {
       this.#drop();
       if (at < this.#floor) return;
     }
@@ -66,7 +66,7 @@ class TopList {
 
   /** Raises the floor until no more than `most` pairs are on it or above, and forgets the others. */
   #drop(): void {
-    this.#floor = lowestClass(this.histogram, this.most);
+    this.#floor = lowestClass(this.histogram, this.max);
     const [classes] = this.#columns;
     let kept = 0;
     for (let k = 0; k < this.#length; k++) {

@@ -59,7 +59,7 @@ export interface CompareCodecsOptions extends JudgeOptions {
 }
 
 /** More faces without a file than this share, and a codec is not asked at that budget. */
-const MOST_MISSING = 0.01;
+const MAX_MISSING = 0.01;
 
 /**
  * Compresses the faces of verification pairs with every codec at every budget, and lets every recogniser decide the pairs.
@@ -138,7 +138,7 @@ class ComparisonRun {
       this.#choose(row);
       this.#show(title, (k) => encoded[k]);
     }
-    if (row.missing <= MOST_MISSING * originals.length) {
+    if (row.missing <= MAX_MISSING * originals.length) {
       const pictures = encoded.map((one) => one?.rgb ?? new Uint8Array(originals[0].length).fill(128));
       row.verdicts = await this.#judge.verdicts(row, pictures);
     }

@@ -148,8 +148,8 @@ export function autoencoderPngEncoder(codec: AutoencoderCodec, cache: EncodingCa
 
 /** The nearest symbol within ±127 of the same parity, by which those after it are understood. */
 function withinByte(symbol: number): number {
-  const most = 127 - ((symbol & 1) ^ 1);
-  return Math.max(-most, Math.min(most, symbol));
+  const max = 127 - ((symbol & 1) ^ 1);
+  return Math.max(-max, Math.min(max, symbol));
 }
 
 /** [positions, channels] to [channels, positions]. */

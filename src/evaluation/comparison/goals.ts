@@ -107,16 +107,16 @@ const better: Enough = (gain, p) => gain > 0 && p < SIGNIFICANT;
 const noWorse: Enough = (gain) => gain >= 0;
 
 /** Accuracy that is lost at a budget against the pictures as they are. */
-function lost(report: ComparisonReport, what: string, budget: number, most: number): Goal {
+function lost(report: ComparisonReport, what: string, budget: number, max: number): Goal {
   const plain = judged(report, 'uncompressed', null);
   const found = judged(report, 'cameo', budget).flatMap(({ verdict }) => {
     const before = plain.find((one) => one.verdict.recognizer === verdict.recognizer);
     if (!before) return [];
     const points = 100 * (before.verdict.figures.accuracy - verdict.figures.accuracy);
     // Of accuracies just that far apart, the difference in binary may be a trifle more.
-    return [{ text: `${verdict.recognizer}: ${points.toFixed(2)} points`, reached: points <= most + 1e-9 }];
+    return [{ text: `${verdict.recognizer}: ${points.toFixed(2)} points`, reached: points <= max + 1e-9 }];
   });
-  return goal(what, `at most ${most} points`, found);
+  return goal(what, `at most ${max} points`, found);
 }
 
 /** How few bytes are enough to do as well as another codec does at a budget, of the budgets that were tried. */
@@ -166,16 +166,16 @@ function higherTar(report: ComparisonReport, what: string, model: string): Goal 
   return goal(what, 'higher TAR at FAR 1e-3, p < 0.01', found);
 }
 
-function speed({ seconds }: ComparisonReport, what: string, most: number): Goal {
+function speed({ seconds }: ComparisonReport, what: string, max: number): Goal {
   const found = seconds
     ? [
         {
           text: `${(1000 * seconds.encode).toFixed(0)} + ${(1000 * seconds.decode).toFixed(0)} ms at ${seconds.budget} B, medians`,
-          reached: seconds.encode + seconds.decode < most,
+          reached: seconds.encode + seconds.decode < max,
         },
       ]
     : [];
-  return goal(what, `under ${most} s`, found);
+  return goal(what, `under ${max} s`, found);
 }
 
 /** Each goal, with what a comparison found of it. */

@@ -108,20 +108,20 @@ export function bestThreshold(scores: ArrayLike<number>, same: ArrayLike<boolean
   // Below every score all are accepted; each score that falls below the threshold is one more refusal.
   let right = 0;
   for (let i = 0; i < count; i++) if (same[i]) right++;
-  let most = right;
+  let max = right;
   let best = [scores[order[0]] - 1];
   for (let k = 0; k < count; k++) {
     right += same[order[k]] ? -1 : 1;
     const score = scores[order[k]];
     const last = k + 1 === count;
     const next = last ? score + 2 : scores[order[k + 1]];
-    if ((!last && next === score) || right < most) continue;
-    if (right > most) [most, best] = [right, []];
+    if ((!last && next === score) || right < max) continue;
+    if (right > max) [max, best] = [right, []];
     // Between neighbouring doubles there is no middle; the upper of them is the one that refuses the lower.
     const middle = score / 2 + next / 2;
     best.push(middle > score ? middle : justAbove(score));
   }
-  return { threshold: best[Math.floor((best.length - 1) / 2)], accuracy: most / count };
+  return { threshold: best[Math.floor((best.length - 1) / 2)], accuracy: max / count };
 }
 
 /**

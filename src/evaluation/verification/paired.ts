@@ -10,9 +10,9 @@ export interface PairedComparison {
 }
 
 /** Natural logarithms of 0!, 1!, … */
-function logFactorials(most: number): Float64Array {
-  const logs = new Float64Array(most + 1);
-  for (let n = 2; n <= most; n++) logs[n] = logs[n - 1] + Math.log(n);
+function logFactorials(max: number): Float64Array {
+  const logs = new Float64Array(max + 1);
+  for (let n = 2; n <= max; n++) logs[n] = logs[n - 1] + Math.log(n);
   return logs;
 }
 
@@ -34,8 +34,8 @@ export function mcNemar(first: readonly boolean[], second: readonly boolean[]): 
   if (n === 0) return { onlyFirst, onlySecond, p: 1 };
   const logs = logFactorials(n);
   const chance = (k: number): number => Math.exp(logs[n] - logs[k] - logs[n - k] - n * Math.LN2);
-  const least = Math.min(onlyFirst, onlySecond);
+  const min = Math.min(onlyFirst, onlySecond);
   let below = 0;
-  for (let k = 0; k < least; k++) below += chance(k);
-  return { onlyFirst, onlySecond, p: Math.min(1, 2 * below + chance(least)) };
+  for (let k = 0; k < min; k++) below += chance(k);
+  return { onlyFirst, onlySecond, p: Math.min(1, 2 * below + chance(min)) };
 }

@@ -15,10 +15,10 @@ const CAPTURE = 'cameo-stderr';
 const DRIVER_LINE =
   /^(?:(?:warning|error|info|debug|fatal|layer|driver|implem|perf)\b.{0,40}?:|\[?(?:mesa|intel|radv|anv|hasvk|nvk|tu|turnip|venus|virtio|gfxstream|llvmpipe|lavapipe|lib\w+|vulkan|vk\w*|dri\w*|egl|glx|pci|nvidia|amdgpu|aco)\b.*)/i;
 const CONTINUATION = /^\s/;
-const MOST_LINES = 100;
+const MAX_LINES = 100;
 const LATE_MS = 50;
 /** Milliseconds to wait for another thread. */
-const MOST_TURNS = 2000;
+const MAX_TURNS = 2000;
 
 const cell = new Int32Array(new SharedArrayBuffer(4));
 
@@ -30,7 +30,7 @@ export const driverMessages = (): string[] => [...kept];
 /** Runs `body`, which looks for adapters, and keeps what drivers write to standard error meanwhile. Others' lines go there. */
 export function keepingDriverMessages<T>(libc: Libc | null, body: () => T): T {
   if (!libc || process.env.CAMEO_DEBUG === '1' || process.env.VK_LOADER_DEBUG) return body();
-  for (let i = 0; i < MOST_TURNS && isCapture(STDERR); i++) Atomics.wait(cell, 0, 0, 1); // another thread's turn
+  for (let i = 0; i < MAX_TURNS && isCapture(STDERR); i++) Atomics.wait(cell, 0, 0, 1); // another thread's turn
   const real = libc.dup(STDERR);
   if (real < 0) return body(); // standard error is closed
   const capture = isCapture(real) ? -1 : libc.memfd_create(CAPTURE, MFD_CLOEXEC);
@@ -74,7 +74,7 @@ function sort(bytes: Buffer): number {
     if (DRIVER_LINE.test(said)) ours = false;
     else if (said !== '' && !CONTINUATION.test(said)) ours = true;
     if (ours) write(line);
-    else if (said !== '' && kept.size < MOST_LINES) kept.add(said);
+    else if (said !== '' && kept.size < MAX_LINES) kept.add(said);
   }
   return bytes.length;
 }

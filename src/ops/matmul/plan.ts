@@ -51,8 +51,8 @@ const MAX_PER_PART = BLOCK * GROUP;
 
 /** Parts of the inner axis: about `wanted`, each at least `shortest` and at most `MAX_PER_PART` long, none empty. */
 function splitKFor(k: number, wanted: number, shortest: number, unit: number): number {
-  const most = Math.max(1, Math.floor(k / shortest));
-  const splitK = Math.max(Math.ceil(k / MAX_PER_PART), Math.min(Math.ceil(wanted), most));
+  const max = Math.max(1, Math.floor(k / shortest));
+  const splitK = Math.max(Math.ceil(k / MAX_PER_PART), Math.min(Math.ceil(wanted), max));
   return Math.ceil(k / innerPerPart(k, splitK, unit));
 }
 

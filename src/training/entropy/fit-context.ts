@@ -11,7 +11,7 @@ import {
   type LatentModel,
   MAGNITUDE_OFFSETS,
   MAGNITUDE_WEIGHT_ONE,
-  MOST_MAGNITUDE,
+  MAX_MAGNITUDE,
   SHAPE_BANDS,
 } from '../../codec/entropy/latent-model.js';
 import {
@@ -51,7 +51,7 @@ export function magnitudeTables(deadZone: Int32Array): {
       for (let q = 0; q < quantizers; q++) {
         let expected = 0;
         for (let s = -reach; s <= reach; s++) {
-          const magnitude = Math.min(Math.abs(reconstructionPoint(s, q) / 2 - mean) * perStep, MOST_MAGNITUDE);
+          const magnitude = Math.min(Math.abs(reconstructionPoint(s, q) / 2 - mean) * perStep, MAX_MAGNITUDE);
           expected += magnitude * (below(border(q, k, s + 1) - mean) - below(border(q, k, s) - mean));
         }
         magnitudeExpected[(q * SCALE_COUNT + k) * MAGNITUDE_OFFSETS + offset] = Math.round(expected);

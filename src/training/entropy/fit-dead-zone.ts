@@ -2,15 +2,15 @@ import {
   bandOf,
   bordersInOrder,
   type LatentModel,
-  LEAST_DEAD_ZONE,
-  MOST_DEAD_ZONE,
+  MAX_DEAD_ZONE,
+  MIN_DEAD_ZONE,
   SHAPE_BANDS,
 } from '../../codec/entropy/latent-model.js';
 import { MEAN_UNITS, SCALE_COUNT, SymbolDistribution } from '../../codec/entropy/symbol-distribution.js';
 import type { Observations } from './fit-observations.js';
 
 /** Widths that are tried, in 1/16 of a step. */
-const TRIED = Array.from({ length: MOST_DEAD_ZONE - LEAST_DEAD_ZONE + 1 }, (_, k) => LEAST_DEAD_ZONE + k);
+const TRIED = Array.from({ length: MAX_DEAD_ZONE - MIN_DEAD_ZONE + 1 }, (_, k) => MIN_DEAD_ZONE + k);
 /** Bits charged for each 1/16 that a width differs from that of the scale before: few symbols say little. */
 const PULL = 0.5;
 

@@ -7,7 +7,7 @@ import {
   CONTEXT_WEIGHT_ONE,
   LatentModel,
   type LatentModelFields,
-  MOST_REFERENCES,
+  MAX_REFERENCES,
   SHAPE_BANDS,
 } from '../../codec/entropy/latent-model.js';
 import { SHAPE_ENTRIES } from '../../codec/entropy/symbol-distribution.js';
@@ -41,7 +41,7 @@ export interface FitOptions {
 }
 
 /** More steps would say nothing new. */
-const MOST_FITTED_STEPS = 6;
+const MAX_FITTED_STEPS = 6;
 const FACES = 200;
 const REFERENCES = 16;
 /** Imagined magnitudes as expected: few for sources that are near, more for those that have many. */
@@ -57,8 +57,8 @@ export function fitLatentModel(latents: LatentSamples, options: FitOptions): Lat
   const steps = fittedSteps(options);
   const typical = options.typical ?? steps[steps.length >> 1];
   checkSteps([typical], options.gain.length);
-  if (!Number.isInteger(references) || references < 0 || references > MOST_REFERENCES) {
-    throw new ArgumentError(`${references} references, must be 0 to ${MOST_REFERENCES}`);
+  if (!Number.isInteger(references) || references < 0 || references > MAX_REFERENCES) {
+    throw new ArgumentError(`${references} references, must be 0 to ${MAX_REFERENCES}`);
   }
   progress('arranging the latents');
   const samples = arrangeSamples(latents, options.gain, typical);
@@ -158,10 +158,10 @@ function fittedSteps({ steps, gain }: FitOptions): number[] {
   if (steps.length === 0) throw new ArgumentError('no quantization index to fit for was given');
   checkSteps(steps, gain.length);
   const sorted = [...new Set(steps)].sort((a, b) => a - b);
-  if (sorted.length <= MOST_FITTED_STEPS) return sorted;
+  if (sorted.length <= MAX_FITTED_STEPS) return sorted;
   return Array.from(
-    { length: MOST_FITTED_STEPS },
-    (_, k) => sorted[Math.round((k * (sorted.length - 1)) / (MOST_FITTED_STEPS - 1))],
+    { length: MAX_FITTED_STEPS },
+    (_, k) => sorted[Math.round((k * (sorted.length - 1)) / (MAX_FITTED_STEPS - 1))],
   );
 }
 

@@ -1,5 +1,5 @@
 import { clampInteger, powerOfEighths } from '../../codec/entropy/fixed-point.js';
-import { GAIN_ONE, MOST_UNITS, WEIGHT_ONE } from '../../codec/entropy/latent-model.js';
+import { GAIN_ONE, MAX_UNITS, WEIGHT_ONE } from '../../codec/entropy/latent-model.js';
 import { predictMean, reconstruct } from '../../codec/entropy/latent-walk.js';
 import { MEAN_UNITS } from '../../codec/entropy/symbol-distribution.js';
 import { chooseReferences } from './fit-references.js';
@@ -41,7 +41,7 @@ export function fitPredictors(source: SymbolSource, qIndex: number, mostReferenc
     const own = units.subarray(latent * count, (latent + 1) * count);
     let total = 0;
     for (let k = 0; k < count; k++) total += own[k];
-    mean[latent] = clampInteger(Math.round(total / count), -MOST_UNITS, MOST_UNITS);
+    mean[latent] = clampInteger(Math.round(total / count), -MAX_UNITS, MAX_UNITS);
     const rows = Array.from(references[latent], (r) => values.subarray(r * count, (r + 1) * count));
     const solved = regress(rows, own, mean[latent]).map((w) => clampInteger(Math.round(w * WEIGHT_ONE), -32768, 32768));
     const kept = [...solved.keys()].filter((k) => solved[k] !== 0);

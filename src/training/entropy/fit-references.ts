@@ -1,7 +1,7 @@
 import type { SymbolSource } from './fit-symbols.js';
 
 /** Faces that correlations are taken from; more would not change which latents are chosen. */
-const MOST_FACES = 2048;
+const MAX_FACES = 2048;
 /** The best-correlated earlier latents, from which references are chosen. */
 const CANDIDATES = 128;
 /** Rows of a block of the correlation matrix; its columns stay in the cache meanwhile. */
@@ -11,7 +11,7 @@ const BLOCK = 4;
  * For each latent the earlier ones that together say most about it, by forward selection on the correlations of the
  * symbols at step `qIndex`.
  */
-export function chooseReferences(source: SymbolSource, qIndex: number, most: number): Int32Array[] {
+export function chooseReferences(source: SymbolSource, qIndex: number, max: number): Int32Array[] {
   const { channels, height, width } = source.samples;
   const latents = channels * height * width;
   const { rows, active, faces } = standardised(source, qIndex);
@@ -20,7 +20,7 @@ export function chooseReferences(source: SymbolSource, qIndex: number, most: num
   const chance = (2 * Math.log(latents)) / faces;
   const chosen: Int32Array[] = Array.from({ length: latents }, () => new Int32Array(0));
   active.forEach((latent, i) => {
-    chosen[latent] = Int32Array.from(select(correlations, i, most, chance), (j) => active[j]).sort();
+    chosen[latent] = Int32Array.from(select(correlations, i, max, chance), (j) => active[j]).sort();
   });
   return chosen;
 }
@@ -30,7 +30,7 @@ function standardised(source: SymbolSource, qIndex: number) {
   const { count, channels, height, width } = source.samples;
   const { middles } = source.at(qIndex);
   const positions = height * width;
-  const stride = Math.ceil(count / MOST_FACES);
+  const stride = Math.ceil(count / MAX_FACES);
   const faces = Math.ceil(count / stride);
   const padded = Math.ceil((channels * positions) / BLOCK) * BLOCK;
   const rows = new Float32Array(padded * faces);
@@ -103,7 +103,7 @@ function correlate(rows: Float32Array, count: number, length: number): (i: numbe
 }
 
 /** Indices below `target`, best first: each explains most of what those before it have left. */
-function select(correlation: (i: number, j: number) => number, target: number, most: number, chance: number): number[] {
+function select(correlation: (i: number, j: number) => number, target: number, max: number, chance: number): number[] {
   const candidates: number[] = [];
   for (let j = 0; j < target; j++) if (correlation(target, j) ** 2 > chance) candidates.push(j);
   const strength = (j: number): number => Math.abs(correlation(target, j));
@@ -115,7 +115,7 @@ function select(correlation: (i: number, j: number) => number, target: number, m
   let unexplained = 1;
   const chosen: number[] = [];
   const factors: Float64Array[] = [];
-  while (chosen.length < most) {
+  while (chosen.length < max) {
     let best = -1;
     let bestGain = chance * unexplained;
     for (let l = 0; l < candidates.length; l++) {

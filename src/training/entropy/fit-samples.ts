@@ -1,5 +1,5 @@
 import { powerOfEighths } from '../../codec/entropy/fixed-point.js';
-import { MAX_INDICES, MOST_GAIN } from '../../codec/entropy/latent-model.js';
+import { MAX_GAIN, MAX_INDICES } from '../../codec/entropy/latent-model.js';
 import { ArgumentError, ShapeError } from '../../common/errors.js';
 
 /** Latents of many faces, as the analysis of an autoencoder gives them, before quantization. */
@@ -82,8 +82,8 @@ function flattenGains(gains: readonly ArrayLike<number>[], channels: number): In
   gains.forEach((row, qIndex) => {
     if (row.length !== channels) throw new ShapeError(`gains of step ${qIndex} are ${row.length}, must be ${channels}`);
     for (let c = 0; c < channels; c++) {
-      if (!Number.isInteger(row[c]) || Math.abs(row[c]) > MOST_GAIN) {
-        throw new ArgumentError(`gain[${qIndex}][${c}] is ${row[c]}, must be an integer within ±${MOST_GAIN}`);
+      if (!Number.isInteger(row[c]) || Math.abs(row[c]) > MAX_GAIN) {
+        throw new ArgumentError(`gain[${qIndex}][${c}] is ${row[c]}, must be an integer within ±${MAX_GAIN}`);
       }
       flat[qIndex * channels + c] = row[c];
     }

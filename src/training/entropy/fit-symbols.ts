@@ -1,6 +1,6 @@
 import { reconstructionValues } from '../../codec/entropy/dependent.js';
 import { clampInteger, powerOfEighths } from '../../codec/entropy/fixed-point.js';
-import { MOST_SYMBOL, placesOf } from '../../codec/entropy/latent-stream.js';
+import { MAX_SYMBOL, placesOf } from '../../codec/entropy/latent-stream.js';
 import { MEAN_UNITS } from '../../codec/entropy/symbol-distribution.js';
 import type { FitSamples } from './fit-samples.js';
 
@@ -20,7 +20,7 @@ export interface SymbolChoice {
 export const TO_NEAREST: SymbolChoice = {
   dependent: false,
   choose: (values) =>
-    Int16Array.from(values, (value) => clampInteger(Math.floor(value + 0.5), -MOST_SYMBOL, MOST_SYMBOL)),
+    Int16Array.from(values, (value) => clampInteger(Math.floor(value + 0.5), -MAX_SYMBOL, MAX_SYMBOL)),
 };
 
 /** What an encoder makes of all samples at one step: [latents, count], latents in coding order. */

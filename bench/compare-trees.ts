@@ -79,9 +79,17 @@ async function compareTask(before: Tree, after: Tree, one: Task, two: Task, budg
     budget,
   );
   for (const { runnable } of both) await runnable.dispose();
-  const [min, leastAfter] = samples.map((times) => Math.min(...times));
-  return { kind: two.kind, layer: two.layer, time: leastAfter / min, compile: both[1].compileMs / both[0].compileMs };
+  const [minBefore, minAfter] = samples.map((times) => Math.min(...times));
+  return {
+    kind: two.kind,
+    layer: two.layer,
+    time: minAfter / minBefore,
+    compile: both[1].compileMs / both[0].compileMs,
+  };
 }
+
+/** A kind or a layer of an older checkout by the name that it has now. */
+const nameOfNow = (name: string): string => name.replace(/^deconv/, 'transposed');
 
 function kindRows(compared: readonly Compared[]) {
   return [...new Set(compared.map(({ kind }) => kind))].map((kind) => {
@@ -95,11 +103,15 @@ function kindRows(compared: readonly Compared[]) {
 async function compare(other: string, options: Options): Promise<void> {
   const root = resolve(other);
   if (!existsSync(join(root, 'bench/core/suite.ts'))) throw new ArgumentError(`${other}: no checkout of this project`);
-  const [before, after] = [await openTree(root, options), await openTree(PACKAGE_ROOT, options)];
+  // An older checkout knows transposed convs as deconv.
+  const older = options.kinds && { kinds: `${options.kinds},${options.kinds.replaceAll('transposed', 'deconv')}` };
+  const [before, after] = [await openTree(root, { ...options, ...older }), await openTree(PACKAGE_ROOT, options)];
   const compared: Compared[] = [];
   for (const task of after.tasks) {
     const { kind, layer, batch } = task;
-    const same = before.tasks.find((each) => each.kind === kind && each.layer === layer && each.batch === batch);
+    const same = before.tasks.find(
+      (each) => nameOfNow(each.kind) === kind && nameOfNow(each.layer) === layer && each.batch === batch,
+    );
     if (!same) continue; // what only one of them has cannot be compared
     const result = await compareTask(before, after, same, task, options.budget);
     compared.push(result);
@@ -132,7 +144,7 @@ const program = new Command('compare-trees')
   .argument('<other>', 'the other checkout, with its packages installed')
   .option('--batch <list>', 'pictures a batch', '4')
   .option('--layers <text>', 'only layers whose name contains this, or of this network')
-  .option('--kinds <list>', 'only these kinds, such as "conv forward,deconv" (parts of their names)')
+  .option('--kinds <list>', 'only these kinds, such as "conv forward,transposed" (parts of their names)')
   .option('--budget <ms>', 'milliseconds to spend on each, at least three samples', integer(1, 1e6), 500)
   .option('--out <folder>', 'where to write the result', join(PACKAGE_ROOT, 'results'))
   .action(async (other: string, options: Options) => {

@@ -4,9 +4,9 @@ import { DEFAULT_AUTOENCODER } from '../src/models/autoencoder.js';
 import { MOBILEFACENET_STAGES } from '../src/models/mobilefacenet.js';
 import { SPHERE20_STAGES } from '../src/models/sphere20.js';
 
-/** Convolution of one picture; `input` is what a conv reads and a deconv (transposed conv) writes. */
+/** Convolution of one picture; `input` is what a conv reads and a transposed conv writes. */
 export interface ConvLayer extends Omit<ConvShape, 'batch'> {
-  type: 'conv' | 'deconv';
+  type: 'conv' | 'convTranspose';
 }
 
 /** Fully connected: [batch, inputs]·[inputs, outputs]. */
@@ -25,7 +25,7 @@ export interface BenchLayer {
   counts: Record<string, number>;
 }
 
-/** What `conv` and `deconv` leave to be filled in. */
+/** What `conv` and `convTranspose` leave to be filled in. */
 interface ConvOptions {
   kernel?: number | Pair;
   stride?: number;
@@ -54,9 +54,9 @@ export function conv(input: Pair, cin: number, cout: number, options: ConvOption
 }
 
 /** Kernel 4, stride 2, padding 1: doubles the size. */
-export function deconv(output: Pair, inputs: number, outputs: number): ConvLayer {
+export function convTranspose(output: Pair, inputs: number, outputs: number): ConvLayer {
   const input: Pair = [2 * output[0], 2 * output[1]];
-  return { ...conv(input, outputs, inputs, { kernel: 4, stride: 2, padding: 1 }), type: 'deconv' };
+  return { ...conv(input, outputs, inputs, { kernel: 4, stride: 2, padding: 1 }), type: 'convTranspose' };
 }
 
 const halved = ([h, w]: Pair, times = 1): Pair => [h / 2 ** times, w / 2 ** times];
@@ -73,7 +73,7 @@ export function autoencoderLayers(): LayerShape[] {
   const blocks = Array.from({ length: 4 * residualBlocks }, () => conv(inner, top, top));
   const up = stages.map((_, k) => {
     const level = stages.length - k;
-    return deconv(halved(size, level), stages[level - 1], level === 1 ? 3 : stages[level - 2]);
+    return convTranspose(halved(size, level), stages[level - 1], level === 1 ? 3 : stages[level - 2]);
   });
   return [...down, conv(inner, top, latentChannels), conv(inner, latentChannels, top), ...blocks, ...up];
 }
@@ -124,7 +124,7 @@ function layerName(shape: LayerShape): string {
   if (shape.type === 'linear') return `linear ${shape.inputs}→${shape.outputs}`;
   const { type, input, output, cin, cout, kernel, stride, groups } = shape;
   const [size, inputs, outputs] = type === 'conv' ? [input, cin, cout] : [output, cout, cin];
-  const family = groups > 1 ? 'depthwise' : type;
+  const family = groups > 1 ? 'depthwise' : type === 'conv' ? 'conv' : 'transposed';
   const step = stride[0] > 1 ? `/${stride[0]}` : '';
   const channels = groups > 1 ? `${inputs}` : `${inputs}→${outputs}`;
   return `${family} ${kernel[0]}×${kernel[1]}${step} ${channels} @${size[0]}×${size[1]}`;

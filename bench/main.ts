@@ -14,9 +14,9 @@ import type { Ceilings } from './core/ceilings.js';
 import {
   budgetOf,
   chooseLayers,
+  defaultBatches,
   type Filters,
   parseBatches,
-  usualBatches,
   wanted,
   wantsNetworks,
 } from './core/choose.js';
@@ -105,7 +105,7 @@ async function bench(options: Options): Promise<void> {
   await ensureFolder(folder);
   const gpu = await openGpu({ tuning: options.tune ?? false, precision: options.precision });
   try {
-    const batches = options.batch ?? usualBatches(options.quick ?? false);
+    const batches = options.batch ?? defaultBatches(options.quick ?? false);
     const path = join(
       folder,
       `bench-${adapterSlug(gpu.description)}${options.precision === 'f32' ? '' : `-${options.precision}`}`,
@@ -139,7 +139,7 @@ async function main(): Promise<void> {
     .description('Times kernels on the layers of the networks, and whole networks, beside what the adapter can do')
     .option('--batch <list>', 'pictures a batch, or several numbers (default 1,32; with --quick 4)', batchesOption)
     .option('--layers <text>', 'only layers whose name contains this, or of this network')
-    .option('--kinds <list>', 'only these kinds, such as "conv forward,deconv" (parts of their names)')
+    .option('--kinds <list>', 'only these kinds, such as "conv forward,transposed" (parts of their names)')
     .option('--quick', 'few samples')
     .option(
       '--tune',

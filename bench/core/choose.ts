@@ -25,9 +25,10 @@ export function wanted<T extends { kind: string; layer: string }>(
   filters: Filters,
 ): T[] {
   const names = new Set(layers.map(({ name }) => name));
-  // Kinds match from the start of a word: "conv" is not "deconv".
+  // Transposed convs were called so before.
+  const kinds = filters.kinds?.replaceAll('deconv', 'transposed');
   const kept = tasks.filter(({ kind, layer }) => {
-    if (filters.kinds && !filters.kinds.split(',').some((part) => ` ${kind}`.includes(` ${part.trim()}`))) return false;
+    if (kinds && !kinds.split(',').some((part) => ` ${kind}`.includes(` ${part.trim()}`))) return false;
     // Without a filter, also what is no layer of a network: the square product, batch norms, the loss.
     return !filters.layers || names.has(layer.split(',')[0]) || layer.includes(filters.layers);
   });
@@ -46,7 +47,7 @@ export function budgetOf(quick: boolean): number {
 }
 
 /** Pictures a batch where the user names none: one as a decoder sees it, and many as a trainer does. */
-export function usualBatches(quick: boolean): number[] {
+export function defaultBatches(quick: boolean): number[] {
   return quick ? [4] : [1, 32];
 }
 

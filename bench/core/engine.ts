@@ -14,15 +14,15 @@ function compute(work: ConvWork | MatmulWork, first: Tensor, second: Tensor, for
   }
   const attrs = convAttrs(work.shape);
   const { result } = work;
-  if (work.type === 'deconv') {
-    const deconv = convOps.convTranspose2d;
-    const deconvAttrs = { ...attrs, outputPadding: [0, 0] as const };
-    if (result === 'input') return deconv.forward([first, second], deconvAttrs, work.output).output;
-    // A deconv's operands are output and weights; dy is input.
+  if (work.type === 'convTranspose') {
+    const transposed = convOps.convTranspose2d;
+    const transposedAttrs = { ...attrs, outputPadding: [0, 0] as const };
+    if (result === 'input') return transposed.forward([first, second], transposedAttrs, work.output).output;
+    // A transposed conv's operands are output and weights; dy is input.
     const inputs = result === 'output' ? [forOutput, second] : [second, forOutput];
     const needs = [result === 'output', result === 'weights'];
-    const context = { inputs, output: first, saved: [], attrs: deconvAttrs, dy: first, needs };
-    return deconv.backward(context)[result === 'output' ? 0 : 1]!;
+    const context = { inputs, output: first, saved: [], attrs: transposedAttrs, dy: first, needs };
+    return transposed.backward(context)[result === 'output' ? 0 : 1]!;
   }
   const conv = convOps.conv2d;
   if (result === 'output') return conv.forward([first, second], attrs, work.output).output;

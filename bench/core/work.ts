@@ -9,9 +9,9 @@ export const KINDS = [
   'conv forward',
   'conv input gradient',
   'conv weight gradient',
-  'deconv forward',
-  'deconv input gradient',
-  'deconv weight gradient',
+  'transposed forward',
+  'transposed input gradient',
+  'transposed weight gradient',
   'depthwise forward',
   'depthwise input gradient',
   'depthwise weight gradient',
@@ -42,7 +42,7 @@ type Shape = readonly number[];
 
 /** inputs: input and weights, output and weights, or input and output; in this order. */
 export interface ConvWork extends CommonWork {
-  type: 'conv' | 'deconv';
+  type: 'conv' | 'convTranspose';
   result: ConvResult;
   shape: ConvShape;
 }
@@ -77,7 +77,7 @@ function convWorks({ name, counts }: BenchLayer, layer: ConvLayer, batch: number
     input: (Math.ceil(kernel[0] / stride[0]) * Math.ceil(kernel[1] / stride[1]) * cout) / groups,
     weights: batch * output[0] * output[1],
   };
-  const family = groups > 1 ? 'depthwise' : type;
+  const family = groups > 1 ? 'depthwise' : type === 'conv' ? 'conv' : 'transposed';
   const results: [ConvResult, 'forward' | 'input gradient' | 'weight gradient'][] = [
     ['output', type === 'conv' ? 'forward' : 'input gradient'],
     ['input', type === 'conv' ? 'input gradient' : 'forward'],

@@ -16,7 +16,7 @@ const COPY_DST = 0x8;
 class OnnxRuntime implements Peer {
   readonly name = 'onnxruntime-web';
   readonly version: string;
-  readonly kinds: readonly Kind[] = ['conv forward', 'deconv forward', 'depthwise forward', 'matmul'];
+  readonly kinds: readonly Kind[] = ['conv forward', 'transposed forward', 'depthwise forward', 'matmul'];
   readonly note =
     'It has forward passes only, and no gradients of convs. Its inputs and outputs stay on the device, in NHWC as ours; ' +
     'the weights of convs are constants of its model, which it may arrange once, where ours are arranged in each run. ' +

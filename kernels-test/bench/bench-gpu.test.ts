@@ -9,7 +9,7 @@ import { referenceSamples, wrongness } from '../../bench/core/samples.js';
 import { taskOf } from '../../bench/core/task.js';
 import { tuneTasks } from '../../bench/core/tune.js';
 import { operands, worksOf } from '../../bench/core/work.js';
-import { conv, deconv, type LayerShape } from '../../bench/layers.js';
+import { conv, convTranspose, type LayerShape } from '../../bench/layers.js';
 import { convShape } from '../../src/ops/conv/shape.js';
 import { Tensor } from '../../src/tensor/tensor.js';
 import { assertClose, gpuSuite, randomValues, testGpu } from '../helpers/harness.js';
@@ -20,7 +20,7 @@ const CONV = conv([9, 10], 6, 8, { stride: 2 });
 const SHAPES: LayerShape[] = [
   CONV,
   { ...CONV, cin: 8, groups: 8 },
-  deconv([5, 5], 8, 6),
+  convTranspose([5, 5], 8, 6),
   { type: 'linear', inputs: 20, outputs: 12 },
 ];
 const worksOfShape = (shape: LayerShape) => worksOf({ name: 'small', shape, counts: {} }, 2);

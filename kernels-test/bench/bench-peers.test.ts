@@ -1,6 +1,6 @@
 import * as assert from 'uvu/assert';
 import { KINDS, worksOf } from '../../bench/core/work.js';
-import { conv, deconv, type LayerShape } from '../../bench/layers.js';
+import { conv, convTranspose, type LayerShape } from '../../bench/layers.js';
 import { compareWithPeer } from '../../bench/peers/compare.js';
 import { openOnnxRuntime } from '../../bench/peers/onnxruntime.js';
 import type { OpenPeer, Peer } from '../../bench/peers/peer.js';
@@ -17,7 +17,7 @@ const SHAPES: LayerShape[] = [
   conv([8, 6], 3, 16, { kernel: 5 }),
   { ...CONV, cout: 8, groups: 8 },
   conv([3, 2], 8, 8, { kernel: [3, 2], padding: 0, groups: 8 }),
-  deconv([5, 5], 8, 6),
+  convTranspose([5, 5], 8, 6),
   { type: 'linear', inputs: 20, outputs: 12 },
 ];
 const worksOfShape = (shape: LayerShape) => worksOf({ name: 'small', shape, counts: {} }, 2);

@@ -1,7 +1,7 @@
 // adapters: once
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { parseBatches, usualBatches } from '../../bench/core/choose.js';
+import { defaultBatches, parseBatches, wanted } from '../../bench/core/choose.js';
 import { runsFor, samplesFor, timeByTurns } from '../../bench/core/runnable.js';
 import { worksOf } from '../../bench/core/work.js';
 import { conv } from '../../bench/layers.js';
@@ -66,7 +66,7 @@ test('a run that returns a promise has ended when the next begins', async () => 
 test('batches are read from a list', () => {
   assert.equal(parseBatches('1,32'), [1, 32]);
   assert.equal(parseBatches('4, 4'), [4]);
-  assert.equal([usualBatches(false), usualBatches(true)], [[1, 32], [4]]);
+  assert.equal([defaultBatches(false), defaultBatches(true)], [[1, 32], [4]]);
   for (const text of ['', '0', '1,,2', '1.5', '-3', 'many']) assert.throws(() => parseBatches(text), /no list/);
 });
 
@@ -91,7 +91,7 @@ test('ratios are averaged by kind and batch, over what was timed', () => {
     row('conv forward', 'a', 5, 32),
     row('matmul', 'd', 3),
     without,
-    row('deconv forward', 'e', null),
+    row('transposed forward', 'e', null),
   ]);
   const rounded = (ratio: number | null): number | null => ratio && Math.round(ratio * 1e6) / 1e6;
   assert.equal(
@@ -142,6 +142,16 @@ test('weights are laid out as ONNX wants them, and gradients of convs have no mo
   assert.equal(onnxModel(forward, operands)!.inputs, [{ name: 'x', operand: 0, shape: [1, 4, 4, 4] }]);
   assert.is(onnxModel(byInput, operands), null);
   assert.is(onnxModel(byWeights, operands), null);
+});
+
+test('kinds are chosen by the starts of their words; transposed convs by their old name, too', () => {
+  const tasks = ['conv forward', 'transposed forward', 'matmul'].map((kind) => ({ kind, layer: 'a layer' }));
+  const chosen = (kinds: string) => wanted(tasks, [], { kinds }).map(({ kind }) => kind);
+  assert.equal(chosen('conv'), ['conv forward']);
+  assert.equal(chosen('forward, matmul'), ['conv forward', 'transposed forward', 'matmul']);
+  assert.equal(chosen('transposed'), ['transposed forward']);
+  assert.equal(chosen('deconv forward'), ['transposed forward']);
+  assert.throws(() => chosen('onv'), /nothing to time/);
 });
 
 test.run();

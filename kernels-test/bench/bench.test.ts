@@ -15,7 +15,7 @@ import {
   autoencoderLayers,
   benchLayers,
   conv,
-  deconv,
+  convTranspose,
   type LayerShape,
   layerMultiplyAdds,
   mobileFaceNetLayers,
@@ -77,7 +77,7 @@ test('equal shapes are one layer, and none is lost', () => {
 const SMALL: LayerShape[] = [
   conv([5, 6], 3, 4, { stride: 2 }),
   conv([4, 5], 6, 6, { groups: 6 }),
-  deconv([3, 4], 5, 2),
+  convTranspose([3, 4], 5, 2),
   { type: 'linear', inputs: 7, outputs: 5 },
 ];
 
@@ -145,7 +145,7 @@ test('work and bytes are counted', () => {
   assert.equal([forward.sumLength, byInput.sumLength, byWeights.sumLength], [27, 16, 18]);
   assert.equal(
     small(SMALL[2]).map(({ kind }) => kind),
-    ['deconv input gradient', 'deconv forward', 'deconv weight gradient'],
+    ['transposed input gradient', 'transposed forward', 'transposed weight gradient'],
   );
 });
 

@@ -22,7 +22,7 @@ function refused(run: () => unknown, type: typeof ShapeError | typeof ArgumentEr
 }
 
 const conv = { stride: [1, 1], padding: [0, 0, 0, 0], dilation: [1, 1], groups: 1 } as const;
-const deconv = { ...conv, outputPadding: [0, 0] } as const;
+const transposed = { ...conv, outputPadding: [0, 0] } as const;
 const pool = { kernel: [2, 2], stride: [2, 2], padding: [0, 0, 0, 0] } as const;
 const quantize = { mode: 'hard', scale: 1, min: 0, max: 255, seed: 0, stream: 0 } as const;
 const ssim = { window: 3, sigma: 1.5, dataRange: 1 } as const;
@@ -74,7 +74,7 @@ test('same padding makes the output the input over the stride, rounded up', () =
 test('shapes of the networks here', () => {
   const strided = { ...conv, stride: [2, 2], padding: [1, 1, 1, 1] } as const;
   assert.equal(outputShape('conv2d', [[2, 112, 96, 3], [3, 3, 3, 64], [64]], strided), [2, 56, 48, 64]);
-  const up = { ...deconv, stride: [2, 2], padding: [1, 1, 1, 1] } as const;
+  const up = { ...transposed, stride: [2, 2], padding: [1, 1, 1, 1] } as const;
   assert.equal(outputShape('convTranspose2d', [[2, 56, 48, 64], [4, 4, 3, 64], [3]], up), [2, 112, 96, 3]);
   const odd = { ...up, outputPadding: [1, 0] } as const;
   assert.equal(
@@ -95,7 +95,7 @@ test('shapes of the networks here', () => {
         [1, 2, 2, 4],
         [1, 1, 3, 4],
       ],
-      { ...deconv, groups: 2 },
+      { ...transposed, groups: 2 },
     ),
     [1, 2, 2, 6],
   );
@@ -196,13 +196,13 @@ const badCalls = [
   bad('conv2d', [image, [3, 3, 6, 4]], { ...conv, dilation: [1, 0.5] }, ArgumentError, /dilation is \[1,0.5\]/),
   bad('conv2d', [image, [3, 3, 6, 4]], { ...conv, padding: [0, -1, 0, 0] }, ArgumentError, /padding .*\[0,-1,0,0\]/),
   bad('conv2d', [image, [3, 3, 6, 4]], { ...conv, groups: 0 }, ArgumentError, /groups is \[0\]/),
-  bad('convTranspose2d', [image, [3, 3, 4, 5]], deconv, ShapeError, /expect 5 input channels, but .* has 6/),
-  bad('convTranspose2d', [image, [3, 3, 4, 6]], { ...deconv, groups: 4 }, ShapeError, /6 channels, which groups 4/),
-  bad('convTranspose2d', [image, [3, 3, 4, 6], [6]], deconv, ShapeError, /bias has shape \[6\]; expected \[4\]/),
+  bad('convTranspose2d', [image, [3, 3, 4, 5]], transposed, ShapeError, /expect 5 input channels, but .* has 6/),
+  bad('convTranspose2d', [image, [3, 3, 4, 6]], { ...transposed, groups: 4 }, ShapeError, /6 channels, which groups 4/),
+  bad('convTranspose2d', [image, [3, 3, 4, 6], [6]], transposed, ShapeError, /bias has shape \[6\]; expected \[4\]/),
   bad(
     'convTranspose2d',
     [image, [3, 3, 4, 6]],
-    { ...deconv, stride: [2, 2], outputPadding: [1, 2] },
+    { ...transposed, stride: [2, 2], outputPadding: [1, 2] },
     ShapeError,
     /outputPadding \[1,2\] must be below the stride \[2,2\]/,
   ),
@@ -212,7 +212,7 @@ const badCalls = [
       [1, 1, 1, 6],
       [3, 3, 4, 6],
     ],
-    { ...deconv, padding: [2, 1, 0, 0] },
+    { ...transposed, padding: [2, 1, 0, 0] },
     ShapeError,
     /padding \[2,1,0,0\] leaves an output of 0x3/,
   ),

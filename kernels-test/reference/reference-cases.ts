@@ -54,7 +54,7 @@ function conv(name: string, x: Shape, w: Shape, bias: boolean, options: ConvOpti
   return make('conv2d', name, bias ? [...inputs, uniform([w[3]])] : inputs, attrs);
 }
 
-function deconv(name: string, x: Shape, w: Shape, bias: boolean, options: ConvOptions = {}): GradientCase {
+function transposed(name: string, x: Shape, w: Shape, bias: boolean, options: ConvOptions = {}): GradientCase {
   const attrs: OpAttrs['convTranspose2d'] = {
     stride: [1, 1],
     padding: [0, 0, 0, 0],
@@ -86,21 +86,25 @@ export const gradientCases: readonly GradientCase[] = [
   conv('padding beyond the kernel', [1, 2, 2, 1], [2, 2, 1, 2], true, { padding: [3, 0, 0, 3] }),
   conv('stride above the kernel', [1, 7, 7, 2], [2, 2, 2, 2], false, { stride: [4, 3] }),
 
-  deconv('stride 1', [1, 3, 4, 2], [3, 3, 3, 2], true),
-  deconv('stride 2, output padding', [2, 3, 4, 3], [3, 3, 2, 3], true, {
+  transposed('stride 1', [1, 3, 4, 2], [3, 3, 3, 2], true),
+  transposed('stride 2, output padding', [2, 3, 4, 3], [3, 3, 2, 3], true, {
     stride: [2, 2],
     padding: [1, 1, 1, 1],
     outputPadding: [1, 1],
   }),
-  deconv('4x4, stride 2', [1, 3, 3, 2], [4, 4, 3, 2], false, { stride: [2, 2], padding: [1, 1, 1, 1] }),
-  deconv('asymmetric padding, unequal strides', [1, 4, 3, 2], [5, 3, 2, 2], true, {
+  transposed('4x4, stride 2', [1, 3, 3, 2], [4, 4, 3, 2], false, { stride: [2, 2], padding: [1, 1, 1, 1] }),
+  transposed('asymmetric padding, unequal strides', [1, 4, 3, 2], [5, 3, 2, 2], true, {
     stride: [3, 2],
     padding: [2, 1, 0, 1],
     outputPadding: [2, 0],
   }),
-  deconv('dilation 2', [1, 3, 4, 2], [3, 2, 2, 2], false, { stride: [2, 1], dilation: [2, 2], padding: [0, 1, 1, 0] }),
-  deconv('groups 2', [2, 3, 3, 4], [3, 3, 3, 4], true, { groups: 2, stride: [2, 2] }),
-  deconv('depthwise', [1, 3, 4, 3], [4, 4, 1, 3], true, { groups: 3, stride: [2, 2], padding: [1, 1, 1, 1] }),
+  transposed('dilation 2', [1, 3, 4, 2], [3, 2, 2, 2], false, {
+    stride: [2, 1],
+    dilation: [2, 2],
+    padding: [0, 1, 1, 0],
+  }),
+  transposed('groups 2', [2, 3, 3, 4], [3, 3, 3, 4], true, { groups: 2, stride: [2, 2] }),
+  transposed('depthwise', [1, 3, 4, 3], [4, 4, 1, 3], true, { groups: 3, stride: [2, 2], padding: [1, 1, 1, 1] }),
 
   make('batchNormTraining', 'NHWC', [uniform([2, 3, 5, 4]), uniform([4]), uniform([4])], { eps: 1e-5 }),
   make('batchNormTraining', 'rows', [uniform([7, 3], 2, 5), uniform([3]), uniform([3])], { eps: 1e-2 }),

@@ -102,8 +102,8 @@ export class Autoencoder extends Module {
     const up: Layer[] = [...stages].reverse().flatMap((channels, k) => {
       const last = k === stages.length - 1;
       const outputs = last ? 3 : stages[stages.length - 2 - k];
-      const deconv = new ConvTranspose2d(channels, outputs, 4, { stride: 2, padding: 1, bias: last });
-      return last ? [deconv] : [deconv, ...normAct(outputs)];
+      const conv = new ConvTranspose2d(channels, outputs, 4, { stride: 2, padding: 1, bias: last });
+      return last ? [conv] : [conv, ...normAct(outputs)];
     });
     this.decoder = this.child(
       'decoder',

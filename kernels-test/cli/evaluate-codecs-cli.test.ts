@@ -16,9 +16,10 @@ test('a codec, a budget or other weights that make no sense are refused by name,
     [['--codecs', 'gif:300'], /--codecs: "gif"; expected some of/],
     [['--codecs', 'jpeg:300+x'], /--codecs: "x"; expected a positive number of bytes/],
     [['--codecs', 'jpeg:300+400'], /--codecs jpeg:300\+400: 400 bytes are not among --budgets 300/],
-    [['--besides', 'mse:500=file'], /--besides mse:500: 500 bytes are not among --budgets 300/],
-    [['--besides', 'a=x', 'a=y'], /--besides: two weights have the same name/],
-    [['--besides', 'file'], /--besides file: expected NAME=FILE or NAME:BUDGETS=FILE/],
+    [['--extra-models', 'mse:500=file'], /--extra-models mse:500: 500 bytes are not among --budgets 300/],
+    [['--extra-models', 'a=x', 'a=y'], /--extra-models: two weights have the same name/],
+    [['--extra-models', 'a=x', '--besides', 'a=y'], /--extra-models: two weights have the same name/],
+    [['--besides', 'file'], /--extra-models file: expected NAME=FILE or NAME:BUDGETS=FILE/],
   ];
   for (const [args, complaint] of cases) {
     const run = await cameoHere(['evaluate', 'codecs', '--budgets', '300', ...args, '-o', out]);

@@ -22,6 +22,8 @@ export interface CodecsOptions {
   recognizers: string;
   seen?: string;
   model?: string;
+  extraModels?: string[];
+  /** The same, as it was called before. */
   besides?: string[];
   mixes: 'both' | 'reference' | 'all';
   groups?: string;
@@ -35,7 +37,7 @@ export interface CodecsOptions {
 /** Codecs of our own: our bitstream, and the same symbols in a PNG. */
 export const OWN_CODECS = ['cameo', 'cameo-png'];
 /** The PNGs of the autoencoder that ships. */
-export const PLAIN = 'autoencoder-png';
+export const AUTOENCODER_PNG = 'autoencoder-png';
 
 /** A codec by name, with the budgets it is asked for: all of the comparison's when absent. */
 interface NamedBudgets {
@@ -49,7 +51,7 @@ export interface CodecsRequest {
   budgets: number[];
   codecs: NamedBudgets[];
   /** Other weights of our codec. */
-  besides: (NamedBudgets & { path: string })[];
+  extraModels: (NamedBudgets & { path: string })[];
   mixes: Mix[];
   single: boolean;
 }
@@ -58,16 +60,18 @@ export interface CodecsRequest {
 export function parseCodecsOptions(options: CodecsOptions): CodecsRequest {
   const budgets = budgetsOf(options.budgets.split(','), '--budgets');
   const codecs = options.codecs.split(',').map((word) => codecWord(word, '--codecs', budgets));
-  const names = [...OWN_CODECS, PLAIN, ...FOREIGN_CODECS.map(({ name }) => name)];
+  const names = [...OWN_CODECS, AUTOENCODER_PNG, ...FOREIGN_CODECS.map(({ name }) => name)];
   for (const { name } of codecs) {
     if (!names.includes(name)) throw new ArgumentError(`--codecs: "${name}"; expected some of ${names.join(', ')}`);
   }
-  const besides = (options.besides ?? []).map((word) => besidesWord(word, budgets));
-  if (new Set(besides.map(({ name }) => name)).size < besides.length) {
-    throw new ArgumentError('--besides: two weights have the same name');
+  const extraModels = [...(options.extraModels ?? []), ...(options.besides ?? [])].map((word) =>
+    extraModelWord(word, budgets),
+  );
+  if (new Set(extraModels.map(({ name }) => name)).size < extraModels.length) {
+    throw new ArgumentError('--extra-models: two weights have the same name');
   }
   const mixes: Mix[] = options.mixes === 'all' ? ['both', 'reference'] : [options.mixes];
-  return { budgets, codecs, besides, mixes, single: options.single === true };
+  return { budgets, codecs, extraModels, mixes, single: options.single === true };
 }
 
 function budgetsOf(words: readonly string[], option: string): number[] {
@@ -91,12 +95,12 @@ function codecWord(word: string, option: string, all: readonly number[]): { name
 }
 
 /** What NAME=FILE or NAME:BUDGETS=FILE asks for. @throws ArgumentError */
-function besidesWord(word: string, all: readonly number[]): NamedBudgets & { path: string } {
+function extraModelWord(word: string, all: readonly number[]): NamedBudgets & { path: string } {
   const at = word.indexOf('=');
-  const named = codecWord(word.slice(0, Math.max(0, at)), '--besides', all);
+  const named = codecWord(word.slice(0, Math.max(0, at)), '--extra-models', all);
   if (!/^[\w-]+$/.test(named.name) || named.name === 'png') {
     throw new ArgumentError(
-      `--besides ${word}: expected NAME=FILE or NAME:BUDGETS=FILE, the name of letters, digits, - and _`,
+      `--extra-models ${word}: expected NAME=FILE or NAME:BUDGETS=FILE, the name of letters, digits, - and _`,
     );
   }
   return { ...named, path: word.slice(at + 1) };
@@ -107,7 +111,7 @@ export interface CodecsInputs {
   lfw: LfwFaces;
   weights: WeightsOf<'budget'>;
   /** In the order of the request's. */
-  besides: WeightsOf<'budget'>[];
+  extraModels: WeightsOf<'budget'>[];
   /** Where the autoencoder's PNGs are asked for. */
   plain: WeightsOf<'png'> | null;
   recognizers: ReadRecognizer[];
@@ -126,7 +130,7 @@ export async function readCodecsInputs(options: CodecsOptions, request: CodecsRe
   const weights = await weightsOf(weightsPath(options.model, 'budget'));
   const groups =
     options.groups === undefined ? null : await openFaceFolder(options.groups, { split: 'test', sources: ['utk'] });
-  const besides = await Promise.all(request.besides.map(({ path }) => weightsOf(path)));
+  const extraModels = await Promise.all(request.extraModels.map(({ path }) => weightsOf(path)));
   const leastBytes = leastFaceBytes(weights.file.tables.model, 'bare');
   for (const budget of request.budgets) {
     if (budget < leastBytes) {
@@ -135,11 +139,11 @@ export async function readCodecsInputs(options: CodecsOptions, request: CodecsRe
   }
   const recognizers: ReadRecognizer[] = [];
   for (const name of options.recognizers.split(',')) recognizers.push(await recognizerFor(name));
-  const plain = request.codecs.some(({ name }) => name === PLAIN) ? await plainWeights() : null;
+  const plain = request.codecs.some(({ name }) => name === AUTOENCODER_PNG) ? await autoencoderWeights() : null;
   await tryCodecs(FOREIGN_CODECS.filter((codec) => request.codecs.some(({ name }) => name === codec.name)));
-  return { lfw, weights, besides, plain, recognizers, groups, goals, leastBytes };
+  return { lfw, weights, extraModels, plain, recognizers, groups, goals, leastBytes };
 }
 
 /** Weights of the autoencoder that ships. */
-export const plainWeights = async (): Promise<WeightsOf<'png'>> =>
+export const autoencoderWeights = async (): Promise<WeightsOf<'png'>> =>
   expectKind(await readWeights(shippedWeights('png')), 'png');

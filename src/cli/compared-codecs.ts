@@ -10,7 +10,13 @@ import {
   type FaceEncoder,
 } from '../evaluation/comparison/face-encoders.js';
 import type { Gpu } from '../gpu/gpu.js';
-import { type CodecsInputs, type CodecsRequest, OWN_CODECS, PLAIN, plainWeights } from './codecs-request.js';
+import {
+  AUTOENCODER_PNG,
+  autoencoderWeights,
+  type CodecsInputs,
+  type CodecsRequest,
+  OWN_CODECS,
+} from './codecs-request.js';
 import { encodingsFolder } from './places.js';
 
 /** The codecs of a comparison, each opened when it is first asked for. */
@@ -18,7 +24,7 @@ export class ComparedCodecs {
   /** Our own. */
   readonly cameo: FaceCodec;
   /** Other weights of it, in the order of the request's. */
-  readonly besides: FaceCodec[];
+  readonly extraModels: FaceCodec[];
   readonly #cache = new EncodingCache(encodingsFolder());
   readonly #opened = new Map<string, Promise<FaceEncoder>>();
   #plain: AutoencoderCodec | null = null;
@@ -29,15 +35,15 @@ export class ComparedCodecs {
     private readonly signal: AbortSignal,
   ) {
     this.cameo = FaceCodec.fromKlt(gpu, inputs.weights.file);
-    this.besides = inputs.besides.map(({ file }) => FaceCodec.fromKlt(gpu, file));
+    this.extraModels = inputs.extraModels.map(({ file }) => FaceCodec.fromKlt(gpu, file));
   }
 
   /** Those that the request names, in its order. */
-  async asked({ codecs, besides }: CodecsRequest): Promise<FaceEncoder[]> {
+  async asked({ codecs, extraModels }: CodecsRequest): Promise<FaceEncoder[]> {
     const encoders: FaceEncoder[] = [];
     for (const { name, budgets } of codecs) encoders.push({ ...(await this.#encoder(name)), budgets });
-    besides.forEach(({ name, budgets }, k) => {
-      const encoder = cameoEncoder(this.besides[k], this.#cache, `Cameo, ${name}`, `cameo-${name}`);
+    extraModels.forEach(({ name, budgets }, k) => {
+      const encoder = cameoEncoder(this.extraModels[k], this.#cache, `Cameo, ${name}`, `cameo-${name}`);
       encoders.push({ ...encoder, budgets });
     });
     return encoders;
@@ -45,12 +51,12 @@ export class ComparedCodecs {
 
   /** Every codec that rows of an earlier report may be of. @param plain whether the autoencoder is among them */
   every(plain: boolean): Promise<FaceEncoder[]> {
-    const names = [...FOREIGN_CODECS.map(({ name }) => name), ...OWN_CODECS, ...(plain ? [PLAIN] : [])];
+    const names = [...FOREIGN_CODECS.map(({ name }) => name), ...OWN_CODECS, ...(plain ? [AUTOENCODER_PNG] : [])];
     return Promise.all(names.map((name) => this.#encoder(name)));
   }
 
   dispose(): void {
-    for (const codec of [this.cameo, ...this.besides, this.#plain]) codec?.dispose();
+    for (const codec of [this.cameo, ...this.extraModels, this.#plain]) codec?.dispose();
   }
 
   #encoder(name: string): Promise<FaceEncoder> {
@@ -62,8 +68,8 @@ export class ComparedCodecs {
   async #open(name: string): Promise<FaceEncoder> {
     if (name === 'cameo') return cameoEncoder(this.cameo, this.#cache);
     if (name === 'cameo-png') return cameoPngEncoder(this.cameo, this.#cache);
-    if (name === PLAIN) {
-      const { bytes } = this.inputs.plain ?? (await plainWeights());
+    if (name === AUTOENCODER_PNG) {
+      const { bytes } = this.inputs.plain ?? (await autoencoderWeights());
       this.#plain = AutoencoderCodec.fromWeights(this.gpu, bytes);
       return autoencoderPngEncoder(this.#plain, this.#cache);
     }

@@ -33,11 +33,11 @@ import { gitCommit } from '../evaluation/reports/git-commit.js';
 import { deviceText } from '../evaluation/reports/run-facts.js';
 import { LazyDevice } from '../gpu/device-source.js';
 import {
+  AUTOENCODER_PNG,
   type CodecsInputs,
   type CodecsOptions,
   type CodecsRequest,
   OWN_CODECS,
-  PLAIN,
   parseCodecsOptions,
   readCodecsInputs,
 } from './codecs-request.js';
@@ -67,7 +67,7 @@ export function addEvaluateCodecs(evaluate: Command): void {
     .option('--lfw <dir>', 'folder with images/, pairs.txt and landmarks.txt (default: CAMEO_DATA/lfw)')
     .option(
       '--codecs <names>',
-      `comma-separated, of ${[...OWN_CODECS, PLAIN, ...names].join(', ')}; NAME:300+500 for some of the budgets alone`,
+      `comma-separated, of ${[...OWN_CODECS, AUTOENCODER_PNG, ...names].join(', ')}; NAME:300+500 for some of the budgets alone`,
       ['cameo', ...names].join(','),
     )
     .option('--budgets <bytes>', 'comma-separated', '200,300,400,500,700,1000')
@@ -79,9 +79,10 @@ export function addEvaluateCodecs(evaluate: Command): void {
     .option('--seen <names>', 'recognisers that training saw, beside those that the weights name')
     .option('--model <file>', 'weights of the Cameo codec (default: CAMEO_MODEL, else those that are shipped)')
     .option(
-      '--besides <NAME=FILE...>',
+      '--extra-models <NAME=FILE...>',
       'other weights of the Cameo codec to compare with, as mse=out/mse/face.safetensors; NAME:BUDGETS=FILE as with --codecs',
     )
+    .addOption(new Option('--besides <NAME=FILE...>').hideHelp())
     .addOption(
       new Option('--mixes <which>', 'which pictures of a pair are compressed')
         .choices(['both', 'reference', 'all'])
@@ -144,7 +145,7 @@ async function run(options: CodecsOptions): Promise<void> {
   const request = parseCodecsOptions(options);
   const inputs = await readCodecsInputs(options, request);
   const outputs = await Outputs.in(options.out);
-  await outputs.reserve(REPORTS, [options.model, ...request.besides.map(({ path }) => path)]);
+  await outputs.reserve(REPORTS, [options.model, ...request.extraModels.map(({ path }) => path)]);
   await withWriterLock(join(options.out, LOCK), options.out, () => compare(options, request, inputs));
 }
 
@@ -167,7 +168,7 @@ async function compare(options: CodecsOptions, request: CodecsRequest, inputs: C
     loadRecognizers(gpu, recognizers);
     codecs = new ComparedCodecs(gpu, inputs, stop.signal);
     const encoders = await codecs.asked(request);
-    const everyCodec = await codecs.every(earlier?.conditions.some(({ codec }) => codec === PLAIN) ?? false);
+    const everyCodec = await codecs.every(earlier?.conditions.some(({ codec }) => codec === AUTOENCODER_PNG) ?? false);
     const kept = rowsToKeep(earlier, [...everyCodec, ...encoders]);
     const facts = runFacts(gpu.description, commit);
     const pictures = [...faces.keys()];
@@ -232,7 +233,7 @@ function rowsToKeep(earlier: EarlierReport | null, encoders: readonly FaceEncode
 /** What a report tells of its run beside the rows. */
 function reportHead(
   options: CodecsOptions,
-  { besides, single }: CodecsRequest,
+  { extraModels, single }: CodecsRequest,
   { lfw, recognizers, weights, goals }: CodecsInputs,
   codecs: ComparedCodecs,
   earlier: EarlierReport | null,
@@ -241,8 +242,9 @@ function reportHead(
   const { metadata } = weights.file;
   const seen = new Set(options.seen?.split(',') ?? []);
   const watched = metadata.get('cameo.recognizers') ?? '';
-  const keptBesides = (earlier?.besides ?? []).filter(
-    ({ name }) => !besides.some((other) => other.name === name) && kept.some(({ codec }) => codec === `cameo-${name}`),
+  const keptModels = (earlier?.besides ?? []).filter(
+    ({ name }) =>
+      !extraModels.some((other) => other.name === name) && kept.some(({ codec }) => codec === `cameo-${name}`),
   );
   return {
     pairs: { count: lfw.pairs.length, folds: lfw.folds, quick: options.quick === true },
@@ -257,7 +259,7 @@ function reportHead(
       id: codecs.cameo.modelId,
       training: parseJson(metadata.get('cameo.training') ?? 'null', 'metadata "cameo.training"'),
     },
-    besides: [...besides.map(({ name }, k) => ({ name, id: codecs.besides[k].modelId })), ...keptBesides],
+    besides: [...extraModels.map(({ name }, k) => ({ name, id: codecs.extraModels[k].modelId })), ...keptModels],
     goals: goals ?? earlier?.goals,
   };
 }

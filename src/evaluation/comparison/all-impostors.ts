@@ -2,7 +2,7 @@ import { ArgumentError } from '../../common/errors.js';
 import type { Interval } from '../verification/resampled.js';
 
 /** The operating point that all mismatched pairs of the pictures give, with the 95 % interval of TAR over persons. */
-export interface OpenTar extends Partial<Interval> {
+export interface AllPairsTar extends Partial<Interval> {
   /** Pairs of pictures of different persons, each once. */
   impostors: number;
   threshold: number;
@@ -16,7 +16,7 @@ const CLASSES = 1 << 18;
 /** The lowest score of a class; of one beyond the last: more than any score. */
 export const thresholdOfClass = (at: number): number => (2 * at) / CLASSES - 1;
 
-/** The lowest class such that no more than `most` scores are in it or above; one beyond the last where that is none. */
+/** The lowest class such that no more than `max` scores are in it or above; one beyond the last where that is none. */
 function lowestClass(histogram: Uint32Array, max: number): number {
   let above = 0;
   let lowest = histogram.length;
@@ -37,10 +37,10 @@ export interface TopImpostors {
 
 /** The list holds so many times the pairs that may be accepted, at least so many: resamples need some more. */
 const SPARE = 4;
-const LEAST = 4096;
+const MIN_LENGTH = 4096;
 
 /** Keeps the pairs of the highest scores while all are counted. */
-class TopList {
+class TopImpostorList {
   readonly histogram = new Uint32Array(CLASSES + 1);
   readonly #columns: readonly Int32Array[];
   #length = 0;
@@ -64,7 +64,7 @@ class TopList {
     b[this.#length++] = second;
   }
 
-  /** Raises the floor until no more than `most` pairs are on it or above, and forgets the others. */
+  /** Raises the floor until no more than `max` pairs are on it or above, and forgets the others. */
   #drop(): void {
     this.#floor = lowestClass(this.histogram, this.max);
     const [classes] = this.#columns;
@@ -115,7 +115,7 @@ export function impostorThreshold(
     flat.set(probe, k * length);
   });
   const person = Int32Array.from(persons);
-  const list = new TopList(Math.max(LEAST, Math.ceil((SPARE * far * count * (count - 1)) / 2)));
+  const list = new TopImpostorList(Math.max(MIN_LENGTH, Math.ceil((SPARE * far * count * (count - 1)) / 2)));
   let impostors = 0;
   for (let i = 0; i < count; i++) {
     const own = references[i];

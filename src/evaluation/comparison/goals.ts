@@ -150,7 +150,7 @@ function container({ conditions }: ComparisonReport, what: string, share: number
   return goal(what, `${percentOf(share)} fewer bytes`, found);
 }
 
-/** Against another model of ours, which `--besides NAME=FILE` brings in. */
+/** Against another model of ours, which `--extra-models NAME=FILE` brings in. */
 function higherTar(report: ComparisonReport, what: string, model: string): Goal {
   const found = budgetsOf(report, 1, Number.POSITIVE_INFINITY).flatMap((budget) =>
     judged(report, `cameo-${model}`, budget).flatMap(({ verdict }) => {

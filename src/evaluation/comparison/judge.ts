@@ -12,7 +12,7 @@ import {
   verificationFigures,
 } from '../verification/protocol.js';
 import { intervalOf, signProbability } from '../verification/resampled.js';
-import { impostorThreshold, type OpenTar } from './all-impostors.js';
+import { type AllPairsTar, impostorThreshold } from './all-impostors.js';
 import { type PairedTar, pairedTar } from './paired-tar.js';
 import { PersonBootstrap } from './person-bootstrap.js';
 
@@ -25,7 +25,7 @@ export interface Verdict {
   mix: Mix;
   figures: VerificationFigures;
   /** At FAR 1e-3 by all mismatched pairs of the pictures, where the protocol lists a few. */
-  open: OpenTar;
+  open: AllPairsTar;
   /** Of each pair, in the order of the pairs. */
   scores: Float32Array;
   /** Of `open`, a threshold a resample of the persons; absent where an older program measured. */
@@ -67,7 +67,7 @@ interface Decided {
   scored: readonly ScoredPair[];
   figures: VerificationFigures;
   /** At FAR 1e-3 by all mismatched pairs, and that of each resample. */
-  open: OpenTar;
+  open: AllPairsTar;
   tars?: Float64Array;
 }
 

@@ -51,7 +51,7 @@ const FIELDS: { readonly [K in GoalSpec['kind']]: Record<string, [check: Check, 
     fewer: [isShare, 'a share between 0 and 1'],
   },
   container: { fewer: [isShare, 'a share between 0 and 1'] },
-  tar: { model: [isText, 'a name that --besides gives'] },
+  tar: { model: [isText, 'a name that --extra-models gives'] },
   seconds: { seconds: [isPositive, 'seconds above 0'] },
 };
 

@@ -16,7 +16,7 @@ import { fitContextTable, fitContextWeights, fitScaleShift, magnitudeTables } fr
 import { firstDeadZone, fitDeadZone } from './fit-dead-zone.js';
 import { observe } from './fit-observations.js';
 import { fitPredictors, measurePredictors } from './fit-predictors.js';
-import { arrangeSamples, type LatentSamples } from './fit-samples.js';
+import { type LatentSamples, prepareSamples } from './fit-samples.js';
 import { classify, fitShapes, laplacianShape, SHAPE_CLASSES } from './fit-shapes.js';
 import { type SymbolChoice, SymbolSource, TO_NEAREST } from './fit-symbols.js';
 
@@ -61,7 +61,7 @@ export function fitLatentModel(latents: LatentSamples, options: FitOptions): Lat
     throw new ArgumentError(`${references} references, must be 0 to ${MAX_REFERENCES}`);
   }
   progress('arranging the latents');
-  const samples = arrangeSamples(latents, options.gain, typical);
+  const samples = prepareSamples(latents, options.gain, typical);
   const source = new SymbolSource(samples, options.choice ?? TO_NEAREST);
   const quantizers = source.choice.dependent ? 2 : 1;
   progress('predictions');

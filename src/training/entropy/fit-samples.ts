@@ -37,7 +37,7 @@ const COARSEST_STEP = 18 * 8;
  * about the others.
  * @param typical the step at which channels are compared
  */
-export function arrangeSamples(
+export function prepareSamples(
   samples: LatentSamples,
   gains: readonly ArrayLike<number>[],
   typical: number,

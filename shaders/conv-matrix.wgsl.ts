@@ -13,7 +13,7 @@ import { wgsl } from './common/wgsl.js';
 
 /**
  * Implicit GEMM by subgroup matrices (tensor cores), as `tiledConvShader` gathers it: rows are the destination pixels of
- * one phase, columns its channels, the inner axis runs over taps and source channels. Operands are halves, arranged, and
+ * one phase, columns its channels, the inner axis runs over taps and source channels. Operands are halves, packed, and
  * sums f32.
  *
  * No adapter that has them was there to run this on. Tests compile it (Dawn's null backend validates it) and run its

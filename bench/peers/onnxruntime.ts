@@ -19,7 +19,7 @@ class OnnxRuntime implements Peer {
   readonly kinds: readonly Kind[] = ['conv forward', 'transposed forward', 'depthwise forward', 'matmul'];
   readonly note =
     'It has forward passes only, and no gradients of convs. Its inputs and outputs stay on the device, in NHWC as ours; ' +
-    'the weights of convs are constants of its model, which it may arrange once, where ours are arranged in each run. ' +
+    'the weights of convs are constants of its model, which it may reorder once, where ours are reordered in each run. ' +
     'Each of its runs is a call of its session, with what that costs in WebAssembly (as V8 compiles it at once, ' +
     'not optimised later) and JavaScript.';
 

@@ -181,7 +181,7 @@ test('copies of operands take half the memory, and tiles half the workgroup memo
   const [full, half] = (['f32', 'f16'] as const).map((precision) =>
     planGather(gatherOf(shape, 'forward'), 'none', { variant: 'tiled', tile }, precision),
   );
-  // The padded picture, the arranged weights, the result.
+  // The padded picture, the packed weights, the result.
   const shapes = (plan: ConvPlan) => plan.steps.map((step) => step.shape);
   assert.equal(shapes(full), [
     [2, 10, 8, 4],

@@ -228,12 +228,12 @@ test('persons of two sets that are alike are found, the most alike first', () =>
   assert.equal([...doubtfulPeople(overlaps, 0.9).keys()], ['b', 'a']);
 });
 
-test('faces are spoilt as often as told, each in its own way, and the same whenever a step is loaded', async () => {
+test('faces are degraded as often as told, each in its own way, and the same whenever a step is loaded', async () => {
   const options = { share: 0.6, covered: 0.2, grey: 0.1 };
   const plans = Array.from({ length: 3000 }, (_, k) => planDegradation(options, new CounterRandom(7, 3, k * 32)));
   const share = (has: (plan: DegradationPlan) => boolean) => plans.filter(has).length / plans.length;
-  const spoilt = share(({ blur, reduce, noise: n, jpeg }) => [blur, reduce, n, jpeg].some((value) => value !== null));
-  assert.ok(Math.abs(spoilt - 0.6) < 0.04 && Math.abs(share(({ cover }) => cover !== null) - 0.2) < 0.03);
+  const degraded = share(({ blur, reduce, noise: n, jpeg }) => [blur, reduce, n, jpeg].some((value) => value !== null));
+  assert.ok(Math.abs(degraded - 0.6) < 0.04 && Math.abs(share(({ cover }) => cover !== null) - 0.2) < 0.03);
   assert.ok(Math.abs(share(({ grey }) => grey) - 0.1) < 0.03);
   const random = new CounterRandom(1);
   planDegradation(options, random);
@@ -273,7 +273,7 @@ test('faces are spoilt as often as told, each in its own way, and the same whene
   assert.ok(changed.every((i) => i % 96 >= 10 && i % 96 < 26 && i >= 20 * 96 && i < 38 * 96));
   assert.equal(face, before);
 
-  const root = await writeIdentities(join(folder, 'spoilt'));
+  const root = await writeIdentities(join(folder, 'degraded'));
   const set = await openFaceFolder(root, { split: 'train' });
   const batches = new FaceBatches({
     count: set.count,

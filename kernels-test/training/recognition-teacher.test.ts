@@ -192,7 +192,7 @@ test('generated faces are the same in whatever order they are asked for, and are
   model.dispose();
 });
 
-test('a run with teacher, generated faces, spoilt faces and averaged weights resumes to the same bits', async () => {
+test('a run with teacher, generated faces, degraded faces and averaged weights resumes to the same bits', async () => {
   const gpu = await testGpu();
   const teacher = teacherOf(gpu);
   const codec = codecOf(gpu);

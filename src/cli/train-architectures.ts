@@ -141,7 +141,7 @@ async function run(options: ArchitecturesOptions): Promise<void> {
     const facts = [
       `${labelling.labelled.length} faces of ${labelling.identities.length} persons; ${validationFaces.count} held-out faces of others; 1 − cosine to teacher ${teacher.name} alone is learnt`,
       `${options.seconds} processor seconds each (all threads of the process), in turns of 10, batches of ${options.batch}, AdamW at ${options.lr}; the running average of the weights is compared`,
-      `Reading, spoiling and turning a face takes ${loading.toFixed(1)} ms more, the teacher nothing: its embeddings are cached`,
+      `Reading, degrading and turning a face takes ${loading.toFixed(1)} ms more, the teacher nothing: its embeddings are cached`,
       ...factTexts(report),
     ];
     const path = join(options.out, 'recognizer-architectures');

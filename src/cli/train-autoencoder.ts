@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { LinePlotOptions } from '../evaluation/reports/plot-svg.js';
 import { type AutoencoderTrainingConfig, DEFAULT_AUTOENCODER_TRAINING } from '../training/autoencoder-config.js';
 import { type AutoencoderStep, AutoencoderTrainer } from '../training/autoencoder-trainer.js';
-import type { Validation } from '../training/autoencoder-validation.js';
+import type { AutoencoderValidation } from '../training/autoencoder-validation.js';
 import { trainAutoencoder } from '../training/train-autoencoder.js';
 import type { TrainingLog } from '../training/training-log.js';
 import type { TrainingStart } from '../training/training-run.js';
@@ -71,7 +71,9 @@ export async function runTrainAutoencoder(options: TrainAutoencoderCommand): Pro
   await runTrainingCommand(options, displayOf(config), (shown) => trainAutoencoder({ ...shown, config, data }));
 }
 
-function displayOf(config: AutoencoderTrainingConfig): TrainingDisplay<TrainingStart, AutoencoderStep, Validation[]> {
+function displayOf(
+  config: AutoencoderTrainingConfig,
+): TrainingDisplay<TrainingStart, AutoencoderStep, AutoencoderValidation[]> {
   const { rates } = config.model;
   const psnrs: number[] = new Array(rates).fill(0);
   const sizes: number[] = new Array(rates).fill(0);

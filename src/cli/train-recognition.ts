@@ -207,7 +207,7 @@ function trainingPlot(log: TrainingLog): string {
     plots.push({ title: 'Held-out identities', xLabel: 'step', yLabel: 'share of pairs', series: validation });
   }
   const distance = [
-    { name: 'training, spoilt faces', points: log.series('distance') },
+    { name: 'training, degraded faces', points: log.series('distance') },
     { name: 'held-out faces', points: log.series('val_distance'), markers: true },
   ];
   if (distance[1].points.length > 0) {

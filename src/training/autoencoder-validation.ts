@@ -8,7 +8,7 @@ import { square } from '../ops/unary.js';
 import { scope, Tensor } from '../tensor/tensor.js';
 
 /** Means over the validation faces at one rate. */
-export interface Validation {
+export interface AutoencoderValidation {
   /** Mean of each face's PSNR, dB. */
   psnr: number;
   /** Estimated bytes a face (entropy of the symbols, without container). */
@@ -18,7 +18,11 @@ export interface Validation {
 const BATCH = 16;
 
 /** Compresses faces with hard rounding and running statistics, at each rate. The model is left in evaluation mode. */
-export async function validateAutoencoder(gpu: Gpu, model: Autoencoder, faces: FaceSet): Promise<Validation[]> {
+export async function validateAutoencoder(
+  gpu: Gpu,
+  model: Autoencoder,
+  faces: FaceSet,
+): Promise<AutoencoderValidation[]> {
   const { height, width, rates } = model.config;
   const indices = await faces.readable();
   model.eval();

@@ -94,7 +94,7 @@ class Contest {
     return last.reduce((sum, own) => sum + own, 0) / last.length;
   }
 
-  /** Reading and spoiling faces, and the teacher, are not counted: they are the same for all. */
+  /** Reading and degrading faces, and the teacher, are not counted: they are the same for all. */
   async step(): Promise<void> {
     const batch = await this.#batches.load(this.#trainer.step);
     const teacher = await this.options.targets.of(batch.indices);
@@ -151,7 +151,7 @@ async function forwardMs(gpu: Gpu, network: RecognitionTrainer['network'], faces
   }
 }
 
-/** Processor milliseconds a face of reading, spoiling and turning faces. */
+/** Processor milliseconds a face of reading, degrading and turning faces. */
 export async function loadingMs(faces: FaceSet, config: RecognitionTrainingConfig): Promise<number> {
   const { augment, degrade, seed } = config;
   const batches = new FaceBatches({ count: faces.count, batchSize: 64, seed, augment, degrade });

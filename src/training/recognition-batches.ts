@@ -13,7 +13,7 @@ interface Part {
   batches: FaceBatches;
 }
 
-/** The faces of a step, changed and spoilt. */
+/** The faces of a step, changed and degraded. */
 export interface DrawnFaces {
   /** In the whole set: labelled faces first. */
   indices: number[];

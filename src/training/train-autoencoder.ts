@@ -6,7 +6,7 @@ import { writeAutoencoder } from '../models/model-file.js';
 import { saveState } from '../nn/state.js';
 import { type AutoencoderTrainingConfig, checkAutoencoderTraining } from './autoencoder-config.js';
 import { type AutoencoderStep, AutoencoderTrainer } from './autoencoder-trainer.js';
-import { type Validation, validateAutoencoder } from './autoencoder-validation.js';
+import { type AutoencoderValidation, validateAutoencoder } from './autoencoder-validation.js';
 import { trainingSource } from './describe-source.js';
 import type { LogRow } from './training-log.js';
 import {
@@ -18,7 +18,8 @@ import {
   type TrainingStart,
 } from './training-run.js';
 
-export interface TrainAutoencoderOptions extends TrainingOptions<TrainingStart, AutoencoderStep, Validation[]> {
+export interface TrainAutoencoderOptions
+  extends TrainingOptions<TrainingStart, AutoencoderStep, AutoencoderValidation[]> {
   config: AutoencoderTrainingConfig;
   /** A folder of aligned faces, with or without a manifest. */
   data: string;
@@ -27,10 +28,10 @@ export interface TrainAutoencoderOptions extends TrainingOptions<TrainingStart, 
 }
 
 /** `validation` has an element a rate; none where there are no validation faces. */
-export type TrainAutoencoderResult = TrainingResult<Validation[]>;
+export type TrainAutoencoderResult = TrainingResult<AutoencoderValidation[]>;
 
 /** Columns of log.csv; the validation columns are filled on the rows of checkpoints. */
-export function logColumns(rates: number): string[] {
+export function autoencoderLogColumns(rates: number): string[] {
   const validation = Array.from({ length: rates }, (_, r) => [`val_psnr_${r}`, `val_bytes_${r}`]).flat();
   return ['step', 'rate', 'loss', 'psnr', 'bytes', 'rate_weight', 'learning_rate', ...validation];
 }
@@ -66,7 +67,7 @@ async function codecTraining(options: TrainAutoencoderOptions): Promise<Autoenco
   return new AutoencoderTraining(trainer, gpu, faces, batches, validation, options.metadata);
 }
 
-class AutoencoderTraining implements Training<TrainingStart, AutoencoderStep, Validation[], Float32Array> {
+class AutoencoderTraining implements Training<TrainingStart, AutoencoderStep, AutoencoderValidation[], Float32Array> {
   readonly steps: number;
   readonly columns: readonly string[];
   readonly checkpointEvery = 200;
@@ -82,7 +83,7 @@ class AutoencoderTraining implements Training<TrainingStart, AutoencoderStep, Va
   ) {
     const { config, model } = trainer;
     this.steps = config.steps;
-    this.columns = logColumns(config.model.rates);
+    this.columns = autoencoderLogColumns(config.model.rates);
     this.start = { gpu, faces, parameters: model.parameterCount };
   }
 
@@ -98,11 +99,11 @@ class AutoencoderTraining implements Training<TrainingStart, AutoencoderStep, Va
     return { step, rate, loss, psnr, bytes, rate_weight: rateWeight, learning_rate: learningRate };
   }
 
-  async validate(): Promise<Validation[]> {
+  async validate(): Promise<AutoencoderValidation[]> {
     return this.validationFaces ? validateAutoencoder(this.gpu, this.trainer.model, this.validationFaces) : [];
   }
 
-  validationRow(validation: Validation[]): LogRow {
+  validationRow(validation: AutoencoderValidation[]): LogRow {
     const cells = validation.map(({ psnr, bytes }, rate) => ({
       [`val_psnr_${rate}`]: psnr,
       [`val_bytes_${rate}`]: bytes,

@@ -244,7 +244,7 @@ class RecognitionTraining
     return this.parts.batches.prepare(step);
   }
 
-  /** Faces are read, spoilt and turned. */
+  /** Faces are read, degraded and turned. */
   load(step: number): Promise<DrawnFaces> {
     return this.parts.batches.load(step);
   }

@@ -52,7 +52,7 @@ export interface FaceBatchesOptions {
   seed: number;
   /** what differs from DEFAULT_AUGMENTATION */
   augment?: Partial<Augmentation>;
-  /** How often faces are spoilt; never when absent. */
+  /** How often faces are degraded; never when absent. */
   degrade?: Degradation;
   /**
    * How often each face is drawn in relation to the others: `count` numbers ≥ 0. With weights faces are drawn

@@ -3,7 +3,7 @@ import type { CounterRandom } from '../../common/random.js';
 import { FACE_HEIGHT, FACE_WIDTH } from './align.js';
 import sharp from './sharp.js';
 
-/** How often faces are spoilt as cameras, encoders and things in front of faces spoil them. Shares from 0 to 1. */
+/** How often faces are degraded as cameras, encoders and things in front of faces degrade them. Shares from 0 to 1. */
 export interface Degradation {
   /** blurred, reduced, made noisy or compressed; often two of these */
   share: number;
@@ -50,9 +50,9 @@ const between = (low: number, high: number, share: number): number => low + (hig
 /** Draws what is done to a face; every number is drawn whether used or not, so that one share leaves the others alone. */
 export function planDegradation(options: Degradation, random: CounterRandom): DegradationPlan {
   const draws = Array.from({ length: 20 }, () => random.uniform());
-  const spoilt = draws[0] < options.share;
-  const one = spoilt ? Math.floor(draws[1] * 4) : -1;
-  const two = spoilt ? Math.floor(draws[2] * 4) : -1;
+  const degraded = draws[0] < options.share;
+  const one = degraded ? Math.floor(draws[1] * 4) : -1;
+  const two = degraded ? Math.floor(draws[2] * 4) : -1;
   const has = (kind: number): boolean => kind === one || kind === two;
   const [width, height] = [between(16, 48, draws[9]), between(16, 48, draws[10])].map(Math.round);
   return {
@@ -76,7 +76,7 @@ export function planDegradation(options: Degradation, random: CounterRandom): De
   };
 }
 
-/** A face, RGB bytes of 112×96, spoilt as the plan says; the face itself stays as it is. */
+/** A face, RGB bytes of 112×96, degraded as the plan says; the face itself stays as it is. */
 export async function degrade(face: Uint8Array, plan: DegradationPlan): Promise<Uint8Array> {
   let pixels: Uint8Array = face.slice();
   if (plan.grey) withoutColour(pixels);

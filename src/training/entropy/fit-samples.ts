@@ -12,7 +12,7 @@ export interface LatentSamples {
   channels: number;
 }
 
-/** The same, arranged for fitting: in units, a row of all faces for each latent in coding order. */
+/** The same, prepared for fitting: in units, a row of all faces for each latent in coding order. */
 export interface FitSamples {
   count: number;
   height: number;

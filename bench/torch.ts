@@ -1,7 +1,7 @@
 import { FormatError } from '../src/common/errors.js';
 import { parseJson } from '../src/common/json.js';
 import type { ReportTable } from '../src/evaluation/reports/html-report.js';
-import { convAttrs } from '../src/ops/conv/shape.js';
+import { attrsOfShape } from '../src/ops/conv/shape.js';
 import { type BenchResult, gflopsOf } from './core/result.js';
 import { geometricMean } from './core/statistics.js';
 import type { ConvWork, Work } from './core/work.js';
@@ -29,7 +29,7 @@ export function torchShapes(works: readonly Work[]): TorchShape[] {
   return works.flatMap((work) => {
     if (work.type === 'matmul') return [];
     const { batch, input, output, cin, cout, kernel, stride, groups } = work.shape;
-    const { padding } = convAttrs(work.shape);
+    const { padding } = attrsOfShape(work.shape);
     return [
       {
         kind: work.kind,

@@ -1,6 +1,6 @@
 import type { Gpu } from '../../src/gpu/gpu.js';
 import { convOps } from '../../src/ops/conv/conv.js';
-import { convAttrs } from '../../src/ops/conv/shape.js';
+import { attrsOfShape } from '../../src/ops/conv/shape.js';
 import { matmulOps } from '../../src/ops/matmul/matmul.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import type { Runnable } from './runnable.js';
@@ -12,7 +12,7 @@ function compute(work: ConvWork | MatmulWork, first: Tensor, second: Tensor, for
     const { transposeA, transposeB } = work;
     return matmulOps.matmul.forward([first, second], { transposeA, transposeB }, work.output).output;
   }
-  const attrs = convAttrs(work.shape);
+  const attrs = attrsOfShape(work.shape);
   const { result } = work;
   if (work.type === 'convTranspose') {
     const transposed = convOps.convTranspose2d;

@@ -1,4 +1,4 @@
-import { convAttrs } from '../../src/ops/conv/shape.js';
+import { attrsOfShape } from '../../src/ops/conv/shape.js';
 import type { ConvWork, MatmulWork, Work } from '../core/work.js';
 import { bytesField, type Fields, integerField, joinFields } from './protobuf.js';
 
@@ -95,7 +95,7 @@ export function toOihw(values: Float32Array, [kh, kw, i, o]: readonly number[]):
  */
 function convModel(work: ConvWork, weights: Float32Array): OnnxModel {
   const { kernel, groups, cin, cout, input, output } = work.shape;
-  const { stride, padding, dilation } = convAttrs(work.shape);
+  const { stride, padding, dilation } = attrsOfShape(work.shape);
   const [top, bottom, left, right] = padding;
   const transposed = work.result === 'input';
   // What a transposed conv leaves out at the far end where the conv's stride did not reach it.

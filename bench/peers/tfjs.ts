@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import type { Gpu } from '../../src/gpu/gpu.js';
-import { convAttrs } from '../../src/ops/conv/shape.js';
+import { attrsOfShape } from '../../src/ops/conv/shape.js';
 import type { Runnable } from '../core/runnable.js';
 import { type ConvWork, KINDS, type MatmulWork, type Work } from '../core/work.js';
 import { provideBrowserGlobals } from './node-globals.js';
@@ -22,7 +22,7 @@ interface Submitting {
 /** Which of its kernels computes this, by the name under which it is registered. */
 function convKernel(work: ConvWork): { name: string; inputs: [string, string]; attrs: KernelAttrs } {
   const { kernel, groups } = work.shape;
-  const { stride, padding, dilation } = convAttrs(work.shape);
+  const { stride, padding, dilation } = attrsOfShape(work.shape);
   const [top, bottom, left, right] = padding;
   // 'valid' lets it take a 1×1 conv, or one as large as the picture, as a matrix product.
   const pad = padding.every((zeros) => zeros === 0)

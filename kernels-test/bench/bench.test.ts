@@ -28,7 +28,7 @@ import { FormatError } from '../../src/common/errors.js';
 import { sizeOf } from '../../src/common/shapes.js';
 import { adapterName, describeAdapter } from '../../src/gpu/description.js';
 import { Autoencoder } from '../../src/models/autoencoder.js';
-import { convAttrs } from '../../src/ops/conv/shape.js';
+import { attrsOfShape } from '../../src/ops/conv/shape.js';
 import { referenceOps } from '../../src/ops/registry.js';
 import { type NdArray, ndarray } from '../../src/reference/ndarray.js';
 
@@ -86,7 +86,7 @@ const small = (shape: LayerShape): Work[] => worksOf({ name: 'small', shape, cou
 function referenceResult(work: Work, values: [Float32Array, Float32Array]): NdArray {
   const [a, b] = values.map((data, k) => ndarray(work.inputs[k], data));
   if (work.type === 'matmul') return referenceOps.matmul.forward([a, b], work);
-  const attrs = convAttrs(work.shape);
+  const attrs = attrsOfShape(work.shape);
   const blank = ndarray(work.output, new Float32Array(sizeOf(work.output)));
   const { conv2d } = referenceOps;
   if (work.result === 'output') return conv2d.forward([a, b], attrs);

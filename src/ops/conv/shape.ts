@@ -135,7 +135,7 @@ export function convShape(
 }
 
 /** Attributes of a conv of this shape, with all four paddings. */
-export function convAttrs(shape: ConvShape): Conv2dAttrs {
+export function attrsOfShape(shape: ConvShape): Conv2dAttrs {
   const { input, output, kernel, stride, padding, dilation, groups } = shape;
   const after = (axis: 0 | 1): number =>
     Math.max(

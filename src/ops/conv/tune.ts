@@ -9,7 +9,7 @@ import { Tensor } from '../../tensor/tensor.js';
 import { gatherCandidates, weightGradientCandidates } from './choose.js';
 import { type ConvConfigs, type ConvOptions, conv2dOp, convRequest } from './conv.js';
 import { gatherOf } from './gather-plan.js';
-import { type Conv2dAttrs, convAttrs } from './shape.js';
+import { attrsOfShape, type Conv2dAttrs } from './shape.js';
 
 type Config = ConvConfigs[keyof ConvConfigs];
 
@@ -104,7 +104,7 @@ class PassRunner {
     this.#x = random([batch, ...input, cin], 1);
     this.#w = random([...kernel, cin / groups, cout], 2);
     this.#dy = random([batch, ...output, cout], 3);
-    this.#attrs = convAttrs(shape);
+    this.#attrs = attrsOfShape(shape);
   }
 
   dispose(): void {

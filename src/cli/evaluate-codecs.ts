@@ -10,7 +10,7 @@ import { readRegularFile, readText } from '../data/files/read-file.js';
 import { withWriterLock } from '../data/files/writer-lock.js';
 import { FOREIGN_CODECS } from '../evaluation/codecs/index.js';
 import { type Condition, compareCodecs } from '../evaluation/comparison/compare-codecs.js';
-import { compareGroups, type GroupService } from '../evaluation/comparison/compare-groups.js';
+import { compareGroups, type GroupFigures } from '../evaluation/comparison/compare-groups.js';
 import type { ComparisonReport } from '../evaluation/comparison/comparison-content.js';
 import {
   comparisonCsv,
@@ -175,7 +175,7 @@ async function compare(options: CodecsOptions, request: CodecsRequest, inputs: C
     const originals = pictures.map((name) => faces.get(name)!);
     const seconds = await secondsOf(codecs.cameo, originals.slice(0, TIMED_FACES), Math.max(leastBytes, 500));
     const head = { ...facts, ...reportHead(options, request, inputs, codecs, earlier, kept), setting, seconds };
-    const keptGroups: GroupService[] = earlier?.model.id === codecs.cameo.modelId ? earlier.groups : [];
+    const keptGroups: GroupFigures[] = earlier?.model.id === codecs.cameo.modelId ? earlier.groups : [];
     const { budgets, mixes, single } = request;
     const sampleBudget = budgets.includes(300) ? 300 : budgets[0];
     const { conditions, samples } = await compareCodecs({

@@ -8,7 +8,7 @@ import { embedFaces } from '../verification/embed-pictures.js';
 import { type FaceEncoder, isAsked } from './face-encoders.js';
 
 /** How a codec serves the faces of one group: means, with standard errors. */
-export interface GroupService {
+export interface GroupFigures {
   codec: string;
   title: string;
   budget: number;
@@ -38,7 +38,7 @@ export interface GroupOptions {
  *
  * @returns by codec and group, the groups in alphabetical order; empty where no face has both labels
  */
-export async function compareGroups(options: GroupOptions): Promise<GroupService[]> {
+export async function compareGroups(options: GroupOptions): Promise<GroupFigures[]> {
   const { gpu, faces, encoders, budget, recognizer, cache, onProgress = () => {} } = options;
   const indices = (await faces.readable()).filter((k) => faces.entries[k].sex !== '' && faces.entries[k].race !== '');
   if (indices.length === 0) return [];
@@ -52,7 +52,7 @@ export async function compareGroups(options: GroupOptions): Promise<GroupService
       onProgress: (done, total) => onProgress(`${what}: ${recognizer.name}`, done, total),
     });
   const reference = await embed(originals, 'groups, uncompressed');
-  const services: GroupService[] = [];
+  const rows: GroupFigures[] = [];
   for (const encoder of encoders.filter((one) => isAsked(one, budget))) {
     const what = `groups, ${encoder.title}, ${budget} bytes`;
     const encoded = await encoder.encodeAll(originals, budget, (done, total) => onProgress(what, done, total));
@@ -65,7 +65,7 @@ export async function compareGroups(options: GroupOptions): Promise<GroupService
       const similarities = own.map((k) => cosineSimilarity(reference[k], embeddings[k]));
       const similarity = similarities.reduce((sum, value) => sum + value, 0) / own.length;
       const spread = similarities.reduce((sum, value) => sum + (value - similarity) ** 2, 0);
-      services.push({
+      rows.push({
         codec: encoder.name,
         title: encoder.title,
         budget,
@@ -79,5 +79,5 @@ export async function compareGroups(options: GroupOptions): Promise<GroupService
       });
     }
   }
-  return services;
+  return rows;
 }

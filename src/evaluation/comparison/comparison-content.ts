@@ -1,6 +1,6 @@
 import type { RunFacts } from '../reports/run-facts.js';
 import type { Condition } from './compare-codecs.js';
-import type { GroupService } from './compare-groups.js';
+import type { GroupFigures } from './compare-groups.js';
 import type { GoalSpec } from './parse-goals.js';
 
 /** What the comparison found, and how: the content of its JSON file. */
@@ -14,7 +14,7 @@ export interface ComparisonReport extends RunFacts {
   /** Other weights of the Cameo codec. */
   besides: { name: string; id: string }[];
   conditions: Condition[];
-  groups: GroupService[];
+  groups: GroupFigures[];
   /** Figures that the codec is to reach, from the file that `--goals` names. */
   goals?: readonly GoalSpec[];
   /** One face at a time, warm, medians. */

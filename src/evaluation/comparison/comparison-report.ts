@@ -7,7 +7,7 @@ import { linePlot } from '../reports/plot-svg.js';
 import { factTexts, listLines } from '../reports/run-facts.js';
 import { markdownTable } from '../reports/tables.js';
 import { type Condition, facesToShow } from './compare-codecs.js';
-import type { GroupService } from './compare-groups.js';
+import type { GroupFigures } from './compare-groups.js';
 import type { ComparisonReport } from './comparison-content.js';
 import type { RestoredFace } from './face-encoders.js';
 import { goals } from './goals.js';
@@ -104,7 +104,7 @@ function distortionTable({ conditions }: ComparisonReport): ReportTable {
 }
 
 /** One row a group, three columns a codec. */
-function groupTable(groups: readonly GroupService[]): ReportTable {
+function groupTable(groups: readonly GroupFigures[]): ReportTable {
   const titles = [...new Set(groups.map(({ title }) => title))];
   const names = [...new Set(groups.map(({ group }) => group))];
   const { budget, recognizer } = groups[0];

@@ -157,18 +157,19 @@ test('s and m, as scale and margin were called before, mean the same', async () 
     const x = Tensor.from(gpu, randomValues(4 * 8, 1), [4, 8]);
     const w = Tensor.from(gpu, randomValues(3 * 8, 2), [3, 8]);
     const labels = labelsTensor(gpu, [0, 2, 1, 1], 3);
-    const both = { scale: 8, margin: 0.4, m: 0.4 };
-    assert.throws(() => cosFace(x, w, labels, both), /cosFace: m is called margin now; expected one of them/);
-    assert.throws(() => marginLoss(x, w, labels, { loss: 'arcface', ...both }), /m is called margin now/);
     return [
       cosFace(x, w, labels, { scale: 8, margin: 0.4 }),
       cosFace(x, w, labels, { s: 8, m: 0.4 }),
+      cosFace(x, w, labels, { s: 3, m: 0.4, scale: 8 }),
       marginLoss(x, w, labels, { loss: 'arcface', scale: 8, margin: 0.4 }),
       marginLoss(x, w, labels, { loss: 'arcface', s: () => 8, m: 0.4 }),
+      marginLoss(x, w, labels, { loss: 'arcface', scale: 8, m: 0.1, margin: 0.4 }),
     ];
   });
-  const [cosface, oldCosface, arcface, oldArcface] = await Promise.all(values.map((value) => value.item()));
-  assert.equal([oldCosface, oldArcface], [cosface, arcface]);
+  const [cosface, old, mixed, arcface, oldArcface, mixedArcface] = await Promise.all(values.map((one) => one.item()));
+  assert.equal([old, mixed], [cosface, cosface]);
+  assert.equal([oldArcface, mixedArcface], [arcface, arcface]);
+  assert.is.not(cosface, arcface);
   for (const tensor of values) tensor.dispose();
 });
 

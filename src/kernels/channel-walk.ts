@@ -21,8 +21,6 @@ export function walkScalars({ rows, groups, parts }: ChannelWalk): ArrayBuffer {
   return walkPlan.pack({ rows, groups, parts, threads: parts * groups });
 }
 
-const widthOf = (channels: number) => (channels % 4 === 0 ? 4 : channels % 2 === 0 ? 2 : 1);
-
 /** Lanes of a folding workgroup. Few variants, since software adapters take a second to compile one. */
 const LANES = 64;
 
@@ -34,7 +32,7 @@ export type WalkPurpose = 'map' | 'sum';
  * what an invocation loads once for its channels is cheap beside its rows.
  */
 export function chooseWalk(rows: number, channels: number, limits: KernelLimits, purpose: WalkPurpose): ChannelWalk {
-  const width = widthOf(channels);
+  const width = chooseChannels(channels);
   const groups = channels / width;
   const invocations = limits.software ? 2048 : 2 ** 18;
   const maxParts = purpose === 'map' ? rows : limits.software ? 256 : 1024;
@@ -73,6 +71,7 @@ export function foldGrid({ groups, lanes }: ChannelWalk): [number, number, numbe
 /** Channels of an invocation, a divisor of their number. */
 export type ChannelChoice = (channels: number) => ChannelWidth;
 
+/** As many as one load can bring. */
 export const chooseChannels: ChannelChoice = (channels) => (channels % 4 === 0 ? 4 : channels % 2 === 0 ? 2 : 1);
 /** One channel an invocation. */
 export const naiveChannels: ChannelChoice = () => 1;

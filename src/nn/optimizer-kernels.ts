@@ -4,26 +4,24 @@ import {
   adamShader,
   averageShader,
   clipShader,
-  type LoadWidth,
   type SgdShaderOptions,
   sgdShader,
   squaresShader,
 } from '../../shaders/optimizer.wgsl.js';
 import type { Kernel, KernelLimits } from '../gpu/kernel.js';
-
-const widthOf = (size: number): LoadWidth => (size % 4 === 0 ? 4 : 1);
+import { chooseVectors } from '../kernels/elementwise.js';
 
 /** Workgroups that loop over `size` elements: enough to fill the device, and on a CPU few, so that the loops are long. */
 function loopWorkgroups(size: number, limits: KernelLimits): number {
   const max = limits.software ? 32 : 4096;
-  return Math.min(Math.ceil(size / widthOf(size) / LINEAR_WORKGROUP), max);
+  return Math.min(Math.ceil(size / chooseVectors(size) / LINEAR_WORKGROUP), max);
 }
 
 /** Bindings parameter, gradient, velocity (with momentum), gradient scale (if scaled); uniform: rate. */
 export function sgdKernel(size: number, options: SgdShaderOptions, limits: KernelLimits): Kernel {
   return {
     label: 'sgd',
-    ...sgdShader(widthOf(size), options),
+    ...sgdShader(chooseVectors(size), options),
     workgroups: [loopWorkgroups(size, limits), 1, 1],
   };
 }
@@ -32,7 +30,7 @@ export function sgdKernel(size: number, options: SgdShaderOptions, limits: Kerne
 export function adamKernel(size: number, options: AdamShaderOptions, limits: KernelLimits): Kernel {
   return {
     label: 'adam',
-    ...adamShader(widthOf(size), options),
+    ...adamShader(chooseVectors(size), options),
     workgroups: [loopWorkgroups(size, limits), 1, 1],
   };
 }
@@ -41,7 +39,7 @@ export function adamKernel(size: number, options: AdamShaderOptions, limits: Ker
 export function averageKernel(size: number, limits: KernelLimits): Kernel {
   return {
     label: 'running average',
-    ...averageShader(widthOf(size)),
+    ...averageShader(chooseVectors(size)),
     workgroups: [loopWorkgroups(size, limits), 1, 1],
   };
 }
@@ -55,7 +53,7 @@ export function squaresCount(size: number, limits: KernelLimits): number {
 export function squaresKernel(size: number, limits: KernelLimits): Kernel {
   return {
     label: 'sum of squares',
-    ...squaresShader(widthOf(size)),
+    ...squaresShader(chooseVectors(size)),
     workgroups: [squaresCount(size, limits) / LINEAR_WORKGROUP, 1, 1],
   };
 }

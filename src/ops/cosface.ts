@@ -1,17 +1,10 @@
 import { withDefaults } from '../common/arguments.js';
-import { withNewNames } from '../common/renamed-options.js';
 import type { Shape } from '../common/shapes.js';
 import { map, type NdArray, scalar } from '../reference/ndarray.js';
 import type { ReferenceRule } from '../reference/reference-op.js';
 import { apply, type Op } from '../tensor/tape.js';
 import type { Tensor } from '../tensor/tensor.js';
-import {
-  checkLabelledEmbeddings,
-  MARGIN_NAMES,
-  type MarginLossKernels,
-  marginLossOp,
-  type OldMarginNames,
-} from './margin-loss.js';
+import { checkLabelledEmbeddings, type MarginLossKernels, marginLossOp, type OldMarginNames } from './margin-loss.js';
 import { multiplyReference } from './matmul/matmul.js';
 import { l2NormalizeReference } from './normalize.js';
 import { checkNotNegative, checkPositive } from './shape-checks.js';
@@ -45,6 +38,10 @@ export function cosFaceOp(kernels: MarginLossKernels = {}): Op<CosFaceAttrs> {
 
 export const cosFaceOps = { cosFace: /* @__PURE__ */ cosFaceOp() };
 
+type Given = Required<OldMarginNames> & Partial<CosFaceAttrs>;
+/** The old names have the defaults, which new names overrule. */
+const DEFAULTS: Given = { scale: undefined, margin: undefined, s: 64, m: 0.35 };
+
 /**
  * CosFace, the large margin cosine loss: softmax cross-entropy of the logits s·(cos θ − m·[c is the label]), where θ is
  * the angle between an embedding and the weights of class c; mean over the batch. Wang et al. 2018, arXiv 1801.09414,
@@ -64,9 +61,8 @@ export function cosFace(
   labels: Tensor,
   options?: Partial<CosFaceAttrs> & OldMarginNames,
 ): Tensor {
-  const given = withNewNames<Partial<CosFaceAttrs> | undefined>('cosFace', options, MARGIN_NAMES);
-  const attrs = withDefaults('cosFace', given, { scale: 64, margin: 0.35 });
-  return apply('cosFace', cosFaceOps.cosFace, [embeddings, weights, labels], attrs);
+  const { s, m, scale = s, margin = m } = withDefaults<Given>('cosFace', options, DEFAULTS);
+  return apply('cosFace', cosFaceOps.cosFace, [embeddings, weights, labels], { scale, margin });
 }
 
 const NORM = { eps: 1e-12 };

@@ -1,6 +1,5 @@
 import { checkOptions, refuse } from '../common/arguments.js';
 import { ArgumentError, ShapeError } from '../common/errors.js';
-import { withNewNames } from '../common/renamed-options.js';
 import { formatShape, type Shape } from '../common/shapes.js';
 import { addKernel } from '../kernels/elementwise.js';
 import { map, type NdArray, scalar, zeros } from '../reference/ndarray.js';
@@ -41,10 +40,7 @@ export interface LossSpec {
   lambda: number;
 }
 
-/** The names that options of a loss have now, by those of before: of options, settings and checkpoints. */
-export const MARGIN_NAMES = { s: 'scale', m: 'margin' } as const;
-
-/** Options by their names of before. */
+/** Scale and margin by their names of before, which those of now overrule. */
 export interface OldMarginNames {
   /** @deprecated Say `scale`. */
   s?: number;
@@ -201,10 +197,9 @@ export type LossSchedule = Pick<LossSpec, 'loss'> & {
 export function marginLoss(embeddings: Tensor, weights: Tensor, labels: Tensor, spec: LossSchedule): Tensor {
   const current = (value: number | (() => number)): number => (typeof value === 'function' ? value() : value);
   if (spec === undefined) refuse('marginLoss', 'spec', spec, 'an object with a loss');
-  const given = withNewNames('marginLoss', spec, MARGIN_NAMES);
-  checkOptions('marginLoss', given, ['loss', 'scale', 'margin', 'lambda']);
-  const { loss, scale = 64, lambda = 0 } = given;
-  const margin = given.margin ?? { arcface: 0.5, sphereface: 4 }[loss as string] ?? 0.35;
+  checkOptions('marginLoss', spec, ['loss', 'scale', 'margin', 'lambda', 's', 'm']);
+  const { loss, s = 64, m = { arcface: 0.5, sphereface: 4 }[loss as string] ?? 0.35, lambda = 0 } = spec;
+  const { scale = s, margin = m } = spec;
   return apply('marginLoss', marginLossOps.marginLoss, [embeddings, weights, labels], {
     loss,
     get scale() {

@@ -2,6 +2,7 @@ import type { ChannelWidth } from '../../shaders/common/channel-walk.js';
 import { l2NormalizeGradientShader, l2NormalizeShader, rowPlan } from '../../shaders/normalize.wgsl.js';
 import type { Shape } from '../common/shapes.js';
 import { type Kernel, type KernelLimits, linearGrid } from '../gpu/kernel.js';
+import { chooseChannels } from '../kernels/channel-walk.js';
 import { elementGrid } from '../kernels/elementwise.js';
 import { map, type NdArray, zeros } from '../reference/ndarray.js';
 import type { ReferenceRule } from '../reference/reference-op.js';
@@ -34,7 +35,7 @@ export interface RowConfig {
 
 /** Vectors where the rows allow; a workgroup for each long row on a GPU, where a lonely thread would wait for its loads. */
 export function chooseRows(rows: number, size: number, limits: KernelLimits): RowConfig {
-  const width = size % 4 === 0 ? 4 : size % 2 === 0 ? 2 : 1;
+  const width = chooseChannels(size);
   return { rows, size, width, lanes: limits.software || size / width < 32 ? 1 : 64 };
 }
 

@@ -5,6 +5,7 @@ import { ShapeError } from '../common/errors.js';
 import { broadcastStrides, normalizeAxes, reducedShape, type Shape, sizeOf } from '../common/shapes.js';
 import type { Kernel, KernelLimits } from '../gpu/kernel.js';
 import { broadcastKernel } from '../kernels/broadcast.js';
+import { chooseChannels } from '../kernels/channel-walk.js';
 import { elementKernel } from '../kernels/elementwise.js';
 import { mergeAxes } from '../kernels/merge-axes.js';
 import { gatherAt, map, type NdArray, scatterAdd, stridedOffsets, zeros } from '../reference/ndarray.js';
@@ -37,14 +38,12 @@ export interface SumPass {
   readonly width: SumWidth;
 }
 
-const widthOf = (columns: number): SumWidth => (columns % 4 === 0 ? 4 : columns % 2 === 0 ? 2 : 1);
-
 /**
  * Rows to lay side by side, so that `columns` becomes a multiple of 4 and every load brings 4 numbers:
  * [rows, columns] is also [rows/k, k·columns], whose column sums [k·columns] = [k, columns] the next pass adds up.
  */
 function rowsSideBySide(batches: number, rows: number, columns: number): number {
-  const wanted = 4 / widthOf(columns);
+  const wanted = 4 / chooseChannels(columns);
   // It costs a pass more, which a short sum would not win back.
   return rows % wanted === 0 && rows >= 4 * wanted && batches * rows * columns >= 2 ** 14 ? wanted : 1;
 }
@@ -68,7 +67,7 @@ function partsFor(batches: number, rows: number, groups: number, limits: KernelL
  */
 export function chooseSumPasses(batches: number, rows: number, columns: number, limits: KernelLimits): SumPass[] {
   const beside = rowsSideBySide(batches, rows, columns);
-  const width = widthOf(columns * beside);
+  const width = chooseChannels(columns * beside);
   const parts = partsFor(batches, rows / beside, (columns * beside) / width, limits);
   const pass: SumPass = { batches, rows: rows / beside, columns: columns * beside, parts, width };
   return parts * beside === 1 ? [pass] : [pass, ...chooseSumPasses(batches, parts * beside, columns, limits)];

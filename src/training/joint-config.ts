@@ -1,7 +1,6 @@
 import { ArgumentError } from '../common/errors.js';
-import { withNewNames } from '../common/renamed-options.js';
 import { checkKltConfig, DEFAULT_KLT, type KltConfig, quantizationInputs } from '../models/klt-autoencoder.js';
-import { MARGIN_NAMES } from '../ops/margin-loss.js';
+import { MARGIN_NAMES, withNewNames } from './renamed-settings.js';
 
 /** A part of the run with weights of its own. */
 export interface JointStage {

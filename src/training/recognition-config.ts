@@ -1,11 +1,11 @@
 import { ArgumentError } from '../common/errors.js';
-import { withNewNames } from '../common/renamed-options.js';
 import { type Augmentation, DEFAULT_AUGMENTATION } from '../data/faces/batches.js';
 import { checkDegradation, type Degradation, NO_DEGRADATION } from '../data/pictures/degrade.js';
 import { type CameoFaceConfig, checkCameoFace, DEFAULT_CAMEO_FACE } from '../models/cameo-face.js';
 import type { RecognizerDescription } from '../models/recognizer-file.js';
-import { checkLossSpec, type LossSpec, MARGIN_NAMES } from '../ops/margin-loss.js';
+import { checkLossSpec, type LossSpec } from '../ops/margin-loss.js';
 import { checkGenerated, countGenerated, type GeneratedCounts, NO_GENERATED } from './generated-faces.js';
+import { MARGIN_NAMES, withNewNames } from './renamed-settings.js';
 
 /** Everything that decides what a training run computes: saved with each checkpoint, and equal after a resume. */
 export interface RecognitionTrainingConfig {

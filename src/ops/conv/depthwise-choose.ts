@@ -9,6 +9,7 @@ import {
 } from '../../../shaders/common/conv-geometry.js';
 import type { Pair } from '../../common/shapes.js';
 import type { KernelLimits } from '../../gpu/kernel.js';
+import { chooseChannels } from '../../kernels/channel-walk.js';
 import type { Gather } from './gather-plan.js';
 
 /** A window that slides down strips `pixels` wide and `steps` long, or a loop over the taps; `width` adjacent channels each. */
@@ -38,17 +39,12 @@ const MAX_PARTS_ADDED = 32;
 const PIXELS = [1, 2, 3, 4, 6, 8];
 const STEPS = [2, 4, 8, 16, 32];
 
-/** Adjacent channels that one load brings, where the loads are as wide as can be. */
-function widest(channels: number): ChannelWidth {
-  return channels % 4 === 0 ? 4 : channels % 2 === 0 ? 2 : 1;
-}
-
 /**
  * Channels of an invocation whose window slides. CPU adapters load vectors number by number, so that wide ones save nothing
  * and take four times as long to compile.
  */
 function slidingWidth(channels: number, limits: KernelLimits): ChannelWidth {
-  return limits.software ? 1 : widest(channels);
+  return limits.software ? 1 : chooseChannels(channels);
 }
 
 /** Most numbers (weights or sums) that an invocation has to keep: a CPU's stack is near, a GPU's spilled registers are not. */
@@ -97,14 +93,14 @@ export function chooseDepthwise(gather: Gather, limits: KernelLimits): Depthwise
   const sliding = cheapest(candidates, cost);
   // A window over one step reads no less than the loop.
   if (sliding && down > 1) return { kind: 'sliding', width, ...sliding };
-  return { kind: 'loop', width: widest(channels), pictures: limits.software ? Math.min(batch, 4) : 1 };
+  return { kind: 'loop', width: chooseChannels(channels), pictures: limits.software ? Math.min(batch, 4) : 1 };
 }
 
 /** Chooses for the weight gradient. Pure. */
 export function chooseDepthwiseWeightGradient(shape: ConvShape, limits: KernelLimits): DepthwiseWeightGradientConfig {
   const [kh, kw] = shape.kernel;
   const whole = kh * kw <= MAX_TAPS && slidingWindow(forwardAxis(shape, 0)).oldest <= MAX_AGE;
-  const width = whole ? slidingWidth(shape.cin, limits) : widest(shape.cin);
+  const width = whole ? slidingWidth(shape.cin, limits) : chooseChannels(shape.cin);
   const [height, across] = shape.output;
   const block: Pair = whole ? [kh, kw] : [1, Math.min(kw, MAX_TAPS / 2)];
   const taps = block[0] * block[1];

@@ -20,11 +20,13 @@ export {
   type FailedFace,
 } from './codec/encode-many.js';
 export {
+  type AnyContainer,
+  /** @deprecated Use `AnyContainer`, as it is called now. */
+  type AnyContainer as FaceHolder,
   FaceCodec,
   /** @deprecated Use `FaceCodec`, as the class is called now. */
   FaceCodec as BudgetCodec,
   type FaceContainer,
-  type FaceHolder,
   type FaceTarget,
 } from './codec/face-codec.js';
 export { LATENT_LIMITS, type Latents } from './codec/latents.js';

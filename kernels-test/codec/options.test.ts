@@ -27,7 +27,12 @@ test('unknown and impossible options of devices and codecs are refused before wo
   const many = (options: object) => message(() => (encodeMany as Any)([], options).next());
   const whole = { openGpu: () => testGpu(), weights: weightsFile, bytes: 300 };
   assert.match(await many({ ...whole, maxBytes: 300 }), /^encodeMany: there is no option "maxBytes"; expected /);
-  assert.match(await many({ ...whole, holder: 'zip' }), /^encodeMany: holder is "zip"; expected file, bare, archive$/);
+  for (const name of ['container', 'holder']) {
+    assert.match(
+      await many({ ...whole, [name]: 'zip' }),
+      /^encodeMany: container is "zip"; expected file, bare, archive$/,
+    );
+  }
 
   const codec = FaceCodec.fromWeights(gpu, weightsFile) as Any;
   const face = new Uint8Array(codec.faceSize.bytes);

@@ -9,7 +9,7 @@ import { PICTURE_FORMATS } from '../data/pictures/picture-format.js';
 import { CodecSession } from './codec-session.js';
 import { SUFFIXES } from './compact-kind.js';
 import { type EncodeCounts, encodePictures, picturesOf, type Targets, type WrittenFile } from './encode-run.js';
-import { budgetEncoder, type EncodeSettings, holderOf, pngEncoder } from './face-writer.js';
+import { budgetEncoder, countedContainer, type EncodeSettings, pngEncoder } from './face-writer.js';
 import { stopOnInterrupt } from './interrupt.js';
 import { addJson, beginJson, JSON_HELP } from './json-output.js';
 import { integer, sizeText } from './numbers.js';
@@ -138,11 +138,14 @@ async function encoderFor(session: CodecSession, options: EncodeOptions, signal:
   const settings = settingsOf(options, session.usualKind);
   const device = { signal, onLost: ({ message }: Error) => note(`${message}: going on with a new one`) };
   const { container, bytes } = settings;
-  const holder = holderOf(container, { files: options.out !== undefined, archive: options.archive !== undefined });
+  const counted = countedContainer(container, {
+    files: options.out !== undefined,
+    archive: options.archive !== undefined,
+  });
   const encoder = await (container === 'png'
     ? pngEncoder(session, settings, device)
-    : budgetEncoder(session, { container, maxBytes: bytes! }, holder, device));
-  return { encoder, settings, holder };
+    : budgetEncoder(session, { container, maxBytes: bytes! }, counted, device));
+  return { encoder, settings, counted };
 }
 
 /** Opens the places that the faces go to, one after the other, so that those that are open can be closed. */
@@ -151,7 +154,7 @@ async function openTargets(
   session: CodecSession,
   photos: readonly string[],
   { out, archive: path }: EncodeOptions,
-  { encoder, settings, holder }: Awaited<ReturnType<typeof encoderFor>>,
+  { encoder, settings, counted }: Awaited<ReturnType<typeof encoderFor>>,
 ): Promise<void> {
   const suffix = SUFFIXES[settings.container];
   if (out === DASH) targets.stream = writeData;
@@ -164,7 +167,7 @@ async function openTargets(
   if (path !== undefined) {
     await Outputs.in(dirname(path));
     const { model } = (await session.weights('budget')).file.tables;
-    targets.archive = await ArchiveWriter.open(path, { model, maxBytes: settings.bytes!, holder });
+    targets.archive = await ArchiveWriter.open(path, { model, maxBytes: settings.bytes!, container: counted });
   }
 }
 

@@ -1,7 +1,7 @@
 import { ENCODER_VERSION } from '../codec/byte-budget.js';
 import type { FaceSymbols } from '../codec/container/face-code.js';
 import { encodeMany, type FaceInput, type FailedFace } from '../codec/encode-many.js';
-import { type FaceContainer, type FaceHolder, leastFaceBytes } from '../codec/face-codec.js';
+import { type AnyContainer, type FaceContainer, leastFaceBytes } from '../codec/face-codec.js';
 import { encodePngs } from '../codec/png/encode-pngs.js';
 import { ArgumentError } from '../common/errors.js';
 import type { DeviceKeeperOptions } from '../gpu/device-keeper.js';
@@ -37,35 +37,43 @@ export interface Encoder {
  * What each face goes to decides how much of its bytes are left for its code: the longest header counts.
  * @param goesTo a face of an archive has a longer header than a bare one, and a shorter one than a file
  */
-export function holderOf(
+export function countedContainer(
   container: EncodeSettings['container'],
   goesTo: { files: boolean; archive: boolean },
-): FaceHolder {
+): AnyContainer {
   return goesTo.files && container !== 'png' && !(goesTo.archive && container === 'bare') ? container : 'archive';
 }
 
 /**
  * Faces in at most so many bytes, in a container of our own.
+ * @param counted the container whose header is counted
  * @throws ArgumentError for fewer bytes than a face takes; FileError, CheckpointError for the weights
  */
 export async function budgetEncoder(
   session: CodecSession,
   { container, maxBytes: bytes }: { container: FaceContainer; maxBytes: number },
-  holder: FaceHolder,
+  counted: AnyContainer,
   options: DeviceKeeperOptions,
 ): Promise<Encoder> {
   const { file: weights } = await session.weights('budget');
   const { model } = weights.tables;
-  const least = leastFaceBytes(model, holder);
+  const least = leastFaceBytes(model, counted);
   if (bytes < least) throw new ArgumentError(`--bytes ${bytes}: a face takes at least ${least} bytes here`);
   return {
     async *encode(faces) {
-      for await (const face of encodeMany(faces, { ...options, openGpu: openDevice, weights, bytes, holder })) {
+      for await (const face of encodeMany(faces, {
+        ...options,
+        openGpu: openDevice,
+        weights,
+        bytes,
+        container: counted,
+      })) {
         if ('error' in face) yield face;
         else yield { input: face.input, file: face.pack(container), symbols: face.symbols, code: face.code };
       }
     },
-    facts: JSON.stringify({ model: model.idText, encoder: ENCODER_VERSION, container, bytes, holder }),
+    // The last key has the name that it had when the first of these were written.
+    facts: JSON.stringify({ model: model.idText, encoder: ENCODER_VERSION, container, bytes, holder: counted }),
   };
 }
 

@@ -7,7 +7,7 @@ import type { Gpu } from '../gpu/gpu.js';
 import { type KltFile, readKlt, tablesOf } from './codec-weights.js';
 import { encodeFace, type FaceSymbols } from './container/face-code.js';
 import type { LatentModel } from './entropy/latent-model.js';
-import { checkBudget, FaceCodec, type FaceContainer, type FaceHolder, HEADER_BYTES, packInto } from './face-codec.js';
+import { type AnyContainer, checkBudget, FaceCodec, type FaceContainer, HEADER_BYTES, packInto } from './face-codec.js';
 
 /** Faces that are encoded at a time: enough to keep a GPU busy, and little enough memory for a CPU. */
 export const FACES_AT_ONCE = 16;
@@ -37,7 +37,9 @@ export interface EncodeManyOptions extends DeviceKeeperOptions {
   /** Most bytes of a face, container included. */
   bytes: number;
   /** What the faces go into; default 'file'. */
-  holder?: FaceHolder;
+  container?: AnyContainer;
+  /** @deprecated Say `container`. */
+  holder?: AnyContainer;
   /** Most faces that are read ahead; default 64. */
   queue?: number;
   /** Faces in all, for `onProgress`. */
@@ -47,7 +49,9 @@ export interface EncodeManyOptions extends DeviceKeeperOptions {
 }
 
 export const ENCODE_OPTIONS: readonly string[] =
-  /* @__PURE__ */ 'openGpu weights bytes holder queue total onProgress retries backoffMs signal onLost'.split(' ');
+  /* @__PURE__ */ 'openGpu weights bytes container holder queue total onProgress retries backoffMs signal onLost'.split(
+    ' ',
+  );
 
 /** A face that has been encoded. */
 export class EncodedFace<F> {
@@ -133,14 +137,24 @@ export async function* encodeMany<F extends FaceInput>(
   options: EncodeManyOptions,
 ): AsyncGenerator<EncodedFace<F> | FailedFace<F>, void, undefined> {
   checkOptions('encodeMany', options, ENCODE_OPTIONS);
-  const { openGpu, weights, bytes: maxBytes, holder = 'file', queue, signal, total, onProgress } = options;
-  if (!(holder in HEADER_BYTES)) refuse('encodeMany', 'holder', holder, Object.keys(HEADER_BYTES).join(', '));
+  const {
+    openGpu,
+    weights,
+    bytes: maxBytes,
+    holder = 'file',
+    container = holder,
+    queue,
+    signal,
+    total,
+    onProgress,
+  } = options;
+  if (!(container in HEADER_BYTES)) refuse('encodeMany', 'container', container, Object.keys(HEADER_BYTES).join(', '));
   const file = weights instanceof Uint8Array ? readKlt(weights) : weights;
   const latents = tablesOf(file).model;
-  checkBudget(latents, maxBytes, holder);
+  checkBudget(latents, maxBytes, container);
   const keeper = new DeviceKeeper(openGpu, (gpu) => FaceCodec.fromKlt(gpu, file), options);
   const encode = async (pictures: readonly Uint8Array[]) => {
-    const all = await keeper.run((codec) => codec.symbolsOf(pictures, { maxBytes }, holder));
+    const all = await keeper.run((codec) => codec.symbolsOf(pictures, { maxBytes }, container));
     return all.map((result) => ({ result }));
   };
   let [done, failed, bytes] = [0, 0, 0];
@@ -155,7 +169,7 @@ export async function* encodeMany<F extends FaceInput>(
         const face = new EncodedFace(one.input, one.result, encodeFace(one.result, latents), latents);
         yield face;
         done++;
-        bytes += HEADER_BYTES[holder] + face.code.length;
+        bytes += HEADER_BYTES[container] + face.code.length;
       }
       onProgress?.({ done, failed, total, bytes, losses: keeper.losses });
     }

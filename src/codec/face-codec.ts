@@ -27,24 +27,24 @@ export type FaceTarget =
   /** @deprecated Say `qIndex`. */
   | { step: number };
 
-/** What holds a face: a container of its own, or an archive, in which its place in the index counts, its name does not. */
-export type FaceHolder = FaceContainer | 'archive';
+/** What surrounds a face: a container of its own, or an archive, in which its place in the index counts, its name does not. */
+export type AnyContainer = FaceContainer | 'archive';
 
 /** What a face has beside its code. */
-export const HEADER_BYTES: Readonly<Record<FaceHolder, number>> = {
+export const HEADER_BYTES: Readonly<Record<AnyContainer, number>> = {
   file: FILE_HEADER_BYTES,
   bare: BARE_HEADER_BYTES,
   archive: ARCHIVE_ENTRY_BYTES,
 };
 
 /** The least budget that serves every face: what one takes whose symbols are all 0. */
-export function leastFaceBytes(latents: LatentModel, holder: FaceHolder): number {
-  return HEADER_BYTES[holder] + encodeLatents(new Int16Array(latents.latents), 0, latents).length;
+export function leastFaceBytes(latents: LatentModel, container: AnyContainer): number {
+  return HEADER_BYTES[container] + encodeLatents(new Int16Array(latents.latents), 0, latents).length;
 }
 
 /** @throws ArgumentError for a budget below what a face takes */
-export function checkBudget(latents: LatentModel, bytes: number, holder: FaceHolder): void {
-  const min = leastFaceBytes(latents, holder);
+export function checkBudget(latents: LatentModel, bytes: number, container: AnyContainer): void {
+  const min = leastFaceBytes(latents, container);
   if (Number.isInteger(bytes) && bytes >= min) return;
   throw new ArgumentError(`a budget of ${bytes} bytes; expected an integer of at least ${min}`);
 }
@@ -57,11 +57,11 @@ function checkBytes(where: string, name: string, list: readonly Uint8Array[]): v
   });
 }
 
-/** @throws ArgumentError for a target or holder that there is not */
-function checkTarget(target: FaceTarget, holder: FaceHolder): void {
+/** @throws ArgumentError for a target or container that there is not */
+function checkTarget(target: FaceTarget, container: AnyContainer): void {
   const keys = Object.keys(checkOptions('encode', target, ['maxBytes', 'qIndex', 'step']));
   if (keys.length !== 1) refuse('encode', 'the target', target, '{ maxBytes } or { qIndex }');
-  if (!(holder in HEADER_BYTES)) refuse('encode', 'the container', holder, Object.keys(HEADER_BYTES).join(', '));
+  if (!(container in HEADER_BYTES)) refuse('encode', 'the container', container, Object.keys(HEADER_BYTES).join(', '));
 }
 
 /** Packs a face into a container of its own. */
@@ -137,8 +137,8 @@ export class FaceCodec {
   }
 
   /** See `leastFaceBytes`. */
-  leastBytes(holder: FaceHolder = 'file'): number {
-    return leastFaceBytes(this.latents, holder);
+  leastBytes(container: AnyContainer = 'file'): number {
+    return leastFaceBytes(this.latents, container);
   }
 
   /**
@@ -158,10 +158,10 @@ export class FaceCodec {
   async symbolsOf(
     faces: readonly Uint8Array[],
     target: FaceTarget,
-    holder: FaceHolder = 'file',
+    container: AnyContainer = 'file',
   ): Promise<FaceSymbols[]> {
     const { bytes, width, height } = this.faceSize;
-    checkTarget(target, holder);
+    checkTarget(target, container);
     checkBytes('encode', 'face', faces);
     faces.forEach((face, k) => {
       if (face.length !== bytes) {
@@ -169,8 +169,8 @@ export class FaceCodec {
       }
     });
     const { steps } = this.model.config;
-    const header = HEADER_BYTES[holder];
-    if ('maxBytes' in target) checkBudget(this.latents, target.maxBytes, holder);
+    const header = HEADER_BYTES[container];
+    if ('maxBytes' in target) checkBudget(this.latents, target.maxBytes, container);
     const budget = 'maxBytes' in target ? target.maxBytes - header : undefined;
     const qIndex =
       'maxBytes' in target

@@ -13,7 +13,7 @@ import {
   pictureSum,
 } from '../../codec/container/face-journal.js';
 import type { LatentModel } from '../../codec/entropy/latent-model.js';
-import { type FaceHolder, HEADER_BYTES } from '../../codec/face-codec.js';
+import { type AnyContainer, HEADER_BYTES } from '../../codec/face-codec.js';
 import { ArgumentError, FormatError } from '../../common/errors.js';
 import {
   checkTarget,
@@ -32,7 +32,7 @@ export interface ArchiveWriterSettings {
   /** Most bytes of a face. */
   maxBytes: number;
   /** What counts as the header of a face in that. */
-  holder: FaceHolder;
+  container: AnyContainer;
 }
 
 /** Bytes of the finished archive that are read back at a time. */
@@ -265,8 +265,8 @@ export class ArchiveWriter {
   }
 
   async #begin(): Promise<FileHandle> {
-    const { model, maxBytes, holder } = this.settings;
-    const header = journalHeader(model, maxBytes, HEADER_BYTES[holder]);
+    const { model, maxBytes, container } = this.settings;
+    const header = journalHeader(model, maxBytes, HEADER_BYTES[container]);
     await rm(this.part, { force: true }); // one without a whole header
     this.#file = await open(this.part, 'wx');
     await writeAll(this.#file, header, 0);
@@ -294,7 +294,7 @@ const NOTHING: JournalExtent = { faces: 0, end: 0, codeBytes: 0, nameBytes: 0 };
 function checkSettings(
   part: string,
   { settings }: FaceJournal,
-  { model, maxBytes, holder }: ArchiveWriterSettings,
+  { model, maxBytes, container }: ArchiveWriterSettings,
 ): void {
   const differ = (what: string, was: unknown, is: unknown): void => {
     if (was !== is) throw new ArgumentError(`${part} was begun with ${what} ${was}, this is ${is}: ${REMEDY}`);
@@ -302,7 +302,7 @@ function checkSettings(
   differ('model', settings.modelId, model.idText);
   differ('version of the encoder', settings.encoderVersion, ENCODER_VERSION);
   differ('a byte budget of', settings.maxBytes, maxBytes);
-  differ('bytes beside the code of', settings.headerBytes, HEADER_BYTES[holder]);
+  differ('bytes beside the code of', settings.headerBytes, HEADER_BYTES[container]);
 }
 
 /** @throws ArgumentError for a file that is there and is no archive: it is not to be lost */

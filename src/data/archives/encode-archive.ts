@@ -14,7 +14,7 @@ export interface ArchiveProgress extends EncodeProgress {
   resumed: number;
 }
 
-export interface EncodeToArchiveOptions extends Omit<EncodeManyOptions, 'holder' | 'onProgress'> {
+export interface EncodeToArchiveOptions extends Omit<EncodeManyOptions, 'container' | 'holder' | 'onProgress'> {
   /** Path of the archive; until it is whole, its faces are in this and ".part". */
   archive: string;
   onProgress?: (progress: ArchiveProgress) => void;
@@ -46,12 +46,12 @@ export async function encodeToArchive(
   faces: AsyncIterable<FaceInput> | Iterable<FaceInput>,
   options: EncodeToArchiveOptions,
 ): Promise<EncodeToArchiveResult> {
-  const known = ENCODE_OPTIONS.filter((name) => name !== 'holder');
+  const known = ENCODE_OPTIONS.filter((name) => name !== 'container' && name !== 'holder');
   checkOptions('encodeToArchive', options, ['archive', 'onFailed', ...known]);
   const { archive, onFailed, ...encoding } = options;
   const { weights, bytes: maxBytes, onProgress } = encoding;
   const file = weights instanceof Uint8Array ? readKlt(weights) : weights;
-  const settings = { model: tablesOf(file).model, maxBytes, holder: 'archive' } as const;
+  const settings = { model: tablesOf(file).model, maxBytes, container: 'archive' } as const;
   const writer = await ArchiveWriter.open(archive, settings);
   let failed = 0;
   let resumed = 0;
@@ -74,7 +74,7 @@ export async function encodeToArchive(
     const encoded = encodeMany(fresh(), {
       ...encoding,
       weights: file,
-      holder: 'archive',
+      container: 'archive',
       onProgress: onProgress && ((progress) => onProgress({ ...progress, resumed })),
     });
     for await (const face of encoded) {

@@ -1,11 +1,11 @@
 import { ArgumentError } from '../src/common/errors.js';
 import { FOREIGN_CODECS } from '../src/evaluation/codecs/index.js';
-import type { Condition } from '../src/evaluation/comparison/compare-codecs.js';
+import type { ComparisonRow } from '../src/evaluation/comparison/compare-codecs.js';
 import { accuracyText, percent, probability } from '../src/evaluation/reports/percent.js';
 import { markdownTable } from '../src/evaluation/reports/tables.js';
 
 /** A row of a report as JSON has it: no infinite PSNR, and no scores. */
-export type MeasuredCodec = Pick<Condition, 'codec' | 'title' | 'budget' | 'verdicts'> & { psnr: number | null };
+export type MeasuredCodec = Pick<ComparisonRow, 'codec' | 'title' | 'budget' | 'verdicts'> & { psnr: number | null };
 
 const NAMES: Record<string, string> = {
   uncompressed: 'uncompressed',

@@ -82,10 +82,10 @@ try {
     budgets: BUDGETS,
     recognizers: [recognizer],
     mixes: ['both', 'reference'],
-    cacheOf: ({ modelId }, condition) => cacheFile('embeddings', modelId, `${condition}.safetensors`),
+    cacheOf: ({ modelId }, row) => cacheFile('embeddings', modelId, `${row}.safetensors`),
     sampleBudget: BUDGETS[0],
     run: { commit: facts.commit, date: facts.date, device: deviceText(facts), command: facts.command },
-    onCondition: ({ title, budget, verdicts: [both] }) =>
+    onRow: ({ title, budget, verdicts: [both] }) =>
       console.log(title, budget, both ? accuracyText(both.figures) : 'makes no file for too many'),
   });
   const table = markdownTable({

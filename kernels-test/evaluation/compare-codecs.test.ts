@@ -12,7 +12,7 @@ import type { FacePair } from '../../src/data/faces/lfw.js';
 import { writePng } from '../../src/data/pictures/image.js';
 import { EncodingCache } from '../../src/evaluation/codecs/encoding-cache.js';
 import { JPEG } from '../../src/evaluation/codecs/jpeg.js';
-import { type Condition, compareCodecs } from '../../src/evaluation/comparison/compare-codecs.js';
+import { type ComparisonRow, compareCodecs } from '../../src/evaluation/comparison/compare-codecs.js';
 import { compareGroups } from '../../src/evaluation/comparison/compare-groups.js';
 import {
   plainRows,
@@ -81,13 +81,13 @@ test('every codec keeps the budget, every pair is decided, and a second run find
   assert.is(plain.verdicts.length, 1);
   assert.is(jpeg150.missing, 12, 'no JPEG is as small');
   assert.is(jpeg150.verdicts.length, 0);
-  for (const condition of [cameo700, png700, jpeg700]) {
-    assert.ok(condition.bytes <= 700 && condition.psnr > 15, `${condition.title}: ${condition.bytes} bytes`);
+  for (const row of [cameo700, png700, jpeg700]) {
+    assert.ok(row.bytes <= 700 && row.psnr > 15, `${row.title}: ${row.bytes} bytes`);
     assert.equal(
-      condition.verdicts.map(({ mix }) => mix),
+      row.verdicts.map(({ mix }) => mix),
       ['both', 'reference'],
     );
-    for (const { figures, open } of condition.verdicts) {
+    for (const { figures, open } of row.verdicts) {
       assert.is(figures.pairs, 12);
       assert.is(open.impostors, 60, '12 pictures make 66 pairs, 6 of one person');
       assert.ok(open.low! <= open.tar && open.tar <= open.high!, JSON.stringify(open));
@@ -115,7 +115,7 @@ test('every codec keeps the budget, every pair is decided, and a second run find
   const scores = writeScores(conditions, 'setting');
   const rows = () => readEarlier(json, scores, 'setting', pairs.length).conditions;
   const run = { ...options.run, commit: 'def', date: '2026-02-02' };
-  const plainOf = (all: readonly Condition[]) => JSON.stringify(plainRows(all));
+  const plainOf = (all: readonly ComparisonRow[]) => JSON.stringify(plainRows(all));
   const idle = options.encoders.map((one) => ({
     ...one,
     encodeAll: () => Promise.reject(new Error(`${one.name} is asked again`)),
@@ -195,7 +195,7 @@ test('every codec keeps the budget, every pair is decided, and a second run find
     encoders: options.encoders.map((one) => (one.name === 'jpeg' ? { ...one, version: 'next' } : one)),
     budgets: [700],
     earlier: valid,
-    onCondition: (_, all) => {
+    onRow: (_, all) => {
       seen.push(all.length);
     },
   });

@@ -3,7 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ArgumentError } from '../../src/common/errors.js';
 import { CounterRandom } from '../../src/common/random.js';
-import type { Condition } from '../../src/evaluation/comparison/compare-codecs.js';
+import type { ComparisonRow } from '../../src/evaluation/comparison/compare-codecs.js';
 import type { ComparisonReport } from '../../src/evaluation/comparison/comparison-content.js';
 import {
   comparisonCsv,
@@ -51,7 +51,7 @@ test('a paired bootstrap finds a better score, and none between equal ones', () 
   );
 });
 
-function condition(title: string, budget: number | null, noise: number, missing = 0): Condition {
+function row(title: string, budget: number | null, noise: number, missing = 0): ComparisonRow {
   const pairs = scores(noise);
   const against = {
     accuracy: mcNemar([true, true, false], [true, false, false]),
@@ -101,10 +101,10 @@ const REPORT: ComparisonReport = {
   setting: 'feed',
   besides: [{ name: 'mse', id: 'beef' }],
   conditions: [
-    condition('Uncompressed', null, 0.14),
-    condition('Cameo', 300, 0.15),
-    condition('JPEG', 300, 0.3, 10),
-    condition('WebP', 300, 0.25),
+    row('Uncompressed', null, 0.14),
+    row('Cameo', 300, 0.15),
+    row('JPEG', 300, 0.3, 10),
+    row('WebP', 300, 0.25),
   ],
   groups: [],
 };
@@ -176,11 +176,11 @@ test('rows of an older program have no interval of TAR by all mismatched pairs',
 });
 
 test('the figures to reach are told from the conditions, and what is not there is left open', () => {
-  const named = (codec: string, title: string, budget: number | null, noise: number, missing = 0): Condition => ({
-    ...condition(title, budget, noise, missing),
+  const named = (codec: string, title: string, budget: number | null, noise: number, missing = 0): ComparisonRow => ({
+    ...row(title, budget, noise, missing),
     codec,
   });
-  const of = (conditions: Condition[], rest: Partial<ComparisonReport> = {}) =>
+  const of = (conditions: ComparisonRow[], rest: Partial<ComparisonReport> = {}) =>
     new Map(goals({ ...REPORT, ...rest, conditions }, GOALS).map((goal) => [goal.what, goal]));
   const conditions = [
     named('uncompressed', 'Uncompressed', null, 0.14),
@@ -199,7 +199,7 @@ test('the figures to reach are told from the conditions, and what is not there i
     'JPEG 300 B: no file for 10 of 10 faces; not in this comparison: jpeg2000 300 B, jpeg2000 400 B, jpeg 400 B, jpeg2000 500 B, jpeg 500 B',
   );
   const payloads = [named('avif-payload', 'AVIF, payload only', 300, 0.25), named('webp2', 'WebP 2', 300, 0.25)];
-  const payload = (some: Condition[]) =>
+  const payload = (some: ComparisonRow[]) =>
     of([...conditions, ...some]).get('against AVIF payload and WebP2 at 300 B')!.reached;
   assert.equal([payload(payloads.slice(0, 1)), payload(payloads)], [null, true]);
   // Nor has a codec lost against nothing.
@@ -252,7 +252,7 @@ test('goals of a file are checked, and stand in the report only where they are g
 });
 
 test('accuracy may fall by just what is allowed', () => {
-  const at = (accuracy: number, one: Condition): Condition => ({
+  const at = (accuracy: number, one: ComparisonRow): ComparisonRow => ({
     ...one,
     verdicts: one.verdicts.map((verdict) => ({ ...verdict, figures: { ...verdict.figures, accuracy } })),
   });
@@ -261,8 +261,8 @@ test('accuracy may fall by just what is allowed', () => {
     [594 / 600, false],
   ] as const) {
     const conditions = [
-      at(598 / 600, { ...condition('Uncompressed', null, 0.14), codec: 'uncompressed' }),
-      at(accuracy, condition('Cameo', 500, 0.15)),
+      at(598 / 600, { ...row('Uncompressed', null, 0.14), codec: 'uncompressed' }),
+      at(accuracy, row('Cameo', 500, 0.15)),
     ];
     const lost = goals({ ...REPORT, conditions }, GOALS).find(
       ({ what }) => what.endsWith('at 500 B') && what.includes('lost'),

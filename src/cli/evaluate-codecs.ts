@@ -9,7 +9,7 @@ import { writeFileAtomic } from '../data/files/atomic-file.js';
 import { readRegularFile, readText } from '../data/files/read-file.js';
 import { withWriterLock } from '../data/files/writer-lock.js';
 import { FOREIGN_CODECS } from '../evaluation/codecs/index.js';
-import { type Condition, compareCodecs } from '../evaluation/comparison/compare-codecs.js';
+import { type ComparisonRow, compareCodecs } from '../evaluation/comparison/compare-codecs.js';
 import { compareGroups, type GroupFigures } from '../evaluation/comparison/compare-groups.js';
 import type { ComparisonReport } from '../evaluation/comparison/comparison-content.js';
 import {
@@ -183,12 +183,12 @@ async function compare(options: CodecsOptions, request: CodecsRequest, inputs: C
       run: { commit, date: facts.date, device: deviceText(facts), command: facts.command },
       earlier: kept,
       earlierEncoders: everyCodec,
-      cacheOf: ({ modelId }, condition) => cacheFile('embeddings', modelId, `${condition}.safetensors`),
+      cacheOf: ({ modelId }, row) => cacheFile('embeddings', modelId, `${row}.safetensors`),
       sampleBudget,
       onProgress,
-      onCondition: async (condition, all) => {
+      onRow: async (row, all) => {
         stages.stop();
-        print(summaryLine(condition));
+        print(summaryLine(row));
         await saveReport(options.out, { ...head, conditions: [...all], groups: keptGroups });
       },
     });
@@ -220,7 +220,7 @@ async function compare(options: CodecsOptions, request: CodecsRequest, inputs: C
 }
 
 /** Rows of an earlier report whose codecs are still the same; tells of the others. */
-function rowsToKeep(earlier: EarlierReport | null, encoders: readonly FaceEncoder[]): Condition[] {
+function rowsToKeep(earlier: EarlierReport | null, encoders: readonly FaceEncoder[]): ComparisonRow[] {
   const versions = new Map(encoders.map(({ name, version }) => [name, version]));
   const { kept, changed } = stillValid(earlier?.conditions ?? [], versions);
   if (changed.length > 0) {
@@ -237,7 +237,7 @@ function reportHead(
   { lfw, recognizers, weights, goals }: CodecsInputs,
   codecs: ComparedCodecs,
   earlier: EarlierReport | null,
-  kept: readonly Condition[],
+  kept: readonly ComparisonRow[],
 ) {
   const { metadata } = weights.file;
   const seen = new Set(options.seen?.split(',') ?? []);

@@ -13,7 +13,7 @@ export interface RowOrigin {
 }
 
 /** One codec at one budget. */
-export interface Condition {
+export interface ComparisonRow {
   codec: string;
   title: string;
   /** Of the encoder: where it differs, other files may come out. */
@@ -37,7 +37,7 @@ export interface Condition {
 }
 
 export interface Comparison {
-  conditions: Condition[];
+  conditions: ComparisonRow[];
   /** Restored faces of one budget, by codec, for contact sheets. */
   samples: Map<string, (RestoredFace | null)[]>;
 }
@@ -53,9 +53,9 @@ export interface CompareCodecsOptions extends JudgeOptions {
   /** Of this run: what its rows say of where they come from. */
   run: RowOrigin;
   /** Rows of an earlier run with the same pictures, pairs and recognisers: they are kept, and not measured again. */
-  earlier?: readonly Condition[];
+  earlier?: readonly ComparisonRow[];
   /** After each row, with all that are known by then, earlier ones that are still to come among them; waited for. */
-  onCondition?: (condition: Condition, known: readonly Condition[]) => Promise<void> | void;
+  onRow?: (row: ComparisonRow, known: readonly ComparisonRow[]) => Promise<void> | void;
 }
 
 /** More faces without a file than this share, and a codec is not asked at that budget. */
@@ -86,7 +86,7 @@ export async function compareCodecs(options: CompareCodecsOptions): Promise<Comp
 
 /** The rows so far, and the faces that are shown of them. */
 class ComparisonRun {
-  readonly conditions: Condition[] = [];
+  readonly conditions: ComparisonRow[] = [];
   readonly samples = new Map<string, (RestoredFace | null)[]>();
   readonly #originals: readonly Uint8Array[];
   readonly #judge: Judge;
@@ -99,7 +99,7 @@ class ComparisonRun {
   }
 
   /** The row of an earlier run; one that lacks something is not taken where its codec is asked. */
-  known(codec: string, budget: number | null, asked: boolean): Condition | undefined {
+  known(codec: string, budget: number | null, asked: boolean): ComparisonRow | undefined {
     const { earlier = [], sampleBudget } = this.options;
     return earlier.find(
       (one) => one.codec === codec && one.budget === budget && (isWhole(one, sampleBudget) || !asked),
@@ -117,7 +117,7 @@ class ComparisonRun {
   }
 
   /** Adds a row of an earlier run. */
-  async addKept(before: Condition): Promise<void> {
+  async addKept(before: ComparisonRow): Promise<void> {
     if (before.budget === this.options.sampleBudget) {
       this.#choose(before);
       await this.#showKept(before);
@@ -145,14 +145,14 @@ class ComparisonRun {
     await this.#add(row);
   }
 
-  async #add(row: Condition): Promise<void> {
+  async #add(row: ComparisonRow): Promise<void> {
     this.conditions.push(row);
     const done = new Set(this.conditions.map(({ codec, budget }) => `${codec} ${budget}`));
     const toCome = (this.options.earlier ?? []).filter(({ codec, budget }) => !done.has(`${codec} ${budget}`));
-    await this.options.onCondition?.(row, [...this.conditions, ...toCome]);
+    await this.options.onRow?.(row, [...this.conditions, ...toCome]);
   }
 
-  #choose({ psnrs }: Condition): void {
+  #choose({ psnrs }: ComparisonRow): void {
     if (this.#shown.length === 0) this.#shown = sampleFaces(psnrs);
   }
 
@@ -164,7 +164,7 @@ class ComparisonRun {
   }
 
   /** The faces that are shown of a row that is kept are made anew, where its codec is at hand. */
-  async #showKept({ codec, title }: Condition): Promise<void> {
+  async #showKept({ codec, title }: ComparisonRow): Promise<void> {
     const { encoders, earlierEncoders = [], sampleBudget, onProgress } = this.options;
     const encoder = [...encoders, ...earlierEncoders].find(({ name }) => name === codec);
     if (!encoder || this.#shown.length === 0) return;
@@ -182,7 +182,7 @@ class ComparisonRun {
 }
 
 /** Not measured by an older program, whose rows lack what this one compares by: asked for, they are measured again. */
-const isWhole = ({ codec, budget, psnrs, verdicts }: Condition, sampleBudget: number): boolean =>
+const isWhole = ({ codec, budget, psnrs, verdicts }: ComparisonRow, sampleBudget: number): boolean =>
   verdicts.every(({ thresholds }) => thresholds) && (codec !== OWN || budget !== sampleBudget || psnrs.length > 0);
 
 /** Codecs by name, with our own, which others are compared with, before them. */
@@ -209,10 +209,10 @@ export function facesToShow(psnrs: readonly number[]): { best: number[]; median:
 const sampleFaces = (psnrs: readonly number[]): number[] => [...new Set(Object.values(facesToShow(psnrs)).flat())];
 
 function describe(
-  what: Pick<Condition, 'codec' | 'title' | 'budget' | 'version' | 'run'>,
+  what: Pick<ComparisonRow, 'codec' | 'title' | 'budget' | 'version' | 'run'>,
   encoded: readonly (RestoredFace | null)[],
   originals: readonly Uint8Array[],
-): Condition {
+): ComparisonRow {
   const { budget } = what;
   let [count, bytes, ssims, ownBytes] = [0, 0, 0, 0];
   const psnrs = encoded.map((one, k) => {

@@ -1,5 +1,5 @@
 import type { RunFacts } from '../reports/run-facts.js';
-import type { Condition } from './compare-codecs.js';
+import type { ComparisonRow } from './compare-codecs.js';
 import type { GroupFigures } from './compare-groups.js';
 import type { GoalSpec } from './parse-goals.js';
 
@@ -13,7 +13,7 @@ export interface ComparisonReport extends RunFacts {
   setting: string;
   /** Other weights of the Cameo codec. */
   besides: { name: string; id: string }[];
-  conditions: Condition[];
+  conditions: ComparisonRow[];
   groups: GroupFigures[];
   /** Figures that the codec is to reach, from the file that `--goals` names. */
   goals?: readonly GoalSpec[];

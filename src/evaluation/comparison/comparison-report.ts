@@ -6,7 +6,7 @@ import { accuracyText, percent, probability } from '../reports/percent.js';
 import { linePlot } from '../reports/plot-svg.js';
 import { factTexts, listLines } from '../reports/run-facts.js';
 import { markdownTable } from '../reports/tables.js';
-import { type Condition, facesToShow } from './compare-codecs.js';
+import { type ComparisonRow, facesToShow } from './compare-codecs.js';
 import type { GroupFigures } from './compare-groups.js';
 import type { ComparisonReport } from './comparison-content.js';
 import type { RestoredFace } from './face-encoders.js';
@@ -16,7 +16,7 @@ import type { GoalSpec } from './parse-goals.js';
 
 const MIXES: Record<Mix, string> = { both: 'both pictures compressed', reference: 'only the first picture compressed' };
 
-export function summaryLine({ title, budget, missing, faces, bytes, psnr, verdicts }: Condition): string {
+export function summaryLine({ title, budget, missing, faces, bytes, psnr, verdicts }: ComparisonRow): string {
   const what = budget === null ? title : `${title} ${budget} B`;
   if (missing === faces) return `${what}: makes no file`;
   const verdict = verdicts.find(({ mix }) => mix === 'both');
@@ -30,11 +30,11 @@ export function summaryLine({ title, budget, missing, faces, bytes, psnr, verdic
 function verdictTable(report: ComparisonReport, recognizer: string, mix: Mix): ReportTable | null {
   const rows: (string | number)[][] = [];
   let impostors = 0;
-  for (const condition of report.conditions) {
-    const verdict = condition.verdicts.find((one) => one.recognizer === recognizer && one.mix === mix);
+  for (const row of report.conditions) {
+    const verdict = row.verdicts.find((one) => one.recognizer === recognizer && one.mix === mix);
     impostors = verdict?.open.impostors ?? impostors;
-    if (!verdict && (condition.budget === null || mix !== 'both')) continue;
-    rows.push([condition.budget ?? '—', condition.title, ...verdictCells(condition, verdict)]);
+    if (!verdict && (row.budget === null || mix !== 'both')) continue;
+    rows.push([row.budget ?? '—', row.title, ...verdictCells(row, verdict)]);
   }
   if (!rows.some((row) => row[2] !== '—')) return null;
   const { seen } = report.recognizers.find(({ name }) => name === recognizer)!;
@@ -56,7 +56,7 @@ function verdictTable(report: ComparisonReport, recognizer: string, mix: Mix): R
   };
 }
 
-function verdictCells({ missing, faces }: Condition, verdict: Verdict | undefined): string[] {
+function verdictCells({ missing, faces }: ComparisonRow, verdict: Verdict | undefined): string[] {
   if (!verdict) {
     const why = missing === faces ? 'makes no file' : `no file for ${missing} of ${faces}`;
     return ['—', '—', '—', why, '—', '—', '—'];
@@ -128,7 +128,7 @@ function groupTable(groups: readonly GroupFigures[]): ReportTable {
 }
 
 /** PNG against our own container, where both hold the same symbols. */
-function containerTable(conditions: readonly Condition[]): ReportTable {
+function containerTable(conditions: readonly ComparisonRow[]): ReportTable {
   return {
     title: 'The same symbols in a PNG and in our own bare container',
     columns: ['Budget, bytes', 'PNG, bytes', 'Own, bytes', 'Saved'],
@@ -206,8 +206,8 @@ export function comparisonMarkdown(report: ComparisonReport, plots: readonly str
 export function comparisonCsv({ conditions }: ComparisonReport): string {
   const head =
     'codec,budget,faces,missing,bytes,bpp,psnr,ssim,recognizer,mix,accuracy,standard_error,tar,tar_low,tar_high,only_cameo,only_codec,p_accuracy,tar_gained,p_tar,tar_open,tar_open_low,tar_open_high,tar_open_gained,p_tar_open';
-  const rows = conditions.flatMap((condition) => {
-    const { codec, budget, faces, missing, bytes, bpp, psnr, ssim, verdicts } = condition;
+  const rows = conditions.flatMap((row) => {
+    const { codec, budget, faces, missing, bytes, bpp, psnr, ssim, verdicts } = row;
     const own = [codec, budget ?? '', faces, missing, bytes, bpp, psnr, ssim];
     const rest = verdicts.map(({ recognizer, mix, figures, open, against }) => [
       recognizer,
@@ -241,7 +241,7 @@ export function comparisonPlots({ conditions, recognizers }: ComparisonReport): 
   const compressed = conditions.filter(({ budget, faces, missing }) => budget !== null && missing < faces);
   const titles = [...new Set(compressed.map(({ title }) => title))];
   const plots = new Map<string, string>();
-  const add = (file: string, title: string, yLabel: string, value: (condition: Condition) => number): void => {
+  const add = (file: string, title: string, yLabel: string, value: (row: ComparisonRow) => number): void => {
     const series = titles
       .map((name) => ({
         name,
@@ -253,20 +253,20 @@ export function comparisonPlots({ conditions, recognizers }: ComparisonReport): 
       plots.set(file, linePlot({ title, xLabel: 'bytes a face', yLabel, series, width: 760, height: 460 }));
     }
   };
-  const of = (condition: Condition, name: string): Verdict | undefined =>
-    condition.verdicts.find(({ recognizer, mix }) => recognizer === name && mix === 'both');
+  const of = (row: ComparisonRow, name: string): Verdict | undefined =>
+    row.verdicts.find(({ recognizer, mix }) => recognizer === name && mix === 'both');
   for (const { name } of recognizers) {
     add(
       `accuracy-${name}.svg`,
       `LFW accuracy, ${name}, both compressed`,
       'accuracy, %',
-      (condition) => 100 * (of(condition, name)?.figures.accuracy ?? Number.NaN),
+      (row) => 100 * (of(row, name)?.figures.accuracy ?? Number.NaN),
     );
     add(
       `tar-${name}.svg`,
       `TAR at FAR 1e-3, ${name}, both compressed`,
       'TAR, %',
-      (condition) => 100 * (of(condition, name)?.figures.tar.tar ?? Number.NaN),
+      (row) => 100 * (of(row, name)?.figures.tar.tar ?? Number.NaN),
     );
   }
   add('psnr.svg', 'Distortion', 'PSNR, dB', ({ psnr }) => psnr);

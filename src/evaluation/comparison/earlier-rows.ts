@@ -5,7 +5,7 @@ import type { FacePair } from '../../data/faces/lfw.js';
 import type { HostTensors } from '../../nn/host-tensor.js';
 import { readSafetensors, writeSafetensors } from '../../nn/safetensors.js';
 import { RESAMPLES } from '../verification/resampled.js';
-import type { Condition } from './compare-codecs.js';
+import type { ComparisonRow } from './compare-codecs.js';
 import type { ComparisonReport } from './comparison-content.js';
 import { type Mix, OWN, type Verdict } from './judge.js';
 
@@ -35,30 +35,29 @@ export function settingId({ pairs, faces, recognizers, mixes, single }: Setting)
   return hash.digest('hex').slice(0, 16);
 }
 
-const tensorName = ({ codec, budget }: Condition, { recognizer, mix }: Verdict): string =>
+const tensorName = ({ codec, budget }: ComparisonRow, { recognizer, mix }: Verdict): string =>
   `${codec} ${budget ?? '-'} ${recognizer} ${mix}`;
 
-const thresholdsName = (condition: Condition, verdict: Verdict): string =>
-  `${tensorName(condition, verdict)} thresholds`;
+const thresholdsName = (row: ComparisonRow, verdict: Verdict): string => `${tensorName(row, verdict)} thresholds`;
 
-const psnrsName = ({ codec, budget }: Condition): string => `${codec} ${budget ?? '-'} psnr`;
+const psnrsName = ({ codec, budget }: ComparisonRow): string => `${codec} ${budget ?? '-'} psnr`;
 
 /**
  * The scores of all pairs, a tensor a verdict, and the thresholds of resamples, another: with them a later run compares
  * other codecs on the same pairs. Of our own codec the PSNR of each face too, by which faces to show are chosen.
  */
-export function writeScores(conditions: readonly Condition[], setting: string): Uint8Array {
+export function writeScores(conditions: readonly ComparisonRow[], setting: string): Uint8Array {
   const tensors: HostTensors = new Map();
-  for (const condition of conditions) {
-    const { codec, psnrs } = condition;
+  for (const row of conditions) {
+    const { codec, psnrs } = row;
     if (codec === OWN && psnrs.length > 0) {
-      tensors.set(psnrsName(condition), { shape: [psnrs.length], data: Float32Array.from(psnrs) });
+      tensors.set(psnrsName(row), { shape: [psnrs.length], data: Float32Array.from(psnrs) });
     }
-    for (const verdict of condition.verdicts) {
+    for (const verdict of row.verdicts) {
       const { scores, thresholds } = verdict;
-      tensors.set(tensorName(condition, verdict), { shape: [scores.length], data: scores });
+      tensors.set(tensorName(row, verdict), { shape: [scores.length], data: scores });
       if (thresholds) {
-        tensors.set(thresholdsName(condition, verdict), { shape: [thresholds.length], data: thresholds });
+        tensors.set(thresholdsName(row, verdict), { shape: [thresholds.length], data: thresholds });
       }
     }
   }
@@ -66,14 +65,14 @@ export function writeScores(conditions: readonly Condition[], setting: string): 
 }
 
 /** Rows as they stand in a report's JSON: without what is kept elsewhere, or is of no use later. */
-export const plainRows = (conditions: readonly Condition[]): unknown[] =>
-  conditions.map(({ psnrs: _, ...condition }) => ({
-    ...condition,
-    verdicts: condition.verdicts.map(({ scores: _, thresholds: __, ...verdict }) => verdict),
+export const plainRows = (conditions: readonly ComparisonRow[]): unknown[] =>
+  conditions.map(({ psnrs: _, ...row }) => ({
+    ...row,
+    verdicts: row.verdicts.map(({ scores: _, thresholds: __, ...verdict }) => verdict),
   }));
 
 /** JSON writes NaN and Infinity as null: means over no face, and the PSNR of pictures as they are. */
-function unwritten({ budget, bytes, bpp, psnr, ssim }: Condition) {
+function unwritten({ budget, bytes, bpp, psnr, ssim }: ComparisonRow) {
   const known = (value: number | null, otherwise = Number.NaN): number => value ?? otherwise;
   return {
     bytes: known(bytes),
@@ -109,7 +108,7 @@ export function readEarlier(json: string, scores: Uint8Array, setting: string, p
       );
     }
   }
-  const psnrsOf = (row: Condition): number[] => {
+  const psnrsOf = (row: ComparisonRow): number[] => {
     const psnrs = [...(tensors.get(psnrsName(row))?.data ?? [])];
     if (psnrs.length === 0 || psnrs.length === row.faces) return psnrs;
     throw new FormatError(
@@ -139,10 +138,10 @@ export function readEarlier(json: string, scores: Uint8Array, setting: string, p
  * @param versions of today's encoders by name, asked for or not; rows of any other are kept
  */
 export function stillValid(
-  rows: readonly Condition[],
+  rows: readonly ComparisonRow[],
   versions: ReadonlyMap<string, string>,
-): { kept: Condition[]; changed: Condition[] } {
-  const valid = ({ codec, version }: Condition): boolean => (versions.get(codec) ?? version) === version;
+): { kept: ComparisonRow[]; changed: ComparisonRow[] } {
+  const valid = ({ codec, version }: ComparisonRow): boolean => (versions.get(codec) ?? version) === version;
   return { kept: rows.filter(valid), changed: rows.filter((row) => !valid(row)) };
 }
 

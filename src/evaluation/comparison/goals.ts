@@ -1,5 +1,5 @@
 import { percent, probability } from '../reports/percent.js';
-import type { Condition } from './compare-codecs.js';
+import type { ComparisonRow } from './compare-codecs.js';
 import type { ComparisonReport } from './comparison-content.js';
 import type { Verdict } from './judge.js';
 import type { GoalSpec } from './parse-goals.js';
@@ -17,18 +17,18 @@ const SIGNIFICANT = 0.01;
 
 /** One codec at one budget as one recogniser that training never saw judges it, both pictures compressed. */
 interface Judgement {
-  condition: Condition;
+  row: ComparisonRow;
   verdict: Verdict;
 }
 
 function judged({ conditions, recognizers }: ComparisonReport, codec: string, budget: number | null): Judgement[] {
   const unseen = new Set(recognizers.filter(({ seen }) => !seen).map(({ name }) => name));
   return conditions
-    .filter((condition) => condition.codec === codec && condition.budget === budget)
-    .flatMap((condition) =>
-      condition.verdicts
+    .filter((row) => row.codec === codec && row.budget === budget)
+    .flatMap((row) =>
+      row.verdicts
         .filter(({ mix, recognizer }) => mix === 'both' && unseen.has(recognizer))
-        .map((verdict) => ({ condition, verdict })),
+        .map((verdict) => ({ row, verdict })),
     );
 }
 
@@ -91,12 +91,12 @@ function against(report: ComparisonReport, codec: string, budget: number, enough
         text: `${title} ${budget} B: no file for ${missing} of ${faces} faces`,
         reached: true,
       })),
-    ...judged(report, codec, budget).flatMap(({ condition, verdict }) => {
+    ...judged(report, codec, budget).flatMap(({ row, verdict }) => {
       const own = ours.find((one) => one.verdict.recognizer === verdict.recognizer);
       if (!own || !verdict.against) return [];
       const gain = own.verdict.figures.accuracy - verdict.figures.accuracy;
       const { p } = verdict.against.accuracy;
-      const text = `${condition.title} ${budget} B, ${verdict.recognizer}: ${gained(gain, 2)}, ${probability(p)}`;
+      const text = `${row.title} ${budget} B, ${verdict.recognizer}: ${gained(gain, 2)}, ${probability(p)}`;
       return [{ text, reached: enough(gain, p) }];
     }),
   ];

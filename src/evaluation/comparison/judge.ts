@@ -51,7 +51,7 @@ export interface JudgeOptions {
   /** The embedding of the picture alone, without its mirror image: half the work. */
   single?: boolean;
   /** File for a recogniser's embeddings; null for none. */
-  cacheOf: (recognizer: OpenRecognizer, condition: string) => string | null;
+  cacheOf: (recognizer: OpenRecognizer, row: string) => string | null;
   onProgress?: (what: string, done: number, total: number) => void;
 }
 

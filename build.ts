@@ -33,17 +33,26 @@ const bundled: Plugin = {
   },
 };
 
-/** What stands together in the bundles. */
+/** What stands together in the bundles: files of these folders, by how their paths begin. The longest that fits counts. */
 const GROUPS = [
-  'shaders',
-  'shaders/common',
-  'src/kernels',
-  'src/ops',
-  'src/ops/matmul',
-  'src/ops/conv',
-  'src/nn',
-  'src/common',
+  'shaders/',
+  'shaders/conv-',
+  'shaders/matmul',
+  'src/ops/',
+  'src/ops/matmul/',
+  'src/ops/conv/',
+  'src/nn/',
 ];
+
+/** The files of a group, in the order of their names. */
+function filesOf(group: string): string[] {
+  const folder = group.slice(0, group.lastIndexOf('/'));
+  const longer = GROUPS.filter((other) => other !== group && other.startsWith(group));
+  return readdirSync(folder)
+    .filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts'))
+    .map((file) => `${folder}/${file}`)
+    .filter((file) => file.startsWith(group) && !longer.some((other) => file.startsWith(other)));
+}
 
 /**
  * Puts like beside like: gzip looks back 32 kB only, and finds more there when shaders follow shaders. Each entry point begins
@@ -56,11 +65,7 @@ const inGroups: Plugin = {
       kind === 'entry-point' ? { path, namespace: 'entry' } : undefined,
     );
     onLoad({ filter: /.*/, namespace: 'entry' }, ({ path }) => {
-      const files = GROUPS.flatMap((folder) =>
-        readdirSync(folder)
-          .filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts'))
-          .map((file) => `${folder}/${file}`),
-      );
+      const files = GROUPS.flatMap(filesOf);
       const imports = [...files.map((file) => `import './${file}';`), `export * from '${path}';`];
       return { contents: imports.join('\n'), resolveDir: '.' };
     });

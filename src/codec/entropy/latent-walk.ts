@@ -81,8 +81,7 @@ export function walkLatents(model: LatentModel, qIndex: number, coder: SymbolCod
   const expectedHere = new Int32Array(positions);
   const foundAround = new Int32Array(positions);
   const expectedAround = new Int32Array(positions);
-  let foundInAll = 0;
-  let expectedInAll = 0;
+  let [foundInAll, expectedInAll] = [0, 0];
   const dependent = model.quantizers > 1;
   let state = 0;
   const [prior0, prior1, prior2, prior3] = contextPrior;
@@ -95,10 +94,7 @@ export function walkLatents(model: LatentModel, qIndex: number, coder: SymbolCod
     const scaleBase = stepPower + fields.scaleShift[qIndex * channels + c] + SCALE_ONE;
     const predictionGain = fields.predictionGain[qIndex * channels + c];
     const w = c * CONTEXT_SOURCES;
-    const w0 = contextWeights[w];
-    const w1 = contextWeights[w + 1];
-    const w2 = contextWeights[w + 2];
-    const w3 = contextWeights[w + 3];
+    const [w0, w1, w2, w3] = contextWeights.subarray(w, w + CONTEXT_SOURCES);
     sumAround(foundHere, foundAround, height, width);
     sumAround(expectedHere, expectedAround, height, width);
 
@@ -110,31 +106,8 @@ export function walkLatents(model: LatentModel, qIndex: number, coder: SymbolCod
       const symbolMean = predictMean(mean[latent], predictionGain, sum, meansPerUnit);
       const base = clampInteger(scale[latent] + scaleBase, 0, SCALE_COUNT - 1);
 
-      const x = p % width;
-      let foundBeside = prior0;
-      let expectedBeside = prior0;
-      if (x > 0) {
-        foundBeside += 2 * found[p - 1];
-        expectedBeside += 2 * expected[p - 1];
-      }
-      if (p >= width) {
-        foundBeside += 2 * found[p - width];
-        expectedBeside += 2 * expected[p - width];
-        if (x > 0) {
-          foundBeside += found[p - width - 1];
-          expectedBeside += expected[p - width - 1];
-        }
-        if (x < width - 1) {
-          foundBeside += found[p - width + 1];
-          expectedBeside += expected[p - width + 1];
-        }
-      }
-      // The mirrored position, which a face resembles.
-      const mirrored = p - x + (width - 1 - x);
-      if (mirrored < p - 1) {
-        foundBeside += found[mirrored];
-        expectedBeside += expected[mirrored];
-      }
+      const foundBeside = prior0 + sumBeside(found, p, width);
+      const expectedBeside = prior0 + sumBeside(expected, p, width);
       const source0 = log2Sixteenths(foundBeside) - log2Sixteenths(expectedBeside);
       const source1 = log2Sixteenths(foundHere[p] + prior1) - log2Sixteenths(expectedHere[p] + prior1);
       const source2 = log2Sixteenths(foundAround[p] + prior2) - log2Sixteenths(expectedAround[p] + prior2);
@@ -145,23 +118,14 @@ export function walkLatents(model: LatentModel, qIndex: number, coder: SymbolCod
       const adjusted = clampInteger(base + contextTable[(base >> 3) * CONTEXT_BUCKETS + bucket], 0, SCALE_COUNT - 1);
       if (trace) {
         trace.scale[latent] = base;
-        const at = latent * CONTEXT_SOURCES;
-        trace.sources[at] = source0;
-        trace.sources[at + 1] = source1;
-        trace.sources[at + 2] = source2;
-        trace.sources[at + 3] = source3;
+        trace.sources.set([source0, source1, source2, source3], latent * CONTEXT_SOURCES);
       }
 
       const quantizer = quantizerOf(state);
       const zone = 2 * quantizer * SCALE_COUNT + base;
-      const symbol = coder.code(
-        latent,
-        adjusted,
-        symbolMean,
-        shapeClass[latent] * SHAPE_BANDS + bandOf[adjusted],
-        deadZone[zone],
-        deadZone[zone + SCALE_COUNT],
-      );
+      const shape = shapeClass[latent] * SHAPE_BANDS + bandOf[adjusted];
+      const deadOuter = deadZone[zone + SCALE_COUNT];
+      const symbol = coder.code(latent, adjusted, symbolMean, shape, deadZone[zone], deadOuter);
       const middle = reconstructionPoint(symbol, quantizer) * (MEAN_UNITS / 2);
       if (dependent) state = nextState(state, symbol);
 
@@ -177,13 +141,35 @@ export function walkLatents(model: LatentModel, qIndex: number, coder: SymbolCod
         trace.quantizer[latent] = quantizer;
       }
     }
-    for (let p = 0; p < positions; p++) {
-      foundHere[p] += found[p] - (foundHere[p] >> 4);
-      expectedHere[p] += expected[p] - (expectedHere[p] >> 4);
-      foundInAll += found[p];
-      expectedInAll += expected[p];
-    }
+    foundInAll += addChannel(found, foundHere);
+    expectedInAll += addChannel(expected, expectedHere);
   }
+}
+
+/**
+ * The magnitudes around a position that come before it in its channel, the nearest ones twice, and that of the mirrored
+ * position, which a face resembles.
+ */
+function sumBeside(magnitudes: Int32Array, p: number, width: number): number {
+  const x = p % width;
+  let sum = x > 0 ? 2 * magnitudes[p - 1] : 0;
+  if (p >= width) {
+    sum += 2 * magnitudes[p - width];
+    if (x > 0) sum += magnitudes[p - width - 1];
+    if (x < width - 1) sum += magnitudes[p - width + 1];
+  }
+  const mirrored = p - x + (width - 1 - x);
+  return mirrored < p - 1 ? sum + magnitudes[mirrored] : sum;
+}
+
+/** Adds a channel's magnitudes to those of earlier channels, the last of which count most. @returns the channel's sum */
+function addChannel(channel: Int32Array, earlier: Int32Array): number {
+  let sum = 0;
+  for (let p = 0; p < channel.length; p++) {
+    earlier[p] += channel[p] - (earlier[p] >> 4);
+    sum += channel[p];
+  }
+  return sum;
 }
 
 /** For each position the sum of the up to eight around it. */

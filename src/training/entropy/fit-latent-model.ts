@@ -68,41 +68,7 @@ export function fitLatentModel(latents: LatentSamples, options: FitOptions): Lat
   const predictors = fitPredictors(source, typical, references);
   progress('predictions at other steps');
   const measured = steps.map((qIndex) => measurePredictors(source, predictors, qIndex, 4 * faces));
-  const { height, width, channels, unit, order, gain } = samples;
-  const shape = laplacianShape();
-  const shapes = new Int32Array(SHAPE_CLASSES * SHAPE_BANDS * SHAPE_ENTRIES);
-  for (let at = 0; at < shapes.length; at += SHAPE_ENTRIES) shapes.set(shape, at);
-  let fields: LatentModelFields = {
-    height,
-    width,
-    channels,
-    steps: samples.steps,
-    gain,
-    unit,
-    order,
-    mean: predictors.mean,
-    scale: Int32Array.from(predictors.distance, (d) => Math.round(8 * Math.log2(Math.max(1, d)))),
-    shapeClass: classify(predictors.heaviness),
-    referenceCount: Int32Array.from(predictors.references, (r) => r.length),
-    references: concatenated(predictors.references),
-    weights: concatenated(predictors.weights),
-    predictionGain: betweenSteps(
-      steps,
-      measured.map((m) => m.gain),
-      samples.steps,
-    ),
-    scaleShift: betweenSteps(
-      steps,
-      measured.map((m) => m.shift),
-      samples.steps,
-    ),
-    contextWeights: new Int32Array(channels * CONTEXT_SOURCES).fill(CONTEXT_WEIGHT_ONE / 4),
-    contextPrior: Int32Array.from(CONTEXT_PRIOR, (n) => n * CONTEXT_UNIT),
-    contextTable: new Int32Array(CONTEXT_ROWS * CONTEXT_BUCKETS),
-    ...magnitudeTables(firstDeadZone(quantizers)),
-    shapes,
-    deadZone: firstDeadZone(quantizers),
-  };
+  let fields = firstFields(samples, predictors, { steps, measured }, quantizers);
   const observed = () => {
     const model = new LatentModel(fields);
     return { model, all: steps.map((qIndex) => observe(source, model, qIndex, faces)) };
@@ -143,6 +109,50 @@ export function fitLatentModel(latents: LatentSamples, options: FitOptions): Lat
   }
   improve(({ model, all }) => ({ shapes: fitShapes(all, model) }));
   return new LatentModel(fields);
+}
+
+/** The fields of a model before contexts, shapes and dead zones are fitted. */
+function firstFields(
+  samples: ReturnType<typeof prepareSamples>,
+  predictors: ReturnType<typeof fitPredictors>,
+  { steps, measured }: { steps: readonly number[]; measured: readonly ReturnType<typeof measurePredictors>[] },
+  quantizers: number,
+): LatentModelFields {
+  const { height, width, channels, unit, order, gain } = samples;
+  const shape = laplacianShape();
+  const shapes = new Int32Array(SHAPE_CLASSES * SHAPE_BANDS * SHAPE_ENTRIES);
+  for (let at = 0; at < shapes.length; at += SHAPE_ENTRIES) shapes.set(shape, at);
+  return {
+    height,
+    width,
+    channels,
+    steps: samples.steps,
+    gain,
+    unit,
+    order,
+    mean: predictors.mean,
+    scale: Int32Array.from(predictors.distance, (d) => Math.round(8 * Math.log2(Math.max(1, d)))),
+    shapeClass: classify(predictors.heaviness),
+    referenceCount: Int32Array.from(predictors.references, (r) => r.length),
+    references: concatenated(predictors.references),
+    weights: concatenated(predictors.weights),
+    predictionGain: betweenSteps(
+      steps,
+      measured.map((m) => m.gain),
+      samples.steps,
+    ),
+    scaleShift: betweenSteps(
+      steps,
+      measured.map((m) => m.shift),
+      samples.steps,
+    ),
+    contextWeights: new Int32Array(channels * CONTEXT_SOURCES).fill(CONTEXT_WEIGHT_ONE / 4),
+    contextPrior: Int32Array.from(CONTEXT_PRIOR, (n) => n * CONTEXT_UNIT),
+    contextTable: new Int32Array(CONTEXT_ROWS * CONTEXT_BUCKETS),
+    ...magnitudeTables(firstDeadZone(quantizers)),
+    shapes,
+    deadZone: firstDeadZone(quantizers),
+  };
 }
 
 function checkSteps(steps: readonly number[], count: number): void {

@@ -1,4 +1,4 @@
-import { CameoError, DeviceLostError } from '../src/common/errors.js';
+import { isLoss } from '../src/gpu/device-keeper.js';
 import type { Gpu } from '../src/gpu/gpu.js';
 import { openBrowserGpu } from '../src/gpu/open.js';
 
@@ -47,7 +47,7 @@ export class GpuSession {
       try {
         return await work(gpu);
       } catch (error) {
-        if (losses >= MAX_LOSSES || !(await causedByLoss(gpu, error))) throw error;
+        if (losses >= MAX_LOSSES || !(await isLoss(gpu, error))) throw error;
         if (performance.now() - start > SOON_MS) losses = 0;
       }
     }
@@ -76,13 +76,6 @@ export class GpuSession {
     this.onState({ kind: 'lost' });
     this.open().catch(() => {}); // whoever needs the device is told; until then the state says it
   }
-}
-
-/** The browser may reject what was pending before it says that the device is lost. */
-async function causedByLoss(gpu: Gpu, error: unknown): Promise<boolean> {
-  if (gpu.lost || error instanceof DeviceLostError) return true;
-  if (error instanceof CameoError) return false;
-  return Promise.race([gpu.device.lost.then(() => true), after(0.2).then(() => gpu.lost)]);
 }
 
 /** What is made once on each device; a failure is not kept. */

@@ -103,7 +103,7 @@ async function sleep(ms: number, signal?: AbortSignal): Promise<void> {
 }
 
 /** Whether an error comes from the loss of this device, which may be known only a moment after it. */
-async function isLoss(gpu: Gpu, error: unknown): Promise<boolean> {
+export async function isLoss(gpu: Gpu, error: unknown): Promise<boolean> {
   if (gpu.lost || error instanceof DeviceLostError) return true;
   if (error instanceof CameoError && !(error instanceof GpuError)) return false;
   const news = new Promise<false>((resolve) => setTimeout(() => resolve(false), NEWS_MS));

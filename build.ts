@@ -13,6 +13,9 @@ import { stripWgsl } from './build-wgsl.js';
 
 const SHADER = /[\\/]shaders[\\/][^\\/]*(?:[\\/][^\\/]*)?\.ts$/;
 
+/** What the command is entered by, and what it loads later. */
+const COMMAND = /[\\/]src[\\/]cli[\\/](?:main|measure-and-train)\.ts$/;
+
 const shortShaders: Plugin = {
   name: 'short shaders',
   setup({ onLoad }) {
@@ -72,12 +75,26 @@ const inGroups: Plugin = {
   },
 };
 
-/** A source map that shows shaders as they were written; `stripWgsl` keeps their lines. */
-function withWrittenShaders(path: string, text: string): string {
+/**
+ * Lets the command, and the part that it loads later, reach the whole engine: modules that some entry points reach and others
+ * do not would be chunks of their own, far from what gzip finds like them.
+ */
+const wholeEngine: Plugin = {
+  name: 'whole engine',
+  setup({ onLoad }) {
+    onLoad({ filter: COMMAND }, ({ path }) => ({
+      contents: `${readFileSync(path, 'utf8')}export * from '../engine.js';\n`,
+      loader: 'ts',
+    }));
+  },
+};
+
+/** A source map that shows what the plugins changed as it was written: they keep its lines. */
+function withWrittenSources(path: string, text: string): string {
   const map = JSON.parse(text) as { sources: string[]; sourcesContent: string[] };
   map.sources.forEach((source, k) => {
     const file = join(dirname(path), source);
-    if (SHADER.test(file)) map.sourcesContent[k] = readFileSync(file, 'utf8');
+    if (SHADER.test(file) || COMMAND.test(file)) map.sourcesContent[k] = readFileSync(file, 'utf8');
     // The sources are not in the package, so that names from the repository's root say more than ways to it.
     map.sources[k] = relative('.', file).split(sep).join('/');
   });
@@ -85,32 +102,28 @@ function withWrittenShaders(path: string, text: string): string {
 }
 
 const outdir = process.argv[2] ?? 'dist';
-const libraries: Record<string, string> = { index: 'src/index.ts', engine: 'src/engine.ts', node: 'src/node.ts' };
-// Alone: chunks that libraries shared with the command would stand in an order that gzip shortens less.
-const command: Record<string, string> = existsSync('src/cli/main.ts') ? { cli: 'src/cli/main.ts' } : {};
+const entryPoints: Record<string, string> = { index: 'src/index.ts', engine: 'src/engine.ts', node: 'src/node.ts' };
+if (existsSync('src/cli/main.ts')) entryPoints.cli = 'src/cli/main.ts';
 
-const bundles = [libraries, command].map((entryPoints) =>
-  build({
-    entryPoints,
-    outdir,
-    bundle: true,
-    format: 'esm',
-    target: 'es2022',
-    splitting: true,
-    sourcemap: true,
-    chunkNames: 'chunk-[hash]',
-    logLevel: 'warning',
-    logOverride: { 'ignored-bare-import': 'silent' },
-    write: false,
-    packages: 'external',
-    plugins: [bundled, inGroups, shortShaders],
-  }),
-);
-const outputFiles = (await Promise.all(bundles)).flatMap(({ outputFiles }) => outputFiles);
+const { outputFiles } = await build({
+  entryPoints,
+  outdir,
+  bundle: true,
+  format: 'esm',
+  target: 'es2022',
+  splitting: true,
+  sourcemap: true,
+  chunkNames: 'chunk-[hash]',
+  logLevel: 'warning',
+  logOverride: { 'ignored-bare-import': 'silent' },
+  write: false,
+  packages: 'external',
+  plugins: [bundled, inGroups, wholeEngine, shortShaders],
+});
 rmSync(outdir, { recursive: true, force: true });
 mkdirSync(outdir, { recursive: true });
 for (const { path, text } of outputFiles) {
-  writeFileSync(path, path.endsWith('.map') ? withWrittenShaders(path, text) : text, {
+  writeFileSync(path, path.endsWith('.map') ? withWrittenSources(path, text) : text, {
     mode: path.endsWith('cli.js') ? 0o755 : 0o644,
   });
 }

@@ -6,9 +6,9 @@ import { integer } from '../src/cli/numbers.js';
 import { ArgumentError, CameoError } from '../src/common/errors.js';
 import { writeFileAtomic } from '../src/data/files/atomic-file.js';
 import { PACKAGE_ROOT } from '../src/data/files/package-root.js';
-import { runFacts } from '../src/evaluation/reports/collect-facts.js';
+import { runMetadata } from '../src/evaluation/reports/collect-metadata.js';
 import { gitCommit } from '../src/evaluation/reports/git-commit.js';
-import { factTexts, listLines } from '../src/evaluation/reports/run-facts.js';
+import { listLines, metadataTexts } from '../src/evaluation/reports/run-metadata.js';
 import { markdownTable } from '../src/evaluation/reports/tables.js';
 import type { Gpu } from '../src/gpu/gpu.js';
 import type { Filters } from './core/choose.js';
@@ -124,15 +124,15 @@ async function compare(other: string, options: Options): Promise<void> {
     columns: ['Kind', 'Shapes', 'Geometric mean', 'of compiling', 'Slowest shape'],
     rows: kindRows(compared),
   };
-  const facts = [
+  const metadata = [
     `Before: commit ${before.commit}; each by the least of its times, in turn`,
-    ...factTexts({
-      ...runFacts(after.gpu.description, after.commit),
+    ...metadataTexts({
+      ...runMetadata(after.gpu.description, after.commit),
       command: `tsx bench/compare-trees.ts ${process.argv.slice(2).join(' ')}`,
     }),
   ];
   const path = join(options.out, `compare-${adapterSlug(after.gpu.description)}.md`);
-  await writeFileAtomic(path, `# Speed before and after\n\n${listLines(facts)}\n\n${markdownTable(table)}\n`);
+  await writeFileAtomic(path, `# Speed before and after\n\n${listLines(metadata)}\n\n${markdownTable(table)}\n`);
   console.log(`\n${markdownTable(table)}\n\nwritten: ${path}`);
   before.gpu.destroy();
   after.gpu.destroy();

@@ -13,9 +13,9 @@ import { listFaces } from '../src/data/faces/face-listing.js';
 import { writeFileAtomic } from '../src/data/files/atomic-file.js';
 import { readJson } from '../src/data/files/read-file.js';
 import { readImage } from '../src/data/pictures/image.js';
-import { runFacts } from '../src/evaluation/reports/collect-facts.js';
+import { runMetadata } from '../src/evaluation/reports/collect-metadata.js';
 import { gitCommit } from '../src/evaluation/reports/git-commit.js';
-import { deviceText, programText, type RunFacts } from '../src/evaluation/reports/run-facts.js';
+import { deviceText, programText, type RunMetadata } from '../src/evaluation/reports/run-metadata.js';
 import { markdownTable } from '../src/evaluation/reports/tables.js';
 import type { Gpu } from '../src/gpu/gpu.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
@@ -43,7 +43,7 @@ interface Loss {
 }
 
 interface Result {
-  run: RunFacts;
+  run: RunMetadata;
   processors: number;
   /** Programs that wanted a processor, over the last quarter of an hour: with more than `processors`, times are too long. */
   load: number;
@@ -152,7 +152,7 @@ async function measure(folder: string, faces: number, bytes: number): Promise<Re
     const { samples, losses, medianBatchSeconds } = watch;
     return {
       run: {
-        ...runFacts(watch.gpu.description, commit),
+        ...runMetadata(watch.gpu.description, commit),
         command: `npx tsx bench/encode-many.ts ${process.argv.slice(2).join(' ')}`.trim(),
       },
       processors: availableParallelism(),

@@ -8,8 +8,8 @@ import { writeFileAtomic } from '../src/data/files/atomic-file.js';
 import { greyAsRgb } from '../src/evaluation/codecs/jpeg.js';
 import { psnr } from '../src/evaluation/metrics/picture-quality.js';
 import { cosineSimilarity } from '../src/evaluation/metrics/verification.js';
-import { runFacts } from '../src/evaluation/reports/collect-facts.js';
-import { factTexts, listLines } from '../src/evaluation/reports/run-facts.js';
+import { runMetadata } from '../src/evaluation/reports/collect-metadata.js';
+import { listLines, metadataTexts } from '../src/evaluation/reports/run-metadata.js';
 import { markdownTable } from '../src/evaluation/reports/tables.js';
 import { embedFaces } from '../src/evaluation/verification/embed-pictures.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
@@ -74,7 +74,10 @@ try {
     }
     codec.dispose();
   }
-  const facts = { ...runFacts(gpu.description), command: `tsx bench/held-out.ts ${process.argv.slice(2).join(' ')}` };
+  const metadata = {
+    ...runMetadata(gpu.description),
+    command: `tsx bench/held-out.ts ${process.argv.slice(2).join(' ')}`,
+  };
   const table = markdownTable({
     title: 'Models of the codec on held-out faces',
     columns: ['Budget, bytes', 'Model', 'Bytes', 'PSNR, dB', ...RECOGNIZERS.map((name) => `1 − cos, ${name}`)],
@@ -83,7 +86,7 @@ try {
   });
   await writeFileAtomic(
     `results/codecs/held-out${grey ? '-grey' : ''}.md`,
-    `# Models of the codec on held-out faces\n\n${listLines(factTexts(facts))}\n\n${table}\n`,
+    `# Models of the codec on held-out faces\n\n${listLines(metadataTexts(metadata))}\n\n${table}\n`,
   );
 } finally {
   for (const one of recognizers) one.dispose();

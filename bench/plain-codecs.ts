@@ -11,9 +11,9 @@ import type { ForeignCodec } from '../src/evaluation/codecs/foreign-codec.js';
 import { COMMENT_BYTES, decodeJpeg2000, encodeJpeg2000AtMost, JPEG2000 } from '../src/evaluation/codecs/jpeg2000.js';
 import { compareCodecs } from '../src/evaluation/comparison/compare-codecs.js';
 import { baselineEncoder } from '../src/evaluation/comparison/face-encoders.js';
-import { runFacts } from '../src/evaluation/reports/collect-facts.js';
+import { runMetadata } from '../src/evaluation/reports/collect-metadata.js';
 import { accuracyText, percent } from '../src/evaluation/reports/percent.js';
-import { deviceText, factTexts, listLines } from '../src/evaluation/reports/run-facts.js';
+import { deviceText, listLines, metadataTexts } from '../src/evaluation/reports/run-metadata.js';
 import { markdownTable } from '../src/evaluation/reports/tables.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
 
@@ -72,7 +72,7 @@ const recognizer = await openRecognizer(gpu, RECOGNIZER, recognizerPlaces());
 try {
   const faces = await lfw.crops(() => {});
   const cache = new EncodingCache(encodingsFolder());
-  const facts = { ...runFacts(gpu.description), command: ['tsx bench/plain-codecs.ts', ...args].join(' ') };
+  const metadata = { ...runMetadata(gpu.description), command: ['tsx bench/plain-codecs.ts', ...args].join(' ') };
   const { conditions } = await compareCodecs({
     gpu,
     pairs: lfw.pairs,
@@ -84,7 +84,7 @@ try {
     mixes: ['both', 'reference'],
     cacheOf: ({ modelId }, row) => cacheFile('embeddings', modelId, `${row}.safetensors`),
     sampleBudget: BUDGETS[0],
-    run: { commit: facts.commit, date: facts.date, device: deviceText(facts), command: facts.command },
+    run: { commit: metadata.commit, date: metadata.date, device: deviceText(metadata), command: metadata.command },
     onRow: ({ title, budget, verdicts: [both] }) =>
       console.log(title, budget, both ? accuracyText(both.figures) : 'makes no file for too many'),
   });
@@ -104,7 +104,7 @@ try {
   });
   await writeFileAtomic(
     'results/codecs/plain.md',
-    `# Codecs that are not tuned for each face\n\n${listLines(factTexts(facts))}\n\n${table}\n`,
+    `# Codecs that are not tuned for each face\n\n${listLines(metadataTexts(metadata))}\n\n${table}\n`,
   );
 } finally {
   recognizer.dispose();

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { centredUniform } from '../src/common/random.js';
 import { writeFileAtomic } from '../src/data/files/atomic-file.js';
 import { PACKAGE_ROOT } from '../src/data/files/package-root.js';
-import { runFacts } from '../src/evaluation/reports/collect-facts.js';
-import { factTexts, listLines } from '../src/evaluation/reports/run-facts.js';
+import { runMetadata } from '../src/evaluation/reports/collect-metadata.js';
+import { listLines, metadataTexts } from '../src/evaluation/reports/run-metadata.js';
 import { markdownTable } from '../src/evaluation/reports/tables.js';
 import type { Command, Gpu } from '../src/gpu/gpu.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
@@ -124,13 +124,13 @@ const table = {
   ],
 };
 const { channels, units } = config.model;
-const facts = [
+const metadata = [
   `A step of ${faces} faces, channels ${channels.join('-')}, units ${units.join('-')}, ${CLASSES} classes`,
-  ...factTexts({ ...runFacts(gpu.description), command: `tsx bench/recognizer-step.ts ${path} ${batch}` }),
+  ...metadataTexts({ ...runMetadata(gpu.description), command: `tsx bench/recognizer-step.ts ${path} ${batch}` }),
 ];
 await writeFileAtomic(
   join(PACKAGE_ROOT, 'results', 'recognizer-step.md'),
-  `# Where a training step of the recogniser goes\n\n${listLines(facts)}\n\n${markdownTable(table)}\n`,
+  `# Where a training step of the recogniser goes\n\n${listLines(metadata)}\n\n${markdownTable(table)}\n`,
 );
 console.log(
   sorted

@@ -120,7 +120,7 @@ async function measure({ packages, everything, conv, leaveOut, fetched, ...what 
 const kilobytes = (bytes: number): string =>
   bytes < 1e6 ? `${(bytes / 1000).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(2)} MB`;
 
-function report(rows: readonly Row[], facts: Record<string, string>): string {
+function report(rows: readonly Row[], metadata: Record<string, string>): string {
   const both = (size: BundleSize | null) => (size ? `${kilobytes(size.gzip)} (${kilobytes(size.bytes)})` : '');
   const table = markdownTable({
     title: '',
@@ -137,7 +137,7 @@ function report(rows: readonly Row[], facts: Record<string, string>): string {
   const budgets = Object.entries(BUDGETS).map(([name, bytes]) => `\`${name}\` ${kilobytes(bytes)}`);
   return `# Sizes of bundles
 
-${Object.entries(facts)
+${Object.entries(metadata)
   .map(([name, value]) => `${name}: ${value}  `)
   .join('\n')}
 
@@ -176,13 +176,16 @@ for (const contender of CONTENDERS) {
   if (!missing.includes(contender.packages[0])) rows.push(await measure(contender));
 }
 const esbuild = JSON.parse(readFileSync(join(ROOT, 'node_modules', 'esbuild', 'package.json'), 'utf8')).version;
-const facts = {
+const metadata = {
   Command: 'npm run sizes',
   Date: new Date().toISOString(),
   Commit: gitCommit() ?? 'unknown',
   Tools: `esbuild ${esbuild}, gzip by pako, Node ${process.versions.node}`,
 };
-const text = report(rows, facts);
-await writeFileAtomic(join(ROOT, 'results', 'bundle-sizes.json'), `${JSON.stringify({ ...facts, rows }, null, 2)}\n`);
+const text = report(rows, metadata);
+await writeFileAtomic(
+  join(ROOT, 'results', 'bundle-sizes.json'),
+  `${JSON.stringify({ ...metadata, rows }, null, 2)}\n`,
+);
 await writeFileAtomic(join(ROOT, 'results', 'bundle-sizes.md'), text);
 console.log(text);

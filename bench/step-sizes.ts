@@ -6,8 +6,8 @@ import { CounterRandom } from '../src/common/random.js';
 import { openRecognizer } from '../src/data/checkpoints/recognizer-source.js';
 import { FACE_BYTES, type FaceSet, openFaceFolder } from '../src/data/faces/face-set.js';
 import { writeFileAtomic } from '../src/data/files/atomic-file.js';
-import { runFacts } from '../src/evaluation/reports/collect-facts.js';
-import { factTexts, listLines } from '../src/evaluation/reports/run-facts.js';
+import { runMetadata } from '../src/evaluation/reports/collect-metadata.js';
+import { listLines, metadataTexts } from '../src/evaluation/reports/run-metadata.js';
 import { markdownTable } from '../src/evaluation/reports/tables.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
 import { quantizationInputs } from '../src/models/klt-autoencoder.js';
@@ -173,7 +173,7 @@ try {
       console.log(rows.at(-1)!.join('  '));
     }
   }
-  const facts = { ...runFacts(gpu.description), command: `tsx bench/step-sizes.ts ${training} ${validation}` };
+  const metadata = { ...runMetadata(gpu.description), command: `tsx bench/step-sizes.ts ${training} ${validation}` };
   const table = markdownTable({
     title: 'Other step sizes of the components',
     columns: ['Index', 'Steps', 'Bytes (estimated)', 'PSNR, dB', ...RECOGNIZERS.map((name) => `1 − cos, ${name}`)],
@@ -182,7 +182,7 @@ try {
   });
   await writeFileAtomic(
     'results/codecs/step-sizes.md',
-    `# Would other step sizes serve recognisers better?\n\n${listLines(factTexts(facts))}\n\n${table}\n`,
+    `# Would other step sizes serve recognisers better?\n\n${listLines(metadataTexts(metadata))}\n\n${table}\n`,
   );
 } finally {
   for (const one of recognizers) one.dispose();

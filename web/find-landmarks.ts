@@ -24,7 +24,7 @@ type FaceDetectorApi = new (options: {
 };
 
 /** How much of a picture the aligned crop takes where nothing says where the face is. */
-const USUAL_SHARE = 0.7;
+const DEFAULT_SHARE = 0.7;
 
 export interface FoundLandmarks {
   points: FaceLandmarks;
@@ -54,7 +54,7 @@ const placed = (map: Similarity): FaceLandmarks =>
 
 /** A face in the middle of a picture. */
 export function centred(width: number, height: number): FaceLandmarks {
-  const a = USUAL_SHARE * Math.min(width / FACE_WIDTH, height / FACE_HEIGHT);
+  const a = DEFAULT_SHARE * Math.min(width / FACE_WIDTH, height / FACE_HEIGHT);
   return placed({ a, b: 0, tx: (width - a * FACE_WIDTH) / 2, ty: (height - a * FACE_HEIGHT) / 2 });
 }
 

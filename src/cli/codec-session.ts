@@ -36,7 +36,7 @@ export class CodecSession {
   }
 
   /** The codec to use where nothing else tells. */
-  get usualKind(): CodecKind {
+  get defaultKind(): CodecKind {
     return this.chosen?.kind ?? (areShipped('budget') ? 'budget' : 'png');
   }
 

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { leastFaceBytes } from '../codec/face-codec.js';
+import { minFaceBytes } from '../codec/face-codec.js';
 import { ArgumentError } from '../common/errors.js';
 import type { ReadRecognizer } from '../data/checkpoints/recognizer-source.js';
 import type { FaceSet } from '../data/faces/face-set.js';
@@ -119,7 +119,7 @@ export interface CodecsInputs {
   groups: FaceSet | null;
   goals?: GoalSpec[];
   /** The least budget, in bytes, that serves every face. */
-  leastBytes: number;
+  minBytes: number;
 }
 
 /** @throws ArgumentError, FileError, CheckpointError; CameoError for a package that a codec needs and that is missing */
@@ -131,17 +131,17 @@ export async function readCodecsInputs(options: CodecsOptions, request: CodecsRe
   const groups =
     options.groups === undefined ? null : await openFaceFolder(options.groups, { split: 'test', sources: ['utk'] });
   const extraModels = await Promise.all(request.extraModels.map(({ path }) => weightsOf(path)));
-  const leastBytes = leastFaceBytes(weights.file.tables.model, 'bare');
+  const minBytes = minFaceBytes(weights.file.tables.model, 'bare');
   for (const budget of request.budgets) {
-    if (budget < leastBytes) {
-      throw new ArgumentError(`--budgets: ${budget}; a Cameo face takes at least ${leastBytes} bytes`);
+    if (budget < minBytes) {
+      throw new ArgumentError(`--budgets: ${budget}; a Cameo face takes at least ${minBytes} bytes`);
     }
   }
   const recognizers: ReadRecognizer[] = [];
   for (const name of options.recognizers.split(',')) recognizers.push(await recognizerFor(name));
   const plain = request.codecs.some(({ name }) => name === AUTOENCODER_PNG) ? await autoencoderWeights() : null;
   await tryCodecs(FOREIGN_CODECS.filter((codec) => request.codecs.some(({ name }) => name === codec.name)));
-  return { lfw, weights, extraModels, plain, recognizers, groups, goals, leastBytes };
+  return { lfw, weights, extraModels, plain, recognizers, groups, goals, minBytes };
 }
 
 /** Weights of the autoencoder that ships. */

@@ -47,7 +47,7 @@ const BUDGETS = [300, 500];
 
 /** Every rate of the PNG codec, or two budgets of the other one; and the suffix of the files. */
 async function settingsOf(session: CodecSession): Promise<{ settings: DemoSetting[]; suffix: string }> {
-  if (session.usualKind === 'png') {
+  if (session.defaultKind === 'png') {
     const codec = await session.pngCodec();
     const settings = Array.from({ length: codec.rates }, (_, rate) => ({
       name: `rate ${rate}`,
@@ -71,7 +71,7 @@ async function settingsOf(session: CodecSession): Promise<{ settings: DemoSettin
 async function runAll({ out, model, limit }: DemoOptions): Promise<void> {
   const start = performance.now();
   const session = await CodecSession.open(model);
-  const { modelId } = await session.weights(session.usualKind);
+  const { modelId } = await session.weights(session.defaultKind);
   const outputs = await Outputs.in(out);
   await outputs.reserve(['contact-sheet.png', 'report.html'], [session.chosen?.path]);
   await tryBaselines();

@@ -172,9 +172,9 @@ export async function doctor(print: (line: string) => void = printLine): Promise
 
 /** The same as keys of the JSON document. */
 async function doctorInJson(): Promise<number> {
-  const { environment: facts, adapters, taken, failure, advice } = await examine(environment());
+  const { environment: found, adapters, taken, failure, advice } = await examine(environment());
   addJson({
-    environment: facts,
+    environment: found,
     adapters: adapters.map((adapter) => {
       const { found, refused, description, features, limits } = adapter;
       const { name, kind, backend } = found;

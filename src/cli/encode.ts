@@ -135,7 +135,7 @@ interface OpenTargets extends Targets {
 
 /** What the faces become, and how. */
 async function encoderFor(session: CodecSession, options: EncodeOptions, signal: AbortSignal) {
-  const settings = settingsOf(options, session.usualKind);
+  const settings = settingsOf(options, session.defaultKind);
   const device = { signal, onLost: ({ message }: Error) => note(`${message}: going on with a new one`) };
   const { container, bytes } = settings;
   const counted = countedContainer(container, {
@@ -162,7 +162,7 @@ async function openTargets(
     const outputs = await Outputs.in(out);
     outputs.protect(photos.filter((photo) => photo.toLowerCase().endsWith(suffix)));
     targets.lock = await WriterLock.take(join(out, `${DONE}.lock`), out);
-    targets.files = { outputs, suffix, done: await DoneList.open(join(out, DONE), encoder.facts) };
+    targets.files = { outputs, suffix, done: await DoneList.open(join(out, DONE), encoder.settings) };
   }
   if (path !== undefined) {
     await Outputs.in(dirname(path));

@@ -28,9 +28,9 @@ import {
   writeScores,
 } from '../evaluation/comparison/earlier-rows.js';
 import type { FaceEncoder } from '../evaluation/comparison/face-encoders.js';
-import { runFacts } from '../evaluation/reports/collect-facts.js';
+import { runMetadata } from '../evaluation/reports/collect-metadata.js';
 import { gitCommit } from '../evaluation/reports/git-commit.js';
-import { deviceText } from '../evaluation/reports/run-facts.js';
+import { deviceText } from '../evaluation/reports/run-metadata.js';
 import { LazyDevice } from '../gpu/device-source.js';
 import {
   AUTOENCODER_PNG,
@@ -160,7 +160,7 @@ async function compare(options: CodecsOptions, request: CodecsRequest, inputs: C
     stages.update(name, done, total);
   };
   try {
-    const { lfw, recognizers, leastBytes } = inputs;
+    const { lfw, recognizers, minBytes } = inputs;
     const faces = await lfw.crops((done, total) => onProgress('aligning faces', done, total));
     const setting = settingId({ pairs: lfw.pairs, faces, recognizers, mixes: request.mixes, single: request.single });
     const earlier = options.extend ? await earlierReport(options.out, setting, lfw.pairs.length) : null;
@@ -170,17 +170,17 @@ async function compare(options: CodecsOptions, request: CodecsRequest, inputs: C
     const encoders = await codecs.asked(request);
     const everyCodec = await codecs.every(earlier?.conditions.some(({ codec }) => codec === AUTOENCODER_PNG) ?? false);
     const kept = rowsToKeep(earlier, [...everyCodec, ...encoders]);
-    const facts = runFacts(gpu.description, commit);
+    const metadata = runMetadata(gpu.description, commit);
     const pictures = [...faces.keys()];
     const originals = pictures.map((name) => faces.get(name)!);
-    const seconds = await secondsOf(codecs.cameo, originals.slice(0, TIMED_FACES), Math.max(leastBytes, 500));
-    const head = { ...facts, ...reportHead(options, request, inputs, codecs, earlier, kept), setting, seconds };
+    const seconds = await secondsOf(codecs.cameo, originals.slice(0, TIMED_FACES), Math.max(minBytes, 500));
+    const head = { ...metadata, ...reportHead(options, request, inputs, codecs, earlier, kept), setting, seconds };
     const keptGroups: GroupFigures[] = earlier?.model.id === codecs.cameo.modelId ? earlier.groups : [];
     const { budgets, mixes, single } = request;
     const sampleBudget = budgets.includes(300) ? 300 : budgets[0];
     const { conditions, samples } = await compareCodecs({
       ...{ gpu, pairs: lfw.pairs, faces, personOf: lfwPerson, encoders, budgets, recognizers, mixes, single },
-      run: { commit, date: facts.date, device: deviceText(facts), command: facts.command },
+      run: { commit, date: metadata.date, device: deviceText(metadata), command: metadata.command },
       earlier: kept,
       earlierEncoders: everyCodec,
       cacheOf: ({ modelId }, row) => cacheFile('embeddings', modelId, `${row}.safetensors`),

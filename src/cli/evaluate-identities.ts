@@ -5,10 +5,10 @@ import type { FaceEntry, Split } from '../data/faces/face-listing.js';
 import { openFaceFolder } from '../data/faces/face-set.js';
 import { checkTarget, writeFileAtomic } from '../data/files/atomic-file.js';
 import { cosineSimilarity, type OperatingPoint, tarAtFar } from '../evaluation/metrics/verification.js';
-import { runFacts } from '../evaluation/reports/collect-facts.js';
+import { runMetadata } from '../evaluation/reports/collect-metadata.js';
 import { gitCommit } from '../evaluation/reports/git-commit.js';
 import { percent } from '../evaluation/reports/percent.js';
-import { factTexts, listLines, type RunFacts } from '../evaluation/reports/run-facts.js';
+import { listLines, metadataTexts, type RunMetadata } from '../evaluation/reports/run-metadata.js';
 import { markdownTable, textTable } from '../evaluation/reports/tables.js';
 import { embedPictures } from '../evaluation/verification/embed-pictures.js';
 import { noteOwn } from './note-own.js';
@@ -102,7 +102,7 @@ interface GroupResult {
   points: Point[];
 }
 
-interface IdentitiesReport extends RunFacts {
+interface IdentitiesReport extends RunMetadata {
   model: { name: string; id: string; embedding: 'single' | 'flip' };
   data: { split: IdentitiesOptions['split']; faces: number; identities: number };
   groups: GroupResult[];
@@ -151,7 +151,7 @@ async function run(options: IdentitiesOptions): Promise<void> {
       points: FARS.map((far) => ({ wanted: far, ...tarAtFar(genuine, impostor, far) })),
     }));
     const report: IdentitiesReport = {
-      ...runFacts(gpu.description, commit),
+      ...runMetadata(gpu.description, commit),
       model: { name: opened.name, id: opened.modelId, embedding: options.single ? 'single' : 'flip' },
       data: { split: options.split, faces: entries.length, identities: new Set(entries.map((e) => e.identity)).size },
       groups: results,
@@ -176,15 +176,15 @@ async function writeReport(path: string, report: IdentitiesReport, results: read
     ]),
     note: 'Thresholds of each group are its own. A FAR below one over the number of impostor pairs means none was accepted.',
   };
-  const facts = [
+  const metadata = [
     `${data.faces} faces of ${data.identities} identities`,
     `Recogniser: ${model.name} (weights ${model.id}), ${model.embedding === 'single' ? 'the picture alone' : 'the picture and its mirror image'}`,
-    ...factTexts(report),
+    ...metadataTexts(report),
   ];
   await writeFileAtomic(`${path}.json`, `${JSON.stringify(report, null, 2)}\n`);
   await writeFileAtomic(
     `${path}.md`,
-    `# ${model.name} on held-out identities\n\n${listLines(facts)}\n\n${markdownTable(table)}\n`,
+    `# ${model.name} on held-out identities\n\n${listLines(metadata)}\n\n${markdownTable(table)}\n`,
   );
   print(textTable(table));
 }

@@ -7,7 +7,7 @@ import { type FacePair, parseLandmarkLines, parsePairs } from '../data/faces/lfw
 import { writeFileAtomic } from '../data/files/atomic-file.js';
 import { readText } from '../data/files/read-file.js';
 import { cosineSimilarity } from '../evaluation/metrics/verification.js';
-import { runFacts } from '../evaluation/reports/collect-facts.js';
+import { runMetadata } from '../evaluation/reports/collect-metadata.js';
 import { gitCommit } from '../evaluation/reports/git-commit.js';
 import { embedPictures, type FacePicture } from '../evaluation/verification/embed-pictures.js';
 import {
@@ -134,7 +134,7 @@ async function run(kind: 'lfw' | 'pairs', title: string, options: PairOptions): 
     const scored = usable.map(({ same, fold }, k) => ({ score: scores[k], same, fold }));
     const report: PairReport = {
       title,
-      ...runFacts(gpu.description, commit),
+      ...runMetadata(gpu.description, commit),
       model: {
         name: opened.name,
         id: opened.modelId,

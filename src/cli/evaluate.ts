@@ -8,7 +8,7 @@ import { tryBaselines } from '../evaluation/codecs/try-codecs.js';
 import { evaluateAutoencoder } from '../evaluation/quality/autoencoder-evaluation.js';
 import { type AutoencoderReport, autoencoderReportMarkdown } from '../evaluation/reports/autoencoder-report.js';
 import { meansTable, rateDistortionPlot } from '../evaluation/reports/codec-tables.js';
-import { runFacts } from '../evaluation/reports/collect-facts.js';
+import { runMetadata } from '../evaluation/reports/collect-metadata.js';
 import { textTable } from '../evaluation/reports/tables.js';
 import { CodecSession } from './codec-session.js';
 import { complain } from './complain.js';
@@ -96,7 +96,7 @@ async function evaluateFaces(options: EvaluateOptions, name: string): Promise<vo
 
     const { faces } = rates[0].all;
     const report: AutoencoderReport = {
-      ...runFacts(description),
+      ...runMetadata(description),
       model: { id: weights.modelId, config: weights.file.config },
       data: { split, facesInSplit, faces, unreadable: [...set.unreadable] },
       rates,

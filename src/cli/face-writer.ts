@@ -1,7 +1,7 @@
 import { ENCODER_VERSION } from '../codec/byte-budget.js';
 import type { FaceSymbols } from '../codec/container/face-code.js';
 import { encodeMany, type FaceInput, type FailedFace } from '../codec/encode-many.js';
-import { type AnyContainer, type FaceContainer, leastFaceBytes } from '../codec/face-codec.js';
+import { type AnyContainer, type FaceContainer, minFaceBytes } from '../codec/face-codec.js';
 import { encodePngs } from '../codec/png/encode-pngs.js';
 import { ArgumentError } from '../common/errors.js';
 import type { DeviceKeeperOptions } from '../gpu/device-keeper.js';
@@ -29,8 +29,8 @@ export interface FaceFile<F> {
 export interface Encoder {
   /** One result a face, in their order. */
   encode<F extends FaceInput>(faces: AsyncIterable<F>): AsyncGenerator<FaceFile<F> | FailedFace<F>>;
-  /** All that decides what a face becomes. */
-  facts: string;
+  /** All that decides what a face becomes, as a text. */
+  settings: string;
 }
 
 /**
@@ -57,8 +57,8 @@ export async function budgetEncoder(
 ): Promise<Encoder> {
   const { file: weights } = await session.weights('budget');
   const { model } = weights.tables;
-  const least = leastFaceBytes(model, counted);
-  if (bytes < least) throw new ArgumentError(`--bytes ${bytes}: a face takes at least ${least} bytes here`);
+  const min = minFaceBytes(model, counted);
+  if (bytes < min) throw new ArgumentError(`--bytes ${bytes}: a face takes at least ${min} bytes here`);
   return {
     async *encode(faces) {
       for await (const face of encodeMany(faces, {
@@ -73,7 +73,7 @@ export async function budgetEncoder(
       }
     },
     // The last key has the name that it had when the first of these were written.
-    facts: JSON.stringify({ model: model.idText, encoder: ENCODER_VERSION, container, bytes, holder: counted }),
+    settings: JSON.stringify({ model: model.idText, encoder: ENCODER_VERSION, container, bytes, holder: counted }),
   };
 }
 
@@ -99,6 +99,6 @@ export async function pngEncoder(
         else yield { input: face.input, file: face.result };
       }
     },
-    facts: JSON.stringify({ model: modelId, container: 'png', bytes, rate: rate ?? 0 }),
+    settings: JSON.stringify({ model: modelId, container: 'png', bytes, rate: rate ?? 0 }),
   };
 }

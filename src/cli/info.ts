@@ -59,7 +59,7 @@ quantization index) or rate, and grey; for an archive faces, whole (null if not 
           }
           const bytes = await readCompact(file, kind);
           const face = await { png: describePng, file: describeFace, bare: describeBare }[kind](bytes, session);
-          described.push({ path, kind, bytes: bytes.length, ...factsOf(face) });
+          described.push({ path, kind, bytes: bytes.length, ...describedOf(face) });
           if (!isJson()) printFace(path, bytes.length, face);
         });
       }
@@ -98,18 +98,18 @@ interface FaceDescription {
 const matches = (model: string, weights: Weights | undefined): boolean | null =>
   weights ? weights.modelId.endsWith(model) : null;
 
-const factsOf = ({ title: _title, weights, ...facts }: FaceDescription) => ({
-  ...facts,
-  matches: matches(facts.model, weights),
+const describedOf = ({ title: _title, weights, ...described }: FaceDescription) => ({
+  ...described,
+  matches: matches(described.model, weights),
 });
 
 function printFace(path: string, bytes: number, face: FaceDescription): void {
   const { version, model, weights, checked, step, grey, rate, latents, title } = face;
   const size = `${path}: ${sizeText(bytes)}, ${checkText(checked)}`;
-  const facts = latents
+  const coding = latents
     ? `rate ${rate}, latents ${latents.join('×')} (height×width×channels)`
     : `quantization index ${step}, ${colourText(grey!)}`;
-  print(`${size}\n  ${title}, format version ${version}, ${facts}\n${modelLine(model, weights)}`);
+  print(`${size}\n  ${title}, format version ${version}, ${coding}\n${modelLine(model, weights)}`);
 }
 
 /** @param modelId as much of it as the file has: its end */

@@ -6,10 +6,10 @@ import type { Split } from '../data/faces/face-listing.js';
 import { type FaceSet, openFaceFolder } from '../data/faces/face-set.js';
 import { firstFaces, labelFaces } from '../data/faces/identity-set.js';
 import { writeFileAtomic } from '../data/files/atomic-file.js';
-import { runFacts } from '../evaluation/reports/collect-facts.js';
+import { runMetadata } from '../evaluation/reports/collect-metadata.js';
 import { gitCommit } from '../evaluation/reports/git-commit.js';
 import { percent } from '../evaluation/reports/percent.js';
-import { factTexts, listLines } from '../evaluation/reports/run-facts.js';
+import { listLines, metadataTexts } from '../evaluation/reports/run-metadata.js';
 import { markdownTable, textTable } from '../evaluation/reports/tables.js';
 import { type Contender, type ContenderResult, compareNetworks, loadingMs } from '../training/compare-networks.js';
 import { DEFAULT_RECOGNITION_TRAINING, type RecognitionTrainingConfig } from '../training/recognition-config.js';
@@ -131,24 +131,24 @@ async function run(options: ArchitecturesOptions): Promise<void> {
       degrade: { share: 0.5, covered: 0.1, grey: 0.05 },
     });
     const report = {
-      ...runFacts(gpu.description, commit),
+      ...runMetadata(gpu.description, commit),
       faces: { training: labelling.labelled.length, validation: validationFaces.count },
       loadingMs: loading,
       config: contenders[0].config,
       results,
     };
     const table = tableOf(results);
-    const facts = [
+    const metadata = [
       `${labelling.labelled.length} faces of ${labelling.identities.length} persons; ${validationFaces.count} held-out faces of others; 1 − cosine to teacher ${teacher.name} alone is learnt`,
       `${options.seconds} processor seconds each (all threads of the process), in turns of 10, batches of ${options.batch}, AdamW at ${options.lr}; the running average of the weights is compared`,
       `Reading, degrading and turning a face takes ${loading.toFixed(1)} ms more, the teacher nothing: its embeddings are cached`,
-      ...factTexts(report),
+      ...metadataTexts(report),
     ];
     const path = join(options.out, 'recognizer-architectures');
     await writeFileAtomic(`${path}.json`, `${JSON.stringify(report, null, 2)}\n`);
     await writeFileAtomic(
       `${path}.md`,
-      `# Recognisers under equal budgets\n\n${listLines(facts)}\n\n${markdownTable(table)}\n`,
+      `# Recognisers under equal budgets\n\n${listLines(metadata)}\n\n${markdownTable(table)}\n`,
     );
     print(textTable(table));
     targets.dispose();

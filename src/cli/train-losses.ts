@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { writeFileAtomic } from '../data/files/atomic-file.js';
-import { runFacts } from '../evaluation/reports/collect-facts.js';
+import { runMetadata } from '../evaluation/reports/collect-metadata.js';
 import { gitCommit } from '../evaluation/reports/git-commit.js';
-import { factTexts, listLines, type RunFacts } from '../evaluation/reports/run-facts.js';
+import { listLines, metadataTexts, type RunMetadata } from '../evaluation/reports/run-metadata.js';
 import { markdownTable, textTable } from '../evaluation/reports/tables.js';
 import { LazyDevice } from '../gpu/device-source.js';
 import { LOSSES } from '../ops/margin-loss.js';
@@ -50,7 +50,7 @@ export function addTrainLosses(train: Command): void {
 type LossResult = RecognitionTrainingConfig['loss'] &
   Pick<Awaited<ReturnType<typeof trainRecognition>>, 'lastLoss' | 'validation'> & { seconds: number };
 
-interface LossesReport extends RunFacts {
+interface LossesReport extends RunMetadata {
   data: { identities: number; faces: number; sources: string };
   config: RecognitionTrainingConfig;
   results: LossResult[];
@@ -102,7 +102,7 @@ async function run(options: LossesOptions): Promise<void> {
     }
     const gpu = await device.open();
     const report: LossesReport = {
-      ...runFacts(gpu.description, commit),
+      ...runMetadata(gpu.description, commit),
       data: { identities, faces, sources: options.sources ?? 'all' },
       config: base,
       results,
@@ -133,15 +133,15 @@ async function writeReport(out: string, report: LossesReport): Promise<void> {
     ]),
     note: `All pairs of ${results[0].validation?.faces ?? 0} faces of split val: ${results[0].validation?.genuine ?? 0} genuine, ${results[0].validation?.impostor ?? 0} impostor. One seed each: differences of a few points may be chance.`,
   };
-  const facts = [
+  const metadata = [
     `${data.faces} faces of ${data.identities} identities (sources ${data.sources}), ${config.steps} steps of ${config.batchSize}, the same batches, first weights and schedule for each`,
     `Network: CameoFace, channels ${config.model.channels.join('-')}, no residual units; AdamW`,
-    ...factTexts(report),
+    ...metadataTexts(report),
   ];
   await writeFileAtomic(join(out, 'losses.json'), `${JSON.stringify(report, null, 2)}\n`);
   await writeFileAtomic(
     join(out, 'losses.md'),
-    `# Losses under equal budgets\n\n${listLines(facts)}\n\n${markdownTable(table)}\n`,
+    `# Losses under equal budgets\n\n${listLines(metadata)}\n\n${markdownTable(table)}\n`,
   );
   print(textTable(table));
 }

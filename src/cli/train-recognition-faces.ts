@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { readRecognizerOf } from '../data/checkpoints/recognizer-source.js';
 import { type FaceSet, openFaceFolder } from '../data/faces/face-set.js';
 import { writeFileAtomic } from '../data/files/atomic-file.js';
-import { commandLine } from '../evaluation/reports/collect-facts.js';
+import { commandLine } from '../evaluation/reports/collect-metadata.js';
 import { gitCommit } from '../evaluation/reports/git-commit.js';
 import { markdownTable } from '../evaluation/reports/tables.js';
 import { LazyDevice } from '../gpu/device-source.js';
@@ -95,14 +95,14 @@ async function run(options: FacesOptions): Promise<void> {
     const { kept, leftOut } = await packWithout(originals, new Set(people.keys()), join(options.out, 'faces'));
     stages.stop();
     const pack = await openFaceFolder(join(options.out, 'faces'));
-    const facts = [
+    const metadata = [
       `- Command: \`${commandLine()}\`, commit ${commit ?? 'unknown'}, ${new Date().toISOString()}`,
       `- Device: ${gpu.description.description} (${gpu.description.kind})`,
       `- Teacher ${teacher.name} (weights ${teacher.modelId}); the mean of up to ${facesEach} faces a person; of LFW one picture a person of View 2`,
       `- ${kept} faces in the pack; ${people.size} persons left out, and ${leftOut} faces of them`,
     ];
-    if (options.report) await writeFileAtomic(options.report, reportText(facts, pack, overlaps, people, doubtful));
-    print(facts.join('\n'));
+    if (options.report) await writeFileAtomic(options.report, reportText(metadata, pack, overlaps, people, doubtful));
+    print(metadata.join('\n'));
   } finally {
     stages.stop();
     teacher.dispose();
@@ -124,7 +124,7 @@ async function originalsOf(options: FacesOptions, data: string, onProgress: Gath
 }
 
 function reportText(
-  facts: readonly string[],
+  metadata: readonly string[],
   pack: FaceSet,
   overlaps: readonly Overlap[],
   people: ReadonlyMap<string, string>,
@@ -155,5 +155,5 @@ function reportText(
   };
   const list = [...people].sort().map(([identity, reason]) => `- ${identity} (${reason})`);
   const left = `## Persons left out\n\n${list.length > 0 ? list.join('\n') : 'None.'}`;
-  return `# Faces to train a recogniser on\n\n${facts.join('\n')}\n\n${markdownTable(contents)}\n\n${markdownTable(compared)}\n\n${left}\n`;
+  return `# Faces to train a recogniser on\n\n${metadata.join('\n')}\n\n${markdownTable(contents)}\n\n${markdownTable(compared)}\n\n${left}\n`;
 }

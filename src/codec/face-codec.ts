@@ -38,13 +38,13 @@ export const HEADER_BYTES: Readonly<Record<AnyContainer, number>> = {
 };
 
 /** The least budget that serves every face: what one takes whose symbols are all 0. */
-export function leastFaceBytes(latents: LatentModel, container: AnyContainer): number {
+export function minFaceBytes(latents: LatentModel, container: AnyContainer): number {
   return HEADER_BYTES[container] + encodeLatents(new Int16Array(latents.latents), 0, latents).length;
 }
 
 /** @throws ArgumentError for a budget below what a face takes */
 export function checkBudget(latents: LatentModel, bytes: number, container: AnyContainer): void {
-  const min = leastFaceBytes(latents, container);
+  const min = minFaceBytes(latents, container);
   if (Number.isInteger(bytes) && bytes >= min) return;
   throw new ArgumentError(`a budget of ${bytes} bytes; expected an integer of at least ${min}`);
 }
@@ -136,9 +136,9 @@ export class FaceCodec {
     return { width, height, bytes: 3 * width * height };
   }
 
-  /** See `leastFaceBytes`. */
+  /** See `minFaceBytes`. */
   leastBytes(container: AnyContainer = 'file'): number {
-    return leastFaceBytes(this.latents, container);
+    return minFaceBytes(this.latents, container);
   }
 
   /**

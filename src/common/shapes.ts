@@ -150,7 +150,7 @@ function samePadding1d(size: number, kernel: number, stride: number, dilation: n
 export const up4 = (size: number): number => Math.ceil(size / 4) * 4;
 
 /** The divisor-friendly tile: the candidate that wastes least of `count`, the first on a tie. */
-export function leastWaste(count: number, candidates: readonly number[]): number {
+export function smallestWaste(count: number, candidates: readonly number[]): number {
   const cost = (tile: number): number => Math.ceil(count / tile) * tile;
   return candidates.reduce((best, tile) => (cost(tile) < cost(best) ? tile : best));
 }

@@ -109,11 +109,11 @@ export async function readRecognizerOf(name: string, places: RecognizerPlaces): 
 function unloaded(
   recognizer: Recognizer,
   tensors: HostTensors,
-  facts: Pick<OpenRecognizer, 'name' | 'modelId' | 'description'>,
+  about: Pick<OpenRecognizer, 'name' | 'modelId' | 'description'>,
 ): ReadRecognizer {
   checkTensors(tensors, recognizer.entries(), 'the network');
   return {
-    ...facts,
+    ...about,
     recognizer,
     tensors,
     load(gpu) {

@@ -1,10 +1,10 @@
-import type { RunFacts } from '../reports/run-facts.js';
+import type { RunMetadata } from '../reports/run-metadata.js';
 import type { ComparisonRow } from './compare-codecs.js';
 import type { GroupFigures } from './compare-groups.js';
 import type { GoalSpec } from './parse-goals.js';
 
 /** What the comparison found, and how: the content of its JSON file. */
-export interface ComparisonReport extends RunFacts {
+export interface ComparisonReport extends RunMetadata {
   pairs: { count: number; folds: number; quick: boolean };
   embedding: string;
   recognizers: { name: string; id: string; seen: boolean }[];

@@ -4,7 +4,7 @@ import { contactSheet } from '../reports/contact-sheet.js';
 import { htmlReport, type ReportFigure, type ReportTable } from '../reports/html-report.js';
 import { accuracyText, percent, probability } from '../reports/percent.js';
 import { linePlot } from '../reports/plot-svg.js';
-import { factTexts, listLines } from '../reports/run-facts.js';
+import { listLines, metadataTexts } from '../reports/run-metadata.js';
 import { markdownTable } from '../reports/tables.js';
 import { type ComparisonRow, facesToShow } from './compare-codecs.js';
 import type { GroupFigures } from './compare-groups.js';
@@ -179,14 +179,14 @@ function earlierRows({ conditions, date }: ComparisonReport): string[] {
   return [...runs].map(([run, rows]) => `Measured before, and kept (${run}): ${rows.join(', ')}`);
 }
 
-function facts(report: ComparisonReport): string[] {
+function metadataLines(report: ComparisonReport): string[] {
   const { pairs, recognizers, model } = report;
   return [
     `Pairs: ${pairs.count} of LFW's View 2 in ${pairs.folds} folds${pairs.quick ? ' (quick mode: a tenth of the pairs, for daily work; errors are large)' : ', all there are'}; aligned losslessly from the original pictures; the threshold of each fold is chosen on the others`,
     `Embedding: ${report.embedding}`,
     `Recognisers: ${recognizers.map(({ name, id, seen }) => `${name} (weights ${id}${seen ? ', seen in joint training' : ''})`).join('; ')}`,
     `Cameo: bare container, header and checksum counted; model ${model.id}${report.besides.map(({ name, id }) => `; "${name}" is model ${id}`).join('')}`,
-    ...factTexts(report),
+    ...metadataTexts(report),
     ...earlierRows(report),
   ];
 }
@@ -194,7 +194,7 @@ function facts(report: ComparisonReport): string[] {
 export function comparisonMarkdown(report: ComparisonReport, plots: readonly string[]): string {
   return [
     '# Codecs at the same bytes a face',
-    listLines(facts(report)),
+    listLines(metadataLines(report)),
     ...comparisonTables(report).map(markdownTable),
     ...plots.map((plot) => `![${plot}](${plot})`),
     `Training of the Cameo model: \`${JSON.stringify(report.model.training)}\``,
@@ -314,7 +314,7 @@ export async function comparisonHtml(
   }
   return htmlReport({
     title: 'Codecs at the same bytes a face',
-    intro: facts(report),
+    intro: metadataLines(report),
     tables: comparisonTables(report),
     figures,
   });

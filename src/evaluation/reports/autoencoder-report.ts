@@ -2,11 +2,11 @@ import type { Unreadable } from '../../data/faces/face-listing.js';
 import type { AutoencoderConfig } from '../../models/autoencoder.js';
 import type { RateEvaluation } from '../quality/autoencoder-evaluation.js';
 import { groupTable, meansTable } from './codec-tables.js';
-import { factTexts, listLines, type RunFacts } from './run-facts.js';
+import { listLines, metadataTexts, type RunMetadata } from './run-metadata.js';
 import { markdownTable } from './tables.js';
 
 /** Everything that `cameo evaluate autoencoder` found, and how: the content of its JSON file. */
-export interface AutoencoderReport extends RunFacts {
+export interface AutoencoderReport extends RunMetadata {
   model: { id: string; config: AutoencoderConfig };
   data: { split: string; facesInSplit: number; faces: number; unreadable: Unreadable[] };
   rates: RateEvaluation[];
@@ -20,10 +20,10 @@ export function autoencoderReportMarkdown(report: AutoencoderReport, plot: strin
     data.faces < data.facesInSplit
       ? `${data.faces} of the ${data.facesInSplit} faces of split ${data.split}, spread evenly`
       : `all ${data.faces} faces of split ${data.split}`;
-  const facts = [
+  const metadata = [
     `Faces: ${subset}${data.unreadable.length > 0 ? `; ${data.unreadable.length} unreadable` : ''}`,
     `Model: ${model.id}, stages ${stages.join('-')}, ${latentChannels} latent channels`,
-    ...factTexts(report),
+    ...metadataTexts(report),
   ];
   const tables = [meansTable(rates, 'All faces')];
   for (const { rate, sources } of rates) {
@@ -34,7 +34,7 @@ export function autoencoderReportMarkdown(report: AutoencoderReport, plot: strin
   }
   return [
     `# Cameo beside JPEG and JPEG2000: split ${data.split}`,
-    listLines(facts),
+    listLines(metadata),
     `![PSNR over bytes](${plot})`,
     ...tables.map(markdownTable),
     '',

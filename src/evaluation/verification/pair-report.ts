@@ -2,12 +2,12 @@ import type { FacePair } from '../../data/faces/lfw.js';
 import { rocCurve } from '../metrics/verification.js';
 import { accuracyText, percent } from '../reports/percent.js';
 import { linePlot } from '../reports/plot-svg.js';
-import { factTexts, listLines, type RunFacts } from '../reports/run-facts.js';
+import { listLines, metadataTexts, type RunMetadata } from '../reports/run-metadata.js';
 import { markdownTable } from '../reports/tables.js';
 import { type ScoredPair, split, type VerificationFigures } from './protocol.js';
 
 /** Everything that an evaluation of pairs found, and how: the content of its JSON file. */
-export interface PairReport extends RunFacts {
+export interface PairReport extends RunMetadata {
   title: string;
   model: { name: string; id: string; input: string; embedding: string };
   data: {
@@ -44,7 +44,7 @@ export function pairReportMarkdown(report: PairReport, plot: string): string {
       `Pairs: ${figures.genuine} matched and ${figures.impostor} mismatched, ${folds.length} folds, ${data.images} pictures${skipped}${lost}`,
       `Recogniser: ${model.name} (weights ${model.id}), ${model.input}; ${model.embedding}`,
       `Embeddings: in ${report.seconds.toFixed(0)} s`,
-      ...factTexts(report),
+      ...metadataTexts(report),
     ]),
     markdownTable({
       title: 'Figures',

@@ -9,7 +9,7 @@ import {
 import { TILE_INNER, type Tile, tileBytes, tileColumns, tileRows, tileThreads } from '../../../shaders/common/tile.js';
 import type { RegisterTile } from '../../../shaders/conv-tap.wgsl.js';
 import type { WeightGradientTile } from '../../../shaders/conv-weight-gradient.wgsl.js';
-import { leastWaste, up4 } from '../../common/shapes.js';
+import { smallestWaste, up4 } from '../../common/shapes.js';
 import { hasNarrowRegisters, type KernelLimits, MAX_GROUPS } from '../../gpu/kernel.js';
 import {
   chooseDepthwise,
@@ -111,8 +111,8 @@ function subgroupCandidates(limits: KernelLimits): readonly number[] {
 
 /** Channels an invocation of the register kernels accumulates, of `padded` (a multiple of 4). */
 function registerChannels(padded: number, few: boolean): number {
-  if (few) return leastWaste(padded, [8, 4]);
-  return padded % 16 === 0 || padded > 32 ? 16 : leastWaste(padded, [12, 8, 4]);
+  if (few) return smallestWaste(padded, [8, 4]);
+  return padded % 16 === 0 || padded > 32 ? 16 : smallestWaste(padded, [12, 8, 4]);
 }
 
 /** Multiply-adds of a pass. */
@@ -181,7 +181,7 @@ export function chooseGather(gather: Gather, limits: KernelLimits, force?: ConvV
   const few = wantsFewSums(shape, limits);
   const tileChannels = registerChannels(padded, few);
   // About 12 vec4 sums (8 where few are wanted): fewer leave the loads uncovered, more spill, and take seconds to compile.
-  const tilePixels = few ? 4 : leastWaste(axisSteps(columns), tileChannels >= 12 ? [3, 4] : [6, 4]);
+  const tilePixels = few ? 4 : smallestWaste(axisSteps(columns), tileChannels >= 12 ? [3, 4] : [6, 4]);
   return registerConfig(gather, tilePixels, tileChannels, limits) ?? { variant: 'naive' };
 }
 

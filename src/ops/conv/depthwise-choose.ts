@@ -48,7 +48,7 @@ function slidingWidth(channels: number, limits: KernelLimits): ChannelWidth {
 }
 
 /** Most numbers (weights or sums) that an invocation has to keep: a CPU's stack is near, a GPU's spilled registers are not. */
-const mostRegisters = (limits: KernelLimits): number => (limits.software ? 160 : 96);
+const maxRegisters = (limits: KernelLimits): number => (limits.software ? 160 : 96);
 
 const distinct = (values: number[]): number => new Set(values).size;
 
@@ -78,7 +78,7 @@ export function chooseDepthwise(gather: Gather, limits: KernelLimits): Depthwise
   const sums = (pixels: number): number => axisDests(rows, 1).length * axisDests(columns, pixels).length;
   const candidates = strips(down, across).filter(
     ({ pixels }) =>
-      taps <= MAX_TAPS && oldest <= MAX_AGE && ((oldest + 1) * sums(pixels) + taps) * width <= mostRegisters(limits),
+      taps <= MAX_TAPS && oldest <= MAX_AGE && ((oldest + 1) * sums(pixels) + taps) * width <= maxRegisters(limits),
   );
   // What a device needs to be busy: fewer invocations take as long.
   const wanted = Math.min(batch * down * across * (channels / width), limits.software ? 256 : 2 ** 15);
@@ -110,7 +110,7 @@ export function chooseDepthwiseWeightGradient(shape: ConvShape, limits: KernelLi
   const threads = (Math.ceil(kh / block[0]) * Math.ceil(kw / block[1]) * shape.cin) / width;
   // Never empty: the limits on taps and oldest leave room for one pixel.
   const fitting = strips(height, across).filter(
-    ({ pixels }) => ((oldest + 1) * pixels + taps) * width <= mostRegisters(limits),
+    ({ pixels }) => ((oldest + 1) * pixels + taps) * width <= maxRegisters(limits),
   );
   // Enough invocations to fill the device, but no more splitK than that: each is a whole array of weights.
   const most = Math.ceil((limits.software ? 512 : 2 ** 16) / threads);

@@ -20,7 +20,7 @@ export interface WinogradGradientConfig extends WinogradConfig {
 }
 
 /** The largest binding that every WebGPU device accepts (128 MiB), in numbers. */
-const MOST_NUMBERS = 2 ** 27 / 4;
+const MAX_NUMBERS = 2 ** 27 / 4;
 
 /** What the transforms of a pass cost CPU adapters, in multiply-adds of the register kernels. */
 interface Costs {
@@ -55,7 +55,7 @@ function configFor(gather: Gather, outputs: WinogradOutputs, limits: KernelLimit
   if (!fits(shape) || limits.precision === 'f16') return null;
   const [cin, cout] = [up4(shape.cin), up4(shape.cout)];
   const tiles = tileCount(shape.batch, destSize(gather), outputs);
-  if (winogradPoints(outputs) ** 2 * Math.max(tiles * cin, tiles * cout, cin * cout) > MOST_NUMBERS) return null;
+  if (winogradPoints(outputs) ** 2 * Math.max(tiles * cin, tiles * cout, cin * cout) > MAX_NUMBERS) return null;
   const product = chooseBatched({ m: tiles, n: up4(gather.dest[3]), k: Math.max(cin, cout) }, limits);
   // CPU adapters load vectors number by number; wide ones save them nothing, and take many times as long to compile.
   return product && { outputs, width: limits.software ? 1 : 4, product };
@@ -81,7 +81,7 @@ function gradientConfigFor(
   const splitK = limits.software ? 1 : Math.max(1, Math.min(Math.ceil(512 / groups), Math.floor(tiles / 256)));
   const most = Math.max((tiles + 4 * splitK) * Math.max(cin, cout), splitK * cin * cout);
   const product = chooseBatched({ m: cin, n: cout, k: tiles }, limits);
-  return product && points * most <= MOST_NUMBERS ? { outputs, width: limits.software ? 1 : 4, product, splitK } : null;
+  return product && points * most <= MAX_NUMBERS ? { outputs, width: limits.software ? 1 : 4, product, splitK } : null;
 }
 
 /** The configs of the weight gradient that fit, as above. Pure. */
@@ -92,7 +92,7 @@ export function winogradGradientCandidates(shape: ConvShape, limits: KernelLimit
 }
 
 /** It must save this share of the multiply-adds: its arrays take memory, and estimates err. */
-const LEAST_GAIN = 0.2;
+const MIN_GAIN = 0.2;
 
 /** The config of least estimated cost, or null where there is none or (unless it must) it gains little. */
 function cheapest<Config extends WinogradConfig>(
@@ -103,7 +103,7 @@ function cheapest<Config extends WinogradConfig>(
   must: boolean,
 ): Config | null {
   const [cin, cout] = [up4(shape.cin), up4(shape.cout)];
-  let least = must ? Infinity : (1 - LEAST_GAIN) * convMultiplyAdds({ ...shape, cin, cout });
+  let least = must ? Infinity : (1 - MIN_GAIN) * convMultiplyAdds({ ...shape, cin, cout });
   let best: Config | null = null;
   for (const config of configs) {
     const tiles = tileCount(shape.batch, covered, config.outputs);

@@ -3,7 +3,7 @@ import { type Layouts, productPlan } from '../../../shaders/matmul.wgsl.js';
 import { matmulRegisterShader } from '../../../shaders/matmul-register.wgsl.js';
 import { matmulTiledShader } from '../../../shaders/matmul-tiled.wgsl.js';
 import type { Shader } from '../../common/shader.js';
-import { leastWaste } from '../../common/shapes.js';
+import { smallestWaste } from '../../common/shapes.js';
 import type { KernelLimits } from '../../gpu/kernel.js';
 import { chooseMatmul, type MatmulConfig, type MatmulSize, type MatmulStep } from './plan.js';
 
@@ -22,7 +22,7 @@ export function chooseBatched(size: MatmulSize, limits: KernelLimits): BatchedCo
   const config = chooseMatmul(size, limits, limits.software ? 'register' : 'tiled');
   if (config.variant === 'naive') return null;
   if (config.variant === 'register' && config.sharedTile === 16 && m * n * k >= MUCH_WORK) {
-    const sharedTile = leastWaste(config.own === 'a' ? n : m, [32, 24, 16]);
+    const sharedTile = smallestWaste(config.own === 'a' ? n : m, [32, 24, 16]);
     return { ...config, sharedTile, splitK: 1 };
   }
   return { ...config, splitK: 1 };

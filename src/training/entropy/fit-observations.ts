@@ -25,12 +25,12 @@ export interface Observations {
 }
 
 /** Walks through faces evenly spread over the samples, as an encoder would. */
-export function observe(source: SymbolSource, model: LatentModel, qIndex: number, mostFaces: number): Observations {
+export function observe(source: SymbolSource, model: LatentModel, qIndex: number, maxFaces: number): Observations {
   const { latents } = model;
   const { count, units, gain, unit, order, channels, height, width } = source.samples;
   const { symbols } = source.at(qIndex);
   const positions = height * width;
-  const faces = Math.min(count, mostFaces);
+  const faces = Math.min(count, maxFaces);
   const observations: Observations = {
     qIndex,
     faces,

@@ -24,13 +24,13 @@ const RIDGE = 0.003;
  * Weights by ridge regression of each latent on what the decoder will know of its references at step `qIndex`. Latents are taken
  * in coding order, so that every one is fitted to values made by the predictions before it.
  */
-export function fitPredictors(source: SymbolSource, qIndex: number, mostReferences: number): Predictors {
+export function fitPredictors(source: SymbolSource, qIndex: number, maxReferences: number): Predictors {
   const { samples } = source;
   const { middles } = source.at(qIndex);
   const { channels, height, width, count, units, order } = samples;
   const positions = height * width;
   const latents = channels * positions;
-  const references = chooseReferences(source, qIndex, mostReferences);
+  const references = chooseReferences(source, qIndex, maxReferences);
   const weights: Int32Array[] = [];
   const mean = new Int32Array(latents);
   const distance = new Float64Array(latents);
@@ -70,13 +70,13 @@ export function measurePredictors(
   source: SymbolSource,
   { mean, references, weights, distance }: Predictors,
   qIndex: number,
-  mostFaces: number,
+  maxFaces: number,
 ): { gain: Int32Array; shift: Int32Array } {
   const { samples } = source;
   const { middles } = source.at(qIndex);
   const { channels, height, width, count, units, order } = samples;
   const positions = height * width;
-  const faces = Math.min(count, mostFaces);
+  const faces = Math.min(count, maxFaces);
   const values = new Float32Array(channels * positions * faces);
   const gain = new Int32Array(channels);
   const shift = new Int32Array(channels);

@@ -1,7 +1,7 @@
 import type { GpuDescription } from '../../gpu/description.js';
 
 /** What every report says of the run that made it. */
-export interface RunFacts {
+export interface RunMetadata {
   command: string;
   /** ISO 8601, UTC. */
   date: string;
@@ -12,18 +12,18 @@ export interface RunFacts {
   device: GpuDescription;
 }
 
-export const deviceText = ({ device }: RunFacts): string =>
+export const deviceText = ({ device }: RunMetadata): string =>
   `${device.description || device.device} (${device.device}, ${device.kind})`;
 
-export const programText = ({ version, commit, runtime }: RunFacts): string =>
+export const programText = ({ version, commit, runtime }: RunMetadata): string =>
   `version ${version}, commit ${commit ?? 'unknown'}, ${runtime}`;
 
-/** The facts, a sentence each, as lists at the head of reports have them. */
-export const factTexts = (facts: RunFacts): string[] => [
-  `Device: ${deviceText(facts)}`,
-  `Program: ${programText(facts)}`,
-  `Date: ${facts.date}`,
-  `Command: \`${facts.command}\``,
+/** What is known of a run, a sentence each, as lists at the head of reports have them. */
+export const metadataTexts = (metadata: RunMetadata): string[] => [
+  `Device: ${deviceText(metadata)}`,
+  `Program: ${programText(metadata)}`,
+  `Date: ${metadata.date}`,
+  `Command: \`${metadata.command}\``,
 ];
 
 /** A list in Markdown. */

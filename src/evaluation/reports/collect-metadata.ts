@@ -1,7 +1,7 @@
 import { PACKAGE_VERSION } from '../../data/files/package-root.js';
 import type { GpuDescription } from '../../gpu/description.js';
 import { gitCommit } from './git-commit.js';
-import type { RunFacts } from './run-facts.js';
+import type { RunMetadata } from './run-metadata.js';
 
 /** The command as it was typed, for reports. */
 export function commandLine(): string {
@@ -13,7 +13,7 @@ export function commandLine(): string {
  * What a report says of this run, as of now.
  * @param commit of the program as it started; files may have changed since
  */
-export const runFacts = (device: GpuDescription, commit = gitCommit()): RunFacts => ({
+export const runMetadata = (device: GpuDescription, commit = gitCommit()): RunMetadata => ({
   command: commandLine(),
   date: new Date().toISOString(),
   commit,

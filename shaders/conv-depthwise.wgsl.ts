@@ -67,13 +67,18 @@ export interface Strip {
  *
  * Bindings: source, weights, the epilogue's numbers where it has some, dest (written).
  */
-export function depthwiseSlidingShader(conv: DepthwiseConv, rows: AxisPlan, columns: AxisPlan, strip: Strip): Shader {
-  const { first, oldest, terms } = slidingWindow(rows);
-  const columnTerms = axisTerms(columns, strip.pixels);
+export function depthwiseSlidingShader(
+  conv: DepthwiseConv,
+  vertical: AxisPlan,
+  horizontal: AxisPlan,
+  strip: Strip,
+): Shader {
+  const { first, oldest, terms } = slidingWindow(vertical);
+  const columnTerms = axisTerms(horizontal, strip.pixels);
   const sourceRows = distinct(terms.map(({ row }) => row));
   const sourceColumns = distinct(columnTerms.map(({ source }) => source));
-  const destRows = axisDests(rows, 1);
-  const destColumns = axisDests(columns, strip.pixels);
+  const destRows = axisDests(vertical, 1);
+  const destColumns = axisDests(horizontal, strip.pixels);
   const eachSum = (text: (sum: string) => string): string =>
     unroll(destRows.length, (r) => unroll(destColumns.length, (c) => text(`_${destRows[r]}_${destColumns[c]}`)));
 
@@ -94,11 +99,11 @@ export function depthwiseSlidingShader(conv: DepthwiseConv, rows: AxisPlan, colu
     (declarations) => wgsl`
 ${declarations}
 ${head(conv)}
-const STEPS_H = ${axisSteps(rows)};
+const STEPS_H = ${axisSteps(vertical)};
 const STRIP_STEPS = ${strip.steps};
 const STRIP_PIXELS = ${strip.pixels};
-const STRIPS_H = ${Math.ceil(axisSteps(rows) / strip.steps)};
-const STRIPS_W = ${Math.ceil(axisSteps(columns) / strip.pixels)};
+const STRIPS_H = ${Math.ceil(axisSteps(vertical) / strip.steps)};
+const STRIPS_W = ${Math.ceil(axisSteps(horizontal) / strip.pixels)};
 const OLDEST = ${oldest}; // steps until the window has passed
 
 ${linearHead} {
@@ -115,7 +120,7 @@ ${linearHead} {
   ${unroll(
     sourceColumns.length,
     (x) => wgsl`
-  let column${x} = strip * ${columns.sourceStride} + ${sourceColumns[x]};
+  let column${x} = strip * ${horizontal.sourceStride} + ${sourceColumns[x]};
   let inside${x} = column${x} >= 0 && column${x} < SOURCE_W;
   let at${x} = clamp(column${x}, 0, SOURCE_W - 1) * UNITS + unit;`,
   )}
@@ -127,7 +132,7 @@ ${linearHead} {
       sourceRows.length,
       (y) => wgsl`
     {
-      let h = (first + step) * ${rows.sourceStride} + ${first + sourceRows[y]};
+      let h = (first + step) * ${vertical.sourceStride} + ${first + sourceRows[y]};
       let insideRow = h >= 0 && h < SOURCE_H;
       let row = (n * SOURCE_H + clamp(h, 0, SOURCE_H - 1)) * SOURCE_W * UNITS;
       ${unroll(sourceColumns.length, (x) => `let x${x} = select(V(), source[row + at${x}], insideRow && inside${x});`)}
@@ -135,8 +140,8 @@ ${linearHead} {
     }`,
     )}
     if (step >= OLDEST) {
-      let destRow = (first + step - OLDEST) * ${rows.destStride};
-      let destColumn = strip * ${columns.destStride};
+      let destRow = (first + step - OLDEST) * ${vertical.destStride};
+      let destColumn = strip * ${horizontal.destStride};
       ${unroll(destRows.length, (r) =>
         unroll(destColumns.length, (c) => {
           const [h, w] = [destRows[r], destColumns[c]];
@@ -182,7 +187,12 @@ fn taps${name}(position: i32) -> Taps {
  *
  * Bindings: source, weights, the epilogue's numbers where it has some, dest (written).
  */
-export function depthwiseLoopShader(conv: DepthwiseConv, rows: AxisPlan, columns: AxisPlan, pictures: number): Shader {
+export function depthwiseLoopShader(
+  conv: DepthwiseConv,
+  vertical: AxisPlan,
+  horizontal: AxisPlan,
+  pictures: number,
+): Shader {
   const inRows = levelsOf(conv.kernel[0] * conv.kernel[1]) > 1;
   return shader(
     depthwiseBindings(conv),
@@ -191,8 +201,8 @@ ${declarations}
 ${head(conv)}
 /** Taps first + i·stride with begin ≤ i < end, of which that of i = 0 reads the position of the source. */
 struct Taps { first: i32, source: i32, begin: i32, end: i32 }
-${axisText('H', rows, conv.source[0])}
-${axisText('W', columns, conv.source[1])}
+${axisText('H', vertical, conv.source[0])}
+${axisText('W', horizontal, conv.source[1])}
 const PICTURES = ${pictures};
 const PICTURE = SOURCE_H * SOURCE_W * UNITS; // numbers or vectors of a source picture
 
@@ -217,11 +227,11 @@ ${linearHead} {
   // Trip counts the compiler cannot see: Mesa would unroll the loops and take many seconds over the result.
   let most = i32(arrayLength(&weights));
   for (var a = down.begin; a < min(down.end, most); a++) {
-    let row = (down.source + a * ${rows.offsetStride}) * SOURCE_W;
-    let tap = (down.first + a * ${rows.tapStride}) * KERNEL_W + across.first;
+    let row = (down.source + a * ${vertical.offsetStride}) * SOURCE_W;
+    let tap = (down.first + a * ${vertical.tapStride}) * KERNEL_W + across.first;
     for (var b = across.begin; b < min(across.end, most); b++) {
-      let at = (row + across.source + b * ${columns.offsetStride}) * UNITS + unit;
-      let weight = weights[(tap + b * ${columns.tapStride}) * UNITS + unit];
+      let at = (row + across.source + b * ${horizontal.offsetStride}) * UNITS + unit;
+      let weight = weights[(tap + b * ${horizontal.tapStride}) * UNITS + unit];
       ${unroll(pictures, (p) => `sum${p} = fma(source[picture${p} + at], weight, sum${p});`)}
     }
 #if ${inRows}

@@ -47,7 +47,7 @@ export function tapConvShader(conv: GatherConv, tile: RegisterTile, without: Tap
   const { tilePixels: pixels, subgroup } = tile;
   const vecs = tile.tileChannels / 4;
   const shares = subgroup && Math.ceil((4 * vecs) / subgroup);
-  const [tapsH, tapsW] = [axisTaps(conv.rows), axisTaps(conv.columns)];
+  const [tapsH, tapsW] = [axisTaps(conv.vertical), axisTaps(conv.horizontal)];
   const { channels } = conv.source;
   const levels = levelsOf(tapsH * tapsW * channels);
   const blockEnd = blockEndOf(levels, tapsW, channels);
@@ -68,7 +68,7 @@ ${declarations}
 ${gatherHead(conv)}
 const PIXELS = ${pixels}; // the tile of an invocation: dest pixels along a row, and vectors of channels
 const VECS = ${vecs};
-const TILES_W = ${Math.ceil(axisSteps(conv.columns) / pixels)};
+const TILES_W = ${Math.ceil(axisSteps(conv.horizontal) / pixels)};
 const TILES = ${conv.batch} * STEPS_H * TILES_W;
 const BLOCK_VECS = ${BLOCK / 4}; // source vectors of a block of the sums, where it is no whole tap
 const SHARES = ${shares}; // weight vectors that a lane loads in a step

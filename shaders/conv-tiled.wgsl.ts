@@ -19,7 +19,7 @@ import { wgsl } from './common/wgsl.js';
 export function tiledConvShader(conv: GatherConv, tile: Tile): Shader {
   const { columnVecs } = tile;
   const rows = 4 * tile.rowVecs;
-  const levels = levelsOf(axisTaps(conv.rows) * axisTaps(conv.columns) * conv.source.channels);
+  const levels = levelsOf(axisTaps(conv.vertical) * axisTaps(conv.horizontal) * conv.source.channels);
   return shader(
     gatherBindings(conv),
     (declarations) => wgsl`

@@ -9,8 +9,8 @@ import { wgsl } from './wgsl.js';
 /** A gather convolution on a source that is padded, so that no read needs a test. */
 export interface GatherConv {
   batch: number;
-  rows: AxisPlan;
-  columns: AxisPlan;
+  vertical: AxisPlan;
+  horizontal: AxisPlan;
   /**
    * Padded source: [H, W] and channels (a multiple of 4), the zeros before its first row and column, and how it is stored:
    * in `precision`, or as f32 to be rounded where it is read.
@@ -44,7 +44,7 @@ export function gatherBindings({ source, dest, epilogue, precision }: GatherConv
 
 /** WGSL that the dense gathers share: sizes, phases, and where pixels are loaded from and stored to. */
 export function gatherHead(conv: GatherConv): string {
-  const { rows, columns, source, dest, epilogue } = conv;
+  const { vertical, horizontal, source, dest, epilogue } = conv;
   const wholeVectors = dest.channels % 4 === 0;
   return wgsl`
 const SOURCE_HEIGHT = ${source.height};
@@ -55,31 +55,31 @@ const DEST_WIDTH = ${dest.width};
 const DEST_CHANNELS = ${dest.channels};
 const DEST_VECS = ${Math.ceil(dest.channels / 4)};
 const KERNEL_WIDTH = ${conv.kernelWidth};
-const SOURCE_STRIDE_H = ${rows.sourceStride};
-const SOURCE_STRIDE_W = ${columns.sourceStride};
-const DEST_STRIDE_H = ${rows.destStride};
-const DEST_STRIDE_W = ${columns.destStride};
-const STEPS_H = ${axisSteps(rows)}; // dest rows of a phase; the last phases may have one less
-const STEPS_W = ${axisSteps(columns)};
+const SOURCE_STRIDE_H = ${vertical.sourceStride};
+const SOURCE_STRIDE_W = ${horizontal.sourceStride};
+const DEST_STRIDE_H = ${vertical.destStride};
+const DEST_STRIDE_W = ${horizontal.destStride};
+const STEPS_H = ${axisSteps(vertical)}; // dest rows of a phase; the last phases may have one less
+const STEPS_W = ${axisSteps(horizontal)};
 const POSITIONS = ${conv.batch} * STEPS_H * STEPS_W; // dest pixels of a phase
 
 ${epilogueFunctions(epilogue, dest.channels, 4)}
 
 /** The dest positions stride·step + start (step < count) of one axis, which use the same taps: see AxisPhase. */
 struct Phase { start: i32, count: i32, firstTap: i32, taps: i32, firstOffset: i32 }
-const PHASES_H = array(${unroll(rows.phases.length, (k) => phaseText(rows.phases[k], source.top))});
-const PHASES_W = array(${unroll(columns.phases.length, (k) => phaseText(columns.phases[k], source.left))});
-const PHASES_ACROSS = ${columns.phases.length};
+const PHASES_H = array(${unroll(vertical.phases.length, (k) => phaseText(vertical.phases[k], source.top))});
+const PHASES_W = array(${unroll(horizontal.phases.length, (k) => phaseText(horizontal.phases[k], source.left))});
+const PHASES_ACROSS = ${horizontal.phases.length};
 
 /** Where tap (i, j) of a phase stands in the kernel. */
 fn tapIndex(h: Phase, w: Phase, i: i32, j: i32) -> i32 {
-  return (h.firstTap + i * ${rows.tapStride}) * KERNEL_WIDTH + w.firstTap + j * ${columns.tapStride};
+  return (h.firstTap + i * ${vertical.tapStride}) * KERNEL_WIDTH + w.firstTap + j * ${horizontal.tapStride};
 }
 
 /** How far into the source tap (i, j) reaches from where a position begins, in vectors. */
 fn tapOffset(h: Phase, w: Phase, i: i32, j: i32) -> i32 {
-  let row = h.firstOffset + i * ${rows.offsetStride};
-  return (row * SOURCE_WIDTH + w.firstOffset + j * ${columns.offsetStride}) * SOURCE_VECS;
+  let row = h.firstOffset + i * ${vertical.offsetStride};
+  return (row * SOURCE_WIDTH + w.firstOffset + j * ${horizontal.offsetStride}) * SOURCE_VECS;
 }
 
 /** Where the window of the position at step (h, w) of picture n begins in the source, before its taps. */

@@ -147,13 +147,13 @@ function registerWorkgroup(limits: KernelLimits, subgroup: number): number {
 
 /** A register config with the smallest workgroup whose grid fits, or null. */
 function registerConfig(
-  { shape, rows, columns }: Gather,
+  { shape, vertical, horizontal }: Gather,
   tilePixels: number,
   tileChannels: number,
   limits: KernelLimits,
   subgroup = sharingSubgroup(limits),
 ): GatherConfig | null {
-  const tiles = shape.batch * axisSteps(rows) * Math.ceil(axisSteps(columns) / tilePixels);
+  const tiles = shape.batch * axisSteps(vertical) * Math.ceil(axisSteps(horizontal) / tilePixels);
   let workgroup = registerWorkgroup(limits, subgroup);
   while (tiles / workgroup > MAX_GROUPS && workgroup < limits.maxWorkgroupInvocations) workgroup *= 2;
   return tiles / workgroup > MAX_GROUPS ? null : { variant: 'register', tilePixels, tileChannels, workgroup, subgroup };
@@ -161,7 +161,7 @@ function registerConfig(
 
 /** Chooses for a gather convolution. Pure: the same numbers give the same choice. */
 export function chooseGather(gather: Gather, limits: KernelLimits, force?: ConvVariant): GatherConfig {
-  const { shape, dest, rows, columns } = gather;
+  const { shape, dest, vertical, horizontal } = gather;
   if (force !== 'naive' && isDepthwise(shape)) {
     return { variant: 'depthwise', ...chooseDepthwise(gather, limits) };
   }
@@ -174,14 +174,14 @@ export function chooseGather(gather: Gather, limits: KernelLimits, force?: ConvV
   const padded = up4(dest[3]);
   // A tile of 16 columns is the narrowest: with fewer channels most of it would be idle.
   if (force === 'tiled' || (!force && !limits.software && padded >= 12)) {
-    const phases = rows.phases.length * columns.phases.length;
-    const tile = bestTile(shape.batch * axisSteps(rows) * axisSteps(columns), padded, phases, limits);
+    const phases = vertical.phases.length * horizontal.phases.length;
+    const tile = bestTile(shape.batch * axisSteps(vertical) * axisSteps(horizontal), padded, phases, limits);
     if (tile) return { variant: 'tiled', tile };
   }
   const few = wantsFewSums(shape, limits);
   const tileChannels = registerChannels(padded, few);
   // About 12 vec4 sums (8 where few are wanted): fewer leave the loads uncovered, more spill, and take seconds to compile.
-  const tilePixels = few ? 4 : smallestWaste(axisSteps(columns), tileChannels >= 12 ? [3, 4] : [6, 4]);
+  const tilePixels = few ? 4 : smallestWaste(axisSteps(horizontal), tileChannels >= 12 ? [3, 4] : [6, 4]);
   return registerConfig(gather, tilePixels, tileChannels, limits) ?? { variant: 'naive' };
 }
 
@@ -197,7 +197,7 @@ const REGISTER_TILES: readonly [pixels: number, channels: number][] = [
 
 /** All configs worth measuring for a gather convolution, the estimated one first. Pure. */
 export function gatherCandidates(gather: Gather, limits: KernelLimits): GatherConfig[] {
-  const { shape, dest, rows, columns } = gather;
+  const { shape, dest, vertical, horizontal } = gather;
   const first = chooseGather(gather, limits);
   // The dense kernels know no groups.
   if (first.variant === 'naive' && shape.groups > 1) return [first];
@@ -209,7 +209,7 @@ export function gatherCandidates(gather: Gather, limits: KernelLimits): GatherCo
     )
     .filter((config) => config !== null);
   // Barriers are so dear on CPU adapters that trying tiles there would only cost time.
-  const positions = shape.batch * axisSteps(rows) * axisSteps(columns);
+  const positions = shape.batch * axisSteps(vertical) * axisSteps(horizontal);
   const tiles = limits.software ? [] : fittingTiles(positions, padded, limits);
   const matrices = matrixTiles(positions, padded, limits);
   const winograd = winogradCandidates(gather, limits).map((config) => ({ variant: 'winograd' as const, ...config }));

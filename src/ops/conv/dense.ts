@@ -51,8 +51,8 @@ export function planDense(
   const [top, left] = padding.before;
   const conv: GatherConv = {
     batch: shape.batch,
-    rows: gather.rows,
-    columns: gather.columns,
+    vertical: gather.vertical,
+    horizontal: gather.horizontal,
     source: { height, width, channels, top, left, stored: pad ? precision : 'f32' },
     dest: { height: dest[1], width: dest[2], channels: dest[3] },
     kernelWidth: shape.kernel[1],
@@ -90,13 +90,16 @@ function denseShader(conv: GatherConv, config: Dense<GatherConfig>, without?: Ta
   return config.variant === 'matrix' ? matrixConvShader(conv, config.tile) : tapConvShader(conv, config, without);
 }
 
-function denseGrid({ batch, rows, columns, dest }: GatherConv, config: Dense<GatherConfig>): Kernel['workgroups'] {
-  const phases = rows.phases.length * columns.phases.length;
+function denseGrid(
+  { batch, vertical, horizontal, dest }: GatherConv,
+  config: Dense<GatherConfig>,
+): Kernel['workgroups'] {
+  const phases = vertical.phases.length * horizontal.phases.length;
   if (config.variant !== 'register') {
-    const positions = batch * axisSteps(rows) * axisSteps(columns);
+    const positions = batch * axisSteps(vertical) * axisSteps(horizontal);
     const [across, down] = workgroupTile(config);
     return [Math.ceil(positions / across), Math.ceil(dest.channels / down), phases];
   }
-  const tiles = batch * axisSteps(rows) * Math.ceil(axisSteps(columns) / config.tilePixels);
+  const tiles = batch * axisSteps(vertical) * Math.ceil(axisSteps(horizontal) / config.tilePixels);
   return [Math.ceil(tiles / config.workgroup), Math.ceil(dest.channels / config.tileChannels), phases];
 }

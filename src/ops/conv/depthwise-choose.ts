@@ -69,13 +69,13 @@ function strips(rows: number, columns: number): { steps: number; pixels: number 
 
 /** Chooses for a forward conv or an input gradient. Pure: the same numbers give the same choice. */
 export function chooseDepthwise(gather: Gather, limits: KernelLimits): DepthwiseConfig {
-  const { dest, rows, columns } = gather;
+  const { dest, vertical, horizontal } = gather;
   const [batch, , , channels] = dest;
   const width = slidingWidth(channels, limits);
-  const [down, across] = [axisSteps(rows), axisSteps(columns)];
-  const { oldest, terms: rowTerms } = slidingWindow(rows);
-  const taps = distinct(rowTerms.map(({ tap }) => tap)) * distinct(axisTerms(columns, 1).map(({ tap }) => tap));
-  const sums = (pixels: number): number => axisDests(rows, 1).length * axisDests(columns, pixels).length;
+  const [down, across] = [axisSteps(vertical), axisSteps(horizontal)];
+  const { oldest, terms: rowTerms } = slidingWindow(vertical);
+  const taps = distinct(rowTerms.map(({ tap }) => tap)) * distinct(axisTerms(horizontal, 1).map(({ tap }) => tap));
+  const sums = (pixels: number): number => axisDests(vertical, 1).length * axisDests(horizontal, pixels).length;
   const candidates = strips(down, across).filter(
     ({ pixels }) =>
       taps <= MAX_TAPS && oldest <= MAX_AGE && ((oldest + 1) * sums(pixels) + taps) * width <= maxRegisters(limits),
@@ -85,7 +85,7 @@ export function chooseDepthwise(gather: Gather, limits: KernelLimits): Depthwise
   /** Loads and stores, and the little that the products cost, of one invocation after the other. */
   const cost = ({ steps, pixels }: { steps: number; pixels: number }): number => {
     const invocations = batch * Math.ceil(down / steps) * Math.ceil(across / pixels) * (channels / width);
-    const terms = axisTerms(columns, pixels);
+    const terms = axisTerms(horizontal, pixels);
     const loads = distinct(rowTerms.map(({ row }) => row)) * distinct(terms.map(({ source }) => source));
     const products = (rowTerms.length * terms.length) / 16;
     return Math.max(invocations, wanted) * (taps + (steps + oldest) * (loads + products + 1) + steps * sums(pixels));
@@ -106,7 +106,7 @@ export function chooseDepthwiseWeightGradient(shape: ConvShape, limits: KernelLi
   const taps = block[0] * block[1];
   const ofBlock = { ...shape, kernel: block };
   const { oldest, terms: rowTerms } = slidingWindow(forwardAxis(ofBlock, 0));
-  const columns = forwardAxis(ofBlock, 1);
+  const horizontal = forwardAxis(ofBlock, 1);
   const threads = (Math.ceil(kh / block[0]) * Math.ceil(kw / block[1]) * shape.cin) / width;
   // Never empty: the limits on taps and oldest leave room for one pixel.
   const fitting = strips(height, across).filter(
@@ -116,7 +116,7 @@ export function chooseDepthwiseWeightGradient(shape: ConvShape, limits: KernelLi
   const most = Math.ceil((limits.software ? 512 : 2 ** 16) / threads);
   const { steps, pixels } = cheapest(fitting, ({ steps, pixels }) => {
     const count = shape.batch * Math.ceil(height / steps) * Math.ceil(across / pixels);
-    const terms = axisTerms(columns, pixels);
+    const terms = axisTerms(horizontal, pixels);
     const loads = pixels + distinct(rowTerms.map(({ row }) => row)) * distinct(terms.map(({ source }) => source));
     const products = (rowTerms.length * terms.length) / 16;
     return Math.max(count, most) * (4 + (steps + oldest) * (loads + products + 1));

@@ -10,7 +10,7 @@ import type { ConvStep, Gather } from './gather-plan.js';
 
 /** Source [N,H,W,C], weights [kh,kw,1,C], the epilogue's numbers where it has some, to dest [N,Ho,Wo,C]. */
 export function planDepthwise(gather: Gather, config: DepthwiseConfig, epilogue: Epilogue): ConvStep {
-  const { shape, direction, source, dest, rows, columns } = gather;
+  const { shape, direction, source, dest, vertical, horizontal } = gather;
   const [batch, height, across, channels] = dest;
   const { width } = config;
   const conv = {
@@ -25,14 +25,14 @@ export function planDepthwise(gather: Gather, config: DepthwiseConfig, epilogue:
   const [shader, invocations] =
     config.kind === 'loop'
       ? [
-          depthwiseLoopShader(conv, rows, columns, config.pictures),
+          depthwiseLoopShader(conv, vertical, horizontal, config.pictures),
           Math.ceil(batch / config.pictures) * height * across * (channels / width),
         ]
       : [
-          depthwiseSlidingShader(conv, rows, columns, config),
+          depthwiseSlidingShader(conv, vertical, horizontal, config),
           batch *
-            Math.ceil(axisSteps(rows) / config.steps) *
-            Math.ceil(axisSteps(columns) / config.pixels) *
+            Math.ceil(axisSteps(vertical) / config.steps) *
+            Math.ceil(axisSteps(horizontal) / config.pixels) *
             (channels / width),
         ];
   const kernel: Kernel = elementKernel(`depthwise conv ${direction}`, shader, invocations);

@@ -16,8 +16,8 @@ export interface Gather {
   /** [N, H, W, C] of what is read, and of the result. */
   source: readonly number[];
   dest: readonly number[];
-  rows: AxisPlan;
-  columns: AxisPlan;
+  vertical: AxisPlan;
+  horizontal: AxisPlan;
 }
 
 export function gatherOf(shape: ConvShape, direction: GatherDirection): Gather {
@@ -25,7 +25,7 @@ export function gatherOf(shape: ConvShape, direction: GatherDirection): Gather {
   const output = [shape.batch, ...shape.output, shape.cout];
   const [source, dest, axis] =
     direction === 'forward' ? [input, output, forwardAxis] : [output, input, inputGradientAxis];
-  return { shape, direction, source, dest, rows: axis(shape, 0), columns: axis(shape, 1) };
+  return { shape, direction, source, dest, vertical: axis(shape, 0), horizontal: axis(shape, 1) };
 }
 
 /** A kernel with one output, that output's shape, and what fills the kernel's uniform where it has one. */

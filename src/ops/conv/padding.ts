@@ -41,10 +41,10 @@ export function padStep(shape: readonly number[], padding: Padding, precision: P
   };
 }
 
-/** Zeros around the source of a gather whose rows of pixels are taken `tile` at a time. */
-function paddingFor({ source, rows, columns }: Gather, tile: number): Padding {
-  const h = axisPadding(rows, source[1], 1);
-  const w = axisPadding(columns, source[2], tile);
+/** Zeros around the source of a gather whose vertical of pixels are taken `tile` at a time. */
+function paddingFor({ source, vertical, horizontal }: Gather, tile: number): Padding {
+  const h = axisPadding(vertical, source[1], 1);
+  const w = axisPadding(horizontal, source[2], tile);
   return { before: [h.before, w.before], after: [h.after, w.after] };
 }
 

@@ -46,7 +46,7 @@ const fits = ({ kernel, stride, dilation, groups }: ConvShape): boolean =>
 const tileCount = (batch: number, [h, w]: Pair, outputs: WinogradOutputs): number =>
   batch * Math.ceil(h / outputs) * Math.ceil(w / outputs);
 
-const destSize = ({ rows, columns }: Gather): Pair => [axisSteps(rows), axisSteps(columns)];
+const destSize = ({ vertical, horizontal }: Gather): Pair => [axisSteps(vertical), axisSteps(horizontal)];
 
 /** The convolution with tiles of `outputs`², or null where it is not one of 3 × 3 steps of 1, or its arrays would not fit. */
 function configFor(gather: Gather, outputs: WinogradOutputs, limits: KernelLimits): WinogradConfig | null {

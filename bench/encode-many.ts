@@ -133,7 +133,7 @@ async function measure(folder: string, faces: number, bytes: number): Promise<Re
   const commit = gitCommit(); // of the program as it starts; files may change while it runs
   const { root, entries } = await listFaces(folder);
   const chosen = entries.slice(0, faces);
-  const path = weightsPath(undefined, 'budget');
+  const path = weightsPath(undefined, 'codec');
   const { file: weights } = await readWeightsFile(path, readKlt);
   const temporary = await mkdtemp(join(tmpdir(), 'cameo-encode-many-'));
   const bar = startProgress(chosen.length, 'faces');

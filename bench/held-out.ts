@@ -34,7 +34,7 @@ const models = words.map((word) => {
 });
 if (models.length === 0) throw new ArgumentError('expected at least one NAME=FILE');
 const files = await Promise.all(
-  models.map(async ({ name, path }) => ({ name, weights: expectKind(await readWeights(path), 'budget').file })),
+  models.map(async ({ name, path }) => ({ name, weights: expectKind(await readWeights(path), 'codec').file })),
 );
 
 const gpu = await openGpu();

@@ -38,7 +38,7 @@ const LAMBDA = 0.16;
 const LEADING = 500;
 
 const [training = 160, validation = 64] = process.argv.slice(2).map(Number);
-const weights = expectKind(await readWeights(weightsPath(undefined, 'budget')), 'budget').file;
+const weights = expectKind(await readWeights(weightsPath(undefined, 'codec')), 'codec').file;
 const gpu = await openGpu();
 const model = loadKlt(gpu, weights);
 const recognizers = await Promise.all(RECOGNIZERS.map((name) => openRecognizer(gpu, name, recognizerPlaces())));

@@ -234,7 +234,7 @@ test('every codec keeps the budget, every pair is decided, and a second run find
 
 test('the plain autoencoder stores a face in a PNG at the finest rate that fits', async () => {
   const gpu = await testGpu();
-  const codec = AutoencoderCodec.fromWeights(gpu, readFileSync(shippedWeights('png')));
+  const codec = AutoencoderCodec.fromWeights(gpu, readFileSync(shippedWeights('autoencoder')));
   const faces = (await demoFaces()).slice(0, 2);
   const encoder = autoencoderPngEncoder(codec, new EncodingCache(join(folder, 'encodings-png')));
   const sizes = await Promise.all([0, codec.rates - 1].map((rate) => codec.encode(faces, rate)));

@@ -38,7 +38,7 @@ const [STEP, DRAWN, SPREAD] = [30, 300, 1.1];
 
 async function write(): Promise<void> {
   const gpu = await openGpu();
-  const { file } = expectKind(await readWeights(weightsPath(undefined, 'budget')), 'budget');
+  const { file } = expectKind(await readWeights(weightsPath(undefined, 'codec')), 'codec');
   const codec = FaceCodec.fromKlt(gpu, file);
   const of = (name: string): Float32Array => file.tensors.get(name)!.data;
   const gain = 2 ** (STEP / 8);

@@ -21,8 +21,8 @@ import {
 export class CodecSession {
   #weights: { [K in CodecKind]?: Promise<WeightsOf<K>> } = {};
   #gpu: Promise<Gpu> | undefined;
-  #budget: Promise<FaceCodec> | undefined;
-  #png: Promise<AutoencoderCodec> | undefined;
+  #codec: Promise<FaceCodec> | undefined;
+  #autoencoder: Promise<AutoencoderCodec> | undefined;
 
   private constructor(readonly chosen: Weights | undefined) {}
 
@@ -37,7 +37,7 @@ export class CodecSession {
 
   /** The codec to use where nothing else tells. */
   get defaultKind(): CodecKind {
-    return this.chosen?.kind ?? (areShipped('budget') ? 'budget' : 'png');
+    return this.chosen?.kind ?? (areShipped('codec') ? 'codec' : 'autoencoder');
   }
 
   /** @throws FileError where there are none, CheckpointError for weights of the other codec */
@@ -56,26 +56,26 @@ export class CodecSession {
 
   /** @throws NoAdapterError, and as `weights` */
   faceCodec(): Promise<FaceCodec> {
-    this.#budget ??= (async () => {
-      const { path, file } = await this.weights('budget');
+    this.#codec ??= (async () => {
+      const { path, file } = await this.weights('codec');
       const gpu = await this.gpu();
       return named(path, () => FaceCodec.fromKlt(gpu, file));
     })();
-    return this.#budget;
+    return this.#codec;
   }
 
   /** @throws NoAdapterError, and as `weights` */
-  pngCodec(): Promise<AutoencoderCodec> {
-    this.#png ??= (async () => {
-      const { path, bytes } = await this.weights('png');
+  autoencoderCodec(): Promise<AutoencoderCodec> {
+    this.#autoencoder ??= (async () => {
+      const { path, bytes } = await this.weights('autoencoder');
       const gpu = await this.gpu();
       return named(path, () => AutoencoderCodec.fromWeights(gpu, bytes));
     })();
-    return this.#png;
+    return this.#autoencoder;
   }
 
   async close(): Promise<void> {
-    for (const codec of [this.#budget, this.#png]) (await codec?.catch(() => undefined))?.dispose();
+    for (const codec of [this.#codec, this.#autoencoder]) (await codec?.catch(() => undefined))?.dispose();
     (await this.#gpu?.catch(() => undefined))?.destroy();
   }
 }

@@ -109,11 +109,11 @@ function extraModelWord(word: string, all: readonly number[]): NamedBudgets & { 
 /** Every file that a comparison needs, read and checked before a device is opened. */
 export interface CodecsInputs {
   lfw: LfwFaces;
-  weights: WeightsOf<'budget'>;
+  weights: WeightsOf<'codec'>;
   /** In the order of the request's. */
-  extraModels: WeightsOf<'budget'>[];
+  extraModels: WeightsOf<'codec'>[];
   /** Where the autoencoder's PNGs are asked for. */
-  plain: WeightsOf<'png'> | null;
+  autoencoder: WeightsOf<'autoencoder'> | null;
   recognizers: ReadRecognizer[];
   /** Faces whose sex and race are known. */
   groups: FaceSet | null;
@@ -126,8 +126,8 @@ export interface CodecsInputs {
 export async function readCodecsInputs(options: CodecsOptions, request: CodecsRequest): Promise<CodecsInputs> {
   const goals = options.goals === undefined ? undefined : parseGoals(await readJson(options.goals), options.goals);
   const lfw = await openLfwFaces(options.lfw ?? join(dataFolder(), 'lfw'), { quick: options.quick });
-  const weightsOf = async (file: string) => expectKind(await readWeights(file), 'budget');
-  const weights = await weightsOf(weightsPath(options.model, 'budget'));
+  const weightsOf = async (file: string) => expectKind(await readWeights(file), 'codec');
+  const weights = await weightsOf(weightsPath(options.model, 'codec'));
   const groups =
     options.groups === undefined ? null : await openFaceFolder(options.groups, { split: 'test', sources: ['utk'] });
   const extraModels = await Promise.all(request.extraModels.map(({ path }) => weightsOf(path)));
@@ -139,11 +139,11 @@ export async function readCodecsInputs(options: CodecsOptions, request: CodecsRe
   }
   const recognizers: ReadRecognizer[] = [];
   for (const name of options.recognizers.split(',')) recognizers.push(await recognizerFor(name));
-  const plain = request.codecs.some(({ name }) => name === AUTOENCODER_PNG) ? await autoencoderWeights() : null;
+  const autoencoder = request.codecs.some(({ name }) => name === AUTOENCODER_PNG) ? await autoencoderWeights() : null;
   await tryCodecs(FOREIGN_CODECS.filter((codec) => request.codecs.some(({ name }) => name === codec.name)));
-  return { lfw, weights, extraModels, plain, recognizers, groups, goals, minBytes };
+  return { lfw, weights, extraModels, autoencoder, recognizers, groups, goals, minBytes };
 }
 
 /** Weights of the autoencoder that ships. */
-export const autoencoderWeights = async (): Promise<WeightsOf<'png'>> =>
-  expectKind(await readWeights(shippedWeights('png')), 'png');
+export const autoencoderWeights = async (): Promise<WeightsOf<'autoencoder'>> =>
+  expectKind(await readWeights(shippedWeights('autoencoder')), 'autoencoder');

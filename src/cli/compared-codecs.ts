@@ -27,7 +27,7 @@ export class ComparedCodecs {
   readonly extraModels: FaceCodec[];
   readonly #cache = new EncodingCache(encodingsFolder());
   readonly #opened = new Map<string, Promise<FaceEncoder>>();
-  #plain: AutoencoderCodec | null = null;
+  #autoencoder: AutoencoderCodec | null = null;
 
   constructor(
     private readonly gpu: Gpu,
@@ -49,14 +49,14 @@ export class ComparedCodecs {
     return encoders;
   }
 
-  /** Every codec that rows of an earlier report may be of. @param plain whether the autoencoder is among them */
-  every(plain: boolean): Promise<FaceEncoder[]> {
-    const names = [...FOREIGN_CODECS.map(({ name }) => name), ...OWN_CODECS, ...(plain ? [AUTOENCODER_PNG] : [])];
+  /** Every codec that rows of an earlier report may be of. @param autoencoder whether the autoencoder is among them */
+  every(autoencoder: boolean): Promise<FaceEncoder[]> {
+    const names = [...FOREIGN_CODECS.map(({ name }) => name), ...OWN_CODECS, ...(autoencoder ? [AUTOENCODER_PNG] : [])];
     return Promise.all(names.map((name) => this.#encoder(name)));
   }
 
   dispose(): void {
-    for (const codec of [this.cameo, ...this.extraModels, this.#plain]) codec?.dispose();
+    for (const codec of [this.cameo, ...this.extraModels, this.#autoencoder]) codec?.dispose();
   }
 
   #encoder(name: string): Promise<FaceEncoder> {
@@ -69,9 +69,9 @@ export class ComparedCodecs {
     if (name === 'cameo') return cameoEncoder(this.cameo, this.#cache);
     if (name === 'cameo-png') return cameoPngEncoder(this.cameo, this.#cache);
     if (name === AUTOENCODER_PNG) {
-      const { bytes } = this.inputs.plain ?? (await autoencoderWeights());
-      this.#plain = AutoencoderCodec.fromWeights(this.gpu, bytes);
-      return autoencoderPngEncoder(this.#plain, this.#cache);
+      const { bytes } = this.inputs.autoencoder ?? (await autoencoderWeights());
+      this.#autoencoder = AutoencoderCodec.fromWeights(this.gpu, bytes);
+      return autoencoderPngEncoder(this.#autoencoder, this.#cache);
     }
     return baselineEncoder(FOREIGN_CODECS.find((codec) => codec.name === name)!, this.#cache, this.signal);
   }

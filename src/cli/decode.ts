@@ -92,7 +92,7 @@ class Restorer {
   }
 
   async #restorePngs(): Promise<void> {
-    const codec = await this.session.pngCodec();
+    const codec = await this.session.autoencoderCodec();
     const batch: { input: string; output: string; bytes: Uint8Array }[] = [];
     for (const { input, name, bytes } of this.#pngs.splice(0, FACES_AT_ONCE)) {
       await orComplain(input, () => {
@@ -182,12 +182,12 @@ async function addFile(
   const shown = inputName(input);
   const name = nameOfInput(input, SUFFIXES[kind]);
   if (kind === 'png') {
-    await restorer.session.weights('png'); // those of the other codec cannot decode it
+    await restorer.session.weights('autoencoder'); // those of the other codec cannot decode it
     unpackLatentsPng(bytes); // throws for a damaged one, before the device is opened
     restorer.addPng(shown, name, bytes);
     return;
   }
-  const latents = (await restorer.session.weights('budget')).file.tables.model;
+  const latents = (await restorer.session.weights('codec')).file.tables.model;
   restorer.addFace(shown, name, (kind === 'file' ? unpackFaceFile : unpackFaceBare)(bytes, latents));
 }
 
@@ -197,7 +197,7 @@ async function addArchive(input: string, only: string | undefined, restorer: Res
   let failure: { error: unknown } | undefined; // of restoring, which no archive is to blame for
   await orComplain(shown, () =>
     withArchive(input, async (archive, size) => {
-      const latents = (await restorer.session.weights('budget')).file.tables.model;
+      const latents = (await restorer.session.weights('codec')).file.tables.model;
       if (archive.modelId !== latents.idText) {
         throw new ModelMismatchError(`written by model ${archive.modelId}; the model loaded is ${latents.idText}`);
       }

@@ -47,8 +47,8 @@ const BUDGETS = [300, 500];
 
 /** Every rate of the PNG codec, or two budgets of the other one; and the suffix of the files. */
 async function settingsOf(session: CodecSession): Promise<{ settings: DemoSetting[]; suffix: string }> {
-  if (session.defaultKind === 'png') {
-    const codec = await session.pngCodec();
+  if (session.defaultKind === 'autoencoder') {
+    const codec = await session.autoencoderCodec();
     const settings = Array.from({ length: codec.rates }, (_, rate) => ({
       name: `rate ${rate}`,
       folder: `rate${rate}`,

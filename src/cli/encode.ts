@@ -9,7 +9,7 @@ import { PICTURE_FORMATS } from '../data/pictures/picture-format.js';
 import { CodecSession } from './codec-session.js';
 import { SUFFIXES } from './compact-kind.js';
 import { type EncodeCounts, encodePictures, picturesOf, type Targets, type WrittenFile } from './encode-run.js';
-import { budgetEncoder, countedContainer, type EncodeSettings, pngEncoder } from './face-writer.js';
+import { autoencoderEncoder, codecEncoder, countedContainer, type EncodeSettings } from './face-writer.js';
 import { stopOnInterrupt } from './interrupt.js';
 import { addJson, beginJson, JSON_HELP } from './json-output.js';
 import { integer, sizeText } from './numbers.js';
@@ -91,8 +91,8 @@ archive { path, faces, bytes } or null, errors; of a run that was stopped: stopp
  * What to make, by the options and the weights.
  * @throws ArgumentError for options that contradict each other or the weights
  */
-function settingsOf({ bytes, container, rate, archive }: EncodeOptions, usual: CodecKind): EncodeSettings {
-  const chosen = container ?? (rate !== undefined || usual === 'png' ? 'png' : 'file');
+function settingsOf({ bytes, container, rate, archive }: EncodeOptions, defaultKind: CodecKind): EncodeSettings {
+  const chosen = container ?? (rate !== undefined || defaultKind === 'autoencoder' ? 'png' : 'file');
   if (rate !== undefined && chosen !== 'png') {
     throw new ArgumentError(`--rate ${rate}: only --container png has rates; --bytes says how large a face may get`);
   }
@@ -143,8 +143,8 @@ async function encoderFor(session: CodecSession, options: EncodeOptions, signal:
     archive: options.archive !== undefined,
   });
   const encoder = await (container === 'png'
-    ? pngEncoder(session, settings, device)
-    : budgetEncoder(session, { container, maxBytes: bytes! }, counted, device));
+    ? autoencoderEncoder(session, settings, device)
+    : codecEncoder(session, { container, maxBytes: bytes! }, counted, device));
   return { encoder, settings, counted };
 }
 
@@ -166,7 +166,7 @@ async function openTargets(
   }
   if (path !== undefined) {
     await Outputs.in(dirname(path));
-    const { model } = (await session.weights('budget')).file.tables;
+    const { model } = (await session.weights('codec')).file.tables;
     targets.archive = await ArchiveWriter.open(path, { model, maxBytes: settings.bytes!, container: counted });
   }
 }

@@ -73,7 +73,7 @@ function limit(text: string): number | 'all' {
 async function evaluateFaces(options: EvaluateOptions, name: string): Promise<void> {
   const { split, out } = options;
   const session = await CodecSession.open(options.model);
-  const weights = await session.weights('png');
+  const weights = await session.weights('autoencoder');
   const data = dataFolder(options.data);
   const { count: facesInSplit } = await openFaceFolder(data, { split });
   const set = await openFaceFolder(data, { split, limit: options.limit === 'all' ? undefined : options.limit });
@@ -87,7 +87,7 @@ async function evaluateFaces(options: EvaluateOptions, name: string): Promise<vo
   );
 
   try {
-    const codec = await session.pngCodec();
+    const codec = await session.autoencoderCodec();
     const { description } = await session.gpu();
     say(`${set.count} of ${facesInSplit} faces of split ${split}, on ${description.description}`);
     const bar = startProgress(set.count * codec.rates, 'faces × rates');

@@ -49,13 +49,13 @@ export function countedContainer(
  * @param counted the container whose header is counted
  * @throws ArgumentError for fewer bytes than a face takes; FileError, CheckpointError for the weights
  */
-export async function budgetEncoder(
+export async function codecEncoder(
   session: CodecSession,
   { container, maxBytes: bytes }: { container: FaceContainer; maxBytes: number },
   counted: AnyContainer,
   options: DeviceKeeperOptions,
 ): Promise<Encoder> {
-  const { file: weights } = await session.weights('budget');
+  const { file: weights } = await session.weights('codec');
   const { model } = weights.tables;
   const min = minFaceBytes(model, counted);
   if (bytes < min) throw new ArgumentError(`--bytes ${bytes}: a face takes at least ${min} bytes here`);
@@ -81,12 +81,12 @@ export async function budgetEncoder(
  * Faces as PNGs: of one rate, or of the highest rate whose file is small enough.
  * @throws ArgumentError for a rate that the model has not; FileError, CheckpointError for the weights
  */
-export async function pngEncoder(
+export async function autoencoderEncoder(
   session: CodecSession,
   { bytes, rate }: EncodeSettings,
   options: DeviceKeeperOptions,
 ): Promise<Encoder> {
-  const { modelId, file, bytes: weights } = await session.weights('png');
+  const { modelId, file, bytes: weights } = await session.weights('autoencoder');
   const { config } = file;
   if (rate !== undefined && rate >= config.rates) {
     throw new ArgumentError(`--rate ${rate}: this model has rates 0 (smallest files) to ${config.rates - 1}`);

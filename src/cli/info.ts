@@ -75,7 +75,7 @@ async function weightsFor(session: CodecSession, kind: CodecKind): Promise<Weigh
 
 /** The model of the latents, where it is that of the file. */
 function tablesOf(weights: Weights | undefined, modelId: string): LatentModel | undefined {
-  return weights?.kind === 'budget' && weights.modelId.endsWith(modelId) ? weights.file.tables.model : undefined;
+  return weights?.kind === 'codec' && weights.modelId.endsWith(modelId) ? weights.file.tables.model : undefined;
 }
 
 interface FaceDescription {
@@ -127,13 +127,13 @@ const colourText = (grey: boolean): string => (grey ? 'grey' : 'colour');
 async function describePng(bytes: Uint8Array, session: CodecSession): Promise<FaceDescription> {
   const { version, rate, modelId, latents } = unpackLatentsPng(bytes);
   const { height, width, channels } = latents;
-  const weights = await weightsFor(session, 'png');
+  const weights = await weightsFor(session, 'autoencoder');
   return { title: 'PNG', version, model: modelId, weights, checked: true, rate, latents: [height, width, channels] };
 }
 
 async function describeFace(bytes: Uint8Array, session: CodecSession): Promise<FaceDescription> {
   const { version, modelId, qIndex, grey } = readFaceFileHeader(bytes);
-  const weights = await weightsFor(session, 'budget');
+  const weights = await weightsFor(session, 'codec');
   const model = tablesOf(weights, modelId);
   if (model) unpackFaceFile(bytes, model);
   return { title: 'face file', version, model: modelId, weights, checked: !!model, step: qIndex, grey };
@@ -141,7 +141,7 @@ async function describeFace(bytes: Uint8Array, session: CodecSession): Promise<F
 
 async function describeBare(bytes: Uint8Array, session: CodecSession): Promise<FaceDescription> {
   const { version, modelIdEnd, qIndex, grey } = readBareHeader(bytes);
-  const weights = await weightsFor(session, 'budget');
+  const weights = await weightsFor(session, 'codec');
   const model = tablesOf(weights, modelIdEnd);
   if (model) unpackFaceBare(bytes, model);
   return { title: 'bare face', version, model: modelIdEnd, weights, checked: !!model, step: qIndex, grey };
@@ -160,7 +160,7 @@ async function describeArchive(
   all: boolean,
 ): Promise<object> {
   const tell = isJson() ? () => {} : print;
-  const weights = await weightsFor(session, 'budget');
+  const weights = await weightsFor(session, 'codec');
   const model = tablesOf(weights, archive.modelId);
   const { count, named, modelId } = archive;
   const unfinished = archive instanceof FaceJournal;

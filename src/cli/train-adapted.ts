@@ -70,14 +70,14 @@ async function run(options: AdaptedCommand): Promise<void> {
     training: await openFaceFolder(folder, { split: 'train', limit }),
     validation: await openFaceFolder(folder, { split: 'val', limit: VALIDATION_FACES }),
   };
-  const weights = baseline ? null : await readWeights(weightsPath(options.model, 'budget'));
+  const weights = baseline ? null : await readWeights(weightsPath(options.model, 'codec'));
   noteOwn(parts.training);
   for (const set of Object.values(parts)) await set.batch([0]); // throws where no face is readable
   const opened = await readRecognizerOf(options.recognizer, recognizerPlaces());
   const { recognizer, description } = opened;
   if (!description) throw new ArgumentError(`--recognizer ${options.recognizer}: of this network no files are written`);
   const size = cropSize(recognizer);
-  if (weights) checkBudget(expectKind(weights, 'budget').file.tables.model, bytes, 'bare');
+  if (weights) checkBudget(expectKind(weights, 'codec').file.tables.model, bytes, 'bare');
   if (baseline) await tryCodecs([baseline]);
   await claimFile(out, [options.recognizer, weights?.path]);
   const gpu = await openDevice();
@@ -87,7 +87,7 @@ async function run(options: AdaptedCommand): Promise<void> {
   try {
     opened.load(gpu);
     const cache = new EncodingCache(encodingsFolder());
-    codec = weights ? FaceCodec.fromKlt(gpu, expectKind(weights, 'budget').file) : undefined;
+    codec = weights ? FaceCodec.fromKlt(gpu, expectKind(weights, 'codec').file) : undefined;
     const encoder = codec ? cameoEncoder(codec, cache) : baselineEncoder(baseline!, cache, stop.signal);
     const onProgress = (what: string, done: number, total: number): void => {
       stop.signal.throwIfAborted();

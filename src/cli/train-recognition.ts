@@ -188,8 +188,8 @@ const displayOf = (config: RecognitionTrainingConfig): RecognitionDisplay => ({
 });
 
 /** The codec that makes faces: the one that CAMEO_MODEL names, else the one that is shipped. */
-async function readCodec(): Promise<WeightsOf<'budget'>> {
-  return expectKind(await readWeights(weightsPath(undefined, 'budget')), 'budget');
+async function readCodec(): Promise<WeightsOf<'codec'>> {
+  return expectKind(await readWeights(weightsPath(undefined, 'codec')), 'codec');
 }
 
 /** Losses and figures of the held-out identities over the steps. */

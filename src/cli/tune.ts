@@ -35,7 +35,7 @@ Example:
   cameo tune --training --batch 8`,
     )
     .action(async (options: { model?: string; batch?: number; training?: boolean; force?: boolean }) => {
-      const { config } = expectKind(await readWeights(weightsPath(options.model)), 'png').file;
+      const { config } = expectKind(await readWeights(weightsPath(options.model)), 'autoencoder').file;
       await checkCache();
       const gpu = await openGpu({ tuning: true });
       try {

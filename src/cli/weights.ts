@@ -13,13 +13,13 @@ import { type AutoencoderFile, readAutoencoder } from '../models/model-file.js';
 import { checkTensors } from '../nn/host-tensor.js';
 import { readSafetensorsMetadata } from '../nn/safetensors.js';
 
-/** 'budget': faces of any number of bytes, in containers of our own; 'png': faces of a few rates, in PNGs. */
-export type CodecKind = 'budget' | 'png';
+/** 'codec': faces of any number of bytes, in containers of our own; 'autoencoder': faces of a few rates, in PNGs. */
+export type CodecKind = 'codec' | 'autoencoder';
 
 /** Weights that ship with the package. */
 const SHIPPED: Record<CodecKind, string> = {
-  budget: join(PACKAGE_ROOT, 'models', 'face.safetensors'),
-  png: join(PACKAGE_ROOT, 'models', 'codec.safetensors'),
+  codec: join(PACKAGE_ROOT, 'models', 'face.safetensors'),
+  autoencoder: join(PACKAGE_ROOT, 'models', 'codec.safetensors'),
 };
 
 /** A weights file that has been read and checked, but is on no GPU. */
@@ -29,16 +29,17 @@ interface AnyWeights {
   /** 8 hexadecimal digits. */
   modelId: string;
 }
-export type BudgetWeights = AnyWeights & { kind: 'budget'; file: KltFile & { tables: KltTables } };
-export type PngWeights = AnyWeights & { kind: 'png'; file: AutoencoderFile };
-export type Weights = BudgetWeights | PngWeights;
+export type CodecWeights = AnyWeights & { kind: 'codec'; file: KltFile & { tables: KltTables } };
+export type AutoencoderWeights = AnyWeights & { kind: 'autoencoder'; file: AutoencoderFile };
+export type Weights = CodecWeights | AutoencoderWeights;
 export type WeightsOf<K extends CodecKind> = Extract<Weights, { kind: K }>;
 
 /** The weights that the user chose, by --model or else CAMEO_MODEL. */
 export const chosenWeights = (option?: string): string | undefined => option ?? (process.env.CAMEO_MODEL || undefined);
 
 /** Where the weights lie: those that the user chose, else those that ship with the package. */
-export const weightsPath = (option?: string, kind: CodecKind = 'png'): string => chosenWeights(option) ?? SHIPPED[kind];
+export const weightsPath = (option?: string, kind: CodecKind = 'autoencoder'): string =>
+  chosenWeights(option) ?? SHIPPED[kind];
 
 /** Where the weights lie that ship with the package. */
 export const shippedWeights = (kind: CodecKind): string => SHIPPED[kind];
@@ -49,7 +50,7 @@ export const areShipped = (kind: CodecKind): boolean => existsSync(SHIPPED[kind]
 /** @throws FileError, or CheckpointError for a file that holds no codec for faces of 96×112 */
 export async function readWeights(path: string): Promise<Weights> {
   const { file: weights } = await readWeightsFile(path, (bytes) => {
-    const weights = isKltFile(readSafetensorsMetadata(bytes)) ? budgetWeights(path, bytes) : pngWeights(path, bytes);
+    const weights = isKltFile(readSafetensorsMetadata(bytes)) ? parseCodec(path, bytes) : parseAutoencoder(path, bytes);
     const { width, height } = weights.file.config;
     if (width !== FACE_WIDTH || height !== FACE_HEIGHT) {
       throw new CheckpointError(
@@ -61,23 +62,23 @@ export async function readWeights(path: string): Promise<Weights> {
   return weights;
 }
 
-function budgetWeights(path: string, bytes: Uint8Array): BudgetWeights {
+function parseCodec(path: string, bytes: Uint8Array): CodecWeights {
   const file = readKlt(bytes);
   checkTensors(file.tensors, new KltAutoencoder(file.config).entries(), 'the network');
   const { tables } = file;
   if (!tables) {
     throw new CheckpointError('no tables for the entropy coder: `cameo train tables` fits them to faces');
   }
-  return { kind: 'budget', path, bytes, modelId: tables.model.idText, file: { ...file, tables } };
+  return { kind: 'codec', path, bytes, modelId: tables.model.idText, file: { ...file, tables } };
 }
 
-function pngWeights(path: string, bytes: Uint8Array): PngWeights {
+function parseAutoencoder(path: string, bytes: Uint8Array): AutoencoderWeights {
   const file = readAutoencoder(bytes);
   checkTensors(file.tensors, new Autoencoder(file.config).entries(), 'the network');
-  return { kind: 'png', path, bytes, modelId: modelIdOf(file), file };
+  return { kind: 'autoencoder', path, bytes, modelId: modelIdOf(file), file };
 }
 
-const MAKES: Record<CodecKind, string> = { budget: '.cameo and .cameo.bare', png: '.cameo.png' };
+const MAKES: Record<CodecKind, string> = { codec: '.cameo and .cameo.bare', autoencoder: '.cameo.png' };
 
 /** @throws CheckpointError for weights of the other codec */
 export function expectKind<K extends CodecKind>(weights: Weights, kind: K): WeightsOf<K> {

@@ -1,10 +1,10 @@
 import { NoAdapterError } from '../src/common/errors.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../src/data/pictures/align.js';
 import { psnr } from '../src/evaluation/metrics/picture-quality.js';
+import type { DeviceKeeper } from '../src/gpu/device-keeper.js';
 import { BrowserEncoder, type BrowserFormat } from './browser-codecs.js';
 import { byId, explain, offer, showText } from './dom.js';
 import { encodeFaces } from './face-encoding.js';
-import type { GpuSession } from './gpu-session.js';
 import { Latest } from './latest.js';
 import { codecOn } from './models.js';
 import { PhotoSlot } from './photo-slot.js';
@@ -36,7 +36,7 @@ export class FaceTab {
   readonly #status = byId('face-status');
   #encoder: BrowserEncoder | null = null;
 
-  constructor(private readonly session: GpuSession) {
+  constructor(private readonly device: DeviceKeeper) {
     const template = byId<HTMLTemplateElement>('slot');
     const latest = new Latest<Request>(
       (request, signal) => this.#compare(request, signal),
@@ -66,7 +66,7 @@ export class FaceTab {
         update,
       ),
     ];
-    this.#verdicts = new VerdictTable(session);
+    this.#verdicts = new VerdictTable(device);
     this.#budget.addEventListener('input', () => {
       this.#showBudget();
       update();
@@ -94,7 +94,7 @@ export class FaceTab {
     let summary = '';
     try {
       const faces = b ? [a, b] : [a];
-      const [own, second] = await this.session.use(async (gpu) => encodeFaces(await codecOn(gpu), faces, budget));
+      const [own, second] = await this.device.run(async (gpu) => encodeFaces(await codecOn(gpu), faces, budget));
       signal.throwIfAborted();
       const quality = psnr(a, own.restored);
       this.#cards.show('cameo', {

@@ -3,9 +3,9 @@ import { FaceCodec } from '../src/codec/face-codec.js';
 import { CameoError } from '../src/common/errors.js';
 import { parseJson } from '../src/common/json.js';
 import { decodeText } from '../src/common/text.js';
+import { perDevice } from '../src/gpu/device-keeper.js';
 import { Embedder } from '../src/models/embedder.js';
 import { loadRecognizer, readRecognizer } from '../src/models/recognizer-file.js';
-import { perDevice } from './gpu-session.js';
 
 const THRESHOLDS = 'models/verification-thresholds.json';
 

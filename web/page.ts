@@ -1,14 +1,15 @@
 import { startBench } from '../bench/web/panel.js';
 import { adapterKind, adapterName } from '../src/gpu/description.js';
+import { DeviceKeeper, type DeviceState } from '../src/gpu/device-keeper.js';
+import { openBrowserGpu } from '../src/gpu/open.js';
 import { byId, explain, showText } from './dom.js';
 import { guardPage } from './drop-zone.js';
 import { FaceTab } from './face-tab.js';
-import { GpuSession, type GpuState } from './gpu-session.js';
 import { startReading } from './read-back.js';
 import { startTabs } from './tabs.js';
 import { TrainTab } from './train-tab.js';
 
-function showState(state: GpuState): void {
+function showState(state: DeviceState): void {
   const place = byId('gpu');
   if (state.kind === 'opening') place.textContent = 'Opening the GPU…';
   if (state.kind === 'lost') place.textContent = 'The GPU device was lost. Opening it again…';
@@ -26,11 +27,17 @@ function showState(state: GpuState): void {
   }
 }
 
-const session = new GpuSession(showState);
+/** A browser may be starting its GPU process anew, and gives no more devices to a page that has ended it often. */
+const device = new DeviceKeeper(openBrowserGpu, {
+  retries: 2,
+  backoffMs: 2000,
+  onState: showState,
+  reopenAtOnce: true,
+});
 guardPage();
-const faceTab = new FaceTab(session);
-startReading(session);
-const trainTab = new TrainTab(session, () => faceTab.faces);
+const faceTab = new FaceTab(device);
+startReading(device);
+const trainTab = new TrainTab(device, () => faceTab.faces);
 let benchStarted = false;
 startTabs(byId('tabs'), (panel) => {
   if (panel === 'train') trainTab.describe();
@@ -38,4 +45,4 @@ startTabs(byId('tabs'), (panel) => {
   benchStarted = true;
   void startBench();
 });
-session.open().catch(() => {}); // its state has been shown
+device.open().catch(() => {}); // its state has been shown

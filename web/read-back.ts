@@ -3,10 +3,10 @@ import type { FaceCodec } from '../src/codec/face-codec.js';
 import { CameoError, FormatError } from '../src/common/errors.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../src/data/pictures/align.js';
 import type { RgbImage } from '../src/data/pictures/rgb-image.js';
+import type { DeviceKeeper } from '../src/gpu/device-keeper.js';
 import { fromCamera } from './camera.js';
 import { byId, explain, showText } from './dom.js';
 import { onChoice, onDrop } from './drop-zone.js';
-import type { GpuSession } from './gpu-session.js';
 import { codecOn } from './models.js';
 import { readPicture, show } from './picture.js';
 import { NoCodeError, readQr } from './qr.js';
@@ -57,7 +57,7 @@ function faceInFrame(frame: RgbImage, codec: FaceCodec): Found | null {
 }
 
 /** Reads faces back: from files, pictures of QR codes, and the camera. */
-export function startReading(session: GpuSession): void {
+export function startReading(device: DeviceKeeper): void {
   let reads = 0;
   const read = async (find: () => Promise<Found | null>): Promise<void> => {
     const own = ++reads;
@@ -70,7 +70,7 @@ export function startReading(session: GpuSession): void {
       if (own !== reads) return;
       status.textContent = '';
       if (!found) return;
-      const [face] = await session.use(async (gpu) => (await codecOn(gpu)).decode([found.bytes]));
+      const [face] = await device.run(async (gpu) => (await codecOn(gpu)).decode([found.bytes]));
       if (own !== reads) return;
       show(byId<HTMLCanvasElement>('read-face'), { width: FACE_WIDTH, height: FACE_HEIGHT, data: face });
       byId('read-place').hidden = false;
@@ -85,7 +85,7 @@ export function startReading(session: GpuSession): void {
   onDrop(byId('read'), ([file]) => void read(() => compactIn(file)));
   byId('read-camera').addEventListener('click', () => {
     void read(async () => {
-      const codec = await codecOn(await session.open());
+      const codec = await codecOn(await device.open());
       return (await fromCamera('Hold the QR code before the camera', 'environment', (frame) =>
         faceInFrame(frame, codec),
       )) as Found | null;

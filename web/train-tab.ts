@@ -1,9 +1,9 @@
 import { FACE_HEIGHT, FACE_WIDTH } from '../src/data/pictures/align.js';
 import { linePlot } from '../src/evaluation/reports/plot-svg.js';
+import type { DeviceKeeper } from '../src/gpu/device-keeper.js';
 import type { AutoencoderStep } from '../src/training/autoencoder-trainer.js';
 import { byId, explain, offer, showText } from './dom.js';
 import { onChoice, onDrop } from './drop-zone.js';
-import type { GpuSession } from './gpu-session.js';
 import { readPicture, show } from './picture.js';
 import { drawnFaces, SMALL_HEIGHT, SMALL_WIDTH, smallFace, smallPicture } from './training-faces.js';
 import { type Look, TrainingRun } from './training-run.js';
@@ -26,7 +26,7 @@ export class TrainTab {
 
   /** @param faces the aligned faces of the first tab */
   constructor(
-    private readonly session: GpuSession,
+    private readonly device: DeviceKeeper,
     private readonly faces: () => Uint8Array[],
   ) {
     const add = (files: File[]): void => void this.#add(files);
@@ -71,7 +71,7 @@ export class TrainTab {
     if (!this.#run) {
       const faces = [...this.faces().map(smallFace), ...this.#pictures];
       const settings = { steps: steps.valueAsNumber, targetBytes: target.valueAsNumber };
-      this.#run = new TrainingRun(this.session, faces.length > 0 ? faces : drawnFaces(), settings, {
+      this.#run = new TrainingRun(this.device, faces.length > 0 ? faces : drawnFaces(), settings, {
         onStep: (step) => this.#showStep(step),
         onLook: (look) => this.#showLook(look),
       });

@@ -1,3 +1,4 @@
+import type { DeviceKeeper } from '../src/gpu/device-keeper.js';
 import type { Gpu } from '../src/gpu/gpu.js';
 import type { AutoencoderConfig } from '../src/models/autoencoder.js';
 import { writeAutoencoder } from '../src/models/model-file.js';
@@ -6,7 +7,6 @@ import { readSafetensors } from '../src/nn/safetensors.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';
 import type { AutoencoderTrainingConfig } from '../src/training/autoencoder-config.js';
 import { type AutoencoderStep, AutoencoderTrainer } from '../src/training/autoencoder-trainer.js';
-import type { GpuSession } from './gpu-session.js';
 import { batchOf, SMALL_HEIGHT, SMALL_WIDTH, unitPixels } from './training-faces.js';
 
 const MODEL: AutoencoderConfig = {
@@ -52,7 +52,7 @@ export class TrainingRun {
   #stop = false;
 
   constructor(
-    private readonly session: GpuSession,
+    private readonly device: DeviceKeeper,
     private readonly faces: readonly Uint8Array[],
     readonly settings: TrainingSettings,
     private readonly listener: TrainingListener,
@@ -65,7 +65,7 @@ export class TrainingRun {
   /** Trains until all steps are done, or `stop` is called. */
   async run(): Promise<void> {
     this.#stop = false;
-    await this.session.use((gpu) => this.#trainOn(gpu));
+    await this.device.run((gpu) => this.#trainOn(gpu));
   }
 
   stop(): void {

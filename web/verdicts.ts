@@ -1,5 +1,5 @@
+import type { DeviceKeeper } from '../src/gpu/device-keeper.js';
 import { byId, explain, showText } from './dom.js';
-import type { GpuSession } from './gpu-session.js';
 import { embedderOn, thresholds } from './models.js';
 import { similarity } from './similarity.js';
 
@@ -26,7 +26,7 @@ export class VerdictTable {
   #rows: Row[] = [];
   readonly #rate = byId<HTMLSelectElement>('far');
 
-  constructor(private readonly session: GpuSession) {
+  constructor(private readonly device: DeviceKeeper) {
     this.#rate.addEventListener('change', () => void this.#draw());
   }
 
@@ -40,7 +40,7 @@ export class VerdictTable {
     for (const { title, a: first, b: second } of compared) add(`Both by ${title}`, first, second);
     for (const { title, a: restored } of compared) add(`The first, and what ${title} restores of it`, a, restored);
     try {
-      this.#rows = await this.session.use(async (gpu) => {
+      this.#rows = await this.device.run(async (gpu) => {
         const embedder = await embedderOn(gpu);
         const rows: Row[] = [];
         for (const { title, faces } of pairs) {

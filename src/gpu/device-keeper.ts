@@ -17,20 +17,37 @@ export interface DeviceKeeperOptions {
 /** How long the news of a loss may come after the error that it caused, in milliseconds. */
 const NEWS_MS = 250;
 
+export type DeviceState =
+  | { kind: 'opening' }
+  /** `again`: it takes the place of one that was lost. */
+  | { kind: 'open'; gpu: Gpu; again: boolean }
+  | { kind: 'lost' }
+  /** `lost`: none could be opened in place of one that was lost. */
+  | { kind: 'none'; error: unknown; lost: boolean };
+
+/** For a program that shows how its device is. */
+export interface DeviceWatchOptions {
+  onState?: (state: DeviceState) => void;
+  /** True: another device is opened as soon as one is lost; false, the default: when work needs one. */
+  reopenAtOnce?: boolean;
+}
+
+/** A piece of work that took longer than this before it lost its device, in milliseconds, is not taken for the reason. */
+const SOON_MS = 30_000;
+
 /**
- * Keeps a device, and what is made on it (a codec), for work that outlives devices: a driver that is reset or updated, or a
- * card that falls off, ends the device, and everything on it is gone. Then both are made anew and the work is done again.
- * The first device is opened when it is first needed.
+ * Keeps a device for work that outlives devices: a driver that is reset or updated, a laptop that sleeps, or a card that
+ * falls off ends the device, and everything on it is gone. Then another one is opened, and the work is done again. The first
+ * device is opened when it is first needed.
  */
-export class DeviceKeeper<T extends { dispose(): void }> {
-  #gpu: Gpu | undefined;
-  #made: T | undefined;
+export class DeviceKeeper {
+  #opening: Promise<Gpu> | null = null;
+  #gpu: Gpu | null = null;
   #losses = 0;
 
   constructor(
     private readonly openGpu: () => Promise<Gpu>,
-    private readonly make: (gpu: Gpu) => T,
-    private readonly options: DeviceKeeperOptions = {},
+    private readonly options: DeviceKeeperOptions & DeviceWatchOptions = {},
   ) {}
 
   /** Devices lost so far. */
@@ -39,54 +56,100 @@ export class DeviceKeeper<T extends { dispose(): void }> {
   }
 
   /**
-   * Does `work`; where the device is lost meanwhile, again from its start on a new one. One at a time.
-   * @throws whatever `work` throws while the device is well; what `openGpu` throws at the first opening; the signal's reason;
-   * DeviceLostError after too many losses in a row, with the last error as its cause
+   * The device; where one was lost before, opened with as many attempts as `retries` says.
+   * @throws what `openGpu` throws, and then the next call tries again; DeviceLostError with that as its cause after a loss
    */
-  async run<R>(work: (made: T) => Promise<R>): Promise<R> {
-    const { retries = 6, backoffMs = 200, signal, onLost } = this.options;
-    for (let failures = 0; ; ) {
+  open(): Promise<Gpu> {
+    this.#opening ??= this.#open().catch((error) => {
+      this.#opening = null;
+      const lost = this.#losses > 0;
+      this.options.onState?.({ kind: 'none', error: (lost && error.cause) || error, lost });
+      throw error;
+    });
+    return this.#opening;
+  }
+
+  /**
+   * Does `work`; where the device is lost meanwhile, again from its start on a new one.
+   * @param work keeps what is worth keeping outside of the device
+   * @throws whatever `work` throws while the device is well; what `open` throws; the signal's reason; DeviceLostError after
+   * too many losses in a row, with the last error as its cause
+   */
+  async run<R>(work: (gpu: Gpu) => Promise<R>): Promise<R> {
+    const { signal } = this.options;
+    for (let losses = 0; ; ) {
       signal?.throwIfAborted();
+      const gpu = await this.open();
+      const start = performance.now();
       try {
-        return await work(await this.#open());
+        return await work(gpu);
       } catch (error) {
-        const lost = this.#gpu !== undefined && (await isLoss(this.#gpu, error));
-        const stillAway = this.#gpu === undefined && failures > 0;
-        if (!lost && !stillAway) throw error;
-        this.close();
-        if (lost) {
-          this.#losses++;
-          onLost?.(error as Error);
-        }
-        if (++failures > retries) {
-          const message = `the GPU device was lost, and ${retries} attempts to go on with a new one failed`;
-          throw new DeviceLostError(`${message}: ${(error as Error).message}`, { cause: error });
-        }
-        if (failures > 1) {
-          await sleep(backoffMs * 2 ** (failures - 2), signal);
-        }
+        if (!(await isLoss(gpu, error))) throw error;
+        this.#lose(gpu, error as Error);
+        if (performance.now() - start > SOON_MS) losses = 0;
+        await this.#pause(losses++, error);
       }
     }
   }
 
-  /** Frees the device and what was made on it; further work would open another one. */
+  /** Frees the device; further work would open another one. */
   close(): void {
-    try {
-      this.#made?.dispose();
-    } catch (error) {
-      if (!this.#gpu?.lost) throw error; // on a lost device there is nothing left to free
-    } finally {
-      this.#gpu?.destroy();
-      this.#gpu = undefined;
-      this.#made = undefined;
+    const gpu = this.#gpu;
+    this.#gpu = this.#opening = null;
+    gpu?.destroy();
+  }
+
+  async #open(): Promise<Gpu> {
+    const { onState, reopenAtOnce } = this.options;
+    onState?.({ kind: 'opening' });
+    const again = this.#losses > 0;
+    for (let failures = 1; ; failures++) {
+      try {
+        const gpu = await this.openGpu();
+        this.#gpu = gpu;
+        if (reopenAtOnce) void gpu.device.lost.then(({ message }) => this.#lose(gpu, new DeviceLostError(message)));
+        onState?.({ kind: 'open', gpu, again });
+        return gpu;
+      } catch (error) {
+        if (!again) throw error;
+        await this.#pause(failures, error);
+      }
     }
   }
 
-  async #open(): Promise<T> {
-    this.#gpu ??= await this.openGpu();
-    this.#made ??= this.make(this.#gpu);
-    return this.#made;
+  /** Waits after the failure number `failures`, from 0: not after the first. @throws DeviceLostError where it was the last */
+  async #pause(failures: number, cause: unknown): Promise<void> {
+    const { retries = 6, backoffMs = 200, signal } = this.options;
+    if (failures >= retries) {
+      const message = `the GPU device was lost, and ${retries} attempts to go on with a new one failed`;
+      throw new DeviceLostError(`${message}: ${(cause as Error).message}`, { cause });
+    }
+    if (failures > 0) await sleep(backoffMs * 2 ** (failures - 1), signal);
   }
+
+  #lose(gpu: Gpu, error: Error): void {
+    if (this.#gpu !== gpu) return; // it is known, or was closed
+    const { onLost, onState, reopenAtOnce } = this.options;
+    this.#losses++;
+    this.close();
+    onLost?.(error);
+    onState?.({ kind: 'lost' });
+    if (reopenAtOnce) this.open().catch(() => {}); // the state says it, and whoever needs the device is told
+  }
+}
+
+/** What is made once on each device, such as a codec; where it is a promise, a failure is not kept. */
+export function perDevice<T>(make: (gpu: Gpu) => T): (gpu: Gpu) => T {
+  const made = new WeakMap<Gpu, T>();
+  return (gpu) => {
+    let one = made.get(gpu);
+    if (one === undefined) {
+      one = make(gpu);
+      made.set(gpu, one);
+      if (one instanceof Promise) one.catch(() => made.delete(gpu));
+    }
+    return one;
+  };
 }
 
 /** Waits so many milliseconds; rejects with the signal's reason as soon as that is aborted. */
@@ -103,7 +166,7 @@ async function sleep(ms: number, signal?: AbortSignal): Promise<void> {
 }
 
 /** Whether an error comes from the loss of this device, which may be known only a moment after it. */
-export async function isLoss(gpu: Gpu, error: unknown): Promise<boolean> {
+async function isLoss(gpu: Gpu, error: unknown): Promise<boolean> {
   if (gpu.lost || error instanceof DeviceLostError) return true;
   if (error instanceof CameoError && !(error instanceof GpuError)) return false;
   const news = new Promise<false>((resolve) => setTimeout(() => resolve(false), NEWS_MS));

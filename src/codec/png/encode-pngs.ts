@@ -1,5 +1,5 @@
 import { ArgumentError } from '../../common/errors.js';
-import { DeviceKeeper, type DeviceKeeperOptions } from '../../gpu/device-keeper.js';
+import { DeviceKeeper, type DeviceKeeperOptions, perDevice } from '../../gpu/device-keeper.js';
 import type { Gpu } from '../../gpu/gpu.js';
 import { AutoencoderCodec } from '../autoencoder-codec.js';
 import { type Encoded, encodeInBatches, type FaceInput } from '../encode-many.js';
@@ -27,9 +27,11 @@ export async function* encodePngs<F extends FaceInput>(
   options: EncodePngsOptions,
 ): AsyncGenerator<Encoded<F, Uint8Array>, void, undefined> {
   const { openGpu, weights, config, quality, queue, signal } = options;
-  const keeper = new DeviceKeeper(openGpu, (gpu) => AutoencoderCodec.fromWeights(gpu, weights), options);
+  const keeper = new DeviceKeeper(openGpu, options);
+  const codecOn = perDevice((gpu) => AutoencoderCodec.fromWeights(gpu, weights));
   const encode = async (pictures: readonly Uint8Array[]): Promise<PngResult[]> =>
-    keeper.run(async (codec) => {
+    keeper.run(async (gpu) => {
+      const codec = codecOn(gpu);
       if ('bytes' in quality) return smallestEnough(codec, pictures, quality.bytes, config.rates);
       return (await codec.encode(pictures, quality.rate)).map((result) => ({ result }));
     });

@@ -5,9 +5,9 @@ import * as assert from 'uvu/assert';
 const test = suite('glossary');
 const root = new URL('../../', import.meta.url);
 
-/** The rows of the table under `## Words`: the word, what it means, where it is. */
+/** The rows of the table under `## Glossary`: the word, what it means, where it is. */
 const rows = readFileSync(new URL('CONTRIBUTING.md', root), 'utf8')
-  .split('\n## Words\n')[1]
+  .split('\n## Glossary\n')[1]
   .split('\n## ')[0]
   .split('\n')
   .filter((line) => line.startsWith('|'))

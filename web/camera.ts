@@ -1,5 +1,5 @@
 import { ImageError } from '../src/common/errors.js';
-import type { RgbImage } from '../src/data/pictures/rgb-image.js';
+import type { RgbImage } from '../src/common/rgb-image.js';
 import { byId, elementWithin } from './dom.js';
 import { fromSource } from './picture.js';
 

@@ -1,3 +1,4 @@
+import type { RgbImage } from '../src/common/rgb-image.js';
 import {
   applySimilarity,
   FACE_HEIGHT,
@@ -8,7 +9,6 @@ import {
   type Point,
   type Similarity,
 } from '../src/data/pictures/align.js';
-import type { RgbImage } from '../src/data/pictures/rgb-image.js';
 import { withAlpha } from './picture.js';
 
 /** What the Shape Detection API finds (https://wicg.github.io/shape-detection-api/); few browsers have it. */

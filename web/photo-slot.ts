@@ -1,5 +1,5 @@
+import type { RgbImage } from '../src/common/rgb-image.js';
 import { alignFace, FACE_HEIGHT, FACE_WIDTH, type FaceLandmarks } from '../src/data/pictures/align.js';
-import type { RgbImage } from '../src/data/pictures/rgb-image.js';
 import { fromCamera } from './camera.js';
 import { elementWithin, explain, showText } from './dom.js';
 import { onChoice, onDrop } from './drop-zone.js';

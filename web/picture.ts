@@ -1,5 +1,5 @@
 import { ImageError } from '../src/common/errors.js';
-import { MAX_PIXELS, type RgbImage } from '../src/data/pictures/rgb-image.js';
+import { MAX_PIXELS, type RgbImage } from '../src/common/rgb-image.js';
 
 /** Files larger than this are refused before they are read. */
 const MAX_FILE_BYTES = 100_000_000;

@@ -1,7 +1,7 @@
 import encodeQR from 'qr';
 import decodeQR from 'qr/decode.js';
 import { CameoError } from '../src/common/errors.js';
-import type { RgbImage } from '../src/data/pictures/rgb-image.js';
+import type { RgbImage } from '../src/common/rgb-image.js';
 
 /** A picture without a QR code that can be read. */
 export class NoCodeError extends CameoError {}

@@ -1,8 +1,8 @@
 import { isFaceFile } from '../src/codec/container/face-file.js';
 import type { FaceCodec } from '../src/codec/face-codec.js';
 import { CameoError, FormatError } from '../src/common/errors.js';
+import type { RgbImage } from '../src/common/rgb-image.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../src/data/pictures/align.js';
-import type { RgbImage } from '../src/data/pictures/rgb-image.js';
 import type { DeviceKeeper } from '../src/gpu/device-keeper.js';
 import { fromCamera } from './camera.js';
 import { byId, explain, showText } from './dom.js';

@@ -1,6 +1,6 @@
 import { CounterRandom } from '../src/common/random.js';
+import type { RgbImage } from '../src/common/rgb-image.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../src/data/pictures/align.js';
-import type { RgbImage } from '../src/data/pictures/rgb-image.js';
 import { resampleRgb } from '../src/evaluation/codecs/resample.js';
 import { writeUnitPixels } from '../src/models/unit-pixels.js';
 

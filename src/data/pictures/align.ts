@@ -1,11 +1,8 @@
 import { ArgumentError } from '../../common/errors.js';
-import { checkImage, type RgbImage } from './rgb-image.js';
+import type { FaceLandmarks, Point } from '../../common/face-landmarks.js';
+import { checkImage, type RgbImage } from '../../common/rgb-image.js';
 
-/** (x, y) in pixels: x to the right, y downwards, (0, 0) at the centre of the top left pixel. */
-export type Point = readonly [number, number];
-
-/** Left eye, right eye, tip of the nose, left and right corner of the mouth; left and right as seen in the picture. */
-export type FaceLandmarks = readonly [Point, Point, Point, Point, Point];
+export type { FaceLandmarks, Point } from '../../common/face-landmarks.js';
 
 export const LANDMARK_NAMES = ['left eye', 'right eye', 'nose', 'left mouth corner', 'right mouth corner'] as const;
 

@@ -2,8 +2,8 @@ import { deflateSync } from 'node:zlib';
 import type { Metadata } from 'sharp';
 import { joinPngChunks } from '../../codec/png/chunks.js';
 import { ImageError } from '../../common/errors.js';
+import type { RgbImage } from '../../common/rgb-image.js';
 import { pngGamma } from './picture-format.js';
-import type { RgbImage } from './rgb-image.js';
 import sharp from './sharp.js';
 
 /** Samples turned upright, in sRGB from 0 to 255: of 8 bits, or not rounded. */

@@ -1,14 +1,14 @@
 import type { Metadata } from 'sharp';
 import { ImageError } from '../../common/errors.js';
+import { checkImage, MAX_PIXELS, type RgbImage } from '../../common/rgb-image.js';
 import { FileError, writeFileAtomic } from '../files/atomic-file.js';
 import { readRegularFile } from '../files/read-file.js';
 import { decodePicture } from './decode-picture.js';
 import { markPng } from './own-files.js';
 import { checkFormat } from './picture-format.js';
-import { checkImage, MAX_PIXELS, type RgbImage } from './rgb-image.js';
 import sharp from './sharp.js';
 
-export { checkImage, MAX_PIXELS, type RgbImage } from './rgb-image.js';
+export { checkImage, MAX_PIXELS, type RgbImage } from '../../common/rgb-image.js';
 
 /** Files larger than this are refused before they are read: no picture of MAX_PIXELS needs as much. */
 export const MAX_PICTURE_BYTES = 400_000_000;

@@ -1,4 +1,4 @@
-import { ArgumentError } from '../../common/errors.js';
+import { ArgumentError } from './errors.js';
 
 /** A picture in sRGB: rows from the top, pixels from the left, three bytes (red, green, blue) each. */
 export interface RgbImage {

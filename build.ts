@@ -5,8 +5,8 @@ import { build, type Plugin } from 'esbuild';
 import { stripWgsl } from './build-wgsl.js';
 
 /*
- * tsx build.ts [DIR]: bundles src/{index,engine,node,cli/main}.ts into DIR/{index,engine,node,cli}.js (default dist), with
- * shared chunks, so that a program that imports `cameo` and `cameo/node` has one `Tensor` class. The declarations beside
+ * tsx build.ts [DIR]: bundles src/{index,engine,node,detection/index,cli/main}.ts into DIR/{index,engine,node,detection,cli}.js
+ * (default dist), with shared chunks, so that a program that imports `cameo` and `cameo/node` has one `Tensor` class. The declarations beside
  * them come from tsc (tsconfig.build.json). Names stay readable, as minifying is for whoever bundles a program; but no
  * minifier knows WGSL, so that its comments and indentation go here.
  */
@@ -64,7 +64,7 @@ function filesOf(group: string): string[] {
 const inGroups: Plugin = {
   name: 'in groups',
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^(?:\.\/)?src\/(index|engine|node)\.ts$/ }, ({ path, kind }) =>
+    onResolve({ filter: /^(?:\.\/)?src\/(index|engine|node|detection\/index)\.ts$/ }, ({ path, kind }) =>
       kind === 'entry-point' ? { path, namespace: 'entry' } : undefined,
     );
     onLoad({ filter: /.*/, namespace: 'entry' }, ({ path }) => {
@@ -102,7 +102,12 @@ function withWrittenSources(path: string, text: string): string {
 }
 
 const outdir = process.argv[2] ?? 'dist';
-const entryPoints: Record<string, string> = { index: 'src/index.ts', engine: 'src/engine.ts', node: 'src/node.ts' };
+const entryPoints: Record<string, string> = {
+  index: 'src/index.ts',
+  engine: 'src/engine.ts',
+  node: 'src/node.ts',
+  detection: 'src/detection/index.ts',
+};
 if (existsSync('src/cli/main.ts')) entryPoints.cli = 'src/cli/main.ts';
 
 const { outputFiles } = await build({

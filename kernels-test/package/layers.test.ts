@@ -22,6 +22,7 @@ const LAYERS = [
   'src/engine.ts',
   'src/models',
   'src/codec',
+  'src/detection',
   'src/index.ts',
   'src/data/files',
   'src/data/pictures',

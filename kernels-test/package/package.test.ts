@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { BUDGETS, bundle, bundleSize, gzipSize } from '../../bench/bundle-size.js';
+import { BUDGETS, bundle, bundleSize, DETECTOR_BUDGET, gzipSize } from '../../bench/bundle-size.js';
 import { npm, runNode, runPackage } from '../../bench/install-package.js';
 import { encodePng, readImage } from '../../src/data/pictures/image.js';
 import * as engine from '../../src/engine.js';
@@ -35,7 +35,7 @@ interface Manifest {
 }
 const manifestOf = (folder: string): Manifest => JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
 /** The entry points that are modules. */
-const MODULES = ['.', './engine', './node'];
+const MODULES = ['.', './engine', './detection', './node'];
 
 const linkTo = (name: string): string => `file:${join(root, 'node_modules', name)}`;
 
@@ -127,7 +127,7 @@ test('the package is packed, and holds nothing but what it should', () => {
   tarball = packed.tarball;
   const expected = [
     /^(README\.md|LICENSE|package\.json)$/,
-    /^dist\/(index|engine|node|cli|chunk-[A-Z0-9]{8})\.js(\.map)?$/,
+    /^dist\/(index|engine|detection|node|cli|chunk-[A-Z0-9]{8})\.js(\.map)?$/,
     /^dist\/types\/(src|shaders)\/.*\.d\.ts$/,
     // Weights make most of the tarball: a codec without them is of no use. What it is compared with stays out.
     /^models\/(?!face-mse\.)[a-z-]+\.(safetensors|md|json)$/,
@@ -162,7 +162,14 @@ test('all that the manifest names is there, and resolves', () => {
     assert.ok(existsSync(join(installed, types)), types);
     assert.ok(existsSync(join(installed, code)), code);
   }
-  const paths = ['cameo', 'cameo/engine', 'cameo/node', 'cameo/models/face.safetensors', 'cameo/package.json'];
+  const paths = [
+    'cameo',
+    'cameo/engine',
+    'cameo/detection',
+    'cameo/node',
+    'cameo/models/face.safetensors',
+    'cameo/package.json',
+  ];
   const program = `console.log(JSON.stringify(${JSON.stringify(paths)}.map((path) => import.meta.resolve(path))));`;
   const resolved = JSON.parse(runNode(project, write('resolve.mjs', program))) as string[];
   for (const url of resolved) assert.ok(url.startsWith(pathToFileURL(installed).href) && existsSync(new URL(url)), url);
@@ -189,6 +196,7 @@ test('every module has a source map that shows the sources as they are written',
 test('the engine imports nothing, and the browser entry neither', () => {
   assert.equal(externals(join(dist, 'engine.js')), []);
   assert.equal(externals(join(dist, 'index.js')), []);
+  assert.equal(externals(join(dist, 'detection.js')), []);
   const node = externals(join(dist, 'node.js'));
   assert.ok(node.includes('node:fs') && node.includes('webgpu'), 'the same reading finds what cameo/node needs');
 });
@@ -271,6 +279,15 @@ test('bundles keep within their budgets', async () => {
   for (const [name, size] of sizes as [keyof typeof BUDGETS, number][]) assert.ok(size > BUDGETS[name] / 2, name);
 });
 
+test('the detector adds little to a program that has the rest', async () => {
+  const all = "export * from 'cameo';";
+  const [without, together] = await Promise.all(
+    [all, `${all} export { FaceDetector } from 'cameo/detection';`].map((program) => bundleSize(program, modules)),
+  );
+  const more = together.gzip - without.gzip;
+  assert.ok(more > 1000 && more <= DETECTOR_BUDGET, `${more} bytes after gzip`);
+});
+
 test('a program gets what it imports, and no more', async () => {
   const names = Object.keys(gpuOps);
   // An operation is recorded by its name, which no minifier changes.
@@ -289,7 +306,7 @@ test('a program gets what it imports, and no more', async () => {
   const codec = held(await bundle("export { FaceCodec } from 'cameo';", modules));
   for (const name of ['cosFace', 'marginLoss', 'softmaxCrossEntropy']) assert.not.ok(codec.includes(name), name);
   // Loading runs nothing: what has effects would stay here, where nothing is imported by name.
-  for (const entry of ['engine', 'index']) {
+  for (const entry of ['engine', 'index', 'detection']) {
     const effects = await bundle(`import ${JSON.stringify(join(dist, `${entry}.js`))};`, home);
     assert.ok(effects.length < 300, `${entry} runs ${effects.length} bytes of code when it is loaded`);
   }

@@ -1,5 +1,6 @@
 import { create } from 'webgpu';
 import { sizeOf } from '../../src/common/shapes.js';
+import { GpuPicture } from '../../src/detection/gpu-picture.js';
 import { Gpu, SUBGROUP_MATRIX } from '../../src/gpu/gpu.js';
 import type { Kernel, KernelLimits } from '../../src/gpu/kernel.js';
 import { Adam } from '../../src/nn/adam.js';
@@ -116,6 +117,16 @@ async function optimizerKernels(device: GPUDevice): Promise<KernelText[]> {
   return found;
 }
 
+/** The kernels that cut windows out of a picture. */
+function detectionKernels(device: GPUDevice): Promise<KernelText[]> {
+  const gpu = gpuOf(device, 'cpu');
+  return kernelsRunBy(gpu, 'the crops of a picture', () => {
+    const picture = new GpuPicture(gpu, { width: 2, height: 2, data: new Uint8Array(12) });
+    picture.crops([{ left: 0, top: 0, step: 1 }], 2);
+    picture.dispose();
+  });
+}
+
 const SIZES = { maxWorkgroupInvocations: 256, maxWorkgroupStorageBytes: 16384 };
 
 /** Limits that bring every variant: without and with subgroups and matrices, CPU and GPU, both precisions. */
@@ -202,6 +213,7 @@ export async function everyKernel(device: GPUDevice): Promise<KernelText[]> {
     const shapes = inputs.map(({ shape }) => shape);
     for (const target of ['cpu', 'gpu'] as const) found.push(...(await kernelsOfOp(device, op, shapes, attrs, target)));
   }
-  found.push(...(await optimizerKernels(device)), ...convKernels(), ...matmulKernels());
+  found.push(...(await optimizerKernels(device)), ...(await detectionKernels(device)));
+  found.push(...convKernels(), ...matmulKernels());
   return [...new Map(found.map((one) => [one.kernel.wgsl, one])).values()];
 }

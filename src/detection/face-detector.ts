@@ -1,0 +1,110 @@
+import { refuse, withDefaults } from '../common/arguments.js';
+import type { FaceLandmarks, Point } from '../common/face-landmarks.js';
+import { checkImage, type RgbImage } from '../common/rgb-image.js';
+import { Gpu } from '../gpu/gpu.js';
+import { loadMtcnn, type Mtcnn, WINDOWS } from '../models/mtcnn.js';
+import { findFaces } from './cascade.js';
+import { GpuPicture } from './gpu-picture.js';
+import { reducePicture } from './reduce-picture.js';
+
+/** What `detect` looks for. */
+export interface DetectOptions {
+  /**
+   * Side of the smallest face in pixels, at least 12; default 20. Half of it is four times the time. In pictures of more
+   * than MAX_DETECTION_PIXELS, which are made smaller first, faces of less than 12 pixels after that are not found.
+   */
+  minFace?: number;
+  /** Most faces to return, the best ones; default all. */
+  maxFaces?: number;
+  /** Score that a face needs, from 0 to 1; default 0.7. */
+  threshold?: number;
+}
+
+/** A face in a picture. */
+export interface DetectedFace {
+  /** From the threshold to 1: how sure the detector is that it is a face. */
+  readonly score: number;
+  /** In pixels; (0, 0) is the corner of the picture. The box may reach over the border. */
+  readonly box: { readonly x: number; readonly y: number; readonly width: number; readonly height: number };
+  /** As `alignFace` takes them. */
+  readonly landmarks: FaceLandmarks;
+}
+
+/** Pictures of more pixels than this are made smaller by a whole factor first, which bounds memory and time. */
+export const MAX_DETECTION_PIXELS = 4_000_000;
+
+/** Finds faces and their landmarks in pictures of any size. */
+export class FaceDetector {
+  private constructor(
+    readonly gpu: Gpu,
+    private readonly networks: Mtcnn,
+  ) {}
+
+  /**
+   * @param bytes a safetensors file of MTCNN: parts `pnet`, `rnet` and `onet`, in PyTorch's layouts
+   * @throws CheckpointError for a file that is damaged or of another network
+   */
+  static fromWeights(gpu: Gpu, bytes: Uint8Array): FaceDetector {
+    if (!(gpu instanceof Gpu)) refuse('FaceDetector', 'gpu', gpu, 'a Gpu');
+    if (!(bytes instanceof Uint8Array)) refuse('FaceDetector', 'the weights', bytes, 'a Uint8Array');
+    return new FaceDetector(gpu, loadMtcnn(gpu, bytes));
+  }
+
+  /**
+   * Finds the faces of a picture.
+   * @param picture RGB bytes with width and height, of any size
+   * @returns faces by falling score; none where there is no face
+   * @throws ArgumentError for a picture whose bytes do not fit its size, and for options out of range
+   */
+  async detect(picture: RgbImage, options?: DetectOptions): Promise<DetectedFace[]> {
+    checkPicture(picture);
+    const { minFace, maxFaces, threshold } = checkedOptions(options);
+    const factor = Math.ceil(Math.sqrt((picture.width * picture.height) / MAX_DETECTION_PIXELS));
+    const seen = reducePicture(picture, factor);
+    const smallest = Math.max(minFace / factor, WINDOWS.proposal);
+    if (smallest > Math.min(seen.width, seen.height)) return [];
+    const onGpu = new GpuPicture(this.gpu, seen);
+    try {
+      const faces = await findFaces(this.networks, onGpu, seen, smallest, threshold);
+      return faces.slice(0, maxFaces).map(({ score, left, top, right, bottom, landmarks }) => ({
+        score,
+        box: { x: left * factor, y: top * factor, width: (right - left) * factor, height: (bottom - top) * factor },
+        landmarks: landmarks.map(
+          ([x, y]): Point => [(x + 0.5) * factor - 0.5, (y + 0.5) * factor - 0.5],
+        ) as unknown as FaceLandmarks,
+      }));
+    } finally {
+      onGpu.dispose();
+    }
+  }
+
+  /** Frees the networks. */
+  dispose(): void {
+    this.networks.dispose();
+  }
+}
+
+function checkPicture(picture: unknown): asserts picture is RgbImage {
+  if (picture === null || typeof picture !== 'object') refuse('detect', 'the picture', picture, 'an RgbImage');
+  const { data } = picture as Partial<RgbImage>;
+  const isBytes = data instanceof Uint8Array || (data as unknown) instanceof Uint8ClampedArray;
+  if (!isBytes) refuse('detect', "the picture's data", data, 'a Uint8Array');
+  checkImage(picture as RgbImage);
+}
+
+function checkedOptions(options: DetectOptions | undefined): Required<DetectOptions> {
+  const all = withDefaults<Required<DetectOptions>>('detect', options, {
+    minFace: 20,
+    maxFaces: Number.POSITIVE_INFINITY,
+    threshold: 0.7,
+  });
+  const { minFace, maxFaces, threshold } = all;
+  if (!(minFace >= WINDOWS.proposal && minFace < Number.POSITIVE_INFINITY)) {
+    refuse('detect', 'minFace', minFace, `a number of pixels, at least ${WINDOWS.proposal}`);
+  }
+  if (!(maxFaces >= 1 && (Number.isInteger(maxFaces) || maxFaces === Number.POSITIVE_INFINITY))) {
+    refuse('detect', 'maxFaces', maxFaces, 'a positive integer');
+  }
+  if (!(threshold >= 0 && threshold <= 1)) refuse('detect', 'threshold', threshold, 'a number from 0 to 1');
+  return all;
+}

@@ -1,0 +1,8 @@
+/**
+ * `cameo/detection`: the engine, and faces with their landmarks in photographs. Nothing here imports anything of Node: it runs
+ * in browsers too.
+ */
+export type { FaceLandmarks, Point } from '../common/face-landmarks.js';
+export type { RgbImage } from '../common/rgb-image.js';
+export * from '../engine.js';
+export { type DetectedFace, type DetectOptions, FaceDetector, MAX_DETECTION_PIXELS } from './face-detector.js';

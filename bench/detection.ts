@@ -49,7 +49,8 @@ async function measure(data: string, count: number, minFace: number): Promise<Re
   const wanted = Math.min(count, all.length);
   const names = Array.from({ length: wanted }, (_, k) => all[Math.floor((k * all.length) / wanted)]);
   const gpu = await openGpu();
-  const run = runMetadata(gpu.description);
+  const command = `npx tsx bench/detection.ts ${process.argv.slice(2).join(' ')}`.trim();
+  const run = { ...runMetadata(gpu.description), command };
   const detector = FaceDetector.fromWeights(gpu, await readFile(join(data, 'weights/mtcnn.safetensors')));
   const pictures: Picture[] = [];
   // The first picture of a size compiles kernels.

@@ -23,6 +23,7 @@ import {
   parseLandmarks,
   readLandmarks,
 } from '../../src/data/pictures/landmarks.js';
+import sharp from '../../src/data/pictures/sharp.js';
 import { DEMO_LANDMARKS, DEMO_PHOTOS, testWithData } from '../helpers/data-available.js';
 import { rejection } from '../helpers/rejection.js';
 
@@ -119,6 +120,74 @@ test('a much larger face is averaged down, not sampled at single pixels', () => 
   const photo = paint(800, 900, (x, y) => new Array(3).fill((x + y) % 2 ? 255 : 0));
   const crop = alignFace(photo, mapped(similarity(6.4, 0.1, 80, 60), FACE_TEMPLATE));
   for (const v of crop.data) assert.ok(Math.abs(v - 127.5) < 40, `a pixel of ${v}`);
+});
+
+test('patterns finer than the crop can show come out grey, whatever the factor', () => {
+  for (const factor of [2.4, 3.9, 6.3, 11.4]) {
+    const [width, height] = [Math.ceil(110 * factor), Math.ceil(120 * factor)];
+    for (let period = 2; period < 1.7 * factor; period += 0.37 * factor) {
+      const photo = paint(width, height, (x) => new Array(3).fill(127.5 + 127 * Math.cos((2 * Math.PI * x) / period)));
+      const crop = alignFace(photo, mapped(similarity(factor, 0, 5 * factor, 3 * factor), FACE_TEMPLATE));
+      const row = [...crop.data.subarray(50 * 288, 51 * 288)];
+      const spread = Math.sqrt(row.reduce((sum, value) => sum + (value - 127.5) ** 2, 0) / row.length);
+      // A pattern that is seen in full has 90.
+      assert.ok(spread < 33, `factor ${factor}, period ${period.toFixed(2)}: ${spread}`);
+    }
+  }
+});
+
+test('a picture enlarged 4 times gives the crops of the original', async () => {
+  let worst = 0;
+  for (const [name, list] of await readLandmarks(DEMO_LANDMARKS)) {
+    const { width, height, data } = await readImage(join(DEMO_PHOTOS, name));
+    const raw = { width, height, channels: 3 } as const;
+    const cubic = sharp(data, { raw }).resize(4 * width, 4 * height, { kernel: 'cubic' });
+    const enlarged = { width: 4 * width, height: 4 * height, data: new Uint8Array(await cubic.raw().toBuffer()) };
+    for (const landmarks of list) {
+      const larger = landmarks.map(([x, y]): Point => [(x + 0.5) * 4 - 0.5, (y + 0.5) * 4 - 0.5]);
+      const expected = alignFace({ width, height, data }, landmarks).data;
+      const actual = alignFace(enlarged, larger as unknown as FaceLandmarks).data;
+      const squares = expected.reduce((sum, value, i) => sum + (value - actual[i]) ** 2, 0);
+      worst = Math.max(worst, Math.sqrt(squares / expected.length));
+    }
+  }
+  assert.ok(worst < 1.5, `off by ${worst} levels, r.m.s.`);
+});
+
+test('large factors sample where small ones do, at the border too', () => {
+  // Linear colours, which means and interpolation reproduce: each crop pixel tells where it was taken.
+  const colour = (x: number, y: number): number[] => [x / 8, y / 8, (x + y) / 16];
+  const photo = paint(1600, 1500, colour);
+  for (const truth of [
+    similarity(4.4, 0.3, 500, 200),
+    similarity(9.3, -0.2, 300, 300),
+    similarity(2.1, 2.5, 900, 700),
+  ]) {
+    const crop = alignFace(photo, mapped(truth, FACE_TEMPLATE));
+    for (let y = 0; y < crop.height; y++) {
+      for (let x = 0; x < crop.width; x++) {
+        const [px, py] = applySimilarity(truth, [x, y]);
+        if (Math.min(px, py) < 20 || px > 1580 || py > 1480) continue;
+        const expected = colour(px, py);
+        for (let c = 0; c < 3; c++) {
+          const actual = crop.data[(y * crop.width + x) * 3 + c];
+          assert.ok(Math.abs(actual - expected[c]) <= 1.5, `(${x}, ${y}, ${c}): ${actual}, not ${expected[c]}`);
+        }
+      }
+    }
+  }
+  // Beyond the border a large factor shows the same mirror image.
+  const wide = similarity(8, 0, -200, -160);
+  const crop = alignFace(photo, mapped(wide, FACE_TEMPLATE));
+  for (let y = 0; y < 112; y += 3) {
+    for (let x = 0; x < 96; x += 3) {
+      const expected = colour(Math.abs(8 * x - 200), Math.abs(8 * y - 160));
+      for (let c = 0; c < 3; c++) {
+        const actual = crop.data[(y * 96 + x) * 3 + c];
+        assert.ok(Math.abs(actual - expected[c]) <= 2, `(${x}, ${y}, ${c}): ${actual}, not ${expected[c]}`);
+      }
+    }
+  }
 });
 
 test('beyond its border the picture is continued by its mirror image', () => {

@@ -1,6 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { CounterRandom } from '../../src/common/random.js';
+import { reducePicture } from '../../src/common/reduce-picture.js';
 import {
   bestFirst,
   type Candidate,
@@ -9,7 +10,6 @@ import {
   squareAround,
   suppressOverlaps,
 } from '../../src/detection/boxes.js';
-import { reducePicture } from '../../src/detection/reduce-picture.js';
 
 const box = (left: number, top: number, right: number, bottom: number, score = 0): Candidate => ({
   left,

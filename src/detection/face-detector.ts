@@ -1,11 +1,11 @@
 import { refuse, withDefaults } from '../common/arguments.js';
 import type { FaceLandmarks, Point } from '../common/face-landmarks.js';
+import { reducePicture } from '../common/reduce-picture.js';
 import { checkImage, type RgbImage } from '../common/rgb-image.js';
 import { Gpu } from '../gpu/gpu.js';
 import { loadMtcnn, type Mtcnn, WINDOWS } from '../models/mtcnn.js';
 import { findFaces } from './cascade.js';
 import { GpuPicture } from './gpu-picture.js';
-import { reducePicture } from './reduce-picture.js';
 
 /** What `detect` looks for. */
 export interface DetectOptions {

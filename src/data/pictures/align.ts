@@ -1,5 +1,6 @@
 import { ArgumentError } from '../../common/errors.js';
 import type { FaceLandmarks, Point } from '../../common/face-landmarks.js';
+import { reducePicture } from '../../common/reduce-picture.js';
 import { checkImage, type RgbImage } from '../../common/rgb-image.js';
 
 export type { FaceLandmarks, Point } from '../../common/face-landmarks.js';
@@ -85,6 +86,11 @@ export function applySimilarity({ a, b, tx, ty }: Similarity, [x, y]: Point): [n
   return [a * x - b * y + tx, b * x + a * y + ty];
 }
 
+function invertSimilarity({ a, b, tx, ty }: Similarity, [x, y]: Point): [number, number] {
+  const norm = a * a + b * b;
+  return [(a * (x - tx) + b * (y - ty)) / norm, (a * (y - ty) - b * (x - tx)) / norm];
+}
+
 /** Root of the mean squared distance between the mapped `from` and `to`, in pixels of `to`. */
 export function fitResidual(transform: Similarity, from: readonly Point[], to: readonly Point[]): number {
   let sum = 0;
@@ -119,9 +125,9 @@ export function alignmentTransform(landmarks: FaceLandmarks, size: FaceSize = '9
 /**
  * Cuts out a face, turned, scaled and shifted so that its landmarks lie as closely as possible on FACE_TEMPLATE.
  *
- * Sampling is bilinear. Where the picture is reduced by a factor of 2 or more, each pixel is the mean of n×n bilinear
- * samples spread over its area (n = the factor, rounded down), as single samples would skip pixels and alias. Beyond
- * its border the picture is continued by its mirror image, without repeating the border pixels.
+ * Sampling is bilinear. A picture that is reduced by a factor of 2 or more is first reduced by a power of two, to means of whole
+ * blocks of pixels; what is left, a factor below 2, takes the mean of 2×2 samples a pixel. Single samples would skip pixels
+ * and alias. Beyond its border the picture is continued by its mirror image, without repeating the border pixels.
  *
  * @param landmarks in pixels of the picture
  * @param size width × height of the crop: '96x112' (the codec's), or '112x112' and '150x150' (some recognition networks')
@@ -137,7 +143,8 @@ export function alignFace(
   const transform = alignmentTransform(landmarks, size);
   checkInside(image, landmarks);
   const [width, height] = size.split('x').map(Number);
-  return warp(image, transform, { width, height }, subpixels, smooth);
+  const reduced = reduceAround(image, transform, { width, height });
+  return warp(reduced, { width, height }, subpixels, smooth);
 }
 
 export interface AlignOptions {
@@ -146,7 +153,7 @@ export interface AlignOptions {
    * trained on, and compared by, crops that it made. Exactly where they are wanted without.
    */
   subpixels?: number;
-  /** Also where the picture is reduced by less than 2, a pixel is the mean of n×n samples (n = the factor, rounded up). */
+  /** Also where the picture is reduced by less than 2, a pixel is the mean of 2×2 samples. */
   smooth?: boolean;
 }
 
@@ -192,10 +199,56 @@ function checkInside(image: RgbImage, landmarks: FaceLandmarks): void {
   });
 }
 
+interface Size {
+  width: number;
+  height: number;
+}
+
+/** A picture, or a reduced part of one, and how it comes into the crop. */
+interface Source {
+  image: RgbImage;
+  transform: Similarity;
+  /** Whether it was reduced. */
+  reduced: boolean;
+}
+
+/** Picture pixels in one of the crop, along each axis. */
+const reductionOf = ({ a, b }: Similarity): number => 1 / Math.hypot(a, b);
+
+/** The part of a picture that a crop shows, reduced by the power of two that leaves a factor of 1 to 2. */
+function reduceAround(image: RgbImage, transform: Similarity, size: Size): Source {
+  const factor = 2 ** Math.floor(Math.log2(reductionOf(transform)));
+  if (factor < 2) return { image, transform, reduced: false };
+  const { left, top, part } = partShown(image, transform, size, factor);
+  const { a, b } = transform;
+  // Where the centre of the reduced part's first pixel comes to lie.
+  const [x, y] = applySimilarity(transform, [left + (factor - 1) / 2, top + (factor - 1) / 2]);
+  const scaled = { a: a * factor, b: b * factor, tx: x, ty: y };
+  return { image: reducePicture(part, factor), transform: scaled, reduced: true };
+}
+
+/** What a crop shows of a picture, from whole blocks of `block` pixels on; along an axis where it reaches over the border, all. */
+function partShown(image: RgbImage, transform: Similarity, size: Size, block: number) {
+  const corners = [-1, size.width].flatMap((x) => [-1, size.height].map((y) => invertSimilarity(transform, [x, y])));
+  const along = (axis: 0 | 1, extent: number): [number, number] => {
+    const low = Math.floor(Math.min(...corners.map((corner) => corner[axis])) / block - 1) * block;
+    const high = Math.ceil(Math.max(...corners.map((corner) => corner[axis])) / block + 1) * block;
+    return low < 0 || high > extent ? [0, extent] : [low, high];
+  };
+  const [left, right] = along(0, image.width);
+  const [top, bottom] = along(1, image.height);
+  const [width, height] = [right - left, bottom - top];
+  const data = new Uint8Array(width * height * 3);
+  for (let y = 0; y < height; y++) {
+    const from = ((top + y) * image.width + left) * 3;
+    data.set(image.data.subarray(from, from + width * 3), y * width * 3);
+  }
+  return { left, top, part: { width, height, data } };
+}
+
 function warp(
-  image: RgbImage,
-  { a, b, tx, ty }: Similarity,
-  { width, height }: { width: number; height: number },
+  { image, transform: { a, b, tx, ty }, reduced }: Source,
+  { width, height }: Size,
   subpixels?: number,
   smooth = false,
 ): RgbImage {
@@ -206,7 +259,7 @@ function warp(
   const ib = -b / norm;
   const factor = 1 / Math.sqrt(norm);
   // A tenth above a whole number does not alias visibly, and more samples would blur.
-  const samples = Math.max(1, smooth ? Math.ceil(factor - 0.1) : Math.floor(factor));
+  const samples = smooth || reduced ? Math.max(1, Math.ceil(factor - 0.1)) : 1;
   const data = new Uint8Array(width * height * 3);
   const sum = [0, 0, 0];
   for (let y = 0, at = 0; y < height; y++) {

@@ -1,4 +1,4 @@
-import type { RgbImage } from '../common/rgb-image.js';
+import type { RgbImage } from './rgb-image.js';
 
 /**
  * The picture made smaller by a whole factor: each pixel is the mean of factor × factor pixels; at the right and bottom border of

@@ -100,8 +100,8 @@ const OPERATIONS: Mistake[] = [
   ['a loss', (x) => engine.marginLoss(x, x, x), /^marginLoss: spec is undefined; expected an object with a loss$/],
   [
     'a margin',
-    (x) => engine.cosFace(x, x, x, { margin: 0.4 }),
-    /^cosFace: there is no option "margin"; expected s, m$/,
+    (x) => engine.cosFace(x, x, x, { marge: 0.4 }),
+    /^cosFace: there is no option "marge"; expected scale, margin, s, m$/,
   ],
   ['labels', (_, gpu) => engine.labelsTensor(gpu, 3, 4), /^labelsTensor: labels is the number 3; expected a list/],
   [

@@ -16,7 +16,7 @@ import { openGpu } from '../src/gpu/node/adapters.js';
 
 /*
  * npx tsx bench/detection.ts: looks for the faces of LFW with the published weights of MTCNN, compares with the landmarks that are
- * given, and writes results/detection-mtcnn.json and .md. Every picture of View 2 takes some 40 minutes on two cores; --pictures
+ * given, and writes results/detection-mtcnn.json and .md. All pictures of View 2 take some 20 minutes on two cores; --pictures
  * takes some of them, evenly.
  */
 

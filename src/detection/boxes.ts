@@ -1,5 +1,5 @@
 /** A box in pixels; the picture's border lies at 0, and the centre of its first pixel at 0.5. */
-export interface Box {
+export interface FaceBox {
   readonly left: number;
   readonly top: number;
   readonly right: number;
@@ -7,18 +7,18 @@ export interface Box {
 }
 
 /** A box that may hold a face. */
-export interface Candidate extends Box {
+export interface Candidate extends FaceBox {
   /** The probability of a face, as the network that saw it last says. */
   readonly score: number;
 }
 
-const areaOf = ({ left, top, right, bottom }: Box): number => Math.max(0, right - left) * Math.max(0, bottom - top);
+const areaOf = ({ left, top, right, bottom }: FaceBox): number => Math.max(0, right - left) * Math.max(0, bottom - top);
 
 /**
  * The common area of two boxes over that of both together (`union`, the Jaccard index) or over the smaller one (`min`).
  * @returns 0 to 1
  */
-export function overlap(a: Box, b: Box, over: 'union' | 'min' = 'union'): number {
+export function overlap(a: FaceBox, b: FaceBox, over: 'union' | 'min' = 'union'): number {
   const width = Math.min(a.right, b.right) - Math.max(a.left, b.left);
   const height = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
   if (width <= 0 || height <= 0) return 0;
@@ -49,7 +49,7 @@ export function bestFirst<C extends Candidate>(candidates: readonly C[], most = 
 }
 
 /** The box with each side moved by a part of its width or height. @param offsets of left, top, right, bottom */
-export function moveSides({ left, top, right, bottom }: Box, offsets: ArrayLike<number>): Box {
+export function moveSides({ left, top, right, bottom }: FaceBox, offsets: ArrayLike<number>): FaceBox {
   const width = right - left;
   const height = bottom - top;
   return {
@@ -61,7 +61,7 @@ export function moveSides({ left, top, right, bottom }: Box, offsets: ArrayLike<
 }
 
 /** The square around the box's centre whose side is the box's longer one. */
-export function squareAround({ left, top, right, bottom }: Box): Box {
+export function squareAround({ left, top, right, bottom }: FaceBox): FaceBox {
   const half = Math.max(right - left, bottom - top) / 2;
   const x = (left + right) / 2;
   const y = (top + bottom) / 2;

@@ -2,7 +2,7 @@ import type { FaceLandmarks, Point } from '../common/face-landmarks.js';
 import { type Mtcnn, PROPOSAL_STRIDE, WINDOWS } from '../models/mtcnn.js';
 import type { Layer } from '../nn/module.js';
 import { keep, scope, type Tensor } from '../tensor/tensor.js';
-import { type Box, bestFirst, type Candidate, moveSides, squareAround, suppressOverlaps } from './boxes.js';
+import { bestFirst, type Candidate, type FaceBox, moveSides, squareAround, suppressOverlaps } from './boxes.js';
 import type { CropWindow, GpuPicture } from './gpu-picture.js';
 
 /** A face that the cascade has found. */
@@ -85,7 +85,7 @@ export async function findFaces(
 const above = (answers: readonly Answer[], threshold: number): Answer[] =>
   answers.filter(({ score }) => score >= threshold);
 
-const movedBox = (answer: Answer): Box => moveSides(answer, answer.row.subarray(2, 6));
+const movedBox = (answer: Answer): FaceBox => moveSides(answer, answer.row.subarray(2, 6));
 
 /** Five points from the row of a window that the last network has seen. Boxes count from the corner of the first pixel, points from its centre. */
 function landmarksOf({ left, top, right, bottom, row }: Answer): FaceLandmarks {
@@ -97,7 +97,7 @@ function landmarksOf({ left, top, right, bottom, row }: Answer): FaceLandmarks {
 }
 
 /** Squares that may hold a face, by the first network. */
-async function propose(network: Layer, picture: GpuPicture, size: Size, minFace: number): Promise<Box[]> {
+async function propose(network: Layer, picture: GpuPicture, size: Size, minFace: number): Promise<FaceBox[]> {
   const sides = windowSides(size, minFace);
   const tiles = sides.flatMap((side) => tilesOf(size, side));
   const results = await runInBatches(network, picture, tiles, TILE, TILES_A_BATCH);
@@ -135,7 +135,7 @@ function answersOf(tile: Tile, results: Float32Array): Answer[] {
 async function lookAt(
   network: Layer,
   picture: GpuPicture,
-  boxes: readonly Box[],
+  boxes: readonly FaceBox[],
   window: number,
   batch: number,
 ): Promise<Answer[]> {

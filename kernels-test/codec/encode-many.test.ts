@@ -15,6 +15,7 @@ import {
 } from '../../src/common/errors.js';
 import { type EncodeToArchiveOptions, encodeToArchive } from '../../src/data/archives/encode-archive.js';
 import type { Gpu } from '../../src/gpu/gpu.js';
+import { keptOpen } from '../helpers/kept-device.js';
 import { rejection } from '../helpers/rejection.js';
 import {
   at,
@@ -64,6 +65,14 @@ test('faces become files of at most so many bytes, in their order, and one archi
   assert.equal(packArchive(all, model), new Uint8Array(undisturbed), 'the same as what is packed in memory');
   // Another budget, since headers differ: symbols of a file are those of the codec for files.
   assert.ok(files.every((file) => unpackFaceFile(file, model).symbols.some((symbol) => symbol !== 0)));
+});
+
+test('a run leaves nothing on a device that stays open', async () => {
+  const open = keptOpen(openGpu);
+  for await (const one of encode(some(1), { openGpu: open })) assert.ok('code' in one);
+  const gpu = await open();
+  assert.is(gpu.pool.liveBytes, 0);
+  gpu.device.destroy();
 });
 
 test('faces that cannot be encoded are told, and the rest goes on', async () => {

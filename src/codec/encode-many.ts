@@ -2,7 +2,7 @@ import { checkOptions, refuse } from '../common/arguments.js';
 import { batchesOf } from '../common/batch-queue.js';
 import { ArgumentError } from '../common/errors.js';
 import type { AbortSignal } from '../common/platform-types.js';
-import { DeviceKeeper, type DeviceKeeperOptions, perDevice } from '../gpu/device-keeper.js';
+import { DeviceKeeper, type DeviceKeeperOptions } from '../gpu/device-keeper.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { type KltFile, readKlt, tablesOf } from './codec-weights.js';
 import { encodeFace, type FaceSymbols } from './container/face-code.js';
@@ -153,7 +153,7 @@ export async function* encodeMany<F extends FaceInput>(
   const latents = tablesOf(file).model;
   checkBudget(latents, maxBytes, container);
   const keeper = new DeviceKeeper(openGpu, options);
-  const codecOn = perDevice((gpu) => FaceCodec.fromKlt(gpu, file));
+  const codecOn = keeper.made((gpu) => FaceCodec.fromKlt(gpu, file));
   const encode = async (pictures: readonly Uint8Array[]) => {
     const all = await keeper.run((gpu) => codecOn(gpu).symbolsOf(pictures, { maxBytes }, container));
     return all.map((result) => ({ result }));

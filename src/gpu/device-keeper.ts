@@ -32,6 +32,10 @@ export interface DeviceWatchOptions {
   reopenAtOnce?: boolean;
 }
 
+interface Disposable {
+  dispose(): void;
+}
+
 /** A piece of work that took longer than this before it lost its device, in milliseconds, is not taken for the reason. */
 const SOON_MS = 30_000;
 
@@ -44,6 +48,7 @@ export class DeviceKeeper {
   #opening: Promise<Gpu> | null = null;
   #gpu: Gpu | null = null;
   #losses = 0;
+  readonly #made = new Set<Disposable>();
 
   constructor(
     private readonly openGpu: () => Promise<Gpu>,
@@ -92,11 +97,30 @@ export class DeviceKeeper {
     }
   }
 
-  /** Frees the device; further work would open another one. */
+  /** What is made once on each device, such as a codec, and freed with it. */
+  made<T extends Disposable>(make: (gpu: Gpu) => T): (gpu: Gpu) => T {
+    let last: { gpu: Gpu; one: T } | undefined;
+    return (gpu) => {
+      if (!last || last.gpu !== gpu || !this.#made.has(last.one)) {
+        last = { gpu, one: make(gpu) };
+        this.#made.add(last.one);
+      }
+      return last.one;
+    };
+  }
+
+  /** Frees the device and what was made on it; further work would open another one. */
   close(): void {
     const gpu = this.#gpu;
     this.#gpu = this.#opening = null;
-    gpu?.destroy();
+    try {
+      for (const one of this.#made) one.dispose();
+    } catch (error) {
+      if (!gpu?.lost) throw error; // on a lost device there is nothing left to free
+    } finally {
+      this.#made.clear();
+      gpu?.destroy();
+    }
   }
 
   async #open(): Promise<Gpu> {
@@ -138,15 +162,15 @@ export class DeviceKeeper {
   }
 }
 
-/** What is made once on each device, such as a codec; where it is a promise, a failure is not kept. */
-export function perDevice<T>(make: (gpu: Gpu) => T): (gpu: Gpu) => T {
-  const made = new WeakMap<Gpu, T>();
+/** What is made once on each device; a failure is not kept. */
+export function perDevice<T>(make: (gpu: Gpu) => Promise<T>): (gpu: Gpu) => Promise<T> {
+  const made = new WeakMap<Gpu, Promise<T>>();
   return (gpu) => {
     let one = made.get(gpu);
-    if (one === undefined) {
+    if (!one) {
       one = make(gpu);
       made.set(gpu, one);
-      if (one instanceof Promise) one.catch(() => made.delete(gpu));
+      one.catch(() => made.delete(gpu));
     }
     return one;
   };

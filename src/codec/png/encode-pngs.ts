@@ -1,5 +1,5 @@
 import { ArgumentError } from '../../common/errors.js';
-import { DeviceKeeper, type DeviceKeeperOptions, perDevice } from '../../gpu/device-keeper.js';
+import { DeviceKeeper, type DeviceKeeperOptions } from '../../gpu/device-keeper.js';
 import type { Gpu } from '../../gpu/gpu.js';
 import { AutoencoderCodec } from '../autoencoder-codec.js';
 import { type Encoded, encodeInBatches, type FaceInput } from '../encode-many.js';
@@ -28,7 +28,7 @@ export async function* encodePngs<F extends FaceInput>(
 ): AsyncGenerator<Encoded<F, Uint8Array>, void, undefined> {
   const { openGpu, weights, config, quality, queue, signal } = options;
   const keeper = new DeviceKeeper(openGpu, options);
-  const codecOn = perDevice((gpu) => AutoencoderCodec.fromWeights(gpu, weights));
+  const codecOn = keeper.made((gpu) => AutoencoderCodec.fromWeights(gpu, weights));
   const encode = async (pictures: readonly Uint8Array[]): Promise<PngResult[]> =>
     keeper.run(async (gpu) => {
       const codec = codecOn(gpu);

@@ -8,12 +8,12 @@ import { wgsl } from './common/wgsl.js';
  * all lie in one buffer. Beyond its border a picture is black.
  */
 
-/** Sizes in [columns, rows], and the indices of the first pixels; threads: pixels of the small copy. */
+/** Sizes in [columns, rows], and the indices of the first pixels; threads: pixels of the halved copy. */
 export const halvePlan = /* @__PURE__ */ uniform({
-  bigSize: 'vec2u',
-  smallSize: 'vec2u',
-  bigFirst: 'u32',
-  smallFirst: 'u32',
+  sourceSize: 'vec2u',
+  halfSize: 'vec2u',
+  sourceFirst: 'u32',
+  halfFirst: 'u32',
   threads: 'u32',
 });
 
@@ -27,13 +27,13 @@ ${declarations}
 ${linearHead} {
   let i = ${linearIndex};
   if (i >= plan.threads) { return; }
-  let begin = 2u * vec2u(i % plan.smallSize.x, i / plan.smallSize.x);
-  let end = min(begin + 2u, plan.bigSize);
+  let begin = 2u * vec2u(i % plan.halfSize.x, i / plan.halfSize.x);
+  let end = min(begin + 2u, plan.sourceSize);
   var sum = vec4f();
   for (var y = begin.y; y < end.y; y++) {
-    for (var x = begin.x; x < end.x; x++) { sum += unpack4x8unorm(pixels[plan.bigFirst + y * plan.bigSize.x + x]); }
+    for (var x = begin.x; x < end.x; x++) { sum += unpack4x8unorm(pixels[plan.sourceFirst + y * plan.sourceSize.x + x]); }
   }
-  pixels[plan.smallFirst + i] = pack4x8unorm(0.25 * sum);
+  pixels[plan.halfFirst + i] = pack4x8unorm(0.25 * sum);
 }`,
   );
 }

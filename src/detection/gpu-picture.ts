@@ -37,13 +37,13 @@ export class GpuPicture {
     for (let k = 1; k < this.#copies.length; k++) this.#halve(this.#copies[k - 1], this.#copies[k]);
   }
 
-  #halve(big: Copy, small: Copy): void {
-    const threads = small.width * small.height;
+  #halve(source: Copy, half: Copy): void {
+    const threads = half.width * half.height;
     const scalars = halvePlan.pack({
-      bigSize: [big.width, big.height],
-      smallSize: [small.width, small.height],
-      bigFirst: big.first,
-      smallFirst: small.first,
+      sourceSize: [source.width, source.height],
+      halfSize: [half.width, half.height],
+      sourceFirst: source.first,
+      halfFirst: half.first,
       threads,
     });
     dispatchInPlace(elementKernel('halve a picture', halvePictureShader(), threads), [this.#pixels], scalars);

@@ -37,18 +37,18 @@ export function autoencoderLogColumns(rates: number): string[] {
 }
 
 /**
- * Trains the codec on a folder of faces, with checkpoints (every 200 steps, where the options do not say) and a log in `out`,
+ * Trains the autoencoder on a folder of faces, with checkpoints (every 200 steps, where the options do not say) and a log in `out`,
  * and writes the weights at the end. A run that is stopped and resumed computes the same as one that is not.
  *
  * @throws CheckpointError for a checkpoint that is missing or does not fit, FileError, ArgumentError
  */
 export async function trainAutoencoder(options: TrainAutoencoderOptions): Promise<TrainAutoencoderResult> {
   return inTrainingFolder(options, async (checkpoint) =>
-    runTraining(await codecTraining(options), options, checkpoint),
+    runTraining(await autoencoderTraining(options), options, checkpoint),
   );
 }
 
-async function codecTraining(options: TrainAutoencoderOptions): Promise<AutoencoderTraining> {
+async function autoencoderTraining(options: TrainAutoencoderOptions): Promise<AutoencoderTraining> {
   const { data, validationFaces = 96 } = options;
   const config = checkAutoencoderTraining(options.config);
   const faces = await openFaceFolder(data, { split: 'train' });

@@ -137,21 +137,42 @@ const readForEver = (size: number, products: number, first = ''): string => `
     await all.at(-1).read();
     for (const y of all) y.dispose();
   }`;
-/** Enough to wait for when its Worker ends, and no more: the device finishes it even then. */
-const READ_FOR_EVER = readForEver(512, 2);
 /** Little to wait for: most of the time goes into calls of Dawn's. */
 const RECORD_FOR_EVER = readForEver(8, 1);
 
+/**
+ * Says 'waits' at each pause of some length between two questions to Dawn. A Worker that is terminated within a call of Dawn's
+ * aborts the process (README), and those pauses are where none is under way.
+ */
+const SAY_PAUSES = `
+  const timer = globalThis.setTimeout;
+  globalThis.setTimeout = (callback, ms, ...rest) => {
+    if (ms >= 15) parentPort.postMessage('waits');
+    return timer(callback, ms, ...rest);
+  };`;
+
 test('a Worker is terminated while it waits for the GPU: the process goes on', async () => {
+  // The Worker of a GPU that is too quick to be waited for is terminated while it sleeps.
   const main = `
-    for (let round = 0; round < 6; round++) {
+    for (let round = 0; round < 4; round++) {
       const worker = start({});
       await said(worker);
-      await sleep(60 + round * 17);
       await worker.terminate();
     }
     console.log('alive');`;
-  const { code, signal, stdout, stderr } = await run('terminate', main, READ_FOR_EVER, {});
+  const inWorker = `
+    const gpu = await openGpu();
+    const a = Tensor.zeros(gpu, [1024, 1024]);
+    await matmul(a, a).read();
+    ${SAY_PAUSES}
+    for (let products = 4; products <= 16; products *= 2) {
+      const all = Array.from({ length: products }, () => matmul(a, a));
+      await all.at(-1).read();
+      for (const y of all) y.dispose();
+    }
+    timer(() => parentPort.postMessage('too quick'), 1000);
+    setInterval(() => {}, 1000);`;
+  const { code, signal, stdout, stderr } = await run('terminate', main, inWorker, {});
   assert.is(stdout.trim(), 'alive', stderr);
   assert.equal([code, signal], [0, null]);
 });
@@ -178,7 +199,7 @@ test('endWorker ends a Worker at any moment, also while it records, opens its de
 console.log('SKIP process.exit while a Worker reads: Dawn aborts at times; endWorker first is the way around');
 test.skip('the process ends by process.exit while a Worker reads: with its code', async () => {
   const main = 'const worker = start({}); await said(worker); await sleep(100); process.exit(7);';
-  const { code, signal, stderr } = await run('exit', main, READ_FOR_EVER, {});
+  const { code, signal, stderr } = await run('exit', main, readForEver(512, 2), {});
   assert.equal([code, signal], [7, null], stderr);
 });
 

@@ -64,7 +64,7 @@ const double = /* @__PURE__ */ new Float64Array(1);
 const doubleBits = /* @__PURE__ */ (() => new BigInt64Array(double.buffer))();
 
 /** The next double above a finite `value`: the lowest threshold that does not accept `value` itself. */
-function justAbove(value: number): number {
+export function justAbove(value: number): number {
   if (value === 0) return Number.MIN_VALUE;
   double[0] = value;
   doubleBits[0] += value > 0 ? 1n : -1n; // doubles of one sign are in the order of their bits

@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
-import { ArgumentError, CameoError, ImageError, NotFiniteError } from '../../common/errors.js';
+import { ArgumentError, CameoError, ImageError } from '../../common/errors.js';
 import type { OpenRecognizer } from '../../data/checkpoints/recognizer-source.js';
 import { fileErrorReason } from '../../data/files/atomic-file.js';
 import type { FaceLandmarks, FaceSize } from '../../data/pictures/align.js';
 import type { Gpu } from '../../gpu/gpu.js';
-import { Embedder, mirrored } from '../../models/embedder.js';
+import { CropEmbedder } from './crop-embedder.js';
 import { computedBy, EmbeddingCache } from './embedding-cache.js';
 import { alignedFaceCrop, cropSize, faceCrop } from './face-crops.js';
 
@@ -49,13 +49,14 @@ interface Prepared {
  */
 export async function embedPictures(
   gpu: Gpu,
-  { name, recognizer, modelId }: OpenRecognizer,
+  opened: OpenRecognizer,
   pictures: readonly FacePicture[],
   { batch = 16, flip = true, cache: cachePath = null, onUnusable, onProgress }: EmbedOptions = {},
 ): Promise<Map<string, Float32Array>> {
   if (!Number.isInteger(batch) || batch < 1) {
     throw new ArgumentError(`embedPictures: batch is ${batch}; expected a positive integer`);
   }
+  const { recognizer, modelId } = opened;
   const cache = await EmbeddingCache.open(cachePath);
   const size = cropSize(recognizer);
   const way = `${modelId} ${size} ${flip ? 'flip' : 'single'} ${computedBy(gpu)}`;
@@ -75,7 +76,7 @@ export async function embedPictures(
   const prepareFrom = (first: number): Promise<(Prepared | null)[]> =>
     Promise.all(pictures.slice(first, first + batch).map(prepare));
 
-  const embedder = new Embedder(gpu, recognizer, batch * (flip ? 2 : 1));
+  const embedder = new CropEmbedder(gpu, opened, batch, flip);
   const result = new Map<string, Float32Array>();
   try {
     let next = prepareFrom(0);
@@ -83,27 +84,13 @@ export async function embedPictures(
       const group = (await next).filter((one) => one !== null);
       next = prepareFrom(first + batch); // decoded while the GPU works
       next.catch(() => {}); // it is awaited in the next turn, or not at all where this one fails
-      const fresh = group.filter(({ known }) => !known);
       for (const { picture, known } of group) if (known) result.set(picture.name, known);
-      if (fresh.length > 0) {
-        const crops = fresh.flatMap(({ crop }) => (flip ? [crop!, mirrored(crop!, recognizer.width)] : [crop!]));
-        const pixels = new Uint8Array(crops.length * crops[0].length);
-        crops.forEach((crop, k) => {
-          pixels.set(crop, k * crop.length);
-        });
-        const values = await embedder.embed(pixels).catch((error: unknown) => {
-          if (!(error instanceof NotFiniteError)) throw error;
-          const { picture } = fresh[Math.floor(error.face / (flip ? 2 : 1))];
-          throw new ArgumentError(`${picture.name}: ${name} gives an embedding that is not finite`, { cause: error });
-        });
-        for (const [k, { picture, key }] of fresh.entries()) {
-          const embedding = unit(values.slice(k * length, (k + 1) * length));
-          if (!embedding.every(Number.isFinite)) {
-            throw new ArgumentError(`${picture.name}: ${name} gives an embedding that is not finite`);
-          }
-          result.set(picture.name, embedding);
-          await cache.set(key, embedding);
-        }
+      const fresh = group.filter(({ known }) => !known);
+      const crops = fresh.map(({ crop }) => crop!);
+      const embeddings = await embedder.embed(crops, (k) => fresh[k].picture.name);
+      for (const [k, { picture, key }] of fresh.entries()) {
+        result.set(picture.name, embeddings[k]);
+        await cache.set(key, embeddings[k]);
       }
       onProgress?.(Math.min(first + batch, pictures.length), pictures.length);
     }
@@ -142,10 +129,3 @@ const cropOf = async (
   bytes: Uint8Array,
   size: FaceSize,
 ): Promise<Uint8Array> => (face ? alignedFaceCrop(face, size) : faceCrop(bytes, name, size, landmarks));
-
-function unit(values: Float32Array): Float32Array {
-  let sum = 0;
-  for (const value of values) sum += value * value;
-  const norm = Math.sqrt(sum) || 1;
-  return values.map((value) => value / norm);
-}

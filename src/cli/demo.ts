@@ -15,6 +15,7 @@ import { findPackage } from '../gpu/node/packages.js';
 import { CodecSession } from './codec-session.js';
 import { SUFFIXES } from './compact-kind.js';
 import { complain, orComplain } from './complain.js';
+import { FaceFinder } from './face-finder.js';
 import { integer } from './numbers.js';
 import { Outputs } from './outputs.js';
 import { readPhotoFaces } from './photo-faces.js';
@@ -133,11 +134,12 @@ async function demoFaces(count: number): Promise<DemoFace[]> {
     listed,
     paths.map((path) => ({ path })),
   );
+  const reading = { landmarks, finder: new FaceFinder(), onBadFace: complain };
   const faces: DemoFace[] = [];
   for (const path of paths) {
     if (faces.length >= count) break;
     const shown = relative(process.cwd(), path);
-    faces.push(...((await orComplain(shown, () => readPhotoFaces(path, landmarks, complain))) ?? []));
+    faces.push(...((await orComplain(shown, () => readPhotoFaces(path, reading))) ?? []));
   }
   if (faces.length === 0) throw new FileError(`${join(found.root, 'demo')}: no photograph can be read`);
   return faces;

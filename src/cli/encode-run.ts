@@ -9,9 +9,10 @@ import { ownFileAt } from '../data/pictures/own-files.js';
 import { PICTURE_FORMATS } from '../data/pictures/picture-format.js';
 import { type ListedPicture, listPictures } from '../data/pictures/picture-listing.js';
 import { complain, orComplain } from './complain.js';
+import type { FaceFinder } from './face-finder.js';
 import type { Encoder, FaceFile } from './face-writer.js';
 import { nameOfInput, type Outputs, stemOf } from './outputs.js';
-import { type PhotoFace, readPhotoFaces } from './photo-faces.js';
+import { type PhotoFace, type PhotoReading, readPhotoFaces } from './photo-faces.js';
 import { DASH, inputName } from './stdin.js';
 import { note, STDOUT_NAME } from './terminal.js';
 
@@ -113,6 +114,8 @@ export interface EncodeCounts {
 
 export interface EncodeOptions {
   landmarks?: PhotoLandmarks;
+  /** Finds the faces of photographs where none are listed. */
+  finder: FaceFinder;
   /** Told how many pictures are done. */
   onPicture: (done: number) => void;
   /** Told of each file that is written. */
@@ -143,7 +146,7 @@ export async function encodePictures(
 
 class EncodeRun {
   readonly counts: EncodeCounts = { encoded: 0, resumed: 0 };
-  readonly #landmarks: LandmarkIndex | undefined;
+  readonly #reading: PhotoReading;
   #reached = 0;
 
   constructor(
@@ -152,7 +155,9 @@ class EncodeRun {
     private readonly options: EncodeOptions,
   ) {
     const named = pictures.filter((picture): picture is ListedPicture => !('error' in picture));
-    this.#landmarks = options.landmarks && new LandmarkIndex(options.landmarks, named);
+    const { landmarks, finder } = options;
+    const index = landmarks && new LandmarkIndex(landmarks, named);
+    this.#reading = { landmarks: index, finder, onBadFace: complain };
   }
 
   /** Notes that a picture is done, and those before it. */
@@ -179,11 +184,11 @@ class EncodeRun {
     const { path } = input;
     const read = (): Promise<PhotoFace[]> => {
       if ('error' in input) throw input.error;
-      return readPhotoFaces(path, this.#landmarks, complain, input.name);
+      return readPhotoFaces(path, this.#reading, input.name);
     };
     const faces = (await orComplain(inputName(path), read)) ?? [];
     if (!this.targets.stream || faces.length <= 1) return faces;
-    const reason = `it has ${faces.length} faces; ${STDOUT_NAME} takes the file of one`;
+    const reason = `it has ${faces.length} faces; ${STDOUT_NAME} takes the file of one: choose it with --face or --faces largest`;
     complain(new ArgumentError(reason), inputName(path));
     return [];
   }

@@ -9,6 +9,8 @@ import { PICTURE_FORMATS } from '../data/pictures/picture-format.js';
 import { CodecSession } from './codec-session.js';
 import { SUFFIXES } from './compact-kind.js';
 import { type EncodeCounts, encodePictures, picturesOf, type Targets, type WrittenFile } from './encode-run.js';
+import { FaceFinder } from './face-finder.js';
+import { addFaceOptions, checkFaceOptions, type FaceOptions } from './face-options.js';
 import { autoencoderEncoder, codecEncoder, countedContainer, type EncodeSettings } from './face-writer.js';
 import { stopOnInterrupt } from './interrupt.js';
 import { addJson, beginJson, JSON_HELP } from './json-output.js';
@@ -25,7 +27,7 @@ const DEFAULT_BYTES = 500;
 /** In the folder of the files while a run is under way: which of them are finished. */
 const DONE = '.cameo-encode';
 
-interface EncodeOptions {
+interface EncodeOptions extends FaceOptions {
   out?: string;
   archive?: string;
   bytes?: number;
@@ -38,12 +40,12 @@ interface EncodeOptions {
 
 /** Adds `cameo encode` to the program. */
 export function addEncodeCommand(program: Command): void {
-  program
+  const command = program
     .command('encode')
-    .description('compress faces to small files')
+    .description('compress the faces of photographs to small files')
     .argument(
       '<photo...>',
-      `aligned faces of 96×112 (width×height), or photographs with landmarks; ${PICTURE_FORMATS}, or folders of them; "-": standard input`,
+      `photographs, whose faces are found, or aligned faces of 96×112 (width×height); ${PICTURE_FORMATS}, or folders of them; "-": standard input`,
     )
     .option(
       '-o, --out <dir>',
@@ -58,15 +60,20 @@ export function addEncodeCommand(program: Command): void {
       ).choices(['file', 'bare', 'png']),
     )
     .option('--rate <n>', 'for png: which rate of the model; 0, the default, makes the smallest files', integer(0, 15))
-    .option('--landmarks <file>', 'JSON file with five landmarks for each face of a photograph')
+    .option(
+      '--landmarks <file>',
+      'JSON file with five landmarks for each face of a photograph; then none is looked for',
+    )
     .option('--model <file>', 'weights (default: CAMEO_MODEL, else those that are shipped)')
-    .option('--json', `the summary as ${JSON_HELP}`)
+    .option('--json', `the summary as ${JSON_HELP}`);
+  addFaceOptions(command, 'all')
     .addHelpText(
       'after',
       `
 Examples:
-  cameo encode face.png -o small
-  cameo encode holiday.jpg -o small --bytes 300 --landmarks holiday.json
+  cameo encode holiday.jpg -o small --bytes 300
+  cameo encode holiday.jpg -o small --faces largest
+  cameo encode holiday.jpg -o small --landmarks holiday.json
   cameo encode people/*.jpg --archive people${SUFFIXES.archive} --bytes 200
   cameo encode people --archive people${SUFFIXES.archive}
   cameo encode face.png -o small --container png --rate 2
@@ -75,14 +82,15 @@ Examples:
 The landmark file, in pixels of the upright picture; left and right as seen in it:
   { "holiday.jpg": [ [[x, y] left eye, [x, y] right eye, [x, y] nose, [x, y] left, [x, y] right corner of the mouth] ] }
 A key is the path of the picture, its path below the folder that was given, or the end of its path.
-A photograph with several faces becomes NAME-1${SUFFIXES.file}, NAME-2${SUFFIXES.file}, …
+A photograph with several faces becomes NAME-1${SUFFIXES.file}, NAME-2${SUFFIXES.file}, … from left to right; with --faces largest NAME${SUFFIXES.file}.
+A picture of 96×112 that is not listed is taken for an aligned face. Faces that are small, blurred, turned far or cut get a warning.
 Of a folder, all pictures in it and below are taken, in natural order; what lies in ann/1.png is called ann/1.
 With --bytes, a PNG gets the highest rate that fits. In an archive, --bytes counts the face and its place in the index, but
 not its name. Pictures of a folder that Cameo made itself are left out. What cannot be read is named on standard error; the rest goes on, and the exit code is 1.
 Ctrl-C or SIGTERM stop it (exit code 130). Whatever stopped it, the same command goes on after the faces that are finished;
 until then those of an archive are in FILE${SUFFIXES.archive}.part, which \`cameo info\` and \`cameo decode\` read.
 Keys of --json: pictures, leftOut, encoded, resumed, out, files [{ input, output, bytes }] of pictures given by name,
-archive { path, faces, bytes } or null, errors; of a run that was stopped: stopped, pictures, reached.`,
+archive { path, faces, bytes } or null, warnings [{ input, kind, message }] where there are any, errors; of a run that was stopped: stopped, pictures, reached.`,
     )
     .action(encodePhotos);
 }
@@ -173,9 +181,11 @@ async function openTargets(
 
 async function encodePhotos(photos: string[], options: EncodeOptions): Promise<void> {
   if (options.json) beginJson('encode');
+  checkFaceOptions(options);
   await checkPlaces(photos, options);
   const { landmarks: list } = options;
   const session = await CodecSession.open(options.model);
+  const finder = new FaceFinder(options);
   const stop = stopOnInterrupt('stopping after these faces …');
   const { signal } = stop;
   const targets: OpenTargets = {};
@@ -196,6 +206,7 @@ async function encodePhotos(photos: string[], options: EncodeOptions): Promise<v
     const written: WrittenFile[] = [];
     const counts = await encodePictures(pictures.all, targets, work.encoder, {
       landmarks,
+      finder,
       onPicture: (done) => bar?.update((reached = done)),
       onFile: (file) => {
         if (!pictures.folders) written.push(file);
@@ -220,6 +231,7 @@ async function encodePhotos(photos: string[], options: EncodeOptions): Promise<v
     await targets.archive?.close();
     await targets.files?.done.close();
     await targets.lock?.release();
+    finder.close();
     await session.close();
   }
 }

@@ -3,13 +3,15 @@ import { print, takeStdout } from './terminal.js';
 
 /*
  * --json: standard output is one JSON document. Its keys are `cameo` (this version), `command`, `ok` (whether the exit code is
- * 0), the command's own keys, and `errors`, a list of { input, message } with the input null where it is about all of them.
+ * 0), the command's own keys, `warnings`, where there are any, a list of { input, kind, message } about faces, and `errors`,
+ * a list of { input, message } with the input null where it is about all of them.
  */
 
 export const JSON_HELP = 'one JSON document on standard output; words go to standard error';
 
 let document: { command: string; fields: Record<string, unknown> } | undefined;
 const errors: { input: string | null; message: string }[] = [];
+const warnings: { input: string; kind: string; message: string }[] = [];
 
 /** Announces the document of this run. */
 export function beginJson(command: string): void {
@@ -30,13 +32,19 @@ export function addJsonError(input: string | undefined, message: string): void {
   errors.push({ input: input ?? null, message });
 }
 
+/** Adds a warning about a face to the document. */
+export function addJsonWarning(warning: { input: string; kind: string; message: string }): void {
+  warnings.push(warning);
+}
+
 /** Ends the run, and prints its document where there is to be one. */
 export function endJson(): void {
   if (document) {
     const { command, fields } = document;
     const ok = (process.exitCode ?? 0) === 0;
-    print(JSON.stringify({ cameo: PACKAGE_VERSION, command, ok, ...fields, errors }, null, 2));
+    const told = warnings.length === 0 ? {} : { warnings };
+    print(JSON.stringify({ cameo: PACKAGE_VERSION, command, ok, ...fields, ...told, errors }, null, 2));
   }
   document = undefined;
-  errors.length = 0;
+  errors.length = warnings.length = 0;
 }

@@ -1,11 +1,28 @@
 import { ArgumentError, ImageError } from '../common/errors.js';
 import { decodeText } from '../common/text.js';
-import { alignFace, FACE_HEIGHT, FACE_WIDTH } from '../data/pictures/align.js';
-import { MAX_PICTURE_BYTES, readImage } from '../data/pictures/image.js';
+import { FACE_HEIGHT, FACE_WIDTH, type FaceLandmarks } from '../data/pictures/align.js';
+import { MAX_PICTURE_BYTES, type RgbImage, readImage } from '../data/pictures/image.js';
 import { type LandmarkIndex, type PhotoLandmarks, parseLandmarks, readLandmarks } from '../data/pictures/landmarks.js';
+import { alignedCrop, type CroppedFace, chosenFaces } from '../detection/crop-faces.js';
+import type { FaceFinder } from './face-finder.js';
+import type { FaceOptions } from './face-options.js';
+import { addJsonWarning } from './json-output.js';
 import { stemOf } from './outputs.js';
 import { DASH, inputName, readStdin } from './stdin.js';
-import { STDIN_NAME } from './terminal.js';
+import { note, STDIN_NAME } from './terminal.js';
+
+/** A face of a photograph that was listed or found; without score and box where it was listed. */
+export type FaceInPhoto = Pick<CroppedFace, 'number' | 'landmarks' | 'crop' | 'problem' | 'notes'> &
+  Partial<Pick<CroppedFace, 'score' | 'box'>>;
+
+/** A photograph that was read, and its faces. */
+export interface ReadPhoto {
+  /** What messages call it. */
+  input: string;
+  image: RgbImage;
+  /** All faces, from left to right or as they are listed; null for a picture that is an aligned face. */
+  faces: FaceInPhoto[] | null;
+}
 
 export interface PhotoFace {
   /** What messages call it: the photograph, with the face's number where it has several. */
@@ -14,6 +31,18 @@ export interface PhotoFace {
   name: string;
   /** RGB, 112·96·3 bytes. */
   pixels: Uint8Array;
+  /** Absent for a picture that is an aligned face. */
+  landmarks?: FaceLandmarks;
+}
+
+/** How the faces of photographs are come by. */
+export interface PhotoReading {
+  /** Where some are listed. */
+  landmarks?: LandmarkIndex;
+  /** Finds those of the photographs where none are listed, and knows which are taken. */
+  finder: FaceFinder;
+  /** Told of each face that is taken and cannot be aligned; the others still count. */
+  onBadFace: (error: unknown, input: string) => void;
 }
 
 const MAX_LANDMARK_BYTES = 2 ** 28;
@@ -25,41 +54,90 @@ export async function readLandmarkInput(path: string): Promise<PhotoLandmarks> {
 }
 
 /**
- * The faces of a photograph: those whose landmarks are listed for it, in that order, or the picture as it is where it
- * has the size of an aligned face and is not listed.
- *
- * @param stem what the face is called, or its name begins with
- * @param onBadFace told of each listed face that cannot be aligned; the others still count
- * @throws ImageError for a picture that cannot be read, or has another size and no landmarks; ArgumentError where the
- *   list for it is empty
+ * Reads a photograph and finds its faces: those whose landmarks are listed for it, in that order; the picture as it is where it
+ * has the size of an aligned face and is not listed; otherwise those that the detector finds, from left to right.
+ * @throws ImageError for a picture that cannot be read, is not in the list that was given, or shows no face; ArgumentError
+ *   where the list for it is empty; FileError where there is no detector
  */
-export async function readPhotoFaces(
+export async function readPhoto(
   path: string,
-  landmarks: LandmarkIndex | undefined,
-  onBadFace: (error: unknown, input: string) => void,
-  stem = stemOf(path),
-): Promise<PhotoFace[]> {
-  const shown = inputName(path);
+  { landmarks, finder }: Omit<PhotoReading, 'onBadFace'>,
+): Promise<ReadPhoto> {
+  const input = inputName(path);
   const listed = landmarks?.of(path);
-  const image = await readImage(path === DASH ? await readStdin(MAX_PICTURE_BYTES) : path, { name: shown });
-  if (!listed) {
-    const { width, height, data } = image;
-    if (width === FACE_WIDTH && height === FACE_HEIGHT) return [{ input: shown, name: stem, pixels: data }];
-    const missing = landmarks ? 'its name is not in the landmark file' : 'give its five landmarks with --landmarks';
+  const image = await readImage(path === DASH ? await readStdin(MAX_PICTURE_BYTES) : path, { name: input });
+  if (listed) {
+    if (listed.length === 0) throw new ArgumentError(`${input}: the landmark file lists no face for it`);
+    const faces = listed.map((points, k) => ({ number: k + 1, landmarks: points, ...alignedCrop(image, points) }));
+    return { input, image, faces };
+  }
+  const { width, height } = image;
+  if (width === FACE_WIDTH && height === FACE_HEIGHT) return { input, image, faces: null };
+  if (landmarks) {
     throw new ImageError(
-      `${shown}: the picture is ${width}×${height}, not an aligned face of ${FACE_WIDTH}×${FACE_HEIGHT} (width×height), and ${missing}`,
+      `${input}: the picture is ${width}×${height}, not an aligned face of ${FACE_WIDTH}×${FACE_HEIGHT} (width×height), and its name is not in the landmark file`,
     );
   }
-  if (listed.length === 0) throw new ArgumentError(`${shown}: the landmark file lists no face for it`);
-  return listed.flatMap((points, k) => {
-    const several = listed.length > 1;
-    const input = several ? `${shown}, face ${k + 1}` : shown;
-    try {
-      const name = several ? `${stem}-${k + 1}` : stem;
-      return [{ input, name, pixels: alignFace(image, points).data }];
-    } catch (error) {
-      onBadFace(error, input);
+  const faces = await finder.find(image, input);
+  if (faces.length === 0) throw new ImageError(`${input}: no face is found in this picture of ${width}×${height}`);
+  return { input, image, faces };
+}
+
+/**
+ * The faces that the options choose.
+ * @param choice which where the options say nothing
+ * @throws ArgumentError for a number that no face has
+ */
+export function takenFaces(
+  { input, image, faces }: ReadPhoto,
+  { faces: which, face }: FaceOptions,
+  choice: 'all' | 'largest',
+): FaceInPhoto[] {
+  const all = faces ?? [];
+  if (face === undefined) return chosenFaces(image, all, which ?? choice).map((k) => all[k]);
+  const count = faces ? all.length : 1;
+  if (face > count) {
+    throw new ArgumentError(
+      `${input}: there is no face ${face}: it has ${count === 1 ? 'one' : count}, counted from the left`,
+    );
+  }
+  return all.slice(face - 1, face);
+}
+
+/** What messages call a face, and what its output is called: a number tells faces of one photograph apart. */
+export function nameInPhoto({ input, faces }: ReadPhoto, { number }: FaceInPhoto, stem: string, only = false) {
+  const several = faces !== null && faces.length > 1;
+  return {
+    input: several ? `${input}, face ${number}` : input,
+    name: several && !only ? `${stem}-${number}` : stem,
+  };
+}
+
+/** Says what makes a face a poor one. */
+export function warnOfFace({ notes }: FaceInPhoto, input: string): void {
+  for (const { kind, text } of notes) {
+    note(`warning: ${input}: ${text}`);
+    addJsonWarning({ input, kind, message: text });
+  }
+}
+
+/**
+ * The faces of a photograph that are taken, aligned; see `readPhoto` and `takenFaces`. Says which of them are poor.
+ * @param stem what the face is called, or its name begins with
+ * @throws as `readPhoto` and `takenFaces`
+ */
+export async function readPhotoFaces(path: string, reading: PhotoReading, stem = stemOf(path)): Promise<PhotoFace[]> {
+  const photo = await readPhoto(path, reading);
+  const { options } = reading.finder;
+  const taken = takenFaces(photo, options, 'all');
+  if (!photo.faces) return [{ input: photo.input, name: stem, pixels: photo.image.data }];
+  return taken.flatMap((face) => {
+    const { input, name } = nameInPhoto(photo, face, stem, options.faces === 'largest');
+    if (!face.crop) {
+      reading.onBadFace(new ArgumentError(face.problem ?? 'it cannot be aligned'), input);
       return [];
     }
+    warnOfFace(face, input);
+    return [{ input, name, pixels: face.crop.data, landmarks: face.landmarks }];
   });
 }

@@ -13,7 +13,7 @@ import { addVerifyCommand } from './verify.js';
 
 const newProgram = (): Command =>
   new Command('cameo')
-    .description('Compresses aligned faces to a few hundred bytes each, on the GPU.')
+    .description('Compresses faces to a few hundred bytes each, on the GPU.')
     .version(PACKAGE_VERSION)
     .option('-q, --quiet', 'say nothing but results and errors; no progress')
     .exitOverride()
@@ -29,6 +29,7 @@ const newProgram = (): Command =>
 Environment:
   CAMEO_ADAPTER     which GPU adapter: hardware, lavapipe, swiftshader, or a part of its name
   CAMEO_MODEL       weights file to use instead of those that are shipped
+  CAMEO_DETECTOR    weights of the face detector to use instead of the one that is shipped
   CAMEO_DATA        folder of data sets for training and evaluation
   CAMEO_THRESHOLDS  file of verify's thresholds to use instead of the one that is shipped
   CAMEO_DEBUG=1     stacks of errors

@@ -1,0 +1,32 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { readWeightsFile } from '../data/checkpoints/weights-file.js';
+import { FileError } from '../data/files/atomic-file.js';
+import { PACKAGE_ROOT } from '../data/files/package-root.js';
+
+/** The detector that ships with the package. */
+const SHIPPED_DETECTOR = join(PACKAGE_ROOT, 'models', 'face-detector.safetensors');
+
+/** A detector's weights, read but on no GPU. */
+export interface DetectorFile {
+  path: string;
+  bytes: Uint8Array;
+}
+
+/** Where the detector lies: --detector, else CAMEO_DETECTOR, else in the package; undefined where it has none. */
+export function detectorPath(option?: string): string | undefined {
+  const chosen = option ?? (process.env.CAMEO_DETECTOR || undefined);
+  return chosen ?? (existsSync(SHIPPED_DETECTOR) ? SHIPPED_DETECTOR : undefined);
+}
+
+/** @throws FileError where there is none, or it cannot be read */
+export async function readDetector(option?: string): Promise<DetectorFile> {
+  const path = detectorPath(option);
+  if (path === undefined) {
+    throw new FileError(
+      'no face detector is here: give its weights with --detector FILE or CAMEO_DETECTOR, or five landmarks a face with --landmarks',
+    );
+  }
+  const { bytes } = await readWeightsFile(path, () => undefined);
+  return { path, bytes };
+}

@@ -1,0 +1,44 @@
+import { type Command, Option } from 'commander';
+import { ArgumentError } from '../common/errors.js';
+import type { DetectOptions } from '../detection/face-detector.js';
+import { integer } from './numbers.js';
+
+/** How faces are found in photographs, and which of them are taken. */
+export interface FaceOptions {
+  detector?: string;
+  faces?: 'all' | 'largest';
+  /** Number of the face from left to right, from 1. */
+  face?: number;
+  minFace?: number;
+  maxFaces?: number;
+}
+
+/** More faces of one photograph than this are left out, the least certain ones, where nothing else is asked for. */
+const DEFAULT_MAX_FACES = 1000;
+
+/** Adds the options of how faces are found. */
+export const addDetectorOptions = (command: Command): Command =>
+  command
+    .option('--detector <file>', 'weights of the face detector (default: CAMEO_DETECTOR, else those that are shipped)')
+    .option('--min-face <pixels>', 'side of the smallest face that is looked for (default: 20)', integer(12, 100_000))
+    .option('--max-faces <n>', `most faces of a photograph, the best ones (default: ${DEFAULT_MAX_FACES})`, integer(1));
+
+/** Adds them, and which faces are taken. @param choice which where nothing is said */
+export const addFaceOptions = (command: Command, choice: 'all' | 'largest'): Command =>
+  addDetectorOptions(command)
+    .addOption(
+      new Option('--faces <which>', `which faces of a photograph (default: ${choice})`).choices(['all', 'largest']),
+    )
+    .option('--face <n>', 'the n-th face of each photograph from left to right, as `cameo detect` counts', integer(1));
+
+/** @throws ArgumentError where --faces and --face contradict each other */
+export function checkFaceOptions({ faces, face }: FaceOptions): void {
+  if (faces === undefined || face === undefined) return;
+  throw new ArgumentError(`--faces ${faces} and --face ${face}: give one of them, each says which faces are taken`);
+}
+
+/** What the detector is asked for. */
+export const detectOptions = ({ minFace, maxFaces = DEFAULT_MAX_FACES }: FaceOptions): DetectOptions => ({
+  minFace,
+  maxFaces,
+});

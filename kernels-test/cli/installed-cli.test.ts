@@ -2,13 +2,16 @@ import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, wr
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { writePng } from '../../src/data/pictures/image.js';
 import { unpackSwiftShader } from '../../src/gpu/node/swiftshader.js';
 import { Sphere20 } from '../../src/models/sphere20.js';
 import { pyTorchShape } from '../../src/nn/layout.js';
 import { floats, type Picklable, tensor, zipCheckpoint } from '../data/pickle-writer.js';
+import { DEMO_PHOTOS } from '../helpers/data-available.js';
 import { facePng } from '../helpers/face-folder-fixture.js';
 import { writeIdentities } from '../helpers/identity-fixture.js';
 import { writePeople, writeTinyRecognizer } from '../helpers/people-fixture.js';
+import { redSquares, writeRedSquaresDetector } from '../helpers/red-squares.js';
 import { writeTinyModel } from './cli-fixture.js';
 import { cameoHere } from './cli-here.js';
 import { cameo, complains, home, install, installed, link, work, works } from './installed-fixture.js';
@@ -82,6 +85,21 @@ withSwiftShader('encode, info, decode and verify; from a folder that cannot be w
     readOnly,
   );
   assert.equal(readdirSync(at('von dort')), ['Gesicht ä.decoded.png']);
+});
+
+withSwiftShader('detect and crop', async () => {
+  const detector = writeRedSquaresDetector(join(home, 'rot.safetensors'));
+  await writePng(at('Foto ö.png'), redSquares(150, 90, 60, [[20, 20]]));
+  const options = ['--detector', detector, '--min-face', '60'];
+  assert.match(await works(['detect', 'Foto ö.png', ...options]), /Foto ö\.png {2}150×90 {2}1 face/);
+  await works(['crop', 'Foto ö.png', '-o', 'Ausschnitte ä', ...options]);
+  assert.equal(readdirSync(at('Ausschnitte ä')).sort(), ['Foto ö.png', 'landmarks.json']);
+  // With the detector that is shipped, where one is.
+  if (existsSync(join(installed, 'models', 'face-detector.safetensors')))
+    assert.match(
+      await works(['detect', join(DEMO_PHOTOS, 'sample2.jpg')]),
+      /sample2\.jpg {2}1920×1367 {2}[1-9] faces?/,
+    );
 });
 
 const faces = join(work, 'Gesichter');

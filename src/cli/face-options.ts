@@ -37,6 +37,9 @@ export function checkFaceOptions({ faces, face }: FaceOptions): void {
   throw new ArgumentError(`--faces ${faces} and --face ${face}: give one of them, each says which faces are taken`);
 }
 
+/** Boxes and points with hundredths of a pixel say all that there is to say. */
+export const hundredths = (value: number): number => Math.round(value * 100) / 100;
+
 /** What the detector is asked for. */
 export const detectOptions = ({ minFace, maxFaces = DEFAULT_MAX_FACES }: FaceOptions): DetectOptions => ({
   minFace,

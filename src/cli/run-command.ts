@@ -2,7 +2,9 @@ import { Command, CommanderError } from 'commander';
 import { PACKAGE_VERSION } from '../data/files/package-root.js';
 import { addCommands } from './command-table.js';
 import { complain, usageError } from './complain.js';
+import { addCropCommand } from './crop.js';
 import { addDecodeCommand } from './decode.js';
+import { addDetectCommand } from './detect.js';
 import { addDoctorCommand } from './doctor.js';
 import { addEncodeCommand } from './encode.js';
 import { addImportCommand } from './import.js';
@@ -51,6 +53,8 @@ export async function runCommand(words: readonly string[]): Promise<void> {
       encode: async () => addEncodeCommand,
       decode: async () => addDecodeCommand,
       info: async () => addInfoCommand,
+      detect: async () => addDetectCommand,
+      crop: async () => addCropCommand,
       import: async () => addImportCommand,
       demo: async () => (await import('./measure-and-train.js')).addDemoCommand,
       train: async () => (await import('./measure-and-train.js')).addTrainCommand,

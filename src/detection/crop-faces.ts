@@ -39,10 +39,16 @@ export async function cropFaces(
   { faces: choice = 'all', ...options }: CropFacesOptions = {},
 ): Promise<CroppedFace[]> {
   if (!FACE_CHOICES.includes(choice)) refuse('cropFaces', 'faces', choice, FACE_CHOICES.join(', '));
-  const found = [...(await detector.detect(picture, options))].sort((a, b) => middleOf(a) - middleOf(b));
+  const found = (await detector.detect(picture, options))
+    .map((face) => ({ ...face, landmarks: rounded(face.landmarks) }))
+    .sort((a, b) => middleOf(a) - middleOf(b));
   const chosen = chosenFaces(picture, found, choice);
   return chosen.map((k) => ({ ...found[k], number: k + 1, ...alignedCrop(picture, found[k].landmarks) }));
 }
+
+/** To hundredths of a pixel: landmarks that have been through a text give the same crop. */
+const rounded = (landmarks: FaceLandmarks): FaceLandmarks =>
+  landmarks.map((point) => point.map((value) => Math.round(value * 100) / 100)) as unknown as FaceLandmarks;
 
 const middleOf = ({ box }: DetectedFace): number => box.x + box.width / 2;
 

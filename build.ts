@@ -23,14 +23,14 @@ const shortShaders: Plugin = {
   },
 };
 
-/** A devDependency whose code goes into the bundles; every other package stays an import. */
-const BUNDLED = 'wgsl-preprocessor/wgsl-preprocessor.js';
+/** devDependencies whose code goes into the bundles; every other package stays an import. */
+const BUNDLED = ['wgsl-preprocessor/wgsl-preprocessor.js', 'qr', 'qr/decode.js'];
 
 const bundled: Plugin = {
-  name: 'bundled package',
+  name: 'bundled packages',
   setup({ onResolve }) {
-    onResolve({ filter: new RegExp(`^${BUNDLED}$`) }, () => ({
-      path: fileURLToPath(import.meta.resolve(BUNDLED)),
+    onResolve({ filter: new RegExp(`^(?:${BUNDLED.join('|')})$`) }, ({ path }) => ({
+      path: fileURLToPath(import.meta.resolve(path)),
       sideEffects: false,
     }));
   },

@@ -1,6 +1,6 @@
+import { qrModules, qrPicture } from '../src/data/pictures/qr-code.js';
 import { byId, offer, showText } from './dom.js';
 import { show, toFile } from './picture.js';
-import { qrModules, qrPicture } from './qr.js';
 
 /** Pixels a module: screens and printers scale whole modules well. */
 const SCALE = 6;

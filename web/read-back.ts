@@ -3,13 +3,13 @@ import type { FaceCodec } from '../src/codec/face-codec.js';
 import { CameoError, FormatError } from '../src/common/errors.js';
 import type { RgbImage } from '../src/common/rgb-image.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../src/data/pictures/align.js';
+import { NoCodeError, readQr } from '../src/data/pictures/qr-code.js';
 import type { DeviceKeeper } from '../src/gpu/device-keeper.js';
 import { fromCamera } from './camera.js';
 import { byId, explain, showText } from './dom.js';
 import { onChoice, onDrop } from './drop-zone.js';
 import { codecOn } from './models.js';
 import { readPicture, show } from './picture.js';
-import { NoCodeError, readQr } from './qr.js';
 
 /** Milliseconds for a code in a picture, and in a frame of the camera, after which there is another one. */
 const PATIENCE = { picture: 3000, frame: 30 };

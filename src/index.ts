@@ -42,6 +42,7 @@ export {
 export { CameoFace, type CameoFaceConfig, DEFAULT_CAMEO_FACE } from './models/cameo-face.js';
 export { DlibResNet } from './models/dlib-resnet.js';
 export { Embedder, mirrored } from './models/embedder.js';
+export { faceEmbedding, faceSimilarity } from './models/face-similarity.js';
 export { MobileFaceNet } from './models/mobilefacenet.js';
 export { MobileFaceNetRelu6 } from './models/mobilefacenet-relu6.js';
 export { type AutoencoderFile, loadAutoencoder, readAutoencoder, writeAutoencoder } from './models/model-file.js';

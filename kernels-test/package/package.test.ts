@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -338,7 +339,12 @@ test('example: embed two faces, in ten lines', async () => {
   const [a, b] = await drawFaces();
   const cosineOf = (...paths: string[]) => Number(/cosine (\S+)/.exec(example('embed', ...paths))?.[1]);
   assert.ok(Math.abs(cosineOf(a, a) - 1) < 1e-5);
-  assert.ok(cosineOf(a, b) < 0.99);
+  const cosine = cosineOf(a, b);
+  assert.ok(cosine < 0.99);
+  // The command exits with its answer; what it prints is the same number.
+  const program = join(installed, 'dist', 'cli.js');
+  const { stdout } = spawnSync(process.execPath, [program, 'verify', a, b, '--json'], { encoding: 'utf8' });
+  assert.is(Math.fround(JSON.parse(stdout).similarity), Math.fround(cosine));
   const code = readFileSync(join(installed, 'examples', 'embed.mjs'), 'utf8').split('\n');
   assert.is(code.filter((line) => line && !line.startsWith('//')).length, 10);
 });

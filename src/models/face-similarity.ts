@@ -1,0 +1,33 @@
+import { ArgumentError } from '../common/errors.js';
+import { cosineSimilarity } from '../evaluation/metrics/verification.js';
+import { type Embedder, mirrored } from './embedder.js';
+
+/**
+ * What faces are compared by: the embedding of a face, and behind it that of its mirror image.
+ * @param face RGB bytes of one aligned face, of the size that the recogniser takes
+ * @param flip false: the embedding of the face alone
+ * @returns [2 · dimension], or [dimension]; not normalised
+ * @throws ArgumentError for bytes that are not one face; NotFiniteError for an embedding with NaN or infinity
+ */
+export function faceEmbedding(embedder: Embedder, face: Uint8Array, flip = true): Promise<Float32Array> {
+  const { width, height } = embedder.recognizer;
+  if (face.length !== 3 * width * height) {
+    throw new ArgumentError(
+      `faceEmbedding: ${face.length} bytes; a face of ${width}×${height} has ${3 * width * height}`,
+    );
+  }
+  if (!flip) return embedder.embed(face);
+  const both = new Uint8Array(2 * face.length);
+  both.set(face);
+  both.set(mirrored(face, width), face.length);
+  return embedder.embed(both);
+}
+
+/**
+ * How alike two faces are to a recogniser, from −1 to 1: the number that `cameo verify` gives, the cosine of the angle between
+ * their embeddings as `faceEmbedding` makes them.
+ * @throws as `faceEmbedding`
+ */
+export async function faceSimilarity(embedder: Embedder, a: Uint8Array, b: Uint8Array, flip = true): Promise<number> {
+  return cosineSimilarity(await faceEmbedding(embedder, a, flip), await faceEmbedding(embedder, b, flip));
+}

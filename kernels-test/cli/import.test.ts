@@ -12,7 +12,7 @@ import { pyTorchShape } from '../../src/nn/layout.js';
 import { readSafetensors, writeSafetensors } from '../../src/nn/safetensors.js';
 import { floats, legacyCheckpoint, type Picklable, tensor, zipCheckpoint } from '../data/pickle-writer.js';
 import { testWithData } from '../helpers/data-available.js';
-import { temporaryFolder } from './cli-fixture.js';
+import { cameoInShell, temporaryFolder } from './cli-fixture.js';
 import { cameoHere } from './cli-here.js';
 
 const folder = temporaryFolder();
@@ -48,6 +48,21 @@ testWithData('weights', 'MobileFaceNet comes through a PyTorch checkpoint unchan
       assert.ok(Buffer.from(other.data.buffer).equals(Buffer.from(data.buffer)), name);
     }
   }
+});
+
+test('a checkpoint comes through pipes as it does from a file; without a name for it, that is said', async () => {
+  const entries = [...new Sphere20(2).entries()].map(([name, { shape, layout }]): [string, HostTensor] => [
+    name,
+    zeros(...pyTorchShape(shape, layout)),
+  ]);
+  writeFileSync(at('sphere.pth'), checkpoint(new Map(entries), false));
+  const file = await cameoHere(['import', at('sphere.pth'), '-o', at('from-file.safetensors')]);
+  assert.is(file.code, 0, file.stderr);
+  const script = 'cameo import - -o - < sphere.pth > piped.safetensors; cameo import - < sphere.pth';
+  const { code, complaints, stderr } = await cameoInShell(script, {}, folder);
+  assert.is(code, 1, stderr);
+  assert.equal(complaints, ['cameo: standard input has no name; say with -o what the weights file is to be called']);
+  assert.equal(readFileSync(at('piped.safetensors')), readFileSync(at('from-file.safetensors')));
 });
 
 test('what does not fit is named with its count, and nothing is written', async () => {

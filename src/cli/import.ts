@@ -1,10 +1,9 @@
 import { type Command, Option } from 'commander';
-import { CheckpointError } from '../common/errors.js';
+import { ArgumentError, CheckpointError } from '../common/errors.js';
 import { parseJson } from '../common/json.js';
 import { decodeText } from '../common/text.js';
 import { readPyTorchCheckpoint } from '../data/checkpoints/pytorch-checkpoint.js';
 import { checkTarget, writeFileAtomic } from '../data/files/atomic-file.js';
-import { readRegularFile } from '../data/files/read-file.js';
 import {
   ARCHITECTURES,
   type Architecture,
@@ -18,7 +17,8 @@ import { checkFiniteTensors, type HostTensors } from '../nn/host-tensor.js';
 import { readSafetensors } from '../nn/safetensors.js';
 import { complain } from './complain.js';
 import { refuseInput, stemOf } from './outputs.js';
-import { say } from './terminal.js';
+import { DASH, inputName, readInput } from './stdin.js';
+import { STDIN_NAME, STDOUT_NAME, say, takeStdoutForData, writeData } from './terminal.js';
 
 /** Recognisers have some megabytes; the largest in wide use have 250. */
 const MAX_CHECKPOINT_BYTES = 2 ** 30;
@@ -33,33 +33,51 @@ export function addImportCommand(program: Command): void {
   program
     .command('import')
     .description("convert a recogniser's published checkpoint to a weights file for --model; needs no GPU")
-    .argument('<checkpoint>', 'what torch.save wrote (.pt, .pth, .ckpt), or safetensors; nothing in it is run')
-    .option('-o, --output <file>', "weights file to write (default: the checkpoint's name with .safetensors, here)")
+    .argument(
+      '<checkpoint>',
+      'what torch.save wrote (.pt, .pth, .ckpt), or safetensors; nothing in it is run; "-": standard input',
+    )
+    .option(
+      '-o, --output <file>',
+      `weights file to write (default: the checkpoint's name with .safetensors, here); "-": to ${STDOUT_NAME}`,
+    )
     .addOption(
       new Option('--architecture <name>', 'network that it is of (default: told by its tensors)').choices(
         ARCHITECTURES,
       ),
     )
-    .addHelpText('after', '\nExample:\n  cameo import mobilefacenet.pth -o mobilefacenet.safetensors')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  cameo import mobilefacenet.pth -o mobilefacenet.safetensors\n  cameo import - -o mobilefacenet.safetensors < mobilefacenet.pth',
+    )
     .action(importCheckpoint);
 }
 
 async function importCheckpoint(path: string, { output, architecture }: ImportOptions): Promise<void> {
+  if (path === DASH && output === undefined) {
+    throw new ArgumentError(`${STDIN_NAME} has no name; say with -o what the weights file is to be called`);
+  }
   const target = output ?? `${stemOf(path)}.safetensors`;
-  await checkTarget(target);
-  await refuseInput(target, [path]);
+  if (target === DASH) takeStdoutForData();
+  else {
+    await checkTarget(target);
+    await refuseInput(target, [path]);
+  }
   try {
     await convertFile(path, target, architecture);
   } catch (error) {
-    complain(error, path);
+    complain(error, inputName(path));
   }
 }
 
-async function convertFile(path: string, target: string, architecture?: Architecture): Promise<void> {
-  const bytes = await readRegularFile(path, MAX_CHECKPOINT_BYTES);
+async function convertFile(input: string, output: string, architecture?: Architecture): Promise<void> {
+  const bytes = await readInput(input, MAX_CHECKPOINT_BYTES);
+  const path = inputName(input);
   const { description, tensors } = convert(bytes, path, architecture);
   const file = writeRecognizer(description, tensors);
-  await writeFileAtomic(target, file);
+  const target = output === DASH ? STDOUT_NAME : output;
+  if (output === DASH) await writeData(file);
+  else await writeFileAtomic(output, file);
   const { width, height, dimension, parameterCount } = buildRecognizer(description);
   say(`${path} → ${target} (${file.length} bytes)`);
   say(`  ${description.architecture}, faces of ${width}×${height}, embeddings of ${dimension} values`);

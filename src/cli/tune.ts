@@ -21,7 +21,10 @@ export function addTuneCommand(program: Command): void {
   program
     .command('tune')
     .description("measure the kernels for a model's layers on this adapter, and use the fastest from now on")
-    .option('--model <file>', 'weights whose layers count (default: CAMEO_MODEL, else those that are shipped)')
+    .option(
+      '--model <file>',
+      'weights whose layers count (default: CAMEO_MODEL, else those that are shipped); a file, not standard input',
+    )
     .option('--batch <n>', 'faces a batch (default: as many as `cameo encode` takes at a time)', integer(1, 1024))
     .option('--training', 'the gradients, too')
     .option('--force', 'measure again what was measured before')

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { modelIdOf } from '../codec/autoencoder-codec.js';
 import { type KltFile, type KltTables, readKlt } from '../codec/codec-weights.js';
-import { CheckpointError } from '../common/errors.js';
+import { ArgumentError, CheckpointError } from '../common/errors.js';
 import { readWeightsFile } from '../data/checkpoints/weights-file.js';
 import { PACKAGE_ROOT } from '../data/files/package-root.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../data/pictures/align.js';
@@ -12,6 +12,8 @@ import { isKltFile } from '../models/klt-file.js';
 import { type AutoencoderFile, readAutoencoder } from '../models/model-file.js';
 import { checkTensors } from '../nn/host-tensor.js';
 import { readSafetensorsMetadata } from '../nn/safetensors.js';
+import { DASH } from './stdin.js';
+import { STDIN_NAME } from './terminal.js';
 
 /** 'codec': faces of any number of bytes, in containers of our own; 'autoencoder': faces of a few rates, in PNGs. */
 export type CodecKind = 'codec' | 'autoencoder';
@@ -47,8 +49,9 @@ export const shippedWeights = (kind: CodecKind): string => SHIPPED[kind];
 /** Whether weights of this kind ship with the package. */
 export const areShipped = (kind: CodecKind): boolean => existsSync(SHIPPED[kind]);
 
-/** @throws FileError, or CheckpointError for a file that holds no codec for faces of 96×112 */
+/** @throws FileError, or CheckpointError for a file that holds no codec for faces of 96×112; ArgumentError for "-" */
 export async function readWeights(path: string): Promise<Weights> {
+  if (path === DASH) throw new ArgumentError(`--model ${DASH}: weights are read from a file, not from ${STDIN_NAME}`);
   const { file: weights } = await readWeightsFile(path, (bytes) => {
     const weights = isKltFile(readSafetensorsMetadata(bytes)) ? parseCodec(path, bytes) : parseAutoencoder(path, bytes);
     const { width, height } = weights.file.config;

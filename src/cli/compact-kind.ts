@@ -1,13 +1,22 @@
-import { MAX_FACE_BYTES } from '../codec/container/face-code.js';
-import { FILE_HEADER_BYTES } from '../codec/container/face-file.js';
-import { MAX_COMPACT_PNG_BYTES } from '../codec/png/container.js';
+import { BITSTREAM_VERSION, MAX_FACE_BYTES } from '../codec/container/face-code.js';
+import { FILE_HEADER_BYTES, isFaceFile } from '../codec/container/face-file.js';
+import { HEADER_CHUNK, MAX_COMPACT_PNG_BYTES } from '../codec/png/container.js';
 import { FormatError } from '../common/errors.js';
+import type { RgbImage } from '../common/rgb-image.js';
 import { FileSource } from '../data/archives/file-source.js';
 import { readRegularFile } from '../data/files/read-file.js';
-import { compactStdin, DASH } from './stdin.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../data/pictures/align.js';
+import { MAX_PICTURE_BYTES, readImage } from '../data/pictures/image.js';
+import { OWN_FILE_HEAD_BYTES, ownFileOf } from '../data/pictures/own-files.js';
+import { isPicture, isPng } from '../data/pictures/picture-format.js';
+import { NoCodeError, readQr, searchQr } from '../data/pictures/qr-code.js';
+import { compactStdin, DASH, inputName } from './stdin.js';
 
 /** What holds faces: one face a file, or many. */
 export type CompactKind = 'png' | 'file' | 'bare' | 'archive';
+
+/** The same of one face. */
+export type OneFaceKind = Exclude<CompactKind, 'archive'>;
 
 /** What files of each kind are called: NAME and this. */
 export const SUFFIXES: Readonly<Record<CompactKind, string>> = {
@@ -18,50 +27,124 @@ export const SUFFIXES: Readonly<Record<CompactKind, string>> = {
 };
 
 /** No file of one face is larger. */
-export const MAX_BYTES: Readonly<Record<Exclude<CompactKind, 'archive'>, number>> = {
+export const MAX_BYTES: Readonly<Record<OneFaceKind, number>> = {
   png: MAX_COMPACT_PNG_BYTES,
   file: MAX_FACE_BYTES + FILE_HEADER_BYTES,
   bare: MAX_FACE_BYTES + FILE_HEADER_BYTES,
 };
 
 const MAGIC: readonly [kind: CompactKind, bytes: readonly number[]][] = [
-  ['png', [0x89, 0x50, 0x4e, 0x47]],
   ['file', [0x9e, 0x43, 0x4d, 0x46]],
   ['archive', [0x9e, 0x43, 0x4d, 0x41]],
   ['archive', [0x9e, 0x43, 0x4d, 0x4a]], // unfinished
 ];
 
+/** Milliseconds for a QR code that is hard to find in a picture, in each size that is looked at. */
+const QR_PATIENCE = 3000;
+
 async function headOf(path: string): Promise<Uint8Array> {
-  if (path === DASH) return (await compactStdin()).subarray(0, 4);
+  if (path === DASH) return (await compactStdin()).subarray(0, OWN_FILE_HEAD_BYTES);
   const source = await FileSource.open(path);
   try {
-    return await source.read(0, Math.min(4, source.size));
+    return await source.read(0, Math.min(OWN_FILE_HEAD_BYTES, source.size));
   } finally {
     await source.close();
   }
 }
 
-/** The bytes of a file of one face, or of standard input for "-". @throws FileError, FormatError for too many */
-export async function readCompact(path: string, kind: Exclude<CompactKind, 'archive'>): Promise<Uint8Array> {
-  if (path !== DASH) return readRegularFile(path, MAX_BYTES[kind]);
+/** The bytes of a file, or of standard input for "-". @throws FileError, FormatError for too many */
+async function readAtMost(path: string, maxBytes: number): Promise<Uint8Array> {
+  if (path !== DASH) return readRegularFile(path, maxBytes);
   const bytes = await compactStdin();
-  if (bytes.length <= MAX_BYTES[kind]) return bytes;
-  throw new FormatError(`it has ${bytes.length} bytes; at most ${MAX_BYTES[kind]} are accepted here`);
+  if (bytes.length <= maxBytes) return bytes;
+  throw new FormatError(`it has ${bytes.length} bytes; at most ${maxBytes} are accepted here`);
+}
+
+/** A face in a container of its own. */
+export interface CompactFace {
+  kind: OneFaceKind;
+  bytes: Uint8Array;
+  /** Whether it was in a QR code. */
+  qr: boolean;
+}
+
+/**
+ * The face in a file, or in standard input for "-".
+ * @param kind as `compactKindOf` tells: in a picture it is that of a QR code
+ * @throws FileError; ImageError for a picture that cannot be read; FormatError for too many bytes, and for a picture without a QR
+ *   code, or with one that holds no face
+ */
+export async function readCompactFace(path: string, kind: OneFaceKind | 'picture'): Promise<CompactFace> {
+  if (kind !== 'picture') return { kind, bytes: await readAtMost(path, MAX_BYTES[kind]), qr: false };
+  const file = await readAtMost(path, MAX_PICTURE_BYTES);
+  const picture = await readImage(file, { name: inputName(path), background: 'white' });
+  return faceOfQr(
+    bytesOfQr(picture, isPng(file) ? `a PNG, but not a compact file (no ${HEADER_CHUNK} chunk)` : 'a picture'),
+  );
+}
+
+function bytesOfQr(picture: RgbImage, what: string): Uint8Array {
+  try {
+    return searchQr(picture, QR_PATIENCE);
+  } catch (cause) {
+    if (!(cause instanceof NoCodeError)) throw cause;
+    throw new FormatError(`${what}, and ${cause.message}`, { cause });
+  }
+}
+
+/** What a QR code holds, where it can be a face. @throws FormatError */
+function faceOfQr(bytes: Uint8Array): CompactFace {
+  if (isFaceFile(bytes)) return { kind: 'file', bytes, qr: true };
+  if (bytes[0] === BITSTREAM_VERSION << 4) return { kind: 'bare', bytes, qr: true };
+  throw new FormatError(`its QR code holds no face, but ${contentText(bytes)}`);
+}
+
+/**
+ * The face in a picture of a QR code; undefined where there is no code that can be read, or one of something else, and for a
+ * picture that has the size of an aligned face.
+ * @param patience milliseconds for a code that is hard to find
+ * @throws FileError, ImageError
+ */
+export async function faceInQrPicture(path: string, patience: number): Promise<CompactFace | undefined> {
+  const file = await readAtMost(path, MAX_PICTURE_BYTES);
+  const picture = await readImage(file, { name: inputName(path), background: 'white' });
+  if (picture.width === FACE_WIDTH && picture.height === FACE_HEIGHT) return undefined;
+  try {
+    return faceOfQr(readQr(picture, patience));
+  } catch (error) {
+    if (error instanceof NoCodeError || error instanceof FormatError) return undefined;
+    throw error;
+  }
+}
+
+/** What bytes are, for messages: their text, where it is one. */
+function contentText(bytes: Uint8Array): string {
+  const text = new TextDecoder().decode(bytes);
+  if (/[\p{Cc}\ufffd]/u.test(text)) return `${bytes.length} other bytes`;
+  return text.length > 60 ? `${JSON.stringify(text.slice(0, 60))} …` : JSON.stringify(text);
 }
 
 /**
  * What kind a file is by its first bytes, or else by its name: a bare face has none that tell, and a damaged file is to be
- * told what is wrong with it.
- * @throws FileError for what cannot be read, FormatError for what is neither
+ * told what is wrong with it. A picture that is no compact PNG may show a QR code.
+ * @returns undefined for none of these
+ * @throws FileError for what cannot be read
  */
-export async function compactKindOf(path: string): Promise<CompactKind> {
+export async function kindOfFile(path: string): Promise<CompactKind | 'picture' | undefined> {
   const head = await headOf(path);
-  const kinds = Object.keys(SUFFIXES) as CompactKind[];
   const byMagic = MAGIC.find(([, bytes]) => bytes.every((byte, k) => head[k] === byte))?.[0];
-  const byName = kinds.find((kind) => path.toLowerCase().endsWith(SUFFIXES[kind]));
-  const kind = byMagic ?? byName ?? (path === DASH ? 'bare' : undefined);
+  if (byMagic) return byMagic;
+  if (isPng(head) && ownFileOf(head, path) === 'compact') return 'png';
+  if (isPicture(head)) return 'picture';
+  const byName = (Object.keys(SUFFIXES) as CompactKind[]).find((kind) => path.toLowerCase().endsWith(SUFFIXES[kind]));
+  return byName ?? (path === DASH ? 'bare' : undefined);
+}
+
+/** The same of a file that is to hold a face. @throws as `kindOfFile`, FormatError for what is none of these */
+export async function compactKindOf(path: string): Promise<CompactKind | 'picture'> {
+  const kind = await kindOfFile(path);
   if (kind) return kind;
   throw new FormatError(
-    `${path}: no face: it begins neither as a face file, an archive or a PNG, nor ends its name in ${SUFFIXES.bare}`,
+    `${path}: no face: it begins neither as a face file, an archive or a picture, nor ends its name in ${SUFFIXES.bare}`,
   );
 }

@@ -12,7 +12,7 @@ import { encodePng } from '../data/pictures/image.js';
 import { markPng } from '../data/pictures/own-files.js';
 import { damageError, damageOf, nameOfFace, numberOfFace, withArchive } from './archive-faces.js';
 import { CodecSession } from './codec-session.js';
-import { type CompactKind, compactKindOf, readCompact, SUFFIXES } from './compact-kind.js';
+import { compactKindOf, type OneFaceKind, readCompactFace, SUFFIXES } from './compact-kind.js';
 import { complain, orComplain } from './complain.js';
 import { nameOfInput, Outputs } from './outputs.js';
 import { DASH, inputName } from './stdin.js';
@@ -32,7 +32,10 @@ export function addDecodeCommand(program: Command): void {
   program
     .command('decode')
     .description('restore faces from small files')
-    .argument('<file...>', 'files and archives that `cameo encode` made; "-": standard input')
+    .argument(
+      '<file...>',
+      'files and archives that `cameo encode` made, and pictures of the QR codes of `cameo qr`; "-": standard input',
+    )
     .requiredOption(
       '-o, --out <dir>',
       `folder for the pictures NAME${DECODED_SUFFIX}, made where it is missing; "-": one picture to standard output`,
@@ -45,6 +48,7 @@ export function addDecodeCommand(program: Command): void {
 Examples:
   cameo decode small/*${SUFFIXES.file} -o restored
   cameo decode people${SUFFIXES.archive} -o restored --only ann
+  cameo decode photograph-of-a-code.jpg -o restored
   cameo decode - -o - < face${SUFFIXES.file} > face.png
 
 A file can be decoded only with the weights that encoded it; \`cameo info\` shows which they are.
@@ -173,22 +177,22 @@ async function decodeFiles(files: string[], { out, only, model }: DecodeOptions)
 
 async function addFile(
   input: string,
-  kind: Exclude<CompactKind, 'archive'>,
+  kind: OneFaceKind | 'picture',
   only: string | undefined,
   restorer: Restorer,
 ): Promise<void> {
   if (only !== undefined) throw new ArgumentError(`--only ${only} is for archives; this file is of one face`);
-  const bytes = await readCompact(input, kind);
+  const { kind: container, bytes } = await readCompactFace(input, kind);
   const shown = inputName(input);
-  const name = nameOfInput(input, SUFFIXES[kind]);
-  if (kind === 'png') {
+  const name = nameOfInput(input, kind === 'picture' ? undefined : SUFFIXES[kind]);
+  if (container === 'png') {
     await restorer.session.weights('autoencoder'); // those of the other codec cannot decode it
     unpackLatentsPng(bytes); // throws for a damaged one, before the device is opened
     restorer.addPng(shown, name, bytes);
     return;
   }
   const latents = (await restorer.session.weights('codec')).file.tables.model;
-  restorer.addFace(shown, name, (kind === 'file' ? unpackFaceFile : unpackFaceBare)(bytes, latents));
+  restorer.addFace(shown, name, (container === 'file' ? unpackFaceFile : unpackFaceBare)(bytes, latents));
 }
 
 /** Each face by itself: an archive that is damaged in one place still gives the others. */

@@ -11,7 +11,13 @@ import { SUFFIXES } from './compact-kind.js';
 import { type EncodeCounts, encodePictures, picturesOf, type Targets, type WrittenFile } from './encode-run.js';
 import { FaceFinder } from './face-finder.js';
 import { addFaceOptions, checkFaceOptions, type FaceOptions } from './face-options.js';
-import { autoencoderEncoder, codecEncoder, countedContainer, type EncodeSettings } from './face-writer.js';
+import {
+  autoencoderEncoder,
+  codecEncoder,
+  countedContainer,
+  DEFAULT_BYTES,
+  type EncodeSettings,
+} from './face-writer.js';
 import { stopOnInterrupt } from './interrupt.js';
 import { addJson, beginJson, JSON_HELP } from './json-output.js';
 import { integer, sizeText } from './numbers.js';
@@ -22,8 +28,6 @@ import { DASH } from './stdin.js';
 import { note, STDOUT_NAME, say, takeStdoutForData, warn, writeData } from './terminal.js';
 import type { CodecKind } from './weights.js';
 
-/** Bytes of a face where nothing else is asked for. */
-const DEFAULT_BYTES = 500;
 /** In the folder of the files while a run is under way: which of them are finished. */
 const DONE = '.cameo-encode';
 

@@ -8,6 +8,9 @@ import type { DeviceKeeperOptions } from '../gpu/device-keeper.js';
 import type { CodecSession } from './codec-session.js';
 import { openDevice } from './device.js';
 
+/** Bytes of a face where nothing else is asked for. */
+export const DEFAULT_BYTES = 500;
+
 /** What `cameo encode` was told of the files to make. */
 export interface EncodeSettings {
   container: 'png' | FaceContainer;

@@ -8,7 +8,7 @@ import type { LatentModel } from '../codec/entropy/latent-model.js';
 import { unpackLatentsPng } from '../codec/png/container.js';
 import { damageError, damageOf, nameOfFace, withArchive } from './archive-faces.js';
 import { CodecSession } from './codec-session.js';
-import { compactKindOf, readCompact } from './compact-kind.js';
+import { compactKindOf, readCompactFace } from './compact-kind.js';
 import { complain, orComplain } from './complain.js';
 import { addJson, beginJson, isJson, JSON_HELP } from './json-output.js';
 import { sizeText } from './numbers.js';
@@ -30,7 +30,7 @@ export function addInfoCommand(program: Command): void {
   program
     .command('info')
     .description('tell what is in small files and archives, and check them; needs no GPU')
-    .argument('<file...>', 'files that `cameo encode` made; "-": standard input')
+    .argument('<file...>', 'files that `cameo encode` made, and pictures of QR codes; "-": standard input')
     .option('--all', `list every face of an archive, not just ${LISTED}`)
     .option('--model <file>', 'weights to compare with (default: CAMEO_MODEL, else those that are shipped)')
     .option('--json', JSON_HELP)
@@ -40,7 +40,7 @@ export function addInfoCommand(program: Command): void {
 Example:
   cameo info small/face.cameo people.cameos
 
-Keys of --json: files [{ path, kind, bytes, version, model, matches (null without weights), checked, and for one face step (its
+Keys of --json: files [{ path, kind, qr (whether it was in a QR code), bytes, version, model, matches (null without weights), checked, and for one face step (its
 quantization index) or rate, and grey; for an archive faces, whole (null if not checked), named, unfinished, list [{ name, bytes, step, grey }] }], errors`,
     )
     .action(async (files: string[], { all, model, json }: InfoOptions) => {
@@ -57,9 +57,10 @@ quantization index) or rate, and grey; for an archive faces, whole (null if not 
             });
             return;
           }
-          const bytes = await readCompact(file, kind);
-          const face = await { png: describePng, file: describeFace, bare: describeBare }[kind](bytes, session);
-          described.push({ path, kind, bytes: bytes.length, ...describedOf(face) });
+          const { kind: container, bytes, qr } = await readCompactFace(file, kind);
+          const face = await { png: describePng, file: describeFace, bare: describeBare }[container](bytes, session);
+          if (qr) face.title += ' in a QR code';
+          described.push({ path, kind: container, qr, bytes: bytes.length, ...describedOf(face) });
           if (!isJson()) printFace(path, bytes.length, face);
         });
       }

@@ -10,6 +10,7 @@ import { addEncodeCommand } from './encode.js';
 import { addImportCommand } from './import.js';
 import { addInfoCommand } from './info.js';
 import { beginJson, endJson } from './json-output.js';
+import { addQrCommand } from './qr.js';
 import { beginOutput, beQuiet } from './terminal.js';
 import { addVerifyCommand } from './verify.js';
 
@@ -38,7 +39,8 @@ Environment:
 
 Licence: the code is MIT; the weights that are shipped are for research only (LICENSE).
 
-Exit codes: 0 all done; 1 something failed, as standard error says; 2 no GPU adapter can be used.`,
+Exit codes: 0 all done; 1 something failed, as standard error says; 2 no GPU adapter can be used.
+Those of verify are its answer: 0 the same person; 1 not the same; 2 could not tell.`,
     );
 
 /**
@@ -55,6 +57,7 @@ export async function runCommand(words: readonly string[]): Promise<void> {
       info: async () => addInfoCommand,
       detect: async () => addDetectCommand,
       crop: async () => addCropCommand,
+      qr: async () => addQrCommand,
       import: async () => addImportCommand,
       demo: async () => (await import('./measure-and-train.js')).addDemoCommand,
       train: async () => (await import('./measure-and-train.js')).addTrainCommand,

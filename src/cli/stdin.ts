@@ -15,10 +15,22 @@ const MAX_ARCHIVE_BYTES = 2 ** 30;
 let stdinIsRead = false;
 
 /**
- * All of standard input, which is there once.
+ * All of standard input, which is there once; what `compactStdin` only looked at is still there.
  * @throws ArgumentError for a terminal, and where it has been read; FileError for more bytes, and where reading fails
  */
 export async function readStdin(maxBytes: number): Promise<Uint8Array> {
+  const seen = compact;
+  if (!seen || compactIsTaken) return readStream(maxBytes);
+  compactIsTaken = true;
+  const bytes = await seen;
+  if (bytes.length > maxBytes) throw tooLong(maxBytes);
+  return bytes;
+}
+
+const tooLong = (maxBytes: number): FileError =>
+  new FileError(`${STDIN_NAME} has more than ${maxBytes} bytes, the most accepted here`);
+
+async function readStream(maxBytes: number): Promise<Uint8Array> {
   if (process.stdin.isTTY) {
     throw new ArgumentError(`${STDIN_NAME} is a terminal; send it a file or what another program writes`);
   }
@@ -29,8 +41,7 @@ export async function readStdin(maxBytes: number): Promise<Uint8Array> {
   try {
     for await (const piece of process.stdin) {
       length += piece.length;
-      if (length > maxBytes)
-        throw new FileError(`${STDIN_NAME} has more than ${maxBytes} bytes, the most accepted here`);
+      if (length > maxBytes) throw tooLong(maxBytes);
       pieces.push(piece);
     }
   } catch (error) {
@@ -41,10 +52,11 @@ export async function readStdin(maxBytes: number): Promise<Uint8Array> {
 }
 
 let compact: Promise<Uint8Array> | undefined;
+let compactIsTaken = false;
 
 /** What standard input holds, be it a compact file or an archive; read once, and then kept. @throws as `readStdin` */
 export function compactStdin(): Promise<Uint8Array> {
-  compact ??= readStdin(MAX_ARCHIVE_BYTES);
+  compact ??= readStream(MAX_ARCHIVE_BYTES);
   return compact;
 }
 

@@ -9,7 +9,7 @@ export type OwnFile = 'compact' | 'picture';
 /** Keyword of the text chunk that says so in a picture. */
 const KEYWORD = 'Cameo';
 /** The chunks that tell are in the first bytes. */
-const HEAD_BYTES = 1024;
+export const OWN_FILE_HEAD_BYTES = 1024;
 const IHDR_END = PNG_SIGNATURE.length + 25;
 /** Of containers that are no PNG. */
 const MAGIC = /* @__PURE__ */ Uint8Array.of(0x9e, 0x43, 0x4d);
@@ -38,7 +38,7 @@ export function markPng(png: Uint8Array, text: string): Uint8Array {
 
 /**
  * Whether Cameo wrote a file, by its content; of a PNG that does not tell, by its name.
- * @param head its first bytes, `HEAD_BYTES` where there are as many
+ * @param head its first bytes, `OWN_FILE_HEAD_BYTES` where there are as many
  */
 export function ownFileOf(head: Uint8Array, name: string): OwnFile | undefined {
   if (begins(head, MAGIC)) return 'compact';
@@ -60,8 +60,8 @@ export async function ownFileAt(path: string): Promise<OwnFile | undefined> {
   const opened = await openRegularFile(path).catch(() => undefined);
   if (!opened) return undefined;
   try {
-    const head = new Uint8Array(HEAD_BYTES);
-    const { bytesRead } = await opened.file.read(head, 0, HEAD_BYTES, 0);
+    const head = new Uint8Array(OWN_FILE_HEAD_BYTES);
+    const { bytesRead } = await opened.file.read(head, 0, OWN_FILE_HEAD_BYTES, 0);
     return ownFileOf(head.subarray(0, bytesRead), path);
   } catch {
     return undefined;

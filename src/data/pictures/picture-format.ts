@@ -28,7 +28,8 @@ const hasBrand =
   (bytes: Uint8Array): boolean =>
     brands(bytes).some((brand) => known.includes(brand));
 
-const isPng = begins(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
+/** Whether bytes begin as a PNG. */
+export const isPng = begins(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
 const READ: readonly ((bytes: Uint8Array) => boolean)[] = [
   isPng,
   begins(0xff, 0xd8, 0xff), // JPEG
@@ -37,6 +38,9 @@ const READ: readonly ((bytes: Uint8Array) => boolean)[] = [
   (bytes) => /^GIF8[79]a$/.test(ascii(bytes, 0, 6)),
   (bytes) => /^(II[*+]\0|MM\0[*+])$/.test(ascii(bytes, 0, 4)), // TIFF, and with 64-bit offsets
 ];
+
+/** Whether a file begins as one of PICTURE_FORMATS. */
+export const isPicture = (head: Uint8Array): boolean => READ.some((matches) => matches(head));
 
 /** Pictures that are known and not read: what they are, and what to do. */
 const REFUSED: readonly [(bytes: Uint8Array) => boolean, string][] = [
@@ -61,7 +65,7 @@ const REFUSED: readonly [(bytes: Uint8Array) => boolean, string][] = [
  */
 export function checkFormat(bytes: Uint8Array, name: string): void {
   if (bytes.length === 0) throw new ImageError(`${name}: the file is empty`);
-  if (!READ.some((matches) => matches(bytes))) {
+  if (!isPicture(bytes)) {
     const [, what] = REFUSED.find(([matches]) => matches(bytes)) ?? [];
     throw new ImageError(`${name}: ${what ?? `not a ${PICTURE_FORMATS} picture`}`);
   }

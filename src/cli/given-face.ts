@@ -1,0 +1,93 @@
+import { unpackFaceBare } from '../codec/container/face-bare.js';
+import type { FaceSymbols } from '../codec/container/face-code.js';
+import { unpackFaceFile } from '../codec/container/face-file.js';
+import { unpackLatentsPng } from '../codec/png/container.js';
+import { ArgumentError, ModelMismatchError } from '../common/errors.js';
+import { openRegularFile } from '../data/files/read-file.js';
+import { nameOfFace, numberOfFace, withArchive } from './archive-faces.js';
+import type { CodecSession } from './codec-session.js';
+import { type CompactFace, kindOfFile, readCompactFace } from './compact-kind.js';
+import { DASH, inputName } from './stdin.js';
+
+/** One face that an argument of the command names: compact, or in a picture that is still to be read. */
+export type GivenFace =
+  | { kind: 'symbols'; name: string; face: FaceSymbols }
+  | { kind: 'png'; name: string; bytes: Uint8Array }
+  | { kind: 'picture'; name: string; path: string };
+
+/** A compact face. */
+export type GivenCompactFace = Exclude<GivenFace, { kind: 'picture' }>;
+
+/** Where the weights of compact faces come from, which are read where there are some. */
+export type CodecSource = Pick<CodecSession, 'weights'>;
+
+/** How an argument may name a face, for --help. */
+export const GIVEN_FACE_HELP = `a photograph or an aligned face, a compact file, or ARCHIVE:NAME for a face of an archive; "${DASH}": standard input`;
+
+/**
+ * What an argument names; compact faces are read and checked.
+ * @throws FileError, FormatError for what cannot be read; ModelMismatchError for a compact face of other weights; ArgumentError
+ *   for a face that an archive has not, or where it is not said which of its faces is meant
+ */
+export async function givenFace(path: string, codecs: CodecSource): Promise<GivenFace> {
+  const inArchive = await archiveAndName(path);
+  if (inArchive) return archivedFace(inArchive.archive, inArchive.name, codecs);
+  const kind = (await kindOfFile(path)) ?? 'picture'; // reading it will tell that it is none
+  if (kind === 'archive') return archivedFace(path, undefined, codecs);
+  if (kind === 'picture') return { kind, name: inputName(path), path };
+  return compactFace(inputName(path), await readCompactFace(path, kind), codecs);
+}
+
+/** A compact face, taken apart. @throws as `givenFace` */
+export async function compactFace(
+  name: string,
+  { kind, bytes }: CompactFace,
+  codecs: CodecSource,
+): Promise<GivenCompactFace> {
+  if (kind === 'png') {
+    const { modelId } = unpackLatentsPng(bytes);
+    const weights = await codecs.weights('autoencoder');
+    if (modelId !== weights.modelId) throw otherModel(name, modelId, weights.modelId);
+    return { kind, name, bytes };
+  }
+  const { model } = (await codecs.weights('codec')).file.tables;
+  return { kind: 'symbols', name, face: (kind === 'file' ? unpackFaceFile : unpackFaceBare)(bytes, model) };
+}
+
+const otherModel = (name: string, written: string, loaded: string): ModelMismatchError =>
+  new ModelMismatchError(`${name}: written by model ${written}; the model loaded is ${loaded}`);
+
+function archivedFace(path: string, name: string | undefined, codecs: CodecSource): Promise<GivenCompactFace> {
+  const shown = inputName(path);
+  return withArchive(path, async (archive) => {
+    const { model } = (await codecs.weights('codec')).file.tables;
+    if (archive.modelId !== model.idText) throw otherModel(shown, archive.modelId, model.idText);
+    if (name === undefined && archive.count !== 1) {
+      throw new ArgumentError(
+        `${shown}: an archive of ${archive.count} faces; say which one, as ${path}:NAME; \`cameo info\` lists them`,
+      );
+    }
+    const k = name === undefined ? 0 : await numberOfFace(archive, name);
+    return { kind: 'symbols', name: `${shown}:${await nameOfFace(archive, k)}`, face: await archive.face(k, model) };
+  });
+}
+
+/** The two parts of ARCHIVE:NAME; undefined for a path that is a file of its own, or holds the name of no archive. */
+async function archiveAndName(path: string): Promise<{ archive: string; name: string } | undefined> {
+  if (!path.includes(':') || (await isFile(path))) return undefined;
+  for (let at = path.indexOf(':'); at >= 0; at = path.indexOf(':', at + 1)) {
+    const archive = path.slice(0, at);
+    const isArchive = archive === DASH || (await isFile(archive));
+    if (isArchive && (await kindOfFile(archive)) === 'archive') return { archive, name: path.slice(at + 1) };
+  }
+  return undefined;
+}
+
+const isFile = (path: string): Promise<boolean> =>
+  openRegularFile(path).then(
+    async ({ file }) => {
+      await file.close();
+      return true;
+    },
+    () => false,
+  );

@@ -3,6 +3,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { FACE_TEMPLATE } from '../../src/detection/align.js';
 import { writePeople, writeTinyRecognizer } from '../helpers/people-fixture.js';
 import { temporaryFolder } from './cli-fixture.js';
 import { cameoHere } from './cli-here.js';
@@ -44,6 +45,46 @@ test('figures, every score and the curve are written, and the second run finds i
   const again = await evaluate('-o', join(folder, 'again'));
   assert.is(again.code, 0, again.stderr);
   assert.is(readFileSync(join(folder, 'again', 'pairs-tiny.csv'), 'utf8'), `${csv.join('\n')}\n`);
+});
+
+test('lfw keeps its figures for verify; those of another embedding than the thresholds are refused', async () => {
+  await pictures;
+  const names = ['Ann', 'Bob', 'Cid', 'Dan'].flatMap((name) => [1, 2].map((k) => `${name}/${name}_000${k}.jpg`));
+  const points = FACE_TEMPLATE.flat().join(' ');
+  writeFileSync(join(folder, 'landmarks.txt'), names.map((name) => `${name} ${points}\n`).join(''));
+  const paths = [
+    '--images',
+    images,
+    '--pairs',
+    join(folder, 'pairs.txt'),
+    '--landmarks',
+    join(folder, 'landmarks.txt'),
+  ];
+  const thresholds = join(folder, 'thresholds.json');
+  const lfw = ['evaluate', 'lfw', ...paths, '--model', model, '-o', join(folder, 'lfw'), '--save-figures'];
+  const run = await cameoHere(lfw, { ...env, CAMEO_THRESHOLDS: thresholds });
+  assert.is(run.code, 0, run.stderr);
+  const report = JSON.parse(readFileSync(join(folder, 'lfw', 'lfw-tiny.json'), 'utf8'));
+  const { pairs, accuracy, standardError, tar } = report.figures;
+  const saved = JSON.parse(readFileSync(thresholds, 'utf8'));
+  const figures = { pairs, accuracy, standardError, tar: tar.tar, far: tar.far, command: report.command };
+  assert.equal([saved[report.model.id].embedding, saved[report.model.id].lfw], ['flip', figures]);
+  const [ann] = names.map((name) => join(images, name));
+  const told = await cameoHere(['verify', ann, ann, '--model', model], { ...env, CAMEO_THRESHOLDS: thresholds });
+  assert.match(told.stdout, /^how good it is: 100\.0 % ± 0\.0 of 4 pairs of LFW decided rightly/m);
+  assert.is(told.code, 2, 'there is no threshold yet');
+
+  const single = {
+    [report.model.id]: { name: 'tiny', embedding: 'single', thresholds: { '0.1': 0.5 }, command: 'none' },
+  };
+  writeFileSync(thresholds, JSON.stringify(single));
+  const refused = await cameoHere(lfw, { ...env, CAMEO_THRESHOLDS: thresholds, CAMEO_ADAPTER: 'no such adapter' });
+  assert.is(refused.code, 1);
+  assert.match(
+    refused.complaints.join(),
+    /--save-figures: the thresholds .* embedding "single", the figures .* "flip"/,
+  );
+  assert.equal(JSON.parse(readFileSync(thresholds, 'utf8')), single);
 });
 
 test('a missing picture is named before anything is computed; --skip-missing counts it', async () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { ArgumentError, ImageError } from '../common/errors.js';
 import { type FacePair, parseLandmarkLines, parsePairs } from '../data/faces/lfw.js';
-import { writeFileAtomic } from '../data/files/atomic-file.js';
+import { checkTarget, writeFileAtomic } from '../data/files/atomic-file.js';
 import { readText } from '../data/files/read-file.js';
 import { cosineSimilarity } from '../evaluation/metrics/verification.js';
 import { runMetadata } from '../evaluation/reports/collect-metadata.js';
@@ -23,6 +23,7 @@ import { Outputs } from './outputs.js';
 import { cacheFile, dataFolder } from './places.js';
 import { startProgress } from './progress.js';
 import { print, say, warn } from './terminal.js';
+import { checkFiguresFit, saveLfwFigures, thresholdsPath } from './thresholds.js';
 import { RECOGNIZER_HELP, recognizerFor, withRecognizer } from './with-recognizer.js';
 
 interface PairOptions {
@@ -32,6 +33,7 @@ interface PairOptions {
   model: string;
   single?: boolean;
   skipMissing?: boolean;
+  saveFigures?: boolean;
   out: string;
 }
 
@@ -54,15 +56,17 @@ export function addEvaluatePairs(evaluate: Command): void {
       .option('--skip-missing', 'leave out pictures that are missing or unreadable, and count them')
       .option('-o, --out <dir>', `folder for ${name}-MODEL.json, .md, .csv and .svg`, 'results');
   };
-  add('lfw', "accuracy and TAR of a recogniser by LFW's View 2 protocol", false).action((options: PairOptions) => {
-    const folder = join(dataFolder(), 'lfw');
-    return run('lfw', 'LFW, View 2', {
-      images: join(folder, 'images'),
-      pairs: join(folder, 'pairs.txt'),
-      landmarks: join(folder, 'landmarks.txt'),
-      ...options,
+  add('lfw', "accuracy and TAR of a recogniser by LFW's View 2 protocol", false)
+    .option('--save-figures', 'keep accuracy and TAR for `cameo verify`, which says how good a recogniser is')
+    .action((options: PairOptions) => {
+      const folder = join(dataFolder(), 'lfw');
+      return run('lfw', 'LFW, View 2', {
+        images: join(folder, 'images'),
+        pairs: join(folder, 'pairs.txt'),
+        landmarks: join(folder, 'landmarks.txt'),
+        ...options,
+      });
     });
-  });
   add('pairs', 'the same for any list of pairs in that format', true).action((options: PairOptions) =>
     run('pairs', 'Pairs', options),
   );
@@ -103,6 +107,11 @@ async function run(kind: 'lfw' | 'pairs', title: string, options: PairOptions): 
   usablePairs(list, (name) => names.has(name), options.pairs!); // too few are told before anything is computed
   const opened = await recognizerFor(options.model);
   const { recognizer } = opened;
+  const embedding = options.single ? 'single' : 'flip';
+  if (options.saveFigures) {
+    await checkFiguresFit(opened.modelId, embedding);
+    await checkTarget(thresholdsPath());
+  }
   const base = `${kind}-${opened.name}${options.single ? '-single' : ''}`;
   const outputs = await Outputs.in(options.out);
   const extensions = ['md', 'json', 'csv', 'svg'];
@@ -158,6 +167,18 @@ async function run(kind: 'lfw' | 'pairs', title: string, options: PairOptions): 
     await writeFileAtomic(join(options.out, `${base}.md`), pairReportMarkdown(report, `${base}.svg`));
     await writeFileAtomic(join(options.out, `${base}.json`), `${JSON.stringify(report, null, 2)}\n`);
     print(pairSummary(report));
+    if (options.saveFigures) await keepFigures(report, embedding);
     for (const extension of extensions) say(join(options.out, `${base}.${extension}`));
   });
+}
+
+/** Keeps the figures for `cameo verify`. */
+async function keepFigures({ model, figures, command }: PairReport, embedding: 'single' | 'flip'): Promise<void> {
+  const { pairs, accuracy, standardError, tar } = figures;
+  await saveLfwFigures(
+    model.id,
+    { name: model.name, embedding },
+    { pairs, accuracy, standardError, tar: tar.tar, far: tar.far, command },
+  );
+  say(`figures for cameo verify: ${thresholdsPath()}`);
 }

@@ -3,7 +3,7 @@ import { print, takeStdout } from './terminal.js';
 
 /*
  * --json: standard output is one JSON document. Its keys are `cameo` (this version), `command`, `ok` (whether the exit code is
- * 0), the command's own keys, `warnings`, where there are any, a list of { input, kind, message } about faces, and `errors`,
+ * 0; a command may say otherwise), the command's own keys, `warnings`, where there are any, a list of { input, kind, message } about faces, and `errors`,
  * a list of { input, message } with the input null where it is about all of them.
  */
 

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { FormatError } from '../common/errors.js';
+import { ArgumentError, FormatError } from '../common/errors.js';
 import { parseJson } from '../common/json.js';
 import { writeFileAtomic } from '../data/files/atomic-file.js';
 import { PACKAGE_ROOT } from '../data/files/package-root.js';
@@ -14,7 +14,27 @@ export interface ModelThresholds {
   thresholds: Record<string, number>;
   /** What found them. */
   command: string;
+  /** How good the recogniser is, where that was measured. */
+  lfw?: LfwFigures;
 }
+
+/** How good a recogniser is on uncompressed pictures, by LFW's View 2 protocol: `evaluate lfw` has more. */
+export interface LfwFigures {
+  pairs: number;
+  /** Share of the pairs that is decided rightly, and its standard error over the folds. */
+  accuracy: number;
+  standardError: number;
+  /** Share of the genuine pairs that is accepted where the share `far` of the impostor pairs is. */
+  tar: number;
+  far: number;
+  /** What measured it. */
+  command: string;
+}
+
+const isFigures = (value: unknown): boolean =>
+  isRecord(value) &&
+  ['pairs', 'accuracy', 'standardError', 'tar', 'far'].every((key) => Number.isFinite(value[key])) &&
+  typeof value.command === 'string';
 
 /** CAMEO_THRESHOLDS, else the file beside the models. */
 export const thresholdsPath = (): string =>
@@ -36,12 +56,47 @@ export async function readThresholds(): Promise<Record<string, ModelThresholds>>
         `${path}: model ${modelId} is ${JSON.stringify(entry).slice(0, 80)}; expected embedding ("flip" or "single") and thresholds by rate`,
       );
     }
+    if (entry.lfw !== undefined && !isFigures(entry.lfw)) {
+      throw new FormatError(
+        `${path}: lfw of model ${modelId} is ${JSON.stringify(entry.lfw).slice(0, 80)}; expected pairs, accuracy, standardError, tar, far and command`,
+      );
+    }
   }
   return all as Record<string, ModelThresholds>;
 }
 
-/** Adds or replaces the thresholds of one model. */
+/** Adds or replaces the thresholds of one model; figures of the same embedding stay. */
 export async function saveThresholds(modelId: string, thresholds: ModelThresholds): Promise<void> {
-  const all = { ...(await readThresholds()), [modelId]: thresholds };
+  const before = (await readThresholds())[modelId];
+  const lfw = before?.embedding === thresholds.embedding ? before.lfw : undefined;
+  await saveEntry(modelId, { ...thresholds, ...(lfw && { lfw }) });
+}
+
+/**
+ * Sees that figures of an embedding can stand beside a model's thresholds.
+ * @throws ArgumentError where these are of the other embedding; as `readThresholds`
+ */
+export async function checkFiguresFit(modelId: string, embedding: ModelThresholds['embedding']): Promise<void> {
+  const known = (await readThresholds())[modelId];
+  if (known && known.embedding !== embedding) {
+    throw new ArgumentError(
+      `--save-figures: the thresholds of this recogniser are for its embedding "${known.embedding}", the figures would be for "${embedding}"`,
+    );
+  }
+}
+
+/** Adds or replaces what `cameo verify` says of how good a recogniser is. @throws as `checkFiguresFit` */
+export async function saveLfwFigures(
+  modelId: string,
+  { name, embedding }: Pick<ModelThresholds, 'name' | 'embedding'>,
+  lfw: LfwFigures,
+): Promise<void> {
+  await checkFiguresFit(modelId, embedding);
+  const known = (await readThresholds())[modelId] ?? { name, embedding, thresholds: {}, command: lfw.command };
+  await saveEntry(modelId, { ...known, lfw });
+}
+
+async function saveEntry(modelId: string, entry: ModelThresholds): Promise<void> {
+  const all = { ...(await readThresholds()), [modelId]: entry };
   await writeFileAtomic(thresholdsPath(), `${JSON.stringify(all, null, 2)}\n`);
 }

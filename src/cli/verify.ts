@@ -1,104 +1,150 @@
-import type { Command } from 'commander';
-import { ArgumentError } from '../common/errors.js';
-import type { OpenRecognizer } from '../data/checkpoints/recognizer-source.js';
-import { MAX_PICTURE_BYTES } from '../data/pictures/image.js';
+import { type Command, CommanderError } from 'commander';
+import { ArgumentError, NotFiniteError } from '../common/errors.js';
+import type { ReadRecognizer } from '../data/checkpoints/recognizer-source.js';
 import { LandmarkIndex } from '../data/pictures/landmarks.js';
-import { cosineSimilarity } from '../evaluation/metrics/verification.js';
-import { embedPictures, type FacePicture } from '../evaluation/verification/embed-pictures.js';
-import { cropSize, faceCrop } from '../evaluation/verification/face-crops.js';
+import { cropSize } from '../evaluation/verification/face-crops.js';
+import type { Gpu } from '../gpu/gpu.js';
+import { Embedder } from '../models/embedder.js';
+import { faceSimilarity } from '../models/face-similarity.js';
+import { CodecSession } from './codec-session.js';
+import { complain } from './complain.js';
+import { FaceFinder } from './face-finder.js';
+import { addFaceOptions, type FaceOptions } from './face-options.js';
+import { type FaceToCompare, readFaceToCompare } from './face-to-compare.js';
+import type { CodecSource } from './given-face.js';
 import { addJson, beginJson, JSON_HELP } from './json-output.js';
 import { rate } from './numbers.js';
 import { readLandmarkInput } from './photo-faces.js';
-import { inputName, readInput } from './stdin.js';
 import { print } from './terminal.js';
-import { type ModelThresholds, readThresholds } from './thresholds.js';
+import { type LfwFigures, type ModelThresholds, readThresholds } from './thresholds.js';
 import { RECOGNIZER_HELP, recognizerFor, withRecognizer } from './with-recognizer.js';
 
-interface VerifyOptions {
+interface VerifyOptions extends FaceOptions {
   model: string;
   landmarks?: string;
   far: number;
   json?: boolean;
 }
 
+/** How the command ends; what went wrong must not pass for a decision. */
+const EXIT_CODES = { same: 0, notSame: 1, unknown: 2 };
+
 /** Adds `cameo verify` to the program. */
 export function addVerifyCommand(program: Command): void {
-  program
+  const command = program
     .command('verify <a> <b>')
+    .exitOverride(({ exitCode, code, message }) => {
+      throw new CommanderError(exitCode === 0 ? 0 : EXIT_CODES.unknown, code, message);
+    })
     .description(
       'how alike two faces are to a recogniser, and whether that is one person at the chosen false accept rate',
     )
     .option('--model <name>', RECOGNIZER_HELP, 'cameo')
     .option(
       '--landmarks <file>',
-      'JSON with five landmarks a photograph, as for `cameo encode`; aligned 112×96 faces need none',
+      'JSON with five landmarks a face, as for `cameo encode`; without it the faces of photographs are found',
     )
     .option('--far <rate>', 'false accept rate of the decision', rate, 0.001)
-    .option('--json', JSON_HELP)
+    .option('--json', JSON_HELP);
+  addFaceOptions(command, 'largest')
     .addHelpText(
       'after',
       `
-One of the pictures, or the landmarks, may be "-": standard input.
-Keys of --json: a, b, recognizer { name, model }, similarity, far, threshold and same (null where no threshold is known), errors`,
+Each of the two is a photograph, of whose faces the largest counts, an aligned face, a compact file, a picture of the QR code of a face, or ARCHIVE:NAME for a face of
+an archive. Compact faces are restored with the weights that are shipped, or with those that CAMEO_MODEL names.
+One of them, or the landmarks, may be "-": standard input.
+
+Examples:
+  cameo verify ann.jpg bob.jpg
+  cameo verify face.png people.cameos:ann && echo the same person
+  cameo verify face.png code.png
+
+Exit codes: ${EXIT_CODES.same} the same person; ${EXIT_CODES.notSame} not the same person; ${EXIT_CODES.unknown} could not tell: no threshold is known, or something failed, as standard error says.
+Keys of --json: a, b, recognizer { name, model, lfw { pairs, accuracy, standardError, tar, far, command } or null }, similarity, far, threshold
+and same (null where no threshold is known), warnings [{ input, kind, message }] where there are any, errors; ok is true where there is a decision`,
     )
     .action(async (a: string, b: string, options: VerifyOptions) => {
       if (options.json) beginJson('verify');
-      await verify(a, b, options);
+      try {
+        await verify(a, b, options);
+      } catch (error) {
+        complain(error);
+        process.exitCode = EXIT_CODES.unknown;
+      }
     });
-}
-
-/** The pictures, read and seen to be faces. @throws ImageError, ArgumentError */
-async function readPictures(
-  paths: readonly string[],
-  landmarks: LandmarkIndex | undefined,
-  { recognizer }: OpenRecognizer,
-): Promise<FacePicture[]> {
-  const pictures: FacePicture[] = [];
-  for (const path of paths) {
-    const name = inputName(path);
-    const faces = landmarks?.of(path);
-    if (faces && faces.length !== 1) {
-      throw new ArgumentError(`${name}: the landmark file lists ${faces.length} faces; expected one to compare`);
-    }
-    const bytes = await readInput(path, MAX_PICTURE_BYTES);
-    await faceCrop(bytes, name, cropSize(recognizer), faces?.[0]);
-    pictures.push({ name, bytes, landmarks: faces?.[0] });
-  }
-  return pictures;
 }
 
 /** The threshold of a rate, where any are known. @throws ArgumentError where those of other rates are */
 function thresholdOf(known: ModelThresholds | undefined, far: number, name: string): number | undefined {
+  const rates = Object.keys(known?.thresholds ?? {});
   const threshold = known?.thresholds[String(far)];
-  if (known && threshold === undefined) {
-    const rates = Object.keys(known.thresholds).join(', ');
-    throw new ArgumentError(`--far ${far}: thresholds of ${name} are known for ${rates}`);
+  if (rates.length > 0 && threshold === undefined) {
+    throw new ArgumentError(`--far ${far}: thresholds of ${name} are known for ${rates.join(', ')}`);
   }
   return threshold;
 }
 
-async function verify(a: string, b: string, { model, landmarks: list, far }: VerifyOptions): Promise<void> {
+/** The weights of codecs, which are read when there is a compact face. */
+function codecsWhenNeeded(): CodecSource {
+  let session: Promise<CodecSession> | undefined;
+  return {
+    async weights(kind) {
+      session ??= CodecSession.open();
+      return (await session).weights(kind);
+    },
+  };
+}
+
+async function verify(a: string, b: string, options: VerifyOptions): Promise<void> {
+  const { model, landmarks: list, far } = options;
+  const finder = new FaceFinder(options);
   const paths = [...new Set([a, b])];
   const named = paths.map((path) => ({ path }));
   const landmarks = list === undefined ? undefined : new LandmarkIndex(await readLandmarkInput(list), named);
   const opened = await recognizerFor(model);
   const known = (await readThresholds())[opened.modelId];
-  const threshold = thresholdOf(known, far, opened.name);
-  const pictures = await readPictures(paths, landmarks, opened);
+  const threshold = thresholdOf(known, far, opened.name) ?? null;
+  const sources = { landmarks, finder, codecs: codecsWhenNeeded() };
+  const faces: FaceToCompare[] = [];
+  try {
+    for (const path of paths) faces.push(await readFaceToCompare(path, cropSize(opened.recognizer), sources));
+  } finally {
+    finder.close();
+  }
+  const [first, second = first] = faces;
   await withRecognizer(opened, async (gpu) => {
-    const flip = (known?.embedding ?? 'flip') === 'flip';
-    const embeddings = await embedPictures(gpu, opened, pictures, { batch: 1, flip });
-    const similarity = cosineSimilarity(embeddings.get(inputName(a))!, embeddings.get(inputName(b))!);
-    const same = threshold === undefined ? null : similarity >= threshold;
-    const recognizer = { name: opened.name, model: opened.modelId };
-    tell({ a: inputName(a), b: inputName(b), recognizer, similarity, far, threshold: threshold ?? null, same });
+    const similarity = await similarityOf(gpu, opened, [first, second], (known?.embedding ?? 'flip') === 'flip');
+    const recognizer = { name: opened.name, model: opened.modelId, lfw: known?.lfw ?? null };
+    const same = threshold === null ? null : similarity >= threshold;
+    tell({ a: first.name, b: second.name, recognizer, similarity, far, threshold, same });
   });
+}
+
+/** @throws ArgumentError for an embedding that is not finite */
+async function similarityOf(
+  gpu: Gpu,
+  { name, recognizer }: ReadRecognizer,
+  faces: readonly FaceToCompare[],
+  flip: boolean,
+): Promise<number> {
+  const crops: Uint8Array[] = [];
+  for (const face of faces) crops.push(await face.crop(gpu));
+  const embedder = new Embedder(gpu, recognizer, flip ? 2 : 1);
+  try {
+    return await faceSimilarity(embedder, crops[0], crops[1], flip);
+  } catch (cause) {
+    if (!(cause instanceof NotFiniteError)) throw cause;
+    const names = [...new Set(faces.map((face) => face.name))].join(' or ');
+    throw new ArgumentError(`${names}: ${name} gives an embedding that is not finite`, { cause });
+  } finally {
+    embedder.dispose();
+  }
 }
 
 interface Verdict {
   a: string;
   b: string;
-  recognizer: { name: string; model: string };
+  recognizer: { name: string; model: string; lfw: LfwFigures | null };
   similarity: number;
   far: number;
   threshold: number | null;
@@ -106,13 +152,22 @@ interface Verdict {
 }
 
 function tell(verdict: Verdict): void {
-  if (addJson({ ...verdict })) return;
   const { similarity, recognizer, threshold, same, far } = verdict;
+  process.exitCode = same === null ? EXIT_CODES.unknown : same ? EXIT_CODES.same : EXIT_CODES.notSame;
+  if (addJson({ ok: same !== null, ...verdict })) return;
   print(`similarity ${similarity.toFixed(4)} (cosine; ${recognizer.name}, weights ${recognizer.model})`);
   if (threshold === null) {
-    print('no threshold is known for this recogniser: `cameo evaluate identities --save-thresholds` finds them');
-    return;
+    print(
+      'could not tell: no threshold is known for this recogniser; `cameo evaluate identities --save-thresholds` finds them',
+    );
+  } else {
+    const decision = same ? 'the same person' : 'not the same person';
+    print(`${decision}: threshold ${threshold.toFixed(4)} at a false accept rate of ${far}`);
   }
-  const decision = same ? 'the same person' : 'not the same person';
-  print(`${decision}: threshold ${threshold.toFixed(4)} at a false accept rate of ${far}`);
+  print(recognizer.lfw ? qualityText(recognizer.lfw) : 'how good this recogniser is has not been measured here');
 }
+
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+
+const qualityText = ({ pairs, accuracy, standardError, tar, far }: LfwFigures): string =>
+  `how good it is: ${percent(accuracy)} ± ${(100 * standardError).toFixed(1)} of ${pairs} pairs of LFW decided rightly; at a false accept rate of ${far} it accepts ${percent(tar)} of the pairs of one person`;

@@ -7,7 +7,7 @@ import {
   type FaceLandmarks,
   type FaceSize,
 } from '../../data/pictures/align.js';
-import { readImage } from '../../data/pictures/image.js';
+import { type RgbImage, readImage } from '../../data/pictures/image.js';
 import type { Recognizer } from '../../models/recognizer.js';
 
 /** As the crops that published recognisers were trained on: see AlignOptions. */
@@ -45,12 +45,16 @@ export async function faceCrop(
   }
   if (!landmarks) return alignedFaceCrop(image.data, size);
   try {
-    return alignFace(image, landmarks, size, { subpixels: SUBPIXELS }).data;
+    return photoCrop(image, size, landmarks);
   } catch (cause) {
     if (cause instanceof ArgumentError) throw new ImageError(`${name}: ${cause.message}`, { cause });
     throw cause;
   }
 }
+
+/** The crop of a face in a picture, RGB bytes. @throws ArgumentError for landmarks that cannot be those of a face */
+export const photoCrop = (image: RgbImage, size: FaceSize, landmarks: FaceLandmarks): Uint8Array =>
+  alignFace(image, landmarks, size, { subpixels: SUBPIXELS }).data;
 
 /** The crop of an aligned face of 96×112, RGB bytes: what a larger crop shows beyond it is its mirror image. */
 export function alignedFaceCrop(data: Uint8Array, size: FaceSize): Uint8Array {

@@ -5,7 +5,7 @@ import { writeFileAtomic } from '../src/data/files/atomic-file.js';
 import { intoText, type MeasuredCodec, summary } from './codec-summary.js';
 
 /*
- * npm run codec-table: the figures of results/codecs/full/report.json in short, into README.md and models/face.md. To be
+ * npm run codec-table: the figures of results/codecs/full/report.json in short, into docs/codec.md and models/face.md. To be
  * run when the report has changed; `npm test -- codec-table` says whether they agree.
  */
 
@@ -15,7 +15,7 @@ const report = JSON.parse(readFileSync(join(ROOT, 'results', 'codecs', 'full', '
   conditions: MeasuredCodec[];
 };
 const table = summary(report.conditions);
-for (const name of ['README.md', 'models/face.md']) {
+for (const name of ['docs/codec.md', 'models/face.md']) {
   const path = join(ROOT, name);
   await writeFileAtomic(path, intoText(readFileSync(path, 'utf8'), table, name));
 }

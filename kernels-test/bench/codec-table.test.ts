@@ -12,7 +12,7 @@ const { conditions } = JSON.parse(text('results', 'codecs', 'full', 'report.json
   conditions: MeasuredCodec[];
 };
 
-for (const name of ['README.md', 'models/face.md']) {
+for (const name of ['docs/codec.md', 'models/face.md']) {
   test(`${name} gives the figures of the report`, () => {
     assert.is(intoText(text(name), summary(conditions), name), text(name), 'npm run codec-table writes it anew');
   });

@@ -43,6 +43,31 @@ Exit codes: 0 all done; 1 something failed, as standard error says; 2 no GPU ada
 Those of verify are its answer: 0 the same person; 1 not the same; 2 could not tell.`,
     );
 
+async function addCommandsTo(program: Command, words: readonly string[]): Promise<void> {
+  await addCommands(program, words, {
+    encode: async () => addEncodeCommand,
+    decode: async () => addDecodeCommand,
+    info: async () => addInfoCommand,
+    detect: async () => addDetectCommand,
+    crop: async () => addCropCommand,
+    qr: async () => addQrCommand,
+    import: async () => addImportCommand,
+    demo: async () => (await import('./measure-and-train.js')).addDemoCommand,
+    train: async () => (await import('./measure-and-train.js')).addTrainCommand,
+    evaluate: async () => (await import('./measure-and-train.js')).addEvaluateCommand,
+    tune: async () => (await import('./measure-and-train.js')).addTuneCommand,
+    verify: async () => addVerifyCommand,
+    doctor: async () => addDoctorCommand,
+  });
+}
+
+/** The command with all commands below it, as their help shows them. */
+export async function commandTree(): Promise<Command> {
+  const program = newProgram();
+  await addCommandsTo(program, []);
+  return program;
+}
+
 /**
  * Runs one command line; `process.exitCode` tells how it ended. One at a time.
  * @param words those behind `cameo`
@@ -51,21 +76,7 @@ export async function runCommand(words: readonly string[]): Promise<void> {
   beginOutput();
   const program = newProgram();
   try {
-    await addCommands(program, words, {
-      encode: async () => addEncodeCommand,
-      decode: async () => addDecodeCommand,
-      info: async () => addInfoCommand,
-      detect: async () => addDetectCommand,
-      crop: async () => addCropCommand,
-      qr: async () => addQrCommand,
-      import: async () => addImportCommand,
-      demo: async () => (await import('./measure-and-train.js')).addDemoCommand,
-      train: async () => (await import('./measure-and-train.js')).addTrainCommand,
-      evaluate: async () => (await import('./measure-and-train.js')).addEvaluateCommand,
-      tune: async () => (await import('./measure-and-train.js')).addTuneCommand,
-      verify: async () => addVerifyCommand,
-      doctor: async () => addDoctorCommand,
-    });
+    await addCommandsTo(program, words);
     await program.parseAsync(words, { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) complain(error);

@@ -24,8 +24,10 @@ export type FaceContainer = 'file' | 'bare';
 export type FaceTarget =
   | { maxBytes: number }
   | { qIndex: number }
-  /** @deprecated Say `qIndex`. */
-  | { step: number };
+  | {
+      /** @deprecated Say `qIndex`. */
+      step: number;
+    };
 
 /** What surrounds a face: a container of its own, or an archive, in which its place in the index counts, its name does not. */
 export type AnyContainer = FaceContainer | 'archive';

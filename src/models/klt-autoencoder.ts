@@ -127,7 +127,7 @@ export class KltAutoencoder extends Module {
   readonly basis: readonly [Parameter, Parameter];
   readonly analysisNet: PatchResidual;
   readonly synthesisNet: PatchResidual;
-  /** [components]: ln of the gain before rounding at index 0, of a correction after it, and of a logistic scale. */
+  /** For each component, ln of the gain before rounding at index 0, of a correction after it, and of a logistic scale. */
   readonly logGain: Parameter;
   readonly logRestore: Parameter;
   readonly logScale: Parameter;

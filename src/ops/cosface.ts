@@ -50,8 +50,7 @@ const DEFAULTS: Given = { scale: undefined, margin: undefined, s: 64, m: 0.35 };
  * @param embeddings [B,D], of any length: they are normalised here
  * @param weights [classes,D], likewise
  * @param labels [B], from `labelsTensor`; they have no gradient
- * @param options.scale s, the scale of the cosines (default 64)
- * @param options.margin m, in units of the cosine (default 0.35)
+ * @param options `scale`: s, the scale of the cosines (default 64); `margin`: m, in units of the cosine (default 0.35)
  * @returns a scalar, in nats
  * @throws ShapeError, ArgumentError
  */

@@ -44,7 +44,7 @@ export interface UnpackedFile {
 /**
  * The smallest compact file found for `latents`; the same input always gives the same bytes. Throws `ShapeError` for
  * latents out of bounds and {@link ArgumentError} for a bad header, or latents that do not compress to
- * {@link MAX_COMPACT_PNG_BYTES}.
+ * 65,536 bytes.
  */
 export function packLatentsPng(latents: Latents, header: PackHeader): Uint8Array {
   checkLatents(latents);

@@ -1,0 +1,33 @@
+/** The pages in the order of the site, as paths in the repository; what is linked and belongs elsewhere is among them. */
+export const PAGES: readonly string[] = [
+  ...[
+    'commands',
+    'codec',
+    'bitstream',
+    'training',
+    'evaluation',
+    'engine',
+    'benchmarks',
+    'package',
+    'troubleshooting',
+    'comparison',
+    'glossary',
+  ].map((name) => `docs/${name}.md`),
+  'shaders/README.md',
+  'examples/README.md',
+  'CONTRIBUTING.md',
+  'models/face.md',
+  'models/recognizer.md',
+  'models/codec.md',
+  'results/codecs/README.md',
+];
+
+/**
+ * The title of a page: its first heading.
+ * @throws Error where it has none
+ */
+export function titleOf(text: string): string {
+  const [, title] = /^# (.+)$/m.exec(text) ?? [];
+  if (title === undefined) throw new Error('a page without a heading');
+  return title.replace(/[`*]/g, '');
+}

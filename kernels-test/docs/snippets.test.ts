@@ -16,7 +16,7 @@ const detector = detectorPath() ?? ('path' in published ? published.path : undef
 const env = { CAMEO_TUNING: '0', CAMEO_CACHE: join(folder, 'cache'), CAMEO_DETECTOR: detector };
 
 const pages = readdirSync(join(ROOT, 'docs')).filter((name) => name.endsWith('.md'));
-const snippets = [...pages.map((name) => `docs/${name}`)].flatMap(snippetsOf);
+const snippets = ['README.md', ...pages.map((name) => `docs/${name}`)].flatMap(snippetsOf);
 /** Each page has a folder of its own, in which its blocks run one after the other. */
 const folderOf = (page: string): string => join(folder, page.replace(/\W/g, '-'));
 

@@ -26,9 +26,18 @@ export function snippetsOf(page: string): Snippet[] {
   return [...text.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)].flatMap(({ 1: language, 2: code, index }) => {
     if (language === 'text') return [];
     const before = text.slice(0, index).trimEnd().split('\n').at(-1) ?? '';
-    const [, notRun] = /^\*Not run by the tests[^:]*: (.+)\*$/.exec(before) ?? [];
+    const [, notRun] = /^(?:\*|<!-- )Not run by the tests[^:]*: (.+?)(?:\*| -->)$/.exec(before) ?? [];
     const line = text.slice(0, index).split('\n').length;
-    return [{ page, line, language, code, notRun, detector: /^\*Needs the weights of a face detector\b/.test(before) }];
+    return [
+      {
+        page,
+        line,
+        language,
+        code,
+        notRun,
+        detector: /^(?:\*|<!-- )Needs the weights of a face detector\b/.test(before),
+      },
+    ];
   });
 }
 
@@ -58,10 +67,10 @@ const MODULES: Record<string, string> = {
 };
 
 /** Runs a program of a page in this process, in a folder. @returns what it printed */
-async function runProgram({ page, line, code }: Snippet, folder: string): Promise<string> {
+async function runProgram({ page, line, code }: Snippet, folder: string, detector = ''): Promise<string> {
   const imports = code.replace(/from '(cameo[^']*)'/g, (_, name: string) => `from ${JSON.stringify(MODULES[name])}`);
   const program = imports.replace(/import\.meta\.resolve\('cameo\/(models\/[^']+)'\)/g, (_, path: string) =>
-    JSON.stringify(source(path)),
+    JSON.stringify(path.includes('detector') && detector ? pathToFileURL(detector).href : source(path)),
   );
   const path = join(folder, `${page.replace(/\W/g, '-')}-${line}.mjs`);
   writeFileSync(path, program);
@@ -118,7 +127,7 @@ async function runShell({ page, line, code }: Snippet, folder: string, env: Node
 /** Runs a snippet in a folder with the pictures. @returns what a program printed */
 export async function runSnippet(snippet: Snippet, folder: string, env: NodeJS.ProcessEnv): Promise<string> {
   if (snippet.language === 'sh') await runShell(snippet, folder, env);
-  else if (snippet.language === 'js') return runProgram(snippet, folder);
+  else if (snippet.language === 'js') return runProgram(snippet, folder, env.CAMEO_DETECTOR);
   else throw new Error(`${snippet.page}:${snippet.line}: a block of ${snippet.language || 'no language'} is not run`);
   return '';
 }

@@ -142,7 +142,7 @@ const RECORD_FOR_EVER = readForEver(8, 1);
 
 /**
  * Says 'waits' at each pause of some length between two questions to Dawn. A Worker that is terminated within a call of Dawn's
- * aborts the process (README), and those pauses are where none is under way.
+ * aborts the process (docs/engine.md), and those pauses are where none is under way.
  */
 const SAY_PAUSES = `
   const timer = globalThis.setTimeout;
@@ -194,7 +194,7 @@ test('endWorker ends a Worker at any moment, also while it records, opens its de
   assert.is(code, 0);
 });
 
-// Dawn aborts where the process exits while a Worker is in one of its calls: on a busy machine now and then. README has the
+// Dawn aborts where the process exits while a Worker is in one of its calls: on a busy machine now and then. docs/engine.md has the
 // way around, `endWorker` before `process.exit`.
 console.log('SKIP process.exit while a Worker reads: Dawn aborts at times; endWorker first is the way around');
 test.skip('the process ends by process.exit while a Worker reads: with its code', async () => {

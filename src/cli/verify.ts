@@ -1,30 +1,24 @@
 import { type Command, CommanderError } from 'commander';
 import { ArgumentError, NotFiniteError } from '../common/errors.js';
 import type { ReadRecognizer } from '../data/checkpoints/recognizer-source.js';
-import { LandmarkIndex } from '../data/pictures/landmarks.js';
-import { cropSize } from '../evaluation/verification/face-crops.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { Embedder } from '../models/embedder.js';
 import { faceSimilarity } from '../models/face-similarity.js';
 import { CodecSession } from './codec-session.js';
 import { complain } from './complain.js';
-import { FaceFinder } from './face-finder.js';
-import { addFaceOptions, type FaceOptions } from './face-options.js';
-import { type FaceToCompare, readFaceToCompare } from './face-to-compare.js';
+import type { FaceToCompare } from './face-to-compare.js';
+import {
+  addCompareOptions,
+  type CompareOptions,
+  type FacesToCompare,
+  NO_THRESHOLD,
+  qualityText,
+  readFacesToCompare,
+} from './faces-to-compare.js';
 import type { CodecSource } from './given-face.js';
-import { addJson, beginJson, JSON_HELP } from './json-output.js';
-import { rate } from './numbers.js';
-import { readLandmarkInput } from './photo-faces.js';
+import { addJson, beginJson } from './json-output.js';
 import { print } from './terminal.js';
-import { type LfwFigures, type ModelThresholds, readThresholds } from './thresholds.js';
-import { RECOGNIZER_HELP, recognizerFor, withRecognizer } from './with-recognizer.js';
-
-interface VerifyOptions extends FaceOptions {
-  model: string;
-  landmarks?: string;
-  far: number;
-  json?: boolean;
-}
+import { withRecognizer } from './with-recognizer.js';
 
 /** How the command ends; what went wrong must not pass for a decision. */
 const EXIT_CODES = { same: 0, notSame: 1, unknown: 2 };
@@ -38,15 +32,8 @@ export function addVerifyCommand(program: Command): void {
     })
     .description(
       'how alike two faces are to a recogniser, and whether that is one person at the chosen false accept rate',
-    )
-    .option('--model <name>', RECOGNIZER_HELP, 'cameo')
-    .option(
-      '--landmarks <file>',
-      'JSON with five landmarks a face, as for `cameo encode`; without it the faces of photographs are found',
-    )
-    .option('--far <rate>', 'false accept rate of the decision', rate, 0.001)
-    .option('--json', JSON_HELP);
-  addFaceOptions(command, 'largest')
+    );
+  addCompareOptions(command)
     .addHelpText(
       'after',
       `
@@ -63,7 +50,7 @@ Exit codes: ${EXIT_CODES.same} the same person; ${EXIT_CODES.notSame} not the sa
 Keys of --json: a, b, recognizer { name, model, lfw { pairs, accuracy, standardError, tar, far, command } or null }, similarity, far, threshold
 and same (null where no threshold is known), warnings [{ input, kind, message }] where there are any, errors; ok is true where there is a decision`,
     )
-    .action(async (a: string, b: string, options: VerifyOptions) => {
+    .action(async (a: string, b: string, options: CompareOptions) => {
       if (options.json) beginJson('verify');
       try {
         await verify(a, b, options);
@@ -72,16 +59,6 @@ and same (null where no threshold is known), warnings [{ input, kind, message }]
         process.exitCode = EXIT_CODES.unknown;
       }
     });
-}
-
-/** The threshold of a rate, where any are known. @throws ArgumentError where those of other rates are */
-function thresholdOf(known: ModelThresholds | undefined, far: number, name: string): number | undefined {
-  const rates = Object.keys(known?.thresholds ?? {});
-  const threshold = known?.thresholds[String(far)];
-  if (rates.length > 0 && threshold === undefined) {
-    throw new ArgumentError(`--far ${far}: thresholds of ${name} are known for ${rates.join(', ')}`);
-  }
-  return threshold;
 }
 
 /** The weights of codecs, which are read when there is a compact face. */
@@ -95,26 +72,12 @@ function codecsWhenNeeded(): CodecSource {
   };
 }
 
-async function verify(a: string, b: string, options: VerifyOptions): Promise<void> {
-  const { model, landmarks: list, far } = options;
-  const finder = new FaceFinder(options);
-  const paths = [...new Set([a, b])];
-  const named = paths.map((path) => ({ path }));
-  const landmarks = list === undefined ? undefined : new LandmarkIndex(await readLandmarkInput(list), named);
-  const opened = await recognizerFor(model);
-  const known = (await readThresholds())[opened.modelId];
-  const threshold = thresholdOf(known, far, opened.name) ?? null;
-  const sources = { landmarks, finder, codecs: codecsWhenNeeded() };
-  const faces: FaceToCompare[] = [];
-  try {
-    for (const path of paths) faces.push(await readFaceToCompare(path, cropSize(opened.recognizer), sources));
-  } finally {
-    finder.close();
-  }
+async function verify(a: string, b: string, options: CompareOptions): Promise<void> {
+  const { far } = options;
+  const { opened, flip, threshold, recognizer, faces } = await readFacesToCompare([a, b], options, codecsWhenNeeded());
   const [first, second = first] = faces;
   await withRecognizer(opened, async (gpu) => {
-    const similarity = await similarityOf(gpu, opened, [first, second], (known?.embedding ?? 'flip') === 'flip');
-    const recognizer = { name: opened.name, model: opened.modelId, lfw: known?.lfw ?? null };
+    const similarity = await similarityOf(gpu, opened, [first, second], flip);
     const same = threshold === null ? null : similarity >= threshold;
     tell({ a: first.name, b: second.name, recognizer, similarity, far, threshold, same });
   });
@@ -144,7 +107,7 @@ async function similarityOf(
 interface Verdict {
   a: string;
   b: string;
-  recognizer: { name: string; model: string; lfw: LfwFigures | null };
+  recognizer: FacesToCompare['recognizer'];
   similarity: number;
   far: number;
   threshold: number | null;
@@ -156,18 +119,10 @@ function tell(verdict: Verdict): void {
   process.exitCode = same === null ? EXIT_CODES.unknown : same ? EXIT_CODES.same : EXIT_CODES.notSame;
   if (addJson({ ok: same !== null, ...verdict })) return;
   print(`similarity ${similarity.toFixed(4)} (cosine; ${recognizer.name}, weights ${recognizer.model})`);
-  if (threshold === null) {
-    print(
-      'could not tell: no threshold is known for this recogniser; `cameo evaluate identities --save-thresholds` finds them',
-    );
-  } else {
+  if (threshold === null) print(`could not tell: ${NO_THRESHOLD}`);
+  else {
     const decision = same ? 'the same person' : 'not the same person';
     print(`${decision}: threshold ${threshold.toFixed(4)} at a false accept rate of ${far}`);
   }
-  print(recognizer.lfw ? qualityText(recognizer.lfw) : 'how good this recogniser is has not been measured here');
+  print(qualityText(recognizer.lfw));
 }
-
-const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
-
-const qualityText = ({ pairs, accuracy, standardError, tar, far }: LfwFigures): string =>
-  `how good it is: ${percent(accuracy)} ± ${(100 * standardError).toFixed(1)} of ${pairs} pairs of LFW decided rightly; at a false accept rate of ${far} it accepts ${percent(tar)} of the pairs of one person`;

@@ -13,6 +13,7 @@ import { textTable } from '../evaluation/reports/tables.js';
 import { CodecSession } from './codec-session.js';
 import { complain } from './complain.js';
 import { addEvaluateCodecs } from './evaluate-codecs.js';
+import { addEvaluateIdentification } from './evaluate-identification.js';
 import { addEvaluateIdentities } from './evaluate-identities.js';
 import { addEvaluatePairs } from './evaluate-pairs.js';
 import { noteOwn } from './note-own.js';
@@ -43,6 +44,7 @@ export function addEvaluateCommand(program: Command): void {
   addEvaluatePairs(evaluate);
   addEvaluateCodecs(evaluate);
   addEvaluateIdentities(evaluate);
+  addEvaluateIdentification(evaluate);
 }
 
 /** @param name what its files begin with */

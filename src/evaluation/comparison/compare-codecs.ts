@@ -1,7 +1,7 @@
 import { CameoError } from '../../common/errors.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../../data/pictures/align.js';
 import { pictureSsim, psnr } from '../metrics/picture-quality.js';
-import { type FaceEncoder, isAsked, type RestoredFace } from './face-encoders.js';
+import { type FaceEncoder, isAsked, type RestoredFace, standIn } from './face-encoders.js';
 import { Judge, type JudgeOptions, OWN, UNCOMPRESSED, type Verdict } from './judge.js';
 
 /** When and how a row was measured. */
@@ -139,7 +139,7 @@ class ComparisonRun {
       this.#show(title, (k) => encoded[k]);
     }
     if (row.missing <= MAX_MISSING * originals.length) {
-      const pictures = encoded.map((one) => one?.rgb ?? new Uint8Array(originals[0].length).fill(128));
+      const pictures = encoded.map((one) => one?.rgb ?? standIn(originals[0].length));
       row.verdicts = await this.#judge.verdicts(row, pictures);
     }
     await this.#add(row);

@@ -37,6 +37,9 @@ export interface FaceEncoder {
 /** Whether a codec is asked for a budget. */
 export const isAsked = ({ budgets }: FaceEncoder, budget: number): boolean => !budgets || budgets.includes(budget);
 
+/** What stands in for a face that no file is made of: grey. @param bytes of its pixels */
+export const standIn = (bytes: number): Uint8Array => new Uint8Array(bytes).fill(128);
+
 /** One of the codecs that faces are compared with. */
 export function baselineEncoder(codec: ForeignCodec, cache: EncodingCache, signal?: AbortSignal): FaceEncoder {
   return {

@@ -1,5 +1,5 @@
 import { ARCHIVE_ENTRY_BYTES, ARCHIVE_HEADER_BYTES } from '../codec/container/archive-layout.js';
-import { bytesSource, type FaceCollection } from '../codec/container/face-archive.js';
+import { type ByteSource, bytesSource, type FaceCollection } from '../codec/container/face-archive.js';
 import { FaceJournal, type JournalDamage, openFaces } from '../codec/container/face-journal.js';
 import { ArgumentError, FormatError } from '../common/errors.js';
 import { FileSource } from '../data/archives/file-source.js';
@@ -9,7 +9,10 @@ import { compactStdin, DASH } from './stdin.js';
  * Opens an archive where it lies for `body`, be it finished or not, and closes it whatever comes of that.
  * @throws FileError; FormatError for no archive, or one whose index is cut off, so that none of its faces can be read
  */
-export async function withArchive<T>(path: string, body: (archive: FaceCollection, size: number) => Promise<T>) {
+export async function withArchive<T>(
+  path: string,
+  body: (archive: FaceCollection, size: number, source: ByteSource) => Promise<T>,
+) {
   const source = path === DASH ? memorySource(await compactStdin()) : await FileSource.open(path);
   try {
     const archive = await openFaces(source);
@@ -19,7 +22,7 @@ export async function withArchive<T>(path: string, body: (archive: FaceCollectio
         `truncated: the index of ${archive.count} faces has at least ${index} bytes, the archive ${source.size}`,
       );
     }
-    return await body(archive, source.size);
+    return await body(archive, source.size, source);
   } finally {
     await source.close();
   }

@@ -11,6 +11,7 @@ import { addImportCommand } from './import.js';
 import { addInfoCommand } from './info.js';
 import { beginJson, endJson } from './json-output.js';
 import { addQrCommand } from './qr.js';
+import { addSearchCommand } from './search.js';
 import { beginOutput, beQuiet } from './terminal.js';
 import { addVerifyCommand } from './verify.js';
 
@@ -34,7 +35,7 @@ Environment:
   CAMEO_MODEL       weights file to use instead of those that are shipped
   CAMEO_DETECTOR    weights of the face detector to use instead of the one that is shipped
   CAMEO_DATA        folder of data sets for training and evaluation
-  CAMEO_THRESHOLDS  file of verify's thresholds to use instead of the one that is shipped
+  CAMEO_THRESHOLDS  file of thresholds of verify and search to use instead of the one that is shipped
   CAMEO_DEBUG=1     stacks of errors
 
 Licence: the code is MIT; the weights that are shipped are for research only (LICENSE).
@@ -57,6 +58,7 @@ async function addCommandsTo(program: Command, words: readonly string[]): Promis
     evaluate: async () => (await import('./measure-and-train.js')).addEvaluateCommand,
     tune: async () => (await import('./measure-and-train.js')).addTuneCommand,
     verify: async () => addVerifyCommand,
+    search: async () => addSearchCommand,
     doctor: async () => addDoctorCommand,
   });
 }

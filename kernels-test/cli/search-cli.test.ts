@@ -1,0 +1,194 @@
+// adapters: once
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { bytesSource, FaceArchive } from '../../src/codec/container/face-archive.js';
+import { readRecognizerOf } from '../../src/data/checkpoints/recognizer-source.js';
+import { writePng } from '../../src/data/pictures/image.js';
+import { openGpu } from '../../src/gpu/node/adapters.js';
+import { demoFaces, writeSmallFaceModel } from '../helpers/budget-fixture.js';
+import { writeTinyRecognizer } from '../helpers/people-fixture.js';
+import { cameoInShell, temporaryFolder } from './cli-fixture.js';
+import { cameoHere } from './cli-here.js';
+
+const test = suite('search');
+const folder = temporaryFolder();
+const at = (...parts: string[]): string => join(folder, ...parts);
+
+const gpu = await openGpu();
+const CAMEO_MODEL = await writeSmallFaceModel(gpu, at('face.safetensors'), 1);
+const otherModel = await writeSmallFaceModel(gpu, at('other.safetensors'), 2);
+gpu.destroy();
+const recognizer = writeTinyRecognizer(at('tiny.safetensors'), 4);
+const otherRecognizer = writeTinyRecognizer(at('tiny2.safetensors'), 5);
+const { modelId } = await readRecognizerOf(recognizer, { data: folder, own: recognizer });
+const THRESHOLD = 0.9999;
+writeFileSync(
+  at('thresholds.json'),
+  JSON.stringify({
+    [modelId]: { name: 'tiny', embedding: 'flip', thresholds: { '0.001': THRESHOLD, '0.1': -1 }, command: 'none' },
+  }),
+);
+const env = { CAMEO_MODEL, CAMEO_ADAPTER: gpu.description.kind, CAMEO_THRESHOLDS: at('thresholds.json') };
+
+// Real faces, in a folder below, so that names have a slash.
+mkdirSync(at('faces', 'of'), { recursive: true });
+const NAMES = ['ann', 'bob', 'cid', 'dan', 'eve', 'fay'];
+for (const [k, data] of (await demoFaces()).slice(0, 6).entries()) {
+  await writePng(at('faces', 'of', `${NAMES[k]}.png`), { width: 96, height: 112, data });
+}
+const made = await cameoHere(['encode', 'faces', '--archive', 'people.cameos', '--bytes', '900'], env, folder);
+assert.is(made.code, 0, made.stderr);
+const archive = readFileSync(at('people.cameos'));
+const embeddings = at('people.cameos.embeddings');
+const probe = 'faces/of/cid.png';
+
+const search = (args: readonly string[], more: NodeJS.ProcessEnv = {}) =>
+  cameoHere(['search', ...args, '--model', recognizer], { ...env, ...more }, folder);
+
+/** The document of a search that worked. */
+async function found(...args: string[]) {
+  const run = await search([...args, '--json']);
+  assert.is(run.code, 0, run.stderr);
+  return { ...JSON.parse(run.stdout), notes: run.stderr };
+}
+
+test('the face itself comes first, with the similarity that verify tells, and the second search embeds nothing', async () => {
+  const first = await found(probe, 'people.cameos');
+  assert.equal([first.ok, first.command, first.photo, first.archive], [true, 'search', probe, 'people.cameos']);
+  assert.equal([first.faces, first.far, first.threshold], [6, 0.001, THRESHOLD]);
+  assert.equal(first.recognizer, { name: 'tiny', model: modelId, lfw: null });
+  assert.equal(first.embeddings, { path: 'people.cameos.embeddings', made: 6 });
+  assert.equal(
+    first.matches.map(({ rank }: { rank: number }) => rank),
+    [1, 2, 3, 4, 5],
+  );
+  assert.equal([first.matches[0].name, first.matches[0].face], ['of/cid', 2]);
+  for (const { name, similarity, above } of first.matches) {
+    const verified = await cameoHere(
+      ['verify', probe, `people.cameos:${name}`, '--model', recognizer, '--json'],
+      env,
+      folder,
+    );
+    const { similarity: expected, same } = JSON.parse(verified.stdout);
+    assert.ok(Math.abs(similarity - expected) < 1e-5, `${name}: ${similarity}, verify says ${expected}`);
+    assert.is(above, same);
+  }
+  const file = readFileSync(embeddings);
+  const second = await found(probe, 'people.cameos', '--top', '9');
+  assert.equal(second.embeddings, { path: 'people.cameos.embeddings', made: 0 });
+  assert.is(second.matches.length, 6, 'no more than there are');
+  assert.equal(second.matches.slice(0, 5), first.matches);
+  assert.equal(readFileSync(embeddings), file);
+});
+
+test('the table says rank, similarity and side of the threshold, and how good the recogniser is', async () => {
+  const run = await search([probe, 'people.cameos', '--top', '2']);
+  assert.is(run.code, 0, run.stderr);
+  const lines = run.stdout.trim().split('\n');
+  assert.match(lines[0], /^Rank +Similarity +Threshold +Name$/);
+  assert.match(lines[2], /^ *1 +0\.99\d\d +(above|below) +of\/cid$/);
+  assert.match(lines[4], /^of 6 faces in people\.cameos \(cosine; tiny, weights [0-9a-f]{16}\)$/);
+  assert.match(lines[5], /^how good this recogniser is has not been measured here$/);
+  assert.match(
+    lines[6],
+    /^threshold 0\.9999 at a false accept rate of 0\.001 a comparison: of 6 .* some 0\.006 are above it$/,
+  );
+  const lax = await search([probe, 'people.cameos', '--top', '6', '--far', '0.1']);
+  assert.is(lax.stdout.match(/ above +of/g)?.length, 6);
+  const none = await search([probe, 'people.cameos'], { CAMEO_THRESHOLDS: at('none.json') });
+  assert.is(none.code, 0, none.stderr);
+  assert.match(none.stdout, /^no threshold is known for this recogniser/m);
+  assert.not.match(none.stdout, / above | below /);
+});
+
+test('another archive, recogniser or damage is noticed, and the embeddings are made anew', async () => {
+  const { matches } = await found(probe, 'people.cameos');
+  const whole = readFileSync(embeddings);
+  writeFileSync(embeddings, whole.subarray(0, -5));
+  const cut = await found(probe, 'people.cameos');
+  assert.match(cut.notes, /people\.cameos\.embeddings: is damaged from face 0 on: made anew from there/);
+  assert.equal([cut.matches, cut.embeddings.made], [matches, 6]);
+  assert.equal(readFileSync(embeddings), whole);
+
+  const other = await cameoHere(['search', probe, 'people.cameos', '--model', otherRecognizer, '--json'], env, folder);
+  assert.is(JSON.parse(other.stdout).embeddings.made, 6, other.stderr);
+  assert.match(other.stderr, /is of another archive, codec or recogniser, or damaged: made anew/);
+  assert.equal((await found(probe, 'people.cameos')).matches, matches);
+
+  // The same names, but other faces: those of another budget.
+  await cameoHere(['encode', 'faces', '--archive', 'less.cameos', '--bytes', '400'], env, folder);
+  writeFileSync(at('less.cameos.embeddings'), whole);
+  const less = await found(probe, 'less.cameos');
+  assert.is(less.embeddings.made, 6);
+  assert.not.equal(less.matches, matches);
+});
+
+test('where nothing can be kept it is said, and what is found is the same', async () => {
+  const { matches } = await found(probe, 'people.cameos');
+  writeFileSync(at('copy.cameos'), archive);
+  writeFileSync(at('copy.cameos.embeddings'), 'notes of somebody');
+  const copy = await found(probe, 'copy.cameos');
+  assert.match(copy.notes, /^the embeddings are not kept for the next search: .*is left as it is$/m);
+  assert.equal([copy.matches, copy.embeddings], [matches, { path: null, made: 6 }]);
+  assert.is(readFileSync(at('copy.cameos.embeddings'), 'utf8'), 'notes of somebody');
+  assert.not(existsSync(at('copy.cameos.embeddings.lock')));
+});
+
+test('a damaged face is named, again by the next search, and the others are searched', async () => {
+  const damaged = Uint8Array.from(archive);
+  const { bytes } = await (await FaceArchive.open(bytesSource(archive))).entry(5);
+  damaged[archive.length - Math.floor(bytes / 2)] ^= 0x55;
+  writeFileSync(at('damaged.cameos'), damaged);
+  for (const embedded of [5, 0]) {
+    const run = await search([probe, 'damaged.cameos', '--json', '--top', '9']);
+    assert.is(run.code, 1);
+    assert.match(run.complaints.join('\n'), /^cameo: damaged\.cameos, face 5: /);
+    assert.is(run.complaints.length, 1);
+    const { ok, faces, matches, embeddings: kept, errors } = JSON.parse(run.stdout);
+    assert.equal([ok, faces, matches.length, kept.made], [false, 5, 5, embedded]);
+    assert.is(errors[0].input, 'damaged.cameos, face 5');
+    assert.is(matches[0].name, 'of/cid');
+  }
+});
+
+test('an archive may come by standard input; nothing is kept of it', async () => {
+  const script = `cameo search ${probe} - --model ${recognizer} --json < people.cameos`;
+  const run = await cameoInShell(script, env, folder);
+  assert.is(run.code, 0, run.stderr);
+  const { archive: name, embeddings: kept, matches } = JSON.parse(run.stdout);
+  assert.equal([name, kept, matches[0].name], ['standard input', { path: null, made: 6 }, 'of/cid']);
+  assert.not(existsSync(at('-.embeddings')));
+});
+
+test('what cannot be searched is told before a device is opened', async () => {
+  writeFileSync(at('text.cameos'), 'no archive');
+  writeFileSync(at('empty.cameos'), '');
+  rmSync(at('nowhere'), { force: true });
+  const none = { CAMEO_ADAPTER: 'no such adapter' };
+  for (const [args, complaint, more] of [
+    [[probe, 'none.cameos'], /none\.cameos: cannot be read: no such file/],
+    [[probe, 'text.cameos'], /^cameo: text\.cameos: not an archive of faces/],
+    [[probe, 'empty.cameos'], /^cameo: empty\.cameos: not an archive of faces/],
+    [[probe, 'faces'], /faces: it is a folder/],
+    [['nobody.png', 'people.cameos'], /nobody\.png: cannot be read: no such file/],
+    [[probe, 'people.cameos', '--top', '0'], /--top <n>.*Expected an integer from 1 to 10000/],
+    [
+      [probe, 'people.cameos', '--far', '0.5'],
+      /--far 0\.5: thresholds of tiny are known for 0\.1, 0\.001|0\.001, 0\.1/,
+    ],
+    [
+      [probe, 'people.cameos'],
+      /^cameo: people\.cameos: written by model .*; the model loaded is/,
+      { CAMEO_MODEL: otherModel },
+    ],
+  ] as const) {
+    const run = await search(args, { ...none, ...more });
+    assert.is(run.code, 1, `${args.join(' ')}: ${run.stderr}`);
+    assert.is(run.complaints.length, 1, run.stderr);
+    assert.match(run.complaints[0], complaint);
+  }
+});
+
+test.run();

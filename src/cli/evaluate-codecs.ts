@@ -4,7 +4,7 @@ import { type Command, Option } from 'commander';
 import type { FaceCodec } from '../codec/face-codec.js';
 import { ArgumentError, CameoError } from '../common/errors.js';
 import { parseJson } from '../common/json.js';
-import { loadRecognizers, RECOGNIZER_NAMES } from '../data/checkpoints/recognizer-source.js';
+import { RECOGNIZER_NAMES } from '../data/checkpoints/recognizer-source.js';
 import { writeFileAtomic } from '../data/files/atomic-file.js';
 import { readRegularFile, readText } from '../data/files/read-file.js';
 import { withWriterLock } from '../data/files/writer-lock.js';
@@ -31,7 +31,6 @@ import type { FaceEncoder } from '../evaluation/comparison/face-encoders.js';
 import { runMetadata } from '../evaluation/reports/collect-metadata.js';
 import { gitCommit } from '../evaluation/reports/git-commit.js';
 import { deviceText } from '../evaluation/reports/run-metadata.js';
-import { LazyDevice } from '../gpu/device-source.js';
 import {
   AUTOENCODER_PNG,
   type CodecsInputs,
@@ -41,14 +40,12 @@ import {
   parseCodecsOptions,
   readCodecsInputs,
 } from './codecs-request.js';
-import { ComparedCodecs } from './compared-codecs.js';
-import { openDevice } from './device.js';
-import { stopOnInterrupt } from './interrupt.js';
+import { runCodecs } from './codecs-run.js';
+import type { ComparedCodecs } from './compared-codecs.js';
 import { lfwPerson, QUICK_PAIRS } from './lfw-faces.js';
 import { Outputs } from './outputs.js';
 import { cacheFile } from './places.js';
-import { startStages } from './progress.js';
-import { print, say, warn } from './terminal.js';
+import { print, say } from './terminal.js';
 
 const MAX_REPORT_BYTES = 2 ** 28;
 const SCORES = 'scores.safetensors';
@@ -151,22 +148,13 @@ async function run(options: CodecsOptions): Promise<void> {
 
 async function compare(options: CodecsOptions, request: CodecsRequest, inputs: CodecsInputs): Promise<void> {
   const commit = gitCommit(); // of the program as it starts; files may change while it runs
-  const stop = stopOnInterrupt('stopping …');
-  const device = new LazyDevice(openDevice);
-  const stages = startStages();
-  let codecs: ComparedCodecs | undefined;
-  const onProgress = (name: string, done: number, total: number): void => {
-    stop.signal.throwIfAborted();
-    stages.update(name, done, total);
-  };
-  try {
+  const stopped = 'stopped; encodings and embeddings are kept, and the report has what was done';
+  await runCodecs(inputs, stopped, async ({ onProgress, endStage, open }) => {
     const { lfw, recognizers, minBytes } = inputs;
     const faces = await lfw.crops((done, total) => onProgress('aligning faces', done, total));
     const setting = settingId({ pairs: lfw.pairs, faces, recognizers, mixes: request.mixes, single: request.single });
     const earlier = options.extend ? await earlierReport(options.out, setting, lfw.pairs.length) : null;
-    const gpu = await device.open();
-    loadRecognizers(gpu, recognizers);
-    codecs = new ComparedCodecs(gpu, inputs, stop.signal);
+    const { gpu, codecs } = await open();
     const encoders = await codecs.asked(request);
     const everyCodec = await codecs.every(earlier?.conditions.some(({ codec }) => codec === AUTOENCODER_PNG) ?? false);
     const kept = rowsToKeep(earlier, [...everyCodec, ...encoders]);
@@ -187,7 +175,7 @@ async function compare(options: CodecsOptions, request: CodecsRequest, inputs: C
       sampleBudget,
       onProgress,
       onRow: async (row, all) => {
-        stages.stop();
+        endStage();
         print(summaryLine(row));
         await saveReport(options.out, { ...head, conditions: [...all], groups: keptGroups });
       },
@@ -199,24 +187,14 @@ async function compare(options: CodecsOptions, request: CodecsRequest, inputs: C
       groups = await compareGroups({
         ...{ gpu, faces: inputs.groups, encoders, budget: sampleBudget, recognizer, cache, onProgress },
       });
-      stages.stop();
+      endStage();
     }
     const report: ComparisonReport = { ...head, conditions: [...conditions], groups };
     const plots = await saveReport(options.out, report);
     const page = await comparisonHtml(report, plots, pictures, originals, samples, sampleBudget);
     await writeFileAtomic(join(options.out, 'report.html'), page);
     say(join(options.out, 'report.md'));
-  } catch (error) {
-    if (!stop.signal.aborted) throw error;
-    warn('stopped; encodings and embeddings are kept, and the report has what was done');
-    process.exitCode = 130;
-  } finally {
-    stages.stop();
-    stop.release();
-    for (const one of inputs.recognizers) one.dispose();
-    codecs?.dispose();
-    await device.close();
-  }
+  });
 }
 
 /** Rows of an earlier report whose codecs are still the same; tells of the others. */

@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { loadRecognizers } from '../data/checkpoints/recognizer-source.js';
 import { writeFileAtomic } from '../data/files/atomic-file.js';
 import {
   compareIdentification,
@@ -18,18 +17,14 @@ import {
 import { runMetadata } from '../evaluation/reports/collect-metadata.js';
 import { gitCommit } from '../evaluation/reports/git-commit.js';
 import { textTable } from '../evaluation/reports/tables.js';
-import { LazyDevice } from '../gpu/device-source.js';
 import { type CodecsInputs, type CodecsOptions, parseCodecsOptions, readCodecsInputs } from './codecs-request.js';
-import { ComparedCodecs } from './compared-codecs.js';
-import { openDevice } from './device.js';
-import { stopOnInterrupt } from './interrupt.js';
+import { runCodecs } from './codecs-run.js';
 import { addJson, beginJson, isJson, JSON_HELP } from './json-output.js';
 import { lfwPerson } from './lfw-faces.js';
 import { integer } from './numbers.js';
 import { Outputs } from './outputs.js';
 import { cacheFile } from './places.js';
-import { startStages } from './progress.js';
-import { print, say, warn } from './terminal.js';
+import { print, say } from './terminal.js';
 import { RECOGNIZER_HELP } from './with-recognizer.js';
 
 interface IdentificationCommand extends Pick<CodecsOptions, 'lfw' | 'codecs' | 'budgets' | 'model' | 'single'> {
@@ -84,19 +79,9 @@ async function run(options: IdentificationCommand): Promise<void> {
   const inputs = await readCodecsInputs(asked, request);
   if (out !== undefined) await (await Outputs.in(out)).reserve(FILES, [options.model, recognizer]);
   const commit = gitCommit(); // of the program as it starts; files may change while it runs
-  const stop = stopOnInterrupt('stopping …');
-  const stages = startStages();
-  const device = new LazyDevice(openDevice);
-  let codecs: ComparedCodecs | undefined;
-  const onProgress = (name: string, done: number, total: number): void => {
-    stop.signal.throwIfAborted();
-    stages.update(name, done, total);
-  };
-  try {
-    const gpu = await device.open();
-    loadRecognizers(gpu, inputs.recognizers);
-    codecs = new ComparedCodecs(gpu, inputs, stop.signal);
+  await runCodecs(inputs, 'stopped; encodings and embeddings are kept', async ({ onProgress, endStage, open }) => {
     const { faces, split, personsLeftOut } = await readFaces(inputs, limit, onProgress);
+    const { gpu, codecs } = await open();
     const [opened] = inputs.recognizers;
     const rows = await compareIdentification({
       ...{ gpu, faces, split, personOf: lfwPerson, budgets: request.budgets, recognizer: opened, onProgress },
@@ -104,7 +89,7 @@ async function run(options: IdentificationCommand): Promise<void> {
       single: request.single,
       cacheOf: (row) => cacheFile('embeddings', opened.modelId, `${row}.safetensors`),
       onRow: (row) => {
-        stages.stop();
+        endStage();
         say(identificationLine(row));
       },
     });
@@ -119,17 +104,7 @@ async function run(options: IdentificationCommand): Promise<void> {
       fpir: FPIR,
       rows,
     });
-  } catch (error) {
-    if (!stop.signal.aborted) throw error;
-    warn('stopped; encodings and embeddings are kept');
-    process.exitCode = 130;
-  } finally {
-    stages.stop();
-    stop.release();
-    for (const one of inputs.recognizers) one.dispose();
-    codecs?.dispose();
-    await device.close();
-  }
+  });
 }
 
 /** The faces of all persons, or of so many. */

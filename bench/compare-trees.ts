@@ -13,7 +13,7 @@ import { markdownTable } from '../src/evaluation/reports/tables.js';
 import type { Gpu } from '../src/gpu/gpu.js';
 import type { Filters } from './core/choose.js';
 import { adapterSlug } from './core/result.js';
-import { type Runnable, timeByTurns } from './core/runnable.js';
+import { type Runnable, runsFor } from './core/runnable.js';
 import { geometricMean } from './core/statistics.js';
 import type { Task } from './core/task.js';
 import { leaveOutShaderCaches } from './shader-cache.js';
@@ -27,6 +27,7 @@ import { leaveOutShaderCaches } from './shader-cache.js';
 interface Options extends Filters {
   batch: string;
   budget: number;
+  processor: boolean;
   out: string;
 }
 
@@ -72,18 +73,49 @@ async function compiled({ gpu }: Tree, task: Task): Promise<{ runnable: Runnable
   return { runnable, compileMs: Math.max(first - (await once()), 0.01) };
 }
 
-async function compareTask(before: Tree, after: Tree, one: Task, two: Task, budget: number): Promise<Compared> {
+/** Milliseconds of a sample: long enough to hide what a wait costs, short enough to fall between what disturbs the machine. */
+const SAMPLE = 5;
+
+/** Milliseconds that all threads of this process have run: of a CPU adapter, that is what its kernels cost. */
+function processorTime(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
+/** The least time that a run of each took, in turns until the budget is spent; five turns at least. */
+async function leastByTurns(runnables: readonly Runnable[], { budget, processor }: Options): Promise<number[]> {
+  const now = processor ? processorTime : () => performance.now();
+  const time = async (runnable: Runnable, runs: number): Promise<number> => {
+    const start = now();
+    for (let k = 0; k < runs; k++) await runnable.run();
+    await runnable.finish();
+    return now() - start;
+  };
+  const runs: number[] = [];
+  for (const runnable of runnables) {
+    runs.push(await runsFor((count) => time(runnable, count), SAMPLE, await time(runnable, 1)));
+  }
+  const least = runnables.map(() => Infinity);
+  const end = performance.now() + budget * runnables.length;
+  for (let turn = 0; turn < 5 || performance.now() < end; turn++) {
+    for (const [k, runnable] of runnables.entries()) {
+      least[k] = Math.min(least[k], (await time(runnable, runs[k])) / runs[k]);
+    }
+  }
+  return least;
+}
+
+async function compareTask(before: Tree, after: Tree, one: Task, two: Task, options: Options): Promise<Compared> {
   const both = [await compiled(before, one), await compiled(after, two)];
-  const { samples } = await timeByTurns(
+  const [leastBefore, leastAfter] = await leastByTurns(
     both.map(({ runnable }) => runnable),
-    budget,
+    options,
   );
   for (const { runnable } of both) await runnable.dispose();
-  const [minBefore, minAfter] = samples.map((times) => Math.min(...times));
   return {
     kind: two.kind,
     layer: two.layer,
-    time: minAfter / minBefore,
+    time: leastAfter / leastBefore,
     compile: both[1].compileMs / both[0].compileMs,
   };
 }
@@ -113,14 +145,14 @@ async function compare(other: string, options: Options): Promise<void> {
       (each) => nameOfNow(each.kind) === kind && nameOfNow(each.layer) === layer && each.batch === batch,
     );
     if (!same) continue; // what only one of them has cannot be compared
-    const result = await compareTask(before, after, same, task, options.budget);
+    const result = await compareTask(before, after, same, task, options);
     compared.push(result);
     console.log(
       `${kind.padEnd(27)} ${layer.padEnd(42)} ${result.time.toFixed(3)}  compile ${result.compile.toFixed(2)}`,
     );
   }
   const table = {
-    title: 'Time after, over time before',
+    title: `${options.processor ? 'Processor time' : 'Time'} after, over that before`,
     columns: ['Kind', 'Shapes', 'Geometric mean', 'of compiling', 'Slowest shape'],
     rows: kindRows(compared),
   };
@@ -145,7 +177,8 @@ const program = new Command('compare-trees')
   .option('--batch <list>', 'pictures a batch', '4')
   .option('--layers <text>', 'only layers whose name contains this, or of this network')
   .option('--kinds <list>', 'only these kinds, such as "conv forward,transposed" (parts of their names)')
-  .option('--budget <ms>', 'milliseconds to spend on each, at least three samples', integer(1, 1e6), 500)
+  .option('--budget <ms>', 'milliseconds to spend on each, at least five samples', integer(1, 1e6), 500)
+  .option('--processor', 'compare processor time, for CPU adapters where other work shares the machine', false)
   .option('--out <folder>', 'where to write the result', join(PACKAGE_ROOT, 'results'))
   .action(async (other: string, options: Options) => {
     try {

@@ -2,7 +2,7 @@ import type { Shader } from '../src/common/shader.js';
 import { type Bindings, read, shader, vectorType, write } from './common/bindings.js';
 import { levelsOf } from './common/blocks.js';
 import type { ChannelWidth } from './common/channel-walk.js';
-import { type AxisPlan, axisDests, axisSteps, axisTerms, slidingWindow } from './common/conv-geometry.js';
+import { type AxisPlan, axisDests, axisSteps, axisTerms, leavesAxis, slidingWindow } from './common/conv-geometry.js';
 import { type Epilogue, epilogueArray, epilogueFunctions } from './common/epilogue.js';
 import { linearHead, linearIndex } from './common/linear-index.js';
 import { unroll } from './common/unroll.js';
@@ -45,9 +45,7 @@ const DEST_W = ${dest[1]};
 const KERNEL_W = ${kernel[1]};
 ${epilogueFunctions(epilogue, channels, width)}
 
-fn storeDest(n: i32, h: i32, w: i32, unit: i32, value: V) {
-  if ((n < BATCH) & (h < DEST_H) & (w < DEST_W)) { dest[((n * DEST_H + h) * DEST_W + w) * UNITS + unit] = value; }
-}`;
+fn storeDest(n: i32, h: i32, w: i32, unit: i32, value: V) { dest[((n * DEST_H + h) * DEST_W + w) * UNITS + unit] = value; }`;
 }
 
 const distinct = (values: readonly number[]): number[] => [...new Set(values)].sort((a, b) => a - b);
@@ -79,6 +77,13 @@ export function depthwiseSlidingShader(
   const sourceColumns = distinct(columnTerms.map(({ source }) => source));
   const destRows = axisDests(vertical, 1);
   const destColumns = axisDests(horizontal, strip.pixels);
+  const lastStep = axisSteps(vertical) - 1;
+  const lastStrip = (Math.ceil(axisSteps(horizontal) / strip.pixels) - 1) * strip.pixels;
+  const sourceLeaves = (column: number): boolean =>
+    leavesAxis(column, lastStrip * horizontal.sourceStride, conv.source[1]);
+  const destLeaves = (row: number, column: number): boolean =>
+    leavesAxis(row, lastStep * vertical.destStride, conv.dest[0]) ||
+    leavesAxis(column, lastStrip * horizontal.destStride, conv.dest[1]);
   const eachSum = (text: (sum: string) => string): string =>
     unroll(destRows.length, (r) => unroll(destColumns.length, (c) => text(`_${destRows[r]}_${destColumns[c]}`)));
 
@@ -121,8 +126,13 @@ ${linearHead} {
     sourceColumns.length,
     (x) => wgsl`
   let column${x} = strip * ${horizontal.sourceStride} + ${sourceColumns[x]};
+#if ${sourceLeaves(sourceColumns[x])}
   let inside${x} = column${x} >= 0 && column${x} < SOURCE_W;
-  let at${x} = clamp(column${x}, 0, SOURCE_W - 1) * UNITS + unit;`,
+  let at${x} = clamp(column${x}, 0, SOURCE_W - 1) * UNITS + unit;
+#else
+  let inside${x} = true;
+  let at${x} = column${x} * UNITS + unit;
+#endif`,
   )}
   ${unroll(oldest + 1, (age) => eachSum((sum) => `var sum${age}${sum} = V();`))}
   // A trip count the compiler cannot see: Mesa would unroll the loop and take seconds over the result.
@@ -145,7 +155,11 @@ ${linearHead} {
       ${unroll(destRows.length, (r) =>
         unroll(destColumns.length, (c) => {
           const [h, w] = [destRows[r], destColumns[c]];
-          return `storeDest(n, destRow + ${h}, destColumn + ${w}, unit, applyEpilogue(sum${oldest}_${h}_${w}, numbers));`;
+          return wgsl`
+#if ${destLeaves(h, w)}
+      if ((destRow + ${h} < DEST_H) & (destColumn + ${w} < DEST_W))
+#endif
+      { storeDest(n, destRow + ${h}, destColumn + ${w}, unit, applyEpilogue(sum${oldest}_${h}_${w}, numbers)); }`;
         }),
       )}
     }
@@ -239,7 +253,15 @@ ${linearHead} {
 #endif
   }
   let numbers = loadEpilogue(unit);
-  ${unroll(pictures, (p) => `storeDest(n + ${p}, h, w, unit, applyEpilogue(${inRows ? 'total' : 'sum'}${p}, numbers));`)}
+  ${unroll(
+    pictures,
+    (p) => wgsl`
+#if ${conv.batch % pictures > p || conv.batch % pictures === 0}
+  { storeDest(n + ${p}, h, w, unit, applyEpilogue(${inRows ? 'total' : 'sum'}${p}, numbers)); }
+#else
+  if (n + ${p} < BATCH) { storeDest(n + ${p}, h, w, unit, applyEpilogue(${inRows ? 'total' : 'sum'}${p}, numbers)); }
+#endif`,
+  )}
 }`,
   );
 }

@@ -135,6 +135,11 @@ export function axisSteps(plan: AxisPlan): number {
   return Math.max(...plan.phases.map((phase) => phase.count));
 }
 
+/** Whether base + offset is outside an axis for some base from 0 to `last`. Where it never is, a kernel saves the test. */
+export function leavesAxis(offset: number, last: number, size: number): boolean {
+  return offset < 0 || last + offset >= size;
+}
+
 /**
  * The products on one axis as a window slides along it and each source is read once: step t reads the `sourceStride`
  * sources from sourceStride·t + first on, of which source `row` is part of the destinations of step t − age.

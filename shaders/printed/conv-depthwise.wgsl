@@ -1,31 +1,29 @@
-@group(0) @binding(0) var<storage, read> source: array<f32>;
-@group(0) @binding(1) var<storage, read> weights: array<f32>;
-@group(0) @binding(2) var<storage, read_write> dest: array<f32>;
-alias V = f32; // the adjacent channels of an invocation
+@group(0) @binding(0) var<storage, read> source: array<vec2f>;
+@group(0) @binding(1) var<storage, read> weights: array<vec2f>;
+@group(0) @binding(2) var<storage, read_write> dest: array<vec2f>;
+alias V = vec2f; // the adjacent channels of an invocation
 const BATCH = 4;
-const UNITS = 64; // of adjacent channels
+const UNITS = 32; // of adjacent channels
 const SOURCE_H = 28;
 const SOURCE_W = 24;
 const DEST_H = 28;
 const DEST_W = 24;
 const KERNEL_W = 3;
 
-struct Epilogue { scale: f32, shift: f32, slope: f32 }
+struct Epilogue { scale: vec2f, shift: vec2f, slope: vec2f }
 
 fn loadEpilogue(unit: i32) -> Epilogue { return Epilogue(); }
 
-fn applyEpilogue(sum: f32, numbers: Epilogue) -> f32 {
+fn applyEpilogue(sum: vec2f, numbers: Epilogue) -> vec2f {
   return sum;
 }
 
-fn storeDest(n: i32, h: i32, w: i32, unit: i32, value: V) {
-  if ((n < BATCH) & (h < DEST_H) & (w < DEST_W)) { dest[((n * DEST_H + h) * DEST_W + w) * UNITS + unit] = value; }
-}
+fn storeDest(n: i32, h: i32, w: i32, unit: i32, value: V) { dest[((n * DEST_H + h) * DEST_W + w) * UNITS + unit] = value; }
 const STEPS_H = 28;
 const STRIP_STEPS = 28;
-const STRIP_PIXELS = 8;
+const STRIP_PIXELS = 6;
 const STRIPS_H = 1;
-const STRIPS_W = 3;
+const STRIPS_W = 4;
 const OLDEST = 2; // steps until the window has passed
 
 @compute @workgroup_size(64)
@@ -50,56 +48,44 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
   let inside0 = column0 >= 0 && column0 < SOURCE_W;
   let at0 = clamp(column0, 0, SOURCE_W - 1) * UNITS + unit;
   let column1 = strip * 1 + 0;
-  let inside1 = column1 >= 0 && column1 < SOURCE_W;
-  let at1 = clamp(column1, 0, SOURCE_W - 1) * UNITS + unit;
+  let inside1 = true;
+  let at1 = column1 * UNITS + unit;
   let column2 = strip * 1 + 1;
-  let inside2 = column2 >= 0 && column2 < SOURCE_W;
-  let at2 = clamp(column2, 0, SOURCE_W - 1) * UNITS + unit;
+  let inside2 = true;
+  let at2 = column2 * UNITS + unit;
   let column3 = strip * 1 + 2;
-  let inside3 = column3 >= 0 && column3 < SOURCE_W;
-  let at3 = clamp(column3, 0, SOURCE_W - 1) * UNITS + unit;
+  let inside3 = true;
+  let at3 = column3 * UNITS + unit;
   let column4 = strip * 1 + 3;
-  let inside4 = column4 >= 0 && column4 < SOURCE_W;
-  let at4 = clamp(column4, 0, SOURCE_W - 1) * UNITS + unit;
+  let inside4 = true;
+  let at4 = column4 * UNITS + unit;
   let column5 = strip * 1 + 4;
-  let inside5 = column5 >= 0 && column5 < SOURCE_W;
-  let at5 = clamp(column5, 0, SOURCE_W - 1) * UNITS + unit;
+  let inside5 = true;
+  let at5 = column5 * UNITS + unit;
   let column6 = strip * 1 + 5;
-  let inside6 = column6 >= 0 && column6 < SOURCE_W;
-  let at6 = clamp(column6, 0, SOURCE_W - 1) * UNITS + unit;
+  let inside6 = true;
+  let at6 = column6 * UNITS + unit;
   let column7 = strip * 1 + 6;
   let inside7 = column7 >= 0 && column7 < SOURCE_W;
   let at7 = clamp(column7, 0, SOURCE_W - 1) * UNITS + unit;
-  let column8 = strip * 1 + 7;
-  let inside8 = column8 >= 0 && column8 < SOURCE_W;
-  let at8 = clamp(column8, 0, SOURCE_W - 1) * UNITS + unit;
-  let column9 = strip * 1 + 8;
-  let inside9 = column9 >= 0 && column9 < SOURCE_W;
-  let at9 = clamp(column9, 0, SOURCE_W - 1) * UNITS + unit;
   var sum0_0_0 = V();
   var sum0_0_1 = V();
   var sum0_0_2 = V();
   var sum0_0_3 = V();
   var sum0_0_4 = V();
   var sum0_0_5 = V();
-  var sum0_0_6 = V();
-  var sum0_0_7 = V();
   var sum1_0_0 = V();
   var sum1_0_1 = V();
   var sum1_0_2 = V();
   var sum1_0_3 = V();
   var sum1_0_4 = V();
   var sum1_0_5 = V();
-  var sum1_0_6 = V();
-  var sum1_0_7 = V();
   var sum2_0_0 = V();
   var sum2_0_1 = V();
   var sum2_0_2 = V();
   var sum2_0_3 = V();
   var sum2_0_4 = V();
   var sum2_0_5 = V();
-  var sum2_0_6 = V();
-  var sum2_0_7 = V();
   // A trip count the compiler cannot see: Mesa would unroll the loop and take seconds over the result.
   let end = min(min(STRIP_STEPS, STEPS_H - first), i32(arrayLength(&dest))) + OLDEST;
   for (var step = 0; step < end; step++) {
@@ -115,8 +101,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
       let x5 = select(V(), source[row + at5], insideRow && inside5);
       let x6 = select(V(), source[row + at6], insideRow && inside6);
       let x7 = select(V(), source[row + at7], insideRow && inside7);
-      let x8 = select(V(), source[row + at8], insideRow && inside8);
-      let x9 = select(V(), source[row + at9], insideRow && inside9);
       sum0_0_0 = fma(x0, w0_0, sum0_0_0);
       sum1_0_0 = fma(x0, w1_0, sum1_0_0);
       sum2_0_0 = fma(x0, w2_0, sum2_0_0);
@@ -171,36 +155,16 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
       sum0_0_5 = fma(x7, w0_2, sum0_0_5);
       sum1_0_5 = fma(x7, w1_2, sum1_0_5);
       sum2_0_5 = fma(x7, w2_2, sum2_0_5);
-      sum0_0_6 = fma(x6, w0_0, sum0_0_6);
-      sum1_0_6 = fma(x6, w1_0, sum1_0_6);
-      sum2_0_6 = fma(x6, w2_0, sum2_0_6);
-      sum0_0_6 = fma(x7, w0_1, sum0_0_6);
-      sum1_0_6 = fma(x7, w1_1, sum1_0_6);
-      sum2_0_6 = fma(x7, w2_1, sum2_0_6);
-      sum0_0_6 = fma(x8, w0_2, sum0_0_6);
-      sum1_0_6 = fma(x8, w1_2, sum1_0_6);
-      sum2_0_6 = fma(x8, w2_2, sum2_0_6);
-      sum0_0_7 = fma(x7, w0_0, sum0_0_7);
-      sum1_0_7 = fma(x7, w1_0, sum1_0_7);
-      sum2_0_7 = fma(x7, w2_0, sum2_0_7);
-      sum0_0_7 = fma(x8, w0_1, sum0_0_7);
-      sum1_0_7 = fma(x8, w1_1, sum1_0_7);
-      sum2_0_7 = fma(x8, w2_1, sum2_0_7);
-      sum0_0_7 = fma(x9, w0_2, sum0_0_7);
-      sum1_0_7 = fma(x9, w1_2, sum1_0_7);
-      sum2_0_7 = fma(x9, w2_2, sum2_0_7);
     }
     if (step >= OLDEST) {
       let destRow = (first + step - OLDEST) * 1;
       let destColumn = strip * 1;
-      storeDest(n, destRow + 0, destColumn + 0, unit, applyEpilogue(sum2_0_0, numbers));
-      storeDest(n, destRow + 0, destColumn + 1, unit, applyEpilogue(sum2_0_1, numbers));
-      storeDest(n, destRow + 0, destColumn + 2, unit, applyEpilogue(sum2_0_2, numbers));
-      storeDest(n, destRow + 0, destColumn + 3, unit, applyEpilogue(sum2_0_3, numbers));
-      storeDest(n, destRow + 0, destColumn + 4, unit, applyEpilogue(sum2_0_4, numbers));
-      storeDest(n, destRow + 0, destColumn + 5, unit, applyEpilogue(sum2_0_5, numbers));
-      storeDest(n, destRow + 0, destColumn + 6, unit, applyEpilogue(sum2_0_6, numbers));
-      storeDest(n, destRow + 0, destColumn + 7, unit, applyEpilogue(sum2_0_7, numbers));
+      { storeDest(n, destRow + 0, destColumn + 0, unit, applyEpilogue(sum2_0_0, numbers)); }
+      { storeDest(n, destRow + 0, destColumn + 1, unit, applyEpilogue(sum2_0_1, numbers)); }
+      { storeDest(n, destRow + 0, destColumn + 2, unit, applyEpilogue(sum2_0_2, numbers)); }
+      { storeDest(n, destRow + 0, destColumn + 3, unit, applyEpilogue(sum2_0_3, numbers)); }
+      { storeDest(n, destRow + 0, destColumn + 4, unit, applyEpilogue(sum2_0_4, numbers)); }
+      { storeDest(n, destRow + 0, destColumn + 5, unit, applyEpilogue(sum2_0_5, numbers)); }
     }
     sum2_0_0 = sum1_0_0;
     sum2_0_1 = sum1_0_1;
@@ -208,23 +172,17 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
     sum2_0_3 = sum1_0_3;
     sum2_0_4 = sum1_0_4;
     sum2_0_5 = sum1_0_5;
-    sum2_0_6 = sum1_0_6;
-    sum2_0_7 = sum1_0_7;
     sum1_0_0 = sum0_0_0;
     sum1_0_1 = sum0_0_1;
     sum1_0_2 = sum0_0_2;
     sum1_0_3 = sum0_0_3;
     sum1_0_4 = sum0_0_4;
     sum1_0_5 = sum0_0_5;
-    sum1_0_6 = sum0_0_6;
-    sum1_0_7 = sum0_0_7;
     sum0_0_0 = V();
     sum0_0_1 = V();
     sum0_0_2 = V();
     sum0_0_3 = V();
     sum0_0_4 = V();
     sum0_0_5 = V();
-    sum0_0_6 = V();
-    sum0_0_7 = V();
   }
 }

@@ -8,7 +8,7 @@ import {
   slidingWindow,
 } from '../../../shaders/common/conv-geometry.js';
 import type { Pair } from '../../common/shapes.js';
-import type { KernelLimits } from '../../gpu/kernel.js';
+import { hasNarrowRegisters, type KernelLimits } from '../../gpu/kernel.js';
 import { chooseChannels } from '../../kernels/channel-walk.js';
 import type { Gather } from './gather-plan.js';
 
@@ -40,15 +40,21 @@ const PIXELS = [1, 2, 3, 4, 6, 8];
 const STEPS = [2, 4, 8, 16, 32];
 
 /**
- * Channels of an invocation whose window slides. CPU adapters load vectors number by number, so that wide ones save nothing
- * and take four times as long to compile.
+ * Channels of an invocation whose window slides. On CPU adapters two load and store faster than one at a time; four are no
+ * faster, and take twice as long to compile.
  */
 function slidingWidth(channels: number, limits: KernelLimits): ChannelWidth {
-  return limits.software ? 1 : chooseChannels(channels);
+  if (!limits.software) return chooseChannels(channels);
+  return channels % 2 === 0 ? 2 : 1;
 }
 
-/** Most numbers (weights or sums) that an invocation has to keep: a CPU's stack is near, a GPU's spilled registers are not. */
-const maxRegisters = (limits: KernelLimits): number => (limits.software ? 160 : 96);
+/**
+ * Whether a sliding window with `kept` weights and sums fits into an invocation's registers, which reads `columns` columns. On
+ * CPU adapters these numbers, and where they are read from, count as well: what is spilled costs more than wider strips save.
+ */
+function windowFits(width: ChannelWidth, kept: number, columns: number, limits: KernelLimits): boolean {
+  return limits.software ? width * (kept + columns) + columns <= 80 : width * kept <= 96;
+}
 
 const distinct = (values: number[]): number => new Set(values).size;
 
@@ -76,17 +82,18 @@ export function chooseDepthwise(gather: Gather, limits: KernelLimits): Depthwise
   const { oldest, terms: rowTerms } = slidingWindow(vertical);
   const taps = distinct(rowTerms.map(({ tap }) => tap)) * distinct(axisTerms(horizontal, 1).map(({ tap }) => tap));
   const sums = (pixels: number): number => axisDests(vertical, 1).length * axisDests(horizontal, pixels).length;
-  const candidates = strips(down, across).filter(
-    ({ pixels }) =>
-      taps <= MAX_TAPS && oldest <= MAX_AGE && ((oldest + 1) * sums(pixels) + taps) * width <= maxRegisters(limits),
-  );
+  const columns = (pixels: number): number => distinct(axisTerms(horizontal, pixels).map(({ source }) => source));
+  const candidates = strips(down, across).filter(({ pixels }) => {
+    const kept = (oldest + 1) * sums(pixels) + taps;
+    return taps <= MAX_TAPS && oldest <= MAX_AGE && windowFits(width, kept, columns(pixels), limits);
+  });
   // What a device needs to be busy: fewer invocations take as long.
   const wanted = Math.min(batch * down * across * (channels / width), limits.software ? 256 : 2 ** 15);
   /** Loads and stores, and the little that the products cost, of one invocation after the other. */
   const cost = ({ steps, pixels }: { steps: number; pixels: number }): number => {
     const invocations = batch * Math.ceil(down / steps) * Math.ceil(across / pixels) * (channels / width);
     const terms = axisTerms(horizontal, pixels);
-    const loads = distinct(rowTerms.map(({ row }) => row)) * distinct(terms.map(({ source }) => source));
+    const loads = distinct(rowTerms.map(({ row }) => row)) * columns(pixels);
     const products = (rowTerms.length * terms.length) / 16;
     return Math.max(invocations, wanted) * (taps + (steps + oldest) * (loads + products + 1) + steps * sums(pixels));
   };
@@ -100,7 +107,10 @@ export function chooseDepthwise(gather: Gather, limits: KernelLimits): Depthwise
 export function chooseDepthwiseWeightGradient(shape: ConvShape, limits: KernelLimits): DepthwiseWeightGradientConfig {
   const [kh, kw] = shape.kernel;
   const whole = kh * kw <= MAX_TAPS && slidingWindow(forwardAxis(shape, 0)).oldest <= MAX_AGE;
-  const width = whole ? slidingWidth(shape.cin, limits) : chooseChannels(shape.cin);
+  // SwiftShader is no faster with two channels, and wants wide strips of few taps.
+  const narrow = hasNarrowRegisters(limits);
+  const narrowWidth = whole ? 1 : chooseChannels(shape.cin);
+  const width = narrow ? narrowWidth : slidingWidth(shape.cin, limits);
   const [height, across] = shape.output;
   const block: Pair = whole ? [kh, kw] : [1, Math.min(kw, MAX_TAPS / 2)];
   const taps = block[0] * block[1];
@@ -108,16 +118,18 @@ export function chooseDepthwiseWeightGradient(shape: ConvShape, limits: KernelLi
   const { oldest, terms: rowTerms } = slidingWindow(forwardAxis(ofBlock, 0));
   const horizontal = forwardAxis(ofBlock, 1);
   const threads = (Math.ceil(kh / block[0]) * Math.ceil(kw / block[1]) * shape.cin) / width;
-  // Never empty: the limits on taps and oldest leave room for one pixel.
-  const fitting = strips(height, across).filter(
-    ({ pixels }) => ((oldest + 1) * pixels + taps) * width <= maxRegisters(limits),
-  );
+  const columns = (pixels: number): number => distinct(axisTerms(horizontal, pixels).map(({ source }) => source));
+  const fitting = strips(height, across).filter(({ pixels }) => {
+    const kept = (oldest + 1) * pixels + taps;
+    if (pixels === 1) return true;
+    return narrow ? width * kept <= 160 : windowFits(width, kept, pixels + columns(pixels), limits);
+  });
   // Enough invocations to fill the device, but no more splitK than that: each is a whole array of weights.
   const most = Math.ceil((limits.software ? 512 : 2 ** 16) / threads);
   const { steps, pixels } = cheapest(fitting, ({ steps, pixels }) => {
     const count = shape.batch * Math.ceil(height / steps) * Math.ceil(across / pixels);
     const terms = axisTerms(horizontal, pixels);
-    const loads = pixels + distinct(rowTerms.map(({ row }) => row)) * distinct(terms.map(({ source }) => source));
+    const loads = pixels + distinct(rowTerms.map(({ row }) => row)) * columns(pixels);
     const products = (rowTerms.length * terms.length) / 16;
     return Math.max(count, most) * (4 + (steps + oldest) * (loads + products + 1));
   }) as { steps: number; pixels: number };

@@ -29,7 +29,7 @@ const FIELD_BYTES = 60;
 const HASH_BYTES = 32;
 const HEADER_BYTES = FIELD_BYTES + HASH_BYTES;
 /** Faces of a block: some seconds of work on a CPU adapter, and of what is lost with the program. */
-export const BLOCK_FACES = 256;
+export const BLOCK_FACES = 64;
 const HASHED_BYTES = 1 << 20;
 
 /** What embeddings are of. Those of anything else are not used. */

@@ -3,7 +3,9 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { bytesSource, FaceArchive } from '../../src/codec/container/face-archive.js';
+import { readKlt } from '../../src/codec/codec-weights.js';
+import { bytesSource, FaceArchive, packArchive } from '../../src/codec/container/face-archive.js';
+import { BLOCK_FACES } from '../../src/data/archives/archive-embeddings.js';
 import { readRecognizerOf } from '../../src/data/checkpoints/recognizer-source.js';
 import { writePng } from '../../src/data/pictures/image.js';
 import { openGpu } from '../../src/gpu/node/adapters.js';
@@ -123,6 +125,28 @@ test('another archive, recogniser or damage is noticed, and the embeddings are m
   const less = await found(probe, 'less.cameos');
   assert.is(less.embeddings.made, 6);
   assert.not.equal(less.matches, matches);
+});
+
+test('a search that was stopped between two blocks is gone on with, to the same bits', async () => {
+  const { model } = readKlt(readFileSync(CAMEO_MODEL)).tables!;
+  const six = await FaceArchive.open(bytesSource(archive));
+  const symbols = await Promise.all(NAMES.map((_, k) => six.face(k, model)));
+  const many = Array.from({ length: BLOCK_FACES + 3 }, (_, k) => ({ ...symbols[k % 6], name: `${k}` }));
+  writeFileSync(at('many.cameos'), packArchive(many, model));
+  const whole = await found(probe, 'many.cameos', '--top', '99');
+  assert.is(whole.embeddings.made, BLOCK_FACES + 3);
+  const bytes = readFileSync(at('many.cameos.embeddings'));
+  rmSync(at('many.cameos.embeddings'));
+  writeFileSync(at('many.cameos.embeddings.part'), bytes.subarray(0, bytes.length - 9));
+  const resumed = await found(probe, 'many.cameos', '--top', '99');
+  assert.equal([resumed.embeddings.made, resumed.matches], [3, whole.matches]);
+  assert.equal(readFileSync(at('many.cameos.embeddings')), bytes);
+  // Faces that are the same are as alike, and stand by their numbers.
+  const first = whole.matches.slice(0, 11).map(({ face }: { face: number }) => face);
+  assert.equal(
+    first,
+    Array.from({ length: 11 }, (_, k) => 2 + 6 * k),
+  );
 });
 
 test('where nothing can be kept it is said, and what is found is the same', async () => {

@@ -177,6 +177,17 @@ test('a damaged face is named, again by the next search, and the others are sear
   }
 });
 
+test('a face whose name is damaged is found by its number', async () => {
+  const damaged = Uint8Array.from(archive);
+  damaged[Buffer.from(archive).indexOf('of/cid')] ^= 1;
+  writeFileSync(at('name.cameos'), damaged);
+  const run = await search([probe, 'name.cameos', '--json']);
+  assert.is(run.code, 1);
+  assert.match(run.complaints.join('\n'), /^cameo: name\.cameos, face 2: .*checksum over its name does not match/);
+  const { faces, matches } = JSON.parse(run.stdout);
+  assert.equal([faces, matches.length, matches[0].name, matches[0].face], [6, 5, 'face 2', 2]);
+});
+
 test('an archive may come by standard input; nothing is kept of it', async () => {
   const script = `cameo search ${probe} - --model ${recognizer} --json < people.cameos`;
   const run = await cameoInShell(script, env, folder);

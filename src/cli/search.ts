@@ -10,7 +10,7 @@ import { CropEmbedder } from '../evaluation/verification/crop-embedder.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { damageError, damageOf, nameOfFace, withArchive } from './archive-faces.js';
 import { CodecSession } from './codec-session.js';
-import { complain } from './complain.js';
+import { complain, orComplain } from './complain.js';
 import {
   addCompareOptions,
   type CompareOptions,
@@ -179,7 +179,9 @@ async function searchArchive(searched: SearchedArchive, top: number): Promise<Fo
   }
   const matches: Found['matches'] = [];
   for (const { face, similarity } of best.ranked) {
-    matches.push({ rank: matches.length + 1, face, name: await nameOfFace(archive, face), similarity });
+    const number = `face ${face}`;
+    const name = await orComplain(`${inputName(path)}, ${number}`, () => nameOfFace(archive, face));
+    matches.push({ rank: matches.length + 1, face, name: name ?? number, similarity });
   }
   const keptAt = embeddings.isWhole ? embeddings.path! : null;
   return { faces, matches, embeddings: { path: keptAt, made }, seconds: (performance.now() - begun) / 1000 };

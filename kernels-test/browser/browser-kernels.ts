@@ -26,6 +26,8 @@ const LEFT_OUT: Record<string, string> = {
   'face-codec': 'reads photographs; browser-codec.test.ts has the codec in a page',
   'compare-codecs': 'runs codecs of Node',
   'conv-matrix': "compiles on Dawn's null backend",
+  'crop-faces': 'its codec is fitted to photographs',
+  'demo-faces': 'reads photographs',
   dlib: 'reads photographs',
   'embed-pictures': 'reads photographs',
   'face-detector': 'reads photographs',

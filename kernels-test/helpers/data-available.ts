@@ -17,6 +17,12 @@ export function findData(part = ''): { path: string } | { missing: string } {
   return { missing: `${path} does not exist; set CAMEO_DATA to the folder of data sets` };
 }
 
+/** The weights of a face detector: those that are shipped, else published ones among the data sets. */
+export function findDetector(): { path: string } | { missing: string } {
+  const shipped = join(ROOT, 'models/face-detector.safetensors');
+  return existsSync(shipped) ? { path: shipped } : findData('weights/mtcnn.safetensors');
+}
+
 /**
  * Registers a test that needs a part of the data sets (for instance 'faces'). Without the data it is registered as
  * skipped, which uvu counts apart from the passed ones, and the reason is printed.

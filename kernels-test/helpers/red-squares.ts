@@ -37,16 +37,17 @@ export function writeRedSquaresDetector(path: string): string {
   return path;
 }
 
-/** A black picture with red squares, which differ in green and blue. @param corners left and top of each */
+/** A black picture with red squares, which differ in green and blue. @param corners left and top of each @param seed of green and blue */
 export function redSquares(
   width: number,
   height: number,
   side: number,
   corners: readonly (readonly [number, number])[],
+  seed = 7,
 ): RgbImage {
   const data = new Uint8Array(width * height * 3);
   corners.forEach(([left, top], k) => {
-    const random = new CounterRandom(7, k);
+    const random = new CounterRandom(seed, k);
     for (let y = top; y < top + side; y++) {
       for (let x = left; x < left + side; x++) {
         data.set([255, Math.floor(256 * random.uniform()), Math.floor(256 * random.uniform())], (y * width + x) * 3);

@@ -1,4 +1,4 @@
-import { join, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import type { Command } from 'commander';
 import { installHint } from '../common/optional-packages.js';
 import { FileError, writeFileAtomic } from '../data/files/atomic-file.js';
@@ -15,10 +15,11 @@ import { findPackage } from '../gpu/node/packages.js';
 import { CodecSession } from './codec-session.js';
 import { SUFFIXES } from './compact-kind.js';
 import { complain, orComplain } from './complain.js';
+import { detectorPath } from './detector-file.js';
 import { FaceFinder } from './face-finder.js';
 import { integer } from './numbers.js';
 import { Outputs } from './outputs.js';
-import { readPhotoFaces } from './photo-faces.js';
+import { type PhotoReading, readPhotoFaces } from './photo-faces.js';
 import { startProgress } from './progress.js';
 import { print, say } from './terminal.js';
 
@@ -28,6 +29,7 @@ const PHOTO_PACKAGE = '@vladmandic/face-api';
 interface DemoOptions {
   out: string;
   model?: string;
+  detector?: string;
   limit: number;
 }
 
@@ -38,6 +40,10 @@ export function addDemoCommand(program: Command): void {
     .description('compress and restore the faces of six photographs at several sizes, beside JPEG and JPEG2000')
     .option('-o, --out <dir>', 'folder for compact files, contact sheet and report', 'out/demo')
     .option('--model <file>', 'weights (default: CAMEO_MODEL, else those that are shipped)')
+    .option(
+      '--detector <file>',
+      'weights of the face detector (default: CAMEO_DETECTOR, else those that are shipped; without any, demo/landmarks.json tells the faces)',
+    )
     .option('--limit <n>', 'only the first so many faces', integer(1, 1e6), 1e6)
     .addHelpText('after', `\nThe photographs are those of npm ${PHOTO_PACKAGE}: npm install ${PHOTO_PACKAGE}`)
     .action(runAll);
@@ -69,14 +75,14 @@ async function settingsOf(session: CodecSession): Promise<{ settings: DemoSettin
   return { settings, suffix: SUFFIXES.file };
 }
 
-async function runAll({ out, model, limit }: DemoOptions): Promise<void> {
+async function runAll({ out, model, detector, limit }: DemoOptions): Promise<void> {
   const start = performance.now();
   const session = await CodecSession.open(model);
   const { modelId } = await session.weights(session.defaultKind);
   const outputs = await Outputs.in(out);
   await outputs.reserve(['contact-sheet.png', 'report.html'], [session.chosen?.path]);
   await tryBaselines();
-  const faces = (await demoFaces(limit)).slice(0, limit);
+  const faces = (await demoFaces(limit, detector)).slice(0, limit);
 
   try {
     const { settings, suffix } = await settingsOf(session);
@@ -122,25 +128,39 @@ async function runAll({ out, model, limit }: DemoOptions): Promise<void> {
   }
 }
 
-/** The aligned faces of the photographs, by their landmarks in demo/landmarks.json: of as many photographs as `count` faces take. */
-async function demoFaces(count: number): Promise<DemoFace[]> {
-  const found = findPackage(PHOTO_PACKAGE);
-  if (!found) {
+/** The aligned faces of the photographs, as they are found or, without a detector, listed: of as many photographs as `count` faces take. */
+async function demoFaces(count: number, detector: string | undefined): Promise<DemoFace[]> {
+  const photos = findPackage(PHOTO_PACKAGE);
+  if (!photos) {
     throw new FileError(`the demo's photographs are those of npm ${PHOTO_PACKAGE}; ${installHint(PHOTO_PACKAGE)}`);
   }
   const listed = await readLandmarks(join(PACKAGE_ROOT, 'demo', 'landmarks.json'));
-  const paths = [...listed.keys()].map((photo) => join(found.root, 'demo', photo));
-  const landmarks = new LandmarkIndex(
-    listed,
-    paths.map((path) => ({ path })),
+  const paths = [...listed.keys()].map((photo) => join(photos.root, 'demo', photo));
+  const weights = detectorPath(detector);
+  const finder = new FaceFinder({ detector: weights });
+  if (weights !== undefined) await finder.file();
+  say(
+    weights === undefined
+      ? 'no face detector is here: demo/landmarks.json tells the faces'
+      : `finding faces by ${weights}`,
   );
-  const reading = { landmarks, finder: new FaceFinder(), onBadFace: complain };
+  const named = paths.map((path) => ({ path }));
+  const landmarks = weights === undefined ? new LandmarkIndex(listed, named) : undefined;
+  const reading = { landmarks, finder, onBadFace: complain };
+  try {
+    return await facesOf(paths, count, reading);
+  } finally {
+    finder.close();
+  }
+}
+
+async function facesOf(paths: readonly string[], count: number, reading: PhotoReading): Promise<DemoFace[]> {
   const faces: DemoFace[] = [];
   for (const path of paths) {
     if (faces.length >= count) break;
     const shown = relative(process.cwd(), path);
     faces.push(...((await orComplain(shown, () => readPhotoFaces(path, reading))) ?? []));
   }
-  if (faces.length === 0) throw new FileError(`${join(found.root, 'demo')}: no photograph can be read`);
+  if (faces.length === 0) throw new FileError(`${dirname(paths[0])}: no photograph can be read`);
   return faces;
 }

@@ -11,6 +11,8 @@ import { percent } from '../evaluation/reports/percent.js';
 import { listLines, metadataTexts, type RunMetadata } from '../evaluation/reports/run-metadata.js';
 import { markdownTable, textTable } from '../evaluation/reports/tables.js';
 import { embedPictures } from '../evaluation/verification/embed-pictures.js';
+import { FaceFinder } from './face-finder.js';
+import { DETECTOR_HELP } from './face-options.js';
 import { noteOwn } from './note-own.js';
 import { Outputs } from './outputs.js';
 import { cacheFile, dataFolder } from './places.js';
@@ -29,6 +31,7 @@ interface IdentitiesOptions {
   sources?: string;
   model: string;
   single?: boolean;
+  detector?: string;
   out: string;
   saveThresholds?: boolean;
 }
@@ -40,11 +43,15 @@ export function addEvaluateIdentities(evaluate: Command): void {
     .description(
       'compare every two faces of a folder of aligned faces by their identities: TAR and thresholds at several FARs',
     )
-    .option('--data <dir>', 'folder of aligned 112×96 faces with identities (default: CAMEO_DATA, else ../shared/data)')
+    .option(
+      '--data <dir>',
+      'folder of aligned 112×96 faces with identities, or of photographs, whose largest face counts (default: CAMEO_DATA, else ../shared/data)',
+    )
     .addOption(new Option('--split <name>', 'which part of the set').choices(['train', 'val', 'test']).default('val'))
     .option('--sources <names>', 'only faces of these sources of the manifest, separated by commas')
     .requiredOption('--model <name>', RECOGNIZER_HELP)
     .option('--single', 'the embedding of the picture alone, without its mirror image')
+    .option('--detector <file>', DETECTOR_HELP)
     .option('--save-thresholds', 'keep the thresholds beside the models, for `cameo verify`; not with split test')
     .option('-o, --out <dir>', 'folder for identities-MODEL-SPLIT.json and .md (with --single: -single)', 'results')
     .action(run);
@@ -113,12 +120,16 @@ async function run(options: IdentitiesOptions): Promise<void> {
     throw new ArgumentError('--save-thresholds: thresholds are not chosen on split test; use val or train');
   }
   if (options.saveThresholds) await readThresholds(); // a file that nothing can be added to is told now, not at the end
+  const finder = await FaceFinder.forFolder(options.detector);
   const set = await openFaceFolder(dataFolder(options.data), {
     split: options.split,
     sources: options.sources?.split(','),
+    align: finder.aligner(),
   });
   noteOwn(set);
-  const indices = (await set.readable()).filter((index) => set.entries[index].identity !== '');
+  const indices = (await set.readable().finally(() => finder.close())).filter(
+    (index) => set.entries[index].identity !== '',
+  );
   const entries = indices.map((index) => set.entries[index]);
   checkPairs(entries, options.split);
   const opened = await recognizerFor(options.model, options.data);
@@ -131,7 +142,9 @@ async function run(options: IdentitiesOptions): Promise<void> {
     const pictures = await Promise.all(
       indices.map(async (index) => {
         const { path } = set.entries[index];
-        return set.packed ? { name: path, face: await set.face(index) } : { name: path, path: join(set.root, path) };
+        return set.packed || set.wasFound(index)
+          ? { name: path, face: await set.face(index) }
+          : { name: path, path: join(set.root, path) };
       }),
     );
     const bar = startProgress(pictures.length, 'faces');

@@ -1,11 +1,14 @@
 import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
+import { crc32 } from '../codec/crc32.js';
 import { ArgumentError, ImageError } from '../common/errors.js';
 import { type FacePair, parseLandmarkLines, parsePairs } from '../data/faces/lfw.js';
 import { checkTarget, writeFileAtomic } from '../data/files/atomic-file.js';
 import { readText } from '../data/files/read-file.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../data/pictures/align.js';
+import { readImage } from '../data/pictures/image.js';
 import { cosineSimilarity } from '../evaluation/metrics/verification.js';
 import { runMetadata } from '../evaluation/reports/collect-metadata.js';
 import { gitCommit } from '../evaluation/reports/git-commit.js';
@@ -19,6 +22,8 @@ import {
 } from '../evaluation/verification/pair-report.js';
 import { verificationFigures } from '../evaluation/verification/protocol.js';
 import { usablePairs } from '../evaluation/verification/usable-pairs.js';
+import { FaceFinder } from './face-finder.js';
+import { DETECTOR_HELP } from './face-options.js';
 import { Outputs } from './outputs.js';
 import { cacheFile, dataFolder } from './places.js';
 import { startProgress } from './progress.js';
@@ -29,7 +34,10 @@ import { RECOGNIZER_HELP, recognizerFor, withRecognizer } from './with-recognize
 interface PairOptions {
   images?: string;
   pairs?: string;
-  landmarks?: string;
+  /** false: none, those are found. */
+  landmarks?: string | false;
+  detector?: string;
+  faces?: 'largest' | 'central';
   model: string;
   single?: boolean;
   skipMissing?: boolean;
@@ -49,7 +57,15 @@ export function addEvaluatePairs(evaluate: Command): void {
     return command
       .option(
         '--landmarks <file>',
-        `five landmarks a picture${needed ? '; without it pictures must be aligned faces of 96×112' : ' (default: landmarks.txt in CAMEO_DATA/lfw)'}`,
+        `five landmarks a picture${needed ? '; without it, faces are found in pictures that are no aligned faces of 96×112' : ' (default: landmarks.txt in CAMEO_DATA/lfw)'}`,
+      )
+      .option('--no-landmarks', 'find and align the faces with our detector, also where landmarks are there')
+      .option('--detector <file>', DETECTOR_HELP)
+      .addOption(
+        new Option(
+          '--faces <which>',
+          `which of the faces that are found in a picture (default: ${needed ? 'largest' : 'central'})`,
+        ).choices(['largest', 'central']),
       )
       .requiredOption('--model <name>', RECOGNIZER_HELP)
       .option('--single', 'the embedding of the picture alone, without its mirror image')
@@ -96,6 +112,55 @@ async function picturesOf(
   return { found, missing };
 }
 
+/** Eight hexadecimal digits. */
+const idOf = (weights: Uint8Array): string => crc32(weights).toString(16).padStart(8, '0');
+
+/**
+ * Finds the faces of the pictures that have no landmarks and are no aligned faces; those without a face are missing.
+ * @returns the pictures with what was found, and the id of the detector where one was used
+ */
+async function withFoundFaces(
+  found: readonly FacePicture[],
+  missing: Map<string, string>,
+  kind: 'lfw' | 'pairs',
+  options: PairOptions,
+): Promise<{ pictures: FacePicture[]; detector?: string }> {
+  const finder = new FaceFinder({ detector: options.detector });
+  const wanted = options.landmarks === false || options.detector !== undefined;
+  if (wanted) await finder.file();
+  const without = found.filter(({ landmarks }) => !landmarks).length;
+  // Without a detector, a picture that needs one is told when it is embedded.
+  if (without === 0 || finder.aligner() === undefined) return { pictures: [...found] };
+  const choice = options.faces ?? (kind === 'lfw' ? 'central' : 'largest');
+  const bar = startProgress(without, 'pictures to find faces in');
+  const pictures: FacePicture[] = [];
+  let [done, used] = [0, false];
+  try {
+    for (const picture of found) {
+      if (picture.landmarks) {
+        pictures.push(picture);
+        continue;
+      }
+      try {
+        const image = await readImage(picture.path!, { name: picture.name });
+        const isFace = image.width === FACE_WIDTH && image.height === FACE_HEIGHT;
+        pictures.push(
+          isFace ? picture : { ...picture, landmarks: (await finder.findOne(image, picture.name, choice)).landmarks },
+        );
+        used ||= !isFace;
+      } catch (error) {
+        if (!options.skipMissing || !(error instanceof ImageError)) throw error;
+        missing.set(picture.name, error.message);
+      }
+      bar.update(++done);
+    }
+    return { pictures, detector: used ? idOf((await finder.file()).bytes) : undefined };
+  } finally {
+    bar.stop();
+    finder.close();
+  }
+}
+
 async function run(kind: 'lfw' | 'pairs', title: string, options: PairOptions): Promise<void> {
   const list = parsePairs(await readText(options.pairs!), options.pairs);
   usablePairs(list, () => true, options.pairs!);
@@ -112,19 +177,20 @@ async function run(kind: 'lfw' | 'pairs', title: string, options: PairOptions): 
     await checkFiguresFit(opened.modelId, embedding);
     await checkTarget(thresholdsPath());
   }
-  const base = `${kind}-${opened.name}${options.single ? '-single' : ''}`;
+  const base = `${kind}-${opened.name}${options.single ? '-single' : ''}${options.landmarks === false ? '-found' : ''}`;
   const outputs = await Outputs.in(options.out);
   const extensions = ['md', 'json', 'csv', 'svg'];
   await outputs.reserve(
     extensions.map((extension) => `${base}.${extension}`),
-    [options.pairs!, options.landmarks, options.model],
+    [options.pairs!, options.landmarks || undefined, options.model],
   );
   const commit = gitCommit(); // of the program as it starts; files may change while it runs
+  const { pictures, detector } = await withFoundFaces(found, missing, kind, options);
   await withRecognizer(opened, async (gpu) => {
-    say(`${opened.name} on ${found.length} pictures, ${gpu.description.description}`);
-    const bar = startProgress(found.length, 'pictures');
+    say(`${opened.name} on ${pictures.length} pictures, ${gpu.description.description}`);
+    const bar = startProgress(pictures.length, 'pictures');
     const start = performance.now();
-    const embeddings = await embedPictures(gpu, opened, found, {
+    const embeddings = await embedPictures(gpu, opened, pictures, {
       flip: !options.single,
       cache: cacheFile('embeddings', `${opened.modelId}.safetensors`),
       onUnusable: options.skipMissing
@@ -154,6 +220,7 @@ async function run(kind: 'lfw' | 'pairs', title: string, options: PairOptions): 
       },
       data: {
         images: embeddings.size,
+        ...(detector === undefined ? {} : { detector }),
         pairs: usable.length,
         skippedImages: [...missing.keys()],
         skippedPairs: list.pairs.length - usable.length,

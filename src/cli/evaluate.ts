@@ -16,6 +16,8 @@ import { addEvaluateCodecs } from './evaluate-codecs.js';
 import { addEvaluateIdentification } from './evaluate-identification.js';
 import { addEvaluateIdentities } from './evaluate-identities.js';
 import { addEvaluatePairs } from './evaluate-pairs.js';
+import { FaceFinder } from './face-finder.js';
+import { DETECTOR_HELP } from './face-options.js';
 import { noteOwn } from './note-own.js';
 import { integer } from './numbers.js';
 import { Outputs } from './outputs.js';
@@ -27,6 +29,7 @@ interface EvaluateOptions {
   data?: string;
   split: Split;
   limit: number | 'all';
+  detector?: string;
   model?: string;
   out: string;
 }
@@ -54,6 +57,7 @@ function withOptions(command: Command, name: string): Command {
     .option('--data <dir>', 'folder of aligned 112×96 faces (default: CAMEO_DATA, else ../shared/data)')
     .addOption(new Option('--split <name>', 'which part of the set').choices(['train', 'val', 'test']).default('test'))
     .option('--limit <n>', "how many faces, spread evenly over the split; 'all' for all of them", limit, 200)
+    .option('--detector <file>', DETECTOR_HELP)
     .option('--model <file>', 'weights (default: CAMEO_MODEL, else those that are shipped)')
     .option('-o, --out <dir>', `folder for ${name}-SPLIT.json, .md and .svg`, 'results')
     .addHelpText(
@@ -77,8 +81,13 @@ async function evaluateFaces(options: EvaluateOptions, name: string): Promise<vo
   const session = await CodecSession.open(options.model);
   const weights = await session.weights('autoencoder');
   const data = dataFolder(options.data);
+  const finder = await FaceFinder.forFolder(options.detector);
   const { count: facesInSplit } = await openFaceFolder(data, { split });
-  const set = await openFaceFolder(data, { split, limit: options.limit === 'all' ? undefined : options.limit });
+  const set = await openFaceFolder(data, {
+    split,
+    limit: options.limit === 'all' ? undefined : options.limit,
+    align: finder.aligner(),
+  });
   noteOwn(set);
   await set.batch([0]); // throws where no face is readable
   await tryBaselines();
@@ -111,6 +120,7 @@ async function evaluateFaces(options: EvaluateOptions, name: string): Promise<vo
     print(`\n${textTable(meansTable(rates, `${faces} faces`))}\n`);
     for (const extension of ['md', 'json', 'svg']) say(join(out, `${base}.${extension}`));
   } finally {
+    finder.close();
     await session.close();
   }
 }

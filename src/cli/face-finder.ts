@@ -1,12 +1,23 @@
+import { ImageError } from '../common/errors.js';
 import { named } from '../data/checkpoints/weights-file.js';
+import type { FaceAligner } from '../data/faces/face-set.js';
 import type { RgbImage } from '../data/pictures/image.js';
-import { type CroppedFace, cropFaces } from '../detection/crop-faces.js';
+import type { FaceLandmarks } from '../detection/align.js';
+import { type CroppedFace, chosenFaces, cropFaces, type FaceChoice } from '../detection/crop-faces.js';
 import { FaceDetector } from '../detection/face-detector.js';
 import { DeviceKeeper, type DeviceKeeperOptions } from '../gpu/device-keeper.js';
-import { type DetectorFile, readDetector } from './detector-file.js';
+import { type DetectorFile, detectorPath, readDetector } from './detector-file.js';
 import { openDevice } from './device.js';
 import { checkFaceOptions, detectOptions, type FaceOptions } from './face-options.js';
 import { note } from './terminal.js';
+
+/** Those whose devices are open. */
+const open = new Set<FaceFinder>();
+
+/** Closes what a command has left open, as one that ends with an error may: an open device would keep the process from ending. */
+export function closeFinders(): void {
+  for (const finder of open) finder.close();
+}
 
 /** Finds the faces of one photograph after the other. Weights are read, and a device opened, when the first one needs them. */
 export class FaceFinder {
@@ -23,6 +34,13 @@ export class FaceFinder {
     checkFaceOptions(options);
     const onLost = ({ message }: Error): void => note(`${message}: going on with a new one`);
     this.#keeper = new DeviceKeeper(openDevice, { onLost, ...device });
+  }
+
+  /** One that finds the faces of a folder's photographs. @throws FileError for a file that is given and cannot be read */
+  static async forFolder(detector: string | undefined): Promise<FaceFinder> {
+    const finder = new FaceFinder({ detector });
+    if (detector !== undefined) await finder.file();
+    return finder;
   }
 
   /** The weights. @throws FileError where there are none */
@@ -46,6 +64,7 @@ export class FaceFinder {
     this.#detectorOn ??= this.#keeper.made((gpu) => named(path, () => FaceDetector.fromWeights(gpu, bytes)));
     const detectorOn = this.#detectorOn;
     const asked = detectOptions(this.options);
+    open.add(this);
     const faces = await this.#keeper.run((gpu) => cropFaces(detectorOn(gpu), image, asked));
     if (faces.length === asked.maxFaces) {
       note(`${input}: the best ${faces.length} faces are taken; there may be more, as --max-faces allows`);
@@ -53,8 +72,32 @@ export class FaceFinder {
     return faces;
   }
 
+  /**
+   * The largest face of a photograph, or the one in its middle, that can be aligned.
+   * @throws ImageError where there is none; as `find`
+   */
+  async findOne(
+    photo: RgbImage,
+    input: string,
+    choice: FaceChoice,
+  ): Promise<{ landmarks: FaceLandmarks; crop: RgbImage }> {
+    const faces = (await this.find(photo, input)).flatMap(({ landmarks, crop }) => (crop ? [{ landmarks, crop }] : []));
+    const [chosen] = chosenFaces(photo, faces, choice);
+    if (chosen === undefined) {
+      throw new ImageError(`${input}: no face is found in this picture of ${photo.width}×${photo.height}`);
+    }
+    return faces[chosen];
+  }
+
+  /** What aligns the largest face of each photograph of a folder; undefined where there is no detector. */
+  aligner(): FaceAligner | undefined {
+    if (detectorPath(this.options.detector) === undefined) return undefined;
+    return async (photo, name) => (await this.findOne(photo, name, 'largest')).crop.data;
+  }
+
   /** Frees the device. */
   close(): void {
+    open.delete(this);
     this.#keeper.close();
   }
 }

@@ -16,10 +16,13 @@ export interface FaceOptions {
 /** More faces of one photograph than this are left out, the least certain ones, where nothing else is asked for. */
 const DEFAULT_MAX_FACES = 1000;
 
+export const DETECTOR_HELP =
+  'weights of the face detector, for photographs (default: CAMEO_DETECTOR, else those that are shipped)';
+
 /** Adds the options of how faces are found. */
 export const addDetectorOptions = (command: Command): Command =>
   command
-    .option('--detector <file>', 'weights of the face detector (default: CAMEO_DETECTOR, else those that are shipped)')
+    .option('--detector <file>', DETECTOR_HELP)
     .option('--min-face <pixels>', 'side of the smallest face that is looked for (default: 20)', integer(12, 100_000))
     .option('--max-faces <n>', `most faces of a photograph, the best ones (default: ${DEFAULT_MAX_FACES})`, integer(1));
 

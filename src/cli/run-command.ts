@@ -7,6 +7,7 @@ import { addDecodeCommand } from './decode.js';
 import { addDetectCommand } from './detect.js';
 import { addDoctorCommand } from './doctor.js';
 import { addEncodeCommand } from './encode.js';
+import { closeFinders } from './face-finder.js';
 import { addImportCommand } from './import.js';
 import { addInfoCommand } from './info.js';
 import { beginJson, endJson } from './json-output.js';
@@ -87,5 +88,6 @@ export async function runCommand(words: readonly string[]): Promise<void> {
       usageError(error.message, error.exitCode);
     }
   }
+  closeFinders();
   endJson();
 }

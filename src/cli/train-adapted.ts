@@ -13,6 +13,8 @@ import { writeRecognizer } from '../models/recognizer-file.js';
 import { saveState } from '../nn/state.js';
 import { adaptRecognizer, type RestoredFaces } from '../training/adapt-recognizer.js';
 import { openDevice } from './device.js';
+import { FaceFinder } from './face-finder.js';
+import { DETECTOR_HELP } from './face-options.js';
 import { stopOnInterrupt } from './interrupt.js';
 import { noteOwn } from './note-own.js';
 import { integer } from './numbers.js';
@@ -29,6 +31,7 @@ interface AdaptedCommand {
   codec: string;
   bytes: number;
   model?: string;
+  detector?: string;
   faces: number;
   steps: number;
   batch: number;
@@ -47,6 +50,7 @@ export function addTrainAdapted(train: Command): void {
     .command('adapted')
     .description('adapt a recogniser to what one codec restores, as a user of that codec could: for `evaluate codecs`')
     .option('--data <dir>', 'folder of aligned faces (default: CAMEO_DATA)')
+    .option('--detector <file>', DETECTOR_HELP)
     .option('--recognizer <name>', `one of ${RECOGNIZER_NAMES.join(', ')}, or a safetensors file`, 'mobilefacenet-ms1m')
     .requiredOption('--codec <name>', `one of ${codecs.join(', ')}`)
     .option('--bytes <n>', 'most bytes of a face', integer(1, 65536), 300)
@@ -66,9 +70,11 @@ async function run(options: AdaptedCommand): Promise<void> {
   const baseline = FOREIGN_CODECS.find((codec) => codec.name === name);
   if (!baseline && name !== 'cameo') throw new ArgumentError(`--codec ${name}: no such codec; see --help`);
   const folder = dataFolder(options.data);
+  const finder = await FaceFinder.forFolder(options.detector);
+  const align = finder.aligner();
   const parts = {
-    training: await openFaceFolder(folder, { split: 'train', limit }),
-    validation: await openFaceFolder(folder, { split: 'val', limit: VALIDATION_FACES }),
+    training: await openFaceFolder(folder, { split: 'train', limit, align }),
+    validation: await openFaceFolder(folder, { split: 'val', limit: VALIDATION_FACES, align }),
   };
   const weights = baseline ? null : await readWeights(weightsPath(options.model, 'codec'));
   noteOwn(parts.training);
@@ -123,6 +129,7 @@ async function run(options: AdaptedCommand): Promise<void> {
     stages.stop();
     stop.release();
     codec?.dispose();
+    finder.close();
     gpu.destroy();
   }
 }

@@ -15,6 +15,8 @@ import { type Contender, type ContenderResult, compareNetworks, loadingMs } from
 import { DEFAULT_RECOGNITION_TRAINING, type RecognitionTrainingConfig } from '../training/recognition-config.js';
 import { TeacherTargets } from '../training/teacher-targets.js';
 import { openDevice } from './device.js';
+import { FaceFinder } from './face-finder.js';
+import { DETECTOR_HELP } from './face-options.js';
 import { integer } from './numbers.js';
 import { Outputs } from './outputs.js';
 import { dataFolder, embeddingsFile, recognizerPlaces } from './places.js';
@@ -28,6 +30,7 @@ interface ArchitecturesOptions {
   networks: string;
   facesEach: number;
   seconds: number;
+  detector?: string;
   batch: number;
   lr: number;
   out: string;
@@ -56,6 +59,7 @@ export function addTrainArchitectures(train: Command): void {
     )
     .option('--data <dir>', 'folder of aligned 112×96 faces with identities (default: CAMEO_DATA, else ../shared/data)')
     .option('--sources <names>', 'only faces of these sources of the manifest, separated by commas')
+    .option('--detector <file>', DETECTOR_HELP)
     .option('--teacher <name>', 'the recogniser whose embeddings are learnt', 'mobilefacenet-casia')
     .option('--networks <names>', `which of ${names}, or sizes such as 20-40-80-160:0-1-1-1 (channels:units)`, names)
     .option('--faces-each <n>', 'at most so many faces of a person', integer(2, 1e6), 1e6)
@@ -99,8 +103,9 @@ async function run(options: ArchitecturesOptions): Promise<void> {
   const contenders = options.networks.split(',').map((name) => contenderOf(name, options));
   const data = dataFolder(options.data);
   const sources = options.sources?.split(',');
+  const finder = await FaceFinder.forFolder(options.detector);
   const some = async (split: Split): Promise<FaceSet> => {
-    const all = await openFaceFolder(data, { split, sources });
+    const all = await openFaceFolder(data, { split, sources, align: finder.aligner() });
     return all.subset(firstFaces(all.entries, options.facesEach));
   };
   const faces = await some('train');
@@ -155,6 +160,7 @@ async function run(options: ArchitecturesOptions): Promise<void> {
     others.dispose();
   } finally {
     teacher.dispose();
+    finder.close();
     gpu.destroy();
   }
 }

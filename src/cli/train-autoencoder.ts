@@ -7,6 +7,7 @@ import type { AutoencoderValidation } from '../training/autoencoder-validation.j
 import { trainAutoencoder } from '../training/train-autoencoder.js';
 import type { TrainingLog } from '../training/training-log.js';
 import type { TrainingStart } from '../training/training-run.js';
+import { DETECTOR_HELP } from './face-options.js';
 import { dataFolder } from './places.js';
 import { say } from './terminal.js';
 import { INTERRUPT_HELP, runTrainingCommand, stackedPlots, type TrainingDisplay } from './training-command.js';
@@ -34,6 +35,7 @@ export function addTrainAutoencoder(train: Command): void {
     .command('autoencoder')
     .description('train the autoencoder whose faces are PNG files, on a folder of aligned 112×96 faces')
     .option('--data <dir>', 'folder of faces (default: CAMEO_DATA, else ../shared/data)')
+    .option('--detector <file>', DETECTOR_HELP)
     .option('-o, --out <dir>', 'where checkpoint, log, plot and model go', 'out/autoencoder')
     .option('--config <file>', 'JSON with any of the settings that the run prints')
     .option('--steps <n>', STEPS_HELP, number)

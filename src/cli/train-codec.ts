@@ -20,6 +20,7 @@ import type { JointValidation } from '../training/joint-validation.js';
 import { trainJoint } from '../training/train-joint.js';
 import type { TrainingLog } from '../training/training-log.js';
 import { readCheckpoint, type TrainingStart } from '../training/training-run.js';
+import { DETECTOR_HELP } from './face-options.js';
 import { refuseInput } from './outputs.js';
 import { dataFolder, recognizerPlaces } from './places.js';
 import { note, say } from './terminal.js';
@@ -62,6 +63,7 @@ function withOptions(command: Command, out: string): Command {
       'train the codec of a byte budget, alone and together with face recognisers that look at what it restores',
     )
     .option('--data <dir>', 'folder of aligned faces with identities (default: CAMEO_DATA)')
+    .option('--detector <file>', DETECTOR_HELP)
     .option('-o, --out <dir>', 'folder for checkpoint, log and models', out)
     .option(
       '--config <file>',

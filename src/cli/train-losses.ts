@@ -16,6 +16,8 @@ import {
 } from '../training/recognition-config.js';
 import { trainRecognition } from '../training/train-recognition.js';
 import { openDevice } from './device.js';
+import { FaceFinder } from './face-finder.js';
+import { DETECTOR_HELP } from './face-options.js';
 import { Outputs } from './outputs.js';
 import { dataFolder } from './places.js';
 import { print, say } from './terminal.js';
@@ -25,6 +27,7 @@ import { number } from './training-settings.js';
 interface LossesOptions {
   data?: string;
   sources?: string;
+  detector?: string;
   steps: number;
   batch: number;
   channels: string;
@@ -40,6 +43,7 @@ export function addTrainLosses(train: Command): void {
     )
     .option('--data <dir>', 'folder of aligned 112×96 faces with identities (default: CAMEO_DATA, else ../shared/data)')
     .option('--sources <names>', 'only faces of these sources of the manifest, separated by commas')
+    .option('--detector <file>', DETECTOR_HELP)
     .option('--steps <n>', 'training steps of each', number, 400)
     .option('--batch <n>', 'faces a step', number, 32)
     .option('--channels <list>', 'channels of the four stages', '16,24,32,64')
@@ -75,6 +79,7 @@ async function run(options: LossesOptions): Promise<void> {
   const outputs = await Outputs.in(options.out);
   await outputs.reserve(['losses.json', 'losses.md'], []);
   const commit = gitCommit(); // of the program as it starts; files may change while it runs
+  const finder = await FaceFinder.forFolder(options.detector);
   const device = new LazyDevice(openDevice);
   const folder = await mkdtemp(join(tmpdir(), 'cameo-losses-'));
   try {
@@ -86,6 +91,7 @@ async function run(options: LossesOptions): Promise<void> {
       const start = performance.now();
       const { validation, lastLoss } = await trainRecognition({
         gpu: device.open,
+        align: finder.aligner(),
         config,
         data,
         sources: options.sources?.split(','),
@@ -109,6 +115,7 @@ async function run(options: LossesOptions): Promise<void> {
     };
     await writeReport(options.out, report);
   } finally {
+    finder.close();
     await device.close();
     await rm(folder, { recursive: true, force: true });
   }

@@ -17,6 +17,7 @@ import { type RecognitionStep, RecognitionTrainer } from '../training/recognitio
 import type { RecognitionValidation } from '../training/recognition-validation.js';
 import { type RecognitionStart, trainRecognition } from '../training/train-recognition.js';
 import type { TrainingLog } from '../training/training-log.js';
+import { DETECTOR_HELP } from './face-options.js';
 import { refuseInput } from './outputs.js';
 import { dataFolder, embeddingsFile, recognizerPlaces } from './places.js';
 import { say } from './terminal.js';
@@ -71,6 +72,7 @@ export function addTrainRecognition(train: Command): void {
       'folder with a manifest.tsv, or with a folder an identity (default: CAMEO_DATA, else ../shared/data)',
     )
     .option('--sources <names>', 'only faces of these sources of the manifest, separated by commas')
+    .option('--detector <file>', DETECTOR_HELP)
     .option('-o, --out <dir>', 'where checkpoint, log, plot and models go', 'out/recognition')
     .option('--config <file>', 'JSON with any of the settings that the run prints')
     .addOption(new Option('--loss <name>', 'loss on the labels').choices(LOSSES))

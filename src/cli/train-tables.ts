@@ -11,6 +11,8 @@ import { checkTensors } from '../nn/host-tensor.js';
 import { writeSafetensors } from '../nn/safetensors.js';
 import { fitTables } from '../training/fit-tables.js';
 import { openDevice } from './device.js';
+import { FaceFinder } from './face-finder.js';
+import { DETECTOR_HELP } from './face-options.js';
 import { noteOwn } from './note-own.js';
 import { claimFile } from './outputs.js';
 import { dataFolder } from './places.js';
@@ -19,6 +21,7 @@ import { say } from './terminal.js';
 import { number } from './training-settings.js';
 
 interface TrainTablesCommand {
+  detector?: string;
   data?: string;
   model: string;
   out: string;
@@ -34,6 +37,7 @@ export function addTrainTables(train: Command): void {
     .command('tables')
     .description("fit the integer tables of the entropy coder to a trained model's values of training faces")
     .option('--data <dir>', 'folder of aligned faces (default: CAMEO_DATA)')
+    .option('--detector <file>', DETECTOR_HELP)
     .requiredOption('--model <file>', 'weights that `cameo train codec` made')
     .requiredOption('-o, --out <file>', 'the same weights with tables: what `cameo encode --bytes` needs')
     .option('--faces <n>', 'training faces to fit to', number, 4000)
@@ -44,9 +48,10 @@ export function addTrainTables(train: Command): void {
     .action(run);
 }
 
-async function run({ data, model: path, out, faces: limit }: TrainTablesCommand): Promise<void> {
+async function run({ data, model: path, out, faces: limit, detector }: TrainTablesCommand): Promise<void> {
+  const finder = await FaceFinder.forFolder(detector);
   const { file } = await readWeightsFile(path, readKlt);
-  const faces = await openFaceFolder(dataFolder(data), { split: 'train', limit });
+  const faces = await openFaceFolder(dataFolder(data), { split: 'train', limit, align: finder.aligner() });
   noteOwn(faces);
   await faces.batch([0]); // throws where no face is readable
   checkTensors(file.tensors, new KltAutoencoder(file.config).entries(), `the network of ${path}`);
@@ -76,6 +81,7 @@ async function run({ data, model: path, out, faces: limit }: TrainTablesCommand)
     await writeFileAtomic(out, result);
     say(`${out}: model ${readKlt(result).tables!.model.idText}, ${result.length} bytes`);
   } finally {
+    finder.close();
     gpu.destroy();
   }
 }

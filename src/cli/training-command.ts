@@ -6,6 +6,7 @@ import { LazyDevice } from '../gpu/device-source.js';
 import type { TrainingLog } from '../training/training-log.js';
 import type { TrainingOptions, TrainingStart } from '../training/training-run.js';
 import { openDevice } from './device.js';
+import { FaceFinder } from './face-finder.js';
 import { stopOnInterrupt } from './interrupt.js';
 import { noteOwn } from './note-own.js';
 import { type Progress, startBar, startStages } from './progress.js';
@@ -44,17 +45,18 @@ type ShownTraining<Start, Step, Validation> = Required<
     'gpu' | 'out' | 'metadata' | 'signal' | 'onStart' | 'onProgress' | 'onStep' | 'onCheckpoint'
   >
 > &
-  Pick<TrainingOptions<Start, Step, Validation>, 'resume' | 'checkpointEvery'>;
+  Pick<TrainingOptions<Start, Step, Validation>, 'resume' | 'checkpointEvery' | 'align'>;
 
 /**
  * Runs a training as a command: with a device that is opened when it is needed, a progress bar, a plot, a checkpoint at
  * Ctrl-C, and a last line about the outcome.
  */
 export async function runTrainingCommand<Start extends TrainingStart, Step extends { step: number }, Validation>(
-  { out, resume, checkpointEvery }: TrainingCommandOptions,
+  { out, resume, checkpointEvery, detector }: TrainingCommandOptions,
   display: TrainingDisplay<Start, Step, Validation>,
   train: (shown: ShownTraining<Start, Step, Validation>) => Promise<Outcome>,
 ): Promise<void> {
+  const finder = await FaceFinder.forFolder(detector);
   const device = new LazyDevice(openDevice);
   const stop = stopOnInterrupt();
   const preparing = startStages();
@@ -62,6 +64,7 @@ export async function runTrainingCommand<Start extends TrainingStart, Step exten
   try {
     const outcome = await train({
       gpu: device.open,
+      align: finder.aligner(),
       out,
       resume,
       checkpointEvery,
@@ -87,6 +90,7 @@ export async function runTrainingCommand<Start extends TrainingStart, Step exten
     preparing.stop();
     steps.stop();
     stop.release();
+    finder.close();
     await device.close();
   }
 }

@@ -114,6 +114,7 @@ export interface TrainingCommandOptions {
   config?: string;
   checkpointEvery?: number;
   resume?: boolean;
+  detector?: string;
 }
 
 /** Where a command's settings come from. */

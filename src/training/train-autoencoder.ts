@@ -51,14 +51,14 @@ export async function trainAutoencoder(options: TrainAutoencoderOptions): Promis
 async function autoencoderTraining(options: TrainAutoencoderOptions): Promise<AutoencoderTraining> {
   const { data, validationFaces = 96 } = options;
   const config = checkAutoencoderTraining(options.config);
-  const faces = await openFaceFolder(data, { split: 'train' });
+  const faces = await openFaceFolder(data, { split: 'train', align: options.align });
   const weights = Object.keys(config.sourceWeights).length
     ? sourceWeights(faces.entries, config.sourceWeights)
     : undefined;
   const batches = new FaceBatches({ count: faces.count, batchSize: config.batchSize, seed: config.seed, weights });
   const validation =
     validationFaces > 0
-      ? await openFacesIfAny(data, { split: 'val', limit: validationFaces }) // a folder may have none
+      ? await openFacesIfAny(data, { split: 'val', limit: validationFaces, align: options.align }) // a folder may have none
       : null;
   const unlabelled = new Array<number>(faces.count).fill(-1);
   await faces.batch([0]); // throws where no face is readable

@@ -103,8 +103,11 @@ interface JointFaces {
   weights: Float64Array | undefined;
 }
 
-async function readFaces({ data, onProgress }: TrainJointOptions, config: JointTrainingConfig): Promise<JointFaces> {
-  const set = await openFaceFolder(data, { split: 'train' });
+async function readFaces(
+  { data, align, onProgress }: TrainJointOptions,
+  config: JointTrainingConfig,
+): Promise<JointFaces> {
+  const set = await openFaceFolder(data, { split: 'train', align });
   const labelling = await labelFaces(set, (done, total) => onProgress?.('reading faces', done, total));
   const usable = [...labelling.labelled, ...labelling.unlabelled].sort((a, b) => a - b);
   const weights = Object.keys(config.sourceWeights).length
@@ -118,7 +121,10 @@ async function jointTraining(options: TrainJointOptions, config: JointTrainingCo
   const from = options.from && readKlt(options.from).tensors;
   if (from) checkTensors(from, new KltAutoencoder(config.model).entries(), 'the network');
   const faces = await readFaces(options, config);
-  const validation = validationFaces > 0 ? await openFacesIfAny(data, { split: 'val', limit: validationFaces }) : null;
+  const validation =
+    validationFaces > 0
+      ? await openFacesIfAny(data, { split: 'val', limit: validationFaces, align: options.align })
+      : null;
   const { set, labelling, usable } = faces;
   const watched = usesRecognizers(config);
   if (watched && labelling.labelled.length === 0) {

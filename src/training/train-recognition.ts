@@ -149,9 +149,13 @@ async function finishedResult(
 
 async function recognitionTraining(options: TrainRecognitionOptions): Promise<RecognitionTraining> {
   const { data, out, sources, teacher, codec, config, generatedFolder: folder = out } = options;
-  const faces = await openFaceFolder(data, { split: 'train', sources });
+  const faces = await openFaceFolder(data, { split: 'train', sources, align: options.align });
   // There may be none.
-  const validationFaces = await openFacesIfAny(data, { split: 'val', sources: options.validationSources ?? sources });
+  const validationFaces = await openFacesIfAny(data, {
+    split: 'val',
+    sources: options.validationSources ?? sources,
+    align: options.align,
+  });
   const labelling = await labelFaces(faces, (done, total) => options.onProgress?.('reading faces', done, total));
   const { labelled, classOf, identities } = labelling;
   const early = codec && (await deviceOf(options.gpu));

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CheckpointError } from '../common/errors.js';
 import type { AbortSignal } from '../common/platform-types.js';
-import type { FaceSet } from '../data/faces/face-set.js';
+import type { FaceAligner, FaceSet } from '../data/faces/face-set.js';
 import { prepareFolder, writeFileAtomic } from '../data/files/atomic-file.js';
 import { TRAINING_LOCK, withWriterLock } from '../data/files/writer-lock.js';
 import type { DeviceSource } from '../gpu/device-source.js';
@@ -22,6 +22,8 @@ export interface TrainingStart {
 export interface TrainingOptions<Start, Step, Validation> {
   /** Opened, where it is to be opened, when all else has been checked. */
   gpu: DeviceSource;
+  /** Finds the faces of photographs among the pictures; without it they are unreadable. */
+  align?: FaceAligner;
   /** Folder for checkpoint.safetensors, log.csv and model.safetensors. */
   out: string;
   /** Goes on from the checkpoint in `out`. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { ArgumentError, CameoError, ImageError } from '../../common/errors.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../pictures/align.js';
-import { readImage } from '../pictures/image.js';
+import { type RgbImage, readImage } from '../pictures/image.js';
 import { PICTURE_FORMATS } from '../pictures/picture-format.js';
 import { type FaceEntry, listFaces, type Split, type Unreadable } from './face-listing.js';
 import { FacePack } from './face-pack.js';
@@ -11,6 +11,9 @@ export { FACE_BYTES } from './face-pack.js';
 /** libvips decodes in Node's pool of four threads; a few more requests keep that pool busy while files are read. */
 const CONCURRENCY = 6;
 
+/** The aligned face of a photograph, RGB bytes of 96×112. @throws ImageError where there is none */
+export type FaceAligner = (photo: RgbImage, name: string) => Promise<Uint8Array>;
+
 export interface FaceFolderOptions {
   /** only this part of the set; all when absent */
   split?: Split;
@@ -18,6 +21,8 @@ export interface FaceFolderOptions {
   sources?: readonly string[];
   /** at most this many faces, spread evenly over the set; all when absent */
   limit?: number;
+  /** finds the face of a picture of another size than 96×112; such pictures are unreadable without it */
+  align?: FaceAligner;
 }
 
 export type LoadProgress = (done: number, total: number) => void;
@@ -46,7 +51,7 @@ export async function openFaceFolder(folder: string, options: FaceFolderOptions 
  * @throws FileError for a folder that cannot be read; FormatError for a bad manifest; ArgumentError for a bad limit
  */
 export async function openFacesIfAny(folder: string, options: FaceFolderOptions = {}): Promise<FaceSet | null> {
-  const { split, sources, limit } = options;
+  const { split, sources, limit, align } = options;
   if (limit !== undefined && (!Number.isInteger(limit) || limit < 1)) {
     throw new ArgumentError(`openFaceFolder: limit is ${limit}; expected a positive integer`);
   }
@@ -62,7 +67,7 @@ export async function openFacesIfAny(folder: string, options: FaceFolderOptions 
   }
   const pack = await FacePack.open(root, all.length);
   const entries = rows.map((row) => all[row]);
-  return new FaceSet(root, entries, unreadable, pack ? { pack, rows } : null, own);
+  return new FaceSet(root, entries, unreadable, pack ? { pack, rows } : null, own, align);
 }
 
 /** Faces by index, decoded on demand. The indices never change, whether or not a face turns out to be readable. */
@@ -72,6 +77,7 @@ export class FaceSet {
   readonly #unreadable: Unreadable[];
   readonly #faces: (Uint8Array | ImageError | undefined)[];
   readonly #pending = new Map<number, Promise<void>>();
+  readonly #found = new Set<number>();
 
   constructor(
     root: string,
@@ -81,6 +87,7 @@ export class FaceSet {
     readonly packed: { pack: FacePack; rows: readonly number[] } | null = null,
     /** Pictures of the folder that are left out, as Cameo made them. */
     readonly own = 0,
+    private readonly align?: FaceAligner,
   ) {
     this.root = root;
     this.entries = entries;
@@ -96,9 +103,12 @@ export class FaceSet {
       indices.map((index) => this.entries[index]),
       [],
       packed && { pack: packed.pack, rows: indices.map((index) => packed.rows[index]) },
+      0,
+      this.align,
     );
     indices.forEach((index, k) => {
       part.#faces[k] = this.#faces[index];
+      if (this.#found.has(index)) part.#found.add(k);
     });
     return part;
   }
@@ -106,6 +116,11 @@ export class FaceSet {
   /** Faces listed; those found unreadable are counted. */
   get count(): number {
     return this.entries.length;
+  }
+
+  /** Whether a face, once it is decoded, was found in a photograph and aligned. */
+  wasFound(index: number): boolean {
+    return this.#found.has(index);
   }
 
   /** What could not be used so far, by path; complete after `load()`. */
@@ -192,8 +207,13 @@ export class FaceSet {
     try {
       const image = await readImage(join(this.root, path), {
         name: path,
-        exactly: { width: FACE_WIDTH, height: FACE_HEIGHT },
+        exactly: this.align ? undefined : { width: FACE_WIDTH, height: FACE_HEIGHT },
       });
+      if (this.align && (image.width !== FACE_WIDTH || image.height !== FACE_HEIGHT)) {
+        this.#faces[index] = await this.align(image, path);
+        this.#found.add(index);
+        return;
+      }
       // A copy of exact size: the decoder's buffer may belong to a larger pool.
       this.#faces[index] = image.data.slice();
     } catch (error) {

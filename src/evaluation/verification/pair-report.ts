@@ -17,6 +17,8 @@ export interface PairReport extends RunMetadata {
     skippedPairs: number;
     /** Numbers, from 1, of folds that no pair is left of. */
     lostFolds: number[];
+    /** Id of the detector's weights, where faces were found by one. */
+    detector?: string;
   };
   /** Seconds that the embeddings took; those from the cache take none. */
   seconds: number;
@@ -43,6 +45,7 @@ export function pairReportMarkdown(report: PairReport, plot: string): string {
     listLines([
       `Pairs: ${figures.genuine} matched and ${figures.impostor} mismatched, ${folds.length} folds, ${data.images} pictures${skipped}${lost}`,
       `Recogniser: ${model.name} (weights ${model.id}), ${model.input}; ${model.embedding}`,
+      ...(data.detector === undefined ? [] : [`Landmarks: found by the detector with weights ${data.detector}`]),
       `Embeddings: in ${report.seconds.toFixed(0)} s`,
       ...metadataTexts(report),
     ]),

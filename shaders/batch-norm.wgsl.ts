@@ -20,10 +20,10 @@ fn merge(a: Moments, b: Moments) -> Moments {
 }`;
 
 /**
- * First half of the batch statistics: each invocation's mean and sum of squared deviations of x − origin, by Welford's
- * update within a block, which would come to a standstill in a long run. The origin, the first row, keeps a mean that is large beside the deviation out of all sums, so that they are
- * not rounded at its scale; the update makes any origin safe. Partials: [means | squares] of [parts, groups].
- * Welford 1962, "Note on a method for calculating corrected sums of squares and products".
+ * First half of the batch statistics: each invocation's mean and sum of squared deviations of x − origin, where the origin, the
+ * first row, keeps a mean that is large beside the deviation out of all sums. A block's sums are those of x − x₀ and of its
+ * square, x₀ being the block's first number: as x₀ is one of the n, Σd² is at most n times Σd² − (Σd)²/n, so that the difference
+ * loses few digits. Partials: [means | squares] of [parts, groups].
  */
 export function partialMomentsShader(width: ChannelWidth): Shader {
   const V = vectorType(width);
@@ -41,15 +41,17 @@ ${linearHead} {
   var total = Moments(0.0, V(), V());
   for (var begin = i; begin < plan.rows * plan.groups; begin += ${SUM_BLOCK}u * plan.threads) {
     let end = min(begin + ${SUM_BLOCK}u * plan.threads, plan.rows * plan.groups);
-    var block = Moments(0.0, V(), V());
-    for (var at = begin; at < end; at += plan.threads) {
-      let x = xs[at] - origin;
-      let delta = x - block.mean;
-      block.count += 1.0;
-      block.mean += delta * (1.0 / block.count);
-      block.squares += delta * (x - block.mean);
+    let first = xs[begin];
+    var sum = V();
+    var squares = V();
+    for (var at = begin + plan.threads; at < end; at += plan.threads) {
+      let d = xs[at] - first;
+      sum += d;
+      squares = fma(d, d, squares);
     }
-    total = merge(total, block);
+    let count = f32((end - begin + plan.threads - 1u) / plan.threads);
+    let mean = sum / count;
+    total = merge(total, Moments(count, first - origin + mean, squares - sum * mean));
   }
   partials[i] = total.mean;
   partials[plan.threads + i] = total.squares;
@@ -146,7 +148,63 @@ ${linearHead} {
   );
 }
 
-/** Partial sums [parts, groups] of the gradients of beta and gamma: of dy, and of dy·(x − mean)/√(variance + eps). */
+/**
+ * Adds up the parts of 2 or 3 arrays of partial sums, [arrays, parts, groups], each to an array of its own. With one lane an
+ * invocation adds those of one group of channels, in blocks; with more (a power of two, ≤ parts) a workgroup does, in a tree.
+ */
+export function foldGradientsShader(width: ChannelWidth, lanes: number, arrays: 2 | 3): Shader {
+  const V = vectorType(width);
+  return shader(
+    { partials: read(V), sums0: write(V), sums1: write(V), sums2: arrays === 3 && write(V), plan: walkPlan },
+    (declarations) => wgsl`
+alias V = ${V};
+${declarations}
+const ARRAYS = ${arrays}u;
+fn store(place: u32, sum: V) {
+  let group = place % plan.groups;
+  switch place / plan.groups {
+    case 0u: { sums0[group] = sum; }
+#if ${arrays === 3}
+    case 2u: { sums2[group] = sum; }
+#endif
+    default: { sums1[group] = sum; }
+  }
+}
+
+#if ${lanes === 1}
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= ARRAYS * plan.groups) { return; }
+  let first = i / plan.groups * plan.threads + i % plan.groups;
+  var total = V();
+  for (var begin = 0u; begin < plan.parts; begin += ${SUM_BLOCK}u) {
+    var block = V();
+    for (var part = begin; part < min(begin + ${SUM_BLOCK}u, plan.parts); part++) { block += partials[first + part * plan.groups]; }
+    total += block;
+  }
+  store(i, total);
+}
+#else
+var<workgroup> lanes: array<V, ${lanes}>;
+@compute @workgroup_size(${lanes})
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let i = wid.x + wid.y * nwg.x;
+  if (i >= ARRAYS * plan.groups) { return; }
+  let first = i / plan.groups * plan.threads + i % plan.groups;
+  var total = V();
+  for (var part = lid; part < plan.parts; part += ${lanes}u) { total += partials[first + part * plan.groups]; }
+  lanes[lid] = total;
+  for (var half = ${lanes / 2}u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (lid < half) { lanes[lid] += lanes[lid + half]; }
+  }
+  if (lid == 0u) { store(i, lanes[0]); }
+}
+#endif`,
+  );
+}
+
+/** Partial sums [2, parts, groups] of the gradients of beta and gamma: of dy, and of dy·(x − mean)/√(variance + eps). */
 export function partialGradientsShader(width: ChannelWidth, eps: number): Shader {
   const V = vectorType(width);
   return shader(
@@ -155,8 +213,7 @@ export function partialGradientsShader(width: ChannelWidth, eps: number): Shader
       dys: read(V),
       means: read(V),
       variances: read(V),
-      partialBetas: write(V),
-      partialGammas: write(V),
+      partials: write(V),
       plan: walkPlan,
     },
     (declarations) => wgsl`
@@ -182,8 +239,8 @@ ${linearHead} {
     sums += sum;
     products += product;
   }
-  partialBetas[i] = sums;
-  partialGammas[i] = products / sqrt(variances[group] + ${f32Literal(eps)});
+  partials[i] = sums;
+  partials[plan.threads + i] = products / sqrt(variances[group] + ${f32Literal(eps)});
 }`,
   );
 }

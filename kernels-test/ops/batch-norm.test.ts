@@ -71,6 +71,22 @@ test('a mean that is large beside the deviation costs no precision', async () =>
   }
 });
 
+test('numbers far from the rest, such as the first of all, cost no precision', async () => {
+  const shape = [4, 17, 19, 8];
+  const withOutliers = (k: number, size: number) =>
+    k === 0 ? randomValues(size, 5).map((value, at) => (at % 2368 < 8 ? 300 : value)) : undefined;
+  for (const choose of Object.values(PLANS)) {
+    await checkOp({
+      op: 'batchNormTraining',
+      attrs,
+      inputs: perChannel(shape, 2),
+      values: withOutliers,
+      implementation: batchNormTrainingOp(choose),
+      sumLength: 4 * 17 * 19,
+    });
+  }
+});
+
 test('the statistics that a layer sees, and the running ones that follow in place', async () => {
   const gpu = await testGpu();
   const shape = [3, 5, 7, 10];

@@ -1,4 +1,5 @@
 import {
+  foldGradientsShader,
   inferenceInputGradientShader,
   momentsShader,
   normalizeShader,
@@ -38,9 +39,18 @@ export function normalizeKernel(config: ChannelWalk, eps: number): Kernel {
   };
 }
 
-/** Bindings x, dy, mean, variance, partial sums of dBeta and of dGamma, each [parts, channels]. */
+/** Bindings x, dy, mean, variance, partial sums of dBeta and of dGamma, [2, parts, channels]. */
 export function partialGradientsKernel(config: ChannelWalk, eps: number): Kernel {
   return walkKernel('batch norm partial gradients', partialGradientsShader(config.width, eps), config);
+}
+
+/** Bindings partial sums [arrays, parts, channels], and the sums over the parts of each array. */
+export function foldGradientsKernel(config: ChannelWalk, arrays: 2 | 3): Kernel {
+  return {
+    label: 'batch norm fold gradients',
+    ...foldGradientsShader(config.width, config.lanes, arrays),
+    workgroups: foldGrid(config, arrays),
+  };
 }
 
 /** Bindings x, dy, gamma, mean, variance, dBeta, dGamma, dx. */

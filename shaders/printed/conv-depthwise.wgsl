@@ -21,9 +21,9 @@ fn applyEpilogue(sum: vec2f, numbers: Epilogue) -> vec2f {
 fn storeDest(n: i32, h: i32, w: i32, unit: i32, value: V) { dest[((n * DEST_H + h) * DEST_W + w) * UNITS + unit] = value; }
 const STEPS_H = 28;
 const STRIP_STEPS = 28;
-const STRIP_PIXELS = 6;
+const STRIP_PIXELS = 4;
 const STRIPS_H = 1;
-const STRIPS_W = 4;
+const STRIPS_W = 6;
 const OLDEST = 2; // steps until the window has passed
 
 @compute @workgroup_size(64)
@@ -60,32 +60,20 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
   let inside4 = true;
   let at4 = column4 * UNITS + unit;
   let column5 = strip * 1 + 4;
-  let inside5 = true;
-  let at5 = column5 * UNITS + unit;
-  let column6 = strip * 1 + 5;
-  let inside6 = true;
-  let at6 = column6 * UNITS + unit;
-  let column7 = strip * 1 + 6;
-  let inside7 = column7 >= 0 && column7 < SOURCE_W;
-  let at7 = clamp(column7, 0, SOURCE_W - 1) * UNITS + unit;
+  let inside5 = column5 >= 0 && column5 < SOURCE_W;
+  let at5 = clamp(column5, 0, SOURCE_W - 1) * UNITS + unit;
   var sum0_0_0 = V();
   var sum0_0_1 = V();
   var sum0_0_2 = V();
   var sum0_0_3 = V();
-  var sum0_0_4 = V();
-  var sum0_0_5 = V();
   var sum1_0_0 = V();
   var sum1_0_1 = V();
   var sum1_0_2 = V();
   var sum1_0_3 = V();
-  var sum1_0_4 = V();
-  var sum1_0_5 = V();
   var sum2_0_0 = V();
   var sum2_0_1 = V();
   var sum2_0_2 = V();
   var sum2_0_3 = V();
-  var sum2_0_4 = V();
-  var sum2_0_5 = V();
   // A trip count the compiler cannot see: Mesa would unroll the loop and take seconds over the result.
   let end = min(min(STRIP_STEPS, STEPS_H - first), i32(arrayLength(&dest))) + OLDEST;
   for (var step = 0; step < end; step++) {
@@ -99,8 +87,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
       let x3 = select(V(), source[row + at3], insideRow && inside3);
       let x4 = select(V(), source[row + at4], insideRow && inside4);
       let x5 = select(V(), source[row + at5], insideRow && inside5);
-      let x6 = select(V(), source[row + at6], insideRow && inside6);
-      let x7 = select(V(), source[row + at7], insideRow && inside7);
       sum0_0_0 = fma(x0, w0_0, sum0_0_0);
       sum1_0_0 = fma(x0, w1_0, sum1_0_0);
       sum2_0_0 = fma(x0, w2_0, sum2_0_0);
@@ -137,24 +123,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
       sum0_0_3 = fma(x5, w0_2, sum0_0_3);
       sum1_0_3 = fma(x5, w1_2, sum1_0_3);
       sum2_0_3 = fma(x5, w2_2, sum2_0_3);
-      sum0_0_4 = fma(x4, w0_0, sum0_0_4);
-      sum1_0_4 = fma(x4, w1_0, sum1_0_4);
-      sum2_0_4 = fma(x4, w2_0, sum2_0_4);
-      sum0_0_4 = fma(x5, w0_1, sum0_0_4);
-      sum1_0_4 = fma(x5, w1_1, sum1_0_4);
-      sum2_0_4 = fma(x5, w2_1, sum2_0_4);
-      sum0_0_4 = fma(x6, w0_2, sum0_0_4);
-      sum1_0_4 = fma(x6, w1_2, sum1_0_4);
-      sum2_0_4 = fma(x6, w2_2, sum2_0_4);
-      sum0_0_5 = fma(x5, w0_0, sum0_0_5);
-      sum1_0_5 = fma(x5, w1_0, sum1_0_5);
-      sum2_0_5 = fma(x5, w2_0, sum2_0_5);
-      sum0_0_5 = fma(x6, w0_1, sum0_0_5);
-      sum1_0_5 = fma(x6, w1_1, sum1_0_5);
-      sum2_0_5 = fma(x6, w2_1, sum2_0_5);
-      sum0_0_5 = fma(x7, w0_2, sum0_0_5);
-      sum1_0_5 = fma(x7, w1_2, sum1_0_5);
-      sum2_0_5 = fma(x7, w2_2, sum2_0_5);
     }
     if (step >= OLDEST) {
       let destRow = (first + step - OLDEST) * 1;
@@ -163,26 +131,18 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
       { storeDest(n, destRow + 0, destColumn + 1, unit, applyEpilogue(sum2_0_1, numbers)); }
       { storeDest(n, destRow + 0, destColumn + 2, unit, applyEpilogue(sum2_0_2, numbers)); }
       { storeDest(n, destRow + 0, destColumn + 3, unit, applyEpilogue(sum2_0_3, numbers)); }
-      { storeDest(n, destRow + 0, destColumn + 4, unit, applyEpilogue(sum2_0_4, numbers)); }
-      { storeDest(n, destRow + 0, destColumn + 5, unit, applyEpilogue(sum2_0_5, numbers)); }
     }
     sum2_0_0 = sum1_0_0;
     sum2_0_1 = sum1_0_1;
     sum2_0_2 = sum1_0_2;
     sum2_0_3 = sum1_0_3;
-    sum2_0_4 = sum1_0_4;
-    sum2_0_5 = sum1_0_5;
     sum1_0_0 = sum0_0_0;
     sum1_0_1 = sum0_0_1;
     sum1_0_2 = sum0_0_2;
     sum1_0_3 = sum0_0_3;
-    sum1_0_4 = sum0_0_4;
-    sum1_0_5 = sum0_0_5;
     sum0_0_0 = V();
     sum0_0_1 = V();
     sum0_0_2 = V();
     sum0_0_3 = V();
-    sum0_0_4 = V();
-    sum0_0_5 = V();
   }
 }

@@ -50,10 +50,10 @@ function slidingWidth(channels: number, limits: KernelLimits): ChannelWidth {
 
 /**
  * Whether a sliding window with `kept` weights and sums fits into an invocation's registers, which reads `columns` columns. On
- * CPU adapters these numbers, and where they are read from, count as well: what is spilled costs more than wider strips save.
+ * CPU adapters these numbers, and where they are read from, count as well: wider strips spill, and take long to compile.
  */
 function windowFits(width: ChannelWidth, kept: number, columns: number, limits: KernelLimits): boolean {
-  return limits.software ? width * (kept + columns) + columns <= 80 : width * kept <= 96;
+  return limits.software ? width * (kept + columns) + columns <= 60 : width * kept <= 96;
 }
 
 const distinct = (values: number[]): number => new Set(values).size;

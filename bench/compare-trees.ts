@@ -27,7 +27,6 @@ import { leaveOutShaderCaches } from './shader-cache.js';
 interface Options extends Filters {
   batch: string;
   budget: number;
-  processor: boolean;
   out: string;
 }
 
@@ -76,20 +75,13 @@ async function compiled({ gpu }: Tree, task: Task): Promise<{ runnable: Runnable
 /** Milliseconds of a sample: long enough to hide what a wait costs, short enough to fall between what disturbs the machine. */
 const SAMPLE = 5;
 
-/** Milliseconds that all threads of this process have run: of a CPU adapter, that is what its kernels cost. */
-function processorTime(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
-}
-
 /** The least time that a run of each took, in turns until the budget is spent; five turns at least. */
-async function leastByTurns(runnables: readonly Runnable[], { budget, processor }: Options): Promise<number[]> {
-  const now = processor ? processorTime : () => performance.now();
+async function leastByTurns(runnables: readonly Runnable[], budget: number): Promise<number[]> {
   const time = async (runnable: Runnable, runs: number): Promise<number> => {
-    const start = now();
+    const start = performance.now();
     for (let k = 0; k < runs; k++) await runnable.run();
     await runnable.finish();
-    return now() - start;
+    return performance.now() - start;
   };
   const runs: number[] = [];
   for (const runnable of runnables) {
@@ -105,11 +97,11 @@ async function leastByTurns(runnables: readonly Runnable[], { budget, processor 
   return least;
 }
 
-async function compareTask(before: Tree, after: Tree, one: Task, two: Task, options: Options): Promise<Compared> {
+async function compareTask(before: Tree, after: Tree, one: Task, two: Task, budget: number): Promise<Compared> {
   const both = [await compiled(before, one), await compiled(after, two)];
   const [leastBefore, leastAfter] = await leastByTurns(
     both.map(({ runnable }) => runnable),
-    options,
+    budget,
   );
   for (const { runnable } of both) await runnable.dispose();
   return {
@@ -145,14 +137,14 @@ async function compare(other: string, options: Options): Promise<void> {
       (each) => nameOfNow(each.kind) === kind && nameOfNow(each.layer) === layer && each.batch === batch,
     );
     if (!same) continue; // what only one of them has cannot be compared
-    const result = await compareTask(before, after, same, task, options);
+    const result = await compareTask(before, after, same, task, options.budget);
     compared.push(result);
     console.log(
       `${kind.padEnd(27)} ${layer.padEnd(42)} ${result.time.toFixed(3)}  compile ${result.compile.toFixed(2)}`,
     );
   }
   const table = {
-    title: `${options.processor ? 'Processor time' : 'Time'} after, over that before`,
+    title: 'Time after, over time before',
     columns: ['Kind', 'Shapes', 'Geometric mean', 'of compiling', 'Slowest shape'],
     rows: kindRows(compared),
   };
@@ -178,7 +170,6 @@ const program = new Command('compare-trees')
   .option('--layers <text>', 'only layers whose name contains this, or of this network')
   .option('--kinds <list>', 'only these kinds, such as "conv forward,transposed" (parts of their names)')
   .option('--budget <ms>', 'milliseconds to spend on each, at least five samples', integer(1, 1e6), 500)
-  .option('--processor', 'compare processor time, for CPU adapters where other work shares the machine', false)
   .option('--out <folder>', 'where to write the result', join(PACKAGE_ROOT, 'results'))
   .action(async (other: string, options: Options) => {
     try {

@@ -45,7 +45,7 @@ export interface FileTime {
   cpuSeconds: number;
 }
 
-/** The files that took longest, a line each: seconds, and those of the processor without programs that they start. */
+/** The files that took longest, a line each: seconds, and those of the processor (see `FileRun`). */
 export function slowest(times: readonly FileTime[], count: number): string {
   const chosen = [...times].sort((a, b) => b.seconds - a.seconds).slice(0, count);
   const lines = chosen.map(

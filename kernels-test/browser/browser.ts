@@ -31,6 +31,12 @@ export interface TestBrowser {
 export const startBrowser = (name: BrowserName = 'Chromium'): Promise<TestBrowser | { missing: string }> =>
   name === 'Firefox' ? startFirefox() : startChromium();
 
+/** This process's environment, but for the Vulkan drivers that `openGpu` has chosen in it: with them Chromium finds no adapter. */
+function withoutDrivers(): NodeJS.ProcessEnv {
+  const { VK_DRIVER_FILES: _, VK_ICD_FILENAMES: __, ...rest } = process.env;
+  return rest;
+}
+
 /**
  * Starts headless Chromium: that of the system (Debian's path) or else the one in npm `@sparticuz/chromium`.
  *
@@ -48,6 +54,7 @@ async function startChromium(): Promise<TestBrowser | { missing: string }> {
       args: FLAGS,
       pipe: true,
       protocolTimeout: 0,
+      env: withoutDrivers(),
     });
     return {
       browser,

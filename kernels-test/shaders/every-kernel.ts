@@ -45,10 +45,9 @@ type Target = 'cpu' | 'gpu';
 
 const opened = new Map<string, Gpu>();
 
-function gpuOf(device: GPUDevice, target: Target): Gpu {
-  const found = opened.get(target);
-  if (found?.device === device) return found;
-  const gpu = new Gpu(device, {
+/** A GPU of the null backend that takes itself for one of the target. */
+export function nullGpu(device: GPUDevice, target: Target): Gpu {
+  return new Gpu(device, {
     vendor: '',
     architecture: '',
     device: '',
@@ -56,6 +55,12 @@ function gpuOf(device: GPUDevice, target: Target): Gpu {
     kind: target === 'cpu' ? 'lavapipe' : 'hardware',
     subgroupSize: target === 'cpu' ? 8 : 32,
   });
+}
+
+function gpuOf(device: GPUDevice, target: Target): Gpu {
+  const found = opened.get(target);
+  if (found?.device === device) return found;
+  const gpu = nullGpu(device, target);
   opened.set(target, gpu);
   return gpu;
 }

@@ -104,11 +104,12 @@ test('symbols of dependent quantization come back, lie where they say, and err l
       const gain = training.gain[qIndex][i % training.channels] - coarser;
       return data[face * count + i] * 2 ** (gain / 8);
     });
-  const scales = Float64Array.from({ length: count }, (_, i) => {
-    let sum = 0;
-    for (let face = 0; face < training.count; face++) sum += Math.abs(scaled(training.data, face, 0)[i]);
-    return sum / training.count / (2 * Math.LN2);
-  });
+  const scales = new Float64Array(count);
+  for (let face = 0; face < training.count; face++) {
+    scaled(training.data, face, 0).forEach((value, i) => {
+      scales[i] += Math.abs(value) / training.count / (2 * Math.LN2);
+    });
+  }
   const [plain, trellis] = [false, true].map((dependent) => new SymbolChooser(scales, dependent));
   const figures = [
     { chooser: plain, coarser: 0 },

@@ -43,8 +43,14 @@ gpu.device.label = 8;
 export const all = [Adam, defineOp, Tape, AutoencoderCodec, encodeMany, encodeToArchive, listAdapters, openGpu];
 `;
 
-/** Compiles `text` as a user's program. @throws Error with what the compiler says */
-function compile(compiler: string, text: string, options: Record<string, unknown>): void {
+/** A user's program, and how it is compiled. */
+interface Project {
+  text: string;
+  options: Record<string, unknown>;
+}
+
+/** Compiles programs, in one process, which reads the libraries once. @throws Error with what the compiler says */
+function compile(compiler: string, ...projects: readonly Project[]): void {
   const strict = {
     strict: true,
     noEmit: true,
@@ -54,10 +60,15 @@ function compile(compiler: string, text: string, options: Record<string, unknown
     exactOptionalPropertyTypes: false,
     target: 'es2022',
   };
-  const compilerOptions = { ...strict, types: [], ...options };
-  writeFileSync(join(home, 'user.ts'), text);
-  writeFileSync(join(home, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['user.ts'] }));
-  runNode(home, join(root, 'node_modules', compiler, 'bin', 'tsc'), '-p', join(home, 'tsconfig.json'));
+  const folder = mkdtempSync(join(home, 'programs-'));
+  const configs = projects.map(({ text, options }, k) => {
+    const path = join(folder, `tsconfig-${k}.json`);
+    writeFileSync(join(folder, `user-${k}.ts`), text);
+    const compilerOptions = { ...strict, types: [], ...options };
+    writeFileSync(path, JSON.stringify({ compilerOptions, files: [`user-${k}.ts`] }));
+    return path;
+  });
+  runNode(home, join(root, 'node_modules', compiler, 'bin', 'tsc'), '--build', ...configs);
 }
 
 test('the package is built', () => {
@@ -68,15 +79,18 @@ test('the package is built', () => {
 
 for (const compiler of COMPILERS) {
   test(`${compiler}: the types need nothing else, with lib "dom" and without, and check what they should`, () => {
-    compile(compiler, PROGRAM, { lib: ['es2022', 'dom'], ...RESOLUTIONS[0] });
-    compile(compiler, PROGRAM, { lib: ['es2022'], ...RESOLUTIONS[1] });
+    compile(
+      compiler,
+      { text: PROGRAM, options: { lib: ['es2022', 'dom'], ...RESOLUTIONS[0] } },
+      { text: PROGRAM, options: { lib: ['es2022'], ...RESOLUTIONS[1] } },
+    );
   });
 }
 
 test('a mistake in a program is found', () => {
   const wrong = PROGRAM.replaceAll('// @ts-expect-error', '//');
   const options = { lib: ['es2022', 'dom'], ...RESOLUTIONS[0] };
-  assert.throws(() => compile('typescript', wrong, options), /TS2345[\s\S]*TS2322/);
+  assert.throws(() => compile('typescript', { text: wrong, options }), /TS2345[\s\S]*TS2322/);
 });
 
 /** Ours are the program's own WebGPU types: what comes out of the engine goes where those are expected, and back. */
@@ -96,15 +110,12 @@ test("@webgpu/types, @types/node and the newest compiler's own WebGPU types: our
     symlinkSync(join(root, 'node_modules', name), join(modules, name));
   }
   const common = { ...RESOLUTIONS[1], lib: ['es2022', 'dom'] };
-  for (const [compiler, types] of [
-    ['typescript-5.6', ['@webgpu/types', 'node']],
-    ['typescript-5.9', ['@webgpu/types']],
-    ['typescript', []],
-  ] as const) {
-    compile(compiler, PROGRAM + OWN_TYPES, { ...common, types });
-  }
+  const own = (...types: string[]): Project => ({ text: PROGRAM + OWN_TYPES, options: { ...common, types } });
+  compile('typescript-5.6', own('@webgpu/types', 'node'));
   // @types/node knows AbortSignal without "dom".
-  compile('typescript-5.9', PROGRAM, { ...RESOLUTIONS[0], lib: ['es2022'], types: ['node'] });
+  const nodes = { text: PROGRAM, options: { ...RESOLUTIONS[0], lib: ['es2022'], types: ['node'] } };
+  compile('typescript-5.9', own('@webgpu/types'), nodes);
+  compile('typescript', own());
 });
 
 test.after(() => rmSync(home, { recursive: true, force: true }));

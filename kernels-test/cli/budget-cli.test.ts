@@ -47,7 +47,7 @@ function assertComplaints(result: CliRun, code: number, patterns: readonly RegEx
 }
 
 test('encode, info, decode: within the budget, and like the picture that it was', async () => {
-  const budgets = [150, 200, 300, 500, 1000];
+  const budgets = [150, 300, 1000];
   mkdirSync(at('all-files'));
   for (const bytes of budgets) {
     const out = `files${bytes}`;

@@ -5,6 +5,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { unpackSwiftShader } from '../../src/gpu/node/swiftshader.js';
 import { builtFolder, temporaryFolder } from '../cli/cli-fixture.js';
+import { THOROUGH } from '../helpers/thorough.js';
 
 /*
  * The GPU in Workers: on a machine without drivers, several at once, and Workers that end while the GPU works. All of it in
@@ -179,10 +180,10 @@ test('a Worker is terminated while it waits for the GPU: the process goes on', a
 
 test('endWorker ends a Worker at any moment, also while it records, opens its device, or has none', async () => {
   const main = `
-    for (let round = 0; round < 16; round++) {
+    for (let round = 0; round < ${THOROUGH ? 16 : 8}; round++) {
       const worker = start({});
       if (round % 4 > 0) await said(worker);
-      await sleep(round * 3);
+      await sleep(round * ${THOROUGH ? 3 : 6});
       if (await endWorker(worker) === undefined) throw new Error('no exit code');
     }
     const idle = new Worker('setInterval(() => {}, 1000)', { eval: true });

@@ -50,8 +50,8 @@ export const FIXTURES = ['bitstream-vectors.json', 'bitstream-vectors.safetensor
   here(`../codec/${name}`),
 );
 
-/** SwiftShader takes long to compile; these leave out shapes, but no kernel. */
-export const ENVIRONMENT = { CAMEO_RANDOM_SHAPES: '0:20', CAMEO_FEW_SHAPES: '1' };
+/** What test files read of the environment. SwiftShader takes long to compile; these leave out shapes, but no kernel. */
+export const ENVIRONMENT = { CAMEO_RANDOM_SHAPES: '0:20', CAMEO_FEW_SHAPES: '1', CAMEO_TEST_THOROUGH: '' };
 
 /**
  * Those that take longest. A browser's compiler of WGSL is that of Node or, in Firefox, wgpu's; the other files show that

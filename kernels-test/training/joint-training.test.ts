@@ -32,7 +32,7 @@ const CONFIG: JointTrainingConfig = {
     analysis: net,
     synthesis: net,
   },
-  batchSize: 4,
+  batchSize: 2,
   stages: [
     { ...DEFAULT_STAGE, name: 'codec', steps: 3, quantization: 'noise', ssim: 0.1 },
     { ...DEFAULT_STAGE, name: 'joint', steps: 4, distance: 4, cosface: 0.1 },
@@ -65,7 +65,7 @@ test('the stages train what they say, and a run that was stopped in each of them
     data: await data,
     recognizers: [watcher],
     checkpointEvery: 2,
-    validationFaces: 4,
+    validationFaces: 2,
   };
   const whole = join(folder, 'whole');
   const distances: number[] = [];

@@ -123,7 +123,7 @@ test('no test file of this repository is lost', () => {
 test('the folders of the tests mirror those of what they test', () => {
   const foldersIn = (folder: string): string[] =>
     readdirSync(folder, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []));
-  const tested = [...foldersIn(join(TESTS, '../src')), 'shaders', 'bench', 'web'];
+  const tested = [...foldersIn(join(TESTS, '../src')), 'shaders', 'bench', 'web', 'docs'];
   const own = ['browser', 'helpers', 'package', 'runner'];
   assert.equal(
     foldersIn(TESTS).filter((name) => !tested.includes(name) && !own.includes(name)),

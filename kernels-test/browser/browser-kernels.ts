@@ -25,6 +25,7 @@ const LEFT_OUT: Record<string, string> = {
   'bench-peers': 'gives its peers the device of Node',
   'face-codec': 'reads photographs; browser-codec.test.ts has the codec in a page',
   'compare-codecs': 'runs codecs of Node',
+  'compare-identification': 'runs codecs of Node, and keeps files',
   'conv-matrix': "compiles on Dawn's null backend",
   'crop-faces': 'its codec is fitted to photographs',
   'demo-faces': 'reads photographs',

@@ -95,7 +95,7 @@ const loadCoefficients = `
   let slope = coefficients[4u * plan.groups + group];`;
 
 /**
- * Partial sums [3, parts, groups] of the gradients of beta, gamma and the slope, in one walk: of dz, of
+ * Partial sums [parts, groups] of the gradients of beta, gamma and the slope, in one walk: of dz, of
  * dz·(x − mean)/√(variance + eps), and of dy·z where z ≤ 0, with z computed again from x.
  */
 export function batchNormPreluPartialGradientsShader(width: ChannelWidth): Shader {
@@ -105,7 +105,9 @@ export function batchNormPreluPartialGradientsShader(width: ChannelWidth): Shade
       xs: read(V),
       dys: read(V),
       coefficients: read(V),
-      partials: write(V),
+      partialBetas: write(V),
+      partialGammas: write(V),
+      partialSlopes: write(V),
       plan: walkPlan,
     },
     (declarations) => wgsl`
@@ -140,9 +142,9 @@ ${linearHead} {
     products += product;
     belows += below;
   }
-  partials[i] = keepNanOf(sums, largest);
-  partials[plan.threads + i] = keepNanOf(products * inverse, largest);
-  partials[2u * plan.threads + i] = keepNanOf(belows, largest);
+  partialBetas[i] = keepNanOf(sums, largest);
+  partialGammas[i] = keepNanOf(products * inverse, largest);
+  partialSlopes[i] = keepNanOf(belows, largest);
 }`,
   );
 }

@@ -148,63 +148,7 @@ ${linearHead} {
   );
 }
 
-/**
- * Adds up the parts of 2 or 3 arrays of partial sums, [arrays, parts, groups], each to an array of its own. With one lane an
- * invocation adds those of one group of channels, in blocks; with more (a power of two, ≤ parts) a workgroup does, in a tree.
- */
-export function foldGradientsShader(width: ChannelWidth, lanes: number, arrays: 2 | 3): Shader {
-  const V = vectorType(width);
-  return shader(
-    { partials: read(V), sums0: write(V), sums1: write(V), sums2: arrays === 3 && write(V), plan: walkPlan },
-    (declarations) => wgsl`
-alias V = ${V};
-${declarations}
-const ARRAYS = ${arrays}u;
-fn store(place: u32, sum: V) {
-  let group = place % plan.groups;
-  switch place / plan.groups {
-    case 0u: { sums0[group] = sum; }
-#if ${arrays === 3}
-    case 2u: { sums2[group] = sum; }
-#endif
-    default: { sums1[group] = sum; }
-  }
-}
-
-#if ${lanes === 1}
-${linearHead} {
-  let i = ${linearIndex};
-  if (i >= ARRAYS * plan.groups) { return; }
-  let first = i / plan.groups * plan.threads + i % plan.groups;
-  var total = V();
-  for (var begin = 0u; begin < plan.parts; begin += ${SUM_BLOCK}u) {
-    var block = V();
-    for (var part = begin; part < min(begin + ${SUM_BLOCK}u, plan.parts); part++) { block += partials[first + part * plan.groups]; }
-    total += block;
-  }
-  store(i, total);
-}
-#else
-var<workgroup> lanes: array<V, ${lanes}>;
-@compute @workgroup_size(${lanes})
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, @builtin(local_invocation_index) lid: u32) {
-  let i = wid.x + wid.y * nwg.x;
-  if (i >= ARRAYS * plan.groups) { return; }
-  let first = i / plan.groups * plan.threads + i % plan.groups;
-  var total = V();
-  for (var part = lid; part < plan.parts; part += ${lanes}u) { total += partials[first + part * plan.groups]; }
-  lanes[lid] = total;
-  for (var half = ${lanes / 2}u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (lid < half) { lanes[lid] += lanes[lid + half]; }
-  }
-  if (lid == 0u) { store(i, lanes[0]); }
-}
-#endif`,
-  );
-}
-
-/** Partial sums [2, parts, groups] of the gradients of beta and gamma: of dy, and of dy·(x − mean)/√(variance + eps). */
+/** Partial sums [parts, groups] of the gradients of beta and gamma: of dy, and of dy·(x − mean)/√(variance + eps). */
 export function partialGradientsShader(width: ChannelWidth, eps: number): Shader {
   const V = vectorType(width);
   return shader(
@@ -213,7 +157,8 @@ export function partialGradientsShader(width: ChannelWidth, eps: number): Shader
       dys: read(V),
       means: read(V),
       variances: read(V),
-      partials: write(V),
+      partialBetas: write(V),
+      partialGammas: write(V),
       plan: walkPlan,
     },
     (declarations) => wgsl`
@@ -239,8 +184,8 @@ ${linearHead} {
     sums += sum;
     products += product;
   }
-  partials[i] = sums;
-  partials[plan.threads + i] = products / sqrt(variances[group] + ${f32Literal(eps)});
+  partialBetas[i] = sums;
+  partialGammas[i] = products / sqrt(variances[group] + ${f32Literal(eps)});
 }`,
   );
 }

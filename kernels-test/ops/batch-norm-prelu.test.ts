@@ -108,8 +108,8 @@ test('inference sums up the parameters’ gradients only where one is wanted', a
       return gpu.dispatches - before;
     }),
   );
-  // The coefficients, then one pass: that of dx, or that of the partial sums, which one more adds up.
-  assert.equal(dispatches, [2, 3, 3, 3]);
+  // The coefficients, then one pass: that of dx, or that of the partial sums, which three more fold.
+  assert.equal(dispatches, [2, 5, 5, 5]);
 });
 
 test('a Sequential runs a BatchNorm and the PReLU after it as one operation, under the names of the two', async () => {

@@ -63,9 +63,9 @@ export function walkKernel(label: string, shader: Shader, config: ChannelWalk): 
   return { label, ...shader, workgroups: walkGrid(config) };
 }
 
-/** Grid of a kernel that folds the parts of each group, of one array or of several. */
-export function foldGrid({ groups, lanes }: ChannelWalk, arrays = 1): [number, number, number] {
-  return lanes === 1 ? elementGrid(arrays * groups) : linearGrid(arrays * groups);
+/** Grid of a kernel that folds the parts of each group. */
+export function foldGrid({ groups, lanes }: ChannelWalk): [number, number, number] {
+  return lanes === 1 ? elementGrid(groups) : linearGrid(groups);
 }
 
 /** Channels of an invocation, a divisor of their number. */

@@ -1,7 +1,6 @@
 import { withDefaults } from '../../common/arguments.js';
 import { ArgumentError, ShapeError } from '../../common/errors.js';
 import type { Shape, ShapeRule } from '../../common/shapes.js';
-import type { Kernel } from '../../gpu/kernel.js';
 import {
   type ChannelWalk,
   chooseWalk,
@@ -13,9 +12,9 @@ import { dispatch, dispatchInPlace, dispatchMany } from '../../tensor/dispatch.j
 import { apply, type Op } from '../../tensor/tape.js';
 import { scope, type Tensor } from '../../tensor/tensor.js';
 import { checkFloat32 } from '../float32-constants.js';
+import { sumRows } from '../reduce.js';
 import { checkInputs, checkMinRank, checkPerChannel, checkPositive } from '../shape-checks.js';
 import {
-  foldGradientsKernel,
   inferenceInputGradientKernel,
   momentsKernel,
   normalizeKernel,
@@ -76,26 +75,16 @@ export function statistics(x: Tensor, choose: WalkChoice): Tensor[] {
   });
 }
 
-/** Runs a kernel that makes partial sums [arrays, parts, channels], and adds up the parts: [channels] of each array. */
-export function foldGradients(
-  partialSums: Kernel,
-  inputs: readonly Tensor[],
-  config: ChannelWalk,
-  arrays: 2 | 3,
-): Tensor[] {
-  const plan = walkScalars(config);
-  const shape = partialsShape(config);
-  const sums = Array.from({ length: arrays }, () => shape.slice(1));
-  return scope(inputs[0].gpu, () => {
-    const partials = dispatch(partialSums, inputs, [arrays, ...shape], plan);
-    return dispatchMany(foldGradientsKernel(config, arrays), [partials], sums, plan);
-  });
-}
-
 /** [dBeta, dGamma]. */
 function channelGradients(x: Tensor, dy: Tensor, mean: Tensor, variance: Tensor, choose: WalkChoice, eps: number) {
   const config = planFor(x, choose, 'sum');
-  return foldGradients(partialGradientsKernel(config, eps), [x, dy, mean, variance], config, 2);
+  const shape = partialsShape(config);
+  const kernel = partialGradientsKernel(config, eps);
+  return scope(x.gpu, () =>
+    dispatchMany(kernel, [x, dy, mean, variance], [shape, shape], walkScalars(config)).map((partials) =>
+      sumRows(partials, config.parts, mean.size),
+    ),
+  );
 }
 
 /** The training form, walking tensors as `choose` says. */

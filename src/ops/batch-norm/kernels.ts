@@ -1,5 +1,4 @@
 import {
-  foldGradientsShader,
   inferenceInputGradientShader,
   momentsShader,
   normalizeShader,
@@ -39,18 +38,9 @@ export function normalizeKernel(config: ChannelWalk, eps: number): Kernel {
   };
 }
 
-/** Bindings x, dy, mean, variance, partial sums of dBeta and of dGamma, [2, parts, channels]. */
+/** Bindings x, dy, mean, variance, partial sums of dBeta and of dGamma, each [parts, channels]. */
 export function partialGradientsKernel(config: ChannelWalk, eps: number): Kernel {
   return walkKernel('batch norm partial gradients', partialGradientsShader(config.width, eps), config);
-}
-
-/** Bindings partial sums [arrays, parts, channels], and the sums over the parts of each array. */
-export function foldGradientsKernel(config: ChannelWalk, arrays: 2 | 3): Kernel {
-  return {
-    label: 'batch norm fold gradients',
-    ...foldGradientsShader(config.width, config.lanes, arrays),
-    workgroups: foldGrid(config, arrays),
-  };
 }
 
 /** Bindings x, dy, gamma, mean, variance, dBeta, dGamma, dx. */

@@ -7,9 +7,16 @@ import {
 import type { SlopeKind } from '../../../shaders/prelu.wgsl.js';
 import type { Shape, ShapeRule } from '../../common/shapes.js';
 import type { Kernel } from '../../gpu/kernel.js';
-import { type ChannelWalk, chooseWalk, walkGrid, walkKernel, walkScalars } from '../../kernels/channel-walk.js';
+import {
+  type ChannelWalk,
+  chooseWalk,
+  partialsShape,
+  walkGrid,
+  walkKernel,
+  walkScalars,
+} from '../../kernels/channel-walk.js';
 import { elementKernel } from '../../kernels/elementwise.js';
-import { dispatch } from '../../tensor/dispatch.js';
+import { dispatch, dispatchMany } from '../../tensor/dispatch.js';
 import { apply, type Op } from '../../tensor/tape.js';
 import { scope, type Tensor } from '../../tensor/tensor.js';
 import { checkSlope } from '../prelu.js';
@@ -21,7 +28,6 @@ import {
   batchNormShape,
   type EpsOption,
   epsAttr,
-  foldGradients,
   INFERENCE_INPUTS,
   planFor,
   statistics,
@@ -66,7 +72,7 @@ export function coefficientsKernel(channels: number, eps: number): Kernel {
   return elementKernel('batch norm prelu coefficients', coefficientsShader(eps), channels);
 }
 
-/** Bindings x, dy, coefficients, partial sums of dBeta, of dGamma and of the slope's gradient, [3, parts, channels]. */
+/** Bindings x, dy, coefficients, partial sums of dBeta, of dGamma and of the slope's gradient, each [parts, channels]. */
 export function batchNormPreluPartialGradientsKernel(config: ChannelWalk): Kernel {
   return walkKernel('batch norm prelu partial gradients', batchNormPreluPartialGradientsShader(config.width), config);
 }
@@ -97,13 +103,15 @@ function coefficientsOf(inputs: readonly Tensor[], eps: number): Tensor {
 /** [dBeta, dGamma, dSlope], the last of `slopes` values. */
 function parameterGradients(x: Tensor, dy: Tensor, coefficients: Tensor, slopes: number, choose: WalkChoice) {
   const config = planFor(x, choose, 'sum');
-  const [dBeta, dGamma, dSlopes] = foldGradients(
+  const shape = partialsShape(config);
+  const channels = shape[1];
+  const partials = dispatchMany(
     batchNormPreluPartialGradientsKernel(config),
     [x, dy, coefficients],
-    config,
-    3,
+    [shape, shape, shape],
+    walkScalars(config),
   );
-  return [dBeta, dGamma, slopes === dSlopes.size ? dSlopes : sumRows(dSlopes, dSlopes.size, 1)];
+  return [channels, channels, slopes].map((size, k) => sumRows(partials[k], partials[k].size / size, size));
 }
 
 /** dx. Inputs x, dy, coefficients, and in the training form dBeta and dGamma. */

@@ -29,6 +29,7 @@ const LEFT_OUT: Record<string, string> = {
   'conv-matrix': "compiles on Dawn's null backend",
   'crop-faces': 'its codec is fitted to photographs',
   'demo-faces': 'reads photographs',
+  'detector-training': 'trains on files',
   dlib: 'reads photographs',
   'embed-pictures': 'reads photographs',
   'face-detector': 'reads photographs',
@@ -70,6 +71,8 @@ const SLOW = [
   'mtcnn',
   'random-shapes-1',
   'recorded-step',
+  'single-shot',
+  'single-shot-faces',
   'winograd',
 ];
 

@@ -61,7 +61,7 @@ const BYTE = 1 / 128;
 
 async function check(image: RgbImage, windows: readonly CropWindow[], side: number): Promise<void> {
   const picture = new GpuPicture(await testGpu(), image);
-  const crops = picture.crops(windows, side);
+  const crops = picture.crops(windows, { width: side, height: side });
   const actual = await crops.read();
   crops.dispose();
   picture.dispose();
@@ -108,7 +108,7 @@ test('large parts come from halved copies', async () => {
 test('at whole steps the pixels are those of the picture', async () => {
   const image = noise(30, 26, 6);
   const picture = new GpuPicture(await testGpu(), image);
-  const crops = picture.crops([{ left: 4, top: 2, step: 1 }], 24);
+  const crops = picture.crops([{ left: 4, top: 2, step: 1 }], { width: 24, height: 24 });
   const actual = await crops.read();
   crops.dispose();
   picture.dispose();
@@ -126,7 +126,7 @@ test('what lies outside of the picture is black', async () => {
       { left: -1e6, top: -1e6, step: 1 },
       { left: 16, top: 0, step: 5 },
     ],
-    6,
+    { width: 6, height: 5 },
   );
   for (const value of await crops.read()) assert.is(value, -127.5 / 128);
   crops.dispose();

@@ -127,7 +127,7 @@ function detectionKernels(device: GPUDevice): Promise<KernelText[]> {
   const gpu = gpuOf(device, 'cpu');
   return kernelsRunBy(gpu, 'the crops of a picture', () => {
     const picture = new GpuPicture(gpu, { width: 2, height: 2, data: new Uint8Array(12) });
-    picture.crops([{ left: 0, top: 0, step: 1 }], 2);
+    picture.crops([{ left: 0, top: 0, step: 1 }], { width: 2, height: 2 });
     picture.dispose();
   });
 }

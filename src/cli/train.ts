@@ -3,6 +3,7 @@ import { addTrainAdapted } from './train-adapted.js';
 import { addTrainArchitectures } from './train-architectures.js';
 import { addTrainAutoencoder } from './train-autoencoder.js';
 import { addTrainCodec } from './train-codec.js';
+import { addTrainDetector } from './train-detector.js';
 import { addTrainLosses } from './train-losses.js';
 import { addTrainRecognition } from './train-recognition.js';
 import { addTrainRecognitionFaces } from './train-recognition-faces.js';
@@ -19,4 +20,5 @@ export function addTrainCommand(program: Command): void {
   addTrainArchitectures(train);
   addTrainAdapted(train);
   addTrainLosses(train);
+  addTrainDetector(train);
 }

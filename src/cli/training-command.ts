@@ -4,7 +4,7 @@ import type { LinePlotOptions } from '../evaluation/reports/plot-svg.js';
 import { linePlot } from '../evaluation/reports/plot-svg.js';
 import { LazyDevice } from '../gpu/device-source.js';
 import type { TrainingLog } from '../training/training-log.js';
-import type { TrainingOptions, TrainingStart } from '../training/training-run.js';
+import type { PictureFolder, TrainingOptions, TrainingStart } from '../training/training-run.js';
 import { openDevice } from './device.js';
 import { FaceFinder } from './face-finder.js';
 import { stopOnInterrupt } from './interrupt.js';
@@ -51,7 +51,11 @@ type ShownTraining<Start, Step, Validation> = Required<
  * Runs a training as a command: with a device that is opened when it is needed, a progress bar, a plot, a checkpoint at
  * Ctrl-C, and a last line about the outcome.
  */
-export async function runTrainingCommand<Start extends TrainingStart, Step extends { step: number }, Validation>(
+export async function runTrainingCommand<
+  Start extends TrainingStart<PictureFolder>,
+  Step extends { step: number },
+  Validation,
+>(
   { out, resume, checkpointEvery, detector }: TrainingCommandOptions,
   display: TrainingDisplay<Start, Step, Validation>,
   train: (shown: ShownTraining<Start, Step, Validation>) => Promise<Outcome>,

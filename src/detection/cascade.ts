@@ -187,7 +187,7 @@ async function runInBatches(
     for (let first = 0; first < windows.length; first += batch) {
       const some = windows.slice(first, first + batch);
       const full = [...some, ...new Array<CropWindow>(batch - some.length).fill(NOTHING)];
-      outputs.push(scope(picture.gpu, () => keep(network.forward(picture.crops(full, side)))));
+      outputs.push(scope(picture.gpu, () => keep(network.forward(picture.crops(full, { width: side, height: side })))));
     }
     const results = await Promise.all(outputs.map((output) => output.read()));
     return windows.map((_, k) => {

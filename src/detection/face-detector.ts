@@ -3,20 +3,24 @@ import type { FaceLandmarks, Point } from '../common/face-landmarks.js';
 import { reducePicture } from '../common/reduce-picture.js';
 import { checkImage, type RgbImage } from '../common/rgb-image.js';
 import { Gpu } from '../gpu/gpu.js';
-import { loadMtcnn, type Mtcnn, WINDOWS } from '../models/mtcnn.js';
+import { loadMtcnn, WINDOWS } from '../models/mtcnn.js';
+import { isSingleShot, loadSingleShot } from '../models/single-shot.js';
 import { findFaces } from './cascade.js';
+import type { FoundFace } from './cells.js';
 import { GpuPicture } from './gpu-picture.js';
+import { findFacesAtOnce } from './single-shot-faces.js';
 
 /** What `detect` looks for. */
 export interface DetectOptions {
   /**
-   * Side of the smallest face in pixels, at least 12; default 20. Half of it is four times the time. In pictures of more
-   * than MAX_DETECTION_PIXELS, which are made smaller first, faces of less than 12 pixels after that are not found.
+   * Side of the smallest face in pixels, at least 12; default 20, and in pictures more than 1,280 pixels wide or high a 64th of
+   * that. Half of it is four times the time. In pictures of more than MAX_DETECTION_PIXELS, which are made smaller first,
+   * faces of less than 12 pixels after that are not found.
    */
   minFace?: number;
   /** Most faces to return, the best ones; default all. */
   maxFaces?: number;
-  /** Score that a face needs, from 0 to 1; default 0.7. */
+  /** Score that a face needs, from 0 to 1; default 0.7 for MTCNN, 0.5 for our own network, whose scores are lower. */
   threshold?: number;
 }
 
@@ -33,21 +37,50 @@ export interface DetectedFace {
 /** Pictures of more pixels than this are made smaller by a whole factor first, which bounds memory and time. */
 export const MAX_DETECTION_PIXELS = 4_000_000;
 
+/** Options with all values; the threshold may be the network's own. */
+type CheckedOptions = Required<Omit<DetectOptions, 'threshold'>> & Pick<DetectOptions, 'threshold'>;
+
+/** What finds faces in a picture on the GPU. */
+interface Finder {
+  /** Score that a face needs where nobody says. */
+  readonly threshold: number;
+  find(picture: GpuPicture, seen: RgbImage, options: Required<DetectOptions>): Promise<FoundFace[]>;
+  dispose(): void;
+}
+
+function finderOf(gpu: Gpu, bytes: Uint8Array): Finder {
+  if (isSingleShot(bytes)) {
+    const network = loadSingleShot(gpu, bytes);
+    return {
+      threshold: 0.5,
+      find: (picture, seen, options) => findFacesAtOnce(network, picture, seen, options),
+      dispose: () => network.dispose(),
+    };
+  }
+  const networks = loadMtcnn(gpu, bytes);
+  return {
+    threshold: 0.7,
+    find: (picture, seen, { minFace, threshold }) => findFaces(networks, picture, seen, minFace, threshold),
+    dispose: () => networks.dispose(),
+  };
+}
+
 /** Finds faces and their landmarks in pictures of any size. */
 export class FaceDetector {
   private constructor(
     readonly gpu: Gpu,
-    private readonly networks: Mtcnn,
+    private readonly finder: Finder,
   ) {}
 
   /**
-   * @param bytes a safetensors file of MTCNN: parts `pnet`, `rnet` and `onet`, in PyTorch's layouts
+   * @param bytes a safetensors file of our own network, as `cameo train detector` writes it; or of MTCNN: parts `pnet`, `rnet` and
+   * `onet`, in PyTorch's layouts
    * @throws CheckpointError for a file that is damaged or of another network
    */
   static fromWeights(gpu: Gpu, bytes: Uint8Array): FaceDetector {
     if (!(gpu instanceof Gpu)) refuse('FaceDetector', 'gpu', gpu, 'a Gpu');
     if (!(bytes instanceof Uint8Array)) refuse('FaceDetector', 'the weights', bytes, 'a Uint8Array');
-    return new FaceDetector(gpu, loadMtcnn(gpu, bytes));
+    return new FaceDetector(gpu, finderOf(gpu, bytes));
   }
 
   /**
@@ -58,14 +91,14 @@ export class FaceDetector {
    */
   async detect(picture: RgbImage, options?: DetectOptions): Promise<DetectedFace[]> {
     checkPicture(picture);
-    const { minFace, maxFaces, threshold } = checkedOptions(options);
+    const { minFace: least, maxFaces, threshold = this.finder.threshold } = checkedOptions(options, picture);
     const factor = Math.ceil(Math.sqrt((picture.width * picture.height) / MAX_DETECTION_PIXELS));
     const seen = reducePicture(picture, factor);
-    const smallest = Math.max(minFace / factor, WINDOWS.proposal);
-    if (smallest > Math.min(seen.width, seen.height)) return [];
+    const minFace = Math.max(least / factor, WINDOWS.proposal);
+    if (minFace > Math.min(seen.width, seen.height)) return [];
     const onGpu = new GpuPicture(this.gpu, seen);
     try {
-      const faces = await findFaces(this.networks, onGpu, seen, smallest, threshold);
+      const faces = await this.finder.find(onGpu, seen, { minFace, maxFaces, threshold });
       return faces.slice(0, maxFaces).map(({ score, left, top, right, bottom, landmarks }) => ({
         score,
         box: { x: left * factor, y: top * factor, width: (right - left) * factor, height: (bottom - top) * factor },
@@ -80,7 +113,7 @@ export class FaceDetector {
 
   /** Frees the networks. */
   dispose(): void {
-    this.networks.dispose();
+    this.finder.dispose();
   }
 }
 
@@ -92,11 +125,15 @@ function checkPicture(picture: unknown): asserts picture is RgbImage {
   checkImage(picture as RgbImage);
 }
 
-function checkedOptions(options: DetectOptions | undefined): Required<DetectOptions> {
-  const all = withDefaults<Required<DetectOptions>>('detect', options, {
-    minFace: 20,
+/** Pictures have this many of the smallest faces beside each other, where nobody says how small faces may be. */
+const FACES_ACROSS = 64;
+const MIN_FACE = 20;
+
+function checkedOptions(options: DetectOptions | undefined, { width, height }: RgbImage): CheckedOptions {
+  const all = withDefaults<CheckedOptions>('detect', options, {
+    minFace: Math.max(MIN_FACE, Math.max(width, height) / FACES_ACROSS),
     maxFaces: Number.POSITIVE_INFINITY,
-    threshold: 0.7,
+    threshold: undefined,
   });
   const { minFace, maxFaces, threshold } = all;
   if (!(minFace >= WINDOWS.proposal && minFace < Number.POSITIVE_INFINITY)) {
@@ -105,6 +142,7 @@ function checkedOptions(options: DetectOptions | undefined): Required<DetectOpti
   if (!(maxFaces >= 1 && (Number.isInteger(maxFaces) || maxFaces === Number.POSITIVE_INFINITY))) {
     refuse('detect', 'maxFaces', maxFaces, 'a positive integer');
   }
-  if (!(threshold >= 0 && threshold <= 1)) refuse('detect', 'threshold', threshold, 'a number from 0 to 1');
+  if (threshold !== undefined && !(threshold >= 0 && threshold <= 1))
+    refuse('detect', 'threshold', threshold, 'a number from 0 to 1');
   return all;
 }

@@ -5,7 +5,7 @@ import { elementKernel } from '../kernels/elementwise.js';
 import { dispatch, dispatchInPlace } from '../tensor/dispatch.js';
 import { keep, scope, Tensor } from '../tensor/tensor.js';
 
-/** A square in the picture: (0, 0) is the picture's corner. Outside of the picture it is black. */
+/** Where a crop begins in the picture: (0, 0) is the picture's corner. Outside of the picture it is black. */
 export interface CropWindow {
   readonly left: number;
   readonly top: number;
@@ -50,24 +50,24 @@ export class GpuPicture {
   }
 
   /**
-   * Square crops, as the networks of MTCNN take them: each pixel is the mean over what it stands for, less than a pixel of
+   * Crops, as the networks take them: each pixel is the mean over what it stands for, less than a pixel of
    * the picture is bilinear interpolation.
-   * @param side pixels of a crop's side
-   * @returns [windows, side, side, 3], (byte − 127.5)/128
+   * @param size pixels of a crop
+   * @returns [windows, height, width, 3], (byte − 127.5)/128
    */
-  crops(windows: readonly CropWindow[], side: number): Tensor {
-    const rows = windows.flatMap(({ left, top, step }) => {
+  crops(windows: readonly CropWindow[], { width: columns, height: rows }: { width: number; height: number }): Tensor {
+    const sources = windows.flatMap(({ left, top, step }) => {
       const halvings = Math.max(0, Math.floor(Math.log2(step)));
       const { first, width, height } = this.#copies[Math.min(halvings, this.#copies.length - 1)];
       const scale = 2 ** -Math.min(halvings, this.#copies.length - 1);
       return [left * scale, top * scale, step * scale, first, width, height];
     });
-    const threads = windows.length * side * side;
+    const threads = windows.length * rows * columns;
     const kernel = elementKernel('crop a picture', cropPictureShader(), threads);
     return scope(this.gpu, () => {
-      const table = Tensor.from(this.gpu, rows, [windows.length, 6]);
-      const scalars = cropPlan.pack({ size: [side, side], threads });
-      return dispatch(kernel, [this.#pixels, table], [windows.length, side, side, 3], scalars);
+      const table = Tensor.from(this.gpu, sources, [windows.length, 6]);
+      const scalars = cropPlan.pack({ size: [columns, rows], threads });
+      return dispatch(kernel, [this.#pixels, table], [windows.length, rows, columns, 3], scalars);
     });
   }
 

@@ -9,10 +9,17 @@ import type { DeviceSource } from '../gpu/device-source.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { type LogRow, TrainingLog } from './training-log.js';
 
+/** A folder of pictures that a run learns from. */
+export interface PictureFolder {
+  readonly root: string;
+  /** Pictures that are left out, as Cameo made them. */
+  readonly own: number;
+}
+
 /** What a run tells when it begins. */
-export interface TrainingStart {
+export interface TrainingStart<Faces extends PictureFolder = FaceSet> {
   gpu: Gpu;
-  faces: FaceSet;
+  faces: Faces;
   firstStep: number;
   /** Numbers that are learnt. */
   parameters: number;

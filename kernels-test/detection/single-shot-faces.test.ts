@@ -1,0 +1,90 @@
+import * as assert from 'uvu/assert';
+import { FaceDetector, type RgbImage } from '../../src/detection/index.js';
+import { writeSingleShot } from '../../src/models/single-shot.js';
+import { gpuSuite, testGpu } from '../helpers/harness.js';
+import { fixedDetectorWeights, SMALL_DETECTOR } from '../models/single-shot-fixture.js';
+
+const test = gpuSuite('single-shot faces');
+
+const picture = (width: number, height: number): RgbImage => ({
+  width,
+  height,
+  data: new Uint8Array(width * height * 3).fill(100),
+});
+
+/** Every cell sees a face of one stride about its centre. @param logit of its score */
+async function fixedDetector(logit: number): Promise<FaceDetector> {
+  const values = [logit, 0, 0, 0, 0, -0.25, -0.25, 0.25, -0.25, 0, 0, -0.25, 0.25, 0.25, 0.25];
+  return FaceDetector.fromWeights(await testGpu(), writeSingleShot(SMALL_DETECTOR, fixedDetectorWeights(values)));
+}
+
+test('faces are returned in pixels of the picture, whatever the size it is looked at in', async () => {
+  const detector = await fixedDetector(2);
+  // Pixels of the picture that one of the network stands for: minFace is seen as 20 pixels.
+  for (const [minFace, step] of [
+    [20, 1],
+    [40, 2],
+    [12, 0.6],
+  ]) {
+    const faces = await detector.detect(picture(60, 50), { minFace });
+    const [{ score, box, landmarks }] = faces;
+    assert.ok(Math.abs(score - 1 / (1 + Math.exp(-2))) < 1e-6, `score ${score}`);
+    const widths = new Set(faces.map(({ box: { width } }) => Math.round((100 * width) / step)));
+    assert.ok(widths.has(800), `faces of a fine cell among ${[...widths]}`);
+    for (const width of widths) assert.ok([800, 1600, 3200].includes(width), `width ${width}`);
+    const close = (actual: number, expected: number): void =>
+      assert.ok(Math.abs(actual - expected) < 1e-3 * step, `${actual}, not ${expected}`);
+    close(landmarks[2][0] + 0.5, box.x + box.width / 2);
+    close(landmarks[2][1] + 0.5, box.y + box.height / 2);
+    close(landmarks[1][0] - landmarks[0][0], box.width / 2);
+  }
+  detector.dispose();
+});
+
+test('a picture a little larger than what the network takes is made smaller; one much larger is seen in tiles', async () => {
+  const detector = await fixedDetector(2);
+  for (const [width, step] of [
+    [160, 160 / 128],
+    [700, 1],
+  ]) {
+    const faces = await detector.detect(picture(width, 30));
+    const fine = faces.filter(({ box }) => Math.abs(box.width - 8 * step) < 0.01).map(({ box }) => box.x);
+    for (let x = 0; x < width - 10; x += 8) {
+      assert.ok(
+        fine.some((left) => Math.abs(left - x) <= 8 * step),
+        `no face near ${x} of ${width}`,
+      );
+    }
+  }
+  assert.is((await detector.detect(picture(160, 30), { maxFaces: 3 })).length, 3);
+  detector.dispose();
+});
+
+test('without a face the list is empty; the threshold is one half where nobody says', async () => {
+  const unsure = await fixedDetector(-0.1);
+  assert.equal(await unsure.detect(picture(60, 45)), []);
+  assert.ok((await unsure.detect(picture(60, 45), { threshold: 0.4 })).length > 0);
+  unsure.dispose();
+  const sure = await fixedDetector(3);
+  for (const [width, height] of [
+    [1, 1],
+    [19, 300],
+  ]) {
+    assert.equal(await sure.detect(picture(width, height)), [], `${width}×${height}: no face fits`);
+  }
+  sure.dispose();
+});
+
+test('more than MAX_DETECTION_PIXELS are looked at in a smaller size', async () => {
+  const detector = await fixedDetector(2);
+  const [{ box }] = await detector.detect(picture(2300, 2300), { minFace: 2300 });
+  // The picture is reduced by 2, and a face of 1,150 pixels is then seen as 20.
+  const cell = box.width / (2 * 57.5);
+  assert.ok(
+    [8, 16, 32].some((stride) => Math.abs(cell - stride) < 0.01),
+    `a cell of ${cell} pixels`,
+  );
+  detector.dispose();
+});
+
+test.run();

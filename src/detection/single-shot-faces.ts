@@ -1,0 +1,108 @@
+import type { FaceLandmarks, Point } from '../common/face-landmarks.js';
+import type { SingleShotDetector } from '../models/single-shot.js';
+import { keep, scope } from '../tensor/tensor.js';
+import { bestFirst } from './boxes.js';
+import { type FoundFace, facesOfCells, mergeFaces } from './cells.js';
+import type { GpuPicture } from './gpu-picture.js';
+
+/** Pixels of the smallest wanted face as the network sees it: it finds smaller ones, but not as surely. */
+const SEEN_FACE = 20;
+/** From one size of the picture to the next smaller one, in which the network looks for larger faces. */
+const PYRAMID_FACTOR = 4;
+/** As long as the picture's shorter side has more pixels than this, it is also looked at in a smaller size. */
+const LARGEST_SEEN_FACE = 144;
+
+/**
+ * Sides of the squares that the network takes: few, as kernels are compiled for each, which takes seconds on a CPU. A picture that is a
+ * little larger than one of them is made smaller to fit; one that is much larger than the last is seen in tiles. Those overlap so that
+ * a face that no tile holds whole is well seen in the next smaller size of the picture.
+ */
+const SIDES = [128, 256, 512] as const;
+const LARGEST_SIDE = SIDES[SIDES.length - 1];
+const LITTLE_LARGER = 4 / 3;
+const TILE_OVERLAP = 96;
+
+/** More cells than this that see a face, the best ones, are not followed: a limit on time for pictures that look like faces everywhere. */
+const MAX_CANDIDATES = 20_000;
+
+/** Width and height in pixels. */
+interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** A part of the picture at one size: what the network sees at once. */
+interface Tile extends Size {
+  readonly left: number;
+  readonly top: number;
+  /** Pixels of the picture that one of the tile stands for. */
+  readonly step: number;
+}
+
+/**
+ * Faces in a picture, by a network that looks at it in a few sizes.
+ *
+ * @param minFace side of the smallest face in pixels
+ * @param threshold score that a face needs
+ * @param maxFaces most faces to return
+ * @returns faces by falling score; boxes in pixels from the picture's corner, landmarks from the centre of its first pixel
+ */
+export async function findFacesAtOnce(
+  network: SingleShotDetector,
+  picture: GpuPicture,
+  size: Size,
+  { minFace, threshold, maxFaces }: { minFace: number; threshold: number; maxFaces: number },
+): Promise<FoundFace[]> {
+  const found: FoundFace[] = [];
+  for (const tile of tilesOf(size, minFace)) {
+    const { width, height } = tile;
+    const output = scope(picture.gpu, () => keep(network.forward(picture.crops([tile], tile))));
+    try {
+      const values = await output.read();
+      for (const face of facesOfCells(values, width, height, threshold)) found.push(inPicture(face, tile));
+    } finally {
+      output.dispose();
+    }
+  }
+  return mergeFaces(bestFirst(found, MAX_CANDIDATES), maxFaces);
+}
+
+/** What the network looks at, one after the other. */
+function tilesOf({ width, height }: Size, minFace: number): Tile[] {
+  const tiles: Tile[] = [];
+  const longer = Math.max(width, height);
+  let step = minFace / SEEN_FACE;
+  for (;;) {
+    const side = SIDES.find((one) => longer <= LITTLE_LARGER * one * step) ?? LARGEST_SIDE;
+    if (longer <= LITTLE_LARGER * side * step) step = Math.max(step, longer / side);
+    for (const top of starts(height / step, side)) {
+      for (const left of starts(width / step, side)) {
+        tiles.push({ left: left * step, top: top * step, width: side, height: side, step });
+      }
+    }
+    if (Math.min(width, height) / step <= LARGEST_SEEN_FACE) return tiles;
+    step *= PYRAMID_FACTOR;
+  }
+}
+
+/** Where parts of this length begin that cover an extent. */
+function starts(extent: number, side: number): number[] {
+  if (extent <= side) return [0];
+  const count = Math.ceil((extent - TILE_OVERLAP) / (side - TILE_OVERLAP));
+  return Array.from({ length: count }, (_, k) => (k * (extent - side)) / (count - 1));
+}
+
+/** A face of a tile, in the picture. */
+function inPicture(face: FoundFace, { left, top, step }: Tile): FoundFace {
+  const landmarks = face.landmarks.map(
+    ([x, y]): Point => [left + (x + 0.5) * step - 0.5, top + (y + 0.5) * step - 0.5],
+  );
+  return {
+    score: face.score,
+    left: left + face.left * step,
+    top: top + face.top * step,
+    right: left + face.right * step,
+    bottom: top + face.bottom * step,
+    landmarks: landmarks as unknown as FaceLandmarks,
+  };
+}

@@ -13,6 +13,7 @@ import { textTable } from '../evaluation/reports/tables.js';
 import { CodecSession } from './codec-session.js';
 import { complain } from './complain.js';
 import { addEvaluateCodecs } from './evaluate-codecs.js';
+import { addEvaluateDetection } from './evaluate-detection.js';
 import { addEvaluateIdentification } from './evaluate-identification.js';
 import { addEvaluateIdentities } from './evaluate-identities.js';
 import { addEvaluatePairs } from './evaluate-pairs.js';
@@ -48,6 +49,7 @@ export function addEvaluateCommand(program: Command): void {
   addEvaluateCodecs(evaluate);
   addEvaluateIdentities(evaluate);
   addEvaluateIdentification(evaluate);
+  addEvaluateDetection(evaluate);
 }
 
 /** @param name what its files begin with */

@@ -26,8 +26,8 @@ test.before(async () => {
   writeFileSync(join(data, 'manifest.tsv'), `${['path\tidentity\tsplit\tfaces', ...rows].join('\n')}\n`);
   const pixels = new Uint8Array(110 * 100 * 3).fill(120);
   for (const k of [0, 1, 2]) await writePng(join(data, `${k}.png`), { width: 110, height: 100, data: pixels });
-  // Every cell is rather sure of a face of one stride about it.
-  writeFileSync(weights, writeSingleShot(SMALL_DETECTOR, fixedDetectorWeights([1, ...new Array(14).fill(0)])));
+  // Every cell is sure of a face of one stride about it.
+  writeFileSync(weights, writeSingleShot(SMALL_DETECTOR, fixedDetectorWeights([2, ...new Array(14).fill(0)])));
 });
 
 test('evaluate detection writes a report of each set, and the same as JSON', async () => {

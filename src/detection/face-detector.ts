@@ -20,7 +20,7 @@ export interface DetectOptions {
   minFace?: number;
   /** Most faces to return, the best ones; default all. */
   maxFaces?: number;
-  /** Score that a face needs, from 0 to 1; default 0.7 for MTCNN, 0.5 for our own network, whose scores are lower. */
+  /** Score that a face needs, from 0 to 1; default 0.7 for MTCNN, and 0.75 for our own network, chosen on held-out photographs. */
   threshold?: number;
 }
 
@@ -52,7 +52,7 @@ function finderOf(gpu: Gpu, bytes: Uint8Array): Finder {
   if (isSingleShot(bytes)) {
     const network = loadSingleShot(gpu, bytes);
     return {
-      threshold: 0.5,
+      threshold: 0.75,
       find: (picture, seen, options) => findFacesAtOnce(network, picture, seen, options),
       dispose: () => network.dispose(),
     };

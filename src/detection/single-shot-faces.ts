@@ -71,7 +71,8 @@ export async function findFacesAtOnce(
 function tilesOf({ width, height }: Size, minFace: number): Tile[] {
   const tiles: Tile[] = [];
   const longer = Math.max(width, height);
-  let step = minFace / SEEN_FACE;
+  // However large the wanted faces, more pixels cost nothing up to one square of the network, and show them better.
+  let step = Math.min(minFace / SEEN_FACE, Math.max(1, longer / LARGEST_SIDE));
   for (;;) {
     const side = SIDES.find((one) => longer <= LITTLE_LARGER * one * step) ?? LARGEST_SIDE;
     if (longer <= LITTLE_LARGER * side * step) step = Math.max(step, longer / side);

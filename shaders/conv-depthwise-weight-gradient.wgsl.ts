@@ -3,7 +3,7 @@ import type { Pair } from '../src/common/shapes.js';
 import { read, shader, vectorType, write } from './common/bindings.js';
 import { declareSums, endBlock, finalSum, levelsOf } from './common/blocks.js';
 import type { ChannelWidth } from './common/channel-walk.js';
-import { axisTerms, type ConvShape, forwardAxis, leavesAxis, slidingWindow } from './common/conv-geometry.js';
+import { axisTerms, type ConvShape, forwardAxis, slidingWindow } from './common/conv-geometry.js';
 import { linearHead, linearIndex } from './common/linear-index.js';
 import { nonFiniteFunctions } from './common/non-finite.js';
 import { unroll } from './common/unroll.js';
@@ -43,8 +43,6 @@ export function depthwiseWeightGradientShader(gradient: DepthwiseWeightGradient)
   const [stripsH, stripsW] = [Math.ceil(output[0] / steps), Math.ceil(output[1] / pixels)];
   const stripsPerPart = Math.ceil((batch * stripsH * stripsW) / splitK);
   const levels = levelsOf(stripsPerPart * steps * pixels);
-  const lastColumn = (stripsW - 1) * pixels; // of the output, where a strip begins
-  const lastInput = lastColumn * stride[1] + (blocksW - 1) * block[1] * dilation[1];
 
   /** The products with the numbers x0, x1, … of an input row. */
   const products = (inputRow: number): string => {
@@ -129,26 +127,16 @@ ${linearHead} {
     ${unroll(
       pixels,
       (c) => wgsl`
-#if ${leavesAxis(c, lastColumn, output[1])}
     let outputInside${c} = outputColumn + ${c} < OUTPUT_W;
     let outputAt${c} = min(outputColumn + ${c}, OUTPUT_W - 1) * UNITS + unit;
-#else
-    let outputInside${c} = true;
-    let outputAt${c} = (outputColumn + ${c}) * UNITS + unit;
-#endif
     ${unroll(oldest + 1, (age) => `var y${age}_${c} = V();`)}`,
     )}
     ${unroll(
       inputColumns.length,
       (x) => wgsl`
     let column${x} = outputColumn * ${stride[1]} + tapW * ${dilation[1]} + ${inputColumns[x]};
-#if ${leavesAxis(inputColumns[x], lastInput, input[1])}
     let inside${x} = column${x} >= 0 && column${x} < INPUT_W;
-    let at${x} = clamp(column${x}, 0, INPUT_W - 1) * UNITS + unit;
-#else
-    let inside${x} = true;
-    let at${x} = column${x} * UNITS + unit;
-#endif`,
+    let at${x} = clamp(column${x}, 0, INPUT_W - 1) * UNITS + unit;`,
     )}
     let rows = min(min(STRIP_STEPS, OUTPUT_H - first), most);
     for (var step = 0; step < rows + OLDEST; step++) {

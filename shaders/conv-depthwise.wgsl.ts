@@ -255,12 +255,8 @@ ${linearHead} {
   let numbers = loadEpilogue(unit);
   ${unroll(
     pictures,
-    (p) => wgsl`
-#if ${conv.batch % pictures > p || conv.batch % pictures === 0}
-  { storeDest(n + ${p}, h, w, unit, applyEpilogue(${inRows ? 'total' : 'sum'}${p}, numbers)); }
-#else
-  if (n + ${p} < BATCH) { storeDest(n + ${p}, h, w, unit, applyEpilogue(${inRows ? 'total' : 'sum'}${p}, numbers)); }
-#endif`,
+    (p) =>
+      `if (n + ${p} < BATCH) { storeDest(n + ${p}, h, w, unit, applyEpilogue(${inRows ? 'total' : 'sum'}${p}, numbers)); }`,
   )}
 }`,
   );

@@ -5,6 +5,7 @@ import type { DeviceKeeper } from '../src/gpu/device-keeper.js';
 import { BrowserEncoder, type BrowserFormat } from './browser-codecs.js';
 import { byId, explain, offer, showText } from './dom.js';
 import { encodeFaces } from './face-encoding.js';
+import { PageDetector } from './find-faces.js';
 import { Latest } from './latest.js';
 import { codecOn } from './models.js';
 import { PhotoSlot } from './photo-slot.js';
@@ -57,12 +58,14 @@ export class FaceTab {
         name: this.#slots[0].fileName,
       });
     };
+    const detector = new PageDetector(device);
     this.#slots = [
-      new PhotoSlot(template, 'Photograph', 'This one is compressed.', update),
+      new PhotoSlot(template, 'Photograph', 'This one is compressed.', detector, update),
       new PhotoSlot(
         template,
         'Second photograph',
         'Of the same person or another, for the recogniser; not needed.',
+        detector,
         update,
       ),
     ];

@@ -34,8 +34,24 @@ export interface View {
   height: number;
 }
 
+/** Where the eyes are nearer than this on the screen, in pixels, handles are drawn small: they would hide the face. */
+const CROWDED = 64;
 /** A zoomed view is this many times as large as the aligned face. */
 const AROUND = 1.7;
+
+/** The part of a picture of this size that is around a face. */
+export function around(points: FaceLandmarks, width: number, height: number): View {
+  const map = fitSimilarity(FACE_TEMPLATE, points);
+  const [cx, cy] = applySimilarity(map, [FACE_WIDTH / 2, FACE_HEIGHT / 2]);
+  const half = (AROUND / 2) * Math.hypot(map.a, map.b) * FACE_HEIGHT;
+  const [left, right] = [Math.max(0, Math.floor(cx - half)), Math.min(width, Math.ceil(cx + half))];
+  const [top, bottom] = [Math.max(0, Math.floor(cy - half)), Math.min(height, Math.ceil(cy + half))];
+  // Of a face beyond the border there may be nothing to show.
+  if (right - left < 8 || bottom - top < 8) return { x: 0, y: 0, width, height };
+  return { x: left, y: top, width: right - left, height: bottom - top };
+}
+
+const clampedPercent = (share: number): number => 100 * Math.max(0, Math.min(1, share));
 
 /**
  * Five points on a picture, and a handle for all of them, which are dragged or moved by the arrow keys (with Shift by
@@ -64,10 +80,7 @@ export class LandmarkEditor {
     this.#svg.append(this.#outline);
     this.#handles = [...LANDMARK_NAMES, 'whole face'].map((name, k) => this.#handle(name, k));
     stage.append(this.#svg, ...this.#handles);
-  }
-
-  get points(): FaceLandmarks {
-    return this.#points;
+    new ResizeObserver(() => this.#draw()).observe(stage);
   }
 
   /** Shows other points, without `onChange`. @param view the part of the picture that the stage shows */
@@ -76,18 +89,6 @@ export class LandmarkEditor {
     this.#view = view;
     this.#svg.setAttribute('viewBox', `${view.x} ${view.y} ${view.width} ${view.height}`);
     this.#draw();
-  }
-
-  /** The part of a picture around the face. */
-  around(width: number, height: number): View {
-    const map = fitSimilarity(FACE_TEMPLATE, this.#points);
-    const [cx, cy] = applySimilarity(map, [FACE_WIDTH / 2, FACE_HEIGHT / 2]);
-    const half = (AROUND / 2) * Math.hypot(map.a, map.b) * FACE_HEIGHT;
-    const [left, right] = [Math.max(0, Math.floor(cx - half)), Math.min(width, Math.ceil(cx + half))];
-    const [top, bottom] = [Math.max(0, Math.floor(cy - half)), Math.min(height, Math.ceil(cy + half))];
-    // Of a face beyond the border there may be nothing to show.
-    if (right - left < 8 || bottom - top < 8) return { x: 0, y: 0, width, height };
-    return { x: left, y: top, width: right - left, height: bottom - top };
   }
 
   #handle(name: string, index: number): HTMLButtonElement {
@@ -146,9 +147,12 @@ export class LandmarkEditor {
 
   #moveTo(index: number, [x, y]: Point): void {
     const from = this.#placeOf(index);
-    const within = (value: number, low: number, size: number): number => Math.max(low, Math.min(low + size, value));
-    const view = this.#view; // what leaves it could not be seized again
-    const [dx, dy] = [within(x, view.x, view.width) - from[0], within(y, view.y, view.height) - from[1]];
+    // Points of a face that the border cuts off lie beyond it. No point goes farther than it is already.
+    const within = (value: number, was: number, low: number, size: number): number =>
+      Math.max(Math.min(low, was), Math.min(Math.max(low + size, was), value));
+    const view = this.#view;
+    const dx = within(x, from[0], view.x, view.width) - from[0];
+    const dy = within(y, from[1], view.y, view.height) - from[1];
     this.#set(this.#points.map(([px, py], k): Point => (index === 5 || k === index ? [px + dx, py + dy] : [px, py])));
   }
 
@@ -168,10 +172,14 @@ export class LandmarkEditor {
   }
 
   #draw(): void {
+    const [[x0, y0], [x1, y1]] = this.#points;
+    const apart = (Math.hypot(x1 - x0, y1 - y0) / this.#view.width) * this.stage.clientWidth;
+    this.stage.classList.toggle('crowded', apart < CROWDED);
     this.#handles.forEach((handle, k) => {
       const [x, y] = this.#placeOf(k);
-      handle.style.left = `${(100 * (x - this.#view.x)) / this.#view.width}%`;
-      handle.style.top = `${(100 * (y - this.#view.y)) / this.#view.height}%`;
+      // At the border where the point is beyond it, so that it can be seized.
+      handle.style.left = `${clampedPercent((x - this.#view.x) / this.#view.width)}%`;
+      handle.style.top = `${clampedPercent((y - this.#view.y) / this.#view.height)}%`;
       handle.setAttribute('aria-label', `${handle.dataset.name}, at ${Math.round(x)}, ${Math.round(y)}`);
     });
     const map = fitSimilarity(FACE_TEMPLATE, this.#points);

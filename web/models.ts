@@ -3,14 +3,21 @@ import { FaceCodec } from '../src/codec/face-codec.js';
 import { CameoError } from '../src/common/errors.js';
 import { parseJson } from '../src/common/json.js';
 import { decodeText } from '../src/common/text.js';
+import { FaceDetector } from '../src/detection/face-detector.js';
 import { perDevice } from '../src/gpu/device-keeper.js';
 import { Embedder } from '../src/models/embedder.js';
 import { loadRecognizer, readRecognizer } from '../src/models/recognizer-file.js';
+
+/** Whether the page was built with the weights of a face detector. */
+declare const FACE_DETECTOR: boolean;
 
 const THRESHOLDS = 'models/verification-thresholds.json';
 
 /** A file beside the page that could not be had. */
 export class FetchError extends CameoError {}
+
+/** The page was built without a face detector. */
+class NoDetectorError extends CameoError {}
 
 async function fetchFile(path: string): Promise<Uint8Array> {
   const response = await fetch(path).catch((cause: unknown) => {
@@ -39,6 +46,14 @@ const FACES = 2;
 
 /** The codec on a device; the weights are loaded once. */
 export const codecOn = perDevice(async (gpu) => FaceCodec.fromKlt(gpu, await klt(), FACES));
+
+const detectorWeights = once(async () => {
+  if (FACE_DETECTOR) return fetchFile('models/face-detector.safetensors');
+  throw new NoDetectorError('this page was built without the weights of a face detector');
+});
+
+/** The face detector on a device. @throws NoDetectorError where the page has none, FetchError where it cannot be loaded */
+export const detectorOn = perDevice(async (gpu) => FaceDetector.fromWeights(gpu, await detectorWeights()));
 
 /** Where decisions begin, by false accept rate. */
 export interface Thresholds {

@@ -1,14 +1,26 @@
+import { ImageError } from '../src/common/errors.js';
 import type { RgbImage } from '../src/common/rgb-image.js';
 import { alignFace, FACE_HEIGHT, FACE_WIDTH, type FaceLandmarks } from '../src/data/pictures/align.js';
-import { fromCamera } from './camera.js';
+import type { DetectedFace } from '../src/detection/face-detector.js';
+import { takePhoto } from './camera.js';
 import { elementWithin, explain, showText } from './dom.js';
 import { onChoice, onDrop } from './drop-zone.js';
-import { centred, findLandmarks } from './find-landmarks.js';
-import { LandmarkEditor } from './landmark-editor.js';
+import { FaceBoxes } from './face-boxes.js';
+import { centred, type PageDetector, whyNoFaces } from './find-faces.js';
+import { around, LandmarkEditor } from './landmark-editor.js';
 import { readPicture, show } from './picture.js';
 
 /** Pixels of the longer side of the picture as it is shown. */
 const MAX_SHOWN = 1000;
+/** Pixels of a side below which five points of a face cannot be told apart. */
+const MIN_SIDE = 8;
+const BY_HAND = 'Place the five points: drag the face by its large handle first, zoom in, then drag each point.';
+
+/** Five points that can be chosen, and where they were at first. */
+interface Placed {
+  readonly first: FaceLandmarks;
+  now: FaceLandmarks;
+}
 
 /** A place for one photograph: chosen, dropped or taken, with its five landmarks and the aligned face. */
 export class PhotoSlot {
@@ -18,7 +30,12 @@ export class PhotoSlot {
   fileName = 'face';
   readonly #root: HTMLElement;
   readonly #editor: LandmarkEditor;
+  readonly #boxes: FaceBoxes;
   #picture: RgbImage | null = null;
+  #name = 'face';
+  /** Those of the faces that were found, or of one in the middle. */
+  #places: Placed[] = [];
+  #chosen = 0;
   /** The picture again, to draw parts of. */
   readonly #source = new OffscreenCanvas(1, 1);
   #zoomed = false;
@@ -30,95 +47,161 @@ export class PhotoSlot {
     template: HTMLTemplateElement,
     private readonly title: string,
     note: string,
+    private readonly detector: PageDetector,
     private readonly onFace: () => void,
   ) {
     const copy = template.content.cloneNode(true) as DocumentFragment;
     this.#root = elementWithin(copy, '.slot');
-    const heading = elementWithin(this.#root, 'h3');
+    const heading = this.#part('h3');
     heading.textContent = title;
     this.#root.setAttribute('role', 'group');
     this.#root.setAttribute('aria-label', title);
-    elementWithin(this.#root, '.note').textContent = note;
-    const input = elementWithin<HTMLInputElement>(this.#root, 'input');
-    input.setAttribute('aria-label', `${title}: choose a picture`);
-    elementWithin(this.#root, '.camera').setAttribute('aria-label', `${title}: use the camera`);
+    this.#part('.note').textContent = note;
+    this.#editor = new LandmarkEditor(
+      this.#part('.stage'),
+      (points) => {
+        this.#places[this.#chosen].now = points;
+        this.#alignSoon();
+      },
+      (text) => (this.#part('.moved').textContent = text),
+    );
+    this.#boxes = new FaceBoxes(this.#part('.boxes'), (face) => this.#choose(face));
+    this.#listen();
+    template.before(copy);
+  }
+
+  #listen(): void {
+    const input = this.#part<HTMLInputElement>('input');
+    input.setAttribute('aria-label', `${this.title}: choose a picture`);
     onChoice(input, ([file]) => void this.#load(() => readPicture(file, file.name), file.name));
     onDrop(this.#root, ([file]) => void this.#load(() => readPicture(file, file.name), file.name));
-    elementWithin(this.#root, '.camera').addEventListener('click', () => {
-      void this.#load(() => fromCamera(title, 'user'), 'camera');
+    const camera = this.#part('.camera');
+    camera.setAttribute('aria-label', `${this.title}: use the camera`);
+    camera.addEventListener('click', () => {
+      void this.#load(() => takePhoto(this.title, this.detector), 'camera');
     });
-    elementWithin(this.#root, '.reset').addEventListener('click', () => {
-      const { width, height } = this.#picture!;
+    this.#part('.by-hand').addEventListener('click', () => this.#placeFaces([], BY_HAND));
+    this.#part('.reset').addEventListener('click', () => {
+      const place = this.#places[this.#chosen];
+      place.now = place.first;
       this.#zoomed = false;
-      this.#place(centred(width, height));
+      this.#draw();
       this.#align();
     });
-    elementWithin(this.#root, '.zoom').addEventListener('click', () => {
+    this.#part('.zoom').addEventListener('click', () => {
       this.#zoomed = !this.#zoomed;
-      this.#place(this.#editor.points);
+      this.#draw();
     });
     for (const button of this.#root.querySelectorAll<HTMLElement>('[data-scale]')) {
       button.addEventListener('click', () => {
         this.#editor.turn(Number(button.dataset.scale), Number(button.dataset.angle));
       });
     }
-    this.#editor = new LandmarkEditor(
-      elementWithin(this.#root, '.stage'),
-      () => this.#alignSoon(),
-      (text) => (elementWithin(this.#root, '.moved').textContent = text),
-    );
-    template.before(copy);
   }
 
-  /** Shows the picture that `read` gives, unless another one was asked for since. */
+  /** Shows the picture that `read` gives, unless another one was asked for since, and looks for faces in it. */
   async #load(read: () => Promise<RgbImage | null>, name: string): Promise<void> {
     const load = ++this.#loads;
     this.#say('');
     try {
       const picture = await read();
       if (!picture || load !== this.#loads) return;
-      const { width, height, data } = picture;
-      const aligned = width === FACE_WIDTH && height === FACE_HEIGHT;
-      const { points, found } = aligned
-        ? { points: centred(width, height), found: true }
-        : await findLandmarks(picture);
-      if (load !== this.#loads) return;
-      this.#picture = picture;
-      this.fileName = name.replace(/\.[^.]*$/, '') || 'face';
-      show(this.#source, picture);
-      elementWithin(this.#root, '.photo').setAttribute(
-        'aria-label',
-        `${this.title}: ${name}, ${width} by ${height} pixels`,
-      );
-      elementWithin(this.#root, '.placed').hidden = false;
-      this.#root.classList.toggle('aligned', aligned);
-      this.#zoomed = false;
-      this.#place(points);
-      showText(
-        elementWithin(this.#root, '.hint'),
-        aligned
-          ? 'A picture of 96×112 is taken as an aligned face: there is nothing to place.'
-          : found
-            ? 'The browser found a face. Check the five points.'
-            : 'Place the five points: drag the face by its large handle first, zoom in, then drag each point.',
-      );
-      if (aligned) {
-        this.face = data;
-        this.#showCrop();
-      } else {
-        this.#align();
-      }
+      this.#show(picture, name);
     } catch (error) {
       if (load === this.#loads) this.#say(explain(error));
     }
   }
 
-  /** Shows the picture, or the part around the points, and the points on it. */
-  #place(points: FaceLandmarks): void {
+  /** @throws ImageError for a picture that is too small to hold a face */
+  #show(picture: RgbImage, name: string): void {
+    const { width, height, data } = picture;
+    if (Math.min(width, height) < MIN_SIDE) {
+      throw new ImageError(
+        `${name}: the picture is ${width}×${height}, too small to hold a face; at least ${MIN_SIDE}×${MIN_SIDE} is needed`,
+      );
+    }
+    const aligned = width === FACE_WIDTH && height === FACE_HEIGHT;
+    this.#picture = picture;
+    this.#name = name;
+    show(this.#source, picture);
+    this.#part('.photo').setAttribute('aria-label', `${this.title}: ${name}, ${width} by ${height} pixels`);
+    this.#part('.placed').hidden = false;
+    this.#root.classList.toggle('aligned', aligned);
+    this.#placeAt([centred(width, height)]);
+    this.#look(!aligned);
+    if (aligned) {
+      this.#hint('A picture of 96×112 is taken as an aligned face: there is nothing to place.');
+      this.#take(data);
+    } else {
+      this.#hint('Looking for faces…');
+      void this.#find(picture);
+    }
+  }
+
+  async #find(picture: RgbImage): Promise<void> {
+    let faces: DetectedFace[] = [];
+    let hint = `No face was found. ${BY_HAND}`;
+    try {
+      faces = await this.detector.inPicture(picture);
+      if (faces.length === 1) hint = 'A face was found. Check the five points.';
+      if (faces.length > 1) {
+        hint = `${faces.length} faces were found, and the largest is chosen. Choose another by its box, and check the five points.`;
+      }
+    } catch (error) {
+      hint = `${whyNoFaces(error)} ${BY_HAND}`;
+    }
+    // There may be another picture, or the points are being placed by hand.
+    if (picture === this.#picture && this.#looking) this.#placeFaces(faces, hint);
+  }
+
+  /** Whether faces are being looked for: then there are no points. */
+  get #looking(): boolean {
+    return this.#root.classList.contains('looking');
+  }
+
+  #look(looking: boolean): void {
+    this.#root.classList.toggle('looking', looking);
+    this.#part('.waiting').hidden = !looking;
+  }
+
+  /** Ends the search. @param faces the largest first; where there is none, the points begin in the middle */
+  #placeFaces(faces: readonly DetectedFace[], hint: string): void {
+    const focused = document.activeElement === this.#part('.by-hand'); // which goes
+    this.#look(false);
+    this.#hint(hint);
+    if (faces.length > 0) {
+      this.#placeAt(
+        faces.map(({ landmarks }) => landmarks),
+        faces,
+      );
+    }
+    this.#part('.reset').textContent = faces.length > 0 ? 'As found' : 'To the middle';
+    if (focused) this.#part(faces.length > 1 ? '.box' : '.handle.whole').focus();
+    this.#align();
+  }
+
+  /** Shows the first of these points. */
+  #placeAt(points: readonly FaceLandmarks[], faces: readonly DetectedFace[] = []): void {
+    this.#places = points.map((first) => ({ first, now: first }));
+    this.#chosen = 0;
+    this.#zoomed = false;
+    this.#boxes.show(faces);
+    this.#draw();
+  }
+
+  #choose(face: number): void {
+    this.#chosen = face;
+    this.#draw();
+    this.#align();
+  }
+
+  /** Shows the picture, or the part around the points, and on it the boxes and the points. */
+  #draw(): void {
     const { width, height } = this.#picture!;
     const whole = { x: 0, y: 0, width, height };
-    const view = this.#zoomed ? this.#editor.around(width, height) : whole;
-    const canvas = elementWithin<HTMLCanvasElement>(this.#root, '.photo');
+    const points = this.#places[this.#chosen].now;
+    const view = this.#zoomed ? around(points, width, height) : whole;
+    const canvas = this.#part<HTMLCanvasElement>('.photo');
     const scale = Math.min(MAX_SHOWN / Math.max(view.width, view.height), this.#zoomed ? 8 : 1);
     canvas.width = Math.max(1, Math.round(view.width * scale));
     canvas.height = Math.max(1, Math.round(view.height * scale));
@@ -126,7 +209,8 @@ export class PhotoSlot {
     context.imageSmoothingQuality = 'high';
     context.drawImage(this.#source, view.x, view.y, view.width, view.height, 0, 0, canvas.width, canvas.height);
     this.#editor.place(points, view);
-    const zoom = elementWithin(this.#root, '.zoom');
+    this.#boxes.place(view);
+    const zoom = this.#part('.zoom');
     zoom.textContent = this.#zoomed ? 'Zoom out' : 'Zoom in';
     zoom.setAttribute('aria-pressed', String(this.#zoomed));
   }
@@ -135,32 +219,40 @@ export class PhotoSlot {
   #alignSoon(): void {
     if (!this.#drawn) return;
     this.#drawn = false;
+    const picture = this.#picture;
     requestAnimationFrame(() => {
       this.#drawn = true;
-      this.#align();
+      if (picture === this.#picture && !this.#looking) this.#align();
     });
   }
 
   #align(): void {
     try {
-      this.face = alignFace(this.#picture!, this.#editor.points).data;
+      const { data } = alignFace(this.#picture!, this.#places[this.#chosen].now);
       this.#say('');
-      this.#showCrop();
+      this.#take(data);
     } catch (error) {
       this.#say(explain(error)); // the face before stays, until the points are those of one again
     }
   }
 
-  #showCrop(): void {
-    show(elementWithin<HTMLCanvasElement>(this.#root, '.crop'), {
-      width: FACE_WIDTH,
-      height: FACE_HEIGHT,
-      data: this.face!,
-    });
+  /** Shows an aligned face, and tells of it. */
+  #take(face: Uint8Array): void {
+    this.face = face;
+    this.fileName = this.#name.replace(/\.[^.]*$/, '') || 'face';
+    show(this.#part<HTMLCanvasElement>('.crop'), { width: FACE_WIDTH, height: FACE_HEIGHT, data: face });
     this.onFace();
   }
 
+  #hint(text: string): void {
+    this.#part('.hint').textContent = text;
+  }
+
   #say(text: string): void {
-    showText(elementWithin(this.#root, '.problem'), text);
+    showText(this.#part('.problem'), text);
+  }
+
+  #part<T extends HTMLElement = HTMLElement>(selector: string): T {
+    return elementWithin<T>(this.#root, selector);
   }
 }

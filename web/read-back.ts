@@ -5,7 +5,7 @@ import type { RgbImage } from '../src/common/rgb-image.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../src/data/pictures/align.js';
 import { NoCodeError, readQr } from '../src/data/pictures/qr-code.js';
 import type { DeviceKeeper } from '../src/gpu/device-keeper.js';
-import { fromCamera } from './camera.js';
+import { searchFrames } from './camera.js';
 import { byId, explain, showText } from './dom.js';
 import { onChoice, onDrop } from './drop-zone.js';
 import { codecOn } from './models.js';
@@ -86,9 +86,7 @@ export function startReading(device: DeviceKeeper): void {
   byId('read-camera').addEventListener('click', () => {
     void read(async () => {
       const codec = await codecOn(await device.open());
-      return (await fromCamera('Hold the QR code before the camera', 'environment', (frame) =>
-        faceInFrame(frame, codec),
-      )) as Found | null;
+      return searchFrames('Hold the QR code before the camera', (frame) => faceInFrame(frame, codec));
     });
   });
 }

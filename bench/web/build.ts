@@ -7,8 +7,15 @@ import { gitCommit } from '../../src/evaluation/reports/git-commit.js';
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 const PANEL = '<!-- panel.html -->';
 
-/** Bundles a page's script to page.js in an emptied folder, with what the panel of the bench wants to know. */
-export async function bundlePage(entry: string, outdir: string): Promise<void> {
+/**
+ * Bundles a page's script to page.js in an emptied folder, with what the panel of the bench wants to know.
+ * @param define other names that stand for a value in the script
+ */
+export async function bundlePage(
+  entry: string,
+  outdir: string,
+  define: Readonly<Record<string, string>> = {},
+): Promise<void> {
   await rm(outdir, { recursive: true, force: true });
   await mkdir(outdir, { recursive: true });
   await build({
@@ -19,7 +26,7 @@ export async function bundlePage(entry: string, outdir: string): Promise<void> {
     platform: 'browser',
     target: 'es2022',
     logLevel: 'warning',
-    define: { BENCH_COMMIT: JSON.stringify(gitCommit()) },
+    define: { BENCH_COMMIT: JSON.stringify(gitCommit()), ...define },
   });
 }
 

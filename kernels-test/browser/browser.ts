@@ -27,9 +27,11 @@ export interface TestBrowser {
   close(): Promise<void>;
 }
 
-/** Starts a headless browser. @returns why it cannot be started, where so */
-export const startBrowser = (name: BrowserName = 'Chromium'): Promise<TestBrowser | { missing: string }> =>
-  name === 'Firefox' ? startFirefox() : startChromium();
+/** Starts a headless browser. @param flags more ones for Chromium @returns why it cannot be started, where so */
+export const startBrowser = (
+  name: BrowserName = 'Chromium',
+  flags: readonly string[] = [],
+): Promise<TestBrowser | { missing: string }> => (name === 'Firefox' ? startFirefox() : startChromium(flags));
 
 /** This process's environment, but for the Vulkan drivers that `openGpu` has chosen in it: with them Chromium finds no adapter. */
 function withoutDrivers(): NodeJS.ProcessEnv {
@@ -42,7 +44,7 @@ function withoutDrivers(): NodeJS.ProcessEnv {
  *
  * @returns why none can be started, where so
  */
-async function startChromium(): Promise<TestBrowser | { missing: string }> {
+async function startChromium(flags: readonly string[]): Promise<TestBrowser | { missing: string }> {
   let remove = (): void => {};
   try {
     const files = await chromiumFiles();
@@ -51,7 +53,7 @@ async function startChromium(): Promise<TestBrowser | { missing: string }> {
     const browser = await puppeteer.launch({
       executablePath: files.executablePath,
       headless: 'shell',
-      args: FLAGS,
+      args: [...FLAGS, ...flags],
       pipe: true,
       protocolTimeout: 0,
       env: withoutDrivers(),

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -6,10 +6,13 @@ import type { Page } from 'puppeteer-core';
 import sharp from 'sharp';
 import * as assert from 'uvu/assert';
 import { servePage } from '../../bench/web/serve.js';
+import { PACKAGE_ROOT } from '../../src/data/files/package-root.js';
 import { alignFace, type FaceLandmarks } from '../../src/data/pictures/align.js';
 import { encodePng, readImage } from '../../src/data/pictures/image.js';
 import { buildDemo } from '../../web/build.js';
 import { type BrowserName, gpuObstacle, startBrowser, type TestSite } from '../browser/browser.js';
+import { waitForText } from '../browser/browser-page.js';
+import { findData } from '../helpers/data-available.js';
 import { INVENTED_LANDMARKS, INVENTED_PHOTO } from './invented-faces.js';
 
 export const PHONE = { width: 390, height: 844 };
@@ -21,6 +24,12 @@ export const slot = (k: number): string => `.slot:nth-of-type(${k})`;
 export const PHOTO = INVENTED_PHOTO;
 export const photoLandmarks = async (): Promise<readonly FaceLandmarks[]> => INVENTED_LANDMARKS;
 
+/** Weights of a face detector: those that ship, or MTCNN's published ones among the data sets. */
+export function testDetector(): { path: string } | { missing: string } {
+  const shipped = join(PACKAGE_ROOT, 'models/face-detector.safetensors');
+  return existsSync(shipped) ? { path: shipped } : findData('weights/mtcnn.safetensors');
+}
+
 /** The demo page, built and served, a browser to look at it, and a folder for files. */
 export interface Demo extends TestSite {
   folder: string;
@@ -29,11 +38,19 @@ export interface Demo extends TestSite {
   close(): Promise<void>;
 }
 
-export async function openDemo(browser: BrowserName = 'Chromium'): Promise<Demo> {
+/**
+ * @param detector weights of the page's face detector; null: points are placed by hand
+ * @param flags more ones for Chromium
+ */
+export async function openDemo(
+  browser: BrowserName = 'Chromium',
+  detector: string | null = null,
+  flags: readonly string[] = [],
+): Promise<Demo> {
   const folder = mkdtempSync(join(tmpdir(), 'cameo-web-'));
   const site = join(folder, 'site');
-  const { server, address } = await servePage(site, 0, await buildDemo(site));
-  const started = await startBrowser(browser);
+  const { server, address } = await servePage(site, 0, await buildDemo(site, detector));
+  const started = await startBrowser(browser, flags);
   const reason = await gpuObstacle({ started, address });
   return {
     folder,
@@ -107,9 +124,11 @@ export async function setBudget(page: Page, bytes: number): Promise<void> {
   );
 }
 
+export const SCREENSHOTS = process.env.CAMEO_SCREENSHOTS === '1';
+
 /** With CAMEO_SCREENSHOTS=1: keeps what the page looks like as results/web/NAME.png. */
 export async function screenshot(page: Page, name: string): Promise<void> {
-  if (process.env.CAMEO_SCREENSHOTS !== '1') return;
+  if (!SCREENSHOTS) return;
   const folder = fileURLToPath(new URL('../../results/web', import.meta.url));
   mkdirSync(folder, { recursive: true });
   await page.evaluate(() => (document.activeElement as HTMLElement | null)?.blur());
@@ -123,6 +142,34 @@ export async function choose(page: Page, selector: string, file: string): Promis
   const input = (await page.$(selector)) as Awaited<ReturnType<typeof page.$<'input'>>>;
   await input!.uploadFile(file);
 }
+
+/** Lets tests lose the device at a later submit: in the middle of what computes then. */
+export async function watchDevices(page: Page): Promise<void> {
+  await page.evaluateOnNewDocument(() => {
+    const { requestDevice } = GPUAdapter.prototype;
+    GPUAdapter.prototype.requestDevice = async function (...options) {
+      const device = await requestDevice.apply(this, options);
+      const { queue } = device;
+      const submit = queue.submit.bind(queue);
+      queue.submit = (commands) => {
+        const left = Number(document.body.dataset.submitsLeft) - 1;
+        document.body.dataset.submitsLeft = String(left);
+        submit(commands);
+        if (left === 0) device.destroy();
+      };
+      return device;
+    };
+  });
+}
+
+export const loseAfter = (page: Page, submits: number): Promise<void> =>
+  page.evaluate((count) => {
+    document.body.dataset.submitsLeft = String(count);
+  }, submits);
+
+/** Waits for the page to say that a device was lost, and that it has another one. */
+export const openAgain = (page: Page): Promise<string> =>
+  waitForText(page, '#gpu', /The device was lost and is open again/);
 
 /** Nothing sticks out of the window, so that a telephone shows it without scrolling sideways. */
 export async function assertFits(page: Page, name: string): Promise<void> {

@@ -6,38 +6,22 @@ import * as assert from 'uvu/assert';
 import { readAutoencoder } from '../../src/models/model-file.js';
 import { browserTest } from '../browser/browser.js';
 import { downloaded, textOf, waitForText } from '../browser/browser-page.js';
-import { alignedFile, openDemo, pixelsOf, screenshot, setBudget } from './web-fixture.js';
+import {
+  alignedFile,
+  loseAfter,
+  openAgain,
+  openDemo,
+  pixelsOf,
+  SCREENSHOTS,
+  screenshot,
+  setBudget,
+  watchDevices,
+} from './web-fixture.js';
 
 const demo = await openDemo();
 const { folder, address, reason } = demo;
 /** Enough to see the loss fall; for the picture, enough to see faces. */
-const STEPS = process.env.CAMEO_SCREENSHOTS === '1' ? 400 : 30;
-
-/** Lets tests lose the device at a later submit: in the middle of what computes then. */
-async function watchDevices(page: Page): Promise<void> {
-  await page.evaluateOnNewDocument(() => {
-    const { requestDevice } = GPUAdapter.prototype;
-    GPUAdapter.prototype.requestDevice = async function (...options) {
-      const device = await requestDevice.apply(this, options);
-      const { queue } = device;
-      const submit = queue.submit.bind(queue);
-      queue.submit = (commands) => {
-        const left = Number(document.body.dataset.submitsLeft) - 1;
-        document.body.dataset.submitsLeft = String(left);
-        submit(commands);
-        if (left === 0) device.destroy();
-      };
-      return device;
-    };
-  });
-}
-
-const loseAfter = (page: Page, submits: number): Promise<void> =>
-  page.evaluate((count) => {
-    document.body.dataset.submitsLeft = String(count);
-  }, submits);
-
-const again = (page: Page): Promise<string> => waitForText(page, '#gpu', /The device was lost and is open again/);
+const STEPS = SCREENSHOTS ? 400 : 30;
 
 const settled = (page: Page, bytes: number): Promise<string> =>
   waitForText(page, '#face-status', new RegExp(`^Cameo: \\d+ of ${bytes} bytes, [\\d.]+ dB\\.$`));
@@ -50,7 +34,7 @@ browserTest(demo, reason, 'a device that is lost while a face is encoded costs n
   await setBudget(page, 400);
   await loseAfter(page, 2);
   await input!.uploadFile(await alignedFile(folder, 0));
-  await again(page);
+  await openAgain(page);
   await settled(page, 400);
   const file = readFileSync(await downloaded(page, '#download-file', folder));
   const restored = await pixelsOf(page, '[data-key=cameo] canvas');
@@ -100,7 +84,7 @@ browserTest(demo, reason, 'training goes on after a loss of the device as if the
   await page.click('#train-start');
   await page.waitForSelector('#train-look canvas'); // there is a snapshot to go on from
   await loseAfter(page, 3);
-  await again(page);
+  await openAgain(page);
   await waitForText(page, '#train-status', new RegExp(`^Done after ${STEPS} steps`));
   assert.is(await page.$eval('#train-problem', (problem) => (problem as HTMLElement).hidden), true);
   assert.is(readFileSync(await downloaded(page, '#train-csv', folder), 'utf8'), whole, 'to the bit');

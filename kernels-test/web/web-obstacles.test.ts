@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert';
 import { crc32 } from '../../src/codec/crc32.js';
 import { browserTest } from '../browser/browser.js';
 import { waitForText } from '../browser/browser-page.js';
-import { alignedFile, assertFits, choose, openDemo, PHONE, PHOTO, photoLandmarks, slot } from './web-fixture.js';
+import { alignedFile, assertFits, choose, openDemo, PHONE, PHOTO, slot } from './web-fixture.js';
 
 const demo = await openDemo();
 const { folder, address, reason } = demo;
@@ -77,34 +77,6 @@ browserTest(demo, '', 'bad pictures and files are explained, and the page goes o
   await waitForText(page, `${slot(1)} .problem`, /^$/);
 });
 
-browserTest(demo, '', "the browser's own face detector places the points, where it has one", async (page) => {
-  // Those of the first face, in no order.
-  const [landmarks] = await photoLandmarks();
-  const [left, right, , ...mouth] = landmarks.map(([x, y]) => ({ x, y }));
-  const apart = right.x - left.x;
-  const found = {
-    boundingBox: { x: left.x - 0.7 * apart, y: left.y - 0.9 * apart, width: 2.4 * apart, height: 2.4 * apart },
-    landmarks: [
-      { type: 'eye', locations: [right] },
-      { type: 'eye', locations: [left] },
-      { type: 'mouth', locations: [{ x: (mouth[0].x + mouth[1].x) / 2, y: (mouth[0].y + mouth[1].y) / 2 }] },
-    ],
-  };
-  await page.evaluateOnNewDocument(`globalThis.FaceDetector = class {
-    async detect() {
-      return [${JSON.stringify(found)}];
-    }
-  }`);
-  await page.goto(address);
-  await choose(page, `${slot(1)} input`, PHOTO);
-  await waitForText(page, `${slot(1)} .hint`, /^The browser found a face/);
-  const labels = await page.$$eval(`${slot(1)} .handle`, (all) => all.map((one) => one.getAttribute('aria-label')!));
-  for (const [k, [x, y]] of landmarks.entries()) {
-    const [px, py] = /at (\d+), (\d+)/.exec(labels[k])!.slice(1).map(Number);
-    assert.ok(Math.hypot(px - x, py - y) < 25, `${labels[k]}; the nearest truth is ${x}, ${y}`);
-  }
-});
-
 browserTest(demo, '', 'a browser without WebGPU is told so, and still shows JPEG and WebP', async (page) => {
   await page.evaluateOnNewDocument(() => Reflect.deleteProperty(Navigator.prototype, 'gpu'));
   await page.goto(address);
@@ -112,6 +84,9 @@ browserTest(demo, '', 'a browser without WebGPU is told so, and still shows JPEG
   await choose(page, `${slot(1)} input`, await alignedFile(folder, 0));
   await waitForText(page, '#face-problem', /^Cameo cannot run here: this browser has no WebGPU/);
   await waitForText(page, '[data-key=webp]', /\d+ bytes/);
+  await choose(page, `${slot(2)} input`, PHOTO);
+  await waitForText(page, `${slot(2)} .hint`, /^Faces cannot be found here: that needs a GPU\. Place the five points/);
+  await page.waitForSelector(`${slot(2)} .handle`, { visible: true });
   // With some 470 bytes of colour profile there is no room for a picture in 500.
   await page.click('#profile');
   await waitForText(page, '[data-key=webp]', /makes no file this small/);

@@ -22,12 +22,17 @@ import {
   photoLandmarks,
   pixelsOf,
   placeLandmarks,
+  SCREENSHOTS,
   screenshot,
   setBudget,
   slot,
+  testDetector,
 } from './web-fixture.js';
 
-const demo = await openDemo();
+/** Points are placed by hand here; pictures of the page show what people see. */
+const shipped = testDetector();
+const detector = SCREENSHOTS && 'path' in shipped ? shipped.path : null;
+const demo = await openDemo('Chromium', detector);
 const { folder, address, reason } = demo;
 const DESKTOP = { width: 1100, height: 900 };
 
@@ -54,7 +59,8 @@ browserTest(demo, reason, 'a dropped photograph becomes a file, a QR code and a 
   await choose(page, `${slot(2)} input`, await alignedFile(folder, 1));
   await dropFiles(page, slot(1), [PHOTO]);
   await page.waitForSelector(`${slot(1)} .handle`, { visible: true });
-  assert.match(await textOf(page, `${slot(1)} .hint`), /^Place the five points/);
+  const hint = await waitForText(page, `${slot(1)} .hint`, /found/);
+  if (!detector) assert.match(hint, /^Faces cannot be found here: .*without the weights.*\. Place the five points/);
 
   // The points by the mouse, the last of them by the keyboard.
   const [landmarks] = await photoLandmarks();
@@ -149,6 +155,7 @@ browserTest(demo, reason, 'a dropped photograph becomes a file, a QR code and a 
   await page.click('#camera .take');
   await page.waitForSelector('#camera:not([open])');
   await page.waitForSelector(`${slot(2)}:not(.aligned) .photo[aria-label*=camera]`);
+  await page.waitForSelector(`${slot(2)} .handle`, { visible: true });
 
   await page.setViewport(PHONE);
   await assertFits(page, 'the first tab');

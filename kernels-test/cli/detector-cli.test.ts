@@ -60,7 +60,7 @@ test('evaluate detection refuses sets that there are not, and data without photo
   assert.match(none.stderr, /no photographs of split test/);
 });
 
-test('train detector trains, and leaves a detector that the other commands take', async () => {
+test('train detector and train landmarks leave a detector that the other commands take', async () => {
   const out = join(folder, 'run');
   const config = join(folder, 'config.json');
   writeFileSync(config, JSON.stringify({ model: SMALL_DETECTOR, batchSize: 2, side: 64, warmUpSteps: 1 }));
@@ -74,7 +74,15 @@ test('train detector trains, and leaves a detector that the other commands take'
   assert.is(again.code, 1);
   assert.match(again.stderr, /exists: add --resume/);
   const detector = join(out, 'model.safetensors');
-  const found = await cameoHere(['detect', join(data, '2.png'), '--detector', detector, '--json']);
+  const small = join(folder, 'small.json');
+  writeFileSync(small, JSON.stringify({ model: { widths: [3, 4, 5, 6] }, batchSize: 2, warmUpSteps: 1 }));
+  const refined = join(folder, 'refined');
+  const more = ['--detector', detector, '--data', data, '-o', refined, '--config', small, '--steps', '2'];
+  const landmarks = await cameoHere(['train', 'landmarks', ...more]);
+  assert.is(landmarks.code, 0, landmarks.stderr);
+  assert.ok(existsSync(join(refined, 'training.svg')));
+  const both = join(refined, 'model.safetensors');
+  const found = await cameoHere(['detect', join(data, '2.png'), '--detector', both, '--json']);
   assert.is(found.code, 0, found.stderr);
   assert.is(JSON.parse(found.stdout).photos[0].width, 110);
 });

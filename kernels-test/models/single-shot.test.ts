@@ -14,36 +14,15 @@ import { referenceOps } from '../../src/ops/registry.js';
 import type { NdArray } from '../../src/reference/ndarray.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import { assertClose, gpuSuite, randomValues, testGpu, toNdArray } from '../helpers/harness.js';
+import { blockReference } from './conv-block-reference.js';
 import { inventedDetector, SMALL_DETECTOR } from './single-shot-fixture.js';
 
 const test = gpuSuite('single-shot');
 
 /** The detector in float64, layer by layer. */
 function detectorReference(weights: HostTensors, x: NdArray): NdArray {
-  const tensor = (name: string): NdArray => toNdArray(weights.get(name)!.data, weights.get(name)!.shape);
-  const conv = (input: NdArray, weight: string, stride: number, bias: NdArray | null): NdArray =>
-    referenceOps.conv2d.forward(bias ? [input, tensor(weight), bias] : [input, tensor(weight)], {
-      stride: [stride, stride],
-      padding: [1, 1, 1, 1],
-      dilation: [1, 1],
-      groups: 1,
-    });
-  /** Conv, batch norm and PReLU that begin at this part of a sequence. */
-  const unit = (input: NdArray, part: string, first: number, stride = 1): NdArray => {
-    const norm = ['weight', 'bias', 'running_mean', 'running_var'].map((name) =>
-      tensor(`${part}.${first + 1}.${name}`),
-    );
-    const sum = conv(input, `${part}.${first}.weight`, stride, null);
-    const normal = referenceOps.batchNormInference.forward([sum, ...norm], { eps: 1e-5 });
-    return referenceOps.prelu.forward([normal, tensor(`${part}.${first + 2}.weight`)], {});
-  };
-  const add = (a: NdArray, b: NdArray): NdArray => referenceOps.add.forward([a, b], {});
+  const { tensor, conv, unit, add, residual } = blockReference(weights);
   const twice = (a: NdArray): NdArray => referenceOps.upsampleNearest.forward([a], { scale: [2, 2] });
-  const residual = (input: NdArray, part: string, convs: number): NdArray => {
-    let y = input;
-    for (let k = 0; k < convs; k++) y = unit(y, `${part}.body`, 3 * k);
-    return add(input, y);
-  };
   const quarter = unit(unit(x, 'stage0', 0, 2), 'stage0', 3, 2);
   const fine = residual(unit(quarter, 'stage0', 6, 2), 'stage0.9', 1);
   const middle = residual(unit(fine, 'stage1', 0, 2), 'stage1.3', 2);

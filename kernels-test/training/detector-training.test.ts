@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { ArgumentError, CheckpointError } from '../../src/common/errors.js';
 import { CounterRandom } from '../../src/common/random.js';
-import { writePng } from '../../src/data/pictures/image.js';
 import { cellMaps, countCells } from '../../src/detection/cells.js';
 import { FaceDetector } from '../../src/detection/index.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
@@ -23,35 +22,11 @@ import { trainDetector } from '../../src/training/detector/train-detector.js';
 import { gpuSuite, randomValues, testGpu } from '../helpers/harness.js';
 import { rejection } from '../helpers/rejection.js';
 import { SMALL_DETECTOR } from '../models/single-shot-fixture.js';
+import { FACE, facePicture, SIZE, writeLabelledPhotos } from './face-picture-fixture.js';
 
 const test = gpuSuite('detector training');
 const folder = mkdtempSync(join(tmpdir(), 'cameo-detector-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
-
-const SIZE = { width: 120, height: 100 };
-const FACE = {
-  score: 0.95,
-  box: { x: 30, y: 20, width: 45, height: 60 },
-  landmarks: [
-    [42, 42],
-    [63, 42],
-    [52.5, 54],
-    [44, 66],
-    [61, 66],
-  ],
-} as const;
-
-/** A grey picture with a bright red left eye and a bright blue right one, and otherwise a dark face. */
-function facePicture(): Uint8Array {
-  const data = new Uint8Array(SIZE.width * SIZE.height * 3).fill(128);
-  const fill = (x0: number, y0: number, x1: number, y1: number, colour: readonly number[]): void => {
-    for (let y = y0; y < y1; y++) for (let x = x0; x < x1; x++) data.set(colour, 3 * (y * SIZE.width + x));
-  };
-  fill(30, 20, 75, 80, [60, 60, 60]);
-  fill(39, 39, 45, 45, [255, 0, 0]);
-  fill(60, 39, 66, 45, [0, 0, 255]);
-  return data;
-}
 
 const PHOTOS = { boxed: [trainingPhoto({ ...SIZE, data: facePicture() }, [FACE])], pointed: [] };
 const SIDE = 96;
@@ -200,21 +175,9 @@ const CONFIG: DetectorTrainingConfig = {
   warmUpSteps: 1,
 };
 
-/** A data folder of four photographs, one of which is broken. */
-async function dataFolder(): Promise<string> {
-  const data = join(folder, 'data');
-  mkdirSync(data, { recursive: true });
-  const faces = JSON.stringify([[FACE.score, ...Object.values(FACE.box), ...FACE.landmarks.flat()]]);
-  const rows = ['train', 'train', 'val', 'train'].map((split, k) => `${k}.png\tp${k}\t${split}\t${faces}`);
-  writeFileSync(join(data, 'manifest.tsv'), `${['path\tidentity\tsplit\tfaces', ...rows].join('\n')}\n`);
-  for (const k of [0, 1, 2]) await writePng(join(data, `${k}.png`), { ...SIZE, data: facePicture() });
-  writeFileSync(join(data, '3.png'), 'no picture');
-  return data;
-}
-
 test('a run that is stopped and resumed gives the bits of one that is not, and a file that detects', async () => {
   const gpu = await testGpu();
-  const data = await dataFolder();
+  const data = await writeLabelledPhotos(join(folder, 'data'));
   const whole = join(folder, 'whole');
   const starts: number[] = [];
   const result = await trainDetector({

@@ -27,15 +27,15 @@ interface TrainDetectorCommand extends TrainingCommandOptions {
 
 const FORMAT = '{value}/{total}  loss {loss}  scores {scores}  places {places}  {speed} images/s  left {eta_formatted}';
 
+export const LABELLED_PHOTOS_HELP =
+  'folder with photos/ (and profiles/), or with a manifest.tsv: path, identity, split and faces as JSON, [score, x, y, width, height, five points] each (default: CAMEO_DATA, else ../shared/data)';
+
 /** Adds `detector` to `cameo train`. */
 export function addTrainDetector(train: Command): void {
   train
     .command('detector')
     .description('train a face detector on photographs whose faces are known')
-    .option(
-      '--data <dir>',
-      'folder with photos/ (and profiles/), or with a manifest.tsv: path, identity, split and faces as JSON, [score, x, y, width, height, five points] each (default: CAMEO_DATA, else ../shared/data)',
-    )
+    .option('--data <dir>', LABELLED_PHOTOS_HELP)
     .option('-o, --out <dir>', 'where checkpoint, log, plot and model go', 'out/detector')
     .option('--config <file>', 'JSON with any of the settings that the run prints')
     .option('--steps <n>', STEPS_HELP, number)
@@ -65,16 +65,19 @@ async function run(options: TrainDetectorCommand): Promise<void> {
   await runTrainingCommand(options, displayOf(config), (shown) => trainDetector({ ...shown, config, data }));
 }
 
+/** What a run says of its photographs. */
+export const startedOnPhotos = ({ gpu, faces, parameters }: DetectorStart): string[] => [
+  ...faces.unreadable.map(({ reason }) => `left out: ${reason}`),
+  `${parameters} parameters; ${faces.faces} faces in ${faces.photos} photographs of ${resolve(faces.root)}, on ${gpu.description.description}`,
+];
+
 const displayOf = (
   config: DetectorTrainingConfig,
 ): TrainingDisplay<DetectorStart, DetectorStep, DetectorValidation | null> => ({
   steps: config.steps,
   batch: config.batchSize,
   format: FORMAT,
-  started: ({ gpu, faces, parameters }) => [
-    ...faces.unreadable.map(({ reason }) => `left out: ${reason}`),
-    `${parameters} parameters; ${faces.faces} faces in ${faces.photos} photographs of ${resolve(faces.root)}, on ${gpu.description.description}`,
-  ],
+  started: startedOnPhotos,
   figures: ({ loss, scores, places }, smooth) => ({
     loss: smooth('loss', loss).toFixed(3),
     scores: smooth('scores', scores).toFixed(3),

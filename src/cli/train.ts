@@ -4,6 +4,7 @@ import { addTrainArchitectures } from './train-architectures.js';
 import { addTrainAutoencoder } from './train-autoencoder.js';
 import { addTrainCodec } from './train-codec.js';
 import { addTrainDetector } from './train-detector.js';
+import { addTrainLandmarks } from './train-landmarks.js';
 import { addTrainLosses } from './train-losses.js';
 import { addTrainRecognition } from './train-recognition.js';
 import { addTrainRecognitionFaces } from './train-recognition-faces.js';
@@ -21,4 +22,5 @@ export function addTrainCommand(program: Command): void {
   addTrainAdapted(train);
   addTrainLosses(train);
   addTrainDetector(train);
+  addTrainLandmarks(train);
 }

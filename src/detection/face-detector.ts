@@ -3,11 +3,13 @@ import type { FaceLandmarks, Point } from '../common/face-landmarks.js';
 import { reducePicture } from '../common/reduce-picture.js';
 import { checkImage, type RgbImage } from '../common/rgb-image.js';
 import { Gpu } from '../gpu/gpu.js';
+import { type LandmarkRefiner, loadRefiner } from '../models/landmark-refiner.js';
 import { loadMtcnn, WINDOWS } from '../models/mtcnn.js';
-import { isSingleShot, loadSingleShot } from '../models/single-shot.js';
+import { isSingleShot, loadSingleShot, type SingleShotDetector } from '../models/single-shot.js';
 import { findFaces } from './cascade.js';
 import type { FoundFace } from './cells.js';
 import { GpuPicture } from './gpu-picture.js';
+import { refineLandmarks } from './refine-landmarks.js';
 import { findFacesAtOnce } from './single-shot-faces.js';
 
 /** What `detect` looks for. */
@@ -50,11 +52,18 @@ interface Finder {
 
 function finderOf(gpu: Gpu, bytes: Uint8Array): Finder {
   if (isSingleShot(bytes)) {
-    const network = loadSingleShot(gpu, bytes);
+    const refiner = loadRefiner(gpu, bytes);
+    const network = loadBeside(refiner, gpu, bytes);
     return {
       threshold: 0.75,
-      find: (picture, seen, options) => findFacesAtOnce(network, picture, seen, options),
-      dispose: () => network.dispose(),
+      find: async (picture, seen, options) => {
+        const faces = await findFacesAtOnce(network, picture, seen, options);
+        return refiner ? refineLandmarks(refiner, picture, faces) : faces;
+      },
+      dispose: () => {
+        network.dispose();
+        refiner?.dispose();
+      },
     };
   }
   const networks = loadMtcnn(gpu, bytes);
@@ -63,6 +72,16 @@ function finderOf(gpu: Gpu, bytes: Uint8Array): Finder {
     find: (picture, seen, { minFace, threshold }) => findFaces(networks, picture, seen, minFace, threshold),
     dispose: () => networks.dispose(),
   };
+}
+
+/** Frees the refiner where the detector's own part of the file is damaged. */
+function loadBeside(refiner: LandmarkRefiner | null, gpu: Gpu, bytes: Uint8Array): SingleShotDetector {
+  try {
+    return loadSingleShot(gpu, bytes);
+  } catch (error) {
+    refiner?.dispose();
+    throw error;
+  }
 }
 
 /** Finds faces and their landmarks in pictures of any size. */

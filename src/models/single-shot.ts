@@ -4,10 +4,7 @@ import { sizeOf } from '../common/shapes.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { checkFiniteTensors, type HostTensors } from '../nn/host-tensor.js';
 import type { Initializer } from '../nn/init.js';
-import { BatchNorm } from '../nn/layers/batch-norm.js';
-import { Residual, Sequential } from '../nn/layers/containers.js';
-import { Conv2d } from '../nn/layers/conv.js';
-import { PReLU } from '../nn/layers/prelu.js';
+import { Sequential } from '../nn/layers/containers.js';
 import { Layer } from '../nn/module.js';
 import type { Parameter } from '../nn/parameter.js';
 import { readSafetensors, readSafetensorsMetadata, writeSafetensors } from '../nn/safetensors.js';
@@ -17,6 +14,8 @@ import { conv2d } from '../ops/conv/conv.js';
 import { concat, reshape } from '../ops/layout.js';
 import { upsampleNearest } from '../ops/upsample.js';
 import type { Tensor } from '../tensor/tensor.js';
+import { convNormAct, convResidual } from './conv-blocks.js';
+import { withoutRefiner } from './landmark-refiner.js';
 
 /** Sizes of a single-shot detector. */
 export interface SingleShotConfig {
@@ -61,15 +60,6 @@ export function checkSingleShot(config: SingleShotConfig): SingleShotConfig {
   return config;
 }
 
-const convNormAct = (inputs: number, outputs: number, stride = 1): Layer[] => [
-  new Conv2d(inputs, outputs, 3, { stride, padding: 1, bias: false }),
-  new BatchNorm(outputs),
-  new PReLU(outputs),
-];
-
-const residual = (channels: number, convs: number): Layer =>
-  new Residual(new Sequential(Array.from({ length: convs }, () => convNormAct(channels, channels)).flat()));
-
 /**
  * A face detector that looks at a picture once: features at strides 8, 16 and 32, the coarse ones added to the finer, and no anchors: each
  * cell says whether a face is there, where its box lies and where five landmarks do. In the manner of YuNet (Wu et al. 2023,
@@ -95,10 +85,10 @@ export class SingleShotDetector extends Layer {
         ...convNormAct(3, stem[0], 2),
         ...convNormAct(stem[0], stem[1], 2),
         ...convNormAct(stem[1], width, 2),
-        residual(width, 1),
+        convResidual(width, 1),
       ],
-      [...convNormAct(width, width, 2), residual(width, 2)],
-      [...convNormAct(width, width, 2), residual(width, 2)],
+      [...convNormAct(width, width, 2), convResidual(width, 2)],
+      [...convNormAct(width, width, 2), convResidual(width, 2)],
     ];
     this.#stages = stages.map((layers, k) => this.child(`stage${k}`, new Sequential(layers)));
     this.#merges = [0, 1].map((k) => this.child(`merge${k}`, new Sequential(convNormAct(width, width))));
@@ -167,7 +157,7 @@ export function loadSingleShot(gpu: Gpu, bytes: Uint8Array): SingleShotDetector 
   if (text === undefined) throw new CheckpointError(`not a detector: metadata "${KEY}" is missing`);
   checkFiniteTensors(tensors);
   const network = describedNetwork(text);
-  loadState(network, tensors, gpu);
+  loadState(network, withoutRefiner(tensors), gpu);
   network.eval();
   return network;
 }

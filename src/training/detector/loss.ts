@@ -37,7 +37,7 @@ export function detectorLoss(values: Tensor, targets: TargetTensors): { scores: 
 }
 
 /** x²/(2β) up to |x| = β, and |x| − β/2 from there. */
-function smoothL1(x: Tensor): Tensor {
+export function smoothL1(x: Tensor): Tensor {
   const size = abs(x);
   const near = clamp(size, 0, SMOOTH);
   return add(affine(square(near), 0.5 / SMOOTH), sub(size, near));

@@ -108,7 +108,7 @@ function drawView(photo: TrainingPhoto, tile: MosaicTile, anywhere: boolean, ran
   const shownAt: Point = [tile.left + width * (0.08 + 0.84 * draws[4]), tile.top + height * (0.08 + 0.84 * draws[5])];
   const view = (point: Point, scale: number): Affine => {
     const at = filled ? fill(shownAt, point, scale, mirrored, tile, photo) : shownAt;
-    return viewOf(point, at, scale, angle, mirrored, stretch);
+    return photoView(point, at, scale, angle, mirrored, stretch);
   };
   if (anywhere || photo.faces.length === 0) {
     const scale = Math.max(width / photoWidth, height / photoHeight) * 4 ** draws[6];
@@ -148,7 +148,7 @@ function drawFace(faces: readonly LabelledFace[], random: CounterRandom): Labell
 }
 
 /** The view that shows a point of the photograph at a point of the mosaic. */
-function viewOf(
+export function photoView(
   [px, py]: Point,
   [mx, my]: Point,
   scale: number,
@@ -177,7 +177,7 @@ export function faceBoxOf({ box, landmarks }: LabelledFace): NonNullable<Labelle
 }
 
 /** A face of a photograph as the tile shows it; none where it is elsewhere. */
-function faceInTile(face: LabelledFace, photo: TrainingPhoto, tile: MosaicTile, toPhoto: Affine): MosaicFace[] {
+export function faceInTile(face: LabelledFace, photo: TrainingPhoto, tile: MosaicTile, toPhoto: Affine): MosaicFace[] {
   const [a, b, c, d, e, f] = toPhoto;
   const determinant = a * d - b * c;
   const toMosaic = ([x, y]: Point): Point => [

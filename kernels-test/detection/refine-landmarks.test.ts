@@ -1,0 +1,96 @@
+import * as assert from 'uvu/assert';
+import { CheckpointError } from '../../src/common/errors.js';
+import type { FaceLandmarks } from '../../src/common/face-landmarks.js';
+import { GpuPicture } from '../../src/detection/gpu-picture.js';
+import { FaceDetector } from '../../src/detection/index.js';
+import { refineLandmarks, refinerSquare } from '../../src/detection/refine-landmarks.js';
+import { LandmarkRefiner, loadRefiner, withRefiner } from '../../src/models/landmark-refiner.js';
+import { writeSingleShot } from '../../src/models/single-shot.js';
+import { readSafetensors, writeSafetensors } from '../../src/nn/safetensors.js';
+import { gpuSuite, testGpu } from '../helpers/harness.js';
+import { rejection } from '../helpers/rejection.js';
+import { inventedWeights } from '../models/conv-block-reference.js';
+import { fixedDetectorWeights, SMALL_DETECTOR } from '../models/single-shot-fixture.js';
+
+const test = gpuSuite('refine landmarks');
+
+const SMALL = { widths: [3, 4, 5, 6] } as const;
+/** Where a fixed refiner puts landmarks, whatever it sees: from the crop's centre, in halves of its side. */
+const PLACES = [-0.25, -0.5, 0.25, -0.5, 0, 0.125, -0.25, 0.5, 0.25, 0.5];
+
+/** A detector's file whose refiner says the same of each crop. */
+function fixedRefiner(detectorValues: readonly number[]): Uint8Array {
+  const weights = inventedWeights(new LandmarkRefiner(SMALL), 3);
+  weights.get('points.weight')!.data.fill(0);
+  weights.get('points.bias')!.data.set(PLACES);
+  return withRefiner(writeSingleShot(SMALL_DETECTOR, fixedDetectorWeights(detectorValues)), SMALL, weights);
+}
+
+const FACE_VALUES = [2, 0, 0, 0, 0, -0.25, -0.25, 0.25, -0.25, 0, 0, -0.25, 0.25, 0.25, 0.25];
+const GREY = { width: 90, height: 70, data: new Uint8Array(90 * 70 * 3).fill(120) };
+
+test("a crop's square has the landmarks' centre, and 4.5 times their spread", () => {
+  const { centre, side } = refinerSquare([
+    [10, 10],
+    [30, 10],
+    [20, 20],
+    [10, 30],
+    [30, 30],
+  ]);
+  assert.equal(centre, [20, 20]);
+  assert.ok(Math.abs(side - 4.5 * Math.sqrt(160)) < 1e-9, `${side}`);
+});
+
+test('landmarks are those of the refiner, in pixels of the picture, for more faces than a batch', async () => {
+  const gpu = await testGpu();
+  const refiner = loadRefiner(gpu, fixedRefiner(FACE_VALUES))!;
+  const picture = new GpuPicture(gpu, GREY);
+  const faces = Array.from({ length: 9 }, (_, k) => ({
+    score: 0.9 - 0.01 * k,
+    left: k,
+    top: 0,
+    right: k + 20,
+    bottom: 20,
+    landmarks: [4, 16, 10, 5, 15].map((x, p) => [x + 3 * k, 6 + 4 * Math.max(0, p - 1)]) as unknown as FaceLandmarks,
+  }));
+  const refined = await refineLandmarks(refiner, picture, faces);
+  assert.is(refined.length, 9);
+  refined.forEach((face, k) => {
+    const { centre, side } = refinerSquare(faces[k].landmarks);
+    assert.equal({ ...face, landmarks: 0 }, { ...faces[k], landmarks: 0 }, 'nothing else changes');
+    face.landmarks.forEach(([x, y], p) => {
+      assert.ok(Math.abs(x - centre[0] - (PLACES[2 * p] * side) / 2) < 1e-3, `face ${k}: x of landmark ${p}`);
+      assert.ok(Math.abs(y - centre[1] - (PLACES[2 * p + 1] * side) / 2) < 1e-3, `face ${k}: y of landmark ${p}`);
+    });
+  });
+  assert.equal(await refineLandmarks(refiner, picture, []), []);
+  picture.dispose();
+  refiner.dispose();
+});
+
+test('a detector whose file has a refiner makes use of it', async () => {
+  const detector = FaceDetector.fromWeights(await testGpu(), fixedRefiner(FACE_VALUES));
+  const [{ landmarks }] = await detector.detect(GREY);
+  const [left, right, nose] = landmarks;
+  const across = right[0] - left[0];
+  assert.ok(across > 0);
+  // The proportions are those of PLACES: the nose is as far below the eyes as 1.25 of the distance between them.
+  assert.ok(Math.abs((nose[1] - left[1]) / across - 1.25) < 1e-3, `${JSON.stringify(landmarks)}`);
+  detector.dispose();
+});
+
+test('a file of which one part is damaged leaves nothing on the GPU', async () => {
+  const gpu = await testGpu();
+  const { tensors, metadata } = readSafetensors(fixedRefiner(FACE_VALUES));
+  for (const name of ['head0.bias', 'landmarks.points.bias']) {
+    const damaged = new Map(tensors);
+    damaged.delete(name);
+    const error = await rejection(
+      async () => FaceDetector.fromWeights(gpu, writeSafetensors(damaged, metadata)),
+      CheckpointError,
+    );
+    assert.match(error.message, /bias/);
+  }
+});
+
+test.run();

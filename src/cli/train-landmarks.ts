@@ -1,0 +1,121 @@
+import type { Command } from 'commander';
+import { percent } from '../evaluation/reports/percent.js';
+import { DEFAULT_LANDMARK_TRAINING, type LandmarkTrainingConfig } from '../training/detector/landmark-config.js';
+import {
+  type LandmarkStart,
+  type LandmarkStep,
+  LandmarkTrainer,
+  type LandmarkValidation,
+  trainLandmarks,
+} from '../training/detector/train-landmarks.js';
+import type { TrainingLog } from '../training/training-log.js';
+import { readDetector } from './detector-file.js';
+import { dataFolder } from './places.js';
+import { say } from './terminal.js';
+import { LABELLED_PHOTOS_HELP, startedOnPhotos } from './train-detector.js';
+import { INTERRUPT_HELP, runTrainingCommand, stackedPlots, type TrainingDisplay } from './training-command.js';
+import {
+  number,
+  RESUME_HELP,
+  runSettings,
+  STEPS_HELP,
+  settingsFile,
+  type TrainingCommandOptions,
+} from './training-settings.js';
+
+interface TrainLandmarksCommand extends TrainingCommandOptions {
+  detector?: string;
+  teacher?: string;
+  from?: string;
+  steps?: number;
+  batch?: number;
+  seed?: number;
+  lr?: number;
+}
+
+const FORMAT = '{value}/{total}  loss {loss}  {speed} crops/s  left {eta_formatted}';
+
+/** Adds `landmarks` to `cameo train`. */
+export function addTrainLandmarks(train: Command): void {
+  train
+    .command('landmarks')
+    .description("train what places a detector's landmarks, by a closer look at each face")
+    .option('--data <dir>', LABELLED_PHOTOS_HELP)
+    .option('--detector <file>', 'the detector whose file gets it (default: CAMEO_DETECTOR, else the shipped one)')
+    .option(
+      '--teacher <file>',
+      'another detector, whose way of placing landmarks is learnt instead of that of the data',
+    )
+    .option('--from <file>', 'a detector with such a part, whose weights a new run starts with')
+    .option('-o, --out <dir>', 'where checkpoint, log, plot and model go', 'out/landmarks')
+    .option('--config <file>', 'JSON with any of the settings that the run prints')
+    .option('--steps <n>', STEPS_HELP, number)
+    .option('--batch <n>', 'crops a step', number)
+    .option('--seed <n>', 'seed of weights and crops', number)
+    .option('--lr <x>', 'peak learning rate', number)
+    .option('--checkpoint-every <n>', 'steps between checkpoints and validations', number, 500)
+    .option('--resume', RESUME_HELP)
+    .addHelpText(
+      'after',
+      `\nExample: cameo train landmarks --detector out/detector/model.safetensors --data data -o out/landmarks\n${INTERRUPT_HELP}`,
+    )
+    .action(run);
+}
+
+async function run(options: TrainLandmarksCommand): Promise<void> {
+  const config = await runSettings(options, {
+    file: await settingsFile(options.config, DEFAULT_LANDMARK_TRAINING),
+    defaults: DEFAULT_LANDMARK_TRAINING,
+    given: [
+      { said: '--steps', setting: 'steps', value: options.steps },
+      { said: '--batch', setting: 'batchSize', value: options.batch },
+      { said: '--seed', setting: 'seed', value: options.seed },
+      { said: '--lr', setting: 'learningRate', value: options.lr },
+    ],
+    configOf: LandmarkTrainer.configOf,
+  });
+  const { bytes: detector } = await readDetector(options.detector);
+  const weightsOf = async (file?: string) => (file === undefined ? undefined : (await readDetector(file)).bytes);
+  const [teacher, from] = [await weightsOf(options.teacher), await weightsOf(options.from)];
+  say(`settings: ${JSON.stringify(config)}`);
+  const data = dataFolder(options.data);
+  await runTrainingCommand(options, displayOf(config), (shown) =>
+    trainLandmarks({ ...shown, config, data, detector, teacher, from }),
+  );
+}
+
+const displayOf = (
+  config: LandmarkTrainingConfig,
+): TrainingDisplay<LandmarkStart, LandmarkStep, LandmarkValidation | null> => ({
+  steps: config.steps,
+  batch: config.batchSize,
+  format: FORMAT,
+  started: startedOnPhotos,
+  figures: ({ loss }, smooth) => ({ loss: smooth('loss', loss).toFixed(4) }),
+  validated: (validation) => {
+    if (!validation) return [];
+    return [
+      `crops of held-out photographs: error of landmarks ${percent(validation.nme, 2)} of the distance of the eyes`,
+    ];
+  },
+  plot: { name: 'training.svg', draw: trainingPlot },
+  more: ' and best.safetensors',
+});
+
+/** The loss, and the error on held-out photographs, over the steps. */
+function trainingPlot(log: TrainingLog): string {
+  const series = (name: string, column: string, markers = false) => ({ name, points: log.series(column), markers });
+  const plots = [
+    { title: 'Training loss', xLabel: 'step', yLabel: 'loss', logY: true, series: [series('landmarks', 'loss')] },
+  ];
+  if (log.series('val_nme').length > 0) {
+    plots.push({
+      title: 'Error of landmarks, crops of held-out photographs',
+      xLabel: 'step',
+      yLabel: 'in distances of the eyes',
+      logY: true,
+      series: [series('landmarks', 'val_nme', true)],
+    });
+  }
+  return stackedPlots(plots);
+}

@@ -104,7 +104,7 @@ test('the licence says the same everywhere: the code is MIT, the weights are for
   }
   assert.match(read('README.md'), /\bMIT\b/);
   assert.match(read('src/cli/run-command.ts'), /MIT[^`]*research only/);
-  const shipped = manifest.files.includes('!models/face-mse*') ? ['face', 'codec', 'recognizer'] : [];
+  const shipped = manifest.files.includes('!models/face-mse*') ? ['face', 'codec', 'recognizer', 'face-detector'] : [];
   assert.ok(shipped.length > 0);
   for (const name of [...shipped, 'face-mse']) {
     const card = read(`models/${name}.md`);

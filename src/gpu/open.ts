@@ -1,5 +1,6 @@
 import { NoAdapterError } from '../common/errors.js';
 import type { GPUAdapter } from '../common/platform-types.js';
+import { askingAgain } from './ask-again.js';
 import { describeAdapter } from './description.js';
 import { assertPrecision, checkGpuOptions, Gpu, type GpuOptions, SUBGROUP_MATRIX } from './gpu.js';
 import { selfTest } from './self-test.js';
@@ -34,7 +35,7 @@ export async function openAdapter(adapter: GPUAdapter, options: GpuOptions = {},
     const { description, device: name } = adapter.info;
     throw new NoAdapterError(`adapter "${description || name}" gave no device: ${cause.message}`, { cause });
   });
-  const gpu = new Gpu(device, describeAdapter(adapter.info), options, [adapter, owner]);
+  const gpu = new Gpu(device, describeAdapter(adapter.info), { wait: askingAgain(device), ...options }, [adapter, owner]);
   try {
     await selfTest(gpu);
   } catch (error) {

@@ -35,7 +35,10 @@ export async function openAdapter(adapter: GPUAdapter, options: GpuOptions = {},
     const { description, device: name } = adapter.info;
     throw new NoAdapterError(`adapter "${description || name}" gave no device: ${cause.message}`, { cause });
   });
-  const gpu = new Gpu(device, describeAdapter(adapter.info), { wait: askingAgain(device), ...options }, [adapter, owner]);
+  const gpu = new Gpu(device, describeAdapter(adapter.info), { wait: askingAgain(device), ...options }, [
+    adapter,
+    owner,
+  ]);
   try {
     await selfTest(gpu);
   } catch (error) {

@@ -230,7 +230,7 @@ test('what is cut off, foreign, or of another model gets a line each, and the re
     /^cameo: empty\.cameo: not a face file: it does not begin with 9E "CMF"$/,
     /^cameo: flipped\.cameo: .*(corrupt or cut off|range code|symbol)/,
     /^cameo: cut\.cameo\.bare: .*(corrupt or cut off|range code|symbol)/,
-    /^cameo: text\.txt: no face: it begins neither as a face file, an archive or a PNG, nor ends its name in \.cameo\.bare$/,
+    /^cameo: text\.txt: no face: it begins neither as a face file, an archive or a picture, nor ends its name in \.cameo\.bare$/,
     /^cameo: text\.cameo: not a face file: it does not begin with 9E "CMF"$/,
     /^cameo: index\.cameos: truncated: the index of 4 faces has at least 50 bytes, the archive 40$/,
     /^cameo: png\.cameo\.png: .*face\.safetensors: weights for \.cameo and \.cameo\.bare; expected some for \.cameo\.png$/,

@@ -157,6 +157,7 @@ test('a folder lists no two pictures whose names differ in the composition of le
 /** Files that take text out of a binary format, or write one: not out of a file of text. */
 const OF_BYTES = [
   'codec/container/face-archive.ts',
+  'cli/compact-kind.ts',
   'nn/safetensors.ts',
   'data/checkpoints/pickle.ts',
   'data/checkpoints/zip.ts',

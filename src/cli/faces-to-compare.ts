@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { ArgumentError } from '../common/errors.js';
 import type { ReadRecognizer } from '../data/checkpoints/recognizer-source.js';
 import { LandmarkIndex } from '../data/pictures/landmarks.js';
+import { percent } from '../evaluation/reports/percent.js';
 import { cropSize } from '../evaluation/verification/face-crops.js';
 import { FaceFinder } from './face-finder.js';
 import { addFaceOptions, type FaceOptions } from './face-options.js';
@@ -87,13 +88,11 @@ function thresholdOf(known: ModelThresholds | undefined, far: number, name: stri
   return threshold;
 }
 
-const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
-
 /** How good a recogniser is, in a line. */
 export function qualityText(lfw: LfwFigures | null): string {
   if (!lfw) return 'how good this recogniser is has not been measured here';
   const { pairs, accuracy, standardError, tar, far } = lfw;
-  return `how good it is: ${percent(accuracy)} ± ${(100 * standardError).toFixed(1)} of ${pairs} pairs of LFW decided rightly; at a false accept rate of ${far} it accepts ${percent(tar)} of the pairs of one person`;
+  return `how good it is: ${percent(accuracy, 1)} ± ${(100 * standardError).toFixed(1)} of ${pairs} pairs of LFW decided rightly; at a false accept rate of ${far} it accepts ${percent(tar, 1)} of the pairs of one person`;
 }
 
 /** What is said where no threshold is known. */

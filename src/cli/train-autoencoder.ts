@@ -12,38 +12,29 @@ import { dataFolder } from './places.js';
 import { say } from './terminal.js';
 import { INTERRUPT_HELP, runTrainingCommand, stackedPlots, type TrainingDisplay } from './training-command.js';
 import {
-  number,
-  RESUME_HELP,
+  addNetworkOptions,
+  type NetworkTrainingOptions,
+  networkSettings,
   runSettings,
-  STEPS_HELP,
   settingsFile,
-  type TrainingCommandOptions,
 } from './training-settings.js';
-
-export interface TrainAutoencoderCommand extends TrainingCommandOptions {
-  steps?: number;
-  batch?: number;
-  seed?: number;
-  lr?: number;
-}
 
 const FORMAT = '{value}/{total}  loss {loss}  PSNR {psnr} dB  ~{bytes} B  {speed} images/s  left {eta_formatted}';
 
 /** Adds `autoencoder` to `cameo train`. */
 export function addTrainAutoencoder(train: Command): void {
-  train
+  const command = train
     .command('autoencoder')
     .description('train the autoencoder whose faces are PNG files, on a folder of aligned 112×96 faces')
     .option('--data <dir>', 'folder of faces (default: CAMEO_DATA, else ../shared/data)')
-    .option('--detector <file>', DETECTOR_HELP)
-    .option('-o, --out <dir>', 'where checkpoint, log, plot and model go', 'out/autoencoder')
-    .option('--config <file>', 'JSON with any of the settings that the run prints')
-    .option('--steps <n>', STEPS_HELP, number)
-    .option('--batch <n>', 'faces a step', number)
-    .option('--seed <n>', 'seed of weights, order, augmentation and noise', number)
-    .option('--lr <x>', 'peak learning rate', number)
-    .option('--checkpoint-every <n>', 'steps between checkpoints', number, 200)
-    .option('--resume', RESUME_HELP)
+    .option('--detector <file>', DETECTOR_HELP);
+  addNetworkOptions(command, {
+    out: 'out/autoencoder',
+    batch: 'faces a step',
+    seed: 'seed of weights, order, augmentation and noise',
+    checkpoints: 'steps between checkpoints',
+    every: 200,
+  })
     .addHelpText(
       'after',
       `\nExample: cameo train autoencoder --data faces -o out/autoencoder --steps 20000\n${INTERRUPT_HELP}`,
@@ -51,22 +42,17 @@ export function addTrainAutoencoder(train: Command): void {
     .action(runTrainAutoencoder);
 }
 
-async function settings(options: TrainAutoencoderCommand): Promise<AutoencoderTrainingConfig> {
+async function settings(options: NetworkTrainingOptions): Promise<AutoencoderTrainingConfig> {
   return runSettings(options, {
     file: await settingsFile(options.config, DEFAULT_AUTOENCODER_TRAINING),
     defaults: DEFAULT_AUTOENCODER_TRAINING,
-    given: [
-      { said: '--steps', setting: 'steps', value: options.steps },
-      { said: '--batch', setting: 'batchSize', value: options.batch },
-      { said: '--seed', setting: 'seed', value: options.seed },
-      { said: '--lr', setting: 'learningRate', value: options.lr },
-    ],
+    given: networkSettings(options),
     configOf: AutoencoderTrainer.configOf,
   });
 }
 
 /** The command, also where an older name of it is used. */
-export async function runTrainAutoencoder(options: TrainAutoencoderCommand): Promise<void> {
+export async function runTrainAutoencoder(options: NetworkTrainingOptions): Promise<void> {
   const data = dataFolder(options.data);
   const config = await settings(options);
   say(`settings: ${JSON.stringify(config)}`);

@@ -24,11 +24,11 @@ import { DETECTOR_HELP } from './face-options.js';
 import { refuseInput } from './outputs.js';
 import { dataFolder, recognizerPlaces } from './places.js';
 import { note, say } from './terminal.js';
-import { runTrainAutoencoder, type TrainAutoencoderCommand } from './train-autoencoder.js';
+import { runTrainAutoencoder } from './train-autoencoder.js';
 import { INTERRUPT_HELP, runTrainingCommand, stackedPlots, type TrainingDisplay } from './training-command.js';
-import { checkpointOf, merged, number, settingsFile } from './training-settings.js';
+import { checkpointOf, merged, type NetworkTrainingOptions, number, settingsFile } from './training-settings.js';
 
-interface TrainCodecCommand extends TrainAutoencoderCommand {
+interface TrainCodecCommand extends NetworkTrainingOptions {
   recognizers?: string;
   from?: string;
 }

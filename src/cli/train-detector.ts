@@ -10,20 +10,12 @@ import { dataFolder } from './places.js';
 import { say } from './terminal.js';
 import { INTERRUPT_HELP, runTrainingCommand, stackedPlots, type TrainingDisplay } from './training-command.js';
 import {
-  number,
-  RESUME_HELP,
+  addNetworkOptions,
+  type NetworkTrainingOptions,
+  networkSettings,
   runSettings,
-  STEPS_HELP,
   settingsFile,
-  type TrainingCommandOptions,
 } from './training-settings.js';
-
-interface TrainDetectorCommand extends TrainingCommandOptions {
-  steps?: number;
-  batch?: number;
-  seed?: number;
-  lr?: number;
-}
 
 const FORMAT = '{value}/{total}  loss {loss}  scores {scores}  places {places}  {speed} images/s  left {eta_formatted}';
 
@@ -32,32 +24,26 @@ export const LABELLED_PHOTOS_HELP =
 
 /** Adds `detector` to `cameo train`. */
 export function addTrainDetector(train: Command): void {
-  train
+  const command = train
     .command('detector')
     .description('train a face detector on photographs whose faces are known')
-    .option('--data <dir>', LABELLED_PHOTOS_HELP)
-    .option('-o, --out <dir>', 'where checkpoint, log, plot and model go', 'out/detector')
-    .option('--config <file>', 'JSON with any of the settings that the run prints')
-    .option('--steps <n>', STEPS_HELP, number)
-    .option('--batch <n>', 'mosaics a step', number)
-    .option('--seed <n>', 'seed of weights and mosaics', number)
-    .option('--lr <x>', 'peak learning rate', number)
-    .option('--checkpoint-every <n>', 'steps between checkpoints and validations', number, 500)
-    .option('--resume', RESUME_HELP)
+    .option('--data <dir>', LABELLED_PHOTOS_HELP);
+  addNetworkOptions(command, {
+    out: 'out/detector',
+    batch: 'mosaics a step',
+    seed: 'seed of weights and mosaics',
+    checkpoints: 'steps between checkpoints and validations',
+    every: 500,
+  })
     .addHelpText('after', `\nExample: cameo train detector --data data -o out/detector --steps 8000\n${INTERRUPT_HELP}`)
     .action(run);
 }
 
-async function run(options: TrainDetectorCommand): Promise<void> {
+async function run(options: NetworkTrainingOptions): Promise<void> {
   const config = await runSettings(options, {
     file: await settingsFile(options.config, DEFAULT_DETECTOR_TRAINING),
     defaults: DEFAULT_DETECTOR_TRAINING,
-    given: [
-      { said: '--steps', setting: 'steps', value: options.steps },
-      { said: '--batch', setting: 'batchSize', value: options.batch },
-      { said: '--seed', setting: 'seed', value: options.seed },
-      { said: '--lr', setting: 'learningRate', value: options.lr },
-    ],
+    given: networkSettings(options),
     configOf: DetectorTrainer.configOf,
   });
   say(`settings: ${JSON.stringify(config)}`);

@@ -15,29 +15,23 @@ import { say } from './terminal.js';
 import { LABELLED_PHOTOS_HELP, startedOnPhotos } from './train-detector.js';
 import { INTERRUPT_HELP, runTrainingCommand, stackedPlots, type TrainingDisplay } from './training-command.js';
 import {
-  number,
-  RESUME_HELP,
+  addNetworkOptions,
+  type NetworkTrainingOptions,
+  networkSettings,
   runSettings,
-  STEPS_HELP,
   settingsFile,
-  type TrainingCommandOptions,
 } from './training-settings.js';
 
-interface TrainLandmarksCommand extends TrainingCommandOptions {
-  detector?: string;
+interface TrainLandmarksCommand extends NetworkTrainingOptions {
   teacher?: string;
   from?: string;
-  steps?: number;
-  batch?: number;
-  seed?: number;
-  lr?: number;
 }
 
 const FORMAT = '{value}/{total}  loss {loss}  {speed} crops/s  left {eta_formatted}';
 
 /** Adds `landmarks` to `cameo train`. */
 export function addTrainLandmarks(train: Command): void {
-  train
+  const command = train
     .command('landmarks')
     .description("train what places a detector's landmarks, by a closer look at each face")
     .option('--data <dir>', LABELLED_PHOTOS_HELP)
@@ -46,42 +40,39 @@ export function addTrainLandmarks(train: Command): void {
       '--teacher <file>',
       'another detector, whose way of placing landmarks is learnt instead of that of the data',
     )
-    .option('--from <file>', 'a detector with such a part, whose weights a new run starts with')
-    .option('-o, --out <dir>', 'where checkpoint, log, plot and model go', 'out/landmarks')
-    .option('--config <file>', 'JSON with any of the settings that the run prints')
-    .option('--steps <n>', STEPS_HELP, number)
-    .option('--batch <n>', 'crops a step', number)
-    .option('--seed <n>', 'seed of weights and crops', number)
-    .option('--lr <x>', 'peak learning rate', number)
-    .option('--checkpoint-every <n>', 'steps between checkpoints and validations', number, 500)
-    .option('--resume', RESUME_HELP)
+    .option('--from <file>', 'a detector with such a part, whose weights a new run starts with');
+  addNetworkOptions(command, {
+    out: 'out/landmarks',
+    batch: 'crops a step',
+    seed: 'seed of weights and crops',
+    checkpoints: 'steps between checkpoints and validations',
+    every: 500,
+  })
     .addHelpText(
       'after',
       `\nExample: cameo train landmarks --detector out/detector/model.safetensors --data data -o out/landmarks\n${INTERRUPT_HELP}`,
     )
-    .action(run);
+    .action(trainByCommand);
 }
 
-async function run(options: TrainLandmarksCommand): Promise<void> {
+async function trainByCommand(options: TrainLandmarksCommand): Promise<void> {
   const config = await runSettings(options, {
     file: await settingsFile(options.config, DEFAULT_LANDMARK_TRAINING),
     defaults: DEFAULT_LANDMARK_TRAINING,
-    given: [
-      { said: '--steps', setting: 'steps', value: options.steps },
-      { said: '--batch', setting: 'batchSize', value: options.batch },
-      { said: '--seed', setting: 'seed', value: options.seed },
-      { said: '--lr', setting: 'learningRate', value: options.lr },
-    ],
+    given: networkSettings(options),
     configOf: LandmarkTrainer.configOf,
   });
-  const { bytes: detector } = await readDetector(options.detector);
+  // Its detector, unlike that of other trainings, does not find the faces of a folder.
+  const { detector, teacher, from, ...run } = options;
   const weightsOf = async (file?: string) => (file === undefined ? undefined : (await readDetector(file)).bytes);
-  const [teacher, from] = [await weightsOf(options.teacher), await weightsOf(options.from)];
+  const weights = {
+    detector: (await readDetector(detector)).bytes,
+    teacher: await weightsOf(teacher),
+    from: await weightsOf(from),
+  };
   say(`settings: ${JSON.stringify(config)}`);
   const data = dataFolder(options.data);
-  await runTrainingCommand(options, displayOf(config), (shown) =>
-    trainLandmarks({ ...shown, config, data, detector, teacher, from }),
-  );
+  await runTrainingCommand(run, displayOf(config), (shown) => trainLandmarks({ ...shown, config, data, ...weights }));
 }
 
 const displayOf = (

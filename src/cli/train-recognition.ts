@@ -23,26 +23,23 @@ import { dataFolder, embeddingsFile, recognizerPlaces } from './places.js';
 import { say } from './terminal.js';
 import { INTERRUPT_HELP, runTrainingCommand, stackedPlots, type TrainingDisplay } from './training-command.js';
 import {
+  type NetworkTrainingOptions,
+  networkSettings,
   number,
   RESUME_HELP,
   runSettings,
   STEPS_HELP,
   settingsFile,
-  type TrainingCommandOptions,
 } from './training-settings.js';
 import { expectKind, readWeights, type WeightsOf, weightsPath } from './weights.js';
 
-interface TrainRecognitionCommand extends TrainingCommandOptions {
+interface TrainRecognitionCommand extends NetworkTrainingOptions {
   sources?: string;
   loss?: LossSpec['loss'];
   scale?: number;
   margin?: number;
   s?: number;
   m?: number;
-  steps?: number;
-  batch?: number;
-  seed?: number;
-  lr?: number;
   balanced?: boolean;
   from?: string;
   teacher?: string;
@@ -116,10 +113,7 @@ async function settings(options: TrainRecognitionCommand): Promise<RecognitionTr
       { said: '--m', setting: 'loss.margin', value: options.m },
       { said: '--scale', setting: 'loss.scale', value: options.scale },
       { said: '--margin', setting: 'loss.margin', value: options.margin },
-      { said: '--steps', setting: 'steps', value: options.steps },
-      { said: '--batch', setting: 'batchSize', value: options.batch },
-      { said: '--seed', setting: 'seed', value: options.seed },
-      { said: '--lr', setting: 'learningRate', value: options.lr },
+      ...networkSettings(options),
       { said: '--balanced', setting: 'balanced', value: options.balanced },
       { said: '--distillation', setting: 'distillation', value: options.distillation },
       { said: '--unlabelled', setting: 'unlabelledBatch', value: options.unlabelled },

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Command } from 'commander';
 import { ArgumentError } from '../common/errors.js';
 import { isJsonObject, kindOf, readJsonObject } from '../data/files/read-file.js';
 import { readCheckpoint } from '../training/training-run.js';
@@ -116,6 +117,46 @@ export interface TrainingCommandOptions {
   resume?: boolean;
   detector?: string;
 }
+
+/** What a command has whose training has one network, one batch size and one schedule. */
+export interface NetworkTrainingOptions extends TrainingCommandOptions {
+  steps?: number;
+  batch?: number;
+  seed?: number;
+  lr?: number;
+}
+
+/** Those of its options that are settings. */
+export const networkSettings = ({ steps, batch, seed, lr }: NetworkTrainingOptions): GivenSetting[] => [
+  { said: '--steps', setting: 'steps', value: steps },
+  { said: '--batch', setting: 'batchSize', value: batch },
+  { said: '--seed', setting: 'seed', value: seed },
+  { said: '--lr', setting: 'learningRate', value: lr },
+];
+
+/**
+ * Adds these options to a command, but for --data.
+ * @param said what --help says of a batch, of the seed and of checkpoints; `every` steps come between these by default
+ */
+export const addNetworkOptions = (
+  command: Command,
+  {
+    out,
+    batch,
+    seed,
+    checkpoints,
+    every,
+  }: Record<'out' | 'batch' | 'seed' | 'checkpoints', string> & { every: number },
+): Command =>
+  command
+    .option('-o, --out <dir>', 'where checkpoint, log, plot and model go', out)
+    .option('--config <file>', 'JSON with any of the settings that the run prints')
+    .option('--steps <n>', STEPS_HELP, number)
+    .option('--batch <n>', batch, number)
+    .option('--seed <n>', seed, number)
+    .option('--lr <x>', 'peak learning rate', number)
+    .option('--checkpoint-every <n>', checkpoints, number, every)
+    .option('--resume', RESUME_HELP);
 
 /** Where a command's settings come from. */
 export interface SettingsSource<Config> {

@@ -1,4 +1,4 @@
-import { ArgumentError } from '../common/errors.js';
+import { checkSetting } from './check-setting.js';
 
 /** How the weights of a network are learnt. */
 export interface AveragedTrainerConfig {
@@ -16,30 +16,15 @@ export interface AveragedTrainerConfig {
   averageDecay: number;
 }
 
-/** @throws ArgumentError that names the value where it is out of range */
-export function checkNumber<Config extends object>(
-  config: Config,
-  name: keyof Config & string,
-  low: number,
-  high: number,
-  integer = false,
-): void {
-  const value: unknown = config[name];
-  if (typeof value !== 'number' || !(value >= low && value <= high) || (integer && !Number.isInteger(value))) {
-    const kind = integer ? 'an integer' : 'a number';
-    throw new ArgumentError(`training: ${name} is ${JSON.stringify(value)}; expected ${kind} from ${low} to ${high}`);
-  }
-}
-
 /** @throws ArgumentError that names the value that is out of range */
 export function checkAveragedTraining<Config extends AveragedTrainerConfig>(config: Config): Config {
-  const settings: AveragedTrainerConfig = config;
-  checkNumber(settings, 'seed', 0, 2 ** 32 - 1, true);
-  checkNumber(settings, 'steps', 1, 1e9, true);
-  checkNumber(settings, 'learningRate', 1e-9, 1);
-  checkNumber(settings, 'warmUpSteps', 0, 1e9, true);
-  checkNumber(settings, 'weightDecay', 0, 1);
-  checkNumber(settings, 'clipNorm', 1e-9, 1e9);
-  checkNumber(settings, 'averageDecay', 0, 0.999999);
+  const { seed, steps, learningRate, warmUpSteps, weightDecay, clipNorm, averageDecay } = config;
+  checkSetting('seed', seed, 0, 2 ** 32 - 1, true);
+  checkSetting('steps', steps, 1, 1e9, true);
+  checkSetting('learningRate', learningRate, 1e-9, 1);
+  checkSetting('warmUpSteps', warmUpSteps, 0, 1e9, true);
+  checkSetting('weightDecay', weightDecay, 0, 1);
+  checkSetting('clipNorm', clipNorm, 1e-9, 1e9);
+  checkSetting('averageDecay', averageDecay, 0, 0.999999);
   return config;
 }

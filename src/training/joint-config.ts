@@ -1,5 +1,6 @@
 import { ArgumentError } from '../common/errors.js';
 import { checkKltConfig, DEFAULT_KLT, type KltConfig, quantizationInputs } from '../models/klt-autoencoder.js';
+import { checkSetting } from './check-setting.js';
 import { MARGIN_NAMES, withNewNames } from './renamed-settings.js';
 
 /** A part of the run with weights of its own. */
@@ -78,24 +79,18 @@ export const withNewJointNames = <T extends object>(settings: T): T => withNewNa
 
 /** @throws ArgumentError that names the value that is out of range */
 export function checkJointTraining(config: JointTrainingConfig): JointTrainingConfig {
-  const check = (name: string, value: unknown, low: number, high: number, integer = false): void => {
-    if (typeof value !== 'number' || !(value >= low && value <= high) || (integer && !Number.isInteger(value))) {
-      const kind = integer ? 'an integer' : 'a number';
-      throw new ArgumentError(`training: ${name} is ${JSON.stringify(value)}; expected ${kind} from ${low} to ${high}`);
-    }
-  };
   const oneOf = (name: string, value: string, values: readonly string[]): void => {
     if (!values.includes(value)) {
       throw new ArgumentError(`training: ${name} is ${JSON.stringify(value)}; expected ${values.join(' or ')}`);
     }
   };
   checkKltConfig(config.model);
-  check('seed', config.seed, 0, 2 ** 32 - 1, true);
-  check('batchSize', config.batchSize, 1, 4096, true);
-  check('rateWeight', config.rateWeight, 0, 1e6);
-  check('scale', config.scale, 1e-3, 1e4);
-  check('margin', config.margin, 0, 1);
-  check('clipNorm', config.clipNorm, 1e-9, 1e9);
+  checkSetting('seed', config.seed, 0, 2 ** 32 - 1, true);
+  checkSetting('batchSize', config.batchSize, 1, 4096, true);
+  checkSetting('rateWeight', config.rateWeight, 0, 1e6);
+  checkSetting('scale', config.scale, 1e-3, 1e4);
+  checkSetting('margin', config.margin, 0, 1);
+  checkSetting('clipNorm', config.clipNorm, 1e-9, 1e9);
   if (!Array.isArray(config.steps) || config.steps.length !== 2 || config.steps[0] > config.steps[1]) {
     throw new ArgumentError(
       `training: steps is ${JSON.stringify(config.steps)}; expected the coarsest and the finest quantization index`,
@@ -118,9 +113,9 @@ export function checkJointTraining(config: JointTrainingConfig): JointTrainingCo
         `training: a stage is named ${JSON.stringify(stage.name)}; expected a name of its own, of letters, digits, - and _`,
       );
     }
-    check(own('steps'), stage.steps, 1, 1e9, true);
-    check(own('learningRate'), stage.learningRate, 1e-9, 1);
-    for (const key of ['ssim', 'distance', 'cosface'] as const) check(own(key), stage[key], 0, 1e6);
+    checkSetting(own('steps'), stage.steps, 1, 1e9, true);
+    checkSetting(own('learningRate'), stage.learningRate, 1e-9, 1);
+    for (const key of ['ssim', 'distance', 'cosface'] as const) checkSetting(own(key), stage[key], 0, 1e6);
     oneOf(own('quantization'), stage.quantization, ['noise', 'straightThrough', 'encoder']);
     oneOf(own('train'), stage.train, ['all', 'decoder']);
     if (stage.quantization === 'encoder' && stage.train === 'all') {

@@ -4,6 +4,7 @@ import { checkDegradation, type Degradation, NO_DEGRADATION } from '../data/pict
 import { type CameoFaceConfig, checkCameoFace, DEFAULT_CAMEO_FACE } from '../models/cameo-face.js';
 import type { RecognizerDescription } from '../models/recognizer-file.js';
 import { checkLossSpec, type LossSpec } from '../ops/margin-loss.js';
+import { checkSetting } from './check-setting.js';
 import { checkGenerated, countGenerated, type GeneratedCounts, NO_GENERATED } from './generated-faces.js';
 import { MARGIN_NAMES, withNewNames } from './renamed-settings.js';
 
@@ -85,13 +86,8 @@ export const withNewLossNames = <T extends { loss?: object }>(settings: T): T =>
 
 /** @throws ArgumentError that names the value that is out of range */
 export function checkRecognitionTraining(config: RecognitionTrainingConfig): RecognitionTrainingConfig {
-  const check = (name: keyof RecognitionTrainingConfig, low: number, high: number, integer: boolean): void => {
-    const value = config[name];
-    if (typeof value !== 'number' || !(value >= low && value <= high) || (integer && !Number.isInteger(value))) {
-      const kind = integer ? 'an integer' : 'a number';
-      throw new ArgumentError(`training: ${name} is ${JSON.stringify(value)}; expected ${kind} from ${low} to ${high}`);
-    }
-  };
+  const check = (name: keyof RecognitionTrainingConfig, low: number, high: number, integer: boolean): void =>
+    checkSetting(name, config[name], low, high, integer);
   check('seed', 0, 2 ** 32 - 1, true);
   check('steps', 1, 1e9, true);
   check('batchSize', 2, 4096, true);

@@ -1,8 +1,8 @@
 import type { FaceSet } from '../data/faces/face-set.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { writeUnitPixels } from '../models/unit-pixels.js';
-import { type NamedTensors, recordStep } from '../tensor/recorded-step.js';
-import { keep, Tensor } from '../tensor/tensor.js';
+import type { Tensor } from '../tensor/tensor.js';
+import { type InputBatch, runOverBatches } from './run-over-batches.js';
 
 const BATCH = 16;
 
@@ -26,20 +26,18 @@ export async function runOverFaces<K extends string>(
   body: (x: Tensor) => Readonly<Record<K, Tensor>>,
   take: (values: Readonly<Record<K, Float32Array>>, pass: FacePass) => void,
 ): Promise<void> {
-  const x = keep(Tensor.zeros(gpu, [BATCH, height, width, 3]));
-  const step = recordStep(gpu, { x }, (inputs): NamedTensors => body(inputs.x));
-  try {
-    const pixels = new Float32Array(BATCH * height * width * 3);
-    for (let first = 0; first < indices.length; first += BATCH) {
-      const batch = indices.slice(first, first + BATCH);
-      writeUnitPixels(await faces.batch(batch), pixels);
-      x.write(pixels);
-      step.run();
-      const read = Object.entries(step.outputs).map(async ([name, tensor]) => [name, await tensor.read()] as const);
-      take(Object.fromEntries(await Promise.all(read)) as Record<K, Float32Array>, { first, count: batch.length });
-    }
-  } finally {
-    step.dispose();
-    x.dispose();
+  await runOverBatches(gpu, [BATCH, height, width, 3], batchesOf(faces, indices, height * width), body, take);
+}
+
+async function* batchesOf(
+  faces: FaceSet,
+  indices: readonly number[],
+  pixelsOfFace: number,
+): AsyncGenerator<InputBatch<FacePass>> {
+  const values = new Float32Array(BATCH * pixelsOfFace * 3);
+  for (let first = 0; first < indices.length; first += BATCH) {
+    const batch = indices.slice(first, first + BATCH);
+    writeUnitPixels(await faces.batch(batch), values);
+    yield { values, known: { first, count: batch.length } };
   }
 }

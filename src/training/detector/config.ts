@@ -5,7 +5,8 @@ import {
   SINGLE_SHOT_MULTIPLE,
   type SingleShotConfig,
 } from '../../models/single-shot.js';
-import { type AveragedTrainerConfig, checkAveragedTraining, checkNumber } from '../averaged-config.js';
+import { type AveragedTrainerConfig, checkAveragedTraining } from '../averaged-config.js';
+import { checkSetting } from '../check-setting.js';
 
 /** Everything that decides what a training run computes: saved with each checkpoint, and equal after a resume. */
 export interface DetectorTrainingConfig extends AveragedTrainerConfig {
@@ -37,12 +38,12 @@ export const DEFAULT_DETECTOR_TRAINING: DetectorTrainingConfig = {
 /** @throws ArgumentError that names the value that is out of range */
 export function checkDetectorTraining(config: DetectorTrainingConfig): DetectorTrainingConfig {
   checkSingleShot(config.model);
-  checkNumber(config, 'batchSize', 1, 4096, true);
-  checkNumber(config, 'side', 64, 1024, true);
+  checkSetting('batchSize', config.batchSize, 1, 4096, true);
+  checkSetting('side', config.side, 64, 1024, true);
   if (config.side % SINGLE_SHOT_MULTIPLE !== 0) {
     throw new ArgumentError(`training: side is ${config.side}; expected a multiple of ${SINGLE_SHOT_MULTIPLE}`);
   }
-  checkNumber(config, 'boxWeight', 0, 1e6);
-  checkNumber(config, 'landmarkWeight', 0, 1e6);
+  checkSetting('boxWeight', config.boxWeight, 0, 1e6);
+  checkSetting('landmarkWeight', config.landmarkWeight, 0, 1e6);
   return checkAveragedTraining(config);
 }

@@ -1,5 +1,6 @@
 import { checkRefiner, DEFAULT_REFINER, type LandmarkRefinerConfig } from '../../models/landmark-refiner.js';
-import { type AveragedTrainerConfig, checkAveragedTraining, checkNumber } from '../averaged-config.js';
+import { type AveragedTrainerConfig, checkAveragedTraining } from '../averaged-config.js';
+import { checkSetting } from '../check-setting.js';
 
 /** Everything that decides what a training of landmarks computes: saved with each checkpoint, and equal after a resume. */
 export interface LandmarkTrainingConfig extends AveragedTrainerConfig {
@@ -23,6 +24,6 @@ export const DEFAULT_LANDMARK_TRAINING: LandmarkTrainingConfig = {
 /** @throws ArgumentError that names the value that is out of range */
 export function checkLandmarkTraining(config: LandmarkTrainingConfig): LandmarkTrainingConfig {
   checkRefiner(config.model);
-  checkNumber(config, 'batchSize', 1, 4096, true);
+  checkSetting('batchSize', config.batchSize, 1, 4096, true);
   return checkAveragedTraining(config);
 }

@@ -11,10 +11,10 @@ import {
 import { saveState } from '../../nn/state.js';
 import { mul, sub } from '../../ops/binary.js';
 import { sum } from '../../ops/reduce.js';
-import { recordStep } from '../../tensor/recorded-step.js';
-import { keep, Tensor } from '../../tensor/tensor.js';
+import type { Tensor } from '../../tensor/tensor.js';
 import { type AveragedStep, AveragedTrainer } from '../averaged-trainer.js';
 import { type CheckpointFormat, type CheckpointState, parseCheckpoint } from '../checkpoint.js';
+import { type InputBatch, runOverBatches } from '../run-over-batches.js';
 import type { LogRow } from '../training-log.js';
 import {
   inTrainingFolder,
@@ -160,20 +160,12 @@ class LandmarkTraining implements Training<LandmarkStart, LandmarkStep, Landmark
     const faces = facesOf({ boxed: this.validation?.boxed ?? [], pointed: [] });
     if (faces.length === 0) return null;
     const { batchSize } = this.trainer.config;
-    const x = keep(Tensor.zeros(this.gpu, [batchSize, REFINER_SIDE, REFINER_SIDE, 3]));
-    const recorded = recordStep(this.gpu, { x }, (inputs) => ({ values: this.trainer.network.forward(inputs.x) }));
+    const body = (x: Tensor) => ({ values: this.trainer.network.forward(x) });
+    const shape = [batchSize, REFINER_SIDE, REFINER_SIDE, 3];
     let error = 0;
-    try {
-      for (let step = 0; step < VALIDATION_STEPS; step++) {
-        const batch = drawCrops(faces, { batchSize, seed: VALIDATION_SEED }, step);
-        x.write(batch.x);
-        recorded.run();
-        error += totalError(await recorded.outputs.values.read(), batch);
-      }
-    } finally {
-      recorded.dispose();
-      x.dispose();
-    }
+    await runOverBatches(this.gpu, shape, validationCrops(faces, batchSize), body, ({ values }, batch) => {
+      error += totalError(values, batch);
+    });
     const crops = VALIDATION_STEPS * batchSize;
     return { crops, nme: error / crops };
   }
@@ -193,6 +185,16 @@ class LandmarkTraining implements Training<LandmarkStart, LandmarkStep, Landmark
       'cameo.landmarks-steps': String(step),
       'cameo.landmarks-validation': JSON.stringify(validation),
     });
+  }
+}
+
+async function* validationCrops(
+  faces: readonly FaceOfPhoto[],
+  batchSize: number,
+): AsyncGenerator<InputBatch<LandmarkBatch>> {
+  for (let step = 0; step < VALIDATION_STEPS; step++) {
+    const batch = drawCrops(faces, { batchSize, seed: VALIDATION_SEED }, step);
+    yield { values: batch.x, known: batch };
   }
 }
 

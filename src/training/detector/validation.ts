@@ -3,8 +3,8 @@ import { type FoundFace, facesOfCells, mergeFaces } from '../../detection/cells.
 import { matchFaces } from '../../detection/face-matches.js';
 import type { Gpu } from '../../gpu/gpu.js';
 import type { SingleShotDetector } from '../../models/single-shot.js';
-import { recordStep } from '../../tensor/recorded-step.js';
-import { keep, Tensor } from '../../tensor/tensor.js';
+import type { Tensor } from '../../tensor/tensor.js';
+import { type InputBatch, runOverBatches } from '../run-over-batches.js';
 import { drawBatch } from './batches.js';
 import type { DetectorTrainingConfig } from './config.js';
 import type { MosaicPhotos } from './mosaic.js';
@@ -38,27 +38,27 @@ export async function validateDetector(
   config: DetectorTrainingConfig,
 ): Promise<DetectorValidation> {
   const { batchSize, side } = config;
-  const x = keep(Tensor.zeros(gpu, [batchSize, side, side, 3]));
-  const recorded = recordStep(gpu, { x }, (inputs) => ({ values: network.forward(inputs.x) }));
   const total = { faces: 0, found: 0, wrong: 0, error: 0 };
-  try {
-    for (let step = 0; step < BATCHES; step++) {
-      const { images, faces } = await drawBatch(photos, { ...config, seed: SEED }, step);
-      x.write(images);
-      recorded.run();
-      const values = await recorded.outputs.values.read();
-      const size = values.length / batchSize;
-      for (let k = 0; k < batchSize; k++) {
-        const own = values.subarray(k * size, (k + 1) * size);
-        count(total, faces[k], mergeFaces(facesOfCells(own, side, side, THRESHOLD)));
-      }
+  const body = (x: Tensor) => ({ values: network.forward(x) });
+  await runOverBatches(gpu, [batchSize, side, side, 3], mosaics(photos, config), body, ({ values }, faces) => {
+    const size = values.length / batchSize;
+    for (let k = 0; k < batchSize; k++) {
+      const own = values.subarray(k * size, (k + 1) * size);
+      count(total, faces[k], mergeFaces(facesOfCells(own, side, side, THRESHOLD)));
     }
-  } finally {
-    recorded.dispose();
-    x.dispose();
-  }
+  });
   const { faces, found, wrong, error } = total;
   return { faces, recall: found / faces, falsePositives: wrong / (BATCHES * batchSize), nme: error / found };
+}
+
+async function* mosaics(
+  photos: MosaicPhotos,
+  config: DetectorTrainingConfig,
+): AsyncGenerator<InputBatch<MosaicFace[][]>> {
+  for (let step = 0; step < BATCHES; step++) {
+    const { images, faces } = await drawBatch(photos, { ...config, seed: SEED }, step);
+    yield { values: images, known: faces };
+  }
 }
 
 function count(

@@ -17,14 +17,6 @@ export {
 export { FaceBatches, type FaceBatchesOptions } from './data/faces/batches.js';
 export { type FaceFolderOptions, FaceSet, openFaceFolder } from './data/faces/face-set.js';
 export { FileError, writeFileAtomic } from './data/files/atomic-file.js';
-export {
-  alignFace,
-  FACE_HEIGHT,
-  FACE_WIDTH,
-  type FaceLandmarks,
-  LANDMARK_NAMES,
-  type Point,
-} from './data/pictures/align.js';
 export { encodePng, type ReadImageOptions, type RgbImage, readImage, writePng } from './data/pictures/image.js';
 export {
   LandmarkIndex,
@@ -33,6 +25,14 @@ export {
   parseLandmarks,
   readLandmarks,
 } from './data/pictures/landmarks.js';
+export {
+  alignFace,
+  FACE_HEIGHT,
+  FACE_WIDTH,
+  type FaceLandmarks,
+  LANDMARK_NAMES,
+  type Point,
+} from './detection/align.js';
 export { type FoundAdapter, listAdapters, type OpenGpuOptions, openGpu } from './gpu/node/adapters.js';
 export { endWorker } from './gpu/node/end-worker.js';
 export { type ProbedAdapter, probeAdapters } from './gpu/node/probe.js';

@@ -1,5 +1,5 @@
 import type { RgbImage } from '../src/common/rgb-image.js';
-import { FACE_HEIGHT, FACE_WIDTH } from '../src/data/pictures/align.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../src/detection/align.js';
 import { resampleRgb } from '../src/evaluation/codecs/resample.js';
 import { psnr } from '../src/evaluation/metrics/picture-quality.js';
 import { withoutProfile } from './colour-profile.js';

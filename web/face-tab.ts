@@ -1,5 +1,5 @@
 import { NoAdapterError } from '../src/common/errors.js';
-import { FACE_HEIGHT, FACE_WIDTH } from '../src/data/pictures/align.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../src/detection/align.js';
 import { psnr } from '../src/evaluation/metrics/picture-quality.js';
 import type { DeviceKeeper } from '../src/gpu/device-keeper.js';
 import { BrowserEncoder, type BrowserFormat } from './browser-codecs.js';

@@ -1,12 +1,6 @@
 import { NoAdapterError } from '../src/common/errors.js';
 import type { RgbImage } from '../src/common/rgb-image.js';
-import {
-  applySimilarity,
-  FACE_HEIGHT,
-  FACE_TEMPLATE,
-  FACE_WIDTH,
-  type FaceLandmarks,
-} from '../src/data/pictures/align.js';
+import { applySimilarity, FACE_HEIGHT, FACE_TEMPLATE, FACE_WIDTH, type FaceLandmarks } from '../src/detection/align.js';
 import type { DetectedFace } from '../src/detection/face-detector.js';
 import type { DeviceKeeper } from '../src/gpu/device-keeper.js';
 import { explain } from './dom.js';

@@ -7,7 +7,7 @@ import {
   fitSimilarity,
   LANDMARK_NAMES,
   type Point,
-} from '../src/data/pictures/align.js';
+} from '../src/detection/align.js';
 
 type Points = [Point, Point, Point, Point, Point];
 

@@ -1,6 +1,6 @@
 import { ImageError } from '../src/common/errors.js';
 import type { RgbImage } from '../src/common/rgb-image.js';
-import { alignFace, FACE_HEIGHT, FACE_WIDTH, type FaceLandmarks } from '../src/data/pictures/align.js';
+import { alignFace, FACE_HEIGHT, FACE_WIDTH, type FaceLandmarks } from '../src/detection/align.js';
 import type { DetectedFace } from '../src/detection/face-detector.js';
 import { takePhoto } from './camera.js';
 import { elementWithin, explain, showText } from './dom.js';

@@ -1,4 +1,4 @@
-import { FACE_HEIGHT, FACE_WIDTH } from '../src/data/pictures/align.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../src/detection/align.js';
 import { show } from './picture.js';
 
 /** Differences are shown this many times as large, around grey. */

@@ -1,4 +1,4 @@
-import { FACE_HEIGHT, FACE_WIDTH } from '../src/data/pictures/align.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../src/detection/align.js';
 import { linePlot } from '../src/evaluation/reports/plot-svg.js';
 import type { DeviceKeeper } from '../src/gpu/device-keeper.js';
 import type { AutoencoderStep } from '../src/training/autoencoder-trainer.js';

@@ -1,6 +1,6 @@
 import { CounterRandom } from '../src/common/random.js';
 import type { RgbImage } from '../src/common/rgb-image.js';
-import { FACE_HEIGHT, FACE_WIDTH } from '../src/data/pictures/align.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../src/detection/align.js';
 import { resampleRgb } from '../src/evaluation/codecs/resample.js';
 import { writeUnitPixels } from '../src/models/unit-pixels.js';
 

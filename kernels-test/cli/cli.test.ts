@@ -5,9 +5,9 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { joinPngChunks as pngFile } from '../../src/codec/png/chunks.js';
 import { packLatentsPng, unpackLatentsPng } from '../../src/codec/png/container.js';
-import { alignFace } from '../../src/data/pictures/align.js';
 import { readImage, writePng } from '../../src/data/pictures/image.js';
 import { landmarksOf, readLandmarks } from '../../src/data/pictures/landmarks.js';
+import { alignFace } from '../../src/detection/align.js';
 import { readAutoencoder } from '../../src/models/model-file.js';
 import { DEMO_LANDMARKS, DEMO_PHOTOS } from '../helpers/data-available.js';
 import {

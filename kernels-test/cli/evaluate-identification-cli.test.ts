@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { FACE_TEMPLATE } from '../../src/data/pictures/align.js';
+import { FACE_TEMPLATE } from '../../src/detection/align.js';
 import { writePeople, writeTinyRecognizer } from '../helpers/people-fixture.js';
 import { temporaryFolder } from './cli-fixture.js';
 import { cameoHere } from './cli-here.js';

@@ -5,7 +5,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { writeFacePack } from '../../src/data/faces/face-pack.js';
 import { openFaceFolder } from '../../src/data/faces/face-set.js';
-import { FACE_TEMPLATE } from '../../src/data/pictures/align.js';
+import { FACE_TEMPLATE } from '../../src/detection/align.js';
 import { readRecognizer } from '../../src/models/recognizer-file.js';
 import { writeIdentities } from '../helpers/identity-fixture.js';
 import { writePeople, writeTinyRecognizer } from '../helpers/people-fixture.js';

@@ -4,15 +4,9 @@ import { dirname, join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { CheckpointError } from '../../src/common/errors.js';
 import { dequantize, dlibTensors, readDlibWeights } from '../../src/data/checkpoints/dlib-weights.js';
-import {
-  alignFace,
-  alignmentTransform,
-  applySimilarity,
-  fitResidual,
-  type Point,
-} from '../../src/data/pictures/align.js';
 import { readImage } from '../../src/data/pictures/image.js';
 import { landmarksOf, readLandmarks } from '../../src/data/pictures/landmarks.js';
+import { alignFace, alignmentTransform, applySimilarity, fitResidual, type Point } from '../../src/detection/align.js';
 import { cosineSimilarity } from '../../src/evaluation/metrics/verification.js';
 import { DlibResNet } from '../../src/models/dlib-resnet.js';
 import { loadState } from '../../src/nn/state.js';

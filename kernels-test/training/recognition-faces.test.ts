@@ -12,9 +12,9 @@ import { contentKey, EmbeddingFile } from '../../src/data/faces/embedding-file.j
 import { FACE_BYTES, writeFacePack } from '../../src/data/faces/face-pack.js';
 import { openFaceFolder } from '../../src/data/faces/face-set.js';
 import { listPhotos, parsePhotoManifest, photoCrops } from '../../src/data/faces/photo-crops.js';
-import { alignFace, FACE_TEMPLATE, type FaceLandmarks } from '../../src/data/pictures/align.js';
 import { DEGRADATION_WORDS, type DegradationPlan, degrade, planDegradation } from '../../src/data/pictures/degrade.js';
 import { writePng } from '../../src/data/pictures/image.js';
+import { alignFace, FACE_TEMPLATE, type FaceLandmarks } from '../../src/detection/align.js';
 import { doubtfulPeople, packOriginals, packWithout } from '../../src/training/gather-faces.js';
 import { blend, invent } from '../../src/training/generated-faces.js';
 import { closestMatches, peopleOf } from '../../src/training/identity-overlap.js';

@@ -4,7 +4,7 @@ import { expectKind, readWeights, weightsPath } from '../../src/cli/weights.js';
 import { FaceCodec } from '../../src/codec/face-codec.js';
 import { CounterRandom } from '../../src/common/random.js';
 import { writeFileAtomic } from '../../src/data/files/atomic-file.js';
-import { FACE_TEMPLATE, type FaceLandmarks } from '../../src/data/pictures/align.js';
+import { FACE_TEMPLATE, type FaceLandmarks } from '../../src/detection/align.js';
 import { openGpu } from '../../src/gpu/node/adapters.js';
 
 /*

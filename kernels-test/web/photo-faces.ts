@@ -1,8 +1,8 @@
 import { basename, join } from 'node:path';
 import type { Page } from 'puppeteer-core';
 import sharp from 'sharp';
-import type { FaceLandmarks, Point } from '../../src/data/pictures/align.js';
 import { readLandmarks } from '../../src/data/pictures/landmarks.js';
+import type { FaceLandmarks, Point } from '../../src/detection/align.js';
 import { landmarkError } from '../../src/evaluation/metrics/landmarks.js';
 import { waitForText } from '../browser/browser-page.js';
 import { DEMO_LANDMARKS, DEMO_PHOTOS } from '../helpers/data-available.js';

@@ -5,11 +5,11 @@ import { FormatError } from '../common/errors.js';
 import type { RgbImage } from '../common/rgb-image.js';
 import { FileSource } from '../data/archives/file-source.js';
 import { readRegularFile } from '../data/files/read-file.js';
-import { FACE_HEIGHT, FACE_WIDTH } from '../data/pictures/align.js';
 import { MAX_PICTURE_BYTES, readImage } from '../data/pictures/image.js';
 import { OWN_FILE_HEAD_BYTES, ownFileOf } from '../data/pictures/own-files.js';
 import { isPicture, isPng } from '../data/pictures/picture-format.js';
 import { NoCodeError, readQr, searchQr } from '../data/pictures/qr-code.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../detection/align.js';
 import { compactStdin, DASH, inputName } from './stdin.js';
 
 /** What holds faces: one face a file, or many. */

@@ -1,8 +1,8 @@
 import { AutoencoderCodec } from '../codec/autoencoder-codec.js';
 import { FaceCodec } from '../codec/face-codec.js';
 import { ArgumentError, ImageError } from '../common/errors.js';
-import type { FaceSize } from '../data/pictures/align.js';
 import type { LandmarkIndex } from '../data/pictures/landmarks.js';
+import type { FaceSize } from '../detection/align.js';
 import { alignedFaceCrop, photoCrop } from '../evaluation/verification/face-crops.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { faceInQrPicture } from './compact-kind.js';

@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from 'commander';
-import { FACE_HEIGHT, FACE_WIDTH } from '../data/pictures/align.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../detection/align.js';
 
 /** Reads the value of an option that is an integer. @throws InvalidArgumentError, which commander reports */
 export function integer(low: number, high = Number.MAX_SAFE_INTEGER): (text: string) => number {

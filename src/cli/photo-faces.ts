@@ -1,8 +1,8 @@
 import { ArgumentError, ImageError } from '../common/errors.js';
 import { decodeText } from '../common/text.js';
-import { FACE_HEIGHT, FACE_WIDTH, type FaceLandmarks } from '../data/pictures/align.js';
 import { MAX_PICTURE_BYTES, type RgbImage, readImage } from '../data/pictures/image.js';
 import { type LandmarkIndex, type PhotoLandmarks, parseLandmarks, readLandmarks } from '../data/pictures/landmarks.js';
+import { FACE_HEIGHT, FACE_WIDTH, type FaceLandmarks } from '../detection/align.js';
 import { alignedCrop, type CroppedFace, chosenFaces } from '../detection/crop-faces.js';
 import type { FaceFinder } from './face-finder.js';
 import type { FaceOptions } from './face-options.js';

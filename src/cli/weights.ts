@@ -5,7 +5,7 @@ import { type KltFile, type KltTables, readKlt } from '../codec/codec-weights.js
 import { ArgumentError, CheckpointError } from '../common/errors.js';
 import { readWeightsFile } from '../data/checkpoints/weights-file.js';
 import { PACKAGE_ROOT } from '../data/files/package-root.js';
-import { FACE_HEIGHT, FACE_WIDTH } from '../data/pictures/align.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../detection/align.js';
 import { Autoencoder } from '../models/autoencoder.js';
 import { KltAutoencoder } from '../models/klt-autoencoder.js';
 import { isKltFile } from '../models/klt-file.js';

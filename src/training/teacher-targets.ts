@@ -2,7 +2,7 @@ import { ArgumentError, NotFiniteError } from '../common/errors.js';
 import type { OpenRecognizer } from '../data/checkpoints/recognizer-source.js';
 import { contentKey, EmbeddingFile } from '../data/faces/embedding-file.js';
 import type { FaceSet } from '../data/faces/face-set.js';
-import { FACE_HEIGHT, FACE_WIDTH } from '../data/pictures/align.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../detection/align.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { Embedder, mirrored } from '../models/embedder.js';
 import type { GeneratedFaces } from './generated-faces.js';

@@ -1,6 +1,6 @@
 import { ArgumentError } from '../../common/errors.js';
 import { CounterRandom } from '../../common/random.js';
-import { FACE_HEIGHT, FACE_WIDTH } from '../pictures/align.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../../detection/align.js';
 import {
   checkDegradation,
   DEGRADATION_WORDS,

@@ -1,6 +1,7 @@
 import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FormatError } from '../../common/errors.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../../detection/align.js';
 import {
   ensureFolder,
   FileError,
@@ -9,7 +10,6 @@ import {
   writeAll,
   writeFileAtomic,
 } from '../files/atomic-file.js';
-import { FACE_HEIGHT, FACE_WIDTH } from '../pictures/align.js';
 import type { FaceEntry } from './face-listing.js';
 
 /** Bytes of one face: 112 rows × 96 columns, RGB interleaved. */

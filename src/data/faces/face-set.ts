@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { ArgumentError, CameoError, ImageError } from '../../common/errors.js';
-import { FACE_HEIGHT, FACE_WIDTH } from '../pictures/align.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../../detection/align.js';
 import { type RgbImage, readImage } from '../pictures/image.js';
 import { PICTURE_FORMATS } from '../pictures/picture-format.js';
 import { type FaceEntry, listFaces, type Split, type Unreadable } from './face-listing.js';

@@ -1,6 +1,6 @@
 import { FormatError } from '../../common/errors.js';
 import { comparablePath } from '../../common/text.js';
-import type { FaceLandmarks, Point } from '../pictures/align.js';
+import type { FaceLandmarks, Point } from '../../detection/align.js';
 
 /** Two pictures, and whether they are of one person. */
 export interface FacePair {

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { CameoError } from '../../common/errors.js';
+import { alignFace, type FaceLandmarks } from '../../detection/align.js';
 import { readText } from '../files/read-file.js';
-import { alignFace, type FaceLandmarks } from '../pictures/align.js';
 import { readImage } from '../pictures/image.js';
 import type { FaceEntry, Unreadable } from './face-listing.js';
 import type { PackedFace } from './face-pack.js';

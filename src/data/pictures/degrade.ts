@@ -1,6 +1,6 @@
 import { ArgumentError } from '../../common/errors.js';
 import type { CounterRandom } from '../../common/random.js';
-import { FACE_HEIGHT, FACE_WIDTH } from './align.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../../detection/align.js';
 import sharp from './sharp.js';
 
 /** How often faces are degraded as cameras, encoders and things in front of faces degrade them. Shares from 0 to 1. */

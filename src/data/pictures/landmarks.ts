@@ -2,9 +2,9 @@ import { resolve } from 'node:path';
 import { ArgumentError, FormatError } from '../../common/errors.js';
 import { parseJson } from '../../common/json.js';
 import { comparablePath } from '../../common/text.js';
+import { type FaceLandmarks, LANDMARK_NAMES, type Point } from '../../detection/align.js';
 import { FileError } from '../files/atomic-file.js';
 import { isJsonObject, kindOf, readText } from '../files/read-file.js';
-import { type FaceLandmarks, LANDMARK_NAMES, type Point } from './align.js';
 
 /** The faces of each photograph, by its name in the landmark file. */
 export type PhotoLandmarks = ReadonlyMap<string, readonly FaceLandmarks[]>;

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
 import { ArgumentError } from '../../common/errors.js';
-import { FACE_HEIGHT, FACE_WIDTH } from '../../data/pictures/align.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../../detection/align.js';
 import type { EncodingCache, EncodingRequest } from './encoding-cache.js';
 import type { ForeignCodec, ForeignEncoding } from './foreign-codec.js';
 

@@ -1,5 +1,5 @@
 import { CameoError } from '../../common/errors.js';
-import { FACE_HEIGHT, FACE_WIDTH } from '../../data/pictures/align.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../../detection/align.js';
 import { pictureSsim, psnr } from '../metrics/picture-quality.js';
 import { type FaceEncoder, isAsked, type RestoredFace, standIn } from './face-encoders.js';
 import { Judge, type JudgeOptions, OWN, UNCOMPRESSED, type Verdict } from './judge.js';

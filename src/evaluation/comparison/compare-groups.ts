@@ -1,6 +1,6 @@
 import type { OpenRecognizer } from '../../data/checkpoints/recognizer-source.js';
 import type { FaceSet } from '../../data/faces/face-set.js';
-import { FACE_HEIGHT, FACE_WIDTH } from '../../data/pictures/align.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../../detection/align.js';
 import type { Gpu } from '../../gpu/gpu.js';
 import { pictureSsim, psnr } from '../metrics/picture-quality.js';
 import { cosineSimilarity } from '../metrics/verification.js';

@@ -1,5 +1,5 @@
-import { FACE_HEIGHT, FACE_WIDTH } from '../../data/pictures/align.js';
 import { encodePng } from '../../data/pictures/image.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../../detection/align.js';
 import { contactSheet } from '../reports/contact-sheet.js';
 import { htmlReport, type ReportFigure, type ReportTable } from '../reports/html-report.js';
 import { accuracyText, percent, probability } from '../reports/percent.js';

@@ -5,7 +5,7 @@ import { BITSTREAM_VERSION, type FaceSymbols } from '../../codec/container/face-
 import type { FaceCodec } from '../../codec/face-codec.js';
 import { FORMAT_VERSION, packLatentsPng } from '../../codec/png/container.js';
 import { ArgumentError } from '../../common/errors.js';
-import { FACE_HEIGHT, FACE_WIDTH } from '../../data/pictures/align.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../../detection/align.js';
 import { encodeWithin } from '../codecs/encode-within.js';
 import type { EncodingCache } from '../codecs/encoding-cache.js';
 import type { ForeignCodec } from '../codecs/foreign-codec.js';

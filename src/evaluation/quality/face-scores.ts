@@ -1,4 +1,4 @@
-import { FACE_HEIGHT, FACE_WIDTH } from '../../data/pictures/align.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../../detection/align.js';
 import { type BaselineCodec, type BaselineResult, encodeBaselines } from '../codecs/baselines.js';
 import { pictureSsim, psnr } from '../metrics/picture-quality.js';
 

@@ -1,4 +1,4 @@
-import { FACE_HEIGHT, FACE_WIDTH } from '../../data/pictures/align.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../../detection/align.js';
 import { BASELINE_CODECS } from '../codecs/baselines.js';
 import type { ComparedCodec, FaceScores } from './face-scores.js';
 

@@ -1,5 +1,5 @@
-import { FACE_HEIGHT, FACE_WIDTH } from '../../data/pictures/align.js';
 import type { RgbImage } from '../../data/pictures/image.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../../detection/align.js';
 import { DEMO_BASELINES, type DemoRun } from '../quality/demo-evaluation.js';
 import { CODEC_TITLES, type Score } from '../quality/face-scores.js';
 import { summarise } from '../quality/summary.js';

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { ArgumentError, CameoError, ImageError } from '../../common/errors.js';
 import type { OpenRecognizer } from '../../data/checkpoints/recognizer-source.js';
 import { fileErrorReason } from '../../data/files/atomic-file.js';
-import type { FaceLandmarks, FaceSize } from '../../data/pictures/align.js';
+import type { FaceLandmarks, FaceSize } from '../../detection/align.js';
 import type { Gpu } from '../../gpu/gpu.js';
 import { CropEmbedder } from './crop-embedder.js';
 import { computedBy, EmbeddingCache } from './embedding-cache.js';

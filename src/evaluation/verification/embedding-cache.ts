@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ensureFolder, writeFileAtomic } from '../../data/files/atomic-file.js';
-import type { FaceLandmarks } from '../../data/pictures/align.js';
+import type { FaceLandmarks } from '../../detection/align.js';
 import type { Gpu } from '../../gpu/gpu.js';
 import type { HostTensor } from '../../nn/host-tensor.js';
 import { readSafetensors, writeSafetensors } from '../../nn/safetensors.js';

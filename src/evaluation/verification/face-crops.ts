@@ -1,4 +1,5 @@
 import { ArgumentError, ImageError } from '../../common/errors.js';
+import { type RgbImage, readImage } from '../../data/pictures/image.js';
 import {
   alignFace,
   FACE_HEIGHT,
@@ -6,8 +7,7 @@ import {
   FACE_WIDTH,
   type FaceLandmarks,
   type FaceSize,
-} from '../../data/pictures/align.js';
-import { type RgbImage, readImage } from '../../data/pictures/image.js';
+} from '../../detection/align.js';
 import type { Recognizer } from '../../models/recognizer.js';
 
 /** As the crops that published recognisers were trained on: see AlignOptions. */

@@ -4,6 +4,15 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ArgumentError, FormatError } from '../../src/common/errors.js';
 import { CounterRandom } from '../../src/common/random.js';
+import { type RgbImage, readImage } from '../../src/data/pictures/image.js';
+import {
+  LandmarkIndex,
+  landmarksOf,
+  type NamedPicture,
+  parseLandmarks,
+  readLandmarks,
+} from '../../src/data/pictures/landmarks.js';
+import sharp from '../../src/data/pictures/sharp.js';
 import {
   alignFace,
   alignmentTransform,
@@ -14,16 +23,7 @@ import {
   fitSimilarity,
   type Point,
   type Similarity,
-} from '../../src/data/pictures/align.js';
-import { type RgbImage, readImage } from '../../src/data/pictures/image.js';
-import {
-  LandmarkIndex,
-  landmarksOf,
-  type NamedPicture,
-  parseLandmarks,
-  readLandmarks,
-} from '../../src/data/pictures/landmarks.js';
-import sharp from '../../src/data/pictures/sharp.js';
+} from '../../src/detection/align.js';
 import { DEMO_LANDMARKS, DEMO_PHOTOS, testWithData } from '../helpers/data-available.js';
 import { rejection } from '../helpers/rejection.js';
 

@@ -328,7 +328,14 @@ export class Gpu {
       await this.wait(work);
     } finally {
       if (!this.#pipelines.settled) await this.wait(this.#pipelines.settle());
+      if (this.#cause) await this.wait(this.#reported());
     }
+  }
+
+  /** Waits until the device has told the errors of what it was given so far: in a browser they may come after the work's end. */
+  async #reported(): Promise<void> {
+    this.device.pushErrorScope('validation');
+    await this.device.popErrorScope().catch(() => {}); // a lost device is reported by itself
   }
 
   /** Waits until the GPU has done everything recorded so far. */

@@ -1,5 +1,5 @@
 // adapters: once
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -60,6 +60,28 @@ test('cameo train recognition trains by a file of settings, validates, and goes 
   assert.match(finished.stdout, /finished already, after 6 steps, and left as it is: .*model\.safetensors/);
   const help = await cameoHere(['train', 'recognition', '--help']);
   assert.match(help.stdout.replace(/\s+/g, ' '), /another number with --resume also moves the learning-rate schedule/);
+});
+
+test('a published teacher is looked for beside the faces, and among the data sets', async () => {
+  const project = join(folder, 'a', 'project');
+  const names = ['a/shared/data', 'elsewhere'].map((name) => join(folder, name, 'weights'));
+  for (const place of [project, ...names]) mkdirSync(place, { recursive: true });
+  const train = async (out: string, env: NodeJS.ProcessEnv) => {
+    const args = ['train', 'recognition', '--data', await data, '--config', config, '--steps', '1', '-o', out];
+    return cameoHere([...args, '--teacher', 'mobilefacenet-casia'], env, project);
+  };
+  const none = await train('none', { CAMEO_DATA: '' });
+  assert.is(none.code, 1);
+  const file = join('weights', 'mobilefacenet-casia-112x96.safetensors');
+  const [beside, shared] = [join(await data, file), join('../shared/data', file)];
+  assert.equal(none.complaints, [
+    `cameo: recogniser mobilefacenet-casia: its weights are in none of these places: ${beside}, ${shared}`,
+  ]);
+  for (const [k, env] of [{ CAMEO_DATA: '' }, { CAMEO_DATA: '../../elsewhere' }].entries()) {
+    writeTinyRecognizer(join(names[k], 'mobilefacenet-casia-112x96.safetensors'), 3, 16);
+    const run = await train(`out${k}`, env);
+    assert.is(run.code, 0, run.stderr);
+  }
 });
 
 test('bad settings and data are refused by name', async () => {

@@ -6,9 +6,9 @@ import { cacheRoots } from '../gpu/node/swiftshader.js';
 /** The folder of data sets: --data, else CAMEO_DATA, else ../shared/data. */
 export const dataFolder = (option?: string): string => option ?? (process.env.CAMEO_DATA || '../shared/data');
 
-/** Where recognisers' weights lie; published ones in the data sets' folder, whatever folder of faces is looked at. */
+/** Where recognisers' weights lie: published ones in CAMEO_DATA, in the folder that --data names, or in ../shared/data. */
 export const recognizerPlaces = (data = dataFolder()): RecognizerPlaces => ({
-  data: process.env.CAMEO_DATA || data,
+  data: [...new Set([process.env.CAMEO_DATA || data, data, dataFolder()])],
   own: join(PACKAGE_ROOT, 'models', 'recognizer.safetensors'),
 });
 

@@ -47,16 +47,24 @@ export const RECOGNIZER_NAMES: readonly string[] = ['cameo', ...Object.keys(PUBL
 
 /** Where the weights of a name lie. */
 export interface RecognizerPlaces {
-  /** Folder of data sets. */
-  data: string;
+  /** Folder of data sets, or several: the first that has the weights counts. */
+  data: string | readonly string[];
   /** Our own recogniser's weights. */
   own: string;
 }
 
-/** The file of a name, or of a path to a safetensors file. @throws ArgumentError that lists the names */
+/**
+ * The file of a name, or of a path to a safetensors file.
+ * @throws ArgumentError that lists the names, FileError that lists the places where weights were looked for
+ */
 export function recognizerPath(name: string, { data, own }: RecognizerPlaces): string {
   if (name === 'cameo') return own;
-  if (Object.hasOwn(PUBLISHED, name)) return join(data, 'weights', PUBLISHED[name]);
+  if (Object.hasOwn(PUBLISHED, name)) {
+    const paths = [data].flat().map((folder) => join(folder, 'weights', PUBLISHED[name]));
+    const found = paths.find((path) => existsSync(path));
+    if (found) return found;
+    throw new FileError(`recogniser ${name}: its weights are in none of these places: ${paths.join(', ')}`);
+  }
   if (existsSync(name)) return name;
   throw new ArgumentError(`recogniser ${name}: neither a file nor one of ${RECOGNIZER_NAMES.join(', ')}`);
 }

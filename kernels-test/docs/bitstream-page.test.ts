@@ -2,12 +2,18 @@
 import { readFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { LatentModel } from '../../src/codec/entropy/latent-model.js';
+import { encodeLatents } from '../../src/codec/entropy/latent-stream.js';
+import { CounterRandom } from '../../src/common/random.js';
+import { writeSafetensors } from '../../src/nn/safetensors.js';
+import { fitLatentModel } from '../../src/training/entropy/fit-latent-model.js';
 import { fromHex, readVectors } from '../codec/bitstream-fixture.js';
+import { syntheticFaces } from '../codec/latent-samples.js';
 import { readShippedVectors } from '../codec/shipped-vectors.js';
 
 /*
- * examples/decode-symbols.mjs is written from docs/bitstream.md and imports nothing of Cameo: that it reads what was frozen
- * shows that the page says all that another implementation needs.
+ * examples/decode-symbols.mjs was written from docs/bitstream.md alone, by someone who had seen no other file: that it reads
+ * what was frozen shows that the page says all that another implementation needs.
  */
 const test = suite('bitstream page');
 
@@ -32,6 +38,8 @@ const decoder = (await import(program.href)) as Decoder;
 const weights = (name: string): Uint8Array => readFileSync(new URL(`../../${name}`, import.meta.url));
 const small = weights('kernels-test/codec/bitstream-vectors.safetensors');
 const { vectors } = await readVectors();
+const samples = syntheticFaces(3, 100, 4, 4, 6);
+const fitted = fitLatentModel(samples, { gain: samples.gain, steps: [1, 4, 8] });
 const faces = vectors.faces.map(({ symbols, qIndex, grey }) => ({ qIndex, grey, symbols: Int16Array.from(symbols) }));
 const hex = (id: number): string => id.toString(16).padStart(8, '0');
 
@@ -70,6 +78,52 @@ test('it reads the frozen faces of the shipped model', async () => {
   for (const { bare, file, ...face } of shipped.faces) {
     assert.equal(decoder.decodeFace(bare, model), face);
     assert.equal(decoder.decodeFace(file, model), face);
+  }
+});
+
+/** A model whose tables reach their limits: what the frozen small model leaves out. */
+function variedModel(seed: number): LatentModel {
+  const random = new CounterRandom(seed, 5);
+  const between = (low: number, high: number): number => low + random.int(high - low + 1);
+  const { fields } = fitted;
+  const { height, width, channels, steps } = fields;
+  const filled = (count: number, low: number, high: number): Int32Array =>
+    Int32Array.from({ length: count }, () => between(low, high));
+  const order = Int32Array.from({ length: channels }, (_, k) => k);
+  for (let k = channels - 1; k > 0; k--) {
+    const other = random.int(k + 1);
+    [order[k], order[other]] = [order[other], order[k]];
+  }
+  const latents = height * width * channels;
+  return new LatentModel({
+    ...fields,
+    order,
+    gain: filled(steps * channels, -60, 60),
+    unit: filled(channels, -60, 60),
+    mean: filled(latents, -(2 ** between(1, 22)), 2 ** between(1, 22)),
+    scale: filled(latents, -128, 128),
+    predictionGain: filled(steps * channels, 0, 256),
+    scaleShift: filled(steps * channels, -128, 128),
+    contextWeights: filled(channels * 4, -1024, 1024),
+    contextPrior: filled(4, 1, 2 ** 20),
+    contextTable: filled(12 * 49, -96, 96),
+    magnitudeWeight: filled(96, 0, 2 ** 20),
+    magnitudeExpected: filled(2 * 96 * 9, 0, 8192),
+    deadZone: filled(2 * 2 * 96, -7, 8),
+  });
+}
+
+test('it reads what Cameo writes with tables at their limits, channels in another order and an even width', () => {
+  for (let seed = 0; seed < 40; seed++) {
+    const model = variedModel(seed);
+    const read = decoder.readModel(writeSafetensors(model.toTensors()));
+    assert.is(hex(read.id), model.idText);
+    const random = new CounterRandom(seed, 6);
+    for (const qIndex of [0, 4, 9]) {
+      const size = 2 ** random.int(15);
+      const symbols = Int16Array.from({ length: model.latents }, () => Math.round(size * (2 * random.uniform() - 1)));
+      assert.equal(decoder.decodeCode(encodeLatents(symbols, qIndex, model), qIndex, read), symbols, `seed ${seed}`);
+    }
   }
 });
 

@@ -3,6 +3,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { findTestAdapters, type TestAdapter } from './runner/adapters.js';
+import { fitsInto, type Job, type Place, takeJob } from './runner/jobs.js';
 import { aboutTest, findTests, TESTS } from './runner/test-files.js';
 import { type Counts, closingLine, type FileTime, skipReasons, slowest } from './runner/test-output.js';
 import { type FileRun, killAll, TestWorker } from './runner/worker-process.js';
@@ -16,15 +17,6 @@ import { type FileRun, killAll, TestWorker } from './runner/worker-process.js';
  * that one may take. --list-slow lists the ten slowest files. The last line is "N passed, N failed".
  * --thorough tests more: every file on a second software adapter, every kernel in every browser, more random shapes.
  */
-
-interface Job {
-  label: string;
-  path: string;
-  /** Value for CAMEO_ADAPTER where the runner chooses it. */
-  adapter?: string;
-  ownProcess: boolean;
-  limitSeconds: number;
-}
 
 function positiveNumber(name: string, fallback: number): number {
   const text = process.env[name];
@@ -62,27 +54,36 @@ function shareOfCores(atOnce: number): NodeJS.ProcessEnv {
   return { LP_NUM_THREADS: process.env.LP_NUM_THREADS || String(threads) };
 }
 
+/** The process of one of those that work side by side, and what it has open. */
+interface Line {
+  worker?: TestWorker;
+  place?: Place;
+}
+
 /** Runs jobs one after the other until none is left, each in the process of the one before where that may be. */
-async function workThrough(queue: Job[], environment: NodeJS.ProcessEnv, report: (job: Job, run: FileRun) => void) {
-  let worker: TestWorker | undefined;
-  let adapter: string | undefined;
+async function workThrough(
+  queue: Job[],
+  own: Line,
+  all: readonly Line[],
+  environment: NodeJS.ProcessEnv,
+  report: (job: Job, run: FileRun) => void,
+): Promise<void> {
+  const close = async () => {
+    await own.worker?.close();
+    own.worker = undefined;
+    own.place = undefined;
+  };
   while (queue.length > 0) {
-    const fits = (job: Job): boolean => !job.ownProcess && job.adapter === adapter;
-    const next = worker ? Math.max(0, queue.findIndex(fits)) : 0;
-    const [job] = queue.splice(next, 1);
-    if (worker && (worker.full || !(worker.alive && fits(job)))) {
-      await worker.close();
-      worker = undefined;
-    }
-    adapter = job.adapter;
-    worker ??= new TestWorker({ ...environment, ...(adapter !== undefined && { CAMEO_ADAPTER: adapter }) });
-    report(job, await worker.run(job.path, job.limitSeconds));
-    if (job.ownProcess || !worker.alive) {
-      await worker.close();
-      worker = undefined;
-    }
+    const others = all.flatMap(({ place }) => (place && place !== own.place ? [place] : []));
+    const job = takeJob(queue, own.worker && own.place, others);
+    if (own.worker && (own.worker.full || !(own.worker.alive && own.place && fitsInto(job, own.place)))) await close();
+    const { adapter } = job;
+    own.place ??= { adapter };
+    own.worker ??= new TestWorker({ ...environment, ...(adapter !== undefined && { CAMEO_ADAPTER: adapter }) });
+    report(job, await own.worker.run(job.path, job.limitSeconds));
+    if (job.ownProcess || !own.worker.alive) await close();
   }
-  await worker?.close();
+  await close();
 }
 
 async function runJobs(jobs: readonly Job[], atOnce: number): Promise<{ sum: Counts; times: FileTime[] }> {
@@ -106,7 +107,8 @@ async function runJobs(jobs: readonly Job[], atOnce: number): Promise<{ sum: Cou
   const folder = mkdtempSync(join(tmpdir(), 'cameo-test-'));
   process.on('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }));
   const environment = { ...shareOfCores(atOnce), CAMEO_TEST_FOLDER: folder };
-  await Promise.all(Array.from({ length: atOnce }, () => workThrough(queue, environment, report)));
+  const lines = Array.from({ length: atOnce }, (): Line => ({}));
+  await Promise.all(lines.map((line) => workThrough(queue, line, lines, environment, report)));
   return { sum, times };
 }
 

@@ -5,6 +5,7 @@ import { dirname, join, relative } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { toTestAdapters } from './adapters.js';
+import { type Job, takeJob } from './jobs.js';
 import { aboutTest, findTests, needsOwnProcess, placementOf, TESTS, timeLimitOf } from './test-files.js';
 import { closingLine, countTests, skipReasons, slowest, withoutNoise } from './test-output.js';
 import { runFile, TestWorker } from './worker-process.js';
@@ -100,6 +101,22 @@ test('of two software adapters one takes all files, unless one was asked for by 
   assert.equal(second([0, 1, 2], false), [false, true, false]);
   assert.equal(second([0, 1], false), [false, false]);
   assert.equal(second([1, 2], true), [false, false]);
+});
+
+test('a process takes what fits its adapter, and a new one what no other works on', () => {
+  const job = (label: string, adapter?: string, ownProcess = false): Job => {
+    return { label, path: '', adapter, ownProcess, limitSeconds: 1 };
+  };
+  const queue = [job('long'), job('alone', 'a', true), job('one'), job('two', 'a'), job('three', 'b')];
+  const once = { adapter: undefined };
+  const take = (...args: [own?: { adapter?: string }, ...others: { adapter?: string }[]]): string =>
+    takeJob(queue, args[0], args.slice(1) as { adapter?: string }[]).label;
+  assert.is(take(), 'long');
+  assert.is(take({ adapter: 'a' }, once), 'two');
+  assert.is(take(undefined, once), 'alone');
+  assert.is(take(undefined, once, { adapter: 'a' }), 'three');
+  assert.is(take(undefined, once), 'one', 'where all are taken, the first');
+  assert.equal(queue, []);
 });
 
 test('no test file of this repository is lost', () => {

@@ -1,16 +1,15 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { LinePlotOptions } from '../evaluation/reports/plot-svg.js';
 import { type AutoencoderTrainingConfig, DEFAULT_AUTOENCODER_TRAINING } from '../training/autoencoder-config.js';
 import { type AutoencoderStep, AutoencoderTrainer } from '../training/autoencoder-trainer.js';
 import type { AutoencoderValidation } from '../training/autoencoder-validation.js';
 import { trainAutoencoder } from '../training/train-autoencoder.js';
-import type { TrainingLog } from '../training/training-log.js';
 import type { TrainingStart } from '../training/training-run.js';
 import { DETECTOR_HELP } from './face-options.js';
 import { dataFolder } from './places.js';
 import { say } from './terminal.js';
-import { INTERRUPT_HELP, runTrainingCommand, stackedPlots, type TrainingDisplay } from './training-command.js';
+import { INTERRUPT_HELP, runTrainingCommand, type TrainingDisplay } from './training-command.js';
+import type { TrainingPlot } from './training-plots.js';
 import {
   addNetworkOptions,
   type NetworkTrainingOptions,
@@ -81,19 +80,18 @@ function displayOf(
         bytes: sizes.map((value) => value.toFixed(0)).join('/'),
       };
     },
-    plot: { name: 'loss.svg', draw: (log) => lossPlot(log, rates) },
+    plot: { name: 'loss.svg', plots: plotsOf(rates) },
   };
 }
 
-/** Training loss and validation PSNR over the steps, as two panels of one SVG. */
-function lossPlot(log: TrainingLog, rates: number): string {
-  const psnr = Array.from({ length: rates }, (_, rate) => ({
-    name: `validation PSNR at rate ${rate}, dB`,
-    points: log.series(`val_psnr_${rate}`),
-    markers: true,
-  })).filter(({ points }) => points.length > 0);
-  const loss = { title: 'Training loss', xLabel: 'step', yLabel: 'loss', logY: true };
-  const plots: LinePlotOptions[] = [{ ...loss, series: [{ name: 'loss', points: log.series('loss') }] }];
-  if (psnr.length > 0) plots.push({ title: 'Validation', xLabel: 'step', yLabel: 'PSNR, dB', series: psnr });
-  return stackedPlots(plots);
-}
+/** Training loss and validation PSNR. */
+const plotsOf = (rates: number): readonly TrainingPlot[] => [
+  { title: 'Training loss', yLabel: 'loss', logY: true, lines: { loss: 'loss' } },
+  {
+    title: 'Validation',
+    yLabel: 'PSNR, dB',
+    lines: Object.fromEntries(
+      Array.from({ length: rates }, (_, rate) => [`validation PSNR at rate ${rate}, dB`, `val_psnr_${rate}`]),
+    ),
+  },
+];

@@ -18,14 +18,14 @@ import {
 import { type JointStep, JointTrainer } from '../training/joint-trainer.js';
 import type { JointValidation } from '../training/joint-validation.js';
 import { trainJoint } from '../training/train-joint.js';
-import type { TrainingLog } from '../training/training-log.js';
 import { readCheckpoint, type TrainingStart } from '../training/training-run.js';
 import { DETECTOR_HELP } from './face-options.js';
 import { refuseInput } from './outputs.js';
 import { dataFolder, recognizerPlaces } from './places.js';
 import { note, say } from './terminal.js';
 import { runTrainAutoencoder } from './train-autoencoder.js';
-import { INTERRUPT_HELP, runTrainingCommand, stackedPlots, type TrainingDisplay } from './training-command.js';
+import { INTERRUPT_HELP, runTrainingCommand, type TrainingDisplay } from './training-command.js';
+import type { TrainingPlot } from './training-plots.js';
 import { checkpointOf, merged, type NetworkTrainingOptions, number, settingsFile } from './training-settings.js';
 
 interface TrainCodecCommand extends NetworkTrainingOptions {
@@ -153,6 +153,20 @@ async function run(options: TrainCodecCommand): Promise<void> {
   );
 }
 
+const ofHeldOut = (title: string, yLabel: string, column: string): TrainingPlot => ({
+  title: `Held-out faces: ${title}`,
+  yLabel,
+  lines: { 'low rate': `val_${column}_low`, 'high rate': `val_${column}_high` },
+});
+
+/** Loss, and what held-out faces lose. */
+const PLOTS: readonly TrainingPlot[] = [
+  { title: 'Training loss', yLabel: 'loss', lines: { loss: 'loss' } },
+  ofHeldOut('PSNR', 'dB', 'psnr'),
+  ofHeldOut('distance of embeddings', '1 − cos', 'distance'),
+  ofHeldOut('estimated bytes', 'bytes', 'bytes'),
+];
+
 const displayOf = (config: JointTrainingConfig): TrainingDisplay<TrainingStart, JointStep, JointValidation[]> => ({
   steps: totalSteps(config),
   batch: config.batchSize,
@@ -171,25 +185,5 @@ const displayOf = (config: JointTrainingConfig): TrainingDisplay<TrainingStart, 
       const apart = Number.isNaN(distance) ? '' : `, distance ${distance.toFixed(4)}`;
       return `held-out faces at index ${qIndex}: ${psnr.toFixed(2)} dB, ${bytes.toFixed(0)} bytes${apart}`;
     }),
-  plot: { name: 'training.svg', draw: jointPlot },
+  plot: { name: 'training.svg', plots: PLOTS },
 });
-
-/** Loss, and what held-out faces lose, over the steps. */
-function jointPlot(log: TrainingLog): string {
-  const plots = [
-    { title: 'Training loss', xLabel: 'step', yLabel: 'loss', series: [{ name: 'loss', points: log.series('loss') }] },
-  ];
-  for (const [title, yLabel, column] of [
-    ['Held-out faces: PSNR', 'dB', 'psnr'],
-    ['Held-out faces: distance of embeddings', '1 − cos', 'distance'],
-    ['Held-out faces: estimated bytes', 'bytes', 'bytes'],
-  ]) {
-    const series = ['low', 'high'].map((rate) => ({
-      name: `${rate} rate`,
-      points: log.series(`val_${column}_${rate}`),
-      markers: true,
-    }));
-    if (series[0].points.length > 0) plots.push({ title, xLabel: 'step', yLabel, series });
-  }
-  return stackedPlots(plots);
-}

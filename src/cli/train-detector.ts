@@ -5,10 +5,10 @@ import { DEFAULT_DETECTOR_TRAINING, type DetectorTrainingConfig } from '../train
 import { type DetectorStart, trainDetector } from '../training/detector/train-detector.js';
 import { type DetectorStep, DetectorTrainer } from '../training/detector/trainer.js';
 import type { DetectorValidation } from '../training/detector/validation.js';
-import type { TrainingLog } from '../training/training-log.js';
 import { dataFolder } from './places.js';
 import { say } from './terminal.js';
-import { INTERRUPT_HELP, runTrainingCommand, stackedPlots, type TrainingDisplay } from './training-command.js';
+import { INTERRUPT_HELP, runTrainingCommand, type TrainingDisplay } from './training-command.js';
+import type { TrainingPlot } from './training-plots.js';
 import {
   addNetworkOptions,
   type NetworkTrainingOptions,
@@ -51,6 +51,22 @@ async function run(options: NetworkTrainingOptions): Promise<void> {
   await runTrainingCommand(options, displayOf(config), (shown) => trainDetector({ ...shown, config, data }));
 }
 
+/** Losses, and figures of held-out photographs. A network that finds no face yet has no error of landmarks. */
+const PLOTS: readonly TrainingPlot[] = [
+  {
+    title: 'Training loss of a cell that sees a face',
+    yLabel: 'loss',
+    logY: true,
+    lines: { scores: 'scores', 'boxes and landmarks': 'places' },
+  },
+  {
+    title: 'Mosaics of held-out photographs',
+    yLabel: 'share',
+    lines: { recall: 'val_recall', 'false positives a mosaic': 'val_false_positives' },
+  },
+  { title: 'Error of landmarks', yLabel: 'in distances of the eyes', logY: true, lines: { landmarks: 'val_nme' } },
+];
+
 /** What a run says of its photographs. */
 export const startedOnPhotos = ({ gpu, faces, parameters }: DetectorStart): string[] => [
   ...faces.unreadable.map(({ reason }) => `left out: ${reason}`),
@@ -76,45 +92,6 @@ const displayOf = (
       `mosaics of held-out photographs: recall ${percent(recall, 1)}, ${falsePositives.toFixed(3)} false positives a mosaic, error of landmarks ${percent(nme, 2)} of the distance of the eyes`,
     ];
   },
-  plot: { name: 'training.svg', draw: trainingPlot },
+  plot: { name: 'training.svg', plots: PLOTS },
   more: ' and best.safetensors',
 });
-
-/** Losses, and figures of held-out photographs, over the steps. */
-function trainingPlot(log: TrainingLog): string {
-  const series = (name: string, column: string, markers = false) => ({ name, points: log.series(column), markers });
-  const plots = [
-    {
-      title: 'Training loss of a cell that sees a face',
-      xLabel: 'step',
-      yLabel: 'loss',
-      logY: true,
-      series: [series('scores', 'scores'), series('boxes and landmarks', 'places')],
-    },
-  ];
-  if (log.series('val_recall').length > 0) {
-    const shares = [
-      series('recall', 'val_recall', true),
-      series('false positives a mosaic', 'val_false_positives', true),
-    ];
-    const nme = [series('landmarks', 'val_nme', true)];
-    plots.push({
-      title: 'Mosaics of held-out photographs',
-      xLabel: 'step',
-      yLabel: 'share',
-      logY: false,
-      series: shares,
-    });
-    // A network that finds no face yet has no error of landmarks.
-    if (nme[0].points.length > 0) {
-      plots.push({
-        title: 'Error of landmarks',
-        xLabel: 'step',
-        yLabel: 'in distances of the eyes',
-        logY: true,
-        series: nme,
-      });
-    }
-  }
-  return stackedPlots(plots);
-}

@@ -8,12 +8,12 @@ import {
   type LandmarkValidation,
   trainLandmarks,
 } from '../training/detector/train-landmarks.js';
-import type { TrainingLog } from '../training/training-log.js';
 import { readDetector } from './detector-file.js';
 import { dataFolder } from './places.js';
 import { say } from './terminal.js';
 import { LABELLED_PHOTOS_HELP, startedOnPhotos } from './train-detector.js';
-import { INTERRUPT_HELP, runTrainingCommand, stackedPlots, type TrainingDisplay } from './training-command.js';
+import { INTERRUPT_HELP, runTrainingCommand, type TrainingDisplay } from './training-command.js';
+import type { TrainingPlot } from './training-plots.js';
 import {
   addNetworkOptions,
   type NetworkTrainingOptions,
@@ -75,6 +75,17 @@ async function trainByCommand(options: TrainLandmarksCommand): Promise<void> {
   await runTrainingCommand(run, displayOf(config), (shown) => trainLandmarks({ ...shown, config, data, ...weights }));
 }
 
+/** The loss, and the error on held-out photographs. */
+const PLOTS: readonly TrainingPlot[] = [
+  { title: 'Training loss', yLabel: 'loss', logY: true, lines: { landmarks: 'loss' } },
+  {
+    title: 'Error of landmarks, crops of held-out photographs',
+    yLabel: 'in distances of the eyes',
+    logY: true,
+    lines: { landmarks: 'val_nme' },
+  },
+];
+
 const displayOf = (
   config: LandmarkTrainingConfig,
 ): TrainingDisplay<LandmarkStart, LandmarkStep, LandmarkValidation | null> => ({
@@ -89,24 +100,6 @@ const displayOf = (
       `crops of held-out photographs: error of landmarks ${percent(validation.nme, 2)} of the distance of the eyes`,
     ];
   },
-  plot: { name: 'training.svg', draw: trainingPlot },
+  plot: { name: 'training.svg', plots: PLOTS },
   more: ' and best.safetensors',
 });
-
-/** The loss, and the error on held-out photographs, over the steps. */
-function trainingPlot(log: TrainingLog): string {
-  const series = (name: string, column: string, markers = false) => ({ name, points: log.series(column), markers });
-  const plots = [
-    { title: 'Training loss', xLabel: 'step', yLabel: 'loss', logY: true, series: [series('landmarks', 'loss')] },
-  ];
-  if (log.series('val_nme').length > 0) {
-    plots.push({
-      title: 'Error of landmarks, crops of held-out photographs',
-      xLabel: 'step',
-      yLabel: 'in distances of the eyes',
-      logY: true,
-      series: [series('landmarks', 'val_nme', true)],
-    });
-  }
-  return stackedPlots(plots);
-}

@@ -16,12 +16,12 @@ import {
 import { type RecognitionStep, RecognitionTrainer } from '../training/recognition-trainer.js';
 import type { RecognitionValidation } from '../training/recognition-validation.js';
 import { type RecognitionStart, trainRecognition } from '../training/train-recognition.js';
-import type { TrainingLog } from '../training/training-log.js';
 import { DETECTOR_HELP } from './face-options.js';
 import { refuseInput } from './outputs.js';
 import { dataFolder, embeddingsFile, recognizerPlaces } from './places.js';
 import { say } from './terminal.js';
-import { INTERRUPT_HELP, runTrainingCommand, stackedPlots, type TrainingDisplay } from './training-command.js';
+import { INTERRUPT_HELP, runTrainingCommand, type TrainingDisplay } from './training-command.js';
+import type { TrainingPlot } from './training-plots.js';
 import {
   type NetworkTrainingOptions,
   networkSettings,
@@ -156,6 +156,21 @@ async function run(options: TrainRecognitionCommand): Promise<void> {
 
 type RecognitionDisplay = TrainingDisplay<RecognitionStart, RecognitionStep, RecognitionValidation | null>;
 
+/** Losses, and figures of the held-out identities. */
+const PLOTS: readonly TrainingPlot[] = [
+  { title: 'Training loss on labels', yLabel: 'loss, nats', lines: { loss: 'classification' } },
+  {
+    title: 'Held-out identities',
+    yLabel: 'share of pairs',
+    lines: { 'TAR at FAR 1e-3': 'val_tar_3', 'TAR at FAR 1e-2': 'val_tar_2', accuracy: 'val_accuracy' },
+  },
+  {
+    title: 'Distance to the teacher',
+    yLabel: '1 − cosine',
+    lines: { 'training, degraded faces': 'distance', 'held-out faces': 'val_distance' },
+  },
+];
+
 const displayOf = (config: RecognitionTrainingConfig): RecognitionDisplay => ({
   steps: config.steps,
   batch: facesInStep(config),
@@ -179,35 +194,11 @@ const displayOf = (config: RecognitionTrainingConfig): RecognitionDisplay => ({
       `held-out identities: TAR ${percent(tar3, 1)} at FAR 1e-3, ${percent(tar2, 1)} at 1e-2, accuracy ${percent(accuracy, 1)}${far}`,
     ];
   },
-  plot: { name: 'training.svg', draw: trainingPlot },
+  plot: { name: 'training.svg', plots: PLOTS },
   more: ' and best.safetensors',
 });
 
 /** The codec that makes faces: the one that CAMEO_MODEL names, else the one that is shipped. */
 async function readCodec(): Promise<WeightsOf<'codec'>> {
   return expectKind(await readWeights(weightsPath(undefined, 'codec')), 'codec');
-}
-
-/** Losses and figures of the held-out identities over the steps. */
-function trainingPlot(log: TrainingLog): string {
-  const loss = { xLabel: 'step', yLabel: 'loss, nats' };
-  const plots = [
-    { ...loss, title: 'Training loss on labels', series: [{ name: 'loss', points: log.series('classification') }] },
-  ];
-  const validation = [
-    { name: 'TAR at FAR 1e-3', points: log.series('val_tar_3'), markers: true },
-    { name: 'TAR at FAR 1e-2', points: log.series('val_tar_2'), markers: true },
-    { name: 'accuracy', points: log.series('val_accuracy'), markers: true },
-  ];
-  if (validation[0].points.length > 0) {
-    plots.push({ title: 'Held-out identities', xLabel: 'step', yLabel: 'share of pairs', series: validation });
-  }
-  const distance = [
-    { name: 'training, degraded faces', points: log.series('distance') },
-    { name: 'held-out faces', points: log.series('val_distance'), markers: true },
-  ];
-  if (distance[1].points.length > 0) {
-    plots.push({ title: 'Distance to the teacher', xLabel: 'step', yLabel: '1 − cosine', series: distance });
-  }
-  return stackedPlots(plots);
 }

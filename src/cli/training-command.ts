@@ -1,9 +1,6 @@
 import { join } from 'node:path';
 import { writeFileAtomic } from '../data/files/atomic-file.js';
-import type { LinePlotOptions } from '../evaluation/reports/plot-svg.js';
-import { linePlot } from '../evaluation/reports/plot-svg.js';
 import { LazyDevice } from '../gpu/device-source.js';
-import type { TrainingLog } from '../training/training-log.js';
 import type { PictureFolder, TrainingOptions, TrainingStart } from '../training/training-run.js';
 import { openDevice } from './device.js';
 import { FaceFinder } from './face-finder.js';
@@ -11,6 +8,7 @@ import { stopOnInterrupt } from './interrupt.js';
 import { noteOwn } from './note-own.js';
 import { type Progress, startBar, startStages } from './progress.js';
 import { say, warn } from './terminal.js';
+import { plotTraining, type TrainingPlot } from './training-plots.js';
 import type { TrainingCommandOptions } from './training-settings.js';
 
 /** For --help. */
@@ -33,7 +31,7 @@ export interface TrainingDisplay<Start, Step, Validation> {
   /** A line of each validation's result; none where there is nothing to say. */
   validated?(validation: Validation): readonly string[];
   /** An SVG that is written at each checkpoint: its name in --out, and what it shows. */
-  plot: { name: string; draw(log: TrainingLog): string };
+  plot: { name: string; plots: readonly TrainingPlot[] };
   /** What a finished run has written beside its model, for the last line. */
   more?: string;
 }
@@ -83,7 +81,7 @@ export async function runTrainingCommand<
       },
       onStep: (step) => steps.update(step),
       onCheckpoint: async (log, validation) => {
-        await writeFileAtomic(join(out, display.plot.name), display.plot.draw(log));
+        await writeFileAtomic(join(out, display.plot.name), plotTraining(log, display.plot.plots));
         for (const line of display.validated?.(validation) ?? []) say(`\n${line}`);
         steps.resetClock();
       },
@@ -165,11 +163,4 @@ function tellOutcome({ finished, steps, unchanged }: Outcome, out: string, more 
     warn(`stopped after ${steps} steps; go on with --resume -o ${out}`);
     process.exitCode = 130;
   }
-}
-
-/** Plots below each other, as one SVG. */
-export function stackedPlots(plots: readonly LinePlotOptions[]): string {
-  const height = 400 * plots.length;
-  const panels = plots.map((plot, k) => linePlot(plot).replace('<svg ', `<svg y="${400 * k}" `)).join('\n');
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="640" height="${height}" viewBox="0 0 640 ${height}">\n${panels}\n</svg>\n`;
 }

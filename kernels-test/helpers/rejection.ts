@@ -16,3 +16,20 @@ export async function rejection<E extends Error>(
   assert.unreachable(`expected ${type.name}; got ${String(result)}`);
   throw new Error('unreachable');
 }
+
+/** What a promise is rejected with; null where it is kept. */
+export const rejected = (promise: Promise<unknown>): Promise<unknown> =>
+  promise.then(
+    () => null,
+    (error) => error,
+  );
+
+/** What a call throws; null where it returns. */
+export function thrown(call: () => unknown): unknown {
+  try {
+    call();
+  } catch (error) {
+    return error;
+  }
+  return null;
+}

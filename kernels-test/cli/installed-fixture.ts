@@ -1,22 +1,19 @@
-import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import * as assert from 'uvu/assert';
-import { packedPackage } from '../package/packed-package.js';
+import { installPacked, linkPackage } from '../package/packed-package.js';
 
 /*
- * The package as `npm install` leaves it, without asking a registry: the tarball of `npm pack` is unpacked into the
- * node_modules of an empty project, beside links to its dependencies. Nothing else can be found from there.
+ * The command of the package that is installed in an empty project (see `installPacked`), and how it is run.
  */
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
 export const home = mkdtempSync(join(tmpdir(), 'cameo installed Größe '));
 process.on('exit', () => rmSync(home, { recursive: true, force: true }));
 
-export const modules = join(home, 'mein Projekt', 'node_modules');
-export const installed = join(modules, 'cameo');
+const project = join(home, 'mein Projekt');
+export const installed = join(project, 'node_modules', 'cameo');
 /** Where commands run: a folder of its own. */
 export const work = join(home, 'Arbeit ÄÖÜ é');
 
@@ -24,19 +21,12 @@ const NODE = process.env.CAMEO_TEST_NODE || process.execPath;
 const LIMIT_MS = 240_000;
 
 /** Links a package of this repository into the project. */
-export function link(name: string): void {
-  mkdirSync(dirname(join(modules, name)), { recursive: true });
-  symlinkSync(join(root, 'node_modules', name), join(modules, name));
-}
+export const link = (name: string): void => linkPackage(project, name);
 
 /** Packs, unpacks, and links what package.json names as dependencies. */
 export function install(): void {
-  mkdirSync(installed, { recursive: true });
+  installPacked(project);
   mkdirSync(work);
-  execFileSync('tar', ['-xzf', packedPackage().tarball, '-C', installed, '--strip-components=1']);
-  writeFileSync(join(home, 'mein Projekt', 'package.json'), JSON.stringify({ private: true }));
-  const { dependencies } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'));
-  for (const name of Object.keys(dependencies)) link(name);
 }
 
 export interface Run {

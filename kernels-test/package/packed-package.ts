@@ -1,6 +1,17 @@
-import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { buildPackage, npm } from '../../bench/install-package.js';
 
 /** What `npm pack` says of a tarball. */
@@ -31,4 +42,28 @@ export function packedPackage(): Packed & { tarball: string } {
   }
   const [packed] = JSON.parse(readFileSync(join(shared, 'packed.json'), 'utf8')) as [Packed];
   return { ...packed, tarball: join(shared, packed.filename) };
+}
+
+const MODULES = fileURLToPath(new URL('../../node_modules', import.meta.url));
+
+/** Links a package of this repository into a project. */
+export function linkPackage(project: string, name: string): void {
+  const path = join(project, 'node_modules', name);
+  mkdirSync(dirname(path), { recursive: true });
+  symlinkSync(join(MODULES, name), path);
+}
+
+/**
+ * Makes a project with the package as `npm install` leaves it, without asking a registry: the tarball is unpacked beside links to its
+ * dependencies. Nothing else can be found from there.
+ * @returns the folder of the package
+ */
+export function installPacked(project: string): string {
+  const installed = join(project, 'node_modules', 'cameo');
+  mkdirSync(installed, { recursive: true });
+  execFileSync('tar', ['-xzf', packedPackage().tarball, '-C', installed, '--strip-components=1']);
+  writeFileSync(join(project, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
+  const { dependencies } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'));
+  for (const name of Object.keys(dependencies)) linkPackage(project, name);
+  return installed;
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { writePng } from '../../src/data/pictures/image.js';
+import sharp from '../../src/data/pictures/sharp.js';
 import { unpackSwiftShader } from '../../src/gpu/node/swiftshader.js';
 import { Sphere20 } from '../../src/models/sphere20.js';
 import { pyTorchShape } from '../../src/nn/layout.js';
@@ -100,11 +101,11 @@ withSwiftShader('detect and crop', async () => {
   await works(['crop', 'Foto ö.png', '-o', 'Ausschnitte ä', ...options]);
   assert.equal(readdirSync(at('Ausschnitte ä')).sort(), ['Foto ö.png', 'landmarks.json']);
   // With the detector that is shipped, where one is.
-  if (existsSync(join(installed, 'models', 'face-detector.safetensors')))
-    assert.match(
-      await works(['detect', join(DEMO_PHOTOS, 'sample2.jpg')]),
-      /sample2\.jpg {2}1920×1367 {2}[1-9] faces?/,
-    );
+  if (existsSync(join(installed, 'models', 'face-detector.safetensors'))) {
+    // In fewer pixels: what is looked for at more scales takes more kernels, which each start compiles anew.
+    await sharp(join(DEMO_PHOTOS, 'sample2.jpg')).resize(640, 456).toFile(at('zwei ä.jpg'));
+    assert.match(await works(['detect', 'zwei ä.jpg']), /zwei ä\.jpg {2}640×456 {2}[1-9] faces?/);
+  }
 });
 
 const faces = join(work, 'Gesichter');

@@ -56,6 +56,19 @@ export class Embedder {
   }
 }
 
+/**
+ * Faces of equal size one after the other, as `Embedder.embed` takes them.
+ * @param flip each is followed by its mirror image
+ */
+export function joinFaces(faces: readonly Uint8Array[], width: number, flip = false): Uint8Array {
+  const all = flip ? faces.flatMap((face) => [face, mirrored(face, width)]) : faces;
+  const pixels = new Uint8Array(all.length && all.length * all[0].length);
+  all.forEach((face, k) => {
+    pixels.set(face, k * face.length);
+  });
+  return pixels;
+}
+
 /** A picture of RGB bytes, mirrored left to right. */
 export function mirrored(pixels: Uint8Array, width: number): Uint8Array {
   const result = new Uint8Array(pixels.length);

@@ -1,6 +1,6 @@
 import { ArgumentError } from '../common/errors.js';
 import { cosineSimilarity } from '../evaluation/metrics/verification.js';
-import { type Embedder, mirrored } from './embedder.js';
+import { type Embedder, joinFaces } from './embedder.js';
 
 /**
  * What faces are compared by: the embedding of a face, and behind it that of its mirror image.
@@ -16,11 +16,7 @@ export function faceEmbedding(embedder: Embedder, face: Uint8Array, flip = true)
       `faceEmbedding: ${face.length} bytes; a face of ${width}×${height} has ${3 * width * height}`,
     );
   }
-  if (!flip) return embedder.embed(face);
-  const both = new Uint8Array(2 * face.length);
-  both.set(face);
-  both.set(mirrored(face, width), face.length);
-  return embedder.embed(both);
+  return embedder.embed(joinFaces([face], width, flip));
 }
 
 /**

@@ -2,7 +2,7 @@ import { FaceBatches } from '../data/faces/batches.js';
 import type { FaceSet } from '../data/faces/face-set.js';
 import type { Labelling } from '../data/faces/identity-set.js';
 import type { Gpu } from '../gpu/gpu.js';
-import { Embedder } from '../models/embedder.js';
+import { Embedder, joinFaces } from '../models/embedder.js';
 import { RecognitionBatches } from './recognition-batches.js';
 import type { RecognitionTrainingConfig } from './recognition-config.js';
 import { RecognitionTrainer } from './recognition-trainer.js';
@@ -136,10 +136,7 @@ class Contest {
 async function forwardMs(gpu: Gpu, network: RecognitionTrainer['network'], faces: FaceSet): Promise<number> {
   const count = Math.min(64, faces.count);
   const pictures = await faces.batch(Array.from({ length: count }, (_, k) => k));
-  const pixels = new Uint8Array(count * pictures[0].length);
-  pictures.forEach((picture, k) => {
-    pixels.set(picture, k * picture.length);
-  });
+  const pixels = joinFaces(pictures, network.width);
   const embedder = new Embedder(gpu, network, 16);
   try {
     await embedder.embed(pixels.subarray(0, 16 * pictures[0].length));

@@ -1,7 +1,7 @@
 import { ArgumentError, NotFiniteError } from '../../common/errors.js';
 import type { OpenRecognizer } from '../../data/checkpoints/recognizer-source.js';
 import type { Gpu } from '../../gpu/gpu.js';
-import { Embedder, mirrored } from '../../models/embedder.js';
+import { Embedder, joinFaces } from '../../models/embedder.js';
 
 /** Embeddings of crops, each of length 1: of the crop, and of its mirror image appended to it. */
 export class CropEmbedder {
@@ -34,11 +34,7 @@ export class CropEmbedder {
   async embed(crops: readonly Uint8Array[], nameOf: (k: number) => string): Promise<Float32Array[]> {
     if (crops.length === 0) return [];
     const { width } = this.recognizer.recognizer;
-    const all = this.flip ? crops.flatMap((crop) => [crop, mirrored(crop, width)]) : crops;
-    const pixels = new Uint8Array(all.length * all[0].length);
-    all.forEach((crop, k) => {
-      pixels.set(crop, k * crop.length);
-    });
+    const pixels = joinFaces(crops, width, this.flip);
     const refuse = (k: number, cause?: unknown): never => {
       throw new ArgumentError(`${nameOf(k)}: ${this.recognizer.name} gives an embedding that is not finite`, { cause });
     };

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
@@ -39,10 +39,27 @@ test('a second writer is refused with process, host and file; kill -9 leaves not
 
 test('of many that take over a lock at once, one has it', async () => {
   const path = join(folder, 'many.lock');
-  writeFileSync(path, JSON.stringify({ pid: 2 ** 30, host: hostname(), began: '1' }));
-  const all = await Promise.allSettled(Array.from({ length: 8 }, () => WriterLock.take(path, 'it')));
-  assert.is(all.filter(({ status }) => status === 'fulfilled').length, 1);
-  assert.equal(readdirSync(folder), ['many.lock']);
+  // Those that come late find the lock that another has made since.
+  const lateBy = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+  for (let round = 0; round < 20; round++) {
+    writeFileSync(path, JSON.stringify({ pid: 2 ** 30, host: hostname(), began: '1' }));
+    const take = (k: number) => lateBy(k % 4).then(() => WriterLock.take(path, 'it'));
+    const all = await Promise.allSettled(Array.from({ length: 12 }, (_, k) => take(k)));
+    const taken = all.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+    assert.is(taken.length, 1, `round ${round}`);
+    for (const one of all)
+      if (one.status === 'rejected') assert.match(one.reason.message, /^it: process \d+ writes to it/);
+    assert.equal(readdirSync(folder), ['many.lock']);
+    await taken[0].release();
+  }
+});
+
+test('where the process ended that removed the lock of another, both are taken over', async () => {
+  const path = join(folder, 'twice.lock');
+  const gone = JSON.stringify({ pid: 2 ** 30, host: hostname(), began: '1' });
+  for (const name of [path, `${path}.takeover`]) writeFileSync(name, gone);
+  await (await WriterLock.take(path, 'it')).release();
+  assert.equal(readdirSync(folder), []);
 });
 
 test('a number that another process has got since, and an empty lock, are taken over; another host is not', async () => {
@@ -54,6 +71,14 @@ test('a number that another process has got since, and an empty lock, are taken 
   writeFileSync(path, JSON.stringify({ pid: 7, host: 'elsewhere', began: '1' }));
   const { message } = await rejection(() => WriterLock.take(path, 'it'), FileError);
   assert.match(message, /process 7 on elsewhere writes to it; if that is no more, remove the lock .*stale\.lock/);
+});
+
+test('a folder in the place of a lock is told, and stays', async () => {
+  const path = join(folder, 'folder.lock');
+  mkdirSync(path);
+  const { message } = await rejection(() => WriterLock.take(path, 'it'), FileError);
+  assert.is(message, `cannot read the lock ${path}: it is a folder (EISDIR)`);
+  assert.ok(existsSync(path));
 });
 
 test('a lock is released whatever comes of the work', async () => {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
-import { link, open, readFile, rename, rm } from 'node:fs/promises';
+import { link, readFile, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { parseJson } from '../../common/json.js';
 import { decodeText } from '../../common/text.js';
@@ -19,7 +19,7 @@ const held = new Set<string>();
 let watching = false;
 
 /**
- * A file that says that one process writes to something. It is made in one step, so that of two processes one has it; one
+ * A file that says that one process writes to something. It appears whole, in one step, so that of two processes one has it; one
  * whose process is gone, as after `kill -9`, is taken over.
  */
 export class WriterLock {
@@ -32,14 +32,36 @@ export class WriterLock {
    */
   static async take(path: string, what: string): Promise<WriterLock> {
     const own: Holder = { pid: process.pid, host: hostname(), began: await beginOf(process.pid) };
-    for (let tries = 0; tries < 5; tries++) {
+    const taken = await WriterLock.#takeOr(path, what, own);
+    if (taken instanceof WriterLock) return taken;
+    throw new FileError(refusal(path, what, taken, own));
+  }
+
+  /** @returns who has the lock, where somebody has */
+  static async #takeOr(path: string, what: string, own: Holder): Promise<WriterLock | Holder> {
+    for (let tries = 0; tries < 100; tries++) {
       if (await create(path, own, what)) return new WriterLock(path);
-      const holder = await holderOf(path);
-      if (holder === undefined) continue; // released meanwhile
-      if (holder !== null && (await isAlive(holder, own))) throw new FileError(refusal(path, what, holder, own));
-      await takeAway(path, own);
+      const found = await readLock(path);
+      if (!found) continue; // released meanwhile
+      const { holder, text } = found;
+      if (holder && (await isAlive(holder, own))) return holder;
+      await WriterLock.#remove(path, text, what, own);
     }
     throw new FileError(`${what}: its lock ${path} cannot be taken: other runs take it at the same time`);
+  }
+
+  /**
+   * Removes a lock whose process is gone. One process does so at a time, which has a lock for it: else a slow one would
+   * remove what another has made since. Where another does it, this waits a moment.
+   */
+  static async #remove(path: string, text: string, what: string, own: Holder): Promise<void> {
+    const guard = await WriterLock.#takeOr(`${path}.takeover`, what, own);
+    if (!(guard instanceof WriterLock)) return pause(20);
+    try {
+      if ((await readText(path).catch(() => undefined)) === text) await rm(path, { force: true });
+    } finally {
+      await guard.release();
+    }
   }
 
   async release(): Promise<void> {
@@ -52,18 +74,26 @@ function refusal(path: string, what: string, { pid, host }: Holder, own: Holder)
   return `${what}: process ${pid} on ${host} writes to it; if that is no more, remove the lock ${path}`;
 }
 
+/** What `link` says where a file system has no hard links. */
+const NO_LINKS = ['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK', 'EINVAL'];
+
+const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? '';
+
 /** @returns false where there is one. @throws FileError */
 async function create(path: string, own: Holder, what: string): Promise<boolean> {
+  const text = JSON.stringify(own);
+  const draft = `${path}.${randomBytes(6).toString('hex')}`;
   try {
-    const file = await open(path, 'wx');
-    try {
-      await file.writeFile(JSON.stringify(own));
-    } finally {
-      await file.close();
-    }
+    await writeFile(draft, text, { flag: 'wx' });
+    await link(draft, path).catch((error: unknown) => {
+      if (!NO_LINKS.includes(codeOf(error))) throw error;
+      return writeFile(path, text, { flag: 'wx' });
+    });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    if (codeOf(error) === 'EEXIST') return false;
     throw new FileError(`cannot write ${path}, the lock of ${what}: ${fileErrorReason(error)}`, { cause: error });
+  } finally {
+    await rm(draft, { force: true }).catch(() => {});
   }
   held.add(path);
   if (!watching) {
@@ -75,18 +105,38 @@ async function create(path: string, own: Holder, what: string): Promise<boolean>
   return true;
 }
 
-/** Undefined where there is no lock, null for one that says nothing: its process ended while it wrote it. */
-async function holderOf(path: string): Promise<Holder | null | undefined> {
-  // A process that has just made its lock is given the time to write into it.
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** The bytes of a lock, one character each; undefined where there is none. @throws what reading throws else */
+const readText = (path: string): Promise<string | undefined> =>
+  readFile(path, 'latin1').catch((error: unknown) => {
+    if (codeOf(error) === 'ENOENT') return undefined;
+    throw error;
+  });
+
+/** What a lock says; a holder of null where it says nothing: its process ended while it wrote it. Undefined without a lock. @throws FileError */
+async function readLock(path: string): Promise<{ holder: Holder | null; text: string } | undefined> {
+  // Without hard links a lock is empty for a moment: its process is given the time to write into it.
   for (let tries = 0; ; tries++) {
-    try {
-      const { pid, host, began } = parseJson(decodeText(await readFile(path), path), path) as Holder;
-      return Number.isInteger(pid) && pid > 0 ? { pid, host: String(host), began: String(began) } : null;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-      if (tries === 20) return null;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    const text = await readText(path).catch((error: Error) => error);
+    if (text === undefined) return undefined;
+    if (typeof text === 'string') {
+      const holder = holderIn(text, path);
+      if (holder !== undefined) return { holder, text };
+      if (tries === 20) return { holder: null, text };
+    } else if (tries === 20)
+      throw new FileError(`cannot read the lock ${path}: ${fileErrorReason(text)}`, { cause: text });
+    await pause(50);
+  }
+}
+
+/** Null for JSON of something else, undefined for what is no JSON. */
+function holderIn(text: string, path: string): Holder | null | undefined {
+  try {
+    const { pid, host, began } = parseJson(decodeText(Buffer.from(text, 'latin1'), path), path) as Holder;
+    return Number.isInteger(pid) && pid > 0 ? { pid, host: String(host), began: String(began) } : null;
+  } catch {
+    return undefined;
   }
 }
 
@@ -111,19 +161,6 @@ async function beginOf(pid: number): Promise<string> {
   // The name, in parentheses, may hold anything; field 22 is the start, and 3 the first one behind the name.
   const fields = stat?.toString('latin1').split(') ').at(-1)?.split(' ');
   return fields?.[0] === 'Z' ? ENDED : (fields?.[19] ?? '');
-}
-
-/** Removes a lock whose process is gone; of several that do so at once, none removes the lock that another has made since. */
-async function takeAway(path: string, own: Holder): Promise<void> {
-  const aside = `${path}.${randomBytes(6).toString('hex')}`;
-  const moved = await rename(path, aside).then(
-    () => true,
-    () => false,
-  );
-  if (!moved) return;
-  const holder = await holderOf(aside);
-  if (holder && (await isAlive(holder, own))) await link(aside, path).catch(() => {}); // made since: put back
-  await rm(aside, { force: true });
 }
 
 /** In the folder of a training run: one run may write to it. */

@@ -65,7 +65,7 @@ test('encode: good inputs become files, each bad one gets a line, and nothing is
   writeFileSync(at('text.png'), 'this is no picture');
   writeFileSync(at('empty.png'), '');
   writeFileSync(at('zero.png'), pngOfSize(0, 0));
-  writeFileSync(at('huge.png'), pngOfSize(10_000, 10_000));
+  writeFileSync(at('huge.png'), pngOfSize(20_000, 10_000));
   await writePng(at('small.png'), { width: 50, height: 60, data: new Uint8Array(9000) });
   const line = [0, 1, 2, 3, 4].map((k) => [10 * k, 10 * k]);
   writeFileSync(at('marks.json'), JSON.stringify({ 'group.jpg': [firstFace, line, secondFace] }));
@@ -79,7 +79,7 @@ test('encode: good inputs become files, each bad one gets a line, and nothing is
     /^cameo: text\.png: not a JPEG, PNG, WebP, AVIF, GIF or TIFF picture$/,
     /^cameo: empty\.png: the file is empty$/,
     /^cameo: zero\.png: the picture is 0×0 pixels$/,
-    /^cameo: huge\.png: the picture is 10000×10000, 100 megapixels; at most 50 are accepted$/,
+    /^cameo: huge\.png: the picture is 20000×10000, 200 megapixels; at most 120 are accepted$/,
     /^cameo: small\.png: the picture is 50×60, not an aligned face .* its name is not in the landmark file$/,
     /^cameo: folder\.png: it is a folder without JPEG, PNG, WebP, AVIF, GIF or TIFF pictures$/,
     /^cameo: missing\.png: cannot be read: no such file or folder \(ENOENT\)$/,

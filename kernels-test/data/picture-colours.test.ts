@@ -183,6 +183,33 @@ test('transparent pixels let the background through, in 8 bits and in 16', async
   }
 });
 
+test('a picture that is converted in several parts reads as a small one of the same pixels', async () => {
+  const few = 331; // no part begins with the first of them
+  const many = 1700 * few;
+  const gamma = u32(100_000);
+  const cases: [8 | 16, 0 | 2 | 4 | 6, Record<string, Uint8Array>][] = [
+    [16, 2, { icc: profile(1.8, ADOBE) }],
+    [16, 4, { icc: profile(1.8) }],
+    [16, 6, {}],
+    [8, 6, {}],
+    [8, 2, { gAMA: gamma }],
+  ];
+  for (const [depth, type, chunks] of cases) {
+    const channels = { 0: 1, 2: 3, 4: 2, 6: 4 }[type];
+    const values = Array.from({ length: few * channels }, (_, k) => (k * 40_503) % 65_536);
+    const expected = Buffer.from(await pixels(png(depth, type, values, chunks), 'white'));
+    const repeated = Array.from({ length: many * channels }, (_, k) => values[k % values.length]);
+    const { data } = await readImage(png(depth, type, repeated, chunks), { background: 'white' });
+    assert.is(data.length, 3 * many);
+    for (let from = 0; from < data.length; from += expected.length) {
+      assert.ok(
+        expected.equals(data.subarray(from, from + expected.length)),
+        `${depth} bits, type ${type}, from ${from}`,
+      );
+    }
+  }
+});
+
 test("a PNG's chunk gAMA counts, but not beside a profile, and not where it means sRGB", async () => {
   const linear = u32(100_000);
   const expected = toSrgb(55 / 255);

@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert';
 import { CounterRandom } from '../../src/common/random.js';
 import { reducePicture } from '../../src/common/reduce-picture.js';
 import {
+  BoxGrid,
   bestFirst,
   type Candidate,
   moveSides,
@@ -65,6 +66,39 @@ test('what is left overlaps by no more than the limit, and what is gone had a be
   assert.equal(bestFirst(many, 3), bestFirst(many).slice(0, 3));
 });
 
+test('a grid finds of all boxes the first that passes, and looks at few', () => {
+  const random = new CounterRandom(8);
+  const invented = (): Candidate => {
+    const [x, y] = [4000 * random.uniform(), 3000 * random.uniform()];
+    // One in twenty is as large as the picture, or larger.
+    const size = random.uniform() < 0.05 ? 9000 * random.uniform() : 10 + 50 * random.uniform();
+    return box(x - size / 2, y - size, x + size, y + size / 3, random.uniform());
+  };
+  const [some, asked] = [300, 2000].map((length) => Array.from({ length }, invented));
+  for (const expected of [some, some.slice(0, 2), []]) {
+    const grid = new BoxGrid<Candidate>(expected);
+    for (const one of some) grid.add(one);
+    assert.is(grid.all.length, some.length);
+    for (const one of asked) {
+      const passes = (other: Candidate): boolean => overlap(one, other) > 0.05;
+      assert.is(grid.first(one, passes), some.find(passes));
+    }
+  }
+  const many = Array.from({ length: 20_000 }, (_, k) =>
+    box(24 * (k % 200), 24 * Math.floor(k / 200), 24 * (k % 200) + 20, 24 * Math.floor(k / 200) + 20),
+  );
+  const grid = new BoxGrid<Candidate>(many);
+  let looks = 0;
+  for (const one of many) {
+    assert.is(
+      grid.first(one, (other) => ++looks > 0 && overlap(one, other) > 0),
+      undefined,
+    );
+    grid.add(one);
+  }
+  assert.ok(looks < 30 * many.length, `${looks} looks for ${many.length} boxes`);
+});
+
 test('sides move by parts of the size, and squares keep the centre', () => {
   const moved = moveSides(box(10, 20, 30, 60), [0.1, -0.25, 0.5, 0]);
   assert.equal(moved, { left: 12, top: 10, right: 40, bottom: 60 });
@@ -89,6 +123,13 @@ test('a picture is reduced to means of whole blocks, those at the border smaller
     const mean = block.reduce((sum, value) => sum + value, 0) / block.length;
     assert.is(small.data[i], Math.round(mean), `(${x}, ${y}, ${c})`);
   }
+  const window = { left: 2, top: 1, width: 7, height: 5 };
+  const part = new Uint8Array(7 * 5 * 3);
+  for (let row = 0; row < 5; row++) part.set(data.subarray(((row + 1) * width + 2) * 3).subarray(0, 21), row * 21);
+  assert.equal(
+    reducePicture({ width, height, data }, 2, window),
+    reducePicture({ width: 7, height: 5, data: part }, 2),
+  );
   const same = { width, height, data };
   assert.is(reducePicture(same, 1), same);
 });

@@ -1,5 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { CounterRandom } from '../../src/common/random.js';
 import { cellMaps, countCells, type FoundFace, facesOfCells, mergeFaces } from '../../src/detection/cells.js';
 import { CELL_VALUES } from '../../src/models/single-shot.js';
 
@@ -42,6 +43,9 @@ test('a cell tells score, box and landmarks from its own centre, in strides', ()
   assert.is(facesOfCells(values, 96, 64, 0).length, 126, 'every score is at least 0');
   values[at] = Number.NaN;
   assert.is(facesOfCells(values, 96, 64, 0).length, 125, 'no number is no face');
+  values[at] = 2;
+  values[at + 1] = Number.POSITIVE_INFINITY;
+  assert.is(facesOfCells(values, 96, 64, 0).length, 125, 'a box nowhere is no face');
 });
 
 const face = (left: number, top: number, side: number, score: number): FoundFace => {
@@ -70,6 +74,23 @@ test('a part of a face is no face of its own; the best ones are kept where not a
     [400, 350],
   );
   assert.equal(mergeFaces([]), []);
+});
+
+test('thousands of faces, which some cells each see, are as many', () => {
+  const random = new CounterRandom(9);
+  const [across, down, cells] = [60, 50, 12];
+  const seen = Array.from({ length: across * down * cells }, (_, k): FoundFace => {
+    const [x, y] = [k % across, Math.floor(k / across) % down];
+    const near = (): number => 3 * random.uniform();
+    return face(40 * x + near(), 40 * y + near(), 30, 0.75 + 0.25 * random.uniform());
+  });
+  const merged = mergeFaces(seen);
+  assert.is(merged.length, across * down);
+  assert.is(
+    new Set(merged.map(({ left, top }) => `${Math.floor(left / 40)} ${Math.floor(top / 40)}`)).size,
+    across * down,
+  );
+  assert.equal(mergeFaces(seen, 700), merged.slice(0, 700), 'the best ones');
 });
 
 test.run();

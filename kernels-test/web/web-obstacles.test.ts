@@ -49,7 +49,7 @@ browserTest(demo, '', 'bad pictures and files are explained, and the page goes o
     {
       name: 'huge.png',
       content: whitePng(16_000, 8000),
-      message: /^huge\.png: the picture is 16000×8000, 128 megapixels; at most 50 are accepted/,
+      message: /^huge\.png: the picture is 16000×8000, 128 megapixels; at most 120 are accepted/,
     },
   ];
   for (const { name, content, message } of cases) {

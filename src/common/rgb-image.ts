@@ -8,8 +8,11 @@ export interface RgbImage {
   data: Uint8Array;
 }
 
-/** Pictures with more pixels than this are refused before they are decoded. */
-export const MAX_PIXELS = 50_000_000;
+/**
+ * Pictures with more pixels than this are refused before they are decoded. Medium-format and telephone cameras make up to 108 megapixels;
+ * a picture is held whole, three bytes a pixel, and its decoder takes once or twice as much: `results/detection-time.md`.
+ */
+export const MAX_PIXELS = 120_000_000;
 
 /** @throws ArgumentError when width, height and data of a picture do not fit together */
 export function checkImage(image: RgbImage): void {

@@ -1,6 +1,6 @@
 import { ArgumentError } from '../common/errors.js';
 import type { FaceLandmarks, Point } from '../common/face-landmarks.js';
-import { reducePicture } from '../common/reduce-picture.js';
+import { type PictureWindow, reducePicture } from '../common/reduce-picture.js';
 import { checkImage, type RgbImage } from '../common/rgb-image.js';
 
 export type { FaceLandmarks, Point } from '../common/face-landmarks.js';
@@ -219,16 +219,16 @@ const reductionOf = ({ a, b }: Similarity): number => 1 / Math.hypot(a, b);
 function reduceAround(image: RgbImage, transform: Similarity, size: Size): Source {
   const factor = 2 ** Math.floor(Math.log2(reductionOf(transform)));
   if (factor < 2) return { image, transform, reduced: false };
-  const { left, top, part } = partShown(image, transform, size, factor);
+  const window = partShown(image, transform, size, factor);
   const { a, b } = transform;
   // Where the centre of the reduced part's first pixel comes to lie.
-  const [x, y] = applySimilarity(transform, [left + (factor - 1) / 2, top + (factor - 1) / 2]);
+  const [x, y] = applySimilarity(transform, [window.left + (factor - 1) / 2, window.top + (factor - 1) / 2]);
   const scaled = { a: a * factor, b: b * factor, tx: x, ty: y };
-  return { image: reducePicture(part, factor), transform: scaled, reduced: true };
+  return { image: reducePicture(image, factor, window), transform: scaled, reduced: true };
 }
 
 /** What a crop shows of a picture, from whole blocks of `block` pixels on; along an axis where it reaches over the border, all. */
-function partShown(image: RgbImage, transform: Similarity, size: Size, block: number) {
+function partShown(image: RgbImage, transform: Similarity, size: Size, block: number): PictureWindow {
   const corners = [-1, size.width].flatMap((x) => [-1, size.height].map((y) => invertSimilarity(transform, [x, y])));
   const along = (axis: 0 | 1, extent: number): [number, number] => {
     const low = Math.floor(Math.min(...corners.map((corner) => corner[axis])) / block - 1) * block;
@@ -237,13 +237,7 @@ function partShown(image: RgbImage, transform: Similarity, size: Size, block: nu
   };
   const [left, right] = along(0, image.width);
   const [top, bottom] = along(1, image.height);
-  const [width, height] = [right - left, bottom - top];
-  const data = new Uint8Array(width * height * 3);
-  for (let y = 0; y < height; y++) {
-    const from = ((top + y) * image.width + left) * 3;
-    data.set(image.data.subarray(from, from + width * 3), y * width * 3);
-  }
-  return { left, top, part: { width, height, data } };
+  return { left, top, width: right - left, height: bottom - top };
 }
 
 function warp(

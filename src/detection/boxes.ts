@@ -36,11 +36,67 @@ export function suppressOverlaps<C extends Candidate>(
   limit: number,
   over: 'union' | 'min' = 'union',
 ): C[] {
-  const kept: C[] = [];
+  const kept = new BoxGrid<C>(candidates);
   for (const candidate of bestFirst(candidates)) {
-    if (kept.every((better) => overlap(candidate, better, over) <= limit)) kept.push(candidate);
+    if (!kept.first(candidate, (better) => overlap(candidate, better, over) > limit)) kept.add(candidate);
   }
-  return kept;
+  return kept.all;
+}
+
+/** Columns and rows of a grid. */
+const GRID = 64;
+
+/** Boxes by where they lie: those that touch another one are found without a look at all of them. */
+export class BoxGrid<B extends FaceBox> {
+  /** In the order in which they were added. */
+  readonly all: B[] = [];
+  /** The numbers of the boxes that reach into a cell, rising. */
+  readonly #cells = new Map<number, number[]>();
+  readonly #left: number;
+  readonly #top: number;
+  readonly #scaleX: number;
+  readonly #scaleY: number;
+
+  /** @param expected boxes about as those that will be added and asked for: the grid covers their centres; what lies beside it counts to its border */
+  constructor(expected: readonly FaceBox[]) {
+    let [left, top, right, bottom] = [Infinity, Infinity, -Infinity, -Infinity];
+    for (const box of expected) {
+      const [x, y] = [(box.left + box.right) / 2, (box.top + box.bottom) / 2];
+      [left, right] = [Math.min(left, x), Math.max(right, x)];
+      [top, bottom] = [Math.min(top, y), Math.max(bottom, y)];
+    }
+    [this.#left, this.#top] = [left, top];
+    this.#scaleX = GRID / Math.max(1, right - left);
+    this.#scaleY = GRID / Math.max(1, bottom - top);
+  }
+
+  add(box: B): void {
+    const number = this.all.push(box) - 1;
+    for (const cell of this.#cellsOf(box)) {
+      const numbers = this.#cells.get(cell);
+      if (numbers) numbers.push(number);
+      else this.#cells.set(cell, [number]);
+    }
+  }
+
+  /** Of the boxes that may touch this one, the one added first that passes a test. */
+  first(box: FaceBox, test: (other: B) => boolean): B | undefined {
+    let first = this.all.length;
+    for (const cell of this.#cellsOf(box)) {
+      for (const number of this.#cells.get(cell) ?? []) {
+        if (number >= first) break;
+        if (test(this.all[number])) first = number;
+      }
+    }
+    return this.all[first];
+  }
+
+  *#cellsOf({ left, top, right, bottom }: FaceBox): Generator<number> {
+    const cell = (value: number): number => Math.min(GRID - 1, Math.max(0, Math.floor(value)));
+    const [x0, x1] = [left, right].map((x) => cell((x - this.#left) * this.#scaleX));
+    const [y0, y1] = [top, bottom].map((y) => cell((y - this.#top) * this.#scaleY));
+    for (let y = y0; y <= y1; y++) for (let x = x0; x <= x1; x++) yield y * GRID + x;
+  }
 }
 
 /** Candidates by falling score, those of equal score in the order given; at most `most` of them. */

@@ -1,6 +1,6 @@
 import type { FaceLandmarks, Point } from '../common/face-landmarks.js';
 import { CELL_STRIDES, CELL_VALUES } from '../models/single-shot.js';
-import { bestFirst, type Candidate, overlap } from './boxes.js';
+import { BoxGrid, bestFirst, type Candidate, overlap } from './boxes.js';
 
 /** A face that a network has found; landmarks count from the centre of the first pixel. */
 export interface FoundFace extends Candidate {
@@ -35,7 +35,7 @@ const MAX_LOG_SIZE = 6;
 /**
  * The faces that cells see, several of them the same one.
  * @param values [cells, 15] of one picture, see `src/models/single-shot.ts`
- * @returns faces of at least this score; a score that is not a number is none
+ * @returns faces of at least this score; what has a score or a box that is no number is none
  */
 export function facesOfCells(values: Float32Array, width: number, height: number, threshold: number): FoundFace[] {
   const least = Math.log(threshold / (1 - threshold));
@@ -45,7 +45,8 @@ export function facesOfCells(values: Float32Array, width: number, height: number
       const at = (first + cell) * CELL_VALUES;
       if (!(values[at] >= least)) continue;
       const centre: Point = [((cell % columns) + 0.5) * stride, (Math.floor(cell / columns) + 0.5) * stride];
-      faces.push(faceOfCell(values.subarray(at, at + CELL_VALUES), centre, stride));
+      const face = faceOfCell(values.subarray(at, at + CELL_VALUES), centre, stride);
+      if (Number.isFinite(face.left + face.top + face.right + face.bottom)) faces.push(face);
     }
     return faces;
   });
@@ -82,13 +83,19 @@ const VOTING = 0.7;
  * @returns by falling score
  */
 export function mergeFaces(found: readonly FoundFace[], most = Number.POSITIVE_INFINITY): FoundFace[] {
-  const groups: FoundFace[][] = [];
+  const best = new BoxGrid<FoundFace>(found);
+  const groups = new Map<FoundFace, FoundFace[]>();
   for (const face of bestFirst(found)) {
-    const group = groups.find(([best]) => overlap(face, best) > SAME_FACE || overlap(face, best, 'min') > WITHIN_FACE);
+    const same = (other: FoundFace): boolean =>
+      overlap(face, other) > SAME_FACE || overlap(face, other, 'min') > WITHIN_FACE;
+    const group = groups.get(best.first(face, same)!);
     if (group) group.push(face);
-    else if (groups.length < most) groups.push([face]);
+    else if (groups.size < most) {
+      best.add(face);
+      groups.set(face, [face]);
+    }
   }
-  return groups.map(meanFace);
+  return [...groups.values()].map(meanFace);
 }
 
 function meanFace(group: readonly FoundFace[]): FoundFace {

@@ -22,8 +22,11 @@ const LARGEST_SIDE = SIDES[SIDES.length - 1];
 const LITTLE_LARGER = 4 / 3;
 const TILE_OVERLAP = 96;
 
-/** More cells than this that see a face, the best ones, are not followed: a limit on time for pictures that look like faces everywhere. */
-const MAX_CANDIDATES = 20_000;
+/**
+ * More cells than this that see a face, the best ones, are not followed: a limit on time and memory for pictures that look like faces
+ * everywhere. Some 10 cells see each face, and some 100,000 cells see a picture of MAX_DETECTION_PIXELS.
+ */
+const MAX_CANDIDATES = 100_000;
 
 /** Width and height in pixels. */
 interface Size {

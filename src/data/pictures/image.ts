@@ -10,7 +10,7 @@ import sharp from './sharp.js';
 
 export { checkImage, MAX_PIXELS, type RgbImage } from '../../common/rgb-image.js';
 
-/** Files larger than this are refused before they are read: no picture of MAX_PIXELS needs as much. */
+/** Files larger than this are refused before they are read: MAX_PIXELS that are not compressed need as much, of 8 bits. */
 export const MAX_PICTURE_BYTES = 400_000_000;
 
 export interface ReadImageOptions {

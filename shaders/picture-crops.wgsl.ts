@@ -44,7 +44,8 @@ export const cropPlan = /* @__PURE__ */ uniform({ size: 'vec2u', threads: 'u32' 
 /**
  * Crops, from a copy of the picture each: an output pixel is the mean over a square of `step` pixels of the copy, and of at least
  * one, which is bilinear interpolation. A row of `windows` holds left, top (0 is the border of the first pixel), step,
- * the index of the copy's first pixel, its width and its height. Values are (byte − 127.5)/128.
+ * the index of the copy's first pixel, its width and its height. Where the step is below 0, the crop begins on its right side, and is the mirror
+ * image. Values are (byte − 127.5)/128.
  * Bindings: pixels, windows [N,6], crops [N,rows,columns,3], plan.
  */
 export function cropPictureShader(): Shader {
@@ -58,11 +59,11 @@ ${linearHead} {
   if (i >= plan.threads) { return; }
   let pixel = i % (plan.size.x * plan.size.y);
   let row = 6u * (i / (plan.size.x * plan.size.y));
-  let step = windows[row + 2u];
+  let step = vec2f(windows[row + 2u], abs(windows[row + 2u]));
   let size = vec2f(windows[row + 4u], windows[row + 5u]);
   let at = vec2f(vec2u(pixel % plan.size.x, pixel / plan.size.x)) + 0.5;
   let centre = vec2f(windows[row], windows[row + 1u]) + at * step;
-  let half = 0.5 * max(step, 1.0);
+  let half = 0.5 * max(step.y, 1.0);
   let low = clamp(centre - half, vec2f(), size);
   let high = clamp(centre + half, vec2f(), size);
   let first = u32(windows[row + 3u]);

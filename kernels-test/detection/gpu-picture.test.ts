@@ -37,7 +37,8 @@ function expectedCrop(image: RgbImage, window: CropWindow, side: number): number
   const half = Math.max(step, 1) / 2;
   const result: number[] = [];
   for (let i = 0; i < side * side; i++) {
-    const x = left + ((i % side) + 0.5) * step;
+    const column = window.mirrored ? side - 1 - (i % side) : i % side;
+    const x = left + (column + 0.5) * step;
     const y = top + (Math.floor(i / side) + 0.5) * step;
     for (let c = 0; c < 3; c++) {
       let sum = 0;
@@ -89,6 +90,8 @@ test('crops are means over squares, or bilinear where they are enlarged', async 
     { left: 3.25, top: -1.5, step: 0.37 },
     { left: 1.5, top: 2.125, step: 1.9 },
     { left: -8, top: 20, step: 1.3 },
+    { left: 2.5, top: 1, step: 0.6, mirrored: true },
+    { left: -3.25, top: 4, step: 1.7, mirrored: true },
   ];
   await check(noise(17, 23, 1), windows, 12);
   await check(noise(40, 9, 2), windows, 7);
@@ -100,6 +103,7 @@ test('large parts come from halved copies', async () => {
     { left: 0, top: 0, step: 2 },
     { left: -5, top: 3.5, step: 3.7 },
     { left: 10, top: -9, step: 7.9 },
+    { left: -7, top: 5, step: 3.1, mirrored: true },
   ];
   await check(noise(61, 47, 4), windows, 12);
   await check(noise(64, 33, 5), windows, 5);

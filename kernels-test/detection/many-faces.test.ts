@@ -9,8 +9,9 @@ import { alignFace, FACE_HEIGHT, FACE_WIDTH } from '../../src/detection/align.js
 import { FaceDetector, type RgbImage } from '../../src/detection/index.js';
 import { DEMO_LANDMARKS, DEMO_PHOTOS, findDetector } from '../helpers/data-available.js';
 import { gpuSuite, testGpu } from '../helpers/harness.js';
+import { THOROUGH } from '../helpers/thorough.js';
 
-/* A crowd: a picture of more than two thousand small faces. */
+/* A crowd: a picture of more than two thousand small faces. Looking closely at all of them takes many seconds on a CPU. */
 
 const test = gpuSuite('many-faces');
 const weights = findDetector();
@@ -47,9 +48,10 @@ function mosaic(faces: readonly RgbImage[]): RgbImage {
 withDetector('thousands of small faces are found, each in its place, and no more than asked for', async () => {
   const detector = FaceDetector.fromWeights(await testGpu(), readFileSync((weights as { path: string }).path));
   const picture = mosaic(await smallFaces());
-  const start = performance.now();
+  const best = await detector.detect(picture, { minFace: 20, maxFaces: 150 });
+  assert.is(best.length, 150);
+  if (!THOROUGH) return detector.dispose();
   const all = await detector.detect(picture, { minFace: 20 });
-  console.log(`${all.length} faces in ${((performance.now() - start) / 1000).toFixed(1)} s`);
   const places = new Set(
     all.map(({ box }) => {
       const [x, y] = [(box.x + box.width / 2) / CELL_WIDTH, (box.y + box.height / 2) / CELL_HEIGHT];
@@ -58,7 +60,6 @@ withDetector('thousands of small faces are found, each in its place, and no more
   );
   assert.ok(places.size > 0.95 * ACROSS * DOWN, `${places.size} of ${ACROSS * DOWN} faces`);
   assert.ok(all.length < 1.05 * ACROSS * DOWN, `${all.length} found`);
-  const best = await detector.detect(picture, { minFace: 20, maxFaces: 150 });
   assert.equal(best, all.slice(0, 150));
   detector.dispose();
 });

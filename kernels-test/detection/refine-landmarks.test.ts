@@ -1,9 +1,9 @@
 import * as assert from 'uvu/assert';
 import { CheckpointError } from '../../src/common/errors.js';
-import type { FaceLandmarks } from '../../src/common/face-landmarks.js';
+import type { FaceLandmarks, Point } from '../../src/common/face-landmarks.js';
 import { GpuPicture } from '../../src/detection/gpu-picture.js';
 import { FaceDetector } from '../../src/detection/index.js';
-import { refineLandmarks, refinerSquare } from '../../src/detection/refine-landmarks.js';
+import { refineFaces, refinerSquare, scoreBefore } from '../../src/detection/refine-landmarks.js';
 import { LandmarkRefiner, loadRefiner, withRefiner } from '../../src/models/landmark-refiner.js';
 import { writeSingleShot } from '../../src/models/single-shot.js';
 import { readSafetensors, writeSafetensors } from '../../src/nn/safetensors.js';
@@ -41,11 +41,16 @@ test("a crop's square has the landmarks' centre, and 4.5 times their spread", ()
   assert.ok(Math.abs(side - 4.5 * Math.sqrt(160)) < 1e-9, `${side}`);
 });
 
-test('landmarks are those of the refiner, in pixels of the picture, for more faces than a batch', async () => {
-  const gpu = await testGpu();
-  const refiner = loadRefiner(gpu, fixedRefiner(FACE_VALUES))!;
-  const picture = new GpuPicture(gpu, GREY);
-  const faces = Array.from({ length: 9 }, (_, k) => ({
+/** A look at landmarks by a fixed refiner, whose places are those of a symmetric face: the mirror image of a square says the same as it does. */
+function afterLook(landmarks: readonly Point[]): Point[] {
+  const { centre, side } = refinerSquare(landmarks);
+  const half = (side * (1 + 0.92)) / 4;
+  return landmarks.map((_, p): Point => [centre[0] + PLACES[2 * p] * half, centre[1] + PLACES[2 * p + 1] * half]);
+}
+
+/** Faces of falling score in a row, three pixels apart. */
+const facesInRow = (count: number) =>
+  Array.from({ length: count }, (_, k) => ({
     score: 0.9 - 0.01 * k,
     left: k,
     top: 0,
@@ -53,17 +58,50 @@ test('landmarks are those of the refiner, in pixels of the picture, for more fac
     bottom: 20,
     landmarks: [4, 16, 10, 5, 15].map((x, p) => [x + 3 * k, 6 + 4 * Math.max(0, p - 1)]) as unknown as FaceLandmarks,
   }));
-  const refined = await refineLandmarks(refiner, picture, faces);
+
+test('landmarks are, after two looks, the mean of what the refiner says of a square and of a smaller mirrored one', async () => {
+  const gpu = await testGpu();
+  const refiner = loadRefiner(gpu, fixedRefiner(FACE_VALUES))!;
+  const picture = new GpuPicture(gpu, GREY);
+  const faces = facesInRow(9);
+  const refined = await refineFaces(refiner, picture, faces, { threshold: 0, maxFaces: Number.POSITIVE_INFINITY });
   assert.is(refined.length, 9);
   refined.forEach((face, k) => {
-    const { centre, side } = refinerSquare(faces[k].landmarks);
-    assert.equal({ ...face, landmarks: 0 }, { ...faces[k], landmarks: 0 }, 'nothing else changes');
-    face.landmarks.forEach(([x, y], p) => {
-      assert.ok(Math.abs(x - centre[0] - (PLACES[2 * p] * side) / 2) < 1e-3, `face ${k}: x of landmark ${p}`);
-      assert.ok(Math.abs(y - centre[1] - (PLACES[2 * p + 1] * side) / 2) < 1e-3, `face ${k}: y of landmark ${p}`);
+    const { score, landmarks, ...box } = face;
+    assert.equal({ ...faces[k], ...box }, faces[k], 'the box does not change');
+    const expected = afterLook(afterLook(faces[k].landmarks));
+    landmarks.forEach(([x, y], p) => {
+      assert.ok(Math.abs(x - expected[p][0]) < 1e-3, `face ${k}: x of landmark ${p}`);
+      assert.ok(Math.abs(y - expected[p][1]) < 1e-3, `face ${k}: y of landmark ${p}`);
     });
   });
-  assert.equal(await refineLandmarks(refiner, picture, []), []);
+  const all = { threshold: 0, maxFaces: Number.POSITIVE_INFINITY };
+  assert.equal(await refineFaces(refiner, picture, [], all), []);
+  picture.dispose();
+  refiner.dispose();
+});
+
+test('scores fall where views disagree; those below the threshold go, and the best ones are kept', async () => {
+  const gpu = await testGpu();
+  const refiner = loadRefiner(gpu, fixedRefiner(FACE_VALUES))!;
+  const picture = new GpuPicture(gpu, GREY);
+  const faces = facesInRow(9);
+  const refine = (threshold: number, maxFaces = Number.POSITIVE_INFINITY) =>
+    refineFaces(refiner, picture, faces, { threshold, maxFaces });
+  const all = await refine(0);
+  const odds = (score: number): number => Math.log(score / (1 - score));
+  all.forEach(({ score }, k) => {
+    const [half, { side }] = [0.5, refinerSquare(faces[k].landmarks)];
+    // The views have each landmark by 0.08 of its place apart.
+    const places = Array.from({ length: 5 }, (_, p) => Math.hypot(PLACES[2 * p], PLACES[2 * p + 1]));
+    const apart = (0.08 * half * side * places.reduce((sum, place) => sum + place, 0)) / 5 / (side / 4.5);
+    const moved = refinerSquare(afterLook(faces[k].landmarks)).side / side;
+    const expected = odds(faces[k].score) + 0.9 - 5 * apart - 4 * Math.max(0, 1 - moved);
+    assert.ok(Math.abs(odds(score) - expected) < 1e-3, `face ${k}: ${odds(score)}, not ${expected}`);
+    assert.ok(scoreBefore(score) <= faces[k].score, 'no face with a lower score can become one of this score');
+  });
+  assert.equal(await refine(all[4].score), all.slice(0, 5));
+  for (const most of [1, 2, 5, 9, 20]) assert.equal(await refine(0, most), all.slice(0, most), `${most} faces`);
   picture.dispose();
   refiner.dispose();
 });

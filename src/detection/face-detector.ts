@@ -9,7 +9,7 @@ import { isSingleShot, loadSingleShot, type SingleShotDetector } from '../models
 import { findFaces } from './cascade.js';
 import type { FoundFace } from './cells.js';
 import { GpuPicture } from './gpu-picture.js';
-import { refineLandmarks } from './refine-landmarks.js';
+import { refineFaces, scoreBefore } from './refine-landmarks.js';
 import { findFacesAtOnce } from './single-shot-faces.js';
 
 /** What `detect` looks for. */
@@ -50,9 +50,6 @@ interface Finder {
   dispose(): void;
 }
 
-/** How often a face's landmarks are refined: the second crop lies about what the first look has found. */
-const LOOKS = 2;
-
 function finderOf(gpu: Gpu, bytes: Uint8Array): Finder {
   if (isSingleShot(bytes)) {
     const refiner = loadRefiner(gpu, bytes);
@@ -60,9 +57,9 @@ function finderOf(gpu: Gpu, bytes: Uint8Array): Finder {
     return {
       threshold: 0.75,
       find: async (picture, seen, options) => {
-        let faces = await findFacesAtOnce(network, picture, seen, options);
-        for (let look = 0; refiner && look < LOOKS; look++) faces = await refineLandmarks(refiner, picture, faces);
-        return faces;
+        if (!refiner) return findFacesAtOnce(network, picture, seen, options);
+        const wanted = { ...options, threshold: scoreBefore(options.threshold), maxFaces: Number.POSITIVE_INFINITY };
+        return refineFaces(refiner, picture, await findFacesAtOnce(network, picture, seen, wanted), options);
       },
       dispose: () => {
         network.dispose();

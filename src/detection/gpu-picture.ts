@@ -11,6 +11,8 @@ export interface CropWindow {
   readonly top: number;
   /** Pixels of the picture that one of the crop stands for, in each direction. */
   readonly step: number;
+  /** Whether the crop is the mirror image of what lies there: its left side is the window's right one. */
+  readonly mirrored?: boolean;
 }
 
 /** Where a copy of the picture lies in the buffer: index of its first pixel, size in pixels. */
@@ -56,11 +58,12 @@ export class GpuPicture {
    * @returns [windows, height, width, 3], (byte − 127.5)/128
    */
   crops(windows: readonly CropWindow[], { width: columns, height: rows }: { width: number; height: number }): Tensor {
-    const sources = windows.flatMap(({ left, top, step }) => {
+    const sources = windows.flatMap(({ left, top, step, mirrored }) => {
       const halvings = Math.max(0, Math.floor(Math.log2(step)));
       const { first, width, height } = this.#copies[Math.min(halvings, this.#copies.length - 1)];
       const scale = 2 ** -Math.min(halvings, this.#copies.length - 1);
-      return [left * scale, top * scale, step * scale, first, width, height];
+      const [begin, along] = mirrored ? [left + step * columns, -step] : [left, step];
+      return [begin * scale, top * scale, along * scale, first, width, height];
     });
     const threads = windows.length * rows * columns;
     const kernel = elementKernel('crop a picture', cropPictureShader(), threads);

@@ -1,14 +1,28 @@
 import type { FaceLandmarks, Point } from '../common/face-landmarks.js';
 import { type LandmarkRefiner, REFINER_SIDE, REFINER_VALUES } from '../models/landmark-refiner.js';
 import { keep, scope } from '../tensor/tensor.js';
+import { bestFirst } from './boxes.js';
 import type { FoundFace } from './cells.js';
 import type { CropWindow, GpuPicture } from './gpu-picture.js';
 
 /** The side of a crop, in root mean square distances of the landmarks from their centre: some 105 of an aligned face's 112 rows. */
 const SIDE_OF_SPREAD = 4.5;
 
+/**
+ * What the network sees of each face: its square, and the mirror image of a smaller one. On split `val` the mean of what it says of both
+ * is a tenth closer to the landmarks of MTCNN than what it says of one.
+ */
+const VIEWS = [
+  { side: 1, mirrored: false },
+  { side: 0.92, mirrored: true },
+] as const;
+
 /** Crops in a pass: kernels are compiled for one shape alone. */
 const BATCH = 4;
+const FACES = BATCH / VIEWS.length;
+
+/** Which landmark is where another one was in the mirror image. */
+const MIRRORED = [1, 0, 2, 4, 3] as const;
 
 /** The square in which a refiner looks for landmarks that are known roughly: its centre and side in pixels, in their coordinates. */
 export function refinerSquare(landmarks: readonly Point[]): { centre: Point; side: number } {
@@ -19,38 +33,104 @@ export function refinerSquare(landmarks: readonly Point[]): { centre: Point; sid
   return { centre, side: SIDE_OF_SPREAD * spread };
 }
 
-/** Faces with landmarks placed anew by a network that looks at each of them closely. */
-export async function refineLandmarks(
+/** A face as it is seen closely. */
+interface CloseFace {
+  readonly landmarks: FaceLandmarks;
+  /** Mean distance of where the two views have the landmarks, over their spread. */
+  readonly apart: number;
+  /** By which part of their spread the landmarks are closer together than they were; 0 for landmarks that are farther apart. */
+  readonly shrunk: number;
+}
+
+/**
+ * Views of a face agree, and those of something else do not: this is added to the logit of a score, and these times `apart` and `shrunk` are taken
+ * from it. Chosen on split `val`, where a quarter of the false finds is left at equal recall.
+ */
+const AGREED = 0.9;
+const PER_APART = 5;
+const PER_SHRUNK = 4;
+
+const logit = (score: number): number => Math.log(score / (1 - score));
+const sigmoid = (value: number): number => 1 / (1 + Math.exp(-value));
+
+/** The score from which a face can have this one when it has been seen closely. */
+export const scoreBefore = (score: number): number => sigmoid(logit(score) - AGREED);
+
+const scoreAfter = (score: number, { apart, shrunk }: CloseFace): number =>
+  sigmoid(logit(score) + AGREED - PER_APART * apart - PER_SHRUNK * shrunk);
+
+/**
+ * Looks closely at faces, and again at those that it is still sure of: places their landmarks anew, and says by the first look how sure it is that
+ * they are faces.
+ * @param faces by falling score
+ * @param threshold score that a face needs then
+ * @param maxFaces most faces to return
+ * @returns by falling score
+ */
+export async function refineFaces(
   network: LandmarkRefiner,
   picture: GpuPicture,
   faces: readonly FoundFace[],
+  { threshold, maxFaces }: { threshold: number; maxFaces: number },
 ): Promise<FoundFace[]> {
-  const refined: FoundFace[] = [];
-  for (let first = 0; first < faces.length; first += BATCH) {
-    const some = faces.slice(first, first + BATCH);
-    const squares = some.map(({ landmarks }) => refinerSquare(landmarks));
-    const windows = squares.map(({ centre, side }): CropWindow => {
-      // Landmarks count from the centre of the first pixel, windows from its corner.
-      const [left, top] = [centre[0] + 0.5 - side / 2, centre[1] + 0.5 - side / 2];
-      return { left, top, step: side / REFINER_SIDE };
-    });
-    const full = Array.from({ length: BATCH }, (_, k) => windows[Math.min(k, windows.length - 1)]);
-    const size = { width: REFINER_SIDE, height: REFINER_SIDE };
-    const output = scope(picture.gpu, () => keep(network.forward(picture.crops(full, size))));
-    try {
-      const values = await output.read();
-      some.forEach((face, k) => {
-        const { centre, side } = squares[k];
-        const at = k * REFINER_VALUES;
-        const landmarks = face.landmarks.map((_, p): Point => {
-          const [x, y] = [values[at + 2 * p], values[at + 2 * p + 1]];
-          return [centre[0] + (x * side) / 2, centre[1] + (y * side) / 2];
-        });
-        refined.push({ ...face, landmarks: landmarks as unknown as FaceLandmarks });
-      });
-    } finally {
-      output.dispose();
-    }
+  let refined: FoundFace[] = [];
+  for (let first = 0; first < faces.length; first += FACES) {
+    const some = faces.slice(first, first + FACES);
+    // None of those that are left can be better than the best so far.
+    if (refined.length >= maxFaces && scoreBefore(refined[maxFaces - 1].score) >= some[0].score) break;
+    const close = await lookClosely(network, picture, some);
+    const scored = some.map((face, k) => ({
+      ...face,
+      landmarks: close[k].landmarks,
+      score: scoreAfter(face.score, close[k]),
+    }));
+    const sure = scored.filter(({ score }) => score >= threshold);
+    // The second look is about what the first one has found.
+    const again = sure.length > 0 ? await lookClosely(network, picture, sure) : [];
+    refined.push(...sure.map((face, k) => ({ ...face, landmarks: again[k].landmarks })));
+    if (maxFaces < faces.length) refined = bestFirst(refined, maxFaces);
   }
-  return refined;
+  return bestFirst(refined, maxFaces);
+}
+
+/** Runs the network on the views of a few faces. */
+async function lookClosely(
+  network: LandmarkRefiner,
+  picture: GpuPicture,
+  faces: readonly FoundFace[],
+): Promise<CloseFace[]> {
+  const views = faces.flatMap(({ landmarks }) => {
+    const { centre, side } = refinerSquare(landmarks);
+    return VIEWS.map((view) => ({ centre, side: side * view.side, mirrored: view.mirrored }));
+  });
+  const windows = Array.from({ length: BATCH }, (_, k): CropWindow => {
+    const { centre, side, mirrored } = views[Math.min(k, views.length - 1)];
+    // Landmarks count from the centre of the first pixel, windows from its corner.
+    return { left: centre[0] + 0.5 - side / 2, top: centre[1] + 0.5 - side / 2, step: side / REFINER_SIDE, mirrored };
+  });
+  const size = { width: REFINER_SIDE, height: REFINER_SIDE };
+  const output = scope(picture.gpu, () => keep(network.forward(picture.crops(windows, size))));
+  try {
+    const values = await output.read();
+    const seen = views.map(({ centre, side, mirrored }, view) =>
+      MIRRORED.map((other, p): Point => {
+        const at = view * REFINER_VALUES + 2 * (mirrored ? other : p);
+        return [
+          centre[0] + ((mirrored ? -values[at] : values[at]) * side) / 2,
+          centre[1] + (values[at + 1] * side) / 2,
+        ];
+      }),
+    );
+    return faces.map((face, k) => closeFace(face, seen.slice(k * VIEWS.length, (k + 1) * VIEWS.length)));
+  } finally {
+    output.dispose();
+  }
+}
+
+function closeFace(before: FoundFace, [one, other]: readonly Point[][]): CloseFace {
+  const landmarks = one.map(([x, y], p): Point => [(x + other[p][0]) / 2, (y + other[p][1]) / 2]);
+  const spread = refinerSquare(before.landmarks).side / SIDE_OF_SPREAD;
+  const apart = one.reduce((sum, [x, y], p) => sum + Math.hypot(x - other[p][0], y - other[p][1]), 0) / one.length;
+  const shrunk = Math.max(0, 1 - refinerSquare(landmarks).side / SIDE_OF_SPREAD / spread);
+  return { landmarks: landmarks as unknown as FaceLandmarks, apart: apart / spread, shrunk };
 }

@@ -74,6 +74,27 @@ test('lfw keeps its figures for verify; those of another embedding than the thre
   assert.match(told.stdout, /^how good it is: 100\.0 % ± 0\.0 of 4 pairs of LFW decided rightly/m);
   assert.is(told.code, 2, 'there is no threshold yet');
 
+  const scores = (name: string): number[] =>
+    readFileSync(join(folder, 'lfw', name), 'utf8')
+      .trim()
+      .split('\n')
+      .slice(1)
+      .map((line) => Number(line.split(',')[4]));
+  const other = ['evaluate', 'lfw', ...paths, '--model', model, '-o', join(folder, 'lfw'), '--quick', '--enlarge', '4'];
+  const enlarged = await cameoHere(other, env);
+  assert.is(enlarged.code, 0, enlarged.stderr);
+  assert.match(
+    readFileSync(join(folder, 'lfw', 'lfw-tiny-quick-enlarged-4.md'), 'utf8'),
+    /made 4 times as large first/,
+  );
+  const originals = scores('lfw-tiny.csv');
+  scores('lfw-tiny-quick-enlarged-4.csv').forEach((score, k) => {
+    assert.ok(Math.abs(score - originals[k]) < 0.02, `pair ${k}: ${score}, not ${originals[k]}`);
+  });
+  assert.is(scores('lfw-tiny-quick-enlarged-4.csv').length, 4, 'there are no more pairs than that');
+  const kept = await cameoHere([...other, '--save-figures'], env);
+  assert.match(kept.complaints.join(), /--save-figures: .* expected neither --quick nor --enlarge/);
+
   const single = {
     [report.model.id]: { name: 'tiny', embedding: 'single', thresholds: { '0.1': 0.5 }, command: 'none' },
   };

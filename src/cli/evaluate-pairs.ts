@@ -4,15 +4,15 @@ import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { crc32 } from '../codec/crc32.js';
 import { ArgumentError, ImageError } from '../common/errors.js';
-import { type FacePair, parseLandmarkLines, parsePairs } from '../data/faces/lfw.js';
+import { type FacePair, type PairList, parseLandmarkLines, parsePairs } from '../data/faces/lfw.js';
 import { checkTarget, writeFileAtomic } from '../data/files/atomic-file.js';
 import { readText } from '../data/files/read-file.js';
 import { readImage } from '../data/pictures/image.js';
-import { FACE_HEIGHT, FACE_WIDTH } from '../detection/align.js';
+import { FACE_HEIGHT, FACE_WIDTH, type FaceLandmarks } from '../detection/align.js';
 import { cosineSimilarity } from '../evaluation/metrics/verification.js';
 import { runMetadata } from '../evaluation/reports/collect-metadata.js';
 import { gitCommit } from '../evaluation/reports/git-commit.js';
-import { embedPictures, type FacePicture } from '../evaluation/verification/embed-pictures.js';
+import { contentOf, embedPictures, type FacePicture } from '../evaluation/verification/embed-pictures.js';
 import {
   type PairReport,
   pairReportMarkdown,
@@ -24,6 +24,8 @@ import { verificationFigures } from '../evaluation/verification/protocol.js';
 import { usablePairs } from '../evaluation/verification/usable-pairs.js';
 import { FaceFinder } from './face-finder.js';
 import { DETECTOR_HELP } from './face-options.js';
+import { QUICK_PAIRS, quickPairs } from './lfw-faces.js';
+import { integer } from './numbers.js';
 import { Outputs } from './outputs.js';
 import { cacheFile, dataFolder } from './places.js';
 import { startProgress } from './progress.js';
@@ -41,6 +43,8 @@ interface PairOptions {
   model: string;
   single?: boolean;
   skipMissing?: boolean;
+  quick?: boolean;
+  enlarge?: number;
   saveFigures?: boolean;
   out: string;
 }
@@ -69,6 +73,8 @@ export function addEvaluatePairs(evaluate: Command): void {
       )
       .requiredOption('--model <name>', RECOGNIZER_HELP)
       .option('--single', 'the embedding of the picture alone, without its mirror image')
+      .option('--quick', `the first ${QUICK_PAIRS} pairs of each kind of each fold alone`)
+      .option('--enlarge <n>', 'make each picture so many times as large first, by cubic interpolation', integer(2, 8))
       .option('--skip-missing', 'leave out pictures that are missing or unreadable, and count them')
       .option('-o, --out <dir>', `folder for ${name}-MODEL.json, .md, .csv and .svg`, 'results');
   };
@@ -101,7 +107,7 @@ async function picturesOf(
     const points = landmarks?.get(name);
     if (!existsSync(path)) missing.set(name, `${path} is missing`);
     else if (landmarks && !points) missing.set(name, `${options.landmarks} has no landmarks for it`);
-    else found.push({ name, path, landmarks: points });
+    else found.push({ name, path, enlarged: options.enlarge, landmarks: points && enlarged(points, options.enlarge) });
   }
   const [first] = missing;
   if (first && !options.skipMissing) {
@@ -111,6 +117,10 @@ async function picturesOf(
   }
   return { found, missing };
 }
+
+/** Landmarks in a picture that is so many times as large. */
+const enlarged = (points: FaceLandmarks, factor = 1): FaceLandmarks =>
+  points.map((point) => point.map((value) => (value + 0.5) * factor - 0.5)) as unknown as FaceLandmarks;
 
 /** Eight hexadecimal digits. */
 const idOf = (weights: Uint8Array): string => crc32(weights).toString(16).padStart(8, '0');
@@ -142,7 +152,7 @@ async function withFoundFaces(
         continue;
       }
       try {
-        const image = await readImage(picture.path!, { name: picture.name });
+        const image = await readImage(await contentOf(picture), { name: picture.name });
         const isFace = image.width === FACE_WIDTH && image.height === FACE_HEIGHT;
         pictures.push(
           isFace ? picture : { ...picture, landmarks: (await finder.findOne(image, picture.name, choice)).landmarks },
@@ -161,8 +171,29 @@ async function withFoundFaces(
   }
 }
 
-async function run(kind: 'lfw' | 'pairs', title: string, options: PairOptions): Promise<void> {
+/** What the files of an evaluation are called: what was evaluated, and how where that is not as usual. */
+const baseName = (kind: string, model: string, { single, landmarks, quick, enlarge }: PairOptions): string =>
+  [
+    `${kind}-${model}`,
+    ...(single ? ['single'] : []),
+    ...(landmarks === false ? ['found'] : []),
+    ...(quick ? ['quick'] : []),
+    ...(enlarge ? [`enlarged-${enlarge}`] : []),
+  ].join('-');
+
+/** @throws FileError, FormatError; ArgumentError for figures of less than everything that are to be kept */
+async function pairsOf(options: PairOptions): Promise<PairList> {
+  if (options.saveFigures && (options.quick || options.enlarge)) {
+    throw new ArgumentError(
+      '--save-figures: figures of all pairs as they are are kept; expected neither --quick nor --enlarge',
+    );
+  }
   const list = parsePairs(await readText(options.pairs!), options.pairs);
+  return options.quick ? { ...list, pairs: quickPairs(list.pairs) } : list;
+}
+
+async function run(kind: 'lfw' | 'pairs', title: string, options: PairOptions): Promise<void> {
+  const list = await pairsOf(options);
   usablePairs(list, () => true, options.pairs!);
   if (!(await stat(options.images!).catch(() => null))?.isDirectory()) {
     throw new ArgumentError(`--images ${options.images}: no such folder`);
@@ -177,7 +208,7 @@ async function run(kind: 'lfw' | 'pairs', title: string, options: PairOptions): 
     await checkFiguresFit(opened.modelId, embedding);
     await checkTarget(thresholdsPath());
   }
-  const base = `${kind}-${opened.name}${options.single ? '-single' : ''}${options.landmarks === false ? '-found' : ''}`;
+  const base = baseName(kind, opened.name, options);
   const outputs = await Outputs.in(options.out);
   const extensions = ['md', 'json', 'csv', 'svg'];
   await outputs.reserve(
@@ -221,6 +252,7 @@ async function run(kind: 'lfw' | 'pairs', title: string, options: PairOptions): 
       data: {
         images: embeddings.size,
         ...(detector === undefined ? {} : { detector }),
+        ...(options.enlarge ? { enlarged: options.enlarge } : {}),
         pairs: usable.length,
         skippedImages: [...missing.keys()],
         skippedPairs: list.pairs.length - usable.length,

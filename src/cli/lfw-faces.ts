@@ -53,7 +53,7 @@ export async function openLfwFaces(folder: string, { quick = false } = {}): Prom
 }
 
 /** The first pairs of each kind of each fold. */
-function quickPairs(pairs: readonly FacePair[]): FacePair[] {
+export function quickPairs(pairs: readonly FacePair[]): FacePair[] {
   const taken = new Map<string, number>();
   return pairs.filter(({ fold, same }) => {
     const key = `${fold} ${same}`;

@@ -72,6 +72,15 @@ export async function encodePng(image: RgbImage): Promise<Uint8Array> {
   return new Uint8Array(png.buffer, png.byteOffset, png.length);
 }
 
+/** A picture made larger by a whole factor, with cubic interpolation, as PNG bytes. */
+export async function enlargedPicture({ width, height, data }: RgbImage, factor: number): Promise<Uint8Array> {
+  const size = { width: width * factor, height: height * factor, fit: 'fill', kernel: 'cubic' } as const;
+  const png = sharp(data, { raw: { width, height, channels: 3 } })
+    .resize(size)
+    .png({ compressionLevel: 0 });
+  return new Uint8Array(await png.toBuffer());
+}
+
 /**
  * Writes a picture as PNG, whole or not at all.
  * @param mark text that says that Cameo made it, so that folders of pictures are read without it

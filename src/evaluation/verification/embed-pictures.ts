@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { ArgumentError, CameoError, ImageError } from '../../common/errors.js';
 import type { OpenRecognizer } from '../../data/checkpoints/recognizer-source.js';
 import { fileErrorReason } from '../../data/files/atomic-file.js';
+import { enlargedPicture, readImage } from '../../data/pictures/image.js';
 import type { FaceLandmarks, FaceSize } from '../../detection/align.js';
 import type { Gpu } from '../../gpu/gpu.js';
 import { CropEmbedder } from './crop-embedder.js';
@@ -15,7 +16,9 @@ export interface FacePicture {
   path?: string;
   /** In place of a file: its bytes. */
   bytes?: Uint8Array;
-  /** In the picture's pixels; none for one that is an aligned face. */
+  /** Times that the picture is made larger first, with the landmarks that are given for it; 1 when absent. */
+  enlarged?: number;
+  /** In the picture's pixels, after it was enlarged; none for one that is an aligned face. */
   landmarks?: FaceLandmarks;
   /** In place of a file: the aligned face of 96×112, RGB bytes. */
   face?: Uint8Array;
@@ -117,11 +120,14 @@ export async function embedFaces(
   return pictures.map(({ name }) => embeddings.get(name)!);
 }
 
-async function contentOf({ name, path, bytes }: FacePicture): Promise<Uint8Array> {
-  if (bytes) return bytes;
-  return readFile(path!).catch((cause: unknown) => {
-    throw new ImageError(`${name}: cannot be read: ${fileErrorReason(cause)}`, { cause });
-  });
+/** The file of a picture, enlarged where it is to be. @throws ImageError for one that cannot be read */
+export async function contentOf({ name, path, bytes, enlarged = 1 }: FacePicture): Promise<Uint8Array> {
+  const content =
+    bytes ??
+    (await readFile(path!).catch((cause: unknown) => {
+      throw new ImageError(`${name}: cannot be read: ${fileErrorReason(cause)}`, { cause });
+    }));
+  return enlarged === 1 ? content : enlargedPicture(await readImage(content, { name }), enlarged);
 }
 
 const cropOf = async (

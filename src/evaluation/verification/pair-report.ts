@@ -19,6 +19,8 @@ export interface PairReport extends RunMetadata {
     lostFolds: number[];
     /** Id of the detector's weights, where faces were found by one. */
     detector?: string;
+    /** Times that pictures were made larger first. */
+    enlarged?: number;
   };
   /** Seconds that the embeddings took; those from the cache take none. */
   seconds: number;
@@ -46,6 +48,7 @@ export function pairReportMarkdown(report: PairReport, plot: string): string {
       `Pairs: ${figures.genuine} matched and ${figures.impostor} mismatched, ${folds.length} folds, ${data.images} pictures${skipped}${lost}`,
       `Recogniser: ${model.name} (weights ${model.id}), ${model.input}; ${model.embedding}`,
       ...(data.detector === undefined ? [] : [`Landmarks: found by the detector with weights ${data.detector}`]),
+      ...(data.enlarged === undefined ? [] : [`Pictures: made ${data.enlarged} times as large first`]),
       `Embeddings: in ${report.seconds.toFixed(0)} s`,
       ...metadataTexts(report),
     ]),

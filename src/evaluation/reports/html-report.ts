@@ -1,5 +1,6 @@
 import { ArgumentError } from '../../common/errors.js';
 import { escapeMarkup } from './escape.js';
+import { FONT, LOOK } from './look.js';
 
 export interface ReportTable {
   title?: string;
@@ -29,17 +30,15 @@ export interface HtmlReportOptions {
 }
 
 /** The style of reports, for pages that show their tables. */
-export const REPORT_STYLE = `
-:root{color-scheme:light dark;--paper:#fff;--ink:#1c1e21;--faint:#5c6370;--line:#d9dce1;--band:#f4f5f7}
-@media(prefers-color-scheme:dark){:root{--paper:#16181d;--ink:#e4e4e4;--faint:#a0a6b0;--line:#33363d;--band:#1e2128}}
+export const REPORT_STYLE = `${LOOK}
 *{box-sizing:border-box}
-body{margin:0 auto;padding:1rem;max-width:70rem;background:var(--paper);color:var(--ink);
-font:16px/1.5 system-ui,-apple-system,'Segoe UI',sans-serif;overflow-wrap:anywhere}
-h1{font-size:1.6rem;line-height:1.2}h2{font-size:1.15rem;margin-top:2rem}
-.wide{overflow-x:auto}table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums}
+body{margin:0 auto;padding:var(--space-3);max-width:70rem;background:var(--paper);color:var(--ink);
+font:16px/1.5 ${FONT};overflow-wrap:anywhere}
+h1{font-size:var(--larger);line-height:1.2}h2{font-size:var(--large);margin-top:var(--space-5)}
+.wide{overflow-x:auto}table{border-collapse:collapse;font-size:var(--small);font-variant-numeric:tabular-nums}
 th,td{padding:.3rem .7rem;text-align:left;border-bottom:1px solid var(--line);white-space:nowrap}
 th{background:var(--band)}.number{text-align:right}
-p.note,figcaption{color:var(--faint);font-size:.9rem}
+p.note,figcaption{color:var(--faint);font-size:var(--small)}
 figure{margin:0}img{max-width:100%;height:auto}`;
 
 /**
@@ -87,7 +86,7 @@ export function renderTable({ title, columns, rows, note }: ReportTable): string
   return [
     '<section>',
     title ? `<h2>${escapeMarkup(title)}</h2>` : '',
-    `<div class="wide"><table><thead>${line('th', columns)}</thead>`,
+    `<div class="wide" role="region" tabindex="0" aria-label="${escapeMarkup(title ?? 'Table')}"><table><thead>${line('th', columns)}</thead>`,
     `<tbody>${rows.map((row) => line('td', row)).join('\n')}</tbody></table></div>`,
     note ? `<p class="note">${escapeMarkup(note)}</p>` : '',
     '</section>',

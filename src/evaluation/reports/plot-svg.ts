@@ -1,6 +1,7 @@
 import { ArgumentError } from '../../common/errors.js';
 import { type Axis, axisPosition, makeAxis } from './axis.js';
 import { escapeMarkup } from './escape.js';
+import { type Colours, DARK, FONT, LIGHT, SERIES_COLOURS } from './look.js';
 
 export interface PlotSeries {
   name: string;
@@ -22,14 +23,17 @@ export interface LinePlotOptions {
   height?: number;
 }
 
-/** Okabe and Ito's colours, told apart with any colour vision; repeated with dashes from the eighth series on. */
-const COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#808080'];
+/** Repeated with dashes from the eighth series on. */
+const COLOURS = SERIES_COLOURS;
 const DASHES = ['', '6 3', '2 3'];
 
+const paints = ({ paper, ink, faint, line }: Colours): string =>
+  `.bg{fill:${paper}}.ink{fill:${ink}}.axis{stroke:${faint};fill:none}.grid{stroke:${line}}`;
+
 const STYLE = `
-.bg{fill:#fff}.ink{fill:#222}.axis{stroke:#444;fill:none}.grid{stroke:#ddd}
-text{font-family:system-ui,-apple-system,'Segoe UI',sans-serif;font-size:12px}.title{font-size:15px;font-weight:600}
-@media(prefers-color-scheme:dark){.bg{fill:#16181d}.ink{fill:#e4e4e4}.axis{stroke:#aaa}.grid{stroke:#33363d}}`;
+${paints(LIGHT)}
+text{font-family:${FONT};font-size:12px}.title{font-size:15px;font-weight:600}
+@media(prefers-color-scheme:dark){${paints(DARK)}}`;
 
 /**
  * A line plot as the text of an SVG file. It needs no other file and follows the reader's light or dark scheme.

@@ -106,6 +106,9 @@ test('thresholds are saved beside those of other models, and verify decides by t
   assert.equal(Object.keys(entry.thresholds), ['0.1', '0.01', '0.001', '0.0001']);
   assert.is(entry.thresholds['0.001'], report.groups[0].points[2].threshold);
   assert.equal([entry.name, entry.embedding, entry.lfw], ['tiny', 'flip', lfw]);
+  const { genuine, impostor, points } = report.groups[0];
+  assert.equal([entry.pairs.genuine, entry.pairs.impostor], [genuine, impostor]);
+  assert.is(entry.pairs.tar['0.1'], points[0].tar);
 
   const similarity = Number((await verify(a, b)).stdout.match(/similarity (\S+)/)![1]);
   const own = { '0.1': similarity - 0.001, '0.001': similarity + 0.001 };
@@ -137,6 +140,11 @@ test('thresholds that cannot be read are told, not taken for none', async () => 
       text,
       '{"x": {"embedding": "flip", "thresholds": {}, "lfw": {"pairs": 1}}}',
       /lfw of model x is .*; expected pairs, accuracy/,
+    ],
+    [
+      text,
+      '{"x": {"embedding": "flip", "thresholds": {}, "pairs": {"genuine": 1}}}',
+      /pairs of model x is .*; expected genuine, impostor and tar by rate/,
     ],
   ] as const) {
     if (content !== null) writeFileSync(path, content);

@@ -170,7 +170,7 @@ async function run(options: IdentitiesOptions): Promise<void> {
       groups: results,
     };
     await writeReport(join(options.out, base), report, results);
-    if (options.saveThresholds) await keepThresholds(report, results[0].points);
+    if (options.saveThresholds) await keepThresholds(report, results[0]);
   });
 }
 
@@ -203,11 +203,15 @@ async function writeReport(path: string, report: IdentitiesReport, results: read
 }
 
 /** Keeps the thresholds of all pairs for `cameo verify`. */
-async function keepThresholds({ model, command }: IdentitiesReport, points: readonly Point[]): Promise<void> {
+async function keepThresholds(
+  { model, command }: IdentitiesReport,
+  { genuine, impostor, points }: GroupResult,
+): Promise<void> {
   await saveThresholds(model.id, {
     name: model.name,
     embedding: model.embedding,
     thresholds: Object.fromEntries(points.map(({ wanted, threshold }) => [String(wanted), threshold])),
+    pairs: { genuine, impostor, tar: Object.fromEntries(points.map(({ wanted, tar }) => [String(wanted), tar])) },
     command,
   });
   say(`thresholds for cameo verify: ${thresholdsPath()}`);

@@ -12,10 +12,19 @@ export interface ModelThresholds {
   embedding: 'flip' | 'single';
   /** Least score, by false accept rate. */
   thresholds: Record<string, number>;
+  /** What each of them accepts of the pairs that it was chosen on. */
+  pairs?: AcceptedPairs;
   /** What found them. */
   command: string;
   /** How good the recogniser is, where that was measured. */
   lfw?: LfwFigures;
+}
+
+/** Numbers of genuine and impostor pairs, and by false accept rate the share of the genuine ones that the threshold accepts. */
+export interface AcceptedPairs {
+  genuine: number;
+  impostor: number;
+  tar: Record<string, number>;
 }
 
 /** How good a recogniser is on uncompressed pictures, by LFW's View 2 protocol: `evaluate lfw` has more. */
@@ -36,6 +45,12 @@ const isFigures = (value: unknown): boolean =>
   ['pairs', 'accuracy', 'standardError', 'tar', 'far'].every((key) => Number.isFinite(value[key])) &&
   typeof value.command === 'string';
 
+const isPairs = (value: unknown): boolean =>
+  isRecord(value) &&
+  [value.genuine, value.impostor].every(Number.isFinite) &&
+  isRecord(value.tar) &&
+  Object.values(value.tar).every(Number.isFinite);
+
 /** CAMEO_THRESHOLDS, else the file beside the models. */
 export const thresholdsPath = (): string =>
   process.env.CAMEO_THRESHOLDS || join(PACKAGE_ROOT, 'models', 'verification-thresholds.json');
@@ -54,6 +69,11 @@ export async function readThresholds(): Promise<Record<string, ModelThresholds>>
     if (!known || !isRecord(entry.thresholds) || !Object.values(entry.thresholds).every(Number.isFinite)) {
       throw new FormatError(
         `${path}: model ${modelId} is ${JSON.stringify(entry).slice(0, 80)}; expected embedding ("flip" or "single") and thresholds by rate`,
+      );
+    }
+    if (entry.pairs !== undefined && !isPairs(entry.pairs)) {
+      throw new FormatError(
+        `${path}: pairs of model ${modelId} is ${JSON.stringify(entry.pairs).slice(0, 80)}; expected genuine, impostor and tar by rate`,
       );
     }
     if (entry.lfw !== undefined && !isFigures(entry.lfw)) {

@@ -59,6 +59,12 @@ export class BrowserEncoder {
     return best;
   }
 
+  /** Bytes of the smallest file that the browser makes of the face, in any of the sizes. */
+  async smallest(format: BrowserFormat): Promise<number> {
+    const files = await Promise.all(this.#scaled.map((_, scale) => this.#file(format, scale, 0)));
+    return Math.min(...files.map(({ size }) => size));
+  }
+
   /** By bisection: the quality says how large a file gets, but for a few bytes. */
   async #largest(format: BrowserFormat, scale: number, maxBytes: number): Promise<Blob | null | 'unknown'> {
     let [low, high] = [0, QUALITIES.length - 1];

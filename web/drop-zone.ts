@@ -1,13 +1,15 @@
-/** Takes files that are dropped on an element. */
+/** Takes files that are dropped on an element; an element around it does not. */
 export function onDrop(zone: HTMLElement, take: (files: File[]) => void): void {
   const leave = (): void => zone.classList.remove('over');
   zone.addEventListener('dragover', (event) => {
     event.preventDefault();
+    event.stopPropagation();
     zone.classList.add('over');
   });
   zone.addEventListener('dragleave', leave);
   zone.addEventListener('drop', (event) => {
     event.preventDefault();
+    event.stopPropagation();
     leave();
     const files = [...(event.dataTransfer?.files ?? [])];
     if (files.length > 0) take(files);
@@ -28,4 +30,10 @@ export function onChoice(input: HTMLInputElement, take: (files: File[]) => void)
     input.value = '';
     if (files.length > 0) take(files);
   });
+}
+
+/** Whether a file holds faces in a container of ours, by its first bytes or its name; a picture of a QR code does not. */
+export async function isFaceContainer(file: File): Promise<boolean> {
+  const [first, c, m] = new Uint8Array(await file.slice(0, 3).arrayBuffer());
+  return (first === 0x9e && c === 0x43 && m === 0x4d) || /\.(cameos?|bare|cameo\.png)$/i.test(file.name);
 }

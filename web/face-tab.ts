@@ -2,85 +2,135 @@ import { NoAdapterError } from '../src/common/errors.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../src/detection/align.js';
 import { psnr } from '../src/evaluation/metrics/picture-quality.js';
 import type { DeviceKeeper } from '../src/gpu/device-keeper.js';
-import { BrowserEncoder, type BrowserFormat } from './browser-codecs.js';
-import { byId, explain, offer, showText } from './dom.js';
-import { encodeFaces } from './face-encoding.js';
+import { CodecRow } from './codec-row.js';
+import { byId, elementWithin, explain, showText } from './dom.js';
+import { compressFace, type FaceEncoding, restoreFace } from './face-encoding.js';
 import { PageDetector } from './find-faces.js';
 import { Latest } from './latest.js';
-import { codecOn } from './models.js';
+import { codecLoading, codecOn } from './models.js';
+import { Newest } from './newest.js';
 import { PhotoSlot } from './photo-slot.js';
-import { showQr } from './qr-view.js';
-import { ResultCards } from './result-cards.js';
+import { show } from './picture.js';
+import { Share } from './share.js';
+import { inventedBare, inventedFile, inventedOriginal, type ShownFace, WORDS } from './shown-face.js';
 import { type Comparable, VerdictTable } from './verdicts.js';
+import { Wipe } from './wipe.js';
 
 interface Request {
   budget: number;
-  a: Uint8Array;
-  b: Uint8Array | null;
+  face: ShownFace;
+  second: Uint8Array | null;
   /** Whether JPEG and WebP keep the colour profile that the browser adds. */
   profile: boolean;
-  name: string;
 }
 
-const FORMATS: readonly { format: BrowserFormat; title: string }[] = [
-  { format: 'jpeg', title: 'JPEG' },
-  { format: 'webp', title: 'WebP' },
-];
+/** What goes on behind the picture, once that is shown. */
+interface Afterwork extends Request {
+  own: FaceEncoding | null;
+  summary: string;
+}
 
-/** The first tab: photographs, budget, and what codecs and recogniser make of them. */
+const RAW_BYTES = 3 * FACE_WIDTH * FACE_HEIGHT;
+
+/** The first tab: a face, what a budget makes of it, and what codecs and recogniser say. */
 export class FaceTab {
-  readonly #slots: PhotoSlot[];
-  readonly #cards = new ResultCards(byId('cards'));
+  readonly #slots: readonly [PhotoSlot, PhotoSlot];
+  readonly #wipe = new Wipe();
+  readonly #share = new Share();
+  readonly #codecs = new CodecRow();
   readonly #verdicts: VerdictTable;
   readonly #budget = byId<HTMLInputElement>('budget');
   readonly #profile = byId<HTMLInputElement>('profile');
   readonly #status = byId('face-status');
-  #encoder: BrowserEncoder | null = null;
+  readonly #live: Newest<Request>;
+  readonly #after: Latest<Afterwork>;
+  #face: ShownFace | null = null;
 
-  constructor(private readonly device: DeviceKeeper) {
-    const template = byId<HTMLTemplateElement>('slot');
-    const latest = new Latest<Request>(
-      (request, signal) => this.#compare(request, signal),
-      (error) => {
-        this.#status.textContent = '';
-        showText(byId('face-problem'), explain(error));
-      },
-    );
-    const update = (): void => {
-      const [a, b] = this.#slots.map(({ face }) => face);
-      if (!a) return;
-      byId('compressed').hidden = false;
-      latest.request({
-        budget: this.#budget.valueAsNumber,
-        a,
-        b,
-        profile: this.#profile.checked,
-        name: this.#slots[0].fileName,
-      });
+  /** @param onOwnFile takes a file of ours that is dropped or chosen where a photograph was expected */
+  constructor(
+    private readonly device: DeviceKeeper,
+    onOwnFile: (file: File) => void,
+  ) {
+    const fail = (error: unknown): void => {
+      this.#status.textContent = '';
+      showText(byId('face-problem'), explain(error));
     };
+    this.#live = new Newest((request) => this.#encode(request), fail);
+    this.#after = new Latest((work, signal) => this.#compare(work, signal), fail);
+    this.#verdicts = new VerdictTable(device);
     const detector = new PageDetector(device);
     this.#slots = [
-      new PhotoSlot(template, 'Photograph', 'This one is compressed.', detector, update),
-      new PhotoSlot(
-        template,
-        'Second photograph',
-        'Of the same person or another, for the recogniser; not needed.',
-        detector,
-        update,
-      ),
+      new PhotoSlot(byId('photo-1'), byId('face'), 'Photograph', detector, onOwnFile, () => {
+        const { face: original, fileName: name } = this.#slots[0];
+        if (original) this.#show({ from: 'photograph', original, name });
+      }),
+      new PhotoSlot(byId('photo-2'), byId('photo-2'), 'Second photograph', detector, onOwnFile, () => {
+        if (this.#face?.from === 'photograph') this.#update();
+        else showText(byId('verdict'), 'Choose the first photograph at the top: then the two are compared.');
+      }),
     ];
-    this.#verdicts = new VerdictTable(device);
     this.#budget.addEventListener('input', () => {
       this.#showBudget();
-      update();
+      this.#update();
     });
-    this.#profile.addEventListener('change', update);
+    this.#profile.addEventListener('change', () => this.#update());
     this.#showBudget();
+    codecLoading.onProgress = (loaded, total) => {
+      const of = total > 0 ? ` of ${megabytes(total)}` : '';
+      this.#status.textContent = `Loading the codec, once: ${megabytes(loaded)}${of}…`;
+    };
   }
 
-  /** The aligned faces that are there. */
+  /** The aligned faces of photographs that are there. */
   get faces(): Uint8Array[] {
     return this.#slots.flatMap(({ face }) => (face ? [face] : []));
+  }
+
+  /** Shows the invented face: its bytes and their code at once, what they restore when weights and device are there. */
+  async showInvented(): Promise<void> {
+    const file = inventedFile();
+    this.#showBytes(file.length);
+    await this.#share.show({ file, bare: inventedBare(), name: 'invented-face' });
+    try {
+      const original = await inventedOriginal(elementWithin<HTMLImageElement>(byId('wipe'), 'img'));
+      if (this.#face) return; // a photograph was quicker
+      show(byId<HTMLCanvasElement>('original'), { width: FACE_WIDTH, height: FACE_HEIGHT, data: original });
+      this.#show({ from: 'invented', original, name: 'invented-face' });
+    } catch (error) {
+      showText(byId('face-problem'), explain(error));
+    }
+  }
+
+  /** Shows a face of which there are only its bytes. */
+  showLinked(bytes: Uint8Array): void {
+    this.#share.hide();
+    this.#show({ from: 'link', bytes, name: 'face' });
+  }
+
+  #show(face: ShownFace): void {
+    this.#face = face;
+    const { kind, note } = WORDS[face.from];
+    byId('face-kind').textContent = kind;
+    byId('face-note').textContent = note;
+    const compared = face.from !== 'link';
+    this.#wipe.compare(compared);
+    byId('photo-1').classList.toggle('linked', !compared);
+    for (const id of ['budget-place', 'beside', 'second']) byId(id).hidden = !compared;
+    // An address that brings another face would be misleading.
+    if (face.from === 'photograph' && location.hash.startsWith('#face=')) history.replaceState(null, '', '.');
+    if (face.from !== 'link') this.#codecs.showOriginal(face.original);
+    this.#update();
+  }
+
+  #update(): void {
+    if (!this.#face) return;
+    this.#after.cancel();
+    this.#live.request({
+      budget: this.#budget.valueAsNumber,
+      face: this.#face,
+      second: this.#slots[1].face,
+      profile: this.#profile.checked,
+    });
   }
 
   #showBudget(): void {
@@ -89,55 +139,97 @@ export class FaceTab {
     this.#budget.setAttribute('aria-valuetext', text);
   }
 
-  async #compare({ budget, a, b, profile, name }: Request, signal: AbortSignal): Promise<void> {
+  #showBytes(bytes: number | null): void {
+    byId('face-bytes').textContent = bytes === null ? '–' : String(bytes);
+    byId('face-share').textContent =
+      bytes === null
+        ? ''
+        : `1/${Math.round(RAW_BYTES / bytes)} of the picture's ${RAW_BYTES.toLocaleString('en')} bytes`;
+  }
+
+  async #encode(request: Request): Promise<void> {
+    const { face, budget } = request;
+    const known = face.from === 'link' ? face.bytes : this.#knownBytes(request);
+    if (face !== this.#face) return;
     showText(byId('face-problem'), '');
-    this.#status.textContent = 'Encoding… The first time takes longest, as the kernels are compiled.';
-    this.#cards.show('original', { title: 'Original', face: a, note: `${FACE_WIDTH}×${FACE_HEIGHT} pixels` });
-    const compared: Comparable[] = [];
+    this.#status.textContent = performance.getEntriesByName('first-face').length > 0 ? '' : 'Starting the codec…';
+    let own: FaceEncoding | null = null;
     let summary = '';
     try {
-      const faces = b ? [a, b] : [a];
-      const [own, second] = await this.device.run(async (gpu) => encodeFaces(await codecOn(gpu), faces, budget));
-      signal.throwIfAborted();
-      const quality = psnr(a, own.restored);
-      this.#cards.show('cameo', {
-        title: 'Cameo',
-        face: own.restored,
-        original: a,
-        bytes: own.file.length,
-        psnr: quality,
+      own = await this.device.run(async (gpu) => {
+        const codec = await codecOn(gpu);
+        if (known) return restoreFace(codec, known);
+        return compressFace(codec, 'original' in face ? face.original : face.bytes, budget);
       });
-      offer(byId<HTMLAnchorElement>('download-file'), own.file, `${name}.cameo`);
-      byId('file-place').hidden = false;
-      await showQr(own.bare, name);
-      compared.push({ title: 'Cameo', a: own.restored, b: second?.restored });
-      summary = `Cameo: ${own.file.length} of ${budget} bytes, ${quality.toFixed(1)} dB.`;
-    } catch (error) {
-      if (signal.aborted) throw error;
-      // What is there is of another face or budget. JPEG and WebP need no GPU.
-      this.#cards.remove('cameo');
-      for (const id of ['file-place', 'qr-place']) byId(id).hidden = true;
-      showText(
-        byId('face-problem'),
-        error instanceof NoAdapterError ? `Cameo cannot run here: ${error.message}` : explain(error),
-      );
-    }
-    if (this.#encoder?.face !== a || this.#encoder.profile !== profile) this.#encoder = new BrowserEncoder(a, profile);
-    for (const { format, title } of FORMATS) {
-      const encoding = await this.#encoder.encode(format, budget, signal);
-      signal.throwIfAborted();
-      if (encoding === 'unknown') {
-        this.#cards.show(format, { title, note: `This browser writes no ${title}.` });
-      } else if (!encoding) {
-        this.#cards.show(format, { title, note: `This browser's encoder makes no file this small.` });
-      } else {
-        const { restored, blob, psnr } = encoding;
-        this.#cards.show(format, { title, face: restored, original: a, bytes: blob.size, psnr });
-        compared.push({ title, a: restored });
+      if (face !== this.#face) return; // there is another one meanwhile
+      const bytes = own.file.length;
+      summary = `Cameo: ${bytes} bytes.`;
+      if (face.from !== 'link') {
+        const quality = psnr(face.original, own.restored);
+        summary = `Cameo: ${bytes} of ${budget} bytes, ${quality.toFixed(1)} dB.`;
+        this.#codecs.showOwn(face.original, { restored: own.restored, bytes, psnr: quality });
       }
+      this.#showRestored(own.restored, bytes);
+      await this.#share.show({ file: own.file, bare: own.bare, name: face.name });
+    } catch (error) {
+      this.#forget(face, error);
+      if (face !== this.#face) return;
     }
-    this.#status.textContent = `${summary} Asking the recogniser…`;
-    await this.#verdicts.show({ a, b, compared }, signal);
+    this.#after.request({ ...request, own, summary });
+  }
+
+  /** The invented face has its bytes already, at the budget that the page opens with. */
+  #knownBytes({ face, budget }: Request): Uint8Array | null {
+    const file = inventedFile();
+    return face.from === 'invented' && budget === Number(this.#budget.defaultValue) ? file : null;
+  }
+
+  #showRestored(data: Uint8Array, bytes: number): void {
+    this.#showBytes(bytes);
+    const canvas = byId<HTMLCanvasElement>('restored');
+    canvas.setAttribute('aria-label', `The face that ${bytes} bytes restore`);
+    show(canvas, { width: FACE_WIDTH, height: FACE_HEIGHT, data });
+    byId('wipe').classList.add('ready');
+    if (performance.getEntriesByName('first-face').length === 0) performance.mark('first-face');
+  }
+
+  /** What is there is of another face or budget. JPEG and WebP need no GPU. */
+  #forget(face: ShownFace, error: unknown): void {
+    byId('wipe').classList.remove('ready');
+    this.#showBytes(null);
+    if (face.from === 'link') {
+      showText(byId('link-problem'), `The face in the link cannot be restored: ${explain(error)}`);
+      this.#face = null;
+      void this.showInvented();
+      return;
+    }
+    this.#codecs.showOwn(face.original, null);
+    if (face.from === 'photograph') this.#share.hide();
+    showText(
+      byId('face-problem'),
+      error instanceof NoAdapterError ? `Cameo cannot run here: ${error.message}` : explain(error),
+    );
+  }
+
+  async #compare({ face, second, budget, profile, own, summary }: Afterwork, signal: AbortSignal): Promise<void> {
+    if (face.from === 'link') {
+      this.#status.textContent = summary;
+      return;
+    }
+    const compared: Comparable[] = await this.#codecs.showOthers(face.original, budget, profile, signal);
+    if (face.from === 'photograph') {
+      this.#status.textContent = `${summary} Asking the recogniser…`;
+      if (own)
+        compared.unshift({ title: 'Cameo', a: own.restored, b: second && (await this.#secondBy(second, budget)) });
+      signal.throwIfAborted();
+      await this.#verdicts.show({ a: face.original, b: second, compared }, signal);
+    }
     this.#status.textContent = summary;
   }
+
+  async #secondBy(face: Uint8Array, budget: number): Promise<Uint8Array> {
+    return this.device.run(async (gpu) => (await compressFace(await codecOn(gpu), face, budget)).restored);
+  }
 }
+
+const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;

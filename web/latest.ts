@@ -18,6 +18,12 @@ export class Latest<T> {
     this.#timer = setTimeout(() => void this.#begin(request), this.quietMs);
   }
 
+  /** Ends what is under way, and what waits. */
+  cancel(): void {
+    clearTimeout(this.#timer);
+    this.#running?.controller.abort();
+  }
+
   async #begin(request: T): Promise<void> {
     const before = this.#running;
     before?.controller.abort();

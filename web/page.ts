@@ -1,13 +1,14 @@
-import { startBench } from '../bench/web/panel.js';
 import { adapterKind, adapterName } from '../src/gpu/description.js';
 import { DeviceKeeper, type DeviceState } from '../src/gpu/device-keeper.js';
-import { openBrowserGpu } from '../src/gpu/open.js';
 import { byId, explain, showText } from './dom.js';
 import { guardPage } from './drop-zone.js';
+import { bytesInLink } from './face-link.js';
 import { FaceTab } from './face-tab.js';
-import { startReading } from './read-back.js';
+import { codecWeights } from './models.js';
+import { fetchLater, keepPage } from './offline.js';
+import { ReadBack } from './read-back.js';
 import { startTabs } from './tabs.js';
-import { TrainTab } from './train-tab.js';
+import type { TrainTab } from './train-tab.js';
 
 function showState(state: DeviceState): void {
   const place = byId('gpu');
@@ -28,21 +29,57 @@ function showState(state: DeviceState): void {
 }
 
 /** A browser may be starting its GPU process anew, and gives no more devices to a page that has ended it often. */
-const device = new DeviceKeeper(openBrowserGpu, {
+const device = new DeviceKeeper(async () => (await import('./engine.js')).openBrowserGpu(), {
   retries: 2,
   backoffMs: 2000,
   onState: showState,
   reopenAtOnce: true,
 });
+// They come while the device is opened; whoever needs them is told where they do not.
+if (navigator.gpu) codecWeights().catch(() => {});
 guardPage();
-const faceTab = new FaceTab(device);
-startReading(device);
-const trainTab = new TrainTab(device, () => faceTab.faces);
-let benchStarted = false;
-startTabs(byId('tabs'), (panel) => {
-  if (panel === 'train') trainTab.describe();
-  if (panel !== 'bench' || benchStarted) return;
-  benchStarted = true;
-  void startBench();
+const reading = new ReadBack(device);
+const faceTab = new FaceTab(device, (file) => reading.open(file));
+
+/** Shows the face in the page's address, or the invented one. */
+function showFirst(): void {
+  showText(byId('link-problem'), '');
+  try {
+    const bytes = bytesInLink(location.hash);
+    if (bytes) {
+      faceTab.showLinked(bytes);
+      return;
+    }
+  } catch (error) {
+    showText(byId('link-problem'), `The face in the link cannot be restored: ${explain(error)}`);
+  }
+  void faceTab.showInvented();
+}
+
+showFirst();
+window.addEventListener('hashchange', () => {
+  if (location.hash.startsWith('#face=')) showFirst();
 });
-device.open().catch(() => {}); // its state has been shown
+
+/** Training and the bench are loaded when they are first looked at. */
+let trainTab: Promise<TrainTab> | null = null;
+let bench: Promise<void> | null = null;
+const loadTraining = async (): Promise<TrainTab> => {
+  const { TrainTab } = await import('./train-tab.js');
+  return new TrainTab(device, () => faceTab.faces);
+};
+const loadBench = async (): Promise<void> => (await import('../bench/web/panel.js')).startBench();
+const notLoaded = (error: unknown): void => showText(byId('gpu-problem'), `The page is not whole: ${explain(error)}`);
+
+startTabs(byId('tabs'), (panel) => {
+  if (panel === 'train') {
+    trainTab ??= loadTraining();
+    trainTab.then((tab) => tab.describe()).catch(notLoaded);
+  }
+  if (panel === 'bench') {
+    bench ??= loadBench();
+    bench.catch(notLoaded);
+  }
+});
+keepPage((text) => (byId('offline').textContent = text));
+device.open().then(fetchLater, () => {}); // its state has been shown

@@ -3,8 +3,8 @@ import type { RgbImage } from '../src/common/rgb-image.js';
 import { alignFace, FACE_HEIGHT, FACE_WIDTH, type FaceLandmarks } from '../src/detection/align.js';
 import type { DetectedFace } from '../src/detection/face-detector.js';
 import { takePhoto } from './camera.js';
-import { elementWithin, explain, showText } from './dom.js';
-import { onChoice, onDrop } from './drop-zone.js';
+import { byId, elementWithin, explain, showText } from './dom.js';
+import { isFaceContainer, onChoice, onDrop } from './drop-zone.js';
 import { FaceBoxes } from './face-boxes.js';
 import { centred, type PageDetector, whyNoFaces } from './find-faces.js';
 import { around, LandmarkEditor } from './landmark-editor.js';
@@ -42,21 +42,21 @@ export class PhotoSlot {
   #drawn = true;
   #loads = 0;
 
-  /** @param template markup of a slot; see index.html */
+  /**
+   * @param root markup of a slot; see index.html
+   * @param zone where pictures may be dropped
+   * @param onOwnFile takes a file of ours that comes in place of a picture
+   */
   constructor(
-    template: HTMLTemplateElement,
+    root: HTMLElement,
+    zone: HTMLElement,
     private readonly title: string,
-    note: string,
     private readonly detector: PageDetector,
+    private readonly onOwnFile: (file: File) => void,
     private readonly onFace: () => void,
   ) {
-    const copy = template.content.cloneNode(true) as DocumentFragment;
-    this.#root = elementWithin(copy, '.slot');
-    const heading = this.#part('h3');
-    heading.textContent = title;
-    this.#root.setAttribute('role', 'group');
-    this.#root.setAttribute('aria-label', title);
-    this.#part('.note').textContent = note;
+    this.#root = root;
+    this.#part('.placed').append(byId<HTMLTemplateElement>('placing').content.cloneNode(true));
     this.#editor = new LandmarkEditor(
       this.#part('.stage'),
       (points) => {
@@ -66,15 +66,14 @@ export class PhotoSlot {
       (text) => (this.#part('.moved').textContent = text),
     );
     this.#boxes = new FaceBoxes(this.#part('.boxes'), (face) => this.#choose(face));
-    this.#listen();
-    template.before(copy);
+    this.#listen(zone);
   }
 
-  #listen(): void {
-    const input = this.#part<HTMLInputElement>('input');
+  #listen(zone: HTMLElement): void {
+    const input = this.#part<HTMLInputElement>('[type=file]');
     input.setAttribute('aria-label', `${this.title}: choose a picture`);
-    onChoice(input, ([file]) => void this.#load(() => readPicture(file, file.name), file.name));
-    onDrop(this.#root, ([file]) => void this.#load(() => readPicture(file, file.name), file.name));
+    onChoice(input, ([file]) => void this.#open(file));
+    onDrop(zone, ([file]) => void this.#open(file));
     const camera = this.#part('.camera');
     camera.setAttribute('aria-label', `${this.title}: use the camera`);
     camera.addEventListener('click', () => {
@@ -97,6 +96,11 @@ export class PhotoSlot {
         this.#editor.turn(Number(button.dataset.scale), Number(button.dataset.angle));
       });
     }
+  }
+
+  async #open(file: File): Promise<void> {
+    if (await isFaceContainer(file)) this.onOwnFile(file);
+    else await this.#load(() => readPicture(file, file.name), file.name);
   }
 
   /** Shows the picture that `read` gives, unless another one was asked for since, and looks for faces in it. */
@@ -143,9 +147,9 @@ export class PhotoSlot {
     let hint = `No face was found. ${BY_HAND}`;
     try {
       faces = await this.detector.inPicture(picture);
-      if (faces.length === 1) hint = 'A face was found. Check the five points.';
+      if (faces.length === 1) hint = 'A face was found.';
       if (faces.length > 1) {
-        hint = `${faces.length} faces were found, and the largest is chosen. Choose another by its box, and check the five points.`;
+        hint = `${faces.length} faces were found, and the largest is chosen. Choose another by its box.`;
       }
     } catch (error) {
       hint = `${whyNoFaces(error)} ${BY_HAND}`;
@@ -168,6 +172,7 @@ export class PhotoSlot {
   #placeFaces(faces: readonly DetectedFace[], hint: string): void {
     const focused = document.activeElement === this.#part('.by-hand'); // which goes
     this.#look(false);
+    this.#root.classList.toggle('found', faces.length > 0);
     this.#hint(hint);
     if (faces.length > 0) {
       this.#placeAt(
@@ -175,6 +180,7 @@ export class PhotoSlot {
         faces,
       );
     }
+    this.#part<HTMLDetailsElement>('.tools-place').open = faces.length === 0;
     this.#part('.reset').textContent = faces.length > 0 ? 'As found' : 'To the middle';
     if (focused) this.#part(faces.length > 1 ? '.box' : '.handle.whole').focus();
     this.#align();
@@ -239,6 +245,7 @@ export class PhotoSlot {
   /** Shows an aligned face, and tells of it. */
   #take(face: Uint8Array): void {
     this.face = face;
+    this.#root.classList.add('filled');
     this.fileName = this.#name.replace(/\.[^.]*$/, '') || 'face';
     show(this.#part<HTMLCanvasElement>('.crop'), { width: FACE_WIDTH, height: FACE_HEIGHT, data: face });
     this.onFace();

@@ -1,92 +1,131 @@
-import { isFaceFile } from '../src/codec/container/face-file.js';
+import type { FaceCollection } from '../src/codec/container/face-archive.js';
 import type { FaceCodec } from '../src/codec/face-codec.js';
 import { CameoError, FormatError } from '../src/common/errors.js';
 import type { RgbImage } from '../src/common/rgb-image.js';
-import { NoCodeError, readQr } from '../src/data/pictures/qr-code.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../src/detection/align.js';
 import type { DeviceKeeper } from '../src/gpu/device-keeper.js';
 import { searchFrames } from './camera.js';
 import { byId, explain, showText } from './dom.js';
 import { onChoice, onDrop } from './drop-zone.js';
-import { codecOn } from './models.js';
-import { readPicture, show } from './picture.js';
+import type { FoundFaces } from './face-files.js';
+import { codecOn, pngCodecOn } from './models.js';
+import { show } from './picture.js';
 
-/** Milliseconds for a code in a picture, and in a frame of the camera, after which there is another one. */
-const PATIENCE = { picture: 3000, frame: 30 };
-/** No container of one face is larger: larger files are pictures. */
-const MAX_BYTES = 70_000;
-
-interface Found {
-  bytes: Uint8Array;
-  from: string;
-}
-
-/** The compact bytes in a file: it is one itself, or a picture of a QR code. */
-async function compactIn(file: File): Promise<Found> {
-  if (file.size <= MAX_BYTES) {
-    const bytes = new Uint8Array(await file.arrayBuffer());
-    if (isFaceFile(bytes)) return { bytes, from: `${file.name}, a file` };
-    if (file.name.endsWith('.bare')) return { bytes, from: `${file.name}, a bare file` };
-    if (file.name.endsWith('.cameo')) {
-      throw new FormatError(`${file.name}: not a face file: it does not begin with 9E "CMF"`);
-    }
-  }
-  const picture = await readPicture(file, file.name);
-  return { bytes: inPicture(picture, PATIENCE.picture, file.name), from: `the QR code in ${file.name}` };
-}
-
-function inPicture(picture: RgbImage, patience: number, name: string): Uint8Array {
-  try {
-    return readQr(picture, patience);
-  } catch (error) {
-    if (error instanceof NoCodeError) throw new NoCodeError(`${name}: ${error.message}`);
-    throw error;
-  }
-}
+/** Faces of an archive that a list shows by name; the others are reached by their number. */
+const MAX_LISTED = 500;
 
 /** A code of some other kind may come before the camera too: only one that holds a face ends the search. */
-function faceInFrame(frame: RgbImage, codec: FaceCodec): Found | null {
+function faceInFrame(bytesOf: (frame: RgbImage) => Uint8Array, frame: RgbImage, codec: FaceCodec): FoundFaces | null {
   try {
-    const bytes = readQr(frame, PATIENCE.frame);
+    const bytes = bytesOf(frame);
     codec.unpack(bytes);
-    return { bytes, from: 'the QR code before the camera' };
+    return { kind: 'face', bytes, from: 'the QR code before the camera' };
   } catch (error) {
     if (error instanceof CameoError) return null;
     throw error;
   }
 }
 
-/** Reads faces back: from files, pictures of QR codes, and the camera. */
-export function startReading(device: DeviceKeeper): void {
-  let reads = 0;
-  const read = async (find: () => Promise<Found | null>): Promise<void> => {
-    const own = ++reads;
+/** Reads faces back: from files of every kind, pictures of QR codes, and the camera. */
+export class ReadBack {
+  readonly #status = byId('read-status'); // never hidden, or its first text would not be read aloud
+  readonly #choice = byId<HTMLSelectElement>('read-choice');
+  readonly #number = byId<HTMLInputElement>('read-number');
+  #archive: { faces: FaceCollection; from: string } | null = null;
+  #reads = 0;
+
+  constructor(private readonly device: DeviceKeeper) {
+    onChoice(byId<HTMLInputElement>('read-file'), ([file]) => this.open(file));
+    onDrop(byId('read'), ([file]) => this.open(file));
+    byId('read-camera').addEventListener('click', () => {
+      void this.#read(async () => {
+        const codec = await codecOn(await this.device.open());
+        const { codeInFrame } = await import('./face-files.js');
+        return searchFrames('Hold the QR code before the camera', (frame) => faceInFrame(codeInFrame, frame, codec));
+      });
+    });
+    this.#choice.addEventListener('change', () => this.#choose(Number(this.#choice.value)));
+    this.#number.addEventListener('change', () => this.#choose(this.#number.valueAsNumber - 1));
+  }
+
+  /** Reads a file, and brings the section into view. */
+  open(file: File): void {
+    byId('read').scrollIntoView({ block: 'nearest' });
+    void this.#read(async () => (await import('./face-files.js')).facesIn(file));
+  }
+
+  async #read(find: () => Promise<FoundFaces | null>): Promise<void> {
+    byId('read-faces').hidden = true;
+    this.#archive = null;
+    await this.#show(async (newer) => {
+      const found = await find();
+      if (!found || newer()) return null;
+      if (found.kind !== 'archive') return { face: await this.#restore(found), from: found.from, bytes: found.bytes };
+      if (found.faces.count === 0) throw new FormatError(`${found.from}: an archive without faces`);
+      this.#archive = found;
+      await this.#list(found.faces);
+      return this.#faceOf(found, 0);
+    });
+  }
+
+  #choose(k: number): void {
+    const archive = this.#archive;
+    if (archive) void this.#show(() => this.#faceOf(archive, k));
+  }
+
+  /** Shows what `find` gives, unless something else was asked for since. */
+  async #show(
+    find: (newer: () => boolean) => Promise<{ face: Uint8Array; from: string; bytes: { length: number } } | null>,
+  ): Promise<void> {
+    const own = ++this.#reads;
+    const newer = (): boolean => own !== this.#reads;
     showText(byId('read-problem'), '');
     byId('read-place').hidden = true;
-    const status = byId('read-status'); // never hidden, or its first text would not be read aloud
-    status.textContent = 'Reading…';
+    this.#status.textContent = 'Reading…';
     try {
-      const found = await find();
-      if (own !== reads) return;
-      status.textContent = '';
+      const found = await find(newer);
+      if (newer()) return;
+      this.#status.textContent = '';
       if (!found) return;
-      const [face] = await device.run(async (gpu) => (await codecOn(gpu)).decode([found.bytes]));
-      if (own !== reads) return;
-      show(byId<HTMLCanvasElement>('read-face'), { width: FACE_WIDTH, height: FACE_HEIGHT, data: face });
+      show(byId<HTMLCanvasElement>('read-face'), { width: FACE_WIDTH, height: FACE_HEIGHT, data: found.face });
       byId('read-place').hidden = false;
-      status.textContent = `Restored from ${found.from}: ${found.bytes.length} bytes.`;
+      this.#status.textContent = `Restored from ${found.from}: ${found.bytes.length} bytes.`;
     } catch (error) {
-      if (own !== reads) return;
-      status.textContent = '';
+      if (newer()) return;
+      this.#status.textContent = '';
       showText(byId('read-problem'), explain(error));
     }
-  };
-  onChoice(byId<HTMLInputElement>('read-file'), ([file]) => void read(() => compactIn(file)));
-  onDrop(byId('read'), ([file]) => void read(() => compactIn(file)));
-  byId('read-camera').addEventListener('click', () => {
-    void read(async () => {
-      const codec = await codecOn(await device.open());
-      return searchFrames('Hold the QR code before the camera', (frame) => faceInFrame(frame, codec));
+  }
+
+  async #restore({ kind, bytes }: { kind: 'face' | 'png'; bytes: Uint8Array }): Promise<Uint8Array> {
+    const [face] = await this.device.run(async (gpu) =>
+      (kind === 'png' ? await pngCodecOn(gpu) : await codecOn(gpu)).decode([bytes]),
+    );
+    return face;
+  }
+
+  async #faceOf({ faces, from }: { faces: FaceCollection; from: string }, k: number) {
+    const name = (await faces.name(k)) ?? `face ${k + 1}`; // refuses a number that there is not
+    const entry = await faces.entry(k);
+    const [face] = await this.device.run(async (gpu) => {
+      const codec = await codecOn(gpu);
+      return codec.restore([await faces.face(k, codec.latents)]);
     });
-  });
+    return { face, from: `${name}, ${k + 1} of ${faces.count} in ${from}`, bytes: { length: entry.bytes } };
+  }
+
+  /** Offers the faces of an archive: by name, and where they are many by number too. */
+  async #list(faces: FaceCollection): Promise<void> {
+    const listed = Math.min(faces.count, MAX_LISTED);
+    const options: HTMLOptionElement[] = [];
+    for (let k = 0; k < listed; k++) {
+      const name = await faces.name(k).catch(() => undefined); // reading the face tells what is wrong with it
+      options.push(new Option(name ?? `face ${k + 1}`, String(k)));
+    }
+    this.#choice.replaceChildren(...options);
+    this.#number.max = String(faces.count);
+    this.#number.value = '1';
+    byId('read-many').hidden = faces.count <= MAX_LISTED;
+    byId('read-faces').hidden = false;
+  }
 }

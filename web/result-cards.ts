@@ -39,6 +39,11 @@ export class ResultCards {
       heading,
       ...lines.map((text) => Object.assign(document.createElement('span'), { textContent: text })),
     );
+    if (pictures.length === 0) {
+      const none = Object.assign(document.createElement('div'), { className: 'none', textContent: 'no file' });
+      none.setAttribute('aria-hidden', 'true'); // the note says so
+      pictures.push(none);
+    }
     card.append(caption, ...pictures);
     const before = this.place.querySelector(`[data-key="${key}"]`);
     if (before) before.replaceWith(card);

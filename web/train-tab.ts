@@ -1,12 +1,14 @@
 import { FACE_HEIGHT, FACE_WIDTH } from '../src/detection/align.js';
 import { linePlot } from '../src/evaluation/reports/plot-svg.js';
 import type { DeviceKeeper } from '../src/gpu/device-keeper.js';
+import { type AutoencoderFile, readAutoencoder } from '../src/models/model-file.js';
 import type { AutoencoderStep } from '../src/training/autoencoder-trainer.js';
 import { byId, explain, offer, showText } from './dom.js';
 import { onChoice, onDrop } from './drop-zone.js';
 import { readPicture, show } from './picture.js';
-import { drawnFaces, SMALL_HEIGHT, SMALL_WIDTH, smallFace, smallPicture } from './training-faces.js';
-import { type Look, TrainingRun } from './training-run.js';
+import { fetchFile } from './stored-files.js';
+import { facesOfSheet, SMALL_HEIGHT, SMALL_WIDTH, smallFace, smallPicture } from './training-faces.js';
+import { firstLook, type Look, TrainingRun } from './training-run.js';
 
 /** Milliseconds between two drawings of the curve. */
 const DRAW_MS = 400;
@@ -14,6 +16,9 @@ const DRAW_MS = 400;
 const WINDOW = 10;
 /** Added where all steps are done and the training is to go on. */
 const MORE_STEPS = 500;
+/** Faces that the codec has invented, and weights that have seen them: web/invent.ts. */
+const PEOPLE = 'invented-people.jpg';
+const START = 'training-start.safetensors';
 
 /** The second tab: an autoencoder that is trained in the page. */
 export class TrainTab {
@@ -23,6 +28,11 @@ export class TrainTab {
   #run: TrainingRun | null = null;
   #running = false;
   #drawn = 0;
+  #people: Promise<Uint8Array[]> | null = null;
+  #startWeights: Promise<AutoencoderFile> | null = null;
+  #looks = 0;
+  /** The first step since the start, and when it was done. */
+  #began: { step: number; at: number } | null = null;
 
   /** @param faces the aligned faces of the first tab */
   constructor(
@@ -38,15 +48,52 @@ export class TrainTab {
       else void this.#train();
     });
     byId('train-over').addEventListener('click', () => this.#startOver());
+    byId('train-from').addEventListener('change', () => this.describe());
   }
 
   /** Tells what there is to train on: called when the tab is shown. */
   describe(): void {
     const [own, added] = [this.faces().length, this.#pictures.length];
     const parts = [...(own > 0 ? [`${own} of the first tab`] : []), ...(added > 0 ? [`${added} that you added`] : [])];
-    const text = parts.length > 0 ? parts.join(' and ') : 'drawn faces, as there are no pictures yet';
+    const text = parts.length > 0 ? parts.join(' and ') : '48 invented faces, as there are no pictures yet';
     const later = this.#run ? ' (for the next training: this one keeps what it began with)' : '';
     byId('train-pictures').textContent = `Pictures to train on: ${text}${later}.`;
+    if (!this.#run && !this.#running) void this.#lookFirst();
+  }
+
+  /** The pictures to train on. */
+  async #faces(): Promise<Uint8Array[]> {
+    const own = [...this.faces().map(smallFace), ...this.#pictures];
+    if (own.length > 0) return own;
+    this.#people ??= invented().catch((error) => {
+      this.#people = null; // the next call tries again
+      throw error;
+    });
+    return this.#people;
+  }
+
+  async #weights(): Promise<AutoencoderFile | null> {
+    if (byId<HTMLSelectElement>('train-from').value === 'nothing') return null;
+    this.#startWeights ??= fetchFile(START)
+      .then(readAutoencoder)
+      .catch((error) => {
+        this.#startWeights = null;
+        throw error;
+      });
+    return this.#startWeights;
+  }
+
+  /** Shows what the weights that it starts from make of the pictures. */
+  async #lookFirst(): Promise<void> {
+    const own = ++this.#looks;
+    try {
+      const [faces, start] = await Promise.all([this.#faces(), this.#weights()]);
+      if (!start) return byId('train-look').replaceChildren();
+      const look = await this.device.run((gpu) => firstLook(gpu, start, faces));
+      if (own === this.#looks && !this.#run) this.#showLook(look);
+    } catch (error) {
+      if (own === this.#looks && !this.#run) showText(byId('train-problem'), explain(error));
+    }
   }
 
   async #add(files: File[]): Promise<void> {
@@ -64,14 +111,14 @@ export class TrainTab {
     this.describe();
   }
 
-  async #train(): Promise<void> {
-    showText(byId('train-problem'), '');
+  /** The run that goes on, or a new one. */
+  async #runToTrain(): Promise<TrainingRun> {
     const steps = byId<HTMLInputElement>('train-steps');
-    const target = byId<HTMLInputElement>('train-bytes');
     if (!this.#run) {
-      const faces = [...this.faces().map(smallFace), ...this.#pictures];
-      const settings = { steps: steps.valueAsNumber, targetBytes: target.valueAsNumber };
-      this.#run = new TrainingRun(this.device, faces.length > 0 ? faces : drawnFaces(), settings, {
+      const [faces, start] = await Promise.all([this.#faces(), this.#weights()]);
+      const targetBytes = byId<HTMLInputElement>('train-bytes').valueAsNumber;
+      const settings = { steps: steps.valueAsNumber, targetBytes, start };
+      this.#run = new TrainingRun(this.device, faces, settings, {
         onStep: (step) => this.#showStep(step),
         onLook: (look) => this.#showLook(look),
       });
@@ -79,9 +126,17 @@ export class TrainTab {
     const run = this.#run;
     if (run.steps.length >= steps.valueAsNumber) steps.value = String(run.steps.length + MORE_STEPS);
     run.settings.steps = steps.valueAsNumber;
+    return run;
+  }
+
+  async #train(): Promise<void> {
+    showText(byId('train-problem'), '');
+    this.#looks++; // a first look that is under way comes too late
     this.#setRunning(true);
     this.#status.textContent = 'Training… The first step takes longest, as the kernels are compiled.';
+    this.#began = null;
     try {
+      const run = await this.#runToTrain();
       await run.run();
       this.#status.textContent = `${run.done ? 'Done' : 'Stopped'} after ${run.steps.length} steps. ${summary(run.steps)}`;
     } catch (error) {
@@ -91,10 +146,10 @@ export class TrainTab {
       byId('train-progress').textContent = '';
       this.#setRunning(false);
       this.#draw();
-      const weights = run.weights();
-      if (weights) {
+      const weights = this.#run?.weights();
+      if (this.#run && weights) {
         offer(byId<HTMLAnchorElement>('train-download'), weights, 'cameo-page.safetensors');
-        offer(byId<HTMLAnchorElement>('train-csv'), csvOf(run.steps), 'cameo-page.csv');
+        offer(byId<HTMLAnchorElement>('train-csv'), csvOf(this.#run.steps), 'cameo-page.csv');
         byId('train-files-out').hidden = false;
       }
     }
@@ -112,7 +167,7 @@ export class TrainTab {
 
   #setRunning(running: boolean): void {
     this.#running = running;
-    byId('train-over').toggleAttribute('disabled', running);
+    for (const id of ['train-over', 'train-from']) byId(id).toggleAttribute('disabled', running);
     byId<HTMLInputElement>('train-bytes').disabled = this.#run !== null;
     byId<HTMLInputElement>('train-steps').disabled = running;
     this.#label();
@@ -126,12 +181,21 @@ export class TrainTab {
   }
 
   #showStep({ step }: AutoencoderStep): void {
+    this.#began ??= { step, at: performance.now() };
     if (performance.now() - this.#drawn < DRAW_MS) return;
     this.#drawn = performance.now();
     const { steps, settings } = this.#run!;
     // Not a status: nobody wants that read aloud all the time.
-    byId('train-progress').textContent = `Step ${step + 1} of ${settings.steps}. ${summary(steps)}`;
+    byId('train-progress').textContent =
+      `Step ${step + 1} of ${settings.steps}. ${this.#timeLeft(step)}${summary(steps)}`;
     this.#draw();
+  }
+
+  #timeLeft(step: number): string {
+    const { step: first, at } = this.#began!;
+    if (step === first) return '';
+    const seconds = ((performance.now() - at) / (step - first) / 1000) * (this.#run!.settings.steps - step - 1);
+    return seconds < 90 ? `About ${Math.ceil(seconds)} s left. ` : `About ${Math.round(seconds / 60)} minutes left. `;
   }
 
   #draw(): void {
@@ -174,6 +238,11 @@ export class TrainTab {
     });
     byId('train-look').replaceChildren(...rows);
   }
+}
+
+/** The invented faces, to train on. */
+async function invented(): Promise<Uint8Array[]> {
+  return facesOfSheet(await readPicture(new Blob([await fetchFile(PEOPLE)]), PEOPLE));
 }
 
 function csvOf(steps: readonly AutoencoderStep[]): Blob {

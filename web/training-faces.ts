@@ -11,7 +11,6 @@ export const SMALL_HEIGHT = FACE_HEIGHT / 2;
 const SEED = 7;
 /** How far a picture is shifted at most, in pixels. */
 const SHIFT = 3;
-const DRAWN = 48;
 
 /** An aligned face, made small. */
 export function smallFace(face: Uint8Array): Uint8Array {
@@ -31,42 +30,20 @@ export function smallPicture({ width, height, data }: RgbImage): Uint8Array {
   return resampleRgb(cut, w, h, SMALL_WIDTH, SMALL_HEIGHT);
 }
 
-/** Faces drawn of ellipses, for whoever has no pictures at hand. */
-export function drawnFaces(): Uint8Array[] {
-  return Array.from({ length: DRAWN }, (_, k) => drawnFace(new CounterRandom(SEED, k)));
-}
-
-function drawnFace(random: CounterRandom): Uint8Array {
-  const between = (low: number, high: number): number => low + (high - low) * random.uniform();
-  const tone = between(0.35, 1);
-  const skin = [235 * tone, 190 * tone + 8, 160 * tone + 12];
-  const dark = between(20, 150);
-  const hair = [dark, 0.7 * dark, 0.45 * dark];
-  const back = [between(30, 220), between(30, 220), between(30, 220)];
-  const [cx, cy] = [24 + between(-1, 1), 29 + between(-1, 1)];
-  const [rx, ry] = [between(16, 20), between(22, 26)];
-  const [eyeY, eyeX, mouthY] = [26 + between(-1, 1), 9 + between(-1, 1), 46 + between(-1, 1)];
-  const [smile, light] = [between(5, 9), between(-0.25, 0.25)];
-  const data = new Uint8Array(3 * SMALL_WIDTH * SMALL_HEIGHT);
-  const inside = (x: number, y: number, ox: number, oy: number, ax: number, ay: number): boolean =>
-    ((x - ox) / ax) ** 2 + ((y - oy) / ay) ** 2 < 1;
-  for (let y = 0, at = 0; y < SMALL_HEIGHT; y++) {
-    for (let x = 0; x < SMALL_WIDTH; x++, at += 3) {
-      let colour = back;
-      if (inside(x, y, cx, cy - 4, rx + 4, ry + 4)) colour = hair;
-      if (inside(x, y, cx, cy, rx, ry) && y > cy - 0.6 * ry) colour = skin;
-      for (const side of [-1, 1]) {
-        if (inside(x, y, cx + side * eyeX, eyeY - 4, 5, 1.2)) colour = hair;
-        if (inside(x, y, cx + side * eyeX, eyeY, 4, 2)) colour = [240, 240, 240];
-        if (inside(x, y, cx + side * eyeX, eyeY, 1.8, 1.8)) colour = [40, 30, 25];
+/** The faces of a sheet, side by side from the top left. */
+export function facesOfSheet({ width, height, data }: RgbImage): Uint8Array[] {
+  const faces: Uint8Array[] = [];
+  for (let top = 0; top + SMALL_HEIGHT <= height; top += SMALL_HEIGHT) {
+    for (let left = 0; left + SMALL_WIDTH <= width; left += SMALL_WIDTH) {
+      const face = new Uint8Array(3 * SMALL_WIDTH * SMALL_HEIGHT);
+      for (let y = 0; y < SMALL_HEIGHT; y++) {
+        const from = 3 * ((top + y) * width + left);
+        face.set(data.subarray(from, from + 3 * SMALL_WIDTH), 3 * y * SMALL_WIDTH);
       }
-      if (inside(x, y, cx, eyeY + 10, 2.2, 5)) colour = skin.map((value) => 0.86 * value);
-      if (inside(x, y, cx, mouthY, smile, 2)) colour = [160, 60, 70];
-      const shade = 1 + (light * (x - cx)) / 24;
-      for (let c = 0; c < 3; c++) data[at + c] = Math.max(0, Math.min(255, Math.round(colour[c] * shade)));
+      faces.push(face);
     }
   }
-  return data;
+  return faces;
 }
 
 /**

@@ -1,9 +1,10 @@
 import type { DeviceKeeper } from '../src/gpu/device-keeper.js';
 import type { Gpu } from '../src/gpu/gpu.js';
-import type { AutoencoderConfig } from '../src/models/autoencoder.js';
-import { writeAutoencoder } from '../src/models/model-file.js';
+import type { Autoencoder, AutoencoderConfig } from '../src/models/autoencoder.js';
+import { type AutoencoderFile, loadAutoencoder, writeAutoencoder } from '../src/models/model-file.js';
 import { withoutPrefix } from '../src/nn/host-tensor.js';
 import { readSafetensors } from '../src/nn/safetensors.js';
+import { loadState } from '../src/nn/state.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';
 import type { AutoencoderTrainingConfig } from '../src/training/autoencoder-config.js';
 import { type AutoencoderStep, AutoencoderTrainer } from '../src/training/autoencoder-trainer.js';
@@ -27,6 +28,8 @@ export interface TrainingSettings {
   steps: number;
   /** Estimated bytes a face to aim at. */
   targetBytes: number;
+  /** Weights to start from, as `weights` gives them; null for chance. */
+  start: AutoencoderFile | null;
 }
 
 /** What a snapshot lets one see: faces, and what the network makes of them after hard rounding. */
@@ -95,6 +98,7 @@ export class TrainingRun {
     const trainer = new AutoencoderTrainer(gpu, config);
     try {
       if (this.#checkpoint) trainer.restore(this.#checkpoint);
+      else if (this.settings.start) loadState(trainer.model, this.settings.start.tensors);
       let last = performance.now();
       while (!this.#stop && trainer.step < config.steps) {
         const figures = await trainer.train(batchOf(this.faces, trainer.step, config.batchSize));
@@ -112,19 +116,34 @@ export class TrainingRun {
 
   async #snapshot(gpu: Gpu, trainer: AutoencoderTrainer): Promise<void> {
     const checkpoint = await trainer.checkpoint();
-    const originals = this.faces.slice(0, SHOWN);
     const { model } = trainer;
     model.eval(); // the recorded step is not touched by this
-    const pixels = scope(gpu, () => {
-      const x = Tensor.from(gpu, unitPixels(originals), [originals.length, SMALL_HEIGHT, SMALL_WIDTH, 3]);
-      return model.restore(model.compress(x, 0), 0);
-    });
+    const look = lookAt(gpu, model, this.faces);
     model.train();
-    const values = await pixels.read();
-    pixels.dispose();
     this.#checkpoint = checkpoint;
-    const bytes = Uint8Array.from(values, (value) => Math.round(255 * value));
-    const size = bytes.length / originals.length;
-    this.listener.onLook({ originals, restored: originals.map((_, k) => bytes.slice(k * size, (k + 1) * size)) });
+    this.listener.onLook(await look);
   }
+}
+
+/** What weights make of faces before any training. */
+export async function firstLook(gpu: Gpu, start: AutoencoderFile, faces: readonly Uint8Array[]): Promise<Look> {
+  const model = loadAutoencoder(gpu, start);
+  try {
+    return await lookAt(gpu, model, faces);
+  } finally {
+    if (!gpu.lost) model.dispose();
+  }
+}
+
+async function lookAt(gpu: Gpu, model: Autoencoder, faces: readonly Uint8Array[]): Promise<Look> {
+  const originals = faces.slice(0, SHOWN);
+  const pixels = scope(gpu, () => {
+    const x = Tensor.from(gpu, unitPixels(originals), [originals.length, SMALL_HEIGHT, SMALL_WIDTH, 3]);
+    return model.restore(model.compress(x, 0), 0);
+  });
+  const values = await pixels.read();
+  pixels.dispose();
+  const bytes = Uint8Array.from(values, (value) => Math.round(255 * value));
+  const size = bytes.length / originals.length;
+  return { originals, restored: originals.map((_, k) => bytes.slice(k * size, (k + 1) * size)) };
 }

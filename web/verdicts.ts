@@ -1,13 +1,12 @@
 import type { DeviceKeeper } from '../src/gpu/device-keeper.js';
 import { byId, explain, showText } from './dom.js';
-import { embedderOn, thresholds } from './models.js';
-import { similarity } from './similarity.js';
+import { embedderOn, type RecognizerFigures, recognizerFigures } from './models.js';
 
 /** Faces after a codec. */
 export interface Comparable {
   title: string;
   a: Uint8Array;
-  b?: Uint8Array;
+  b?: Uint8Array | null;
 }
 
 export interface Compared {
@@ -21,9 +20,13 @@ interface Row {
   similarity: number;
 }
 
+const percent = (share: number): string => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
+const oneIn = (rate: string): string => `1 in ${Math.round(1 / Number(rate)).toLocaleString('en')}`;
+
 /** Similarities of pairs of faces, and the decision at the false accept rate that is chosen. */
 export class VerdictTable {
   #rows: Row[] = [];
+  #two = false;
   readonly #rate = byId<HTMLSelectElement>('far');
 
   constructor(private readonly device: DeviceKeeper) {
@@ -42,6 +45,7 @@ export class VerdictTable {
     try {
       this.#rows = await this.device.run(async (gpu) => {
         const embedder = await embedderOn(gpu);
+        const { similarity } = await import('./similarity.js');
         const rows: Row[] = [];
         for (const { title, faces } of pairs) {
           signal.throwIfAborted();
@@ -49,9 +53,10 @@ export class VerdictTable {
         }
         return rows;
       });
+      this.#two = b !== null;
       showText(byId('verdict-problem'), '');
       await this.#draw();
-      byId('recogniser').hidden = false;
+      byId('recogniser').hidden = this.#rows.length === 0;
     } catch (error) {
       if (signal.aborted) throw error;
       showText(byId('verdict-problem'), explain(error));
@@ -59,12 +64,13 @@ export class VerdictTable {
   }
 
   async #draw(): Promise<void> {
-    const threshold = (await thresholds())[this.#rate.value];
+    const figures = await recognizerFigures();
+    const threshold = figures.thresholds[this.#rate.value];
+    const decide = (similarity: number): string => (similarity >= threshold ? 'same person' : 'not the same person');
     byId('verdicts').replaceChildren(
       ...this.#rows.map(({ title, similarity }) => {
         const row = document.createElement('tr');
-        const decision = similarity >= threshold ? 'same person' : 'not the same person';
-        const texts = [similarity.toFixed(3), threshold === undefined ? 'no threshold is known' : decision];
+        const texts = [similarity.toFixed(3), threshold === undefined ? 'no threshold is known' : decide(similarity)];
         row.append(
           Object.assign(document.createElement('th'), { scope: 'row', textContent: title }),
           ...texts.map((textContent) => Object.assign(document.createElement('td'), { textContent })),
@@ -72,6 +78,34 @@ export class VerdictTable {
         return row;
       }),
     );
-    showText(byId('threshold'), threshold === undefined ? '' : `Same person from ${threshold.toFixed(3)} on.`);
+    showText(byId('verdict'), this.#two && threshold !== undefined ? this.#verdictText(threshold) : '');
+    showText(byId('rates'), threshold === undefined ? '' : ratesText(this.#rate.value, threshold, figures));
+  }
+
+  /** On the two photographs as they are. */
+  #verdictText(threshold: number): string {
+    const { similarity } = this.#rows[0];
+    const same = similarity >= threshold;
+    const side = same ? 'at or above' : 'below';
+    return `${same ? 'Same person' : 'Not the same person'}: similarity ${similarity.toFixed(3)}, ${side} the threshold of ${threshold.toFixed(3)}.`;
   }
 }
+
+/** How often the recogniser errs at a threshold, in plain words. */
+function ratesText(rate: string, threshold: number, { pairs, lfw }: RecognizerFigures): string {
+  const texts = [`Two faces count as one person from ${threshold.toFixed(3)} on.`];
+  const tar = pairs?.tar[rate];
+  if (pairs && tar !== undefined) {
+    texts.push(
+      `Of pairs of different persons ${oneIn(rate)} passes there; of pairs of the same person ${percent(tar)} do, and ${percent(1 - tar)} are missed (${pairs.impostor.toLocaleString('en')} and ${pairs.genuine.toLocaleString('en')} pairs of photographs).`,
+    );
+  }
+  if (lfw) {
+    texts.push(
+      `It is a small recogniser, and a weak one: ${percent1(lfw.accuracy)} of LFW's pairs right, where published ones have 99 %. Take its word for nothing that matters.`,
+    );
+  }
+  return texts.join(' ');
+}
+
+const percent1 = (share: number): string => `${(100 * share).toFixed(1)} %`;

@@ -115,8 +115,15 @@ export function networksTable({ networks }: BenchResult): ReportTable {
   };
 }
 
+/** What the roofline shows of a result. */
+export interface RooflineData {
+  measurements: readonly Measurement[];
+  ceilings: BenchResult['ceilings'];
+  adapter: { name: string };
+}
+
 /** GFLOP/s over operations a byte, on logarithmic axes, below the roof that the two ceilings make. */
-export function rooflinePlot({ measurements, ceilings, adapter }: BenchResult): string {
+export function rooflinePlot({ measurements, ceilings, adapter }: RooflineData): string {
   const timed = measurements.filter(({ flops }) => flops > 0);
   const intensity = ({ flops, bytes }: Measurement): number => flops / bytes;
   const ridge = ceilings.gflops / ceilings.gbps;

@@ -4,7 +4,9 @@ import { adapterKind, adapterName } from '../../src/gpu/description.js';
 import type { Gpu } from '../../src/gpu/gpu.js';
 import { openBrowserGpu } from '../../src/gpu/open.js';
 import { ablationTable } from '../ablation-table.js';
+import type { Ceilings } from '../core/ceilings.js';
 import { budgetOf, chooseLayers, type Filters, wanted, wantsNetworks } from '../core/choose.js';
+import type { Measurement } from '../core/measure.js';
 import {
   ceilingsTable,
   introduction,
@@ -66,6 +68,19 @@ function showResult(found: BenchResult): void {
   result.replaceChildren(...paragraphs, report);
 }
 
+/** Milliseconds between two drawings of the roofline while it is measured. */
+const DRAW_MS = 1000;
+let drawn = 0;
+
+/** The roofline of what has been measured so far. */
+function showSoFar({ description }: Gpu, measurements: readonly Measurement[], ceilings: Ceilings): void {
+  if (performance.now() - drawn < DRAW_MS || !measurements.some(({ flops }) => flops > 0)) return;
+  drawn = performance.now();
+  const adapter = { name: adapterName(description) };
+  // The plot escapes every text that it is given.
+  result.innerHTML = rooflinePlot({ measurements, ceilings, adapter });
+}
+
 /** A link to the result as a file, in place of that of the run before. */
 function offerDownload(found: BenchResult, gpu: Gpu): void {
   const place = byId('download');
@@ -84,6 +99,7 @@ async function measure(gpu: Gpu, choice: Choice): Promise<BenchResult> {
   const layers = chooseLayers(choice);
   const tasks = wanted(allTasks(layers, [batch]), layers, choice);
   const networks = wantsNetworks(choice);
+  const measured: Measurement[] = [];
   progress.max = tasks.length + (networks ? 1 : 0);
   progress.value = 0;
   status.textContent = 'Measuring what the adapter can do…';
@@ -92,8 +108,11 @@ async function measure(gpu: Gpu, choice: Choice): Promise<BenchResult> {
     batches: [batch],
     budget: budgetOf(quick),
     networks,
-    onMeasurement: ({ kind, layer }) => {
+    onMeasurement: (measurement, ceilings) => {
+      const { kind, layer } = measurement;
       progress.value++;
+      measured.push(measurement);
+      showSoFar(gpu, measured, ceilings);
       const last = networks && progress.value === tasks.length;
       status.textContent = `${progress.value} of ${tasks.length}: ${kind}, ${layer}${last ? '; now whole networks…' : ''}`;
     },

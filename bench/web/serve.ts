@@ -9,20 +9,25 @@ const TYPES: Record<string, string> = {
   css: 'text/css',
   json: 'application/json',
   safetensors: 'application/octet-stream',
+  png: 'image/png',
+  jpg: 'image/jpeg',
 };
 
 /**
  * Serves the files of a folder to this machine only. Port 0: one that is free.
  * @param files paths from the folder; nothing else is served
+ * @param under folder of the address that they lie in, such as "some/where/"
  * @throws Error where the port is taken
  */
 export async function servePage(
   folder: string,
   port: number,
   files: readonly string[] = ['index.html', 'page.js'],
+  under = '',
 ): Promise<{ server: Server; address: string }> {
   const server = createServer(async ({ url = '/' }, response) => {
-    const name = url.replace(/\?.*/, '').slice(1) || 'index.html';
+    const path = url.replace(/\?.*/, '').slice(1);
+    const name = path.startsWith(under) ? path.slice(under.length) || 'index.html' : '';
     if (!files.includes(name)) return response.writeHead(404).end('not found');
     try {
       const content = await readFile(join(folder, name));
@@ -42,7 +47,7 @@ export async function servePage(
     server.once('error', reject).listen(port, '127.0.0.1', resolve);
   });
   const at = server.address() as { port: number };
-  return { server, address: `http://localhost:${at.port}/` };
+  return { server, address: `http://localhost:${at.port}/${under}` };
 }
 
 /**

@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import type { FaceLandmarks } from '../../src/common/face-landmarks.js';
 import { readImage } from '../../src/data/pictures/image.js';
 import { readLandmarks } from '../../src/data/pictures/landmarks.js';
-import { searchQr } from '../../src/data/pictures/qr-code.js';
+import { searchQr } from '../../src/data/pictures/read-qr.js';
 import { landmarkError } from '../../src/evaluation/metrics/landmarks.js';
 import { DEMO_LANDMARKS, DEMO_PHOTOS } from '../helpers/data-available.js';
 import { THOROUGH } from '../helpers/thorough.js';

@@ -4,16 +4,14 @@ import * as assert from 'uvu/assert';
 import { CounterRandom } from '../../src/common/random.js';
 import { encodePng, type RgbImage, readImage } from '../../src/data/pictures/image.js';
 import {
-  NoCodeError,
   QR_CAPACITY,
   type QrCorrection,
   qrModules,
   qrPicture,
   qrSvg,
   qrVersion,
-  readQr,
-  searchQr,
 } from '../../src/data/pictures/qr-code.js';
+import { NoCodeError, readQr, searchQr } from '../../src/data/pictures/read-qr.js';
 
 const PATIENCE = 5000;
 

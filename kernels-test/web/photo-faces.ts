@@ -32,7 +32,7 @@ export async function pointsIn(page: Page, place: string): Promise<FaceLandmarks
 
 /** Gives a place a picture, and waits for the end of the search. @returns what the page says of it */
 export async function lookIn(page: Page, place: string, file: string): Promise<string> {
-  await choose(page, `${place} input`, file);
+  await choose(page, `${place} [type=file]`, file);
   await page.waitForSelector(`${place} .photo[aria-label*="${basename(file)}"]`);
   return waitForText(page, `${place} .hint`, /found/);
 }

@@ -18,12 +18,14 @@ import {
   assertFits,
   choose,
   openDemo,
+  ownFace,
   PHONE,
   PHOTO,
   photoLandmarks,
   pixelsOf,
   placeLandmarks,
   setBudget,
+  settled,
   slot,
 } from './web-fixture.js';
 
@@ -38,9 +40,6 @@ const DESKTOP = { width: 1100, height: 900 };
 const STEPS = 10;
 
 const withoutAlpha = (rgba: readonly number[]): Uint8Array => Uint8Array.from(rgba.filter((_, i) => i % 4 < 3));
-
-const settled = (page: Page, bytes: number): Promise<string> =>
-  waitForText(page, '#face-status', new RegExp(`^Cameo: \\d+ of ${bytes} bytes, [\\d.]+ dB\\.$`));
 
 /** Keeps what the page makes addresses of: scripts of WebDriver cannot fetch them in Firefox. */
 const keepBlobs = (page: Page): Promise<unknown> =>
@@ -70,12 +69,14 @@ browserTest(demo, reason, 'a photograph becomes a file, a QR code and a face aga
   await page.setViewport(DESKTOP);
   await page.goto(address);
   await waitForText(page, '#gpu', /^Runs on .*a software adapter on the CPU/);
-  await choose(page, `${slot(2)} input`, await alignedFile(folder, 1));
-  await choose(page, `${slot(1)} input`, PHOTO);
+  await choose(page, `${slot(2)} [type=file]`, await alignedFile(folder, 1));
+  await choose(page, `${slot(1)} [type=file]`, PHOTO);
   await page.waitForSelector(`${slot(1)} .handle`, { visible: true });
 
   const [landmarks] = await photoLandmarks();
   await placeLandmarks(page, slot(1), landmarks);
+  await ownFace(page);
+  await setBudget(page, 500);
   await settled(page, 500);
   const crop = withoutAlpha(await pixelsOf(page, `${slot(1)} .crop`));
   const aligned = alignFace(await readImage(PHOTO), landmarks).data;
@@ -126,6 +127,8 @@ browserTest(demo, reason, 'the page trains in Firefox', async (page) => {
   await page.goto(address);
   await waitForText(page, '#gpu', /^Runs on/);
   await page.click('#tab-train');
+  await page.waitForSelector('#train-look canvas'); // what it starts from shows faces
+  await page.select('#train-from', 'nothing');
   await page.$eval('#train-steps', (field, steps) => void ((field as HTMLInputElement).value = String(steps)), STEPS);
   await page.click('#train-start');
   await waitForText(page, '#train-status', new RegExp(`^Done after ${STEPS} steps`), 240_000);

@@ -18,7 +18,7 @@ import { INVENTED_LANDMARKS, INVENTED_PHOTO } from './invented-faces.js';
 export const PHONE = { width: 390, height: 844 };
 
 /** The place of the first photograph or the second. */
-export const slot = (k: number): string => `.slot:nth-of-type(${k})`;
+export const slot = (k: number): string => `#photo-${k}`;
 
 /** The photograph of the tests, and where its faces are. */
 export const PHOTO = INVENTED_PHOTO;
@@ -77,8 +77,9 @@ export async function alignedFile(folder: string, face: number): Promise<string>
 /** Moves the handles of a place to the points of PHOTO, by the mouse. */
 export async function placeLandmarks(page: Page, place: string, landmarks: FaceLandmarks): Promise<void> {
   const { width, height } = await readImage(PHOTO);
-  const stage = (await (await page.$(`${place} .stage`))!.boundingBox())!;
+  await page.$eval(`${place} .stage`, (stage) => stage.scrollIntoView({ block: 'center' }));
   for (const [k, [x, y]] of landmarks.entries()) {
+    const stage = (await (await page.$(`${place} .stage`))!.boundingBox())!;
     const handle = (await page.$$(`${place} .handle`))[k];
     const box = (await handle.boundingBox())!;
     await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
@@ -126,17 +127,46 @@ export async function setBudget(page: Page, bytes: number): Promise<void> {
 
 export const SCREENSHOTS = process.env.CAMEO_SCREENSHOTS === '1';
 
-/** With CAMEO_SCREENSHOTS=1: keeps what the page looks like as results/web/NAME.png. */
-export async function screenshot(page: Page, name: string): Promise<void> {
+/** Widths of the pictures: a small telephone, a tablet, a desk. */
+const WIDTHS = [360, 768, 1280];
+const HEIGHT = 720;
+const COLOURS = 32;
+
+/**
+ * With CAMEO_SCREENSHOTS=1: keeps what the page looks like as results/web/NAME-WIDTH-SCHEME.png, at three widths, light and
+ * dark.
+ * @param part what the window shows: this part of the page, or its top; 'whole': the widest light one shows all of the page
+ */
+export async function screenshots(page: Page, name: string, part = 'header'): Promise<void> {
   if (!SCREENSHOTS) return;
   const folder = fileURLToPath(new URL('../../results/web', import.meta.url));
   mkdirSync(folder, { recursive: true });
   await page.evaluate(() => (document.activeElement as HTMLElement | null)?.blur());
-  const png = await page.screenshot({ fullPage: true });
-  await sharp(png)
-    .png({ palette: true, quality: 90, effort: 8 })
-    .toFile(join(folder, `${name}.png`));
+  for (const scheme of ['light', 'dark']) {
+    await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
+    for (const width of WIDTHS) {
+      await page.setViewport({ width, height: HEIGHT });
+      await page.$eval(part === 'whole' ? 'header' : part, (element) => element.scrollIntoView());
+      await page.evaluate(() => new Promise(requestAnimationFrame));
+      const fullPage = part === 'whole' && scheme === 'light' && width === Math.max(...WIDTHS);
+      await sharp(await page.screenshot({ fullPage }))
+        .png({ palette: true, colours: COLOURS, dither: 0, effort: 10 })
+        .toFile(join(folder, `${name}-${width}-${scheme}.png`));
+    }
+  }
+  await page.emulateMediaFeatures([]);
 }
+
+/** Shows the tools that move the points of a place. */
+export const openTools = (page: Page, place: string): Promise<void> =>
+  page.$eval(`${place} .tools-place`, (details) => void ((details as HTMLDetailsElement).open = true));
+
+/** The end of all that a change of faces or of the budget brings about. */
+export const settled = (page: Page, bytes: number): Promise<string> =>
+  waitForText(page, '#face-status', new RegExp(`^Cameo: \\d+ of ${bytes} bytes, [\\d.]+ dB\\.$`));
+
+/** Waits for the photograph to be the face that is shown. */
+export const ownFace = (page: Page): Promise<string> => waitForText(page, '#face-kind', /^Your photograph$/);
 
 export async function choose(page: Page, selector: string, file: string): Promise<void> {
   const input = (await page.$(selector)) as Awaited<ReturnType<typeof page.$<'input'>>>;

@@ -6,8 +6,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { crc32 } from '../../src/codec/crc32.js';
 import { browserTest } from '../browser/browser.js';
-import { waitForText } from '../browser/browser-page.js';
-import { alignedFile, assertFits, choose, openDemo, PHONE, PHOTO, slot } from './web-fixture.js';
+import { textOf, waitForText } from '../browser/browser-page.js';
+import { alignedFile, assertFits, choose, openDemo, openTools, PHONE, PHOTO, slot } from './web-fixture.js';
 
 const demo = await openDemo();
 const { folder, address, reason } = demo;
@@ -54,10 +54,10 @@ browserTest(demo, '', 'bad pictures and files are explained, and the page goes o
   ];
   for (const { name, content, message } of cases) {
     writeFileSync(join(folder, name), content);
-    await choose(page, `${slot(1)} input`, join(folder, name));
+    await choose(page, `${slot(1)} [type=file]`, join(folder, name));
     await waitForText(page, `${slot(1)} .problem`, message, 30_000);
   }
-  assert.is(await page.$eval('#compressed', (section) => (section as HTMLElement).hidden), true);
+  assert.is(await textOf(page, '#face-kind'), 'An invented face');
   await choose(page, '#read-file', join(folder, 'text.png'));
   await waitForText(page, '#read-problem', /^text\.png: no picture/);
   await choose(page, '#read-file', await alignedFile(folder, 2));
@@ -66,13 +66,14 @@ browserTest(demo, '', 'bad pictures and files are explained, and the page goes o
   await choose(page, '#read-file', join(folder, 'broken.cameo'));
   if (!reason) await waitForText(page, '#read-problem', /truncated: file of 7 bytes/);
   // Points that are those of no face.
-  await choose(page, `${slot(1)} input`, PHOTO);
+  await choose(page, `${slot(1)} [type=file]`, PHOTO);
   await page.waitForSelector(`${slot(1)} .handle`, { visible: true });
   await page.focus(`${slot(1)} .handle`);
   await page.keyboard.down('Shift');
   for (let k = 0; k < 8; k++) await page.keyboard.press('ArrowRight');
   await page.keyboard.up('Shift');
   await waitForText(page, `${slot(1)} .problem`, /from the proportions of a face/);
+  await openTools(page, slot(1));
   await page.click(`${slot(1)} .reset`);
   await waitForText(page, `${slot(1)} .problem`, /^$/);
 });
@@ -81,10 +82,10 @@ browserTest(demo, '', 'a browser without WebGPU is told so, and still shows JPEG
   await page.evaluateOnNewDocument(() => Reflect.deleteProperty(Navigator.prototype, 'gpu'));
   await page.goto(address);
   await waitForText(page, '#gpu-problem', /this browser has no WebGPU .* on https or localhost/);
-  await choose(page, `${slot(1)} input`, await alignedFile(folder, 0));
+  await choose(page, `${slot(1)} [type=file]`, await alignedFile(folder, 0));
   await waitForText(page, '#face-problem', /^Cameo cannot run here: this browser has no WebGPU/);
   await waitForText(page, '[data-key=webp]', /\d+ bytes/);
-  await choose(page, `${slot(2)} input`, PHOTO);
+  await choose(page, `${slot(2)} [type=file]`, PHOTO);
   await waitForText(page, `${slot(2)} .hint`, /^Faces cannot be found here: that needs a GPU\. Place the five points/);
   await page.waitForSelector(`${slot(2)} .handle`, { visible: true });
   // With some 470 bytes of colour profile there is no room for a picture in 500.
@@ -98,7 +99,7 @@ browserTest(demo, '', 'a browser without WebGPU is told so, and still shows JPEG
 browserTest(demo, '', 'every control and picture has a name, and the phone shows all of them', async (page) => {
   await page.setViewport(PHONE);
   await page.goto(address);
-  await choose(page, `${slot(1)} input`, PHOTO);
+  await choose(page, `${slot(1)} [type=file]`, PHOTO);
   await page.waitForSelector(`${slot(1)} .handle`, { visible: true });
   for (const tab of ['#tab-train', '#tab-bench', '#tab-face']) {
     await page.click(tab);

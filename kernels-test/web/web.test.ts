@@ -10,35 +10,29 @@ import { readImage } from '../../src/data/pictures/image.js';
 import { alignFace, LANDMARK_NAMES } from '../../src/detection/align.js';
 import { psnr } from '../../src/evaluation/metrics/picture-quality.js';
 import { browserTest } from '../browser/browser.js';
-import { downloaded, runBench, textOf, waitForText } from '../browser/browser-page.js';
+import { downloaded, textOf, waitForText } from '../browser/browser-page.js';
 import {
   alignedFile,
   assertFits,
   choose,
   dropFiles,
   openDemo,
+  openTools,
+  ownFace,
   PHONE,
   PHOTO,
   photoLandmarks,
   pixelsOf,
   placeLandmarks,
-  SCREENSHOTS,
-  screenshot,
   setBudget,
+  settled,
   slot,
-  testDetector,
 } from './web-fixture.js';
 
-/** Points are placed by hand here; pictures of the page show what people see. */
-const shipped = testDetector();
-const detector = SCREENSHOTS && 'path' in shipped ? shipped.path : null;
-const demo = await openDemo('Chromium', detector);
+/** Points are placed by hand here. */
+const demo = await openDemo('Chromium');
 const { folder, address, reason } = demo;
 const DESKTOP = { width: 1100, height: 900 };
-
-/** The end of all that a change of faces or of the budget brings about. */
-const settled = (page: Page, bytes: number): Promise<string> =>
-  waitForText(page, '#face-status', new RegExp(`^Cameo: \\d+ of ${bytes} bytes, [\\d.]+ dB\\.$`));
 
 const withoutAlpha = (rgba: readonly number[]): Uint8Array => Uint8Array.from(rgba.filter((_, i) => i % 4 < 3));
 
@@ -56,11 +50,11 @@ browserTest(demo, reason, 'a dropped photograph becomes a file, a QR code and a 
   await page.setViewport(DESKTOP);
   await page.goto(address);
   await waitForText(page, '#gpu', /^Runs on .*swiftshader, a software adapter on the CPU/);
-  await choose(page, `${slot(2)} input`, await alignedFile(folder, 1));
+  await choose(page, `${slot(2)} [type=file]`, await alignedFile(folder, 1));
   await dropFiles(page, slot(1), [PHOTO]);
   await page.waitForSelector(`${slot(1)} .handle`, { visible: true });
   const hint = await waitForText(page, `${slot(1)} .hint`, /found/);
-  if (!detector) assert.match(hint, /^Faces cannot be found here: .*without the weights.*\. Place the five points/);
+  assert.match(hint, /^Faces cannot be found here: .*without the weights.*\. Place the five points/);
 
   // The points by the mouse, the last of them by the keyboard.
   const [landmarks] = await photoLandmarks();
@@ -74,6 +68,7 @@ browserTest(demo, reason, 'a dropped photograph becomes a file, a QR code and a 
   assert.is.not(await page.$eval(`${slot(1)} .handle:focus`, (one) => one.getAttribute('aria-label')), labels[4]);
   assert.match(await textOf(page, `${slot(1)} .moved`), /^right mouth corner, at \d+, \d+$/);
   await page.keyboard.press('ArrowLeft');
+  await openTools(page, slot(1));
   await page.click(`${slot(1)} .zoom`);
   const [eye] = await page.$$(`${slot(1)} .handle`);
   assert.is(await eye.evaluate((handle) => handle.getAttribute('aria-label')), labels[0], 'zooming moves nothing');
@@ -81,6 +76,8 @@ browserTest(demo, reason, 'a dropped photograph becomes a file, a QR code and a 
   const at = (await eye.boundingBox())!;
   assert.ok(at.x > near.x && at.x + at.width < near.x + near.width, 'the face is in the part that is shown');
 
+  await ownFace(page);
+  await setBudget(page, 500);
   await settled(page, 500);
   const crop = withoutAlpha(await pixelsOf(page, `${slot(1)} .crop`));
   const expected = alignFace(await readImage(PHOTO), landmarks).data;
@@ -90,8 +87,7 @@ browserTest(demo, reason, 'a dropped photograph becomes a file, a QR code and a 
   const other = await verdict(page, 'Both photographs, uncompressed');
   assert.is((await verdict(page, 'The first, and what Cameo restores of it')).decision, 'same person');
   assert.is(other.decision, 'not the same person');
-  await screenshot(page, 'compress');
-  await choose(page, `${slot(2)} input`, await alignedFile(folder, 0));
+  await choose(page, `${slot(2)} [type=file]`, await alignedFile(folder, 0));
 
   // The slider: what is larger is nearer to the original, and stays within the budget.
   let before = 0;
@@ -159,24 +155,6 @@ browserTest(demo, reason, 'a dropped photograph becomes a file, a QR code and a 
 
   await page.setViewport(PHONE);
   await assertFits(page, 'the first tab');
-  await screenshot(page, 'compress-phone');
-});
-
-browserTest(demo, reason, 'the bench measures in its tab, and draws the roofline', async (page) => {
-  await page.setViewport(DESKTOP);
-  await page.goto(address);
-  // To the tab by the keyboard.
-  await page.focus('#tab-face');
-  await page.keyboard.press('ArrowLeft');
-  assert.is(await page.$eval('[role=tab][aria-selected=true]', (tab) => tab.id), 'tab-bench');
-  assert.is(await page.$eval('#face', (panel) => (panel as HTMLElement).hidden), true);
-  await runBench(page, '@1×1', 'conv forward');
-  await page.waitForSelector('#download a', { timeout: 120_000 });
-  assert.match(await textOf(page, '#status'), /^Done: \d+ measurements/);
-  assert.ok((await page.$$('#result svg circle')).length >= 2);
-  await screenshot(page, 'bench');
-  await page.setViewport(PHONE);
-  await assertFits(page, 'the bench');
 });
 
 test.after(() => demo.close());

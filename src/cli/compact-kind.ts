@@ -8,7 +8,7 @@ import { readRegularFile } from '../data/files/read-file.js';
 import { MAX_PICTURE_BYTES, readImage } from '../data/pictures/image.js';
 import { OWN_FILE_HEAD_BYTES, ownFileOf } from '../data/pictures/own-files.js';
 import { isPicture, isPng } from '../data/pictures/picture-format.js';
-import { NoCodeError, readQr, searchQr } from '../data/pictures/qr-code.js';
+import { NoCodeError, readQr, searchQr } from '../data/pictures/read-qr.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../detection/align.js';
 import { compactStdin, DASH, inputName } from './stdin.js';
 

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { codecBatch } from '../codec/autoencoder-codec.js';
+import { codecBatch } from '../codec/codec-batch.js';
 import { CounterRandom } from '../common/random.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { openGpu } from '../gpu/node/adapters.js';

@@ -11,6 +11,7 @@ import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
 import { assertReplayable, replayInFloat64 } from '../tensor/replay.js';
 import { Tape } from '../tensor/tape.js';
 import { keep, Tensor } from '../tensor/tensor.js';
+import { codecBatch } from './codec-batch.js';
 import { crc32 } from './crc32.js';
 import { latentsFromSymbols, symbolsOf } from './latents.js';
 import { packLatentsPng, unpackLatentsPng } from './png/container.js';
@@ -23,12 +24,6 @@ import { isNearTie, roundToSymbols } from './rounding.js';
 export function modelIdOf(file: AutoencoderFile): string {
   return crc32(writeSafetensors(file.tensors)).toString(16).padStart(8, '0');
 }
-
-/** Faces in one pass through the network; a CPU gains nothing from more. */
-const BATCH = { hardware: 16, software: 4 } as const;
-
-/** Faces that one pass of the codec takes. */
-export const codecBatch = ({ limits }: Gpu): number => (limits.software ? BATCH.software : BATCH.hardware);
 
 /**
  * Encodes aligned faces to small files and back, with one model on one GPU. Any number of faces goes through the network

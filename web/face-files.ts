@@ -1,0 +1,77 @@
+import type { ByteSource, FaceCollection } from '../src/codec/container/face-archive.js';
+import { isFaceFile } from '../src/codec/container/face-file.js';
+import { openFaces } from '../src/codec/container/face-journal.js';
+import { HEADER_CHUNK, MAX_COMPACT_PNG_BYTES } from '../src/codec/png/container.js';
+import { FormatError } from '../src/common/errors.js';
+import type { RgbImage } from '../src/common/rgb-image.js';
+import { NoCodeError, readQr, searchQr } from '../src/data/pictures/read-qr.js';
+import { bytesInLink } from './face-link.js';
+import { readPicture } from './picture.js';
+
+/** Milliseconds for a code in a picture, and in a frame of the camera, after which there is another one. */
+const PATIENCE = { picture: 3000, frame: 30 };
+/** No container of one face is larger: larger files are archives or pictures. */
+const MAX_BYTES = 70_000;
+/** The first bytes of an archive, finished (A) or not (J). */
+const ARCHIVE = /^\x9eCM[AJ]/;
+/** Where a compact PNG says what it is: the chunk behind the header. */
+const HEAD_BYTES = 64;
+
+/** What a file holds: one face, in a container of the codec or in a PNG, or many. */
+export type FoundFaces =
+  | { kind: 'face' | 'png'; bytes: Uint8Array; from: string }
+  | { kind: 'archive'; faces: FaceCollection; from: string };
+
+/** A file that is read where it lies. */
+const sourceOf = (file: Blob): ByteSource => ({
+  size: file.size,
+  read: async (offset, length) => new Uint8Array(await file.slice(offset, offset + length).arrayBuffer()),
+});
+
+const headOf = async (file: Blob): Promise<string> =>
+  String.fromCharCode(...new Uint8Array(await file.slice(0, HEAD_BYTES).arrayBuffer()));
+
+const isCompactPng = (head: string): boolean => head.startsWith('\x89PNG') && head.includes(HEADER_CHUNK);
+
+/**
+ * The faces in a file: a container of one face, an archive, or a picture of a QR code.
+ * @throws FormatError, ImageError, NoCodeError that name the file
+ */
+export async function facesIn(file: File): Promise<FoundFaces> {
+  const { name } = file;
+  const head = await headOf(file);
+  if (ARCHIVE.test(head)) return { kind: 'archive', faces: await openFaces(sourceOf(file)), from: name };
+  if (isCompactPng(head)) {
+    if (file.size > MAX_COMPACT_PNG_BYTES) {
+      throw new FormatError(`${name}: ${file.size} bytes; a face in a PNG has at most ${MAX_COMPACT_PNG_BYTES}`);
+    }
+    return { kind: 'png', bytes: new Uint8Array(await file.arrayBuffer()), from: `${name}, a face in a PNG` };
+  }
+  if (file.size <= MAX_BYTES) {
+    const bytes = new Uint8Array(await file.arrayBuffer());
+    if (isFaceFile(bytes)) return { kind: 'face', bytes, from: `${name}, a file` };
+    if (/\.bare$/i.test(name)) return { kind: 'face', bytes, from: `${name}, a bare file` };
+    if (/\.cameo$/i.test(name)) throw new FormatError(`${name}: not a face file: it does not begin with 9E "CMF"`);
+  }
+  if (/\.cameos$/i.test(name))
+    throw new FormatError(`${name}: not an archive of faces: it does not begin with 9E "CMA"`);
+  return inPicture(await readPicture(file, name), name);
+}
+
+function inPicture(picture: RgbImage, name: string): FoundFaces {
+  try {
+    return { kind: 'face', bytes: ofCode(searchQr(picture, PATIENCE.picture)), from: `the QR code in ${name}` };
+  } catch (error) {
+    if (error instanceof NoCodeError) throw new NoCodeError(`${name}: ${error.message}`);
+    throw error;
+  }
+}
+
+/** A code holds the bytes of a face, or a link with them. */
+function ofCode(bytes: Uint8Array): Uint8Array {
+  const text = new TextDecoder('latin1').decode(bytes);
+  return (text.startsWith('http') && bytesInLink(text)) || bytes;
+}
+
+/** The bytes of the QR code in a frame of the camera. @throws NoCodeError, FormatError */
+export const codeInFrame = (frame: RgbImage): Uint8Array => ofCode(readQr(frame, PATIENCE.frame));

@@ -1,0 +1,90 @@
+import { fileURLToPath } from 'node:url';
+import sharp from 'sharp';
+import { expectKind, readWeights, weightsPath } from '../src/cli/weights.js';
+import { FaceCodec } from '../src/codec/face-codec.js';
+import { CounterRandom } from '../src/common/random.js';
+import { writeFileAtomic } from '../src/data/files/atomic-file.js';
+import { DeviceKeeper } from '../src/gpu/device-keeper.js';
+import type { Gpu } from '../src/gpu/gpu.js';
+import { openGpu } from '../src/gpu/node/adapters.js';
+import { SMALL_HEIGHT, SMALL_WIDTH, smallFace } from './training-faces.js';
+import { TrainingRun } from './training-run.js';
+
+/*
+ * npx tsx web/invent.ts: writes what the page opens with. The codec invents persons: it restores symbols that are drawn from
+ * the distributions in its own tables. One of them is the first face of the page (invented-face.png, and the symbols of its
+ * 300 bytes in invented-face.json); all are there to train on (invented-people.jpg), and training starts from weights that
+ * have seen them (training-start.safetensors).
+ */
+
+const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+/** Quantization index, components that are drawn, and their spread over that of real faces. */
+const [Q_INDEX, DRAWN, SPREAD] = [30, 300, 1.1];
+const [PEOPLE, ACROSS] = [48, 12];
+/** Seed of the first face. */
+const FIRST = 27;
+const BYTES = 300;
+const TRAINING = { steps: 4000, targetBytes: 200 };
+
+function drawnSymbols(codec: FaceCodec, scales: Float64Array, largest: readonly number[], seed: number) {
+  const random = new CounterRandom(seed);
+  const symbols = new Int16Array(codec.latents.latents);
+  for (const k of largest) symbols[k] = Math.round(random.normal() * SPREAD * scales[k]);
+  return { symbols, qIndex: Q_INDEX, grey: false };
+}
+
+/** Faces of seeds 1 to PEOPLE. */
+async function inventPeople(gpu: Gpu): Promise<Uint8Array[]> {
+  const { file } = expectKind(await readWeights(weightsPath(undefined, 'codec')), 'codec');
+  const codec = FaceCodec.fromKlt(gpu, file);
+  const of = (name: string): Float32Array => file.tensors.get(name)!.data;
+  const gain = 2 ** (Q_INDEX / 8);
+  const scales = Float64Array.from(codec.tables.order, (k) => Math.exp(of('logScale')[k] + of('logGain')[k]) * gain);
+  const largest = [...scales.keys()].sort((a, b) => scales[b] - scales[a]).slice(0, DRAWN);
+  const seeds = Array.from({ length: PEOPLE }, (_, k) => k + 1);
+  const people = await codec.restore(seeds.map((seed) => drawnSymbols(codec, scales, largest, seed)));
+  const first = people[FIRST - 1];
+  const { width, height } = codec.faceSize;
+  await sharp(first, { raw: { width, height, channels: 3 } })
+    .png({ effort: 10 })
+    .toFile(here('invented-face.png'));
+  const [{ symbols, qIndex, grey }] = await codec.symbolsOf([first], { maxBytes: BYTES });
+  const found = [...symbols.entries()].filter(([, symbol]) => symbol !== 0);
+  await writeFileAtomic(here('invented-face.json'), `${JSON.stringify({ qIndex, grey, symbols: found })}\n`);
+  codec.dispose();
+  return people;
+}
+
+async function writePeople(small: readonly Uint8Array[]): Promise<void> {
+  const raw = { width: SMALL_WIDTH, height: SMALL_HEIGHT, channels: 3 as const };
+  await sharp({
+    create: {
+      width: ACROSS * SMALL_WIDTH,
+      height: Math.ceil(PEOPLE / ACROSS) * SMALL_HEIGHT,
+      channels: 3,
+      background: '#000',
+    },
+  })
+    .composite(
+      small.map((face, k) => ({
+        input: Buffer.from(face),
+        raw,
+        left: (k % ACROSS) * SMALL_WIDTH,
+        top: Math.floor(k / ACROSS) * SMALL_HEIGHT,
+      })),
+    )
+    .jpeg({ quality: 92 })
+    .toFile(here('invented-people.jpg'));
+}
+
+const device = new DeviceKeeper(() => openGpu());
+const small = (await device.run(inventPeople)).map(smallFace);
+await writePeople(small);
+const run = new TrainingRun(device, small, { ...TRAINING, start: null }, { onStep() {}, onLook() {} });
+await run.run();
+await writeFileAtomic(here('training-start.safetensors'), run.weights()!);
+const { loss, psnr, bytes } = run.steps.at(-1)!;
+console.log(
+  `after ${run.steps.length} steps: loss ${loss.toFixed(2)}, ${psnr.toFixed(1)} dB, ${bytes.toFixed(0)} bytes`,
+);
+device.close();

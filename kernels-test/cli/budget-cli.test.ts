@@ -151,10 +151,10 @@ test('an archive: all faces in one file, one of them by its name, the whole ones
   assert.match(check.stdout, /3 of 4 faces whole\n$/);
 
   assertComplaints(await run('decode', 'all.cameos', '-o', 'one', '--only', 'dan'), 1, [
-    /^cameo: all\.cameos: no face is called "dan" among 4: `cameo info` lists them$/,
+    /^cameo: all\.cameos: none of the 4 faces is called "dan": `cameo info` lists them$/,
   ]);
   assertComplaints(await run('decode', 'files300/ann.cameo', '-o', 'one', '--only', 'ann'), 1, [
-    /^cameo: files300\/ann\.cameo: --only ann is for archives; this file is of one face$/,
+    /^cameo: files300\/ann\.cameo: --only ann is for archives; this file has one face$/,
   ]);
 });
 
@@ -186,9 +186,9 @@ test('names of an archive do not lead out of the folder, nor spoil the terminal'
   );
   const decoded = await run('decode', 'evil.cameos', '-o', 'evil');
   assertComplaints(decoded, 1, [
-    /^cameo: evil\.cameos, face 0: its name "\.\.\/evil" cannot be that of a file$/,
-    /^cameo: evil\.cameos, face 1: its name "a\\u001b\[2J" cannot be that of a file$/,
-    /^cameo: evil\.cameos, face 2: its name "" cannot be that of a file$/,
+    /^cameo: evil\.cameos, face 0: its name "\.\.\/evil" cannot be used as a file name$/,
+    /^cameo: evil\.cameos, face 1: its name "a\\u001b\[2J" cannot be used as a file name$/,
+    /^cameo: evil\.cameos, face 2: its name "" cannot be used as a file name$/,
   ]);
   assert.equal(readdirSync(at('evil')), ['good.decoded.png']);
   assert.not(existsSync(at('evil.decoded.png')));
@@ -230,7 +230,7 @@ test('what is cut off, foreign, or of another model gets a line each, and the re
     /^cameo: empty\.cameo: not a face file: it does not begin with 9E "CMF"$/,
     /^cameo: flipped\.cameo: .*(corrupt or cut off|range code|symbol)/,
     /^cameo: cut\.cameo\.bare: .*(corrupt or cut off|range code|symbol)/,
-    /^cameo: text\.txt: no face: it begins neither as a face file, an archive or a picture, nor ends its name in \.cameo\.bare$/,
+    /^cameo: text\.txt: not a face: it does not begin as a face file, an archive or a picture, and its name does not end in \.cameo\.bare$/,
     /^cameo: text\.cameo: not a face file: it does not begin with 9E "CMF"$/,
     /^cameo: index\.cameos: truncated: the index of 4 faces has at least 50 bytes, the archive 40$/,
     /^cameo: png\.cameo\.png: .*face\.safetensors: weights for \.cameo and \.cameo\.bare; expected some for \.cameo\.png$/,
@@ -255,7 +255,7 @@ test('what is cut off, foreign, or of another model gets a line each, and the re
     3,
     info.stdout,
   );
-  assert.match(info.stdout, /bytes, 0\.1\d\d bpp, not checked: that takes its model\n/);
+  assert.match(info.stdout, /bytes, 0\.1\d\d bpp, not checked: this needs the model that wrote it\n/);
 });
 
 test('options that contradict each other or the weights are one line, and nothing is written', async () => {
@@ -271,8 +271,8 @@ test('options that contradict each other or the weights are one line, and nothin
       ['--container', 'bare', '--model', pngModel],
       /^cameo: .*png\.safetensors: weights for \.cameo\.png; expected some for \.cameo and/,
     ],
-    [['--rate', '1', '--bytes', '300', '--model', pngModel], /^cameo: --rate 1 and --bytes 300: give one of them/],
-    [['--archive', at('new', 'a.cameos'), '--model', pngModel], /^cameo: --archive .*: PNGs do not go into archives/],
+    [['--rate', '1', '--bytes', '300', '--model', pngModel], /^cameo: --rate 1 and --bytes 300: give only one of them/],
+    [['--archive', at('new', 'a.cameos'), '--model', pngModel], /^cameo: --archive .*: an archive cannot hold PNGs/],
   ];
   for (const [args, pattern] of cases) {
     assertComplaints(await run('encode', 'ann.png', '-o', 'new', ...args), 1, [pattern]);

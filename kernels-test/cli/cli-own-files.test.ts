@@ -43,7 +43,7 @@ test('what a run has written is no input of the next one, wherever it lies', asy
   for (const out of ['in', 'in/below']) {
     const again = await run('encode', 'in', '-o', out);
     assert.is(again.code, 0, again.stderr);
-    assert.match(again.stderr, /left out \d+ pictures that Cameo made/);
+    assert.match(again.stderr, /left out \d+ pictures that Cameo wrote/);
     assert.match(again.stdout, /^3 faces -> /);
   }
   assert.is(compact('in').length, 2 * NAMES.length + 1);
@@ -61,14 +61,14 @@ test('by its name a restored picture is encoded, and a compact file is not', asy
   assert.equal([width, height], [96, 112], 'the mark is a chunk that readers pass over');
   const named = await run('encode', 'in/renamed.png', 'in/1.cameo.png', '-o', 'named');
   assert.is(named.code, 1);
-  assert.equal(named.complaints, ['cameo: in/1.cameo.png: it is a compact file already; `cameo decode` restores it']);
-  assert.match(named.stderr, /in\/renamed\.png is a picture that Cameo made; encoded again, it loses more/);
+  assert.equal(named.complaints, ['cameo: in/1.cameo.png: it is already a compact file; `cameo decode` restores it']);
+  assert.match(named.stderr, /in\/renamed\.png is a picture that Cameo wrote; encoding it again loses more quality/);
   assert.equal(readdirSync(at('named')), ['renamed.cameo.png']);
   mkdirSync(at('only'));
   copyFileSync(at('in', 'renamed.png'), at('only', 'x.png'));
   const only = await run('encode', 'only', '-o', 'named');
   assert.is(only.code, 1);
-  assert.match(only.complaints.join(), /only: it is a folder without .* pictures but 1 that Cameo made/);
+  assert.match(only.complaints.join(), /only: the folder has no .* pictures except 1 that Cameo wrote/);
 });
 
 test('an output that would replace an input is refused, and the input stays', async () => {
@@ -77,7 +77,7 @@ test('an output that would replace an input is refused, and the input stays', as
   const shipped = { CAMEO_MODEL: '', CAMEO_ADAPTER: 'no such adapter' };
   const refused = await cameoHere(['encode', 'face.cameo', '-o', '.'], shipped, folder);
   assert.is(refused.code, 1, refused.stderr);
-  assert.match(refused.complaints.join(), /face\.cameo would be overwritten, and is an input/);
+  assert.match(refused.complaints.join(), /face\.cameo is an input and would be overwritten/);
   assert.equal(readFileSync(at('face.cameo')), before);
 });
 
@@ -94,7 +94,7 @@ test('"-" is standard input and output: the bytes are those of files, and words 
   assert.is(named.code, 0, named.stderr);
   assert.equal(readdirSync(at('stdin')), ['stdin.cameo.png']);
   for (const [script, message] of [
-    ['cameo encode - --archive -', /--archive -: an archive grows in a file/],
+    ['cameo encode - --archive -', /--archive -: an archive has to be a file/],
     ['cameo encode - -o small --landmarks - < in/1.png', /standard input/],
     ['cameo encode - -o small < /dev/null', /standard input: the file is empty/],
     ['cameo decode - -o - < in/1.png', /standard input: a PNG, but not a compact file/],
@@ -105,9 +105,12 @@ test('"-" is standard input and output: the bytes are those of files, and words 
     assert.match(complaints.join('\n'), message);
   }
   for (const [words, message] of [
-    ['encode in/1.png in/2.png -o -', /-o -: standard output takes the file of one picture/],
-    ['encode in -o -', /-o -: standard output takes the file of one picture/],
-    ['decode in/1.cameo.png in/2.cameo.png -o -', /-o -: standard output takes one picture, and 2 files are given/],
+    ['encode in/1.png in/2.png -o -', /-o -: standard output can take the file of only one picture/],
+    ['encode in -o -', /-o -: standard output can take the file of only one picture/],
+    [
+      'decode in/1.cameo.png in/2.cameo.png -o -',
+      /-o -: standard output can take only one picture, but 2 files are given/,
+    ],
   ] as const) {
     const { code, complaints } = await run(...words.split(' '));
     assert.is(code, 1, words);

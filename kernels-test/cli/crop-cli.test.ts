@@ -73,13 +73,13 @@ test('detect as JSON, with copies that show it', async () => {
   assert.equal([drawn.width, drawn.height], [220, 120]);
   // What it drew is no photograph: a folder leaves it out.
   const again = await detect('drawn', '--json');
-  assert.match(again.stderr, /drawn: it is a folder without .* pictures but 2 that Cameo made/);
+  assert.match(again.stderr, /drawn: the folder has no .* pictures except 2 that Cameo wrote/);
 });
 
 test('crop writes aligned faces, and landmarks that give the same crops again', async () => {
   const ran = await crop('in', 'none.png', '-o', 'out', '--json');
   assert.is(ran.code, 1);
-  assert.equal(ran.complaints, ['cameo: none.png: no face is found in this picture of 150×120']);
+  assert.equal(ran.complaints, ['cameo: none.png: no face found in this picture of 150×120']);
   assert.equal(listOf('out'), ['ann', 'landmarks.json', 'two-1.png', 'two-2.png']);
   const { files, landmarks } = JSON.parse(ran.stdout);
   assert.equal([files.length, landmarks], [3, 'out/landmarks.json']);
@@ -91,7 +91,7 @@ test('crop writes aligned faces, and landmarks that give the same crops again', 
 
   const before = readFileSync(at('out', 'landmarks.json'));
   const refused = await crop('in', '-o', 'out');
-  assert.match(refused.complaints.join(), /out\/landmarks\.json is there already: give it with --landmarks/);
+  assert.match(refused.complaints.join(), /out\/landmarks\.json exists: give it with --landmarks/);
   assert.equal(readFileSync(at('out', 'landmarks.json')), before);
   const by = await crop('in', '-o', 'again', '--landmarks', 'out/landmarks.json', '--detector', 'nowhere');
   assert.is(by.code, 0, by.stderr);
@@ -121,7 +121,7 @@ test('a photograph is never written over', async () => {
   for (const input of ['photos', 'photos/one.png']) {
     const ran = await crop(input, '-o', 'photos');
     assert.is(ran.code, 1);
-    assert.match(ran.complaints.join(), /photos\/one\.png would be overwritten, and is an input/);
+    assert.match(ran.complaints.join(), /photos\/one\.png is an input and would be overwritten/);
     assert.equal(await readImage(at('photos', 'one.png')), one);
   }
 });
@@ -154,7 +154,7 @@ test('many small faces: the best ones, as many as are allowed, and a word about 
   assert.match(all.stdout, /the face is small: its eyes are 8 pixels apart/);
   const some = await run('detect', 'many.png', '--min-face', `${side}`, '--max-faces', '7');
   assert.match(some.stdout, /7 faces$/m);
-  assert.match(some.stderr, /^many\.png: the best 7 faces are taken; there may be more, as --max-faces allows$/m);
+  assert.match(some.stderr, /^many\.png: the best 7 faces are kept; there may be more \(see --max-faces\)$/m);
 });
 
 test.run();

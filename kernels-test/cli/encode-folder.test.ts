@@ -110,10 +110,7 @@ test('killed at any moment: each finished face is read, and the next run makes t
   const info = await run('info', 'killed.cameos.part', '--all');
   assert.is(info.code, 0, info.stderr);
   assert.match(info.stdout, new RegExp(`unfinished archive of ${found} faces with names`));
-  assert.match(
-    info.stdout,
-    new RegExp(`${found} of ${found} faces whole\n  and 40 bytes of a face that was not finished\n$`),
-  );
+  assert.match(info.stdout, new RegExp(`${found} of ${found} faces intact\n  and 40 bytes of an unfinished face\n$`));
   const one = await run('decode', 'killed.cameos.part', '-o', 'killed', '--only', 'ann/12');
   assert.is(one.code, 0, one.stderr);
   assert.equal(
@@ -132,7 +129,7 @@ test('killed at any moment: each finished face is read, and the next run makes t
   assert.is(last.code, 0, last.stderr);
   assert.match(
     last.stdout,
-    new RegExp(`^75 faces -> killed\\.cameos  \\d+ bytes  \\(${found} were finished before\\)\n$`),
+    new RegExp(`^75 faces -> killed\\.cameos  \\d+ bytes  \\(${found} of them from an earlier run\\)\n$`),
   );
   assert.equal(readFileSync(at('killed.cameos')), undisturbed);
   assert.not(existsSync(part));
@@ -152,7 +149,7 @@ test('files of a run that is killed are whole, and the next run makes those that
   rmSync(at('some', before[3]));
   const last = await run(...args);
   assert.is(last.code, 0, last.stderr);
-  const finished = Number(/\((\d+) were finished before\)\n$/.exec(last.stdout)?.[1]);
+  const finished = Number(/\((\d+) of them from an earlier run\)\n$/.exec(last.stdout)?.[1]);
   assert.ok(finished >= before.length - 2 && finished <= before.length, `${finished} of ${before.length}`);
   assert.equal(filesOf(at('some')), filesOf(at('files')));
   for (const name of filesOf(at('files'))) {
@@ -188,7 +185,7 @@ test('a folder that has no picture, or one that cannot be read, is complained of
   assert.is(result.code, 1);
   assert.equal(result.complaints, [
     'cameo: mixed/2.png: not a JPEG, PNG, WebP, AVIF, GIF or TIFF picture',
-    'cameo: mixed/empty: it is a folder without JPEG, PNG, WebP, AVIF, GIF or TIFF pictures',
+    'cameo: mixed/empty: the folder has no JPEG, PNG, WebP, AVIF, GIF or TIFF pictures',
   ]);
   assert.match(result.stdout, /^2 faces -> mixed\.cameos /);
 });

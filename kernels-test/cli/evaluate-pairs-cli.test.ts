@@ -71,7 +71,7 @@ test('lfw keeps its figures for verify; those of another embedding than the thre
   assert.equal([saved[report.model.id].embedding, saved[report.model.id].lfw], ['flip', figures]);
   const [ann] = names.map((name) => join(images, name));
   const told = await cameoHere(['verify', ann, ann, '--model', model], { ...env, CAMEO_THRESHOLDS: thresholds });
-  assert.match(told.stdout, /^how good it is: 100\.0 % ± 0\.0 of 4 pairs of LFW decided rightly/m);
+  assert.match(told.stdout, /^how good it is: 100\.0 % ± 0\.0 of 4 pairs of LFW decided correctly/m);
   assert.is(told.code, 2, 'there is no threshold yet');
 
   const scores = (name: string): number[] =>

@@ -84,7 +84,7 @@ test('pairs: the scores of photographs are those with the landmarks that crop fi
 
   const absent = await evaluate('none');
   assert.is(absent.code, 1);
-  assert.match(absent.complaints.join(), /no landmarks; expected landmarks, or an aligned face|no face is found/);
+  assert.match(absent.complaints.join(), /no landmarks; expected landmarks, or an aligned face|no face found/);
   const found = await evaluate('found', '--detector', detector);
   assert.is(found.code, 0, found.stderr);
   assert.match(
@@ -121,7 +121,7 @@ test('a training learns from photographs what it learns from their crops', async
   writeFileSync(at('blind.safetensors'), writeSingleShot(SMALL_DETECTOR, blind));
   const unseen = await train('photos', '--detector', 'blind.safetensors');
   assert.is(unseen.code, 1);
-  assert.match(unseen.complaints.join(), /none of the 20 faces is readable; .*no face is found/);
+  assert.match(unseen.complaints.join(), /none of the 20 faces is readable; .*no face found/);
   const found = await train('photos', '--detector', detector);
   assert.is(found.code, 0, found.stderr);
   const given = await train('crops');

@@ -61,7 +61,7 @@ test('a checkpoint comes through pipes as it does from a file; without a name fo
   const script = 'cameo import - -o - < sphere.pth > piped.safetensors; cameo import - < sphere.pth';
   const { code, complaints, stderr } = await cameoInShell(script, {}, folder);
   assert.is(code, 1, stderr);
-  assert.equal(complaints, ['cameo: standard input has no name; say with -o what the weights file is to be called']);
+  assert.equal(complaints, ['cameo: standard input has no name; name the weights file with -o']);
   assert.equal(readFileSync(at('piped.safetensors')), readFileSync(at('from-file.safetensors')));
 });
 
@@ -86,7 +86,7 @@ test('what does not fit is named with its count, and nothing is written', async 
   writeFileSync(at('foreign.pt'), checkpoint(new Map([['a.b', zeros(2)]]), false));
   const foreign = await cameoHere(['import', at('foreign.pt'), '-o', at('out.safetensors')]);
   assert.is(foreign.code, 1);
-  assert.match(foreign.complaints[0], /its 1 tensors \(a\.b, …\) are of no network that is known; --architecture/);
+  assert.match(foreign.complaints[0], /its 1 tensors \(a\.b, …\) are not those of a known network; --architecture/);
   assert.not.ok(existsSync(at('out.safetensors')));
 });
 

@@ -22,9 +22,9 @@ for (const kind of ['codec', 'joint']) {
   writeFileSync(at(kind, 'checkpoint.safetensors'), writeSafetensors(new Map(), state));
 }
 
-const AUTOENCODER = 'train codec: with what is given, this is train autoencoder now';
-const CODEC = 'train joint: this is train codec now';
-const EVALUATE = 'evaluate codec: this is evaluate autoencoder now';
+const AUTOENCODER = 'train codec with these options is now called train autoencoder';
+const CODEC = 'train joint is now called train codec';
+const EVALUATE = 'evaluate codec is now called evaluate autoencoder';
 
 /** What a command says before it fails: nothing here comes as far as a device. */
 const CASES: [command: string, said: string | null, complaint: RegExp][] = [

@@ -39,8 +39,8 @@ test('encode finds the faces, numbers them from left to right, and goes on after
   const ran = await encode('all', 'three.png', 'none.png', 'dot.png', 'one.png', 'face.png');
   assert.is(ran.code, 1);
   assert.equal(ran.complaints, [
-    'cameo: none.png: no face is found in this picture of 150×120',
-    'cameo: dot.png: no face is found in this picture of 1×1',
+    'cameo: none.png: no face found in this picture of 150×120',
+    'cameo: dot.png: no face found in this picture of 1×1',
   ]);
   const names = ['face', 'one', 'three-1', 'three-2', 'three-3'];
   assert.equal(
@@ -63,7 +63,7 @@ test('--faces largest takes one a photograph, --face the one of that number', as
   assert.equal(filesOf('second'), ['three-2.cameo.png']);
   assert.equal(readFileSync(at('second', 'three-2.cameo.png')), readFileSync(at('all', 'three-2.cameo.png')));
   const both = await encode('both', 'three.png', '--face', '1', '--faces', 'all');
-  assert.match(both.complaints.join(), /--faces all and --face 1: give one of them/);
+  assert.match(both.complaints.join(), /--faces all and --face 1: give only one of them/);
   assert.not(existsSync(at('both')));
 });
 

@@ -86,7 +86,7 @@ test('of a photograph with several faces, one is chosen', async () => {
   const marks = [0, 96].map((shift) => FACE_TEMPLATE.map(([x, y]) => [x + shift, y]));
   writeFileSync(at('marks.json'), JSON.stringify({ 'both.png': marks }));
   const several = await run('qr both.png -o both-code.png --landmarks marks.json');
-  const message = 'cameo: both.png: it has 2 faces; a code holds one: choose it with --face or --faces largest';
+  const message = 'cameo: both.png: it has 2 faces, but a code holds one; choose it with --face or --faces largest';
   assert.equal([several.code, several.complaints], [1, [message]]);
   await works('qr both.png -o both-code.png --landmarks marks.json --face 2 --bytes 300');
   await works('qr 1.png -o one-code.png --bytes 300');
@@ -103,7 +103,7 @@ test('the faces of a photograph are found', async () => {
   await writePng(at('photo.png'), picture);
   const env = { CAMEO_DETECTOR: writeRedSquaresDetector(at('detector.safetensors')) };
   const several = await run('qr photo.png -o found.png --min-face 60', env);
-  assert.match(several.complaints.join(), /photo\.png: it has 2 faces; a code holds one/);
+  assert.match(several.complaints.join(), /photo\.png: it has 2 faces, but a code holds one/);
   const second = await run('qr photo.png -o found.png --min-face 60 --face 2 --bytes 300', env);
   assert.is(second.code, 0, second.stderr);
   await run('encode photo.png -o found --min-face 60 --container bare --bytes 300', env);
@@ -121,8 +121,8 @@ test('through pipes: the face from standard input, the code to standard output, 
 
 /** What a code is made of, and the complaint about it. */
 const CODES: [name: string, content: Uint8Array, message: RegExp][] = [
-  ['url', Buffer.from('https://example.org/a/b'), /its QR code holds no face, but "https:\/\/example\.org\/a\/b"$/],
-  ['binary', Uint8Array.of(0, 1, 2, 255), /its QR code holds no face, but 4 other bytes$/],
+  ['url', Buffer.from('https://example.org/a/b'), /its QR code holds no face but "https:\/\/example\.org\/a\/b"$/],
+  ['binary', Uint8Array.of(0, 1, 2, 255), /its QR code holds no face but 4 other bytes$/],
   ['one', Uint8Array.of(0x10), /truncated: bare face of 1 bytes/],
 ];
 
@@ -159,19 +159,19 @@ test('what cannot become a code is refused before a device is opened, and nothin
   const refused: [string, RegExp][] = [
     ['qr 0.png', /required option '-o, --out <file>'/],
     ['qr 0.png -o new.gif', /-o new\.gif: expected a name that ends in \.png or \.svg/],
-    ['qr 0.png -o 0.png', /0\.png would be overwritten, and is an input/],
+    ['qr 0.png -o 0.png', /0\.png is an input and would be overwritten/],
     ['qr 0.png -o new.png --ecc best', /Allowed choices are low, medium, quartile, high/],
     ['qr 0.png -o new.png --scale 0', /--scale <n>.*from 1 to 40/],
     ['qr 0.png -o new.png --border 21', /--border <n>.*from 1 to 20/],
     ['qr 0.png -o new.png --bytes 1300 --ecc high', /--bytes 1300: a QR code with --ecc high holds at most 1273/],
-    ['qr 0.png -o new.png --bytes 5', /--bytes 5: a face takes at least \d+ bytes here/],
+    ['qr 0.png -o new.png --bytes 5', /--bytes 5: a face takes at least \d+ bytes/],
     ['qr files/1.cameo -o new.png --bytes 100', /files\/1\.cameo: the face takes \d+ bytes, more than --bytes 100/],
-    ['qr all.cameos -o new.png', /all\.cameos: an archive of 2 faces; say which one, as all\.cameos:NAME/],
-    ['qr all.cameos:nobody -o new.png', /no face is called "nobody" among 2/],
+    ['qr all.cameos -o new.png', /all\.cameos: an archive of 2 faces; name one as all\.cameos:NAME/],
+    ['qr all.cameos:nobody -o new.png', /none of the 2 faces is called "nobody"/],
     ['qr none.cameos:1 -o new.png', /none\.cameos:1: cannot be read: no such file/],
     ['qr none.png -o new.png', /none\.png: cannot be read: no such file/],
     ['qr both.png -o new.png --detector nowhere', /nowhere: cannot be read/],
-    ['qr both.png -o new.png --face 1 --faces all', /--faces all and --face 1: give one of them/],
+    ['qr both.png -o new.png --face 1 --faces all', /--faces all and --face 1: give only one of them/],
     ['qr pngs/0.cameo.png -o new.png --model png.safetensors', /weights for \.cameo\.png; expected some for \.cameo/],
   ];
   for (const [command, message] of refused) {

@@ -57,9 +57,12 @@ test('cameo train recognition trains by a file of settings, validates, and goes 
   assert.is(readFileSync(join(out, 'log.csv'), 'utf8').trim().split('\n').length, 7);
   const finished = await cameoHere(['train', 'recognition', '--data', await data, '-o', out, '--resume']);
   assert.is(finished.code, 0, finished.stderr);
-  assert.match(finished.stdout, /finished already, after 6 steps, and left as it is: .*model\.safetensors/);
+  assert.match(finished.stdout, /already finished after 6 steps, and left unchanged: .*model\.safetensors/);
   const help = await cameoHere(['train', 'recognition', '--help']);
-  assert.match(help.stdout.replace(/\s+/g, ' '), /another number with --resume also moves the learning-rate schedule/);
+  assert.match(
+    help.stdout.replace(/\s+/g, ' '),
+    /a different number with --resume also changes the learning-rate schedule/,
+  );
 });
 
 test('a published teacher is looked for beside the faces, and among the data sets', async () => {
@@ -120,7 +123,7 @@ test('a run begins with the weights of a recogniser, and its model says so', asy
   assert.is(longer.code, 0, longer.stderr);
   const other = await cameoHere([...args, '--resume', '--steps', '4', '--from', join(out, 'model.safetensors')]);
   assert.is(other.code, 1);
-  assert.match(other.complaints.join(), /model\.safetensors would be overwritten, and is an input/);
+  assert.match(other.complaints.join(), /model\.safetensors is an input and would be overwritten/);
 });
 
 test('cameo train losses compares every loss in a table', async () => {

@@ -37,8 +37,8 @@ const memorySource = (bytes: Uint8Array) => ({ ...bytesSource(bytes), size: byte
 export async function numberOfFace(archive: FaceCollection, name: string): Promise<number> {
   const found = archive.named ? await findNamed(archive, name) : Number(name);
   if (found !== undefined && Number.isInteger(found) && found >= 0 && found < archive.count) return found;
-  const known = archive.named ? '`cameo info` lists them' : 'they have numbers from 0, and no names';
-  throw new ArgumentError(`no face is called "${name}" among ${archive.count}: ${known}`);
+  const known = archive.named ? '`cameo info` lists them' : 'they have no names, only numbers from 0';
+  throw new ArgumentError(`none of the ${archive.count} faces is called "${name}": ${known}`);
 }
 
 /** What a face is called: by its number where it has no name. @throws FormatError for a damaged name */
@@ -58,7 +58,7 @@ export function damageOf({ damage }: FaceJournal, size: number): { damaged: Jour
 }
 
 export const damageError = ({ offset, bytes }: JournalDamage): FormatError =>
-  new FormatError(`${bytes} bytes from byte ${offset} on are damaged, and whatever faces were there`);
+  new FormatError(`${bytes} bytes from byte ${offset} on are damaged, with any faces that were there`);
 
 /** By a name as it is given, else by one whose letters are composed otherwise. */
 async function findNamed(archive: FaceCollection, name: string): Promise<number | undefined> {

@@ -57,7 +57,7 @@ async function readAtMost(path: string, maxBytes: number): Promise<Uint8Array> {
   if (path !== DASH) return readRegularFile(path, maxBytes);
   const bytes = await compactStdin();
   if (bytes.length <= maxBytes) return bytes;
-  throw new FormatError(`it has ${bytes.length} bytes; at most ${maxBytes} are accepted here`);
+  throw new FormatError(`it has ${bytes.length} bytes; at most ${maxBytes} are accepted`);
 }
 
 /** A face in a container of its own. */
@@ -96,7 +96,7 @@ function bytesOfQr(picture: RgbImage, what: string): Uint8Array {
 function faceOfQr(bytes: Uint8Array): CompactFace {
   if (isFaceFile(bytes)) return { kind: 'file', bytes, qr: true };
   if (bytes[0] === BITSTREAM_VERSION << 4) return { kind: 'bare', bytes, qr: true };
-  throw new FormatError(`its QR code holds no face, but ${contentText(bytes)}`);
+  throw new FormatError(`its QR code holds no face but ${contentText(bytes)}`);
 }
 
 /**
@@ -145,6 +145,6 @@ export async function compactKindOf(path: string): Promise<CompactKind | 'pictur
   const kind = await kindOfFile(path);
   if (kind) return kind;
   throw new FormatError(
-    `${path}: no face: it begins neither as a face file, an archive or a picture, nor ends its name in ${SUFFIXES.bare}`,
+    `${path}: not a face: it does not begin as a face file, an archive or a picture, and its name does not end in ${SUFFIXES.bare}`,
   );
 }

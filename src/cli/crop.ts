@@ -36,7 +36,7 @@ export function addCropCommand(program: Command): void {
     .argument('<photo...>', `photographs; ${PICTURE_FORMATS}, or folders of them; "-": standard input`)
     .requiredOption(
       '-o, --out <dir>',
-      `folder for the crops of ${FACE_WIDTH}×${FACE_HEIGHT}, NAME.png each, and ${LANDMARK_FILE}, made where it is missing`,
+      `folder for the crops of ${FACE_WIDTH}×${FACE_HEIGHT}, NAME.png each, and ${LANDMARK_FILE}, made if it is missing`,
     )
     .option('--landmarks <file>', 'JSON file with five landmarks a face; then no face is looked for')
     .option('--json', `the summary as ${JSON_HELP}`);
@@ -63,7 +63,7 @@ function landmarkFile({ out, landmarks }: CropOptions): string | null {
   const path = join(out, LANDMARK_FILE);
   if (!existsSync(path)) return path;
   throw new ArgumentError(
-    `${path} is there already: give it with --landmarks to crop by it, remove it, or choose another folder`,
+    `${path} exists: give it with --landmarks to crop by it, remove it, or choose another folder`,
   );
 }
 
@@ -100,7 +100,7 @@ async function crop(photos: string[], options: CropOptions): Promise<void> {
           const output = outputs.claim(`${face.name}.png`, face.input);
           const known = await realpath(output).catch(() => output);
           if (inputs.has(known))
-            throw new ArgumentError(`${output} would be overwritten, and is an input: choose another folder`);
+            throw new ArgumentError(`${output} is an input and would be overwritten: choose another folder`);
           await outputs.ready(output);
           await writePng(output, { width: FACE_WIDTH, height: FACE_HEIGHT, data: face.pixels });
           files.push({ input: face.input, output, landmarks: face.landmarks ?? null });

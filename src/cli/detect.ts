@@ -25,7 +25,7 @@ export function addDetectCommand(program: Command): void {
     .command('detect')
     .description('find the faces of photographs: boxes, landmarks, and what makes them poor')
     .argument('<photo...>', `photographs; ${PICTURE_FORMATS}, or folders of them; "-": standard input`)
-    .option('--draw <dir>', 'folder for copies with boxes and points, NAME.faces.png, made where it is missing')
+    .option('--draw <dir>', 'folder for copies with boxes and points, NAME.faces.png, made if it is missing')
     .option('--json', JSON_HELP);
   addDetectorOptions(command)
     .addHelpText(

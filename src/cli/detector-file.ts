@@ -24,7 +24,7 @@ export async function readDetector(option?: string): Promise<DetectorFile> {
   const path = detectorPath(option);
   if (path === undefined) {
     throw new FileError(
-      'no face detector is here: give its weights with --detector FILE or CAMEO_DETECTOR, or five landmarks a face with --landmarks',
+      'there is no face detector: give its weights with --detector FILE or CAMEO_DETECTOR, or give landmarks with --landmarks',
     );
   }
   const { bytes } = await readWeightsFile(path, () => undefined);

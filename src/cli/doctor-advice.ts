@@ -19,7 +19,7 @@ const LAVAPIPE =
 export function doctorAdvice({ platform, arch, taken, gpuNode }: Machine): string[] {
   if (taken === 'hardware') return [];
   if (platform === 'darwin') {
-    return ['every Mac that runs this macOS has Metal: in a virtual machine, run on the Mac itself instead'];
+    return ['every Mac with this macOS has Metal; in a virtual machine it is missing, so run on the Mac itself'];
   }
   if (platform === 'win32') {
     return ["install the graphics driver of the GPU's maker (Direct3D 12); over a remote desktop it may be hidden"];
@@ -33,7 +33,7 @@ export function doctorAdvice({ platform, arch, taken, gpuNode }: Machine): strin
     );
   } else if (gpuNode === 'accessible') {
     advice.push(
-      "this machine has a GPU without a Vulkan driver that works: NVIDIA's own driver with libvulkan1 and its ICD file; for AMD and Intel, Mesa:",
+      "this machine has a GPU, but no working Vulkan driver for it: NVIDIA's own driver with libvulkan1 and its ICD file; for AMD and Intel, Mesa:",
       ...LAVAPIPE.split('\n'),
     );
   } else {

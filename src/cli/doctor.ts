@@ -159,7 +159,7 @@ export async function doctor(print: (line: string) => void = printLine): Promise
   } else {
     print(failure);
     const said = driverMessages();
-    if (said.length > 0) print('drivers and their loader say:');
+    if (said.length > 0) print('messages of drivers and their loader:');
     for (const line of said) print(`  ${line}`);
   }
   if (advice.length > 0) {
@@ -193,7 +193,7 @@ async function doctorInJson(): Promise<number> {
 export function addDoctorCommand(program: Command): void {
   program
     .command('doctor')
-    .description('list the GPU adapters of this machine, which one is taken, and what to install for a faster one')
+    .description('list the GPU adapters of this machine, the one in use, and what to install for a faster one')
     .option('--json', JSON_HELP)
     .addHelpText('after', '\nKeys of --json: environment, adapters, taken (the name, or null), advice, errors')
     .action(async ({ json }: { json?: boolean }) => {

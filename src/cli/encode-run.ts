@@ -53,8 +53,8 @@ export async function picturesOf(paths: readonly string[]): Promise<Pictures> {
       const listing = await listPictures(path);
       own += listing.own;
       if (listing.pictures.length === 0) {
-        const made = listing.own === 0 ? '' : ` but ${listing.own} that Cameo made`;
-        throw new FileError(`${path}: it is a folder without ${PICTURE_FORMATS} pictures${made}`);
+        const made = listing.own === 0 ? '' : ` except ${listing.own} that Cameo wrote`;
+        throw new FileError(`${path}: the folder has no ${PICTURE_FORMATS} pictures${made}`);
       }
       for (const picture of listing.pictures) all.push(picture);
       folders = true;
@@ -69,9 +69,9 @@ export async function picturesOf(paths: readonly string[]): Promise<Pictures> {
 async function namedPicture(path: string): Promise<PictureInput> {
   const own = await ownFileAt(path);
   if (own === 'compact') {
-    return { path, error: new ArgumentError(`${path}: it is a compact file already; \`cameo decode\` restores it`) };
+    return { path, error: new ArgumentError(`${path}: it is already a compact file; \`cameo decode\` restores it`) };
   }
-  if (own === 'picture') note(`${path} is a picture that Cameo made; encoded again, it loses more`);
+  if (own === 'picture') note(`${path} is a picture that Cameo wrote; encoding it again loses more quality`);
   return { path, name: stemOf(path) };
 }
 
@@ -188,7 +188,7 @@ class EncodeRun {
     };
     const faces = (await orComplain(inputName(path), read)) ?? [];
     if (!this.targets.stream || faces.length <= 1) return faces;
-    const reason = `it has ${faces.length} faces; ${STDOUT_NAME} takes the file of one: choose it with --face or --faces largest`;
+    const reason = `it has ${faces.length} faces, but ${STDOUT_NAME} can take only one; choose it with --face or --faces largest`;
     complain(new ArgumentError(reason), inputName(path));
     return [];
   }

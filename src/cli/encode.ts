@@ -49,26 +49,29 @@ export function addEncodeCommand(program: Command): void {
     .description('compress the faces of photographs to small files')
     .argument(
       '<photo...>',
-      `photographs, whose faces are found, or aligned faces of 96×112 (width×height); ${PICTURE_FORMATS}, or folders of them; "-": standard input`,
+      `photographs, in which faces are found, or aligned faces of 96×112 (width×height); ${PICTURE_FORMATS}, or folders of them; "-": standard input`,
     )
     .option(
       '-o, --out <dir>',
-      `folder for the files, NAME${SUFFIXES.file} each, made where it is missing; "-": one file to standard output`,
+      `folder for the files, NAME${SUFFIXES.file} each, made if it is missing; "-": one file to standard output`,
     )
-    .option('--archive <file>', `put all faces into this one file, NAME${SUFFIXES.archive}, instead or as well`)
-    .option('--bytes <n>', `most bytes of a face (default: ${DEFAULT_BYTES})`, integer(1, 65536))
+    .option(
+      '--archive <file>',
+      `put all faces into one archive, NAME${SUFFIXES.archive}, instead of or in addition to --out`,
+    )
+    .option('--bytes <n>', `maximum bytes of a face (default: ${DEFAULT_BYTES})`, integer(1, 65536))
     .addOption(
       new Option(
         '--container <kind>',
-        `'file'; 'bare', 8 bytes less, NAME${SUFFIXES.bare}; 'png', which other programs open too, NAME${SUFFIXES.png} (default: as the weights have it)`,
+        `'file'; 'bare', 8 bytes smaller, NAME${SUFFIXES.bare}; 'png', which other programs can open, NAME${SUFFIXES.png} (default: chosen by the weights)`,
       ).choices(['file', 'bare', 'png']),
     )
-    .option('--rate <n>', 'for png: which rate of the model; 0, the default, makes the smallest files', integer(0, 15))
+    .option('--rate <n>', 'for png: the rate of the model; 0, the default, gives the smallest files', integer(0, 15))
     .option(
       '--landmarks <file>',
-      'JSON file with five landmarks for each face of a photograph; then none is looked for',
+      'JSON file with five landmarks for each face of a photograph; the detector is then not used',
     )
-    .option('--model <file>', 'weights (default: CAMEO_MODEL, else those that are shipped)')
+    .option('--model <file>', 'weights (default: CAMEO_MODEL, else the shipped weights)')
     .option('--json', `the summary as ${JSON_HELP}`);
   addFaceOptions(command, 'all')
     .addHelpText(
@@ -83,18 +86,19 @@ Examples:
   cameo encode face.png -o small --container png --rate 2
   cameo encode - -o - < face.png > face${SUFFIXES.file}
 
-The landmark file, in pixels of the upright picture; left and right as seen in it:
+The landmark file, in pixels of the upright picture, with left and right as seen in the picture:
   { "holiday.jpg": [ [[x, y] left eye, [x, y] right eye, [x, y] nose, [x, y] left, [x, y] right corner of the mouth] ] }
 A key is the path of the picture, its path below the folder that was given, or the end of its path.
-A photograph with several faces becomes NAME-1${SUFFIXES.file}, NAME-2${SUFFIXES.file}, … from left to right; with --faces largest NAME${SUFFIXES.file}.
-A picture of 96×112 that is not listed is taken for an aligned face. Faces that are small, blurred, turned far or cut get a warning.
-Of a folder, all pictures in it and below are taken, in natural order; what lies in ann/1.png is called ann/1.
-With --bytes, a PNG gets the highest rate that fits. In an archive, --bytes counts the face and its place in the index, but
-not its name. Pictures of a folder that Cameo made itself are left out. What cannot be read is named on standard error; the rest goes on, and the exit code is 1.
-Ctrl-C or SIGTERM stop it (exit code 130). Whatever stopped it, the same command goes on after the faces that are finished;
-until then those of an archive are in FILE${SUFFIXES.archive}.part, which \`cameo info\` and \`cameo decode\` read.
+A photograph with several faces becomes NAME-1${SUFFIXES.file}, NAME-2${SUFFIXES.file}, … from left to right; with --faces largest, NAME${SUFFIXES.file}.
+A picture of 96×112 that is not listed counts as an aligned face. Faces that are small, blurred, turned far or cut off get a warning.
+In a folder, all pictures are taken, also those of folders below it, in natural order; the face of ann/1.png is called ann/1.
+Pictures that Cameo itself wrote into a folder are left out.
+With --bytes, a PNG gets the highest rate that fits. In an archive, --bytes counts the face and its entry in the index, but not its name.
+A file that cannot be read is named on standard error; the others are still encoded, and the exit code is 1.
+Ctrl-C and SIGTERM stop the command (exit code 130). The same command then goes on after the finished faces, also after a crash;
+until then, the faces of an archive are in FILE${SUFFIXES.archive}.part, which \`cameo info\` and \`cameo decode\` can read.
 Keys of --json: pictures, leftOut, encoded, resumed, out, files [{ input, output, bytes }] of pictures given by name,
-archive { path, faces, bytes } or null, warnings [{ input, kind, message }] where there are any, errors; of a run that was stopped: stopped, pictures, reached.`,
+archive { path, faces, bytes } or null, warnings [{ input, kind, message }] if there are any, errors; if the run was stopped: stopped, pictures, reached.`,
     )
     .action(encodePhotos);
 }
@@ -106,16 +110,16 @@ archive { path, faces, bytes } or null, warnings [{ input, kind, message }] wher
 function settingsOf({ bytes, container, rate, archive }: EncodeOptions, defaultKind: CodecKind): EncodeSettings {
   const chosen = container ?? (rate !== undefined || defaultKind === 'autoencoder' ? 'png' : 'file');
   if (rate !== undefined && chosen !== 'png') {
-    throw new ArgumentError(`--rate ${rate}: only --container png has rates; --bytes says how large a face may get`);
+    throw new ArgumentError(`--rate ${rate}: only --container png has rates; use --bytes to limit the size of a face`);
   }
   if (rate !== undefined && bytes !== undefined) {
     throw new ArgumentError(
-      `--rate ${rate} and --bytes ${bytes}: give one of them, each decides how large a file gets`,
+      `--rate ${rate} and --bytes ${bytes}: give only one of them, as each decides the size of a file`,
     );
   }
   if (archive !== undefined && chosen === 'png') {
     throw new ArgumentError(
-      `--archive ${archive}: PNGs do not go into archives, only faces of a model with --bytes do`,
+      `--archive ${archive}: an archive cannot hold PNGs, only faces of a model with a byte budget`,
     );
   }
   return { container: chosen, rate, bytes: bytes ?? (chosen === 'png' ? undefined : DEFAULT_BYTES) };
@@ -128,13 +132,13 @@ async function checkPlaces(photos: readonly string[], { out, archive, landmarks,
   }
   if (archive === DASH) {
     throw new ArgumentError(
-      `--archive ${DASH}: an archive grows in a file, so that a run that was stopped goes on; give its name`,
+      `--archive ${DASH}: an archive has to be a file, so that a stopped run can go on; give its name`,
     );
   }
   if (out === DASH) {
-    if (json) throw new ArgumentError(`-o ${DASH} and --json: ${STDOUT_NAME} takes one of them`);
+    if (json) throw new ArgumentError(`-o ${DASH} and --json: ${STDOUT_NAME} can take only one of them`);
     const several = photos.length > 1 || (await stat(photos[0]).catch(() => null))?.isDirectory();
-    if (several) throw new ArgumentError(`-o ${DASH}: ${STDOUT_NAME} takes the file of one picture`);
+    if (several) throw new ArgumentError(`-o ${DASH}: ${STDOUT_NAME} can take the file of only one picture`);
     takeStdoutForData();
   }
   if (archive !== undefined) await refuseInput(archive, [...photos, landmarks, model]);
@@ -190,7 +194,7 @@ async function encodePhotos(photos: string[], options: EncodeOptions): Promise<v
   const { landmarks: list } = options;
   const session = await CodecSession.open(options.model);
   const finder = new FaceFinder(options);
-  const stop = stopOnInterrupt('stopping after these faces …');
+  const stop = stopOnInterrupt('stopping after the current faces …');
   const { signal } = stop;
   const targets: OpenTargets = {};
   let bar: ReturnType<typeof startProgress> | undefined;
@@ -202,7 +206,7 @@ async function encodePhotos(photos: string[], options: EncodeOptions): Promise<v
     await openTargets(targets, session, photos, options, work);
     const pictures = await picturesOf(photos);
     if (pictures.own > 0)
-      note(`left out ${pictures.own} pictures that Cameo made; give their names to encode them again`);
+      note(`left out ${pictures.own} pictures that Cameo wrote; to encode them again, give their names`);
     total = pictures.all.length;
     // A line for each file, but of folders, which may hold very many, and of archives, whose faces have none.
     const lines = targets.files !== undefined && !pictures.folders;
@@ -246,7 +250,7 @@ function tellSummary(
   archive: { faces: number; bytes: number } | undefined,
   lines: boolean,
 ): void {
-  const before = resumed === 0 ? '' : `  (${resumed} were finished before)`;
+  const before = resumed === 0 ? '' : `  (${resumed} of them from an earlier run)`;
   if (out !== undefined && out !== DASH && !lines) say(`${encoded + resumed} faces -> ${out}${before}`);
   if (archive) say(`${archive.faces} faces -> ${path}  ${archive.bytes} bytes${before}`);
 }

@@ -64,7 +64,7 @@ export function addEvaluateCodecs(evaluate: Command): void {
     .option('--lfw <dir>', 'folder with images/, pairs.txt and landmarks.txt (default: CAMEO_DATA/lfw)')
     .option(
       '--codecs <names>',
-      `comma-separated, of ${[...OWN_CODECS, AUTOENCODER_PNG, ...names].join(', ')}; NAME:300+500 for some of the budgets alone`,
+      `comma-separated, of ${[...OWN_CODECS, AUTOENCODER_PNG, ...names].join(', ')}; NAME:300+500 for these budgets only`,
       ['cameo', ...names].join(','),
     )
     .option('--budgets <bytes>', 'comma-separated', '200,300,400,500,700,1000')
@@ -73,11 +73,11 @@ export function addEvaluateCodecs(evaluate: Command): void {
       `comma-separated, of ${RECOGNIZER_NAMES.join(', ')}, or safetensors files`,
       'mobilefacenet-ms1m,dlib',
     )
-    .option('--seen <names>', 'recognisers that training saw, beside those that the weights name')
-    .option('--model <file>', 'weights of the Cameo codec (default: CAMEO_MODEL, else those that are shipped)')
+    .option('--seen <names>', 'recognisers that took part in training, in addition to those that the weights name')
+    .option('--model <file>', 'weights of the Cameo codec (default: CAMEO_MODEL, else the shipped weights)')
     .option(
       '--extra-models <NAME=FILE...>',
-      'other weights of the Cameo codec to compare with, as mse=out/mse/face.safetensors; NAME:BUDGETS=FILE as with --codecs',
+      'other weights of the Cameo codec to compare with, such as mse=out/mse/face.safetensors; NAME:BUDGETS=FILE as with --codecs',
     )
     .addOption(new Option('--besides <NAME=FILE...>').hideHelp())
     .addOption(
@@ -87,19 +87,22 @@ export function addEvaluateCodecs(evaluate: Command): void {
     )
     .option(
       '--groups <dir>',
-      'data sets with UTKFace, whose manifest tells sex and race: adds a table by group (source utk, split test)',
+      'folder of data sets with UTKFace, whose manifest gives sex and race; adds a table by group (source utk, split test)',
     )
-    .option('--quick', `a tenth of the pairs (${2 * QUICK_PAIRS} of each fold)`)
-    .option('--single', 'embeddings of the picture alone, without its mirror image: half the time')
-    .option('--goals <file>', 'figures to reach, as results/codecs/goals.json has them: the report says which it shows')
+    .option('--quick', `use a tenth of the pairs (${2 * QUICK_PAIRS} of each fold)`)
+    .option('--single', 'embed the picture alone, without its mirror image; takes half the time')
+    .option(
+      '--goals <file>',
+      'JSON file of target figures, such as results/codecs/goals.json; the report says which are reached',
+    )
     .option(
       '--extend',
-      'keep the rows of the report in --out, and measure only those that it has not, or has from an older program: with the same pairs and recognisers',
+      'keep the rows of the report in --out, and measure only rows that are missing or from an older program; pairs and recognisers have to be the same',
     )
     .option('-o, --out <dir>', 'folder for report.json, .md, .csv, .html and plots', 'results/codecs')
     .addHelpText(
       'after',
-      '\nExample: cameo evaluate codecs --quick --budgets 300,500\nEncodings and embeddings are kept in the cache: a run that is stopped goes on where it was.',
+      '\nExample: cameo evaluate codecs --quick --budgets 300,500\nEncodings and embeddings are kept in the cache, so a run that was stopped goes on where it was.',
     )
     .action(run);
 }
@@ -148,7 +151,7 @@ async function run(options: CodecsOptions): Promise<void> {
 
 async function compare(options: CodecsOptions, request: CodecsRequest, inputs: CodecsInputs): Promise<void> {
   const commit = gitCommit(); // of the program as it starts; files may change while it runs
-  const stopped = 'stopped; encodings and embeddings are kept, and the report has what was done';
+  const stopped = 'stopped; encodings and embeddings are kept, and the report has the rows so far';
   await runCodecs(inputs, stopped, async ({ onProgress, endStage, open }) => {
     const { lfw, recognizers, minBytes } = inputs;
     const faces = await lfw.crops((done, total) => onProgress('aligning faces', done, total));
@@ -203,7 +206,7 @@ function rowsToKeep(earlier: EarlierReport | null, encoders: readonly FaceEncode
   const { kept, changed } = stillValid(earlier?.conditions ?? [], versions);
   if (changed.length > 0) {
     const rows = changed.map(({ title, budget }) => `${title} ${budget} B`).join(', ');
-    say(`left out, as the codec or its model is another now: ${rows}`);
+    say(`left out, because the codec or its model has changed: ${rows}`);
   }
   return kept;
 }

@@ -76,7 +76,7 @@ export function addEvaluateDetection(evaluate: Command): void {
       DETECTION_SETS.join(','),
     )
     .option('--limit <n>', 'at most so many pictures of photos and of lfw, spread evenly', integer(1), 1_000_000)
-    .option('--detector <file>', 'weights of the face detector (default: CAMEO_DETECTOR, else those that are shipped)')
+    .option('--detector <file>', 'weights of the face detector (default: CAMEO_DETECTOR, else the shipped detector)')
     .option('--min-face <pixels>', 'side of the smallest face that is looked for', integer(12, 100_000))
     .option('--threshold <x>', 'score that a face needs, from 0 to 1', number)
     .option('--worst <file>', 'PNG with the pictures in which most went wrong; it shows what the pictures show')

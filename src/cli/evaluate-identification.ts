@@ -41,30 +41,30 @@ export function addEvaluateIdentification(evaluate: Command): void {
   evaluate
     .command('identification')
     .description(
-      'one to many: photographs searched in a gallery of restored faces, one a person: rank 1, and FNIR at a FPIR of 1 %',
+      'one-to-many search: photographs searched in a gallery with one restored face of each person; rank 1, and FNIR at a FPIR of 1 %',
     )
     .option('--lfw <dir>', 'folder with images/, pairs.txt and landmarks.txt (default: CAMEO_DATA/lfw)')
     .option(
       '--codecs <names>',
-      'comma-separated, as of `cameo evaluate codecs`; NAME:300+500 for some of the budgets alone',
+      'comma-separated, as for `cameo evaluate codecs`; NAME:300+500 for these budgets only',
       'cameo,jpeg2000:300,webp:300',
     )
     .option('--budgets <bytes>', 'comma-separated', '200,300,500')
     .option('--recognizer <name>', RECOGNIZER_HELP, 'cameo')
-    .option('--model <file>', 'weights of the Cameo codec (default: CAMEO_MODEL, else those that are shipped)')
-    .option('--single', 'embeddings of the picture alone, without its mirror image: half the time')
-    .option('--limit <n>', 'so many persons, spread evenly over all, for a quick run', integer(2))
-    .option('-o, --out <dir>', 'folder for identification.json and .md; without it nothing is written')
+    .option('--model <file>', 'weights of the Cameo codec (default: CAMEO_MODEL, else the shipped weights)')
+    .option('--single', 'embed the picture alone, without its mirror image; takes half the time')
+    .option('--limit <n>', 'use only this many persons, spread evenly, for a quick run', integer(2))
+    .option('-o, --out <dir>', 'folder for identification.json and .md; without it, nothing is written')
     .option('--json', JSON_HELP)
     .addHelpText(
       'after',
       `
-The gallery has the first picture of every person; every other picture is searched for in it. identification.md says exactly how.
-Encodings and embeddings are kept in the cache: a run that is stopped goes on where it was.
+The gallery has the first picture of every person; every other picture is searched for in it. identification.md describes the protocol.
+Encodings and embeddings are kept in the cache, so a run that was stopped goes on where it was.
 
 Example:
   cameo evaluate identification --limit 200
-Keys of --json: those of identification.json (recognizer, codec, data, fpir, rows, and what is known of the run; its command is commandLine), errors`,
+Keys of --json: those of identification.json (recognizer, codec, data, fpir, rows, and the run's metadata; its command is commandLine), errors`,
     )
     .action(async (options: IdentificationCommand) => {
       if (options.json) beginJson('evaluate identification');

@@ -40,19 +40,17 @@ interface IdentitiesOptions {
 export function addEvaluateIdentities(evaluate: Command): void {
   evaluate
     .command('identities')
-    .description(
-      'compare every two faces of a folder of aligned faces by their identities: TAR and thresholds at several FARs',
-    )
+    .description('compare every two faces of a folder by identity: TAR and thresholds at several FARs')
     .option(
       '--data <dir>',
-      'folder of aligned 112×96 faces with identities, or of photographs, whose largest face counts (default: CAMEO_DATA, else ../shared/data)',
+      'folder of aligned 96×112 faces with identities, or of photographs, whose largest face counts (default: CAMEO_DATA, else ../shared/data)',
     )
-    .addOption(new Option('--split <name>', 'which part of the set').choices(['train', 'val', 'test']).default('val'))
-    .option('--sources <names>', 'only faces of these sources of the manifest, separated by commas')
+    .addOption(new Option('--split <name>', 'part of the set').choices(['train', 'val', 'test']).default('val'))
+    .option('--sources <names>', 'use only these sources of the manifest, separated by commas')
     .requiredOption('--model <name>', RECOGNIZER_HELP)
-    .option('--single', 'the embedding of the picture alone, without its mirror image')
+    .option('--single', 'embed the picture alone, without its mirror image')
     .option('--detector <file>', DETECTOR_HELP)
-    .option('--save-thresholds', 'keep the thresholds beside the models, for `cameo verify`; not with split test')
+    .option('--save-thresholds', 'save the thresholds beside the models, for `cameo verify`; not with split test')
     .option('-o, --out <dir>', 'folder for identities-MODEL-SPLIT.json and .md (with --single: -single)', 'results')
     .action(run);
 }
@@ -92,9 +90,7 @@ function checkPairs(entries: readonly FaceEntry[], split: Split): void {
   const pairs = (count: number): number => (count * (count - 1)) / 2;
   const genuine = [...sizes.values()].reduce((sum, count) => sum + pairs(count), 0);
   if (genuine >= MIN_PAIRS && pairs(entries.length) - genuine >= MIN_PAIRS) return;
-  throw new ArgumentError(
-    `split ${split}: fewer than ${MIN_PAIRS} pairs of one identity or of two; nothing to compare`,
-  );
+  throw new ArgumentError(`split ${split}: fewer than ${MIN_PAIRS} genuine or impostor pairs; nothing to compare`);
 }
 
 /** One wanted FAR, and what was reached at it. */
@@ -117,7 +113,7 @@ interface IdentitiesReport extends RunMetadata {
 
 async function run(options: IdentitiesOptions): Promise<void> {
   if (options.saveThresholds && options.split === 'test') {
-    throw new ArgumentError('--save-thresholds: thresholds are not chosen on split test; use val or train');
+    throw new ArgumentError('--save-thresholds: thresholds must not be chosen on split test; use val or train');
   }
   if (options.saveThresholds) await readThresholds(); // a file that nothing can be added to is told now, not at the end
   const finder = await FaceFinder.forFolder(options.detector);

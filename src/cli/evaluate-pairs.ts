@@ -61,25 +61,25 @@ export function addEvaluatePairs(evaluate: Command): void {
     return command
       .option(
         '--landmarks <file>',
-        `five landmarks a picture${needed ? '; without it, faces are found in pictures that are no aligned faces of 96×112' : ' (default: landmarks.txt in CAMEO_DATA/lfw)'}`,
+        `five landmarks for each picture${needed ? '; without it, the detector finds the faces, except in aligned faces of 96×112' : ' (default: landmarks.txt in CAMEO_DATA/lfw)'}`,
       )
-      .option('--no-landmarks', 'find and align the faces with our detector, also where landmarks are there')
+      .option('--no-landmarks', 'find and align the faces with the detector, even if there are landmarks')
       .option('--detector <file>', DETECTOR_HELP)
       .addOption(
         new Option(
           '--faces <which>',
-          `which of the faces that are found in a picture (default: ${needed ? 'largest' : 'central'})`,
+          `which of the faces found in a picture (default: ${needed ? 'largest' : 'central'})`,
         ).choices(['largest', 'central']),
       )
       .requiredOption('--model <name>', RECOGNIZER_HELP)
-      .option('--single', 'the embedding of the picture alone, without its mirror image')
-      .option('--quick', `the first ${QUICK_PAIRS} pairs of each kind of each fold alone`)
-      .option('--enlarge <n>', 'make each picture so many times as large first, by cubic interpolation', integer(2, 8))
+      .option('--single', 'embed the picture alone, without its mirror image')
+      .option('--quick', `use only the first ${QUICK_PAIRS} pairs of each kind in each fold`)
+      .option('--enlarge <n>', 'first enlarge each picture by this factor, by cubic interpolation', integer(2, 8))
       .option('--skip-missing', 'leave out pictures that are missing or unreadable, and count them')
       .option('-o, --out <dir>', `folder for ${name}-MODEL.json, .md, .csv and .svg`, 'results');
   };
   add('lfw', "accuracy and TAR of a recogniser by LFW's View 2 protocol", false)
-    .option('--save-figures', 'keep accuracy and TAR for `cameo verify`, which says how good a recogniser is')
+    .option('--save-figures', 'save accuracy and TAR for `cameo verify`, which prints them')
     .action((options: PairOptions) => {
       const folder = join(dataFolder(), 'lfw');
       return run('lfw', 'LFW, View 2', {
@@ -89,7 +89,7 @@ export function addEvaluatePairs(evaluate: Command): void {
         ...options,
       });
     });
-  add('pairs', 'the same for any list of pairs in that format', true).action((options: PairOptions) =>
+  add('pairs', 'the same for any list of pairs in the format of LFW', true).action((options: PairOptions) =>
     run('pairs', 'Pairs', options),
   );
 }

@@ -42,7 +42,7 @@ export function addEvaluateCommand(program: Command): void {
     evaluateFaces(options, 'autoencoder'),
   );
   withOptions(evaluate.command('codec', { hidden: true }), 'codec').action((options) => {
-    note('evaluate codec: this is evaluate autoencoder now');
+    note('evaluate codec is now called evaluate autoencoder');
     return evaluateFaces(options, 'codec');
   });
   addEvaluatePairs(evaluate);
@@ -56,11 +56,11 @@ export function addEvaluateCommand(program: Command): void {
 function withOptions(command: Command, name: string): Command {
   return command
     .description('PSNR and SSIM of restored faces at every rate, beside JPEG and JPEG2000 with at most as many bytes')
-    .option('--data <dir>', 'folder of aligned 112×96 faces (default: CAMEO_DATA, else ../shared/data)')
-    .addOption(new Option('--split <name>', 'which part of the set').choices(['train', 'val', 'test']).default('test'))
-    .option('--limit <n>', "how many faces, spread evenly over the split; 'all' for all of them", limit, 200)
+    .option('--data <dir>', 'folder of aligned 96×112 faces (default: CAMEO_DATA, else ../shared/data)')
+    .addOption(new Option('--split <name>', 'part of the set').choices(['train', 'val', 'test']).default('test'))
+    .option('--limit <n>', "number of faces, spread evenly over the split, or 'all'", limit, 200)
     .option('--detector <file>', DETECTOR_HELP)
-    .option('--model <file>', 'weights (default: CAMEO_MODEL, else those that are shipped)')
+    .option('--model <file>', 'weights (default: CAMEO_MODEL, else the shipped weights)')
     .option('-o, --out <dir>', `folder for ${name}-SPLIT.json, .md and .svg`, 'results')
     .addHelpText(
       'after',

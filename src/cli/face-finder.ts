@@ -67,7 +67,7 @@ export class FaceFinder {
     open.add(this);
     const faces = await this.#keeper.run((gpu) => cropFaces(detectorOn(gpu), image, asked));
     if (faces.length === asked.maxFaces) {
-      note(`${input}: the best ${faces.length} faces are taken; there may be more, as --max-faces allows`);
+      note(`${input}: the best ${faces.length} faces are kept; there may be more (see --max-faces)`);
     }
     return faces;
   }
@@ -84,7 +84,7 @@ export class FaceFinder {
     const faces = (await this.find(photo, input)).flatMap(({ landmarks, crop }) => (crop ? [{ landmarks, crop }] : []));
     const [chosen] = chosenFaces(photo, faces, choice);
     if (chosen === undefined) {
-      throw new ImageError(`${input}: no face is found in this picture of ${photo.width}×${photo.height}`);
+      throw new ImageError(`${input}: no face found in this picture of ${photo.width}×${photo.height}`);
     }
     return faces[chosen];
   }

@@ -17,14 +17,18 @@ export interface FaceOptions {
 const DEFAULT_MAX_FACES = 1000;
 
 export const DETECTOR_HELP =
-  'weights of the face detector, for photographs (default: CAMEO_DETECTOR, else those that are shipped)';
+  'weights of the face detector, for photographs (default: CAMEO_DETECTOR, else the shipped detector)';
 
 /** Adds the options of how faces are found. */
 export const addDetectorOptions = (command: Command): Command =>
   command
     .option('--detector <file>', DETECTOR_HELP)
-    .option('--min-face <pixels>', 'side of the smallest face that is looked for (default: 20)', integer(12, 100_000))
-    .option('--max-faces <n>', `most faces of a photograph, the best ones (default: ${DEFAULT_MAX_FACES})`, integer(1));
+    .option('--min-face <pixels>', 'side of the smallest face to find (default: 20)', integer(12, 100_000))
+    .option(
+      '--max-faces <n>',
+      `maximum number of faces in a photograph; the best are kept (default: ${DEFAULT_MAX_FACES})`,
+      integer(1),
+    );
 
 /** Adds them, and which faces are taken. @param choice which where nothing is said */
 export const addFaceOptions = (command: Command, choice: 'all' | 'largest'): Command =>
@@ -32,12 +36,18 @@ export const addFaceOptions = (command: Command, choice: 'all' | 'largest'): Com
     .addOption(
       new Option('--faces <which>', `which faces of a photograph (default: ${choice})`).choices(['all', 'largest']),
     )
-    .option('--face <n>', 'the n-th face of each photograph from left to right, as `cameo detect` counts', integer(1));
+    .option(
+      '--face <n>',
+      'the n-th face of each photograph from left to right, as `cameo detect` numbers them',
+      integer(1),
+    );
 
 /** @throws ArgumentError where --faces and --face contradict each other */
 export function checkFaceOptions({ faces, face }: FaceOptions): void {
   if (faces === undefined || face === undefined) return;
-  throw new ArgumentError(`--faces ${faces} and --face ${face}: give one of them, each says which faces are taken`);
+  throw new ArgumentError(
+    `--faces ${faces} and --face ${face}: give only one of them, as each says which faces are taken`,
+  );
 }
 
 /** Boxes and points with hundredths of a pixel say all that there is to say. */

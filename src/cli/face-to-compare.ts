@@ -60,7 +60,7 @@ async function pictureFace(path: string, size: FaceSize, sources: FaceSources): 
   if (face.problem) throw new ImageError(`${input}: ${face.problem}`);
   if (faces.length > 1 && options.face === undefined) {
     note(
-      `${name}: it has ${faces.length} faces; the largest, face ${face.number}, is compared (--face N takes another)`,
+      `${name}: it has ${faces.length} faces; the largest, face ${face.number}, is compared (choose another with --face N)`,
     );
   }
   warnOfFace(face, input);

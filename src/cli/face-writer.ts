@@ -61,7 +61,7 @@ export async function codecEncoder(
   const { file: weights } = await session.weights('codec');
   const { model } = weights.tables;
   const min = minFaceBytes(model, counted);
-  if (bytes < min) throw new ArgumentError(`--bytes ${bytes}: a face takes at least ${min} bytes here`);
+  if (bytes < min) throw new ArgumentError(`--bytes ${bytes}: a face takes at least ${min} bytes`);
   return {
     async *encode(faces) {
       for await (const face of encodeMany(faces, {

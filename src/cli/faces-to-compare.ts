@@ -29,9 +29,9 @@ export const addCompareOptions = (command: Command): Command =>
       .option('--model <name>', RECOGNIZER_HELP, 'cameo')
       .option(
         '--landmarks <file>',
-        'JSON with five landmarks a face, as for `cameo encode`; without it the faces of photographs are found',
+        'JSON file with five landmarks for each face, as for `cameo encode`; without it, the detector finds the faces',
       )
-      .option('--far <rate>', 'false accept rate of the decision', rate, 0.001)
+      .option('--far <rate>', 'false accept rate for the decision', rate, 0.001)
       .option('--json', JSON_HELP),
     'largest',
   );
@@ -90,11 +90,11 @@ function thresholdOf(known: ModelThresholds | undefined, far: number, name: stri
 
 /** How good a recogniser is, in a line. */
 export function qualityText(lfw: LfwFigures | null): string {
-  if (!lfw) return 'how good this recogniser is has not been measured here';
+  if (!lfw) return 'how good this recogniser is has not been measured';
   const { pairs, accuracy, standardError, tar, far } = lfw;
-  return `how good it is: ${percent(accuracy, 1)} ± ${(100 * standardError).toFixed(1)} of ${pairs} pairs of LFW decided rightly; at a false accept rate of ${far} it accepts ${percent(tar, 1)} of the pairs of one person`;
+  return `how good it is: ${percent(accuracy, 1)} ± ${(100 * standardError).toFixed(1)} of ${pairs} pairs of LFW decided correctly; at a false accept rate of ${far} it accepts ${percent(tar, 1)} of the pairs that show one person`;
 }
 
 /** What is said where no threshold is known. */
 export const NO_THRESHOLD =
-  'no threshold is known for this recogniser; `cameo evaluate identities --save-thresholds` finds them';
+  'no threshold is known for this recogniser; `cameo evaluate identities --save-thresholds` finds one';

@@ -64,7 +64,7 @@ function archivedFace(path: string, name: string | undefined, codecs: CodecSourc
     if (archive.modelId !== model.idText) throw otherModel(shown, archive.modelId, model.idText);
     if (name === undefined && archive.count !== 1) {
       throw new ArgumentError(
-        `${shown}: an archive of ${archive.count} faces; say which one, as ${path}:NAME; \`cameo info\` lists them`,
+        `${shown}: an archive of ${archive.count} faces; name one as ${path}:NAME (\`cameo info\` lists them)`,
       );
     }
     const k = name === undefined ? 0 : await numberOfFace(archive, name);

@@ -35,14 +35,14 @@ export function addImportCommand(program: Command): void {
     .description("convert a recogniser's published checkpoint to a weights file for --model; needs no GPU")
     .argument(
       '<checkpoint>',
-      'what torch.save wrote (.pt, .pth, .ckpt), or safetensors; nothing in it is run; "-": standard input',
+      'a file of torch.save (.pt, .pth, .ckpt), or safetensors; nothing in it is executed; "-": standard input',
     )
     .option(
       '-o, --output <file>',
       `weights file to write (default: the checkpoint's name with .safetensors, here); "-": to ${STDOUT_NAME}`,
     )
     .addOption(
-      new Option('--architecture <name>', 'network that it is of (default: told by its tensors)').choices(
+      new Option('--architecture <name>', 'network of the checkpoint (default: recognised by its tensors)').choices(
         ARCHITECTURES,
       ),
     )
@@ -55,7 +55,7 @@ export function addImportCommand(program: Command): void {
 
 async function importCheckpoint(path: string, { output, architecture }: ImportOptions): Promise<void> {
   if (path === DASH && output === undefined) {
-    throw new ArgumentError(`${STDIN_NAME} has no name; say with -o what the weights file is to be called`);
+    throw new ArgumentError(`${STDIN_NAME} has no name; name the weights file with -o`);
   }
   const target = output ?? `${stemOf(path)}.safetensors`;
   if (target === DASH) takeStdoutForData();
@@ -104,7 +104,7 @@ function convert(
   if (!description) {
     const some = [...tensors.keys()].slice(0, 3).join(', ');
     throw new CheckpointError(
-      `its ${tensors.size} tensors (${some}, …) are of no network that is known; --architecture takes ${ARCHITECTURES.join(', ')}`,
+      `its ${tensors.size} tensors (${some}, …) are not those of a known network; --architecture takes ${ARCHITECTURES.join(', ')}`,
     );
   }
   return { description, tensors: fromStateDict(description, tensors) };
@@ -115,7 +115,7 @@ function jsonHint(bytes: Uint8Array, path: string): string {
   const { weight_map: map } = parseJson(decodeText(bytes, path), path) as { weight_map?: Record<string, string> };
   if (typeof map !== 'object' || map === null) return 'a JSON file, not a checkpoint';
   const files = new Set(Object.values(map)).size;
-  return `the index of a checkpoint in ${files} files; save it as one file first (in Python: safetensors.torch.save_file of all tensors)`;
+  return `the index of a checkpoint in ${files} files; first save the checkpoint as one file (in Python: safetensors.torch.save_file of all tensors)`;
 }
 
 /** The network of a name, in the sizes that it usually has. */
@@ -136,7 +136,7 @@ function defaultOf(architecture: Architecture): RecognizerDescription {
 function checkOwn(description: RecognizerDescription, tensors: HostTensors, architecture?: Architecture): void {
   if (architecture && architecture !== description.architecture) {
     throw new CheckpointError(
-      `it holds a ${description.architecture} and says so; --architecture ${architecture} was given`,
+      `it says that it holds a ${description.architecture}, but --architecture ${architecture} was given`,
     );
   }
   const entries = [...buildRecognizer(description).entries()];

@@ -29,10 +29,10 @@ interface InfoOptions {
 export function addInfoCommand(program: Command): void {
   program
     .command('info')
-    .description('tell what is in small files and archives, and check them; needs no GPU')
+    .description('show what small files and archives hold, and check them; needs no GPU')
     .argument('<file...>', 'files that `cameo encode` made, and pictures of QR codes; "-": standard input')
-    .option('--all', `list every face of an archive, not just ${LISTED}`)
-    .option('--model <file>', 'weights to compare with (default: CAMEO_MODEL, else those that are shipped)')
+    .option('--all', `list every face of an archive, not only ${LISTED}`)
+    .option('--model <file>', 'weights to compare with (default: CAMEO_MODEL, else the shipped weights)')
     .option('--json', JSON_HELP)
     .addHelpText(
       'after',
@@ -122,7 +122,8 @@ function modelLine(modelId: string, weights: Weights | undefined): string {
     : `${model}: does not match ${weights.path}, which is ${weights.modelId}`;
 }
 
-const checkText = (checked: boolean): string => (checked ? 'checksum ok' : 'not checked: that takes its model');
+const checkText = (checked: boolean): string =>
+  checked ? 'checksum ok' : 'not checked: this needs the model that wrote it';
 const colourText = (grey: boolean): string => (grey ? 'grey' : 'colour');
 
 async function describePng(bytes: Uint8Array, session: CodecSession): Promise<FaceDescription> {
@@ -186,10 +187,10 @@ async function describeArchive(
     }
   }
   if (listed < count) tell(`  … and ${count - listed} more (--all lists them)`);
-  if (model) tell(`  ${whole} of ${count} faces whole`);
+  if (model) tell(`  ${whole} of ${count} faces intact`);
   if (unfinished) {
     const { damaged, tail } = damageOf(archive, size);
-    if (tail > 0) tell(`  and ${tail} bytes of a face that was not finished`);
+    if (tail > 0) tell(`  and ${tail} bytes of an unfinished face`);
     for (const one of damaged) complain(damageError(one), path);
   }
   return {

@@ -7,7 +7,7 @@ import { print, takeStdout } from './terminal.js';
  * a list of { input, message } with the input null where it is about all of them.
  */
 
-export const JSON_HELP = 'one JSON document on standard output; words go to standard error';
+export const JSON_HELP = 'one JSON document on standard output; messages go to standard error';
 
 let document: { command: string; fields: Record<string, unknown> } | undefined;
 const errors: { input: string | null; message: string }[] = [];

@@ -25,7 +25,7 @@ export const nameOfInput = (path: string, suffix?: string): string => (path === 
 export async function refuseInput(output: string, inputs: readonly (string | undefined)[]): Promise<void> {
   for (const input of inputs) {
     if (input !== undefined && (await isSameFile(output, input))) {
-      throw new ArgumentError(`${output} would be overwritten, and is an input: choose another output`);
+      throw new ArgumentError(`${output} is an input and would be overwritten: choose another output`);
     }
   }
 }
@@ -109,7 +109,7 @@ export class Outputs {
     const other = this.#takenBy.get(key);
     if (other !== undefined) {
       throw new ArgumentError(
-        `${input}: its output would be ${path}, which is that of ${other}: give them two folders`,
+        `${input}: its output would be ${path}, which is also that of ${other}: use two output folders`,
       );
     }
     this.#takenBy.set(key, input);

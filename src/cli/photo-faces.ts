@@ -67,7 +67,7 @@ export async function readPhoto(
   const listed = landmarks?.of(path);
   const image = await readImage(path === DASH ? await readStdin(MAX_PICTURE_BYTES) : path, { name: input });
   if (listed) {
-    if (listed.length === 0) throw new ArgumentError(`${input}: the landmark file lists no face for it`);
+    if (listed.length === 0) throw new ArgumentError(`${input}: the landmark file lists no face for this picture`);
     const faces = listed.map((points, k) => ({ number: k + 1, landmarks: points, ...alignedCrop(image, points) }));
     return { input, image, faces };
   }
@@ -75,11 +75,11 @@ export async function readPhoto(
   if (width === FACE_WIDTH && height === FACE_HEIGHT) return { input, image, faces: null };
   if (landmarks) {
     throw new ImageError(
-      `${input}: the picture is ${width}×${height}, not an aligned face of ${FACE_WIDTH}×${FACE_HEIGHT} (width×height), and its name is not in the landmark file`,
+      `${input}: the picture is ${width}×${height}, not an aligned face of ${FACE_WIDTH}×${FACE_HEIGHT} (width×height), and the landmark file does not list it`,
     );
   }
   const faces = await finder.find(image, input);
-  if (faces.length === 0) throw new ImageError(`${input}: no face is found in this picture of ${width}×${height}`);
+  if (faces.length === 0) throw new ImageError(`${input}: no face found in this picture of ${width}×${height}`);
   return { input, image, faces };
 }
 
@@ -98,7 +98,7 @@ export function takenFaces(
   const count = faces ? all.length : 1;
   if (face > count) {
     throw new ArgumentError(
-      `${input}: there is no face ${face}: it has ${count === 1 ? 'one' : count}, counted from the left`,
+      `${input}: there is no face ${face}: the picture has ${count === 1 ? 'one' : count}, counted from the left`,
     );
   }
   return all.slice(face - 1, face);

@@ -49,23 +49,26 @@ export function addQrCommand(program: Command): void {
     .requiredOption('-o, --out <file>', `picture of the code, .png or .svg; "${DASH}": a PNG to ${STDOUT_NAME}`)
     .option(
       '--bytes <n>',
-      `most bytes of the face (default: ${DEFAULT_BYTES}); fewer make larger modules`,
+      `most bytes of the face (default: ${DEFAULT_BYTES}); fewer bytes make a coarser code`,
       integer(1, 65536),
     )
     .addOption(
-      new Option('--ecc <level>', 'error correction: how much of the code may be damaged, about 7, 15, 25 or 30 %')
+      new Option(
+        '--ecc <level>',
+        'error correction: the share of the code that may be damaged, about 7, 15, 25 or 30 %',
+      )
         .choices(Object.keys(QR_CAPACITY))
         .default('medium'),
     )
-    .option('--scale <n>', 'pixels a module', integer(1, 40), DEFAULT_SCALE)
+    .option('--scale <n>', 'pixels of a module (a small square of the code)', integer(1, 40), DEFAULT_SCALE)
     .option(
       '--border <n>',
-      `light modules around the code (quiet zone); the standard asks for ${QR_BORDER}`,
+      `width of the light border (quiet zone), in modules; the standard asks for ${QR_BORDER}`,
       integer(1, 20),
       QR_BORDER,
     )
     .option('--landmarks <file>', 'JSON file with five landmarks for each face, as for `cameo encode`')
-    .option('--model <file>', 'weights (default: CAMEO_MODEL, else those that are shipped)')
+    .option('--model <file>', 'weights (default: CAMEO_MODEL, else the shipped weights)')
     .option('--json', JSON_HELP);
   addFaceOptions(command, 'all')
     .addHelpText(
@@ -79,7 +82,7 @@ Examples:
 The code holds the bare container in byte mode, at most ${Object.entries(QR_CAPACITY)
         .map(([level, bytes]) => `${bytes} bytes (${level})`)
         .join(', ')}.
-A compact face goes into it as it is. \`cameo decode code.png -o DIR\` restores the face, from a photograph of the code, too.
+A compact file is put into it unchanged. \`cameo decode code.png -o DIR\` restores the face, also from a photograph of the code.
 Keys of --json: input, output, bytes, version, modules (a side, without the border), correction, model, errors`,
     )
     .action(async (path: string, options: QrOptions) => {
@@ -91,7 +94,7 @@ Keys of --json: input, output, bytes, version, modules (a side, without the bord
 /** @throws ArgumentError, FileError for a place that the code cannot go to */
 async function checkPlace(path: string, { out, json, landmarks, model }: QrOptions): Promise<void> {
   if (out === DASH) {
-    if (json) throw new ArgumentError(`-o ${DASH} and --json: ${STDOUT_NAME} takes one of them`);
+    if (json) throw new ArgumentError(`-o ${DASH} and --json: ${STDOUT_NAME} can take only one of them`);
     takeStdoutForData();
     return;
   }
@@ -148,14 +151,14 @@ async function bareFace(
   const maxBytes = options.bytes ?? DEFAULT_BYTES;
   if (given.kind === 'png') {
     throw new FormatError(
-      `${name}: a PNG of the autoencoder, which goes into no QR code; make one of the photograph, or of a .cameo file`,
+      `${name}: a PNG of the autoencoder cannot go into a QR code; give the photograph or a .cameo file`,
     );
   }
   if (given.kind === 'symbols') {
     const bytes = packFaceBare(given.face, model);
     if (options.bytes === undefined || bytes.length <= maxBytes) return { name, bytes };
     throw new ArgumentError(
-      `${name}: the face takes ${bytes.length} bytes, more than --bytes ${maxBytes}; make the code of the photograph`,
+      `${name}: the face takes ${bytes.length} bytes, more than --bytes ${maxBytes}; give the photograph instead`,
     );
   }
   const encoder = await codecEncoder(session, { container: 'bare', maxBytes }, 'bare', {});
@@ -186,6 +189,6 @@ async function pictureFace(path: string, options: QrOptions): Promise<PhotoFace>
   const faces = await readPhotoFaces(path, { landmarks, finder, onBadFace }).finally(() => finder.close());
   if (faces.length === 1) return faces[0];
   throw new ArgumentError(
-    `${inputName(path)}: it has ${faces.length} faces; a code holds one: choose it with --face or --faces largest`,
+    `${inputName(path)}: it has ${faces.length} faces, but a code holds one; choose it with --face or --faces largest`,
   );
 }

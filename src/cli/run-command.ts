@@ -20,7 +20,7 @@ const newProgram = (): Command =>
   new Command('cameo')
     .description('Compresses faces to a few hundred bytes each, on the GPU.')
     .version(PACKAGE_VERSION)
-    .option('-q, --quiet', 'say nothing but results and errors; no progress')
+    .option('-q, --quiet', 'print only results and errors, without progress')
     .exitOverride()
     .configureHelp({ showGlobalOptions: true })
     .hook('preAction', (program) => {
@@ -32,17 +32,17 @@ const newProgram = (): Command =>
       'after',
       `
 Environment:
-  CAMEO_ADAPTER     which GPU adapter: hardware, lavapipe, swiftshader, or a part of its name
-  CAMEO_MODEL       weights file to use instead of those that are shipped
-  CAMEO_DETECTOR    weights of the face detector to use instead of the one that is shipped
+  CAMEO_ADAPTER     the GPU adapter to use: hardware, lavapipe, swiftshader, or a part of its name
+  CAMEO_MODEL       weights file to use instead of the shipped one
+  CAMEO_DETECTOR    face detector to use instead of the shipped one
   CAMEO_DATA        folder of data sets for training and evaluation
-  CAMEO_THRESHOLDS  file of thresholds of verify and search to use instead of the one that is shipped
-  CAMEO_DEBUG=1     stacks of errors
+  CAMEO_THRESHOLDS  file of thresholds for verify and search, instead of the shipped one
+  CAMEO_DEBUG=1     print stack traces of errors
 
-Licence: the code is MIT; the weights that are shipped are for research only (LICENSE).
+Licence: the code is MIT; the shipped weights are for research only (LICENSE).
 
-Exit codes: 0 all done; 1 something failed, as standard error says; 2 no GPU adapter can be used.
-Those of verify are its answer: 0 the same person; 1 not the same; 2 could not tell.`,
+Exit codes: 0 all done; 1 something failed, as standard error says; 2 no GPU adapter can be used; 130 stopped by Ctrl-C.
+The exit code of verify is its answer: 0 the same person; 1 not the same; 2 could not tell.`,
     );
 
 async function addCommandsTo(program: Command, words: readonly string[]): Promise<void> {

@@ -35,10 +35,10 @@ interface SearchOptions extends CompareOptions {
 export function addSearchCommand(program: Command): void {
   const command = program
     .command('search')
-    .description('the faces of an archive that are most like the face in a photograph')
+    .description('find the faces of an archive that are most similar to a given face')
     .argument('<photo>', GIVEN_FACE_HELP)
     .argument('<archive>', 'file of `cameo encode --archive`; "-": standard input')
-    .option('--top <n>', 'how many faces are listed', integer(1, 10_000), 5);
+    .option('--top <n>', 'number of faces to list', integer(1, 10_000), 5);
   addCompareOptions(command)
     .addHelpText(
       'after',
@@ -47,12 +47,12 @@ Example:
   cameo search ann.jpg people.cameos --top 3
 
 The first search restores and embeds all faces of the archive, and keeps the embeddings beside it, as people.cameos.embeddings.
-Those of another archive, codec or recogniser are made anew; Ctrl-C loses some seconds of work. A face that is damaged is named
-on standard error, the others are searched, and the exit code is 1; that nobody is found is no error.
+They are made again if the archive, the codec or the recogniser changes. Ctrl-C loses only some seconds of work. A damaged face is named
+on standard error; the others are still searched, and the exit code is 1. Finding nobody is not an error.
 
-Keys of --json: photo, archive, faces (those compared), recognizer { name, model, lfw } as verify has it, far, threshold (null where none is known),
+Keys of --json: photo, archive, faces (those compared), recognizer { name, model, lfw } as verify has it, far, threshold (null if none is known),
 matches [{ rank, face (its number in the archive, from 0), name, similarity, above (null without a threshold) }], embeddings { path
-(null where they are not kept), made (faces that were embedded now) }, seconds (from the probe's embedding on), errors`,
+(null if they are not kept), made (number of faces embedded in this run) }, seconds (from the probe's embedding on), errors`,
     )
     .action(async (photo: string, archive: string, options: SearchOptions) => {
       if (options.json) beginJson('search');
@@ -63,7 +63,7 @@ matches [{ rank, face (its number in the archive, from 0), name, similarity, abo
 /** Reads and checks the archive, then the probe; then embeds the probe and compares it with every face. */
 async function search(photo: string, path: string, options: SearchOptions): Promise<void> {
   const session = await CodecSession.open();
-  const stop = stopOnInterrupt('stopping after some seconds …');
+  const stop = stopOnInterrupt('stopping in a few seconds …');
   let isOpen = false;
   try {
     await withArchive(path, async (archive, size, source) => {
@@ -80,7 +80,7 @@ async function search(photo: string, path: string, options: SearchOptions): Prom
       complain(error, isOpen ? undefined : inputName(path));
       return;
     }
-    warn('stopped; the next search goes on with the embeddings that were made');
+    warn('stopped; the next search goes on from the embeddings made so far');
     process.exitCode = 130;
   } finally {
     stop.release();
@@ -222,6 +222,6 @@ function tell({ matches: found, ...result }: SearchResult): void {
   }
   const expected = Number((far * faces).toPrecision(2));
   print(
-    `threshold ${threshold.toFixed(4)} at a false accept rate of ${far} a comparison: of ${faces} faces of other people some ${expected} are above it`,
+    `threshold ${threshold.toFixed(4)} at a false accept rate of ${far} for one comparison: of ${faces} faces of other people, about ${expected} are above it`,
   );
 }

@@ -28,13 +28,13 @@ export async function readStdin(maxBytes: number): Promise<Uint8Array> {
 }
 
 const tooLong = (maxBytes: number): FileError =>
-  new FileError(`${STDIN_NAME} has more than ${maxBytes} bytes, the most accepted here`);
+  new FileError(`${STDIN_NAME} has more than ${maxBytes} bytes, the most that are accepted`);
 
 async function readStream(maxBytes: number): Promise<Uint8Array> {
   if (process.stdin.isTTY) {
-    throw new ArgumentError(`${STDIN_NAME} is a terminal; send it a file or what another program writes`);
+    throw new ArgumentError(`${STDIN_NAME} is a terminal; redirect a file or another program's output to it`);
   }
-  if (stdinIsRead) throw new ArgumentError(`"${DASH}" is given twice: ${STDIN_NAME} can be read once`);
+  if (stdinIsRead) throw new ArgumentError(`"${DASH}" is given twice, but ${STDIN_NAME} can be read only once`);
   stdinIsRead = true;
   const pieces: Uint8Array[] = [];
   let length = 0;

@@ -74,7 +74,7 @@ export function takeStdoutForData(): void {
   takeStdout();
   if (process.stdout.isTTY) {
     throw new ArgumentError(
-      `${STDOUT_NAME} is a terminal, which shows no pictures or compact files: send it to a file`,
+      `${STDOUT_NAME} is a terminal, which cannot show pictures or compact files: redirect it to a file`,
     );
   }
 }
@@ -110,6 +110,6 @@ export async function writeData(bytes: Uint8Array): Promise<void> {
   });
   if (!failure) return;
   STDOUT.closed = true;
-  const reason = isClosed(failure) ? 'its reader closed it before all was written' : fileErrorReason(failure);
+  const reason = isClosed(failure) ? 'its reader closed it before everything was written' : fileErrorReason(failure);
   throw new FileError(`${STDOUT_NAME}: cannot be written: ${reason}`, { cause: failure });
 }

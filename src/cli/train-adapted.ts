@@ -48,16 +48,16 @@ export function addTrainAdapted(train: Command): void {
   const codecs = ['cameo', ...FOREIGN_CODECS.map(({ name }) => name)];
   train
     .command('adapted')
-    .description('adapt a recogniser to what one codec restores, as a user of that codec could: for `evaluate codecs`')
+    .description('tune a recogniser to the faces that one codec restores, for `evaluate codecs`')
     .option('--data <dir>', 'folder of aligned faces (default: CAMEO_DATA)')
     .option('--detector <file>', DETECTOR_HELP)
     .option('--recognizer <name>', `one of ${RECOGNIZER_NAMES.join(', ')}, or a safetensors file`, 'mobilefacenet-ms1m')
     .requiredOption('--codec <name>', `one of ${codecs.join(', ')}`)
-    .option('--bytes <n>', 'most bytes of a face', integer(1, 65536), 300)
-    .option('--model <file>', 'weights of the Cameo codec (default: CAMEO_MODEL, else those that are shipped)')
+    .option('--bytes <n>', 'maximum bytes of a face', integer(1, 65536), 300)
+    .option('--model <file>', 'weights of the Cameo codec (default: CAMEO_MODEL, else the shipped weights)')
     .option('--faces <n>', 'training faces', integer(1, 1_000_000), 1000)
     .option('--steps <n>', 'training steps', integer(1, 1_000_000), 120)
-    .option('--batch <n>', 'faces a step', integer(1, 1024), 16)
+    .option('--batch <n>', 'faces in a step', integer(1, 1024), 16)
     .option('--lr <x>', 'peak learning rate of Adam', number, 2e-4)
     .option('--seed <n>', 'of the order of faces', integer(0, 2 ** 32 - 1), 1)
     .requiredOption('-o, --out <file>', 'the adapted recogniser, a safetensors file')
@@ -81,7 +81,8 @@ async function run(options: AdaptedCommand): Promise<void> {
   for (const set of Object.values(parts)) await set.batch([0]); // throws where no face is readable
   const opened = await readRecognizerOf(options.recognizer, recognizerPlaces());
   const { recognizer, description } = opened;
-  if (!description) throw new ArgumentError(`--recognizer ${options.recognizer}: of this network no files are written`);
+  if (!description)
+    throw new ArgumentError(`--recognizer ${options.recognizer}: files of this network cannot be written`);
   const size = cropSize(recognizer);
   if (weights) checkBudget(expectKind(weights, 'codec').file.tables.model, bytes, 'bare');
   if (baseline) await tryCodecs([baseline]);

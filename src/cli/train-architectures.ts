@@ -55,16 +55,16 @@ export function addTrainArchitectures(train: Command): void {
   train
     .command('architectures')
     .description(
-      'train several recognisers for as many processor seconds each, and compare what they learn of a teacher',
+      'train several recognisers for the same processor time each, and compare how well they learn from a teacher',
     )
-    .option('--data <dir>', 'folder of aligned 112×96 faces with identities (default: CAMEO_DATA, else ../shared/data)')
-    .option('--sources <names>', 'only faces of these sources of the manifest, separated by commas')
+    .option('--data <dir>', 'folder of aligned 96×112 faces with identities (default: CAMEO_DATA, else ../shared/data)')
+    .option('--sources <names>', 'use only these sources of the manifest, separated by commas')
     .option('--detector <file>', DETECTOR_HELP)
     .option('--teacher <name>', 'the recogniser whose embeddings are learnt', 'mobilefacenet-casia')
     .option('--networks <names>', `which of ${names}, or sizes such as 20-40-80-160:0-1-1-1 (channels:units)`, names)
-    .option('--faces-each <n>', 'at most so many faces of a person', integer(2, 1e6), 1e6)
-    .option('--seconds <n>', 'processor seconds of each, all threads together', number, 600)
-    .option('--batch <n>', 'faces a step', integer(2, 4096), 32)
+    .option('--faces-each <n>', 'maximum number of faces of a person', integer(2, 1e6), 1e6)
+    .option('--seconds <n>', 'processor seconds for each, over all threads', number, 600)
+    .option('--batch <n>', 'faces in a step', integer(2, 4096), 32)
     .option('--lr <x>', 'learning rate', number, 3e-3)
     .option('-o, --out <dir>', 'folder for recognizer-architectures.json and .md', 'results')
     .action(run);

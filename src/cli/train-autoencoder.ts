@@ -24,12 +24,12 @@ const FORMAT = '{value}/{total}  loss {loss}  PSNR {psnr} dB  ~{bytes} B  {speed
 export function addTrainAutoencoder(train: Command): void {
   const command = train
     .command('autoencoder')
-    .description('train the autoencoder whose faces are PNG files, on a folder of aligned 112×96 faces')
+    .description('train the autoencoder whose faces are PNG files, on a folder of aligned 96×112 faces')
     .option('--data <dir>', 'folder of faces (default: CAMEO_DATA, else ../shared/data)')
     .option('--detector <file>', DETECTOR_HELP);
   addNetworkOptions(command, {
     out: 'out/autoencoder',
-    batch: 'faces a step',
+    batch: 'faces in a step',
     seed: 'seed of weights, order, augmentation and noise',
     checkpoints: 'steps between checkpoints',
     every: 200,

@@ -47,11 +47,11 @@ export function addTrainCodec(train: Command): void {
   }
   codec.action(async (options: TrainCodecCommand) => {
     if (!(await meansAutoencoder(options))) return run(options);
-    note('train codec: with what is given, this is train autoencoder now');
+    note('train codec with these options is now called train autoencoder');
     return runTrainAutoencoder(options);
   });
   withOptions(train.command('joint', { hidden: true }), 'out/joint').action(async (options: TrainCodecCommand) => {
-    note('train joint: this is train codec now');
+    note('train joint is now called train codec');
     return run(options);
   });
 }
@@ -60,24 +60,24 @@ export function addTrainCodec(train: Command): void {
 function withOptions(command: Command, out: string): Command {
   return command
     .description(
-      'train the codec of a byte budget, alone and together with face recognisers that look at what it restores',
+      'train the codec for byte budgets, alone and together with face recognisers that embed the restored faces',
     )
     .option('--data <dir>', 'folder of aligned faces with identities (default: CAMEO_DATA)')
     .option('--detector <file>', DETECTOR_HELP)
     .option('-o, --out <dir>', 'folder for checkpoint, log and models', out)
     .option(
       '--config <file>',
-      'JSON of settings: stages, their weights, what is frozen (see models/face-training.json)',
+      'JSON file of settings: stages, their weights, what is frozen (see models/face-training.json)',
     )
     .option(
       '--recognizers <names>',
-      `comma-separated recognisers that look at restored faces; the first has the CosFace term (default: ${RECOGNIZER})`,
+      `comma-separated recognisers for the loss; the first one also has the CosFace term (default: ${RECOGNIZER})`,
     )
-    .option('--from <file>', 'go on from the model of another run, in place of fitting principal components')
+    .option('--from <file>', 'begin with the model of another run, instead of fitting principal components')
     .option('--checkpoint-every <n>', 'steps between checkpoints and validations', number)
     .option(
       '--resume',
-      'go on from the checkpoint in --out; stages that have not begun may have changed in --config, all else that contradicts it is refused',
+      'go on from the checkpoint in --out; --config may change stages that have not begun, any other contradiction is refused',
     )
     .addHelpText(
       'after',
@@ -94,7 +94,7 @@ async function meansAutoencoder(options: TrainCodecCommand): Promise<boolean> {
   const given = [steps, batch, seed, lr].some((value) => value !== undefined);
   if (given && (from !== undefined || recognizers !== undefined)) {
     throw new ArgumentError(
-      "train codec: --steps, --batch, --seed and --lr are options of train autoencoder; the codec's settings stand in --config",
+      'train codec: --steps, --batch, --seed and --lr are options of train autoencoder; the codec takes its settings from --config',
     );
   }
   if (given) return true;
@@ -128,7 +128,7 @@ async function readFrom({ from, resume, out }: TrainCodecCommand): Promise<Uint8
   if (!from) return undefined;
   if (resume) {
     throw new ArgumentError(
-      `--from ${from}: the run in ${out} has begun with its own weights; leave it out with --resume, or choose another --out to begin anew`,
+      `--from ${from}: the run in ${out} has begun with its own weights; leave it out with --resume, or choose another --out to start again`,
     );
   }
   return (await readWeightsFile(from, readKlt)).bytes;

@@ -30,7 +30,7 @@ export function addTrainDetector(train: Command): void {
     .option('--data <dir>', LABELLED_PHOTOS_HELP);
   addNetworkOptions(command, {
     out: 'out/detector',
-    batch: 'mosaics a step',
+    batch: 'mosaics in a step',
     seed: 'seed of weights and mosaics',
     checkpoints: 'steps between checkpoints and validations',
     every: 500,

@@ -33,17 +33,17 @@ const FORMAT = '{value}/{total}  loss {loss}  {speed} crops/s  left {eta_formatt
 export function addTrainLandmarks(train: Command): void {
   const command = train
     .command('landmarks')
-    .description("train what places a detector's landmarks, by a closer look at each face")
+    .description("train the network that places a detector's landmarks, from a crop of each face")
     .option('--data <dir>', LABELLED_PHOTOS_HELP)
-    .option('--detector <file>', 'the detector whose file gets it (default: CAMEO_DETECTOR, else the shipped one)')
     .option(
-      '--teacher <file>',
-      'another detector, whose way of placing landmarks is learnt instead of that of the data',
+      '--detector <file>',
+      'the detector to which the network is added (default: CAMEO_DETECTOR, else the shipped one)',
     )
-    .option('--from <file>', 'a detector with such a part, whose weights a new run starts with');
+    .option('--teacher <file>', 'another detector; the network learns its landmarks instead of those of the data')
+    .option('--from <file>', 'a detector with such a network, whose weights a new run begins with');
   addNetworkOptions(command, {
     out: 'out/landmarks',
-    batch: 'crops a step',
+    batch: 'crops in a step',
     seed: 'seed of weights and crops',
     checkpoints: 'steps between checkpoints and validations',
     every: 500,

@@ -41,11 +41,11 @@ export function addTrainLosses(train: Command): void {
     .description(
       'train the same small network with each loss on the same batches, and compare them on held-out identities',
     )
-    .option('--data <dir>', 'folder of aligned 112×96 faces with identities (default: CAMEO_DATA, else ../shared/data)')
-    .option('--sources <names>', 'only faces of these sources of the manifest, separated by commas')
+    .option('--data <dir>', 'folder of aligned 96×112 faces with identities (default: CAMEO_DATA, else ../shared/data)')
+    .option('--sources <names>', 'use only these sources of the manifest, separated by commas')
     .option('--detector <file>', DETECTOR_HELP)
-    .option('--steps <n>', 'training steps of each', number, 400)
-    .option('--batch <n>', 'faces a step', number, 32)
+    .option('--steps <n>', 'training steps for each loss', number, 400)
+    .option('--batch <n>', 'faces in a step', number, 32)
     .option('--channels <list>', 'channels of the four stages', '16,24,32,64')
     .option('-o, --out <dir>', 'folder for losses.json and losses.md', 'results')
     .action(run);

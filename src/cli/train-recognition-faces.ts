@@ -40,25 +40,29 @@ interface FacesOptions {
 export function addTrainRecognitionFaces(train: Command): void {
   train
     .command('recognition-faces')
-    .description('gather the faces to train a recogniser on, as one pack of pixels')
+    .description('gather the faces for training a recogniser into one pack of pixels')
     .option(
       '--data <dir>',
       'folder of data sets: faces, photos, profiles, lfw (default: CAMEO_DATA, else ../shared/data)',
     )
-    .option('--teacher <name>', 'the recogniser that tells persons apart', 'mobilefacenet-casia')
-    .option('--least-score <x>', "least score of a photograph's face", number, 0.8)
-    .option('--compare <sources>', 'whose persons are compared with those of LFW', 'pins,glint24,photos,profiles')
-    .option('--faces-each <n>', 'how many faces of a person are compared', integer(1, 1000), 3)
+    .option('--teacher <name>', 'the recogniser that compares persons', 'mobilefacenet-casia')
+    .option('--least-score <x>', 'minimum score of a face in a photograph', number, 0.8)
+    .option(
+      '--compare <sources>',
+      'sources whose persons are compared with those of LFW',
+      'pins,glint24,photos,profiles',
+    )
+    .option('--faces-each <n>', 'number of faces of a person to compare', integer(1, 1000), 3)
     .option(
       '--doubtful <x>',
-      'persons whose mean embeddings have this cosine may be one, and are left out',
+      'persons whose mean embeddings have at least this cosine may be the same, and are left out',
       number,
       0.55,
     )
-    .option('--report <file>', 'Markdown about what was compared and left out')
+    .option('--report <file>', 'Markdown report of what was compared and left out')
     .option(
       '-o, --out <dir>',
-      'where the packs go: originals, which is used again, and faces, without doubtful persons',
+      'folder for the packs: originals, which later runs use again, and faces, without doubtful persons',
       'out/recognizer',
     )
     .addHelpText(

@@ -63,33 +63,37 @@ const FORMAT = '{value}/{total}  loss {loss}  teacher {distance}  {speed} images
 export function addTrainRecognition(train: Command): void {
   train
     .command('recognition')
-    .description('train a face recogniser on a folder of aligned 112×96 faces with identities')
+    .description('train a face recogniser on a folder of aligned 96×112 faces with identities')
     .option(
       '--data <dir>',
-      'folder with a manifest.tsv, or with a folder an identity (default: CAMEO_DATA, else ../shared/data)',
+      'folder with a manifest.tsv, or with a folder for each identity (default: CAMEO_DATA, else ../shared/data)',
     )
-    .option('--sources <names>', 'only faces of these sources of the manifest, separated by commas')
+    .option('--sources <names>', 'use only these sources of the manifest, separated by commas')
     .option('--detector <file>', DETECTOR_HELP)
-    .option('-o, --out <dir>', 'where checkpoint, log, plot and models go', 'out/recognition')
-    .option('--config <file>', 'JSON with any of the settings that the run prints')
+    .option('-o, --out <dir>', 'folder for checkpoint, log, plot and models', 'out/recognition')
+    .option('--config <file>', 'JSON file with any of the settings that the run prints')
     .addOption(new Option('--loss <name>', 'loss on the labels').choices(LOSSES))
     .option('--scale <x>', 'scale of the logits', number)
-    .option('--margin <x>', 'margin: cosine (cosface), radians (arcface), factor 1 to 4 (sphereface)', number)
+    .option(
+      '--margin <x>',
+      'margin, as a cosine (cosface), in radians (arcface), or as a factor of 1 to 4 (sphereface)',
+      number,
+    )
     .addOption(new Option('--s <x>').argParser(number).hideHelp())
     .addOption(new Option('--m <x>').argParser(number).hideHelp())
     .option('--steps <n>', STEPS_HELP, number)
-    .option('--batch <n>', 'labelled faces a step', number)
-    .option('--seed <n>', 'seed of weights, order and changes of pictures', number)
+    .option('--batch <n>', 'labelled faces in a step', number)
+    .option('--seed <n>', 'seed of the weights, the order, and the changes to pictures', number)
     .option('--lr <x>', 'peak learning rate', number)
-    .option('--balanced', 'draw every identity as often as any other')
+    .option('--balanced', 'draw all identities equally often')
     .option(
       '--from <name>',
-      'begin with the weights of this recogniser (a name or a safetensors file) instead of random ones; architecture and sizes are to be those of the settings',
+      'begin with the weights of this recogniser (a name or a safetensors file) instead of random ones; architecture and sizes have to be those of the settings',
     )
     .option('--teacher <name>', 'also learn the embeddings of this recogniser (a name or a safetensors file)')
-    .option('--distillation <x>', 'weight of the distance to the teacher (default 10 with a teacher)', number)
-    .option('--unlabelled <n>', 'faces without label a step, for the teacher alone', number)
-    .option('--validate-on <names>', 'validation looks at faces of these sources only (default: as --sources)')
+    .option('--distillation <x>', 'weight of the distance to the teacher (default: 10 with a teacher)', number)
+    .option('--unlabelled <n>', 'unlabelled faces in a step, for the teacher only', number)
+    .option('--validate-on <names>', 'sources of the faces for validation (default: as --sources)')
     .option('--checkpoint-every <n>', 'steps between checkpoints and validations (default: one epoch)', number)
     .option('--resume', RESUME_HELP)
     .addHelpText(

@@ -35,15 +35,15 @@ const STEPS = [17, 21, 25, 29, 33, 39];
 export function addTrainTables(train: Command): void {
   train
     .command('tables')
-    .description("fit the integer tables of the entropy coder to a trained model's values of training faces")
+    .description('fit the integer tables of the entropy coder to training faces, for a trained model')
     .option('--data <dir>', 'folder of aligned faces (default: CAMEO_DATA)')
     .option('--detector <file>', DETECTOR_HELP)
     .requiredOption('--model <file>', 'weights that `cameo train codec` made')
-    .requiredOption('-o, --out <file>', 'the same weights with tables: what `cameo encode --bytes` needs')
-    .option('--faces <n>', 'training faces to fit to', number, 4000)
+    .requiredOption('-o, --out <file>', 'the same weights with tables, which `cameo encode --bytes` needs')
+    .option('--faces <n>', 'number of training faces', number, 4000)
     .addHelpText(
       'after',
-      '\nExample: cameo train tables --model out/joint/model.safetensors -o models/face.safetensors',
+      '\nExample: cameo train tables --model out/codec/model.safetensors -o models/face.safetensors',
     )
     .action(run);
 }

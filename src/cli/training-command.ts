@@ -12,7 +12,8 @@ import { plotTraining, type TrainingPlot } from './training-plots.js';
 import type { TrainingCommandOptions } from './training-settings.js';
 
 /** For --help. */
-export const INTERRUPT_HELP = 'Ctrl-C writes a checkpoint; --resume goes on to the same numbers.';
+export const INTERRUPT_HELP =
+  'Ctrl-C writes a checkpoint; --resume goes on from it, with the same result as without the stop.';
 
 /** Averages a figure over the last steps. */
 export type Smooth = (name: string, value: number) => number;
@@ -157,7 +158,8 @@ interface Outcome {
  */
 function tellOutcome({ finished, steps, unchanged }: Outcome, out: string, more = ''): void {
   const model = join(out, 'model.safetensors');
-  if (unchanged) say(`finished already, after ${steps} steps, and left as it is: ${model}; more --steps go on`);
+  if (unchanged)
+    say(`already finished after ${steps} steps, and left unchanged: ${model}; to go on, give more --steps`);
   else if (finished) say(`done: ${model}${more}`);
   else {
     warn(`stopped after ${steps} steps; go on with --resume -o ${out}`);

@@ -6,7 +6,7 @@ import { isJsonObject, kindOf, readJsonObject } from '../data/files/read-file.js
 import { readCheckpoint } from '../training/training-run.js';
 
 /** What `--steps` means, for --help. */
-export const STEPS_HELP = 'training steps; another number with --resume also moves the learning-rate schedule';
+export const STEPS_HELP = 'training steps; a different number with --resume also changes the learning-rate schedule';
 
 /** The number of an option. @throws ArgumentError */
 export const number = (text: string): number => {
@@ -63,7 +63,7 @@ function kindOfSetting(value: unknown): string {
 
 /** What `--resume` means, for --help. */
 export const RESUME_HELP =
-  'go on from the checkpoint in --out, with its settings; an option or a setting of --config that contradicts them is refused, but for --steps';
+  'go on from the checkpoint in --out, with its settings; an option or a setting of --config that contradicts them is refused, except --steps';
 
 /** An option that was given, or a setting of a file: what messages call it, the setting's name, and its value. */
 export interface GivenSetting {
@@ -95,7 +95,7 @@ export function checkResumed(checkpoint: string, saved: object, given: readonly 
     return was === is ? [] : [`${said} is ${is}, there ${setting} is ${was ?? 'not set'}`];
   });
   if (wrong.length === 0) return;
-  const remedy = 'leave it out to go on, or choose another --out to begin anew';
+  const remedy = 'leave it out to go on, or choose another --out to start again';
   throw new ArgumentError(`--resume: ${wrong.join('; ')} (${checkpoint}); ${remedy}`);
 }
 
@@ -149,8 +149,8 @@ export const addNetworkOptions = (
   }: Record<'out' | 'batch' | 'seed' | 'checkpoints', string> & { every: number },
 ): Command =>
   command
-    .option('-o, --out <dir>', 'where checkpoint, log, plot and model go', out)
-    .option('--config <file>', 'JSON with any of the settings that the run prints')
+    .option('-o, --out <dir>', 'folder for checkpoint, log, plot and model', out)
+    .option('--config <file>', 'JSON file with any of the settings that the run prints')
     .option('--steps <n>', STEPS_HELP, number)
     .option('--batch <n>', batch, number)
     .option('--seed <n>', seed, number)

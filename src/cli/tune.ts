@@ -23,16 +23,16 @@ export function addTuneCommand(program: Command): void {
     .description("measure the kernels for a model's layers on this adapter, and use the fastest from now on")
     .option(
       '--model <file>',
-      'weights whose layers count (default: CAMEO_MODEL, else those that are shipped); a file, not standard input',
+      'weights whose layers are measured (default: CAMEO_MODEL, else the shipped weights); a file, not standard input',
     )
-    .option('--batch <n>', 'faces a batch (default: as many as `cameo encode` takes at a time)', integer(1, 1024))
-    .option('--training', 'the gradients, too')
-    .option('--force', 'measure again what was measured before')
+    .option('--batch <n>', 'faces in a batch (default: as many as `cameo encode` takes at a time)', integer(1, 1024))
+    .option('--training', 'also measure the gradients')
+    .option('--force', 'measure again what has been measured before')
     .addHelpText(
       'after',
       `
-A candidate whose result is not that of the plain kernel is refused. The choices are kept in the cache folder (CAMEO_CACHE),
-apart for each adapter, driver and version; CAMEO_TUNING=0 leaves them unused.
+A kernel whose result differs from the naive kernel's is refused. The choices are kept in the cache folder (CAMEO_CACHE),
+separately for each adapter, driver and version. CAMEO_TUNING=0 ignores them.
 
 Example:
   cameo tune --training --batch 8`,
@@ -90,7 +90,7 @@ async function tuneAll(gpu: Gpu, requests: readonly TuningRequest[], force: bool
   for (const [k, request] of requests.entries()) {
     const at = `[${k + 1}/${requests.length}] ${describe(request)}`;
     if (!force && gpu.tuning.has(request)) {
-      say(`${at}: measured before`);
+      say(`${at}: already measured`);
       continue;
     }
     const tuning = await tuneConv(gpu, request);

@@ -30,16 +30,13 @@ export function addVerifyCommand(program: Command): void {
     .exitOverride(({ exitCode, code, message }) => {
       throw new CommanderError(exitCode === 0 ? 0 : EXIT_CODES.unknown, code, message);
     })
-    .description(
-      'how alike two faces are to a recogniser, and whether that is one person at the chosen false accept rate',
-    );
+    .description('tell how similar two faces are, and whether they are the same person at a chosen false accept rate');
   addCompareOptions(command)
     .addHelpText(
       'after',
       `
-Each of the two is a photograph, of whose faces the largest counts, an aligned face, a compact file, a picture of the QR code of a face, or ARCHIVE:NAME for a face of
-an archive. Compact faces are restored with the weights that are shipped, or with those that CAMEO_MODEL names.
-One of them, or the landmarks, may be "-": standard input.
+Each of the two is a photograph (its largest face counts), an aligned face, a compact file, a picture of a face's QR code, or ARCHIVE:NAME for a face of an archive.
+Compact faces are restored with the weights of CAMEO_MODEL, else with the shipped ones. One of the two, or the landmarks, may be "-": standard input.
 
 Examples:
   cameo verify ann.jpg bob.jpg
@@ -48,7 +45,7 @@ Examples:
 
 Exit codes: ${EXIT_CODES.same} the same person; ${EXIT_CODES.notSame} not the same person; ${EXIT_CODES.unknown} could not tell: no threshold is known, or something failed, as standard error says.
 Keys of --json: a, b, recognizer { name, model, lfw { pairs, accuracy, standardError, tar, far, command } or null }, similarity, far, threshold
-and same (null where no threshold is known), warnings [{ input, kind, message }] where there are any, errors; ok is true where there is a decision`,
+and same (null if no threshold is known), warnings [{ input, kind, message }] if there are any, errors; ok is true if there is a decision`,
     )
     .action(async (a: string, b: string, options: CompareOptions) => {
       if (options.json) beginJson('verify');

@@ -70,7 +70,7 @@ function parseCodec(path: string, bytes: Uint8Array): CodecWeights {
   checkTensors(file.tensors, new KltAutoencoder(file.config).entries(), 'the network');
   const { tables } = file;
   if (!tables) {
-    throw new CheckpointError('no tables for the entropy coder: `cameo train tables` fits them to faces');
+    throw new CheckpointError('the weights have no tables for the entropy coder; `cameo train tables` adds them');
   }
   return { kind: 'codec', path, bytes, modelId: tables.model.idText, file: { ...file, tables } };
 }

@@ -50,7 +50,7 @@ export function summary(conditions: readonly MeasuredCodec[]): string {
 
 /**
  * Puts a table between the marks of the command that writes it.
- * @throws ArgumentError where the text lacks them
+ * @throws ArgumentError if the text lacks them
  */
 export function intoText(text: string, table: string, name: string, command = 'codec-table'): string {
   const [before, after] = [`<!-- npm run ${command} -->`, `<!-- end of ${command} -->`];

@@ -9,7 +9,7 @@ import { scope, type Tensor } from '../src/tensor/tensor.js';
 import { uniformTensor } from './core/own-tasks.js';
 
 /*
- * npx tsx bench/ladder.ts: times each rung of the ladder of shaders/README.md on this adapter, by turns; least of several.
+ * npx tsx bench/ladder.ts: times each rung of the ladder of shaders/README.md on this adapter, in alternation; least of several.
  */
 
 const RUNGS: readonly ConvVariant[] = ['naive', 'register', 'tiled', 'winograd'];

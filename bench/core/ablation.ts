@@ -40,7 +40,7 @@ const ROUNDS = 7;
 
 /**
  * Where the time of the register kernel's forward pass goes on this adapter: times of the whole kernel and of kernels
- * that leave out one part each, by turns. Parts overlap in time, so the savings need not add up to the whole.
+ * that leave out one part each, in alternation. Parts overlap in time, so the savings need not add up to the whole.
  * @returns the whole kernel first; null where this adapter chooses another kernel for the shape
  * @throws Error where the kernel has no such part
  */

@@ -9,7 +9,7 @@ export interface Filters {
   kinds?: string;
 }
 
-/** @throws ArgumentError where no layer is left */
+/** @throws ArgumentError if no layer is left */
 export function chooseLayers({ layers }: Filters): BenchLayer[] {
   const chosen = benchLayers().filter(
     ({ name, counts }) => !layers || name.includes(layers) || Object.keys(counts).includes(layers),
@@ -18,7 +18,7 @@ export function chooseLayers({ layers }: Filters): BenchLayer[] {
   return chosen;
 }
 
-/** Keeps the tasks that the filters ask for. @throws ArgumentError where none is left */
+/** Keeps the tasks that the filters ask for. @throws ArgumentError if none is left */
 export function wanted<T extends { kind: string; layer: string }>(
   tasks: readonly T[],
   layers: readonly BenchLayer[],

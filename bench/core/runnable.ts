@@ -52,7 +52,7 @@ export interface Timings {
 }
 
 /**
- * Times runnables by turns, so that what disturbs the machine disturbs them alike. Each must have run before: the
+ * Times runnables in alternation, so that what disturbs the machine disturbs them alike. Each must have run before: the
  * first run compiles.
  * @param budget milliseconds to spend on each; three samples are taken even where they take longer
  */

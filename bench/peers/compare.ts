@@ -50,7 +50,7 @@ async function check(
   }
 }
 
-/** Compares the results of both with float64 and with each other, then times both by turns. */
+/** Compares the results of both with float64 and with each other, then times both in alternation. */
 export async function compareWithPeer(
   gpu: Gpu,
   peer: Peer,

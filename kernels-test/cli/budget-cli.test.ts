@@ -127,7 +127,7 @@ test('an archive: all faces in one file, one of them by its name, the whole ones
       info.stdout,
       new RegExp(`\\n {2}"${name}": 1\\d\\d bytes, quantization index \\d+, ${name === 'grey' ? 'grey' : 'colour'}\n`),
     );
-  assert.match(info.stdout, /\n {2}4 of 4 faces whole\n$/);
+  assert.match(info.stdout, /\n {2}4 of 4 faces intact\n$/);
 
   const all = await run('decode', 'all.cameos', '-o', 'all');
   assertComplaints(all, 0, []);
@@ -148,7 +148,7 @@ test('an archive: all faces in one file, one of them by its name, the whole ones
   writeFileSync(at('flipped.cameos'), flipped);
   const check = await run('info', 'flipped.cameos');
   assertComplaints(check, 1, [/^cameo: flipped\.cameos, face \d: .*(match|range code|symbol)/]);
-  assert.match(check.stdout, /3 of 4 faces whole\n$/);
+  assert.match(check.stdout, /3 of 4 faces intact\n$/);
 
   assertComplaints(await run('decode', 'all.cameos', '-o', 'one', '--only', 'dan'), 1, [
     /^cameo: all\.cameos: none of the 4 faces is called "dan": `cameo info` lists them$/,
@@ -164,7 +164,7 @@ test('an archive and files at once hold the same faces; a name counts once', asy
   const args = ['ann.png', 'b/ann.png', 'bob.png', 'missing.png', '-o', 'both', '--archive', 'both/both.cameos'];
   const made = await run('encode', ...args, '--bytes', '150');
   assertComplaints(made, 1, [
-    /^cameo: b\/ann\.png: its name in the archive would be "ann", which is that of ann\.png$/,
+    /^cameo: b\/ann\.png: its name in the archive would be "ann", which is also that of ann\.png$/,
     /^cameo: missing\.png: cannot be read: /,
   ]);
   assert.equal(readdirSync(at('both')).sort(), ['ann.cameo', 'bob.cameo', 'both.cameos']);
@@ -260,7 +260,7 @@ test('what is cut off, foreign, or of another model gets a line each, and the re
 
 test('options that contradict each other or the weights are one line, and nothing is written', async () => {
   const cases: [args: string[], pattern: RegExp][] = [
-    [['--bytes', '20'], /^cameo: --bytes 20: a face takes at least \d\d bytes here$/],
+    [['--bytes', '20'], /^cameo: --bytes 20: a face takes at least \d\d bytes$/],
     [['--bytes', 'few'], /^cameo: option '--bytes <n>' argument 'few' is invalid/],
     [['--rate', '1', '--container', 'file'], /^cameo: --rate 1: only --container png has rates/],
     [
@@ -279,7 +279,7 @@ test('options that contradict each other or the weights are one line, and nothin
   }
   assertComplaints(await run('encode', 'missing.png', '--archive', 'new/none.cameos'), 1, [
     /^cameo: missing\.png: /,
-    /^cameo: new\/none\.cameos: not written, for there is no face to put into it$/,
+    /^cameo: new\/none\.cameos: not written, because there is no face to put into it$/,
   ]);
   assert.ok(!existsSync(at('new')) || readdirSync(at('new')).length === 0, 'nothing was written');
 });

@@ -83,7 +83,7 @@ test('encode: good inputs become files, each bad one gets a line, and nothing is
     /^cameo: small\.png: the picture is 50×60, not an aligned face .* the landmark file does not list it$/,
     /^cameo: folder\.png: the folder has no JPEG, PNG, WebP, AVIF, GIF or TIFF pictures$/,
     /^cameo: missing\.png: cannot be read: no such file or folder \(ENOENT\)$/,
-    /^cameo: b\/face\.png: its output would be small\/face\.cameo\.png, which is that of face\.png/,
+    /^cameo: b\/face\.png: its output would be small\/face\.cameo\.png, which is also that of face\.png/,
     /^cameo: group\.jpg, face 2: landmarks: all five points lie on one line$/,
   ]);
   const made = ['face.cameo.png', 'group-1.cameo.png', 'group-3.cameo.png'];
@@ -136,7 +136,7 @@ test('decode: good files become pictures, each bad one gets a line', async () =>
     /^cameo: flipped\.cameo\.png: .*(corrupt|match)/,
     /^cameo: folder\.png: it is a folder$/,
     /^cameo: foreign-model\.cameo\.png: the file was made by model 0badf00d; the model loaded is [0-9a-f]{8}$/,
-    /^cameo: large\.cameo\.png: the file has 70000 bytes; at most 65536 are accepted here$/,
+    /^cameo: large\.cameo\.png: the file has 70000 bytes; at most 65536 are accepted$/,
     /^cameo: missing\.png: cannot be read: no such file or folder/,
     /^cameo: rate\.cameo\.png: rate 7; this model has rates 0 to 1$/,
     /^cameo: text\.cameo\.png: not a PNG file/,
@@ -264,7 +264,7 @@ test('tune: measures each layer once, and keeps the choices in the cache', async
 
   const second = await cameoHere(['tune', '--batch', '2'], env);
   assertComplaints(second, 0, []);
-  assert.is(second.stdout.split('measured before').length - 1, measured.length);
+  assert.is(second.stdout.split('already measured').length - 1, measured.length);
 
   const bad = await cameoHere(['tune', '--batch', '0'], env);
   assert.is(bad.code, 1);

@@ -134,7 +134,7 @@ test('what is wrong with the options is told before anything is done', async () 
     [['detect', 'in/two.png', '--max-faces', '0'], /Expected an integer of at least 1/],
     [['crop', 'in/two.png'], /required option '-o/],
     [['crop', 'in/two.png', '-o', 'new', '--faces', 'some'], /Allowed choices are all, largest/],
-    [['crop', 'in/two.png', '-o', 'new', '--faces', 'all', '--face', '1'], /give one of them/],
+    [['crop', 'in/two.png', '-o', 'new', '--faces', 'all', '--face', '1'], /give only one of them/],
     [['crop', 'in/two.png', '-o', 'new', '--landmarks', 'nowhere.json'], /nowhere\.json: cannot be read/],
   ];
   for (const [args, pattern] of cases) {

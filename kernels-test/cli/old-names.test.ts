@@ -51,7 +51,7 @@ test('an old name says what it is called now, and goes on as that', async () => 
   for (const [command, said, complaint] of CASES) {
     const { code, stderr, complaints } = await cameoHere(command.split(' '), env, folder);
     assert.is(code, 1, `${command}: ${stderr}`);
-    const notes = stderr.split('\n').filter((line) => /^(train|evaluate) .* now$/.test(line));
+    const notes = stderr.split('\n').filter((line) => /^(train|evaluate) .* is now called .*$/.test(line));
     assert.equal(notes, said === null ? [] : [said], command);
     assert.is(complaints.length, 1, `${command}: ${stderr}`);
     assert.match(complaints[0], complaint, command);

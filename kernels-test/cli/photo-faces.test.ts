@@ -57,8 +57,8 @@ test('--faces largest takes one a photograph, --face the one of that number', as
   assert.equal(filesOf('largest'), ['one.cameo.png', 'three.cameo.png']);
   const second = await encode('second', 'three.png', 'face.png', 'one.png', '--face', '2');
   assert.equal(second.complaints, [
-    'cameo: face.png: there is no face 2: it has one, counted from the left',
-    'cameo: one.png: there is no face 2: it has one, counted from the left',
+    'cameo: face.png: there is no face 2: the picture has one, counted from the left',
+    'cameo: one.png: there is no face 2: the picture has one, counted from the left',
   ]);
   assert.equal(filesOf('second'), ['three-2.cameo.png']);
   assert.equal(readFileSync(at('second', 'three-2.cameo.png')), readFileSync(at('all', 'three-2.cameo.png')));
@@ -74,7 +74,7 @@ test('a name that is taken is not written over', async () => {
   assert.equal(ran.complaints.length, 1);
   assert.match(
     ran.complaints[0],
-    /three\.png, face 1: its output would be taken\/three-1\.cameo\.png, which is that of other/,
+    /three\.png, face 1: its output would be taken\/three-1\.cameo\.png, which is also that of other/,
   );
   assert.equal(
     filesOf('taken'),
@@ -85,7 +85,7 @@ test('a name that is taken is not written over', async () => {
 test('one file to standard output needs one face', async () => {
   const many = await encode('-', 'three.png');
   assert.is(many.code, 1);
-  assert.match(many.complaints.join(), /three\.png: it has 3 faces; .*choose it with --face or --faces largest/);
+  assert.match(many.complaints.join(), /three\.png: it has 3 faces, but .*choose it with --face or --faces largest/);
 });
 
 test('poor faces are told, in JSON as well', async () => {

@@ -92,7 +92,7 @@ test('of a photograph with several faces, one is chosen', async () => {
   await works('qr 1.png -o one-code.png --bytes 300');
   assert.equal(await bytesIn('both-code.png'), await bytesIn('one-code.png'));
   const third = await run('qr both.png -o both-code.png --landmarks marks.json --face 3');
-  assert.match(third.complaints.join(), /both\.png: there is no face 3: it has 2/);
+  assert.match(third.complaints.join(), /both\.png: there is no face 3: the picture has 2/);
 });
 
 test('the faces of a photograph are found', async () => {

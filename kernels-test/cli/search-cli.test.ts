@@ -110,13 +110,13 @@ test('another archive, recogniser or damage is noticed, and the embeddings are m
   const whole = readFileSync(embeddings);
   writeFileSync(embeddings, whole.subarray(0, -5));
   const cut = await found(probe, 'people.cameos');
-  assert.match(cut.notes, /people\.cameos\.embeddings: is damaged from face 0 on: made anew from there/);
+  assert.match(cut.notes, /people\.cameos\.embeddings: is damaged from face 0 on; it is made again from there/);
   assert.equal([cut.matches, cut.embeddings.made], [matches, 6]);
   assert.equal(readFileSync(embeddings), whole);
 
   const other = await cameoHere(['search', probe, 'people.cameos', '--model', otherRecognizer, '--json'], env, folder);
   assert.is(JSON.parse(other.stdout).embeddings.made, 6, other.stderr);
-  assert.match(other.stderr, /is of another archive, codec or recogniser, or damaged: made anew/);
+  assert.match(other.stderr, /is of another archive, codec or recogniser, or damaged; it is made again/);
   assert.equal((await found(probe, 'people.cameos')).matches, matches);
 
   // The same names, but other faces: those of another budget.
@@ -154,7 +154,7 @@ test('where nothing can be kept it is said, and what is found is the same', asyn
   writeFileSync(at('copy.cameos'), archive);
   writeFileSync(at('copy.cameos.embeddings'), 'notes of somebody');
   const copy = await found(probe, 'copy.cameos');
-  assert.match(copy.notes, /^the embeddings are not kept for the next search: .*is left as it is$/m);
+  assert.match(copy.notes, /^the embeddings are not kept for the next search: .*is left unchanged$/m);
   assert.equal([copy.matches, copy.embeddings], [matches, { path: null, made: 6 }]);
   assert.is(readFileSync(at('copy.cameos.embeddings'), 'utf8'), 'notes of somebody');
   assert.not(existsSync(at('copy.cameos.embeddings.lock')));

@@ -95,7 +95,7 @@ test('faces that cannot be encoded are told, and the rest goes on', async () => 
   assert.equal(failed, [
     'short: short: has 7 bytes; a face of 24×28 RGB has 2016',
     'missing: no such picture',
-    'face 0: face 0: its name in the archive would be "face 0", which is that of face 0',
+    'face 0: face 0: its name in the archive would be "face 0", which is also that of face 0',
   ]);
   assert.is(result.faces, 17);
   assert.match(last, /^\{"done":17,"failed":3,"bytes":\d+,"losses":0,"resumed":0\}$/);

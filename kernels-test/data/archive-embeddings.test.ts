@@ -87,7 +87,7 @@ test('embeddings of anything else are made anew, and told', async () => {
     assert.equal(made, [0, 1, 2], key);
     assert.match(
       told.join(),
-      /a\.cameos\.embeddings: is of another archive, codec or recogniser, or damaged: made anew/,
+      /a\.cameos\.embeddings: is of another archive, codec or recogniser, or damaged; it is made again/,
     );
     assert.equal((await search(path, { ...OF, [key]: value })).made, [], key);
   }
@@ -136,7 +136,7 @@ test('any byte that is wrong is noticed: what is before it is used, the rest mad
     assert.equal(made, [0, 1, 2].slice(first), `byte ${at}`);
     assert.match(
       told.join(),
-      at < 92 ? /or damaged: made anew/ : new RegExp(`damaged from face ${first * BLOCK_FACES} on`),
+      at < 92 ? /or damaged; it is made again/ : new RegExp(`damaged from face ${first * BLOCK_FACES} on`),
     );
     assert.equal(readFileSync(path), whole);
   }
@@ -163,13 +163,13 @@ test('that nothing can be kept is told, and is no error', async () => {
   assert.match(await told(join(folder, 'none', 'a.embeddings')), /not kept for the next search: .*none.*no such file/);
   const strange = join(folder, 'strange.embeddings');
   writeFileSync(strange, 'the notes of somebody');
-  assert.match(await told(strange), /strange\.embeddings: is no file of embeddings, and is left as it is/);
+  assert.match(await told(strange), /strange\.embeddings: is not a file of embeddings, and is left unchanged/);
   assert.is(readFileSync(strange, 'utf8'), 'the notes of somebody');
   mkdirSync(join(folder, 'folder.embeddings'));
-  assert.match(await told(join(folder, 'folder.embeddings')), /folder\.embeddings: is no file of embeddings/);
+  assert.match(await told(join(folder, 'folder.embeddings')), /folder\.embeddings: is not a file of embeddings/);
   rmSync(path);
   await withWriterLock(`${path}.lock`, path, async () => {
-    assert.match(await told(path), new RegExp(`process ${process.pid} writes to it`));
+    assert.match(await told(path), new RegExp(`process ${process.pid} is writing to it`));
   });
   assert.not.ok(existsSync(path));
   assert.is(await told(path), '');

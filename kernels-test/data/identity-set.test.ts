@@ -58,7 +58,7 @@ test('labels: single faces, pictures that are there twice or under two names, an
   const text = labelReportText(labelling.report).join('\n');
   for (const part of [
     /2 identities have a single face/,
-    /1 pictures are there more than once/,
+    /1 pictures occur more than once/,
     /several identities/,
     /1 pictures are unreadable/,
   ]) {

@@ -128,7 +128,7 @@ test('tensors that cannot be are refused before memory is taken', () => {
   refusal(read([2]), /the checkpoint, a: a tensor \[2\] that reaches beyond its storage of 1 elements/);
   refusal(read([1], { offset: 1 }), /beyond its storage/);
   refusal(read([1 << 30], { strides: [0] }), /beyond its storage/);
-  refusal(read([1], { offset: -1 }), /sizes are no sizes/);
+  refusal(read([1], { offset: -1 }), /invalid sizes/);
   refusal(read([1], { strides: [1, 1] }), /1 axes with 2 strides/);
   refusal(
     () => readPyTorchCheckpoint(zipCheckpoint({ dict: [['a', tensor(one, 0, [1])]] }, [])),
@@ -161,7 +161,7 @@ test('pickles that are deep, endless, or hold themselves end in an error or a va
   const doubling = Array.from({ length: 60 }, () => [0x32, 0x86]).flat();
   refusal(
     () => readPickle(Uint8Array.from([0x80, 4, 0x5d, ...doubling, 0x4e, 0x93, 0x2e]), any),
-    /whose name is no text/,
+    /whose name is not a text/,
   );
   refusal(() => readPickle(new Uint8Array(3_000_000).fill(0x4e), any), /more than 2000000 steps/);
 });

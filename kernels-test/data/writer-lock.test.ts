@@ -30,7 +30,10 @@ test('a second writer is refused with process, host and file; kill -9 leaves not
   const path = join(folder, 'killed.lock');
   const other = await holding(path);
   const { message } = await rejection(() => WriterLock.take(path, 'people.cameos'), FileError);
-  assert.match(message, new RegExp(`^people\\.cameos: process ${other.pid} writes to it \\(lock .*killed\\.lock\\)`));
+  assert.match(
+    message,
+    new RegExp(`^people\\.cameos: process ${other.pid} is writing to it \\(lock .*killed\\.lock\\)`),
+  );
   await other.kill();
   assert.ok(existsSync(path));
   await (await WriterLock.take(path, 'it')).release();
@@ -70,7 +73,10 @@ test('a number that another process has got since, and an empty lock, are taken 
   }
   writeFileSync(path, JSON.stringify({ pid: 7, host: 'elsewhere', began: '1' }));
   const { message } = await rejection(() => WriterLock.take(path, 'it'), FileError);
-  assert.match(message, /process 7 on elsewhere writes to it; if that is no more, remove the lock .*stale\.lock/);
+  assert.match(
+    message,
+    /process 7 on elsewhere is writing to it; if that process has ended, remove the lock .*stale\.lock/,
+  );
 });
 
 test('a folder in the place of a lock is told, and stays', async () => {

@@ -98,7 +98,7 @@ test('the main face of a photograph is the largest; bad lines are named', () => 
   );
   for (const [line, message] of [
     ['a\tb\ttrain\t1\t1\t[[1,2]]', /line 2: expected faces of 15 numbers/],
-    ['a\tb\ttrain\t1\t1\t{', /line 2: the faces are no JSON/],
+    ['a\tb\ttrain\t1\t1\t{', /line 2: the faces are not JSON/],
     ['a\tb\ttrain\t[]', /line 2: 4 columns; expected 6/],
     [`../a\tb\ttrain\t1\t1\t[${box(1, 2, 3)}]`, /leads out of the folder/],
   ] as const) {

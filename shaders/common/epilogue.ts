@@ -5,7 +5,7 @@ import { wgsl } from './wgsl.js';
 /**
  * What a convolution does with its sums before it stores them, with numbers for each dest channel: adds the bias [C], or,
  * for `batchNormPrelu` with [3, C] of scale, shift and slope, z = sum·scale + shift and then z where z > 0, else slope·z;
- * `batchNormRelu6`, with the same numbers but for the slope, is z within [0, 6].
+ * `batchNormRelu6`, with the same numbers except for the slope, is z within [0, 6].
  */
 export type Epilogue = 'none' | 'bias' | 'batchNormPrelu' | 'batchNormRelu6';
 

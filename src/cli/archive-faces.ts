@@ -6,7 +6,7 @@ import { FileSource } from '../data/archives/file-source.js';
 import { compactStdin, DASH } from './stdin.js';
 
 /**
- * Opens an archive where it lies for `body`, be it finished or not, and closes it whatever comes of that.
+ * Opens an archive where it lies for `body`, finished or not, and closes it in any case.
  * @throws FileError; FormatError for no archive, or one whose index is cut off, so that none of its faces can be read
  */
 export async function withArchive<T>(
@@ -32,7 +32,7 @@ const memorySource = (bytes: Uint8Array) => ({ ...bytesSource(bytes), size: byte
 
 /**
  * The number of a face by its name; where faces have none, by that number.
- * @throws ArgumentError where there is none, FormatError for a damaged index
+ * @throws ArgumentError if there is none, FormatError for a damaged index
  */
 export async function numberOfFace(archive: FaceCollection, name: string): Promise<number> {
   const found = archive.named ? await findNamed(archive, name) : Number(name);

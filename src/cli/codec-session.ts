@@ -40,7 +40,7 @@ export class CodecSession {
     return this.chosen?.kind ?? (areShipped('codec') ? 'codec' : 'autoencoder');
   }
 
-  /** @throws FileError where there are none, CheckpointError for weights of the other codec */
+  /** @throws FileError if there are none, CheckpointError for weights of the other codec */
   weights<K extends CodecKind>(kind: K): Promise<WeightsOf<K>> {
     const read = async () => expectKind(this.chosen ?? (await readWeights(weightsPath(undefined, kind))), kind);
     const all = this.#weights as Record<CodecKind, Promise<WeightsOf<K>> | undefined>;

@@ -19,7 +19,7 @@ export interface CodecsRun {
 }
 
 /**
- * Runs a comparison of codecs, and frees all of it whatever comes of it. Ctrl-C ends it with exit code 130.
+ * Runs a comparison of codecs, and frees all of it in any case. Ctrl-C ends it with exit code 130.
  * @param stopped what is said then
  */
 export async function runCodecs(

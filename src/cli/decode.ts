@@ -68,7 +68,7 @@ class Restorer {
     private readonly outputs: RestoredFaces,
   ) {}
 
-  /** A face that has been taken apart, for the picture `name`. @throws ArgumentError where another one has that name */
+  /** A face that has been taken apart, for the picture `name`. @throws ArgumentError if another one has that name */
   addFace(input: string, name: string, face: FaceSymbols): void {
     this.#faces.push({ input, output: this.#claim(name, input), face });
   }
@@ -124,7 +124,7 @@ class Restorer {
 
 /** Where restored faces go. */
 interface RestoredFaces {
-  /** What the picture of a face is called. @throws ArgumentError where another one has that name */
+  /** What the picture of a face is called. @throws ArgumentError if another one has that name */
   claim(name: string, input: string): string;
   write(output: string, png: Uint8Array): Promise<void>;
 }

@@ -19,7 +19,7 @@ export function detectorPath(option?: string): string | undefined {
   return chosen ?? (existsSync(SHIPPED_DETECTOR) ? SHIPPED_DETECTOR : undefined);
 }
 
-/** @throws FileError where there is none, or it cannot be read */
+/** @throws FileError if there is none, or it cannot be read */
 export async function readDetector(option?: string): Promise<DetectorFile> {
   const path = detectorPath(option);
   if (path === undefined) {

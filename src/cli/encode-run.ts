@@ -80,7 +80,7 @@ export interface Targets {
   /** For a file of each face, called NAME and `suffix`. */
   files?: { outputs: Outputs; suffix: string; done: DoneList };
   archive?: ArchiveWriter;
-  /** Takes the only file there is. @throws FileError where it cannot be written */
+  /** Takes the only file there is. @throws FileError if it cannot be written */
   stream?: (file: Uint8Array) => Promise<void>;
 }
 
@@ -116,9 +116,9 @@ export interface EncodeOptions {
   landmarks?: PhotoLandmarks;
   /** Finds the faces of photographs where none are listed. */
   finder: FaceFinder;
-  /** Told how many pictures are done. */
+  /** Called with how many pictures are done. */
   onPicture: (done: number) => void;
-  /** Told of each file that is written. */
+  /** Called for each file that is written. */
   onFile: (file: WrittenFile) => void;
 }
 
@@ -127,7 +127,7 @@ export interface EncodeOptions {
  * rest goes on. Each face is finished before the next one is begun to be written: its file first, then its place in the
  * archive, so that whatever stops the program, the next run finds what is missing.
  *
- * @throws the signal's reason; ArgumentError where the unfinished archive is of other faces; errors of device and disk
+ * @throws the signal's reason; ArgumentError if the unfinished archive is of other faces; errors of device and disk
  */
 export async function encodePictures(
   pictures: readonly PictureInput[],

@@ -83,7 +83,7 @@ function pairGroups(entries: readonly FaceEntry[], rows: readonly Float32Array[]
   return [...groups.values()].filter((g) => g.genuine.length >= MIN_PAIRS && g.impostor.length >= MIN_PAIRS);
 }
 
-/** @throws ArgumentError where there is nothing to compare */
+/** @throws ArgumentError if there is nothing to compare */
 function checkPairs(entries: readonly FaceEntry[], split: Split): void {
   const sizes = new Map<string, number>();
   for (const { identity } of entries) sizes.set(identity, (sizes.get(identity) ?? 0) + 1);

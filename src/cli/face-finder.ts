@@ -43,7 +43,7 @@ export class FaceFinder {
     return finder;
   }
 
-  /** The weights. @throws FileError where there are none */
+  /** The weights. @throws FileError if there are none */
   file(): Promise<DetectorFile> {
     this.#file ??= readDetector(this.options.detector);
     return this.#file;
@@ -74,7 +74,7 @@ export class FaceFinder {
 
   /**
    * The largest face of a photograph, or the one in its middle, that can be aligned.
-   * @throws ImageError where there is none; as `find`
+   * @throws ImageError if there is none; as `find`
    */
   async findOne(
     photo: RgbImage,

@@ -42,7 +42,7 @@ export const addFaceOptions = (command: Command, choice: 'all' | 'largest'): Com
       integer(1),
     );
 
-/** @throws ArgumentError where --faces and --face contradict each other */
+/** @throws ArgumentError if --faces and --face contradict each other */
 export function checkFaceOptions({ faces, face }: FaceOptions): void {
   if (faces === undefined || face === undefined) return;
   throw new ArgumentError(

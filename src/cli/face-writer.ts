@@ -14,7 +14,7 @@ export const DEFAULT_BYTES = 500;
 /** What `cameo encode` was told of the files to make. */
 export interface EncodeSettings {
   container: 'png' | FaceContainer;
-  /** Most bytes of a face. */
+  /** Maximum bytes of a face. */
   bytes?: number;
   /** Of the PNG codec. */
   rate?: number;
@@ -28,7 +28,7 @@ export interface FaceFile<F> {
   code?: Uint8Array;
 }
 
-/** Turns faces into files, for as long as it takes: a device that is lost is opened anew. */
+/** Turns faces into files, for as long as it takes: a device that is lost is opened again. */
 export interface Encoder {
   /** One result a face, in their order. */
   encode<F extends FaceInput>(faces: AsyncIterable<F>): AsyncGenerator<FaceFile<F> | FailedFace<F>>;

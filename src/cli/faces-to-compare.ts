@@ -78,7 +78,7 @@ export async function readFacesToCompare(
   return { opened, flip: (known?.embedding ?? 'flip') === 'flip', threshold, recognizer, faces };
 }
 
-/** The threshold of a rate, where any are known. @throws ArgumentError where those of other rates are */
+/** The threshold of a rate, where any are known. @throws ArgumentError if those of other rates are */
 function thresholdOf(known: ModelThresholds | undefined, far: number, name: string): number | undefined {
   const rates = Object.keys(known?.thresholds ?? {});
   const threshold = known?.thresholds[String(far)];

@@ -54,7 +54,7 @@ export class Outputs {
 
   /**
    * Makes the folder where there is none.
-   * @throws FileError where it cannot be made or written
+   * @throws FileError if it cannot be made or written
    */
   static async in(folder: string): Promise<Outputs> {
     await ensureFolder(folder);
@@ -71,12 +71,12 @@ export class Outputs {
     this.#inputs = inputs;
   }
 
-  /** @throws ArgumentError where this output would replace an input */
+  /** @throws ArgumentError if this output would replace an input */
   async check(path: string): Promise<void> {
     await refuseInput(path, this.#inputs);
   }
 
-  /** Makes the folders below this one that an output lies in. @throws FileError, ArgumentError where it would replace an input */
+  /** Makes the folders below this one that an output lies in. @throws FileError, ArgumentError if it would replace an input */
   async ready(path: string): Promise<void> {
     await this.check(path);
     const folder = dirname(path);
@@ -99,7 +99,7 @@ export class Outputs {
 
   /**
    * Path of an output.
-   * @throws ArgumentError where another input of this run has it: it would be lost
+   * @throws ArgumentError if another input of this run has it: it would be lost
    */
   claim(name: string, input: string): string {
     const path = join(this.folder, name);

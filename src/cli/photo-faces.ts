@@ -41,7 +41,7 @@ export interface PhotoReading {
   landmarks?: LandmarkIndex;
   /** Finds those of the photographs where none are listed, and knows which are taken. */
   finder: FaceFinder;
-  /** Told of each face that is taken and cannot be aligned; the others still count. */
+  /** Called for each face that is taken and cannot be aligned; the others still count. */
   onBadFace: (error: unknown, input: string) => void;
 }
 
@@ -57,7 +57,7 @@ export async function readLandmarkInput(path: string): Promise<PhotoLandmarks> {
  * Reads a photograph and finds its faces: those whose landmarks are listed for it, in that order; the picture as it is where it
  * has the size of an aligned face and is not listed; otherwise those that the detector finds, from left to right.
  * @throws ImageError for a picture that cannot be read, is not in the list that was given, or shows no face; ArgumentError
- *   where the list for it is empty; FileError where there is no detector
+ *   where the list for it is empty; FileError if there is no detector
  */
 export async function readPhoto(
   path: string,

@@ -178,7 +178,7 @@ async function* only({
   yield { input, name, rgb: pixels };
 }
 
-/** The face of a picture. @throws as `readPhotoFaces`; ArgumentError where it has several and none was chosen */
+/** The face of a picture. @throws as `readPhotoFaces`; ArgumentError if it has several and none was chosen */
 async function pictureFace(path: string, options: QrOptions): Promise<PhotoFace> {
   const { landmarks: list } = options;
   const landmarks = list === undefined ? undefined : new LandmarkIndex(await readLandmarkInput(list), [{ path }]);

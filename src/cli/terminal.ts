@@ -101,7 +101,7 @@ export function warn(line: string): void {
 
 /**
  * Writes data to standard output, all of it.
- * @throws FileError where that fails, or the reader has gone away
+ * @throws FileError if that fails, or the reader has gone away
  */
 export async function writeData(bytes: Uint8Array): Promise<void> {
   const failure = await new Promise<NodeJS.ErrnoException | null | undefined>((done) => {

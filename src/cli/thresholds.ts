@@ -61,7 +61,7 @@ export const thresholdsPath = (): string =>
  */
 export async function readThresholds(): Promise<Record<string, ModelThresholds>> {
   const path = thresholdsPath();
-  // Taken for empty, a file that cannot be read would be written anew without the other models' thresholds.
+  // Taken for empty, a file that cannot be read would be written again without the other models' thresholds.
   const all = parseJson((await readTextIfThere(path)) ?? '{}', path);
   if (!isRecord(all)) throw new FormatError(`${path}: is ${kindOf(all)}; expected an object of models`);
   for (const [modelId, entry] of Object.entries(all)) {
@@ -94,7 +94,7 @@ export async function saveThresholds(modelId: string, thresholds: ModelThreshold
 
 /**
  * Sees that figures of an embedding can stand beside a model's thresholds.
- * @throws ArgumentError where these are of the other embedding; as `readThresholds`
+ * @throws ArgumentError if these are of the other embedding; as `readThresholds`
  */
 export async function checkFiguresFit(modelId: string, embedding: ModelThresholds['embedding']): Promise<void> {
   const known = (await readThresholds())[modelId];

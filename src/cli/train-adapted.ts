@@ -135,7 +135,7 @@ async function run(options: AdaptedCommand): Promise<void> {
   }
 }
 
-/** Faces that the codec has a file for, and those files decoded. @throws ArgumentError where it has none for any */
+/** Faces that the codec has a file for, and those files decoded. @throws ArgumentError if it has none for any */
 async function restoredFaces(
   set: FaceSet,
   encoder: FaceEncoder,

@@ -87,7 +87,7 @@ function withOptions(command: Command, out: string): Command {
 
 /**
  * Whether options, --config or the checkpoint are those of the autoencoder, which `train codec` trained before.
- * @throws ArgumentError where others are the codec's
+ * @throws ArgumentError if others are the codec's
  */
 async function meansAutoencoder(options: TrainCodecCommand): Promise<boolean> {
   const { steps, batch, seed, lr, config, resume, out, from, recognizers } = options;

@@ -99,7 +99,7 @@ export function checkResumed(checkpoint: string, saved: object, given: readonly 
   throw new ArgumentError(`--resume: ${wrong.join('; ')} (${checkpoint}); ${remedy}`);
 }
 
-/** The checkpoint of a run's folder. @throws ArgumentError where there is one and the run would begin anew */
+/** The checkpoint of a run's folder. @throws ArgumentError if there is one and the run would begin anew */
 export function checkpointOf(out: string, resume: boolean | undefined): string {
   const checkpoint = join(out, 'checkpoint.safetensors');
   if (!resume && existsSync(checkpoint)) {
@@ -180,7 +180,7 @@ export const settingsFile = async <T extends object>(
 /**
  * The settings of a run: of a new one those given, over the defaults; of one that goes on the checkpoint's, of which the
  * steps alone may be others.
- * @throws ArgumentError where a checkpoint would be overwritten, or what is given contradicts it; CheckpointError
+ * @throws ArgumentError if a checkpoint would be overwritten, or what is given contradicts it; CheckpointError
  */
 export async function runSettings<Config extends object & { steps: number }>(
   { out, resume, config: path = '' }: TrainingCommandOptions,

@@ -50,7 +50,7 @@ Example:
     });
 }
 
-/** @throws FileError where the choices could be kept nowhere */
+/** @throws FileError if the choices could be kept nowhere */
 async function checkCache(): Promise<void> {
   const failures: unknown[] = [];
   for (const root of cacheRoots()) {

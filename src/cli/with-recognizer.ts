@@ -18,7 +18,7 @@ export async function recognizerFor(name: string, data?: string): Promise<ReadRe
   return read;
 }
 
-/** Opens the GPU with a recogniser on it for `body`, and closes both whatever comes of it. */
+/** Opens the GPU with a recogniser on it for `body`, and closes both in any case. */
 export async function withRecognizer(opened: ReadRecognizer, body: (gpu: Gpu) => Promise<void>): Promise<void> {
   const gpu = await openDevice();
   try {

@@ -26,15 +26,15 @@ export function modelIdOf(file: AutoencoderFile): string {
 }
 
 /**
- * Encodes aligned faces to small files and back, with one model on one GPU. Any number of faces goes through the network
- * in batches of one fixed size, the last one filled up: kernels are compiled for their shapes, which can take longer than
- * all the work.
+ * Encodes aligned faces to small files and back, with one model on one GPU. Faces go through the network in batches of one
+ * fixed size, and the last batch is filled up: kernels are compiled for each shape, which can take longer than all the
+ * work.
  */
 export class AutoencoderCodec {
   readonly #batch: number;
   readonly #faces: Tensor;
   readonly #symbols: Tensor;
-  /** By rate, recorded at its first use. The tape serves to compute the same in float64. */
+  /** One for each rate, recorded at its first use. With its tape, the same is computed in float64. */
   readonly #analyses = new Map<number, { tape: Tape; step: RecordedStep<{ x: Tensor }, { scaled: Tensor }> }>();
   readonly #restorations = new Map<number, RecordedStep<{ symbols: Tensor }, { pixels: Tensor }>>();
   #parameters: Promise<Map<Tensor, NdArray>> | undefined;
@@ -53,7 +53,7 @@ export class AutoencoderCodec {
 
   /**
    * @param safetensors a weights file as `cameo train autoencoder` writes it
-   * @throws CheckpointError for a file that is none, or does not fit its own architecture
+   * @throws CheckpointError for a file that is not one, or does not fit its own architecture
    */
   static fromWeights(gpu: Gpu, safetensors: Uint8Array): AutoencoderCodec {
     const file = readAutoencoder(safetensors);
@@ -72,9 +72,9 @@ export class AutoencoderCodec {
   }
 
   /**
-   * Faces to compact files (valid PNGs). The file of a face is the same on every adapter and in every company of others:
-   * where float32 cannot tell how a value is to be rounded, float64 on the CPU decides.
-   * @throws ArgumentError for a face of another size, a rate the model has not, or a GPU of precision f16, whose rounding
+   * Faces to compact files (valid PNGs). The file of a face is the same on every adapter, and with any other faces in the batch:
+   * where float32 cannot decide how to round a value, float64 on the CPU decides.
+   * @throws ArgumentError for a face of another size, a rate that the model does not have, or a GPU of precision f16, whose rounding
    * would make other files
    */
   async encode(faces: readonly Uint8Array[], rate: number): Promise<Uint8Array[]> {
@@ -100,8 +100,8 @@ export class AutoencoderCodec {
   }
 
   /**
-   * Compact files to faces. Pixels may differ by one level between adapters; with halves (`precision` f16) by more.
-   * @throws FormatError for a file that is damaged or none of ours, ModelMismatchError for one of another model
+   * Compact files to faces. Pixels may differ by one level between adapters, and by more with half precision (`precision` f16).
+   * @throws FormatError for a file that is damaged or of another format, ModelMismatchError for one of another model
    */
   async decode(files: readonly Uint8Array[]): Promise<Uint8Array[]> {
     const faces: Uint8Array[] = new Array(files.length);
@@ -123,9 +123,9 @@ export class AutoencoderCodec {
   }
 
   /**
-   * Takes a file apart and checks that this model can decode it, without the GPU: with this a batch is freed of its bad
-   * files.
-   * @throws FormatError for a file that is damaged or none of ours, ModelMismatchError for one of another model
+   * Unpacks a file and checks that this model can decode it, without the GPU. So bad files can be left out of a batch
+   * before it is decoded.
+   * @throws FormatError for a file that is damaged or of another format, ModelMismatchError for one of another model
    */
   unpack(file: Uint8Array): { rate: number; symbols: Float32Array } {
     const { latents, modelId, rate } = unpackLatentsPng(file);
@@ -184,7 +184,7 @@ export class AutoencoderCodec {
       const step = recordStep(this.gpu, { x: this.#faces }, ({ x }) => ({
         scaled: tape.record(() => this.model.analyse(x, rate)),
       }));
-      assertReplayable(tape, inferenceOps); // now, and not with the first face that has a value between two symbols
+      assertReplayable(tape, inferenceOps); // now, not only at the first face that has a value between two symbols
       analysis = { tape, step };
       this.#analyses.set(rate, analysis);
     }

@@ -11,17 +11,17 @@ export interface ChosenSymbols {
   qIndex: number;
 }
 
-/** Raise it with every change of what `FaceQuantizer` chooses: caches of encodings know it. */
+/** Raise it with every change of what `FaceQuantizer` chooses: caches of encodings are bound to it. */
 export const ENCODER_VERSION = 3;
 
-/** What is known of the values of a model: all in the order of the symbols. */
+/** What is known about the values of a model, in the order of the symbols. */
 export interface ValueModel {
   latents: LatentModel;
   /** Logistic scale of each value at index 0, in steps of that index. */
   scales: Float64Array;
 }
 
-/** Steps of index `qIndex` in one of index 0 as the values count them; all channels of a face model have the same. */
+/** Number of steps of index `qIndex` in one step of index 0; the same for all channels of a face model. */
 export const stepsInUnit = ({ fields }: LatentModel, qIndex: number): number =>
   gainOf(fields.gain[qIndex * fields.channels]);
 
@@ -33,7 +33,7 @@ export class FaceQuantizer {
     this.#chooser = new SymbolChooser(model.scales, model.latents.quantizers > 1);
   }
 
-  /** The weight of bits that serves best. */
+  /** The default weight of bits. */
   get defaultLambda(): number {
     return this.#chooser.defaultLambda;
   }
@@ -47,7 +47,7 @@ export class FaceQuantizer {
     return { symbols, error: squaredError(scaled, valuesOfSymbols(symbols, latents)) / gain ** 2 };
   }
 
-  /** The finest index whose symbols at the default λ take at most so many bytes; −1 where there is none. */
+  /** The finest index whose symbols at the default λ take at most this many bytes; −1 if there is none. */
   finest(values: ArrayLike<number>, maxBytes: number): number {
     let [low, high] = [-1, this.model.latents.fields.steps]; // low fits, high does not
     while (high - low > 1) {
@@ -60,13 +60,13 @@ export class FaceQuantizer {
   }
 
   /**
-   * The symbols of least squared error whose code takes at most so many bytes: the finest index at the default λ, then λ
-   * is lowered, or that of the next finer index raised, until the bytes are spent.
+   * The symbols of least squared error whose code takes at most `maxBytes`. Starts from the finest index that fits at the
+   * default λ; then lowers λ, or raises that of the next finer index, until the bytes are used up.
    *
    * @param values at index 0
    * @param maxBytes of the code alone, without container
-   * @param near an index that the finest one is expected at, or not far from
-   * @throws ArgumentError where even the coarsest index does not fit
+   * @param near the index at or near which the finest one is expected
+   * @throws ArgumentError if even the coarsest index does not fit
    */
   fit(values: ArrayLike<number>, maxBytes: number, near?: number): ChosenSymbols {
     const { latents } = this.model;
@@ -92,7 +92,7 @@ export class FaceQuantizer {
     if (low >= 0) spend(tryAt(low, 0), atDefault(low));
     if (low + 1 < steps) spend(atDefault(low + 1), tryAt(low + 1, this.#chooser.maxLambda));
     if (candidates.length === 0) {
-      // Nothing but zeros, at the coarsest index: the least a face can take.
+      // All symbols 0, at the coarsest index: the fewest bytes a face can take.
       const symbols = new Int16Array(values.length);
       const min = encodeLatents(symbols, 0, latents).length;
       if (min > maxBytes) throw new ArgumentError(`a face takes at least ${min} bytes; ${maxBytes} are allowed`);
@@ -103,11 +103,11 @@ export class FaceQuantizer {
     return { symbols, qIndex };
   }
 
-  /** Bits that are left of a budget, negative where it is overdrawn: estimated, but for what is estimated to be near 0. */
+  /** Bits that are left of a budget, negative if it is exceeded. They are estimated, except where the estimate is near 0. */
   #spare(symbols: Int16Array, qIndex: number, maxBytes: number): number {
     const { latents } = this.model;
     const spare = 8 * maxBytes - codeLength(symbols, latents, qIndex);
-    // The coder's last bytes: what is estimated to fit is tried for real in the end.
+    // Room for the coder's last bytes; what is estimated to fit is encoded in the end.
     if (spare < 0 || spare > 8 * (4 + latents.latents / 1024)) return spare;
     return encodeLatents(symbols, qIndex, latents).length <= maxBytes ? spare : -1;
   }
@@ -121,16 +121,16 @@ interface Tried extends ChosenSymbols {
   spare: number;
 }
 
-/** So few bits left are as good as none. */
+/** With this few bits left, the search ends. */
 const SPENT = 3;
-/** Where few values are left to round down, bits hardly change with λ, but errors do. */
+/** Beyond this λ, few values are left to round down: bits hardly change, but errors do. */
 const MIN_TRIES = 2;
 const MAX_TRIES = 7;
 
-/** The least λ that fits, between one that does not and one that does, where bits fall about evenly. */
+/** The least λ that fits, between one that does not fit and one that does; between them, bits fall about linearly. */
 function spent(bad: Tried, good: Tried, tryAt: (qIndex: number, lambda: number) => Tried): Tried {
   for (let k = 0; k < MIN_TRIES || (k < MAX_TRIES && good.spare > SPENT); k++) {
-    // Where a line through both meets what is left of the budget, but never next to either end.
+    // Where a line through both ends meets the budget, but not too near either end.
     const share = good.spare / (good.spare - bad.spare);
     const wide = good.lambda > 4 * bad.lambda && k > 0;
     const part = wide ? 0.5 : Math.min(0.9, Math.max(0.1, share));

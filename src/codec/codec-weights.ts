@@ -9,16 +9,16 @@ import { LatentModel } from './entropy/latent-model.js';
 const LATENTS = 'latents.';
 const ORDER = 'latentOrder';
 
-/** What the entropy coder needs beside the network. */
+/** What the entropy coder needs in addition to the network. */
 export interface KltTables {
   model: LatentModel;
   /** The component of each symbol, [symbols]. */
   order: Int32Array;
 }
 
-/** The weights of the codec of a byte budget. `tensors` are of the network alone. */
+/** The weights of the codec for byte budgets. `tensors` are those of the network alone. */
 export interface KltFile extends KltWeights {
-  /** Null in a file of training, which makes no streams. */
+  /** Null in a file of training, which cannot encode. */
   tables: KltTables | null;
 }
 
@@ -40,7 +40,7 @@ export function writeKlt(
   return writeKltWeights(config, all, metadata);
 }
 
-/** @throws CheckpointError for a file that is no KLT autoencoder of ours, or whose tables do not fit it */
+/** @throws CheckpointError for a file that is not a KLT autoencoder, or whose tables do not fit it */
 export function readKlt(bytes: Uint8Array): KltFile {
   const { config, tensors: all, metadata, latentCount: count } = readKltWeights(bytes);
   const ofTables = (name: string): boolean => name === ORDER || name.startsWith(LATENTS);

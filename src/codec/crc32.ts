@@ -1,4 +1,4 @@
-/** What a byte does to the CRC, [4, 256]: alone, and with one, two or three zero bytes behind it. */
+/** The effect of a byte on the CRC, [4, 256]: alone, and followed by one, two or three zero bytes. */
 const table = /* @__PURE__ */ (() => {
   const all = new Int32Array(4 * 256);
   for (let n = 0; n < 256; n++) {

@@ -9,42 +9,42 @@ import { encodeFace, type FaceSymbols } from './container/face-code.js';
 import type { LatentModel } from './entropy/latent-model.js';
 import { type AnyContainer, checkBudget, FaceCodec, type FaceContainer, HEADER_BYTES, packInto } from './face-codec.js';
 
-/** Faces that are encoded at a time: enough to keep a GPU busy, and little enough memory for a CPU. */
+/** Faces that are encoded at a time: enough to keep a GPU busy, and few enough for a CPU's memory. */
 export const FACES_AT_ONCE = 16;
 
-/** A face to encode, or the reason why there is none: then it is counted and passed on, and the rest goes on. */
+/** A face to encode, or the reason why there is none: it is then counted and passed on, and the run continues. */
 export type FaceInput = { name: string; rgb: Uint8Array } | { name: string; error: unknown };
 
 /** How far a run has come. */
 export interface EncodeProgress {
   /** Faces encoded. */
   done: number;
-  /** Faces that could not be. */
+  /** Faces that could not be encoded. */
   failed: number;
-  /** Faces in all, where that was said. */
+  /** All faces, if their number was given. */
   total?: number;
-  /** Of the faces encoded, with their headers. */
+  /** Bytes of the encoded faces, headers included. */
   bytes: number;
-  /** Devices lost. */
+  /** Number of times that the device was lost. */
   losses: number;
 }
 
 export interface EncodeManyOptions extends DeviceKeeperOptions {
-  /** Opens the device: `openGpu` of `cameo/node`, `openBrowserGpu`. Called again where it is lost; the run destroys it. */
+  /** Opens the device: `openGpu` of `cameo/node`, or `openBrowserGpu`. Called again if the device is lost; the run destroys it. */
   openGpu: () => Promise<Gpu>;
-  /** A weights file with its tables, as `models/face.safetensors`, or what has been read of it. */
+  /** A weights file with tables, such as `models/face.safetensors`, as bytes or already read. */
   weights: Uint8Array | KltFile;
-  /** Most bytes of a face, container included. */
+  /** Maximum bytes of a face, container included. */
   bytes: number;
-  /** What the faces go into; default 'file'. */
+  /** The container of the faces; default 'file'. */
   container?: AnyContainer;
-  /** @deprecated Say `container`. */
+  /** @deprecated Use `container`. */
   holder?: AnyContainer;
-  /** Most faces that are read ahead; default 64. */
+  /** Maximum number of faces that are read ahead; default 64. */
   queue?: number;
-  /** Faces in all, for `onProgress`. */
+  /** Number of all faces, for `onProgress`. */
   total?: number;
-  /** Told after each batch, when its faces have been taken. */
+  /** Called after each batch, when its faces have been taken. */
   onProgress?: (progress: EncodeProgress) => void;
 }
 
@@ -84,19 +84,19 @@ export type Encoded<F, R> = { input: F; result: R } | FailedFace<F>;
 
 /** How `encodeInBatches` encodes. */
 export interface BatchEncoding<R> {
-  /** What a picture is to have: width and height in pixels. */
+  /** Width and height that a picture must have, in pixels. */
   size: { width: number; height: number };
-  /** One result a face, or why there is none. */
+  /** One result for each face, or the reason why there is none. */
   encode(faces: readonly Uint8Array[]): Promise<readonly ({ result: R } | { error: unknown })[]>;
-  /** Most faces that are read ahead; default 64. */
+  /** Maximum number of faces that are read ahead; default 64. */
   queue?: number;
   signal?: AbortSignal;
 }
 
 /**
- * Encodes faces in batches, in their order. They are read ahead, but no more of them than `queue`, and a batch, are held.
- * Those that are not faces of the size are passed on with the reason.
- * @throws whatever `faces` or `encode` throw; the signal's reason
+ * Encodes faces in batches, in their order. Faces are read ahead, but at most `queue` faces and one batch are in memory.
+ * Faces of another size are passed on with the reason.
+ * @throws whatever `faces` or `encode` throws; the signal's reason
  */
 export async function* encodeInBatches<F extends FaceInput, R>(
   faces: AsyncIterable<F> | Iterable<F>,
@@ -121,16 +121,16 @@ const wrongSize = (
 ) => new ArgumentError(`${name}: has ${rgb.length} bytes; a face of ${width}×${height} RGB has ${3 * width * height}`);
 
 /**
- * Encodes any number of faces in little memory, in their order: faces are read ahead, but at most `queue` of them, and no
- * more than a batch beside them is held; whoever takes the results slowly slows the reading down. A device that is lost is
- * opened anew and its batch encoded again: no face is lost, and none comes twice. What a face becomes depends on no other.
+ * Encodes any number of faces in little memory, in their order. Faces are read ahead, but at most `queue` faces and one batch
+ * are in memory; if the caller takes the results slowly, reading slows down. If the device is lost, it is opened again and its
+ * batch is encoded again: no face is lost, and none comes twice. The result of a face does not depend on the other faces.
  *
- * It ends with the faces, where the caller stops taking, or by `signal`, once the batch under way has been given out.
+ * It ends after the last face, when the caller stops taking results, or by `signal` after the current batch.
  *
  * @param faces RGB, 3 bytes a pixel, row by row, of the size of the model; one of another size becomes a `FailedFace`
  * @throws ArgumentError for fewer bytes than a face takes, CheckpointError for the weights, whatever `openGpu` or `faces`
- * throws, DeviceLostError where a device is lost again and again (see `retries`), GpuError and OutOfMemoryError of a device
- * that is well, the signal's reason. The faces given out before are whole.
+ * throws, DeviceLostError if a device is lost again and again (see `retries`), GpuError and OutOfMemoryError if the
+ * device is not lost, the signal's reason. The results given out before stay valid.
  */
 export async function* encodeMany<F extends FaceInput>(
   faces: AsyncIterable<F> | Iterable<F>,

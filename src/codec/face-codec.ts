@@ -17,29 +17,29 @@ import { FILE_HEADER_BYTES, isFaceFile, packFaceFile, unpackFaceFile } from './c
 import type { LatentModel } from './entropy/latent-model.js';
 import { encodeLatents, valuesOfSymbols } from './entropy/latent-stream.js';
 
-/** 'file' says by itself what it is; 'bare' has 8 bytes less, for whoever knows. */
+/** 'file' says by itself what it is; 'bare' takes 8 bytes less, for readers that know what it is. */
 export type FaceContainer = 'file' | 'bare';
 
-/** How large a face may get: the bytes of its file, or the quantization index, which says how good it is to be. */
+/** How large a face may get: the maximum bytes of its file; or its quality, as a quantization index. */
 export type FaceTarget =
   | { maxBytes: number }
   | { qIndex: number }
   | {
-      /** @deprecated Say `qIndex`. */
+      /** @deprecated Use `qIndex`. */
       step: number;
     };
 
-/** What surrounds a face: a container of its own, or an archive, in which its place in the index counts, its name does not. */
+/** The container of a face: its own, or an archive. In an archive, the face's index entry counts for its bytes; its name does not. */
 export type AnyContainer = FaceContainer | 'archive';
 
-/** What a face has beside its code. */
+/** Bytes of a face in addition to its code. */
 export const HEADER_BYTES: Readonly<Record<AnyContainer, number>> = {
   file: FILE_HEADER_BYTES,
   bare: BARE_HEADER_BYTES,
   archive: ARCHIVE_ENTRY_BYTES,
 };
 
-/** The least budget that serves every face: what one takes whose symbols are all 0. */
+/** The smallest budget that works for every face: the bytes of a face whose symbols are all 0. */
 export function minFaceBytes(latents: LatentModel, container: AnyContainer): number {
   return HEADER_BYTES[container] + encodeLatents(new Int16Array(latents.latents), 0, latents).length;
 }
@@ -51,7 +51,7 @@ export function checkBudget(latents: LatentModel, bytes: number, container: AnyC
   throw new ArgumentError(`a budget of ${bytes} bytes; expected an integer of at least ${min}`);
 }
 
-/** @throws ArgumentError for what is no list of bytes */
+/** @throws ArgumentError for a value that is not a list of bytes */
 function checkBytes(where: string, name: string, list: readonly Uint8Array[]): void {
   checkList(where, `${name}s`, list, 'an array');
   list.forEach((entry, k) => {
@@ -59,7 +59,7 @@ function checkBytes(where: string, name: string, list: readonly Uint8Array[]): v
   });
 }
 
-/** @throws ArgumentError for a target or container that there is not */
+/** @throws ArgumentError for an unknown target or container */
 function checkTarget(target: FaceTarget, container: AnyContainer): void {
   const keys = Object.keys(checkOptions('encode', target, ['maxBytes', 'qIndex', 'step']));
   if (keys.length !== 1) refuse('encode', 'the target', target, '{ maxBytes } or { qIndex }');
@@ -72,19 +72,19 @@ export const packInto = (container: FaceContainer) => (container === 'file' ? pa
 type AnalysisInputs = { x: Tensor; fineness: Tensor };
 type RestorationInputs = { symbols: Tensor; logGain: Tensor; fineness: Tensor };
 
-/** The index that a budget usually leads to: what the analysis is told before the index is known. */
+/** The index that a budget usually leads to; the analysis network gets it before the index is known. */
 const expectedIndex = (bytes: number, count: number): number =>
   Math.max(0, Math.min(count - 1, Math.round(8 * Math.log2(Math.max(1, bytes) / 24))));
 
 /**
- * Encodes aligned faces to a budget of bytes, and back, with one model for every size. Of the same symbols every adapter
- * makes the same bytes, and of the same bytes the same symbols; symbols of a face may differ between adapters where a
- * value is as near to one as to another, and restored pixels by one level.
+ * Encodes aligned faces to a byte budget, and back, with one model for all sizes. Every adapter turns the same symbols into the
+ * same bytes, and the same bytes into the same symbols. Two adapters may still choose different symbols for a face, where a
+ * value lies halfway between two, and restored pixels may differ by one level.
  */
 export class FaceCodec {
   readonly #batch: number;
   readonly #quantizer: FaceQuantizer;
-  // Recorded when they are first needed: to compile their kernels is most of what one face takes.
+  // Recorded when they are first needed: compiling their kernels takes most of the time of a first face.
   #analysis: RecordedStep<AnalysisInputs, { values: Tensor }> | undefined;
   #restoration: RecordedStep<RestorationInputs, { pixels: Tensor }> | undefined;
   #disposed = false;
@@ -103,7 +103,7 @@ export class FaceCodec {
 
   /**
    * @param safetensors a weights file with its tables, as `cameo train tables` writes it
-   * @throws CheckpointError for a file that is none, does not fit its own architecture, or has no tables
+   * @throws CheckpointError for a file that is not one, does not fit its own architecture, or has no tables
    */
   static fromWeights(gpu: Gpu, safetensors: Uint8Array): FaceCodec {
     return FaceCodec.fromKlt(gpu, readKlt(safetensors));
@@ -111,7 +111,7 @@ export class FaceCodec {
 
   /**
    * As `fromWeights`, for a file that has been read.
-   * @param batch faces that one pass takes, and computes even where there are fewer
+   * @param batch faces in one pass, which computes this many even if there are fewer
    */
   static fromKlt(gpu: Gpu, file: KltFile, batch = codecBatch(gpu)): FaceCodec {
     const tables = tablesOf(file);
@@ -127,7 +127,7 @@ export class FaceCodec {
     return this.tables.model;
   }
 
-  /** 8 hexadecimal digits: of the weights and the tables. */
+  /** Id of the weights and the tables: 8 hexadecimal digits. */
   get modelId(): string {
     return this.latents.idText;
   }
@@ -145,7 +145,7 @@ export class FaceCodec {
 
   /**
    * Faces to files of at most `maxBytes` each, container included.
-   * @throws ArgumentError for a face of another size, an index the model has not, or a budget below what a face takes
+   * @throws ArgumentError for a face of another size, an index that the model does not have, or a budget below the bytes of a face
    */
   async encode(
     faces: readonly Uint8Array[],
@@ -156,7 +156,7 @@ export class FaceCodec {
     return (await this.symbolsOf(faces, target, container)).map((face) => pack(face, this.latents));
   }
 
-  /** Faces to the symbols that `encode` packs, or `packArchive`. */
+  /** Faces to symbols, which `encode` or `packArchive` packs. */
   async symbolsOf(
     faces: readonly Uint8Array[],
     target: FaceTarget,
@@ -204,7 +204,7 @@ export class FaceCodec {
     }));
   }
 
-  /** @param rough values of the faces as the analysis gives them that is told `told` */
+  /** @param rough values of the faces by the analysis network, which was given the index `told` */
   async #within(
     faces: readonly Uint8Array[],
     rough: readonly Float64Array[],
@@ -212,21 +212,21 @@ export class FaceCodec {
     maxBytes: number,
   ): Promise<ChosenSymbols[]> {
     const near = rough.map((own) => Math.max(0, this.#quantizer.finest(own, maxBytes)));
-    // Once more, now that the analysis can be told the index.
+    // Once more, now that the analysis network can be given the index.
     const values = near.some((qIndex) => qIndex !== told) ? await this.#analyse(faces, near) : rough;
     return values.map((own, k) => this.#quantizer.fit(own, maxBytes, near[k]));
   }
 
   /**
-   * Files to faces; of either container.
-   * @throws FormatError for a file that is damaged or none of ours, ModelMismatchError for one of another model
+   * Files of either container to faces.
+   * @throws FormatError for a file that is damaged or of another format, ModelMismatchError for one of another model
    */
   async decode(files: readonly Uint8Array[]): Promise<Uint8Array[]> {
     checkBytes('decode', 'file', files);
     return this.restore(files.map((file) => this.unpack(file)));
   }
 
-  /** Takes a file apart and checks it, without the GPU. @throws as `decode` */
+  /** Unpacks a file and checks it, without the GPU. @throws as `decode` */
   unpack(file: Uint8Array): DecodedFace {
     return isFaceFile(file) ? unpackFaceFile(file, this.latents) : unpackFaceBare(file, this.latents);
   }
@@ -243,7 +243,7 @@ export class FaceCodec {
       const symbols = new Float32Array(this.#batch * count);
       batch.forEach((face, n) => {
         const values = valuesOfSymbols(face.symbols, this.latents);
-        // The network takes them in steps of the index that it is told.
+        // The network takes them in steps of the index that it is given.
         const scale = gainOf(face.qIndex) / stepsInUnit(this.latents, face.qIndex);
         this.tables.order.forEach((component, k) => {
           symbols[n * count + component] = values[k] * scale;
@@ -331,7 +331,7 @@ export class FaceCodec {
   }
 }
 
-/** Whether all pixels are grey: the restored face is then made so, too. */
+/** Whether all pixels are grey: the restored face is then grey, too. */
 function isGrey(face: Uint8Array): boolean {
   for (let i = 0; i < face.length; i += 3) if (face[i] !== face[i + 1] || face[i] !== face[i + 2]) return false;
   return true;

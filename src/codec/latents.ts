@@ -1,6 +1,6 @@
 import { ArgumentError, ShapeError } from '../common/errors.js';
 
-/** What any file may hold, and so what a reader has to be ready to allocate. */
+/** The limits of a file, and so of what a reader has to allocate. */
 export const LATENT_LIMITS = { side: 64, channels: 512, symbols: 65536 } as const;
 
 /** A symbol is a signed integer from −128 to 127, stored as the byte value + 128. */
@@ -15,7 +15,7 @@ export interface Latents {
   data: Uint8Array;
 }
 
-/** Says what is wrong with these dimensions, or null when a file may have them. */
+/** Says what is wrong with these dimensions; null if a file may have them. */
 export function latentSizeProblem(height: number, width: number, channels: number): string | null {
   for (const [name, value, limit] of [
     ['height', height, LATENT_LIMITS.side],

@@ -23,7 +23,7 @@ export function refuse(where: string, name: string, value: unknown, expected: st
 /**
  * Options with their defaults filled in; an option that is undefined takes its default.
  * @param defaults holds every option that there is; those without a default are undefined
- * @throws ArgumentError where `given` is no object, or holds an option that there is not
+ * @throws ArgumentError if `given` is no object, or holds an option that there is not
  */
 export function withDefaults<T extends object>(where: string, given: Partial<T> | undefined, defaults: T): T {
   const options = { ...defaults };
@@ -35,7 +35,7 @@ export function withDefaults<T extends object>(where: string, given: Partial<T> 
 
 /**
  * @returns the options that are given; none where they are left out
- * @throws ArgumentError where `given` is no object, or holds an option whose name is not among `known`
+ * @throws ArgumentError if `given` is no object, or holds an option whose name is not among `known`
  */
 export function checkOptions<T extends object>(where: string, given: T | undefined, known: readonly string[]): T {
   const expected = `an object of ${known.join(', ')}`;
@@ -50,7 +50,7 @@ export function checkOptions<T extends object>(where: string, given: T | undefin
   return given;
 }
 
-/** @throws ArgumentError where `value` is not a list */
+/** @throws ArgumentError if `value` is not a list */
 export function checkList(where: string, name: string, value: unknown, expected: string): void {
   if (!Array.isArray(value) && !(ArrayBuffer.isView(value) && 'length' in value)) refuse(where, name, value, expected);
 }

@@ -56,7 +56,7 @@ export function checkShape(what: string, shape: Shape): void {
 /**
  * The shape that two shapes broadcast to by NumPy's rule: aligned at the last axis, a missing or size-1 axis stretches.
  * @param what prefix of the message, e.g. `add`
- * @throws ShapeError where two sizes differ and neither is 1
+ * @throws ShapeError if two sizes differ and neither is 1
  */
 export function broadcastShapes(a: Shape, b: Shape, what = 'broadcast'): number[] {
   const rank = Math.max(a.length, b.length);

@@ -9,14 +9,14 @@ export interface PooledBuffer {
   readonly capacity: number;
   /** For messages. */
   readonly label: string;
-  /** True once it has gone back to the pool. */
+  /** True once it is back in the pool. */
   readonly released: boolean;
 }
 
 export interface BufferPoolOptions {
-  /** Most bytes that free buffers may keep for reuse; beyond it the released one is destroyed. */
+  /** Maximum bytes of free buffers that are kept for reuse; beyond it, a released buffer is destroyed. */
   maxPooledBytes: number;
-  /** Most bytes that may be live; an allocation past it throws OutOfMemoryError before any GPU work. */
+  /** Maximum bytes that may be live; an allocation beyond it throws OutOfMemoryError before any GPU work. */
   maxLiveBytes: number;
 }
 

@@ -1,6 +1,6 @@
 import type { GPUAdapterInfo } from '../common/platform-types.js';
 
-/** What the adapter says of itself. */
+/** What the adapter says about itself. */
 export interface GpuDescription {
   vendor: string;
   architecture: string;
@@ -8,7 +8,7 @@ export interface GpuDescription {
   description: string;
   /** 'hardware', or the name of the software rasteriser that runs on the CPU. */
   kind: 'hardware' | 'lavapipe' | 'swiftshader' | 'other software';
-  /** Invocations in a subgroup where that is one fixed number, else 0. */
+  /** Invocations in a subgroup if their number is fixed, else 0. */
   subgroupSize: number;
 }
 
@@ -23,12 +23,12 @@ export function describeAdapter(info: GPUAdapterInfo): GpuDescription {
   return { vendor, architecture, device, description, kind, subgroupSize };
 }
 
-/** The adapter's name. Browsers tell little: there it is the vendor and the architecture. */
+/** The adapter's name. In browsers, which give no name, the vendor and the architecture. */
 export function adapterName({ description, device, vendor, architecture }: GpuDescription): string {
   return description || device || `${vendor} ${architecture}`.trim() || 'unnamed adapter';
 }
 
-/** "GPU", or that it is none. */
+/** "GPU", or that it is not one. */
 export function adapterKind(kind: string): string {
   return kind === 'hardware' ? 'GPU' : `${kind}, a software adapter on the CPU, not a GPU`;
 }

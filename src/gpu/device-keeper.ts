@@ -4,31 +4,31 @@ import type { AbortSignal } from '../common/platform-types.js';
 import type { Gpu } from './gpu.js';
 
 export interface DeviceKeeperOptions {
-  /** How often in a row the device may be lost, or not be opened again, before a piece of work is given up; default 6. */
+  /** Losses and failed openings in a row after which a piece of work is given up; default 6. */
   retries?: number;
-  /** Milliseconds before the second reopening in a row, twice as many before each further one; default 200. */
+  /** Milliseconds before the second reopening in a row; doubled before each further one; default 200. */
   backoffMs?: number;
-  /** No further device is opened, and no work begun, once it is aborted. */
+  /** Once it is aborted, no device is opened and no work begins. */
   signal?: AbortSignal;
-  /** Told of each loss, before a new device is opened. */
+  /** Called for each loss, before a new device is opened. */
   onLost?: (error: Error) => void;
 }
 
-/** How long the news of a loss may come after the error that it caused, in milliseconds. */
+/** How long after an error the device may report the loss that caused it, in milliseconds. */
 const NEWS_MS = 250;
 
 export type DeviceState =
   | { kind: 'opening' }
-  /** `again`: it takes the place of one that was lost. */
+  /** `again`: it replaces a lost device. */
   | { kind: 'open'; gpu: Gpu; again: boolean }
   | { kind: 'lost' }
-  /** `lost`: none could be opened in place of one that was lost. */
+  /** `lost`: no device could be opened to replace a lost one. */
   | { kind: 'none'; error: unknown; lost: boolean };
 
-/** For a program that shows how its device is. */
+/** For a program that shows the state of its device. */
 export interface DeviceWatchOptions {
   onState?: (state: DeviceState) => void;
-  /** True: another device is opened as soon as one is lost; false, the default: when work needs one. */
+  /** True: a new device is opened as soon as one is lost. False, the default: when work needs one. */
   reopenAtOnce?: boolean;
 }
 
@@ -36,13 +36,13 @@ interface Disposable {
   dispose(): void;
 }
 
-/** A piece of work that took longer than this before it lost its device, in milliseconds, is not taken for the reason. */
+/** If a piece of work took longer than this, in milliseconds, before its device was lost, it is not taken for the cause. */
 const SOON_MS = 30_000;
 
 /**
- * Keeps a device for work that outlives devices: a driver that is reset or updated, a laptop that sleeps, or a card that
- * falls off ends the device, and everything on it is gone. Then another one is opened, and the work is done again. The first
- * device is opened when it is first needed.
+ * Keeps a device for work that may outlive it. A device ends, with everything on it, when its driver is reset or updated, a
+ * laptop sleeps, or a card is removed. Then a new device is opened, and the work is done again. The first device is opened
+ * when it is first needed.
  */
 export class DeviceKeeper {
   #opening: Promise<Gpu> | null = null;
@@ -55,13 +55,13 @@ export class DeviceKeeper {
     private readonly options: DeviceKeeperOptions & DeviceWatchOptions = {},
   ) {}
 
-  /** Devices lost so far. */
+  /** Number of devices lost so far. */
   get losses(): number {
     return this.#losses;
   }
 
   /**
-   * The device; where one was lost before, opened with as many attempts as `retries` says.
+   * The device. After a loss, it is opened with up to `retries` attempts.
    * @throws what `openGpu` throws, and then the next call tries again; DeviceLostError with that as its cause after a loss
    */
   open(): Promise<Gpu> {
@@ -75,9 +75,9 @@ export class DeviceKeeper {
   }
 
   /**
-   * Does `work`; where the device is lost meanwhile, again from its start on a new one.
-   * @param work keeps what is worth keeping outside of the device
-   * @throws whatever `work` throws while the device is well; what `open` throws; the signal's reason; DeviceLostError after
+   * Does `work`; if the device is lost meanwhile, starts it again on a new one.
+   * @param work keeps outside of the device what should survive a loss
+   * @throws whatever `work` throws while the device is not lost; what `open` throws; the signal's reason; DeviceLostError after
    * too many losses in a row, with the last error as its cause
    */
   async run<R>(work: (gpu: Gpu) => Promise<R>): Promise<R> {
@@ -97,7 +97,7 @@ export class DeviceKeeper {
     }
   }
 
-  /** What is made once on each device, such as a codec, and freed with it. */
+  /** Something that is made once on each device, such as a codec, and freed with it. */
   made<T extends Disposable>(make: (gpu: Gpu) => T): (gpu: Gpu) => T {
     let last: { gpu: Gpu; one: T } | undefined;
     return (gpu) => {
@@ -109,14 +109,14 @@ export class DeviceKeeper {
     };
   }
 
-  /** Frees the device and what was made on it; further work would open another one. */
+  /** Frees the device and what was made on it; further work opens a new device. */
   close(): void {
     const gpu = this.#gpu;
     this.#gpu = this.#opening = null;
     try {
       for (const one of this.#made) one.dispose();
     } catch (error) {
-      if (!gpu?.lost) throw error; // on a lost device there is nothing left to free
+      if (!gpu?.lost) throw error; // a lost device has nothing left to free
     } finally {
       this.#made.clear();
       gpu?.destroy();
@@ -141,7 +141,7 @@ export class DeviceKeeper {
     }
   }
 
-  /** Waits after the failure number `failures`, from 0: not after the first. @throws DeviceLostError where it was the last */
+  /** Waits after the failure number `failures`, from 0: not after the first. @throws DeviceLostError if it was the last */
   async #pause(failures: number, cause: unknown): Promise<void> {
     const { retries = 6, backoffMs = 200, signal } = this.options;
     if (failures >= retries) {
@@ -152,17 +152,17 @@ export class DeviceKeeper {
   }
 
   #lose(gpu: Gpu, error: Error): void {
-    if (this.#gpu !== gpu) return; // it is known, or was closed
+    if (this.#gpu !== gpu) return; // already known, or closed
     const { onLost, onState, reopenAtOnce } = this.options;
     this.#losses++;
     this.close();
     onLost?.(error);
     onState?.({ kind: 'lost' });
-    if (reopenAtOnce) this.open().catch(() => {}); // the state says it, and whoever needs the device is told
+    if (reopenAtOnce) this.open().catch(() => {}); // the state shows it, and whoever needs the device gets the error
   }
 }
 
-/** What is made once on each device; a failure is not kept. */
+/** Makes something once on each device; a failure is not kept. */
 export function perDevice<T>(make: (gpu: Gpu) => Promise<T>): (gpu: Gpu) => Promise<T> {
   const made = new WeakMap<Gpu, Promise<T>>();
   return (gpu) => {

@@ -1,6 +1,6 @@
 import type { Gpu } from './gpu.js';
 
-/** A device, or what opens one: then it is opened when all else has been checked. Whoever gives it closes it. */
+/** A device, or a function that opens one after everything else has been checked. The caller closes it. */
 export type DeviceSource = Gpu | (() => Promise<Gpu>);
 
 /** The device. @throws what opening it throws */
@@ -8,7 +8,7 @@ export async function deviceOf(source: DeviceSource): Promise<Gpu> {
   return typeof source === 'function' ? source() : source;
 }
 
-/** A device that is opened when it is first asked for, and once. */
+/** A device that is opened once, when it is first asked for. */
 export class LazyDevice {
   #opened: Promise<Gpu> | undefined;
 

@@ -21,17 +21,17 @@ import { Tuning } from './tuning.js';
 export interface GpuOptions {
   /** Dispatches recorded before they are submitted together (default 64). */
   dispatchesPerSubmit?: number;
-  /** Most bytes live at once (default: no cap of our own). */
+  /** Maximum bytes live at once (default: no limit but the device's). */
   maxLiveBytes?: number;
-  /** Most bytes kept in the pool for reuse (default 512 MiB). */
+  /** Maximum bytes kept in the pool for reuse (default 512 MiB). */
   maxPooledBytes?: number;
-  /** How to await work of the device (default: simply). In Node, `openGpu` gives one that spares a CPU adapter's cores. */
+  /** How to await work of the device (default: plain await). In Node, `openGpu` gives a way that spares a CPU adapter's cores. */
   wait?: Wait;
   /**
    * `f16` lets the fast dense convolutions (groups = 1) multiply halves: pictures, weights and gradients are rounded to 11
-   * significant bits, in copies half as large, or, for 1×1, where they are read. Sums and results stay f32; all else is
-   * as before. What exceeds 65504 becomes infinite (WGSL leaves it to the device), and what is below 6·10⁻⁵ loses bits or
-   * becomes 0: scaling a loss so that its gradients fit is left to the user.
+   * significant bits, in copies half as large, or, for 1×1, where they are read. Sums and results stay f32, and
+   * nothing else changes. Values above 65504 become infinite (WGSL leaves it to the device), and values below 6·10⁻⁵ lose bits
+   * or become 0. Scaling a loss so that its gradients fit is up to the user.
    * Default `f32`.
    */
   precision?: Precision;
@@ -40,8 +40,8 @@ export interface GpuOptions {
 const GPU_OPTIONS = ['dispatchesPerSubmit', 'maxLiveBytes', 'maxPooledBytes', 'wait', 'precision'];
 
 /**
- * @param more names of options that the caller has beside these
- * @throws ArgumentError for an option that there is not, or a number that is out of range
+ * @param more names of further options of the caller
+ * @throws ArgumentError for an unknown option, or a number out of range
  */
 export function checkGpuOptions(where: string, options: GpuOptions, more: readonly string[] = []): void {
   checkOptions(where, options, [...GPU_OPTIONS, ...more]);
@@ -81,7 +81,7 @@ export function matrixShapes(info: GPUAdapterInfo): MatrixShape[] {
     .map(({ M, N, K }) => ({ m: M, n: N, k: K }));
 }
 
-/** @throws ArgumentError for a precision that there is not, or that the adapter has not */
+/** @throws ArgumentError for an unknown precision, or one that the adapter does not have */
 export function assertPrecision(
   precision: Precision,
   features: GPUSupportedFeatures,
@@ -96,19 +96,19 @@ export function assertPrecision(
 }
 
 /**
- * A WebGPU device with what kernels need around it: buffers from a pool, pipelines from a cache, many dispatches in
- * one submit, asynchronous readback, and errors that surface as exceptions at the next point where one waits.
+ * A WebGPU device with what kernels need: buffers from a pool, pipelines from a cache, many dispatches in one submit,
+ * asynchronous readback, and errors as exceptions at the next point where the caller waits.
  *
- * Calls only record; the GPU works when `flush` submits (by itself every `dispatchesPerSubmit` dispatches).
+ * Calls only record. The GPU works when `flush` submits; this happens automatically every `dispatchesPerSubmit` dispatches.
  */
 export class Gpu {
   readonly pool: BufferPool;
   readonly limits: KernelLimits;
-  /** Measured choices of kernels; where it has none, they are chosen by estimate. */
+  /** Measured choices of kernels; kernels without one are chosen by estimate. */
   readonly tuning = new Tuning();
   /** Number of dispatches so far: a figure for tests and benches. */
   dispatches = 0;
-  /** Awaits a promise that the device gave, as is best for it. */
+  /** Awaits a promise of the device in the way that suits the device. */
   readonly wait: Wait;
   /** Memory that the temporaries of recorded steps share. */
   readonly scratch: ScratchMemory;
@@ -123,7 +123,7 @@ export class Gpu {
   #recorded = 0;
   #inFlight: Promise<void>[] = [];
   #error: Error | null = null;
-  /** A kernel that does not compile. What else the device reports follows from it. */
+  /** The error of a kernel that does not compile; later errors of the device follow from it. */
   #cause: Error | null = null;
   #lost: DeviceLostError | null = null;
 
@@ -178,7 +178,7 @@ export class Gpu {
     return (this.#recording ?? this.pool).acquire(bytes, label);
   }
 
-  /** Gives back what `acquire` returned. The memory of a recorded step stays with the step. */
+  /** Returns a buffer of `acquire` to the pool. The memory of a recorded step stays with the step. */
   release(buffer: PooledBuffer): void {
     if (buffer instanceof VirtualBuffer) buffer.recording.release(buffer);
     else this.pool.release(buffer);
@@ -221,7 +221,7 @@ export class Gpu {
     if (++this.#recorded >= this.#perSubmit) this.flush();
   }
 
-  /** Does something on the CPU that belongs to the step (counting it): now, or in each run of a recorded step. */
+  /** Does something on the CPU that belongs to the step, such as counting it: now, or in each run of a recorded step. */
   atEachRun(action: () => void): void {
     if (this.#recording) this.#recording.host.push({ action });
     else action();
@@ -229,7 +229,7 @@ export class Gpu {
 
   /**
    * Captures what `body` records instead of recording it. See `recordStep`, which is what users call.
-   * @throws ArgumentError where another recording is under way
+   * @throws ArgumentError during another recording
    */
   capture<T>(body: () => T): { recording: Recording; result: T } {
     this.assertUsable();
@@ -310,7 +310,7 @@ export class Gpu {
     this.assertNotRecording('waiting for the GPU');
     this.flush();
     const done = this.device.queue.onSubmittedWorkDone();
-    // It is awaited some steps later, or never: until then a lost device must not end Node by an unhandled rejection.
+    // It is awaited some steps later or never; a lost device must not end Node by an unhandled rejection before that.
     done.catch(() => {});
     this.#inFlight.push(done);
     try {
@@ -332,10 +332,10 @@ export class Gpu {
     }
   }
 
-  /** Waits until the device has told the errors of what it was given so far: in a browser they may come after the work's end. */
+  /** Waits until the device has reported the errors of all work so far; in a browser they may come after the work has ended. */
   async #reported(): Promise<void> {
     this.device.pushErrorScope('validation');
-    await this.device.popErrorScope().catch(() => {}); // a lost device is reported by itself
+    await this.device.popErrorScope().catch(() => {}); // the loss of the device is reported separately
   }
 
   /** Waits until the GPU has done everything recorded so far. */
@@ -343,7 +343,7 @@ export class Gpu {
     await this.endStep(0);
   }
 
-  /** Throws what the device has reported and nobody has seen yet. */
+  /** Throws the first error that the device has reported and that was not thrown yet. */
   throwPendingError(): void {
     this.assertUsable();
     const error = this.#cause ?? this.#error;

@@ -6,8 +6,8 @@ export interface Kernel extends Shader {
   readonly label: string;
   readonly workgroups: readonly [number, number, number];
   /**
-   * True where each element of the one output takes a few operations on a few elements of the operands, and all of it is
-   * written: recorded steps may run the kernel twice instead of keeping the result.
+   * True if each element of the only output takes a few operations on a few elements of the operands, and the whole output is
+   * written. Recorded steps may then run the kernel twice instead of keeping the result.
    */
   readonly pointwise?: boolean;
 }
@@ -18,11 +18,11 @@ export interface KernelLimits {
   readonly software: boolean;
   readonly maxWorkgroupInvocations: number;
   readonly maxWorkgroupStorageBytes: number;
-  /** Invocations in a subgroup where kernels may use subgroup operations and the size is fixed; else 0. */
+  /** Invocations in a subgroup, if kernels may use subgroup operations and the size is fixed; else 0. */
   readonly subgroupSize: number;
-  /** What the fast convolutions round their operands to; f32 where it is left out. */
+  /** What the fast convolutions round their operands to; default f32. */
   readonly precision?: Precision;
-  /** Products of halves with f32 sums that a subgroup computes at once; none where it is left out. */
+  /** Products of halves with f32 sums that a subgroup computes at once; default none. */
   readonly matrices?: readonly MatrixShape[];
 }
 
@@ -33,7 +33,7 @@ export interface KernelLimits {
 export const hasNarrowRegisters = ({ software, subgroupSize }: KernelLimits): boolean =>
   software && subgroupSize > 0 && subgroupSize <= 4;
 
-/** Most workgroups along one dimension that every WebGPU device accepts. */
+/** Maximum number of workgroups along one dimension on every WebGPU device. */
 export const MAX_GROUPS = 65535;
 
 /**

@@ -6,15 +6,15 @@ export interface Lifetime {
 }
 
 export interface MemoryPlan {
-  /** Bytes of each shared buffer; those that were there come first. */
+  /** Bytes of each shared buffer, existing ones first. */
   readonly sizes: readonly number[];
   /** For each lifetime the index of its shared buffer. */
   readonly placement: readonly number[];
 }
 
 /**
- * Lays buffers into few shared ones, so that no two lifetimes in one shared buffer overlap. The largest come first, each
- * into the smallest shared buffer that is large enough and free all that time, else into a new one.
+ * Puts buffers into few shared ones, so that no two lifetimes in one shared buffer overlap. The largest buffers come first.
+ * Each goes into the smallest shared buffer that is large enough and free during its lifetime, else into a new one.
  *
  * Whole buffers are shared, not ranges of one: WebGPU refuses a dispatch that reads a buffer and writes the same one,
  * even at different offsets. Since `last` is included, an output never falls on an input of its own dispatch.
@@ -43,7 +43,7 @@ export function planMemory(lifetimes: readonly Lifetime[], existing: readonly nu
   return { sizes, placement };
 }
 
-/** The most bytes that are in use at one time, which no plan goes below, and the first dispatch where they are. */
+/** The maximum bytes in use at one time, a lower bound for every plan, and the first dispatch where they are in use. */
 export function memoryPeak(lifetimes: readonly Lifetime[]): { bytes: number; at: number } {
   const changes = new Map<number, number>();
   const change = (at: number, bytes: number): void => {

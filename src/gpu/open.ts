@@ -9,8 +9,8 @@ import { loadTuningFromIndexedDb } from './tuning-indexeddb.js';
 /**
  * Requests a device with the largest limits the adapter has, checks that it computes, and wraps it.
  * @param owner an object that must not be collected while the device lives
- * @throws NoAdapterError where the adapter gives no device, BrokenAdapterError where it does not compute,
- * ArgumentError where it lacks the precision asked for
+ * @throws NoAdapterError if the adapter gives no device, BrokenAdapterError if it does not compute,
+ * ArgumentError if it lacks the wanted precision
  */
 export async function openAdapter(adapter: GPUAdapter, options: GpuOptions = {}, owner?: object): Promise<Gpu> {
   checkGpuOptions('openAdapter', options);
@@ -19,7 +19,7 @@ export async function openAdapter(adapter: GPUAdapter, options: GpuOptions = {},
   const { maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupSizeX, maxStorageBuffersPerShaderStage } =
     adapter.limits;
   const wanted: GPUFeatureName[] = ['timestamp-query', 'subgroups', 'shader-f16'];
-  if (options.precision === 'f16') wanted.push(SUBGROUP_MATRIX as GPUFeatureName); // of use for halves only
+  if (options.precision === 'f16') wanted.push(SUBGROUP_MATRIX as GPUFeatureName); // useful for halves only
   const request = adapter.requestDevice({
     requiredFeatures: wanted.filter((feature) => adapter.features.has(feature)),
     requiredLimits: {
@@ -55,7 +55,7 @@ export interface OpenBrowserGpuOptions extends GpuOptions {
 
 /**
  * Opens the browser's GPU. (In Node: `openGpu` of `cameo/node`.)
- * @throws NoAdapterError where the browser has no WebGPU or no adapter, ArgumentError where the adapter lacks the
+ * @throws NoAdapterError if the browser has no WebGPU or no adapter, ArgumentError if the adapter lacks the
  * precision asked for
  */
 export async function openBrowserGpu(options: OpenBrowserGpuOptions = {}): Promise<Gpu> {

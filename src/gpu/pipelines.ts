@@ -16,7 +16,7 @@ export class PipelineCache {
   #families = new Map<string, Family>();
   #checks: Promise<void>[] = [];
 
-  /** @param onError told of a kernel that the device does not compile, by the kernel's label, some time after `get` */
+  /** @param onError called some time after `get`, with the label, for a kernel that the device does not compile */
   constructor(
     private readonly device: GPUDevice,
     private readonly onError: (error: Error) => void,
@@ -46,7 +46,7 @@ export class PipelineCache {
     return this.#checks.length === 0;
   }
 
-  /** Waits until every kernel asked for so far is known to compile, or `onError` was told. */
+  /** Waits until every kernel asked for so far is known to compile, or `onError` was called. */
   async settle(): Promise<void> {
     while (this.#checks.length > 0) await this.#checks.pop();
   }
@@ -57,15 +57,15 @@ export class PipelineCache {
     const module = device.createShaderModule({ label, code: wgsl });
     const pipeline = device.createComputePipeline({
       label,
-      // Not shared: wgpu (Firefox, Deno) learns how large a shader's bindings must be when the layout changes, so that with
-      // a shared one, the next pipeline of a pass would be held to the sizes of the one before.
+      // Not shared: wgpu (Firefox, Deno) learns how large a shader's bindings must be when the layout changes, so with
+      // a shared layout, the next pipeline of a pass would have to meet the sizes of the one before.
       layout: device.createPipelineLayout({ label, bindGroupLayouts: [layout] }),
       compute: { module, entryPoint: 'main' },
     });
     const check = async () => {
       const error = await device.popErrorScope();
       if (!error) return;
-      pipelines.delete(wgsl); // whoever asks for it again is told again
+      pipelines.delete(wgsl); // a later request for it reports the error again
       this.onError(new GpuError(`kernel "${label}" does not compile: ${await mistakes(module, error)}`));
     };
     this.#checks.push(check().catch(() => {})); // a lost device rejects; the loss itself is reported by Gpu
@@ -91,7 +91,7 @@ export class PipelineCache {
   }
 }
 
-/** What is wrong with a shader, with its lines. Not every browser says so in the error itself. */
+/** The errors of a shader with their lines, which not every browser puts into the error itself. */
 async function mistakes(module: GPUShaderModule, error: GPUError): Promise<string> {
   const { messages } = await module.getCompilationInfo();
   const errors = messages.filter(({ type }) => type === 'error');

@@ -6,16 +6,16 @@ import { lifetimesOf, recomputeToSave } from './recompute.js';
 import type { Recording } from './recording.js';
 import { ScalarTable } from './scalars.js';
 
-/** Temporaries may take this share of what they would take unplanned, before results are computed twice to save memory. */
+/** Results are computed twice to save memory if temporaries take more than this share of their unplanned memory. */
 const TEMPORARY_SHARE = 0.57;
 
-/** A recording made ready to run: memory planned, pipelines and bind groups made, once. */
+/** A recording that is ready to run: memory is planned, and pipelines and bind groups are made, once. */
 export class Program {
   /** Bytes of temporaries (which steps may share), constants and results. */
   readonly plannedBytes: number;
   readonly dispatches: number;
   readonly #commands: readonly Command[];
-  /** What outlives the step and is not its own: parameters, optimizer state, inputs. */
+  /** Buffers that outlive the step and belong to others: parameters, optimizer state, inputs. */
   readonly #foreign = new Set<PooledBuffer>();
   #scratch: readonly PooledBuffer[] = [];
   readonly #own: PooledBuffer[] = [];
@@ -25,7 +25,7 @@ export class Program {
   #disposed = false;
 
   /**
-   * @param kept buffers of the recording that are to hold their values after a run
+   * @param kept buffers of the recording that keep their values after a run
    * @throws OutOfMemoryError, and nothing is held then
    */
   constructor(
@@ -61,7 +61,7 @@ export class Program {
 
   /**
    * Records every dispatch of the step, with fresh scalars, and submits.
-   * @throws DisposedError after dispose, or where memory that the step uses was freed; nothing has run then
+   * @throws DisposedError after dispose, or if memory that the step uses was freed; nothing has run then
    */
   run(): void {
     this.gpu.assertUsable();
@@ -86,7 +86,7 @@ export class Program {
     for (const buffer of this.#own) this.gpu.pool.release(buffer);
   }
 
-  /** Gives every temporary its shared memory, constants and results their own; returns where the temporaries are. */
+  /** Gives temporaries shared memory, and constants and results memory of their own; returns where the temporaries are. */
   #allocate(
     recording: Recording,
     kept: ReadonlySet<PooledBuffer>,

@@ -21,10 +21,10 @@ export function lifetimesOf(
 /**
  * Trades computation for memory: a result of a pointwise kernel that waits for a use far away is dropped and computed
  * again just before that use, from the same operands, hence to the same bits. (Chen et al. 2016, "Training deep nets
- * with sublinear memory cost", arXiv 1604.06174, for the idea.) The largest that is live at the peak goes first, and
- * nothing more than needed.
+ * with sublinear memory cost", arXiv 1604.06174, for the idea.) The largest result that is live at the peak goes first,
+ * and no more than needed.
  *
- * @param goal stops when the memory plan takes at most so many bytes, or when nothing helps
+ * @param goal stops when the memory plan takes at most this many bytes, or when nothing more helps
  * @returns the dispatches in their new order
  */
 export function recomputeToSave(
@@ -62,7 +62,7 @@ function dropAcross(
   const next = dispatches.findIndex(({ buffers }, k) => k > at && buffers.includes(buffer));
   const inserted: RecordedDispatch[] = [];
 
-  /** Computes `wanted` again into a new buffer, and first what that needs and is gone at `at`. */
+  /** Computes `wanted` again into a new buffer, after what it needs and what is no longer there at `at`. */
   const again = (wanted: VirtualBuffer): VirtualBuffer | null => {
     const writers = [...dispatches.keys()].filter((k) => writes(dispatches[k], wanted));
     const [made] = writers;

@@ -6,7 +6,7 @@ import type { Scalars } from './scalars.js';
 
 /** A buffer that a recorded step made. Only those that outlive the recording ever get memory of their own. */
 export class VirtualBuffer implements PooledBuffer {
-  /** Memory of its own: set for constants and for what the step returns. */
+  /** Its own memory; set for constants and for what the step returns. */
   memory: PooledBuffer | null = null;
 
   constructor(
@@ -38,7 +38,7 @@ export class Recording {
   readonly dispatches: RecordedDispatch[] = [];
   /** What was uploaded during the recording, by the buffer it went to. */
   readonly constants: Map<VirtualBuffer, Uint8Array> = new Map();
-  /** What the CPU does anew for each run, in order: actions, and scalars given as functions. */
+  /** What the CPU does in each run, in order: actions, and scalars given as functions. */
   readonly host: ({ action: () => void } | { scalars: () => ArrayBuffer })[] = [];
   /** Most bytes that would have been live at one time without a plan. */
   unplannedBytes = 0;
@@ -75,13 +75,13 @@ export class Recording {
       if (!this.owns(buffer)) void buffer.raw; // refuses temporaries of another step
       this.#used.add(buffer);
     });
-    // Each dispatch has scalars of its own, told apart by identity.
+    // Each dispatch has its own scalars, which are distinguished by identity.
     const own = typeof scalars === 'function' ? () => scalars() : scalars;
     this.dispatches.push({ kernel, buffers: [...buffers], scalars: own });
     if (typeof own === 'function') this.host.push({ scalars: own });
   }
 
-  /** @throws ArgumentError unless the buffer is new: what is uploaded is uploaded once, not in each run */
+  /** @throws ArgumentError unless the buffer is new: an upload happens once, not in each run */
   write(buffer: PooledBuffer, data: ArrayBufferView): void {
     if (!this.owns(buffer) || this.#used.has(buffer) || this.constants.has(buffer)) {
       throw new ArgumentError(

@@ -4,14 +4,14 @@ import { GPUBufferUsageFlags } from './buffer-pool.js';
 
 /**
  * The uniform of one dispatch, at most 64 bytes. As a function it is called when the dispatch is recorded, and in a
- * recorded step anew for each run: so must be given what changes from step to step.
+ * recorded step for each run; so give values that change from step to step as a function.
  */
 export type Scalars = ArrayBuffer | (() => ArrayBuffer);
 
 export const scalarBytes = (scalars: Scalars): ArrayBuffer => (typeof scalars === 'function' ? scalars() : scalars);
 
 const RING_BYTES = 1 << 16;
-/** Most scalars that one call may have. */
+/** Maximum bytes of scalars of one call. */
 const MAX_BYTES = 64;
 
 /** Bytes from one slot of a uniform buffer to the next. */
@@ -49,7 +49,7 @@ export class ScalarRing {
     return this.#used + this.#slotBytes > RING_BYTES;
   }
 
-  /** Stores up to 64 bytes; returns the binding for this call. @throws ArgumentError for more */
+  /** Stores up to 64 bytes, and returns the binding for this call. @throws ArgumentError for more */
   push(data: ArrayBuffer): GPUBufferBinding {
     const size = bindingBytes(data.byteLength);
     const offset = this.#used;
@@ -95,7 +95,7 @@ export class ScalarTable {
     return this.#slots.get(scalars)!;
   }
 
-  /** Evaluates them anew, for the next upload. */
+  /** Evaluates them for the next upload. */
   refresh(scalars: Scalars): void {
     this.#staging.set(new Uint8Array(scalarBytes(scalars)), this.#slots.get(scalars)!.offset);
   }

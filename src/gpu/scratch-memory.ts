@@ -32,7 +32,7 @@ export class ScratchMemory {
     return plan.placement.map((k) => this.#buffers[k].buffer);
   }
 
-  /** Gives back what one `claim` returned; what no other step uses goes to the pool. */
+  /** Returns the memory of one `claim`; what no other step uses goes to the pool. */
   release(claimed: readonly PooledBuffer[]): void {
     const set = new Set(claimed);
     for (let k = this.#buffers.length - 1; k >= 0; k--) {

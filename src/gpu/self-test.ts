@@ -5,7 +5,7 @@ const COUNT = 1000;
 
 /**
  * Runs a kernel with a known answer. Some adapters accept every command and compute nothing (Dawn's null backend,
- * a driver too old for its shaders): better to refuse them here than to write zeros later.
+ * a driver too old for its shaders): they are refused here, before they write zeros.
  * @throws BrokenAdapterError
  */
 export async function selfTest(gpu: Gpu): Promise<void> {

@@ -1,18 +1,18 @@
 import type { GpuDescription } from './description.js';
 
 /**
- * Part of what stored choices are filed under: choices made for other kernels say nothing. It is the package's version,
- * which a test compares.
+ * Part of the key of stored choices, because choices made for other kernels are useless. It is the package's version; a test
+ * compares the two.
  */
 export const ENGINE_VERSION = '0.1.0';
 
-/** A choice that a kernel family asked for: which family, and all that the choice depends on, as JSON-like data. */
+/** A choice that a kernel family asked for: the family, and everything that the choice depends on, as JSON-like data. */
 export interface TuningRequest {
   family: string;
   problem: unknown;
 }
 
-/** Choices of one device that were measured and not estimated, as they are stored. */
+/** Measured choices of one device, as they are stored. */
 export interface StoredTuning {
   adapter: string;
   engine: string;
@@ -22,14 +22,14 @@ export interface StoredTuning {
 
 export const tuningKey = ({ family, problem }: TuningRequest): string => `${family} ${JSON.stringify(problem)}`;
 
-/** Adapter and driver, as far as the adapter tells. */
+/** Adapter and driver, as far as the adapter gives them. */
 export function tuningAdapter({ vendor, architecture, device, description }: GpuDescription): string {
   return [vendor, architecture, device, description].join(' | ');
 }
 
 /**
- * The measured choices of kernels for one device. A kernel family asks with the candidates it could use, so that a
- * choice from a stale or damaged file can only be one of them, or is passed over.
+ * The measured choices of kernels for one device. A kernel family asks with the candidates it could use, so a
+ * choice from a stale or damaged file is either one of them or ignored.
  */
 export class Tuning {
   readonly #stored = new Map<string, unknown>();
@@ -55,7 +55,7 @@ export class Tuning {
     this.#checked.delete(key);
   }
 
-  /** Runs `body` and returns what kernels asked for meanwhile. */
+  /** Runs `body` and returns the choices that kernels asked for. */
   collect(body: () => void): TuningRequest[] {
     const outer = this.#collected;
     this.#collected = new Map();

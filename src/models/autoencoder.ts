@@ -13,7 +13,7 @@ import { sum } from '../ops/reduce.js';
 import { affine, clamp, exp } from '../ops/unary.js';
 import type { Tensor } from '../tensor/tensor.js';
 
-/** What fixes the architecture; it stands in the metadata of a weights file. */
+/** The sizes that determine the architecture; the metadata of a weights file holds them. */
 export interface AutoencoderConfig {
   /** Picture size; each stage halves it, so both must be divisible by 2^stages. */
   height: number;
@@ -40,11 +40,11 @@ export const DEFAULT_AUTOENCODER: AutoencoderConfig = {
 /** Symbols are kept within a signed byte, so that an 8-bit picture can hold them. */
 export const SYMBOL_RANGE = { min: -127, max: 127 } as const;
 
-/** Which rounding stands in for the real one: noise while training, straight-through to fine-tune, hard to encode. */
+/** How values are rounded: noise for training, straight-through for fine-tuning, hard for encoding. */
 export interface QuantizationMode {
   mode: 'noise' | 'straightThrough' | 'hard';
   seed?: number;
-  /** As a function it is called anew in each run of a recorded step. */
+  /** A function is called in each run of a recorded step. */
   stream?: number | (() => number);
 }
 
@@ -64,7 +64,7 @@ function residualBlock(channels: number): Layer {
 /**
  * The compression autoencoder. CompNet (`encoder`): stride-2 convs, each with batch norm and PReLU, then residual blocks
  * and a conv to the compact map; RecNet (`decoder`) mirrors it with stride-2 transposed convs. The framework is that of
- * Bian et al., arXiv 1907.01714; its layers are not public, so these are ours.
+ * Bian et al., arXiv 1907.01714; its layers are not public, so these are our own.
  *
  * Faces are aligned, so the map has a mean for each position (`latentMean`), taken off before rounding. One network
  * serves several rates by a gain for each channel before rounding and its own inverse after (Cui et al., arXiv
@@ -80,7 +80,7 @@ export class Autoencoder extends Module {
   readonly logInverseGain: Parameter[];
   readonly logScale: Parameter[];
 
-  /** @throws ArgumentError for a configuration that makes no network */
+  /** @throws ArgumentError for a configuration that describes no network */
   constructor(config: Partial<AutoencoderConfig> = {}) {
     super();
     this.config = checkConfig({ ...DEFAULT_AUTOENCODER, ...config });
@@ -135,7 +135,7 @@ export class Autoencoder extends Module {
   }
 
   /**
-   * Faces to the compact map before rounding, in units of the rate's steps: what `compress` quantises.
+   * Faces to the compact map before rounding, in units of the rate's steps: which `compress` quantizes.
    * @param x [N,H,W,3] in [0, 1]
    * @param rate index of the rate
    * @returns [N,h,w,C]
@@ -167,7 +167,7 @@ export class Autoencoder extends Module {
     return affine(this.decoder.forward(y), 0.5, 0.5);
   }
 
-  /** `reconstruct`, clamped to [0, 1]: what a viewer should see. */
+  /** `reconstruct`, clamped to [0, 1], for viewing. */
   restore(symbols: Tensor, rate: number): Tensor {
     return clamp(this.reconstruct(symbols, rate), 0, 1);
   }

@@ -9,7 +9,7 @@ import type { Tensor } from '../tensor/tensor.js';
 import { Recognizer } from './recognizer.js';
 
 export interface CameoFaceConfig {
-  /** Of a face in pixels; multiples of 16. */
+  /** Size of a face in pixels; multiples of 16. */
   width: number;
   height: number;
   /** Values of an embedding. */

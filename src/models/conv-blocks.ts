@@ -11,6 +11,6 @@ export const convNormAct = (inputs: number, outputs: number, stride = 1): Layer[
   new PReLU(outputs),
 ];
 
-/** x + f(x), f of so many convs with batch norm and PReLU. */
+/** x + f(x), where f has this many convs with batch norm and PReLU. */
 export const convResidual = (channels: number, convs: number): Layer =>
   new Residual(new Sequential(Array.from({ length: convs }, () => convNormAct(channels, channels)).flat()));

@@ -9,7 +9,7 @@ export function cosineBasis(length: number, count: number): Float64Array[] {
 }
 
 /**
- * An orthonormal colour transform: grey, red − blue, and green against both. Close to the decorrelating one of faces, and
+ * An orthonormal colour transform: grey, red − blue, and green against both. It nearly decorrelates the colours of faces, and is
  * orthonormal, so that squared errors of coefficients are squared errors of RGB samples.
  */
 export const COLOUR_BASIS: readonly (readonly number[])[] = /* @__PURE__ */ (() => [
@@ -18,7 +18,7 @@ export const COLOUR_BASIS: readonly (readonly number[])[] = /* @__PURE__ */ (() 
   [Math.sqrt(1 / 6), -2 * Math.sqrt(1 / 6), Math.sqrt(1 / 6)],
 ])();
 
-/** How many cosines of each axis are kept: [rows, columns]. */
+/** Number of cosines that are kept on each axis: [rows, columns]. */
 export interface Band {
   luma: readonly [number, number];
   chroma: readonly [number, number];

@@ -32,7 +32,7 @@ class Unit extends Layer {
   }
 }
 
-/** A unit whose first conv halves the picture; the other way is 2×2 averages, with zeros for what is missing of each. */
+/** A unit whose first conv halves the picture; its shortcut takes 2×2 averages and adds zeros for missing channels. */
 class HalvingUnit extends Unit {
   constructor(inputs: number, outputs: number) {
     super(inputs, outputs, 2);

@@ -11,7 +11,7 @@ export class Embedder {
   readonly #x: Tensor;
   readonly #step: RecordedStep<{ x: Tensor }, { embeddings: Tensor }>;
 
-  /** @param recognizer in evaluation mode; it stays the caller's */
+  /** @param recognizer in evaluation mode; the caller disposes it */
   constructor(
     readonly gpu: Gpu,
     readonly recognizer: Recognizer,
@@ -26,7 +26,7 @@ export class Embedder {
   /**
    * @param pixels RGB bytes of faces, one after the other
    * @returns [faces · dimension], not normalised
-   * @throws ArgumentError where the bytes are of no whole number of faces; NotFiniteError for an embedding with NaN or infinity
+   * @throws ArgumentError if the bytes are not a whole number of faces; NotFiniteError for an embedding with NaN or infinity
    */
   async embed(pixels: Uint8Array): Promise<Float32Array> {
     const { height, width, dimension } = this.recognizer;
@@ -41,7 +41,7 @@ export class Embedder {
       const faces = Math.min(this.batch, count - first);
       const bytes = pixels.subarray(first * size, (first + faces) * size);
       writeUnitPixels([bytes], values);
-      this.#x.write(values); // what is left of the batch before is computed, and not looked at
+      this.#x.write(values); // values left from the batch before are computed, but not used
       this.#step.run();
       const embeddings = await this.#step.outputs.embeddings.read();
       checkResults('Embedder: the values of the embedding', embeddings, faces, dimension, first);

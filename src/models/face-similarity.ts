@@ -3,7 +3,7 @@ import { cosineSimilarity } from '../evaluation/metrics/verification.js';
 import { type Embedder, joinFaces } from './embedder.js';
 
 /**
- * What faces are compared by: the embedding of a face, and behind it that of its mirror image.
+ * What faces are compared by: the embedding of a face, followed by that of its mirror image.
  * @param face RGB bytes of one aligned face, of the size that the recogniser takes
  * @param flip false: the embedding of the face alone
  * @returns [2 · dimension], or [dimension]; not normalised
@@ -20,8 +20,8 @@ export function faceEmbedding(embedder: Embedder, face: Uint8Array, flip = true)
 }
 
 /**
- * How alike two faces are to a recogniser, from −1 to 1: the number that `cameo verify` gives, the cosine of the angle between
- * their embeddings as `faceEmbedding` makes them.
+ * How similar a recogniser finds two faces, from −1 to 1: the cosine of the angle between their embeddings by
+ * `faceEmbedding`, as `cameo verify` prints it.
  * @throws as `faceEmbedding`
  */
 export async function faceSimilarity(embedder: Embedder, a: Uint8Array, b: Uint8Array, flip = true): Promise<number> {

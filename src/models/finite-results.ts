@@ -1,7 +1,7 @@
 import { NotFiniteError } from '../common/errors.js';
 
 /**
- * Checks what a network gave for several faces, before it becomes a result.
+ * Checks the values that a network gave for several faces.
  *
  * @param what starts the message and names the values, such as "encode: the symbols"
  * @param values of `count` faces, one after the other; more may follow

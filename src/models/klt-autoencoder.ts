@@ -16,7 +16,7 @@ import { SYMBOL_RANGE } from './autoencoder.js';
 import { type Band, columnTransform, rowTransform } from './cosine-basis.js';
 import { PatchResidual, type PatchResidualConfig } from './patch-residual.js';
 
-/** What fixes the architecture; it stands in the metadata of a weights file. */
+/** The sizes that determine the architecture; the metadata of a weights file holds them. */
 export interface KltConfig {
   height: number;
   width: number;
@@ -51,15 +51,15 @@ export const gainOf = (qIndex: number): number => 2 ** (qIndex / INDICES_PER_OCT
 /** The gain of index 0: components are quantized to multiples of 4, in units of the range of a sample. */
 const FIRST_GAIN = 0.25;
 
-/** What a pass needs to know of quantization: tensors, so that one recorded step serves every index. */
+/** The quantization of a pass, as tensors, so that one recorded step works for every index. */
 export interface QuantizationInputs {
-  /** ln of the gain over that of index 0: [1], or [N,1] for an index a face. */
+  /** ln of the gain over that of index 0: [1], or [N,1] with an index for each face. */
   logGain: Tensor;
   /** The index from −1 to 1: [1], or [N,1,1,1]. */
   fineness: Tensor;
 }
 
-/** What a pass is told of an index, of so many. @throws ArgumentError for an index that is none of the model's */
+/** The inputs of a pass for one of `count` indices. @throws ArgumentError for an index that the model does not have */
 export function quantizationInputs(qIndex: number, count: number): { logGain: number; fineness: number } {
   if (!Number.isInteger(qIndex) || qIndex < 0 || qIndex >= count) {
     throw new ArgumentError(`quantization index is ${qIndex}; this model has 0 to ${count - 1}`);
@@ -99,7 +99,7 @@ export function checkKltConfig(config: KltConfig): KltConfig {
   }
   const count = components[0] + components[1];
   if (count > 512 && count % 8 !== 0) {
-    // They are coded in equal groups, of which there can be 512.
+    // They are coded in equal groups, of at most 512 components.
     throw new ArgumentError(
       `KLT autoencoder: ${count} components; expected a multiple of 8 where there are more than 512`,
     );
@@ -108,20 +108,21 @@ export function checkKltConfig(config: KltConfig): KltConfig {
   return config;
 }
 
-/** Cosine coefficients of the symmetric half of a face; as many of the other. */
+/** Number of cosine coefficients of the symmetric part of a face; the antisymmetric part has as many. */
 const halfSize = ({ luma, chroma }: Band): number => (luma[0] * luma[1]) / 2 + chroma[0] * chroma[1];
 
 /**
- * The compression autoencoder of a few hundred bytes. CompNet: a conv net corrects the picture, then it is projected on
- * the principal components of aligned faces (the Karhunen-Loève transform, Turk and Pentland 1991, "Eigenfaces for
- * recognition"), found in a band of cosines, for the symmetric and the antisymmetric half of the face apart: a mirrored
- * face is a face, so the two are uncorrelated, and each component needs half the weights. RecNet: the inverse transform,
- * and a deeper conv net, which restores what a linear transform of so few bytes cannot. Components come with a gain each,
- * learned, and one step for all, 2^(1/8) apart: one network serves every size of file.
+ * The compression autoencoder for files of a few hundred bytes. CompNet: a conv net corrects the picture, which is then
+ * projected on the principal components of aligned faces (the Karhunen-Loève transform, Turk and Pentland 1991, "Eigenfaces
+ * for recognition"). These are found in a band of cosines, separately for the left-right symmetric and the antisymmetric part
+ * of the face: a mirrored face is a face, so the two parts are uncorrelated, and each component needs half the weights.
+ * RecNet: the inverse transform and a deeper conv net, which restores more than a linear transform of so few bytes can. Each
+ * component has a learned gain. All share one quantization step, and indices are a factor of 2^(1/8) apart, so one network
+ * works for every file size.
  */
 export class KltAutoencoder extends Module {
   readonly config: KltConfig;
-  /** Mean of the symmetric cosine coefficients; that of the others is 0. */
+  /** Mean of the symmetric cosine coefficients; the antisymmetric ones have mean 0. */
   readonly mean: Parameter;
   /** Orthonormal columns: [cosines, components] of each half. */
   readonly basis: readonly [Parameter, Parameter];
@@ -133,7 +134,7 @@ export class KltAutoencoder extends Module {
   readonly logScale: Parameter;
   #constants: { row: Tensor; luma: Tensor; chroma: Tensor } | null = null;
 
-  /** @throws ArgumentError for a configuration that makes no network */
+  /** @throws ArgumentError for a configuration that describes no network */
   constructor(config: Partial<KltConfig> = {}) {
     super();
     this.config = checkKltConfig({ ...DEFAULT_KLT, ...config });
@@ -162,7 +163,7 @@ export class KltAutoencoder extends Module {
     return this.config.components[0] + this.config.components[1];
   }
 
-  /** Uploads what follows from the configuration alone; needed once, before any pass. */
+  /** Uploads constants of the configuration; needed once, before any pass. */
   prepare(gpu: Gpu): this {
     if (this.#constants) return this;
     const { height, width, band } = this.config;
@@ -181,7 +182,7 @@ export class KltAutoencoder extends Module {
     return super.initialize(gpu, seed);
   }
 
-  /** Tensors that no file holds. */
+  /** Tensors that files do not hold. */
   constantTensors(): Tensor[] {
     return Object.values(this.#ready());
   }
@@ -198,7 +199,7 @@ export class KltAutoencoder extends Module {
   }
 
   /**
-   * Cosine coefficients of pictures, the symmetric half and the antisymmetric one.
+   * Cosine coefficients of pictures: those of the symmetric part and those of the antisymmetric part.
    * @param x [N,H,W,3]
    * @returns two of [N, cosines]
    */
@@ -220,7 +221,7 @@ export class KltAutoencoder extends Module {
     return [concat([halves(grey, 0), halves(colour, 0)], 1), concat([halves(grey, 1), halves(colour, 1)], 1)];
   }
 
-  /** The inverse of `cosines`; what lies outside the band is 0. */
+  /** The inverse of `cosines`; coefficients outside the band are 0. */
   fromCosines([symmetric, antisymmetric]: readonly [Tensor, Tensor]): Tensor {
     const { height, width, band } = this.config;
     const { row, luma, chroma } = this.#ready();
@@ -260,7 +261,7 @@ export class KltAutoencoder extends Module {
     return mul(this.components(x, at), this.#gain(at));
   }
 
-  /** As `analyse`, in steps of index 0 whatever the index; only the conv net looks at that. */
+  /** As `analyse`, but always in steps of index 0; only the conv net uses the index. */
   analyseAtFirst(x: Tensor, at: QuantizationInputs): Tensor {
     return mul(this.components(x, at), exp(this.logGain.tensor));
   }
@@ -272,7 +273,7 @@ export class KltAutoencoder extends Module {
 
   /**
    * Symbols to faces.
-   * @param symbols [N, components]; where quantization is dependent, their reconstruction values
+   * @param symbols [N, components]; with dependent quantization, their reconstruction values
    * @returns [N,H,W,3], mostly within [0, 1]; `restore` clamps
    */
   reconstruct(symbols: Tensor, at: QuantizationInputs): Tensor {
@@ -289,7 +290,7 @@ export class KltAutoencoder extends Module {
     return this.fromCosines([add(symmetric, this.mean.tensor), antisymmetric]);
   }
 
-  /** `reconstruct`, clamped to [0, 1]: what a viewer should see. */
+  /** `reconstruct`, clamped to [0, 1], for viewing. */
   restore(symbols: Tensor, at: QuantizationInputs): Tensor {
     return clamp(this.reconstruct(symbols, at), 0, 1);
   }

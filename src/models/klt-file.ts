@@ -7,7 +7,7 @@ import { loadState } from '../nn/state.js';
 import { KltAutoencoder, type KltConfig } from './klt-autoencoder.js';
 
 const ARCHITECTURE_KEY = 'cameo.klt-autoencoder';
-/** The large matrices; with 11 bits a value their errors stay far below a quantization step. */
+/** The large matrices; with 11 bits for each value, their errors stay far below a quantization step. */
 const HALF = new Set(['symmetric', 'antisymmetric']);
 
 /** A KLT autoencoder's weights. */
@@ -19,7 +19,7 @@ export interface KltWeights {
 
 /**
  * A KLT autoencoder's weights as a safetensors file, with the architecture (and other text) in its metadata.
- * @param tensors of the network, and others that the file is to hold
+ * @param tensors of the network, and any others for the file
  */
 export function writeKltWeights(
   config: KltConfig,
@@ -30,12 +30,12 @@ export function writeKltWeights(
   return writeSafetensors(tensors, text, HALF);
 }
 
-/** Whether a safetensors file holds such a network, and not one of another kind. */
+/** Whether a safetensors file holds such a network. */
 export const isKltFile = (metadata: ReadonlyMap<string, string>): boolean => metadata.has(ARCHITECTURE_KEY);
 
 /**
  * @returns every tensor of the file, and the number of values that the network gives for a face
- * @throws CheckpointError for a file that is no KLT autoencoder of ours
+ * @throws CheckpointError for a file that is not a KLT autoencoder
  */
 export function readKltWeights(bytes: Uint8Array): KltWeights & { latentCount: number } {
   const { tensors, metadata } = readSafetensors(bytes);

@@ -35,8 +35,8 @@ export function checkRefiner(config: LandmarkRefinerConfig): LandmarkRefinerConf
 }
 
 /**
- * Places five landmarks in a crop about a face that was found: as the last network of Zhang et al. 2016 (MTCNN) does, but of
- * larger crops and with batch norm.
+ * Places five landmarks in a crop around a detected face, as the last network of Zhang et al. 2016 (MTCNN) does, but with
+ * larger crops and batch norm.
  *
  * [N,64,64,3] with (byte − 127.5)/128 → [N,10], see {@link REFINER_VALUES}.
  */
@@ -69,11 +69,11 @@ export class LandmarkRefiner extends Layer {
   }
 }
 
-/** A refiner lies in the file of the detector whose faces it refines: its sizes in the metadata, its tensors with a prefix. */
+/** A refiner is stored in its detector's file: its sizes in the metadata, its tensors with a prefix. */
 const KEY = 'cameo.landmarks';
 const PREFIX = 'landmarks.';
 
-/** The detector's file with a refiner of landmarks in it, instead of the one that it has. */
+/** The detector's file with this landmark refiner, which replaces any other. */
 export function withRefiner(
   detector: Uint8Array,
   config: LandmarkRefinerConfig,
@@ -90,7 +90,7 @@ export function withRefiner(
 export const withoutRefiner = (tensors: HostTensors): HostTensors =>
   new Map([...tensors].filter(([name]) => !name.startsWith(PREFIX)));
 
-/** The tensors of the refiner in a detector's file. @throws CheckpointError where it has none */
+/** The tensors of the refiner in a detector's file. @throws CheckpointError if it has none */
 export function refinerTensors(bytes: Uint8Array): HostTensors {
   const { tensors, metadata } = readSafetensors(bytes);
   if (!metadata.has(KEY)) throw new CheckpointError(`no refiner of landmarks: metadata "${KEY}" is missing`);
@@ -98,7 +98,7 @@ export function refinerTensors(bytes: Uint8Array): HostTensors {
 }
 
 /**
- * The refiner in a detector's file, on a GPU and in evaluation mode; null where it has none.
+ * The refiner in a detector's file, on a GPU and in evaluation mode; null if it has none.
  * @throws CheckpointError for a file that is damaged
  */
 export function loadRefiner(gpu: Gpu, bytes: Uint8Array): LandmarkRefiner | null {

@@ -15,7 +15,7 @@ import { relu6 } from './relu6.js';
 const MEAN = [0.485, 0.456, 0.406];
 const DEVIATION = [0.229, 0.224, 0.225];
 
-/** Conv, batch norm, and ReLU unless it is linear; as one operation where nothing is learned. */
+/** Conv, batch norm, and ReLU unless it is linear; fused into one operation if nothing is trained. */
 function convNorm(x: Tensor, conv: Conv2d, norm: BatchNorm, rectified: boolean): Tensor {
   if (!runsFused(norm)) {
     const y = norm.forward(conv.forward(x));

@@ -26,7 +26,7 @@ export interface AutoencoderFile {
   metadata: Map<string, string>;
 }
 
-/** @throws CheckpointError for a file that is no autoencoder of ours */
+/** @throws CheckpointError for a file that is not an autoencoder */
 export function readAutoencoder(bytes: Uint8Array): AutoencoderFile {
   const { tensors, metadata } = readSafetensors(bytes);
   checkFiniteTensors(tensors);

@@ -16,15 +16,15 @@ import type { Tensor } from '../tensor/tensor.js';
  * Networks", arXiv 1604.02878. They take RGB pixels as (byte − 127.5)/128. Parts are named as in facenet-pytorch, so that
  * its weights load by name.
  *
- * A row of results holds the logits of "no face" and "face"; then by how much of the window's size to move its left, top, right
- * and bottom; then, of the last network, five landmarks from the window's corner, also in window sizes: five x, five y.
+ * A row of results holds the logits of "no face" and "face"; then the shifts of its left, top, right and bottom, as shares
+ * of the window's size; then, of the last network, five landmarks from the window's corner, also in window sizes: five x, five y.
  */
 
 /** Zeros after an axis of `size` so that the last windows of a pooling, which may be cut off, count as well ("ceil mode"). */
 const ceilPadding = (size: number, kernel: number, stride: number): number =>
   Math.ceil((size - kernel) / stride) * stride + kernel - size;
 
-/** Max pooling whose last windows may reach over the border, where nothing wins. */
+/** Max pooling whose last windows may reach over the border, where values never win. */
 function maxPoolCeil(x: Tensor, kernel: number, stride: number): Tensor {
   const [, height, width] = x.shape;
   const padding = [0, ceilPadding(height, kernel, stride), 0, ceilPadding(width, kernel, stride)] as const;

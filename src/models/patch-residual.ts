@@ -19,7 +19,7 @@ const STRIDE = 4;
 /**
  * A picture and a correction of it: patches of 4×4 pixels become vectors, residual blocks work on them, and a transposed
  * conv with overlapping 8×8 kernels adds the result to the picture. A learned vector for each position tells the convs
- * where in the aligned face they are, and one vector, times a number, how finely the picture was quantized. The last
+ * where in the aligned face they are, and one vector, times a number, tells them how finely the picture was quantized. The last
  * layer starts at 0, so an untrained net changes nothing. No batch norm: a picture must not depend on others.
  */
 export class PatchResidual extends Module {
@@ -38,7 +38,7 @@ export class PatchResidual extends Module {
       shape: [height / STRIDE, width / STRIDE, channels],
       init: filled(0),
     });
-    // Weights files know it by its first name.
+    // The name that the tensor has in weights files.
     this.fineness = this.parameter('coarseness', { shape: [channels], init: filled(0) });
     const block = (): Residual => new Residual(new Sequential([conv(), new PReLU(channels), conv(0.3)]));
     this.#body = this.child(
@@ -53,7 +53,7 @@ export class PatchResidual extends Module {
 
   /**
    * @param x [N,H,W,3]
-   * @param fineness a number a call, [1], or a picture, [N,1,1,1]
+   * @param fineness one number, [1], or one for each picture, [N,1,1,1]
    * @returns [N,H,W,3]
    */
   forward(x: Tensor, fineness: Tensor): Tensor {

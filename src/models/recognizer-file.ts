@@ -33,7 +33,7 @@ export interface RecognizerFile {
 export const isRecognizerFile = ({ metadata }: { metadata: ReadonlyMap<string, string> }): boolean => metadata.has(KEY);
 
 /**
- * Reads a recogniser: a file of ours, or a published one in PyTorch's layouts, told by its tensors.
+ * Reads a recogniser: a file of `writeRecognizer`, or a published one in PyTorch's layouts, which is recognised by its tensors.
  * @throws CheckpointError for anything else
  */
 export function readRecognizer(bytes: Uint8Array): RecognizerFile {

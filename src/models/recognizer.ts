@@ -3,7 +3,7 @@ import { Module } from '../nn/module.js';
 import { affine } from '../ops/unary.js';
 import type { Tensor } from '../tensor/tensor.js';
 
-/** A network that maps aligned faces to embeddings, whose angles say how alike two faces are. */
+/** A network that maps aligned faces to embeddings; the angle between two embeddings says how similar the faces are. */
 export abstract class Recognizer extends Module {
   /** Size of a face in pixels, and number of values of an embedding. */
   abstract readonly height: number;

@@ -61,9 +61,9 @@ export function checkSingleShot(config: SingleShotConfig): SingleShotConfig {
 }
 
 /**
- * A face detector that looks at a picture once: features at strides 8, 16 and 32, the coarse ones added to the finer, and no anchors: each
- * cell says whether a face is there, where its box lies and where five landmarks do. In the manner of YuNet (Wu et al. 2023,
- * Machine Intelligence Research 20(5)), but of dense 3×3 convs, which this engine does faster than depthwise ones, and
+ * A face detector that sees a picture once. It has features at strides 8, 16 and 32, with the coarse ones added to the finer
+ * ones, and no anchors: each cell predicts whether there is a face, its box, and five landmarks. It resembles YuNet (Wu et al. 2023,
+ * Machine Intelligence Research 20(5)), but has dense 3×3 convs, which this engine computes faster than depthwise ones,
  * each with batch norm and PReLU.
  *
  * [N,H,W,3] with (byte − 127.5)/128, H and W multiples of 32 → [N,cells,15], the maps one after the other, rows first:

@@ -13,7 +13,7 @@ const SPHERE20_SIZES: readonly (readonly [number, number])[] = [
   [112, 112],
 ];
 
-/** The extents of a tensor; undefined where it is not there. @throws CheckpointError where it has another rank */
+/** The extents of a tensor; undefined where it is not there. @throws CheckpointError if it has another rank */
 function extentsOf(
   tensors: ReadonlyMap<string, HostTensor>,
   name: string,
@@ -29,7 +29,7 @@ function extentsOf(
 /**
  * Which of the known networks a PyTorch state dict is of, by the names and shapes of its tensors; null for none.
  * Its conv weights are [Cout, Cin, kh, kw].
- * @throws CheckpointError where a tensor that tells the sizes has another rank than it can have
+ * @throws CheckpointError if a tensor that tells the sizes has another rank than it can have
  */
 export function recognizeStateDict(tensors: ReadonlyMap<string, HostTensor>): RecognizerDescription | null {
   if (tensors.has('linear7.conv.weight') && tensors.has('blocks.0.conv.0.weight')) {

@@ -114,7 +114,7 @@ export abstract class Optimizer {
   }
 }
 
-/** @throws ArgumentError where `params` is not a map of tensors by name */
+/** @throws ArgumentError if `params` is not a map of tensors by name */
 function checkParameters(where: string, params: unknown): void {
   const expected = 'a map of tensors by name, as parameters() of a network returns it';
   if (!(params instanceof Map)) refuse(where, 'params', params, expected);

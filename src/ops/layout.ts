@@ -224,7 +224,7 @@ export const layoutOps = {
 /**
  * The same elements in row-major order under another shape; no copy is made.
  * @param shape sizes, of which one may be −1: it follows from the others
- * @throws ShapeError where the sizes do not multiply to the number of elements
+ * @throws ShapeError if the sizes do not multiply to the number of elements
  */
 export function reshape(x: Tensor, shape: readonly number[]): Tensor {
   return apply('reshape', layoutOps.reshape, [x], { shape: inferSize(x, shape) });
@@ -255,7 +255,7 @@ export function pad(x: Tensor, before: readonly number[], after: readonly number
 
 /**
  * The box of `size` elements an axis that starts at `begin`.
- * @throws ShapeError where it reaches out of x; ArgumentError for entries that are not such integers
+ * @throws ShapeError if it reaches out of x; ArgumentError for entries that are not such integers
  */
 export function slice(x: Tensor, begin: readonly number[], size: readonly number[]): Tensor {
   return apply('slice', layoutOps.slice, [x], { begin, size });

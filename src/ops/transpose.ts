@@ -74,7 +74,7 @@ export const transposeOps = { transpose: transposeOp };
 /**
  * The same elements with the axes in another order: axis k of the result is axis axes[k] of x.
  * @param axes each axis of x once; may be negative: −1 is the last. Default: all in reverse, which of a matrix is its transpose
- * @throws ShapeError where an axis is missing, given twice or outside x
+ * @throws ShapeError if an axis is missing, given twice or outside x
  */
 export function transpose(x: Tensor, axes?: readonly number[]): Tensor {
   return apply('transpose', transposeOps.transpose, [x], { axes: axes ?? x.shape.map((_, k) => -1 - k) });

@@ -9,7 +9,7 @@ export interface NdArray {
 
 /**
  * An array over a copy of `values`.
- * @throws ShapeError where their number is not the size of `shape`
+ * @throws ShapeError if their number is not the size of `shape`
  */
 export function ndarray(shape: Shape, values: ArrayLike<number>): NdArray {
   if (values.length !== sizeOf(shape)) {

@@ -73,7 +73,7 @@ export class RecordedStep<I extends NamedTensors, O extends NamedTensors> {
  *
  * @param inputs tensors to write before a run; their shapes are fixed with them
  * @param body returns the results by name
- * @throws ArgumentError where the body reads, waits, writes to a tensor from outside or changes a constant
+ * @throws ArgumentError if the body reads, waits, writes to a tensor from outside or changes a constant
  * @throws OutOfMemoryError
  */
 export function recordStep<I extends NamedTensors, O extends NamedTensors>(

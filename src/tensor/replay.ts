@@ -4,7 +4,7 @@ import type { ReferenceTable } from '../reference/reference-op.js';
 import type { Tape } from './tape.js';
 import type { Tensor } from './tensor.js';
 
-/** @throws ArgumentError where the tape holds an operation that is not among `ops` */
+/** @throws ArgumentError if the tape holds an operation that is not among `ops` */
 export function assertReplayable(tape: Tape, ops: ReferenceTable): void {
   const missing = tape.nodes.find(({ name }) => !ops[name]);
   if (missing) throw new ArgumentError(`replay: ${missing.name} is not among the operations in float64`);

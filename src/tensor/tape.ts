@@ -55,7 +55,7 @@ export class Tape {
 
   /**
    * Runs `body` with this tape recording. Tapes do not nest: an inner one takes over until it ends.
-   * @throws ArgumentError where the body is asynchronous: what it did after its first wait would not be recorded
+   * @throws ArgumentError if the body is asynchronous: what it did after its first wait would not be recorded
    */
   record<T>(body: () => T): T {
     if (typeof body !== 'function') refuse('record', 'body', body, 'a function');
@@ -77,7 +77,7 @@ export class Tape {
    * Gradients of `output` (times `seed`, of its shape; 1 for a scalar output) by each tensor of `wrt`.
    * A tensor that `output` does not depend on is absent from the result. Sums run in a fixed order, so the
    * result is the same to the bit from run to run on one device.
-   * @throws ArgumentError where `wrt` holds what is no tensor, or no tensor that a gradient reaches
+   * @throws ArgumentError if `wrt` holds what is no tensor, or no tensor that a gradient reaches
    */
   gradients(output: Tensor, wrt: readonly Tensor[], seed?: Tensor): Map<Tensor, Tensor> {
     checkTensor('gradients', 'the output', output);
@@ -131,7 +131,7 @@ export class Tape {
   }
 }
 
-/** @throws ArgumentError where `value` is not a tensor */
+/** @throws ArgumentError if `value` is not a tensor */
 function checkTensor(where: string, name: string, value: unknown): void {
   if (value instanceof Tensor) return;
   const holdsOne = typeof value === 'object' && value !== null && 'tensor' in value;

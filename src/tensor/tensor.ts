@@ -145,7 +145,7 @@ export class Tensor {
   }
 }
 
-/** @throws ArgumentError where `gpu` is no device of ours */
+/** @throws ArgumentError if `gpu` is no device of ours */
 function checkGpu(where: string, gpu: unknown): void {
   if (typeof (gpu as Gpu | undefined)?.assertUsable !== 'function') refuse(where, 'gpu', gpu, 'a Gpu');
 }

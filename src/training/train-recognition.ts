@@ -127,7 +127,7 @@ function networkText({ architecture, ...sizes }: RecognizerDescription): string 
   return `${architecture} (${names.map((name) => `${name} ${JSON.stringify(sizes[name])}`).join(', ')})`;
 }
 
-/** @throws CheckpointError where a run that goes on is to start at other weights than it did */
+/** @throws CheckpointError if a run that goes on is to start at other weights than it did */
 function checkStart({ from }: TrainRecognitionOptions, checkpoint: Uint8Array): void {
   const started = RecognitionTrainer.startOf(checkpoint).from;
   if (!from || from.modelId === started?.modelId) return;
@@ -323,7 +323,7 @@ async function stepsOfModel(path: string): Promise<number | null> {
     const steps = readRecognizer(await readFile(path)).metadata.get('cameo.steps');
     return steps === undefined ? null : Number(steps);
   } catch {
-    return null; // it is written anew
+    return null; // it is written again
   }
 }
 

@@ -118,7 +118,7 @@ const BEST = 'best.safetensors';
  * Lets a training work in its folder, alone.
  * @param body gets the checkpoint to go on from; null for a new run
  * @param more files that it writes beside checkpoint, log and model
- * @throws FileError for a folder that cannot be written, or in which another run works; CheckpointError where there is none
+ * @throws FileError for a folder that cannot be written, or in which another run works; CheckpointError if there is none
  */
 export async function inTrainingFolder<T>(
   { out, resume }: { out: string; resume?: boolean },

@@ -12,11 +12,11 @@ import {
 } from './face-code.js';
 
 /*
- * How an archive is written, be it in memory (`packArchive`) or face by face (face-journal.ts). Many faces in one file, each
- * of which can be read without the others: by its two places in the index.
+ * How an archive is written, in memory (`packArchive`) or face by face (face-journal.ts). It holds many faces in one file, and
+ * an index, by which each face can be read without the others.
  *   4  9E 'C' 'M' 'A'
  *   1  version
- *   1  1: faces have names; 0: they have not
+ *   1  1: faces have names; 0: they have none
  *   4  model id
  *   4  number of faces
  *   4  bytes of all names
@@ -33,14 +33,14 @@ import {
  */
 export const ARCHIVE_MAGIC: Uint8Array = /* @__PURE__ */ Uint8Array.of(0x9e, 0x43, 0x4d, 0x41);
 export const ARCHIVE_HEADER_BYTES = 22;
-/** Of the header, those before their checksum. */
+/** Bytes of the header before its checksum. */
 export const CHECKED_BYTES = 18;
-/** What a face takes beside its code, but for a name. */
+/** Bytes of a face in addition to its code, without a name. */
 export const ARCHIVE_ENTRY_BYTES = 7;
 export const NAMED_ENTRY_BYTES = 13;
-/** No name is longer, and none that is longer is read. */
+/** Longest name that is written or read, in bytes. */
 export const MAX_NAME_BYTES = 4096;
-/** What one length field can say. */
+/** The largest value of a length field. */
 const MAX_BYTES = 0xffffffff;
 
 export type ArchivedFace = FaceSymbols & { name?: string };
@@ -49,7 +49,7 @@ export type ArchivedFace = FaceSymbols & { name?: string };
 export interface ArchivedCode {
   /** Its quantization index, and whether it is grey. */
   byte: number;
-  /** Over its number, that byte, the model id and the symbols: 16 bits. */
+  /** 16 bits, over its number, the face byte, the model id and the symbols. */
   checksum: number;
   code: Uint8Array;
   name?: Uint8Array;
@@ -57,8 +57,8 @@ export interface ArchivedCode {
 
 /**
  * @param k the number of the face in the archive
- * @param code of the symbols, where it is known
- * @throws ArgumentError for a name that is too long; ShapeError for symbols that the model has not
+ * @param code of the symbols, if it is known
+ * @throws ArgumentError for a name that is too long; ShapeError for symbols that do not fit the model
  */
 export function archivedCode(
   face: ArchivedFace,
@@ -90,7 +90,7 @@ export function nameChecksum(k: number, name: Uint8Array): number {
   return crc32(name, crc32(littleEndian(k, 4))) & 0xffff;
 }
 
-/** The bytes of an archive but for names and codes; of faces that are added one by one. */
+/** The bytes of an archive except for names and codes; of faces that are added one by one. */
 export class ArchiveIndex {
   #count = 0;
   #codeBytes = 0;
@@ -98,7 +98,7 @@ export class ArchiveIndex {
 
   constructor(private readonly named: boolean) {}
 
-  /** The entry of the next face. @throws ArgumentError where it has a name and the others have none, or the reverse */
+  /** The entry of the next face. @throws ArgumentError if it has a name and the others have none, or vice versa */
   entry({ byte, checksum, code, name }: ArchivedCode): Uint8Array {
     const k = this.#count++;
     if ((name !== undefined) !== this.named) {
@@ -113,13 +113,13 @@ export class ArchiveIndex {
     return concatenate(entry);
   }
 
-  /** The header of an archive with these faces. @throws ArgumentError where they are too large */
+  /** The header of an archive with these faces. @throws ArgumentError if they are too large */
   header(modelId: number): Uint8Array {
     return archiveHeader(modelId, this.named, this.#count, this.#codeBytes, this.#nameBytes);
   }
 }
 
-/** @throws ArgumentError where the faces are too large for one archive */
+/** @throws ArgumentError if the faces are too large for one archive */
 export function archiveHeader(
   modelId: number,
   named: boolean,
@@ -138,7 +138,7 @@ export function archiveHeader(
   return concatenate([header, littleEndian(crc32(header), 4)]);
 }
 
-/** @throws ArgumentError for more bytes than the lengths of an archive can say */
+/** @throws ArgumentError for more bytes than the length fields of an archive can hold */
 export function checkArchiveSize(codeBytes: number, nameBytes: number): void {
   if (codeBytes <= MAX_BYTES && nameBytes <= MAX_BYTES) return;
   throw new ArgumentError(`${codeBytes} bytes of faces and ${nameBytes} of names, an archive has at most ${MAX_BYTES}`);

@@ -26,13 +26,13 @@ import {
   viewOf,
 } from './face-code.js';
 
-/** Entries of the index that are read at a time to look for a name. */
+/** Number of index entries that are read at a time when looking for a name. */
 const SEARCHED_ENTRIES = 4096;
 
-/** Where an archive lies: a file, a Blob, or memory (see {@link bytesSource}). */
+/** The bytes of an archive: in a file, a Blob, or memory (see {@link bytesSource}). */
 export interface ByteSource {
   size: number;
-  /** Exactly these bytes; never asked beyond `size`. */
+  /** Reads exactly these bytes; is never asked for bytes beyond `size`. */
   read(offset: number, length: number): Uint8Array | Promise<Uint8Array>;
 }
 
@@ -40,7 +40,7 @@ export function bytesSource(bytes: Uint8Array): ByteSource {
   return { size: bytes.length, read: (offset, length) => bytes.subarray(offset, offset + length) };
 }
 
-/** Faces that lie in one file, each of which can be read without the others. */
+/** Many faces in one file, each of which can be read without the others. */
 export interface FaceCollection {
   readonly count: number;
   /** Eight hexadecimal digits. */
@@ -53,9 +53,9 @@ export interface FaceCollection {
 }
 
 /**
- * The archive of faces that are all in memory; `encodeToArchive` of `cameo/node` writes one of any number.
- * @throws ArgumentError if some faces have names and some have not, or all together are too large; ShapeError for symbols
- * that the model has not
+ * An archive of faces that are all in memory. `encodeToArchive` of `cameo/node` writes one of any number of faces.
+ * @throws ArgumentError if some faces have names and some have none, or all together are too large; ShapeError for symbols
+ * that do not fit the model
  */
 export function packArchive(faces: readonly ArchivedFace[], model: LatentModel): Uint8Array {
   const index = new ArchiveIndex(faces.length > 0 && faces[0].name !== undefined);
@@ -65,14 +65,14 @@ export function packArchive(faces: readonly ArchivedFace[], model: LatentModel):
   return concatenate([index.header(model.id), ...entries, ...names, ...all.map(({ code }) => code)]);
 }
 
-/** @throws ArgumentError for a number that no face of a collection has */
+/** @throws ArgumentError if no face of a collection has this number */
 export function checkFaceNumber(k: number, count: number): void {
   if (!Number.isInteger(k) || k < 0 || k >= count) {
     throw new ArgumentError(`face ${k} of an archive with ${count}: must be 0 to ${count - 1}`);
   }
 }
 
-/** The text of a name. @throws FormatError for bytes that are no UTF-8 */
+/** The text of a name. @throws FormatError for bytes that are not UTF-8 */
 export function nameText(k: number, bytes: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
@@ -82,8 +82,8 @@ export function nameText(k: number, bytes: Uint8Array): string {
 }
 
 /**
- * An archive that is read where it lies. Only the header is read to open it, so that one that is cut off opens as well, and
- * gives the faces that are still whole.
+ * An archive that is read in place. Opening reads only the header, so an archive that is cut off opens as well, and gives the
+ * faces that are still intact.
  */
 export class FaceArchive implements FaceCollection {
   private constructor(
@@ -121,7 +121,7 @@ export class FaceArchive implements FaceCollection {
   }
 
   /**
-   * Face `k`; reads its code and its places in the index, and nothing else.
+   * Face `k`; reads only its code and its entry in the index.
    * @throws ArgumentError for a number out of range, FormatError for a face that is damaged or cut off, ModelMismatchError
    * for another model's archive
    */
@@ -140,7 +140,7 @@ export class FaceArchive implements FaceCollection {
   }
 
   /**
-   * The name of face `k`, undefined where faces have none.
+   * The name of face `k`; undefined if faces have no names.
    * @throws ArgumentError for a number out of range, FormatError for a damaged name
    */
   async name(k: number): Promise<string | undefined> {
@@ -158,7 +158,7 @@ export class FaceArchive implements FaceCollection {
   }
 
   /**
-   * What the index says of face `k`, without the model: the bytes of its code, and whether it is grey.
+   * What the index says about face `k`: the bytes of its code, and whether it is grey. Needs no model.
    * @throws ArgumentError for a number out of range, FormatError for an index that is cut off
    */
   async entry(k: number): Promise<{ bytes: number; qIndex: number; grey: boolean }> {
@@ -167,8 +167,8 @@ export class FaceArchive implements FaceCollection {
   }
 
   /**
-   * The number of the first face of this name, undefined where there is none. Reads the index, and of the names only those
-   * of that length.
+   * The number of the first face with this name; undefined if there is none. Reads the index, and only names of this
+   * length.
    * @throws FormatError for an index that is cut off
    */
   async find(name: string): Promise<number | undefined> {
@@ -199,7 +199,7 @@ export class FaceArchive implements FaceCollection {
     return ARCHIVE_HEADER_BYTES + this.count * this.#entryBytes;
   }
 
-  /** A face's place in the index, and where its code and name lie: they begin where those before end. */
+  /** A face's entry in the index, and where its code and name are: they begin where those of the face before end. */
   async #entry(k: number) {
     checkFaceNumber(k, this.count);
     const size = this.#entryBytes;

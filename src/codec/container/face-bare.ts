@@ -16,7 +16,7 @@ import {
 } from './face-code.js';
 
 /*
- * The smallest form, for whoever knows by other means that it is a face, and where it ends:
+ * The smallest container, for readers that know by other means that it is a face, and where it ends:
  *   1  version in the high four bits; the low four are 0
  *   1  quantization index in the low six bits; bit 7: grey
  *   2  low half of the model id
@@ -26,8 +26,8 @@ import {
 export const BARE_HEADER_BYTES = 6;
 
 /**
- * @param code of the symbols, where it is known
- * @throws ShapeError, ArgumentError for symbols or a step that the model has not
+ * @param code of the symbols, if it is known
+ * @throws ShapeError, ArgumentError for symbols or an index that the model does not have
  */
 export function packFaceBare(
   face: FaceSymbols,
@@ -39,8 +39,8 @@ export function packFaceBare(
 }
 
 /**
- * What a header says, without the model: the last four hexadecimal digits of its name are there.
- * @throws FormatError for bytes that are no face, or of another version
+ * What the header says, without the model. It has the last four hexadecimal digits of the model's id.
+ * @throws FormatError for bytes that are not a face, or of another version
  */
 export function readBareHeader(bytes: Uint8Array): {
   version: number;
@@ -62,7 +62,7 @@ export function readBareHeader(bytes: Uint8Array): {
 
 const endOfId = (id: number): string => (id & 0xffff).toString(16).padStart(4, '0');
 
-/** @throws FormatError for bytes that are damaged or none of ours; ModelMismatchError for those of another model */
+/** @throws FormatError for bytes that are damaged or of another format; ModelMismatchError for those of another model */
 export function unpackFaceBare(bytes: Uint8Array, model: LatentModel): DecodedFace {
   const { modelIdEnd } = readBareHeader(bytes);
   if (modelIdEnd !== endOfId(model.id)) {

@@ -4,12 +4,12 @@ import { formatModelId, type LatentModel } from '../entropy/latent-model.js';
 import { decodeLatents, encodeLatents, type Symbols } from '../entropy/latent-stream.js';
 
 /*
- * What the containers of our own bitstream have in common. Three of them hold the same code: bare (face-bare.ts, for QR codes
- * and cards), a file (face-file.ts), and an archive of many faces (face-archive.ts). Numbers are little-endian.
+ * What the containers of the bitstream have in common. Three of them hold the same code: a bare face (face-bare.ts, for QR
+ * codes and cards), a file (face-file.ts), and an archive of many faces (face-archive.ts). Numbers are little-endian.
  */
 
 export const BITSTREAM_VERSION = 1;
-/** No face takes more, and none that does is read. */
+/** The most bytes of a face that are written or read. */
 export const MAX_FACE_BYTES = 65535;
 
 /** One face as the network sees it. */
@@ -30,7 +30,7 @@ export function faceByte({ qIndex, grey }: FaceSymbols): number {
   return qIndex | (grey ? GREY : 0);
 }
 
-/** @throws FormatError for bits that have no meaning, or an index the model has not */
+/** @throws FormatError for reserved bits, or an index that the model does not have */
 export function readFaceByte(byte: number, model: LatentModel): { qIndex: number; grey: boolean } {
   if (byte & 0x40) throw new FormatError('face: bit 6 beside the quantization index is set, must be 0');
   const qIndex = byte & 63;
@@ -48,7 +48,7 @@ export function encodeFace({ symbols, qIndex }: FaceSymbols, model: LatentModel)
   return code;
 }
 
-/** @throws FormatError for a code that is too long, or damaged so that it shows */
+/** @throws FormatError for a code that is too long or visibly damaged */
 export function decodeFace(code: Uint8Array, qIndex: number, model: LatentModel): Int16Array {
   if (code.length > MAX_FACE_BYTES) {
     throw new FormatError(`face of ${code.length} bytes, at most ${MAX_FACE_BYTES} are allowed`);
@@ -57,8 +57,8 @@ export function decodeFace(code: Uint8Array, qIndex: number, model: LatentModel)
 }
 
 /**
- * CRC-32 of a header, the model's id, and the decoded symbols as 16-bit integers: it also sees a decoder that came to other
- * symbols, and another model whose id happens to agree with what the header says of it.
+ * CRC-32 of a header, the model's id, and the decoded symbols as 16-bit integers: it also detects a decoder that came to other
+ * symbols, and another model whose id agrees in the part that the header has.
  */
 export function faceChecksum(header: Uint8Array, symbols: Symbols, model: LatentModel): number {
   const id = crc32(littleEndian(model.id, 4), crc32(header));
@@ -66,7 +66,7 @@ export function faceChecksum(header: Uint8Array, symbols: Symbols, model: Latent
   return crc32(new Uint8Array(words.buffer, words.byteOffset, words.byteLength), id);
 }
 
-/** @throws FormatError where the stored checksum is not the face's */
+/** @throws FormatError if the stored checksum does not match the face */
 export function checkFace(stored: number, actual: number): void {
   if (stored !== actual)
     throw new FormatError('checksum over header and symbols does not match: the face is corrupt or cut off');

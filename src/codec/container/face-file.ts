@@ -18,7 +18,7 @@ import {
 
 /*
  * A file of one face:
- *   4  9E 'C' 'M' 'F'; the first byte is no text in any encoding
+ *   4  9E 'C' 'M' 'F'; the first byte is not text in any common encoding
  *   1  version
  *   1  quantization index in the low six bits; bit 7: grey
  *   4  model id
@@ -30,8 +30,8 @@ export const FILE_HEADER_BYTES = 14;
 const FIELD_BYTES = 10;
 
 /**
- * @param code of the symbols, where it is known
- * @throws ShapeError, ArgumentError for symbols or a step that the model has not
+ * @param code of the symbols, if it is known
+ * @throws ShapeError, ArgumentError for symbols or an index that the model does not have
  */
 export function packFaceFile(
   face: FaceSymbols,
@@ -42,13 +42,13 @@ export function packFaceFile(
   return concatenate([fields, littleEndian(faceChecksum(fields, face.symbols, model), 4), code]);
 }
 
-/** Whether a file calls itself a face's; it may still be damaged. */
+/** Whether a file begins as a face file; it may still be damaged. */
 export function isFaceFile(bytes: Uint8Array): boolean {
   return MAGIC.every((byte, k) => bytes[k] === byte);
 }
 
 /**
- * What a file's header says, without the model: eight hexadecimal digits name it.
+ * What a file's header says, without the model. It has the eight hexadecimal digits of the model's id.
  * @throws FormatError for another kind of file, or another version
  */
 export function readFaceFileHeader(bytes: Uint8Array): {
@@ -70,7 +70,7 @@ export function readFaceFileHeader(bytes: Uint8Array): {
   return { version: bytes[4], modelId, qIndex: bytes[5] & 63, grey: bytes[5] > 127 };
 }
 
-/** @throws FormatError for a file that is damaged or none of ours; ModelMismatchError for one of another model */
+/** @throws FormatError for a file that is damaged or of another format; ModelMismatchError for one of another model */
 export function unpackFaceFile(bytes: Uint8Array, model: LatentModel): DecodedFace {
   readFaceFileHeader(bytes);
   const view = viewOf(bytes);

@@ -17,16 +17,16 @@ import {
 } from './face-code.js';
 
 /*
- * An archive that is being made: faces are appended one by one, and whatever stops the program, those that are finished can
- * be read, and the work goes on after them. When all are there, it is turned into an archive (face-archive.ts), whose index
- * stands first and so has to be written last.
+ * An unfinished archive: faces are appended one by one. Whatever stops the program, the finished faces can be read, and a
+ * later run goes on after them. When all faces are there, it is turned into an archive (face-archive.ts), whose index comes
+ * first and so has to be written last.
  *   4  9E 'C' 'M' 'J'
  *   1  version
  *   1  version of the encoder
- *   1  bytes of `maxBytes` that a face has beside its code
+ *   1  bytes that `maxBytes` counts for a face in addition to its code
  *   1  0
  *   4  model id
- *   4  most bytes of a face
+ *   4  maximum bytes of a face
  *   4  CRC-32 of the 16 bytes before
  *   …  faces:
  *        4  9E 'C' 'M' 'R'
@@ -48,19 +48,19 @@ const JOURNAL_VERSION = 1;
 export const JOURNAL_HEADER_BYTES = 20;
 const RECORD_HEADER_BYTES = 24;
 const CHECK_BYTES = 4;
-/** Bytes that are read at a time from front to back. */
+/** Bytes that are read at a time when reading from front to back. */
 const WINDOW_BYTES = 1 << 20;
-/** Bytes that are searched at a time for the next face behind a damaged one. */
+/** Bytes that are searched at a time for the next face after a damaged one. */
 const SEARCHED_BYTES = 4096;
 
-/** What all faces of a journal have in common; only with the same the work may go on. */
+/** Settings that all faces of a journal share; a run may go on only with the same settings. */
 export interface JournalSettings {
   /** Eight hexadecimal digits. */
   modelId: string;
   encoderVersion: number;
-  /** Most bytes of a face, with what it has beside its code. */
+  /** Maximum bytes of a face, including those in addition to its code. */
   maxBytes: number;
-  /** What it has beside its code. */
+  /** Bytes in addition to its code. */
   headerBytes: number;
 }
 
@@ -74,7 +74,7 @@ export function journalHeader(model: LatentModel, maxBytes: number, headerBytes:
   return concatenate([fields, littleEndian(crc32(fields), CHECK_BYTES)]);
 }
 
-/** A face of a journal, with what an archive holds of it. */
+/** A face of a journal, with what an archive stores of it. */
 export interface JournalRecord extends ArchivedCode {
   name: Uint8Array;
   number: number;
@@ -82,7 +82,7 @@ export interface JournalRecord extends ArchivedCode {
   picture: number;
 }
 
-/** What tells one picture from another: CRC-32 of its pixels. */
+/** CRC-32 of a picture's pixels, by which a run recognises the picture. */
 export const pictureSum = (rgb: Uint8Array): number => crc32(rgb);
 
 export function journalRecord({ number, picture, name, code, byte, checksum }: JournalRecord): Uint8Array {
@@ -99,7 +99,7 @@ export function journalRecord({ number, picture, name, code, byte, checksum }: J
   return concatenate([record, littleEndian(crc32(record), CHECK_BYTES)]);
 }
 
-/** Bytes of a journal that are no whole face: what was being written when the program ended, or damage. */
+/** Bytes of a journal that are not a complete face: a face that was being written when the program ended, or damage. */
 export interface JournalDamage {
   offset: number;
   bytes: number;
@@ -116,8 +116,8 @@ export interface JournalExtent {
 }
 
 /**
- * A journal that is read where it lies. Opening reads all of it and checks every face; 8 bytes a face are kept, and of the
- * faces nothing. What is damaged is passed over.
+ * A journal that is read in place. Opening reads all of it and checks every face, but keeps only 8 bytes for each face.
+ * Damaged parts are skipped.
  */
 export class FaceJournal implements FaceCollection {
   readonly named = true;
@@ -126,10 +126,10 @@ export class FaceJournal implements FaceCollection {
     private readonly source: ByteSource,
     readonly settings: JournalSettings,
     private readonly id: number,
-    /** Where the whole faces begin. */
+    /** Where the complete faces begin. */
     private readonly offsets: readonly number[],
     readonly damage: readonly JournalDamage[],
-    /** The faces before the first damage: the work can go on from where they end. */
+    /** The faces before the first damage; a run can go on from where they end. */
     readonly intact: JournalExtent,
   ) {}
 
@@ -158,7 +158,7 @@ export class FaceJournal implements FaceCollection {
         at = fields.end;
         continue;
       }
-      // Where the lengths can be trusted, behind it; else wherever the next face begins.
+      // After it, if its lengths can be trusted; else wherever the next face begins.
       const next = await nextRecord(window, complete ? fields.end : at + 1);
       damage.push({ offset: at, bytes: next - at });
       at = next;
@@ -175,14 +175,14 @@ export class FaceJournal implements FaceCollection {
   }
 
   /**
-   * What the journal holds of face `k`.
-   * @throws ArgumentError for a number out of range, FormatError where the journal has changed since it was opened
+   * What the journal has for face `k`.
+   * @throws ArgumentError for a number out of range, FormatError if the journal has changed since it was opened
    */
   async record(k: number): Promise<JournalRecord> {
     return this.#record(k, this.source);
   }
 
-  /** The first faces in their order, or all, read in large pieces. @throws as `record` */
+  /** The first faces in order, or all faces, read in large pieces. @throws as `record` */
   async *records(count = this.count): AsyncGenerator<JournalRecord, void, undefined> {
     const window = new Window(this.source);
     for (let k = 0; k < count; k++) yield await this.#record(k, window);
@@ -222,7 +222,7 @@ export class FaceJournal implements FaceCollection {
 
   /**
    * The bytes of the archive with these faces, in pieces of about a megabyte, the same as `packArchive` gives.
-   * @throws FormatError where faces are missing between those that are there; ArgumentError where they are too large
+   * @throws FormatError if faces are missing in between; ArgumentError if they are too large
    */
   async *archive(): AsyncGenerator<Uint8Array, void, undefined> {
     const { faces, codeBytes, nameBytes } = this.intact;
@@ -232,7 +232,7 @@ export class FaceJournal implements FaceCollection {
     const pieces = new Pieces();
     yield* pieces.add(archiveHeader(this.id, this.named, this.count, codeBytes, nameBytes));
     const index = new ArchiveIndex(this.named);
-    // Three times over the journal: so nothing of it has to be kept.
+    // Reads the journal three times, so that none of it has to be kept in memory.
     for await (const record of this.records()) yield* pieces.add(index.entry(record));
     for await (const { name } of this.records()) yield* pieces.add(name);
     for await (const { code } of this.records()) yield* pieces.add(code);
@@ -253,8 +253,8 @@ export class FaceJournal implements FaceCollection {
 }
 
 /**
- * Opens an archive, be it finished or not.
- * @throws FormatError for what is neither, another version, or a damaged header
+ * Opens an archive, finished or not.
+ * @throws FormatError for a file that is neither, another version, or a damaged header
  */
 export async function openFaces(source: ByteSource): Promise<FaceArchive | FaceJournal> {
   const head = await source.read(0, Math.min(source.size, JOURNAL_MAGIC.length));
@@ -290,7 +290,7 @@ interface RecordFields extends Omit<JournalRecord, 'name' | 'code'> {
   end: number;
 }
 
-/** The fields of the face that begins there; undefined where none does. */
+/** The fields of the face that begins there; undefined if none does. */
 async function recordAt(source: ByteSource, at: number): Promise<RecordFields | undefined> {
   if (at + RECORD_HEADER_BYTES > source.size) return undefined;
   const bytes = await source.read(at, RECORD_HEADER_BYTES);
@@ -311,14 +311,14 @@ async function recordAt(source: ByteSource, at: number): Promise<RecordFields | 
   };
 }
 
-/** Whether the checksum over a whole record is right. */
+/** Whether the checksum over a whole record matches. */
 async function isWhole(source: ByteSource, at: number, end: number): Promise<boolean> {
   const bytes = await source.read(at, end - at);
   const checked = bytes.length - CHECK_BYTES;
   return viewOf(bytes).getUint32(checked, true) === crc32(bytes.subarray(0, checked));
 }
 
-/** Where the next face begins, at `from` or behind; the end where none does. */
+/** Where the next face begins, at `from` or after it; the end if there is none. */
 async function nextRecord(source: ByteSource, from: number): Promise<number> {
   for (let at = from; at + RECORD_HEADER_BYTES <= source.size; ) {
     const bytes = await source.read(at, Math.min(SEARCHED_BYTES, source.size - at));

@@ -1,7 +1,7 @@
 /*
- * Dependent quantization. There are two quantizers, whose points lie between each other's: whole steps, and 0 and the
- * half steps between them. Which one a symbol is of follows from whether those before it were even or odd, by a machine of
- * four states. So an encoder that looks ahead finds points nearly as dense as half steps at the bits of whole ones.
+ * Dependent quantization. There are two quantizers: the points of one are whole steps, those of the other are 0 and the half
+ * steps in between. A machine of four states chooses the quantizer of a symbol by whether the symbols before it were even or
+ * odd. So an encoder that looks ahead reaches points nearly as dense as half steps, at the bits of whole steps.
  *
  * Marcellin, Fischer 1990, "Trellis coded quantization of memoryless and Gauss-Markov sources"; this form, as in Versatile
  * Video Coding: Schwarz, Nguyen, Marpe, Wiegand 2019, "Hybrid video coding with trellis-coded quantization".

@@ -1,7 +1,7 @@
 /*
- * The arithmetic in which encoder and decoder have to agree to the last bit. It uses only what IEEE 754 and ECMAScript define
- * exactly: integers, products and sums of float64 that stay below 2^53, powers of two, Math.floor. Math.pow, Math.exp and
- * Math.log2 are left to the engine by the standard; they must not come near a decoder.
+ * Arithmetic in which encoder and decoder have to agree to the last bit. It uses only what IEEE 754 and ECMAScript define
+ * exactly: integers, products and sums of float64 that stay below 2^53, powers of two, Math.floor. The standard does not define
+ * Math.pow, Math.exp and Math.log2 exactly, so a decoder must not use them.
  */
 
 /** 2^14 · 2^(j/8), rounded. */

@@ -6,8 +6,8 @@ import { MAX_EIGHTHS } from './fixed-point.js';
 import { MEAN_UNITS, SCALE_COUNT, SHAPE_ENTRIES, SHAPE_HALF, shapeProblem } from './symbol-distribution.js';
 
 /*
- * What encoder and decoder know about faces in general: integers only, frozen with the autoencoder whose latents they
- * describe.
+ * What encoder and decoder know about faces in general. It consists of integers only, and is frozen with the autoencoder whose
+ * latents it describes.
  *
  * Quantization index qIndex makes y · 2^(gain[qIndex][c]/8) of the latent y of channel c, which an encoder rounds to a symbol, or to a
  * half step by dependent quantization. The model thinks of y
@@ -21,9 +21,9 @@ export const MAX_INDICES = 64;
 /** 16 octaves */
 export const MAX_GAIN = 128;
 export const MAX_REFERENCES = 32;
-/** Weights of the prediction are in this part of 1. */
+/** Denominator of the weights of the prediction. */
 export const WEIGHT_ONE = 4096;
-/** `predictionGain` is in this part of 1. */
+/** Denominator of `predictionGain`. */
 export const GAIN_ONE = 64;
 /** Values in units are kept within ± this. */
 export const MAX_UNITS = 1 << 22;
@@ -33,20 +33,20 @@ const BAND_STARTS = [0, 16, 28, 44];
 
 /** Where the magnitudes of what is already decoded are gathered for the context; see latent-walk.ts. */
 export const CONTEXT_SOURCES = 4;
-/** `contextWeights` are in this part of 1. */
+/** Denominator of `contextWeights`. */
 export const CONTEXT_WEIGHT_ONE = 64;
 /** An expected magnitude of 1. */
 export const CONTEXT_UNIT = 1024;
-/** Single magnitudes beyond this many times what was expected (or half a step) are cut. */
+/** A magnitude is limited to this many times the expected one (or half a step). */
 export const MAX_MAGNITUDE = 8 * CONTEXT_UNIT;
-/** Columns of `contextTable`: eighths of an octave that the context says magnitudes are above what was expected. */
+/** Columns of `contextTable`: how far, by the context, magnitudes are above the expected ones, in eighths of an octave. */
 export const CONTEXT_BUCKETS = 49;
 export const CONTEXT_MIDDLE = 24;
 /** Rows of `contextTable`: octaves of the scale. */
 export const CONTEXT_ROWS = SCALE_COUNT / 8;
 /** `magnitudeExpected` is by scale and by the distance of the mean from the nearest integer, in 1/16. */
 export const MAGNITUDE_OFFSETS = MEAN_UNITS / 2 + 1;
-/** `magnitudeWeight` is in this part of {@link CONTEXT_UNIT}. */
+/** Denominator of `magnitudeWeight`, in {@link CONTEXT_UNIT}. */
 export const MAGNITUDE_WEIGHT_ONE = 256;
 
 /** In 1/16 of a step. Half a step farther in, where quantization is dependent, are the borders between half steps. */
@@ -63,7 +63,7 @@ export interface LatentModelFields {
   height: number;
   width: number;
   channels: number;
-  /** Quantization indices, coarse to fine: how many. */
+  /** Number of quantization indices, from coarse to fine. */
   steps: number;
   /** [steps, channels] eighths of an octave */
   gain: Int32Array;
@@ -73,16 +73,16 @@ export interface LatentModelFields {
   order: Int32Array;
   /** [latents] in units */
   mean: Int32Array;
-  /** [latents] eighths of an octave: the scale of what the prediction leaves, in units */
+  /** [latents] eighths of an octave: the scale of the prediction's error, in units */
   scale: Int32Array;
   /** [latents] */
   shapeClass: Int32Array;
-  /** [latents] how many of `references` and `weights` belong to it */
+  /** [latents] how many entries of `references` and `weights` belong to a latent */
   referenceCount: Int32Array;
   /** Coding order of the earlier latents that predict a latent. */
   references: Int32Array;
   weights: Int32Array;
-  /** [steps, channels] how much of the prediction to trust */
+  /** [steps, channels] factor of the prediction */
   predictionGain: Int32Array;
   /** [steps, channels] eighths of an octave to add to the scale */
   scaleShift: Int32Array;
@@ -134,7 +134,7 @@ const FIELDS = /* @__PURE__ */ ((): readonly [name: FieldName, shape: Size[], mi
 ])();
 const DIMENSIONS = 'dimensions';
 
-/** A model that has passed all checks: whatever the file, decoding with it stays within its arrays. */
+/** A model that has passed all checks: decoding any file with it stays within its arrays. */
 export class LatentModel {
   readonly latents: number;
   /** 2 where quantization is dependent. */
@@ -181,14 +181,14 @@ export class LatentModel {
     this.id = boundTo === 0 ? crc : crc32(bytesOf(Int32Array.of(boundTo)), crc);
   }
 
-  /** Fields that count and are written: a model without dead zones is as it was before there were any. */
+  /** Fields that count for the id and are written; a model without dead zones has the id that it had before dead zones existed. */
   get #named(): FieldName[] {
     const names = FIELDS.map(([name]) => name);
     const none = this.quantizers === 1 && this.fields.deadZone.every((width) => width === 0);
     return none ? names.filter((name) => name !== 'deadZone') : names;
   }
 
-  /** The id as files' messages show it: eight hexadecimal digits. */
+  /** The id as messages show it: eight hexadecimal digits. */
   get idText(): string {
     return formatModelId(this.id);
   }
@@ -215,7 +215,7 @@ export class LatentModel {
     return tensors;
   }
 
-  /** @throws CheckpointError for tensors that are not a model's, or contradict each other */
+  /** @throws CheckpointError for tensors that are not those of a model, or contradict each other */
   static fromTensors(tensors: ReadonlyMap<string, HostTensor>, boundTo = 0): LatentModel {
     const [height, width, channels, steps] = integers(tensors, DIMENSIONS);
     const fields: Partial<LatentModelFields> = { height, width, channels, steps };
@@ -277,7 +277,7 @@ function checkReferences(fields: Readonly<LatentModelFields>, latents: number): 
   return start;
 }
 
-/** Whether the borders of symbols stand in their order, and those about 0 on either side of it. */
+/** Whether the borders of symbols are in order, and those next to 0 on either side of it. */
 export const bordersInOrder = (inner: number, outer: number): boolean =>
   inner > MIN_DEAD_ZONE && inner - outer < MEAN_UNITS;
 

@@ -27,7 +27,7 @@ export function placesOf({
 
 const places = new WeakMap<LatentModel, Int32Array>();
 
-/** See {@link placesOf}; kept for as long as the model is. */
+/** See {@link placesOf}; kept as long as the model. */
 export function codingPlaces(model: LatentModel): Int32Array {
   let own = places.get(model);
   if (!own) places.set(model, (own = placesOf(model.fields)));
@@ -39,9 +39,9 @@ export const valuesOfSymbols = (symbols: Symbols, model: LatentModel): Float32Ar
   model.quantizers === 1 ? Float32Array.from(symbols) : reconstructionValues(symbols, codingPlaces(model));
 
 /**
- * The shortest code of a face's symbols at quantization index `qIndex`: nothing but the code, so that the reader has to know
- * the model, `qIndex`, and the length. The same symbols always give the same bytes.
- * @throws ShapeError for another number of symbols than the model has; ArgumentError for an index it has not
+ * The shortest code of a face's symbols at quantization index `qIndex`. It is only the code: the reader has to know the model,
+ * `qIndex` and the length. The same symbols always give the same bytes.
+ * @throws ShapeError for a wrong number of symbols; ArgumentError for an index that the model does not have
  */
 export function encodeLatents(symbols: Symbols, qIndex: number, model: LatentModel): Uint8Array {
   checkSymbols(symbols, qIndex, model);
@@ -59,8 +59,8 @@ export function encodeLatents(symbols: Symbols, qIndex: number, model: LatentMod
 }
 
 /**
- * Symbols from their code. Most damage cannot be seen here and gives other symbols: containers add a checksum.
- * @throws FormatError for bytes that {@link encodeLatents} does not write; ArgumentError for an index the model has not
+ * Symbols from their code. Most damage cannot be detected here and gives other symbols; so containers add a checksum.
+ * @throws FormatError for bytes that {@link encodeLatents} does not write; ArgumentError for an index that the model does not have
  */
 export function decodeLatents(bytes: Uint8Array, qIndex: number, model: LatentModel): Int16Array {
   model.checkIndex(qIndex);
@@ -83,7 +83,7 @@ export function decodeLatents(bytes: Uint8Array, qIndex: number, model: LatentMo
 }
 
 /**
- * Bits that {@link encodeLatents} would take, but for the rounding to whole bytes, in a fraction of its time.
+ * Bits that {@link encodeLatents} would take, before rounding to whole bytes, in a fraction of its time.
  * @param bits is filled with the bits of each symbol, in [height, width, channels] order
  */
 export function codeLength(symbols: Symbols, model: LatentModel, qIndex: number, bits?: Float64Array): number {

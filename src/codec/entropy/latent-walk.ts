@@ -23,23 +23,23 @@ export interface SymbolCoder {
   code(latent: number, scale: number, mean: number, shape: number, deadInner: number, deadOuter: number): number;
 }
 
-/** What the walk found out about every latent, in coding order: for fitting. */
+/** What the walk found out about every latent, in coding order; for fitting. */
 export interface WalkTrace {
   /** Scale index before the context adjusts it. */
   scale: Int16Array;
   /** [latents, CONTEXT_SOURCES] log2 of magnitudes against expectation, in 1/16. */
   sources: Int16Array;
-  /** Magnitude, and what its scale let expect. */
+  /** Magnitude, and the magnitude that its scale let expect. */
   found: Int32Array;
   expected: Int32Array;
-  /** Which of the quantizers. */
+  /** The quantizer of each latent. */
   quantizer: Uint8Array;
 }
 
 /**
- * How near to its cell's border the value of a symbol may be taken, in 1/16 of a step. Within the cell it is taken where
- * the prediction was: a coarse symbol that is as predicted says nothing new, and must not drag later predictions to the
- * middle of its cell.
+ * How near to its cell's border the value of a symbol may be taken, in 1/16 of a step. Within the
+ * cell the predicted value is taken: a coarse symbol that is as predicted tells nothing new, and must not draw later
+ * predictions to the middle of its cell.
  */
 const CELL = 3;
 
@@ -59,8 +59,8 @@ export function predictMean(mean: number, gain: number, sum: number, meansPerUni
 }
 
 /**
- * Goes through the latents in coding order, and gives `coder` the distribution of each, which follows from those before
- * it. Encoding, decoding and measuring are this same walk, so they cannot disagree.
+ * Goes through the latents in coding order, and gives `coder` the distribution of each, which follows from those before it.
+ * Encoding, decoding and measuring all use this walk, so they cannot disagree.
  *
  * The mean is a weighted sum of earlier latents. The scale is adjusted by a context: are the magnitudes (distance of symbol
  * and mean) decoded so far above or below what their scales let expect? They are gathered from four sources: neighbours in
@@ -72,7 +72,7 @@ export function walkLatents(model: LatentModel, qIndex: number, coder: SymbolCod
   const { height, width, channels, mean, scale, shapeClass, references, weights, deadZone } = fields;
   const { contextWeights, contextPrior, contextTable, magnitudeWeight, magnitudeExpected } = fields;
   const positions = height * width;
-  /** In units, less the mean. */
+  /** In units, minus the mean. */
   const values = new Float64Array(model.latents);
   // Magnitudes found (those of this channel, of this position, around it) and what was expected of each.
   const found = new Int32Array(positions);
@@ -147,8 +147,8 @@ export function walkLatents(model: LatentModel, qIndex: number, coder: SymbolCod
 }
 
 /**
- * The magnitudes around a position that come before it in its channel, the nearest ones twice, and that of the mirrored
- * position, which a face resembles.
+ * The magnitudes around a position that come before it in its channel, with the nearest ones counted twice, and that of the
+ * mirrored position, because faces are nearly symmetric.
  */
 function sumBeside(magnitudes: Int32Array, p: number, width: number): number {
   const x = p % width;
@@ -172,7 +172,7 @@ function addChannel(channel: Int32Array, earlier: Int32Array): number {
   return sum;
 }
 
-/** For each position the sum of the up to eight around it. */
+/** For each position, the sum of its up to eight neighbours. */
 function sumAround(values: Int32Array, sums: Int32Array, height: number, width: number): void {
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {

@@ -13,7 +13,7 @@ export const FREQUENCY_TOTAL = 1 << FREQUENCY_BITS;
 /** The interval is kept at least this wide, so that a frequency of 1 is never empty. */
 const MIN_RANGE = 1 << 24;
 const FULL_RANGE = 0xffffffff;
-/** Exp-Golomb codes hold values below 2^MAX_GOLOMB_BITS: more is no file of ours, and must not keep a reader busy. */
+/** Exp-Golomb codes hold values below 2^MAX_GOLOMB_BITS. No encoder writes more, and a reader must not spend time on it. */
 const MAX_GOLOMB_BITS = 18;
 
 export class RangeEncoder {
@@ -38,7 +38,7 @@ export class RangeEncoder {
     }
   }
 
-  /** `count` bits (at most 16) that are taken to be 0 or 1 with equal chance. */
+  /** `count` bits (at most 16) that are 0 or 1 with equal probability. */
   bits(value: number, count: number): void {
     this.encode(value << (FREQUENCY_BITS - count), 1 << (FREQUENCY_BITS - count));
   }
@@ -56,7 +56,7 @@ export class RangeEncoder {
     for (let k = length - 2; k >= 0; k--) this.bits((shifted >>> k) & 1, 1);
   }
 
-  /** The code, without the zeros at its end: a reader takes missing bytes for zeros. */
+  /** The code, without the zeros at its end: a reader reads missing bytes as zeros. */
   finish(): Uint8Array {
     this.#low = simplest(this.#low, this.#range);
     for (let k = 0; k < 5; k++) this.#shiftLow();
@@ -108,7 +108,7 @@ export class RangeDecoder {
     return Math.min(FREQUENCY_TOTAL - 1, Math.floor(this.#code / this.#part));
   }
 
-  /** Goes on behind a symbol, given by its frequencies as in {@link RangeEncoder.encode}. */
+  /** Goes on after a symbol, given by its frequencies as in {@link RangeEncoder.encode}. */
   take(start: number, size: number): void {
     const below = this.#part * start;
     this.#code -= below;
@@ -148,7 +148,7 @@ export class RangeDecoder {
     if (length > this.#taken) {
       throw new FormatError(`range code: ${length} bytes, of which the symbols need only ${this.#taken}`);
     }
-    // The interval's lower end, but for multiples of 2^32, which do not matter to what is simplest in it.
+    // The interval's lower end modulo 2^32, which is enough to find the simplest number in it.
     const low = (this.#last - this.#code + 2 ** 32) % 2 ** 32;
     const padded = length > 0 && this.bytes[length - 1] === 0;
     if (padded || simplest(low, this.#range) % 2 ** 32 !== this.#last) {

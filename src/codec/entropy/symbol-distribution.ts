@@ -2,8 +2,8 @@ import { clampInteger, powerOfEighths } from './fixed-point.js';
 import { FREQUENCY_TOTAL, golombBits, type RangeDecoder, type RangeEncoder } from './range-coder.js';
 
 /*
- * How likely is each integer when a real number is rounded that has a given mean, a given scale and a distribution of a given
- * shape? The shape is a table of integers that belongs to the model: the upper tail P(x > i/64) of a symmetric distribution
+ * The probability of each integer when a real number is rounded. The number has a given mean, a given scale and a distribution
+ * of a given shape. The shape is a table of integers that belongs to the model: the upper tail P(x > i/64) of a symmetric distribution
  * of scale 1, in units of 2^−20. Symbols far from the mean share the outermost two, followed by an Exp-Golomb code.
  */
 
@@ -11,7 +11,7 @@ import { FREQUENCY_TOTAL, golombBits, type RangeDecoder, type RangeEncoder } fro
 export const SCALE_COUNT = 96;
 /** The index of scale 1. */
 export const SCALE_ONE = 32;
-/** Means are given in this part of a quantization step. */
+/** Denominator of means, in quantization steps. */
 export const MEAN_UNITS = 16;
 export const MAX_MEAN = 2048 * MEAN_UNITS;
 
@@ -36,7 +36,7 @@ const GOLOMB_ORDER = /* @__PURE__ */ Int32Array.from(SCALES, (_, k) => clampInte
 /** Tables of shapes one after another, {@link SHAPE_ENTRIES} each. */
 export type ShapeTables = Int32Array;
 
-/** Says what is wrong with a table, or null. */
+/** Says what is wrong with a table; null if it is valid. */
 export function shapeProblem(table: ArrayLike<number>): string | null {
   if (table.length !== SHAPE_ENTRIES) return `has ${table.length} entries, must have ${SHAPE_ENTRIES}`;
   if (table[0] !== SHAPE_HALF) return `begins with ${table[0]}, must begin with ${SHAPE_HALF}`;
@@ -58,8 +58,8 @@ export function borderBelow(symbol: number, inner: number, outer: number): numbe
 }
 
 /**
- * The distribution of one symbol. One object is set to one symbol's distribution after another: a face has thousands, and
- * all of them together must take no more than a few milliseconds.
+ * The distribution of one symbol. One object is used for one symbol after another: a face has thousands, and all of them
+ * together must take no more than a few milliseconds.
  */
 export class SymbolDistribution {
   #scale = 0;
@@ -128,13 +128,13 @@ export class SymbolDistribution {
     return this.#centre + (low < 0 ? low - escaped : low + escaped);
   }
 
-  /** The frequency of a symbol, of {@link FREQUENCY_TOTAL}; for one out of reach, that of all of them on that side. */
+  /** The frequency of a symbol, of {@link FREQUENCY_TOTAL}; for a symbol out of reach, that of all such symbols on its side. */
   frequency(symbol: number): number {
     const own = clampInteger(symbol - this.#centre, -this.#reach, this.#reach);
     return this.#below(own + 1) - this.#below(own);
   }
 
-  /** Bits that {@link encode} takes. Not for decoders: the logarithm is that of the engine. */
+  /** Bits that {@link encode} takes. Not for decoders: logarithms differ between JavaScript engines. */
   bits(symbol: number): number {
     const distance = Math.abs(symbol - this.#centre);
     const own = FREQUENCY_BITS_OF[this.frequency(symbol)];
@@ -150,7 +150,7 @@ export class SymbolDistribution {
     const edge = borderBelow(symbol, this.#deadInner, this.#deadOuter) - this.#centre * MEAN_UNITS - this.#offset;
     const tail = this.#tail(edge < 0 ? -edge : edge);
     const mass = edge < 0 ? tail : SHAPE_TOTAL - tail;
-    // One for each symbol, so that none is impossible; the rest by the shape.
+    // A frequency of 1 for each symbol, so that none is impossible; the rest by the shape.
     return Math.floor((mass * (FREQUENCY_TOTAL - 2 * reach - 1)) / SHAPE_TOTAL) + distance + reach;
   }
 

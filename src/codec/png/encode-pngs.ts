@@ -13,7 +13,7 @@ export interface EncodePngsOptions extends DeviceKeeperOptions {
   config: { width: number; height: number; rates: number };
   /** A rate for all faces; or the most bytes of a file: then each face has the highest rate whose file is small enough. */
   quality: { rate: number } | { bytes: number };
-  /** Most faces that are read ahead; default 64. */
+  /** Maximum number of faces that are read ahead; default 64. */
   queue?: number;
 }
 

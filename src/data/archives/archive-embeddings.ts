@@ -5,8 +5,9 @@ import { FileError, fileErrorReason, writeAll } from '../files/atomic-file.js';
 import { WriterLock } from '../files/writer-lock.js';
 
 /*
- * Embeddings of an archive's faces, in a file beside it, so that they are computed once. The file is of blocks, each with a
- * checksum that covers the header and the block's number: what is whole can be used, whatever stopped the program that wrote it.
+ * Embeddings of an archive's faces, in a file beside it, so that they are computed only once. The file has blocks, each with a
+ * checksum that covers the header and the block's number: complete blocks can be used, whatever stopped the program that wrote
+ * them.
  * Numbers are little-endian.
  *   4  9E 'C' 'M' 'E'
  *   1  version
@@ -20,19 +21,19 @@ import { WriterLock } from '../files/writer-lock.js';
  *  32  SHA-256 of the 60 bytes before
  *   …  blocks: the float32 values of their faces, all NaN for a face that cannot be read, and
  *      32  SHA-256 of the header, of the block's number (4 bytes), and of the values
- * While it is made it is called NAME.part; only a whole one has its name.
+ * While it is written it is called NAME.part; only a complete file has its name.
  */
 const MAGIC = Buffer.of(0x9e, 0x43, 0x4d, 0x45);
-/** Raise it when restoring, alignment or embedding changes what comes out. */
+/** Raise it when a change of restoring, alignment or embedding changes the values. */
 const VERSION = 1;
 const FIELD_BYTES = 60;
 const HASH_BYTES = 32;
 const HEADER_BYTES = FIELD_BYTES + HASH_BYTES;
-/** Faces of a block: some seconds of work on a CPU adapter, and of what is lost with the program. */
+/** Faces of a block: some seconds of work on a CPU adapter, which are lost if the program ends. */
 export const BLOCK_FACES = 64;
 const HASHED_BYTES = 1 << 20;
 
-/** What embeddings are of. Those of anything else are not used. */
+/** What embeddings were made from. Embeddings of anything else are not used. */
 export interface EmbeddingsOf {
   /** SHA-256 of the archive: see {@link contentHash}. */
   content: Uint8Array;
@@ -47,7 +48,7 @@ export interface EmbeddingsOf {
   flip: boolean;
 }
 
-/** Where the embeddings of an archive's faces lie. */
+/** The file of the embeddings of an archive's faces. */
 export const embeddingsPath = (archive: string): string => `${archive}.embeddings`;
 
 /** SHA-256 of all bytes, read a megabyte at a time. @throws as the source */
@@ -75,20 +76,20 @@ function headerOf({ content, faces, codecId, recognizerId, dimension, flip }: Em
 }
 
 /**
- * The embeddings beside an archive: those that are there can be read, and the others be added. That they cannot be kept, or
- * that those in the file are of something else or damaged, is no error, but told.
+ * The embeddings beside an archive: existing ones can be read, and the others added. If they cannot be kept, or those in the
+ * file are of something else or damaged, this is reported and is not an error.
  */
 export class ArchiveEmbeddings {
   #file: FileHandle | undefined;
   #lock: WriterLock | undefined;
-  /** Whether the file has its name, and is not the one that is being made. */
+  /** Whether the file has its final name, and is not the one that is being written. */
   #isWhole = false;
   /** Where the next block is written; undefined before the first. */
   #end: number | undefined;
   readonly #header: Buffer;
 
   private constructor(
-    /** Undefined where nothing is kept. */
+    /** Undefined if nothing is kept. */
     readonly path: string | undefined,
     readonly of: EmbeddingsOf,
     private readonly tell: (text: string) => void,
@@ -97,8 +98,8 @@ export class ArchiveEmbeddings {
   }
 
   /**
-   * @param path of the file; undefined for an archive beside which nothing can be kept, such as standard input
-   * @param tell told in a line why embeddings are computed anew or not kept
+   * @param path of the file; undefined if nothing can be kept beside the archive, such as for standard input
+   * @param tell called with a line that says why embeddings are computed again or not kept
    */
   static async open(
     path: string | undefined,
@@ -117,7 +118,7 @@ export class ArchiveEmbeddings {
     return embeddings;
   }
 
-  /** Whether the file has all embeddings: as it was found, or finished since. */
+  /** Whether the file has all embeddings, from before or since. */
   get isWhole(): boolean {
     return this.#isWhole;
   }
@@ -133,8 +134,8 @@ export class ArchiveEmbeddings {
   }
 
   /**
-   * The embeddings of a block's faces, one after the other; undefined where the file has none, or they are damaged.
-   * After that, and in the order of the blocks, they are to be given to `add`.
+   * The embeddings of a block's faces, one after the other; undefined if the file has none, or they are damaged.
+   * Then give them to `add`, in the order of the blocks.
    */
   async read(block: number): Promise<Float32Array<ArrayBuffer> | undefined> {
     if (!this.#file || this.#end !== undefined) return undefined;
@@ -164,7 +165,7 @@ export class ArchiveEmbeddings {
     });
   }
 
-  /** To be called when all blocks have been read or added: what was made gets its name. */
+  /** Call it when all blocks have been read or added: a new file then gets its name. */
   async finish(): Promise<void> {
     if (!this.#file || this.#isWhole) return;
     await this.#orTell(async () => {
@@ -180,7 +181,7 @@ export class ArchiveEmbeddings {
     await this.#unlock();
   }
 
-  /** @returns whether there is a file with these embeddings, be they all whole or not */
+  /** @returns whether there is a file with these embeddings, complete or not */
   async #openWhole(path: string, tell = this.tell): Promise<boolean> {
     const file = await open(path, 'r').catch(ifMissing);
     if (!file) return false;
@@ -195,13 +196,13 @@ export class ArchiveEmbeddings {
     }
     await file.close();
     if (!isFile || (length > 0 && !MAGIC.equals(header.subarray(0, MAGIC.length)))) {
-      throw new FileError(`${path}: is no file of embeddings, and is left as it is`);
+      throw new FileError(`${path}: is not a file of embeddings, and is left unchanged`);
     }
-    tell(`${path}: is of another archive, codec or recogniser, or damaged: made anew`);
+    tell(`${path}: is of another archive, codec or recogniser, or damaged; it is made again`);
     return false;
   }
 
-  /** Opens the file that is being made; what another run has left of it is used, if it is of the same. */
+  /** Opens the file that is being written; what an earlier run left of it is used, if it was made from the same. */
   async #openPart(path: string): Promise<void> {
     const part = partOf(path);
     const file = (await open(part, 'r+').catch(ifMissing)) ?? (await open(part, 'wx+'));
@@ -213,10 +214,10 @@ export class ArchiveEmbeddings {
     await writeAll(file, this.#header, 0);
   }
 
-  /** The whole file becomes one that is being made, from a damaged block on. */
+  /** Turns the complete file into one that is being written, from a damaged block on. */
   async #beginAgain(block: number): Promise<void> {
     const path = this.path!;
-    this.tell(`${path}: is damaged from face ${block * BLOCK_FACES} on: made anew from there`);
+    this.tell(`${path}: is damaged from face ${block * BLOCK_FACES} on; it is made again from there`);
     await this.#closeFile();
     this.#isWhole = false;
     this.#lock = await WriterLock.take(`${path}.lock`, path);
@@ -224,7 +225,7 @@ export class ArchiveEmbeddings {
     this.#file = await open(partOf(path), 'r+');
   }
 
-  /** Where the disk does not do what is asked, goes on without keeping anything. */
+  /** If the disk fails, goes on without keeping anything. */
   async #orTell(work: () => Promise<void>): Promise<void> {
     try {
       await work();
@@ -269,7 +270,7 @@ function ifMissing(error: NodeJS.ErrnoException): undefined {
   if (error.code !== 'ENOENT') throw error;
 }
 
-/** @returns how many bytes there were, at most as many as there is room for */
+/** @returns the number of bytes read, at most as many as there is room for */
 async function readAt(file: FileHandle, bytes: Uint8Array, at: number): Promise<number> {
   let filled = 0;
   while (filled < bytes.length) {

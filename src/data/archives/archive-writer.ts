@@ -29,31 +29,30 @@ import { FileSource } from './file-source.js';
 
 export interface ArchiveWriterSettings {
   model: LatentModel;
-  /** Most bytes of a face. */
+  /** Maximum bytes of a face. */
   maxBytes: number;
-  /** What counts as the header of a face in that. */
+  /** The container whose header counts for these bytes. */
   container: AnyContainer;
 }
 
 /** Bytes of the finished archive that are read back at a time. */
 const READ_BYTES = 1 << 20;
-/** After so many milliseconds what is written is also brought to the disk, for the case of a power cut. */
+/** Milliseconds after which written data are flushed to the disk, in case of a power cut. */
 const SYNC_MS = 1000;
 
 /** The file in which an archive grows, beside it. */
 export const unfinishedPath = (archive: string): string => `${archive}.part`;
 
 /**
- * Writes an archive of any number of faces with little memory, so that at any moment each face that was added can be read:
- * from ARCHIVE.part (see face-journal.ts), which grows by the faces, and at the end is turned into ARCHIVE. Where the work
- * was stopped, by whatever it was, another writer goes on with ARCHIVE.part. One at a time may write to an archive: ARCHIVE.lock
- * refuses a second one.
+ * Writes an archive of any number of faces in little memory. At any moment, each face that was added can be read from
+ * ARCHIVE.part (see face-journal.ts), which is turned into ARCHIVE at the end. If the work was stopped, for any reason, another
+ * writer goes on with ARCHIVE.part. Only one writer may write to an archive: ARCHIVE.lock refuses a second one.
  *
- * Of each face its name is kept in memory, to know one that comes twice; nothing else.
+ * Only the names of the faces are kept in memory, to find duplicates.
  */
 export class ArchiveWriter {
   readonly part: string;
-  /** Faces that an earlier writer has left. */
+  /** Faces of an earlier writer. */
   readonly resumed: number;
   #file: FileHandle | undefined;
   #count: number;
@@ -61,7 +60,7 @@ export class ArchiveWriter {
   #codeBytes: number;
   #nameBytes: number;
   #synced = 0;
-  /** By name: the pictures of the faces found that this run has not come to yet. */
+  /** By name: the pictures of existing faces that this run has not reached yet. */
   readonly #found: Map<string, number>;
   readonly #claimed = new Map<string, string>();
 
@@ -81,8 +80,8 @@ export class ArchiveWriter {
   }
 
   /**
-   * Goes on with ARCHIVE.part where there is one; behind the last whole face it is cut off. Writes nothing otherwise.
-   * @throws ArgumentError where it was begun with another model, encoder or number of bytes; FormatError for one that
+   * Goes on with ARCHIVE.part if there is one, and cuts it off after the last complete face. Writes nothing otherwise.
+   * @throws ArgumentError if it was begun with another model, encoder or number of bytes; FormatError for one that
    * cannot be read, FileError
    */
   static async open(path: string, settings: ArchiveWriterSettings): Promise<ArchiveWriter> {
@@ -135,7 +134,7 @@ export class ArchiveWriter {
   /**
    * Takes a name for a face of this run.
    * @param input what messages call the face
-   * @throws ArgumentError where another one has that name: one of them could not be found again; and for one too long
+   * @throws ArgumentError if another face has that name, because one of them could not be found again; and for a name that is too long
    */
   claim(name: string, input = name): void {
     const { length } = new TextEncoder().encode(name);
@@ -144,15 +143,15 @@ export class ArchiveWriter {
     }
     const other = this.#claimed.get(nameKey(name));
     if (other !== undefined) {
-      throw new ArgumentError(`${input}: its name in the archive would be "${name}", which is that of ${other}`);
+      throw new ArgumentError(`${input}: its name in the archive would be "${name}", which is also that of ${other}`);
     }
     this.#claimed.set(nameKey(name), input);
   }
 
   /**
-   * Whether an earlier writer has left this face.
+   * Whether an earlier writer has written this face.
    * @param rgb its pixels
-   * @throws ArgumentError where it has left another picture of that name: they cannot both be meant
+   * @throws ArgumentError if it has written another picture with that name
    */
   holds(name: string, rgb: Uint8Array): boolean {
     const key = nameKey(name);
@@ -166,9 +165,9 @@ export class ArchiveWriter {
   }
 
   /**
-   * Adds a face; once that is done, it can be read whatever happens to the program.
+   * Adds a face; after this it can be read, whatever happens to the program.
    * @param code of the face's symbols
-   * @throws FileError where the disk is full or fails, ArgumentError for more faces than an archive can hold: the faces before
+   * @throws FileError if the disk is full or fails, ArgumentError for more faces than an archive can hold: the faces before
    * remain
    */
   async add(name: string, rgb: Uint8Array, face: FaceSymbols, code: Uint8Array): Promise<void> {
@@ -197,7 +196,7 @@ export class ArchiveWriter {
   /**
    * Turns ARCHIVE.part into the archive.
    * @returns its bytes
-   * @throws ArgumentError where there is no face, or where some that an earlier writer has left were not given to `holds`;
+   * @throws ArgumentError if there is no face, or if some faces of an earlier writer were not given to `holds`;
    * FileError. ARCHIVE.part remains then.
    */
   async finish(): Promise<number> {
@@ -206,7 +205,8 @@ export class ArchiveWriter {
       const faces = this.#found.size === 1 ? 'a face' : `${this.#found.size} faces`;
       throw new ArgumentError(`${this.part} holds ${faces} that this run does not, such as "${first}": ${REMEDY}`);
     }
-    if (this.#count === 0) throw new ArgumentError(`${this.path}: not written, for there is no face to put into it`);
+    if (this.#count === 0)
+      throw new ArgumentError(`${this.path}: not written, because there is no face to put into it`);
     let bytes = 0;
     const written = createHash('sha256');
     const source = await FileSource.open(this.part);
@@ -236,7 +236,7 @@ export class ArchiveWriter {
     return bytes;
   }
 
-  /** @throws FileError where the archive is not what was written, or does not hold as many faces */
+  /** @throws FileError if the archive differs from what was written, or holds another number of faces */
   async #verify(bytes: number, digest: string): Promise<void> {
     const source = await FileSource.open(this.path);
     try {
@@ -254,7 +254,7 @@ export class ArchiveWriter {
     }
   }
 
-  /** Ends the writing; ARCHIVE.part remains if it holds a face. */
+  /** Ends the writing; ARCHIVE.part stays if it holds a face. */
   async close(): Promise<void> {
     if (this.#file) {
       await this.#file.close();
@@ -282,15 +282,15 @@ export class ArchiveWriter {
   }
 }
 
-const REMEDY = 'give it the same faces, or remove that file to begin anew';
+const REMEDY = 'give it the same faces, or remove that file to start again';
 
-/** What names are compared by: what they become when written and read again, with composed letters. */
+/** The form in which names are compared: as they are after writing and reading, with composed letters. */
 const nameKey = (name: string): string => new TextDecoder().decode(new TextEncoder().encode(name)).normalize('NFC');
 
 /** Of an archive that has not been begun. */
 const NOTHING: JournalExtent = { faces: 0, end: 0, codeBytes: 0, nameBytes: 0 };
 
-/** @throws ArgumentError where faces that come now would not be like those that are there */
+/** @throws ArgumentError if new faces would have other settings than the existing ones */
 function checkSettings(
   part: string,
   { settings }: FaceJournal,
@@ -302,10 +302,10 @@ function checkSettings(
   differ('model', settings.modelId, model.idText);
   differ('version of the encoder', settings.encoderVersion, ENCODER_VERSION);
   differ('a byte budget of', settings.maxBytes, maxBytes);
-  differ('bytes beside the code of', settings.headerBytes, HEADER_BYTES[container]);
+  differ('bytes in addition to the code of', settings.headerBytes, HEADER_BYTES[container]);
 }
 
-/** @throws ArgumentError for a file that is there and is no archive: it is not to be lost */
+/** @throws ArgumentError for an existing file that is not an archive, which must not be lost */
 async function checkReplaceable(path: string): Promise<void> {
   if (!(await stat(path).catch(() => undefined))?.size) return;
   const source = await FileSource.open(path);
@@ -315,10 +315,10 @@ async function checkReplaceable(path: string): Promise<void> {
   } finally {
     await source.close();
   }
-  throw new ArgumentError(`${path} exists and is no archive: choose another name, or remove it`);
+  throw new ArgumentError(`${path} exists and is not an archive: choose another name, or remove it`);
 }
 
-/** Whether there is a journal; a program that was killed right at its beginning leaves a part of the header alone. */
+/** Whether there is a journal; a program that was killed right at the beginning leaves only a part of the header. */
 async function hasHeader(path: string): Promise<boolean> {
   const info = await stat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
@@ -327,7 +327,7 @@ async function hasHeader(path: string): Promise<boolean> {
   return info !== undefined && !(info.isFile() && info.size < JOURNAL_HEADER_BYTES);
 }
 
-/** Opens a journal for writing, and cuts off what is behind its whole faces. */
+/** Opens a journal for writing, and cuts off everything after its complete faces. */
 async function openAgain(path: string, end: number): Promise<FileHandle> {
   let file: FileHandle | undefined;
   try {

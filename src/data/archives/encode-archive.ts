@@ -10,15 +10,15 @@ import { checkOptions } from '../../common/arguments.js';
 import { ArchiveWriter } from './archive-writer.js';
 
 export interface ArchiveProgress extends EncodeProgress {
-  /** Faces that an earlier run had left in the unfinished archive; they are not among `done`. */
+  /** Faces of an earlier run in the unfinished archive; they are not counted in `done`. */
   resumed: number;
 }
 
 export interface EncodeToArchiveOptions extends Omit<EncodeManyOptions, 'container' | 'holder' | 'onProgress'> {
-  /** Path of the archive; until it is whole, its faces are in this and ".part". */
+  /** Path of the archive; until it is complete, its faces are in a file of this name with ".part" added. */
   archive: string;
   onProgress?: (progress: ArchiveProgress) => void;
-  /** Told of each face that is not in the archive; the rest goes on. */
+  /** Called for each face that could not be put into the archive; the run continues. */
   onFailed?: (name: string, error: unknown) => void;
 }
 
@@ -32,13 +32,13 @@ export interface EncodeToArchiveResult {
 }
 
 /**
- * Encodes any number of faces into one archive, as `encodeMany` does, in little memory. At any moment each face that has
- * been encoded can be read from ARCHIVE.part, with `openFaces`, even if the program is killed. The same call goes on after
- * them: faces of the same name and pixels are not encoded again, and the archive becomes what it would have been, byte for
- * byte. `bytes` counts the face and its place in the index, but not its name.
+ * Encodes any number of faces into one archive, as `encodeMany` does, in little memory. At any moment, each encoded face can be
+ * read from ARCHIVE.part with `openFaces`, even if the program is killed. The same call then goes on: it does not encode faces
+ * of the same name and pixels again, and the archive is byte for byte the same as without the stop. `bytes` counts the face and
+ * its entry in the index, but not its name.
  *
- * @param faces each with a name of its own, UTF-8, of at most 4096 bytes; where a name comes twice, only the first counts
- * @throws as `encodeMany`; ArgumentError where ARCHIVE.part was begun with another model, number of bytes, or another picture
+ * @param faces each with a name of its own, UTF-8, of at most 4096 bytes; if a name comes twice, only the first counts
+ * @throws as `encodeMany`; ArgumentError if ARCHIVE.part was begun with another model, number of bytes, or another picture
  * of the same name, or holds faces that are not given; where there is no face at all; FileError. In every case ARCHIVE.part
  * keeps what is finished.
  */

@@ -3,7 +3,7 @@ import type { ByteSource } from '../../codec/container/face-archive.js';
 import { FileError, fileErrorReason } from '../files/atomic-file.js';
 import { openRegularFile } from '../files/read-file.js';
 
-/** A regular file that is read in places, so that one face of a large archive costs no more than of a small one. */
+/** A regular file of which parts are read, so that one face of a large archive costs no more than one of a small archive. */
 export class FileSource implements ByteSource {
   private constructor(
     readonly path: string,
@@ -11,13 +11,13 @@ export class FileSource implements ByteSource {
     readonly size: number,
   ) {}
 
-  /** @throws FileError for what cannot be read or is no regular file */
+  /** @throws FileError for a file that cannot be read or is not a regular file */
   static async open(path: string): Promise<FileSource> {
     const { file, size } = await openRegularFile(path);
     return new FileSource(path, file, size);
   }
 
-  /** @throws FileError where the file has become shorter, or the disk fails */
+  /** @throws FileError if the file has become shorter, or the disk fails */
   async read(offset: number, length: number): Promise<Uint8Array> {
     const bytes = new Uint8Array(length);
     let filled = 0;

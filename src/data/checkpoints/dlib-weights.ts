@@ -18,7 +18,7 @@ interface ManifestWeight {
   quantization?: { dtype: string; scale: number; min: number };
 }
 
-/** The tensors of a manifest, dequantised. @throws CheckpointError for a form that is not known, or too few bytes */
+/** The tensors of a manifest, dequantised. @throws CheckpointError for an unknown form, or too few bytes */
 export function dequantize(weights: readonly ManifestWeight[], bytes: Uint8Array): Map<string, HostTensor> {
   const tensors = new Map<string, HostTensor>();
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -77,8 +77,8 @@ export function dlibTensors(tensors: ReadonlyMap<string, HostTensor>): HostTenso
 }
 
 /**
- * The weights of dlib's face recogniser from npm `@vladmandic/face-api`, which carries them with 8 bits a value.
- * @throws CheckpointError where the package is not installed or its files are not as expected
+ * The weights of dlib's face recogniser from npm `@vladmandic/face-api`, which has them with 8 bits for each value.
+ * @throws CheckpointError if the package is not installed or its files are not as expected
  */
 export async function readDlibWeights(): Promise<{ tensors: HostTensors; bytes: Uint8Array }> {
   try {

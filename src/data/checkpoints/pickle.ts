@@ -1,11 +1,11 @@
 import { FormatError } from '../../common/errors.js';
 
-/** A global that a pickle names; nothing of it is ever run. */
+/** A global that a pickle names; it is never run. */
 export interface PickleGlobal {
   global: string;
 }
 
-/** What a pickle asks to be called: recorded, and left to the reader to make sense of. */
+/** A call that a pickle asks for. It is recorded and not made; the reader interprets it. */
 export interface PickleCall {
   call: string;
   args: PickleValue[];
@@ -15,7 +15,7 @@ export interface PickleCall {
   items?: Map<PickleValue, PickleValue>;
 }
 
-/** What BINPERSID refers to: storages, in PyTorch's files. */
+/** What BINPERSID refers to; in PyTorch's files, storages. */
 export interface PicklePersistent {
   persistent: PickleValue;
 }
@@ -33,12 +33,12 @@ export type PickleValue =
   | PickleCall
   | PicklePersistent;
 
-/** State dicts need some ten thousand steps; more than this many are not worth the memory they may take. */
+/** State dicts need some ten thousand steps; more than this may take too much memory. */
 const MAX_STEPS = 2_000_000;
 const MARK = Symbol('mark');
 type Slot = PickleValue | typeof MARK;
 
-/** Reads pickles as data: a stack machine of the opcodes that state dicts use, without a way to run anything. */
+/** Reads pickles as data: a stack machine of the opcodes that state dicts use, which cannot run anything. */
 class Unpickler {
   #at: number;
   readonly #view: DataView;
@@ -81,7 +81,7 @@ class Unpickler {
     this.#stack.pop();
   }
 
-  /** What a call has made may be called again; of that nothing is needed. */
+  /** The result of a call may be called again; nothing of that is needed. */
   call([callee, args]: readonly PickleValue[]): void {
     this.push({ call: isGlobal(callee) ? callee.global : '', args: Array.isArray(args) ? args : [] });
   }
@@ -111,9 +111,9 @@ class Unpickler {
 
   append(values: readonly PickleValue[]): void {
     const list = this.top();
-    // What a class of its own, such as a deque, gets is not needed.
+    // Items of other classes, such as a deque, are not needed.
     if (Array.isArray(list)) for (const value of values) list.push(value);
-    else if (!isCall(list)) this.fail('it appends to what is no list');
+    else if (!isCall(list)) this.fail('it appends to a value that is not a list');
   }
 
   pairs(values: readonly PickleValue[]): Map<PickleValue, PickleValue> {
@@ -128,7 +128,7 @@ class Unpickler {
     let map: Map<PickleValue, PickleValue> | undefined;
     if (target instanceof Map) map = target;
     else if (isCall(target)) map = target.items ??= new Map();
-    if (!map) this.fail('it sets items of what is no dictionary');
+    if (!map) this.fail('it sets items of a value that is not a dictionary');
     for (const [key, value] of this.pairs(values)) map.set(key, value);
   }
 
@@ -248,7 +248,7 @@ const STEPS: Readonly<Record<number, (machine: Unpickler) => void>> = {
   /* GLOBAL */ 99: (m) => m.push(m.global(`${m.line()}.${m.line()}`)),
   /* STACK_GLOBAL */ 147: (m) => {
     const [module, attribute] = m.popMany(2);
-    if (typeof module !== 'string' || typeof attribute !== 'string') m.fail('a global whose name is no text');
+    if (typeof module !== 'string' || typeof attribute !== 'string') m.fail('a global whose name is not a text');
     m.push(m.global(`${module}.${attribute}`));
   },
   /* REDUCE */ 82: (m) => m.call(m.popMany(2)),
@@ -290,8 +290,8 @@ export const isPersistent = (value: PickleValue | undefined): value is PicklePer
   typeof value === 'object' && value !== null && 'persistent' in value;
 
 /**
- * Reads one pickle as plain data, from byte `start` on. Nothing is executed: calls are returned as such, and a global that
- * is not allowed ends the reading.
+ * Reads one pickle as plain data, from byte `start` on. Nothing is executed: calls are returned as data, and a global that is not
+ * allowed ends the reading.
  * @returns the value, and the byte after the pickle
  * @throws FormatError
  */

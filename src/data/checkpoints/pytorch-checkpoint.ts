@@ -13,8 +13,9 @@ const LEGACY_MAGIC = 0x1950a86a20f9469cfc6cn;
 
 /**
  * The tensors of a PyTorch checkpoint (`.pt`, `.pth`, `.ckpt`), as float32: zip archives, and the pickles that torch.save
- * wrote before version 1.6. Of nested dictionaries (`state_dict`, `net_state_dict`, …) the one with the most tensors; the
- * names of wrappers (`module.`, `model.`, …) are dropped. What lies beside the tensors is passed over. Nothing in the file is executed.
+ * wrote before version 1.6. Of nested dictionaries (`state_dict`, `net_state_dict`, …), the one with the most
+ * tensors is read. Name prefixes of wrappers (`module.`, `model.`, …) are dropped, and other data are skipped. Nothing in the file is
+ * executed.
  * @throws FormatError that says what is wrong with the file
  */
 export function readPyTorchCheckpoint(bytes: Uint8Array, name = 'the checkpoint'): Map<string, HostTensor> {
@@ -33,7 +34,7 @@ export function readPyTorchCheckpoint(bytes: Uint8Array, name = 'the checkpoint'
   return withoutWrappers(tensors);
 }
 
-/** Entries of a dictionary, whichever of its forms a pickle has; null for what is none. */
+/** Entries of a dictionary in any form that pickles have; null for other values. */
 function entriesOf(value: PickleValue | undefined): [PickleValue, PickleValue][] | null {
   if (value instanceof Map) return [...value];
   if (!isCall(value)) return null;
@@ -44,7 +45,7 @@ function entriesOf(value: PickleValue | undefined): [PickleValue, PickleValue][]
   return [...given, ...(value.items ?? [])];
 }
 
-/** The tensors of the dictionary that has the most, the outermost of those with as many. */
+/** The tensors of the dictionary that has the most; if several do, of the outermost one. */
 function largestStateDict(root: PickleValue): Map<string, PickleCall> {
   let largest = new Map<string, PickleCall>();
   // A set visits what is added to it meanwhile, and each dictionary once: pickles can be deep, and can hold themselves.

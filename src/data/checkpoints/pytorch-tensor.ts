@@ -17,7 +17,7 @@ const STORAGES: Record<string, StoredType> = {
   'torch.BoolStorage': 'BOOL',
 };
 
-/** Storages that can be passed over, but not read. */
+/** Storages that can be skipped, but not read. */
 const COMPLEX_BYTES: Record<string, number> = { 'torch.ComplexFloatStorage': 8, 'torch.ComplexDoubleStorage': 16 };
 
 const PARAMETERS = ['torch._utils._rebuild_parameter', 'torch._utils._rebuild_parameter_with_state'];
@@ -27,8 +27,8 @@ const TYPED = 'torch._tensor._rebuild_from_type_v2';
 const MAX_AXES = 8;
 
 /**
- * Python's modules by which a pickle can do harm to whoever loads it with Python. No checkpoint needs them, so that a file that
- * names one is refused, although here nothing of it would be run.
+ * Python modules by which a pickle can do harm when Python loads it. No checkpoint needs them, so a file that names one is
+ * refused, although nothing of it would be run here.
  */
 const HARMFUL =
   /^(os|posix|nt|sys|subprocess|shutil|socket|ssl|ctypes|importlib|imp|runpy|pty|code|codeop|commands|popen2|webbrowser|pickle|_pickle|cPickle|marshal|shelve|operator|_operator|timeit|bdb|pdb|pip|asyncio|multiprocessing|threading|signal|platform|urllib|requests|http|ftplib|tempfile|functools|types|inspect|builtins|__builtin__|torch\.hub|torch\.jit|torch\.serialization|torch\.load|numpy\.testing|numpy\.f2py)(\.|$)/;
@@ -40,17 +40,17 @@ const PLAIN =
 const TORCH =
   /^torch\.(Size|device|Tensor|Generator|\w+Storage|b?float\d\w*|u?int\d+|q?u?int\dx?\d*|quint\w+|qint\w+|complex\d+|half|double|float|long|short|bool|strided|\w+_format)$/;
 
-/** Whether a pickle may name this. It is a name here and nothing else. */
+/** Whether a pickle may name this. Here it is only a name. */
 export const isHarmlessGlobal = (name: string): boolean =>
   PLAIN.test(name) || TORCH.test(name) || !(HARMFUL.test(name) || /^torch\.[^.]*$/.test(name));
 
-/** Bytes of a storage by its key, at least as many as asked for. @throws FormatError where there are fewer */
+/** Bytes of a storage by its key, at least as many as asked for. @throws FormatError if there are fewer */
 export type StorageData = (key: string, bytes: number) => Uint8Array;
 
 /** A part of a file that elements lie in. */
 export interface StorageReference {
   key: string;
-  /** Undefined for elements that are no real numbers. */
+  /** Undefined for elements that are not real numbers. */
   type: StoredType | undefined;
   /** Bytes of an element. */
   elementBytes: number;
@@ -61,7 +61,7 @@ export interface StorageReference {
 const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 const areSizes = (value: PickleValue | undefined): value is number[] => Array.isArray(value) && value.every(isSize);
 
-/** What a pickle says of a storage; null for what is none that can be read. */
+/** What a pickle says about a storage; null if it cannot be read. */
 export function storageOf(value: PickleValue | undefined): StorageReference | null {
   if (!isPersistent(value) || !Array.isArray(value.persistent)) return null;
   const [, type, key, , count, view] = value.persistent;
@@ -83,8 +83,8 @@ export function tensorCall(value: PickleValue | undefined): PickleCall | null {
 }
 
 /**
- * A tensor of what a checkpoint's pickle says of it: storage, offset, shape, strides.
- * @throws FormatError for one that cannot be so; before it takes memory for it
+ * A tensor from a checkpoint's pickle: storage, offset, shape, strides.
+ * @throws FormatError for values that do not fit, before memory is allocated
  */
 export function readTensor({ args }: PickleCall, storages: StorageData, name: string): HostTensor {
   const fail = (why: string): never => {
@@ -94,7 +94,7 @@ export function readTensor({ args }: PickleCall, storages: StorageData, name: st
   const storage = storageOf(reference) ?? fail('a tensor whose storage is missing or of an unknown kind');
   const { type } = storage;
   if (!type) return fail('a tensor of complex numbers');
-  if (!isSize(offset) || !areSizes(shape) || !areSizes(strides)) return fail('a tensor whose sizes are no sizes');
+  if (!isSize(offset) || !areSizes(shape) || !areSizes(strides)) return fail('a tensor with invalid sizes');
   if (shape.length !== strides.length || shape.length > MAX_AXES) {
     return fail(
       `a tensor of ${shape.length} axes with ${strides.length} strides; expected as many, at most ${MAX_AXES}`,

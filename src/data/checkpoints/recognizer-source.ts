@@ -19,20 +19,20 @@ export interface OpenRecognizer {
   /** 16 hexadecimal digits: a hash of the weights file. */
   modelId: string;
   recognizer: Recognizer;
-  /** What a file of its weights says of the architecture; absent for a network of which we write no files. */
+  /** The architecture as a weights file describes it; absent for a network whose files we cannot write. */
   description?: RecognizerDescription;
   /** Frees the network. */
   dispose(): void;
 }
 
-/** A recogniser whose weights have been read and found to fit, but are on no GPU yet: `load` puts them there. */
+/** A recogniser whose weights have been read and checked, but are not on a GPU yet; `load` puts them there. */
 export interface ReadRecognizer extends OpenRecognizer {
   /** The weights, in the layouts of this engine. */
   tensors: HostTensors;
   load(gpu: Gpu): void;
 }
 
-/** Puts the weights of those that were only read on a GPU. */
+/** Puts weights that were read on a GPU. */
 export function loadRecognizers(gpu: Gpu, recognizers: readonly (OpenRecognizer | ReadRecognizer | undefined)[]): void {
   for (const one of recognizers) if (one && 'load' in one) one.load(gpu);
 }
@@ -45,7 +45,7 @@ const PUBLISHED: Record<string, string> = {
 
 export const RECOGNIZER_NAMES: readonly string[] = ['cameo', ...Object.keys(PUBLISHED), 'dlib'];
 
-/** Where the weights of a name lie. */
+/** Where the weights of a recogniser's name are. */
 export interface RecognizerPlaces {
   /** Folder of data sets, or several: the first that has the weights counts. */
   data: string | readonly string[];
@@ -70,8 +70,8 @@ export function recognizerPath(name: string, { data, own }: RecognizerPlaces): s
 }
 
 /**
- * What a file is called in tables and in names of files: its name without extension. One that bears the name of a known
- * recogniser, but was given as a path, is told from it by its id.
+ * What a file is called in tables and in names of files: its name without extension. A file
+ * that was given by its path, but has the name of a known recogniser, gets a part of its id added.
  */
 export function recognizerLabel(path: string, modelId: string): string {
   const stem = path.replace(/^.*[\\/]/, '').replace(/\.safetensors$/, '');
@@ -82,7 +82,7 @@ const idOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).d
 
 /**
  * Loads a recogniser by name or path.
- * @throws ArgumentError for a name that is none, FileError, CheckpointError
+ * @throws ArgumentError for an unknown name, FileError, CheckpointError
  */
 export async function openRecognizer(gpu: Gpu, name: string, places: RecognizerPlaces): Promise<OpenRecognizer> {
   const read = await readRecognizerOf(name, places);

@@ -3,7 +3,7 @@ import { readRegularFile } from '../files/read-file.js';
 
 const MAX_WEIGHTS_BYTES = 2 ** 30;
 
-/** A weights file, and what has been read of it. */
+/** A weights file, and what has been read from it. */
 export interface WeightsFile<T> {
   bytes: Uint8Array;
   file: T;

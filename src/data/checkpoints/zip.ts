@@ -4,7 +4,7 @@ import { printable } from './pickle.js';
 
 const [END, ENTRY, LOCAL] = [0x06054b50, 0x02014b50, 0x04034b50];
 const [END_BYTES, ENTRY_BYTES, LOCAL_BYTES] = [22, 46, 30];
-/** What all files of an archive that are packed may come to: stored ones are views of the archive. */
+/** Maximum bytes of all unpacked files of an archive; stored files are views of the archive. */
 const MAX_UNPACKED_BYTES = 2 ** 30;
 
 interface Entry {

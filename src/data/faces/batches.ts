@@ -55,8 +55,8 @@ export interface FaceBatchesOptions {
   /** How often faces are degraded; never when absent. */
   degrade?: Degradation;
   /**
-   * How often each face is drawn in relation to the others: `count` numbers ≥ 0. With weights faces are drawn
-   * independently; without, each comes once an epoch.
+   * Relative frequencies of the faces: `count` numbers ≥ 0. With weights, faces are drawn independently; without, each comes
+   * once in an epoch.
    */
   weights?: ArrayLike<number>;
 }
@@ -64,7 +64,7 @@ export interface FaceBatchesOptions {
 /** Which faces make up the batch of one step, and how each is changed. */
 export interface BatchPlan {
   step: number;
-  /** passes through the set completed before the batch's first face (with weights: that would have been) */
+  /** completed passes through the set before the batch's first face (with weights: as many as it would have been) */
   epoch: number;
   indices: Uint32Array;
   flip: boolean[];
@@ -151,7 +151,7 @@ export class FaceBatches {
     const { flip, shift, brightness, contrast, rotate, scale } = this.augment;
     for (let i = 0; i < n; i++) {
       plan.indices[i] = this.#index(first + i);
-      // Every draw is made whether used or not, so that switching one change off leaves the others as they are.
+      // Every number is drawn, used or not, so that switching one change off does not affect the others.
       const random = new CounterRandom(this.seed, AUGMENT_STREAM, (first + i) * WORDS_PER_FACE);
       const draws = Array.from({ length: 7 }, () => random.uniform());
       plan.flip[i] = flip && draws[0] < 0.5;
@@ -167,7 +167,7 @@ export class FaceBatches {
 
   /**
    * The pixels of the batch of a step: float32 [batchSize, 112, 96, 3] in [0, 1].
-   * @throws ImageError when the set has no readable face; ArgumentError when its count is another than that given here
+   * @throws ImageError when the set has no readable face; ArgumentError when its count differs from that given here
    */
   async load(faces: FaceSource, step: number): Promise<{ plan: BatchPlan; images: Float32Array }> {
     if (faces.count !== this.count) {
@@ -212,7 +212,7 @@ export class FaceBatches {
 
 /**
  * Weights for FaceBatches by the source of each face: faces of a source that is not named get 1.
- * @throws ArgumentError for a source that no face has: most likely a misspelt name
+ * @throws ArgumentError for a source that no face has, probably a misspelt name
  */
 export function sourceWeights(entries: readonly FaceEntry[], bySource: Readonly<Record<string, number>>): Float64Array {
   const known = new Set(entries.map((entry) => entry.source));

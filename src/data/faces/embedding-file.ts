@@ -14,8 +14,8 @@ const HASH_BYTES = 32;
 export const contentKey = (pixels: Uint8Array): string => createHash('sha256').update(pixels).digest('hex');
 
 /**
- * A recogniser's embeddings of pictures, by the pictures' content, in one file that only grows: what was computed once is
- * there for every later run, whatever faces that looks at. A program that is killed loses what it has not saved.
+ * A recogniser's embeddings of pictures, by the pictures' content, in one file that only grows. Every later run can use them,
+ * for any set of faces. A program that is killed loses what it has not saved.
  */
 export class EmbeddingFile {
   readonly #known = new Map<string, Float32Array>();
@@ -29,7 +29,7 @@ export class EmbeddingFile {
 
   /**
    * Opens the file of a recogniser, or begins one. An incomplete record at the end is cut off.
-   * @throws FormatError for a file that is another recogniser's, or none of ours; FileError
+   * @throws FormatError for a file of another recogniser or format; FileError
    */
   static async open(path: string, modelId: string, dimension: number): Promise<EmbeddingFile> {
     const cache = new EmbeddingFile(path, modelId, dimension);

@@ -32,7 +32,7 @@ export interface FaceListing {
   root: string;
   entries: FaceEntry[];
   unreadable: Unreadable[];
-  /** Pictures of a folder without a manifest that are left out, as Cameo made them. */
+  /** Pictures of a folder without a manifest that are left out because Cameo made them. */
   own: number;
 }
 
@@ -44,8 +44,8 @@ const COLUMNS = ['path', 'identity', 'source', 'split', 'sex', 'race'] as const;
  * (tab-separated, with a header; columns path, identity, source, split, sex, race, of which only path must be there),
  * else every picture in it and below, in the order of their paths.
  *
- * Without a manifest, a top folder named train, val or test gives the split of the faces in it; of the others every
- * tenth, chosen by a hash of its path, is in val and the rest in train. The identity is the folder of a face.
+ * Without a manifest, a top folder named train, val or test gives the split of the faces in it; of the other faces,
+ * a tenth, chosen by a hash of the path, is in val and the rest in train. The identity is the folder of a face.
  *
  * @throws FileError for a folder that cannot be read; FormatError for a manifest without the column path
  */

@@ -26,9 +26,9 @@ export interface PackedFace {
 }
 
 /**
- * Writes faces as one file of decoded pixels and a manifest, a folder that `openFaceFolder` takes like any other: training
- * for hours then decodes nothing. The manifest is written last, so that a pack is complete where there is one.
- * @returns how many
+ * Writes faces as one file of decoded pixels and a manifest, in a folder that `openFaceFolder` takes like any other, so that
+ * training does not have to decode. The manifest is written last: a pack with a manifest is complete.
+ * @returns the number of faces
  * @throws FileError, FormatError for a face of another size
  */
 export async function writeFacePack(folder: string, faces: AsyncIterable<PackedFace>): Promise<number> {
@@ -47,14 +47,14 @@ export async function writeFacePack(folder: string, faces: AsyncIterable<PackedF
   return lines.length - 1;
 }
 
-/** The pixels of a pack, read face by face when asked for: the system keeps what is used often in memory. */
+/** The pixels of a pack, read face by face when asked for; the system caches those that are used often. */
 export class FacePack {
   private constructor(readonly path: string) {}
 
   /**
    * @param count faces in the manifest
    * @returns null for a folder without the file of a pack
-   * @throws FormatError where the file has not the size of so many faces; FileError
+   * @throws FormatError if the file does not have the size of this many faces; FileError
    */
   static async open(folder: string, count: number): Promise<FacePack | null> {
     const path = join(folder, PACK_FILE);

@@ -11,7 +11,7 @@ export { FACE_BYTES } from './face-pack.js';
 /** libvips decodes in Node's pool of four threads; a few more requests keep that pool busy while files are read. */
 const CONCURRENCY = 6;
 
-/** The aligned face of a photograph, RGB bytes of 96×112. @throws ImageError where there is none */
+/** The aligned face of a photograph, RGB bytes of 96×112. @throws ImageError if there is none */
 export type FaceAligner = (photo: RgbImage, name: string) => Promise<Uint8Array>;
 
 export interface FaceFolderOptions {
@@ -46,7 +46,7 @@ export async function openFaceFolder(folder: string, options: FaceFolderOptions 
 }
 
 /**
- * Like openFaceFolder, for a part of a set that need not be there.
+ * Like openFaceFolder, for a part of a set that may be missing.
  * @returns null when the options leave no face
  * @throws FileError for a folder that cannot be read; FormatError for a bad manifest; ArgumentError for a bad limit
  */
@@ -83,9 +83,9 @@ export class FaceSet {
     root: string,
     entries: readonly FaceEntry[],
     unreadable: readonly Unreadable[] = [],
-    /** Where the pixels of each entry lie, for faces of a pack. */
+    /** Where the pixels of each entry are, for faces of a pack. */
     readonly packed: { pack: FacePack; rows: readonly number[] } | null = null,
-    /** Pictures of the folder that are left out, as Cameo made them. */
+    /** Pictures of the folder that are left out because Cameo made them. */
     readonly own = 0,
     private readonly align?: FaceAligner,
   ) {
@@ -95,7 +95,7 @@ export class FaceSet {
     this.#faces = new Array(entries.length).fill(undefined);
   }
 
-  /** The faces of the given indices as a set of their own; those that are decoded stay so. */
+  /** The faces of the given indices as a set of their own; decoded faces stay decoded. */
   subset(indices: readonly number[]): FaceSet {
     const { packed } = this;
     const part = new FaceSet(
@@ -123,7 +123,7 @@ export class FaceSet {
     return this.#found.has(index);
   }
 
-  /** What could not be used so far, by path; complete after `load()`. */
+  /** Faces that could not be used so far, by path; complete after `load()`. */
   get unreadable(): readonly Unreadable[] {
     return this.#unreadable.sort((a, b) => (a.path < b.path ? -1 : 1));
   }

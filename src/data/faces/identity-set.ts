@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { FaceEntry } from './face-listing.js';
 import type { FaceSet } from './face-set.js';
 
-/** What is doubtful about the labels of a set; nothing of it stops a training run. */
+/** What is doubtful about the labels of a set; none of it stops a training run. */
 export interface LabelReport {
   /** Identities with a single face: nothing can be learnt to match it. They are treated as unlabelled. */
   single: string[];
@@ -26,7 +26,7 @@ export interface Labelling {
 
 /**
  * Makes classes of identities: those with at least two readable faces, in the order of their names. Decodes the whole set.
- * Of equal pictures of one identity the first stays; where they are of several identities, none is used as labelled.
+ * Of equal pictures of one identity, the first is used. Equal pictures of several identities are all used without label.
  */
 export async function labelFaces(
   faces: FaceSet,
@@ -94,7 +94,9 @@ export function labelReportText({ single, duplicates, unreadable }: LabelReport)
   const across = duplicates.filter(({ identities }) => identities.length > 1);
   const within = duplicates.length - across.length;
   if (within > 0)
-    lines.push(`${within} pictures are there more than once, used once: ${some(duplicates.map((d) => d.paths[0]))}`);
+    lines.push(
+      `${within} pictures occur more than once, and are used once: ${some(duplicates.map((d) => d.paths[0]))}`,
+    );
   if (across.length > 0) {
     const names = across.map(({ identities }) => identities.join(' = '));
     lines.push(`${across.length} pictures are labelled as several identities, used without label: ${some(names)}`);

@@ -6,9 +6,9 @@ import { readText } from '../files/read-file.js';
 
 /** A face as a manifest gives it. Coordinates are those of the manifest, which count from the picture's corner. */
 export interface LabelledFace {
-  /** How sure whoever labelled it was, 0 to 1. */
+  /** The labeller's confidence, 0 to 1. */
   readonly score: number;
-  /** Absent in manifests that give points alone. */
+  /** Absent in manifests that have only points. */
   readonly box: { readonly x: number; readonly y: number; readonly width: number; readonly height: number } | null;
   readonly landmarks: FaceLandmarks;
 }
@@ -28,7 +28,7 @@ const WITHOUT_BOX = 11;
 
 /**
  * Parses the manifest of a set of photographs: tab-separated, columns path, identity, split and faces, the
- * latter as JSON, a list a face.
+ * latter as JSON, a list for each face.
  * @throws FormatError that names the line
  */
 export function parseLabelledPhotos(text: string, name = 'manifest.tsv'): LabelledPhoto[] {
@@ -46,7 +46,7 @@ export function parseLabelledPhotos(text: string, name = 'manifest.tsv'): Labell
     try {
       faces = parseProgramJson(cell('faces'), 'faces');
     } catch {
-      throw bad('the faces are no JSON');
+      throw bad('the faces are not JSON');
     }
     if (!Array.isArray(faces) || !faces.every(isFace)) {
       throw bad(`expected faces of ${WITH_BOX} numbers (score, box, five points) or ${WITHOUT_BOX} (score, points)`);

@@ -17,7 +17,7 @@ export interface PairList {
   pairs: FacePair[];
 }
 
-/** A person's name that is a folder of its own: nothing that leads elsewhere. */
+/** A person's name that is a plain folder name, and leads nowhere else. */
 const isFolderName = (name: string): boolean => !/[\\/]/.test(name) && name !== '.' && name !== '..';
 
 /** Path of a person's picture in LFW. */
@@ -76,7 +76,7 @@ export function parsePairs(text: string, name = 'pairs'): PairList {
 }
 
 /**
- * Parses landmarks: a line a picture, its name and ten numbers, x and y of left eye, right eye, nose, left and right mouth
+ * Parses landmarks: one line for each picture, with its name and ten numbers, x and y of left eye, right eye, nose, left and right mouth
  * corner, separated by tabs or spaces.
  * @throws FormatError that names the line
  */

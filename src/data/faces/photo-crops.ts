@@ -16,7 +16,7 @@ export interface IdentityPhoto {
   points: FaceLandmarks;
 }
 
-/** How large a face is: the area of its box, or of the box about its points. */
+/** Size of a face: the area of its box, or of the box around its points. */
 function sizeOf(face: LabelledFace): number {
   if (face.box) return face.box.width * face.box.height;
   const [xs, ys] = [0, 1].map((k) => face.landmarks.map((point) => point[k]));
@@ -25,7 +25,7 @@ function sizeOf(face: LabelledFace): number {
 
 /**
  * Parses the manifest of a set of photographs with identities. The main face is the largest; photographs without a face are left out.
- * @param source what the faces' entries say
+ * @param source of the faces' entries
  * @throws FormatError that names the line
  */
 export function parsePhotoManifest(text: string, source: string, name = 'manifest.tsv'): IdentityPhoto[] {
@@ -44,7 +44,7 @@ export async function listPhotos(folder: string, source: string): Promise<Identi
 
 /**
  * The main faces of photographs, aligned to 112×96, in their order. Paths get the source in front.
- * @param leftOut told of each whose score is below `leastScore`, or that cannot be read or aligned
+ * @param leftOut called for each whose score is below `leastScore`, or that cannot be read or aligned
  */
 export async function* photoCrops(
   folder: string,

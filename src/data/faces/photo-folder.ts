@@ -5,12 +5,12 @@ import { readImage } from '../pictures/image.js';
 import type { Unreadable } from './face-listing.js';
 import type { LabelledPhoto } from './labelled-photos.js';
 
-/** Photographs are decoded so many at a time. */
+/** Number of photographs that are decoded at a time. */
 const CONCURRENCY = 6;
 
 /**
  * Decodes photographs, in their order.
- * @param leftOut told of each that cannot be read
+ * @param leftOut called for each that cannot be read
  */
 export async function* readPhotos<P extends Pick<LabelledPhoto, 'path'>>(
   folder: string,

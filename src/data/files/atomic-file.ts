@@ -47,7 +47,7 @@ export async function writeFileAtomic(
   await replaceFile(path, (file) => file.writeFile(content), options);
 }
 
-/** What is needed of an open file to write it; Node's `FileHandle` is one. */
+/** The part of an open file that writing needs; Node's `FileHandle` has it. */
 export interface WritableFile {
   write(bytes: Uint8Array, offset: number, length: number, at: number | null): Promise<{ bytesWritten: number }>;
   writeFile(content: Uint8Array | string): Promise<void>;
@@ -56,7 +56,7 @@ export interface WritableFile {
 /**
  * As `writeFileAtomic`, for content that is written piece by piece.
  * @param write puts the content into the file that it is given
- * @throws as `writeFileAtomic`, and what `write` throws if that is an error of ours
+ * @throws as `writeFileAtomic`, and any CameoError that `write` throws
  */
 export async function replaceFile(
   path: string,
@@ -89,8 +89,8 @@ export async function replaceFile(
 }
 
 /**
- * Sees that `replaceFile` can write a file, before the work that makes its content: it is a regular file or none, and its
- * folder is there and can be written.
+ * Checks that `replaceFile` can write a file, before the work that makes its content: the path is a regular file or free, and
+ * its folder exists and can be written.
  * @throws FileError
  */
 export async function checkTarget(path: string): Promise<void> {
@@ -114,7 +114,7 @@ export async function checkTarget(path: string): Promise<void> {
 }
 
 /**
- * Makes a folder for files of these names, and sees that they can be written.
+ * Makes a folder for files of these names, and checks that they can be written.
  * @throws FileError
  */
 export async function prepareFolder(folder: string, names: readonly string[]): Promise<void> {
@@ -122,13 +122,13 @@ export async function prepareFolder(folder: string, names: readonly string[]): P
   for (const name of names) await checkTarget(join(folder, name));
 }
 
-/** Whether two paths lead to one file, by whatever links. */
+/** Whether two paths lead to the same file, through any links. */
 export async function isSameFile(a: string, b: string): Promise<boolean> {
   const [one, other] = await Promise.all([a, b].map((path) => stat(path).catch(() => undefined)));
   return one !== undefined && other !== undefined && one.dev === other.dev && one.ino === other.ino;
 }
 
-/** Removes what a program that was killed while it replaced this file has left beside it. */
+/** Removes temporary files of a program that was killed while it replaced this file. */
 export async function removeTemporaries(path: string): Promise<void> {
   const folder = dirname(path);
   const start = `.${basename(path).slice(0, 100)}.`;

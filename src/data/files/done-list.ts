@@ -3,8 +3,8 @@ import { FileError, fileErrorReason, writeAll } from './atomic-file.js';
 import { readTextIfThere } from './read-file.js';
 
 /**
- * A list, on the disk, of what a long run has finished, so that the next run goes on behind it. It is text: the settings of
- * the run in the first line, then a line for each thing that is finished. A line that is cut off does not count.
+ * A list on disk of what a long run has finished, so that the next run can go on. It is text: the settings of the run in the
+ * first line, then a line for each finished thing. A line that is cut off does not count.
  */
 export class DoneList {
   #file: FileHandle | undefined;
@@ -16,7 +16,7 @@ export class DoneList {
   ) {}
 
   /**
-   * Reads the list; one of other settings counts as none, and is replaced when something is added.
+   * Reads the list; a list of other settings is ignored, and replaced when something is added.
    * @param settings one line
    * @throws FileError
    */
@@ -38,7 +38,7 @@ export class DoneList {
     return this.done.size;
   }
 
-  /** @param sum what tells this content of the name from another one, 32 bits */
+  /** @param sum 32-bit checksum of the content of this name */
   has(name: string, sum: number): boolean {
     return this.done.get(JSON.stringify(name)) === sum;
   }
@@ -47,9 +47,9 @@ export class DoneList {
   async add(name: string, sum: number): Promise<void> {
     try {
       if (!this.#file) {
-        // With nothing to go on from, a list of other settings or a part of one is in the way.
+        // There is nothing to go on from, so a list of other settings, or a part of one, is removed.
         this.#file = await open(this.path, this.done.size > 0 ? 'a' : 'w');
-        // Behind a line that was cut off, the next one begins anew.
+        // After a line that was cut off, the next one begins on a new line.
         await this.#append(this.done.size > 0 ? '\n' : `${this.settings}\n`);
       }
       await this.#append(`${sum.toString(16).padStart(8, '0')} ${JSON.stringify(name)}\n`);

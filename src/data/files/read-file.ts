@@ -5,12 +5,12 @@ import { parseJson } from '../../common/json.js';
 import { comparablePath, decodeText } from '../../common/text.js';
 import { FileError, fileErrorReason } from './atomic-file.js';
 
-/** Text files are some kilobytes; LFW's lists have half a megabyte, reports of all pairs some ten. */
+/** Text files have some kilobytes, LFW's lists half a megabyte, and reports of all pairs about ten megabytes. */
 const MAX_TEXT_BYTES = 2 ** 28;
 
 /**
- * A regular file, opened for reading: no folder, and no pipe or device, which might never end. Where there is none of this
- * name, one whose name has the same letters composed otherwise (NFC, NFD) is opened.
+ * Opens a regular file for reading; not a folder, and not a pipe or device, which might never end. If there is none of this
+ * name, opens one whose name has the same letters in another composition (NFC, NFD).
  * @throws FileError
  */
 export async function openRegularFile(path: string): Promise<{ file: FileHandle; size: number }> {
@@ -31,7 +31,7 @@ export async function openRegularFile(path: string): Promise<{ file: FileHandle;
   }
 }
 
-/** The path of a file or folder whose letters are composed otherwise; undefined where there is none. */
+/** The path of a file or folder whose name has the same letters in another composition; undefined if there is none. */
 async function spelledOnDisk(path: string): Promise<string | undefined> {
   const [folder, name] = [dirname(path), basename(path)];
   if (folder === path || !/[^\x20-\x7e]/.test(path)) return undefined;
@@ -46,14 +46,14 @@ async function spelledOnDisk(path: string): Promise<string | undefined> {
 }
 
 /**
- * The content of a regular file of at most so many bytes.
+ * The content of a regular file of at most `maxBytes`.
  * @throws FileError
  */
 export async function readRegularFile(path: string, maxBytes: number): Promise<Uint8Array> {
   const { file, size } = await openRegularFile(path);
   try {
     if (size > maxBytes) {
-      throw new FileError(`${path}: the file has ${size} bytes; at most ${maxBytes} are accepted here`);
+      throw new FileError(`${path}: the file has ${size} bytes; at most ${maxBytes} are accepted`);
     }
     return await file.readFile();
   } catch (error) {
@@ -72,7 +72,7 @@ export async function readText(path: string): Promise<string> {
   return decodeText(await readRegularFile(path, MAX_TEXT_BYTES), path);
 }
 
-/** As `readText`; undefined where there is no such file. */
+/** As `readText`; undefined if there is no such file. */
 export async function readTextIfThere(path: string): Promise<string | undefined> {
   return readText(path).catch((error: unknown) => {
     if (error instanceof FileError && (error.cause as NodeJS.ErrnoException)?.code === 'ENOENT') return undefined;
@@ -82,13 +82,13 @@ export async function readTextIfThere(path: string): Promise<string | undefined>
 
 /**
  * The value in a JSON file.
- * @throws FileError; FormatError for what is no JSON or has a key twice, with the line
+ * @throws FileError; FormatError with the line, if it is not JSON or has a duplicate key
  */
 export async function readJson(path: string): Promise<unknown> {
   return parseJson(await readText(path), path);
 }
 
-/** The value of a JSON file of which an object is expected. @throws FormatError for any other; as `readJson` */
+/** The object in a JSON file. @throws FormatError for any other; as `readJson` */
 export async function readJsonObject(path: string): Promise<Record<string, unknown>> {
   const value = await readJson(path);
   if (isJsonObject(value)) return value;

@@ -10,17 +10,17 @@ import { FileError, fileErrorReason } from './atomic-file.js';
 interface Holder {
   pid: number;
   host: string;
-  /** When the process began, where the system tells: another process may get its number later. */
+  /** When the process began, if the system gives it; another process may later get its number. */
   began: string;
 }
 
-/** Locks of this process, to be removed where it exits without releasing them. */
+/** Locks of this process, to be removed if it exits without releasing them. */
 const held = new Set<string>();
 let watching = false;
 
 /**
- * A file that says that one process writes to something. It appears whole, in one step, so that of two processes one has it; one
- * whose process is gone, as after `kill -9`, is taken over.
+ * A file that says that one process writes to something. It appears complete, in one step, so only one of two processes gets it.
+ * If its process is gone, as after `kill -9`, the lock is taken over.
  */
 export class WriterLock {
   private constructor(private readonly path: string) {}
@@ -28,7 +28,7 @@ export class WriterLock {
   /**
    * @param path of the lock's file
    * @param what the lock is for, for the message
-   * @throws FileError where another process has it, with its number, host and the lock's file; where it cannot be written
+   * @throws FileError if another process has it, with its number, host and the lock's file; or if it cannot be written
    */
   static async take(path: string, what: string): Promise<WriterLock> {
     const own: Holder = { pid: process.pid, host: hostname(), began: await beginOf(process.pid) };
@@ -37,7 +37,7 @@ export class WriterLock {
     throw new FileError(refusal(path, what, taken, own));
   }
 
-  /** @returns who has the lock, where somebody has */
+  /** @returns the lock, or its holder if another process has it */
   static async #takeOr(path: string, what: string, own: Holder): Promise<WriterLock | Holder> {
     for (let tries = 0; tries < 100; tries++) {
       if (await create(path, own, what)) return new WriterLock(path);
@@ -47,12 +47,12 @@ export class WriterLock {
       if (holder && (await isAlive(holder, own))) return holder;
       await WriterLock.#remove(path, text, what, own);
     }
-    throw new FileError(`${what}: its lock ${path} cannot be taken: other runs take it at the same time`);
+    throw new FileError(`${what}: its lock ${path} cannot be taken: other runs are taking it at the same time`);
   }
 
   /**
-   * Removes a lock whose process is gone. One process does so at a time, which has a lock for it: else a slow one would
-   * remove what another has made since. Where another does it, this waits a moment.
+   * Removes a lock whose process is gone. Only one process at a time does this, under a lock of its own; otherwise a slow process
+   * could remove a lock that another has made since. If another process is doing it, this waits a moment.
    */
   static async #remove(path: string, text: string, what: string, own: Holder): Promise<void> {
     const guard = await WriterLock.#takeOr(`${path}.takeover`, what, own);
@@ -70,16 +70,17 @@ export class WriterLock {
 }
 
 function refusal(path: string, what: string, { pid, host }: Holder, own: Holder): string {
-  if (host === own.host) return `${what}: process ${pid} writes to it (lock ${path}); wait for it, or end it`;
-  return `${what}: process ${pid} on ${host} writes to it; if that is no more, remove the lock ${path}`;
+  if (host === own.host)
+    return `${what}: process ${pid} is writing to it (lock ${path}); wait for that process, or end it`;
+  return `${what}: process ${pid} on ${host} is writing to it; if that process has ended, remove the lock ${path}`;
 }
 
-/** What `link` says where a file system has no hard links. */
+/** Errors of `link` on a file system without hard links. */
 const NO_LINKS = ['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK', 'EINVAL'];
 
 const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? '';
 
-/** @returns false where there is one. @throws FileError */
+/** @returns false if there is a lock already. @throws FileError */
 async function create(path: string, own: Holder, what: string): Promise<boolean> {
   const text = JSON.stringify(own);
   const draft = `${path}.${randomBytes(6).toString('hex')}`;
@@ -107,14 +108,14 @@ async function create(path: string, own: Holder, what: string): Promise<boolean>
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** The bytes of a lock, one character each; undefined where there is none. @throws what reading throws else */
+/** The bytes of a lock, one character each; undefined if there is none. @throws other errors of reading */
 const readText = (path: string): Promise<string | undefined> =>
   readFile(path, 'latin1').catch((error: unknown) => {
     if (codeOf(error) === 'ENOENT') return undefined;
     throw error;
   });
 
-/** What a lock says; a holder of null where it says nothing: its process ended while it wrote it. Undefined without a lock. @throws FileError */
+/** The content of a lock; the holder is null if its process ended while it wrote the lock. Undefined without a lock. @throws FileError */
 async function readLock(path: string): Promise<{ holder: Holder | null; text: string } | undefined> {
   // Without hard links a lock is empty for a moment: its process is given the time to write into it.
   for (let tries = 0; ; tries++) {
@@ -130,7 +131,7 @@ async function readLock(path: string): Promise<{ holder: Holder | null; text: st
   }
 }
 
-/** Null for JSON of something else, undefined for what is no JSON. */
+/** Null for JSON of something else, undefined for a text that is not JSON. */
 function holderIn(text: string, path: string): Holder | null | undefined {
   try {
     const { pid, host, began } = parseJson(decodeText(Buffer.from(text, 'latin1'), path), path) as Holder;
@@ -152,13 +153,13 @@ async function isAlive(holder: Holder, own: Holder): Promise<boolean> {
   return began === '' || holder.began === '' || began === holder.began;
 }
 
-/** Of a process that has ended and that its parent has not asked about. */
+/** The state of a process that has ended, but whose parent has not collected it. */
 const ENDED = 'ended';
 
-/** When a process began, in the system's ticks; '' where the system does not tell. */
+/** When a process began, in the system's ticks; '' if the system does not give it. */
 async function beginOf(pid: number): Promise<string> {
   const stat = await readFile(`/proc/${pid}/stat`).catch(() => undefined);
-  // The name, in parentheses, may hold anything; field 22 is the start, and 3 the first one behind the name.
+  // The name, in parentheses, may hold anything; field 22 is the start, and field 3 is the first one after the name.
   const fields = stat?.toString('latin1').split(') ').at(-1)?.split(' ');
   return fields?.[0] === 'Z' ? ENDED : (fields?.[19] ?? '');
 }
@@ -166,7 +167,7 @@ async function beginOf(pid: number): Promise<string> {
 /** In the folder of a training run: one run may write to it. */
 export const TRAINING_LOCK = '.cameo-train.lock';
 
-/** Does some work with the lock, and releases it whatever comes of that. @throws as `WriterLock.take` */
+/** Does some work with the lock, and releases it in any case. @throws as `WriterLock.take` */
 export async function withWriterLock<T>(path: string, what: string, work: () => Promise<T>): Promise<T> {
   const lock = await WriterLock.take(path, what);
   try {

@@ -21,11 +21,11 @@ const BAND_PIXELS = 1 << 18;
 const ROW_PIXELS = 512;
 
 /**
- * Decodes a picture (its first frame or page), turned upright, to 8-bit sRGB, by its colour profile where it has one. It is the
- * same for 8 and 16 bits, for grey and colour.
- * @param background what shows through transparent pixels
- * @param limit most pixels
- * @throws ImageError for samples that are neither of 8 nor of 16 bits; the decoder's errors
+ * Decodes a picture (its first frame or page), turned upright, to 8-bit sRGB, by its colour profile if it has one. The result
+ * is the same for 8 and 16 bits, and for grey and colour.
+ * @param background colour behind transparent pixels
+ * @param limit maximum number of pixels
+ * @throws ImageError for samples of other than 8 or 16 bits; the decoder's errors
  */
 export async function decodePicture(
   bytes: Uint8Array,

@@ -26,7 +26,7 @@ export function checkDegradation(options: Degradation): Degradation {
   return options;
 }
 
-/** What is done to one face, in this order; null or false for what is not. */
+/** What is done to one face, in this order; null or false for what is not done. */
 export interface DegradationPlan {
   grey: boolean;
   /** Standard deviation of a Gaussian, pixels. */
@@ -47,7 +47,7 @@ export const DEGRADATION_WORDS = 32;
 
 const between = (low: number, high: number, share: number): number => low + (high - low) * share;
 
-/** Draws what is done to a face; every number is drawn whether used or not, so that one share leaves the others alone. */
+/** Draws what is done to a face. Every number is drawn, used or not, so that a share does not affect the others. */
 export function planDegradation(options: Degradation, random: CounterRandom): DegradationPlan {
   const draws = Array.from({ length: 20 }, () => random.uniform());
   const degraded = draws[0] < options.share;
@@ -126,7 +126,7 @@ function blurred(pixels: ArrayLike<number>, sigma: number): Float32Array {
   return along(along(pixels, FACE_WIDTH, FACE_HEIGHT, 3, row), FACE_HEIGHT, FACE_WIDTH, row, 3);
 }
 
-/** Sampled at every `factor` pixels after a blur that keeps out what these cannot show, and enlarged bilinearly. */
+/** Sampled at every `factor` pixels, after a blur against aliasing, and enlarged bilinearly. */
 function reduced(pixels: Uint8Array, factor: number): Uint8Array {
   const smooth = blurred(pixels, factor / 2);
   const at = (x: number, y: number): number => {

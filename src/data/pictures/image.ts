@@ -10,13 +10,13 @@ import sharp from './sharp.js';
 
 export { checkImage, MAX_PIXELS, type RgbImage } from '../../common/rgb-image.js';
 
-/** Files larger than this are refused before they are read: MAX_PIXELS that are not compressed need as much, of 8 bits. */
+/** Files larger than this are refused before they are read; an uncompressed picture of MAX_PIXELS with 8 bits needs this much. */
 export const MAX_PICTURE_BYTES = 400_000_000;
 
 export interface ReadImageOptions {
-  /** What errors call the picture; the path, or 'the picture' for bytes, when absent. */
+  /** Name of the picture in errors; when absent, the path, or 'the picture' for bytes. */
   name?: string;
-  /** What shows through transparent pixels; black when absent. */
+  /** Colour behind transparent pixels; black when absent. */
   background?: 'black' | 'white';
   /** Refuse a picture of any other size (after EXIF orientation) without decoding it. */
   exactly?: { width: number; height: number };
@@ -65,7 +65,7 @@ export async function readImage(source: string | Uint8Array, options: ReadImageO
 export async function encodePng(image: RgbImage): Promise<Uint8Array> {
   checkImage(image);
   const { width, height, data } = image;
-  // Level 9 takes two to five times as long for a hundredth of the bytes.
+  // Level 9 takes two to five times as long, and saves only a hundredth of the bytes.
   const png = await sharp(data, { raw: { width, height, channels: 3 } })
     .png({ compressionLevel: 7, adaptiveFiltering: true })
     .toBuffer();
@@ -82,7 +82,7 @@ export async function enlargedPicture({ width, height, data }: RgbImage, factor:
 }
 
 /**
- * Writes a picture as PNG, whole or not at all.
+ * Writes a picture as PNG, completely or not at all.
  * @param mark text that says that Cameo made it, so that folders of pictures are read without it
  * @throws ArgumentError when the data does not fit width and height; FileError when it cannot be written
  */
@@ -111,7 +111,7 @@ async function readMetadata(bytes: Uint8Array, name: string): Promise<Metadata> 
   }
 }
 
-/** libvips gives one line for each layer it passed, with prefixes; the first that says something is the cause. */
+/** libvips gives one line for each of its layers, with prefixes; the first line with text is the cause. */
 function decoderReason(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   const lines = text

@@ -72,11 +72,11 @@ export interface NamedPicture {
 }
 
 /**
- * The faces of each of several pictures, by its path. A key of the landmark file names a picture where it is
+ * The faces of each of several pictures, by its path. A key of the landmark file names a picture if it is
  *  1. its path, from the working folder or from the root,
  *  2. its path below the folder that was given,
  *  3. the end of its path: its name, or its name and some folders before it.
- * The first that holds decides. '/' and '\\', composed and decomposed letters count as the same.
+ * The first of these that applies decides. '/' and '\\', composed and decomposed letters count as the same.
  */
 export class LandmarkIndex {
   /** By key: for each way in which a key can name a picture, the pictures that it names so. */
@@ -84,7 +84,7 @@ export class LandmarkIndex {
   readonly #faces: ReadonlyMap<string, readonly FaceLandmarks[]>;
   readonly #below = new Map<string, string>();
 
-  /** @param pictures all of the run: a key that names two of them says nothing of either */
+  /** @param pictures all pictures of the run; a key that names two of them is of no use for either */
   constructor(photos: PhotoLandmarks, pictures: readonly NamedPicture[]) {
     this.#faces = new Map([...photos].map(([key, faces]) => [comparablePath(key), faces]));
     for (const { path, below } of pictures) {
@@ -99,8 +99,8 @@ export class LandmarkIndex {
   }
 
   /**
-   * @returns the faces of a picture; undefined where no key names it
-   * @throws ArgumentError where the key that names it names another picture as well
+   * @returns the faces of a picture; undefined if no key names it
+   * @throws ArgumentError if the key that names it names another picture as well
    */
   of(path: string): readonly FaceLandmarks[] | undefined {
     for (const [key, way] of this.#keysOf(path)) {

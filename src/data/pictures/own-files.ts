@@ -3,15 +3,15 @@ import { PNG_SIGNATURE } from '../../codec/png/chunks.js';
 import { HEADER_CHUNK } from '../../codec/png/container.js';
 import { openRegularFile } from '../files/read-file.js';
 
-/** What Cameo has written itself: a compact file or archive, or a picture (restored, or of several faces). */
+/** A file that Cameo itself wrote: a compact file or archive, or a picture (restored, or of several faces). */
 export type OwnFile = 'compact' | 'picture';
 
 /** Keyword of the text chunk that says so in a picture. */
 const KEYWORD = 'Cameo';
-/** The chunks that tell are in the first bytes. */
+/** The chunks that say so are in the first bytes. */
 export const OWN_FILE_HEAD_BYTES = 1024;
 const IHDR_END = PNG_SIGNATURE.length + 25;
-/** Of containers that are no PNG. */
+/** Of containers other than PNG. */
 const MAGIC = /* @__PURE__ */ Uint8Array.of(0x9e, 0x43, 0x4d);
 
 const begins = (bytes: Uint8Array, start: Uint8Array): boolean => start.every((byte, k) => bytes[k] === byte);
@@ -37,7 +37,7 @@ export function markPng(png: Uint8Array, text: string): Uint8Array {
 }
 
 /**
- * Whether Cameo wrote a file, by its content; of a PNG that does not tell, by its name.
+ * Whether Cameo wrote a file, by its content, or for a PNG that does not say so, by its name.
  * @param head its first bytes, `OWN_FILE_HEAD_BYTES` where there are as many
  */
 export function ownFileOf(head: Uint8Array, name: string): OwnFile | undefined {
@@ -55,7 +55,7 @@ export function ownFileOf(head: Uint8Array, name: string): OwnFile | undefined {
   return /\.decoded\.png$/i.test(name) ? 'picture' : undefined;
 }
 
-/** As `ownFileOf`, of a file; undefined for one that cannot be read, which reading it will tell. */
+/** As `ownFileOf`, for a file; undefined if it cannot be read, which a later read will report. */
 export async function ownFileAt(path: string): Promise<OwnFile | undefined> {
   const opened = await openRegularFile(path).catch(() => undefined);
   if (!opened) return undefined;

@@ -4,7 +4,7 @@ import { ImageError } from '../../common/errors.js';
 export const PICTURE_FORMATS = 'JPEG, PNG, WebP, AVIF, GIF or TIFF';
 /** Names of files that are read as pictures. */
 export const READABLE = /\.(jpe?g|jpe|jfif|png|webp|avif|gif|tiff?)$/i;
-/** Names of pictures of other kinds, which are told as not read; not of plots (SVG), which runs write into such folders. */
+/** Names of other kinds of pictures, which are reported as not read. Plots (SVG), which runs write into such folders, are not among them. */
 export const OTHER_PICTURES = /\.(bmp|heic|heif|hif|jp2|j2k|jxl|ppm|pgm)$/i;
 
 const ascii = (bytes: Uint8Array, from: number, to: number): string => String.fromCharCode(...bytes.subarray(from, to));
@@ -42,7 +42,7 @@ const READ: readonly ((bytes: Uint8Array) => boolean)[] = [
 /** Whether a file begins as one of PICTURE_FORMATS. */
 export const isPicture = (head: Uint8Array): boolean => READ.some((matches) => matches(head));
 
-/** Pictures that are known and not read: what they are, and what to do. */
+/** Known formats that are not read: their names, and what to do. */
 const REFUSED: readonly [(bytes: Uint8Array) => boolean, string][] = [
   [
     hasBrand('heic', 'heix', 'hevc', 'hevx', 'heim', 'heis', 'mif1', 'msf1'),
@@ -60,8 +60,9 @@ const REFUSED: readonly [(bytes: Uint8Array) => boolean, string][] = [
 ]; // biome-ignore format: one a line
 
 /**
- * Checks what a file holds, by its content, as a name may lie; nothing else reaches the decoders, of which libvips has many more.
- * @throws ImageError for what is none of PICTURE_FORMATS
+ * Checks the format of a file by its content, because a name may be wrong. Other formats do not reach the decoders, of which
+ * libvips has many more.
+ * @throws ImageError for any format other than PICTURE_FORMATS
  */
 export function checkFormat(bytes: Uint8Array, name: string): void {
   if (bytes.length === 0) throw new ImageError(`${name}: the file is empty`);
@@ -70,7 +71,7 @@ export function checkFormat(bytes: Uint8Array, name: string): void {
     throw new ImageError(`${name}: ${what ?? `not a ${PICTURE_FORMATS} picture`}`);
   }
   if (isPng(bytes) && bytes.length >= 24) {
-    // libvips calls this a damaged header without saying what is wrong.
+    // libvips calls this a damaged header without giving the reason.
     const view = new DataView(bytes.buffer, bytes.byteOffset);
     const width = view.getUint32(16);
     const height = view.getUint32(20);

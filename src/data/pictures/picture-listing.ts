@@ -9,23 +9,22 @@ export interface ListedPicture {
   path: string;
   /** Its path below the folder, with '/' and without its extension. */
   name: string;
-  /** The same with the extension; undefined for a picture that is of no folder. */
+  /** The same with the extension; undefined for a picture that was not found in a folder. */
   below?: string;
 }
 
 export interface PictureListing {
   pictures: ListedPicture[];
-  /** Pictures left out, as Cameo made them: compact PNGs, restored faces, contact sheets. */
+  /** Pictures left out because Cameo made them: compact PNGs, restored faces, contact sheets. */
   own: number;
 }
 
-/** As people count: "face 2" before "face 10". */
+/** Natural order: "face 2" before "face 10". */
 const naturally = new Intl.Collator('en', { numeric: true });
 
 /**
  * The pictures of a folder (PICTURE_FORMATS, by their names) and those below, without those that Cameo made, each folder in
- * natural order. What begins with a dot is left
- * out; links to files are followed, links to folders are not, as they can form loops.
+ * natural order. Names that begin with a dot are left out; links to files are followed, links to folders are not, as they can form loops.
  * @throws FileError for a folder that cannot be read
  */
 export async function listPictures(folder: string): Promise<PictureListing> {

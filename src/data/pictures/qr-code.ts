@@ -9,7 +9,7 @@ import type { RgbImage } from '../../common/rgb-image.js';
 /** How much of a code may be damaged: about 7, 15, 25 and 30 % of its codewords. */
 export type QrCorrection = 'low' | 'medium' | 'quartile' | 'high';
 
-/** Most bytes that a code holds, by its error correction: those of version 40 in byte mode (ISO/IEC 18004, table 7). */
+/** Maximum bytes of a code, by its error correction: those of version 40 in byte mode (ISO/IEC 18004, table 7). */
 export const QR_CAPACITY: Readonly<Record<QrCorrection, number>> = {
   low: 2953,
   medium: 2331,
@@ -27,7 +27,7 @@ export interface QrOptions {
   border?: number;
 }
 
-// The library speaks in texts; a character for each byte, of the same number, keeps them as they are.
+// The library takes and gives texts; one character for each byte, with the same number, keeps the bytes unchanged.
 const toText = (bytes: Uint8Array): string => Array.from(bytes, (byte) => String.fromCharCode(byte)).join('');
 const toBytes = (text: string): Uint8Array => Uint8Array.from(text, (letter) => letter.charCodeAt(0));
 

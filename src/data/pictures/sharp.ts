@@ -9,7 +9,7 @@ function load(): typeof Sharp {
   return loaded;
 }
 
-/** sharp, which is loaded when it is first called: what needs no picture starts faster without it. */
+/** sharp, which is loaded when it is first called; commands without pictures then start faster. */
 const sharp = (...args: Parameters<typeof Sharp>): Pipeline => load()(...args);
 export default sharp;
 

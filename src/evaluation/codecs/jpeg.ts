@@ -128,7 +128,7 @@ interface JpegOfQuality {
 }
 
 /**
- * The files of highest quality that fit, quality ascending. Size rises with quality but for a few bytes, so bisection finds
+ * The files of highest quality that fit, quality ascending. Size rises with quality except for a few bytes, so bisection finds
  * where files are too large by more than that, and below it each quality is tried.
  */
 async function highestFitting(

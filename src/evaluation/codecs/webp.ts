@@ -5,7 +5,7 @@ import { foreignCodec, steps } from './still-codec.js';
 const webp = icodecFormat('webp', 'WebP');
 
 /**
- * Spatial noise shaping is off for all, as it serves the eye and costs PSNR, and so are segments but for one variant,
+ * Spatial noise shaping is off for all, as it serves the eye and costs PSNR, and so are segments except for one variant,
  * as their headers weigh on so small a file. More passes change nothing.
  */
 const VARIANTS = {

@@ -163,7 +163,7 @@ class ComparisonRun {
     this.samples.set(title, all);
   }
 
-  /** The faces that are shown of a row that is kept are made anew, where its codec is at hand. */
+  /** The faces that are shown of a row that is kept are made again, where its codec is at hand. */
   async #showKept({ codec, title }: ComparisonRow): Promise<void> {
     const { encoders, earlierEncoders = [], sampleBudget, onProgress } = this.options;
     const encoder = [...encoders, ...earlierEncoders].find(({ name }) => name === codec);

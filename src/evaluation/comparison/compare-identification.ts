@@ -29,7 +29,7 @@ export interface IdentificationSplit {
 
 /**
  * @param names of pictures, of which those of one person need not stand together
- * @throws ArgumentError where no person has two pictures, or there is one person alone
+ * @throws ArgumentError if no person has two pictures, or there is one person alone
  */
 export function identificationSplit(names: readonly string[], personOf: (name: string) => string): IdentificationSplit {
   const byPerson = new Map<string, string[]>();

@@ -90,7 +90,7 @@ export type EarlierReport = Pick<ComparisonReport, 'conditions' | 'groups' | 'be
  *
  * @param json of the report
  * @param scores beside it
- * @throws FormatError where the two are no report's, or not of the same run; ArgumentError where the setting is another
+ * @throws FormatError if the two are no report's, or not of the same run; ArgumentError if the setting is another
  */
 export function readEarlier(json: string, scores: Uint8Array, setting: string, pairs: number): EarlierReport {
   const { tensors, metadata } = readSafetensors(scores);

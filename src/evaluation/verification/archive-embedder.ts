@@ -28,7 +28,7 @@ export interface EmbedArchiveOptions {
   embeddings: ArchiveEmbeddings;
   /** What restores and embeds faces, both on one GPU; asked for once, where some have no embedding yet. */
   open: () => Promise<{ codec: FaceCodec; recognizer: OpenRecognizer }>;
-  /** Told of each face that cannot be read. */
+  /** Called for each face that cannot be read. */
   onUnreadable: (face: number, error: CameoError) => void;
   /** After each block: faces whose embeddings were made or found. */
   onProgress?: (done: number) => void;

@@ -31,7 +31,7 @@ export interface EmbedOptions {
   flip?: boolean;
   /** File for embeddings to use again; null for none. */
   cache?: string | null;
-  /** Told of a picture that cannot be used, which is then left out; without it, that is an error. */
+  /** Called for a picture that cannot be used, which is then left out; without it, that is an error. */
   onUnusable?: (name: string, error: CameoError) => void;
   onProgress?: (done: number, total: number) => void;
 }

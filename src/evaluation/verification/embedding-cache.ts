@@ -34,7 +34,7 @@ export class EmbeddingCache {
     try {
       for (const [key, tensor] of readSafetensors(await readFile(path)).tensors) cache.#known.set(key, tensor);
     } catch {
-      // None yet, or damaged: everything is computed anew.
+      // None yet, or damaged: everything is computed again.
     }
     return cache;
   }

@@ -81,7 +81,7 @@ export function verificationFigures(pairs: readonly ScoredPair[]): VerificationF
   };
 }
 
-/** TAR at FAR 1e-3, where genuine and impostor pairs are drawn anew with replacement. */
+/** TAR at FAR 1e-3, where genuine and impostor pairs are drawn again with replacement. */
 function bootstrapTar(kinds: Kinds): Interval {
   const random = new CounterRandom(SEED);
   const tar = tarOfDrawn(kinds, FAR);

@@ -13,7 +13,7 @@ export interface UsablePairs {
  *
  * @param has whether a picture can be used
  * @param name of the list, for errors
- * @throws ArgumentError where the protocol cannot decide them: fewer than two folds, or pairs of one kind only
+ * @throws ArgumentError if the protocol cannot decide them: fewer than two folds, or pairs of one kind only
  */
 export function usablePairs(list: PairList, has: (picture: string) => boolean, name: string): UsablePairs {
   if (list.folds < 2) {

@@ -28,7 +28,7 @@ export interface FoundAdapter {
   name: string;
   backend: string;
   kind: GpuDescription['kind'];
-  /** Present for the SwiftShader of npm `@sparticuz/chromium`: the driver that the Vulkan loader must be shown. */
+  /** Only for the SwiftShader of npm `@sparticuz/chromium`: the driver that the Vulkan loader has to use. */
   swiftShader?: SwiftShaderFiles;
 }
 
@@ -49,10 +49,10 @@ async function loadDawn() {
   }
 }
 
-/** Looks for an adapter among the machine's own, or of SwiftShader alone where that is given. */
+/** Looks for an adapter among the machine's own, or only SwiftShader's if that is given. */
 async function askDawn(flags: string[], swiftShader: SwiftShaderFiles | null): Promise<[GPU, GPUAdapter | null]> {
   const [{ create }, libc] = await Promise.all([loadDawn(), loadLibc()]);
-  // All of it in one go: Dawn makes its Vulkan instance, and drivers say what they have to say, before requestAdapter returns.
+  // All in one synchronous call: Dawn makes its Vulkan instance, and drivers print their messages, before requestAdapter returns.
   selectVulkanDrivers(swiftShader, libc);
   const [gpu, pending] = keepingDriverMessages(libc, () => {
     const gpu = create(flags);
@@ -83,10 +83,10 @@ async function listDawnAdapters(swiftShader: SwiftShaderFiles | null): Promise<F
   return found;
 }
 
-/** Whether this machine turned out to have no driver: it is not asked again, for which SwiftShader would be put away. */
+/** True if this machine has no driver. It is not asked again, because SwiftShader would have to be unloaded for that. */
 let noneInstalled = false;
 
-/** All adapters of this machine, the preferred one first; SwiftShader is unpacked and listed where it can be. */
+/** All adapters of this machine, the preferred one first; SwiftShader is unpacked and listed if possible. */
 export async function listAdapters(options: { withSwiftShader?: boolean } = {}): Promise<FoundAdapter[]> {
   const swiftShader = (options.withSwiftShader ?? true) ? unpackSwiftShader() : null;
   if (swiftShader) provideVulkanLoader(swiftShader);
@@ -94,7 +94,7 @@ export async function listAdapters(options: { withSwiftShader?: boolean } = {}):
   noneInstalled = found.length === 0;
   if (swiftShader && !found.some(({ kind }) => kind === 'swiftshader')) {
     for (const adapter of await listDawnAdapters(swiftShader)) {
-      // Listed as well where a driver is not Vulkan's: what the first listing has, it keeps.
+      // Listed as well if a driver is not Vulkan's; entries of the first listing stay.
       if (!found.some(({ name }) => name === adapter.name)) found.push({ ...adapter, swiftShader });
     }
   }
@@ -103,7 +103,7 @@ export async function listAdapters(options: { withSwiftShader?: boolean } = {}):
 
 const instances = new WeakMap<GPUAdapter, GPU>();
 
-/** Requests the raw adapter of a listing. @returns null where the driver gives none */
+/** Requests the raw adapter of a listing. @returns null if the driver gives none */
 export async function requestAdapter(
   { name, kind, swiftShader }: FoundAdapter,
   robustness = true,
@@ -150,19 +150,19 @@ export function adapterFits({ name, kind }: FoundAdapter, wanted: string): boole
 
 /**
  * Opens the best adapter of this machine for Node: hardware, then an installed lavapipe, then the SwiftShader inside
- * npm `@sparticuz/chromium`. An adapter that fails its known-answer kernel is passed over.
+ * npm `@sparticuz/chromium`. An adapter that fails its known-answer kernel is skipped.
  *
  * @throws NoAdapterError when nothing fits; the message lists what was found and why each was refused
- * @throws ArgumentError where the best one lacks the precision asked for: a lesser adapter is not what was meant
+ * @throws ArgumentError if the best adapter lacks the wanted precision; a slower adapter is not used instead
  */
 export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
   checkGpuOptions('openGpu', options, ['adapter', 'robustness', 'tuning']);
   const { adapter: named = process.env.CAMEO_ADAPTER ?? '' } = options;
   if (typeof named !== 'string') refuse('openGpu', 'adapter', named, 'a kind of adapter, or a part of a name');
-  await loadDawn(); // a missing package is the first thing to say, whatever drivers there are
+  await loadDawn(); // a missing package is reported first, whatever drivers there are
   const wanted = named.trim();
 
-  // SwiftShader is unpacked only where nothing else answers or it is asked for.
+  // SwiftShader is unpacked only if nothing else works or it is asked for.
   const better = PREFERENCE.slice(0, PREFERENCE.indexOf('swiftshader'));
   const refused: string[] = [];
   const tried = new Set<string>();

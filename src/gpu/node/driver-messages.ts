@@ -2,9 +2,9 @@ import { fstatSync, readlinkSync, readSync, writeSync } from 'node:fs';
 import type { Libc } from './libc.js';
 
 /*
- * Dawn, Vulkan's loader and the drivers write to standard error by themselves while adapters are looked for: of drivers that
- * are not there, and of limits. They have no switch for it. What they say is kept, for `cameo doctor` and for the error where no
- * adapter can be used; CAMEO_DEBUG=1 lets it through as it comes, and so does VK_LOADER_DEBUG, with which one asks for it.
+ * Dawn, Vulkan's loader and the drivers write to standard error while adapters are looked for, about missing drivers and
+ * limits. They have no option against it. Their messages are kept for `cameo doctor`, and for the error if no adapter can be
+ * used. CAMEO_DEBUG=1 lets them through, and so does VK_LOADER_DEBUG, which asks for them.
  */
 
 const STDERR = 2;
@@ -36,7 +36,7 @@ export function keepingDriverMessages<T>(libc: Libc | null, body: () => T): T {
   const capture = isCapture(real) ? -1 : libc.memfd_create(CAPTURE, MFD_CLOEXEC);
   if (capture < 0) {
     libc.close(real);
-    return body(); // another thread was first after all: this one's lines go to its file
+    return body(); // another thread was faster: this thread's lines go to its file
   }
   try {
     libc.dup2(capture, STDERR);
@@ -57,7 +57,7 @@ function isCapture(fd: number): boolean {
   try {
     return readlinkSync(`/proc/self/fd/${fd}`).includes(CAPTURE);
   } catch {
-    return true; // no /proc: two threads could not be told apart
+    return true; // no /proc: two threads cannot be distinguished
   }
 }
 

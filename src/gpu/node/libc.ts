@@ -1,17 +1,17 @@
-/** The few functions of Linux's C library that Node has none for. */
+/** The few functions of Linux's C library for which Node has no equivalent. */
 export interface Libc {
   setenv(name: string, value: string, overwrite: number): number;
   unsetenv(name: string): number;
   dup(fd: number): number;
   dup2(from: number, to: number): number;
   memfd_create(name: string, flags: number): number;
-  /** Of what `dup` and `memfd_create` gave: Node warns of files that it has not opened. */
+  /** Closes descriptors of `dup` and `memfd_create`; Node's own close warns about files that it has not opened. */
   close(fd: number): number;
 }
 
 let loading: Promise<Libc | null> | undefined;
 
-/** @returns null where this is not Linux, or npm koffi has no build for this machine */
+/** @returns null if this is not Linux, or npm koffi has no build for this machine */
 export function loadLibc(): Promise<Libc | null> {
   loading ??= process.platform === 'linux' ? load().catch(() => null) : Promise.resolve(null);
   return loading;

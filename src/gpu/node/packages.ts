@@ -5,7 +5,7 @@ import { parseJson } from '../../common/json.js';
 import type { OptionalPackage } from '../../common/optional-packages.js';
 import { decodeText } from '../../common/text.js';
 
-/** Where an optional npm package lies, and its version; null for one that is not installed. */
+/** Folder and version of an optional npm package; null if it is not installed. */
 export function findPackage(name: OptionalPackage): { root: string; version: string } | null {
   try {
     for (
@@ -20,7 +20,7 @@ export function findPackage(name: OptionalPackage): { root: string; version: str
       if (found === name) return { root, version };
     }
   } catch {
-    // Not installed, or without an entry point: of no use either way.
+    // Not installed, or without an entry point: unusable in both cases.
   }
   return null;
 }

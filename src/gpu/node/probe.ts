@@ -6,7 +6,7 @@ export interface ProbedAdapter {
   found: FoundAdapter;
   /** Why it was refused (no device, or a failed known-answer kernel); absent for a usable one. */
   refused?: string;
-  /** The driver's own words on itself. */
+  /** The driver's own description. */
   description: string;
   features: string[];
   /** The limits of a device opened on it, by their WebGPU names. */

@@ -8,8 +8,8 @@ const cell = new Int32Array(new SharedArrayBuffer(4));
 /**
  * Awaits work of a device whose threads share this machine's cores, without taking one from them.
  *
- * While a promise of Dawn's is pending, its Node binding asks for news in every turn of the event loop, and so keeps a
- * core busy, which a CPU adapter computes on too. Here the thread sleeps in each turn, about 5 % of the
+ * While a promise of Dawn is pending, its Node binding polls in every turn of the event loop. This keeps a core busy that a
+ * CPU adapter needs for computing. Here the thread sleeps in each turn, about 5 % of the
  * time waited so far and 4 ms at most, so that other work of the event loop still gets its turns.
  *
  * @returns what `pending` resolves to; rejects as it does
@@ -21,7 +21,7 @@ export async function waitQuietly<T>(pending: Promise<T>): Promise<T> {
   };
   pending.then(settle, settle);
   const start = performance.now();
-  // One turn first: what is done already shall not wait.
+  // One turn first: finished work must not wait.
   await new Promise(setImmediate);
   while (!settled) {
     const sleep = Math.min(LONGEST, Math.max(SHORTEST, SHARE * (performance.now() - start)));

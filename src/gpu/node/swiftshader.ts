@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { brotliDecompressSync } from 'node:zlib';
 import { findPackage } from './packages.js';
 
-/** Where an unpacked SwiftShader lies. */
+/** Paths of an unpacked SwiftShader. */
 export interface SwiftShaderFiles {
   /** Vulkan ICD manifest of the driver. */
   icd: string;
@@ -31,7 +31,7 @@ function* tarFiles(tar: Uint8Array): Generator<{ name: string; data: Uint8Array 
   }
 }
 
-/** Folders to unpack to, the first one that can be written: CAMEO_CACHE alone where it is set. */
+/** Folders to unpack to; the first one that can be written is used. Only CAMEO_CACHE if it is set. */
 export function cacheRoots(): string[] {
   const named = process.env.CAMEO_CACHE;
   if (named) return [named];
@@ -44,7 +44,7 @@ export function cacheRoots(): string[] {
  * Unpacks the SwiftShader that npm `@sparticuz/chromium` carries, once, to the user's cache (CAMEO_CACHE, else
  * XDG_CACHE_HOME or ~/.cache, else the temporary folder). Needs no root and no Vulkan on the machine.
  *
- * @returns null where the package is not installed or this is not Linux x64, for which it is built
+ * @returns null if the package is not installed or this is not Linux x64, for which it is built
  */
 export function unpackSwiftShader(): SwiftShaderFiles | null {
   if (process.platform !== 'linux' || process.arch !== 'x64') return null;
@@ -57,7 +57,7 @@ export function unpackSwiftShader(): SwiftShaderFiles | null {
     if (existsSync(files.icd)) return files;
     try {
       mkdirSync(root, { recursive: true });
-      // Unpacked beside its place and renamed, so that two processes at once, or a kill, never leave half a folder.
+      // Unpacked next to its place and renamed, so that two processes at once, or a kill, never leave half a folder.
       const fresh = mkdtempSync(join(root, 'unpack-'));
       try {
         for (const { name, data } of tarFiles(brotliDecompressSync(readFileSync(packed)))) {

@@ -7,7 +7,7 @@ import type { Gpu } from '../gpu.js';
 import { ENGINE_VERSION, storedTuning, tuningAdapter } from '../tuning.js';
 import { cacheRoots } from './swiftshader.js';
 
-/** One file an adapter, driver and engine version. */
+/** One file for each adapter, driver and engine version. */
 function fileName(gpu: Gpu): string {
   const key = `${tuningAdapter(gpu.description)} ${ENGINE_VERSION}`;
   return `tuning-${createHash('sha256').update(key).digest('hex').slice(0, 16)}.json`;
@@ -15,7 +15,7 @@ function fileName(gpu: Gpu): string {
 
 /**
  * Takes over the choices of kernels that `saveTuning` stored for this adapter, if any. A file that cannot be read or is
- * damaged counts for nothing: the kernels are then chosen by estimate.
+ * damaged is ignored: the kernels are then chosen by estimate.
  */
 export function loadTuning(gpu: Gpu): void {
   for (const root of cacheRoots()) {
@@ -31,9 +31,9 @@ export function loadTuning(gpu: Gpu): void {
 }
 
 /**
- * Stores the choices in the user's cache, whole or not at all.
+ * Stores the choices in the user's cache, completely or not at all.
  * @returns the file's path
- * @throws the error of the last folder tried, where none can be written
+ * @throws the error of the last folder tried, if none can be written
  */
 export function saveTuning(gpu: Gpu): string {
   const content = `${JSON.stringify(storedTuning(gpu.tuning, gpu.description), null, 1)}\n`;

@@ -12,7 +12,7 @@ const userDrivers = {
 };
 
 /**
- * Loads a shared library for good. `process.dlopen` wants Node addons: for any other library it throws
+ * Loads a shared library permanently. `process.dlopen` wants Node addons: for any other library it throws
  * "did not self-register", but by then the library is loaded, and Dawn finds it by its soname.
  */
 function loadLibrary(path: string): boolean {
@@ -39,11 +39,11 @@ let selected: SwiftShaderFiles | null = null;
 
 /**
  * Tells the Vulkan loader which drivers to look at, for instances made from now on: the machine's own (or those the
- * user named), or SwiftShader alone where its files are given. The loader reads the environment of the process, of which a
- * Worker's `process.env` is but a copy: there the C library is asked.
+ * user named), or only SwiftShader if its files are given. The loader reads the environment of the process. A Worker's
+ * `process.env` is only a copy of it, so there the C library sets it.
  */
 export function selectVulkanDrivers(swiftShader: SwiftShaderFiles | null, libc: Libc | null): void {
-  // A thread that has changed nothing puts nothing back: another one may be using what it has set.
+  // A thread that has changed nothing restores nothing: another thread may be using what it has set.
   if (process.platform !== 'linux' || swiftShader?.icd === selected?.icd) return;
   selected = swiftShader;
   for (const [name, users] of Object.entries(userDrivers)) {

@@ -1,35 +1,35 @@
 import type { GPUAdapter, GPUBuffer, GPUDevice } from '../../common/platform-types.js';
 
 /*
- * Dawn's Node binding aborts the process when a Worker ends while a promise of Dawn's is pending: its finalizer takes that for
- * a mistake. `worker.terminate()`, `process.exit()` and an uncaught error end a Worker at any time, with no hook of ours. So in
- * a Worker no such promise is ever left pending: waiting is asking again and again. Each question begins a promise, lets Dawn
- * look for news, and takes the question back where there is none, in one go. V8 ends a thread only where a function of
- * JavaScript's begins and where a loop turns back, so that in a row of calls of native functions it hardly can. What is left is
- * a Worker that ends within a call of Dawn's, which aborts as well: `endWorker` ends it elsewhere.
+ * Dawn's Node binding aborts the process when a Worker ends while a promise of Dawn is pending, because its finalizer takes
+ * that for a mistake. `worker.terminate()`, `process.exit()` and an uncaught error end a Worker at any time, without a hook. So
+ * in a Worker no such promise is ever left pending; waiting means polling. Each poll begins a promise, lets Dawn check for
+ * results, and cancels the promise if there are none, in one sequence of native calls. V8 ends a thread only at the beginning of a
+ * JavaScript function and at the back edge of a loop, so it hardly can within this sequence. The remaining case is a Worker
+ * that ends inside a call to Dawn, which also aborts the process: `endWorker` ends it elsewhere.
  */
 
 type Callback = () => void;
 type Immediate = { setImmediate: unknown };
 
-/** Pauses between questions are this share of the time waited so far, ms at least and at most: a call of Dawn's is the one risk left. */
+/** Pause between polls as a share of the time waited so far, and its bounds in ms. Calls to Dawn are the remaining risk, so there are few. */
 const SHARE = 0.1;
 const SHORTEST = 1;
 const LONGEST = 25;
 
 const nothing = (): void => {};
 
-/** Lets Dawn look for news now. Its binding asks `setImmediate` for that; what it hands over there is kept and called here. */
+/** Lets Dawn check for results now. Its binding uses `setImmediate` for that; the function that it passes there is called here. */
 class EventPump {
   #last: Callback | undefined;
 
-  /** Whether the last promise had to be taken back. */
+  /** Whether the last promise had to be cancelled. */
   takenBack = false;
 
   /**
-   * Calls a native function that begins a promise, and lets Dawn look for news before anything else happens.
+   * Calls a native function that begins a promise, and lets Dawn check for results before anything else happens.
    * @param begin native
-   * @param state native; where it says 'pending' thereafter, `takeBack` is called
+   * @param state native; if it then says 'pending', `takeBack` is called
    * @param takeBack native; settles the promise
    */
   run<T extends PromiseLike<unknown>>(begin: () => T, state?: () => string, takeBack?: Callback): T {
@@ -39,7 +39,7 @@ class EventPump {
     const last = this.#last;
     this.takenBack = false;
     scope.setImmediate = Array.prototype.push.bind(queued);
-    // From here to where `setImmediate` is put back, everything that is called is native.
+    // From here until `setImmediate` is restored, everything that is called is native.
     const pending = begin();
     if (queued.length === 0) last?.();
     queued[0]?.();
@@ -71,7 +71,7 @@ function getter(object: object, name: string): () => unknown {
   throw new TypeError(`Dawn's object has no ${name}`);
 }
 
-/** Makes `buffer.mapAsync` ask until the buffer is mapped. */
+/** Makes `buffer.mapAsync` poll until the buffer is mapped. */
 function guardBuffer(buffer: GPUBuffer, pump: EventPump): GPUBuffer {
   const raw = buffer as unknown as {
     mapAsync(...args: unknown[]): Promise<undefined>;
@@ -110,7 +110,7 @@ function guardDevice(device: GPUDevice, pump: EventPump): GPUDevice {
     return descriptor.usage & MAP_READ ? guardBuffer(buffer, pump) : buffer;
   };
   raw.popErrorScope = () => pump.run(pop);
-  Object.defineProperty(device, 'queue', { value: queue }); // Dawn makes a new object at each look
+  Object.defineProperty(device, 'queue', { value: queue }); // Dawn makes a new object at each access
   // A buffer that is cleared last can be mapped when all before it is done.
   queue.onSubmittedWorkDone = async () => {
     const fence = raw.createBuffer({ size: 4, usage: MAP_READ | COPY_DST } as never);
@@ -127,7 +127,7 @@ function guardDevice(device: GPUDevice, pump: EventPump): GPUDevice {
   return device;
 }
 
-/** Makes a Worker that uses this adapter's device end in peace, at any time. */
+/** Lets a Worker that uses this adapter's device end at any time without aborting the process. */
 export function guardAdapter(adapter: GPUAdapter): void {
   const pump = new EventPump();
   const raw = adapter as unknown as { requestDevice(descriptor?: object): Promise<GPUDevice> };

@@ -45,7 +45,7 @@ export class Conv2d extends Layer {
 
   /**
    * @param kernel pixels, one number or [rows, columns]
-   * @throws ArgumentError where the groups do not divide the channels
+   * @throws ArgumentError if the groups do not divide the channels
    */
   constructor(inputs: number, outputs: number, kernel: number | Pair, options: ConvLayerOptions = {}) {
     super();
@@ -78,7 +78,7 @@ export class ConvTranspose2d extends Layer {
 
   /**
    * @param kernel pixels, one number or [rows, columns]
-   * @throws ArgumentError where the groups do not divide the channels
+   * @throws ArgumentError if the groups do not divide the channels
    */
   constructor(inputs: number, outputs: number, kernel: number | Pair, options: ConvTransposeLayerOptions = {}) {
     super();

@@ -254,7 +254,7 @@ export function convTransposeAttrs(op: string, options?: ConvTranspose2dOptions)
  * @param w [kh,kw,Cin/groups,Cout]
  * @param bias [Cout] or null
  * @returns [N,Ho,Wo,Cout] with Ho = ⌊(H + top + bottom − dilation·(kh − 1) − 1)/stride⌋ + 1
- * @throws ShapeError where the shapes or attributes do not fit
+ * @throws ShapeError if the shapes or attributes do not fit
  */
 export function conv2d(x: Tensor, w: Tensor, bias: Tensor | null = null, options?: Conv2dOptions): Tensor {
   return apply('conv2d', convOps.conv2d, withBias(x, w, bias), convAttrs('conv2d', options));
@@ -271,7 +271,7 @@ function withBias(x: Tensor, w: Tensor, bias: Tensor | null): Tensor[] {
  * @param w [kh,kw,Cout/groups,Cin]
  * @param bias [Cout] or null
  * @returns [N,Ho,Wo,Cout] with Ho = (H − 1)·stride − (top + bottom) + dilation·(kh − 1) + 1 + outputPadding
- * @throws ShapeError where the shapes or attributes do not fit
+ * @throws ShapeError if the shapes or attributes do not fit
  */
 export function convTranspose2d(
   x: Tensor,

@@ -28,7 +28,7 @@ type FusedOptions = ConvOptions & { transposed?: boolean };
  * @param w [kh,kw,Cin/groups,Cout], or [kh,kw,Cout/groups,Cin] where `transposed`
  * @param slope [1] or [Cout]
  * @returns [N,Ho,Wo,Cout]
- * @throws ShapeError where the shapes or attributes do not fit; ArgumentError while a tape records
+ * @throws ShapeError if the shapes or attributes do not fit; ArgumentError while a tape records
  */
 export function convBatchNormPrelu(
   x: Tensor,

@@ -51,7 +51,7 @@ const SAMPLE_MS = 20;
  *
  * @param request one that `Tuning.collect` gave
  * @returns null for requests of other kernels
- * @throws ArgumentError where every candidate is refused
+ * @throws ArgumentError if every candidate is refused
  */
 export async function tuneConv(gpu: Gpu, request: TuningRequest): Promise<ConvTuning | null> {
   const conv = convOf(request, gpu.limits.precision);

@@ -39,7 +39,7 @@ type Progress = (what: string, done: number, total: number) => void;
 
 /**
  * Loads the photographs of splits train and val into memory.
- * @throws ArgumentError where nothing can be learnt; FileError, FormatError
+ * @throws ArgumentError if nothing can be learnt; FileError, FormatError
  */
 export async function loadSplits(data: string, onProgress?: Progress): Promise<PhotoSplits> {
   const sets = await Promise.all(

@@ -32,7 +32,7 @@ export interface FitOptions {
   typical?: number;
   /** Most latents that predict another one (0 to 32). Default 16. */
   references?: number;
-  /** Most faces that contexts and shapes are fitted to. Default 200. */
+  /** Maximum number of faces that contexts and shapes are fitted to. Default 200. */
   faces?: number;
   /** How the encoder chooses symbols: each the nearest, if not given. */
   choice?: SymbolChoice;

@@ -22,10 +22,10 @@ export interface RestoredFaces {
 
 export interface AdaptOptions {
   gpu: Gpu;
-  /** In evaluation mode, in which it stays: statistics of batch norms are kept. Its parameters are changed. */
+  /** In evaluation mode, and left in it: the statistics of batch norms do not change. Its parameters are changed. */
   recognizer: Recognizer;
   training: RestoredFaces;
-  /** Faces of other persons, to see what it helps. */
+  /** Faces of other persons, to measure the gain. */
   validation: RestoredFaces;
   steps: number;
   batchSize: number;
@@ -45,9 +45,9 @@ export interface Adapted {
 }
 
 /**
- * Lets a recogniser learn to see in restored faces what it saw in the originals: the loss is 1 − cos between the embedding
- * of a restored face and that of its original under the recogniser as it was. No identities are needed, so every codec's
- * recogniser can be adapted alike.
+ * Trains a recogniser to embed restored faces as it embedded the originals. The loss is 1 − cos between the embedding of a
+ * restored face and that of its original by the unchanged recogniser. It needs no identities, so a recogniser can be adapted
+ * to every codec in the same way.
  */
 export async function adaptRecognizer(options: AdaptOptions): Promise<Adapted> {
   const { gpu, recognizer, training, validation, steps, batchSize, seed, signal, onProgress } = options;

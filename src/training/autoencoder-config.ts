@@ -15,9 +15,9 @@ export interface AutoencoderTrainingConfig {
   clipNorm: number;
   /** Share of the steps, at the end, that train with rounding (straight-through) in place of noise. */
   roundingShare: number;
-  /** Estimated bytes a face that each rate is steered to (entropy of the symbols, without container). */
+  /** Estimated bytes of a face that each rate is steered to (entropy of the symbols, without container). */
   targetBytes: number[];
-  /** How often a face of a source is drawn, in relation to 1 for sources not named. */
+  /** How often a face of a source is drawn; 1 for sources that are not named. */
   sourceWeights: Record<string, number>;
 }
 

@@ -27,7 +27,7 @@ import { assertSameSource, type TrainingSource } from './training-source.js';
 export interface AutoencoderStep {
   step: number;
   rate: number;
-  /** distortion + weighted rate: what the gradients are of */
+  /** distortion + weighted rate: the loss of the gradients */
   loss: number;
   /** Mean squared error over samples in [0, 1]. */
   mse: number;
@@ -40,7 +40,7 @@ export interface AutoencoderStep {
   learningRate: number;
 }
 
-/** What a step reads; the recorded steps of all rates share it. */
+/** Inputs of a step, which the recorded steps of all rates share. */
 type AutoencoderInputs = {
   /** Faces [batchSize, H, W, 3]. */
   x: Tensor;
@@ -95,7 +95,7 @@ export class AutoencoderTrainer {
   constructor(
     private readonly gpu: Gpu,
     readonly config: AutoencoderTrainingConfig,
-    /** What the run learns from: noted in checkpoints, and compared at a resume where both sides know it. */
+    /** Identifies the training data: stored in checkpoints, and compared at a resume if both sides have it. */
     private readonly source: TrainingSource | null = null,
   ) {
     checkAutoencoderTraining(config);
@@ -138,7 +138,7 @@ export class AutoencoderTrainer {
     return { step, rate, loss, mse: error, psnr, bytes, rateWeight, learningRate };
   }
 
-  /** The step of a rate and mode. What differs from one run to the next: its inputs, and functions of `this.step`. */
+  /** The step of a rate and mode. Its inputs, and functions of `this.step`, change from run to run. */
   #stepFor(rate: number, mode: StepMode): RecordedStep<AutoencoderInputs, StepFigures> {
     const known = this.#recorded.get(rate);
     if (known?.mode === mode) return known.recorded;
@@ -183,9 +183,9 @@ export class AutoencoderTrainer {
   }
 
   /**
-   * Goes on from a checkpoint. `steps` alone may differ from the checkpoint's: that shortens or lengthens the run, and
+   * Goes on from a checkpoint. Only `steps` may differ from the checkpoint's: this shortens or lengthens the run, and
    * with it the learning-rate schedule from here on.
-   * @throws CheckpointError for a file that is none, or was made with another configuration or from other faces
+   * @throws CheckpointError for a file that is not one, or was made with another configuration or from other faces
    */
   restore(bytes: Uint8Array): void {
     const { tensors, state } = parseCheckpoint(FORMAT, bytes);

@@ -19,20 +19,20 @@ export interface AveragedTask<Config, Net extends Layer, Input extends string, F
   format: CheckpointFormat<CheckpointState<Config>>;
   /** Makes the network, without values. */
   network: () => Net;
-  /** The shapes of what a step is given; `x` goes through the network. */
+  /** Shapes of the inputs of a step; `x` goes through the network. */
   shapes: Readonly<Record<Input | 'x', readonly number[]>>;
   /** Scalars; gradients are of `loss`. */
   figures: (outputs: Tensor, inputs: Readonly<Record<Input | 'x', Tensor>>) => Record<Figure | 'loss', Tensor>;
 }
 
-/** What a step tells: the scalars of its task. */
+/** Results of a step: the scalars of its task. */
 export type AveragedStep<Figure extends string> = { step: number; learningRate: number } & Record<
   Figure | 'loss',
   number
 >;
 
 /**
- * Trains a network by AdamW, with a running average of its weights beside them. All state is in the checkpoint, so a resumed
+ * Trains a network by AdamW, and keeps a running average of its weights. All state is in the checkpoint, so a resumed
  * run computes the same bits as one that was not stopped.
  */
 export class AveragedTrainer<
@@ -120,9 +120,9 @@ export class AveragedTrainer<
   }
 
   /**
-   * Goes on from a checkpoint. `steps` alone may differ from the checkpoint's: that shortens or lengthens the run, and
+   * Goes on from a checkpoint. Only `steps` may differ from the checkpoint's: this shortens or lengthens the run, and
    * with it the learning-rate schedule from here on.
-   * @throws CheckpointError for a file that is none, or was made with another configuration or from other photographs
+   * @throws CheckpointError for a file that is not one, or was made with another configuration or from other photographs
    */
   restore(bytes: Uint8Array): void {
     const { tensors, state } = parseCheckpoint(this.task.format, bytes);

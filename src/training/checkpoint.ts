@@ -4,7 +4,7 @@ import { type HostTensors, withPrefix } from '../nn/host-tensor.js';
 import { readSafetensors, readSafetensorsMetadata, writeSafetensors } from '../nn/safetensors.js';
 import type { TrainingSource } from './training-source.js';
 
-/** What every checkpoint notes in its metadata beside its tensors; a training may note more. */
+/** Metadata of every checkpoint; a training may add more. */
 export interface CheckpointState<Config> {
   /** Steps done. */
   step: number;

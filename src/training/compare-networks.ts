@@ -9,20 +9,20 @@ import { RecognitionTrainer } from './recognition-trainer.js';
 import { type RecognitionValidation, validateRecognition } from './recognition-validation.js';
 import type { TeacherTargets } from './teacher-targets.js';
 
-/** A network to compare: its name, and what its training config has of its own. */
+/** A network to compare: its name, and the settings that are its own. */
 export interface Contender {
   name: string;
   config: RecognitionTrainingConfig;
 }
 
-/** What a network has learnt in the time of others. */
+/** The results of a network, after the same time as the others. */
 export interface ContenderResult {
   name: string;
   parameters: number;
   /** Faces seen, and processor seconds of all threads that training them took. */
   faces: number;
   cpuSeconds: number;
-  /** Processor milliseconds a face: of a training step, and of a pass forward alone. */
+  /** Processor milliseconds for each face, of a training step and of a forward pass alone. */
   stepMs: number;
   forwardMs: number;
   /** Of the last tenth of the steps, mean distance to the teacher. */
@@ -47,12 +47,12 @@ export interface CompareNetworksOptions {
   validationTargets: Float32Array;
   /** Processor seconds of each network's training. */
   budget: number;
-  /** Networks take turns of so many, so that each meets the same load of the machine. */
+  /** Processor seconds of a turn. Networks take turns, so that all meet the same load of the machine. */
   turn: number;
   onProgress?: (name: string, seconds: number, distance: number) => void;
 }
 
-/** Trains each network for as many processor seconds on the same batches, in turns, and compares what they have learnt. */
+/** Trains each network for the same processor time on the same batches, in turns, and compares the results. */
 export async function compareNetworks(options: CompareNetworksOptions): Promise<ContenderResult[]> {
   const { gpu, contenders, budget, turn, onProgress } = options;
   const running = contenders.map(({ name, config }) => new Contest(options, name, config));

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { FaceEntry } from '../data/faces/face-listing.js';
 import type { TrainingSource } from './training-source.js';
 
-// Apart from the comparison, which the trainers need in browsers too: the hash is Node's.
+// In a file apart from the comparison, which the trainers also need in browsers: the hash is Node's.
 
 /**
  * @param classes of the faces; −1 for those without label

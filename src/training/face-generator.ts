@@ -15,12 +15,12 @@ export const GENERATOR_BATCH = 8;
 
 type Inputs<K extends string> = Record<K | keyof QuantizationInputs, Tensor>;
 
-/** The two halves of a compression autoencoder, apart, to make faces that nobody has photographed. */
+/** The two halves of a compression autoencoder, used separately to make faces that were never photographed. */
 export class FaceGenerator {
   readonly #analysis: RecordedStep<Inputs<'x'>, { values: Tensor }>;
   readonly #synthesis: RecordedStep<Inputs<'values'>, { faces: Tensor }>;
 
-  /** @param model stays the caller's */
+  /** @param model the caller disposes it */
   constructor(
     gpu: Gpu,
     private readonly model: KltAutoencoder,

@@ -24,7 +24,7 @@ function divisorUpTo(count: number, max: number): number {
 }
 
 /**
- * Fits the entropy coder's integers to what a finished network makes of training faces. Components are ordered by their
+ * Fits the entropy coder's integers to a finished network's values of training faces. Components are ordered by their
  * variance, in steps, and cut into groups, so that neighbours in the order have about the same size.
  *
  * @throws ArgumentError for fewer than two faces
@@ -73,7 +73,7 @@ export async function fitTables(
         new Int32Array(channels).fill(dependentGain(qIndex)),
       ),
       steps,
-      // The encoder's own choice, whose borders the tables then know.
+      // Symbols by the encoder's own choice, so that the tables fit its borders.
       choice: choiceOf(scales),
       faces: 2000,
       progress: (what) => onProgress(what, ++stage, 7),
@@ -82,7 +82,7 @@ export async function fitTables(
   return { model: latents, order: places };
 }
 
-/** What the encoder chooses for values of these logistic scales. */
+/** The encoder's choice for values of these logistic scales. */
 function choiceOf(scales: Float64Array): SymbolChoice {
   const chooser = new SymbolChooser(scales, true);
   return {

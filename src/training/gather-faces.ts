@@ -49,7 +49,7 @@ export async function packOriginals(
   return [...aligned.unreadable, ...leftOut];
 }
 
-/** Persons whom the teacher takes for others, by set. */
+/** Persons whom the teacher takes for other persons, by set. */
 export interface Overlap {
   /** What was compared with what. */
   title: string;
@@ -58,7 +58,7 @@ export interface Overlap {
   matches: IdentityMatch[];
 }
 
-/** Faces of persons who must not be among those learnt from. */
+/** Faces of persons who must not be in the training data. */
 export interface Excluded {
   title: string;
   names: string[];
@@ -68,7 +68,7 @@ export interface Excluded {
 /**
  * Compares the persons of some sources with those excluded, and those of photographs with those of the sources before
  * them, by the mean of their faces' embeddings.
- * @param facesEach how many faces of a person are looked at
+ * @param facesEach number of faces of a person that are compared
  */
 export async function findOverlaps(
   gpu: Gpu,
@@ -128,7 +128,7 @@ export async function findOverlaps(
   });
 }
 
-/** The persons to leave out: those whose match is as alike as `doubtful` or more. */
+/** The persons to leave out: those whose match has a cosine of at least `doubtful`. */
 export function doubtfulPeople(overlaps: readonly Overlap[], doubtful: number): Map<string, string> {
   const reasons = new Map<string, string>();
   for (const { title, matches } of overlaps) {
@@ -143,7 +143,7 @@ export function doubtfulPeople(overlaps: readonly Overlap[], doubtful: number): 
 
 /**
  * A set without some persons, as a pack.
- * @returns how many faces the pack has, and how many were left out
+ * @returns the number of faces in the pack, and of those left out
  */
 export async function packWithout(
   faces: FaceSet,

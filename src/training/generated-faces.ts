@@ -8,7 +8,7 @@ import type { FaceSet } from '../data/faces/face-set.js';
 import { ensureFolder, writeFileAtomic } from '../data/files/atomic-file.js';
 import { type FaceGenerator, GENERATOR_BATCH } from './face-generator.js';
 
-/** Faces that the codec makes, for training: how many there are of each kind, multiples of 8. */
+/** Numbers of faces of each kind that the codec makes for training; multiples of 8. */
 export interface GeneratedCounts {
   /** Faces as the codec restores them at a few hundred bytes. */
   restored: number;
@@ -22,7 +22,7 @@ export const NO_GENERATED: GeneratedCounts = { restored: 0, blended: 0, invented
 
 /** Quantization indices of restored faces: some 150 to 500 bytes. */
 const RESTORED_INDICES = [8, 24] as const;
-/** Where nothing is rounded the conv nets are told of this index: fine, so that they take away little. */
+/** The index for the conv nets if nothing is rounded: a fine one, so that they change little. */
 const FINE_INDEX = 44;
 const STREAM = 0x60000000;
 /** Components that are exchanged together. */
@@ -48,7 +48,7 @@ export function blend(a: Float32Array, b: Float32Array, symmetric: number, rando
   const kind = random.uniform();
   const share = 0.2 + 0.6 * random.uniform();
   if (kind < 0.5) return a.map((value, k) => value + share * (b[k] - value));
-  // Another pose: the antisymmetric half is the other person's.
+  // Another pose: the antisymmetric part is the other person's.
   if (kind < 0.75) return a.map((value, k) => (k < symmetric ? value + share * (b[k] - value) : b[k]));
   // Some groups of components are the other person's.
   const groups = Array.from({ length: Math.ceil(a.length / GROUP) }, () => random.uniform() < share);
@@ -73,9 +73,9 @@ export class GeneratedFaces {
   readonly #folder: string;
 
   /**
-   * @param indices of the faces in the set that may be made use of
+   * @param indices of the faces in the set that may be used
    * @param folder where blocks are kept, in a folder of their own for these settings
-   * @param codecId what tells the codec from others
+   * @param codecId identifies the codec
    */
   constructor(
     private readonly generator: FaceGenerator,
@@ -109,7 +109,7 @@ export class GeneratedFaces {
     return [one(), one()];
   }
 
-  /** RGB bytes of a face. @throws FileError, ArgumentError for a number that there is none of */
+  /** RGB bytes of a face. @throws FileError, ArgumentError for a number that does not exist */
   async face(number: number): Promise<Uint8Array> {
     if (!Number.isInteger(number) || number < 0 || number >= this.count) {
       throw new ArgumentError(`generated face ${number}; expected 0 to ${this.count - 1}`);

@@ -43,8 +43,8 @@ export function peopleOf(embeddings: readonly Float32Array[], identities: readon
 }
 
 /**
- * For each person the most alike one of another set, the most alike pairs first. Persons of the same name are one person,
- * and are not compared.
+ * For each person the most similar one of another set, the most similar pairs first. Persons of the same name are the same
+ * person, and are not compared.
  */
 export function closestMatches(people: People, others: People): IdentityMatch[] {
   const { dimension } = people;

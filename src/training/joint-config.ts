@@ -3,7 +3,7 @@ import { checkKltConfig, DEFAULT_KLT, type KltConfig, quantizationInputs } from 
 import { checkSetting } from './check-setting.js';
 import { MARGIN_NAMES, withNewNames } from './renamed-settings.js';
 
-/** A part of the run with weights of its own. */
+/** A part of the run with its own weights of the loss. */
 export interface JointStage {
   name: string;
   steps: number;
@@ -11,10 +11,10 @@ export interface JointStage {
   learningRate: number;
   /**
    * 'noise' in place of rounding; rounding whose gradient passes straight through; or the choice of the finished encoder,
-   * which passes none and so is for the decoder alone.
+   * which passes no gradient and so can train only the decoder.
    */
   quantization: 'noise' | 'straightThrough' | 'encoder';
-  /** What is trained: all of the codec, or only what comes after rounding and, but for 'encoder', the tables' scales. */
+  /** What is trained: all of the codec, or only what comes after rounding and, except for 'encoder', the tables' scales. */
   train: 'all' | 'decoder';
   /** Weight of 1 − SSIM. */
   ssim: number;
@@ -22,7 +22,7 @@ export interface JointStage {
   distance: number;
   /** Weight of the CosFace loss of the first recogniser on restored faces, over its classes. */
   cosface: number;
-  /** Whether the first recogniser learns from restored faces, or stays as it was. */
+  /** Whether the first recogniser is trained on restored faces. */
   recognizer: 'frozen' | 'trained';
 }
 
@@ -41,7 +41,7 @@ export interface JointTrainingConfig {
   scale: number;
   margin: number;
   clipNorm: number;
-  /** How much a face of a source counts for the principal components, and how often it is drawn; 1 where not named. */
+  /** Weight of a face of a source for the principal components, and how often it is drawn; 1 for sources not named. */
   sourceWeights: Record<string, number>;
 }
 
@@ -129,7 +129,7 @@ export function checkJointTraining(config: JointTrainingConfig): JointTrainingCo
   return config;
 }
 
-/** Whether any stage looks at faces through a recogniser. */
+/** Whether any stage uses a recogniser. */
 export const usesRecognizers = ({ stages }: JointTrainingConfig): boolean =>
   stages.some(({ distance, cosface }) => distance > 0 || cosface > 0);
 

@@ -39,7 +39,7 @@ export interface JointStep {
   stage: string;
   /** The quantization index of the step's faces. */
   qIndex: number;
-  /** What the gradients are of. */
+  /** The loss of the gradients. */
   loss: number;
   /** dB, peak 1. */
   psnr: number;
@@ -97,9 +97,9 @@ class Classes extends Module {
 }
 
 /**
- * Trains a codec together with recognisers that look at restored faces. The loss of a face: squared error over the
- * squared quantization step, so that all rates count alike; plus the weighted bits; plus, by stage, 1 − SSIM, the
- * distance of embeddings, and CosFace on identity labels (Wang et al. 2018, arXiv 1801.09414). The quantization index of a
+ * Trains a codec together with recognisers that embed restored faces. The loss of a face is a sum: squared error over the
+ * squared quantization step, so that all rates count equally; the weighted bits; and by stage 1 − SSIM, the distance of
+ * embeddings, and CosFace on identity labels (Wang et al. 2018, arXiv 1801.09414). The quantization index of a
  * step depends on seed and step alone; all state is in the checkpoint.
  */
 export class JointTrainer {
@@ -117,7 +117,7 @@ export class JointTrainer {
     readonly config: JointTrainingConfig,
     readonly model: KltAutoencoder,
     readonly recognizers: readonly JointRecognizer[],
-    /** What the run learns from: noted in checkpoints, and compared at a resume where both sides know it. */
+    /** Identifies the training data: stored in checkpoints, and compared at a resume if both sides have it. */
     private readonly source: TrainingSource | null = null,
   ) {
     checkJointTraining(config);
@@ -146,7 +146,7 @@ export class JointTrainer {
   /** The first recogniser's parameters are trained too where a stage says so. */
   #trained(stage: JointStage): Map<string, Tensor> {
     const all = new Map([...this.model.parameters()].filter(([name]) => stage.train === 'all' || DECODER.test(name)));
-    // They decide what the encoder chooses, which no gradient knows of.
+    // They affect the encoder's choice, which has no gradient.
     if (stage.quantization === 'encoder') all.delete('logScale');
     if (stage.cosface > 0 && this.#classes) all.set('classes.directions', this.#classes.directions.tensor);
     if (stage.recognizer === 'trained') {
@@ -232,7 +232,7 @@ export class JointTrainer {
         const error = mse(restored, x);
         const bits = model.bits(symbols, step);
         let loss = mul(error, errorWeight);
-        // What the encoder has chosen takes what it takes.
+        // The bits of the encoder's choice cannot be trained.
         if (mode !== 'encoder') loss = add(loss, affine(bits, (LOSS_SCALE * config.rateWeight) / config.batchSize));
         if (stage.ssim > 0) loss = add(loss, affine(ssim(restored, x), -stage.ssim, stage.ssim));
         let distance = affine(error, 0);
@@ -293,9 +293,9 @@ export class JointTrainer {
   }
 
   /**
-   * Goes on from a checkpoint. Stages that have not begun may differ from the checkpoint's, and so may the length of the
-   * one that has: it then ends earlier or later, and its learning rate falls accordingly from here on.
-   * @throws CheckpointError for a file that is none, or was made with another configuration
+   * Goes on from a checkpoint. Stages that have not begun may differ from the checkpoint's. So may the length of the current
+   * stage: it then ends earlier or later, and its learning rate falls accordingly from here on.
+   * @throws CheckpointError for a file that is not one, or was made with another configuration
    */
   restore(bytes: Uint8Array): void {
     const { tensors, state } = parseCheckpoint(FORMAT, bytes);
@@ -320,7 +320,7 @@ export class JointTrainer {
       }
     }
     if (state.source && this.source) {
-      // Other recognisers may look on from the beginning of a stage.
+      // Other recognisers may take part from the beginning of a stage.
       const teacher = done > 0 ? state.source.teacher : this.source.teacher;
       assertSameSource({ ...state.source, teacher }, this.source);
     }

@@ -21,7 +21,7 @@ export interface JointValidation {
   distance: number;
 }
 
-/** A coarse and a finer index: some 250 and 500 bytes a face. */
+/** A coarse and a finer index: about 250 and 500 bytes for a face. */
 const Q_INDICES = [24, 31];
 const BATCH = 8;
 

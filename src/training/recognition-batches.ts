@@ -25,7 +25,7 @@ export interface DrawnFaces {
   labels: number[];
 }
 
-/** What a recogniser learns from: labelled faces, and, for the teacher alone, those without label. */
+/** Training faces of a recogniser: labelled faces and, for the teacher alone, unlabelled ones. */
 export class RecognitionBatches {
   /** Indices of the faces that are drawn. */
   readonly used: readonly number[];
@@ -33,7 +33,7 @@ export class RecognitionBatches {
   readonly #generated: Part | null = null;
 
   /**
-   * @param data what errors call the faces
+   * @param data name of the faces in errors
    * @throws ArgumentError for faces that do not fit the configuration
    */
   constructor(
@@ -70,7 +70,7 @@ export class RecognitionBatches {
     }
   }
 
-  /** Makes what a step needs of generated faces. To be awaited while nothing else uses the GPU, before `load`. */
+  /** Makes the generated faces of a step. Await it before `load`, while nothing else uses the GPU. */
   async prepare(step: number): Promise<void> {
     if (this.#generated) await this.#generated.faces.batch(this.#generated.batches.plan(step).indices);
   }

@@ -10,7 +10,7 @@ import { MARGIN_NAMES, withNewNames } from './renamed-settings.js';
 
 /** Everything that decides what a training run computes: saved with each checkpoint, and equal after a resume. */
 export interface RecognitionTrainingConfig {
-  /** The network: `model` has the sizes of a CameoFace; of a MobileFaceNet (128 values) it gives width and height alone. */
+  /** The network. `model` has the sizes of a CameoFace; for a MobileFaceNet (128 values), only width and height are used. */
   architecture: 'cameo-face' | 'mobilefacenet';
   model: CameoFaceConfig;
   loss: LossSpec;
@@ -18,16 +18,16 @@ export interface RecognitionTrainingConfig {
   labelStart: number;
   /** Steps over which the margin rises from 0 to its value. */
   marginWarmUpSteps: number;
-  /** Scale of the logits in the first step; it changes linearly to the loss's scale in as many steps. 0: that from the start. */
+  /** Scale of the logits in the first step, which changes linearly to the loss's scale over these steps; 0: the loss's from the start. */
   firstScale: number;
   /** Unsigned 32-bit integer: first weights, order and changes of pictures. */
   seed: number;
   steps: number;
   /** Faces with a label in a step. */
   batchSize: number;
-  /** Faces without a label in a step, which only a teacher makes use of. */
+  /** Unlabelled faces in a step, for the teacher alone. */
   unlabelledBatch: number;
-  /** Faces in a step that the codec has made, for the teacher alone, drawn from so many of them. */
+  /** Generated faces in a step, for the teacher alone, and the numbers of generated faces they are drawn from. */
   generatedBatch: number;
   generated: GeneratedCounts;
   /** Peak learning rate of AdamW; linear warm-up, then half a cosine to a hundredth. */
@@ -37,15 +37,15 @@ export interface RecognitionTrainingConfig {
   weightDecay: number;
   /** Global gradient norm above which gradients are scaled down. */
   clipNorm: number;
-  /** True: every identity is drawn as often as any other, then one of its faces; false: every face is. */
+  /** True: all identities are drawn equally often, then one of the identity's faces. False: all faces are drawn equally often. */
   balanced: boolean;
-  /** How often a face of a source is drawn, in relation to 1 for sources not named. Not together with `balanced`. */
+  /** How often a face of a source is drawn; 1 for sources that are not named. Not together with `balanced`. */
   sourceWeights: Record<string, number>;
   augment: Augmentation;
   degrade: Degradation;
-  /** Weight of 1 − cos(embedding, teacher's embedding) beside the loss on labels; 0 without a teacher. */
+  /** Weight of 1 − cos(embedding, teacher's embedding) relative to the loss on labels; 0 without a teacher. */
   distillation: number;
-  /** What the teacher is asked for: 1 the face, 2 the face and its mirror image, whose embeddings are added. */
+  /** Views that the teacher embeds: 1, the face; 2, the face and its mirror image, whose embeddings are added. */
   teacherViews: 1 | 2;
   /** True: the weights of a class start as the mean of the teacher's embeddings of its faces; false: at random. */
   teacherClasses: boolean;

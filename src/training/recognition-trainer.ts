@@ -35,7 +35,7 @@ import { assertSameSource, type TrainingSource } from './training-source.js';
 /** Figures of one step. */
 export interface RecognitionStep {
   step: number;
-  /** what the gradients are of */
+  /** the loss of the gradients */
   loss: number;
   /** the margin loss of the labelled faces, nats */
   classification: number;
@@ -88,7 +88,7 @@ const FORMAT: CheckpointFormat<RecognitionState> = {
   key: 'cameo.recognition-checkpoint',
   training: 'recognition training',
   check(state) {
-    // A checkpoint of an earlier version lacks settings that came later: they did as the defaults do.
+    // A checkpoint of an earlier version lacks later settings; it was trained as their defaults do.
     const saved = withNewLossNames(state.config);
     const augment = { ...saved.augment, scale: saved.augment.scale ?? 0 };
     const config = checkRecognitionTraining({ ...DEFAULT_RECOGNITION_TRAINING, ...saved, augment });
@@ -104,7 +104,7 @@ const FORMAT: CheckpointFormat<RecognitionState> = {
 };
 
 /**
- * Trains a recogniser on identity labels, and on a teacher's embeddings where there is a teacher. All state is in the
+ * Trains a recogniser on identity labels, and on a teacher's embeddings if there is a teacher. All state is in the
  * checkpoint, so a resumed run computes the same bits as one that was not stopped.
  */
 export class RecognitionTrainer {
@@ -146,7 +146,7 @@ export class RecognitionTrainer {
     };
   }
 
-  /** The network to use: that of the averaged weights where there are such. */
+  /** The network to use: that of the averaged weights, if there are any. */
   get network(): Recognizer {
     return this.#average ?? this.#trained.network;
   }
@@ -156,7 +156,7 @@ export class RecognitionTrainer {
     this.#trained.network.train();
   }
 
-  /** Whose weights the run started at; undefined where they were random. */
+  /** The recogniser whose weights the run started with; undefined if they were random. */
   get from(): StartedFrom | undefined {
     return this.#from;
   }
@@ -281,9 +281,9 @@ export class RecognitionTrainer {
   }
 
   /**
-   * Goes on from a checkpoint. `steps` alone may differ from the checkpoint's: that shortens or lengthens the run, and
+   * Goes on from a checkpoint. Only `steps` may differ from the checkpoint's: this shortens or lengthens the run, and
    * with it the learning-rate schedule from here on.
-   * @throws CheckpointError for a file that is none, or was made with another configuration, other identities,
+   * @throws CheckpointError for a file that is not one, or was made with another configuration, other identities,
    *   another teacher or other faces (where it notes the latter two: earlier versions did not)
    */
   restore(bytes: Uint8Array): void {

@@ -13,7 +13,7 @@ export interface RecognitionValidation {
   /** True accept rates at these false accept rates. */
   tar2: number;
   tar3: number;
-  /** Mean of the shares of genuine and of impostor pairs that the best threshold decides rightly. */
+  /** Mean of the shares of genuine and of impostor pairs that the best threshold decides correctly. */
   accuracy: number;
   /** Mean of 1 − cosine of embedding and teacher's; absent without a teacher. */
   distance?: number;

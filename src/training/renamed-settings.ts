@@ -1,11 +1,11 @@
 import { ArgumentError } from '../common/errors.js';
 
-/** What the settings of a loss are called now, by their names of before. */
+/** New names of the settings of a loss, by their old names. */
 export const MARGIN_NAMES = { s: 'scale', m: 'margin' } as const;
 
 /**
- * Settings by the names that they have now, in their order; those of other names stay as they are.
- * @param names the names of now by those of before
+ * Settings with their new names, in order; settings with other names do not change.
+ * @param names new names by old names
  * @throws ArgumentError for a setting that is given by both of its names
  */
 export function withNewNames<T>(where: string, settings: T, names: Readonly<Record<string, string>>): T {

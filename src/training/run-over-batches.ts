@@ -2,9 +2,9 @@ import type { Gpu } from '../gpu/gpu.js';
 import { type NamedTensors, recordStep } from '../tensor/recorded-step.js';
 import { keep, Tensor } from '../tensor/tensor.js';
 
-/** What a network looks at in one go, and whatever is known of it. */
+/** The input of a batch, and any further data on it. */
 export interface InputBatch<Known> {
-  /** Values of the input; they may be written over after the batch. */
+  /** Values of the input; they may be overwritten after the batch. */
   values: Float32Array;
   known: Known;
 }
@@ -12,7 +12,7 @@ export interface InputBatch<Known> {
 /**
  * Runs a network over batches of one shape, as one recorded step.
  * @param body from the input to tensors by name
- * @param take what is done with the values of a batch's tensors
+ * @param take called with the values of a batch's tensors
  */
 export async function runOverBatches<K extends string, Known>(
   gpu: Gpu,

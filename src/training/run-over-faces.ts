@@ -16,7 +16,7 @@ export interface FacePass {
  * Runs a network over faces in batches of one size, as one recorded step.
  * @param indices of the faces in the set
  * @param body from faces [batch, height, width, 3] in [0, 1] to tensors whose first axis is the batch
- * @param take what is done with the values of a batch; those of the last one's spare places are to be ignored
+ * @param take called with the values of a batch; ignore those of unused places in the last batch
  */
 export async function runOverFaces<K extends string>(
   gpu: Gpu,

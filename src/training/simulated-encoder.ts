@@ -12,7 +12,7 @@ import {
 import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
 import { keep, Tensor } from '../tensor/tensor.js';
 
-/** What the encoder makes of faces at an index. */
+/** The encoder's choice for faces at an index. */
 export interface SimulatedEncoding {
   /** In steps of the index, as `KltAutoencoder.reconstruct` takes them: [faces, components]. */
   values: Float32Array;
@@ -36,7 +36,7 @@ export class SimulatedEncoder {
     this.#analysis = recordStep(gpu, inputs, ({ x, ...step }) => ({ values: model.analyseAtFirst(x, step) }));
   }
 
-  /** @param pixels in [0, 1] of faces that are no more than the batch; so are the results */
+  /** @param pixels in [0, 1], of at most a batch of faces; the results have as many */
   async encode(pixels: Float32Array, qIndex: number): Promise<SimulatedEncoding> {
     const { model, batch } = this;
     const { inputs, outputs } = this.#analysis;

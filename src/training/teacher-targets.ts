@@ -16,9 +16,9 @@ const SAVE_EVERY = 16;
 export type ViewProgress = (done: number, total: number) => void;
 
 /**
- * Embeddings of length 1 of pictures, computed where the cache has none.
+ * Embeddings of length 1 of pictures; those that are not in the cache are computed.
  * @param pictures of the recogniser's size, by index
- * @param name what errors call a picture
+ * @param name of a picture in errors
  * @returns by index
  * @throws ArgumentError for an embedding that is not finite
  */
@@ -48,13 +48,13 @@ export async function embedWithCache(
   return keys.map((key) => cache.get(key)!);
 }
 
-/** A picture that the teacher has yet to look at. */
+/** A picture that the teacher has not embedded yet. */
 interface View {
   name: string;
   pixels(): Promise<Uint8Array>;
 }
 
-/** Embeds what the cache has not, and saves it now and then. @throws ArgumentError for an embedding that is not finite */
+/** Embeds the pictures that are not in the cache, and saves them now and then. @throws ArgumentError for an embedding that is not finite */
 async function embedViews(
   embedder: Embedder,
   name: string,
@@ -79,7 +79,7 @@ async function embedViews(
   }
 }
 
-/** What a student is to learn of each face of a set, asked of the teacher when first needed and kept in a file. */
+/** The targets of a student for each face of a set; the teacher computes them when first needed, and a file keeps them. */
 export class TeacherTargets {
   readonly #cache: EmbeddingFile;
   /** Keys of a face's views, by its index: hashing costs more than looking up. */
@@ -159,7 +159,7 @@ export class TeacherTargets {
     return generated ? joined([own, await this.ofGenerated(generated, numbers)]) : own;
   }
 
-  /** The targets of generated faces: those of the faces that they were made from, or what the teacher says of them. */
+  /** The targets of generated faces: those of the faces that they were made from, or the teacher's own. */
   async ofGenerated(generated: GeneratedFaces, numbers: readonly number[]): Promise<Float32Array> {
     const missing = new Map<string, View>();
     const found: (() => Promise<Float32Array>)[] = [];

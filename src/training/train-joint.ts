@@ -32,9 +32,9 @@ export interface TrainJointOptions extends TrainingOptions<TrainingStart, JointS
   config: JointTrainingConfig;
   /** A folder of aligned 112×96 faces; with identities where a stage has a CosFace term. */
   data: string;
-  /** A model to go on from, in place of fitting principal components: the bytes of its file. */
+  /** A model to begin with, instead of fitting principal components: the bytes of its file. */
   from?: Uint8Array;
-  /** Who looks at restored faces, in evaluation mode; the first one has the CosFace term. */
+  /** Recognisers of the loss, in evaluation mode; the first one has the CosFace term. */
   recognizers: readonly OpenRecognizer[];
   /** Faces of split `val` to try after each checkpoint; default 64. */
   validationFaces?: number;
@@ -147,7 +147,7 @@ async function jointTraining(options: TrainJointOptions, config: JointTrainingCo
   return new JointTraining(trainer, gpu, { options, faces, validation, from, load });
 }
 
-/** What each recogniser says of the faces with labels. */
+/** Embeddings of the labelled faces by each recogniser. */
 async function embeddingsOf(
   gpu: Gpu,
   { recognizers, out, onProgress }: TrainJointOptions,
@@ -258,8 +258,8 @@ class JointTraining implements Training<TrainingStart, JointStep, JointValidatio
 }
 
 /**
- * The batch of a step: it depends on seed and step alone. Where a stage looks through a recogniser, faces come as they
- * are, for their embeddings are known, and with a label; elsewhere all of them do, flipped and shifted.
+ * The batch of a step: it depends on seed and step alone. In a stage with recognisers, faces are labelled and come
+ * unchanged, because their embeddings are known; in other stages all faces come, flipped and shifted.
  */
 function batchSource(
   config: JointTrainingConfig,

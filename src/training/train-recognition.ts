@@ -46,20 +46,20 @@ export interface TrainRecognitionOptions
   sources?: readonly string[];
   /** Validation looks at faces of these sources only; those of `sources` when absent. */
   validationSources?: readonly string[];
-  /** Whose weights the network of a new run starts at, in place of random ones; those of the classes are random still. */
+  /** Whose weights the network of a new run starts at, instead of random ones; those of the classes are still random. */
   from?: ReadRecognizer;
-  /** Whose embeddings are learnt where `config.distillation` is above 0. */
+  /** The recogniser whose embeddings are learnt, if `config.distillation` is above 0. */
   teacher?: OpenRecognizer;
   /** File of the teacher's embeddings, by the content of pictures; one in `out` when absent. */
   embeddings?: string;
-  /** What makes faces where `config.generatedBatch` is above 0. */
+  /** Makes faces, if `config.generatedBatch` is above 0. */
   codec?: { model: KltAutoencoder | ((gpu: Gpu) => KltAutoencoder); id: string };
   /** Where they are kept; in `out` when absent. */
   generatedFolder?: string;
 }
 
 export interface TrainRecognitionResult extends TrainingResult<RecognitionValidation> {
-  /** True where the resumed run was finished before: nothing was computed, and its files are as they were. */
+  /** True if the resumed run was already finished: nothing was computed, and its files did not change. */
   unchanged: boolean;
 }
 
@@ -79,8 +79,8 @@ export const RECOGNITION_LOG_COLUMNS = [
 /**
  * Trains a recogniser on identity-labelled faces, with checkpoints and a log in `out`. After each checkpoint the held-out
  * identities of split `val` are compared; the best network so far (by TAR at FAR 1e-3, then 1e-2) is kept as `best.safetensors`,
- * the last as `model.safetensors`. A run that is stopped and resumed computes the same as one that is not; one that is
- * finished stays as it is.
+ * the last as `model.safetensors`. A run that is stopped and resumed computes the same as one that is not; a finished
+ * run does not change.
  *
  * @throws CheckpointError for a checkpoint that is missing or does not fit, FileError, ArgumentError
  */
@@ -137,7 +137,7 @@ function checkStart({ from }: TrainRecognitionOptions, checkpoint: Uint8Array): 
   );
 }
 
-/** What a run returns that was finished before; null for one that has something to do. */
+/** The result of a run that was already finished; null if there is work to do. */
 async function finishedResult(
   { out, config }: TrainRecognitionOptions,
   checkpoint: Uint8Array,

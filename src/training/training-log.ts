@@ -1,11 +1,11 @@
 import { writeFileAtomic } from '../data/files/atomic-file.js';
 import { readTextIfThere } from '../data/files/read-file.js';
 
-/** A row by column; what is absent or NaN stays empty. */
+/** A row by column; absent or NaN values stay empty. */
 export type LogRow = Readonly<Record<string, number>>;
 
 /**
- * A CSV log kept in memory and written whole with each checkpoint, so that log and checkpoint always agree: a run that
+ * A CSV log that is kept in memory and written completely with each checkpoint, so that log and checkpoint always agree: a run that
  * was killed loses at most the rows since its last checkpoint, and computes them again.
  */
 export class TrainingLog {

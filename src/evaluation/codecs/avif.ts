@@ -10,9 +10,9 @@ const packages = (): string => `aom ${sharpVersions().aom}, libheif ${sharpVersi
 type Variant = '4:4:4' | '4:2:0' | 'grey';
 
 /**
- * libaom through sharp, tuned for PSNR, as what sharp takes by itself is tuned for the eye and worse by this measure.
- * Lower efforts are worse, too, and higher ones take several times as long for little. 4:2:0 and grey are smaller by a
- * few bytes, which counts only where the boxes leave little more than that.
+ * libaom through sharp, tuned for PSNR; sharp's default is tuned for the eye and worse by this measure. Lower efforts are
+ * worse, too, and higher ones take several times as long for a small gain. 4:2:0 and grey save a few bytes, which matters
+ * only if the boxes leave little more than that.
  */
 const AVIF: StillCodec<Variant> = {
   name: 'avif',
@@ -44,10 +44,10 @@ async function decode(bytes: Uint8Array): Promise<RgbImage> {
   }
 }
 
-/** The whole file, of which some 250 bytes are boxes that say nothing of this face. */
+/** The whole file, of which some 250 bytes are boxes without information about this face. */
 export const AVIF_FILE = foreignCodec(AVIF);
 
-/** Only the AV1 picture counts, as if every file had the same boxes and a reader knew them. */
+/** Counts only the AV1 picture, as if all files had the same boxes and a reader knew them. */
 export const AVIF_PAYLOAD = foreignCodec({
   ...AVIF,
   name: 'avif-payload',

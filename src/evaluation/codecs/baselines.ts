@@ -13,7 +13,7 @@ const SCALES = [1, 5 / 6, 2 / 3, 1 / 2, 1 / 3];
 
 export interface BaselineResult {
   codec: BaselineCodec;
-  /** False where no file of this codec is as small as the budget: then it is the smallest one there is. */
+  /** False if no file of this codec fits the budget: this is then its smallest file. */
   fits: boolean;
   /** The file. */
   bytes: Uint8Array;
@@ -27,8 +27,8 @@ export interface BaselineResult {
 }
 
 /**
- * What other codecs make of one picture with at most `maxBytes`: for each the file of best PSNR that fits. JPEG2000,
- * which has no smallest file to speak of, is left out where nothing fits.
+ * One picture by other codecs with at most `maxBytes`: for each codec, the file of best PSNR that fits. JPEG2000 is left out
+ * if nothing fits.
  *
  * @param rgb width·height·3 bytes; 11×11 pixels at least
  * @throws ArgumentError when `rgb` does not fit width and height; CameoError when JPEG2000 is asked for and its package

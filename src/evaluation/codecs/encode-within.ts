@@ -12,24 +12,24 @@ export interface FacesOnDemand {
 }
 
 export interface EncodeFacesOptions {
-  /** Asked first, and given what it did not know. */
+  /** Asked first; gets new encodings. */
   cache?: EncodingCache;
-  /** After every face: faces done, of all, and how many of those done the cache knew. */
+  /** Called after every face: faces done, all faces, and how many of the faces done were in the cache. */
   onProgress?: (done: number, total: number, cached: number) => void;
-  /** Stops between faces; what is done by then is in the cache. */
+  /** Stops between faces; finished faces are in the cache. */
   signal?: AbortSignal;
   /**
    * Faces at a time; the number of processors when absent. It helps codecs of sharp (JPEG, AVIF), which have threads of
-   * their own; WebAssembly keeps to this one, and uses more processors only in more processes, which may share a cache.
+   * their own; WebAssembly runs on this thread only, and uses more processors only in more processes, which may share a cache.
    */
   concurrency?: number;
 }
 
 /**
- * What a codec makes of many faces of 112×96 within a budget of bytes: in their order, null where no file fits.
+ * Encodes many faces of 112×96 within a byte budget; in their order, null if no file fits.
  *
- * @throws ArgumentError for a concurrency or budget that is no positive integer; the signal's reason when it is aborted;
- *   what the codec, the cache or the faces throw
+ * @throws ArgumentError for a concurrency or budget that is not a positive integer; the signal's reason when it is aborted;
+ *   whatever the codec, the cache or the faces throw
  */
 export async function encodeWithin(
   codec: ForeignCodec,
@@ -57,7 +57,7 @@ export async function encodeWithin(
       encodings[index] = encoding;
       if (known) cached++;
       onProgress?.(++done, source.count, cached);
-      // Encoders in WebAssembly never wait for anything; without this, no signal would come through.
+      // Encoders in WebAssembly never wait, so without this no signal would be handled.
       await setImmediate();
     }
   };
@@ -67,7 +67,7 @@ export async function encodeWithin(
       throw error;
     }),
   );
-  // Nothing goes on in the background after a failure.
+  // After a failure, nothing continues in the background.
   await Promise.allSettled(workers);
   await Promise.all(workers);
   return encodings;

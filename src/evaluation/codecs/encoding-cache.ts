@@ -18,8 +18,8 @@ export interface EncodingRequest {
 export type CachedEncoding = Omit<ForeignEncoding, 'rgb'>;
 
 /**
- * Files that codecs made of pictures, in a folder with one log for each codec and budget. An encoding is found again by
- * the picture, the codec's name and version, and the budget; that nothing fits is remembered as well.
+ * Files that codecs made of pictures, in a folder with one log for each codec and budget. The key of an
+ * encoding is the picture, the codec's name and version, and the budget. A missing fit is stored as well.
  */
 export class EncodingCache {
   readonly folder: string;

@@ -12,8 +12,8 @@ const checksum = (body: Uint8Array): Buffer => createHash('sha256').update(body)
 
 /**
  * Values by key in one file that only grows. A record is magic, u32 length of the body, body (32 bytes of key, value),
- * checksum of the body. What is not a whole record, as a killed process or a full disk leaves one, is passed over by
- * looking for the next one, wherever it lies; so several processes may append to the same file.
+ * checksum of the body. An incomplete record, from a killed process or a full disk, is skipped by searching for
+ * the next record; so several processes may append to the same file.
  */
 export class EncodingLog {
   readonly #path: string;
@@ -68,7 +68,7 @@ export class EncodingLog {
 
 const hex = (key: Uint8Array): string => Buffer.from(key).toString('hex');
 
-/** The whole records; of several with the same key the last. */
+/** The complete records; of several with the same key, the last one. */
 function recordsOf(content: Buffer): Map<string, Uint8Array> {
   const values = new Map<string, Uint8Array>();
   for (let at = content.indexOf(MAGIC); at >= 0; ) {

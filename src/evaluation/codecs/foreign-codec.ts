@@ -1,8 +1,8 @@
-/** What a codec made of one picture within a number of bytes. */
+/** One picture, encoded by a codec within a byte budget. */
 export interface ForeignEncoding {
   /** The file, as `decode` takes it. */
   bytes: Uint8Array;
-  /** Bytes that count against the budget: those of the file, but for codecs that are let off their container. */
+  /** Bytes that count against the budget: those of the file, without the container for some codecs. */
   size: number;
   /** Decoded, in the size of the original: width·height·3 bytes. */
   rgb: Uint8Array;
@@ -10,19 +10,19 @@ export interface ForeignEncoding {
   settings: string;
 }
 
-/** A codec that is asked for the best picture in at most so many bytes. */
+/** A codec that makes the best picture within a byte budget. */
 export interface ForeignCodec {
   /** Short, in lower case: names files, too. */
   readonly name: string;
-  /** What reports call it. */
+  /** Name in reports. */
   readonly title: string;
-  /** Changes whenever other files may come out: settings, search, package. Part of the cache's keys. */
+  /** Changes whenever its files may change: settings, search, package. Part of the cache's keys. */
   readonly version: string;
   /**
    * The file of best PSNR among those tried that are within `maxBytes`, or null when none is.
    *
    * @param rgb width·height·3 bytes
-   * @throws ArgumentError when `rgb` does not fit width and height, or for a budget that is no positive integer;
+   * @throws ArgumentError when `rgb` does not fit width and height, or for a budget that is not a positive integer;
    *   CameoError when the package that encodes is not installed
    */
   encode(rgb: Uint8Array, width: number, height: number, maxBytes: number): Promise<ForeignEncoding | null>;

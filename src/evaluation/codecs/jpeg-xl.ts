@@ -3,7 +3,7 @@ import { foreignCodec, steps } from './still-codec.js';
 
 const jxl = icodecFormat('jxl', 'JPEG XL');
 
-/** What the encoder smooths away before and the decoder sharpens again (gaborish) helps some pictures and not others. */
+/** Smoothing before the encoder and sharpening after the decoder (gaborish) helps only some pictures. */
 const VARIANTS = {
   'effort 7': { effort: 7 },
   'effort 7, no gaborish': { effort: 7, gaborish: 0 },

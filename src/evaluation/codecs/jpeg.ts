@@ -45,7 +45,7 @@ const FULL_SIZE: readonly Omit<JpegSettings, 'scale'>[] = [
   { colour: 'grey', table: 3 },
 ];
 
-/** Of a smaller picture: finer colour is of no use where bytes are so few, but none at all may be. */
+/** For a smaller picture: with so few bytes, finer colour gains nothing, but grey may. */
 const SCALED: readonly Omit<JpegSettings, 'scale'>[] = [
   { colour: '4:2:0', table: 2 },
   { colour: 'grey', table: 3 },
@@ -177,7 +177,7 @@ export async function encodeJpegAtMost(
   const image = { width, height, data: rgb };
   checkImage(image);
   let best: EncodedJpeg | null = null;
-  // No grey file is better than the grey picture itself: where a colour one is, they need not be tried.
+  // No grey file is better than the grey picture itself; if a colour file is better than that, grey files need not be tried.
   const bestGrey = grey ? psnr(rgb, greyAsRgb(rgb)) : 0;
   const colourFirst = (a: JpegSettings, b: JpegSettings): number =>
     Number(a.colour === 'grey') - Number(b.colour === 'grey');
@@ -193,7 +193,7 @@ export async function encodeJpegAtMost(
   return best;
 }
 
-/** The shortest JPEG that these settings give, however bad it looks: what to show where no JPEG fits a budget. */
+/** The shortest JPEG with these settings, however bad it looks; it is shown if no JPEG fits a budget. */
 export async function smallestJpeg(
   rgb: Uint8Array,
   width: number,

@@ -29,7 +29,7 @@ interface Encoder {
 
 interface Decoder {
   getEncodedBuffer(length: number): Uint8Array;
-  /** A view of the decoder's memory, of whichever type of bytes. */
+  /** A view of the decoder's memory, as any type of bytes. */
   getDecodedBuffer(): Uint8Array | Uint8ClampedArray;
   getFrameInfo(): FrameInfo;
   decode(): void;
@@ -48,7 +48,7 @@ function openJpeg(): Promise<OpenJpeg> {
   loading ??= (async () => {
     type Factory = (options: object) => Promise<OpenJpeg>;
     const module = await loadOptional<{ default: Factory }>('the JPEG2000 baseline', PACKAGE, `${PACKAGE}/wasmjs`);
-    // It would print what it does with every picture.
+    // It would print messages for every picture.
     return module.default({ print() {}, printErr() {} });
   })();
   return loading;
@@ -80,7 +80,7 @@ const CONFIGURATIONS: readonly Jpeg2000Configuration[] = [
   { grey: true, decompositions: 3 },
 ];
 
-/** The encoder misses its target by up to some 16 bytes, either way. */
+/** The encoder misses its target by up to some 16 bytes in both directions. */
 const MISS = 24;
 
 /**
@@ -103,7 +103,7 @@ export async function encodeJpeg2000AtMost(
   checkImage(image);
   const codec = await openJpeg();
   let best: EncodedJpeg2000 | null = null;
-  // Beyond that, the encoder throws and leaves its memory unusable.
+  // Above this value, the encoder throws and leaves its memory unusable.
   const max = Math.floor(Math.log2(Math.min(width, height)));
   for (const { grey, decompositions: wanted } of configurations) {
     const decompositions = Math.min(wanted, max);
@@ -117,7 +117,7 @@ export async function encodeJpeg2000AtMost(
   return best;
 }
 
-/** Bisects the target size, as what comes out is not quite what was asked for. */
+/** Bisects the target size, because the result's size differs from it. */
 function largestFitting(maxBytes: number, encode: (target: number) => Uint8Array): Uint8Array | null {
   let best: Uint8Array | null = null;
   let high = maxBytes + MISS;
@@ -165,7 +165,7 @@ function encodeOnce(
   }
 }
 
-/** What the comment takes that OpenJPEG writes. */
+/** Bytes of the comment that OpenJPEG writes. */
 export const COMMENT_BYTES = 39;
 const SOC = 0xff4f;
 const SOT = 0xff90;

@@ -12,7 +12,7 @@ function lanczos(x: number): number {
 function resampleAxis(source: ArrayLike<number>, outer: number, from: number, inner: number, to: number): Float64Array {
   const out = new Float64Array(outer * to * inner);
   const step = from / to;
-  // When the picture shrinks, the kernel widens, so that it also keeps out what the coarser grid cannot show.
+  // When the picture shrinks, the kernel widens, which prevents aliasing.
   const spread = Math.max(1, step);
   for (let j = 0; j < to; j++) {
     const centre = (j + 0.5) * step - 0.5;

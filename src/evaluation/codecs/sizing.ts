@@ -3,8 +3,8 @@ import { checkImage, type RgbImage } from '../../data/pictures/image.js';
 import { resampleRgb } from './resample.js';
 
 /**
- * Sides of the coded picture by those of the original. A picture that is short of bytes is often better coded small and
- * enlarged; every codec here may do so, as any of its users could.
+ * Sides of the coded picture by those of the original. With few bytes, it is often better to code a small picture and
+ * enlarge it. Every codec here may do so, as any of its users could.
  */
 export const SCALES = [1, 5 / 6, 2 / 3, 1 / 2, 1 / 3] as const;
 
@@ -20,7 +20,7 @@ export function scaled(image: RgbImage, scale: number): RgbImage {
   return resized(image, side(image.width), side(image.height));
 }
 
-/** @throws ArgumentError when the samples do not fit width and height, or for a budget that is no positive integer */
+/** @throws ArgumentError when the samples do not fit width and height, or for a budget that is not a positive integer */
 export function checkRequest(rgb: Uint8Array, width: number, height: number, maxBytes: number): RgbImage {
   const image = { width, height, data: rgb };
   checkImage(image);
@@ -30,5 +30,5 @@ export function checkRequest(rgb: Uint8Array, width: number, height: number, max
   return image;
 }
 
-/** What reports add to the settings of a picture that was coded smaller. */
+/** Addition to the settings in reports for a picture that was coded smaller. */
 export const scaleSetting = (scale: number): string => (scale === 1 ? '' : `, scale ${scale.toFixed(2)}`);

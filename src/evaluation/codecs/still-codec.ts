@@ -3,18 +3,18 @@ import { psnr } from '../metrics/picture-quality.js';
 import type { ForeignCodec, ForeignEncoding } from './foreign-codec.js';
 import { checkRequest, resized, SCALES, scaled, scaleSetting } from './sizing.js';
 
-/** An encoder with a quality, whose size rises with the quality by and large, but not strictly. */
+/** An encoder with a quality; its file size mostly rises with the quality, but not strictly. */
 export interface StillCodec<Variant extends string = string> {
   name: string;
   title: string;
   version(): string;
   /** Ways to encode: the first at every scale, the others at the scale that is best for the first. */
   variants: readonly Variant[];
-  /** Smaller but worse ways, tried at the smallest scale where the first variant fits at none. */
+  /** Smaller but worse ways, tried at the smallest scale if the first variant fits at no scale. */
   fallbacks?: readonly Variant[];
   /** Qualities to choose from, ascending. */
   qualities: readonly number[];
-  /** So many qualities on either side of the one that bisection finds are tried as well, as sizes are not monotonic. */
+  /** Number of qualities on either side of the one found by bisection that are tried as well, because sizes are not monotonic. */
   around: number;
   encode(image: RgbImage, variant: Variant, quality: number): Promise<Uint8Array>;
   decode(bytes: Uint8Array): Promise<RgbImage>;
@@ -30,10 +30,10 @@ interface Candidate extends ForeignEncoding {
   at: number;
 }
 
-/** Of the files of one search, those at least this large, by the largest, are decoded: PSNR may still differ a bit. */
+/** Of the files of one search, those with at least this share of the largest size are decoded, because PSNR may still differ. */
 const WORTH_DECODING = 0.93;
 
-/** Scales are tried from the largest on, until one is worse than the best by so many dB. */
+/** Scales are tried from the largest on, until one is worse than the best by this many dB. */
 const SCALE_MARGIN = 0.2;
 
 /** Makes a ForeignCodec of an encoder with a quality: the best PSNR over variants, scales and qualities that fit. */
@@ -64,7 +64,7 @@ async function bestWithin<Variant extends string>(
     const found = await search(codec, image, first, scale, maxBytes, start);
     if (found && (!best || found.psnr > best.psnr)) best = found;
     else if (found && best && found.psnr < best.psnr - SCALE_MARGIN) break;
-    // Where nothing fits, little does at the next scale.
+    // If nothing fits, little fits at the next scale.
     start = found?.at ?? 0;
   }
   const scale = best?.scale ?? SCALES[SCALES.length - 1];

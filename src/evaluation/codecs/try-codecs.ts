@@ -6,7 +6,7 @@ const GREY = /* @__PURE__ */ new Uint8Array(SIDE * SIDE * 3).fill(128);
 const PLENTY = 65536;
 
 /**
- * Lets each codec encode a small picture, so that a package that is missing is told before the work, not in the midst of it.
+ * Lets each codec encode a small picture, so that a missing package is reported before the work begins.
  * @throws CameoError that says what to install
  */
 export async function tryCodecs(codecs: readonly ForeignCodec[]): Promise<void> {

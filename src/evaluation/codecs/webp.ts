@@ -6,7 +6,7 @@ const webp = icodecFormat('webp', 'WebP');
 
 /**
  * Spatial noise shaping is off for all, as it serves the eye and costs PSNR, and so are segments except for one variant,
- * as their headers weigh on so small a file. More passes change nothing.
+ * because their headers are large for such small files. More passes change nothing.
  */
 const VARIANTS = {
   colour: { segments: 1 },

@@ -10,7 +10,7 @@ const VARIANTS = {
   'YCoCg, noise shaping': { sns: 50 },
 } as const;
 
-/** libwebp2, an experiment whose format is not fixed. Higher efforts gain some and take seconds a face. */
+/** libwebp2, an experiment whose format is not fixed. Higher efforts gain a little and take seconds for each face. */
 export const WEBP2 = foreignCodec<keyof typeof VARIANTS>({
   name: 'webp2',
   title: 'WebP 2',

@@ -1,7 +1,7 @@
 import { ArgumentError } from '../../common/errors.js';
 import type { Interval } from '../verification/resampled.js';
 
-/** The operating point that all mismatched pairs of the pictures give, with the 95 % interval of TAR over persons. */
+/** The operating point by all impostor pairs of the pictures, with the 95 % interval of TAR over persons. */
 export interface AllPairsTar extends Partial<Interval> {
   /** Pairs of pictures of different persons, each once. */
   impostors: number;
@@ -10,13 +10,13 @@ export interface AllPairsTar extends Partial<Interval> {
   tar: number;
 }
 
-/** Scores are counted in so many classes from −1 to 1: thresholds are that exact. */
+/** Number of classes from −1 to 1 in which scores are counted; this is the resolution of thresholds. */
 const CLASSES = 1 << 18;
 
-/** The lowest score of a class; of one beyond the last: more than any score. */
+/** The lowest score of a class; for a class after the last, more than any score. */
 export const thresholdOfClass = (at: number): number => (2 * at) / CLASSES - 1;
 
-/** The lowest class such that no more than `max` scores are in it or above; one beyond the last where that is none. */
+/** The lowest class with at most `max` scores in it or above; one after the last if there is none. */
 function lowestClass(histogram: Uint32Array, max: number): number {
   let above = 0;
   let lowest = histogram.length;
@@ -35,7 +35,7 @@ export interface TopImpostors {
   floor: number;
 }
 
-/** The list holds so many times the pairs that may be accepted, at least so many: resamples need some more. */
+/** Size of the list: this multiple of the pairs that may be accepted, and at least this many, as resamples need more. */
 const SPARE = 4;
 const MIN_LENGTH = 4096;
 
@@ -64,7 +64,7 @@ class TopImpostorList {
     b[this.#length++] = second;
   }
 
-  /** Raises the floor until no more than `max` pairs are on it or above, and forgets the others. */
+  /** Raises the floor until at most `max` pairs are on it or above, and drops the others. */
   #drop(): void {
     this.#floor = lowestClass(this.histogram, this.max);
     const [classes] = this.#columns;
@@ -90,7 +90,7 @@ class TopImpostorList {
  * The lowest threshold at which at most the share `far` of all pairs of different persons is accepted. View 2 lists 3,000
  * mismatched pairs, of which three decide about FAR 1e-3; its pictures make some 29.6 million.
  *
- * @param references embeddings of length 1, one a picture, each a pair with every probe after it
+ * @param references embeddings of length 1, one for each picture; each makes a pair with every probe after it
  * @param probes as many, of the same pictures in the same order; the same list where both are alike
  * @param persons number of each picture's person
  * @param far false accept rate, from 0 to below 1

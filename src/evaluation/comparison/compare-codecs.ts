@@ -16,20 +16,20 @@ export interface RowOrigin {
 export interface ComparisonRow {
   codec: string;
   title: string;
-  /** Of the encoder: where it differs, other files may come out. */
+  /** Version of the encoder; another version may give other files. */
   version: string;
   run: RowOrigin;
   /** null: the aligned crops as they are. */
   budget: number | null;
   faces: number;
-  /** Faces of which no file fits; with more than one in a hundred there is no verdict. */
+  /** Faces without a fitting file; if they are more than one in a hundred, there is no verdict. */
   missing: number;
   /** Means over the faces that have a file. */
   bytes: number;
   bpp: number;
   psnr: number;
   ssim: number;
-  /** Of the same symbols in our own container, mean; where the files are PNGs of our symbols. */
+  /** Mean bytes of the same symbols in our own container, if the files are PNGs of our symbols. */
   ownBytes?: number;
   /** Of each face, in the order of the faces; NaN without a file. */
   psnrs: number[];
@@ -45,25 +45,25 @@ export interface Comparison {
 export interface CompareCodecsOptions extends JudgeOptions {
   /** Those after the one named 'cameo', if any, are compared with it. */
   encoders: readonly FaceEncoder[];
-  /** Codecs of earlier rows, which are asked for the few faces that are shown; a row without one shows none. */
+  /** Codecs of earlier rows, which encode the few faces that are shown; a row without its codec shows none. */
   earlierEncoders?: readonly FaceEncoder[];
   budgets: readonly number[];
   /** The budget whose restored faces are kept. */
   sampleBudget: number;
-  /** Of this run: what its rows say of where they come from. */
+  /** Metadata of this run, for its rows. */
   run: RowOrigin;
   /** Rows of an earlier run with the same pictures, pairs and recognisers: they are kept, and not measured again. */
   earlier?: readonly ComparisonRow[];
-  /** After each row, with all that are known by then, earlier ones that are still to come among them; waited for. */
+  /** Called and awaited after each row, with all rows so far, including earlier rows that are still to come. */
   onRow?: (row: ComparisonRow, known: readonly ComparisonRow[]) => Promise<void> | void;
 }
 
-/** More faces without a file than this share, and a codec is not asked at that budget. */
+/** If a larger share of faces has no file, the codec is left out at that budget. */
 const MAX_MISSING = 0.01;
 
 /**
  * Compresses the faces of verification pairs with every codec at every budget, and lets every recogniser decide the pairs.
- * Where a file is missing for a few faces, a grey picture stands in. Earlier rows stand among the new ones.
+ * If a few faces have no file, a grey picture replaces them. Earlier rows are put among the new ones.
  */
 export async function compareCodecs(options: CompareCodecsOptions): Promise<Comparison> {
   const run = new ComparisonRun(options);
@@ -72,7 +72,7 @@ export async function compareCodecs(options: CompareCodecsOptions): Promise<Comp
   for (const budget of rising([...options.budgets, ...earlier.map((one) => one.budget)])) {
     const asked = options.budgets.includes(budget) ? options.encoders.filter((one) => isAsked(one, budget)) : [];
     const kept = earlier.filter((one) => one.budget === budget).map(({ codec }) => codec);
-    // What all others are compared with comes first.
+    // The codec that all others are compared with comes first.
     const names = [...new Set([...asked.map(({ name }) => name), ...kept])].sort(ownFirst);
     for (const name of names) {
       const encoder = asked.find((one) => one.name === name);
@@ -98,7 +98,7 @@ class ComparisonRun {
     this.#judge = new Judge(options);
   }
 
-  /** The row of an earlier run; one that lacks something is not taken where its codec is asked. */
+  /** The row of an earlier run; an incomplete one is not used if its codec is measured in this run. */
   known(codec: string, budget: number | null, asked: boolean): ComparisonRow | undefined {
     const { earlier = [], sampleBudget } = this.options;
     return earlier.find(
@@ -134,7 +134,7 @@ class ComparisonRun {
     );
     const row = describe({ codec, title, budget, version, run }, encoded, originals);
     if (budget === sampleBudget) {
-      // A dozen faces are shown: those are kept, and not a copy of all for each codec.
+      // Only the dozen faces that are shown are kept, not a copy of all faces for each codec.
       this.#choose(row);
       this.#show(title, (k) => encoded[k]);
     }
@@ -156,14 +156,14 @@ class ComparisonRun {
     if (this.#shown.length === 0) this.#shown = sampleFaces(psnrs);
   }
 
-  /** Keeps the faces that are shown, of what a codec makes of them. */
+  /** Keeps the restored faces that are shown. */
   #show(title: string, of: (k: number) => RestoredFace | null): void {
     const all = new Array<RestoredFace | null>(this.#originals.length).fill(null);
     for (const k of this.#shown) all[k] = of(k);
     this.samples.set(title, all);
   }
 
-  /** The faces that are shown of a row that is kept are made again, where its codec is at hand. */
+  /** The faces to show of an earlier row are made again if its codec is available. */
   async #showKept({ codec, title }: ComparisonRow): Promise<void> {
     const { encoders, earlierEncoders = [], sampleBudget, onProgress } = this.options;
     const encoder = [...encoders, ...earlierEncoders].find(({ name }) => name === codec);
@@ -175,13 +175,13 @@ class ComparisonRun {
       );
       this.#show(title, (k) => encoded[this.#shown.indexOf(k)]);
     } catch (error) {
-      // A codec that is not installed here is no reason to lose the rest.
+      // A codec that is not installed must not stop the others.
       if (!(error instanceof CameoError)) throw error;
     }
   }
 }
 
-/** Not measured by an older program, whose rows lack what this one compares by: asked for, they are measured again. */
+/** False for a row of an older program that lacks fields of this one; such rows are measured again if asked for. */
 const isWhole = ({ codec, budget, psnrs, verdicts }: ComparisonRow, sampleBudget: number): boolean =>
   verdicts.every(({ thresholds }) => thresholds) && (codec !== OWN || budget !== sampleBudget || psnrs.length > 0);
 

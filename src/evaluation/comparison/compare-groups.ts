@@ -7,7 +7,7 @@ import { cosineSimilarity } from '../metrics/verification.js';
 import { embedFaces } from '../verification/embed-pictures.js';
 import { type FaceEncoder, isAsked } from './face-encoders.js';
 
-/** How a codec serves the faces of one group: means, with standard errors. */
+/** How well a codec restores the faces of one group: means, with standard errors. */
 export interface GroupFigures {
   codec: string;
   title: string;
@@ -33,10 +33,10 @@ export interface GroupOptions {
 }
 
 /**
- * Whether a codec serves faces of every sex and race alike, as far as a manifest's labels tell: pairs of one person by such
- * groups are not at hand, so it is told how near a restored face stays to itself.
+ * Whether a codec restores faces of every sex and race equally well, as far as a manifest's labels tell. There are no genuine
+ * pairs by such groups, so each restored face is compared with its original.
  *
- * @returns by codec and group, the groups in alphabetical order; empty where no face has both labels
+ * @returns by codec and group, the groups in alphabetical order; empty if no face has both labels
  */
 export async function compareGroups(options: GroupOptions): Promise<GroupFigures[]> {
   const { gpu, faces, encoders, budget, recognizer, cache, onProgress = () => {} } = options;

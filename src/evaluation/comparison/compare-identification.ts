@@ -14,7 +14,7 @@ import { type FaceEncoder, isAsked, standIn } from './face-encoders.js';
 import { type JudgedCodec, OWN, UNCOMPRESSED } from './judge.js';
 import { PersonBootstrap } from './person-bootstrap.js';
 
-/** The false positive identification rate at which FNIR is told. */
+/** The false positive identification rate at which FNIR is given. */
 export const FPIR = 1e-2;
 
 /** Which pictures are the gallery, and which are searched for in it. */
@@ -28,7 +28,7 @@ export interface IdentificationSplit {
 }
 
 /**
- * @param names of pictures, of which those of one person need not stand together
+ * @param names of pictures, in any order of persons
  * @throws ArgumentError if no person has two pictures, or there is one person alone
  */
 export function identificationSplit(names: readonly string[], personOf: (name: string) => string): IdentificationSplit {
@@ -52,20 +52,20 @@ export type ResampledShare = Interval & { value: number };
 /** First minus second, with its interval and the two-sided p-value; persons resampled, the same ones for both. */
 export type ResampledDifference = Interval & { difference: number; p: number };
 
-/** How well persons are found where the gallery's pictures are as one codec restores them. */
+/** How well persons are found in a gallery of pictures that one codec has restored. */
 export interface IdentificationRow extends JudgedCodec {
   /** Of the codec; '' for none. */
   version: string;
   /** Mean of the gallery's files; null where they are not compressed. */
   bytes: number | null;
-  /** Faces of the gallery that no file was made of: a grey picture stands in. */
+  /** Faces of the gallery without a file; a grey picture replaces each. */
   missing: number;
   rankOne: ResampledShare;
   fnir: ResampledShare;
-  /** As it was reached: at most what was asked for. */
+  /** The rate that was reached; at most the wanted one. */
   fpir: number;
   threshold: number;
-  /** Our own codec at the same bytes minus this one; absent for our own, and where it was not asked. */
+  /** Our own codec at the same bytes minus this one; absent for our own, and if it was not measured. */
   against?: { rankOne: ResampledDifference; fnir: ResampledDifference };
 }
 
@@ -94,7 +94,7 @@ interface Resampled {
 }
 
 /**
- * Searches photographs in galleries of one picture a person: as it is, and as each codec restores it at each budget. The probes
+ * Searches photographs in galleries with one picture of each person: uncompressed, and as each codec restores it at each budget. The probes
  * are never compressed.
  * @returns the uncompressed gallery first, then by budget, our own codec before the others
  */
@@ -191,7 +191,7 @@ class IdentificationRun {
     return { searches, persons };
   }
 
-  /** The gallery stays as it is; a search counts as often as the person of its probe is drawn. */
+  /** The gallery stays the same; a search counts as often as the person of its probe is drawn. */
   #resample(figures: ReturnType<typeof identificationAt>, persons: Int32Array): Resampled {
     const all: IdentificationFigures[] = this.#bootstrap.draws.map((drawn) =>
       figures(persons.map((person) => drawn[person])),

@@ -3,7 +3,7 @@ import type { ComparisonRow } from './compare-codecs.js';
 import type { GroupFigures } from './compare-groups.js';
 import type { GoalSpec } from './parse-goals.js';
 
-/** What the comparison found, and how: the content of its JSON file. */
+/** The results and metadata of a comparison: the content of its JSON file. */
 export interface ComparisonReport extends RunMetadata {
   pairs: { count: number; folds: number; quick: boolean };
   embedding: string;
@@ -15,7 +15,7 @@ export interface ComparisonReport extends RunMetadata {
   besides: { name: string; id: string }[];
   conditions: ComparisonRow[];
   groups: GroupFigures[];
-  /** Figures that the codec is to reach, from the file that `--goals` names. */
+  /** Target figures for the codec, from the file that `--goals` names. */
   goals?: readonly GoalSpec[];
   /** One face at a time, warm, medians. */
   seconds?: { budget: number; encode: number; decode: number };

@@ -168,7 +168,7 @@ const comparisonTables = (report: ComparisonReport): ReportTable[] => [
   ...(report.groups.length > 0 ? [groupTable(report.groups)] : []),
 ];
 
-/** Which rows come from earlier runs, by the program that measured them; none where all are of this run. */
+/** The rows from earlier runs, by the program that measured them; none if all rows are from this run. */
 function earlierRows({ conditions, date }: ComparisonReport): string[] {
   const runs = new Map<string, string[]>();
   for (const { title, budget, run } of conditions) {
@@ -276,7 +276,7 @@ export function comparisonPlots({ conditions, recognizers }: ComparisonReport): 
 
 const picture = (data: Uint8Array) => ({ width: FACE_WIDTH, height: FACE_HEIGHT, data });
 
-/** Best, median and worst faces of our own codec by PSNR, with what the others make of them, as one HTML page. */
+/** Best, median and worst faces of our own codec by PSNR, beside those of the other codecs, as one HTML page. */
 export async function comparisonHtml(
   report: ComparisonReport,
   plots: ReadonlyMap<string, string>,

@@ -9,7 +9,7 @@ import type { ComparisonRow } from './compare-codecs.js';
 import type { ComparisonReport } from './comparison-content.js';
 import { type Mix, OWN, type Verdict } from './judge.js';
 
-/** The metadata of a file of scores that says what they were measured on. */
+/** The metadata key of a file of scores that identifies what they were measured on. */
 const SETTING = 'cameo.setting';
 
 /** What all rows of a report have in common. */
@@ -43,8 +43,8 @@ const thresholdsName = (row: ComparisonRow, verdict: Verdict): string => `${tens
 const psnrsName = ({ codec, budget }: ComparisonRow): string => `${codec} ${budget ?? '-'} psnr`;
 
 /**
- * The scores of all pairs, a tensor a verdict, and the thresholds of resamples, another: with them a later run compares
- * other codecs on the same pairs. Of our own codec the PSNR of each face too, by which faces to show are chosen.
+ * For each verdict, one tensor with the scores of all pairs, and one with the thresholds of resamples. With these, a later run
+ * compares other codecs on the same pairs. For our own codec also the PSNR of each face, which chooses the faces to show.
  */
 export function writeScores(conditions: readonly ComparisonRow[], setting: string): Uint8Array {
   const tensors: HostTensors = new Map();
@@ -64,7 +64,7 @@ export function writeScores(conditions: readonly ComparisonRow[], setting: strin
   return writeSafetensors(tensors, new Map([[SETTING, setting]]));
 }
 
-/** Rows as they stand in a report's JSON: without what is kept elsewhere, or is of no use later. */
+/** Rows as a report's JSON has them, without fields that are kept elsewhere or not needed later. */
 export const plainRows = (conditions: readonly ComparisonRow[]): unknown[] =>
   conditions.map(({ psnrs: _, ...row }) => ({
     ...row,
@@ -90,7 +90,7 @@ export type EarlierReport = Pick<ComparisonReport, 'conditions' | 'groups' | 'be
  *
  * @param json of the report
  * @param scores beside it
- * @throws FormatError if the two are no report's, or not of the same run; ArgumentError if the setting is another
+ * @throws FormatError if the two do not belong to a report, or not to the same run; ArgumentError if the setting is another
  */
 export function readEarlier(json: string, scores: Uint8Array, setting: string, pairs: number): EarlierReport {
   const { tensors, metadata } = readSafetensors(scores);
@@ -134,8 +134,8 @@ export function readEarlier(json: string, scores: Uint8Array, setting: string, p
 }
 
 /**
- * Splits rows into those that a run of today would measure the same, and those of encoders that have changed since.
- * @param versions of today's encoders by name, asked for or not; rows of any other are kept
+ * Splits rows into those that this program would measure the same, and those of encoders that have changed.
+ * @param versions of this program's encoders by name, also of those not asked for; rows of other encoders are kept
  */
 export function stillValid(
   rows: readonly ComparisonRow[],

@@ -10,23 +10,23 @@ import { encodeWithin } from '../codecs/encode-within.js';
 import type { EncodingCache } from '../codecs/encoding-cache.js';
 import type { ForeignCodec } from '../codecs/foreign-codec.js';
 
-/** What became of a face within a budget. */
+/** A face, encoded within a budget. */
 export interface RestoredFace {
   size: number;
   rgb: Uint8Array;
-  /** Where the file is a PNG of our symbols: what the same symbols take in our own bare container. */
+  /** If the file is a PNG of our symbols: the bytes of the same symbols in our own bare container. */
   ownSize?: number;
 }
 
-/** A codec as the comparison sees it: many faces at a time. */
+/** A codec for the comparison, which encodes many faces at a time. */
 export interface FaceEncoder {
   name: string;
   title: string;
-  /** Changes whenever other files may come out. */
+  /** Changes whenever the files may change. */
   version: string;
-  /** Those it is asked for, of the comparison's; all when absent. */
+  /** Budgets that it is measured at; all of the comparison's when absent. */
   budgets?: readonly number[];
-  /** In the order of the faces; null where no file fits. */
+  /** In the order of the faces; null if no file fits. */
   encodeAll(
     faces: readonly Uint8Array[],
     maxBytes: number,
@@ -34,10 +34,10 @@ export interface FaceEncoder {
   ): Promise<(RestoredFace | null)[]>;
 }
 
-/** Whether a codec is asked for a budget. */
+/** Whether a codec is measured at a budget. */
 export const isAsked = ({ budgets }: FaceEncoder, budget: number): boolean => !budgets || budgets.includes(budget);
 
-/** What stands in for a face that no file is made of: grey. @param bytes of its pixels */
+/** The grey picture that replaces a face without a file. @param bytes of its pixels */
 export const standIn = (bytes: number): Uint8Array => new Uint8Array(bytes).fill(128);
 
 /** One of the codecs that faces are compared with. */
@@ -51,7 +51,7 @@ export function baselineEncoder(codec: ForeignCodec, cache: EncodingCache, signa
 }
 
 const BATCH = 16;
-/** Of what our own encoder chooses, and how it writes it. */
+/** Version of our own encoder and of its format. */
 const VERSION = `${ENCODER_VERSION}.${BITSTREAM_VERSION}`;
 
 /** Our own bitstream, bare: header and checksum counted. */
@@ -67,7 +67,7 @@ export function cameoEncoder(codec: FaceCodec, cache: EncodingCache, title = 'Ca
   );
 }
 
-/** Quantization indices that the PNG container's 16 rates stand for here. */
+/** Quantization indices of the PNG container's 16 rates in this comparison. */
 const pngStep = (rate: number): number => 14 + 2 * rate;
 const PNG_RATES = 16;
 
@@ -78,10 +78,10 @@ export function cameoPngEncoder(codec: FaceCodec, cache: EncodingCache): FaceEnc
   ).length;
   const { height, width, channels } = codec.latents.fields;
   const pack = (found: FaceSymbols, rate: number) => {
-    // A PNG holds a byte a symbol; what is restored is what it holds.
+    // A PNG holds one byte for each symbol, so faces are restored from such symbols.
     const symbols = Int16Array.from(found.symbols, withinByte);
     const data = Uint8Array.from(symbols, (symbol) => symbol + 128);
-    // One channel a row keeps symbols of like size together, as a PNG's filters want them.
+    // One channel in each row keeps symbols of similar size together, which suits PNG's filters.
     const latents = { height: channels, width: height * width, channels: 1, data: transposed(data, channels) };
     return { file: packLatentsPng(latents, { modelId: codec.modelId, rate }), face: { ...found, symbols } };
   };
@@ -124,7 +124,7 @@ export function cameoPngEncoder(codec: FaceCodec, cache: EncodingCache): FaceEnc
 
 /** What `cameo encode --container png` makes: the plain convolutional autoencoder, at the finest of its rates that fits. */
 export function autoencoderPngEncoder(codec: AutoencoderCodec, cache: EncodingCache): FaceEncoder {
-  /** Of each face, by rate: every budget asks for the same files. */
+  /** For each face, by rate; every budget uses the same files. */
   const made = new WeakMap<Uint8Array, Uint8Array[]>();
   return ownEncoder(
     'autoencoder-png',
@@ -149,7 +149,7 @@ export function autoencoderPngEncoder(codec: AutoencoderCodec, cache: EncodingCa
   );
 }
 
-/** The nearest symbol within ±127 of the same parity, by which those after it are understood. */
+/** The nearest symbol within ±127 of the same parity, because the parity decides how later symbols are read. */
 function withinByte(symbol: number): number {
   const max = 127 - ((symbol & 1) ^ 1);
   return Math.max(-max, Math.min(max, symbol));

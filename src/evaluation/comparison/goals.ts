@@ -4,18 +4,18 @@ import type { ComparisonReport } from './comparison-content.js';
 import type { Verdict } from './judge.js';
 import type { GoalSpec } from './parse-goals.js';
 
-/** A figure that the codec is to reach, with what a comparison found of it. */
+/** A target figure for the codec, with the result of a comparison. */
 export interface Goal {
   what: string;
   wanted: string;
   found: string;
-  /** null: the comparison does not have what it takes to say, or only a part of it, which falls short nowhere. */
+  /** null: the comparison lacks some or all of the needed figures, and those that it has do not miss the goal. */
   reached: boolean | null;
 }
 
 const SIGNIFICANT = 0.01;
 
-/** One codec at one budget as one recogniser that training never saw judges it, both pictures compressed. */
+/** One codec at one budget by one unseen recogniser, with both pictures compressed. */
 interface Judgement {
   row: ComparisonRow;
   verdict: Verdict;
@@ -47,8 +47,7 @@ interface Found {
 }
 
 /**
- * Joins what was found. A goal is missed where a part of it is, and reached where all parts are and nothing is absent
- * that it speaks of.
+ * Joins the results. A goal is missed if any part is missed. It is reached if all parts are reached and none is absent.
  */
 function goal(what: string, wanted: string, found: readonly Found[], absent: readonly string[] = []): Goal {
   if (found.length === 0) return { what, wanted, found: 'not in this comparison', reached: null };
@@ -58,7 +57,7 @@ function goal(what: string, wanted: string, found: readonly Found[], absent: rea
   return { what, wanted, found: texts.join('; '), reached: missed || absent.length === 0 ? !missed : null };
 }
 
-/** A goal that speaks of some codecs at some budgets, all of them. */
+/** A goal about all of some codecs at all of some budgets. */
 function againstAll(
   report: ComparisonReport,
   what: string,
@@ -106,20 +105,20 @@ type Enough = (gain: number, p: number) => boolean;
 const better: Enough = (gain, p) => gain > 0 && p < SIGNIFICANT;
 const noWorse: Enough = (gain) => gain >= 0;
 
-/** Accuracy that is lost at a budget against the pictures as they are. */
+/** Accuracy that is lost at a budget against the uncompressed pictures. */
 function lost(report: ComparisonReport, what: string, budget: number, max: number): Goal {
   const plain = judged(report, 'uncompressed', null);
   const found = judged(report, 'cameo', budget).flatMap(({ verdict }) => {
     const before = plain.find((one) => one.verdict.recognizer === verdict.recognizer);
     if (!before) return [];
     const points = 100 * (before.verdict.figures.accuracy - verdict.figures.accuracy);
-    // Of accuracies just that far apart, the difference in binary may be a trifle more.
+    // If accuracies differ by exactly the limit, rounding may make the difference slightly larger.
     return [{ text: `${verdict.recognizer}: ${points.toFixed(2)} points`, reached: points <= max + 1e-9 }];
   });
   return goal(what, `at most ${max} points`, found);
 }
 
-/** How few bytes are enough to do as well as another codec does at a budget, of the budgets that were tried. */
+/** The smallest of the measured budgets that is as accurate as another codec at a budget. */
 function bytesFor(report: ComparisonReport, what: string, codec: string, budget: number, share: number): Goal {
   const found = judged(report, codec, budget).flatMap(({ verdict }) => {
     const name = verdict.recognizer;
@@ -150,7 +149,7 @@ function container({ conditions }: ComparisonReport, what: string, share: number
   return goal(what, `${percentOf(share)} fewer bytes`, found);
 }
 
-/** Against another model of ours, which `--extra-models NAME=FILE` brings in. */
+/** Against another model of Cameo, which `--extra-models NAME=FILE` brings in. */
 function higherTar(report: ComparisonReport, what: string, model: string): Goal {
   const found = budgetsOf(report, 1, Number.POSITIVE_INFINITY).flatMap((budget) =>
     judged(report, `cameo-${model}`, budget).flatMap(({ verdict }) => {
@@ -159,7 +158,7 @@ function higherTar(report: ComparisonReport, what: string, model: string): Goal 
       const text =
         `${budget} B, ${verdict.recognizer}: ${gained(tar.difference, 1)}, p = ${tar.p.toFixed(3)}; ` +
         `by all mismatched pairs ${gained(open.difference, 1)}${open.p === undefined ? '' : `, p = ${open.p.toFixed(3)}`}`;
-      // The goal is about View 2's own pairs; the wider count stands beside it.
+      // The goal is about View 2's own pairs; the figure over all pairs is added.
       return [{ text, reached: tar.difference > 0 && tar.p < SIGNIFICANT }];
     }),
   );

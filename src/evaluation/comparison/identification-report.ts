@@ -10,7 +10,7 @@ import {
   type ResampledShare,
 } from './compare-identification.js';
 
-/** Everything that an evaluation of identification found, and how: the content of its JSON file. */
+/** The results and metadata of an evaluation of identification: the content of its JSON file. */
 export interface IdentificationReport extends RunMetadata {
   recognizer: { name: string; id: string; embedding: 'single' | 'flip'; seen: boolean };
   /** Id of the model of our own codec. */
@@ -29,7 +29,7 @@ export interface IdentificationReport extends RunMetadata {
   rows: IdentificationRow[];
 }
 
-/** What is searched for in what: exactly the protocol. */
+/** The exact protocol of the searches. */
 function protocolTexts({ data, fpir }: IdentificationReport): string[] {
   const { persons, personsLeftOut, mated, matedPersons, unmated } = data;
   const limited =

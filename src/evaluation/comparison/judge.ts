@@ -19,7 +19,7 @@ import { PersonBootstrap } from './person-bootstrap.js';
 /** Which pictures of a pair are compressed. */
 export type Mix = 'both' | 'reference';
 
-/** What one recogniser says of one codec at one budget. */
+/** The verdict of one recogniser on one codec at one budget. */
 export interface Verdict {
   recognizer: string;
   mix: Mix;
@@ -28,13 +28,13 @@ export interface Verdict {
   open: AllPairsTar;
   /** Of each pair, in the order of the pairs. */
   scores: Float32Array;
-  /** Of `open`, a threshold a resample of the persons; absent where an older program measured. */
+  /** For `open`, one threshold for each resample of the persons; absent in rows of an older program. */
   thresholds?: Float32Array;
-  /** Of our own codec against this one, on the same pairs; absent for our own. */
+  /** Our own codec against this one, on the same pairs; absent for our own. */
   against?: {
     accuracy: PairedComparison;
     tar: PairedTar;
-    /** Of `open`, resampled by persons; the difference alone where an older program measured one of the two. */
+    /** For `open`, resampled by persons; only the difference if one of the two is of an older program. */
     open: Pick<PairedTar, 'difference'> & Partial<PairedTar>;
   };
 }
@@ -44,7 +44,7 @@ export interface JudgeOptions {
   pairs: readonly FacePair[];
   /** The aligned face of 96×112 of every picture in the pairs. */
   faces: ReadonlyMap<string, Uint8Array>;
-  /** Whose picture it is: pictures of different persons are mismatched pairs. */
+  /** The person of each picture; pictures of different persons make impostor pairs. */
   personOf: (name: string) => string;
   recognizers: readonly OpenRecognizer[];
   mixes: readonly Mix[];
@@ -62,7 +62,7 @@ export interface JudgedCodec {
   budget: number | null;
 }
 
-/** Pairs, and what the protocol says of them. */
+/** Pairs, and the protocol's labels. */
 interface Decided {
   scored: readonly ScoredPair[];
   figures: VerificationFigures;
@@ -116,7 +116,7 @@ export class Judge {
     return this.compared(judged, verdicts);
   }
 
-  /** Verdicts with what resamples say, beside those on our own codec at the same budget, which has to come first. */
+  /** Verdicts with resamples, compared with those on our own codec at the same budget, which has to come first. */
   compared({ codec, budget }: JudgedCodec, verdicts: readonly Verdict[]): Verdict[] {
     return verdicts.map(({ against: _, ...verdict }) => {
       const { recognizer, mix, figures, thresholds } = verdict;

@@ -16,7 +16,7 @@ export interface PairedTar extends Interval {
 const STREAM = 0x7a1;
 
 /**
- * A paired bootstrap: each resample draws the same pairs for both, so that what is hard for both cancels.
+ * A paired bootstrap: each resample draws the same pairs for both, so that pairs that are hard for both cancel out.
  * @throws ArgumentError for lists that are not of the same pairs
  */
 export function pairedTar(first: readonly ScoredPair[], second: readonly ScoredPair[]): PairedTar {

@@ -1,6 +1,6 @@
 import { ArgumentError } from '../../common/errors.js';
 
-/** What a figure is to reach, as a file of goals says it; `parseGoals` reads one. */
+/** A target figure, as in a file of goals; `parseGoals` reads one. */
 export type GoalSpec = {
   /** What the report calls it. */
   what: string;
@@ -11,16 +11,16 @@ export type GoalSpec = {
       codecs: readonly string[];
       /** Bytes a face. */
       budgets: readonly number[];
-      /** Higher by a difference that McNemar's test finds with p < 0.01, or only no lower. */
+      /** Higher by a difference that McNemar's test finds with p < 0.01, or merely not lower. */
       wanted: 'higher' | 'no lower';
     }
-  /** Points of accuracy that may be lost at a budget against the pictures as they are. */
+  /** Points of accuracy that may be lost at a budget against the uncompressed pictures. */
   | { kind: 'lost'; budget: number; points: number }
   /** Share of the bytes of another codec at a budget that may be left out at the same accuracy. */
   | { kind: 'bytes'; codec: string; budget: number; fewer: number }
   /** Share of bytes that our container is to save against a PNG of the same symbols. */
   | { kind: 'container'; fewer: number }
-  /** Higher TAR at FAR 1e-3 than another model of ours, by View 2's pairs, p < 0.01. */
+  /** Higher TAR at FAR 1e-3 than another model of Cameo, by View 2's pairs, p < 0.01. */
   | { kind: 'tar'; model: string }
   /** Seconds in which one face is to be encoded and decoded, warm. */
   | { kind: 'seconds'; seconds: number }
@@ -37,7 +37,7 @@ const listOf =
   (value) =>
     Array.isArray(value) && value.length > 0 && value.every(check);
 
-/** What each kind of goal holds beside `what` and `kind`, and how a message says it. */
+/** Fields of each kind of goal in addition to `what` and `kind`, and how a message describes them. */
 const FIELDS: { readonly [K in GoalSpec['kind']]: Record<string, [check: Check, expected: string]> } = {
   accuracy: {
     codecs: [listOf(isText), 'a list of names of codecs'],

@@ -10,13 +10,13 @@ const STREAM = 0x7a2;
  * are, with replacement. A pair of one person's pictures counts as often as the person was drawn; a pair of two persons as
  * often as the product of both. Bolle, Ratha, Pankanti 2004, "Error analysis of pattern recognition systems: the subsets
  * bootstrap"; for pairs of two persons Snijders, Borgatti 1999, "Non-parametric standard errors and tests for network
- * statistics" (the vertex bootstrap). Of the same persons the resamples are always the same, which makes them paired.
+ * statistics" (the vertex bootstrap). The same persons always give the same resamples, which makes them paired.
  */
 export class PersonBootstrap {
   readonly #numbers: ReadonlyMap<string, number>;
   /** Pictures of each person. */
   readonly #pictures: Uint32Array;
-  /** How often each person was drawn, a list a resample. */
+  /** How often each person was drawn, one list for each resample. */
   readonly draws: readonly Uint8Array[];
 
   /** @param persons of the pictures, in the same order for everything that is to be compared */

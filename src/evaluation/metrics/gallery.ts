@@ -33,7 +33,7 @@ export function similarities(probe: Float32Array, faces: Float32Array, out: Floa
   return out;
 }
 
-/** A face of a gallery, and how alike it is to a probe. */
+/** A face of a gallery, and its similarity to a probe. */
 export interface GalleryMatch {
   /** Its number in the gallery, from 0. */
   face: number;
@@ -44,13 +44,13 @@ export interface GalleryMatch {
 export class BestMatches {
   readonly #best: GalleryMatch[] = [];
 
-  /** @throws ArgumentError for a count that is no positive integer */
+  /** @throws ArgumentError for a count that is not a positive integer */
   constructor(readonly count: number) {
     if (Number.isInteger(count) && count > 0) return;
     throw new ArgumentError(`BestMatches: count is ${count}; expected a positive integer`);
   }
 
-  /** @param scores of faces from number `first` on; NaN is passed over: such a face has no embedding */
+  /** @param scores of faces from number `first` on; NaN is skipped: such a face has no embedding */
   add(scores: Float32Array, first = 0): void {
     scores.forEach((similarity, k) => {
       const match = { face: first + k, similarity };

@@ -1,22 +1,22 @@
 import { ArgumentError } from '../../common/errors.js';
 import { justAbove } from './verification.js';
 
-/** What one probe found in a gallery with one face a person. */
+/** The search of one probe in a gallery with one face of each person. */
 export interface ProbeSearch {
-  /** Similarity to the face of the probe's own person; null where it is not looked for. */
+  /** Similarity to the face of the probe's own person; null if it is not searched for. */
   mate: number | null;
-  /** The highest similarity to a face of another person: what a search returns first that must return nothing. */
+  /** The highest similarity to a face of another person, which is the first wrong result of a search. */
   rival: number;
 }
 
 export interface IdentificationFigures {
-  /** Share of the searches with a mate in which it stands first, alone. */
+  /** Share of the searches with a mate in which the mate alone comes first. */
   rankOne: number;
-  /** False negative identification rate: share of the searches with a mate in which it does not stand first, or is refused. */
+  /** False negative identification rate: share of the searches with a mate in which the mate does not come first, or is refused. */
   fnir: number;
-  /** False positive identification rate: share of all searches that return a face where that of their own person is left out. */
+  /** False positive identification rate: share of all searches that return a face although that of their own person is left out. */
   fpir: number;
-  /** The least similarity of a face that is returned. */
+  /** The lowest similarity of a face that is returned. */
   threshold: number;
 }
 
@@ -24,7 +24,7 @@ export interface IdentificationFigures {
  * Looks through the similarities of a probe to every face of a gallery.
  * @param own number of the face of the probe's own person
  * @param mated whether that one is looked for; otherwise the search is as if the gallery did not have it
- * @throws ArgumentError for a similarity that is no finite number, or a gallery of nobody else
+ * @throws ArgumentError for a similarity that is not finite, or a gallery without another person
  */
 export function probeSearch(scores: Float32Array, own: number, mated: boolean): ProbeSearch {
   let rival = -Infinity;
@@ -47,7 +47,7 @@ export function probeSearch(scores: Float32Array, own: number, mated: boolean): 
  * searches returns a face of another person where the own one is left out, and a probe is found where its mate stands first
  * and is not below it: FNIR(N, R = 1, T) of Grother, Ngan, Hanaoka 2019, "FRVT part 2: identification" (NISTIR 8271).
  *
- * @returns what finds the figures where each search counts so many times; once, where nothing is given
+ * @returns a function of how often each search counts (once by default), which gives the figures
  * @throws ArgumentError for no search with a mate, similarities that are not finite, or a rate outside [0, 1)
  */
 export function identificationAt(
@@ -72,7 +72,7 @@ export function identificationAt(
     searches.forEach(({ mate, rival }, k) => {
       if (mate === null) return;
       mated += times[k];
-      if (mate <= rival) return; // a tie is no first place
+      if (mate <= rival) return; // a tie is not a first place
       first += times[k];
       if (mate > refused) found += times[k];
     });

@@ -20,7 +20,7 @@ export function psnr(a: Uint8Array, b: Uint8Array, peak = 255): number {
 }
 
 /**
- * Mean structural similarity of two 8-bit pictures [height, width, channels], each channel apart and then averaged:
+ * Mean structural similarity of two 8-bit pictures [height, width, channels], for each channel, then averaged:
  * Gaussian window of 11×11, sigma 1.5, only where it lies inside the picture, K1 = 0.01, K2 = 0.03. The same definition
  * as the operation `ssim`. Wang, Bovik, Sheikh, Simoncelli 2004, "Image quality assessment: from error visibility to
  * structural similarity", eq. 13.
@@ -78,7 +78,7 @@ function blur(
   return out;
 }
 
-/** The window along one axis, symmetric and written out: thousands of pictures are compared by it. */
+/** The window along one axis, symmetric and unrolled for speed: thousands of pictures are compared with it. */
 function under(
   values: Float64Array,
   from: number,

@@ -1,6 +1,6 @@
 import { ArgumentError } from '../../common/errors.js';
 
-/** A face pair is accepted, as one person's, where its score is at least the threshold. */
+/** A pair is accepted as one person if its score is at least the threshold. */
 export interface OperatingPoint {
   threshold: number;
   /** True accept rate: the share of genuine pairs that are accepted; 1 − FNMR. */
@@ -9,7 +9,7 @@ export interface OperatingPoint {
   far: number;
 }
 
-/** @throws ArgumentError for a score that is NaN or infinite: it compares with no threshold as a score does */
+/** @throws ArgumentError for a score that is NaN or infinite, which cannot be compared with a threshold */
 function assertFinite(what: string, scores: ArrayLike<number>): void {
   for (let i = 0; i < scores.length; i++) {
     if (!Number.isFinite(scores[i])) throw new ArgumentError(`${what}: score ${i} is ${scores[i]}; expected a number`);
@@ -88,15 +88,15 @@ export function tarAtFar(genuine: ArrayLike<number>, impostor: ArrayLike<number>
   };
 }
 
-/** A threshold, and the share of pairs that it decides rightly. */
+/** A threshold, and the share of pairs that it decides correctly. */
 export interface BestThreshold {
   threshold: number;
   accuracy: number;
 }
 
 /**
- * The threshold with the most right decisions. Between neighbouring scores every threshold decides alike: the middle
- * stands for them; of several that are equally good, the middle one is taken (of an even number, the lower).
+ * The threshold with the most correct decisions. All thresholds between two neighbouring scores decide the same, so the middle
+ * is used. Of several that are equally good, the middle one is taken (of an even number, the lower one).
  *
  * @param same whether each pair is of one person
  * @throws ArgumentError for no pairs, lists of unequal length, or scores that are not finite
@@ -117,7 +117,7 @@ export function bestThreshold(scores: ArrayLike<number>, same: ArrayLike<boolean
     const next = last ? score + 2 : scores[order[k + 1]];
     if ((!last && next === score) || right < max) continue;
     if (right > max) [max, best] = [right, []];
-    // Between neighbouring doubles there is no middle; the upper of them is the one that refuses the lower.
+    // Neighbouring doubles have no middle; the upper one refuses the lower one.
     const middle = score / 2 + next / 2;
     best.push(middle > score ? middle : justAbove(score));
   }
@@ -125,7 +125,7 @@ export function bestThreshold(scores: ArrayLike<number>, same: ArrayLike<boolean
 }
 
 /**
- * Share of pairs that a threshold decides rightly.
+ * Share of pairs that a threshold decides correctly.
  * @throws ArgumentError for no pairs, lists of unequal length, or scores that are not finite
  */
 export function accuracyAt(threshold: number, scores: ArrayLike<number>, same: ArrayLike<boolean>): number {
@@ -185,7 +185,7 @@ export function areaUnderRoc(genuine: ArrayLike<number>, impostor: ArrayLike<num
 }
 
 /**
- * Cosine of the angle between two vectors; 0 where one of them is all zeros.
+ * Cosine of the angle between two vectors; 0 if one of them is all zeros.
  * @throws ArgumentError for vectors of no or unequal length
  */
 export function cosineSimilarity(a: ArrayLike<number>, b: ArrayLike<number>): number {

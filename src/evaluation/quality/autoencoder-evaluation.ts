@@ -4,7 +4,7 @@ import { BASELINE_CODECS } from '../codecs/baselines.js';
 import { compareFace, compressFaces, type FaceCoder, type FaceScores, mapConcurrently } from './face-scores.js';
 import { type GroupSummary, summarise, summariseBy } from './summary.js';
 
-/** What a set of faces gave at one rate of the model. */
+/** The results of a set of faces at one rate of the model. */
 export interface RateEvaluation {
   rate: number;
   all: GroupSummary;
@@ -23,11 +23,11 @@ export const atRate = (codec: AutoencoderCodec, rate: number): FaceCoder => ({
 });
 
 /**
- * Compresses every readable face of a set at every rate of the model, restores it, and lets JPEG and JPEG2000 do the
- * same with at most as many bytes for each single face.
+ * Compresses every readable face of a set at every rate of the model, and restores it. JPEG and JPEG2000 do the same with at
+ * most as many bytes for each face.
  *
  * @param onProgress called after each face and rate
- * @returns one element a rate
+ * @returns one element for each rate
  * @throws ImageError when no face is readable
  */
 export async function evaluateAutoencoder(

@@ -10,7 +10,7 @@ export interface DemoFace {
   pixels: Uint8Array;
 }
 
-/** What became of one face at one setting, pictures included. */
+/** One face at one setting, with pictures. */
 export interface DemoResult {
   face: DemoFace;
   /** The compact file. */
@@ -29,7 +29,7 @@ export interface DemoSetting {
   coder: FaceCoder;
 }
 
-/** All faces at one setting; times are of a warm program, seconds a face. */
+/** All faces at one setting; times are those of a warm program, in seconds for each face. */
 export interface DemoRun {
   setting: string;
   faces: DemoResult[];
@@ -38,7 +38,7 @@ export interface DemoRun {
 }
 
 /**
- * Compresses and restores faces at one setting, and lets JPEG and JPEG2000 do the same within the same bytes.
+ * Compresses and restores faces at one setting, and does the same with JPEG and JPEG2000 within the same bytes.
  * @param onFace called after each face
  */
 export async function runDemo(

@@ -18,10 +18,10 @@ export interface SetPicture extends KnownPicture {
   readonly row: string;
 }
 
-/** How many textures are looked at. */
+/** Number of textures. */
 const TEXTURES = 100;
 
-/** How many pictures of a list are looked at, spread evenly over it. */
+/** Number of pictures of a list, spread evenly over it. */
 function spread<T>(list: readonly T[], limit: number): T[] {
   const count = Math.min(limit, list.length);
   return Array.from({ length: count }, (_, k) => list[Math.floor((k * list.length) / count)]);
@@ -41,7 +41,7 @@ export async function photosOfSplit(folder: string, split: string, limit: number
 
 /**
  * The pictures of photographs that the sets ask for: as they are, made harder, and their parts without a face.
- * @param leftOut told of each that cannot be read
+ * @param leftOut called for each that cannot be read
  */
 export async function* photoPictures(
   folder: string,
@@ -57,7 +57,7 @@ export async function* photoPictures(
     if (sets.has('variants') && main) {
       for (const [row, change] of Object.entries(DETECTION_VARIANTS)) {
         const harder = change({ image, box: main, landmarks: main.landmarks });
-        // The others are there as well, but where they are is not followed: what finds them is not counted.
+        // The other faces are in the picture as well, but their places are not tracked, so finding them does not count.
         yield { row, name, image: harder.image, known: [{ ...harder.box, landmarks: harder.landmarks, counts: true }] };
       }
     }

@@ -63,7 +63,7 @@ function halfTheLight(picture: PictureOfFace): PictureOfFace {
   return { ...picture, image: { ...image, data: image.data.map((level) => level >> 1) } };
 }
 
-/** Reduced by means over areas until the root of the box's area has so many pixels. */
+/** Reduced by means over areas until the square root of the box's area has this many pixels. */
 function reducedTo({ image, box, landmarks }: PictureOfFace, side: number): PictureOfFace {
   const factor = Math.max(1, Math.sqrt((box.right - box.left) * (box.bottom - box.top)) / side);
   const scaled = (value: number): number => value / factor;

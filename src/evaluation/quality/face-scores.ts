@@ -11,17 +11,17 @@ export const CODEC_TITLES: Readonly<Record<ComparedCodec, string>> = {
   jpeg2000: 'JPEG2000',
 };
 
-/** What one codec made of one face. */
+/** One face by one codec. */
 export interface Score {
   bytes: number;
   /** dB, over all RGB samples. */
   psnr: number;
   ssim: number;
-  /** False for a baseline that has no file as small as Cameo's, so that a larger one stands for it. */
+  /** False if a baseline has no file as small as Cameo's, so that a larger one is used. */
   fits: boolean;
 }
 
-/** Scores of one face at one rate. Absent: JPEG2000 where no file is as small as Cameo's, and codecs not asked for. */
+/** Scores of one face at one rate. JPEG2000 is absent if no file is as small as Cameo's; so are codecs that were not asked for. */
 export type FaceScores = { cameo: Score } & Partial<Record<BaselineCodec, Score>>;
 
 export interface CompressedFaces {
@@ -32,7 +32,7 @@ export interface CompressedFaces {
   decodeSeconds: number;
 }
 
-/** A codec that has been told how large its files may get. */
+/** A codec with a given limit for its files. */
 export interface FaceCoder {
   encode(faces: readonly Uint8Array[]): Promise<Uint8Array[]>;
   decode(files: readonly Uint8Array[]): Promise<Uint8Array[]>;
@@ -54,7 +54,7 @@ export interface ComparedFace {
   baselines: BaselineResult[];
 }
 
-/** Scores one face that Cameo has compressed, and what other codecs make of it with at most as many bytes. */
+/** Scores one face that Cameo has compressed, and the same face by other codecs with at most as many bytes. */
 export async function compareFace(
   face: Uint8Array,
   file: Uint8Array,

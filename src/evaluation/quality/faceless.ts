@@ -2,14 +2,14 @@ import { CounterRandom } from '../../common/random.js';
 import type { RgbImage } from '../../common/rgb-image.js';
 import type { FaceBox } from '../../detection/boxes.js';
 
-/** A part of a photograph without a face has at least so many pixels across. */
+/** Minimum width and height in pixels of a part of a photograph without a face. */
 const LEAST_SIDE = 64;
-/** Boxes are taken larger by this part of their size on each side. */
+/** Boxes are enlarged by this share of their size on each side. */
 const MARGIN = 0.5;
 
 /**
  * The largest part of a photograph, above, below, left or right of its faces, that shows none.
- * @returns null where no part of 64 pixels across is left
+ * @returns null if no part of 64×64 pixels is left
  */
 export function faceless({ width, height, data }: RgbImage, faces: readonly FaceBox[]): RgbImage | null {
   const around = faces.map(({ left, top, right, bottom }) => {

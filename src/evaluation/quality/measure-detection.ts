@@ -9,24 +9,24 @@ import { landmarkError } from '../metrics/landmarks.js';
 export interface KnownPicture {
   readonly name: string;
   readonly image: RgbImage;
-  /** With boxes; or the landmarks of one face, beside which there may be others. */
+  /** With boxes; or the landmarks of one face, besides which there may be others. */
   readonly known: readonly KnownFace[] | FaceLandmarks;
 }
 
-/** What a detector made of a picture. */
+/** The result of a detector for a picture. */
 export interface DetectionResult {
   readonly name: string;
-  /** Faces that are to be found, and how many were. */
+  /** Number of faces to find, and of faces found. */
   readonly faces: number;
   readonly found: number;
-  /** What was found and is no known face. */
+  /** Detections that are not known faces. */
   readonly wrong: number;
   /** Error of the landmarks of each face found, in distances of its eyes. */
   readonly errors: readonly number[];
   readonly milliseconds: number;
 }
 
-/** Where only landmarks are known, a face counts as found if its own are so near, over the distance of the eyes. */
+/** If only landmarks are known, a face counts as found if its landmarks are this near, relative to the distance of the eyes. */
 const FOUND = 0.25;
 
 /** Looks for the faces of one picture. */
@@ -82,7 +82,7 @@ export interface DetectionFigures {
   faces: number;
   found: number;
   wrong: number;
-  /** Landmarks: mean, median and 95th percentile of the error over the distance of the eyes; null where none was found. */
+  /** Landmarks: mean, median and 95th percentile of the error over the distance of the eyes; null if none was found. */
   nme: { mean: number; median: number; high: number } | null;
   /** Median and fastest tenth of the times of a picture. */
   milliseconds: { median: number; fast: number };

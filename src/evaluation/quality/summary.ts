@@ -2,23 +2,23 @@ import { FACE_HEIGHT, FACE_WIDTH } from '../../detection/align.js';
 import { BASELINE_CODECS } from '../codecs/baselines.js';
 import type { ComparedCodec, FaceScores } from './face-scores.js';
 
-/** Means over faces of what one codec made of them. */
+/** Means over the faces of one codec. */
 export interface CodecMeans {
   /** Faces behind the means: those for which the codec has a file. */
   faces: number;
   bytes: number;
-  /** Bits a pixel of the face. */
+  /** Bits for each pixel of the face. */
   bpp: number;
   /** Mean of each face's PSNR, dB; identical pictures count as {@link PSNR_CAP}. */
   psnr: number;
   ssim: number;
-  /** Faces for which the codec has no file as small as Cameo's, so that a larger one was taken, in its favour. */
+  /** Faces for which the codec has no file as small as Cameo's; a larger one was used, in its favour. */
   larger: number;
   /** How far Cameo's PSNR is above, face by face: mean and standard error, dB. Absent for Cameo itself. */
   cameoGain?: { mean: number; standardError: number };
 }
 
-/** What one group of faces gave at one rate. */
+/** The results of one group of faces at one rate. */
 export interface GroupSummary {
   faces: number;
   codecs: { cameo: CodecMeans } & Partial<Record<ComparedCodec, CodecMeans>>;

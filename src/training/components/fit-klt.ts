@@ -10,10 +10,10 @@ import { principalComponents } from './principal-components.js';
 const LOGISTIC_DEVIATION = Math.PI / Math.sqrt(3);
 
 /**
- * Gives an autoencoder the principal components of a set of faces, the mean, and the scales of the components: the part of
- * it that has a closed form. A face and its mirror image count alike, so the antisymmetric half has mean 0.
+ * Computes the closed-form part of an autoencoder: the principal components of a set of faces, the mean, and the scales of the
+ * components. A face and its mirror image count equally, so the antisymmetric part has mean 0.
  *
- * @param weights how much each face counts, [faces.count]
+ * @param weights of the faces, [faces.count]
  */
 export async function fitKlt(
   gpu: Gpu,

@@ -7,7 +7,7 @@ import { matmul } from '../../ops/matmul/matmul.js';
 import { keep, scope, Tensor } from '../../tensor/tensor.js';
 
 const ROWS_A_PASS = 1024;
-/** Directions beyond those wanted: the last of a block converge slowly. */
+/** Additional directions, because the last ones of a block converge slowly. */
 const SPARE = 32;
 const ITERATIONS = 8;
 const STREAM = 0x4b4c54;

@@ -14,10 +14,10 @@ export interface DetectorBatch {
   faces: MosaicFace[][];
 }
 
-/** Fewer cells than this that see a face count as so many, so that a batch without faces is no great event. */
+/** Minimum number of cells with a face that the loss is divided by, so that a batch without faces does not count too much. */
 const LEAST_CELLS = 8;
 
-/** The mosaics of a step, and what they teach: they depend on seed and step alone. The loss of all together is a mean over cells that see a face. */
+/** The mosaics of a step and their targets, which depend only on seed and step. The loss is a mean over the cells that see a face. */
 export async function drawBatch(
   photos: MosaicPhotos,
   { batchSize, side, seed, boxWeight, landmarkWeight }: DetectorTrainingConfig,
@@ -30,7 +30,7 @@ export async function drawBatch(
   const faces: MosaicFace[][] = [];
   let learning = 0;
   for (let k = 0; k < batchSize; k++) {
-    // Between mosaics the GPU gets its next commands.
+    // Between mosaics, the event loop can give the GPU its next commands.
     await new Promise<void>((resolve) => setImmediate(resolve));
     const random = new CounterRandom(seed, step * batchSize + k);
     const size = side * side * 3;

@@ -13,7 +13,7 @@ import { drawLook, samplePhoto } from './tile-pixels.js';
 export interface FaceOfPhoto {
   readonly photo: TrainingPhoto;
   readonly face: LabelledFace;
-  /** Its landmarks are poorer than those of others: seen from the side. */
+  /** True if its landmarks are less exact, as the face is seen from the side. */
   readonly poor: boolean;
 }
 
@@ -36,10 +36,10 @@ export interface LandmarkBatch {
   weight: Float32Array;
 }
 
-/** How much a poor face counts beside others. */
+/** Weight of a face with less exact landmarks, relative to the others. */
 const POOR = 0.3;
 
-/** How far off a detector's landmarks put the crop: standard deviation of its centre in sides, and of its side as a factor. */
+/** Error of the crop by a detector's landmarks: standard deviation of its centre in sides, and of its side as a factor. */
 const CENTRE_ERROR = 0.045;
 const SIDE_ERROR = 1.15;
 

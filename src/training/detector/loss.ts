@@ -15,7 +15,7 @@ export interface TargetTensors {
 
 /** Keeps logarithms finite, where a score is 0 or 1 in float32. */
 const EPSILON = 1e-7;
-/** Errors below it count by their square, above it as they are: relative to the face, and to the distance of its eyes. */
+/** Errors below this value count by their square, larger ones linearly; relative to the face, and to the distance of its eyes. */
 const SMOOTH = 0.06;
 
 /**

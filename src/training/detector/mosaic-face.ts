@@ -10,7 +10,7 @@ export interface MosaicFace {
   readonly landmarks: readonly Point[];
   /** Share of the box that the mosaic shows. */
   readonly visible: number;
-  /** Whoever labelled it was not sure. */
+  /** The labeller was not sure. */
   readonly doubtful: boolean;
   /** Its box is a guess from the points, as the photographs' labels have none; their points are poor. */
   readonly guessed: boolean;

@@ -6,28 +6,28 @@ import { paintOver } from './occlusion.js';
 import type { TrainingPhoto } from './photo-pyramid.js';
 import { drawLook, paintTexture, samplePhoto } from './tile-pixels.js';
 
-/** A face below this score may be none. */
+/** Below this score, a face may not be one. */
 export const DOUBTFUL_SCORE = 0.6;
 
 /** Sides of the smallest faces shown; of those that the photographs fill a tile with, and of the largest in relation to it. */
 const SMALLEST_FACE = 8;
 const SMALL_FACE = 0.2;
 const LARGEST_FACE = 1.1;
-/** How often a mosaic has so many tiles along each side. */
+/** How often a mosaic has this many tiles along each side. */
 const TILES: readonly (readonly [count: number, share: number])[] = [
   [1, 0.35],
   [2, 0.3],
   [3, 0.2],
   [5, 0.15],
 ];
-/** How often a tile is laid so that its photograph fills it, as far as that is large enough. */
+/** How often a tile is placed so that its photograph fills it, if that is large enough. */
 const FILLED = 0.75;
 /** The most that a photograph is enlarged. */
 const MAX_ENLARGEMENT = 2.2;
 /** How often a tile shows a texture, or any part of a photograph; else it shows a face. */
 const TEXTURES = 0.03;
 const ANYWHERE = 0.15;
-/** How often a tile comes from photographs whose boxes are guesses, where there are such. */
+/** How often a tile comes from photographs whose boxes are guesses, if there are any. */
 const GUESSED = 0.1;
 
 /** Photographs to draw from: those with boxes, and those with points alone. */
@@ -37,8 +37,8 @@ export interface MosaicPhotos {
 }
 
 /**
- * Draws a mosaic of 1, 4, 9 or 25 photographs: faces from 8 pixels to the whole mosaic, uniform in the logarithm of the size, also cut
- * off; turned, mirrored, dark, grey, noisy, and with things in front of them.
+ * Draws a mosaic of 1, 4, 9 or 25 photographs: faces from 8 pixels to the whole mosaic, uniform in the logarithm of the size. Faces
+ * may be cut off, turned, mirrored, dark, grey, noisy, or have things in front of them.
  *
  * @param random decides everything
  * @param pixels [side, side, 3], to be filled with (byte − 127.5)/128
@@ -94,7 +94,7 @@ function drawTile(
   return faces;
 }
 
-/** How a tile looks at a photograph. @param anywhere at any part of it, at any size; else at one of its faces */
+/** The view of a photograph in a tile. @param anywhere true: any part of it, at any size; false: one of its faces */
 function drawView(photo: TrainingPhoto, tile: MosaicTile, anywhere: boolean, random: CounterRandom): Affine {
   const [width, height] = [tile.right - tile.left, tile.bottom - tile.top];
   const { width: photoWidth, height: photoHeight } = photo.levels[0];
@@ -176,7 +176,7 @@ export function faceBoxOf({ box, landmarks }: LabelledFace): NonNullable<Labelle
   return { x: centre[0] - width / 2, y: centre[1] - height / 2, width, height };
 }
 
-/** A face of a photograph as the tile shows it; none where it is elsewhere. */
+/** A face of a photograph as the tile shows it; none if the tile does not show it. */
 export function faceInTile(face: LabelledFace, photo: TrainingPhoto, tile: MosaicTile, toPhoto: Affine): MosaicFace[] {
   const [a, b, c, d, e, f] = toPhoto;
   const determinant = a * d - b * c;

@@ -10,7 +10,7 @@ import type { TrainingSource } from '../training-source.js';
 import type { MosaicPhotos } from './mosaic.js';
 import { type TrainingPhoto, trainingPhoto } from './photo-pyramid.js';
 
-/** What a run tells of the photographs that it learns from. */
+/** Information on the photographs of a run. */
 export interface DetectorPhotos extends PictureFolder {
   readonly photos: number;
   readonly faces: number;
@@ -28,7 +28,7 @@ function photoFolders(data: string): string[] {
   return ['photos', 'profiles'].map((name) => join(data, name)).filter((folder) => existsSync(folder));
 }
 
-/** Photographs to learn from and to validate with; `validation` is null where none of the latter has boxes. */
+/** Photographs to learn from and to validate with; `validation` is null if none of the latter has boxes. */
 export interface PhotoSplits {
   readonly train: LoadedPhotos;
   readonly validation: LoadedPhotos | null;
@@ -55,7 +55,7 @@ export async function loadSplits(data: string, onProgress?: Progress): Promise<P
   return { train, validation: validation.boxed.length > 0 ? validation : null, source: sourceOf(sets) };
 }
 
-/** What a run tells of its photographs. */
+/** Information on the photographs of a run. */
 export function tellPhotos(root: string, { boxed, pointed, unreadable }: LoadedPhotos): DetectorPhotos {
   const all = [...boxed, ...pointed];
   const faces = all.reduce((count, photo) => count + photo.faces.length, 0);

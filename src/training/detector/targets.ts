@@ -7,8 +7,8 @@ export const PLACE_VALUES = CELL_VALUES - 1;
 const BOX_VALUES = 4;
 
 /**
- * Side lengths of the faces that a map learns, the root of the box's area in pixels: from and to. Those of `near` are left
- * to neither way, as the next map learns them. Neighbouring maps share some sizes.
+ * Side lengths of the faces that a map learns, the root of the box's area in pixels: from and to. Those of `near` are taught
+ * neither way, because the next map learns them. Neighbouring maps share some sizes.
  */
 const SIZES = [
   { from: 7, to: 40, near: [5, 56] },
@@ -19,22 +19,22 @@ const SIZES = [
 /** Cells are taught a face whose centre is at most so far away: in strides, or in sides of the face if that is more. */
 const CENTRE_STRIDES = 0.75;
 const CENTRE_SIDES = 0.2;
-/** From there to here, in sides of the face, a cell may say what it likes. */
+/** Up to this distance, in sides of the face, a cell is taught neither way. */
 const RING_SIDES = 0.4;
 
-/** A face of which less is visible need not be found; one of which even less is visible should not be. */
+/** Shares of a face that are visible: below the first it need not be found, below the second it should not be. */
 const ENOUGH_VISIBLE = 0.5;
 const BARELY_VISIBLE = 0.2;
 
 /** The distance of the eyes of a face seen from the front, in roots of its box's area. */
 export const EYES_OF_SIDE = 0.43;
 
-/** What cells learn from one mosaic; each has a value a cell, or PLACE_VALUES. */
+/** Targets of the cells for one mosaic; each has one value for each cell, or PLACE_VALUES. */
 export interface CellTargets {
-  /** 1 where the score should be high, or low. Both 0: no matter. */
+  /** 1 if the score should be high, or low; both 0 if it does not matter. */
   positive: Float32Array;
   negative: Float32Array;
-  /** What box and landmarks should be, times `scale`; `weight` is 0 where they do not matter. */
+  /** Targets of box and landmarks, times `scale`; `weight` is 0 if they do not matter. */
   place: Float32Array;
   scale: Float32Array;
   weight: Float32Array;

@@ -12,13 +12,13 @@ import type { Gpu } from '../../gpu/gpu.js';
 import type { TrainingPhoto } from './photo-pyramid.js';
 import type { LoadedPhotos, PhotoSplits } from './photos.js';
 
-/** A teacher's box and a label's that overlap by as much are of one face. */
+/** Overlap from which a teacher's box and a label's box belong to one face. */
 const SAME_FACE = 0.3;
 /** The smallest face that a teacher looks for, as a share of the smallest labelled one: boxes of detectors differ. */
 const SMALLEST = 0.6;
 const LEAST_FACE = 12;
 
-/** Landmarks by another detector: of each photograph those of each face, null where it sees none. */
+/** Landmarks by another detector: for each photograph, those of each face; null if it finds none. */
 type TaughtLandmarks = (FaceLandmarks | null)[][];
 
 interface TeacherFile {

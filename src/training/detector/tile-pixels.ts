@@ -2,13 +2,13 @@ import type { CounterRandom } from '../../common/random.js';
 import type { Affine, MosaicTile } from './mosaic-face.js';
 import type { TrainingPhoto } from './photo-pyramid.js';
 
-/** How a tile is taken: light, colour, sharpness, noise. */
+/** The look of a tile: light, colour, sharpness, noise. */
 export interface PhotoLook {
   /** What each byte of red, green and blue becomes. */
   readonly curves: readonly Float32Array[];
   /** Share of a pixel's own colour beside its grey: 0 is a grey picture. */
   readonly saturation: number;
-  /** Copies of half the size that it is sampled from beyond what its scale needs: blurs it. */
+  /** Number of additional halvings of the copy that is sampled; blurs the tile. */
   readonly blur: number;
   /** Standard deviation of the noise, levels. */
   readonly noise: number;
@@ -119,7 +119,7 @@ export function samplePhoto(
 export const stored = (level: number): number =>
   ((level < 0 ? 0 : level > 255 ? 255 : Math.round(level)) - 127.5) / 128;
 
-/** Fills a tile with waves and blotches: what is no face. */
+/** Fills a tile with waves and blotches, which are not faces. */
 export function paintTexture(
   pixels: Float32Array,
   side: number,

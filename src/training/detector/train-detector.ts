@@ -101,7 +101,7 @@ class DetectorTraining implements Training<DetectorStart, DetectorStep, Detector
     return { val_recall: recall, val_false_positives: falsePositives, val_nme: nme };
   }
 
-  /** Recall, less what false positives and errors of landmarks cost. */
+  /** Recall, minus penalties for false positives and landmark errors. */
   score({ val_recall: recall = Number.NaN, val_false_positives: wrong, val_nme: nme }: LogRow): number {
     return recall - 0.2 * wrong - nme;
   }

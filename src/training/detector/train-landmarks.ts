@@ -47,7 +47,7 @@ export interface TrainLandmarksOptions extends TrainingOptions<LandmarkStart, La
   data: string;
   /** The weights file of the detector whose landmarks are to be refined: the models are that file with the refiner in it. */
   detector: Uint8Array;
-  /** The weights file of another detector, whose way of placing landmarks is learnt instead of that of the labels. */
+  /** The weights file of another detector, whose landmarks are learnt instead of those of the labels. */
   teacher?: Uint8Array;
   /** A file of a detector with a refiner of the same sizes, whose weights a new run starts with. */
   from?: Uint8Array;

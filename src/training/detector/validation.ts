@@ -16,7 +16,7 @@ export interface DetectorValidation {
   faces: number;
   /** Share of them that is found. */
   recall: number;
-  /** Finds that are no face, for a mosaic. */
+  /** Detections that are not faces, for each mosaic. */
   falsePositives: number;
   /** Error of landmarks of the faces found, mean, in distances of the eyes. */
   nme: number;
@@ -24,13 +24,13 @@ export interface DetectorValidation {
 
 const BATCHES = 16;
 const THRESHOLD = 0.5;
-/** Only faces of so many pixels count, and of which as much is visible; those of others are neither found nor wrong. */
+/** Only faces of at least this many pixels, and visible by at least this share, count; finding others is not wrong. */
 const LEAST_SIDE = 12;
 const LEAST_VISIBLE = 0.7;
 /** The seed of the mosaics, which all trainings share. */
 const SEED = 20160411;
 
-/** Tries a network on mosaics that are the same each time. */
+/** Validates a network on mosaics that are the same each time. */
 export async function validateDetector(
   gpu: Gpu,
   network: SingleShotDetector,

@@ -24,7 +24,7 @@ import {
 import type { Observations } from './fit-observations.js';
 import { solve } from './fit-predictors.js';
 
-/** Below this many steps, an expected magnitude counts less than one: such symbols say little about their scale. */
+/** Below this many steps, an expected magnitude counts less than one, because such symbols say little about their scale. */
 const HALF_WEIGHT = 0.5;
 
 /** Expected magnitudes, and weights that make them comparable, for Laplacian symbols of every scale. */
@@ -61,12 +61,12 @@ export function magnitudeTables(deadZone: Int32Array): {
   return { magnitudeWeight, magnitudeExpected };
 }
 
-/** Observations that a channel's weights need before they leave those of all channels together. */
+/** Weight, in observations, that pulls a channel's weights to those of all channels together. */
 const POOLING = 200;
 
 /**
  * Weights of the context's sources: magnitudes are taken for Poisson variables with the mean expected · 2^(weights · sources),
- * which is convex, and knows what to do with magnitudes that are mostly zero. Newton's method.
+ * which is convex, and works for magnitudes that are mostly zero. Newton's method.
  */
 export function fitContextWeights(all: readonly Observations[], model: LatentModel): Int32Array {
   const { channels, height, width, order } = model.fields;
@@ -130,7 +130,7 @@ function newton(
 /** Corrections of the scale that are tried, in eighths of an octave. */
 const TRIED = [-12, -9, -6, -4, -2, 0, 2, 4, 6, 9, 12] as const;
 
-/** What a group of symbols would cost with each of the corrections, and so which one is best for it. */
+/** The cost of a group of symbols with each of the corrections, from which the best one follows. */
 class CorrectionCosts {
   readonly #costs: Float64Array;
 
@@ -200,7 +200,7 @@ function addCosts(
   }
 }
 
-/** The table that says what to make of the context, by maximum likelihood. */
+/** The table from contexts to corrections of the scale, by maximum likelihood. */
 export function fitContextTable(all: readonly Observations[], model: LatentModel): Int32Array {
   const { contextWeights, contextTable, order, height, width } = model.fields;
   const positions = height * width;

@@ -11,7 +11,7 @@ import type { Observations } from './fit-observations.js';
 
 /** Widths that are tried, in 1/16 of a step. */
 const TRIED = Array.from({ length: MAX_DEAD_ZONE - MIN_DEAD_ZONE + 1 }, (_, k) => MIN_DEAD_ZONE + k);
-/** Bits charged for each 1/16 that a width differs from that of the scale before: few symbols say little. */
+/** Penalty in bits for each 1/16 that a width differs from that of the scale before, against noise from few symbols. */
 const PULL = 0.5;
 
 /** Borders half way between the points of each quantizer. */
@@ -53,7 +53,7 @@ export function fitDeadZone(all: readonly Observations[], model: LatentModel): I
   return deadZone;
 }
 
-/** Bits of all symbols that a row of the dead zones says something of, by scale and width: [scales, widths]. */
+/** Bits of all symbols that a row of the dead zones affects, by scale and width: [scales, widths]. */
 function costsOf(all: readonly Observations[], model: LatentModel, deadZone: Int32Array, row: number): Float64Array {
   const costs = new Float64Array(SCALE_COUNT * TRIED.length);
   const { shapeClass, shapes } = model.fields;

@@ -30,17 +30,17 @@ export interface FitOptions {
   steps: readonly number[];
   /** The step that predictions are fitted at; the middle one of `steps` if not given. */
   typical?: number;
-  /** Most latents that predict another one (0 to 32). Default 16. */
+  /** Maximum number of latents that predict another one (0 to 32). Default 16. */
   references?: number;
   /** Maximum number of faces that contexts and shapes are fitted to. Default 200. */
   faces?: number;
   /** How the encoder chooses symbols: each the nearest, if not given. */
   choice?: SymbolChoice;
-  /** Is told what begins. */
+  /** Called with the name of each part as it begins. */
   progress?: (what: string) => void;
 }
 
-/** More steps would say nothing new. */
+/** More steps would add nothing new. */
 const MAX_FITTED_STEPS = 6;
 const FACES = 200;
 const REFERENCES = 16;
@@ -89,7 +89,7 @@ export function fitLatentModel(latents: LatentSamples, options: FitOptions): Lat
   progress('contexts');
   improve(({ model, all }) => ({
     contextWeights: fitContextWeights(all, model),
-    // What the weights say is what is done, until the table is fitted.
+    // Until the table is fitted, the correction is what the weights give.
     contextTable: Int32Array.from(fields.contextTable, (_, i) => (i % CONTEXT_BUCKETS) - CONTEXT_MIDDLE),
   }));
   for (let round = 0; round < 2; round++) {

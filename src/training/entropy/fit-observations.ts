@@ -4,7 +4,7 @@ import { type WalkTrace, walkLatents } from '../../codec/entropy/latent-walk.js'
 import { MEAN_UNITS, SCALE_ONE } from '../../codec/entropy/symbol-distribution.js';
 import type { SymbolSource } from './fit-symbols.js';
 
-/** What a decoder would know before each symbol, and the symbol: of some faces at one step. */
+/** What a decoder knows before each symbol, and the symbol itself, for some faces at one step. */
 export interface Observations {
   qIndex: number;
   faces: number;

@@ -65,7 +65,7 @@ export function fitPredictors(source: SymbolSource, qIndex: number, maxReference
   return { mean, references, weights, distance, heaviness };
 }
 
-/** What to trust of the predictions at step `qIndex`, and how far they then are from the latents, by channel. */
+/** Factors of the predictions at step `qIndex`, and the remaining distances from the latents, by channel. */
 export function measurePredictors(
   source: SymbolSource,
   { mean, references, weights, distance }: Predictors,

@@ -1,6 +1,6 @@
 import type { SymbolSource } from './fit-symbols.js';
 
-/** Faces that correlations are taken from; more would not change which latents are chosen. */
+/** Number of faces for correlations; more would not change the choice of latents. */
 const MAX_FACES = 2048;
 /** The best-correlated earlier latents, from which references are chosen. */
 const CANDIDATES = 128;
@@ -8,7 +8,7 @@ const CANDIDATES = 128;
 const BLOCK = 4;
 
 /**
- * For each latent the earlier ones that together say most about it, by forward selection on the correlations of the
+ * For each latent, the earlier ones that together predict it best, by forward selection on the correlations of the
  * symbols at step `qIndex`.
  */
 export function chooseReferences(source: SymbolSource, qIndex: number, max: number): Int32Array[] {

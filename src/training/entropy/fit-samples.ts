@@ -33,8 +33,8 @@ const FINEST_STEP = 5 * 8;
 const COARSEST_STEP = 18 * 8;
 
 /**
- * Chooses units and coding order, and rearranges the latents. Channels with the largest symbols come first: they say most
- * about the others.
+ * Chooses units and coding order, and rearranges the latents. Channels with the largest symbols come first, because they
+ * predict the others best.
  * @param typical the step at which channels are compared
  */
 export function prepareSamples(

@@ -23,14 +23,14 @@ export const TO_NEAREST: SymbolChoice = {
     Int16Array.from(values, (value) => clampInteger(Math.floor(value + 0.5), -MAX_SYMBOL, MAX_SYMBOL)),
 };
 
-/** What an encoder makes of all samples at one step: [latents, count], latents in coding order. */
+/** Symbols of all samples at one step: [latents, count], latents in coding order. */
 export interface SampleSymbols {
   symbols: Int16Array;
   /** Where they lie, in 1/16 of a step. */
   middles: Int32Array;
 }
 
-/** The symbols of the samples, worked out once a step. */
+/** The symbols of the samples, computed once for each step. */
 export class SymbolSource {
   readonly #known = new Map<number, SampleSymbols>();
 

@@ -1,6 +1,6 @@
 import { ArgumentError } from './errors.js';
 
-// Checks of what callers give, for mistakes that types would catch. `where` is the function's name and starts every message.
+// Checks of arguments, for mistakes that types would catch. `where` is the function's name and starts every message.
 
 /** A value as messages show it: `the number 3`, `"same"`, `a Parameter`, `[1,2]`. */
 export function describe(value: unknown): string {
@@ -22,8 +22,8 @@ export function refuse(where: string, name: string, value: unknown, expected: st
 
 /**
  * Options with their defaults filled in; an option that is undefined takes its default.
- * @param defaults holds every option that there is; those without a default are undefined
- * @throws ArgumentError if `given` is no object, or holds an option that there is not
+ * @param defaults all options; those without a default are undefined
+ * @throws ArgumentError if `given` is not an object, or has an unknown option
  */
 export function withDefaults<T extends object>(where: string, given: Partial<T> | undefined, defaults: T): T {
   const options = { ...defaults };
@@ -34,7 +34,7 @@ export function withDefaults<T extends object>(where: string, given: Partial<T> 
 }
 
 /**
- * @returns the options that are given; none where they are left out
+ * @returns the given options; none if they are left out
  * @throws ArgumentError if `given` is no object, or holds an option whose name is not among `known`
  */
 export function checkOptions<T extends object>(where: string, given: T | undefined, known: readonly string[]): T {

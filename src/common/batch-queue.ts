@@ -4,15 +4,15 @@ import type { AbortSignal } from './platform-types.js';
 export interface BatchQueueOptions {
   /** Items of a batch; the last one has fewer. */
   size: number;
-  /** Most items that are read ahead and wait, beside the batch that was given out last; at least `size` do. */
+  /** Maximum number of items that are read ahead, in addition to the last batch that was given out; at least `size`. */
   queue: number;
   /** Ends the batches with its reason, also while the next item is waited for. */
   signal?: AbortSignal;
 }
 
 /**
- * Batches of items that are read ahead while the last batch is worked on, but only so many: where the work is slower than
- * the reading, the reading waits. What has been read before `items` throws is still given out.
+ * Batches of items, which are read ahead while the last batch is processed. If processing is slower than reading, reading
+ * waits. Items that were read before `items` throws are still given out.
  */
 export async function* batchesOf<T>(
   items: AsyncIterable<T> | Iterable<T>,

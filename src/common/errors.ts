@@ -12,7 +12,7 @@ export class ShapeError extends CameoError {}
 export class ArgumentError extends CameoError {}
 /** No usable WebGPU adapter; the message says what to install or set. */
 export class NoAdapterError extends CameoError {}
-/** The adapter was found but does not compute (its known-answer kernel failed). */
+/** The adapter was found but does not compute correctly (its known-answer kernel failed). */
 export class BrokenAdapterError extends CameoError {}
 /** The GPU device was lost or destroyed; every tensor on it is gone. */
 export class DeviceLostError extends CameoError {}
@@ -22,7 +22,7 @@ export class OutOfMemoryError extends CameoError {}
 export class GpuError extends CameoError {}
 /** A tensor was used after it was disposed. */
 export class DisposedError extends CameoError {}
-/** A file that is not what it should be: truncated, corrupt, foreign, oversized. */
+/** A file that is truncated, corrupt, too large, or of another format. */
 export class FormatError extends CameoError {}
 /** A compact file that was written by another model than the one loaded. */
 export class ModelMismatchError extends CameoError {}

@@ -5,10 +5,10 @@ const TOKEN =
   /[ \t\n\r]*(?:("[ !#-[\]-\uffff]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[ !#-[\]-\uffff]*)*")|(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?|true|false|null)|([{}[\],:]))/y;
 
 /**
- * The value of a JSON text. Unlike JSON.parse it refuses an object that has a key twice, of which one would be lost.
- * @param name what errors call the text
+ * The value of a JSON text. Unlike JSON.parse, it refuses an object with a duplicate key, of which one value would be lost.
+ * @param name of the text in errors
  * @param fail makes the error; a FormatError when absent
- * @throws that error, with the line, what is there and what was expected
+ * @throws that error, with the line, what was found and what was expected
  */
 export function parseJson(
   text: string,
@@ -26,7 +26,7 @@ export function parseJson(
 /** What is open: the keys of an object so far, or null for a list. */
 type Level = Set<string> | null;
 
-/** The first place where a text is no JSON, or has a key for the second time. */
+/** The first place where a text is not JSON or repeats a key. */
 function findFault(text: string): { at: number; why: string } | undefined {
   const token = new RegExp(TOKEN);
   const levels: Level[] = [];

@@ -16,8 +16,8 @@ export const installHint = (name: OptionalPackage): string => `install it with: 
 
 /**
  * Imports an optional package at first use.
- * @param user what needs it, for the message
- * @param module what to import of it, where that is not its main module
+ * @param user the part that needs it, for the message
+ * @param module to import, if not the package's main module
  * @throws CameoError that says how to install it
  */
 export async function loadOptional<T>(user: string, name: OptionalPackage, module: string = name): Promise<T> {

@@ -1,5 +1,5 @@
 /**
- * What the fast convolutions multiply: their operands as they are, or rounded to half precision (11 significant bits,
+ * The operands of the fast convolutions: f32, or rounded to half precision (11 significant bits,
  * magnitudes from 6·10⁻⁸ to 65504). Sums and results are f32 in either case.
  */
 export type Precision = 'f32' | 'f16';

@@ -4,9 +4,9 @@ import { type CameoError, FormatError } from './errors.js';
 const TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\]:]/g;
 
 /**
- * The value of a JSON text that a program wrote, such as the header of a weights file. An object that has a key twice is
- * refused, as one of the two would be lost. `parseJson` (json.ts) also tells the line, for texts that people write.
- * @param name what errors call the text
+ * The value of a JSON text that a program wrote, such as the header of a weights file. An object with a duplicate key is
+ * refused, because one of the two values would be lost. `parseJson` (json.ts) also tells the line, for texts that people write.
+ * @param name of the text in errors
  * @param fail makes the error; a FormatError when absent
  * @throws that error
  */

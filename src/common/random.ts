@@ -37,7 +37,7 @@ export function quantizationNoise(seed: number, stream: number, element: number)
   return uniform01(threefry2x32(seed, stream, element, 0)[0]) - 0.5;
 }
 
-/** All that a CounterRandom is; plain JSON. */
+/** The whole state of a CounterRandom; plain JSON. */
 export interface CounterRandomState {
   seed: number;
   stream: number;

@@ -9,8 +9,8 @@ export interface PictureWindow {
 }
 
 /**
- * The picture, or a part of it, made smaller by a whole factor: each pixel is the mean of factor × factor pixels; at the right and bottom
- * border of those that there are.
+ * The picture, or a part of it, reduced by a whole factor: each pixel is the mean of factor × factor pixels, or of fewer at the
+ * right and bottom border.
  */
 export function reducePicture(image: RgbImage, factor: number, window?: PictureWindow): RgbImage {
   if (factor <= 1 && !window) return image;

@@ -9,7 +9,7 @@ export type Pair = readonly [number, number];
 /** Sizes of the axes, outermost first; [] is a scalar. */
 export type Shape = readonly number[];
 
-/** From the shapes of an operation's inputs and its attributes, all of which it checks, the shape of its output. */
+/** Computes the shape of an operation's output from the shapes of its inputs and its attributes, and checks all of them. */
 export type ShapeRule<A> = (inputs: readonly Shape[], attrs: A) => Shape;
 
 /** `[2,7,5,6]`, as shapes are written in messages. */

@@ -8,9 +8,9 @@ const MARKS: readonly { bytes: readonly number[]; encoding: string }[] = /* @__P
 ]);
 
 /**
- * The text of a file, as any system writes it: UTF-8 with or without a byte order mark, UTF-16 with one. Lines end in '\n',
+ * The text of a file from any system: UTF-8 with or without a byte order mark, or UTF-16 with one. Lines end in '\n',
  * whether they ended in '\r\n', '\r' or '\n'.
- * @param name what errors call the file
+ * @param name of the file in errors
  * @throws FormatError for another encoding, naming the line
  */
 export function decodeText(bytes: Uint8Array, name: string): string {
@@ -42,8 +42,8 @@ function wrongLine(bytes: Uint8Array): string {
 }
 
 /**
- * A file's name or path as it is compared: '/' between its parts, no '.' parts, and composed letters (NFC), for systems differ
- * in all three. It is the same for names that a user takes for the same.
+ * A file's name or path in a form for comparison: '/' between its parts, no '.' parts, and composed letters (NFC), because
+ * systems differ in all three. Names that look the same to a user become the same.
  */
 export function comparablePath(path: string): string {
   const parts = path.normalize('NFC').replaceAll('\\', '/').split('/');

@@ -31,7 +31,7 @@ export class Adam extends Optimizer {
     betas.forEach((beta, k) => {
       checkHyperparameter('Adam', `beta ${k + 1}`, beta, 0, 1);
     });
-    // Smaller ones are zero in float32, and a gradient of zero then divides zero by zero.
+    // Smaller values are zero in float32; a gradient of zero would then divide zero by zero.
     checkHyperparameter('Adam', 'eps', eps, 1e-37, 1);
     checkHyperparameter('Adam', 'weightDecay', weightDecay, 0, Infinity);
     super(params, ['first', 'second']);

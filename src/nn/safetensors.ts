@@ -10,7 +10,7 @@ export { float16Value } from './stored-types.js';
 // {name: {dtype, shape, data_offsets}}, then the data, little-endian like every host this runs on.
 
 const PREFIX_BYTES = 8;
-/** The format's own limit, against files that make a reader allocate whatever they say. */
+/** The format's own limit, against files that make a reader allocate any amount. */
 const MAX_HEADER_BYTES = 100_000_000;
 
 export interface Safetensors {
@@ -20,8 +20,8 @@ export interface Safetensors {
 }
 
 /**
- * Reads a safetensors file. Other types become float32, which holds all their values but integers of more than
- * 24 bits and large doubles; such a one is refused.
+ * Reads a safetensors file. Other types become float32, which holds all their values except integers of more than
+ * 24 bits and large doubles; such values are refused.
  * @throws CheckpointError that names what is wrong: a truncated or foreign file, a tensor of unknown type, tensors that
  * overlap, leave gaps or lie outside the file, a name that occurs twice
  */
@@ -35,7 +35,7 @@ export function readSafetensors(bytes: Uint8Array): Safetensors {
   return { tensors: new Map(tensors), metadata: new Map(metadata) };
 }
 
-/** The free text of a safetensors file alone, which tells what kind of file it is. @throws as `readSafetensors` */
+/** Only the free text of a safetensors file, which says what kind of file it is. @throws as `readSafetensors` */
 export function readSafetensorsMetadata(bytes: Uint8Array): ReadonlyMap<string, string> {
   return readHeader(bytes).metadata;
 }

@@ -40,7 +40,7 @@ const argmaxOp: Op<NoAttrs> = {
 export const argmaxOps = { argmax: argmaxOp };
 
 /**
- * Where each row of the last axis has its largest element: of equal ones the first; the first NaN wins, as in NumPy.
+ * Index of the largest element in each row of the last axis. Of equal ones the first counts; the first NaN wins, as in NumPy.
  * It has no gradient.
  *
  * @param x [..., C] with C ≤ 2²⁴
@@ -63,5 +63,5 @@ export const argmaxReference: ReferenceRule<unknown> = {
   backward: () => [null],
 };
 
-/** In float64, on its own: what the kernels are compared with. */
+/** The float64 reference that the kernels are compared with; it shares no code with them. */
 export const argmaxReferences = { argmax: argmaxReference };

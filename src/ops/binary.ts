@@ -14,7 +14,7 @@ type BinaryName = 'add' | 'sub' | 'mul' | 'div';
 /** dy times a constant, or an expression of some of `dy`, `a` and `b`, which become x0, x1, … in this order. */
 type Partial = number | { of: readonly ('dy' | 'a' | 'b')[]; expression: string };
 
-/** One row an operation: its value in x0 and x1, and its two partial derivatives, times dy. */
+/** One row for each operation: its value in x0 and x1, and its two partial derivatives, times dy. */
 const table: Record<BinaryName, { value: string; partials: readonly [Partial, Partial] }> = {
   add: { value: 'x0 + x1', partials: [1, 1] },
   sub: { value: 'x0 - x1', partials: [1, -1] },

@@ -90,12 +90,12 @@ function softplus(x: number): number {
   return Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
 }
 
-/** 1 / scale, for scales from e^−40 to e^40: beyond them every result has reached its limit. */
+/** 1 / scale, for scales from e^−40 to e^40: beyond them, every result is at its limit. */
 const inverseScale = (logScale: number): number => Math.exp(-Math.min(Math.max(logScale, -40), 40));
 
 /**
  * −log2(σ(u) − σ(l)) for u, l = (±½ − |y|) / s, by the symmetry of the distribution. The difference is
- * σ(u)·σ(−l)·(1 − e^−(u−l)), a product, so that nothing cancels in the tails.
+ * σ(u)·σ(−l)·(1 − e^−(u−l)), a product, so that nothing cancels out in the tails.
  */
 function bitsOf(y: number, logScale: number): number {
   const inverse = inverseScale(logScale);
@@ -126,5 +126,5 @@ export const logisticBitsReference: ReferenceRule<unknown> = {
   },
 };
 
-/** In float64, on its own: what the kernels are compared with. */
+/** The float64 reference that the kernels are compared with; it shares no code with them. */
 export const bitsReferences = { logisticBits: logisticBitsReference };

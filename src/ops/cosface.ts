@@ -39,7 +39,7 @@ export function cosFaceOp(kernels: MarginLossKernels = {}): Op<CosFaceAttrs> {
 export const cosFaceOps = { cosFace: /* @__PURE__ */ cosFaceOp() };
 
 type Given = Required<OldMarginNames> & Partial<CosFaceAttrs>;
-/** The old names have the defaults, which new names overrule. */
+/** Defaults under the old names, which the new names override. */
 const DEFAULTS: Given = { scale: undefined, margin: undefined, s: 64, m: 0.35 };
 
 /**
@@ -92,5 +92,5 @@ export const cosFaceReference: ReferenceRule<CosFaceAttrs> = {
   },
 };
 
-/** In float64, on its own: what the kernels are compared with. */
+/** The float64 reference that the kernels are compared with; it shares no code with them. */
 export const cosFaceReferences = { cosFace: cosFaceReference };

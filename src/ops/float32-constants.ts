@@ -1,10 +1,10 @@
 import { ArgumentError } from '../common/errors.js';
 
-/** The smallest number that every device holds: those below it may be taken for 0. */
+/** The smallest number that every device holds; smaller ones may become 0. */
 const SMALLEST = 2 ** -126;
 
 /**
- * Checks a constant in the precision that kernels use: finite as float32, and not taken for 0 unless it is 0.
+ * Checks a constant in the precision that kernels use: finite as float32, and not rounded to 0 unless it is 0.
  * @param where the function's name, which starts the message
  * @param least the constant is at least this; `above`: it is above it
  * @throws ArgumentError that names the constant

@@ -9,8 +9,8 @@ import { preluReference, preluShape } from './prelu.js';
 import { affineReference, expReference, unaryOps } from './unary.js';
 
 /**
- * The operations that a convolutional autoencoder of trained weights runs through, in float64. A codec carries these alone:
- * `referenceOps` would bring the losses and everything else into every program that decodes a face.
+ * The float64 operations that a trained convolutional autoencoder needs. A codec imports only these, because `referenceOps` would
+ * bring the losses and everything else into every program that decodes a face.
  */
 export const inferenceOps: ReferenceTable = /* @__PURE__ */ (() => ({
   conv2d: checked('conv2d', conv2dReference, conv2dShape),

@@ -15,14 +15,14 @@ export interface ReshapeAttrs {
   shape: readonly number[];
 }
 
-/** One entry an axis. */
+/** One entry for each axis. */
 export interface PadAttrs {
   before: readonly number[];
   after: readonly number[];
   value: number;
 }
 
-/** One entry an axis. */
+/** One entry for each axis. */
 export interface SliceAttrs {
   begin: readonly number[];
   size: readonly number[];
@@ -183,7 +183,7 @@ export function sliceOp(choose: VectorChoice = chooseVectors): Op<SliceAttrs> {
   };
 }
 
-/** Where each input begins in the concatenation. */
+/** Offset of each input in the concatenation. */
 function beginnings(inputs: readonly Tensor[], axis: number): number[][] {
   let first = 0;
   return inputs.map(({ shape }) => {
@@ -193,7 +193,7 @@ function beginnings(inputs: readonly Tensor[], axis: number): number[][] {
   });
 }
 
-/** One dispatch an input, each of which moves only its own elements: so any number of inputs fits the binding limit. */
+/** One dispatch for each input, which moves only its elements; so any number of inputs fits the binding limit. */
 export function concatOp(choose: VectorChoice = chooseVectors): Op<ConcatAttrs> {
   return {
     shape: concatShape,
@@ -245,8 +245,8 @@ function inferSize(x: Tensor, shape: readonly number[]): readonly number[] {
 
 /**
  * Surrounds x with `value`.
- * @param before elements to add before each axis, one entry an axis, ≥ 0
- * @param after the same behind each axis
+ * @param before elements to add before each axis, one entry for each axis, ≥ 0
+ * @param after the same after each axis
  * @throws ShapeError, ArgumentError
  */
 export function pad(x: Tensor, before: readonly number[], after: readonly number[], value = 0): Tensor {
@@ -254,7 +254,7 @@ export function pad(x: Tensor, before: readonly number[], after: readonly number
 }
 
 /**
- * The box of `size` elements an axis that starts at `begin`.
+ * The box that starts at `begin` and has `size` elements along each axis.
  * @throws ShapeError if it reaches out of x; ArgumentError for entries that are not such integers
  */
 export function slice(x: Tensor, begin: readonly number[], size: readonly number[]): Tensor {
@@ -316,7 +316,7 @@ export const concatReference: ReferenceRule<ConcatAttrs> = {
     concatOffsets(inputs, attrs, dy.shape).map((offsets, i) => gatherAt(dy, offsets, inputs[i].shape)),
 };
 
-/** In float64, on its own: what the kernels are compared with. */
+/** The float64 reference that the kernels are compared with; it shares no code with them. */
 export const layoutReferences = {
   reshape: reshapeReference,
   pad: padReference,

@@ -36,15 +36,15 @@ export interface LossSpec {
    * 2, 3 or 4). Not used by normface and softmax.
    */
   margin: number;
-  /** sphereface: weight of cos θ beside ψ(θ), as in its annealing; 0 is the loss itself. */
+  /** sphereface: weight of cos θ relative to ψ(θ), as in its annealing; 0 is the loss itself. */
   lambda: number;
 }
 
-/** Scale and margin by their names of before, which those of now overrule. */
+/** Scale and margin by their old names, which the new names override. */
 export interface OldMarginNames {
-  /** @deprecated Say `scale`. */
+  /** @deprecated Use `scale`. */
   s?: number;
-  /** @deprecated Say `margin`. */
+  /** @deprecated Use `margin`. */
   m?: number;
 }
 
@@ -83,7 +83,7 @@ export function checkLabelledEmbeddings(op: string, inputs: readonly Shape[]): v
   checkLabels(op, labels, x[0], 'embeddings');
 }
 
-/** For tests and benches: other kernels than the chosen ones. */
+/** For tests and benches: kernels instead of the chosen ones. */
 export interface MarginLossKernels {
   rows?: RowChoice;
   softmax?: SoftmaxChoice;
@@ -92,7 +92,7 @@ export interface MarginLossKernels {
 
 const EPS = 1e-12;
 
-/** Whether a loss looks at the direction of embeddings alone, and at that of the weights: at their unit vectors. */
+/** Whether a loss uses only the directions of embeddings and weights, as unit vectors. */
 const unitsOf = (loss: LossSpec['loss']): { x: boolean; w: boolean } => ({
   x: loss !== 'softmax' && loss !== 'sphereface',
   w: loss !== 'softmax',
@@ -117,8 +117,8 @@ function marginOf(attrs: LossSpec): Margin {
 }
 
 /**
- * The operation. Scale and margin are applied where the softmax reads the scores, so that beside these, [B, classes],
- * nothing of that size is made: neither logits nor one-hot labels.
+ * The operation. Scale and margin are applied where the softmax reads the scores, so that besides the scores, [B, classes],
+ * nothing of that size is made: no logits and no one-hot labels.
  */
 export function marginLossOp({
   rows = chooseRows,
@@ -171,14 +171,14 @@ export function marginLossOp({
 
 export const marginLossOps = { marginLoss: /* @__PURE__ */ marginLossOp() };
 
-/** The numbers of a loss as functions are called anew in each run of a recorded step. */
+/** Functions for the numbers of a loss are called in each run of a recorded step. */
 export type LossSchedule = Pick<LossSpec, 'loss'> & {
   [K in keyof OldMarginNames | 'scale' | 'margin' | 'lambda']?: number | (() => number);
 };
 
 /**
- * A loss for training recognisers: mean over the batch of the softmax cross-entropy of logits that make the label's class
- * harder. With θ the angle between embedding x and the weights of a class:
+ * A loss for training recognisers: the mean over the batch of the softmax cross-entropy of logits, with a margin that makes the
+ * label's class harder. With θ the angle between embedding x and the weights of a class:
  * - cosface: s·(cos θ − m) for the label, s·cos θ else. Wang et al. 2018, arXiv 1801.09414, eq. 4.
  * - arcface: s·cos(θ + m), and s·(cos θ − m·sin m) where θ + m > π. Deng et al. 2019, arXiv 1801.07698, eq. 3.
  * - sphereface: ‖x‖·(λ·cos θ + ψ(θ))/(1 + λ), ψ(θ) = (−1)^k·cos(mθ) − 2k, and ‖x‖·cos θ else. Liu et al. 2017, arXiv
@@ -247,7 +247,7 @@ function labelFunction({ loss, margin: m, lambda }: LossSpec, cosine: number): {
 }
 
 interface Scored {
-  /** Lengths that embeddings and weights are divided by; 1 for softmax, which does not look at angles. */
+  /** Lengths that embeddings and weights are divided by; 1 for softmax, which does not use angles. */
   lengthsX: number[];
   lengthsW: number[];
   units: NdArray;
@@ -319,5 +319,5 @@ export const marginLossReference: ReferenceRule<LossSpec> = {
   },
 };
 
-/** In float64, on its own: what the kernels are compared with. */
+/** The float64 reference that the kernels are compared with; it shares no code with them. */
 export const marginLossReferences = { marginLoss: marginLossReference };

@@ -1,6 +1,6 @@
 /**
- * Remembers the last `most` results of a pure function by the JSON text of its arguments, which must tell them apart.
- * Callers share a result: nobody may change it.
+ * Keeps the last results of a pure function by the JSON text of its arguments, which must distinguish them.
+ * Callers share a result and must not change it.
  */
 export function memoize<Args extends readonly unknown[], Result>(
   compute: (...args: Args) => Result,

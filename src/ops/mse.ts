@@ -30,7 +30,7 @@ export function chooseMse(size: number, limits: KernelLimits): MseConfig {
   return { width, partials: Math.max(Math.ceil(loads / 64), Math.min(wanted, Math.ceil(loads / 8))) };
 }
 
-/** The plainest way: one invocation that visits all elements in order. */
+/** The naive way: one invocation visits all elements in order. */
 export const naiveMse = (): MseConfig => ({ width: 1, partials: 1 });
 
 /** Bindings a, b, partials. */
@@ -86,5 +86,5 @@ export const mseReference: ReferenceRule<unknown> = {
   },
 };
 
-/** In float64, on its own: what the kernels are compared with. */
+/** The float64 reference that the kernels are compared with; it shares no code with them. */
 export const mseReferences = { mse: mseReference };

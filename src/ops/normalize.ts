@@ -33,13 +33,13 @@ export interface RowConfig {
   readonly lanes: 1 | 64;
 }
 
-/** Vectors where the rows allow; a workgroup for each long row on a GPU, where a lonely thread would wait for its loads. */
+/** Vectors where the rows allow; a workgroup for each long row on a GPU, where a single thread would wait for its loads. */
 export function chooseRows(rows: number, size: number, limits: KernelLimits): RowConfig {
   const width = chooseChannels(size);
   return { rows, size, width, lanes: limits.software || size / width < 32 ? 1 : 64 };
 }
 
-/** The plainest way: one invocation a row, one element a load. */
+/** The naive way: one invocation for each row, one element in a load. */
 export function naiveRows(rows: number, size: number): RowConfig {
   return { rows, size, width: 1, lanes: 1 };
 }
@@ -105,7 +105,7 @@ export const normalizeOps = { l2Normalize: /* @__PURE__ */ l2NormalizeOp() };
  * Scales each row to unit length: x / max(‖x‖₂, eps) over the last axis.
  *
  * @param x [..., D]
- * @param eps least divisor, so that a row of zeros stays zero
+ * @param eps smallest divisor, so that a row of zeros stays zero
  * @throws ShapeError, ArgumentError
  */
 export const l2Normalize = (x: Tensor, eps = 1e-12): Tensor =>
@@ -145,5 +145,5 @@ export const l2NormalizeReference: ReferenceRule<L2NormalizeAttrs> = {
   },
 };
 
-/** In float64, on its own: what the kernels are compared with. */
+/** The float64 reference that the kernels are compared with; it shares no code with them. */
 export const normalizeReferences = { l2Normalize: l2NormalizeReference };

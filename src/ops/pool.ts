@@ -21,7 +21,7 @@ import type { Tensor } from '../tensor/tensor.js';
 import { convOutputSize } from './conv/shape.js';
 import { checkInputs, checkPadding, checkPair, checkRank, NHWC, toPadding, toPair } from './shape-checks.js';
 
-/** Of maxPool2d: padding never wins; on a tie the first in row-major order gets the gradient. Of avgPool2d: padding is not counted. */
+/** maxPool2d: padding never wins, and on a tie the first pixel in row-major order gets the gradient. avgPool2d: padding is not counted. */
 export interface Pool2dAttrs {
   kernel: Pair;
   stride: Pair;
@@ -137,7 +137,7 @@ export function avgPool2dOp(choose: ChannelChoice = chooseChannels): Op<Pool2dAt
 
 export const poolOps = { maxPool2d: /* @__PURE__ */ maxPool2dOp(), avgPool2d: /* @__PURE__ */ avgPool2dOp() };
 
-/** What both poolings take beside the tensor. */
+/** Options of both poolings. */
 export interface Pool2dOptions {
   /** Pixels of a window: one number for both axes, or [rows, columns]. */
   kernel: number | Pair;
@@ -286,5 +286,5 @@ export const avgPool2dReference: ReferenceRule<Pool2dAttrs> = {
   },
 };
 
-/** In float64, on its own: what the kernels are compared with. */
+/** The float64 reference that the kernels are compared with; it shares no code with them. */
 export const poolReferences = { maxPool2d: maxPool2dReference, avgPool2d: avgPool2dReference };

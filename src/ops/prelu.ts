@@ -51,7 +51,7 @@ export function preluGradientKernel(
 /** The operation, walking tensors as `choose` says; tests replace the default by the naive plan. */
 export function preluOp(choose = chooseWalk): Op<NoAttrs> {
   const planFor = (x: Tensor, slope: Tensor, purpose: WalkPurpose) => {
-    // A shared slope does not care where channels end: vectors that divide the size are the fastest columns.
+    // With a shared slope, columns may cross channels; vectors that divide the size are the fastest.
     const columns = slope.size > 1 ? slope.size : x.size % 4 === 0 ? 4 : 1;
     return choose(x.size / columns, columns, x.gpu.limits, purpose);
   };
@@ -105,5 +105,5 @@ export const preluReference: ReferenceRule<unknown> = {
   },
 };
 
-/** In float64, on its own: what the kernels are compared with. */
+/** The float64 reference that the kernels are compared with; it shares no code with them. */
 export const preluReferences = { prelu: preluReference };

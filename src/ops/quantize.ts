@@ -96,11 +96,11 @@ export function quantizeOp(choose: VectorChoice = chooseVectors): Op<QuantizeAtt
 
 export const quantizeOps = { quantize: /* @__PURE__ */ quantizeOp() };
 
-/** What `quantize` takes beside the tensor. */
+/** Options of `quantize`. */
 export interface QuantizeOptions {
   /**
    * 'noise' adds uniform noise in [−½, ½), for training: Ballé, Laparra, Simoncelli 2017, arXiv 1611.01704.
-   * 'straightThrough' rounds and passes the gradient as if it had not; 'hard' rounds and passes none.
+   * 'straightThrough' rounds and passes the gradient as if it had not rounded; 'hard' rounds and passes no gradient.
    */
   mode: QuantizeAttrs['mode'];
   /** Integer units in one unit of x (default 1). */
@@ -110,13 +110,13 @@ export interface QuantizeOptions {
   max: number;
   /** Unsigned 32-bit integers that key the noise; give each step and each use its own stream (default 0). */
   seed?: number;
-  /** As a function it is called anew in each run of a recorded step. */
+  /** A function is called in each run of a recorded step. */
   stream?: number | (() => number);
 }
 
 /**
  * Quantises x to integer units: x·scale, plus noise or rounded (halves to the even neighbour), then clamped to
- * [min, max]. The gradient is dy·scale where the clamp does nothing, else 0.
+ * [min, max]. The gradient is dy·scale where the value is not clamped, else 0.
  *
  * The noise of an element depends only on seed, stream and its flat index: it is the same to the bit on every device
  * (Threefry-2x32, see `quantizationNoise`). No option is written into the kernel, so all may change from step to step.
@@ -162,5 +162,5 @@ export const quantizeReference: ReferenceRule<QuantizeAttrs> = {
   },
 };
 
-/** In float64, on its own: what the kernels are compared with. */
+/** The float64 reference that the kernels are compared with; it shares no code with them. */
 export const quantizeReferences = { quantize: quantizeReference };

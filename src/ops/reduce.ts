@@ -44,14 +44,14 @@ export interface SumPass {
  */
 function rowsSideBySide(batches: number, rows: number, columns: number): number {
   const wanted = 4 / chooseChannels(columns);
-  // It costs a pass more, which a short sum would not win back.
+  // This costs another pass, which does not pay off for a short sum.
   return rows % wanted === 0 && rows >= 4 * wanted && batches * rows * columns >= 2 ** 14 ? wanted : 1;
 }
 
-/** Into how many sums the rows of a pass go: enough to fill the device, few enough that the next pass is short. */
+/** Number of sums for the rows of a pass: enough to fill the device, and few enough to keep the next pass short. */
 function partsFor(batches: number, rows: number, groups: number, limits: KernelLimits): number {
   const threads = batches * groups;
-  // A CPU runs a long loop as fast as a short one; on a GPU the loop of a lonely thread is the time of the kernel.
+  // A CPU runs a long loop as fast as a short one; on a GPU, the loop of one thread takes as long as the kernel.
   // Most rows of a sum: blocks of blocks.
   const longest = SUM_BLOCK ** 3;
   if (rows <= longest && (limits.software ? rows * threads <= 2 ** 14 : rows <= 64)) return 1;
@@ -73,7 +73,7 @@ export function chooseSumPasses(batches: number, rows: number, columns: number, 
   return parts * beside === 1 ? [pass] : [pass, ...chooseSumPasses(batches, parts * beside, columns, limits)];
 }
 
-/** The plainest way: one invocation a sum, which visits all rows in order. */
+/** The naive way: one invocation for each sum, which visits all rows in order. */
 export function naiveSumPasses(batches: number, rows: number, columns: number): SumPass[] {
   return [{ batches, rows, columns, parts: 1, width: 1 }];
 }
@@ -119,7 +119,7 @@ export function sumRows(x: Tensor, rows: number, columns: number): Tensor {
 
 /**
  * Sums of x over the axes for which `reduced` holds, times `scale`, as a tensor of `shape` (the sizes of the other axes,
- * with or without ones). Not recorded. Where nothing is to be summed, this is x times `scale` (for 1: a view of x).
+ * with or without ones). Not recorded. If there is nothing to sum, this is x times `scale` (for 1, a view of x).
  */
 export function sumOver(
   x: Tensor,
@@ -182,9 +182,9 @@ export const reduceOps = { sum: /* @__PURE__ */ reduceOp('sum'), mean: /* @__PUR
 
 /**
  * Sum over axes, in a fixed order.
- * @param axes which ones; may be negative; all of them where none is given
+ * @param axes may be negative; all axes if none is given
  * @param keepDims keep the reduced axes, with size 1, instead of dropping them
- * @returns a scalar of shape [] when all axes go
+ * @returns a scalar of shape [] if all axes are reduced
  * @throws ShapeError for an axis that does not exist or is given twice
  */
 export function sum(x: Tensor, axes: readonly number[] = [], keepDims = false): Tensor {
@@ -216,5 +216,5 @@ function reduceReference(average: boolean): ReferenceRule<ReduceAttrs> {
 export const sumReference = /* @__PURE__ */ reduceReference(false);
 export const meanReference = /* @__PURE__ */ reduceReference(true);
 
-/** In float64, on its own: what the kernels are compared with. */
+/** The float64 reference that the kernels are compared with; it shares no code with them. */
 export const reduceReferences = { sum: sumReference, mean: meanReference };

@@ -26,7 +26,7 @@ import { transposeOps, transposeReferences } from './transpose.js';
 import { unaryOps, unaryReferences } from './unary.js';
 import { upsampleOps, upsampleReferences } from './upsample.js';
 
-/** Every GPU operation by name: what tests and replays walk over. Users call the named functions instead. */
+/** Every GPU operation by name, for tests and replays. Users call the named functions instead. */
 export const gpuOps = {
   ...unaryOps,
   ...binaryOps,

@@ -42,7 +42,7 @@ export function chooseSoftmax(rows: number, classes: number, limits: KernelLimit
   return { rows, classes, parts: Math.max(Math.ceil(classes / 64), Math.min(wanted, Math.ceil(classes / 8))) };
 }
 
-/** The plainest way: one invocation a row. */
+/** The naive way: one invocation for each row. */
 export function naiveSoftmax(rows: number, classes: number): SoftmaxConfig {
   return { rows, classes, parts: 1 };
 }
@@ -59,7 +59,7 @@ export interface Margin {
 /** s·(score − m) for the label. */
 export const additiveMargin = (s: number, m: number): Margin => ({ form: { form: 'additive' }, s, a: m, b: 0, am: 0 });
 
-/** The uniform of all kernels here. @param size values of an embedding, where the margin needs its length */
+/** The uniform of all kernels here. @param size values of an embedding, if the margin needs its length */
 export function softmaxScalars(
   { rows, classes, parts }: SoftmaxConfig,
   { s, a, b, am }: Margin,
@@ -201,7 +201,7 @@ export const softmaxCrossEntropy = (logits: Tensor, labels: Tensor): Tensor =>
 const MAX_CLASSES = 0x1000000;
 
 /**
- * Uploads class labels for `softmaxCrossEntropy`, `cosFace` and `marginLoss`. They are checked here, since the GPU cannot refuse any.
+ * Uploads class labels for `softmaxCrossEntropy`, `cosFace` and `marginLoss`. They are checked here, because the GPU cannot refuse any.
  *
  * @param labels integers from 0 to classes − 1, at least one
  * @returns [number of labels]
@@ -264,5 +264,5 @@ export const softmaxCrossEntropyReference: ReferenceRule<unknown> = {
   ],
 };
 
-/** In float64, on its own: what the kernels are compared with. */
+/** The float64 reference that the kernels are compared with; it shares no code with them. */
 export const softmaxReferences = { softmaxCrossEntropy: softmaxCrossEntropyReference };

@@ -170,7 +170,7 @@ export function ssimOp(choose: RunChoice = chooseRun): Op<SsimAttrs> {
 
 export const ssimOps = { ssim: /* @__PURE__ */ ssimOp() };
 
-/** What `ssim` takes beside the pictures. */
+/** Options of `ssim`. */
 export interface SsimOptions {
   /** Pixels along a side of the window, odd; default 11. */
   window?: number;
@@ -320,5 +320,5 @@ export const ssimReference: ReferenceRule<SsimAttrs> = {
   },
 };
 
-/** In float64, on its own: what the kernels are compared with. */
+/** The float64 reference that the kernels are compared with; it shares no code with them. */
 export const ssimReferences = { ssim: ssimReference };

@@ -94,5 +94,5 @@ export const transposeReference: ReferenceRule<TransposeAttrs> = {
   backward: ([x], _output, dy, attrs) => [scatterAdd(zeros(x.shape), transposeOffsets(x, attrs, dy.shape), dy)],
 };
 
-/** In float64, on its own: what the kernels are compared with. */
+/** The float64 reference that the kernels are compared with; it shares no code with them. */
 export const transposeReferences = { transpose: transposeReference };

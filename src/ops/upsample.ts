@@ -211,7 +211,7 @@ function upsampleReference<A>(taps: (size: number, outputs: number) => Taps): Re
 export const upsampleNearestReference = /* @__PURE__ */ upsampleReference<UpsampleNearestAttrs>(nearestTaps);
 export const upsampleBilinearReference = /* @__PURE__ */ upsampleReference<UpsampleBilinearAttrs>(bilinearTaps);
 
-/** In float64, on its own: what the kernels are compared with. */
+/** The float64 reference that the kernels are compared with; it shares no code with them. */
 export const upsampleReferences = {
   upsampleNearest: upsampleNearestReference,
   upsampleBilinear: upsampleBilinearReference,

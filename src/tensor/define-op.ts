@@ -8,8 +8,8 @@ import type { Tensor } from './tensor.js';
 export type DefinedOp<A> = (inputs: readonly Tensor[], ...attrs: A extends undefined ? [] : [attrs: A]) => Tensor;
 
 /**
- * Makes an operation of one's own: kernels for its value and for its gradients, which tapes record, `gradients` walks
- * through and recorded steps replay like those of the engine.
+ * Makes an operation from your own kernels for its value and its gradients. Tapes record it, `gradients` differentiates it, and
+ * recorded steps replay it, like the operations of the engine.
  *
  * @example
  * const softplus = defineOp({
@@ -21,7 +21,7 @@ export type DefinedOp<A> = (inputs: readonly Tensor[], ...attrs: A extends undef
  * const y = softplus([x]);
  *
  * @param definition.name for messages and tapes
- * @param definition.shape from the shapes of the inputs, which it checks, that of the output; throws ShapeError
+ * @param definition.shape checks the shapes of the inputs and returns that of the output; throws ShapeError
  * @param definition.forward runs kernels (`dispatch`), or other operations, and returns the output; `saved` keeps tensors for
  * `backward`. Temporaries are freed by a `scope` of its own
  * @param definition.backward gets the inputs, the output, what was saved and `dy`, the gradient of the loss by the output; it

@@ -1,6 +1,6 @@
 import { checkList, refuse } from '../common/arguments.js';
 
-/** What values of a tensor are given as. */
+/** The forms in which values of a tensor can be given. */
 export type TensorValues =
   | Float32Array
   | Float64Array
@@ -15,7 +15,7 @@ export type TensorValues =
 
 /**
  * The values as float32, each rounded to the nearest; a Float32Array is returned as it is.
- * @throws ArgumentError for what is no array of numbers, and for a finite number that float32 cannot hold
+ * @throws ArgumentError for a value that is not an array of numbers, and for a finite number that float32 cannot hold
  */
 export function float32Values(values: TensorValues): Float32Array {
   if (values instanceof Float32Array) return values;

@@ -14,9 +14,9 @@ export class RecordedStep<I extends NamedTensors, O extends NamedTensors> {
   readonly #unplanned: number;
 
   constructor(
-    /** Write to them before a run. They are the caller's, and several steps may share them. */
+    /** Write to them before a run. They belong to the caller, and several steps may share them. */
     readonly inputs: I,
-    /** The step's own; each run replaces their values. */
+    /** They belong to the step; each run replaces their values. */
     readonly outputs: O,
     gpu: Gpu,
     recording: Recording,
@@ -35,7 +35,7 @@ export class RecordedStep<I extends NamedTensors, O extends NamedTensors> {
     return this.#program.plannedBytes + this.#inputBytes;
   }
 
-  /** Most bytes that would be live at one time if the body ran by itself, its inputs included. */
+  /** Maximum bytes that would be live at one time if the body ran by itself, inputs included. */
   get unplannedBytes(): number {
     return this.#unplanned + this.#inputBytes;
   }

@@ -20,17 +20,17 @@ export interface BackwardContext<A> {
 
 /** A differentiable operation on the GPU: kernels for forward and backward; shapes are checked before it runs. */
 export interface Op<A> {
-  /** Names of the inputs, for messages. */
+  /** Names of the inputs in messages. */
   readonly inputs?: readonly string[];
   /**
-   * From the shapes of the inputs and the attributes, all of which it checks, the shape of the output. Each operation brings
-   * its own rule, and not a table of all: a program carries what it uses.
+   * Checks the shapes of the inputs and the attributes, and returns the shape of the output. Each operation has its own rule, so
+   * that a program contains only the rules that it uses.
    * @throws ShapeError, ArgumentError that name the operation
    */
   shape(inputs: readonly Shape[], attrs: A): readonly number[];
   /** Computes an output of the given shape (which `shape` made). */
   forward(inputs: readonly Tensor[], attrs: A, shape: readonly number[]): { output: Tensor; saved?: readonly Tensor[] };
-  /** One gradient an input (of that input's shape), null for those that need none or have none. */
+  /** One gradient for each input, of its shape; null for inputs that need or have none. */
   backward(context: BackwardContext<A>): (Tensor | null)[];
 }
 
@@ -55,7 +55,7 @@ export class Tape {
 
   /**
    * Runs `body` with this tape recording. Tapes do not nest: an inner one takes over until it ends.
-   * @throws ArgumentError if the body is asynchronous: what it did after its first wait would not be recorded
+   * @throws ArgumentError if the body is asynchronous, because what it does after its first wait would not be recorded
    */
   record<T>(body: () => T): T {
     if (typeof body !== 'function') refuse('record', 'body', body, 'a function');
@@ -77,7 +77,7 @@ export class Tape {
    * Gradients of `output` (times `seed`, of its shape; 1 for a scalar output) by each tensor of `wrt`.
    * A tensor that `output` does not depend on is absent from the result. Sums run in a fixed order, so the
    * result is the same to the bit from run to run on one device.
-   * @throws ArgumentError if `wrt` holds what is no tensor, or no tensor that a gradient reaches
+   * @throws ArgumentError if `wrt` has a value that is not a tensor, or no tensor that a gradient reaches
    */
   gradients(output: Tensor, wrt: readonly Tensor[], seed?: Tensor): Map<Tensor, Tensor> {
     checkTensor('gradients', 'the output', output);
@@ -114,7 +114,7 @@ export class Tape {
           const sum = grads.get(input);
           grads.set(input, sum ? dispatch(addKernel(input.size), [sum, part], input.shape) : part);
         });
-        // What nobody needs any more goes back to the pool now: the peak is that of the activations, not of all gradients.
+        // Gradients that are not needed any more return to the pool now, so the peak is that of the activations, not of all gradients.
         if (!wanted.has(result)) {
           grads.delete(result);
           if (dy !== seed && ![...grads.values()].includes(dy)) dy.dispose();

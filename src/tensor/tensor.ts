@@ -5,7 +5,7 @@ import type { PooledBuffer } from '../gpu/buffer-pool.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { float32Values, type TensorValues } from './float32-values.js';
 
-/** A buffer that several tensors (reshapes of one another) may share; it goes back to the pool with the last one. */
+/** A buffer that several tensors (reshapes of one another) may share; it returns to the pool with the last one. */
 interface Storage {
   readonly buffer: PooledBuffer;
   owners: number;
@@ -52,7 +52,7 @@ export class Tensor {
       if (!Number.isInteger(extent) || extent <= 0) throw new ShapeError(`a tensor of shape [${shape}] cannot exist`);
     }
     checkGpu('Tensor', gpu);
-    gpu.assertUsable(); // a lost device still makes buffers, without a word
+    gpu.assertUsable(); // a lost device still makes buffers, without an error
     const buffer = gpu.acquire(4 * sizeOf(shape), `tensor [${shape}]`);
     return new Tensor(gpu, [...shape], { buffer, owners: 0 });
   }
@@ -145,7 +145,7 @@ export class Tensor {
   }
 }
 
-/** @throws ArgumentError if `gpu` is no device of ours */
+/** @throws ArgumentError if `gpu` is not a Gpu */
 function checkGpu(where: string, gpu: unknown): void {
   if (typeof (gpu as Gpu | undefined)?.assertUsable !== 'function') refuse(where, 'gpu', gpu, 'a Gpu');
 }
@@ -162,7 +162,7 @@ function tensorsIn(result: unknown): Tensor[] {
 }
 
 /**
- * Runs `body` and frees every tensor made in it, but those it returns (alone, or in an array, a map or a plain
+ * Runs `body` and frees every tensor made in it, except those that it returns (alone, or in an array, a map or a plain
  * object), which pass to the enclosing scope. `body` only records GPU work, so it is synchronous.
  */
 export function scope<T>(gpu: Gpu, body: () => T): T {

@@ -66,7 +66,7 @@ export class BatchNorm extends Layer {
     return this.#follow(x, batchNormPreluWithStatistics(x, gamma, beta, slope, options));
   }
 
-  /** What evaluation uses, for an operation that does it along the way. */
+  /** What evaluation uses, for an operation that is fused with it. */
   running(): InferenceBatchNorm {
     const [gamma, beta, mean, variance] = this.#tensors();
     return { gamma, beta, mean, variance, eps: this.#eps };

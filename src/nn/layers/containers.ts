@@ -10,7 +10,7 @@ import { PReLU } from './prelu.js';
 
 /**
  * Layers one after the other, named `0`, `1`, … as in PyTorch. A BatchNorm and the PReLU after it run as one operation,
- * which keeps one activation instead of two; in evaluation, where no tape records, a conv before them joins in.
+ * which keeps one activation instead of two; in evaluation, when no tape records, a conv before them is fused as well.
  */
 export class Sequential extends Layer {
   readonly layers: readonly Layer[];
@@ -46,7 +46,7 @@ export function runInOrder(layers: readonly Layer[], x: Tensor): Tensor {
   return y;
 }
 
-/** Whether a layer is of this class itself: one derived from it may have a forward pass of its own. */
+/** Whether a layer is of exactly this class; a derived class may have its own forward pass. */
 function isExactly<L extends Layer>(type: new (...args: never[]) => L, layer: Layer | undefined): layer is L {
   return layer?.constructor === type;
 }
@@ -55,7 +55,7 @@ function isPlainConv(layer: Layer): layer is Conv2d | ConvTranspose2d {
   return (isExactly(Conv2d, layer) || isExactly(ConvTranspose2d, layer)) && layer.bias === null;
 }
 
-/** Whether a conv may run as one operation with this norm: that has no gradient, and knows running statistics only. */
+/** Whether a conv may be fused with this norm; the fused operation has no gradient, and uses running statistics only. */
 export const runsFused = (norm: BatchNorm): boolean => !norm.training && !isTapeRecording();
 
 /** x + body(x), where the body (named `body`) keeps the shape. He et al. 2016, arXiv 1512.03385. */

@@ -16,9 +16,9 @@ import { filled, heNormal, type Initializer } from '../init.js';
 import { Layer } from '../module.js';
 import type { Parameter } from '../parameter.js';
 
-/** What a layer takes beside the attributes of its operation. */
+/** Options of a layer in addition to those of its operation. */
 interface WeightOptions {
-  /** Adds one number a channel; default true. */
+  /** Adds one number to each channel; default true. */
   bias?: boolean;
   /** First weights; default heNormal. The bias starts at 0. */
   init?: Initializer;

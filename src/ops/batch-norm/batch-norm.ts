@@ -30,7 +30,7 @@ export interface BatchNormAttrs {
   eps: number;
 }
 
-/** What batch normalisation takes: by the statistics of the batch, and by given ones. */
+/** The inputs of batch normalisation: by the statistics of the batch, and by given ones. */
 export const TRAINING_INPUTS = ['input', 'gamma', 'beta'];
 export const INFERENCE_INPUTS = ['input', 'gamma', 'beta', 'running mean', 'running variance'];
 
@@ -134,17 +134,17 @@ export const batchNormOps = {
   batchNormInference: /* @__PURE__ */ batchNormInferenceOp(),
 };
 
-/** What every form of batch normalisation takes beside its tensors. */
+/** Options of every form of batch normalisation. */
 export interface EpsOption {
   /** Added to the variance; default 1e-5. */
   eps?: number;
 }
 
-/** @throws ArgumentError for another option */
+/** @throws ArgumentError for an unknown option */
 export const epsAttr = (name: string, options?: EpsOption): { eps: number } =>
   withDefaults(name, options, { eps: 1e-5 });
 
-/** What a layer needs of a training form: the output, and the mean and biased variance of the batch, each [C]. */
+/** The results of a training form that a layer needs: the output, and the mean and biased variance of the batch, each [C]. */
 export interface WithStatistics {
   output: Tensor;
   mean: Tensor;
@@ -230,9 +230,9 @@ export function batchNormInference(
 
 /**
  * Moves running statistics towards those of a batch, in place and on the GPU: running += momentum·(batch − running),
- * where the batch's variance is made unbiased, rows/(rows − 1), as PyTorch does.
+ * with the batch's variance made unbiased by rows/(rows − 1), as PyTorch does.
  *
- * @param batch what batchNormWithStatistics returned, each [C]
+ * @param batch the statistics of batchNormWithStatistics, each [C]
  * @param running both [C]; they change
  * @param rows number of values of each channel in the batch
  * @throws ShapeError for statistics of different shapes; ArgumentError for fewer than 2 rows or a momentum outside [0, 1]

@@ -42,7 +42,7 @@ export const batchNormTrainingReference: ReferenceRule<BatchNormAttrs> = {
     const dBeta = columnSums(dy);
     const channels = gamma.data.length;
     const rows = x.data.length / channels;
-    // The mean and the variance depend on x too: both projections of dy on them are taken away.
+    // The mean and the variance depend on x too: both projections of dy on them are subtracted.
     const dx = map(dy, (d, i) => {
       const c = i % channels;
       const own = d - dBeta.data[c] / rows - (xhat.data[i] * dGamma.data[c]) / rows;
@@ -82,7 +82,7 @@ function thenPrelu(norm: ReferenceRule<{ eps: number }>): ReferenceRule<{ eps: n
 export const batchNormPreluTrainingReference = /* @__PURE__ */ thenPrelu(batchNormTrainingReference);
 export const batchNormPreluInferenceReference = /* @__PURE__ */ thenPrelu(batchNormInferenceReference);
 
-/** In float64, on its own: what the kernels are compared with. */
+/** The float64 reference that the kernels are compared with; it shares no code with them. */
 export const batchNormReferences = {
   batchNormTraining: batchNormTrainingReference,
   batchNormInference: batchNormInferenceReference,

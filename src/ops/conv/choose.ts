@@ -47,7 +47,7 @@ export type WeightGradientConfig =
   | { variant: 'tiled'; tile: Tile; splitK: number }
   | { variant: 'matrix'; tile: MatrixTile; splitK: number };
 
-/** True where every channel has a filter of its own, and makes one output. */
+/** True if every channel has its own filter and makes one output. */
 function isDepthwise({ groups, cin, cout }: ConvShape): boolean {
   return groups > 1 && groups === cin && groups === cout;
 }
@@ -95,14 +95,14 @@ function bestTile(rows: number, columns: number, parts: number, limits: KernelLi
   return best;
 }
 
-/** Subgroups whose lanes share loads pay on CPU adapters; a GPU's cache serves equal addresses at no cost. */
+/** Sharing loads between the lanes of a subgroup pays off on CPU adapters; a GPU's cache serves equal addresses at no cost. */
 function sharingSubgroup(limits: KernelLimits): number {
   return limits.software && limits.subgroupSize <= 16 ? limits.subgroupSize : 0;
 }
 
 /**
- * Subgroup sizes that the register kernels may be measured with, the estimated one first: GPUs of one fixed size may gain
- * by sharing as well, where their caches are busy, but only measuring tells.
+ * Subgroup sizes that the register kernels may be measured with, the estimated one first. GPUs with one fixed size may also
+ * gain by sharing if their caches are busy, but only measuring shows it.
  */
 function subgroupCandidates(limits: KernelLimits): readonly number[] {
   const estimated = sharingSubgroup(limits);
@@ -119,19 +119,19 @@ function registerChannels(padded: number, few: boolean): number {
 const multiplyAdds = ({ batch, output, cin, cout, kernel, groups }: ConvShape): number =>
   (batch * output[0] * output[1] * kernel[0] * kernel[1] * cin * cout) / groups;
 
-/** Multiply-adds up to which CPU adapters take the naive kernel: it runs for a millisecond more, and compiles in a third of the time. */
+/** Multiply-adds up to which CPU adapters take the naive kernel: it takes up to a millisecond longer, and compiles in a third of the time. */
 const NAIVE_WORK = 2 ** 15;
 
 /**
- * Whether a conv that is not depthwise gets the naive kernel: it is asked for, alone knows groups, or is compiled sooner.
- * With half precision only the first two, as the naive kernel rounds no operand.
+ * Whether a conv that is not depthwise gets the naive kernel: because it is asked for, because no other kernel has groups, or
+ * because it compiles faster. With half precision only the first two count, as the naive kernel does not round operands.
  */
 const takesNaive = (shape: ConvShape, { software, precision }: KernelLimits, force?: ConvVariant): boolean =>
   force === 'naive' ||
   shape.groups > 1 ||
   (!force && software && precision !== 'f16' && multiplyAdds(shape) <= NAIVE_WORK);
 
-/** Multiply-adds up to which SwiftShader gains more by compiling sooner than it loses by loading the source more often. */
+/** Multiply-adds up to which SwiftShader gains more by faster compiling than it loses by loading the source more often. */
 const LITTLE_WORK = 2 ** 20;
 
 const wantsFewSums = (shape: ConvShape, limits: KernelLimits): boolean =>
@@ -166,7 +166,7 @@ export function chooseGather(gather: Gather, limits: KernelLimits, force?: ConvV
     return { variant: 'depthwise', ...chooseDepthwise(gather, limits) };
   }
   if (takesNaive(shape, limits, force)) return { variant: 'naive' };
-  // What it costs a GPU has not been measured; there, tuning tries it.
+  // Its cost on a GPU has not been measured; there, only tuning tries it.
   if (force === 'winograd' || (!force && limits.software)) {
     const winograd = chooseWinograd(gather, limits, force === 'winograd');
     if (winograd) return { variant: 'winograd', ...winograd };
@@ -180,7 +180,7 @@ export function chooseGather(gather: Gather, limits: KernelLimits, force?: ConvV
   }
   const few = wantsFewSums(shape, limits);
   const tileChannels = registerChannels(padded, few);
-  // About 12 vec4 sums (8 where few are wanted): fewer leave the loads uncovered, more spill, and take seconds to compile.
+  // About 12 vec4 sums (8 on adapters that want few): fewer do not hide the loads; more spill, and take seconds to compile.
   const tilePixels = few ? 4 : smallestWaste(axisSteps(horizontal), tileChannels >= 12 ? [3, 4] : [6, 4]);
   return registerConfig(gather, tilePixels, tileChannels, limits) ?? { variant: 'naive' };
 }
@@ -199,7 +199,7 @@ const REGISTER_TILES: readonly [pixels: number, channels: number][] = [
 export function gatherCandidates(gather: Gather, limits: KernelLimits): GatherConfig[] {
   const { shape, dest, vertical, horizontal } = gather;
   const first = chooseGather(gather, limits);
-  // The dense kernels know no groups.
+  // The dense kernels do not support groups.
   if (first.variant === 'naive' && shape.groups > 1) return [first];
   if (first.variant === 'depthwise') return [first, { variant: 'naive' }];
   const padded = up4(dest[3]);
@@ -208,7 +208,7 @@ export function gatherCandidates(gather: Gather, limits: KernelLimits): GatherCo
       subgroupCandidates(limits).map((subgroup) => registerConfig(gather, pixels, channels, limits, subgroup)),
     )
     .filter((config) => config !== null);
-  // Barriers are so dear on CPU adapters that trying tiles there would only cost time.
+  // Barriers are so slow on CPU adapters that trying tiles there is a waste of time.
   const positions = shape.batch * axisSteps(vertical) * axisSteps(horizontal);
   const tiles = limits.software ? [] : fittingTiles(positions, padded, limits);
   const matrices = matrixTiles(positions, padded, limits);
@@ -225,7 +225,7 @@ export function gatherCandidates(gather: Gather, limits: KernelLimits): GatherCo
 /** All configs worth measuring for a weight gradient, the estimated one first. Pure. */
 export function weightGradientCandidates(shape: ConvShape, limits: KernelLimits): WeightGradientConfig[] {
   const first = chooseWeightGradient(shape, limits);
-  // The dense kernels know no groups.
+  // The dense kernels do not support groups.
   if (first.variant === 'naive' && shape.groups > 1) return [first];
   if (first.variant === 'depthwise') return [first, { variant: 'naive' }];
   const padded = up4(shape.cout);
@@ -275,8 +275,8 @@ function fittingTiles(rows: number, columns: number, limits: KernelLimits): Tile
 }
 
 /**
- * Tiles of subgroup matrices that a device can be measured with. No estimate takes them: the kernels have not run on an
- * adapter that has such matrices, and measuring holds them to the naive kernel's results.
+ * Tiles of subgroup matrices that a device can be measured with. Estimates never choose them, because the kernels have not run on
+ * an adapter with such matrices; measuring compares them with the naive kernel's results.
  */
 function matrixTiles(rows: number, columns: number, limits: KernelLimits): MatrixTile[] {
   const { matrices = [], subgroupSize, precision } = limits;
@@ -321,7 +321,7 @@ export function chooseWeightGradient(
   const taps = shape.kernel[0] * shape.kernel[1];
   if (force === 'tiled' || (!force && !limits.software)) {
     const pixels = rows * shape.output[1];
-    // A slot of fewer pixels would not pay for its share of the second pass.
+    // A part of fewer pixels would cost more in the second pass than it gains.
     const maxSplitK = Math.max(1, Math.min(Math.floor(pixels / 256), MAX_GROUPS));
     const tile = bestTile(taps * up4(shape.cin), padded, maxSplitK, limits);
     if (tile) {
@@ -333,7 +333,7 @@ export function chooseWeightGradient(
   const subgroup = sharingSubgroup(limits);
   const workgroup = registerWorkgroup(limits, subgroup);
   const groups = Math.ceil((taps * Math.ceil(shape.cin / 4)) / workgroup) * Math.ceil(padded / tileChannels);
-  // Enough workgroups to fill the device, but no more splitK than that: each is a whole array of weights.
+  // Enough workgroups to fill the device, but no larger splitK, because each part is a whole array of weights.
   const wantedGroups = limits.software ? 32 : 1024;
   const splitK = Math.max(1, Math.min(Math.ceil(wantedGroups / groups), rows, MAX_GROUPS));
   return { variant: 'register', tileChannels, pixels: GRADIENT_PIXELS, workgroup, subgroup, splitK };

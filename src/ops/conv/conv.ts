@@ -28,9 +28,9 @@ import { planWeightGradient } from './weight-gradient.js';
 /** Overrides for tests and tuning; by default `choose.ts` decides for the device at hand. */
 export interface ConvOptions {
   variant?: ConvVariant;
-  /** Limits to choose by, in place of the device's own. */
+  /** Limits to choose by, instead of the device's own. */
   limits?: Partial<KernelLimits>;
-  /** The very configs of the three passes; each must fit the shape. */
+  /** The exact configs of the three passes; each must fit the shape. */
   configs?: Partial<ConvConfigs>;
 }
 
@@ -80,10 +80,10 @@ function weightGradientConfig(shape: ConvShape, tensor: Tensor, options: ConvOpt
   return tuned || chosenWeightGradient(shape, limits, options.variant);
 }
 
-/** What is measured counts where nothing is overridden. */
+/** Measured choices are used if nothing is overridden. */
 const measured = (options: ConvOptions): boolean => !options.variant && !options.limits;
 
-/** How a pass of a convolution is filed among a device's measured choices. */
+/** The key of a convolution's pass among a device's measured choices. */
 export const convRequest = (
   pass: keyof ConvConfigs,
   shape: ConvShape,
@@ -104,14 +104,14 @@ const biasEpilogue = (bias: Tensor | undefined): EpilogueNumbers | null =>
 
 type Operands = Partial<Record<Exclude<ConvInput, number>, Tensor>>;
 
-/** Runs a plan; also returns the padded source where the plan has one, which is `given` if that is there. */
+/** Runs a plan. Also returns the padded source if the plan has one; this is `given` if it was passed. */
 function runPlan({ steps, padded }: ConvPlan, operands: Operands, given?: Tensor | null) {
   const results: Tensor[] = [];
   const tensorOf = (input: ConvInput): Tensor => (typeof input === 'number' ? results[input] : operands[input]!);
   for (const [k, step] of steps.entries()) {
     const ready = k === padded && given;
     results.push(ready || dispatch(step.kernel, step.inputs.map(tensorOf), step.shape, step.scalars));
-    // What no later step reads makes room for the next.
+    // Results that no later step reads are freed.
     for (const input of new Set(step.inputs)) {
       const readLater = steps.slice(k + 1).some(({ inputs }) => inputs.includes(input));
       if (typeof input === 'number' && input !== padded && !readLater) results[input].dispose();
@@ -120,7 +120,7 @@ function runPlan({ steps, padded }: ConvPlan, operands: Operands, given?: Tensor
   return { output: results[steps.length - 1], padded: padded === null ? null : results[padded] };
 }
 
-/** Runs a gather convolution; also returns the padded source where one was made, for the weight gradient to share. */
+/** Runs a gather convolution. Also returns the padded source if one was made, for the weight gradient to share. */
 export function gather(
   shape: ConvShape,
   direction: GatherDirection,
@@ -210,7 +210,7 @@ export function convTranspose2dOp(options: ConvOptions = {}): Op<ConvTranspose2d
 
 export const convOps = { conv2d: /* @__PURE__ */ conv2dOp(), convTranspose2d: /* @__PURE__ */ convTranspose2dOp() };
 
-/** What a convolution takes beside its tensors. */
+/** Options of a convolution. */
 export interface Conv2dOptions {
   /** One number for both axes, or [rows, columns]; default 1. */
   stride?: number | Pair;
@@ -222,7 +222,7 @@ export interface Conv2dOptions {
   groups?: number;
 }
 
-/** What a transposed convolution takes beside its tensors. */
+/** Options of a transposed convolution. */
 export interface ConvTranspose2dOptions extends Conv2dOptions {
   /** Rows and columns to add at the bottom and right of the output, below the stride; default 0. */
   outputPadding?: number | Pair;
@@ -230,7 +230,7 @@ export interface ConvTranspose2dOptions extends Conv2dOptions {
 
 const CONV_DEFAULTS = { stride: 1, padding: 0, dilation: 1, groups: 1 };
 
-/** @throws ArgumentError for an option that there is not, or that is neither a number nor a list */
+/** @throws ArgumentError for an unknown option, or one that is neither a number nor a list */
 export function convAttrs(op: string, options?: Conv2dOptions): Conv2dAttrs {
   const { stride, padding, dilation, groups } = withDefaults<Required<Conv2dOptions>>(op, options, CONV_DEFAULTS);
   return {
@@ -260,7 +260,7 @@ export function conv2d(x: Tensor, w: Tensor, bias: Tensor | null = null, options
   return apply('conv2d', convOps.conv2d, withBias(x, w, bias), convAttrs('conv2d', options));
 }
 
-/** The bias may be left out as null; whatever else it is gets checked. */
+/** The bias may be null; any other value is checked. */
 function withBias(x: Tensor, w: Tensor, bias: Tensor | null): Tensor[] {
   return bias === null ? [x, w] : [x, w, bias];
 }

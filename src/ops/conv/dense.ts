@@ -32,7 +32,7 @@ export function workgroupTile(
 }
 
 /**
- * Pads the source and packs the weights where the kernel cannot read them as they lie, and convolves.
+ * Pads the source and packs the weights if the kernel cannot read them as they are, and convolves.
  * @param without parts of the register kernel to leave out, for a profile
  */
 export function planDense(
@@ -71,7 +71,7 @@ export function planDense(
 }
 
 /**
- * Packs the weights, or null where they are read as they lie: where whole vectors of 4 lie along the source channels (an
+ * Packs the weights; null if they can be read as they are. This is so if whole vectors of 4 lie along the source channels (an
  * input gradient reads them transposed) or along both.
  */
 function packStep({ shape, direction, source, dest }: Gather, precision: Precision): ConvStep | null {

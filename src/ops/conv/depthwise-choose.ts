@@ -29,11 +29,11 @@ export interface DepthwiseWeightGradientConfig {
   splitK: number;
 }
 
-/** Most taps whose weights or sums are in registers. */
+/** Maximum number of taps whose weights or sums are in registers. */
 const MAX_TAPS = 16;
-/** Most steps that a sum is under way; each has its own registers. */
+/** Maximum number of steps over which a sum is accumulated; each has its own registers. */
 const MAX_AGE = 7;
-/** Most rows of splitK that one invocation adds up alone. */
+/** Maximum number of rows of splitK that one invocation adds up alone. */
 const MAX_PARTS_ADDED = 32;
 
 const PIXELS = [1, 2, 3, 4, 6, 8];
@@ -87,9 +87,9 @@ export function chooseDepthwise(gather: Gather, limits: KernelLimits): Depthwise
     const kept = (oldest + 1) * sums(pixels) + taps;
     return taps <= MAX_TAPS && oldest <= MAX_AGE && windowFits(width, kept, columns(pixels), limits);
   });
-  // What a device needs to be busy: fewer invocations take as long.
+  // Invocations that keep a device busy; fewer take as long.
   const wanted = Math.min(batch * down * across * (channels / width), limits.software ? 256 : 2 ** 15);
-  /** Loads and stores, and the little that the products cost, of one invocation after the other. */
+  /** Cost of loads and stores, and the small cost of the products, over all invocations. */
   const cost = ({ steps, pixels }: { steps: number; pixels: number }): number => {
     const invocations = batch * Math.ceil(down / steps) * Math.ceil(across / pixels) * (channels / width);
     const terms = axisTerms(horizontal, pixels);

@@ -6,10 +6,10 @@ import {
 } from '../../../shaders/common/conv-geometry.js';
 import type { Kernel } from '../../gpu/kernel.js';
 
-/** Of a convolution, what is computed as a gather: its output, or the gradient by its input (a transposed conv). */
+/** What is computed as a gather: the output of a convolution, or its input gradient (a transposed conv). */
 export type GatherDirection = 'forward' | 'inputGradient';
 
-/** A gather convolution: what the choice of its kernels and all of these see. */
+/** A gather convolution, as its kernels and the choice among them take it. */
 export interface Gather {
   shape: ConvShape;
   direction: GatherDirection;
@@ -28,7 +28,7 @@ export function gatherOf(shape: ConvShape, direction: GatherDirection): Gather {
   return { shape, direction, source, dest, vertical: axis(shape, 0), horizontal: axis(shape, 1) };
 }
 
-/** A kernel with one output, that output's shape, and what fills the kernel's uniform where it has one. */
+/** A kernel with one output, the shape of that output, and the kernel's uniform if it has one. */
 export interface Step {
   kernel: Kernel;
   shape: readonly number[];
@@ -48,6 +48,6 @@ export interface ConvStep extends Step {
 /** The kernels of one pass of a convolution, one after the other; the last gives the result. */
 export interface ConvPlan {
   steps: readonly ConvStep[];
-  /** The step that pads the source, which the forward pass and the weight gradient share; null where none does. */
+  /** The step that pads the source, which the forward pass and the weight gradient share; null if none does. */
   padded: number | null;
 }

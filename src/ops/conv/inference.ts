@@ -22,7 +22,7 @@ type FusedOptions = ConvOptions & { transposed?: boolean };
 
 /**
  * Conv (or transposed conv), batch norm by running statistics, and PReLU in one pass over the picture: the kernel that
- * sums also scales, shifts and bends before it stores. It has no gradient; where one is needed, run the three operations.
+ * sums also applies these before it stores. It has no gradient; if you need one, run the three operations.
  *
  * @param x [N,H,W,Cin]
  * @param w [kh,kw,Cin/groups,Cout], or [kh,kw,Cout/groups,Cin] where `transposed`
@@ -53,7 +53,7 @@ export function convBatchNormRelu6(
   attrs: ConvTranspose2dOptions = {},
   options: FusedOptions = {},
 ): Tensor {
-  // The slope that the numbers are folded with is not looked at.
+  // The slope in the folded numbers is not used.
   return fused('batchNormRelu6', x, w, batchNorm, batchNorm.beta, attrs, options);
 }
 

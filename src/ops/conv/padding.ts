@@ -24,8 +24,8 @@ export const storedShape = (shape: readonly number[], precision: Precision): rea
   precision === 'f16' ? [...shape.slice(0, -1), shape[shape.length - 1] / 2] : shape;
 
 /**
- * Copies a picture into a padded one in the given precision, or null where it is read as it is.
- * @param taps how often the kernel reads it: once, and a copy that only rounds costs more than it saves
+ * Copies a picture into a padded one in the given precision; null if it is read as it is.
+ * @param taps how often the kernel reads it; if only once, a copy that only rounds costs more than it saves
  */
 export function padStep(shape: readonly number[], padding: Padding, precision: Precision, taps: number): Step | null {
   const padded = paddedShape(shape, padding);

@@ -112,5 +112,5 @@ export const convTranspose2dReference: ReferenceRule<ConvTranspose2dAttrs> = {
   },
 };
 
-/** In float64, on its own: what the kernels are compared with. */
+/** The float64 reference that the kernels are compared with; it shares no code with them. */
 export const convReferences = { conv2d: conv2dReference, convTranspose2d: convTranspose2dReference };

@@ -22,7 +22,7 @@ export interface TimedCandidate {
 /** What tuning found for one pass. */
 export interface ConvTuning {
   chosen: TimedCandidate;
-  /** What the estimate would have chosen; null where it was refused. */
+  /** The choice of the estimate; null if it was refused. */
   estimated: TimedCandidate | null;
   timed: TimedCandidate[];
   /** Candidates that must not be used, and why. */
@@ -40,9 +40,9 @@ function convOf(
   return pass ? { pass, shape: problem as ConvShape } : null;
 }
 
-/** Rounds of timing, over all candidates in turn: what disturbs one disturbs them all. */
+/** Rounds of timing, over all candidates in turn, so that disturbances affect all of them. */
 const ROUNDS = 5;
-/** A sample runs a pass so often that it takes about this long. */
+/** A sample repeats a pass until it takes about this long. */
 const SAMPLE_MS = 20;
 
 /**
@@ -96,7 +96,7 @@ class PassRunner {
     private readonly shape: ConvShape,
   ) {
     const { batch, input, output, cin, cout, kernel, groups } = shape;
-    // Numbers that halves hold exactly, so that all candidates are held to the rounding of f32 sums alone.
+    // Numbers that half precision holds exactly, so that candidates differ only by the rounding of f32 sums.
     const random = (size: readonly number[], seed: number): Tensor => {
       const values = centredUniform(sizeOf(size), seed);
       return Tensor.from(gpu, gpu.limits.precision === 'f16' ? values.map(roundToHalf) : values, size);
@@ -138,7 +138,7 @@ class PassRunner {
     return { configs: { [this.pass]: config } };
   }
 
-  /** Why a candidate must not be used, or null. */
+  /** The reason why a candidate must not be used, or null. */
   async refusal(config: Config, expected: Float32Array): Promise<string | null> {
     let actual: Float32Array;
     try {

@@ -22,11 +22,11 @@ export interface WinogradGradientConfig extends WinogradConfig {
 /** The largest binding that every WebGPU device accepts (128 MiB), in numbers. */
 const MAX_NUMBERS = 2 ** 27 / 4;
 
-/** What the transforms of a pass cost CPU adapters, in multiply-adds of the register kernels. */
+/** The cost of a pass's transforms on CPU adapters, in multiply-adds of the register kernels. */
 interface Costs {
-  /** Of a number of a transformed picture, made and read. */
+  /** For each number of a transformed picture, written and read. */
   picture: number;
-  /** Of one of the transformed weights. */
+  /** For each transformed weight. */
   weights: number;
 }
 
@@ -36,7 +36,7 @@ interface Costs {
  */
 const GATHER_COSTS: Costs = { picture: 24, weights: 14 };
 const GRADIENT_COSTS: Costs = { picture: 16, weights: 23 };
-/** The three more dispatches. */
+/** For the three additional dispatches. */
 const DISPATCHES_COST = 1e6;
 
 const fits = ({ kernel, stride, dilation, groups }: ConvShape): boolean =>
@@ -48,7 +48,7 @@ const tileCount = (batch: number, [h, w]: Pair, outputs: WinogradOutputs): numbe
 
 const destSize = ({ vertical, horizontal }: Gather): Pair => [axisSteps(vertical), axisSteps(horizontal)];
 
-/** The convolution with tiles of `outputs`², or null where it is not one of 3 × 3 steps of 1, or its arrays would not fit. */
+/** The convolution with tiles of `outputs`², or null if it is not 3 × 3 with stride 1, or its arrays would not fit. */
 function configFor(gather: Gather, outputs: WinogradOutputs, limits: KernelLimits): WinogradConfig | null {
   const { shape } = gather;
   // The transforms add up operands: rounded to halves before or after them, results would differ from other kernels'.
@@ -91,10 +91,10 @@ export function winogradGradientCandidates(shape: ConvShape, limits: KernelLimit
     .filter((config) => config !== null);
 }
 
-/** It must save this share of the multiply-adds: its arrays take memory, and estimates err. */
+/** Minimum share of multiply-adds that it must save, because its arrays take memory and estimates are inexact. */
 const MIN_GAIN = 0.2;
 
-/** The config of least estimated cost, or null where there is none or (unless it must) it gains little. */
+/** The config of least estimated cost; null if there is none, or if it gains little and is not required. */
 function cheapest<Config extends WinogradConfig>(
   configs: readonly Config[],
   shape: ConvShape,

@@ -7,7 +7,7 @@ import { smallestWaste } from '../../common/shapes.js';
 import type { KernelLimits } from '../../gpu/kernel.js';
 import { chooseMatmul, type MatmulConfig, type MatmulSize, type MatmulStep } from './plan.js';
 
-/** How many products of one size run: each whole, since there are enough of them to fill a device. */
+/** Number of products of one size. Each is computed whole, because there are enough of them to fill a device. */
 export type BatchedConfig = Exclude<MatmulConfig, { variant: 'naive' }> & { splitK: 1 };
 
 /**

@@ -130,5 +130,5 @@ export const matmulReference: ReferenceRule<MatmulAttrs> = {
   ],
 };
 
-/** In float64, on its own: what the kernels are compared with. */
+/** The float64 reference that the kernels are compared with; it shares no code with them. */
 export const matmulReferences = { matmul: matmulReference };

@@ -46,7 +46,7 @@ function registerTile(subgroup: number, sharedSize: number, narrow: boolean): [o
 /** Inner elements of a part when about `splitK` parts, each a multiple of `unit`, share the inner axis. */
 const innerPerPart = (k: number, splitK: number, unit: number): number => Math.ceil(k / unit / splitK) * unit;
 
-/** Most inner elements of a part: its sum has two levels of blocks (see `shaders/common/blocks.ts`). */
+/** Maximum inner elements of a part, whose sum has two levels of blocks (see `shaders/common/blocks.ts`). */
 const MAX_PER_PART = BLOCK * GROUP;
 
 /** Parts of the inner axis: about `wanted`, each at least `shortest` and at most `MAX_PER_PART` long, none empty. */
@@ -65,7 +65,7 @@ function chooseRegister({ m, n, k }: MatmulSize, limits: KernelLimits): MatmulCo
     const down = Math.ceil(sharedSize / sharedTile);
     return { own, ownTile, sharedTile, across, down, sums: across * ownTile * down * sharedTile };
   };
-  // Whichever way round leaves fewer sums unused beyond the edges.
+  // The order of operands that leaves fewer sums unused beyond the edges.
   const [byA, byB] = [splitUp('a', m, n), splitUp('b', n, m)];
   const { own, ownTile, sharedTile, across, down } = byA.sums <= byB.sums ? byA : byB;
   if (across > MAX_GROUPS || down > MAX_GROUPS) return { variant: 'naive' };
@@ -112,7 +112,7 @@ export interface MatmulPlan {
   main: MatmulStep;
 }
 
-/** A matrix as it lies in memory. */
+/** A matrix and its layout in memory. */
 interface Stored {
   along: Along;
   rows: number;

@@ -6,8 +6,8 @@ import { FileSource } from '../data/archives/file-source.js';
 import { compactStdin, DASH } from './stdin.js';
 
 /**
- * Opens an archive where it lies for `body`, finished or not, and closes it in any case.
- * @throws FileError; FormatError for no archive, or one whose index is cut off, so that none of its faces can be read
+ * Opens an archive in place for `body`, finished or not, and closes it in any case.
+ * @throws FileError; FormatError for a file that is not an archive, or whose index is cut off, so that none of its faces can be read
  */
 export async function withArchive<T>(
   path: string,
@@ -31,7 +31,7 @@ export async function withArchive<T>(
 const memorySource = (bytes: Uint8Array) => ({ ...bytesSource(bytes), size: bytes.length, close: async () => {} });
 
 /**
- * The number of a face by its name; where faces have none, by that number.
+ * The number of a face by its name, or by its number if faces have no names.
  * @throws ArgumentError if there is none, FormatError for a damaged index
  */
 export async function numberOfFace(archive: FaceCollection, name: string): Promise<number> {
@@ -41,14 +41,14 @@ export async function numberOfFace(archive: FaceCollection, name: string): Promi
   throw new ArgumentError(`none of the ${archive.count} faces is called "${name}": ${known}`);
 }
 
-/** What a face is called: by its number where it has no name. @throws FormatError for a damaged name */
+/** The name of a face, or its number if it has no name. @throws FormatError for a damaged name */
 export async function nameOfFace(archive: FaceCollection, k: number): Promise<string> {
   return (await archive.name(k)) ?? String(k);
 }
 
 /**
- * What is no whole face in an unfinished archive: damage, and at its end the face that was being written when the program
- * stopped, which is none.
+ * Complains of damage in an unfinished archive. At its end there may be a face that was being written when the program stopped;
+ * this is not damage.
  * @param size bytes of the file
  */
 export function damageOf({ damage }: FaceJournal, size: number): { damaged: JournalDamage[]; tail: number } {
@@ -60,7 +60,7 @@ export function damageOf({ damage }: FaceJournal, size: number): { damaged: Jour
 export const damageError = ({ offset, bytes }: JournalDamage): FormatError =>
   new FormatError(`${bytes} bytes from byte ${offset} on are damaged, with any faces that were there`);
 
-/** By a name as it is given, else by one whose letters are composed otherwise. */
+/** Looks for the name as given, else for one with the same letters in another composition. */
 async function findNamed(archive: FaceCollection, name: string): Promise<number | undefined> {
   for (const spelling of new Set([name, name.normalize('NFC'), name.normalize('NFD')])) {
     const found = await archive.find(spelling);

@@ -15,8 +15,8 @@ import {
 } from './weights.js';
 
 /**
- * The codecs of one run. Weights that the user chose are for all files, and one codec; without them each codec has those that
- * ship with the package, read when they are first needed, as the GPU is opened: a batch with no readable input needs none.
+ * The codecs of one run. Weights that the user chose are for one codec, and are used for all files. Without them, each codec
+ * uses the shipped weights. Weights are read and the GPU is opened when first needed: a batch without readable input needs none.
  */
 export class CodecSession {
   #weights: { [K in CodecKind]?: Promise<WeightsOf<K>> } = {};
@@ -28,14 +28,14 @@ export class CodecSession {
 
   /**
    * @param option value of --model
-   * @throws FileError, CheckpointError for weights that the user chose and that cannot be read
+   * @throws FileError, CheckpointError if the weights that the user chose cannot be read
    */
   static async open(option?: string): Promise<CodecSession> {
     const path = chosenWeights(option);
     return new CodecSession(path === undefined ? undefined : await readWeights(path));
   }
 
-  /** The codec to use where nothing else tells. */
+  /** The default codec. */
   get defaultKind(): CodecKind {
     return this.chosen?.kind ?? (areShipped('codec') ? 'codec' : 'autoencoder');
   }

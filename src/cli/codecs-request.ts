@@ -23,7 +23,7 @@ export interface CodecsOptions {
   seen?: string;
   model?: string;
   extraModels?: string[];
-  /** The same, as it was called before. */
+  /** The old name of this option. */
   besides?: string[];
   mixes: 'both' | 'reference' | 'all';
   groups?: string;
@@ -45,7 +45,7 @@ interface NamedBudgets {
   budgets?: number[];
 }
 
-/** What a comparison is asked for, checked. */
+/** The checked request for a comparison. */
 export interface CodecsRequest {
   /** Bytes a face. */
   budgets: number[];
@@ -84,7 +84,7 @@ function budgetsOf(words: readonly string[], option: string): number[] {
   });
 }
 
-/** What NAME or NAME:BUDGET+BUDGET… asks for. @throws ArgumentError for a budget that the comparison has not */
+/** Parses NAME or NAME:BUDGET+BUDGET…. @throws ArgumentError for a budget that the comparison has not */
 function codecWord(word: string, option: string, all: readonly number[]): { name: string; budgets?: number[] } {
   const at = word.indexOf(':');
   if (at < 0) return { name: word };
@@ -94,7 +94,7 @@ function codecWord(word: string, option: string, all: readonly number[]): { name
   return { name: word.slice(0, at), budgets };
 }
 
-/** What NAME=FILE or NAME:BUDGETS=FILE asks for. @throws ArgumentError */
+/** Parses NAME=FILE or NAME:BUDGETS=FILE. @throws ArgumentError */
 function extraModelWord(word: string, all: readonly number[]): NamedBudgets & { path: string } {
   const at = word.indexOf('=');
   const named = codecWord(word.slice(0, Math.max(0, at)), '--extra-models', all);
@@ -110,15 +110,15 @@ function extraModelWord(word: string, all: readonly number[]): NamedBudgets & { 
 export interface CodecsInputs {
   lfw: LfwFaces;
   weights: WeightsOf<'codec'>;
-  /** In the order of the request's. */
+  /** In the order of the request. */
   extraModels: WeightsOf<'codec'>[];
-  /** Where the autoencoder's PNGs are asked for. */
+  /** If the autoencoder's PNGs are asked for. */
   autoencoder: WeightsOf<'autoencoder'> | null;
   recognizers: ReadRecognizer[];
   /** Faces whose sex and race are known. */
   groups: FaceSet | null;
   goals?: GoalSpec[];
-  /** The least budget, in bytes, that serves every face. */
+  /** The smallest budget in bytes that works for every face. */
   minBytes: number;
 }
 

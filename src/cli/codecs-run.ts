@@ -8,11 +8,11 @@ import { stopOnInterrupt } from './interrupt.js';
 import { startStages } from './progress.js';
 import { warn } from './terminal.js';
 
-/** What a comparison of codecs works with. */
+/** The parts that a comparison of codecs works with. */
 export interface CodecsRun {
   /** Shows progress. @throws the signal's reason after Ctrl-C */
   onProgress(what: string, done: number, total: number): void;
-  /** Ends the progress that is shown, before a line is printed. */
+  /** Ends the shown progress, before a line is printed. */
   endStage(): void;
   /** Opens the device, with the recognisers on it; to be called once. @throws NoAdapterError */
   open(): Promise<{ gpu: Gpu; codecs: ComparedCodecs }>;
@@ -20,7 +20,7 @@ export interface CodecsRun {
 
 /**
  * Runs a comparison of codecs, and frees all of it in any case. Ctrl-C ends it with exit code 130.
- * @param stopped what is said then
+ * @param stopped the message for that case
  */
 export async function runCodecs(
   inputs: CodecsInputs,

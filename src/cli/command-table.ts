@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
 
-/** Loads what adds a command, by the command's name. */
+/** Loads the function that adds a command, by the command's name. */
 export type CommandTable = Record<string, () => Promise<(parent: Command) => void>>;
 
 /**
- * Adds the command that the first of `words` which is no option names, or all of them where it names none. What the other
- * commands need is not loaded, since that takes longer than many a command. The options before a name must take no value.
+ * Adds the command that the first word without a dash names, or all commands if it names none. The other commands are not
+ * loaded, because that takes longer than many commands run. The options before a name must take no value.
  */
 export async function addCommands(parent: Command, words: readonly string[], table: CommandTable): Promise<void> {
   const at = words.findIndex((word) => !word.startsWith('-'));

@@ -12,13 +12,13 @@ import { NoCodeError, readQr, searchQr } from '../data/pictures/read-qr.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../detection/align.js';
 import { compactStdin, DASH, inputName } from './stdin.js';
 
-/** What holds faces: one face a file, or many. */
+/** Kinds of files that hold one or many faces. */
 export type CompactKind = 'png' | 'file' | 'bare' | 'archive';
 
 /** The same of one face. */
 export type OneFaceKind = Exclude<CompactKind, 'archive'>;
 
-/** What files of each kind are called: NAME and this. */
+/** Suffixes of the files of each kind. */
 export const SUFFIXES: Readonly<Record<CompactKind, string>> = {
   png: '.cameo.png',
   file: '.cameo',
@@ -39,7 +39,7 @@ const MAGIC: readonly [kind: CompactKind, bytes: readonly number[]][] = [
   ['archive', [0x9e, 0x43, 0x4d, 0x4a]], // unfinished
 ];
 
-/** Milliseconds for a QR code that is hard to find in a picture, in each size that is looked at. */
+/** Milliseconds to look for a QR code that is hard to find, in each size of the picture. */
 const QR_PATIENCE = 3000;
 
 async function headOf(path: string): Promise<Uint8Array> {
@@ -70,9 +70,9 @@ export interface CompactFace {
 
 /**
  * The face in a file, or in standard input for "-".
- * @param kind as `compactKindOf` tells: in a picture it is that of a QR code
+ * @param kind by `compactKindOf`; a picture may show a QR code
  * @throws FileError; ImageError for a picture that cannot be read; FormatError for too many bytes, and for a picture without a QR
- *   code, or with one that holds no face
+ *   code, or with one that does not hold a face
  */
 export async function readCompactFace(path: string, kind: OneFaceKind | 'picture'): Promise<CompactFace> {
   if (kind !== 'picture') return { kind, bytes: await readAtMost(path, MAX_BYTES[kind]), qr: false };
@@ -92,7 +92,7 @@ function bytesOfQr(picture: RgbImage, what: string): Uint8Array {
   }
 }
 
-/** What a QR code holds, where it can be a face. @throws FormatError */
+/** The bytes of a QR code, if they can be a face. @throws FormatError */
 function faceOfQr(bytes: Uint8Array): CompactFace {
   if (isFaceFile(bytes)) return { kind: 'file', bytes, qr: true };
   if (bytes[0] === BITSTREAM_VERSION << 4) return { kind: 'bare', bytes, qr: true };
@@ -100,8 +100,8 @@ function faceOfQr(bytes: Uint8Array): CompactFace {
 }
 
 /**
- * The face in a picture of a QR code; undefined where there is no code that can be read, or one of something else, and for a
- * picture that has the size of an aligned face.
+ * The face in a picture of a QR code; undefined if there is no readable code, if the code holds something else,
+ * and for a picture of the size of an aligned face.
  * @param patience milliseconds for a code that is hard to find
  * @throws FileError, ImageError
  */
@@ -117,7 +117,7 @@ export async function faceInQrPicture(path: string, patience: number): Promise<C
   }
 }
 
-/** What bytes are, for messages: their text, where it is one. */
+/** Describes bytes for messages: their text, if they are a text. */
 function contentText(bytes: Uint8Array): string {
   const text = new TextDecoder().decode(bytes);
   if (/[\p{Cc}\ufffd]/u.test(text)) return `${bytes.length} other bytes`;
@@ -125,8 +125,8 @@ function contentText(bytes: Uint8Array): string {
 }
 
 /**
- * What kind a file is by its first bytes, or else by its name: a bare face has none that tell, and a damaged file is to be
- * told what is wrong with it. A picture that is no compact PNG may show a QR code.
+ * The kind of a file by its first bytes, or else by its name: a bare face has no telling first bytes, and for a damaged file an
+ * error should say what is wrong. A picture that is not a compact PNG may show a QR code.
  * @returns undefined for none of these
  * @throws FileError for what cannot be read
  */
@@ -140,7 +140,7 @@ export async function kindOfFile(path: string): Promise<CompactKind | 'picture' 
   return byName ?? (path === DASH ? 'bare' : undefined);
 }
 
-/** The same of a file that is to hold a face. @throws as `kindOfFile`, FormatError for what is none of these */
+/** The same, for a file that must hold a face. @throws as `kindOfFile`, FormatError for other files */
 export async function compactKindOf(path: string): Promise<CompactKind | 'picture'> {
   const kind = await kindOfFile(path);
   if (kind) return kind;

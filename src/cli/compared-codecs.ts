@@ -19,7 +19,7 @@ import {
 } from './codecs-request.js';
 import { encodingsFolder } from './places.js';
 
-/** The codecs of a comparison, each opened when it is first asked for. */
+/** The codecs of a comparison, each opened when first needed. */
 export class ComparedCodecs {
   /** Our own. */
   readonly cameo: FaceCodec;
@@ -49,7 +49,7 @@ export class ComparedCodecs {
     return encoders;
   }
 
-  /** Every codec that rows of an earlier report may be of. @param autoencoder whether the autoencoder is among them */
+  /** Every codec that an earlier report may have rows for. @param autoencoder whether the autoencoder is among them */
   every(autoencoder: boolean): Promise<FaceEncoder[]> {
     const names = [...FOREIGN_CODECS.map(({ name }) => name), ...OWN_CODECS, ...(autoencoder ? [AUTOENCODER_PNG] : [])];
     return Promise.all(names.map((name) => this.#encoder(name)));

@@ -3,10 +3,10 @@ import { addJsonError } from './json-output.js';
 import { warn } from './terminal.js';
 
 /**
- * The one line that a user gets for an error: `cameo: NAME: reason`. An error that is not one of ours is a fault of the
- * program, so its stack is shown; with CAMEO_DEBUG=1 every stack is.
+ * The one line that a user gets for an error: `cameo: NAME: reason`. An error that is not a CameoError is a fault of
+ * the program, so its stack trace is shown; with CAMEO_DEBUG=1, all stack traces are.
  *
- * @param name the input it is about; left out where the message says what it is about
+ * @param name the input it is about; left out if the message names it
  */
 export function complaint(error: unknown, name?: string): string {
   const ours = error instanceof CameoError;
@@ -29,7 +29,7 @@ export function complain(error: unknown, name?: string): void {
   process.exitCode = error instanceof NoAdapterError ? 2 : 1;
 }
 
-/** Does one part of a batch; where that fails, complains and lets the rest go on. */
+/** Does one part of a batch; if it fails, complains, and the batch continues. */
 export async function orComplain<T>(name: string, work: () => Promise<T> | T): Promise<T | undefined> {
   try {
     return await work();
@@ -39,7 +39,7 @@ export async function orComplain<T>(name: string, work: () => Promise<T> | T): P
   }
 }
 
-/** Takes note of a command line that commander has refused, and told so. */
+/** Records that commander has refused the command line and said so. */
 export function usageError(message: string, code: number): void {
   process.exitCode = code;
   addJsonError(undefined, message.replace(/^error: /, ''));

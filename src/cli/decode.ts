@@ -58,7 +58,7 @@ A file that is damaged or not of this kind is named on standard error; the other
     .action(decodeFiles);
 }
 
-/** Faces that wait for others, until a batch of them can be restored. */
+/** Faces that wait until a batch of them can be restored. */
 class Restorer {
   readonly #faces: { input: string; output: string; face: FaceSymbols }[] = [];
   readonly #pngs: { input: string; name: string; bytes: Uint8Array }[] = [];
@@ -68,17 +68,17 @@ class Restorer {
     private readonly outputs: RestoredFaces,
   ) {}
 
-  /** A face that has been taken apart, for the picture `name`. @throws ArgumentError if another one has that name */
+  /** An unpacked face, for the picture `name`. @throws ArgumentError if another one has that name */
   addFace(input: string, name: string, face: FaceSymbols): void {
     this.#faces.push({ input, output: this.#claim(name, input), face });
   }
 
-  /** A PNG, which the codec has still to take apart. */
+  /** A PNG, which the codec still has to unpack. */
   addPng(input: string, name: string, bytes: Uint8Array): void {
     this.#pngs.push({ input, name, bytes });
   }
 
-  /** Restores what waits, where that is a batch, or where no more will come. */
+  /** Restores the waiting faces, if they are a batch or the last ones. */
   async run(last = false): Promise<void> {
     const max = last ? 1 : FACES_AT_ONCE;
     while (this.#faces.length >= max) await this.#restoreFaces();
@@ -124,7 +124,7 @@ class Restorer {
 
 /** Where restored faces go. */
 interface RestoredFaces {
-  /** What the picture of a face is called. @throws ArgumentError if another one has that name */
+  /** The file name of a face's picture. @throws ArgumentError if another one has that name */
   claim(name: string, input: string): string;
   write(output: string, png: Uint8Array): Promise<void>;
 }
@@ -186,8 +186,8 @@ async function addFile(
   const shown = inputName(input);
   const name = nameOfInput(input, kind === 'picture' ? undefined : SUFFIXES[kind]);
   if (container === 'png') {
-    await restorer.session.weights('autoencoder'); // those of the other codec cannot decode it
-    unpackLatentsPng(bytes); // throws for a damaged one, before the device is opened
+    await restorer.session.weights('autoencoder'); // the other codec's weights cannot decode it
+    unpackLatentsPng(bytes); // throws for a damaged file, before the device is opened
     restorer.addPng(shown, name, bytes);
     return;
   }
@@ -195,10 +195,10 @@ async function addFile(
   restorer.addFace(shown, name, (container === 'file' ? unpackFaceFile : unpackFaceBare)(bytes, latents));
 }
 
-/** Each face by itself: an archive that is damaged in one place still gives the others. */
+/** Restores each face by itself, so that an archive with one damaged place still gives the other faces. */
 async function addArchive(input: string, only: string | undefined, restorer: Restorer): Promise<void> {
   const shown = inputName(input);
-  let failure: { error: unknown } | undefined; // of restoring, which no archive is to blame for
+  let failure: { error: unknown } | undefined; // a failure of restoring, which is not the archive's fault
   await orComplain(shown, () =>
     withArchive(input, async (archive, size) => {
       const latents = (await restorer.session.weights('codec')).file.tables.model;
@@ -227,7 +227,7 @@ async function addArchive(input: string, only: string | undefined, restorer: Res
 
 /**
  * A name with "/" makes folders.
- * @throws FormatError for a name that would lead out of the folder: archives come from others
+ * @throws FormatError for a name that would lead out of the folder, because archives may be untrusted
  */
 function fileName(name: string): string {
   if (name.split('/').some((part) => part === '' || part === '.' || part === '..') || /[\\\p{Cc}]/u.test(name)) {

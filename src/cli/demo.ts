@@ -52,7 +52,7 @@ export function addDemoCommand(program: Command): void {
 /** Bytes a face, where the model takes any. */
 const BUDGETS = [300, 500];
 
-/** Every rate of the PNG codec, or two budgets of the other one; and the suffix of the files. */
+/** All rates of the PNG codec, or two budgets of the other codec; and the suffix of the files. */
 async function settingsOf(session: CodecSession): Promise<{ settings: DemoSetting[]; suffix: string }> {
   if (session.defaultKind === 'autoencoder') {
     const codec = await session.autoencoderCodec();
@@ -93,7 +93,7 @@ async function runAll({ out, model, detector, limit }: DemoOptions): Promise<voi
     if (description.kind !== 'hardware') {
       say('This adapter runs on the CPU; a GPU would be many times faster: see `cameo doctor`.');
     }
-    // Builds the kernels, so that the times below are those of the work.
+    // Compiles the kernels, so that the times below do not include it.
     const { coder } = settings[0];
     await coder.decode(await coder.encode([faces[0].pixels]));
     const bar = startProgress(faces.length * settings.length, 'faces × sizes');
@@ -128,7 +128,7 @@ async function runAll({ out, model, detector, limit }: DemoOptions): Promise<voi
   }
 }
 
-/** The aligned faces of the photographs, as they are found or, without a detector, listed: of as many photographs as `count` faces take. */
+/** The aligned faces of the photographs, found by the detector or else listed; from as many photographs as `count` faces need. */
 async function demoFaces(count: number, detector: string | undefined): Promise<DemoFace[]> {
   const photos = findPackage(PHOTO_PACKAGE);
   if (!photos) {

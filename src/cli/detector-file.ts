@@ -7,13 +7,13 @@ import { PACKAGE_ROOT } from '../data/files/package-root.js';
 /** The detector that ships with the package. */
 const SHIPPED_DETECTOR = join(PACKAGE_ROOT, 'models', 'face-detector.safetensors');
 
-/** A detector's weights, read but on no GPU. */
+/** A detector's weights, read but not on a GPU. */
 export interface DetectorFile {
   path: string;
   bytes: Uint8Array;
 }
 
-/** Where the detector lies: --detector, else CAMEO_DETECTOR, else in the package; undefined where it has none. */
+/** Path of the detector: --detector, else CAMEO_DETECTOR, else the shipped one; undefined if there is none. */
 export function detectorPath(option?: string): string | undefined {
   const chosen = option ?? (process.env.CAMEO_DETECTOR || undefined);
   return chosen ?? (existsSync(SHIPPED_DETECTOR) ? SHIPPED_DETECTOR : undefined);

@@ -6,7 +6,7 @@ let opener: () => Promise<Gpu> = () => openGpu();
 /** Opens the device of a command. @throws as `openGpu` */
 export const openDevice = (): Promise<Gpu> => opener();
 
-/** From now on, commands open their device by `open`: many commands of one process may share one that stays open. */
+/** Makes commands open their device by `open`, so that many commands of one process can share an open device. */
 export function openDevicesBy(open: () => Promise<Gpu>): void {
   opener = open;
 }

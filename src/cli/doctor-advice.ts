@@ -4,7 +4,7 @@ import type { GpuDescription } from '../gpu/description.js';
 export interface Machine {
   platform: NodeJS.Platform;
   arch: string;
-  /** Kind of the adapter that is taken; null where none is usable. */
+  /** Kind of the adapter in use; null if none is usable. */
   taken: GpuDescription['kind'] | null;
   /** Linux: is there a GPU that the kernel drives (/dev/dri/render*, /dev/nvidia0), and may this user open it? */
   gpuNode: 'none' | 'forbidden' | 'accessible';

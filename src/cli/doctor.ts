@@ -102,9 +102,9 @@ interface Examination {
   environment: Environment;
   adapters: ProbedAdapter[];
   taken?: ProbedAdapter;
-  /** What every other command would meet, where no adapter is taken. */
+  /** The error that every other command would give, if no adapter is usable. */
   failure: string;
-  /** What to install for a faster one, or for any. */
+  /** What to install for a faster adapter, or for any adapter. */
   advice: string[];
 }
 
@@ -119,7 +119,7 @@ async function examine(environment: Environment): Promise<Examination> {
   }
   const taken = adapters.find(({ found, refused }) => refused === undefined && adapterFits(found, wanted));
   if (!taken && failure === '') {
-    // The words of what every other command would meet.
+    // The message that every other command would give.
     const error = await openGpu().then(
       (gpu) => gpu.destroy(),
       (reason: Error) => reason,

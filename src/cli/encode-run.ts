@@ -16,7 +16,7 @@ import { type PhotoFace, type PhotoReading, readPhotoFaces } from './photo-faces
 import { DASH, inputName } from './stdin.js';
 import { note, STDOUT_NAME } from './terminal.js';
 
-/** The pictures of a run: those named, and those in the folders that were named. */
+/** The pictures of a run: those that were named, and those of the named folders. */
 export interface Pictures {
   all: PictureInput[];
   /** Whether some are of a folder. */
@@ -25,12 +25,12 @@ export interface Pictures {
   own: number;
 }
 
-/** A picture, or a folder of which there is something to complain when its turn comes. */
+/** A picture, or an error of a folder, which is reported when its turn comes. */
 export type PictureInput = ListedPicture | { path: string; error: unknown };
 
 /**
- * Lists the pictures that were named, and those of the folders. What Cameo made itself is left out of folders; by its name, a
- * restored picture is taken, and a compact file refused when its turn comes.
+ * Lists the pictures that were named, and those of the folders. Files that Cameo made are left out of folders. If they are
+ * named, a restored picture is taken, and a compact file is refused when its turn comes.
  */
 export async function picturesOf(paths: readonly string[]): Promise<Pictures> {
   const all: PictureInput[] = [];
@@ -43,7 +43,7 @@ export async function picturesOf(paths: readonly string[]): Promise<Pictures> {
     }
     const isFolder = await stat(path).then(
       (info) => info.isDirectory(),
-      () => false, // reading it will tell what is wrong
+      () => false, // reading it will say what is wrong
     );
     if (!isFolder) {
       all.push(await namedPicture(path));
@@ -80,7 +80,7 @@ export interface Targets {
   /** For a file of each face, called NAME and `suffix`. */
   files?: { outputs: Outputs; suffix: string; done: DoneList };
   archive?: ArchiveWriter;
-  /** Takes the only file there is. @throws FileError if it cannot be written */
+  /** Takes the only file. @throws FileError if it cannot be written */
   stream?: (file: Uint8Array) => Promise<void>;
 }
 
@@ -91,7 +91,7 @@ export interface WrittenFile {
   bytes: number;
 }
 
-/** A face to encode, and what is still to be made of it. */
+/** A face to encode, and the outputs that are still missing. */
 interface OpenFace {
   /** What messages call it. */
   input: string;
@@ -104,9 +104,9 @@ interface OpenFace {
   intoArchive: boolean;
 }
 
-/** What a run has come to. */
+/** The progress of a run. */
 export interface EncodeCounts {
-  /** Faces encoded, to files where these are asked for. */
+  /** Number of faces encoded, and written to files if these are asked for. */
   encoded: number;
   /** Faces that an earlier run had finished. */
   resumed: number;
@@ -114,7 +114,7 @@ export interface EncodeCounts {
 
 export interface EncodeOptions {
   landmarks?: PhotoLandmarks;
-  /** Finds the faces of photographs where none are listed. */
+  /** Finds the faces of photographs that are not listed. */
   finder: FaceFinder;
   /** Called with how many pictures are done. */
   onPicture: (done: number) => void;
@@ -123,9 +123,9 @@ export interface EncodeOptions {
 }
 
 /**
- * Encodes the faces of pictures in their order, a few at a time: what cannot be read or written is complained of, and the
- * rest goes on. Each face is finished before the next one is begun to be written: its file first, then its place in the
- * archive, so that whatever stops the program, the next run finds what is missing.
+ * Encodes the faces of pictures in their order, a few at a time. Pictures that cannot be read or written are reported, and the
+ * run continues. Each face is written completely before the next one: first its file, then its entry in the archive. So
+ * whatever stops the program, the next run finds what is missing.
  *
  * @throws the signal's reason; ArgumentError if the unfinished archive is of other faces; errors of device and disk
  */
@@ -160,13 +160,13 @@ class EncodeRun {
     this.#reading = { landmarks: index, finder, onBadFace: complain };
   }
 
-  /** Notes that a picture is done, and those before it. */
+  /** Records that a picture and those before it are done. */
   reach(picture: number): void {
     this.#reached = Math.max(this.#reached, picture + 1);
     this.options.onPicture(this.#reached);
   }
 
-  /** The faces of all pictures of which something is still to be made. */
+  /** The faces of all pictures that still lack an output. */
   async *openFaces(): AsyncGenerator<OpenFace> {
     for (const [picture, input] of this.pictures.entries()) {
       for (const face of await this.#facesOf(input)) {
@@ -179,7 +179,7 @@ class EncodeRun {
     }
   }
 
-  /** The faces of a picture; none where there is something to complain of. */
+  /** The faces of a picture; none after an error, which is reported. */
   async #facesOf(input: PictureInput): Promise<PhotoFace[]> {
     const { path } = input;
     const read = (): Promise<PhotoFace[]> => {
@@ -193,7 +193,7 @@ class EncodeRun {
     return [];
   }
 
-  /** What is still to be made of a face; undefined where its name is taken. */
+  /** The missing outputs of a face; undefined if its name is taken. */
   async #open({ input, name, pixels: rgb }: PhotoFace, picture: number): Promise<OpenFace | 'done' | undefined> {
     const { files, archive, stream } = this.targets;
     const fileName = files && `${name}${files.suffix}`;
@@ -226,7 +226,7 @@ class EncodeRun {
     if (!missing) this.counts.encoded++;
   }
 
-  /** @returns false where there was something to complain of */
+  /** @returns false after an error, which is reported */
   async #writeFile({ input, rgb, output }: OpenFace, file: Uint8Array): Promise<boolean> {
     const { files } = this.targets;
     if (!files || !output) return true;
@@ -243,7 +243,7 @@ class EncodeRun {
   }
 }
 
-/** Whether a file is there that is not empty, as after a power cut. */
+/** Whether a file exists and is not empty, as it may be after a power cut. */
 async function isThere(path: string): Promise<boolean> {
   const info = await stat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;

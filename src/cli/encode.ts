@@ -28,7 +28,7 @@ import { DASH } from './stdin.js';
 import { note, STDOUT_NAME, say, takeStdoutForData, warn, writeData } from './terminal.js';
 import type { CodecKind } from './weights.js';
 
-/** In the folder of the files while a run is under way: which of them are finished. */
+/** Name of the list of finished files, in their folder during a run. */
 const DONE = '.cameo-encode';
 
 interface EncodeOptions extends FaceOptions {
@@ -104,7 +104,7 @@ archive { path, faces, bytes } or null, warnings [{ input, kind, message }] if t
 }
 
 /**
- * What to make, by the options and the weights.
+ * The outputs, by the options and the weights.
  * @throws ArgumentError for options that contradict each other or the weights
  */
 function settingsOf({ bytes, container, rate, archive }: EncodeOptions, defaultKind: CodecKind): EncodeSettings {
@@ -125,7 +125,7 @@ function settingsOf({ bytes, container, rate, archive }: EncodeOptions, defaultK
   return { container: chosen, rate, bytes: bytes ?? (chosen === 'png' ? undefined : DEFAULT_BYTES) };
 }
 
-/** @throws ArgumentError for places that the faces cannot go to */
+/** @throws ArgumentError for places where faces cannot be written */
 async function checkPlaces(photos: readonly string[], { out, archive, landmarks, model, json }: EncodeOptions) {
   if (out === undefined && archive === undefined) {
     throw new ArgumentError("required option '-o, --out <dir>' (or '--archive <file>') not specified");
@@ -164,7 +164,7 @@ async function encoderFor(session: CodecSession, options: EncodeOptions, signal:
   return { encoder, settings, counted };
 }
 
-/** Opens the places that the faces go to, one after the other, so that those that are open can be closed. */
+/** Opens the outputs one after the other, so that the open ones can be closed. */
 async function openTargets(
   targets: OpenTargets,
   session: CodecSession,
@@ -208,7 +208,7 @@ async function encodePhotos(photos: string[], options: EncodeOptions): Promise<v
     if (pictures.own > 0)
       note(`left out ${pictures.own} pictures that Cameo wrote; to encode them again, give their names`);
     total = pictures.all.length;
-    // A line for each file, but of folders, which may hold very many, and of archives, whose faces have none.
+    // Prints a line for each file, but not for folders, which may hold very many, nor for archives, whose faces have no files.
     const lines = targets.files !== undefined && !pictures.folders;
     if (!lines) bar = startProgress(total, 'pictures');
     const written: WrittenFile[] = [];

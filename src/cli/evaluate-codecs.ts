@@ -50,9 +50,9 @@ import { print, say } from './terminal.js';
 const MAX_REPORT_BYTES = 2 ** 28;
 const SCORES = 'scores.safetensors';
 const REPORTS = [SCORES, 'report.json', 'report.md', 'report.csv', 'report.html'];
-/** Faces that are encoded one at a time, to see how long it takes. */
+/** Number of faces that are encoded one at a time, to time it. */
 const TIMED_FACES = 15;
-/** Of two runs that write to one folder, the second would lose rows of the first. */
+/** Lock against two runs that write to one folder, of which the second would lose rows of the first. */
 const LOCK = 'report.lock';
 
 /** Adds `codecs` to `cameo evaluate`. */
@@ -107,7 +107,7 @@ export function addEvaluateCodecs(evaluate: Command): void {
     .action(run);
 }
 
-/** What is kept of the report in a folder; null where there is no report. */
+/** What is kept of the report in a folder; null if there is none. */
 async function earlierReport(folder: string, setting: string, pairs: number): Promise<EarlierReport | null> {
   const path = join(folder, 'report.json');
   if (!existsSync(path)) return null;
@@ -150,7 +150,7 @@ async function run(options: CodecsOptions): Promise<void> {
 }
 
 async function compare(options: CodecsOptions, request: CodecsRequest, inputs: CodecsInputs): Promise<void> {
-  const commit = gitCommit(); // of the program as it starts; files may change while it runs
+  const commit = gitCommit(); // at the start, because files may change while the program runs
   const stopped = 'stopped; encodings and embeddings are kept, and the report has the rows so far';
   await runCodecs(inputs, stopped, async ({ onProgress, endStage, open }) => {
     const { lfw, recognizers, minBytes } = inputs;
@@ -200,7 +200,7 @@ async function compare(options: CodecsOptions, request: CodecsRequest, inputs: C
   });
 }
 
-/** Rows of an earlier report whose codecs are still the same; tells of the others. */
+/** Rows of an earlier report whose codecs have not changed; reports the others. */
 function rowsToKeep(earlier: EarlierReport | null, encoders: readonly FaceEncoder[]): ComparisonRow[] {
   const versions = new Map(encoders.map(({ name, version }) => [name, version]));
   const { kept, changed } = stillValid(earlier?.conditions ?? [], versions);
@@ -211,7 +211,7 @@ function rowsToKeep(earlier: EarlierReport | null, encoders: readonly FaceEncode
   return kept;
 }
 
-/** What a report tells of its run beside the rows. */
+/** The metadata of a report. */
 function reportHead(
   options: CodecsOptions,
   { extraModels, single }: CodecsRequest,
@@ -245,7 +245,7 @@ function reportHead(
   };
 }
 
-/** Writes everything but the page, so that what is known by now is not lost, whatever becomes of the rest. */
+/** Writes everything except the page, so that the results so far are not lost if the rest fails. */
 async function saveReport(folder: string, report: ComparisonReport): Promise<ReturnType<typeof comparisonPlots>> {
   const write = (name: string, content: string): Promise<void> => writeFileAtomic(join(folder, name), content);
   const plots = comparisonPlots(report);

@@ -78,7 +78,7 @@ async function run(options: IdentificationCommand): Promise<void> {
   const request = parseCodecsOptions(asked);
   const inputs = await readCodecsInputs(asked, request);
   if (out !== undefined) await (await Outputs.in(out)).reserve(FILES, [options.model, recognizer]);
-  const commit = gitCommit(); // of the program as it starts; files may change while it runs
+  const commit = gitCommit(); // at the start, because files may change while the program runs
   await runCodecs(inputs, 'stopped; encodings and embeddings are kept', async ({ onProgress, endStage, open }) => {
     const { faces, split, personsLeftOut } = await readFaces(inputs, limit, onProgress);
     const { gpu, codecs } = await open();

@@ -22,7 +22,7 @@ import { readThresholds, saveThresholds, thresholdsPath } from './thresholds.js'
 import { RECOGNIZER_HELP, recognizerFor, withRecognizer } from './with-recognizer.js';
 
 const FARS = [1e-1, 1e-2, 1e-3, 1e-4];
-/** Fewer genuine pairs say nothing about a group. */
+/** With fewer genuine pairs, a group is left out. */
 const MIN_PAIRS = 30;
 
 interface IdentitiesOptions {
@@ -55,7 +55,7 @@ export function addEvaluateIdentities(evaluate: Command): void {
     .action(run);
 }
 
-/** Pairs of one group of people: of one sex, of one race, or all. */
+/** Pairs of one group of people, by sex or race, or of all people. */
 interface Group {
   name: string;
   genuine: number[];
@@ -96,7 +96,7 @@ function checkPairs(entries: readonly FaceEntry[], split: Split): void {
 /** One wanted FAR, and what was reached at it. */
 type Point = OperatingPoint & { wanted: number };
 
-/** What a group of pairs came to. */
+/** The results of a group of pairs. */
 interface GroupResult {
   name: string;
   /** Pairs. */
@@ -115,7 +115,7 @@ async function run(options: IdentitiesOptions): Promise<void> {
   if (options.saveThresholds && options.split === 'test') {
     throw new ArgumentError('--save-thresholds: thresholds must not be chosen on split test; use val or train');
   }
-  if (options.saveThresholds) await readThresholds(); // a file that nothing can be added to is told now, not at the end
+  if (options.saveThresholds) await readThresholds(); // a file that cannot be extended is reported now, not at the end
   const finder = await FaceFinder.forFolder(options.detector);
   const set = await openFaceFolder(dataFolder(options.data), {
     split: options.split,
@@ -133,7 +133,7 @@ async function run(options: IdentitiesOptions): Promise<void> {
   const base = `identities-${opened.name}-${options.split}${options.single ? '-single' : ''}`;
   await outputs.reserve([`${base}.json`, `${base}.md`], [options.model]);
   if (options.saveThresholds) await checkTarget(thresholdsPath());
-  const commit = gitCommit(); // of the program as it starts; files may change while it runs
+  const commit = gitCommit(); // at the start, because files may change while the program runs
   await withRecognizer(opened, async (gpu) => {
     const pictures = await Promise.all(
       indices.map(async (index) => {

@@ -94,7 +94,7 @@ export function addEvaluatePairs(evaluate: Command): void {
   );
 }
 
-/** The pictures that pairs need. Those that are missing are told before anything is computed. */
+/** The pictures that pairs need. Missing ones are reported before anything is computed. */
 async function picturesOf(
   pairs: readonly FacePair[],
   options: PairOptions,
@@ -126,8 +126,8 @@ const enlarged = (points: FaceLandmarks, factor = 1): FaceLandmarks =>
 const idOf = (weights: Uint8Array): string => crc32(weights).toString(16).padStart(8, '0');
 
 /**
- * Finds the faces of the pictures that have no landmarks and are no aligned faces; those without a face are missing.
- * @returns the pictures with what was found, and the id of the detector where one was used
+ * Finds the faces of the pictures that have no landmarks and are not aligned faces; pictures without a face count as missing.
+ * @returns the pictures with the faces found, and the id of the detector if one was used
  */
 async function withFoundFaces(
   found: readonly FacePicture[],
@@ -139,7 +139,7 @@ async function withFoundFaces(
   const wanted = options.landmarks === false || options.detector !== undefined;
   if (wanted) await finder.file();
   const without = found.filter(({ landmarks }) => !landmarks).length;
-  // Without a detector, a picture that needs one is told when it is embedded.
+  // Without a detector, a picture that needs one is reported when it is embedded.
   if (without === 0 || finder.aligner() === undefined) return { pictures: [...found] };
   const choice = options.faces ?? (kind === 'lfw' ? 'central' : 'largest');
   const bar = startProgress(without, 'pictures to find faces in');
@@ -200,7 +200,7 @@ async function run(kind: 'lfw' | 'pairs', title: string, options: PairOptions): 
   }
   const { found, missing } = await picturesOf(list.pairs, options);
   const names = new Set(found.map(({ name }) => name));
-  usablePairs(list, (name) => names.has(name), options.pairs!); // too few are told before anything is computed
+  usablePairs(list, (name) => names.has(name), options.pairs!); // too few pairs are reported before anything is computed
   const opened = await recognizerFor(options.model);
   const { recognizer } = opened;
   const embedding = options.single ? 'single' : 'flip';
@@ -215,7 +215,7 @@ async function run(kind: 'lfw' | 'pairs', title: string, options: PairOptions): 
     extensions.map((extension) => `${base}.${extension}`),
     [options.pairs!, options.landmarks || undefined, options.model],
   );
-  const commit = gitCommit(); // of the program as it starts; files may change while it runs
+  const commit = gitCommit(); // at the start, because files may change while the program runs
   const { pictures, detector } = await withFoundFaces(found, missing, kind, options);
   await withRecognizer(opened, async (gpu) => {
     say(`${opened.name} on ${pictures.length} pictures, ${gpu.description.description}`);

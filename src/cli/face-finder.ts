@@ -14,12 +14,12 @@ import { note } from './terminal.js';
 /** Those whose devices are open. */
 const open = new Set<FaceFinder>();
 
-/** Closes what a command has left open, as one that ends with an error may: an open device would keep the process from ending. */
+/** Closes devices that a command left open, for example after an error; an open device would keep the process from ending. */
 export function closeFinders(): void {
   for (const finder of open) finder.close();
 }
 
-/** Finds the faces of one photograph after the other. Weights are read, and a device opened, when the first one needs them. */
+/** Finds the faces of one photograph after the other. Weights are read and a device is opened when first needed. */
 export class FaceFinder {
   #file: Promise<DetectorFile> | undefined;
   #detectorOn: ((gpu: Awaited<ReturnType<typeof openDevice>>) => FaceDetector) | undefined;
@@ -36,7 +36,7 @@ export class FaceFinder {
     this.#keeper = new DeviceKeeper(openDevice, { onLost, ...device });
   }
 
-  /** One that finds the faces of a folder's photographs. @throws FileError for a file that is given and cannot be read */
+  /** A finder for the faces of a folder's photographs. @throws FileError for a file that is given and cannot be read */
   static async forFolder(detector: string | undefined): Promise<FaceFinder> {
     const finder = new FaceFinder({ detector });
     if (detector !== undefined) await finder.file();
@@ -50,7 +50,7 @@ export class FaceFinder {
   }
 
   /**
-   * All faces of a picture, from left to right; one picture at a time, however many are asked for.
+   * All faces of a picture, from left to right. Concurrent calls wait for each other.
    * @throws FileError, CheckpointError for the weights; NoAdapterError
    */
   find(image: RgbImage, input: string): Promise<CroppedFace[]> {
@@ -89,7 +89,7 @@ export class FaceFinder {
     return faces[chosen];
   }
 
-  /** What aligns the largest face of each photograph of a folder; undefined where there is no detector. */
+  /** Aligns the largest face of each photograph of a folder; undefined if there is no detector. */
   aligner(): FaceAligner | undefined {
     if (detectorPath(this.options.detector) === undefined) return undefined;
     return async (photo, name) => (await this.findOne(photo, name, 'largest')).crop.data;

@@ -3,7 +3,7 @@ import { ArgumentError } from '../common/errors.js';
 import type { DetectOptions } from '../detection/face-detector.js';
 import { integer } from './numbers.js';
 
-/** How faces are found in photographs, and which of them are taken. */
+/** Options of how faces are found in photographs, and which of them are taken. */
 export interface FaceOptions {
   detector?: string;
   faces?: 'all' | 'largest';
@@ -13,7 +13,7 @@ export interface FaceOptions {
   maxFaces?: number;
 }
 
-/** More faces of one photograph than this are left out, the least certain ones, where nothing else is asked for. */
+/** Default maximum of faces in one photograph; beyond it, the least certain ones are left out. */
 const DEFAULT_MAX_FACES = 1000;
 
 export const DETECTOR_HELP =
@@ -30,7 +30,7 @@ export const addDetectorOptions = (command: Command): Command =>
       integer(1),
     );
 
-/** Adds them, and which faces are taken. @param choice which where nothing is said */
+/** Adds them, and the options of which faces are taken. @param choice the default */
 export const addFaceOptions = (command: Command, choice: 'all' | 'largest'): Command =>
   addDetectorOptions(command)
     .addOption(
@@ -50,7 +50,7 @@ export function checkFaceOptions({ faces, face }: FaceOptions): void {
   );
 }
 
-/** Boxes and points with hundredths of a pixel say all that there is to say. */
+/** Boxes and points are given in hundredths of a pixel, which is exact enough. */
 export const hundredths = (value: number): number => Math.round(value * 100) / 100;
 
 /** What the detector is asked for. */

@@ -11,17 +11,17 @@ import { type CodecSource, compactFace, type GivenCompactFace, givenFace } from 
 import { nameInPhoto, readPhoto, takenFaces, warnOfFace } from './photo-faces.js';
 import { note } from './terminal.js';
 
-/** A face to compare: all that can be wrong with it is told before a GPU is opened. */
+/** A face to compare; all errors in it are reported before a GPU is opened. */
 export interface FaceToCompare {
   name: string;
   /** The crop that the recogniser takes, RGB bytes; a compact face is restored for it. */
   crop(gpu: Gpu): Promise<Uint8Array>;
 }
 
-/** Milliseconds for a QR code in a picture that may as well be a photograph of a person. */
+/** Milliseconds to look for a QR code in a picture that may be a photograph of a person instead. */
 const QR_PATIENCE = 300;
 
-/** How the faces of photographs are come by, and where the weights of compact ones come from. */
+/** How the faces of photographs are found, and the weights for compact faces. */
 export interface FaceSources {
   landmarks?: LandmarkIndex;
   finder: FaceFinder;
@@ -73,7 +73,7 @@ async function restoredFace(given: GivenCompactFace, size: FaceSize, codecs: Cod
   return { name: given.name, crop: async (gpu) => alignedFaceCrop(await restore(gpu), size) };
 }
 
-/** What restores a compact face, on a GPU that is given to it; the weights are read before. */
+/** Restores a compact face on a given GPU; the weights are read before. */
 async function restorerOf(given: GivenCompactFace, codecs: CodecSource): Promise<(gpu: Gpu) => Promise<Uint8Array>> {
   if (given.kind === 'symbols') {
     const { file } = await codecs.weights('codec');

@@ -8,10 +8,10 @@ import type { DeviceKeeperOptions } from '../gpu/device-keeper.js';
 import type { CodecSession } from './codec-session.js';
 import { openDevice } from './device.js';
 
-/** Bytes of a face where nothing else is asked for. */
+/** Default bytes of a face. */
 export const DEFAULT_BYTES = 500;
 
-/** What `cameo encode` was told of the files to make. */
+/** Options of `cameo encode` for the files. */
 export interface EncodeSettings {
   container: 'png' | FaceContainer;
   /** Maximum bytes of a face. */
@@ -28,16 +28,16 @@ export interface FaceFile<F> {
   code?: Uint8Array;
 }
 
-/** Turns faces into files, for as long as it takes: a device that is lost is opened again. */
+/** Turns faces into files; a device that is lost is opened again. */
 export interface Encoder {
-  /** One result a face, in their order. */
+  /** One result for each face, in their order. */
   encode<F extends FaceInput>(faces: AsyncIterable<F>): AsyncGenerator<FaceFile<F> | FailedFace<F>>;
-  /** All that decides what a face becomes, as a text. */
+  /** Everything that determines the result of a face, as a text. */
   settings: string;
 }
 
 /**
- * What each face goes to decides how much of its bytes are left for its code: the longest header counts.
+ * The outputs of a face determine how many of its bytes are left for its code; the longest header counts.
  * @param goesTo a face of an archive has a longer header than a bare one, and a shorter one than a file
  */
 export function countedContainer(
@@ -75,14 +75,14 @@ export async function codecEncoder(
         else yield { input: face.input, file: face.pack(container), symbols: face.symbols, code: face.code };
       }
     },
-    // The last key has the name that it had when the first of these were written.
+    // The last key keeps the name that it had in the first version.
     settings: JSON.stringify({ model: model.idText, encoder: ENCODER_VERSION, container, bytes, holder: counted }),
   };
 }
 
 /**
  * Faces as PNGs: of one rate, or of the highest rate whose file is small enough.
- * @throws ArgumentError for a rate that the model has not; FileError, CheckpointError for the weights
+ * @throws ArgumentError for a rate that the model does not have; FileError, CheckpointError for the weights
  */
 export async function autoencoderEncoder(
   session: CodecSession,

@@ -43,9 +43,9 @@ export interface FacesToCompare {
   flip: boolean;
   /** Null where none is known. */
   threshold: number | null;
-  /** What is told of the recogniser. */
+  /** Information on the recogniser. */
   recognizer: { name: string; model: string; lfw: LfwFigures | null };
-  /** In the order of the paths; one where they are all the same. */
+  /** In the order of the paths; one if they are all the same. */
   faces: FaceToCompare[];
 }
 
@@ -78,7 +78,7 @@ export async function readFacesToCompare(
   return { opened, flip: (known?.embedding ?? 'flip') === 'flip', threshold, recognizer, faces };
 }
 
-/** The threshold of a rate, where any are known. @throws ArgumentError if those of other rates are */
+/** The threshold of a rate; null if none is known. @throws ArgumentError if thresholds are known only for other rates */
 function thresholdOf(known: ModelThresholds | undefined, far: number, name: string): number | undefined {
   const rates = Object.keys(known?.thresholds ?? {});
   const threshold = known?.thresholds[String(far)];
@@ -88,13 +88,13 @@ function thresholdOf(known: ModelThresholds | undefined, far: number, name: stri
   return threshold;
 }
 
-/** How good a recogniser is, in a line. */
+/** One line on how good a recogniser is. */
 export function qualityText(lfw: LfwFigures | null): string {
   if (!lfw) return 'how good this recogniser is has not been measured';
   const { pairs, accuracy, standardError, tar, far } = lfw;
   return `how good it is: ${percent(accuracy, 1)} ± ${(100 * standardError).toFixed(1)} of ${pairs} pairs of LFW decided correctly; at a false accept rate of ${far} it accepts ${percent(tar, 1)} of the pairs that show one person`;
 }
 
-/** What is said where no threshold is known. */
+/** Message if no threshold is known. */
 export const NO_THRESHOLD =
   'no threshold is known for this recogniser; `cameo evaluate identities --save-thresholds` finds one';

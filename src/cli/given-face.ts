@@ -9,7 +9,7 @@ import type { CodecSession } from './codec-session.js';
 import { type CompactFace, kindOfFile, readCompactFace } from './compact-kind.js';
 import { DASH, inputName } from './stdin.js';
 
-/** One face that an argument of the command names: compact, or in a picture that is still to be read. */
+/** One face that an argument of the command names: compact, or in a picture that still has to be read. */
 export type GivenFace =
   | { kind: 'symbols'; name: string; face: FaceSymbols }
   | { kind: 'png'; name: string; bytes: Uint8Array }
@@ -18,7 +18,7 @@ export type GivenFace =
 /** A compact face. */
 export type GivenCompactFace = Exclude<GivenFace, { kind: 'picture' }>;
 
-/** Where the weights of compact faces come from, which are read where there are some. */
+/** Source of the weights for compact faces, which are read if there are any. */
 export type CodecSource = Pick<CodecSession, 'weights'>;
 
 /** How an argument may name a face, for --help. */
@@ -27,12 +27,12 @@ export const GIVEN_FACE_HELP = `a photograph or an aligned face, a compact file,
 /**
  * What an argument names; compact faces are read and checked.
  * @throws FileError, FormatError for what cannot be read; ModelMismatchError for a compact face of other weights; ArgumentError
- *   for a face that an archive has not, or where it is not said which of its faces is meant
+ *   for a face that an archive does not have, or if none of its faces was chosen
  */
 export async function givenFace(path: string, codecs: CodecSource): Promise<GivenFace> {
   const inArchive = await archiveAndName(path);
   if (inArchive) return archivedFace(inArchive.archive, inArchive.name, codecs);
-  const kind = (await kindOfFile(path)) ?? 'picture'; // reading it will tell that it is none
+  const kind = (await kindOfFile(path)) ?? 'picture'; // reading it will report that it is not one
   if (kind === 'archive') return archivedFace(path, undefined, codecs);
   if (kind === 'picture') return { kind, name: inputName(path), path };
   return compactFace(inputName(path), await readCompactFace(path, kind), codecs);
@@ -72,7 +72,7 @@ function archivedFace(path: string, name: string | undefined, codecs: CodecSourc
   });
 }
 
-/** The two parts of ARCHIVE:NAME; undefined for a path that is a file of its own, or holds the name of no archive. */
+/** The two parts of ARCHIVE:NAME; undefined for a path that is a file itself, or names no archive. */
 async function archiveAndName(path: string): Promise<{ archive: string; name: string } | undefined> {
   if (!path.includes(':') || (await isFile(path))) return undefined;
   for (let at = path.indexOf(':'); at >= 0; at = path.indexOf(':', at + 1)) {

@@ -110,7 +110,7 @@ function convert(
   return { description, tensors: fromStateDict(description, tensors) };
 }
 
-/** What to do with a JSON file, such as the index of a checkpoint that lies in several files. */
+/** What to say about a JSON file, such as the index of a checkpoint in several files. */
 function jsonHint(bytes: Uint8Array, path: string): string {
   const { weight_map: map } = parseJson(decodeText(bytes, path), path) as { weight_map?: Record<string, string> };
   if (typeof map !== 'object' || map === null) return 'a JSON file, not a checkpoint';
@@ -118,7 +118,7 @@ function jsonHint(bytes: Uint8Array, path: string): string {
   return `the index of a checkpoint in ${files} files; first save the checkpoint as one file (in Python: safetensors.torch.save_file of all tensors)`;
 }
 
-/** The network of a name, in the sizes that it usually has. */
+/** The network of a name, in its usual sizes. */
 function defaultOf(architecture: Architecture): RecognizerDescription {
   switch (architecture) {
     case 'mobilefacenet-relu6':
@@ -132,7 +132,7 @@ function defaultOf(architecture: Architecture): RecognizerDescription {
   }
 }
 
-/** @throws CheckpointError for a file of ours that is damaged, or of another network than the one that is asked for */
+/** @throws CheckpointError for a Cameo file that is damaged, or of another network than the wanted one */
 function checkOwn(description: RecognizerDescription, tensors: HostTensors, architecture?: Architecture): void {
   if (architecture && architecture !== description.architecture) {
     throw new CheckpointError(

@@ -16,7 +16,7 @@ import { inputName } from './stdin.js';
 import { print } from './terminal.js';
 import { areShipped, type CodecKind, type Weights } from './weights.js';
 
-/** Faces of an archive that are listed where not all are asked for. */
+/** Number of faces of an archive that are listed by default. */
 const LISTED = 20;
 
 interface InfoOptions {
@@ -68,23 +68,23 @@ quantization index) or rate, and grey; for an archive faces, whole (null if not 
     });
 }
 
-/** Weights to compare with, where there are some: those chosen, whatever their kind, else the shipped ones. */
+/** Weights to compare with, if there are any: the chosen ones, of any kind, else the shipped ones. */
 async function weightsFor(session: CodecSession, kind: CodecKind): Promise<Weights | undefined> {
   if (session.chosen) return session.chosen;
   return areShipped(kind) ? session.weights(kind) : undefined;
 }
 
-/** The model of the latents, where it is that of the file. */
+/** The model of the latents, if it is the file's. */
 function tablesOf(weights: Weights | undefined, modelId: string): LatentModel | undefined {
   return weights?.kind === 'codec' && weights.modelId.endsWith(modelId) ? weights.file.tables.model : undefined;
 }
 
 interface FaceDescription {
   version: number;
-  /** As much of the model's id as the file has: its end. */
+  /** The part of the model's id that the file has: its end. */
   model: string;
   weights: Weights | undefined;
-  /** Whether the face was found whole, which takes its model. */
+  /** Whether the face was found intact; needs its model. */
   checked: boolean;
   step?: number;
   grey?: boolean;
@@ -150,8 +150,8 @@ async function describeBare(bytes: Uint8Array, session: CodecSession): Promise<F
 }
 
 /**
- * Prints at once, where words are wanted, since an archive may be long; a face that is damaged gets a complaint, and the
- * others are told.
+ * Prints each face at once unless --json is given, because an archive may be long. A damaged face is reported, and the others
+ * are still listed.
  * @returns the same as keys
  */
 async function describeArchive(

@@ -1,8 +1,8 @@
 import { note } from './terminal.js';
 
 /**
- * Ctrl-C ends the run after its step; a second one at once. Call `release` when the run is over.
- * @param notice what is said of that
+ * Ctrl-C ends the run after its step; a second Ctrl-C ends it at once. Call `release` when the run is over.
+ * @param notice the message
  */
 export function stopOnInterrupt(notice = 'stopping after this step, with a checkpoint …'): {
   signal: AbortSignal;

@@ -5,7 +5,7 @@ import { readRegularFile, readText } from '../data/files/read-file.js';
 import { faceCrop } from '../evaluation/verification/face-crops.js';
 
 const MAX_PICTURE_BYTES = 2 ** 26;
-/** Quick mode: so many pairs of each kind of each fold. */
+/** Quick mode: number of pairs of each kind in each fold. */
 export const QUICK_PAIRS = 30;
 
 /** The pairs of LFW's View 2, and their faces as the codecs get them. */

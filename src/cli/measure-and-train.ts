@@ -1,4 +1,4 @@
-/** The commands that need most of the package, which the others need not load. */
+/** Commands that need most of the package, in a module that the others do not load. */
 export { addDemoCommand } from './demo.js';
 export { addEvaluateCommand } from './evaluate.js';
 export { addTrainCommand } from './train.js';

@@ -6,7 +6,7 @@ import { comparablePath } from '../common/text.js';
 import { checkTarget, ensureFolder, FileError, fileErrorReason, isSameFile } from '../data/files/atomic-file.js';
 import { DASH } from './stdin.js';
 
-/** File name without folders and without its extension (or `suffix`, where it ends with that). */
+/** File name without folders and without its extension (or `suffix`, if it ends with that). */
 export function stemOf(path: string, suffix?: string): string {
   const name = basename(path);
   if (suffix && name.length > suffix.length && name.toLowerCase().endsWith(suffix))
@@ -14,12 +14,12 @@ export function stemOf(path: string, suffix?: string): string {
   return name.slice(0, name.length - extname(name).length);
 }
 
-/** What the output of an input is called: by its file name, or "stdin". */
+/** Name of an input's output: its file name, or "stdin". */
 export const nameOfInput = (path: string, suffix?: string): string => (path === DASH ? 'stdin' : stemOf(path, suffix));
 
 /**
  * Keeps an output from replacing what the run reads.
- * @param inputs paths; those that are no file count for nothing
+ * @param inputs paths; those that are not files are ignored
  * @throws ArgumentError
  */
 export async function refuseInput(output: string, inputs: readonly (string | undefined)[]): Promise<void> {
@@ -31,7 +31,7 @@ export async function refuseInput(output: string, inputs: readonly (string | und
 }
 
 /**
- * Makes the folder of a file that is to be written at the end of the work, and sees that it can be.
+ * Makes the folder of a file that will be written at the end of the work, and checks that it can be written.
  * @throws FileError, ArgumentError for one of the inputs
  */
 export async function claimFile(path: string, inputs: readonly (string | undefined)[]): Promise<void> {
@@ -66,7 +66,7 @@ export class Outputs {
     return new Outputs(folder);
   }
 
-  /** Tells of files that no output may replace, as they are inputs. */
+  /** Adds inputs, which no output may replace. */
   protect(inputs: readonly string[]): void {
     this.#inputs = inputs;
   }
@@ -86,7 +86,7 @@ export class Outputs {
   }
 
   /**
-   * Sees that files of these names can be written, and are none of the inputs.
+   * Checks that files of these names can be written, and are not inputs.
    * @throws FileError, ArgumentError
    */
   async reserve(names: readonly string[], inputs: readonly (string | undefined)[]): Promise<void> {
@@ -99,11 +99,11 @@ export class Outputs {
 
   /**
    * Path of an output.
-   * @throws ArgumentError if another input of this run has it: it would be lost
+   * @throws ArgumentError if another input of this run has the same path
    */
   claim(name: string, input: string): string {
     const path = join(this.folder, name);
-    // Most file systems elsewhere take names for the same that differ in case, or in the composition of their letters.
+    // Many file systems do not distinguish names that differ only in case or in the composition of letters.
     const composed = comparablePath(name);
     const key = process.platform === 'linux' ? composed : composed.toLowerCase();
     const other = this.#takenBy.get(key);

@@ -15,7 +15,7 @@ import { note, STDIN_NAME } from './terminal.js';
 export type FaceInPhoto = Pick<CroppedFace, 'number' | 'landmarks' | 'crop' | 'problem' | 'notes'> &
   Partial<Pick<CroppedFace, 'score' | 'box'>>;
 
-/** A photograph that was read, and its faces. */
+/** A photograph and its faces. */
 export interface ReadPhoto {
   /** What messages call it. */
   input: string;
@@ -35,11 +35,11 @@ export interface PhotoFace {
   landmarks?: FaceLandmarks;
 }
 
-/** How the faces of photographs are come by. */
+/** How the faces of photographs are found. */
 export interface PhotoReading {
   /** Where some are listed. */
   landmarks?: LandmarkIndex;
-  /** Finds those of the photographs where none are listed, and knows which are taken. */
+  /** Finds the faces of photographs that are not listed, and which of them to take. */
   finder: FaceFinder;
   /** Called for each face that is taken and cannot be aligned; the others still count. */
   onBadFace: (error: unknown, input: string) => void;
@@ -113,7 +113,7 @@ export function nameInPhoto({ input, faces }: ReadPhoto, { number }: FaceInPhoto
   };
 }
 
-/** Says what makes a face a poor one. */
+/** Warns about what makes a face poor. */
 export function warnOfFace({ notes }: FaceInPhoto, input: string): void {
   for (const { kind, text } of notes) {
     note(`warning: ${input}: ${text}`);
@@ -122,7 +122,7 @@ export function warnOfFace({ notes }: FaceInPhoto, input: string): void {
 }
 
 /**
- * The faces of a photograph that are taken, aligned; see `readPhoto` and `takenFaces`. Says which of them are poor.
+ * The faces of a photograph that are taken, aligned; see `readPhoto` and `takenFaces`. Warns about poor ones.
  * @param stem what the face is called, or its name begins with
  * @throws as `readPhoto` and `takenFaces`
  */

@@ -1,7 +1,7 @@
 import { SingleBar } from 'cli-progress';
 import { isQuiet, note } from './terminal.js';
 
-/** Without a terminal: so often a line. */
+/** Without a terminal: interval between lines. */
 const LINE_MS = 30_000;
 
 type Payload = Readonly<Record<string, string>>;
@@ -64,7 +64,7 @@ export function startProgress(total: number, unit: string): Progress {
   return startBar(`{value}/{total} ${unit}  left {eta_formatted}`, total);
 }
 
-/** A bar after the other for work whose parts have names: a new name ends one and begins the next. */
+/** One bar after the other for work with named parts: a new name ends one bar and begins the next. */
 export function startStages(): { update(what: string, done: number, total: number): void; stop(): void } {
   let bar: Progress | null = null;
   let stage = '';

@@ -26,7 +26,7 @@ import { type PhotoFace, readLandmarkInput, readPhotoFaces } from './photo-faces
 import { DASH, inputName } from './stdin.js';
 import { STDOUT_NAME, say, takeStdoutForData, writeData } from './terminal.js';
 
-/** Pixels a module where nothing else is asked for: screens and printers scale whole modules well. */
+/** Default pixels of a module. */
 const DEFAULT_SCALE = 6;
 
 interface QrOptions extends FaceOptions {
@@ -91,7 +91,7 @@ Keys of --json: input, output, bytes, version, modules (a side, without the bord
     });
 }
 
-/** @throws ArgumentError, FileError for a place that the code cannot go to */
+/** @throws ArgumentError, FileError for a place where the code cannot be written */
 async function checkPlace(path: string, { out, json, landmarks, model }: QrOptions): Promise<void> {
   if (out === DASH) {
     if (json) throw new ArgumentError(`-o ${DASH} and --json: ${STDOUT_NAME} can take only one of them`);

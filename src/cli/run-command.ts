@@ -72,8 +72,8 @@ export async function commandTree(): Promise<Command> {
 }
 
 /**
- * Runs one command line; `process.exitCode` tells how it ended. One at a time.
- * @param words those behind `cameo`
+ * Runs one command line; `process.exitCode` says how it ended. One at a time.
+ * @param words after `cameo`
  */
 export async function runCommand(words: readonly string[]): Promise<void> {
   beginOutput();

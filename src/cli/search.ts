@@ -111,7 +111,7 @@ async function embedProbe(gpu: Gpu, { faces: [probe], opened, flip }: FacesToCom
   }
 }
 
-/** What a search found. */
+/** The result of a search. */
 interface Found {
   /** Faces that were compared. */
   faces: number;
@@ -121,7 +121,7 @@ interface Found {
   seconds: number;
 }
 
-/** An archive, and what is needed to embed the probe and its faces. */
+/** An archive, and the parts that embed the probe and its faces. */
 interface SearchedArchive {
   path: string;
   archive: FaceCollection;

@@ -3,7 +3,7 @@ import { FileError, fileErrorReason } from '../data/files/atomic-file.js';
 import { readRegularFile } from '../data/files/read-file.js';
 import { STDIN_NAME } from './terminal.js';
 
-/** As the path of an input: standard input; of an output: standard output. */
+/** As an input's path: standard input; as an output's: standard output. */
 export const DASH = '-';
 
 /** What messages call an input. */
@@ -15,7 +15,7 @@ const MAX_ARCHIVE_BYTES = 2 ** 30;
 let stdinIsRead = false;
 
 /**
- * All of standard input, which is there once; what `compactStdin` only looked at is still there.
+ * All of standard input, which can be read only once; what `compactStdin` read is kept.
  * @throws ArgumentError for a terminal, and where it has been read; FileError for more bytes, and where reading fails
  */
 export async function readStdin(maxBytes: number): Promise<Uint8Array> {
@@ -54,7 +54,7 @@ async function readStream(maxBytes: number): Promise<Uint8Array> {
 let compact: Promise<Uint8Array> | undefined;
 let compactIsTaken = false;
 
-/** What standard input holds, be it a compact file or an archive; read once, and then kept. @throws as `readStdin` */
+/** The compact file or archive in standard input; read once, and then kept. @throws as `readStdin` */
 export function compactStdin(): Promise<Uint8Array> {
   compact ??= readStream(MAX_ARCHIVE_BYTES);
   return compact;

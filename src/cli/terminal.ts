@@ -2,8 +2,8 @@ import { ArgumentError } from '../common/errors.js';
 import { FileError, fileErrorReason } from '../data/files/atomic-file.js';
 
 /*
- * What the command says, and where. A result goes to standard output; so do words beside it, unless data or JSON go there;
- * complaints go to standard error. A reader that goes away (`| head`) loses what it does not read, and nothing else.
+ * What the command prints, and where. Results go to standard output, and so do messages, unless data or JSON go there. Errors go
+ * to standard error. A reader that stops early (`| head`) loses what it does not read, and changes nothing else.
  */
 
 /** What messages call the streams. */
@@ -13,7 +13,7 @@ export const STDOUT_NAME = 'standard output';
 interface Output {
   stream: NodeJS.WriteStream;
   name: string;
-  /** Nothing more can be written. */
+  /** True if nothing more can be written. */
   closed: boolean;
 }
 
@@ -23,11 +23,11 @@ const STDERR: Output = { stream: process.stderr, name: 'standard error', closed:
 let quiet = false;
 let stdoutIsTaken = false;
 
-/** The codes of a reader that has gone away. */
+/** Error codes of a reader that has stopped. */
 const isClosed = (error: NodeJS.ErrnoException): boolean =>
   error.code === 'EPIPE' || error.code === 'ECONNRESET' || error.code === 'ERR_STREAM_DESTROYED';
 
-/** Makes the end of a stream's reader end nothing but the writing to it. Call it once, before anything is written. */
+/** Makes the end of a stream's reader end only the writing to it. Call it once, before anything is written. */
 export function watchStreams(): void {
   for (const output of [STDOUT, STDERR]) output.stream.on('error', (error) => onFailure(output, error));
 }
@@ -61,14 +61,14 @@ export function beQuiet(): void {
 
 export const isQuiet = (): boolean => quiet;
 
-/** From now on, what `say` says goes to standard error: standard output is for data, or for one JSON document. */
+/** Sends the text of `say` to standard error from now on: standard output is for data, or for one JSON document. */
 export function takeStdout(): void {
   stdoutIsTaken = true;
 }
 
 /**
- * The same, for what is no text.
- * @throws ArgumentError for a terminal, which it would upset
+ * The same, for data that are not text.
+ * @throws ArgumentError for a terminal, which such data would disturb
  */
 export function takeStdoutForData(): void {
   takeStdout();
@@ -79,7 +79,7 @@ export function takeStdoutForData(): void {
   }
 }
 
-/** A line of the result that the command was asked for. */
+/** A line of the command's result. */
 export function print(line: string): void {
   write(STDOUT, `${line}\n`);
 }
@@ -101,7 +101,7 @@ export function warn(line: string): void {
 
 /**
  * Writes data to standard output, all of it.
- * @throws FileError if that fails, or the reader has gone away
+ * @throws FileError if that fails, or the reader has stopped
  */
 export async function writeData(bytes: Uint8Array): Promise<void> {
   const failure = await new Promise<NodeJS.ErrnoException | null | undefined>((done) => {

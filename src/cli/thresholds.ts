@@ -5,18 +5,18 @@ import { writeFileAtomic } from '../data/files/atomic-file.js';
 import { PACKAGE_ROOT } from '../data/files/package-root.js';
 import { isJsonObject as isRecord, kindOf, readTextIfThere } from '../data/files/read-file.js';
 
-/** At which score `cameo verify` takes two faces for one person's; never chosen on LFW's View 2. */
+/** The scores at which `cameo verify` takes two faces for one person; never chosen on LFW's View 2. */
 export interface ModelThresholds {
   name: string;
   /** With the mirror image's embedding appended, or without. */
   embedding: 'flip' | 'single';
-  /** Least score, by false accept rate. */
+  /** Lowest accepted score, by false accept rate. */
   thresholds: Record<string, number>;
   /** What each of them accepts of the pairs that it was chosen on. */
   pairs?: AcceptedPairs;
   /** What found them. */
   command: string;
-  /** How good the recogniser is, where that was measured. */
+  /** How good the recogniser is, if that was measured. */
   lfw?: LfwFigures;
 }
 
@@ -30,13 +30,13 @@ export interface AcceptedPairs {
 /** How good a recogniser is on uncompressed pictures, by LFW's View 2 protocol: `evaluate lfw` has more. */
 export interface LfwFigures {
   pairs: number;
-  /** Share of the pairs that is decided rightly, and its standard error over the folds. */
+  /** Share of the pairs that is decided correctly, and its standard error over the folds. */
   accuracy: number;
   standardError: number;
-  /** Share of the genuine pairs that is accepted where the share `far` of the impostor pairs is. */
+  /** Share of the genuine pairs that is accepted, when the share `far` of the impostor pairs is. */
   tar: number;
   far: number;
-  /** What measured it. */
+  /** The command that measured it. */
   command: string;
 }
 
@@ -57,11 +57,11 @@ export const thresholdsPath = (): string =>
 
 /**
  * By model id; none where there is no file yet.
- * @throws FileError for a file that is there and cannot be read; FormatError for one that holds something else
+ * @throws FileError for an existing file that cannot be read; FormatError for one that holds something else
  */
 export async function readThresholds(): Promise<Record<string, ModelThresholds>> {
   const path = thresholdsPath();
-  // Taken for empty, a file that cannot be read would be written again without the other models' thresholds.
+  // If a file that cannot be read counted as empty, it would be overwritten without the other models' thresholds.
   const all = parseJson((await readTextIfThere(path)) ?? '{}', path);
   if (!isRecord(all)) throw new FormatError(`${path}: is ${kindOf(all)}; expected an object of models`);
   for (const [modelId, entry] of Object.entries(all)) {
@@ -93,7 +93,7 @@ export async function saveThresholds(modelId: string, thresholds: ModelThreshold
 }
 
 /**
- * Sees that figures of an embedding can stand beside a model's thresholds.
+ * Checks that figures of an embedding fit a model's thresholds.
  * @throws ArgumentError if these are of the other embedding; as `readThresholds`
  */
 export async function checkFiguresFit(modelId: string, embedding: ModelThresholds['embedding']): Promise<void> {

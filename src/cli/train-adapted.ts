@@ -135,7 +135,7 @@ async function run(options: AdaptedCommand): Promise<void> {
   }
 }
 
-/** Faces that the codec has a file for, and those files decoded. @throws ArgumentError if it has none for any */
+/** Faces for which the codec has a file, and those files decoded. @throws ArgumentError if it has no file at all */
 async function restoredFaces(
   set: FaceSet,
   encoder: FaceEncoder,

@@ -38,7 +38,7 @@ interface ArchitecturesOptions {
 
 type Sizes = Pick<RecognitionTrainingConfig['model'], 'channels' | 'units'>;
 
-/** Networks by name; of a MobileFaceNet nothing is to choose. */
+/** Networks by name; a MobileFaceNet has no choices. */
 const NETWORKS: Record<string, Sizes | null> = {
   'cameo-20': { channels: [20, 40, 80, 160], units: [0, 1, 1, 1] },
   'cameo-24': { channels: [24, 48, 96, 192], units: [0, 1, 2, 1] },
@@ -87,7 +87,7 @@ function contenderOf(name: string, { batch, lr }: ArchitecturesOptions): Contend
     ...defaults,
     architecture: sizes ? 'cameo-face' : 'mobilefacenet',
     model: { ...defaults.model, ...sizes },
-    // The number of steps is not known: the rate stays, and the average of the weights makes up for its fall.
+    // The number of steps is not known, so the rate is constant; the average of the weights replaces its fall.
     steps: 1e9,
     warmUpSteps: 20,
     batchSize: batch,

@@ -33,7 +33,7 @@ interface TrainCodecCommand extends NetworkTrainingOptions {
   from?: string;
 }
 
-/** The recogniser that looks at restored faces where none is named. */
+/** The default recogniser for the loss. */
 const RECOGNIZER = 'mobilefacenet-casia';
 
 const FORMAT =
@@ -56,7 +56,7 @@ export function addTrainCodec(train: Command): void {
   });
 }
 
-/** @param out where a run goes that says nothing of it */
+/** @param out the default folder of a run */
 function withOptions(command: Command, out: string): Command {
   return command
     .description(
@@ -115,7 +115,7 @@ function onlyAutoencoderHas(file: Record<string, unknown>): boolean {
   );
 }
 
-/** The settings of a new run or, whole, of one that goes on: stages that have not begun may have changed. */
+/** The settings of a new run, or all settings of one that goes on, in which stages that have not begun may have changed. */
 async function settings({ config: path, out, resume }: TrainCodecCommand): Promise<JointTrainingConfig> {
   const checkpoint = checkpointOf(out, resume);
   if (resume && !path) return JointTrainer.configOf(await readCheckpoint(checkpoint));

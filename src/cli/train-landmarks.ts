@@ -62,7 +62,7 @@ async function trainByCommand(options: TrainLandmarksCommand): Promise<void> {
     given: networkSettings(options),
     configOf: LandmarkTrainer.configOf,
   });
-  // Its detector, unlike that of other trainings, does not find the faces of a folder.
+  // Unlike in other trainings, the detector does not find the faces of a folder here.
   const { detector, teacher, from, ...run } = options;
   const weightsOf = async (file?: string) => (file === undefined ? undefined : (await readDetector(file)).bytes);
   const weights = {

@@ -78,7 +78,7 @@ async function run(options: LossesOptions): Promise<void> {
   const data = dataFolder(options.data);
   const outputs = await Outputs.in(options.out);
   await outputs.reserve(['losses.json', 'losses.md'], []);
-  const commit = gitCommit(); // of the program as it starts; files may change while it runs
+  const commit = gitCommit(); // at the start, because files may change while the program runs
   const finder = await FaceFinder.forFolder(options.detector);
   const device = new LazyDevice(openDevice);
   const folder = await mkdtemp(join(tmpdir(), 'cameo-losses-'));

@@ -18,7 +18,7 @@ export const INTERRUPT_HELP =
 /** Averages a figure over the last steps. */
 export type Smooth = (name: string, value: number) => number;
 
-/** What a command shows of a training. */
+/** What a command shows during training. */
 export interface TrainingDisplay<Start, Step, Validation> {
   /** Steps of the whole run. */
   steps: number;
@@ -37,7 +37,7 @@ export interface TrainingDisplay<Start, Step, Validation> {
   more?: string;
 }
 
-/** What a command tells every training, so that `display` shows it. */
+/** Options of a command for every training, so that `display` shows its progress. */
 type ShownTraining<Start, Step, Validation> = Required<
   Pick<
     TrainingOptions<Start, Step, Validation>,
@@ -127,7 +127,7 @@ class StepBar<Step extends { step: number }> {
     });
   }
 
-  /** What came between two steps is not counted. */
+  /** Time between two steps is not counted. */
   resetClock(): void {
     this.#last = performance.now();
   }
@@ -148,7 +148,7 @@ class StepBar<Step extends { step: number }> {
 interface Outcome {
   finished: boolean;
   steps: number;
-  /** True where a run that goes on was finished before. */
+  /** True if a resumed run was already finished. */
   unchanged?: boolean;
 }
 

@@ -20,7 +20,7 @@ export type Renaming = <T extends object>(settings: T) => T;
 
 /**
  * The settings in a JSON file.
- * @param known all settings that there are; a setting's value is to be of the kind that it has here
+ * @param known all settings; a given value must have the same type as here
  * @param renamed gives settings the names that they have now
  * @throws FileError; FormatError for no JSON object; ArgumentError for a setting that is not known, or of another kind
  */
@@ -40,7 +40,7 @@ function checkSettings(
   path: string,
   above: string,
 ): void {
-  // A table of the user's own, such as the weights of sources, has no settings that are known.
+  // A table with the user's own keys, such as the weights of sources, has no known settings.
   const free = Object.keys(known).length === 0;
   for (const [key, value] of Object.entries(file)) {
     const name = `${above}${key}`;
@@ -82,11 +82,11 @@ export function settingsGiven(path: string, file: object, above = ''): GivenSett
 }
 
 /**
- * Checks what was given beside --resume against the checkpoint's settings; `steps` may differ.
+ * Checks the options given with --resume against the checkpoint's settings; `steps` may differ.
  * @throws ArgumentError that names all that contradict them, with both values
  */
 export function checkResumed(checkpoint: string, saved: object, given: readonly GivenSetting[]): void {
-  // As in a new run, the last word on a setting counts: that of an option.
+  // As in a new run, an option overrides a setting of the file.
   const last = new Map(given.flatMap((one) => (one.value === undefined ? [] : [[one.setting, one] as const])));
   const wrong = [...last.values()].flatMap(({ said, setting, value }) => {
     if (setting === 'steps') return [];
@@ -99,7 +99,7 @@ export function checkResumed(checkpoint: string, saved: object, given: readonly 
   throw new ArgumentError(`--resume: ${wrong.join('; ')} (${checkpoint}); ${remedy}`);
 }
 
-/** The checkpoint of a run's folder. @throws ArgumentError if there is one and the run would begin anew */
+/** The checkpoint of a run's folder. @throws ArgumentError if there is one and the run would start again */
 export function checkpointOf(out: string, resume: boolean | undefined): string {
   const checkpoint = join(out, 'checkpoint.safetensors');
   if (!resume && existsSync(checkpoint)) {
@@ -118,7 +118,7 @@ export interface TrainingCommandOptions {
   detector?: string;
 }
 
-/** What a command has whose training has one network, one batch size and one schedule. */
+/** Options of a command whose training has one network, one batch size and one schedule. */
 export interface NetworkTrainingOptions extends TrainingCommandOptions {
   steps?: number;
   batch?: number;
@@ -136,7 +136,7 @@ export const networkSettings = ({ steps, batch, seed, lr }: NetworkTrainingOptio
 
 /**
  * Adds these options to a command, but for --data.
- * @param said what --help says of a batch, of the seed and of checkpoints; `every` steps come between these by default
+ * @param said texts of --help for a batch, the seed and checkpoints; `every` is the default number of steps between these
  */
 export const addNetworkOptions = (
   command: Command,

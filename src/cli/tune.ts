@@ -50,7 +50,7 @@ Example:
     });
 }
 
-/** @throws FileError if the choices could be kept nowhere */
+/** @throws FileError if the choices cannot be kept */
 async function checkCache(): Promise<void> {
   const failures: unknown[] = [];
   for (const root of cacheRoots()) {
@@ -64,7 +64,7 @@ async function checkCache(): Promise<void> {
   throw failures[0];
 }
 
-/** What the kernels ask for in one pass over a batch, with gradients if asked for. */
+/** The choices that kernels ask for in one pass over a batch, with gradients if wanted. */
 function requestsOf(gpu: Gpu, config: AutoencoderConfig, batch: number, training: boolean): TuningRequest[] {
   const model = new Autoencoder(config).initialize(gpu, 1);
   const size = [batch, config.height, config.width, 3];
@@ -95,7 +95,7 @@ async function tuneAll(gpu: Gpu, requests: readonly TuningRequest[], force: bool
     }
     const tuning = await tuneConv(gpu, request);
     if (!tuning) continue;
-    path = saveTuning(gpu); // after each, so that an end by Ctrl-C loses nothing
+    path = saveTuning(gpu); // after each, so that Ctrl-C loses nothing
     const { chosen, estimated, timed, refused } = tuning;
     if (estimated) gains.push(estimated.ms / chosen.ms);
     const before = estimated ? `${estimated.ms.toFixed(2)} ms by estimate` : `estimate refused`;

@@ -20,7 +20,7 @@ import { addJson, beginJson } from './json-output.js';
 import { print } from './terminal.js';
 import { withRecognizer } from './with-recognizer.js';
 
-/** How the command ends; what went wrong must not pass for a decision. */
+/** Exit codes; an error must not look like a decision. */
 const EXIT_CODES = { same: 0, notSame: 1, unknown: 2 };
 
 /** Adds `cameo verify` to the program. */
@@ -58,7 +58,7 @@ and same (null if no threshold is known), warnings [{ input, kind, message }] if
     });
 }
 
-/** The weights of codecs, which are read when there is a compact face. */
+/** The weights of codecs, which are read if there is a compact face. */
 function codecsWhenNeeded(): CodecSource {
   let session: Promise<CodecSession> | undefined;
   return {

@@ -24,7 +24,7 @@ const SHIPPED: Record<CodecKind, string> = {
   autoencoder: join(PACKAGE_ROOT, 'models', 'codec.safetensors'),
 };
 
-/** A weights file that has been read and checked, but is on no GPU. */
+/** A weights file that has been read and checked, but is not on a GPU. */
 interface AnyWeights {
   path: string;
   bytes: Uint8Array;
@@ -39,17 +39,17 @@ export type WeightsOf<K extends CodecKind> = Extract<Weights, { kind: K }>;
 /** The weights that the user chose, by --model or else CAMEO_MODEL. */
 export const chosenWeights = (option?: string): string | undefined => option ?? (process.env.CAMEO_MODEL || undefined);
 
-/** Where the weights lie: those that the user chose, else those that ship with the package. */
+/** Path of the weights: those that the user chose, else the shipped ones. */
 export const weightsPath = (option?: string, kind: CodecKind = 'autoencoder'): string =>
   chosenWeights(option) ?? SHIPPED[kind];
 
-/** Where the weights lie that ship with the package. */
+/** Path of the shipped weights. */
 export const shippedWeights = (kind: CodecKind): string => SHIPPED[kind];
 
 /** Whether weights of this kind ship with the package. */
 export const areShipped = (kind: CodecKind): boolean => existsSync(SHIPPED[kind]);
 
-/** @throws FileError, or CheckpointError for a file that holds no codec for faces of 96×112; ArgumentError for "-" */
+/** @throws FileError, or CheckpointError for a file without a codec for faces of 96×112; ArgumentError for "-" */
 export async function readWeights(path: string): Promise<Weights> {
   if (path === DASH) throw new ArgumentError(`--model ${DASH}: weights are read from a file, not from ${STDIN_NAME}`);
   const { file: weights } = await readWeightsFile(path, (bytes) => {

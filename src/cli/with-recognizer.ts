@@ -8,9 +8,9 @@ import { recognizerPlaces } from './places.js';
 export const RECOGNIZER_HELP = `recogniser: ${RECOGNIZER_NAMES.join(', ')}, or a safetensors file`;
 
 /**
- * Reads and checks a recogniser to compare faces with; that takes no GPU.
- * @param data folder of data sets where CAMEO_DATA names none
- * @throws ArgumentError for a name that is none, or a network of faces that cannot be aligned; FileError, CheckpointError
+ * Reads and checks a recogniser for comparing faces; needs no GPU.
+ * @param data folder of data sets, if CAMEO_DATA names none
+ * @throws ArgumentError for an unknown name, or a network for faces that cannot be aligned; FileError, CheckpointError
  */
 export async function recognizerFor(name: string, data?: string): Promise<ReadRecognizer> {
   const read = await readRecognizerOf(name, recognizerPlaces(data));

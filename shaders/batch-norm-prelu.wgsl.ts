@@ -8,7 +8,7 @@ import { nonFiniteFunctions } from './common/non-finite.js';
 import { wgsl } from './common/wgsl.js';
 import type { SlopeKind } from './prelu.wgsl.js';
 
-/** What goes into the PReLU. Forward and backward passes share the text, so that they agree on its sign. */
+/** The input of the PReLU. Forward and backward passes share the text, so that they agree on its sign. */
 const preActivation = '(x - mean) * scale + beta';
 
 /** y = prelu(z), z = (x − mean)·gamma/√(variance + eps) + beta. */
@@ -52,8 +52,8 @@ ${linearHead} {
 }
 
 /**
- * Packs what the backward passes need for each channel into one tensor [5, channels], since as separate bindings they
- * would be more than the eight of every device: mean, 1/√(variance + eps), gamma times that, beta, slope.
+ * Packs what the backward passes need for each channel into one tensor [5, channels], because as separate bindings they
+ * would exceed the eight that every device has: mean, 1/√(variance + eps), gamma times that, beta, slope.
  */
 export function coefficientsShader(eps: number): Shader {
   return shader(
@@ -82,7 +82,7 @@ ${linearHead} {
   );
 }
 
-/** The gradient before the PReLU; it has to become NaN where z is, since nobody knows its side. */
+/** The gradient before the PReLU; it becomes NaN where z is NaN, because z is then on neither side of 0. */
 const preluGradient = 'select(slope * dy, dy, z > V())';
 
 /** The coefficients of an invocation's channels. */

@@ -20,8 +20,8 @@ fn merge(a: Moments, b: Moments) -> Moments {
 }`;
 
 /**
- * First half of the batch statistics: each invocation's mean and sum of squared deviations of x − origin, where the origin, the
- * first row, keeps a mean that is large beside the deviation out of all sums. A block's sums are those of x − x₀ and of its
+ * First half of the batch statistics: each invocation's mean and sum of squared deviations of x − origin, where the origin is the
+ * first row. So a mean that is large relative to the deviation does not enter the sums. A block's sums are those of x − x₀ and of its
  * square, x₀ being the block's first number: as x₀ is one of the n, Σd² is at most n times Σd² − (Σd)²/n, so that the difference
  * loses few digits. Partials: [means | squares] of [parts, groups].
  */
@@ -192,7 +192,7 @@ ${linearHead} {
 
 /**
  * dx of the training form: the mean and the variance depend on x too, so the projections of dy on a constant and on
- * x̂ are taken away: dx = gamma/√(variance + eps)·(dy − dBeta/rows − x̂·dGamma/rows).
+ * x̂ are subtracted: dx = gamma/√(variance + eps)·(dy − dBeta/rows − x̂·dGamma/rows).
  */
 export function trainingInputGradientShader(width: ChannelWidth, eps: number): Shader {
   const V = vectorType(width);

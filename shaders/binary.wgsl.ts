@@ -8,7 +8,7 @@ import { wgsl } from './common/wgsl.js';
 export interface Broadcast {
   /** Sizes of the output's axes, in units of `width` along the last. */
   sizes: readonly number[];
-  /** For each operand, along which axes it varies; it is stretched along the others. */
+  /** For each operand, the axes along which it varies; along the others it is stretched. */
   varies: readonly (readonly boolean[])[];
   /** Elements an invocation: vec4 where the last axis allows. */
   width: 1 | 4;
@@ -19,7 +19,7 @@ export interface Broadcast {
 
 export const broadcastPlan = /* @__PURE__ */ uniform({ scale: 'f32' });
 
-/** How far apart elements of an operand are along each axis; 0 where it is stretched. */
+/** Stride of an operand along each axis; 0 where it is stretched. */
 function stridesOfOperand(sizes: readonly number[], flags: readonly boolean[]): number[] {
   const strides = sizes.map(() => 0);
   let stride = 1;

@@ -26,8 +26,8 @@ export interface DepthwiseWeightGradient {
 /**
  * An invocation keeps the sums of a block of taps for `width` channels, and goes down the strips of its part. Each row of a
  * strip is loaded once, and the rows of the output (its gradient) whose windows later rows of the input are in stay in
- * registers: y{age}_{column}. At the edges of a strip there are zeros in place of outputs; beside a NaN or an infinity of the
- * input they would make NaN, so that a sum that is not finite is made again product by product.
+ * registers: y{age}_{column}. At the edges of a strip, zeros replace outputs. Multiplied by a NaN or an infinity of the
+ * input they would give NaN, so a sum that is not finite is made again product by product.
  *
  * Bindings: input, output, partial [splitK, kh, kw, 1, C] (written).
  */
@@ -82,7 +82,7 @@ const STRIPS_PER_PART = ${stripsPerPart};
 const OLDEST = ${oldest}; // steps until the window has passed
 ${nonFiniteFunctions(width)}
 
-/** The sum of a part for one tap, of the products that there are. */
+/** The sum of a part for one tap, over the existing products only. */
 fn sumOfProducts(part: i32, tapH: i32, tapW: i32, unit: i32) -> V {
   var total = V();
   // Not seen by the compiler, as below: SwiftShader would unroll the loops, for minutes and gigabytes.

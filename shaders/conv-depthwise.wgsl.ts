@@ -58,9 +58,9 @@ export interface Strip {
 
 /**
  * An invocation goes down a strip of dest for `width` channels, with the weights in registers. Each source value is
- * loaded once for all the sums of the strip that it is part of, which is what counts where a load costs much more than a
- * multiply-add: sum{age}_{row}_{column} are those of the step `age` steps ago, whose window the source still is in. They
- * grow older by one each step. Neighbouring invocations take neighbouring channels, so loads are contiguous. For an
+ * loaded once for all sums of the strip that it is part of, which matters where a load costs much more than a multiply-add.
+ * sum{age}_{row}_{column} are those of the step `age` steps ago, whose window still covers the source. Each step increases
+ * their age by one. Neighbouring invocations take neighbouring channels, so loads are contiguous. For an
  * input gradient a step makes all phases, so that none of the products is with a zero between strides.
  *
  * Bindings: source, weights, the epilogue's numbers where it has some, dest (written).
@@ -196,8 +196,8 @@ fn taps${name}(position: i32) -> Taps {
 }
 
 /**
- * For kernels too large for registers: one pixel and `width` channels of `pictures` pictures an invocation, with a
- * loop over the taps that meet the source and no others. The pictures share the loads of the weights.
+ * For kernels too large for registers. An invocation computes one pixel and `width` channels of `pictures` pictures, with a
+ * loop over only the taps that meet the source. The pictures share the loads of the weights.
  *
  * Bindings: source, weights, the epilogue's numbers where it has some, dest (written).
  */

@@ -16,8 +16,8 @@ import { wgsl } from './common/wgsl.js';
  * one phase, columns its channels, the inner axis runs over taps and source channels. Operands are halves, packed, and
  * sums f32.
  *
- * No adapter that has them was there to run this on. Tests compile it (Dawn's null backend validates it) and run its
- * text with the matrices written out in plain WGSL; on an adapter that has them, tuning holds it to the naive kernel.
+ * This has not run on an adapter with such matrices. Tests compile it (Dawn's null backend validates it) and run its text with
+ * the matrices written out in plain WGSL. On an adapter with such matrices, tuning compares it with the naive kernel.
  *
  * Bindings: source, weights, what the epilogue needs, dest.
  */

@@ -17,7 +17,7 @@ export interface RegisterTile {
   subgroup: number;
 }
 
-/** What of the kernel is left out, to measure what it costs: see `bench/core/ablation.ts`. Its results are then wrong. */
+/** The part of the kernel that is left out, to measure its cost: see `bench/core/ablation.ts`. Its results are then wrong. */
 export interface TapConvWithout {
   sourceLoads?: boolean;
   weightLoads?: boolean;
@@ -25,7 +25,7 @@ export interface TapConvWithout {
   multiplyAdds?: boolean;
 }
 
-/** Behind what a block of the sums ends: rows of taps, taps, or blocks of channels, whichever is as long as a block. */
+/** Where a block of the sums ends: after rows of taps, taps, or blocks of channels, whichever is as long as a block. */
 function blockEndOf(levels: Levels, tapsW: number, channels: number): 'never' | 'row' | 'tap' | 'channels' {
   if (levels === 1) return 'never';
   if (levelsOf(tapsW * channels) === 1) return 'row';
@@ -33,11 +33,11 @@ function blockEndOf(levels: Levels, tapsW: number, channels: number): 'never' | 
 }
 
 /**
- * Barrier-free implicit GEMM for adapters where barriers are dear: each invocation keeps tilePixels × tileChannels sums
+ * Barrier-free implicit GEMM for adapters where barriers are slow: each invocation keeps tilePixels × tileChannels sums
  * in registers, the taps of its phase come from `workgroup_id.z`, the channel block from `workgroup_id.y`.
  *
  * A storage load costs about as much as 30 multiply-adds on lavapipe, whether its address is uniform or not. So with
- * subgroups, the lanes share the loading of the weights (each loads a part, `subgroupBroadcast` hands it round):
+ * subgroups, the lanes share the loading of the weights (each loads a part, which `subgroupBroadcast` gives to the others):
  * 3 to 4 times faster than every lane loading all of them.
  *
  * Bindings: source, weights, what the epilogue needs, dest.

@@ -18,8 +18,8 @@ import { wgsl } from './common/wgsl.js';
 
 /**
  * The weight gradient by subgroup matrices (tensor cores), with the rows, columns and parts of
- * `tiledWeightGradientShader`. Both pictures are halves, sums f32. Of testing, the same holds as for `matrixConvShader`:
- * compiled, run with the matrices written out, never run on an adapter that has them.
+ * `tiledWeightGradientShader`. Both pictures are halves, sums f32. It is tested as `matrixConvShader` is:
+ * compiled, and run with the matrices written out, but never on an adapter with such matrices.
  *
  * Bindings: input, output (its gradient), partial [splitK, kh, kw, Cin, Cout] (written).
  */

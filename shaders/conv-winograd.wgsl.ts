@@ -11,11 +11,11 @@ import { type WinogradOutputs, winogradPoints, winogradTransforms } from './comm
 export type WinogradWidth = 1 | 4;
 
 /*
- * The transforms are written out, point by point: their terms differ. The sizes are in the uniform, so that one pipeline serves every shape: the long straight code takes CPU adapters long
+ * The transforms are written out point by point, because their terms differ. The sizes are in the uniform, so that one pipeline serves every shape: the long straight code takes CPU adapters long
  * to compile. `src/ops/conv/winograd.ts` fills it.
  */
 
-/** Of kernels that go through the tiles of a picture. */
+/** Uniform of kernels that go through the tiles of a picture. */
 const tileFields = {
   // The picture that is read, or the dest.
   h: 'i32',
@@ -108,7 +108,7 @@ ${linearHead} {
  * G·g·Gᵀ of every window of 3 × 3.
  * Bindings: weights [3, 3, rows, columns], result [points², rows₄, columns₄] with zeros beyond, the plan.
  *
- * @param flipped true where the taps run backwards along both axes: an input gradient
+ * @param flipped true if the taps run backwards along both axes, as in an input gradient
  */
 export function winogradWeightsShader(outputs: WinogradOutputs, flipped: boolean): Shader {
   const points = winogradPoints(outputs);

@@ -28,7 +28,7 @@ export function operandsOf(expression: string): ('x' | 'y')[] {
 
 /**
  * dx = dy·f′(x): `derivative` is a WGSL expression of `x` and of `y` = f(x); only those it names are bound. A gradient that is
- * NaN comes through, whatever compilers make of a product with 0 or 1.
+ * NaN stays NaN, even where compilers simplify products with 0 or 1.
  */
 export function unaryGradientShader(derivative: string): Shader {
   const [ofX, ofY] = (['x', 'y'] as const).map((name) => operandsOf(derivative).includes(name));

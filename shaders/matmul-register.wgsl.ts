@@ -7,8 +7,8 @@ import { wgsl } from './common/wgsl.js';
 import { type Along, productPlan } from './matmul.wgsl.js';
 
 /**
- * A product as one invocation sees it: it has rows of its own in one operand and shares the rows of the other with its
- * workgroup. Either operand of a·b may be its own one. All strides and the inner size are multiples of 4 (zeros fill
+ * A product from the view of one invocation: it has its own rows in one operand, and shares the rows of the other with its
+ * workgroup. Either operand of a·b may be the one with own rows. All strides and the inner size are multiples of 4 (zeros fill
  * them up).
  */
 export interface RegisterProduct {
@@ -58,10 +58,10 @@ fn ${name}Matrix() -> u32 { return plan.k * (${stride} / 4); }
 }
 
 /**
- * Matrix product without barriers, for adapters where barriers are dear. A storage load costs about as much as 30
+ * Matrix product without barriers, for adapters where barriers are slow. A storage load costs about as much as 30
  * multiply-adds on lavapipe, so an invocation takes 4 inner elements at a time, in vectors along whichever axis is
  * contiguous, and each number loaded meets all rows of the other operand. With subgroups the lanes share the loading of
- * the shared rows: each loads a part, `subgroupBroadcast` hands it round.
+ * the shared rows: each loads a part, which `subgroupBroadcast` gives to the others.
  *
  * Bindings: own, shared, y [parts or products, m, n], the plan.
  */

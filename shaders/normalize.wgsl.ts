@@ -78,7 +78,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
 }
 
 /**
- * dx = (dy − y·(y·dy)) / max(‖x‖₂, eps): what is along y changes no length. Where eps is the divisor it is a constant, and
+ * dx = (dy − y·(y·dy)) / max(‖x‖₂, eps): the component along y does not change the length. Where eps is the divisor it is a constant, and
  * the second term is absent. Bindings: x, dy, dx, plan.
  */
 export function l2NormalizeGradientShader(width: ChannelWidth, lanes: number): Shader {

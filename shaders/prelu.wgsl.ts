@@ -41,7 +41,7 @@ ${linearHead} {
 
 /**
  * Both gradients in one walk, each only if wanted: dx, and the partial sums [parts, groups] of dy·x where x ≤ 0. Where x is
- * NaN nobody knows the side, and both are NaN.
+ * NaN it is on neither side, and both are NaN.
  */
 export function preluGradientShader(
   width: ChannelWidth,

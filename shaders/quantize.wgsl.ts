@@ -47,7 +47,7 @@ ${linearHead} {
 }
 
 /**
- * dx = dy·scale where the clamp does nothing. The value is computed again, since y alone does not tell a value at the
+ * dx = dy·scale where the value is not clamped. The value is computed again, because y alone does not distinguish a value at the
  * end of the range from one beyond it. Bindings: x, dy, dx, plan.
  */
 export function quantizeGradientShader(width: RandomWidth, noise: boolean): Shader {

@@ -63,8 +63,8 @@ function filterRun(weights: FilterWeights, value: string, store: string): string
 
 /**
  * Moments are vec4s: mean of a, mean of b, variance of a + variance of b, covariance. To blend those under a window they
- * are first taken relative to a pivot, a mean nearby: so the squares of means, which would swamp small variances in
- * float32, never enter. A single pair of pixels has the moments (a, b, 0, 0).
+ * are first taken relative to a pivot, a mean nearby: so the squares of means, which would hide small variances in
+ * float32, do not occur. A single pair of pixels has the moments (a, b, 0, 0).
  */
 const momentFunctions = /* @__PURE__ */ (() => `
 ${nonFiniteFunctions(2)}

@@ -58,7 +58,7 @@ fn loadPixel(at: i32, column: i32) -> vec4f {
   return loadOutput(at);
 }
 
-/** The same of the input: what stands behind the last column may be anything, even NaN. */
+/** The same for the input: values after the last column may be anything, even NaN. */
 fn loadWindow(at: i32, column: i32) -> vec4f {
   return loadInput(at);
 }

@@ -8,8 +8,8 @@ const LAMBDAS = [
 ] as const;
 
 /**
- * Steps of dependent quantization are so many eighths of an octave coarser than plain ones of the same index: then both err
- * nearly alike, and a network that is told the index is told what to expect.
+ * Steps of dependent quantization are so many eighths of an octave coarser than plain ones of the same index: then both have
+ * nearly the same error, and the index tells a network what to expect.
  */
 const DEPENDENT_COARSER = 3;
 

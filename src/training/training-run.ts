@@ -12,22 +12,22 @@ import { type LogRow, TrainingLog } from './training-log.js';
 /** A folder of pictures that a run learns from. */
 export interface PictureFolder {
   readonly root: string;
-  /** Pictures that are left out, as Cameo made them. */
+  /** Pictures that are left out because Cameo made them. */
   readonly own: number;
 }
 
-/** What a run tells when it begins. */
+/** Information on a run when it begins. */
 export interface TrainingStart<Faces extends PictureFolder = FaceSet> {
   gpu: Gpu;
   faces: Faces;
   firstStep: number;
-  /** Numbers that are learnt. */
+  /** Number of trained parameters. */
   parameters: number;
 }
 
-/** What every training is told. */
+/** Options of every training. */
 export interface TrainingOptions<Start, Step, Validation> {
-  /** Opened, where it is to be opened, when all else has been checked. */
+  /** The device, or a function that opens it after everything else has been checked. */
   gpu: DeviceSource;
   /** Finds the faces of photographs among the pictures; without it they are unreadable. */
   align?: FaceAligner;
@@ -42,10 +42,10 @@ export interface TrainingOptions<Start, Step, Validation> {
   /** Ends after the current step, with a checkpoint. */
   signal?: AbortSignal;
   onStart?: (start: Start) => void;
-  /** Before the first step: how far the preparations are. */
+  /** Called before the first step, with the progress of the preparations. */
   onProgress?: (what: string, done: number, total: number) => void;
   onStep?: (step: Step) => void;
-  /** After each checkpoint. */
+  /** Called after each checkpoint. */
   onCheckpoint?: (log: TrainingLog, validation: Validation) => Promise<void> | void;
 }
 
@@ -53,7 +53,7 @@ export interface TrainingResult<Validation> {
   /** False when `signal` ended the run before its last step. */
   finished: boolean;
   steps: number;
-  /** Of the last step; NaN where no step was left to do. */
+  /** Of the last step; NaN if no step was left to do. */
   lastLoss: number;
   /** Of the last checkpoint; null for a run that was stopped before its first. */
   validation: Validation | null;
@@ -78,7 +78,7 @@ export interface Training<Start, Step extends { loss: number }, Validation, Batc
   readonly start: Omit<Start, 'firstStep'>;
   /** Columns of the log; the first is the step. */
   readonly columns: readonly string[];
-  /** Steps between checkpoints where the options name none. */
+  /** Default number of steps between checkpoints. */
   readonly checkpointEvery: number;
   /** Makes what a new run starts with; that is kept in a checkpoint before the first step. */
   begin?(): Promise<void>;

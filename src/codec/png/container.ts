@@ -12,7 +12,7 @@ import { zlibSmallest } from './zlib.js';
  * symbols (+ 128) channel by channel, each channel as its height × width map. How wide the picture is does not matter
  * to a reader; the writer takes what compresses best, mostly one single row (each row costs a filter byte).
  *
- * cmEO (ancillary, private, not safe to copy: whoever edits the pixels has to drop it), 10 or 11 bytes:
+ * cmEO (ancillary, private, not safe to copy: programs that edit the pixels have to drop it), 10 or 11 bytes:
  *   1  format version in the high four bits, rate in the low four
  *   4  model id: the first four bytes of a hash of the model's weights
  *   1  latent width − 1 in the low six bits; bit 7: a height follows; bit 6: 0

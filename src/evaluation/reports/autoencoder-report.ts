@@ -5,7 +5,7 @@ import { groupTable, meansTable } from './codec-tables.js';
 import { listLines, metadataTexts, type RunMetadata } from './run-metadata.js';
 import { markdownTable } from './tables.js';
 
-/** Everything that `cameo evaluate autoencoder` found, and how: the content of its JSON file. */
+/** The results and metadata of `cameo evaluate autoencoder`: the content of its JSON file. */
 export interface AutoencoderReport extends RunMetadata {
   model: { id: string; config: AutoencoderConfig };
   data: { split: string; facesInSplit: number; faces: number; unreadable: Unreadable[] };

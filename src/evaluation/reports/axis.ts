@@ -1,4 +1,4 @@
-/** The range of an axis and where its ticks stand, in units of the data. */
+/** The range of an axis and its ticks, in units of the data. */
 export interface Axis {
   min: number;
   max: number;
@@ -11,7 +11,7 @@ export interface Axis {
  * ten (or 1, 2 and 5 times them). A single value gets a range around it.
  *
  * @param values finite; positive for a logarithmic axis; at least one
- * @param count about how many ticks
+ * @param count approximate number of ticks
  * @param margin part of the range that is added at either end
  */
 export function makeAxis(values: Iterable<number>, log: boolean, count: number, margin: number): Axis {

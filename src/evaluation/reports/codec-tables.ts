@@ -4,7 +4,7 @@ import { type CodecMeans, type GroupSummary, PSNR_CAP } from '../quality/summary
 import type { ReportTable } from './html-report.js';
 import { linePlot } from './plot-svg.js';
 
-/** A rate of the model, or what another size of file is called. */
+/** A rate of the model, or the name of another file size. */
 interface NamedRate {
   rate: number | string;
   all: GroupSummary;
@@ -56,7 +56,7 @@ export function groupTable(
   };
 }
 
-/** Mean PSNR over mean bytes, one line a codec, as the text of an SVG file. */
+/** Mean PSNR over mean bytes, one line for each codec, as the text of an SVG file. */
 export function rateDistortionPlot(rates: readonly { all: GroupSummary }[], title: string): string {
   const series = ORDER.map((codec) => ({
     name: CODEC_TITLES[codec],
@@ -81,7 +81,7 @@ function gainText({ cameoGain }: CodecMeans): string {
   return `${cameoGain.mean >= 0 ? '+' : '−'}${Math.abs(cameoGain.mean).toFixed(2)} ± ${cameoGain.standardError.toFixed(2)}`;
 }
 
-/** How the figures come about, and where a baseline got more bytes than Cameo, or less of the faces. */
+/** How the figures were made, and where a baseline got more bytes than Cameo, or fewer faces. */
 function meansNote(rates: readonly NamedRate[]): string {
   const sentences = [
     'Each face alone: the other codecs get at most the bytes of its Cameo file (container included), and the file of best PSNR counts.',

@@ -10,8 +10,8 @@ export function commandLine(): string {
 }
 
 /**
- * What a report says of this run, as of now.
- * @param commit of the program as it started; files may have changed since
+ * The metadata of this run for a report, at this moment.
+ * @param commit of the program when it started; files may have changed since
  */
 export const runMetadata = (device: GpuDescription, commit = gitCommit()): RunMetadata => ({
   command: commandLine(),

@@ -9,7 +9,7 @@ import { htmlReport, type ReportTable } from './html-report.js';
 
 const picture = (data: Uint8Array): RgbImage => ({ width: FACE_WIDTH, height: FACE_HEIGHT, data });
 
-/** One row a face: Cameo's figures, and PSNR and SSIM of the others. */
+/** One row for each face: Cameo's figures, and PSNR and SSIM of the others. */
 export function facesTable({ setting, faces }: DemoRun): ReportTable {
   const columns = ['Face', 'Bytes', 'bpp', 'PSNR, dB', 'SSIM'];
   for (const codec of DEMO_BASELINES) columns.push(`${CODEC_TITLES[codec]}: bytes`, 'PSNR, dB', 'SSIM');
@@ -58,7 +58,7 @@ export function timesTable(runs: readonly DemoRun[], device: string): ReportTabl
   };
 }
 
-/** Original, Cameo, JPEG, JPEG2000, a row a face. */
+/** Original, Cameo, JPEG, JPEG2000; a row for each face. */
 export function demoSheet({ setting, faces }: DemoRun): RgbImage {
   return contactSheet({
     title: `At ${setting}: original, restored from Cameo files, and other codecs with at most as many bytes`,

@@ -8,13 +8,13 @@ import { percent } from './percent.js';
 import { listLines, metadataTexts, type RunMetadata } from './run-metadata.js';
 import { markdownTable } from './tables.js';
 
-/** What `cameo evaluate detection` found out. */
+/** The results of `cameo evaluate detection`. */
 export interface DetectionReport extends RunMetadata {
   detector: { file: string; id: string };
   options: { minFace: number | null; threshold: number | null };
   /** Of the photographs. */
   split: string;
-  /** From which score of their label and how many pixels on faces count. */
+  /** Minimum score of the label, and minimum size in pixels, of faces that count. */
   counting: { score: number; pixels: number };
   processors: number;
   load: number;
@@ -87,7 +87,7 @@ export interface PoorPicture {
 /** Sides of the pictures on a sheet. */
 const CELL = 240;
 
-/** Pictures with what was found in them, the worst first. @returns null for none */
+/** Pictures with the faces found in them, the worst first. @returns null for none */
 export function sheetOfWorst(pictures: readonly PoorPicture[], title: string): RgbImage | null {
   if (pictures.length === 0) return null;
   const cells = [...pictures]
@@ -103,7 +103,7 @@ export function sheetOfWorst(pictures: readonly PoorPicture[], title: string): R
   return contactSheet({ title, columns: new Array<string>(across).fill(''), rows, scale: 1 });
 }
 
-/** The picture in a square of this side, every so many pixels of it where it is larger. */
+/** The picture in a square of this side; a larger picture is subsampled. */
 function fitted({ width, height, data }: RgbImage, side: number): RgbImage {
   const step = Math.max(1, Math.max(width, height) / side);
   const out = new Uint8Array(side * side * 3).fill(250);

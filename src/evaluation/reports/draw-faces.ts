@@ -15,7 +15,7 @@ type Colour = readonly [number, number, number];
 const BOX: Colour = [0, 255, 80];
 const POINT: Colour = [255, 40, 200];
 const SHADE: Colour = [0, 0, 0];
-/** Of the picture's longer side, a line. */
+/** Width of a line, as a share of the picture's longer side. */
 const LINES = 500;
 
 /** A copy of a picture with the boxes, landmarks and labels of its faces. */

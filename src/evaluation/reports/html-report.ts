@@ -5,7 +5,7 @@ import { FONT, LOOK } from './look.js';
 export interface ReportTable {
   title?: string;
   columns: readonly string[];
-  /** One value a column; write numbers as they are to be read (`(27.31).toFixed(1)`). Those are set flush right. */
+  /** One value for each column. Write numbers as they should be shown (`(27.31).toFixed(1)`); they are right-aligned. */
   rows: readonly (readonly (string | number)[])[];
   /** stands below the table */
   note?: string;
@@ -43,8 +43,8 @@ figure{margin:0}img{max-width:100%;height:auto}`;
 
 /**
  * A report as one HTML file that needs no other: style and pictures are inside it, scripts and requests are ruled out
- * by its security policy. It follows the reader's light or dark scheme; wide tables scroll by themselves, so that it
- * can be read on a telephone. All texts are escaped.
+ * by its security policy. It follows the reader's light or dark scheme; wide tables scroll by themselves, so it
+ * can be read on a phone. All texts are escaped.
  *
  * @throws ArgumentError for a table row with another number of values than the table has columns
  */

@@ -5,5 +5,5 @@ export const percent = (share: number, digits = 2): string => `${(100 * share).t
 export const accuracyText = ({ accuracy, standardError }: { accuracy: number; standardError: number }): string =>
   `${percent(accuracy)} ± ${(100 * standardError).toFixed(2)}`;
 
-/** The probability that a test gives, as text with its relation; what a double cannot tell from 0 is said to be small. */
+/** The probability that a test gives, as text with its relation; a value that a double cannot distinguish from 0 is called small. */
 export const probability = (p: number): string => (p < 1e-300 ? 'p < 1e-300' : `p = ${p.toExponential(1)}`);

@@ -79,7 +79,7 @@ export function linePlot(options: LinePlotOptions): string {
   ];
   series.forEach(({ points, markers }, i) => {
     const pixels = splitRuns(points, shown).map((run): Pixel[] => run.map(([x, y]) => [toX(x), toY(y)]));
-    // Thinning is for lines, whose points stand in the order of x.
+    // Only lines are thinned, as their points are in the order of x.
     const runs = markers === 'only' ? pixels : pixels.map(thin);
     for (const run of runs) {
       if (run.length > 1 && markers !== 'only')

@@ -1,11 +1,11 @@
 import type { GpuDescription } from '../../gpu/description.js';
 
-/** What every report says of the run that made it. */
+/** Metadata in every report on the run that made it. */
 export interface RunMetadata {
   command: string;
   /** ISO 8601, UTC. */
   date: string;
-  /** Of the program as it started; with "+" where files differed from it, null where it is not known. */
+  /** Commit of the program when it started; with "+" if files differed from it, null if it is not known. */
   commit: string | null;
   version: string;
   runtime: string;
@@ -18,7 +18,7 @@ export const deviceText = ({ device }: RunMetadata): string =>
 export const programText = ({ version, commit, runtime }: RunMetadata): string =>
   `version ${version}, commit ${commit ?? 'unknown'}, ${runtime}`;
 
-/** What is known of a run, a sentence each, as lists at the head of reports have them. */
+/** The metadata of a run, one sentence each, for the list at the head of a report. */
 export const metadataTexts = (metadata: RunMetadata): string[] => [
   `Device: ${deviceText(metadata)}`,
   `Program: ${programText(metadata)}`,

@@ -1,6 +1,6 @@
 import type { ReportTable } from './html-report.js';
 
-/** Columns whose values are all numbers (or empty) are set flush right. */
+/** Columns whose values are all numbers (or empty) are right-aligned. */
 function isNumeric(rows: ReportTable['rows'], column: number): boolean {
   return rows.every((row) => typeof row[column] === 'number' || /^([-−+±]?\d.*|)$/.test(row[column]));
 }

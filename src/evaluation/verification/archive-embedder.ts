@@ -8,7 +8,7 @@ import type { OpenRecognizer } from '../../data/checkpoints/recognizer-source.js
 import { CropEmbedder } from './crop-embedder.js';
 import { alignedFaceCrop, cropSize } from './face-crops.js';
 
-/** Crops a pass. */
+/** Crops in a pass. */
 const BATCH = 16;
 
 /** Embeddings of some faces of an archive. */
@@ -26,18 +26,18 @@ export interface EmbedArchiveOptions {
   /** Of the codec that wrote the archive. */
   latents: LatentModel;
   embeddings: ArchiveEmbeddings;
-  /** What restores and embeds faces, both on one GPU; asked for once, where some have no embedding yet. */
+  /** Restores and embeds faces, both on one GPU; asked for once, if some faces have no embedding yet. */
   open: () => Promise<{ codec: FaceCodec; recognizer: OpenRecognizer }>;
   /** Called for each face that cannot be read. */
   onUnreadable: (face: number, error: CameoError) => void;
-  /** After each block: faces whose embeddings were made or found. */
+  /** Called after each block with the number of faces whose embeddings were made or found. */
   onProgress?: (done: number) => void;
 }
 
 /**
- * The embeddings of an archive's faces, block by block: those that are kept beside it, and the others, which are made now and
- * kept. No more than a block is in memory.
- * @throws what restoring and embedding throw; that a face is damaged, or embeddings cannot be kept, is told instead
+ * The embeddings of an archive's faces, block by block: those in the file beside it, and the others, which are computed and
+ * kept there. At most one block is in memory.
+ * @throws what restoring and embedding throw. Damaged faces, and embeddings that cannot be kept, are only reported
  */
 export async function* embedArchive(options: EmbedArchiveOptions): AsyncGenerator<EmbeddedFaces, void, undefined> {
   const { embeddings, open, onProgress } = options;
@@ -49,7 +49,7 @@ export async function* embedArchive(options: EmbedArchiveOptions): AsyncGenerato
       let values: Float32Array | undefined = await embeddings.read(block);
       const isNew = values === undefined;
       if (values) {
-        // They are read to tell again what is wrong with them.
+        // Damaged faces are read again, to report what is wrong with them.
         await readFaces(
           options,
           numbers.filter((k) => Number.isNaN(values![(k - first) * dimension])),

@@ -8,8 +8,8 @@ export class CropEmbedder {
   readonly #embedder: Embedder;
 
   /**
-   * @param recognizer on the GPU; it stays the caller's
-   * @param batch crops a pass
+   * @param recognizer on the GPU; the caller disposes it
+   * @param batch crops in a pass
    * @param flip whether the embedding of the mirror image is appended
    */
   constructor(
@@ -28,7 +28,7 @@ export class CropEmbedder {
 
   /**
    * @param crops RGB bytes of the size that the recogniser takes
-   * @param nameOf what messages call a crop
+   * @param nameOf name of a crop in messages
    * @throws ArgumentError for an embedding that is not finite, by its crop
    */
   async embed(crops: readonly Uint8Array[], nameOf: (k: number) => string): Promise<Float32Array[]> {

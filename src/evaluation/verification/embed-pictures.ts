@@ -25,7 +25,7 @@ export interface FacePicture {
 }
 
 export interface EmbedOptions {
-  /** Faces a batch; each counts twice with `flip`. */
+  /** Faces in a batch; each counts twice with `flip`. */
   batch?: number;
   /** Append the embedding of the mirror image; default true. */
   flip?: boolean;
@@ -46,9 +46,9 @@ interface Prepared {
 
 /**
  * Embeddings of pictures, each of length 1: of the aligned face, and of its mirror image appended to it.
- * @returns by name; without pictures that `onUnusable` was told of
+ * @returns by name; without pictures for which `onUnusable` was called
  * @throws ImageError that names the first picture that cannot be read or aligned
- * @throws ArgumentError for a batch that is no positive integer, or an embedding that is not finite, by its picture
+ * @throws ArgumentError for a batch that is not a positive integer, or an embedding that is not finite, by its picture
  */
 export async function embedPictures(
   gpu: Gpu,

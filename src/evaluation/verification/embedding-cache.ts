@@ -7,18 +7,18 @@ import type { Gpu } from '../../gpu/gpu.js';
 import type { HostTensor } from '../../nn/host-tensor.js';
 import { readSafetensors, writeSafetensors } from '../../nn/safetensors.js';
 
-/** Raise it when alignment or embedding changes what comes out. */
+/** Raise it when a change of alignment or embedding changes the values. */
 const VERSION = 2;
 
-/** What computes, as a part of a key: another adapter, driver or precision rounds otherwise. */
+/** Device, as a part of a key: another adapter, driver or precision rounds differently. */
 export function computedBy({ description, limits }: Pick<Gpu, 'description' | 'limits'>): string {
   const { vendor, architecture, device, description: text } = description;
   return JSON.stringify([vendor, architecture, device, text, limits.precision]);
 }
 
 /**
- * Embeddings on disk, by the hash of what they are made of. A file that is damaged or of another kind counts as empty, and
- * one that cannot be written is told of once: whoever asks for embeddings gets them all the same.
+ * Embeddings on disk, by the hash of their inputs. A file that is damaged or of another kind counts as empty. A file that
+ * cannot be written is reported once; callers get their embeddings in any case.
  */
 export class EmbeddingCache {
   readonly #known = new Map<string, HostTensor>();
@@ -57,7 +57,7 @@ export class EmbeddingCache {
     if (++this.#unsaved >= 2048) await this.save();
   }
 
-  /** Writes what is new. It never throws: an error of the run must not be hidden, nor its work lost, for the cache. */
+  /** Writes new embeddings. It never throws, because the cache must not hide an error of the run or lose its work. */
   async save(): Promise<void> {
     if (this.path === null || this.#unwritable || this.#unsaved === 0) return;
     try {

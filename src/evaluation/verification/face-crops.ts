@@ -15,7 +15,7 @@ const SUBPIXELS = 32;
 
 const SIZES: readonly FaceSize[] = ['96x112', '112x112', '150x150'];
 
-/** The crop that a recogniser takes. @throws ArgumentError for an input size that no alignment is known for */
+/** The crop that a recogniser takes. @throws ArgumentError for an input size without a known alignment */
 export function cropSize({ width, height }: Recognizer): FaceSize {
   const size = SIZES.find((known) => known === `${width}x${height}`);
   if (!size)
@@ -25,7 +25,7 @@ export function cropSize({ width, height }: Recognizer): FaceSize {
 
 /**
  * The crop of a face, RGB bytes: by its landmarks in the picture, or, without them, from a picture that is an aligned
- * face of 96×112 already; what a larger crop shows beyond it is its mirror image.
+ * face of 96×112 already; a larger crop is filled up with its mirror image.
  *
  * @param bytes of a picture's file
  * @throws ImageError for a picture that cannot be read, has another size and no landmarks, or cannot be aligned
@@ -56,7 +56,7 @@ export async function faceCrop(
 export const photoCrop = (image: RgbImage, size: FaceSize, landmarks: FaceLandmarks): Uint8Array =>
   alignFace(image, landmarks, size, { subpixels: SUBPIXELS }).data;
 
-/** The crop of an aligned face of 96×112, RGB bytes: what a larger crop shows beyond it is its mirror image. */
+/** The crop of an aligned face of 96×112, RGB bytes: a larger crop is filled up with its mirror image. */
 export function alignedFaceCrop(data: Uint8Array, size: FaceSize): Uint8Array {
   if (size === '96x112') return data;
   const image = { width: FACE_WIDTH, height: FACE_HEIGHT, data };

@@ -6,7 +6,7 @@ import { listLines, metadataTexts, type RunMetadata } from '../reports/run-metad
 import { markdownTable } from '../reports/tables.js';
 import { type ScoredPair, split, type VerificationFigures } from './protocol.js';
 
-/** Everything that an evaluation of pairs found, and how: the content of its JSON file. */
+/** The results and metadata of an evaluation of pairs: the content of its JSON file. */
 export interface PairReport extends RunMetadata {
   title: string;
   model: { name: string; id: string; input: string; embedding: string };
@@ -15,9 +15,9 @@ export interface PairReport extends RunMetadata {
     pairs: number;
     skippedImages: string[];
     skippedPairs: number;
-    /** Numbers, from 1, of folds that no pair is left of. */
+    /** Numbers, from 1, of folds without remaining pairs. */
     lostFolds: number[];
-    /** Id of the detector's weights, where faces were found by one. */
+    /** Id of the detector's weights, if one was used. */
     detector?: string;
     /** Times that pictures were made larger first. */
     enlarged?: number;

@@ -2,10 +2,10 @@ import { ArgumentError } from '../../common/errors.js';
 
 /** How two ways of deciding the same pairs differ. */
 export interface PairedComparison {
-  /** Pairs that only the first, and only the second, decides rightly. */
+  /** Pairs that only the first, and only the second, decides correctly. */
   onlyFirst: number;
   onlySecond: number;
-  /** Two-sided mid-p value of McNemar's exact test: chance of so uneven a split if both were equally good. */
+  /** Two-sided mid-p value of McNemar's exact test: the probability of a split at least this uneven if both were equally good. */
   p: number;
 }
 

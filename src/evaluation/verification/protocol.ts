@@ -11,7 +11,7 @@ import {
 import { type Interval, intervalOf, RESAMPLES } from './resampled.js';
 import { drawPairs, type Kinds, tarOfDrawn } from './resampled-tar.js';
 
-/** A pair as the protocol sees it. */
+/** A pair for the protocol. */
 export interface ScoredPair {
   score: number;
   same: boolean;
@@ -51,7 +51,7 @@ export function split(pairs: readonly ScoredPair[]): { genuine: number[]; impost
 }
 
 /**
- * LFW's View 2 protocol: the threshold of each fold is the one that decides most pairs of the other folds rightly.
+ * LFW's View 2 protocol: the threshold of each fold is the one that decides most pairs of the other folds correctly.
  * @throws ArgumentError for fewer than two folds, or pairs of one kind only
  */
 export function verificationFigures(pairs: readonly ScoredPair[]): VerificationFigures {

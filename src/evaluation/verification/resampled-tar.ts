@@ -22,7 +22,7 @@ export function drawPairs({ genuine, impostor }: Kinds, random: CounterRandom): 
   return { genuine: draw(genuine.length), impostor: draw(impostor.length) };
 }
 
-/** What `tarAtFar` says of the pairs that were drawn; scores are sorted once for all resamples. */
+/** `tarAtFar` of the drawn pairs; scores are sorted once for all resamples. */
 export function tarOfDrawn({ genuine, impostor }: Kinds, far: number): (drawn: DrawnPairs) => number {
   const falling = (scores: readonly number[]): Int32Array =>
     Int32Array.from(scores.keys()).sort((x, y) => scores[y] - scores[x]);

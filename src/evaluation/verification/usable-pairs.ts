@@ -1,7 +1,7 @@
 import { ArgumentError } from '../../common/errors.js';
 import type { FacePair, PairList } from '../../data/faces/lfw.js';
 
-/** The pairs that are left where pictures are left out. */
+/** The remaining pairs after pictures are left out. */
 export interface UsablePairs {
   pairs: FacePair[];
   /** Folds that have no pair left, from 0. */
@@ -9,7 +9,7 @@ export interface UsablePairs {
 }
 
 /**
- * The pairs of which both pictures are there.
+ * The pairs whose two pictures can be used.
  *
  * @param has whether a picture can be used
  * @param name of the list, for errors

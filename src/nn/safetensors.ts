@@ -1,6 +1,7 @@
 import { ArgumentError, CheckpointError, ShapeError } from '../common/errors.js';
 import { formatShape, sizeOf } from '../common/shapes.js';
 import type { HostTensor, HostTensors } from './host-tensor.js';
+import { INT8_KEY, joinInt8 } from './int8-tensors.js';
 import { METADATA_KEY, parseHeader } from './safetensors-header.js';
 import { halvesToFloat32, STORED_TYPES, type StoredType, storedValue } from './stored-types.js';
 
@@ -21,7 +22,8 @@ export interface Safetensors {
 
 /**
  * Reads a safetensors file. Other types become float32, which holds all their values except integers of more than
- * 24 bits and large doubles; such values are refused.
+ * 24 bits and large doubles; such values are refused. A tensor that is stored in 8 bits a value (int8-tensors.ts) comes
+ * as one with its values.
  * @throws CheckpointError that names what is wrong: a truncated or foreign file, a tensor of unknown type, tensors that
  * overlap, leave gaps or lie outside the file, a name that occurs twice
  */
@@ -32,7 +34,10 @@ export function readSafetensors(bytes: Uint8Array): Safetensors {
     const data = new Uint8Array(bytes.subarray(dataStart + begin, dataStart + end));
     return [name, { shape, data: toFloat32(name, type, data.buffer) }];
   });
-  return { tensors: new Map(tensors), metadata: new Map(metadata) };
+  const version = metadata.get(INT8_KEY);
+  const text = [...metadata].filter(([key]) => key !== INT8_KEY); // it tells how these bytes are stored, and no more
+  const stored: HostTensors = new Map(tensors);
+  return { tensors: version === undefined ? stored : joinInt8(stored, version), metadata: new Map(text) };
 }
 
 /** Only the free text of a safetensors file, which says what kind of file it is. @throws as `readSafetensors` */
@@ -71,6 +76,7 @@ function decodeText(bytes: Uint8Array): string {
 function toFloat32(name: string, type: StoredType, data: ArrayBuffer): Float32Array {
   if (type === 'F32') return new Float32Array(data);
   if (type === 'F16') return halvesToFloat32(new Uint16Array(data));
+  if (type === 'I8') return new Float32Array(new Int8Array(data));
   const view = new DataView(data);
   const { bytes } = STORED_TYPES[type];
   const length = data.byteLength / bytes;
@@ -84,12 +90,15 @@ function toFloat32(name: string, type: StoredType, data: ArrayBuffer): Float32Ar
  * Writes float32 tensors as a safetensors file. Names are sorted and the header is padded so that the data starts at a
  * multiple of 8: equal tensors and metadata give equal bytes.
  * @param half names of tensors to store as F16, rounded to the nearest
- * @throws ShapeError for values that do not fill their shape; ArgumentError for the reserved name `__metadata__`
+ * @param int8 names of tensors to store as I8
+ * @throws ShapeError for values that do not fill their shape; ArgumentError for the reserved name `__metadata__`, or for a
+ *   value that I8 does not hold
  */
 export function writeSafetensors(
   tensors: ReadonlyMap<string, HostTensor>,
   metadata: ReadonlyMap<string, string> = new Map(),
   half: ReadonlySet<string> = new Set(),
+  int8: ReadonlySet<string> = new Set(),
 ): Uint8Array {
   const members: string[] = [];
   // Objects would put names such as "0" first, so the members are joined by hand.
@@ -102,8 +111,8 @@ export function writeSafetensors(
       throw new ShapeError(`${name}: ${data.length} values do not fill shape ${formatShape(shape)}`);
     }
     const begin = end;
-    const dtype = half.has(name) ? 'F16' : 'F32';
-    end += dtype === 'F16' ? 2 * data.length : data.byteLength;
+    const dtype = half.has(name) ? 'F16' : int8.has(name) ? 'I8' : 'F32';
+    end += STORED_TYPES[dtype].bytes * data.length;
     members.push(member([name, { dtype, shape, data_offsets: [begin, end] }]));
   }
   const header = new TextEncoder().encode(`{${members.join(',')}}`);
@@ -114,11 +123,18 @@ export function writeSafetensors(
   bytes.set(header, PREFIX_BYTES);
   let at = PREFIX_BYTES + headerBytes;
   for (const [name, { data }] of ordered) {
-    const stored = half.has(name) ? Uint16Array.from(data, float16Bits) : data;
+    const stored = half.has(name) ? Uint16Array.from(data, float16Bits) : int8.has(name) ? bytesOf(name, data) : data;
     bytes.set(new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength), at);
     at += stored.byteLength;
   }
   return bytes;
+}
+
+function bytesOf(name: string, data: Float32Array): Int8Array {
+  const bytes = Int8Array.from(data);
+  const wrong = bytes.findIndex((byte, k) => byte !== data[k]);
+  if (wrong < 0) return bytes;
+  throw new ArgumentError(`${name}: value ${wrong} is ${data[wrong]}; I8 holds integers from −128 to 127`);
 }
 
 /** The IEEE 754 half-precision number nearest to a value, ties to even. */

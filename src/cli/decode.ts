@@ -202,7 +202,7 @@ async function addArchive(input: string, only: string | undefined, restorer: Res
   await orComplain(shown, () =>
     withArchive(input, async (archive, size) => {
       const latents = (await restorer.session.weights('codec')).file.tables.model;
-      if (archive.modelId !== latents.idText) {
+      if (!latents.reads(archive.modelId)) {
         throw new ModelMismatchError(`written by model ${archive.modelId}; the model loaded is ${latents.idText}`);
       }
       if (archive instanceof FaceJournal) {

@@ -8,6 +8,7 @@ import { nameOfFace, numberOfFace, withArchive } from './archive-faces.js';
 import type { CodecSession } from './codec-session.js';
 import { type CompactFace, kindOfFile, readCompactFace } from './compact-kind.js';
 import { DASH, inputName } from './stdin.js';
+import { canRead } from './weights.js';
 
 /** One face that an argument of the command names: compact, or in a picture that still has to be read. */
 export type GivenFace =
@@ -47,7 +48,7 @@ export async function compactFace(
   if (kind === 'png') {
     const { modelId } = unpackLatentsPng(bytes);
     const weights = await codecs.weights('autoencoder');
-    if (modelId !== weights.modelId) throw otherModel(name, modelId, weights.modelId);
+    if (!canRead(weights, modelId)) throw otherModel(name, modelId, weights.modelId);
     return { kind, name, bytes };
   }
   const { model } = (await codecs.weights('codec')).file.tables;
@@ -61,7 +62,7 @@ function archivedFace(path: string, name: string | undefined, codecs: CodecSourc
   const shown = inputName(path);
   return withArchive(path, async (archive) => {
     const { model } = (await codecs.weights('codec')).file.tables;
-    if (archive.modelId !== model.idText) throw otherModel(shown, archive.modelId, model.idText);
+    if (!model.reads(archive.modelId)) throw otherModel(shown, archive.modelId, model.idText);
     if (name === undefined && archive.count !== 1) {
       throw new ArgumentError(
         `${shown}: an archive of ${archive.count} faces; name one as ${path}:NAME (\`cameo info\` lists them)`,

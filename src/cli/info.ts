@@ -14,7 +14,7 @@ import { addJson, beginJson, isJson, JSON_HELP } from './json-output.js';
 import { sizeText } from './numbers.js';
 import { inputName } from './stdin.js';
 import { print } from './terminal.js';
-import { areShipped, type CodecKind, type Weights } from './weights.js';
+import { areShipped, type CodecKind, canRead, type Weights } from './weights.js';
 
 /** Number of faces of an archive that are listed by default. */
 const LISTED = 20;
@@ -74,9 +74,9 @@ async function weightsFor(session: CodecSession, kind: CodecKind): Promise<Weigh
   return areShipped(kind) ? session.weights(kind) : undefined;
 }
 
-/** The model of the latents, if it is the file's. */
+/** The model of the latents, if it reads the file. */
 function tablesOf(weights: Weights | undefined, modelId: string): LatentModel | undefined {
-  return weights?.kind === 'codec' && weights.modelId.endsWith(modelId) ? weights.file.tables.model : undefined;
+  return weights?.kind === 'codec' && canRead(weights, modelId) ? weights.file.tables.model : undefined;
 }
 
 interface FaceDescription {
@@ -95,9 +95,9 @@ interface FaceDescription {
   title: string;
 }
 
-/** Whether the weights are those of the file; null without any to compare with. */
+/** Whether the weights decode the file; null without any to compare with. */
 const matches = (model: string, weights: Weights | undefined): boolean | null =>
-  weights ? weights.modelId.endsWith(model) : null;
+  weights ? canRead(weights, model) : null;
 
 const describedOf = ({ title: _title, weights, ...described }: FaceDescription) => ({
   ...described,
@@ -117,7 +117,7 @@ function printFace(path: string, bytes: number, face: FaceDescription): void {
 function modelLine(modelId: string, weights: Weights | undefined): string {
   const model = `  model ${modelId.padStart(8, '.')}`;
   if (!weights) return `${model}: no weights to compare with`;
-  return weights.modelId.endsWith(modelId)
+  return canRead(weights, modelId)
     ? `${model}: matches ${weights.path}`
     : `${model}: does not match ${weights.path}, which is ${weights.modelId}`;
 }

@@ -26,6 +26,7 @@ import { integer } from './numbers.js';
 import { type Progress, startProgress } from './progress.js';
 import { DASH, inputName } from './stdin.js';
 import { note, print, warn } from './terminal.js';
+import { canRead } from './weights.js';
 
 interface SearchOptions extends CompareOptions {
   top: number;
@@ -90,9 +91,11 @@ async function search(photo: string, path: string, options: SearchOptions): Prom
 
 /** @throws FormatError for an archive without faces, ModelMismatchError for one that another model wrote */
 async function checkArchive(archive: FaceCollection, size: number, shown: string, session: CodecSession) {
-  const { modelId } = await session.weights('codec');
-  if (archive.modelId !== modelId) {
-    throw new ModelMismatchError(`${shown}: written by model ${archive.modelId}; the model loaded is ${modelId}`);
+  const weights = await session.weights('codec');
+  if (!canRead(weights, archive.modelId)) {
+    throw new ModelMismatchError(
+      `${shown}: written by model ${archive.modelId}; the model loaded is ${weights.modelId}`,
+    );
   }
   if (archive instanceof FaceJournal) {
     for (const one of damageOf(archive, size).damaged) complain(damageError(one), shown);
@@ -139,10 +142,11 @@ async function searchArchive(searched: SearchedArchive, top: number): Promise<Fo
   opened.load(gpu);
   const probe = await embedProbe(gpu, compared);
   const begun = performance.now();
+  const { model } = (await session.weights('codec')).file.tables;
   const of = {
     content: await contentHash(source),
     faces: archive.count,
-    codecId: archive.modelId,
+    codecId: model.idText,
     recognizerId: opened.modelId,
     dimension: probe.length,
     flip,
@@ -151,7 +155,7 @@ async function searchArchive(searched: SearchedArchive, top: number): Promise<Fo
   let bar: Progress | undefined;
   const blocks = embedArchive({
     archive,
-    latents: (await session.weights('codec')).file.tables.model,
+    latents: model,
     embeddings,
     open: async () => {
       bar = startProgress(archive.count, 'faces');

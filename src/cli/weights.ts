@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { modelIdOf } from '../codec/autoencoder-codec.js';
+import { modelIdOf, readableIdsOf } from '../codec/autoencoder-codec.js';
 import { type KltFile, type KltTables, readKlt } from '../codec/codec-weights.js';
+import { formatModelId } from '../codec/entropy/latent-model.js';
 import { ArgumentError, CheckpointError } from '../common/errors.js';
 import { readWeightsFile } from '../data/checkpoints/weights-file.js';
 import { PACKAGE_ROOT } from '../data/files/package-root.js';
@@ -30,7 +31,14 @@ interface AnyWeights {
   bytes: Uint8Array;
   /** 8 hexadecimal digits. */
   modelId: string;
+  /** Ids of the models whose files these weights decode, their own first. */
+  readableIds: readonly string[];
 }
+
+/** Whether weights decode the files of a model. @param idEnd the id's last digits, as many as a file has of it */
+export const canRead = ({ readableIds }: Pick<AnyWeights, 'readableIds'>, idEnd: string): boolean =>
+  readableIds.some((id) => id.endsWith(idEnd));
+
 export type CodecWeights = AnyWeights & { kind: 'codec'; file: KltFile & { tables: KltTables } };
 export type AutoencoderWeights = AnyWeights & { kind: 'autoencoder'; file: AutoencoderFile };
 export type Weights = CodecWeights | AutoencoderWeights;
@@ -72,13 +80,14 @@ function parseCodec(path: string, bytes: Uint8Array): CodecWeights {
   if (!tables) {
     throw new CheckpointError('the weights have no tables for the entropy coder; `cameo train tables` adds them');
   }
-  return { kind: 'codec', path, bytes, modelId: tables.model.idText, file: { ...file, tables } };
+  const readableIds = tables.model.ids.map(formatModelId);
+  return { kind: 'codec', path, bytes, modelId: readableIds[0], readableIds, file: { ...file, tables } };
 }
 
 function parseAutoencoder(path: string, bytes: Uint8Array): AutoencoderWeights {
   const file = readAutoencoder(bytes);
   checkTensors(file.tensors, new Autoencoder(file.config).entries(), 'the network');
-  return { kind: 'autoencoder', path, bytes, modelId: modelIdOf(file), file };
+  return { kind: 'autoencoder', path, bytes, modelId: modelIdOf(file), readableIds: readableIdsOf(file), file };
 }
 
 const MAKES: Record<CodecKind, string> = { codec: '.cameo and .cameo.bare', autoencoder: '.cameo.png' };

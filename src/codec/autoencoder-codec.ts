@@ -13,8 +13,10 @@ import { Tape } from '../tensor/tape.js';
 import { keep, Tensor } from '../tensor/tensor.js';
 import { codecBatch } from './codec-batch.js';
 import { crc32 } from './crc32.js';
+import { formatModelId } from './entropy/latent-model.js';
 import { latentsFromSymbols, symbolsOf } from './latents.js';
 import { packLatentsPng, unpackLatentsPng } from './png/container.js';
+import { quantizedFrom } from './quantized-from.js';
 import { isNearTie, roundToSymbols } from './rounding.js';
 
 /**
@@ -22,8 +24,14 @@ import { isNearTie, roundToSymbols } from './rounding.js';
  * as 8 hexadecimal digits.
  */
 export function modelIdOf(file: AutoencoderFile): string {
-  return crc32(writeSafetensors(file.tensors)).toString(16).padStart(8, '0');
+  return formatModelId(crc32(writeSafetensors(file.tensors)));
 }
+
+/** Ids of the models whose files these weights decode: their own, then that of the weights they were quantised from. */
+export const readableIdsOf = (file: AutoencoderFile): string[] => [
+  modelIdOf(file),
+  ...quantizedFrom(file.metadata).map(formatModelId),
+];
 
 /**
  * Encodes aligned faces to small files and back, with one model on one GPU. Faces go through the network in batches of one
@@ -42,8 +50,8 @@ export class AutoencoderCodec {
   private constructor(
     private readonly gpu: Gpu,
     readonly model: Autoencoder,
-    /** 8 hexadecimal digits. */
-    readonly modelId: string,
+    /** 8 hexadecimal digits each. */
+    private readonly readableIds: readonly string[],
   ) {
     this.#batch = codecBatch(gpu);
     const { width, height, latentChannels } = model.config;
@@ -57,7 +65,12 @@ export class AutoencoderCodec {
    */
   static fromWeights(gpu: Gpu, safetensors: Uint8Array): AutoencoderCodec {
     const file = readAutoencoder(safetensors);
-    return new AutoencoderCodec(gpu, loadAutoencoder(gpu, file), modelIdOf(file));
+    return new AutoencoderCodec(gpu, loadAutoencoder(gpu, file), readableIdsOf(file));
+  }
+
+  /** Id of the weights, 8 hexadecimal digits. */
+  get modelId(): string {
+    return this.readableIds[0];
   }
 
   /** Number of rates; 0 makes the smallest files. */
@@ -129,7 +142,7 @@ export class AutoencoderCodec {
    */
   unpack(file: Uint8Array): { rate: number; symbols: Float32Array } {
     const { latents, modelId, rate } = unpackLatentsPng(file);
-    if (modelId !== this.modelId) {
+    if (!this.readableIds.includes(modelId)) {
       throw new ModelMismatchError(`the file was made by model ${modelId}; the model loaded is ${this.modelId}`);
     }
     const [h, w] = this.model.latentSize;

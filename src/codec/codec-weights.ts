@@ -5,6 +5,7 @@ import { type HostTensors, withoutPrefix, withPrefix } from '../nn/host-tensor.j
 import { writeSafetensors } from '../nn/safetensors.js';
 import { crc32 } from './crc32.js';
 import { LatentModel } from './entropy/latent-model.js';
+import { QUANTIZED_FROM, quantizedFrom } from './quantized-from.js';
 
 const LATENTS = 'latents.';
 const ORDER = 'latentOrder';
@@ -32,12 +33,13 @@ export function writeKlt(
   metadata: Readonly<Record<string, string>> = {},
   tables: KltTables | null = null,
 ): Uint8Array {
+  const { [QUANTIZED_FROM]: _, ...own } = metadata; // these tensors are whole
   const all: HostTensors = new Map(tensors);
   if (tables) {
     for (const [name, tensor] of withPrefix(tables.model.toTensors(), LATENTS)) all.set(name, tensor);
     all.set(ORDER, { shape: [tables.order.length], data: Float32Array.from(tables.order) });
   }
-  return writeKltWeights(config, all, metadata);
+  return writeKltWeights(config, all, own);
 }
 
 /** @throws CheckpointError for a file that is not a KLT autoencoder, or whose tables do not fit it */
@@ -47,7 +49,8 @@ export function readKlt(bytes: Uint8Array): KltFile {
   const tensors: HostTensors = new Map([...all].filter(([name]) => !ofTables(name)));
   const order = all.get(ORDER);
   if (!order) return { config, tensors, tables: null, metadata };
-  const model = LatentModel.fromTensors(withoutPrefix(all, LATENTS), crc32(writeSafetensors(tensors)));
+  const network = crc32(writeSafetensors(tensors));
+  const model = LatentModel.fromTensors(withoutPrefix(all, LATENTS), network, quantizedFrom(metadata));
   const { steps } = model.fields;
   if (model.latents !== count || steps !== config.steps) {
     throw new CheckpointError(

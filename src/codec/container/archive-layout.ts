@@ -67,7 +67,7 @@ export function archivedCode(
   code: Uint8Array = encodeFace(face, model),
 ): ArchivedCode {
   const byte = faceByte(face);
-  const checksum = faceSum(k, byte, face, model);
+  const checksum = faceSum(k, byte, face, model.id);
   if (face.name === undefined) return { byte, checksum, code };
   const name = new TextEncoder().encode(face.name);
   if (name.length > MAX_NAME_BYTES) {
@@ -77,13 +77,8 @@ export function archivedCode(
 }
 
 /** What `ArchivedCode.checksum` has to be. */
-export function faceSum(
-  k: number,
-  byte: number,
-  { symbols }: Pick<FaceSymbols, 'symbols'>,
-  model: LatentModel,
-): number {
-  return faceChecksum(concatenate([littleEndian(k, 4), Uint8Array.of(byte)]), symbols, model) & 0xffff;
+export function faceSum(k: number, byte: number, { symbols }: Pick<FaceSymbols, 'symbols'>, modelId: number): number {
+  return faceChecksum(concatenate([littleEndian(k, 4), Uint8Array.of(byte)]), symbols, modelId) & 0xffff;
 }
 
 export function nameChecksum(k: number, name: Uint8Array): number {

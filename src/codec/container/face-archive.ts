@@ -135,7 +135,7 @@ export class FaceArchive implements FaceCollection {
     const { qIndex, grey } = readFaceByte(entry[4], model);
     const codesStart = this.#namesStart + this.nameBytes;
     const symbols = decodeFace(await this.#read(codesStart + code.start, length, `face ${k}`), qIndex, model);
-    checkFace(viewOf(entry).getUint16(5, true), faceSum(k, entry[4], { symbols }, model));
+    checkFace(viewOf(entry).getUint16(5, true), faceSum(k, entry[4], { symbols }, this.id));
     return { symbols, qIndex, grey };
   }
 

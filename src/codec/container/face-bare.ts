@@ -35,7 +35,7 @@ export function packFaceBare(
   code: Uint8Array = encodeFace(face, model),
 ): Uint8Array {
   const fields = concatenate([Uint8Array.of(BITSTREAM_VERSION << 4, faceByte(face)), littleEndian(model.id, 2)]);
-  return concatenate([fields, littleEndian(faceChecksum(fields, face.symbols, model), 2), code]);
+  return concatenate([fields, littleEndian(faceChecksum(fields, face.symbols, model.id), 2), code]);
 }
 
 /**
@@ -65,13 +65,14 @@ const endOfId = (id: number): string => (id & 0xffff).toString(16).padStart(4, '
 /** @throws FormatError for bytes that are damaged or of another format; ModelMismatchError for those of another model */
 export function unpackFaceBare(bytes: Uint8Array, model: LatentModel): DecodedFace {
   const { modelIdEnd } = readBareHeader(bytes);
-  if (modelIdEnd !== endOfId(model.id)) {
+  const id = model.ids.find((one) => endOfId(one) === modelIdEnd);
+  if (id === undefined) {
     throw new ModelMismatchError(
       `written by a model whose id ends in ${modelIdEnd}; the model loaded is ${model.idText}`,
     );
   }
   const { qIndex, grey } = readFaceByte(bytes[1], model);
   const symbols = decodeFace(bytes.subarray(BARE_HEADER_BYTES), qIndex, model);
-  checkFace(viewOf(bytes).getUint16(4, true), faceChecksum(bytes.subarray(0, 4), symbols, model) & 0xffff);
+  checkFace(viewOf(bytes).getUint16(4, true), faceChecksum(bytes.subarray(0, 4), symbols, id) & 0xffff);
   return { symbols, qIndex, grey };
 }

@@ -59,9 +59,10 @@ export function decodeFace(code: Uint8Array, qIndex: number, model: LatentModel)
 /**
  * CRC-32 of a header, the model's id, and the decoded symbols as 16-bit integers: it also detects a decoder that came to other
  * symbols, and another model whose id agrees in the part that the header has.
+ * @param modelId of the model that wrote the face
  */
-export function faceChecksum(header: Uint8Array, symbols: Symbols, model: LatentModel): number {
-  const id = crc32(littleEndian(model.id, 4), crc32(header));
+export function faceChecksum(header: Uint8Array, symbols: Symbols, modelId: number): number {
+  const id = crc32(littleEndian(modelId, 4), crc32(header));
   const words = symbols instanceof Int16Array ? symbols : Int16Array.from(symbols);
   return crc32(new Uint8Array(words.buffer, words.byteOffset, words.byteLength), id);
 }
@@ -72,9 +73,9 @@ export function checkFace(stored: number, actual: number): void {
     throw new FormatError('checksum over header and symbols does not match: the face is corrupt or cut off');
 }
 
-/** @throws ModelMismatchError for an id that is not the model's */
+/** @throws ModelMismatchError for an id whose files the model does not read */
 export function checkModel(id: number, model: LatentModel): void {
-  if (id !== model.id) {
+  if (!model.ids.includes(id)) {
     throw new ModelMismatchError(`written by model ${formatModelId(id)}; the model loaded is ${model.idText}`);
   }
 }

@@ -39,7 +39,7 @@ export function packFaceFile(
   code: Uint8Array = encodeFace(face, model),
 ): Uint8Array {
   const fields = concatenate([MAGIC, Uint8Array.of(BITSTREAM_VERSION, faceByte(face)), littleEndian(model.id, 4)]);
-  return concatenate([fields, littleEndian(faceChecksum(fields, face.symbols, model), 4), code]);
+  return concatenate([fields, littleEndian(faceChecksum(fields, face.symbols, model.id), 4), code]);
 }
 
 /** Whether a file begins as a face file; it may still be damaged. */
@@ -74,9 +74,10 @@ export function readFaceFileHeader(bytes: Uint8Array): {
 export function unpackFaceFile(bytes: Uint8Array, model: LatentModel): DecodedFace {
   readFaceFileHeader(bytes);
   const view = viewOf(bytes);
-  checkModel(view.getUint32(6, true), model);
+  const id = view.getUint32(6, true);
+  checkModel(id, model);
   const { qIndex, grey } = readFaceByte(bytes[5], model);
   const symbols = decodeFace(bytes.subarray(FILE_HEADER_BYTES), qIndex, model);
-  checkFace(view.getUint32(FIELD_BYTES, true), faceChecksum(bytes.subarray(0, FIELD_BYTES), symbols, model));
+  checkFace(view.getUint32(FIELD_BYTES, true), faceChecksum(bytes.subarray(0, FIELD_BYTES), symbols, id));
   return { symbols, qIndex, grey };
 }

@@ -194,7 +194,7 @@ export class FaceJournal implements FaceCollection {
     const { number, byte, checksum, code } = await this.record(k);
     const { qIndex, grey } = readFaceByte(byte, model);
     const symbols = decodeFace(code, qIndex, model);
-    checkFace(checksum, faceSum(number, byte, { symbols }, model));
+    checkFace(checksum, faceSum(number, byte, { symbols }, this.id));
     return { symbols, qIndex, grey };
   }
 

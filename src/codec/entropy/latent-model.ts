@@ -143,15 +143,19 @@ export class LatentModel {
   readonly referenceStart: Int32Array;
   /** Binds files to this model: CRC-32 of all its integers, and of what it is bound to. */
   readonly id: number;
+  /** All ids whose files this model reads: its own, then those of models with the same integers and more exact weights. */
+  readonly ids: readonly number[];
 
   /**
    * @param boundTo CRC-32 of the weights that make and take the latents: the id depends on it, so that files of one
    *   autoencoder are not decoded by another that happens to have the same model
+   * @param earlier the same of the weights that these were quantised from
    * @throws CheckpointError that names the field and what is wrong with it
    */
   constructor(
     readonly fields: Readonly<LatentModelFields>,
     boundTo = 0,
+    earlier: readonly number[] = [],
   ) {
     const { height, width, channels, steps } = fields;
     const problem = latentSizeProblem(height, width, channels);
@@ -178,7 +182,9 @@ export class LatentModel {
     checkDeadZone(fields);
     let crc = crc32(bytesOf(Int32Array.of(height, width, channels, steps)));
     for (const name of this.#named) crc = crc32(bytesOf(fields[name]), crc);
-    this.id = boundTo === 0 ? crc : crc32(bytesOf(Int32Array.of(boundTo)), crc);
+    const idOf = (weights: number): number => (weights === 0 ? crc : crc32(bytesOf(Int32Array.of(weights)), crc));
+    this.id = idOf(boundTo);
+    this.ids = [this.id, ...earlier.map(idOf)];
   }
 
   /** Fields that count for the id and are written; a model without dead zones has the id that it had before dead zones existed. */
@@ -191,6 +197,11 @@ export class LatentModel {
   /** The id as messages show it: eight hexadecimal digits. */
   get idText(): string {
     return formatModelId(this.id);
+  }
+
+  /** Whether it reads files of a model. @param idEnd the id's last hexadecimal digits, as many as are known */
+  reads(idEnd: string): boolean {
+    return this.ids.some((id) => formatModelId(id).endsWith(idEnd));
   }
 
   /** @throws ArgumentError unless the model has quantization index `qIndex` */
@@ -216,14 +227,18 @@ export class LatentModel {
   }
 
   /** @throws CheckpointError for tensors that are not those of a model, or contradict each other */
-  static fromTensors(tensors: ReadonlyMap<string, HostTensor>, boundTo = 0): LatentModel {
+  static fromTensors(
+    tensors: ReadonlyMap<string, HostTensor>,
+    boundTo = 0,
+    earlier: readonly number[] = [],
+  ): LatentModel {
     const [height, width, channels, steps] = integers(tensors, DIMENSIONS);
     const fields: Partial<LatentModelFields> = { height, width, channels, steps };
     for (const [name] of FIELDS) {
       const none = name === 'deadZone' && !tensors.has(name);
       fields[name] = none ? new Int32Array(2 * SCALE_COUNT) : integers(tensors, name);
     }
-    return new LatentModel(fields as LatentModelFields, boundTo);
+    return new LatentModel(fields as LatentModelFields, boundTo, earlier);
   }
 }
 

@@ -2,7 +2,7 @@ import { build } from 'esbuild';
 import { gzip } from 'pako';
 
 /** Most bytes after gzip of everything that an entry point exports, in a program for browsers, without weights. */
-export const BUDGETS = { 'cameo/engine': 67_500, cameo: 99_500 } as const;
+export const BUDGETS = { 'cameo/engine': 67_600, cameo: 99_500 } as const;
 
 /** Most bytes after gzip that `FaceDetector` adds to a program with everything of `cameo`. */
 export const DETECTOR_BUDGET = 8_000;

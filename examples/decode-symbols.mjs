@@ -1,7 +1,7 @@
 // Reads faces without Cameo: node decode-symbols.mjs WEIGHTS.safetensors FILE.cameo
 //
 // Written from docs/bitstream.md alone, by someone who had not seen Cameo's code. It decodes the symbols of .cameo,
-// .cameo.bare and .cameos files.
+// .cameo.bare and .cameos files. Weights of 8 bits, and the second id that comes with them, were added later.
 import { readFile } from 'node:fs/promises';
 import { pathToFileURL } from 'node:url';
 
@@ -52,6 +52,7 @@ const int16s = (list) => {
 const DTYPES = {
   F32: { size: 4, read: (bytes, at) => bytes.readFloatLE(at) },
   F16: { size: 2, read: (bytes, at) => half(bytes.readUInt16LE(at)) },
+  I8: { size: 1, read: (bytes, at) => bytes.readInt8(at) },
 };
 
 function half(bits) {
@@ -60,7 +61,7 @@ function half(bits) {
   return bits >> 15 ? -size : size;
 }
 
-/** Tensors of a safetensors file, by name: { shape, data }. */
+/** The metadata of a safetensors file, and its tensors by name: { shape, data }. */
 function readSafetensors(bytes) {
   const length = Number(bytes.readBigUInt64LE(0));
   const header = JSON.parse(bytes.toString('utf8', 8, 8 + length));
@@ -73,7 +74,29 @@ function readSafetensors(bytes) {
     for (let i = 0; i < data.length; i++) data[i] = read(bytes, 8 + length + begin + size * i);
     tensors.set(name, { shape: tensor.shape, data });
   }
-  return tensors;
+  const metadata = header.__metadata__ ?? {};
+  if ('cameo.int8' in metadata) joinInt8(tensors);
+  return { metadata, tensors };
+}
+
+/** Puts each tensor that is stored in 8 bits a value in place of its parts. */
+function joinInt8(tensors) {
+  const parts = [...tensors].filter(([name]) => name.endsWith('.int8'));
+  for (const [part, { shape, data }] of parts) {
+    const name = part.slice(0, -5);
+    const scale = tensors.get(`${name}.scale`).data;
+    const half = tensors.get(`${name}.half`);
+    const first = half ? half.shape.at(-1) : 0;
+    const columns = first + scale.length;
+    const whole = new Float32Array((data.length / scale.length) * columns);
+    for (let i = 0; i < whole.length; i++) {
+      const [row, column] = [Math.floor(i / columns), i % columns];
+      const k = column - first;
+      whole[i] = k < 0 ? half.data[row * first + column] : data[row * scale.length + k] * scale[k];
+    }
+    for (const suffix of ['half', 'int8', 'scale']) tensors.delete(`${name}.${suffix}`);
+    tensors.set(name, { shape: [...shape.slice(0, -1), columns], data: whole });
+  }
 }
 
 /** The tables, in the order in which the id of a model counts them. */
@@ -99,11 +122,11 @@ const TABLES = [
 ];
 
 /**
- * The tables of a weights file, and the id of the model.
+ * The tables of a weights file, and the ids of the models whose faces it reads, that of its own model first.
  * @param other tables to take in place of those of the file
  */
 export function readModel(file, other = {}) {
-  const tensors = readSafetensors(bufferOf(file));
+  const { metadata, tensors } = readSafetensors(bufferOf(file));
   const bound = tensors.has('latents.dimensions');
   const table = (name) => tensors.get(bound ? `latents.${name}` : name)?.data;
   const [height, width, channels, steps] = table('dimensions');
@@ -113,8 +136,10 @@ export function readModel(file, other = {}) {
   const plain = model.quantizers === 1 && model.deadZone.every((x) => x === 0);
   const listed = TABLES.filter((name) => !(plain && name === 'deadZone'));
   const integers = [int32s([height, width, channels, steps]), ...listed.map((name) => int32s(model[name]))];
-  const network = bound ? crc32(networkFile(tensors)) : 0;
-  model.id = crc32(...integers, network === 0 ? [] : u32(network));
+  const networks = [bound ? crc32(networkFile(tensors)) : 0];
+  const before = metadata['cameo.quantized-from'];
+  if (bound && before !== undefined) networks.push(Number.parseInt(before, 16));
+  model.ids = networks.map((network) => crc32(...integers, network === 0 ? [] : u32(network)));
   return model;
 }
 
@@ -381,7 +406,9 @@ function faceByte(byte, { steps }) {
   return { qIndex: byte & 63, grey: byte >= 128 };
 }
 
-const checksum = (model, symbols, ...bytes) => crc32(...bytes, u32(model.id), int16s(symbols));
+const checksum = (id, symbols, ...bytes) => crc32(...bytes, u32(id), int16s(symbols));
+
+const modelOf = ({ ids }, isOwn) => ids.find(isOwn) ?? refuse('another model');
 
 /** A face of a `.cameo` or `.cameo.bare` file: { qIndex, grey, symbols }. */
 export function decodeFace(file, model) {
@@ -393,20 +420,20 @@ function readFaceFile(bytes, model) {
   need(bytes.length >= 14 && bytes.toString('latin1', 0, 4) === '\x9eCMF', 'not a face');
   need(bytes[4] === 1, 'version');
   const face = faceByte(bytes[5], model);
-  need(bytes.readUInt32LE(6) === model.id, 'another model');
+  const id = modelOf(model, (one) => one === bytes.readUInt32LE(6));
   need(bytes.length - 14 <= 65535, 'code too long');
   const symbols = decodeCode(bytes.subarray(14), face.qIndex, model);
-  need(bytes.readUInt32LE(10) === checksum(model, symbols, bytes.subarray(0, 10)), 'checksum');
+  need(bytes.readUInt32LE(10) === checksum(id, symbols, bytes.subarray(0, 10)), 'checksum');
   return { ...face, symbols };
 }
 
 function readBare(bytes, model) {
   need(bytes.length >= 6, 'short');
   const face = faceByte(bytes[1], model);
-  need(bytes.readUInt16LE(2) === (model.id & 65535), 'another model');
+  const id = modelOf(model, (one) => (one & 65535) === bytes.readUInt16LE(2));
   need(bytes.length - 6 <= 65535, 'code too long');
   const symbols = decodeCode(bytes.subarray(6), face.qIndex, model);
-  need(bytes.readUInt16LE(4) === (checksum(model, symbols, bytes.subarray(0, 4)) & 65535), 'checksum');
+  need(bytes.readUInt16LE(4) === (checksum(id, symbols, bytes.subarray(0, 4)) & 65535), 'checksum');
   return { ...face, symbols };
 }
 
@@ -417,7 +444,7 @@ export function decodeArchive(file, model) {
   need(bytes[4] === 1, 'version');
   need(bytes[5] <= 1, 'names');
   need(bytes.readUInt32LE(18) === crc32(bytes.subarray(0, 18)), 'CRC of the header');
-  need(bytes.readUInt32LE(6) === model.id, 'another model');
+  const id = modelOf(model, (one) => one === bytes.readUInt32LE(6));
   const [count, nameBytes] = [bytes.readUInt32LE(10), bytes.readUInt32LE(14)];
   const entry = bytes[5] ? 13 : 7;
   const names = 22 + count * entry;
@@ -432,7 +459,7 @@ export function decodeArchive(file, model) {
     need(codeEnd >= code && codeEnd - code <= 65535 && codes + codeEnd <= bytes.length, 'end of a code');
     const face = faceByte(bytes[at + 4], model);
     const symbols = decodeCode(bytes.subarray(codes + code, codes + codeEnd), face.qIndex, model);
-    const sum = checksum(model, symbols, u32(k), bytes.subarray(at + 4, at + 5));
+    const sum = checksum(id, symbols, u32(k), bytes.subarray(at + 4, at + 5));
     need(bytes.readUInt16LE(at + 5) === (sum & 65535), 'checksum');
     code = codeEnd;
     if (entry === 7) {

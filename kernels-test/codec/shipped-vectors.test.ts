@@ -2,8 +2,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { packFaceBare, unpackFaceBare } from '../../src/codec/container/face-bare.js';
-import { packFaceFile, unpackFaceFile } from '../../src/codec/container/face-file.js';
-import { readShippedVectors, shippedModel } from './shipped-vectors.js';
+import { FILE_HEADER_BYTES, packFaceFile, unpackFaceFile } from '../../src/codec/container/face-file.js';
+import { formatModelId } from '../../src/codec/entropy/latent-model.js';
+import { readEarlierVectors, readShippedVectors, shippedModel } from './shipped-vectors.js';
 
 // What users have stored with the shipped model has to be read by every later version, to the same symbols.
 const { model } = await shippedModel();
@@ -22,6 +23,20 @@ test('frozen streams of the shipped model give their symbols, and symbols their 
     return bare.length;
   });
   assert.ok(Math.min(...sizes) < 150 && Math.max(...sizes) > 1000, `sizes are ${sizes}`);
+});
+
+test('streams of the model that the shipped one was quantised from give the same symbols as ever', async () => {
+  const earlier = await readEarlierVectors();
+  assert.is(earlier.model, 'ff7b0a36');
+  assert.equal(model.ids.map(formatModelId), [vectors.model, earlier.model]);
+  earlier.faces.forEach(({ bare, file, ...face }, k) => {
+    assert.equal(unpackFaceBare(bare, model), face);
+    assert.equal(unpackFaceFile(file, model), face);
+    // What is written now names the model that writes it; the code is the same.
+    const own = packFaceFile(face, model);
+    assert.not.equal(own, file);
+    assert.equal(own.subarray(FILE_HEADER_BYTES), file.subarray(FILE_HEADER_BYTES), `face ${k}`);
+  });
 });
 
 test.run();

@@ -29,6 +29,8 @@ export interface ShippedFace {
 
 const beside = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 const VECTORS = beside('shipped-vectors.json');
+/** Of the model whose weights were quantised to become the shipped ones; nothing writes it any more. */
+const EARLIER = beside('shipped-vectors-ff7b0a36.json');
 
 /** The tables of the shipped model, and its architecture and values. */
 export async function shippedModel() {
@@ -36,8 +38,16 @@ export async function shippedModel() {
   return { file, ...tablesOf(file) };
 }
 
-export async function readShippedVectors(): Promise<{ model: string; faces: ShippedFace[] }> {
-  const { model, faces } = JSON.parse(await readFile(VECTORS, 'utf8')) as { model: string; faces: ShippedVector[] };
+export const readShippedVectors = (): Promise<ShippedFaces> => readFaces(VECTORS);
+export const readEarlierVectors = (): Promise<ShippedFaces> => readFaces(EARLIER);
+
+interface ShippedFaces {
+  model: string;
+  faces: ShippedFace[];
+}
+
+async function readFaces(path: string): Promise<ShippedFaces> {
+  const { model, faces } = JSON.parse(await readFile(path, 'utf8')) as { model: string; faces: ShippedVector[] };
   return {
     model,
     faces: faces.map(({ qIndex, grey, symbols, bare, file }) => {

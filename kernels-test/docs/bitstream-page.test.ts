@@ -9,7 +9,7 @@ import { writeSafetensors } from '../../src/nn/safetensors.js';
 import { fitLatentModel } from '../../src/training/entropy/fit-latent-model.js';
 import { fromHex, readVectors } from '../codec/bitstream-fixture.js';
 import { syntheticFaces } from '../codec/latent-samples.js';
-import { readShippedVectors } from '../codec/shipped-vectors.js';
+import { readEarlierVectors, readShippedVectors } from '../codec/shipped-vectors.js';
 
 /*
  * examples/decode-symbols.mjs was written from docs/bitstream.md alone, by someone who had seen no other file: that it reads
@@ -24,7 +24,7 @@ interface Face {
   name?: string;
 }
 interface Model {
-  id: number;
+  ids: number[];
 }
 interface Decoder {
   readModel(bytes: Uint8Array, other?: Record<string, ArrayLike<number>>): Model;
@@ -51,7 +51,7 @@ test('the decoder of the page imports nothing but modules of Node', () => {
 
 test('it reads the frozen codes, bare faces, files and the archive', () => {
   const model = decoder.readModel(small);
-  assert.is(hex(model.id), vectors.model);
+  assert.is(hex(model.ids[0]), vectors.model);
   vectors.faces.forEach(({ code, bare, file }, k) => {
     assert.equal(decoder.decodeCode(fromHex(code), faces[k].qIndex, model), faces[k].symbols);
     assert.equal(decoder.decodeFace(fromHex(bare), model), faces[k]);
@@ -64,7 +64,7 @@ test('it reads the frozen codes, bare faces, files and the archive', () => {
 test('it reads the frozen codes with dead zones and of dependent quantization', () => {
   for (const { codes, model: id, ...tables } of [vectors.dead, vectors.dependent]) {
     const model = decoder.readModel(small, tables);
-    assert.is(hex(model.id), id);
+    assert.is(hex(model.ids[0]), id);
     codes.forEach((code, k) => {
       assert.equal(decoder.decodeCode(fromHex(code), faces[k].qIndex, model), faces[k].symbols);
     });
@@ -74,8 +74,18 @@ test('it reads the frozen codes with dead zones and of dependent quantization', 
 test('it reads the frozen faces of the shipped model', async () => {
   const shipped = await readShippedVectors();
   const model = decoder.readModel(weights('models/face.safetensors'));
-  assert.is(hex(model.id), shipped.model);
+  assert.is(hex(model.ids[0]), shipped.model);
   for (const { bare, file, ...face } of shipped.faces) {
+    assert.equal(decoder.decodeFace(bare, model), face);
+    assert.equal(decoder.decodeFace(file, model), face);
+  }
+});
+
+test('it reads the frozen faces of the model that the shipped one was quantised from', async () => {
+  const earlier = await readEarlierVectors();
+  const model = decoder.readModel(weights('models/face.safetensors'));
+  assert.equal(model.ids.map(hex), [(await readShippedVectors()).model, earlier.model]);
+  for (const { bare, file, ...face } of earlier.faces) {
     assert.equal(decoder.decodeFace(bare, model), face);
     assert.equal(decoder.decodeFace(file, model), face);
   }
@@ -117,7 +127,7 @@ test('it reads what Cameo writes with tables at their limits, channels in anothe
   for (let seed = 0; seed < 40; seed++) {
     const model = variedModel(seed);
     const read = decoder.readModel(writeSafetensors(model.toTensors()));
-    assert.is(hex(read.id), model.idText);
+    assert.is(hex(read.ids[0]), model.idText);
     const random = new CounterRandom(seed, 6);
     for (const qIndex of [0, 4, 9]) {
       const size = 2 ** random.int(15);

@@ -17,6 +17,7 @@ import { complain, orComplain } from './complain.js';
 import { nameOfInput, Outputs } from './outputs.js';
 import { DASH, inputName } from './stdin.js';
 import { STDOUT_NAME, say, takeStdoutForData, writeData } from './terminal.js';
+import { canRead } from './weights.js';
 
 /** Not just ".png": decoding beside the original must not overwrite it. */
 const DECODED_SUFFIX = '.decoded.png';
@@ -201,8 +202,9 @@ async function addArchive(input: string, only: string | undefined, restorer: Res
   let failure: { error: unknown } | undefined; // a failure of restoring, which is not the archive's fault
   await orComplain(shown, () =>
     withArchive(input, async (archive, size) => {
-      const latents = (await restorer.session.weights('codec')).file.tables.model;
-      if (!latents.reads(archive.modelId)) {
+      const weights = await restorer.session.weights('codec');
+      const latents = weights.file.tables.model;
+      if (!canRead(weights, archive.modelId)) {
         throw new ModelMismatchError(`written by model ${archive.modelId}; the model loaded is ${latents.idText}`);
       }
       if (archive instanceof FaceJournal) {

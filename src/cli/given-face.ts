@@ -61,8 +61,9 @@ const otherModel = (name: string, written: string, loaded: string): ModelMismatc
 function archivedFace(path: string, name: string | undefined, codecs: CodecSource): Promise<GivenCompactFace> {
   const shown = inputName(path);
   return withArchive(path, async (archive) => {
-    const { model } = (await codecs.weights('codec')).file.tables;
-    if (!model.reads(archive.modelId)) throw otherModel(shown, archive.modelId, model.idText);
+    const weights = await codecs.weights('codec');
+    const { model } = weights.file.tables;
+    if (!canRead(weights, archive.modelId)) throw otherModel(shown, archive.modelId, model.idText);
     if (name === undefined && archive.count !== 1) {
       throw new ArgumentError(
         `${shown}: an archive of ${archive.count} faces; name one as ${path}:NAME (\`cameo info\` lists them)`,

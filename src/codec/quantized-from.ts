@@ -11,7 +11,5 @@ export function quantizedFrom(metadata: ReadonlyMap<string, string>): number[] {
   const text = metadata.get(QUANTIZED_FROM);
   if (text === undefined) return [];
   if (/^[0-9a-f]{8}$/.test(text)) return [Number.parseInt(text, 16)];
-  throw new CheckpointError(
-    `metadata "${QUANTIZED_FROM}" is ${JSON.stringify(text)}; expected eight hexadecimal digits`,
-  );
+  throw new CheckpointError(`metadata "${QUANTIZED_FROM}" is ${text}; expected eight hexadecimal digits`);
 }

@@ -26,6 +26,9 @@ export interface AutoencoderFile {
   metadata: Map<string, string>;
 }
 
+/** Whether a safetensors file holds an autoencoder, and not another network. */
+export const isAutoencoderFile = (metadata: ReadonlyMap<string, string>): boolean => metadata.has(ARCHITECTURE_KEY);
+
 /** @throws CheckpointError for a file that is not an autoencoder */
 export function readAutoencoder(bytes: Uint8Array): AutoencoderFile {
   const { tensors, metadata } = readSafetensors(bytes);

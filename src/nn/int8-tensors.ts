@@ -1,5 +1,5 @@
 import { CheckpointError } from '../common/errors.js';
-import { formatShape, sameShape, sizeOf } from '../common/shapes.js';
+import { sameShape, sizeOf } from '../common/shapes.js';
 import type { HostTensor, HostTensors } from './host-tensor.js';
 
 // A tensor NAME [..., columns] may be stored in 8 bits a value, as three tensors: NAME.half F16 [..., h] has the first h
@@ -13,36 +13,36 @@ const [HALF, INT8, SCALE] = ['.half', '.int8', '.scale'];
 
 /** The three parts of each tensor as one. @throws CheckpointError that names the part that is missing or does not fit */
 export function joinInt8(tensors: HostTensors, version: string): HostTensors {
-  const fail = (why: string): never => {
-    throw new CheckpointError(`safetensors: ${why}`);
+  const expect = (fits: unknown, name: string, found: unknown, expected: unknown): void => {
+    if (!fits) throw new CheckpointError(`safetensors: "${name}" is ${found}; expected ${expected}`);
   };
-  if (version !== VERSION) fail(`metadata "${INT8_KEY}" is ${JSON.stringify(version)}; this reader knows "${VERSION}"`);
+  expect(version === VERSION, INT8_KEY, version, VERSION);
   const joined: HostTensors = new Map(tensors);
   for (const [part, { shape, data }] of tensors) {
     if (!part.endsWith(INT8)) continue;
     const name = part.slice(0, -INT8.length);
     const [scale, half] = [tensors.get(name + SCALE), tensors.get(name + HALF)];
-    const columns = shape.at(-1) ?? fail(`"${part}" is a single number; expected columns`);
-    if (!scale || !sameShape(scale.shape, [columns])) {
-      const found = scale ? `has shape ${formatShape(scale.shape)}` : 'is missing';
-      return fail(`"${name}${SCALE}" ${found}; "${part}" of shape ${formatShape(shape)} needs one of [${columns}]`);
-    }
-    const bad = scale.data.findIndex((step) => !(step > 0 && Number.isFinite(step)));
-    if (bad >= 0) fail(`"${name}${SCALE}": value ${bad} is ${scale.data[bad]}; expected a number above 0`);
-    if (half && !sameShape(half.shape.slice(0, -1), shape.slice(0, -1))) {
-      fail(`"${name}${HALF}" has shape ${formatShape(half.shape)}, which does not go with ${formatShape(shape)}`);
-    }
-    if (joined.has(name)) fail(`"${name}" is there twice: whole, and in parts`);
-    const first = half ? half.shape.at(-1)! : 0;
+    const outer = shape.slice(0, -1);
+    const columns = shape[outer.length];
+    const steps = scale?.data ?? [];
+    expect(
+      scale && sameShape(scale.shape, [columns]),
+      name + SCALE,
+      scale ? `[${scale.shape}]` : 'missing',
+      `[${columns}]`,
+    );
+    const bad = steps.findIndex((step: number) => !(step > 0 && step < Infinity));
+    expect(bad < 0, name + SCALE, `${steps[bad]} at ${bad}`, 'numbers above 0');
+    const first = half?.shape.at(-1) ?? 0;
+    expect(!half || sameShape(half.shape, [...outer, first]), name + HALF, `[${half?.shape}]`, `[${outer},n]`);
     const all = first + columns;
-    const values = new Float32Array(sizeOf(shape.slice(0, -1)) * all);
-    for (let from = 0, to = first; from < data.length; to += all) {
-      for (let k = 0; k < columns; k++) values[to + k] = data[from++] * scale.data[k];
+    const values = new Float32Array(sizeOf(outer) * all);
+    for (let to = 0, whole = 0, rest = 0; to < values.length; to++) {
+      const k = (to % all) - first;
+      values[to] = k < 0 ? half!.data[whole++] : data[rest++] * steps[k];
     }
-    if (half)
-      for (let at = 0; at < half.data.length; at++) values[Math.floor(at / first) * all + (at % first)] = half.data[at];
     for (const suffix of [HALF, INT8, SCALE]) joined.delete(name + suffix);
-    joined.set(name, { shape: [...shape.slice(0, -1), all], data: values });
+    joined.set(name, { shape: [...outer, all], data: values });
   }
   return joined;
 }

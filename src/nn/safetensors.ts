@@ -34,10 +34,11 @@ export function readSafetensors(bytes: Uint8Array): Safetensors {
     const data = new Uint8Array(bytes.subarray(dataStart + begin, dataStart + end));
     return [name, { shape, data: toFloat32(name, type, data.buffer) }];
   });
-  const version = metadata.get(INT8_KEY);
-  const text = [...metadata].filter(([key]) => key !== INT8_KEY); // it tells how these bytes are stored, and no more
+  const text = new Map(metadata);
+  const version = text.get(INT8_KEY);
+  text.delete(INT8_KEY); // it tells how these bytes are stored, and no more
   const stored: HostTensors = new Map(tensors);
-  return { tensors: version === undefined ? stored : joinInt8(stored, version), metadata: new Map(text) };
+  return { tensors: version === undefined ? stored : joinInt8(stored, version), metadata: text };
 }
 
 /** Only the free text of a safetensors file, which says what kind of file it is. @throws as `readSafetensors` */
@@ -123,18 +124,15 @@ export function writeSafetensors(
   bytes.set(header, PREFIX_BYTES);
   let at = PREFIX_BYTES + headerBytes;
   for (const [name, { data }] of ordered) {
-    const stored = half.has(name) ? Uint16Array.from(data, float16Bits) : int8.has(name) ? bytesOf(name, data) : data;
+    const stored = half.has(name)
+      ? Uint16Array.from(data, float16Bits)
+      : int8.has(name)
+        ? Int8Array.from(data, checkByte)
+        : data;
     bytes.set(new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength), at);
     at += stored.byteLength;
   }
   return bytes;
-}
-
-function bytesOf(name: string, data: Float32Array): Int8Array {
-  const bytes = Int8Array.from(data);
-  const wrong = bytes.findIndex((byte, k) => byte !== data[k]);
-  if (wrong < 0) return bytes;
-  throw new ArgumentError(`${name}: value ${wrong} is ${data[wrong]}; I8 holds integers from −128 to 127`);
 }
 
 /** The IEEE 754 half-precision number nearest to a value, ties to even. */
@@ -150,6 +148,12 @@ export function float16Bits(value: number): number {
   if (rest > 0.5 || (rest === 0.5 && fraction % 2 === 1)) fraction++;
   // A fraction that reaches 2048 carries into the exponent, as the sum does by itself.
   return exponent === -14 ? sign | fraction : sign | (((exponent + 14) << 10) + fraction);
+}
+
+/** @throws ArgumentError */
+function checkByte(value: number): number {
+  if ((value << 24) >> 24 === value) return value;
+  throw new ArgumentError(`${value}: I8 holds integers from −128 to 127`);
 }
 
 const member = ([key, value]: [string, unknown]): string => `${JSON.stringify(key)}:${JSON.stringify(value)}`;

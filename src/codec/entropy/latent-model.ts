@@ -199,11 +199,6 @@ export class LatentModel {
     return formatModelId(this.id);
   }
 
-  /** Whether it reads files of a model. @param idEnd the id's last hexadecimal digits, as many as are known */
-  reads(idEnd: string): boolean {
-    return this.ids.some((id) => formatModelId(id).endsWith(idEnd));
-  }
-
   /** @throws ArgumentError unless the model has quantization index `qIndex` */
   checkIndex(qIndex: number): void {
     const { steps } = this.fields;

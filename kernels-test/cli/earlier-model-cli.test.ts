@@ -1,0 +1,66 @@
+// adapters: once
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { readableIdsOf } from '../../src/codec/autoencoder-codec.js';
+import { packArchive } from '../../src/codec/container/face-archive.js';
+import { LatentModel } from '../../src/codec/entropy/latent-model.js';
+import { latentsFromSymbols } from '../../src/codec/latents.js';
+import { packLatentsPng } from '../../src/codec/png/container.js';
+import { quantizedFrom } from '../../src/codec/quantized-from.js';
+import { readAutoencoder } from '../../src/models/model-file.js';
+import { readEarlierVectors, readShippedVectors, shippedModel } from '../codec/shipped-vectors.js';
+import { ROOT, temporaryFolder } from './cli-fixture.js';
+import { cameoHere } from './cli-here.js';
+
+/*
+ * What was written with the weights of 32 and 16 bits, before they were quantised, as the command reads it with those that are
+ * shipped now.
+ */
+const folder = temporaryFolder();
+const at = (name: string): string => join(folder, name);
+const { file, model } = await shippedModel();
+const trained = new LatentModel(model.fields, quantizedFrom(file.metadata)[0]);
+const [face] = (await readEarlierVectors()).faces.slice(2);
+const [sameFace] = (await readShippedVectors()).faces.slice(2);
+writeFileSync(at('old.cameo'), face.file);
+writeFileSync(at('old.cameo.bare'), face.bare);
+writeFileSync(at('new.cameo'), sameFace.file);
+writeFileSync(at('old.cameos'), packArchive([{ ...face, name: 'ann' }], trained));
+const autoencoder = readAutoencoder(readFileSync(join(ROOT, 'models', 'codec.safetensors')));
+const [, earlierId] = readableIdsOf(autoencoder);
+const symbols = Float32Array.from({ length: 7 * 6 * 32 }, (_, k) => (k % 5) - 2);
+writeFileSync(
+  at('old.cameo.png'),
+  packLatentsPng(latentsFromSymbols(symbols, 7, 6, 32), { modelId: earlierId, rate: 1 }),
+);
+
+const run = async (...words: string[]): Promise<string> => {
+  const { code, stdout, stderr } = await cameoHere(words, { CAMEO_MODEL: '' }, folder);
+  assert.is(code, 0, `${words.join(' ')}: ${stderr}`);
+  return stdout;
+};
+
+test('info says that the weights match, and checks the faces', async () => {
+  const { files } = JSON.parse(
+    await run('info', 'old.cameo', 'old.cameo.bare', 'old.cameos', 'old.cameo.png', '--json'),
+  );
+  for (const one of files) assert.equal([one.matches, one.checked], [true, true], JSON.stringify(one));
+  assert.equal(
+    files.map((one: { model: string }) => one.model),
+    ['ff7b0a36', '0a36', 'ff7b0a36', earlierId],
+  );
+});
+
+test('decode restores the same pixels as from the face that the shipped model wrote', async () => {
+  await run('decode', 'old.cameo', 'new.cameo', 'old.cameos', '-o', 'restored');
+  const names = readdirSync(at('restored')).sort();
+  assert.is(names.length, 3, `${names}`);
+  const [first, ...others] = names.map((name) => readFileSync(join(at('restored'), name)));
+  for (const other of others) assert.equal(other, first);
+  await run('decode', 'old.cameo.png', '-o', 'png');
+  assert.is(readdirSync(at('png')).length, 1);
+});
+
+test.run();

@@ -1,0 +1,102 @@
+import { modelIdOf } from '../codec/autoencoder-codec.js';
+import { readKlt } from '../codec/codec-weights.js';
+import { crc32 } from '../codec/crc32.js';
+import { QUANTIZED_FROM } from '../codec/quantized-from.js';
+import { ArgumentError } from '../common/errors.js';
+import { sizeOf } from '../common/shapes.js';
+import { isKltFile } from '../models/klt-file.js';
+import { isAutoencoderFile, readAutoencoder } from '../models/model-file.js';
+import { checkFiniteTensors, type HostTensor, type HostTensors } from '../nn/host-tensor.js';
+import { INT8_KEY, type Int8Parts, splitInt8 } from '../nn/int8-tensors.js';
+import { readSafetensors, readSafetensorsMetadata, writeSafetensors } from '../nn/safetensors.js';
+
+/** How the weights of layers are stored. */
+export type WeightBits = 8 | 16;
+
+export interface WeightQuantization {
+  /** Bits of a weight of a layer. Biases, batch norm and tables stay as they are. */
+  bits: WeightBits;
+  /** Components of each half, from the first, that are kept as F16: errors in them show most. */
+  leading?: number;
+  /** Step of a component's entries, times the component's standard deviation; pixels are of 0 to 1. */
+  componentStep?: number;
+}
+
+/** Chosen on split `val`: see models/face.md. */
+export const COMPONENT_DEFAULTS = { leading: 64, componentStep: 4e-4 };
+
+/** Tensors that are smaller stay F32. */
+const MIN_VALUES = 512;
+/** Standard deviation of a logistic distribution of scale 1. */
+const LOGISTIC_DEVIATION = Math.PI / Math.sqrt(3);
+
+/**
+ * A weights file in fewer bytes. The codec's principal components get 8 bits an entry, and the leading ones 16: a component of standard
+ * deviation s that is wrong by e shifts pixels by s·e, so the steps are in proportion to 1/s.
+ * The files of codecs name the network that they were made from, whose faces they decode as well.
+ * @param bytes any weights file of ours, as training writes it
+ * @throws CheckpointError for a file that is none; ArgumentError for one that is quantised already
+ */
+export function quantizeWeights(bytes: Uint8Array, options: WeightQuantization): Uint8Array {
+  const stored = readSafetensorsMetadata(bytes);
+  if (stored.has(INT8_KEY) || stored.has(QUANTIZED_FROM)) {
+    throw new ArgumentError('the weights are quantised already; expected those that training wrote');
+  }
+  const { tensors, metadata } = readSafetensors(bytes);
+  checkFiniteTensors(tensors);
+  const file: StoredFile = { tensors: new Map(tensors), metadata: new Map(metadata), half: new Set(), int8: new Set() };
+  if (isKltFile(metadata)) {
+    file.metadata.set(QUANTIZED_FROM, hex(crc32(writeSafetensors(readKlt(bytes).tensors))));
+    quantizeComponents(file, { ...COMPONENT_DEFAULTS, ...options });
+  } else if (isAutoencoderFile(metadata)) file.metadata.set(QUANTIZED_FROM, modelIdOf(readAutoencoder(bytes)));
+  for (const [name, tensor] of tensors) {
+    if (!file.tensors.has(name) || name.startsWith('latents.')) continue;
+    if (tensor.shape.length < 2 || sizeOf(tensor.shape) < MIN_VALUES) continue;
+    if (options.bits === 16) file.half.add(name);
+    else replace(file, name, splitInt8(name, tensor));
+  }
+  return writeSafetensors(file.tensors, file.metadata, file.half, file.int8);
+}
+
+interface StoredFile {
+  tensors: HostTensors;
+  metadata: Map<string, string>;
+  half: Set<string>;
+  int8: Set<string>;
+}
+
+const hex = (value: number): string => value.toString(16).padStart(8, '0');
+
+/** Puts the parts of a tensor in its place. */
+function replace({ tensors, metadata, half, int8 }: StoredFile, name: string, parts: Int8Parts): void {
+  tensors.delete(name);
+  for (const [part, tensor] of parts.tensors) tensors.set(part, tensor);
+  for (const part of parts.half) half.add(part);
+  for (const part of parts.int8) int8.add(part);
+  metadata.set(...parts.metadata);
+}
+
+function quantizeComponents(
+  file: StoredFile,
+  { leading, componentStep }: { leading: number; componentStep: number },
+): void {
+  const logScale = file.tensors.get('logScale')!.data;
+  let start = 0;
+  for (const name of ['symmetric', 'antisymmetric']) {
+    const tensor: HostTensor = file.tensors.get(name)!;
+    const count = tensor.shape[1];
+    const first = Math.min(leading, count - 1);
+    const deviations = logScale.subarray(start + first, start + count).map((log) => Math.exp(log) * LOGISTIC_DEVIATION);
+    start += count;
+    replace(
+      file,
+      name,
+      splitInt8(
+        name,
+        tensor,
+        first,
+        deviations.map((deviation) => componentStep / deviation),
+      ),
+    );
+  }
+}

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import puppeteer from 'puppeteer-core';
 import { softwareVulkan } from '../gpu/software-vulkan.js';
-import type { TestBrowser } from './browser.js';
 import { findProgram } from './find-program.js';
+import type { TestBrowser } from './test-browser.js';
 
 /** Beside what Firefox sets by itself for a browser that is driven. */
 const PREFERENCES = {

@@ -20,23 +20,44 @@ async function openStore(): Promise<Cache | null> {
   }
 }
 
+/** Times that a file is fetched at most: a connection that ends early is no error in every browser. */
+const FETCHES = 2;
+
 /**
  * A file beside the page. It is fetched once in the life of its content: the address holds its digest, and what was fetched
  * is kept by the browser until the page asks for other content in its place.
- * @throws FetchError where it is neither kept nor to be had
+ * @throws FetchError where it is neither kept nor to be had, and where less or something else comes
  */
 export async function fetchFile(path: string, onProgress?: OnProgress): Promise<Uint8Array<ArrayBuffer>> {
   const address = `${path}?${FILE_DIGESTS[path]}`;
   const store = await openStore();
   const kept = await store?.match(address).catch(() => undefined);
-  if (kept) return new Uint8Array(await kept.arrayBuffer());
-  const response = await fetch(address).catch((cause: unknown) => {
-    throw new FetchError(`${path} cannot be loaded: is the page's server still there?`, { cause });
-  });
-  if (!response.ok) throw new FetchError(`${path} cannot be loaded: the server answers ${response.status}`);
-  const bytes = await bodyOf(response, onProgress);
-  if (store) void keep(store, path, address, bytes);
-  return bytes;
+  if (kept) {
+    const bytes = new Uint8Array(await kept.arrayBuffer());
+    if (await isWhole(path, bytes)) return bytes;
+  }
+  for (let fetches = 1; ; fetches++) {
+    const response = await fetch(address).catch((cause: unknown) => {
+      throw new FetchError(`${path} cannot be loaded: is the page's server still there?`, { cause });
+    });
+    if (!response.ok) throw new FetchError(`${path} cannot be loaded: the server answers ${response.status}`);
+    const bytes = await bodyOf(response, onProgress);
+    if (await isWhole(path, bytes)) {
+      if (store) void keep(store, path, address, bytes);
+      return bytes;
+    }
+    if (fetches === FETCHES) {
+      throw new FetchError(`${path} came incomplete or damaged, ${bytes.length} bytes: load the page again`);
+    }
+  }
+}
+
+/** Whether a file is what the page was built with. Pages without HTTPS cannot tell. */
+async function isWhole(path: string, bytes: Uint8Array<ArrayBuffer>): Promise<boolean> {
+  if (!globalThis.crypto?.subtle) return true;
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
+  const digits = [...digest].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  return digits.startsWith(FILE_DIGESTS[path]);
 }
 
 async function bodyOf(response: Response, onProgress?: OnProgress): Promise<Uint8Array<ArrayBuffer>> {

@@ -29,7 +29,7 @@ const at = (...parts: string[]): string => join(folder, ...parts);
 const nothing = { CAMEO_DATA: at('nowhere'), CAMEO_DETECTOR: '', CAMEO_MODEL: '', CAMEO_CACHE: at('cache') };
 const run = (...args: string[]) => cameoHere(args, nothing, folder);
 /** Each command takes seconds on a CPU. */
-const some = THOROUGH ? photos : [photos[0], photos[3]];
+const some = THOROUGH ? photos : [photos[3]];
 const stemOf = (photo: string): string => basename(photo, '.jpg');
 
 withPhotos('detect finds the faces that are listed, crop cuts them out', async () => {
@@ -43,9 +43,11 @@ withPhotos('detect finds the faces that are listed, crop cuts them out', async (
       assert.ok(error < 0.25, `${input}: a face is off by ${error} of the distance of its eyes`);
     }
   }
-  const cropped = await run('crop', ...photos, '-o', 'crops');
+  const cropped = await run('crop', ...some, '-o', 'crops');
   assert.is(cropped.code, 0, cropped.stderr);
-  const count = told.reduce((sum, { faces }) => sum + faces.length, 0);
+  const cut = told.filter(({ input }) => some.includes(input));
+  const count = cut.reduce((sum, { faces }) => sum + faces.length, 0);
+  assert.ok(count > 0);
   assert.is(readdirSync(at('crops')).filter((name) => name.endsWith('.png')).length, count);
 });
 

@@ -71,15 +71,32 @@ const loadTraining = async (): Promise<TrainTab> => {
 const loadBench = async (): Promise<void> => (await import('../bench/web/panel.js')).startBench();
 const notLoaded = (error: unknown): void => showText(byId('gpu-problem'), `The page is not whole: ${explain(error)}`);
 
+/** Forms whose code has come: they listen themselves. */
+const ready = new Set<string>();
+function openTraining(): Promise<TrainTab> {
+  trainTab ??= loadTraining();
+  trainTab.then(() => ready.add('train-form'), notLoaded);
+  return trainTab;
+}
+function openBench(): Promise<void> {
+  bench ??= loadBench();
+  bench.then(() => ready.add('form'), notLoaded);
+  return bench;
+}
+
 startTabs(byId('tabs'), (panel) => {
-  if (panel === 'train') {
-    trainTab ??= loadTraining();
-    trainTab.then((tab) => tab.describe()).catch(notLoaded);
-  }
-  if (panel === 'bench') {
-    bench ??= loadBench();
-    bench.catch(notLoaded);
-  }
+  if (panel === 'train') openTraining().then((tab) => tab.describe(), notLoaded);
+  if (panel === 'bench') openBench().catch(notLoaded);
+});
+
+// A button may be pressed before the code of its form has come: the form is sent when it has.
+document.addEventListener('submit', (event) => {
+  const form = event.target as HTMLFormElement;
+  if (form.method === 'dialog') return;
+  event.preventDefault();
+  if (ready.has(form.id)) return;
+  const opened: Promise<unknown> = form.id === 'train-form' ? openTraining() : openBench();
+  opened.then(() => form.requestSubmit(), notLoaded);
 });
 keepPage((text) => (byId('offline').textContent = text));
 device.open().then(fetchLater, () => {}); // its state has been shown

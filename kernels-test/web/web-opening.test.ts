@@ -22,10 +22,11 @@ const site = join(folder, 'site');
 const detector = testDetector();
 const files = await buildDemo(site, 'path' in detector ? detector.path : null);
 const { server, address } = await servePage(site, 0, files, 'some/where/');
-const asked: string[] = [];
-server.on('request', ({ url }: { url: string }) => void asked.push(url));
 const started = await startBrowser();
 const reason = await gpuObstacle({ started, address });
+/** What the visits ask for; looking for a GPU opens the page, too. */
+const asked: string[] = [];
+server.on('request', ({ url }: { url: string }) => void asked.push(url));
 
 /** Most bytes of page.js with the parts that it cannot begin without, and of all parts together. */
 const BUDGETS = { start: 250_000, all: 500_000 };

@@ -23,8 +23,8 @@ const detector = testDetector();
 const files = await buildDemo(site, 'path' in detector ? detector.path : null);
 const { server, address } = await servePage(site, 0, files, 'some/where/');
 const started = await startBrowser();
-const reason = await gpuObstacle({ started, address });
-/** What the visits ask for; looking for a GPU opens the page, too. */
+// Of a file that fetches nothing: the visits are to be the first.
+const reason = await gpuObstacle({ started, address: `${address}style.css` });
 const asked: string[] = [];
 server.on('request', ({ url }: { url: string }) => void asked.push(url));
 

@@ -2,11 +2,11 @@ import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { expectKind, readWeights, weightsPath } from '../src/cli/weights.js';
 import { FaceCodec } from '../src/codec/face-codec.js';
-import { CounterRandom } from '../src/common/random.js';
 import { writeFileAtomic } from '../src/data/files/atomic-file.js';
 import { DeviceKeeper } from '../src/gpu/device-keeper.js';
 import type { Gpu } from '../src/gpu/gpu.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
+import { inventSymbols } from './invented-symbols.js';
 import { SMALL_HEIGHT, SMALL_WIDTH, smallFace } from './training-faces.js';
 import { TrainingRun } from './training-run.js';
 
@@ -18,31 +18,18 @@ import { TrainingRun } from './training-run.js';
  */
 
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
-/** Quantization index, components that are drawn, and their spread over that of real faces. */
-const [Q_INDEX, DRAWN, SPREAD] = [30, 300, 1.1];
 const [PEOPLE, ACROSS] = [48, 12];
 /** Seed of the first face. */
 const FIRST = 27;
 const BYTES = 300;
 const TRAINING = { steps: 4000, targetBytes: 200 };
 
-function drawnSymbols(codec: FaceCodec, scales: Float64Array, largest: readonly number[], seed: number) {
-  const random = new CounterRandom(seed);
-  const symbols = new Int16Array(codec.latents.latents);
-  for (const k of largest) symbols[k] = Math.round(random.normal() * SPREAD * scales[k]);
-  return { symbols, qIndex: Q_INDEX, grey: false };
-}
-
 /** Faces of seeds 1 to PEOPLE. */
 async function inventPeople(gpu: Gpu): Promise<Uint8Array[]> {
   const { file } = expectKind(await readWeights(weightsPath(undefined, 'codec')), 'codec');
   const codec = FaceCodec.fromKlt(gpu, file);
-  const of = (name: string): Float32Array => file.tensors.get(name)!.data;
-  const gain = 2 ** (Q_INDEX / 8);
-  const scales = Float64Array.from(codec.tables.order, (k) => Math.exp(of('logScale')[k] + of('logGain')[k]) * gain);
-  const largest = [...scales.keys()].sort((a, b) => scales[b] - scales[a]).slice(0, DRAWN);
   const seeds = Array.from({ length: PEOPLE }, (_, k) => k + 1);
-  const people = await codec.restore(seeds.map((seed) => drawnSymbols(codec, scales, largest, seed)));
+  const people = await codec.restore(inventSymbols(codec, file.tensors, seeds));
   const first = people[FIRST - 1];
   const { width, height } = codec.faceSize;
   await sharp(first, { raw: { width, height, channels: 3 } })

@@ -2,10 +2,10 @@ import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { expectKind, readWeights, weightsPath } from '../../src/cli/weights.js';
 import { FaceCodec } from '../../src/codec/face-codec.js';
-import { CounterRandom } from '../../src/common/random.js';
 import { writeFileAtomic } from '../../src/data/files/atomic-file.js';
 import { FACE_TEMPLATE, type FaceLandmarks } from '../../src/detection/align.js';
 import { openGpu } from '../../src/gpu/node/adapters.js';
+import { inventSymbols } from '../../web/invented-symbols.js';
 
 /*
  * tsx kernels-test/web/invented-faces.ts: writes invented-faces.png, a "photograph" of three persons who do not exist, which may
@@ -33,25 +33,12 @@ export const INVENTED_LANDMARKS: readonly FaceLandmarks[] = PLACES.map(([left, t
 });
 
 const SEEDS = [12, 6, 3];
-/** Quantization index, components that are drawn, and their spread over that of real faces. */
-const [STEP, DRAWN, SPREAD] = [30, 300, 1.1];
 
 async function write(): Promise<void> {
   const gpu = await openGpu();
   const { file } = expectKind(await readWeights(weightsPath(undefined, 'codec')), 'codec');
   const codec = FaceCodec.fromKlt(gpu, file);
-  const of = (name: string): Float32Array => file.tensors.get(name)!.data;
-  const gain = 2 ** (STEP / 8);
-  const scales = Float64Array.from(codec.tables.order, (k) => Math.exp(of('logScale')[k] + of('logGain')[k]) * gain);
-  const largest = [...scales.keys()].sort((a, b) => scales[b] - scales[a]).slice(0, DRAWN);
-  const faces = await codec.restore(
-    SEEDS.map((seed) => {
-      const random = new CounterRandom(seed);
-      const symbols = new Int16Array(scales.length);
-      for (const k of largest) symbols[k] = Math.round(random.normal() * SPREAD * scales[k]);
-      return { symbols, qIndex: STEP, grey: false };
-    }),
-  );
+  const faces = await codec.restore(inventSymbols(codec, file.tensors, SEEDS));
   const { width, height } = codec.faceSize;
   const size = { width: Math.round(SCALE * width), height: Math.round(SCALE * height) };
   const soft = Buffer.from(

@@ -2,7 +2,7 @@ import { CameoError } from '../src/common/errors.js';
 import { parseJson } from '../src/common/json.js';
 import { decodeText } from '../src/common/text.js';
 import { perDevice } from '../src/gpu/device-keeper.js';
-import { fetchFile } from './stored-files.js';
+import { fetchFile, sha256 } from './stored-files.js';
 
 /** Whether the page was built with the weights of a face detector. */
 declare const FACE_DETECTOR: boolean;
@@ -74,8 +74,7 @@ export interface RecognizerFigures {
 
 const recognizer = once(async () => {
   const bytes = await fetchFile(RECOGNIZER);
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
-  const modelId = [...digest.subarray(0, 8)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  const modelId = (await sha256(bytes)).slice(0, 16);
   const known = parseJson(decodeText(await fetchFile(THRESHOLDS), THRESHOLDS), THRESHOLDS) as Record<
     string,
     RecognizerFigures

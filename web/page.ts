@@ -64,25 +64,21 @@ window.addEventListener('hashchange', () => {
 /** Training and the bench are loaded when they are first looked at. */
 let trainTab: Promise<TrainTab> | null = null;
 let bench: Promise<void> | null = null;
-const loadTraining = async (): Promise<TrainTab> => {
-  const { TrainTab } = await import('./train-tab.js');
-  return new TrainTab(device, () => faceTab.faces);
-};
-const loadBench = async (): Promise<void> => (await import('../bench/web/panel.js')).startBench();
-const notLoaded = (error: unknown): void => showText(byId('gpu-problem'), `The page is not whole: ${explain(error)}`);
-
 /** Forms whose code has come: they listen themselves. */
 const ready = new Set<string>();
-function openTraining(): Promise<TrainTab> {
-  trainTab ??= loadTraining();
-  trainTab.then(() => ready.add('train-form'), notLoaded);
-  return trainTab;
-}
-function openBench(): Promise<void> {
-  bench ??= loadBench();
-  bench.then(() => ready.add('form'), notLoaded);
-  return bench;
-}
+const loadTraining = async (): Promise<TrainTab> => {
+  const { TrainTab } = await import('./train-tab.js');
+  const tab = new TrainTab(device, () => faceTab.faces);
+  ready.add('train-form');
+  return tab;
+};
+const loadBench = async (): Promise<void> => {
+  await (await import('../bench/web/panel.js')).startBench();
+  ready.add('form');
+};
+const openTraining = (): Promise<TrainTab> => (trainTab ??= loadTraining());
+const openBench = (): Promise<void> => (bench ??= loadBench());
+const notLoaded = (error: unknown): void => showText(byId('gpu-problem'), `The page is not whole: ${explain(error)}`);
 
 startTabs(byId('tabs'), (panel) => {
   if (panel === 'train') openTraining().then((tab) => tab.describe(), notLoaded);

@@ -55,9 +55,13 @@ export async function fetchFile(path: string, onProgress?: OnProgress): Promise<
 /** Whether a file is what the page was built with. Pages without HTTPS cannot tell. */
 async function isWhole(path: string, bytes: Uint8Array<ArrayBuffer>): Promise<boolean> {
   if (!globalThis.crypto?.subtle) return true;
+  return (await sha256(bytes)).startsWith(FILE_DIGESTS[path]);
+}
+
+/** The SHA-256 of bytes in hexadecimal digits. */
+export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
-  const digits = [...digest].map((byte) => byte.toString(16).padStart(2, '0')).join('');
-  return digits.startsWith(FILE_DIGESTS[path]);
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 async function bodyOf(response: Response, onProgress?: OnProgress): Promise<Uint8Array<ArrayBuffer>> {

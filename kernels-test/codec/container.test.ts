@@ -7,7 +7,7 @@ import { adler32, crc32 } from '../../src/codec/crc32.js';
 import { type Latents, latentsFromSymbols, symbolsOf } from '../../src/codec/latents.js';
 import { joinPngChunks, type PngChunk, readPng } from '../../src/codec/png/chunks.js';
 import { HEADER_CHUNK, packLatentsPng, unpackLatentsPng } from '../../src/codec/png/container.js';
-import { deflateSmallest } from '../../src/codec/png/deflate.js';
+import { deflateParts, deflateSmallest } from '../../src/codec/png/deflate.js';
 import { filterCandidates, unfilter } from '../../src/codec/png/filter.js';
 import { huffmanCodes, huffmanLengths } from '../../src/codec/png/huffman.js';
 import { ArgumentError, FormatError, ShapeError } from '../../src/common/errors.js';
@@ -167,6 +167,8 @@ test('deflate: what is written comes back, also from long, repetitive and empty 
     const packed = deflateSmallest(input, 1 + (input.length >> 3));
     assert.ok(Buffer.from(input).equals(inflateRawSync(packed)), `${input.length} bytes`);
     assert.ok(packed.length <= input.length + (input.length >> 8) + 16);
+    const { tables, literals, matches, ends } = deflateParts(input, 1 + (input.length >> 3));
+    assert.is(Math.ceil((tables + literals + matches + ends) / 8), packed.length, 'the parts make up the whole');
   }
 });
 

@@ -52,6 +52,45 @@ interface Prices {
  * towards shorter headers. Borders between blocks are searched at multiples of `pieceLength` bytes.
  */
 export function deflateSmallest(data: Uint8Array, pieceLength: number): Uint8Array {
+  const { parse, blocks } = planBlocks(data, pieceLength);
+  return writeBlocks(data, parse, blocks);
+}
+
+/** What the parts of deflated data take, in bits. */
+export interface DeflateParts {
+  /** Types of blocks, and the tables of their codes. */
+  tables: number;
+  literals: number;
+  /** Lengths and distances of matches, extra bits included. */
+  matches: number;
+  /** Ends of blocks. */
+  ends: number;
+}
+
+/** The parts of what {@link deflateSmallest} writes; only the padding to a whole byte is left out. */
+export function deflateParts(data: Uint8Array, pieceLength: number): DeflateParts {
+  const { parse, blocks } = planBlocks(data, pieceLength);
+  const parts: DeflateParts = { tables: 0, literals: 0, matches: 0, ends: 0 };
+  for (const { from, to, plan } of blocks) {
+    let [literals, matches] = [0, 0];
+    for (let i = from; i < to; i += parse.length[i]) {
+      const length = parse.length[i];
+      if (length === 1) literals += plan.literalLengths[data[i]];
+      else {
+        const [l, d] = [lengthCode[length], distanceCode(parse.distance[i])];
+        matches += plan.literalLengths[257 + l] + lengthExtra[l] + plan.distanceLengths[d] + distanceExtra[d];
+      }
+    }
+    const end = plan.literalLengths[END_OF_BLOCK];
+    parts.literals += literals;
+    parts.matches += matches;
+    parts.ends += end;
+    parts.tables += plan.bits - literals - matches - end;
+  }
+  return parts;
+}
+
+function planBlocks(data: Uint8Array, pieceLength: number): { parse: Parse; blocks: Block[] } {
   const matches = findMatches(data);
   const parse: Parse = { length: new Uint16Array(data.length), distance: new Uint16Array(data.length) };
   bestParse(data, matches, parse, 0, data.length);
@@ -71,7 +110,7 @@ export function deflateSmallest(data: Uint8Array, pieceLength: number): Uint8Arr
     }
     blocks.push({ from, to, plan });
   }
-  return writeBlocks(data, parse, blocks);
+  return { parse, blocks };
 }
 
 /** Size in bits that one block would have: a fast estimate with which to compare ways to arrange the same data. */

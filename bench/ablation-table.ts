@@ -1,11 +1,11 @@
 import type { ReportTable } from '../src/evaluation/reports/html-report.js';
 import type { BenchResult } from './core/result.js';
 
-/** Where the time of the conv kernel for CPU adapters goes. */
+/** A table of what each part of the register-tiled conv kernel, which CPU adapters use, costs. */
 export function ablationTable({ ablations, ceilings }: BenchResult): ReportTable {
   return {
     title: 'Where the time of the register-tiled conv goes',
-    columns: ['Layer', 'Left out', 'ms', 'saves', 'GFLOP/s of what the whole computes', 'of peak'],
+    columns: ['Layer', 'Left out', 'ms', 'saves', 'GFLOP/s, counting the whole work', 'of peak'],
     rows: ablations.flatMap(({ layer, gflops, parts }) =>
       parts.map(({ without, time, saved }) => {
         const rate = gflops / (1 - saved);
@@ -19,6 +19,6 @@ export function ablationTable({ ablations, ceilings }: BenchResult): ReportTable
         ];
       }),
     ),
-    note: 'The forward kernel, and the same with one part left out (its results are then wrong): what that saves is what the part costs. Least times of several, by turns; parts overlap, so that savings need not add up.',
+    note: 'The whole forward kernel, and the same kernel without one part (its results are then wrong): what that saves is what the part costs. Each time is the least of several, measured in turn. Parts overlap in time, so the savings need not add up.',
   };
 }

@@ -4,7 +4,7 @@ import type { ComparisonRow } from '../src/evaluation/comparison/compare-codecs.
 import { accuracyText, percent, probability } from '../src/evaluation/reports/percent.js';
 import { markdownTable } from '../src/evaluation/reports/tables.js';
 
-/** A row of a report as JSON has it: no infinite PSNR, and no scores. */
+/** A row of a report as it stands in JSON, which has null for an infinite PSNR, and no scores. */
 export type MeasuredCodec = Pick<ComparisonRow, 'codec' | 'title' | 'budget' | 'verdicts'> & { psnr: number | null };
 
 const NAMES: Record<string, string> = {
@@ -14,15 +14,15 @@ const NAMES: Record<string, string> = {
   'avif-payload': 'AVIF, payload alone',
 };
 const OTHERS = FOREIGN_CODECS.map(({ name }) => name);
-/** Ours first. */
+/** The order of the rows of one budget: our codecs come first. */
 const ORDER = ['uncompressed', 'cameo', 'cameo-mse', 'cameo-png', 'autoencoder-png', ...OTHERS];
-/** Of the recognisers, in a heading. */
+/** Short names of recognisers, for a heading. */
 const SHORT: Record<string, string> = { 'mobilefacenet-ms1m': 'ms1m' };
 
-/** Both pictures compressed; in the order of the row's recognisers. */
+/** The verdicts for pairs of which both pictures are compressed, in the order of the row's recognisers. */
 const both = ({ verdicts }: MeasuredCodec) => verdicts.filter(({ mix }) => mix === 'both');
 
-/** The table of accuracies, and how sure the differences are. */
+/** The table of accuracies, and below it the significance of the differences. */
 export function summary(conditions: readonly MeasuredCodec[]): string {
   const rank = ({ codec, budget }: MeasuredCodec): number => (budget ?? 0) * ORDER.length + ORDER.indexOf(codec);
   const rows = [...conditions].sort((a, b) => rank(a) - rank(b));

@@ -5,8 +5,8 @@ import { writeFileAtomic } from '../src/data/files/atomic-file.js';
 import { intoText, type MeasuredCodec, summary } from './codec-summary.js';
 
 /*
- * npm run codec-table: the figures of results/codecs/full/report.json in short, into docs/codec.md and models/face.md. To be
- * run when the report has changed; `npm test -- codec-table` says whether they agree.
+ * npm run codec-table: puts the main figures of results/codecs/full/report.json into docs/codec.md and models/face.md. Run it
+ * when the report has changed; `npm test -- codec-table` says whether they agree.
  */
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));

@@ -16,12 +16,12 @@ import { adapterSlug } from './core/result.js';
 import { type Runnable, runsFor } from './core/runnable.js';
 import { geometricMean } from './core/statistics.js';
 import type { Task } from './core/task.js';
-import { leaveOutShaderCaches } from './shader-cache.js';
+import { disableShaderCaches } from './shader-cache.js';
 
 /*
  * tsx bench/compare-trees.ts OTHER: times the tasks of the bench in another checkout of this project (before) and in this one
- * (after), in one process, task by task in turn, so that what disturbs the machine disturbs both alike. Each run counts with
- * the least of its times; kinds are compared by the geometric mean of the ratios. Writes results/compare-ADAPTER.md.
+ * (after), in one process, each task in turn, so that other work on the machine slows both alike. The least of its times counts
+ * for each task; kinds are compared by the geometric mean of the ratios. It writes results/compare-ADAPTER.md.
  */
 
 interface Options extends Filters {
@@ -34,15 +34,16 @@ interface Options extends Filters {
 interface Tree {
   gpu: Gpu;
   tasks: Task[];
-  /** As the program started. */
+  /** The commit that was checked out when the program started. */
   commit: string | null;
 }
 
 interface Compared {
   kind: string;
   layer: string;
-  /** After over before: of the times of a run, and of compiling. */
+  /** Time of a run after, over that before. */
   time: number;
+  /** The same ratio for the time that compiling takes. */
   compile: number;
 }
 
@@ -58,7 +59,7 @@ async function openTree(root: string, options: Options): Promise<Tree> {
   return { gpu: await openGpu({ tuning: false }), tasks, commit: gitCommit(root) };
 }
 
-/** Makes a task ready, and runs it until it is compiled. @returns how long its first run took beyond the second, too */
+/** Prepares a task and runs it twice, so that it is compiled. @returns also how much longer the first run took than the second */
 async function compiled({ gpu }: Tree, task: Task): Promise<{ runnable: Runnable; compileMs: number }> {
   const runnable = task.prepare(gpu);
   const once = async (): Promise<number> => {
@@ -72,10 +73,10 @@ async function compiled({ gpu }: Tree, task: Task): Promise<{ runnable: Runnable
   return { runnable, compileMs: Math.max(first - (await once()), 0.01) };
 }
 
-/** Milliseconds of a sample: long enough to hide what a wait costs, short enough to fall between what disturbs the machine. */
-const SAMPLE = 5;
+/** Milliseconds of a sample: long enough to hide the cost of a wait, short enough to fall between bursts of other work. */
+const SAMPLE_MS = 5;
 
-/** The least time that a run of each took, in turns until the budget is spent; five turns at least. */
+/** The least time that a run of each runnable took. They run in turn until the budget is spent, and five times at least. */
 async function leastByTurns(runnables: readonly Runnable[], budget: number): Promise<number[]> {
   const time = async (runnable: Runnable, runs: number): Promise<number> => {
     const start = performance.now();
@@ -85,7 +86,7 @@ async function leastByTurns(runnables: readonly Runnable[], budget: number): Pro
   };
   const runs: number[] = [];
   for (const runnable of runnables) {
-    runs.push(await runsFor((count) => time(runnable, count), SAMPLE, await time(runnable, 1)));
+    runs.push(await runsFor((count) => time(runnable, count), SAMPLE_MS, await time(runnable, 1)));
   }
   const least = runnables.map(() => Infinity);
   const end = performance.now() + budget * runnables.length;
@@ -97,36 +98,41 @@ async function leastByTurns(runnables: readonly Runnable[], budget: number): Pro
   return least;
 }
 
-async function compareTask(before: Tree, after: Tree, one: Task, two: Task, budget: number): Promise<Compared> {
-  const both = [await compiled(before, one), await compiled(after, two)];
+async function compareTask(
+  [before, taskBefore]: [Tree, Task],
+  [after, taskAfter]: [Tree, Task],
+  budget: number,
+): Promise<Compared> {
+  const both = [await compiled(before, taskBefore), await compiled(after, taskAfter)];
   const [leastBefore, leastAfter] = await leastByTurns(
     both.map(({ runnable }) => runnable),
     budget,
   );
   for (const { runnable } of both) await runnable.dispose();
   return {
-    kind: two.kind,
-    layer: two.layer,
+    kind: taskAfter.kind,
+    layer: taskAfter.layer,
     time: leastAfter / leastBefore,
     compile: both[1].compileMs / both[0].compileMs,
   };
 }
 
-/** A kind or a layer of an older checkout by the name that it has now. */
-const nameOfNow = (name: string): string => name.replace(/^deconv/, 'transposed');
+/** The name that a kind or a layer of an older checkout has now. */
+const presentName = (name: string): string => name.replace(/^deconv/, 'transposed');
 
 function kindRows(compared: readonly Compared[]) {
   return [...new Set(compared.map(({ kind }) => kind))].map((kind) => {
-    const own = compared.filter((each) => each.kind === kind);
-    const worst = own.reduce((max, each) => (each.time > max.time ? each : max));
-    const mean = (of: 'time' | 'compile'): string => geometricMean(own.map((each) => each[of])).toFixed(3);
-    return [kind, own.length, mean('time'), mean('compile'), `${worst.time.toFixed(2)}: ${worst.layer}`];
+    const ofKind = compared.filter((each) => each.kind === kind);
+    const worst = ofKind.reduce((max, each) => (each.time > max.time ? each : max));
+    const mean = (of: 'time' | 'compile'): string => geometricMean(ofKind.map((each) => each[of])).toFixed(3);
+    return [kind, ofKind.length, mean('time'), mean('compile'), `${worst.time.toFixed(2)}: ${worst.layer}`];
   });
 }
 
 async function compare(other: string, options: Options): Promise<void> {
   const root = resolve(other);
-  if (!existsSync(join(root, 'bench/core/suite.ts'))) throw new ArgumentError(`${other}: no checkout of this project`);
+  if (!existsSync(join(root, 'bench/core/suite.ts')))
+    throw new ArgumentError(`${other} is not a checkout of this project: it has no bench/core/suite.ts`);
   // An older checkout knows transposed convs as deconv.
   const older = options.kinds && { kinds: `${options.kinds},${options.kinds.replaceAll('transposed', 'deconv')}` };
   const [before, after] = [await openTree(root, { ...options, ...older }), await openTree(PACKAGE_ROOT, options)];
@@ -134,10 +140,10 @@ async function compare(other: string, options: Options): Promise<void> {
   for (const task of after.tasks) {
     const { kind, layer, batch } = task;
     const same = before.tasks.find(
-      (each) => nameOfNow(each.kind) === kind && nameOfNow(each.layer) === layer && each.batch === batch,
+      (each) => presentName(each.kind) === kind && presentName(each.layer) === layer && each.batch === batch,
     );
-    if (!same) continue; // what only one of them has cannot be compared
-    const result = await compareTask(before, after, same, task, options.budget);
+    if (!same) continue; // the older checkout does not have this task
+    const result = await compareTask([before, same], [after, task], options.budget);
     compared.push(result);
     console.log(
       `${kind.padEnd(27)} ${layer.padEnd(42)} ${result.time.toFixed(3)}  compile ${result.compile.toFixed(2)}`,
@@ -149,7 +155,7 @@ async function compare(other: string, options: Options): Promise<void> {
     rows: kindRows(compared),
   };
   const metadata = [
-    `Before: commit ${before.commit}; each by the least of its times, in turn`,
+    `Before: commit ${before.commit}; each task by the least of its times, measured in turn`,
     ...metadataTexts({
       ...runMetadata(after.gpu.description, after.commit),
       command: `tsx bench/compare-trees.ts ${process.argv.slice(2).join(' ')}`,
@@ -162,14 +168,14 @@ async function compare(other: string, options: Options): Promise<void> {
   after.gpu.destroy();
 }
 
-leaveOutShaderCaches();
+disableShaderCaches();
 const program = new Command('compare-trees')
   .description('Times the tasks of the bench in another checkout (before) and in this one (after), in turn')
   .argument('<other>', 'the other checkout, with its packages installed')
-  .option('--batch <list>', 'pictures a batch', '4')
-  .option('--layers <text>', 'only layers whose name contains this, or of this network')
+  .option('--batch <list>', 'pictures per batch', '4')
+  .option('--layers <text>', 'only layers whose name contains this, or those of this network')
   .option('--kinds <list>', 'only these kinds, such as "conv forward,transposed" (parts of their names)')
-  .option('--budget <ms>', 'milliseconds to spend on each, at least five samples', integer(1, 1e6), 500)
+  .option('--budget <ms>', 'milliseconds to spend on each task; it takes at least five samples', integer(1, 1e6), 500)
   .option('--out <folder>', 'where to write the result', join(PACKAGE_ROOT, 'results'))
   .action(async (other: string, options: Options) => {
     try {

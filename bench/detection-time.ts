@@ -19,8 +19,8 @@ import { adapterName } from '../src/gpu/description.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
 
 /*
- * npx tsx bench/detection-time.ts: how long the shipped detector takes for a picture of 640×480 when its kernels are compiled, and how much
- * memory it takes to read a picture of 108 megapixels and find its faces. The pictures are the six photographs of npm
+ * npx tsx bench/detection-time.ts: measures how long the shipped detector takes for a picture of 640×480 once its kernels are compiled,
+ * and how much memory it takes to read a picture of 108 megapixels and find its faces. The pictures are the six photographs of npm
  * @vladmandic/face-api. It writes results/detection-time.json and .md; rows of other adapters in them stay (CAMEO_ADAPTER chooses one).
  */
 
@@ -33,7 +33,7 @@ interface Times {
   run: RunMetadata;
   processors: number;
   load: number;
-  /** Of each picture, in each round. */
+  /** The time of each picture in each round. */
   milliseconds: number[];
   faces: number;
 }
@@ -53,7 +53,7 @@ interface Result {
 
 const photo = (k: number): string => join(PHOTOS, `sample${k}.jpg`);
 
-/** The photographs, cut to the middle of 640×480. */
+/** The photographs, scaled and cropped at the centre to 640×480. */
 async function smallPictures(): Promise<RgbImage[]> {
   return Promise.all(
     [1, 2, 3, 4, 5, 6].map(async (k) =>
@@ -82,7 +82,7 @@ async function timesOf(detector: FaceDetector, rounds: number): Promise<Pick<Tim
   return { milliseconds, faces };
 }
 
-/** Files of 108 megapixels, in the forms that decoders treat differently. */
+/** Writes files of 108 megapixels, one in each form that decoders treat differently. @returns their names */
 async function writeLargePictures(folder: string): Promise<string[]> {
   const raw = { raw: { ...LARGE, channels: 3 as const } };
   const enlarged = await sharp(await readFile(photo(6)))
@@ -101,8 +101,8 @@ async function writeLargePictures(folder: string): Promise<string[]> {
   return kinds.map(([name]) => name);
 }
 
-/** What a process of its own does with one file. */
-async function tellPeak(path: string): Promise<void> {
+/** Reads one file, finds its faces and prints the peak of memory. It needs a process to itself, because the peak is that of the process. */
+async function printPeak(path: string): Promise<void> {
   const start = performance.now();
   const picture = await readImage(path);
   const gpu = await openGpu();
@@ -131,7 +131,7 @@ async function largePeaks(): Promise<Peak[]> {
   }
 }
 
-/** The value below which a part of the values lies. */
+/** The value below which the fraction `part` of the values lies. */
 function quantile(values: readonly number[], part: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))];
@@ -146,7 +146,7 @@ function markdown({ adapters, large }: Result): string {
     `\`${large.run.command}\`, once on each adapter. Pictures: the six photographs of npm @vladmandic/face-api.`,
     markdownTable({
       title: 'A picture of 640×480, kernels compiled',
-      columns: ['adapter', 'looks', 'faces', 'median', 'fastest tenth'],
+      columns: ['adapter', 'runs', 'faces', 'median', 'fastest tenth'],
       rows: all.map((times) => [
         adapterName(times.run.device),
         times.milliseconds.length,
@@ -157,7 +157,7 @@ function markdown({ adapters, large }: Result): string {
       note: all.map(where).join('; '),
     }),
     markdownTable({
-      title: `A picture of ${LARGE.width}×${LARGE.height}, read and looked at in a process of its own`,
+      title: `A picture of ${LARGE.width}×${LARGE.height}, read and searched in a process of its own`,
       columns: ['file', 'largest memory', 'time', 'faces'],
       rows: large.pictures.map(({ file, megabytes, seconds, faces }) => [
         file,
@@ -165,22 +165,22 @@ function markdown({ adapters, large }: Result): string {
         `${seconds.toFixed(1)} s`,
         faces,
       ]),
-      note: `${deviceText(large.run)}. Memory is that of the whole process, with Node and the adapter; times contain the compiling of kernels.`,
+      note: `${deviceText(large.run)}. Memory is that of the whole process, with Node and the adapter; times include the compilation of kernels.`,
     }),
   ].join('\n\n')}\n`;
 }
 
 const program = new Command('detection-time')
   .description('Time and memory of the shipped face detector')
-  .option('--rounds <n>', 'how often each picture is looked at', integer(1), 10)
-  .option('--no-large', 'leave out the large pictures, where the file has them already')
-  .option('--picture <file>', 'only this picture; tells the memory')
+  .option('--rounds <n>', 'how often each picture is searched', integer(1), 10)
+  .option('--no-large', 'leave out the large pictures if the result file has them already')
+  .option('--picture <file>', 'only this picture: print its time and peak of memory as JSON')
   .option('--out <dir>', 'where to write the results', 'results');
 const { rounds, large, picture, out } = program
   .parse()
   .opts<{ rounds: number; large: boolean; picture?: string; out: string }>();
 
-if (picture !== undefined) await tellPeak(picture);
+if (picture !== undefined) await printPeak(picture);
 else {
   await ensureFolder(out);
   const path = join(out, 'detection-time.json');

@@ -15,17 +15,17 @@ import { markdownTable } from '../src/evaluation/reports/tables.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
 
 /*
- * npx tsx bench/detection.ts: looks for the faces of LFW with the published weights of MTCNN, compares with the landmarks that are
- * given, and writes results/detection-mtcnn.json and .md. All pictures of View 2 take some 20 minutes on two cores; --pictures
- * takes some of them, evenly.
+ * npx tsx bench/detection.ts: finds the faces of LFW with the published weights of MTCNN, compares their landmarks with the given
+ * ones, and writes results/detection-mtcnn.json and .md. All pictures of View 2 take some 20 minutes on two cores; --pictures N
+ * takes N of them at even distances.
  */
 
-/** A face counts as found where its landmarks are no farther from the given ones than this, over the distance of the eyes. */
+/** A face counts as found if the mean distance of its landmarks from the given ones is at most this fraction of the distance of the eyes. */
 const FOUND = 0.25;
 
 interface Picture {
   name: string;
-  /** Of the face nearest to the given landmarks; null where none is near enough. */
+  /** Landmark error of the face nearest to the given landmarks; null where no face is near enough. */
   error: number | null;
   faces: number;
   milliseconds: number;
@@ -36,8 +36,9 @@ interface Result {
   processors: number;
   load: number;
   minFace: number;
-  /** Pictures of View 2, and those that were looked at. */
+  /** Number of pictures in View 2. */
   all: number;
+  /** The pictures that were searched. */
   pictures: Picture[];
 }
 
@@ -69,7 +70,7 @@ async function measure(data: string, count: number, minFace: number): Promise<Re
   return { run, processors: availableParallelism(), load: loadavg()[2], minFace, all: all.length, pictures };
 }
 
-/** The value below which a part of the sorted values lies. */
+/** The value below which the fraction `part` of the sorted values lies. */
 const quantile = (sorted: readonly number[], part: number): number =>
   sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))];
 
@@ -83,8 +84,8 @@ function report({ run, processors, load, minFace, all, pictures }: Result): stri
     '# MTCNN with published weights on LFW',
     `\`${run.command}\`, ${run.date}, ${programText(run)}, on ${deviceText(run)}, ${processors} processors, ` +
       `load average ${load.toFixed(1)}.`,
-    `${pictures.length} of the ${all} pictures of View 2 (250×250), ${pictures.length < all ? 'evenly taken' : 'all of them'}; ` +
-      `faces from ${minFace} pixels. A face counts as found where the mean distance of its five landmarks from those given is at ` +
+    `${pictures.length} of the ${all} pictures of View 2 (250×250), ${pictures.length < all ? 'taken at even distances' : 'all of them'}; ` +
+      `faces from ${minFace} pixels. A face counts as found if the mean distance of its five landmarks from the given ones is at ` +
       `most ${FOUND} of the distance of the eyes. The landmarks given are whole numbers, set by another program.`,
     markdownTable({
       title: '',
@@ -96,7 +97,7 @@ function report({ run, processors, load, minFace, all, pictures }: Result): stri
         ['95th percentile', percent(quantile(errors, 0.95))],
         ['largest', percent(errors[errors.length - 1])],
         ['other faces found, people in the background or false', more],
-        ['time a picture, median', `${quantile(times, 0.5).toFixed(0)} ms`],
+        ['time per picture, median', `${quantile(times, 0.5).toFixed(0)} ms`],
         ['the fastest tenth', `${quantile(times, 0.1).toFixed(0)} ms`],
       ],
       note: missed.length > 0 ? `Not found: ${missed.join(', ')}` : undefined,
@@ -107,7 +108,7 @@ function report({ run, processors, load, minFace, all, pictures }: Result): stri
 const program = new Command('detection')
   .description("Recall, landmarks and time of MTCNN's published weights on LFW")
   .option('--data <dir>', 'folder of data sets', resolve(dataFolder()))
-  .option('--pictures <n>', 'how many; default: all', integer(1), Number.MAX_SAFE_INTEGER)
+  .option('--pictures <n>', 'how many pictures; default: all', integer(1), Number.MAX_SAFE_INTEGER)
   .option('--min-face <n>', 'smallest face in pixels', integer(12), 20)
   .option('--out <dir>', 'where to write the results', 'results');
 const { data, pictures, minFace, out } = program

@@ -21,8 +21,8 @@ import type { Gpu } from '../src/gpu/gpu.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
 
 /*
- * npx tsx bench/encode-many.ts: encodes many faces into one archive with the real model, loses the device on the way, and
- * writes throughput, memory and the time that a loss takes to results/encode-many.json and .md.
+ * npx tsx bench/encode-many.ts: encodes many faces into one archive with the shipped model, destroys the device three times on
+ * the way, and writes throughput, memory and the time of each recovery to results/encode-many.json and .md.
  */
 
 interface Sample {
@@ -30,22 +30,22 @@ interface Sample {
   /** Since the first face was encoded. */
   seconds: number;
   rssMiB: number;
-  /** Of JavaScript: its heap, and buffers beside it. */
+  /** Memory of JavaScript: its heap and its array buffers. */
   heapMiB: number;
 }
 
 interface Loss {
   faces: number;
-  /** From the loss to the first batch after it, which is encoded from its start. */
+  /** From the loss to the end of the first batch on the new device. */
   secondsToNextBatch: number;
-  /** Of it, until the new device was there. */
+  /** The part of this time until the new device was open. */
   secondsToOpen: number;
 }
 
 interface Result {
   run: RunMetadata;
   processors: number;
-  /** Programs that wanted a processor, over the last quarter of an hour: with more than `processors`, times are too long. */
+  /** Load average of the last 15 minutes. If it is above `processors`, other programs have slowed the run. */
   load: number;
   model: string;
   bytes: number;
@@ -53,7 +53,7 @@ interface Result {
   failed: number;
   archiveBytes: number;
   seconds: number;
-  /** Of 16 faces. */
+  /** Median time of a batch of 16 faces. */
   medianBatchSeconds: number;
   samples: Sample[];
   losses: Loss[];
@@ -62,8 +62,8 @@ interface Result {
 const MIB = 2 ** 20;
 const SAMPLES = 20;
 
-/** Watches a run, and takes the device away from it three times. */
-class Watch {
+/** Measures a run, and destroys its device three times. */
+class RunMonitor {
   readonly samples: Sample[] = [];
   readonly losses: Loss[] = [];
   readonly #batches: number[] = [];
@@ -73,7 +73,7 @@ class Watch {
   #start = 0;
   #last = 0;
 
-  /** @param total faces of the run */
+  /** @param total number of faces of the run */
   constructor(private readonly total: number) {}
 
   readonly open = async (): Promise<Gpu> => {
@@ -92,7 +92,7 @@ class Watch {
     return this.#batches.sort((a, b) => a - b)[this.#batches.length >> 1] ?? 0;
   }
 
-  /** Notes that so many faces are done. */
+  /** Records that this many faces are done, and destroys the device after each quarter of them. */
   update(faces: number): void {
     const now = performance.now();
     if (this.#lostAt > 0) {
@@ -118,7 +118,7 @@ class Watch {
   }
 }
 
-/** The faces of files below a folder, or why one cannot be read. */
+/** Yields the face of each file below a folder, or the error for a file that cannot be read. */
 async function* readFaces(root: string, entries: readonly { path: string }[]) {
   for (const { path: name } of entries) {
     try {
@@ -130,29 +130,29 @@ async function* readFaces(root: string, entries: readonly { path: string }[]) {
 }
 
 async function measure(folder: string, faces: number, bytes: number): Promise<Result> {
-  const commit = gitCommit(); // of the program as it starts; files may change while it runs
+  const commit = gitCommit(); // now, because files may change while the program runs
   const { root, entries } = await listFaces(folder);
   const chosen = entries.slice(0, faces);
   const path = weightsPath(undefined, 'codec');
   const { file: weights } = await readWeightsFile(path, readKlt);
   const temporary = await mkdtemp(join(tmpdir(), 'cameo-encode-many-'));
   const bar = startProgress(chosen.length, 'faces');
-  const watch = new Watch(chosen.length);
+  const monitor = new RunMonitor(chosen.length);
   try {
     const { failed, bytes: archiveBytes } = await encodeToArchive(readFaces(root, chosen), {
-      openGpu: watch.open,
+      openGpu: monitor.open,
       weights,
       bytes,
       archive: join(temporary, 'faces.cameos'),
       onProgress: ({ done, failed }) => {
         bar.update(done + failed);
-        watch.update(done + failed);
+        monitor.update(done + failed);
       },
     });
-    const { samples, losses, medianBatchSeconds } = watch;
+    const { samples, losses, medianBatchSeconds } = monitor;
     return {
       run: {
-        ...runMetadata(watch.gpu.description, commit),
+        ...runMetadata(monitor.gpu.description, commit),
         command: `npx tsx bench/encode-many.ts ${process.argv.slice(2).join(' ')}`.trim(),
       },
       processors: availableParallelism(),
@@ -173,7 +173,7 @@ async function measure(folder: string, faces: number, bytes: number): Promise<Re
   }
 }
 
-/** Most that the process grew by from one loss of the device to the next, after the first tenth of the faces, in MiB. */
+/** The largest growth of the process between two losses of the device, after the face `first`, in MiB. */
 function growthBetween(samples: readonly Sample[], losses: readonly Loss[], first: number): number {
   const ends = [...losses.map(({ faces }) => faces), Number.POSITIVE_INFINITY];
   const growths = ends.map((end, k) => {
@@ -186,7 +186,7 @@ function growthBetween(samples: readonly Sample[], losses: readonly Loss[], firs
 
 function report({ run, processors, load, ...result }: Result): string {
   const { faces, failed, seconds, bytes, archiveBytes, samples, losses } = result;
-  const warm = samples.find(({ faces: at }) => at >= faces / 10) ?? samples[0];
+  const warm = samples.find(({ faces: done }) => done >= faces / 10) ?? samples[0];
   const end = samples.at(-1)!;
   return [
     '# Encoding many faces',
@@ -196,7 +196,7 @@ function report({ run, processors, load, ...result }: Result): string {
       `${archiveBytes} bytes: ${((faces - samples[0].faces) / seconds).toFixed(2)} faces a second over ` +
       `${(seconds / 60).toFixed(1)} minutes, with ${losses.length} devices lost on the way. From face ${warm.faces} to the ` +
       `last, the process grew by ${(end.rssMiB - warm.rssMiB).toFixed(1)} MiB (JavaScript: ` +
-      `${(end.heapMiB - warm.heapMiB).toFixed(1)} MiB, with what waits to be collected), between two losses ` +
+      `${(end.heapMiB - warm.heapMiB).toFixed(1)} MiB, including garbage that is not yet collected), between two losses ` +
       `by ${growthBetween(samples, losses, warm.faces).toFixed(1)} MiB at most.`,
     markdownTable({
       title: 'Memory and throughput',
@@ -212,11 +212,11 @@ function report({ run, processors, load, ...result }: Result): string {
           sample.heapMiB.toFixed(0),
         ];
       }),
-      note: 'The time is counted from the first batch on. "Faces a second" is since the line before, losses included.',
+      note: 'Time starts at the end of the first batch. "Faces a second" is the rate since the line before, including losses of the device.',
     }),
     markdownTable({
       title: 'Devices lost',
-      columns: ['Faces', 'Until the new device was there, s', 'Until its first batch was done, s'],
+      columns: ['Faces', 'Until the new device was open, s', 'Until its first batch was done, s'],
       rows: losses.map((loss) => [loss.faces, loss.secondsToOpen.toFixed(2), loss.secondsToNextBatch.toFixed(2)]),
       note:
         `The device was destroyed by the program. The first batch of the new one compiles its kernels; a batch usually takes ` +
@@ -226,11 +226,11 @@ function report({ run, processors, load, ...result }: Result): string {
 }
 
 const program = new Command('encode-many')
-  .description('Encodes many faces, loses the device three times, and reports throughput, memory and recovery')
+  .description('Encodes many faces, destroys the device three times, and reports throughput, memory and recovery')
   .option('--data <dir>', 'folder of aligned faces (default: faces in CAMEO_DATA)')
-  .option('--faces <n>', 'how many', integer(64), 5000)
+  .option('--faces <n>', 'how many faces', integer(64), 5000)
   .option('--bytes <n>', 'most bytes of a face', integer(1, 65536), 500)
-  .option('--from <file>', 'only write the report anew, of what this JSON file says was measured')
+  .option('--from <file>', 'only write the report again, from the measurements in this JSON file')
   .option('--out <dir>', 'where to write the results', 'results');
 const { data, faces, bytes, from, out } = program
   .parse()

@@ -15,10 +15,10 @@ import { embedFaces } from '../src/evaluation/verification/embed-pictures.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
 
 /*
- * tsx bench/held-out.ts NAME=FILE…: codecs of a byte budget on held-out faces, as files of that size come out: PSNR, and how
- * far the embedding of the restored face lies from the original's, for recognisers that watched training and for others.
- * For choosing among models without a look at LFW. Writes results/codecs/held-out.md. With --grey before the names each face is
- * also stored in grey, to see whether the bytes of its colours are better spent on the rest: held-out-grey.md.
+ * tsx bench/held-out.ts [--grey] NAME=FILE…: encodes held-out faces with several weights of the codec. Reports PSNR, and the
+ * distance between the embeddings of the restored face and the original, by recognisers that were in the codec's training and by
+ * others. It serves to choose among models without using LFW, and writes results/codecs/held-out.md. With --grey each face is
+ * also encoded in grey, to see whether the bytes for its colours are better spent on the rest; this writes held-out-grey.md.
  */
 
 const RECOGNIZERS = ['mobilefacenet-casia', 'cameo', 'mobilefacenet-ms1m', 'dlib'];
@@ -29,7 +29,7 @@ const words = process.argv.slice(grey ? 3 : 2);
 const BUDGETS = grey ? [200, 300] : [300, 500];
 const models = words.map((word) => {
   const at = word.indexOf('=');
-  if (at < 1) throw new ArgumentError(`"${word}"; expected NAME=FILE, the weights of a codec of a byte budget`);
+  if (at < 1) throw new ArgumentError(`"${word}"; expected NAME=FILE, where FILE has weights of the codec`);
   return { name: word.slice(0, at), path: word.slice(at + 1) };
 });
 if (models.length === 0) throw new ArgumentError('expected at least one NAME=FILE');
@@ -42,11 +42,13 @@ const recognizers = await Promise.all(RECOGNIZERS.map((name) => openRecognizer(g
 try {
   const set = await openFaceFolder(dataFolder(), { split: 'val', limit: FACES });
   const faces = await set.batch(await set.readable());
-  /** Of each recogniser, the embedding of each face. */
+  /** The embeddings of the faces by each recogniser. */
   const embeddings = async (pictures: readonly Uint8Array[]): Promise<Float32Array[][]> => {
-    const found: Float32Array[][] = [];
-    for (const one of recognizers) found.push(await embedFaces(gpu, one, pictures, { flip: false }));
-    return found;
+    const byRecognizer: Float32Array[][] = [];
+    for (const recognizer of recognizers) {
+      byRecognizer.push(await embedFaces(gpu, recognizer, pictures, { flip: false }));
+    }
+    return byRecognizer;
   };
   const originals = await embeddings(faces);
   const average = (of: (k: number) => number): number => faces.reduce((total, _, k) => total + of(k), 0) / faces.length;
@@ -59,16 +61,18 @@ try {
           { kind: ', in grey', given: faces.map(greyAsRgb) },
         ]
       : [{ kind: '', given: faces }];
-    for (const [maxBytes, { kind, given }] of BUDGETS.flatMap((bytes) => kinds.map((one) => [bytes, one] as const))) {
+    for (const [maxBytes, { kind, given }] of BUDGETS.flatMap((bytes) => kinds.map((kind) => [bytes, kind] as const))) {
       const encoded = await codec.encode(given, { maxBytes }, 'bare');
       const restored = await codec.decode(encoded);
-      const found = await embeddings(restored);
+      const restoredEmbeddings = await embeddings(restored);
       rows.push([
         String(maxBytes),
         `${name} (${codec.modelId})${kind}`,
         average((k) => encoded[k].length).toFixed(1),
         average((k) => psnr(faces[k], restored[k])).toFixed(2),
-        ...found.map((own, r) => average((k) => 1 - cosineSimilarity(originals[r][k], own[k])).toFixed(4)),
+        ...restoredEmbeddings.map((embedded, r) =>
+          average((k) => 1 - cosineSimilarity(originals[r][k], embedded[k])).toFixed(4),
+        ),
       ]);
       console.log(rows.at(-1)!.join('  '));
     }
@@ -82,13 +86,13 @@ try {
     title: 'Models of the codec on held-out faces',
     columns: ['Budget, bytes', 'Model', 'Bytes', 'PSNR, dB', ...RECOGNIZERS.map((name) => `1 − cos, ${name}`)],
     rows: rows.sort((a, b) => Number(a[0]) - Number(b[0])),
-    note: `Means over ${faces.length} faces of split val. The first two recognisers watch joint training, the others never do.`,
+    note: `Means over ${faces.length} faces of split val. The first two recognisers are part of joint training, the others are not.`,
   });
   await writeFileAtomic(
     `results/codecs/held-out${grey ? '-grey' : ''}.md`,
     `# Models of the codec on held-out faces\n\n${listLines(metadataTexts(metadata))}\n\n${table}\n`,
   );
 } finally {
-  for (const one of recognizers) one.dispose();
+  for (const recognizer of recognizers) recognizer.dispose();
   gpu.destroy();
 }

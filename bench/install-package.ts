@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
-/** Runs a program of an installed package as npm's link to it would, but on every system. @throws Error with what it printed */
+/** Runs a program of an installed package, on every system, without npm's link to it. @throws Error with what it printed */
 export function runPackage(name: string, program: string, ...args: string[]): string {
   const folder = join(ROOT, 'node_modules', name);
   const { bin } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
@@ -26,7 +26,7 @@ export function runNode(cwd: string, ...args: string[]): string {
 export function npm(cwd: string, ...args: string[]): string {
   const quiet = ['--offline', '--no-audit', '--no-fund', '--no-update-notifier'];
   try {
-    // In Windows npm is a script of the shell's.
+    // In Windows npm is a script, which only a shell can start.
     return execFileSync('npm', [...args, ...quiet], {
       cwd,
       encoding: 'utf8',
@@ -39,12 +39,12 @@ export function npm(cwd: string, ...args: string[]): string {
   }
 }
 
-/** What npm packs beside `dist`. */
+/** What npm needs for packing, beside `dist`. */
 const SHIPPED = ['package.json', 'README.md', 'LICENSE', 'models', 'examples', 'demo'];
 
 /**
- * Builds the package in a folder of its own: the repository's `dist` may be in use, and may be old.
- * @param types false leaves out the declarations, which take most of the time
+ * Builds the package in a separate folder, because the repository's `dist` may be in use or out of date.
+ * @param types false leaves out the type declarations, which take most of the time
  * @returns the folder, from which `npm pack` can pack
  */
 export function buildPackage(folder: string, types = true): string {

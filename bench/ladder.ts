@@ -9,7 +9,8 @@ import { scope, type Tensor } from '../src/tensor/tensor.js';
 import { uniformTensor } from './core/own-tasks.js';
 
 /*
- * npx tsx bench/ladder.ts: times each rung of the ladder of shaders/README.md on this adapter, in alternation; least of several.
+ * npx tsx bench/ladder.ts: prints the speed of each conv kernel of the ladder in shaders/README.md on this adapter. The kernels run
+ * in turn, and the least of several times counts.
  */
 
 const RUNGS: readonly ConvVariant[] = ['naive', 'register', 'tiled', 'winograd'];
@@ -21,7 +22,7 @@ const LAYERS: readonly [x: number[], cout: number, kernel: 1 | 3][] = [
 const ROUNDS = 5;
 
 const gpu = await openGpu({ tuning: false });
-console.log(`${adapterName(gpu.description)}, one picture, GFLOP/s of the convolution as it is defined\n`);
+console.log(`${adapterName(gpu.description)}, one picture, GFLOP/s by the multiply-adds of the definition\n`);
 console.log(`| layer | ${RUNGS.join(' | ')} | chosen |\n|---|${'--:|'.repeat(RUNGS.length)}---|`);
 for (const [x, cout, kernel] of LAYERS) {
   const pad = (kernel - 1) / 2;

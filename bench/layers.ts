@@ -4,12 +4,12 @@ import { DEFAULT_AUTOENCODER } from '../src/models/autoencoder.js';
 import { MOBILEFACENET_STAGES } from '../src/models/mobilefacenet.js';
 import { SPHERE20_STAGES } from '../src/models/sphere20.js';
 
-/** Convolution of one picture; `input` is what a conv reads and a transposed conv writes. */
+/** A convolution of one picture. `input` is what a conv reads and a transposed conv writes. */
 export interface ConvLayer extends Omit<ConvShape, 'batch'> {
   type: 'conv' | 'convTranspose';
 }
 
-/** Fully connected: [batch, inputs]·[inputs, outputs]. */
+/** A fully connected layer: [batch, inputs]·[inputs, outputs]. */
 export interface LinearLayer {
   type: 'linear';
   inputs: number;
@@ -18,14 +18,14 @@ export interface LinearLayer {
 
 export type LayerShape = ConvLayer | LinearLayer;
 
-/** A shape, and how often it occurs in each network. */
+/** A layer's shape, and how often it occurs in each network. */
 export interface BenchLayer {
   name: string;
   shape: LayerShape;
   counts: Record<string, number>;
 }
 
-/** What `conv` and `convTranspose` leave to be filled in. */
+/** Options of `conv`: kernel 3, stride 1, padding (kernel − 1)/2 and one group if left out. */
 interface ConvOptions {
   kernel?: number | Pair;
   stride?: number;
@@ -33,7 +33,7 @@ interface ConvOptions {
   groups?: number;
 }
 
-/** Same padding for odd kernels unless another is given. */
+/** A convolution with square stride and padding. */
 export function conv(input: Pair, cin: number, cout: number, options: ConvOptions = {}): ConvLayer {
   const { stride = 1, groups = 1 } = options;
   const kernel: Pair = typeof options.kernel === 'object' ? options.kernel : [options.kernel ?? 3, options.kernel ?? 3];
@@ -53,7 +53,7 @@ export function conv(input: Pair, cin: number, cout: number, options: ConvOption
   };
 }
 
-/** Kernel 4, stride 2, padding 1: doubles the size. */
+/** A transposed convolution with kernel 4, stride 2 and padding 1, which doubles the size. @param output size that it reads */
 export function convTranspose(output: Pair, inputs: number, outputs: number): ConvLayer {
   const input: Pair = [2 * output[0], 2 * output[1]];
   return { ...conv(input, outputs, inputs, { kernel: 4, stride: 2, padding: 1 }), type: 'convTranspose' };
@@ -80,7 +80,7 @@ export function autoencoderLayers(): LayerShape[] {
 
 const FACE: Pair = [112, 96];
 
-/** Sphere20 (Liu et al. 2017, arXiv 1704.08063, table 2): a stride-2 conv and residual units a stage, then one linear layer. */
+/** Sphere20 (Liu et al. 2017, arXiv 1704.08063, table 2): each stage is a stride-2 conv and residual units; a linear layer ends the network. */
 export function sphere20Layers(): LayerShape[] {
   const convs = SPHERE20_STAGES.flatMap(([channels, units], k) => [
     conv(halved(FACE, k), k === 0 ? 3 : SPHERE20_STAGES[k - 1][0], channels, { stride: 2 }),
@@ -114,7 +114,7 @@ export function mobileFaceNetLayers(): LayerShape[] {
   return [...layers, pointwise([1, 1], 512, 128)];
 }
 
-/** Multiply-adds for one picture: those of one pass, forward or either gradient. Taps on the padding count. */
+/** Multiply-adds of one pass (forward or either gradient) for one picture. Taps on the padding count, too. */
 export function layerMultiplyAdds(shape: LayerShape): number {
   if (shape.type === 'linear') return shape.inputs * shape.outputs;
   return convMultiplyAdds({ batch: 1, ...shape });
@@ -130,7 +130,7 @@ function layerName(shape: LayerShape): string {
   return `${family} ${kernel[0]}×${kernel[1]}${step} ${channels} @${size[0]}×${size[1]}`;
 }
 
-/** The layers of all three networks, equal shapes once, in the order of the networks. */
+/** The layers of all three networks in their order; layers of equal shape are one entry. */
 export function benchLayers(): BenchLayer[] {
   const networks: Record<string, LayerShape[]> = {
     autoencoder: autoencoderLayers(),
@@ -149,7 +149,7 @@ export function benchLayers(): BenchLayer[] {
   return [...layers.values()];
 }
 
-/** [height, width, channels] that batch norms and PReLUs work on: each output of a conv stage. */
+/** [height, width, channels] of what batch norms and PReLUs work on: the output of each stage of convolutions. */
 export function normShapes(): [number, number, number][] {
   const stages = (size: Pair, channels: readonly number[]): [number, number, number][] =>
     channels.map((count, k) => [...halved(size, k + 1), count]);
@@ -163,5 +163,5 @@ export function normShapes(): [number, number, number][] {
   ];
 }
 
-/** Embedding size and identities of CASIA-WebFace, on which the recognition networks are usually trained. */
+/** Embedding size, and the number of identities of CASIA-WebFace, on which recognisers are often trained. */
 export const COSFACE = { dim: 512, classes: 10_575 } as const;

@@ -28,10 +28,10 @@ import { tuneTasks } from './core/tune.js';
 import { allWorks } from './core/work.js';
 import { runPeers } from './peers/run.js';
 import { benchHtml, benchMarkdown, type FullResult } from './report.js';
-import { leaveOutShaderCaches } from './shader-cache.js';
+import { disableShaderCaches } from './shader-cache.js';
 import { parseTorchReport, type TorchReport, torchShapes, torchTable } from './torch.js';
 
-leaveOutShaderCaches();
+disableShaderCaches();
 
 interface Options extends Filters {
   batch?: number[];
@@ -64,7 +64,7 @@ async function measure(gpu: Gpu, batches: number[], options: Options): Promise<F
   const layers = chooseLayers(options);
   const tasks = wanted(allTasks(layers, batches), layers, options);
   const { tune: tuned = false, quick = false } = options;
-  if (tuned) console.log(`${await tuneTasks(gpu, tasks, () => saveTuning(gpu))} choices of kernels measured`);
+  if (tuned) console.log(`${await tuneTasks(gpu, tasks, () => saveTuning(gpu))} kernel choices measured`);
   const suite = await runSuite(gpu, {
     tasks,
     batches,
@@ -77,7 +77,7 @@ async function measure(gpu: Gpu, batches: number[], options: Options): Promise<F
 }
 
 function printSummary(result: BenchResult, torch: TorchReport | null): void {
-  console.log(`\ntimes by ${result.clock === 'timestamps' ? "the device's timestamps" : 'the clock on the wall'}`);
+  console.log(`\ntimes by ${result.clock === 'timestamps' ? "the device's timestamps" : 'the wall clock'}`);
   const tables = [ceilingsTable(result), kindsTable(result), networksTable(result)];
   if (torch) tables.push(torchTable(result, torch));
   for (const table of tables.filter(({ rows }) => rows.length > 0)) console.log(`\n${textTable(table)}`);
@@ -112,7 +112,7 @@ async function bench(options: Options): Promise<void> {
     );
     const result = await measure(gpu, batches, options);
     printSummary(result, torch);
-    await writeResult(path, result, torch); // before the peers, which take as long again
+    await writeResult(path, result, torch); // now, because the peers take as long again and may fail
     if (options.peers) {
       const layers = chooseLayers(options);
       const all = batches.flatMap((batch) => allWorks(layers, batch));
@@ -136,22 +136,24 @@ function batchesOption(text: string): number[] {
 
 async function main(): Promise<void> {
   const program = new Command('bench')
-    .description('Times kernels on the layers of the networks, and whole networks, beside what the adapter can do')
-    .option('--batch <list>', 'pictures a batch, or several numbers (default 1,32; with --quick 4)', batchesOption)
-    .option('--layers <text>', 'only layers whose name contains this, or of this network')
+    .description(
+      'Times kernels on the layers of the networks, and whole networks, and compares them with what the adapter can do',
+    )
+    .option('--batch <list>', 'pictures per batch, or several numbers (default 1,32; with --quick 4)', batchesOption)
+    .option('--layers <text>', 'only layers whose name contains this, or those of this network')
     .option('--kinds <list>', 'only these kinds, such as "conv forward,transposed" (parts of their names)')
-    .option('--quick', 'few samples')
+    .option('--quick', 'spend less time on each, with fewer samples')
     .option(
       '--tune',
-      'first measure which kernel is best for each conv, where that is not known yet, as `cameo tune` does',
+      'first measure which kernel is fastest for each conv, where that is not known yet, as `cameo tune` does',
     )
     .addOption(
-      new Option('--precision <name>', 'how the fast convs store their operands')
+      new Option('--precision <name>', 'type in which the fast convs store their operands')
         .choices(['f32', 'f16'])
         .default('f32'),
     )
     .option('--peers', 'also compare with other WebGPU libraries on the same device')
-    .option('--torch <file>', 'stand beside what bench/torch_peer.py measured')
+    .option('--torch <file>', 'compare with the results of bench/torch_peer.py in this file')
     .option('--list-shapes <file>', 'only write the shapes for bench/torch_peer.py')
     .option('--out <folder>', 'where to write the results (default results)');
   try {

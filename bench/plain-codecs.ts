@@ -18,15 +18,16 @@ import { markdownTable } from '../src/evaluation/reports/tables.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
 
 /*
- * tsx bench/plain-codecs.ts [--quick]: JPEG, JPEG2000 and WebP in colour and full size, by settings that are the same for
- * every face, while `cameo evaluate codecs` tunes them for each. It is what other programs report, and so tells whether this
- * one measures the same. LFW View 2 with the embeddings of the picture and its mirror image. Writes results/codecs/plain.md.
+ * tsx bench/plain-codecs.ts [--quick]: evaluates JPEG, JPEG2000 and WebP in colour and full size, with the same settings for every
+ * face. (`cameo evaluate codecs` tunes the settings for each face.) Other publications report these figures, so they show whether
+ * this program measures the same. It uses LFW View 2, with the embeddings of each picture and its mirror image, and writes
+ * results/codecs/plain.md.
  */
 
 const RECOGNIZER = 'mobilefacenet-casia';
 const BUDGETS = [300, 500];
 
-/** The file of the highest quality that fits. */
+/** A codec that makes the file of the highest quality that fits the budget. */
 function bySweep(title: string, encode: (picture: Sharp, quality: number) => Sharp): ForeignCodec {
   return {
     name: `plain-${title.toLowerCase()}`,
@@ -53,10 +54,12 @@ const CODECS: readonly ForeignCodec[] = [
     title: 'JPEG2000',
     version: JPEG2000.version,
     async encode(rgb, width, height, maxBytes) {
-      // OpenJPEG's comment stays in the file.
+      // Other programs keep OpenJPEG's comment in the file, so its bytes count here.
       const plain = [{ grey: false, decompositions: 3 }];
-      const found = await encodeJpeg2000AtMost(rgb, width, height, maxBytes - COMMENT_BYTES, plain);
-      return found && { bytes: found.bytes, size: found.bytes.length + COMMENT_BYTES, rgb: found.rgb, settings: '' };
+      const encoded = await encodeJpeg2000AtMost(rgb, width, height, maxBytes - COMMENT_BYTES, plain);
+      return (
+        encoded && { bytes: encoded.bytes, size: encoded.bytes.length + COMMENT_BYTES, rgb: encoded.rgb, settings: '' }
+      );
     },
     decode: async (bytes) => (await decodeJpeg2000(bytes)).data,
   },
@@ -86,7 +89,7 @@ try {
     sampleBudget: BUDGETS[0],
     run: { commit: metadata.commit, date: metadata.date, device: deviceText(metadata), command: metadata.command },
     onRow: ({ title, budget, verdicts: [both] }) =>
-      console.log(title, budget, both ? accuracyText(both.figures) : 'makes no file for too many'),
+      console.log(title, budget, both ? accuracyText(both.figures) : 'no file this small for too many faces'),
   });
   const table = markdownTable({
     title: `${lfw.pairs.length} pairs of LFW View 2, ${RECOGNIZER}, picture and mirror image`,
@@ -100,7 +103,7 @@ try {
       reference ? accuracyText(reference.figures) : '—',
       `${missing} of ${faces}`,
     ]),
-    note: 'In colour and full size, the file of the highest quality that fits; JPEG and WebP as sharp has them, JPEG2000 with three decompositions and the comment that OpenJPEG writes.',
+    note: 'In colour and full size; of each face, the file of the highest quality that fits. JPEG and WebP are those of sharp; JPEG2000 has three decompositions and the comment that OpenJPEG writes.',
   });
   await writeFileAtomic(
     'results/codecs/plain.md',

@@ -5,9 +5,9 @@ import { writeFileAtomic } from '../src/data/files/atomic-file.js';
 import { quantizeWeights, type WeightQuantization } from '../src/training/quantize-weights.js';
 
 /*
- * tsx bench/quantize-weights.ts TRAINED -o FILE [--bits 8|16]: weights in fewer bytes, as the package ships them: of the codec, the
- * autoencoder, a recogniser or a detector. The codec's components get 8 bits an entry in any case; --leading and --component-step
- * say how (src/training/quantize-weights.ts), for other networks. The cards in models/ have the commands of the shipped files.
+ * tsx bench/quantize-weights.ts TRAINED -o FILE [--bits 8|16]: quantises the weights of the codec, the autoencoder, a recogniser or
+ * a detector, as the package ships them. The codec's components get 8 bits per entry in any case; --leading and --component-step
+ * are the options of the same names in src/training/quantize-weights.ts. The cards in models/ have the commands of the shipped files.
  */
 
 const { values, positionals } = parseArgs({

@@ -16,9 +16,9 @@ import { embedFaces } from '../src/evaluation/verification/embed-pictures.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
 
 /*
- * tsx bench/quantized-weights.ts TRAINED QUANTISED [--bytes 300] [--faces 120]: what quantising the codec's weights costs on faces of
- * split `val`: PSNR, and the distance of embeddings of a recogniser that had no part in training. Each face is its own
- * control. Adds a row to results/quantized-weights.json and writes results/quantized-weights.md.
+ * tsx bench/quantized-weights.ts TRAINED QUANTISED [--bytes 300] [--faces 120]: measures on faces of split `val` what quantising the
+ * codec's weights costs in PSNR, and in the distance of embeddings by a recogniser that had no part in training. Differences are
+ * paired by face. It adds a row to results/quantized-weights.json and writes results/quantized-weights.md.
  */
 
 const RECOGNIZER = 'mobilefacenet-ms1m';
@@ -28,16 +28,19 @@ interface Row {
   bytes: number;
   faces: number;
   models: readonly [string, string];
-  /** Of each figure: its mean with both weights, that mean's standard error, and the mean and standard error of the difference. */
   psnr: Figure;
   distance: Figure;
   device: string;
   command: string;
 }
 interface Figure {
+  /** With the weights as trained, and with the quantised ones. */
   means: readonly [number, number];
+  /** Standard error of the first mean. */
   error: number;
+  /** Mean over faces of the quantised value less the trained one. */
   difference: number;
+  /** Standard error of `difference`. */
   differenceError: number;
 }
 
@@ -48,7 +51,9 @@ const { values, positionals } = parseArgs({
 const [maxBytes, limit] = [Number(values.bytes), Number(values.faces)];
 if (positionals.length !== 2) throw new ArgumentError('expected two weights files: before and after');
 if (!(maxBytes > 0 && limit > 1))
-  throw new ArgumentError(`--bytes ${values.bytes} --faces ${values.faces}: not numbers`);
+  throw new ArgumentError(
+    `--bytes is ${values.bytes} and --faces is ${values.faces}; expected a number above 0 and one above 1`,
+  );
 
 const gpu = await openGpu();
 const recognizer = await openRecognizer(gpu, RECOGNIZER, recognizerPlaces());
@@ -65,7 +70,7 @@ try {
     return {
       id: codec.modelId,
       psnr: faces.map((face, k) => psnr(face, restored[k])),
-      distance: embedded.map((one, k) => 1 - cosineSimilarity(originals[k], one)),
+      distance: embedded.map((embedding, k) => 1 - cosineSimilarity(originals[k], embedding)),
     };
   };
   const [before, after] = [await measure(positionals[0]), await measure(positionals[1])];
@@ -121,12 +126,12 @@ async function report(row: Row): Promise<void> {
       ...cells(psnr, 3),
       ...cells(distance, 5),
     ]),
-    note: `Means over faces of split val, with standard errors; those of a difference are of the differences of single faces. Models: ${row.models.join(' as trained, ')} quantised.`,
+    note: `Means over faces of split val, with standard errors. Differences are paired by face. Models: ${row.models.join(' as trained, ')} quantised.`,
   });
-  const about = { ...runMetadata(gpu.description), command: rows.map(({ command }) => command).join('; ') };
+  const metadata = { ...runMetadata(gpu.description), command: rows.map(({ command }) => command).join('; ') };
   await writeFileAtomic(
     `${RESULTS}.md`,
-    `# Quantised weights of the codec\n\n${listLines(metadataTexts(about))}\n\n${table}\n`,
+    `# Quantised weights of the codec\n\n${listLines(metadataTexts(metadata))}\n\n${table}\n`,
   );
 }
 

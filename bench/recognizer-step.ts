@@ -19,13 +19,13 @@ import {
 import { RecognitionTrainer } from '../src/training/recognition-trainer.js';
 
 /*
- * tsx bench/recognizer-step.ts [CONFIG [BATCH]]: where the time of a training step goes, kernel by kernel, in processor
- * time of all threads: on a CPU adapter, what a step costs whatever else the machine does. Each kernel is run alone, in the
- * order of the step, and counts with the least of its times. Writes results/recognizer-step.md.
+ * tsx bench/recognizer-step.ts [CONFIG [BATCH]]: measures how much processor time, over all threads, each kernel of a training step
+ * takes. On a CPU adapter this is the cost of the step, whatever else the machine does. Kernels run one by one in the order of the
+ * step, and the least of several times counts. It writes results/recognizer-step.md.
  */
 
 const ROUNDS = 5;
-/** Kernels that are shown by name. */
+/** Number of kernels that the table shows by name. */
 const SHOWN = 16;
 const CLASSES = 2000;
 
@@ -43,7 +43,7 @@ const config: RecognitionTrainingConfig = {
   batchSize: Number(batch),
 };
 
-/** Keeps the dispatches of recorded steps between `start` and `stop`, in place of running them. */
+/** Between `start` and `stop`, keeps the dispatches of recorded steps instead of running them. */
 function captureCommands(gpu: Gpu): { start(): void; stop(): Command[]; label(command: Command): string } {
   const labels = new Map<Command, string>();
   const commands: Command[] = [];
@@ -106,7 +106,7 @@ for (const [k, command] of commands.entries()) {
   kinds.set(capture.label(command), { ms: kind.ms + min[k], count: kind.count + 1 });
 }
 const total = min.reduce((sum, ms) => sum + ms, 0);
-const sorted = [...kinds].sort(([, one], [, two]) => two.ms - one.ms);
+const sorted = [...kinds].sort(([, a], [, b]) => b.ms - a.ms);
 const rest = sorted.slice(SHOWN).reduce((sum, [, { ms }]) => sum + ms, 0);
 const row = (name: string, count: number | string, ms: number) => [
   name,
@@ -116,7 +116,7 @@ const row = (name: string, count: number | string, ms: number) => [
 ];
 const table = {
   title: 'Kernels',
-  columns: ['Kernel', 'Dispatches', 'CPU ms a face', 'Share'],
+  columns: ['Kernel', 'Dispatches', 'CPU ms per face', 'Share'],
   rows: [
     ...sorted.slice(0, SHOWN).map(([name, { ms, count }]) => row(name, count, ms)),
     row('all others', '', rest),

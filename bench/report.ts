@@ -15,7 +15,7 @@ import { meanRatios, type PeerRow } from './peers/compare.js';
 import type { PeerReport } from './peers/run.js';
 import { type TorchReport, torchTable } from './torch.js';
 
-/** Everything a run found, with what it was compared with. */
+/** The results of a run, together with the comparisons with peers. */
 export interface FullResult extends BenchResult {
   peers: PeerReport[];
 }
@@ -39,8 +39,8 @@ export function peerTables({ name, version, note, rows }: PeerReport): ReportTab
         worst.layer,
       ]),
       note:
-        'Its time over ours: above 1, ours is faster. Timed by turns, after both results agreed with float64. "Ratio" is by the ' +
-        `clock on the wall, "Device" by the device's timestamps where it has them. ${note}`.trimEnd(),
+        'A ratio is its time over ours; above 1, ours is faster. Both are timed in turn, after both results agreed with float64. "Ratio" is by ' +
+        `the wall clock, "Device" by the device's timestamps if it has them. ${note}`.trimEnd(),
     },
     {
       title: `Against ${name} ${version}, by layer`,
@@ -106,7 +106,7 @@ export function benchHtml(result: FullResult, torch: TorchReport | null): string
       {
         title: 'Roofline',
         picture: { svg: rooflinePlot(result) },
-        caption: 'A dot is one layer; the line is what the adapter can do at best, as measured in the same run.',
+        caption: 'Each dot is a layer. The line is the highest rate that the adapter reached in the same run.',
       },
     ],
     tables: tablesOf(result, torch),

@@ -9,23 +9,24 @@ import { BUDGETS, type BundleSize, bundleSize, gzipSize } from './bundle-size.js
 import { buildPackage } from './install-package.js';
 
 /*
- * npm run sizes: what a program for browsers downloads of this package, of TensorFlow.js (core and WebGPU backend), of
- * onnxruntime-web and of jax-js, measured alike; writes results/bundle-sizes.json and .md.
+ * npm run sizes: measures how many bytes a program for browsers downloads with this package, with TensorFlow.js (core and WebGPU
+ * backend), with onnxruntime-web and with jax-js. It writes results/bundle-sizes.json and .md.
  */
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
-// Outside of the repository: inside, `cameo` would mean the repository itself.
+// The folder is outside of the repository, because inside it `cameo` would mean the repository itself.
 const HOME = mkdtempSync(join(tmpdir(), 'cameo-sizes-'));
 const MODULES = join(HOME, 'node_modules');
 
 interface Contender {
   name: string;
-  /** Packages, for their versions; the first is what must be installed. */
+  /** The packages that the programs import. The table gives the version of the first. */
   packages: string[];
-  /** Imports everything. */
+  /** A program that exports everything of the packages. */
   everything: string;
-  /** Runs one convolution of a 32×32 picture of 3 channels on the GPU and prints the result. */
+  /** A program that runs one convolution of a 32×32 picture of 3 channels on the GPU and prints the result. */
   conv: string | null;
+  /** Paths of modules that a program loads only when it asks for them. */
   leaveOut?: RegExp;
   /** A file that the program fetches before it computes anything. */
   fetched?: string;
@@ -64,7 +65,7 @@ const CONTENDERS: Contender[] = [
       const x = tensor4d(new Float32Array(3072), [1, 32, 32, 3]);
       const w = tensor4d(new Float32Array(216), [3, 3, 3, 8]);
       console.log(await conv2d(x, w, 1, 'valid').data());`,
-    note: 'The backend registers all its kernels when it is loaded, so that nothing of it can be left out. Gradients are in core; layers (tfjs-layers) are not counted.',
+    note: 'The backend registers all its kernels when it is loaded, so bundlers can leave nothing out. Gradients are in core; layers (tfjs-layers) are not counted.',
   },
   {
     name: 'onnxruntime-web, WebGPU',
@@ -88,7 +89,7 @@ const CONTENDERS: Contender[] = [
       const w = np.zeros([8, 3, 3, 3]);
       console.log(await lax.conv(x, w, [1, 1], 'VALID').data());`,
     leaveOut: /webgl-[^/]*\.js$/,
-    note: 'Without its WebGL backend, which is a file of its own and only loaded where it is asked for.',
+    note: 'Without its WebGL backend, which is a separate file that is only loaded on request.',
   },
 ];
 
@@ -104,16 +105,16 @@ interface Row {
 const versionOf = (name: string): string =>
   JSON.parse(readFileSync(join(MODULES, name, 'package.json'), 'utf8')).version as string;
 
-async function measure({ packages, everything, conv, leaveOut, fetched, ...what }: Contender): Promise<Row> {
+async function measure({ name, note, packages, everything, conv, leaveOut, fetched }: Contender): Promise<Row> {
   const size = (program: string) => bundleSize(program, MODULES, leaveOut);
   const data = fetched ? readFileSync(join(MODULES, fetched)) : null;
   return {
-    name: what.name,
+    name,
     version: versionOf(packages[0]),
     everything: await size(everything),
     conv: conv ? await size(conv) : null,
     fetched: data && fetched ? { file: fetched, bytes: data.length, gzip: gzipSize(data) } : null,
-    note: what.note ?? null,
+    note: note ?? null,
   };
 }
 
@@ -143,13 +144,13 @@ ${Object.entries(metadata)
 
 One ES module for browsers, bundled and minified by esbuild, then gzip −9; kB are 1,000 bytes. "Everything" exports all that
 the entry point exports; "one conv2d" is a whole program that runs one convolution on WebGPU and prints the result.
-"Fetches" is what such a program downloads besides before it can compute. The peers' programs are bundled here, and not run.
+"And fetches" is what such a program must also download before it can compute. The peers' programs are bundled here, but not run.
 
 ${table}
 
 ${notes.join('\n')}
 
-Budgets, which \`kernels-test/package/package.test.ts\` holds: ${budgets.join(', ')}.
+Budgets, which \`kernels-test/package/package.test.ts\` checks: ${budgets.join(', ')}.
 `;
 }
 
@@ -169,7 +170,10 @@ for (const { packages } of CONTENDERS.slice(2)) {
     }
   }
 }
-for (const name of missing) console.log(`${name} is not installed, and left out: npm ci, or npm install -D ${name}`);
+for (const name of missing)
+  console.log(
+    `${name} is not installed, so it is left out of the table; install it with npm ci, or npm install -D ${name}`,
+  );
 
 const rows: Row[] = [];
 for (const contender of CONTENDERS) {

@@ -14,8 +14,8 @@ import { type ContactSheetCell, type ContactSheetRow, contactSheet } from '../sr
 import { openGpu } from '../src/gpu/node/adapters.js';
 
 /*
- * npx tsx bench/strip.ts: writes results/strip.png, two faces of 60 to 500 bytes by Cameo, JPEG and WebP, for the README. The
- * persons do not exist: the codec has invented them, and their "photograph" was drawn from that.
+ * npx tsx bench/strip.ts: writes results/strip.png for the README, which shows two faces at 60 to 500 bytes by Cameo, WebP and JPEG.
+ * The persons do not exist: the codec has invented their faces, and their "photograph" was made from these.
  */
 
 const BUDGETS = [60, 150, 300, 500];
@@ -24,13 +24,13 @@ const OUT = fileURLToPath(new URL('../results/strip.png', import.meta.url));
 
 const sizeOf = (bytes: number): string => `${bytes} B`;
 
-/** What stands where a codec makes no file so small. */
+/** The cell for a budget at which a codec makes no file. */
 const noFile = ({ width, height }: RgbImage): ContactSheetCell => ({
   image: { width, height, data: new Uint8Array(3 * width * height).fill(225) },
   caption: 'no file',
 });
 
-/** A face by another codec, at each budget. */
+/** A face as another codec restores it, at each budget. */
 async function byOther(codec: ForeignCodec, face: RgbImage): Promise<ContactSheetCell[]> {
   const cells: ContactSheetCell[] = [];
   for (const budget of BUDGETS) {
@@ -43,7 +43,7 @@ async function byOther(codec: ForeignCodec, face: RgbImage): Promise<ContactShee
   return cells;
 }
 
-/** A face by ours. */
+/** A face as Cameo restores it, at each budget. */
 async function byCameo(codec: FaceCodec, { width, height, data }: RgbImage): Promise<ContactSheetCell[]> {
   const cells: ContactSheetCell[] = [];
   for (const maxBytes of BUDGETS) {

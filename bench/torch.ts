@@ -6,11 +6,11 @@ import { type BenchResult, gflopsOf } from './core/result.js';
 import { geometricMean } from './core/statistics.js';
 import type { ConvWork, Work } from './core/work.js';
 
-/** One convolution for `bench/torch_peer.py`, in its terms; `padding` is symmetric, and gives the same sizes as ours. */
+/** One convolution for `bench/torch_peer.py`. `padding` is symmetric there, and gives the same sizes as ours. */
 export interface TorchShape {
   kind: string;
   layer: string;
-  /** What is computed: conv ('output'), its input gradient or a transposed conv ('input'), or its weight gradient. */
+  /** What is computed: a conv ('output'), its input gradient or a transposed conv ('input'), or its weight gradient ('weights'). */
   result: ConvWork['result'];
   batch: number;
   input: readonly number[];
@@ -24,7 +24,7 @@ export interface TorchShape {
   flops: number;
 }
 
-/** The shapes that PyTorch is to run: all convolutions. */
+/** All convolutions among the works, as shapes for PyTorch. */
 export function torchShapes(works: readonly Work[]): TorchShape[] {
   return works.flatMap((work) => {
     if (work.type === 'matmul') return [];
@@ -58,7 +58,7 @@ export interface TorchReport {
   device: string;
   torch: string;
   rows: { kind: string; layer: string; batch: number; milliseconds: Record<Precision, number> }[];
-  /** Milliseconds of one training step of Sphere20 at this batch. */
+  /** Milliseconds of one training step of Sphere20 at this batch size. */
   sphere20: { batch: number; milliseconds: Record<Precision, number> } | null;
 }
 
@@ -79,12 +79,12 @@ export function parseTorchReport(text: string): TorchReport {
     !report.rows.every(({ milliseconds }) => times(milliseconds)) ||
     (report.sphere20 && !times(report.sphere20.milliseconds))
   ) {
-    throw new FormatError('the PyTorch report has not the fields that bench/torch_peer.py writes');
+    throw new FormatError('the PyTorch report lacks fields that bench/torch_peer.py writes');
   }
   return report;
 }
 
-/** GFLOP/s of both, by layer; only layers of equal batch are comparable. */
+/** A table of GFLOP/s of both programs for each layer and batch size that both have measured. */
 export function torchTable(result: BenchResult, report: TorchReport): ReportTable {
   const ratios: number[] = [];
   const rows = result.measurements.flatMap((measurement) => {
@@ -103,7 +103,7 @@ export function torchTable(result: BenchResult, report: TorchReport): ReportTabl
     ? ` Sphere20 training step at batch ${sphere.batch}: ${TORCH_PRECISIONS.map((p) => `${sphere.milliseconds[p].toFixed(1)} ms (${p})`).join(', ')}.`
     : '';
   return {
-    title: `Beside PyTorch ${report.torch} on ${report.device}, GFLOP/s`,
+    title: `Compared with PyTorch ${report.torch} on ${report.device}, GFLOP/s`,
     columns: [
       'Kind',
       'Layer',

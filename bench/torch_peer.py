@@ -1,14 +1,14 @@
-"""Times the convolutions of the bench in PyTorch, to stand beside our own figures.
+"""Times the convolutions of the bench in PyTorch, for a comparison with our own figures.
 
-Has to be run on a machine with CUDA and PyTorch; nothing else of this repository is needed there:
+Run it on a machine with CUDA and PyTorch; it needs no other file of this repository there:
 
     npm run bench -- --list-shapes shapes.json --batch 32     # anywhere
     python bench/torch_peer.py shapes.json torch.json         # on the machine with CUDA
     npm run bench -- --batch 32 --torch torch.json            # on the same GPU, through WebGPU
 
-Convolution forward, input gradient and weight gradient (a transposed convolution is the input gradient) in fp32
-without TF32, in TF32 and in bf16, and one training step of Sphere20 with CosFace at batch 256. Pictures are laid out
-channels last, as ours are. Times are medians of CUDA events over several runs, after a warm-up in which cuDNN
+It times each convolution's forward pass, input gradient and weight gradient (a transposed convolution is an input gradient)
+in fp32 without TF32, in TF32 and in bf16, and one training step of Sphere20 with CosFace at batch 256. Pictures are in the
+channels-last layout, as ours are. Times are medians of CUDA events over several runs, after a warm-up in which cuDNN
 chooses its algorithms.
 """
 
@@ -32,7 +32,7 @@ def set_precision(precision):
 
 
 def median_ms(run, samples=15, target_ms=20.0):
-    """Median milliseconds of one run; several runs a sample, so that launching does not count."""
+    """Median milliseconds of one run. A sample has several runs, so that the cost of launching hardly counts."""
     for _ in range(5):
         run()
     torch.cuda.synchronize()
@@ -61,7 +61,7 @@ def conv_runner(shape, dtype):
     input, output = picture(cin, shape["input"]), picture(cout, shape["output"])
     weights = torch.rand(cout, cin // groups, *shape["kernel"], device="cuda", dtype=dtype) - 0.5
     weights = weights.contiguous(memory_format=torch.channels_last)
-    # Padding on both sides: where the stride skips the last row, the sizes are the same as without it.
+    # PyTorch pads both sides alike. Where the stride skips the last row, the sizes are the same as without that padding.
     stride, padding = shape["stride"], shape["padding"]
     if shape["result"] == "output":
         if list(F.conv2d(input, weights, None, stride, padding, 1, groups).shape[2:]) != list(shape["output"]):

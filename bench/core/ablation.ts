@@ -10,19 +10,20 @@ import { benchLayers } from '../layers.js';
 import { uniformTensor } from './own-tasks.js';
 import { worksOf } from './work.js';
 
-/** A conv kernel with a part of its work left out. Its results are wrong; what it saves is what the part costs. */
+/** The time of a conv kernel without a part of its work. Its results are wrong; the time that it saves is what the part costs. */
 export interface Ablation {
+  /** The part that is left out, in words. */
   without: string;
   /** Least time in milliseconds. */
   time: number;
-  /** Share of the whole kernel's time that goes when the part goes. */
+  /** Share of the whole kernel's time that is saved without the part. */
   saved: number;
 }
 
-/** What became of one layer. */
+/** The measurements of one layer. */
 export interface AblatedLayer {
   layer: string;
-  /** Of the whole kernel. */
+  /** GFLOP/s of the whole kernel. */
   gflops: number;
   parts: Ablation[];
 }
@@ -39,37 +40,38 @@ const PARTS: Record<string, TapConvWithout> = {
 const ROUNDS = 7;
 
 /**
- * Where the time of the register kernel's forward pass goes on this adapter: times of the whole kernel and of kernels
- * that leave out one part each, in alternation. Parts overlap in time, so the savings need not add up to the whole.
+ * Measures where the time of the register kernel's forward pass goes on this adapter. It times the whole kernel and kernels
+ * that leave out one part each, in turn. Parts overlap in time, so the savings need not add up to the whole.
  * @returns the whole kernel first; null where this adapter chooses another kernel for the shape
- * @throws Error where the kernel has no such part
+ * @throws Error where leaving out a part changes nothing in the kernel's text
  */
 export async function ablate(gpu: Gpu, layer: string, shape: ConvShape): Promise<AblatedLayer | null> {
   const gather = gatherOf(shape, 'forward');
   const config = chooseGather(gather, gpu.limits);
   if (config.variant !== 'register') return null;
   const { steps } = planDense(gather, config, 'none', 'f32');
-  const main = steps[steps.length - 1];
+  const convStep = steps[steps.length - 1];
   const operands = {
     source: [shape.batch, ...shape.input, shape.cin],
     weights: [...shape.kernel, shape.cin, shape.cout],
   };
   const [source, weights] = (['source', 'weights'] as const).map((name, k) => {
-    const input = main.inputs[k];
+    const input = convStep.inputs[k];
     return uniformTensor(gpu, typeof input === 'number' ? steps[input].shape : operands[name], 1 + k);
   });
-  const { kernel } = main;
+  const { kernel } = convStep;
   const kernels = new Map<string, Kernel>([['nothing', kernel]]);
   for (const [part, without] of Object.entries(PARTS)) {
-    if (without.sharing && config.subgroup === 0) continue; // nothing is shared
-    const rest = planDense(gather, config, 'none', 'f32', without).steps.at(-1)!.kernel;
-    if (rest.wgsl === kernel.wgsl) throw new Error(`the kernel without ${part} is the whole kernel`);
-    kernels.set(part, rest);
+    if (without.sharing && config.subgroup === 0) continue; // lanes do not share weights without subgroups
+    const reduced = planDense(gather, config, 'none', 'f32', without).steps.at(-1)!.kernel;
+    if (reduced.wgsl === kernel.wgsl)
+      throw new Error(`the conv kernel without "${part}" has the same text as the whole kernel`);
+    kernels.set(part, reduced);
   }
   const min = new Map([...kernels.keys()].map((part) => [part, Infinity]));
   const time = async (run: Kernel): Promise<number> => {
     const start = performance.now();
-    for (let k = 0; k < 3; k++) dispatch(run, [source, weights], main.shape).dispose();
+    for (let k = 0; k < 3; k++) dispatch(run, [source, weights], convStep.shape).dispose();
     await gpu.sync();
     return (performance.now() - start) / 3;
   };
@@ -87,7 +89,7 @@ export async function ablate(gpu: Gpu, layer: string, shape: ConvShape): Promise
   return { layer, gflops: (2 * convMultiplyAdds(shape)) / whole / 1e6, parts };
 }
 
-/** Of Sphere20 and MobileFaceNet, without odd edges: the two kinds of layer that Winograd's form does not serve. */
+/** A layer of Sphere20 and one of MobileFaceNet whose sizes fit the tiles. Winograd's algorithm serves neither kind (stride 2, 1×1). */
 const LAYERS = ['conv 3×3/2 128→256 @28×24', 'conv 1×1 128→512 @14×12'];
 
 export async function ablateLayers(gpu: Gpu, batch: number): Promise<AblatedLayer[]> {

@@ -2,18 +2,18 @@ import type { Gpu } from '../../src/gpu/gpu.js';
 import { Tensor } from '../../src/tensor/tensor.js';
 import { copyKernel, PEAK_FORMS, type PeakForm, peakFlops, peakKernel, peakOutputSize } from './peak-kernels.js';
 
-/** What the adapter reached at best in kernels that do nothing else. */
+/** The highest rates that the adapter reached in kernels that only multiply and add, or only copy. */
 export interface Ceilings {
-  /** Giga-operations a second, a multiply-add counted as two. */
+  /** 10⁹ floating-point operations per second; a multiply-add counts as two. */
   gflops: number;
-  /** The kernel that reached it. */
+  /** The form of the kernel that reached `gflops`, in words. */
   form: string;
-  /** Gigabytes a second, read and written bytes both counted. */
+  /** 10⁹ bytes per second, counting both the bytes read and those written. */
   gbps: number;
 }
 
-/** Best of a few, in milliseconds: a ceiling is what the adapter can do, not what it does beside other work. */
-async function best(gpu: Gpu, run: () => void, times = 5): Promise<number> {
+/** The least time of several runs in milliseconds, because other work on the machine must not lower a ceiling. */
+async function leastTime(gpu: Gpu, run: () => void, times = 5): Promise<number> {
   let min = Infinity;
   for (let k = 0; k < times; k++) {
     const start = performance.now();
@@ -24,7 +24,7 @@ async function best(gpu: Gpu, run: () => void, times = 5): Promise<number> {
   return min;
 }
 
-/** Multiply-adds in registers for as long as wanted. */
+/** A kernel that does nothing but multiply-adds in registers, for as many turns of a loop as are asked for. */
 export class PeakLoad {
   readonly #workgroups: number;
   readonly #coefficients: Tensor;
@@ -45,11 +45,11 @@ export class PeakLoad {
     this.gpu.run(kernel, [this.#coefficients.buffer, this.#output.buffer], Uint32Array.of(turns).buffer);
   }
 
-  /** Turns of the loop that take at least so long. Compiles. */
+  /** A number of turns of the loop that takes at least this long. The kernel is compiled first. */
   async turnsFor(milliseconds: number): Promise<number> {
-    await best(this.gpu, () => this.run(1), 1);
+    await leastTime(this.gpu, () => this.run(1), 1);
     let turns = 32;
-    while (turns < 2 ** 22 && (await best(this.gpu, () => this.run(turns), 1)) < milliseconds) turns *= 4;
+    while (turns < 2 ** 22 && (await leastTime(this.gpu, () => this.run(turns), 1)) < milliseconds) turns *= 4;
     return turns;
   }
 
@@ -68,27 +68,27 @@ async function measurePeak(gpu: Gpu, form: PeakForm): Promise<number> {
   const load = new PeakLoad(gpu, form);
   try {
     const turns = await load.turnsFor(30);
-    return load.flops(turns) / (await best(gpu, () => load.run(turns))) / 1e6;
+    return load.flops(turns) / (await leastTime(gpu, () => load.run(turns))) / 1e6;
   } finally {
     load.dispose();
   }
 }
 
 async function measureCopy(gpu: Gpu): Promise<number> {
-  // Larger than any cache of the adapter.
+  // The arrays must be larger than any cache of the adapter.
   const floats = gpu.limits.software ? 2 ** 25 : 2 ** 26;
   const source = Tensor.empty(gpu, [floats]);
   const destination = Tensor.empty(gpu, [floats]);
   try {
     let gbps = 0;
-    for (const each of [1, 4]) {
-      const kernel = copyKernel(floats / 4, each);
+    for (const perInvocation of [1, 4]) {
+      const kernel = copyKernel(floats / 4, perInvocation);
       const times = gpu.limits.software ? 1 : 10;
       const run = () => {
         for (let k = 0; k < times; k++) gpu.run(kernel, [source.buffer, destination.buffer]);
       };
-      await best(gpu, run, 1);
-      gbps = Math.max(gbps, (times * 2 * 4 * floats) / (await best(gpu, run)) / 1e6);
+      await leastTime(gpu, run, 1);
+      gbps = Math.max(gbps, (times * 2 * 4 * floats) / (await leastTime(gpu, run)) / 1e6);
     }
     return gbps;
   } finally {
@@ -97,7 +97,7 @@ async function measureCopy(gpu: Gpu): Promise<number> {
   }
 }
 
-/** Measures both ceilings of an adapter: several forms of each kernel, the best counts. */
+/** Measures both ceilings of an adapter. Of several forms of each kernel, the fastest counts. */
 export async function measureCeilings(gpu: Gpu): Promise<Ceilings> {
   let gflops = 0;
   let form = '';

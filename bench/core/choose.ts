@@ -1,9 +1,9 @@
 import { ArgumentError } from '../../src/common/errors.js';
 import { type BenchLayer, benchLayers } from '../layers.js';
 
-/** What to look at; everything where a filter is empty or not there. */
+/** Which layers and kinds to measure; an empty or absent filter chooses all of them. */
 export interface Filters {
-  /** Part of a layer's name, or a network. */
+  /** Part of a layer's name, or the name of a network. */
   layers?: string;
   /** Starts of words in kinds, separated by commas. */
   kinds?: string;
@@ -25,18 +25,18 @@ export function wanted<T extends { kind: string; layer: string }>(
   filters: Filters,
 ): T[] {
   const names = new Set(layers.map(({ name }) => name));
-  // Transposed convs were called so before.
+  // Older versions called transposed convs "deconv".
   const kinds = filters.kinds?.replaceAll('deconv', 'transposed');
   const kept = tasks.filter(({ kind, layer }) => {
     if (kinds && !kinds.split(',').some((part) => ` ${kind}`.includes(` ${part.trim()}`))) return false;
-    // Without a filter, also what is no layer of a network: the square product, batch norms, the loss.
+    // Without a filter, keep also what is no layer of a network: the square product, batch norms, the loss.
     return !filters.layers || names.has(layer.split(',')[0]) || layer.includes(filters.layers);
   });
   if (kept.length === 0) throw new ArgumentError('nothing to time: the layers and kinds have nothing in common');
   return kept;
 }
 
-/** Whether whole networks are measured too: filters are for a look at some kernels. */
+/** Whether whole networks are measured, too: not with a filter, which asks for single kernels. */
 export function wantsNetworks({ layers, kinds }: Filters): boolean {
   return !layers && !kinds;
 }
@@ -46,7 +46,7 @@ export function budgetOf(quick: boolean): number {
   return quick ? 150 : 500;
 }
 
-/** Pictures a batch where the user names none: one as a decoder sees it, and many as a trainer does. */
+/** Pictures per batch where the user gives none: one, as in decoding, and many, as in training. */
 export function defaultBatches(quick: boolean): number[] {
   return quick ? [4] : [1, 32];
 }
@@ -55,7 +55,9 @@ export function defaultBatches(quick: boolean): number[] {
 export function parseBatches(text: string): number[] {
   const batches = text.split(',').map(Number);
   if (!batches.every((batch) => Number.isSafeInteger(batch) && batch > 0)) {
-    throw new ArgumentError(`"${text}" is no list of numbers of pictures, such as 1,32`);
+    throw new ArgumentError(
+      `"${text}" is not a list of batch sizes; expected positive integers with commas between them, such as 1,32`,
+    );
   }
   return [...new Set(batches)];
 }

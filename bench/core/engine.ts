@@ -6,7 +6,7 @@ import { scope, Tensor } from '../../src/tensor/tensor.js';
 import type { Runnable } from './runnable.js';
 import type { ConvWork, MatmulWork, Work } from './work.js';
 
-/** Records the computation; call inside a scope. */
+/** Dispatches the computation; call it inside a scope. */
 function compute(work: ConvWork | MatmulWork, first: Tensor, second: Tensor, forOutput: Tensor): Tensor {
   if (work.type === 'matmul') {
     const { transposeA, transposeB } = work;
@@ -18,7 +18,7 @@ function compute(work: ConvWork | MatmulWork, first: Tensor, second: Tensor, for
     const transposed = convOps.convTranspose2d;
     const transposedAttrs = { ...attrs, outputPadding: [0, 0] as const };
     if (result === 'input') return transposed.forward([first, second], transposedAttrs, work.output).output;
-    // A transposed conv's operands are output and weights; dy is input.
+    // In a ConvWork, a transposed conv reads `output` and writes `input`, so its dy has the shape of `input`.
     const inputs = result === 'output' ? [forOutput, second] : [second, forOutput];
     const needs = [result === 'output', result === 'weights'];
     const context = { inputs, output: first, saved: [], attrs: transposedAttrs, dy: first, needs };
@@ -32,11 +32,11 @@ function compute(work: ConvWork | MatmulWork, first: Tensor, second: Tensor, for
   return conv.backward({ inputs, output: dy, saved: [], attrs, dy, needs })[result === 'input' ? 0 : 1]!;
 }
 
-/** The computation on our engine, padding and arranging of operands included. */
+/** The computation on our engine. Its times include the padding and reordering of operands. */
 export function prepareEngine(gpu: Gpu, work: Work, operands: readonly [Float32Array, Float32Array]): Runnable {
   const first = Tensor.from(gpu, operands[0], work.inputs[0]);
   const second = Tensor.from(gpu, operands[1], work.inputs[1]);
-  // Gradients ask for the operand that they replace, but only for its shape.
+  // A gradient takes the operand that it belongs to, but reads only its shape.
   const forOutput = Tensor.empty(gpu, work.output);
   return {
     run: () => {

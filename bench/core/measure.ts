@@ -7,22 +7,22 @@ import type { Task, TaskKind } from './task.js';
 export interface Measurement {
   kind: TaskKind;
   layer: string;
-  /** Pictures. */
+  /** Pictures per batch. */
   batch: number;
   flops: number;
   bytes: number;
-  /** Milliseconds a run. */
+  /** Milliseconds per run. */
   time: Spread;
-  /** Time of the first run beyond that of a usual one: building the pipelines. */
+  /** Milliseconds by which the first run, which builds the pipelines, is slower than the median. */
   compileMs: number;
   /** Labels of the kernels that ran, in order. */
   kernels: string[];
 }
 
-/** Dispatches of one sample at most; the engine puts up to 64 into a pass, and `PassTimer` stamps 512 passes. */
+/** The most dispatches of one sample: the engine puts up to 64 into a pass, and `PassTimer` can stamp 512 passes. */
 const MAX_DISPATCHES = 8000;
 
-/** The labels of what a body dispatches. */
+/** The labels of the kernels that `body` dispatches. */
 function kernelsOf(gpu: Gpu, body: () => void): string[] {
   const labels: string[] = [];
   const { run } = gpu;
@@ -40,8 +40,8 @@ function kernelsOf(gpu: Gpu, body: () => void): string[] {
 
 /**
  * Measures one task.
- * @param timer the device's timestamps, or null to go by the clock on the wall
- * @param budget milliseconds to spend on samples; there are three at least
+ * @param timer the device's timestamps, or null to use the wall clock
+ * @param budget milliseconds to spend on samples; it takes at least three
  */
 export async function measureTask(gpu: Gpu, task: Task, timer: PassTimer | null, budget: number): Promise<Measurement> {
   const runnable = task.prepare(gpu);
@@ -59,12 +59,13 @@ export async function measureTask(gpu: Gpu, task: Task, timer: PassTimer | null,
       await runnable.finish();
       const wall = performance.now() - start;
       const stamped = timer ? await timer.stop() : wall;
-      if (stamped === null) throw new Error(`${task.kind}, ${task.layer}: the device's timestamps run back`);
+      if (stamped === null)
+        throw new Error(`${task.kind}, ${task.layer}: the device's timestamps are missing or go backwards`);
       return stamped / runs;
     };
-    // Pools and caches fill up here.
+    // This run also fills pools and caches.
     const once = await sample(1);
-    // More dispatches than passes could be stamped are not asked for.
+    // With more dispatches than this, there would be more passes than can be stamped.
     const max = Math.max(1, Math.floor(MAX_DISPATCHES / kernels.length));
     const runs = await runsFor(async (count) => count * (await sample(count)), minimumSample(budget), once, max);
     const samples: number[] = [];

@@ -17,18 +17,19 @@ import { type Spread, spreadOf } from './statistics.js';
 /** Speed of a whole network. */
 export interface NetworkResult {
   network: string;
-  /** What is done with it. */
+  /** What is timed: inference, or a training step. */
   task: string;
   batch: number;
-  /** Milliseconds a batch, by the clock on the wall. */
+  /** Milliseconds per batch, by the wall clock. */
   time: Spread;
-  /** Share of that time in which JavaScript records the work. */
+  /** Share of that time in which JavaScript records and submits the work. */
   jsShare: number;
 }
 
 interface Step {
-  /** Milliseconds in JavaScript. */
+  /** Milliseconds until JavaScript has submitted the work. */
   js: number;
+  /** Milliseconds until the device has done it. */
   total: number;
 }
 
@@ -47,7 +48,7 @@ function randomFaces(batch: number): Float32Array {
   return Float32Array.from({ length: batch * height * width * 3 }, () => source.uniform());
 }
 
-/** Times a recorded step, alone on the device. */
+/** Times a recorded step. Each run starts when the device has done the run before. */
 async function timeRecorded(
   gpu: Gpu,
   recorded: RecordedStep<NamedTensors, NamedTensors>,
@@ -62,7 +63,7 @@ async function timeRecorded(
   }, budget);
 }
 
-/** A network that maps a batch of faces, which is on the device, in evaluation. */
+/** Times a network's forward pass in evaluation mode on a batch of faces that is on the device already. */
 async function inference(
   gpu: Gpu,
   network: string,
@@ -86,7 +87,10 @@ async function inference(
 
 const CLASSES = 1000;
 
-/** Forward, CosFace over 1,000 identities, backward, and SGD with momentum and weight decay; the batch is on the device. */
+/**
+ * Times a training step of a recogniser: forward, CosFace over 1,000 identities, backward, and SGD with momentum and weight
+ * decay. The batch is on the device already.
+ */
 async function recognitionTraining(
   gpu: Gpu,
   network: string,
@@ -125,14 +129,14 @@ async function recognitionTraining(
   }
 }
 
-/** The step of `cameo train`: upload, forward, backward, clipping, Adam, and the figures read back. */
-async function training(gpu: Gpu, batch: number, budget: number): Promise<NetworkResult> {
+/** Times the step of `cameo train autoencoder`: upload, forward, backward, clipping, Adam, and reading the figures back. */
+async function autoencoderTraining(gpu: Gpu, batch: number, budget: number): Promise<NetworkResult> {
   const trainer = new AutoencoderTrainer(gpu, { ...DEFAULT_AUTOENCODER_TRAINING, batchSize: batch });
   const faces = randomFaces(batch);
   const step = async (): Promise<Step> => {
     const start = performance.now();
     const done = trainer.train(faces);
-    // Everything up to the first wait is recorded by now.
+    // By now, everything up to the first wait is submitted.
     const js = performance.now() - start;
     await done;
     return { js, total: performance.now() - start };
@@ -144,13 +148,13 @@ async function training(gpu: Gpu, batch: number, budget: number): Promise<Networ
   }
 }
 
-/** Times whole networks at a batch size. */
+/** Times inference and training of all three networks at one batch size. */
 export async function measureNetworks(gpu: Gpu, batch: number, budget: number): Promise<NetworkResult[]> {
   const autoencoder = new Autoencoder();
-  const face = (x: Tensor): Tensor => autoencoder.restore(autoencoder.compress(x, 1), 1);
+  const restored = (x: Tensor): Tensor => autoencoder.restore(autoencoder.compress(x, 1), 1);
   const results = [
-    await inference(gpu, 'autoencoder', autoencoder, face, batch, budget),
-    await training(gpu, batch, budget),
+    await inference(gpu, 'autoencoder', autoencoder, restored, batch, budget),
+    await autoencoderTraining(gpu, batch, budget),
   ];
   for (const [name, make] of [
     ['MobileFaceNet', () => new MobileFaceNet()],

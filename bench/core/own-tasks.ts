@@ -7,12 +7,12 @@ import { scope, Tensor } from '../../src/tensor/tensor.js';
 import type { Runnable } from './runnable.js';
 import type { Task } from './task.js';
 
-/** Values in [−½, ½). */
+/** A tensor of uniform values in [−½, ½), the same for the same seed. */
 export function uniformTensor(gpu: Gpu, shape: readonly number[], seed: number): Tensor {
   return Tensor.from(gpu, centredUniform(sizeOf(shape), seed), shape);
 }
 
-/** Runs `compute`, which returns the tensor to read, in a scope of its own; `inputs` are freed at the end. */
+/** A runnable that calls `compute`, which returns the tensor to read, in a scope. `dispose` frees `inputs`. */
 function runnableOf(gpu: Gpu, inputs: Tensor[], compute: () => Tensor): Runnable {
   return {
     run: () => {
@@ -33,7 +33,7 @@ function runnableOf(gpu: Gpu, inputs: Tensor[], compute: () => Tensor): Runnable
   };
 }
 
-/** Batch norm with the statistics of the batch, then PReLU with a slope a channel, on [batch, height, width, channels]. */
+/** Batch norm with the statistics of the batch, then PReLU with a slope per channel, on [batch, height, width, channels]. */
 export function normTasks([height, width, channels]: readonly [number, number, number], batch: number): Task[] {
   const shape = [batch, height, width, channels];
   const bytes = 4 * sizeOf(shape);
@@ -76,7 +76,7 @@ export function normTasks([height, width, channels]: readonly [number, number, n
   ];
 }
 
-/** The loss of a batch of embeddings against the weights of all classes, and its gradients by both. */
+/** The CosFace loss of a batch of embeddings and the weights of all classes, and its gradients with respect to both. */
 export function cosFaceTasks({ dim, classes }: { dim: number; classes: number }, batch: number): Task[] {
   const operandBytes = 4 * dim * (batch + classes);
   const layer = `${classes} classes, ${dim} values`;

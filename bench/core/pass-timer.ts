@@ -2,14 +2,18 @@ import type { Gpu } from '../../src/gpu/gpu.js';
 import { PeakLoad } from './ceilings.js';
 import { PEAK_FORMS } from './peak-kernels.js';
 
-/** Passes that can be stamped between `start` and `stop`. */
+/** The most passes that can be stamped between `start` and `stop`. */
 export const MAX_PASSES = 512;
-const QUERY_RESOLVE = 0x200; // GPUBufferUsage; Node has no such global
+const QUERY_RESOLVE = 0x200; // flags of GPUBufferUsage, which is not a global in Node
 const COPY_SRC = 0x4;
 const COPY_DST = 0x8;
 const MAP_READ = 0x1;
 
-/** Sum of the durations of passes whose begin and end stamps follow each other; null where a stamp is missing or runs back. */
+/**
+ * Milliseconds of all passes together.
+ * @param stamps nanoseconds at the begin and the end of each pass
+ * @returns null where a stamp is missing (0), or a pass ends before it begins
+ */
 export function sumPasses(stamps: BigUint64Array): number | null {
   let nanoseconds = 0n;
   for (let k = 0; k < stamps.length; k += 2) {
@@ -20,8 +24,8 @@ export function sumPasses(stamps: BigUint64Array): number | null {
 }
 
 /**
- * Time that the device spends in compute passes, by its own timestamps. While it is on, every pass that the engine
- * begins is stamped; the engine needs to know nothing of it.
+ * Measures the time that the device spends in compute passes, by its own timestamps. Between `start` and `stop`, every pass
+ * that the engine begins is stamped; the engine is not changed for this.
  */
 export class PassTimer {
   readonly #gpu: Gpu;
@@ -48,7 +52,7 @@ export class PassTimer {
     };
   }
 
-  /** @returns null where the device has no timestamps */
+  /** Puts a timer on a device. @returns null where the device has no timestamps */
   static on(gpu: Gpu): PassTimer | null {
     return gpu.device.features.has('timestamp-query') ? new PassTimer(gpu) : null;
   }
@@ -72,7 +76,7 @@ export class PassTimer {
     this.#on = true;
   }
 
-  /** Milliseconds in passes since `start`, whose work must be done; null where the stamps make no sense. */
+  /** Milliseconds in passes since `start`; null where the stamps make no sense. The work of the passes must be done. */
   async stop(): Promise<number | null> {
     this.#on = false;
     if (this.#passes === 0 || this.#passes > MAX_PASSES) return null;
@@ -97,8 +101,8 @@ export class PassTimer {
 }
 
 /**
- * The device's timestamps, or null where it has none or they disagree with the clock on the wall for work that is long
- * enough to tell: a software adapter may stamp a pass when it is queued.
+ * A timer by the device's timestamps, or null where it has none, or where they disagree with the wall clock about a kernel of
+ * at least 50 ms. For example, a software adapter may stamp a pass when it is queued.
  */
 export async function plausibleTimer(gpu: Gpu): Promise<PassTimer | null> {
   const timer = PassTimer.on(gpu);

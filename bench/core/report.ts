@@ -11,7 +11,7 @@ const percent = (part: number, whole: number): string => `${((100 * part) / whol
 export const short = (value: number): string =>
   value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(value >= 0.1 ? 2 : 3);
 
-/** Kernels that ran, equal ones once. */
+/** The labels of the kernels that ran, each once. */
 function kernelNames({ kernels }: Measurement): string {
   return [...new Set(kernels)].join(', ');
 }
@@ -52,9 +52,9 @@ export function measurementsTable(result: BenchResult): ReportTable {
       ];
     }),
     note:
-      `Medians of several samples, by ${clock === 'timestamps' ? "the device's timestamps" : 'the clock on the wall, several runs a sample'}. ` +
-      'GB/s counts each operand and result once, however often a kernel reads it; what fits into a cache can be faster than a copy of what does not. Padding and arranging of operands are part of the times. ' +
-      '"compile" is what the first run took longer.',
+      `Medians of several samples, by ${clock === 'timestamps' ? "the device's timestamps" : 'the wall clock, with several runs per sample'}. ` +
+      'GB/s counts each operand and each result once, however often a kernel reads it. Data that fit into a cache can move faster than the copy, which does not fit. The times include padding and reordering of operands. ' +
+      '"compile" is how much longer the first run took than the median.',
   };
 }
 
@@ -66,16 +66,16 @@ export function kindsTable({ measurements, ceilings, batches }: BenchResult): Re
     rows: kinds
       .flatMap((kind) => batches.map((batch) => ({ kind, batch })))
       .flatMap(({ kind, batch }) => {
-        const own = measurements.filter((measurement) => measurement.kind === kind && measurement.batch === batch);
-        if (own.length === 0) return [];
-        const rates = own.map(gflopsOf).filter((rate) => rate !== null);
-        const bandwidth = geometricMean(own.map(gbpsOf));
+        const group = measurements.filter((measurement) => measurement.kind === kind && measurement.batch === batch);
+        if (group.length === 0) return [];
+        const rates = group.map(gflopsOf).filter((rate) => rate !== null);
+        const bandwidth = geometricMean(group.map(gbpsOf));
         const flops = rates.length > 0 ? [geometricMean(rates), Math.max(...rates)] : [];
         return [
           [
             kind,
             batch,
-            own.length,
+            group.length,
             ...[0, 1].flatMap((k) =>
               flops.length > 0 ? [short(flops[k]), percent(flops[k], ceilings.gflops)] : ['', ''],
             ),
@@ -93,7 +93,7 @@ export function ceilingsTable({ ceilings }: BenchResult): ReportTable {
     columns: ['Ceiling', 'Reached', 'How'],
     rows: [
       ['f32 multiply-add', `${short(ceilings.gflops)} GFLOP/s`, `registers only, ${ceilings.form}`],
-      ['memory', `${short(ceilings.gbps)} GB/s`, 'copy by vec4, read and written bytes counted'],
+      ['memory', `${short(ceilings.gbps)} GB/s`, 'copy by vec4, counting both the bytes read and those written'],
     ],
   };
 }
@@ -101,7 +101,7 @@ export function ceilingsTable({ ceilings }: BenchResult): ReportTable {
 export function networksTable({ networks }: BenchResult): ReportTable {
   return {
     title: 'Whole networks',
-    columns: ['Network', 'Task', 'Batch', 'images/s', 'ms a batch', 'quartiles', 'JavaScript'],
+    columns: ['Network', 'Task', 'Batch', 'images/s', 'ms per batch', 'quartiles', 'JavaScript'],
     rows: networks.map(({ network, task, batch, time, jsShare }) => [
       network,
       task,
@@ -111,18 +111,18 @@ export function networksTable({ networks }: BenchResult): ReportTable {
       `${short(time.low)} to ${short(time.high)}`,
       percent(jsShare, 1),
     ]),
-    note: 'By the clock on the wall. "JavaScript" is the share of it that recording and submitting the work takes; on a software adapter both share the cores.',
+    note: 'By the wall clock. "JavaScript" is the share of the time in which JavaScript records and submits the work; on a software adapter it shares the cores with the kernels.',
   };
 }
 
-/** What the roofline shows of a result. */
+/** The part of a result that the roofline shows. */
 export interface RooflineData {
   measurements: readonly Measurement[];
   ceilings: BenchResult['ceilings'];
   adapter: { name: string };
 }
 
-/** GFLOP/s over operations a byte, on logarithmic axes, below the roof that the two ceilings make. */
+/** A plot of GFLOP/s over operations per byte, on logarithmic axes, below the two measured ceilings. */
 export function rooflinePlot({ measurements, ceilings, adapter }: RooflineData): string {
   const timed = measurements.filter(({ flops }) => flops > 0);
   const intensity = ({ flops, bytes }: Measurement): number => flops / bytes;
@@ -132,7 +132,7 @@ export function rooflinePlot({ measurements, ceilings, adapter }: RooflineData):
   const kinds = [...new Set(timed.map(({ kind }) => kind))];
   return linePlot({
     title: `Roofline: ${adapter.name}`,
-    xLabel: 'operations a byte that must be moved',
+    xLabel: 'operations per byte that must be moved',
     yLabel: 'GFLOP/s',
     logX: true,
     logY: true,
@@ -158,7 +158,7 @@ export function rooflinePlot({ measurements, ceilings, adapter }: RooflineData):
   });
 }
 
-/** What was measured, and on what: paragraphs. */
+/** Paragraphs that say what was measured, and on which adapter. */
 export function introduction({
   adapter,
   runtime,
@@ -172,6 +172,6 @@ export function introduction({
   const driver = adapter.driver ? `, ${adapter.driver}` : '';
   return [
     `${adapter.name} (${adapterKind(adapter.kind)}${driver}) in ${runtime}; engine ${engineVersion}, commit ${commit ?? 'unknown'}, ${date}.`,
-    `Layers of the autoencoder, Sphere20 and MobileFaceNet, ${batches.join(' and ')} pictures a batch; conv kernels ${tuned ? 'tuned by measurement on this adapter' : 'chosen by estimate, not tuned'}, their operands stored as ${precision}.`,
+    `Layers of the autoencoder, Sphere20 and MobileFaceNet, ${batches.join(' and ')} pictures per batch; conv kernels ${tuned ? 'tuned by measurement on this adapter' : 'chosen by estimate, not tuned'}, their operands stored as ${precision}.`,
   ];
 }

@@ -8,37 +8,37 @@ import type { Measurement } from './measure.js';
 import type { NetworkResult } from './networks.js';
 import type { SuiteResult } from './suite.js';
 
-/** What one run of the bench found. Plain data: it is written as JSON and read back. */
+/** The results of one run of the bench, as plain data: they are written as JSON and read back. */
 export interface BenchResult {
   adapter: { name: string; kind: string; vendor: string; architecture: string; driver: string };
-  /** The version of Node, or what the browser calls itself. */
+  /** The version of Node, or the browser's user agent. */
   runtime: string;
   engineVersion: string;
   commit: string | null;
   date: string;
-  /** Pictures a batch: everything was measured with each. */
+  /** Batch sizes, with each of which everything was measured. */
   batches: number[];
-  /** True where convs ran with the kernels that were measured to be best here, false where with those of the estimate. */
+  /** True if convs ran with the kernels that were measured to be fastest on this adapter, false if with those of the estimate. */
   tuned: boolean;
-  /** How the fast convs stored their operands; f32 where it is left out. */
+  /** The type in which the fast convs stored their operands; f32 if absent. */
   precision?: Precision;
-  /** Where times are from: the device's timestamps, or batches of runs by the clock on the wall. */
+  /** What times are measured by: the device's timestamps, or the wall clock over several runs. */
   clock: 'timestamps' | 'wall';
   ceilings: Ceilings;
   measurements: Measurement[];
   networks: NetworkResult[];
-  /** Where the time goes, with the networks and on adapters that run the register kernel. */
+  /** What parts of the register kernel cost; empty where networks are not measured or the adapter runs other kernels. */
   ablations: AblatedLayer[];
 }
 
-/** "llvmpipe (LLVM 15.0.6, 256 bits)" becomes "llvmpipe-llvm-15-0-6-256-bits"; software adapters have their short name. */
+/** "llvmpipe (LLVM 15.0.6, 256 bits)" becomes "llvmpipe-llvm-15-0-6-256-bits"; lavapipe and SwiftShader keep their short names. */
 export function adapterSlug({ kind, device, description, vendor, architecture }: GpuDescription): string {
   if (kind === 'lavapipe' || kind === 'swiftshader') return kind;
   const text = (device || description || `${vendor} ${architecture}`.trim() || kind).toLowerCase();
   return text.replace(/[^a-z0-9]+/g, '-').replace(/^-|-$/g, '') || 'adapter';
 }
 
-/** What a suite found, with what it ran on. */
+/** The results of a suite together with the adapter and the settings that it ran with. */
 export function benchResult(
   { description, limits }: Gpu,
   run: Pick<BenchResult, 'batches' | 'tuned' | 'commit' | 'runtime'>,
@@ -56,12 +56,12 @@ export function benchResult(
   };
 }
 
-/** Giga-operations a second, or null where moving data is all the work. */
+/** 10⁹ operations per second, or null for tasks that only move data. */
 export function gflopsOf({ flops, time }: Measurement): number | null {
   return flops > 0 ? flops / time.median / 1e6 : null;
 }
 
-/** Gigabytes a second that any implementation of this speed moves at least. */
+/** 10⁹ bytes per second that any implementation with this time must at least move. */
 export function gbpsOf({ bytes, time }: Measurement): number {
   return bytes / time.median / 1e6;
 }

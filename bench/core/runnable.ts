@@ -1,8 +1,8 @@
 import { MAX_PASSES, type PassTimer } from './pass-timer.js';
 
-/** One implementation of one computation, ready to run: operands uploaded. */
+/** One implementation of one computation, whose operands are uploaded. */
 export interface Runnable {
-  /** Records one run; its result is dropped. Where it returns a promise, the next run must wait for that. */
+  /** Submits one run, whose result is dropped. If it returns a promise, the next run must wait for the promise. */
   run(): void | Promise<void>;
   /** Resolves when the device has done all runs. */
   finish(): Promise<void>;
@@ -11,14 +11,14 @@ export interface Runnable {
   dispose(): void | Promise<void>;
 }
 
-/** Runs of one sample at most: also for kernels of no work at all. */
+/** The most runs of one sample, which also bounds kernels that do no work. */
 const MAX_RUNS = 1000;
 
 /**
- * Runs that together take at least so long: a sample must be long enough to hide what a wait costs.
- * @param time milliseconds that a number of runs take together
- * @param minimum milliseconds
- * @param first what one run took
+ * The number of runs that together take at least `minimum` milliseconds. A sample must be long enough to hide the cost of a wait.
+ * @param time gives the milliseconds that a number of runs take together
+ * @param first milliseconds that one run took
+ * @param max the most runs
  */
 export async function runsFor(
   time: (runs: number) => Promise<number>,
@@ -28,7 +28,7 @@ export async function runsFor(
 ): Promise<number> {
   let runs = 1;
   let whole = first;
-  // One run is mostly waiting where the kernel takes microseconds: the estimate gets better with their number.
+  // If the kernel takes microseconds, one run is mostly waiting; the estimate improves with the number of runs.
   while (whole < minimum && runs < max) {
     runs = Math.min(max, Math.ceil(runs * Math.max(1.5, Math.min(8, (1.2 * minimum) / Math.max(whole, 1e-6)))));
     whole = await time(runs);
@@ -36,25 +36,25 @@ export async function runsFor(
   return runs;
 }
 
-/** How many samples fit into a budget: at least three, at most nine. */
+/** The number of samples that fit into a budget, at least three and at most nine. */
 export function samplesFor(budget: number, each: number): number {
   return Math.max(3, Math.min(9, Math.floor(budget / Math.max(each, 1e-6))));
 }
 
-/** Milliseconds that a sample should take at least. */
+/** The least milliseconds that a sample should take: with them, nine samples fill the budget. */
 export const minimumSample = (budget: number): number => budget / 9;
 
 export interface Timings {
-  /** Milliseconds a run by the clock on the wall, by the order of the runnables. */
+  /** For each runnable, the milliseconds per run in each sample, by the wall clock. */
   samples: number[][];
-  /** The same by the device's timestamps; null where there are none, or they make no sense. */
+  /** The same by the device's timestamps; null for a runnable without plausible timestamps. */
   device: (number[] | null)[];
 }
 
 /**
- * Times runnables in alternation, so that what disturbs the machine disturbs them alike. Each must have run before: the
- * first run compiles.
- * @param budget milliseconds to spend on each; three samples are taken even where they take longer
+ * Times runnables in turn, so that other work on the machine slows them alike. Each must have run before, because the first
+ * run compiles.
+ * @param budget milliseconds to spend on each; it takes at least three samples, even if they take longer
  */
 export async function timeByTurns(
   runnables: readonly Runnable[],
@@ -72,7 +72,7 @@ export async function timeByTurns(
     const wall = performance.now() - start;
     return { wall, device: timer ? await timer.stop() : null };
   };
-  // Some libraries begin a pass in each run, and may need a few more.
+  // Some libraries begin a pass for each run, and may begin a few more.
   const max = timer ? MAX_PASSES - 12 : MAX_RUNS;
   const runs: number[] = [];
   let turn = 0;

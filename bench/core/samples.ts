@@ -4,25 +4,26 @@ import type { ConvWork, MatmulWork, Work } from './work.js';
 
 type Operands = readonly [ArrayLike<number>, ArrayLike<number>];
 
-/** Source position of a tap, and back: where the taps of one axis of one convolution meet. */
+/** The input position, on one axis, that a tap of an output position reads. It may be outside the picture. */
 const inputAt = ({ shape }: ConvWork, axis: 0 | 1, output: number, tap: number): number =>
   output * shape.stride[axis] - shape.padding[axis] + tap * shape.dilation[axis];
 
-/** Index of (n, y, x, c) in a picture of this height, width and depth. */
+/** Index of element (n, y, x, c) in a batch of pictures of this height, width and number of channels. */
 const pixel = (n: number, y: number, x: number, c: number, [h, w]: readonly [number, number], depth: number): number =>
   ((n * h + y) * w + x) * depth + c;
 
-/** Calls `visit` for each pair of positions of one axis that share a tap, with the tap. */
+/** Calls `visit` for each output position, input position and tap of one axis that belong together. */
 function forEachPair(work: ConvWork, axis: 0 | 1, visit: (output: number, input: number, tap: number) => void): void {
   const { output, input, kernel } = work.shape;
-  for (let s = 0; s < output[axis]; s++) {
+  for (let at = 0; at < output[axis]; at++) {
     for (let tap = 0; tap < kernel[axis]; tap++) {
-      const b = inputAt(work, axis, s, tap);
-      if (b >= 0 && b < input[axis]) visit(s, b, tap);
+      const position = inputAt(work, axis, at, tap);
+      if (position >= 0 && position < input[axis]) visit(at, position, tap);
     }
   }
 }
 
+/** The index on each axis of an element in row-major order. */
 function indicesOf(element: number, shape: readonly number[]): number[] {
   const out: number[] = [];
   for (let axis = shape.length - 1; axis >= 0; axis--) {
@@ -44,31 +45,31 @@ function convElement(work: ConvWork, [first, second]: Operands, element: number)
   if (result === 'weights') {
     const [ky, kx, i, o] = at;
     const c = Math.floor(o / groupOut) * groupIn + i;
-    forEachPair(work, 0, (sy, by, tapY) => {
+    forEachPair(work, 0, (outY, inY, tapY) => {
       if (tapY !== ky) return;
-      forEachPair(work, 1, (sx, bx, tapX) => {
+      forEachPair(work, 1, (outX, inX, tapX) => {
         if (tapX !== kx) return;
         for (let n = 0; n < batch; n++) {
-          sum += first[pixel(n, by, bx, c, input, cin)] * second[pixel(n, sy, sx, o, output, cout)];
+          sum += first[pixel(n, inY, inX, c, input, cin)] * second[pixel(n, outY, outX, o, output, cout)];
         }
       });
     });
     return sum;
   }
   const [n, y, x, c] = at;
-  forEachPair(work, 0, (sy, by, ky) => {
-    if ((result === 'output' ? sy : by) !== y) return;
-    forEachPair(work, 1, (sx, bx, kx) => {
-      if ((result === 'output' ? sx : bx) !== x) return;
+  forEachPair(work, 0, (outY, inY, ky) => {
+    if ((result === 'output' ? outY : inY) !== y) return;
+    forEachPair(work, 1, (outX, inX, kx) => {
+      if ((result === 'output' ? outX : inX) !== x) return;
       if (result === 'output') {
         const group = Math.floor(c / groupOut) * groupIn;
         for (let i = 0; i < groupIn; i++) {
-          sum += first[pixel(n, by, bx, group + i, input, cin)] * second[weight(ky, kx, i, c)];
+          sum += first[pixel(n, inY, inX, group + i, input, cin)] * second[weight(ky, kx, i, c)];
         }
       } else {
         const group = Math.floor(c / groupIn) * groupOut;
         for (let o = group; o < group + groupOut; o++) {
-          sum += first[pixel(n, sy, sx, o, output, cout)] * second[weight(ky, kx, c % groupIn, o)];
+          sum += first[pixel(n, outY, outX, o, output, cout)] * second[weight(ky, kx, c % groupIn, o)];
         }
       }
     });
@@ -87,12 +88,12 @@ function matmulElement(work: MatmulWork, [a, b]: Operands, element: number): num
   return sum;
 }
 
-/** One element of the result in float64. */
+/** One element of the result, computed in float64. */
 export function referenceElement(work: Work, operands: Operands, element: number): number {
   return work.type === 'matmul' ? matmulElement(work, operands, element) : convElement(work, operands, element);
 }
 
-/** A few elements of the result, spread at random over it, the same in each run, in float64. */
+/** Elements of the result at random places, computed in float64, by index. The places are the same in each run. */
 export function referenceSamples(work: Work, operands: Operands, count = 64): Map<number, number> {
   const source = new CounterRandom(3);
   const size = sizeOf(work.output);
@@ -109,9 +110,7 @@ export function tolerance(work: Work, largest: number): number {
   return 2 ** -24 * (32 + 2 * work.sumLength) * largest;
 }
 
-/**
- * What is wrong with a result, in words, or null. All of its values must be finite, and the sampled ones right.
- */
+/** What is wrong with a result, in words, or null: all values must be finite, and the sampled ones within the tolerance. */
 export function wrongness(work: Work, values: Float32Array, samples: ReadonlyMap<number, number>): string | null {
   const size = sizeOf(work.output);
   if (values.length !== size) return `${values.length} values in place of ${size}`;

@@ -1,4 +1,4 @@
-/** What several samples of one quantity say. */
+/** Median and quartiles of several samples of one quantity. */
 export interface Spread {
   median: number;
   /** Lower and upper quartile. */
@@ -9,7 +9,7 @@ export interface Spread {
 
 /** The value below which the fraction `q` of the values lies, by linear interpolation between neighbours. */
 export function quantile(values: readonly number[], q: number): number {
-  if (values.length === 0) throw new RangeError('quantile of no values');
+  if (values.length === 0) throw new RangeError('quantile: got no values');
   const sorted = [...values].sort((a, b) => a - b);
   const at = q * (sorted.length - 1);
   const below = Math.floor(at);
@@ -26,8 +26,8 @@ export function spreadOf(values: readonly number[]): Spread {
   };
 }
 
-/** The mean of ratios: exp of the mean of logarithms. */
+/** The geometric mean: exp of the mean of the logarithms. */
 export function geometricMean(values: readonly number[]): number {
-  if (values.length === 0) throw new RangeError('geometric mean of no values');
+  if (values.length === 0) throw new RangeError('geometricMean: got no values');
   return Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
 }

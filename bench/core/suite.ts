@@ -9,7 +9,7 @@ import { plausibleTimer } from './pass-timer.js';
 import { type Task, taskOf } from './task.js';
 import { allWorks } from './work.js';
 
-/** Every task of the bench, in the order in which it is reported. */
+/** Every task of the bench, in the order of the report. */
 export function allTasks(layers: readonly BenchLayer[], batches: readonly number[]): Task[] {
   return batches.flatMap((batch) => [
     ...allWorks(layers, batch).map(taskOf),
@@ -35,7 +35,7 @@ export interface SuiteResult {
   ablations: AblatedLayer[];
 }
 
-/** Measures ceilings, tasks and networks. Runs in Node and in browsers. */
+/** Measures ceilings, tasks and, if asked to, whole networks. It runs in Node and in browsers. */
 export async function runSuite(gpu: Gpu, options: SuiteOptions): Promise<SuiteResult> {
   const { tasks, batches, budget, networks, onMeasurement } = options;
   const ceilings = await measureCeilings(gpu);
@@ -50,13 +50,13 @@ export async function runSuite(gpu: Gpu, options: SuiteOptions): Promise<SuiteRe
   } finally {
     timer?.dispose();
   }
-  const whole: NetworkResult[] = [];
-  if (networks) for (const batch of batches) whole.push(...(await measureNetworks(gpu, batch, 4 * budget)));
+  const networkResults: NetworkResult[] = [];
+  if (networks) for (const batch of batches) networkResults.push(...(await measureNetworks(gpu, batch, 4 * budget)));
   return {
     clock: timer ? 'timestamps' : 'wall',
     ceilings,
     measurements,
-    networks: whole,
+    networks: networkResults,
     ablations: networks ? await ablateLayers(gpu, Math.max(...batches)) : [],
   };
 }

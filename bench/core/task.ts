@@ -3,7 +3,7 @@ import { prepareEngine } from './engine.js';
 import type { Runnable } from './runnable.js';
 import { compulsoryBytes, type Kind, operands, type Work } from './work.js';
 
-/** Kinds that only the engine's own figures have, beside those that peers are compared in. */
+/** Kinds that are measured for our engine alone. Peers are compared in `KINDS` (work.ts). */
 export const OWN_KINDS = [
   'batch norm + PReLU forward',
   'batch norm + PReLU backward',
@@ -16,11 +16,11 @@ export type TaskKind = Kind | (typeof OWN_KINDS)[number];
 export interface Task {
   kind: TaskKind;
   layer: string;
-  /** Pictures. */
+  /** Pictures per batch. */
   batch: number;
-  /** Floating-point operations, a multiply-add counted as two; 0 where moving data is all the work. */
+  /** Floating-point operations, of which a multiply-add is two; 0 for a task that only moves data. */
   flops: number;
-  /** Bytes that any implementation moves at least. */
+  /** Bytes that any implementation must at least move. */
   bytes: number;
   prepare(gpu: Gpu): Runnable;
 }

@@ -3,9 +3,9 @@ import { tuneConv } from '../../src/ops/conv/tune.js';
 import type { Task } from './task.js';
 
 /**
- * Measures the candidate kernels for what the tasks ask for, and keeps the fastest in `gpu.tuning`; what was measured
- * before stays.
- * @param onTuned called after each choice: the place to save them
+ * Measures the candidate kernels for each convolution of the tasks, and keeps the fastest in `gpu.tuning`. Choices that were
+ * measured before stay.
+ * @param onTuned called after each choice, so that the caller can save the choices
  * @returns the number of choices that were measured now
  */
 export async function tuneTasks(gpu: Gpu, tasks: readonly Task[], onTuned: () => void): Promise<number> {

@@ -4,7 +4,7 @@ import { centredUniform } from '../../src/common/random.js';
 import { sizeOf } from '../../src/common/shapes.js';
 import type { BenchLayer, ConvLayer } from '../layers.js';
 
-/** The groups that ratios are averaged over. */
+/** The kinds of computation; ratios are averaged over each. */
 export const KINDS = [
   'conv forward',
   'conv input gradient',
@@ -20,34 +20,34 @@ export const KINDS = [
 export type Kind = (typeof KINDS)[number];
 
 /**
- * What is computed of a convolution: `output` from input and weights, `input` from output and weights (the input gradient, or
- * a transposed conv), or `weights` from input and output (the weight gradient).
+ * Which of a convolution's three arrays is computed from the other two: `output` from input and weights, `input` from output and
+ * weights (the input gradient, or a transposed conv), or `weights` from input and output (the weight gradient).
  */
 export type ConvResult = 'output' | 'input' | 'weights';
 
 interface CommonWork {
   kind: Kind;
   layer: string;
-  /** Pictures. */
+  /** Pictures per batch. */
   batch: number;
-  /** How often the networks hold this layer. */
+  /** How often each network has this layer. */
   counts: Record<string, number>;
   inputs: readonly [Shape, Shape];
   output: Shape;
   multiplyAdds: number;
-  /** Terms of each sum. */
+  /** Number of terms in each sum. */
   sumLength: number;
 }
 type Shape = readonly number[];
 
-/** inputs: input and weights, output and weights, or input and output; in this order. */
+/** A convolution. `inputs` are input and weights, output and weights, or input and output, in this order, by `result`. */
 export interface ConvWork extends CommonWork {
   type: 'conv' | 'convTranspose';
   result: ConvResult;
   shape: ConvShape;
 }
 
-/** op(a)·op(b), where op transposes if asked to. */
+/** The product op(a)·op(b), where op transposes its matrix if the flag is set. */
 export interface MatmulWork extends CommonWork {
   type: 'matmul';
   transposeA: boolean;
@@ -63,8 +63,8 @@ export function compulsoryBytes({ inputs, output }: Work): number {
 }
 
 function convWorks({ name, counts }: BenchLayer, layer: ConvLayer, batch: number): ConvWork[] {
-  const { type, ...one } = layer;
-  const shape: ConvShape = { batch, ...one };
+  const { type, ...ofOnePicture } = layer;
+  const shape: ConvShape = { batch, ...ofOnePicture };
   const { input, output, cin, cout, kernel, stride, groups } = shape;
   const shapes = {
     input: [batch, ...input, cin],
@@ -121,7 +121,7 @@ function matmulWork(
   };
 }
 
-/** Forward and both gradients of a layer. */
+/** The forward pass and both gradients of a layer. */
 export function worksOf(layer: BenchLayer, batch: number): Work[] {
   const { name, shape, counts } = layer;
   if (shape.type !== 'linear') return convWorks(layer, shape, batch);
@@ -133,15 +133,15 @@ export function worksOf(layer: BenchLayer, batch: number): Work[] {
   ];
 }
 
-/** Everything the bench times: the layers' passes and one product of square matrices, which all libraries quote. */
+/** Everything that peers are compared in: the passes of the layers, and one product of square matrices, which other libraries publish, too. */
 export function allWorks(layers: readonly BenchLayer[], batch: number): Work[] {
   const square = matmulWork({ layer: '512×512×512', batch, counts: {} }, [512, 512, 512]);
   return [...layers.flatMap((layer) => worksOf(layer, batch)), square];
 }
 
 /**
- * Uniform values in [−½, ½), the same in each run. In f16 they are numbers that halves hold exactly: the results are then
- * held to the same reference as those of f32.
+ * Uniform values in [−½, ½), the same in each run. For f16 they are rounded to half precision first, so that the results
+ * can be compared with the same reference as those of f32.
  */
 export function operands(work: Work, precision: Precision = 'f32'): [Float32Array, Float32Array] {
   const values = [1, 2].map((seed) => centredUniform(sizeOf(work.inputs[seed - 1]), seed));

@@ -7,24 +7,24 @@ import { geometricMean, quantile, type Spread, spreadOf } from '../core/statisti
 import { KINDS, type Kind, operands, type Work } from '../core/work.js';
 import type { Peer } from './peer.js';
 
-/** One computation on our engine and on a peer. */
+/** The times of one computation on our engine and on a peer. */
 export interface PeerRow {
   kind: Kind;
   layer: string;
   batch: number;
   megaflop: number;
-  /** Milliseconds a run, by the clock on the wall. */
+  /** Milliseconds per run by the wall clock; null if a side was not timed. */
   ours: Spread | null;
   peer: Spread | null;
   /** Peer's median time over ours: above 1 where we are faster. */
   ratio: number | null;
-  /** The same of the device's timestamps, without what calling from JavaScript costs; null where there are none. */
+  /** The same ratio by the device's timestamps, which leave out the cost of calls from JavaScript; null if there are none. */
   deviceRatio: number | null;
-  /** Why a side was not timed: a wrong result, an error, an operation that is not there. */
+  /** Why a side was not timed: a wrong result, an error, or an operation that it does not have. */
   problem: string | null;
 }
 
-/** Largest difference between two results, where it is above what float32 sums may differ by; else null. */
+/** The largest difference between two results in words, if it is above the tolerance of float32 sums; else null. */
 function disagreement(work: Work, ours: Float32Array, peers: Float32Array): string | null {
   let largest = 0;
   let difference = 0;
@@ -50,7 +50,7 @@ async function check(
   }
 }
 
-/** Compares the results of both with float64 and with each other, then times both in alternation. */
+/** Compares the results of both with float64 and with each other, then times both in turn. */
 export async function compareWithPeer(
   gpu: Gpu,
   peer: Peer,
@@ -95,13 +95,13 @@ export async function compareWithPeer(
   }
 }
 
-/** Ratios of one kind at one batch size, averaged. */
+/** The geometric mean of the ratios of one kind at one batch size. */
 export interface MeanRatio {
   kind: Kind;
   batch: number;
   layers: number;
   ratio: number;
-  /** Null unless every layer has one. */
+  /** Null unless every layer has a ratio by the device's timestamps. */
   deviceRatio: number | null;
   worst: PeerRow;
 }

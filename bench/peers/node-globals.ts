@@ -1,7 +1,7 @@
 /**
- * Gives Node what libraries for browsers expect to find: the classes and constants of WebGPU as globals, and a
- * `navigator` with a `gpu` to see (nothing is requested from it: peers get our device).
- * @throws where npm package "webgpu" is missing
+ * Gives Node what libraries for browsers expect: the classes and constants of WebGPU as globals, and a `navigator` that has
+ * `gpu`. That object is empty, because peers get our device and request nothing from it.
+ * @throws Error if the npm package "webgpu" is missing
  */
 export async function provideBrowserGlobals(): Promise<void> {
   const { globals } = await import('webgpu');

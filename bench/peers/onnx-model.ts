@@ -2,14 +2,14 @@ import { attrsOfShape } from '../../src/ops/conv/shape.js';
 import type { ConvWork, MatmulWork, Work } from '../core/work.js';
 import { bytesField, type Fields, integerField, joinFields } from './protobuf.js';
 
-// Numbers of fields and types are those of onnx.proto (https://github.com/onnx/onnx).
+// The numbers of fields and types are those of onnx.proto (https://github.com/onnx/onnx).
 const FLOAT = 1;
 const ATTRIBUTE_INT = 2;
 const ATTRIBUTE_INTS = 7;
 const IR_VERSION = 8;
 const OPSET = 13;
 
-/** A named float32 array: a graph input where it has no values, else a constant of the model. */
+/** A named float32 array: a constant of the model if it has values, else a graph input. */
 interface Value {
   name: string;
   shape: readonly number[];
@@ -39,7 +39,7 @@ function node({ op, inputs, output, attributes = {} }: Node): Fields {
   );
 }
 
-/** What a graph takes or gives: a name, and a type that is a tensor of floats of this shape. */
+/** An input or output of a graph: its name, and its type, which is a float tensor of this shape. */
 function valueInfo({ name, shape }: Value): Fields {
   const dimensions = joinFields(...shape.map((size) => bytesField(1, integerField(1, size))));
   const tensorType = joinFields(integerField(1, FLOAT), bytesField(2, dimensions));
@@ -73,11 +73,11 @@ function modelBytes(nodes: readonly Node[], values: readonly Value[], output: Va
 /** A model of one computation. */
 export interface OnnxModel {
   bytes: Fields;
-  /** Which operands are inputs, by the names under which the model takes them; the rest are constants in it. */
+  /** The operands that are inputs of the model, with their names there; the others are constants in the model. */
   inputs: { name: string; operand: 0 | 1; shape: readonly number[] }[];
 }
 
-/** [kh, kw, I, O] to [O, I, kh, kw], which both Conv and ConvTranspose take. */
+/** Reorders weights [kh, kw, I, O] to [O, I, kh, kw], as both Conv and ConvTranspose take them here. */
 export function toOihw(values: Float32Array, [kh, kw, i, o]: readonly number[]): Float32Array<ArrayBuffer> {
   const taps = kh * kw;
   const out = new Float32Array(values.length);
@@ -90,16 +90,16 @@ export function toOihw(values: Float32Array, [kh, kw, i, o]: readonly number[]):
 }
 
 /**
- * NHWC in and out, weights as a constant. ONNX knows NCHW only, so the conv stands between two transpositions, which
- * the runtime's optimiser cancels against those that its own NHWC kernels would need: what runs is the conv alone.
+ * A model with NHWC input and output, and weights as a constant. ONNX knows NCHW only, so the conv is between two transpositions.
+ * The runtime's optimiser cancels them against those that its own NHWC kernels would need, so only the conv runs.
  */
 function convModel(work: ConvWork, weights: Float32Array): OnnxModel {
   const { kernel, groups, cin, cout, input, output } = work.shape;
   const { stride, padding, dilation } = attrsOfShape(work.shape);
   const [top, bottom, left, right] = padding;
   const transposed = work.result === 'input';
-  // What a transposed conv leaves out at the far end where the conv's stride did not reach it.
-  const rest = [0, 1].map((axis) => {
+  // A transposed conv needs output_padding for the rows at the end that the conv's stride did not reach.
+  const outputPadding = [0, 1].map((axis) => {
     const reach = (output[axis] - 1) * stride[axis] + (kernel[axis] - 1) * dilation[axis] + 1;
     return input[axis] + padding[2 * axis] + padding[2 * axis + 1] - reach;
   });
@@ -109,7 +109,7 @@ function convModel(work: ConvWork, weights: Float32Array): OnnxModel {
     pads: [top, left, bottom, right],
     dilations: dilation,
     group: groups,
-    ...(transposed ? { output_padding: rest } : {}),
+    ...(transposed ? { output_padding: outputPadding } : {}),
   };
   const nodes: Node[] = [
     { op: 'Transpose', inputs: ['x'], output: 'planes', attributes: { perm: [0, 3, 1, 2] } },
@@ -144,7 +144,7 @@ function matmulModel({ inputs: [a, b], output, transposeA, transposeB }: MatmulW
   return { bytes, inputs: values.map(({ name, shape }, k) => ({ name, shape, operand: k as 0 | 1 })) };
 }
 
-/** @returns null for gradients, which ONNX has no operators for */
+/** A model that computes `work`. @returns null for gradients of convolutions, for which ONNX has no operators */
 export function onnxModel(work: Work, operands: readonly [Float32Array, Float32Array]): OnnxModel | null {
   if (work.type === 'matmul') return matmulModel(work);
   return work.kind.endsWith('forward') ? convModel(work, operands[1]) : null;

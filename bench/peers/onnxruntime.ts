@@ -18,10 +18,10 @@ class OnnxRuntime implements Peer {
   readonly version: string;
   readonly kinds: readonly Kind[] = ['conv forward', 'transposed forward', 'depthwise forward', 'matmul'];
   readonly note =
-    'It has forward passes only, and no gradients of convs. Its inputs and outputs stay on the device, in NHWC as ours; ' +
-    'the weights of convs are constants of its model, which it may reorder once, where ours are reordered in each run. ' +
-    'Each of its runs is a call of its session, with what that costs in WebAssembly (as V8 compiles it at once, ' +
-    'not optimised later) and JavaScript.';
+    'It has forward passes only, and no gradients of convs. Its inputs and outputs stay on the device, in NHWC as ours do. ' +
+    'The weights of convs are constants of its model, which it may reorder once; ours are reordered in each run. ' +
+    'Each of its runs is a call of its session, so its times include the cost of that call in JavaScript and WebAssembly ' +
+    "(compiled by V8's baseline compiler, without the later optimisation).";
 
   constructor(
     private readonly ort: Runtime,
@@ -82,15 +82,15 @@ export const openOnnxRuntime: OpenPeer = async (gpu) => {
   let ort: Runtime;
   try {
     await provideBrowserGlobals();
-    // V8's optimiser takes minutes over the largest function of its WebAssembly, and Node waits for it meanwhile.
+    // V8's optimising compiler takes minutes for the largest function of this WebAssembly, and Node waits for it.
     setFlagsFromString('--liftoff-only');
     ort = await import('onnxruntime-web/webgpu');
   } catch (error) {
     return `onnxruntime-web is not installed (npm install): ${(error as Error).message.split('\n')[0]}`;
   }
   const { device } = gpu;
-  ort.env.wasm.numThreads = 1; // workers would not see our device
-  // It looks at an adapter before it takes the device that its sessions are given.
+  ort.env.wasm.numThreads = 1; // other threads could not use our device
+  // It asks for an adapter, even though its sessions are given our device.
   ort.env.webgpu.adapter = {
     limits: device.limits,
     features: device.features,

@@ -1,5 +1,5 @@
-/**
- * Writes messages in the wire format of Protocol Buffers, of which an ONNX file is one: each field is its number and
+/*
+ * Writes messages in the wire format of Protocol Buffers; an ONNX file is such a message. Each field is its number and
  * wire type, then the value. A message is the concatenation of its fields, in any order.
  */
 

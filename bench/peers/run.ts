@@ -25,7 +25,7 @@ function line(row: PeerRow): string {
 export interface PeerReport {
   name: string;
   version: string;
-  /** What a reader must know of its figures. */
+  /** What a reader of its figures must know. */
   note: string;
   rows: PeerRow[];
 }
@@ -40,7 +40,7 @@ async function runPeer(
   print: (text: string) => void,
 ): Promise<PeerReport> {
   const { name, version, note } = peer;
-  print(`\nagainst ${name} ${version} on the same device (GFLOP/s; ratio above 1: ours is faster)`);
+  print(`\nagainst ${name} ${version} on the same device (GFLOP/s; a ratio above 1 means that ours is faster)`);
   if (note) print(note);
   print(`${'kind'.padEnd(26)} ${'layer'.padEnd(42)} batch    MFLOP     ours     peer    ratio   device`);
   const timer = await plausibleTimer(gpu);
@@ -62,7 +62,7 @@ async function runPeer(
   return { name, version, note, rows };
 }
 
-/** Times every computation on our engine and each peer that can be had; prints as it goes. */
+/** Times every computation on our engine and on each peer that is installed. Prints each result at once. */
 export async function runPeers(
   gpu: Gpu,
   works: readonly Work[],

@@ -12,19 +12,19 @@ type TensorHandle = import('@tensorflow/tfjs-core').Tensor;
 type KernelAttrs = import('@tensorflow/tfjs-core').NamedAttrMap;
 type WebGpuBackend = InstanceType<Backend['WebGPUBackend']>;
 
-/** What is needed of the backend but not declared: it gathers dispatches and submits them by 15. */
+/** Undeclared members of the backend, which gathers dispatches and submits 15 at a time. */
 interface Submitting {
   commandEncoder: GPUCommandEncoder | null;
   endComputePassEncoder(): void;
   submitQueue(): void;
 }
 
-/** Which of its kernels computes this, by the name under which it is registered. */
+/** The registered name of the kernel that computes `work`, with its inputs and attributes. */
 function convKernel(work: ConvWork): { name: string; inputs: [string, string]; attrs: KernelAttrs } {
   const { kernel, groups } = work.shape;
   const { stride, padding, dilation } = attrsOfShape(work.shape);
   const [top, bottom, left, right] = padding;
-  // 'valid' lets it take a 1×1 conv, or one as large as the picture, as a matrix product.
+  // With 'valid' it can compute a 1×1 conv, or one as large as the picture, as a matrix product.
   const pad = padding.every((zeros) => zeros === 0)
     ? 'valid'
     : [
@@ -70,7 +70,7 @@ class TensorFlowJs implements Peer {
   ) {}
 
   async prepare(work: Work, operands: readonly [Float32Array, Float32Array]): Promise<Runnable> {
-    // Depthwise here means one output channel an input channel, as in all networks of the bench.
+    // A depthwise conv has one output channel per input channel in all networks of the bench.
     const { tf } = this;
     const inputs = operands.map((values, k) => tf.tensor(values, inputShape(work, k as 0 | 1), 'float32'));
     const compute = () => (work.type === 'matmul' ? this.#matmul(work, inputs) : this.#conv(work, inputs));
@@ -128,10 +128,10 @@ export const openTensorFlowJs: OpenPeer = async (gpu) => {
   }
   const backend = new backendModule.WebGPUBackend(gpu.device, gpu.device.adapterInfo);
   tf.registerBackend('webgpu-bench', () => backend);
-  // Kernels are registered for backends by name; ours must carry theirs.
+  // Kernels are registered by the backend's name, so ours must be copied to the new name.
   tf.copyRegisteredKernels('webgpu', 'webgpu-bench');
   await tf.setBackend('webgpu-bench');
-  // Small operands would otherwise be computed in JavaScript.
+  // Without this, it computes operations on small operands in JavaScript.
   tf.env().set('WEBGPU_CPU_FORWARD', false);
   return new TensorFlowJs(tf, backend, tf.version_core, gpu);
 };

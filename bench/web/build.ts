@@ -7,7 +7,7 @@ import { gitCommit } from '../../src/evaluation/reports/git-commit.js';
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 const PANEL = '<!-- panel.html -->';
 
-/** Takes the indents out of WGSL, which minifying leaves as it is: text of the program. */
+/** Takes the indentation out of WGSL, which minifiers do not change because it is in strings. */
 const WITHOUT_INDENTS: Plugin = {
   name: 'WGSL without indents',
   setup({ onLoad }) {
@@ -19,9 +19,9 @@ const WITHOUT_INDENTS: Plugin = {
 };
 
 /**
- * Bundles a page's script, minified, into an emptied folder, with what the panel of the bench wants to know.
- * @param define other names that stand for a value in the script
- * @returns page.js, and the parts that are loaded when they are needed
+ * Empties a folder, and bundles a page's script into it, minified. The script gets the commit, which the panel of the bench shows.
+ * @param define other names in the script, and the expressions that replace them
+ * @returns the names of the files: page.js, and the parts that it loads when it needs them
  */
 export async function bundlePage(
   entry: string,
@@ -48,14 +48,14 @@ export async function bundlePage(
   return Object.keys(metafile.outputs).map((path) => basename(path));
 }
 
-/** The text of a page that has a place for the panel of the bench, with the panel in it. */
+/** The HTML of a page with the panel of the bench in place of the comment that marks its place. @throws Error if there is none */
 export async function withBenchPanel(html: string): Promise<string> {
   const [text, panel] = await Promise.all([readFile(html, 'utf8'), readFile(here('panel.html'), 'utf8')]);
-  if (!text.includes(PANEL)) throw new Error(`${html} has no ${PANEL}`);
+  if (!text.includes(PANEL)) throw new Error(`${html} has no ${PANEL}, which marks the place of the panel`);
   return text.replace(PANEL, () => panel);
 }
 
-/** Builds the page of the bench into a folder, which is emptied first. @returns its files */
+/** Builds the page of the bench into a folder, which it empties first. @returns the names of the files */
 export async function buildPage(outdir: string): Promise<readonly string[]> {
   const scripts = await bundlePage(here('page.ts'), outdir);
   await writeFile(join(outdir, 'index.html'), await withBenchPanel(here('index.html')));

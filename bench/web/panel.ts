@@ -21,7 +21,7 @@ import { OWN_KINDS } from '../core/task.js';
 import { KINDS } from '../core/work.js';
 import { benchLayers } from '../layers.js';
 
-/** Commit that the page was built from; the bundler puts it in. */
+/** The commit that the page was built from. The bundler replaces this name by its value. */
 declare const BENCH_COMMIT: string | null;
 
 const byId = <T extends HTMLElement>(id: string): T => document.getElementById(id) as T;
@@ -44,7 +44,7 @@ function showProblem(error: unknown): void {
   const problem = byId('problem');
   problem.hidden = error === null;
   problem.textContent = error === null ? '' : error instanceof Error ? error.message : String(error);
-  // What nobody foresaw belongs on the console too, with its stack.
+  // An unexpected error also goes to the console, with its stack.
   if (error !== null && !(error instanceof CameoError)) console.error(error);
 }
 
@@ -52,27 +52,27 @@ function fillList(id: string, values: Iterable<string>): void {
   byId(id).append(...[...values].map((value) => new Option(value, value)));
 }
 
-/** Paragraphs, plot and tables in place of those of the run before. */
-function showResult(found: BenchResult): void {
-  const paragraphs = introduction(found).map((text) => {
+/** Shows paragraphs, plot and tables, in place of those of the run before. */
+function showResult(outcome: BenchResult): void {
+  const paragraphs = introduction(outcome).map((text) => {
     const paragraph = document.createElement('p');
     paragraph.textContent = text;
     return paragraph;
   });
   const tables = [ceilingsTable, kindsTable, networksTable, ablationTable, measurementsTable]
-    .map((table) => table(found))
+    .map((table) => table(outcome))
     .filter(({ rows }) => rows.length > 0);
   const report = document.createElement('div');
   // Both renderers escape every text that they are given.
-  report.innerHTML = rooflinePlot(found) + tables.map(renderTable).join('\n');
+  report.innerHTML = rooflinePlot(outcome) + tables.map(renderTable).join('\n');
   result.replaceChildren(...paragraphs, report);
 }
 
-/** Milliseconds between two drawings of the roofline while it is measured. */
+/** Least milliseconds between two drawings of the roofline during a measurement. */
 const DRAW_MS = 1000;
 let drawn = 0;
 
-/** The roofline of what has been measured so far. */
+/** Shows the roofline of the measurements so far. */
 function showSoFar({ description }: Gpu, measurements: readonly Measurement[], ceilings: Ceilings): void {
   if (performance.now() - drawn < DRAW_MS || !measurements.some(({ flops }) => flops > 0)) return;
   drawn = performance.now();
@@ -81,16 +81,16 @@ function showSoFar({ description }: Gpu, measurements: readonly Measurement[], c
   result.innerHTML = rooflinePlot({ measurements, ceilings, adapter });
 }
 
-/** A link to the result as a file, in place of that of the run before. */
-function offerDownload(found: BenchResult, gpu: Gpu): void {
+/** Shows a link that downloads the result, in place of that of the run before. */
+function offerDownload(outcome: BenchResult, gpu: Gpu): void {
   const place = byId('download');
   const link = document.createElement('a');
-  const json = `${JSON.stringify(found, null, 1)}\n`;
+  const json = `${JSON.stringify(outcome, null, 1)}\n`;
   link.href = URL.createObjectURL(new Blob([json], { type: 'application/json' }));
   link.download = `bench-browser-${adapterSlug(gpu.description)}.json`;
   link.textContent = 'Download the result as JSON';
-  const before = place.querySelector('a');
-  if (before) URL.revokeObjectURL(before.href);
+  const previous = place.querySelector('a');
+  if (previous) URL.revokeObjectURL(previous.href);
   place.replaceChildren(link);
 }
 
@@ -124,28 +124,28 @@ async function measure(gpu: Gpu, choice: Choice): Promise<BenchResult> {
   );
 }
 
-/** One run at a time: a second would take time from the first. */
+/** Only one run at a time: a second one would slow the first. */
 let running = false;
 
 async function run(gpu: Gpu): Promise<void> {
   if (running) return;
   running = true;
-  // Not `disabled`, which would take the focus from under the keyboard.
+  // `disabled` would take the focus away from the button.
   byId('run').setAttribute('aria-disabled', 'true');
   showProblem(null);
   progress.hidden = false;
   try {
-    const found = await measure(gpu, {
+    const outcome = await measure(gpu, {
       batch: inputs.batch.valueAsNumber,
       layers: inputs.layers.value.trim(),
       kinds: inputs.kinds.value.trim(),
       quick: inputs.quick.checked,
     });
-    showResult(found);
-    offerDownload(found, gpu);
-    status.textContent = `Done: ${found.measurements.length} measurements.`;
+    showResult(outcome);
+    offerDownload(outcome, gpu);
+    status.textContent = `Done: ${outcome.measurements.length} measurements.`;
   } catch (error) {
-    await Promise.resolve(); // the device tells of its loss after what it interrupts
+    await Promise.resolve(); // `gpu.lost` is set after the interrupted call has failed
     status.textContent = gpu.lost ? 'The GPU device was lost before the end. Run it again.' : '';
     showProblem(error);
   } finally {
@@ -156,8 +156,8 @@ async function run(gpu: Gpu): Promise<void> {
 }
 
 /**
- * Opens a GPU for the panel (panel.html), and tells there which one. It is not that of the rest of a page: kernels are
- * chosen by estimate, as the report says.
+ * Opens a GPU for the panel (panel.html), and shows there which one. It is not the GPU that the rest of a page uses, because the bench
+ * needs one without tuning: its report says that kernels are chosen by estimate.
  */
 async function open(): Promise<Gpu | null> {
   try {
@@ -172,12 +172,12 @@ async function open(): Promise<Gpu | null> {
   }
 }
 
-/** Brings the panel to life: it opens the GPU, and measures on it when asked to. */
+/** Fills the panel, opens its GPU, and measures when the form is submitted. */
 export async function startBench(): Promise<void> {
   const layers = benchLayers();
   fillList(
     'layer-names',
-    new Set([...layers.flatMap(({ counts }) => Object.keys(counts)), ...layers.map((l) => l.name)]),
+    new Set([...layers.flatMap(({ counts }) => Object.keys(counts)), ...layers.map(({ name }) => name)]),
   );
   fillList('kind-names', [...KINDS, ...OWN_KINDS]);
   byId('form').addEventListener('submit', (event) => event.preventDefault());
@@ -189,7 +189,7 @@ export async function startBench(): Promise<void> {
     if (running) return;
     if (!gpu || gpu.lost) gpu = await open();
     if (gpu) await run(gpu);
-    // Half a measurement is of no use; the next run has a device again.
+    // The interrupted run is dropped; this opens a device for the next one.
     if (gpu?.lost) gpu = await open();
   });
 }

@@ -14,10 +14,11 @@ const TYPES: Record<string, string> = {
 };
 
 /**
- * Serves the files of a folder to this machine only. Port 0: one that is free.
- * @param files paths from the folder; nothing else is served
- * @param under folder of the address that they lie in, such as "some/where/"
- * @throws Error where the port is taken
+ * Serves the files of a folder to this machine only.
+ * @param port 0 takes a free one
+ * @param files paths relative to the folder; nothing else is served
+ * @param under path of the address below which the files are, such as "some/where/"
+ * @throws Error if the port is taken
  */
 export async function servePage(
   folder: string,
@@ -33,10 +34,10 @@ export async function servePage(
       const content = await readFile(join(folder, name));
       const headers = {
         'Content-Type': TYPES[name.replace(/.*\./, '')] ?? 'application/octet-stream',
-        // With it, every browser tells a connection that ended early.
+        // With it, every browser can tell that a connection ended early.
         'Content-Length': content.length,
         'Cache-Control': 'no-store',
-        // Browsers give isolated pages a finer clock: 5 µs where others get 100.
+        // These two isolate the page. Browsers give isolated pages a clock of 5 µs in place of 100.
         'Cross-Origin-Opener-Policy': 'same-origin',
         'Cross-Origin-Embedder-Policy': 'require-corp',
       };
@@ -53,8 +54,8 @@ export async function servePage(
 }
 
 /**
- * npm run NAME [-- PORT]: builds a page into a folder of `out/` and serves it to browsers on this machine, on port 8080 or
- * another one, until Ctrl-C.
+ * Does the work of `npm run NAME [-- PORT]`: builds a page into a folder of `out/`, and serves it to browsers on this machine until
+ * Ctrl-C. The port is 8080 if none is given.
  */
 export async function serveBuilt(
   name: string,
@@ -64,11 +65,12 @@ export async function serveBuilt(
   const text = process.argv[2] ?? '8080';
   const port = Number(text);
   try {
-    if (!/^\d+$/.test(text) || port > 65_535) throw new Error(`"${text}" is not a port`);
+    if (!/^\d+$/.test(text) || port > 65_535)
+      throw new Error(`"${text}" is not a port; expected an integer from 0 to 65535`);
     const folder = join(PACKAGE_ROOT, 'out', folderName);
     const files = await build(folder);
     const { address } = await servePage(folder, port, files);
-    console.log(`${address} - open it in a browser with WebGPU; Ctrl-C ends it`);
+    console.log(`${address} - open it in a browser with WebGPU; Ctrl-C stops the server`);
   } catch (error) {
     console.error(`${name}: ${(error as Error).message}`);
     process.exitCode = 1;

@@ -67,7 +67,7 @@ test('batches are read from a list', () => {
   assert.equal(parseBatches('1,32'), [1, 32]);
   assert.equal(parseBatches('4, 4'), [4]);
   assert.equal([defaultBatches(false), defaultBatches(true)], [[1, 32], [4]]);
-  for (const text of ['', '0', '1,,2', '1.5', '-3', 'many']) assert.throws(() => parseBatches(text), /no list/);
+  for (const text of ['', '0', '1,,2', '1.5', '-3', 'many']) assert.throws(() => parseBatches(text), /not a list/);
 });
 
 const row = (kind: PeerRow['kind'], layer: string, ratio: number | null, batch = 1): PeerRow => ({

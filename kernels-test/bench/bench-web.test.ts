@@ -70,7 +70,7 @@ browserTest(underTest, reason, 'a filter that leaves nothing is explained', asyn
 browserTest(underTest, reason, 'every control has a name', async (page) => {
   await page.goto(address);
   const names = await page.$$eval('input', (fields) => fields.map(({ labels }) => labels?.[0]?.textContent?.trim()));
-  assert.equal(names, ['Pictures a batch', 'Layers', 'Kinds', 'Quick: few samples']);
+  assert.equal(names, ['Pictures per batch', 'Layers', 'Kinds', 'Quick: fewer samples']);
 });
 
 browserTest(underTest, '', 'a browser without WebGPU is told so', async (page) => {

@@ -130,7 +130,7 @@ function errorsOf(samples: readonly Sample[], fit: Fit): string[] {
   return [percent(rms), percent(Math.max(...errors.map(Math.abs))), percent(mean(errors))];
 }
 
-async function samplesOf(model: Autoencoder, split: string): Promise<Sample[]> {
+async function samplesOf(model: Autoencoder, split: 'train' | 'val'): Promise<Sample[]> {
   const { height, width, latentChannels: channels, rates } = model.config;
   const [h, w] = model.latentSize;
   const size = h * w * channels;

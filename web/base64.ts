@@ -1,4 +1,4 @@
-/** Bytes of base64, of either alphabet (RFC 4648, sections 4 and 5). @returns null for what is none */
+/** Decodes base64 in either alphabet (RFC 4648, sections 4 and 5). @returns null if the text is not base64 */
 export function fromBase64(text: string): Uint8Array<ArrayBuffer> | null {
   try {
     const letters = atob(text.replace(/-/g, '+').replace(/_/g, '/'));
@@ -8,7 +8,7 @@ export function fromBase64(text: string): Uint8Array<ArrayBuffer> | null {
   }
 }
 
-/** Bytes in the alphabet for addresses, without padding. */
+/** Encodes bytes in the base64 alphabet for addresses, without padding. */
 export function toBase64Url(bytes: Uint8Array): string {
   const letters = Array.from(bytes, (byte) => String.fromCharCode(byte)).join('');
   return btoa(letters).replace(/\+/g, '-').replace(/\//g, '_').replace(/=+$/, '');

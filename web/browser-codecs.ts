@@ -7,26 +7,26 @@ import { fromSource, toFile } from './picture.js';
 
 export type BrowserFormat = 'jpeg' | 'webp';
 
-/** What the browser's encoder made of a face. */
+/** A face as the browser's encoder writes it. */
 export interface BrowserEncoding {
   blob: Blob;
-  /** In the face's size again. */
+  /** The decoded face, RGB, scaled back to the size of the face. */
   restored: Uint8Array;
   psnr: number;
 }
 
-/** Faces are also encoded smaller, and enlarged again: below some rate that is better. */
+/** Faces are also encoded at smaller sizes and enlarged again, which is better at low rates. */
 const SCALES = [1, 0.8, 0.65, 0.5, 0.35];
-/** 1 is left out: Chromium's WebP is then lossless. */
+/** Quality 1 is left out, because at 1 Chromium's WebP is lossless. */
 const QUALITIES = Array.from({ length: 100 }, (_, percent) => percent / 100);
 
-/** The browser's own encoders on one face. What they made is kept, so that another budget costs little. */
+/** Encodes one face with the browser's own encoders. Files are kept, so that another budget costs little. */
 export class BrowserEncoder {
   readonly #files = new Map<string, Promise<Blob>>();
   readonly #restored = new Map<Blob, Promise<BrowserEncoding>>();
   readonly #scaled: RgbImage[];
 
-  /** @param profile whether files keep the colour profile that the browser puts into them */
+  /** @param profile whether files keep the colour profile that the browser adds */
   constructor(
     readonly face: Uint8Array,
     readonly profile: boolean,
@@ -39,8 +39,8 @@ export class BrowserEncoder {
   }
 
   /**
-   * The best of the files of at most `maxBytes`.
-   * @returns null where it writes none that small; 'unknown' where it cannot write the format
+   * The file of at most `maxBytes` with the highest PSNR.
+   * @returns null if the browser makes no file that small; 'unknown' if it cannot write the format
    */
   async encode(
     format: BrowserFormat,
@@ -59,28 +59,28 @@ export class BrowserEncoder {
     return best;
   }
 
-  /** Bytes of the smallest file that the browser makes of the face, in any of the sizes. */
+  /** Bytes of the smallest file that the browser makes of the face, over all sizes. */
   async smallest(format: BrowserFormat): Promise<number> {
     const files = await Promise.all(this.#scaled.map((_, scale) => this.#file(format, scale, 0)));
     return Math.min(...files.map(({ size }) => size));
   }
 
-  /** By bisection: the quality says how large a file gets, but for a few bytes. */
+  /** The file of the highest quality that fits, by bisection. A file grows with its quality, except for a few bytes. */
   async #largest(format: BrowserFormat, scale: number, maxBytes: number): Promise<Blob | null | 'unknown'> {
     let [low, high] = [0, QUALITIES.length - 1];
-    let found: Blob | null = null;
+    let largest: Blob | null = null;
     while (low <= high) {
       const middle = low + ((high - low) >> 1);
       const blob = await this.#file(format, scale, middle);
-      if (blob.type !== `image/${format}`) return 'unknown'; // browsers write PNG in place of what they cannot
+      if (blob.type !== `image/${format}`) return 'unknown'; // browsers write PNG instead of a format that they do not know
       if (blob.size <= maxBytes) {
-        found = blob;
+        largest = blob;
         low = middle + 1;
       } else {
         high = middle - 1;
       }
     }
-    return found;
+    return largest;
   }
 
   #file(format: BrowserFormat, scale: number, quality: number): Promise<Blob> {
@@ -99,12 +99,12 @@ export class BrowserEncoder {
   }
 
   #restore(blob: Blob): Promise<BrowserEncoding> {
-    let one = this.#restored.get(blob);
-    if (!one) {
-      one = this.#decode(blob);
-      this.#restored.set(blob, one);
+    let encoding = this.#restored.get(blob);
+    if (!encoding) {
+      encoding = this.#decode(blob);
+      this.#restored.set(blob, encoding);
     }
-    return one;
+    return encoding;
   }
 
   async #decode(blob: Blob): Promise<BrowserEncoding> {

@@ -15,7 +15,7 @@ import { REPORT_STYLE } from '../src/evaluation/reports/html-report.js';
 
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 const CODEC = 'models/face.safetensors';
-/** What the page loads only once it needs it, and keeps. */
+/** Files that the page loads when it first needs them, and then keeps. */
 const MODELS = [
   CODEC,
   'models/recognizer.safetensors',
@@ -27,25 +27,26 @@ const TRAINING = ['invented-people.jpg', 'training-start.safetensors'];
 const PICTURE = 'invented-face.png';
 const STYLES = ['style.css', 'photograph.css', 'sections.css', 'narrow.css'];
 
-/** A file of the page, and where it is copied from. */
+/** A file of the page, and the path that it is copied from. */
 interface CopiedFile {
   name: string;
   from: string;
 }
 
-/** The weights of the face detector: CAMEO_DETECTOR, or those that ship, or none. */
+/** The weights of the face detector: CAMEO_DETECTOR if it is set, else the shipped ones; null if there are none. */
 function detectorFile(): string | null {
   const shipped = join(PACKAGE_ROOT, DETECTOR);
   return process.env.CAMEO_DETECTOR || (existsSync(shipped) ? shipped : null);
 }
 
+/** The first 12 hexadecimal digits of a file's SHA-256. */
 const digestOf = async (path: string): Promise<string> =>
   createHash('sha256')
     .update(await readFile(path))
     .digest('hex')
     .slice(0, 12);
 
-/** The face that the page opens with, as the codec of these weights packs its symbols: base64 of either container. */
+/** The face that the page opens with, packed by the shipped codec as a file and as a bare face, both in base64. */
 async function inventedFace(): Promise<{ file: string; bare: string }> {
   const { model } = tablesOf(readKlt(await readFile(join(PACKAGE_ROOT, CODEC))));
   const path = here('invented-face.json');
@@ -60,7 +61,7 @@ async function inventedFace(): Promise<{ file: string; bare: string }> {
   return { file: text(packFaceFile(face, model)), bare: text(packFaceBare(face, model)) };
 }
 
-/** The service worker: it keeps the page itself, so that it opens without a network. */
+/** Builds the service worker, which keeps the files of the page so that it opens without a network. @param shell those files */
 async function buildWorker(outdir: string, shell: readonly string[]): Promise<void> {
   const digests = await Promise.all(shell.map((name) => digestOf(join(outdir, name))));
   const version = createHash('sha256').update(digests.join()).digest('hex').slice(0, 12);
@@ -77,11 +78,11 @@ async function buildWorker(outdir: string, shell: readonly string[]): Promise<vo
 }
 
 /**
- * Builds the demo page into a folder, which is emptied first: any server of static files can serve it from any folder, as all
- * its addresses are relative and it asks for nothing else.
- * @param detector weights of the face detector; null for a page on which points are placed by hand
- * @returns its files
- * @throws Error where a file is missing
+ * Builds the demo page into a folder, which it empties first. Any server of static files can serve the folder under any path: all
+ * addresses are relative, and the page asks for no other files.
+ * @param detector weights of the face detector; with null, visitors place the points by hand
+ * @returns the names of the files
+ * @throws Error if a file is missing
  */
 export async function buildDemo(outdir: string, detector: string | null = detectorFile()): Promise<readonly string[]> {
   const files: CopiedFile[] = [

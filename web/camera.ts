@@ -6,14 +6,14 @@ import { LiveFaces } from './live-faces.js';
 import { fromSource } from './picture.js';
 
 const REASONS: Record<string, string> = {
-  NotAllowedError: 'the page may not use it: allow it in the browser, and press again',
+  NotAllowedError: 'the page may not use it; allow it in the browser, and try again',
   NotFoundError: 'none was found',
   NotReadableError: 'another program is using it',
 };
-/** Milliseconds between two frames that are searched. */
-const PAUSE = 60;
+/** Milliseconds between the searches of two frames. */
+const PAUSE_MS = 60;
 
-/** The open dialog. */
+/** The dialog of the camera, while it is open. */
 interface CameraView {
   dialog: HTMLDialogElement;
   video: HTMLVideoElement;
@@ -21,9 +21,9 @@ interface CameraView {
 }
 
 /**
- * Takes a picture of a face with the camera. Until it is taken, the faces in view are marked.
- * @returns null where the user went away
- * @throws ImageError where there is no camera, or none may be used
+ * Takes a picture of a face with the camera. Until the user takes it, the faces in view are marked.
+ * @returns null if the user closes the dialog
+ * @throws ImageError if there is no camera, or the page may not use one
  */
 export function takePhoto(title: string, detector: PageDetector): Promise<RgbImage | null> {
   return withCamera<RgbImage>(title, 'user', ({ dialog, video, take }, done) => {
@@ -44,17 +44,18 @@ export function takePhoto(title: string, detector: PageDetector): Promise<RgbIma
 }
 
 /**
- * Shows what lies before the camera, such as a card with a code, until `look` makes something of a frame.
- * @returns null where the user went away
- * @throws ImageError where there is no camera, or none may be used
+ * Shows the camera, which the user points at something such as a card with a QR code. Ends when `read` gets a result from a frame.
+ * @param read returns null for a frame without a result
+ * @returns null if the user closes the dialog
+ * @throws ImageError if there is no camera, or the page may not use one
  */
-export function searchFrames<T>(title: string, look: (frame: RgbImage) => T | null): Promise<T | null> {
+export function searchFrames<T>(title: string, read: (frame: RgbImage) => T | null): Promise<T | null> {
   return withCamera<T>(title, 'environment', ({ video }, done) => {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const search = (): void => {
-      const found = look(frameOf(video));
-      if (found === null) timer = setTimeout(search, PAUSE);
-      else done(found);
+      const result = read(frameOf(video));
+      if (result === null) timer = setTimeout(search, PAUSE_MS);
+      else done(result);
     };
     search();
     return () => clearTimeout(timer);
@@ -64,7 +65,7 @@ export function searchFrames<T>(title: string, look: (frame: RgbImage) => T | nu
 /**
  * Shows the camera in a dialog.
  * @param facing 'user' for a face, 'environment' for a code on a card
- * @param begin is called once there is a picture; it calls `done` to end, and returns what stops it
+ * @param begin is called when the video plays. It calls `done` with the result, and returns a function that stops it
  */
 async function withCamera<T>(
   title: string,
@@ -83,7 +84,7 @@ async function withCamera<T>(
   const take = elementWithin<HTMLButtonElement>(dialog, '.take');
   elementWithin(dialog, 'h2').textContent = title;
   take.hidden = facing === 'environment';
-  take.disabled = true; // until there is a picture
+  take.disabled = true; // until the video plays
   dialog.classList.toggle('mirrored', facing === 'user');
   video.srcObject = stream;
   dialog.showModal();
@@ -92,7 +93,7 @@ async function withCamera<T>(
     await video.play();
     return await new Promise<T | null>((resolve, reject) => {
       dialog.onclose = () => resolve(null);
-      if (!dialog.open) resolve(null); // closed before the camera had begun
+      if (!dialog.open) resolve(null); // the user closed it before the video played
       const ended = (): void => reject(new ImageError('the camera has stopped: was it unplugged?'));
       for (const track of stream.getTracks()) track.onended = ended;
       stop = begin({ dialog, video, take }, resolve);

@@ -9,14 +9,14 @@ const FORMATS: readonly { format: BrowserFormat; title: string }[] = [
   { format: 'webp', title: 'WebP' },
 ];
 
-/** What Cameo made of a face, for the row of cards. */
-export interface OwnResult {
+/** A face as Cameo restores it, for the row of cards. */
+export interface CameoResult {
   restored: Uint8Array;
   bytes: number;
   psnr: number;
 }
 
-/** The row of cards: original, Cameo, and the browser's own encoders at the same bytes. */
+/** The row of cards: the original, Cameo, and the browser's own encoders at the same bytes. */
 export class CodecRow {
   readonly #cards = new ResultCards(byId('cards'));
   #encoder: BrowserEncoder | null = null;
@@ -25,8 +25,8 @@ export class CodecRow {
     this.#cards.show('original', { title: 'Original', face, note: `${FACE_WIDTH}×${FACE_HEIGHT} pixels` });
   }
 
-  /** @param result null where Cameo could make none */
-  showOwn(original: Uint8Array, result: OwnResult | null): void {
+  /** @param result null if Cameo could not encode the face */
+  showCameo(original: Uint8Array, result: CameoResult | null): void {
     if (!result) {
       this.#cards.remove('cameo');
       return;
@@ -37,8 +37,8 @@ export class CodecRow {
 
   /**
    * Shows JPEG and WebP at a budget.
-   * @param profile whether they keep the colour profile that the browser adds
-   * @returns what they restore, where they make a file
+   * @param profile whether files keep the colour profile that the browser adds
+   * @returns the restored face of each format that has a file within the budget
    */
   async showOthers(face: Uint8Array, budget: number, profile: boolean, signal: AbortSignal): Promise<Comparable[]> {
     if (this.#encoder?.face !== face || this.#encoder.profile !== profile)

@@ -1,13 +1,13 @@
 /*
- * Chromium writes its colour profile, always sRGB, into every JPEG and WebP: some 470 bytes, as much as a whole face. A file
- * without one means the same colours.
+ * Chromium writes a colour profile of some 470 bytes, always sRGB, into every JPEG and WebP: as much as a whole face. A file
+ * without a profile means sRGB, too.
  */
 
-/** A JPEG or WebP file without its colour profile; as it is where it has none. */
+/** A copy of a JPEG or WebP file without its colour profile. */
 export async function withoutProfile(blob: Blob): Promise<Blob> {
   const bytes = new Uint8Array(await blob.arrayBuffer());
   const parts = blob.type === 'image/webp' ? webpWithoutProfile(bytes) : jpegWithoutProfile(bytes);
-  // In one piece: Firefox decides by the first part of a blob alone whether it is a picture.
+  // The parts are joined, because Firefox decides by the first part of a blob alone whether it is a picture.
   const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
   for (const part of parts) {
@@ -22,7 +22,7 @@ const textAt = (bytes: Uint8Array, at: number, length: number): string =>
 
 type Parts = Uint8Array<ArrayBuffer>[];
 
-/** Of the chunks of the extended form only the picture is left, which is then a file of the simple form. */
+/** Takes the picture's chunk out of a WebP file of the extended form, and makes a file of the simple form of it. */
 function webpWithoutProfile(bytes: Uint8Array<ArrayBuffer>): Parts {
   const view = new DataView(bytes.buffer);
   for (let at = 12; at + 8 <= bytes.length; ) {

@@ -1,32 +1,32 @@
 import { CameoError } from '../src/common/errors.js';
 
-/** The element of an id, which the page has. */
+/** The element with an id. @throws Error if the page has none */
 export const byId = <T extends HTMLElement = HTMLElement>(id: string): T => {
-  const found = document.getElementById(id);
-  if (!found) throw new Error(`the page has no element ${id}`);
-  return found as T;
+  const element = document.getElementById(id);
+  if (!element) throw new Error(`the page has no element ${id}`);
+  return element as T;
 };
 
-/** The first element inside `root` that a selector finds, which the page has. */
+/** The first element inside `root` that a selector matches. @throws Error if there is none */
 export const elementWithin = <T extends HTMLElement = HTMLElement>(root: ParentNode, selector: string): T => {
-  const found = root.querySelector<T>(selector);
-  if (!found) throw new Error(`the page has no element ${selector}`);
-  return found;
+  const element = root.querySelector<T>(selector);
+  if (!element) throw new Error(`the page has no element ${selector}`);
+  return element;
 };
 
-/** Shows a text, or hides its place where there is none. */
+/** Shows a text in an element, or hides the element if the text is empty. */
 export function showText(place: HTMLElement, text: string): void {
   place.textContent = text;
   place.hidden = text === '';
 }
 
-/** What to tell of an error. What nobody foresaw goes to the console too, with its stack. */
+/** The message of an error, for the page. An unexpected error also goes to the console, with its stack. */
 export function explain(error: unknown): string {
   if (!(error instanceof CameoError)) console.error(error);
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Points a download link to other bytes, and frees those before. */
+/** Makes a link download these bytes, and frees those that it offered before. */
 export function offer(link: HTMLAnchorElement, bytes: Uint8Array | Blob, name: string): void {
   const blob = bytes instanceof Blob ? bytes : new Blob([new Uint8Array(bytes)], { type: 'application/octet-stream' });
   if (link.href.startsWith('blob:')) URL.revokeObjectURL(link.href);

@@ -1,4 +1,4 @@
-/* The engine and the codec, in a part of their own: the page is there, with its first face's bytes and code, before they are. */
+/* The engine and the codec, which are bundled into a separate file, so that the page shows its first face's bytes and QR code before they load. */
 export { readKlt } from '../src/codec/codec-weights.js';
 export { packFaceBare } from '../src/codec/container/face-bare.js';
 export { packFaceFile } from '../src/codec/container/face-file.js';

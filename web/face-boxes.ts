@@ -4,21 +4,21 @@ import type { View } from './landmark-editor.js';
 const STEPS: Record<string, number> = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
 
 /**
- * Boxes over a picture, one of which is chosen: a group of radio buttons by the pattern of WAI-ARIA. One of them is in the
- * order of the Tab key, and arrow keys choose the others. Where there is nothing to choose, there are no boxes.
+ * Boxes over the faces in a picture, one of which is chosen: a group of radio buttons by the pattern of WAI-ARIA. The Tab key
+ * reaches the chosen one, and arrow keys choose the others. With fewer than two faces there are no boxes.
  */
 export class FaceBoxes {
   #boxes: DetectedFace['box'][] = [];
   #buttons: HTMLButtonElement[] = [];
   #view: View = { x: 0, y: 0, width: 1, height: 1 };
 
-  /** @param onChoose is told the number of the face, as `show` had them */
+  /** @param onChoose is called with the index of the chosen face among those of `show` */
   constructor(
     private readonly group: HTMLElement,
     private readonly onChoose: (face: number) => void,
   ) {}
 
-  /** Shows the boxes of other faces, the first of which is chosen. @param faces the largest first */
+  /** Replaces the boxes by those of other faces, and chooses the first. @param faces the largest first */
   show(faces: readonly DetectedFace[]): void {
     this.#boxes = faces.length > 1 ? faces.map(({ box }) => box) : [];
     this.#buttons = this.#boxes.map((_, k) => this.#button(k));
@@ -28,7 +28,7 @@ export class FaceBoxes {
     this.place(this.#view);
   }
 
-  /** @param view the part of the picture that is shown */
+  /** Moves the boxes to their places in a view. @param view the part of the picture that is shown */
   place(view: View): void {
     this.#view = view;
     this.#buttons.forEach(({ style }, k) => {

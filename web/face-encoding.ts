@@ -1,11 +1,11 @@
 import type { FaceSymbols } from '../src/codec/container/face-code.js';
 import type { FaceCodec } from '../src/codec/face-codec.js';
 
-/** What Cameo made of a face. */
+/** A face as Cameo encodes and restores it. */
 export interface FaceEncoding {
   /** The .cameo file, within the budget. */
   file: Uint8Array;
-  /** The same symbols in the bare container, 8 bytes less: what the QR code and the link hold. */
+  /** The same symbols as a bare face, which is 8 bytes smaller. The QR code and the link hold it. */
   bare: Uint8Array;
   restored: Uint8Array;
 }
@@ -13,14 +13,14 @@ export interface FaceEncoding {
 /** Encodes a face, and restores it. @throws as `FaceCodec.encode` */
 export async function compressFace(codec: FaceCodec, face: Uint8Array, maxBytes: number): Promise<FaceEncoding> {
   const [symbols] = await codec.symbolsOf([face], { maxBytes });
-  return packed(codec, symbols);
+  return packAndRestore(codec, symbols);
 }
 
-/** Restores a face from a container of its own. @throws as `FaceCodec.decode` */
+/** Restores a face from a file or a bare face. @throws as `FaceCodec.decode` */
 export const restoreFace = (codec: FaceCodec, bytes: Uint8Array): Promise<FaceEncoding> =>
-  packed(codec, codec.unpack(bytes));
+  packAndRestore(codec, codec.unpack(bytes));
 
-async function packed(codec: FaceCodec, symbols: FaceSymbols): Promise<FaceEncoding> {
+async function packAndRestore(codec: FaceCodec, symbols: FaceSymbols): Promise<FaceEncoding> {
   const [restored] = await codec.restore([symbols]);
   const { latents } = codec;
   const { packFaceBare, packFaceFile } = await import('./engine.js');

@@ -8,21 +8,21 @@ import { NoCodeError, readQr, searchQr } from '../src/data/pictures/read-qr.js';
 import { bytesInLink } from './face-link.js';
 import { readPicture } from './picture.js';
 
-/** Milliseconds for a code in a picture, and in a frame of the camera, after which there is another one. */
-const PATIENCE = { picture: 3000, frame: 30 };
-/** No container of one face is larger: larger files are archives or pictures. */
+/** Milliseconds to search for a QR code: long in a picture, short in a frame of the camera, because the next frame follows. */
+const SEARCH_MS = { picture: 3000, frame: 30 };
+/** The most bytes of a container of one face; larger files are archives or pictures. */
 const MAX_BYTES = 70_000;
-/** The first bytes of an archive, finished (A) or not (J). */
+/** The first bytes of an archive (A), or of a journal, which is an unfinished archive (J). */
 const ARCHIVE = /^\x9eCM[AJ]/;
-/** Where a compact PNG says what it is: the chunk behind the header. */
+/** The first bytes of a PNG, in which a chunk tells whether it is a compact PNG with a face. */
 const HEAD_BYTES = 64;
 
-/** What a file holds: one face, in a container of the codec or in a PNG, or many. */
+/** What a file holds: one face in a container of the codec (`face`) or in a PNG (`png`), or many faces. `from` names it for the user. */
 export type FoundFaces =
   | { kind: 'face' | 'png'; bytes: Uint8Array; from: string }
   | { kind: 'archive'; faces: FaceCollection; from: string };
 
-/** A file that is read where it lies. */
+/** A source that reads only the parts of a file that are asked for. */
 const sourceOf = (file: Blob): ByteSource => ({
   size: file.size,
   read: async (offset, length) => new Uint8Array(await file.slice(offset, offset + length).arrayBuffer()),
@@ -60,18 +60,18 @@ export async function facesIn(file: File): Promise<FoundFaces> {
 
 function inPicture(picture: RgbImage, name: string): FoundFaces {
   try {
-    return { kind: 'face', bytes: ofCode(searchQr(picture, PATIENCE.picture)), from: `the QR code in ${name}` };
+    return { kind: 'face', bytes: faceInCode(searchQr(picture, SEARCH_MS.picture)), from: `the QR code in ${name}` };
   } catch (error) {
     if (error instanceof NoCodeError) throw new NoCodeError(`${name}: ${error.message}`);
     throw error;
   }
 }
 
-/** A code holds the bytes of a face, or a link with them. */
-function ofCode(bytes: Uint8Array): Uint8Array {
+/** The bytes of a face in the content of a QR code, which is either these bytes or a link that contains them. */
+function faceInCode(bytes: Uint8Array): Uint8Array {
   const text = new TextDecoder('latin1').decode(bytes);
   return (text.startsWith('http') && bytesInLink(text)) || bytes;
 }
 
-/** The bytes of the QR code in a frame of the camera. @throws NoCodeError, FormatError */
-export const codeInFrame = (frame: RgbImage): Uint8Array => ofCode(readQr(frame, PATIENCE.frame));
+/** The bytes of the face in the QR code in a frame of the camera. @throws NoCodeError, FormatError */
+export const codeInFrame = (frame: RgbImage): Uint8Array => faceInCode(readQr(frame, SEARCH_MS.frame));

@@ -12,7 +12,7 @@ import { Newest } from './newest.js';
 import { PhotoSlot } from './photo-slot.js';
 import { show } from './picture.js';
 import { Share } from './share.js';
-import { inventedBare, inventedFile, inventedOriginal, type ShownFace, WORDS } from './shown-face.js';
+import { FACE_TEXTS, inventedBare, inventedFile, inventedOriginal, type ShownFace } from './shown-face.js';
 import { type Comparable, VerdictTable } from './verdicts.js';
 import { Wipe } from './wipe.js';
 
@@ -24,15 +24,17 @@ interface Request {
   profile: boolean;
 }
 
-/** What goes on behind the picture, once that is shown. */
-interface Afterwork extends Request {
-  own: FaceEncoding | null;
+/** The comparison with other codecs and by the recogniser, which follows when the restored face is shown. */
+interface Comparison extends Request {
+  /** Null if Cameo could not encode the face. */
+  encoding: FaceEncoding | null;
+  /** The text about the encoding that the status shows at the end. */
   summary: string;
 }
 
 const RAW_BYTES = 3 * FACE_WIDTH * FACE_HEIGHT;
 
-/** The first tab: a face, what a budget makes of it, and what codecs and recogniser say. */
+/** The first tab: a face, the face restored at a budget, and the comparison with other codecs and by the recogniser. */
 export class FaceTab {
   readonly #slots: readonly [PhotoSlot, PhotoSlot];
   readonly #wipe = new Wipe();
@@ -43,10 +45,10 @@ export class FaceTab {
   readonly #profile = byId<HTMLInputElement>('profile');
   readonly #status = byId('face-status');
   readonly #live: Newest<Request>;
-  readonly #after: Latest<Afterwork>;
+  readonly #comparison: Latest<Comparison>;
   #face: ShownFace | null = null;
 
-  /** @param onOwnFile takes a file of ours that is dropped or chosen where a photograph was expected */
+  /** @param onOwnFile is called with a file of Cameo's that is dropped or chosen where a photograph is expected */
   constructor(
     private readonly device: DeviceKeeper,
     onOwnFile: (file: File) => void,
@@ -56,7 +58,7 @@ export class FaceTab {
       showText(byId('face-problem'), explain(error));
     };
     this.#live = new Newest((request) => this.#encode(request), fail);
-    this.#after = new Latest((work, signal) => this.#compare(work, signal), fail);
+    this.#comparison = new Latest((work, signal) => this.#compare(work, signal), fail);
     this.#verdicts = new VerdictTable(device);
     const detector = new PageDetector(device);
     this.#slots = [
@@ -66,7 +68,7 @@ export class FaceTab {
       }),
       new PhotoSlot(byId('photo-2'), byId('photo-2'), 'Second photograph', detector, onOwnFile, () => {
         if (this.#face?.from === 'photograph') this.#update();
-        else showText(byId('verdict'), 'Choose the first photograph at the top: then the two are compared.');
+        else showText(byId('verdict'), 'Choose the first photograph at the top. Then the two are compared.');
       }),
     ];
     this.#budget.addEventListener('input', () => {
@@ -81,19 +83,19 @@ export class FaceTab {
     };
   }
 
-  /** The aligned faces of photographs that are there. */
+  /** The aligned faces of the photographs that the user has chosen. */
   get faces(): Uint8Array[] {
     return this.#slots.flatMap(({ face }) => (face ? [face] : []));
   }
 
-  /** Shows the invented face: its bytes and their code at once, what they restore when weights and device are there. */
+  /** Shows the invented face: its bytes and QR code at once, and the restored face when weights and device are ready. */
   async showInvented(): Promise<void> {
     const file = inventedFile();
     this.#showBytes(file.length);
     await this.#share.show({ file, bare: inventedBare(), name: 'invented-face' });
     try {
       const original = await inventedOriginal(elementWithin<HTMLImageElement>(byId('wipe'), 'img'));
-      if (this.#face) return; // a photograph was quicker
+      if (this.#face) return; // the user has chosen a photograph meanwhile
       show(byId<HTMLCanvasElement>('original'), { width: FACE_WIDTH, height: FACE_HEIGHT, data: original });
       this.#show({ from: 'invented', original, name: 'invented-face' });
     } catch (error) {
@@ -101,7 +103,7 @@ export class FaceTab {
     }
   }
 
-  /** Shows a face of which there are only its bytes. */
+  /** Shows the face of a link, of which there are only the bytes and no original. */
   showLinked(bytes: Uint8Array): void {
     this.#share.hide();
     this.#show({ from: 'link', bytes, name: 'face' });
@@ -109,14 +111,14 @@ export class FaceTab {
 
   #show(face: ShownFace): void {
     this.#face = face;
-    const { kind, note } = WORDS[face.from];
+    const { kind, note } = FACE_TEXTS[face.from];
     byId('face-kind').textContent = kind;
     byId('face-note').textContent = note;
     const compared = face.from !== 'link';
     this.#wipe.compare(compared);
     byId('photo-1').classList.toggle('linked', !compared);
     for (const id of ['budget-place', 'beside', 'second']) byId(id).hidden = !compared;
-    // An address that brings another face would be misleading.
+    // An address with another face would be misleading.
     if (face.from === 'photograph' && location.hash.startsWith('#face=')) history.replaceState(null, '', '.');
     if (face.from !== 'link') this.#codecs.showOriginal(face.original);
     this.#update();
@@ -124,7 +126,7 @@ export class FaceTab {
 
   #update(): void {
     if (!this.#face) return;
-    this.#after.cancel();
+    this.#comparison.cancel();
     this.#live.request({
       budget: this.#budget.valueAsNumber,
       face: this.#face,
@@ -153,32 +155,32 @@ export class FaceTab {
     if (face !== this.#face) return;
     showText(byId('face-problem'), '');
     this.#status.textContent = performance.getEntriesByName('first-face').length > 0 ? '' : 'Starting the codec…';
-    let own: FaceEncoding | null = null;
+    let encoding: FaceEncoding | null = null;
     let summary = '';
     try {
-      own = await this.device.run(async (gpu) => {
+      encoding = await this.device.run(async (gpu) => {
         const codec = await codecOn(gpu);
         if (known) return restoreFace(codec, known);
         return compressFace(codec, 'original' in face ? face.original : face.bytes, budget);
       });
-      if (face !== this.#face) return; // there is another one meanwhile
-      const bytes = own.file.length;
+      if (face !== this.#face) return; // another face is shown meanwhile
+      const bytes = encoding.file.length;
       summary = `Cameo: ${bytes} bytes.`;
       if (face.from !== 'link') {
-        const quality = psnr(face.original, own.restored);
+        const quality = psnr(face.original, encoding.restored);
         summary = `Cameo: ${bytes} of ${budget} bytes, ${quality.toFixed(1)} dB.`;
-        this.#codecs.showOwn(face.original, { restored: own.restored, bytes, psnr: quality });
+        this.#codecs.showCameo(face.original, { restored: encoding.restored, bytes, psnr: quality });
       }
-      this.#showRestored(own.restored, bytes);
-      await this.#share.show({ file: own.file, bare: own.bare, name: face.name });
+      this.#showRestored(encoding.restored, bytes);
+      await this.#share.show({ file: encoding.file, bare: encoding.bare, name: face.name });
     } catch (error) {
-      this.#forget(face, error);
+      this.#showFailure(face, error);
       if (face !== this.#face) return;
     }
-    this.#after.request({ ...request, own, summary });
+    this.#comparison.request({ ...request, encoding, summary });
   }
 
-  /** The invented face has its bytes already, at the budget that the page opens with. */
+  /** The bytes of the invented face, which the page brings for the budget that it opens with; else null. */
   #knownBytes({ face, budget }: Request): Uint8Array | null {
     const file = inventedFile();
     return face.from === 'invented' && budget === Number(this.#budget.defaultValue) ? file : null;
@@ -193,8 +195,8 @@ export class FaceTab {
     if (performance.getEntriesByName('first-face').length === 0) performance.mark('first-face');
   }
 
-  /** What is there is of another face or budget. JPEG and WebP need no GPU. */
-  #forget(face: ShownFace, error: unknown): void {
+  /** Takes away the results, which are those of another face or budget, and shows the error. JPEG and WebP are still compared. */
+  #showFailure(face: ShownFace, error: unknown): void {
     byId('wipe').classList.remove('ready');
     this.#showBytes(null);
     if (face.from === 'link') {
@@ -203,7 +205,7 @@ export class FaceTab {
       void this.showInvented();
       return;
     }
-    this.#codecs.showOwn(face.original, null);
+    this.#codecs.showCameo(face.original, null);
     if (face.from === 'photograph') this.#share.hide();
     showText(
       byId('face-problem'),
@@ -211,7 +213,7 @@ export class FaceTab {
     );
   }
 
-  async #compare({ face, second, budget, profile, own, summary }: Afterwork, signal: AbortSignal): Promise<void> {
+  async #compare({ face, second, budget, profile, encoding, summary }: Comparison, signal: AbortSignal): Promise<void> {
     if (face.from === 'link') {
       this.#status.textContent = summary;
       return;
@@ -219,15 +221,17 @@ export class FaceTab {
     const compared: Comparable[] = await this.#codecs.showOthers(face.original, budget, profile, signal);
     if (face.from === 'photograph') {
       this.#status.textContent = `${summary} Asking the recogniser…`;
-      if (own)
-        compared.unshift({ title: 'Cameo', a: own.restored, b: second && (await this.#secondBy(second, budget)) });
+      if (encoding) {
+        const restoredSecond = second && (await this.#restoredAt(second, budget));
+        compared.unshift({ title: 'Cameo', a: encoding.restored, b: restoredSecond });
+      }
       signal.throwIfAborted();
       await this.#verdicts.show({ a: face.original, b: second, compared }, signal);
     }
     this.#status.textContent = summary;
   }
 
-  async #secondBy(face: Uint8Array, budget: number): Promise<Uint8Array> {
+  async #restoredAt(face: Uint8Array, budget: number): Promise<Uint8Array> {
     return this.device.run(async (gpu) => (await compressFace(await codecOn(gpu), face, budget)).restored);
   }
 }

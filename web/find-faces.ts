@@ -6,26 +6,26 @@ import type { DeviceKeeper } from '../src/gpu/device-keeper.js';
 import { explain } from './dom.js';
 import { detectorOn } from './models.js';
 
-/** Pixels of the smallest face that is looked for. */
+/** The smallest face that is searched for, in pixels. */
 const MIN_FACE = 20;
-/** The smallest face over the longer side of a picture: at a first look, and at a second where the first finds none. */
+/** The smallest face as a share of a picture's longer side: in the first search, and in a second one if the first finds no face. */
 const SMALLEST = { first: 1 / 40, second: 1 / 120 };
-/** The same in the camera, where a face is near. */
-const SMALLEST_NEAR = 1 / 14;
-/** More boxes than this could not be told apart. */
+/** The same for the camera, to which a face is near. */
+const SMALLEST_IN_FRAME = 1 / 14;
+/** The most faces of a picture; more boxes could not be told apart. */
 const MAX_FACES = 60;
-/** How much of a picture the aligned crop takes where nothing says where the face is. */
+/** The share of a picture that the aligned crop takes at first if no face is found. */
 const DEFAULT_SHARE = 0.7;
 
-/** Finds faces on the page's device, in one picture after the other. */
+/** Finds faces on the page's device. Searches run one after the other. */
 export class PageDetector {
   #before: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly device: DeviceKeeper) {}
 
   /**
-   * The faces of a picture, the largest first. Where there seems to be none, it is looked at for smaller ones too.
-   * @throws what `detectorOn` and the device throw
+   * The faces of a picture, the largest first. If the first search finds none, a second one looks for smaller faces.
+   * @throws as `detectorOn` and the device
    */
   async inPicture(picture: RgbImage): Promise<DetectedFace[]> {
     const side = Math.max(picture.width, picture.height);
@@ -34,27 +34,27 @@ export class PageDetector {
     return faces.length === 0 && second < first ? this.#find(picture, second) : faces;
   }
 
-  /** The faces of a frame of the camera, the largest first; small ones in the background are not looked for. */
+  /** The faces of a frame of the camera, the largest first, without small ones in the background. */
   inFrame(frame: RgbImage): Promise<DetectedFace[]> {
-    return this.#find(frame, Math.max(MIN_FACE, SMALLEST_NEAR * Math.max(frame.width, frame.height)));
+    return this.#find(frame, Math.max(MIN_FACE, SMALLEST_IN_FRAME * Math.max(frame.width, frame.height)));
   }
 
   #find(picture: RgbImage, minFace: number): Promise<DetectedFace[]> {
-    const found = this.#before.then(() =>
+    const search = this.#before.then(() =>
       this.device.run(async (gpu) => (await detectorOn(gpu)).detect(picture, { minFace, maxFaces: MAX_FACES })),
     );
-    this.#before = found.catch(() => {});
-    return found.then((faces) => [...faces].sort((a, b) => areaOf(b) - areaOf(a)));
+    this.#before = search.catch(() => {});
+    return search.then((faces) => [...faces].sort((a, b) => areaOf(b) - areaOf(a)));
   }
 }
 
 const areaOf = ({ box }: DetectedFace): number => box.width * box.height;
 
-/** Why the page finds no faces, to a person. */
+/** A sentence for the user that says why the page cannot search for faces. */
 export const whyNoFaces = (error: unknown): string =>
   `Faces cannot be found here: ${error instanceof NoAdapterError ? 'that needs a GPU' : explain(error)}.`;
 
-/** A face in the middle of a picture: the template, scaled and moved. */
+/** Landmarks of a face in the middle of a picture: the template, scaled and moved. */
 export function centred(width: number, height: number): FaceLandmarks {
   const a = DEFAULT_SHARE * Math.min(width / FACE_WIDTH, height / FACE_HEIGHT);
   const map = { a, b: 0, tx: (width - a * FACE_WIDTH) / 2, ty: (height - a * FACE_HEIGHT) / 2 };

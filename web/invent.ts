@@ -11,20 +11,21 @@ import { SMALL_HEIGHT, SMALL_WIDTH, smallFace } from './training-faces.js';
 import { TrainingRun } from './training-run.js';
 
 /*
- * npx tsx web/invent.ts: writes what the page opens with. The codec invents persons: it restores symbols that are drawn from
- * the distributions in its own tables. One of them is the first face of the page (invented-face.png, and the symbols of its
- * 300 bytes in invented-face.json); all are there to train on (invented-people.jpg), and training starts from weights that
- * have seen them (training-start.safetensors).
+ * npx tsx web/invent.ts: writes the faces that the page opens with. The codec invents persons: it restores symbols that are drawn
+ * at random from the distributions in its own tables. One person is the first face of the page (invented-face.png, and the symbols
+ * of its 300 bytes in invented-face.json). The second tab trains on all of them (invented-people.jpg), and starts from weights
+ * that were trained on them (training-start.safetensors).
  */
 
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+/** Number of persons, and how many are side by side in their picture. */
 const [PEOPLE, ACROSS] = [48, 12];
-/** Seed of the first face. */
+/** Seed of the face that the page opens with. */
 const FIRST = 27;
 const BYTES = 300;
 const TRAINING = { steps: 4000, targetBytes: 200 };
 
-/** Faces of seeds 1 to PEOPLE. */
+/** Invents the persons of seeds 1 to PEOPLE, and writes the files of the first face. @returns their faces */
 async function inventPeople(gpu: Gpu): Promise<Uint8Array[]> {
   const { file } = expectKind(await readWeights(weightsPath(undefined, 'codec')), 'codec');
   const codec = FaceCodec.fromKlt(gpu, file);
@@ -36,8 +37,8 @@ async function inventPeople(gpu: Gpu): Promise<Uint8Array[]> {
     .png({ effort: 10 })
     .toFile(here('invented-face.png'));
   const [{ symbols, qIndex, grey }] = await codec.symbolsOf([first], { maxBytes: BYTES });
-  const found = [...symbols.entries()].filter(([, symbol]) => symbol !== 0);
-  await writeFileAtomic(here('invented-face.json'), `${JSON.stringify({ qIndex, grey, symbols: found })}\n`);
+  const nonZero = [...symbols.entries()].filter(([, symbol]) => symbol !== 0);
+  await writeFileAtomic(here('invented-face.json'), `${JSON.stringify({ qIndex, grey, symbols: nonZero })}\n`);
   codec.dispose();
   return people;
 }

@@ -17,7 +17,7 @@ const STEPS: Record<string, Point> = {
   ArrowUp: [0, -1],
   ArrowDown: [0, 1],
 };
-/** By key: factor and angle (radians) of the whole face. */
+/** For each key, the factor and the angle (radians) that it scales and turns the whole face by. */
 const TURNS: Record<string, { scale: number; angle: number }> = {
   '+': { scale: 1.03, angle: 0 },
   '=': { scale: 1.03, angle: 0 },
@@ -26,7 +26,7 @@ const TURNS: Record<string, { scale: number; angle: number }> = {
   ']': { scale: 1, angle: 0.03 },
 };
 
-/** A part of a picture, in its pixels. */
+/** A rectangle of a picture, in pixels of the picture. */
 export interface View {
   x: number;
   y: number;
@@ -34,19 +34,18 @@ export interface View {
   height: number;
 }
 
-/** Where the eyes are nearer than this on the screen, in pixels, handles are drawn small: they would hide the face. */
+/** Handles are drawn small if the eyes are nearer than this on the screen, in pixels, because large ones would hide the face. */
 const CROWDED = 64;
-/** A zoomed view is this many times as large as the aligned face. */
-const AROUND = 1.7;
+/** A zoomed view is this many times as high as the aligned face. */
+const ZOOMED_SIZE = 1.7;
 
-/** The part of a picture of this size that is around a face. */
-export function around(points: FaceLandmarks, width: number, height: number): View {
+/** The part of a picture of this size around a face; the whole picture if the face is outside of it. */
+export function viewAround(points: FaceLandmarks, width: number, height: number): View {
   const map = fitSimilarity(FACE_TEMPLATE, points);
   const [cx, cy] = applySimilarity(map, [FACE_WIDTH / 2, FACE_HEIGHT / 2]);
-  const half = (AROUND / 2) * Math.hypot(map.a, map.b) * FACE_HEIGHT;
+  const half = (ZOOMED_SIZE / 2) * Math.hypot(map.a, map.b) * FACE_HEIGHT;
   const [left, right] = [Math.max(0, Math.floor(cx - half)), Math.min(width, Math.ceil(cx + half))];
   const [top, bottom] = [Math.max(0, Math.floor(cy - half)), Math.min(height, Math.ceil(cy + half))];
-  // Of a face beyond the border there may be nothing to show.
   if (right - left < 8 || bottom - top < 8) return { x: 0, y: 0, width, height };
   return { x: left, y: top, width: right - left, height: bottom - top };
 }
@@ -54,8 +53,8 @@ export function around(points: FaceLandmarks, width: number, height: number): Vi
 const clampedPercent = (share: number): number => 100 * Math.max(0, Math.min(1, share));
 
 /**
- * Five points on a picture, and a handle for all of them, which are dragged or moved by the arrow keys (with Shift by
- * larger steps); the handle of all also takes + − [ ] to scale and turn.
+ * Five points on a picture, and a handle for the whole face. The user drags them, or moves them with the arrow keys (with Shift in
+ * larger steps). On the handle of the whole face, + and − scale it, and [ and ] turn it.
  */
 export class LandmarkEditor {
   readonly #handles: HTMLButtonElement[];
@@ -65,8 +64,8 @@ export class LandmarkEditor {
   #view: View = { x: 0, y: 0, width: 1, height: 1 };
 
   /**
-   * @param stage holds the picture, and takes the handles over it
-   * @param announce is told where a key has moved a point, for readers who do not see it
+   * @param stage the element with the picture, which gets the handles, too
+   * @param announce is called with a text for screen readers when a key has moved a point
    */
   constructor(
     private readonly stage: HTMLElement,
@@ -83,7 +82,7 @@ export class LandmarkEditor {
     new ResizeObserver(() => this.#draw()).observe(stage);
   }
 
-  /** Shows other points, without `onChange`. @param view the part of the picture that the stage shows */
+  /** Shows other points, without calling `onChange`. @param view the part of the picture that the stage shows */
   place(points: FaceLandmarks, view: View): void {
     this.#points = [...points];
     this.#view = view;
@@ -97,14 +96,14 @@ export class LandmarkEditor {
     handle.className = index < 5 ? 'handle' : 'handle whole';
     handle.dataset.name = name;
     handle.setAttribute('aria-roledescription', 'movable point');
-    let grip: Point | null = null; // from the pointer to the point
+    let grip: Point | null = null; // the point less the position of the pointer
     handle.addEventListener('pointerdown', (event) => {
       const [x, y] = this.#positionOf(event);
       const [px, py] = this.#placeOf(index);
       grip = [px - x, py - y];
       handle.setPointerCapture(event.pointerId);
       handle.focus();
-      event.preventDefault(); // neither text is selected nor the page scrolled
+      event.preventDefault(); // so that the browser neither selects text nor scrolls the page
     });
     handle.addEventListener('pointermove', (event) => {
       if (!grip) return;
@@ -123,7 +122,7 @@ export class LandmarkEditor {
         this.announce('whole face turned or scaled');
         return;
       }
-      // About a pixel of the aligned face.
+      // A step is about one pixel of the aligned face.
       const { a, b } = fitSimilarity(FACE_TEMPLATE, this.#points);
       const length = Math.hypot(a, b) * (event.shiftKey ? 6 : 0.75);
       const [x, y] = this.#placeOf(index);
@@ -133,7 +132,7 @@ export class LandmarkEditor {
     return handle;
   }
 
-  /** Of a point, or of the middle of the forehead, where the handle of all hides nothing. */
+  /** The position of a point; for index 5, the middle of the forehead, where the handle of the whole face hides nothing. */
   #placeOf(index: number): Point {
     if (index < 5) return this.#points[index];
     return applySimilarity(fitSimilarity(FACE_TEMPLATE, this.#points), [FACE_WIDTH / 2, 0.16 * FACE_HEIGHT]);
@@ -147,7 +146,7 @@ export class LandmarkEditor {
 
   #moveTo(index: number, [x, y]: Point): void {
     const from = this.#placeOf(index);
-    // Points of a face that the border cuts off lie beyond it. No point goes farther than it is already.
+    // If the border cuts a face off, some points are outside of the view. They may stay there, but no point moves farther out.
     const within = (value: number, was: number, low: number, size: number): number =>
       Math.max(Math.min(low, was), Math.min(Math.max(low + size, was), value));
     const view = this.#view;
@@ -177,7 +176,7 @@ export class LandmarkEditor {
     this.stage.classList.toggle('crowded', apart < CROWDED);
     this.#handles.forEach((handle, k) => {
       const [x, y] = this.#placeOf(k);
-      // At the border where the point is beyond it, so that it can be seized.
+      // The handle of a point outside of the view is at the border, so that the user can drag it.
       handle.style.left = `${clampedPercent((x - this.#view.x) / this.#view.width)}%`;
       handle.style.top = `${clampedPercent((y - this.#view.y) / this.#view.height)}%`;
       handle.setAttribute('aria-label', `${handle.dataset.name}, at ${Math.round(x)}, ${Math.round(y)}`);

@@ -1,12 +1,12 @@
 /**
- * Does the newest of what is asked for: a request waits until there is quiet for a moment, and aborts the one before, which
- * ends before the next begins.
+ * Runs only the latest request, and aborts earlier ones. A request starts when no other has come for a moment, and when the one before it
+ * has ended. Compare `Newest`, which lets a running request finish.
  */
 export class Latest<T> {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #running: { controller: AbortController; done: Promise<void> } | null = null;
 
-  /** @param work looks at the signal between its steps; what it throws once that is aborted is of no interest */
+  /** @param work checks the signal between its steps; its errors after an abort are ignored */
   constructor(
     private readonly work: (request: T, signal: AbortSignal) => Promise<void>,
     private readonly onError: (error: unknown) => void,
@@ -18,7 +18,7 @@ export class Latest<T> {
     this.#timer = setTimeout(() => void this.#begin(request), this.quietMs);
   }
 
-  /** Ends what is under way, and what waits. */
+  /** Aborts the running request, and drops the waiting one. */
   cancel(): void {
     clearTimeout(this.#timer);
     this.#running?.controller.abort();

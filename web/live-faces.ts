@@ -2,22 +2,23 @@ import type { DetectedFace } from '../src/detection/face-detector.js';
 import { type PageDetector, whyNoFaces } from './find-faces.js';
 import { fromSource } from './picture.js';
 
-/** Pixels of the longer side of a frame as the detector sees it. */
-const SEEN_SIDE = 480;
-/** After each frame the device rests as long as that took, at most so many milliseconds: other work goes on meanwhile. */
+/** The longer side, in pixels, of the frame that the detector gets. */
+const FRAME_SIDE = 480;
+/** After each frame the device is left to other work for as long as the frame took, but for at most this many milliseconds. */
 const MAX_REST = 500;
+/** Radius of a landmark's mark, relative to the longer side of the frame. */
 const RADIUS = 0.006;
 
 /**
- * Shows the faces in a running video, frame by frame: the next is looked at when the one before is done and the browser draws
- * again, which it does not in a hidden tab. Between its steps the page is free.
+ * Shows the faces in a running video. A frame is searched when the search before is done and the browser draws again, so not in a
+ * hidden tab. The page stays responsive between the steps of a search.
  */
 export class LiveFaces {
   #running: AbortController | null = null;
 
   /**
-   * @param overlay lies over the video, which shows its frames whole
-   * @param status is told how many faces there are when that changes, or why none can be found
+   * @param overlay the element over the video that gets the marks; the video must show whole frames
+   * @param status the element that shows the number of faces, or why faces cannot be found
    */
   constructor(
     private readonly detector: PageDetector,
@@ -48,7 +49,7 @@ export class LiveFaces {
       if (document.hidden || video.readyState < video.HAVE_CURRENT_DATA || video.videoWidth === 0) continue;
       const start = performance.now();
       try {
-        const scale = Math.min(1, SEEN_SIDE / Math.max(video.videoWidth, video.videoHeight));
+        const scale = Math.min(1, FRAME_SIDE / Math.max(video.videoWidth, video.videoHeight));
         const [width, height] = [video.videoWidth, video.videoHeight].map((side) =>
           Math.max(1, Math.round(scale * side)),
         );
@@ -84,7 +85,7 @@ export class LiveFaces {
     );
   }
 
-  /** Only what is new, or it would be read aloud with each frame. */
+  /** Sets the text only if it changes; otherwise screen readers would read it aloud with each frame. */
   #say(text: string): void {
     if (this.status.textContent !== text) this.status.textContent = text;
   }

@@ -16,7 +16,7 @@ const THRESHOLDS = 'models/verification-thresholds.json';
 /** The page was built without a face detector. */
 class NoDetectorError extends CameoError {}
 
-/** Loads at the first call and remembers it; after a failure the next call tries again. */
+/** Loads at the first call, and keeps the result. After a failure the next call tries again. */
 function once<T>(load: () => Promise<T>): () => Promise<T> {
   let loaded: Promise<T> | null = null;
   return () => {
@@ -28,17 +28,17 @@ function once<T>(load: () => Promise<T>): () => Promise<T> {
   };
 }
 
-/** Told while the codec's weights come over the network. */
+/** `onProgress` is called while the codec's weights come over the network. */
 export const codecLoading: { onProgress: (loaded: number, total: number) => void } = { onProgress: () => {} };
 
-/** The codec's weights; they need no device. */
+/** The codec's weights, parsed, without a device. */
 export const codecWeights = once(async () => {
   const loading = fetchFile(CODEC, (loaded, total) => codecLoading.onProgress(loaded, total));
   const [{ readKlt }, bytes] = await Promise.all([import('./engine.js'), loading]);
   return readKlt(bytes);
 });
 
-/** The codec on a device, a face at a time. */
+/** The codec on a device, for batches of one face. */
 export const codecOn = perDevice(async (gpu) => {
   const { FaceCodec } = await import('./engine.js');
   return FaceCodec.fromKlt(gpu, await codecWeights(), 1);
@@ -57,17 +57,17 @@ const detectorWeights = once(async () => {
   throw new NoDetectorError('this page was built without the weights of a face detector');
 });
 
-/** The face detector on a device. @throws NoDetectorError where the page has none, FetchError where it cannot be loaded */
+/** The face detector on a device. @throws NoDetectorError if the page has none, FetchError if it cannot be loaded */
 export const detectorOn = perDevice(async (gpu) => {
   const { FaceDetector } = await import('../src/detection/face-detector.js');
   return FaceDetector.fromWeights(gpu, await detectorWeights());
 });
 
-/** What is known of a recogniser: models/verification-thresholds.json. */
+/** An entry of models/verification-thresholds.json: the measured figures of a recogniser. */
 export interface RecognizerFigures {
-  /** Where decisions begin, by false accept rate. */
+  /** The similarity from which two faces count as one person, by false accept rate. */
   thresholds: Readonly<Record<string, number>>;
-  /** What each threshold accepts of the pairs that it was chosen on. */
+  /** The pairs that the thresholds were chosen on: their numbers, and the true accept rate at each false accept rate. */
   pairs?: { genuine: number; impostor: number; tar: Readonly<Record<string, number>> };
   lfw?: { accuracy: number };
 }
@@ -82,16 +82,16 @@ const recognizer = once(async () => {
   return { bytes, figures: known[modelId] ?? { thresholds: {} } };
 });
 
-/** The recogniser on a device, for a face and its mirror image at a time. */
+/** The recogniser on a device, for batches of a face and its mirror image. */
 export const embedderOn = perDevice(async (gpu) => {
   const { Embedder, loadRecognizer, readRecognizer } = await import('./recognition.js');
   return new Embedder(gpu, loadRecognizer(gpu, readRecognizer((await recognizer()).bytes)), 2);
 });
 
-/** Figures of the recogniser; no thresholds where nobody has measured this one. */
+/** Figures of the recogniser, without thresholds if this one was never measured. */
 export const recognizerFigures = async (): Promise<RecognizerFigures> => (await recognizer()).figures;
 
-/** Fetches what a later step needs, so that it begins at once, without a network too. */
+/** Fetches what later steps need, so that they start at once, and also without a network. */
 export async function fetchForLater(): Promise<void> {
   await Promise.all([import('../src/detection/face-detector.js'), import('./recognition.js')]);
   if (FACE_DETECTOR) await detectorWeights();

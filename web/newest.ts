@@ -1,6 +1,6 @@
 /**
- * Does one piece of work at a time. What is asked for meanwhile waits, and only the newest of it is done: so a slider that
- * moves shows what it can, and ends with what it says.
+ * Runs one request at a time, and lets it finish. Of the requests that come meanwhile, only the newest runs next. So the results follow
+ * a moving slider as fast as they can, and end with its last value. Compare `Latest`, which aborts.
  */
 export class Newest<T> {
   #waiting: { request: T } | null = null;

@@ -1,7 +1,7 @@
 import { adapterKind, adapterName } from '../src/gpu/description.js';
 import { DeviceKeeper, type DeviceState } from '../src/gpu/device-keeper.js';
 import { byId, explain, showText } from './dom.js';
-import { guardPage } from './drop-zone.js';
+import { ignoreOtherDrops } from './drop-zone.js';
 import { bytesInLink } from './face-link.js';
 import { FaceTab } from './face-tab.js';
 import { codecWeights } from './models.js';
@@ -17,27 +17,27 @@ function showState(state: DeviceState): void {
   if (state.kind === 'open') {
     const { description } = state.gpu;
     const name = `Runs on ${adapterName(description)} (${adapterKind(description.kind)}).`;
-    place.textContent = state.again ? `${name} The device was lost and is open again; nothing is lost with it.` : name;
+    place.textContent = state.again ? `${name} The device was lost and is open again; no work was lost.` : name;
     showText(byId('gpu-problem'), '');
   }
   if (state.kind === 'none') {
     place.textContent = 'No GPU: Cameo, training and the bench cannot run here. JPEG and WebP can.';
     const advice =
-      'The GPU device was lost, and the browser gives no other one: start it anew, and load this page again. ';
+      'The GPU device was lost, and the browser gives no other one. Restart the browser, and load this page again. ';
     showText(byId('gpu-problem'), (state.lost ? advice : '') + explain(state.error));
   }
 }
 
-/** A browser may be starting its GPU process anew, and gives no more devices to a page that has ended it often. */
+/** After a loss, the browser may first have to restart its GPU process. A page that has crashed it often gets no more devices. */
 const device = new DeviceKeeper(async () => (await import('./engine.js')).openBrowserGpu(), {
   retries: 2,
   backoffMs: 2000,
   onState: showState,
   reopenAtOnce: true,
 });
-// They come while the device is opened; whoever needs them is told where they do not.
+// The weights are fetched while the device is opened. If that fails, whoever needs them shows the error.
 if (navigator.gpu) codecWeights().catch(() => {});
-guardPage();
+ignoreOtherDrops();
 const reading = new ReadBack(device);
 const faceTab = new FaceTab(device, (file) => reading.open(file));
 
@@ -61,10 +61,10 @@ window.addEventListener('hashchange', () => {
   if (location.hash.startsWith('#face=')) showFirst();
 });
 
-/** Training and the bench are loaded when they are first looked at. */
+/** The code of the training and bench tabs is loaded when they are first shown. */
 let trainTab: Promise<TrainTab> | null = null;
 let bench: Promise<void> | null = null;
-/** Forms whose code has come: they listen themselves. */
+/** Ids of the forms whose code is loaded, and which listen for themselves. */
 const ready = new Set<string>();
 const loadTraining = async (): Promise<TrainTab> => {
   const { TrainTab } = await import('./train-tab.js');
@@ -78,14 +78,15 @@ const loadBench = async (): Promise<void> => {
 };
 const openTraining = (): Promise<TrainTab> => (trainTab ??= loadTraining());
 const openBench = (): Promise<void> => (bench ??= loadBench());
-const notLoaded = (error: unknown): void => showText(byId('gpu-problem'), `The page is not whole: ${explain(error)}`);
+const notLoaded = (error: unknown): void =>
+  showText(byId('gpu-problem'), `A part of this page could not be loaded: ${explain(error)}`);
 
 startTabs(byId('tabs'), (panel) => {
   if (panel === 'train') openTraining().then((tab) => tab.describe(), notLoaded);
   if (panel === 'bench') openBench().catch(notLoaded);
 });
 
-// A button may be pressed before the code of its form has come: the form is sent when it has.
+// A button may be pressed before the code of its form is loaded. The form is then submitted again when it is.
 document.addEventListener('submit', (event) => {
   const form = event.target as HTMLFormElement;
   if (form.method === 'dialog') return;
@@ -95,4 +96,4 @@ document.addEventListener('submit', (event) => {
   opened.then(() => form.requestSubmit(), notLoaded);
 });
 keepPage((text) => (byId('offline').textContent = text));
-device.open().then(fetchLater, () => {}); // its state has been shown
+device.open().then(fetchLater, () => {}); // `showState` has shown the error

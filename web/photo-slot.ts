@@ -7,45 +7,46 @@ import { byId, elementWithin, explain, showText } from './dom.js';
 import { isFaceContainer, onChoice, onDrop } from './drop-zone.js';
 import { FaceBoxes } from './face-boxes.js';
 import { centred, type PageDetector, whyNoFaces } from './find-faces.js';
-import { around, LandmarkEditor } from './landmark-editor.js';
+import { LandmarkEditor, viewAround } from './landmark-editor.js';
 import { readPicture, show } from './picture.js';
 
-/** Pixels of the longer side of the picture as it is shown. */
+/** The most pixels of the longer side of the picture that is shown. */
 const MAX_SHOWN = 1000;
-/** Pixels of a side below which five points of a face cannot be told apart. */
+/** The least pixels of a side; in a smaller picture, the five points of a face cannot be told apart. */
 const MIN_SIDE = 8;
 const BY_HAND = 'Place the five points: drag the face by its large handle first, zoom in, then drag each point.';
 
-/** Five points that can be chosen, and where they were at first. */
-interface Placed {
+/** The landmarks of one face in the picture: as they were found, and as the user has moved them. */
+interface FacePoints {
   readonly first: FaceLandmarks;
   now: FaceLandmarks;
 }
 
-/** A place for one photograph: chosen, dropped or taken, with its five landmarks and the aligned face. */
+/** The section of one photograph, which the user chooses, drops or takes, with its five landmarks and the aligned face. */
 export class PhotoSlot {
-  /** The aligned face of 96×112, RGB; null where there is none yet. */
+  /** The aligned face, RGB, 96×112; null before there is one. */
   face: Uint8Array | null = null;
-  /** Of the picture, without its extension: for the names of files. */
+  /** The name of the picture without its extension, for the names of downloaded files. */
   fileName = 'face';
   readonly #root: HTMLElement;
   readonly #editor: LandmarkEditor;
   readonly #boxes: FaceBoxes;
   #picture: RgbImage | null = null;
   #name = 'face';
-  /** Those of the faces that were found, or of one in the middle. */
-  #places: Placed[] = [];
+  /** The points of each face that was found, or of one face in the middle. */
+  #places: FacePoints[] = [];
   #chosen = 0;
-  /** The picture again, to draw parts of. */
+  /** The picture on a canvas, from which parts are drawn. */
   readonly #source = new OffscreenCanvas(1, 1);
   #zoomed = false;
-  #drawn = true;
+  #alignPending = false;
   #loads = 0;
 
   /**
-   * @param root markup of a slot; see index.html
-   * @param zone where pictures may be dropped
-   * @param onOwnFile takes a file of ours that comes in place of a picture
+   * @param root the section's element; see index.html
+   * @param zone the element on which pictures may be dropped
+   * @param onOwnFile is called with a file of Cameo's that comes in place of a picture
+   * @param onFace is called when there is another aligned face
    */
   constructor(
     root: HTMLElement,
@@ -103,7 +104,7 @@ export class PhotoSlot {
     else await this.#load(() => readPicture(file, file.name), file.name);
   }
 
-  /** Shows the picture that `read` gives, unless another one was asked for since, and looks for faces in it. */
+  /** Shows the picture that `read` gives, unless the user has chosen another one meanwhile, and searches it for faces. */
   async #load(read: () => Promise<RgbImage | null>, name: string): Promise<void> {
     const load = ++this.#loads;
     this.#say('');
@@ -132,9 +133,9 @@ export class PhotoSlot {
     this.#part('.placed').hidden = false;
     this.#root.classList.toggle('aligned', aligned);
     this.#placeAt([centred(width, height)]);
-    this.#look(!aligned);
+    this.#setLooking(!aligned);
     if (aligned) {
-      this.#hint('A picture of 96×112 is taken as an aligned face: there is nothing to place.');
+      this.#hint('A picture of 96×112 counts as an aligned face, so there are no points to place.');
       this.#take(data);
     } else {
       this.#hint('Looking for faces…');
@@ -154,24 +155,24 @@ export class PhotoSlot {
     } catch (error) {
       hint = `${whyNoFaces(error)} ${BY_HAND}`;
     }
-    // There may be another picture, or the points are being placed by hand.
+    // Meanwhile the user may have chosen another picture, or place the points by hand.
     if (picture === this.#picture && this.#looking) this.#placeFaces(faces, hint);
   }
 
-  /** Whether faces are being looked for: then there are no points. */
+  /** Whether a search for faces runs; the points are hidden then. */
   get #looking(): boolean {
     return this.#root.classList.contains('looking');
   }
 
-  #look(looking: boolean): void {
+  #setLooking(looking: boolean): void {
     this.#root.classList.toggle('looking', looking);
     this.#part('.waiting').hidden = !looking;
   }
 
-  /** Ends the search. @param faces the largest first; where there is none, the points begin in the middle */
+  /** Ends the search. @param faces the largest first; if there is none, the points start in the middle */
   #placeFaces(faces: readonly DetectedFace[], hint: string): void {
-    const focused = document.activeElement === this.#part('.by-hand'); // which goes
-    this.#look(false);
+    const focused = document.activeElement === this.#part('.by-hand'); // which is now hidden
+    this.#setLooking(false);
     this.#root.classList.toggle('found', faces.length > 0);
     this.#hint(hint);
     if (faces.length > 0) {
@@ -186,7 +187,7 @@ export class PhotoSlot {
     this.#align();
   }
 
-  /** Shows the first of these points. */
+  /** Sets the points of each face, and shows those of the first. */
   #placeAt(points: readonly FaceLandmarks[], faces: readonly DetectedFace[] = []): void {
     this.#places = points.map((first) => ({ first, now: first }));
     this.#chosen = 0;
@@ -206,7 +207,7 @@ export class PhotoSlot {
     const { width, height } = this.#picture!;
     const whole = { x: 0, y: 0, width, height };
     const points = this.#places[this.#chosen].now;
-    const view = this.#zoomed ? around(points, width, height) : whole;
+    const view = this.#zoomed ? viewAround(points, width, height) : whole;
     const canvas = this.#part<HTMLCanvasElement>('.photo');
     const scale = Math.min(MAX_SHOWN / Math.max(view.width, view.height), this.#zoomed ? 8 : 1);
     canvas.width = Math.max(1, Math.round(view.width * scale));
@@ -221,13 +222,13 @@ export class PhotoSlot {
     zoom.setAttribute('aria-pressed', String(this.#zoomed));
   }
 
-  /** Once a frame, however often a point moves. */
+  /** Aligns at the next frame, so only once per frame however often a point moves. */
   #alignSoon(): void {
-    if (!this.#drawn) return;
-    this.#drawn = false;
+    if (this.#alignPending) return;
+    this.#alignPending = true;
     const picture = this.#picture;
     requestAnimationFrame(() => {
-      this.#drawn = true;
+      this.#alignPending = false;
       if (picture === this.#picture && !this.#looking) this.#align();
     });
   }
@@ -238,11 +239,11 @@ export class PhotoSlot {
       this.#say('');
       this.#take(data);
     } catch (error) {
-      this.#say(explain(error)); // the face before stays, until the points are those of one again
+      this.#say(explain(error)); // the last aligned face stays until the points are again those of a face
     }
   }
 
-  /** Shows an aligned face, and tells of it. */
+  /** Shows an aligned face, and calls `onFace`. */
   #take(face: Uint8Array): void {
     this.face = face;
     this.#root.classList.add('filled');

@@ -3,12 +3,12 @@ import { MAX_PIXELS, type RgbImage } from '../src/common/rgb-image.js';
 
 /** Files larger than this are refused before they are read. */
 const MAX_FILE_BYTES = 100_000_000;
-/** Larger pictures are scaled down to this: no face of 96×112 needs more, and a telephone's memory is small. */
+/** Larger pictures are scaled down to this side: a face of 96×112 needs no more, and a telephone's memory is small. */
 const MAX_SIDE = 3000;
 
 /**
- * Reads a picture as the browser does: any format it knows, turned upright, in sRGB, transparency on black.
- * @throws ImageError for what is empty, no picture, damaged or too large, by its name
+ * Reads a picture in any format that the browser knows. It is turned upright and converted to sRGB; transparent parts become black.
+ * @throws ImageError with the name, if the file is empty, not a picture, damaged or too large
  */
 export async function readPicture(blob: Blob, name: string): Promise<RgbImage> {
   if (blob.size === 0) throw new ImageError(`${name}: the file is empty`);
@@ -41,7 +41,7 @@ export async function readPicture(blob: Blob, name: string): Promise<RgbImage> {
 
 const megabytes = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`;
 
-/** From the header alone: browsers decode when they draw. */
+/** The size of a picture, without decoding all of it: browsers decode when they draw. */
 async function sizeOf(blob: Blob, name: string): Promise<{ width: number; height: number }> {
   const image = new Image();
   image.src = URL.createObjectURL(blob);
@@ -56,7 +56,7 @@ async function sizeOf(blob: Blob, name: string): Promise<{ width: number; height
     URL.revokeObjectURL(image.src);
   }
   const { naturalWidth: width, naturalHeight: height } = image;
-  if (width === 0 || height === 0) throw new ImageError(`${name}: the picture has no size of its own`);
+  if (width === 0 || height === 0) throw new ImageError(`${name}: the picture has no size in pixels`);
   return { width, height };
 }
 
@@ -76,8 +76,8 @@ export function show(canvas: HTMLCanvasElement | OffscreenCanvas, { width, heigh
 
 function contextOf(canvas: HTMLCanvasElement | OffscreenCanvas) {
   const context = canvas.getContext('2d', { alpha: false, willReadFrequently: true });
-  // Browsers refuse where a canvas is too large for them.
-  if (!context) throw new ImageError(`the browser makes no canvas of ${canvas.width}×${canvas.height}`);
+  // Browsers return null if a canvas is too large for them.
+  if (!context) throw new ImageError(`the browser cannot make a canvas of ${canvas.width}×${canvas.height}`);
   return context as CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D;
 }
 
@@ -101,7 +101,7 @@ export function withAlpha(rgb: Uint8Array): Uint8ClampedArray<ArrayBuffer> {
   return rgba;
 }
 
-/** A picture as a file of the browser's making. */
+/** Writes a picture as a file with the browser's encoder. */
 export function toFile(image: RgbImage, type: string, quality?: number): Promise<Blob> {
   const canvas = new OffscreenCanvas(image.width, image.height);
   show(canvas, image);

@@ -11,10 +11,10 @@ import type { FoundFaces } from './face-files.js';
 import { codecOn, pngCodecOn } from './models.js';
 import { show } from './picture.js';
 
-/** Faces of an archive that a list shows by name; the others are reached by their number. */
+/** The most faces of an archive that the list shows by name; the user chooses others by their number. */
 const MAX_LISTED = 500;
 
-/** A code of some other kind may come before the camera too: only one that holds a face ends the search. */
+/** The face in the QR code in a frame; null if there is no code, or a code without a face, so that the search goes on. */
 function faceInFrame(bytesOf: (frame: RgbImage) => Uint8Array, frame: RgbImage, codec: FaceCodec): FoundFaces | null {
   try {
     const bytes = bytesOf(frame);
@@ -26,9 +26,9 @@ function faceInFrame(bytesOf: (frame: RgbImage) => Uint8Array, frame: RgbImage, 
   }
 }
 
-/** Reads faces back: from files of every kind, pictures of QR codes, and the camera. */
+/** The section that restores faces from files of every kind, pictures of QR codes, and the camera. */
 export class ReadBack {
-  readonly #status = byId('read-status'); // never hidden, or its first text would not be read aloud
+  readonly #status = byId('read-status'); // never hidden; otherwise screen readers would not read its first text aloud
   readonly #choice = byId<HTMLSelectElement>('read-choice');
   readonly #number = byId<HTMLInputElement>('read-number');
   #archive: { faces: FaceCollection; from: string } | null = null;
@@ -61,7 +61,7 @@ export class ReadBack {
       const found = await find();
       if (!found || newer()) return null;
       if (found.kind !== 'archive') return { face: await this.#restore(found), from: found.from, bytes: found.bytes };
-      if (found.faces.count === 0) throw new FormatError(`${found.from}: an archive without faces`);
+      if (found.faces.count === 0) throw new FormatError(`${found.from}: the archive has no faces`);
       this.#archive = found;
       await this.#list(found.faces);
       return this.#faceOf(found, 0);
@@ -73,23 +73,23 @@ export class ReadBack {
     if (archive) void this.#show(() => this.#faceOf(archive, k));
   }
 
-  /** Shows what `find` gives, unless something else was asked for since. */
+  /** Shows the face that `find` gives, unless the user has asked for another one meanwhile. @param find gets a function that tells so */
   async #show(
     find: (newer: () => boolean) => Promise<{ face: Uint8Array; from: string; bytes: { length: number } } | null>,
   ): Promise<void> {
-    const own = ++this.#reads;
-    const newer = (): boolean => own !== this.#reads;
+    const read = ++this.#reads;
+    const newer = (): boolean => read !== this.#reads;
     showText(byId('read-problem'), '');
     byId('read-place').hidden = true;
     this.#status.textContent = 'Reading…';
     try {
-      const found = await find(newer);
+      const restored = await find(newer);
       if (newer()) return;
       this.#status.textContent = '';
-      if (!found) return;
-      show(byId<HTMLCanvasElement>('read-face'), { width: FACE_WIDTH, height: FACE_HEIGHT, data: found.face });
+      if (!restored) return;
+      show(byId<HTMLCanvasElement>('read-face'), { width: FACE_WIDTH, height: FACE_HEIGHT, data: restored.face });
       byId('read-place').hidden = false;
-      this.#status.textContent = `Restored from ${found.from}: ${found.bytes.length} bytes.`;
+      this.#status.textContent = `Restored from ${restored.from}: ${restored.bytes.length} bytes.`;
     } catch (error) {
       if (newer()) return;
       this.#status.textContent = '';
@@ -105,7 +105,7 @@ export class ReadBack {
   }
 
   async #faceOf({ faces, from }: { faces: FaceCollection; from: string }, k: number) {
-    const name = (await faces.name(k)) ?? `face ${k + 1}`; // refuses a number that there is not
+    const name = (await faces.name(k)) ?? `face ${k + 1}`; // throws if there is no face k
     const entry = await faces.entry(k);
     const [face] = await this.device.run(async (gpu) => {
       const codec = await codecOn(gpu);
@@ -114,12 +114,12 @@ export class ReadBack {
     return { face, from: `${name}, ${k + 1} of ${faces.count} in ${from}`, bytes: { length: entry.bytes } };
   }
 
-  /** Offers the faces of an archive: by name, and where they are many by number too. */
+  /** Offers the faces of an archive by name, and also by number if there are many. */
   async #list(faces: FaceCollection): Promise<void> {
     const listed = Math.min(faces.count, MAX_LISTED);
     const options: HTMLOptionElement[] = [];
     for (let k = 0; k < listed; k++) {
-      const name = await faces.name(k).catch(() => undefined); // reading the face tells what is wrong with it
+      const name = await faces.name(k).catch(() => undefined); // choosing this face will show the error
       options.push(new Option(name ?? `face ${k + 1}`, String(k)));
     }
     this.#choice.replaceChildren(...options);

@@ -1,25 +1,25 @@
 import { FACE_HEIGHT, FACE_WIDTH } from '../src/detection/align.js';
 import { show } from './picture.js';
 
-/** Differences are shown this many times as large, around grey. */
+/** Differences are multiplied by this, and shown on grey. */
 export const DIFFERENCE_GAIN = 4;
 
 export interface Card {
   title: string;
-  /** RGB, 96×112; without one there is only the note. */
+  /** The face to show, RGB, 96×112; a card without a face shows only the note. */
   face?: Uint8Array;
-  /** What the face should have been. */
+  /** The face before compression, for the picture of the difference. */
   original?: Uint8Array;
   bytes?: number;
   psnr?: number;
   note?: string;
 }
 
-/** Pictures side by side, each with what it took and how far it is from the original. */
+/** Cards side by side, each with a face, its bytes, its PSNR and its difference from the original. */
 export class ResultCards {
   constructor(private readonly place: HTMLElement) {}
 
-  /** Shows a card in the place of that of the same key, or behind the others. */
+  /** Shows a card in place of the one with the same key, or after the others. */
   show(key: string, { title, face, original, bytes, psnr, note }: Card): void {
     const card = document.createElement('figure');
     card.className = 'card';
@@ -64,7 +64,7 @@ function picture(data: Uint8Array, label: string): HTMLCanvasElement {
 }
 
 function difference(original: Uint8Array, restored: Uint8Array): Uint8Array {
-  // Rounds and clamps.
+  // The clamped array rounds, and clamps to 0 … 255.
   const values = Uint8ClampedArray.from(original, (value, i) => 128 + DIFFERENCE_GAIN * (restored[i] - value));
   return new Uint8Array(values.buffer);
 }

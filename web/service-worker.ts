@@ -1,13 +1,13 @@
 /*
- * Keeps the page itself (not the weights, which the page keeps: stored-files.ts), so that it opens without a network. With
- * one, the network's files are shown: a page that was built anew is new at the next visit.
+ * Keeps the files of the page, so that it opens without a network. (The page itself keeps the weights; see stored-files.ts.) With a
+ * network, files come from the network, so the next visit shows a new build.
  */
 
-/** Paths of the page's own files, and what changes when one of them does; the build puts both in. */
+/** Paths of the page's own files, and a version that changes with any of them. The build replaces both names by values. */
 declare const SHELL_FILES: readonly string[];
 declare const SHELL_VERSION: string;
 
-/** What this worker uses of its global scope: the library of types has pages only. */
+/** The members of the global scope that this worker uses; TypeScript's library for pages does not declare them. */
 interface WorkerScope {
   registration: { scope: string };
   skipWaiting(): Promise<void>;
@@ -25,7 +25,7 @@ interface FetchLikeEvent extends WorkerEvent {
 
 const worker = self as unknown as WorkerScope;
 const { scope } = worker.registration;
-/** An origin may have the page in several folders. */
+/** The scope is part of the name, because an origin may serve the page from several folders. */
 const PREFIX = `cameo-page ${scope} `;
 const NAME = PREFIX + SHELL_VERSION;
 

@@ -3,21 +3,21 @@ import { byId, explain, offer, showText } from './dom.js';
 import { linkTo } from './face-link.js';
 import { show, toFile } from './picture.js';
 
-/** Pixels a module: screens and printers scale whole modules well. */
+/** Pixels per module of the QR code; with whole pixels, screens and printers scale it well. */
 const SCALE = 6;
-/** Names under which no other device finds this one. */
+/** Host names that mean this machine, so that other devices cannot open the link. */
 const LOCAL = /^(localhost|127\.|\[::1\])/;
 
-/** A face to hand on. */
+/** A face to share. */
 export interface SharedFace {
   /** The .cameo file. */
   file: Uint8Array;
   bare: Uint8Array;
-  /** Of the files that are offered. */
+  /** The name of the offered files, without extension. */
   name: string;
 }
 
-/** The section that hands a face on: as a QR code, as a link, and as a file. */
+/** The section that shares a face as a QR code, as a link, and as a file. */
 export class Share {
   #face: SharedFace | null = null;
   readonly #link = byId<HTMLInputElement>('link');
@@ -29,7 +29,7 @@ export class Share {
     byId<HTMLInputElement>(LOCAL.test(location.hostname) ? 'qr-face' : 'qr-link').checked = true;
     showText(
       byId('link-local'),
-      LOCAL.test(location.hostname) ? 'This page is on your own machine: only there does the link open.' : '',
+      LOCAL.test(location.hostname) ? 'This page is served by your own machine, so the link opens only there.' : '',
     );
     byId('copy-link').addEventListener('click', () => void this.#copy());
   }
@@ -38,7 +38,7 @@ export class Share {
     this.#face = face;
     this.#link.value = linkTo(face.bare, location.href);
     byId('copied').textContent = '';
-    byId('link-length').textContent = `${this.#link.value.length} letters, the whole face among them.`;
+    byId('link-length').textContent = `${this.#link.value.length} characters, which include the whole face.`;
     offer(byId<HTMLAnchorElement>('download-file'), face.file, `${face.name}.cameo`);
     byId('share').hidden = false;
     await this.#draw();
@@ -75,20 +75,20 @@ export class Share {
       byId('qr-caption'),
       asLink
         ? `A camera opens the link: ${content.length} bytes, ${side}×${side} modules.`
-        : `${content.length} bytes in the bare container, ${side}×${side} modules, error correction M. “Read a face back” below takes it.`,
+        : `${content.length} bytes in the bare container, ${side}×${side} modules, error correction M. “Read a face back” below reads it.`,
     );
     const png = await toFile(picture, 'image/png');
     if (face === this.#face) offer(byId<HTMLAnchorElement>('qr-download'), png, `${face.name}-qr.png`);
   }
 
   async #copy(): Promise<void> {
-    const said = byId('copied');
+    const status = byId('copied');
     try {
       await navigator.clipboard.writeText(this.#link.value);
-      said.textContent = 'Copied.';
+      status.textContent = 'Copied.';
     } catch (error) {
       this.#link.select();
-      said.textContent = `The browser does not copy it (${explain(error)}): it is selected, so that you can.`;
+      status.textContent = `The browser did not copy the link (${explain(error)}). It is selected, so you can copy it yourself.`;
     }
   }
 }

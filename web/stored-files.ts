@@ -1,17 +1,17 @@
 import { CameoError } from '../src/common/errors.js';
 
-/** First digits of the SHA-256 of each file that is stored, by its path; the build puts them in. */
+/** The first digits of the SHA-256 of each stored file, by its path. The build replaces the name by the value. */
 declare const FILE_DIGESTS: Readonly<Record<string, string>>;
 
-/** A file beside the page that could not be had. */
+/** A file of the page could not be loaded. */
 export class FetchError extends CameoError {}
 
-/** Told how much of a file has come. @param total bytes; 0 where the server does not say */
+/** Called with the bytes of a file that have come. @param total bytes of the file; 0 if the server does not say */
 export type OnProgress = (loaded: number, total: number) => void;
 
 const cacheName = (): string => `cameo-files ${new URL('.', location.href).href}`;
 
-/** Where files are kept between visits; null where the browser keeps none, as in some private windows. */
+/** The cache that keeps files between visits; null if the browser keeps none, as in some private windows. */
 async function openStore(): Promise<Cache | null> {
   try {
     return await caches.open(cacheName());
@@ -20,13 +20,13 @@ async function openStore(): Promise<Cache | null> {
   }
 }
 
-/** Times that a file is fetched at most: a connection that ends early is no error in every browser. */
-const FETCHES = 2;
+/** The most times that a file is fetched: in some browsers, a connection that ends early is not an error. */
+const MAX_FETCHES = 2;
 
 /**
- * A file beside the page. It is fetched once in the life of its content: the address holds its digest, and what was fetched
- * is kept by the browser until the page asks for other content in its place.
- * @throws FetchError where it is neither kept nor to be had, and where less or something else comes
+ * A file of the page. It is fetched only once as long as its content stays the same: the address contains its digest, and the
+ * browser keeps it until the page asks for other content under the same path.
+ * @throws FetchError if it is neither kept nor can be loaded, or comes incomplete or damaged
  */
 export async function fetchFile(path: string, onProgress?: OnProgress): Promise<Uint8Array<ArrayBuffer>> {
   const address = `${path}?${FILE_DIGESTS[path]}`;
@@ -46,13 +46,13 @@ export async function fetchFile(path: string, onProgress?: OnProgress): Promise<
       if (store) void keep(store, path, address, bytes);
       return bytes;
     }
-    if (fetches === FETCHES) {
-      throw new FetchError(`${path} came incomplete or damaged, ${bytes.length} bytes: load the page again`);
+    if (fetches === MAX_FETCHES) {
+      throw new FetchError(`${path} came incomplete or damaged (${bytes.length} bytes); load the page again`);
     }
   }
 }
 
-/** Whether a file is what the page was built with. Pages without HTTPS cannot tell. */
+/** Whether a file has the digest that the page was built with. A page without HTTPS cannot compute it, and accepts any file. */
 async function isWhole(path: string, bytes: Uint8Array<ArrayBuffer>): Promise<boolean> {
   if (!globalThis.crypto?.subtle) return true;
   return (await sha256(bytes)).startsWith(FILE_DIGESTS[path]);
@@ -86,7 +86,7 @@ async function bodyOf(response: Response, onProgress?: OnProgress): Promise<Uint
   return bytes;
 }
 
-/** Keeps a file in the place of its older content. A browser without room for it fetches it again at the next visit. */
+/** Keeps a file in place of older content of the same path. If the browser has no room for it, the next visit fetches it again. */
 async function keep(store: Cache, path: string, address: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
   try {
     for (const request of await store.keys()) {

@@ -1,6 +1,6 @@
 /**
- * Tabs by the pattern of WAI-ARIA: one of them is in the order of the Tab key, arrow keys go to the others.
- * @param onShow is told the id of each panel that is shown
+ * Makes tabs work by the pattern of WAI-ARIA: the Tab key reaches the selected one, and arrow keys go to the others.
+ * @param onShow is called with the id of each panel that is shown
  */
 export function startTabs(list: HTMLElement, onShow: (panel: string) => void): void {
   const tabs = [...list.querySelectorAll<HTMLButtonElement>('[role=tab]')];

@@ -10,17 +10,17 @@ import { fetchFile } from './stored-files.js';
 import { facesOfSheet, SMALL_HEIGHT, SMALL_WIDTH, smallFace, smallPicture } from './training-faces.js';
 import { firstLook, type Look, TrainingRun } from './training-run.js';
 
-/** Milliseconds between two drawings of the curve. */
+/** Least milliseconds between two drawings of the curve. */
 const DRAW_MS = 400;
-/** Steps in the running mean of the loss. */
+/** Number of steps in the running mean of the loss. */
 const WINDOW = 10;
-/** Added where all steps are done and the training is to go on. */
+/** Steps that are added when the user goes on after all steps are done. */
 const MORE_STEPS = 500;
-/** Faces that the codec has invented, and weights that have seen them: web/invent.ts. */
+/** Faces that the codec has invented, and weights that were trained on them; web/invent.ts writes both. */
 const PEOPLE = 'invented-people.jpg';
 const START = 'training-start.safetensors';
 
-/** The second tab: an autoencoder that is trained in the page. */
+/** The second tab, which trains an autoencoder. */
 export class TrainTab {
   readonly #pictures: Uint8Array[] = [];
   readonly #status = byId('train-status');
@@ -31,7 +31,7 @@ export class TrainTab {
   #people: Promise<Uint8Array[]> | null = null;
   #startWeights: Promise<AutoencoderFile> | null = null;
   #looks = 0;
-  /** The first step since the start, and when it was done. */
+  /** The first step since the start button was pressed, and the time when it was done. */
   #began: { step: number; at: number } | null = null;
 
   /** @param faces the aligned faces of the first tab */
@@ -51,21 +51,24 @@ export class TrainTab {
     byId('train-from').addEventListener('change', () => this.describe());
   }
 
-  /** Tells what there is to train on: called when the tab is shown. */
+  /** Shows which pictures it trains on. To be called when the tab is shown. */
   describe(): void {
-    const [own, added] = [this.faces().length, this.#pictures.length];
-    const parts = [...(own > 0 ? [`${own} of the first tab`] : []), ...(added > 0 ? [`${added} that you added`] : [])];
-    const text = parts.length > 0 ? parts.join(' and ') : '48 invented faces, as there are no pictures yet';
-    const later = this.#run ? ' (for the next training: this one keeps what it began with)' : '';
+    const [fromFirstTab, added] = [this.faces().length, this.#pictures.length];
+    const parts = [
+      ...(fromFirstTab > 0 ? [`${fromFirstTab} of the first tab`] : []),
+      ...(added > 0 ? [`${added} that you added`] : []),
+    ];
+    const text = parts.length > 0 ? parts.join(' and ') : '48 invented faces, because there are no other pictures yet';
+    const later = this.#run ? ' (for the next training; the present one keeps its pictures)' : '';
     byId('train-pictures').textContent = `Pictures to train on: ${text}${later}.`;
     if (!this.#run && !this.#running) void this.#lookFirst();
   }
 
   /** The pictures to train on. */
   async #faces(): Promise<Uint8Array[]> {
-    const own = [...this.faces().map(smallFace), ...this.#pictures];
-    if (own.length > 0) return own;
-    this.#people ??= invented().catch((error) => {
+    const pictures = [...this.faces().map(smallFace), ...this.#pictures];
+    if (pictures.length > 0) return pictures;
+    this.#people ??= inventedPeople().catch((error) => {
       this.#people = null; // the next call tries again
       throw error;
     });
@@ -83,16 +86,16 @@ export class TrainTab {
     return this.#startWeights;
   }
 
-  /** Shows what the weights that it starts from make of the pictures. */
+  /** Shows the pictures as the start weights restore them. */
   async #lookFirst(): Promise<void> {
-    const own = ++this.#looks;
+    const thisLook = ++this.#looks;
     try {
       const [faces, start] = await Promise.all([this.#faces(), this.#weights()]);
       if (!start) return byId('train-look').replaceChildren();
       const look = await this.device.run((gpu) => firstLook(gpu, start, faces));
-      if (own === this.#looks && !this.#run) this.#showLook(look);
+      if (thisLook === this.#looks && !this.#run) this.#showLook(look);
     } catch (error) {
-      if (own === this.#looks && !this.#run) showText(byId('train-problem'), explain(error));
+      if (thisLook === this.#looks && !this.#run) showText(byId('train-problem'), explain(error));
     }
   }
 
@@ -111,7 +114,7 @@ export class TrainTab {
     this.describe();
   }
 
-  /** The run that goes on, or a new one. */
+  /** The present run, or a new one if there is none. */
   async #runToTrain(): Promise<TrainingRun> {
     const steps = byId<HTMLInputElement>('train-steps');
     if (!this.#run) {
@@ -131,9 +134,9 @@ export class TrainTab {
 
   async #train(): Promise<void> {
     showText(byId('train-problem'), '');
-    this.#looks++; // a first look that is under way comes too late
+    this.#looks++; // a first look that is not done yet must not be shown any more
     this.#setRunning(true);
-    this.#status.textContent = 'Training… The first step takes longest, as the kernels are compiled.';
+    this.#status.textContent = 'Training… The first step takes longest, because it compiles the kernels.';
     this.#began = null;
     try {
       const run = await this.#runToTrain();
@@ -160,7 +163,7 @@ export class TrainTab {
     this.#run = null;
     for (const id of ['train-curve', 'train-look']) byId(id).replaceChildren();
     byId('train-files-out').hidden = true;
-    this.#status.textContent = 'Ready to start anew.';
+    this.#status.textContent = 'Ready to start again.';
     this.#label();
     this.describe();
   }
@@ -185,7 +188,7 @@ export class TrainTab {
     if (performance.now() - this.#drawn < DRAW_MS) return;
     this.#drawn = performance.now();
     const { steps, settings } = this.#run!;
-    // Not a status: nobody wants that read aloud all the time.
+    // This element has no role "status", because screen readers would read it aloud all the time.
     byId('train-progress').textContent =
       `Step ${step + 1} of ${settings.steps}. ${this.#timeLeft(step)}${summary(steps)}`;
     this.#draw();
@@ -240,8 +243,8 @@ export class TrainTab {
   }
 }
 
-/** The invented faces, to train on. */
-async function invented(): Promise<Uint8Array[]> {
+/** Loads the invented faces. */
+async function inventedPeople(): Promise<Uint8Array[]> {
   return facesOfSheet(await readPicture(new Blob([await fetchFile(PEOPLE)]), PEOPLE));
 }
 
@@ -250,12 +253,12 @@ function csvOf(steps: readonly AutoencoderStep[]): Blob {
   return new Blob([['step,loss,psnr,bytes', ...lines, ''].join('\n')], { type: 'text/csv' });
 }
 
-/** Of the last steps. */
+/** A sentence with the mean figures of the last steps. */
 function summary(steps: readonly AutoencoderStep[]): string {
   const last = steps.slice(-WINDOW);
   if (last.length === 0) return '';
   const mean = (of: (step: AutoencoderStep) => number): number =>
     last.reduce((sum, step) => sum + of(step), 0) / last.length;
   const psnr = -10 * Math.log10(mean(({ mse }) => mse));
-  return `Loss ${mean(({ loss }) => loss).toFixed(3)}, ${psnr.toFixed(1)} dB, about ${mean(({ bytes }) => bytes).toFixed(0)} bytes a picture.`;
+  return `Loss ${mean(({ loss }) => loss).toFixed(3)}, ${psnr.toFixed(1)} dB, about ${mean(({ bytes }) => bytes).toFixed(0)} bytes per picture.`;
 }

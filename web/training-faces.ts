@@ -4,20 +4,20 @@ import { FACE_HEIGHT, FACE_WIDTH } from '../src/detection/align.js';
 import { resampleRgb } from '../src/evaluation/codecs/resample.js';
 import { writeUnitPixels } from '../src/models/unit-pixels.js';
 
-/** Pictures that the page trains on: half the size of an aligned face, so that a step is quick without a GPU too. */
+/** Size of the pictures that the page trains on: half that of an aligned face, so that a step is quick on a CPU, too. */
 export const SMALL_WIDTH = FACE_WIDTH / 2;
 export const SMALL_HEIGHT = FACE_HEIGHT / 2;
 
 const SEED = 7;
-/** How far a picture is shifted at most, in pixels. */
+/** The most pixels by which a picture is shifted. */
 const SHIFT = 3;
 
-/** An aligned face, made small. */
+/** An aligned face at the size for training. */
 export function smallFace(face: Uint8Array): Uint8Array {
   return resampleRgb(face, FACE_WIDTH, FACE_HEIGHT, SMALL_WIDTH, SMALL_HEIGHT);
 }
 
-/** The middle of any picture, in the proportions of a face, made small. */
+/** The middle of any picture, cropped to the proportions of a face, at the size for training. */
 export function smallPicture({ width, height, data }: RgbImage): Uint8Array {
   const side = Math.min(width / SMALL_WIDTH, height / SMALL_HEIGHT);
   const [w, h] = [Math.max(1, Math.floor(side * SMALL_WIDTH)), Math.max(1, Math.floor(side * SMALL_HEIGHT))];
@@ -30,7 +30,7 @@ export function smallPicture({ width, height, data }: RgbImage): Uint8Array {
   return resampleRgb(cut, w, h, SMALL_WIDTH, SMALL_HEIGHT);
 }
 
-/** The faces of a sheet, side by side from the top left. */
+/** The faces in a picture that has them side by side, row by row from the top left. */
 export function facesOfSheet({ width, height, data }: RgbImage): Uint8Array[] {
   const faces: Uint8Array[] = [];
   for (let top = 0; top + SMALL_HEIGHT <= height; top += SMALL_HEIGHT) {
@@ -47,8 +47,8 @@ export function facesOfSheet({ width, height, data }: RgbImage): Uint8Array[] {
 }
 
 /**
- * The batch of a step, which depends on the step alone: a step that is repeated after a loss of the device computes the same.
- * @returns [count, SMALL_HEIGHT, SMALL_WIDTH, 3] in [0, 1], shifted and mirrored by chance
+ * The batch of a step. It depends on the step alone, so a step that is repeated after a loss of the device computes the same.
+ * @returns [count, SMALL_HEIGHT, SMALL_WIDTH, 3] in [0, 1], shifted and mirrored at random
  */
 export function batchOf(faces: readonly Uint8Array[], step: number, count: number): Float32Array {
   const random = new CounterRandom(SEED + 1, step);
@@ -71,7 +71,7 @@ export function batchOf(faces: readonly Uint8Array[], step: number, count: numbe
   return batch;
 }
 
-/** Faces as they are, for a look at what the network makes of them: [faces, SMALL_HEIGHT, SMALL_WIDTH, 3] in [0, 1]. */
+/** Faces as the network's input, neither shifted nor mirrored: [faces, SMALL_HEIGHT, SMALL_WIDTH, 3] in [0, 1]. */
 export function unitPixels(faces: readonly Uint8Array[]): Float32Array {
   const pixels = new Float32Array(faces.length * 3 * SMALL_WIDTH * SMALL_HEIGHT);
   writeUnitPixels(faces, pixels);

@@ -19,20 +19,20 @@ const MODEL: AutoencoderConfig = {
   rates: 1,
 };
 
-/** Milliseconds between two snapshots: at most so much is computed again after a loss of the device. */
+/** Milliseconds between two snapshots. After a loss of the device, at most this much is computed again. */
 const SNAPSHOT_MS = 1000;
-/** Faces to look at. */
+/** Number of faces that the page shows. */
 const SHOWN = 4;
 
 export interface TrainingSettings {
   steps: number;
-  /** Estimated bytes a face to aim at. */
+  /** Estimated bytes per face that training aims at. */
   targetBytes: number;
-  /** Weights to start from, as `weights` gives them; null for chance. */
+  /** Weights to start from, as `weights` gives them; null for random weights. */
   start: AutoencoderFile | null;
 }
 
-/** What a snapshot lets one see: faces, and what the network makes of them after hard rounding. */
+/** Some faces, and the same faces restored by the network with hard rounding. */
 export interface Look {
   originals: Uint8Array[];
   restored: Uint8Array[];
@@ -44,9 +44,9 @@ export interface TrainingListener {
 }
 
 /**
- * Trains a small autoencoder of the codec's kind (rate and distortion, noise in place of rounding) on pictures in memory.
- * Weights and state of the optimizer are copied from the device every second; after a loss of the device it goes on from the
- * last copy, and as batches depend on the step alone, the steps since then come out as they did before.
+ * Trains a small autoencoder on pictures in memory. The loss is rate plus distortion, with noise in place of rounding. Every second,
+ * weights and state of the optimiser are copied from the device. After a loss of the device, training goes on from the last copy. The
+ * steps since then give the same results as before, because batches depend on the step alone.
  */
 export class TrainingRun {
   /** Figures by step. */
@@ -117,7 +117,7 @@ export class TrainingRun {
   async #snapshot(gpu: Gpu, trainer: AutoencoderTrainer): Promise<void> {
     const checkpoint = await trainer.checkpoint();
     const { model } = trainer;
-    model.eval(); // the recorded step is not touched by this
+    model.eval(); // this does not change the recorded training step
     const look = lookAt(gpu, model, this.faces);
     model.train();
     this.#checkpoint = checkpoint;
@@ -125,7 +125,7 @@ export class TrainingRun {
   }
 }
 
-/** What weights make of faces before any training. */
+/** Faces as the start weights restore them, before any training. */
 export async function firstLook(gpu: Gpu, start: AutoencoderFile, faces: readonly Uint8Array[]): Promise<Look> {
   const model = loadAutoencoder(gpu, start);
   try {

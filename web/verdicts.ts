@@ -2,13 +2,15 @@ import type { DeviceKeeper } from '../src/gpu/device-keeper.js';
 import { byId, explain, showText } from './dom.js';
 import { embedderOn, type RecognizerFigures, recognizerFigures } from './models.js';
 
-/** Faces after a codec. */
+/** The faces of one or both photographs as a codec restores them. */
 export interface Comparable {
+  /** The name of the codec. */
   title: string;
   a: Uint8Array;
   b?: Uint8Array | null;
 }
 
+/** The faces of the photographs, `b` being null without a second one, and the same after codecs. */
 export interface Compared {
   a: Uint8Array;
   b: Uint8Array | null;
@@ -23,10 +25,10 @@ interface Row {
 const percent = (share: number): string => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
 const oneIn = (rate: string): string => `1 in ${Math.round(1 / Number(rate)).toLocaleString('en')}`;
 
-/** Similarities of pairs of faces, and the decision at the false accept rate that is chosen. */
+/** The table with the similarities of pairs of faces, and the decisions at the chosen false accept rate. */
 export class VerdictTable {
   #rows: Row[] = [];
-  #two = false;
+  #hasSecond = false;
   readonly #rate = byId<HTMLSelectElement>('far');
 
   constructor(private readonly device: DeviceKeeper) {
@@ -53,7 +55,7 @@ export class VerdictTable {
         }
         return rows;
       });
-      this.#two = b !== null;
+      this.#hasSecond = b !== null;
       showText(byId('verdict-problem'), '');
       await this.#draw();
       byId('recogniser').hidden = this.#rows.length === 0;
@@ -78,11 +80,11 @@ export class VerdictTable {
         return row;
       }),
     );
-    showText(byId('verdict'), this.#two && threshold !== undefined ? this.#verdictText(threshold) : '');
+    showText(byId('verdict'), this.#hasSecond && threshold !== undefined ? this.#verdictText(threshold) : '');
     showText(byId('rates'), threshold === undefined ? '' : ratesText(this.#rate.value, threshold, figures));
   }
 
-  /** On the two photographs as they are. */
+  /** The decision about the two photographs without compression. */
   #verdictText(threshold: number): string {
     const { similarity } = this.#rows[0];
     const same = similarity >= threshold;
@@ -91,18 +93,18 @@ export class VerdictTable {
   }
 }
 
-/** How often the recogniser errs at a threshold, in plain words. */
+/** Sentences about how often the recogniser errs at a threshold. */
 function ratesText(rate: string, threshold: number, { pairs, lfw }: RecognizerFigures): string {
   const texts = [`Two faces count as one person from ${threshold.toFixed(3)} on.`];
   const tar = pairs?.tar[rate];
   if (pairs && tar !== undefined) {
     texts.push(
-      `Of pairs of different persons ${oneIn(rate)} passes there; of pairs of the same person ${percent(tar)} do, and ${percent(1 - tar)} are missed (${pairs.impostor.toLocaleString('en')} and ${pairs.genuine.toLocaleString('en')} pairs of photographs).`,
+      `At this threshold ${oneIn(rate)} pairs of different persons passes. Of the pairs of the same person ${percent(tar)} pass, and ${percent(1 - tar)} are missed (measured on ${pairs.impostor.toLocaleString('en')} and ${pairs.genuine.toLocaleString('en')} pairs of photographs).`,
     );
   }
   if (lfw) {
     texts.push(
-      `It is a small recogniser, and a weak one: ${percent1(lfw.accuracy)} of LFW's pairs right, where published ones have 99 %. Take its word for nothing that matters.`,
+      `The recogniser is small and weak: it judges ${percent1(lfw.accuracy)} of LFW's pairs correctly; published ones reach 99 %. Do not rely on it for anything important.`,
     );
   }
   return texts.join(' ');

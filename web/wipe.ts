@@ -1,8 +1,8 @@
 import { byId, elementWithin } from './dom.js';
 
 /**
- * Two pictures of one face, one over the other, with a border between them that is moved: by the range input below, which
- * the keyboard moves too, or by the pointer on the picture.
+ * Two pictures of one face, one over the other, with a movable border between them. The user moves it with the range input below, by
+ * pointer or keyboard, or with the pointer on the picture.
  */
 export class Wipe {
   readonly #place = byId('wipe');
@@ -28,7 +28,7 @@ export class Wipe {
     this.#draw();
   }
 
-  /** Whether there is an original to compare with; where not, the restored face is shown whole. */
+  /** @param possible whether there is an original to compare with; if not, only the restored face is shown */
   compare(possible: boolean): void {
     this.#range.hidden = this.#range.disabled = !possible;
     this.#place.classList.toggle('single', !possible);

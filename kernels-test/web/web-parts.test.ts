@@ -22,7 +22,7 @@ test('a link carries bytes, and gives them back', () => {
 test('a text without a face is none, and a damaged one is told', () => {
   for (const text of ['', '#', '#share', 'https://example.org/']) assert.is(bytesInLink(text), null, text);
   for (const code of ['', 'a b', 'a+b/', 'AAAAA', 'ü', 'A'.repeat(200_000)]) {
-    assert.throws(() => bytesInLink(`#face=${code}`), /^the link's face is .* letters; expected base64url/);
+    assert.throws(() => bytesInLink(`#face=${code}`), /^the link's face is .* characters; expected base64url/);
   }
 });
 

@@ -77,7 +77,7 @@ browserTest(demo, reason, 'each state of the first tab is for everybody', async 
   await waitForText(page, '#verdict', /^(Same person|Not the same person): similarity -?\d\.\d+, (below|at or above)/);
   assert.match(
     await textOf(page, '#rates'),
-    /different persons 1 in 1,000 passes there; .* 28 % do, and 72 % are missed/,
+    /1 in 1,000 pairs of different persons passes\. .* 28 % pass, and 72 % are missed/,
   );
   await settled(page, 300);
   await look(page, 'photograph');
@@ -91,7 +91,10 @@ browserTest(demo, reason, 'each state of the first tab is for everybody', async 
   // A link that was cut off, and one that is none.
   for (const [fragment, said] of [
     [link.slice(link.indexOf('#'), -40), /^The face in the link cannot be restored: /],
-    ['#face=a$b', /^The face in the link cannot be restored: the link's face is "a\$b", 3 letters; expected base64url/],
+    [
+      '#face=a$b',
+      /^The face in the link cannot be restored: the link's face is "a\$b", 3 characters; expected base64url/,
+    ],
   ] as const) {
     await page.goto(`${address}?damaged${fragment.length}${fragment}`);
     await waitForText(page, '#link-problem', said);

@@ -23,7 +23,7 @@ const gpu = await openGpu();
 const CAMEO_MODEL = await writeSmallFaceModel(gpu, at('face.safetensors'), 1);
 const otherModel = await writeSmallFaceModel(gpu, at('other.safetensors'), 2);
 gpu.destroy();
-// Where there is a choice, that which computes fastest.
+// If there are several adapters, take the fastest.
 const CAMEO_ADAPTER = gpu.description.kind;
 const pngModel = writeTinyModel(at('png.safetensors'), 1);
 const { model }: { model: LatentModel } = readKlt(readFileSync(CAMEO_MODEL)).tables!;
@@ -46,7 +46,7 @@ function assertComplaints(result: CliRun, code: number, patterns: readonly RegEx
   assert.is(result.code, code);
 }
 
-test('encode, info, decode: within the budget, and like the picture that it was', async () => {
+test('encode stays within the budget, info describes the file, and decode restores a picture like the original', async () => {
   const budgets = [150, 300, 1000];
   mkdirSync(at('all-files'));
   for (const bytes of budgets) {
@@ -92,7 +92,7 @@ test('encode, info, decode: within the budget, and like the picture that it was'
   assert.match(info.stdout, /quantization index \d+, grey\n/);
 });
 
-test('500 bytes are usual; a bare face is within the budget, too, and comes back', async () => {
+test('the budget is 500 bytes by default; a bare face stays within its budget and is decoded again', async () => {
   assertComplaints(await run('encode', 'ann.png', '-o', 'usual'), 0, []);
   const usual = readFileSync(at('usual', 'ann.cameo')).length;
   assert.ok(usual <= 500 && usual > 450, `${usual} bytes`);
@@ -109,7 +109,7 @@ test('500 bytes are usual; a bare face is within the budget, too, and comes back
   assert.ok(psnr(faces[0], (await readImage(at('bare', 'ann.decoded.png'))).data) > 24);
 });
 
-test('an archive: all faces in one file, one of them by its name, the whole ones of a damaged archive', async () => {
+test('an archive holds all faces, one can be decoded by name, and a damaged archive still gives its intact faces', async () => {
   const made = await run('encode', ...photos, '--archive', 'all.cameos', '--bytes', '200');
   assertComplaints(made, 0, []);
   const archive = readFileSync(at('all.cameos'));
@@ -138,7 +138,7 @@ test('an archive: all faces in one file, one of them by its name, the whole ones
   assert.equal(readFileSync(at('one', 'cid.decoded.png')), readFileSync(at('all', 'cid.decoded.png')));
   assert.equal(readdirSync(at('one')), ['cid.decoded.png']);
 
-  // Cut off within the last face: the others are whole. One flipped bit in the second face's code.
+  // One archive is cut off within the last face; the other has one flipped bit in the second face's code.
   writeFileSync(at('cut.cameos'), archive.subarray(0, archive.length - 20));
   const cut = await run('decode', 'cut.cameos', '-o', 'cut');
   assertComplaints(cut, 1, [/^cameo: cut\.cameos, face 3: truncated: face 3 ends at byte \d+, the archive has \d+$/]);
@@ -158,7 +158,7 @@ test('an archive: all faces in one file, one of them by its name, the whole ones
   ]);
 });
 
-test('an archive and files at once hold the same faces; a name counts once', async () => {
+test('writing an archive and files at once gives the same faces, and a second face of the same name is an error', async () => {
   mkdirSync(at('b'));
   await writePng(at('b', 'ann.png'), { width: 96, height: 112, data: faces[1] });
   const args = ['ann.png', 'b/ann.png', 'bob.png', 'missing.png', '-o', 'both', '--archive', 'both/both.cameos'];
@@ -174,7 +174,7 @@ test('an archive and files at once hold the same faces; a name counts once', asy
   assert.equal(readFileSync(at('both', 'ann.decoded.png')), ofArchive);
 });
 
-test('names of an archive do not lead out of the folder, nor spoil the terminal', async () => {
+test('names in an archive can neither write outside of the folder nor send control characters to the terminal', async () => {
   const face = unpackFaceFile(readFileSync(at('files150', 'ann.cameo')), model);
   const names = ['../evil', 'a\u001b[2J', '', 'good'];
   writeFileSync(
@@ -199,7 +199,7 @@ test('names of an archive do not lead out of the folder, nor spoil the terminal'
   assert.equal(readdirSync(at('unnamed')), ['unnamed-1.decoded.png']);
 });
 
-test('what is cut off, foreign, or of another model gets a line each, and the rest goes on', async () => {
+test('files that are cut off, foreign or of another model get one error line each, and the others are decoded', async () => {
   const good = readFileSync(at('files150', 'bob.cameo'));
   const flipped = Buffer.from(good);
   flipped[60] ^= 1;
@@ -208,8 +208,8 @@ test('what is cut off, foreign, or of another model gets a line each, and the re
   writeFileSync(at('empty.cameo'), '');
   writeFileSync(at('flipped.cameo'), flipped);
   writeFileSync(at('cut.cameo.bare'), readFileSync(at('bare', 'ann.cameo.bare')).subarray(0, 99));
-  writeFileSync(at('text.txt'), 'this is no face');
-  writeFileSync(at('text.cameo'), 'this is no face');
+  writeFileSync(at('text.txt'), 'this is not a face');
+  writeFileSync(at('text.cameo'), 'this is not a face');
   writeFileSync(at('index.cameos'), readFileSync(at('all.cameos')).subarray(0, 40));
   writeFileSync(at('png.cameo.png'), readFileSync(at('ann.png')));
   const bad = [
@@ -258,7 +258,7 @@ test('what is cut off, foreign, or of another model gets a line each, and the re
   assert.match(info.stdout, /bytes, 0\.1\d\d bpp, not checked: this needs the model that wrote it\n/);
 });
 
-test('options that contradict each other or the weights are one line, and nothing is written', async () => {
+test('options that contradict each other or the weights give a one-line error, and nothing is written', async () => {
   const cases: [args: string[], pattern: RegExp][] = [
     [['--bytes', '20'], /^cameo: --bytes 20: a face takes at least \d\d bytes$/],
     [['--bytes', 'few'], /^cameo: option '--bytes <n>' argument 'few' is invalid/],
@@ -284,7 +284,7 @@ test('options that contradict each other or the weights are one line, and nothin
   assert.ok(!existsSync(at('new')) || readdirSync(at('new')).length === 0, 'nothing was written');
 });
 
-test('--bytes with PNGs takes the highest rate that fits, and complains where none does', async () => {
+test('--bytes with PNG files takes the highest rate that fits, and is an error if none fits', async () => {
   const sizes: number[] = [];
   for (const rate of ['0', '1']) {
     assertComplaints(await run('encode', 'ann.png', '-o', `rate${rate}`, '--rate', rate, '--model', pngModel), 0, []);
@@ -304,7 +304,7 @@ test('--bytes with PNGs takes the highest rate that fits, and complains where no
   assert.equal(readdirSync(at('none')), []);
 });
 
-test('a full disk: nothing is left half-written, of files nor of an archive', async () => {
+test('on a full disk, neither files nor an archive are left half-written', async () => {
   const args = ['encode', at('ann.png'), '-o', at('full'), '--archive', at('full', 'all.cameos'), '--bytes', '150'];
   assertComplaints(await cameoOnFullDisk(args, { CAMEO_MODEL, CAMEO_ADAPTER }), 1, [
     /^cameo: .*ann\.png: cannot write .*ann\.cameo: the disk is full \(ENOSPC\)$/,
@@ -313,8 +313,8 @@ test('a full disk: nothing is left half-written, of files nor of an archive', as
   assert.equal(readdirSync(at('full')), []);
 });
 
-test('demo: faces at two budgets, beside JPEG and JPEG2000', async () => {
-  // All of them take ten seconds, and are shown at the rates of the other codec in cli.test.ts.
+test('demo compares faces at two budgets with JPEG and JPEG2000', async () => {
+  // All faces would take ten seconds; cli.test.ts shows all of them with the other codec.
   const demo = await run('demo', '-o', at('demo'), '--limit', '3');
   assertComplaints(demo, 0, []);
   assert.equal(readdirSync(at('demo')).sort(), ['300bytes', '500bytes', 'contact-sheet.png', 'report.html']);

@@ -29,7 +29,7 @@ writeFileSync(at('pairs.txt'), '2\t1\nAnn\t1\t2\nAnn\t1\tBob\t1\nCid\t1\t2\nCid\
 writeFileSync(at('unknown.json'), JSON.stringify({ colour: 'blue' }));
 writeFileSync(at('thresholds.json'), '[]');
 
-/** With an adapter that there is not, a run that comes as far as the device ends with exit code 2. */
+/** An adapter that does not exist: a run that gets as far as opening a device ends with exit code 2. */
 const env = { CAMEO_ADAPTER: 'no such adapter', CAMEO_CACHE: at('cache'), CAMEO_DATA: at('nowhere') };
 
 type Case = [command: string, pattern: RegExp, env?: NodeJS.ProcessEnv];
@@ -142,10 +142,10 @@ async function expectRefusals(cases: Case[]): Promise<void> {
   const faults: string[] = [];
   for (const [k, [command, pattern, more]] of cases.entries()) {
     const words = command.replace('MODELS', MODELS).replace(' R ', ` ${recognizer} `).split(' ');
-    // The first one as it is installed.
+    // The first command runs as it is installed; the others run in this process.
     const run = k === 0 ? cameo : cameoHere;
     const { code, stderr, complaints } = await run(words, { ...env, ...more }, folder);
-    const failed = words[0] === 'verify' ? 2 : 1; // whose 1 is an answer
+    const failed = words[0] === 'verify' ? 2 : 1; // exit code 1 of verify means "not the same person"
     if (code !== failed || complaints.length !== 1 || !pattern.test(complaints[0])) {
       faults.push(`${command}: exit code ${code}, ${stderr.slice(0, 300)}`);
     }
@@ -153,15 +153,15 @@ async function expectRefusals(cases: Case[]): Promise<void> {
   assert.equal(faults, []);
 }
 
-test('every command sees first whether its outputs can be written', async () => {
+test('every command checks that its outputs can be written before it opens a device', async () => {
   await expectRefusals(OUTPUT);
   assert.equal(readdirSync(at('folder')), []);
   assert.is(readFileSync(at('text.txt'), 'utf8'), 'no archive, no weights, no settings');
 });
 
-test('every command reads and checks its inputs and options first', () => expectRefusals(INPUT));
+test('every command reads and checks its inputs and options before it opens a device', () => expectRefusals(INPUT));
 
-test('a folder that cannot be written is told first', async () => {
+test('an output folder without write permission is reported before a device is opened', async () => {
   mkdirSync(at('locked'));
   chmodSync(at('locked'), 0o555);
   if (process.getuid?.() === 0) return; // root may write everywhere

@@ -29,8 +29,8 @@ export function cameo(args: readonly string[], env: NodeJS.ProcessEnv = {}, cwd 
 }
 
 /**
- * Runs it until `when` says so, which is asked every few milliseconds, and then sends it a signal.
- * @returns how it ended; code null where the signal killed it
+ * Runs the command until `when`, which is called every few milliseconds, returns true, and then sends it a signal.
+ * @returns how it ended; the code is null if the signal killed it
  */
 export function cameoUntil(
   when: () => boolean,
@@ -58,12 +58,12 @@ export function cameoInShell(script: string, env: NodeJS.ProcessEnv, cwd: string
   return runProgram(['-c', `cameo() { ${node} ${program} "$@"; }\n${script}`], env, cwd, undefined, 'bash');
 }
 
-/** Runs it from its sources, as npm's scripts do; that starts more slowly. */
+/** Runs the command from its sources, as npm's scripts do; it starts more slowly. */
 export function cameoFromSources(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<CliRun> {
   return runProgram([...TSX, MAIN, ...args], env, ROOT);
 }
 
-/** Runs it on a disk that is full. */
+/** Runs the command on a disk that is full (full-disk.ts). */
 export function cameoOnFullDisk(args: readonly string[], env: NodeJS.ProcessEnv): Promise<CliRun> {
   const fullDisk = new URL('./full-disk.ts', import.meta.url).href;
   return runProgram([...TSX, '--import', fullDisk, builtProgram(), ...args], env, ROOT);
@@ -72,14 +72,14 @@ export function cameoOnFullDisk(args: readonly string[], env: NodeJS.ProcessEnv)
 const TSX = ['--import', import.meta.resolve('tsx')];
 const LIMIT_MS = 120_000;
 
-// SwiftShader builds kernels several times faster than lavapipe, and that is most of what these runs do.
+// SwiftShader compiles kernels several times faster than lavapipe, and compiling takes most of the time of these runs.
 const ADAPTER = process.env.CAMEO_ADAPTER ?? (unpackSwiftShader() ? 'swiftshader' : undefined);
 
 let built: string | undefined;
 
 const builtProgram = (): string => join(builtFolder(), 'cli.js');
 
-/** What the package is built to, once a process, in a folder of its own inside the package, where it finds the package's files. */
+/** The build of the package, made once per process in a separate folder inside the package, where it finds the package's files. */
 export function builtFolder(): string {
   if (!built) {
     const folder = join(ROOT, 'out', `cli-test-${process.pid}`);
@@ -90,7 +90,7 @@ export function builtFolder(): string {
   return built;
 }
 
-/** The environment of a command: this one's, with `env`. */
+/** The environment of a command: that of this process, with `env` added. */
 export const commandEnvironment = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv => ({
   ...process.env,
   CAMEO_ADAPTER: ADAPTER,
@@ -130,24 +130,24 @@ function runProgram(
   });
 }
 
-/** A folder that is gone at the end of the process. */
+/** A new folder, which is deleted at the end of the process. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'cameo-cli-'));
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
 
-/** Small enough for its kernels to be built in a second. */
+/** A model so small that its kernels compile within a second. */
 const TINY: Partial<AutoencoderConfig> = { stages: [4, 4, 4, 8], latentChannels: 4, residualBlocks: 0, rates: 2 };
 
-/** Writes the weights of a tiny network that nobody has trained: its pictures are bad, but it is a codec. */
+/** Writes the weights of a tiny untrained network. Its pictures are bad, but it works as a codec. */
 export function writeTinyModel(path: string, seed: number): string {
   const model = new Autoencoder(TINY);
   const tensors: HostTensors = new Map();
   for (const [name, { shape, init }] of model.entries()) {
     tensors.set(name, { shape, data: Float32Array.from(init(shape, new CounterRandom(seed, hashName(name)))) });
   }
-  // Without it, symbols would all be 0: untrained features of a picture are small.
+  // Without this gain all symbols would be 0, because untrained features of a picture are small.
   for (let rate = 0; rate < model.config.rates; rate++) tensors.get(`logGain${rate}`)?.data.fill(2.5 + rate);
   writeFileSync(path, writeAutoencoder(model.config, tensors));
   return path;

@@ -6,8 +6,8 @@ import { keptOpen } from '../helpers/kept-device.js';
 import { type CliRun, commandEnvironment, complaintsOf, ROOT } from './cli-fixture.js';
 
 /*
- * The command in this process, from its sources: a start of Node and kernels that are compiled anew make up most of what a
- * command costs. What depends on a process of its own (signals, streams, how it ends, what is built) is tested with `cameo`
+ * Runs the command in this process, from its sources. Most of a command's time would be the start of Node and the compilation of
+ * kernels. What depends on a separate process (signals, streams, exit codes, the build) is tested with `cameo`
  * of cli-fixture.ts.
  */
 
@@ -21,7 +21,7 @@ function openKept(): Promise<Gpu> {
   return open();
 }
 
-/** Puts an environment in place of the process's own, but for the drivers that the device layer has chosen. */
+/** Replaces the environment of the process, but keeps the drivers that the device layer has chosen. */
 function setEnvironment(variables: NodeJS.ProcessEnv): void {
   for (const name of new Set([...Object.keys(process.env), ...Object.keys(variables)])) {
     if (/^VK_(DRIVER_FILES|ICD_FILENAMES)$/.test(name)) continue;
@@ -30,7 +30,7 @@ function setEnvironment(variables: NodeJS.ProcessEnv): void {
   }
 }
 
-/** Makes a stream, as one that is no terminal, give its text to `take`. @returns what undoes that */
+/** Makes a stream give its text to `take`, and look like a stream that is not a terminal. @returns a function that undoes this */
 function divert(stream: NodeJS.WriteStream, take: (text: string) => void): () => void {
   const { write, isTTY } = stream;
   stream.isTTY = false;
@@ -47,7 +47,7 @@ function divert(stream: NodeJS.WriteStream, take: (text: string) => void): () =>
 
 let last: Promise<unknown> = Promise.resolve();
 
-/** Runs the command as `cameo` of cli-fixture.ts does, but here; one after the other, as a process has one folder and environment. */
+/** Runs the command as `cameo` of cli-fixture.ts does, but in this process. Calls must not overlap, because a process has one folder and one environment. */
 export function cameoHere(args: readonly string[], env: NodeJS.ProcessEnv = {}, cwd = ROOT): Promise<CliRun> {
   const run = last.then(() => runHere(args, env, cwd));
   last = run.catch(() => {});

@@ -30,7 +30,7 @@ const compact = (path: string): string[] =>
     .filter((name) => name.endsWith('.cameo.png'))
     .sort();
 
-test('what a run has written is no input of the next one, wherever it lies', async () => {
+test('what a run has written is not an input of the next run, in whatever folder it is', async () => {
   const first = await run('encode', 'in', '-o', 'in');
   assert.is(first.code, 0, first.stderr);
   const made = compact('in');
@@ -55,10 +55,10 @@ test('what a run has written is no input of the next one, wherever it lies', asy
   assert.equal([set.count, set.own, set.unreadable.length], [NAMES.length, 2 * NAMES.length + 4, 0]);
 });
 
-test('by its name a restored picture is encoded, and a compact file is not', async () => {
+test('a restored picture that is named on the command line is encoded, and a compact file is refused', async () => {
   assert.is(await ownFileAt(at('in', 'renamed.png')), 'picture');
   const { width, height } = await readImage(at('in', 'renamed.png'));
-  assert.equal([width, height], [96, 112], 'the mark is a chunk that readers pass over');
+  assert.equal([width, height], [96, 112], 'the mark is a chunk that readers of PNG ignore');
   const named = await run('encode', 'in/renamed.png', 'in/1.cameo.png', '-o', 'named');
   assert.is(named.code, 1);
   assert.equal(named.complaints, ['cameo: in/1.cameo.png: it is already a compact file; `cameo decode` restores it']);
@@ -71,7 +71,7 @@ test('by its name a restored picture is encoded, and a compact file is not', asy
   assert.match(only.complaints.join(), /only: the folder has no .* pictures except 1 that Cameo wrote/);
 });
 
-test('an output that would replace an input is refused, and the input stays', async () => {
+test('an output that would replace an input is refused, and the input is unchanged', async () => {
   copyFileSync(at('in', '1.png'), at('face.cameo'));
   const before = readFileSync(at('face.cameo'));
   const shipped = { CAMEO_MODEL: '', CAMEO_ADAPTER: 'no such adapter' };
@@ -81,7 +81,7 @@ test('an output that would replace an input is refused, and the input stays', as
   assert.equal(readFileSync(at('face.cameo')), before);
 });
 
-test('"-" is standard input and output: the bytes are those of files, and words go elsewhere', async () => {
+test('"-" is standard input and output: the bytes are those of files, and messages go to standard error', async () => {
   const encoded = await shell('cameo encode - -o - < in/2.png > piped.cameo.png');
   assert.equal([encoded.code, encoded.stdout], [0, '']);
   assert.equal(readFileSync(at('piped.cameo.png')), readFileSync(at('in', '2.cameo.png')));
@@ -144,7 +144,7 @@ test('--json: one document with stable keys, and errors in it', async () => {
   );
   assert.match(errors[0].message, /no cmEO chunk/);
   const same = await shell(`cat in/1.png | cameo verify - in/1.png --model ${recognizer} --json`);
-  assert.is(same.code, 2, same.stderr); // no threshold is known
+  assert.is(same.code, 2, same.stderr); // exit code 2, because there is no threshold for this recogniser
   const verdict = JSON.parse(same.stdout);
   assert.equal([verdict.a, verdict.b, verdict.threshold, verdict.same], ['standard input', 'in/1.png', null, null]);
   assert.ok(verdict.similarity > 0.9999);

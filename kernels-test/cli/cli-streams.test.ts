@@ -24,17 +24,17 @@ const recognizer = writeTinyRecognizer(at('recognizer.safetensors'), 4);
 const network = { dimension: 8, channels: [4, 4, 4, 8], units: [0, 0, 0, 0] };
 writeFileSync(at('tiny.json'), JSON.stringify({ model: network, steps: 1, batchSize: 4, warmUpSteps: 1 }));
 
-/** The script ends with the exit code of the first `cameo` in a pipe. */
+/** Runs a script that ends with the exit code of the first `cameo` in a pipe. */
 const shell = (script: string, env: NodeJS.ProcessEnv = {}): Promise<CliRun> =>
   cameoInShell(`${script}\nexit \${PIPESTATUS[0]}`, { CAMEO_MODEL, ...env }, folder);
 
-/** The same in this process, where nothing happens to the streams. */
+/** Runs the command in this process, where its streams are read to their ends. */
 const here = (words: string): Promise<CliRun> => cameoHere(words.split(' '), { CAMEO_MODEL }, folder);
 
-/** Standard error without what Dawn says on it. */
+/** Standard error without the messages of Dawn. */
 const wordsOf = ({ stderr }: CliRun): string => stderr.replace(/^Warning: .*\n/gm, '');
 
-/** What happens to the streams, and is to change nothing. */
+/** What a shell may do with the streams; it must not change what a run does. */
 const STREAMS = {
   'nobody reads standard output': '| true',
   'standard output is closed': '>&-',
@@ -44,7 +44,7 @@ const STREAMS = {
   'both are closed': '>&- 2>&-',
 };
 
-test('encode does all its work whoever reads, and its exit code tells what is undone', async () => {
+test('encode does all its work even if nobody reads its output, and its exit code tells whether something failed', async () => {
   for (const [what, streams] of Object.entries(STREAMS)) {
     const run = await shell(`cameo encode in/*.png missing.png in/1.png -o "${what}" ${streams}`);
     assert.is(run.code, 1, `${what}: ${run.stderr}`);
@@ -55,7 +55,7 @@ test('encode does all its work whoever reads, and its exit code tells what is un
   assert.equal(readdirSync(at('all')).sort(), COMPACT);
 });
 
-test('decode, info, evaluate, train and doctor do theirs, too', async () => {
+test('decode, info, evaluate, train and doctor do all their work even if nobody reads their output', async () => {
   const files = at('all');
   copyFileSync(join(files, '1.cameo.png'), at('cut.cameo.png'));
   writeFileSync(at('cut.cameo.png'), readFileSync(at('cut.cameo.png')).subarray(0, 90));
@@ -63,7 +63,7 @@ test('decode, info, evaluate, train and doctor do theirs, too', async () => {
   assert.is(decoded.code, 0, decoded.stderr);
   assert.is(readdirSync(at('decoded')).length, FACES);
   const info = await shell(`cameo info "${files}"/*.cameo.png cut.cameo.png 2>&1 | head -1`);
-  assert.is(info.code, 1, 'a damaged file behind the line that was read');
+  assert.is(info.code, 1, 'the damaged file comes after the line that was read');
   const identities = `cameo evaluate identities --data faces --split train --model ${recognizer} -o results`;
   const evaluated = await shell(`${identities} 2>&1 | true`);
   assert.is(evaluated.code, 0);
@@ -75,7 +75,7 @@ test('decode, info, evaluate, train and doctor do theirs, too', async () => {
   assert.is((await shell('cameo --help | true')).code, 0);
 });
 
-test('a full disk behind standard output is an error, and the work is done', async () => {
+test('standard output on a full disk is an error, and the work is still done', async () => {
   const encoded = await shell('cameo encode in/1.png in/2.png -o full >/dev/full');
   assert.is(encoded.code, 1);
   assert.equal(encoded.complaints, ['cameo: standard output: cannot be written: the disk is full (ENOSPC)']);
@@ -87,7 +87,7 @@ test('a full disk behind standard output is an error, and the work is done', asy
   }
 });
 
-test('--quiet says nothing where all is done, and no progress bar is shown without a terminal', async () => {
+test('--quiet prints nothing on success, and there is no progress bar without a terminal', async () => {
   const quiet = await here('encode in --quiet -o quiet');
   assert.equal([quiet.code, quiet.stdout, wordsOf(quiet)], [0, '', '']);
   assert.is(readdirSync(at('quiet')).length, FACES);
@@ -100,7 +100,7 @@ test('--quiet says nothing where all is done, and no progress bar is shown witho
   assert.is(wordsOf(usual), '');
 });
 
-test('--json of doctor and of a wrong command line is one document', async () => {
+test('with --json, doctor and a wrong command line each print one document', async () => {
   const found = await shell('cameo doctor --json');
   assert.is(found.code, 0, found.stderr);
   const { command, ok, environment, adapters, taken, errors } = JSON.parse(found.stdout);

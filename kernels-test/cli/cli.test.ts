@@ -40,7 +40,7 @@ const landmarks = await readLandmarks(DEMO_LANDMARKS);
 const group = join(DEMO_PHOTOS, 'sample1.jpg');
 const [firstFace, secondFace] = landmarksOf(landmarks, group)!;
 
-/** A PNG that claims a size and holds next to nothing. */
+/** A PNG whose header claims a size, and which has hardly any data. */
 function pngOfSize(width: number, height: number): Uint8Array {
   const header = new Uint8Array(13);
   new DataView(header.buffer).setUint32(0, width);
@@ -62,7 +62,7 @@ test('encode: good inputs become files, each bad one gets a line, and nothing is
   await writePng(at('b', 'face.png'), alignFace(photo, secondFace));
   copyFileSync(group, at('group.jpg'));
   writeFileSync(at('truncated.jpg'), readFileSync(group).subarray(0, 60_000));
-  writeFileSync(at('text.png'), 'this is no picture');
+  writeFileSync(at('text.png'), 'this is not a picture');
   writeFileSync(at('empty.png'), '');
   writeFileSync(at('zero.png'), pngOfSize(0, 0));
   writeFileSync(at('huge.png'), pngOfSize(20_000, 10_000));
@@ -96,7 +96,7 @@ test('encode: good inputs become files, each bad one gets a line, and nothing is
     assert.ok(lines[i].endsWith(`-> small/${name}  ${file.length} bytes, ${bpp} bpp`), lines[i]);
     assert.is(unpackLatentsPng(file).rate, 1);
   });
-  // The same face, once as a crop and once by its landmarks.
+  // This is the same face, once as a crop and once by its landmarks.
   assert.equal(readFileSync(at('small', made[0])), readFileSync(at('small', made[1])));
   assert.not.equal(readFileSync(at('small', made[0])), readFileSync(at('small', made[2])));
 });
@@ -157,7 +157,7 @@ async function infoOf(path: string): Promise<string> {
   return (await cameoHere(['info', path], { CAMEO_MODEL, CAMEO_ADAPTER: 'no such adapter' })).stdout;
 }
 
-test('info needs no GPU, tells what is in a file, and whether the model is the one', async () => {
+test('info needs no GPU, describes a file, and says whether its model is the loaded one', async () => {
   const file = at('small', 'face.cameo.png');
   const bytes = readFileSync(file).length;
   const text = await infoOf(file);
@@ -169,7 +169,7 @@ test('info needs no GPU, tells what is in a file, and whether the model is the o
   assertComplaints(run, 1, [/^cameo: .*flipped\.cameo\.png: /]);
 });
 
-test('what makes a whole command impossible is one line, before any work', async () => {
+test('what makes a whole command impossible gives a one-line error before any work', async () => {
   const { tensors, config } = readAutoencoder(readFileSync(CAMEO_MODEL));
   assert.ok(tensors.size > 0 && config.rates === 2);
   writeFileSync(at('cut.safetensors'), readFileSync(CAMEO_MODEL).subarray(0, 3000));
@@ -206,7 +206,7 @@ test('what makes a whole command impossible is one line, before any work', async
     [['compress', face], 1, /^cameo: unknown command 'compress'$/],
   ];
   for (const [args, code, pattern, env] of cases) {
-    // Where the device is looked for, in a process of its own: that shows the exit code as well.
+    // A command that opens a device runs in a separate process, which shows its exit code, too.
     const run = code === 2 ? cameo : cameoHere;
     assertComplaints(await run(args, { CAMEO_MODEL, ...env }), code, [pattern]);
   }
@@ -220,7 +220,7 @@ test('every command explains itself', async () => {
     assert.match(top.stdout, new RegExp(`\\n {2}${name} `));
   }
   const wrong = await cameoHere(['encoed', 'face.png']);
-  assert.match(wrong.stderr, /unknown command 'encoed'\n\(Did you mean encode\?\)/, 'all commands are known then');
+  assert.match(wrong.stderr, /unknown command 'encoed'\n\(Did you mean encode\?\)/, 'the help lists every command');
   const quiet = await cameoHere(['-q', 'help', 'train']);
   assert.match(quiet.stdout, /^Usage: cameo train /);
   for (const command of [
@@ -238,7 +238,7 @@ test('every command explains itself', async () => {
   }
 });
 
-test('a full disk: a line for each output, and nothing half-written', async () => {
+test('on a full disk, each output gets an error line, and nothing is half-written', async () => {
   const args = ['encode', at('face.png'), at('group.jpg'), '-o', at('full'), '--landmarks', at('marks.json')];
   const run = await cameoOnFullDisk(args, { CAMEO_MODEL });
   assertComplaints(run, 1, [
@@ -250,7 +250,7 @@ test('a full disk: a line for each output, and nothing half-written', async () =
   assert.equal(readdirSync(at('full')), []);
 });
 
-test('tune: measures each layer once, and keeps the choices in the cache', async () => {
+test('tune measures each layer once, and keeps the choices in the cache', async () => {
   const env = { CAMEO_MODEL, CAMEO_CACHE: at('cache'), CAMEO_TUNING: '0' };
   const first = await cameoHere(['tune', '--batch', '2'], env);
   assertComplaints(first, 0, []);
@@ -271,7 +271,7 @@ test('tune: measures each layer once, and keeps the choices in the cache', async
   assert.match(bad.stderr, /--batch.*Expected an integer from 1 to 1024/);
 });
 
-test('evaluate: the figures of a folder with an unreadable face, by source and group', async () => {
+test('evaluate autoencoder gives figures by source and group for a folder with one unreadable face', async () => {
   const faces = at('faces');
   mkdirSync(faces);
   const rows = ['path\tidentity\tsource\tsplit\tsex\trace'];
@@ -307,7 +307,7 @@ test('evaluate: the figures of a folder with an unreadable face, by source and g
     assert.ok(Math.abs(own.psnr - weighted) < 1e-9);
     assert.ok(Math.abs(own.psnr - jpeg.psnr - jpeg.cameoGain.mean) < 1e-9);
     assert.ok(own.psnr > 0 && own.psnr < 40 && own.ssim > -1 && own.ssim < 1);
-    // JPEG's header alone is larger than a tiny model's file; JPEG2000 keeps to the bytes.
+    // JPEG's header alone is larger than a file of the tiny model. JPEG2000 keeps within its bytes.
     assert.ok(jpeg2000 === undefined || jpeg2000.bytes <= own.bytes);
     assert.ok(jpeg.larger > 0 ? jpeg.bytes > own.bytes : jpeg.bytes <= own.bytes);
   }
@@ -317,13 +317,13 @@ test('evaluate: the figures of a folder with an unreadable face, by source and g
     assert.ok(text.includes(`## ${heading}\n`));
 });
 
-test('demo: all faces at all rates, with tables, contact sheet and report', async () => {
+test('demo shows all faces at all rates, with tables, contact sheet and report', async () => {
   const run = await cameoFromSources(['demo', '-o', at('demo'), '--model', CAMEO_MODEL]);
   assertComplaints(run, 0, []);
   assert.equal(readdirSync(at('demo')).sort(), ['contact-sheet.png', 'rate0', 'rate1', 'report.html']);
   const listed = [...landmarks.values()].flat().length;
   const faces = readdirSync(at('demo', 'rate0')).length;
-  // Without a detector those that are listed; one may find two more, which are seen from the side or covered by hair.
+  // Without a detector, demo takes the listed faces. A detector may find two more, which are turned to the side or covered by hair.
   if (/^there is no face detector/m.test(run.stdout)) assert.is(faces, listed);
   else assert.ok(faces >= listed - 1 && faces <= listed + 3, `${faces} faces`);
   for (const rate of [0, 1]) {
@@ -340,7 +340,7 @@ test('demo: all faces at all rates, with tables, contact sheet and report', asyn
   }
   assert.match(run.stdout, /\nDone in \d+ s\.\n$/);
   const html = readFileSync(at('demo', 'report.html'), 'utf8');
-  assert.is(html.match(/src="data:image\/png;base64,/g)?.length, 2, 'a sheet a rate');
+  assert.is(html.match(/src="data:image\/png;base64,/g)?.length, 2, 'one contact sheet for each rate');
   const { width, height } = await readImage(at('demo', 'contact-sheet.png'));
   assert.ok(width > 8 * 192 && height > (faces / 2) * 224, `${width}×${height}`);
 });

@@ -34,7 +34,7 @@ await writePng(at('in', 'two.png'), PICTURE);
 await writePng(at('in', 'ann', 'one.png'), redSquares(150, 120, SIDE, [[30, 20]]));
 await writePng(at('none.png'), redSquares(150, 120, SIDE, []));
 
-test('detect tells boxes and points; a picture without a face has none', async () => {
+test('detect prints boxes and points, and none for a picture without a face', async () => {
   const text = await detect('in/two.png', 'none.png');
   assert.is(text.code, 0, text.stderr);
   const lines = text.stdout.split('\n');
@@ -43,7 +43,7 @@ test('detect tells boxes and points; a picture without a face has none', async (
   assert.is(lines[3], 'none.png  150×120  no face');
 });
 
-test('detect as JSON, with copies that show it', async () => {
+test('detect --json gives boxes and points, and draws them into copies of the pictures', async () => {
   const json = await detect('in', 'missing.png', '--json', '--draw', 'drawn');
   assert.is(json.code, 1);
   const { photos, errors } = JSON.parse(json.stdout);
@@ -67,16 +67,16 @@ test('detect as JSON, with copies that show it', async () => {
   assert.equal([first.landmarks.length, first.notes], [5, []]);
   const drawn = await readImage(at('drawn', 'two.faces.png'));
   const pixel = (x: number, y: number) => [...drawn.data.subarray((y * 220 + x) * 3, (y * 220 + x) * 3 + 3)];
-  assert.equal(pixel(19, 50), [0, 255, 80], 'the line left of the box');
+  assert.equal(pixel(19, 50), [0, 255, 80], 'the left side of the box is drawn');
   const [x, y] = first.landmarks[2];
-  assert.equal(pixel(Math.round(x), Math.round(y)), [255, 40, 200], 'the nose');
+  assert.equal(pixel(Math.round(x), Math.round(y)), [255, 40, 200], 'the nose is marked');
   assert.equal([drawn.width, drawn.height], [220, 120]);
-  // What it drew is no photograph: a folder leaves it out.
+  // The drawn copies are not photographs, so that a folder as input leaves them out.
   const again = await detect('drawn', '--json');
   assert.match(again.stderr, /drawn: the folder has no .* pictures except 2 that Cameo wrote/);
 });
 
-test('crop writes aligned faces, and landmarks that give the same crops again', async () => {
+test('crop writes aligned faces, and landmarks from which the same crops can be made', async () => {
   const ran = await crop('in', 'none.png', '-o', 'out', '--json');
   assert.is(ran.code, 1);
   assert.equal(ran.complaints, ['cameo: none.png: no face found in this picture of 150×120']);
@@ -99,7 +99,7 @@ test('crop writes aligned faces, and landmarks that give the same crops again', 
   assert.equal(readFileSync(at('again', 'two-1.png')), readFileSync(at('out', 'two-1.png')));
 });
 
-test('a crop is encoded as its photograph is, found or by the landmarks', async () => {
+test('a crop is encoded to the same bytes as its photograph, by detection or by landmarks', async () => {
   const encode = (out: string, ...args: string[]) => run('encode', ...args, '-o', out, '--min-face', `${SIDE}`);
   for (const ran of [
     await encode('found', 'in/two.png'),
@@ -114,7 +114,7 @@ test('a crop is encoded as its photograph is, found or by the landmarks', async 
   }
 });
 
-test('a photograph is never written over', async () => {
+test('a photograph is never overwritten', async () => {
   mkdirSync(at('photos'));
   const one = redSquares(150, 120, SIDE, [[30, 20]]);
   await writePng(at('photos', 'one.png'), one);
@@ -126,7 +126,7 @@ test('a photograph is never written over', async () => {
   }
 });
 
-test('what is wrong with the options is told before anything is done', async () => {
+test('wrong options are reported before any work', async () => {
   writeFileSync(at('text.safetensors'), 'no weights');
   const cases: [string[], RegExp][] = [
     [['detect', 'in/two.png', '--detector', 'nowhere'], /^cameo: nowhere: cannot be read/],
@@ -145,7 +145,7 @@ test('what is wrong with the options is told before anything is done', async () 
   assert.not(existsSync(at('new')));
 });
 
-test('many small faces: the best ones, as many as are allowed, and a word about it', async () => {
+test('of many small faces, detect keeps the best ones up to the limit, and says so', async () => {
   const side = 24;
   const corners = Array.from({ length: 40 }, (_, k) => [4 + 40 * (k % 8), 4 + 40 * Math.floor(k / 8)] as const);
   await writePng(at('many.png'), redSquares(330, 210, side, corners));

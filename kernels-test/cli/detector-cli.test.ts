@@ -26,11 +26,11 @@ test.before(async () => {
   writeFileSync(join(data, 'manifest.tsv'), `${['path\tidentity\tsplit\tfaces', ...rows].join('\n')}\n`);
   const pixels = new Uint8Array(110 * 100 * 3).fill(120);
   for (const k of [0, 1, 2]) await writePng(join(data, `${k}.png`), { width: 110, height: 100, data: pixels });
-  // Every cell is sure of a face of one stride about it.
+  // Every cell reports a face of one stride around it with full confidence.
   writeFileSync(weights, writeSingleShot(SMALL_DETECTOR, fixedDetectorWeights([2, ...new Array(14).fill(0)])));
 });
 
-test('evaluate detection writes a report of each set, and the same as JSON', async () => {
+test('evaluate detection writes a report of each set, and the same figures as JSON', async () => {
   const out = join(folder, 'results');
   const worst = join(folder, 'worst.png');
   const sets = 'photos,variants,faceless';
@@ -42,7 +42,7 @@ test('evaluate detection writes a report of each set, and the same as JSON', asy
   assert.is(report.figures.length, 1 + 6 + 1);
   const [photographs, turned] = report.figures;
   assert.equal([photographs.name, photographs.pictures, photographs.faces], ['photographs', 1, 1]);
-  assert.ok(photographs.wrong > 10, 'cells see faces everywhere');
+  assert.ok(photographs.wrong > 10, 'the cells report faces everywhere');
   assert.is(turned.name, 'turned by 30° to the left');
   assert.match(report.detector.id, /^[0-9a-f]{16}$/);
   const text = readFileSync(join(out, 'detection.md'), 'utf8');
@@ -51,7 +51,7 @@ test('evaluate detection writes a report of each set, and the same as JSON', asy
   assert.ok(existsSync(worst));
 });
 
-test('evaluate detection refuses sets that there are not, and data without photographs', async () => {
+test('evaluate detection refuses unknown sets, and data without photographs', async () => {
   const wrong = await cameoHere(['evaluate', 'detection', '--sets', 'photos,cats', '--data', data]);
   assert.is(wrong.code, 1);
   assert.match(wrong.stderr, /--sets: "cats" is none; expected some of photos, variants, faceless, lfw/);
@@ -60,7 +60,7 @@ test('evaluate detection refuses sets that there are not, and data without photo
   assert.match(none.stderr, /no photographs of split test/);
 });
 
-test('train detector and train landmarks leave a detector that the other commands take', async () => {
+test('train detector and train landmarks write a detector that the other commands accept', async () => {
   const out = join(folder, 'run');
   const config = join(folder, 'config.json');
   writeFileSync(config, JSON.stringify({ model: SMALL_DETECTOR, batchSize: 2, side: 64, warmUpSteps: 1 }));

@@ -21,7 +21,7 @@ async function runDoctor(adapter: string): Promise<{ code: number; text: string 
   }
 }
 
-/** An object whose methods still run on the original, with some of them replaced. */
+/** An object with some members replaced; its other methods run on the original. */
 function withMethods<T extends object>(target: T, methods: Partial<Record<keyof T, unknown>>): T {
   return new Proxy(target, {
     get(_, key) {
@@ -32,7 +32,7 @@ function withMethods<T extends object>(target: T, methods: Partial<Record<keyof 
   });
 }
 
-/** The adapter with a device that takes every command and drops each dispatch. */
+/** The adapter, but with a device that accepts every command and drops each dispatch. */
 function deafAdapter(adapter: GPUAdapter, dropped: { count: number }): GPUAdapter {
   return withMethods(adapter, {
     requestDevice: async (descriptor: GPUDeviceDescriptor) => {
@@ -50,7 +50,7 @@ function deafAdapter(adapter: GPUAdapter, dropped: { count: number }): GPUAdapte
   });
 }
 
-test('every adapter found is listed, and the preferred one taken', async () => {
+test('doctor lists every adapter that it finds, and takes the preferred one', async () => {
   const found = await listAdapters();
   assert.ok(found.length > 0);
   const { code, text } = await runDoctor('');
@@ -66,7 +66,7 @@ test('every adapter found is listed, and the preferred one taken', async () => {
   gpu.destroy();
 });
 
-test('CAMEO_ADAPTER decides, by kind or by a part of the name', async () => {
+test('CAMEO_ADAPTER chooses the adapter by kind or by a part of its name', async () => {
   const last = (await listAdapters()).at(-1)!;
   for (const value of [last.kind.toUpperCase(), last.name.slice(0, -1)]) {
     const { code, text } = await runDoctor(value);
@@ -75,7 +75,7 @@ test('CAMEO_ADAPTER decides, by kind or by a part of the name', async () => {
   }
 });
 
-test('an adapter that does not exist', async () => {
+test('an adapter that does not exist is an error that lists the existing ones', async () => {
   const { code, text } = await runDoctor('nonexistent');
   assert.is(code, 1);
   assert.match(text, 'NoAdapterError: no WebGPU adapter fits "nonexistent" (found: "');
@@ -105,7 +105,7 @@ test('an adapter that gives no device is refused', async () => {
   assert.match(error.message, /gave no device: the driver said no$/);
 });
 
-test('the advice fits the machine', () => {
+test('the advice fits the operating system', () => {
   const linux: Machine = { platform: 'linux', arch: 'x64', taken: 'swiftshader', gpuNode: 'none' };
   const advice = (change: Partial<Machine>) => doctorAdvice({ ...linux, ...change }).join('\n');
   assert.is(advice({ taken: 'hardware' }), '');

@@ -15,8 +15,8 @@ import { ROOT, temporaryFolder } from './cli-fixture.js';
 import { cameoHere } from './cli-here.js';
 
 /*
- * What was written with the weights of 32 and 16 bits, before they were quantised, as the command reads it with those that are
- * shipped now.
+ * Files that were written with the weights of 32 and 16 bits, before these were quantised, are read by the command with the weights
+ * that are shipped now.
  */
 const folder = temporaryFolder();
 const at = (name: string): string => join(folder, name);

@@ -19,7 +19,7 @@ const folder = temporaryFolder();
 const at = (...parts: string[]): string => join(folder, ...parts);
 
 const gpu = await openGpu();
-// As large as the command's faces are, and otherwise as small as can be.
+// The faces are as large as the command needs; everything else of the model is as small as possible.
 const config = { ...TINY, width: 96, height: 112 };
 const CAMEO_MODEL = await writeSmallFaceModel(gpu, at('face.safetensors'), 1, config);
 gpu.destroy();
@@ -27,7 +27,7 @@ const env = { CAMEO_MODEL, CAMEO_ADAPTER: gpu.description.kind };
 const { model } = readKlt(readFileSync(CAMEO_MODEL)).tables!;
 const run = (...args: string[]): Promise<CliRun> => cameoHere(args, env, folder);
 
-// In the order in which they are encoded.
+// The names are in the order in which the command encodes them.
 const NAMES = [
   ...Array.from({ length: 12 }, (_, k) => `ann/${k + 1}`),
   ...Array.from({ length: 60 }, (_, k) => `bob/of 1999/face ${k + 1}`),
@@ -40,7 +40,7 @@ mkdirSync(at('in', 'ann'), { recursive: true });
 mkdirSync(at('in', 'bob', 'of 1999'), { recursive: true });
 mkdirSync(at('in', '.hidden'));
 writeFileSync(at('in', 'notes.txt'), 'no picture');
-writeFileSync(at('in', '.hidden', 'face.png'), 'not to be read');
+writeFileSync(at('in', '.hidden', 'face.png'), 'this file must not be read');
 for (const [k, name] of NAMES.entries()) {
   const random = new CounterRandom(k);
   const data = faces[k % faces.length].map((value) => Math.min(255, value + random.int(30)));
@@ -48,7 +48,7 @@ for (const [k, name] of NAMES.entries()) {
 }
 const BYTES = ['--bytes', '60'];
 
-/** Names of what is in a folder and below, in alphabetical order. */
+/** The names of all files in a folder and its subfolders, in alphabetical order. */
 function filesOf(path: string): string[] {
   return readdirSync(path, { withFileTypes: true, recursive: true })
     .filter((item) => item.isFile())
@@ -58,7 +58,7 @@ function filesOf(path: string): string[] {
 
 let undisturbed: Buffer;
 
-test('a folder: all its pictures in natural order, in an archive or as files, with their folders', async () => {
+test('encode takes all pictures of a folder in natural order, and writes an archive or files with the same subfolders', async () => {
   const made = await run('encode', 'in', '--archive', 'all.cameos', ...BYTES);
   assert.is(made.code, 0, made.stderr);
   undisturbed = readFileSync(at('all.cameos'));
@@ -77,7 +77,7 @@ test('a folder: all its pictures in natural order, in an archive or as files, wi
   assert.equal(filesOf(at('pictures')), NAMES.map((name) => `${name}.decoded.png`).sort());
 });
 
-/** Whether each face of an unfinished archive can be read, and is the one of the archive that nothing disturbed. */
+/** Asserts that each face of an unfinished archive can be read, and equals that of an undisturbed run. @returns their number */
 async function facesOf(path: string): Promise<number> {
   if (!existsSync(path) || statSync(path).size < 20) return 0;
   const journal = await FaceJournal.open(bytesSource(readFileSync(path)));
@@ -89,12 +89,12 @@ async function facesOf(path: string): Promise<number> {
   return journal.count;
 }
 
-test('killed at any moment: each finished face is read, and the next run makes the same archive', async () => {
+test('after a kill at any moment, each finished face can be read, and the next run makes the same archive', async () => {
   const part = at('killed.cameos.part');
   const args = ['encode', 'in', '--archive', 'killed.cameos', ...BYTES];
   const sizeOf = (path: string): number => (existsSync(path) ? statSync(path).size : 0);
   let found = 0;
-  // Before its first face, with its first, in the middle of a batch, after some.
+  // It is killed before its first face, after the first, in the middle of a batch, and after several batches.
   for (const more of [0, 1, 200, 2500]) {
     const before = sizeOf(part);
     const killed = await cameoUntil(() => sizeOf(part) >= before + more, 'SIGKILL', args, env, folder);
@@ -105,7 +105,7 @@ test('killed at any moment: each finished face is read, and the next run makes t
     found = now;
   }
   assert.ok(found > 16 && found < NAMES.length, `${found} faces`);
-  // While a face was written: a part of the next record.
+  // A part of the next record is appended, as if it were killed while it wrote a face.
   writeFileSync(part, undisturbed.subarray(5, 45), { flag: 'a' });
   const info = await run('info', 'killed.cameos.part', '--all');
   assert.is(info.code, 0, info.stderr);
@@ -135,7 +135,7 @@ test('killed at any moment: each finished face is read, and the next run makes t
   assert.not(existsSync(part));
 });
 
-test('files of a run that is killed are whole, and the next run makes those that are missing', async () => {
+test('the files of a run that is killed are complete, and the next run makes the missing ones', async () => {
   const args = ['encode', 'in', '-o', 'some', '--archive', 'some.cameos', ...BYTES];
   const done = (): string[] =>
     existsSync(at('some')) ? filesOf(at('some')).filter((name) => /^[^.].*\.cameo$/.test(name)) : [];
@@ -145,7 +145,7 @@ test('files of a run that is killed are whole, and the next run makes those that
   assert.ok(before.length > 20 && before.length < NAMES.length, `${before.length} files`);
   for (const name of before) unpackFaceFile(readFileSync(at('some', name)), model);
   const times = before.map((name) => statSync(at('some', name)).mtimeMs);
-  // One that was lost is made again, although it was finished.
+  // A finished file that was deleted is made again.
   rmSync(at('some', before[3]));
   const last = await run(...args);
   assert.is(last.code, 0, last.stderr);
@@ -160,7 +160,7 @@ test('files of a run that is killed are whole, and the next run makes those that
   assert.is((await FaceArchive.open(bytesSource(readFileSync(at('some.cameos'))))).count, NAMES.length);
 });
 
-test('SIGTERM and Ctrl-C stop it after the faces under way, with exit code 130', async () => {
+test('SIGTERM and Ctrl-C stop encode after the current faces, with exit code 130', async () => {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     const part = at(`${signal}.cameos.part`);
     const args = ['encode', 'in', '--archive', `${signal}.cameos`, ...BYTES];
@@ -177,7 +177,7 @@ test('SIGTERM and Ctrl-C stop it after the faces under way, with exit code 130',
   assert.equal(readFileSync(at('SIGINT.cameos')), undisturbed);
 });
 
-test('a folder that has no picture, or one that cannot be read, is complained of; the rest goes on', async () => {
+test('a folder without pictures or with an unreadable one gives an error line, and the rest is encoded', async () => {
   mkdirSync(at('mixed', 'empty'), { recursive: true });
   writeFileSync(at('mixed', '1.png'), readFileSync(at('in', 'z1.png')));
   writeFileSync(at('mixed', '2.png'), 'no picture');

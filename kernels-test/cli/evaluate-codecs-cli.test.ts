@@ -9,7 +9,7 @@ import { cameoHere } from './cli-here.js';
 const test = suite('evaluate codecs');
 const out = join(temporaryFolder(), 'out');
 
-test('a codec, a budget or other weights that make no sense are refused by name, before any work', async () => {
+test('impossible codecs, budgets and weights are refused by name before any work', async () => {
   const cases: [args: string[], complaint: RegExp][] = [
     [['--budgets', '300,none'], /--budgets: "none"; expected a positive number of bytes/],
     [['--codecs', 'gif'], /--codecs: "gif"; expected some of cameo, .*webp2/],

@@ -29,8 +29,8 @@ const evaluate = (...args: string[]) =>
     CAMEO_DATA: join(folder, 'nowhere'),
   });
 
-test('pictures of the pairs are a gallery and its probes; tables are printed, and files written where asked', async () => {
-  // Ann, Bob, Cid and Dan, of whom Ann and Cid have a second picture.
+test('the pictures of the pairs become gallery and probes, tables are printed, and files are written on request', async () => {
+  // There are Ann, Bob, Cid and Dan; Ann and Cid have a second picture.
   const asked = ['--codecs', 'jpeg', '--budgets', '3000'];
   const run = await evaluate(...asked, '--json', '-o', out);
   assert.is(run.code, 0, run.stderr);
@@ -54,7 +54,7 @@ test('pictures of the pairs are a gallery and its probes; tables are printed, an
   assert.match(few.stdout, /^Uncompressed .*100\.0 %/m);
 });
 
-test('what cannot be measured is told before any work', async () => {
+test('what cannot be measured is refused before any work', async () => {
   for (const [args, complaint] of [
     [['--codecs', 'gif'], /--codecs: "gif"; expected some of cameo/],
     [['--budgets', '0'], /--budgets: "0"; expected a positive number of bytes/],

@@ -27,13 +27,13 @@ const evaluate = (...args: string[]) =>
     env,
   );
 
-test('figures, every score and the curve are written, and the second run finds its embeddings again', async () => {
+test('evaluate pairs writes figures, all scores and the curve, and a second run uses the kept embeddings', async () => {
   await pictures;
   const out = join(folder, 'out');
   const run = await evaluate('-o', out);
   assert.is(run.code, 0, run.stderr);
   const report = JSON.parse(readFileSync(join(out, 'pairs-tiny.json'), 'utf8'));
-  assert.is(report.data.images, 6); // the others are in no pair
+  assert.is(report.data.images, 6); // the other pictures are in no pair
   assert.is(report.figures.pairs, 4);
   assert.is(report.figures.folds.length, 2);
   const csv = readFileSync(join(out, 'pairs-tiny.csv'), 'utf8').trim().split('\n');
@@ -47,7 +47,7 @@ test('figures, every score and the curve are written, and the second run finds i
   assert.is(readFileSync(join(folder, 'again', 'pairs-tiny.csv'), 'utf8'), `${csv.join('\n')}\n`);
 });
 
-test('lfw keeps its figures for verify; those of another embedding than the thresholds are refused', async () => {
+test('evaluate lfw keeps its figures for verify, and refuses to if the thresholds are for another kind of embedding', async () => {
   await pictures;
   const names = ['Ann', 'Bob', 'Cid', 'Dan'].flatMap((name) => [1, 2].map((k) => `${name}/${name}_000${k}.jpg`));
   const points = FACE_TEMPLATE.flat().join(' ');
@@ -72,7 +72,7 @@ test('lfw keeps its figures for verify; those of another embedding than the thre
   const [ann] = names.map((name) => join(images, name));
   const told = await cameoHere(['verify', ann, ann, '--model', model], { ...env, CAMEO_THRESHOLDS: thresholds });
   assert.match(told.stdout, /^how good it is: 100\.0 % ± 0\.0 of 4 pairs of LFW decided correctly/m);
-  assert.is(told.code, 2, 'there is no threshold yet');
+  assert.is(told.code, 2, 'no thresholds are saved yet');
 
   const scores = (name: string): number[] =>
     readFileSync(join(folder, 'lfw', name), 'utf8')
@@ -91,7 +91,7 @@ test('lfw keeps its figures for verify; those of another embedding than the thre
   scores('lfw-tiny-quick-enlarged-4.csv').forEach((score, k) => {
     assert.ok(Math.abs(score - originals[k]) < 0.02, `pair ${k}: ${score}, not ${originals[k]}`);
   });
-  assert.is(scores('lfw-tiny-quick-enlarged-4.csv').length, 4, 'there are no more pairs than that');
+  assert.is(scores('lfw-tiny-quick-enlarged-4.csv').length, 4, 'there are only so many pairs');
   const kept = await cameoHere([...other, '--save-figures'], env);
   assert.match(kept.complaints.join(), /--save-figures: .* expected neither --quick nor --enlarge/);
 
@@ -108,14 +108,14 @@ test('lfw keeps its figures for verify; those of another embedding than the thre
   assert.equal(JSON.parse(readFileSync(thresholds, 'utf8')), single);
 });
 
-test('a missing picture is named before anything is computed; --skip-missing counts it', async () => {
+test('a missing picture is named before any work; --skip-missing counts it', async () => {
   await pictures;
   rmSync(join(images, 'Cid', 'Cid_0002.jpg'));
   writeFileSync(join(images, 'Dan', 'Dan_0002.jpg'), 'no picture');
   const run = await evaluate('-o', join(folder, 'missing'));
   assert.is(run.code, 1);
   assert.match(run.complaints.join(), /Cid\/Cid_0002\.jpg/);
-  // Enough pairs for both folds to keep some.
+  // There are enough pairs for both folds to keep some.
   writeFileSync(
     join(folder, 'pairs.txt'),
     [
@@ -139,7 +139,7 @@ test('a missing picture is named before anything is computed; --skip-missing cou
   assert.is(skipped.stderr.match(/left out/g)?.length, 2);
 });
 
-/** With an adapter that there is not, a run that comes as far as the GPU ends with exit code 2. */
+/** An adapter that does not exist: a run that gets as far as opening a device ends with exit code 2. */
 const NO_GPU = { ...env, CAMEO_ADAPTER: 'no such adapter' };
 
 const evaluateList = (lines: readonly string[], args: readonly string[], environment = env) => {
@@ -149,7 +149,7 @@ const evaluateList = (lines: readonly string[], args: readonly string[], environ
   return cameoHere(['evaluate', 'pairs', ...paths, '-o', join(folder, 'list'), ...args], environment);
 };
 
-test('pairs that the protocol cannot decide are told before the GPU is opened', async () => {
+test('pairs that the protocol cannot evaluate are refused before a device is opened', async () => {
   await pictures;
   for (const [lines, message] of [
     [['1 1', 'Ann 1 2', 'Ann 1 Bob 1'], /list\.txt: pairs of 1 fold; expected at least 2/],
@@ -170,7 +170,7 @@ test('pairs that the protocol cannot decide are told before the GPU is opened', 
   }
 });
 
-test('a fold that has lost all its pairs is told of and stands in the report', async () => {
+test('a fold that has lost all its pairs is named in a warning and in the report', async () => {
   await pictures;
   const lines = ['3 1', 'Ann 1 2', 'Ann 1 Bob 1', 'Eve 1 2', 'Ann 1 Eve 1', 'Bob 1 2', 'Ann 2 Bob 2'];
   const run = await evaluateList(lines, ['--skip-missing']);

@@ -13,7 +13,7 @@ import { fixedDetectorWeights, SMALL_DETECTOR } from '../models/single-shot-fixt
 import { temporaryFolder } from './cli-fixture.js';
 import { cameoHere } from './cli-here.js';
 
-/* Evaluations and trainings on photographs, beside the same on their crops. Their faces are red squares. */
+/* Compares evaluations and trainings on photographs with the same on their crops. The faces are red squares. */
 
 const test = suite('faces found for evaluations and trainings');
 const folder = temporaryFolder();
@@ -23,11 +23,11 @@ const detector = writeRedSquaresDetector(at('detector.safetensors'));
 const env = { CAMEO_CACHE: at('cache'), CAMEO_DETECTOR: '', CAMEO_DATA: at('nowhere') };
 const run = (...args: string[]) => cameoHere(args, env, folder);
 
-/** The smallest faces that are looked for. */
+/** The smallest faces that are searched for. */
 const SIDE = 20;
 const photo = (seed: number) => redSquares(90, 70, SIDE, [[10 + 10 * (seed % 5), 20]], seed);
 
-test('photographs of five persons, and crops of them', async () => {
+test('photographs of five persons can be cropped', async () => {
   for (let person = 0; person < 5; person++) {
     for (let k = 0; k < 4; k++) {
       const path = at('photos', 'train', `p${person}`, `${k}.png`);
@@ -39,7 +39,7 @@ test('photographs of five persons, and crops of them', async () => {
   assert.is(cropped.code, 0, cropped.stderr);
 });
 
-test('identities: the figures of photographs are those of their crops', async () => {
+test('evaluate identities gives the same figures for photographs as for their crops', async () => {
   const evaluate = (data: string, ...args: string[]) =>
     run(
       'evaluate',
@@ -65,7 +65,7 @@ test('identities: the figures of photographs are those of their crops', async ()
   assert.match(wrong.complaints.join(), /^cameo: nowhere: cannot be read/);
 });
 
-test('pairs: the scores of photographs are those with the landmarks that crop finds', async () => {
+test('evaluate pairs gives photographs the same scores as with the landmarks that crop finds', async () => {
   const names = ['Ann/Ann_0001', 'Ann/Ann_0002', 'Bob/Bob_0001', 'Cid/Cid_0001', 'Cid/Cid_0002', 'Dan/Dan_0001'];
   for (const [k, name] of names.entries()) {
     const { width, height, data } = photo(k);
@@ -106,7 +106,7 @@ test('pairs: the scores of photographs are those with the landmarks that crop fi
   assert.is(scores('again', 'pairs-tiny-found'), scores('given', 'pairs-tiny'));
 });
 
-test('a training learns from photographs what it learns from their crops', async () => {
+test('training on photographs gives the same result as on their crops', async () => {
   const settings = {
     model: { stages: [4, 4, 4, 8], latentChannels: 4, residualBlocks: 0, rates: 2 },
     targetBytes: [200, 300],

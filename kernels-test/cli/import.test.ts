@@ -19,7 +19,7 @@ const folder = temporaryFolder();
 const at = (name: string): string => join(folder, name);
 const zeros = (...shape: number[]): HostTensor => ({ shape, data: new Float32Array(shape.reduce((a, b) => a * b, 1)) });
 
-/** A checkpoint of tensors, as torch.save writes it now or wrote it before. */
+/** A checkpoint of tensors, in the present or in the older format of torch.save. */
 function checkpoint(tensors: HostTensors, legacy: boolean): Uint8Array {
   const storages = [...tensors.values()].map(({ data }) => floats(data));
   const entries = [...tensors].map(([name, { shape }], k): [Picklable, Picklable] => [
@@ -50,7 +50,7 @@ testWithData('weights', 'MobileFaceNet comes through a PyTorch checkpoint unchan
   }
 });
 
-test('a checkpoint comes through pipes as it does from a file; without a name for it, that is said', async () => {
+test('a checkpoint can be read from a pipe as from a file; without a name for the result, the error says so', async () => {
   const entries = [...new Sphere20(2).entries()].map(([name, { shape, layout }]): [string, HostTensor] => [
     name,
     zeros(...pyTorchShape(shape, layout)),
@@ -65,7 +65,7 @@ test('a checkpoint comes through pipes as it does from a file; without a name fo
   assert.equal(readFileSync(at('piped.safetensors')), readFileSync(at('from-file.safetensors')));
 });
 
-test('what does not fit is named with its count, and nothing is written', async () => {
+test('tensors that do not fit are named with their number of values, and nothing is written', async () => {
   const network = new Map([
     ['linear7.conv.weight', zeros(512, 1, 7, 6)],
     ['blocks.0.conv.0.weight', zeros(3, 64, 1, 1)],
@@ -90,7 +90,7 @@ test('what does not fit is named with its count, and nothing is written', async 
   assert.not.ok(existsSync(at('out.safetensors')));
 });
 
-test('tensors of another rank are an error, not a size that is no number', () => {
+test('tensors of another rank or size are an error that names what was expected', () => {
   const refused = (tensors: HostTensors, pattern: RegExp) =>
     assert.throws(
       () => recognizeStateDict(tensors),
@@ -118,13 +118,13 @@ test('tensors of another rank are an error, not a size that is no number', () =>
   );
 });
 
-test('Sphere20 in our names is recognised, and its last layer sees rows, columns, channels', () => {
+test('Sphere20 with our names is recognised, and its last layer is reordered to rows, columns, channels', () => {
   const dimension = 2;
   const network = new Sphere20(dimension);
   const dict: HostTensors = new Map();
   for (const [name, { shape, layout }] of network.entries()) dict.set(name, zeros(...pyTorchShape(shape, layout)));
   const { data } = dict.get('fc.weight')!;
-  // Input (channel 300, row 5, column 4) of output 1.
+  // This is the input (channel 300, row 5, column 4) of output 1.
   data[512 * 42 + 300 * 42 + 5 * 6 + 4] = 1;
   const description = recognizeStateDict(dict)!;
   assert.equal(description, { architecture: 'sphere20', dimension, width: 96, height: 112 });

@@ -18,7 +18,7 @@ import { cameoHere } from './cli-here.js';
 import { cameo, complains, home, install, installed, link, work, works } from './installed-fixture.js';
 
 /*
- * Every command of the installed package, for real: in a folder whose path has spaces and umlauts, without HOME, on a machine
+ * Runs every command of the installed package in a folder whose path has spaces and umlauts, without HOME, on a machine
  * without drivers; first without the optional packages, then with them. CAMEO_TEST_NODE is another Node to run them with.
  */
 // adapters: once
@@ -27,16 +27,16 @@ import { cameo, complains, home, install, installed, link, work, works } from '.
 const at = (name: string): string => join(work, name);
 const withSwiftShader = unpackSwiftShader() ? test : test.skip;
 
-test('the package is installed, and starts', async () => {
+test('the package can be installed, and its command starts', async () => {
   install();
   const { version } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'));
   assert.is((await works(['--version'])).trim(), version);
 });
 
-test('--help of every command and of what is below it', async () => {
+test('--help works for every command and subcommand', async () => {
   const seen: string[] = [];
   const visit = async (path: readonly string[]): Promise<void> => {
-    // Those below a command start as it does.
+    // Subcommands start like their command.
     const words = [...path, '--help'];
     const help = path.length > 1 ? (await cameoHere(words)).stdout : await works(words);
     assert.match(help, `Usage: cameo${path.map((name) => ` ${name}`).join('')} `);
@@ -50,7 +50,7 @@ test('--help of every command and of what is below it', async () => {
     assert.ok(seen.includes(name), name);
 });
 
-test('without the optional packages: one line that says what to install', async () => {
+test('without the optional packages, a one-line error says what to install', async () => {
   writeFileSync(at('Gesicht ä.png'), await facePng(1));
   writeFileSync(at('two.png'), await facePng(90));
   await complains(/npm install webgpu/, ['encode', 'Gesicht ä.png', '-o', 'nothing'], 2);
@@ -100,9 +100,9 @@ withSwiftShader('detect and crop', async () => {
   assert.match(await works(['detect', 'Foto ö.png', ...options]), /Foto ö\.png {2}150×90 {2}1 face/);
   await works(['crop', 'Foto ö.png', '-o', 'Ausschnitte ä', ...options]);
   assert.equal(readdirSync(at('Ausschnitte ä')).sort(), ['Foto ö.png', 'landmarks.json']);
-  // With the detector that is shipped, where one is.
+  // It runs with the shipped detector, if there is one.
   if (existsSync(join(installed, 'models', 'face-detector.safetensors'))) {
-    // In fewer pixels: what is looked for at more scales takes more kernels, which each start compiles anew.
+    // The picture is made smaller: a large one is searched at more scales, each with kernels that every start compiles again.
     await sharp(join(DEMO_PHOTOS, 'sample2.jpg')).resize(640, 456).toFile(at('zwei ä.jpg'));
     assert.match(await works(['detect', 'zwei ä.jpg']), /zwei ä\.jpg {2}640×456 {2}[1-9] faces?/);
   }
@@ -183,7 +183,7 @@ withSwiftShader('two steps of training recognisers', async () => {
     'aus/losses',
   ]);
   const adapted = ['--codec', 'jpeg', '--bytes', '900', '--faces', '4', '--steps', '2', '--batch', '4'];
-  // A search for the best JPEG takes long: two pictures of one person of each part.
+  // The search for the best JPEG takes long, so each split has only two pictures of one person.
   const few = at('wenige');
   for (const face of ['train/p0/0.png', 'train/p0/1.png', 'val/p0/0.png', 'val/p0/1.png'])
     cpSync(join(faces, face), join(few, face), { recursive: true });

@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import { installPacked, linkPackage } from '../package/packed-package.js';
 
 /*
- * The command of the package that is installed in an empty project (see `installPacked`), and how it is run.
+ * Installs the package in an empty project (see `installPacked`), and runs its command.
  */
 
 export const home = mkdtempSync(join(tmpdir(), 'cameo installed Größe '));
@@ -14,7 +14,7 @@ process.on('exit', () => rmSync(home, { recursive: true, force: true }));
 
 const project = join(home, 'mein Projekt');
 export const installed = join(project, 'node_modules', 'cameo');
-/** Where commands run: a folder of its own. */
+/** The folder in which commands run. */
 export const work = join(home, 'Arbeit ÄÖÜ é');
 
 const NODE = process.env.CAMEO_TEST_NODE || process.execPath;
@@ -35,7 +35,7 @@ export interface Run {
   stderr: string;
 }
 
-/** A machine whose drivers are hidden from Vulkan's loader, so that SwiftShader is all there is; and nothing of the user's. */
+/** An environment without the user's variables, whose drivers are hidden from Vulkan's loader so that only SwiftShader is found. */
 const BARE: NodeJS.ProcessEnv = {
   PATH: process.env.PATH,
   VK_LOADER_DRIVERS_DISABLE: '*lvp*,*intel*,*radeon*,*virtio*,*gfxstream*,*nvidia*,*nouveau*',
@@ -66,7 +66,7 @@ export function cameo(args: readonly string[], env: NodeJS.ProcessEnv = {}, cwd 
   });
 }
 
-/** Runs it, and expects that it does what it should and prints no word of drivers, nor of Node's. */
+/** Runs the command, and asserts success and that neither drivers nor Node print warnings. */
 export async function works(args: readonly string[], env: NodeJS.ProcessEnv = {}, cwd = work): Promise<string> {
   const { code, stdout, stderr } = await cameo(args, env, cwd);
   assert.is(code, 0, `cameo ${args.join(' ')}: exit code ${code}\n${stdout}${stderr}`);
@@ -74,11 +74,11 @@ export async function works(args: readonly string[], env: NodeJS.ProcessEnv = {}
   return stdout;
 }
 
-/** Runs it, and expects one line on standard error, which says what is missing. */
+/** Runs the command, and asserts one line on standard error that says what is missing. */
 export async function complains(message: RegExp, args: readonly string[], code = 1): Promise<void> {
   const run = await cameo(args);
   assert.is(run.code, code, `cameo ${args.join(' ')}: ${run.stdout}${run.stderr}`);
-  // Beside it there may be a bar of progress, but no stack.
+  // There may also be a progress bar, but no stack.
   const lines = run.stderr.split('\n').filter((line) => line.startsWith('cameo: '));
   assert.is(lines.length, 1, `cameo ${args.join(' ')}: ${run.stderr}`);
   assert.not.match(run.stderr, /\n {4}at /);

@@ -26,7 +26,7 @@ const AUTOENCODER = 'train codec with these options is now called train autoenco
 const CODEC = 'train joint is now called train codec';
 const EVALUATE = 'evaluate codec is now called evaluate autoencoder';
 
-/** What a command says before it fails: nothing here comes as far as a device. */
+/** Commands that fail before they open a device, with the note about their old name, if any, and the error. */
 const CASES: [command: string, said: string | null, complaint: RegExp][] = [
   ['train codec --data none --steps 5 -o new', AUTOENCODER, /none: cannot be read/],
   ['train codec --data none --batch 5 -o new', AUTOENCODER, /none: cannot be read/],
@@ -46,7 +46,7 @@ const CASES: [command: string, said: string | null, complaint: RegExp][] = [
   ['evaluate autoencoder --data none --model png.safetensors', null, /none: cannot be read/],
 ];
 
-test('an old name says what it is called now, and goes on as that', async () => {
+test('an old name prints the present name, and runs as that command', async () => {
   const env = { CAMEO_ADAPTER: 'no such adapter', CAMEO_CACHE: at('cache'), CAMEO_DATA: at('nowhere') };
   for (const [command, said, complaint] of CASES) {
     const { code, stderr, complaints } = await cameoHere(command.split(' '), env, folder);
@@ -58,7 +58,7 @@ test('an old name says what it is called now, and goes on as that', async () => 
   }
 });
 
-test('help shows the new names alone', async () => {
+test('help shows only the new names', async () => {
   const names = async (command: string): Promise<string[]> => {
     const { stdout } = await cameoHere([command, '--help']);
     return [...stdout.matchAll(/^ {2}([a-z][a-z-]+) /gm)].map(([, name]) => name);

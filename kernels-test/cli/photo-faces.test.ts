@@ -35,7 +35,7 @@ test('photographs', async () => {
   await writePng(at('face.png'), redSquares(96, 112, SIDE, [[0, 0]]));
 });
 
-test('encode finds the faces, numbers them from left to right, and goes on after a picture without one', async () => {
+test('encode finds faces, numbers them from left to right, and goes on after a picture without a face', async () => {
   const ran = await encode('all', 'three.png', 'none.png', 'dot.png', 'one.png', 'face.png');
   assert.is(ran.code, 1);
   assert.equal(ran.complaints, [
@@ -51,7 +51,7 @@ test('encode finds the faces, numbers them from left to right, and goes on after
   for (const name of filesOf('all')) unpackLatentsPng(readFileSync(at('all', name)));
 });
 
-test('--faces largest takes one a photograph, --face the one of that number', async () => {
+test('--faces largest takes one face per photograph, and --face takes the face of that number', async () => {
   const largest = await encode('largest', 'three.png', 'one.png', '--faces', 'largest');
   assert.is(largest.code, 0, largest.stderr);
   assert.equal(filesOf('largest'), ['one.cameo.png', 'three.cameo.png']);
@@ -67,7 +67,7 @@ test('--faces largest takes one a photograph, --face the one of that number', as
   assert.not(existsSync(at('both')));
 });
 
-test('a name that is taken is not written over', async () => {
+test('two faces of one run with the same output name are an error, and nothing is overwritten', async () => {
   mkdirSync(at('other'));
   await writePng(at('other', 'three-1.png'), redSquares(96, 112, SIDE, [[10, 10]]));
   const ran = await encode('taken', 'other/three-1.png', 'three.png');
@@ -82,14 +82,14 @@ test('a name that is taken is not written over', async () => {
   );
 });
 
-test('one file to standard output needs one face', async () => {
+test('output to standard output needs exactly one face', async () => {
   const many = await encode('-', 'three.png');
   assert.is(many.code, 1);
   assert.match(many.complaints.join(), /three\.png: it has 3 faces, but .*choose it with --face or --faces largest/);
 });
 
-test('poor faces are told, in JSON as well', async () => {
-  // Eyes 10 pixels apart.
+test('faces of poor quality give a warning, also in JSON', async () => {
+  // The eyes are 10 pixels apart.
   const small = redSquares(90, 90, 30, [[30, 30]]);
   await writePng(at('small.png'), small);
   const ran = await run('encode', 'small.png', '-o', 'poor', '--min-face', '30', '--json');
@@ -101,7 +101,7 @@ test('poor faces are told, in JSON as well', async () => {
   assert.match(ran.stderr, new RegExp(`^warning: small\\.png: ${message}$`, 'm'));
 });
 
-test('without a detector one line says what to give; one that cannot be read is named', async () => {
+test('without a detector, a one-line error says what to give; a detector that cannot be read is named', async () => {
   const absent = await cameoHere(['encode', 'three.png', '-o', 'new', '--detector', 'nowhere'], env, folder);
   assert.equal(absent.complaints, ['cameo: three.png: nowhere: cannot be read: no such file or folder (ENOENT)']);
   writeFileSync(at('text.safetensors'), 'no weights');
@@ -109,11 +109,11 @@ test('without a detector one line says what to give; one that cannot be read is 
   assert.match(broken.complaints.join(), /^cameo: three\.png: text\.safetensors: /);
   assert.is(broken.code, 1);
   const aligned = await cameoHere(['encode', 'face.png', '-o', 'new', '--detector', 'nowhere'], env, folder);
-  assert.is(aligned.code, 0, 'an aligned face needs none');
+  assert.is(aligned.code, 0, 'an aligned face needs no detector');
 });
 
 test('grey, transparent, CMYK and turned photographs give the same faces', async () => {
-  // Grey: a square is found by its red bytes, which are those of green and blue.
+  // The detector finds a square by its red bytes, which in grey equal those of green and blue.
   const raw = { raw: { width: 320, height: 120, channels: 3 as const } };
   const upright = redSquares(150, 150, SIDE, [[60, 20]]);
   const grey = upright.data.map((_, i) => upright.data[i - (i % 3)]);
@@ -121,7 +121,7 @@ test('grey, transparent, CMYK and turned photographs give the same faces', async
   await sharp(grey, square).toColourspace('b-w').png().toFile(at('grey.png'));
   await sharp(PICTURE.data, raw).ensureAlpha(1).png().toFile(at('alpha.png'));
   await sharp(grey, square).toColourspace('cmyk').jpeg({ quality: 100 }).toFile(at('cmyk.jpg'));
-  // Stored turned by 90° clockwise; its orientation says how to turn it back.
+  // The picture is stored turned by 90° clockwise; its orientation says how to turn it back.
   const turned = await sharp(upright.data, square).rotate(90).png().toBuffer();
   await sharp(turned).withMetadata({ orientation: 8 }).png().toFile(at('turned.png'));
   await writePng(at('upright.png'), upright);

@@ -14,7 +14,7 @@ import { type CliRun, cameoInShell, temporaryFolder, writeTinyModel } from './cl
 import { cameoHere } from './cli-here.js';
 
 /*
- * `cameo qr`, and pictures of QR codes as `cameo decode` and `cameo info` read them.
+ * Tests `cameo qr`, and that `cameo decode` and `cameo info` read pictures of QR codes.
  */
 // adapters: once
 
@@ -41,7 +41,7 @@ async function works(command: string): Promise<string> {
   return stdout;
 }
 
-test('a face goes into a code, and comes back as from its bare file', async () => {
+test('a face is written as a QR code, and decoded to the same picture as from its bare file', async () => {
   const told = await works('qr 0.png -o code.png --bytes 300');
   assert.match(told, /^0\.png -> code\.png {2}\d+ bytes, version 1\d, (\d+)×\1 modules, error correction medium$/m);
   await works('encode 0.png -o bare --container bare --bytes 300');
@@ -53,14 +53,14 @@ test('a face goes into a code, and comes back as from its bare file', async () =
   assert.equal([files[0].kind, files[0].qr, files[0].checked, files[0].matches], ['bare', true, true, true]);
 });
 
-test('a photograph of the code is enough: smaller, turned, blurred, as JPEG', async () => {
+test('a code is read from a photograph: smaller, turned, blurred, as JPEG', async () => {
   const turned = await sharp(at('code.png')).resize(310).rotate(4, { background: '#bbb' }).png().toBuffer();
   await sharp(turned).blur(0.6).jpeg({ quality: 60 }).toFile(at('photo.jpg'));
   await works('decode photo.jpg -o restored');
   assert.equal(await pixels('restored/photo.decoded.png'), await pixels('restored/0.decoded.png'));
 });
 
-test('a compact face goes into the code as it is, from a file or an archive', async () => {
+test('a face from a file or an archive is put into the code without encoding it again', async () => {
   await works('encode 0.png 1.png -o files --archive all.cameos --bytes 250');
   const json = JSON.parse(await works('qr files/1.cameo -o file.png --ecc high --scale 3 --border 2 --json'));
   const { bytes, version, modules, correction } = json;
@@ -76,7 +76,7 @@ test('a compact face goes into the code as it is, from a file or an archive', as
   );
 });
 
-test('of a photograph with several faces, one is chosen', async () => {
+test('one of several faces in a photograph can be chosen', async () => {
   const data = new Uint8Array(3 * 192 * 112);
   const faces = await Promise.all(['0.png', '1.png'].map(pixels));
   for (let y = 0; y < 112; y++) {
@@ -95,7 +95,7 @@ test('of a photograph with several faces, one is chosen', async () => {
   assert.match(third.complaints.join(), /both\.png: there is no face 3: the picture has 2/);
 });
 
-test('the faces of a photograph are found', async () => {
+test('qr finds the faces in a photograph', async () => {
   const picture = redSquares(260, 120, 60, [
     [20, 30],
     [180, 10],
@@ -110,7 +110,7 @@ test('the faces of a photograph are found', async () => {
   assert.equal(await bytesIn('found.png'), new Uint8Array(readFileSync(at('found', 'photo-2.cameo.bare'))));
 });
 
-test('through pipes: the face from standard input, the code to standard output, and back', async () => {
+test('qr and decode work in pipes, from standard input to standard output', async () => {
   const env = { CAMEO_MODEL, CAMEO_ADAPTER };
   const script =
     'cameo qr - -o - --bytes 300 < 0.png | cameo decode - -o - > piped.png; exit $((PIPESTATUS[0] + PIPESTATUS[1]))';
@@ -119,14 +119,14 @@ test('through pipes: the face from standard input, the code to standard output, 
   assert.equal(await pixels('piped.png'), await pixels('restored/0.decoded.png'));
 });
 
-/** What a code is made of, and the complaint about it. */
+/** The bytes that a code holds, and the error that they must give. */
 const CODES: [name: string, content: Uint8Array, message: RegExp][] = [
   ['url', Buffer.from('https://example.org/a/b'), /its QR code holds no face but "https:\/\/example\.org\/a\/b"$/],
   ['binary', Uint8Array.of(0, 1, 2, 255), /its QR code holds no face but 4 other bytes$/],
   ['one', Uint8Array.of(0x10), /truncated: bare face of 1 bytes/],
 ];
 
-test('codes of other things, damaged faces and pictures without a code are told, and nothing is written', async () => {
+test('other codes, damaged faces and pictures without a code are errors, and nothing is written', async () => {
   const face = await bytesIn('code.png');
   const damaged = face.map((byte, k) => (k === 40 ? byte ^ 1 : byte));
   const cases = [...CODES, ['damaged', damaged, /corrupt|damaged|checksum|code/] as (typeof CODES)[number]];
@@ -153,7 +153,7 @@ test('codes of other things, damaged faces and pictures without a code are told,
   );
 });
 
-test('what cannot become a code is refused before a device is opened, and nothing is written', async () => {
+test('what cannot be put into a code is refused before a device is opened, and nothing is written', async () => {
   writeTinyModel(at('png.safetensors'), 1);
   await works('encode 0.png -o pngs --model png.safetensors');
   const refused: [string, RegExp][] = [

@@ -27,7 +27,7 @@ writeFileSync(
   }),
 );
 
-test('cameo train recognition trains by a file of settings, validates, and goes on where it was', async () => {
+test('train recognition trains by a settings file, validates, and resumes from a checkpoint', async () => {
   const out = join(folder, 'out');
   const run = await cameoHere([
     'train',
@@ -65,7 +65,7 @@ test('cameo train recognition trains by a file of settings, validates, and goes 
   );
 });
 
-test('a published teacher is looked for beside the faces, and among the data sets', async () => {
+test('a published teacher is found next to the faces and among the data sets', async () => {
   const project = join(folder, 'a', 'project');
   const names = ['a/shared/data', 'elsewhere'].map((name) => join(folder, name, 'weights'));
   for (const place of [project, ...names]) mkdirSync(place, { recursive: true });
@@ -87,7 +87,7 @@ test('a published teacher is looked for beside the faces, and among the data set
   }
 });
 
-test('bad settings and data are refused by name', async () => {
+test('wrong settings and data are refused by name', async () => {
   const tiny = writeTinyRecognizer(join(folder, 'tiny.safetensors'), 3);
   for (const [args, message] of [
     [['--loss', 'arcface', '--margin', '9'], /margin is 9; expected an angle/],
@@ -108,7 +108,7 @@ test('bad settings and data are refused by name', async () => {
   }
 });
 
-test('a run begins with the weights of a recogniser, and its model says so', async () => {
+test('a run can start from the weights of a recogniser, and its model file says so', async () => {
   const weights = writeTinyRecognizer(join(folder, 'first.safetensors'), 3, 16);
   const out = join(folder, 'continued');
   const own = join(folder, 'own.json');
@@ -142,7 +142,7 @@ test('cameo train losses compares every loss in a table', async () => {
   assert.match(readFileSync(join(out, 'losses.md'), 'utf8'), /\| sphereface \| – \| 4 \| 5 \|/);
 });
 
-test('a pack is taken like the folder that it was made of', async () => {
+test('a pack gives the same evaluation as the folder that it was made from, and recognisers train on it', async () => {
   const set = await openFaceFolder(await data);
   const pack = join(folder, 'pack');
   await writeFacePack(
@@ -170,7 +170,7 @@ test('a pack is taken like the folder that it was made of', async () => {
   assert.match(run.stdout, /20 faces of 5 identities/);
 });
 
-test('faces are gathered without persons who are in LFW', async () => {
+test('gathered faces contain nobody who is in LFW', async () => {
   const root = join(folder, 'sets');
   await writePeople(join(root, 'lfw', 'images'));
   const names = ['Ann', 'Bob', 'Cid', 'Dan'];
@@ -179,7 +179,7 @@ test('faces are gathered without persons who are in LFW', async () => {
   const points = FACE_TEMPLATE.flat().join('\t');
   const lines = names.flatMap((name) => [1, 2].map((k) => `${name}/${name}_000${k}.jpg\t${points}`));
   writeFileSync(join(root, 'lfw', 'landmarks.txt'), `${lines.join('\n')}\n`);
-  // Ann is among the photographs, too, by another name; Dan is in no pair of LFW.
+  // Ann is also among the photographs under another name; Dan is in no pair of LFW.
   for (const set of ['photos', 'profiles']) {
     await writePeople(join(root, set));
     const person = set === 'photos' ? 'Ann' : 'Dan';
@@ -205,10 +205,10 @@ test('faces are gathered without persons who are in LFW', async () => {
   assert.equal([...new Set(kept.entries.map(({ identity }) => identity))], ['x', 'profiles-1']);
 });
 
-test('networks are compared for as many processor seconds each', async () => {
+test('train networks gives each network the same number of processor seconds', async () => {
   const out = join(folder, 'networks');
   const SIZES = '4-4-4-8:0-0-0-1';
-  // With as many values as the networks have.
+  // The teacher's embeddings have as many values as those of the networks.
   const teacher = writeTinyRecognizer(join(folder, 'teacher-128.safetensors'), 4, 128);
   const args = ['--data', await data, '--faces-each', '2', '--teacher', teacher, '--networks', SIZES];
   const run = await cameoHere(['train', 'architectures', ...args, '--seconds', '0.2', '--batch', '4', '-o', out], {

@@ -34,7 +34,7 @@ writeFileSync(
 );
 const env = { CAMEO_MODEL, CAMEO_ADAPTER: gpu.description.kind, CAMEO_THRESHOLDS: at('thresholds.json') };
 
-// Real faces, in a folder below, so that names have a slash.
+// These are real faces, in a subfolder, so that names have a slash.
 mkdirSync(at('faces', 'of'), { recursive: true });
 const NAMES = ['ann', 'bob', 'cid', 'dan', 'eve', 'fay'];
 for (const [k, data] of (await demoFaces()).slice(0, 6).entries()) {
@@ -49,15 +49,15 @@ const probe = 'faces/of/cid.png';
 const search = (args: readonly string[], more: NodeJS.ProcessEnv = {}) =>
   cameoHere(['search', ...args, '--model', recognizer], { ...env, ...more }, folder);
 
-/** The document of a search that worked. */
-async function found(...args: string[]) {
+/** Runs a search, asserts success, and returns its JSON document. */
+async function searchJson(...args: string[]) {
   const run = await search([...args, '--json']);
   assert.is(run.code, 0, run.stderr);
   return { ...JSON.parse(run.stdout), notes: run.stderr };
 }
 
-test('the face itself comes first, with the similarity that verify tells, and the second search embeds nothing', async () => {
-  const first = await found(probe, 'people.cameos');
+test('the face itself comes first with the similarity of verify, and a second search computes no embeddings', async () => {
+  const first = await searchJson(probe, 'people.cameos');
   assert.equal([first.ok, first.command, first.photo, first.archive], [true, 'search', probe, 'people.cameos']);
   assert.equal([first.faces, first.far, first.threshold], [6, 0.001, THRESHOLD]);
   assert.equal(first.recognizer, { name: 'tiny', model: modelId, lfw: null });
@@ -78,14 +78,14 @@ test('the face itself comes first, with the similarity that verify tells, and th
     assert.is(above, same);
   }
   const file = readFileSync(embeddings);
-  const second = await found(probe, 'people.cameos', '--top', '9');
+  const second = await searchJson(probe, 'people.cameos', '--top', '9');
   assert.equal(second.embeddings, { path: 'people.cameos.embeddings', made: 0 });
-  assert.is(second.matches.length, 6, 'no more than there are');
+  assert.is(second.matches.length, 6, 'not more faces than the archive has');
   assert.equal(second.matches.slice(0, 5), first.matches);
   assert.equal(readFileSync(embeddings), file);
 });
 
-test('the table says rank, similarity and side of the threshold, and how good the recogniser is', async () => {
+test('the table shows rank, similarity and side of the threshold, and the text explains threshold and recogniser', async () => {
   const run = await search([probe, 'people.cameos', '--top', '2']);
   assert.is(run.code, 0, run.stderr);
   const lines = run.stdout.trim().split('\n');
@@ -105,11 +105,11 @@ test('the table says rank, similarity and side of the threshold, and how good th
   assert.not.match(none.stdout, / above | below /);
 });
 
-test('another archive, recogniser or damage is noticed, and the embeddings are made anew', async () => {
-  const { matches } = await found(probe, 'people.cameos');
+test('if the archive or the recogniser changes, or the kept embeddings are damaged, they are computed again', async () => {
+  const { matches } = await searchJson(probe, 'people.cameos');
   const whole = readFileSync(embeddings);
   writeFileSync(embeddings, whole.subarray(0, -5));
-  const cut = await found(probe, 'people.cameos');
+  const cut = await searchJson(probe, 'people.cameos');
   assert.match(cut.notes, /people\.cameos\.embeddings: is damaged from face 0 on; it is made again from there/);
   assert.equal([cut.matches, cut.embeddings.made], [matches, 6]);
   assert.equal(readFileSync(embeddings), whole);
@@ -117,31 +117,31 @@ test('another archive, recogniser or damage is noticed, and the embeddings are m
   const other = await cameoHere(['search', probe, 'people.cameos', '--model', otherRecognizer, '--json'], env, folder);
   assert.is(JSON.parse(other.stdout).embeddings.made, 6, other.stderr);
   assert.match(other.stderr, /is of another archive, codec or recogniser, or damaged; it is made again/);
-  assert.equal((await found(probe, 'people.cameos')).matches, matches);
+  assert.equal((await searchJson(probe, 'people.cameos')).matches, matches);
 
-  // The same names, but other faces: those of another budget.
+  // The names are the same, but the faces are those of another budget.
   await cameoHere(['encode', 'faces', '--archive', 'less.cameos', '--bytes', '400'], env, folder);
   writeFileSync(at('less.cameos.embeddings'), whole);
-  const less = await found(probe, 'less.cameos');
+  const less = await searchJson(probe, 'less.cameos');
   assert.is(less.embeddings.made, 6);
   assert.not.equal(less.matches, matches);
 });
 
-test('a search that was stopped between two blocks is gone on with, to the same bits', async () => {
+test('a search that was stopped between two blocks can be continued, with the same bits', async () => {
   const { model } = readKlt(readFileSync(CAMEO_MODEL)).tables!;
   const six = await FaceArchive.open(bytesSource(archive));
   const symbols = await Promise.all(NAMES.map((_, k) => six.face(k, model)));
   const many = Array.from({ length: BLOCK_FACES + 3 }, (_, k) => ({ ...symbols[k % 6], name: `${k}` }));
   writeFileSync(at('many.cameos'), packArchive(many, model));
-  const whole = await found(probe, 'many.cameos', '--top', '99');
+  const whole = await searchJson(probe, 'many.cameos', '--top', '99');
   assert.is(whole.embeddings.made, BLOCK_FACES + 3);
   const bytes = readFileSync(at('many.cameos.embeddings'));
   rmSync(at('many.cameos.embeddings'));
   writeFileSync(at('many.cameos.embeddings.part'), bytes.subarray(0, bytes.length - 9));
-  const resumed = await found(probe, 'many.cameos', '--top', '99');
+  const resumed = await searchJson(probe, 'many.cameos', '--top', '99');
   assert.equal([resumed.embeddings.made, resumed.matches], [3, whole.matches]);
   assert.equal(readFileSync(at('many.cameos.embeddings')), bytes);
-  // Faces that are the same are as alike, and stand by their numbers.
+  // Equal faces have the same similarity, and are sorted by their numbers.
   const first = whole.matches.slice(0, 11).map(({ face }: { face: number }) => face);
   assert.equal(
     first,
@@ -149,18 +149,18 @@ test('a search that was stopped between two blocks is gone on with, to the same 
   );
 });
 
-test('where nothing can be kept it is said, and what is found is the same', async () => {
-  const { matches } = await found(probe, 'people.cameos');
+test('if embeddings cannot be kept, a warning says so, and the results are the same', async () => {
+  const { matches } = await searchJson(probe, 'people.cameos');
   writeFileSync(at('copy.cameos'), archive);
   writeFileSync(at('copy.cameos.embeddings'), 'notes of somebody');
-  const copy = await found(probe, 'copy.cameos');
+  const copy = await searchJson(probe, 'copy.cameos');
   assert.match(copy.notes, /^the embeddings are not kept for the next search: .*is left unchanged$/m);
   assert.equal([copy.matches, copy.embeddings], [matches, { path: null, made: 6 }]);
   assert.is(readFileSync(at('copy.cameos.embeddings'), 'utf8'), 'notes of somebody');
   assert.not(existsSync(at('copy.cameos.embeddings.lock')));
 });
 
-test('a damaged face is named, again by the next search, and the others are searched', async () => {
+test('a damaged face is named by each search, and the others are searched', async () => {
   const damaged = Uint8Array.from(archive);
   const { bytes } = await (await FaceArchive.open(bytesSource(archive))).entry(5);
   damaged[archive.length - Math.floor(bytes / 2)] ^= 0x55;
@@ -177,7 +177,7 @@ test('a damaged face is named, again by the next search, and the others are sear
   }
 });
 
-test('a face whose name is damaged is found by its number', async () => {
+test('a face with a damaged name is listed by its number', async () => {
   const damaged = Uint8Array.from(archive);
   damaged[Buffer.from(archive).indexOf('of/cid')] ^= 1;
   writeFileSync(at('name.cameos'), damaged);
@@ -188,7 +188,7 @@ test('a face whose name is damaged is found by its number', async () => {
   assert.equal([faces, matches.length, matches[0].name, matches[0].face], [6, 5, 'face 2', 2]);
 });
 
-test('an archive may come by standard input; nothing is kept of it', async () => {
+test('an archive can be read from standard input, and none of its embeddings are kept', async () => {
   const script = `cameo search ${probe} - --model ${recognizer} --json < people.cameos`;
   const run = await cameoInShell(script, env, folder);
   assert.is(run.code, 0, run.stderr);
@@ -197,7 +197,7 @@ test('an archive may come by standard input; nothing is kept of it', async () =>
   assert.not(existsSync(at('-.embeddings')));
 });
 
-test('what cannot be searched is told before a device is opened', async () => {
+test('what cannot be searched is refused before a device is opened', async () => {
   writeFileSync(at('text.cameos'), 'no archive');
   writeFileSync(at('empty.cameos'), '');
   rmSync(at('nowhere'), { force: true });

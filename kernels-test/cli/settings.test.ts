@@ -20,7 +20,7 @@ const written = (content: string | Uint8Array): string => {
   return path;
 };
 
-test('settings are read from a file of any system', async () => {
+test('settings files of any operating system are read', async () => {
   const text = '{"steps": 7,\r\n"model": {"rates": 2}, "sourceWeights": {"fiw": 2}}\r\n';
   for (const content of [text, `\ufeff${text}`, Buffer.from(`\ufeff${text}`, 'utf16le')]) {
     const settings = await readSettings(written(content), DEFAULT_AUTOENCODER_TRAINING);
@@ -28,7 +28,7 @@ test('settings are read from a file of any system', async () => {
   }
 });
 
-test('a setting that is not known or of another kind is refused by name', async () => {
+test('an unknown setting or one of the wrong type is refused by name', async () => {
   const codec: [string, RegExp][] = [
     ['{"batch": 1}', /unknown setting "batch"; known are .*batchSize/],
     ['{"model": {"ratess": 2}}', /unknown setting "model\.ratess"; known are .*rates/],
@@ -60,14 +60,14 @@ test('a setting that is not known or of another kind is refused by name', async 
   }
 });
 
-test('a number as a text is no setting of a program either', () => {
+test('a number in quotes is refused in settings of the programming interface, too', () => {
   for (const wrong of [{ learningRate: '0.1' }, { clipNorm: [1] }, { targetBytes: ['1', '2', '3'] }]) {
     const config = { ...DEFAULT_AUTOENCODER_TRAINING, ...wrong } as unknown as typeof DEFAULT_AUTOENCODER_TRAINING;
     assert.throws(() => checkAutoencoderTraining(config), /expected/);
   }
 });
 
-test('at --resume, whatever contradicts the checkpoint is refused by name, with both values', async () => {
+test('with --resume, a setting that contradicts the checkpoint is refused by name, with both values', async () => {
   const weights = new Map([['w', { shape: [1], data: Float32Array.of(1) }]]);
   const checkpoint = (format: string, state: object): string => {
     const out = mkdtempSync(join(folder, 'run-'));
@@ -92,7 +92,7 @@ test('at --resume, whatever contradicts the checkpoint is refused by name, with 
     [['recognition', '--loss', 'arcface', '--margin', '0.4', '--balanced', '--distillation', '3'], [/--loss is "arcface", there loss\.loss is "cosface"/, /--margin is 0\.4, there loss\.margin is 0\.35/, /--balanced is true, there balanced is false/, /--distillation is 3/]],
     [['recognition', '--s', '5', '--m', '0.4'], [/--s is 5, there loss\.scale is 30/, /--m is 0\.4, there loss\.margin is 0\.35/]],
     [['codec', '--from', 'model.safetensors'], [/--from model\.safetensors: the run in .* has begun/]],
-  ]; // biome-ignore format: one a line
+  ]; // biome-ignore format: one per line
   for (const [args, reasons] of cases) {
     const out = args[0] === 'recognition' ? recognition : codec;
     const complete = args.includes('--from') ? ['--config', written('{}')] : [];
@@ -103,7 +103,7 @@ test('at --resume, whatever contradicts the checkpoint is refused by name, with 
   }
 });
 
-test('what says the same as the checkpoint, or is overruled by an option, goes on', () => {
+test('with --resume, settings that agree with the checkpoint or are overruled by an option are accepted', () => {
   const saved = { learningRate: 0.5, model: { rates: 3 }, steps: 4, sourceWeights: {} };
   checkResumed('C', saved, [
     ...settingsGiven('F', { learningRate: 0.1, model: { rates: 3 }, steps: 10 }),

@@ -14,7 +14,7 @@ import { temporaryFolder } from './cli-fixture.js';
 import { cameoHere } from './cli-here.js';
 
 /*
- * What a newcomer does: the commands on photographs of people, with nothing but the photograph and what is shipped. The photographs are those of
+ * Runs the commands as a newcomer would, on photographs of people and with nothing else but the shipped files. The photographs are those of
  * npm @vladmandic/face-api.
  */
 
@@ -28,7 +28,7 @@ const folder = temporaryFolder();
 const at = (...parts: string[]): string => join(folder, ...parts);
 const nothing = { CAMEO_DATA: at('nowhere'), CAMEO_DETECTOR: '', CAMEO_MODEL: '', CAMEO_CACHE: at('cache') };
 const run = (...args: string[]) => cameoHere(args, nothing, folder);
-/** Each command takes seconds on a CPU. */
+/** Not all photographs are used, because each command takes seconds on a CPU. */
 const some = THOROUGH ? photos : [photos[3]];
 const stemOf = (photo: string): string => basename(photo, '.jpg');
 

@@ -17,7 +17,7 @@ function drawn(...rows: Record<string, number>[]): string {
 const titlesOf = (svg: string): string[] =>
   PLOTS.map(({ title }) => title).filter((title) => svg.includes(`>${title}<`));
 
-test('plots of held-out data appear with its first figures, a line for each column that has some', () => {
+test('a plot of held-out data appears with its first figures, with a line for each column that has values', () => {
   const before = drawn({ step: 0, loss: 3 }, { step: 1, loss: 2 });
   assert.equal(titlesOf(before), ['Loss']);
   assert.match(before, /^<svg [^>]*width="640" height="400"/);
@@ -30,7 +30,7 @@ test('plots of held-out data appear with its first figures, a line for each colu
   assert.match(all, /^<svg [^>]*height="1200"[\s\S]*<svg y="400" [\s\S]*<svg y="800" /);
 });
 
-test('columns of held-out data have markers, those of training have none', () => {
+test('lines of held-out data have markers, and lines of training have none', () => {
   const markers = (svg: string): number => svg.match(/<circle /g)?.length ?? 0;
   assert.is(markers(drawn({ step: 0, loss: 3 }, { step: 1, loss: 2 })), 0);
   assert.is(markers(drawn({ step: 0, loss: 3, val_recall: 0.4 }, { step: 1, loss: 2, val_recall: 0.5 })), 2);

@@ -34,10 +34,10 @@ const verify = (one: string, other: string, ...args: string[]) =>
 const identities = async (args: readonly string[], environment: NodeJS.ProcessEnv = env) =>
   cameoHere(['evaluate', 'identities', '--data', await data, '--model', model, '-o', out, ...args], environment);
 
-/** With an adapter that there is not, a run that comes as far as the GPU ends with exit code 2. */
+/** An adapter that does not exist: a run that gets as far as opening a device ends with exit code 2. */
 const NO_GPU = { ...env, CAMEO_ADAPTER: 'no such adapter' };
 
-/** Writes what verify knows of the tiny recogniser. */
+/** Writes the thresholds of the tiny recogniser. */
 async function know(entry: object): Promise<void> {
   const { modelId } = await readRecognizerOf(model, { data: folder, own: model });
   writeFileSync(
@@ -48,7 +48,7 @@ async function know(entry: object): Promise<void> {
   );
 }
 
-test('verify tells how alike two faces are, without a decision where no threshold is known', async () => {
+test('verify prints the similarity of two faces, and no decision without a threshold', async () => {
   await people;
   const same = await verify(a, a);
   assert.is(same.code, 2, same.stderr);
@@ -64,7 +64,7 @@ test('verify tells how alike two faces are, without a decision where no threshol
   assert.is(missing.complaints.join(), `cameo: ${nobody}: cannot be read: no such file or folder (ENOENT)`);
 });
 
-test('a rate that is none is refused before the GPU is opened', async () => {
+test('an impossible rate is refused before a device is opened', async () => {
   for (const far of ['abc', '', '0', '1', '-0.1', 'NaN']) {
     const run = await cameoHere(['verify', a, b, '--model', model, `--far=${far}`], NO_GPU);
     assert.is(run.code, 2, run.stderr);
@@ -72,7 +72,7 @@ test('a rate that is none is refused before the GPU is opened', async () => {
   }
 });
 
-test('identities compares all of a folder, and reports of --single stand beside the others', async () => {
+test('evaluate identities compares all faces of a folder, and reports of --single do not replace the others', async () => {
   const run = await identities(['--split', 'train']);
   assert.is(run.code, 0, run.stderr);
   const path = join(out, 'identities-tiny-train.json');
@@ -89,7 +89,7 @@ test('identities compares all of a folder, and reports of --single stand beside 
   assert.match(refused.complaints.join(), /not be chosen on split test/);
 });
 
-test('thresholds are saved beside those of other models, and verify decides by them both ways', async () => {
+test('thresholds are added to those of other models, and verify decides "same" and "not the same" by them', async () => {
   await people;
   const others = { other: { name: 'other', embedding: 'single', thresholds: { '0.1': 0.5 }, command: 'none' } };
   const lfw = { pairs: 6, accuracy: 0.5, standardError: 0.1, tar: 0.25, far: 0, command: 'none' };
@@ -127,7 +127,7 @@ test('thresholds are saved beside those of other models, and verify decides by t
   assert.match(unknown.complaints.join(), /--far 0\.5: thresholds of tiny are known for 0\.1, 0\.001/);
 });
 
-test('thresholds that cannot be read are told, not taken for none', async () => {
+test('a file of thresholds that cannot be read is an error, and does not count as no thresholds', async () => {
   const unreadable = join(folder, 'a-folder');
   mkdirSync(unreadable);
   const text = join(folder, 'damaged.json');
@@ -157,7 +157,7 @@ test('thresholds that cannot be read are told, not taken for none', async () => 
   }
 });
 
-test('the exit code is the answer, in JSON too, and the figures are those of the file', async () => {
+test('the exit code is the decision, with --json too, and the figures are those of the file', async () => {
   await people;
   const lfw = { pairs: 600, accuracy: 0.8769, standardError: 0.0123, tar: 0.25, far: 0.001, command: 'none' };
   const { similarity } = JSON.parse((await verify(a, b, '--json')).stdout);
@@ -190,7 +190,7 @@ test('the exit code is the answer, in JSON too, and the figures are those of the
   assert.is((await cameoHere(['verify', '--help'], NO_GPU)).code, 0);
 });
 
-test('a program gets the number of the command, to the last bit of a float32', async () => {
+test('faceSimilarity gives the number of the command, to the last bit of a float32', async () => {
   await people;
   const gpu = await openGpu();
   const { description, tensors } = await readRecognizerOf(model, { data: folder, own: model });
@@ -210,7 +210,7 @@ test('a program gets the number of the command, to the last bit of a float32', a
   assert.ok(number < 0.99999, 'two pictures');
 });
 
-test('compact files, QR codes and faces of archives are compared, as the pictures that they restore', async () => {
+test('compact files, QR codes and faces of archives are compared like the pictures that they restore', async () => {
   const at = (name: string): string => join(folder, name);
   const gpu = await openGpu();
   await writeSmallFaceModel(gpu, at('face.safetensors'), 1);
@@ -269,7 +269,7 @@ test('compact files, QR codes and faces of archives are compared, as the picture
   assert.is(JSON.parse(piped.stdout).similarity, wanted, piped.stderr);
 });
 
-test('the faces of photographs are found: the largest, or the one that was chosen', async () => {
+test('verify takes the largest face of a photograph, or the chosen one', async () => {
   const at = (name: string): string => join(folder, name);
   const photo = redSquares(260, 120, 60, [
     [20, 30],
@@ -295,7 +295,7 @@ test('the faces of photographs are found: the largest, or the one that was chose
   assert.equal([nobody.code, nobody.complaints], [2, ['cameo: none.png: no face found in this picture of 150×120']]);
 });
 
-test('the figures of the shipped recogniser are those of its report and of its card', async () => {
+test('the figures of the shipped recogniser are those in its report and its model card', async () => {
   const read = (name: string): string => readFileSync(join(ROOT, name), 'utf8');
   const { figures, model: evaluated, command } = JSON.parse(read('results/lfw-cameo.json'));
   const path = join(ROOT, 'models/recognizer.safetensors');

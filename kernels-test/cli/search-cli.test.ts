@@ -207,6 +207,10 @@ test('what cannot be searched is refused before a device is opened', async () =>
     [[probe, 'text.cameos'], /^cameo: text\.cameos: not an archive of faces/],
     [[probe, 'empty.cameos'], /^cameo: empty\.cameos: not an archive of faces/],
     [[probe, 'faces'], /faces: it is a folder/],
+    [
+      ['faces', 'people.cameos'],
+      /^cameo: faces: it is a folder; expected a photograph or an aligned face, a compact file, /,
+    ],
     [['nobody.png', 'people.cameos'], /nobody\.png: cannot be read: no such file/],
     [[probe, 'people.cameos', '--top', '0'], /--top <n>.*Expected an integer from 1 to 10000/],
     [

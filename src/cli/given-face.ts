@@ -1,8 +1,10 @@
+import { stat } from 'node:fs/promises';
 import { unpackFaceBare } from '../codec/container/face-bare.js';
 import type { FaceSymbols } from '../codec/container/face-code.js';
 import { unpackFaceFile } from '../codec/container/face-file.js';
 import { unpackLatentsPng } from '../codec/png/container.js';
 import { ArgumentError, ModelMismatchError } from '../common/errors.js';
+import { FileError } from '../data/files/atomic-file.js';
 import { openRegularFile } from '../data/files/read-file.js';
 import { nameOfFace, numberOfFace, withArchive } from './archive-faces.js';
 import type { CodecSession } from './codec-session.js';
@@ -22,8 +24,10 @@ export type GivenCompactFace = Exclude<GivenFace, { kind: 'picture' }>;
 /** Source of the weights for compact faces, which are read if there are any. */
 export type CodecSource = Pick<CodecSession, 'weights'>;
 
+const FORMS = 'a photograph or an aligned face, a compact file, or ARCHIVE:NAME for a face of an archive';
+
 /** How an argument may name a face, for --help. */
-export const GIVEN_FACE_HELP = `a photograph or an aligned face, a compact file, or ARCHIVE:NAME for a face of an archive; "${DASH}": standard input`;
+export const GIVEN_FACE_HELP = `${FORMS}; "${DASH}": standard input`;
 
 /**
  * What an argument names; compact faces are read and checked.
@@ -33,6 +37,7 @@ export const GIVEN_FACE_HELP = `a photograph or an aligned face, a compact file,
 export async function givenFace(path: string, codecs: CodecSource): Promise<GivenFace> {
   const inArchive = await archiveAndName(path);
   if (inArchive) return archivedFace(inArchive.archive, inArchive.name, codecs);
+  if (await isFolder(path)) throw new FileError(`${path}: it is a folder; expected ${FORMS}`);
   const kind = (await kindOfFile(path)) ?? 'picture'; // reading it will report that it is not one
   if (kind === 'archive') return archivedFace(path, undefined, codecs);
   if (kind === 'picture') return { kind, name: inputName(path), path };
@@ -84,6 +89,12 @@ async function archiveAndName(path: string): Promise<{ archive: string; name: st
   }
   return undefined;
 }
+
+const isFolder = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (info) => info.isDirectory(),
+    () => false,
+  );
 
 const isFile = (path: string): Promise<boolean> =>
   openRegularFile(path).then(

@@ -90,6 +90,9 @@ test('encode stays within the budget, info describes the file, and decode restor
     /^files300\/ann\.cameo: (29\d|300) bytes, 0\.2\d\d bpp, checksum ok\n {2}face file, format version 1, quantization index \d+, colour\n {2}model ([0-9a-f]{8}): matches .*face\.safetensors\nfiles300\/grey/,
   );
   assert.match(info.stdout, /quantization index \d+, grey\n/);
+  const described = JSON.parse((await run('info', 'files300/ann.cameo', '--json')).stdout).files[0];
+  assert.is(described.qIndex, Number(/quantization index (\d+)/.exec(info.stdout)![1]));
+  assert.not.ok('step' in described, 'the old name of the key');
 });
 
 test('the budget is 500 bytes by default; a bare face stays within its budget and is decoded again', async () => {
@@ -128,6 +131,12 @@ test('an archive holds all faces, one can be decoded by name, and a damaged arch
       new RegExp(`\\n {2}"${name}": 1\\d\\d bytes, quantization index \\d+, ${name === 'grey' ? 'grey' : 'colour'}\n`),
     );
   assert.match(info.stdout, /\n {2}4 of 4 faces intact\n$/);
+  const { files } = JSON.parse((await run('info', 'all.cameos', '--json')).stdout);
+  const ofLine = [...info.stdout.matchAll(/quantization index (\d+)/g)].map(([, qIndex]) => Number(qIndex));
+  assert.equal(
+    files[0].list.map(({ qIndex }: { qIndex: number }) => qIndex),
+    ofLine,
+  );
 
   const all = await run('decode', 'all.cameos', '-o', 'all');
   assertComplaints(all, 0, []);

@@ -40,8 +40,8 @@ export function addInfoCommand(program: Command): void {
 Example:
   cameo info small/face.cameo people.cameos
 
-Keys of --json: files [{ path, kind, qr (whether it was in a QR code), bytes, version, model, matches (null without weights), checked, and for one face step (its
-quantization index) or rate, and grey; for an archive faces, whole (null if not checked), named, unfinished, list [{ name, bytes, step, grey }] }], errors`,
+Keys of --json: files [{ path, kind, qr (whether it was in a QR code), bytes, version, model, matches (null without weights), checked, and for one face qIndex (its
+quantization index; called step before) or rate, and grey; for an archive faces, whole (null if not checked), named, unfinished, list [{ name, bytes, qIndex, grey }] }], errors`,
     )
     .action(async (files: string[], { all, model, json }: InfoOptions) => {
       if (json) beginJson('info');
@@ -86,7 +86,7 @@ interface FaceDescription {
   weights: Weights | undefined;
   /** Whether the face was found intact; needs its model. */
   checked: boolean;
-  step?: number;
+  qIndex?: number;
   grey?: boolean;
   rate?: number;
   /** Height, width, channels of the latents. */
@@ -105,11 +105,11 @@ const describedOf = ({ title: _title, weights, ...described }: FaceDescription) 
 });
 
 function printFace(path: string, bytes: number, face: FaceDescription): void {
-  const { version, model, weights, checked, step, grey, rate, latents, title } = face;
+  const { version, model, weights, checked, qIndex, grey, rate, latents, title } = face;
   const size = `${path}: ${sizeText(bytes)}, ${checkText(checked)}`;
   const coding = latents
     ? `rate ${rate}, latents ${latents.join('×')} (height×width×channels)`
-    : `quantization index ${step}, ${colourText(grey!)}`;
+    : `quantization index ${qIndex}, ${colourText(grey!)}`;
   print(`${size}\n  ${title}, format version ${version}, ${coding}\n${modelLine(model, weights)}`);
 }
 
@@ -138,7 +138,7 @@ async function describeFace(bytes: Uint8Array, session: CodecSession): Promise<F
   const weights = await weightsFor(session, 'codec');
   const model = tablesOf(weights, modelId);
   if (model) unpackFaceFile(bytes, model);
-  return { title: 'face file', version, model: modelId, weights, checked: !!model, step: qIndex, grey };
+  return { title: 'face file', version, model: modelId, weights, checked: !!model, qIndex, grey };
 }
 
 async function describeBare(bytes: Uint8Array, session: CodecSession): Promise<FaceDescription> {
@@ -146,7 +146,7 @@ async function describeBare(bytes: Uint8Array, session: CodecSession): Promise<F
   const weights = await weightsFor(session, 'codec');
   const model = tablesOf(weights, modelIdEnd);
   if (model) unpackFaceBare(bytes, model);
-  return { title: 'bare face', version, model: modelIdEnd, weights, checked: !!model, step: qIndex, grey };
+  return { title: 'bare face', version, model: modelIdEnd, weights, checked: !!model, qIndex, grey };
 }
 
 /**
@@ -179,7 +179,7 @@ async function describeArchive(
       const [name, { bytes, qIndex, grey }] = [await nameOfFace(archive, k), await archive.entry(k)];
       if (k < listed) {
         tell(`  ${JSON.stringify(name)}: ${bytes} bytes, quantization index ${qIndex}, ${colourText(grey)}`);
-        if (isJson()) list.push({ name, bytes, step: qIndex, grey });
+        if (isJson()) list.push({ name, bytes, qIndex, grey });
       }
       whole++;
     } catch (error) {

@@ -39,8 +39,12 @@ export function npm(cwd: string, ...args: string[]): string {
   }
 }
 
-/** What npm needs for packing, beside `dist`. */
-const SHIPPED = ['package.json', 'README.md', 'LICENSE', 'models', 'examples', 'demo'];
+/** What npm needs for packing, beside `dist`: package.json, and the files and folders that it lists. */
+function shippedPaths(): string[] {
+  const { files } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { files: string[] };
+  const listed = files.filter((path) => path !== 'dist' && !path.startsWith('!'));
+  return ['package.json', ...listed.map((path) => path.replace(/\/\*.*/, ''))];
+}
 
 /**
  * Builds the package in a separate folder, because the repository's `dist` may be in use or out of date.
@@ -49,7 +53,7 @@ const SHIPPED = ['package.json', 'README.md', 'LICENSE', 'models', 'examples', '
  */
 export function buildPackage(folder: string, types = true): string {
   mkdirSync(folder, { recursive: true });
-  for (const name of SHIPPED) {
+  for (const name of shippedPaths()) {
     if (existsSync(join(ROOT, name))) cpSync(join(ROOT, name), join(folder, name), { recursive: true });
   }
   runPackage('tsx', 'tsx', 'build.ts', join(folder, 'dist'));

@@ -34,10 +34,9 @@ test('links lead to files and headings that exist', () => {
 });
 
 test('a broken link is seen', () => {
-  const broken = brokenLinks(
-    'docs/index.md',
-    '[a](nowhere.md) [b](engine.md#scopes) [c](engine.md#no-heading) ![d](../e.png)',
-  );
+  const broken = brokenLinks('docs/index.md', {
+    text: '[a](nowhere.md) [b](engine.md#scopes) [c](engine.md#no-heading) ![d](../e.png)',
+  });
   assert.equal(
     broken.map((line) => line.split(': ')[1]),
     ['nowhere.md', 'engine.md#no-heading', '../e.png'],

@@ -14,19 +14,23 @@ const anchorOf = (heading: string): string =>
 const withoutCode = (text: string): string => text.replace(/^```[\s\S]*?^```/gm, '').replace(/`[^`\n]*`/g, '');
 
 /**
- * What is wrong with the relative links and pictures of a page.
- * @param page path in the repository
+ * The relative links and pictures of a page that lead to no file or no heading, with the reason.
+ * @param page path in `root`, which is the repository by default
+ * @param text of the page
  */
-export function brokenLinks(page: string, text = readFileSync(join(ROOT, page), 'utf8')): string[] {
+export function brokenLinks(
+  page: string,
+  { root = ROOT, text = readFileSync(join(root, page), 'utf8') }: { root?: string; text?: string } = {},
+): string[] {
   return [...withoutCode(text).matchAll(/\]\(([^)\s]+)\)/g)].flatMap(([, target]) => {
     if (/^[a-z]+:/.test(target)) return [];
     const [path, anchor] = target.split('#');
     const file = path ? normalize(join(dirname(page), path)) : page;
-    const full = join(ROOT, file);
+    const full = join(root, file);
     if (!existsSync(full)) return [`${page}: ${target}: no such file`];
     if (anchor === undefined) return [];
     const headings = statSync(full).isFile() ? [...readFileSync(full, 'utf8').matchAll(/^#+ (.+)$/gm)] : [];
-    const found = headings.some(([, heading]) => anchorOf(heading) === anchor);
-    return found ? [] : [`${page}: ${target}: no such heading`];
+    const exists = headings.some(([, heading]) => anchorOf(heading) === anchor);
+    return exists ? [] : [`${page}: ${target}: no such heading`];
   });
 }

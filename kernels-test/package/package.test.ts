@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -8,6 +9,7 @@ import { BUDGETS, bundle, bundleSize, DETECTOR_BUDGET, gzipSize } from '../../be
 import { npm, runNode, runPackage } from '../../bench/install-package.js';
 import * as engine from '../../src/engine.js';
 import { gpuOps } from '../../src/ops/registry.js';
+import { brokenLinks } from '../docs/links.js';
 import { packedPackage } from './packed-package.js';
 
 /*
@@ -125,12 +127,14 @@ test('the package is packed, and holds nothing but what it should', () => {
   const { files, size, ...packed } = packedPackage();
   tarball = packed.tarball;
   const expected = [
-    /^(README\.md|LICENSE|package\.json)$/,
+    /^((README|CHANGELOG|CONTRIBUTING|SECURITY)\.md|CITATION\.cff|LICENSE|package\.json)$/,
     /^dist\/(index|engine|detection|node|cli|chunk-[A-Z0-9]{8})\.js(\.map)?$/,
     /^dist\/types\/(src|shaders)\/.*\.d\.ts$/,
     // Weights make most of the tarball: a codec without them is of no use. What it is compared with stays out.
     /^models\/(?!face-mse)[a-z-]+\.(safetensors|md|json)$/,
     /^examples\/[a-z-]+\.(mjs)$|^examples\/README\.md$|^demo\/landmarks\.json$/,
+    // What README.md links to.
+    /^docs\/[a-z]+\.md$|^results\/(strip\.png|(bench-lavapipe|platforms|codecs\/(full|quick)\/report)\.md)$/,
   ];
   const stray = files.filter(({ path }) => !expected.some((pattern) => pattern.test(path)));
   assert.equal(stray, []);
@@ -141,6 +145,15 @@ test('the package is packed, and holds nothing but what it should', () => {
   assert.ok(size < weights + 2e6, `a tarball of ${size} bytes, ${weights} of them weights`);
   // Weights that are too large for it: `tsx bench/quantize-weights.ts` writes smaller ones.
   assert.ok(size <= 10e6, `a tarball of ${size} bytes, expected at most 10 MB`);
+});
+
+test('each relative link of the packed README leads to a file and a heading in the package', () => {
+  const unpacked = join(home, 'unpacked');
+  mkdirSync(unpacked);
+  execFileSync('tar', ['-xzf', tarball, '-C', unpacked, '--strip-components=1']);
+  assert.equal(brokenLinks('README.md', { root: unpacked }), []);
+  rmSync(join(unpacked, 'SECURITY.md'));
+  assert.equal(brokenLinks('README.md', { root: unpacked }), ['README.md: SECURITY.md: no such file']);
 });
 
 test('it installs into an empty project, its peers left out', () => {

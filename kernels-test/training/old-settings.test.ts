@@ -7,9 +7,9 @@ import * as assert from 'uvu/assert';
 import { readSettings } from '../../src/cli/training-settings.js';
 import { writeSafetensors } from '../../src/nn/safetensors.js';
 import { DEFAULT_JOINT_TRAINING, withNewJointNames } from '../../src/training/joint-config.js';
-import { JointTrainer } from '../../src/training/joint-trainer.js';
 import { DEFAULT_RECOGNITION_TRAINING, withNewLossNames } from '../../src/training/recognition-config.js';
 import { RecognitionTrainer } from '../../src/training/recognition-trainer.js';
+import { kltConfigOf } from '../../src/training/trained-klt.js';
 
 const test = suite('settings by their names of before');
 const path = join(mkdtempSync(join(tmpdir(), 'cameo-old-')), 'settings.json');
@@ -29,7 +29,7 @@ test('checkpoints of earlier versions have the settings that they were made with
   );
 
   const { scale: _s, margin: _m, ...joint } = DEFAULT_JOINT_TRAINING;
-  const readJoint = JointTrainer.configOf(checkpoint('joint', { step: 3, config: { ...joint, s: 16, m: 0.2 } }));
+  const readJoint = kltConfigOf(checkpoint('joint', { step: 3, config: { ...joint, s: 16, m: 0.2 } }));
   assert.equal(readJoint, { ...DEFAULT_JOINT_TRAINING, scale: 16, margin: 0.2 });
 });
 

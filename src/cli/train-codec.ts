@@ -15,9 +15,10 @@ import {
   usesRecognizers,
   withNewJointNames,
 } from '../training/joint-config.js';
-import { type JointStep, JointTrainer } from '../training/joint-trainer.js';
+import type { JointStep } from '../training/joint-trainer.js';
 import type { JointValidation } from '../training/joint-validation.js';
 import { trainJoint } from '../training/train-joint.js';
+import { kltConfigOf } from '../training/trained-klt.js';
 import { readCheckpoint, type TrainingStart } from '../training/training-run.js';
 import { DETECTOR_HELP } from './face-options.js';
 import { refuseInput } from './outputs.js';
@@ -118,7 +119,7 @@ function onlyAutoencoderHas(file: Record<string, unknown>): boolean {
 /** The settings of a new run, or all settings of one that goes on, in which stages that have not begun may have changed. */
 async function settings({ config: path, out, resume }: TrainCodecCommand): Promise<JointTrainingConfig> {
   const checkpoint = checkpointOf(out, resume);
-  if (resume && !path) return JointTrainer.configOf(await readCheckpoint(checkpoint));
+  if (resume && !path) return kltConfigOf(await readCheckpoint(checkpoint));
   const config = merged(DEFAULT_JOINT_TRAINING, await settingsFile(path, DEFAULT_JOINT_TRAINING, withNewJointNames));
   return { ...config, stages: config.stages.map((stage) => ({ ...DEFAULT_STAGE, ...stage })) };
 }

@@ -26,22 +26,30 @@ export interface JointStage {
   recognizer: 'frozen' | 'trained';
 }
 
-/** Everything that decides what a joint training run computes: saved with each checkpoint, and equal after a resume. */
-export interface JointTrainingConfig {
-  model: KltConfig;
+/** What decides a joint training run, whichever network it trains: saved with each checkpoint, and equal after a resume. */
+export interface JointSettings {
+  /** Size of a face, and what else decides the network. */
+  model: { readonly height: number; readonly width: number };
   /** Unsigned 32-bit integer. */
   seed: number;
   batchSize: number;
   stages: JointStage[];
-  /** Quantization indices that are trained, from the coarsest to the finest. */
-  steps: [number, number];
-  /** Weight of the bits of a face where the squared error of the face over the squared step has weight 1. */
-  rateWeight: number;
   /** Of the CosFace loss. */
   scale: number;
   margin: number;
   clipNorm: number;
-  /** Weight of a face of a source for the principal components, and how often it is drawn; 1 for sources not named. */
+  /** How often a face of a source is drawn; 1 for sources not named. */
+  sourceWeights: Record<string, number>;
+}
+
+/** The settings of the codec's training. */
+export interface JointTrainingConfig extends JointSettings {
+  model: KltConfig;
+  /** Quantization indices that are trained, from the coarsest to the finest. */
+  steps: [number, number];
+  /** Weight of the bits of a face where the squared error of the face over the squared step has weight 1. */
+  rateWeight: number;
+  /** Also the weight of a face of a source for the principal components. */
   sourceWeights: Record<string, number>;
 }
 
@@ -79,66 +87,76 @@ export const withNewJointNames = <T extends object>(settings: T): T => withNewNa
 
 /** @throws ArgumentError that names the value that is out of range */
 export function checkJointTraining(config: JointTrainingConfig): JointTrainingConfig {
-  const oneOf = (name: string, value: string, values: readonly string[]): void => {
-    if (!values.includes(value)) {
-      throw new ArgumentError(`training: ${name} is ${JSON.stringify(value)}; expected ${values.join(' or ')}`);
-    }
-  };
   checkKltConfig(config.model);
-  checkSetting('seed', config.seed, 0, 2 ** 32 - 1, true);
-  checkSetting('batchSize', config.batchSize, 1, 4096, true);
   checkSetting('rateWeight', config.rateWeight, 0, 1e6);
-  checkSetting('scale', config.scale, 1e-3, 1e4);
-  checkSetting('margin', config.margin, 0, 1);
-  checkSetting('clipNorm', config.clipNorm, 1e-9, 1e9);
   if (!Array.isArray(config.steps) || config.steps.length !== 2 || config.steps[0] > config.steps[1]) {
     throw new ArgumentError(
       `training: steps is ${JSON.stringify(config.steps)}; expected the coarsest and the finest quantization index`,
     );
   }
   for (const step of config.steps) quantizationInputs(step, config.model.steps);
+  return checkJointSettings(config);
+}
+
+/** Checks what every network's settings have. @throws ArgumentError that names the value that is out of range */
+export function checkJointSettings<C extends JointSettings>(config: C): C {
+  checkSetting('seed', config.seed, 0, 2 ** 32 - 1, true);
+  checkSetting('batchSize', config.batchSize, 1, 4096, true);
+  checkSetting('scale', config.scale, 1e-3, 1e4);
+  checkSetting('margin', config.margin, 0, 1);
+  checkSetting('clipNorm', config.clipNorm, 1e-9, 1e9);
   if (!Array.isArray(config.stages) || config.stages.length === 0) {
     throw new ArgumentError('training: stages is empty; expected at least one stage');
   }
-  for (const stage of config.stages) {
-    const own = (key: string): string => `${key} of stage "${stage.name}"`;
-    for (const key of Object.keys(stage)) {
-      if (!(key in DEFAULT_STAGE)) {
-        const known = Object.keys(DEFAULT_STAGE).join(', ');
-        throw new ArgumentError(`training: unknown setting ${own(key)}; known are ${known}`);
-      }
-    }
-    if (!/^[\w-]+$/.test(stage.name) || config.stages.filter(({ name }) => name === stage.name).length > 1) {
-      throw new ArgumentError(
-        `training: a stage is named ${JSON.stringify(stage.name)}; expected a name of its own, of letters, digits, - and _`,
-      );
-    }
-    checkSetting(own('steps'), stage.steps, 1, 1e9, true);
-    checkSetting(own('learningRate'), stage.learningRate, 1e-9, 1);
-    for (const key of ['ssim', 'distance', 'cosface'] as const) checkSetting(own(key), stage[key], 0, 1e6);
-    oneOf(own('quantization'), stage.quantization, ['noise', 'straightThrough', 'encoder']);
-    oneOf(own('train'), stage.train, ['all', 'decoder']);
-    if (stage.quantization === 'encoder' && stage.train === 'all') {
-      throw new ArgumentError(`training: ${own('train')} is "all" with quantization "encoder"; expected "decoder"`);
-    }
-    oneOf(own('recognizer'), stage.recognizer, ['frozen', 'trained']);
-    if (stage.recognizer === 'trained' && stage.cosface === 0) {
-      throw new ArgumentError(`training: ${own('recognizer')} is trained, but cosface is 0, from which it would learn`);
-    }
-  }
+  for (const stage of config.stages) checkStage(stage, config.stages);
   return config;
 }
 
+function checkStage(stage: JointStage, stages: readonly JointStage[]): void {
+  const own = (key: string): string => `${key} of stage "${stage.name}"`;
+  const oneOf = (name: string, value: string, values: readonly string[]): void => {
+    if (!values.includes(value)) {
+      throw new ArgumentError(`training: ${name} is ${JSON.stringify(value)}; expected ${values.join(' or ')}`);
+    }
+  };
+  for (const key of Object.keys(stage)) {
+    if (!(key in DEFAULT_STAGE)) {
+      const known = Object.keys(DEFAULT_STAGE).join(', ');
+      throw new ArgumentError(`training: unknown setting ${own(key)}; known are ${known}`);
+    }
+  }
+  if (!/^[\w-]+$/.test(stage.name) || stages.filter(({ name }) => name === stage.name).length > 1) {
+    throw new ArgumentError(
+      `training: a stage is named ${JSON.stringify(stage.name)}; expected a name of its own, of letters, digits, - and _`,
+    );
+  }
+  checkSetting(own('steps'), stage.steps, 1, 1e9, true);
+  checkSetting(own('learningRate'), stage.learningRate, 1e-9, 1);
+  for (const key of ['ssim', 'distance', 'cosface'] as const) checkSetting(own(key), stage[key], 0, 1e6);
+  oneOf(own('quantization'), stage.quantization, ['noise', 'straightThrough', 'encoder']);
+  oneOf(own('train'), stage.train, ['all', 'decoder']);
+  if (stage.quantization === 'encoder' && stage.train === 'all') {
+    throw new ArgumentError(`training: ${own('train')} is "all" with quantization "encoder"; expected "decoder"`);
+  }
+  oneOf(own('recognizer'), stage.recognizer, ['frozen', 'trained']);
+  if (stage.recognizer === 'trained' && stage.cosface === 0) {
+    throw new ArgumentError(`training: ${own('recognizer')} is trained, but cosface is 0, from which it would learn`);
+  }
+}
+
 /** Whether any stage uses a recogniser. */
-export const usesRecognizers = ({ stages }: JointTrainingConfig): boolean =>
+export const usesRecognizers = ({ stages }: Pick<JointSettings, 'stages'>): boolean =>
   stages.some(({ distance, cosface }) => distance > 0 || cosface > 0);
 
 /** Steps of all stages together. */
-export const totalSteps = ({ stages }: JointTrainingConfig): number =>
+export const totalSteps = ({ stages }: Pick<JointSettings, 'stages'>): number =>
   stages.reduce((sum, { steps }) => sum + steps, 0);
 
 /** The stage that a step of the run belongs to, and the step's number within it. */
-export function stageAt(config: JointTrainingConfig, step: number): { index: number; stage: JointStage; step: number } {
+export function stageAt(
+  config: Pick<JointSettings, 'stages'>,
+  step: number,
+): { index: number; stage: JointStage; step: number } {
   let first = 0;
   for (const [index, stage] of config.stages.entries()) {
     if (step < first + stage.steps || index === config.stages.length - 1) return { index, stage, step: step - first };

@@ -1,7 +1,5 @@
 import { ArgumentError, CheckpointError } from '../common/errors.js';
-import { CounterRandom } from '../common/random.js';
 import type { Gpu } from '../gpu/gpu.js';
-import { type KltAutoencoder, quantizationInputs } from '../models/klt-autoencoder.js';
 import type { Recognizer } from '../models/recognizer.js';
 import { Adam } from '../nn/adam.js';
 import { clipGradients } from '../nn/clip.js';
@@ -21,29 +19,24 @@ import { affine } from '../ops/unary.js';
 import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
 import { Tape } from '../tensor/tape.js';
 import { keep, Tensor } from '../tensor/tensor.js';
-import { type CheckpointFormat, type CheckpointState, parseCheckpoint, writeCheckpoint } from './checkpoint.js';
-import {
-  checkJointTraining,
-  type JointStage,
-  type JointTrainingConfig,
-  stageAt,
-  totalSteps,
-  withNewJointNames,
-} from './joint-config.js';
-import { SimulatedEncoder, type SimulatedEncoding } from './simulated-encoder.js';
+import { parseCheckpoint, writeCheckpoint } from './checkpoint.js';
+import { type JointSettings, type JointStage, stageAt, totalSteps } from './joint-config.js';
+import type { Tensors, TrainedCodec } from './trained-codec.js';
 import { assertSameSource, type TrainingSource } from './training-source.js';
 
 /** Figures of one step. */
 export interface JointStep {
   step: number;
   stage: string;
-  /** The quantization index of the step's faces. */
-  qIndex: number;
+  /** The codec's rate of the step's faces: a quantization index, or the index of a rate. */
+  setting: number;
   /** The loss of the gradients. */
   loss: number;
+  /** Mean squared error of samples in [0, 1]. */
+  mse: number;
   /** dB, peak 1. */
   psnr: number;
-  /** Estimated bytes a face. */
+  /** Bytes a face, as the codec counts them. */
   bytes: number;
   /** 1 − cos of embeddings, mean over faces and recognisers; 0 without. */
   distance: number;
@@ -68,23 +61,11 @@ export interface JointRecognizer {
   classes?: Float32Array;
 }
 
-type Inputs = Record<string, Tensor>;
-type Figures = { loss: Tensor; error: Tensor; bits: Tensor; distance: Tensor; cosface: Tensor };
+type Figures = Record<'loss' | 'error' | 'bits' | 'distance' | 'cosface', Tensor>;
+/** The figures, and what the codec adds to them. */
+type Recorded = RecordedStep<Tensors, Figures & Tensors>;
 
-const FORMAT: CheckpointFormat<CheckpointState<JointTrainingConfig>> = {
-  key: 'cameo.joint-checkpoint',
-  training: 'joint training of the codec',
-  check(state) {
-    const config = withNewJointNames(state.config);
-    checkJointTraining(config);
-    return { ...state, config };
-  },
-};
 const WARM_UP = 50;
-const QUANTIZER_STREAM = 0x51000000;
-/** Brings the loss near 1, where the clipping of gradients is meant to be. */
-const LOSS_SCALE = 1 / 256;
-const DECODER = /^(synthesis\.|logRestore|logScale)/;
 
 /** Directions of the classes. */
 class Classes extends Module {
@@ -97,30 +78,29 @@ class Classes extends Module {
 }
 
 /**
- * Trains a codec together with recognisers that embed restored faces. The loss of a face is a sum: squared error over the
- * squared quantization step, so that all rates count equally; the weighted bits; and by stage 1 − SSIM, the distance of
- * embeddings, and CosFace on identity labels (Wang et al. 2018, arXiv 1801.09414). The quantization index of a
- * step depends on seed and step alone; all state is in the checkpoint.
+ * Trains a codec, alone and together with recognisers that embed restored faces. The loss of a face is a sum: weighted squared
+ * error; the weighted bits; and by stage 1 − SSIM, the distance of embeddings, and CosFace on identity labels (Wang et al.
+ * 2018, arXiv 1801.09414). All state is in the checkpoint, so a resumed run computes the same bits as one that was not stopped.
  */
-export class JointTrainer {
+export class JointTrainer<Config extends JointSettings = JointSettings> {
   /** Steps done. */
   step = 0;
+  readonly config: Config;
   readonly #classes: Classes | null;
-  readonly #inputs: Inputs;
-  #encoder: SimulatedEncoder | null = null;
+  readonly #inputs: Tensors;
   #optimizer: { stage: number; adam: Adam } | null = null;
-  #recorded: { stage: number; recorded: RecordedStep<Inputs, Figures> } | null = null;
+  #recorded: { stage: number; recorded: Recorded } | null = null;
 
-  /** @param model with its principal components; it becomes the trainer's */
+  /** @param codec becomes the trainer's */
   constructor(
     private readonly gpu: Gpu,
-    readonly config: JointTrainingConfig,
-    readonly model: KltAutoencoder,
+    readonly codec: TrainedCodec<Config>,
     readonly recognizers: readonly JointRecognizer[],
     /** Identifies the training data: stored in checkpoints, and compared at a resume if both sides have it. */
     private readonly source: TrainingSource | null = null,
   ) {
-    checkJointTraining(config);
+    this.config = codec.config;
+    const { batchSize, model } = codec.config;
     const first = recognizers[0];
     this.#classes = null;
     if (first?.classes) {
@@ -128,26 +108,18 @@ export class JointTrainer {
       this.#classes = new Classes(first.classes.length / dimension, dimension);
       this.#classes.directions.set(gpu, first.classes);
     }
-    const { height, width } = config.model;
-    const input = (shape: number[]): Tensor => keep(Tensor.zeros(gpu, shape));
-    this.#inputs = {
-      x: input([config.batchSize, height, width, 3]),
-      labels: input([config.batchSize]),
-      logGain: input([1]),
-      fineness: input([1]),
-      errorWeight: input([]),
-      encoded: input([config.batchSize, model.latentCount]),
-    };
+    const input = (shape: readonly number[]): Tensor => keep(Tensor.zeros(gpu, shape));
+    this.#inputs = { x: input([batchSize, model.height, model.width, 3]), labels: input([batchSize]) };
+    for (const [name, shape] of Object.entries(codec.inputs)) this.#inputs[name] = input(shape);
     recognizers.forEach(({ recognizer }, k) => {
-      this.#inputs[`embeddings${k}`] = input([config.batchSize, recognizer.dimension]);
+      this.#inputs[`embeddings${k}`] = input([batchSize, recognizer.dimension]);
     });
   }
 
   /** The first recogniser's parameters are trained too where a stage says so. */
   #trained(stage: JointStage): Map<string, Tensor> {
-    const all = new Map([...this.model.parameters()].filter(([name]) => stage.train === 'all' || DECODER.test(name)));
-    // They affect the encoder's choice, which has no gradient.
-    if (stage.quantization === 'encoder') all.delete('logScale');
+    const { codec } = this;
+    const all = new Map([...codec.network.parameters()].filter(([name]) => codec.trains(name, stage)));
     if (stage.cosface > 0 && this.#classes) all.set('classes.directions', this.#classes.directions.tensor);
     if (stage.recognizer === 'trained') {
       for (const [name, tensor] of this.recognizers[0].recognizer.parameters()) all.set(`recognizer.${name}`, tensor);
@@ -162,36 +134,22 @@ export class JointTrainer {
     return warmUp(falling, warm)(step);
   }
 
-  /** The quantization index of a step. */
-  qIndexOf(step: number): number {
-    const [low, high] = this.config.steps;
-    return low + Math.floor(new CounterRandom(this.config.seed, QUANTIZER_STREAM, step).uniform() * (high - low + 1));
-  }
-
+  /** @throws ArgumentError where the loss is no number any more */
   async train({ images, labels, embeddings }: JointBatch): Promise<JointStep> {
-    const { config, step } = this;
+    const { config, codec, step } = this;
     const { index, stage } = stageAt(config, step);
     const recorded = this.#stepOf(index, stage);
-    const qIndex = this.qIndexOf(step);
-    const { logGain, fineness } = quantizationInputs(qIndex, config.model.steps);
-    const { height, width } = config.model;
-    const inputs = recorded.inputs;
+    const { inputs, outputs } = recorded;
     inputs.x.write(images);
     inputs.labels.write(Float32Array.from(labels));
-    inputs.logGain.write(Float32Array.of(logGain));
-    inputs.fineness.write(Float32Array.of(fineness));
-    // The step is 4·e^−logGain, in units of a sample's range.
-    const squaredStep = (4 * Math.exp(-logGain)) ** 2;
-    inputs.errorWeight.write(Float32Array.of((LOSS_SCALE * height * width * 3) / squaredStep));
     embeddings.forEach((values, k) => {
       inputs[`embeddings${k}`].write(values);
     });
-    const encoded = stage.quantization === 'encoder' ? await this.#simulate(images, qIndex) : null;
-    if (encoded) inputs.encoded.write(encoded.values);
+    const plan = await codec.plan(step, stage, images);
+    for (const [name, values] of Object.entries(plan.inputs)) inputs[name].write(values);
     const learningRate = this.#learningRate();
     recorded.run();
-    const { outputs } = recorded;
-    const [loss, error, bits, distance, cosface] = await Promise.all(
+    const [loss, mse, bits, distance, cosface] = await Promise.all(
       [outputs.loss, outputs.error, outputs.bits, outputs.distance, outputs.cosface].map((figure) => figure.item()),
     );
     if (!Number.isFinite(loss)) {
@@ -199,41 +157,29 @@ export class JointTrainer {
         `training: the loss of step ${step} is ${loss}; the last checkpoint is kept: try a lower learning rate`,
       );
     }
+    const bytes = await codec.finish(plan, stage, bits, outputs);
     this.step++;
-    const all = encoded ? encoded.bits.reduce((sum, own) => sum + own, 0) : bits;
-    const bytes = all / 8 / config.batchSize;
-    const psnr = -10 * Math.log10(error);
-    return { step, stage: stage.name, qIndex, loss, psnr, bytes, distance, cosface, learningRate };
+    const { setting } = plan;
+    const psnr = -10 * Math.log10(mse);
+    return { step, stage: stage.name, setting, loss, mse, psnr, bytes, distance, cosface, learningRate };
   }
 
-  #simulate(images: Float32Array, qIndex: number): Promise<SimulatedEncoding> {
-    this.#encoder ??= new SimulatedEncoder(this.gpu, this.model, this.config.batchSize);
-    return this.#encoder.encode(images, qIndex);
-  }
-
-  #stepOf(index: number, stage: JointStage): RecordedStep<Inputs, Figures> {
+  #stepOf(index: number, stage: JointStage): Recorded {
     if (this.#recorded?.stage === index) return this.#recorded.recorded;
     this.#recorded?.recorded.dispose();
     this.#recorded = null;
-    const { config, model } = this;
+    const { config, codec } = this;
     const trained = this.#trained(stage);
     const adam = this.#adamOf(index, trained);
-    const recorded = recordStep(this.gpu, this.#inputs, (inputs) => {
+    codec.enter(stage);
+    const recorded = recordStep(this.gpu, this.#inputs, (inputs): Figures & Tensors => {
       const tape = new Tape();
       const figures = tape.record(() => {
         const { x, errorWeight } = inputs;
-        const step = { logGain: inputs.logGain, fineness: inputs.fineness };
-        const mode = stage.quantization;
-        const symbols =
-          mode === 'encoder'
-            ? inputs.encoded
-            : model.quantize(model.analyse(x, step), { mode, seed: config.seed, stream: () => this.step });
-        const restored = model.reconstruct(symbols, step);
+        const { restored, bits, rateLoss, results } = codec.pass(x, inputs, stage, () => this.step);
         const error = mse(restored, x);
-        const bits = model.bits(symbols, step);
         let loss = mul(error, errorWeight);
-        // The bits of the encoder's choice cannot be trained.
-        if (mode !== 'encoder') loss = add(loss, affine(bits, (LOSS_SCALE * config.rateWeight) / config.batchSize));
+        if (rateLoss) loss = add(loss, rateLoss);
         if (stage.ssim > 0) loss = add(loss, affine(ssim(restored, x), -stage.ssim, stage.ssim));
         let distance = affine(error, 0);
         let cosface = affine(error, 0);
@@ -250,7 +196,7 @@ export class JointTrainer {
             loss = add(loss, affine(cosface, stage.cosface));
           }
         }
-        return { loss, error, bits, distance, cosface };
+        return { ...results, loss, error, bits, distance, cosface };
       });
       const grads = tape.gradients(figures.loss, [...trained.values()]);
       const { scale } = clipGradients(grads.values(), config.clipNorm);
@@ -272,24 +218,19 @@ export class JointTrainer {
 
   /** Everything needed to go on: a safetensors file. */
   async checkpoint(): Promise<Uint8Array> {
-    const { step, config, source } = this;
+    const { step, config, source, codec } = this;
     const { index } = stageAt(config, step);
     const tuned = config.stages.some(({ recognizer }) => recognizer === 'trained');
     return writeCheckpoint(
-      FORMAT,
-      { step, config, source },
+      codec.format,
+      { step, config, source, codec: codec.state() },
       {
-        model: await saveState(this.model),
+        model: await saveState(codec.network),
         optimizer: this.#optimizer?.stage === index ? await this.#optimizer.adam.saveState() : new Map(),
         classes: this.#classes ? await saveState(this.#classes) : new Map(),
         recognizer: tuned ? await saveState(this.recognizers[0].recognizer) : new Map(),
       },
     );
-  }
-
-  /** The training config that a checkpoint was made with. */
-  static configOf(bytes: Uint8Array): JointTrainingConfig {
-    return parseCheckpoint(FORMAT, bytes).state.config;
   }
 
   /**
@@ -298,7 +239,7 @@ export class JointTrainer {
    * @throws CheckpointError for a file that is not one, or was made with another configuration
    */
   restore(bytes: Uint8Array): void {
-    const { tensors, state } = parseCheckpoint(FORMAT, bytes);
+    const { tensors, state } = parseCheckpoint(this.codec.format, bytes);
     const { index: begun, step: done } = stageAt(state.config, state.step);
     const own = this.config.stages[begun];
     if (done > 0 && !(own && own.steps >= done)) {
@@ -306,8 +247,8 @@ export class JointTrainer {
     }
     // At the end of a stage the next one has not begun.
     const bound = done > 0 ? begun + 1 : begun;
-    for (const key of Object.keys(this.config) as (keyof JointTrainingConfig)[]) {
-      const part = (config: JointTrainingConfig): string =>
+    for (const key of Object.keys(this.config) as (keyof Config)[]) {
+      const part = (config: Config): string =>
         JSON.stringify(
           key === 'stages'
             ? config.stages.slice(0, bound).map((stage, k) => (k === begun ? { ...stage, steps: 0 } : stage))
@@ -315,7 +256,7 @@ export class JointTrainer {
         );
       if (part(state.config) !== part(this.config)) {
         throw new CheckpointError(
-          `the checkpoint was made with ${key} ${part(state.config)}; this run has ${part(this.config)}`,
+          `the checkpoint was made with ${String(key)} ${part(state.config)}; this run has ${part(this.config)}`,
         );
       }
     }
@@ -324,7 +265,8 @@ export class JointTrainer {
       const teacher = done > 0 ? state.source.teacher : this.source.teacher;
       assertSameSource({ ...state.source, teacher }, this.source);
     }
-    loadState(this.model, withoutPrefix(tensors, 'model.'));
+    loadState(this.codec.network, withoutPrefix(tensors, 'model.'));
+    this.codec.restoreState(state.codec);
     if (this.#classes) loadState(this.#classes, withoutPrefix(tensors, 'classes.'));
     const recognizer = withoutPrefix(tensors, 'recognizer.');
     if (recognizer.size > 0) loadState(this.recognizers[0].recognizer, recognizer);
@@ -339,11 +281,10 @@ export class JointTrainer {
   }
 
   dispose(): void {
-    this.#encoder?.dispose();
     this.#recorded?.recorded.dispose();
     for (const input of Object.values(this.#inputs)) input.dispose();
     this.#optimizer?.adam.dispose();
     this.#classes?.dispose();
-    this.model.dispose();
+    this.codec.dispose();
   }
 }

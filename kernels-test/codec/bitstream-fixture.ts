@@ -5,7 +5,7 @@ import { LatentModel } from '../../src/codec/entropy/latent-model.js';
 import { readSafetensors } from '../../src/nn/safetensors.js';
 import { readFixture } from './read-fixture.js';
 
-/** One face, and what it is in every form; bytes in hexadecimal digits. */
+/** One face, and its bytes in every container, in hexadecimal digits. */
 interface VectorFace {
   qIndex: number;
   grey: boolean;
@@ -21,11 +21,11 @@ export interface BitstreamVectors {
   archive: string;
   /** Codes of the same faces by a model with these dead zones. */
   dead: { model: string; deadZone: number[]; codes: string[] };
-  /** The same of dependent quantization. */
+  /** Codes of the same faces by a model with dependent quantization. */
   dependent: { model: string; deadZone: number[]; magnitudeExpected: number[]; codes: string[] };
 }
 
-/** What bitstream-vectors.ts has written. */
+/** The content of bitstream-vectors.json, which bitstream-vectors.ts writes. */
 export async function readVectors(): Promise<{ model: LatentModel; vectors: BitstreamVectors }> {
   const model = LatentModel.fromTensors(readSafetensors(await readFixture('bitstream-vectors.safetensors')).tensors);
   const vectors = JSON.parse(new TextDecoder().decode(await readFixture('bitstream-vectors.json')));
@@ -38,7 +38,7 @@ export const fromHex = (text: string): Uint8Array =>
 export const toHex = (bytes: Uint8Array): string =>
   Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 
-/** The unfinished archive of faces, as a run that was stopped after them leaves it. */
+/** The unfinished archive that a run leaves when it is stopped after these faces. */
 export function packJournal(faces: readonly (FaceSymbols & { name: string })[], model: LatentModel): Uint8Array {
   const records = faces.map((face, number) => {
     const { name, ...archived } = archivedCode(face, number, model);

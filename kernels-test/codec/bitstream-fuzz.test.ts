@@ -19,7 +19,7 @@ const FILES = 30_000;
 const ARCHIVES = 2_000;
 const JOURNALS = 2_000;
 
-/** Damage of every kind: bits, bytes, cuts, insertions, parts of another stream, noise. */
+/** Returns damaged copies of every kind: flipped bits, changed bytes, cuts, insertions, parts of another stream, noise. */
 function damaged(random: CounterRandom, bytes: Uint8Array, other: Uint8Array): Uint8Array {
   const noise = (length: number) => Uint8Array.from({ length }, () => random.int(256));
   const at = random.int(bytes.length + 1);
@@ -45,7 +45,7 @@ function damaged(random: CounterRandom, bytes: Uint8Array, other: Uint8Array): U
   }
 }
 
-/** Runs `decode` on damaged streams. What it returns is judged by `check`; it may only throw the codec's own errors. */
+/** Runs `decode` on damaged streams. It may throw only the codec's own errors; `check` judges what it returns. */
 function fuzz(
   streams: readonly Uint8Array[],
   cases: number,
@@ -77,7 +77,7 @@ function fuzz(
 const bytesOf = (form: 'code' | 'bare' | 'file') => vectors.faces.map((face) => fromHex(face[form]));
 const same = (symbols: Int16Array, k: number) => symbols.every((s, i) => s === vectors.faces[k].symbols[i]);
 
-test(`${CODES} damaged codes are refused, or are the code of what they give`, () => {
+test(`${CODES} damaged codes are refused, or decode to symbols whose code they are`, () => {
   const step = (k: number) => vectors.faces[k].qIndex;
   const refused = fuzz(
     bytesOf('code'),
@@ -88,7 +88,7 @@ test(`${CODES} damaged codes are refused, or are the code of what they give`, ()
   assert.ok(refused > CODES / 5 && refused < CODES, `${refused} refused`);
 });
 
-test(`${BARE} damaged bare faces are refused, but for what 16 bits of checksum may miss`, () => {
+test(`${BARE} damaged bare faces are refused, except for the few that a checksum of 16 bits may miss`, () => {
   let missed = 0;
   const bare = bytesOf('bare');
   const refused = fuzz(
@@ -113,7 +113,7 @@ test(`${FILES} damaged files are refused`, () => {
   assert.ok(refused > 0.9 * FILES, `${refused} refused`);
 });
 
-test(`${ARCHIVES} damaged archives give the faces they hold, or refuse them`, async () => {
+test(`${ARCHIVES} damaged archives give only faces that they hold, or refuse them`, async () => {
   const random = new CounterRandom(5);
   const sound = fromHex(vectors.archive);
   let given = 0;
@@ -135,7 +135,7 @@ test(`${ARCHIVES} damaged archives give the faces they hold, or refuse them`, as
   assert.ok(given > ARCHIVES / 4 && missed < 3, `${given} given, ${missed} of them wrong`);
 });
 
-test(`${JOURNALS} damaged unfinished archives give their whole faces, or are refused`, async () => {
+test(`${JOURNALS} damaged unfinished archives give their intact faces, or are refused`, async () => {
   const random = new CounterRandom(6);
   const faces = vectors.faces.map(({ symbols, qIndex, grey }, k) => ({
     symbols: Int16Array.from(symbols),
@@ -147,7 +147,7 @@ test(`${JOURNALS} damaged unfinished archives give their whole faces, or are ref
   let [given, refused] = [0, 0];
   let slowest = 0;
   for (let n = 0; n < JOURNALS; n++) {
-    // Damage of the damaged: gaps between faces, and faces that come twice.
+    // The archive may be damaged twice, with gaps between faces and faces that come twice.
     let bytes = damaged(random, sound, sound);
     if (random.int(3) === 0) bytes = damaged(random, bytes.length > 0 ? bytes : sound, sound);
     const start = cpuMs();
@@ -184,13 +184,13 @@ test(`${JOURNALS} damaged unfinished archives give their whole faces, or are ref
   assert.ok(given > 2 * JOURNALS && refused > JOURNALS / 50, `${given} given, ${refused} refused`);
 });
 
-test('an unfinished archive made of nothing but beginnings of faces is read in little time', async () => {
+test('an unfinished archive that has only beginnings of faces is read quickly', async () => {
   const sound = packJournal(
     [{ ...vectors.faces[0], symbols: Int16Array.from(vectors.faces[0].symbols), name: 'a' }],
     model,
   );
   const header = sound.subarray(0, 20);
-  // The fields of a face of 65,535 bytes: each says that the next ones are its code.
+  // Each header claims a face of 65,535 bytes, so that the following headers would be its code.
   const fields = sound.slice(20, 40);
   fields.set([255, 255], 14);
   const check = new Uint8Array(new Uint32Array([crc32(fields)]).buffer);

@@ -7,7 +7,7 @@ import { LatentModel } from '../../src/codec/entropy/latent-model.js';
 import { decodeLatents, encodeLatents } from '../../src/codec/entropy/latent-stream.js';
 import { fromHex, readVectors } from './bitstream-fixture.js';
 
-// What was written once has to be read for ever, and to be written the same: on every machine, by every later version.
+// Files that were ever written must stay readable, and the same symbols must give the same bytes on every machine and in every later version.
 const { model, vectors } = await readVectors();
 const faces = vectors.faces.map(({ symbols, qIndex, grey }) => ({ symbols: Int16Array.from(symbols), qIndex, grey }));
 
@@ -16,7 +16,7 @@ test('the frozen model has its id', () => {
   assert.is(faces.length, model.fields.steps);
 });
 
-test('frozen streams give their symbols, and symbols their streams', () => {
+test('frozen streams decode to their symbols, and the symbols encode to the same streams', () => {
   vectors.faces.forEach(({ code, bare, file }, k) => {
     const face = faces[k];
     assert.equal(decodeLatents(fromHex(code), face.qIndex, model), face.symbols);
@@ -28,7 +28,7 @@ test('frozen streams give their symbols, and symbols their streams', () => {
   });
 });
 
-test('frozen streams of models with dead zones, and of dependent quantization, give their symbols', () => {
+test('frozen streams of models with dead zones, and of dependent quantization, decode to their symbols', () => {
   const { dead, dependent } = vectors;
   const magnitudeExpected = Int32Array.from(dependent.magnitudeExpected);
   for (const [{ deadZone, codes, model: id }, more] of [

@@ -17,7 +17,7 @@ import { symbolsAt, syntheticFaces } from './latent-samples.js';
 
 const samples = syntheticFaces(7, 400, 4, 3, 5);
 const fitted = fitLatentModel(samples, { gain: samples.gain, steps: [1, 4, 8] });
-// Half of the shapes are enough to have more than one class, and make the fixture half as large.
+// With half of the shapes there is still more than one class, and the fixture is half as large.
 const model = new LatentModel({
   ...fitted.fields,
   shapeClass: fitted.fields.shapeClass.map((k) => k >> 1),
@@ -29,7 +29,7 @@ const faces = samples.gain.map((_, qIndex) => ({
   qIndex,
   grey: qIndex % 3 === 0,
 }));
-// Symbols that only escapes can say.
+// These symbols need escapes.
 faces[4].symbols.set([32767, -32767, 0, 1500, -90]);
 const plain = {
   model: model.idText,
@@ -50,7 +50,7 @@ const plain = {
 };
 const deadZone = Int32Array.from({ length: 2 * SCALE_COUNT }, (_, k) => (5 * k) % (MAX_DEAD_ZONE + 1));
 const dead = new LatentModel({ ...model.fields, deadZone });
-// Half steps by turns: dependent quantization.
+// Twice as many borders, because dependent quantization has two quantizers.
 const turned = Int32Array.from(
   { length: 4 * SCALE_COUNT },
   (_, k) => [k % 5, 3, (k % 7) - 7, -7][Math.floor(k / SCALE_COUNT)],
@@ -63,7 +63,7 @@ const dependent = new LatentModel({
 });
 const vectors = {
   ...plain,
-  // The same model but for its dead zones.
+  // This model differs only in its dead zones.
   dead: {
     model: dead.idText,
     deadZone: [...deadZone],

@@ -11,7 +11,7 @@ import { syntheticFaces } from './latent-samples.js';
 const STEPS = 56;
 const [height, width, channels] = [1, 32, 6];
 const gain = Array.from({ length: STEPS }, (_, qIndex) => new Int32Array(channels).fill(qIndex));
-// At index 0 most symbols are 0, at the last they are large.
+// At index 0 most symbols are 0; at the last index they are large.
 const training = syntheticFaces(1, 120, height, width, channels);
 const others = syntheticFaces(2, 20, height, width, channels);
 const latentCount = height * width * channels;
@@ -23,7 +23,7 @@ const scales = Float64Array.from({ length: latentCount }, (_, i) => {
   for (let n = 0; n < training.count; n++) squares += (training.data[n * latentCount + i] / 8) ** 2;
   return (Math.sqrt(squares / training.count) * Math.sqrt(3)) / Math.PI;
 });
-/** By plain and by dependent quantization. */
+/** Encoders with plain and with dependent quantization. */
 const quantizers = [false, true].map((dependent) => {
   const chooser = new SymbolChooser(scales, dependent);
   const gains = gain.map((row) => row.map((qIndex) => (dependent ? dependentGain(qIndex) : qIndex)));
@@ -52,7 +52,7 @@ for (const quantizer of quantizers) {
   const { latents } = quantizer.model;
   const kind = latents.quantizers > 1 ? 'dependent' : 'plain';
 
-  test(`${kind}: quantize tells the error of its symbols, at index 0 whatever the index`, () => {
+  test(`${kind}: quantize returns the error of its symbols in units of index 0, whatever the index`, () => {
     for (const qIndex of [0, 9, 30, 55]) {
       const { symbols, error } = quantizer.quantize(faces[0], qIndex, quantizer.defaultLambda);
       assert.ok(Math.abs(error / errorOf(quantizer, faces[0], symbols, qIndex) - 1) < 1e-9);
@@ -70,7 +70,7 @@ for (const quantizer of quantizers) {
         const { symbols, qIndex } = quantizer.fit(values, bytes);
         const code = encodeLatents(symbols, qIndex, latents);
         assert.ok(code.length <= bytes, `${code.length} bytes of ${bytes}`);
-        // A byte or two of few are much of them.
+        // Of a small budget, a byte or two are a large share.
         assert.ok(code.length >= 0.9 * bytes - 4, `only ${code.length} bytes of ${bytes}`);
         assert.equal([...decodeLatents(code, qIndex, latents)], [...symbols]);
         tried++;
@@ -79,7 +79,7 @@ for (const quantizer of quantizers) {
     assert.ok(tried > 200, `${tried} budgets tried`);
   });
 
-  test(`${kind}: more bytes are never worse, but by a whisker`, () => {
+  test(`${kind}: a larger budget never increases the error by more than a tiny margin`, () => {
     for (const values of faces.slice(0, 6)) {
       let last = Infinity;
       for (const bytes of [12, 20, 35, 60, 100, 160]) {
@@ -91,7 +91,7 @@ for (const quantizer of quantizers) {
     }
   });
 
-  test(`${kind}: the choice is as good as any index at any λ that fits, on the whole`, () => {
+  test(`${kind}: the choice is on average as good as the best of all fitting pairs of index and λ`, () => {
     const ratios: number[] = [];
     for (const values of faces.slice(0, 4)) {
       for (const bytes of [25, 80]) {
@@ -104,7 +104,7 @@ for (const quantizer of quantizers) {
             if (error < best && encodeLatents(symbols, qIndex, latents).length <= bytes) best = error;
           }
         }
-        // Of few symbols each is much of the error.
+        // With few symbols, each has a large share of the error.
         assert.ok(own < 1.25 * best, `${bytes} bytes: error ${own}; ${best} is possible`);
         ratios.push(Math.log(own / best));
       }
@@ -113,7 +113,7 @@ for (const quantizer of quantizers) {
     assert.ok(mean < 1.06, `errors are ${mean} of what is possible`);
   });
 
-  test(`${kind}: a budget beyond what the finest index takes gives just that, and all zeros take the least`, () => {
+  test(`${kind}: a budget above the size at the finest index gives that size, and zeros take the fewest bytes`, () => {
     const { qIndex } = quantizer.fit(faces[0], 5000);
     assert.is(qIndex, STEPS - 1);
     const nothing = new Int16Array(latentCount);
@@ -129,7 +129,7 @@ for (const quantizer of quantizers) {
     }
   });
 
-  test(`${kind}: values far out of range fit, too`, () => {
+  test(`${kind}: values far out of range are encoded within the budget, too`, () => {
     const wild = Float32Array.from({ length: latentCount }, (_, i) => (i % 7 === 0 ? 300 * (-1) ** i : 0));
     for (const bytes of [30, 100, 400]) {
       const { symbols, qIndex } = quantizer.fit(wild, bytes);
@@ -137,7 +137,7 @@ for (const quantizer of quantizers) {
     }
   });
 
-  test(`${kind}: an index that is expected, and not quite right, leads to as good a choice`, () => {
+  test(`${kind}: a search that starts from a slightly wrong expected index ends with an equally good choice`, () => {
     for (const values of faces.slice(0, 5)) {
       for (const bytes of [25, 80]) {
         const finest = quantizer.finest(values, bytes);
@@ -157,7 +157,7 @@ for (const quantizer of quantizers) {
   });
 }
 
-test('with dependent quantization the error is smaller at the same bytes', () => {
+test('dependent quantization has a smaller error at the same bytes', () => {
   for (const bytes of [25, 80]) {
     const [plain, dependent] = quantizers.map((quantizer) =>
       faces.reduce((sum, values) => {

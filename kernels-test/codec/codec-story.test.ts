@@ -15,8 +15,8 @@ import { DEMO_LANDMARKS, DEMO_PHOTOS } from '../helpers/data-available.js';
 // adapters: once
 
 /*
- * The story of a file: encoded here, decoded there. The shipped model on real faces, on SwiftShader and on lavapipe: the
- * files must be equal to the byte, the pictures to one level a pixel.
+ * Files are encoded on one adapter and decoded on the other: the shipped model on real faces, on SwiftShader and on lavapipe. The
+ * files must be equal to the byte, and the pictures to one level per value.
  */
 const test = suite('codec story');
 
@@ -37,10 +37,10 @@ for (const [photo, list] of await readLandmarks(DEMO_LANDMARKS)) {
   const image = await readImage(join(DEMO_PHOTOS, photo));
   for (const points of list) all.push(alignFace(image, points).data);
 }
-/** All of them where two adapters are compared; one alone shows as much with every third. */
+/** The faces: all of them if there are two adapters to compare; every third if there is only one. */
 const faces = adapters.size > 1 ? all : all.filter((_, k) => k % 3 === 0);
 
-/** The files of all faces at each rate, by the first adapter. */
+/** The files of all faces at each rate, as the first adapter encodes them. */
 const files: Uint8Array[][] = [];
 
 function largestDifference(a: Uint8Array, b: Uint8Array): number {
@@ -49,12 +49,12 @@ function largestDifference(a: Uint8Array, b: Uint8Array): number {
   return largest;
 }
 
-// A codec records its passes, and takes their memory, when it first meets a rate.
+// When a codec first uses a rate, it records its passes and allocates their memory.
 for (const { codec } of adapters.values()) {
   for (let rate = 0; rate < codec.rates; rate++) await codec.decode(await codec.encode([faces[0]], rate));
 }
 
-/** Every test must leave no error on a device, and no tensor. */
+/** Fails if a test leaves an error on a device, or a tensor. */
 async function checked(body: () => Promise<void>): Promise<void> {
   const live = [...adapters.values()].map(({ gpu }) => gpu.pool.liveBytes);
   await body();
@@ -77,7 +77,7 @@ needs(1)('real faces become files of a few hundred bytes and come back', () =>
       const quality = restored.reduce((sum, face, k) => sum + psnr(faces[k], face), 0) / faces.length;
       console.log(`rate ${rate}: ${bytes.toFixed(1)} bytes, ${quality.toFixed(2)} dB`);
       assert.ok(bytes > last && bytes < 1500, `rate ${rate} takes ${bytes} bytes`);
-      // The mean of all faces, the best that a file of no bytes could show, has about 14 dB.
+      // The mean of all faces, the best picture that an empty file could give, has about 14 dB.
       assert.ok(quality > 20, `rate ${rate} has ${quality} dB`);
       last = bytes;
     }

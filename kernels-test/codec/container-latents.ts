@@ -1,15 +1,15 @@
 import { type Latents, latentsFromSymbols } from '../../src/codec/latents.js';
 import { CounterRandom } from '../../src/common/random.js';
 
-/** Synthetic latents, and the bits that an ideal code which knows every channel's scale would spend on them. */
+/** Synthetic latents, and the number of bits that an ideal code would need if it knew every channel's scale. */
 export interface SyntheticLatents {
   latents: Latents;
   idealBits: number;
 }
 
 /**
- * Independent rounded Laplacian symbols with one scale a channel, from 8 down to 0.1, the last third near zero:
- * what an autoencoder with ordered channels makes of a face.
+ * Independent rounded Laplacian symbols, with a scale per channel from 8 down to 0.1, and the last third near zero:
+ * similar to the symbols of a face by an autoencoder with ordered channels.
  */
 export function laplacianLatents(seed: number, height: number, width: number, channels: number): SyntheticLatents {
   const random = new CounterRandom(seed);
@@ -32,7 +32,7 @@ export function laplacianLatents(seed: number, height: number, width: number, ch
 /** Probability that a Laplacian variable rounds to `symbol`. */
 function laplacianMass(symbol: number, scale: number): number {
   const below = (x: number): number => (x < 0 ? 0.5 * Math.exp(x / scale) : 1 - 0.5 * Math.exp(-x / scale));
-  // By symmetry on the negative side, where no digits cancel.
+  // This uses the symmetric negative side, where no digits cancel.
   const s = -Math.abs(symbol);
   return below(s + 0.5) - below(s - 0.5);
 }

@@ -58,20 +58,20 @@ test('checksums are those of the standards', () => {
   assert.is(adler32(new Uint8Array(0)), 1);
 });
 
-test('latents come back with model, rate and version', () => {
+test('packed latents are unpacked with model, rate and version', () => {
   shapes.forEach((latents, k) => {
     assert.equal(unpackLatentsPng(files[k]), { latents, modelId: '00c0ffee', rate: 5, version: 1 }, name(latents));
   });
   const bytes = packLatentsPng(face, { modelId: Uint8Array.of(0xde, 0xad, 0xbe, 0xef), rate: 0 });
   assert.is(unpackLatentsPng(bytes).modelId, 'deadbeef');
   assert.equal(bytes, packLatentsPng(face, { modelId: 'DEADBEEF', rate: 0 }));
-  // A view into a larger buffer, as a file system may hand out.
+  // The bytes are a view into a larger buffer, such as reading a file may return.
   const shifted = new Uint8Array(bytes.length + 7);
   shifted.set(bytes, 5);
   assert.equal(unpackLatentsPng(shifted.subarray(5, 5 + bytes.length)).latents, face);
 });
 
-test('two independent PNG readers see the symbols as grey levels, channel by channel', async () => {
+test('two independent PNG decoders read the symbols as grey levels, channel by channel', async () => {
   for (const [k, latents] of shapes.entries()) {
     const { height, width, channels, data } = latents;
     const bytes = files[k];
@@ -99,13 +99,13 @@ test('everything but the compressed symbols takes 85 bytes', () => {
   for (const latents of [face, laplacianLatents(2, 14, 12, 8).latents]) {
     const bytes = packLatentsPng(latents, header);
     const idat = readPng(bytes)[2].data;
-    // Of IDAT's data, six bytes are the zlib frame.
+    // Six bytes of IDAT's data are the zlib header and checksum.
     assert.is(bytes.length - (idat.length - 6), 85);
   }
   assert.is(readPng(packLatentsPng(uniformLatents(1, 3, 3, 3), header))[1].data.length, 11);
 });
 
-test('the own deflate coder is at least as small as zlib with any setting', () => {
+test('our deflate coder makes data at least as small as zlib with any setting', () => {
   const sizes: string[] = [];
   for (const [seed, height, width, channels] of [
     [21, 7, 6, 24],
@@ -146,7 +146,7 @@ test('the own deflate coder is at least as small as zlib with any setting', () =
   console.log(`\nmean sizes of compressed symbols\n${sizes.join('\n')}`);
 });
 
-test('deflate: what is written comes back, also from long, repetitive and empty data', () => {
+test('deflated data inflate to the same, also if long, repetitive or empty', () => {
   const random = new CounterRandom(77);
   const inputs = [
     new Uint8Array(0),
@@ -154,7 +154,7 @@ test('deflate: what is written comes back, also from long, repetitive and empty 
     new Uint8Array(70000).fill(3),
     Uint8Array.from({ length: 20000 }, (_, i) => (i * i) >> 7),
     Uint8Array.from({ length: 10000 }, () => random.int(256)),
-    // A copy from farther than the 32 KiB window, and one from just inside it.
+    // One copy is from just outside of the 32 KiB window, and one from just inside it.
     Uint8Array.from({ length: 66000 }, (_, i) => ((i % 33000) * 2654435761) >>> 24),
     Uint8Array.from({ length: 66000 }, (_, i) => ((i % 32768) * 2654435761) >>> 24),
   ];
@@ -168,11 +168,15 @@ test('deflate: what is written comes back, also from long, repetitive and empty 
     assert.ok(Buffer.from(input).equals(inflateRawSync(packed)), `${input.length} bytes`);
     assert.ok(packed.length <= input.length + (input.length >> 8) + 16);
     const { tables, literals, matches, ends } = deflateParts(input, 1 + (input.length >> 3));
-    assert.is(Math.ceil((tables + literals + matches + ends) / 8), packed.length, 'the parts make up the whole');
+    assert.is(
+      Math.ceil((tables + literals + matches + ends) / 8),
+      packed.length,
+      'the parts together are the whole stream',
+    );
   }
 });
 
-test('Huffman: lengths fill the code space, keep the limit, and are optimal where it does not bind', () => {
+test('Huffman lengths fill the code space, keep the limit, and are optimal if the limit does not matter', () => {
   const fibonacci = [1, 1];
   while (fibonacci.length < 24) fibonacci.push(fibonacci.at(-1)! + fibonacci.at(-2)!);
   for (const maxBits of [7, 15]) {
@@ -191,7 +195,7 @@ test('Huffman: lengths fill the code space, keep the limit, and are optimal wher
     [...code.toString(2).padStart([3, 3, 3, 3, 3, 2, 4, 4][s], '0')].reverse().join(''),
   );
   assert.equal(bits, ['010', '011', '100', '101', '110', '00', '1110', '1111']);
-  // Sum of weighted depths against the textbook method, merging the two least again and again.
+  // The sum of weighted depths must equal that of the textbook method, which always merges the two least.
   const random = new CounterRandom(5);
   for (let k = 0; k < 50; k++) {
     const counts = Array.from({ length: 2 + random.int(40) }, () => 1 + random.int(30));
@@ -208,7 +212,7 @@ test('Huffman: lengths fill the code space, keep the limit, and are optimal wher
   }
 });
 
-test('every PNG filter is undone, in every picture width', () => {
+test('every PNG filter is undone, at every picture width', () => {
   const pixels = Uint8Array.from(uniformLatents(11, 6, 5, 4).data);
   for (const width of [120, 30, 5, 1]) {
     for (const filtered of filterCandidates(pixels, width)) {
@@ -300,7 +304,7 @@ for (const [what, bytes, message] of refused) {
   });
 }
 
-test('reads files that another program has recompressed: any filter, width and deflate setting', () => {
+test('files that another program has recompressed are read: any filter, width and deflate setting', () => {
   const pixels = rows.subarray(1);
   for (const width of [1008, 42, 24, 6, 1]) {
     for (const filtered of filterCandidates(pixels, width)) {
@@ -314,7 +318,7 @@ test('reads files that another program has recompressed: any filter, width and d
   }
 });
 
-test('packing refuses what no file can hold', () => {
+test('packing refuses latents that no file can hold', () => {
   const pack = (change: Partial<Latents>, changedHeader = {}): (() => void) => {
     return () => packLatentsPng({ ...face, ...change }, { ...header, ...changedHeader });
   };
@@ -335,7 +339,7 @@ test('packing refuses what no file can hold', () => {
   refuses(() => latentsFromSymbols([0.5], 1, 1, 1), ArgumentError, /symbol 0 is 0.5/);
 });
 
-test('symbols and bytes correspond', () => {
+test('symbols map to bytes and back', () => {
   const latents = latentsFromSymbols([-128, -1, 0, 127], 1, 2, 2);
   assert.equal([...latents.data], [0, 127, 128, 255]);
   assert.equal([...symbolsOf(latents)], [-128, -1, 0, 127]);

@@ -9,7 +9,7 @@ import { temporaryFolder } from '../cli/cli-fixture.js';
 import { demoFaces, shrunk, smallFaceModel, TINY } from '../helpers/budget-fixture.js';
 import { keptOpen } from '../helpers/kept-device.js';
 
-/** Tiny faces and a tiny model, of which thousands are encoded in seconds. */
+/** Tiny faces and a tiny model, with which thousands are encoded in seconds. */
 
 const folder = temporaryFolder();
 export const at = (name: string): string => join(folder, name);
@@ -19,14 +19,14 @@ export const otherWeights = await smallFaceModel(first, 2, TINY);
 const adapter = first.description.kind;
 first.destroy();
 export const openGpu = (): Promise<Gpu> => openAny({ adapter });
-/** For runs that lose no device. */
+/** Opens the device for runs that lose none. */
 const openKept = keptOpen(openGpu);
 export const { model } = readKlt(weights).tables!;
 /** Most bytes of a face. */
 export const BYTES = 40;
 
 const originals = (await demoFaces()).map((face) => shrunk(face, TINY));
-/** Any number of faces, no two of them alike. */
+/** Generates any number of different faces. */
 export function face(k: number): { name: string; rgb: Uint8Array } {
   const random = new CounterRandom(k);
   const original = originals[k % originals.length];
@@ -52,5 +52,5 @@ export const options = (name: string, more: Partial<EncodeToArchiveOptions> = {}
 export const encode = (faces: AsyncIterable<FaceInput> | Iterable<FaceInput>, more: Partial<EncodeManyOptions> = {}) =>
   encodeMany(faces, { weights, bytes: BYTES, openGpu: openKept, backoffMs: 1, ...more });
 
-/** Faces of most tests. */
+/** The faces of most tests. */
 export const COUNT = 70;

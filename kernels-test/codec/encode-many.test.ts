@@ -35,7 +35,7 @@ import {
 
 let undisturbed: Buffer;
 
-test('faces become files of at most so many bytes, in their order, and one archive', async () => {
+test('faces become files within the budget in their order, and one archive', async () => {
   const files: Uint8Array[] = [];
   const progress: number[] = [];
   const faces = encode(some(COUNT), { total: COUNT, onProgress: ({ done, total }) => progress.push(done, total!) });
@@ -63,11 +63,11 @@ test('faces become files of at most so many bytes, in their order, and one archi
   );
   assert.ok(all.every(({ name, stored }) => name === stored));
   assert.equal(packArchive(all, model), new Uint8Array(undisturbed), 'the same as what is packed in memory');
-  // Another budget, since headers differ: symbols of a file are those of the codec for files.
+  // The budget is another one, because headers differ in size; the symbols are those that the codec makes for files.
   assert.ok(files.every((file) => unpackFaceFile(file, model).symbols.some((symbol) => symbol !== 0)));
 });
 
-test('a run leaves nothing on a device that stays open', async () => {
+test('a run leaves no tensors on a device that stays open', async () => {
   const open = keptOpen(openGpu);
   for await (const one of encode(some(1), { openGpu: open })) assert.ok('code' in one);
   const gpu = await open();
@@ -75,7 +75,7 @@ test('a run leaves nothing on a device that stays open', async () => {
   gpu.device.destroy();
 });
 
-test('faces that cannot be encoded are told, and the rest goes on', async () => {
+test('faces that cannot be encoded are reported, and the others are encoded', async () => {
   const missing = new Error('no such picture');
   const faces: FaceInput[] = some(20);
   faces[3] = { name: 'short', rgb: new Uint8Array(7) };
@@ -101,7 +101,7 @@ test('faces that cannot be encoded are told, and the rest goes on', async () => 
   assert.match(last, /^\{"done":17,"failed":3,"bytes":\d+,"losses":0,"resumed":0\}$/);
 });
 
-test('what makes a run impossible is said at once', async () => {
+test('what makes a run impossible is an error before any work', async () => {
   let opened = 0;
   const opening = () => {
     opened++;
@@ -120,7 +120,7 @@ test('what makes a run impossible is said at once', async () => {
   assert.not(existsSync(at('none.cameos.part')));
 });
 
-test('faces are read ahead, but only so many, and not further than they are taken', async () => {
+test('faces are read ahead, but only a limited number, and only while results are taken', async () => {
   for (const queue of [0, 40]) {
     let read = 0;
     let taken = 0;
@@ -135,7 +135,7 @@ test('faces are read ahead, but only so many, and not further than they are take
       if (taken % 20 === 0) await new Promise((resolve) => setTimeout(resolve, 30));
     }
     assert.is(taken, 120);
-    // A batch that is given out, those that wait, and one that has just been read.
+    // The bound counts the batch being encoded, the batches that wait, and a face that has just been read.
     const bound = 16 + Math.max(16, queue) + 1;
     assert.ok(most <= bound, `${most} faces were held; at most ${bound} are allowed`);
     assert.ok(most > Math.max(16, queue), `${most}: nothing was read ahead`);
@@ -154,7 +154,7 @@ function devices(onOpen: (gpu: Gpu, n: number) => void = () => {}) {
   return { all, open, lose: () => all.at(-1)!.device.destroy() };
 }
 
-test('a device that is lost at any point is opened anew: the archive is the same', async () => {
+test('after a loss of the device at any point, another one is opened and the archive is the same', async () => {
   const onceAt = (n: number, act: () => void) => {
     let count = 0;
     return () => {
@@ -202,7 +202,7 @@ test('a device that is lost at any point is opened anew: the archive is the same
         const { read } = gpu;
         const act = onceAt(n === 1 ? 4 : 0, () => {
           setTimeout(() => gpu.device.destroy(), 30);
-          throw new GpuError('an error that comes before the news of the loss');
+          throw new GpuError('an error that comes before the loss is reported');
         });
         gpu.read = async (buffer) => {
           act();
@@ -248,7 +248,7 @@ test('a device that is lost at any point is opened anew: the archive is the same
   }
 });
 
-test('a device that is lost again and again is given up, and what is finished is kept', async () => {
+test('a run whose device is lost again and again stops with an error, and finished faces are kept', async () => {
   const { open, all } = devices((gpu, n) => n > 1 && gpu.device.destroy());
   const lose = ({ done }: { done: number }) => done === 16 && all[0].device.destroy();
   const run = () =>
@@ -261,7 +261,7 @@ test('a device that is lost again and again is given up, and what is finished is
   assert.is(part.count, 16);
 });
 
-test('an error of a device that is well ends the run at once', async () => {
+test('an error of a device that is not lost ends the run at once', async () => {
   const { open, all } = devices((gpu) => {
     gpu.read = () => Promise.reject(new GpuError('invalid'));
   });
@@ -280,7 +280,7 @@ test('an error of a device that is well ends the run at once', async () => {
   assert.is(seen.length, 5, 'what was read before is given');
 });
 
-test('an abort stops the run, with its reason, and what is finished is kept for the next one', async () => {
+test('an abort stops the run with its reason, and finished faces are kept for the next run', async () => {
   const reason = new Error('enough');
   const { open, all } = devices();
   for (const when of [0, 16, 48]) {
@@ -308,7 +308,7 @@ test('an abort stops the run, with its reason, and what is finished is kept for 
   assert.ok(all.every(({ lost }) => lost));
 });
 
-test('an abort also ends waiting: for a source that never answers, and for a device to come back', async () => {
+test('an abort also ends waiting for a source that never answers, and for a device to be opened again', async () => {
   const reason = new Error('enough');
   const silent = async function* () {
     yield* some(3);
@@ -329,7 +329,7 @@ test('an abort also ends waiting: for a source that never answers, and for a dev
   assert.is(await rejection(() => run.next(), Error), reason);
 });
 
-test('whoever stops taking faces ends the run', async () => {
+test('the run ends when the consumer stops taking faces', async () => {
   const { open, all } = devices();
   let read = 0;
   for await (const one of encode(

@@ -21,13 +21,13 @@ const gpu = await testGpu();
 const weights = await smallFaceModel(gpu, 1);
 const codec = FaceCodec.fromWeights(gpu, weights);
 const faces = (await demoFaces()).slice(0, 10);
-// The codec keeps what it records for its first face and its first file.
+// What the codec records for its first face and its first file stays.
 await codec.decode(await codec.encode(faces.slice(0, 1), { maxBytes: 300 }));
 test.after(() => codec.dispose());
 
 const mean = (numbers: readonly number[]): number => numbers.reduce((sum, x) => sum + x, 0) / numbers.length;
 
-test('no file is larger than its budget, and at least 90 % of it are used; more bytes are better pictures', async () => {
+test('every file takes 90 % to 100 % of its budget, and more bytes give better pictures', async () => {
   for (const container of ['file', 'bare'] as const satisfies readonly FaceContainer[]) {
     let last = 24;
     for (const maxBytes of [100, 150, 200, 300, 500, 801]) {
@@ -63,12 +63,12 @@ test('the same face gives the same bytes, alone and among others, by budget and 
   const [one] = await codec.encode([faces[3]], { qIndex: 12 });
   assert.is(codec.unpack(one).qIndex, 12);
   assert.equal(await codec.encode([faces[3]], { qIndex: 12 }), [one]);
-  assert.equal(await codec.encode([faces[3]], { step: 12 }), [one], 'as the index was called before');
+  assert.equal(await codec.encode([faces[3]], { step: 12 }), [one], 'by the old name of the index');
   assert.equal(await codec.encode([], { maxBytes: 200 }), []);
   assert.equal(await codec.decode([]), []);
 });
 
-test('the same symbols give the same bytes, and come back, in every container', async () => {
+test('the same symbols give the same bytes in every container, and are read back', async () => {
   const found = await codec.symbolsOf(faces, { maxBytes: 150 }, 'archive');
   const archive = packArchive(
     found.map((face, k) => ({ ...face, name: `face ${k}` })),
@@ -90,7 +90,7 @@ test('the same symbols give the same bytes, and come back, in every container', 
   assert.is(await opened.find('face'), undefined);
 });
 
-test('files of several sizes and containers come back in their order', async () => {
+test('files of several sizes and containers are decoded in their order', async () => {
   const [[a], [b], [c]] = [
     await codec.encode([faces[1]], { maxBytes: 500 }),
     await codec.encode([faces[2]], { maxBytes: 100 }, 'bare'),
@@ -100,7 +100,7 @@ test('files of several sizes and containers come back in their order', async () 
   for (const [k, file] of [a, b, c].entries()) assert.equal([together[k]], await codec.decode([file]));
 });
 
-test('a grey picture comes back grey, and one of colour does not', async () => {
+test('a grey picture is restored in grey, and a coloured one in colour', async () => {
   const grey = faces[0].map((_, i) => faces[0][i - (i % 3)]);
   const files = await codec.encode([grey, faces[0]], { maxBytes: 300 });
   assert.equal(
@@ -114,7 +114,7 @@ test('a grey picture comes back grey, and one of colour does not', async () => {
   assert.ok(psnr(grey, restored) > 25, `${psnr(grey, restored)} dB`);
 });
 
-test('faces of another size, and budgets and indices that cannot be, are refused', async () => {
+test('faces of another size and impossible budgets and indices are refused', async () => {
   const refused = async (pattern: RegExp, work: () => Promise<unknown>): Promise<void> => {
     const error = await work().then(
       () => undefined,
@@ -159,7 +159,7 @@ test('damaged files, those of other models, and weights without tables are refus
   } finally {
     other.dispose();
   }
-  // What it has recorded is gone, and what it has not is not recorded any more.
+  // After dispose its recorded passes are freed, and it records no more.
   const disposed = (run: Promise<unknown>) =>
     run.then(
       () => assert.unreachable(),
@@ -196,7 +196,7 @@ test('another adapter reads the same symbols, and restores pixels within one lev
         for (let i = 0; i < face.length; i++) largest = Math.max(largest, Math.abs(face[i] - far[k][i]));
         assert.ok(largest <= 1, `face ${k} at ${maxBytes} bytes: ${largest} levels`);
       });
-      // Symbols may differ where a value lies between two; the files then have other bytes, but no others are worse.
+      // A symbol may differ where a value is half way between two. The files then have other bytes, but the pictures are as good.
       const own = await there.encode(faces, { maxBytes });
       own.forEach((file) => {
         assert.ok(file.length <= maxBytes);

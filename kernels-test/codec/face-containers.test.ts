@@ -29,7 +29,7 @@ const all = samples.gain.map((_, qIndex) => face(qIndex, qIndex));
 const message = async (run: () => unknown, type: new (text: string) => Error) => (await rejection(run, type)).message;
 const edited = (bytes: Uint8Array, at: number, value: number) => bytes.map((old, k) => (k === at ? value : old));
 
-test('bare faces come back, with six bytes around their code', () => {
+test('bare faces are read back, and have six bytes around their code', () => {
   for (const one of all) {
     const bytes = packFaceBare(one, model);
     assert.is(bytes.length, BARE_HEADER_BYTES + encodeLatents(one.symbols, one.qIndex, model).length);
@@ -55,12 +55,12 @@ test('bare faces that are damaged or another model’s are refused', async () =>
   assert.match(await message(unpack(bytes, other), ModelMismatchError), `the model loaded is ${other.idText}`);
   await rejection(unpack(edited(bytes, 20, bytes[20] ^ 16)), FormatError);
   await rejection(unpack(edited(bytes, 1, bytes[1] ^ 128)), FormatError);
-  // The whole id is in the checksum: two bytes that agree by chance are not enough.
+  // The checksum covers the whole id, so two equal bytes of the id are not enough.
   const pretended = edited(edited(bytes, 2, other.id & 255), 3, (other.id >>> 8) & 255);
   await rejection(unpack(pretended, other), FormatError);
 });
 
-test('files come back, and say what they are without the model', () => {
+test('files are read back, and their headers can be read without the model', () => {
   for (const one of all) {
     const bytes = packFaceFile(one, model);
     assert.is(bytes.length, FILE_HEADER_BYTES + encodeLatents(one.symbols, one.qIndex, model).length);
@@ -122,7 +122,7 @@ test('an archive gives each face without reading the others', async () => {
   assert.is(empty.count, 0);
 });
 
-test('an archive that is cut off gives the faces that are whole, and says what is missing', async () => {
+test('an archive that is cut off gives its intact faces, and says what is missing', async () => {
   const bytes = packArchive(
     all.map((one, k) => ({ ...one, name: `${k}` })),
     model,
@@ -155,7 +155,7 @@ test('archives that are damaged, another model’s or impossible are refused', a
   assert.match(await message(() => archive.face(3, other), ModelMismatchError), 'written by model');
   assert.match(await message(() => archive.face(10, model), ArgumentError), 'must be 0 to 9');
   assert.match(await message(() => archive.name(-1), ArgumentError), 'face -1');
-  // Face 4's entry: whichever byte is changed, no other face is given for it.
+  // Whichever byte of face 4's entry is changed, no other face is given in its place.
   for (let at = 22 + 4 * 13; at < 22 + 4 * 13 + 7; at++) {
     const damaged = await open(edited(bytes, at, bytes[at] ^ 1));
     await rejection(() => damaged.face(4, model), FormatError);
@@ -170,7 +170,7 @@ test('archives that are damaged, another model’s or impossible are refused', a
   assert.match(await message(() => packArchive(long, model), ArgumentError), '5000 bytes');
 });
 
-test('an unfinished archive gives what an archive does, and becomes the same bytes', async () => {
+test('an unfinished archive gives the same faces as an archive, and becomes the same bytes', async () => {
   const faces = all.map((one, k) => ({ ...one, name: `Gesicht ${k} ✓` }));
   const bytes = packJournal(faces, model);
   const journal = await openFaces(bytesSource(bytes));
@@ -192,7 +192,7 @@ test('an unfinished archive gives what an archive does, and becomes the same byt
   assert.equal(new Uint8Array(Buffer.concat(pieces)), packArchive(faces, model));
 });
 
-test('an unfinished archive: a torn end, damage within, and what it refuses', async () => {
+test('an unfinished archive gives its intact faces despite a torn end or damage, and refuses other data', async () => {
   const bytes = packJournal(
     all.map((one, k) => ({ ...one, name: `${k}` })),
     model,
@@ -209,7 +209,7 @@ test('an unfinished archive: a torn end, damage within, and what it refuses', as
     assert.equal(damage, torn === 0 ? [] : [{ offset: ends.at(-1) ?? 20, bytes: torn }]);
   }
   assert.is(ends.length, 10);
-  // Whichever byte of the third face is wrong, it alone is lost, and the work would go on behind the second.
+  // Whichever byte of the third face is wrong, only this face is lost, and the work would continue after the second one.
   for (let place = ends[1]; place < ends[2]; place++) {
     const journal = await open(edited(bytes, place, bytes[place] ^ 1));
     assert.equal([journal.count, journal.intact.faces, journal.intact.end], [9, 2, ends[1]]);

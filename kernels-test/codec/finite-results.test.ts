@@ -13,13 +13,13 @@ import { gpuSuite, testGpu } from '../helpers/harness.js';
 import { rejection } from '../helpers/rejection.js';
 
 /*
- * Embeddings, symbols and pixels that are not finite never become a result. Readers of weights refuse such values, so that
- * they are put into networks that are loaded: what is left then is a device that computes wrongly.
+ * Embeddings, symbols and pixels that are not finite are errors, not results. Readers of weights refuse NaN, so these tests
+ * put it into networks that are already loaded, as if a device computed wrongly.
  */
 
 const test = gpuSuite('results are finite');
 
-/** Makes the first and then the last parameter NaN, and calls `body` with each. */
+/** Fills the first parameter with NaN and calls `body`, then does the same with the last one. */
 async function withNan(module: Module, body: (name: string) => Promise<void>): Promise<void> {
   const all = [...module.parameters()];
   for (const [name, tensor] of [all[0], all[all.length - 1]]) {
@@ -30,7 +30,7 @@ async function withNan(module: Module, body: (name: string) => Promise<void>): P
   }
 }
 
-test('an embedding', async () => {
+test('an embedding that is not finite is an error', async () => {
   const gpu = await testGpu();
   const recognizer = new CameoFace({ dimension: 8, channels: [4, 4, 4, 8], units: [0, 0, 0, 0] }).initialize(gpu, 3);
   recognizer.eval();
@@ -50,7 +50,7 @@ test('an embedding', async () => {
   recognizer.dispose();
 });
 
-test('symbols and pixels of the codec', async () => {
+test('symbols and pixels of the codec that are not finite are errors', async () => {
   const gpu = await testGpu();
   const codec = FaceCodec.fromWeights(gpu, await smallFaceModel(gpu, 1, TINY));
   const face = shrunk((await demoFaces())[0], codec.faceSize);
@@ -74,7 +74,7 @@ test('symbols and pixels of the codec', async () => {
   codec.dispose();
 });
 
-test('symbols and pixels of the autoencoder', async () => {
+test('symbols and pixels of the autoencoder that are not finite are errors', async () => {
   const gpu = await testGpu();
   const codec = AutoencoderCodec.fromWeights(gpu, readFileSync(writeTinyModel(join(temporaryFolder(), 'tiny'), 1)));
   const face = new Uint8Array(codec.faceSize.bytes).map((_, i) => (i * 7) % 256);

@@ -7,7 +7,7 @@ import { filterCandidates } from '../../src/codec/png/filter.js';
 import type { CounterRandom } from '../../src/common/random.js';
 import { laplacianLatents, uniformLatents } from './container-latents.js';
 
-/** A sound file to damage, and what it holds. */
+/** A valid file to damage, and its content. */
 export interface Specimen {
   file: Uint8Array;
   latents: Latents;
@@ -15,7 +15,7 @@ export interface Specimen {
   rate: number;
 }
 
-/** One input: its bytes, and what has to come of it. 'either': if it is accepted, it must be as the specimen. */
+/** One input: its bytes and the expected result. 'either' means that it may be refused or must read like the specimen. */
 export interface FuzzCase {
   kind: string;
   bytes: Uint8Array;
@@ -52,7 +52,7 @@ function concat(...parts: Uint8Array[]): Uint8Array {
   return new Uint8Array(Buffer.concat(parts));
 }
 
-/** Grey levels in the order of the picture: channel by channel. */
+/** Grey levels in the order of the picture, which is channel by channel. */
 function planes({ height, width, channels, data }: Latents): Uint8Array {
   const positions = height * width;
   return Uint8Array.from(data, (_, i) => data[(i % positions) * channels + Math.floor(i / positions)]);
@@ -64,16 +64,16 @@ function setSize(ihdr: PngChunk, width: number, height: number): void {
   view.setUint32(4, height);
 }
 
-/** A dimension that is extreme, or just beside a limit. */
+/** A dimension that is extreme, or next to a limit. */
 function badDimension(random: CounterRandom): number {
   const picks = [0, 1, 255, 256, 65535, 65536, 65537, 0x7fffffff, 0x80000000, 0xffffffff, random.word()];
   return picks[random.int(picks.length)];
 }
 
-/** Deflated zeros that expand about a thousandfold, 1 MB for each kilobyte; made of pieces, so that making it takes no memory. */
+/** Deflated zeros that expand about a thousandfold, 1 MB for each kilobyte. They are joined from pieces, to need little memory. */
 const megabyteOfZeros = deflateRawSync(new Uint8Array(1 << 20), { finishFlush: 2 });
 
-/** `bytes` with every chunk's CRC made right again, as far as the chunks can still be followed. */
+/** `bytes` with the CRC of every chunk corrected, as far as the chunks can still be found. */
 function repairCrcs(bytes: Uint8Array): Uint8Array {
   const view = new DataView(bytes.buffer);
   for (let at = 8; at + 12 <= bytes.length; ) {
@@ -85,7 +85,7 @@ function repairCrcs(bytes: Uint8Array): Uint8Array {
   return bytes;
 }
 
-/** Ways to damage a file; 'either' wherever chance may leave it sound. */
+/** Ways to damage a file; 'either' where the damage may by chance leave it valid. */
 const damage: Record<string, Maker> = {
   bitFlips({ file }, random) {
     const bytes = file.slice();
@@ -106,7 +106,7 @@ const damage: Record<string, Maker> = {
   deflateEditsRepaired({ file }, random) {
     const chunks = copyChunks(file);
     const data = chunks[2].data;
-    // Mostly near the beginning, where the codes stand.
+    // Most changes are near the beginning, where the codes are.
     const reach = random.int(2) === 0 ? Math.min(data.length, 60) : data.length;
     for (let k = 1 + random.int(6); k > 0; k--) data[random.int(reach)] ^= 1 << random.int(8);
     return joinPngChunks(chunks);
@@ -211,7 +211,7 @@ const hopeless: Record<string, Maker> = {
     for (let k = 1 + random.int(3); k > 0; k--) {
       const at = random.int(pixels.length);
       pixels[at] = (pixels[at] + 1 + random.int(255)) & 255;
-      // Twice the same symbol could bring the old value back.
+      // Drawing the same symbol twice could restore the old value.
       if (pixels[at] === planes(latents)[at]) pixels[at] ^= 1;
     }
     setSize(chunks[0], pixels.length, 1);
@@ -229,7 +229,7 @@ const hopeless: Record<string, Maker> = {
   },
 };
 
-/** The control: sound files in other clothes, without which a reader that refuses everything would pass. */
+/** The control: valid files in other encodings. Without them, a reader that refuses everything would pass. */
 const sound: Record<string, Maker> = {
   untouched: ({ file }) => file,
   recompressed({ latents, file }, random) {
@@ -254,7 +254,7 @@ const makers = [
 /** The names of all kinds of cases. */
 export const FUZZ_KINDS = makers.map(({ kind }) => kind);
 
-/** Case number `index`: the kinds take turns, all else is drawn from `random`. */
+/** Case number `index`: the kinds alternate, and everything else is drawn from `random`. */
 export function makeCase(index: number, random: CounterRandom, specimens: readonly Specimen[]): FuzzCase {
   const { kind, make, expect } = makers[index % makers.length];
   const specimen = specimens[random.int(specimens.length)];

@@ -1,5 +1,5 @@
 /**
- * Runs the fuzz cases in a process of its own (see fuzz.test.ts) and prints one line of JSON, a {@link FuzzReport}.
+ * Runs the fuzz cases in a separate process (see fuzz.test.ts) and prints one line of JSON, a {@link FuzzReport}.
  * Arguments: number of cases, seed.
  */
 import { unpackLatentsPng } from '../../src/codec/png/container.js';
@@ -9,21 +9,21 @@ import { FUZZ_KINDS, type FuzzCase, makeCase, makeSpecimens } from './fuzz-cases
 
 export interface FuzzReport {
   cases: number;
-  /** By kind of case. */
+  /** Number of cases by kind. */
   accepted: Record<string, number>;
   refused: Record<string, number>;
-  /** Messages of the errors with their figures taken out, and how often each came. */
+  /** The messages of the errors, without their figures, and how often each came. */
   messages: Record<string, number>;
-  /** What should not have happened, up to ten lines. */
+  /** Descriptions of the faults, at most ten. */
   faults: string[];
   slowestMs: number;
-  /** Bound on how far the resident memory rose above where it stood before the first case. */
+  /** Upper bound for the growth of the resident memory since before the first case. */
   growthBytes: number;
-  /** Most bytes outside the JavaScript heap that typed arrays held at once, seen after a case. */
+  /** The most bytes of typed arrays, which are outside the JavaScript heap, that were seen after a case. */
   arrayBufferBytes: number;
 }
 
-/** What came of a case: null for a refusal or a right result, else a description of the fault. */
+/** Runs a case. @returns null for a refusal or a right result, else a description of the fault */
 function judge({ bytes, specimen, expect }: FuzzCase, report: FuzzReport, kind: string): string | null {
   let back: ReturnType<typeof unpackLatentsPng>;
   const start = performance.now();
@@ -53,7 +53,7 @@ function judge({ bytes, specimen, expect }: FuzzCase, report: FuzzReport, kind: 
   return same ? null : 'accepted, but with another content';
 }
 
-/** Splices and exchanged chunks may give another specimen whole, which is then right. */
+/** A splice or exchanged chunks may produce another specimen unchanged, which counts as right. */
 function withRightSpecimen(fuzzCase: FuzzCase, specimens: ReturnType<typeof makeSpecimens>): FuzzCase {
   const whole = specimens.find(({ file }) => Buffer.compare(file, fuzzCase.bytes) === 0);
   return whole ? { ...fuzzCase, specimen: whole } : fuzzCase;
@@ -73,7 +73,7 @@ function run(cases: number, seed: number): FuzzReport {
   };
   const specimens = makeSpecimens();
   const random = new CounterRandom(seed);
-  // Everything that stays is there now: what the process takes from here on is due to the cases.
+  // Everything permanent is allocated by now, so further growth is due to the cases.
   (globalThis as { gc?: () => void }).gc?.();
   const before = process.memoryUsage();
   for (let index = 0; index < cases; index++) {
@@ -84,7 +84,7 @@ function run(cases: number, seed: number): FuzzReport {
     const held = process.memoryUsage().arrayBuffers - before.arrayBuffers;
     report.arrayBufferBytes = Math.max(report.arrayBufferBytes, held);
   }
-  // maxRSS is the kernel's own peak over the whole life of the process, so that no spike between two samples is lost.
+  // maxRSS is the kernel's record of the peak, so no spike between two samples is missed.
   report.growthBytes = process.resourceUsage().maxRSS * 1024 - before.rss;
   return report;
 }

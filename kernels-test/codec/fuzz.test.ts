@@ -9,20 +9,20 @@ const CASES = 10_000;
 const LIMIT = 64 * 2 ** 20;
 
 /*
- * How memory is measured. The cases run in a process of their own, whose JavaScript heap may not exceed 64 MB (V8 aborts
- * beyond, which fails the test) and whose young generation is kept small, so that garbage is collected promptly and does
- * not pass for use. Typed arrays lie outside that heap; for them, and for all else, the kernel counts: the peak resident
- * memory over the life of the process less the resident memory right before the first case. As the peak may also date
- * from start-up, this bounds the growth from above. It includes what it takes to make the cases, and the garbage.
+ * How memory is measured. The cases run in a separate process, whose JavaScript heap may not exceed 64 MB (V8 aborts
+ * above it, which fails the test). Its young generation is kept small, so that garbage is collected promptly and does
+ * not count as use. Typed arrays are outside that heap; for everything the kernel counts the peak resident
+ * memory of the process, less the resident memory right before the first case. Because the peak may also be
+ * from start-up, this is an upper bound. It includes the memory for making the cases, and garbage.
  */
-test(`${CASES} damaged files: refused with a FormatError or read right, fast, in little memory`, () => {
+test(`${CASES} damaged files are refused with a FormatError or read correctly, fast and in little memory`, () => {
   const worker = fileURLToPath(new URL('fuzz-worker.ts', import.meta.url));
   const flags = ['--max-old-space-size=64', '--max-semi-space-size=2', '--expose-gc', '--import', 'tsx'];
   const started = performance.now();
   const child = spawnSync(process.execPath, [...flags, worker, String(CASES), '20240607'], {
     encoding: 'utf8',
     cwd: fileURLToPath(new URL('../..', import.meta.url)),
-    // A case that hangs ends here; alone on two cores, all of them take some ten seconds.
+    // The time limit ends a case that hangs; on two quiet cores all cases take some ten seconds.
     timeout: 120_000,
     env: { ...process.env, NODE_OPTIONS: '' },
   });
@@ -36,7 +36,7 @@ test(`${CASES} damaged files: refused with a FormatError or read right, fast, in
   assert.ok(report.growthBytes < LIMIT, `memory grew by up to ${report.growthBytes} bytes`);
   assert.ok(report.arrayBufferBytes < LIMIT, `typed arrays held ${report.arrayBufferBytes} bytes`);
 
-  // The cases must have got to the bottom: every layer of the reader has refused some, and the sound ones came through.
+  // The cases must reach every layer: each layer of the reader has refused some, and the valid ones were read.
   for (const part of [
     'truncated: no whole chunk',
     'truncated: chunk',

@@ -7,11 +7,11 @@ export interface SyntheticFaces extends LatentSamples {
   gain: number[][];
 }
 
-/** Steps from coarse (most symbols are zero) to fine. */
+/** Quantization steps from coarse (most symbols are zero) to fine. */
 const STEPS = 10;
 
 /**
- * Latents with what those of real faces have: channels of very different size, scales that depend on the position, a few
+ * Latents with the properties of those of real faces: channels of very different size, scales that depend on the position, a few
  * factors common to the whole face, neighbours and channels that are correlated, a left half like the right one, heavy
  * tails, and magnitudes that are large or small together.
  */
@@ -77,7 +77,7 @@ export function symbolsAt(
   );
 }
 
-/** Bits of a face under a static model: each channel's symbols by how often they occur among `training`. */
+/** Bits of a face under a static model, which codes each channel's symbols by their frequency in `training`. */
 export function staticModel(training: SyntheticFaces, qIndex: number): (symbols: Int16Array) => number {
   const { channels, count } = training;
   const histograms = Array.from({ length: channels }, () => new Map<number, number>());
@@ -89,7 +89,7 @@ export function staticModel(training: SyntheticFaces, qIndex: number): (symbols:
       totals[i % channels]++;
     });
   }
-  // A symbol never seen counts as half of one seen.
+  // A symbol that does not occur counts as half an occurrence.
   return (symbols) =>
     symbols.reduce((bits, symbol, i) => {
       const c = i % channels;

@@ -26,7 +26,7 @@ const fit = (options: Partial<FitOptions> = {}) =>
   fitLatentModel(training, { gain: training.gain, steps: [1, 4, 7], faces: 60, ...options });
 const model = fit();
 
-test('symbols come back at every step, in hardly more bytes than their code length', () => {
+test('symbols are decoded at every qIndex, from hardly more bytes than their code length', () => {
   for (let qIndex = 0; qIndex < steps; qIndex++) {
     let actual = 0;
     let ideal = 0;
@@ -72,14 +72,14 @@ test('references and context each make files smaller', () => {
   assert.ok(full < 0.98 * withoutContext, `${full} bits, without context ${withoutContext}`);
 });
 
-/** Rounds magnitudes down by three tenths of a step more than to the nearest. */
+/** Rounds like an encoder that prefers small magnitudes: a magnitude is rounded up only from 0.8 of a step on. */
 const roundDown = (value: number): number => Math.sign(value) * Math.floor(Math.abs(value) + 0.2);
 const rounded = fit({ choice: { dependent: false, choose: (values) => Int16Array.from(values, roundDown) } });
 
-test('an encoder that rounds down is met by dead zones, which make files smaller', () => {
+test('dead zones fit an encoder that rounds down, and make its files smaller', () => {
   assert.ok(model.fields.deadZone.every((width) => width === 0));
   const { deadZone } = rounded.fields;
-  // 0.3 of a step are 4.8 sixteenths; which scales occur depends on the faces.
+  // 0.3 of a step are 4.8 sixteenths. Which scales occur depends on the faces.
   const inner = [...deadZone.subarray(0, SCALE_COUNT)].sort((a, b) => a - b)[SCALE_COUNT >> 1];
   assert.ok(inner >= 3 && inner <= 6, `${inner}/16`);
   const flat = new LatentModel({ ...rounded.fields, deadZone: new Int32Array(2 * SCALE_COUNT) });
@@ -96,7 +96,7 @@ test('an encoder that rounds down is met by dead zones, which make files smaller
   assert.ok(full < 0.98 * without, `${full} bytes, without dead zones ${without}`);
 });
 
-test('symbols of dependent quantization come back, lie where they say, and err less at the same bytes', () => {
+test('symbols of dependent quantization are decoded to the right values, and have a smaller error at the same bytes', () => {
   const qIndex = 4;
   const count = model.latents;
   const scaled = (data: Float32Array, face: number, coarser: number): Float64Array =>
@@ -135,18 +135,18 @@ test('symbols of dependent quantization come back, lie where they say, and err l
     return { bytes, error };
   });
   const [before, after] = figures;
-  // A byte in a hundred more or less is worth some three in a hundred of the error.
+  // One per cent of the bytes is worth some three per cent of the error.
   const fair = before.error * (before.bytes / after.bytes) ** 3;
   assert.ok(after.error < 0.95 * fair, JSON.stringify(figures));
 });
 
-test('a model without dead zones is as before there were any, and one with them keeps them', () => {
+test('a model without dead zones has the format of before, and one with them keeps them', () => {
   const tensors = model.toTensors();
   assert.not.ok(tensors.has('deadZone'));
   assert.equal(LatentModel.fromTensors(tensors).fields.deadZone, new Int32Array(2 * SCALE_COUNT));
   const back = LatentModel.fromTensors(readSafetensors(writeSafetensors(rounded.toTensors())).tensors);
   assert.equal([back.id, back.fields.deadZone], [rounded.id, rounded.fields.deadZone]);
-  // Dependent quantization counts whatever its dead zones.
+  // Dependent quantization is stored whatever the dead zones are.
   const magnitudeExpected = Int32Array.from([...model.fields.magnitudeExpected, ...model.fields.magnitudeExpected]);
   const dependent = new LatentModel({ ...model.fields, magnitudeExpected, deadZone: new Int32Array(4 * SCALE_COUNT) });
   const read = LatentModel.fromTensors(dependent.toTensors());
@@ -163,7 +163,7 @@ test('code lengths of single symbols sum up to that of the face', () => {
   assert.ok(bits.every((b) => b > 0));
 });
 
-test('symbols far from anything expected come back, too', () => {
+test('symbols far from their expected values are decoded, too', () => {
   const random = new CounterRandom(5);
   for (const most of [1, 40, 3000, 32767]) {
     const symbols = Int16Array.from({ length: model.latents }, () => random.int(2 * most + 1) - most);
@@ -190,19 +190,19 @@ test('the model passes through safetensors and keeps its id', () => {
     if (name === 'order') [changed[0], changed[1]] = [changed[1], changed[0]];
     else if (name === 'references') changed[0] = value[0] === 0 ? 1 : 0;
     else if (name === 'referenceCount')
-      continue; // would contradict the references
+      continue; // changing this field would contradict the references
     else changed[at] += name === 'shapes' && changed[at] > 0 ? -1 : 1;
     try {
       assert.is.not(new LatentModel({ ...model.fields, [name]: changed }).id, model.id, name);
     } catch (error) {
-      // A shape of which nothing can be taken, or a reference to a later latent.
+      // One model has a shape with an entry of 0, one a reference to a later latent.
       assert.instance(error, CheckpointError);
       assert.ok(['shapes', 'references', 'contextTable'].includes(name), `${error}`);
     }
   }
 });
 
-test('a model that is none is refused with what is wrong', async () => {
+test('an invalid model is refused, and the error says what is wrong', async () => {
   const wrong = async (change: Partial<LatentModelFields>, message: string) =>
     assert.match(
       (await rejection(() => new LatentModel({ ...model.fields, ...change }), CheckpointError)).message,
@@ -239,7 +239,7 @@ test('a model that is none is refused with what is wrong', async () => {
   assert.match((await rejection(fromTensors, CheckpointError)).message, 'lacks "mean"');
 });
 
-test('damaged models are refused, or code faces all the same', () => {
+test('damaged models are refused, or still encode and decode faces', () => {
   const random = new CounterRandom(11);
   const names = [...model.toTensors().keys()];
   const symbols = symbolsAt(faces, 0, 4);
@@ -265,7 +265,7 @@ test('damaged models are refused, or code faces all the same', () => {
   assert.ok(accepted > 10 && accepted < 290, `${accepted} accepted`);
 });
 
-test('what does not fit the model is refused', async () => {
+test('codes and symbols that do not fit the model are refused', async () => {
   const symbols = symbolsAt(faces, 0, 4);
   const message = async <E extends Error>(run: () => unknown, type: new (text: string) => E) =>
     (await rejection(run, type)).message;

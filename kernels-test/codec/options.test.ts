@@ -8,10 +8,10 @@ import { rejection } from '../helpers/rejection.js';
 
 const test = gpuSuite('options');
 
-// biome-ignore lint/suspicious/noExplicitAny: what is called here is wrong on purpose
+// biome-ignore lint/suspicious/noExplicitAny: these calls are wrong on purpose
 type Any = any;
 
-test('unknown and impossible options of devices and codecs are refused before work', async () => {
+test('unknown and impossible options of devices and codecs are refused before any work', async () => {
   const gpu = await testGpu();
   const message = async (run: () => unknown) => (await rejection(run, CameoError)).message;
   const open = openGpu as Any;

@@ -6,7 +6,7 @@ import { zlibSmallest } from '../../src/codec/png/zlib.js';
 import { FormatError } from '../../src/common/errors.js';
 import { CounterRandom } from '../../src/common/random.js';
 
-/** Pixel data as they come, and others: of few values, of many, repeating, empty. */
+/** Pixel data of pictures, and other data: of few values, of many, repeating, empty. */
 function samples(): Uint8Array[] {
   const random = new CounterRandom(1, 1);
   const of = (length: number, next: (i: number) => number) => Uint8Array.from({ length }, (_, i) => next(i));
@@ -23,7 +23,7 @@ function samples(): Uint8Array[] {
 
 const { Z_FIXED, Z_HUFFMAN_ONLY, Z_RLE, Z_DEFAULT_STRATEGY } = constants;
 
-/** The same by every kind of block and by our own compressor. */
+/** The data deflated with every kind of block, and by our own compressor. */
 function streams(data: Uint8Array): Uint8Array[] {
   const byZlib = [Z_DEFAULT_STRATEGY, Z_FIXED, Z_HUFFMAN_ONLY, Z_RLE].flatMap((strategy) =>
     [0, 1, 9].map((level) => deflateSync(data, { strategy, level, windowBits: level === 1 ? 9 : 15 })),
@@ -39,7 +39,7 @@ test('inflates what zlib and our own compressor deflate', () => {
   }
 });
 
-/** What zlib makes of a stream that must end with its last byte; null where it refuses. */
+/** What zlib inflates a stream to, which must end with its last byte; null if zlib refuses it. */
 function byZlib(stream: Uint8Array): Uint8Array | null {
   try {
     const { buffer, engine } = inflateSync(stream, { info: true, maxOutputLength: 200_000 } as object) as unknown as {
@@ -61,7 +61,7 @@ test('accepts and refuses damaged streams as zlib does, and throws nothing but F
   for (let k = 0; k < 6000; k++) {
     const original = whole[k % whole.length];
     const stream = Uint8Array.from(original);
-    // Near the front are the headers and codes; the checksum at the end would refuse everything else.
+    // Damage is mostly near the front, in headers and codes; the checksum at the end would refuse all other damage.
     const at = Math.floor(random.uniform() ** 3 * stream.length);
     stream[at] ^= 1 << Math.floor(8 * random.uniform());
     const expected = byZlib(stream) ?? byZlib(repaired(stream));
@@ -78,14 +78,14 @@ test('accepts and refuses damaged streams as zlib does, and throws nothing but F
   assert.ok(accepted > 300, `only ${accepted} damaged streams reached the end`);
 });
 
-/** The stream with the checksum that its data have, where zlib gets to their end. */
+/** The stream with its checksum corrected, if zlib can decode the data to their end. */
 function repaired(stream: Uint8Array): Uint8Array {
   const result = Uint8Array.from(stream);
   let data: Uint8Array;
   try {
     data = inflateSync(result.subarray(0, -4), { finishFlush: constants.Z_SYNC_FLUSH });
   } catch {
-    return result; // it is wrong before its end, or ends elsewhere
+    return result; // the data are wrong before their end, or end elsewhere
   }
   let [a, b] = [1, 0];
   for (const byte of data) {
@@ -96,7 +96,7 @@ function repaired(stream: Uint8Array): Uint8Array {
   return result;
 }
 
-test('what is wrong is said', () => {
+test('the error says what is wrong with a stream', () => {
   const stream = deflateSync(Buffer.from('faces faces faces'));
   const edited = (at: number, byte: number) => stream.map((old, i) => (i === at ? byte : old));
   const cases: [Uint8Array, RegExp][] = [
@@ -107,7 +107,7 @@ test('what is wrong is said', () => {
     [edited(stream.length - 1, 0), /incorrect data check/],
     [stream.subarray(0, -1), /ends early/],
     [Uint8Array.of(...stream, 0), /1 bytes of foreign data/],
-    // A match before there is anything to match.
+    // A match comes before there is anything to match.
     [Uint8Array.of(0x78, 0x9c, 0x03, 0x02, 0, 0, 0), /too far back/],
   ];
   for (const [bytes, message] of cases) {

@@ -10,7 +10,7 @@ import { QUANTIZED_FROM, quantizedFrom } from '../../src/codec/quantized-from.js
 import { CheckpointError, FormatError, ModelMismatchError } from '../../src/common/errors.js';
 import { packJournal, readVectors } from './bitstream-fixture.js';
 
-// A model whose weights were quantised reads what the model of the exact weights has written, and nobody else's faces.
+// A model with quantised weights reads the faces of the model that it was quantised from, and of no third model.
 const { model, vectors } = await readVectors();
 const TRAINED = 0x12345678;
 const trained = new LatentModel(model.fields, TRAINED);
@@ -21,14 +21,14 @@ const faces = vectors.faces.map(({ symbols, qIndex, grey }, k) => {
 });
 const { name: _, ...face } = faces[3];
 
-test('it has an id of its own, and knows both', () => {
+test('the quantised model has an id of its own, and knows that of the trained model', () => {
   assert.equal(quantised.ids, [quantised.id, trained.id]);
   assert.equal(trained.ids, [trained.id]);
   assert.ok(quantised.id !== trained.id);
   assert.not.ok(quantised.ids.includes(stranger.id) || trained.ids.includes(quantised.id));
 });
 
-test('it reads files and bare faces of the trained model, and not the reverse', () => {
+test('the quantised model reads files and bare faces of the trained one, but not the other way round', () => {
   for (const [pack, unpack] of [
     [packFaceFile, unpackFaceFile],
     [packFaceBare, unpackFaceBare],
@@ -43,7 +43,7 @@ test('it reads files and bare faces of the trained model, and not the reverse', 
       () => unpack(pack(face, stranger), quantised),
       (error: Error) => error instanceof ModelMismatchError && error.message.includes(quantised.idText),
     );
-    // The id that the header names is part of the checksum: one put in the other's place is found.
+    // The id in the header is part of the checksum, so replacing it by the other id is detected.
     const mixed = pack(face, trained);
     const own = pack(face, quantised);
     mixed.set(pack === packFaceFile ? own.subarray(6, 10) : own.subarray(2, 4), pack === packFaceFile ? 6 : 2);
@@ -54,7 +54,7 @@ test('it reads files and bare faces of the trained model, and not the reverse', 
   }
 });
 
-test('it reads archives and journals of the trained model', async () => {
+test('the quantised model reads archives and journals of the trained one', async () => {
   const archive = await FaceArchive.open(bytesSource(packArchive(faces, trained)));
   const journal = await FaceJournal.open(bytesSource(packJournal(faces, trained)));
   for (const collection of [archive, journal]) {
@@ -67,7 +67,7 @@ test('it reads archives and journals of the trained model', async () => {
   }
 });
 
-test('the weights it was quantised from are named by eight digits', () => {
+test('the id of the weights that it was quantised from must have eight digits', () => {
   assert.equal(quantizedFrom(new Map()), []);
   assert.equal(quantizedFrom(new Map([[QUANTIZED_FROM, '12345678']])), [TRAINED]);
   for (const text of ['', '1234567', 'ABCDEF00', '0x123456', '123456789']) {

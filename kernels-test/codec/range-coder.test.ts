@@ -17,7 +17,7 @@ import { CounterRandom } from '../../src/common/random.js';
 import { laplacianShape } from '../../src/training/entropy/fit-shapes.js';
 import { rejection } from '../helpers/rejection.js';
 
-/** Parts of the whole, from one that is almost everything to many of the least. */
+/** Frequency tables, from one with a dominant symbol to one with many symbols of the least frequency. */
 const partitions: number[][] = [
   [FREQUENCY_TOTAL],
   [1, FREQUENCY_TOTAL - 1],
@@ -32,13 +32,13 @@ const starts = partitions.map((sizes) => {
   return sizes.map((size) => (sum += size) - size);
 });
 
-test('symbols come back, in as many bits as their frequencies say', () => {
+test('symbols are decoded, and take as many bits as their frequencies predict', () => {
   const random = new CounterRandom(1);
   for (let run = 0; run < 300; run++) {
     const count = random.int(run < 100 ? 8 : 400);
     const drawn = Array.from({ length: count }, () => {
       const which = random.int(partitions.length);
-      // Rare symbols as often as others: they are where carries and small ranges come from.
+      // Rare symbols are drawn as often as others, because they cause carries and small ranges.
       return { which, symbol: random.int(partitions[which].length) };
     });
     const encoder = new RangeEncoder();
@@ -60,14 +60,14 @@ test('symbols come back, in as many bits as their frequencies say', () => {
   }
 });
 
-test('what is certain takes no bytes', () => {
+test('symbols of probability 1 take no bytes', () => {
   const encoder = new RangeEncoder();
   for (let k = 0; k < 1000; k++) encoder.encode(0, FREQUENCY_TOTAL);
   assert.is(encoder.finish().length, 0);
 });
 
-test('a carry runs through pending bytes', () => {
-  // The upper part again and again keeps the low end just below a power of two; the last choice decides.
+test('a carry propagates through pending bytes', () => {
+  // Coding the upper part repeatedly keeps the low end just below a power of two; the last symbol decides about the carry.
   for (const last of [0, FREQUENCY_TOTAL / 2]) {
     const encoder = new RangeEncoder();
     const parts = [...new Array(40).fill([32767, 1]), [last, FREQUENCY_TOTAL / 2]];
@@ -82,7 +82,7 @@ test('a carry runs through pending bytes', () => {
   }
 });
 
-test('bits and Exp-Golomb numbers come back', () => {
+test('bits and Exp-Golomb numbers are decoded', () => {
   const encoder = new RangeEncoder();
   const numbers = [0, 1, 2, 3, 7, 8, 100, 1000, 65535, 2 ** 18 - 129];
   let bits = 0;
@@ -102,7 +102,7 @@ test('bits and Exp-Golomb numbers come back', () => {
   decoder.finish();
 });
 
-test('what no encoder writes is refused', async () => {
+test('streams that no encoder writes are refused', async () => {
   assert.match((await rejection(() => new RangeEncoder().golomb(2 ** 18, 0), ArgumentError)).message, 'out of range');
   const start = () => new RangeDecoder(new Uint8Array(4).fill(255));
   assert.match((await rejection(start, FormatError)).message, 'four bytes 255');
@@ -113,12 +113,12 @@ test('what no encoder writes is refused', async () => {
     'need only 4',
   );
   for (const bytes of [Uint8Array.of(0, 0), Uint8Array.of(1), Uint8Array.of(0, 0, 0, 1)]) {
-    // Nothing was coded, which takes no bytes.
+    // Coding nothing takes no bytes, so any byte is too much.
     assert.match((await rejection(() => new RangeDecoder(bytes).finish(), FormatError)).message, 'not the shortest');
   }
 });
 
-test('powers and logarithms of fixed point are near the real ones', () => {
+test('powers and logarithms in fixed point are near the exact ones', () => {
   for (let e = -1024; e <= 1024; e++) {
     assert.ok(Math.abs(powerOfEighths(e) / 2 ** (e / 8) - 1) < 3.1e-5, `2^(${e}/8)`);
   }
@@ -128,7 +128,7 @@ test('powers and logarithms of fixed point are near the real ones', () => {
   assert.equal([clampInteger(5, 0, 3), clampInteger(-5, 0, 3), clampInteger(2, 0, 3)], [3, 0, 2]);
 });
 
-/** A shape all of whose mass is near the mean, one with none there, and the Laplacian. */
+/** Three shapes: all mass near the mean, no mass there, and the Laplacian. */
 const shapes = new Int32Array(3 * SHAPE_ENTRIES);
 shapes.set(laplacianShape(), 0);
 shapes[SHAPE_ENTRIES] = SHAPE_HALF;
@@ -152,7 +152,7 @@ test('every symbol has a frequency, they sum up to the total, and are those of t
       }
     }
   }
-  // Laplacian of scale 1 about 0.25
+  // a Laplacian of scale 1 with mean 0.25
   distribution.set(SCALE_ONE, 4, 0);
   const below = (x: number) => (x < 0 ? 0.5 * Math.exp(x) : 1 - 0.5 * Math.exp(-x));
   for (let s = -4; s <= 4; s++) {
@@ -161,11 +161,11 @@ test('every symbol has a frequency, they sum up to the total, and are those of t
   }
 });
 
-test('a dead zone moves the borders of symbols away from 0, and those alone', () => {
+test('a dead zone moves the borders of symbols away from 0, and changes nothing else', () => {
   const distribution = new SymbolDistribution(shapes);
   const below = (x: number) => (x < 0 ? 0.5 * Math.exp(x) : 1 - 0.5 * Math.exp(-x));
   for (const mean of [0, 5, -20]) {
-    // The inner borders 3/16 farther out, the others 7/16.
+    // The inner borders are 3/16 farther out, the others 7/16.
     distribution.set(SCALE_ONE, mean, 0, 3, 7);
     const border = (s: number): number => {
       const dead = s === 0 || s === 1 ? 3 / 16 : 7 / 16;
@@ -201,7 +201,7 @@ test('a dead zone moves the borders of symbols away from 0, and those alone', ()
   }
 });
 
-test('symbols of any size come back through every distribution', () => {
+test('symbols of any size are decoded with every distribution', () => {
   const random = new CounterRandom(3);
   const drawn = Array.from({ length: 3000 }, () => {
     const mean = random.int(2) === 0 ? random.int(65537) - 32768 : random.int(65) - 32;
@@ -220,7 +220,7 @@ test('symbols of any size come back through every distribution', () => {
     bits += distribution.bits(symbol);
   }
   const bytes = encoder.finish();
-  // Less than the frequencies say, because the outermost symbol gets what divisions leave over, and here it is often drawn.
+  // It is less than the frequencies predict: the outermost symbol gets the remainder of divisions, and is often drawn here.
   const ratio = bytes.length / (bits / 8);
   assert.ok(ratio > 0.99 && ratio < 1.001, `${bytes.length} bytes, ${bits / 8} expected`);
   const decoder = new RangeDecoder(bytes);
@@ -230,7 +230,7 @@ test('symbols of any size come back through every distribution', () => {
   decoder.finish();
 });
 
-test('tables that are no shapes are seen', () => {
+test('tables that are not valid shapes are refused', () => {
   assert.is(shapeProblem(laplacianShape()), null);
   assert.match(shapeProblem(new Int32Array(5))!, '5 entries');
   assert.match(shapeProblem(new Int32Array(SHAPE_ENTRIES))!, 'begins with 0');

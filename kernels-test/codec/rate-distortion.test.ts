@@ -9,13 +9,13 @@ function values(count: number, seed: number, scale: (i: number) => number): numb
   return Array.from({ length: count }, (_, i) => scale(i) * random.normal());
 }
 
-/** Bits of magnitude n by the definition, for moderate ones. */
+/** Bits of magnitude n by the definition, which is exact only for moderate n. */
 function bits(n: number, scale: number): number {
   const below = (x: number): number => 1 / (1 + Math.exp(-x / scale));
   return -Math.log2(below(n + 0.5) - below(n - 0.5));
 }
 
-test('a step costs what a logistic distribution says, and nothing beyond 40 bits', () => {
+test('the cost of a symbol is that of a logistic distribution, and never falls with its magnitude', () => {
   const scales = [0.1, 0.3, 1, 5, 40];
   const costs = symbolCosts(scales);
   scales.forEach((scale, i) => {
@@ -34,7 +34,7 @@ test('λ = 0 rounds to the nearest, whatever the magnitude', () => {
   assert.equal([...symbols], [0, 0, 0, 1, -1, 3, -4, 15, -200, 32000, -32000]);
 });
 
-test('each symbol is the best there is for its error and bits', () => {
+test('each symbol minimises the sum of its error and λ times its bits', () => {
   const count = 2000;
   const scales = values(count, 1, () => 1).map((value) => 0.15 + Math.abs(value));
   const all = values(count, 2, (i) => 3 * scales[i]);
@@ -45,7 +45,7 @@ test('each symbol is the best there is for its error and bits', () => {
       const paid = (n: number): number => (Math.abs(value) - n) ** 2 + lambda * bits(n, scales[i]);
       let best = 0;
       for (let n = 1; n <= Math.round(Math.abs(value)); n++) if (paid(n) < paid(best)) best = n;
-      if (bits(Math.round(Math.abs(value)), scales[i]) > 25) return; // where the definition loses its digits
+      if (bits(Math.round(Math.abs(value)), scales[i]) > 25) return; // above 25 bits the definition is not exact enough
       const own = Math.abs(symbols[i]);
       assert.ok(paid(own) <= paid(best) + 1e-3, `λ ${lambda}: ${value} became ${own}; ${best} is better`);
       assert.ok(symbols[i] === 0 || Math.sign(symbols[i]) === Math.sign(value));
@@ -53,7 +53,7 @@ test('each symbol is the best there is for its error and bits', () => {
   }
 });
 
-test('a larger λ makes no symbol larger, and the error no smaller', () => {
+test('a larger λ never makes a symbol larger or the error smaller', () => {
   const all = values(500, 3, () => 4);
   const costs = symbolCosts(all.map(() => 0.7));
   let last = quantizeForRate(all, costs, 0);
@@ -71,7 +71,7 @@ test('a larger λ makes no symbol larger, and the error no smaller', () => {
   );
 });
 
-test('squared error is what it says', () => {
+test('squaredError is the sum of squared differences', () => {
   assert.is(squaredError([1.5, -2, 0.25], [1, -2, 0]), 0.25 + 0.0625);
   assert.is(squaredError([], []), 0);
 });

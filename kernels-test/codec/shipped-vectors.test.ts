@@ -6,7 +6,7 @@ import { FILE_HEADER_BYTES, packFaceFile, unpackFaceFile } from '../../src/codec
 import { formatModelId } from '../../src/codec/entropy/latent-model.js';
 import { readEarlierVectors, readShippedVectors, shippedModel } from './shipped-vectors.js';
 
-// What users have stored with the shipped model has to be read by every later version, to the same symbols.
+// Every later version must decode what users have stored with the shipped model to the same symbols.
 const { model } = await shippedModel();
 const vectors = await readShippedVectors();
 
@@ -14,7 +14,7 @@ test('the shipped model is the one whose streams are frozen', () => {
   assert.is(model.idText, vectors.model);
 });
 
-test('frozen streams of the shipped model give their symbols, and symbols their streams', () => {
+test('frozen streams of the shipped model decode to their symbols, and the symbols encode to the same streams', () => {
   const sizes = vectors.faces.map(({ bare, file, ...face }) => {
     assert.equal(unpackFaceBare(bare, model), face);
     assert.equal(packFaceBare(face, model), bare);
@@ -25,14 +25,14 @@ test('frozen streams of the shipped model give their symbols, and symbols their 
   assert.ok(Math.min(...sizes) < 150 && Math.max(...sizes) > 1000, `sizes are ${sizes}`);
 });
 
-test('streams of the model that the shipped one was quantised from give the same symbols as ever', async () => {
+test('frozen streams of the model that the shipped one was quantised from decode to the same symbols', async () => {
   const earlier = await readEarlierVectors();
   assert.is(earlier.model, 'ff7b0a36');
   assert.equal(model.ids.map(formatModelId), [vectors.model, earlier.model]);
   earlier.faces.forEach(({ bare, file, ...face }, k) => {
     assert.equal(unpackFaceBare(bare, model), face);
     assert.equal(unpackFaceFile(file, model), face);
-    // What is written now names the model that writes it; the code is the same.
+    // A file that is written now names the present model; its code is the same.
     const own = packFaceFile(face, model);
     assert.not.equal(own, file);
     assert.equal(own.subarray(FILE_HEADER_BYTES), file.subarray(FILE_HEADER_BYTES), `face ${k}`);

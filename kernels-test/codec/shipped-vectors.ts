@@ -1,6 +1,6 @@
 /**
  * Writes shipped-vectors.json, which shipped-vectors.test.ts and browser-codec.test.ts decode: streams of the shipped model, of
- * faces that nobody has. Other weights need other ones: npx tsx kernels-test/codec/shipped-vectors.ts
+ * invented faces. Run it again when the weights change: npx tsx kernels-test/codec/shipped-vectors.ts
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
@@ -10,7 +10,7 @@ import { packFaceFile } from '../../src/codec/container/face-file.js';
 import { CounterRandom } from '../../src/common/random.js';
 import { fromHex, toHex } from './bitstream-fixture.js';
 
-/** A face in the shipped model's containers, all in hexadecimal digits; symbols are 16-bit integers, little-endian. */
+/** A face in the containers of the shipped model, in hexadecimal digits; symbols are 16-bit integers, little-endian. */
 interface ShippedVector {
   qIndex: number;
   grey: boolean;
@@ -29,10 +29,10 @@ export interface ShippedFace {
 
 const beside = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 const VECTORS = beside('shipped-vectors.json');
-/** Of the model whose weights were quantised to become the shipped ones; nothing writes it any more. */
+/** Streams of the model whose weights were quantised to become the shipped ones; nothing writes this file any more. */
 const EARLIER = beside('shipped-vectors-ff7b0a36.json');
 
-/** The tables of the shipped model, and its architecture and values. */
+/** The tables of the shipped model, its architecture and its values. */
 export async function shippedModel() {
   const file = readKlt(await readFile(beside('../../models/face.safetensors')));
   return { file, ...tablesOf(file) };
@@ -69,7 +69,7 @@ async function write(): Promise<void> {
     const symbols = Int16Array.from(order, (at) =>
       Math.round(random.normal() * Math.exp(of('logScale')[at] + of('logGain')[at]) * 2 ** (qIndex / 8)),
     );
-    // One that only an escape can say.
+    // This symbol needs an escape.
     if (k === 2) symbols[5] = -700;
     const face = { symbols, qIndex, grey: k % 3 === 1 };
     const words = new DataView(new ArrayBuffer(2 * symbols.length));

@@ -8,7 +8,7 @@ import { CounterRandom } from '../../src/common/random.js';
 const random = new CounterRandom(4);
 const inOrder = (count: number): number[] => Array.from({ length: count }, (_, k) => k);
 
-/** Where symbols lie, in steps, by the definition. */
+/** The value of a symbol in steps, by the definition. */
 function levels(symbols: ArrayLike<number>, order: readonly number[]): number[] {
   const found = new Array<number>(order.length).fill(0);
   let state = 0;
@@ -19,7 +19,7 @@ function levels(symbols: ArrayLike<number>, order: readonly number[]): number[] 
   return found;
 }
 
-/** Bits of a magnitude of either quantizer under a logistic distribution, by the definition. */
+/** Bits of a magnitude under a logistic distribution for either quantizer, by the definition. */
 function bits(n: number, quantizer: number, scale: number): number {
   const below = (x: number): number => 1 / (1 + Math.exp(-x / scale));
   const points = (k: number): number => reconstructionPoint(k, quantizer) / 2;
@@ -28,7 +28,7 @@ function bits(n: number, quantizer: number, scale: number): number {
   return -Math.log2(below(high) - below(low));
 }
 
-test('the points of the two quantizers are all half steps, and both have 0', () => {
+test('together the two quantizers have all half steps, and both have 0', () => {
   const points = [0, 1].map((quantizer) =>
     [-3, -2, -1, 0, 1, 2, 3].map((symbol) => reconstructionPoint(symbol, quantizer)),
   );
@@ -36,7 +36,7 @@ test('the points of the two quantizers are all half steps, and both have 0', () 
     [-6, -4, -2, 0, 2, 4, 6],
     [-5, -3, -1, 0, 1, 3, 5],
   ]);
-  // From each state two others can be reached, and each can be reached from two.
+  // Two states can be reached from each state, and each can be reached from two.
   const reached = inOrder(4).flatMap((state) => [nextState(state, 0), nextState(state, -3)]);
   assert.equal(reached.sort(), [0, 0, 1, 1, 2, 2, 3, 3]);
   assert.is(nextState(1, 7), nextState(1, -7), 'the sign does not count');
@@ -55,7 +55,7 @@ test('costs are those of a logistic distribution', () => {
   });
 });
 
-test('no other symbols are better: all are tried', () => {
+test('of all sequences of symbols, none is better', () => {
   for (let run = 0; run < 60; run++) {
     const count = 5;
     const scales = inOrder(count).map(() => 0.2 + random.uniform());
@@ -78,14 +78,14 @@ test('no other symbols are better: all are tried', () => {
   }
 });
 
-test('at the same bits the error is clearly smaller than that of plain quantization', () => {
+test('at the same bits the error is clearly smaller than with plain quantization', () => {
   const count = 4000;
   const scales = new Float64Array(count).fill(1);
   const values = Float64Array.from({ length: count }, () => {
     const u = random.uniform();
     return Math.log(u / (1 - u));
   });
-  // A logistic distribution of scale 1 in steps of ¾ without, and of 1 with dependent quantization: nearly the same bits.
+  // For a logistic distribution of scale 1, steps of ¾ without and of 1 with dependent quantization take nearly the same bits.
   const plainStep = 0.75;
   const scaled = values.map((value) => value / plainStep);
   const plain = quantizeForRate(scaled, symbolCosts(scales.map((scale) => scale / plainStep)), 0.1);
@@ -99,12 +99,12 @@ test('at the same bits the error is clearly smaller than that of plain quantizat
   const error = squaredError(values, levels(own, inOrder(count)));
   const plainError = squaredError(scaled, plain) * plainStep ** 2;
   const [ownBits, plainBits] = [trellisBits(own, costs, inOrder(count)), entropy(plain)];
-  // What the bits that differ are worth: 6.02 dB each.
+  // The difference in bits is worth 6.02 dB per bit.
   const fair = plainError * 4 ** ((plainBits - ownBits) / count);
   assert.ok(error < 0.9 * fair, `error ${error} with ${ownBits} bits; ${plainError} with ${plainBits}`);
 });
 
-test('values of any size have symbols, and the order is that of the codes', () => {
+test('values of any size have symbols, in any coding order', () => {
   const values = [0, 1e6, -1e6, 40.3, -0.2, 500.6];
   const costs = symbolCosts(values.map(() => 1));
   const order = [5, 4, 3, 2, 1, 0];

@@ -7,13 +7,13 @@ import { checkOp, gpuSuite, testGpu } from '../helpers/harness.js';
 
 const test = gpuSuite('argmax');
 
-test('rows of odd sizes', async () => {
+test('argmax gives the index of the largest element, in rows of odd sizes', async () => {
   for (const shape of [[1], [7], [3, 5], [65, 3], [2, 3, 33], [4, 1], [1, 4099]]) {
     await checkOp({ op: 'argmax', attrs: {}, inputs: [shape] });
   }
 });
 
-test('of equal elements the first, and the first NaN', async () => {
+test('argmax gives the first of equal elements, and the first NaN', async () => {
   const gpu = await testGpu();
   const rows = [
     [1, 3, 3, 2],
@@ -32,7 +32,7 @@ test('of equal elements the first, and the first NaN', async () => {
   y.dispose();
 });
 
-test('there is no gradient', async () => {
+test('argmax has no gradient', async () => {
   const x = Tensor.from(await testGpu(), [1, 2], [2]);
   const tape = new Tape();
   const y = tape.record(() => argmax(x));
@@ -45,7 +45,7 @@ test('there is no gradient', async () => {
   y.dispose();
 });
 
-test('what has no last axis, or too long a one, is refused', () => {
+test('an array without a last axis, or with too long a one, is refused', () => {
   for (const [shape, message] of [
     [[], /argmax: input has shape \[\]; expected rank 1 or more/],
     [[2, 2 ** 24 + 1], /at most 2\^24/],

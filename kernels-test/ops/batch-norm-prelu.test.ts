@@ -23,7 +23,7 @@ const inputsOf = (shape: number[], vectors: number, slopes: number) => [
 ];
 const sizeOf = (shape: number[]) => shape.reduce((a, b) => a * b, 1);
 
-/** A slope for each channel and one for all, and how many terms its gradient sums up. */
+/** One slope per channel and one for all, and the number of terms in its gradient's sum. */
 function slopeKinds(shape: number[]): { slopes: number; sumLength: number }[] {
   const channels = shape[shape.length - 1];
   return [...new Set([channels, 1])].map((slopes) => ({ slopes, sumLength: sizeOf(shape) / slopes }));
@@ -56,7 +56,7 @@ for (const [name, choose] of Object.entries(PLANS)) {
   }
 }
 
-test('at the kink every pass takes the slope', async () => {
+test('at 0 every pass takes the slope of the negative side', async () => {
   // The deviations are 0 and ±1 and beta is 0, so that z is exactly 0 in half of the rows.
   const x = Float32Array.of(0, 1, 0, -1);
   await checkOp({
@@ -68,7 +68,7 @@ test('at the kink every pass takes the slope', async () => {
   });
 });
 
-test('one output is made, one activation is saved, and the pair of operations gives the same', async () => {
+test('it makes one output, saves one activation, and agrees with the two separate operations', async () => {
   const gpu = await testGpu();
   const shape = [64, 16];
   const dyValues = randomValues(1024, 5);
@@ -93,7 +93,7 @@ test('one output is made, one activation is saved, and the pair of operations gi
   for (const tensor of [...fused.results, ...pair.results]) tensor.dispose();
 });
 
-test('inference sums up the parameters’ gradients only where one is wanted', async () => {
+test('inference computes the parameters’ gradients only if one is wanted', async () => {
   const gpu = await testGpu();
   const dispatches = [0, 1, 2, 5].map((wanted) =>
     scope(gpu, () => {
@@ -108,7 +108,7 @@ test('inference sums up the parameters’ gradients only where one is wanted', a
       return gpu.dispatches - before;
     }),
   );
-  // The coefficients, then one pass: that of dx, or that of the partial sums, which three more fold.
+  // First the coefficients, then one pass for dx, or one for partial sums, which three more passes add.
   assert.equal(dispatches, [2, 5, 5, 5]);
 });
 
@@ -149,7 +149,7 @@ test('a Sequential runs a BatchNorm and the PReLU after it as one operation, und
   apart.dispose();
 });
 
-test('the same bits on each run', async () => {
+test('equal inputs give the same bits on each run', async () => {
   const gpu = await testGpu();
   const run = () =>
     scope(gpu, () => {

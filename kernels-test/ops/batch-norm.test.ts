@@ -53,13 +53,13 @@ test('inference form', async () => {
   });
 });
 
-test('a mean that is large beside the deviation costs no precision', async () => {
+test('a mean that is large compared with the deviation costs no precision', async () => {
   const shape = [4, 17, 19, 8];
   const offset = (k: number, size: number) =>
     k === 0 ? randomValues(size, 3).map((value) => 1000 + value) : undefined;
   for (const choose of Object.values(PLANS)) {
     const implementation = batchNormTrainingOp(choose);
-    // The float32 mean itself is off by up to 2^-15, half a unit in its last place: the tolerance is less than twice that.
+    // The float32 mean itself may be off by 2^-15, half a unit in its last place. The tolerance is less than twice that.
     await checkOp({
       op: 'batchNormTraining',
       attrs,
@@ -71,7 +71,7 @@ test('a mean that is large beside the deviation costs no precision', async () =>
   }
 });
 
-test('numbers far from the rest, such as the first of all, cost no precision', async () => {
+test('outliers, such as the very first number, cost no precision', async () => {
   const shape = [4, 17, 19, 8];
   const withOutliers = (k: number, size: number) =>
     k === 0 ? randomValues(size, 5).map((value, at) => (at % 2368 < 8 ? 300 : value)) : undefined;
@@ -87,7 +87,7 @@ test('numbers far from the rest, such as the first of all, cost no precision', a
   }
 });
 
-test('the statistics that a layer sees, and the running ones that follow in place', async () => {
+test('batchNormStatistics gives those of the batch, and the running statistics are updated in place', async () => {
   const gpu = await testGpu();
   const shape = [3, 5, 7, 10];
   const rows = rowsOf(shape);
@@ -137,7 +137,7 @@ test('the variant with statistics is recorded as the training form, gradients in
   results.dBeta.dispose();
 });
 
-test('the same bits on each run', async () => {
+test('equal inputs give the same bits on each run', async () => {
   const gpu = await testGpu();
   const run = () =>
     scope(gpu, () => {
@@ -170,7 +170,7 @@ test('shapes and arguments that do not fit are refused', async () => {
   });
 });
 
-test('a plan covers every row with at least one row a part, and a tree has at most a lane a part', async () => {
+test('a plan covers every row, each part has at least one row, and a tree has at most one lane per part', async () => {
   const gpu = await testGpu();
   for (const software of [true, false]) {
     const limits = { ...gpu.limits, software };

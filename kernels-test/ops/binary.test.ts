@@ -9,7 +9,7 @@ import { scope, Tensor } from '../../src/tensor/tensor.js';
 import { checkOp, gpuSuite, randomValues, testGpu } from '../helpers/harness.js';
 
 const test = gpuSuite('binary');
-/** Away from 0, where a quotient has no bounded error. */
+/** Values away from 0, near which the error of a quotient is not bounded. */
 const values = (k: number, size: number) => randomValues(size, 40 + k, [0.5, 2]);
 
 /** Pairs of shapes, and the longest sum behind a gradient. */
@@ -33,14 +33,14 @@ const PAIRS: [a: number[], b: number[], sumLength: number][] = [
   [[1, 3, 1], [3, 1], 1],
 ];
 
-test('quotients: every kind of broadcast, on either side', async () => {
+test('div agrees with float64 for every kind of broadcast, on either side', async () => {
   for (const [a, b, sumLength] of PAIRS) {
     await checkOp({ op: 'div', attrs: {}, inputs: [a, b], values, sumLength, scale: 8 });
     await checkOp({ op: 'div', attrs: {}, inputs: [b, a], values, sumLength, scale: 8 });
   }
 });
 
-test('sums, differences and products', async () => {
+test('add, sub and mul agree with float64', async () => {
   for (const [a, b, sumLength] of PAIRS.filter((_, k) => k % 3 === 1)) {
     for (const op of ['add', 'sub', 'mul'] as const) {
       await checkOp({ op, attrs: {}, inputs: [a, b], values, sumLength, scale: 8 });
@@ -48,14 +48,14 @@ test('sums, differences and products', async () => {
   }
 });
 
-test('one element an invocation', async () => {
+test('kernels of one element per invocation agree with float64', async () => {
   const implementation = binaryOp('div', naiveVectors);
   for (const [a, b, sumLength] of PAIRS.slice(2, 8)) {
     await checkOp({ op: 'div', attrs: {}, inputs: [a, b], values, sumLength, scale: 8, implementation });
   }
 });
 
-test('more elements than one row of workgroups holds', async () => {
+test('more elements than one row of workgroups holds are all computed', async () => {
   await checkOp({ op: 'mul', attrs: {}, inputs: [[65535 * 64 + 17], [1]], values, sumLength: 2000, scale: 4 });
 });
 
@@ -83,7 +83,7 @@ test('shapes that do not broadcast are refused', async () => {
   b.dispose();
 });
 
-test('neighbouring axes merge where the operands agree', () => {
+test('neighbouring axes are merged where both operands broadcast alike', () => {
   const axes = (shape: number[], flags: boolean[][]) => mergeAxes(shape, (axis) => flags[axis], [true]);
   const [yes, no] = [[true], [false]];
   assert.equal(axes([2, 3, 5], [yes, yes, no]), [
@@ -94,7 +94,7 @@ test('neighbouring axes merge where the operands agree', () => {
   assert.equal(axes([1, 1], [no, no]), [{ size: 1, flags: yes }]);
 });
 
-test('one pipeline serves operands of one shape, whatever it is', () => {
+test('one pipeline serves all pairs of operands of equal shape', () => {
   const kernel = (shape: number[]) => broadcastKernel('add', 'x0 + x1', [shape, shape], shape);
   assert.is(kernel([2, 6, 8]).wgsl, kernel([400]).wgsl);
   assert.equal(kernel([2, 6, 8]).workgroups, [1, 1, 1]);

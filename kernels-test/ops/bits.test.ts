@@ -13,7 +13,7 @@ const PLANS: Record<string, typeof chooseWalk> = {
   hardware: (rows, channels, limits, purpose) => chooseWalk(rows, channels, { ...limits, software: false }, purpose),
 };
 
-/** y of the size of a few scales; logScale from a tenth of a unit to twenty units. */
+/** Values of a few scales, with scales from a tenth of a unit to twenty units. */
 const values = (k: number, size: number) =>
   k === 0 ? randomValues(size, 31).map((value) => 3 * value) : randomValues(size, 32, [-2.3, 3]);
 
@@ -33,7 +33,7 @@ for (const [name, choose] of Object.entries(PLANS)) {
   });
 }
 
-test('one scale at a time: small figures keep their relative precision', async () => {
+test('with a single scale, small results keep their relative precision', async () => {
   const zeroToFour = (size: number) => Float32Array.from({ length: size }, (_, i) => (i - size / 2) / 16);
   for (const logScale of [-3, -1, 0, 1, 3, 6, 9]) {
     await checkOp({
@@ -47,8 +47,8 @@ test('one scale at a time: small figures keep their relative precision', async (
   }
 });
 
-test('far out in the tails and at extreme scales nothing overflows, and the ceiling has no gradient', async () => {
-  // Not ±1/2, where a vanishing scale has no finite gradient.
+test('far in the tails and at extreme scales nothing overflows, and the gradient is 0 at the upper limit of the bits', async () => {
+  // ±1/2 is left out, because a vanishing scale has no finite gradient there.
   const ys = [0, 0.25, -0.49, 1, -7, 60, -1e4, 1e9];
   const logScales = [-100, -40, -5, 0, 5, 27, 60, 100];
   for (const logScale of logScales) {

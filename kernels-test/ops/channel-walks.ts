@@ -1,14 +1,14 @@
 import { chooseWalk, naiveWalk } from '../../src/kernels/channel-walk.js';
 import type { WalkChoice } from '../../src/ops/batch-norm/batch-norm.js';
 
-/** Every plan: the plain loop, the one for this adapter, and the one for GPUs, with its tree. */
+/** The plans to test: the plain loop, the one for this adapter, and the one for GPUs, which adds by a tree. */
 export const PLANS: Record<string, WalkChoice> = {
   naive: naiveWalk,
   chosen: chooseWalk,
   hardware: (rows, channels, limits, purpose) => chooseWalk(rows, channels, { ...limits, software: false }, purpose),
 };
 
-/** One row a part, odd widths, fewer rows than parts; only long columns make a tree. */
+/** Shapes with one row per part, odd widths, and fewer rows than parts. Only long columns use a tree. */
 export const SHAPES: Record<string, number[][]> = {
   naive: [
     [3, 5],

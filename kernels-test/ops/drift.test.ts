@@ -6,7 +6,7 @@ import { Tensor } from '../../src/tensor/tensor.js';
 import { checkOp, FEW_SHAPES, gpuSuite, testGpu } from '../helpers/harness.js';
 
 /*
- * Long sums of numbers that are alike, of which a plain float32 sum drifts: each addition rounds the same way. The tolerance
+ * Tests long sums of similar numbers. A plain float32 sum would drift, because each addition rounds the same way. The tolerance
  * of checkOp grows with the logarithm of the length.
  */
 
@@ -19,9 +19,9 @@ interface LongCase<K extends OpName = OpName> {
   attrs: OpAttrs[K];
   inputs: number[][];
   sumLength: number;
-  /** Of input k; default the same number everywhere. */
+  /** Value of input k; by default the same number everywhere. */
   values?: (k: number, i: number) => number;
-  /** Of the gradient of the result; default the same number everywhere. */
+  /** Value of the gradient of the result; by default the same number everywhere. */
   dyValue?: (i: number) => number;
   scale?: number;
   factor?: number;
@@ -29,7 +29,7 @@ interface LongCase<K extends OpName = OpName> {
 
 const make = <K extends OpName>(each: LongCase<K>): LongCase => each as unknown as LongCase;
 
-/** Other values in every second row of two, so that sums of their products with x do not cancel. */
+/** Values that differ from row to row, so that sums of their products with x do not cancel. */
 const alternating = (i: number): number => 0.1 * (1 + ((i >> 1) % 2));
 
 const all = { axes: [], keepDims: false };
@@ -90,7 +90,7 @@ const cases: Record<string, LongCase> = {
     sumLength: LONG / 2,
     values: (k, i) => (k === 0 ? (i < 2 ? 0 : 0.1 + 0.05 * ((i >> 1) % 2)) : 0.7),
     dyValue: alternating,
-    // What is left of dx when its terms cancel.
+    // This much is left of dx when its terms cancel.
     scale: 8,
   }),
   'batch statistics and a PReLU': make({

@@ -7,11 +7,11 @@ import { constant, cosine, stepDecay } from '../../src/nn/schedule.js';
 import { type OpAttrs, type OpName, outputShape } from '../../src/ops/registry.js';
 
 /*
- * Constants are checked in the precision that kernels use: finite as doubles is not enough, and what vanishes in float32 is
+ * Constants are checked in the precision that kernels use. A constant must be finite in float32, and one that rounds to 0 there is
  * not the number that was given.
  */
 
-/** Finite as doubles, and not as float32; and above 0 as doubles, and not in every float32. */
+/** Numbers that are finite as doubles but not as float32, and numbers that are above 0 as doubles but may be 0 as float32. */
 const [TOO_LARGE, TOO_SMALL] = [
   [1e39, 3.5e38, 1e300],
   [1e-39, 1e-50, 5e-324],
@@ -31,7 +31,7 @@ const loss = { loss: 'cosface', scale: 64, margin: 0.35, lambda: 0 } as const;
 const labelled = [[4, 8], [10, 8], [4]];
 const [x, c] = [[2, 4, 4, 3], [3]];
 
-/** Operation, its inputs, its attributes, and those that are constants of kernels; `signed`: may be below 0. */
+/** An operation, its inputs, its attributes, and which of these are constants of kernels; `signed` means that they may be below 0. */
 const constants: [OpName, number[][], object, string[], signed?: boolean][] = [
   ['batchNormTraining', [x, c, c], { eps: 1e-5 }, ['eps']],
   ['batchNormInference', [x, c, c, c, c], { eps: 1e-5 }, ['eps']],
@@ -48,7 +48,7 @@ const constants: [OpName, number[][], object, string[], signed?: boolean][] = [
 ];
 
 for (const [op, inputs, attrs, names, signed] of constants) {
-  test(`${op}: ${names.join(', ')}`, () => {
+  test(`${op} refuses values of ${names.join(', ')} that float32 does not hold`, () => {
     const shapeOf = (changed: object) => outputShape(op, inputs, { ...attrs, ...changed } as OpAttrs[typeof op]);
     shapeOf({});
     for (const name of names) {
@@ -66,7 +66,7 @@ for (const [op, inputs, attrs, names, signed] of constants) {
   });
 }
 
-test('ends of ranges: integers that float32 holds, and infinite ones for no bound', () => {
+test('ends of ranges must be integers that float32 holds, or infinite for no bound', () => {
   const shapeOf = (min: number, max: number) => outputShape('quantize', [x], { ...quantize, min, max });
   shapeOf(-(2 ** 24), 2 ** 24);
   assert.throws(() => shapeOf(0, 2 ** 24 + 1), /the range \[0, 16777217\] must lie within ±2\^24/);
@@ -74,14 +74,14 @@ test('ends of ranges: integers that float32 holds, and infinite ones for no boun
   assert.throws(() => outputShape('clamp', [x], { min: Infinity, max: 0 }), /min Infinity is above max 0/);
 });
 
-test('what follows from a constant holds as well', () => {
+test('numbers that are computed from a constant must be float32, too', () => {
   const shapeOf = (dataRange: number) => outputShape('ssim', [x, x], { window: 3, sigma: 1.5, dataRange });
   shapeOf(255);
   for (const dataRange of [1e-18, 1e21])
     assert.throws(() => shapeOf(dataRange), /\(0\.0[13]·dataRange\)² is .*float32/);
 });
 
-test('hyperparameters of optimisers and rates of schedules', () => {
+test('hyperparameters of optimisers and rates of schedules must be float32', () => {
   for (const value of [1e39, 1e-50]) {
     refused(() => constant(value), 'lr', value);
     refused(() => stepDecay(value, [1]), 'lr', value);

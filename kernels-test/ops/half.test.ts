@@ -27,12 +27,12 @@ const gpu = await testGpu();
 const hasHalf = gpu.device.features.has('shader-f16');
 const onHalf = hasHalf ? test : test.skip;
 
-test('rounds to the nearest half, ties to even', () => {
+test('roundToHalf rounds to the nearest half, ties to even', () => {
   for (const [value, half] of [
     [0, 0],
     [1, 1],
-    [1 + 2 ** -11, 1], // half way, to the even one below
-    [1 + 3 * 2 ** -11, 1 + 2 ** -9], // half way, to the even one above
+    [1 + 2 ** -11, 1], // half way: to the even one below
+    [1 + 3 * 2 ** -11, 1 + 2 ** -9], // half way: to the even one above
     [1 + 2 ** -11 + 2 ** -30, 1 + 2 ** -10],
     [-0.1, -0.0999755859375],
     [1 / 3, 0.333251953125],
@@ -80,14 +80,14 @@ const VARIANTS: Record<string, ConvOptions> = {
   tiled: { variant: 'tiled', limits: { precision: 'f16' } },
 };
 
-/** Compiling dominates: LLVM takes seconds for each register kernel, so those run on every second case. */
+/** Compiling takes most of the time: LLVM takes seconds for each register kernel, so these run on every second case. */
 const sample = (cases: Case[], variant: string): Case[] =>
   cases.filter((_, k) => variant !== 'register' || k % 2 === 0);
 
 const rounded = (array: NdArray): NdArray => ({ shape: array.shape, data: array.data.map(roundToHalf) });
 
 /**
- * Operands with all their 24 bits against the float64 reference on operands rounded to halves, within the tolerance of
+ * Compares results for operands with all 24 bits with the float64 reference for operands rounded to halves, within the tolerance of
  * f32 sums: nothing but the operands may have been rounded. Bias and its gradient are not rounded at all.
  */
 async function check(op: 'conv2d' | 'convTranspose2d', [x, w, bias, given]: Case, options: ConvOptions): Promise<void> {
@@ -114,7 +114,7 @@ async function check(op: 'conv2d' | 'convTranspose2d', [x, w, bias, given]: Case
     return [output, ...tensors.map((tensor) => gradients.get(tensor) as Tensor)];
   });
   const label = `${op} [${x}] [${w}]`;
-  // Gradients by weights and bias sum over pixels, the others over taps and channels (and the bias).
+  // Gradients of weights and bias are sums over pixels; the others are sums over taps and channels (and the bias).
   const pixels = sizeOf((op === 'conv2d' ? expected.shape : x).slice(0, 3));
   const sums = [w[0] * w[1] * Math.max(w[2], w[3]) + 1, pixels];
   try {
@@ -141,7 +141,7 @@ for (const [variant, options] of Object.entries(VARIANTS)) {
   });
 }
 
-/** Products, as the given kernel makes them: a 1×1 convolution with one weight, in the first of the channels. */
+/** Computes products with the given kernel, as a 1×1 convolution with one weight in the first of the channels. */
 async function products(x: number[], w: number, channels: number, options: ConvOptions): Promise<number[]> {
   const sparse = (values: number[], step: number, size: number): Float32Array => {
     const array = new Float32Array(size);
@@ -163,13 +163,13 @@ async function products(x: number[], w: number, channels: number, options: ConvO
 onHalf('what halves cannot hold: more than 11 bits, and more than 65504', async () => {
   const x = [1 + 2 ** -12, 1 + 3 * 2 ** -11, 0.5, 65504, 70000, -70000];
   for (const options of Object.values(VARIANTS)) {
-    // One channel is copied and filled up to 4; 4 channels are read, and rounded, as they lie.
+    // One channel is copied and padded to 4; 4 channels are read in place, and rounded then.
     for (const channels of [1, 4]) {
       const rounded = [3, 3 * (1 + 2 ** -9), 1.5, 3 * 65504, Infinity, -Infinity];
       assert.equal(await products(x, 3, channels, options), rounded);
     }
   }
-  // The naive kernel is the second opinion and reads f32; so does everything on a device without the option.
+  // The naive kernel, which others are compared with, reads f32; so do all kernels on a device without the option.
   const naive = await products(x, 3, 1, { variant: 'naive', limits: { precision: 'f16' } });
   assert.equal(naive, [3 * (1 + 2 ** -12), 3 * (1 + 3 * 2 ** -11), 1.5, 3 * 65504, 210000, -210000]);
   assert.equal(await products(x, 3, 1, {}), naive);
@@ -181,7 +181,7 @@ test('copies of operands take half the memory, and tiles half the workgroup memo
   const [full, half] = (['f32', 'f16'] as const).map((precision) =>
     planGather(gatherOf(shape, 'forward'), 'none', { variant: 'tiled', tile }, precision),
   );
-  // The padded picture, the packed weights, the result.
+  // These are the padded picture, the packed weights and the result.
   const shapes = (plan: ConvPlan) => plan.steps.map((step) => step.shape);
   assert.equal(shapes(full), [
     [2, 10, 8, 4],
@@ -193,14 +193,14 @@ test('copies of operands take half the memory, and tiles half the workgroup memo
     [9, 4, 10],
     [2, 8, 6, 20],
   ]);
-  // 1×1 reads the picture once: rounding it there saves the copy.
+  // A 1×1 conv reads the picture once, so rounding while it reads saves the copy.
   const once = convShape([2, 8, 6, 8], [2, 8, 6, 20], [1, 1, 8, 20], attrsOf({}));
   const plan = planGather(gatherOf(once, 'forward'), 'none', { variant: 'tiled', tile }, 'f16');
   assert.is(plan.padded, null);
   assert.equal(shapes(plan)[0], [1, 8, 10]);
-  const places = 4 * tileRows(tile); // where the rows lie takes the same memory
+  const places = 4 * tileRows(tile); // the positions of the rows take the same memory in both
   assert.is(2 * (tileBytes(tile, 'f16') - places), tileBytes(tile) - places);
-  // A GPU that has room for no f32 tile of 64 × 64 has room for it in halves.
+  // A GPU without room for an f32 tile of 64 × 64 has room for it in f16.
   const size = gatherOf({ ...shape, batch: 4096 }, 'forward');
   const limits = {
     software: false,
@@ -213,7 +213,7 @@ test('copies of operands take half the memory, and tiles half the workgroup memo
   assert.not.equal(chooseGather(wide, limits), { variant: 'tiled', tile });
 });
 
-test('a device without shader-f16 refuses the option, and any device other names', async () => {
+test('a device without shader-f16 refuses f16, and every device refuses unknown precisions', async () => {
   const { device, description } = gpu;
   const without = Object.create(device, { features: { value: new Set(['subgroups']) } }) as GPUDevice;
   const refuses = (body: () => unknown, message: RegExp) =>
@@ -275,7 +275,7 @@ onHalf('the option holds for the whole device, and its choices are measured and 
     const [x, w] = [rounded(toNdArray(values[0], [2, 5, 6, 4])), rounded(toNdArray(values[1], [3, 3, 4, 4]))];
     const expected = referenceOps.conv2d.forward([x, w], attrs).data;
     assertClose('f16', actual, expected, { sumLength: 36, linear: true });
-    // The check can tell: on the other device, which does not round operands, the same conv is off by far more.
+    // The check detects missing rounding: on the other device, which does not round operands, the same conv is off by far more.
     const off = Math.max(...f32.map((value, i) => Math.abs(value - expected[i])));
     assert.ok(off > 5e-4, `${off}`);
 

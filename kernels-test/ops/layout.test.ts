@@ -7,7 +7,7 @@ import { checkOp, gpuSuite, testGpu } from '../helpers/harness.js';
 
 const test = gpuSuite('layout');
 
-test('reshape', async () => {
+test('reshape agrees with float64', async () => {
   for (const [from, to] of [
     [[], [1, 1]],
     [[6], [2, 3]],
@@ -41,7 +41,7 @@ test('reshape shares the memory and infers a size', async () => {
   y.dispose();
 });
 
-/** Array, start of the box, box. */
+/** Shape of the array, start of the box, shape of the box. */
 const BOXES: [outer: number[], begin: number[], inner: number[]][] = [
   [[], [], []],
   [[9], [0], [9]],
@@ -84,7 +84,7 @@ const BOXES: [outer: number[], begin: number[], inner: number[]][] = [
   ],
 ];
 
-test('slice and pad, vectorised or not', async () => {
+test('slice and pad agree with float64, vectorised or not', async () => {
   for (const [outer, begin, inner] of BOXES) {
     for (const choose of [undefined, naiveVectors]) {
       const attrs = { begin, size: inner };
@@ -98,7 +98,7 @@ test('slice and pad, vectorised or not', async () => {
   }
 });
 
-test('concat along every axis', async () => {
+test('concat along every axis agrees with float64', async () => {
   const shapes = [
     [3, 5, 8],
     [3, 2, 8],
@@ -131,11 +131,11 @@ test('concat along every axis', async () => {
   }
 });
 
-test('concat of more inputs than a stage may bind', async () => {
+test('concat takes more inputs than a stage may bind', async () => {
   await checkOp({ op: 'concat', attrs: { axis: 1 }, inputs: Array.from({ length: 23 }, (_, k) => [3, 1 + (k % 4)]) });
 });
 
-test('concat of one tensor with itself', async () => {
+test('concat of a tensor with itself gives both gradients', async () => {
   const x = Tensor.from(await testGpu(), [1, 2], [1, 2]);
   const y = concat([x, x, x], 0);
   assert.equal([...(await y.read())], [1, 2, 1, 2, 1, 2]);
@@ -143,7 +143,7 @@ test('concat of one tensor with itself', async () => {
   y.dispose();
 });
 
-test('more elements than one row of workgroups holds', async () => {
+test('more elements than one row of workgroups holds are all copied', async () => {
   const size = 65535 * 64 + 17;
   await checkOp({ op: 'slice', attrs: { begin: [1], size: [size - 2] }, inputs: [[size]] });
 });
@@ -157,7 +157,7 @@ test('a box outside the array is refused', async () => {
   x.dispose();
 });
 
-test('axes that the box fills join the axis before', () => {
+test('axes that the box fills are merged with the axis before', () => {
   assert.equal(boxOf([2, 7, 6, 3], [0, 1, 2, 0], [2, 5, 4, 3]), {
     outer: [2, 7, 18],
     begin: [0, 1, 6],

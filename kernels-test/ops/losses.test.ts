@@ -14,7 +14,7 @@ import { checkOp, gpuSuite, randomValues, testGpu } from '../helpers/harness.js'
 
 const test = gpuSuite('losses');
 
-test('mse', async () => {
+test('mse agrees with float64', async () => {
   for (const shape of [[], [1], [4], [7, 3], [2, 5, 3, 6], [4099], [2, 112, 96, 3]]) {
     for (const implementation of [mseOp(), mseOp(naiveMse)]) {
       await checkOp({ op: 'mse', attrs: {}, inputs: [shape, shape], implementation, sumLength: 16 });
@@ -28,14 +28,14 @@ const SOFTMAX: Record<string, SoftmaxChoice> = {
   hardware: (rows, classes, limits) => chooseSoftmax(rows, classes, { ...limits, software: false }),
 };
 
-/** Logits, and labels among which are the first and the last class. */
+/** Logits, and labels that include the first and the last class. */
 const scored = (classes: number, spread: number) => (k: number, size: number) =>
   k === 0
     ? randomValues(size, 70).map((value) => spread * value)
     : randomValues(size, 71, [0, classes]).map((value, row) => (row < 2 ? row * (classes - 1) : Math.floor(value)));
 
 for (const [name, choose] of Object.entries(SOFTMAX)) {
-  test(`softmax cross-entropy, ${name} plan`, async () => {
+  test(`softmax cross-entropy agrees with float64, ${name} plan`, async () => {
     for (const [rows, classes, spread] of [
       [1, 1, 1],
       [3, 2, 4],
@@ -57,7 +57,7 @@ for (const [name, choose] of Object.entries(SOFTMAX)) {
   });
 }
 
-test('softmax cross-entropy does not overflow', async () => {
+test('softmax cross-entropy does not overflow for large logits', async () => {
   const values = (k: number) => Float32Array.from(k === 0 ? [1e4, -1e4, 0, 300, 300, 301] : [1, 2]);
   await checkOp({ op: 'softmaxCrossEntropy', attrs: {}, inputs: [[2, 3], [2]], values, factor: 4 });
 });

@@ -15,7 +15,7 @@ const test = gpuSuite('margin losses');
 const SPECS: LossSpec[] = [
   { loss: 'cosface', scale: 64, margin: 0.35, lambda: 0 },
   { loss: 'arcface', scale: 64, margin: 0.5, lambda: 0 },
-  { loss: 'arcface', scale: 16, margin: 1.5, lambda: 0 }, // half of the angles pass π
+  { loss: 'arcface', scale: 16, margin: 1.5, lambda: 0 }, // the margin moves half of the angles beyond π
   { loss: 'sphereface', scale: 1, margin: 1, lambda: 0 },
   { loss: 'sphereface', scale: 1, margin: 2, lambda: 0 },
   { loss: 'sphereface', scale: 1, margin: 3, lambda: 0.5 },
@@ -37,7 +37,7 @@ const labelled = (classes: number) => (k: number, size: number) =>
 
 for (const attrs of SPECS) {
   for (const [name, kernels] of Object.entries(KERNELS)) {
-    test(`${attrs.loss}, margin ${attrs.margin}, λ ${attrs.lambda}: forward and gradients, ${name} kernels`, async () => {
+    test(`${attrs.loss}, margin ${attrs.margin}, λ ${attrs.lambda}: loss and gradients agree with float64, ${name} kernels`, async () => {
       for (const [batch, classes, size] of [
         [1, 1, 3],
         [3, 2, 5],
@@ -50,7 +50,7 @@ for (const attrs of SPECS) {
           inputs: [[batch, size], [classes, size], [batch]],
           values: labelled(classes),
           implementation: marginLossOp(kernels),
-          // Logits up to s (or ‖x‖) are rounded before their exponentials are taken.
+          // Logits as large as the scale (or ‖x‖) are rounded before their exponentials are taken.
           factor: Math.max(4, attrs.scale / 4),
           scale: 1 / batch,
         });
@@ -59,7 +59,7 @@ for (const attrs of SPECS) {
   }
 }
 
-test('10,000 classes of 512 dimensions', async () => {
+test('losses agree with float64 for 10,000 classes of 512 dimensions', async () => {
   for (const attrs of THOROUGH ? [SPECS[1], SPECS[7]] : [SPECS[7]]) {
     await checkOp({
       op: 'marginLoss',
@@ -72,7 +72,7 @@ test('10,000 classes of 512 dimensions', async () => {
   }
 });
 
-/** Loss and gradient by the embeddings of rows at these angles to their class, in two dimensions. */
+/** Loss, and its gradient with respect to the embeddings, of rows at these angles to their class, in two dimensions. */
 async function atAngles(angles: readonly number[], spec: LossSpec): Promise<{ loss: number; dx: Float32Array }[]> {
   const gpu = await testGpu();
   const results = [];
@@ -100,7 +100,7 @@ test('at the ends of the angles and where pieces meet, values and gradients are 
     const results = await atAngles(angles, spec);
     for (const { loss, dx } of results) assert.ok([loss, ...dx].every(Number.isFinite), `${spec.loss}: ${loss}, ${dx}`);
     if (spec.loss === 'sphereface' || spec.loss === 'arcface') {
-      // Up to here the other class, at right angles, falls too.
+      // Up to here the logit of the other class, which is at right angles, falls, too.
       const losses = results.slice(2).map(({ loss }) => loss);
       for (let k = 1; k < losses.length; k++) {
         assert.ok(losses[k] > losses[k - 1], `${spec.loss} ${spec.margin}: ${losses}`);
@@ -109,7 +109,7 @@ test('at the ends of the angles and where pieces meet, values and gradients are 
   }
 });
 
-test('special cases are what they should be', async () => {
+test('special cases agree: cosface with cosFace, no margin with normface, a large λ with margin 1, zero weights with equal logits', async () => {
   const gpu = await testGpu();
   const values = scope(gpu, () => {
     const x = Tensor.from(gpu, randomValues(5 * 16, 1), [5, 16]);
@@ -152,7 +152,7 @@ test('a margin given as a function changes from run to run of a recorded step', 
   for (const tensor of [step, x, w, labels]) tensor.dispose();
 });
 
-test('s and m, as scale and margin were called before, mean the same', async () => {
+test('the old names s and m mean the same as scale and margin', async () => {
   const gpu = await testGpu();
   const values = scope(gpu, () => {
     const x = Tensor.from(gpu, randomValues(4 * 8, 1), [4, 8]);
@@ -174,7 +174,7 @@ test('s and m, as scale and margin were called before, mean the same', async () 
   for (const tensor of values) tensor.dispose();
 });
 
-test('bad numbers are refused by name', async () => {
+test('impossible numbers are refused by name', async () => {
   const gpu = await testGpu();
   scope(gpu, () => {
     const [x, w] = [Tensor.zeros(gpu, [2, 4]), Tensor.zeros(gpu, [3, 4])];

@@ -27,7 +27,7 @@ async function check(options: MatmulOptions, [m, n, k]: Size, transposeA: boolea
 const slowCompiler = async () => (await testGpu()).description.kind === 'lavapipe';
 
 /**
- * With its two gradients, a product without transpositions and one with both read their operands in each of the four ways
+ * Together with their two gradients, a product without transpositions and one with both read their operands in all four layouts.
  * they can lie.
  */
 async function checkLayouts(options: MatmulOptions, sizes: readonly Size[]): Promise<void> {
@@ -37,7 +37,7 @@ async function checkLayouts(options: MatmulOptions, sizes: readonly Size[]): Pro
   }
 }
 
-test('naive', async () => {
+test('the naive kernel agrees with float64', async () => {
   for (const size of [
     [1, 1, 1],
     [3, 5, 7],
@@ -50,7 +50,7 @@ test('naive', async () => {
   }
 });
 
-test('register tiles: odd sizes, whole vectors, and an inner axis in parts', async () => {
+test('register tiles agree with float64: odd sizes, whole vectors, and an inner axis in parts', async () => {
   await checkLayouts({ variant: 'register' }, [
     [65, 67, 129],
     [64, 72, 300],
@@ -58,26 +58,26 @@ test('register tiles: odd sizes, whole vectors, and an inner axis in parts', asy
   ]);
 });
 
-test('register tiles without subgroups', async () => {
+test('register tiles without subgroups agree with float64', async () => {
   if (await slowCompiler()) return;
   await checkLayouts({ variant: 'register', limits: { subgroupSize: 0 } }, [[19, 21, 22]]);
 });
 
-test('workgroup tiles: odd sizes', async () => {
+test('workgroup tiles agree with float64 for odd sizes', async () => {
   await checkLayouts({ variant: 'tiled' }, [[65, 67, 129]]);
 });
 
-test('workgroup tiles: whole vectors, an inner axis in parts, the large tile', async () => {
+test('workgroup tiles agree with float64: whole vectors, an inner axis in parts, the large tile', async () => {
   if (await slowCompiler()) return;
   await checkLayouts({ variant: 'tiled' }, [[64, 72, 300]]);
   await check({ variant: 'tiled' }, [770, 700, 9], false, false);
 });
 
-test('as chosen, over a long inner axis', async () => {
+test('the chosen kernel agrees with float64 over a long inner axis', async () => {
   await check({}, [3, 20, 5000], false, false);
 });
 
-test('the same bits on each run', async () => {
+test('equal inputs give the same bits on each run', async () => {
   const gpu = await testGpu();
   const [a, b] = [1, 2].map((seed) => Tensor.from(gpu, randomValues(3 * 20 * 250, seed), [60, 250]));
   const results = [1, 2].map(() => matmul(a, b, { transposeB: true }));
@@ -146,10 +146,10 @@ test('the choice follows the adapter and the size', () => {
   const large = { m: 512, n: 512, k: 512 };
   const lanes8 = { ...register, own: 'a', ownTile: 4, sharedTile: 16, subgroup: 8, splitK: 1 };
   assert.equal(chooseMatmul(large, CPU), lanes8);
-  // Registers of four numbers hold fewer sums.
+  // Narrow registers of four numbers hold fewer sums.
   assert.equal(chooseMatmul(large, { ...CPU, subgroupSize: 4 }), { ...lanes8, sharedTile: 8, subgroup: 4 });
   assert.equal(chooseMatmul(large, { ...CPU, subgroupSize: 0 }), { ...lanes8, ownTile: 8, sharedTile: 8, subgroup: 0 });
-  // One row: the lanes split up the columns instead, and the inner axis is cut.
+  // With one row, the lanes divide the columns instead, and the inner axis is split.
   const row = chooseMatmul({ m: 1, n: 512, k: 5376 }, CPU);
   assert.ok(row.variant === 'register' && row.own === 'b' && row.sharedTile === 4 && row.splitK > 1);
   assert.equal(chooseMatmul({ m: 2048, n: 2048, k: 64 }, GPU), { variant: 'tiled', tile: 64, splitK: 1 });
@@ -157,7 +157,7 @@ test('the choice follows the adapter and the size', () => {
   assert.equal(chooseMatmul(large, CPU, 'naive'), { variant: 'naive' });
 });
 
-test('every workgroup has work and the grid stays within the limits', () => {
+test('every workgroup has work, and the grid stays within the limits', () => {
   const straight = { transposeA: false, transposeB: false };
   for (const limits of [CPU, GPU]) {
     for (const m of [1, 65, 5000, 3_000_000]) {
@@ -179,7 +179,7 @@ test('every workgroup has work and the grid stays within the limits', () => {
   }
 });
 
-test('of one layout, one pipeline serves every size, and one those of a short inner axis', () => {
+test('for each layout, one pipeline serves all sizes, and another one those with a short inner axis', () => {
   const wgsl = (m: number, n: number, k: number) => {
     const size = { m, n, k };
     return planMatmul(size, { transposeA: false, transposeB: true }, chooseMatmul(size, CPU)).main.kernel.wgsl;

@@ -2,7 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { memoize } from '../../src/ops/memoize.js';
 
-test('computes once for equal arguments, whatever objects they are', () => {
+test('memoize computes once for equal arguments, even if they are different objects', () => {
   let calls = 0;
   const join = memoize((a: { x: number }, b?: string) => {
     calls++;
@@ -16,7 +16,7 @@ test('computes once for equal arguments, whatever objects they are', () => {
   assert.is(calls, 3);
 });
 
-test('forgets the oldest, and remembers no failure', () => {
+test('memoize forgets the oldest result, and does not keep failures', () => {
   const seen: number[] = [];
   const double = memoize((n: number) => {
     seen.push(n);

@@ -13,24 +13,24 @@ import { checkOp, FEW_SHAPES, gpuSuite, type OpCase, randomValues, testGpu } fro
 import { type GradientCase, gradientCases } from '../reference/reference-cases.js';
 
 /*
- * NaN and infinity come through in every operation, forward and backward, at the same places as in float64: WGSL lets
- * compilers assume that there is none, so that each kernel is tried on each adapter.
+ * NaN and infinity propagate in every operation, forward and backward, to the same places as in float64. WGSL lets
+ * compilers assume that there are none, so each kernel is tested on each adapter.
  */
 
 const test = gpuSuite('numbers that are not finite');
 
 const SPECIALS = [Number.NaN, Infinity, -Infinity];
 
-/** The last input of these holds labels, which `labelsTensor` checks. */
+/** Operations whose last input has labels, which `labelsTensor` checks. */
 const LABELLED: readonly OpName[] = ['softmaxCrossEntropy', 'cosFace', 'marginLoss'];
 
-/** Convolutions may multiply a NaN weight with the zeros of the padding. */
+/** Operations that may multiply a NaN weight by the zeros of the padding. */
 const PADDED: readonly OpName[] = ['conv2d', 'convTranspose2d'];
 
-/** First, middle or last element. */
+/** Index of the first, middle or last element. */
 const placeOf = (size: number, special: number): number => [0, size >> 1, size - 1][SPECIALS.indexOf(special)];
 
-/** A case with `special` at `place` of input `which`, or of dy where that is null. */
+/** Runs a case with `special` at `place` of input `which`, or of dy if `which` is null. */
 function spoiled(
   { op, attrs, inputs }: GradientCase,
   which: number | null,
@@ -49,7 +49,7 @@ function spoiled(
     ...(which === null
       ? { dyValues: (size: number) => put(Float32Array.from({ length: size }, (_, i) => 1 + (i % 3))) }
       : {}),
-    // It is the places that count here: other tests are strict about the numbers.
+    // Only the places count here; other tests check the numbers.
     sumLength: Math.max(...inputs.map(({ data }) => data.length)),
     factor: 16,
     scale: 1,
@@ -57,7 +57,7 @@ function spoiled(
   };
 }
 
-test('every operation has a case', () => {
+test('every operation has a case with values that are not finite', () => {
   const cases = new Set(gradientCases.map(({ op }) => op));
   assert.equal(
     Object.keys(gpuOps).filter((op) => !cases.has(op as OpName)),
@@ -69,9 +69,9 @@ const byOp = new Map<OpName, GradientCase[]>();
 for (const each of gradientCases) byOp.set(each.op, [...(byOp.get(each.op) ?? []), each]);
 
 for (const [op, cases] of byOp) {
-  // Each form of an operation has its kernels; beyond three there are only more shapes of convolutions.
+  // The cases of an operation differ in their kernels; after the third, they are only more shapes of convolutions.
   const tried = cases.slice(0, FEW_SHAPES ? 1 : 3);
-  test(`${op}: NaN and infinity in each input come out where they should`, async () => {
+  test(`${op}: NaN and infinity in an input reach the same results as in float64`, async () => {
     for (const each of tried) {
       const inputs = each.inputs.length - (LABELLED.includes(op) ? 1 : 0);
       for (let which = 0; which < inputs; which++) {
@@ -81,7 +81,7 @@ for (const [op, cases] of byOp) {
     }
   });
 
-  test(`${op}: NaN and infinity in the gradient of its result come out where they should`, async () => {
+  test(`${op}: NaN and infinity in the gradient of the result reach the same gradients as in float64`, async () => {
     for (const each of tried) {
       const { data } = referenceOps[op].forward(each.inputs, each.attrs as never);
       for (const special of SPECIALS) await checkOp(spoiled(each, null, special, placeOf(data.length, special)));
@@ -89,7 +89,7 @@ for (const [op, cases] of byOp) {
   });
 }
 
-test('a picture with a NaN leaves the others of its batch alone', async () => {
+test('a picture with a NaN does not affect the others of its batch', async () => {
   const gpu = await testGpu();
   for (const [inputs, outputs, kernel] of [
     [3, 5, 3],
@@ -184,7 +184,7 @@ for (const [name, implementation] of [
     }
   });
 
-  test(`rows with nothing but masked classes, NaN or infinity spoil themselves alone: ${name}`, async () => {
+  test(`rows of only masked classes, NaN or infinity do not affect other rows: ${name}`, async () => {
     for (const wrong of [
       [MASKED, MASKED, MASKED],
       [1, NaN, 2],
@@ -202,7 +202,7 @@ for (const [name, implementation] of [
   });
 }
 
-test('a NaN in a gradient shows in the norm, in the scale, and in each parameter that a step changes', async () => {
+test('a NaN or infinity in a gradient makes the norm and the updated parameter not finite', async () => {
   const gpu = await testGpu();
   for (const special of SPECIALS) {
     for (const size of [1, 6, 1024]) {

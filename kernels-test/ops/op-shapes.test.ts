@@ -27,7 +27,7 @@ const pool = { kernel: [2, 2], stride: [2, 2], padding: [0, 0, 0, 0] } as const;
 const quantize = { mode: 'hard', scale: 1, min: 0, max: 255, seed: 0, stream: 0 } as const;
 const ssim = { window: 3, sigma: 1.5, dataRange: 1 } as const;
 
-test('helpers: size, strides, broadcasting, axes', () => {
+test('helpers compute size, strides, broadcast shapes and axes', () => {
   assert.is(sizeOf([]), 1);
   assert.is(sizeOf([2, 3, 5]), 30);
   assert.equal(stridesOf([2, 3, 5]), [15, 5, 1]);
@@ -46,7 +46,7 @@ test('helpers: size, strides, broadcasting, axes', () => {
 
 test('same padding makes the output the input over the stride, rounded up', () => {
   assert.equal(samePadding2d([112, 96], [3, 3]), [1, 1, 1, 1]);
-  // TensorFlow's rule: the odd one goes to the bottom and right.
+  // TensorFlow puts the odd row or column of padding at the bottom or right.
   assert.equal(samePadding2d([112, 96], [3, 4], [2, 1]), [0, 1, 1, 2]);
   assert.equal(samePadding2d([5, 5], [1, 1], [2, 2]), [0, 0, 0, 0]);
   for (const size of [1, 4, 7, 12]) {
@@ -71,7 +71,7 @@ test('same padding makes the output the input over the stride, rounded up', () =
   refused(() => samePadding2d([4, 4], [3, 3], [0, 1]), ArgumentError, /stride is \[0,1\]/);
 });
 
-test('shapes of the networks here', () => {
+test('the layers of our networks have the expected shapes', () => {
   const strided = { ...conv, stride: [2, 2], padding: [1, 1, 1, 1] } as const;
   assert.equal(outputShape('conv2d', [[2, 112, 96, 3], [3, 3, 3, 64], [64]], strided), [2, 56, 48, 64]);
   const up = { ...transposed, stride: [2, 2], padding: [1, 1, 1, 1] } as const;

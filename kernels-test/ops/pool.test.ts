@@ -7,7 +7,7 @@ import { checkOp, gpuSuite, randomValues, testGpu } from '../helpers/harness.js'
 
 const test = gpuSuite('pool');
 
-/** Overlapping windows, gaps between windows, uneven padding, rows and columns that no window reaches. */
+/** Cases with overlapping windows, gaps between windows, uneven padding, and rows and columns that no window reaches. */
 const CASES: [shape: number[], attrs: Pool2dAttrs][] = [
   [[1, 1, 1, 1], { kernel: [1, 1], stride: [1, 1], padding: [0, 0, 0, 0] }],
   [[2, 6, 8, 4], { kernel: [2, 2], stride: [2, 2], padding: [0, 0, 0, 0] }],
@@ -19,22 +19,22 @@ const CASES: [shape: number[], attrs: Pool2dAttrs][] = [
 ];
 
 for (const [name, choose] of Object.entries({ chosen: undefined, naive: naiveChannels })) {
-  test(`max pool, ${name} width`, async () => {
+  test(`max pool agrees with float64, ${name} width`, async () => {
     for (const [shape, attrs] of CASES) {
       await checkOp({ op: 'maxPool2d', attrs, inputs: [shape], implementation: maxPool2dOp(choose), sumLength: 9 });
     }
   });
 
-  test(`average pool, ${name} width`, async () => {
+  test(`average pool agrees with float64, ${name} width`, async () => {
     for (const [shape, attrs] of CASES) {
       await checkOp({ op: 'avgPool2d', attrs, inputs: [shape], implementation: avgPool2dOp(choose), sumLength: 20 });
     }
   });
 }
 
-test('ties go to the first pixel, and padding does not win over negative values', async () => {
+test('in max pool the first of equal pixels gets the gradient, and padding is never the maximum', async () => {
   const attrs: Pool2dAttrs = { kernel: [3, 3], stride: [2, 1], padding: [1, 1, 1, 1] };
-  // Few distinct values, all below zero.
+  // There are only a few distinct values, all below zero.
   const values = (_: number, size: number) => randomValues(size, 9, [0, 3]).map((value) => Math.floor(value) - 5);
   await checkOp({ op: 'maxPool2d', attrs, inputs: [[2, 9, 8, 5]], values });
   await checkOp({ op: 'maxPool2d', attrs, inputs: [[2, 9, 8, 4]], values: (_, size) => new Float32Array(size) });

@@ -16,7 +16,7 @@ const PLANS: [name: string, choose: WalkChoice, shapes: number[][]][] = [
 ];
 
 for (const [name, choose, shapes] of PLANS) {
-  test(`one slope a channel, ${name} plan`, async () => {
+  test(`PReLU with a slope per channel agrees with float64, ${name} plan`, async () => {
     for (const shape of shapes) {
       await checkOp({
         op: 'prelu',
@@ -28,7 +28,7 @@ for (const [name, choose, shapes] of PLANS) {
     }
   });
 
-  test(`a shared slope, ${name} plan`, async () => {
+  test(`PReLU with a shared slope agrees with float64, ${name} plan`, async () => {
     for (const shape of shapes) {
       await checkOp({
         op: 'prelu',
@@ -41,7 +41,7 @@ for (const [name, choose, shapes] of PLANS) {
   });
 }
 
-test('the naive plan, both kinds', async () => {
+test('the naive plan agrees with float64, with a shared slope and with one per channel', async () => {
   const shape = [2, 7, 5, 6];
   await checkOp({ op: 'prelu', attrs: {}, inputs: [shape, [6]], implementation: preluOp(naiveWalk), sumLength: 70 });
   await checkOp({
@@ -53,12 +53,12 @@ test('the naive plan, both kinds', async () => {
   });
 });
 
-test('zero takes the slope: its own gradient is zero, that of x the slope', async () => {
+test('at 0 the gradient of x is the slope, and that of the slope is 0', async () => {
   const values = (k: number) => (k === 0 ? Float32Array.from([0, -0, 1, -1]) : Float32Array.from([0.25]));
   await checkOp({ op: 'prelu', attrs: {}, inputs: [[4], [1]], values });
 });
 
-test('only the wanted gradient is computed', async () => {
+test('only the gradients that are wanted are computed', async () => {
   const gpu = await testGpu();
   for (const wanted of [0, 1]) {
     const gradients = scope(gpu, () => {

@@ -14,11 +14,11 @@ const test = gpuSuite('quantize');
 const SHAPES = [[], [1], [4], [2, 3, 5, 7], [3, 11, 8], [4099]];
 const IMPLEMENTATIONS = { naive: quantizeOp(naiveVectors), chosen: quantizeOp() };
 
-/** Multiples of 1/8, ties included: exact in float32, so that no rounding depends on the device. */
+/** Multiples of 1/8, including ties. They are exact in float32, so that no rounding depends on the device. */
 const eighths = (size: number, range: number) =>
   randomValues(size, 21, [-range, range]).map((value) => Math.round(8 * value) / 8);
 
-/** Threefry alone: both output words for the counters (i, 7·i + 1) under one key, as [a, b] pairs. */
+/** A kernel with Threefry alone: both output words for the counters (i, 7·i + 1) under one key, as pairs [a, b]. */
 function threefryKernel(width: RandomWidth, size: number): Kernel {
   const elements = width === 1 ? 'i' : '4u * i + vec4u(0u, 1u, 2u, 3u)';
   return {
@@ -88,12 +88,12 @@ test('the noise is that of src/common/random.ts to the bit', async () => {
   }
 });
 
-test('every mode, forward and gradient', async () => {
+test('every mode agrees with float64, forward and gradient', async () => {
   for (const implementation of Object.values(IMPLEMENTATIONS)) {
     for (const shape of SHAPES) {
       for (const mode of ['noise', 'straightThrough', 'hard'] as const) {
         const attrs = { mode, scale: 4, min: -8, max: 7, seed: 11, stream: 5 };
-        // ±20 in integer units: some values are clamped, and some round onto the ends of the range.
+        // The values are in ±20 units; some are clamped, and some round to the ends of the range.
         await checkOp({
           op: 'quantize',
           attrs,
@@ -106,15 +106,15 @@ test('every mode, forward and gradient', async () => {
   }
 });
 
-test('a scale that is no power of two', async () => {
+test('a scale that is not a power of two agrees with float64', async () => {
   const attrs = { mode: 'straightThrough', scale: 0.3, min: 0, max: 255, seed: 0, stream: 0 } as const;
-  // Away from ties: v = k + f with |f| ≤ 0.4.
+  // The values are away from ties: v = k + f with |f| ≤ 0.4.
   const values = (_: number, size: number) =>
     randomValues(size, 4, [-0.4, 0.4]).map((fraction, i) => ((i % 300) - 20 + fraction) / 0.3);
   await checkOp({ op: 'quantize', attrs, inputs: [[7, 301]], values });
 });
 
-test('rounding yields integers, halves to the even one', async () => {
+test('rounding gives integers, and rounds halves to the even one', async () => {
   const gpu = await testGpu();
   const x = Tensor.from(gpu, [-2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 3.5, 300, -300], [9]);
   for (const mode of ['hard', 'straightThrough'] as const) {

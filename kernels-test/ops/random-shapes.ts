@@ -21,7 +21,7 @@ class Draw {
   }
 }
 
-/** Channels: mostly small and odd, at times whole tiles. */
+/** A number of channels, mostly small and odd, sometimes whole tiles. */
 const channels = (draw: Draw): number => draw.of([1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 16, 17, 20, 32, 33]);
 
 function convAttrs(draw: Draw): Conv2dAttrs {
@@ -38,7 +38,7 @@ function convAttrs(draw: Draw): Conv2dAttrs {
   };
 }
 
-/** Pixels along an axis that hold at least one window. */
+/** A number of pixels along an axis that is enough for at least one window. */
 const extent = (draw: Draw, kernel: number, dilation: number, padding: number): number =>
   Math.max(1, dilation * (kernel - 1) + 1 - padding) + draw.integer(0, 7);
 
@@ -56,7 +56,7 @@ async function checkConv(draw: Draw, transposed: boolean): Promise<void> {
   const batch = draw.integer(1, 3);
   const variant = draw.of(CONVS);
   const bias = draw.of([true, false]);
-  // The sums of a pass, or of the pixels of a batch, are at most this long.
+  // The sums of a pass, or over the pixels of a batch, have at most this many terms.
   const sumLength = kernel[0] * kernel[1] * Math.max(cin, cout) + batch * 40 * 40;
   if (transposed) {
     // The output must not be empty: (H − 1)·stride + dilation·(k − 1) + 1 > padding.
@@ -116,7 +116,7 @@ const FAMILIES: [name: string, share: number, check: (draw: Draw) => Promise<voi
 const PATTERN = FAMILIES.flatMap(([name, share]) => Array<string>(share).fill(name));
 
 /**
- * A property: whatever the shape, every kernel gives what float64 gives, forward and backward. The shapes are drawn from
+ * Tests a property: for any shape, every kernel agrees with float64, forward and backward. The shapes are drawn from
  * a seed; case k depends on k alone, so that one that fails can be run by itself, with CAMEO_RANDOM_SHAPES=FIRST:COUNT.
  * Kernels are specialised to their shape, and LLVM takes about ten times as long over one as SwiftShader's compiler, so
  * lavapipe gets a tenth of them. Without --thorough, both get two in ten of their share.

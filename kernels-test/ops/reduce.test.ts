@@ -15,7 +15,7 @@ function columnSums(values: Float32Array, columns: number): Float64Array {
   return sums;
 }
 
-test('sumRows: column sums of few, many and awkward rows and columns', async () => {
+test('sumRows agrees with float64 for few, many and odd numbers of rows and columns', async () => {
   const gpu = await testGpu();
   for (const [rows, columns] of [
     [1, 1],
@@ -35,7 +35,7 @@ test('sumRows: column sums of few, many and awkward rows and columns', async () 
     const sums = sumRows(x, rows, columns);
     assert.equal([...sums.shape], [columns]);
     const label = `${rows} rows of ${columns}`;
-    // The terms cancel: a float32 sum is as exact as the terms are large.
+    // The terms cancel, and the error of a float32 sum is relative to the size of its terms.
     assertClose(label, await sums.read(), columnSums(values, columns), { sumLength: Math.sqrt(rows), scale: 4 });
     x.dispose();
     sums.dispose();
@@ -51,7 +51,7 @@ test('sumRows refuses sizes that do not fit', async () => {
   x.dispose();
 });
 
-/** Shape, axes, and the number of elements behind one sum. */
+/** Shape, axes, and the number of terms of one sum. */
 const REDUCTIONS: [shape: number[], axes: number[], sumLength: number][] = [
   [[], [], 1],
   [[7], [], 7],
@@ -75,14 +75,14 @@ const REDUCTIONS: [shape: number[], axes: number[], sumLength: number][] = [
 ];
 
 for (const op of ['sum', 'mean'] as const) {
-  test(`${op} over axes, chosen and naive`, async () => {
+  test(`${op} over axes agrees with float64, by the chosen kernel and the naive one`, async () => {
     for (const [shape, axes, sumLength] of REDUCTIONS) {
       for (const keepDims of [false, true]) {
         await checkOp({ op, attrs: { axes, keepDims }, inputs: [shape], sumLength, scale: op === 'sum' ? 4 : 0 });
       }
       const attrs = { axes, keepDims: false };
       const implementation = reduceOp(op, naiveSumPasses);
-      // One after the other, the longest sums lose more.
+      // The naive kernel adds one term after the other, so the longest sums lose more.
       await checkOp({ op, attrs, inputs: [shape], sumLength: 8 * sumLength, scale: 4, implementation });
     }
   });
@@ -108,7 +108,7 @@ test('as many passes as a GPU takes give the same sums', async () => {
   }
 });
 
-test('the same bits on each run', async () => {
+test('equal inputs give the same bits on each run', async () => {
   const gpu = await testGpu();
   const x = Tensor.from(gpu, randomValues(300000, 3), [300000]);
   const [first, second] = [sum(x), sum(x)];
@@ -125,7 +125,7 @@ test('an axis that does not exist is refused', async () => {
   x.dispose();
 });
 
-test('the passes fit together and stay short', () => {
+test('each pass continues the one before, and there are few of them', () => {
   const limits = { maxWorkgroupInvocations: 256, maxWorkgroupStorageBytes: 16384, subgroupSize: 0 };
   for (const software of [true, false]) {
     for (const batches of [1, 3, 1000]) {

@@ -6,7 +6,7 @@ import { checkOp, gpuSuite, randomValues, testGpu } from '../helpers/harness.js'
 const test = gpuSuite('ssim');
 
 /**
- * Terms of SSIM's gradient, which cancel down to those of local deviations: largest value over the number of positions
+ * Size of the terms of SSIM's gradient, which cancel to the size of local deviations: the largest value over the number of positions
  * and over the stabiliser (0.03·dataRange)² of the variances.
  */
 function ssimScale([n, h, w, c]: readonly number[], window: number, dataRange: number, largest: number): number {
@@ -28,7 +28,7 @@ function pictures(shape: readonly number[], noise: number) {
 }
 
 for (const [name, implementation] of Object.entries({ chosen: ssimOp(), naive: ssimOp(naiveRun) })) {
-  test(`noise, ${name} run`, async () => {
+  test(`ssim of noise and its gradient agree with float64, ${name} run`, async () => {
     const attrs = { ...SSIM, dataRange: 2 };
     for (const shape of [
       [1, 11, 11, 1],
@@ -46,7 +46,7 @@ for (const [name, implementation] of Object.entries({ chosen: ssimOp(), naive: s
     }
   });
 
-  test(`alike pictures, ${name} run`, async () => {
+  test(`ssim of similar pictures and its gradient agree with float64, ${name} run`, async () => {
     const shape = [2, 33, 30, 3];
     const scale = ssimScale(shape, 11, 1, 1);
     for (const noise of [0.05, 0.01, 0.002]) {

@@ -6,7 +6,7 @@ import { checkOp, gpuSuite, testGpu } from '../helpers/harness.js';
 
 const test = gpuSuite('transpose');
 
-test('every order of odd axes, forward and backward', async () => {
+test('every order of odd axes agrees with float64, forward and backward', async () => {
   for (const axes of [
     [0, 1, 2],
     [0, 2, 1],
@@ -23,7 +23,7 @@ test('every order of odd axes, forward and backward', async () => {
   await checkOp({ op: 'transpose', attrs: { axes: [3, 1, 0, 2] }, inputs: [[2, 1, 33, 4]] });
 });
 
-test('a matrix by default, and NaN and infinity with it', async () => {
+test('the default transposes a matrix, and keeps NaN and infinity', async () => {
   const gpu = await testGpu();
   const x = Tensor.from(gpu, [1, Number.NaN, 3, -Infinity, 5, 6], [2, 3]);
   const y = transpose(x);
@@ -37,7 +37,7 @@ test('a matrix by default, and NaN and infinity with it', async () => {
   y.dispose();
 });
 
-test('axes that stay side by side are moved as one', () => {
+test('axes that stay next to each other are merged', () => {
   assert.equal(transposeAxes([2, 3, 5, 7], [2, 3, 0, 1]), { sizes: [35, 6], strides: [1, 35] });
   assert.equal(transposeAxes([2, 1, 5], [2, 1, 0]), { sizes: [5, 2], strides: [1, 5] });
   assert.equal(transposeAxes([4, 5], [0, 1]), { sizes: [20], strides: [1] });

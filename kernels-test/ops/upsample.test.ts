@@ -31,7 +31,7 @@ const NEAREST: [shape: number[], scale: Pair][] = [
   ],
 ];
 
-/** Whole and odd factors, one axis only, a single pixel, downwards. */
+/** Cases with integer and other factors, one axis only, a single pixel, and smaller outputs. */
 const BILINEAR: [shape: number[], size: Pair][] = [
   [
     [1, 1, 1, 1],
@@ -72,14 +72,14 @@ const BILINEAR: [shape: number[], size: Pair][] = [
 ];
 
 for (const [name, choose] of Object.entries({ chosen: undefined, naive: naiveChannels })) {
-  test(`nearest, ${name} width`, async () => {
+  test(`nearest upsampling agrees with float64, ${name} width`, async () => {
     const implementation = upsampleOp('nearest', choose);
     for (const [shape, scale] of NEAREST) {
       await checkOp({ op: 'upsampleNearest', attrs: { scale }, inputs: [shape], implementation });
     }
   });
 
-  test(`bilinear, ${name} width`, async () => {
+  test(`bilinear upsampling agrees with float64, ${name} width`, async () => {
     const implementation = upsampleOp('bilinear', choose);
     for (const [shape, size] of BILINEAR) {
       await checkOp({ op: 'upsampleBilinear', attrs: { size }, inputs: [shape], implementation, sumLength: 8 });
@@ -87,7 +87,7 @@ for (const [name, choose] of Object.entries({ chosen: undefined, naive: naiveCha
   });
 }
 
-test('bad arguments are refused', async () => {
+test('impossible arguments are refused', async () => {
   const gpu = await testGpu();
   scope(gpu, () => {
     const x = Tensor.zeros(gpu, [1, 2, 3, 4]);

@@ -62,7 +62,7 @@ async function check(
     ? referenceOps.convTranspose2d.forward([x, w], attrs)
     : referenceOps.conv2d.forward([x, w], attrs);
   const normal = referenceOps.batchNormInference.forward([z, gamma, beta, mean, variance], { eps: EPS });
-  // Sums of random values leave [0, 6] at either end.
+  // Sums of random values exceed [0, 6] at both ends.
   const expected =
     activation === 'PReLU'
       ? referenceOps.prelu.forward([normal, slope], {})
@@ -97,19 +97,19 @@ const VARIANTS: Record<string, ConvOptions> = {
 const lavapipe = (await testGpu()).description.kind === 'lavapipe';
 
 for (const [name, options] of Object.entries(VARIANTS)) {
-  // LLVM takes seconds over the tiled kernels, which lavapipe never chooses: there, one of each will do.
+  // LLVM takes seconds for each tiled kernel, and lavapipe never chooses them. So it tests only one of each.
   const some = (cases: Case[]): Case[] => (lavapipe && name === 'tiled' ? cases.slice(1, 2) : cases);
   for (const activation of ['PReLU', 'ReLU6'] as const) {
-    test(`conv, batch norm and ${activation} in one kernel, ${name}`, async () => {
+    test(`conv, batch norm and ${activation} in one kernel agree with float64, ${name}`, async () => {
       for (const given of some(CONV)) await check(given, false, activation, options);
     });
-    test(`transposed conv, batch norm and ${activation} in one kernel, ${name}`, async () => {
+    test(`transposed conv, batch norm and ${activation} in one kernel agree with float64, ${name}`, async () => {
       for (const given of some(DECONV)) await check(given, true, activation, options);
     });
   }
 }
 
-test('misuse is refused before any GPU work', async () => {
+test('arguments that do not fit are refused before any GPU work', async () => {
   const gpu = await testGpu();
   scope(gpu, () => {
     const x = Tensor.zeros(gpu, [1, 3, 3, 2]);

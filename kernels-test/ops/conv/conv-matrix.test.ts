@@ -17,8 +17,8 @@ import { planWeightGradient } from '../../../src/ops/conv/weight-gradient.js';
 import { checkOp, gpuSuite, randomValues, testGpu } from '../../helpers/harness.js';
 
 /*
- * No adapter that the tests find has subgroup matrices. So their kernels are compiled for Dawn's null backend, which has
- * the feature and validates whole pipelines but runs nothing; and run with the matrices written out in plain WGSL, which
+ * No adapter that the tests find has subgroup matrices. So these kernels are compiled for Dawn's null backend, which has
+ * the feature and validates whole pipelines, but runs nothing. They also run with the matrices written out in plain WGSL, which
  * leaves untested only what the hardware does itself.
  */
 
@@ -60,7 +60,7 @@ const TILES: MatrixTile[] = [
   { m: 8, n: 16, k: 4, subgroup: 64 }, // three sizes, so that none can stand in for another
 ];
 
-/** Dawn crashes when its instance is collected before the devices made from it. */
+/** Keeps Dawn's instance alive: Dawn crashes if the instance is collected before its devices. */
 const held: unknown[] = [];
 
 /** A device of Dawn's null backend. */
@@ -75,7 +75,7 @@ async function nullDevice(): Promise<{ adapter: GPUAdapter; device: GPUDevice }>
   return { adapter, device };
 }
 
-/** What a device says against a kernel; null where it makes a pipeline of it. */
+/** The error of a device for a kernel; null if it compiles to a pipeline. */
 async function complaint(device: GPUDevice, code: string): Promise<string | null> {
   device.pushErrorScope('validation');
   const compute = { module: device.createShaderModule({ code }) };
@@ -83,7 +83,7 @@ async function complaint(device: GPUDevice, code: string): Promise<string | null
   return (await device.popErrorScope())?.message ?? null;
 }
 
-test('the kernels compile where there are subgroup matrices', async () => {
+test('the kernels compile on a device with subgroup matrices', async () => {
   const { device, adapter } = await nullDevice();
   const attrs = attrsOf({ stride: [2, 2], padding: [1, 1, 1, 1] });
   for (const tile of TILES) {
@@ -98,7 +98,7 @@ test('the kernels compile where there are subgroup matrices', async () => {
       }
     }
   }
-  // The device can tell: with rows and columns of an operand swapped, the sizes no longer fit together.
+  // The device detects errors: with the rows and columns of an operand swapped, the sizes do not fit.
   const [forward] = kernels([2, 9, 12, 5], [3, 3, 5, 16], attrs, TILES[2]);
   const swapped = forward.replace('subgroup_matrix_left<f16, K, M>', 'subgroup_matrix_left<f16, M, K>');
   assert.is.not(swapped, forward);
@@ -107,7 +107,7 @@ test('the kernels compile where there are subgroup matrices', async () => {
   device.destroy();
 });
 
-/** A kernel with the matrices as arrays, which each invocation of what stands for a subgroup holds whole. */
+/** The kernel with arrays in place of the matrices. Each invocation of a simulated subgroup has the whole array. */
 function writtenOut(wgsl: string, { m, n, k, subgroup }: MatrixTile): string {
   const matrix = (name: string, type: string, rows: number, columns: number, from: string): string => `
 struct ${name} { v: array<${type}, ${rows * columns}> }
@@ -173,7 +173,7 @@ onHalf('the kernels compute convolutions, with the matrices written out', async 
         op: 'conv2d',
         attrs: attrsOf(given),
         inputs: [x, w, [w[3]]],
-        // Halves hold these exactly, so that checkOp's reference holds as it is.
+        // Half precision holds these values exactly, so checkOp's reference needs no change.
         values: (k, size) => randomValues(size, 300 + k).map(roundToHalf),
         sumLength: w[0] * w[1] * Math.max(w[2], w[3]) + x[0] * x[1] * x[2],
         implementation: conv2dOp({ configs, limits: { precision: 'f16' } }),
@@ -186,7 +186,7 @@ onHalf('the kernels compute convolutions, with the matrices written out', async 
   assert.is(replaced, 3 * cases.length);
 });
 
-test('only measuring takes the kernels, where the adapter lists matrices and operands are halves', () => {
+test('only tuning can choose the kernels, and only if the adapter lists matrices and operands are f16', () => {
   const shape = convShape([2, 9, 12, 8], [2, 9, 12, 16], [3, 3, 8, 16], attrsOf({ padding: [1, 1, 1, 1] }));
   const size = gatherOf(shape, 'forward');
   const info = {

@@ -16,8 +16,8 @@ import { scope, Tensor } from '../../../src/tensor/tensor.js';
 import { gpuSuite, randomValues, testGpu, toNdArray } from '../../helpers/harness.js';
 
 /*
- * Values that are not finite, and long sums. A NaN or an infinity of the input, or of the output's gradient, is in just the
- * results whose windows hold it, whichever kernel runs; what stands beside, or in the padding, does not spread it.
+ * Tests values that are not finite, and long sums. A NaN or an infinity of the input, or of the output's gradient, affects exactly the
+ * results whose windows contain it, whichever kernel runs. Neighbours and padding do not spread it.
  */
 
 const test = gpuSuite('conv of values');
@@ -36,7 +36,7 @@ interface Configs {
   weightGradient: WeightGradientConfig;
 }
 
-/** Output and both gradients, from the GPU and from the float64 reference. */
+/** Computes the output and both gradients on the GPU and by the float64 reference. */
 async function bothSides(
   values: { x: Float32Array; w: Float32Array; dy: Float32Array },
   [x, w]: readonly [number[], number[]],
@@ -64,7 +64,7 @@ async function bothSides(
   return sides;
 }
 
-/** The same values are finite; the others are the same infinities, or NaN. */
+/** Asserts that the same elements are finite, and the others are the same infinities, or NaN. */
 function assertSameKinds(what: string, actual: Float32Array, expected: Float64Array): void {
   for (const [k, value] of expected.entries()) {
     const same = Number.isFinite(value) ? Math.abs(actual[k] - value) < 1e-3 : Object.is(actual[k], Math.fround(value));
@@ -81,7 +81,7 @@ const SHAPES: [name: string, x: number[], w: number[], attrs: Partial<Conv2dAttr
 ];
 
 for (const [name, x, w, given] of SHAPES) {
-  test(`what is not finite stays in its windows: ${name}`, async () => {
+  test(`NaN and infinity affect only the windows that contain them: ${name}`, async () => {
     const { limits } = await testGpu();
     const attrs = attrsOf(given);
     const shape = convShape(x, conv2dShape([x, w], attrs), w, attrs);
@@ -101,7 +101,7 @@ for (const [name, x, w, given] of SHAPES) {
         const weightGradient = gradients.find(
           (one) => 'outputs' in one && 'outputs' in config && one.outputs === config.outputs,
         );
-        assert.ok(weightGradient, 'the weight gradient has that form, too');
+        assert.ok(weightGradient, 'the weight gradient has a kernel of that form, too');
         choices.push({ forward: config, inputGradient: config, weightGradient });
       }
     }
@@ -114,13 +114,13 @@ for (const [name, x, w, given] of SHAPES) {
             dy: randomValues(size(shape.output) * x[0] * w[3], 3),
           };
           values[where][at] = special;
-          // A last column that strided windows leave out.
+          // The last column is in no window of this stride.
           if (name.startsWith('strided') && where === 'x') values.x[7 * 4] = special;
           for (const configs of choices) {
             const sides = await bothSides(values, [x, w], attrs, configs);
             for (const [k, [actual, expected]] of sides.entries()) {
-              if (special === 1e38) continue; // only that it does not end in NaN, below
-              // Zeros of the padding are multiplied: beside a gradient that is not finite they may make NaN.
+              if (special === 1e38) continue; // below it is only checked that the result is not NaN
+              // The zeros of the padding are multiplied, and with a gradient that is not finite they may give NaN.
               if (where === 'dy' && k === 2) continue;
               const what = `${where}[${at}] = ${special}, ${configs?.forward.variant ?? 'chosen'}, result ${k}`;
               assertSameKinds(what, actual, expected);
@@ -133,11 +133,11 @@ for (const [name, x, w, given] of SHAPES) {
   });
 }
 
-test('an error that does not grow with the length of a sum', async () => {
+test('the error does not grow with the length of a sum', async () => {
   const cases: [x: number[], w: number[], groups: number][] = [
     [[1, 1, 1, 2 ** 17], [1, 1, 2 ** 17, 4], 1], // forward: over channels
     [[1, 300, 301, 4], [300, 301, 4, 4], 1], // forward: over taps
-    [[3, 200, 203, 4], [1, 1, 4, 4], 1], // by the weights: over pixels
+    [[3, 200, 203, 4], [1, 1, 4, 4], 1], // gradient of the weights: over pixels
     [[1, 2, 70_000, 4], [1, 1, 4, 4], 1], // over the pixels of long rows
     [[3, 200, 203, 4], [1, 1, 1, 4], 4], // depthwise
     [[3, 100, 103, 4], [1, 1, 2, 4], 2], // naive

@@ -13,7 +13,7 @@ const test = gpuSuite('conv');
 
 const VARIANTS: Record<string, ConvOptions> = {
   naive: { variant: 'naive' },
-  // These shapes are so small that an adapter of the CPU would choose the naive kernels.
+  // The shapes are so small that a CPU adapter would choose the naive kernels.
   usual: { variant: 'register' },
   'register without subgroups': { variant: 'register', limits: { subgroupSize: 0 } },
   'register as on hardware': { variant: 'register', limits: { software: false, subgroupSize: 0 } },
@@ -69,18 +69,18 @@ const GROUPED_DECONV: Case[] = [
 const longest = (x: number[], w: number[]) => w[0] * w[1] * Math.max(w[2], w[3]) + 4 * x[0] * x[1] * x[2];
 
 /**
- * Compiling dominates here: the variants that this adapter would not choose run on every third case; where shapes are to be
+ * Compiling takes most of the time here. So variants that this adapter would not choose run on every third case; if shapes are to be
  * few, all do but the naive one.
  */
 const sample = (cases: Case[], variant: string): Case[] =>
   (FEW_SHAPES && variant !== 'naive') || variant.startsWith('register') ? cases.filter((_, k) => k % 3 === 1) : cases;
 
-// LLVM takes seconds for each kernel without shared loads, which lavapipe never chooses: SwiftShader tests those.
+// LLVM takes seconds for each kernel without shared loads, and lavapipe never chooses them. SwiftShader tests them.
 const lavapipe = (await testGpu()).description.kind === 'lavapipe';
 
 for (const [variant, options] of Object.entries(VARIANTS)) {
   if (lavapipe && variant.startsWith('register')) continue;
-  test(`conv2d, ${variant}`, async () => {
+  test(`conv2d and its gradients agree with float64, ${variant}`, async () => {
     for (const [x, w, bias, attrs] of [...sample(CONV, variant), ...GROUPED]) {
       const inputs = bias ? [x, w, [w[3]]] : [x, w];
       const implementation = conv2dOp(options);
@@ -88,7 +88,7 @@ for (const [variant, options] of Object.entries(VARIANTS)) {
     }
   });
 
-  test(`convTranspose2d, ${variant}`, async () => {
+  test(`convTranspose2d and its gradients agree with float64, ${variant}`, async () => {
     for (const [x, w, bias, attrs] of [...sample(DECONV, variant), ...GROUPED_DECONV]) {
       const full = { ...conv(attrs), outputPadding: attrs.outputPadding ?? ([0, 0] as const) };
       const inputs = bias ? [x, w, [w[2] * full.groups]] : [x, w];
@@ -98,7 +98,7 @@ for (const [variant, options] of Object.entries(VARIANTS)) {
   });
 }
 
-test('the phases of an input gradient cover every pair of pixel and tap once', () => {
+test('the phases of an input gradient cover every pair of pixel and tap exactly once', () => {
   for (const [size, kernel, stride, pad, dilation] of [
     [9, 3, 2, 1, 1],
     [10, 4, 2, 1, 1],
@@ -134,7 +134,7 @@ test('the phases of an input gradient cover every pair of pixel and tap once', (
   }
 });
 
-test('the choice of kernels is a pure function of the shape and the limits', () => {
+test('the choice of kernels depends only on the shape and the limits', () => {
   const shape = convShape([16, 56, 48, 16], [16, 28, 24, 32], [3, 3, 16, 32], {
     stride: [2, 2],
     padding: [1, 1, 1, 1],
@@ -153,7 +153,7 @@ test('the choice of kernels is a pure function of the shape and the limits', () 
   assert.is(chosen.variant === 'register' && chosen.subgroup, 8);
   const onGpu = { ...limits, software: false, subgroupSize: 32 };
   assert.is(chooseGather(size, onGpu).variant, 'tiled');
-  // Where compiling takes longer than running, the naive kernels; a GPU never gets them.
+  // If compiling takes longer than running, the naive kernels are chosen, but never on a GPU.
   const tiny = { ...shape, batch: 1, cin: 2, cout: 2, input: [6, 6], output: [6, 6] } as const;
   assert.is(chooseGather(gatherOf(tiny, 'forward'), limits).variant, 'naive');
   assert.is(chooseWeightGradient(tiny, limits).variant, 'naive');

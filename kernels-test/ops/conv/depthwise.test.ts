@@ -34,7 +34,7 @@ const VARIANTS: Record<string, ConvOptions> = {
 
 type Case = [input: number[], kernel: [number, number], bias: boolean, attrs: Partial<ConvTranspose2dAttrs>];
 
-/** 3 and 5 channels are loaded one by one; even numbers in twos on CPU adapters, on hardware 4, 8 and 12 in fours. */
+/** 3 and 5 channels are loaded one by one. Even numbers are loaded in twos on CPU adapters; on hardware 4, 8 and 12 in fours. */
 const CASES: Case[] = [
   [[2, 7, 9, 8], [3, 3], true, { padding: [1, 1, 1, 1] }],
   [[2, 9, 11, 12], [3, 3], false, { stride: [2, 2], padding: [1, 1, 1, 1] }],
@@ -49,7 +49,7 @@ const CASES: Case[] = [
   [[2, 9, 40, 4], [1, 17], true, { padding: [0, 0, 8, 7] }],
   [[1, 5, 21, 2], [1, 16], true, { padding: [0, 0, 7, 8] }],
   [[1, 6, 5, 8], [3, 3], true, { dilation: [2, 2], padding: [2, 2, 2, 2], stride: [2, 1] }],
-  // One channel: a dense conv.
+  // With one channel this is a dense conv.
   [[2, 5, 6, 1], [3, 3], true, { padding: [1, 1, 1, 1] }],
 ];
 
@@ -60,15 +60,15 @@ const conv = (attrs: Partial<Conv2dAttrs>, channels: number): Conv2dAttrs => ({
   groups: channels,
 });
 
-/** Every pixel of the larger array and every tap is at most once in a sum. */
+/** The longest sum: every pixel of the larger array and every tap is at most once in a sum. */
 const longest = ([n, h, w]: number[], [kh, kw]: number[]) => Math.max(kh * kw, n * h * w);
 
-// LLVM takes seconds for each kernel of wide loads, which lavapipe never chooses: there, every third case has to do.
+// LLVM takes seconds for each kernel of wide loads, and lavapipe never chooses them. So it tests every third case.
 const lavapipe = (await testGpu()).description.kind === 'lavapipe';
 
 for (const [variant, options] of Object.entries(VARIANTS)) {
   const cases = CASES.filter((_, k) => !(lavapipe && variant === 'as on hardware') || k % 3 === 0);
-  test(`conv2d, ${variant}`, async () => {
+  test(`depthwise conv2d and its gradients agree with float64, ${variant}`, async () => {
     for (const [input, kernel, bias, attrs] of cases) {
       const channels = input[3];
       await checkOp({
@@ -81,11 +81,11 @@ for (const [variant, options] of Object.entries(VARIANTS)) {
     }
   });
 
-  test(`convTranspose2d, ${variant}`, async () => {
+  test(`depthwise convTranspose2d and its gradients agree with float64, ${variant}`, async () => {
     for (const [k, [input, kernel, bias, attrs]] of cases.entries()) {
       const channels = input[3];
       const full = { ...conv(attrs, channels), outputPadding: [0, 0] as [number, number] };
-      // Rows that no tap reaches: only the bias is there.
+      // No tap reaches some rows, which have only the bias.
       if (k % 2 === 1) full.outputPadding = [full.stride[0] - 1, full.stride[1] > 2 ? 1 : 0];
       const [h, w] = convTransposeOutputSize([input[1], input[2]], kernel, full);
       if (h < 1 || w < 1) continue;
@@ -100,7 +100,7 @@ for (const [variant, options] of Object.entries(VARIANTS)) {
   });
 }
 
-test('a sum long enough for two passes over its parts', async () => {
+test('a sum that is long enough for two passes over its parts agrees with float64', async () => {
   const input = [4, 23, 37, 2];
   await checkOp({
     op: 'conv2d',
@@ -114,7 +114,7 @@ test('a sum long enough for two passes over its parts', async () => {
   assert.is(planWeightGradient(shape, config, { variant: 'naive' }).steps.length, 3);
 });
 
-test('what lies outside the picture is not read into the sums, whatever the picture holds', async () => {
+test('values outside of the picture are not part of the sums, even if the picture has infinities', async () => {
   const gpu = await testGpu();
   // Infinity times a zero of the padding would be NaN.
   const x = new Float32Array(4 * 5 * 4).fill(Infinity);
@@ -126,7 +126,7 @@ test('what lies outside the picture is not read into the sums, whatever the pict
   y.dispose();
 });
 
-test('the same inputs give the same bits', async () => {
+test('equal inputs give the same bits on each run', async () => {
   const gpu = await testGpu();
   const run = async (): Promise<Float32Array[]> => {
     const results = scope(gpu, () => {
@@ -164,7 +164,7 @@ function depthwiseShape(big: number[], kernel: [number, number], attrs: Partial<
 
 const gathers = (shape: ConvShape) => [gatherOf(shape, 'forward'), gatherOf(shape, 'inputGradient')];
 
-test('only convs with a filter of its own for every channel are depthwise', () => {
+test('only convs with a separate filter for each channel use the depthwise kernels', () => {
   const shape = depthwiseShape([2, 8, 8, 6], [3, 3], {});
   const forward = (changes: Partial<ConvShape>) => gatherOf({ ...shape, ...changes }, 'forward');
   const variants = (changes: Partial<ConvShape>, force?: 'naive') => [
@@ -183,11 +183,11 @@ test('only convs with a filter of its own for every channel are depthwise', () =
   assert.equal(variants({ groups: 1, cin: 1, cout: 1 }), ['naive', 'naive'], 'there is little to compute');
   assert.equal(variants({ groups: 1, cin: 1, cout: 1, batch: 200 }), ['register', 'register']);
   const { steps, padded } = planGather(gatherOf(shape, 'forward'), 'bias', chooseGather(forward({}), LIMITS));
-  assert.is(steps.length, 1, 'no copy of the picture is made');
+  assert.is(steps.length, 1, 'the picture is not copied');
   assert.is(padded, null);
 });
 
-test('the choice is a pure function of the shape and the limits', () => {
+test('the choice of kernels depends only on the shape and the limits', () => {
   const onGpu = { ...LIMITS, software: false };
   for (const [big, kernel, attrs] of [
     [[16, 56, 48, 64], [3, 3], { padding: [1, 1, 1, 1] }],
@@ -212,7 +212,7 @@ test('the choice is a pure function of the shape and the limits', () => {
   }
 });
 
-test('CPU adapters take two channels at a time, GPUs four, in shorter strips where there is little to do', () => {
+test('CPU adapters take two channels at a time and GPUs four, in shorter strips if there is little to compute', () => {
   const layers = [
     depthwiseShape([16, 56, 48, 64], [3, 3], { padding: [1, 1, 1, 1] }),
     depthwiseShape([1, 14, 12, 64], [3, 3], { padding: [1, 1, 1, 1] }),
@@ -225,7 +225,7 @@ test('CPU adapters take two channels at a time, GPUs four, in shorter strips whe
   assert.ok(onGpu[1].kind === 'sliding' && onGpu[1].steps * onGpu[1].pixels < few.steps * few.pixels);
 });
 
-test('kernels too large for registers, dilations that keep too many sums and single rows run the loop', () => {
+test('filters too large for registers, dilations that need too many sums, and single rows use the loop', () => {
   for (const shape of [
     depthwiseShape([2, 40, 40, 8], [13, 13], {}),
     depthwiseShape([2, 90, 9, 8], [3, 1], { dilation: [40, 1] }),

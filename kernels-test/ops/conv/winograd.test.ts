@@ -31,7 +31,7 @@ const DIRECTIONS = ['forward', 'inputGradient'] as const;
 
 const attrsOf = (padding: Padding2d): Conv2dAttrs => ({ stride: [1, 1], padding, dilation: [1, 1], groups: 1 });
 
-/** All three passes of a convolution in Winograd's form; the sums of the weight gradient in `splitK` parts. */
+/** Runs all three passes of a convolution by Winograd's algorithm, with the sums of the weight gradient in `splitK` parts. */
 function configsOf(shape: ConvShape, outputs: WinogradOutputs, limits: KernelLimits, splitK = 1) {
   const [forward, inputGradient] = DIRECTIONS.map((direction): GatherConfig => {
     const config = winogradCandidates(gatherOf(shape, direction), limits).find((one) => one.outputs === outputs);
@@ -77,14 +77,14 @@ async function checkConv(
 }
 
 for (const outputs of OUTPUTS) {
-  test(`conv2d and its gradients, tiles of ${outputs} × ${outputs}`, async () => {
+  test(`conv2d and its gradients agree with float64, tiles of ${outputs} × ${outputs}`, async () => {
     const { limits } = await testGpu();
     for (const given of CASES) await checkConv(given, outputs, limits);
-    // More parts than tiles, and parts that tiles do not fill.
+    // There are more parts than tiles, and parts that tiles do not fill.
     for (const splitK of [3, 20]) await checkConv(CASES[1], outputs, limits, splitK);
   });
 
-  test(`convTranspose2d and its gradients, tiles of ${outputs} × ${outputs}`, async () => {
+  test(`convTranspose2d and its gradients agree with float64, tiles of ${outputs} × ${outputs}`, async () => {
     const { limits } = await testGpu();
     for (const [x, w, bias, padding] of TRANSPOSED) {
       const attrs = { ...attrsOf(padding), outputPadding: [0, 0] as const };
@@ -96,7 +96,7 @@ for (const outputs of OUTPUTS) {
   });
 }
 
-test('the wider tiles of products where there is much to compute', async () => {
+test('the wider tiles of products, which large shapes choose, agree with float64', async () => {
   const gpu = await testGpu();
   const tileOf = (channels: number, limits = CPU): number => {
     const config = chooseWeightGradient(same(64, 28, 24, channels, channels), limits);
@@ -108,7 +108,7 @@ test('the wider tiles of products where there is much to compute', async () => {
     [24, 24, 32, 32, 24],
   );
   assert.is(tileOf(64, { ...CPU, subgroupSize: 4 }), 8, 'narrow registers');
-  if (gpu.description.kind !== 'lavapipe') return; // the only adapter that is given them
+  if (gpu.description.kind !== 'lavapipe') return; // the only adapter for which these tiles are chosen
   for (const sharedTile of [24, 32]) {
     const [x, w, , padding] = CASES[3];
     const attrs = attrsOf(padding);
@@ -129,7 +129,7 @@ test('the wider tiles of products where there is much to compute', async () => {
   }
 });
 
-test('random shapes', async () => {
+test('random shapes agree with float64', async () => {
   const { limits } = await testGpu();
   for (let k = 0; k < 12; k++) {
     const random = new CounterRandom(20261129, k);
@@ -146,10 +146,10 @@ test('random shapes', async () => {
   }
 });
 
-test('as on hardware: tiled products and vectors of channels', async () => {
+test('tiled products and vectors of channels, as GPUs use them, agree with float64', async () => {
   const gpu = await testGpu();
   const limits = { ...gpu.limits, software: false, subgroupSize: 0 };
-  // LLVM takes seconds over each of these kernels, which lavapipe never chooses: there, the smaller tiles will do.
+  // LLVM takes seconds for each of these kernels, and lavapipe never chooses them. So it tests only the smaller tiles.
   const some = gpu.description.kind === 'lavapipe' ? OUTPUTS.slice(0, 1) : OUTPUTS;
   for (const outputs of some) {
     await checkConv([[2, 6, 9, 20], [3, 3, 20, 36], true, [1, 1, 1, 1]], outputs, limits);
@@ -157,7 +157,7 @@ test('as on hardware: tiled products and vectors of channels', async () => {
   }
 });
 
-test('the same bits each time', async () => {
+test('equal inputs give the same bits on each run', async () => {
   const gpu = await testGpu();
   const attrs = attrsOf([1, 1, 1, 1]);
   const [xShape, wShape, outShape] = [
@@ -184,10 +184,10 @@ test('the same bits each time', async () => {
 });
 
 /**
- * Runs the transforms along an axis on every source with every `operand`, a weight or an output's gradient, each alone, so
- * that a factor that is wrong shows whole: a result is 1 where it belongs to the pair and 0 elsewhere.
+ * Runs the transforms along an axis on every pair of a source and an `operand` (a weight or an output's gradient), each alone, so
+ * that a wrong factor shows in full: a result is 1 if it belongs to the pair, and 0 otherwise.
  *
- * @param results their names after the transform back
+ * @param results names of the results after the inverse transform
  */
 async function checkTransforms(
   outputs: WinogradOutputs,
@@ -226,14 +226,14 @@ fn main() {
   }
 }
 
-test('the transforms are those of a correlation', async () => {
+test('the transforms compute a correlation', async () => {
   for (const outputs of OUTPUTS) {
     const names = ['y0', 'y1', 'y2', 'y3'].slice(0, outputs);
     await checkTransforms(outputs, ['weight', 'transformWeights', 3], ['transformProducts', names]);
   }
 });
 
-test('the transforms of the weight gradient are those of a correlation, too', async () => {
+test('the transforms of the weight gradient compute a correlation, too', async () => {
   for (const outputs of OUTPUTS) {
     const back: [string, string[]] = ['transformWeightGradient', ['g0', 'g1', 'g2']];
     await checkTransforms(outputs, ['gradient', 'transformGradient', outputs], back);
@@ -247,13 +247,13 @@ const CPU: KernelLimits = {
   subgroupSize: 8,
 };
 
-/** A convolution that keeps the size. */
+/** A convolution whose output has the size of its input. */
 const same = (batch: number, h: number, w: number, cin: number, cout: number): ConvShape =>
   convShape([batch, h, w, cin], [batch, h, w, cout], [3, 3, cin, cout], attrsOf([1, 1, 1, 1]));
 
 const variantOf = (shape: ConvShape, limits = CPU): string => chooseGather(gatherOf(shape, 'forward'), limits).variant;
 
-test('CPU adapters choose it where the products outweigh the transforms', () => {
+test('CPU adapters choose Winograd kernels if the products cost more than the transforms', () => {
   for (const direction of DIRECTIONS) {
     const config = chooseGather(gatherOf(same(4, 28, 24, 128, 128), direction), CPU);
     assert.ok(config.variant === 'winograd' && config.outputs === 4 && config.width === 1);
@@ -273,7 +273,7 @@ test('CPU adapters choose it where the products outweigh the transforms', () => 
   assert.is(chooseGather(gatherOf(same(1, 3, 3, 1, 1), 'forward'), CPU, 'winograd').variant, 'winograd', 'if it must');
 });
 
-test('CPU adapters choose it for weight gradients, too', () => {
+test('CPU adapters choose Winograd kernels for weight gradients, too', () => {
   const chosen = (shape: ConvShape, force?: 'winograd') => chooseWeightGradient(shape, CPU, force);
   for (const shape of [same(32, 28, 24, 48, 48), same(32, 7, 6, 192, 192), same(4, 28, 24, 24, 24)]) {
     const config = chosen(shape);
@@ -292,7 +292,7 @@ test('CPU adapters choose it for weight gradients, too', () => {
   assert.is(chosen(same(1, 3, 3, 1, 1), 'winograd').variant, 'winograd', 'if it must');
 });
 
-test('its arrays fit a binding of 128 MiB, or it is not chosen', () => {
+test('Winograd kernels are chosen only if their arrays fit into a binding of 128 MiB', () => {
   for (const limits of [CPU, { ...CPU, software: false }]) {
     for (const batch of [32, 40, 64, 100, 150, 400]) {
       const shape = same(batch, 56, 48, 64, 64);
@@ -321,14 +321,14 @@ test('its arrays fit a binding of 128 MiB, or it is not chosen', () => {
 
 for (const [pass, last, product, each] of [
   ['inputGradient', 'winograd dest', 'products[i32(i) + (1 *', 1],
-  ['weightGradient', 'winograd weight gradient', 'products[at + (1 *', 2], // in one part and in two
+  ['weightGradient', 'winograd weight gradient', 'products[at + (1 *', 2], // with sums in one part and in two
 ] as const) {
-  test(`tuning tries it for the ${pass}, and refuses it where it disagrees`, async () => {
+  test(`tuning tries Winograd kernels for the ${pass}, and refuses one with wrong results`, async () => {
     const gpu = await testGpu();
     const shape = same(1, 6, 5, 8, 8);
     const request = convRequest(pass, shape);
     const { run } = gpu;
-    // Of the tiles of 4 × 4, one product is 1 % off.
+    // With tiles of 4 × 4, one product is made wrong by 1 %.
     gpu.run = (kernel, ...rest) => {
       const wrong = kernel.label === last && kernel.wgsl.includes('const POINTS = 6;');
       if (wrong) assert.ok(kernel.wgsl.includes(product));

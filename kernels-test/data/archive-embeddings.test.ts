@@ -20,7 +20,7 @@ const test = suite('embeddings beside an archive');
 const folder = mkdtempSync(join(tmpdir(), 'cameo-embeddings-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 
-/** Two whole blocks and a short one. */
+/** Number of faces: two whole blocks and a short one. */
 const FACES = 2 * BLOCK_FACES + 5;
 const OF: EmbeddingsOf = {
   content: await contentHash(bytesSource(Uint8Array.of(1, 2, 3))),
@@ -37,7 +37,7 @@ const VALUES = [BLOCK_FACES, BLOCK_FACES, 5].map((count) =>
 );
 VALUES[1].fill(Number.NaN, 30, 33); // a face that could not be read
 
-/** What one search does: reads what is there and makes the rest, up to block `end`. @returns the blocks that it made */
+/** Does the work of a search: reads the kept embeddings and makes the others, up to block `end`. @returns the blocks that it made */
 async function search(path: string | undefined, of = OF, end = 3): Promise<{ made: number[]; told: string[] }> {
   const told: string[] = [];
   const made: number[] = [];
@@ -61,21 +61,21 @@ assert.is(embeddingsPath(join(folder, 'a.cameos')), path);
 await search(path);
 const whole = readFileSync(path);
 
-test('what was made once is found again, and nothing is left beside it', async () => {
+test('embeddings that were made once are read again, and no temporary file is left', async () => {
   assert.equal(await search(path), { made: [], told: [] });
   assert.equal(readFileSync(path), whole);
   assert.equal(readdirSync(folder), ['a.cameos.embeddings']);
   assert.equal(await search(undefined), { made: [0, 1, 2], told: [] });
 });
 
-test('the content is hashed in pieces as it is at once', async () => {
+test('hashing the content in pieces gives the same as hashing all of it', async () => {
   const bytes = Uint8Array.from({ length: 3_000_000 }, (_, k) => k * k);
   const hash = await contentHash(bytesSource(bytes));
   const { createHash } = await import('node:crypto');
   assert.equal(Buffer.from(hash), createHash('sha256').update(bytes).digest());
 });
 
-test('embeddings of anything else are made anew, and told', async () => {
+test('embeddings of another archive or recogniser are made again, and a message says so', async () => {
   const other = await contentHash(bytesSource(Uint8Array.of(1, 2, 4)));
   for (const [key, value] of Object.entries({
     content: other,
@@ -91,13 +91,13 @@ test('embeddings of anything else are made anew, and told', async () => {
     );
     assert.equal((await search(path, { ...OF, [key]: value })).made, [], key);
   }
-  // As many bytes, but other faces.
+  // This archive has as many bytes, but other faces.
   assert.equal((await search(path, { ...OF, faces: FACES - 1 }, 0)).made, []);
   assert.equal((await search(path)).made, [0, 1, 2]);
   assert.equal(readFileSync(path), whole);
 });
 
-test('a run that is stopped anywhere is gone on with after its last whole block', async () => {
+test('a run that is stopped anywhere continues after its last whole block', async () => {
   const block = (whole.length - 92 - 32 - 60) / 2;
   assert.is(block, 12 * BLOCK_FACES + 32);
   for (const [length, made] of [
@@ -118,14 +118,14 @@ test('a run that is stopped anywhere is gone on with after its last whole block'
   rmSync(path);
   assert.equal((await search(path, OF, 2)).made, [0, 1]);
   assert.not.ok(existsSync(path));
-  // What is left of a run on another archive is no beginning.
+  // The unfinished embeddings of another archive are not used.
   assert.equal((await search(path, { ...OF, codecId: 'ffffffff' }, 1)).made, [0]);
   assert.equal((await search(path, OF, 1)).made, [0]);
   assert.equal((await search(path)).made, [1, 2]);
   assert.equal(readFileSync(path), whole);
 });
 
-test('any byte that is wrong is noticed: what is before it is used, the rest made anew', async () => {
+test('any wrong byte is noticed: the blocks before it are used, and the others are made again', async () => {
   const block = 12 * BLOCK_FACES + 32;
   for (const at of [5, 60, 91, 92, 92 + block - 1, 92 + block, 92 + 2 * block, whole.length - 1]) {
     const damaged = Buffer.from(whole);
@@ -140,7 +140,7 @@ test('any byte that is wrong is noticed: what is before it is used, the rest mad
     );
     assert.equal(readFileSync(path), whole);
   }
-  // Blocks that are whole, but in each other's place.
+  // These blocks are intact, but exchanged.
   const swapped = Buffer.concat([
     whole.subarray(0, 92),
     whole.subarray(92 + block, 92 + 2 * block),
@@ -154,7 +154,7 @@ test('any byte that is wrong is noticed: what is before it is used, the rest mad
   assert.equal(readFileSync(path), whole);
 });
 
-test('that nothing can be kept is told, and is no error', async () => {
+test('if embeddings cannot be kept, a message says so, and it is not an error', async () => {
   const told = async (where: string) => {
     const found = await search(where);
     assert.equal(found.made, [0, 1, 2]);
@@ -175,7 +175,7 @@ test('that nothing can be kept is told, and is no error', async () => {
   assert.is(await told(path), '');
 });
 
-test('7,701 faces are searched in under 0.2 s where their embeddings are there', async () => {
+test('7,701 faces are searched in under 0.2 s if their embeddings are kept', async () => {
   const of = { ...OF, faces: 7701, dimension: 256 };
   const large = join(folder, 'large.embeddings');
   const content = new Uint8Array(7701 * 320); // of an archive with 300 bytes a face

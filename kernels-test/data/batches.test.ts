@@ -25,7 +25,7 @@ const OPTIONS: FaceBatchesOptions = { count: 53, batchSize: 8, seed: 42 };
 test('a batch depends on seed and step alone', () => {
   const forward = new FaceBatches(OPTIONS);
   const plans = Array.from({ length: 40 }, (_, step) => forward.plan(step));
-  // A new object that starts in the middle, and one that is asked backwards.
+  // One object starts in the middle, and one is asked for steps in reverse order.
   const resumed = new FaceBatches(OPTIONS);
   for (let step = 25; step < 40; step++) assert.equal(resumed.plan(step), plans[step]);
   const backward = new FaceBatches(OPTIONS);
@@ -38,7 +38,7 @@ test('a batch depends on seed and step alone', () => {
   }
 });
 
-test('every epoch has each face once, in an order of its own', () => {
+test('every epoch has each face once, in a different order', () => {
   const batches = new FaceBatches(OPTIONS);
   const drawn: number[] = [];
   for (let step = 0; drawn.length < 53 * 4; step++) {
@@ -55,12 +55,12 @@ test('every epoch has each face once, in an order of its own', () => {
   }
   assert.not.equal(epochs[0], epochs[1]);
   assert.not.equal(epochs[1], epochs[2]);
-  // A batch larger than the set goes through it more than once.
+  // A batch that is larger than the set has its faces more than once.
   const large = new FaceBatches({ count: 3, batchSize: 9, seed: 1 }).plan(0);
   assert.equal([...large.indices].sort(), [0, 0, 0, 1, 1, 1, 2, 2, 2]);
 });
 
-test('augmentations keep to their ranges, use them, and can be switched off one by one', () => {
+test('augmentations use their whole ranges, stay within them, and can be switched off one by one', () => {
   const draw = (augment: FaceBatchesOptions['augment']): BatchPlan =>
     new FaceBatches({ count: 10, batchSize: 4000, seed: 5, augment }).plan(3);
   const plan = draw({ shift: 2, brightness: 0.1, contrast: 0.2 });
@@ -81,7 +81,7 @@ test('augmentations keep to their ranges, use them, and can be switched off one 
   assert.equal(still.brightness, plan.brightness);
 });
 
-test('assembleBatch: mirrored, shifted with repeated edges, brighter, with more contrast', () => {
+test('assembleBatch mirrors, shifts with repeated edges, brightens, and raises the contrast', () => {
   const face = Uint8Array.from({ length: FACE_BYTES }, (_, i) => (i * 7 + (i >> 8)) % 256);
   const at = (y: number, x: number, c: number): number => face[(y * 96 + x) * 3 + c];
   const plan = (flip: boolean, dx: number, dy: number, brightness: number, contrast: number): BatchPlan => ({
@@ -135,7 +135,7 @@ test('weights set how often a face is drawn', () => {
   assert.not.equal(new FaceBatches(options).plan(1).indices, plan.indices);
 });
 
-test('batches of bad options or of a set that does not fit are refused', async () => {
+test('impossible options, and sets that do not fit, are refused', async () => {
   const bad: Partial<FaceBatchesOptions>[] = [
     { count: 0 },
     { count: 2.5 },

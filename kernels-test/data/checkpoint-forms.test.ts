@@ -12,7 +12,7 @@ import { type Picklable, pickle, writeZip } from './pickle-writer.js';
 
 type Writer = (view: DataView, at: number, value: number) => void;
 
-/** 1.5, −2 and 0.25 are exact in all of these; of integers, 1, −2 and 3. */
+/** The types of elements. 1.5, −2 and 0.25 are exact in all of them; integer types have 1, −2 and 3. */
 const FLOATS: [string, string, number, Writer][] = [
   ['DoubleStorage', 'F64', 8, (view, at, v) => view.setFloat64(at, v, true)],
   ['FloatStorage', 'F32', 4, (view, at, v) => view.setFloat32(at, v, true)],
@@ -64,7 +64,7 @@ function safetensors(dtype: string, count: number, data: Uint8Array): Uint8Array
   return file;
 }
 
-test('every type of elements reads alike from .pth and from safetensors', () => {
+test('every type of elements is read to the same values from .pth and from safetensors', () => {
   for (const [cases, values] of [
     [FLOATS, [1.5, -2, 0.25]],
     [INTEGERS, [1, -2, 3]],
@@ -78,7 +78,7 @@ test('every type of elements reads alike from .pth and from safetensors', () => 
   }
 });
 
-test('what float32 cannot hold is refused by both, by the name of the tensor', () => {
+test('both readers refuse values that float32 cannot hold, and name the tensor', () => {
   const cases: [string, string, Uint8Array][] = [
     ['LongStorage', 'I64', bytesOf([2 ** 24 + 1], 8, INTEGERS[0][3])],
     ['DoubleStorage', 'F64', bytesOf([1e300], 8, FLOATS[0][3])],
@@ -96,7 +96,7 @@ test('what float32 cannot hold is refused by both, by the name of the tensor', (
   }
 });
 
-test('plain values beside the weights are passed over, and nothing is run', () => {
+test('plain values next to the weights are ignored, and nothing is executed', () => {
   const call = (module: string, name: string, ...args: Picklable[]): Picklable => ({ call: [module, name], args });
   const beside: [string, Picklable][] = [
     ['namespace', call('argparse', 'Namespace')],
@@ -189,7 +189,7 @@ test('opcodes of old and new protocols are read as data', () => {
   }
 });
 
-/** The tensors of a network, with values of their own, in PyTorch's layouts. */
+/** The tensors of a network, with different values, in PyTorch's layouts. */
 function published(): HostTensors {
   const entries = [...buildRecognizer({ architecture: 'mobilefacenet-relu6' }).entries()];
   return new Map(
@@ -203,7 +203,7 @@ function published(): HostTensors {
 const renamed = (tensors: HostTensors, name: (name: string) => string): HostTensors =>
   new Map([...tensors].map(([own, tensor]) => [name(own), tensor]));
 
-test('the names of wrappers are dropped, several and in any order, by both readers', () => {
+test('both readers drop the name prefixes of wrappers, also several and in any order', () => {
   const own = published();
   const names = [...own.keys()];
   const wrapped = [
@@ -229,7 +229,7 @@ test('the names of wrappers are dropped, several and in any order, by both reade
   assert.equal([...withoutWrappers(foreign).keys()], ['model.a', 'head.b']);
 });
 
-test('a value that is not finite is refused by the name of its tensor', () => {
+test('a value that is not finite is refused, and the error names its tensor', () => {
   for (const value of [Number.NaN, Infinity, -Infinity]) {
     const tensors = published();
     const name = [...tensors.keys()].at(-1)!;

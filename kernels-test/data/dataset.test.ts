@@ -13,7 +13,7 @@ import { rejection } from '../helpers/rejection.js';
 const folder = await mkdtemp(join(tmpdir(), 'cameo-dataset-'));
 test.after(() => rm(folder, { recursive: true, force: true }));
 
-test('a plain folder: faces are read, everything else is reported with path and reason', async () => {
+test('in a plain folder, faces are read, and everything else is reported with path and reason', async () => {
   const root = await plainFolder(folder);
   const set = await openFaceFolder(root);
   const calls: number[] = [];
@@ -48,12 +48,12 @@ test('a plain folder: faces are read, everything else is reported with path and 
   assert.match(reasons['bad/old.gif'], /truncated or damaged/);
   assert.match(reasons['bad/text.jpg'], /not a JPEG, PNG, WebP, AVIF, GIF or TIFF/);
   assert.match(reasons['bad/wide.png'], /112×112; expected 96×112/);
-  // Asking again neither repeats the reports nor changes the answer.
+  // Asking again neither repeats the reports nor changes the result.
   assert.equal(await set.readable(), readable);
   assert.is(set.unreadable.length, 6);
 });
 
-test('a plain folder: splits by top folder or by path, identities by folder', async () => {
+test('in a plain folder, splits follow the top folder or the path, and identities follow the folder', async () => {
   const root = await plainFolder(folder);
   const all = (await openFaceFolder(root)).entries;
   const [train, val, tested] = await Promise.all(
@@ -65,7 +65,7 @@ test('a plain folder: splits by top folder or by path, identities by folder', as
     [['test/bob/x.PNG', 'test/bob']],
   );
   assert.ok(val.some((e) => e.path === 'val/x.png'));
-  // A face keeps its split when others come.
+  // A face keeps its split when others are added.
   for (let i = 10; i < 200; i++) await put(root, `ann/${i}.png`, '');
   const later = (await openFaceFolder(root)).entries;
   for (const { path, split } of all) assert.is(later.find((e) => e.path === path)?.split, split);
@@ -74,7 +74,8 @@ test('a plain folder: splits by top folder or by path, identities by folder', as
 });
 
 const superuser = process.getuid?.() === 0;
-if (superuser || process.platform === 'win32') console.log('SKIP a locked subfolder: it binds no superuser');
+if (superuser || process.platform === 'win32')
+  console.log('SKIP a locked subfolder: permissions do not apply to the superuser');
 (superuser || process.platform === 'win32' ? test.skip : test)('a locked subfolder is reported', async () => {
   const root = await plainFolder(folder);
   await chmod(join(root, 'val'), 0);
@@ -83,7 +84,7 @@ if (superuser || process.platform === 'win32') console.log('SKIP a locked subfol
   await chmod(join(root, 'val'), 0o700);
 });
 
-test('a manifest names the faces; also in the subfolder faces; bad lines and files are reported', async () => {
+test('a manifest lists the faces, also in the subfolder faces, and bad lines and files are reported', async () => {
   const data = await mkdtemp(join(folder, 'manifest-'));
   const root = join(data, 'faces');
   const lines = [
@@ -128,7 +129,7 @@ test('a manifest names the faces; also in the subfolder faces; bad lines and fil
   assert.equal(await paths({ limit: 9 }), ['a/1.png', 'a/2.png', 'b/1.png', 'gone.png']);
 });
 
-test('folders without faces get a clear error', async () => {
+test('folders without faces give an error that says what was expected', async () => {
   const root = await mkdtemp(join(folder, 'none-'));
   const none = await rejection(() => openFaceFolder(root), ArgumentError);
   assert.is(
@@ -156,7 +157,7 @@ test('folders without faces get a clear error', async () => {
   assert.match(bad.message, /manifest\.tsv: the first line is "file,person"; expected tab-separated names/);
 });
 
-test('a batch is complete even if faces are unreadable: the next readable one stands in', async () => {
+test('a batch is complete even if faces are unreadable, because the next readable face replaces each', async () => {
   const root = await mkdtemp(join(folder, 'gaps-'));
   for (let i = 0; i < 6; i++) await put(root, `${i}.png`, [1, 2, 5].includes(i) ? 'damaged' : await facePng(i));
   const set = await openFaceFolder(root);

@@ -13,7 +13,7 @@ import { type EncodeToArchiveOptions, encodeToArchive } from '../../src/data/arc
 import { at, COUNT, face, options, otherWeights, some, sourceOf } from '../codec/encode-many-fixture.js';
 import { rejection } from '../helpers/rejection.js';
 
-/** The archive that a run makes which nothing stops. */
+/** The archive of a run that is not interrupted. */
 await encodeToArchive(some(COUNT), options('undisturbed.cameos'));
 const undisturbed = readFileSync(at('undisturbed.cameos'));
 
@@ -26,7 +26,7 @@ async function unfinished(name: string): Promise<string> {
   return at(`${name}.part`);
 }
 
-test('an unfinished archive that is cut off anywhere is gone on with from its last whole face', async () => {
+test('an unfinished archive that is cut off anywhere is continued after its last whole face', async () => {
   const whole = readFileSync(await unfinished('cut.cameos'));
   const { count } = await FaceJournal.open(bytesSource(whole));
   assert.is(count, 32);
@@ -39,14 +39,14 @@ test('an unfinished archive that is cut off anywhere is gone on with from its la
     assert.is(resumed, left);
     assert.equal(readFileSync(at('cut.cameos')), undisturbed, `cut at ${length}`);
   }
-  // A byte that is wrong: what is behind it is encoded again.
+  // One byte is wrong, and the faces after it are encoded again.
   const damaged = Buffer.from(whole);
   damaged[Math.floor(whole.length / 2)] ^= 8;
   writeFileSync(at('cut.cameos.part'), damaged);
   const { resumed } = await encodeToArchive(sourceOf(COUNT), options('cut.cameos'));
   assert.ok(resumed > 10 && resumed < 20, `${resumed}`);
   assert.equal(readFileSync(at('cut.cameos')), undisturbed);
-  // Killed between the renaming of the archive and the removal of the other.
+  // The run was killed between the renaming of the archive and the removal of the unfinished one.
   const full = await unfinished('cut.cameos');
   await encodeToArchive(sourceOf(32), options('short.cameos'));
   mkdirSync(at('late'));
@@ -58,7 +58,7 @@ test('an unfinished archive that is cut off anywhere is gone on with from its la
   assert.not(existsSync(at('late/.short.cameos.0123456789ab.tmp')));
 });
 
-test('an unfinished archive of other faces or settings is refused, and kept', async () => {
+test('an unfinished archive of other faces or settings is refused, and stays unchanged', async () => {
   const part = await unfinished('other.cameos');
   const before = readFileSync(part);
   const again = (more: Partial<EncodeToArchiveOptions>, faces = some(COUNT)) =>
@@ -88,7 +88,7 @@ const collect = runInNewContext('gc') as () => void;
 const MIB = 2 ** 20;
 const MANY = 2500;
 
-test(`the memory of ${MANY} faces is that of 500`, async () => {
+test(`encoding ${MANY} faces takes no more memory than 500`, async () => {
   const used = (): { rss: number; heap: number } => {
     collect();
     const { rss, heapUsed, arrayBuffers } = process.memoryUsage();
@@ -107,7 +107,7 @@ test(`the memory of ${MANY} faces is that of 500`, async () => {
   assert.is(result.faces, MANY);
   const heap = (end.heap - warm!.heap) / MIB;
   const rss = (end.rss - warm!.rss) / MIB;
-  // Pixels and codes of the 2,000 faces between are 4 MiB, and would stand in the heap; their names are half a MiB.
+  // The pixels and codes of the 2,000 faces in between have 4 MiB, which would show in the heap; their names have half a MiB.
   assert.ok(heap < 3, `the heap has grown by ${heap.toFixed(1)} MiB`);
   assert.ok(rss < 30, `the process has grown by ${rss.toFixed(1)} MiB`);
   console.log(`grown by ${heap.toFixed(2)} MiB of heap, ${rss.toFixed(1)} MiB in all`);

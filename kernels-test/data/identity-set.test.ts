@@ -12,14 +12,14 @@ const folder = mkdtempSync(join(tmpdir(), 'cameo-identities-'));
 const test = suite('identity set');
 test.after(() => rmSync(folder, { recursive: true, force: true }));
 
-/** A face whose pixels follow from a number. */
+/** A face whose pixels depend on a number. */
 async function face(path: string, seed: number): Promise<void> {
   mkdirSync(join(folder, path, '..'), { recursive: true });
   const data = Uint8Array.from({ length: 96 * 112 * 3 }, (_, i) => (seed * 37 + i * (seed + 3)) % 251);
   await writePng(join(folder, path), { width: 96, height: 112, data });
 }
 
-test('labels: single faces, pictures that are there twice or under two names, and unreadable ones are reported', async () => {
+test('labels leave out and report single faces, duplicate pictures, pictures under two names, and unreadable ones', async () => {
   for (const [path, seed] of [
     ['train/ann/1.png', 1],
     ['train/ann/2.png', 2],
@@ -30,7 +30,7 @@ test('labels: single faces, pictures that are there twice or under two names, an
     ['train/cid/1.png', 6],
     ['train/dan/1.png', 7],
     ['train/dan/2.png', 8],
-    ['train/eve/1.png', 8], // dan's
+    ['train/eve/1.png', 8], // the same picture as one of dan's
     ['train/eve/2.png', 9],
     ['train/eve/3.png', 10],
   ] as const) {
@@ -40,7 +40,7 @@ test('labels: single faces, pictures that are there twice or under two names, an
   const faces = await openFaceFolder(folder, { split: 'train' });
   const labelling = await labelFaces(faces);
   const paths = (indices: readonly number[]): string[] => indices.map((index) => faces.entries[index].path);
-  // dan has one face left that is certainly his: too few for a class.
+  // Only one face is certainly dan's, which is too few for a class.
   assert.equal(
     labelling.identities,
     ['train/ann', 'train/bob', 'train/eve'].map((path) => faces.entries.find((e) => e.path.startsWith(path))!.identity),
@@ -69,7 +69,7 @@ test('labels: single faces, pictures that are there twice or under two names, an
   }
 });
 
-test('balanced weights draw every identity as often as any other', () => {
+test('balanced weights draw every identity equally often', () => {
   const classOf = Int32Array.from([0, 0, 0, 0, 0, 0, 1, 1, 2]);
   const indices = [...classOf.keys()];
   const weights = balancedWeights(indices, classOf);
@@ -79,7 +79,7 @@ test('balanced weights draw every identity as often as any other', () => {
   for (const count of drawn) assert.ok(Math.abs(count - 1000) < 120, `${drawn}`);
 });
 
-test('a subset of a set keeps what is decoded and has indices of its own', async () => {
+test('a subset of a set shares its decoded faces, and has its own indices', async () => {
   const faces = await openFaceFolder(folder, { split: 'train' });
   const last = faces.count - 1;
   const whole = await faces.face(last);

@@ -16,7 +16,7 @@ import { rejection } from '../helpers/rejection.js';
 const folder = await mkdtemp(join(tmpdir(), 'cameo-image-'));
 test.after(() => rm(folder, { recursive: true, force: true }));
 
-/** Smooth, so that lossy formats keep it; unequal sides and colours, so that a turn or a swap shows. */
+/** A smooth picture, so that lossy formats keep it, with unequal sides and colours, so that a turn or a swap shows. */
 function gradient(width: number, height: number): RgbImage {
   const data = new Uint8Array(width * height * 3);
   for (let y = 0, at = 0; y < height; y++) {
@@ -36,7 +36,7 @@ function maxDifference(a: RgbImage, b: RgbImage): number {
   return a.data.reduce((max, v, i) => Math.max(max, Math.abs(v - b.data[i])), 0);
 }
 
-/** A PNG file that claims a size and holds next to nothing. */
+/** A PNG file whose header claims a size, and which has hardly any data. */
 function pngOfSize(width: number, height: number): Uint8Array {
   const chunk = (type: string, body: Uint8Array): Buffer => {
     const head = Buffer.alloc(8);
@@ -64,7 +64,7 @@ function crc32(bytes: Uint8Array): number {
   return ~crc >>> 0;
 }
 
-test('PNG keeps every byte, and the same picture gives the same file', async () => {
+test('PNG files keep every byte, and equal pictures give equal files', async () => {
   const image = gradient(37, 23);
   const path = join(folder, 'exact.png');
   await writePng(path, image);
@@ -74,7 +74,7 @@ test('PNG keeps every byte, and the same picture gives the same file', async () 
   assert.equal(new Uint8Array(await readFile(path)), new Uint8Array(await encodePng(image)));
 });
 
-test('JPEG and WebP are read, from a path and from bytes alike', async () => {
+test('JPEG and WebP files are read from a path and from bytes', async () => {
   const image = gradient(64, 48);
   for (const bytes of [
     await raw(image).jpeg({ quality: 95 }).toBuffer(),
@@ -91,7 +91,7 @@ test('JPEG and WebP are read, from a path and from bytes alike', async () => {
 
 test('EXIF orientation turns the picture upright', async () => {
   const image = gradient(40, 24);
-  // Orientation 6: the camera was turned; the picture is shown after a quarter turn clockwise.
+  // With orientation 6 the camera was turned, and the picture is shown after a quarter turn clockwise.
   const path = join(folder, 'turned.png');
   await writeFile(path, await raw(image).withMetadata({ orientation: 6 }).png().toBuffer());
   const turned = await readImage(path);
@@ -114,7 +114,7 @@ test('grey, 16-bit, CMYK and transparent pictures become 8-bit RGB', async () =>
   const flat = (r: number, g: number, b: number) =>
     sharp({ create: { width: 8, height: 8, channels: 3, background: { r, g, b } } });
   assert.equal(await pixel(await flat(90, 90, 90).toColourspace('b-w').png().toBuffer()), [90, 90, 90]);
-  // libvips makes 16 bits by a factor of 256: 51200 of 65535 is 199.2 of 255.
+  // libvips converts to 16 bits by a factor of 256: 51200 of 65535 is 199.2 of 255.
   assert.equal(await pixel(await flat(200, 100, 50).toColourspace('rgb16').png().toBuffer()), [199, 100, 50]);
   const cmyk = await pixel(await flat(150, 120, 100).toColourspace('cmyk').jpeg({ quality: 100 }).toBuffer());
   [150, 120, 100].forEach((v, c) => {
@@ -131,7 +131,7 @@ test('grey, 16-bit, CMYK and transparent pictures become 8-bit RGB', async () =>
   assert.ok(near(await pixel(clear, 'white'), [228, 178, 128]));
 });
 
-test('a bad file gets one line that names it and says what is wrong', async () => {
+test('a bad file gives a one-line error that names it and says what is wrong', async () => {
   const photo = await readFile(join(DEMO_PHOTOS, 'sample1.jpg'));
   const png = Buffer.from(await encodePng(gradient(96, 112)));
   const webp = await raw(gradient(96, 112)).webp().toBuffer();
@@ -166,7 +166,7 @@ test('a bad file gets one line that names it and says what is wrong', async () =
   }
 });
 
-test('a path that is no picture file gets a line, too', async () => {
+test('a path that is not a picture file gives a one-line error', async () => {
   await mkdir(join(folder, 'folder.jpg'));
   assert.match((await rejection(() => readImage(join(folder, 'folder.jpg')), ImageError)).message, /it is a folder/);
   const missing = join(folder, 'missing.jpg');
@@ -174,7 +174,7 @@ test('a path that is no picture file gets a line, too', async () => {
   assert.is(error.message, `${missing}: cannot be read: no such file or folder (ENOENT)`);
 });
 
-test('a picture of another size than asked for is refused; orientation counts', async () => {
+test('a picture of another size than expected is refused, after its orientation is applied', async () => {
   const turned = await raw(gradient(112, 96)).withMetadata({ orientation: 6 }).jpeg().toBuffer();
   const crop = await readImage(turned, { exactly: { width: 96, height: 112 } });
   assert.equal([crop.width, crop.height], [96, 112]);
@@ -193,7 +193,7 @@ test('a picture whose data does not fit its size is not written', async () => {
   assert.not.ok((await readdir(folder)).includes('wrong.png'));
 });
 
-test('writing replaces the old file whole and leaves no temporary file', async () => {
+test('writing replaces the old file as a whole, and leaves no temporary file', async () => {
   const place = join(folder, 'atomic');
   await ensureFolder(join(place, 'deep'));
   await ensureFolder(place);
@@ -201,14 +201,14 @@ test('writing replaces the old file whole and leaves no temporary file', async (
   await writeFileAtomic(path, 'first');
   await writeFileAtomic(path, new Uint8Array([104, 105]), { durable: true });
   assert.is(await readFile(path, 'utf8'), 'hi');
-  // Whoever writes last wins, but no reader may see a mixture.
+  // The last writer wins, but no reader may see a mixture.
   const texts = Array.from({ length: 20 }, (_, i) => String(i).repeat(100_000));
   await Promise.all(texts.map((text) => writeFileAtomic(path, text)));
   assert.ok(texts.includes(await readFile(path, 'utf8')));
   assert.equal((await readdir(place)).sort(), ['a.txt', 'deep']);
 });
 
-test('a target that cannot be written gets one line', async () => {
+test('a target that cannot be written gives a one-line error', async () => {
   const place = join(folder, 'targets');
   await ensureFolder(join(place, 'folder'));
   await writeFile(join(place, 'file'), 'kept');
@@ -231,7 +231,8 @@ test('a target that cannot be written gets one line', async () => {
 });
 
 const superuser = process.getuid?.() === 0;
-if (superuser || process.platform === 'win32') console.log('SKIP a folder without permission: it binds no superuser');
+if (superuser || process.platform === 'win32')
+  console.log('SKIP a folder without permission: permissions do not apply to the superuser');
 (superuser || process.platform === 'win32' ? test.skip : test)('a folder without permission', async () => {
   const place = join(folder, 'locked');
   await mkdir(place);
@@ -243,7 +244,7 @@ if (superuser || process.platform === 'win32') console.log('SKIP a folder withou
 const limits = process.platform !== 'win32';
 if (!limits) console.log('SKIP a write that fails half-way: needs the ulimit of a POSIX shell');
 (limits ? test : test.skip)('a write that fails half-way keeps the old file and leaves nothing else', async () => {
-  // A limit on the size of files stops a write in its middle, as a full disk does.
+  // A limit on the size of files stops a write in the middle, as a full disk does.
   const place = join(folder, 'full');
   await mkdir(place);
   const path = join(place, 'a.bin');

@@ -11,7 +11,7 @@ import {
 } from '../../src/data/pictures/landmarks.js';
 import { rejection } from '../helpers/rejection.js';
 
-test('a landmark file is parsed, and looked up by path or by name', () => {
+test('faces in a landmark file are looked up by path or by name', () => {
   const face = '[[1,2],[3,4],[5,6],[7,8],[9.5,-10]]';
   const photos = parseLandmarks(
     `{"$note": "by hand", "a.jpg": [${face}, ${face}], "b/c.jpg": [], "__proto__": [${face}]}`,
@@ -23,7 +23,7 @@ test('a landmark file is parsed, and looked up by path or by name', () => {
   assert.is(landmarksOf(photos, 'd.jpg'), undefined);
 });
 
-test('a key of a landmark file names one picture or says nothing', () => {
+test('a key of a landmark file that fits several pictures or none is an error', () => {
   const face = '[[1,2],[3,4],[5,6],[7,8],[9,10]]';
   const facesOf = (keys: Record<string, number>, pictures: NamedPicture[]): (number | string | undefined)[] => {
     const list = Object.entries(keys).map(([key, n]) => `${JSON.stringify(key)}: [${Array(n).fill(face).join(',')}]`);
@@ -56,7 +56,7 @@ test('a key of a landmark file names one picture or says nothing', () => {
   assert.equal(facesOf({ 'Jos\u00e9.png': 2 }, [{ path: 'x/Jose\u0301.png' }]), [2]);
 });
 
-test('a landmark file of another form is refused with the place of the fault', async () => {
+test('a landmark file of another form is refused, and the error gives the place', async () => {
   const point = '[1,2]';
   const four = `[${point},${point},${point},${point}]`;
   const cases: [string, RegExp][] = [
@@ -72,7 +72,7 @@ test('a landmark file of another form is refused with the place of the fault', a
     ['{"a.jpg": "x"}', /^F: "a\.jpg" is the string "x"; expected a list of faces/],
     ['{"a.jpg": {}}', /^F: "a\.jpg" is an object/],
     [`{"a.jpg": [${four}]}`, /^F: "a\.jpg" face 1: is a list of 4; expected five points/],
-    // The five points of one face, without the list of faces around them.
+    // This has the five points of one face, without the list of faces around them.
     [`{"a.jpg": [${point},${point},${point},${point},${point}]}`, /^F: "a\.jpg" face 1: is a list of 2/],
     [
       `{"a.jpg": [[${point},${point},[1],${point},${point}]]}`,

@@ -8,7 +8,7 @@ import { testWithData } from '../helpers/data-available.js';
 
 const refused = (message: RegExp) => (error: Error) => error instanceof FormatError && message.test(error.message);
 
-test('pairs of several folds, and of one as in View 1', () => {
+test('pairs of several folds are parsed, and of one fold as in View 1', () => {
   const text = '2 1\nAnn\t1\t4\nAnn\t1\tBob\t2\nCid 2 3\nCid 12 Dan 1\n';
   assert.equal(parsePairs(text), {
     folds: 2,
@@ -22,7 +22,7 @@ test('pairs of several folds, and of one as in View 1', () => {
   assert.is(parsePairs('1\nAnn 1 2\nAnn 1 Bob 1').folds, 1);
 });
 
-test('bad pairs and landmarks are refused by their line', () => {
+test('wrong pairs and landmarks are refused, and the error gives the line', () => {
   for (const [text, message] of [
     ['', /line 1: ""; expected the numbers of folds/],
     ['ten 300\n', /line 1/],

@@ -1,7 +1,7 @@
 import { deflateRawSync } from 'node:zlib';
 import { crc32 } from '../../src/codec/crc32.js';
 
-/** Something to pickle: data, or a global, a call or a reference to a storage. */
+/** A value to pickle: data, a global, a call, or a reference to a storage. */
 export type Picklable =
   | null
   | boolean
@@ -55,7 +55,7 @@ export function concat(...parts: Uint8Array[]): Uint8Array {
   return all;
 }
 
-/** A zip archive; files are stored, or deflated. */
+/** A zip archive, whose files are stored or deflated. */
 export function writeZip(files: readonly (readonly [name: string, data: Uint8Array])[], deflated = false): Uint8Array {
   const body: Uint8Array[] = [];
   const directory: Uint8Array[] = [];
@@ -101,7 +101,7 @@ export const floats = (values: ArrayLike<number>): Storage => {
   return { type: 'FloatStorage', count: data.length, bytes: new Uint8Array(data.buffer) };
 };
 
-/** A tensor of storage number `key`. `legacy`: with the sixth field that references had before version 1.6. */
+/** A tensor of storage number `key`. With `legacy` it has the sixth field that references had before version 1.6. */
 export function tensor(
   storages: readonly Storage[],
   key: number,
@@ -126,13 +126,13 @@ export function tensor(
 const stridesOf = (shape: readonly number[]): number[] =>
   shape.map((_, axis) => shape.slice(axis + 1).reduce((product, extent) => product * extent, 1));
 
-/** What torch.save writes since version 1.6. */
+/** A file as torch.save writes it since version 1.6. */
 export function zipCheckpoint(object: Picklable, storages: readonly Storage[], deflated = false): Uint8Array {
   const data = storages.map(({ bytes }, key) => [`archive/data/${key}`, bytes] as const);
   return writeZip([['archive/data.pkl', pickle(object)], ...data], deflated);
 }
 
-/** What torch.save wrote before. */
+/** A file as torch.save wrote it before version 1.6. */
 export function legacyCheckpoint(object: Picklable, storages: readonly Storage[]): Uint8Array {
   const system: Picklable = {
     dict: [

@@ -10,7 +10,7 @@ import { readPyTorchCheckpoint } from '../../src/data/checkpoints/pytorch-checkp
 import { temporaryFolder } from '../cli/cli-fixture.js';
 import { concat, floats, legacyCheckpoint, type Picklable, pickle, tensor, zipCheckpoint } from './pickle-writer.js';
 
-/** A FormatError that says this; any other error fails as itself. */
+/** Asserts a FormatError with this message; any other error is thrown on. */
 function refusal(run: () => unknown, pattern: RegExp): void {
   try {
     run();
@@ -22,7 +22,7 @@ function refusal(run: () => unknown, pattern: RegExp): void {
   assert.unreachable(`no error that matches ${pattern}`);
 }
 
-/** Tensors as plain lists, to compare. */
+/** Tensors as plain lists, for comparisons. */
 const plain = (tensors: ReturnType<typeof readPyTorchCheckpoint>) =>
   Object.fromEntries([...tensors].map(([name, { shape, data }]) => [name, [shape, [...data]]]));
 
@@ -75,14 +75,14 @@ const CHECKPOINTS = {
 };
 
 for (const [form, bytes] of Object.entries(CHECKPOINTS)) {
-  test(`${form}: the largest dictionary, without its prefix, in every kind of storage`, () => {
+  test(`${form}: the largest dictionary is read without its prefix, from every kind of storage`, () => {
     assert.equal(plain(readPyTorchCheckpoint(bytes)), EXPECTED);
-    // A view that is aligned to nothing.
+    // The bytes are a view at an odd offset.
     const shifted = concat(Uint8Array.of(0), bytes).subarray(1);
     assert.equal(plain(readPyTorchCheckpoint(shifted)), EXPECTED);
   });
 
-  test(`${form}: cut anywhere or changed anyhow, it is refused or read`, () => {
+  test(`${form}: a file that is cut or changed anywhere is refused or read, without other errors`, () => {
     const attempt = (damaged: Uint8Array, what: string): boolean => {
       try {
         assert.ok(readPyTorchCheckpoint(damaged).size > 0, what);
@@ -111,7 +111,7 @@ for (const [module, name] of [
   ['torch', 'constructor'],
   ['posix', 'system'],
 ] as [string, string][]) {
-  test(`${module}.${name} is refused by name`, () => {
+  test(`${module}.${name} is refused, and the error names it`, () => {
     const object: Picklable = { dict: [['a', { call: [module, name], args: ['touch pwned'] }]] };
     const pattern = new RegExp(`it names ${module}\\.${name}, which no state dict needs; nothing was run`);
     refusal(() => readPyTorchCheckpoint(zipCheckpoint(object, [])), pattern);
@@ -119,7 +119,7 @@ for (const [module, name] of [
   });
 }
 
-test('tensors that cannot be are refused before memory is taken', () => {
+test('impossible tensors are refused before memory is allocated', () => {
   const one = [floats([1])];
   const read =
     (shape: number[], options = {}) =>
@@ -138,14 +138,14 @@ test('tensors that cannot be are refused before memory is taken', () => {
   refusal(() => readPyTorchCheckpoint(new TextEncoder().encode('hello')), /neither a zip archive nor a pickle/);
 });
 
-test('pickles that are deep, endless, or hold themselves end in an error or a value', () => {
+test('pickles that are deep, endless, or contain themselves give an error or a value', () => {
   const any = (): boolean => true;
-  // A dictionary that holds itself: {'a': <itself>}.
+  // This is a dictionary that contains itself: {'a': <itself>}.
   const self = Uint8Array.of(0x80, 2, 0x7d, 0x71, 0, 0x58, 1, 0, 0, 0, 0x61, 0x68, 0, 0x73, 0x2e);
   const system = pickle({ dict: [] });
   const start = concat(pickle(0x1950a86a20f9469cfc6cn), pickle(1001), system);
   refusal(() => readPyTorchCheckpoint(concat(start, self, pickle([]))), /holds no tensors/);
-  // Lists in lists, 300,000 deep.
+  // These are nested lists, 300,000 deep.
   const depth = 300_000;
   const deep = concat(
     Uint8Array.of(0x80, 2),
@@ -154,10 +154,10 @@ test('pickles that are deep, endless, or hold themselves end in an error or a va
     Uint8Array.of(0x2e),
   );
   refusal(() => readPyTorchCheckpoint(concat(start, deep, pickle([]))), /holds no tensors/);
-  // As many values in one APPENDS as no call can take for arguments.
+  // One APPENDS has more values than a call can have arguments.
   const long = concat(Uint8Array.of(0x80, 2, 0x5d, 0x28), new Uint8Array(depth).fill(0x4e), Uint8Array.of(0x65, 0x2e));
   assert.is((readPickle(long, any).value as unknown[]).length, depth);
-  // Lists of one list twice, 60 times over, as a name: its text would have 2^60 characters.
+  // The name is a list of the same list twice, 60 levels deep: its text would have 2^60 characters.
   const doubling = Array.from({ length: 60 }, () => [0x32, 0x86]).flat();
   refusal(
     () => readPickle(Uint8Array.from([0x80, 4, 0x5d, ...doubling, 0x4e, 0x93, 0x2e]), any),
@@ -205,7 +205,7 @@ with zipfile.ZipFile(f'{sys.argv[1]}/evil.pt', 'w') as z: z.writestr('net/data.p
 `;
 
 const python = spawnSync('python3', ['--version']).status === 0;
-if (!python) console.log('SKIP checkpoints that Python writes: there is no python3');
+if (!python) console.log('SKIP checkpoints that Python writes: python3 is not installed');
 (python ? test : test.skip)("Python's own pickles and archives", () => {
   const folder = temporaryFolder();
   writeFileSync(join(folder, 'write.py'), SCRIPT);

@@ -21,7 +21,7 @@ const u32 = (n: number): Buffer => {
 };
 const fixed = (value: number): Buffer => u32(Math.round(value * 65536));
 
-/** An ICC profile of one exponent: grey, or by the XYZ (of D50) of its three primaries. */
+/** An ICC profile with one exponent: for grey, or for three primaries that are given in XYZ (D50). */
 function profile(gamma: number, primaries?: readonly Rgb[]): Buffer {
   const xyz = (values: readonly number[]): Buffer => Buffer.concat([Buffer.from('XYZ '), u32(0), ...values.map(fixed)]);
   const g = Math.round(gamma * 256);
@@ -56,7 +56,7 @@ function profile(gamma: number, primaries?: readonly Rgb[]): Buffer {
   return Buffer.concat([head, u32(tags.length), ...table, ...bodies]);
 }
 
-/** A PNG of one row. Samples are of 16 bits; with a depth of 8 their upper halves are taken. */
+/** A PNG of one row. The samples have 16 bits; for a depth of 8 their upper halves are taken. */
 function png(depth: 8 | 16, type: 0 | 2 | 4 | 6, samples: readonly number[], chunks: Record<string, Uint8Array> = {}) {
   const channels = { 0: 1, 2: 3, 4: 2, 6: 4 }[type];
   const row = samples.flatMap((v) => (depth === 16 ? [v >> 8, v & 255] : [v >> 8]));
@@ -80,7 +80,7 @@ const pixels = async (bytes: Uint8Array, background?: 'white'): Promise<number[]
   ...(await readImage(bytes, { background })).data,
 ];
 
-/** Each value within one level, and half of one for its own rounding. */
+/** Asserts that each value is within one level of the expected one, and half a level for its rounding. */
 function near(actual: readonly number[], expected: readonly number[], what: string, most = 1.5): void {
   assert.is(actual.length, expected.length, what);
   actual.forEach((v, k) => {
@@ -88,11 +88,11 @@ function near(actual: readonly number[], expected: readonly number[], what: stri
   });
 }
 
-/** Values of 16 bits whose upper half says the same as they do. */
+/** Values of 16 bits whose upper 8 bits mean the same value. */
 const TWINS = [0, 1, 5, 20, 55, 90, 128, 200, 254, 255].map((v) => 257 * v);
 const BETWEEN = [100, 700, 3000, 9999, 30000, 54321, 65400];
 
-test('grey of a profile reads by it, in 8 bits and in 16', async () => {
+test('grey is converted by its colour profile, in 8 bits and in 16', async () => {
   for (const gamma of [1.8, 2.2]) {
     const icc = profile(gamma);
     const light = (v: number): number => toSrgb((v / 65535) ** gamma);
@@ -106,7 +106,7 @@ test('grey of a profile reads by it, in 8 bits and in 16', async () => {
   }
 });
 
-/** XYZ of D50 of the primaries of Adobe RGB, and of sRGB the way back. */
+/** The matrix from Adobe RGB to XYZ (D50), and the one from XYZ to sRGB. */
 const ADOBE: readonly Rgb[] = [
   [0.60974, 0.31111, 0.01947],
   [0.20528, 0.62567, 0.06087],
@@ -118,7 +118,7 @@ const FROM_XYZ: readonly Rgb[] = [
   [0.0719453, -0.2289914, 1.4052427],
 ];
 
-test('colours of a profile read by it, in 8 bits and in 16', async () => {
+test('colours are converted by their colour profile, in 8 bits and in 16', async () => {
   const gamma = 563 / 256;
   const icc = profile(gamma, ADOBE);
   const colours: Rgb[] = [
@@ -135,7 +135,7 @@ test('colours of a profile read by it, in 8 bits and in 16', async () => {
   });
   const samples = colours.flat().map((v) => 257 * v);
   const [eight, sixteen] = [await pixels(png(8, 2, samples, { icc })), await pixels(png(16, 2, samples, { icc }))];
-  near(eight, expected, '8 bits', 2); // lcms rounds its tables, too
+  near(eight, expected, '8 bits', 2); // lcms also rounds its tables
   near(sixteen, expected, '16 bits', 2);
   near(sixteen, eight, '16 bits and 8', 1);
   const clear = colours.flatMap((colour) => [...colour, 255].map((v) => 257 * v));
@@ -145,7 +145,7 @@ test('colours of a profile read by it, in 8 bits and in 16', async () => {
 const LEVELS = [0, 1, 9, 60, 128, 200, 255];
 const EVERY = LEVELS.flatMap((r) => LEVELS.flatMap((g) => LEVELS.flatMap((b) => [r, g, b]))).map((v) => 257 * v);
 
-test('dark, saturated and grey samples of any profile are the same in 8 bits and in 16', async () => {
+test('dark, saturated and grey samples of any profile give the same in 8 bits and in 16', async () => {
   for (const gamma of [1, 1.8, 2.2]) {
     const icc = profile(gamma, ADOBE);
     assert.equal(
@@ -155,7 +155,7 @@ test('dark, saturated and grey samples of any profile are the same in 8 bits and
     );
     const grey = { icc: profile(gamma) };
     assert.equal(await pixels(png(16, 0, TWINS, grey)), await pixels(png(8, 0, TWINS, grey)), `grey, ${gamma}`);
-    // What lies between two samples of 8 bits lies between what these become.
+    // A sample between two 8-bit samples is converted to a value between theirs.
     const [low, , high] = [0, 128, 257].map((more) => 257 * 60 + more);
     const row = await pixels(png(16, 0, [low, 257 * 60 + 128, high], grey));
     assert.ok(row[0] <= row[3] && row[3] <= row[6], `${row}`);
@@ -167,13 +167,13 @@ test('without a profile, or with one that cannot be understood, samples are sRGB
   const expected = [200, 60, 30, 0, 1, 255];
   for (const depth of [8, 16] as const) {
     assert.equal(await pixels(png(depth, 2, samples)), expected);
-    const icc = Buffer.from('this is no profile at all');
+    const icc = Buffer.from('this is not a colour profile');
     assert.equal(await pixels(png(depth, 2, samples, { icc })), expected, `${depth} bits`);
     assert.equal(await pixels(png(depth, 0, [257 * 55], { icc })), [55, 55, 55], `grey, ${depth} bits`);
   }
 });
 
-test('transparent pixels let the background through, in 8 bits and in 16', async () => {
+test('transparent pixels show the background, in 8 bits and in 16', async () => {
   const half = [200, 60, 30, 128].map((v) => 257 * v);
   const over = (v: number): number => 255 + (128 / 255) * (v - 255);
   for (const depth of [8, 16] as const) {
@@ -183,8 +183,8 @@ test('transparent pixels let the background through, in 8 bits and in 16', async
   }
 });
 
-test('a picture that is converted in several parts reads as a small one of the same pixels', async () => {
-  const few = 331; // no part begins with the first of them
+test('a large picture that is converted in several parts gives the same pixels as a small one', async () => {
+  const few = 331; // does not divide the size of a part
   const many = 1700 * few;
   const gamma = u32(100_000);
   const cases: [8 | 16, 0 | 2 | 4 | 6, Record<string, Uint8Array>][] = [
@@ -249,7 +249,7 @@ test('AVIF, TIFF, GIF and the first frame of several are read, upright', async (
   }
 });
 
-test('a picture of another kind gets one line that says what to do', async () => {
+test('an unsupported kind of picture gives a one-line error that says what to do', async () => {
   const box = (brand: string, ...others: string[]): Buffer =>
     Buffer.concat([
       u32(16 + 4 * others.length),
@@ -270,7 +270,7 @@ test('a picture of another kind gets one line that says what to do', async () =>
   }
 });
 
-test('folders take pictures of every format that is read, and tell of the others', async () => {
+test('folders take pictures of every format that can be read, and report the others', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'cameo-formats-'));
   const read = ['a.avif', 'b.GIF', 'c.jfif', 'd.jpeg', 'e.png', 'f.tif', 'g.tiff', 'h.webp'];
   for (const name of [...read, 'i.heic', 'j.txt']) await writeFile(join(folder, name), '');

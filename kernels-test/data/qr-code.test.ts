@@ -15,7 +15,7 @@ import { NoCodeError, readQr, searchQr } from '../../src/data/pictures/read-qr.j
 
 const PATIENCE = 5000;
 
-/** Through a picture and back. */
+/** Draws bytes as a QR code, and reads them from the picture. */
 function roundTrip(bytes: Uint8Array, scale: number): Uint8Array {
   return readQr(qrPicture(qrModules(bytes), scale), PATIENCE);
 }
@@ -25,22 +25,22 @@ const random = (count: number): Uint8Array => {
   return Uint8Array.from({ length: count }, () => words.int(256));
 };
 
-test('every byte comes back as it was, as do those that texts would change', () => {
+test('every byte is read as it was written, also bytes that a text encoding would change', () => {
   const all = Uint8Array.from({ length: 256 }, (_, k) => k);
   const cases = [all, all.slice().reverse(), Uint8Array.of(0xef, 0xbb, 0xbf, 0xc3, 0x28, 0, 0xff), Uint8Array.of(0x30)];
   for (const bytes of cases) assert.equal(roundTrip(bytes, 4), bytes);
 });
 
-test('any face of the slider fits, at any scale of the modules', () => {
+test('any face that the page makes fits, at any size of the modules', () => {
   for (const count of [190, 500, 992]) {
     for (const scale of [2, 3, 6]) assert.equal(roundTrip(random(count), scale), random(count), `${count}×${scale}`);
   }
 });
 
-test('a code that is soiled within what error correction covers still comes back', () => {
+test('a code with damage that error correction covers is still read', () => {
   const bytes = random(300);
   const picture = qrPicture(qrModules(bytes), 4);
-  // A stain over a twenty-fifth of the area, away from the corners.
+  // The stain covers 4 % of the area, away from the corners.
   const side = picture.width;
   const [from, to] = [Math.round(0.4 * side), Math.round(0.6 * side)];
   for (let y = from; y < to; y++) picture.data.fill(128, 3 * (y * side + from), 3 * (y * side + to));
@@ -55,7 +55,7 @@ test('a picture without a code is refused', () => {
   );
 });
 
-test('every level of error correction holds as many bytes as the standard says, and no more', () => {
+test('every level of error correction holds as many bytes as in the standard, and no more', () => {
   for (const [correction, max] of Object.entries(QR_CAPACITY) as [QrCorrection, number][]) {
     const modules = qrModules(random(max), { correction });
     assert.equal([modules.length, qrVersion(modules)], [177 + 8, 40], correction);
@@ -67,14 +67,14 @@ test('every level of error correction holds as many bytes as the standard says, 
   assert.is(qrVersion(qrModules(random(10), { border: 1 }), 1), 1);
 });
 
-/** A code of 300 bytes as a photograph might show it. */
+/** A code of 300 bytes, distorted as in a photograph. */
 const code = qrPicture(qrModules(random(300)), 6);
 const draw = async (): Promise<Sharp> => sharp(await encodePng(code));
 
-/** What a picture's file shows. */
+/** The pixels of a picture file. */
 const shown = async (picture: Sharp): Promise<RgbImage> => readImage(await picture.toBuffer());
 
-test('a drawing (SVG) shows the same code, with the border that was asked for', async () => {
+test('the SVG shows the same code, with the border that was asked for', async () => {
   for (const border of [1, 2, 4]) {
     const modules = qrModules(random(300), { border });
     const svg = qrSvg(modules, 5);
@@ -120,7 +120,7 @@ for (const [name, make] of Object.entries(PHOTOGRAPHS)) {
   });
 }
 
-test('a photograph without a code is refused, large ones too', async () => {
+test('a photograph without a code is refused, also a large one', async () => {
   const data = new Uint8Array(3 * 1700 * 1300).map((_, k) => (k * 2654435761) >>> 24);
   for (const picture of [
     { width: 1700, height: 1300, data },

@@ -3,8 +3,8 @@ import * as assert from 'uvu/assert';
 import { assembleBatch } from '../../src/data/faces/batches.js';
 import { FACE_BYTES } from '../../src/data/faces/face-set.js';
 
-test('assembleBatch: a turned face is sampled bilinearly, with its edges repeated', () => {
-  // Bilinear sampling is exact where the brightness is a plane.
+test('assembleBatch samples a turned face bilinearly, and repeats its edges', () => {
+  // Bilinear sampling is exact if the brightness is a linear function of the position.
   const face = Uint8Array.from({ length: FACE_BYTES }, (_, i) => {
     const [x, y] = [Math.floor(i / 3) % 96, Math.floor(i / 288)];
     return [x + 20, y, x + y][i % 3];

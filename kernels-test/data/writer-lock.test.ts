@@ -12,7 +12,7 @@ const folder = mkdtempSync(join(tmpdir(), 'cameo-lock-'));
 const PROGRAM = `import { WriterLock } from ${JSON.stringify(new URL('../../src/data/files/writer-lock.ts', import.meta.url).href)};
 await WriterLock.take(process.argv[1], 'it'); console.log('taken'); setInterval(() => {}, 1000);`;
 
-/** A process that takes a lock and keeps it. */
+/** Starts a process that takes a lock and keeps it. */
 function holding(path: string): Promise<{ pid: number; kill: () => Promise<void> }> {
   const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', PROGRAM, path]);
   const kill = (): Promise<void> =>
@@ -26,7 +26,7 @@ function holding(path: string): Promise<{ pid: number; kill: () => Promise<void>
   });
 }
 
-test('a second writer is refused with process, host and file; kill -9 leaves nothing in the way', async () => {
+test('a second writer is refused with process, host and file, and the lock of a killed process can be taken over', async () => {
   const path = join(folder, 'killed.lock');
   const other = await holding(path);
   const { message } = await rejection(() => WriterLock.take(path, 'people.cameos'), FileError);
@@ -40,9 +40,9 @@ test('a second writer is refused with process, host and file; kill -9 leaves not
   assert.not(existsSync(path));
 });
 
-test('of many that take over a lock at once, one has it', async () => {
+test('if many processes take over a lock at once, exactly one gets it', async () => {
   const path = join(folder, 'many.lock');
-  // Those that come late find the lock that another has made since.
+  // Late processes find the lock that another one has made meanwhile.
   const lateBy = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
   for (let round = 0; round < 20; round++) {
     writeFileSync(path, JSON.stringify({ pid: 2 ** 30, host: hostname(), began: '1' }));
@@ -57,7 +57,7 @@ test('of many that take over a lock at once, one has it', async () => {
   }
 });
 
-test('where the process ended that removed the lock of another, both are taken over', async () => {
+test('after the end of a process that was removing the lock of another, both locks are taken over', async () => {
   const path = join(folder, 'twice.lock');
   const gone = JSON.stringify({ pid: 2 ** 30, host: hostname(), began: '1' });
   for (const name of [path, `${path}.takeover`]) writeFileSync(name, gone);
@@ -65,7 +65,7 @@ test('where the process ended that removed the lock of another, both are taken o
   assert.equal(readdirSync(folder), []);
 });
 
-test('a number that another process has got since, and an empty lock, are taken over; another host is not', async () => {
+test('a lock whose process number was reused, and an empty lock, are taken over; a lock of another host is not', async () => {
   const path = join(folder, 'stale.lock');
   for (const content of [JSON.stringify({ pid: 1, host: hostname(), began: '-1' }), '', '{"pid"']) {
     writeFileSync(path, content);
@@ -79,7 +79,7 @@ test('a number that another process has got since, and an empty lock, are taken 
   );
 });
 
-test('a folder in the place of a lock is told, and stays', async () => {
+test('a folder in place of a lock is an error, and stays unchanged', async () => {
   const path = join(folder, 'folder.lock');
   mkdirSync(path);
   const { message } = await rejection(() => WriterLock.take(path, 'it'), FileError);
@@ -87,7 +87,7 @@ test('a folder in the place of a lock is told, and stays', async () => {
   assert.ok(existsSync(path));
 });
 
-test('a lock is released whatever comes of the work', async () => {
+test('a lock is released, whether the work succeeds or fails', async () => {
   const path = join(folder, 'work.lock');
   const failing = withWriterLock(path, 'it', () => Promise.reject(new FileError('no')));
   await rejection(() => failing, FileError);

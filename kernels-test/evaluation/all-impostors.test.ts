@@ -6,7 +6,7 @@ import { impostorThreshold, thresholdOfClass } from '../../src/evaluation/compar
 import { PersonBootstrap } from '../../src/evaluation/comparison/person-bootstrap.js';
 import { intervalOf, RESAMPLES, signProbability } from '../../src/evaluation/verification/resampled.js';
 
-/** Random directions. */
+/** Random unit vectors. */
 function directions(count: number, random: CounterRandom, length = 6): Float32Array[] {
   return Array.from({ length: count }, () => unit(Float32Array.from({ length }, () => random.normal())));
 }
@@ -24,7 +24,7 @@ interface Pair {
   second: number;
 }
 
-/** Pairs of different persons, one by one, from the highest score on. */
+/** All pairs of different persons, the highest score first. */
 function sortedPairs(
   references: readonly Float32Array[],
   probes: readonly Float32Array[],
@@ -40,10 +40,10 @@ function sortedPairs(
   return pairs.sort((a, b) => b.score - a.score);
 }
 
-/** Classes of scores are as wide. */
+/** Width of a class of scores. */
 const WIDTH = 2 ** -17;
 
-test('the threshold of all mismatched pairs is that of the sorted scores', () => {
+test('the threshold over all mismatched pairs is that of their sorted scores', () => {
   const random = new CounterRandom(7);
   const references = directions(90, random);
   const probes = directions(90, random);
@@ -63,7 +63,7 @@ test('the threshold of all mismatched pairs is that of the sorted scores', () =>
     assert.is(impostors, scores.length);
     const share = (limit: number): number => scores.filter((score) => score >= limit).length / scores.length;
     assert.ok(share(threshold) <= far, `${share(threshold)} pass at ${threshold}; ${far} may`);
-    // Lower by what the classes are wide, one more would pass than may.
+    // Below it by the width of a class, more pairs would pass than allowed.
     const next = scores.sort((a, b) => b - a)[Math.floor(far * scores.length)];
     assert.ok(threshold > next && threshold - next < 2e-5, `${threshold}, the next score is ${next}`);
   }
@@ -79,7 +79,7 @@ test('the threshold of all mismatched pairs is that of the sorted scores', () =>
   refused(/pictures 0 and 1 have score NaN/, odd, odd, [0, 1], 0.1);
 });
 
-test('the pairs of the highest scores are kept, with their persons, however many there are', () => {
+test('the pairs of the highest scores are kept with their persons, however many there are', () => {
   const random = new CounterRandom(8);
   const references = directions(240, random);
   const numbers = references.map((_, k) => k % 100);
@@ -87,7 +87,7 @@ test('the pairs of the highest scores are kept, with their persons, however many
   const { top } = impostorThreshold(references, references, numbers, 0.01);
   const { classes, first, second, floor } = top;
   const above = pairs.filter(({ score }) => score >= thresholdOfClass(floor) + 1e-6);
-  assert.ok(pairs.length > 3 * 8192, 'the list has to forget some on its way');
+  assert.ok(pairs.length > 3 * 8192, 'the list has to drop pairs on its way');
   assert.ok(classes.length >= 4090 && classes.length <= 4096, `${classes.length} pairs`);
   assert.ok(Math.abs(above.length - classes.length) <= 1);
   const named = (a: number, b: number): string => `${Math.min(a, b)}-${Math.max(a, b)}`;
@@ -106,7 +106,7 @@ test('the pairs of the highest scores are kept, with their persons, however many
   }
 });
 
-test('scores that are all the same are refused together', () => {
+test('equal scores are all rejected together', () => {
   const same = Array.from({ length: 200 }, () => Float32Array.of(1));
   const { threshold, top } = impostorThreshold(same, same, [...same.keys()], 1e-3);
   assert.ok(threshold > 1);
@@ -114,7 +114,7 @@ test('scores that are all the same are refused together', () => {
   assert.ok(thresholds.every((value) => value === threshold));
 });
 
-test('thresholds of resampled persons are those of their pairs, as often as both were drawn', () => {
+test('thresholds for resampled persons count each pair as often as both persons were drawn', () => {
   const random = new CounterRandom(9);
   const references = directions(120, random);
   const numbers = references.map((_, k) => k % 50);
@@ -137,7 +137,7 @@ test('thresholds of resampled persons are those of their pairs, as often as both
     const allowed = Math.floor(far * scores.length);
     const passing = scores.filter((score) => score >= thresholds[resample] + 1e-6).length;
     assert.ok(passing <= allowed, `${passing} pass, ${allowed} may`);
-    // Lower by what a class is wide, too many would.
+    // Below it by the width of a class, too many pairs would pass.
     const more = scores.filter((score) => score >= thresholds[resample] - WIDTH - 1e-6).length;
     assert.ok(more > allowed, `${more} pass below, ${allowed} may`);
   }
@@ -146,11 +146,11 @@ test('thresholds of resampled persons are those of their pairs, as often as both
   assert.equal(new PersonBootstrap(persons).thresholds(top, far), thresholds, 'the same persons are drawn again');
 });
 
-test('resampled rates tell a better way of scoring from an equal one', () => {
+test('resampled rates show that a scoring is better, and not that an equal one is', () => {
   const random = new CounterRandom(10);
   const persons = Array.from({ length: 400 }, (_, k) => `person ${k >> 1}`);
   const centres = directions(200, random, 24);
-  /** Two pictures of each person, off its centre by noise. */
+  /** Two embeddings of each person: its centre with noise. */
   const pictures = (noise: number, seed: number): Float32Array[] => {
     const own = new CounterRandom(seed);
     return persons.map((_, k) => unit(centres[k >> 1].map((value) => value + noise * own.normal())));
@@ -174,7 +174,7 @@ test('resampled rates tell a better way of scoring from an equal one', () => {
   );
 });
 
-test('of equally good ways of scoring few look different', () => {
+test('of equally good scorings, few are found to be different', () => {
   const persons = Array.from({ length: 200 }, (_, k) => `person ${k >> 1}`);
   const bootstrap = new PersonBootstrap(persons);
   const numbers = persons.map((person) => bootstrap.number(person));
@@ -184,7 +184,7 @@ test('of equally good ways of scoring few look different', () => {
   for (let seed = 0; seed < 40; seed++) {
     const random = new CounterRandom(1000 + seed);
     const centres = directions(100, random, 24);
-    // What is hard about a picture is hard for both; what a codec adds is its own.
+    // The difficulty of a picture is common to both; each codec adds noise of its own.
     const pictures = persons.map((_, k) => centres[k >> 1].map((value) => value + 0.11 * random.normal()));
     const tars = (): Float64Array => {
       const embeddings = pictures.map((picture) => unit(picture.map((value) => value + 0.11 * random.normal())));

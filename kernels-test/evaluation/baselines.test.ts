@@ -13,7 +13,7 @@ import { testWithData } from '../helpers/data-available.js';
 const WIDTH = 96;
 const HEIGHT = 112;
 
-/** Something like a face: a bright ellipse with dark spots before a coloured gradient, a little noise. */
+/** A picture like a face: a bright ellipse with dark spots on a coloured gradient, and a little noise. */
 function syntheticFace(seed: number, grey = false): Uint8Array {
   const random = new CounterRandom(seed);
   const spots = Array.from({ length: 12 }, () => ({
@@ -43,12 +43,12 @@ function syntheticFace(seed: number, grey = false): Uint8Array {
 const face = syntheticFace(1);
 const budgets = [350, 500, 800, 1500];
 
-/** Decodes with sharp alone, apart from the code under test. */
+/** Decodes with sharp alone, independently of the code under test. */
 async function independentRgb(jpeg: Uint8Array) {
   return sharp(jpeg).toColourspace('srgb').raw().toBuffer({ resolveWithObject: true });
 }
 
-test('JPEG: within the budget, what is reported is what the file holds, and more bytes give more PSNR', async () => {
+test('JPEG files stay within the budget, the reported pixels are those of the file, and more bytes give more PSNR', async () => {
   let before = 0;
   for (const budget of budgets) {
     const encoded = await encodeJpegAtMost(face, WIDTH, HEIGHT, budget);
@@ -63,7 +63,7 @@ test('JPEG: within the budget, what is reported is what the file holds, and more
   }
 });
 
-test('JPEG: as good as any quality of a plain sweep with the same coder that fits', async () => {
+test('JPEG files are at least as good as the best fitting quality of the same coder', async () => {
   const limits = [500, 800, 3000, 20000];
   const best = await Promise.all(limits.map((limit) => encodeJpegAtMost(face, WIDTH, HEIGHT, limit)));
   const checked = limits.map(() => 0);
@@ -84,7 +84,7 @@ test('JPEG: as good as any quality of a plain sweep with the same coder that fit
   assert.is(best[3]!.quality, 100);
 });
 
-test('JPEG: scaled files come back in full size and help where bytes are few', async () => {
+test('scaled JPEG files are restored in full size, and are better at few bytes', async () => {
   const plain = await encodeJpegAtMost(face, WIDTH, HEIGHT, 400, { grey: false });
   const scaled = await encodeJpegAtMost(face, WIDTH, HEIGHT, 400, { grey: false, scales: [1, 2 / 3, 1 / 2] });
   assert.ok(scaled);
@@ -94,7 +94,7 @@ test('JPEG: scaled files come back in full size and help where bytes are few', a
   assert.is((await sharp(scaled.bytes).metadata()).width, Math.round(WIDTH * scaled.scale));
 });
 
-test('JPEG: a grey file may be scaled, too', async () => {
+test('a grey JPEG file may be scaled, too', async () => {
   const grey = new Uint8Array(face.length);
   greyOf(face).forEach((value, i) => {
     grey.fill(value, 3 * i, 3 * i + 3);
@@ -111,7 +111,7 @@ test('JPEG: a grey file may be scaled, too', async () => {
   assert.ok(best.psnr > (colour?.psnr ?? 0) + 0.1, `${best.psnr} dB, ${colour?.psnr} in colour`);
 });
 
-test('JPEG: grey is taken where colours are weak, and left out where a picture without them is worse', async () => {
+test('JPEG takes grey if colours are weak, but not if a grey picture is worse', async () => {
   const grey = greyOf(face);
   const weak = face.map((value, i) => Math.round(grey[Math.floor(i / 3)] + 0.2 * (value - grey[Math.floor(i / 3)])));
   const bound = psnr(weak, greyAsRgb(weak));
@@ -127,7 +127,7 @@ test('JPEG: grey is taken where colours are weak, and left out where a picture w
   assert.equal(many, await encodeJpegAtMost(face, WIDTH, HEIGHT, 1500, { scales, grey: false }));
 });
 
-test('JPEG: null where nothing fits, and the smallest file then', async () => {
+test('JPEG gives null for a budget below the smallest file', async () => {
   const smallest = await smallestJpeg(face, WIDTH, HEIGHT);
   assert.is(await encodeJpegAtMost(face, WIDTH, HEIGHT, smallest.bytes.length - 1), null);
   const fits = await encodeJpegAtMost(face, WIDTH, HEIGHT, smallest.bytes.length);
@@ -137,13 +137,13 @@ test('JPEG: null where nothing fits, and the smallest file then', async () => {
   assert.is(await encodeJpegAtMost(face, WIDTH, HEIGHT, colour.bytes.length - 1, { grey: false }), null);
 });
 
-test('JPEG2000: within the budget, what is reported is what the file holds, and more bytes give more PSNR', async () => {
+test('JPEG2000 files stay within the budget, the reported pixels are those of the file, and more bytes give more PSNR', async () => {
   let before = 0;
   for (const budget of [150, 200, ...budgets]) {
     const encoded = await encodeJpeg2000AtMost(face, WIDTH, HEIGHT, budget);
     assert.ok(encoded, `nothing fits ${budget} bytes`);
     assert.ok(encoded.bytes.length <= budget, `${encoded.bytes.length} bytes for a budget of ${budget}`);
-    // The budget is used: quality is not lost by a bad search.
+    // The budget is used, so the search does not waste quality.
     assert.ok(encoded.bytes.length > budget - 30, `only ${encoded.bytes.length} bytes for a budget of ${budget}`);
     const decoded = await decodeJpeg2000(encoded.bytes);
     assert.equal([decoded.width, decoded.height], [WIDTH, HEIGHT]);
@@ -155,7 +155,7 @@ test('JPEG2000: within the budget, what is reported is what the file holds, and 
   assert.ok(before > 34);
 });
 
-test('JPEG2000: a bare codestream without comment, with the colour transform', async () => {
+test('JPEG2000 files are bare codestreams without comment, with the colour transform', async () => {
   const { bytes } = (await encodeJpeg2000AtMost(face, WIDTH, HEIGHT, 600))!;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   assert.is(view.getUint16(0), 0xff4f);
@@ -169,7 +169,7 @@ test('JPEG2000: a bare codestream without comment, with the colour transform', a
   assert.is(transform, 1);
 });
 
-test('JPEG2000: pictures too small for the wavelet levels asked for get fewer', async () => {
+test('JPEG2000 uses fewer wavelet levels for pictures that are too small', async () => {
   for (const [width, height, levels] of [
     [13, 11, 3],
     [20, 16, 4],
@@ -183,7 +183,7 @@ test('JPEG2000: pictures too small for the wavelet levels asked for get fewer', 
   }
 });
 
-test('grey pictures are coded as such by both, and come back as RGB', async () => {
+test('both codecs code grey pictures in grey, and restore them as RGB', async () => {
   const grey = syntheticFace(2, true);
   const [jpeg, jpeg2000] = [
     await encodeJpegAtMost(grey, WIDTH, HEIGHT, 500),
@@ -198,7 +198,7 @@ test('grey pictures are coded as such by both, and come back as RGB', async () =
   assert.equal([...greyOf(Uint8Array.of(1, 2, 3, 250, 250, 252))], [2, 251]);
 });
 
-test('baselines: one entry a codec, with metrics of its own decoded picture', async () => {
+test('measureBaselines gives one entry per codec, with the metrics of its decoded picture', async () => {
   const results = await encodeBaselines(face, WIDTH, HEIGHT, 600);
   assert.equal(
     results.map(({ codec }) => codec),
@@ -216,7 +216,7 @@ test('baselines: one entry a codec, with metrics of its own decoded picture', as
   assert.ok(tiny.bytes.length > 100);
 });
 
-test('baselines name what does not fit', async () => {
+test('errors of the baselines name the argument that does not fit', async () => {
   const refuses = async (run: () => Promise<unknown>, type: typeof ArgumentError | typeof FormatError) => {
     const error = await run().then(
       () => null,

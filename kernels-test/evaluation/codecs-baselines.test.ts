@@ -30,7 +30,7 @@ const fields = Uint8Array.from({ length: 40 * 32 * 3 }, (_, i) => {
   return FIELDS[(y < 16 ? 0 : 2) + (x < 20 ? 0 : 1)][i % 3];
 });
 
-/** Mean colour in the middle of a field. */
+/** The mean colour in the middle of a field. */
 function colourOf(rgb: Uint8Array, field: number): number[] {
   const sums = [0, 0, 0];
   for (let y = 4; y < 12; y++) {
@@ -42,14 +42,14 @@ function colourOf(rgb: Uint8Array, field: number): number[] {
   return sums;
 }
 
-test('every codec has a name of its own that can be a file name', () => {
+test('every codec has a different name, which can be used in file names', () => {
   const names = FOREIGN_CODECS.map(({ name }) => name);
   assert.equal(names, ['jpeg', 'jpeg2000', 'webp', 'avif', 'avif-payload', 'jxl', 'webp2']);
   assert.is(new Set(FOREIGN_CODECS.map(({ title }) => title)).size, names.length);
 });
 
 for (const codec of FOREIGN_CODECS) {
-  test(`${codec.name}: colours come back where they were, and the file decodes to what was reported`, async () => {
+  test(`${codec.name}: colours are restored in their places, and the file decodes to the reported pixels`, async () => {
     const encoded = await codec.encode(fields, 40, 32, 600);
     assert.ok(encoded);
     assert.is(encoded.rgb.length, fields.length);
@@ -63,7 +63,7 @@ for (const codec of FOREIGN_CODECS) {
     assert.equal(await codec.decode(encoded.bytes, 40, 32), encoded.rgb);
   });
 
-  test(`${codec.name}: null where nothing fits, and errors that name what is wrong`, async () => {
+  test(`${codec.name}: gives null if no file fits, and errors that name the wrong argument`, async () => {
     assert.is(await codec.encode(fields, 40, 32, 20), null);
     await rejection(() => codec.encode(fields, 41, 32, 900), ArgumentError);
     for (const budget of [0, -1, 1.5, Number.NaN]) {
@@ -74,7 +74,7 @@ for (const codec of FOREIGN_CODECS) {
   });
 }
 
-test('versions name the packages that are installed', () => {
+test('versions are those of the installed packages', () => {
   const installed = (name: string): string => {
     const path = fileURLToPath(new URL(`../../node_modules/${name}/package.json`, import.meta.url));
     return `${name} ${JSON.parse(readFileSync(path, 'utf8')).version}`;
@@ -83,7 +83,7 @@ test('versions name the packages that are installed', () => {
   assert.match(codecNamed('jpeg2000').version, installed('@cornerstonejs/codec-openjpeg'));
 });
 
-test('a missing package is named, with the command that installs it', async () => {
+test('the error for a missing package names the command that installs it', async () => {
   const { message } = await rejection(
     () => loadOptional('the X baseline', 'icodec', 'no-such-package-of-cameo'),
     CameoError,
@@ -94,7 +94,7 @@ test('a missing package is named, with the command that installs it', async () =
   );
 });
 
-test('media data of a file of boxes', () => {
+test('the payload of a file of boxes is found', () => {
   const box = (type: string, content: number, length = 8 + content): Uint8Array => {
     const bytes = new Uint8Array(8 + content);
     new DataView(bytes.buffer).setUint32(0, length);
@@ -109,7 +109,7 @@ test('media data of a file of boxes', () => {
   assert.throws(() => mediaDataBytes(file(box('mdat', 4), Uint8Array.of(0, 0, 0))), /a box at byte 12 of 15/);
 });
 
-/** dB that a real face reaches at least, even by the weakest codec: far above a wrong size or swapped colours. */
+/** The least dB of a real face, even by the weakest codec; a wrong size or swapped colours give far less. */
 const PLAUSIBLE: Record<number, number> = { 200: 15, 300: 16, 400: 19, 500: 21, 700: 22, 1000: 24 };
 
 /** Some of the budgets, so that the tests stay short. */
@@ -132,7 +132,7 @@ for (const codec of FOREIGN_CODECS) {
       let before = 0;
       for (const budget of BUDGETS[codec.name]) {
         const encoded = await codec.encode(face, WIDTH, HEIGHT, budget);
-        // The headers alone of these two are larger.
+        // The headers alone of these two codecs are larger than the budget.
         if (!encoded && budget < 400 && ['jpeg', 'avif'].includes(codec.name)) continue;
         assert.ok(encoded, `nothing fits ${budget} bytes`);
         const size = codec.name === 'avif-payload' ? mediaDataBytes(encoded.bytes) : encoded.bytes.length;
@@ -165,7 +165,7 @@ testWithData('faces', 'webp and avif: no quality of a plain sweep that fits is c
   for (const name of ['webp', 'avif'] as const) {
     const encoded = (await codecNamed(name).encode(face, WIDTH, HEIGHT, 600))!;
     assert.ok(best[name] > 20 && psnr(face, encoded.rgb) > best[name] - 0.02, `${name}: ${best[name]} dB by a sweep`);
-    // A decoder that is none of ours finds a picture of the size that the settings tell.
+    // An independent decoder finds a picture of the size in the settings.
     const { width, height } = await sharp(encoded.bytes).metadata();
     const scale = Number(/scale ([\d.]+)/.exec(encoded.settings)?.[1] ?? 1);
     assert.ok(Math.abs(width - WIDTH * scale) < 1 && Math.abs(height - HEIGHT * scale) < 1, `${width}×${height}`);

@@ -35,7 +35,7 @@ const test = gpuSuite('compare codecs');
 const folder = mkdtempSync(join(tmpdir(), 'cameo-compare-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 
-/** A network of random weights: it knows a face from another well enough for a test. */
+/** A network of random weights, which distinguishes faces well enough for a test. */
 async function recognizer(): Promise<OpenRecognizer> {
   const config = { width: 96, height: 112, dimension: 16, channels: [4, 8, 8, 8], units: [0, 0, 1, 0] } as const;
   const network = new CameoFace({ ...config }).initialize(await testGpu(), 5).eval();
@@ -44,7 +44,7 @@ async function recognizer(): Promise<OpenRecognizer> {
 
 const noted = (face: Uint8Array): Uint8Array => face.map((value, i) => Math.min(255, value + (i % 7)));
 
-test('every codec keeps the budget, every pair is decided, and a second run finds what the first one made', async () => {
+test('every codec stays within the budget, every pair is decided, and a second run uses the results of the first', async () => {
   const gpu = await testGpu();
   const own = (await demoFaces()).slice(0, 4);
   const codec = FaceCodec.fromWeights(gpu, await smallFaceModel(gpu, 1));
@@ -109,7 +109,7 @@ test('every codec keeps the budget, every pair is decided, and a second run find
   const asked = conditions.filter(({ codec, budget }) => budget !== 150 || codec === 'cameo');
   assert.equal(JSON.stringify(some.conditions), JSON.stringify(asked));
 
-  // What a report holds is enough for the rows of another run to stand among its own.
+  // A report contains enough for a later run to show its rows among the new ones.
   const report = { setting: 'setting', groups: [], besides: [], model: { id: 'x' }, command: 'c', device: {} };
   const json = JSON.stringify({ ...report, conditions: plainRows(conditions) });
   const scores = writeScores(conditions, 'setting');
@@ -124,7 +124,7 @@ test('every codec keeps the budget, every pair is decided, and a second run find
   const kept = await compareCodecs({ ...keeping, encoders: idle, sampleBudget: 300 });
   assert.is(plainOf(kept.conditions), plainOf(conditions));
   assert.is(kept.samples.size, 0, 'no row has that budget');
-  // Of kept rows the faces that are shown are made anew, by codecs that nothing else is asked of.
+  // For kept rows, only the faces that are shown are encoded again.
   const { samples: shown } = await compareCodecs({ ...keeping, encoders: [], earlierEncoders: options.encoders });
   assert.equal([...shown.keys()], [...samples.keys()]);
   for (const [title, all] of samples) {
@@ -137,7 +137,7 @@ test('every codec keeps the budget, every pair is decided, and a second run find
   assert.is(
     (await compareCodecs({ ...keeping, encoders: [] })).samples.size,
     0,
-    'without the codecs none can be shown',
+    'without the codecs no face can be shown',
   );
   const fewer = rows().filter(({ codec, budget }) => !(codec === 'jpeg' && budget === 700));
   const added = await compareCodecs({ ...options, run, budgets: [700], earlier: fewer });
@@ -145,7 +145,7 @@ test('every codec keeps the budget, every pair is decided, and a second run find
     plainOf(added.conditions),
     plainOf(conditions).replace(/(.*)"abc","date":"2026-01-01"/, '$1"def","date":"2026-02-02"'),
   );
-  // Rows of an older program lack the thresholds of resamples: those that are asked for are measured again, others kept.
+  // Rows of an older version lack the thresholds of resamples. Requested rows are measured again, and others are kept.
   const older = rows().map((row) => ({
     ...row,
     verdicts: row.verdicts.map(({ thresholds: _, open: { low: __, high: ___, ...open }, ...verdict }) => ({
@@ -169,14 +169,14 @@ test('every codec keeps the budget, every pair is decided, and a second run find
   );
   const [unknown] = mixed.conditions.at(-1)!.verdicts;
   assert.equal(unknown.against!.open, { difference: against!.open.difference });
-  // So is a row of our own that does not say how good each face is, by which faces are shown.
+  // A row of ours without the quality of each face, which decides what is shown, is measured again, too.
   const blind = rows().map((row) => ({ ...row, psnrs: [] }));
   const seeing = await compareCodecs({ ...options, run, encoders: only('cameo'), budgets: [700], earlier: blind });
   assert.equal(
     seeing.conditions.filter((row) => row.run.commit === 'def').map(({ codec, budget }) => `${codec} ${budget}`),
     ['cameo 700'],
   );
-  // A codec that has changed is measured where it is asked for, and its other rows are gone, asked for or not.
+  // If a codec has changed, its requested rows are measured again, and its other rows are dropped.
   const versions = new Map(options.encoders.map(({ name, version }) => [name, version]));
   assert.equal(stillValid(rows(), versions).changed, []);
   const { kept: valid, changed } = stillValid(rows(), new Map([...versions, ['jpeg', 'next']]));
@@ -187,7 +187,7 @@ test('every codec keeps the budget, every pair is decided, and a second run find
       ['jpeg', 700],
     ],
   );
-  // Whatever becomes of a run, what is saved after each of its rows has all that are known.
+  // What a run saves after each of its rows contains all rows that are known, even if the run fails later.
   const seen: number[] = [];
   const renewed = await compareCodecs({
     ...options,
@@ -232,7 +232,7 @@ test('every codec keeps the budget, every pair is decided, and a second run find
   codec.dispose();
 });
 
-test('the plain autoencoder stores a face in a PNG at the finest rate that fits', async () => {
+test('the autoencoder stores a face in a PNG at the finest rate that fits', async () => {
   const gpu = await testGpu();
   const codec = AutoencoderCodec.fromWeights(gpu, readFileSync(shippedWeights('autoencoder')));
   const faces = (await demoFaces()).slice(0, 2);
@@ -256,7 +256,7 @@ test('the plain autoencoder stores a face in a PNG at the finest rate that fits'
   codec.dispose();
 });
 
-test('faces are compared with themselves by group', async () => {
+test('restored faces are compared with their originals by group', async () => {
   const gpu = await testGpu();
   const codec = FaceCodec.fromWeights(gpu, await smallFaceModel(gpu, 1));
   const watcher = await recognizer();
@@ -280,7 +280,7 @@ test('faces are compared with themselves by group', async () => {
   assert.equal(
     services.map(({ codec, group, faces }) => `${codec} ${group} ${faces}`),
     ['cameo f asian 2', 'cameo m asian 1'],
-    'a codec without a file for each face is left out, and faces without both labels',
+    'codecs without a file for each face, and faces without both labels, are left out',
   );
   for (const { similarity, psnr } of services) assert.ok(similarity > 0 && similarity <= 1 && psnr > 15);
   watcher.dispose();

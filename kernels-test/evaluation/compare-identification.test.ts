@@ -12,14 +12,14 @@ import { gpuSuite, testGpu } from '../helpers/harness.js';
 
 const test = gpuSuite('compare identification');
 
-/** A network of random weights: equal pictures have equal embeddings, and other ones others. */
+/** A network of random weights, which gives equal pictures equal embeddings, and different pictures different ones. */
 async function recognizer(): Promise<OpenRecognizer> {
   const network = new CameoFace({ dimension: 16, channels: [4, 8, 8, 8], units: [0, 0, 0, 0] });
   network.initialize(await testGpu(), 5).eval();
   return { name: 'random', modelId: '0', recognizer: network, dispose: () => network.dispose() };
 }
 
-/** A face that nobody has: a pattern of its own a person, and hardly anything else a picture. */
+/** An artificial face: a different pattern for each person, and small changes for each picture. */
 const inventedFace = (person: number, picture: number): Uint8Array =>
   Uint8Array.from({ length: 96 * 112 * 3 }, (_, i) => {
     const [x, y, c] = [Math.floor(i / 3) % 96, Math.floor(i / 288), i % 3];
@@ -27,7 +27,7 @@ const inventedFace = (person: number, picture: number): Uint8Array =>
     return Math.round(128 + 55 * wave) + (i % 7 === 0 ? picture : 0);
   });
 
-/** Six persons: the first four have three pictures each, the others one. */
+/** Pictures of six persons: the first four have three each, the others one. */
 const faces = new Map<string, Uint8Array>();
 for (let person = 0; person < 6; person++) {
   for (let picture = 0; picture < (person < 4 ? 3 : 1); picture++) {
@@ -36,7 +36,7 @@ for (let person = 0; person < 6; person++) {
 }
 const personOf = (name: string): string => name.split('/')[0];
 
-/** A codec that makes of the gallery's faces what `restore` says. */
+/** A codec that restores a face of the gallery to the result of `restore`. */
 const encoder = (name: string, restore: (all: readonly Uint8Array[], k: number) => Uint8Array | null): FaceEncoder => ({
   name,
   title: name,
@@ -80,7 +80,7 @@ test('the gallery has the first picture of every person, and every other picture
   assert.throws(() => identificationSplit([], personOf), /0 pictures of 0 persons/);
 });
 
-test('codecs whose ranks are known have them: one that changes nothing, one that mixes persons up, one without files', async () => {
+test('codecs get their known ranks: one that changes nothing, one that exchanges persons, and one without files', async () => {
   const rows = await compare({
     encoders: [
       encoder('mixed', (all, k) => all[(k + 1) % all.length]),
@@ -97,16 +97,16 @@ test('codecs whose ranks are known have them: one that changes nothing, one that
   for (const row of [plain, cameo]) {
     assert.equal(row.rankOne, { value: 1, low: 1, high: 1 }, row.title);
     assert.ok(row.fnir.value < 1 && row.fnir.low <= row.fnir.value && row.fnir.value <= row.fnir.high, row.title);
-    assert.is(row.fpir, 0, 'ten searches allow none at 1 %');
+    assert.is(row.fpir, 0, 'at 1 %, ten searches allow no false positive');
   }
   assert.equal([cameo.fnir, cameo.threshold], [plain.fnir, plain.threshold]);
   assert.equal([cameo.bytes, mixed.bytes, plain.bytes, none.bytes], [297.5, 297.5, null, null]);
-  // Each mate is the face of somebody else; and grey pictures are all alike, which is no first place.
+  // Each mate has the face of somebody else; and grey pictures are all equal, so none is first.
   for (const row of [mixed, none]) {
     assert.equal(row.rankOne, { value: 0, low: 0, high: 0 }, row.title);
     assert.equal(row.fnir, { value: 1, low: 1, high: 1 }, row.title);
     assert.is(row.against!.rankOne.difference, 1);
-    assert.equal(row.against!.rankOne.p, 0.002, 'two of a thousand resamples, at least');
+    assert.equal(row.against!.rankOne.p, 0.002, 'at least two of a thousand resamples');
     assert.is(row.against!.fnir.difference, cameo.fnir.value - 1);
   }
   assert.equal([mixed.missing, none.missing, cameo.against], [0, 6, undefined]);
@@ -116,9 +116,9 @@ test('codecs whose ranks are known have them: one that changes nothing, one that
   assert.is(againstTable([plain, cameo]), undefined);
 });
 
-test('a probe that is more like another person is not first, and is counted so', async () => {
+test('a probe that is more similar to another person does not rank first', async () => {
   const swapped = new Map(faces);
-  // One of eight probes shows another person of the gallery, whom it finds.
+  // One of eight probes shows another person of the gallery, and finds that person.
   swapped.set('p1/2.png', inventedFace(2, 0));
   const [row] = await compare({ faces: swapped });
   assert.is(row.rankOne.value, 7 / 8);

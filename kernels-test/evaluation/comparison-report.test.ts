@@ -20,13 +20,13 @@ import { mcNemar } from '../../src/evaluation/verification/paired.js';
 import { type ScoredPair, split, verificationFigures } from '../../src/evaluation/verification/protocol.js';
 import { drawPairs, tarOfDrawn } from '../../src/evaluation/verification/resampled-tar.js';
 
-/** This project's own figures to reach. */
+/** The goals of this project. */
 const GOALS = parseGoals(
   JSON.parse(readFileSync(new URL('../../results/codecs/goals.json', import.meta.url), 'utf8')),
   'goals.json',
 );
 
-/** Pairs of ten folds whose scores overlap the more, the larger the noise; the same noise with the same seed. */
+/** Pairs of ten folds, whose scores overlap more with more noise. Equal seeds give equal noise. */
 function scores(noise: number, seed = 1): ScoredPair[] {
   const random = new CounterRandom(seed);
   return Array.from({ length: 600 }, (_, k) => {
@@ -35,7 +35,7 @@ function scores(noise: number, seed = 1): ScoredPair[] {
   });
 }
 
-test('a paired bootstrap finds a better score, and none between equal ones', () => {
+test('a paired bootstrap finds a better score, and no difference between equally good ones', () => {
   const [good, poor] = [scores(0.15), scores(0.25)];
   const better = pairedTar(good, poor);
   assert.ok(better.difference > 0.1 && better.low > 0 && better.high > better.difference, JSON.stringify(better));
@@ -43,7 +43,7 @@ test('a paired bootstrap finds a better score, and none between equal ones', () 
   assert.ok(Math.abs(pairedTar(poor, good).difference + better.difference) < 1e-12);
   const equal = pairedTar(good, good);
   assert.equal([equal.difference, equal.low, equal.high, equal.p], [0, 0, 0, 1]);
-  // Equally good, but independent: no difference should be significant in most cases.
+  // The two are equally good but independent, so few differences should be significant.
   assert.ok(pairedTar(scores(0.2, 3), scores(0.2, 4)).p > 0.01);
   assert.throws(
     () => pairedTar(good, good.slice(1)),
@@ -109,7 +109,7 @@ const REPORT: ComparisonReport = {
   groups: [],
 };
 
-test('the rate of drawn pairs is that of a list in which they stand as often', () => {
+test('the rate of resampled pairs is that of a list that has each pair as often as it was drawn', () => {
   const random = new CounterRandom(3);
   const kinds = split(scores(0.25).map((pair) => ({ ...pair, score: Math.round(40 * pair.score) / 40 })));
   for (const far of [0, 0.01, 0.3]) {
@@ -125,14 +125,14 @@ test('the rate of drawn pairs is that of a list in which they stand as often', (
   }
 });
 
-test('a probability that underflows is told as small, not as 0', () => {
+test('a probability that underflows is shown as a bound, not as 0', () => {
   const n = 1200;
   const { p } = mcNemar(new Array(n).fill(true), new Array(n).fill(false));
   assert.is(probability(p), 'p < 1e-300');
   assert.is(probability(3.14e-8), 'p = 3.1e-8');
 });
 
-test('the report says what was measured, and where a codec makes no file', async () => {
+test('the report shows the figures, and where a codec makes no file', async () => {
   const plots = comparisonPlots(REPORT);
   assert.equal(
     [...plots.keys()],
@@ -160,7 +160,7 @@ test('the report says what was measured, and where a codec makes no file', async
   for (const text of ['Best faces', 'Median faces', 'Worst faces', 'makes no file']) assert.match(html, text);
 });
 
-test('rows of an older program have no interval of TAR by all mismatched pairs', () => {
+test('rows of an older version have no interval of TAR over all mismatched pairs', () => {
   const conditions = REPORT.conditions.map((row) => ({
     ...row,
     verdicts: row.verdicts.map(({ open: { low: _, high: __, ...open }, against, ...verdict }) => ({
@@ -175,7 +175,7 @@ test('rows of an older program have no interval of TAR by all mismatched pairs',
   assert.match(webp, /,0\.987,,,0\.33+,$/);
 });
 
-test('the figures to reach are told from the conditions, and what is not there is left open', () => {
+test('goals are judged by the rows, and are undecided if a row is missing', () => {
   const named = (codec: string, title: string, budget: number | null, noise: number, missing = 0): ComparisonRow => ({
     ...row(title, budget, noise, missing),
     codec,
@@ -192,7 +192,7 @@ test('the figures to reach are told from the conditions, and what is not there i
   ];
   const found = of(conditions, { seconds: { budget: 500, encode: 0.2, decode: 0.4 } });
   const say = (what: string) => [...found].find(([name]) => name.startsWith(what))![1];
-  // JPEG has no file at all; 500 B has no Cameo of its own here, and what is not measured is not reached.
+  // JPEG has no files. There is no row of Cameo at 500 bytes, and a goal without measurement is not reached.
   assert.is(say('against JPEG2000 and JPEG').reached, null);
   assert.is(
     say('against JPEG2000 and JPEG').found,
@@ -202,7 +202,7 @@ test('the figures to reach are told from the conditions, and what is not there i
   const payload = (some: ComparisonRow[]) =>
     of([...conditions, ...some]).get('against AVIF payload and WebP2 at 300 B')!.reached;
   assert.equal([payload(payloads.slice(0, 1)), payload(payloads)], [null, true]);
-  // Nor has a codec lost against nothing.
+  // A codec that was not measured has not lost.
   const alone = [named('avif', 'AVIF', 300, 0.3, 10), named('webp', 'WebP', 300, 0.3, 10)];
   assert.is(of(alone).get('against WebP and AVIF files at 300 and 400 B')!.reached, null);
   assert.is(of(alone).get('against WebP and AVIF files at 300 and 400 B')!.found, 'not in this comparison');
@@ -215,10 +215,10 @@ test('the figures to reach are told from the conditions, and what is not there i
   for (const what of ['against WebP', 'against AVIF payload', 'accuracy lost against uncompressed at 500', 'jointly']) {
     assert.is(say(what).reached, null, what);
   }
-  // McNemar of one pair against none says nothing; a part that falls short decides, though AVIF is absent.
+  // McNemar's test of one pair decides nothing. A part that falls short decides a goal, even if AVIF is absent.
   const webp = of([...conditions, named('webp', 'WebP', 300, 0.25)]);
   assert.is(webp.get('against WebP and AVIF files at 300 and 400 B')!.reached, false);
-  // View 2's own pairs decide about TAR: the wider count of the fixture, p = 0.5, does not.
+  // TAR is judged by the pairs of View 2, not by the wider count of the fixture, whose p is 0.5.
   const mse = of([...conditions, named('cameo-mse', 'Cameo, mse', 300, 0.25)]);
   const jointly = [...mse.values()].find(({ what }) => what.startsWith('jointly'))!;
   assert.is(jointly.reached, true);
@@ -226,12 +226,12 @@ test('the figures to reach are told from the conditions, and what is not there i
     jointly.found,
     /300 B, mobilefacenet-ms1m: \+[\d.]+ points, p = 0\.002; by all mismatched pairs \+33\.3 points, p = 0\.500$/,
   );
-  // A recogniser that training saw decides nothing.
+  // A recogniser that was part of training decides nothing.
   const recognizers = REPORT.recognizers.map((one) => ({ ...one, seen: true }));
   assert.is(of(conditions, { recognizers }).get("bytes needed for JPEG2000's accuracy at 500 B")!.reached, null);
 });
 
-test('goals of a file are checked, and stand in the report only where they are given', () => {
+test('goals in a file are checked, and the report shows them only if they are given', () => {
   const [goal] = GOALS;
   const refused = (list: unknown, message: RegExp): void => {
     assert.throws(
@@ -251,7 +251,7 @@ test('goals of a file are checked, and stand in the report only where they are g
   assert.match(comparisonMarkdown({ ...REPORT, goals: GOALS }, []), /Figures to reach[\s\S]*against JPEG2000 and JPEG/);
 });
 
-test('accuracy may fall by just what is allowed', () => {
+test('accuracy may fall by exactly the allowed amount', () => {
   const at = (accuracy: number, one: ComparisonRow): ComparisonRow => ({
     ...one,
     verdicts: one.verdicts.map((verdict) => ({ ...verdict, figures: { ...verdict.figures, accuracy } })),
@@ -271,7 +271,7 @@ test('accuracy may fall by just what is allowed', () => {
   }
 });
 
-test('groups stand side by side', () => {
+test('the report shows groups side by side', () => {
   const service = {
     budget: 300,
     recognizer: 'r',

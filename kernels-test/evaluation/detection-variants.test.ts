@@ -29,7 +29,7 @@ const colourAt = ({ width, data }: RgbImage, [x, y]: Point): number[] => {
   return [...data.subarray(at, at + 3)];
 };
 
-test('turned and reduced pictures have their landmarks where the points of the face are', () => {
+test('landmarks of turned and reduced pictures are at the points of the face', () => {
   for (const name of ['turned by 30° to the left', 'turned by 30° to the right', 'face of 20 pixels']) {
     const { image, landmarks, box } = DETECTION_VARIANTS[name](picture());
     for (const point of landmarks) {
@@ -45,7 +45,7 @@ test('turned and reduced pictures have their landmarks where the points of the f
   assert.equal([image.width, image.height], [63, 51]);
 });
 
-test('half the light is half of each level; what is painted on covers eyes, or mouth and nose, and nothing else', () => {
+test('a dark picture has half of each level, and covers hide only the eyes, or mouth and nose', () => {
   const { image } = picture();
   const dark = DETECTION_VARIANTS['half the light'](picture()).image;
   assert.ok(dark.data.every((level, k) => level === image.data[k] >> 1));
@@ -61,10 +61,10 @@ test('half the light is half of each level; what is painted on covers eyes, or m
   }
 });
 
-test('the part without a face is the largest one beside the faces; none where all is face', () => {
+test('the part without a face is the largest one, and there is none if a face fills the picture', () => {
   const { image } = picture();
   const part = faceless(image, [{ left: 10, top: 40, right: 30, bottom: 60 }]);
-  // To the right of 30 + 10.
+  // The part is to the right of 30 + 10.
   assert.equal([part?.width, part?.height], [110, 120]);
   assert.equal(part?.data.length, 110 * 120 * 3);
   assert.is(colourAt(part!, [20, 50])[0], 250, 'the left eye, 40 pixels further left than in the picture');
@@ -73,7 +73,7 @@ test('the part without a face is the largest one beside the faces; none where al
   assert.not.equal(texture(7), texture(12));
 });
 
-test('labels count from the corner; faces count by score and size; figures are sums and quantiles', () => {
+test('labels are relative to the corner, faces count by score and size, and figures are sums and quantiles', () => {
   const box = { x: 1, y: 2, width: 30, height: 40 };
   const label = { score: 0.8, box, landmarks: LANDMARKS };
   const { counts, right, landmarks } = knownFace(label);

@@ -25,7 +25,7 @@ const pictures = Promise.all(
   }),
 );
 
-/** A network that nobody has trained, as if opened. */
+/** An untrained network, in the form of an opened recogniser. */
 function openTiny(gpu: Gpu, modelId = 'tiny'): OpenRecognizer {
   const recognizer = new CameoFace({ dimension: 8, channels: [4, 4, 4, 8], units: [0, 0, 0, 0] }).initialize(gpu, 3);
   recognizer.eval();
@@ -42,7 +42,7 @@ async function withTiny<T>(body: (gpu: Gpu, opened: OpenRecognizer) => Promise<T
   }
 }
 
-/** What `run` writes on standard error by way of the console. */
+/** The lines that `run` writes with `console.error`. */
 async function told(run: () => Promise<unknown>): Promise<string[]> {
   const lines: string[] = [];
   const { error } = console;
@@ -55,7 +55,7 @@ async function told(run: () => Promise<unknown>): Promise<string[]> {
   return lines;
 }
 
-test('an embedding that is not finite is refused by the name of its picture, and not kept', async () => {
+test('an embedding that is not finite is an error that names the picture, and is not kept', async () => {
   await withTiny(async (gpu, opened) => {
     const cache = join(folder, 'nan.safetensors');
     const [name, tensor] = [...opened.recognizer.parameters()].at(-1)!;
@@ -65,7 +65,7 @@ test('an embedding that is not finite is refused by the name of its picture, and
       ArgumentError,
     );
     assert.match(error.message, /^a: tiny gives an embedding that is not finite/, name);
-    // It is no fault of the picture: it is not left out.
+    // The picture is not at fault, so it is not left out.
     const unusable: string[] = [];
     const onUnusable = (picture: string): unknown => unusable.push(picture);
     await rejection(async () => embedPictures(gpu, opened, await pictures, { onUnusable }), ArgumentError);
@@ -73,7 +73,7 @@ test('an embedding that is not finite is refused by the name of its picture, and
   });
 });
 
-test('a cache that cannot be written is told of once, and neither loses the run nor hides its error', async () => {
+test('a cache that cannot be written gives one warning, and neither stops the run nor hides its error', async () => {
   await withTiny(async (gpu, opened) => {
     writeFileSync(join(folder, 'file'), '');
     const cache = join(folder, 'file', 'below', 'cache.safetensors');
@@ -129,7 +129,7 @@ test('embeddings of another device or precision are computed anew', async () => 
   });
 });
 
-test('a batch that is no positive integer is refused', async () => {
+test('a batch size that is not a positive integer is refused', async () => {
   await withTiny(async (gpu, opened) => {
     for (const batch of [0, -1, 1.5, Number.NaN]) {
       const error = await rejection(async () => embedPictures(gpu, opened, await pictures, { batch }), ArgumentError);

@@ -21,7 +21,7 @@ test.after(() => {
   for (const path of folders) rmSync(path, { recursive: true });
 });
 
-/** Keeps the first bytes of a face, and finds no file for one that starts with 0. Counts what it is asked for. */
+/** A codec that keeps the first bytes of a face, and makes no file for one that starts with 0. It counts its calls. */
 function headCodec(version = '1'): ForeignCodec & { encoded: number; decoded: number } {
   const decode = (bytes: Uint8Array): Uint8Array => {
     const rgb = new Uint8Array(FACE_BYTES);
@@ -51,7 +51,7 @@ const faceOf = (seed: number): Uint8Array => new Uint8Array(FACE_BYTES).fill(see
 const faces = Array.from({ length: 9 }, (_, i) => faceOf(i));
 const key = (seed: number): Uint8Array => new Uint8Array(32).fill(seed);
 
-test('what was encoded once is decoded the next time, by another process as well', async () => {
+test('a face that was encoded once is only decoded the next time, also by another process', async () => {
   const path = join(folder(), 'made', 'when needed');
   const [first, second] = [headCodec(), headCodec()];
   const fresh = await encodeWithin(first, faces, 20, { cache: new EncodingCache(path) });
@@ -63,7 +63,7 @@ test('what was encoded once is decoded the next time, by another process as well
   assert.equal([first.encoded, second.encoded, second.decoded], [9, 0, 8]);
 });
 
-test('another version, budget, picture or size is another encoding', async () => {
+test('another version, budget, picture or size is encoded separately', async () => {
   const cache = new EncodingCache(folder());
   const codec = headCodec();
   const request = { codec, rgb: faces[1], width: 96, height: 112, maxBytes: 20 };
@@ -80,10 +80,10 @@ test('another version, budget, picture or size is another encoding', async () =>
   }
 });
 
-test('a log cut at any byte keeps the records before, and takes new ones', async () => {
+test('a log that is cut at any byte keeps the records before, and takes new ones', async () => {
   const path = join(folder(), 'log');
   const log = await EncodingLog.open(path);
-  // The second value looks like the start of a record.
+  // The second value has the bytes of a record's start.
   const values = [Uint8Array.of(1, 2, 3), Uint8Array.from(Buffer.from('cmEC\x05\0\0\0')), Uint8Array.of()];
   for (const [i, value] of values.entries()) await log.put(key(i), value);
   const whole = readFileSync(path);
@@ -101,7 +101,7 @@ test('a log cut at any byte keeps the records before, and takes new ones', async
   }
 });
 
-test('a damaged byte loses its record only', async () => {
+test('a damaged byte loses only its record', async () => {
   const path = join(folder(), 'log');
   const log = await EncodingLog.open(path);
   for (let i = 0; i < 3; i++) await log.put(key(i), Uint8Array.of(i, i, i, i));
@@ -128,7 +128,7 @@ test('two processes may write to the same log at once', async () => {
   for (let i = 0; i < 60; i++) assert.equal(read.get(key(i)), new Uint8Array(i * 10).fill(i));
 });
 
-test('a cache that cannot be read or written says so', async () => {
+test('a cache that cannot be read or written gives an error', async () => {
   const path = folder();
   writeFileSync(join(path, 'file'), '');
   const { message } = await rejection(
@@ -139,7 +139,7 @@ test('a cache that cannot be read or written says so', async () => {
   assert.match((await rejection(() => EncodingLog.open(path), FileError)).message, `cannot read ${path}`);
 });
 
-test('progress tells what is done, of all, and how much of it the cache knew', async () => {
+test('progress gives the number of faces done, of all faces, and of faces from the cache', async () => {
   const cache = new EncodingCache(folder());
   await encodeWithin(headCodec(), faces.slice(2, 4), 20, { cache });
   const steps: number[][] = [];
@@ -157,7 +157,7 @@ test('progress tells what is done, of all, and how much of it the cache knew', a
   assert.equal(await encodeWithin(headCodec(), [], 20), []);
 });
 
-test('faces are read when their turn comes, and as many at a time as asked for', async () => {
+test('faces are read only when they are needed, with as many jobs at a time as asked for', async () => {
   let now = 0;
   let most = 0;
   const codec: ForeignCodec = {
@@ -181,13 +181,13 @@ test('faces are read when their turn comes, and as many at a time as asked for',
   }
 });
 
-test('a signal stops it between faces, and the next run goes on from there', async () => {
+test('a signal stops the work between faces, and the next run continues there', async () => {
   const path = folder();
   const stop = new AbortController();
   const codec = headCodec();
   const reason = new CameoError('stopped');
   const onProgress = (done: number) => {
-    // As a key press would: from outside, some time after.
+    // The signal comes from outside after some time, like a key press.
     if (done === 4) setImmediate(() => stop.abort(reason));
   };
   const run = () =>
@@ -199,7 +199,7 @@ test('a signal stops it between faces, and the next run goes on from there', asy
   assert.is(codec.encoded, 9);
 });
 
-test('after a failure nothing goes on', async () => {
+test('after a failure no other face is encoded', async () => {
   let asked = 0;
   const codec: ForeignCodec = {
     ...headCodec(),

@@ -12,12 +12,12 @@ import { embedFaces } from '../../src/evaluation/verification/embed-pictures.js'
 import { DEMO_LANDMARKS, DEMO_PHOTOS } from '../helpers/data-available.js';
 import { gpuSuite, testGpu } from '../helpers/harness.js';
 
-/* A crop is the same face however large its photograph is: alignment reduces by areas, without aliasing. */
+/* A crop has the same embedding however large its photograph is, because alignment averages areas, without aliasing. */
 
 const test = gpuSuite('enlarged-faces');
 const FACTOR = 4;
 
-/** A picture in another size, by a filter that is none of ours. */
+/** A picture in another size, resampled by sharp. */
 async function scaled({ width, height, data }: RgbImage, factor: number): Promise<RgbImage> {
   const [w, h] = [Math.round(width * factor), Math.round(height * factor)];
   const raw = sharp(data, { raw: { width, height, channels: 3 } })
@@ -29,7 +29,7 @@ async function scaled({ width, height, data }: RgbImage, factor: number): Promis
 const scaledPoints = (points: FaceLandmarks, factor: number): FaceLandmarks =>
   points.map((point) => point.map((value) => (value + 0.5) * factor - 0.5)) as unknown as FaceLandmarks;
 
-/** The part of a photograph around a face, of an even size, and the face's points in it. */
+/** The part of a photograph around a face, with an even size, and the points of the face in it. */
 function partAround({ width, height, data }: RgbImage, points: FaceLandmarks): [RgbImage, FaceLandmarks] {
   const [x, y] = points[2].map(Math.round);
   const [left, top] = [Math.max(0, x - 180), Math.max(0, y - 200)];
@@ -56,7 +56,7 @@ test('embeddings of crops from pictures enlarged four times are those of the ori
   const pairs: [Uint8Array, Uint8Array][] = [];
   for (const [photo, [points]] of await readLandmarks(DEMO_LANDMARKS)) {
     const [part, own] = partAround(await readImage(join(DEMO_PHOTOS, photo)), points);
-    // As large as it is, reduced by more than 2; and in half the size, where a pixel is nearly one of the crop.
+    // At full size it is reduced by more than 2; at half size a pixel is nearly as large as one of the crop.
     for (const scale of [1, 0.5]) {
       const image = await scaled(part, scale);
       const landmarks = scaledPoints(own, scale);

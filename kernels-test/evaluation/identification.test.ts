@@ -23,7 +23,7 @@ function inventedGallery(count: number, dimension: number, seed: number): Float3
 
 const flat = (rows: readonly Float32Array[]): Float32Array => Float32Array.from(rows.flatMap((row) => [...row]));
 
-test('similarities are cosines, in every length', () => {
+test('similarities are cosines, for every length of embeddings', () => {
   for (const dimension of [1, 2, 3, 4, 5, 7, 128, 129]) {
     const faces = inventedGallery(6, dimension, dimension);
     const [probe] = inventedGallery(1, dimension, 99);
@@ -39,9 +39,9 @@ test('similarities are cosines, in every length', () => {
   assert.throws(() => similarities(new Float32Array(0), new Float32Array(0), new Float32Array(2)), /a probe of 0/);
 });
 
-test('in a gallery of 1,000 invented faces a probe ranks them as it was mixed of them', () => {
+test('a probe that is a mixture of faces in a gallery of 1,000 ranks them by their shares', () => {
   const faces = inventedGallery(1000, 512, 7);
-  // The shares tell the ranks: other faces are nearly at right angles in 512 dimensions.
+  // The shares determine the ranks, because other faces are nearly at right angles in 512 dimensions.
   const shares = [1.2, 1, 0.8, 0.6, 0.4];
   const wanted = [613, 4, 999, 0, 250];
   const mixed = Array.from({ length: 512 }, (_, i) =>
@@ -49,7 +49,7 @@ test('in a gallery of 1,000 invented faces a probe ranks them as it was mixed of
   );
   const probe = Float32Array.from(unit(mixed));
   const all = flat(faces);
-  // All at once, and in pieces of which the last is shorter.
+  // The gallery is searched at once, and in pieces of which the last is shorter.
   for (const piece of [1000, 300, 1]) {
     const best = new BestMatches(5);
     for (let first = 0; first < 1000; first += piece) {
@@ -72,7 +72,7 @@ test('in a gallery of 1,000 invented faces a probe ranks them as it was mixed of
   );
 });
 
-test('of equal faces the lower number comes first; faces without an embedding are in no rank', () => {
+test('of equal faces the lower number ranks first, and faces without an embedding have no rank', () => {
   const best = new BestMatches(3);
   best.add(Float32Array.of(0.5, Number.NaN, 0.5, -1));
   best.add(Float32Array.of(0.5, 0.75), 4);
@@ -86,12 +86,12 @@ test('of equal faces the lower number comes first; faces without an embedding ar
   assert.equal(few.ranked, [{ face: 1, similarity: -0.25 }]);
   for (const count of [0, -1, 1.5, Number.NaN])
     assert.throws(() => new BestMatches(count), /expected a positive integer/);
-  // A row of NaN stays one, whatever the probe is.
+  // A row of NaN gives NaN, whatever the probe is.
   const rows = Float32Array.of(1, 0, Number.NaN, Number.NaN);
   assert.equal([...similarities(Float32Array.of(0, 1), rows, new Float32Array(2))].map(String), ['0', 'NaN']);
 });
 
-test('a search knows the mate and the best of the others, and one without a mate looks past it', () => {
+test('a search gives the scores of the mate and of the best other face, and one without a mate ignores it', () => {
   const scores = Float32Array.of(0.25, 0.75, 0.5);
   assert.equal(probeSearch(scores, 1, true), { mate: 0.75, rival: 0.5 });
   assert.equal(probeSearch(scores, 1, false), { mate: null, rival: 0.5 });
@@ -108,7 +108,7 @@ test('a search knows the mate and the best of the others, and one without a mate
 });
 
 /*
- * Ten searches. The six with a mate: found first with 0.9 and with 0.6; first but with 0.3 only; a tie at 0.5; second, with
+ * Ten searches. Six have a mate: it is first with 0.9 and with 0.6; first with only 0.3; tied at 0.5; second, with
  * 0.7 behind 0.8; last. Rivals, falling: 0.8, 0.55, 0.5, 0.45, 0.4, 0.4, 0.35, 0.2, 0.1, 0.05.
  */
 const TEN: ProbeSearch[] = [
@@ -124,16 +124,16 @@ const TEN: ProbeSearch[] = [
   { mate: null, rival: 0.35 },
 ];
 
-test('rank 1, FNIR and threshold at a false positive rate, by hand', () => {
+test('rank 1, FNIR and threshold at a false positive rate agree with figures worked out by hand', () => {
   for (const [fpir, refused, returned, found] of [
-    [0, 0.8, 0, 1], // only 0.9 is above the highest rival
+    [0, 0.8, 0, 1], // only the mate with 0.9 is above the highest rival
     [0.1, 0.55, 1, 2], // one of ten may be returned: 0.8
     [0.19, 0.55, 1, 2],
     [0.2, 0.5, 2, 2],
-    [0.4, 0.4, 4, 2], // two have 0.4, and are returned together
+    [0.4, 0.4, 4, 2], // two rivals have 0.4, and are returned together
     [0.5, 0.4, 4, 2],
     [0.6, 0.35, 6, 2],
-    [0.8, 0.1, 8, 3], // 0.3 is returned now; the tie and the second place are no hits at any threshold
+    [0.8, 0.1, 8, 3], // the mate with 0.3 is returned now; the tie and the second place are never hits
     [0.95, 0.05, 9, 3],
   ] as const) {
     const figures = identificationAt(TEN, fpir)();
@@ -144,7 +144,7 @@ test('rank 1, FNIR and threshold at a false positive rate, by hand', () => {
   }
 });
 
-test('a search that counts twice is a search that is there twice; none counts where it is not drawn', () => {
+test('a weight of two equals having the search twice, and a weight of 0 equals not having it', () => {
   const times = [2, 0, 1, 3, 1, 1, 0, 1, 2, 0];
   const drawn = TEN.flatMap((search, k) => new Array<ProbeSearch>(times[k]).fill(search));
   for (const fpir of [0, 0.1, 0.2, 0.35, 0.7]) {
@@ -153,7 +153,7 @@ test('a search that counts twice is a search that is there twice; none counts wh
   }
 });
 
-test('the threshold is that of verification where rivals are the impostors', () => {
+test('the threshold equals that of verification with the rivals as impostors', () => {
   const random = new CounterRandom(5);
   for (let round = 0; round < 20; round++) {
     const score = (): number => Math.round(20 * random.uniform()) / 20; // many ties

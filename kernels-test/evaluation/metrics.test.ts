@@ -6,7 +6,7 @@ import { resampleRgb } from '../../src/evaluation/codecs/resample.js';
 import { pictureSsim, psnr } from '../../src/evaluation/metrics/picture-quality.js';
 import { referenceOps } from '../../src/ops/registry.js';
 
-/** A smooth picture, and the same with noise of the given strength. */
+/** A smooth picture, and the same picture with noise of the given strength. */
 function pair(seed: number, width: number, height: number, channels: number, strength: number) {
   const random = new CounterRandom(seed);
   const a = new Uint8Array(width * height * channels);
@@ -19,17 +19,17 @@ function pair(seed: number, width: number, height: number, channels: number, str
   return { a, b };
 }
 
-test('psnr: known values', () => {
+test('psnr gives known values', () => {
   const a = Uint8Array.of(10, 20, 30, 255);
   assert.is(psnr(a, a), Number.POSITIVE_INFINITY);
   assert.is(psnr(Uint8Array.of(0, 0), Uint8Array.of(255, 255)), 0);
-  // Mean squared error (0 + 4 + 0 + 9) / 4.
+  // The mean squared error is (0 + 4 + 0 + 9) / 4.
   assert.is(psnr(a, Uint8Array.of(10, 22, 30, 252)), 10 * Math.log10(255 ** 2 / 3.25));
   assert.ok(Math.abs(psnr(Uint8Array.of(0), Uint8Array.of(1), 1)) < 1e-12);
   assert.ok(Math.abs(psnr(new Uint8Array(99), new Uint8Array(99).fill(1)) - 48.1308) < 1e-4);
 });
 
-/** SSIM by the book: every window by itself, in two dimensions, with moments about the mean. */
+/** SSIM by its definition: every window separately, in two dimensions, with moments about the mean. */
 function plainSsim(a: Uint8Array, b: Uint8Array, width: number, height: number, channels: number): number {
   const gauss = (i: number): number => Math.exp(-((i - 5) ** 2) / (2 * 1.5 * 1.5));
   let norm = 0;
@@ -58,7 +58,7 @@ function plainSsim(a: Uint8Array, b: Uint8Array, width: number, height: number, 
   return sum / windows;
 }
 
-test('ssim: agrees with window-by-window computation and with the reference of the operation', () => {
+test('ssim agrees with window-by-window computation and with the reference of the operation', () => {
   for (const [seed, width, height, channels, strength] of [
     [1, 11, 11, 1, 20],
     [2, 17, 13, 3, 5],
@@ -74,7 +74,7 @@ test('ssim: agrees with window-by-window computation and with the reference of t
   }
 });
 
-test('ssim: 1 for the same picture, falls with noise, and can be negative', () => {
+test('ssim is 1 for equal pictures, falls with noise, and can be negative', () => {
   const { a } = pair(5, 96, 112, 3, 0);
   assert.ok(Math.abs(pictureSsim(a, a, 96, 112, 3) - 1) < 1e-12);
   const values = [2, 8, 30, 100].map((strength) => pictureSsim(a, pair(5, 96, 112, 3, strength).b, 96, 112, 3));
@@ -84,7 +84,7 @@ test('ssim: 1 for the same picture, falls with noise, and can be negative', () =
   assert.ok(pictureSsim(stripes, opposite, 20, 20, 1) < -0.9);
 });
 
-test('metrics name what does not fit', () => {
+test('errors of the metrics name the argument that does not fit', () => {
   const refuses = (run: () => unknown, message: RegExp): void => {
     assert.throws(run, (error: unknown) => error instanceof ShapeError && message.test(error.message));
   };

@@ -13,7 +13,7 @@ import { rejection } from '../helpers/rejection.js';
 
 const LABELS = { title: 'Loss', xLabel: 'step', yLabel: 'loss' };
 
-/** Coordinates of the drawn lines, one list a polyline. */
+/** Coordinates of the drawn lines, one list per polyline. */
 function lines(svg: string): [number, number][][] {
   return [...svg.matchAll(/<polyline points="([^"]*)"/g)].map(([, points]) =>
     points.split(' ').map((p) => p.split(',').map(Number) as [number, number]),
@@ -33,7 +33,7 @@ test('ticks are round numbers inside the axis', () => {
   assert.equal(labels([0.0001, 100], true, 10), ['1e-4', '0.001', '0.01', '0.1', '1', '10', '100']);
   assert.equal(labels([0.15, 2.5], true), ['0.2', '0.5', '1', '2']);
   assert.equal(labels([1e-30, 1e30], true, 4), ['1e-16', '1', '1e16']);
-  // Less than a decade: plain steps, at their places on the logarithmic axis.
+  // A range below a decade has linear steps, at their places on the logarithmic axis.
   assert.equal(labels([21, 29], true), ['25', '30']);
   for (const log of [false, true]) {
     for (const range of [
@@ -53,7 +53,7 @@ test('ticks are round numbers inside the axis', () => {
   }
 });
 
-test('points alone stand on two logarithmic axes, all of them, with no line', () => {
+test('all points are drawn on two logarithmic axes, without a line', () => {
   const points: [number, number][] = [
     [1, 1],
     [100, 10],
@@ -63,11 +63,11 @@ test('points alone stand on two logarithmic axes, all of them, with no line', ()
   ];
   const svg = linePlot({ ...LABELS, series: [{ name: 'a', points, markers: 'only' }], logX: true, logY: true });
   assert.is(lines(svg).length, 0);
-  // The last is the sample in the legend; the point that no logarithmic axis can show is left out.
+  // The last circle is the sample in the legend. The point that a logarithmic axis cannot show is left out.
   const dots = [...svg.matchAll(/<circle cx="([^"]*)" cy="([^"]*)"/g)].map(([, x, y]) => [Number(x), Number(y)]);
   assert.is(dots.length, 5);
   const [one, hundred, ten] = dots;
-  assert.ok(Math.abs(ten[0] - (one[0] + hundred[0]) / 2) < 0.11, 'ten is half way from 1 to 100');
+  assert.ok(Math.abs(ten[0] - (one[0] + hundred[0]) / 2) < 0.11, '10 is half way from 1 to 100');
   assert.ok(Math.abs(hundred[1] - (one[1] + ten[1]) / 2) < 0.11);
 });
 
@@ -81,7 +81,7 @@ test('series that repeat a colour have rings in place of dots', () => {
   assert.is(paints.filter((paint) => paint.includes('fill="none"')).length, 2);
 });
 
-test('points stand where their values are', () => {
+test('points are at the places of their values', () => {
   const [line] = lines(
     plot([
       [0, 0],
@@ -90,7 +90,7 @@ test('points stand where their values are', () => {
     ]),
   );
   assert.is(line.length, 3);
-  // Equal steps of the values are equal steps of the picture; upwards is a smaller y.
+  // Equal steps of the values are equal steps in the picture; upwards y falls.
   assert.ok(Math.abs(line[1][0] - (line[0][0] + line[2][0]) / 2) <= 0.11);
   assert.ok(Math.abs(line[1][1] - (line[0][1] + line[2][1]) / 2) <= 0.11);
   assert.ok(line[0][1] > line[1][1] && line[0][0] < line[1][0]);
@@ -160,11 +160,11 @@ test('values that cannot be shown leave a gap', () => {
     ).length,
     1,
   );
-  // A point on its own has no line, so it gets a dot.
+  // A single point has no line, so it gets a dot.
   assert.match(plot([[1, 5]]), /<circle/);
 });
 
-test('a long series is thinned to the picture without losing its peaks', () => {
+test('a long series is thinned to the width of the picture without losing its peaks', () => {
   const points = Array.from({ length: 200_000 }, (_, i): [number, number] => [i, Math.sin(i / 9000)]);
   points[123_456] = [123_456, 40];
   points[50_123] = [50_123, -40];
@@ -182,7 +182,7 @@ test('a long series is thinned to the picture without losing its peaks', () => {
   assert.is(Math.max(...heights), ends[1][1]);
 });
 
-test('texts are escaped, and the result is a picture', async () => {
+test('texts are escaped, and the result is a valid picture', async () => {
   const nasty = '<script>&"\'\u0001';
   const escaped = '&lt;script&gt;&amp;&quot;&#39;\ufffd';
   assert.is(escapeMarkup(nasty), escaped);
@@ -224,7 +224,7 @@ test('a plot of nothing is refused', async () => {
   );
 });
 
-test('every printable character has a glyph of its own that fits its cell', () => {
+test('every printable character has a different glyph that fits its cell', () => {
   const seen = new Map<string, string>();
   for (let code = 32; code < 127; code++) {
     const character = String.fromCharCode(code);
@@ -357,7 +357,7 @@ test('the report holds texts, tables and pictures, escaped and self-contained', 
   );
   assert.equal(new Uint8Array(Buffer.from(sources[0][2], 'base64')), new Uint8Array(png));
   assert.is(Buffer.from(sources[1][2], 'base64').toString('utf8'), svg);
-  // Nothing is fetched and nothing runs.
+  // The page fetches nothing and has no scripts.
   assert.not.match(html, /https?:|<script|<link|url\(|\son\w+=["']/);
   assert.match(html, /name="viewport"/);
   assert.match(html, /prefers-color-scheme:dark/);

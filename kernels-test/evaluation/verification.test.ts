@@ -17,17 +17,17 @@ import { verificationFigures } from '../../src/evaluation/verification/protocol.
 const near = (actual: number, expected: number, within = 1e-12): void =>
   assert.ok(Math.abs(actual - expected) <= within, `${actual}, expected ${expected}`);
 
-test('bestThreshold: the middle between scores, the middle one of those equally good', () => {
+test('bestThreshold is half way between two scores, and the middle one of equally good thresholds', () => {
   assert.equal(bestThreshold([0.1, 0.2, 0.8, 0.9], [false, false, true, true]), { threshold: 0.5, accuracy: 1 });
-  // One mistake whether the threshold lies in (0.3, 0.5) or in (0.6, 0.8).
+  // There is one mistake, whether the threshold is in (0.3, 0.5) or in (0.6, 0.8).
   const { threshold, accuracy } = bestThreshold([0.1, 0.3, 0.5, 0.6, 0.8], [false, false, true, false, true]);
   near(threshold, 0.4);
   near(accuracy, 0.8);
-  assert.is(bestThreshold([0.4, 0.4, 0.4], [true, false, true]).accuracy, 2 / 3); // equal scores cannot be parted
+  assert.is(bestThreshold([0.4, 0.4, 0.4], [true, false, true]).accuracy, 2 / 3); // a threshold cannot separate equal scores
   assert.is(bestThreshold([0.2, 0.3], [false, false]).accuracy, 1);
 });
 
-test('bestThreshold is as good as any threshold, by trying all', () => {
+test('bestThreshold is as good as the best of all thresholds', () => {
   const random = new CounterRandom(3);
   for (let round = 0; round < 30; round++) {
     const scores = Array.from({ length: 40 }, () => Math.round(10 * random.uniform()) / 10); // many ties
@@ -56,7 +56,7 @@ test('tarAtFar accepts at most the share of impostors, and everything above it',
   assert.throws(() => tarAtFar([1], [1], 1), /far is 1/);
 });
 
-test('ROC, its area and the equal error rate of small cases', () => {
+test('ROC, its area and the equal error rate are right for small cases', () => {
   assert.equal(rocCurve([0.9, 0.6], [0.7, 0.1]), [
     [0, 0.5],
     [0.5, 1],
@@ -76,11 +76,11 @@ test('ROC, its area and the equal error rate of small cases', () => {
   near(equalErrorRate(genuine, impostor), 0.159, 0.03); // Φ(−1)
 });
 
-test('folds: each is decided by the threshold of the others', () => {
+test('each fold is decided by the threshold of the others', () => {
   const pairs = [0, 1, 2].flatMap((fold) =>
     [0.1, 0.2, 0.7, 0.9].map((score, k) => ({ score: score + fold / 100, same: k >= 2, fold })),
   );
-  pairs[3] = { ...pairs[3], score: 0.05 }; // a genuine pair of fold 0 that none can accept
+  pairs[3] = { ...pairs[3], score: 0.05 }; // a genuine pair of fold 0 that no threshold accepts
   const figures = verificationFigures(pairs);
   assert.equal(
     figures.folds.map(({ accuracy }) => accuracy),
@@ -107,7 +107,7 @@ test("McNemar's mid-p", () => {
   assert.throws(() => mcNemar([true], []), /1 and 0/);
 });
 
-test('cosine', () => {
+test('cosineSimilarity is right for known vectors', () => {
   near(cosineSimilarity([1, 0], [1, 1]), Math.SQRT1_2);
   near(cosineSimilarity([1, 2, 3], [-2, -4, -6]), -1);
   assert.is(cosineSimilarity([0, 0], [1, 1]), 0);
@@ -120,7 +120,7 @@ const next = (value: number): number => {
   return new Float64Array(bits.buffer)[0];
 };
 
-test('scores one double apart are told apart', () => {
+test('scores that differ by one double are distinguished', () => {
   for (const low of [0.3, 0.9, 1.9, 1e-310, 0.7434622127559404]) {
     const high = next(low);
     for (const [a, b] of [
@@ -140,7 +140,7 @@ test('scores one double apart are told apart', () => {
   }
   assert.is(tarAtFar([1], [0], 0).threshold, Number.MIN_VALUE);
   assert.is(tarAtFar([1], [-0], 0).threshold, Number.MIN_VALUE);
-  // Beyond 2⁵³ a score plus 2 may be the score itself: there, too, a threshold refuses all.
+  // Above 2⁵³ a score plus 2 may equal the score; even there, a threshold can reject all pairs.
   const { threshold } = bestThreshold([1e18], [false]);
   assert.ok(threshold > 1e18);
 });

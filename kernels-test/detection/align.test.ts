@@ -29,7 +29,7 @@ function mapped(transform: Similarity, points: readonly Point[]): FaceLandmarks 
   return points.map((point) => applySimilarity(transform, point)) as unknown as FaceLandmarks;
 }
 
-/** A picture painted by a formula of the position in pixels. */
+/** A picture whose values are a function of the position in pixels. */
 function paint(width: number, height: number, colour: (x: number, y: number) => number[]): RgbImage {
   const data = new Uint8Array(width * height * 3);
   for (let y = 0; y < height; y++) {
@@ -48,7 +48,7 @@ test('a known similarity transform is recovered to far below 0.01 pixels', () =>
       3000 * (random.uniform() - 0.5),
     );
     const found = alignmentTransform(mapped(truth, FACE_TEMPLATE));
-    // Back in the crop, every corner must be where it came from.
+    // Transformed back, every corner of the crop must be in its place.
     for (const corner of [
       [0, 0],
       [95, 0],
@@ -61,7 +61,7 @@ test('a known similarity transform is recovered to far below 0.01 pixels', () =>
   }
 });
 
-test('the fit is the best of all similarity transforms, noisy points included', () => {
+test('the fit is the best of all similarity transforms, also for noisy points', () => {
   const random = new CounterRandom(12);
   for (let trial = 0; trial < 20; trial++) {
     const noisy = FACE_TEMPLATE.map(([x, y]): Point => [2 * x + 9 * random.normal(), 2 * y + 9 * random.normal()]);
@@ -76,7 +76,7 @@ test('the fit is the best of all similarity transforms, noisy points included', 
   }
 });
 
-test('an aligned crop shows the picture at the right places', () => {
+test('an aligned crop has the values of the picture at the right places', () => {
   // Colours are linear in the position, which bilinear sampling reproduces exactly (to rounding).
   const wave = (x: number, y: number): number[] => [x / 2, y / 2, (x + y) / 4];
   const photo = paint(500, 480, wave);
@@ -99,7 +99,7 @@ test('an aligned crop shows the picture at the right places', () => {
   }
 });
 
-test('at scale 1 and a whole shift, the crop has the very pixels of the picture', () => {
+test('at scale 1 and an integer shift, the crop has exactly the pixels of the picture', () => {
   const random = new CounterRandom(13);
   const photo = paint(150, 160, () => [random.int(256), random.int(256), random.int(256)]);
   const crop = alignFace(photo, mapped(similarity(1, 0, 20, 30), FACE_TEMPLATE));
@@ -116,7 +116,7 @@ test('a much larger face is averaged down, not sampled at single pixels', () => 
   for (const v of crop.data) assert.ok(Math.abs(v - 127.5) < 40, `a pixel of ${v}`);
 });
 
-test('patterns finer than the crop can show come out grey, whatever the factor', () => {
+test('patterns that are finer than the crop can show become grey, at any factor', () => {
   for (const factor of [2.4, 3.9, 6.3, 11.4]) {
     const [width, height] = [Math.ceil(110 * factor), Math.ceil(120 * factor)];
     for (let period = 2; period < 1.7 * factor; period += 0.37 * factor) {
@@ -124,19 +124,19 @@ test('patterns finer than the crop can show come out grey, whatever the factor',
       const crop = alignFace(photo, mapped(similarity(factor, 0, 5 * factor, 3 * factor), FACE_TEMPLATE));
       const row = [...crop.data.subarray(50 * 288, 51 * 288)];
       const spread = Math.sqrt(row.reduce((sum, value) => sum + (value - 127.5) ** 2, 0) / row.length);
-      // A pattern that is seen in full has 90.
+      // A pattern that the crop can show has a spread of 90.
       assert.ok(spread < 33, `factor ${factor}, period ${period.toFixed(2)}: ${spread}`);
     }
   }
 });
 
-test('a picture enlarged 4 times gives the crops of the original', async () => {
+test('a picture that is enlarged 4 times gives the same crops as the original', async () => {
   let worst = 0;
   for (const [name, list] of await readLandmarks(DEMO_LANDMARKS)) {
     const photo = await readImage(join(DEMO_PHOTOS, name));
     for (const landmarks of list) {
-      // A face with as much around it as its crop may show, since all of the photograph would take seconds. It begins where
-      // areas that are averaged do in all of it.
+      // The face has only as much around it as its crop may show, because the whole photograph would take seconds. The part begins where
+      // averaged areas begin in the whole photograph.
       const eyes = Math.hypot(landmarks[1][0] - landmarks[0][0], landmarks[1][1] - landmarks[0][1]);
       const [left, top] = [0, 1].map((k) =>
         Math.max(0, 16 * Math.floor((Math.min(...landmarks.map((at) => at[k])) - 3 * eyes) / 16)),
@@ -161,8 +161,8 @@ test('a picture enlarged 4 times gives the crops of the original', async () => {
   assert.ok(worst < 1.5, `off by ${worst} levels, r.m.s.`);
 });
 
-test('large factors sample where small ones do, at the border too', () => {
-  // Linear colours, which means and interpolation reproduce: each crop pixel tells where it was taken.
+test('large factors sample at the same places as small ones, also at the border', () => {
+  // Means and interpolation reproduce linear colours exactly, so each pixel of the crop shows where it was sampled.
   const colour = (x: number, y: number): number[] => [x / 8, y / 8, (x + y) / 16];
   const photo = paint(1600, 1500, colour);
   for (const truth of [
@@ -183,7 +183,7 @@ test('large factors sample where small ones do, at the border too', () => {
       }
     }
   }
-  // Beyond the border a large factor shows the same mirror image.
+  // Outside of the picture, a large factor shows the same mirror image.
   const wide = similarity(8, 0, -200, -160);
   const crop = alignFace(photo, mapped(wide, FACE_TEMPLATE));
   for (let y = 0; y < 112; y += 3) {
@@ -197,7 +197,7 @@ test('large factors sample where small ones do, at the border too', () => {
   }
 });
 
-test('beyond its border the picture is continued by its mirror image', () => {
+test('outside of its border the picture is continued by its mirror image', () => {
   const photo = paint(150, 160, (x, y) => [x, y, 0]);
   const crop = alignFace(photo, mapped(similarity(1, 0, -30, -10), FACE_TEMPLATE));
   const mirror = (i: number): number => Math.abs(i);
@@ -206,7 +206,7 @@ test('beyond its border the picture is continued by its mirror image', () => {
       assert.equal([...crop.data.slice((y * 96 + x) * 3).slice(0, 2)], [mirror(x - 30), mirror(y - 10)]);
     }
   }
-  // Far outside: the mirror images repeat without end.
+  // Far outside, the mirror images repeat.
   const small = paint(8, 9, (x, y) => [x * 30, y * 25, 7]);
   const around = alignFace(small, mapped(similarity(0.05, 0, 1, 1), FACE_TEMPLATE));
   assert.is(around.data.length, 96 * 112 * 3);
@@ -268,7 +268,7 @@ test('fitSimilarity refuses sets that do not fit together', async () => {
   );
 });
 
-test('every face of the demo photographs aligns well', async () => {
+test('every listed face of the demo photographs can be aligned with a small residual', async () => {
   const photos = await readLandmarks(DEMO_LANDMARKS);
   let faces = 0;
   for (const [name, list] of photos) {
@@ -309,7 +309,7 @@ testWithData('golden', 'LFW faces align to the pixels that an independent progra
       const { data } = alignFace(photo, landmarks as unknown as FaceLandmarks, size);
       const expected = reference.subarray(i * data.length, (i + 1) * data.length);
       const differences = data.map((v, k) => Math.abs(v - expected[k]));
-      // That program interpolates with weights of 5 bits, hence not the very same.
+      // That program interpolates with weights of 5 bits, so the pixels are not exactly equal.
       assert.ok(
         differences.every((d) => d <= 3),
         `${name}: differs by up to ${Math.max(...differences)} levels`,

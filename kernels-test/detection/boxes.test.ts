@@ -20,7 +20,7 @@ const box = (left: number, top: number, right: number, bottom: number, score = 0
   score,
 });
 
-test('overlap is common area over that of both, or of the smaller one', () => {
+test('overlap is the common area over the area of the union, or of the smaller box', () => {
   assert.is(overlap(box(0, 0, 4, 4), box(2, 0, 6, 4)), 8 / 24);
   assert.is(overlap(box(0, 0, 4, 4), box(1, 1, 3, 3)), 4 / 16);
   assert.is(overlap(box(0, 0, 4, 4), box(1, 1, 3, 3), 'min'), 1);
@@ -29,7 +29,7 @@ test('overlap is common area over that of both, or of the smaller one', () => {
   assert.is(overlap(box(-1, -2, 4, 4), box(-1, -2, 4, 4)), 1);
 });
 
-test('the best candidate suppresses what overlaps it, and what is suppressed suppresses nothing', () => {
+test('the best box suppresses those that overlap it, and a suppressed box suppresses none', () => {
   const chain = [box(0, 0, 10, 10, 0.7), box(3, 0, 13, 10, 0.8), box(6, 0, 16, 10, 0.6), box(40, 0, 50, 10, 0.1)];
   // Neighbours overlap by 7/13; the first and the third by 4/16 only.
   assert.equal(
@@ -42,13 +42,13 @@ test('the best candidate suppresses what overlaps it, and what is suppressed sup
     [0.9, 0.6],
   );
   assert.is(suppressOverlaps(other, 0.6).length, 3);
-  // A small box in a large one: little of their union, all of the smaller one.
+  // A small box in a large one has little of their union, but all of the smaller box.
   const nested = [box(0, 0, 30, 30, 0.9), box(5, 5, 15, 15, 0.8)];
   assert.is(suppressOverlaps(nested, 0.7).length, 2);
   assert.is(suppressOverlaps(nested, 0.7, 'min').length, 1);
 });
 
-test('what is left overlaps by no more than the limit, and what is gone had a better one that stayed', () => {
+test('boxes that are kept overlap by at most the limit, and each dropped box overlaps a better one that is kept', () => {
   const random = new CounterRandom(5);
   const many = Array.from({ length: 300 }, () => {
     const [x, y] = [80 * random.uniform(), 80 * random.uniform()];
@@ -66,7 +66,7 @@ test('what is left overlaps by no more than the limit, and what is gone had a be
   assert.equal(bestFirst(many, 3), bestFirst(many).slice(0, 3));
 });
 
-test('a grid finds of all boxes the first that passes, and looks at few', () => {
+test('a grid finds the first of all boxes that passes, and tests few of them', () => {
   const random = new CounterRandom(8);
   const invented = (): Candidate => {
     const [x, y] = [4000 * random.uniform(), 3000 * random.uniform()];
@@ -106,7 +106,7 @@ test('sides move by parts of the size, and squares keep the centre', () => {
   assert.equal(squareAround(box(0, 0, 8, 2)), { left: 0, top: -3, right: 8, bottom: 5 });
 });
 
-test('a picture is reduced to means of whole blocks, those at the border smaller', () => {
+test('a picture is reduced to means of blocks, which are smaller at the border', () => {
   const random = new CounterRandom(6);
   const [width, height, factor] = [11, 7, 3];
   const data = Uint8Array.from({ length: width * height * 3 }, () => random.int(256));

@@ -4,7 +4,7 @@ import { CounterRandom } from '../../src/common/random.js';
 import { cellMaps, countCells, type FoundFace, facesOfCells, mergeFaces } from '../../src/detection/cells.js';
 import { CELL_VALUES } from '../../src/models/single-shot.js';
 
-/** Values of a picture's cells, none of which sees a face. */
+/** Values of the cells of a picture, all of which report no face. */
 const noFaces = (width: number, height: number): Float32Array => {
   const values = new Float32Array(countCells(width, height) * CELL_VALUES);
   for (let at = 0; at < values.length; at += CELL_VALUES) values[at] = -9;
@@ -14,7 +14,7 @@ const noFaces = (width: number, height: number): Float32Array => {
 const close = (actual: number, expected: number): void =>
   assert.ok(Math.abs(actual - expected) < 1e-4, `${actual}, not ${expected}`);
 
-test('the maps of a picture lie one after the other', () => {
+test('the maps of a picture are stored one after the other', () => {
   assert.equal(cellMaps(96, 64), [
     { stride: 8, columns: 12, rows: 8, first: 0 },
     { stride: 16, columns: 6, rows: 4, first: 96 },
@@ -23,9 +23,9 @@ test('the maps of a picture lie one after the other', () => {
   assert.is(countCells(96, 64), 126);
 });
 
-test('a cell tells score, box and landmarks from its own centre, in strides', () => {
+test('a cell gives score, box and landmarks relative to its centre, in units of its stride', () => {
   const values = noFaces(96, 64);
-  // Row 1, column 2 of the second map: its centre is (40, 24).
+  // The cell in row 1, column 2 of the second map has its centre at (40, 24).
   const at = (96 + 8) * CELL_VALUES;
   values.set([2, 0.5, -0.25, Math.log(3), Math.log(4), -1, -1, 1, -1, 0, 0, -0.5, 1, 0.5, 1], at);
   const faces = facesOfCells(values, 96, 64, 0.5);
@@ -53,7 +53,7 @@ const face = (left: number, top: number, side: number, score: number): FoundFace
   return { left, top, right: left + side, bottom: top + side, score, landmarks: landmarks as never };
 };
 
-test('one face seen by several cells is one, where the sure ones see it on average', () => {
+test('several cells that report one face become one face, at the average of the confident cells', () => {
   const merged = mergeFaces([face(60, 0, 10, 0.4), face(0, 0, 40, 0.8), face(2, 4, 40, 0.8), face(8, 0, 40, 0.3)]);
   assert.is(merged.length, 2);
   const [best, other] = merged;
@@ -66,7 +66,7 @@ test('one face seen by several cells is one, where the sure ones see it on avera
   assert.is(other.score, 0.4);
 });
 
-test('a part of a face is no face of its own; the best ones are kept where not all are wanted', () => {
+test('a part of a face does not count as another face, and a limit keeps the best faces', () => {
   assert.is(mergeFaces([face(0, 0, 40, 0.9), face(10, 10, 12, 0.8)]).length, 1);
   const row = Array.from({ length: 9 }, (_, k) => face(50 * k, 0, 40, 0.5 + 0.05 * k));
   assert.equal(
@@ -76,7 +76,7 @@ test('a part of a face is no face of its own; the best ones are kept where not a
   assert.equal(mergeFaces([]), []);
 });
 
-test('thousands of faces, which some cells each see, are as many', () => {
+test('thousands of faces, each reported by several cells, are counted correctly', () => {
   const random = new CounterRandom(9);
   const [across, down, cells] = [60, 50, 12];
   const seen = Array.from({ length: across * down * cells }, (_, k): FoundFace => {

@@ -13,7 +13,7 @@ import { rejection } from '../helpers/rejection.js';
 const test = gpuSuite('crop-faces');
 
 const SIDE = 60;
-/** In no order. */
+/** Faces in arbitrary order. */
 const CORNERS = [
   [220, 10],
   [20, 30],
@@ -21,7 +21,7 @@ const CORNERS = [
 ] as const;
 const picture = redSquares(320, 120, SIDE, CORNERS);
 
-test('faces come aligned, from left to right, with their places', async () => {
+test('faces are returned aligned, from left to right, with their places', async () => {
   const detector = FaceDetector.fromWeights(await testGpu(), redSquaresWeights());
   const faces = await cropFaces(detector, picture, { minFace: SIDE });
   assert.equal(
@@ -46,7 +46,7 @@ test('faces come aligned, from left to right, with their places', async () => {
   detector.dispose();
 });
 
-test('the largest face, and that in the middle', () => {
+test('the largest face, or the one nearest to the middle, can be chosen', () => {
   const at = (x: number, y: number, scale: number): { landmarks: FaceLandmarks } => ({
     landmarks: FACE_TEMPLATE.map(([u, v]) => [x + scale * (u - 48), y + scale * (v - 72)]) as unknown as FaceLandmarks,
   });
@@ -58,7 +58,7 @@ test('the largest face, and that in the middle', () => {
   for (const choice of ['all', 'largest', 'central'] as const) assert.equal(chosenFaces(size, [], choice), []);
 });
 
-test('a photograph becomes the files of its faces, as their crops do', async () => {
+test('encoding a photograph gives the same files as encoding the crops of its faces', async () => {
   const gpu = await testGpu();
   const detector = FaceDetector.fromWeights(gpu, redSquaresWeights());
   const codec = FaceCodec.fromWeights(gpu, await smallFaceModel(gpu, 1, { ...TINY, width: 96, height: 112 }));

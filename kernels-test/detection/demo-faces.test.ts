@@ -14,7 +14,7 @@ const weights = findDetector();
 if ('missing' in weights) console.log(`SKIP the faces of the demo: ${weights.missing}`);
 const withDetector = 'path' in weights ? test : test.skip;
 
-/** Pictures are looked at in a third of their size, in which faces are some 60 pixels wide. */
+/** Pictures are searched at a third of their size, at which faces are some 60 pixels wide. */
 const FACTOR = 3;
 
 withDetector('the faces of the demo are found where demo/landmarks.json has them', async () => {
@@ -32,7 +32,7 @@ withDetector('the faces of the demo are found where demo/landmarks.json has them
     }
     for (const { crop, problem } of faces) assert.ok(crop, `${photo}: ${problem}`);
   }
-  // Of five points each was measured; a quarter of the eyes' distance is another face.
+  // All five points were marked by hand. An error of a quarter of the eyes' distance would mean another face.
   assert.ok(Math.max(...errors) < 0.25, `the worst ${Math.max(...errors)} of the distance of the eyes`);
   const mean = errors.reduce((sum, error) => sum + error, 0) / errors.length;
   assert.ok(mean < 0.08, `mean error ${mean} of the distance of the eyes`);

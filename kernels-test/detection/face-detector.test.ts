@@ -21,11 +21,11 @@ const picture = (width: number, height: number, value = 100): RgbImage => ({
   data: new Uint8Array(width * height * 3).fill(value),
 });
 
-/** Where the fixed networks place the five landmarks, in parts of the window. */
+/** The places of the five landmarks that the fixed networks give, as fractions of the window. */
 const POINTS = { x: [0.25, 0.75, 0.5, 0.375, 0.625], y: [0.25, 0.375, 0.5, 0.75, 0.875] };
 
 /**
- * A detector whose networks say the same of every window, whatever it shows.
+ * A detector whose networks give the same result for every window, whatever it shows.
  * @param logits of a face, by network; that of none is 0
  */
 async function fixedDetector(logits: readonly [number, number, number]): Promise<FaceDetector> {
@@ -47,12 +47,12 @@ async function refusal(run: () => unknown): Promise<Error> {
   return assert.unreachable('nothing was thrown') as never;
 }
 
-test('a window becomes a face: score, box, and landmarks where the networks say', async () => {
+test('a window becomes a face with the score, box and landmarks that the networks give', async () => {
   const detector = await fixedDetector([3, 3, 2]);
   for (const [width, height, factor] of [
     [64, 64, 1],
     [31, 31, 1],
-    // More than 4 megapixels: looked at in a half of the size.
+    // A picture of more than 4 megapixels is searched at half its size.
     [2300, 2300, 2],
   ]) {
     const faces = await detector.detect(picture(width, height), { minFace: Math.min(width, height) });
@@ -72,7 +72,7 @@ test('a window becomes a face: score, box, and landmarks where the networks say'
   detector.dispose();
 });
 
-test('windows lie everywhere in the picture; those returned do not overlap much, the best first', async () => {
+test('windows cover the whole picture, and the returned ones hardly overlap, the best first', async () => {
   const detector = await fixedDetector([3, 3, 2]);
   const faces = await detector.detect(picture(110, 70), { minFace: 24 });
   assert.ok(faces.length > 4);
@@ -84,7 +84,7 @@ test('windows lie everywhere in the picture; those returned do not overlap much,
   detector.dispose();
 });
 
-test('without a face the list is empty, whichever network says so', async () => {
+test('without a face the list is empty, whichever network rejects the windows', async () => {
   for (const logits of [
     [-3, 3, 3],
     [3, -3, 3],
@@ -160,7 +160,7 @@ withData('published weights find the faces of LFW, with the landmarks that are g
     const expected = given.get(name)!;
     const best = Math.min(...faces.map(({ landmarks }) => landmarkError(landmarks, expected)));
     assert.ok(best < 0.25, `${name}: ${best} of the distance of the eyes`);
-    for (const { landmarks } of faces) alignmentTransform(landmarks); // it takes them as they are
+    for (const { landmarks } of faces) alignmentTransform(landmarks); // alignment accepts the landmarks without changes
     errors.push(best);
   }
   const mean = errors.reduce((sum, error) => sum + error, 0) / errors.length;

@@ -19,7 +19,7 @@ const known = (left: number, top: number, side: number, counts = true): KnownFac
 });
 const found = (left: number, top: number, side: number, score: number) => ({ ...at(left, top, side), score });
 
-test('each known face is found at most once, by the surest', () => {
+test('each known face is matched at most once, by the detection of highest score', () => {
   const { pairs, missed, wrong } = matchFaces(
     [known(0, 0, 40), known(100, 0, 40), known(200, 0, 40)],
     [found(2, 0, 40, 0.6), found(1, 0, 40, 0.9), found(104, 0, 40, 0.7)],
@@ -31,7 +31,7 @@ test('each known face is found at most once, by the surest', () => {
       [100, 104],
     ],
   );
-  // All points are off by 1 of the 16 pixels between the eyes, and by 4.
+  // All points are off by 1 and by 4, of the 16 pixels between the eyes.
   assert.ok(Math.abs(pairs[0].error - 1 / 16) < 1e-9 && Math.abs(pairs[1].error - 4 / 16) < 1e-9);
   assert.equal(
     missed.map(({ left }) => left),
@@ -43,7 +43,7 @@ test('each known face is found at most once, by the surest', () => {
   );
 });
 
-test('boxes that overlap by less than half do not match; what finds a face that does not count is not wrong', () => {
+test('boxes that overlap by less than half do not match, and a detection of a face that does not count is not wrong', () => {
   const { pairs, missed, wrong } = matchFaces(
     [known(0, 0, 40), known(100, 0, 40, false)],
     [found(20, 0, 40, 0.9), found(100, 2, 40, 0.8), found(104, 4, 30, 0.7), found(300, 0, 9, 0.6)],

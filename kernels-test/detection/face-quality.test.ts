@@ -15,7 +15,7 @@ const crop: Uint8Array = Uint8Array.from({ length: FACE_WIDTH * FACE_HEIGHT * 3 
   return blocks[(Math.floor(y / 8) * 12 + Math.floor(x / 8)) * 3 + (i % 3)];
 });
 
-/** Each pixel the mean of 3×3, so many times: nearly a Gaussian. */
+/** Replaces each pixel by the mean of 3×3, several times, which is nearly a Gaussian blur. */
 function smoothed(pixels: Uint8Array, times: number): Uint8Array {
   if (times === 0) return pixels;
   const clamp = (value: number, end: number): number => Math.max(0, Math.min(end - 1, value));
@@ -31,7 +31,7 @@ function smoothed(pixels: Uint8Array, times: number): Uint8Array {
   return smoothed(mean, times - 1);
 }
 
-/** The template's points: enlarged, moved, and the nose moved along the eyes by parts of their distance. */
+/** The points of the template, enlarged and moved, with the nose moved in the direction of the eyes by a fraction of their distance. */
 function face(scale: number, x: number, y: number, nose = 0): FaceLandmarks {
   const points = FACE_TEMPLATE.map(([u, v]) => [x + scale * u, y + scale * v]);
   points[2][0] += nose * scale * 35.24;
@@ -60,7 +60,7 @@ test('each fault has its note', () => {
   assert.is(cut.text, "the picture's border cuts the face: 50 % of the crop lies outside");
 });
 
-test('the nose of a turned face lies aside, whatever way the head is tilted', () => {
+test('the nose of a turned face is off the middle, at any tilt of the head', () => {
   for (const angle of [0, 0.5, -1.2, 3]) {
     const [c, s] = [Math.cos(angle), Math.sin(angle)];
     const tilted = face(2, 0, 0, 0.3).map(([x, y]) => [c * x - s * y, s * x + c * y]) as unknown as FaceLandmarks;
@@ -68,7 +68,7 @@ test('the nose of a turned face lies aside, whatever way the head is tilted', ()
   }
 });
 
-test('sharpness depends neither on contrast nor on light, and falls with blur', () => {
+test('sharpness depends neither on contrast nor on brightness, and falls with blur', () => {
   const sharp = sharpness(crop);
   const pale = sharpness(crop.map((value) => 100 + value / 4));
   assert.ok(Math.abs(pale / sharp - 1) < 0.05, `${pale} and ${sharp}`);

@@ -11,7 +11,7 @@ function noise(width: number, height: number, seed: number): RgbImage {
   return { width, height, data: Uint8Array.from({ length: width * height * 3 }, () => random.int(256)) };
 }
 
-/** The picture of half the size: means of 2×2 pixels as bytes, with black beyond the border. */
+/** The picture at half its size: means of 2×2 pixels as bytes, with black outside of the border. */
 function halved({ width, height, data }: RgbImage): RgbImage {
   const [w, h] = [Math.ceil(width / 2), Math.ceil(height / 2)];
   const half = { width: w, height: h, data: new Uint8Array(w * h * 3) };
@@ -24,10 +24,10 @@ function halved({ width, height, data }: RgbImage): RgbImage {
   return half;
 }
 
-/** Length of what two intervals share. */
+/** Length of the intersection of two intervals. */
 const common = (a: number, b: number, c: number, d: number): number => Math.max(0, Math.min(b, d) - Math.max(a, c));
 
-/** The crop in float64: for each pixel the part that every pixel of the picture has in its square. */
+/** The crop in float64: each pixel is the mean over its square, in which pixels of the picture count by their area. */
 function expectedCrop(image: RgbImage, window: CropWindow, side: number): number[] {
   let picture = image;
   let { left, top, step } = window;
@@ -56,8 +56,9 @@ function expectedCrop(image: RgbImage, window: CropWindow, side: number): number
   return result;
 }
 
-/** Two values of a byte that lies between two, of each halving. */
+/** The most halvings of a picture; each may round a value to the byte above or below. */
 const HALVINGS = 3;
+/** One level of a byte, in units of the crop. */
 const BYTE = 1 / 128;
 
 async function check(image: RgbImage, windows: readonly CropWindow[], side: number): Promise<void> {
@@ -72,19 +73,19 @@ async function check(image: RgbImage, windows: readonly CropWindow[], side: numb
     const ours = actual.subarray(k * side * side * 3, (k + 1) * side * side * 3);
     const what = `${image.width}×${image.height} ${JSON.stringify(window)}`;
     if (window.step < 2) {
-      // Positions are rounded to float32, and noise goes from black to white in a pixel.
+      // Positions are rounded to float32, and noise changes from black to white within a pixel.
       assertClose(what, ours, expected, { scale: Math.max(2, image.width, image.height) });
     } else {
       const worst = expected.reduce((most, value, i) => Math.max(most, Math.abs(value - ours[i])), 0);
       assert.ok(worst < HALVINGS * BYTE, `${what}: off by ${worst}`);
-      // Bytes that lie in the middle are rounded to either side, no more: on average there is nearly nothing.
+      // Only bytes half way between two levels may round either way, so the mean error is small.
       const mean = expected.reduce((sum, value, i) => sum + Math.abs(value - ours[i]), 0) / expected.length;
       assert.ok(mean < BYTE / 2, `${what}: off by ${mean} on average`);
     }
   }
 }
 
-test('crops are means over squares, or bilinear where they are enlarged', async () => {
+test('crops are means over squares, or bilinear if they are enlarged', async () => {
   const windows = [
     { left: 0, top: 0, step: 1 },
     { left: 3.25, top: -1.5, step: 0.37 },
@@ -98,7 +99,7 @@ test('crops are means over squares, or bilinear where they are enlarged', async 
   await check(noise(1, 1, 3), windows, 5);
 });
 
-test('large parts come from halved copies', async () => {
+test('large parts are cut from halved copies', async () => {
   const windows = [
     { left: 0, top: 0, step: 2 },
     { left: -5, top: 3.5, step: 3.7 },
@@ -109,7 +110,7 @@ test('large parts come from halved copies', async () => {
   await check(noise(64, 33, 5), windows, 5);
 });
 
-test('at whole steps the pixels are those of the picture', async () => {
+test('at integer positions the pixels are those of the picture', async () => {
   const image = noise(30, 26, 6);
   const picture = new GpuPicture(await testGpu(), image);
   const crops = picture.crops([{ left: 4, top: 2, step: 1 }], { width: 24, height: 24 });
@@ -123,7 +124,7 @@ test('at whole steps the pixels are those of the picture', async () => {
   }
 });
 
-test('what lies outside of the picture is black', async () => {
+test('pixels outside of the picture are black', async () => {
   const picture = new GpuPicture(await testGpu(), noise(9, 9, 7));
   const crops = picture.crops(
     [

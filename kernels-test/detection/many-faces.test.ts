@@ -11,7 +11,7 @@ import { DEMO_LANDMARKS, DEMO_PHOTOS, findDetector } from '../helpers/data-avail
 import { gpuSuite, testGpu } from '../helpers/harness.js';
 import { THOROUGH } from '../helpers/thorough.js';
 
-/* A crowd: a picture of more than two thousand small faces. Looking closely at all of them takes many seconds on a CPU. */
+/* A crowd: a picture of more than two thousand small faces. Refining all of them takes many seconds on a CPU. */
 
 const test = gpuSuite('many-faces');
 const weights = findDetector();
@@ -21,7 +21,7 @@ const withDetector = 'path' in weights ? test : test.skip;
 const [ACROSS, DOWN] = [48, 42];
 const [CELL_WIDTH, CELL_HEIGHT] = [FACE_WIDTH / 2, FACE_HEIGHT / 2];
 
-/** The faces of the demo's photographs, in half of a crop's size. */
+/** The faces of the demo's photographs, at half the size of a crop. */
 async function smallFaces(): Promise<RgbImage[]> {
   const faces: RgbImage[] = [];
   for (const [photo, listed] of await readLandmarks(DEMO_LANDMARKS)) {

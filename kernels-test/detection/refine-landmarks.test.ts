@@ -15,10 +15,10 @@ import { fixedDetectorWeights, SMALL_DETECTOR } from '../models/single-shot-fixt
 const test = gpuSuite('refine landmarks');
 
 const SMALL = { widths: [3, 4, 5, 6] } as const;
-/** Where a fixed refiner puts landmarks, whatever it sees: from the crop's centre, in halves of its side. */
+/** The landmarks that a fixed refiner gives, whatever it sees: relative to the crop's centre, in units of half its side. */
 const PLACES = [-0.25, -0.5, 0.25, -0.5, 0, 0.125, -0.25, 0.5, 0.25, 0.5];
 
-/** A detector's file whose refiner says the same of each crop. */
+/** A detector file whose refiner gives the same for each crop. */
 function fixedRefiner(detectorValues: readonly number[]): Uint8Array {
   const weights = inventedWeights(new LandmarkRefiner(SMALL), 3);
   weights.get('points.weight')!.data.fill(0);
@@ -41,7 +41,7 @@ test("a crop's square has the landmarks' centre, and 4.5 times their spread", ()
   assert.ok(Math.abs(side - 4.5 * Math.sqrt(160)) < 1e-9, `${side}`);
 });
 
-/** A look at landmarks by a fixed refiner, whose places are those of a symmetric face: the mirror image of a square says the same as it does. */
+/** Landmarks after one view by a fixed refiner. Its places are those of a symmetric face, so the mirror image of a square gives the same. */
 function afterLook(landmarks: readonly Point[]): Point[] {
   const { centre, side } = refinerSquare(landmarks);
   const half = (side * (1 + 0.92)) / 4;
@@ -59,7 +59,7 @@ const facesInRow = (count: number) =>
     landmarks: [4, 16, 10, 5, 15].map((x, p) => [x + 3 * k, 6 + 4 * Math.max(0, p - 1)]) as unknown as FaceLandmarks,
   }));
 
-test('landmarks are, after two looks, the mean of what the refiner says of a square and of a smaller mirrored one', async () => {
+test('after two rounds, landmarks are the mean of the results for a square and for a smaller mirrored one', async () => {
   const gpu = await testGpu();
   const refiner = loadRefiner(gpu, fixedRefiner(FACE_VALUES))!;
   const picture = new GpuPicture(gpu, GREY);
@@ -81,7 +81,7 @@ test('landmarks are, after two looks, the mean of what the refiner says of a squ
   refiner.dispose();
 });
 
-test('scores fall where views disagree; those below the threshold go, and the best ones are kept', async () => {
+test('scores fall if views disagree, faces below the threshold are dropped, and the best ones are kept', async () => {
   const gpu = await testGpu();
   const refiner = loadRefiner(gpu, fixedRefiner(FACE_VALUES))!;
   const picture = new GpuPicture(gpu, GREY);
@@ -92,7 +92,7 @@ test('scores fall where views disagree; those below the threshold go, and the be
   const odds = (score: number): number => Math.log(score / (1 - score));
   all.forEach(({ score }, k) => {
     const [half, { side }] = [0.5, refinerSquare(faces[k].landmarks)];
-    // The views have each landmark by 0.08 of its place apart.
+    // The two views differ in each landmark by 0.08 of its position.
     const places = Array.from({ length: 5 }, (_, p) => Math.hypot(PLACES[2 * p], PLACES[2 * p + 1]));
     const apart = (0.08 * half * side * places.reduce((sum, place) => sum + place, 0)) / 5 / (side / 4.5);
     const moved = refinerSquare(afterLook(faces[k].landmarks)).side / side;
@@ -106,18 +106,18 @@ test('scores fall where views disagree; those below the threshold go, and the be
   refiner.dispose();
 });
 
-test('a detector whose file has a refiner makes use of it', async () => {
+test('a detector whose file has a refiner uses it', async () => {
   const detector = FaceDetector.fromWeights(await testGpu(), fixedRefiner(FACE_VALUES));
   const [{ landmarks }] = await detector.detect(GREY);
   const [left, right, nose] = landmarks;
   const across = right[0] - left[0];
   assert.ok(across > 0);
-  // The proportions are those of PLACES: the nose is as far below the eyes as 1.25 of the distance between them.
+  // The proportions are those of PLACES: the nose is below the eyes by 1.25 of the distance between them.
   assert.ok(Math.abs((nose[1] - left[1]) / across - 1.25) < 1e-3, `${JSON.stringify(landmarks)}`);
   detector.dispose();
 });
 
-test('a file of which one part is damaged leaves nothing on the GPU', async () => {
+test('a file with a damaged part leaves no tensors on the GPU', async () => {
   const gpu = await testGpu();
   const { tensors, metadata } = readSafetensors(fixedRefiner(FACE_VALUES));
   for (const name of ['head0.bias', 'landmarks.points.bias']) {

@@ -12,20 +12,20 @@ const picture = (width: number, height: number): RgbImage => ({
   data: new Uint8Array(width * height * 3).fill(100),
 });
 
-/** Every cell sees a face of one stride about its centre. @param logit of its score */
+/** A detector whose every cell reports a face of one stride at its centre. @param logit of its score */
 async function fixedDetector(logit: number): Promise<FaceDetector> {
   const values = [logit, 0, 0, 0, 0, -0.25, -0.25, 0.25, -0.25, 0, 0, -0.25, 0.25, 0.25, 0.25];
   return FaceDetector.fromWeights(await testGpu(), writeSingleShot(SMALL_DETECTOR, fixedDetectorWeights(values)));
 }
 
-test('faces are returned in pixels of the picture, whatever the size it is looked at in', async () => {
+test('faces are returned in pixels of the picture, at whatever size it is searched', async () => {
   const detector = await fixedDetector(2);
-  // Pixels of the picture that one of the network stands for: minFace is seen as 20 pixels.
+  // Pixels of the picture per pixel of the network, which sees minFace as 20 pixels.
   for (const [width, minFace, step] of [
     [60, 20, 1],
     [1024, 40, 2],
     [60, 12, 0.6],
-    // One square of the network shows it all: larger faces are not worth fewer pixels.
+    // One input of the network holds the whole picture, so it is not reduced further for larger faces.
     [60, 50, 1],
   ]) {
     const faces = await detector.detect(picture(width, 50), { minFace });
@@ -43,7 +43,7 @@ test('faces are returned in pixels of the picture, whatever the size it is looke
   detector.dispose();
 });
 
-test('a picture a little larger than what the network takes is made smaller; one much larger is seen in tiles', async () => {
+test('a picture slightly larger than the input of the network is made smaller, and a much larger one is divided into tiles', async () => {
   const detector = await fixedDetector(2);
   for (const [width, step] of [
     [160, 160 / 128],
@@ -62,7 +62,7 @@ test('a picture a little larger than what the network takes is made smaller; one
   detector.dispose();
 });
 
-test('without a face the list is empty; the threshold is three quarters where nobody says', async () => {
+test('without a face the list is empty, and the default threshold is 0.75', async () => {
   const unsure = await fixedDetector(1);
   assert.equal(await unsure.detect(picture(60, 45)), []);
   assert.ok((await unsure.detect(picture(60, 45), { threshold: 0.7 })).length > 0);
@@ -77,10 +77,10 @@ test('without a face the list is empty; the threshold is three quarters where no
   sure.dispose();
 });
 
-test('more than MAX_DETECTION_PIXELS are looked at in a smaller size', async () => {
+test('a picture of more than MAX_DETECTION_PIXELS is searched at a smaller size', async () => {
   const detector = await fixedDetector(2);
   const [{ box }] = await detector.detect(picture(2300, 2300), { minFace: 2300 });
-  // The picture is reduced by 2, and then fitted into 512 pixels; the next smaller size is a quarter of that.
+  // The picture is reduced by 2 and then fitted into 512 pixels; the next smaller size is a quarter of that.
   const cell = (box.width * 512) / 2300 / (box.width > 150 ? 4 : 1);
   assert.ok(
     [8, 16, 32].some((stride) => Math.abs(cell - stride) < 0.01),

@@ -20,7 +20,7 @@ function relativeError(actual: Float32Array, expected: Float64Array): number {
   return Math.sqrt(difference / Math.max(norm, 1e-300));
 }
 
-/** Smooth pictures: noise would make activations that say little of faces. */
+/** Smooth pictures, because noise would give activations unlike those of faces. */
 function pictures(batch: number, height: number, width: number): Float32Array {
   const noise = randomValues(batch * 12, 3);
   return Float32Array.from({ length: batch * height * width * 3 }, (_, i) => {
@@ -40,7 +40,7 @@ test('loss and every gradient of the whole autoencoder agree with float64', asyn
   const model = new Autoencoder().initialize(gpu, 7);
   const { height, width } = model.config;
   const parameters = model.parameters();
-  // Distinct values everywhere: a scale of exactly 1 or a shift of exactly 0 would hide mistakes.
+  // All values are different, because a scale of exactly 1 or a shift of exactly 0 would hide mistakes.
   for (const [name, tensor] of parameters) {
     if (tensor.shape.length > 1 && !name.startsWith('latentMean')) continue;
     const values = await tensor.read();
@@ -75,7 +75,7 @@ test('loss and every gradient of the whole autoencoder agree with float64', asyn
     const expected = gradients.get(tensor);
     const actual = result.gradients.get(tensor);
     assert.is(Boolean(actual), Boolean(expected), `${name}: a gradient on one side only`);
-    if (!expected || !actual) continue; // the other rates' gains
+    if (!expected || !actual) continue; // gains of the other rates have no gradient
     const error = relativeError(await actual.read(), expected.data);
     assert.ok(error < 5e-5, `gradient of ${name} [${tensor.shape}]: relative error ${error}`);
     largest = Math.max(largest, error);

@@ -15,7 +15,7 @@ export function blockReference(weights: HostTensors) {
       dilation: [1, 1],
       groups: 1,
     });
-  /** Conv, batch norm and PReLU that begin at this part of a sequence. */
+  /** The conv, batch norm and PReLU that start at this index of a sequence. */
   const unit = (input: NdArray, part: string, first: number, stride = 1): NdArray => {
     const norm = ['weight', 'bias', 'running_mean', 'running_var'].map((name) =>
       tensor(`${part}.${first + 1}.${name}`),
@@ -33,7 +33,7 @@ export function blockReference(weights: HostTensors) {
   return { tensor, conv, unit, add, residual };
 }
 
-/** Invented weights of a network of such blocks, such that values keep their magnitude from layer to layer. */
+/** Random weights of a network of such blocks, with which values keep their magnitude from layer to layer. */
 export function inventedWeights(network: Layer, seed: number): HostTensors {
   return new Map(
     [...network.entries()].map(([name, { shape }], k) => {

@@ -20,7 +20,7 @@ const refused = (run: () => unknown, pattern: RegExp): void => {
   assert.throws(run, (error: Error) => error instanceof CheckpointError && pattern.test(error.message));
 };
 
-test('weights of a manifest: bytes by scale and minimum, floats as they are', () => {
+test('weights are read by their manifest: bytes by scale and minimum, floats unchanged', () => {
   const quantized = { name: 'q', shape: [3], dtype: 'float32', quantization: { dtype: 'uint8', scale: 0.5, min: -1 } };
   const plain = { name: 'f', shape: [1, 2], dtype: 'float32' };
   const floats = new Uint8Array(Float32Array.of(1.5, -2).buffer);
@@ -59,7 +59,7 @@ test('affine layers are folded into the convs before them', () => {
 const photo = join(DEMO_PHOTOS, 'sample1.jpg');
 const faces = landmarksOf(await readLandmarks(DEMO_LANDMARKS), photo)!;
 
-/** dlib's mean face of 150×150 with a quarter around it: eyes, nose, corners of the mouth. */
+/** Eyes, nose and corners of the mouth of dlib's mean face of 150×150, with a margin of a quarter. */
 const TEMPLATE: Point[] = [
   [47.55, 46.6],
   [100.48, 46.6],
@@ -68,7 +68,7 @@ const TEMPLATE: Point[] = [
   [97.61, 103.02],
 ];
 
-test('faces of 150×150: landmarks land on the template, as close as they can', () => {
+test('faces of 150×150 are aligned so that their landmarks are as near to the template as possible', () => {
   const { a, b, tx, ty } = { a: 2 * Math.cos(0.3), b: 2 * Math.sin(0.3), tx: 40, ty: -7 };
   const moved = TEMPLATE.map((point) => applySimilarity({ a, b, tx, ty }, point)) as never;
   const exact = alignmentTransform(moved, '150x150');
@@ -79,7 +79,7 @@ test('faces of 150×150: landmarks land on the template, as close as they can', 
   for (const face of faces) {
     const best = alignmentTransform(face, '150x150');
     const residual = fitResidual(best, face, TEMPLATE);
-    // Real faces are not the mean one: their noses are several pixels off.
+    // Real faces differ from the mean face: their noses are several pixels off.
     assert.ok(residual < 11, `residual ${residual}`);
     for (const step of [-1, 1]) {
       const others = [
@@ -93,18 +93,18 @@ test('faces of 150×150: landmarks land on the template, as close as they can', 
   }
 });
 
-/** What of the package's network is used here. */
+/** The members of the package's network that are used here. */
 interface PackageNetwork {
   loadFromWeightMap(weights: unknown): void;
   forwardInput(input: { toBatchTensor: () => unknown }): { data(): Promise<Float32Array> };
 }
 
-/** The package's own network on the CPU backend of TensorFlow.js, in place of the native one that it asks for. */
+/** The package's own network on the CPU backend of TensorFlow.js, in place of the native backend that it asks for. */
 async function packageEmbedding(pixels: Uint8Array): Promise<Float32Array> {
   const require = createRequire(import.meta.url);
   const core = require('@tensorflow/tfjs-core');
   require('@tensorflow/tfjs-backend-cpu');
-  // Its network chains these two, which the core has as functions only.
+  // The network calls these two as methods, but the core has them only as functions.
   Object.assign(core.Tensor.prototype, {
     div(by: unknown) {
       return core.div(this, by);
@@ -128,7 +128,7 @@ async function packageEmbedding(pixels: Uint8Array): Promise<Float32Array> {
   return net.forwardInput({ toBatchTensor: () => input }).data();
 }
 
-test('embeddings are those of the package itself', async () => {
+test('embeddings equal those of the package itself', async () => {
   const gpu = await testGpu();
   const image = await readImage(photo);
   const { tensors } = await readDlibWeights();

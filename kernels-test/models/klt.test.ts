@@ -33,7 +33,7 @@ function stepInputs(gpu: Parameters<typeof Tensor.zeros>[0], step: number) {
   };
 }
 
-test('all cosines of all planes restore any picture, and keep its energy', async () => {
+test('all cosines of all planes together restore any picture, and keep its energy', async () => {
   const gpu = await testGpu();
   const model = new KltAutoencoder(SMALL).initialize(gpu, 3);
   const values = randomValues(2 * H * W * 3, 5);
@@ -61,7 +61,7 @@ test("values that the encoder chooses lie near the network's values, and cost wh
     const expected = await values.read();
     const { values: found, bits } = await encoder.encode(pixels, t);
     assert.equal([found.length, bits.length], [expected.length, 3]);
-    // Plain rounding errs by 1/12 in the mean square; this one for bits, too, by scales that are not those of the values.
+    // Plain rounding has a mean squared error of 1/12. This one also weighs bits, by scales that are not those of the values.
     const error = found.reduce((sum, value, k) => sum + (value - expected[k]) ** 2, 0) / found.length;
     assert.ok(error < 0.15, `${error} at index ${t}`);
     const all = bits.reduce((sum, own) => sum + own, 0);
@@ -99,7 +99,7 @@ test('a mirrored picture has the same symmetric cosines and opposite antisymmetr
   model.dispose();
 });
 
-test('an untrained model restores a picture but for its quantization, the better the finer the step', async () => {
+test('an untrained model restores a picture up to quantization, and better with a finer step', async () => {
   const gpu = await testGpu();
   const model = new KltAutoencoder(SMALL).initialize(gpu, 3);
   const picture = randomValues(H * W * 3, 7, [0.2, 0.8]);
@@ -115,7 +115,7 @@ test('an untrained model restores a picture but for its quantization, the better
   }
   const step32 = 4 * 2 ** (-32 / 8);
   assert.ok(errors[0] > errors[1] && errors[1] > errors[2], errors.join(' '));
-  assert.ok(errors[2] < 1.2 * (step32 ** 2 / 12), `${errors[2]} against ${step32 ** 2 / 12}`); // of uniform rounding
+  assert.ok(errors[2] < 1.2 * (step32 ** 2 / 12), `${errors[2]} against ${step32 ** 2 / 12}`); // the error of uniform rounding
   model.dispose();
 });
 
@@ -123,7 +123,7 @@ test('loss and every gradient agree with float64', async () => {
   const gpu = await testGpu();
   const model = new KltAutoencoder(SMALL).initialize(gpu, 9);
   for (const [name, tensor] of model.stateTensors()) {
-    const values = await tensor.read(); // distinct values everywhere, above all in the layers that start at 0
+    const values = await tensor.read(); // all values are different, also in the layers that start at 0
     tensor.write(values.map((value, i) => value + 0.05 * Math.sin(i + name.length)));
   }
   const x = Tensor.from(gpu, randomValues(2 * H * W * 3, 8, [0, 1]), [2, H, W, 3]);
@@ -162,7 +162,7 @@ test('loss and every gradient agree with float64', async () => {
   model.dispose();
 });
 
-test('principal components are those the data was made of', async () => {
+test('principal components are those that the data was made from', async () => {
   const gpu = await testGpu();
   const [n, dimension, count] = [3000, 40, 6];
   const axes = cosineBasis(dimension, count);
@@ -189,7 +189,7 @@ test('principal components are those the data was made of', async () => {
   }
 });
 
-test('configurations that make no network are refused by name', () => {
+test('impossible configurations are refused by name', () => {
   assert.throws(
     () => new KltAutoencoder({ ...SMALL, components: [289, 1] }),
     /components\[0\] is 289; expected an integer from 1 to 288/,

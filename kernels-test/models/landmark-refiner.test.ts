@@ -15,7 +15,7 @@ const SMALL = { widths: [3, 4, 5, 6] } as const;
 const weights = inventedWeights(new LandmarkRefiner(SMALL), 3);
 const detector = writeSingleShot(SMALL_DETECTOR, inventedDetector(1), { licence: 'none' });
 
-test('the network gives what its layers give in float64', async () => {
+test('the network agrees with its layers in float64', async () => {
   const gpu = await testGpu();
   const network = loadRefiner(gpu, withRefiner(detector, SMALL, weights))!;
   const shape = [2, 64, 64, 3];
@@ -37,7 +37,7 @@ test('the network gives what its layers give in float64', async () => {
   network.dispose();
 });
 
-test('a refiner lies in the file of its detector, which stays what it was', async () => {
+test('a refiner is added to the file of its detector, and the detector does not change', async () => {
   const gpu = await testGpu();
   assert.is(loadRefiner(gpu, detector), null);
   const file = withRefiner(detector, SMALL, weights, { more: 'text' });

@@ -4,7 +4,7 @@ import type { HostTensors } from '../../src/nn/host-tensor.js';
 import { pyTorchShape } from '../../src/nn/layout.js';
 import { randomValues } from '../helpers/harness.js';
 
-/** Invented weights of MTCNN by name, in PyTorch's layouts, such that values keep their magnitude from layer to layer. */
+/** Random weights of MTCNN by name, in PyTorch's layouts, with which values keep their magnitude from layer to layer. */
 export function inventedWeights(seed: number): HostTensors {
   const entries = [...new Mtcnn().entries()];
   return new Map(

@@ -24,7 +24,7 @@ function convWeight({ shape: [outputs, inputs, rows, columns], data }: HostTenso
   return ndarray([rows, columns, inputs, outputs], values);
 }
 
-/** The weight of a dense layer that sees a square map column by column, channels last, as one conv over the whole map. */
+/** The weight of a dense layer, which reads a square map column by column with channels last, as one conv over the whole map. */
 function denseWeight({ shape: [outputs, inputs], data }: HostTensor, side: number): NdArray {
   const channels = inputs / side ** 2;
   const values = new Float64Array(data.length);
@@ -40,7 +40,7 @@ function denseWeight({ shape: [outputs, inputs], data }: HostTensor, side: numbe
   return ndarray([side, side, channels, outputs], values);
 }
 
-/** The layers of a net in float64, by the names that PyTorch's file has for their weights. */
+/** The layers of a network in float64, by the names of their weights in PyTorch's file. */
 function layersOf(weights: HostTensors, net: 'pnet' | 'rnet' | 'onet') {
   const stride1 = { stride: [1, 1], padding: [0, 0, 0, 0], dilation: [1, 1], groups: 1 } as const;
   const vector = (name: string): NdArray => toNdArray(weights.get(name)!.data, weights.get(name)!.shape);
@@ -54,7 +54,7 @@ function layersOf(weights: HostTensors, net: 'pnet' | 'rnet' | 'onet') {
     withPRelu: (x: NdArray, name: string, k: number): NdArray =>
       referenceOps.prelu.forward([conv(x, name), vector(`${net}.prelu${k}.weight`)], {}),
     pool(x: NdArray, kernel: number): NdArray {
-      // One more row and column where the windows, 2 apart, do not end at the border.
+      // There is one more row and column if the windows, 2 apart, do not end at the border.
       const [, rows, columns] = x.shape;
       const more = (extent: number): number => (extent - kernel) % 2;
       const padding = [0, more(rows), 0, more(columns)] as const;
@@ -122,7 +122,7 @@ const NETS = [
 ] as const;
 
 for (const { part, reference, shapes } of NETS) {
-  test(`the ${part} network gives what the published layers give in float64`, async () => {
+  test(`the ${part} network agrees with the published layers in float64`, async () => {
     const gpu = await testGpu();
     const weights = inventedWeights(1);
     const networks: Mtcnn = loadMtcnn(gpu, writeSafetensors(weights));

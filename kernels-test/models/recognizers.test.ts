@@ -24,7 +24,7 @@ const data = findData('weights');
 const withData = 'path' in data ? test : test.skip;
 if ('missing' in data) console.log(`SKIP golden embeddings: ${data.missing}`);
 
-/** Published weights, by what they are named in the folders of weights and of golden embeddings. */
+/** Published weights, by their names in the folders of weights and of golden embeddings. */
 const PUBLISHED = [
   {
     name: 'MobileFaceNet',
@@ -53,7 +53,7 @@ for (const { name, weights, golden, description } of PUBLISHED) {
     const { width, height } = model;
     const pixels = readFileSync(join(goldenFolder, `reference_rgb_u8_4x${height}x${width}x3.bin`));
     const faces = Float32Array.from(pixels, (value) => value / 255);
-    // Under a tape convs and what follows them run one by one, elsewhere as one operation.
+    // With a tape, a conv and its activation run as separate operations; without one they are fused.
     const ways = { fused: <T>(run: () => T) => run(), 'under a tape': <T>(run: () => T) => new Tape().record(run) };
     for (const [way, run] of Object.entries(ways)) {
       const embeddings = scope(gpu, () => run(() => model.embed(Tensor.from(gpu, faces, [4, height, width, 3]))));
@@ -69,7 +69,7 @@ for (const { name, weights, golden, description } of PUBLISHED) {
   });
 }
 
-/** Results of PReLU with another sign than the reference's: so near zero that rounding decides, not the kernel. */
+/** Asserts that PReLU results with another sign than the reference are so near 0 that rounding decides. @returns their number */
 async function valuesAtKinks(outputs: readonly Tensor[], reference: ReadonlyMap<Tensor, NdArray>): Promise<number> {
   let count = 0;
   for (const output of outputs) {
@@ -85,7 +85,7 @@ async function valuesAtKinks(outputs: readonly Tensor[], reference: ReadonlyMap<
 
 /**
  * Loss and every gradient of a network of 32×32 faces under CosFace, against float64.
- * @returns false where a value is at the kink of a PReLU, so that the gradients on both sides are right
+ * @returns false if a value is at the kink of a PReLU, where the gradients of both sides are right
  */
 async function checkGradients(model: Recognizer, seed: number): Promise<boolean> {
   const gpu = await testGpu();
@@ -93,7 +93,7 @@ async function checkGradients(model: Recognizer, seed: number): Promise<boolean>
   const [batch, classes] = [3, 5];
   const parameters = model.parameters();
   for (const tensor of parameters.values()) {
-    // Distinct values: a scale of exactly 1 or a shift of exactly 0 would hide mistakes.
+    // All values are different, because a scale of exactly 1 or a shift of exactly 0 would hide mistakes.
     if (tensor.shape.length === 1) {
       const values = await tensor.read();
       tensor.write(values.map((value, i) => value + 0.1 * Math.sin(i)));
@@ -123,7 +123,7 @@ async function checkGradients(model: Recognizer, seed: number): Promise<boolean>
     for (let i = 0; i < values.length; i++) sum += values[i] ** 2;
     return Math.sqrt(sum);
   };
-  // A shift before another batch norm has no effect: its gradient is rounding alone, beside the largest of all.
+  // A shift before another batch norm has no effect. Its gradient is only rounding, which is compared with the largest gradient of all.
   const largest = Math.max(...[...reference.gradients.values()].map(({ data }) => norm(data)));
   const smooth = (await valuesAtKinks(bent, reference.values)) === 0;
   for (const [name, tensor] of smooth ? wrt : []) {
@@ -138,7 +138,7 @@ async function checkGradients(model: Recognizer, seed: number): Promise<boolean>
   return smooth;
 }
 
-/** Checks the gradients from the first weights that put no value at a kink: which those are differs between adapters. */
+/** Checks the gradients with the first weights that put no value at a kink. These differ between adapters. */
 async function checkSmoothGradients(make: () => Recognizer, first = 3): Promise<void> {
   for (let seed = first; seed < first + 6; seed++) if (await checkGradients(make(), seed)) return;
   assert.unreachable('each of six sets of weights puts a value at the kink of a PReLU');
@@ -155,7 +155,7 @@ test('loss and every gradient of Sphere20 agree with float64', () =>
       ]),
   ));
 
-// Of the weights before 7, those of seeds 3 and 6 put a value at a kink, and with 4 and 5 rounding alone comes to the bound.
+// It starts at seed 7: seeds 3 and 6 put a value at a kink, and with 4 and 5 rounding alone reaches the tolerance.
 test('loss and every gradient of MobileFaceNet agree with float64', () =>
   checkSmoothGradients(() => new MobileFaceNet(32, 32), 7));
 
@@ -164,9 +164,9 @@ test('loss and every gradient of CameoFace agree with float64', () =>
     () => new CameoFace({ width: 32, height: 32, dimension: 24, channels: [5, 8, 12, 16], units: [1, 0, 1, 1] }),
   ));
 
-test('sizes: parameters, embeddings, and faces of another size', async () => {
+test('recognisers have the expected numbers of parameters and sizes of embeddings, and refuse faces of another size', async () => {
   const gpu = await testGpu();
-  // 22.7 million weights: as many as the published network for 112×96 has.
+  // The published network for 112×96 has 22.7 million weights, too.
   assert.is(Math.round(new Sphere20().parameterCount / 1e5), 227);
   assert.is(Math.round(new MobileFaceNet().parameterCount / 1e4), 100);
   const model = new Sphere20();
@@ -178,7 +178,7 @@ test('sizes: parameters, embeddings, and faces of another size', async () => {
   });
 });
 
-test('a recogniser is named by its known name, a file by its own', async () => {
+test('a recogniser is called by its known name, and a file by its file name', async () => {
   const gpu = await testGpu();
   const folder = mkdtempSync(join(tmpdir(), 'cameo-recognizers-'));
   try {

@@ -5,11 +5,11 @@ import { inventedWeights } from './conv-block-reference.js';
 /** A detector small enough for tests. */
 export const SMALL_DETECTOR = { stem: [3, 4], width: 5 } as const;
 
-/** Invented weights of a small detector, such that values keep their magnitude from layer to layer. */
+/** Random weights of a small detector, with which values keep their magnitude from layer to layer. */
 export const inventedDetector = (seed: number): HostTensors =>
   inventedWeights(new SingleShotDetector(SMALL_DETECTOR), seed);
 
-/** Weights of a small detector each of whose cells says the same, whatever it sees. @param values of a cell */
+/** Weights of a small detector whose cells all give the same, whatever they see. @param values of a cell */
 export function fixedDetectorWeights(values: readonly number[]): HostTensors {
   const weights = inventedDetector(1);
   for (const [name, { data }] of weights) {

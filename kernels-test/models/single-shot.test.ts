@@ -37,7 +37,7 @@ function detectorReference(weights: HostTensors, x: NdArray): NdArray {
   return referenceOps.concat.forward(heads, { axis: 1 });
 }
 
-test('the network gives what its layers give in float64', async () => {
+test('the network agrees with its layers in float64', async () => {
   const gpu = await testGpu();
   const weights = inventedDetector(1);
   const network = loadSingleShot(gpu, writeSingleShot(SMALL_DETECTOR, weights));
@@ -50,14 +50,14 @@ test('the network gives what its layers give in float64', async () => {
     const output = scope(gpu, () => network.forward(Tensor.from(gpu, values, shape)));
     const [batch, height, width] = shape;
     assert.equal([...output.shape], [batch, (height * width * 21) / 1024, CELL_VALUES]);
-    // Fifteen convs one after the other, of up to 45 terms each.
+    // There are fifteen convs one after the other, with sums of up to 45 terms.
     assertClose(`[${shape}]`, await output.read(), expected.data, { sumLength: 15 * 45, linear: true });
     output.dispose();
   }
   network.dispose();
 });
 
-test('a new network sees a face in one of a hundred cells, and comes back from its file', async () => {
+test('a new network reports a face in one of a hundred cells, and is read back from its file', async () => {
   const gpu = await testGpu();
   const network = new SingleShotDetector(SMALL_DETECTOR).initialize(gpu, 3);
   network.eval();
@@ -68,7 +68,7 @@ test('a new network sees a face in one of a hundred cells, and comes back from i
   network.dispose();
 });
 
-test('files that are no detector are refused by name', async () => {
+test('files that are not detectors are refused, and the error says why', async () => {
   const gpu = await testGpu();
   const refused = (bytes: Uint8Array, pattern: RegExp): void =>
     assert.throws(

@@ -9,7 +9,7 @@ const test = gpuSuite('adapting a recogniser');
 const [WIDTH, HEIGHT] = [96, 112];
 const CONFIG = { width: WIDTH, height: HEIGHT, dimension: 16, channels: [4, 8, 8, 8], units: [0, 0, 1, 0] } as const;
 
-/** Smooth pictures, and what a codec might leave of them: dark, and without colour. */
+/** Smooth pictures, and the same pictures as a codec might restore them: dark, and without colour. */
 function faces(count: number, seed: number): RestoredFaces {
   const random = new CounterRandom(seed);
   const originals = Array.from({ length: count }, () => {
@@ -26,7 +26,7 @@ function faces(count: number, seed: number): RestoredFaces {
   return { originals, restored };
 }
 
-test('a recogniser learns to see in restored faces what it saw in the originals, and statistics stay', async () => {
+test('a recogniser learns to give restored faces the embeddings of their originals, and keeps its statistics', async () => {
   const gpu = await testGpu();
   const training = faces(12, 1);
   const run = async (steps: number) => {
@@ -36,7 +36,7 @@ test('a recogniser learns to see in restored faces what it saw in the originals,
     const settings = { steps, batchSize: 4, learningRate: 3e-3, seed: 1 };
     const stages = new Set<string>();
     const onProgress = (what: string): void => void stages.add(what);
-    // The same faces, so that what is learnt must show, however few there are.
+    // These are the training faces, so that the effect shows even with so few.
     const found = await adaptRecognizer({ gpu, recognizer, training, validation: training, ...settings, onProgress });
     const after = await saveState(recognizer);
     recognizer.dispose();
@@ -55,7 +55,7 @@ test('a recogniser learns to see in restored faces what it saw in the originals,
   for (const [name, { data }] of after) assert.equal([...again.after.get(name)!.data], [...data], name);
 });
 
-test('it stops when it is told to', async () => {
+test('training stops when it is aborted', async () => {
   const gpu = await testGpu();
   const recognizer = new CameoFace({ ...CONFIG }).initialize(gpu, 5);
   recognizer.eval();

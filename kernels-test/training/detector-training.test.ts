@@ -31,7 +31,7 @@ process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 const PHOTOS = { boxed: [trainingPhoto({ ...SIZE, data: facePicture() }, [FACE])], pointed: [] };
 const SIDE = 96;
 
-test('mosaics show faces where they say, at all sizes, also turned and mirrored', () => {
+test('mosaics have faces where their labels are, at all sizes, also turned and mirrored', () => {
   let [seen, hidden, cut] = [0, 0, 0];
   const sides: number[] = [];
   for (let k = 0; k < 200; k++) {
@@ -52,7 +52,7 @@ test('mosaics show faces where they say, at all sizes, also turned and mirrored'
         return [...pixels.subarray(at, at + 3)];
       };
       const [a, b] = [colour(left), colour(right)];
-      // One is red and one is blue, whichever side a mirrored face has them on: unless the picture is grey or something is in front.
+      // One eye is red and one is blue, also if the face is mirrored, unless the picture is grey or something covers the eye.
       if ((a[0] - a[2]) * (b[0] - b[2]) < -0.05) seen++;
       else hidden++;
     }
@@ -86,7 +86,7 @@ function targetsOf(faces: readonly MosaicFace[]) {
   return { targets, count };
 }
 
-test('cells near the centre of a face learn it, in the map of its size', () => {
+test('cells near the centre of a face learn it, in the map for its size', () => {
   const [fine, middle, coarse] = cellMaps(SIDE, SIDE);
   const inMap = ({ first, columns, rows }: typeof fine, values: Float32Array): number =>
     values.subarray(first, first + columns * rows).reduce((sum, value) => sum + value, 0);
@@ -99,7 +99,7 @@ test('cells near the centre of a face learn it, in the map of its size', () => {
     assert.ok(count >= 1 && count <= 16, `${count} cells learn a face of ${side}`);
     assert.is(inMap(map, targets.positive), count, `all of them in the map of stride ${map.stride}`);
   }
-  // A cell's values, put into the formula of facesOfCells, are the face.
+  // The formula of facesOfCells turns a cell's values back into the face.
   const face = mosaicFace(37, 45, 12);
   const { targets } = targetsOf([face]);
   const cell = targets.positive.indexOf(1);
@@ -116,16 +116,16 @@ test('cells near the centre of a face learn it, in the map of its size', () => {
   });
 });
 
-test('doubtful and half-hidden faces are neither taught nor denied; of guessed boxes only points count', () => {
+test('doubtful and half-hidden faces are ignored, and of faces with guessed boxes only the landmarks are learnt', () => {
   for (const more of [{ doubtful: true }, { visible: 0.3 }]) {
     const { targets, count } = targetsOf([mosaicFace(37, 45, 20, more)]);
     assert.is(count, 0);
-    assert.ok(targets.negative.includes(0), 'cells that see it may say what they like');
+    assert.ok(targets.negative.includes(0), 'cells that see it are not part of the loss');
   }
   const hidden = targetsOf([mosaicFace(37, 45, 20, { visible: 0.1 })]);
   assert.ok(
     hidden.targets.negative.every((value) => value === 1),
-    'one that is hardly visible is none',
+    'a face that is hardly visible counts as none',
   );
   const { targets } = targetsOf([mosaicFace(37, 45, 20, { guessed: true })]);
   const at = targets.positive.indexOf(1) * PLACE_VALUES;
@@ -133,7 +133,7 @@ test('doubtful and half-hidden faces are neither taught nor denied; of guessed b
   assert.ok(targets.weight[at + 4] > 0);
 });
 
-test('the loss is its formula in float64', async () => {
+test('the loss agrees with its formula in float64', async () => {
   const gpu = await testGpu();
   const shape = [1, 21, PLACE_VALUES + 1];
   const values = randomValues(21 * 15, 3, [-2, 2]);
@@ -175,7 +175,7 @@ const CONFIG: DetectorTrainingConfig = {
   warmUpSteps: 1,
 };
 
-test('a run that is stopped and resumed gives the bits of one that is not, and a file that detects', async () => {
+test('a run that is stopped and resumed gives the bits of an uninterrupted one, and writes a working detector', async () => {
   const gpu = await testGpu();
   const data = await writeLabelledPhotos(join(folder, 'data'));
   const whole = join(folder, 'whole');

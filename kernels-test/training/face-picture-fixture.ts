@@ -29,7 +29,7 @@ export function facePicture(): Uint8Array {
   return data;
 }
 
-/** Writes a data folder of four such photographs, one of them of split val, and one broken. */
+/** Writes a data folder of four such photographs, of which one is in split val, and a broken one. */
 export async function writeLabelledPhotos(data: string): Promise<string> {
   mkdirSync(data, { recursive: true });
   const faces = JSON.stringify([[FACE.score, ...Object.values(FACE.box), ...FACE.landmarks.flat()]]);

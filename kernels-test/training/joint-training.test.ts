@@ -24,7 +24,7 @@ const RECOGNIZER = { width: 96, height: 112, dimension: 16, channels: [4, 8, 8, 
 const net = { channels: 4, blocks: 1 };
 const CONFIG: JointTrainingConfig = {
   ...DEFAULT_JOINT_TRAINING,
-  // A small band, for the principal components take most of the time of these few steps.
+  // The band is small, because the principal components take most of the time of these few steps.
   model: {
     ...DEFAULT_JOINT_TRAINING.model,
     band: { luma: [24, 20], chroma: [20, 16] },
@@ -41,7 +41,7 @@ const CONFIG: JointTrainingConfig = {
   ],
 };
 
-/** A recogniser of random weights, read from a file as any other. */
+/** A recogniser with random weights, read from a file. */
 async function recognizer(): Promise<OpenRecognizer> {
   const gpu = await testGpu();
   const network = new CameoFace({ ...RECOGNIZER }).initialize(gpu, 5);
@@ -55,7 +55,7 @@ const tensorsOf = (out: string, name: string) =>
   readSafetensors(readFileSync(join(out, `${name}.safetensors`))).tensors;
 const same = (a: Float32Array, b: Float32Array): boolean => a.every((value, i) => value === b[i]);
 
-test('the stages train what they say, and a run that was stopped in each of them computes the same bits', async () => {
+test('each stage trains its part, and a run that is stopped in any stage computes the same bits', async () => {
   const gpu = await testGpu();
   const watcher = await recognizer();
   const before = await saveState(watcher.recognizer);
@@ -84,7 +84,7 @@ test('the stages train what they say, and a run that was stopped in each of them
   }
   assert.ok(
     same(tuned.get('analysis.position')!.data, last.get('analysis.position')!.data),
-    'the analysis rests in the end',
+    'the analysis does not change in the last stage',
   );
   assert.not.ok(same(tuned.get('synthesis.position')!.data, last.get('synthesis.position')!.data));
   const after = tensorsOf(whole, 'recognizer-watcher');
@@ -121,20 +121,20 @@ test('the stages train what they say, and a run that was stopped in each of them
   assert.is(rows(halves).split('\n').length, rows(whole).split('\n').length);
 });
 
-test('principal components come from the faces: an untrained model already restores them', async () => {
+test('principal components are computed from the faces, so that an untrained model already restores them', async () => {
   const gpu = await testGpu();
   const out = join(folder, 'klt');
   const config = { ...CONFIG, stages: [{ ...CONFIG.stages[0], steps: 1 }], steps: [40, 40] as [number, number] };
   const psnrs: number[] = [];
   await trainJoint({ gpu, config, data: await data, out, recognizers: [], onStep: ({ psnr }) => psnrs.push(psnr) });
-  // The mean alone gives 14 dB; what is left is noise and changes of brightness, which no 20 components hold.
+  // The mean alone gives 14 dB. The rest is noise and changes of brightness, which 20 components cannot hold.
   assert.ok(psnrs[0] > 24, `${psnrs[0]} dB`);
   const file = readKlt(readFileSync(join(out, 'model.safetensors')));
   assert.is(file.tables, null);
   assert.equal(file.config.components, [12, 8]);
 });
 
-test('what cannot be is refused by name', async () => {
+test('impossible settings are refused by name', async () => {
   const gpu = await testGpu();
   const out = join(folder, 'refused');
   const options = { gpu, data: await data, out, recognizers: [] };

@@ -35,7 +35,7 @@ process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 const PHOTO = trainingPhoto({ ...SIZE, data: facePicture() }, [FACE, { ...FACE, score: 0.5 }]);
 const FACES = facesOf({ boxed: [PHOTO], pointed: [] });
 
-test('crops show landmarks where they say, also turned and mirrored; doubtful faces are left out', () => {
+test('crops have landmarks where their labels are, also turned and mirrored, and doubtful faces are left out', () => {
   assert.is(FACES.length, 1);
   let [seen, hidden] = [0, 0];
   const { x, points, scale, weight } = drawCrops(FACES, { batchSize: 64, seed: 5 }, 3);
@@ -56,7 +56,7 @@ test('crops show landmarks where they say, also turned and mirrored; doubtful fa
       const at = 3 * (Math.floor(py) * REFINER_SIDE + Math.floor(px));
       return pixels[at] - pixels[at + 2];
     };
-    // One is red and one is blue: unless the picture is grey, dark or blurred, or something is in front.
+    // One eye is red and one is blue, unless the picture is grey, dark or blurred, or something covers the eye.
     if (redness(left) * redness(right) < -0.05) seen++;
     else hidden++;
   }
@@ -69,7 +69,7 @@ test('the crops of a step depend on seed and step alone', () => {
   assert.not.equal(drawCrops(FACES, settings, 3).x, drawCrops(FACES, settings, 4).x);
 });
 
-test('poor landmarks count less', () => {
+test('faces with poor landmarks have less weight', () => {
   const [poor] = facesOf({ boxed: [], pointed: [PHOTO] });
   const { weight } = drawCrops([poor], { batchSize: 1, seed: 1 }, 0);
   assert.ok(Math.abs(weight[0] * REFINER_VALUES - 0.3) < 1e-6, `${weight[0]}`);
@@ -83,7 +83,7 @@ const CONFIG: LandmarkTrainingConfig = {
   warmUpSteps: 1,
 };
 
-test('a run that is stopped and resumed gives the bits of one that is not, and a detector with a refiner', async () => {
+test('a run that is stopped and resumed gives the bits of an uninterrupted one, and writes a detector with a refiner', async () => {
   const gpu = await testGpu();
   const data = await writeLabelledPhotos(join(folder, 'data'));
   const detector = writeSingleShot(SMALL_DETECTOR, inventedDetector(1));
@@ -117,7 +117,7 @@ test('a run that is stopped and resumed gives the bits of one that is not, and a
   FaceDetector.fromWeights(gpu, model).dispose();
 });
 
-/** Sees a face of 32 pixels about the centre of each of its coarsest cells. @param down how far below that the nose lies, in such faces */
+/** A detector that reports a face of 32 pixels at the centre of each of its coarsest cells. @param down distance of the nose below the centre, in parts of the face */
 function fixedTeacher(down: number): Uint8Array {
   const values = [2, 0, 0, 0, 0, -0.25, -0.25, 0.25, -0.25, 0, down, -0.25, 0.25, 0.25, 0.25];
   const weights = fixedDetectorWeights(values);
@@ -146,7 +146,7 @@ test("a teacher's landmarks take the place of the labels, and stay in the folder
   assert.match(other.message, /teacher\.json is of another teacher, or of other photographs/);
 });
 
-test('a run begins with the weights of another, and refuses a file that has none', async () => {
+test('a run can start from the weights of another, and refuses a file without a refiner', async () => {
   const gpu = await testGpu();
   const data = await writeLabelledPhotos(join(folder, 'data'));
   const detector = writeSingleShot(SMALL_DETECTOR, inventedDetector(1));

@@ -11,7 +11,7 @@ import { DEFAULT_RECOGNITION_TRAINING, withNewLossNames } from '../../src/traini
 import { RecognitionTrainer } from '../../src/training/recognition-trainer.js';
 import { kltConfigOf } from '../../src/training/trained-klt.js';
 
-const test = suite('settings by their names of before');
+const test = suite('old names of settings');
 const path = join(mkdtempSync(join(tmpdir(), 'cameo-old-')), 'settings.json');
 
 const checkpoint = (kind: string, state: object): Uint8Array =>
@@ -22,18 +22,14 @@ test('checkpoints of earlier versions have the settings that they were made with
   const config = { ...recognition, loss: { loss: 'arcface', s: 16, m: 0.3, lambda: 0 } };
   const read = RecognitionTrainer.configOf(checkpoint('recognition', { step: 3, identities: [], config }));
   assert.equal(read.loss, { loss: 'arcface', scale: 16, margin: 0.3, lambda: 0 });
-  assert.equal(
-    Object.keys(read.loss),
-    ['loss', 'scale', 'margin', 'lambda'],
-    'in the order in which they are compared',
-  );
+  assert.equal(Object.keys(read.loss), ['loss', 'scale', 'margin', 'lambda'], 'in the order of the comparison');
 
   const { scale: _s, margin: _m, ...joint } = DEFAULT_JOINT_TRAINING;
   const readJoint = kltConfigOf(checkpoint('joint', { step: 3, config: { ...joint, s: 16, m: 0.2 } }));
   assert.equal(readJoint, { ...DEFAULT_JOINT_TRAINING, scale: 16, margin: 0.2 });
 });
 
-test('files of settings are read by old names and by new ones', async () => {
+test('settings files are read with old names and with new ones', async () => {
   const recognition = (text: string) => {
     writeFileSync(path, text);
     return readSettings(path, DEFAULT_RECOGNITION_TRAINING, withNewLossNames);

@@ -21,7 +21,7 @@ const KNOTS = [
 const ZERO = MAGNITUDES.length - 1;
 const RUN = 5;
 
-/** How much of a value counts for each knot: linear between two of them. */
+/** The weight of each knot for a value: linear between two neighbouring knots. */
 function shareOf(value: number): Float64Array {
   const shares = new Float64Array(KNOTS.length);
   const clamped = Math.min(127, Math.max(-127, value));
@@ -84,7 +84,7 @@ function faceOf(random: CounterRandom, [h, w, c]: readonly number[], spread: (ch
 const close = (actual: number, expected: number, tolerance: number, what: string): void =>
   assert.ok(Math.abs(actual - expected) <= tolerance, `${what}: ${actual}, expected ${expected}`);
 
-test('estimate and gradient are those of float64, over odd shapes', async () => {
+test('estimate and gradient agree with float64, over odd shapes', async () => {
   const gpu = await testGpu();
   const rate = new PngRate(gpu);
   const random = new CounterRandom(11);
@@ -117,7 +117,7 @@ test('estimate and gradient are those of float64, over odd shapes', async () => 
       const rounded = planes.map(roundEven);
       for (let i = 0; i < planes.length; i++) {
         const near = Math.min(...KNOTS.map((knot) => Math.abs(planes[i] - knot)));
-        if (near < 2e-3) continue; // the slope changes there
+        if (near < 2e-3) continue; // the slope changes at a knot
         const shifted = (by: number): number => {
           const moved = [...planes];
           moved[i] += by;

@@ -58,7 +58,7 @@ test("the codec's components lose so little as was asked for, its tables nothing
   }
 });
 
-test('what is written of them anew is a model of its own, which claims no other', () => {
+test('weights that are read and written again are a model of their own, not marked as quantised from another', () => {
   const file = readKlt(quantizeWeights(trained, { bits: 8 }));
   assert.ok(file.metadata.has(QUANTIZED_FROM));
   const again = readKlt(writeKlt(file.config, file.tensors, Object.fromEntries(file.metadata), file.tables));
@@ -92,7 +92,7 @@ test('16 bits keep the layers of a network to 11 bits, and 8 bits to half a step
   }
 });
 
-test('refuses weights that are quantised already, and what is no weights file', () => {
+test('weights that are already quantised, and files without weights, are refused', () => {
   const once = quantizeWeights(trained, { bits: 16 });
   assert.throws(
     () => quantizeWeights(once, { bits: 8 }),
@@ -104,7 +104,7 @@ test('refuses weights that are quantised already, and what is no weights file', 
   );
 });
 
-test('files of halves and of float32 are read as before', () => {
+test('files with f16 and with float32 weights are read as before', () => {
   const { tensors, metadata } = readSafetensors(trained);
   const half = new Set(['symmetric', 'antisymmetric']);
   assert.equal(writeSafetensors(tensors, metadata, half), new Uint8Array(trained));

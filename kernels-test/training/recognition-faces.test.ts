@@ -34,7 +34,7 @@ const entryOf = (path: string, split: string, identity = 'p') => {
   return { path, identity, source: 's', split, sex: '', race: '' };
 };
 
-test('a pack gives back the faces that it was made of, by split, and refuses another number of them', async () => {
+test('a pack has the faces that it was made from, by split, and refuses another number of faces', async () => {
   const root = join(folder, 'pack');
   const faces = ['a', 'b', 'c', 'd', 'e'].map((path, k) => {
     return { entry: entryOf(path, k % 2 ? 'val' : 'train', `p${k % 3}`), pixels: noise(k) };
@@ -107,14 +107,14 @@ test('the main face of a photograph is the largest; bad lines are named', () => 
   assert.throws(() => parsePhotoManifest('path\tidentity\tfaces', 'photos'), /column "split" is missing/);
 });
 
-/** Landmarks where an enlarged aligned face has them. */
+/** The landmarks of an aligned face that was enlarged. */
 const enlarged = (factor: number): FaceLandmarks =>
   FACE_TEMPLATE.map(([x, y]) => [(x + 0.5) * factor - 0.5, (y + 0.5) * factor - 0.5]) as unknown as FaceLandmarks;
 
 test('a photograph reduced to a crop does not alias', () => {
   for (const factor of [1.3, 1.6, 1.9, 2.5]) {
     const [width, height] = [Math.round(96 * factor), Math.round(112 * factor)];
-    // Finer than the crop can show: columns of black and white must come out grey.
+    // The pattern is finer than the crop can show, so columns of black and white must become grey.
     const data = Uint8Array.from({ length: width * height * 3 }, (_, i) => ((Math.floor(i / 3) % width) % 2 ? 255 : 0));
     const crop = alignFace({ width, height, data }, enlarged(factor), '96x112', { smooth: true }).data;
     const rough = alignFace({ width, height, data }, enlarged(factor)).data;
@@ -153,7 +153,7 @@ async function dataFolder(): Promise<string> {
   return root;
 }
 
-test('faces and photographs go into one pack; doubtful and unreadable ones are left out and told', async () => {
+test('faces and photographs become one pack, and doubtful and unreadable ones are left out and reported', async () => {
   const root = await dataFolder();
   const out = join(folder, 'originals');
   // Without a manifest, the folder faces is listed below the data folder.
@@ -180,7 +180,7 @@ test('faces and photographs go into one pack; doubtful and unreadable ones are l
   assert.ok(!names.has('photos-x') && !names.has('train/p1') && names.has('profiles-x'));
 });
 
-test('embeddings are kept by content, survive a kill, and belong to one recogniser', async () => {
+test('embeddings are kept by content and by recogniser, also if the process is killed', async () => {
   const path = join(folder, 'cache', 'teacher');
   const open = (): Promise<EmbeddingFile> => EmbeddingFile.open(path, 'cafe', 3);
   const [a, b] = [noise(1), noise(2)].map(contentKey);
@@ -193,7 +193,7 @@ test('embeddings are kept by content, survive a kill, and belong to one recognis
   const again = await open();
   assert.equal([...again.get(b)!], [1, 2, Math.fround(1 / 3)]);
   assert.is(again.get(contentKey(noise(3))), undefined);
-  // Killed while it wrote.
+  // The process was killed while it wrote.
   const whole = readFileSync(path);
   appendFileSync(path, whole.subarray(0, 17));
   const cut = await open();
@@ -208,7 +208,7 @@ test('embeddings are kept by content, survive a kill, and belong to one recognis
   }
 });
 
-test('persons of two sets that are alike are found, the most alike first', () => {
+test('similar persons of two sets are found, the most similar first', () => {
   const unit = (...angles: number[]) => angles.map((angle) => Float32Array.of(Math.cos(angle), Math.sin(angle)));
   const people = peopleOf(unit(0, 0.2, 1.5, 3), ['a', 'a', 'b', '']);
   assert.equal(people.names, ['a', 'b']);
@@ -228,7 +228,7 @@ test('persons of two sets that are alike are found, the most alike first', () =>
   assert.equal([...doubtfulPeople(overlaps, 0.9).keys()], ['b', 'a']);
 });
 
-test('faces are degraded as often as told, each in its own way, and the same whenever a step is loaded', async () => {
+test('the given share of faces is degraded, each in a different way, and a step that is loaded again is the same', async () => {
   const options = { share: 0.6, covered: 0.2, grey: 0.1 };
   const plans = Array.from({ length: 3000 }, (_, k) => planDegradation(options, new CounterRandom(7, 3, k * 32)));
   const share = (has: (plan: DegradationPlan) => boolean) => plans.filter(has).length / plans.length;
@@ -295,7 +295,7 @@ test('faces are degraded as often as told, each in its own way, and the same whe
   }
 });
 
-test('blended values lie between those of two faces; invented ones have the spread of the scales', () => {
+test('blended values are between those of two faces, and invented ones have the spread of the scales', () => {
   const size = 64;
   const [a, b] = [new Float32Array(size).fill(1), new Float32Array(size).fill(3)];
   const kinds = { even: 0, pose: 0, groups: 0 };
@@ -316,7 +316,7 @@ test('blended values lie between those of two faces; invented ones have the spre
   const drawn = Array.from({ length: 4000 }, (_, k) => invent(scales, new CounterRandom(k)));
   const deviation = (at: number) => Math.sqrt(drawn.reduce((sum, values) => sum + values[at] ** 2, 0) / drawn.length);
   assert.ok(Math.abs(deviation(1) / deviation(0) - 10) < 0.8);
-  // π/√3 is a logistic distribution's own; 0.7 the mean warmth.
+  // π/√3 is the deviation of a logistic distribution, and 0.7 the mean factor on the spread.
   assert.ok(Math.abs(deviation(0) - (0.7 * Math.PI) / Math.sqrt(3)) < 0.15, `${deviation(0)}`);
 });
 

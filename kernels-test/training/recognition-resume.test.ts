@@ -37,7 +37,7 @@ const FORMAT = 'cameo.recognition-checkpoint';
 
 const data = writeIdentities(join(folder, 'faces'));
 
-/** A network that nobody has trained, as a teacher. */
+/** An untrained network as a teacher. */
 function teacherOf(gpu: Gpu, seed: number): OpenRecognizer {
   const recognizer = new CameoFace({ ...MODEL }).initialize(gpu, seed);
   recognizer.eval();
@@ -50,7 +50,7 @@ function breakNetwork(network: OpenRecognizer['recognizer']): void {
   tensor.write(new Float32Array(tensor.size).fill(Number.NaN));
 }
 
-test('a resume with another teacher or other faces is refused, before the teacher works', async () => {
+test('resuming with another teacher or other faces is refused before the teacher computes anything', async () => {
   const gpu = await testGpu();
   const out = join(folder, 'source');
   const faces = join(folder, 'own faces');
@@ -74,7 +74,7 @@ test('a resume with another teacher or other faces is refused, before the teache
   assert.is(renamed.message, "the checkpoint was made with a list of 20 faces; this run's list of 20 is another");
   assert.equal([...stages], ['reading faces']);
 
-  // A checkpoint of an earlier version notes neither.
+  // A checkpoint of an earlier version has neither.
   const path = join(out, 'checkpoint.safetensors');
   const { tensors, metadata } = readSafetensors(readFileSync(path));
   const { source, ...state } = JSON.parse(metadata.get(FORMAT)!);
@@ -123,7 +123,7 @@ test("a teacher's embeddings are kept by the pixels of the faces, and are finite
   teacher.dispose();
 });
 
-test('a finished run stays as it is; its model is validated and written where it is missing', async () => {
+test('resuming a finished run changes nothing, but validates and writes its model if that is missing', async () => {
   const gpu = await testGpu();
   const out = join(folder, 'finished');
   const options = { gpu, config: CONFIG, data: await data, out };
@@ -146,7 +146,7 @@ test('a finished run stays as it is; its model is validated and written where it
   assert.equal(validation(), whole.validation);
 });
 
-test('held-out faces may be missing, but what cannot be read is told', async () => {
+test('held-out faces may be missing, but faces that cannot be read are reported', async () => {
   const gpu = await testGpu();
   const faces = join(folder, 'listed');
   await cp(await data, faces, { recursive: true });
@@ -160,7 +160,7 @@ test('held-out faces may be missing, but what cannot be read is told', async () 
   assert.is((await openFacesIfAny(faces, { split: 'val' }))!.count, 16);
   assert.is(await openFacesIfAny(faces, { split: 'test' }), null);
 
-  // What happens to the manifest while the faces are read does not lose the held-out ones.
+  // A change of the manifest while faces are read does not lose the held-out faces.
   const { validation } = await trainRecognition({
     gpu,
     config: CONFIG,

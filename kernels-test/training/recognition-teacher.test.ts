@@ -29,7 +29,7 @@ process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 
 const MODEL = { width: 96, height: 112, dimension: 8, channels: [4, 4, 4, 4], units: [0, 0, 0, 0] } as const;
 const COUNTS = { restored: 8, blended: 8, invented: 8 };
-/** Every new part of training at once. */
+/** Settings that use all of these parts of training. */
 const CONFIG: RecognitionTrainingConfig = {
   ...DEFAULT_RECOGNITION_TRAINING,
   model: { ...MODEL },
@@ -50,7 +50,7 @@ const CONFIG: RecognitionTrainingConfig = {
 
 const data = writeIdentities(join(folder, 'faces'));
 
-/** A network that nobody has trained, as a teacher. */
+/** An untrained network as a teacher. */
 function teacherOf(gpu: Gpu): OpenRecognizer {
   const recognizer = new CameoFace({ ...MODEL }).initialize(gpu, 1);
   recognizer.eval();
@@ -69,9 +69,9 @@ function codecOf(gpu: Gpu): { model: KltAutoencoder; id: string } {
   return { model, id: 'codec' };
 }
 
-test('the average of weights follows them as the formula says, in odd sizes', async () => {
+test('the average of weights follows its formula, in odd sizes', async () => {
   const gpu = await testGpu();
-  // 3·3·3·5 + 5 values, and 4·4·2·2 + 4: with loads of one value and of four.
+  // There are 3·3·3·5 + 5 values, and 4·4·2·2 + 4, for kernels that load one value and four.
   for (const [inputs, outputs, kernel] of [
     [3, 5, 3],
     [4, 4, 2],
@@ -115,7 +115,7 @@ async function unitOf(gpu: Gpu, teacher: OpenRecognizer, pixels: Uint8Array): Pr
   return values.map((value) => value / norm);
 }
 
-test('a teacher is asked once for each picture; with two views the mirror image counts as much', async () => {
+test('a teacher embeds each picture once, and with two views the mirror image has the same weight', async () => {
   const gpu = await testGpu();
   const teacher = teacherOf(gpu);
   const faces = join(folder, 'taught');
@@ -160,7 +160,7 @@ test('a teacher is asked once for each picture; with two views the mirror image 
   teacher.dispose();
 });
 
-test('generated faces are the same in whatever order they are asked for, and are kept', async () => {
+test('generated faces do not depend on the order of requests, and are kept', async () => {
   const gpu = await testGpu();
   const { model, id } = codecOf(gpu);
   const generator = new FaceGenerator(gpu, model);
@@ -181,7 +181,7 @@ test('generated faces are the same in whatever order they are asked for, and are
   assert.ok(original !== null && indices.includes(original));
   assert.is(first.originalOf(8), null);
   await rejection(() => first.face(24), ArgumentError);
-  // A restored face is nearer to its original than to others, though the codec is a coarse one.
+  // A restored face is nearer to its original than to others, although the codec is coarse.
   const far = async (number: number, index: number): Promise<number> => {
     const [a, b] = [await first.face(number), await set.face(index)];
     return a.reduce((sum, value, i) => sum + (value - b[i]) ** 2, 0);
@@ -241,7 +241,7 @@ test('a run with teacher, generated faces, degraded faces and averaged weights r
   teacher.dispose();
 });
 
-test('a MobileFaceNet is trained and saved as one', async () => {
+test('a MobileFaceNet can be trained and saved', async () => {
   const gpu = await testGpu();
   const out = join(folder, 'mobile');
   const model = { ...MODEL, dimension: 128 };

@@ -34,7 +34,7 @@ const data = writeIdentities(folder);
 
 const tensorsOf = (path: string) => readSafetensors(readFileSync(path)).tensors;
 
-test('a run learns to tell identities apart, validates, and writes models that load', async () => {
+test('a run learns to distinguish identities, validates, and writes models that can be loaded', async () => {
   const gpu = await testGpu();
   const out = join(folder, 'learn');
   const losses: number[] = [];
@@ -64,7 +64,7 @@ test('a run learns to tell identities apart, validates, and writes models that l
   }
 });
 
-test('a run that was stopped and resumed computes the same bits as one that was not', async () => {
+test('a run that is stopped and resumed computes the same bits as an uninterrupted one', async () => {
   const gpu = await testGpu();
   const options = { gpu, config: CONFIG, data: await data, checkpointEvery: 5 };
   await trainRecognition({ ...options, out: join(folder, 'whole') });
@@ -107,7 +107,7 @@ test('a checkpoint of other settings or other identities is refused', async () =
   own.dispose();
 });
 
-test('margin and scale rise to those of the loss, and the step uses them', async () => {
+test('margin and scale rise to those of the loss, and training steps use them', async () => {
   const gpu = await testGpu();
   const config = { ...CONFIG, marginWarmUpSteps: 3, firstScale: 4, loss: { ...CONFIG.loss, scale: 16, margin: 0.4 } };
   const trainer = new RecognitionTrainer(gpu, config, ['a', 'b']);
@@ -124,7 +124,7 @@ test('margin and scale rise to those of the loss, and the step uses them', async
       `step ${k}: m ${m}, s ${s}`,
     );
   }
-  // With a vanishing scale all classes are as likely: the loss of the first step is ln 2.
+  // With a vanishing scale all classes are equally likely, so the loss of the first step is ln 2.
   const flat = new RecognitionTrainer(gpu, { ...config, firstScale: 1e-6, marginWarmUpSteps: 1e9 }, ['a', 'b']);
   const images = new Float32Array(8 * 112 * 96 * 3).map((_, i) => (i % 7) / 7);
   const { classification } = await flat.train({ images, labels: [0, 1, 0, 1, 0, 1, 0, 1], teacher: null });
@@ -132,14 +132,14 @@ test('margin and scale rise to those of the loss, and the step uses them', async
   assert.ok(Math.abs(classification - Math.LN2) < 1e-4, `${classification}`);
 });
 
-test('a teacher draws the embeddings near its own, also of faces without label', async () => {
+test('a teacher pulls embeddings towards its own, also those of faces without a label', async () => {
   const gpu = await testGpu();
   const teacher = new CameoFace({ ...MODEL, channels: [4, 4, 4, 4] }).initialize(gpu, 9);
   const path = join(folder, 'teacher.safetensors');
   const tensors = await saveState(teacher);
   writeFileSync(path, writeRecognizer({ architecture: 'cameo-face', ...teacher.config }, tensors));
   teacher.dispose();
-  // One more person with a single face: without label.
+  // There is one more person with a single face, which has no label.
   mkdirSync(join(await data, 'train', 'lone'), { recursive: true });
   await writePng(join(await data, 'train', 'lone', '0.png'), {
     width: 96,
@@ -167,7 +167,7 @@ test('a teacher draws the embeddings near its own, also of faces without label',
   assert.match(error.message, /needs a teacher/);
 });
 
-/** Weights of the network that `CONFIG` describes, read from a file. */
+/** Weights for the network of `CONFIG`, read from a file. */
 async function startingAt(name: string, seed: number, model = MODEL): Promise<ReadRecognizer> {
   const network = new CameoFace({ ...model }).initialize(await testGpu(), seed);
   const path = join(folder, `${name}.safetensors`);
@@ -177,11 +177,11 @@ async function startingAt(name: string, seed: number, model = MODEL): Promise<Re
   return readRecognizerOf(path, { data: folder, own: path });
 }
 
-test('a run starts at the weights of a recogniser, notes it, and goes on without being told again', async () => {
+test('a run can start from the weights of a recogniser, records this, and resumes without them', async () => {
   const gpu = await testGpu();
   const from = await startingAt('start', 77);
   const options = { gpu, data: await data, checkpointEvery: 5 };
-  // At this learning rate no weight moves.
+  // The learning rate is so small that no weight changes.
   const still = { ...CONFIG, steps: 1, learningRate: 1e-9, averageDecay: 0.5 };
   const tensors: Record<string, ReturnType<typeof tensorsOf>> = {};
   for (const [name, own] of [
@@ -220,13 +220,13 @@ test('a run starts at the weights of a recogniser, notes it, and goes on without
     CheckpointError,
   );
   assert.match(untold.message, /started at random weights; this one is to start at the weights of start/);
-  await trainRecognition({ ...run, config: { ...CONFIG, steps: 9 }, out, resume: true }); // the same may be told
+  await trainRecognition({ ...run, config: { ...CONFIG, steps: 9 }, out, resume: true }); // the same start may be given again
   await trainRecognition({ ...run, from: undefined, out, resume: true });
   const file = readRecognizer(readFileSync(join(out, 'model.safetensors')));
   assert.is(file.metadata.get('cameo.from'), `start ${from.modelId}`);
 });
 
-test('a run that started at weights of a file computes the same bits when it is stopped and resumed', async () => {
+test('a run that started from the weights of a file computes the same bits when it is stopped and resumed', async () => {
   const gpu = await testGpu();
   const run = { gpu, data: await data, checkpointEvery: 5, config: CONFIG };
   const out = join(folder, 'from stopped');
@@ -239,7 +239,7 @@ test('a run that started at weights of a file computes the same bits when it is 
   for (const [name, { data: values }] of whole) assert.equal(halves.get(name)!.data, values, name);
 });
 
-test('weights of another network are refused, with both networks', async () => {
+test('weights of another network are refused, and the error names both networks', async () => {
   const gpu = await testGpu();
   const larger = await startingAt('larger', 1, { ...MODEL, channels: [4, 8, 8, 12] } as unknown as typeof MODEL);
   const out = join(folder, 'does not fit');

@@ -18,7 +18,7 @@ interface Start {
 type Step = { step: number; loss: number };
 type Options = Partial<TrainingOptions<Start, Step, number>> & { steps?: number; scores?: readonly number[] };
 
-/** Adds the numbers of the steps, which takes no network; what it was asked for is in `asked`. */
+/** A trainer without a network, which adds up the step numbers. It records its calls in `asked`. */
 class Sum implements Training<Start, Step, number, number> {
   readonly columns = ['step', 'loss', 'sum'];
   readonly checkpointEvery = 2;
@@ -73,7 +73,7 @@ const run = async (name: string, { steps = 6, scores, ...options }: Options = {}
 };
 const written = (name: string, file: string): string => readFileSync(join(folder, name, file), 'utf8');
 
-test('a run writes log, checkpoints, the model of each part, the best and the last', async () => {
+test('a run writes a log, checkpoints, the model after each part, the best model and the last', async () => {
   const starts: Start[] = [];
   const checkpoints: number[] = [];
   const { training, result } = await run('whole', {
@@ -81,7 +81,7 @@ test('a run writes log, checkpoints, the model of each part, the best and the la
     onCheckpoint: (log, validation) => {
       checkpoints.push(log.rows.length, validation);
     },
-    // Of the sums 101, 103, 106 and 115 the second is the best.
+    // Of the sums 101, 103, 106 and 115, the validation figure of the second is the best.
     scores: Object.assign([], { 101: 1, 103: 9, 106: 2, 115: 3 }),
   });
   assert.equal(starts, [{ what: 'sums', firstStep: 0 }]);
@@ -95,7 +95,7 @@ test('a run writes log, checkpoints, the model of each part, the best and the la
   assert.equal(training.asked, [...[0, 1, 2, 3, 4, 5].map((step) => `prepare ${step}`), 'freed']);
 });
 
-test('a run that is stopped keeps a checkpoint, and goes on to the same files', async () => {
+test('a run that is stopped keeps a checkpoint, and writes the same files when it is resumed', async () => {
   const stop = new AbortController();
   const first = await run('halves', { signal: stop.signal, onStep: ({ step }) => step === 4 && stop.abort() });
   assert.equal(first.result, { finished: false, steps: 5, lastLoss: 2, validation: 110 });
@@ -111,7 +111,7 @@ test('a run that is stopped keeps a checkpoint, and goes on to the same files', 
   }
 });
 
-test('a finished run has nothing left to do but to write its model', async () => {
+test('resuming a finished run only writes its model', async () => {
   await run('again', {});
   rmSync(join(folder, 'again', 'model.safetensors'));
   const { result } = await run('again', { resume: true });
@@ -119,7 +119,7 @@ test('a finished run has nothing left to do but to write its model', async () =>
   assert.is(written('again', 'model.safetensors'), '6: 115');
 });
 
-test('what a new run begins with is kept before its first step', async () => {
+test('a new run saves its initial state before its first step', async () => {
   const stop = new AbortController();
   stop.abort();
   const { result } = await run('begun', { signal: stop.signal });
@@ -127,7 +127,7 @@ test('what a new run begins with is kept before its first step', async () => {
   assert.is(written('begun', 'checkpoint.safetensors'), '[0,100]');
 });
 
-test('without a checkpoint there is nothing to go on from, and the training is freed where a step fails', async () => {
+test('resuming without a checkpoint is an error, and a failing step frees the trainer', async () => {
   const { message } = await rejection(() => run('none', { resume: true }), CheckpointError);
   assert.match(message, /no checkpoint to resume from: .*none/);
   const training = new Sum(6);

@@ -19,7 +19,7 @@ const test = gpuSuite('training story');
 const data = findData('faces');
 if ('missing' in data) console.log(`SKIP training on real faces: ${data.missing}`);
 const faces = 'path' in data ? data.path : '';
-/** Skipped, and counted as such, where the data is missing. */
+/** Registers a test, which is skipped and counted as skipped if the data are missing. */
 const testOnFaces = faces ? test : test.skip;
 
 const SMALL: AutoencoderTrainingConfig = {
@@ -66,7 +66,7 @@ testOnFaces('training that stops and resumes reaches the same bits', async () =>
     assert.ok(read('whole').equals(read('stopped')), 'the weights are the same to the bit');
     console.log(`losses from ${losses[0]} to ${losses[13]}, and the same to the bit after a stop at step 8`);
     const log = (name: string) => readFileSync(join(folder, name, 'log.csv'), 'utf8');
-    // The stopped run has one more checkpoint, hence one more row with validation figures.
+    // The stopped run has one more checkpoint, so it has one more row with validation figures.
     const withoutValidation = (text: string) => text.split('\n').map((line) => line.split(',').slice(0, 7).join(','));
     assert.equal(withoutValidation(log('stopped')), withoutValidation(log('whole')));
     assert.is(readAutoencoder(read('whole')).config.latentChannels, 8);
@@ -91,7 +91,7 @@ testOnFaces('live bytes are equal at steps 5 and 50', async () => {
   trainer.dispose();
 });
 
-test('a checkpoint of another shape is refused and changes nothing', async () => {
+test('a checkpoint with other shapes is refused, and nothing changes', async () => {
   const gpu = await testGpu();
   const trainer = new AutoencoderTrainer(gpu, SMALL);
   const other = new AutoencoderTrainer(gpu, { ...SMALL, model: { ...SMALL.model, latentChannels: 4 } });
@@ -104,7 +104,7 @@ test('a checkpoint of another shape is refused and changes nothing', async () =>
   other.dispose();
 });
 
-test('a run goes on with the faces that it began with, and with no others', async () => {
+test('a run resumes only with the faces that it started with', async () => {
   const gpu = await testGpu();
   const folder = mkdtempSync(join(tmpdir(), 'cameo-story-'));
   try {

@@ -21,8 +21,8 @@ import { buildTestPages } from './page/build.js';
 import type { PageFace } from './page/codec.js';
 
 /*
- * The face codec as it ships, in Node on each adapter and in a page on Chromium's: what one encodes the other decodes to the
- * same symbols, which are the same bytes again, and to the same pixels within one level.
+ * The shipped face codec, in Node on each adapter and in a page on Chromium's adapter. What one encodes, the other decodes to the
+ * same symbols, which are packed to the same bytes, and to the same pixels within one level.
  */
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'cameo-browser-codec-'));
@@ -58,7 +58,7 @@ function assertWithinOneLevel(pixels: ArrayLike<number>, others: ArrayLike<numbe
   assert.ok(largest <= 1, `${what}: ${largest} levels`);
 }
 
-/** A face of the page has these symbols, its bytes are those that Node packs, and it looks as in Node. */
+/** Asserts that a face of the page has these symbols, the bytes that Node packs, and the pixels of Node. */
 function assertSameFace(found: PageFace, face: DecodedFace, pixels: Uint8Array, codec: FaceCodec, what: string) {
   assert.equal([found.qIndex, found.grey], [face.qIndex, face.grey], what);
   assert.equal(found.symbols, [...face.symbols], what);
@@ -77,7 +77,7 @@ async function exchange(page: Page, codec: FaceCodec): Promise<void> {
 
   for (const container of ['file', 'bare'] as const) {
     const maxBytes = BUDGETS[container];
-    // From Node to the page.
+    // Node encodes, and the page decodes.
     const files = await codec.encode(faces, { maxBytes }, container);
     const decoded = files.map((file) => codec.unpack(file));
     const pixels = await codec.decode(files);
@@ -87,7 +87,7 @@ async function exchange(page: Page, codec: FaceCodec): Promise<void> {
       assert.equal(face[container], [...files[k]]);
     });
 
-    // And back.
+    // The page encodes, and Node decodes.
     const made = await page.evaluate(
       async (given, maxBytes, container) => (await globalThis.codecPage).encode(given, maxBytes, container),
       faces.map((face) => [...face]),
@@ -139,9 +139,10 @@ async function exchange(page: Page, codec: FaceCodec): Promise<void> {
 }
 
 const adapters = reason ? [] : await findTestAdapters((line) => console.log(line), true);
-if (reason) browserTest(site, reason, 'faces of Node and of a page are the same', async () => {});
+if (reason)
+  browserTest(site, reason, 'Node and a page decode each other’s faces to the same symbols and pixels', async () => {});
 for (const { name, label } of adapters) {
-  browserTest(site, '', `faces of Node on ${label} and of a page are the same`, async (page) => {
+  browserTest(site, '', `Node on ${label} and a page decode each other’s faces to the same symbols and pixels`, async (page) => {
     const gpu = await openGpu({ adapter: name, tuning: false });
     const codec = FaceCodec.fromWeights(gpu, readFileSync(WEIGHTS));
     try {

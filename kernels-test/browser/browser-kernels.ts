@@ -13,13 +13,13 @@ import { buildTestPages } from './page/build.js';
 import type { PageOutcome } from './page/run-tests.js';
 
 /*
- * Runs test files in a browser as they are in Node, on its WebGPU. Their tests are counted here one by one. A test that the
- * device reports an error of fails, as in Node, by `gpuSuite`.
+ * Runs test files in a browser, on its WebGPU, as they run in Node. Each of their tests is counted here. As in Node, `gpuSuite` fails a test
+ * for which the device reports an error.
  */
 
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
-/** Files that are for the GPU and do not run in pages. A new one either does or has its reason here. */
+/** Files for the GPU that cannot run in pages, with the reason. A new file must either run in pages or be listed here. */
 const LEFT_OUT: Record<string, string> = {
   'adapt-recognizer': 'trains for longer than a page has',
   'bench-peers': 'gives its peers the device of Node',
@@ -47,17 +47,17 @@ const LEFT_OUT: Record<string, string> = {
   tuning: 'keeps its choices in files',
 };
 
-/** Files without a GPU that are of use in a page, too: the bytes of a face are the same there. */
+/** Files without a GPU that run in pages, too, to show that the bytes of a face are the same there. */
 const ADDED = ['bitstream-vectors'];
 export const FIXTURES = ['bitstream-vectors.json', 'bitstream-vectors.safetensors'].map((name) =>
   here(`../codec/${name}`),
 );
 
-/** What test files read of the environment. SwiftShader takes long to compile; these leave out shapes, but no kernel. */
+/** The environment of test files. SwiftShader compiles slowly, so the files test fewer shapes, but every kernel. */
 export const ENVIRONMENT = { CAMEO_RANDOM_SHAPES: '0:20', CAMEO_FEW_SHAPES: '1', CAMEO_TEST_THOROUGH: '' };
 
 /**
- * Those that take longest. A browser's compiler of WGSL is that of Node or, in Firefox, wgpu's; the other files show that
+ * The slowest files. A browser's compiler of WGSL is that of Node or, in Firefox, that of wgpu. The other files show that
  * it compiles and runs kernels of every kind, and these add shapes and variants. So only `--thorough` runs them.
  */
 const SLOW = [
@@ -78,7 +78,7 @@ const SLOW = [
   'winograd',
 ];
 
-/** Every file that runs in pages, or those that take longest, or the others. */
+/** Every file that runs in pages, or only the slowest, or only the others. */
 export function filesForPages(which: 'all' | 'slow' | 'other'): string[] {
   const gpu = findTests(TESTS, [])
     .filter(({ path }) => placementOf(path) !== 'once')
@@ -89,23 +89,23 @@ export function filesForPages(which: 'all' | 'slow' | 'other'): string[] {
   return which === 'all' ? names : names.filter((name) => SLOW.includes(name) === (which === 'slow'));
 }
 
-/** Where test files can run. */
+/** A platform that can run test files. */
 export interface KernelHost {
   place: 'Chromium' | 'Firefox' | 'Deno';
-  /** Why nothing runs there, or ''. */
+  /** Why nothing can run there, or ''. */
   reason: string;
   version: string;
-  /** What its adapter says of itself; browsers may keep that to themselves. */
+  /** The adapter's description, which browsers may hide. */
   device: string;
   run(name: string): Promise<PageOutcome>;
-  /** Ends what was started, and removes what was built. */
+  /** Ends the programs that were started, and removes the built files. */
   close(): Promise<void>;
 }
 
-/** Files of one page: SwiftShader keeps what it compiles for as long as the page has its device, gigabytes after some twenty. */
+/** The most files of one page: SwiftShader keeps compiled kernels as long as the page has its device, gigabytes after some twenty files. */
 const FILES_A_PAGE = 4;
 
-/** One page for some files, which share its device and what it has compiled. What goes wrong in a page ends with it. */
+/** A page for some files, which share its device and its compiled kernels. A fault does not outlast the page. */
 class SharedPage {
   #page: Page | null = null;
   #files = 0;
@@ -125,7 +125,7 @@ class SharedPage {
       );
     } catch (error) {
       this.#page = null;
-      await page.close().catch(() => {}); // it may be gone
+      await page.close().catch(() => {}); // it may have crashed
       throw error;
     }
   }
@@ -139,7 +139,7 @@ class SharedPage {
 
 /**
  * Builds and serves pages for modules by name, and starts a browser.
- * @throws Error where a module needs Node
+ * @throws Error if a module needs Node
  */
 export async function openKernelPages(
   modules: Record<string, string>,
@@ -172,13 +172,13 @@ export async function openKernelPages(
   };
 }
 
-/** Runs test files, and registers their tests with what they came to; the host is closed after the tests of this file. */
+/** Runs test files, and registers their tests with their results. The host is closed after the tests of this file. */
 export async function registerFiles(host: KernelHost, names: readonly string[]): Promise<void> {
   test.after(() => host.close());
   for (const name of names) await registerFile(host, name);
 }
 
-/** Runs a test file. One that cannot be run comes to a problem, and no results. */
+/** Runs a test file. For a file that cannot run, the result is a problem. */
 export const outcomeOf = (host: KernelHost, name: string): Promise<PageOutcome> =>
   host.run(name).catch((error: Error) => ({ results: [], problem: error.stack ?? error.message, seconds: 0 }));
 
@@ -196,12 +196,12 @@ async function registerFile(host: KernelHost, name: string): Promise<void> {
     const known = knownFailure(place, name, title);
     if (skipped) test.skip(title);
     else if (known && error !== undefined) {
-      console.log(`SKIP ${name}, "${title}": it fails in ${place}, since ${known}`);
+      console.log(`SKIP ${name}, "${title}": it fails in ${place}: ${known}`);
       test.skip(title);
     } else {
       test(`${name} in ${place}: ${title}`, () => {
         assert.is(error, undefined, error);
-        assert.is(known, undefined, `it passes in ${place}: take it off the list of known failures`);
+        assert.is(known, undefined, `it passes in ${place}: remove it from the list of known failures`);
       });
     }
   }

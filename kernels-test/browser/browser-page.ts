@@ -31,13 +31,13 @@ export async function runBench(page: Page, layers: string, kinds: string): Promi
     await page.keyboard.press('Tab');
     await page.keyboard.type(text);
   }
-  await page.keyboard.press('Tab'); // quick is how it begins
+  await page.keyboard.press('Tab'); // "Quick" is checked at the start
   assert.ok(await page.$eval('#quick', (box) => (box as HTMLInputElement).checked));
   await page.keyboard.press('Tab');
   await page.keyboard.press('Enter');
 }
 
-/** Follows a download link by keyboard. @returns the file, which is saved in `folder` */
+/** Follows a download link with the keyboard. @returns the file, which is saved in `folder` */
 export async function downloaded(page: Page, selector: string, folder: string): Promise<string> {
   const session = await page.createCDPSession();
   await session.send('Browser.setDownloadBehavior', { behavior: 'allow', downloadPath: folder, eventsEnabled: true });

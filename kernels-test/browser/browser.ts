@@ -8,23 +8,23 @@ import type { TestBrowser } from './test-browser.js';
 /** The browsers that tests run in. */
 export type BrowserName = 'Chromium' | 'Firefox';
 
-/** Starts a headless browser. @param flags more ones for Chromium @returns why it cannot be started, where so */
+/** Starts a headless browser. @param flags further flags for Chromium @returns the reason if it cannot be started */
 export const startBrowser = (
   name: BrowserName = 'Chromium',
   flags: readonly string[] = [],
 ): Promise<TestBrowser | { missing: string }> => (name === 'Firefox' ? startFirefox() : startChromium(flags));
 
-/** A browser, or why there is none, and the server whose pages are tested in it. */
+/** A browser, or the reason why there is none, and the server whose pages are tested in it. */
 export interface TestSite {
   started: TestBrowser | { missing: string };
   address: string;
 }
 
-/** What Firefox says on the console of mistakes in WGSL. They are errors of the device, too, and told as such. */
+/** Messages of Firefox on the console about mistakes in WGSL. The device reports them as errors, too. */
 const REMARK =
   /^\s*(Encountered one or more errors while creating shader module|Shader ('[^']*' parsing|validation) error)/;
 
-/** Why the GPU cannot be used in a page here, or ''. */
+/** The reason why pages cannot use the GPU here, or ''. */
 export async function gpuObstacle({ started, address }: TestSite): Promise<string> {
   if ('missing' in started) return started.missing;
   const page = await started.browser.newPage();
@@ -37,7 +37,7 @@ export async function gpuObstacle({ started, address }: TestSite): Promise<strin
   }
 }
 
-/** What the adapter says of itself, which may be nothing. */
+/** The adapter's description, which may be empty. */
 export function adapterText({ started, address }: TestSite): Promise<string> {
   return inPage({ started, address }, async (page) => {
     await page.goto(address);
@@ -50,7 +50,7 @@ export function adapterText({ started, address }: TestSite): Promise<string> {
 
 /**
  * Runs something in a page.
- * @throws what `run` throws; AssertionError where the page raised an error, wrote one on its console, or asked for anything
+ * @throws what `run` throws; AssertionError if the page raised an error, wrote one to its console, or asked for anything
  * that is not of this site
  */
 export async function watched<T>(page: Page, address: string, run: () => Promise<T>): Promise<T> {
@@ -69,7 +69,7 @@ export async function watched<T>(page: Page, address: string, run: () => Promise
     assert.equal(errors, []);
     return result;
   } catch (error) {
-    // What the page says of it is nearer to the cause than a test that waits in vain.
+    // The page's own error is nearer to the cause than a test that times out.
     if (errors.length > 0) console.log(`the page reports ${errors.join('; ')}`);
     throw error;
   } finally {
@@ -88,7 +88,7 @@ export async function inPage<T>({ started, address }: TestSite, run: (page: Page
   }
 }
 
-/** Registers a test in a page of its own (see `inPage`); skipped where `reason` says why. */
+/** Registers a test in a page of its own (see `inPage`). It is skipped if there is a `reason`. */
 export function browserTest(site: TestSite, reason: string, name: string, run: (page: Page) => Promise<void>): void {
   const obstacle = 'missing' in site.started ? site.started.missing : reason;
   if (obstacle) {

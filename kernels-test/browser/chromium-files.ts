@@ -6,15 +6,15 @@ import chromium from '@sparticuz/chromium';
 const INSTALLED = '/usr/bin/chromium'; // Debian's path
 const PROGRAM = 'chromium';
 
-/** A program, and what removes it where it was unpacked for this use alone. */
+/** A program, and a function that removes it if it was unpacked for this use only. */
 export interface ChromiumFiles {
   executablePath: string;
   remove(): void;
 }
 
 /**
- * The Chromium of the system, or else the one in npm `@sparticuz/chromium`. Unpacking it takes seconds: test files that
- * run together find it in the folder of the run (CAMEO_TEST_FOLDER), and one that runs by itself has it to itself.
+ * The Chromium of the system, or else the one in npm `@sparticuz/chromium`. Because unpacking takes seconds, test files that
+ * run together share it in the folder of the run (CAMEO_TEST_FOLDER). A file that runs by itself unpacks its own.
  */
 export async function chromiumFiles(): Promise<ChromiumFiles> {
   if (existsSync(INSTALLED)) return { executablePath: INSTALLED, remove: () => {} };
@@ -31,7 +31,7 @@ export async function chromiumFiles(): Promise<ChromiumFiles> {
   }
   const shared = join(run, PROGRAM);
   if (!existsSync(shared)) {
-    // Two processes may come here at once: each unpacks beside it, and one of them renames.
+    // Two processes may get here at once. Each unpacks into a folder of its own, and the first to rename its folder wins.
     const folder = mkdtempSync(`${shared}-`);
     await unpackTo(folder);
     try {
@@ -48,7 +48,7 @@ async function unpackTo(folder: string): Promise<string> {
   mkdirSync(folder, { recursive: true });
   const before = process.env.TMPDIR;
   try {
-    process.env.TMPDIR = folder; // where the package unpacks to
+    process.env.TMPDIR = folder; // the package unpacks there
     return await chromium.executablePath();
   } finally {
     if (before === undefined) delete process.env.TMPDIR;

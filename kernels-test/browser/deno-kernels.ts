@@ -12,15 +12,15 @@ import type { PageOutcome } from './page/run-tests.js';
 
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
-/** Begins the lines that `page/deno.ts` writes for this process. */
+/** Marks the lines that `page/deno.ts` writes for this process. */
 const MARK = '\u0001';
 
-/** What Deno says of its adapter. */
+/** Deno's description of its adapter. */
 interface Greeting {
   description?: string;
 }
 
-/** One Deno process. It may end itself in the middle of a file, as Deno does where WebGPU surprises it. */
+/** A Deno process. It may end in the middle of a file, because Deno panics on some errors of WebGPU. */
 class DenoProcess {
   readonly #child: ChildProcess;
   readonly #answers: ((answer: unknown) => void)[] = [];
@@ -42,7 +42,7 @@ class DenoProcess {
       if (line.startsWith(MARK)) this.#answers.shift()?.(JSON.parse(line.slice(1)));
     });
     createInterface({ input: this.#child.stderr! }).on('line', (line) => void this.#said.push(line));
-    this.#child.stdin!.on('error', () => {}); // it ended; `answer` says so
+    this.#child.stdin!.on('error', () => {}); // the process has ended, which `answer` reports
     this.#ended = new Promise((resolve) => {
       const end = (how: string) => {
         this.ending = `Deno ended (${how}): ${this.#said
@@ -56,7 +56,7 @@ class DenoProcess {
     });
   }
 
-  /** Sends a line, if one is given, and waits for the answer. @throws Error where Deno ends instead */
+  /** Sends a line, if one is given, and waits for the answer. @throws Error if Deno ends instead */
   async answer<T>(line?: string): Promise<T> {
     const answer = new Promise<T>((resolve) => this.#answers.push(resolve as (answer: unknown) => void));
     if (line !== undefined) this.#child.stdin!.write(`${line}\n`);
@@ -74,7 +74,7 @@ class DenoProcess {
 
 /**
  * Builds modules by name for Deno: CAMEO_DENO, or that in PATH or among the packages.
- * They run in one process and share its device. After a file that ends the process, another takes its place.
+ * They run in one process and share its device. After a file that ends the process, a new process is started.
  */
 export async function openDenoKernels(modules: Record<string, string>): Promise<KernelHost> {
   let folder = '';

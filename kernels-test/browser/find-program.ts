@@ -15,7 +15,7 @@ function isProgram(path: string): boolean {
 
 /**
  * Looks for a program: the path in an environment variable, else the first of `names` in PATH or among the installed packages.
- * @returns its path, or why it is not used
+ * @returns its path, or the reason why it is not used
  */
 export function findProgram(variable: string, names: readonly string[]): string | { missing: string } {
   const named = process.env[variable];

@@ -8,25 +8,25 @@ import { softwareVulkan } from '../gpu/software-vulkan.js';
 import { findProgram } from './find-program.js';
 import type { TestBrowser } from './test-browser.js';
 
-/** Beside what Firefox sets by itself for a browser that is driven. */
+/** Preferences, in addition to those that Firefox sets by itself for automation. */
 const PREFERENCES = {
   'dom.webgpu.enabled': true,
-  'gfx.webgpu.ignore-blocklist': true, // software drivers are on it
-  'fission.webContentIsolationStrategy': 0, // puppeteer sends events of the mouse to one process alone
-  'media.navigator.streams.fake': true, // a picture that Firefox draws by itself, and no question
+  'gfx.webgpu.ignore-blocklist': true, // software drivers are on that list
+  'fission.webContentIsolationStrategy': 0, // puppeteer sends mouse events to one process only
+  'media.navigator.streams.fake': true, // the camera is a picture that Firefox draws, and may be used without asking
   'media.navigator.permission.disabled': true,
   'network.captive-portal-service.enabled': false,
   'network.connectivity-service.enabled': false,
 };
 
-/** The longest that it may take to start, in milliseconds. */
+/** The most milliseconds that Firefox may take to start. */
 const STARTING = 120_000;
 
 /**
- * Starts headless Firefox, CAMEO_FIREFOX or that in PATH, with a profile of its own, and speaks WebDriver BiDi with it. It
- * belongs to the group of this process, and so ends with it in the test runner.
+ * Starts headless Firefox (CAMEO_FIREFOX, or that in PATH) with a new profile, and drives it by WebDriver BiDi. It
+ * belongs to the group of this process, so that the test runner ends both.
  *
- * @returns why it cannot be started, where so
+ * @returns the reason if it cannot be started
  */
 export async function startFirefox(): Promise<TestBrowser | { missing: string }> {
   const program = findProgram('CAMEO_FIREFOX', ['firefox-esr', 'firefox']);
@@ -41,7 +41,7 @@ export async function startFirefox(): Promise<TestBrowser | { missing: string }>
     child.on('error', () => resolve());
   });
   const kill = () => void child.kill('SIGKILL');
-  process.once('exit', kill); // where a test ends without closing it
+  process.once('exit', kill); // for a test that ends without closing it
   const stop = async () => {
     process.off('exit', kill);
     kill();
@@ -65,7 +65,7 @@ export async function startFirefox(): Promise<TestBrowser | { missing: string }>
       protocolTimeout: 0,
     });
     const close = async () => {
-      // It may be gone already; then there is nothing to ask.
+      // Firefox may have ended already.
       await Promise.race([browser.close().catch(() => {}), ended]);
       await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 10_000).unref())]);
       await stop();

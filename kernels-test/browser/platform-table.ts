@@ -5,21 +5,21 @@ import { markdownTable } from '../../src/evaluation/reports/tables.js';
 export const PLATFORMS = ['Node', 'Chromium', 'Firefox', 'Deno'] as const;
 export type PlatformName = (typeof PLATFORMS)[number];
 
-/** A test that fails on a platform, and why; or a file that does not run to its end there. */
+/** A test that fails on a platform, or a file that does not run to its end there, with the reason. */
 export interface PlatformFailure {
   file: string;
   title: string;
   reason: string;
 }
 
-/** What the kernel tests came to on one platform. */
+/** The results of the kernel tests on one platform. */
 export interface PlatformResult {
   name: PlatformName;
-  /** Of the platform, as it says itself. */
+  /** The version that the platform gives. */
   version: string;
-  /** Whose WebGPU it is. */
+  /** The implementation of WebGPU. */
   webgpu: string;
-  /** The driver that it runs on. */
+  /** The graphics driver. */
   driver: string;
   passed: number;
   skipped: number;
@@ -35,7 +35,7 @@ export interface PlatformReport {
   platforms: PlatformResult[];
 }
 
-/** The table, and below it what fails and why. */
+/** The table, and below it the failures with their reasons. */
 export function platformTable({ platforms }: PlatformReport): string {
   const rows = platforms.map(({ name, version, webgpu, driver, passed, failures }) => [
     name,
@@ -55,11 +55,11 @@ export function platformTable({ platforms }: PlatformReport): string {
   return failures.length === 0 ? table : `${table}\n\nThese fail:\n\n${failures.join('\n')}`;
 }
 
-/** Puts the table between its marks into a text. @throws ArgumentError where it has none */
+/** Puts the table between its marks in a text. @throws ArgumentError if the text has no marks */
 export const withPlatformTable = (text: string, report: PlatformReport, name: string): string =>
   intoText(text, platformTable(report), name, 'platforms');
 
-/** The report for reading: the table, and when and where each row was measured. */
+/** The report in Markdown: the table, and when and where each row was measured. */
 export function platformMarkdown(report: PlatformReport): string {
   const measured = report.platforms.map(
     ({ name, commit, date, seconds, skipped }) =>

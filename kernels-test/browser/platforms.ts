@@ -28,7 +28,7 @@ import {
 } from './platform-table.js';
 
 /*
- * npm run platforms [-- NAME...]: runs the kernel tests on Node, Chromium, Firefox and Deno (or on those named, and keeps what
+ * npm run platforms [-- NAME...]: runs the kernel tests on Node, Chromium, Firefox and Deno (or only on those named, and keeps what
  * was measured of the others), each on SwiftShader, and writes results/platforms.json and .md and the table in README.md.
  */
 
@@ -51,7 +51,7 @@ const WEBGPU: Record<PlatformName, string> = {
   Deno: 'wgpu',
 };
 
-/** A test file in a process of its own, as `npm test` runs it on SwiftShader. */
+/** Runs a test file in a separate process, as `npm test` does on SwiftShader. */
 function inNode(name: string): Promise<Tally> {
   const env = { ...process.env, ...ENVIRONMENT, CAMEO_ADAPTER: 'swiftshader', CAMEO_TUNING: '0', NO_COLOR: '1' };
   const { [name]: path } = testFileModules([name]);
@@ -82,7 +82,7 @@ async function inHost(host: KernelHost, name: string): Promise<Tally> {
   };
 }
 
-/** @throws Error where the platform is not found here */
+/** Runs the kernel tests on a platform. @throws Error if the platform is not found here */
 async function measure(name: PlatformName, commit: string | null): Promise<PlatformResult> {
   const files = filesForPages('all');
   const start = performance.now();
@@ -117,12 +117,12 @@ async function measure(name: PlatformName, commit: string | null): Promise<Platf
 const wanted = process.argv.slice(2);
 for (const name of wanted) {
   if (!PLATFORMS.includes(name as PlatformName)) {
-    throw new Error(`"${name}" is no platform; expected ${PLATFORMS.join(', ')}`);
+    throw new Error(`"${name}" is not a platform; expected ${PLATFORMS.join(', ')}`);
   }
 }
-const commit = gitCommit(); // of the program as it starts
+const commit = gitCommit(); // now, because files may change while the tests run
 
-/** Puts a result beside those of the other platforms, which another run may have measured meanwhile. */
+/** Adds a result to those of the other platforms, which another run may have measured meanwhile. */
 async function keep(result: PlatformResult): Promise<void> {
   const before = existsSync(JSON_FILE) ? (JSON.parse(readFileSync(JSON_FILE, 'utf8')) as PlatformReport).platforms : [];
   const all = [...before.filter(({ name }) => name !== result.name), result];

@@ -23,7 +23,7 @@ const tensor = (shape: readonly number[], ...values: number[]): HostTensor => ({
   data: Float32Array.from(values),
 });
 
-/** A file of 8-bit tensors; parts may be left out or put in another's place. */
+/** A file of 8-bit tensors; parts may be left out or replaced. */
 function fileOf(parts: HostTensors, version: string | null = '1'): Uint8Array {
   const names = [...parts.keys()];
   return writeSafetensors(
@@ -34,7 +34,7 @@ function fileOf(parts: HostTensors, version: string | null = '1'): Uint8Array {
   );
 }
 
-test('a tensor comes back within half a step, and its first columns as halves, over odd shapes', () => {
+test('a tensor is read back within half a step, and its first columns as f16, over odd shapes', () => {
   for (const [k, [shape, first]] of (
     [
       [[1, 1], 0],
@@ -68,12 +68,12 @@ test('a tensor comes back within half a step, and its first columns as halves, o
       else {
         const step = scale[column - first];
         assert.ok(Math.abs(data[at] - value) <= step * 0.5001, `${shape}: ${value} became ${data[at]}, step ${step}`);
-        // One rounding to float32 of a product that double precision holds: another program gets the same bits.
+        // The product is exact in double precision and rounded once to float32, so another program gets the same bits.
         const count = Math.min(127, Math.max(-127, Math.round(value / step)));
         assert.ok(Object.is(data[at] + 0, Math.fround(count * step) + 0));
       }
     });
-    // How a file is stored is not told to whoever writes its tensors anew.
+    // The form of storage is not part of the tensors, so they can be written again in another form.
     assert.equal([...read.metadata], [['other', 'text']]);
     assert.is(readSafetensorsMetadata(bytes).get(INT8_KEY), '1');
     const again = readSafetensors(writeSafetensors(read.tensors, read.metadata));
@@ -81,7 +81,7 @@ test('a tensor comes back within half a step, and its first columns as halves, o
   }
 });
 
-test('a step that is given is taken, unless the column has a value beyond 127 of it', () => {
+test('a given step is used, unless a value of the column is larger than 127 steps', () => {
   const given = tensor([3, 2], 1, 1, -2, -254, 4, 0);
   const { tensors } = splitInt8('w', given, 0, [0.5, 0.5]);
   assert.equal([...tensors.get('w.scale')!.data], [0.5, 2]);
@@ -90,7 +90,7 @@ test('a step that is given is taken, unless the column has a value beyond 127 of
   assert.equal([...readSafetensors(fileOf(zero)).tensors.get('w')!.data], [0, 0]);
 });
 
-test('all 8-bit integers are read, those of a file without the mark stay as they are', () => {
+test('all 8-bit integers are read, and those of a file without the mark are not scaled', () => {
   const data = Float32Array.from({ length: 256 }, (_, k) => k - 128);
   const parts: HostTensors = new Map([
     ['w.int8', { shape: [256, 1], data }],
@@ -192,7 +192,7 @@ for (const [what, parts, message, version] of REFUSED) {
   });
 }
 
-test('halves alone are a tensor, too', () => {
+test('a tensor may have only f16 columns', () => {
   const parts: HostTensors = new Map([
     ['w.half', tensor([2, 2], 1, 2, 3, 4)],
     ['w.int8', tensor([2, 0])],
@@ -208,7 +208,7 @@ test('halves alone are a tensor, too', () => {
   );
 });
 
-test('a value that 8 bits do not hold is not written', () => {
+test('a value that 8 bits cannot hold is refused by the writer', () => {
   for (const value of [128, -129, 0.5, NaN]) {
     assert.throws(
       () => writeSafetensors(new Map([['w', tensor([2], 1, value)]]), new Map(), new Set(), new Set(['w'])),

@@ -33,7 +33,7 @@ import { assertClose, gpuSuite, randomValues, testGpu, toNdArray } from '../help
 
 const test = gpuSuite('nn');
 
-/** Down and up again: every layer that works on pictures. [N, 6, 8, 3] → [N, 6, 8, 3] */
+/** A network with every layer that works on pictures, which halves the size and doubles it again. [N, 6, 8, 3] → [N, 6, 8, 3] */
 const pictureNet = () =>
   new Sequential([
     new Conv2d(3, 8, 3, { stride: 2, padding: 1, bias: false }),
@@ -43,7 +43,7 @@ const pictureNet = () =>
     new ConvTranspose2d(8, 3, [4, 4], { stride: 2, padding: 1 }),
   ]);
 
-test('names, kinds and order of what a network holds', () => {
+test('entries of a network have the expected names, kinds and order', () => {
   const net = pictureNet();
   const shapes = [...net.entries()].map(([name, { shape, trainable }]) => [name, [...shape], trainable]);
   assert.equal(shapes, [
@@ -76,7 +76,7 @@ test('train and eval reach every part', () => {
   assert.ok(norm.training);
 });
 
-test('evaluation without a tape fuses conv, batch norm and PReLU, and gives the same', async () => {
+test('evaluation without a tape fuses conv, batch norm and PReLU, and gives the same results', async () => {
   const gpu = await testGpu();
   const net = new Sequential([
     new Conv2d(3, 8, 3, { padding: 1, bias: false }),
@@ -98,13 +98,13 @@ test('evaluation without a tape fuses conv, batch norm and PReLU, and gives the 
   const fused = scope(gpu, () => net.forward(x));
   const { recording } = gpu.capture(() => scope(gpu, () => void net.forward(x)));
   const folds = recording.dispatches.filter(({ kernel }) => kernel.label === 'fold batch norm');
-  assert.is(folds.length, 2, 'the last conv has a bias and stays apart');
+  assert.is(folds.length, 2, 'the last conv has a bias and is not fused');
   assertClose('fused', await fused.read(), await plain.read(), { sumLength: 400, linear: true });
   for (const tensor of [x, plain, fused]) tensor.dispose();
   net.dispose();
 });
 
-test('first values depend on the seed and the name alone', async () => {
+test('initial values depend only on the seed and the name', async () => {
   const gpu = await testGpu();
   const values = async (layers: Layer[], seed: number) => {
     const net = new Sequential(layers).initialize(gpu, seed);
@@ -121,7 +121,7 @@ test('first values depend on the seed and the name alone', async () => {
   assert.ok(a.get('0.bias')!.data.every((v) => v === 0));
 });
 
-test('initialisers have the variance they promise', () => {
+test('initialisers have the documented variance', () => {
   const variance = (values: Float32Array) => values.reduce((sum, v) => sum + v * v, 0) / values.length;
   const he = variance(heNormal(72, 0.25)([3, 3, 8, 300], new CounterRandom(1)));
   const expectedHe = 2 / (1.0625 * 72);
@@ -132,7 +132,7 @@ test('initialisers have the variance they promise', () => {
   assert.ok(Math.abs(variance(values) / (2 / 100) - 1) < 5 * Math.sqrt(0.8 / 20000), `Xavier ${variance(values)}`);
 });
 
-/** What a recorded computation gives in float64: its output and the gradient of each tensor by it. */
+/** The output of a recorded computation in float64, and its gradient with respect to each tensor. */
 function replay(nodes: readonly TapeNode[], values: ReadonlyMap<Tensor, NdArray>) {
   const known = new Map(values);
   const at = (tensor: Tensor) => known.get(tensor)!;
@@ -157,12 +157,12 @@ function replay(nodes: readonly TapeNode[], values: ReadonlyMap<Tensor, NdArray>
   return { output: at(last), gradients };
 }
 
-test('loss and every gradient of a network against float64, in training and in evaluation', async () => {
+test('loss and every gradient of a network agree with float64, in training and in evaluation', async () => {
   const gpu = await testGpu();
   const net = pictureNet().initialize(gpu, 3);
   const params = net.parameters();
   const values = new Map<Tensor, NdArray>();
-  // Biases start at 0, gammas at 1: other values show more.
+  // Biases start at 0 and gammas at 1, which would hide mistakes, so they get other values.
   for (const [k, tensor] of [...net.stateTensors().values()].entries()) {
     if (tensor.shape.length === 1) tensor.write(randomValues(tensor.size, 40 + k, [0.2, 1.5]));
     values.set(tensor, toNdArray(await tensor.read(), tensor.shape));
@@ -193,7 +193,7 @@ test('loss and every gradient of a network against float64, in training and in e
   net.dispose();
 });
 
-test('Linear', async () => {
+test('Linear agrees with float64', async () => {
   const gpu = await testGpu();
   const net = new Linear(2, 3).initialize(gpu, 1);
   loadState(
@@ -209,7 +209,7 @@ test('Linear', async () => {
   net.dispose();
 });
 
-test('BatchNorm follows its batches in training, and in evaluation treats each row by itself', async () => {
+test('BatchNorm updates its statistics in training, and in evaluation treats each row independently', async () => {
   const gpu = await testGpu();
   const norm = new BatchNorm(4, { momentum: 0.5 }).initialize(gpu, 1);
   const values = randomValues(50 * 4, 6).map((v, i) => 3 * v + (i % 4));
@@ -233,7 +233,7 @@ test('BatchNorm follows its batches in training, and in evaluation treats each r
   const whole = await forward(values);
   assert.equal(await forward(values.slice(0, 8)), whole.slice(0, 8));
   assert.equal(await saveState(norm), before);
-  // The running variance is the unbiased one: 1/49 more than what training divides by.
+  // The running variance is the unbiased one, which is larger by 1/49 than the one that training divides by.
   assertClose(
     'evaluation',
     whole.map((v) => v * Math.sqrt(50 / 49)),
@@ -248,7 +248,7 @@ test('BatchNorm follows its batches in training, and in evaluation treats each r
   norm.dispose();
 });
 
-test('training lowers the loss, to the same bits each time, in memory that does not grow', async () => {
+test('training lowers the loss, gives the same bits each time, and its memory does not grow', async () => {
   const gpu = await testGpu();
   const run = async () => {
     const net = pictureNet().initialize(gpu, 7);
@@ -278,11 +278,11 @@ test('training lowers the loss, to the same bits each time, in memory that does 
   assert.equal(await run(), losses);
 });
 
-test('a network saved to a file and loaded into another gives the same bits', async () => {
+test('a network that is saved to a file and loaded into another gives the same bits', async () => {
   const gpu = await testGpu();
   const net = pictureNet().initialize(gpu, 9);
   const x = Tensor.from(gpu, randomValues(2 * 6 * 8 * 3, 61), [2, 6, 8, 3]);
-  scope(gpu, () => net.forward(x)).dispose(); // moves the running statistics
+  scope(gpu, () => net.forward(x)).dispose(); // this updates the running statistics
   const file = writeSafetensors(await saveState(net));
   const other = pictureNet();
   loadState(other, readSafetensors(file).tensors, gpu);
@@ -292,7 +292,7 @@ test('a network saved to a file and loaded into another gives the same bits', as
   for (const each of [...outputs, x, net, other]) each.dispose();
 });
 
-test('state that does not fit is refused by name, and the network stays as it is', async () => {
+test('state that does not fit is refused by name, and the network does not change', async () => {
   const gpu = await testGpu();
   const net = pictureNet().initialize(gpu, 2);
   const before = await saveState(net);
@@ -316,7 +316,7 @@ test('state that does not fit is refused by name, and the network stays as it is
   net.dispose();
 });
 
-/** A tensor whose value at [a, b, c, …] is the number abc…, so that each element says where it came from. */
+/** A tensor whose value at [a, b, c, …] is the number abc…, so that each element shows its original index. */
 function numbered(shape: number[]): HostTensor {
   const data: number[] = [];
   const fill = (axis: number, prefix: number): void => {
@@ -327,7 +327,7 @@ function numbered(shape: number[]): HostTensor {
   return { shape, data: Float32Array.from(data) };
 }
 
-test('PyTorch layouts become ours and back', () => {
+test('PyTorch layouts are converted to ours and back', () => {
   const net = new Sequential([
     new Conv2d(2, 3, [4, 5]),
     new ConvTranspose2d(4, 6, [2, 3], { groups: 2 }),
@@ -351,7 +351,7 @@ test('PyTorch layouts become ours and back', () => {
   };
   for (const [name, { shape }] of net.entries()) assert.equal([...ours.get(name)!.shape], [...shape], name);
   assert.equal([...ours.keys()], [...theirs.keys()]);
-  // Indices from 1: out 3, in 2, row 4, column 5; in 4, out 1, row 2, column 3; out 3, in 1.
+  // Indices count from 1: out 3, in 2, row 4, column 5; in 4, out 1, row 2, column 3; out 3, in 1.
   assert.is(at('0.weight', 4, 5, 2, 3), 3245);
   assert.is(at('0.weight', 1, 2, 2, 1), 1212);
   assert.is(at('1.weight', 2, 3, 1, 4), 4123);
@@ -361,7 +361,7 @@ test('PyTorch layouts become ours and back', () => {
   assert.throws(() => fromPyTorchLayout(net, theirs), /0\.weight: the file has \[3,2\], the network needs rank 4/);
 });
 
-test('a network without values says so', () => {
+test('a network without values is an error that says so', () => {
   assert.throws(
     () => pictureNet().parameters(),
     (error: Error) =>
@@ -369,7 +369,7 @@ test('a network without values says so', () => {
   );
 });
 
-test('mistakes in the making of a module are refused', () => {
+test('impossible arguments of layers and networks are refused', () => {
   class Twice extends Layer {
     constructor(name: string) {
       super();

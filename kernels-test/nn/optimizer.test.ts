@@ -10,10 +10,10 @@ import { assertClose, gpuSuite, randomValues, testGpu } from '../helpers/harness
 
 const test = gpuSuite('optimizers');
 
-/** Single and vector loads, one invocation with several elements, one without any. */
+/** Sizes for single and vector loads, and for invocations with several elements and with none. */
 const SHAPES: Record<string, number[]> = { bias: [7], weight: [3, 4], long: [2501], longer: [3, 3000] };
 const STEPS = 20;
-/** A rate that changes from step to step, as schedules make it. */
+/** A learning rate that changes from step to step, like that of a schedule. */
 const rateAt = (step: number) => 0.05 / (1 + 0.1 * step);
 
 const gradients = new Map<number, Float32Array>();
@@ -51,7 +51,7 @@ async function train(params: Map<string, Tensor>, optimizer: Optimizer, from: nu
   }
 }
 
-/** One parameter after STEPS steps of a plain float64 loop. */
+/** One parameter after STEPS steps, computed by a plain float64 loop. */
 function reference(
   k: number,
   size: number,
@@ -137,7 +137,7 @@ function clipFactors(sizes: readonly number[], most: number): number[] {
   });
 }
 
-test('both optimizers with gradients clipped to a global norm', async () => {
+test('both optimisers with gradients clipped to a global norm follow a float64 loop', async () => {
   // The gradients have a norm of about √11520 ≈ 107, so that some steps are clipped and some are not.
   for (const adam of [false, true]) {
     const params = await makeParams();
@@ -151,7 +151,7 @@ test('both optimizers with gradients clipped to a global norm', async () => {
   }
 });
 
-test('the global norm and its factor', async () => {
+test('clipGradients gives the global norm and its factor', async () => {
   const gpu = await testGpu();
   const sizes = [5, 12, 2501, 40_000];
   const values = sizes.map((size, k) => randomValues(size, 50 + k));
@@ -202,7 +202,7 @@ for (const kind of ['SGD', 'Adam'] as const) {
   });
 }
 
-test('state that does not fit is refused by name, and nothing changes', async () => {
+test('optimiser state that does not fit is refused by name, and nothing changes', async () => {
   const gpu = await testGpu();
   const params = new Map([['decoder.0.weight', keep(Tensor.zeros(gpu, [2, 3]))]]);
   const optimizer = new Adam(params);

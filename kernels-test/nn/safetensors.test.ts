@@ -23,13 +23,13 @@ const entry = (dtype: string, shape: number[], begin: number, end: number) =>
 
 const bitsOf = (values: Float32Array) => [...new Uint32Array(values.slice().buffer)];
 
-test('every half-precision number survives, and others go to the nearest, ties to even', () => {
+test('every half-precision number is kept, and others are rounded to the nearest, ties to even', () => {
   for (let bits = 0; bits < 0x10000; bits++) {
     const value = float16Value(bits);
     if (Number.isNaN(value)) assert.ok(Number.isNaN(float16Value(float16Bits(value))));
     else assert.is(float16Bits(value), bits);
     const next = float16Value(bits + 1);
-    if ((bits & 0x7fff) >= 0x7bff) continue; // the largest, infinity and NaN
+    if ((bits & 0x7fff) >= 0x7bff) continue; // not the largest number, infinity and NaN, which have no neighbour above
     const middle = (value + next) / 2;
     assert.is(float16Bits(middle), bits % 2 === 0 ? bits : bits + 1, `the middle above ${value}`);
     assert.is(float16Bits(value * 0.75 + next * 0.25), bits);
@@ -46,7 +46,7 @@ test('every half-precision number survives, and others go to the nearest, ties t
   assert.ok(Math.abs(readSafetensors(bytes).tensors.get('a')!.data[0] - 0.1) < 1e-4);
 });
 
-test('a file of every half-precision number is read as each of them is', () => {
+test('every half-precision number in a file is read exactly', () => {
   const count = 0x10000;
   const halves = new Uint8Array(Uint16Array.from({ length: count }, (_, bits) => bits).buffer);
   const bytes = file(`{"all":${entry('F16', [count], 0, 2 * count)}}`, [...halves]);
@@ -58,7 +58,7 @@ test('a file of every half-precision number is read as each of them is', () => {
   );
 });
 
-test('writes the bytes that the format describes', () => {
+test('the writer writes the bytes that the format describes', () => {
   const tensors: HostTensors = new Map([
     ['b', { shape: [2], data: Float32Array.of(1, -2) }],
     ['a', { shape: [], data: Float32Array.of(0.5) }],
@@ -72,7 +72,7 @@ test('writes the bytes that the format describes', () => {
   assert.is((8 + padded.length) % 8, 0);
 });
 
-test('reads what it wrote, to the bit', () => {
+test('what the writer wrote is read back to the bit', () => {
   const special = new Float32Array(Uint32Array.of(0x7fc12345, 0x80000000, 1, 0x7f800000, 0xff7fffff).buffer);
   const window = new Float32Array(20).map((_, i) => i).subarray(3, 9);
   const tensors: HostTensors = new Map([
@@ -94,7 +94,7 @@ test('reads what it wrote, to the bit', () => {
   assert.equal(new Map([...readMetadata].sort()), new Map([...metadata].sort()));
 });
 
-test('equal contents give equal bytes, in whatever order they come', () => {
+test('equal contents give equal bytes, in any order of tensors', () => {
   const names = ['b.10', 'b.9', '2', '11', 'é', 'a'];
   const make = (order: string[]) =>
     writeSafetensors(
@@ -104,7 +104,7 @@ test('equal contents give equal bytes, in whatever order they come', () => {
   assert.equal(make(names), make([...names].reverse()));
 });
 
-test('reads other element types, at any alignment', () => {
+test('other element types are read, at any alignment', () => {
   const header = [
     `"half":${entry('F16', [7], 0, 14)}`,
     `"brain":${entry('BF16', [3], 14, 20)}`,
@@ -137,7 +137,7 @@ test('reads other element types, at any alignment', () => {
   assert.equal(values('int'), [-16777216]);
 });
 
-test('reads from the middle of a larger buffer, and from what Node reads files into', () => {
+test('files are read from the middle of a larger buffer, such as those of Node', () => {
   const bytes = writeSafetensors(new Map([['w', { shape: [2], data: Float32Array.of(3, 4) }]]));
   const large = new Uint8Array(bytes.length + 3);
   large.set(bytes, 3);
@@ -211,13 +211,13 @@ for (const [what, bytes, message] of REFUSED) {
   });
 }
 
-test('a header that announces more than the limit is refused before it is read', () => {
+test('a header with a length above the limit is refused before it is read', () => {
   const bytes = file('{}');
   new DataView(bytes.buffer).setBigUint64(0, 2n ** 63n, true);
   assert.throws(() => readSafetensors(bytes), /a header of 9223372036854775808 bytes/);
 });
 
-test('cut or altered anywhere, a file is read or refused by name, never worse', () => {
+test('a file that is cut or changed anywhere is read or refused, without other errors', () => {
   const tensors: HostTensors = new Map(
     ['a', 'b'].map((name) => [name, { shape: [2, 2], data: Float32Array.of(1, 2, 3, 4) }]),
   );
@@ -244,7 +244,7 @@ test('cut or altered anywhere, a file is read or refused by name, never worse', 
   }
 });
 
-test('the writer refuses what it could not read back', () => {
+test('the writer refuses tensors that the reader would refuse', () => {
   assert.throws(
     () => writeSafetensors(new Map([['a', { shape: [3], data: new Float32Array(2) }]])),
     (error: Error) => error instanceof ShapeError && /a: 2 values do not fill shape \[3\]/.test(error.message),

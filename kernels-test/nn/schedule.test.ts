@@ -5,7 +5,7 @@ import { constant, cosine, stepDecay, warmUp } from '../../src/nn/schedule.js';
 
 const near = (actual: number, expected: number) => assert.ok(Math.abs(actual - expected) < 1e-12, `${actual}`);
 
-test('constant', () => {
+test('constant gives the same rate at every step', () => {
   const schedule = constant(0.3);
   for (const step of [0, 1, 1e9]) assert.is(schedule(step), 0.3);
 });
@@ -25,7 +25,7 @@ test('stepDecay falls at its milestones and not before', () => {
   assert.is(stepDecay(0.1, [])(5), 0.1);
 });
 
-test('cosine goes from the rate to the final one, half way in the middle', () => {
+test('cosine goes from the rate to the final one, and is half way in the middle', () => {
   const schedule = cosine(1, 100, 0.2);
   assert.is(schedule(0), 1);
   near(schedule(50), 0.6);
@@ -35,7 +35,7 @@ test('cosine goes from the rate to the final one, half way in the middle', () =>
   for (let step = 0; step < 100; step++) assert.ok(schedule(step + 1) < schedule(step));
 });
 
-test('warmUp rises to the schedule it wraps, which then starts at its own beginning', () => {
+test('warmUp rises to the first rate of the schedule that it wraps, which then starts', () => {
   const schedule = warmUp(cosine(1, 10), 4);
   for (let step = 0; step < 4; step++) near(schedule(step), (step + 1) / 5);
   assert.is(schedule(4), 1);

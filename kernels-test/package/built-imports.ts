@@ -3,11 +3,11 @@ import { isBuiltin } from 'node:module';
 import { basename, join } from 'node:path';
 import { build } from 'esbuild';
 
-/** What the files of a built package ask Node for. */
+/** The modules that the files of a built package import from outside. */
 export interface BuiltImports {
-  /** Packages, by the name that package.json would have them under; to each the files that import it. */
+  /** For each package, by its name in package.json, the files that import it. */
   packages: Map<string, string[]>;
-  /** Calls of `import()`, `require` and their kin whose argument is not a literal, as they stand: FILE: TEXT. */
+  /** Calls of `import()`, `require` and similar whose argument is not a literal, as FILE: TEXT. */
   computed: string[];
 }
 
@@ -18,7 +18,7 @@ const packageOf = (specifier: string): string =>
     .slice(0, specifier.startsWith('@') ? 2 : 1)
     .join('/');
 
-/** Calls that find a module by a name that esbuild does not see: of `require`s that were made, and of `import.meta`. */
+/** Calls that load a module by a name that esbuild does not see: those of created `require`s, and of `import.meta`. */
 const RESOLVERS = /\b(?:import\.meta\.resolve|createRequire\d*\([^()]*\)(?:\.resolve)?)\(\s*("(?:[^"\\]|\\.)*"|[^)]*)/g;
 const COMPUTED_IMPORT = /(?<![."'\w])import\(\s*(?!["'])[^)]*\)/g;
 

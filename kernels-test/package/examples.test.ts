@@ -28,7 +28,7 @@ test('the package is installed with its optional peers', () => {
 const example = (name: string, ...args: string[]): string =>
   runNode(project, join(installed, 'examples', `${name}.mjs`), ...args);
 
-/** Two drawn "faces": examples look at the size of pictures, not at what they show. */
+/** Two drawn "faces", which are enough because the examples depend on the size of pictures, not on their content. */
 async function drawFaces(): Promise<[string, string]> {
   const paths = ['a.png', 'b.png'].map((name) => join(project, name)) as [string, string];
   for (const [k, path] of paths.entries()) {
@@ -41,13 +41,13 @@ async function drawFaces(): Promise<[string, string]> {
   return paths;
 }
 
-test('example: embed two faces, in ten lines', async () => {
+test('the example embed.mjs embeds two faces, in ten lines', async () => {
   const [a, b] = await drawFaces();
   const cosineOf = (...paths: string[]) => Number(/cosine (\S+)/.exec(example('embed', ...paths))?.[1]);
   assert.ok(Math.abs(cosineOf(a, a) - 1) < 1e-5);
   const cosine = cosineOf(a, b);
   assert.ok(cosine < 0.99);
-  // The command exits with its answer; what it prints is the same number.
+  // The exit code of the command is its decision; it prints the same number.
   const program = join(installed, 'dist', 'cli.js');
   const { stdout } = spawnSync(process.execPath, [program, 'verify', a, b, '--json'], { encoding: 'utf8' });
   assert.is(Math.fround(JSON.parse(stdout).similarity), Math.fround(cosine));
@@ -55,7 +55,7 @@ test('example: embed two faces, in ten lines', async () => {
   assert.is(code.filter((line) => line && !line.startsWith('//')).length, 10);
 });
 
-test('example: a face in 300 bytes', async () => {
+test('the example compress.mjs makes 300 bytes of a face', async () => {
   const [a] = await drawFaces();
   const restored = join(project, 'restored.png');
   const [, bytes] = /([0-9]+) bytes of file/.exec(example('compress', a, restored)) ?? [];
@@ -64,7 +64,7 @@ test('example: a face in 300 bytes', async () => {
   assert.equal([width, height], [96, 112]);
 });
 
-test('example: a network for images of a folder, and for drawn ones', async () => {
+test('the example train-on-your-images.mjs trains on images of a folder, and on drawn ones', async () => {
   for (const [k, name] of ['dark', 'light'].entries()) {
     mkdirSync(join(project, 'pictures', name), { recursive: true });
     for (let i = 0; i < 10; i++) {
@@ -80,7 +80,7 @@ test('example: a network for images of a folder, and for drawn ones', async () =
   assert.ok(losses[1] < losses[0] / 2, `losses ${losses}`);
 });
 
-test('example: a kernel of your own, whose gradient agrees with differences', () => {
+test('the example own-kernel.mjs has a gradient that agrees with finite differences', () => {
   assert.match(example('own-kernel'), /largest difference \S+e-\d/);
 });
 

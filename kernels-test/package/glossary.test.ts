@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert';
 const test = suite('glossary');
 const root = new URL('../../', import.meta.url);
 
-/** The rows of the table under `## Glossary`: the word, what it means, where it is. */
+/** The rows of the table under `## Glossary`: the word, its meaning, and its file. */
 const rows = readFileSync(new URL('CONTRIBUTING.md', root), 'utf8')
   .split('\n## Glossary\n')[1]
   .split('\n## ')[0]
@@ -14,7 +14,7 @@ const rows = readFileSync(new URL('CONTRIBUTING.md', root), 'utf8')
   .slice(2)
   .map((line) => line.split('|').map((cell) => cell.trim()));
 
-test('it has a few dozen words, in order, each once', () => {
+test('the glossary has a few dozen words in alphabetical order, each once', () => {
   const words = rows.map(([, word]) => word.toLowerCase());
   assert.ok(words.length >= 30 && words.length <= 60, `${words.length} words`);
   assert.equal(words, [...new Set(words)].sort());

@@ -6,7 +6,7 @@ import { build } from 'esbuild';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 
-/** Lowest first: a file may import from its own layer and from those before it. */
+/** The layers, the lowest first. A file may import from its own layer and from those before it. */
 const LAYERS = [
   'src/common',
   'src/gpu',
@@ -40,24 +40,24 @@ const LAYERS = [
   'src/cli',
 ];
 
-/** Layers below src/data run in browsers: no module of Node, and no package. */
+/** The layers below src/data, which run in browsers, so that they may import no module of Node and no package. */
 const BROWSER_SAFE = LAYERS.slice(0, LAYERS.indexOf('src/data/files')).filter((layer) => layer !== 'src/gpu/node');
 
-/** Layers that use src/gpu/node although it stands low: the others get their device from whoever calls them. */
+/** The layers that may use src/gpu/node, although it is low in the list. The others get their device from their callers. */
 const OPENS_DEVICES = ['src/gpu/node', 'src/node.ts', 'src/cli'];
 
-/** The one package in a browser-safe layer: a devDependency that the build bundles, imported in one place. */
+/** The only package in a layer for browsers: a devDependency that the build bundles, imported in one place. */
 const BUNDLED = { from: 'shaders/common/wgsl.ts', to: 'wgsl-preprocessor/wgsl-preprocessor.js' };
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 interface Import {
   from: string;
-  /** A path from the root, or the name of a package or of a module of Node. */
+  /** The target of an import: a path from the root, or the name of a package or of a module of Node. */
   to: string;
 }
 
-/** The deepest layer that holds a path from the root. */
+/** The most specific layer that contains a path from the root. */
 function layerOf(path: string): string | undefined {
   const holding = LAYERS.filter((layer) => path === layer || path.startsWith(`${layer}/`));
   return holding.sort((a, b) => a.length - b.length).at(-1);
@@ -107,7 +107,7 @@ function problem({ from, to }: Import): string {
   return BROWSER_SAFE.includes(layer) ? `${from} must run in a browser and imports ${to}` : '';
 }
 
-test('imports go downward only', () => {
+test('files import only from their own layer and from lower ones', () => {
   const imports = allImports();
   assert.ok(imports.length > 100, `only ${imports.length} imports found: is the reading broken?`);
   assert.equal(imports.map(problem).filter(Boolean), []);
@@ -138,7 +138,7 @@ test('no files import each other in a circle', () => {
   assert.equal(circles(['aa'].map(edge)), ['a -> a']);
 });
 
-/** What a bundle of these exports keeps of each source file: the names it declares there. */
+/** For each source file, the names of its declarations that a bundle of these exports keeps. */
 async function declaredBy(exports: string): Promise<Map<string, string[]>> {
   const { outputFiles } = await build({
     stdin: { contents: exports, resolveDir: root, loader: 'ts' },
@@ -150,14 +150,14 @@ async function declaredBy(exports: string): Promise<Map<string, string[]>> {
   const [, ...files] = outputFiles[0].text.split(/^\/\/ (?=(?:src|shaders)\/)/m);
   return new Map(
     files.map((file) => {
-      // A number at the end tells names of several files apart.
+      // esbuild adds a number to a name that several files have.
       const names = [...file.matchAll(/^(?:async )?(?:var|let|const|class|function\*?) (\w+?)\d*\b/gm)];
       return [file.slice(0, file.indexOf('\n')), names.map(([, name]) => name)];
     }),
   );
 }
 
-/** The tables of families in `src/ops` whose names end like this, as exports of a module. */
+/** Export statements for the tables of `src/ops` whose names end like this. */
 function exportsOfOps(ending: string): string[] {
   return readdirSync(join(root, 'src/ops'), { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.ts') && !['registry.ts', 'inference-reference.ts'].includes(file))
@@ -168,7 +168,7 @@ function exportsOfOps(ending: string): string[] {
     });
 }
 
-test('the reference in float64 is independent of the kernels', async () => {
+test('the float64 references share no code with the kernels', async () => {
   const [references, ops] = [exportsOfOps('References'), exportsOfOps('Ops')];
   assert.ok(references.length > 15, `only ${references.length} references found: is the reading broken?`);
   const reference = await declaredBy(references.join('\n'));
@@ -187,7 +187,7 @@ test('the reference in float64 is independent of the kernels', async () => {
   assert.equal(shared, [], 'what the reference shares with the kernels of its operation');
 });
 
-test('every kind of import is read', () => {
+test('the test reads every kind of import', () => {
   const text = `
     import { a } from './a.js';
     import type { B } from '../b.js';
@@ -207,7 +207,7 @@ test('every kind of import is read', () => {
   assert.equal(importsOf(text), expected);
 });
 
-test('wrong imports are seen', () => {
+test('the test detects wrong imports', () => {
   const wrong = (from: string, to: string) => assert.is.not(problem({ from, to }), '', `${from} -> ${to}`);
   const right = (from: string, to: string) => assert.is(problem({ from, to }), '', `${from} -> ${to}`);
   wrong('src/tensor/tape.ts', 'src/ops/conv.ts');

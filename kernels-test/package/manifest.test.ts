@@ -9,7 +9,7 @@ import { OPTIONAL_PACKAGES } from '../../src/common/optional-packages.js';
 import { builtImports } from './built-imports.js';
 
 /*
- * What package.json says, and what is true: packages, Node's version, licence.
+ * Tests that package.json is right about packages, the version of Node, and the licence.
  */
 // adapters: once
 
@@ -28,7 +28,7 @@ interface Manifest {
 }
 const manifest: Manifest = JSON.parse(read('package.json'));
 
-test('what built files import is a dependency, or an optional peer that is loaded only where it is needed', async () => {
+test('packages that built files import are dependencies, or optional peers that are loaded only when they are needed', async () => {
   const dist = join(home, 'dist');
   runPackage('tsx', 'tsx', 'build.ts', dist);
   const { packages, computed } = await builtImports(dist);
@@ -46,12 +46,12 @@ test('what built files import is a dependency, or an optional peer that is loade
     [],
     'dependencies that nothing imports',
   );
-  // What takes a name that is no literal: `loadOptional` and `findPackage`, whose names are those of OPTIONAL_PACKAGES.
+  // Only `loadOptional` and `findPackage` take a name that is not a literal; their names are those of OPTIONAL_PACKAGES.
   const calls = computed.map((line) => line.replace(/^\S+ /, '').replace(/createRequire\d*/, 'createRequire')).sort();
   assert.equal(calls, ['createRequire(import.meta.url).resolve(name)', 'import(module)']);
 });
 
-test('the reading of imports sees every way to ask for a package', async () => {
+test('the test reads every way to import a package', async () => {
   const folder = join(home, 'imports');
   mkdirSync(folder);
   const lines = [
@@ -67,7 +67,7 @@ test('the reading of imports sees every way to ask for a package', async () => {
   assert.equal(computed, ['all.js: import(a + d)']);
 });
 
-/** Node's least version, as package.json has it: ">=20.9". */
+/** Node's least version, from a range such as ">=20.9". */
 const least = manifest.engines.node.replace('>=', '');
 const compare = (a: string, b: string): number => {
   const [x, y] = [a, b].map((version) => version.split('.').map(Number));
@@ -94,13 +94,13 @@ test("Node's least version is the highest that a dependency asks for, and is sai
 
 const RESEARCH = /research[- ]only|research use|for research/i;
 
-test('the licence says the same everywhere: the code is MIT, the weights are for research only', () => {
+test('the licence is the same everywhere: the code is MIT, and the weights are for research only', () => {
   assert.is(manifest.license, 'SEE LICENSE IN LICENSE');
   const licence = read('LICENSE');
   assert.match(licence, /MIT License/);
   assert.match(licence, RESEARCH);
   for (const [, text] of read('README.md').matchAll(/([^\n]*\blicen[cs]e\b[^\n]*\n[^\n]*)/gi)) {
-    if (/\bMIT\b/.test(text)) assert.match(text, RESEARCH, 'the README names MIT without the weights');
+    if (/\bMIT\b/.test(text)) assert.match(text, RESEARCH, 'the README gives the MIT licence for the code only');
   }
   assert.match(read('README.md'), /\bMIT\b/);
   assert.match(read('src/cli/run-command.ts'), /MIT[^`]*research only/);

@@ -14,7 +14,7 @@ const sources = ['src', 'shaders', 'bench', 'web'].flatMap((folder) =>
 
 const DECLARATION = /^export (?:async |abstract )*(?:function\*?|class|interface|type|const|let) +([A-Za-z_$][\w$]*)/gm;
 
-test('one name, one thing: no two files export a declaration of the same name', () => {
+test('no two files export a declaration of the same name', () => {
   const files = new Map<string, string[]>();
   for (const file of sources) {
     const names = [...readFileSync(join(root, file), 'utf8').matchAll(DECLARATION)].map(([, name]) => name);

@@ -13,9 +13,9 @@ import { brokenLinks } from '../docs/links.js';
 import { packedPackage } from './packed-package.js';
 
 /*
- * What somebody gets who installs the package: it is packed by `npm pack` and installed from the tarball by `npm install` into
- * an empty project, and nothing here looks into this repository from there, but for this: npm gets no network, so that the
- * project names the packages that cameo depends on itself, as links to those that are installed here. That npm's registry
+ * Tests what a user gets who installs the package. It is packed by `npm pack` and installed from the tarball by `npm install` into
+ * an empty project, from which this repository is not visible, with one exception: npm gets no network, so the
+ * project itself lists the packages that cameo depends on, as links to those that are installed here. That npm's registry
  * has them is not tested.
  */
 // adapters: once
@@ -40,7 +40,7 @@ const MODULES = ['.', './engine', './detection', './node'];
 
 const linkTo = (name: string): string => `file:${join(root, 'node_modules', name)}`;
 
-/** Installs what the project depends on, and these packages. */
+/** Installs cameo, its dependencies, and these packages in the project. */
 function install(extra: readonly string[]): void {
   const { dependencies } = manifestOf(root);
   const names = [...Object.keys(dependencies), ...extra];
@@ -66,7 +66,7 @@ function write(name: string, text: string): string {
   return path;
 }
 
-/** Everything below a folder, by paths with slashes. */
+/** The paths of all files below a folder, with slashes. */
 const filesIn = (folder: string): string[] =>
   readdirSync(folder, { recursive: true, encoding: 'utf8', withFileTypes: true })
     .filter((entry) => entry.isFile())
@@ -76,7 +76,7 @@ const filesIn = (folder: string): string[] =>
         .replaceAll('\\', '/'),
     );
 
-/** Modules that a built file imports and does not contain, its chunks included, those of Node as well. */
+/** Modules that a built file and its chunks import and do not contain, including those of Node. */
 function externals(path: string, seen = new Set<string>()): string[] {
   if (seen.has(path)) return [];
   seen.add(path);
@@ -89,7 +89,7 @@ function externals(path: string, seen = new Set<string>()): string[] {
   );
 }
 
-/** A training step of a small network, in JavaScript that is TypeScript as well; prints two losses. */
+/** A program that trains a small network and prints two losses, in JavaScript that is also valid TypeScript. */
 const trainingStep = (open: string) => `
 import { Adam, Conv2d, mse, PReLU, scope, Sequential, Tape, Tensor } from 'cameo/engine';
 ${open}
@@ -112,7 +112,7 @@ console.log(losses[0], losses[19]);
 gpu.destroy();
 `;
 
-/** The losses that a training step printed fall. */
+/** Asserts that the printed losses fall. */
 function assertTrains(printed: string): void {
   const [first, last] = printed.trim().split(' ').map(Number);
   assert.ok(last > 0 && last < 0.9 * first, `losses ${printed}`);
@@ -122,15 +122,15 @@ const IN_NODE = "import { openGpu } from 'cameo/node';\nconst gpu = await openGp
 
 let tarball = '';
 
-// A test and not a hook: uvu loses the errors of hooks.
-test('the package is packed, and holds nothing but what it should', () => {
+// This is a test and not a hook, because uvu loses the errors of hooks.
+test('the package can be packed, and contains only the expected files', () => {
   const { files, size, ...packed } = packedPackage();
   tarball = packed.tarball;
   const expected = [
     /^((README|CHANGELOG|CONTRIBUTING|SECURITY)\.md|CITATION\.cff|LICENSE|package\.json)$/,
     /^dist\/(index|engine|detection|node|cli|chunk-[A-Z0-9]{8})\.js(\.map)?$/,
     /^dist\/types\/(src|shaders)\/.*\.d\.ts$/,
-    // Weights make most of the tarball: a codec without them is of no use. What it is compared with stays out.
+    // Weights are most of the tarball, because the codec needs them. Weights for comparisons stay out.
     /^models\/(?!face-mse)[a-z-]+\.(safetensors|md|json)$/,
     /^examples\/[a-z-]+\.(mjs)$|^examples\/README\.md$|^demo\/landmarks\.json$/,
     // What README.md links to.
@@ -143,7 +143,7 @@ test('the package is packed, and holds nothing but what it should', () => {
   );
   assert.ok(rest < 6e6, `${rest} bytes besides weights`);
   assert.ok(size < weights + 2e6, `a tarball of ${size} bytes, ${weights} of them weights`);
-  // Weights that are too large for it: `tsx bench/quantize-weights.ts` writes smaller ones.
+  // If the weights are too large, `tsx bench/quantize-weights.ts` writes smaller ones.
   assert.ok(size <= 10e6, `a tarball of ${size} bytes, expected at most 10 MB`);
 });
 
@@ -156,7 +156,7 @@ test('each relative link of the packed README leads to a file and a heading in t
   assert.equal(brokenLinks('README.md', { root: unpacked }), ['README.md: SECURITY.md: no such file']);
 });
 
-test('it installs into an empty project, its peers left out', () => {
+test('the package can be installed in an empty project, without its optional peers', () => {
   mkdirSync(project);
   install([]);
   assert.ok(existsSync(join(dist, 'engine.js')));
@@ -168,7 +168,7 @@ test('it installs into an empty project, its peers left out', () => {
   assert.is(sideEffects, false);
 });
 
-test('all that the manifest names is there, and resolves', () => {
+test('every entry point of the manifest exists and can be imported', () => {
   const { exports } = manifestOf(installed);
   assert.equal(Object.keys(exports), [...MODULES, './models/*', './package.json']);
   for (const name of MODULES) {
@@ -193,7 +193,7 @@ test('all that the manifest names is there, and resolves', () => {
   );
 });
 
-test('every module has a source map that shows the sources as they are written', () => {
+test('every module has a source map with the original sources', () => {
   const scripts = filesIn(dist).filter((name) => name.endsWith('.js'));
   const shown = new Set<string>();
   for (const name of scripts) {
@@ -207,15 +207,15 @@ test('every module has a source map that shows the sources as they are written',
   for (const source of ['src/tensor/tape.ts', 'shaders/conv-tiled.wgsl.ts']) assert.ok(shown.has(source), source);
 });
 
-test('the engine imports nothing, and the browser entry neither', () => {
+test('the entry points for browsers import no modules from outside', () => {
   assert.equal(externals(join(dist, 'engine.js')), []);
   assert.equal(externals(join(dist, 'index.js')), []);
   assert.equal(externals(join(dist, 'detection.js')), []);
   const node = externals(join(dist, 'node.js'));
-  assert.ok(node.includes('node:fs') && node.includes('webgpu'), 'the same reading finds what cameo/node needs');
+  assert.ok(node.includes('node:fs') && node.includes('webgpu'), 'the same check finds the imports of cameo/node');
 });
 
-test('the entry points share their classes, and say what is missing where there is no webgpu', () => {
+test('the entry points share their classes, and give an error if the package webgpu is missing', () => {
   const path = write(
     'all.mjs',
     `import * as cameo from 'cameo';
@@ -224,16 +224,16 @@ test('the entry points share their classes, and say what is missing where there 
      const missing = await openGpu().catch((error) => error);
      console.log(cameo.Tensor === engine.Tensor, missing instanceof engine.NoAdapterError, missing.message);`,
   );
-  // The optional peer "webgpu" is not there: that is said by the engine's own class.
+  // The optional peer "webgpu" is missing, which is an error of the engine's own class.
   assert.match(runNode(project, path), /^true true npm package "webgpu".*npm install webgpu/);
 });
 
-test('a training step from JavaScript, once the optional peers are installed', () => {
+test('a JavaScript program trains a network, with the optional peers installed', () => {
   install(['webgpu', '@sparticuz/chromium']);
   assertTrains(runNode(project, write('train.mjs', trainingStep(IN_NODE))));
 });
 
-test('the types are checked, and the compiled program trains', () => {
+test('TypeScript checks a program against the types, and the compiled program trains a network', () => {
   const common = { strict: true, target: 'es2022', lib: ['es2022', 'dom'], types: [], outDir: 'compiled' };
   const typed = `${trainingStep(IN_NODE)}
     import { FaceCodec, AutoencoderCodec } from 'cameo';
@@ -264,11 +264,11 @@ test('the types are checked, and the compiled program trains', () => {
   assertTrains(runNode(project, join('compiled', 'user.js')));
 });
 
-test('a bundle for browsers trains, where a browser would give it its GPU', async () => {
+test('a bundle for browsers trains a network, with Dawn in place of the GPU of a browser', async () => {
   const program = trainingStep("import { openBrowserGpu } from 'cameo/engine';\nconst gpu = await openBrowserGpu();");
   const code = await bundle(program, modules);
   write('bundle.mjs', Buffer.from(code).toString());
-  // Dawn stands for the browser. cameo/node only shows it the driver, where there is none but SwiftShader's.
+  // Dawn replaces the browser's GPU. cameo/node only chooses the driver, on machines that have none but SwiftShader.
   const path = write(
     'browser.mjs',
     `import { create, globals } from 'webgpu';
@@ -289,11 +289,11 @@ test('bundles keep within their budgets', async () => {
   );
   const over = (sizes as [keyof typeof BUDGETS, number][]).filter(([name, size]) => size > BUDGETS[name]);
   assert.equal(over, [], 'bytes after gzip, above the budget');
-  // That the measure measures: these are no empty bundles.
+  // The bundles must not be empty, or their sizes would mean nothing.
   for (const [name, size] of sizes as [keyof typeof BUDGETS, number][]) assert.ok(size > BUDGETS[name] / 2, name);
 });
 
-test('the detector adds little to a program that has the rest', async () => {
+test('the detector adds few bytes to a program that has everything else', async () => {
   const all = "export * from 'cameo';";
   const [without, together] = await Promise.all(
     [all, `${all} export { FaceDetector } from 'cameo/detection';`].map((program) => bundleSize(program, modules)),
@@ -302,9 +302,9 @@ test('the detector adds little to a program that has the rest', async () => {
   assert.ok(more > 1000 && more <= DETECTOR_BUDGET, `${more} bytes after gzip`);
 });
 
-test('a program gets what it imports, and no more', async () => {
+test('a bundle contains what its program imports, and no more', async () => {
   const names = Object.keys(gpuOps);
-  // An operation is recorded by its name, which no minifier changes.
+  // The name of an operation is a string in its code, which minifiers do not change.
   const held = (code: Uint8Array) => {
     const text = Buffer.from(code).toString();
     return names.filter((name) => text.includes(`("${name}",`));
@@ -319,7 +319,7 @@ test('a program gets what it imports, and no more', async () => {
   assert.ok(gzipSize(conv) < 30_000, `conv2d alone has ${gzipSize(conv)} bytes`);
   const codec = held(await bundle("export { FaceCodec } from 'cameo';", modules));
   for (const name of ['cosFace', 'marginLoss', 'softmaxCrossEntropy']) assert.not.ok(codec.includes(name), name);
-  // Loading runs nothing: what has effects would stay here, where nothing is imported by name.
+  // Loading runs no code: a bundle that imports no names would keep code with side effects.
   for (const entry of ['engine', 'index', 'detection']) {
     const effects = await bundle(`import ${JSON.stringify(join(dist, `${entry}.js`))};`, home);
     assert.ok(effects.length < 300, `${entry} runs ${effects.length} bytes of code when it is loaded`);
@@ -340,7 +340,7 @@ test('docs/package.md and the report give the same sizes', () => {
   assert.equal(
     rows.filter((row) => !page.includes(row)),
     [],
-    'rows that are not on the page',
+    'rows of the report that are not on the page',
   );
 });
 

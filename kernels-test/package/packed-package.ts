@@ -14,7 +14,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildPackage, npm } from '../../bench/install-package.js';
 
-/** What `npm pack` says of a tarball. */
+/** The output of `npm pack --json` for a tarball. */
 export interface Packed {
   filename: string;
   size: number;
@@ -22,8 +22,8 @@ export interface Packed {
 }
 
 /**
- * The package as `npm pack` packs it, built for it: the repository's `dist` may be in use, and may be old. Test files that
- * run together find it in the folder of the run (CAMEO_TEST_FOLDER).
+ * The package as `npm pack` packs it, from a fresh build, because the repository's `dist` may be in use or out of date. Test files that
+ * run together share it in the folder of the run (CAMEO_TEST_FOLDER).
  */
 export function packedPackage(): Packed & { tarball: string } {
   const own = mkdtempSync(join(process.env.CAMEO_TEST_FOLDER || tmpdir(), 'pack-'));
@@ -37,7 +37,7 @@ export function packedPackage(): Packed & { tarball: string } {
     try {
       if (own !== shared) renameSync(own, shared);
     } catch (error) {
-      if (!existsSync(join(shared, 'packed.json'))) throw error; // else another file was first
+      if (!existsSync(join(shared, 'packed.json'))) throw error; // otherwise another test file was first
     }
   }
   const [packed] = JSON.parse(readFileSync(join(shared, 'packed.json'), 'utf8')) as [Packed];
@@ -54,8 +54,8 @@ export function linkPackage(project: string, name: string): void {
 }
 
 /**
- * Makes a project with the package as `npm install` leaves it, without asking a registry: the tarball is unpacked beside links to its
- * dependencies. Nothing else can be found from there.
+ * Makes a project with the package as `npm install` would, without asking a registry: the tarball is unpacked next to links to its
+ * dependencies. The project can import nothing else.
  * @returns the folder of the package
  */
 export function installPacked(project: string): string {

@@ -9,8 +9,8 @@ import { runNode } from '../../bench/install-package.js';
 import { packedPackage } from './packed-package.js';
 
 /*
- * The package's declarations under the TypeScript that users have, strict, with no check left out, and with nothing else
- * installed; and beside the WebGPU types that users may have of their own, to which ours must fit.
+ * Tests the package's type declarations with the TypeScript versions of users: strict, with all checks, and with nothing else
+ * installed; and together with the WebGPU types that users may have, with which ours must be compatible.
  */
 // adapters: once
 // time limit: 2 times
@@ -25,7 +25,7 @@ const RESOLUTIONS = [
   { module: 'esnext', moduleResolution: 'bundler' },
 ];
 
-/** A program that uses all entry points, and what of the platform their types name. */
+/** A program that uses all entry points, and the types of the platform that their types name. */
 const PROGRAM = `
 import { FaceCodec, encodeMany, AutoencoderCodec } from 'cameo';
 import { Adam, conv2d, defineOp, type Gpu, openBrowserGpu, Tape, Tensor } from 'cameo/engine';
@@ -43,19 +43,19 @@ gpu.device.label = 8;
 export const all = [Adam, defineOp, Tape, AutoencoderCodec, encodeMany, encodeToArchive, listAdapters, openGpu];
 `;
 
-/** A user's program, and how it is compiled. */
+/** A user's program, and its compiler options. */
 interface Project {
   text: string;
   options: Record<string, unknown>;
 }
 
-/** Compiles programs, in one process, which reads the libraries once. @throws Error with what the compiler says */
+/** Compiles programs in one process, which reads the libraries once. @throws Error with the compiler's messages */
 function compile(compiler: string, ...projects: readonly Project[]): void {
   const strict = {
     strict: true,
     noEmit: true,
     skipLibCheck: false,
-    // The older compilers take most of their time for their own libraries, which the newest checks, too.
+    // Older compilers spend most of their time on their own libraries, so only the newest checks those.
     skipDefaultLibCheck: compiler !== 'typescript',
     exactOptionalPropertyTypes: false,
     target: 'es2022',
@@ -71,14 +71,14 @@ function compile(compiler: string, ...projects: readonly Project[]): void {
   runNode(home, join(root, 'node_modules', compiler, 'bin', 'tsc'), '--build', ...configs);
 }
 
-test('the package is built', () => {
+test('the package can be built', () => {
   mkdirSync(join(modules, 'cameo'), { recursive: true });
   writeFileSync(join(home, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
   execFileSync('tar', ['-xzf', packedPackage().tarball, '-C', join(modules, 'cameo'), '--strip-components=1']);
 });
 
 for (const compiler of COMPILERS) {
-  test(`${compiler}: the types need nothing else, with lib "dom" and without, and check what they should`, () => {
+  test(`${compiler}: the types need nothing else, with lib "dom" and without, and reject wrong calls`, () => {
     compile(
       compiler,
       { text: PROGRAM, options: { lib: ['es2022', 'dom'], ...RESOLUTIONS[0] } },
@@ -87,13 +87,13 @@ for (const compiler of COMPILERS) {
   });
 }
 
-test('a mistake in a program is found', () => {
+test('the test detects a mistake in a program', () => {
   const wrong = PROGRAM.replaceAll('// @ts-expect-error', '//');
   const options = { lib: ['es2022', 'dom'], ...RESOLUTIONS[0] };
   assert.throws(() => compile('typescript', { text: wrong, options }), /TS2345[\s\S]*TS2322/);
 });
 
-/** Ours are the program's own WebGPU types: what comes out of the engine goes where those are expected, and back. */
+/** Our WebGPU types are compatible with those of a program: values of the engine are accepted where those are expected, and the other way round. */
 const OWN_TYPES = `
 import { openAdapter } from 'cameo/engine';
 export const submit = (gpu: Gpu, commands: GPUCommandBuffer[]): void => gpu.device.queue.submit(commands);
@@ -112,7 +112,7 @@ test("@webgpu/types, @types/node and the newest compiler's own WebGPU types: our
   const common = { ...RESOLUTIONS[1], lib: ['es2022', 'dom'] };
   const own = (...types: string[]): Project => ({ text: PROGRAM + OWN_TYPES, options: { ...common, types } });
   compile('typescript-5.6', own('@webgpu/types', 'node'));
-  // @types/node knows AbortSignal without "dom".
+  // @types/node declares AbortSignal without "dom".
   const nodes = { text: PROGRAM, options: { ...RESOLUTIONS[0], lib: ['es2022'], types: ['node'] } };
   compile('typescript-5.9', own('@webgpu/types'), nodes);
   compile('typescript', own());

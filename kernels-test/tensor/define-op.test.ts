@@ -49,7 +49,7 @@ const swish = defineOp<{ beta: number }>({
 
 const swishOf = (x: number, beta: number) => x / (1 + Math.exp(-beta * x));
 
-test('an operation of a user against finite differences, on the tape between others', async () => {
+test('an operation of a user agrees with finite differences, on a tape between other operations', async () => {
   const gpu = await testGpu();
   const values = randomValues(3 * 70, 1, [-3, 3]);
   const weights = randomValues(3 * 70, 2);
@@ -73,13 +73,13 @@ test('an operation of a user against finite differences, on the tape between oth
     'gradient',
     await results.dx.read(),
     Array.from(values, (x, k) => (lossOf(x + step, k) - lossOf(x - step, k)) / (2 * step)),
-    { factor: 16 }, // exp in WGSL, and what differences over 1e-4 are off by, 1e-8
+    { factor: 16 }, // for exp in WGSL, and for the error of 1e-8 of differences over 1e-4
   );
   results.y.dispose();
   results.dx.dispose();
 });
 
-/** Copies what fits `type`, and nothing else; `scalars` is the type of a uniform, which is added to the first number. */
+/** A kernel that copies arrays of `type`. `scalars` is the type of a uniform, whose first number is added. */
 function copying(type: string, copy: string, scalars = ''): Kernel {
   const wgsl = `
 struct Pair { first: vec4f, second: mat2x2f }
@@ -94,10 +94,10 @@ fn main() {
   return { label: `copy ${type} ${scalars}`, wgsl, bindings: scalars ? 'rwu' : 'rw', workgroups: [1, 1, 1] };
 }
 
-test('kernels with the same letters, side by side in one pass, may bind as little as their own types need', async () => {
+test('kernels with equal binding letters in one pass may each bind as few bytes as their own types need', async () => {
   const gpu = await testGpu();
   const [first, whole] = ['y[0] = x[0];', 'y = x;'];
-  // Each but the first binds less than the one before it, or more again.
+  // Each kernel binds fewer or more bytes than the one before it.
   const kernels: [numbers: number, kernel: Kernel][] = [
     [40, copying('array<f32, 40>', whole)],
     [16, copying('array<mat4x4f>', first)],
@@ -116,7 +116,7 @@ test('kernels with the same letters, side by side in one pass, may bind as littl
     const values = randomValues(numbers, k);
     return { label, values, x: Tensor.from(gpu, values, [numbers]) };
   });
-  await gpu.sync(); // what follows is one pass
+  await gpu.sync(); // all that follows is in one pass
   const outputs = pairs.map(({ x }, k) => {
     const [numbers, kernel] = kernels[k];
     const scalars = kernel.bindings === 'rwu' ? new ArrayBuffer(64) : undefined;
@@ -129,7 +129,7 @@ test('kernels with the same letters, side by side in one pass, may bind as littl
   }
 });
 
-test('recorded steps replay it', async () => {
+test('recorded steps replay operations of users', async () => {
   const gpu = await testGpu();
   const x = Tensor.from(gpu, [1, 2, 3], [3]);
   const step = recordStep(gpu, { x }, (inputs) => ({ y: swish([inputs.x], { beta: 1 }) }));
@@ -150,7 +150,7 @@ test('recorded steps replay it', async () => {
   x.dispose();
 });
 
-test('shapes other than promised are refused by the name of the operation', async () => {
+test('tensors of another shape than promised are refused, and the error names the operation', async () => {
   const gpu = await testGpu();
   const refused = (body: () => void, message: RegExp) =>
     assert.throws(
@@ -186,7 +186,7 @@ test('shapes other than promised are refused by the name of the operation', asyn
   x.dispose();
 });
 
-test('a mistake in the WGSL comes to light with the name of the kernel', async () => {
+test('the error for a mistake in the WGSL names the kernel', async () => {
   const gpu = await testGpu();
   const x = Tensor.from(gpu, [1], [1]);
   const bad = defineOp({

@@ -4,13 +4,13 @@ import * as E from '../../src/engine.js';
 import { gpuSuite, testGpu } from '../helpers/harness.js';
 
 /*
- * Mistakes that TypeScript would catch and JavaScript does not. Each must end in an error of ours, before any GPU work, that
- * names the function, the argument and what was expected; none may pass in silence or end in an internal TypeError.
+ * Mistakes that TypeScript would catch, but JavaScript does not. Each must give one of our errors before any GPU work, which
+ * names the function, the argument and what was expected. None may be accepted or give an internal TypeError.
  */
 
 const test = gpuSuite('mistakes');
 
-// biome-ignore lint/suspicious/noExplicitAny: what is called here is wrong on purpose
+// biome-ignore lint/suspicious/noExplicitAny: these calls are wrong on purpose
 type Any = any;
 const engine: Any = E;
 
@@ -340,7 +340,7 @@ for (const [group, mistakes] of Object.entries({ operations: OPERATIONS, network
         const { dispatches } = gpu;
         try {
           run(x, gpu);
-          wrong.push(`${what}: passes in silence`);
+          wrong.push(`${what}: there is no error`);
         } catch (error) {
           const { name, message: text } = error as Error;
           if (!(error instanceof CameoError) || !message.test(text)) wrong.push(`${what}: ${name}: ${text}`);
@@ -352,7 +352,7 @@ for (const [group, mistakes] of Object.entries({ operations: OPERATIONS, network
   });
 }
 
-test('a number stands for a pair in operations as in layers', async () => {
+test('a number may be given in place of a pair, in operations as in layers', async () => {
   const gpu = await testGpu();
   const values = Float32Array.from({ length: 48 }, (_, k) => Math.sin(k));
   const read = async (run: (x: E.Tensor) => E.Tensor) => {

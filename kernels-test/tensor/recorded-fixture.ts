@@ -11,7 +11,7 @@ import { Tape } from '../../src/tensor/tape.js';
 import { Tensor } from '../../src/tensor/tensor.js';
 import { randomValues } from '../helpers/harness.js';
 
-/** For assert.throws: an error of this class whose message fits. */
+/** A check for assert.throws: an error of this class whose message matches. */
 export const isA =
   (type: new (message: string) => Error, message = /./) =>
   (error: Error): boolean =>
@@ -28,7 +28,7 @@ export const INCREMENT: Kernel = {
 fn main(@builtin(global_invocation_id) gid: vec3u) { if (gid.x < arrayLength(&y)) { y[gid.x] += 1.0; } }`,
 };
 
-/** An autoencoder whose kernels are built in a second. */
+/** An autoencoder whose kernels compile within a second. */
 export const SMALL: Partial<AutoencoderConfig> = {
   height: 24,
   width: 16,
@@ -56,7 +56,7 @@ export class Training {
     this.inputs = { x: Tensor.zeros(gpu, [batch, height, width, 3]), weight: Tensor.scalar(gpu, 0) };
   }
 
-  /** What changes: the faces, and the weight of the rate. */
+  /** The inputs that change from step to step: the faces, and the weight of the rate. */
   feed(): void {
     this.inputs.x.write(randomValues(this.inputs.x.size, 100 + this.step, [0, 1]));
     this.inputs.weight.write(Float32Array.of(1e-3 * (1 + this.step)));

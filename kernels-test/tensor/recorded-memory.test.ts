@@ -7,8 +7,8 @@ import { nullDevice, nullGpu } from '../shaders/every-kernel.js';
 import { SMALL, Training } from './recorded-fixture.js';
 
 /*
- * What recorded steps take of memory, by the kernels that a CPU and a GPU get. On Dawn's null backend: nothing is computed,
- * and compiling the kernels for an adapter would take longer than all of it.
+ * Memory of recorded steps, with the kernels for a CPU and for a GPU. It uses Dawn's null backend, which computes nothing,
+ * because compiling the kernels for an adapter would take longer than everything else.
  */
 
 for (const target of ['cpu', 'gpu'] as const) {
@@ -19,7 +19,7 @@ for (const target of ['cpu', 'gpu'] as const) {
       const before = gpu.pool.liveBytes;
       const step = recordStep(gpu, training.inputs, training.body);
       const inputs = training.inputs.x.buffer.capacity + training.inputs.weight.buffer.capacity;
-      assert.is(gpu.pool.liveBytes - before, step.plannedBytes - inputs, 'the step holds what it says');
+      assert.is(gpu.pool.liveBytes - before, step.plannedBytes - inputs, 'the step holds the bytes that it reports');
       const ratio = step.plannedBytes / step.unplannedBytes;
       console.log(`${step.plannedBytes} of ${step.unplannedBytes} bytes: ${ratio.toFixed(3)}`);
       assert.ok(ratio <= 0.6, `${step.plannedBytes} of ${step.unplannedBytes} bytes: ${ratio}`);
@@ -29,7 +29,7 @@ for (const target of ['cpu', 'gpu'] as const) {
     });
   }
 
-  test(`the unplanned figure is what the eager step takes on a ${target}`, async () => {
+  test(`unplannedBytes is the memory that the eager step takes on a ${target}`, async () => {
     const gpu = nullGpu(await nullDevice(), target);
     const training = new Training(gpu, SMALL, 32);
     const before = gpu.pool.liveBytes;

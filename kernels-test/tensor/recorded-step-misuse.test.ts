@@ -12,7 +12,7 @@ import { INCREMENT, isA } from './recorded-fixture.js';
 
 const test = gpuSuite('misuse of recorded steps');
 
-test('what a recorded step cannot do is refused', async () => {
+test('operations that a recorded step cannot replay are refused', async () => {
   const gpu = await testGpu();
   const x = Tensor.from(gpu, [1, 2, 3, 4], [4]);
   const outside = Tensor.from(gpu, [1, 1, 1, 1], [4]);
@@ -64,7 +64,7 @@ test('temporaries cannot be used after the recording', async () => {
   assert.throws(() => recordStep(gpu, { x }, () => ({ y: add(escaped!, x) })), /is a temporary of a recorded step/);
   step.run();
   assert.equal(await step.outputs.y.read(), Float32Array.of(4, 16, 36, 64));
-  // The result is a tensor like any other.
+  // The result itself can be used after the recording.
   const next = scope(gpu, () => affine(step.outputs.y, 1, 1));
   assert.equal(await next.read(), Float32Array.of(5, 17, 37, 65));
   step.dispose();
@@ -73,7 +73,7 @@ test('temporaries cannot be used after the recording', async () => {
   x.dispose();
 });
 
-test('a run is refused once a tensor that it uses is disposed, and inputs keep their shape', async () => {
+test('a run is refused after a tensor that it uses is disposed, and inputs must keep their shape', async () => {
   const gpu = await testGpu();
   const x = Tensor.from(gpu, [1, 2, 3, 4], [4]);
   const w = Tensor.from(gpu, [1, 2, 3, 4], [4]);
@@ -86,7 +86,7 @@ test('a run is refused once a tensor that it uses is disposed, and inputs keep t
   step.dispose();
 });
 
-test('a step that does not fit in memory is refused, and holds nothing', async () => {
+test('a step that does not fit in memory is refused, and keeps no memory', async () => {
   const gpu = await openGpu({ maxLiveBytes: 100_000 });
   try {
     const x = Tensor.zeros(gpu, [5000]);

@@ -64,7 +64,7 @@ test('20 recorded training steps give the bits of 20 eager ones, twice', async (
   }
 });
 
-test('recording does nothing, and a run makes no bind group, buffer or pipeline', async () => {
+test('recording runs nothing on the GPU, and a run creates no bind group, buffer or pipeline', async () => {
   const gpu = await testGpu();
   const training = new Training(gpu, SMALL, 2);
   const before = await training.state();
@@ -92,7 +92,7 @@ test('recording does nothing, and a run makes no bind group, buffer or pipeline'
     scope(gpu, () => {
       training.body(training.inputs);
     });
-    assert.ok(made.includes('createBindGroup'), 'the test sees what is made');
+    assert.ok(made.includes('createBindGroup'), 'the test counts what is created');
   } finally {
     for (const name of ['createBindGroup', 'createBuffer', 'createComputePipeline']) {
       delete (device as unknown as Record<string, unknown>)[name];
@@ -132,11 +132,11 @@ test('results that are computed again to save memory have the same bits', async 
   for (const tensor of [...Object.values(eager), x, ...weights]) tensor.dispose();
 });
 
-test('what has changed since is not computed again', async () => {
+test('a result whose operand has changed since is not computed again', async () => {
   const gpu = await testGpu();
   const SIZE = 64;
   const state = Tensor.zeros(gpu, [SIZE]);
-  // All parts wait for their use at the end and could be computed again, had their operand not changed in between.
+  // All parts are used only at the end. They could be computed again, if their operand had not changed in between.
   const body = () => {
     const parts = Array.from({ length: 12 }, () => {
       const part = affine(state, 2, 1);
@@ -156,7 +156,7 @@ test('what has changed since is not computed again', async () => {
   state.dispose();
 });
 
-test('steps share the memory of temporaries and do not disturb one another', async () => {
+test('steps share the memory of temporaries, and do not change results of other steps', async () => {
   const gpu = await testGpu();
   const x = Tensor.from(gpu, randomValues(10_000, 3), [10_000]);
   const body = (scale: number) => (inputs: { x: Tensor }) => ({ y: exp(affine(square(affine(inputs.x, scale)), -1)) });
@@ -187,7 +187,7 @@ test('steps share the memory of temporaries and do not disturb one another', asy
   x.dispose();
 });
 
-test('a bad learning rate stops a run before anything changes', async () => {
+test('an impossible learning rate stops a run before anything changes', async () => {
   const gpu = await testGpu();
   const p = keep(Tensor.from(gpu, [1, 2, 3], [3]));
   const optimizer = new SGD(new Map([['p', p]]), { momentum: 0.9 });

@@ -44,7 +44,7 @@ test('a disposed tensor is refused by name', async () => {
   view.dispose();
 });
 
-test('views share the memory, which goes with the last of them', async () => {
+test('views share memory, which is freed with the last of them', async () => {
   const gpu = await testGpu();
   const { liveBytes } = gpu.pool;
   const y = Tensor.zeros(gpu, [1000]);
@@ -57,7 +57,7 @@ test('views share the memory, which goes with the last of them', async () => {
   assert.is(gpu.pool.liveBytes, liveBytes);
 });
 
-test('a scope frees what it does not return, whatever holds the result', async () => {
+test('a scope frees the tensors that it does not return, for any structure of the result', async () => {
   const gpu = await testGpu();
   const make = () => Tensor.zeros(gpu, [4]);
   let lost: Tensor | undefined;
@@ -75,7 +75,7 @@ test('a scope frees what it does not return, whatever holds the result', async (
   for (const tensor of kept) tensor.dispose();
 });
 
-test('scopes nest, and `keep` leaves all of them', async () => {
+test('scopes can be nested, and `keep` takes a tensor out of all of them', async () => {
   const gpu = await testGpu();
   const make = () => Tensor.zeros(gpu, [4]);
   const seen: Tensor[] = [];

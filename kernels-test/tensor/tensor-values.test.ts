@@ -6,7 +6,7 @@ import { rejection } from '../helpers/rejection.js';
 
 const test = gpuSuite('values of tensors');
 
-test('values of every number type arrive as numbers, by from and by write', async () => {
+test('from and write accept values of every number type', async () => {
   const gpu = await testGpu();
   const types = [
     Float64Array,
@@ -30,7 +30,7 @@ test('values of every number type arrive as numbers, by from and by write', asyn
   }
 });
 
-test('values that are no numbers of float32 are refused, and leave a tensor as it is', async () => {
+test('values that are not float32 numbers are refused, and leave a tensor unchanged', async () => {
   const gpu = await testGpu();
   const y = Tensor.from(gpu, [5, 6], [2]);
   const wrong: [unknown, RegExp][] = [

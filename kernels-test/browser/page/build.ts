@@ -5,7 +5,7 @@ import { build, type Plugin } from 'esbuild';
 
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
-/** What test files import of Node's, and what stands for it in a page. */
+/** Modules of Node that test files import, and their replacements in a page. */
 const REPLACED: [imported: RegExp, path: string][] = [
   [/^uvu$/, here('uvu.ts')],
   [/\/gpu\/node\/adapters\.js$/, here('open-gpu.ts')],
@@ -16,16 +16,16 @@ const replaceNode: Plugin = {
   name: 'in place of what is for Node',
   setup({ onResolve }) {
     for (const [filter, path] of REPLACED) {
-      // What stands for a module may itself import it.
+      // A replacement may itself import the module that it replaces.
       onResolve({ filter }, ({ importer }) => (importer === path ? undefined : { path }));
     }
   },
 };
 
 export interface TestPages {
-  /** Modules by the name that the page imports them by, without extension. */
+  /** Paths of modules, by the names with which the page imports them, without extension. */
   modules: Record<string, string>;
-  /** Files that lie beside the page. */
+  /** Files that are copied next to the page. */
   files: string[];
   /** Environment variables that the modules read. */
   environment?: Record<string, string>;
@@ -35,9 +35,9 @@ const HTML = `<!doctype html><html lang="en"><title>Tests</title><link rel="icon
 <script type="module" src="run-tests.js"></script>`;
 
 /**
- * Bundles modules, which may be test files as they are run in Node, for the browser, into an empty folder.
+ * Bundles modules for the browser into an empty folder. They may be test files, as they are run in Node.
  * @returns the files of the folder
- * @throws Error where a module needs Node
+ * @throws Error if a module needs Node
  */
 export async function buildTestPages(folder: string, pages: TestPages): Promise<string[]> {
   const define = Object.entries(pages.environment ?? {}).map(([name, value]) => [
@@ -48,7 +48,7 @@ export async function buildTestPages(folder: string, pages: TestPages): Promise<
     entryPoints: { 'run-tests': here('run-tests.ts'), ...pages.modules },
     outdir: folder,
     bundle: true,
-    keepNames: true, // messages name the classes of wrong values
+    keepNames: true, // because messages contain the class names of wrong values
     splitting: true,
     format: 'esm',
     platform: 'browser',

@@ -12,11 +12,11 @@ import {
 import { readFixture } from './read-fixture.js';
 
 /*
- * The face codec in a page, for browser-codec.test.ts: it calls these through `globalThis.codecPage`, so bytes come and go as
+ * The face codec in a page, for browser-codec.test.ts. The test calls it through `globalThis.codecPage`, so bytes are passed as
  * arrays of numbers.
  */
 
-/** A face in every form: its symbols, the bytes that these are packed to again, and its pixels. */
+/** A decoded face: its symbols, the bytes that they are packed to again, and its pixels. */
 export interface PageFace {
   symbols: number[];
   qIndex: number;
@@ -31,7 +31,7 @@ export interface CodecPage {
   adapter: string;
   encode(faces: number[][], maxBytes: number, container: FaceContainer): Promise<number[][]>;
   decode(files: number[][]): Promise<PageFace[]>;
-  /** The faces of an archive, by their names, and the archive that they are packed to again. */
+  /** The faces of an archive with their names, and the archive that they are packed to again. */
   openArchive(archive: number[]): Promise<{ names: (string | undefined)[]; faces: PageFace[]; archive: number[] }>;
 }
 
@@ -47,7 +47,7 @@ async function openCodec(): Promise<CodecPage> {
   const { latents } = codec;
   const everyForm = async (faces: DecodedFace[]): Promise<PageFace[]> => {
     const pixels = await codec.restore(faces);
-    await gpu.sync(); // throws what the device has reported
+    await gpu.sync(); // throws errors that the device has reported
     return faces.map((face, k) => ({
       ...face,
       symbols: [...face.symbols],

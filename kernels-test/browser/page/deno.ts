@@ -1,7 +1,7 @@
 import './run-tests.js';
 
 /*
- * Runs test files in Deno, whose globals are those of a browser: reads their names, a line each, and writes what each came to,
+ * Runs test files in Deno, whose globals are those of a browser. It reads their names, one per line, and writes the result of each
  * in a line that begins with MARK.
  */
 
@@ -10,7 +10,7 @@ declare const Deno: {
   stdout: { writeSync(bytes: Uint8Array): number };
 };
 
-/** Begins the lines that are for the reader; tests and uvu write others. */
+/** Marks the lines for the reading process; tests and uvu write other lines. */
 const MARK = '\u0001';
 
 const adapter = await navigator.gpu?.requestAdapter();

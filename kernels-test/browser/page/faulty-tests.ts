@@ -2,7 +2,7 @@ import * as assert from 'uvu/assert';
 import { Tensor } from '../../../src/engine.js';
 import { gpuSuite, testGpu } from '../../helpers/harness.js';
 
-// What browser-kernels.test.ts expects to fail in a page, between what passes.
+// Tests that chromium-kernels.test.ts expects to fail in a page, between some that pass.
 const test = gpuSuite('faulty');
 
 test('passes', () => {});

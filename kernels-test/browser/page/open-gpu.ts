@@ -2,8 +2,8 @@ import type { Gpu, GpuOptions } from '../../../src/gpu/gpu.js';
 import { openBrowserGpu } from '../../../src/gpu/open.js';
 
 /**
- * In place of `openGpu` of src/gpu/node/adapters.ts: what a browser's store has measured must not decide what is tested.
- * Firefox looks every 100 ms only, and at each submit, for what is done. Nothing is submitted again and again there, so that
+ * Replaces `openGpu` of src/gpu/node/adapters.ts. It uses no tuning, because measurements in a browser's store must not decide what is tested.
+ * Firefox checks for finished work only every 100 ms, and at each submit. So in Firefox it keeps submitting nothing, so that
  * a read takes 3 ms and not 110.
  */
 export async function openGpu(options: GpuOptions = {}): Promise<Gpu> {

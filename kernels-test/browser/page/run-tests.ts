@@ -1,16 +1,16 @@
 import type { Suite } from '../../runner/uvu-queue.js';
 import type { PageResult } from './uvu.js';
 
-/** What a test file came to in a page. */
+/** The results of a test file in a page. */
 export interface PageOutcome {
   results: PageResult[];
-  /** Why it did not run to its end, or ran nothing; or ''. */
+  /** Why the file did not run to its end or ran no tests; '' if it did. */
   problem: string;
   seconds: number;
 }
 
 declare global {
-  /** Imports a test file and runs its suites; each once in a page, one after the other. */
+  /** Imports a test file and runs its suites. Call it once per file in a page, and for one file after the other. */
   var runTestFile: (path: string) => Promise<PageOutcome>;
 }
 
@@ -24,7 +24,7 @@ async function runSuites(path: string): Promise<string> {
     for (const suite of UVU_QUEUE[0] as Suite[]) {
       const [errors, passed, skipped, tests] = await suite();
       total += tests + skipped;
-      // A hook that throws ends a suite, and uvu says nothing of it.
+      // A hook that throws ends a suite, and uvu does not report it.
       if (errors === true && passed < tests) return `a hook threw: ${passed} of ${tests} tests passed, none failed`;
     }
     return total > 0 ? '' : 'the file has no tests';

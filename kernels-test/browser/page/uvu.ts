@@ -1,22 +1,22 @@
 import { suite as uvuSuite } from 'uvu';
 
-/** What one test came to: `error` where it failed. */
+/** The result of one test, with `error` if it failed. */
 export interface PageResult {
   name: string;
   error?: string;
   skipped?: true;
 }
 
-/** Of all tests that the page has run, in their order. */
+/** The results of all tests that the page has run, in their order. */
 export const results: PageResult[] = [];
 
-// biome-ignore lint/suspicious/noExplicitAny: what a test is given is between it and uvu
+// biome-ignore lint/suspicious/noExplicitAny: uvu decides what it passes to a test
 type Body = (context: any) => unknown;
 type Register = (title: string, body: (context: object) => Promise<void>) => void;
 
 const describe = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error));
 
-/** uvu's `suite`, which also keeps the result of each test: uvu only counts and prints them. */
+/** uvu's `suite`, which also keeps the result of each test; uvu only counts and prints them. */
 export function suite(name?: string) {
   const own = uvuSuite(name);
   const recorded =

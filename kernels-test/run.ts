@@ -9,8 +9,8 @@ import { type Counts, closingLine, type FileTime, skipReasons, slowest } from '.
 import { type FileRun, killAll, TestWorker } from './runner/worker-process.js';
 
 /*
- * npm test [-- --list-slow --thorough] [NAME...]: runs the test files whose names contain one of the NAMEs (all
- * without one). A NAME with a slash, as ops/conv, is looked for in folder and name. Files that use a GPU run once on each
+ * npm test [-- --list-slow --thorough] [NAME...]: runs the test files whose names contain one of the NAMEs (or all
+ * files). A NAME with a slash, such as ops/conv, is searched in folder and name. Files that use a GPU run once on each
  * adapter (on a second software adapter only those that ask for it). A process runs one file after the other, so that
  * they share its device and the kernels it has compiled; a file that ends it has failed, and the rest run in a new one.
  * CAMEO_ADAPTER restricts the adapters, CAMEO_TEST_JOBS sets how many files run at once, CAMEO_TEST_TIMEOUT the seconds
@@ -35,7 +35,7 @@ async function makeJobs(filters: readonly string[], limitSeconds: number, thorou
     const names = adapters.map(({ name, second }) => (second ? `${name} (files that ask for all adapters)` : name));
     console.log(`GPU tests run on: ${names.join(', ')}`);
   }
-  // Those that may take longest start first, so that no core waits for them at the end.
+  // Files with the longest time limits start first, so that no core waits for them at the end.
   tests.sort((a, b) => b.timeLimit - a.timeLimit);
   return tests.flatMap(({ name, path, placement, ownProcess, timeLimit }) => {
     const job = { label: name, path, ownProcess, limitSeconds: limitSeconds * timeLimit };
@@ -46,21 +46,21 @@ async function makeJobs(filters: readonly string[], limitSeconds: number, thorou
 }
 
 /**
- * Mesa's llvmpipe starts as many threads as there are cores. Files that run side by side then wait for each other's
- * threads, which costs far more than it gains: each gets its share.
+ * Mesa's llvmpipe starts as many threads as there are cores. Files that run at the same time then wait for each other's
+ * threads, which costs much more than it gains. So each process gets a share of the cores.
  */
 function shareOfCores(atOnce: number): NodeJS.ProcessEnv {
   const threads = Math.max(1, Math.floor(availableParallelism() / atOnce));
   return { LP_NUM_THREADS: process.env.LP_NUM_THREADS || String(threads) };
 }
 
-/** The process of one of those that work side by side, and what it has open. */
+/** A slot for one of the parallel processes, and its present process. */
 interface Line {
   worker?: TestWorker;
   place?: Place;
 }
 
-/** Runs jobs one after the other until none is left, each in the process of the one before where that may be. */
+/** Runs jobs one after the other until none is left, each in the process of the job before if possible. */
 async function workThrough(
   queue: Job[],
   own: Line,

@@ -25,7 +25,7 @@ const SHAPES: LayerShape[] = [
 ];
 const worksOfShape = (shape: LayerShape) => worksOf({ name: 'small', shape, counts: {} }, 2);
 
-test('the peak kernels do every multiply-add that is counted', async () => {
+test('the peak kernels compute every multiply-add that is counted', async () => {
   const gpu = await testGpu();
   const [workgroups, turns] = [2, 5];
   // With factor 1 each step adds the addend, so a step left out would show in every element.
@@ -63,7 +63,7 @@ test('the copy kernels copy everything', async () => {
   }
 });
 
-test('what the bench times computes the right thing', async () => {
+test('the computations that the bench times agree with float64', async () => {
   const gpu = await testGpu();
   for (const work of SHAPES.flatMap(worksOfShape)) {
     const values = operands(work);
@@ -73,7 +73,7 @@ test('what the bench times computes the right thing', async () => {
   }
 });
 
-test('batch norm, PReLU and CosFace tasks run and leave nothing behind', async () => {
+test('batch norm, PReLU and CosFace tasks give finite results and leave no tensors behind', async () => {
   const gpu = await testGpu();
   for (const task of [...normTasks([4, 3, 8], 2), ...cosFaceTasks({ dim: 16, classes: 30 }, 4)]) {
     const runnable = task.prepare(gpu);
@@ -87,7 +87,7 @@ test('batch norm, PReLU and CosFace tasks run and leave nothing behind', async (
   }
 });
 
-test('a measurement has a time, the kernels, and leaves the device as it was', async () => {
+test('a measurement has a time and the kernels, and does not change the device', async () => {
   const gpu = await testGpu();
   const timer = PassTimer.on(gpu);
   const task = taskOf(worksOfShape(CONV)[0]);
@@ -99,7 +99,7 @@ test('a measurement has a time, the kernels, and leaves the device as it was', a
   assert.not.ok(Object.hasOwn(gpu, 'run'), 'the recording of labels is over');
 });
 
-test('the parts that an ablation leaves out are parts of the kernel', async () => {
+test('an ablation measures the kernel without each of its parts', async () => {
   const gpu = await testGpu();
   const attrs = { stride: [1, 1], padding: [1, 1, 1, 1], dilation: [1, 1], groups: 1 } as const;
   const layer = await ablate(gpu, 'small', convShape([1, 6, 6, 8], [1, 6, 6, 16], [3, 3, 8, 16], attrs));

@@ -26,7 +26,7 @@ for (const [name, open, kinds] of [
   ['TensorFlow.js', openTensorFlowJs, KINDS.length],
   ['onnxruntime-web', openOnnxRuntime, 4],
 ] as const satisfies [string, OpenPeer, number][]) {
-  test(`${name} computes the same on our device, and is timed beside ours`, async () => {
+  test(`${name} agrees with our engine on the same device, and both are timed`, async () => {
     const gpu = await testGpu();
     const peer = await open(gpu);
     if (typeof peer === 'string') return assert.match(peer, /not installed/);
@@ -73,7 +73,7 @@ test('a peer that cannot run a shape is reported with its reason', async () => {
   assert.is(row.peer, null);
 });
 
-test('a queue takes shared memory, by bytes and by elements, and forgets it again', async () => {
+test('a queue accepts shared memory, by bytes and by elements, until this is undone', async () => {
   const gpu = await testGpu();
   const { queue } = gpu.device;
   const shared = new Float32Array(new SharedArrayBuffer(32));

@@ -10,27 +10,27 @@ import { onnxModel, toOihw } from '../../bench/peers/onnx-model.js';
 import { bytesField, integerField, joinFields } from '../../bench/peers/protobuf.js';
 import { peerTables } from '../../bench/report.js';
 
-test('a sample has as many runs as fill it, though one run is mostly waiting', async () => {
+test('a sample has enough runs to fill its time, even if a single run is mostly waiting', async () => {
   const asked: number[] = [];
   const time = async (runs: number): Promise<number> => {
     asked.push(runs);
-    return 0.5 + 0.01 * runs; // milliseconds: a wait, and kernels of 10 µs
+    return 0.5 + 0.01 * runs; // milliseconds: a wait of 0.5, and kernels of 10 µs
   };
   const runs = await runsFor(time, 5, 0.51);
   assert.ok(0.5 + 0.01 * runs >= 5 && runs < 2000, `${runs} runs`);
   assert.is(asked.at(-1), runs);
-  assert.is(await runsFor(time, 5, 6), 1, 'one run is enough where it takes that long');
-  assert.is(await runsFor(async () => 0, 5, 0, 40), 40, 'the cap holds for what takes no time');
+  assert.is(await runsFor(time, 5, 6), 1, 'one run is enough if it takes that long');
+  assert.is(await runsFor(async () => 0, 5, 0, 40), 40, 'the limit also holds for runs that take no time');
 });
 
-test('three samples at least, nine at most', () => {
+test('a budget gives at least three samples and at most nine', () => {
   assert.equal(
     [10, 450, 10_000].map((budget) => samplesFor(budget, 100)),
     [3, 4, 9],
   );
 });
 
-test('runs are timed by turns, slow ones too', async () => {
+test('runnables are timed in turn, also slow ones', async () => {
   const order: string[] = [];
   const runnable = (name: string, ms: number) => ({
     run: () => void order.push(name),
@@ -47,7 +47,7 @@ test('runs are timed by turns, slow ones too', async () => {
   assert.ok(slow.samples.flat().every((ms) => ms > 10));
 });
 
-test('a run that returns a promise has ended when the next begins', async () => {
+test('a run that returns a promise ends before the next run begins', async () => {
   let running = 0;
   const asynchronous = {
     run: async () => {
@@ -63,7 +63,7 @@ test('a run that returns a promise has ended when the next begins', async () => 
   assert.ok(samples[0].length >= 3);
 });
 
-test('batches are read from a list', () => {
+test('batch sizes are read from a list', () => {
   assert.equal(parseBatches('1,32'), [1, 32]);
   assert.equal(parseBatches('4, 4'), [4]);
   assert.equal([defaultBatches(false), defaultBatches(true)], [[1, 32], [4]]);
@@ -111,7 +111,7 @@ test('ratios are averaged by kind and batch, over what was timed', () => {
   );
 });
 
-test('each peer has tables of its own, with what it could not do', () => {
+test('each peer has its own tables, which show what it could not compute', () => {
   const rows = [row('conv forward', 'a', 2), row('conv forward', 'c', null)];
   const [means, layers] = peerTables({ name: 'other', version: '1', note: 'Forward only.', rows });
   assert.match(means.title!, /other 1/);
@@ -120,8 +120,8 @@ test('each peer has tables of its own, with what it could not do', () => {
   assert.equal(layers.rows[1], ['conv forward', 'c', 1, '', '', '', '', '', '', 'not supported']);
 });
 
-test('fields are written as Protocol Buffers lay down', () => {
-  // The examples of its documentation: field 1 is 150; field 2 is "testing".
+test('fields are written in the wire format of Protocol Buffers', () => {
+  // These are the examples of its documentation: field 1 is 150, and field 2 is "testing".
   assert.equal([...integerField(1, 150)], [0x08, 0x96, 0x01]);
   assert.equal([...bytesField(2, 'testing')], [0x12, 0x07, 0x74, 0x65, 0x73, 0x74, 0x69, 0x6e, 0x67]);
   assert.equal([...bytesField(3, integerField(1, 150))], [0x1a, 0x03, 0x08, 0x96, 0x01]);
@@ -130,8 +130,8 @@ test('fields are written as Protocol Buffers lay down', () => {
   assert.equal([...joinFields(Uint8Array.of(1), Uint8Array.of(), Uint8Array.of(2, 3))], [1, 2, 3]);
 });
 
-test('weights are laid out as ONNX wants them, and gradients of convs have no model', () => {
-  // One tap of two, of 2 inputs and 3 outputs: value = 100·tap + 10·input + output.
+test('weights are in the layout of ONNX, and gradients of convs have no model', () => {
+  // There are two taps, 2 inputs and 3 outputs: value = 100·tap + 10·input + output.
   const values = Float32Array.from(
     { length: 12 },
     (_, k) => 100 * Math.floor(k / 6) + 10 * (Math.floor(k / 3) % 2) + (k % 3),
@@ -144,7 +144,7 @@ test('weights are laid out as ONNX wants them, and gradients of convs have no mo
   assert.is(onnxModel(byWeights, operands), null);
 });
 
-test('kinds are chosen by the starts of their words; transposed convs by their old name, too', () => {
+test('kinds are chosen by the starts of their words, and transposed convs also by their old name', () => {
   const tasks = ['conv forward', 'transposed forward', 'matmul'].map((kind) => ({ kind, layer: 'a layer' }));
   const chosen = (kinds: string) => wanted(tasks, [], { kinds }).map(({ kind }) => kind);
   assert.equal(chosen('conv'), ['conv forward']);

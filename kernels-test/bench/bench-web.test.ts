@@ -46,7 +46,7 @@ browserTest(
     assert.is(
       await page.$$eval('svg circle', (dots) => dots.length),
       2 * rows.length,
-      'a dot a row and one in the legend',
+      'one dot per row, and one in the legend',
     );
 
     const file = await downloaded(page, '#download a', folder);
@@ -59,7 +59,7 @@ browserTest(
   },
 );
 
-browserTest(underTest, reason, 'a filter that leaves nothing is explained', async (page) => {
+browserTest(underTest, reason, 'a filter that leaves no layer gives an error', async (page) => {
   await page.goto(address);
   await runBench(page, 'no such layer', '');
   await page.waitForSelector('#problem:not([hidden])');
@@ -67,7 +67,7 @@ browserTest(underTest, reason, 'a filter that leaves nothing is explained', asyn
   assert.is(await page.$eval('#run', (button) => button.getAttribute('aria-disabled')), null);
 });
 
-browserTest(underTest, reason, 'every control has a name', async (page) => {
+browserTest(underTest, reason, 'every control of the panel has a name', async (page) => {
   await page.goto(address);
   const names = await page.$$eval('input', (fields) => fields.map(({ labels }) => labels?.[0]?.textContent?.trim()));
   assert.equal(names, ['Pictures per batch', 'Layers', 'Kinds', 'Quick: fewer samples']);
@@ -81,7 +81,7 @@ browserTest(underTest, '', 'a browser without WebGPU is told so', async (page) =
   assert.ok(await page.$('#choices:disabled'), 'there is nothing to run');
 });
 
-test('the server gives the page and nothing else, to this machine only', async () => {
+test('the server serves the page and nothing else, and only to this machine', async () => {
   const statusOf = (path: string): Promise<number | undefined> =>
     new Promise((resolve, reject) => {
       get(`${address}${path}`, (response) => {

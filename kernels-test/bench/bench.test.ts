@@ -32,7 +32,7 @@ import { attrsOfShape } from '../../src/ops/conv/shape.js';
 import { referenceOps } from '../../src/ops/registry.js';
 import { type NdArray, ndarray } from '../../src/reference/ndarray.js';
 
-/** [kh, kw, in, out] of the weights; a linear layer's as those of a 1×1 conv. */
+/** Shape of the weights [kh, kw, in, out]; for a linear layer, that of a 1×1 conv. */
 function weightShape(shape: LayerShape): number[] {
   if (shape.type === 'linear') return [1, 1, shape.inputs, shape.outputs];
   return [...shape.kernel, shape.cin / shape.groups, shape.cout];
@@ -40,7 +40,7 @@ function weightShape(shape: LayerShape): number[] {
 
 const weights = (shapes: LayerShape[]): number => shapes.reduce((sum, shape) => sum + sizeOf(weightShape(shape)), 0);
 
-test('the layers of the autoencoder are those of the model', () => {
+test('the layers of the autoencoder equal those of the model', () => {
   const model = new Autoencoder();
   const kernels = [...model.entries().values()].map(({ shape }) => shape).filter((shape) => shape.length === 4);
   const key = (shapes: (readonly number[])[]): string[] => shapes.map((shape) => shape.join('×')).sort();
@@ -49,31 +49,31 @@ test('the layers of the autoencoder are those of the model', () => {
   assert.is(layerMultiplyAdds(first), 56 * 48 * 25 * 3 * 16);
 });
 
-test('the recognition networks have the depth and the weights of their papers', () => {
+test('the recognition networks have the depths and numbers of weights of their papers', () => {
   const sphere = sphere20Layers();
   assert.is(sphere.length, 20 + 1);
-  // Stage by stage: (3·64 + 2·64² + 64·128 + 4·128² + 128·256 + 8·256² + 256·512 + 2·512²)·9 + 512·42·512.
+  // By stages: (3·64 + 2·64² + 64·128 + 4·128² + 128·256 + 8·256² + 256·512 + 2·512²)·9 + 512·42·512.
   assert.is(weights(sphere), 11_650_752 + 11_010_048);
   const face = mobileFaceNetLayers();
   assert.is(face.length, 1 + 1 + 3 * 15 + 3);
-  // 0.99 million in the paper, batch norms, slopes and a 7×7 depthwise kernel included.
+  // The paper has 0.99 million, including batch norms, slopes and a 7×7 depthwise kernel.
   assert.ok(weights(face) > 0.93e6 && weights(face) < 0.99e6, `${weights(face)}`);
   assert.equal(sphere.at(-1), { type: 'linear', inputs: 512 * 7 * 6, outputs: 512 });
 });
 
-test('equal shapes are one layer, and none is lost', () => {
+test('layers of equal shape are one entry, and no layer is lost', () => {
   const layers = benchLayers();
   const all = { autoencoder: autoencoderLayers(), sphere20: sphere20Layers(), mobilefacenet: mobileFaceNetLayers() };
   for (const [network, shapes] of Object.entries(all)) {
     const counted = layers.reduce((sum, { counts }) => sum + (counts[network] ?? 0), 0);
     assert.is(counted, shapes.length, network);
   }
-  assert.is(new Set(layers.map(({ name }) => name)).size, layers.length, 'each layer has a name of its own');
+  assert.is(new Set(layers.map(({ name }) => name)).size, layers.length, 'all layers have different names');
   const shared = layers.find(({ counts }) => counts.sphere20 && counts.mobilefacenet);
   assert.is(shared?.name, 'conv 3×3/2 3→64 @112×96');
 });
 
-/** A small layer of each family, and what the reference says of all its passes. */
+/** A small layer of each family, and the reference results of all its passes. */
 const SMALL: LayerShape[] = [
   conv([5, 6], 3, 4, { stride: 2 }),
   conv([4, 5], 6, 6, { groups: 6 }),
@@ -95,7 +95,7 @@ function referenceResult(work: Work, values: [Float32Array, Float32Array]): NdAr
     : conv2d.backward([a, blank], b, b, attrs)[1]!;
 }
 
-test('sampled elements are those of the float64 reference', () => {
+test('sampled elements equal those of the float64 reference', () => {
   for (const work of SMALL.flatMap(small)) {
     const values = operands(work);
     const { data } = referenceResult(work, values);
@@ -107,7 +107,7 @@ test('sampled elements are those of the float64 reference', () => {
   }
 });
 
-test('a wrong result is told from a right one', () => {
+test('wrong results are detected, and right ones are accepted', () => {
   const [work] = small(SMALL[0]);
   const values = operands(work);
   const right = Float32Array.from(referenceResult(work, values).data);
@@ -135,7 +135,7 @@ test('a wrong result is told from a right one', () => {
   assert.match(wrongness(work, broken, samples)!, /value 5 is NaN/);
 });
 
-test('work and bytes are counted', () => {
+test('multiply-adds and bytes are counted correctly', () => {
   const [forward, byInput, byWeights] = small(SMALL[0]);
   for (const work of [forward, byInput, byWeights]) {
     assert.is(work.multiplyAdds, 2 * 3 * 3 * 9 * 3 * 4);
@@ -149,7 +149,7 @@ test('work and bytes are counted', () => {
   );
 });
 
-test('medians, quartiles and geometric means', () => {
+test('medians, quartiles and geometric means are right', () => {
   assert.is(quantile([3, 1, 2], 0.5), 2);
   assert.is(quantile([4, 1, 2, 3], 0.5), 2.5);
   assert.is(quantile([0, 10], 0.25), 2.5);
@@ -159,12 +159,12 @@ test('medians, quartiles and geometric means', () => {
   assert.throws(() => quantile([], 0.5));
 });
 
-test('norms are on the outputs of the stages', () => {
+test('batch norms have the shapes of the outputs of the stages', () => {
   assert.equal(normShapes()[0], [56, 48, 16]);
   assert.equal(normShapes().at(-1), [7, 6, 512]);
 });
 
-test('pass durations are added, and senseless ones refused', () => {
+test('durations of passes are added, and impossible ones refused', () => {
   assert.is(sumPasses(BigUint64Array.of(1_000_000n, 3_000_000n, 5_000_000n, 5_500_000n)), 2.5);
   assert.is(sumPasses(BigUint64Array.of(5n, 3n)), null);
   assert.is(sumPasses(BigUint64Array.of(0n, 3n)), null);
@@ -223,7 +223,7 @@ const RESULT: BenchResult = {
   ],
 };
 
-test('leaving out a part shows what it costs', () => {
+test('the table of ablations shows the cost of each part', () => {
   const { rows } = ablationTable(RESULT);
   assert.equal(rows, [
     ['d', 'nothing', '4.0', '0 %', '20.0', '40 %'],
@@ -246,7 +246,7 @@ test('tables show rates and shares of both ceilings', () => {
     '123',
     'pad, conv',
   ]);
-  // No operations are counted where moving data is all the work.
+  // A task that only moves data has no operations.
   assert.equal(rows[1].slice(5, 9), ['', '', '4.00', '40.0 %']);
   const markdown = benchMarkdown({ ...RESULT, peers: [] }, null);
   assert.match(markdown, /lavapipe, a software adapter on the CPU, not a GPU, Mesa 1/);
@@ -259,7 +259,7 @@ test('tables show rates and shares of both ceilings', () => {
   assert.match(benchHtml({ ...RESULT, peers: [] }, null), /Bench: Test &lt;adapter&gt;/);
 });
 
-test('means are taken for each batch by itself', () => {
+test('means are computed separately for each batch size', () => {
   const [first] = RESULT.measurements;
   const slower = { ...first, batch: 8, time: { ...first.time, median: 8 } };
   const { rows } = kindsTable({ ...RESULT, batches: [2, 8], measurements: [...RESULT.measurements, slower] });
@@ -273,18 +273,18 @@ test('means are taken for each batch by itself', () => {
   );
 });
 
-test('the roofline has its ridge at the ceilings, and a dot for each kernel that computes', () => {
+test('the roofline has its ridge at the ceilings, and a dot for each kernel that multiplies', () => {
   const svg = rooflinePlot(RESULT);
   const [, points] = /<polyline points="([^"]*)"/.exec(svg)!;
   const [low, ridge, high] = points.split(' ').map((point) => point.split(',').map(Number));
   assert.ok(ridge[1] < low[1] && ridge[1] === high[1] && low[0] < ridge[0] && ridge[0] < high[0]);
-  // 5 operations a byte is the ridge itself, where the roof is at 50 and the kernel at 10 GFLOP/s.
+  // The ridge is at 5 operations per byte, where the ceiling is 50 and the kernel reaches 10 GFLOP/s.
   const [, x, y] = /<circle cx="([^"]*)" cy="([^"]*)"/.exec(svg)!;
   assert.is(Number(x), ridge[0]);
   assert.ok(Number(y) > ridge[1]);
 });
 
-test('shapes go to PyTorch and its times come back', () => {
+test('shapes are written for PyTorch, and its times are read', () => {
   const shapes = torchShapes(small(SMALL[0]));
   assert.equal(
     shapes.map(({ result, padding, flops }) => [result, padding, flops]),
@@ -311,7 +311,7 @@ test('shapes go to PyTorch and its times come back', () => {
   }
 });
 
-test('an adapter has a name and a file name, also where a browser tells only its family', () => {
+test('an adapter has a name and a file name, also if a browser gives only its family', () => {
   const description = { vendor: 'acme', architecture: 'gen-9', device: '', description: '', subgroupSize: 0 };
   const inBrowser = { ...description, kind: 'hardware' as const };
   assert.equal([adapterName(inBrowser), adapterSlug(inBrowser)], ['acme gen-9', 'acme-gen-9']);
@@ -320,7 +320,7 @@ test('an adapter has a name and a file name, also where a browser tells only its
   assert.is(adapterSlug({ ...inNode, kind: 'lavapipe' }), 'lavapipe');
 });
 
-test('what a browser falls back to is software, whatever it is called', () => {
+test('the fallback adapter of a browser counts as software, whatever its name is', () => {
   const info = { vendor: 'acme', architecture: 'gen-9', device: '', description: '', isFallbackAdapter: false };
   const kindOf = (fields: Partial<typeof info>) => describeAdapter({ ...info, ...fields } as GPUAdapterInfo).kind;
   assert.is(kindOf({}), 'hardware');
@@ -335,7 +335,7 @@ test('the measuring core runs in browsers: it bundles without a module of Node',
   assert.match(outputFiles[0].text, /runSuite/);
   const main = fileURLToPath(new URL('../../bench/main.ts', import.meta.url));
   const forNode = await build({ ...options, entryPoints: [main] }).catch((error: Error) => error.message);
-  assert.match(String(forNode), /node:/, 'a module of Node is noticed');
+  assert.match(String(forNode), /node:/, 'a module of Node is detected');
 });
 
 test.run();

@@ -13,12 +13,12 @@ const { conditions } = JSON.parse(text('results', 'codecs', 'full', 'report.json
 };
 
 for (const name of ['docs/codec.md', 'models/face.md']) {
-  test(`${name} gives the figures of the report`, () => {
-    assert.is(intoText(text(name), summary(conditions), name), text(name), 'npm run codec-table writes it anew');
+  test(`${name} has the figures of the report`, () => {
+    assert.is(intoText(text(name), summary(conditions), name), text(name), 'npm run codec-table writes it again');
   });
 }
 
-test('ours comes first at every budget, and the budgets ascend', () => {
+test('Cameo comes first at every budget, and the budgets ascend', () => {
   const rows = summary([...conditions].reverse())
     .split('\n')
     .filter((line) => /^\| (\d+|—) /.test(line))
@@ -33,7 +33,7 @@ test('ours comes first at every budget, and the budgets ascend', () => {
   assert.equal(first, ['uncompressed', ...first.slice(1).map(() => 'Cameo')]);
 });
 
-test('nothing is said of the others where one is more accurate', () => {
+test('there is no sentence about the other codecs if one of them is more accurate', () => {
   assert.match(summary(conditions), /Every other codec is less accurate/);
   const better = structuredClone(conditions);
   const { accuracy } = better.find(({ codec }) => codec === 'jpeg2000')!.verdicts[0].against!;
@@ -41,7 +41,7 @@ test('nothing is said of the others where one is more accurate', () => {
   assert.not.match(summary(better), /less accurate/);
 });
 
-test('a text without the marks is refused', () => {
+test('a page without the marks is refused', () => {
   assert.throws(() => intoText('# Title\n', 'table', 'notes.md'), /notes\.md lacks <!-- npm run codec-table -->/);
 });
 

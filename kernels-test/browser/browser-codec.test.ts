@@ -139,10 +139,9 @@ async function exchange(page: Page, codec: FaceCodec): Promise<void> {
 }
 
 const adapters = reason ? [] : await findTestAdapters((line) => console.log(line), true);
-if (reason)
-  browserTest(site, reason, 'Node and a page decode each other’s faces to the same symbols and pixels', async () => {});
+if (reason) browserTest(site, reason, 'Node and a page decode each other’s faces alike', async () => {});
 for (const { name, label } of adapters) {
-  browserTest(site, '', `Node on ${label} and a page decode each other’s faces to the same symbols and pixels`, async (page) => {
+  browserTest(site, '', `Node on ${label} and a page decode each other’s faces alike`, async (page) => {
     const gpu = await openGpu({ adapter: name, tuning: false });
     const codec = FaceCodec.fromWeights(gpu, readFileSync(WEIGHTS));
     try {

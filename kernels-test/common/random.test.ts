@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { ArgumentError } from '../../src/common/errors.js';
 import { CounterRandom, quantizationNoise, threefry2x32, uniform01 } from '../../src/common/random.js';
 
-// Known answers of the authors' Random123 distribution (threefry2x32, 20 rounds).
+// These are the known answers of the authors' Random123 distribution (threefry2x32, 20 rounds).
 const KNOWN = [
   { key: [0, 0], ctr: [0, 0], out: [0x6b200159, 0x99ba4efe] },
   { key: [0xffffffff, 0xffffffff], ctr: [0xffffffff, 0xffffffff], out: [0x1cb996fc, 0xbb002be7] },
@@ -44,7 +44,7 @@ test('uniform has the moments, the spread and the serial independence of the uni
     products += v * before;
     before = v;
   }
-  // Five standard errors each.
+  // Each tolerance is five standard errors.
   assert.ok(Math.abs(sum / n) < 5 * Math.sqrt(1 / 12 / n), `mean ${sum / n}`);
   assert.ok(Math.abs(squares / n - 1 / 12) < 5 * Math.sqrt(1 / 180 / n), `variance ${squares / n}`);
   assert.ok(Math.abs(products / n) < 5 * (1 / 12 / Math.sqrt(n)), `lag-1 covariance ${products / n}`);
@@ -75,12 +75,12 @@ test('normal has the moments and tails of the standard normal distribution', () 
   assert.ok(Math.abs(beyond2 / n - 0.0455) < 0.005);
 });
 
-test('int is even over a range that does not divide 2^32', () => {
+test('int is uniform over a range that does not divide 2^32', () => {
   const random = new CounterRandom(9, 1);
   const counts = new Float64Array(7);
   for (let i = 0; i < 70_000; i++) counts[random.int(7)]++;
   for (const count of counts) assert.ok(Math.abs(count - 10_000) < 5 * Math.sqrt(10_000), `count ${count}`);
-  // Three quarters of 2^32: without rejection the lowest third would come up twice as often as the others.
+  // The range is three quarters of 2^32. Without rejection, its lowest third would come twice as often as the rest.
   const n = 2 ** 31 + 2 ** 30;
   let low = 0;
   for (let i = 0; i < 20_000; i++) if (random.int(n) < n / 3) low++;
@@ -88,7 +88,7 @@ test('int is even over a range that does not divide 2^32', () => {
   assert.is(random.int(1), 0);
 });
 
-test('shuffle gives every order of three items equally often, and loses nothing', () => {
+test('shuffle gives every order of three items equally often, and loses no item', () => {
   const random = new CounterRandom(3);
   const orders = new Map<string, number>();
   for (let i = 0; i < 12_000; i++) {

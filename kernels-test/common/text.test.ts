@@ -17,7 +17,7 @@ const utf16 = (text: string, bigEndian: boolean): Buffer => {
   return bigEndian ? bytes.swap16() : bytes;
 };
 
-test('a text is the same however its file was written', () => {
+test('a text file is read to the same text with any line ends and byte order mark', () => {
   const text = '{"José": 1,\n"zwei": 2}\n';
   const windows = text.replaceAll('\n', '\r\n');
   const written: [string, Uint8Array][] = [
@@ -31,7 +31,7 @@ test('a text is the same however its file was written', () => {
   for (const [how, bytes] of written) assert.is(decodeText(bytes, how), text, how);
 });
 
-test('another encoding is refused, with the line', () => {
+test('another encoding is refused, and the error gives the line', () => {
   const refused = (bytes: Uint8Array, reason: RegExp): void => {
     assert.throws(
       () => decodeText(bytes, 'F'),
@@ -43,22 +43,22 @@ test('another encoding is refused, with the line', () => {
   refused(Buffer.from('a\0bc'.padEnd(5)), /^F: .*zero byte/);
 });
 
-test('paths that a user takes for the same compare equal', () => {
+test('paths that look the same to a user compare equal', () => {
   const same = ['ann/Jos\u00e9.png', 'ann/Jose\u0301.png', './ann\\Jos\u00e9.png', 'ann//./Jose\u0301.png'];
   assert.equal(new Set(same.map(comparablePath)).size, 1);
   assert.is(comparablePath('/a/b'), '/a/b');
   assert.is(comparablePath('../a'), '../a');
 });
 
-test('valid JSON reads as JSON.parse reads it', () => {
+test('valid JSON is read as by JSON.parse', () => {
   const texts = [
     '{}', '[]', ' null ', '-1.5e-3', '"\\u00e9\\n\\\\"', '[[],{},[1,2,{"a":[true,false]}]]', '{"__proto__": {"a": 1}, "": 2}',
     `[${'[1],'.repeat(5000)}1]`, `"${'\\n'.repeat(20000)}"`,
-  ]; // biome-ignore format: one a line is no clearer
+  ]; // biome-ignore format: one per line is not clearer
   for (const text of texts) assert.equal(parseJson(text, 'F'), JSON.parse(text));
 });
 
-test('what is no JSON is refused where JSON.parse refuses it, with the line and what was expected', () => {
+test('invalid JSON is refused, and the error gives the line and what was expected', () => {
   const cases: [string, RegExp][] = [
     ['', /^F, line 1: not JSON: the text ends where a value is expected/],
     ['{"a": 1,\n\n}', /^F, line 3: not JSON: "}" stands where a key is expected/],
@@ -92,7 +92,7 @@ test('what is no JSON is refused where JSON.parse refuses it, with the line and 
   }
 });
 
-test('a key that occurs twice is refused by name, at any depth and however it is written', () => {
+test('a key that occurs twice is refused by name, at any depth and in any spelling', () => {
   const cases: [string, RegExp][] = [
     ['{"a": 1,\n"a": 2}', /^F, line 2: the key "a" occurs twice/],
     ['[{"x": {"b": 1, "\\u0062": 2}}]', /the key "b" occurs twice/],
@@ -111,7 +111,7 @@ test('a key that occurs twice is refused by name, at any depth and however it is
   ]);
 });
 
-test('a file is found by a name whose letters are composed otherwise', async () => {
+test('a file is found by a name with another Unicode composition of its letters', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'cameo-text-'));
   mkdirSync(join(folder, 'Zoe\u0308'));
   writeFileSync(join(folder, 'Zoe\u0308', 'Jose\u0301.json'), '{"a": 1}');
@@ -119,7 +119,7 @@ test('a file is found by a name whose letters are composed otherwise', async () 
   await rejection(() => readRegularFile(join(folder, 'Zo\u00eb', 'Jos\u00e8.json'), 100), FileError);
 });
 
-test('a manifest reads as other systems write it, and says which lines it cannot use', async () => {
+test('a manifest is read as other systems write it, and unusable lines are reported', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'cameo-manifest-'));
   const lines = [
     'path\tidentity ',
@@ -145,16 +145,16 @@ test('a manifest reads as other systems write it, and says which lines it cannot
   assert.match((await rejection(() => listFaces(folder), FormatError)).message, /column "path" occurs twice/);
 });
 
-test('a folder lists no two pictures whose names differ in the composition of letters alone', async () => {
+test('a folder lists only one of two pictures whose names differ only in Unicode composition', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'cameo-listing-'));
   for (const name of ['Jose\u0301.png', 'Jos\u00e9.png', 'Josf.png']) writeFileSync(join(folder, name), '');
   const { entries, unreadable } = await listFaces(folder);
-  if (entries.length + unreadable.length === 2) return; // a file system that cannot hold both
+  if (entries.length + unreadable.length === 2) return; // the file system cannot hold both names
   assert.is(entries.length, 2);
   assert.match(unreadable[0].reason, /composition of its letters/);
 });
 
-/** Files that take text out of a binary format, or write one: not out of a file of text. */
+/** Files that decode text within a binary format, which is not a text file. */
 const OF_BYTES = [
   'codec/container/face-archive.ts',
   'cli/compact-kind.ts',
@@ -164,7 +164,7 @@ const OF_BYTES = [
   'data/archives/archive-writer.ts',
 ];
 
-test('text is read in one place, and JSON in another', () => {
+test('only one file reads text files, and only one parses JSON', () => {
   const root = new URL('../../src', import.meta.url).pathname;
   const found = readdirSync(root, { recursive: true, encoding: 'utf8' })
     .filter((path) => path.endsWith('.ts') && !/^common.(text|json|program-json)\.ts$/.test(path))

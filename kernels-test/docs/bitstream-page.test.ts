@@ -12,8 +12,8 @@ import { syntheticFaces } from '../codec/latent-samples.js';
 import { readEarlierVectors, readShippedVectors } from '../codec/shipped-vectors.js';
 
 /*
- * examples/decode-symbols.mjs was written from docs/bitstream.md alone, by someone who had seen no other file: that it reads
- * what was frozen shows that the page says all that another implementation needs.
+ * examples/decode-symbols.mjs was written from docs/bitstream.md alone, by someone who had seen no other file. That it reads
+ * the frozen files shows that the page has everything that another implementation needs.
  */
 const test = suite('bitstream page');
 
@@ -43,13 +43,13 @@ const fitted = fitLatentModel(samples, { gain: samples.gain, steps: [1, 4, 8] })
 const faces = vectors.faces.map(({ symbols, qIndex, grey }) => ({ qIndex, grey, symbols: Int16Array.from(symbols) }));
 const hex = (id: number): string => id.toString(16).padStart(8, '0');
 
-test('the decoder of the page imports nothing but modules of Node', () => {
+test('decode-symbols.mjs imports only modules of Node', () => {
   const text = readFileSync(program, 'utf8');
   const imports = [...text.matchAll(/\bfrom '([^']+)'|\bimport\('([^']+)'\)/g)].map(([, a, b]) => a ?? b);
   assert.ok(imports.length > 0 && imports.every((name) => name.startsWith('node:')), `${imports}`);
 });
 
-test('it reads the frozen codes, bare faces, files and the archive', () => {
+test('decode-symbols.mjs reads the frozen codes, bare faces, files and the archive', () => {
   const model = decoder.readModel(small);
   assert.is(hex(model.ids[0]), vectors.model);
   vectors.faces.forEach(({ code, bare, file }, k) => {
@@ -61,7 +61,7 @@ test('it reads the frozen codes, bare faces, files and the archive', () => {
   assert.equal(decoder.decodeArchive(fromHex(vectors.archive), model), named);
 });
 
-test('it reads the frozen codes with dead zones and of dependent quantization', () => {
+test('decode-symbols.mjs reads the frozen codes with dead zones and of dependent quantization', () => {
   for (const { codes, model: id, ...tables } of [vectors.dead, vectors.dependent]) {
     const model = decoder.readModel(small, tables);
     assert.is(hex(model.ids[0]), id);
@@ -71,7 +71,7 @@ test('it reads the frozen codes with dead zones and of dependent quantization', 
   }
 });
 
-test('it reads the frozen faces of the shipped model', async () => {
+test('decode-symbols.mjs reads the frozen faces of the shipped model', async () => {
   const shipped = await readShippedVectors();
   const model = decoder.readModel(weights('models/face.safetensors'));
   assert.is(hex(model.ids[0]), shipped.model);
@@ -81,7 +81,7 @@ test('it reads the frozen faces of the shipped model', async () => {
   }
 });
 
-test('it reads the frozen faces of the model that the shipped one was quantised from', async () => {
+test('decode-symbols.mjs reads the frozen faces of the model that the shipped one was quantised from', async () => {
   const earlier = await readEarlierVectors();
   const model = decoder.readModel(weights('models/face.safetensors'));
   assert.equal(model.ids.map(hex), [(await readShippedVectors()).model, earlier.model]);
@@ -91,7 +91,7 @@ test('it reads the frozen faces of the model that the shipped one was quantised 
   }
 });
 
-/** A model whose tables reach their limits: what the frozen small model leaves out. */
+/** A model whose tables reach their limits, which the frozen small model does not. */
 function variedModel(seed: number): LatentModel {
   const random = new CounterRandom(seed, 5);
   const between = (low: number, high: number): number => low + random.int(high - low + 1);
@@ -123,7 +123,7 @@ function variedModel(seed: number): LatentModel {
   });
 }
 
-test('it reads what Cameo writes with tables at their limits, channels in another order and an even width', () => {
+test('decode-symbols.mjs reads faces of a model with tables at their limits, reordered channels and an even width', () => {
   for (let seed = 0; seed < 40; seed++) {
     const model = variedModel(seed);
     const read = decoder.readModel(writeSafetensors(model.toTensors()));
@@ -137,7 +137,7 @@ test('it reads what Cameo writes with tables at their limits, channels in anothe
   }
 });
 
-test('it refuses what is damaged, cut off or padded', () => {
+test('decode-symbols.mjs refuses faces that are damaged, cut off or padded', () => {
   const model = decoder.readModel(small);
   const file = fromHex(vectors.faces[5].file);
   for (let at = 0; at < file.length; at++) {

@@ -16,7 +16,7 @@ const test = suite('docs pages');
 const text = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
 const sources = readdirSync(join(ROOT, 'docs')).filter((name) => name.endsWith('.md'));
 
-test('every page in docs/ is on the site, and every page has a title', () => {
+test('every page in docs/ is on the site and has a title', () => {
   assert.equal(
     sources.filter((name) => name !== 'index.md' && !PAGES.includes(`docs/${name}`)),
     [],
@@ -33,7 +33,7 @@ test('links lead to files and headings that exist', () => {
   );
 });
 
-test('a broken link is seen', () => {
+test('the test detects broken links', () => {
   const broken = brokenLinks('docs/index.md', {
     text: '[a](nowhere.md) [b](engine.md#scopes) [c](engine.md#no-heading) ![d](../e.png)',
   });
@@ -43,7 +43,7 @@ test('a broken link is seen', () => {
   );
 });
 
-test('the page of commands has a section for every command, and the options of each', async () => {
+test('docs/commands.md has a section for every command with all its options', async () => {
   const page = text('docs/commands.md');
   const whole = await generatedText('docs/commands.md', page, page);
   const leaves = leafCommands(await commandTree());
@@ -57,12 +57,12 @@ test('the page of commands has a section for every command, and the options of e
   assert.not.match(whole, /<!-- options/);
 });
 
-test('the glossary of the site is that of CONTRIBUTING.md', async () => {
+test('the glossary of the site equals that of CONTRIBUTING.md', async () => {
   const page = text('docs/glossary.md');
   assert.match(await generatedText('docs/glossary.md', page, page), /^\| tape \| .*`src\/tensor\/tape\.ts` \|$/m);
 });
 
-/** It takes TypeDoc a dozen seconds to read all of the program. */
+/** The site is built only on request, because TypeDoc takes a dozen seconds. */
 const built = THOROUGH ? test : test.skip;
 built('npm run docs builds the site without a warning', () => {
   const out = mkdtempSync(join(tmpdir(), 'cameo-docs-'));

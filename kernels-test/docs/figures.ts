@@ -2,14 +2,14 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from '../cli/cli-fixture.js';
 
-/** Figures that were measured: numbers with decimals. Versions have two dots, or stand behind a name. */
+/** Measured figures in a text: numbers with decimals, except versions, which have two dots or follow a name. */
 export const figuresOf = (text: string): string[] =>
   [...text.matchAll(/(?<![\d.@/v-])\d+\.\d+(?![\d.]*\.\d|\.tgz|\w)/g)].map(([figure]) => figure);
 
-/** Whether a text has a figure as a number of its own, or one that is it when rounded. */
+/** Whether a text has a figure as a separate number, or a number that rounds to it. */
 export function hasFigure(text: string, figure: string): boolean {
   const decimals = figure.split('.')[1].length;
-  // The last digit of a binary fraction may hide which way a half is rounded.
+  // A half may round either way, because a binary fraction is not exact.
   const close = (number: string): boolean => Math.abs(Number(number) - Number(figure)) <= 0.5000001 * 10 ** -decimals;
   return [...text.matchAll(/(?<![\d.])\d+\.\d+(?!\d)/g)].some(
     ([number]) => number === figure || (number.split('.')[1].length > decimals && close(number)),
@@ -22,6 +22,6 @@ export const reports = (): string[] =>
     .filter((path) => path.endsWith('.md'))
     .map((path) => readFileSync(join(ROOT, 'results', path), 'utf8'));
 
-/** A page's words and tables, without code, links' targets and what stands in brackets. */
+/** The text and tables of a page, without code, targets of links, and text in brackets. */
 export const withoutCodeAndLinks = (text: string): string =>
   text.replace(/```[\s\S]*?```|`[^`\n]*`|\]\([^)]*\)|arXiv \S+/g, '').replace(/Node \d+\.\d+ or later/g, '');

@@ -2,7 +2,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { ROOT } from '../cli/cli-fixture.js';
 
-/** A heading's anchor, as GitHub and TypeDoc make it. */
+/** The anchor of a heading, by the rules of GitHub and TypeDoc. */
 const anchorOf = (heading: string): string =>
   heading
     .toLowerCase()

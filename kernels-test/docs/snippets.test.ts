@@ -8,7 +8,7 @@ import { ROOT, temporaryFolder } from '../cli/cli-fixture.js';
 import { findData } from '../helpers/data-available.js';
 import { runSnippet, snippetsOf, writePictures } from './snippets.js';
 
-// Every block of code in the README and in docs/ runs, or a line above it says why not.
+// Every block of code in the README and in docs/ is run, or a line above it says why not.
 const test = suite('snippets');
 const folder = temporaryFolder();
 const published = findData('weights/mtcnn.safetensors');
@@ -17,7 +17,7 @@ const env = { CAMEO_TUNING: '0', CAMEO_CACHE: join(folder, 'cache'), CAMEO_DETEC
 
 const pages = readdirSync(join(ROOT, 'docs')).filter((name) => name.endsWith('.md'));
 const snippets = ['README.md', ...pages.map((name) => `docs/${name}`)].flatMap(snippetsOf);
-/** Each page has a folder of its own, in which its blocks run one after the other. */
+/** The blocks of each page run one after the other, in a folder of its own. */
 const folderOf = (page: string): string => join(folder, page.replace(/\W/g, '-'));
 
 test('the pages have snippets, and most of them are run', async () => {
@@ -39,7 +39,7 @@ for (const snippet of snippets) {
   }
   test(name, async () => {
     const printed = await runSnippet(snippet, folderOf(snippet.page), env);
-    if (snippet.language === 'js') assert.match(printed, /\d/, 'it prints a figure');
+    if (snippet.language === 'js') assert.match(printed, /\d/, 'the snippet prints a figure');
   });
 }
 

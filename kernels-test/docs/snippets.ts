@@ -8,19 +8,19 @@ import { cameoInShell, ROOT } from '../cli/cli-fixture.js';
 import { cameoHere } from '../cli/cli-here.js';
 import { INVENTED_LANDMARKS, INVENTED_PHOTO } from '../web/invented-faces.js';
 
-/** A block of code of a page. */
+/** A block of code in a page. */
 export interface Snippet {
   page: string;
   line: number;
   language: string;
   code: string;
-  /** Why it is not run, as a line above it says. */
+  /** The reason why it is not run, from the line above it. */
   notRun?: string;
-  /** It needs the weights of a face detector. */
+  /** Whether it needs the weights of a face detector. */
   detector: boolean;
 }
 
-/** The blocks of code of a page, but for those that are text. */
+/** The blocks of code in a page, except those in the language "text". */
 export function snippetsOf(page: string): Snippet[] {
   const text = readFileSync(join(ROOT, page), 'utf8');
   return [...text.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)].flatMap(({ 1: language, 2: code, index }) => {
@@ -41,7 +41,7 @@ export function snippetsOf(page: string): Snippet[] {
   });
 }
 
-/** What the pages call `face.png`, `people/`, `holiday.jpg` and `holiday.json`: faces that nobody has. */
+/** Writes the files that the pages call `face.png`, `people/`, `holiday.jpg` and `holiday.json`, with invented faces. */
 export async function writePictures(folder: string): Promise<void> {
   const { data, info } = await sharp(INVENTED_PHOTO).removeAlpha().raw().toBuffer({ resolveWithObject: true });
   const photo = { width: info.width, height: info.height, data: new Uint8Array(data) };
@@ -89,7 +89,7 @@ async function runProgram({ page, line, code }: Snippet, folder: string, detecto
   return printed;
 }
 
-/** A word with a star for a part of a file's name, as the shell puts names in its place. */
+/** Replaces a word with a star by the names of the files that match, like a shell. */
 function namesOf(word: string, folder: string): string[] {
   const [, place, start, end] = /^(.*\/)?([^/*]*)\*([^/*]*)$/.exec(word) ?? [];
   if (end === undefined) return [word];
@@ -97,7 +97,7 @@ function namesOf(word: string, folder: string): string[] {
   return names.filter((name) => name.startsWith(start) && name.endsWith(end)).map((name) => `${place ?? ''}${name}`);
 }
 
-/** Exit codes of a command that ended as it should: `verify` has 1 where the faces are not of one person. */
+/** Exit codes of a command that succeeded; `verify` also has 1, if the faces are not of one person. */
 const good = (words: readonly string[]): number[] => (words[0] === 'verify' ? [0, 1] : [0]);
 
 async function runShell({ page, line, code }: Snippet, folder: string, env: NodeJS.ProcessEnv): Promise<void> {

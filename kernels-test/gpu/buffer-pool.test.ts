@@ -11,7 +11,7 @@ import { thrown } from '../helpers/rejection.js';
 const test = gpuSuite('buffer pool');
 const COUNT = 100;
 
-test('the pool rounds to size classes that waste an eighth at most', async () => {
+test('the pool rounds sizes up by at most an eighth', async () => {
   const { pool } = await testGpu();
   for (const bytes of [4, 256, 260, 1000, 4096, 5000, 100_004, 1_000_004, 9_999_996]) {
     const buffer = pool.acquire(bytes, 'sizes');
@@ -23,7 +23,7 @@ test('the pool rounds to size classes that waste an eighth at most', async () =>
   }
 });
 
-test('a released buffer is used again within its size class', async () => {
+test('a released buffer is reused within its size class', async () => {
   const { pool } = await testGpu();
   const first = pool.acquire(70_000, 'first');
   pool.release(first);
@@ -37,9 +37,9 @@ test('a released buffer is used again within its size class', async () => {
   pool.release(second);
 });
 
-test('the pool keeps no more than its cap, and trims to nothing', async () => {
+test('the pool keeps at most its cap, and `trim` frees everything', async () => {
   await withOwnGpu({ maxPooledBytes: 3 * 4096 }, async (gpu) => {
-    gpu.pool.trim(); // what the self-test left
+    gpu.pool.trim(); // frees what the self-test left
     const buffers = Array.from({ length: 5 }, (_, k) => gpu.pool.acquire(4096, `buffer ${k}`));
     for (const buffer of buffers) gpu.pool.release(buffer);
     assert.is(gpu.pool.liveBytes, 0);
@@ -51,7 +51,7 @@ test('the pool keeps no more than its cap, and trims to nothing', async () => {
   });
 });
 
-test('buffers released past the cap serve the commands that are recorded already', async () => {
+test('buffers that are released above the cap stay valid for commands that are already recorded', async () => {
   await withOwnGpu({ maxPooledBytes: 0 }, async (gpu) => {
     const y = Tensor.zeros(gpu, [COUNT]);
     const x = Tensor.from(gpu, new Float32Array(COUNT).fill(2), [COUNT]);
@@ -64,7 +64,7 @@ test('buffers released past the cap serve the commands that are recorded already
   });
 });
 
-test('an allocation past the cap or the limits is refused, and changes nothing', async () => {
+test('an allocation above the cap or the limits is refused, and changes nothing', async () => {
   await withOwnGpu({ maxLiveBytes: 10_000 }, async (gpu) => {
     const held = gpu.pool.acquire(8192, 'held');
     const error = thrown(() => gpu.pool.acquire(4096, 'too much')) as Error;
@@ -84,7 +84,7 @@ test('an allocation past the cap or the limits is refused, and changes nothing',
 });
 
 test("the driver's own lack of memory is reported by name", async () => {
-  // Software adapters never report it, so the answer of the error scope is given here.
+  // Software adapters never report it, so the test replaces the answer of the error scope.
   const { device } = await testGpu();
   const full = {
     limits: device.limits,

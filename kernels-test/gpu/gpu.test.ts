@@ -13,7 +13,7 @@ import { rejected, thrown } from '../helpers/rejection.js';
 const test = gpuSuite('gpu');
 const COUNT = 100;
 
-/** y += amount, where the amount is in the text, or the first scalar. */
+/** A kernel for y += amount, where the amount is in the text or is the first scalar. */
 const increment = (amount: number | 'scalar'): Kernel => ({
   label: `increment by ${amount}`,
   bindings: amount === 'scalar' ? 'wu' : 'w',
@@ -29,7 +29,7 @@ fn main(@builtin(global_invocation_id) gid: vec3u) {
 
 const INVALID: Kernel = { label: 'invalid', bindings: 'w', workgroups: [1, 1, 1], wgsl: 'fn main() { nonsense }' };
 
-test('a small read takes less than a browser waits between two looks at what is done', async () => {
+test('a small read takes less time than a browser waits between two checks for finished work', async () => {
   const gpu = await testGpu();
   const x = Tensor.from(gpu, [1, 2, 3], [3]);
   let least = Infinity;
@@ -39,11 +39,11 @@ test('a small read takes less than a browser waits between two looks at what is 
     least = Math.min(least, performance.now() - start);
   }
   x.dispose();
-  // Firefox waits 100 ms.
+  // Firefox checks every 100 ms.
   assert.ok(least < 60, `${least} ms`);
 });
 
-test('equal texts share one pipeline', async () => {
+test('kernels of equal text share one pipeline', async () => {
   const gpu = await testGpu();
   const y = Tensor.zeros(gpu, [COUNT]);
   dispatchInPlace(increment(1), [y]);
@@ -56,7 +56,7 @@ test('equal texts share one pipeline', async () => {
   y.dispose();
 });
 
-test('hundreds of dispatches between two waits, each with its own scalars', async () => {
+test('hundreds of dispatches between two waits each get their own scalars', async () => {
   for (const dispatchesPerSubmit of [1, 64, 1000]) {
     await withOwnGpu({ dispatchesPerSubmit }, async (gpu) => {
       const y = Tensor.zeros(gpu, [COUNT]);
@@ -96,7 +96,7 @@ test('writes and dispatches happen in the order of the calls', async () => {
   y.dispose();
 });
 
-test('an invalid kernel raises GpuError at the next wait, once', async () => {
+test('an invalid kernel gives a GpuError at the next wait, and only there', async () => {
   const gpu = await testGpu();
   const y = Tensor.zeros(gpu, [COUNT]);
   dispatchInPlace(INVALID, [y]);
@@ -115,7 +115,7 @@ test('an invalid kernel raises GpuError at the next wait, once', async () => {
   y.dispose();
 });
 
-test('other mistakes of a kernel are told by its name, too', async () => {
+test('errors for other mistakes of a kernel name it, too', async () => {
   const gpu = await testGpu();
   const y = Tensor.zeros(gpu, [COUNT]);
   const { wgsl } = increment(1);
@@ -136,7 +136,7 @@ test('other mistakes of a kernel are told by its name, too', async () => {
   y.dispose();
 });
 
-test('steps run ahead by the number asked for', async () => {
+test('at most the given number of steps are submitted ahead', async () => {
   const gpu = await testGpu();
   const y = Tensor.zeros(gpu, [COUNT]);
   for (let step = 0; step < 20; step++) {
@@ -147,7 +147,7 @@ test('steps run ahead by the number asked for', async () => {
   y.dispose();
 });
 
-test('after the device is destroyed every call says so', async () => {
+test('after the device is destroyed every call gives an error that says so', async () => {
   const gpu = await openGpu();
   const y = Tensor.zeros(gpu, [COUNT]);
   dispatchInPlace(increment(1), [y]);
@@ -168,11 +168,11 @@ test('after the device is destroyed every call says so', async () => {
   }
   assert.instance(await rejected(y.read()), DeviceLostError);
   assert.instance(await rejected(gpu.sync()), DeviceLostError);
-  gpu.destroy(); // harmless
+  gpu.destroy(); // a second call does nothing
   y.dispose();
 });
 
-test('a device that is lost from outside raises DeviceLostError, also in steps under way', async () => {
+test('a device that is lost from outside gives a DeviceLostError, also in steps that are running', async () => {
   const gpu = await openGpu();
   const y = Tensor.zeros(gpu, [COUNT]);
   dispatchInPlace(increment(1), [y]);

@@ -9,8 +9,8 @@ const test = suite('quiet wait');
 const later = <T>(ms: number, value: T): Promise<T> => new Promise((resolve) => setTimeout(resolve, ms, value));
 
 /**
- * What Dawn's Node binding does while a promise is pending: a callback in every turn of the event loop.
- * @param onTurn is told how many there were
+ * Acts like Dawn's Node binding while a promise is pending: it runs a callback in every turn of the event loop.
+ * @param onTurn is called with the number of turns
  */
 function poll(until: Promise<unknown>, onTurn: (turns: number) => void = () => {}): void {
   let turns = 0;
@@ -25,7 +25,7 @@ function poll(until: Promise<unknown>, onTurn: (turns: number) => void = () => {
   setImmediate(turn);
 }
 
-test('gives what the promise gives', async () => {
+test('quietWait gives the result or the error of the promise', async () => {
   assert.is(await waitQuietly(Promise.resolve(7)), 7);
   assert.is(await waitQuietly(later(20, 'late')), 'late');
   const failure = new ArgumentError('no');
@@ -36,8 +36,8 @@ test('gives what the promise gives', async () => {
   );
 });
 
-test('lets the event loop turn, but seldom', async () => {
-  // Work that ends with the hundredth turn, which comes however busy the machine is.
+test('quietWait lets the event loop turn, but seldom', async () => {
+  // The work ends with the hundredth turn, which comes on a busy machine, too.
   let end = (): void => {};
   const work = new Promise<void>((resolve) => {
     end = resolve;
@@ -49,7 +49,7 @@ test('lets the event loop turn, but seldom', async () => {
   assert.ok(ms > 20, `100 turns in ${ms} ms: the loop spins`);
 });
 
-test('leaves the core to others', async () => {
+test('quietWait takes hardly any processor time', async () => {
   const work = later(300, 0);
   poll(work);
   const before = process.cpuUsage();

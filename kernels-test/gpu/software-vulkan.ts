@@ -3,8 +3,8 @@ import { unpackSwiftShader } from '../../src/gpu/node/swiftshader.js';
 import { hasVulkanLoader } from '../../src/gpu/node/vulkan.js';
 
 /**
- * The environment in which a program that uses Vulkan (Firefox, Deno) finds SwiftShader and no other driver, as the tests in
- * Chromium do; that of this process where it cannot be unpacked here.
+ * The environment in which a program that uses Vulkan (Firefox, Deno) finds only SwiftShader as a driver, like the tests in
+ * Chromium; the environment of this process if SwiftShader cannot be unpacked here.
  */
 export function softwareVulkan(): NodeJS.ProcessEnv {
   const files = unpackSwiftShader();

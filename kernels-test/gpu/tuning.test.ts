@@ -33,7 +33,7 @@ const W = [3, 3, 8, 16];
 const SHAPE: ConvShape = convShape(X, [2, 5, 6, 16], W, ATTRS);
 const PASSES = ['forward', 'inputGradient', 'weightGradient'] as const;
 
-test('a conv asks for a choice for each pass', async () => {
+test('a conv requests a choice of kernel for each pass', async () => {
   const gpu = await testGpu();
   const requests = gpu.tuning.collect(() =>
     scope(gpu, () => {
@@ -48,7 +48,7 @@ test('a conv asks for a choice for each pass', async () => {
   assert.equal(requests.map(tuningKey).sort(), expected.sort());
 });
 
-// Each adapter runs every candidate that it would measure, and those of a GPU besides on SwiftShader (LLVM takes long).
+// Each adapter runs every candidate that it would measure. SwiftShader also runs those of a GPU; LLVM would take too long.
 test('every candidate of an adapter passes the float64 check', async () => {
   const gpu = await testGpu();
   const lavapipe = gpu.description.kind === 'lavapipe';
@@ -70,7 +70,7 @@ test('every candidate of an adapter passes the float64 check', async () => {
   }
 });
 
-test('GPUs of one subgroup size measure the register kernels with shared loads, and never take them by estimate', () => {
+test('GPUs with one subgroup size measure the register kernels with shared loads, but never choose them by estimate', () => {
   const size = gatherOf(SHAPE, 'forward');
   const limits = { maxWorkgroupInvocations: 256, maxWorkgroupStorageBytes: 16384 };
   const subgroups = (software: boolean, subgroupSize: number): number[][] =>
@@ -100,7 +100,7 @@ test('GPUs of one subgroup size measure the register kernels with shared loads, 
       assert.ok(!('subgroup' in config && config.subgroup > 0), JSON.stringify(config));
     }
   }
-  // CPU adapters share wherever they can: up to 16 lanes.
+  // CPU adapters share loads wherever they can, among up to 16 lanes.
   assert.equal(subgroups(true, 4), [[4], [4]]);
   assert.equal(subgroups(true, 8), [[8], [8]]);
   assert.equal(subgroups(true, 32), [[0], [0]]);
@@ -125,18 +125,18 @@ test('tuning measures the candidates and the conv then runs the fastest', async 
     const choice = gpu.tuning.choice<unknown>(request, () => timed.map(({ config }) => config));
     assert.equal(choice, chosen.config);
   }
-  // The tuned conv is still a conv.
+  // The tuned conv still gives the right result.
   await checkOp({ op: 'conv2d', attrs: ATTRS, inputs: [X, W], sumLength: 9 * 16 });
   assert.is(await tuneConv(gpu, { family: 'another kernel', problem: {} }), null);
 });
 
-test('a candidate whose result disagrees is refused, however fast', async () => {
+test('a candidate with a wrong result is refused, however fast it is', async () => {
   const gpu = await testGpu();
   const size = gatherOf(SHAPE, 'forward');
   const wrong = gatherCandidates(size, gpu.limits)[0];
   const { wgsl } = planGather(gatherOf(SHAPE, 'forward'), 'none', wrong).steps.at(-1)!.kernel;
   const { run } = gpu;
-  // One of its products is 1 % off.
+  // One of its products is wrong by 1 %.
   const broken = wgsl.replace('fma(vec4f(', 'fma(1.01 * vec4f(');
   assert.is.not(broken, wgsl);
   gpu.run = (kernel, ...rest) => run.call(gpu, kernel.wgsl === wgsl ? { ...kernel, wgsl: broken } : kernel, ...rest);
@@ -155,7 +155,7 @@ test('a candidate whose result disagrees is refused, however fast', async () => 
   }
 });
 
-test('only a candidate is taken over from a file', () => {
+test('a choice from a file is accepted only if it is a candidate', () => {
   const request = { family: 'conv forward', problem: { n: 1 } };
   const tuning = new Tuning();
   const candidates = () => [{ tile: 4 }, { tile: 8 }];
@@ -173,7 +173,7 @@ test('only a candidate is taken over from a file', () => {
   assert.equal(tuning.choice(request, candidates), { tile: 4 });
 });
 
-test('choices survive in a file, which may be damaged', async () => {
+test('choices are kept in a file, and a damaged file is ignored', async () => {
   const gpu = await testGpu();
   const folder = mkdtempSync(join(tmpdir(), 'cameo-tuning-'));
   const before = process.env.CAMEO_CACHE;
@@ -205,7 +205,7 @@ test('the engine version is that of the package', () => {
   assert.is(ENGINE_VERSION, JSON.parse(text).version);
 });
 
-test('choices survive in a browser', async () => {
+test('choices are kept in a browser', async () => {
   const gpu = await testGpu();
   await saveTuningToIndexedDb(gpu);
   const stored = storedTuning(gpu.tuning, gpu.description);

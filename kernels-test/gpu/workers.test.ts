@@ -8,8 +8,8 @@ import { builtFolder, temporaryFolder } from '../cli/cli-fixture.js';
 import { THOROUGH } from '../helpers/thorough.js';
 
 /*
- * The GPU in Workers: on a machine without drivers, several at once, and Workers that end while the GPU works. All of it in
- * processes of their own, of the built package. VK_LOADER_DRIVERS_DISABLE hides what this machine has from Vulkan's loader.
+ * Tests the GPU in Workers: on a machine without drivers, in several at once, and in Workers that end while the GPU works. Everything runs in
+ * separate processes, with the built package. VK_LOADER_DRIVERS_DISABLE hides this machine's drivers from Vulkan's loader.
  */
 // adapters: once
 // time limit: 2 times
@@ -27,7 +27,7 @@ interface Ending {
   stderr: string;
 }
 
-/** Runs a program with the built engine imported: `openGpu`, `matmul`, `Tensor`; in Workers that it starts with `start()`, too. */
+/** Runs a program that has `openGpu`, `matmul` and `Tensor` of the built engine, also in Workers that it starts with `start()`. */
 function run(name: string, main: string, inWorker: string, env: NodeJS.ProcessEnv = NO_DRIVERS): Promise<Ending> {
   const path = join(folder, `${name}.mjs`);
   const at = (file: string): string => JSON.stringify(join(builtFolder(), file));
@@ -101,7 +101,7 @@ withSwiftShader('a machine without drivers: the main thread, a Worker, and both 
   assert.is(code, 0);
 });
 
-test('what others write to standard error while adapters are looked for is not lost', async () => {
+test('output to standard error during the search for adapters is not lost', async () => {
   const main = `
     const { writeSync } = await import('node:fs');
     const worker = start({});
@@ -118,14 +118,14 @@ test('what others write to standard error while adapters are looked for is not l
   assert.is(code, 0, stderr);
 });
 
-test('no driver at all: one error, which says what the drivers said', async () => {
+test('without any driver there is one error, with the messages of the drivers', async () => {
   const main = 'const error = await openGpu().catch((error) => error); console.log(error.name, error.message);';
   const { stdout, stderr } = await run('none', main, '', { VK_LOADER_DRIVERS_DISABLE: '*' });
   assert.is(stderr, '');
   assert.match(stdout, /^NoAdapterError no (usable WebGPU adapter|WebGPU adapter fits "\w+") \(found: none/);
 });
 
-/** A Worker that multiplies matrices of size×size, `products` of them before each read; `first` comes when it begins. */
+/** The program of a Worker that multiplies matrices of size×size, `products` of them before each read. It sends `first` when it begins. */
 const readForEver = (size: number, products: number, first = ''): string => `
   const gpu = await openGpu();
   const a = Tensor.zeros(gpu, [${size}, ${size}]);
@@ -138,13 +138,13 @@ const readForEver = (size: number, products: number, first = ''): string => `
     await all.at(-1).read();
     for (const y of all) y.dispose();
   }`;
-/** Little to wait for: most of the time goes into calls of Dawn's. */
+/** A Worker that hardly waits: it spends most of its time in calls of Dawn. */
 const RECORD_FOR_EVER = readForEver(8, 1);
 
 /**
- * Says 'waits' at the first pause of some length between two questions to Dawn, which then goes on for as long as it takes. A Worker
- * that is terminated within a call of Dawn's aborts the process (docs/engine.md): in that pause there is none, also where the
- * main thread hears late of it.
+ * A Worker that sends 'waits' at the first longer pause between two calls of Dawn; the pause then lasts as long as needed. A Worker
+ * that is terminated within a call of Dawn aborts the process (docs/engine.md). In that pause there is no call, even if the
+ * main thread gets the message late.
  */
 const SAY_PAUSES = `
   const timer = globalThis.setTimeout;
@@ -154,8 +154,8 @@ const SAY_PAUSES = `
     return timer(callback, 3_600_000, ...rest);
   };`;
 
-test('a Worker is terminated while it waits for the GPU: the process goes on', async () => {
-  // The Worker of a GPU that is too quick to be waited for is terminated while it sleeps.
+test('the process survives if a Worker is terminated while it waits for the GPU', async () => {
+  // If the GPU is too fast to be waited for, the Worker is terminated while it sleeps.
   const main = `
     for (let round = 0; round < 4; round++) {
       const worker = start({});
@@ -180,7 +180,7 @@ test('a Worker is terminated while it waits for the GPU: the process goes on', a
   assert.equal([code, signal], [0, null]);
 });
 
-test('endWorker ends a Worker at any moment, also while it records, opens its device, or has none', async () => {
+test('endWorker ends a Worker at any time, also while it records, while it opens its device, or without a device', async () => {
   const main = `
     for (let round = 0; round < ${THOROUGH ? 16 : 8}; round++) {
       const worker = start({});
@@ -197,16 +197,16 @@ test('endWorker ends a Worker at any moment, also while it records, opens its de
   assert.is(code, 0);
 });
 
-// Dawn aborts where the process exits while a Worker is in one of its calls: on a busy machine now and then. docs/engine.md has the
-// way around, `endWorker` before `process.exit`.
+// Dawn sometimes aborts if the process exits while a Worker is in one of its calls, mostly on busy machines. docs/engine.md has the
+// workaround, which is `endWorker` before `process.exit`.
 console.log('SKIP process.exit while a Worker reads: Dawn aborts at times; endWorker first is the way around');
-test.skip('the process ends by process.exit while a Worker reads: with its code', async () => {
+test.skip('process.exit while a Worker reads ends the process with its exit code', async () => {
   const main = 'const worker = start({}); await said(worker); await sleep(100); process.exit(7);';
   const { code, signal, stderr } = await run('exit', main, readForEver(512, 2), {});
   assert.equal([code, signal], [7, null], stderr);
 });
 
-test('a Worker ends itself, and one fails, while it reads', async () => {
+test('a Worker may end itself, or fail, while it reads', async () => {
   const main = `
     console.log(await ended(start({})));
     process.env.FAIL = '1';
@@ -217,7 +217,7 @@ test('a Worker ends itself, and one fails, while it reads', async () => {
   assert.is(code, 0);
 });
 
-test('reads in a Worker are those of the main thread: values, errors, and waiting', async () => {
+test('reads in a Worker give the same values and errors as in the main thread, and wait as quietly', async () => {
   const main = `console.log(await said(start({}))); process.exit();`;
   const inWorker = `
     const gpu = await openGpu();

@@ -16,7 +16,7 @@ import type { HostTensors } from '../../src/nn/host-tensor.js';
 import { fitTables } from '../../src/training/fit-tables.js';
 import { DEMO_LANDMARKS, DEMO_PHOTOS } from './data-available.js';
 
-/** A face model small enough for a test, and fine enough that 1000 bytes of a face can be spent. */
+/** A face model that is small enough for a test, and has steps fine enough that a face can take 1000 bytes. */
 const SMALL: KltConfig = {
   height: 112,
   width: 96,
@@ -26,10 +26,10 @@ const SMALL: KltConfig = {
   synthesis: { channels: 4, blocks: 1 },
   steps: 56,
 };
-/** Its steps are finer than those of a model whose components hold more of a face. */
+/** The steps are finer than those of a model whose components hold more of a face. */
 const LOG_GAIN = -Math.log(1.5);
 
-/** Faces of 24×28 (width×height) in 32 numbers: for what needs thousands of them, not good ones. */
+/** A model for faces of 24×28 (width×height) in 32 numbers, for tests that need thousands of faces, not good ones. */
 export const TINY: KltConfig = {
   height: 28,
   width: 24,
@@ -42,7 +42,7 @@ export const TINY: KltConfig = {
 
 type Size = Pick<KltConfig, 'width' | 'height'>;
 
-/** The real faces that ship with a development dependency, aligned. */
+/** The aligned faces of the photographs that come with a development dependency. */
 export async function demoFaces(): Promise<Uint8Array[]> {
   const faces: Uint8Array[] = [];
   for (const [photo, list] of await readLandmarks(DEMO_LANDMARKS)) {
@@ -72,7 +72,7 @@ class FacesInMemory extends FaceSet {
   }
 }
 
-/** A face of 96×112 in fewer pixels: every so manieth of them. */
+/** A face of 96×112, subsampled to fewer pixels. */
 export function shrunk(face: Uint8Array, { width, height }: Size): Uint8Array {
   const [dx, dy] = [SMALL.width / width, SMALL.height / height];
   const at = (i: number): number =>
@@ -80,7 +80,7 @@ export function shrunk(face: Uint8Array, { width, height }: Size): Uint8Array {
   return Uint8Array.from({ length: 3 * width * height }, (_, i) => face[at(i) + (i % 3)]);
 }
 
-/** A face, mirrored or moved by a few pixels: more of them to fit tables to. */
+/** A face that is mirrored or moved by a few pixels, to have more faces for the fitting of tables. */
 function variant(face: Uint8Array, { width, height }: Size, dx: number, dy: number, mirror: boolean): Uint8Array {
   const result = new Uint8Array(face.length);
   for (let y = 0; y < height; y++) {
@@ -93,12 +93,12 @@ function variant(face: Uint8Array, { width, height }: Size, dx: number, dy: numb
   return result;
 }
 
-/** As a basis the cosines of lowest frequency, [cosines, components], of one half of the face. */
+/** A basis of the cosines of lowest frequency, [cosines, components], for one half of the face. */
 function lowestCosines({ band }: KltConfig, count: number): Float32Array {
   const { luma, chroma } = band;
   const cosines: { at: number; frequency: number }[] = [];
   const greyHalf = (luma[0] * luma[1]) / 2;
-  // Column by column; then those of both planes of colour, which matter less.
+  // Columns of the luma first, then those of both planes of colour, which matter less.
   for (let at = 0; at < greyHalf; at++) {
     cosines.push({ at, frequency: Math.hypot(2 * Math.floor(at / luma[0]), at % luma[0]) });
   }
@@ -115,8 +115,8 @@ function lowestCosines({ band }: KltConfig, count: number): Float32Array {
 }
 
 /**
- * The weights file of a small face model with its tables (see `fitSmallFaceModel`). Fitting takes seconds: test files that
- * run together find it in the folder of the run (CAMEO_TEST_FOLDER).
+ * The weights file of a small face model with its tables (see `fitSmallFaceModel`). Because fitting takes seconds, test files that
+ * run together share it in the folder of the run (CAMEO_TEST_FOLDER).
  * @param which the second is another model by its id, as its conv nets are others; its tables are those of the first
  */
 export async function smallFaceModel(gpu: Gpu, which: 1 | 2, config: KltConfig = SMALL): Promise<Uint8Array> {
@@ -150,7 +150,7 @@ async function fitSmallFaceModel(gpu: Gpu, config: KltConfig): Promise<Uint8Arra
     model.basis.forEach((half, k) => {
       half.set(gpu, lowestCosines(config, config.components[k]));
     });
-    // Both nets start as ones that change nothing; here they shall do a little.
+    // Both networks start as identities; these weights make them change pictures a little.
     const random = new CounterRandom(1);
     for (const [name, tensor] of model.stateTensors()) {
       if (name.includes('.out.')) {
@@ -171,7 +171,7 @@ async function fitSmallFaceModel(gpu: Gpu, config: KltConfig): Promise<Uint8Arra
   }
 }
 
-/** Writes such a file, for the command. */
+/** Writes such a weights file, for tests of the command. */
 export async function writeSmallFaceModel(gpu: Gpu, path: string, which: 1 | 2, config = SMALL): Promise<string> {
   writeFileSync(path, await smallFaceModel(gpu, which, config));
   return path;

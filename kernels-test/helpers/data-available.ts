@@ -5,11 +5,11 @@ import { test } from 'uvu';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Photographs that ship with a development dependency, so that tests on real faces run on every machine. */
+/** Photographs that come with a development dependency, so that tests on real faces run on every machine. */
 export const DEMO_PHOTOS = join(ROOT, 'node_modules/@vladmandic/face-api/demo');
 export const DEMO_LANDMARKS = join(ROOT, 'demo/landmarks.json');
 
-/** The folder of data sets (environment variable CAMEO_DATA, default ../shared/data), or why there is none. */
+/** The folder of data sets (environment variable CAMEO_DATA, default ../shared/data), or the reason why there is none. */
 export function findData(part = ''): { path: string } | { missing: string } {
   const folder = resolve(ROOT, process.env.CAMEO_DATA || '../shared/data');
   const path = join(folder, part);
@@ -24,8 +24,8 @@ export function findDetector(): { path: string } | { missing: string } {
 }
 
 /**
- * Registers a test that needs a part of the data sets (for instance 'faces'). Without the data it is registered as
- * skipped, which uvu counts apart from the passed ones, and the reason is printed.
+ * Registers a test that needs a part of the data sets (for example 'faces'). Without the data it is registered as
+ * skipped, which uvu counts separately, and the reason is printed.
  */
 export function testWithData(part: string, name: string, run: (path: string) => Promise<void> | void): void {
   const data = findData(part);

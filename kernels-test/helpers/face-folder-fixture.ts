@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { encodePng } from '../../src/data/pictures/image.js';
 
-/** A face-sized picture that its number can be told from: its first byte. */
+/** A picture with the size of a face, whose first byte is its number. */
 export async function facePng(number: number, width = 96, height = 112): Promise<Uint8Array> {
   const data = Uint8Array.from({ length: width * height * 3 }, (_, i) => (number + (i >> 4)) % 256);
   return encodePng({ width, height, data });
@@ -13,7 +13,7 @@ export async function put(root: string, path: string, content: Uint8Array | stri
   await writeFile(join(root, path), content);
 }
 
-/** A folder in another, without a manifest: 12 faces, and one entry of every kind that is no face. */
+/** Makes a folder without a manifest in another: it has 12 faces, and one entry of every kind that is not a face. */
 export async function plainFolder(parent: string): Promise<string> {
   const root = await mkdtemp(join(parent, 'plain-'));
   for (let i = 0; i < 10; i++) await put(root, `ann/${i}.png`, await facePng(i));

@@ -8,18 +8,18 @@ import { apply, type Op, Tape } from '../../src/tensor/tape.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import { sharedGpu } from '../runner/shared-gpu.js';
 
-/** Where compiling takes long, in pages, a test of many shapes takes some of them: CAMEO_FEW_SHAPES=1. */
+/** Whether tests of many shapes take only some of them (CAMEO_FEW_SHAPES=1). Pages do so, because compiling takes long there. */
 export const FEW_SHAPES = process.env.CAMEO_FEW_SHAPES === '1';
 
 export const testGpu = sharedGpu;
 
 /**
- * A uvu suite whose every test fails on an error the device reported on its own ("uncaptured"), and on tensors that
+ * A uvu suite in which every test fails on an error that the device reported by itself ("uncaptured"), and on tensors that
  * a test leaves behind. Call `.run()` at the end of the file, as with uvu.
  */
 export function gpuSuite(name: string) {
   const suite = uvuSuite(name);
-  // Checked inside the test and not in a hook: a hook that fails after a failed test ends a uvu suite without an error.
+  // This is checked inside the test and not in a hook, because a hook that fails after a failed test ends a uvu suite without an error.
   const test = (title: string, body: () => Promise<void> | void) => {
     suite(title, async () => {
       const gpu = await sharedGpu();
@@ -27,14 +27,14 @@ export function gpuSuite(name: string) {
       try {
         await body();
       } catch (error) {
-        await gpu.sync().catch(() => {}); // what the device still reports belongs to this test, not to the next
+        await gpu.sync().catch(() => {}); // errors that the device reports only now belong to this test, not to the next
         throw error;
       }
       await gpu.sync();
       assert.is(gpu.pool.liveBytes, liveBytes, 'the test left tensors behind');
     });
   };
-  // The body stays at its place; uvu counts the test as skipped, not as passed.
+  // uvu counts the test as skipped, not as passed.
   const skip = (title: string, _body?: () => Promise<void> | void): void => suite.skip(title);
   return Object.assign(test, { run: suite.run, after: suite.after, skip });
 }
@@ -55,19 +55,19 @@ export function toNdArray(values: Float32Array, shape: readonly number[]): NdArr
 const UNIT = 2 ** -24;
 
 export interface Tolerance {
-  /** Longest sum behind one element; default 1. */
+  /** Number of terms in the longest sum for one element; default 1. */
   sumLength?: number;
-  /** Magnitude of the terms where they cancel. */
+  /** Magnitude of the terms, if they cancel. */
   scale?: number;
-  /** For functions whose own float32 error is larger (exp, log, sigmoid): multiplies the tolerance. */
+  /** Factor on the tolerance, for functions with a larger float32 error (exp, log, sigmoid). */
   factor?: number;
-  /** Lets the tolerance grow with n itself: for kernels that add without blocks. */
+  /** Lets the tolerance grow with n itself, for kernels that add without blocks. */
   linear?: boolean;
-  /** Allows a NaN anywhere, but a number nowhere that must not be one: padding of 0 times NaN may be 0 or NaN. */
+  /** Allows NaN in place of a number, but not a number in place of NaN: the product of padding 0 and NaN may be 0 or NaN. */
   spreads?: boolean;
 }
 
-/** Roundings that a sum of so many terms may cost: kernels add in blocks, so that they grow with the logarithm of its length. */
+/** Number of roundings in a sum of n terms. Kernels add in blocks, so it grows with the logarithm of n. */
 const roundingsOf = (sumLength: number): number => Math.min(sumLength, 4 + 4 * Math.log2(Math.max(sumLength, 1)));
 
 /**
@@ -102,11 +102,11 @@ export interface OpCase<K extends OpName> extends Tolerance {
   op: K;
   attrs: OpAttrs[K];
   inputs: readonly (readonly number[])[];
-  /** Values of input k, where random normals do not do (labels, positive arguments). */
+  /** Values of input k, if they cannot be random normals (labels, positive arguments). */
   values?: (k: number, size: number) => Float32Array | undefined;
-  /** Values of dy, in place of random normals. */
+  /** Values of dy instead of random normals. */
   dyValues?: (size: number) => Float32Array;
-  /** Another implementation than the registered one: a naive or a tuned variant. */
+  /** An implementation instead of the registered one: a naive or a tuned variant. */
   implementation?: Op<OpAttrs[K]>;
 }
 
@@ -140,7 +140,7 @@ export async function checkOp<K extends OpName>(given: OpCase<K>): Promise<void>
   const gradients = kept.gradients as (Tensor | null)[];
   try {
     assert.equal([...kept.output.shape], [...expected.shape], `${label}: shape`);
-    // Read at once: in a browser each answer is a way there and back.
+    // All are read at once, because in a browser each read is a round trip.
     const wanted = gradients.map((gradient, k) => (expectedGradients[k] ? gradient?.read() : undefined));
     const [output, ...read] = await Promise.all([kept.output.read(), ...wanted]);
     assertClose(`${label}: output`, output, expected.data, test);
@@ -148,7 +148,7 @@ export async function checkOp<K extends OpName>(given: OpCase<K>): Promise<void>
       if (!gradient) continue;
       const actual = read[k];
       if (!actual) {
-        // An operation may leave out a gradient only where it is zero everywhere.
+        // An operation may leave out a gradient only if it is zero everywhere.
         assert.ok(
           gradient.data.every((value) => value === 0),
           `${label}: gradient ${k} is missing`,

@@ -1,6 +1,6 @@
 import type { Gpu } from '../../src/gpu/gpu.js';
 
-/** Makes an opener whose device is opened once and stays open, whoever destroys it: its kernels are compiled once. */
+/** A function that opens a device once and returns it at each call. `destroy` does not close it, so its kernels are compiled once. */
 export function keptOpen(open: () => Promise<Gpu>): () => Promise<Gpu> {
   let opened: Promise<Gpu> | undefined;
   return async () => {

@@ -1,7 +1,7 @@
 import type { Gpu, GpuOptions } from '../../src/gpu/gpu.js';
 import { openGpu } from '../../src/gpu/node/adapters.js';
 
-/** Runs `body` with a device of its own, on the adapter under test, and closes it whatever comes of that. */
+/** Runs `body` with a separate device on the adapter under test, and closes the device in any case. */
 export async function withOwnGpu(options: GpuOptions, body: (gpu: Gpu) => Promise<void>): Promise<void> {
   const gpu = await openGpu(options);
   try {

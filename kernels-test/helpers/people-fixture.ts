@@ -7,7 +7,7 @@ import { writeRecognizer } from '../../src/models/recognizer-file.js';
 import type { HostTensors } from '../../src/nn/host-tensor.js';
 import { hashName } from '../../src/nn/init.js';
 
-/** Writes the weights of a tiny network that nobody has trained: equal pictures still have equal embeddings. */
+/** Writes the weights of a tiny untrained network, which is enough for equal pictures to have equal embeddings. */
 export function writeTinyRecognizer(path: string, seed: number, dimension = 8): string {
   const network = new CameoFace({ dimension, channels: [4, 4, 4, 8], units: [0, 0, 0, 0] });
   const tensors: HostTensors = new Map();
@@ -18,7 +18,7 @@ export function writeTinyRecognizer(path: string, seed: number, dimension = 8): 
   return path;
 }
 
-/** Writes two pictures of each of four persons that are nearly alike, in LFW's folders. */
+/** Writes two nearly equal pictures of each of four persons, in folders like those of LFW. */
 export async function writePeople(folder: string): Promise<void> {
   for (const [k, name] of ['Ann', 'Bob', 'Cid', 'Dan'].entries()) {
     mkdirSync(join(folder, name), { recursive: true });

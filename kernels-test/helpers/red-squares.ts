@@ -6,23 +6,23 @@ import { writeSafetensors } from '../../src/nn/safetensors.js';
 import { inventedWeights } from '../models/mtcnn-fixture.js';
 
 /*
- * A detector that is sure of what it finds without any data: to it, red squares are faces. The first network of the cascade
- * sees how red a window is, the others say yes to all that come to them.
+ * A detector for tests without data: it finds red squares in place of faces, with certainty. The first network of the cascade
+ * measures how red a window is, and the others accept every window that they get.
  */
 
-/** Of a square's side: where its landmarks are. The crop then shows the square's middle. */
+/** The landmarks, as fractions of a square's side. With them the crop shows the middle of the square. */
 const SIDE = 112;
 const POINTS = FACE_TEMPLATE.map(([x, y]) => [(x + 8) / SIDE, (y + 4) / SIDE] as const);
 
-/** The weights of that detector. Squares are found where `minFace` is their side, and they lie on multiples of a sixth of it. */
+/** The weights of this detector. It finds squares whose side is `minFace`, at multiples of a sixth of the side. */
 export function redSquaresWeights(): Uint8Array {
   const weights = inventedWeights(3);
   for (const { data } of weights.values()) data.fill(0);
   const set = (name: string, at: number, values: readonly number[]): void => weights.get(name)!.data.set(values, at);
   const mean = new Array<number>(9).fill(1 / 9);
-  // Channel 0 of each layer is the mean of the red bytes, where they are above the middle.
+  // Channel 0 of each layer is the mean of the red bytes above the middle.
   for (const name of ['pnet.conv1', 'pnet.conv2', 'pnet.conv3']) set(`${name}.weight`, 0, mean);
-  // The face's row of [2, 32]: above 0 where more than nine tenths are red.
+  // In [2, 32], the row for a face: it is above 0 if more than nine tenths are red.
   set('pnet.conv4_1.weight', 32, [100]);
   set('pnet.conv4_1.bias', 0, [90, 0]);
   set('rnet.dense5_1.bias', 1, [9]);
@@ -31,13 +31,13 @@ export function redSquaresWeights(): Uint8Array {
   return writeSafetensors(weights);
 }
 
-/** Writes them as a file. */
+/** Writes the weights as a file. */
 export function writeRedSquaresDetector(path: string): string {
   writeFileSync(path, redSquaresWeights());
   return path;
 }
 
-/** A black picture with red squares, which differ in green and blue. @param corners left and top of each @param seed of green and blue */
+/** A black picture with red squares, which differ in green and blue. @param corners left and top of each square @param seed for green and blue */
 export function redSquares(
   width: number,
   height: number,

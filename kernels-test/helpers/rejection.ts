@@ -1,9 +1,9 @@
 import * as assert from 'uvu/assert';
 
-/** Runs what must fail and returns its error, which must be of the given class. */
+/** Runs a function that must fail. @returns its error, which must be of the given class */
 export async function rejection<E extends Error>(
   run: () => unknown,
-  // biome-ignore lint/suspicious/noExplicitAny: constructors of errors take whatever they need
+  // biome-ignore lint/suspicious/noExplicitAny: constructors of errors have different parameters
   type: new (...args: any[]) => E,
 ): Promise<E> {
   let result: unknown;
@@ -17,14 +17,14 @@ export async function rejection<E extends Error>(
   throw new Error('unreachable');
 }
 
-/** What a promise is rejected with; null where it is kept. */
+/** The error with which a promise is rejected; null if it is fulfilled. */
 export const rejected = (promise: Promise<unknown>): Promise<unknown> =>
   promise.then(
     () => null,
     (error) => error,
   );
 
-/** What a call throws; null where it returns. */
+/** The error that a call throws; null if it returns. */
 export function thrown(call: () => unknown): unknown {
   try {
     call();

@@ -6,8 +6,8 @@ import type { Tape } from '../../src/tensor/tape.js';
 import type { Tensor } from '../../src/tensor/tensor.js';
 
 /**
- * Computes in float64 what a tape recorded on the GPU: the same operations with the same attributes, from the values
- * that the leaves (tensors that no node made) had when the tape ran. Forward and backward use the reference alone.
+ * Computes a tape that was recorded on the GPU again in float64: the same operations with the same attributes, from the values
+ * that the leaves (tensors that no node made) had when the tape ran. Forward and backward use only the reference.
  *
  * @param leaves values of every leaf, read before the tape ran or unchanged since
  */

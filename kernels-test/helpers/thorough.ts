@@ -1,2 +1,2 @@
-/** True under `npm test -- --thorough`: what takes long and finds little is tested as well. */
+/** True with `npm test -- --thorough`, which also runs slow tests that seldom find anything. */
 export const THOROUGH = process.env.CAMEO_TEST_THOROUGH === '1';

@@ -5,7 +5,7 @@ import { type OpAttrs, type OpName, referenceOps } from '../../src/ops/registry.
 import { map, type NdArray, ndarray } from '../../src/reference/ndarray.js';
 import type { ReferenceOp } from '../../src/reference/reference-op.js';
 
-/** One operation on inputs where it is differentiable, so that finite differences are defined. */
+/** An operation with inputs at which it is differentiable, so that finite differences are defined. */
 export interface GradientCase<K extends OpName = OpName> {
   op: K;
   name: string;
@@ -15,7 +15,7 @@ export interface GradientCase<K extends OpName = OpName> {
 
 let stream = 0;
 
-/** Uniform values in [low, high), other ones at each call. */
+/** Uniform values in [low, high), different at each call. */
 export function uniform(shape: Shape, low = -1, high = 1): NdArray {
   const random = new CounterRandom(20, stream++);
   return ndarray(
@@ -116,7 +116,7 @@ export const gradientCases: readonly GradientCase[] = [
   ),
 
   ...[[1], [4]].flatMap((slopes) => [
-    // No pre-activation of these values lies within a step of the kink.
+    // With these values, no pre-activation is within a step of the kink.
     make(
       'batchNormPreluTraining',
       `[${slopes}] slopes`,
@@ -292,7 +292,7 @@ export const WITHOUT_GRADIENT: { [K in OpName]?: number[] } = {
   batchNormPreluInference: [3, 4],
 };
 
-/** @throws where a value is off by more than the tolerance, relative above 1 */
+/** @throws Error if a value is off by more than the tolerance, which is relative for values above 1 */
 export function close(actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance = 1e-12): void {
   assert.is(actual.length, expected.length);
   for (let i = 0; i < expected.length; i++) {

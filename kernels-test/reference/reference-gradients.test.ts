@@ -12,7 +12,7 @@ function largest(values: ArrayLike<number>): number {
   return Array.from(values).reduce((max, v) => Math.max(max, Math.abs(v)), 0);
 }
 
-/** d(Σ dy·forward) / d(each element of one input), by central differences. */
+/** Gradient of Σ dy·forward with respect to each element of one input, by central differences. */
 function numericGradient(op: ReferenceOp<unknown>, c: GradientCase, input: number, dy: NdArray): Float64Array {
   const x = c.inputs[input];
   return x.data.map((value, i) => {
@@ -22,7 +22,7 @@ function numericGradient(op: ReferenceOp<unknown>, c: GradientCase, input: numbe
     };
     const [high, low] = [value + STEP, value - STEP];
     const [above, below] = [at(high), at(low)];
-    // Differences first: the outputs that the element does not reach then add no rounding error.
+    // The differences are summed, so that outputs that do not depend on the element add no rounding error.
     return above.reduce((sum, v, k) => sum + dy.data[k] * (v - below[k]), 0) / (high - low);
   });
 }
@@ -47,7 +47,7 @@ function gradientError(op: ReferenceOp<unknown>, c: GradientCase): number {
 }
 
 for (const c of gradientCases) {
-  test(`gradient of ${c.op}: ${c.name}`, () => {
+  test(`gradient of ${c.op} agrees with finite differences: ${c.name}`, () => {
     const op = opOf(c.op);
     const shapes = c.inputs.map((x) => x.shape);
     assert.equal(op.forward(c.inputs, c.attrs).shape, outputShape(c.op, shapes, c.attrs));

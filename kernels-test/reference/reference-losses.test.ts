@@ -7,7 +7,7 @@ import { gaussianWindow } from '../../src/reference/gaussian-window.js';
 import { map, type NdArray, ndarray } from '../../src/reference/ndarray.js';
 import { close, uniform } from './reference-cases.js';
 
-test('cross-entropy of uniform and of known logits', () => {
+test('cross-entropy is right for uniform and for known logits', () => {
   const uniformLogits = ndarray([2, 7], new Float64Array(14).fill(-3.5));
   close(referenceOps.softmaxCrossEntropy.forward([uniformLogits, ndarray([2], [0, 6])], {}).data, [Math.log(7)]);
   const logits = ndarray([1, 2], [Math.log(3), 0]);
@@ -16,7 +16,7 @@ test('cross-entropy of uniform and of known logits', () => {
   close(referenceOps.softmaxCrossEntropy.forward([far, ndarray([1], [1])], {}).data, [10000]);
 });
 
-test('labels that are no class are refused', () => {
+test('labels that are not classes are refused', () => {
   const logits = uniform([1, 3]);
   for (const label of [3, -1, 0.5, Number.NaN]) {
     const labels = ndarray([1], [label]);
@@ -54,11 +54,11 @@ test('CosFace is cross-entropy of scaled cosines, with the margin on the target'
   }
 });
 
-test('mean squared error of known arrays', () => {
+test('mean squared error is right for known arrays', () => {
   close(referenceOps.mse.forward([ndarray([2, 2], [1, 2, 3, 4]), ndarray([2, 2], [1, 0, 3, 8])], {}).data, [5]);
 });
 
-/** SSIM straight from its definition, with a two-dimensional window at each position. */
+/** SSIM by its definition, with a two-dimensional window at each position. */
 function naiveSsim(a: NdArray, b: NdArray, { window, sigma, dataRange }: OpAttrs['ssim']): number {
   const [batch, h, w, channels] = a.shape;
   const half = (window - 1) / 2;
@@ -90,7 +90,7 @@ function naiveSsim(a: NdArray, b: NdArray, { window, sigma, dataRange }: OpAttrs
   return total / count;
 }
 
-test('SSIM: 1 for identical pictures, symmetric, and as its definition says', () => {
+test('SSIM is 1 for identical pictures, is symmetric, and agrees with its definition', () => {
   const attrs = { window: 5, sigma: 1.5, dataRange: 1 };
   const [a, b] = [uniform([2, 8, 7, 3], 0, 1), uniform([2, 8, 7, 3], 0, 1)];
   close(referenceOps.ssim.forward([a, a], attrs).data, [1]);
@@ -113,7 +113,7 @@ test('quantize rounds half to even and clamps', () => {
   close(referenceOps.quantize.forward([ndarray([2], [0.3, -0.7])], { ...QUANTIZE, scale: 5 }).data, [2, -4]);
 });
 
-test('quantize: straight-through passes dy·scale inside the range, hard passes nothing', () => {
+test('the gradient of quantize is dy·scale inside the range in straight-through mode, and 0 in hard mode', () => {
   const x = ndarray([6], [-9, -4.2, -1, 0, 3.2, 3.8]);
   const dy = ndarray([6], [1, 2, 3, 4, 5, 6]);
   const attrs = { ...QUANTIZE, mode: 'straightThrough' } as const;
@@ -121,7 +121,7 @@ test('quantize: straight-through passes dy·scale inside the range, hard passes 
   assert.equal(Array.from(referenceOps.quantize.backward([x], y, dy, attrs)[0]!.data), [0, 2, 3, 4, 5, 0]);
   const scaled = { ...attrs, scale: 0.5 };
   const half = referenceOps.quantize.forward([x], scaled);
-  // −9 · 0.5 rounds to −4, which is inside: what counts is the rounded value.
+  // −9 · 0.5 rounds to −4, which is inside the range; the rounded value decides.
   assert.equal(Array.from(referenceOps.quantize.backward([x], half, dy, scaled)[0]!.data), [0.5, 1, 1.5, 2, 2.5, 3]);
   assert.equal(referenceOps.quantize.backward([x], y, dy, QUANTIZE), [null]);
 });
@@ -140,7 +140,7 @@ test('quantize adds the noise of its seed and stream', () => {
   assert.ok(other.data.every((v, i) => v !== y.data[i]));
 });
 
-test('logisticBits: masses sum to 1, tails keep their precision, the floor is 40 bits', () => {
+test('masses of logisticBits sum to 1, tails keep their precision, and bits are at most 40', () => {
   const integers = Float64Array.from({ length: 161 }, (_, i) => i - 80);
   for (const logScale of [-1, 0, 1.3]) {
     const bits = referenceOps.logisticBits.forward([ndarray([161, 1], integers), ndarray([1], [logScale])], {});
@@ -151,9 +151,9 @@ test('logisticBits: masses sum to 1, tails keep their precision, the floor is 40
   const cdf = (x: number): number => 1 / (1 + Math.exp(-x));
   close([at(0, 0)], [-Math.log2(cdf(0.5) - cdf(-0.5))]);
   close([at(1.3, Math.log(0.8))], [-Math.log2(cdf(1.8 / 0.8) - cdf(0.8 / 0.8))]);
-  // Far out the mass is e^−(y − ½) − e^−(y + ½), up to relative e^−y.
+  // Far from 0 the mass is e^−(y − ½) − e^−(y + ½), with a relative error of e^−y.
   close([at(25, 0), at(-25, 0)], new Array(2).fill((24.5 - Math.log(1 - Math.exp(-1))) / Math.LN2), 1e-10);
-  // A wide distribution has density 1 / (4 s) in its middle.
+  // A wide distribution has the density 1 / (4 s) in the middle.
   close([at(3, 18)], [(Math.log(4) + 18) / Math.LN2], 1e-12);
   assert.is(at(29, 0), 40);
   assert.is(at(1e6, -3), 40);

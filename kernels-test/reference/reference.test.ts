@@ -6,7 +6,7 @@ import { type OpAttrs, type OpName, outputShape, referenceOps } from '../../src/
 import { type NdArray, ndarray } from '../../src/reference/ndarray.js';
 import { close, gradientCases, opOf, uniform } from './reference-cases.js';
 
-/** Convolution straight from its definition, padding and all. */
+/** Convolution by its definition, including padding. */
 function naiveConv([x, w, bias]: NdArray[], attrs: OpAttrs['conv2d']): Float64Array {
   const [batch, ho, wo, outputs] = outputShape('conv2d', [x.shape, w.shape], attrs);
   const [, h, width, inputs] = x.shape;
@@ -32,7 +32,7 @@ function naiveConv([x, w, bias]: NdArray[], attrs: OpAttrs['conv2d']): Float64Ar
   return Float64Array.from(out);
 }
 
-/** Transposed convolution straight from its definition: every input pixel adds its kernel, and the padding is cut off. */
+/** Transposed convolution by its definition: every input pixel adds its filter, and the padding is cut off. */
 function naiveDeconv([x, w, bias]: NdArray[], attrs: OpAttrs['convTranspose2d']): Float64Array {
   const [batch, ho, wo, outputs] = outputShape('convTranspose2d', [x.shape, w.shape], attrs);
   const [, h, width, inputs] = x.shape;
@@ -121,7 +121,7 @@ test('binary operations broadcast', () => {
   close(referenceOps.div.forward([ndarray([1], [1]), b], {}).data, [0.1, 0.05]);
 });
 
-test('gradients at kinks are as the table of operations states', () => {
+test('gradients at kinks are those that the documentation of the operations states', () => {
   const one = (op: OpName, x: number, attrs: unknown): number => {
     const input = ndarray([1], [x]);
     return opOf(op).backward([input], opOf(op).forward([input], attrs), ndarray([1], [1]), attrs)[0]!.data[0];
@@ -134,7 +134,7 @@ test('gradients at kinks are as the table of operations states', () => {
   assert.is(gradients[0]!.data[0], 0.25);
 });
 
-test('matmul of known matrices, with either transposed', () => {
+test('matmul is right for known matrices, with either one transposed', () => {
   const a = ndarray([2, 3], [1, 2, 3, 4, 5, 6]);
   const at = ndarray([3, 2], [1, 4, 2, 5, 3, 6]);
   const b = ndarray([3, 2], [7, 8, 9, 10, 11, 12]);
@@ -150,7 +150,7 @@ test('matmul of known matrices, with either transposed', () => {
   }
 });
 
-test('reductions, reshape, pad, slice and concat of known arrays', () => {
+test('reductions, reshape, pad, slice and concat are right for known arrays', () => {
   const x = ndarray([2, 3], [1, 2, 3, 4, 5, 6]);
   const reduce = (axes: number[], keepDims = false) => referenceOps.sum.forward([x], { axes, keepDims });
   close(reduce([]).data, [21]);
@@ -170,7 +170,7 @@ test('reductions, reshape, pad, slice and concat of known arrays', () => {
   close(referenceOps.concat.forward([x, ndarray([1, 3], [7, 8, 9])], { axis: 0 }).data, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
 });
 
-test('pools of a known picture: padding neither wins nor counts, the first of a tie gets the gradient', () => {
+test('pools are right for a known picture: padding is neither maximum nor counted, and the first of a tie gets the gradient', () => {
   const x = ndarray([1, 3, 3, 1], [-1, -2, -3, -4, -5, -6, -7, -8, -9]);
   const attrs = { kernel: [2, 2], stride: [2, 2], padding: [1, 0, 1, 0] } as const;
   close(referenceOps.maxPool2d.forward([x], attrs).data, [-1, -2, -4, -5]);
@@ -182,7 +182,7 @@ test('pools of a known picture: padding neither wins nor counts, the first of a 
   assert.equal(Array.from(dx!.data), [5, 0, 0, 0]);
 });
 
-test('upsampling of known rows', () => {
+test('upsampling is right for known rows', () => {
   const row = ndarray([1, 1, 2, 1], [0, 1]);
   close(referenceOps.upsampleBilinear.forward([row], { size: [1, 4] }).data, [0, 0.25, 0.75, 1]);
   close(referenceOps.upsampleBilinear.forward([row], { size: [1, 3] }).data, [0, 0.5, 1]);
@@ -192,7 +192,7 @@ test('upsampling of known rows', () => {
   const nearest = referenceOps.upsampleNearest.forward([picture], { scale: [2, 3] });
   assert.equal(nearest.shape, [1, 4, 6, 1]);
   close(nearest.data, [1, 1, 1, 2, 2, 2, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 3, 3, 3, 4, 4, 4]);
-  // A bilinear picture that is linear in both directions stays linear away from the edges.
+  // A picture that is linear in both directions stays linear away from the edges.
   const plane = ndarray(
     [1, 4, 5, 1],
     Array.from({ length: 20 }, (_, i) => 2 * Math.floor(i / 5) - (i % 5)),
@@ -206,7 +206,7 @@ test('upsampling of known rows', () => {
   }
 });
 
-test('l2Normalize gives unit rows, and keeps a zero row at zero', () => {
+test('l2Normalize gives rows of length 1, and keeps a row of zeros', () => {
   const y = referenceOps.l2Normalize.forward([ndarray([2, 2], [3, 4, 0, 0])], { eps: 1e-12 });
   close(y.data, [0.6, 0.8, 0, 0]);
 });

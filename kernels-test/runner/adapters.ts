@@ -8,17 +8,17 @@ import type { ProbedAdapter } from '../../src/gpu/node/probe.js';
 export interface TestAdapter {
   /** Value for CAMEO_ADAPTER. */
   name: string;
-  /** Short word for the report: the kind, where no other adapter is of that kind. */
+  /** Short name in the report: the kind, if no other adapter is of that kind. */
   label: string;
-  /** True for a software adapter beside another: only files that ask for all adapters run there. */
+  /** True for a second software adapter, on which only files run that ask for all adapters. */
   second: boolean;
 }
 
 /**
- * The adapters that tests run on: each usable one of this machine, or those that CAMEO_ADAPTER names. One that is
+ * The adapters that tests run on: all usable ones of this machine, or those that CAMEO_ADAPTER names. One that is
  * refused is only noted, unless CAMEO_ADAPTER asked for it: a driver too old for Dawn is no failure of ours.
  * @param thorough true: a second software adapter takes every file, too
- * @throws Error where none is left
+ * @throws Error if none is left
  */
 export async function findTestAdapters(note: (line: string) => void, thorough: boolean): Promise<TestAdapter[]> {
   const wanted = process.env.CAMEO_ADAPTER ?? '';
@@ -39,7 +39,7 @@ export async function findTestAdapters(note: (line: string) => void, thorough: b
   return toTestAdapters(usable, thorough || wanted !== '');
 }
 
-/** @param equal all take every file; else one software adapter does, SwiftShader where it is found, as it is found everywhere */
+/** @param equal true: all adapters take every file; false: only one software adapter does, SwiftShader if it is found */
 export function toTestAdapters(usable: readonly FoundAdapter[], equal: boolean): TestAdapter[] {
   const software = usable.filter(({ kind }) => kind !== 'hardware');
   const first = software.find(({ kind }) => kind === 'swiftshader') ?? software[0];

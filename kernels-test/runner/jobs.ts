@@ -1,21 +1,21 @@
-/** A test file on an adapter, as the runner's processes take it. */
+/** A test file to run on an adapter. */
 export interface Job {
   label: string;
   path: string;
-  /** Value for CAMEO_ADAPTER where the runner chooses it. */
+  /** Value for CAMEO_ADAPTER, if the runner chooses the adapter. */
   adapter?: string;
   ownProcess: boolean;
   limitSeconds: number;
 }
 
-/** A process that runs files: the adapter whose kernels it has compiled. */
+/** A process that runs files, described by the adapter whose kernels it has compiled. */
 export type Place = Pick<Job, 'adapter'>;
 
-/** Whether a job may run in the process of others. */
+/** Whether a job may share a process with others. */
 export const fitsInto = (job: Job, { adapter }: Place): boolean => !job.ownProcess && job.adapter === adapter;
 
 /**
- * Takes the next job from the queue: one that fits the process that is there; else the first one of an adapter that no
+ * Takes the next job from the queue: one that fits the given process; else the first one for an adapter that no
  * other process works on, so that few kernels are compiled twice; else the first.
  */
 export function takeJob(queue: Job[], own: Place | undefined, others: readonly Place[]): Job {

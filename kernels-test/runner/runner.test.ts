@@ -11,7 +11,7 @@ import { closingLine, countTests, skipReasons, slowest, withoutNoise } from './t
 import { runFile, TestWorker } from './worker-process.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'cameo-runner-'));
-// Modules, as the tests of this package are.
+// The test files are modules, like those of this package.
 writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
 const uvu = import.meta.resolve('uvu');
 const file = (name: string, text: string) => {
@@ -30,7 +30,7 @@ test('counts are summed from the totals that uvu writes', () => {
   assert.equal(countTests(totals(4, 4).replaceAll('\n', '\r\n'), true), { passed: 4, failed: 0, skipped: 0 });
 });
 
-test('no totals, no tests or a bad ending count as one failure at least', () => {
+test('no totals, no tests or a bad end count as at least one failure', () => {
   assert.equal(countTests('', true), { passed: 0, failed: 1, skipped: 0 });
   assert.equal(countTests('Total: 5\nPassed: 5\n', true), { passed: 0, failed: 1, skipped: 0 });
   assert.equal(countTests(totals(0, 0), true), { passed: 0, failed: 1, skipped: 0 });
@@ -38,7 +38,7 @@ test('no totals, no tests or a bad ending count as one failure at least', () => 
   assert.equal(countTests(totals(4, 2), false), { passed: 2, failed: 2, skipped: 0 });
 });
 
-test('the closing line names skipped tests only where there are some', () => {
+test('the closing line names skipped tests only if there are some', () => {
   assert.is(closingLine({ passed: 12, failed: 0, skipped: 0 }), '12 passed, 0 failed');
   assert.is(closingLine({ passed: 12, failed: 3, skipped: 1 }), '12 passed, 3 failed, 1 skipped');
 });
@@ -50,7 +50,7 @@ test("Dawn's native warnings are filtered, and nothing else", () => {
   assert.is(withoutNoise(output), 'a\n• •\nWarning: something else\nb');
 });
 
-test('what is skipped is told with its reason, once', () => {
+test('skipped tests are listed once, with their reason', () => {
   assert.equal(skipReasons('SKIP a: no data\n• • no SKIP here\nSKIP b: no browser\nSKIP a: no data\n'), [
     'SKIP a: no data',
     'SKIP b: no browser',
@@ -58,7 +58,7 @@ test('what is skipped is told with its reason, once', () => {
   assert.equal(skipReasons('• •'), []);
 });
 
-test('files are found by name, and placed by what they import', () => {
+test('files are found by name, and their adapters follow from their imports', () => {
   const tests = join(folder, 'tests');
   file('elsewhere.ts', 'const gpu = openGpu();');
   file('tests/a/one.test.ts', "import { openGpu } from '../../src/node.js';");
@@ -91,7 +91,7 @@ test('files are found by name, and placed by what they import', () => {
   assert.throws(() => found(), /two test files have the name "one"/);
 });
 
-test('of two software adapters one takes all files, unless one was asked for by name', () => {
+test('one of two software adapters takes all files, unless one was chosen by name', () => {
   const adapters = (['hardware', 'lavapipe', 'swiftshader'] as const).map((kind) => ({ name: `a ${kind}`, kind }));
   const second = (kinds: number[], equal: boolean): boolean[] =>
     toTestAdapters(
@@ -103,7 +103,7 @@ test('of two software adapters one takes all files, unless one was asked for by 
   assert.equal(second([1, 2], true), [false, false]);
 });
 
-test('a process takes what fits its adapter, and a new one what no other works on', () => {
+test('a process takes jobs for its adapter, and a new process those for an adapter that no other works on', () => {
   const job = (label: string, adapter?: string, ownProcess = false): Job => {
     return { label, path: '', adapter, ownProcess, limitSeconds: 1 };
   };
@@ -115,7 +115,7 @@ test('a process takes what fits its adapter, and a new one what no other works o
   assert.is(take({ adapter: 'a' }, once), 'two');
   assert.is(take(undefined, once), 'alone');
   assert.is(take(undefined, once, { adapter: 'a' }), 'three');
-  assert.is(take(undefined, once), 'one', 'where all are taken, the first');
+  assert.is(take(undefined, once), 'one', 'if all are taken, the first');
   assert.equal(queue, []);
 });
 
@@ -127,7 +127,7 @@ test('no test file of this repository is lost', () => {
       .map((path) => join(root, top, path));
   const found = findTests(TESTS, []).map(({ path }) => path);
   assert.ok(found.length >= 140, `${found.length} test files`);
-  // A file that runs suites, whatever its name and place.
+  // This is any file that runs suites, whatever its name and folder.
   const running = ['kernels-test', 'src', 'shaders', 'bench', 'web', 'demo', 'examples']
     .flatMap(filesIn)
     .filter((path) => /^\w+\.run\(\);$/m.test(readFileSync(path, 'utf8')) && !/faulty-\w+\.ts$/.test(path));
@@ -148,10 +148,13 @@ test('the folders of the tests mirror those of what they test', () => {
   );
   const folders = findTests(TESTS, []).map(({ path }) => relative(TESTS, dirname(path)));
   assert.ok(folders.includes('ops'));
-  assert.not.ok(folders.includes('') || folders.includes('helpers'), 'a test stands in the folder of what it tests');
+  assert.not.ok(
+    folders.includes('') || folders.includes('helpers'),
+    'a test is in the folder of the code that it tests',
+  );
 });
 
-test('a file may ask for more time', () => {
+test('a file may ask for a longer time limit', () => {
   assert.is(timeLimitOf(file('usual.ts', "test('// time limit: 9 times', () => {});")), 1);
   assert.is(timeLimitOf(file('slow.ts', '// adapters: once\n// time limit: 3 times\ntest.run();')), 3);
 });
@@ -172,7 +175,7 @@ test('the slowest files are listed first', () => {
   );
 });
 
-test('a file that passes, fails, crashes, leaves early or hangs', async () => {
+test('the runner reports whether a file passes, fails, crashes, exits early or hangs', async () => {
   const head = `import { test } from '${uvu}';\n`;
   const pass = file(
     'pass.ts',
@@ -216,11 +219,11 @@ test('a file that passes, fails, crashes, leaves early or hangs', async () => {
   assert.equal([hang.passed, hang.failed, hang.ending], [0, 1, 'time limit of 2 s']);
 });
 
-/** A file that passes after `before`. */
+/** A test file that runs `before` and then passes. */
 const passing = (name: string, before = ''): string =>
   file(name, `import { test } from '${uvu}';\n${before}\ntest('passes', () => {}); test.run();`);
 
-test('files share a process, and what one has changed of it is put back', async () => {
+test('files share a process, and its environment and folder are restored after each', async () => {
   const worker = new TestWorker({ CAMEO_ADAPTER: 'the adapter', KEPT: 'kept' });
   try {
     const show =
@@ -236,7 +239,7 @@ test('files share a process, and what one has changed of it is put back', async 
     assert.not.match(first.output + second.output, /\0/);
     assert.ok(first.cpuSeconds > 0);
 
-    // Failures of one are its own.
+    // The failures of one file do not count for the others.
     const failing = await worker.run(
       file(
         'failing.ts',
@@ -261,7 +264,7 @@ test('files share a process, and what one has changed of it is put back', async 
   }
 });
 
-test('a file that ends the process has failed, and what ran before it has not', async () => {
+test('a file that ends the process counts as failed, and the files before it do not', async () => {
   const worker = new TestWorker({});
   const before = await worker.run(passing('before.ts'), 60);
   const crash = await worker.run(
@@ -279,7 +282,7 @@ test('passes', () => {}); test('crashes', async () => { process.kill(process.pid
   await worker.close();
 });
 
-test('a file that leaves something open has failed', async () => {
+test('a file that leaves something open counts as failed', async () => {
   const left = await runFile(
     passing('open.ts', "import { createServer } from 'node:net'; createServer().listen(0);"),
     { CAMEO_TEST_CLOSING: '300' },

@@ -2,22 +2,22 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** Where a test file runs: on each adapter, the second software adapter included or not, or once (it needs none, or chooses itself). */
+/** Where a test file runs: on each adapter, with or without the second software adapter, or once (it needs no adapter, or chooses itself). */
 export type Placement = 'all adapters' | 'each adapter' | 'once';
 
 /** The folder of all tests. */
 export const TESTS = fileURLToPath(new URL('..', import.meta.url));
 
 export interface TestFile {
-  /** Name without folder and ".test.ts"; no two files have the same. */
+  /** Name without folder and ".test.ts", which no other file has. */
   name: string;
   path: string;
 }
 
 /**
- * The test files in `folder` and below it, by name: those whose name contains one of `filters` (one with a slash: whose
- * folder and name, as "ops/conv", contain it), or all without a filter.
- * @throws Error where two files have the same name, as reports and lists name files by it alone
+ * The test files in `folder` and below it, by name: those whose name contains one of `filters` (for a filter with a slash, whose
+ * folder and name contain it, such as "ops/conv"), or all without a filter.
+ * @throws Error if two files have the same name, because reports and lists use the name alone
  */
 export function findTests(folder: string, filters: readonly string[]): TestFile[] {
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
@@ -37,7 +37,7 @@ export function findTests(folder: string, filters: readonly string[]): TestFile[
 
 /**
  * A file runs on each adapter when it, or a file of `folder` that it imports, uses the harness or opens a GPU. A line
- * `// adapters: once` in the test file overrules that, for tests that choose their adapters themselves; `// adapters: all`
+ * `// adapters: once` in the test file overrides this, for tests that choose their adapters themselves. `// adapters: all`
  * asks for a second software adapter as well, for kernels that differ by what an adapter can do.
  */
 export function placementOf(path: string, folder = TESTS): Placement {
@@ -47,18 +47,18 @@ export function placementOf(path: string, folder = TESTS): Placement {
   return opensGpu(path, resolve(folder) + sep, new Set()) ? 'each adapter' : 'once';
 }
 
-/** How many times the usual limit a file may take: a line `// time limit: 3 times` says it; 1 without one. */
+/** The factor on the usual time limit, from a line such as `// time limit: 3 times`; 1 without one. */
 export function timeLimitOf(path: string): number {
   const [, times = '1'] = /^\/\/ time limit: (\d+) times$/m.exec(readFileSync(path, 'utf8')) ?? [];
   return Number(times);
 }
 
-/** True where a line `// process: own` says that a file cannot share a process with others. */
+/** True if a line `// process: own` says that a file cannot share a process with others. */
 export function needsOwnProcess(path: string): boolean {
   return /^\/\/ process: own$/m.test(readFileSync(path, 'utf8'));
 }
 
-/** What the first lines of a test file, and its imports, say of how it runs. */
+/** How a test file runs, from its first lines and its imports. */
 export function aboutTest(path: string) {
   return {
     path,

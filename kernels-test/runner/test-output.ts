@@ -1,20 +1,20 @@
-/** What one run of one test file came to. */
+/** The result of one run of a test file. */
 export interface Counts {
   passed: number;
   failed: number;
   skipped: number;
 }
 
-/** Native lines that Dawn writes for every adapter it lists, also in the middle of a line of uvu's: they say nothing. */
+/** Meaningless lines that Dawn writes for every adapter that it lists, also in the middle of a line of uvu. */
 const NOISE =
   /Warning: maxDynamic\w+ artificially reduced from \d+ to \d+ to fit dynamic offset allocation limit\.\r?\n?/g;
 
-/** A test's output without Dawn's noise. */
+/** The output of a test without these lines of Dawn. */
 export function withoutNoise(output: string): string {
   return output.replace(NOISE, '');
 }
 
-/** What a file says of tests that it skips, each line once: "SKIP name: reason". */
+/** The lines "SKIP name: reason" of a file's output, each once. */
 export function skipReasons(output: string): string[] {
   return [...new Set(output.match(/^SKIP .+$/gm))];
 }
@@ -22,7 +22,7 @@ export function skipReasons(output: string): string[] {
 /**
  * Counts from the totals that uvu writes at the end of a file (once for each time its queue ran dry).
  *
- * A test that uvu started and did not pass has failed, also where uvu lost the error and exits with 0, as it does when
+ * A test that uvu started and did not pass has failed, even if uvu lost the error and exits with 0, as it does if
  * a hook throws. A file that ends badly (signal, time limit, exit code) or without totals has at least one failure.
  */
 export function countTests(stdout: string, endedWell: boolean): Counts {
@@ -34,7 +34,7 @@ export function countTests(stdout: string, endedWell: boolean): Counts {
   return { passed, failed: failed === 0 && !(endedWell && ran) ? 1 : failed, skipped: sum(3) };
 }
 
-/** The plain line that ends the run. */
+/** The last line of a run, in plain text. */
 export function closingLine({ passed, failed, skipped }: Counts): string {
   return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`;
 }
@@ -45,7 +45,7 @@ export interface FileTime {
   cpuSeconds: number;
 }
 
-/** The files that took longest, a line each: seconds, and those of the processor (see `FileRun`). */
+/** The slowest files, one per line, with their seconds and processor seconds (see `FileRun`). */
 export function slowest(times: readonly FileTime[], count: number): string {
   const chosen = [...times].sort((a, b) => b.seconds - a.seconds).slice(0, count);
   const lines = chosen.map(

@@ -1,8 +1,8 @@
 export type Suite = () => Promise<[errors: string | true, passed: number, skipped: number, total: number]>;
 
 declare global {
-  /** With it, uvu leaves it to others to run what `suite.run()` has put into UVU_QUEUE. */
+  /** If this is set, uvu does not run the suites that `suite.run()` has put into UVU_QUEUE, so that others can. */
   var UVU_DEFER: number;
-  /** Groups of suites; where uvu's `exec` runs them, the name of the group, or null, is before them. */
+  /** Groups of suites. uvu's `exec` takes the name of the group, or null, before them. */
   var UVU_QUEUE: (Suite | string | null)[][];
 }

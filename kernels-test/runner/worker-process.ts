@@ -3,48 +3,48 @@ import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { type Counts, countTests, withoutNoise } from './test-output.js';
 
-/** What a worker is told: a file to run, and what to write on both streams once it has run. */
+/** The message to a worker: a file to run, and the mark to write to both streams after it. */
 export interface WorkerOrder {
   path: string;
   mark: string;
 }
 
-/** What a worker says of a file, behind the mark on standard output. */
+/** The worker's result for a file, which follows the mark on standard output. */
 export interface FileReport {
-  /** How the file ended where not well, but left the process alive; or ''. */
+  /** How the file ended badly without ending the process; '' if it ended well. */
   ending: string;
   /** Processor time of the worker and, on Linux, of the programs it started that have ended. */
   cpuSeconds: number;
-  /** What the worker occupies after the file. */
+  /** Bytes of memory of the worker after the file. */
   memoryBytes: number;
 }
 
 export interface FileRun extends Counts {
-  /** Everything the file wrote, standard output and errors as they came. */
+  /** Everything that the file wrote to standard output and standard error, in order. */
   output: string;
-  /** How it ended where not well: a signal, an exit code, the time limit, what it left open. */
+  /** How the file ended badly: a signal, an exit code, the time limit, or what it left open; '' if it ended well. */
   ending: string;
   seconds: number;
-  /** Processor time, on Linux with that of programs it started that have ended; 0 where it is not known. */
+  /** Processor time, on Linux including that of ended child programs; 0 if it is not known. */
   cpuSeconds: number;
 }
 
 /**
- * Makes glibc's malloc keep what is freed: SwiftShader takes and frees megabytes for each kernel that it compiles, and new
- * pages of the kernel's take an eighth of that time. Programs that tests start get it, too.
+ * Makes glibc's malloc keep freed memory. SwiftShader allocates and frees megabytes for each kernel that it compiles, and getting new
+ * pages from the operating system would take an eighth of that time. Programs that tests start inherit this setting.
  */
 const KEEP_MEMORY = { MALLOC_TRIM_THRESHOLD_: '1000000000', MALLOC_MMAP_THRESHOLD_: '1000000000' };
 
 const WORKER = fileURLToPath(new URL('./worker.ts', import.meta.url));
-/** How long a worker may take to end by itself, in milliseconds: what its files remove at the end. */
+/** Milliseconds that a worker may take to end by itself, in which its files remove what they made. */
 const ENDING = 10_000;
 
-/** Bytes of memory from which on a worker is replaced. */
+/** A worker with more bytes of memory than this is replaced. */
 const MAX_MEMORY = 2.5e9;
 
 const running = new Set<TestWorker>();
 
-/** Kills every worker: for Ctrl-C, which the process groups keep from reaching them. */
+/** Kills every worker. This is for Ctrl-C, which does not reach them in their own process groups. */
 export function killAll(): void {
   for (const worker of running) worker.kill();
 }
@@ -56,11 +56,11 @@ export class TestWorker {
   #onText: (text: string, stream: 'stdout' | 'stderr') => void = () => {};
   #alive = true;
   #memoryBytes = 0;
-  /** Files that have run in it. */
+  /** Number of files that have run in the process. */
   readonly files: string[] = [];
 
   constructor(environment: NodeJS.ProcessEnv) {
-    // What a user's machine has measured must not decide what the tests run.
+    // Tuning results of the user's machine must not decide which kernels the tests run.
     const env: NodeJS.ProcessEnv = { ...KEEP_MEMORY, ...process.env, ...environment, NO_COLOR: '1', CAMEO_TUNING: '0' };
     delete env.FORCE_COLOR;
     this.#child = spawn(process.execPath, [...process.execArgv, WORKER], {
@@ -81,7 +81,7 @@ export class TestWorker {
       this.#child.on('error', (error) => end(error.message));
       this.#child.on('exit', (code, signal) => {
         const ending = signal ? `signal ${signal}` : code ? `exit code ${code}` : 'ended before its tests did';
-        // Its pipes may hold more; a process that it left behind may keep them open.
+        // Its pipes may hold more output, and a child process that it left may keep them open.
         const late = setTimeout(() => end(ending), 2000);
         this.#child.on('close', () => {
           clearTimeout(late);
@@ -91,23 +91,23 @@ export class TestWorker {
     });
   }
 
-  /** False once it has ended: the files that are left need another one. */
+  /** False after the process has ended; the remaining files then need another one. */
   get alive(): boolean {
     return this.#alive;
   }
 
-  /** Whether it has become so large, by compiled kernels above all, that the files that are left get another one. */
+  /** Whether the process has become so large, mostly by compiled kernels, that the remaining files should get another one. */
   get full(): boolean {
     return this.#memoryBytes > MAX_MEMORY;
   }
 
-  /** Kills it with what it started: on POSIX it leads a process group of its own. */
+  /** Kills the process and its children, because on POSIX it leads a process group. */
   kill(): void {
     try {
       if (process.platform === 'win32' || !this.#child.pid) this.#child.kill('SIGKILL');
       else process.kill(-this.#child.pid, 'SIGKILL');
     } catch {
-      // It ended in the meantime.
+      // The process has already ended.
     }
   }
 
@@ -130,7 +130,7 @@ export class TestWorker {
       late = true;
       this.kill();
     }, limitSeconds * 1000);
-    this.#child.send({ path, mark } satisfies WorkerOrder, () => {}); // where it has ended, `#ended` says so
+    this.#child.send({ path, mark } satisfies WorkerOrder, () => {}); // if the process has ended, `#ended` reports it
     const died = this.#ended.then((ending) => ({ ending, cpuSeconds: 0, memoryBytes: 0 }));
     const { cpuSeconds, memoryBytes, ...report } = await Promise.race([reported, died]);
     clearTimeout(timer);
@@ -148,17 +148,17 @@ export class TestWorker {
     };
   }
 
-  /** Lets it end by itself, so that its files can remove what they made, and kills what is left of it. */
+  /** Lets the process end by itself, so that its files can remove what they made, and then kills what is left. */
   async close(): Promise<void> {
     const timer = setTimeout(() => this.kill(), ENDING);
     if (this.#child.connected) this.#child.disconnect();
     await this.#ended;
     clearTimeout(timer);
-    this.kill(); // what it left running
+    this.kill(); // kills the children that it left running
   }
 }
 
-/** Runs one file in a process of its own. */
+/** Runs one file in a separate process. */
 export async function runFile(path: string, environment: NodeJS.ProcessEnv, limitSeconds: number): Promise<FileRun> {
   const worker = new TestWorker(environment);
   try {

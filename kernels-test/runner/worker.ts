@@ -5,16 +5,16 @@ import './uvu-queue.js';
 import type { FileReport, WorkerOrder } from './worker-process.js';
 
 /*
- * A process that runs test files one after the other, as it is told to. They share its modules, and so the device of
- * harness.ts with every kernel that it has compiled: compiling is most of what the tests cost. What a file changes of the
- * process is put back after it, and a file that leaves something open has failed, as its process would never have ended.
+ * A process that runs the test files that it is told to, one after the other. They share its modules, and so the device of
+ * harness.ts with all its compiled kernels, because compiling takes most of the tests' time. What a file changes in the
+ * process is restored after it. A file that leaves something open counts as failed, because its process would never have ended.
  */
 
 globalThis.UVU_DEFER = 1;
 const uvu = await import('uvu');
-process.setMaxListeners(0); // each file may have something to remove at the end
+process.setMaxListeners(0); // each file may add a listener that removes something at the end
 
-/** How long what is open after the last test may take to close, in milliseconds; CAMEO_TEST_CLOSING sets it. */
+/** Milliseconds that open handles may take to close after the last test; CAMEO_TEST_CLOSING sets it. */
 const CLOSING = Number(process.env.CAMEO_TEST_CLOSING || 10_000);
 
 function countOf(names: readonly string[]): Map<string, number> {
@@ -23,7 +23,7 @@ function countOf(names: readonly string[]): Map<string, number> {
   return counts;
 }
 
-/** Waits until nothing holds the process open that did not before. @returns the kinds of what is left */
+/** Waits until no new handle keeps the process open. @returns the kinds of those that are left */
 async function leftOpen(before: ReadonlyMap<string, number>): Promise<string[]> {
   const until = performance.now() + CLOSING;
   for (;;) {
@@ -31,12 +31,12 @@ async function leftOpen(before: ReadonlyMap<string, number>): Promise<string[]> 
     const more = open.filter(([name, count]) => name !== 'Immediate' && count > (before.get(name) ?? 0));
     if (more.length === 0 || performance.now() > until) return more.map(([name]) => name);
     await new Promise((resolve) => setImmediate(resolve));
-    // A sleep without a timer, which would count itself.
+    // This sleeps without a timer, which would itself count as an open handle.
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
   }
 }
 
-/** The drivers that the Vulkan loader is shown stay: the device layer has chosen them for the process. */
+/** Variables that are not restored: the device layer has chosen the Vulkan drivers for the whole process. */
 const ofDrivers = (name: string): boolean => /^VK_(DRIVER_FILES|ICD_FILENAMES)$/.test(name);
 
 function restoreEnvironment(before: NodeJS.ProcessEnv): void {
@@ -46,7 +46,7 @@ function restoreEnvironment(before: NodeJS.ProcessEnv): void {
   }
 }
 
-/** Seconds of processor time of the programs started here that have ended, on Linux; else 0. */
+/** Seconds of processor time of ended child programs, on Linux; 0 on other systems. */
 function childrenSeconds(): number {
   try {
     const fields = readFileSync('/proc/self/stat', 'latin1')
@@ -87,7 +87,7 @@ async function runFile(path: string): Promise<FileReport> {
   process.exitCode = 0;
   restoreEnvironment(environment);
   process.chdir(folder);
-  uvu.test.run(); // tests of a file that forgot to run them must not become the next file's
+  uvu.test.run(); // drops tests that a file forgot to run, so that they do not run with the next file
   const { user, system } = process.cpuUsage(cpu);
   return {
     ending,

@@ -7,7 +7,7 @@ import type { Kernel } from '../../src/gpu/kernel.js';
 import { PipelineCache } from '../../src/gpu/pipelines.js';
 import { nullDevice } from './every-kernel.js';
 
-/** The declarations of bindings, one after the other, and what a kernel has beside its text. */
+/** The declarations of bindings, one after the other, and the binding letters and sizes of the kernel. */
 function declared(bindings: Bindings) {
   const { wgsl, ...layout } = shader(bindings, (declarations) => declarations);
   return { lines: wgsl.trim().split('\n'), layout };
@@ -15,7 +15,7 @@ function declared(bindings: Bindings) {
 
 const plan = uniform({ rows: 'u32', size: 'vec2u', scale: 'f32' });
 
-test('a declaration gives the lines of WGSL, the letters and the least sizes', () => {
+test('a declaration gives the lines of WGSL, the binding letters and the least sizes', () => {
   const { lines, layout } = declared({ xs: read('vec4f'), slopes: read('f32'), ys: write('vec4<f16>'), plan });
   assert.equal(lines, [
     '@group(0) @binding(0) var<storage, read> xs: array<vec4f>;',
@@ -27,7 +27,7 @@ test('a declaration gives the lines of WGSL, the letters and the least sizes', (
   assert.equal(layout, { bindings: 'rrwu', bindingSizes: [16, 4, 8, 24] });
 });
 
-test('what is false is not bound, and the rest moves up', () => {
+test('bindings that are false are left out, and the others are numbered without gaps', () => {
   const of = (input: boolean, slope: boolean) =>
     declared({ xs: read('f32'), dxs: input && write('f32'), partials: slope && write('vec2f') });
   assert.equal(of(true, true).layout, { bindings: 'rww', bindingSizes: [4, 4, 8] });
@@ -39,7 +39,7 @@ test('what is false is not bound, and the rest moves up', () => {
   assert.is(of(false, false).lines.length, 1);
 });
 
-test('elements have the sizes of WGSL: a vector of 3 takes as much as one of 4', () => {
+test('elements have the sizes of WGSL, in which a vector of 3 takes as much as one of 4', () => {
   for (const [type, bytes] of [
     ['f32', 4],
     ['u32', 4],
@@ -54,7 +54,7 @@ test('elements have the sizes of WGSL: a vector of 3 takes as much as one of 4',
   assert.equal(([1, 2, 4] as const).map(vectorType), ['f32', 'vec2f', 'vec4f']);
 });
 
-test('fields lie where WGSL aligns their types', () => {
+test('fields are at the offsets to which WGSL aligns their types', () => {
   for (const [fields, size] of [
     [{ a: 'f32' }, 4],
     [{ a: 'u32', b: 'f32', c: 'i32' }, 12],
@@ -80,7 +80,7 @@ test('fields lie where WGSL aligns their types', () => {
   assert.is(new Float32Array(bytes)[10], -7);
 });
 
-test('fields are packed by their names, in whatever order they are given', () => {
+test('fields are packed by their names, in any order', () => {
   const packed = plan.pack({ scale: 0.25, size: [3, 4], rows: 2 });
   assert.equal([...new Uint32Array(packed, 0, 4)], [2, 0, 3, 4]);
   assert.is(new Float32Array(packed)[4], 0.25);
@@ -96,7 +96,7 @@ test('a field that is missing, unknown or of another length is an error that nam
   assert.throws(packing({ rows: 1, size: [1, 1], scale: 1, sclae: 1 }), told(/the uniform takes no numbers as sclae/));
 });
 
-test('a device takes the layout, and refuses one that the text does not fit', async () => {
+test('a device accepts the layout, and refuses a layout that does not fit the text', async () => {
   const own = shader(
     { xs: read('vec3f'), ys: write('f32'), plan },
     (declarations) => `${declarations}
@@ -116,7 +116,7 @@ test('a device takes the layout, and refuses one that the text does not fit', as
   }
 });
 
-test('kernels of the same letters and other sizes do not share a layout', async () => {
+test('kernels with equal binding letters and different sizes do not share a layout', async () => {
   const pipelines = new PipelineCache(await nullDevice(), (error) => {
     throw error;
   });

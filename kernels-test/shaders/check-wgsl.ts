@@ -3,15 +3,15 @@ import { everyKernel, type KernelText, nullDevice } from './every-kernel.js';
 import { sourceOfLine } from './wgsl-source.js';
 
 /*
- * tsx kernels-test/shaders/check-wgsl.ts: compiles every kernel of the engine on Dawn's null backend, and names the file and line of
- * `shaders/` of what does not compile. Part of `npm run check`.
+ * tsx kernels-test/shaders/check-wgsl.ts: compiles every kernel of the engine on Dawn's null backend, and prints the file and line in
+ * `shaders/` of each error. It is part of `npm run check`.
  */
 
-/** What is wrong with a kernel; null where it compiles. */
+/** The error for a kernel; null if it compiles. */
 export async function complaint(device: GPUDevice, { of, kernel }: KernelText): Promise<string | null> {
   device.pushErrorScope('validation');
   const module = device.createShaderModule({ label: kernel.label, code: kernel.wgsl });
-  // By the letters and sizes of the kernel, which must fit its text.
+  // The layout follows from the kernel's letters and sizes, which must fit its text.
   const bindGroupLayouts = [new PipelineCache(device, () => {}).groupLayout(kernel)];
   const layout = device.createPipelineLayout({ bindGroupLayouts });
   device.createComputePipeline({ layout, compute: { module, entryPoint: 'main' } });

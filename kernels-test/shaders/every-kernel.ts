@@ -17,17 +17,17 @@ import { scope, Tensor } from '../../src/tensor/tensor.js';
 import { gradientCases, WITHOUT_GRADIENT } from '../reference/reference-cases.js';
 
 /*
- * The kernels of the whole engine: those that every operation runs on its examples, forward and backward, and all variants of
+ * Collects the kernels of the whole engine: those that each operation runs on its examples, forward and backward, and all variants of
  * convolutions and products. They come from Dawn's null backend, which checks WGSL and whole pipelines, and runs nothing.
  */
 
 export interface KernelText {
-  /** What runs it: an operation with its shapes, or a variant with its config. */
+  /** The source of the kernel: an operation with its shapes, or a variant with its configuration. */
   of: string;
   kernel: Kernel;
 }
 
-/** Dawn crashes when its instance is collected before the devices made from it. */
+/** Keeps Dawn's instance alive: Dawn crashes if the instance is collected before its devices. */
 const held: unknown[] = [];
 
 /** A device of Dawn's null backend, with all that kernels may enable. */
@@ -40,12 +40,12 @@ export async function nullDevice(): Promise<GPUDevice> {
   return device;
 }
 
-/** On adapters of the CPU, or on GPUs. */
+/** Whether kernels are those for CPU adapters or for GPUs. */
 type Target = 'cpu' | 'gpu';
 
 const opened = new Map<string, Gpu>();
 
-/** A GPU of the null backend that takes itself for one of the target. */
+/** A GPU of the null backend with the limits of the target. */
 export function nullGpu(device: GPUDevice, target: Target): Gpu {
   return new Gpu(device, {
     vendor: '',
@@ -77,7 +77,7 @@ async function kernelsRunBy(gpu: Gpu, of: string, body: () => void): Promise<Ker
     scope(gpu, body);
     await gpu.sync();
   } catch (error) {
-    if (found.length === 0) throw error; // what does not compile is told by whoever compiles the texts
+    if (found.length === 0) throw error; // errors of compilation are reported when the texts are compiled
   } finally {
     delete (gpu as Partial<typeof gpu>).run; // the method of the class shows again
   }
@@ -134,7 +134,7 @@ function detectionKernels(device: GPUDevice): Promise<KernelText[]> {
 
 const SIZES = { maxWorkgroupInvocations: 256, maxWorkgroupStorageBytes: 16384 };
 
-/** Limits that bring every variant: without and with subgroups and matrices, CPU and GPU, both precisions. */
+/** Limits that together give every variant: without and with subgroups and matrices, CPU and GPU, both precisions. */
 const LIMITS: readonly KernelLimits[] = [true, false].flatMap((software) =>
   [0, 8, 32].flatMap((subgroupSize) =>
     (['f32', 'f16'] as const).map((precision) => ({

@@ -5,9 +5,9 @@ import { everyKernel, type KernelText, kernelsOfOp, nullDevice } from './every-k
 import { PRINTED, readable } from './printed-wgsl.js';
 
 /*
- * npm run wgsl                           the names of all kernels
- * npm run wgsl -- "conv forward tiled"   kernels of that name (or with it in their names) as the device gets them
- * npm run wgsl -- conv2d 1,9,7,8 3,3,8,8 the kernels of an operation on inputs of these shapes, forward and backward
+ * npm run wgsl                           lists the names of all kernels
+ * npm run wgsl -- "conv forward tiled"   prints the kernels with this in their names, as the device gets them
+ * npm run wgsl -- conv2d 1,9,7,8 3,3,8,8 prints the kernels of an operation on inputs of these shapes, forward and backward
  * npm run wgsl -- --write                writes shaders/printed/ again
  */
 

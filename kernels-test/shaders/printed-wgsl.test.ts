@@ -6,7 +6,7 @@ import { complaint } from './check-wgsl.js';
 import { matmulKernels, nullDevice } from './every-kernel.js';
 import { PRINTED, readable } from './printed-wgsl.js';
 
-test('shaders/printed/ holds the kernels as they are', () => {
+test('shaders/printed/ has the present text of the kernels', () => {
   const folder = new URL('../../shaders/printed/', import.meta.url);
   assert.equal(
     readdirSync(folder).sort(),
@@ -20,11 +20,11 @@ test('shaders/printed/ holds the kernels as they are', () => {
   }
 });
 
-test('what does not compile is named by file and line', async () => {
+test('errors of compilation give the file and line in shaders/', async () => {
   const device = await nullDevice();
   const [tiled] = matmulKernels().filter(({ kernel }) => kernel.label === 'matmul tiled');
   assert.is(await complaint(device, tiled), null);
-  // A name that is not there, as a slip in the shader would have it: the line is still one of the file.
+  // The line has an unknown name, like a typing error in the shader, and is still found in the file.
   const wgsl = tiled.kernel.wgsl.replace('var<workgroup> aTile: array<vec4f, INNER * ROW_VECS>;', '');
   assert.is.not(wgsl, tiled.kernel.wgsl);
   const text = await complaint(device, { ...tiled, kernel: { ...tiled.kernel, wgsl } });

@@ -5,7 +5,7 @@ import { convShape } from '../../src/ops/conv/shape.js';
 import { planWeightGradient } from '../../src/ops/conv/weight-gradient.js';
 import { chooseMatmul, planMatmul } from '../../src/ops/matmul/plan.js';
 
-/** A kernel's text to read: no blank lines but before functions and structs, two spaces a block, lists of arguments on one line. */
+/** Formats a kernel's text: blank lines only before functions and structs, two spaces per block, lists of arguments on one line. */
 export function readable(wgsl: string): string {
   const lines: string[] = [];
   let depth = 0;

@@ -7,7 +7,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 interface SourceLine {
   place: string;
   pattern: RegExp;
-  /** Characters that are no substitution: of several lines that fit, the one with most is meant. */
+  /** Number of characters outside of substitutions. Of several lines that fit, the one with the most is taken. */
   literal: number;
 }
 
@@ -15,7 +15,7 @@ function linesOf(file: string): SourceLine[] {
   return readFileSync(join(root, file), 'utf8')
     .split('\n')
     .flatMap((line, k) => {
-      // Of an unrolled line, what stands between the backticks.
+      // For an unrolled line, only the text between the backticks counts.
       const text = (/`([^`]*\$\{[^`]*)`/.exec(line)?.[1] ?? line).trim();
       const parts = text.split(/\$\{[^}]*\}/);
       const literal = parts.join('').length;
@@ -27,7 +27,7 @@ function linesOf(file: string): SourceLine[] {
 
 let lines: SourceLine[] | undefined;
 
-/** The file and line of `shaders/` that a line of a kernel's text was written in; null where none fits. */
+/** The file and line in `shaders/` from which a line of a kernel's text comes; null if none fits. */
 export function sourceOfLine(text: string): string | null {
   lines ??= ['shaders', 'shaders/common'].flatMap((folder) =>
     readdirSync(join(root, folder))

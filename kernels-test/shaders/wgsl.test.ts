@@ -9,7 +9,7 @@ import { wgsl } from '../../shaders/common/wgsl.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-test('conditional lines of a template', () => {
+test('conditional lines of a template are kept or left out', () => {
   const text = (a: boolean, b: boolean) => wgsl`one ${1}
 #if ${a}
 a ${2}
@@ -40,7 +40,7 @@ many
   );
 });
 
-test('a mistake in a conditional line is an error', () => {
+test('a mistake in a conditional line gives an error', () => {
   assert.throws(() => wgsl`#if ${true} text`, /Mismatched #if/);
   assert.throws(() => wgsl`#endif`, /not preceeded by an #if/);
   assert.throws(() => wgsl`#if ${true} a #else b #else c #endif`, /#else not preceeded/);
@@ -62,7 +62,7 @@ test('an unrolled loop has one line for each of its steps, and none for no steps
   );
 });
 
-test('comments and needless spaces go, and lines stay', () => {
+test('comments and unnecessary spaces are removed, and the number of lines stays', () => {
   const source = [
     // biome-ignore-start lint/suspicious/noTemplateCurlyInString: it is the source of a template
     "const quote = '`// no comment`'; // `a comment` {",
@@ -86,7 +86,7 @@ test('comments and needless spaces go, and lines stay', () => {
   assert.throws(() => stripWgsl('}'), /closes what none opened/);
 });
 
-/** Tokens of WGSL, comments left out; what JavaScript puts in counts as one. */
+/** The tokens of WGSL without comments. A substitution counts as one token. */
 const tokensOf = (text: string): string[] =>
   text.replace(/\/\/[^\n`]*/g, '').match(/[\w$]+|--|\+\+|<<|>>|&&|\|\||->|[-+*/%&|^<>=!]=|\S/g) ?? [];
 
@@ -108,7 +108,7 @@ test('every shader has the same tokens, and its file the same lines, after strip
   assert.ok(saved > 10_000, `only ${saved} bytes saved`);
 });
 
-test('an expression of terms; no other file of shaders joins lists to WGSL', () => {
+test('sumOf joins terms to an expression, and no other file of shaders/ joins lists', () => {
   assert.is(
     unroll(3, (i) => `x${i}`, ' + '),
     'x0 + x1 + x2',

@@ -9,13 +9,13 @@ import { inventSymbols } from '../../web/invented-symbols.js';
 
 /*
  * tsx kernels-test/web/invented-faces.ts: writes invented-faces.png, a "photograph" of three persons who do not exist, which may
- * therefore be shown in pictures of the demo page. Their faces are what the codec makes of random symbols.
+ * therefore be shown in pictures of the demo page. The codec made their faces from random symbols.
  */
 
 export const INVENTED_PHOTO = fileURLToPath(new URL('invented-faces.png', import.meta.url));
 
 const [WIDTH, HEIGHT] = [640, 400];
-/** Of the crop, in the picture. */
+/** Pixels of the picture per pixel of the aligned face. */
 const SCALE = 1.75;
 const PLACES: readonly [x: number, y: number][] = [
   [30, 150],
@@ -23,7 +23,7 @@ const PLACES: readonly [x: number, y: number][] = [
   [440, 140],
 ];
 
-/** Where the faces are in the picture. */
+/** The landmarks of the faces in the picture. */
 export const INVENTED_LANDMARKS: readonly FaceLandmarks[] = PLACES.map(([left, top]) => {
   const at = (k: number): [number, number] => [
     left + SCALE * (FACE_TEMPLATE[k][0] + 0.5) - 0.5,

@@ -110,7 +110,22 @@ const OPERATIONS: Mistake[] = [
     /^batchNormTraining: the options is the number 0.00001; expected an object of eps$/,
   ],
   ['epsilon', (x) => engine.l2Normalize(x, { eps: 1 }), /^l2Normalize: eps is .*; expected a finite number above 0$/],
-  ['a shape', (_, gpu) => engine.Tensor.zeros(gpu, 3), /^Tensor: shape is the number 3; expected a list of sizes$/],
+  ['a shape', (_, gpu) => engine.Tensor.zeros(gpu, 3), /^Tensor: the shape is the number 3; expected a list of sizes$/],
+  [
+    'half a row',
+    (_, gpu) => engine.Tensor.zeros(gpu, [2.5]),
+    /^Tensor has shape \[2\.5\]; every size must be an integer of at least 1$/,
+  ],
+  [
+    'no rows',
+    (_, gpu) => engine.Tensor.from(gpu, [], [0, 3]),
+    /^Tensor has shape \[0,3\]; every size must be an integer of at least 1$/,
+  ],
+  [
+    'fewer than no rows',
+    (_, gpu) => engine.Tensor.from(gpu, [], [-1]),
+    /^Tensor has shape \[-1\]; every size must be an integer of at least 1$/,
+  ],
   ['no device', () => engine.Tensor.from([1, 2], [2]), /^Tensor: gpu is the array \[1,2\]; expected a Gpu$/],
   [
     'nested values',
@@ -135,6 +150,22 @@ const OPERATIONS: Mistake[] = [
 ];
 
 const NETWORKS: Mistake[] = [
+  [
+    'BatchNorm()',
+    () => new engine.BatchNorm(),
+    /^BatchNorm: channels is undefined; expected an integer of at least 1$/,
+  ],
+  ['PReLU(0)', () => new engine.PReLU(0), /^PReLU: channels is the number 0; expected an integer of at least 1$/],
+  [
+    'Conv2d of no channels',
+    () => new engine.Conv2d(undefined, 8, 3),
+    /^Conv2d: inputs is undefined; expected an integer of at least 1$/,
+  ],
+  [
+    'ConvTranspose2d of half a channel',
+    () => new engine.ConvTranspose2d(4, 1.5, 3),
+    /^ConvTranspose2d: outputs is the number 1\.5; expected an integer of at least 1$/,
+  ],
   ['a network without values', (x) => new E.PReLU(1).forward(x), /has no values: call initialize\(gpu, seed\)/],
   ['initialize()', () => (new E.PReLU(1) as Any).initialize(), /^initialize: gpu is undefined; expected a Gpu$/],
   [
@@ -208,11 +239,7 @@ const NETWORKS: Mistake[] = [
     () => new engine.ConvTranspose2d(3, 8, 3, { stride: '2' }),
     /^ConvTranspose2d: stride is "2"; expected a number or/,
   ],
-  [
-    'no outputs',
-    () => new engine.Linear(3),
-    /^parameter "weight" has shape \[3,\]; every size must be an integer of at least 1$/,
-  ],
+  ['no outputs', () => new engine.Linear(3), /^Linear: outputs is undefined; expected an integer of at least 1$/],
   [
     'an option of Linear',
     () => new engine.Linear(3, 4, { biases: false }),

@@ -50,6 +50,11 @@ export function checkOptions<T extends object>(where: string, given: T | undefin
   return given;
 }
 
+/** @throws ArgumentError if `value` is not an integer of at least 1 */
+export function checkCount(where: string, name: string, value: number): void {
+  if (!Number.isSafeInteger(value) || value < 1) refuse(where, name, value, 'an integer of at least 1');
+}
+
 /** @throws ArgumentError if `value` is not a list */
 export function checkList(where: string, name: string, value: unknown, expected: string): void {
   if (!Array.isArray(value) && !(ArrayBuffer.isView(value) && 'length' in value)) refuse(where, name, value, expected);

@@ -1,6 +1,6 @@
 import { checkList, refuse } from '../common/arguments.js';
 import { DisposedError, ShapeError } from '../common/errors.js';
-import { sizeOf } from '../common/shapes.js';
+import { checkShape, sizeOf } from '../common/shapes.js';
 import type { PooledBuffer } from '../gpu/buffer-pool.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { float32Values, type TensorValues } from './float32-values.js';
@@ -47,10 +47,7 @@ export class Tensor {
 
   /** A tensor whose values are whatever the buffer held: the next kernel must write all of it. */
   static empty(gpu: Gpu, shape: readonly number[]): Tensor {
-    checkList('Tensor', 'shape', shape, 'a list of sizes');
-    for (const extent of shape) {
-      if (!Number.isInteger(extent) || extent <= 0) throw new ShapeError(`a tensor of shape [${shape}] cannot exist`);
-    }
+    checkShape('Tensor', shape);
     checkGpu('Tensor', gpu);
     gpu.assertUsable(); // a lost device still makes buffers, without an error
     const buffer = gpu.acquire(4 * sizeOf(shape), `tensor [${shape}]`);
@@ -63,7 +60,7 @@ export class Tensor {
    */
   static from(gpu: Gpu, values: TensorValues, shape: readonly number[]): Tensor {
     checkGpu('Tensor', gpu);
-    checkList('Tensor', 'shape', shape, 'a list of sizes');
+    checkShape('Tensor', shape);
     const data = float32Values(values);
     if (data.length !== sizeOf(shape)) {
       throw new ShapeError(`shape [${shape}] needs ${sizeOf(shape)} values, ${data.length} were given`);
@@ -78,7 +75,7 @@ export class Tensor {
   }
 
   static zeros(gpu: Gpu, shape: readonly number[]): Tensor {
-    checkList('Tensor', 'shape', shape, 'a list of sizes');
+    checkShape('Tensor', shape);
     return Tensor.from(gpu, new Float32Array(sizeOf(shape)), shape);
   }
 

@@ -1,4 +1,4 @@
-import { withDefaults } from '../../common/arguments.js';
+import { checkCount, withDefaults } from '../../common/arguments.js';
 import { ShapeError } from '../../common/errors.js';
 import {
   batchNormInference,
@@ -33,8 +33,10 @@ export class BatchNorm extends Layer {
   readonly #eps: number;
   readonly #momentum: number;
 
+  /** @throws ArgumentError for a number of channels that is not an integer of at least 1 */
   constructor(channels: number, options?: BatchNormOptions) {
     super();
+    checkCount('BatchNorm', 'channels', channels);
     const { eps, momentum } = withDefaults('BatchNorm', options, { eps: 1e-5, momentum: 0.1 });
     this.#eps = eps;
     this.#momentum = momentum;

@@ -1,4 +1,4 @@
-import { checkOptions } from '../../common/arguments.js';
+import { checkCount, checkOptions } from '../../common/arguments.js';
 import { ArgumentError } from '../../common/errors.js';
 import type { Pair } from '../../common/shapes.js';
 import {
@@ -31,7 +31,8 @@ const LAYER_OPTIONS = ['stride', 'padding', 'dilation', 'groups', 'bias', 'init'
 
 /** Channels of a group. */
 function perGroup(layer: string, name: string, channels: number, groups: number): number {
-  if (!Number.isInteger(channels / groups) || channels < 1) {
+  checkCount(layer, `${name}s`, channels);
+  if (channels % groups !== 0) {
     throw new ArgumentError(`${layer}: groups ${groups} must divide the ${channels} ${name} channels`);
   }
   return channels / groups;

@@ -1,4 +1,4 @@
-import { withDefaults } from '../../common/arguments.js';
+import { checkCount, withDefaults } from '../../common/arguments.js';
 import { linear } from '../../ops/matmul/matmul.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import { filled, type Initializer, xavierUniform } from '../init.js';
@@ -17,8 +17,11 @@ export class Linear extends Layer {
   readonly weight: Parameter;
   readonly bias: Parameter | null;
 
+  /** @throws ArgumentError for a number of values that is not an integer of at least 1 */
   constructor(inputs: number, outputs: number, options?: LinearOptions) {
     super();
+    checkCount('Linear', 'inputs', inputs);
+    checkCount('Linear', 'outputs', outputs);
     const { bias, init } = withDefaults<LinearOptions>('Linear', options, { bias: true, init: undefined });
     this.weight = this.parameter('weight', {
       shape: [inputs, outputs],

@@ -1,3 +1,4 @@
+import { checkCount } from '../../common/arguments.js';
 import { prelu } from '../../ops/prelu.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import { filled } from '../init.js';
@@ -14,9 +15,11 @@ export class PReLU extends Layer {
   /**
    * @param channels number of slopes: that of the channels, or 1
    * @param slope first value; default 0.25
+   * @throws ArgumentError for a number of slopes that is not an integer of at least 1
    */
   constructor(channels = 1, slope = 0.25) {
     super();
+    checkCount('PReLU', 'channels', channels);
     this.weight = this.parameter('weight', { shape: [channels], init: filled(slope) });
   }
 

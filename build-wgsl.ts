@@ -1,14 +1,14 @@
 /**
- * Takes comments, and spaces that separate nothing, out of the WGSL in the templates of a file of `shaders/`: minifiers
- * leave templates as they are. Line breaks within the code stay, so that messages of compilers name lines.
+ * Removes comments and unnecessary spaces from the WGSL in the templates of a file of `shaders/`, because minifiers do not change
+ * templates. Line breaks within the WGSL stay, so that messages of compilers give lines.
  *
- * Everything between the templates stays as it is, and every line too: line breaks that leave a template go into its next
- * substitution or behind its end, where they mean nothing, so that source maps stay right.
+ * The text outside of the templates does not change, and neither does the number of lines: line breaks that are removed from a
+ * template are put into its next substitution or after its end, where they have no effect. So source maps stay right.
  *
- * It reads TypeScript only as far as it must to find templates: strings, comments, templates in substitutions of templates.
- * A regular expression in such a file must not hold a quote, a backtick, a bracket alone or two slashes.
+ * It parses TypeScript only as far as it must to find templates: strings, comments, and templates in substitutions of templates.
+ * A regular expression in such a file must not contain a quote, a backtick, an unmatched bracket or two slashes.
  *
- * @throws Error where a template or a bracket is not closed: then it misunderstood something
+ * @throws Error if a template or a bracket is not closed, which means that it did not understand the file
  */
 export function stripWgsl(source: string): string {
   let at = 0;
@@ -27,7 +27,7 @@ export function stripWgsl(source: string): string {
     return end + 1;
   };
 
-  /** TypeScript up to the bracket that closes a substitution, or to the end of the file. */
+  /** Copies TypeScript up to the bracket that closes a substitution, or to the end of the file. */
   const code = (): void => {
     for (let depth = 0; at < source.length; ) {
       const char = source[at];
@@ -65,23 +65,23 @@ export function stripWgsl(source: string): string {
   };
 
   code();
-  if (at < source.length) throw new Error(`a bracket closes what none opened, at ${at}`);
+  if (at < source.length) throw new Error(`a closing bracket has no opening one, at ${at}`);
   return result;
 }
 
-/** Two characters that would be one token, or begin a comment, if they met. */
+/** Two characters that would become one token, or start a comment, without the space between them. */
 const ONE_TOKEN = /^(\w\w|--|\+\+|\/\/|\/\*|<<|>>|&&|\|\||->|[-+*/%&|^<>=!]=)$/;
 
-/** The text between two substitutions; `last` where the template ends behind it. */
+/** The shortened text between two substitutions. @param last whether the template ends after it */
 function stripText(text: string, last: boolean): string {
   return (
     text
       .replace(/\/\*[\s\S]*?\*\//g, '')
-      // A comment that reaches a substitution may go on behind it, and stays.
+      // A comment that reaches a substitution may continue after it, so it stays.
       .replace(/\/\/[^\n]*(\n|$)/g, (comment, end: string) => (end || last ? end : comment))
       .replace(/[ \t]+(?=\n)/g, '')
       .replace(/\n\s+/g, '\n')
-      // At either end of the text what follows is not known.
+      // At either end of the text the neighbouring character is not known, so spaces there stay.
       .replace(/(?<=\S) +(?=\S)/g, (spaces, k: number, all: string) =>
         ONE_TOKEN.test(all[k - 1] + all[k + spaces.length]) ? ' ' : '',
       )

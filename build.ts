@@ -6,14 +6,14 @@ import { stripWgsl } from './build-wgsl.js';
 
 /*
  * tsx build.ts [DIR]: bundles src/{index,engine,node,detection/index,cli/main}.ts into DIR/{index,engine,node,detection,cli}.js
- * (default dist), with shared chunks, so that a program that imports `cameo` and `cameo/node` has one `Tensor` class. The declarations beside
- * them come from tsc (tsconfig.build.json). Names stay readable, as minifying is for whoever bundles a program; but no
- * minifier knows WGSL, so that its comments and indentation go here.
+ * (default dist), with shared chunks, so that a program that imports `cameo` and `cameo/node` has one `Tensor` class. tsc makes the type
+ * declarations (tsconfig.build.json). JavaScript is not minified, because bundlers of programs do that. But they do not know WGSL, so this
+ * build removes its comments and indentation.
  */
 
 const SHADER = /[\\/]shaders[\\/][^\\/]*(?:[\\/][^\\/]*)?\.ts$/;
 
-/** What the command is entered by, and what it loads later. */
+/** The entry file of the command, and the file that it loads later. */
 const COMMAND = /[\\/]src[\\/]cli[\\/](?:main|measure-and-train)\.ts$/;
 
 const shortShaders: Plugin = {
@@ -23,7 +23,7 @@ const shortShaders: Plugin = {
   },
 };
 
-/** devDependencies whose code goes into the bundles; every other package stays an import. */
+/** devDependencies whose code is bundled; imports of every other package stay. */
 const BUNDLED = ['wgsl-preprocessor/wgsl-preprocessor.js', 'qr', 'qr/decode.js'];
 
 const bundled: Plugin = {
@@ -36,7 +36,7 @@ const bundled: Plugin = {
   },
 };
 
-/** What stands together in the bundles: files of these folders, by how their paths begin. The longest that fits counts. */
+/** Files that are put next to each other in the bundles, by the beginnings of their paths. The longest beginning that fits counts. */
 const GROUPS = [
   'shaders/',
   'shaders/conv-',
@@ -58,8 +58,8 @@ function filesOf(group: string): string[] {
 }
 
 /**
- * Puts like beside like: gzip looks back 32 kB only, and finds more there when shaders follow shaders. Each entry point begins
- * with imports in that order; as nothing in these files does anything but declare, order means nothing else.
+ * Puts similar files next to each other, because gzip looks back only 32 kB and finds more repetitions if shaders follow shaders.
+ * Each entry point starts with imports in that order. The order has no other effect, because these files only declare things.
  */
 const inGroups: Plugin = {
   name: 'in groups',
@@ -76,8 +76,8 @@ const inGroups: Plugin = {
 };
 
 /**
- * Lets the command, and the part that it loads later, reach the whole engine: modules that some entry points reach and others
- * do not would be chunks of their own, far from what gzip finds like them.
+ * Makes the command, and the part that it loads later, import the whole engine. Modules that only some entry points import would
+ * become separate chunks, away from the similar files that help gzip.
  */
 const wholeEngine: Plugin = {
   name: 'whole engine',
@@ -89,13 +89,13 @@ const wholeEngine: Plugin = {
   },
 };
 
-/** A source map that shows what the plugins changed as it was written: they keep its lines. */
+/** A source map with the original text of the files that the plugins change; the plugins keep the lines. */
 function withWrittenSources(path: string, text: string): string {
   const map = JSON.parse(text) as { sources: string[]; sourcesContent: string[] };
   map.sources.forEach((source, k) => {
     const file = join(dirname(path), source);
     if (SHADER.test(file) || COMMAND.test(file)) map.sourcesContent[k] = readFileSync(file, 'utf8');
-    // The sources are not in the package, so that names from the repository's root say more than ways to it.
+    // The package does not contain the sources, so paths from the repository's root are more useful than relative ones.
     map.sources[k] = relative('.', file).split(sep).join('/');
   });
   return JSON.stringify(map);

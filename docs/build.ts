@@ -6,7 +6,7 @@ import { generatedText } from './generated.js';
 import { PAGES, titleOf } from './pages.js';
 
 /*
- * npm run docs [-- DIR]: the pages in docs/ and a reference of the API from the doc comments, as static files in DIR (default
+ * npm run docs [-- DIR]: builds the pages in docs/ and a reference of the API from the doc comments, as static files in DIR (default
  * out/docs). Any warning of TypeDoc is an error.
  */
 
@@ -41,7 +41,7 @@ const app = await Application.bootstrapWithPlugins({
 });
 
 const project = await app.convert();
-if (!project) throw new Error('TypeDoc found errors, as said above');
+if (!project) throw new Error('TypeDoc found errors; see above');
 for (const module of project.getReflectionsByKind(ReflectionKind.Module)) {
   module.name = module.name.replace(/^src\/detection$/, 'cameo/detection').replace(/^src\b/, 'cameo');
 }
@@ -50,7 +50,7 @@ for (const page of project.getReflectionsByKind(ReflectionKind.Document)) {
   if (!(page instanceof DocumentReflection) || !path) continue;
   const text = readFileSync(path, 'utf8');
   page.name = titleOf(text);
-  // Links are parts of their own by now: what is generated has none.
+  // TypeDoc has already split links from the text, so generated text must not have any.
   for (const part of page.content) {
     if (part.kind === 'text') part.text = await generatedText(relative(ROOT, path), text, part.text);
   }

@@ -18,40 +18,40 @@ export function optionTable(command: Command): string {
 
 const escaped = (text: string): string => text.replace(/[|<>*_]/g, (mark) => `\\${mark}`);
 
-/** The commands that have no commands below them, by their words: `train codec`. */
+/** The commands without subcommands, by their full names, such as `train codec`. */
 export function leafCommands(tree: Command, words: readonly string[] = []): Map<string, Command> {
-  const found = new Map<string, Command>();
+  const leaves = new Map<string, Command>();
   const shown = tree.createHelp().visibleCommands(tree);
   for (const command of shown.filter((command) => command.name() !== 'help')) {
     const path = [...words, command.name()];
     const below = command.commands.length > 0 ? leafCommands(command, path) : new Map([[path.join(' '), command]]);
-    for (const [name, leaf] of below) found.set(name, leaf);
+    for (const [name, leaf] of below) leaves.set(name, leaf);
   }
-  return found;
+  return leaves;
 }
 
-/** Where tables of options go: `<!-- options: train -->` is for all commands whose first word is that, or for all others. */
+/** Places for tables of options: `<!-- options: train -->` for all commands whose first word is `train`, `others` for all other commands. */
 const OPTIONS = /<!-- options: (\S+) -->/g;
 const OTHERS = 'others';
 
 /**
  * Puts the tables of options into the page of commands.
- * @param page all of it, which tells the commands that it names
- * @param part of it, which is returned with its tables
+ * @param page the whole page, which determines the commands that it names
+ * @param part a part of the page, which is returned with its tables
  */
 export async function withOptions(page: string, part: string): Promise<string> {
   const leaves = [...leafCommands(await commandTree())];
   const firstWord = ([name]: (typeof leaves)[number]): string => name.split(' ')[0];
   const named = [...page.matchAll(OPTIONS)].map(([, word]) => word);
   const unknown = named.filter((word) => word !== OTHERS && !leaves.some((leaf) => firstWord(leaf) === word));
-  if (unknown.length > 0) throw new Error(`the page of commands names ${unknown}, which there is not`);
+  if (unknown.length > 0) throw new Error(`the page of commands names ${unknown}, which does not exist`);
   return part.replace(OPTIONS, (_, word: string) => {
     if (word === OTHERS) {
       const rest = leaves.filter((leaf) => !named.includes(firstWord(leaf)));
       return rest.map(([name, command]) => `## ${name}\n\n${described(name, command, true)}`).join('\n\n');
     }
-    const own = leaves.filter((leaf) => firstWord(leaf) === word);
-    return own.map(([name, command]) => described(name, command, own.length > 1)).join('\n\n');
+    const withWord = leaves.filter((leaf) => firstWord(leaf) === word);
+    return withWord.map(([name, command]) => described(name, command, withWord.length > 1)).join('\n\n');
   });
 }
 

@@ -1,4 +1,4 @@
-/** The pages in the order of the site, as paths in the repository; what is linked and belongs elsewhere is among them. */
+/** The pages in the order of the site, as paths in the repository. They include linked pages outside of docs/. */
 export const PAGES: readonly string[] = [
   ...[
     'commands',
@@ -24,10 +24,10 @@ export const PAGES: readonly string[] = [
 
 /**
  * The title of a page: its first heading.
- * @throws Error where it has none
+ * @throws Error if it has none
  */
 export function titleOf(text: string): string {
   const [, title] = /^# (.+)$/m.exec(text) ?? [];
-  if (title === undefined) throw new Error('a page without a heading');
+  if (title === undefined) throw new Error('the page has no heading');
   return title.replace(/[`*]/g, '');
 }

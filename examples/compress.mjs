@@ -1,4 +1,4 @@
-// A face in 300 bytes, and back: node compress.mjs FACE.png RESTORED.png: an aligned crop of 96×112 pixels.
+// Stores a face in 300 bytes and restores it: node compress.mjs FACE.png RESTORED.png. FACE.png is an aligned crop of 96×112 pixels.
 import { readFile } from 'node:fs/promises';
 import { FaceCodec } from 'cameo';
 import { openGpu, readImage, writePng } from 'cameo/node';

@@ -13,7 +13,7 @@ const refuse = (why) => {
 const need = (condition, why) => {
   if (!condition) refuse(why);
 };
-/** A number that is meant to be exact: integers beyond 2^53 would not be. */
+/** Refuses a number above 2^53, because larger integers are not exact. */
 const exact = (x) => (Math.abs(x) <= Number.MAX_SAFE_INTEGER ? x : refuse(`not exact: ${x}`));
 
 // --- CRC-32 ---
@@ -79,7 +79,7 @@ function readSafetensors(bytes) {
   return { metadata, tensors };
 }
 
-/** Puts each tensor that is stored in 8 bits a value in place of its parts. */
+/** Replaces the parts of each tensor that is stored in 8 bits per value by the whole tensor. */
 function joinInt8(tensors) {
   const parts = [...tensors].filter(([name]) => name.endsWith('.int8'));
   for (const [part, { shape, data }] of parts) {
@@ -99,7 +99,7 @@ function joinInt8(tensors) {
   }
 }
 
-/** The tables, in the order in which the id of a model counts them. */
+/** The tables, in the order in which they enter the id of a model. */
 const TABLES = [
   'gain',
   'unit',
@@ -122,8 +122,8 @@ const TABLES = [
 ];
 
 /**
- * The tables of a weights file, and the ids of the models whose faces it reads, that of its own model first.
- * @param other tables to take in place of those of the file
+ * The tables of a weights file, and the ids of the models whose faces it can read, its own id first.
+ * @param other tables that replace those of the file
  */
 export function readModel(file, other = {}) {
   const { metadata, tensors } = readSafetensors(bufferOf(file));
@@ -143,19 +143,19 @@ export function readModel(file, other = {}) {
   return model;
 }
 
-/** The network's tensors as the safetensors file whose CRC binds the tables to them. */
+/** The tensors of the network as a safetensors file, whose CRC is part of the model's id. */
 function networkFile(tensors) {
-  const own = [...tensors].filter(([name]) => !name.startsWith('latents.') && name !== 'latentOrder');
-  own.sort(([a], [b]) => (a < b ? -1 : 1));
+  const networkTensors = [...tensors].filter(([name]) => !name.startsWith('latents.') && name !== 'latentOrder');
+  networkTensors.sort(([a], [b]) => (a < b ? -1 : 1));
   let end = 0;
-  const members = own.map(([name, { shape, data }]) => {
+  const members = networkTensors.map(([name, { shape, data }]) => {
     const begin = end;
     end += 4 * data.length;
     return `${JSON.stringify(name)}:${JSON.stringify({ dtype: 'F32', shape, data_offsets: [begin, end] })}`;
   });
   const header = `{${members.join(',')}}`;
   const padded = Buffer.from(header.padEnd(Math.ceil(header.length / 8) * 8));
-  return Buffer.concat([u32(padded.length), u32(0), padded, ...own.map(([, { data }]) => bufferOf(data))]);
+  return Buffer.concat([u32(padded.length), u32(0), padded, ...networkTensors.map(([, { data }]) => bufferOf(data))]);
 }
 
 // --- The range decoder ---
@@ -196,7 +196,7 @@ class RangeDecoder {
     for (let i = 0; i < length - 1; i++) value = 2 * value + this.bit();
     return value - 2 ** g;
   }
-  /** The three rules of "The end". */
+  /** Checks the three rules of the section "The end". */
   end() {
     const { bytes, taken, code, range } = this;
     if (bytes.length > taken) refuse('bytes behind the end');
@@ -279,7 +279,7 @@ function log16(v) {
 }
 const NEXT = [0, 2, 2, 0, 1, 3, 3, 1];
 
-/** The sum over the neighbours of p in the map. */
+/** The sum over the eight neighbours of position p. */
 function around(a, p, { width, height }) {
   const [x, y] = [p % width, Math.floor(p / width)];
   let sum = 0;
@@ -291,7 +291,7 @@ function around(a, p, { width, height }) {
   return sum;
 }
 
-/** The weighted sum over positions beside p that were decoded before it. */
+/** The weighted sum over positions near p that were decoded before it. */
 function beside(a, p, { width }) {
   const x = p % width;
   let sum = x > 0 ? 2 * a[p - 1] : 0;
@@ -304,7 +304,7 @@ function beside(a, p, { width }) {
   return mirror < p - 1 ? sum + a[mirror] : sum;
 }
 
-/** The column of contextTable: how far magnitudes found are above those expected, from four sources. */
+/** The column of contextTable: how far the decoded magnitudes are above the expected ones, from four sources. */
 function contextBucket({ contextWeights, contextPrior }, c, sources) {
   let weighted = 0;
   sources.forEach(([found, expected], i) => {
@@ -376,14 +376,14 @@ export function decodeCode(bytes, q, model) {
       });
       symbols[p * channels + c] = symbol;
 
-      // 5. Where the symbol lies
+      // 5. The value of the symbol, in half steps
       const point = Q === 0 || symbol === 0 ? 2 * symbol : symbol > 0 ? 2 * symbol - 1 : 2 * symbol + 1;
       if (quantizers === 2) state = NEXT[2 * state + mod(symbol, 2)];
-      // 6. What later predictions use
+      // 6. For later predictions
       const middle = 8 * point;
       const v = clamp(m, middle - 3, middle + 3);
       value[latent] = clamp(Math.floor(v * unitsPerMean + 1 / 2), -4194304, 4194304) - model.mean[latent];
-      // 7. What later contexts use
+      // 7. For later contexts
       found[p] = Math.min(8192, Math.floor((Math.abs(middle - m) * model.magnitudeWeight[base]) / 256));
       expected[p] = model.magnitudeExpected[(Q * 96 + base) * 9 + Math.abs(mod(m + 8, 16) - 8)];
     }
@@ -420,7 +420,7 @@ function readFaceFile(bytes, model) {
   need(bytes.length >= 14 && bytes.toString('latin1', 0, 4) === '\x9eCMF', 'not a face');
   need(bytes[4] === 1, 'version');
   const face = faceByte(bytes[5], model);
-  const id = modelOf(model, (one) => one === bytes.readUInt32LE(6));
+  const id = modelOf(model, (id) => id === bytes.readUInt32LE(6));
   need(bytes.length - 14 <= 65535, 'code too long');
   const symbols = decodeCode(bytes.subarray(14), face.qIndex, model);
   need(bytes.readUInt32LE(10) === checksum(id, symbols, bytes.subarray(0, 10)), 'checksum');
@@ -430,7 +430,7 @@ function readFaceFile(bytes, model) {
 function readBare(bytes, model) {
   need(bytes.length >= 6, 'short');
   const face = faceByte(bytes[1], model);
-  const id = modelOf(model, (one) => (one & 65535) === bytes.readUInt16LE(2));
+  const id = modelOf(model, (id) => (id & 65535) === bytes.readUInt16LE(2));
   need(bytes.length - 6 <= 65535, 'code too long');
   const symbols = decodeCode(bytes.subarray(6), face.qIndex, model);
   need(bytes.readUInt16LE(4) === (checksum(id, symbols, bytes.subarray(0, 4)) & 65535), 'checksum');
@@ -444,7 +444,7 @@ export function decodeArchive(file, model) {
   need(bytes[4] === 1, 'version');
   need(bytes[5] <= 1, 'names');
   need(bytes.readUInt32LE(18) === crc32(bytes.subarray(0, 18)), 'CRC of the header');
-  const id = modelOf(model, (one) => one === bytes.readUInt32LE(6));
+  const id = modelOf(model, (id) => id === bytes.readUInt32LE(6));
   const [count, nameBytes] = [bytes.readUInt32LE(10), bytes.readUInt32LE(14)];
   const entry = bytes[5] ? 13 : 7;
   const names = 22 + count * entry;

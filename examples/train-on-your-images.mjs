@@ -1,5 +1,5 @@
-// Trains a small network to tell your images apart: node train-on-your-images.mjs [FOLDER] [STEPS] [WEIGHTS.safetensors]
-// FOLDER has a folder of JPEG, PNG or WebP pictures for each class. Without it, it tells discs from stripes, which it draws.
+// Trains a small network to classify your images: node train-on-your-images.mjs [FOLDER] [STEPS] [WEIGHTS.safetensors]
+// FOLDER has a folder of JPEG, PNG or WebP pictures for each class. Without it, the network classifies drawn discs and stripes.
 import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as cameo from 'cameo/engine';
@@ -35,7 +35,10 @@ async function readFolder() {
     const files = (await readdir(join(folder, name))).filter((file) => /\.(jpe?g|png|webp)$/i.test(file)).sort();
     for (const file of files) images.push({ label, pixels: shrink(await readImage(join(folder, name, file))) });
   }
-  if (names.length < 2 || images.length < 10) throw new Error(`${folder}: at least 2 folders and 10 pictures, please`);
+  if (names.length < 2 || images.length < 10)
+    throw new Error(
+      `${folder} has ${names.length} folders with ${images.length} pictures; expected at least 2 folders with 10 pictures`,
+    );
   return { names, images };
 }
 
@@ -57,11 +60,11 @@ function drawImages(random) {
 
 const random = new cameo.CounterRandom(7);
 const { names, images } = folder ? await readFolder() : drawImages(random);
-const heldOut = images.filter((_, k) => k % 5 === 4); // to see whether it learns more than these pictures
+const heldOut = images.filter((_, k) => k % 5 === 4); // not trained on, to test the network
 const training = images.filter((_, k) => k % 5 !== 4);
 
 const gpu = await openGpu();
-/** Average pooling as a layer: half of the rows and columns. */
+/** Average pooling as a layer, which halves rows and columns. */
 class Pool extends cameo.Layer {
   forward(x) {
     return cameo.avgPool2d(x, { kernel: [2, 2] });
@@ -81,7 +84,7 @@ const net = new cameo.Sequential([
 net.initialize(gpu, 1);
 const adam = new cameo.Adam(net.parameters());
 
-/** Pictures and labels of some images as tensors of the scope that calls. */
+/** Pixels and labels of a batch, as tensors of the scope in which this is called. */
 const tensorsOf = (batch) => [
   cameo.Tensor.from(
     gpu,

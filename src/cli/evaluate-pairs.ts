@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { crc32 } from '../codec/crc32.js';
 import { ArgumentError, ImageError } from '../common/errors.js';
+import type { ReadRecognizer } from '../data/checkpoints/recognizer-source.js';
 import { type FacePair, type PairList, parseLandmarkLines, parsePairs } from '../data/faces/lfw.js';
 import { checkTarget, writeFileAtomic } from '../data/files/atomic-file.js';
 import { readText } from '../data/files/read-file.js';
@@ -171,7 +172,7 @@ async function withFoundFaces(
   }
 }
 
-/** What the files of an evaluation are called: what was evaluated, and how where that is not as usual. */
+/** The base name of an evaluation's files: the kind, the model, and options that differ from their defaults. */
 const baseName = (kind: string, model: string, { single, landmarks, quick, enlarge }: PairOptions): string =>
   [
     `${kind}-${model}`,
@@ -181,11 +182,11 @@ const baseName = (kind: string, model: string, { single, landmarks, quick, enlar
     ...(enlarge ? [`enlarged-${enlarge}`] : []),
   ].join('-');
 
-/** @throws FileError, FormatError; ArgumentError for figures of less than everything that are to be kept */
+/** The pairs to evaluate. @throws FileError, FormatError; ArgumentError if figures are to be saved but not all pairs are evaluated */
 async function pairsOf(options: PairOptions): Promise<PairList> {
   if (options.saveFigures && (options.quick || options.enlarge)) {
     throw new ArgumentError(
-      '--save-figures: figures of all pairs as they are are kept; expected neither --quick nor --enlarge',
+      '--save-figures: it saves figures of all pairs of unchanged pictures; expected neither --quick nor --enlarge',
     );
   }
   const list = parsePairs(await readText(options.pairs!), options.pairs);
@@ -202,7 +203,6 @@ async function run(kind: 'lfw' | 'pairs', title: string, options: PairOptions): 
   const names = new Set(found.map(({ name }) => name));
   usablePairs(list, (name) => names.has(name), options.pairs!); // too few pairs are reported before anything is computed
   const opened = await recognizerFor(options.model);
-  const { recognizer } = opened;
   const embedding = options.single ? 'single' : 'flip';
   if (options.saveFigures) {
     await checkFiguresFit(opened.modelId, embedding);
@@ -241,14 +241,7 @@ async function run(kind: 'lfw' | 'pairs', title: string, options: PairOptions): 
     const report: PairReport = {
       title,
       ...runMetadata(gpu.description, commit),
-      model: {
-        name: opened.name,
-        id: opened.modelId,
-        input: `RGB ${recognizer.width}×${recognizer.height} (width×height)`,
-        embedding: options.single
-          ? `${recognizer.dimension} values of the picture alone`
-          : `${recognizer.dimension} values of the picture and as many of its mirror image, concatenated`,
-      },
+      model: describedModel(opened, embedding),
       data: {
         images: embeddings.size,
         ...(detector === undefined ? {} : { detector }),
@@ -261,14 +254,32 @@ async function run(kind: 'lfw' | 'pairs', title: string, options: PairOptions): 
       seconds,
       figures: verificationFigures(scored),
     };
-    await writeFileAtomic(join(options.out, `${base}.svg`), rocPlot(`${title}: ${opened.name}`, scored));
-    await writeFileAtomic(join(options.out, `${base}.csv`), scoresCsv(usable, scores));
-    await writeFileAtomic(join(options.out, `${base}.md`), pairReportMarkdown(report, `${base}.svg`));
-    await writeFileAtomic(join(options.out, `${base}.json`), `${JSON.stringify(report, null, 2)}\n`);
+    const path = join(options.out, base);
+    await writeFileAtomic(`${path}.svg`, rocPlot(`${title}: ${opened.name}`, scored));
+    await writeFileAtomic(`${path}.csv`, scoresCsv(usable, scores));
+    await writeFileAtomic(`${path}.md`, pairReportMarkdown(report, `${base}.svg`));
+    await writeFileAtomic(`${path}.json`, `${JSON.stringify(report, null, 2)}\n`);
     print(pairSummary(report));
     if (options.saveFigures) await keepFigures(report, embedding);
-    for (const extension of extensions) say(join(options.out, `${base}.${extension}`));
+    for (const extension of extensions) say(`${path}.${extension}`);
   });
+}
+
+/** The recogniser as a report describes it. */
+function describedModel(
+  { name, modelId, recognizer }: ReadRecognizer,
+  embedding: 'single' | 'flip',
+): PairReport['model'] {
+  const { width, height, dimension } = recognizer;
+  return {
+    name,
+    id: modelId,
+    input: `RGB ${width}×${height} (width×height)`,
+    embedding:
+      embedding === 'single'
+        ? `${dimension} values of the picture alone`
+        : `${dimension} values of the picture and as many of its mirror image, concatenated`,
+  };
 }
 
 /** Keeps the figures for `cameo verify`. */

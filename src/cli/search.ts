@@ -98,7 +98,7 @@ async function checkArchive(archive: FaceCollection, size: number, shown: string
     );
   }
   if (archive instanceof FaceJournal) {
-    for (const one of damageOf(archive, size).damaged) complain(damageError(one), shown);
+    for (const damage of damageOf(archive, size).damaged) complain(damageError(damage), shown);
   }
   if (archive.count === 0) throw new FormatError(`${shown}: the archive has no faces to search`);
 }
@@ -120,7 +120,7 @@ interface Found {
   faces: number;
   matches: { rank: number; face: number; name: string; similarity: number }[];
   embeddings: { path: string | null; made: number };
-  /** From the probe's embedding on. */
+  /** Time from the end of the probe's embedding. */
   seconds: number;
 }
 
@@ -143,7 +143,7 @@ async function searchArchive(searched: SearchedArchive, top: number): Promise<Fo
   const probe = await embedProbe(gpu, compared);
   const begun = performance.now();
   const { model } = (await session.weights('codec')).file.tables;
-  const of = {
+  const madeFor = {
     content: await contentHash(source),
     faces: archive.count,
     codecId: model.idText,
@@ -151,7 +151,7 @@ async function searchArchive(searched: SearchedArchive, top: number): Promise<Fo
     dimension: probe.length,
     flip,
   };
-  const embeddings = await ArchiveEmbeddings.open(path === DASH ? undefined : embeddingsPath(path), of, note);
+  const embeddings = await ArchiveEmbeddings.open(path === DASH ? undefined : embeddingsPath(path), madeFor, note);
   let bar: Progress | undefined;
   const blocks = embedArchive({
     archive,
@@ -172,9 +172,9 @@ async function searchArchive(searched: SearchedArchive, top: number): Promise<Fo
   try {
     for await (const { first, values, isNew } of blocks) {
       const scores = similarities(probe, values, new Float32Array(values.length / probe.length));
-      const compared = scores.filter((score) => !Number.isNaN(score)).length;
-      faces += compared;
-      if (isNew) made += compared;
+      const scored = scores.filter((score) => !Number.isNaN(score)).length;
+      faces += scored;
+      if (isNew) made += scored;
       best.add(scores, first);
     }
   } finally {

@@ -78,7 +78,7 @@ async function run(options: AdaptedCommand): Promise<void> {
   };
   const weights = baseline ? null : await readWeights(weightsPath(options.model, 'codec'));
   noteOwn(parts.training);
-  for (const set of Object.values(parts)) await set.batch([0]); // throws where no face is readable
+  for (const set of Object.values(parts)) await set.batch([0]); // throws if no face can be read
   const opened = await readRecognizerOf(options.recognizer, recognizerPlaces());
   const { recognizer, description } = opened;
   if (!description)
@@ -110,20 +110,20 @@ async function run(options: AdaptedCommand): Promise<void> {
     const { steps, batch: batchSize, lr: learningRate, seed } = options;
     const settings = { steps, batchSize, learningRate, seed };
     const { signal } = stop;
-    const found = await adaptRecognizer({ gpu, recognizer, training, validation, ...settings, signal, onProgress });
+    const adapted = await adaptRecognizer({ gpu, recognizer, training, validation, ...settings, signal, onProgress });
     stages.stop();
-    const about = {
+    const metadata = {
       'cameo.adapted': JSON.stringify({
         from: opened.modelId,
         codec: name,
         bytes,
         faces: limit,
         ...settings,
-        ...found,
+        ...adapted,
       }),
     };
-    await writeFileAtomic(out, writeRecognizer(description, await saveState(recognizer), about));
-    const distance = `1 − cos of validation faces ${found.before.toFixed(4)} before, ${found.after.toFixed(4)} after`;
+    await writeFileAtomic(out, writeRecognizer(description, await saveState(recognizer), metadata));
+    const distance = `1 − cos of validation faces ${adapted.before.toFixed(4)} before, ${adapted.after.toFixed(4)} after`;
     say(`${out}: ${opened.name} adapted to ${encoder.title} at ${bytes} B, ${distance}`);
     opened.dispose();
   } finally {

@@ -104,12 +104,12 @@ async function run(options: ArchitecturesOptions): Promise<void> {
   const data = dataFolder(options.data);
   const sources = options.sources?.split(',');
   const finder = await FaceFinder.forFolder(options.detector);
-  const some = async (split: Split): Promise<FaceSet> => {
+  const openFaces = async (split: Split): Promise<FaceSet> => {
     const all = await openFaceFolder(data, { split, sources, align: finder.aligner() });
     return all.subset(firstFaces(all.entries, options.facesEach));
   };
-  const faces = await some('train');
-  const validationFaces = await some('val');
+  const faces = await openFaces('train');
+  const validationFaces = await openFaces('val');
   const teacher = await readRecognizerOf(options.teacher, recognizerPlaces(data));
   const outputs = await Outputs.in(options.out);
   await outputs.reserve(['recognizer-architectures.json', 'recognizer-architectures.md'], [options.teacher]);
@@ -120,10 +120,10 @@ async function run(options: ArchitecturesOptions): Promise<void> {
     teacher.load(gpu);
     const settings = { dimension: 128, views: 1 as const, cache: embeddingsFile(teacher.modelId) };
     const targets = await TeacherTargets.open(gpu, teacher, faces, settings);
-    const others = await TeacherTargets.open(gpu, teacher, validationFaces, settings);
+    const validationTeacher = await TeacherTargets.open(gpu, teacher, validationFaces, settings);
     await targets.of(labelling.labelled);
-    const validationTargets = await others.of(await validationFaces.readable());
-    await Promise.all([targets.save(), others.save()]);
+    const validationTargets = await validationTeacher.of(await validationFaces.readable());
+    await Promise.all([targets.save(), validationTeacher.save()]);
     const results = await compareNetworks({
       ...{ gpu, contenders, faces, labelling, targets, validationFaces, validationTargets },
       budget: options.seconds,
@@ -157,7 +157,7 @@ async function run(options: ArchitecturesOptions): Promise<void> {
     );
     print(textTable(table));
     targets.dispose();
-    others.dispose();
+    validationTeacher.dispose();
   } finally {
     teacher.dispose();
     finder.close();

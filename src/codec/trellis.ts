@@ -1,8 +1,8 @@
 import { nextState, quantizerOf, STATES } from './entropy/dependent.js';
 
-/** What is less likely is an outlier whose scale is not known: its last steps then count as free. */
+/** The least probability that counts. A less likely value is an outlier of unknown scale, whose further steps cost no bits. */
 const MIN_LIKELY = 1e-12;
-/** Magnitudes 0…12 have their bits in the table; each beyond takes as many more as the last one. */
+/** Number of magnitudes in the table, 0 to 12. Each further magnitude costs as many bits more as the last one in the table. */
 const TABULATED = 13;
 
 /**
@@ -61,58 +61,71 @@ export function quantizeDependent(
   order: ArrayLike<number>,
 ): Int16Array {
   const count = order.length;
-  // Of the best way to each state: what it costs, where it comes from, and the magnitude it takes.
-  const from = new Uint8Array(STATES * count);
+  // The best path to each state after each value: the state before, and the magnitude of the value.
+  const previous = new Uint8Array(STATES * count);
   const taken = new Int16Array(STATES * count);
-  let best = Float64Array.of(0, Infinity, Infinity, Infinity);
-  let next = new Float64Array(STATES);
-  const cost = new Float64Array(4);
-  const magnitudes = new Int16Array(4);
+  let pathCost = Float64Array.of(0, Infinity, Infinity, Infinity);
+  let nextCost = new Float64Array(STATES);
+  const candidates: Candidates = { cost: new Float64Array(4), magnitude: new Int16Array(4) };
   for (let k = 0; k < count; k++) {
     const i = order[k];
-    const value = Math.min(Math.abs(values[i]), 32000);
-    for (let quantizer = 0; quantizer < 2; quantizer++) {
-      const centre = quantizer === 0 ? value : value + 0.5;
-      for (let parity = 0; parity < 2; parity++) {
-        const nearest = Math.max(parity, 2 * Math.round((centre - parity) / 2) + parity);
-        let min = Infinity;
-        let magnitude = parity;
-        // The nearest one, the one below it, and the smallest.
-        for (let n = nearest; ; n = n - 2 > parity && n === nearest ? n - 2 : parity) {
-          const point = quantizer === 1 && n > 0 ? n - 0.5 : n;
-          const paid = (value - point) ** 2 + lambda * bitsOf(costs, i, quantizer, n);
-          if (paid < min) {
-            min = paid;
-            magnitude = n;
-          }
-          if (n === parity) break;
-        }
-        cost[2 * quantizer + parity] = min;
-        magnitudes[2 * quantizer + parity] = magnitude;
-      }
-    }
-    next.fill(Infinity);
+    findCandidates(candidates, Math.min(Math.abs(values[i]), 32000), costs, i, lambda);
+    nextCost.fill(Infinity);
     for (let state = 0; state < STATES; state++) {
-      if (best[state] === Infinity) continue;
+      if (pathCost[state] === Infinity) continue;
       for (let parity = 0; parity < 2; parity++) {
-        const way = 2 * quantizerOf(state) + parity;
+        const candidate = 2 * quantizerOf(state) + parity;
         const to = nextState(state, parity);
-        const paid = best[state] + cost[way];
-        if (paid < next[to]) {
-          next[to] = paid;
-          from[STATES * k + to] = state;
-          taken[STATES * k + to] = magnitudes[way];
+        const cost = pathCost[state] + candidates.cost[candidate];
+        if (cost < nextCost[to]) {
+          nextCost[to] = cost;
+          previous[STATES * k + to] = state;
+          taken[STATES * k + to] = candidates.magnitude[candidate];
         }
       }
     }
-    [best, next] = [next, best];
+    [pathCost, nextCost] = [nextCost, pathCost];
   }
-  let state = best.indexOf(Math.min(...best));
+  let state = pathCost.indexOf(Math.min(...pathCost));
   const symbols = new Int16Array(values.length);
   for (let k = count - 1; k >= 0; k--) {
     const magnitude = taken[STATES * k + state];
     symbols[order[k]] = values[order[k]] < 0 ? -magnitude : magnitude;
-    state = from[STATES * k + state];
+    state = previous[STATES * k + state];
   }
   return symbols;
+}
+
+/** The best magnitude of a value and its cost, by 2 · quantizer + parity. */
+interface Candidates {
+  cost: Float64Array;
+  magnitude: Int16Array;
+}
+
+/**
+ * Finds the best magnitude of a value for both quantizers and both parities.
+ * @param value in steps, not negative
+ * @param i number of the value in `costs`
+ */
+function findCandidates(candidates: Candidates, value: number, costs: Float32Array, i: number, lambda: number): void {
+  for (let quantizer = 0; quantizer < 2; quantizer++) {
+    const centre = quantizer === 0 ? value : value + 0.5;
+    for (let parity = 0; parity < 2; parity++) {
+      const nearest = Math.max(parity, 2 * Math.round((centre - parity) / 2) + parity);
+      let min = Infinity;
+      let magnitude = parity;
+      // It tries the nearest magnitude of this parity, the one below it, and the smallest.
+      for (let n = nearest; ; n = n - 2 > parity && n === nearest ? n - 2 : parity) {
+        const point = quantizer === 1 && n > 0 ? n - 0.5 : n;
+        const cost = (value - point) ** 2 + lambda * bitsOf(costs, i, quantizer, n);
+        if (cost < min) {
+          min = cost;
+          magnitude = n;
+        }
+        if (n === parity) break;
+      }
+      candidates.cost[2 * quantizer + parity] = min;
+      candidates.magnitude[2 * quantizer + parity] = magnitude;
+    }
+  }
 }

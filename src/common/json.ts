@@ -23,7 +23,7 @@ export function parseJson(
   return JSON.parse(text);
 }
 
-/** What is open: the keys of an object so far, or null for a list. */
+/** An open object, with its keys so far, or null for an open list. */
 type Level = Set<string> | null;
 
 /** The first place where a text is not JSON or repeats a key. */

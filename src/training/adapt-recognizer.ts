@@ -54,27 +54,27 @@ export async function adaptRecognizer(options: AdaptOptions): Promise<Adapted> {
   const { height, width, dimension } = recognizer;
   const embed = async (faces: readonly Uint8Array[], what: string): Promise<Float32Array> => {
     const embedder = new Embedder(gpu, recognizer, batchSize);
-    const found = new Float32Array(faces.length * dimension);
+    const rows = new Float32Array(faces.length * dimension);
     try {
       for (let first = 0; first < faces.length; first += batchSize) {
-        const some = await unitEmbeddings(embedder, faces.slice(first, first + batchSize));
-        some.forEach((embedding, k) => {
-          found.set(embedding, (first + k) * dimension);
+        const embeddings = await unitEmbeddings(embedder, faces.slice(first, first + batchSize));
+        embeddings.forEach((embedding, k) => {
+          rows.set(embedding, (first + k) * dimension);
         });
         signal?.throwIfAborted();
-        onProgress?.(what, first + some.length, faces.length);
+        onProgress?.(what, first + embeddings.length, faces.length);
       }
     } finally {
       embedder.dispose();
     }
-    return found;
+    return rows;
   };
   const distance = (a: Float32Array, b: Float32Array): number =>
     1 - a.reduce((total, value, i) => total + value * b[i], 0) / (a.length / dimension);
 
   const targets = await embed(training.originals, 'embeddings of originals');
-  const wanted = await embed(validation.originals, 'validation, originals');
-  const before = distance(await embed(validation.restored, 'validation before'), wanted);
+  const validationTargets = await embed(validation.originals, 'validation, originals');
+  const before = distance(await embed(validation.restored, 'validation before'), validationTargets);
 
   const x = keep(Tensor.zeros(gpu, [batchSize, height, width, 3]));
   const target = keep(Tensor.zeros(gpu, [batchSize, dimension]));
@@ -105,7 +105,7 @@ export async function adaptRecognizer(options: AdaptOptions): Promise<Adapted> {
       x.write(pixels);
       target.write(directions);
       recorded.run();
-      await recorded.outputs.loss.item(); // no more than one step waits
+      await recorded.outputs.loss.item(); // so that at most one step waits on the device
       onProgress?.('adapting', step + 1, steps);
     }
   } finally {
@@ -115,5 +115,6 @@ export async function adaptRecognizer(options: AdaptOptions): Promise<Adapted> {
     target.dispose();
   }
   signal?.throwIfAborted();
-  return { before, after: distance(await embed(validation.restored, 'validation after'), wanted), steps: step };
+  const after = distance(await embed(validation.restored, 'validation after'), validationTargets);
+  return { before, after, steps: step };
 }

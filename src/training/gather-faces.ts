@@ -51,7 +51,7 @@ export async function packOriginals(
 
 /** Persons whom the teacher takes for other persons, by set. */
 export interface Overlap {
-  /** What was compared with what. */
+  /** Names of the two sets that were compared. */
   title: string;
   people: number;
   others: number;
@@ -80,7 +80,7 @@ export async function findOverlaps(
 ): Promise<Overlap[]> {
   const cache = await EmbeddingFile.open(cachePath, teacher.modelId, teacher.recognizer.dimension);
   const named = firstFaces(faces.entries, facesEach).filter((index) => sources.includes(faces.entries[index].source));
-  const others = await embedWithCache(
+  const excludedEmbeddings = await embedWithCache(
     gpu,
     teacher,
     cache,
@@ -91,7 +91,7 @@ export async function findOverlaps(
     },
     (done, total) => onProgress(`embeddings of ${excluded.title}`, done, total),
   );
-  const strangers = peopleOf(others, excluded.names);
+  const excludedPeople = peopleOf(excludedEmbeddings, excluded.names);
   const embeddings = await embedWithCache(
     gpu,
     teacher,
@@ -104,27 +104,27 @@ export async function findOverlaps(
     (done, total) => onProgress('embeddings of faces', done, total),
   );
   const peopleIn = (source: string): People => {
-    const which = [...named.keys()].filter((k) => faces.entries[named[k]].source === source);
+    const ofSource = [...named.keys()].filter((k) => faces.entries[named[k]].source === source);
     return peopleOf(
-      which.map((k) => embeddings[k]),
-      which.map((k) => faces.entries[named[k]].identity),
+      ofSource.map((k) => embeddings[k]),
+      ofSource.map((k) => faces.entries[named[k]].identity),
     );
   };
-  const compare = (title: string, people: People, with_: People): Overlap => ({
+  const compare = (title: string, people: People, others: People): Overlap => ({
     title,
     people: people.names.length,
-    others: with_.names.length,
-    matches: closestMatches(people, with_),
+    others: others.names.length,
+    matches: closestMatches(people, others),
   });
   return sources.flatMap((source, k) => {
     const people = peopleIn(source);
-    const found = [compare(`${source} and ${excluded.title}`, people, strangers)];
+    const overlaps = [compare(`${source} and ${excluded.title}`, people, excludedPeople)];
     if ((PHOTO_SETS as readonly string[]).includes(source)) {
       for (const earlier of sources.slice(0, k)) {
-        found.push(compare(`${source} and ${earlier}`, people, peopleIn(earlier)));
+        overlaps.push(compare(`${source} and ${earlier}`, people, peopleIn(earlier)));
       }
     }
-    return found;
+    return overlaps;
   });
 }
 

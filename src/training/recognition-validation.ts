@@ -15,7 +15,7 @@ export interface RecognitionValidation {
   tar3: number;
   /** Mean of the shares of genuine and of impostor pairs that the best threshold decides correctly. */
   accuracy: number;
-  /** Mean of 1 − cosine of embedding and teacher's; absent without a teacher. */
+  /** Mean of 1 − cosine between the embedding and the teacher's; absent without a teacher. */
   distance?: number;
 }
 
@@ -48,30 +48,15 @@ export async function validateRecognition(
     const cosines = indices.map((index, k) =>
       teacher ? cosineSimilarity(rows[k], teacher.subarray(index * dimension, (index + 1) * dimension)) : 0,
     );
-    const distance = teacher && { distance: 1 - cosines.reduce((sum, own) => sum + own, 0) / cosines.length };
-    const genuine: number[] = [];
-    const impostor: number[] = [];
-    for (let a = 0; a < rows.length; a++) {
-      for (let b = a + 1; b < rows.length; b++) {
-        const same = faces.entries[indices[a]].identity === faces.entries[indices[b]].identity;
-        (same ? genuine : impostor).push(cosineSimilarity(rows[a], rows[b]));
-      }
-    }
+    const distance = teacher && { distance: 1 - cosines.reduce((sum, cosine) => sum + cosine, 0) / cosines.length };
+    const identities = indices.map((index) => faces.entries[index].identity);
+    const { genuine, impostor } = pairScores(rows, identities);
+    const counts = { faces: rows.length, genuine: genuine.length, impostor: impostor.length };
     if (genuine.length === 0 || impostor.length === 0) {
-      return {
-        faces: rows.length,
-        genuine: genuine.length,
-        impostor: impostor.length,
-        tar2: NaN,
-        tar3: NaN,
-        accuracy: NaN,
-        ...distance,
-      };
+      return { ...counts, tar2: NaN, tar3: NaN, accuracy: NaN, ...distance };
     }
     return {
-      faces: rows.length,
-      genuine: genuine.length,
-      impostor: impostor.length,
+      ...counts,
       tar2: tarAtFar(genuine, impostor, 1e-2).tar,
       tar3: tarAtFar(genuine, impostor, 1e-3).tar,
       accuracy: balancedAccuracy(genuine, impostor),
@@ -80,6 +65,19 @@ export async function validateRecognition(
   } finally {
     embedder.dispose();
   }
+}
+
+/** The cosines of all pairs of embeddings, by whether both have the same identity. */
+function pairScores(rows: readonly Float32Array[], identities: readonly string[]) {
+  const genuine: number[] = [];
+  const impostor: number[] = [];
+  for (let a = 0; a < rows.length; a++) {
+    for (let b = a + 1; b < rows.length; b++) {
+      const same = identities[a] === identities[b];
+      (same ? genuine : impostor).push(cosineSimilarity(rows[a], rows[b]));
+    }
+  }
+  return { genuine, impostor };
 }
 
 /** As many impostors as genuine pairs, evenly spread over their scores, so that both kinds count alike. */

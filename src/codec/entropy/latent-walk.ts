@@ -17,19 +17,19 @@ import {
 } from './latent-model.js';
 import { MAX_MEAN, MEAN_UNITS, SCALE_COUNT, SCALE_ONE } from './symbol-distribution.js';
 
-/** Reads, writes or measures the symbols, one after another, each with its distribution. */
+/** Reads, writes or measures symbols one after another, each with its distribution. */
 export interface SymbolCoder {
   /** @returns the symbol of the latent with this coding order */
   code(latent: number, scale: number, mean: number, shape: number, deadInner: number, deadOuter: number): number;
 }
 
-/** What the walk found out about every latent, in coding order; for fitting. */
+/** Intermediate results of the walk for every latent, in coding order, to which tables are fitted. */
 export interface WalkTrace {
   /** Scale index before the context adjusts it. */
   scale: Int16Array;
   /** [latents, CONTEXT_SOURCES] log2 of magnitudes against expectation, in 1/16. */
   sources: Int16Array;
-  /** Magnitude, and the magnitude that its scale let expect. */
+  /** Magnitude, and the magnitude that is expected from its scale. */
   found: Int32Array;
   expected: Int32Array;
   /** The quantizer of each latent. */
@@ -37,8 +37,8 @@ export interface WalkTrace {
 }
 
 /**
- * How near to its cell's border the value of a symbol may be taken, in 1/16 of a step. Within the
- * cell the predicted value is taken: a coarse symbol that is as predicted tells nothing new, and must not draw later
+ * The largest distance of a symbol's value from the middle of its cell, in 1/16 of a step. Within this distance, later predictions
+ * use the predicted value: a coarse symbol that agrees with its prediction has no new information, and must not pull later
  * predictions to the middle of its cell.
  */
 const CELL = 3;
@@ -52,7 +52,7 @@ export function reconstruct(middle: number, mean: number, unitsPerMean: number):
   return clampInteger(roundHalfUp(value * unitsPerMean), -MAX_UNITS, MAX_UNITS);
 }
 
-/** Mean of a symbol in 1/16 of a step, from the weighted sum of what its references are above their means. */
+/** Mean of a symbol in 1/16 of a step, from the weighted sum of the deviations of its references from their means. */
 export function predictMean(mean: number, gain: number, sum: number, meansPerUnit: number): number {
   const units = clampInteger(mean + Math.floor((gain * sum) / (GAIN_ONE * WEIGHT_ONE)), -MAX_UNITS, MAX_UNITS);
   return clampInteger(roundHalfUp(units * meansPerUnit), -MAX_MEAN, MAX_MEAN);
@@ -62,19 +62,19 @@ export function predictMean(mean: number, gain: number, sum: number, meansPerUni
  * Goes through the latents in coding order, and gives `coder` the distribution of each, which follows from those before it.
  * Encoding, decoding and measuring all use this walk, so they cannot disagree.
  *
- * The mean is a weighted sum of earlier latents. The scale is adjusted by a context: are the magnitudes (distance of symbol
- * and mean) decoded so far above or below what their scales let expect? They are gathered from four sources: neighbours in
- * the same channel; the same position in earlier channels, with the last ones counting most; the positions around it in
- * earlier channels; the whole face so far.
+ * The mean is a weighted sum of earlier latents. The scale is adjusted by a context: it measures how far the magnitudes that were
+ * decoded so far (distances of symbols from their means) are above or below the magnitudes expected from their scales. There are
+ * four sources: neighbours in the same channel; the same position in earlier channels, with the last ones counting most; the
+ * positions around it in earlier channels; the whole face so far.
  */
 export function walkLatents(model: LatentModel, qIndex: number, coder: SymbolCoder, trace?: WalkTrace): void {
   const { fields, referenceStart } = model;
   const { height, width, channels, mean, scale, shapeClass, references, weights, deadZone } = fields;
   const { contextWeights, contextPrior, contextTable, magnitudeWeight, magnitudeExpected } = fields;
   const positions = height * width;
-  /** In units, minus the mean. */
+  /** The decoded latents in units, minus their means. */
   const values = new Float64Array(model.latents);
-  // Magnitudes found (those of this channel, of this position, around it) and what was expected of each.
+  // Magnitudes by position, and the expected ones: of this channel, of earlier channels, and around a position in earlier channels.
   const found = new Int32Array(positions);
   const expected = new Int32Array(positions);
   const foundHere = new Int32Array(positions);
@@ -87,14 +87,14 @@ export function walkLatents(model: LatentModel, qIndex: number, coder: SymbolCod
   const [prior0, prior1, prior2, prior3] = contextPrior;
 
   for (let rank = 0; rank < channels; rank++) {
-    const c = fields.order[rank];
-    const stepPower = fields.gain[qIndex * channels + c] - fields.unit[c];
+    const channel = fields.order[rank];
+    const stepPower = fields.gain[qIndex * channels + channel] - fields.unit[channel];
     const meansPerUnit = powerOfEighths(stepPower) * MEAN_UNITS;
     const unitsPerMean = powerOfEighths(-stepPower) / MEAN_UNITS;
-    const scaleBase = stepPower + fields.scaleShift[qIndex * channels + c] + SCALE_ONE;
-    const predictionGain = fields.predictionGain[qIndex * channels + c];
-    const w = c * CONTEXT_SOURCES;
-    const [w0, w1, w2, w3] = contextWeights.subarray(w, w + CONTEXT_SOURCES);
+    const scaleBase = stepPower + fields.scaleShift[qIndex * channels + channel] + SCALE_ONE;
+    const predictionGain = fields.predictionGain[qIndex * channels + channel];
+    const firstWeight = channel * CONTEXT_SOURCES;
+    const [w0, w1, w2, w3] = contextWeights.subarray(firstWeight, firstWeight + CONTEXT_SOURCES);
     sumAround(foundHere, foundAround, height, width);
     sumAround(expectedHere, expectedAround, height, width);
 
@@ -104,7 +104,7 @@ export function walkLatents(model: LatentModel, qIndex: number, coder: SymbolCod
       for (let r = referenceStart[latent]; r < referenceStart[latent + 1]; r++)
         sum += weights[r] * values[references[r]];
       const symbolMean = predictMean(mean[latent], predictionGain, sum, meansPerUnit);
-      const base = clampInteger(scale[latent] + scaleBase, 0, SCALE_COUNT - 1);
+      const baseScale = clampInteger(scale[latent] + scaleBase, 0, SCALE_COUNT - 1);
 
       const foundBeside = prior0 + sumBeside(found, p, width);
       const expectedBeside = prior0 + sumBeside(expected, p, width);
@@ -115,26 +115,30 @@ export function walkLatents(model: LatentModel, qIndex: number, coder: SymbolCod
       const context = w0 * source0 + w1 * source1 + w2 * source2 + w3 * source3;
       const eighths = Math.floor(context / (2 * CONTEXT_WEIGHT_ONE) + 0.5);
       const bucket = clampInteger(eighths + CONTEXT_MIDDLE, 0, CONTEXT_BUCKETS - 1);
-      const adjusted = clampInteger(base + contextTable[(base >> 3) * CONTEXT_BUCKETS + bucket], 0, SCALE_COUNT - 1);
+      const adjustedScale = clampInteger(
+        baseScale + contextTable[(baseScale >> 3) * CONTEXT_BUCKETS + bucket],
+        0,
+        SCALE_COUNT - 1,
+      );
       if (trace) {
-        trace.scale[latent] = base;
+        trace.scale[latent] = baseScale;
         trace.sources.set([source0, source1, source2, source3], latent * CONTEXT_SOURCES);
       }
 
       const quantizer = quantizerOf(state);
-      const zone = 2 * quantizer * SCALE_COUNT + base;
-      const shape = shapeClass[latent] * SHAPE_BANDS + bandOf[adjusted];
+      const zone = 2 * quantizer * SCALE_COUNT + baseScale;
+      const shape = shapeClass[latent] * SHAPE_BANDS + bandOf[adjustedScale];
       const deadOuter = deadZone[zone + SCALE_COUNT];
-      const symbol = coder.code(latent, adjusted, symbolMean, shape, deadZone[zone], deadOuter);
+      const symbol = coder.code(latent, adjustedScale, symbolMean, shape, deadZone[zone], deadOuter);
       const middle = reconstructionPoint(symbol, quantizer) * (MEAN_UNITS / 2);
       if (dependent) state = nextState(state, symbol);
 
       values[latent] = reconstruct(middle, symbolMean, unitsPerMean) - mean[latent];
       const distance = Math.abs(middle - symbolMean);
-      const magnitude = Math.floor((distance * magnitudeWeight[base]) / MAGNITUDE_WEIGHT_ONE);
+      const magnitude = Math.floor((distance * magnitudeWeight[baseScale]) / MAGNITUDE_WEIGHT_ONE);
       found[p] = magnitude < MAX_MAGNITUDE ? magnitude : MAX_MAGNITUDE;
       const offset = ((symbolMean + MEAN_UNITS / 2) & (MEAN_UNITS - 1)) - MEAN_UNITS / 2;
-      expected[p] = magnitudeExpected[(quantizer * SCALE_COUNT + base) * MAGNITUDE_OFFSETS + Math.abs(offset)];
+      expected[p] = magnitudeExpected[(quantizer * SCALE_COUNT + baseScale) * MAGNITUDE_OFFSETS + Math.abs(offset)];
       if (trace) {
         trace.found[latent] = found[p];
         trace.expected[latent] = expected[p];

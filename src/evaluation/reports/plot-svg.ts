@@ -78,28 +78,44 @@ export function linePlot(options: LinePlotOptions): string {
     `<text class="ink" transform="translate(16 ${(top + bottom) / 2}) rotate(-90)" text-anchor="middle">${escapeMarkup(yLabel)}</text>`,
   ];
   series.forEach(({ points, markers }, i) => {
-    const pixels = splitRuns(points, shown).map((run): Pixel[] => run.map(([x, y]) => [toX(x), toY(y)]));
-    // Only lines are thinned, as their points are in the order of x.
-    const runs = markers === 'only' ? pixels : pixels.map(thin);
-    for (const run of runs) {
-      if (run.length > 1 && markers !== 'only')
-        parts.push(`<polyline points="${run.map(pair).join(' ')}" ${strokeOf(i)}/>`);
-      for (const [x, y] of markers || run.length === 1 ? run : []) {
-        parts.push(dot(round(x), round(y), i));
-      }
-    }
+    const runs = splitRuns(points, shown).map((run): Pixel[] => run.map(([x, y]) => [toX(x), toY(y)]));
+    parts.push(...drawSeries(runs, markers, i));
   });
-  for (const { x, y, index } of legend.items) {
-    const at = height - legend.height + y;
-    const sample =
-      series[index].markers === 'only'
-        ? dot(12 + x + 11, at, index)
-        : `<path d="M${12 + x} ${at}h22" ${strokeOf(index)}/>`;
-    parts.push(sample);
-    parts.push(`<text class="ink" x="${12 + x + 28}" y="${at + 4}">${escapeMarkup(series[index].name)}</text>`);
-  }
-  parts.push('</svg>');
+  parts.push(...drawLegend(legend.items, series, height - legend.height), '</svg>');
   return `${parts.join('\n')}\n`;
+}
+
+/** The line and the dots of a series. @param runs points without gaps between them, in pixels */
+function drawSeries(runs: readonly Pixel[][], markers: PlotSeries['markers'], index: number): string[] {
+  const parts: string[] = [];
+  // Only lines are thinned, because their points are in the order of x.
+  for (const run of markers === 'only' ? runs : runs.map(thin)) {
+    if (run.length > 1 && markers !== 'only') {
+      parts.push(`<polyline points="${run.map(pair).join(' ')}" ${strokeOf(index)}/>`);
+    }
+    // A single point has no line, so it gets a dot.
+    if (markers || run.length === 1) parts.push(...run.map(([x, y]) => dot(round(x), round(y), index)));
+  }
+  return parts;
+}
+
+/** Place of an entry in the legend, and the number of its series. */
+interface LegendItem {
+  x: number;
+  y: number;
+  index: number;
+}
+
+/** The samples and names of the legend. @param top of the legend, in pixels */
+function drawLegend(items: readonly LegendItem[], series: readonly PlotSeries[], top: number): string[] {
+  return items.flatMap(({ x, y, index }) => {
+    const { name, markers } = series[index];
+    const line = `<path d="M${12 + x} ${top + y}h22" ${strokeOf(index)}/>`;
+    return [
+      markers === 'only' ? dot(12 + x + 11, top + y, index) : line,
+      `<text class="ink" x="${12 + x + 28}" y="${top + y + 4}">${escapeMarkup(name)}</text>`,
+    ];
+  });
 }
 
 function drawTicks(
@@ -140,11 +156,11 @@ function dot(x: number, y: number, index: number): string {
 /** Names side by side below the plot, in as many lines as they need. */
 function layOutLegend(series: readonly PlotSeries[], width: number) {
   const lineHeight = 18;
-  const items: { x: number; y: number; index: number }[] = [];
+  const items: LegendItem[] = [];
   let x = 0;
   let line = 0;
   series.forEach(({ name }, index) => {
-    // An SVG text cannot be measured here; 7 pixels a letter is more than usual fonts need on average.
+    // SVG text cannot be measured here. Common fonts need less than 7 pixels per letter on average.
     const needs = 28 + 7 * name.length + 18;
     if (x > 0 && x + needs > width) {
       x = 0;

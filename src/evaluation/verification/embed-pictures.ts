@@ -39,7 +39,7 @@ export interface EmbedOptions {
 interface Prepared {
   picture: FacePicture;
   key: string;
-  /** Found in the cache. */
+  /** The embedding, if the cache has it. */
   known?: Float32Array;
   crop?: Uint8Array;
 }
@@ -62,12 +62,12 @@ export async function embedPictures(
   const { recognizer, modelId } = opened;
   const cache = await EmbeddingCache.open(cachePath);
   const size = cropSize(recognizer);
-  const way = `${modelId} ${size} ${flip ? 'flip' : 'single'} ${computedBy(gpu)}`;
+  const method = `${modelId} ${size} ${flip ? 'flip' : 'single'} ${computedBy(gpu)}`;
   const length = recognizer.dimension * (flip ? 2 : 1);
   const prepare = async (picture: FacePicture): Promise<Prepared | null> => {
     try {
       const bytes = picture.face ?? (await contentOf(picture));
-      const key = EmbeddingCache.key(bytes, picture.landmarks, way);
+      const key = EmbeddingCache.key(bytes, picture.landmarks, method);
       const known = cache.get(key, length);
       return known ? { picture, key, known } : { picture, key, crop: await cropOf(picture, bytes, size) };
     } catch (error) {
@@ -84,9 +84,9 @@ export async function embedPictures(
   try {
     let next = prepareFrom(0);
     for (let first = 0; first < pictures.length; first += batch) {
-      const group = (await next).filter((one) => one !== null);
-      next = prepareFrom(first + batch); // decoded while the GPU works
-      next.catch(() => {}); // it is awaited in the next turn, or not at all where this one fails
+      const group = (await next).filter((prepared) => prepared !== null);
+      next = prepareFrom(first + batch); // these are decoded while the GPU works
+      next.catch(() => {}); // the next turn awaits it, or nothing does if this turn fails
       for (const { picture, known } of group) if (known) result.set(picture.name, known);
       const fresh = group.filter(({ known }) => !known);
       const crops = fresh.map(({ crop }) => crop!);

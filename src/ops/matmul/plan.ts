@@ -102,7 +102,7 @@ export interface MatmulStep {
   scalars?: ArrayBuffer;
 }
 
-/** Run `padA` and `padB` on the operands where they are there, then `main` on both in the order `first`, other. */
+/** Run `padA` and `padB` on the operands unless they are null, then `main` on both, with the operand `first` first. */
 export interface MatmulPlan {
   padA: MatmulStep | null;
   padB: MatmulStep | null;
@@ -119,7 +119,7 @@ interface Stored {
   stride: number;
 }
 
-/** Fills a matrix up with zeros to whole vectors and a whole number of vectors of inner elements. */
+/** Pads a matrix with zeros so that its rows are whole vectors and its inner elements are, too. @returns no step if it fits already */
 function padStep({ along, rows, stride }: Stored): { step: MatmulStep | null; stored: Stored } {
   const stored = { along, rows: along === 'inner' ? rows : up4(rows), stride: up4(stride) };
   const shape = [stored.rows, stored.stride];
@@ -127,7 +127,7 @@ function padStep({ along, rows, stride }: Stored): { step: MatmulStep | null; st
   return { step: { kernel: padKernel(boxOf(shape, [0, 0], [rows, stride]), 0), shape }, stored };
 }
 
-/** The uniform of a product kernel. `unit`: what the inner elements of a part are a multiple of. */
+/** The uniform of a product kernel. @param unit the number of inner elements in a part is a multiple of this */
 function productScalars({ m, n, k }: MatmulSize, a: Stored, b: Stored, splitK: number, unit: number): ArrayBuffer {
   return productPlan.pack({ m, n, k, aStride: a.stride, bStride: b.stride, perPart: innerPerPart(k, splitK, unit) });
 }

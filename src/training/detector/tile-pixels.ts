@@ -4,9 +4,9 @@ import type { TrainingPhoto } from './photo-pyramid.js';
 
 /** The look of a tile: light, colour, sharpness, noise. */
 export interface PhotoLook {
-  /** What each byte of red, green and blue becomes. */
+  /** For red, green and blue, the level that each byte becomes. */
   readonly curves: readonly Float32Array[];
-  /** Share of a pixel's own colour beside its grey: 0 is a grey picture. */
+  /** Factor on the difference between a pixel's colour and its grey; 0 makes the picture grey. */
   readonly saturation: number;
   /** Number of additional halvings of the copy that is sampled; blurs the tile. */
   readonly blur: number;
@@ -14,10 +14,11 @@ export interface PhotoLook {
   readonly noise: number;
   /** Seed of the noise. */
   readonly seed: number;
-  /** What lies beyond the photograph's border, levels. */
+  /** Colour outside of the photograph's border, levels. */
   readonly beyond: readonly number[];
 }
 
+/** Draws a random look. */
 export function drawLook(random: CounterRandom): PhotoLook {
   const draws = Array.from({ length: 18 }, () => random.uniform());
   const dark = draws[0] < 0.12;
@@ -25,9 +26,9 @@ export function drawLook(random: CounterRandom): PhotoLook {
   const gamma = Math.exp(0.5 * (draws[2] - 0.5));
   const lift = 40 * (draws[3] - 0.5) * (dark ? 0.3 : 1);
   const curves = [4, 5, 6].map((k) => {
-    const own = gain * (1 + 0.2 * (draws[k] - 0.5));
+    const channelGain = gain * (1 + 0.2 * (draws[k] - 0.5));
     return Float32Array.from({ length: 256 }, (_, v) =>
-      Math.min(255, Math.max(0, 255 * own * (v / 255) ** gamma + lift)),
+      Math.min(255, Math.max(0, 255 * channelGain * (v / 255) ** gamma + lift)),
     );
   });
   const noisy = draws[7] < 0.3;
@@ -42,19 +43,19 @@ export function drawLook(random: CounterRandom): PhotoLook {
   };
 }
 
-/** Numbers of mean 0 and standard deviation 1, nearly normal: xorshift32, as a counter-based generator would take longer than the step. */
+/** Numbers of mean 0 and standard deviation 1, nearly normal. It uses xorshift32, because a counter-based generator would take longer than the training step. */
 export function fastNoise(seed: number): () => number {
   let state = Math.imul(seed, 0x9e3779b1) | 1;
   return () => {
     state ^= state << 13;
     state ^= state >>> 17;
     state ^= state << 5;
-    // Four bytes, each uniform: their sum has a standard deviation of 147.8.
+    // The sum of four uniform bytes has a mean of 510 and a standard deviation of 147.8.
     return ((state & 255) + ((state >>> 8) & 255) + ((state >>> 16) & 255) + (state >>> 24) - 510) / 147.8;
   };
 }
 
-/** Fills a tile with what a view shows of a photograph: bilinear, from the copy whose pixels are about as large as the tile's. */
+/** Fills a tile with a view of a photograph, sampled bilinearly from the reduced copy whose pixels are about as large as the tile's. */
 export function samplePhoto(
   pixels: Float32Array,
   side: number,
@@ -115,7 +116,7 @@ export function samplePhoto(
   }
 }
 
-/** A level as the network takes it, rounded to what a byte holds. */
+/** A level as the network's input, rounded to a byte first. */
 export const stored = (level: number): number =>
   ((level < 0 ? 0 : level > 255 ? 255 : Math.round(level)) - 127.5) / 128;
 

@@ -102,7 +102,7 @@ export function fitLatentModel(latents: LatentSamples, options: FitOptions): Lat
     improve(({ model, all }) => ({
       scaleShift: betweenSteps(
         steps,
-        all.map((one) => fitScaleShift(one, model)),
+        all.map((observations) => fitScaleShift(observations, model)),
         samples.steps,
       ),
     }));

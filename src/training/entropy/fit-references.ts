@@ -46,7 +46,7 @@ function standardised(source: SymbolSource, qIndex: number) {
       active.push(latent);
     }
   }
-  // The last row tried may have been left as it was.
+  // The row after the last active one may have values of a latent that was left out.
   rows.fill(0, active.length * faces);
   return { rows, active, faces };
 }
@@ -102,7 +102,7 @@ function correlate(rows: Float32Array, count: number, length: number): (i: numbe
   return (i, j) => (j <= i ? products[(i * (i + 1)) / 2 + j] : products[(j * (j + 1)) / 2 + i]);
 }
 
-/** Indices below `target`, best first: each explains most of what those before it have left. */
+/** Indices below `target`, the best first: each explains the most of what the ones before it leave unexplained. */
 function select(correlation: (i: number, j: number) => number, target: number, max: number, chance: number): number[] {
   const candidates: number[] = [];
   for (let j = 0; j < target; j++) if (correlation(target, j) ** 2 > chance) candidates.push(j);

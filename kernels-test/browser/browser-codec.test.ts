@@ -69,11 +69,11 @@ function assertSameFace(found: PageFace, face: DecodedFace, pixels: Uint8Array, 
 
 async function exchange(page: Page, codec: FaceCodec): Promise<void> {
   await openCodecPage(page);
-  const about = await page.evaluate(async () => {
+  const inPage = await page.evaluate(async () => {
     const { modelId, adapter } = await globalThis.codecPage;
     return { modelId, adapter };
   });
-  assert.is(about.modelId, codec.modelId);
+  assert.is(inPage.modelId, codec.modelId);
 
   for (const container of ['file', 'bare'] as const) {
     const maxBytes = BUDGETS[container];
@@ -94,15 +94,17 @@ async function exchange(page: Page, codec: FaceCodec): Promise<void> {
       maxBytes,
       container,
     );
-    const own = made.map((file) => Uint8Array.from(file));
-    assert.ok(own.every(({ length }) => length <= maxBytes && length > maxBytes - 20));
-    const there = await decodeInPage(page, own);
-    const restored = await codec.decode(own);
+    const encodedInPage = made.map((file) => Uint8Array.from(file));
+    assert.ok(encodedInPage.every(({ length }) => length <= maxBytes && length > maxBytes - 20));
+    const there = await decodeInPage(page, encodedInPage);
+    const restored = await codec.decode(encodedInPage);
     there.forEach((face, k) => {
-      assertSameFace(face, codec.unpack(own[k]), restored[k], codec, `${container} ${k} of the page`);
+      assertSameFace(face, codec.unpack(encodedInPage[k]), restored[k], codec, `${container} ${k} of the page`);
     });
-    const same = own.filter((file, k) => Buffer.compare(file, files[k]) === 0).length;
-    console.log(`${container}: ${same} of ${own.length} faces are the same bytes from ${about.adapter} in the page`);
+    const same = encodedInPage.filter((file, k) => Buffer.compare(file, files[k]) === 0).length;
+    console.log(
+      `${container}: ${same} of ${encodedInPage.length} faces are the same bytes from ${inPage.adapter} in the page`,
+    );
   }
 
   // Streams that were frozen with this model.

@@ -55,15 +55,15 @@ export function adapterText({ started, address }: TestSite): Promise<string> {
  */
 export async function watched<T>(page: Page, address: string, run: () => Promise<T>): Promise<T> {
   const errors: string[] = [];
-  const raised = (error: unknown) => void errors.push(String(error));
-  const said = (message: ConsoleMessage) => {
+  const onPageError = (error: unknown) => void errors.push(String(error));
+  const onConsole = (message: ConsoleMessage) => {
     if (message.type() === 'error' && !REMARK.test(message.text())) errors.push(message.text());
   };
   const asked = (request: HTTPRequest) => {
     const url = request.url();
     if (!/^(blob|data):/.test(url) && !url.startsWith(address)) errors.push(url);
   };
-  page.on('pageerror', raised).on('console', said).on('request', asked);
+  page.on('pageerror', onPageError).on('console', onConsole).on('request', asked);
   try {
     const result = await run();
     assert.equal(errors, []);
@@ -73,7 +73,7 @@ export async function watched<T>(page: Page, address: string, run: () => Promise
     if (errors.length > 0) console.log(`the page reports ${errors.join('; ')}`);
     throw error;
   } finally {
-    page.off('pageerror', raised).off('console', said).off('request', asked);
+    page.off('pageerror', onPageError).off('console', onConsole).off('request', asked);
   }
 }
 

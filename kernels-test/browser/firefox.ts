@@ -50,13 +50,13 @@ export async function startFirefox(): Promise<TestBrowser | { missing: string }>
   };
   try {
     const address = await new Promise<string>((resolve, reject) => {
-      const said: string[] = [];
+      const lines: string[] = [];
       setTimeout(() => reject(new Error(`nothing in ${STARTING / 1000} s`)), STARTING).unref();
-      ended.then(() => reject(new Error(said.slice(-3).join(' ') || 'it ended')));
+      ended.then(() => reject(new Error(lines.slice(-3).join(' ') || 'it ended')));
       createInterface({ input: child.stderr }).on('line', (line) => {
         const [, found] = /^WebDriver BiDi listening on (ws:\S+)/.exec(line) ?? [];
         if (found) resolve(found);
-        else said.push(line);
+        else lines.push(line);
       });
     });
     const browser = await puppeteer.connect({

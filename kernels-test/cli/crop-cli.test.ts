@@ -152,9 +152,9 @@ test('of many small faces, detect keeps the best ones up to the limit, and says 
   const all = await run('detect', 'many.png', '--min-face', `${side}`);
   assert.match(all.stdout, /^many\.png {2}330×210 {2}40 faces$/m);
   assert.match(all.stdout, /the face is small: its eyes are 8 pixels apart/);
-  const some = await run('detect', 'many.png', '--min-face', `${side}`, '--max-faces', '7');
-  assert.match(some.stdout, /7 faces$/m);
-  assert.match(some.stderr, /^many\.png: the best 7 faces are kept; there may be more \(see --max-faces\)$/m);
+  const limited = await run('detect', 'many.png', '--min-face', `${side}`, '--max-faces', '7');
+  assert.match(limited.stdout, /7 faces$/m);
+  assert.match(limited.stderr, /^many\.png: the best 7 faces are kept; there may be more \(see --max-faces\)$/m);
 });
 
 test.run();

@@ -46,9 +46,9 @@ test('info says that the weights match, and checks the faces', async () => {
   const { files } = JSON.parse(
     await run('info', 'old.cameo', 'old.cameo.bare', 'old.cameos', 'old.cameo.png', '--json'),
   );
-  for (const one of files) assert.equal([one.matches, one.checked], [true, true], JSON.stringify(one));
+  for (const file of files) assert.equal([file.matches, file.checked], [true, true], JSON.stringify(file));
   assert.equal(
-    files.map((one: { model: string }) => one.model),
+    files.map((file: { model: string }) => file.model),
     ['ff7b0a36', '0a36', 'ff7b0a36', earlierId],
   );
 });

@@ -111,11 +111,11 @@ test('wrong settings and data are refused by name', async () => {
 test('a run can start from the weights of a recogniser, and its model file says so', async () => {
   const weights = writeTinyRecognizer(join(folder, 'first.safetensors'), 3, 16);
   const out = join(folder, 'continued');
-  const own = join(folder, 'own.json');
+  const settings = join(folder, 'own.json');
   const model = { dimension: 16, channels: [4, 4, 4, 8], units: [0, 0, 0, 0] };
-  writeFileSync(own, JSON.stringify({ model, steps: 2, batchSize: 6 }));
+  writeFileSync(settings, JSON.stringify({ model, steps: 2, batchSize: 6 }));
   const args = ['train', 'recognition', '--data', await data, '-o', out];
-  const run = await cameoHere([...args, '--config', own, '--from', weights]);
+  const run = await cameoHere([...args, '--config', settings, '--from', weights]);
   assert.is(run.code, 0, run.stderr);
   const { metadata } = readRecognizer(readFileSync(join(out, 'model.safetensors')));
   assert.match(metadata.get('cameo.from')!, /^first [0-9a-f]{16}$/);

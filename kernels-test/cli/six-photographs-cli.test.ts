@@ -29,7 +29,7 @@ const at = (...parts: string[]): string => join(folder, ...parts);
 const nothing = { CAMEO_DATA: at('nowhere'), CAMEO_DETECTOR: '', CAMEO_MODEL: '', CAMEO_CACHE: at('cache') };
 const run = (...args: string[]) => cameoHere(args, nothing, folder);
 /** Not all photographs are used, because each command takes seconds on a CPU. */
-const some = THOROUGH ? photos : [photos[3]];
+const tested = THOROUGH ? photos : [photos[3]];
 const stemOf = (photo: string): string => basename(photo, '.jpg');
 
 withPhotos('detect finds the faces that are listed, crop cuts them out', async () => {
@@ -43,9 +43,9 @@ withPhotos('detect finds the faces that are listed, crop cuts them out', async (
       assert.ok(error < 0.25, `${input}: a face is off by ${error} of the distance of its eyes`);
     }
   }
-  const cropped = await run('crop', ...some, '-o', 'crops');
+  const cropped = await run('crop', ...tested, '-o', 'crops');
   assert.is(cropped.code, 0, cropped.stderr);
-  const cut = told.filter(({ input }) => some.includes(input));
+  const cut = told.filter(({ input }) => tested.includes(input));
   const count = cut.reduce((sum, { faces }) => sum + faces.length, 0);
   assert.ok(count > 0);
   assert.is(readdirSync(at('crops')).filter((name) => name.endsWith('.png')).length, count);
@@ -58,7 +58,7 @@ withPhotos('encode and qr put the largest face of each into few bytes', async ()
     const { size } = statSync(at('small', `${stemOf(photo)}.cameo`));
     assert.ok(size > 100 && size <= 300, `${photo}: ${size} bytes`);
   }
-  for (const photo of some) {
+  for (const photo of tested) {
     const stem = stemOf(photo);
     const code = await run('qr', photo, '-o', `${stem}.png`, '--faces', 'largest', '--bytes', '300');
     assert.is(code.code, 0, code.stderr);
@@ -69,7 +69,7 @@ withPhotos('encode and qr put the largest face of each into few bytes', async ()
 withPhotos(
   'verify knows the face of a photograph in its compact file, and says what it thinks of two photographs',
   async () => {
-    for (const photo of some) {
+    for (const photo of tested) {
       const same = await run('verify', photo, `small/${stemOf(photo)}.cameo`);
       assert.is(same.code, 0, `${photo}: ${same.stdout} ${same.stderr}`);
     }

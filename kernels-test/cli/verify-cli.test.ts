@@ -111,8 +111,8 @@ test('thresholds are added to those of other models, and verify decides "same" a
   assert.is(entry.pairs.tar['0.1'], points[0].tar);
 
   const similarity = Number((await verify(a, b)).stdout.match(/similarity (\S+)/)![1]);
-  const own = { '0.1': similarity - 0.001, '0.001': similarity + 0.001 };
-  writeFileSync(thresholds, JSON.stringify({ ...all, [report.model.id]: { ...entry, thresholds: own } }));
+  const aroundScore = { '0.1': similarity - 0.001, '0.001': similarity + 0.001 };
+  writeFileSync(thresholds, JSON.stringify({ ...all, [report.model.id]: { ...entry, thresholds: aroundScore } }));
   const strict = await verify(a, b);
   assert.is(strict.code, 1, strict.stderr);
   assert.equal(strict.complaints, []);

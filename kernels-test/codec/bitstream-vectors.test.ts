@@ -35,12 +35,12 @@ test('frozen streams of models with dead zones, and of dependent quantization, d
     [dead, {}],
     [dependent, { magnitudeExpected }],
   ] as const) {
-    const own = new LatentModel({ ...model.fields, ...more, deadZone: Int32Array.from(deadZone) });
-    assert.is(own.idText, id);
+    const variant = new LatentModel({ ...model.fields, ...more, deadZone: Int32Array.from(deadZone) });
+    assert.is(variant.idText, id);
     codes.forEach((code, k) => {
       const { symbols, qIndex } = faces[k];
-      assert.equal(decodeLatents(fromHex(code), qIndex, own), symbols);
-      assert.equal(encodeLatents(symbols, qIndex, own), fromHex(code));
+      assert.equal(decodeLatents(fromHex(code), qIndex, variant), symbols);
+      assert.equal(encodeLatents(symbols, qIndex, variant), fromHex(code));
     });
   }
 });

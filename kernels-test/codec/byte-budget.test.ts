@@ -96,7 +96,7 @@ for (const quantizer of quantizers) {
     for (const values of faces.slice(0, 4)) {
       for (const bytes of [25, 80]) {
         const chosen = quantizer.fit(values, bytes);
-        const own = errorOf(quantizer, values, chosen.symbols, chosen.qIndex);
+        const chosenError = errorOf(quantizer, values, chosen.symbols, chosen.qIndex);
         let best = Infinity;
         for (let qIndex = 0; qIndex < STEPS; qIndex++) {
           for (const lambda of [0.02, 0.05, 0.1, 0.16, 0.25, 0.4]) {
@@ -105,8 +105,8 @@ for (const quantizer of quantizers) {
           }
         }
         // With few symbols, each has a large share of the error.
-        assert.ok(own < 1.25 * best, `${bytes} bytes: error ${own}; ${best} is possible`);
-        ratios.push(Math.log(own / best));
+        assert.ok(chosenError < 1.25 * best, `${bytes} bytes: error ${chosenError}; ${best} is possible`);
+        ratios.push(Math.log(chosenError / best));
       }
     }
     const mean = Math.exp(ratios.reduce((sum, ratio) => sum + ratio, 0) / ratios.length);

@@ -50,9 +50,9 @@ test('checksums are those of the standards', () => {
   assert.is(crc32(digits.subarray(4), crc32(digits.subarray(0, 4))), 0xcbf43926);
   const bytes = Uint8Array.from({ length: 300 }, (_, k) => (k * k * 37 + 11) >> 3);
   for (let length = 0; length < bytes.length; length++) {
-    let one = 0;
-    for (let k = 0; k < length; k++) one = crc32(bytes.subarray(k, k + 1), one);
-    assert.is(crc32(bytes.subarray(0, length)), one, `${length} bytes, and each by itself`);
+    let stepwise = 0;
+    for (let k = 0; k < length; k++) stepwise = crc32(bytes.subarray(k, k + 1), stepwise);
+    assert.is(crc32(bytes.subarray(0, length)), stepwise, `${length} bytes, and each by itself`);
   }
   assert.is(adler32(digits), 0x091e01de);
   assert.is(adler32(new Uint8Array(0)), 1);
@@ -114,7 +114,7 @@ test('our deflate coder makes data at least as small as zlib with any setting', 
     [24, 14, 12, 24],
     [25, 2, 2, 4],
   ]) {
-    let own = 0;
+    let ours = 0;
     let best = 0;
     let ideal = 0;
     for (let k = 0; k < 2; k++) {
@@ -135,12 +135,12 @@ test('our deflate coder makes data at least as small as zlib with any setting', 
       }
       const size = bytes.length - 85 - (height * 6 === width * 7 ? 0 : 1);
       assert.ok(size <= smallest, `${name(latents)}: ${size} bytes, zlib ${smallest}`);
-      own += size;
+      ours += size;
       best += smallest;
       ideal += idealBits / 8;
     }
     sizes.push(
-      `  ${height}×${width}×${channels}: ideal ${(ideal / 2).toFixed(1)} B, own deflate ${own / 2} B, best of zlib ${best / 2} B`,
+      `  ${height}×${width}×${channels}: ideal ${(ideal / 2).toFixed(1)} B, our deflate ${ours / 2} B, best of zlib ${best / 2} B`,
     );
   }
   console.log(`\nmean sizes of compressed symbols\n${sizes.join('\n')}`);
@@ -236,7 +236,7 @@ function withByte(index: number, at: number, value: number): Uint8Array {
 }
 
 function withPixels(stream: Uint8Array): Uint8Array {
-  return edited(([ihdr, own, , iend]) => [ihdr, own, { type: 'IDAT', data: stream }, iend]);
+  return edited(([ihdr, header, , iend]) => [ihdr, header, { type: 'IDAT', data: stream }, iend]);
 }
 
 const text: PngChunk = { type: 'tEXt', data: new TextEncoder().encode('Comment\0hello') };
@@ -308,10 +308,15 @@ test('files that another program has recompressed are read: any filter, width an
   const pixels = rows.subarray(1);
   for (const width of [1008, 42, 24, 6, 1]) {
     for (const filtered of filterCandidates(pixels, width)) {
-      const bytes = edited(([ihdr, own, , iend]) => {
+      const bytes = edited(([ihdr, header, , iend]) => {
         new DataView(ihdr.data.buffer).setUint32(0, width);
         new DataView(ihdr.data.buffer).setUint32(4, 1008 / width);
-        return [ihdr, own, { type: 'IDAT', data: deflateSync(filtered, { level: width % 10, windowBits: 9 }) }, iend];
+        return [
+          ihdr,
+          header,
+          { type: 'IDAT', data: deflateSync(filtered, { level: width % 10, windowBits: 9 }) },
+          iend,
+        ];
       });
       assert.equal(unpackLatentsPng(bytes).latents, face);
     }

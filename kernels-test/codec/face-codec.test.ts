@@ -197,8 +197,8 @@ test('another adapter reads the same symbols, and restores pixels within one lev
         assert.ok(largest <= 1, `face ${k} at ${maxBytes} bytes: ${largest} levels`);
       });
       // A symbol may differ where a value is half way between two. The files then have other bytes, but the pictures are as good.
-      const own = await there.encode(faces, { maxBytes });
-      own.forEach((file) => {
+      const encodedThere = await there.encode(faces, { maxBytes });
+      encodedThere.forEach((file) => {
         assert.ok(file.length <= maxBytes);
       });
     }

@@ -30,10 +30,10 @@ const message = async (run: () => unknown, type: new (text: string) => Error) =>
 const edited = (bytes: Uint8Array, at: number, value: number) => bytes.map((old, k) => (k === at ? value : old));
 
 test('bare faces are read back, and have six bytes around their code', () => {
-  for (const one of all) {
-    const bytes = packFaceBare(one, model);
-    assert.is(bytes.length, BARE_HEADER_BYTES + encodeLatents(one.symbols, one.qIndex, model).length);
-    assert.equal(unpackFaceBare(bytes, model), one);
+  for (const face of all) {
+    const bytes = packFaceBare(face, model);
+    assert.is(bytes.length, BARE_HEADER_BYTES + encodeLatents(face.symbols, face.qIndex, model).length);
+    assert.equal(unpackFaceBare(bytes, model), face);
   }
   assert.ok(BARE_HEADER_BYTES <= 8);
 });
@@ -61,12 +61,17 @@ test('bare faces that are damaged or another model’s are refused', async () =>
 });
 
 test('files are read back, and their headers can be read without the model', () => {
-  for (const one of all) {
-    const bytes = packFaceFile(one, model);
-    assert.is(bytes.length, FILE_HEADER_BYTES + encodeLatents(one.symbols, one.qIndex, model).length);
-    assert.equal(unpackFaceFile(bytes, model), one);
+  for (const face of all) {
+    const bytes = packFaceFile(face, model);
+    assert.is(bytes.length, FILE_HEADER_BYTES + encodeLatents(face.symbols, face.qIndex, model).length);
+    assert.equal(unpackFaceFile(bytes, model), face);
     assert.ok(isFaceFile(bytes));
-    assert.equal(readFaceFileHeader(bytes), { version: 1, modelId: model.idText, qIndex: one.qIndex, grey: one.grey });
+    assert.equal(readFaceFileHeader(bytes), {
+      version: 1,
+      modelId: model.idText,
+      qIndex: face.qIndex,
+      grey: face.grey,
+    });
   }
   assert.not(isFaceFile(packFaceBare(all[0], model)));
 });

@@ -37,7 +37,7 @@ export function syntheticFaces(
   const data = new Float32Array(count * latents);
   const random = new CounterRandom(seed);
   for (let face = 0; face < count; face++) {
-    const own = data.subarray(face * latents, (face + 1) * latents);
+    const ofFace = data.subarray(face * latents, (face + 1) * latents);
     const common = Float32Array.from({ length: factors }, () => random.normal());
     const liveliness = 0.4 * random.normal();
     const local = Float32Array.from({ length: positions }, () => Math.exp(liveliness + 0.5 * random.normal()));
@@ -47,16 +47,16 @@ export function syntheticFaces(
         const x = p % width;
         const u = random.uniform() - 0.5;
         let value = -Math.sign(u) * Math.log(1 - 2 * Math.abs(u)) * 0.7 * local[p];
-        if (x > 0) value += 0.35 * own[i - channels];
-        if (p >= width) value += 0.25 * own[i - width * channels];
+        if (x > 0) value += 0.35 * ofFace[i - channels];
+        if (p >= width) value += 0.25 * ofFace[i - width * channels];
         const mirrored = p - x + width - 1 - x;
-        if (mirrored < p) value += 0.25 * own[mirrored * channels + c];
-        value += ties[c] * own[p * channels + parents[c]];
+        if (mirrored < p) value += 0.25 * ofFace[mirrored * channels + c];
+        value += ties[c] * ofFace[p * channels + parents[c]];
         for (let f = 0; f < factors; f++) value += 0.12 * loadings[f * latents + i] * common[f];
-        own[i] = value;
+        ofFace[i] = value;
       }
     }
-    for (let i = 0; i < latents; i++) own[i] = (own[i] * sizes[i] + 0.5 * means[i]) * deviations[i % channels];
+    for (let i = 0; i < latents; i++) ofFace[i] = (ofFace[i] * sizes[i] + 0.5 * means[i]) * deviations[i % channels];
   }
   const gain = Array.from({ length: STEPS }, (_, qIndex) =>
     Array.from({ length: channels }, (_, c) => Math.round(-28 + 4 * qIndex + 3 * Math.sin(c))),

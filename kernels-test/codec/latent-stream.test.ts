@@ -46,14 +46,14 @@ test('symbols are decoded at every qIndex, from hardly more bytes than their cod
 test('files are clearly smaller than those of a static model of each channel', () => {
   const savings = Array.from({ length: steps }, (_, qIndex) => {
     const bits = staticModel(training, qIndex);
-    let own = 0;
+    let ourBits = 0;
     let theirs = 0;
     for (let face = 0; face < TEST_FACES; face++) {
       const symbols = symbolsAt(faces, face, qIndex);
-      own += 8 * encodeLatents(symbols, qIndex, model).length;
+      ourBits += 8 * encodeLatents(symbols, qIndex, model).length;
       theirs += bits(symbols);
     }
-    return 1 - own / theirs;
+    return 1 - ourBits / theirs;
   });
   assert.ok(Math.min(...savings) > 0.1, `saved by index: ${savings.map((s) => s.toFixed(3)).join(' ')}`);
 });
@@ -119,18 +119,18 @@ test('symbols of dependent quantization are decoded to the right values, and hav
     const finer = 2 ** (-coarser / 8);
     const choose = (values: Float64Array, _: number, order: Int32Array) =>
       chooser.choose(values, finer, chooser.defaultLambda, order);
-    const own = fit({ gain, steps: [qIndex], choice: { dependent: chooser.dependent, choose } });
-    assert.is(own.quantizers, chooser.dependent ? 2 : 1);
-    const back = LatentModel.fromTensors(readSafetensors(writeSafetensors(own.toTensors())).tensors);
-    assert.is(back.id, own.id);
+    const fitted = fit({ gain, steps: [qIndex], choice: { dependent: chooser.dependent, choose } });
+    assert.is(fitted.quantizers, chooser.dependent ? 2 : 1);
+    const back = LatentModel.fromTensors(readSafetensors(writeSafetensors(fitted.toTensors())).tensors);
+    assert.is(back.id, fitted.id);
     let [bytes, error] = [0, 0];
     for (let face = 0; face < TEST_FACES; face++) {
       const values = scaled(faces.data, face, coarser);
-      const symbols = choose(values, qIndex, codingPlaces(own));
-      const code = encodeLatents(symbols, qIndex, own);
+      const symbols = choose(values, qIndex, codingPlaces(fitted));
+      const code = encodeLatents(symbols, qIndex, fitted);
       assert.equal(decodeLatents(code, qIndex, back), symbols);
       bytes += code.length;
-      error += squaredError(values, valuesOfSymbols(symbols, own)) / finer ** 2;
+      error += squaredError(values, valuesOfSymbols(symbols, fitted)) / finer ** 2;
     }
     return { bytes, error };
   });
@@ -299,11 +299,11 @@ test('samples that cannot be fitted are refused', async () => {
 
 test('channels and faces that never change can be fitted', () => {
   const flat = { ...training, count: 20, data: new Float32Array(20 * 504) };
-  const own = fitLatentModel(flat, { gain: training.gain, steps: [2], faces: 20 });
+  const flatModel = fitLatentModel(flat, { gain: training.gain, steps: [2], faces: 20 });
   const zeros = new Int16Array(504);
-  assert.ok(encodeLatents(zeros, 2, own).length <= 1);
+  assert.ok(encodeLatents(zeros, 2, flatModel).length <= 1);
   const symbols = symbolsAt(faces, 0, 2);
-  assert.equal(decodeLatents(encodeLatents(symbols, 2, own), 2, own), symbols);
+  assert.equal(decodeLatents(encodeLatents(symbols, 2, flatModel), 2, flatModel), symbols);
 });
 
 test.run();

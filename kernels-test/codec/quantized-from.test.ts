@@ -45,8 +45,11 @@ test('the quantised model reads files and bare faces of the trained one, but not
     );
     // The id in the header is part of the checksum, so replacing it by the other id is detected.
     const mixed = pack(face, trained);
-    const own = pack(face, quantised);
-    mixed.set(pack === packFaceFile ? own.subarray(6, 10) : own.subarray(2, 4), pack === packFaceFile ? 6 : 2);
+    const requantised = pack(face, quantised);
+    mixed.set(
+      pack === packFaceFile ? requantised.subarray(6, 10) : requantised.subarray(2, 4),
+      pack === packFaceFile ? 6 : 2,
+    );
     assert.throws(
       () => unpack(mixed, quantised),
       (error: Error) => error instanceof FormatError && /checksum/.test(error.message),

@@ -46,8 +46,8 @@ test('each symbol minimises the sum of its error and λ times its bits', () => {
       let best = 0;
       for (let n = 1; n <= Math.round(Math.abs(value)); n++) if (paid(n) < paid(best)) best = n;
       if (bits(Math.round(Math.abs(value)), scales[i]) > 25) return; // above 25 bits the definition is not exact enough
-      const own = Math.abs(symbols[i]);
-      assert.ok(paid(own) <= paid(best) + 1e-3, `λ ${lambda}: ${value} became ${own}; ${best} is better`);
+      const chosen = Math.abs(symbols[i]);
+      assert.ok(paid(chosen) <= paid(best) + 1e-3, `λ ${lambda}: ${value} became ${chosen}; ${best} is better`);
       assert.ok(symbols[i] === 0 || Math.sign(symbols[i]) === Math.sign(value));
     });
   }

@@ -33,9 +33,9 @@ test('frozen streams of the model that the shipped one was quantised from decode
     assert.equal(unpackFaceBare(bare, model), face);
     assert.equal(unpackFaceFile(file, model), face);
     // A file that is written now names the present model; its code is the same.
-    const own = packFaceFile(face, model);
-    assert.not.equal(own, file);
-    assert.equal(own.subarray(FILE_HEADER_BYTES), file.subarray(FILE_HEADER_BYTES), `face ${k}`);
+    const repacked = packFaceFile(face, model);
+    assert.not.equal(repacked, file);
+    assert.equal(repacked.subarray(FILE_HEADER_BYTES), file.subarray(FILE_HEADER_BYTES), `face ${k}`);
   });
 });
 

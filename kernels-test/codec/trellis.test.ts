@@ -65,7 +65,7 @@ test('of all sequences of symbols, none is better', () => {
     const costs = symbolCosts(scales);
     const paid = (symbols: ArrayLike<number>): number =>
       squaredError(values, levels(symbols, order)) + lambda * trellisBits(symbols, costs, order);
-    const own = quantizeDependent(values, costs, lambda, order);
+    const chosen = quantizeDependent(values, costs, lambda, order);
     let best = Infinity;
     const tried = new Int16Array(count);
     for (let code = 0; code < 5 ** count; code++) {
@@ -74,7 +74,7 @@ test('of all sequences of symbols, none is better', () => {
       }
       best = Math.min(best, paid(tried));
     }
-    assert.ok(paid(own) <= best + 1e-9, `${paid(own)}; ${best} is possible`);
+    assert.ok(paid(chosen) <= best + 1e-9, `${paid(chosen)}; ${best} is possible`);
   }
 });
 
@@ -95,13 +95,13 @@ test('at the same bits the error is clearly smaller than with plain quantization
     return [...seen.values()].reduce((sum, n) => sum - n * Math.log2(n / count), 0);
   };
   const costs = symbolCosts(scales);
-  const own = quantizeDependent(values, costs, 0.06, inOrder(count));
-  const error = squaredError(values, levels(own, inOrder(count)));
+  const chosen = quantizeDependent(values, costs, 0.06, inOrder(count));
+  const error = squaredError(values, levels(chosen, inOrder(count)));
   const plainError = squaredError(scaled, plain) * plainStep ** 2;
-  const [ownBits, plainBits] = [trellisBits(own, costs, inOrder(count)), entropy(plain)];
+  const [chosenBits, plainBits] = [trellisBits(chosen, costs, inOrder(count)), entropy(plain)];
   // The difference in bits is worth 6.02 dB per bit.
-  const fair = plainError * 4 ** ((plainBits - ownBits) / count);
-  assert.ok(error < 0.9 * fair, `error ${error} with ${ownBits} bits; ${plainError} with ${plainBits}`);
+  const fair = plainError * 4 ** ((plainBits - chosenBits) / count);
+  assert.ok(error < 0.9 * fair, `error ${error} with ${chosenBits} bits; ${plainError} with ${plainBits}`);
 });
 
 test('values of any size have symbols, in any coding order', () => {

@@ -17,7 +17,7 @@ const utf16 = (text: string, bigEndian: boolean): Buffer => {
   return bigEndian ? bytes.swap16() : bytes;
 };
 
-test('a text file is read to the same text with any line ends and byte order mark', () => {
+test('a text file gives the same text in UTF-8 and UTF-16, with any line ends and with a byte order mark', () => {
   const text = '{"José": 1,\n"zwei": 2}\n';
   const windows = text.replaceAll('\n', '\r\n');
   const written: [string, Uint8Array][] = [

@@ -201,30 +201,30 @@ function published(): HostTensors {
 }
 
 const renamed = (tensors: HostTensors, name: (name: string) => string): HostTensors =>
-  new Map([...tensors].map(([own, tensor]) => [name(own), tensor]));
+  new Map([...tensors].map(([key, tensor]) => [name(key), tensor]));
 
 test('both readers drop the name prefixes of wrappers, also several and in any order', () => {
-  const own = published();
-  const names = [...own.keys()];
+  const original = published();
+  const names = [...original.keys()];
   const wrapped = [
     '', 'module.', '_orig_mod.', 'model.', 'backbone.', 'net.', 'encoder.', 'module._orig_mod.', '_orig_mod.module.',
     'model.backbone.', 'model.net.module.', 'module.module.', 'model._orig_mod.backbone.module.',
   ]; // biome-ignore format: a list
   for (const prefix of wrapped) {
-    const tensors = renamed(own, (name) => prefix + name);
+    const tensors = renamed(original, (name) => prefix + name);
     assert.equal([...withoutWrappers(tensors).keys()], names, prefix);
   }
-  const inside = renamed(own, (name) => name.replace('features.', 'features._orig_mod.'));
+  const inside = renamed(original, (name) => name.replace('features.', 'features._orig_mod.'));
   assert.equal([...withoutWrappers(inside).keys()], names);
-  const withHead = renamed(own, (name) => `model.backbone.${name}`);
+  const withHead = renamed(original, (name) => `model.backbone.${name}`);
   withHead.set('model.head.weight', { shape: [10, 128], data: new Float32Array(1280) });
   withHead.set('criterion.center', { shape: [1], data: new Float32Array(1) });
   assert.equal([...withoutWrappers(withHead).keys()], names);
-  const file = writeSafetensors(renamed(own, (name) => `module._orig_mod.${name}`));
+  const file = writeSafetensors(renamed(original, (name) => `module._orig_mod.${name}`));
   assert.is(readRecognizer(file).description.architecture, 'mobilefacenet-relu6');
   const foreign: HostTensors = new Map([
-    ['model.a', own.get(names[0])!],
-    ['head.b', own.get(names[0])!],
+    ['model.a', original.get(names[0])!],
+    ['head.b', original.get(names[0])!],
   ]);
   assert.equal([...withoutWrappers(foreign).keys()], ['model.a', 'head.b']);
 });

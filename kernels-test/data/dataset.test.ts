@@ -195,10 +195,10 @@ testWithData(
       const common = [...people[a]].filter((id) => people[b].has(id));
       assert.equal(common, [], `persons in ${splits[a]} and ${splits[b]}`);
     }
-    const some = await openFaceFolder(path, { split: 'val', limit: 40 });
-    assert.is((await some.readable()).length, 40);
-    assert.equal(some.unreadable, []);
-    const face = await some.face(0);
+    const held = await openFaceFolder(path, { split: 'val', limit: 40 });
+    assert.is((await held.readable()).length, 40);
+    assert.equal(held.unreadable, []);
+    const face = await held.face(0);
     assert.ok(new Set(face).size > 30, 'a face has many levels');
   },
 );

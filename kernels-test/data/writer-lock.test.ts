@@ -48,10 +48,10 @@ test('if many processes take over a lock at once, exactly one gets it', async ()
     writeFileSync(path, JSON.stringify({ pid: 2 ** 30, host: hostname(), began: '1' }));
     const take = (k: number) => lateBy(k % 4).then(() => WriterLock.take(path, 'it'));
     const all = await Promise.allSettled(Array.from({ length: 12 }, (_, k) => take(k)));
-    const taken = all.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+    const taken = all.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
     assert.is(taken.length, 1, `round ${round}`);
-    for (const one of all)
-      if (one.status === 'rejected') assert.match(one.reason.message, /^it: process \d+ is writing to it/);
+    for (const result of all)
+      if (result.status === 'rejected') assert.match(result.reason.message, /^it: process \d+ is writing to it/);
     assert.equal(readdirSync(folder), ['many.lock']);
     await taken[0].release();
   }

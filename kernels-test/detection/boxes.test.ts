@@ -57,9 +57,9 @@ test('boxes that are kept overlap by at most the limit, and each dropped box ove
   for (const over of ['union', 'min'] as const) {
     const kept = suppressOverlaps(many, 0.4, over);
     assert.ok(kept.length > 5 && kept.length < 250, `${kept.length} kept`);
-    for (const one of many) {
-      const better = kept.filter((other) => other.score > one.score && overlap(one, other, over) > 0.4);
-      assert.is(kept.includes(one), better.length === 0);
+    for (const candidate of many) {
+      const better = kept.filter((other) => other.score > candidate.score && overlap(candidate, other, over) > 0.4);
+      assert.is(kept.includes(candidate), better.length === 0);
     }
     assert.equal(kept, bestFirst(kept));
   }
@@ -74,14 +74,14 @@ test('a grid finds the first of all boxes that passes, and tests few of them', (
     const size = random.uniform() < 0.05 ? 9000 * random.uniform() : 10 + 50 * random.uniform();
     return box(x - size / 2, y - size, x + size, y + size / 3, random.uniform());
   };
-  const [some, asked] = [300, 2000].map((length) => Array.from({ length }, invented));
-  for (const expected of [some, some.slice(0, 2), []]) {
+  const [first, asked] = [300, 2000].map((length) => Array.from({ length }, invented));
+  for (const expected of [first, first.slice(0, 2), []]) {
     const grid = new BoxGrid<Candidate>(expected);
-    for (const one of some) grid.add(one);
-    assert.is(grid.all.length, some.length);
-    for (const one of asked) {
-      const passes = (other: Candidate): boolean => overlap(one, other) > 0.05;
-      assert.is(grid.first(one, passes), some.find(passes));
+    for (const candidate of first) grid.add(candidate);
+    assert.is(grid.all.length, first.length);
+    for (const candidate of asked) {
+      const passes = (other: Candidate): boolean => overlap(candidate, other) > 0.05;
+      assert.is(grid.first(candidate, passes), first.find(passes));
     }
   }
   const many = Array.from({ length: 20_000 }, (_, k) =>
@@ -89,12 +89,12 @@ test('a grid finds the first of all boxes that passes, and tests few of them', (
   );
   const grid = new BoxGrid<Candidate>(many);
   let looks = 0;
-  for (const one of many) {
+  for (const candidate of many) {
     assert.is(
-      grid.first(one, (other) => ++looks > 0 && overlap(one, other) > 0),
+      grid.first(candidate, (other) => ++looks > 0 && overlap(candidate, other) > 0),
       undefined,
     );
-    grid.add(one);
+    grid.add(candidate);
   }
   assert.ok(looks < 30 * many.length, `${looks} looks for ${many.length} boxes`);
 });

@@ -33,7 +33,7 @@ test('faces are returned in pixels of the picture, at whatever size it is search
     assert.ok(Math.abs(score - 1 / (1 + Math.exp(-2))) < 1e-6, `score ${score}`);
     const widths = new Set(faces.map((face) => Math.round((100 * face.box.width) / step)));
     assert.ok(widths.has(800), `faces of a fine cell among ${[...widths]}`);
-    for (const one of widths) assert.ok([800, 1600, 3200].includes(one), `width ${one}`);
+    for (const faceWidth of widths) assert.ok([800, 1600, 3200].includes(faceWidth), `width ${faceWidth}`);
     const close = (actual: number, expected: number): void =>
       assert.ok(Math.abs(actual - expected) < 1e-3 * step, `${actual}, not ${expected}`);
     close(landmarks[2][0] + 0.5, box.x + box.width / 2);

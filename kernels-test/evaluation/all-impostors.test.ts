@@ -152,8 +152,8 @@ test('resampled rates show that a scoring is better, and not that an equal one i
   const centres = directions(200, random, 24);
   /** Two embeddings of each person: its centre with noise. */
   const pictures = (noise: number, seed: number): Float32Array[] => {
-    const own = new CounterRandom(seed);
-    return persons.map((_, k) => unit(centres[k >> 1].map((value) => value + noise * own.normal())));
+    const noiseSource = new CounterRandom(seed);
+    return persons.map((_, k) => unit(centres[k >> 1].map((value) => value + noise * noiseSource.normal())));
   };
   const bootstrap = new PersonBootstrap(persons);
   const numbers = persons.map((person) => bootstrap.number(person));

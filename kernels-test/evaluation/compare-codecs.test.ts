@@ -46,17 +46,17 @@ const noted = (face: Uint8Array): Uint8Array => face.map((value, i) => Math.min(
 
 test('every codec stays within the budget, every pair is decided, and a second run uses the results of the first', async () => {
   const gpu = await testGpu();
-  const own = (await demoFaces()).slice(0, 4);
+  const faceData = (await demoFaces()).slice(0, 4);
   const codec = FaceCodec.fromWeights(gpu, await smallFaceModel(gpu, 1));
   const watcher = await recognizer();
   const faces = new Map<string, Uint8Array>();
-  own.forEach((face, k) => {
+  faceData.forEach((face, k) => {
     faces.set(`a${k}`, face);
     faces.set(`b${k}`, noted(face));
   });
-  const pairs: FacePair[] = own.flatMap((_, k) => [
+  const pairs: FacePair[] = faceData.flatMap((_, k) => [
     { a: `a${k}`, b: `b${k}`, same: true, fold: k % 2 },
-    { a: `a${k}`, b: `b${(k + 1) % own.length}`, same: false, fold: k % 2 },
+    { a: `a${k}`, b: `b${(k + 1) % faceData.length}`, same: false, fold: k % 2 },
   ]);
   const cache = new EncodingCache(join(folder, 'encodings'));
   const options = {
@@ -102,12 +102,12 @@ test('every codec stays within the budget, every pair is decided, and a second r
   assert.ok(png700.ownBytes! < png700.bytes, 'a PNG of the same symbols is larger');
   assert.is(samples.get('Cameo')!.length, 8);
 
-  const again = await compareCodecs({ ...options, encoders: options.encoders.map((one) => ({ ...one })) });
+  const again = await compareCodecs({ ...options, encoders: options.encoders.map((entry) => ({ ...entry })) });
   assert.equal(JSON.stringify(again.conditions), JSON.stringify(conditions));
-  const encoders = options.encoders.map((one) => ({ ...one, budgets: one.name === 'cameo' ? undefined : [700] }));
-  const some = await compareCodecs({ ...options, encoders });
+  const encoders = options.encoders.map((entry) => ({ ...entry, budgets: entry.name === 'cameo' ? undefined : [700] }));
+  const partial = await compareCodecs({ ...options, encoders });
   const asked = conditions.filter(({ codec, budget }) => budget !== 150 || codec === 'cameo');
-  assert.equal(JSON.stringify(some.conditions), JSON.stringify(asked));
+  assert.equal(JSON.stringify(partial.conditions), JSON.stringify(asked));
 
   // A report contains enough for a later run to show its rows among the new ones.
   const report = { setting: 'setting', groups: [], besides: [], model: { id: 'x' }, command: 'c', device: {} };
@@ -116,9 +116,9 @@ test('every codec stays within the budget, every pair is decided, and a second r
   const rows = () => readEarlier(json, scores, 'setting', pairs.length).conditions;
   const run = { ...options.run, commit: 'def', date: '2026-02-02' };
   const plainOf = (all: readonly ComparisonRow[]) => JSON.stringify(plainRows(all));
-  const idle = options.encoders.map((one) => ({
-    ...one,
-    encodeAll: () => Promise.reject(new Error(`${one.name} is asked again`)),
+  const idle = options.encoders.map((entry) => ({
+    ...entry,
+    encodeAll: () => Promise.reject(new Error(`${entry.name} is asked again`)),
   }));
   const keeping = { ...options, run, budgets: [700], earlier: rows() };
   const kept = await compareCodecs({ ...keeping, encoders: idle, sampleBudget: 300 });
@@ -129,8 +129,8 @@ test('every codec stays within the budget, every pair is decided, and a second r
   assert.equal([...shown.keys()], [...samples.keys()]);
   for (const [title, all] of samples) {
     assert.equal(
-      shown.get(title)!.map((one) => one && [one.size, one.rgb]),
-      all.map((one) => one && [one.size, one.rgb]),
+      shown.get(title)!.map((entry) => entry && [entry.size, entry.rgb]),
+      all.map((entry) => entry && [entry.size, entry.rgb]),
       title,
     );
   }
@@ -153,7 +153,7 @@ test('every codec stays within the budget, every pair is decided, and a second r
       open,
     })),
   }));
-  const only = (name: string) => options.encoders.filter((one) => one.name === name);
+  const only = (name: string) => options.encoders.filter((entry) => entry.name === name);
   const mixed = await compareCodecs({ ...options, run, encoders: only('cameo'), budgets: [700], earlier: older });
   assert.equal(
     mixed.conditions.map(({ codec, budget, run }) => `${codec} ${budget} ${run.commit}`),
@@ -192,7 +192,7 @@ test('every codec stays within the budget, every pair is decided, and a second r
   const renewed = await compareCodecs({
     ...options,
     run,
-    encoders: options.encoders.map((one) => (one.name === 'jpeg' ? { ...one, version: 'next' } : one)),
+    encoders: options.encoders.map((entry) => (entry.name === 'jpeg' ? { ...entry, version: 'next' } : entry)),
     budgets: [700],
     earlier: valid,
     onRow: (_, all) => {
@@ -247,7 +247,7 @@ test('the autoencoder stores a face in a PNG at the finest rate that fits', asyn
     const found = await encoder.encodeAll(faces, budget, () => {});
     const restored = files && (await codec.decode(files));
     assert.equal(
-      found.map((one) => one && [one.size, one.rgb]),
+      found.map((entry) => entry && [entry.size, entry.rgb]),
       faces.map((_, k) => files && [files[k].length, restored![k]]),
     );
   }
@@ -261,9 +261,9 @@ test('restored faces are compared with their originals by group', async () => {
   const codec = FaceCodec.fromWeights(gpu, await smallFaceModel(gpu, 1));
   const watcher = await recognizer();
   const data = join(folder, 'groups');
-  const own = (await demoFaces()).slice(0, 4);
+  const faceData = (await demoFaces()).slice(0, 4);
   const rows = ['path\tidentity\tsource\tsplit\tsex\trace'];
-  for (const [k, face] of own.entries()) {
+  for (const [k, face] of faceData.entries()) {
     await writePng(join(folder, `${k}.png`), { width: 96, height: 112, data: face });
     rows.push(`${k}.png\tp${k}\tutk\ttest\t${k < 2 ? 'f' : 'm'}\t${k === 3 ? '' : 'asian'}`);
   }

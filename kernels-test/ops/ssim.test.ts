@@ -19,10 +19,10 @@ const SSIM = { window: 11, sigma: 1.5, dataRange: 1 };
 function pictures(shape: readonly number[], noise: number) {
   const [, h, w, c] = shape;
   return (k: number, size: number) => {
-    const own = randomValues(size, 60 + k);
+    const difference = randomValues(size, 60 + k);
     return Float32Array.from({ length: size }, (_, i) => {
       const [x, y] = [(Math.floor(i / c) % w) / w, (Math.floor(i / (c * w)) % h) / h];
-      return 0.7 + 0.2 * Math.sin(5 * x + 3 * y + (i % c)) + noise * own[i];
+      return 0.7 + 0.2 * Math.sin(5 * x + 3 * y + (i % c)) + noise * difference[i];
     });
   };
 }

@@ -26,16 +26,16 @@ export interface Packed {
  * run together share it in the folder of the run (CAMEO_TEST_FOLDER).
  */
 export function packedPackage(): Packed & { tarball: string } {
-  const own = mkdtempSync(join(process.env.CAMEO_TEST_FOLDER || tmpdir(), 'pack-'));
-  process.on('exit', () => rmSync(own, { recursive: true, force: true }));
-  const shared = process.env.CAMEO_TEST_FOLDER ? join(process.env.CAMEO_TEST_FOLDER, 'packed') : own;
+  const folder = mkdtempSync(join(process.env.CAMEO_TEST_FOLDER || tmpdir(), 'pack-'));
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  const shared = process.env.CAMEO_TEST_FOLDER ? join(process.env.CAMEO_TEST_FOLDER, 'packed') : folder;
   if (!existsSync(join(shared, 'packed.json'))) {
-    const built = buildPackage(join(own, 'build'));
-    const said = npm(built, 'pack', '--ignore-scripts', '--json', '--pack-destination', own);
+    const built = buildPackage(join(folder, 'build'));
+    const output = npm(built, 'pack', '--ignore-scripts', '--json', '--pack-destination', folder);
     rmSync(built, { recursive: true });
-    writeFileSync(join(own, 'packed.json'), said);
+    writeFileSync(join(folder, 'packed.json'), output);
     try {
-      if (own !== shared) renameSync(own, shared);
+      if (folder !== shared) renameSync(folder, shared);
     } catch (error) {
       if (!existsSync(join(shared, 'packed.json'))) throw error; // otherwise another test file was first
     }

@@ -110,12 +110,12 @@ test("@webgpu/types, @types/node and the newest compiler's own WebGPU types: our
     symlinkSync(join(root, 'node_modules', name), join(modules, name));
   }
   const common = { ...RESOLUTIONS[1], lib: ['es2022', 'dom'] };
-  const own = (...types: string[]): Project => ({ text: PROGRAM + OWN_TYPES, options: { ...common, types } });
-  compile('typescript-5.6', own('@webgpu/types', 'node'));
+  const withOwnTypes = (...types: string[]): Project => ({ text: PROGRAM + OWN_TYPES, options: { ...common, types } });
+  compile('typescript-5.6', withOwnTypes('@webgpu/types', 'node'));
   // @types/node declares AbortSignal without "dom".
   const nodes = { text: PROGRAM, options: { ...RESOLUTIONS[0], lib: ['es2022'], types: ['node'] } };
-  compile('typescript-5.9', own('@webgpu/types'), nodes);
-  compile('typescript', own());
+  compile('typescript-5.9', withOwnTypes('@webgpu/types'), nodes);
+  compile('typescript', withOwnTypes());
 });
 
 test.after(() => rmSync(home, { recursive: true, force: true }));

@@ -141,9 +141,9 @@ test('the folders of the tests mirror those of what they test', () => {
   const foldersIn = (folder: string): string[] =>
     readdirSync(folder, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []));
   const tested = [...foldersIn(join(TESTS, '../src')), 'shaders', 'bench', 'web', 'docs'];
-  const own = ['browser', 'helpers', 'package', 'runner'];
+  const withoutSource = ['browser', 'helpers', 'package', 'runner'];
   assert.equal(
-    foldersIn(TESTS).filter((name) => !tested.includes(name) && !own.includes(name)),
+    foldersIn(TESTS).filter((name) => !tested.includes(name) && !withoutSource.includes(name)),
     [],
   );
   const folders = findTests(TESTS, []).map(({ path }) => relative(TESTS, dirname(path)));

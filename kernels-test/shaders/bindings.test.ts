@@ -97,7 +97,7 @@ test('a field that is missing, unknown or of another length is an error that nam
 });
 
 test('a device accepts the layout, and refuses a layout that does not fit the text', async () => {
-  const own = shader(
+  const kernelShader = shader(
     { xs: read('vec3f'), ys: write('f32'), plan },
     (declarations) => `${declarations}
 @compute @workgroup_size(1) fn main() { ys[0] = xs[0].x * plan.scale * f32(plan.rows + plan.size.x); }`,
@@ -105,7 +105,7 @@ test('a device accepts the layout, and refuses a layout that does not fit the te
   const complaints = async (changed: Partial<Kernel>): Promise<string[]> => {
     const errors: string[] = [];
     const pipelines = new PipelineCache(await nullDevice(), ({ message }) => errors.push(message));
-    pipelines.get({ label: 'own', workgroups: [1, 1, 1], ...own, ...changed });
+    pipelines.get({ label: 'own', workgroups: [1, 1, 1], ...kernelShader, ...changed });
     await pipelines.settle();
     return errors;
   };

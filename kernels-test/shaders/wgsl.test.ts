@@ -83,7 +83,7 @@ test('comments and unnecessary spaces are removed, and the number of lines stays
   const f = new Function('a', `return ${stripped.split('=> ')[1].split(';\nconst after')[0]}`);
   assert.is(f('z'), '\nlet x=-1.0- -a[0];\nif(x<1.0&&x>=0.0){return z - y* 1 ;}\n//this goes on z here\n}');
   assert.throws(() => stripWgsl('const a = `b'), /does not end/);
-  assert.throws(() => stripWgsl('}'), /closes what none opened/);
+  assert.throws(() => stripWgsl('}'), /a closing bracket has no opening one/);
 });
 
 /** The tokens of WGSL without comments. A substitution counts as one token. */
@@ -108,7 +108,7 @@ test('every shader has the same tokens, and its file the same lines, after strip
   assert.ok(saved > 10_000, `only ${saved} bytes saved`);
 });
 
-test('sumOf joins terms to an expression, and no other file of shaders/ joins lists', () => {
+test('unroll joins terms to an expression, and no other file of shaders/ joins lists', () => {
   assert.is(
     unroll(3, (i) => `x${i}`, ' + '),
     'x0 + x1 + x2',

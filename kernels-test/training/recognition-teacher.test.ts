@@ -88,9 +88,9 @@ test('the average of weights follows its formula, in odd sizes', async () => {
       for (const [k, [name, parameter]] of entries.entries()) {
         const values = randomValues(parameter.tensor.size, 10 * step + k);
         parameter.set(gpu, values);
-        const own = expected.get(name)!;
-        own.forEach((value, i) => {
-          own[i] = (1 - decay) * values[i] + decay * value;
+        const averaged = expected.get(name)!;
+        averaged.forEach((value, i) => {
+          averaged[i] = (1 - decay) * values[i] + decay * value;
         });
       }
       averageWeights(average, source, () => decay);
@@ -186,8 +186,8 @@ test('generated faces do not depend on the order of requests, and are kept', asy
     const [a, b] = [await first.face(number), await set.face(index)];
     return a.reduce((sum, value, i) => sum + (value - b[i]) ** 2, 0);
   };
-  const own = await far(3, original!);
-  for (const index of indices) if (index !== original) assert.ok(own < (await far(3, index)));
+  const toOriginal = await far(3, original!);
+  for (const index of indices) if (index !== original) assert.ok(toOriginal < (await far(3, index)));
   generator.dispose();
   model.dispose();
 });

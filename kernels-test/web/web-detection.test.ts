@@ -53,11 +53,11 @@ browserTest(demo, reason, 'the faces of a photograph are found, and one of them 
   await opened(page);
   let [found, all] = [0, 0];
   for (const k of THOROUGH ? [1, 2, 3, 4, 5, 6] : [2, 5]) {
-    const said = await lookIn(page, place, demoPhoto(k));
+    const hint = await lookIn(page, place, demoPhoto(k));
     const faces = await facesIn(page, place);
     if (faces.length > 1)
-      assert.match(said, new RegExp(`^${faces.length} faces were found, and the largest is chosen`));
-    else assert.is(said, 'A face was found.');
+      assert.match(hint, new RegExp(`^${faces.length} faces were found, and the largest is chosen`));
+    else assert.is(hint, 'A face was found.');
     const truth = demoFaces.get(`sample${k}.jpg`)!;
     const here = truth.filter((face) => isAmong(faces, face)).length;
     assert.ok(here > 0, `sample${k}.jpg: none of ${truth.length} faces`);
@@ -70,7 +70,7 @@ browserTest(demo, reason, 'the faces of a photograph are found, and one of them 
   await lookIn(page, slot(1), demoPhoto(3));
   const boxes = await page.$$(`${slot(1)} .box`);
   const chosen = (): Promise<string[]> =>
-    page.$$eval(`${slot(1)} .box`, (all) => all.map((one) => one.getAttribute('aria-checked')!));
+    page.$$eval(`${slot(1)} .box`, (all) => all.map((box) => box.getAttribute('aria-checked')!));
   const sizes = await Promise.all(boxes.map(async (box) => (await box.boundingBox())!));
   const areas = sizes.map(({ width, height }) => width * height);
   assert.ok(areas[0] + 1 >= Math.max(...areas), 'the largest is the first');
@@ -146,8 +146,8 @@ browserTest(demo, reason, 'pictures without a face, cut ones, tiny and large one
   const [, face] = demoFaces.get('sample3.jpg')!;
   const left = Math.round(face[0][0]) - 150;
   const cut = { left, top: Math.round(face[0][1]) - 200, width: Math.round(face[1][0]) - 10 - left, height: 500 };
-  const said = await lookIn(page, place, await file('cut.jpg', sharp(demoPhoto(3)).extract(cut)));
-  assert.match(said, /^(A face was found|No face was found)/);
+  const hint = await lookIn(page, place, await file('cut.jpg', sharp(demoPhoto(3)).extract(cut)));
+  assert.match(hint, /^(A face was found|No face was found)/);
   // Each handle can be seized.
   const stage = (await (await page.$(`${place} .stage`))!.boundingBox())!;
   for (const handle of await page.$$(`${place} .handle`)) {
@@ -186,19 +186,19 @@ browserTest(demo, reason, 'the points are placed by hand while the search goes o
     };
   });
   await opened(page);
-  const said = await lookIn(page, place, demoPhoto(2));
+  const hint = await lookIn(page, place, demoPhoto(2));
   assert.match(
-    said,
+    hint,
     /^Faces cannot be found here: models\/face-detector\.safetensors cannot be loaded: the server answers 503\. Place/,
   );
   await page.waitForSelector(`${place} .handle`, { visible: true });
 
   await choose(page, `${place} [type=file]`, demoPhoto(3));
   await waitForText(page, `${place} .hint`, /^Looking for faces/);
-  assert.is(await page.$eval(`${place} .handle`, (one) => getComputedStyle(one).visibility), 'hidden');
+  assert.is(await page.$eval(`${place} .handle`, (element) => getComputedStyle(element).visibility), 'hidden');
   await page.click(`${place} .by-hand`);
   await waitForText(page, `${place} .hint`, /^Place the five points/);
-  assert.is(await page.$eval(':focus', (one) => one.getAttribute('data-name')), 'whole face');
+  assert.is(await page.$eval(':focus', (element) => element.getAttribute('data-name')), 'whole face');
   await page.keyboard.press('ArrowLeft');
   const mine = await pointsIn(page, place);
   // The search ends, and the other place, which waited for it, has its faces. Nothing is moved here.
@@ -273,10 +273,10 @@ browserTest(demo, reason, 'the camera shows the faces in view, and rests when no
   const after = await counts();
   assert.ok(after.frames > before.frames + 4, `${after.frames - before.frames} frames drawn meanwhile`);
 
-  const marks = await page.$$eval('.marks rect', (all) => all.map((one) => one.getAttribute('x')));
+  const marks = await page.$$eval('.marks rect', (all) => all.map((mark) => mark.getAttribute('x')));
   assert.is(marks.length, 2);
   const marked = await page.$$eval('.marks circle', (all) =>
-    all.map((one): [number, number] => [Number(one.getAttribute('cx')), Number(one.getAttribute('cy'))]),
+    all.map((mark): [number, number] => [Number(mark.getAttribute('cx')), Number(mark.getAttribute('cy'))]),
   );
   const seen = [0, 5].map((k) => marked.slice(k, k + 5)) as never[];
   // The frame is a part of the photograph at half its scale.

@@ -59,13 +59,15 @@ browserTest(demo, reason, 'a dropped photograph becomes a file, a QR code and a 
   // The points by the mouse, the last of them by the keyboard.
   const [landmarks] = await photoLandmarks();
   await placeLandmarks(page, slot(1), landmarks);
-  const labels = await page.$$eval(`${slot(1)} .handle`, (all) => all.map((one) => one.getAttribute('aria-label')!));
+  const labels = await page.$$eval(`${slot(1)} .handle`, (all) =>
+    all.map((handle) => handle.getAttribute('aria-label')!),
+  );
   assert.equal(
     labels.map((label) => label.replace(/, at .*/, '')),
     [...LANDMARK_NAMES, 'whole face'],
   );
   await page.keyboard.press('ArrowRight');
-  assert.is.not(await page.$eval(`${slot(1)} .handle:focus`, (one) => one.getAttribute('aria-label')), labels[4]);
+  assert.is.not(await page.$eval(`${slot(1)} .handle:focus`, (handle) => handle.getAttribute('aria-label')), labels[4]);
   assert.match(await textOf(page, `${slot(1)} .moved`), /^right mouth corner, at \d+, \d+$/);
   await page.keyboard.press('ArrowLeft');
   await openTools(page, slot(1));
@@ -101,9 +103,9 @@ browserTest(demo, reason, 'a dropped photograph becomes a file, a QR code and a 
     const quality = Number(/([\d.]+) dB/.exec(await textOf(page, '#face-status'))![1]);
     assert.ok(quality > before + 1, `${quality} dB at ${budget} bytes`);
     before = quality;
-    const own = await verdict(page, 'Both photographs, uncompressed');
-    assert.ok(own.similarity > 0.95, `${own.similarity} for the same picture`);
-    assert.is(own.decision, 'same person');
+    const samePicture = await verdict(page, 'Both photographs, uncompressed');
+    assert.ok(samePicture.similarity > 0.95, `${samePicture.similarity} for the same picture`);
+    assert.is(samePicture.decision, 'same person');
     for (const [key, least] of [
       ['jpeg', 300],
       ['webp', 0],

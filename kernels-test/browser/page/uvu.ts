@@ -18,7 +18,7 @@ const describe = (error: unknown): string => (error instanceof Error ? (error.st
 
 /** uvu's `suite`, which also keeps the result of each test; uvu only counts and prints them. */
 export function suite(name?: string) {
-  const own = uvuSuite(name);
+  const inner = uvuSuite(name);
   const recorded =
     (register: Register) =>
     (title: string, body: Body): void =>
@@ -31,14 +31,14 @@ export function suite(name?: string) {
           throw error;
         }
       });
-  return Object.assign(recorded(own), {
-    before: own.before,
-    after: own.after,
-    run: own.run,
-    only: recorded(own.only),
+  return Object.assign(recorded(inner), {
+    before: inner.before,
+    after: inner.after,
+    run: inner.run,
+    only: recorded(inner.only),
     skip: (title: string): void => {
       results.push({ name: title, skipped: true });
-      own.skip(title);
+      inner.skip(title);
     },
   });
 }

@@ -98,13 +98,13 @@ const lavapipe = (await testGpu()).description.kind === 'lavapipe';
 
 for (const [name, options] of Object.entries(VARIANTS)) {
   // LLVM takes seconds for each tiled kernel, and lavapipe never chooses them. So it tests only one of each.
-  const some = (cases: Case[]): Case[] => (lavapipe && name === 'tiled' ? cases.slice(1, 2) : cases);
+  const enough = (cases: Case[]): Case[] => (lavapipe && name === 'tiled' ? cases.slice(1, 2) : cases);
   for (const activation of ['PReLU', 'ReLU6'] as const) {
     test(`conv, batch norm and ${activation} in one kernel agree with float64, ${name}`, async () => {
-      for (const given of some(CONV)) await check(given, false, activation, options);
+      for (const given of enough(CONV)) await check(given, false, activation, options);
     });
     test(`transposed conv, batch norm and ${activation} in one kernel agree with float64, ${name}`, async () => {
-      for (const given of some(DECONV)) await check(given, true, activation, options);
+      for (const given of enough(DECONV)) await check(given, true, activation, options);
     });
   }
 }

@@ -34,11 +34,13 @@ const attrsOf = (padding: Padding2d): Conv2dAttrs => ({ stride: [1, 1], padding,
 /** Runs all three passes of a convolution by Winograd's algorithm, with the sums of the weight gradient in `splitK` parts. */
 function configsOf(shape: ConvShape, outputs: WinogradOutputs, limits: KernelLimits, splitK = 1) {
   const [forward, inputGradient] = DIRECTIONS.map((direction): GatherConfig => {
-    const config = winogradCandidates(gatherOf(shape, direction), limits).find((one) => one.outputs === outputs);
+    const config = winogradCandidates(gatherOf(shape, direction), limits).find(
+      (candidate) => candidate.outputs === outputs,
+    );
     assert.ok(config, 'has a form of Winograd');
     return { variant: 'winograd', ...config };
   });
-  const gradient = winogradGradientCandidates(shape, limits).find((one) => one.outputs === outputs);
+  const gradient = winogradGradientCandidates(shape, limits).find((candidate) => candidate.outputs === outputs);
   assert.ok(gradient, 'has a form of Winograd');
   return { forward, inputGradient, weightGradient: { variant: 'winograd', ...gradient, splitK } as const };
 }
@@ -150,8 +152,8 @@ test('tiled products and vectors of channels, as GPUs use them, agree with float
   const gpu = await testGpu();
   const limits = { ...gpu.limits, software: false, subgroupSize: 0 };
   // LLVM takes seconds for each of these kernels, and lavapipe never chooses them. So it tests only the smaller tiles.
-  const some = gpu.description.kind === 'lavapipe' ? OUTPUTS.slice(0, 1) : OUTPUTS;
-  for (const outputs of some) {
+  const testedOutputs = gpu.description.kind === 'lavapipe' ? OUTPUTS.slice(0, 1) : OUTPUTS;
+  for (const outputs of testedOutputs) {
     await checkConv([[2, 6, 9, 20], [3, 3, 20, 36], true, [1, 1, 1, 1]], outputs, limits);
     await checkConv([[1, 5, 4, 3], [3, 3, 3, 8], true, [1, 1, 1, 1]], outputs, limits);
   }
@@ -310,8 +312,8 @@ test('Winograd kernels are chosen only if their arrays fit into a binding of 128
           assert.ok(step.kernel.workgroups.every((count) => count <= 65535));
         }
       }
-      for (const some of [configs, gradients]) {
-        const outputs = some.map((config) => (config.variant === 'winograd' ? config.outputs : 0));
+      for (const list of [configs, gradients]) {
+        const outputs = list.map((config) => (config.variant === 'winograd' ? config.outputs : 0));
         assert.is(outputs.includes(2), batch <= 40, `${batch}`);
         assert.is(outputs.includes(4), batch <= 75, `${batch}`);
       }

@@ -2,7 +2,7 @@ import { FACE_HEIGHT, FACE_WIDTH } from '../src/detection/align.js';
 import { linePlot } from '../src/evaluation/reports/plot-svg.js';
 import type { DeviceKeeper } from '../src/gpu/device-keeper.js';
 import { type AutoencoderFile, readAutoencoder } from '../src/models/model-file.js';
-import type { AutoencoderStep } from '../src/training/autoencoder-trainer.js';
+import type { JointStep } from '../src/training/joint-trainer.js';
 import { byId, explain, offer, showText } from './dom.js';
 import { onChoice, onDrop } from './drop-zone.js';
 import { readPicture, show } from './picture.js';
@@ -183,7 +183,7 @@ export class TrainTab {
     byId<HTMLInputElement>('train-bytes').disabled = this.#run !== null;
   }
 
-  #showStep({ step }: AutoencoderStep): void {
+  #showStep({ step }: JointStep): void {
     this.#began ??= { step, at: performance.now() };
     if (performance.now() - this.#drawn < DRAW_MS) return;
     this.#drawn = performance.now();
@@ -248,17 +248,16 @@ async function inventedPeople(): Promise<Uint8Array[]> {
   return facesOfSheet(await readPicture(new Blob([await fetchFile(PEOPLE)]), PEOPLE));
 }
 
-function csvOf(steps: readonly AutoencoderStep[]): Blob {
+function csvOf(steps: readonly JointStep[]): Blob {
   const lines = steps.map(({ step, loss, psnr, bytes }) => [step + 1, loss, psnr, bytes].join(','));
   return new Blob([['step,loss,psnr,bytes', ...lines, ''].join('\n')], { type: 'text/csv' });
 }
 
 /** A sentence with the mean figures of the last steps. */
-function summary(steps: readonly AutoencoderStep[]): string {
+function summary(steps: readonly JointStep[]): string {
   const last = steps.slice(-WINDOW);
   if (last.length === 0) return '';
-  const mean = (of: (step: AutoencoderStep) => number): number =>
-    last.reduce((sum, step) => sum + of(step), 0) / last.length;
+  const mean = (of: (step: JointStep) => number): number => last.reduce((sum, step) => sum + of(step), 0) / last.length;
   const psnr = -10 * Math.log10(mean(({ mse }) => mse));
   return `Loss ${mean(({ loss }) => loss).toFixed(3)}, ${psnr.toFixed(1)} dB, about ${mean(({ bytes }) => bytes).toFixed(0)} bytes per picture.`;
 }

@@ -7,7 +7,9 @@ import { readSafetensors } from '../src/nn/safetensors.js';
 import { loadState } from '../src/nn/state.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';
 import type { AutoencoderTrainingConfig } from '../src/training/autoencoder-config.js';
-import { type AutoencoderStep, AutoencoderTrainer } from '../src/training/autoencoder-trainer.js';
+import { DEFAULT_STAGE } from '../src/training/joint-config.js';
+import { type JointStep, JointTrainer } from '../src/training/joint-trainer.js';
+import { TrainedAutoencoder } from '../src/training/trained-autoencoder.js';
 import { batchOf, SMALL_HEIGHT, SMALL_WIDTH, unitPixels } from './training-faces.js';
 
 const MODEL: AutoencoderConfig = {
@@ -21,6 +23,10 @@ const MODEL: AutoencoderConfig = {
 
 /** Milliseconds between two snapshots. After a loss of the device, at most this much is computed again. */
 const SNAPSHOT_MS = 1000;
+/** Weight of the mean squared error in the loss. */
+const ERROR_WEIGHT = 100;
+/** Nobody is recognised here. */
+const NO_LABELS = [0, 0, 0, 0];
 /** Number of faces that the page shows. */
 const SHOWN = 4;
 
@@ -39,7 +45,7 @@ export interface Look {
 }
 
 export interface TrainingListener {
-  onStep(step: AutoencoderStep): void;
+  onStep(step: JointStep): void;
   onLook(look: Look): void;
 }
 
@@ -50,7 +56,7 @@ export interface TrainingListener {
  */
 export class TrainingRun {
   /** Figures by step. */
-  readonly steps: AutoencoderStep[] = [];
+  readonly steps: JointStep[] = [];
   #checkpoint: Uint8Array | null = null;
   #stop = false;
 
@@ -83,40 +89,47 @@ export class TrainingRun {
   }
 
   async #trainOn(gpu: Gpu): Promise<void> {
+    const { steps, targetBytes } = this.settings;
+    // One stage, whose length may change when a run goes on.
+    const stage = { ...DEFAULT_STAGE, name: 'noise', steps, learningRate: 4e-3, quantization: 'noise' as const };
     const config: AutoencoderTrainingConfig = {
       model: MODEL,
       seed: 1,
-      steps: this.settings.steps,
+      stages: [stage],
       batchSize: 4,
-      learningRate: 4e-3,
-      warmUpSteps: 10,
+      errorWeight: ERROR_WEIGHT,
+      targetBytes: [targetBytes],
+      scale: 30,
+      margin: 0.35,
       clipNorm: 1,
-      roundingShare: 0.15,
-      targetBytes: [this.settings.targetBytes],
       sourceWeights: {},
     };
-    const trainer = new AutoencoderTrainer(gpu, config);
+    const codec = new TrainedAutoencoder(gpu, config);
+    const trainer = new JointTrainer(gpu, codec, []);
     try {
       if (this.#checkpoint) trainer.restore(this.#checkpoint);
-      else if (this.settings.start) loadState(trainer.model, this.settings.start.tensors);
+      else if (this.settings.start) loadState(codec.network, this.settings.start.tensors);
       let last = performance.now();
-      while (!this.#stop && trainer.step < config.steps) {
-        const figures = await trainer.train(batchOf(this.faces, trainer.step, config.batchSize));
+      while (!this.#stop && trainer.step < steps) {
+        const figures = await trainer.train({
+          images: batchOf(this.faces, trainer.step, config.batchSize),
+          labels: NO_LABELS,
+          embeddings: [],
+        });
         this.steps[figures.step] = figures;
         this.listener.onStep(figures);
         if (performance.now() - last < SNAPSHOT_MS) continue;
-        await this.#snapshot(gpu, trainer);
+        await this.#snapshot(gpu, trainer, codec.network);
         last = performance.now();
       }
-      await this.#snapshot(gpu, trainer);
+      await this.#snapshot(gpu, trainer, codec.network);
     } finally {
       if (!gpu.lost) trainer.dispose();
     }
   }
 
-  async #snapshot(gpu: Gpu, trainer: AutoencoderTrainer): Promise<void> {
+  async #snapshot(gpu: Gpu, trainer: JointTrainer, model: Autoencoder): Promise<void> {
     const checkpoint = await trainer.checkpoint();
-    const { model } = trainer;
     model.eval(); // this does not change the recorded training step
     const look = lookAt(gpu, model, this.faces);
     model.train();

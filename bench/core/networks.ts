@@ -11,7 +11,8 @@ import { type NamedTensors, type RecordedStep, recordStep } from '../../src/tens
 import { Tape } from '../../src/tensor/tape.js';
 import { Tensor } from '../../src/tensor/tensor.js';
 import { DEFAULT_AUTOENCODER_TRAINING } from '../../src/training/autoencoder-config.js';
-import { AutoencoderTrainer } from '../../src/training/autoencoder-trainer.js';
+import { JointTrainer } from '../../src/training/joint-trainer.js';
+import { TrainedAutoencoder } from '../../src/training/trained-autoencoder.js';
 import { type Spread, spreadOf } from './statistics.js';
 
 /** Speed of a whole network. */
@@ -131,8 +132,9 @@ async function recognitionTraining(
 
 /** Times the step of `cameo train autoencoder`: upload, forward, backward, clipping, Adam, and reading the figures back. */
 async function autoencoderTraining(gpu: Gpu, batch: number, budget: number): Promise<NetworkResult> {
-  const trainer = new AutoencoderTrainer(gpu, { ...DEFAULT_AUTOENCODER_TRAINING, batchSize: batch });
-  const faces = randomFaces(batch);
+  const codec = new TrainedAutoencoder(gpu, { ...DEFAULT_AUTOENCODER_TRAINING, batchSize: batch });
+  const trainer = new JointTrainer(gpu, codec, []);
+  const faces = { images: randomFaces(batch), labels: new Array<number>(batch).fill(0), embeddings: [] };
   const step = async (): Promise<Step> => {
     const start = performance.now();
     const done = trainer.train(faces);

@@ -118,7 +118,7 @@ const INPUT: Case[] = [
   ['train codec --data faces --config unknown.json -o new', /unknown setting "colour"/],
   ['train autoencoder --data faces -o new --resume', /no checkpoint to resume from/],
   ['train codec --data faces -o new --resume', /no checkpoint to resume from/],
-  ['train codec --data faces --steps 5 --from text.txt -o new', /--steps, .* are options of train autoencoder/],
+  ['train codec --data faces --steps 5 --from text.txt -o new', /--steps, .* are settings of --config/],
   ['train recognition --data none -o new', /none: cannot be read/],
   ['train recognition --data bad -o new', /0 identities with at least two faces/],
   ['train recognition --data faces --teacher nobody -o new', /recogniser nobody/],

@@ -111,12 +111,10 @@ test('training on photographs gives the same result as on their crops', async ()
     model: { stages: [4, 4, 4, 8], latentChannels: 4, residualBlocks: 0, rates: 2 },
     targetBytes: [200, 300],
   };
-  writeFileSync(at('settings.json'), JSON.stringify({ ...settings, warmUpSteps: 1 }));
+  const stages = [{ name: 'only', steps: 2, quantization: 'noise' }];
+  writeFileSync(at('settings.json'), JSON.stringify({ ...settings, stages, batchSize: 2 }));
   const train = (data: string, ...args: string[]) =>
-    run(
-      ...`train autoencoder --data ${data} --config settings.json --steps 2 --batch 2 -o trained-${data}`.split(' '),
-      ...args,
-    );
+    run(...`train autoencoder --data ${data} --config settings.json -o trained-${data}`.split(' '), ...args);
   const blind = fixedDetectorWeights([-9, ...Array(14).fill(0)]);
   writeFileSync(at('blind.safetensors'), writeSingleShot(SMALL_DETECTOR, blind));
   const unseen = await train('photos', '--detector', 'blind.safetensors');

@@ -1,41 +1,37 @@
-import { join, resolve } from 'node:path';
-import { type Command, Option } from 'commander';
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
 import { readKlt } from '../codec/codec-weights.js';
 import { ArgumentError } from '../common/errors.js';
-import { type ReadRecognizer, readRecognizerOf } from '../data/checkpoints/recognizer-source.js';
-import { readWeightsFile } from '../data/checkpoints/weights-file.js';
 import { isJsonObject, readJsonObject } from '../data/files/read-file.js';
 import { DEFAULT_AUTOENCODER_TRAINING } from '../training/autoencoder-config.js';
-import { AutoencoderTrainer } from '../training/autoencoder-trainer.js';
+import { isCheckpointOf } from '../training/checkpoint.js';
 import {
   DEFAULT_JOINT_TRAINING,
-  DEFAULT_STAGE,
   type JointTrainingConfig,
   totalSteps,
-  usesRecognizers,
   withNewJointNames,
 } from '../training/joint-config.js';
 import type { JointStep } from '../training/joint-trainer.js';
 import type { JointValidation } from '../training/joint-validation.js';
 import { trainJoint } from '../training/train-joint.js';
+import { EARLIER_AUTOENCODER_KEY } from '../training/trained-autoencoder.js';
 import { kltConfigOf } from '../training/trained-klt.js';
 import { readCheckpoint, type TrainingStart } from '../training/training-run.js';
-import { DETECTOR_HELP } from './face-options.js';
-import { refuseInput } from './outputs.js';
-import { dataFolder, recognizerPlaces } from './places.js';
+import { dataFolder } from './places.js';
+import {
+  addStageOptions,
+  type StageTrainingOptions,
+  stageRecognizers,
+  stageSettings,
+  startingModel,
+} from './stage-settings.js';
 import { note, say } from './terminal.js';
-import { runTrainAutoencoder } from './train-autoencoder.js';
+import { addRefusedOptions, type RefusedOptions, runTrainAutoencoder } from './train-autoencoder.js';
 import { INTERRUPT_HELP, runTrainingCommand, type TrainingDisplay } from './training-command.js';
 import type { TrainingPlot } from './training-plots.js';
-import { checkpointOf, merged, type NetworkTrainingOptions, number, settingsFile } from './training-settings.js';
+import { checkpointOf } from './training-settings.js';
 
-interface TrainCodecCommand extends NetworkTrainingOptions {
-  recognizers?: string;
-  from?: string;
-}
-
-/** The default recogniser for the loss. */
-const RECOGNIZER = 'mobilefacenet-casia';
+type TrainCodecCommand = StageTrainingOptions & RefusedOptions;
 
 const FORMAT =
   '{value}/{total}  {stage}  {psnr} dB  {bytes} bytes  distance {distance}  {speed} images/s  left {eta_formatted}';
@@ -43,9 +39,7 @@ const FORMAT =
 /** Adds `codec` to `cameo train`, and `joint`, as it was called before. */
 export function addTrainCodec(train: Command): void {
   const codec = withOptions(train.command('codec'), 'out/codec');
-  for (const flags of ['--steps <n>', '--batch <n>', '--seed <n>', '--lr <x>']) {
-    codec.addOption(new Option(flags).argParser(number).hideHelp());
-  }
+  addRefusedOptions(codec);
   codec.action(async (options: TrainCodecCommand) => {
     if (!(await meansAutoencoder(options))) return run(options);
     note('train codec with these options is now called train autoencoder');
@@ -59,31 +53,17 @@ export function addTrainCodec(train: Command): void {
 
 /** @param out the default folder of a run */
 function withOptions(command: Command, out: string): Command {
-  return command
-    .description(
-      'train the codec for byte budgets, alone and together with face recognisers that embed the restored faces',
-    )
-    .option('--data <dir>', 'folder of aligned faces with identities (default: CAMEO_DATA)')
-    .option('--detector <file>', DETECTOR_HELP)
-    .option('-o, --out <dir>', 'folder for checkpoint, log and models', out)
-    .option(
-      '--config <file>',
-      'JSON file of settings: stages, their weights, what is frozen (see models/face-training.json)',
-    )
-    .option(
-      '--recognizers <names>',
-      `comma-separated recognisers for the loss; the first one also has the CosFace term (default: ${RECOGNIZER})`,
-    )
-    .option('--from <file>', 'begin with the model of another run, instead of fitting principal components')
-    .option('--checkpoint-every <n>', 'steps between checkpoints and validations', number)
-    .option(
-      '--resume',
-      'go on from the checkpoint in --out; --config may change stages that have not begun, any other contradiction is refused',
-    )
-    .addHelpText(
-      'after',
-      `\nExample: cameo train codec --config models/face-training.json -o out/codec\n${INTERRUPT_HELP}`,
-    );
+  command.description(
+    'train the codec for byte budgets, alone and together with face recognisers that embed the restored faces',
+  );
+  return addStageOptions(command, {
+    out,
+    config: 'models/face-training.json',
+    from: 'begin with the model of another run, instead of fitting principal components',
+  }).addHelpText(
+    'after',
+    `\nExample: cameo train codec --config models/face-training.json -o out/codec\n${INTERRUPT_HELP}`,
+  );
 }
 
 /**
@@ -94,15 +74,13 @@ async function meansAutoencoder(options: TrainCodecCommand): Promise<boolean> {
   const { steps, batch, seed, lr, config, resume, out, from, recognizers } = options;
   const given = [steps, batch, seed, lr].some((value) => value !== undefined);
   if (given && (from !== undefined || recognizers !== undefined)) {
-    throw new ArgumentError(
-      'train codec: --steps, --batch, --seed and --lr are options of train autoencoder; the codec takes its settings from --config',
-    );
+    throw new ArgumentError('train codec: --steps, --batch, --seed and --lr are settings of --config');
   }
   if (given) return true;
   if (from !== undefined || recognizers !== undefined) return false;
   if (config && onlyAutoencoderHas(await readJsonObject(config))) return true;
   if (!resume) return false;
-  return AutoencoderTrainer.isCheckpoint(await readCheckpoint(checkpointOf(out, resume)));
+  return isCheckpointOf({ key: EARLIER_AUTOENCODER_KEY }, await readCheckpoint(checkpointOf(out, resume)));
 }
 
 /** Whether settings are of the autoencoder alone. The codec's `steps` are a list: quantization indices. */
@@ -116,37 +94,13 @@ function onlyAutoencoderHas(file: Record<string, unknown>): boolean {
   );
 }
 
-/** The settings of a new run, or all settings of one that goes on, in which stages that have not begun may have changed. */
-async function settings({ config: path, out, resume }: TrainCodecCommand): Promise<JointTrainingConfig> {
-  const checkpoint = checkpointOf(out, resume);
-  if (resume && !path) return kltConfigOf(await readCheckpoint(checkpoint));
-  const config = merged(DEFAULT_JOINT_TRAINING, await settingsFile(path, DEFAULT_JOINT_TRAINING, withNewJointNames));
-  return { ...config, stages: config.stages.map((stage) => ({ ...DEFAULT_STAGE, ...stage })) };
-}
-
-/** The model to go on from: the bytes of its file. */
-async function readFrom({ from, resume, out }: TrainCodecCommand): Promise<Uint8Array | undefined> {
-  if (!from) return undefined;
-  if (resume) {
-    throw new ArgumentError(
-      `--from ${from}: the run in ${out} has begun with its own weights; leave it out with --resume, or choose another --out to start again`,
-    );
-  }
-  return (await readWeightsFile(from, readKlt)).bytes;
-}
-
 async function run(options: TrainCodecCommand): Promise<void> {
   const data = dataFolder(options.data);
-  const config = await settings(options);
-  const from = await readFrom(options);
-  await refuseInput(join(options.out, 'model.safetensors'), [options.from, options.config]);
+  const source = { defaults: DEFAULT_JOINT_TRAINING, renamed: withNewJointNames, configOf: kltConfigOf };
+  const config = await stageSettings(options, source);
+  const from = await startingModel(options, readKlt);
   say(`settings: ${JSON.stringify(config)}`);
-  const recognizers: ReadRecognizer[] = [];
-  if (usesRecognizers(config)) {
-    for (const name of (options.recognizers ?? RECOGNIZER).split(',')) {
-      recognizers.push(await readRecognizerOf(name, recognizerPlaces(data)));
-    }
-  }
+  const recognizers = await stageRecognizers(options, config, data);
   await runTrainingCommand(options, displayOf(config), (shown) =>
     trainJoint({ ...shown, config, data, from, recognizers }).finally(() => {
       for (const one of recognizers) one.dispose();

@@ -19,6 +19,8 @@ export interface CheckpointFormat<State> {
   key: string;
   /** What messages call the training, e.g. `autoencoder training`. */
   training: string;
+  /** Keys of checkpoints that are not read any more, and what a message says of them. */
+  earlier?: Readonly<Record<string, string>>;
   /** The state, with settings that came later filled in. @throws an error that says what is wrong with it */
   check(state: State): State;
 }
@@ -41,10 +43,11 @@ export const isCheckpointOf = ({ key }: Pick<CheckpointFormat<unknown>, 'key'>, 
 
 /** @throws CheckpointError for a file of another kind, or whose state is damaged */
 export function parseCheckpoint<State extends CheckpointState<unknown>>(
-  { key, training, check }: CheckpointFormat<State>,
+  { key, training, earlier = {}, check }: CheckpointFormat<State>,
   bytes: Uint8Array,
 ): { tensors: HostTensors; state: State } {
   const { tensors, metadata } = readSafetensors(bytes);
+  for (const [old, what] of Object.entries(earlier)) if (metadata.has(old)) throw new CheckpointError(what);
   const text = metadata.get(key);
   if (!text) throw new CheckpointError(`not a checkpoint of ${training}: metadata "${key}" is missing`);
   try {

@@ -89,7 +89,7 @@ export class JointTrainer<Config extends JointSettings = JointSettings> {
   readonly #classes: Classes | null;
   readonly #inputs: Tensors;
   #optimizer: { stage: number; adam: Adam } | null = null;
-  #recorded: { stage: number; recorded: Recorded } | null = null;
+  #recorded: { stage: number; steps: Map<number, Recorded> } | null = null;
 
   /** @param codec becomes the trainer's */
   constructor(
@@ -138,14 +138,14 @@ export class JointTrainer<Config extends JointSettings = JointSettings> {
   async train({ images, labels, embeddings }: JointBatch): Promise<JointStep> {
     const { config, codec, step } = this;
     const { index, stage } = stageAt(config, step);
-    const recorded = this.#stepOf(index, stage);
+    const plan = await codec.plan(step, stage, images);
+    const recorded = this.#stepOf(index, stage, plan.recording);
     const { inputs, outputs } = recorded;
     inputs.x.write(images);
     inputs.labels.write(Float32Array.from(labels));
     embeddings.forEach((values, k) => {
       inputs[`embeddings${k}`].write(values);
     });
-    const plan = await codec.plan(step, stage, images);
     for (const [name, values] of Object.entries(plan.inputs)) inputs[name].write(values);
     const learningRate = this.#learningRate();
     recorded.run();
@@ -164,19 +164,38 @@ export class JointTrainer<Config extends JointSettings = JointSettings> {
     return { step, stage: stage.name, setting, loss, mse, psnr, bytes, distance, cosface, learningRate };
   }
 
-  #stepOf(index: number, stage: JointStage): Recorded {
-    if (this.#recorded?.stage === index) return this.#recorded.recorded;
-    this.#recorded?.recorded.dispose();
+  #stepOf(index: number, stage: JointStage, recording: number): Recorded {
+    if (this.#recorded?.stage !== index) {
+      this.#disposeRecorded();
+      this.#recorded = { stage: index, steps: new Map() };
+    }
+    const { steps } = this.#recorded!;
+    let recorded = steps.get(recording);
+    if (!recorded) {
+      recorded = this.#record(index, stage, recording);
+      steps.set(recording, recorded);
+    }
+    return recorded;
+  }
+
+  #disposeRecorded(): void {
+    for (const recorded of this.#recorded?.steps.values() ?? []) recorded.dispose();
     this.#recorded = null;
+  }
+
+  #record(index: number, stage: JointStage, recording: number): Recorded {
     const { config, codec } = this;
     const trained = this.#trained(stage);
     const adam = this.#adamOf(index, trained);
-    codec.enter(stage);
-    const recorded = recordStep(this.gpu, this.#inputs, (inputs): Figures & Tensors => {
+    codec.enter(stage); // each time: a validation in between switches to evaluation
+    return recordStep(this.gpu, this.#inputs, (inputs): Figures & Tensors => {
       const tape = new Tape();
       const figures = tape.record(() => {
         const { x, errorWeight } = inputs;
-        const { restored, bits, rateLoss, results } = codec.pass(x, inputs, stage, () => this.step);
+        const { restored, bits, rateLoss, results } = codec.pass(x, inputs, stage, {
+          recording,
+          stream: () => this.step,
+        });
         const error = mse(restored, x);
         let loss = mul(error, errorWeight);
         if (rateLoss) loss = add(loss, rateLoss);
@@ -203,8 +222,6 @@ export class JointTrainer<Config extends JointSettings = JointSettings> {
       adam.step(grads, () => this.#learningRate(), scale);
       return figures;
     });
-    this.#recorded = { stage: index, recorded };
-    return recorded;
   }
 
   /** Each stage starts with an optimiser of its own. */
@@ -281,7 +298,7 @@ export class JointTrainer<Config extends JointSettings = JointSettings> {
   }
 
   dispose(): void {
-    this.#recorded?.recorded.dispose();
+    this.#disposeRecorded();
     for (const input of Object.values(this.#inputs)) input.dispose();
     this.#optimizer?.adam.dispose();
     this.#classes?.dispose();

@@ -121,6 +121,7 @@ async function readFaces({
   config,
 }: JointTrainingOptions<JointSettings, never>): Promise<JointFaces> {
   const set = await openFaceFolder(data, { split: 'train', align });
+  await set.batch([0]); // throws where no face is readable
   const labelling = await labelFaces(set, (done, total) => onProgress?.('reading faces', done, total));
   const usable = [...labelling.labelled, ...labelling.unlabelled].sort((a, b) => a - b);
   const weights = Object.keys(config.sourceWeights).length

@@ -16,6 +16,8 @@ export interface JointState<Config> extends CheckpointState<Config> {
 export interface StepPlan {
   /** Which of the codec's rates it trains: what the log shows. */
   setting: number;
+  /** Which recording of the stage's step it needs: an index from 0 on. Steps that differ in `inputs` alone share one. */
+  recording: number;
   /** Values of the codec's own inputs. */
   inputs: Readonly<Record<string, Float32Array>>;
   /** Bytes a face, where they are known before the step. */
@@ -51,8 +53,8 @@ export interface TrainedCodec<Config extends JointSettings = JointSettings> {
   enter(stage: JointStage): void;
   /** @param images [batchSize,H,W,3] in [0, 1] */
   plan(step: number, stage: JointStage, images: Float32Array): Promise<StepPlan>;
-  /** @param stream the number of the step's noise: a function that each run calls */
-  pass(x: Tensor, inputs: Tensors, stage: JointStage, stream: () => number): CodecPass;
+  /** @param at the recording, and the number of the step's noise: a function that each run calls */
+  pass(x: Tensor, inputs: Tensors, stage: JointStage, at: { recording: number; stream: () => number }): CodecPass;
   /**
    * After a step: its bytes a face. The codec may adapt its state.
    * @param bits as estimated, of the batch

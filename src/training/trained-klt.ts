@@ -76,14 +76,19 @@ export class TrainedKlt implements TrainedCodec<JointTrainingConfig> {
       fineness: Float32Array.of(fineness),
       errorWeight: Float32Array.of((LOSS_SCALE * height * width * 3) / squaredStep),
     };
-    if (stage.quantization !== 'encoder') return { setting: qIndex, inputs };
+    if (stage.quantization !== 'encoder') return { setting: qIndex, recording: 0, inputs };
     this.#encoder ??= new SimulatedEncoder(this.gpu, this.network, config.batchSize);
     const { values, bits } = await this.#encoder.encode(images, qIndex);
     const bytes = bits.reduce((sum, own) => sum + own, 0) / 8 / config.batchSize;
-    return { setting: qIndex, inputs: { ...inputs, encoded: values }, bytes };
+    return { setting: qIndex, recording: 0, inputs: { ...inputs, encoded: values }, bytes };
   }
 
-  pass(x: Tensor, inputs: Tensors, { quantization: mode }: JointStage, stream: () => number): CodecPass {
+  pass(
+    x: Tensor,
+    inputs: Tensors,
+    { quantization: mode }: JointStage,
+    { stream }: { stream: () => number },
+  ): CodecPass {
     const { network, config } = this;
     const at = { logGain: inputs.logGain, fineness: inputs.fineness };
     const symbols =

@@ -121,32 +121,26 @@ withSwiftShader('two steps of training the codecs, and the tables', async () => 
   writeTinyRecognizer(recognizer, 3);
   writeTinyModel(tiny, 1);
   const model = { stages: [4, 4, 4, 8], latentChannels: 4, residualBlocks: 0, rates: 2 };
-  const codec = settings('codec.json', { model, targetBytes: [200, 300], warmUpSteps: 1 });
-  await works([
-    'train',
-    'codec',
-    '--data',
-    faces,
-    '--config',
-    codec,
-    '--steps',
-    '2',
-    '--batch',
-    '2',
-    '-o',
-    'aus/codec',
-  ]);
+  const stages = [
+    { name: 'codec', steps: 1, quantization: 'noise' },
+    { name: 'joint', steps: 1, distance: 4, cosface: 0.1 },
+  ];
+  const paper = settings('paper.json', {
+    model,
+    targetBytes: [200, 300],
+    batchSize: 2,
+    stages,
+  });
+  const run = ['--data', faces, '--recognizers', recognizer];
+  await works(['train', 'autoencoder', ...run, '--config', paper, '-o', 'aus/codec']);
   const small = { channels: 4, blocks: 1 };
   const band = { luma: [24, 20], chroma: [20, 16] };
   const joint = settings('joint.json', {
     model: { band, components: [12, 8], analysis: small, synthesis: small },
     batchSize: 2,
-    stages: [
-      { name: 'codec', steps: 1, quantization: 'noise' },
-      { name: 'joint', steps: 1, distance: 4, cosface: 0.1 },
-    ],
+    stages,
   });
-  await works(['train', 'codec', '--data', faces, '--config', joint, '--recognizers', recognizer, '-o', 'aus/joint']);
+  await works(['train', 'codec', ...run, '--config', joint, '-o', 'aus/joint']);
   await works([
     'train',
     'tables',

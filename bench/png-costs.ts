@@ -16,6 +16,7 @@ import { runMetadata } from '../src/evaluation/reports/collect-metadata.js';
 import { listLines, metadataTexts } from '../src/evaluation/reports/run-metadata.js';
 import { markdownTable } from '../src/evaluation/reports/tables.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
+import { largestFirst } from '../src/training/sort-channels.js';
 
 /*
  * tsx bench/png-costs.ts [--model FILE] [--faces 100]: what PNG takes for the symbols of the autoencoder, on faces of split `val`: the
@@ -134,7 +135,7 @@ try {
   for (let rate = 0; rate < codec.rates; rate++) {
     const files = await codec.encode(faces, rate);
     const scales = await codec.model.logScale[rate].tensor.read();
-    const sorted = [...scales.keys()].sort((a, b) => scales[b] - scales[a]);
+    const sorted = largestFirst(scales);
     const [height, width] = codec.model.latentSize;
     const maps = files.map((file) => {
       const map = { symbols: codec.unpack(file).symbols, channels: scales.length, height, width, sorted, usual: 0 };

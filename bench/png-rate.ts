@@ -15,7 +15,9 @@ import type { Autoencoder } from '../src/models/autoencoder.js';
 import { loadAutoencoder } from '../src/models/model-file.js';
 import { writeUnitPixels } from '../src/models/unit-pixels.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';
+import { solve } from '../src/training/entropy/fit-predictors.js';
 import { PNG_FIT, PngRate } from '../src/training/png-rate.js';
+import { largestFirst } from '../src/training/sort-channels.js';
 
 /*
  * tsx bench/png-rate.ts [--model FILE] [--faces 60]: fits the estimate of src/training/png-rate.ts to the sizes of real files: the
@@ -139,7 +141,7 @@ async function samplesOf(model: Autoencoder, split: 'train' | 'val'): Promise<Sa
   const samples: Sample[] = [];
   for (let rate = 0; rate < rates; rate++) {
     const scales = await model.logScale[rate].tensor.read();
-    const sorted = [...scales.keys()].sort((a, b) => scales[b] - scales[a]);
+    const sorted = largestFirst(scales);
     for (let first = 0; first < faces.length; first += BATCH) {
       const batch = faces.slice(first, first + BATCH);
       const pixels = new Float32Array(batch.length * height * width * 3);
@@ -175,20 +177,16 @@ async function read(body: () => Tensor): Promise<Float32Array> {
   return data;
 }
 
-/** Coefficients of least squared relative error: the normal equations, by elimination. */
+/** Coefficients of least squared relative error, by the normal equations. */
 function leastSquares(samples: readonly Sample[], featuresOf: (sample: Sample) => number[]): number[] {
   const rows = samples.map((sample) => featuresOf(sample).map((value) => value / sample.bits));
-  const count = rows[0].length;
-  const system = Array.from({ length: count }, (_, a) => [
-    ...Array.from({ length: count }, (_, b) => rows.reduce((sum, row) => sum + row[a] * row[b], 0)),
-    rows.reduce((sum, row) => sum + row[a], 0),
-  ]);
-  for (let k = 0; k < count; k++) {
-    for (let r = 0; r < count; r++) {
-      if (r === k) continue;
-      const factor = system[r][k] / system[k][k];
-      system[r] = system[r].map((value, c) => value - factor * system[k][c]);
-    }
-  }
-  return system.map((row, k) => row[count] / row[k]);
+  const total = (of: (row: readonly number[]) => number): number => rows.reduce((sum, row) => sum + of(row), 0);
+  return solve(
+    rows[0].map((_, a) =>
+      Float64Array.of(
+        ...rows[0].map((_, b) => total((row) => row[a] * row[b])),
+        total((row) => row[a]),
+      ),
+    ),
+  );
 }

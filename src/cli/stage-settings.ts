@@ -51,7 +51,7 @@ export const addStageOptions = (
     );
 
 /** Where the settings of a training by stages come from. */
-interface StageSource<Config> {
+export interface StageSource<Config> {
   /** The settings that are not given. */
   defaults: Config;
   renamed?: Renaming;

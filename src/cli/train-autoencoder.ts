@@ -1,25 +1,13 @@
-import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { ArgumentError } from '../common/errors.js';
 import { readAutoencoder } from '../models/model-file.js';
 import { type AutoencoderTrainingConfig, DEFAULT_AUTOENCODER_TRAINING } from '../training/autoencoder-config.js';
 import { type AutoencoderValidation, validatedRates } from '../training/autoencoder-validation.js';
-import { totalSteps } from '../training/joint-config.js';
-import type { JointStep } from '../training/joint-trainer.js';
 import { trainAutoencoder } from '../training/train-autoencoder.js';
 import { autoencoderConfigOf } from '../training/trained-autoencoder.js';
-import type { TrainingStart } from '../training/training-run.js';
-import { dataFolder } from './places.js';
-import {
-  addStageOptions,
-  type StageTrainingOptions,
-  stageRecognizers,
-  stageSettings,
-  startingModel,
-} from './stage-settings.js';
-import { say } from './terminal.js';
-import { INTERRUPT_HELP, runTrainingCommand, type TrainingDisplay } from './training-command.js';
-import type { TrainingPlot } from './training-plots.js';
+import { addStageOptions, type StageTrainingOptions } from './stage-settings.js';
+import { heldOutPlots, runStageTraining } from './stage-training.js';
+import { INTERRUPT_HELP } from './training-command.js';
 import { number, type Renaming } from './training-settings.js';
 
 /** Options that this command had before its training had stages; each is refused by name. */
@@ -29,9 +17,6 @@ export interface RefusedOptions {
   seed?: number;
   lr?: number;
 }
-
-const FORMAT =
-  '{value}/{total}  {stage}  {psnr} dB  {bytes} bytes  distance {distance}  {speed} images/s  left {eta_formatted}';
 
 /** Adds `autoencoder` to `cameo train`. */
 export function addTrainAutoencoder(train: Command): void {
@@ -79,53 +64,21 @@ export async function runTrainAutoencoder(options: StageTrainingOptions & Refuse
       `--${refused} ${options[refused]}: a setting of --config since the training has stages (see models/paper-training.json)`,
     );
   }
-  const data = dataFolder(options.data);
-  const source = { defaults: DEFAULT_AUTOENCODER_TRAINING, renamed: withStages, configOf: autoencoderConfigOf };
-  const config = await stageSettings(options, source);
-  const from = await startingModel(options, readAutoencoder);
-  say(`settings: ${JSON.stringify(config)}`);
-  const recognizers = await stageRecognizers(options, config, data);
-  await runTrainingCommand(options, displayOf(config), (shown) =>
-    trainAutoencoder({ ...shown, config, data, from, recognizers }).finally(() => {
-      for (const one of recognizers) one.dispose();
-    }),
-  );
-}
-
-const displayOf = (
-  config: AutoencoderTrainingConfig,
-): TrainingDisplay<TrainingStart, JointStep, AutoencoderValidation[]> => ({
-  steps: totalSteps(config),
-  batch: config.batchSize,
-  format: FORMAT,
-  started: ({ parameters, faces, gpu }) => [
-    `${parameters} parameters, ${faces.count} faces of ${resolve(faces.root)}, on ${gpu.description.description}`,
-  ],
-  figures: ({ stage, psnr, bytes, distance }, smooth) => ({
-    stage,
-    psnr: smooth('psnr', psnr).toFixed(2),
-    bytes: smooth('bytes', bytes).toFixed(0),
-    distance: smooth('distance', distance).toFixed(3),
-  }),
-  validated: (validation) =>
-    validation.map(({ rate, psnr, bytes, distance }) => {
-      const apart = Number.isNaN(distance) ? '' : `, distance ${distance.toFixed(4)}`;
-      return `held-out faces at rate ${rate}: ${psnr.toFixed(2)} dB, PNG files of ${bytes.toFixed(0)} bytes${apart}`;
-    }),
-  plot: { name: 'training.svg', plots: plotsOf(config.model.rates) },
-});
-
-/** Training loss, and what held-out faces lose. */
-function plotsOf(rates: number): readonly TrainingPlot[] {
-  const ofHeldOut = (title: string, yLabel: string, column: string): TrainingPlot => ({
-    title: `Held-out faces: ${title}`,
-    yLabel,
-    lines: Object.fromEntries(validatedRates(rates).map((rate) => [`rate ${rate}`, `val_${column}_${rate}`])),
+  await runStageTraining<AutoencoderTrainingConfig, AutoencoderValidation>(options, {
+    defaults: DEFAULT_AUTOENCODER_TRAINING,
+    renamed: withStages,
+    configOf: autoencoderConfigOf,
+    read: readAutoencoder,
+    train: trainAutoencoder,
+    parameters: (count) => `${count} parameters,`,
+    rateOf: ({ rate }) => `rate ${rate}`,
+    sizeOf: ({ bytes }) => `PNG files of ${bytes.toFixed(0)} bytes`,
+    plots: ({ model }) => [
+      { title: 'Training loss', yLabel: 'loss', logY: true, lines: { loss: 'loss' } },
+      ...heldOutPlots(
+        'bytes of a PNG file',
+        Object.fromEntries(validatedRates(model.rates).map((rate) => [`rate ${rate}`, String(rate)])),
+      ),
+    ],
   });
-  return [
-    { title: 'Training loss', yLabel: 'loss', logY: true, lines: { loss: 'loss' } },
-    ofHeldOut('PSNR', 'dB', 'psnr'),
-    ofHeldOut('distance of embeddings', '1 − cos', 'distance'),
-    ofHeldOut('bytes of a PNG file', 'bytes', 'bytes'),
-  ];
 }

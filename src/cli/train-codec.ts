@@ -1,40 +1,23 @@
-import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { readKlt } from '../codec/codec-weights.js';
 import { ArgumentError } from '../common/errors.js';
 import { isJsonObject, readJsonObject } from '../data/files/read-file.js';
 import { DEFAULT_AUTOENCODER_TRAINING } from '../training/autoencoder-config.js';
 import { isCheckpointOf } from '../training/checkpoint.js';
-import {
-  DEFAULT_JOINT_TRAINING,
-  type JointTrainingConfig,
-  totalSteps,
-  withNewJointNames,
-} from '../training/joint-config.js';
-import type { JointStep } from '../training/joint-trainer.js';
+import { DEFAULT_JOINT_TRAINING, type JointTrainingConfig, withNewJointNames } from '../training/joint-config.js';
 import type { JointValidation } from '../training/joint-validation.js';
 import { trainJoint } from '../training/train-joint.js';
 import { EARLIER_AUTOENCODER_KEY } from '../training/trained-autoencoder.js';
 import { kltConfigOf } from '../training/trained-klt.js';
-import { readCheckpoint, type TrainingStart } from '../training/training-run.js';
-import { dataFolder } from './places.js';
-import {
-  addStageOptions,
-  type StageTrainingOptions,
-  stageRecognizers,
-  stageSettings,
-  startingModel,
-} from './stage-settings.js';
-import { note, say } from './terminal.js';
+import { readCheckpoint } from '../training/training-run.js';
+import { addStageOptions, type StageTrainingOptions } from './stage-settings.js';
+import { heldOutPlots, runStageTraining } from './stage-training.js';
+import { note } from './terminal.js';
 import { addRefusedOptions, type RefusedOptions, runTrainAutoencoder } from './train-autoencoder.js';
-import { INTERRUPT_HELP, runTrainingCommand, type TrainingDisplay } from './training-command.js';
-import type { TrainingPlot } from './training-plots.js';
+import { INTERRUPT_HELP } from './training-command.js';
 import { checkpointOf } from './training-settings.js';
 
 type TrainCodecCommand = StageTrainingOptions & RefusedOptions;
-
-const FORMAT =
-  '{value}/{total}  {stage}  {psnr} dB  {bytes} bytes  distance {distance}  {speed} images/s  left {eta_formatted}';
 
 /** Adds `codec` to `cameo train`, and `joint`, as it was called before. */
 export function addTrainCodec(train: Command): void {
@@ -94,51 +77,18 @@ function onlyAutoencoderHas(file: Record<string, unknown>): boolean {
   );
 }
 
-async function run(options: TrainCodecCommand): Promise<void> {
-  const data = dataFolder(options.data);
-  const source = { defaults: DEFAULT_JOINT_TRAINING, renamed: withNewJointNames, configOf: kltConfigOf };
-  const config = await stageSettings(options, source);
-  const from = await startingModel(options, readKlt);
-  say(`settings: ${JSON.stringify(config)}`);
-  const recognizers = await stageRecognizers(options, config, data);
-  await runTrainingCommand(options, displayOf(config), (shown) =>
-    trainJoint({ ...shown, config, data, from, recognizers }).finally(() => {
-      for (const one of recognizers) one.dispose();
-    }),
-  );
-}
-
-const ofHeldOut = (title: string, yLabel: string, column: string): TrainingPlot => ({
-  title: `Held-out faces: ${title}`,
-  yLabel,
-  lines: { 'low rate': `val_${column}_low`, 'high rate': `val_${column}_high` },
-});
-
-/** Loss, and what held-out faces lose. */
-const PLOTS: readonly TrainingPlot[] = [
-  { title: 'Training loss', yLabel: 'loss', lines: { loss: 'loss' } },
-  ofHeldOut('PSNR', 'dB', 'psnr'),
-  ofHeldOut('distance of embeddings', '1 − cos', 'distance'),
-  ofHeldOut('estimated bytes', 'bytes', 'bytes'),
-];
-
-const displayOf = (config: JointTrainingConfig): TrainingDisplay<TrainingStart, JointStep, JointValidation[]> => ({
-  steps: totalSteps(config),
-  batch: config.batchSize,
-  format: FORMAT,
-  started: ({ parameters, faces, gpu }) => [
-    `${parameters} parameters; ${faces.count} faces of ${resolve(faces.root)}, on ${gpu.description.description}`,
-  ],
-  figures: ({ stage, psnr, bytes, distance }, smooth) => ({
-    stage,
-    psnr: smooth('psnr', psnr).toFixed(2),
-    bytes: smooth('bytes', bytes).toFixed(0),
-    distance: smooth('distance', distance).toFixed(3),
-  }),
-  validated: (validation) =>
-    validation.map(({ qIndex, psnr, bytes, distance }) => {
-      const apart = Number.isNaN(distance) ? '' : `, distance ${distance.toFixed(4)}`;
-      return `held-out faces at index ${qIndex}: ${psnr.toFixed(2)} dB, ${bytes.toFixed(0)} bytes${apart}`;
-    }),
-  plot: { name: 'training.svg', plots: PLOTS },
-});
+const run = (options: TrainCodecCommand): Promise<void> =>
+  runStageTraining<JointTrainingConfig, JointValidation>(options, {
+    defaults: DEFAULT_JOINT_TRAINING,
+    renamed: withNewJointNames,
+    configOf: kltConfigOf,
+    read: readKlt,
+    train: trainJoint,
+    parameters: (count) => `${count} parameters;`,
+    rateOf: ({ qIndex }) => `index ${qIndex}`,
+    sizeOf: ({ bytes }) => `${bytes.toFixed(0)} bytes`,
+    plots: () => [
+      { title: 'Training loss', yLabel: 'loss', lines: { loss: 'loss' } },
+      ...heldOutPlots('estimated bytes', { 'low rate': 'low', 'high rate': 'high' }),
+    ],
+  });

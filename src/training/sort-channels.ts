@@ -2,6 +2,10 @@ import { CheckpointError } from '../common/errors.js';
 import type { AutoencoderConfig } from '../models/autoencoder.js';
 import type { HostTensor, HostTensors } from '../nn/host-tensor.js';
 
+/** Numbers of channels in the order in which a PNG takes the fewest bytes: that of the largest value first. */
+export const largestFirst = (values: ArrayLike<number>): number[] =>
+  Array.from(values, (_, channel) => channel).sort((a, b) => values[b] - values[a]);
+
 /** Takes entries of one axis of an array in another order. */
 function reorder({ shape, data }: HostTensor, axis: number, order: readonly number[]): HostTensor {
   const inner = shape.slice(axis + 1).reduce((product, size) => product * size, 1);
@@ -26,7 +30,7 @@ export function sortChannels({ latentChannels, rates }: AutoencoderConfig, tenso
       0,
     );
   const scales = Array.from({ length: latentChannels }, (_, channel) => scaleOf(channel));
-  const order = [...scales.keys()].sort((a, b) => scales[b] - scales[a]);
+  const order = largestFirst(scales);
   // The last conv of the encoder and the first of the decoder; conv weights are [kh,kw,Cin,Cout].
   const last = [...tensors.keys()].filter((name) => /^encoder\.\d+\.weight$/.test(name)).at(-1);
   if (!last || scales.some(Number.isNaN)) throw new CheckpointError('not the tensors of an autoencoder');

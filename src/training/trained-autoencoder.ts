@@ -12,6 +12,7 @@ import { type AutoencoderTrainingConfig, checkAutoencoderTraining } from './auto
 import { type CheckpointFormat, parseCheckpoint } from './checkpoint.js';
 import type { JointStage } from './joint-config.js';
 import { PngRate } from './png-rate.js';
+import { largestFirst } from './sort-channels.js';
 import type { CodecPass, JointState, StepPlan, Tensors, TrainedCodec } from './trained-codec.js';
 
 /** What is kept of a run beside parameters: the weight of the bits of each rate. */
@@ -65,7 +66,7 @@ export function pngBytes(symbols: Float32Array, shape: readonly number[], count:
   symbols.forEach((symbol, i) => {
     magnitude[i % c] += Math.abs(symbol);
   });
-  const order = [...magnitude.keys()].sort((a, b) => magnitude[b] - magnitude[a]);
+  const order = largestFirst(magnitude);
   return Array.from({ length: count }, (_, n) => {
     const own = Array.from({ length: size }, (_, i) => symbols[n * size + i - (i % c) + order[i % c]]);
     return packLatentsPng(latentsFromSymbols(own, h, w, c), { modelId: '00000000', rate: 0 }).length;

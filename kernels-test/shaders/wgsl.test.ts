@@ -47,6 +47,20 @@ test('a mistake in a conditional line gives an error', () => {
   assert.throws(() => wgsl`#if true ${1} #endif`, /must be immediately followed/);
 });
 
+test('a template is made anew for values that differ only in type or in where one ends', () => {
+  const choose = (condition: unknown) => wgsl`#if ${condition}
+yes
+#else
+no
+#endif`.trim();
+  for (let turn = 0; turn < 2; turn++) {
+    assert.equal([false, 'false', 0, '0'].map(choose), ['no', 'yes', 'no', 'yes']);
+  }
+  const place = (a: string, b: string) => wgsl`<${a}> <${b}>`;
+  assert.is(place('1 2', '3'), '<1 2> <3>');
+  assert.is(place('1', '2 3'), '<1> <2 3>');
+});
+
 test('an unrolled loop has one line for each of its steps, and none for no steps', () => {
   assert.is(
     unroll(3, (i) => `sum += x${i};`),

@@ -69,12 +69,14 @@ export function uniform<const F extends Fields>(fields: F): Uniform<F> {
   let end = 0;
   let unit = 4;
   let struct = 'struct Plan {';
-  const offsets: Partial<Record<string, number>> = {};
+  const layout: { name: string; at: number; count: number; float: boolean }[] = [];
   for (const name in fields) {
     const type = fields[name];
     const align = alignOf(type);
-    offsets[name] = roundUp(end, align);
-    end = offsets[name] + 4 * componentsOf(type);
+    const at = roundUp(end, align);
+    const count = componentsOf(type);
+    layout.push({ name, at: at / 4, count, float: type.includes('f') });
+    end = at + 4 * count;
     unit = Math.max(unit, align);
     struct += ` ${name}: ${type},`;
   }
@@ -87,12 +89,18 @@ export function uniform<const F extends Fields>(fields: F): Uniform<F> {
     struct: `${struct} }\n`,
     pack(values) {
       const bytes = new ArrayBuffer(size);
+      const [floats, integers] = [new Float32Array(bytes), new Uint32Array(bytes)];
       const given: Partial<Record<string, number | readonly number[]>> = values;
-      for (const name of Object.keys({ ...fields, ...given })) {
-        const numbers = [given[name] ?? []].flat();
-        const count = name in fields ? componentsOf(fields[name]) : 'no';
-        if (numbers.length !== count) throw new ArgumentError(`the uniform takes ${count} numbers as ${name}`);
-        new (fields[name].includes('f') ? Float32Array : Uint32Array)(bytes, offsets[name], count).set(numbers);
+      for (const name in given)
+        if (!(name in fields)) throw new ArgumentError(`the uniform takes no numbers as ${name}`);
+      // Every dispatch packs a uniform, so this must be quick.
+      for (const { name, at, count, float } of layout) {
+        const words = float ? floats : integers;
+        const value = given[name] ?? [];
+        const numbers = typeof value === 'number' ? 1 : value.length;
+        if (numbers !== count) throw new ArgumentError(`the uniform takes ${count} numbers as ${name}`);
+        if (typeof value === 'number') words[at] = value;
+        else words.set(value, at);
       }
       return bytes;
     },

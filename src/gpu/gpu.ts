@@ -199,11 +199,9 @@ export class Gpu {
   /** Binds a kernel to its storage buffers and its uniform, for `encode`. */
   prepare(kernel: Kernel, buffers: readonly GPUBufferBinding[], uniform?: GPUBufferBinding): Command {
     const bindings = uniform ? [...buffers, uniform] : buffers;
-    const group = this.device.createBindGroup({
-      layout: this.#pipelines.groupLayout(kernel),
-      entries: bindings.map((resource, binding) => ({ binding, resource })),
-    });
-    return { pipeline: this.#pipelines.get(kernel), group, workgroups: kernel.workgroups };
+    const { pipeline, layout } = this.#pipelines.get(kernel);
+    const entries = bindings.map((resource, binding) => ({ binding, resource }));
+    return { pipeline, group: this.device.createBindGroup({ layout, entries }), workgroups: kernel.workgroups };
   }
 
   /** Records a prepared dispatch. */

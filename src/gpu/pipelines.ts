@@ -28,14 +28,15 @@ export class PipelineCache {
     return sum;
   }
 
-  get(kernel: Kernel): GPUComputePipeline {
+  /** The pipeline of a kernel and the layout of its bind groups. */
+  get(kernel: Kernel): { pipeline: GPUComputePipeline; layout: GPUBindGroupLayout } {
     const family = this.#family(kernel);
     let pipeline = family.pipelines.get(kernel.wgsl);
     if (!pipeline) {
       pipeline = this.#compile(kernel, family);
       family.pipelines.set(kernel.wgsl, pipeline);
     }
-    return pipeline;
+    return { pipeline, layout: family.layout };
   }
 
   groupLayout(shader: Shader): GPUBindGroupLayout {

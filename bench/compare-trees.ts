@@ -98,12 +98,16 @@ async function leastByTurns(runnables: readonly Runnable[], budget: number): Pro
   return least;
 }
 
+/** @param afterFirst whether to compile in the present tree first: the second to compile a kernel takes longer */
 async function compareTask(
   [before, taskBefore]: [Tree, Task],
   [after, taskAfter]: [Tree, Task],
   budget: number,
+  afterFirst: boolean,
 ): Promise<Compared> {
-  const both = [await compiled(before, taskBefore), await compiled(after, taskAfter)];
+  const early = afterFirst && (await compiled(after, taskAfter));
+  const older = await compiled(before, taskBefore);
+  const both = [older, early || (await compiled(after, taskAfter))];
   const [leastBefore, leastAfter] = await leastByTurns(
     both.map(({ runnable }) => runnable),
     budget,
@@ -143,7 +147,7 @@ async function compare(other: string, options: Options): Promise<void> {
       (each) => presentName(each.kind) === kind && presentName(each.layer) === layer && each.batch === batch,
     );
     if (!same) continue; // the older checkout does not have this task
-    const result = await compareTask([before, same], [after, task], options.budget);
+    const result = await compareTask([before, same], [after, task], options.budget, compared.length % 2 === 1);
     compared.push(result);
     console.log(
       `${kind.padEnd(27)} ${layer.padEnd(42)} ${result.time.toFixed(3)}  compile ${result.compile.toFixed(2)}`,

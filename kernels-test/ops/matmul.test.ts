@@ -146,8 +146,10 @@ test('the choice follows the adapter and the size', () => {
   const large = { m: 512, n: 512, k: 512 };
   const lanes8 = { ...register, own: 'a', ownTile: 4, sharedTile: 16, subgroup: 8, splitK: 1 };
   assert.equal(chooseMatmul(large, CPU), lanes8);
-  // Narrow registers of four numbers hold fewer sums.
-  assert.equal(chooseMatmul(large, { ...CPU, subgroupSize: 4 }), { ...lanes8, sharedTile: 8, subgroup: 4 });
+  // Narrow registers of four numbers hold fewer sums, unless there is much to compute.
+  const small = { m: 64, n: 64, k: 64 };
+  assert.equal(chooseMatmul(small, { ...CPU, subgroupSize: 4 }), { ...lanes8, sharedTile: 8, subgroup: 4 });
+  assert.equal(chooseMatmul(large, { ...CPU, subgroupSize: 4 }), { ...lanes8, subgroup: 4 });
   assert.equal(chooseMatmul(large, { ...CPU, subgroupSize: 0 }), { ...lanes8, ownTile: 8, sharedTile: 8, subgroup: 0 });
   // With one row, the lanes divide the columns instead, and the inner axis is split.
   const row = chooseMatmul({ m: 1, n: 512, k: 5376 }, CPU);

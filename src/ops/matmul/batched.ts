@@ -4,7 +4,7 @@ import { matmulRegisterShader } from '../../../shaders/matmul-register.wgsl.js';
 import { matmulTiledShader } from '../../../shaders/matmul-tiled.wgsl.js';
 import type { Shader } from '../../common/shader.js';
 import { smallestWaste } from '../../common/shapes.js';
-import type { KernelLimits } from '../../gpu/kernel.js';
+import { hasNarrowRegisters, type KernelLimits } from '../../gpu/kernel.js';
 import { chooseMatmul, type MatmulConfig, type MatmulSize, type MatmulStep } from './plan.js';
 
 /** Number of products of one size. Each is computed whole, because there are enough of them to fill a device. */
@@ -21,7 +21,8 @@ export function chooseBatched(size: MatmulSize, limits: KernelLimits): BatchedCo
   const { m, n, k } = size;
   const config = chooseMatmul(size, limits, limits.software ? 'register' : 'tiled');
   if (config.variant === 'naive') return null;
-  if (config.variant === 'register' && config.sharedTile === 16 && m * n * k >= MUCH_WORK) {
+  const wider = m * n * k >= MUCH_WORK && !hasNarrowRegisters(limits);
+  if (wider && config.variant === 'register' && config.sharedTile === 16) {
     const sharedTile = smallestWaste(config.own === 'a' ? n : m, [32, 24, 16]);
     return { ...config, sharedTile, splitK: 1 };
   }

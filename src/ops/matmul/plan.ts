@@ -43,6 +43,9 @@ function registerTile(subgroup: number, sharedSize: number, narrow: boolean): [o
   return [4, sharedSize > 8 && !narrow ? 16 : sharedSize > 4 ? 8 : 4];
 }
 
+/** Multiply-adds from which SwiftShader gains more by wider tiles (512³: 15 % of the time) than compiling them takes. */
+const MUCH_WORK = 2 ** 21;
+
 /** Inner elements of a part when about `splitK` parts, each a multiple of `unit`, share the inner axis. */
 const innerPerPart = (k: number, splitK: number, unit: number): number => Math.ceil(k / unit / splitK) * unit;
 
@@ -59,8 +62,9 @@ function splitKFor(k: number, wanted: number, shortest: number, unit: number): n
 function chooseRegister({ m, n, k }: MatmulSize, limits: KernelLimits): MatmulConfig {
   const subgroup = limits.subgroupSize <= 16 ? limits.subgroupSize : 0;
   const workgroup = Math.max(8, subgroup);
+  const narrow = hasNarrowRegisters(limits) && m * n * k < MUCH_WORK;
   const splitUp = (own: 'a' | 'b', ownSize: number, sharedSize: number) => {
-    const [ownTile, sharedTile] = registerTile(subgroup, sharedSize, hasNarrowRegisters(limits));
+    const [ownTile, sharedTile] = registerTile(subgroup, sharedSize, narrow);
     const across = Math.ceil(ownSize / ownTile / workgroup);
     const down = Math.ceil(sharedSize / sharedTile);
     return { own, ownTile, sharedTile, across, down, sums: across * ownTile * down * sharedTile };

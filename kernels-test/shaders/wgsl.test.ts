@@ -48,7 +48,8 @@ test('a mistake in a conditional line gives an error', () => {
 });
 
 test('a template is made anew for values that differ only in type or in where one ends', () => {
-  const choose = (condition: unknown) => wgsl`#if ${condition}
+  const choose = (condition: unknown) =>
+    wgsl`#if ${condition}
 yes
 #else
 no

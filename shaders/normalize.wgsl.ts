@@ -65,11 +65,13 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, 
 #endif
   var sum = vec2f();
   for (var first = lane; first < plan.groups; first += ${SUM_BLOCK * lanes}u) {
-    var block = vec2f();
-    for (var k = first; k < min(first + ${SUM_BLOCK * lanes}u, plan.groups); k += ${lanes}u) {
-      block.x += product(xs[begin + k], xs[begin + k]);
+    let end = min(first + ${SUM_BLOCK * lanes}u, plan.groups);
+    var block = 0.0;
+    for (var k = first; k < end; k += ${lanes}u) {
+      let x = xs[begin + k];
+      block += product(x, x);
     }
-    sum += block;
+    sum.x += block;
   }
   let inverse = 1.0 / divisorOf(sqrt(total(sum, lane).x));
   for (var k = lane; k < plan.groups; k += ${lanes}u) { ys[begin + k] = xs[begin + k] * inverse; }

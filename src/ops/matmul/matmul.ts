@@ -8,6 +8,7 @@ import { dispatch } from '../../tensor/dispatch.js';
 import { apply, type Op } from '../../tensor/tape.js';
 import { scope, type Tensor } from '../../tensor/tensor.js';
 import { add } from '../binary.js';
+import { memoize } from '../memoize.js';
 import { sumRows } from '../reduce.js';
 import { checkInputs, checkRank } from '../shape-checks.js';
 import { chooseMatmul, type MatmulStep, type MatmulVariant, planMatmul } from './plan.js';
@@ -41,12 +42,15 @@ export interface MatmulOptions {
   limits?: Partial<KernelLimits>;
 }
 
+const choice = /* @__PURE__ */ memoize(chooseMatmul);
+const plan = /* @__PURE__ */ memoize(planMatmul);
+
 function multiply(a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean, options: MatmulOptions): Tensor {
   const [m, k] = transposeA ? [a.shape[1], a.shape[0]] : a.shape;
   const n = transposeB ? b.shape[0] : b.shape[1];
   const size = { m, n, k };
-  const config = chooseMatmul(size, { ...a.gpu.limits, ...options.limits }, options.variant);
-  const { padA, padB, first, main } = planMatmul(size, { transposeA, transposeB }, config);
+  const config = choice(size, { ...a.gpu.limits, ...options.limits }, options.variant);
+  const { padA, padB, first, main } = plan(size, { transposeA, transposeB }, config);
   const prepared = (x: Tensor, step: MatmulStep | null) => (step ? dispatch(step.kernel, [x], step.shape) : x);
   return scope(a.gpu, () => {
     const operands = [prepared(a, padA), prepared(b, padB)];

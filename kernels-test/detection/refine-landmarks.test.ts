@@ -5,7 +5,7 @@ import { GpuPicture } from '../../src/detection/gpu-picture.js';
 import { FaceDetector } from '../../src/detection/index.js';
 import { refineFaces, refinerSquare, scoreBefore } from '../../src/detection/refine-landmarks.js';
 import { LandmarkRefiner, loadRefiner, withRefiner } from '../../src/models/landmark-refiner.js';
-import { writeSingleShot } from '../../src/models/single-shot.js';
+import { loadSingleShot, writeSingleShot } from '../../src/models/single-shot.js';
 import { readSafetensors, writeSafetensors } from '../../src/nn/safetensors.js';
 import { gpuSuite, testGpu } from '../helpers/harness.js';
 import { rejection } from '../helpers/rejection.js';
@@ -26,7 +26,10 @@ function fixedRefiner(detectorValues: readonly number[]): Uint8Array {
   return withRefiner(writeSingleShot(SMALL_DETECTOR, fixedDetectorWeights(detectorValues)), SMALL, weights);
 }
 
-const FACE_VALUES = [2, 0, 0, 0, 0, -0.25, -0.25, 0.25, -0.25, 0, 0, -0.25, 0.25, 0.25, 0.25];
+// Boxes of 44 pixels in the finest cells, as large as the second look wants them.
+const FACE_VALUES = [2, 0, 0, Math.log(44 / 8), Math.log(44 / 8), -0.25, -0.25, 0.25, -0.25, 0, 0, -0.25, 0.25, 0.25, 0.25];
+/** A network that finds nothing. */
+const BLIND_VALUES = [-9, ...FACE_VALUES.slice(1)];
 const GREY = { width: 90, height: 70, data: new Uint8Array(90 * 70 * 3).fill(120) };
 
 test("a crop's square has the landmarks' centre, and 4.5 times their spread", () => {
@@ -62,9 +65,11 @@ const facesInRow = (count: number) =>
 test('after two rounds, landmarks are the mean of the results for a square and for a smaller mirrored one', async () => {
   const gpu = await testGpu();
   const refiner = loadRefiner(gpu, fixedRefiner(FACE_VALUES))!;
+  const detector = loadSingleShot(gpu, fixedRefiner(FACE_VALUES));
   const picture = new GpuPicture(gpu, GREY);
   const faces = facesInRow(9);
-  const refined = await refineFaces(refiner, picture, faces, { threshold: 0, maxFaces: Number.POSITIVE_INFINITY });
+  const all = { threshold: 0, maxFaces: Number.POSITIVE_INFINITY };
+  const refined = await refineFaces(refiner, detector, picture, faces, all);
   assert.is(refined.length, 9);
   refined.forEach((face, k) => {
     const { score, landmarks, ...box } = face;
@@ -75,35 +80,56 @@ test('after two rounds, landmarks are the mean of the results for a square and f
       assert.ok(Math.abs(y - expected[p][1]) < 1e-3, `face ${k}: y of landmark ${p}`);
     });
   });
-  const all = { threshold: 0, maxFaces: Number.POSITIVE_INFINITY };
-  assert.equal(await refineFaces(refiner, picture, [], all), []);
+  assert.equal(await refineFaces(refiner, detector, picture, [], all), []);
   picture.dispose();
+  detector.dispose();
   refiner.dispose();
 });
 
-test('scores fall if views disagree, faces below the threshold are dropped, and the best ones are kept', async () => {
+const odds = (score: number): number => Math.log(score / (1 - score));
+
+test('scores fall if views disagree or the detector does not see the mirror image, and the best faces are kept', async () => {
   const gpu = await testGpu();
   const refiner = loadRefiner(gpu, fixedRefiner(FACE_VALUES))!;
+  const [blind, seeing] = [BLIND_VALUES, FACE_VALUES].map((values) => loadSingleShot(gpu, fixedRefiner(values)));
   const picture = new GpuPicture(gpu, GREY);
   const faces = facesInRow(9);
-  const refine = (threshold: number, maxFaces = Number.POSITIVE_INFINITY) =>
-    refineFaces(refiner, picture, faces, { threshold, maxFaces });
-  const all = await refine(0);
-  const odds = (score: number): number => Math.log(score / (1 - score));
+  const refine = (detector = blind, threshold = 0, maxFaces = Number.POSITIVE_INFINITY) =>
+    refineFaces(refiner, detector, picture, faces, { threshold, maxFaces });
+  const all = await refine();
+  const seen = await refine(seeing);
   all.forEach(({ score }, k) => {
     const [half, { side }] = [0.5, refinerSquare(faces[k].landmarks)];
     // The two views differ in each landmark by 0.08 of its position.
     const places = Array.from({ length: 5 }, (_, p) => Math.hypot(PLACES[2 * p], PLACES[2 * p + 1]));
     const apart = (0.08 * half * side * places.reduce((sum, place) => sum + place, 0)) / 5 / (side / 4.5);
     const moved = refinerSquare(afterLook(faces[k].landmarks)).side / side;
-    const expected = odds(faces[k].score) + 0.9 - 5 * apart - 4 * Math.max(0, 1 - moved);
+    // The detector's second look is worth 0.4 of its logit, which is at least -4.
+    const expected = odds(faces[k].score) + 0.9 - 5 * apart - 4 * Math.max(0, 1 - moved) - 0.4 * 4 - 0.25;
     assert.ok(Math.abs(odds(score) - expected) < 1e-3, `face ${k}: ${odds(score)}, not ${expected}`);
-    assert.ok(scoreBefore(score) <= faces[k].score, 'no face with a lower score can become one of this score');
+    // It sees the face with a logit of 2.
+    assert.ok(Math.abs(odds(seen[k].score) - expected - 0.4 * (4 + 2)) < 1e-3, `face ${k}: ${odds(seen[k].score)}`);
+    for (const { score } of [all[k], seen[k]])
+      assert.ok(scoreBefore(score) <= faces[k].score, 'no face with a lower score can become one of this score');
   });
-  assert.equal(await refine(all[4].score), all.slice(0, 5));
-  for (const most of [1, 2, 5, 9, 20]) assert.equal(await refine(0, most), all.slice(0, most), `${most} faces`);
+  assert.equal(await refine(blind, all[4].score), all.slice(0, 5));
+  for (const most of [1, 2, 5, 9, 20]) assert.equal(await refine(blind, 0, most), all.slice(0, most), `${most} faces`);
+  picture.dispose();
+  for (const network of [refiner, blind, seeing]) network.dispose();
+});
+
+test('the detector does not look again at what it is sure of', async () => {
+  const gpu = await testGpu();
+  const refiner = loadRefiner(gpu, fixedRefiner(FACE_VALUES))!;
+  const blind = loadSingleShot(gpu, fixedRefiner(BLIND_VALUES));
+  const picture = new GpuPicture(gpu, GREY);
+  const faces = [0.999, 0.9].map((score, k) => ({ ...facesInRow(2)[k], score }));
+  const [sure, unsure] = await refineFaces(refiner, blind, picture, faces, { threshold: 0, maxFaces: 2 });
+  assert.ok(sure.score > faces[0].score);
+  assert.ok(unsure.score < faces[1].score);
   picture.dispose();
   refiner.dispose();
+  blind.dispose();
 });
 
 test('a detector whose file has a refiner uses it', async () => {

@@ -59,7 +59,7 @@ function finderOf(gpu: Gpu, bytes: Uint8Array): Finder {
       find: async (picture, seen, options) => {
         if (!refiner) return findFacesAtOnce(network, picture, seen, options);
         const wanted = { ...options, threshold: scoreBefore(options.threshold), maxFaces: Number.POSITIVE_INFINITY };
-        return refineFaces(refiner, picture, await findFacesAtOnce(network, picture, seen, wanted), options);
+        return refineFaces(refiner, network, picture, await findFacesAtOnce(network, picture, seen, wanted), options);
       },
       dispose: () => {
         network.dispose();

@@ -1,5 +1,5 @@
 // adapters: once
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -104,6 +104,40 @@ test('evaluate pairs gives photographs the same scores as with the landmarks tha
   const again = await evaluate('again', '--no-landmarks', '--detector', detector, '--faces', 'central');
   assert.is(again.code, 0, again.stderr);
   assert.is(scores('again', 'pairs-tiny-found'), scores('given', 'pairs-tiny'));
+});
+
+test('evaluate codecs gives photographs the same rows as with the landmarks that crop finds', async () => {
+  const compared = async (name: string, ...args: string[]) => {
+    const codecs = [
+      'evaluate',
+      'codecs',
+      '--lfw',
+      name,
+      '--codecs',
+      'cameo',
+      '--budgets',
+      '300',
+      '--single',
+      '--quick',
+    ];
+    const all = [...codecs, '--mixes', 'both', '--recognizers', model, '-o', `rows-${name}`, ...args];
+    const done = await cameoHere(all, { ...env, CAMEO_DETECTOR: detector }, folder);
+    assert.is(done.code, 0, done.stderr);
+    return JSON.parse(readFileSync(at(`rows-${name}`, 'report.json'), 'utf8'));
+  };
+  for (const name of ['found-lfw', 'given-lfw']) {
+    mkdirSync(at(name));
+    symlinkSync(at('people'), at(name, 'images'), 'dir');
+    copyFileSync(at('pairs.txt'), at(name, 'pairs.txt'));
+  }
+  copyFileSync(at('landmarks.txt'), at('given-lfw', 'landmarks.txt'));
+  const found = await compared('found-lfw', '--no-landmarks');
+  const given = await compared('given-lfw');
+  assert.is(found.setting, given.setting, 'the same pairs and faces');
+  assert.match(found.detector, /^[0-9a-f]{8}$/);
+  assert.not('detector' in given);
+  const text = readFileSync(at('rows-found-lfw', 'report.md'), 'utf8');
+  assert.match(text, new RegExp(`by the landmarks that the detector with weights ${found.detector} finds`));
 });
 
 test('training on photographs gives the same result as on their crops', async () => {

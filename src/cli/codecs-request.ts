@@ -5,10 +5,13 @@ import type { ReadRecognizer } from '../data/checkpoints/recognizer-source.js';
 import type { FaceSet } from '../data/faces/face-set.js';
 import { openFaceFolder } from '../data/faces/face-set.js';
 import { readJson } from '../data/files/read-file.js';
+import type { RgbImage } from '../data/pictures/image.js';
 import { FOREIGN_CODECS } from '../evaluation/codecs/index.js';
 import { tryCodecs } from '../evaluation/codecs/try-codecs.js';
 import type { Mix } from '../evaluation/comparison/judge.js';
 import { type GoalSpec, parseGoals } from '../evaluation/comparison/parse-goals.js';
+import { weightsId } from './detector-file.js';
+import { FaceFinder } from './face-finder.js';
 import { type LfwFaces, openLfwFaces } from './lfw-faces.js';
 import { dataFolder } from './places.js';
 import { expectKind, readWeights, shippedWeights, type WeightsOf, weightsPath } from './weights.js';
@@ -17,6 +20,8 @@ import { recognizerFor } from './with-recognizer.js';
 /** Options of `cameo evaluate codecs`, as they are given. */
 export interface CodecsOptions {
   lfw?: string;
+  /** false: the detector finds the faces. */
+  landmarks?: boolean;
   codecs: string;
   budgets: string;
   recognizers: string;
@@ -109,6 +114,8 @@ function extraModelWord(word: string, all: readonly number[]): NamedBudgets & { 
 /** Every file that a comparison needs, read and checked before a device is opened. */
 export interface CodecsInputs {
   lfw: LfwFaces;
+  /** What finds the faces of the pictures, with the id of its weights; null if landmarks are given. */
+  found: { finder: FaceFinder; detector: string } | null;
   weights: WeightsOf<'codec'>;
   /** In the order of the request. */
   extraModels: WeightsOf<'codec'>[];
@@ -125,7 +132,12 @@ export interface CodecsInputs {
 /** @throws ArgumentError, FileError, CheckpointError; CameoError for a package that a codec needs and that is missing */
 export async function readCodecsInputs(options: CodecsOptions, request: CodecsRequest): Promise<CodecsInputs> {
   const goals = options.goals === undefined ? undefined : parseGoals(await readJson(options.goals), options.goals);
-  const lfw = await openLfwFaces(options.lfw ?? join(dataFolder(), 'lfw'), { quick: options.quick });
+  const finder = options.landmarks === false ? new FaceFinder() : null;
+  const found = finder && { finder, detector: weightsId((await finder.file()).bytes) };
+  const find = finder
+    ? async (picture: RgbImage, name: string) => (await finder.findOne(picture, name, 'central')).landmarks
+    : undefined;
+  const lfw = await openLfwFaces(options.lfw ?? join(dataFolder(), 'lfw'), { quick: options.quick, find });
   const weightsOf = async (file: string) => expectKind(await readWeights(file), 'codec');
   const weights = await weightsOf(weightsPath(options.model, 'codec'));
   const groups =
@@ -141,7 +153,7 @@ export async function readCodecsInputs(options: CodecsOptions, request: CodecsRe
   for (const name of options.recognizers.split(',')) recognizers.push(await recognizerFor(name));
   const autoencoder = request.codecs.some(({ name }) => name === AUTOENCODER_PNG) ? await autoencoderWeights() : null;
   await tryCodecs(FOREIGN_CODECS.filter((codec) => request.codecs.some(({ name }) => name === codec.name)));
-  return { lfw, weights, extraModels, autoencoder, recognizers, groups, goals, minBytes };
+  return { lfw, found, weights, extraModels, autoencoder, recognizers, groups, goals, minBytes };
 }
 
 /** Weights of the autoencoder that ships. */

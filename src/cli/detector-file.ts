@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { crc32 } from '../codec/crc32.js';
 import { readWeightsFile } from '../data/checkpoints/weights-file.js';
 import { FileError } from '../data/files/atomic-file.js';
 import { PACKAGE_ROOT } from '../data/files/package-root.js';
@@ -30,3 +31,6 @@ export async function readDetector(option?: string): Promise<DetectorFile> {
   const { bytes } = await readWeightsFile(path, () => undefined);
   return { path, bytes };
 }
+
+/** Eight hexadecimal digits that reports name weights by. */
+export const weightsId = (weights: Uint8Array): string => crc32(weights).toString(16).padStart(8, '0');

@@ -62,6 +62,7 @@ export function addEvaluateCodecs(evaluate: Command): void {
     .command('codecs')
     .description("codecs at the same bytes a face: PSNR, SSIM, and LFW's View 2 protocol with several recognisers")
     .option('--lfw <dir>', 'folder with images/, pairs.txt and landmarks.txt (default: CAMEO_DATA/lfw)')
+    .option('--no-landmarks', 'find and align the central face of each picture with the detector')
     .option(
       '--codecs <names>',
       `comma-separated, of ${[...OWN_CODECS, AUTOENCODER_PNG, ...names].join(', ')}; NAME:300+500 for these budgets only`,
@@ -155,6 +156,7 @@ async function compare(options: CodecsOptions, request: CodecsRequest, inputs: C
   await runCodecs(inputs, stopped, async ({ onProgress, endStage, open }) => {
     const { lfw, recognizers, minBytes } = inputs;
     const faces = await lfw.crops((done, total) => onProgress('aligning faces', done, total));
+    inputs.found?.finder.close();
     const setting = settingId({ pairs: lfw.pairs, faces, recognizers, mixes: request.mixes, single: request.single });
     const earlier = options.extend ? await earlierReport(options.out, setting, lfw.pairs.length) : null;
     const { gpu, codecs } = await open();
@@ -215,7 +217,7 @@ function rowsToKeep(earlier: EarlierReport | null, encoders: readonly FaceEncode
 function reportHead(
   options: CodecsOptions,
   { extraModels, single }: CodecsRequest,
-  { lfw, recognizers, weights, goals }: CodecsInputs,
+  { lfw, found, recognizers, weights, goals }: CodecsInputs,
   codecs: ComparedCodecs,
   earlier: EarlierReport | null,
   kept: readonly ComparisonRow[],
@@ -229,6 +231,7 @@ function reportHead(
   );
   return {
     pairs: { count: lfw.pairs.length, folds: lfw.folds, quick: options.quick === true },
+    ...(found && { detector: found.detector }),
     embedding: single ? 'of the picture alone' : 'of the picture and of its mirror image, concatenated',
     recognizers: recognizers.map(({ name, modelId }) => ({
       name,

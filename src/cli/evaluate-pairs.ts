@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
-import { crc32 } from '../codec/crc32.js';
 import { ArgumentError, ImageError } from '../common/errors.js';
 import type { ReadRecognizer } from '../data/checkpoints/recognizer-source.js';
 import { type FacePair, type PairList, parseLandmarkLines, parsePairs } from '../data/faces/lfw.js';
@@ -23,6 +22,7 @@ import {
 } from '../evaluation/verification/pair-report.js';
 import { verificationFigures } from '../evaluation/verification/protocol.js';
 import { usablePairs } from '../evaluation/verification/usable-pairs.js';
+import { weightsId } from './detector-file.js';
 import { FaceFinder } from './face-finder.js';
 import { DETECTOR_HELP } from './face-options.js';
 import { QUICK_PAIRS, quickPairs } from './lfw-faces.js';
@@ -123,9 +123,6 @@ async function picturesOf(
 const enlarged = (points: FaceLandmarks, factor = 1): FaceLandmarks =>
   points.map((point) => point.map((value) => (value + 0.5) * factor - 0.5)) as unknown as FaceLandmarks;
 
-/** Eight hexadecimal digits. */
-const idOf = (weights: Uint8Array): string => crc32(weights).toString(16).padStart(8, '0');
-
 /**
  * Finds the faces of the pictures that have no landmarks and are not aligned faces; pictures without a face count as missing.
  * @returns the pictures with the faces found, and the id of the detector if one was used
@@ -165,7 +162,7 @@ async function withFoundFaces(
       }
       bar.update(++done);
     }
-    return { pictures, detector: used ? idOf((await finder.file()).bytes) : undefined };
+    return { pictures, detector: used ? weightsId((await finder.file()).bytes) : undefined };
   } finally {
     bar.stop();
     finder.close();

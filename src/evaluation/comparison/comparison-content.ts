@@ -6,6 +6,8 @@ import type { GoalSpec } from './parse-goals.js';
 /** The results and metadata of a comparison: the content of its JSON file. */
 export interface ComparisonReport extends RunMetadata {
   pairs: { count: number; folds: number; quick: boolean };
+  /** Id of the weights of the detector that found the faces; absent if their landmarks were given. */
+  detector?: string;
   embedding: string;
   recognizers: { name: string; id: string; seen: boolean }[];
   model: { path: string; id: string; training: unknown };

@@ -180,9 +180,10 @@ function earlierRows({ conditions, date }: ComparisonReport): string[] {
 }
 
 function metadataLines(report: ComparisonReport): string[] {
-  const { pairs, recognizers, model } = report;
+  const { pairs, recognizers, model, detector } = report;
+  const finding = detector === undefined ? '' : ` by the landmarks that the detector with weights ${detector} finds`;
   return [
-    `Pairs: ${pairs.count} of LFW's View 2 in ${pairs.folds} folds${pairs.quick ? ' (quick mode: a tenth of the pairs, for daily work; errors are large)' : ', all there are'}; aligned losslessly from the original pictures; the threshold of each fold is chosen on the others`,
+    `Pairs: ${pairs.count} of LFW's View 2 in ${pairs.folds} folds${pairs.quick ? ' (quick mode: a tenth of the pairs, for daily work; errors are large)' : ', all there are'}; aligned losslessly from the original pictures${finding}; the threshold of each fold is chosen on the others`,
     `Embedding: ${report.embedding}`,
     `Recognisers: ${recognizers.map(({ name, id, seen }) => `${name} (weights ${id}${seen ? ', seen in joint training' : ''})`).join('; ')}`,
     `Cameo: bare container, header and checksum counted; model ${model.id}${report.besides.map(({ name, id }) => `; "${name}" is model ${id}`).join('')}`,

@@ -45,7 +45,6 @@ export function depthwiseWeightGradientShader(gradient: DepthwiseWeightGradient)
   const levels = levelsOf(stripsPerPart * steps * pixels);
   // Columns that lie inside for all strips need no test: 3 % to 10 % of the time on lavapipe.
   const lastColumn = (stripsW - 1) * pixels;
-  const alwaysOutput = (c: number): boolean => lastColumn + c < output[1];
   const lastInput = lastColumn * stride[1] + (blocksW - 1) * block[1] * dilation[1];
   const alwaysInput = (column: number): boolean => column >= 0 && lastInput + column < input[1];
 
@@ -132,26 +131,16 @@ ${linearHead} {
     ${unroll(
       pixels,
       (c) => wgsl`
-#if ${alwaysOutput(c)}
-    const outputInside${c} = true;
-    let outputAt${c} = (outputColumn + ${c}) * UNITS + unit;
-#else
-    let outputInside${c} = outputColumn + ${c} < OUTPUT_W;
+    let outputInside${c} = ${lastColumn + c < output[1]} || outputColumn + ${c} < OUTPUT_W;
     let outputAt${c} = min(outputColumn + ${c}, OUTPUT_W - 1) * UNITS + unit;
-#endif
     ${unroll(oldest + 1, (age) => `var y${age}_${c} = V();`)}`,
     )}
     ${unroll(
       inputColumns.length,
       (x) => wgsl`
     let column${x} = outputColumn * ${stride[1]} + tapW * ${dilation[1]} + ${inputColumns[x]};
-#if ${alwaysInput(inputColumns[x])}
-    const inside${x} = true;
-    let at${x} = column${x} * UNITS + unit;
-#else
-    let inside${x} = column${x} >= 0 && column${x} < INPUT_W;
-    let at${x} = clamp(column${x}, 0, INPUT_W - 1) * UNITS + unit;
-#endif`,
+    let inside${x} = ${alwaysInput(inputColumns[x])} || (column${x} >= 0 && column${x} < INPUT_W);
+    let at${x} = clamp(column${x}, 0, INPUT_W - 1) * UNITS + unit;`,
     )}
     let rows = min(min(STRIP_STEPS, OUTPUT_H - first), most);
     for (var step = 0; step < rows + OLDEST; step++) {

@@ -69,13 +69,13 @@ export function uniform<const F extends Fields>(fields: F): Uniform<F> {
   let end = 0;
   let unit = 4;
   let struct = 'struct Plan {';
-  const layout: { name: string; at: number; count: number; float: boolean }[] = [];
+  const layout: [name: string, at: number, count: number, float: boolean][] = [];
   for (const name in fields) {
     const type = fields[name];
     const align = alignOf(type);
     const at = roundUp(end, align);
     const count = componentsOf(type);
-    layout.push({ name, at: at / 4, count, float: type.includes('f') });
+    layout.push([name, at / 4, count, type.includes('f')]);
     end = at + 4 * count;
     unit = Math.max(unit, align);
     struct += ` ${name}: ${type},`;
@@ -91,17 +91,15 @@ export function uniform<const F extends Fields>(fields: F): Uniform<F> {
       const bytes = new ArrayBuffer(size);
       const [floats, integers] = [new Float32Array(bytes), new Uint32Array(bytes)];
       const given: Partial<Record<string, number | readonly number[]>> = values;
+      // Every dispatch packs a uniform, so this must be quick.
+      for (const [name, at, count, float] of layout) {
+        const value = given[name] ?? [];
+        const numbers = typeof value === 'number' ? [value] : value;
+        if (numbers.length !== count) throw new ArgumentError(`the uniform takes ${count} numbers as ${name}`);
+        (float ? floats : integers).set(numbers, at);
+      }
       for (const name in given)
         if (!(name in fields)) throw new ArgumentError(`the uniform takes no numbers as ${name}`);
-      // Every dispatch packs a uniform, so this must be quick.
-      for (const { name, at, count, float } of layout) {
-        const words = float ? floats : integers;
-        const value = given[name] ?? [];
-        const numbers = typeof value === 'number' ? 1 : value.length;
-        if (numbers !== count) throw new ArgumentError(`the uniform takes ${count} numbers as ${name}`);
-        if (typeof value === 'number') words[at] = value;
-        else words.set(value, at);
-      }
       return bytes;
     },
   };

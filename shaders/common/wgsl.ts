@@ -11,15 +11,9 @@ const known = /* @__PURE__ */ new WeakMap<TemplateStringsArray, Map<string, stri
  * @throws Error where a condition is no `${…}` right behind its `#if`, or where `#if` and `#endif` do not match
  */
 export function wgsl(texts: TemplateStringsArray, ...values: readonly unknown[]): string {
-  const made = known.get(texts) ?? new Map<string, string>();
-  known.set(texts, made);
-  let key = '';
-  for (const value of values)
-    key += typeof value === 'string' ? `${value.length} ${value}` : `${typeof value} ${value}`;
-  let text = made.get(key);
-  if (text === undefined) {
-    text = preprocess(texts, ...values);
-    made.set(key, text);
-  }
-  return text;
+  const key = JSON.stringify(values);
+  let made = known.get(texts);
+  if (!made) known.set(texts, (made = new Map()));
+  if (!made.has(key)) made.set(key, preprocess(texts, ...values));
+  return made.get(key)!;
 }

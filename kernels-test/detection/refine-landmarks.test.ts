@@ -27,7 +27,8 @@ function fixedRefiner(detectorValues: readonly number[]): Uint8Array {
 }
 
 // Boxes of 44 pixels in the finest cells, as large as the second look wants them.
-const FACE_VALUES = [2, 0, 0, Math.log(44 / 8), Math.log(44 / 8), -0.25, -0.25, 0.25, -0.25, 0, 0, -0.25, 0.25, 0.25, 0.25];
+const SIZE = Math.log(44 / 8);
+const FACE_VALUES = [2, 0, 0, SIZE, SIZE, -0.25, -0.25, 0.25, -0.25, 0, 0, -0.25, 0.25, 0.25, 0.25];
 /** A network that finds nothing. */
 const BLIND_VALUES = [-9, ...FACE_VALUES.slice(1)];
 const GREY = { width: 90, height: 70, data: new Uint8Array(90 * 70 * 3).fill(120) };

@@ -115,11 +115,8 @@ export function walkLatents(model: LatentModel, qIndex: number, coder: SymbolCod
       const context = w0 * source0 + w1 * source1 + w2 * source2 + w3 * source3;
       const eighths = Math.floor(context / (2 * CONTEXT_WEIGHT_ONE) + 0.5);
       const bucket = clampInteger(eighths + CONTEXT_MIDDLE, 0, CONTEXT_BUCKETS - 1);
-      const adjustedScale = clampInteger(
-        baseScale + contextTable[(baseScale >> 3) * CONTEXT_BUCKETS + bucket],
-        0,
-        SCALE_COUNT - 1,
-      );
+      const shift = contextTable[(baseScale >> 3) * CONTEXT_BUCKETS + bucket];
+      const adjustedScale = clampInteger(baseScale + shift, 0, SCALE_COUNT - 1);
       if (trace) {
         trace.scale[latent] = baseScale;
         trace.sources.set([source0, source1, source2, source3], latent * CONTEXT_SOURCES);

@@ -91,12 +91,14 @@ export function uniform<const F extends Fields>(fields: F): Uniform<F> {
       const bytes = new ArrayBuffer(size);
       const [floats, integers] = [new Float32Array(bytes), new Uint32Array(bytes)];
       const given: Partial<Record<string, number | readonly number[]>> = values;
-      // Every dispatch packs a uniform, so this must be quick.
+      // Every dispatch packs a uniform, so this must be quick: no lists for single numbers.
       for (const [name, at, count, float] of layout) {
+        const words = float ? floats : integers;
         const value = given[name] ?? [];
-        const numbers = typeof value === 'number' ? [value] : value;
-        if (numbers.length !== count) throw new ArgumentError(`the uniform takes ${count} numbers as ${name}`);
-        (float ? floats : integers).set(numbers, at);
+        const numbers = typeof value === 'number' ? 1 : value.length;
+        if (numbers !== count) throw new ArgumentError(`the uniform takes ${count} numbers as ${name}`);
+        if (typeof value === 'number') words[at] = value;
+        else words.set(value, at);
       }
       for (const name in given)
         if (!(name in fields)) throw new ArgumentError(`the uniform takes no numbers as ${name}`);

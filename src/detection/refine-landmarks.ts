@@ -52,19 +52,20 @@ const PER_APART = 5;
 const PER_SHRUNK = 4;
 
 /**
- * The detector looks again at the mirror image of what it is less sure of, at this size: the logit of what it says then, at most so large,
- * counts by this weight. Chosen on split `val`, where half of the false finds is left at equal recall.
+ * The detector looks again at the mirror image of a face that it is less sure of: in a square of SECOND_SIDE pixels, in which the face has
+ * SEEN_FACE. The logit of the score that it gives then, between −SECOND_LIMIT and SECOND_LIMIT, is multiplied by SECOND_WEIGHT and added to the
+ * logit of the face; SECOND_OFFSET is taken from it, so that the usual threshold stays the same. Chosen on split `val`, where half of
+ * the false finds is left at equal recall.
  */
-const SEEN_FACE = 44;
 const SECOND_SIDE = 128;
-const SECOND_WEIGHT = 0.4;
+const SEEN_FACE = 44;
 const SECOND_LIMIT = 4;
-/** Taken from the logit, so that the usual threshold stays the same. */
+const SECOND_WEIGHT = 0.4;
 const SECOND_OFFSET = 0.25;
-/** Of a face with this logit the detector is sure. */
+/** With this logit the detector is sure of a face, and does not look again. */
 const SURE = 3.5;
 
-/** Scores from here on are read, and boxes that overlap by this share of both show one face. */
+/** The second look finds the face where a box with at least this score overlaps the face's by this share of both. */
 const LEAST = 0.01;
 const SAME_PLACE = 0.4;
 
@@ -108,7 +109,7 @@ export async function refineFaces(
     const sure: FoundFace[] = [];
     for (const [k, face] of some.entries()) {
       const before = logitAfter(face.score, close[k]);
-      // No second look at what it could not help or harm.
+      // Even the best second look would leave it below the threshold.
       if (sigmoid(logitAgain(before, SECOND_LIMIT)) < threshold) continue;
       const second = before >= SURE ? SECOND_LIMIT : logit(await lookAgain(detector, picture, face));
       const score = sigmoid(logitAgain(before, second));

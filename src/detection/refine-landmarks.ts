@@ -3,8 +3,9 @@ import { type LandmarkRefiner, REFINER_SIDE, REFINER_VALUES } from '../models/la
 import type { SingleShotDetector } from '../models/single-shot.js';
 import { keep, scope } from '../tensor/tensor.js';
 import { bestFirst, overlap } from './boxes.js';
-import { type FoundFace, facesOfCells } from './cells.js';
+import type { FoundFace } from './cells.js';
 import type { CropWindow, GpuPicture } from './gpu-picture.js';
+import { facesOfTile } from './single-shot-faces.js';
 
 /** The side of a crop, in root mean square distances of the landmarks from their centre: some 105 of an aligned face's 112 rows. */
 const SIDE_OF_SPREAD = 4.5;
@@ -131,22 +132,19 @@ async function lookAgain(
 ): Promise<number> {
   const step = Math.max(right - left, bottom - top) / SEEN_FACE;
   const middle = SECOND_SIDE / 2;
-  const window = { left: (left + right) / 2 - middle * step, top: (top + bottom) / 2 - middle * step, step };
-  const size = { width: SECOND_SIDE, height: SECOND_SIDE };
-  const output = scope(picture.gpu, () => keep(detector.forward(picture.crops([{ ...window, mirrored: true }], size))));
-  try {
-    const [halfWidth, halfHeight] = [(right - left) / step / 2, (bottom - top) / step / 2];
-    const place = {
-      left: middle - halfWidth,
-      right: middle + halfWidth,
-      top: middle - halfHeight,
-      bottom: middle + halfHeight,
-    };
-    const found = facesOfCells(await output.read(), SECOND_SIDE, SECOND_SIDE, LEAST);
-    return Math.max(LEAST, ...found.map((face) => (overlap(face, place) >= SAME_PLACE ? face.score : 0)));
-  } finally {
-    output.dispose();
-  }
+  const tile = {
+    ...{ left: (left + right) / 2 - middle * step, top: (top + bottom) / 2 - middle * step, step, mirrored: true },
+    ...{ width: SECOND_SIDE, height: SECOND_SIDE },
+  };
+  const [halfWidth, halfHeight] = [(right - left) / step / 2, (bottom - top) / step / 2];
+  const place = {
+    left: middle - halfWidth,
+    right: middle + halfWidth,
+    top: middle - halfHeight,
+    bottom: middle + halfHeight,
+  };
+  const found = await facesOfTile(detector, picture, tile, LEAST);
+  return Math.max(LEAST, ...found.map((face) => (overlap(face, place) >= SAME_PLACE ? face.score : 0)));
 }
 
 /** Runs the network on the views of a few faces. */

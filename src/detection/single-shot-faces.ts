@@ -3,7 +3,7 @@ import type { SingleShotDetector } from '../models/single-shot.js';
 import { keep, scope } from '../tensor/tensor.js';
 import { bestFirst } from './boxes.js';
 import { type FoundFace, facesOfCells, mergeFaces } from './cells.js';
-import type { GpuPicture } from './gpu-picture.js';
+import type { CropWindow, GpuPicture } from './gpu-picture.js';
 
 /** Pixels of the smallest wanted face as the network sees it: it finds smaller ones, but not as surely. */
 const SEEN_FACE = 20;
@@ -58,16 +58,24 @@ export async function findFacesAtOnce(
 ): Promise<FoundFace[]> {
   const found: FoundFace[] = [];
   for (const tile of tilesOf(size, minFace)) {
-    const { width, height } = tile;
-    const output = scope(picture.gpu, () => keep(network.forward(picture.crops([tile], tile))));
-    try {
-      const values = await output.read();
-      for (const face of facesOfCells(values, width, height, threshold)) found.push(inPicture(face, tile));
-    } finally {
-      output.dispose();
-    }
+    for (const face of await facesOfTile(network, picture, tile, threshold)) found.push(inPicture(face, tile));
   }
   return mergeFaces(bestFirst(found, MAX_CANDIDATES), maxFaces);
+}
+
+/** The faces that the network's cells see in a part of the picture, several of them the same one, in pixels of that part. */
+export async function facesOfTile(
+  network: SingleShotDetector,
+  picture: GpuPicture,
+  tile: CropWindow & Size,
+  threshold: number,
+): Promise<FoundFace[]> {
+  const output = scope(picture.gpu, () => keep(network.forward(picture.crops([tile], tile))));
+  try {
+    return facesOfCells(await output.read(), tile.width, tile.height, threshold);
+  } finally {
+    output.dispose();
+  }
 }
 
 /** What the network looks at, one after the other. */

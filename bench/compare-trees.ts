@@ -100,22 +100,21 @@ async function leastByTurns(runnables: readonly Runnable[], budget: number): Pro
 
 /** @param afterFirst whether to compile in the present tree first: the second to compile a kernel takes longer */
 async function compareTask(
-  [before, taskBefore]: [Tree, Task],
-  [after, taskAfter]: [Tree, Task],
+  sides: readonly [before: [Tree, Task], after: [Tree, Task]],
   budget: number,
   afterFirst: boolean,
 ): Promise<Compared> {
-  const early = afterFirst && (await compiled(after, taskAfter));
-  const older = await compiled(before, taskBefore);
-  const both = [older, early || (await compiled(after, taskAfter))];
+  const both: Awaited<ReturnType<typeof compiled>>[] = [];
+  for (const k of afterFirst ? [1, 0] : [0, 1]) both[k] = await compiled(...sides[k]);
   const [leastBefore, leastAfter] = await leastByTurns(
     both.map(({ runnable }) => runnable),
     budget,
   );
   for (const { runnable } of both) await runnable.dispose();
+  const [, { kind, layer }] = sides[1];
   return {
-    kind: taskAfter.kind,
-    layer: taskAfter.layer,
+    kind,
+    layer,
     time: leastAfter / leastBefore,
     compileMs: [both[0].compileMs, both[1].compileMs],
   };
@@ -154,7 +153,14 @@ async function compare(other: string, options: Options): Promise<void> {
       (each) => presentName(each.kind) === kind && presentName(each.layer) === layer && each.batch === batch,
     );
     if (!same) continue; // the older checkout does not have this task
-    const result = await compareTask([before, same], [after, task], options.budget, compared.length % 2 === 1);
+    const result = await compareTask(
+      [
+        [before, same],
+        [after, task],
+      ],
+      options.budget,
+      compared.length % 2 === 1,
+    );
     compared.push(result);
     console.log(
       `${kind.padEnd(27)} ${layer.padEnd(42)} ${result.time.toFixed(3)}  compile ${result.compileMs.map((ms) => ms.toFixed(1)).join(' → ')} ms`,

@@ -108,19 +108,10 @@ test('evaluate pairs gives photographs the same scores as with the landmarks tha
 
 test('evaluate codecs gives photographs the same rows as with the landmarks that crop finds', async () => {
   const compared = async (name: string, ...args: string[]) => {
-    const codecs = [
-      'evaluate',
-      'codecs',
-      '--lfw',
-      name,
-      '--codecs',
-      'cameo',
-      '--budgets',
-      '300',
-      '--single',
-      '--quick',
-    ];
-    const all = [...codecs, '--mixes', 'both', '--recognizers', model, '-o', `rows-${name}`, ...args];
+    const codecs = `evaluate codecs --lfw ${name} --codecs cameo --budgets 300 --single --quick --mixes both`.split(
+      ' ',
+    );
+    const all = [...codecs, '--recognizers', model, '-o', `rows-${name}`, ...args];
     const done = await cameoHere(all, { ...env, CAMEO_DETECTOR: detector }, folder);
     assert.is(done.code, 0, done.stderr);
     return JSON.parse(readFileSync(at(`rows-${name}`, 'report.json'), 'utf8'));

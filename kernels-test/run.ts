@@ -9,12 +9,13 @@ import { type Counts, closingLine, type FileTime, skipReasons, slowest } from '.
 import { type FileRun, killAll, TestWorker } from './runner/worker-process.js';
 
 /*
- * npm test [-- --list-slow --thorough] [NAME...]: runs the test files whose names contain one of the NAMEs (or all
- * files). A NAME with a slash, such as ops/conv, is searched in folder and name. Files that use a GPU run once on each
+ * npm test [-- --all --list-slow --thorough] [NAME...]: runs the test files whose names contain one of the NAMEs (or all
+ * but the long ones, see --all). A NAME with a slash, such as ops/conv, is searched in folder and name. Files that use a GPU run once on each
  * adapter (on a second software adapter only those that ask for it). A process runs one file after the other, so that
  * they share its device and the kernels it has compiled; a file that ends it has failed, and the rest run in a new one.
  * CAMEO_ADAPTER restricts the adapters, CAMEO_TEST_JOBS sets how many files run at once, CAMEO_TEST_TIMEOUT the seconds
  * that one may take. --list-slow lists the ten slowest files. The last line is "N passed, N failed".
+ * --all also runs the files with a line "// suite: long": the page's stories, Firefox, the installed package, whole trainings.
  * --thorough tests more: every file on a second software adapter, every kernel in every browser, more random shapes.
  */
 
@@ -26,8 +27,19 @@ function positiveNumber(name: string, fallback: number): number {
   return value;
 }
 
-async function makeJobs(filters: readonly string[], limitSeconds: number, thorough: boolean): Promise<Job[]> {
-  const tests = findTests(TESTS, filters).map(({ name, path }) => ({ name, ...aboutTest(path) }));
+interface Wanted {
+  filters: readonly string[];
+  /** Long files too; a file that a filter names always runs. */
+  all: boolean;
+  thorough: boolean;
+}
+
+async function makeJobs({ filters, all, thorough }: Wanted, limitSeconds: number): Promise<Job[]> {
+  const found = findTests(TESTS, filters).map(({ name, path }) => ({ name, ...aboutTest(path) }));
+  const tests = all || filters.length > 0 ? found : found.filter(({ long }) => !long);
+  if (tests.length < found.length) {
+    console.log(`${found.length - tests.length} long files are left out; npm test -- --all runs them, too`);
+  }
   if (tests.length === 0) throw new Error(`no test file's name contains ${filters.map((f) => `"${f}"`).join(' or ')}`);
   let adapters: TestAdapter[] = [];
   if (tests.some(({ placement }) => placement !== 'once')) {
@@ -124,6 +136,7 @@ try {
   const start = performance.now();
   const { values, positionals } = parseArgs({
     options: {
+      all: { type: 'boolean', default: false },
       'list-slow': { type: 'boolean', default: false },
       thorough: { type: 'boolean', default: false },
     },
@@ -132,7 +145,8 @@ try {
   if (values.thorough) process.env.CAMEO_TEST_THOROUGH = '1';
   const atOnce = Math.floor(positiveNumber('CAMEO_TEST_JOBS', Math.min(4, availableParallelism())));
   const limitSeconds = positiveNumber('CAMEO_TEST_TIMEOUT', 300);
-  const run = await runJobs(await makeJobs(positionals, limitSeconds, values.thorough), Math.max(1, atOnce));
+  const wanted = { filters: positionals, all: values.all || values.thorough, thorough: values.thorough };
+  const run = await runJobs(await makeJobs(wanted, limitSeconds), Math.max(1, atOnce));
   sum = run.sum;
   if (values['list-slow']) console.log(`\n${slowest(run.times, 10)}`);
   console.log(`\nin ${((performance.now() - start) / 1000).toFixed(0)} s`);

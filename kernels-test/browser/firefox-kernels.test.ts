@@ -1,5 +1,6 @@
 // adapters: once
 // time limit: 4 times
+// suite: long
 import { test } from 'uvu';
 import { THOROUGH } from '../helpers/thorough.js';
 import { filesForPages, openKernelPages, registerFiles, testFileModules } from './browser-kernels.js';

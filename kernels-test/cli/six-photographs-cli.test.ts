@@ -1,4 +1,5 @@
 // adapters: once
+// suite: long
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { suite } from 'uvu';

@@ -1,3 +1,4 @@
+// suite: long
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';

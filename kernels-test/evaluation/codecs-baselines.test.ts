@@ -1,3 +1,4 @@
+// suite: long
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';

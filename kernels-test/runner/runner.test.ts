@@ -6,7 +6,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { toTestAdapters } from './adapters.js';
 import { type Job, takeJob } from './jobs.js';
-import { aboutTest, findTests, needsOwnProcess, placementOf, TESTS, timeLimitOf } from './test-files.js';
+import { aboutTest, findTests, isLong, needsOwnProcess, placementOf, TESTS, timeLimitOf } from './test-files.js';
 import { closingLine, countTests, skipReasons, slowest, withoutNoise } from './test-output.js';
 import { runFile, TestWorker } from './worker-process.js';
 
@@ -91,6 +91,23 @@ test('files are found by name, and their adapters follow from their imports', ()
   assert.throws(() => found(), /two test files have the name "one"/);
 });
 
+test('a file is long only by a line of its own', () => {
+  const long = (name: string, text: string): boolean => isLong(file(`long/${name}.test.ts`, text));
+  assert.ok(long('a', "// adapters: once\n// suite: long\nimport { test } from 'uvu';"));
+  assert.not(long('b', "import { test } from 'uvu';"));
+  assert.not(long('c', "const text = '// suite: long';"));
+});
+
+test('what stays in the short run: each folder, a browser, the command and the page', () => {
+  const files = findTests(TESTS, []).map(({ path }) => ({ path: relative(TESTS, path), long: isLong(path) }));
+  const short = files.filter(({ long }) => !long).map(({ path }) => path);
+  const foldersOf = (paths: string[]): string[] => [...new Set(paths.map(dirname))].sort();
+  assert.equal(foldersOf(short), foldersOf(files.map(({ path }) => path)));
+  for (const kept of ['browser/chromium-kernels', 'cli/cli', 'web/web']) {
+    assert.ok(short.includes(`${kept}.test.ts`), kept);
+  }
+});
+
 test('one of two software adapters takes all files, unless one was chosen by name', () => {
   const adapters = (['hardware', 'lavapipe', 'swiftshader'] as const).map((kind) => ({ name: `a ${kind}`, kind }));
   const second = (kinds: number[], equal: boolean): boolean[] =>
@@ -162,7 +179,7 @@ test('a file may ask for a longer time limit', () => {
 test('a file may ask for a process of its own', () => {
   assert.not(needsOwnProcess(file('sharing.ts', "test('// process: own', () => {});")));
   const path = file('alone.ts', '// process: own\n// time limit: 2 times\ntest.run();');
-  assert.equal(aboutTest(path), { path, placement: 'once', ownProcess: true, timeLimit: 2 });
+  assert.equal(aboutTest(path), { path, placement: 'once', ownProcess: true, timeLimit: 2, long: false });
 });
 
 test('the slowest files are listed first', () => {

@@ -58,6 +58,11 @@ export function needsOwnProcess(path: string): boolean {
   return /^\/\/ process: own$/m.test(readFileSync(path, 'utf8'));
 }
 
+/** True if a line `// suite: long` says that a file runs only with `--all` or by its name. */
+export function isLong(path: string): boolean {
+  return /^\/\/ suite: long$/m.test(readFileSync(path, 'utf8'));
+}
+
 /** How a test file runs, from its first lines and its imports. */
 export function aboutTest(path: string) {
   return {
@@ -65,6 +70,7 @@ export function aboutTest(path: string) {
     placement: placementOf(path),
     ownProcess: needsOwnProcess(path),
     timeLimit: timeLimitOf(path),
+    long: isLong(path),
   };
 }
 

@@ -1,4 +1,5 @@
 // adapters: once
+// suite: long
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { browserTest } from '../browser/browser.js';

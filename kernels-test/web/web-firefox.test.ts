@@ -1,5 +1,6 @@
 // adapters: once
 // time limit: 2 times
+// suite: long
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Page } from 'puppeteer-core';

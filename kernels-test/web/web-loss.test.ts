@@ -1,4 +1,5 @@
 // adapters: once
+// suite: long
 import { readFileSync } from 'node:fs';
 import type { Page } from 'puppeteer-core';
 import { test } from 'uvu';

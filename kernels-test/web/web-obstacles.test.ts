@@ -1,4 +1,5 @@
 // adapters: once
+// suite: long
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { deflateSync } from 'node:zlib';

@@ -1,4 +1,5 @@
 // adapters: once
+// suite: long
 import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
 // adapters: once
+// suite: long
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Page } from 'puppeteer-core';

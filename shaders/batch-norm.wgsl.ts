@@ -34,24 +34,29 @@ alias V = ${V};
 ${declarations}
 ${momentsFunctions}
 
+fn blockFrom(begin: u32, origin: V) -> Moments {
+  let end = min(begin + ${SUM_BLOCK}u * plan.threads, plan.rows * plan.groups);
+  let first = xs[begin];
+  var count = 1.0;
+  var sum = V();
+  var squares = V();
+  for (var at = begin + plan.threads; at < end; at += plan.threads) {
+    let d = xs[at] - first;
+    count += 1.0;
+    sum += d;
+    squares = fma(d, d, squares);
+  }
+  let mean = sum * (1.0 / count);
+  return Moments(count, first - origin + mean, squares - sum * mean);
+}
+
 ${linearHead} {
   let i = ${linearIndex};
   if (i >= plan.threads) { return; }
   let origin = xs[i % plan.groups];
-  var total = Moments(0.0, V(), V());
-  for (var begin = i; begin < plan.rows * plan.groups; begin += ${SUM_BLOCK}u * plan.threads) {
-    let end = min(begin + ${SUM_BLOCK}u * plan.threads, plan.rows * plan.groups);
-    let first = xs[begin];
-    var sum = V();
-    var squares = V();
-    for (var at = begin + plan.threads; at < end; at += plan.threads) {
-      let d = xs[at] - first;
-      sum += d;
-      squares = fma(d, d, squares);
-    }
-    let count = f32((end - begin + plan.threads - 1u) / plan.threads);
-    let mean = sum / count;
-    total = merge(total, Moments(count, first - origin + mean, squares - sum * mean));
+  var total = blockFrom(i, origin);
+  for (var begin = i + ${SUM_BLOCK}u * plan.threads; begin < plan.rows * plan.groups; begin += ${SUM_BLOCK}u * plan.threads) {
+    total = merge(total, blockFrom(begin, origin));
   }
   partials[i] = total.mean;
   partials[plan.threads + i] = total.squares;
@@ -77,9 +82,12 @@ export function momentsShader(width: ChannelWidth, lanes: number): Shader {
 alias V = ${V};
 ${declarations}
 ${momentsFunctions}
-fn load(part: u32, group: u32) -> Moments {
+/* The first parts have a row more than the others. A division of integers is slow, so this is done once. */
+struct Rows { each: u32, longer: u32 }
+fn rowsOfParts() -> Rows { return Rows(plan.rows / plan.parts, plan.rows % plan.parts); }
+fn load(part: u32, group: u32, rows: Rows) -> Moments {
   let at = part * plan.groups + group;
-  return Moments(f32((plan.rows - part + plan.parts - 1u) / plan.parts), partials[at], partials[plan.threads + at]);
+  return Moments(f32(rows.each + u32(part < rows.longer)), partials[at], partials[plan.threads + at]);
 }
 fn store(group: u32, total: Moments) {
   means[group] = xs[group] + total.mean;
@@ -90,10 +98,12 @@ fn store(group: u32, total: Moments) {
 ${linearHead} {
   let i = ${linearIndex};
   if (i >= plan.groups) { return; }
+  let rows = rowsOfParts();
   var total = Moments(0.0, V(), V());
   for (var begin = 0u; begin < plan.parts; begin += ${SUM_BLOCK}u) {
-    var block = load(begin, i);
-    for (var part = begin + 1u; part < min(begin + ${SUM_BLOCK}u, plan.parts); part++) { block = merge(block, load(part, i)); }
+    var block = load(begin, i, rows);
+    let end = min(begin + ${SUM_BLOCK}u, plan.parts);
+    for (var part = begin + 1u; part < end; part++) { block = merge(block, load(part, i, rows)); }
     total = merge(total, block);
   }
   store(i, total);
@@ -104,8 +114,9 @@ var<workgroup> lanes: array<Moments, ${lanes}>;
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, @builtin(local_invocation_index) lid: u32) {
   let group = wid.x + wid.y * nwg.x;
   if (group >= plan.groups) { return; }
-  var total = load(lid, group);
-  for (var part = lid + ${lanes}u; part < plan.parts; part += ${lanes}u) { total = merge(total, load(part, group)); }
+  let rows = rowsOfParts();
+  var total = load(lid, group, rows);
+  for (var part = lid + ${lanes}u; part < plan.parts; part += ${lanes}u) { total = merge(total, load(part, group, rows)); }
   lanes[lid] = total;
   for (var half = ${lanes / 2}u; half > 0u; half /= 2u) {
     workgroupBarrier();

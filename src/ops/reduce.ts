@@ -10,7 +10,7 @@ import { elementKernel } from '../kernels/elementwise.js';
 import { mergeAxes } from '../kernels/merge-axes.js';
 import { gatherAt, map, type NdArray, scatterAdd, stridedOffsets, zeros } from '../reference/ndarray.js';
 import type { ReferenceRule } from '../reference/reference-op.js';
-import { dispatch } from '../tensor/dispatch.js';
+import { dispatch, dispatchMany } from '../tensor/dispatch.js';
 import { apply, type Op } from '../tensor/tape.js';
 import { scope, type Tensor } from '../tensor/tensor.js';
 import { checkInputs } from './shape-checks.js';
@@ -78,9 +78,9 @@ export function naiveSumPasses(batches: number, rows: number, columns: number): 
   return [{ batches, rows, columns, parts: 1, width: 1 }];
 }
 
-/** Bindings x [batches, rows, columns], y [batches, parts, columns], then the scalars of `sumPassScalars`. */
-export function sumPassKernel({ batches, columns, parts, width }: SumPass): Kernel {
-  return elementKernel('sum rows', sumRowsShader(width), (batches * parts * columns) / width);
+/** Bindings: `count` arrays x [batches, rows, columns], as many y [batches, parts, columns], then the scalars of `sumPassScalars`. */
+export function sumPassKernel({ batches, columns, parts, width }: SumPass, count = 1): Kernel {
+  return elementKernel('sum rows', sumRowsShader(width, count), (batches * parts * columns) / width);
 }
 
 /** The uniform of a pass; its sums are multiplied by `scale`. */
@@ -92,16 +92,23 @@ export function sumPassScalars({ batches, rows, columns, parts, width }: SumPass
 /** How [batches, rows, columns] is added up; tests replace the default by the naive way. */
 export type SumChoice = (...args: Parameters<typeof chooseSumPasses>) => SumPass[];
 
-/** Sums over the middle axis of x as [batches, rows, columns], times `scale`: [batches, columns]. */
-function sumMiddle(x: Tensor, [batches, rows, columns]: readonly number[], scale: number, choose: SumChoice): Tensor {
-  const passes = choose(batches, rows, columns, x.gpu.limits);
-  return scope(x.gpu, () => {
-    let sums = x;
+/** Sums over the middle axis of each x as [batches, rows, columns], times `scale`: [batches, columns]. */
+function sumMiddle(
+  xs: readonly Tensor[],
+  [batches, rows, columns]: readonly number[],
+  scale: number,
+  choose: SumChoice,
+): Tensor[] {
+  const { gpu } = xs[0];
+  const passes = choose(batches, rows, columns, gpu.limits);
+  return scope(gpu, () => {
+    let sums = xs;
     passes.forEach((pass, k) => {
-      const shape = [batches, pass.parts, pass.columns];
-      sums = dispatch(sumPassKernel(pass), [sums], shape, sumPassScalars(pass, k < passes.length - 1 ? 1 : scale));
+      const shapes = sums.map(() => [batches, pass.parts, pass.columns]);
+      const scalars = sumPassScalars(pass, k < passes.length - 1 ? 1 : scale);
+      sums = dispatchMany(sumPassKernel(pass, sums.length), sums, shapes, scalars);
     });
-    return sums.view([batches, columns]);
+    return sums.map((sum) => sum.view([batches, columns]));
   });
 }
 
@@ -111,10 +118,22 @@ function sumMiddle(x: Tensor, [batches, rows, columns]: readonly number[], scale
  * @throws ShapeError unless x has rows·columns elements
  */
 export function sumRows(x: Tensor, rows: number, columns: number): Tensor {
-  if (rows * columns !== x.size) {
-    throw new ShapeError(`sumRows: a tensor [${x.shape}] of ${x.size} elements is not ${rows} rows of ${columns}`);
+  return sumRowsOfEach([x], rows, columns)[0];
+}
+
+/**
+ * The same of each of up to three tensors, in the same dispatches.
+ * @throws ShapeError unless each has rows·columns elements
+ */
+export function sumRowsOfEach(xs: readonly Tensor[], rows: number, columns: number): Tensor[] {
+  for (const { shape, size } of xs) {
+    if (rows * columns !== size) {
+      throw new ShapeError(`sumRows: a tensor [${shape}] of ${size} elements is not ${rows} rows of ${columns}`);
+    }
   }
-  return scope(x.gpu, () => sumMiddle(x, [1, rows, columns], 1, chooseSumPasses).view([columns]));
+  return scope(xs[0].gpu, () =>
+    sumMiddle(xs, [1, rows, columns], 1, chooseSumPasses).map((sums) => sums.view([columns])),
+  );
 }
 
 /**
@@ -137,7 +156,7 @@ export function sumOver(
       if (!axes[axis].flags[0]) continue;
       const before = sizeOf(axes.slice(0, axis).map(({ size }) => size));
       const { size } = axes[axis];
-      sums = sumMiddle(sums, [before, size, sums.size / before / size], left, choose);
+      [sums] = sumMiddle([sums], [before, size, sums.size / before / size], left, choose);
       left = 1;
     }
     if (left !== 1) sums = scaledCopy(sums, sums.shape, left);

@@ -12,7 +12,7 @@ import { dispatch, dispatchInPlace, dispatchMany } from '../../tensor/dispatch.j
 import { apply, type Op } from '../../tensor/tape.js';
 import { scope, type Tensor } from '../../tensor/tensor.js';
 import { checkFloat32 } from '../float32-constants.js';
-import { sumRows } from '../reduce.js';
+import { sumRowsOfEach } from '../reduce.js';
 import { checkInputs, checkMinRank, checkPerChannel, checkPositive } from '../shape-checks.js';
 import {
   inferenceInputGradientKernel,
@@ -81,8 +81,10 @@ function channelGradients(x: Tensor, dy: Tensor, mean: Tensor, variance: Tensor,
   const shape = partialsShape(config);
   const kernel = partialGradientsKernel(config, eps);
   return scope(x.gpu, () =>
-    dispatchMany(kernel, [x, dy, mean, variance], [shape, shape], walkScalars(config)).map((partials) =>
-      sumRows(partials, config.parts, mean.size),
+    sumRowsOfEach(
+      dispatchMany(kernel, [x, dy, mean, variance], [shape, shape], walkScalars(config)),
+      config.parts,
+      mean.size,
     ),
   );
 }

@@ -20,7 +20,7 @@ import { dispatch, dispatchMany } from '../../tensor/dispatch.js';
 import { apply, type Op } from '../../tensor/tape.js';
 import { scope, type Tensor } from '../../tensor/tensor.js';
 import { checkSlope } from '../prelu.js';
-import { sumRows } from '../reduce.js';
+import { sumRows, sumRowsOfEach } from '../reduce.js';
 import { checkInputs } from '../shape-checks.js';
 import {
   applyWithStatistics,
@@ -111,7 +111,9 @@ function parameterGradients(x: Tensor, dy: Tensor, coefficients: Tensor, slopes:
     [shape, shape, shape],
     walkScalars(config),
   );
-  return [channels, channels, slopes].map((size, k) => sumRows(partials[k], partials[k].size / size, size));
+  if (slopes === channels) return sumRowsOfEach(partials, config.parts, channels);
+  const [dBeta, dGamma] = sumRowsOfEach(partials.slice(0, 2), config.parts, channels);
+  return [dBeta, dGamma, sumRows(partials[2], partials[2].size / slopes, slopes)];
 }
 
 /** dx. Inputs x, dy, coefficients, and in the training form dBeta and dGamma. */

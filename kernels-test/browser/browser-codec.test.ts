@@ -1,4 +1,5 @@
 // adapters: once
+// suite: long
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

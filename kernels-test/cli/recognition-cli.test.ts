@@ -1,4 +1,5 @@
 // adapters: once
+// suite: long
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';

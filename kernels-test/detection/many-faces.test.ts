@@ -1,4 +1,5 @@
 // adapters: once
+// suite: long
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';

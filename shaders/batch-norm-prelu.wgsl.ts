@@ -95,7 +95,7 @@ const loadCoefficients = `
   let slope = coefficients[4u * plan.groups + group];`;
 
 /**
- * Partial sums [parts, groups] of the gradients of beta, gamma and the slope, in one walk: of dz, of
+ * Partial sums [parts, 3, groups] of the gradients of beta, gamma and the slope, in one walk: of dz, of
  * dz·(x − mean)/√(variance + eps), and of dy·z where z ≤ 0, with z computed again from x.
  */
 export function batchNormPreluPartialGradientsShader(width: ChannelWidth): Shader {
@@ -105,9 +105,7 @@ export function batchNormPreluPartialGradientsShader(width: ChannelWidth): Shade
       xs: read(V),
       dys: read(V),
       coefficients: read(V),
-      partialBetas: write(V),
-      partialGammas: write(V),
-      partialSlopes: write(V),
+      partials: write(V),
       plan: walkPlan,
     },
     (declarations) => wgsl`
@@ -142,9 +140,10 @@ ${linearHead} {
     products += product;
     belows += below;
   }
-  partialBetas[i] = keepNanOf(sums, largest);
-  partialGammas[i] = keepNanOf(products * inverse, largest);
-  partialSlopes[i] = keepNanOf(belows, largest);
+  let first = 3u * i - 2u * group; // i is part · groups + group
+  partials[first] = keepNanOf(sums, largest);
+  partials[first + plan.groups] = keepNanOf(products * inverse, largest);
+  partials[first + 2u * plan.groups] = keepNanOf(belows, largest);
 }`,
   );
 }

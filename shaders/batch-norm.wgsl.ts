@@ -54,8 +54,8 @@ ${linearHead} {
   let i = ${linearIndex};
   if (i >= plan.threads) { return; }
   let origin = xs[i % plan.groups];
-  var total = blockFrom(i, origin);
-  for (var begin = i + ${SUM_BLOCK}u * plan.threads; begin < plan.rows * plan.groups; begin += ${SUM_BLOCK}u * plan.threads) {
+  var total = Moments(0.0, V(), V());
+  for (var begin = i; begin < plan.rows * plan.groups; begin += ${SUM_BLOCK}u * plan.threads) {
     total = merge(total, blockFrom(begin, origin));
   }
   partials[i] = total.mean;
@@ -159,7 +159,7 @@ ${linearHead} {
   );
 }
 
-/** Partial sums [parts, groups] of the gradients of beta and gamma: of dy, and of dy·(x − mean)/√(variance + eps). */
+/** Partial sums [parts, 2, groups] of the gradients of beta and gamma: of dy, and of dy·(x − mean)/√(variance + eps). */
 export function partialGradientsShader(width: ChannelWidth, eps: number): Shader {
   const V = vectorType(width);
   return shader(
@@ -168,8 +168,7 @@ export function partialGradientsShader(width: ChannelWidth, eps: number): Shader
       dys: read(V),
       means: read(V),
       variances: read(V),
-      partialBetas: write(V),
-      partialGammas: write(V),
+      partials: write(V),
       plan: walkPlan,
     },
     (declarations) => wgsl`
@@ -195,8 +194,9 @@ ${linearHead} {
     sums += sum;
     products += product;
   }
-  partialBetas[i] = sums;
-  partialGammas[i] = products / sqrt(variances[group] + ${f32Literal(eps)});
+  let first = 2u * i - group; // i is part · groups + group
+  partials[first] = sums;
+  partials[first + plan.groups] = products / sqrt(variances[group] + ${f32Literal(eps)});
 }`,
   );
 }

@@ -1,5 +1,5 @@
 import type { Shader } from '../src/common/shader.js';
-import { type Binding, type Bindings, read, shader, uniform, vectorType, write } from './common/bindings.js';
+import { read, shader, uniform, vectorType, write } from './common/bindings.js';
 import { SUM_BLOCK } from './common/block-sums.js';
 import { linearHead, linearIndex } from './common/linear-index.js';
 import { unroll } from './common/unroll.js';
@@ -20,47 +20,46 @@ export const sumPlan = /* @__PURE__ */ uniform({
 /**
  * Adds rows: x [batches, rows, columns] becomes y [batches, parts, columns], where part s holds
  * scale·(row s + row s + parts + row s + 2·parts + …), added in this order, in blocks and in blocks of blocks. An invocation
- * owns `width` adjacent columns of one part. It does the same for each of `count` arrays x0, x1, …, because a short sum takes
- * no longer than its dispatch; `count` is 3 at most, for each array takes two of the eight bindings that every device has. Bindings: x0, x1, …, y0, y1, …, plan.
+ * owns `width` adjacent columns of one part. With several outputs, batches and parts are 1, and each output gets an equal share
+ * of the columns. Bindings: x, y0, y1, …, plan.
  */
-export function sumRowsShader(width: SumWidth, count: number): Shader {
+export function sumRowsShader(width: SumWidth, outputs: number): Shader {
   const V = vectorType(width);
-  const arrays = (name: string, binding: Binding): Bindings =>
-    Object.fromEntries(Array.from({ length: count }, (_, k) => [`${name}${k}`, binding]));
+  const ys = Object.fromEntries(Array.from({ length: outputs }, (_, k) => [`y${k}`, write(V)]));
   return shader(
-    { ...arrays('x', read(V)), ...arrays('y', write(V)), plan: sumPlan },
+    { x: read(V), ...ys, plan: sumPlan },
     (declarations) => wgsl`
 alias V = ${V};
 ${declarations}
-${unroll(
-  count,
-  (k) => `
-fn sum${k}(part: u32, column: u32) -> V {
-  let step = ${SUM_BLOCK}u * plan.parts;
-  let stride = plan.parts * plan.groups;
-  var total = V();
-  for (var first = part; first < plan.rows; first += ${SUM_BLOCK}u * step) {
-    var blocks = V();
-    for (var begin = first; begin < min(first + ${SUM_BLOCK}u * step, plan.rows); begin += step) {
-      let end = column + min(begin + step, plan.rows) * plan.groups;
-      var block = V();
-      for (var at = column + begin * plan.groups; at < end; at += stride) { block += x${k}[at]; }
-      blocks += block;
-    }
-    total += blocks;
-  }
-  return plan.scale * total;
-}`,
-)}
 
 ${linearHead} {
   let i = ${linearIndex};
   if (i >= plan.threads) { return; }
+  let lane = i % (plan.parts * plan.groups);
+  let first = i / (plan.parts * plan.groups) * plan.rows * plan.groups;
+  let column = first + lane % plan.groups;
+  let step = ${SUM_BLOCK}u * plan.parts;
   let stride = plan.parts * plan.groups;
-  let lane = i % stride;
-  let part = lane / plan.groups;
-  let column = i / stride * plan.rows * plan.groups + lane % plan.groups;
-  ${unroll(count, (k) => `y${k}[i] = sum${k}(part, column);`)}
+  var total = V();
+  for (var first = lane / plan.groups; first < plan.rows; first += ${SUM_BLOCK}u * step) {
+    var blocks = V();
+    for (var begin = first; begin < min(first + ${SUM_BLOCK}u * step, plan.rows); begin += step) {
+      let end = column + min(begin + step, plan.rows) * plan.groups;
+      var block = V();
+      for (var at = column + begin * plan.groups; at < end; at += stride) { block += x[at]; }
+      blocks += block;
+    }
+    total += blocks;
+  }
+#if ${outputs === 1}
+  y0[i] = plan.scale * total;
+#else
+  let share = plan.groups / ${outputs}u;
+  switch i / share {
+    ${unroll(outputs, (k) => `case ${k}u: { y${k}[i - ${k}u * share] = plan.scale * total; }`)}
+    default: {}
+  }
+#endif
 }`,
   );
 }

@@ -1,7 +1,7 @@
 import * as assert from 'uvu/assert';
 import { ShapeError } from '../../src/common/errors.js';
 import type { KernelLimits } from '../../src/gpu/kernel.js';
-import { chooseSumPasses, naiveSumPasses, reduceOp, sum, sumRows } from '../../src/ops/reduce.js';
+import { chooseSumPasses, naiveSumPasses, reduceOp, sum, sumRows, sumRowsApart } from '../../src/ops/reduce.js';
 import { Tensor } from '../../src/tensor/tensor.js';
 import { assertClose, checkOp, gpuSuite, randomValues, testGpu } from '../helpers/harness.js';
 
@@ -39,6 +39,30 @@ test('sumRows agrees with float64 for few, many and odd numbers of rows and colu
     assertClose(label, await sums.read(), columnSums(values, columns), { sumLength: Math.sqrt(rows), scale: 4 });
     x.dispose();
     sums.dispose();
+  }
+});
+
+test('sumRowsApart agrees with float64, also where a load of four columns would bring those of two outputs', async () => {
+  const gpu = await testGpu();
+  for (const [rows, outputs, columns] of [
+    [1, 3, 1],
+    [7, 2, 2],
+    [5, 2, 6],
+    [300, 3, 5],
+    [4099, 2, 34],
+    [40000, 3, 8],
+    [21, 3, 128],
+  ]) {
+    const values = randomValues(rows * outputs * columns, rows);
+    const x = Tensor.from(gpu, values, [rows, outputs, columns]);
+    const expected = columnSums(values, outputs * columns);
+    for (const [k, sums] of sumRowsApart(x, rows, outputs, columns).entries()) {
+      const label = `output ${k} of ${rows} rows of ${outputs} times ${columns}`;
+      const own = expected.subarray(k * columns, (k + 1) * columns);
+      assertClose(label, await sums.read(), own, { sumLength: Math.sqrt(rows), scale: 4 });
+      sums.dispose();
+    }
+    x.dispose();
   }
 });
 

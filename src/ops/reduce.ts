@@ -78,9 +78,9 @@ export function naiveSumPasses(batches: number, rows: number, columns: number): 
   return [{ batches, rows, columns, parts: 1, width: 1 }];
 }
 
-/** Bindings: `count` arrays x [batches, rows, columns], as many y [batches, parts, columns], then the scalars of `sumPassScalars`. */
-export function sumPassKernel({ batches, columns, parts, width }: SumPass, count = 1): Kernel {
-  return elementKernel('sum rows', sumRowsShader(width, count), (batches * parts * columns) / width);
+/** Bindings x [batches, rows, columns], y [batches, parts, columns] or several outputs, then the scalars of `sumPassScalars`. */
+export function sumPassKernel({ batches, columns, parts, width }: SumPass, outputs = 1): Kernel {
+  return elementKernel('sum rows', sumRowsShader(width, outputs), (batches * parts * columns) / width);
 }
 
 /** The uniform of a pass; its sums are multiplied by `scale`. */
@@ -92,23 +92,16 @@ export function sumPassScalars({ batches, rows, columns, parts, width }: SumPass
 /** How [batches, rows, columns] is added up; tests replace the default by the naive way. */
 export type SumChoice = (...args: Parameters<typeof chooseSumPasses>) => SumPass[];
 
-/** Sums over the middle axis of each x as [batches, rows, columns], times `scale`: [batches, columns]. */
-function sumMiddle(
-  xs: readonly Tensor[],
-  [batches, rows, columns]: readonly number[],
-  scale: number,
-  choose: SumChoice,
-): Tensor[] {
-  const { gpu } = xs[0];
-  const passes = choose(batches, rows, columns, gpu.limits);
-  return scope(gpu, () => {
-    let sums = xs;
+/** Sums over the middle axis of x as [batches, rows, columns], times `scale`: [batches, columns]. */
+function sumMiddle(x: Tensor, [batches, rows, columns]: readonly number[], scale: number, choose: SumChoice): Tensor {
+  const passes = choose(batches, rows, columns, x.gpu.limits);
+  return scope(x.gpu, () => {
+    let sums = x;
     passes.forEach((pass, k) => {
-      const shapes = sums.map(() => [batches, pass.parts, pass.columns]);
-      const scalars = sumPassScalars(pass, k < passes.length - 1 ? 1 : scale);
-      sums = dispatchMany(sumPassKernel(pass, sums.length), sums, shapes, scalars);
+      const shape = [batches, pass.parts, pass.columns];
+      sums = dispatch(sumPassKernel(pass), [sums], shape, sumPassScalars(pass, k < passes.length - 1 ? 1 : scale));
     });
-    return sums.map((sum) => sum.view([batches, columns]));
+    return sums.view([batches, columns]);
   });
 }
 
@@ -118,22 +111,29 @@ function sumMiddle(
  * @throws ShapeError unless x has rows·columns elements
  */
 export function sumRows(x: Tensor, rows: number, columns: number): Tensor {
-  return sumRowsOfEach([x], rows, columns)[0];
+  if (rows * columns !== x.size) {
+    throw new ShapeError(`sumRows: a tensor [${x.shape}] of ${x.size} elements is not ${rows} rows of ${columns}`);
+  }
+  return scope(x.gpu, () => sumMiddle(x, [1, rows, columns], 1, chooseSumPasses).view([columns]));
 }
 
 /**
- * The same of each of up to three tensors, in the same dispatches.
- * @throws ShapeError unless each has rows·columns elements
+ * Column sums of x [rows, outputs, columns], each output a tensor of its own, [columns]. One dispatch or two make all of them, which
+ * takes a third of the time where sums are short.
+ * @param outputs 7 at most
  */
-export function sumRowsOfEach(xs: readonly Tensor[], rows: number, columns: number): Tensor[] {
-  for (const { shape, size } of xs) {
-    if (rows * columns !== size) {
-      throw new ShapeError(`sumRows: a tensor [${shape}] of ${size} elements is not ${rows} rows of ${columns}`);
+export function sumRowsApart(x: Tensor, rows: number, outputs: number, columns: number): Tensor[] {
+  const passes = chooseSumPasses(1, rows, outputs * columns, x.gpu.limits);
+  // The last pass gives the results to the outputs, so that one load must not bring columns of two.
+  const last = { ...passes[passes.length - 1], width: chooseChannels(columns) };
+  return scope(x.gpu, () => {
+    let sums = x;
+    for (const pass of passes.slice(0, -1)) {
+      sums = dispatch(sumPassKernel(pass), [sums], [pass.parts, pass.columns], sumPassScalars(pass));
     }
-  }
-  return scope(xs[0].gpu, () =>
-    sumMiddle(xs, [1, rows, columns], 1, chooseSumPasses).map((sums) => sums.view([columns])),
-  );
+    const shapes = Array.from({ length: outputs }, () => [columns]);
+    return dispatchMany(sumPassKernel(last, outputs), [sums], shapes, sumPassScalars(last));
+  });
 }
 
 /**
@@ -156,7 +156,7 @@ export function sumOver(
       if (!axes[axis].flags[0]) continue;
       const before = sizeOf(axes.slice(0, axis).map(({ size }) => size));
       const { size } = axes[axis];
-      [sums] = sumMiddle([sums], [before, size, sums.size / before / size], left, choose);
+      sums = sumMiddle(sums, [before, size, sums.size / before / size], left, choose);
       left = 1;
     }
     if (left !== 1) sums = scaledCopy(sums, sums.shape, left);

@@ -12,7 +12,7 @@ import { dispatch, dispatchInPlace, dispatchMany } from '../../tensor/dispatch.j
 import { apply, type Op } from '../../tensor/tape.js';
 import { scope, type Tensor } from '../../tensor/tensor.js';
 import { checkFloat32 } from '../float32-constants.js';
-import { sumRowsOfEach } from '../reduce.js';
+import { sumRowsApart } from '../reduce.js';
 import { checkInputs, checkMinRank, checkPerChannel, checkPositive } from '../shape-checks.js';
 import {
   inferenceInputGradientKernel,
@@ -78,15 +78,12 @@ export function statistics(x: Tensor, choose: WalkChoice): Tensor[] {
 /** [dBeta, dGamma]. */
 function channelGradients(x: Tensor, dy: Tensor, mean: Tensor, variance: Tensor, choose: WalkChoice, eps: number) {
   const config = planFor(x, choose, 'sum');
-  const shape = partialsShape(config);
+  const [parts, channels] = partialsShape(config);
   const kernel = partialGradientsKernel(config, eps);
-  return scope(x.gpu, () =>
-    sumRowsOfEach(
-      dispatchMany(kernel, [x, dy, mean, variance], [shape, shape], walkScalars(config)),
-      config.parts,
-      mean.size,
-    ),
-  );
+  return scope(x.gpu, () => {
+    const partials = dispatch(kernel, [x, dy, mean, variance], [parts, 2, channels], walkScalars(config));
+    return sumRowsApart(partials, parts, 2, channels);
+  });
 }
 
 /** The training form, walking tensors as `choose` says. */

@@ -38,7 +38,7 @@ export function normalizeKernel(config: ChannelWalk, eps: number): Kernel {
   };
 }
 
-/** Bindings x, dy, mean, variance, partial sums of dBeta and of dGamma, each [parts, channels]. */
+/** Bindings x, dy, mean, variance, partial sums of dBeta and of dGamma as [parts, 2, channels]. */
 export function partialGradientsKernel(config: ChannelWalk, eps: number): Kernel {
   return walkKernel('batch norm partial gradients', partialGradientsShader(config.width, eps), config);
 }

@@ -16,11 +16,11 @@ import {
   walkScalars,
 } from '../../kernels/channel-walk.js';
 import { elementKernel } from '../../kernels/elementwise.js';
-import { dispatch, dispatchMany } from '../../tensor/dispatch.js';
+import { dispatch } from '../../tensor/dispatch.js';
 import { apply, type Op } from '../../tensor/tape.js';
 import { scope, type Tensor } from '../../tensor/tensor.js';
 import { checkSlope } from '../prelu.js';
-import { sumRows, sumRowsOfEach } from '../reduce.js';
+import { sumRows, sumRowsApart } from '../reduce.js';
 import { checkInputs } from '../shape-checks.js';
 import {
   applyWithStatistics,
@@ -72,7 +72,7 @@ export function coefficientsKernel(channels: number, eps: number): Kernel {
   return elementKernel('batch norm prelu coefficients', coefficientsShader(eps), channels);
 }
 
-/** Bindings x, dy, coefficients, partial sums of dBeta, of dGamma and of the slope's gradient, each [parts, channels]. */
+/** Bindings x, dy, coefficients, partial sums of dBeta, of dGamma and of the slope's gradient as [parts, 3, channels]. */
 export function batchNormPreluPartialGradientsKernel(config: ChannelWalk): Kernel {
   return walkKernel('batch norm prelu partial gradients', batchNormPreluPartialGradientsShader(config.width), config);
 }
@@ -103,17 +103,11 @@ function coefficientsOf(inputs: readonly Tensor[], eps: number): Tensor {
 /** [dBeta, dGamma, dSlope], the last of `slopes` values. */
 function parameterGradients(x: Tensor, dy: Tensor, coefficients: Tensor, slopes: number, choose: WalkChoice) {
   const config = planFor(x, choose, 'sum');
-  const shape = partialsShape(config);
-  const channels = shape[1];
-  const partials = dispatchMany(
-    batchNormPreluPartialGradientsKernel(config),
-    [x, dy, coefficients],
-    [shape, shape, shape],
-    walkScalars(config),
-  );
-  if (slopes === channels) return sumRowsOfEach(partials, config.parts, channels);
-  const [dBeta, dGamma] = sumRowsOfEach(partials.slice(0, 2), config.parts, channels);
-  return [dBeta, dGamma, sumRows(partials[2], partials[2].size / slopes, slopes)];
+  const [parts, channels] = partialsShape(config);
+  const kernel = batchNormPreluPartialGradientsKernel(config);
+  const partials = dispatch(kernel, [x, dy, coefficients], [parts, 3, channels], walkScalars(config));
+  const [dBeta, dGamma, dSlopes] = sumRowsApart(partials, parts, 3, channels);
+  return [dBeta, dGamma, slopes === channels ? dSlopes : sumRows(dSlopes, channels, 1)];
 }
 
 /** dx. Inputs x, dy, coefficients, and in the training form dBeta and dGamma. */

@@ -1,7 +1,7 @@
 import { checkList, refuse } from '../common/arguments.js';
 
-/** The forms in which values of a tensor can be given. */
-export type TensorValues =
+/** The typed arrays in which values of a tensor can be given. */
+export type NumberArray =
   | Float32Array
   | Float64Array
   | Int8Array
@@ -10,8 +10,11 @@ export type TensorValues =
   | Int16Array
   | Uint16Array
   | Int32Array
-  | Uint32Array
-  | readonly number[];
+  | Uint32Array;
+
+/** The forms in which values of a tensor can be given, in row-major order. */
+export type NumberList = NumberArray | readonly number[];
+export type TensorValues = NumberList;
 
 /**
  * The values as float32, each rounded to the nearest; a Float32Array is returned as it is.

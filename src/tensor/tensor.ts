@@ -4,6 +4,7 @@ import { checkShape, sizeOf } from '../common/shapes.js';
 import type { PooledBuffer } from '../gpu/buffer-pool.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { float32Values, type TensorValues } from './float32-values.js';
+import { flatten, type NestedValues } from './nested-values.js';
 
 /** A buffer that several tensors (reshapes of one another) may share; it returns to the pool with the last one. */
 interface Storage {
@@ -55,13 +56,18 @@ export class Tensor {
   }
 
   /**
-   * Uploads values in row-major order, each rounded to float32.
-   * @throws ShapeError when their number does not fit the shape; ArgumentError for values that are no numbers of float32
+   * Uploads values, each rounded to float32.
+   * @param values in row-major order; without a shape, lists of lists give theirs: `[[1, 2, 3], [4, 5, 6]]` is [2, 3]
+   * @throws ShapeError when their number does not fit the shape, or lists differ in length; ArgumentError for values that are no
+   * numbers of float32
    */
-  static from(gpu: Gpu, values: TensorValues, shape: readonly number[]): Tensor {
+  static from(gpu: Gpu, values: NestedValues): Tensor;
+  static from(gpu: Gpu, values: TensorValues, shape: readonly number[]): Tensor;
+  static from(gpu: Gpu, values: NestedValues, given?: readonly number[]): Tensor {
     checkGpu('Tensor', gpu);
+    const { data: list, shape } = given ? { data: values as TensorValues, shape: given } : flatten(values);
     checkShape('Tensor', shape);
-    const data = float32Values(values);
+    const data = float32Values(list);
     if (data.length !== sizeOf(shape)) {
       throw new ShapeError(`shape [${shape}] needs ${sizeOf(shape)} values, ${data.length} were given`);
     }
@@ -130,6 +136,15 @@ export class Tensor {
   async #item(): Promise<number> {
     if (this.size !== 1) throw new ShapeError(`item() needs one element; this tensor is [${this.shape}]`);
     return (await this.#read())[0];
+  }
+
+  /** The shape, as messages and Node's inspection show it. Values are on the GPU: `await formatTensor(tensor)` shows them. */
+  toString(): string {
+    return `Tensor [${this.shape}]${this.disposed ? ', disposed' : ''}`;
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString();
   }
 
   /** Frees the memory (once; further calls do nothing). */

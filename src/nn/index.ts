@@ -11,6 +11,7 @@ export { BatchNorm, type BatchNormOptions } from './layers/batch-norm.js';
 export { Residual, Sequential } from './layers/containers.js';
 export { Conv2d, type ConvLayerOptions, ConvTranspose2d, type ConvTransposeLayerOptions } from './layers/conv.js';
 export { Linear, type LinearOptions } from './layers/linear.js';
+export { AvgPool2d, Flatten, MaxPool2d, ReLU, Reshape, Sigmoid, Upsample } from './layers/plain.js';
 export { PReLU } from './layers/prelu.js';
 export { fromPyTorchLayout, toPyTorchLayout } from './layout.js';
 export { Layer, Module } from './module.js';
@@ -20,3 +21,4 @@ export { readSafetensors, type Safetensors, writeSafetensors } from './safetenso
 export { constant, cosine, type Schedule, stepDecay, warmUp } from './schedule.js';
 export { SGD, type SgdOptions } from './sgd.js';
 export { loadState, saveState } from './state.js';
+export { type ValueAndGradients, valueAndGradients } from './value-and-gradients.js';

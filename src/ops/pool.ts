@@ -150,7 +150,8 @@ export interface Pool2dOptions {
   padding?: number | Pair | Padding2d;
 }
 
-function attrsOf(op: string, options: Pool2dOptions): Pool2dAttrs {
+/** The options with their defaults, checked. @throws ArgumentError */
+export function poolAttrs(op: string, options: Pool2dOptions): Pool2dAttrs {
   const { kernel, stride, padding } = withDefaults<Pool2dOptions>(op, options, {
     kernel: undefined as never, // has none, and is checked by toPair
     stride: options?.kernel,
@@ -171,7 +172,7 @@ function attrsOf(op: string, options: Pool2dOptions): Pool2dAttrs {
  * @throws ShapeError, ArgumentError
  */
 export const maxPool2d = (x: Tensor, options: Pool2dOptions): Tensor =>
-  apply('maxPool2d', poolOps.maxPool2d, [x], attrsOf('maxPool2d', options));
+  apply('maxPool2d', poolOps.maxPool2d, [x], poolAttrs('maxPool2d', options));
 
 /**
  * The mean of each window over its pixels inside the picture: padding is not counted.
@@ -181,7 +182,7 @@ export const maxPool2d = (x: Tensor, options: Pool2dOptions): Tensor =>
  * @throws ShapeError, ArgumentError
  */
 export const avgPool2d = (x: Tensor, options: Pool2dOptions): Tensor =>
-  apply('avgPool2d', poolOps.avgPool2d, [x], attrsOf('avgPool2d', options));
+  apply('avgPool2d', poolOps.avgPool2d, [x], poolAttrs('avgPool2d', options));
 
 type VisitWindow = (
   output: number,

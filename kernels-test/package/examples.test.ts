@@ -81,6 +81,12 @@ test('the example train-on-your-images.mjs trains on images of a folder, and on 
   assert.ok(losses[1] < losses[0] / 2, `losses ${losses}`);
 });
 
+test('the example small-gan.mjs learns to draw discs', () => {
+  const round = (steps: string) => Number(/^(\d+) of 32 drawings are round$/m.exec(example('small-gan', steps))?.[1]);
+  assert.is(round('1'), 0);
+  assert.ok(round('300') >= 20);
+});
+
 test('the example own-kernel.mjs has a gradient that agrees with finite differences', () => {
   assert.match(example('own-kernel'), /largest difference \S+e-\d/);
 });

@@ -2,10 +2,10 @@ import { refuse } from '../common/arguments.js';
 import { Tape } from '../tensor/tape.js';
 import { scope, Tensor } from '../tensor/tensor.js';
 
-/** A loss, and its gradients by the names of the parameters. */
+/** A loss, and its gradient with respect to each parameter, as `Optimizer.step` takes them. */
 export interface ValueAndGradients {
   value: Tensor;
-  gradients: Map<string, Tensor>;
+  gradients: Map<Tensor, Tensor>;
 }
 
 /**
@@ -14,28 +14,28 @@ export interface ValueAndGradients {
  *
  * @example
  * const { value, gradients } = valueAndGradients(() => mse(net.forward(x), target), net.parameters());
+ * adam.step(gradients, 0.01);
  *
  * @param loss gives a scalar
- * @param parameters by name, as `Module.parameters()` gives them; one that the loss does not depend on has no gradient
+ * @param parameters as `Module.parameters()` gives them, or a list; one that the loss does not depend on has no gradient
  * @throws ArgumentError for a loss that is no function or gives no scalar tensor, no parameters, or none that a gradient reaches
  */
-export function valueAndGradients(loss: () => Tensor, parameters: ReadonlyMap<string, Tensor>): ValueAndGradients {
+export function valueAndGradients(
+  loss: () => Tensor,
+  parameters: ReadonlyMap<string, Tensor> | readonly Tensor[],
+): ValueAndGradients {
   if (typeof loss !== 'function') refuse('valueAndGradients', 'loss', loss, 'a function');
-  if (!(parameters instanceof Map)) refuse('valueAndGradients', 'parameters', parameters, 'a Map of tensors by name');
-  const [first] = parameters.values();
-  if (!(first instanceof Tensor)) {
-    refuse('valueAndGradients', 'parameters', first ?? parameters, 'at least one tensor by its name');
+  if (typeof parameters?.values !== 'function') {
+    refuse('valueAndGradients', 'parameters', parameters, 'a map or an array of tensors');
   }
-  return scope(first.gpu, () => {
+  const tensors = [...parameters.values()];
+  if (!(tensors[0] instanceof Tensor)) {
+    refuse('valueAndGradients', 'parameters', tensors[0] ?? parameters, 'at least one tensor');
+  }
+  return scope(tensors[0].gpu, () => {
     const tape = new Tape();
     const value = tape.record(loss);
     if (!(value instanceof Tensor)) refuse('valueAndGradients', 'what the loss gives', value, 'a tensor');
-    const found = tape.gradients(value, [...parameters.values()]);
-    const gradients = new Map<string, Tensor>();
-    for (const [name, tensor] of parameters) {
-      const gradient = found.get(tensor);
-      if (gradient) gradients.set(name, gradient);
-    }
-    return { value, gradients };
+    return { value, gradients: tape.gradients(value, tensors) };
   });
 }

@@ -45,6 +45,7 @@ export { prelu } from './ops/prelu.js';
 export { type QuantizeOptions, quantize } from './ops/quantize.js';
 export { mean, sum } from './ops/reduce.js';
 export type { OpAttrs, OpName } from './ops/registry.js';
+export { logSoftmax, softmax } from './ops/row-softmax.js';
 export { labelsTensor, softmaxCrossEntropy } from './ops/softmax.js';
 export { ssim } from './ops/ssim.js';
 export { transpose } from './ops/transpose.js';

@@ -227,6 +227,8 @@ export const gradientCases: readonly GradientCase[] = [
   make('upsampleBilinear', 'same size', [uniform([1, 3, 4, 1])], { size: [3, 4] }),
 
   make('l2Normalize', 'rank 3', [uniform([2, 3, 5])], { eps: 1e-12 }),
+  make('softmax', 'rank 3', [uniform([2, 3, 5])], none),
+  make('logSoftmax', 'rank 2', [uniform([4, 3])], none),
   make('l2Normalize', 'below eps', [uniform([3, 4])], { eps: 10 }),
 
   make('softmaxCrossEntropy', '5 classes', [uniform([3, 5], -3, 3), ndarray([3], [4, 0, 2])], none),

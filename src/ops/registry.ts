@@ -20,6 +20,7 @@ import { poolOps, poolReferences } from './pool.js';
 import { preluOps, preluReferences } from './prelu.js';
 import { quantizeOps, quantizeReferences } from './quantize.js';
 import { reduceOps, reduceReferences } from './reduce.js';
+import { rowSoftmaxOps, rowSoftmaxReferences } from './row-softmax.js';
 import { softmaxOps, softmaxReferences } from './softmax.js';
 import { ssimOps, ssimReferences } from './ssim.js';
 import { transposeOps, transposeReferences } from './transpose.js';
@@ -49,6 +50,7 @@ export const gpuOps = {
   ...cosFaceOps,
   ...marginLossOps,
   ...argmaxOps,
+  ...rowSoftmaxOps,
 };
 
 /** The same in float64. */
@@ -73,6 +75,7 @@ const references: { readonly [K in OpName]: ReferenceRule<OpAttrs[K]> } = {
   ...cosFaceReferences,
   ...marginLossReferences,
   ...argmaxReferences,
+  ...rowSoftmaxReferences,
 };
 
 /** Names of the engine's operations. */

@@ -34,6 +34,7 @@ export { convBatchNormPrelu, convBatchNormRelu6, type InferenceBatchNorm } from 
 export type { Conv2dAttrs, ConvTranspose2dAttrs } from './ops/conv/shape.js';
 export { type ConvTuning, tuneConv } from './ops/conv/tune.js';
 export { cosFace } from './ops/cosface.js';
+export { type DropoutOptions, dropout } from './ops/dropout.js';
 export { concat, pad, reshape, slice } from './ops/layout.js';
 export { LOSSES, type LossSchedule, type LossSpec, marginLoss } from './ops/margin-loss.js';
 export { linear, matmul } from './ops/matmul/matmul.js';

@@ -227,6 +227,7 @@ export const gradientCases: readonly GradientCase[] = [
   make('upsampleBilinear', 'same size', [uniform([1, 3, 4, 1])], { size: [3, 4] }),
 
   make('l2Normalize', 'rank 3', [uniform([2, 3, 5])], { eps: 1e-12 }),
+  make('dropout', 'rank 2', [uniform([5, 7])], { rate: 0.4, seed: 3, stream: 1 }),
   make('softmax', 'rank 3', [uniform([2, 3, 5])], none),
   make('logSoftmax', 'rank 2', [uniform([4, 3])], none),
   make('l2Normalize', 'below eps', [uniform([3, 4])], { eps: 10 }),

@@ -11,6 +11,7 @@ import { bitsOps, bitsReferences } from './bits.js';
 import { convOps } from './conv/conv.js';
 import { convReferences } from './conv/reference.js';
 import { cosFaceOps, cosFaceReferences } from './cosface.js';
+import { dropoutOps, dropoutReferences } from './dropout.js';
 import { layoutOps, layoutReferences } from './layout.js';
 import { marginLossOps, marginLossReferences } from './margin-loss.js';
 import { matmulOps, matmulReferences } from './matmul/matmul.js';
@@ -51,6 +52,7 @@ export const gpuOps = {
   ...marginLossOps,
   ...argmaxOps,
   ...rowSoftmaxOps,
+  ...dropoutOps,
 };
 
 /** The same in float64. */
@@ -76,6 +78,7 @@ const references: { readonly [K in OpName]: ReferenceRule<OpAttrs[K]> } = {
   ...marginLossReferences,
   ...argmaxReferences,
   ...rowSoftmaxReferences,
+  ...dropoutReferences,
 };
 
 /** Names of the engine's operations. */

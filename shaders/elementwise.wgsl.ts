@@ -1,15 +1,15 @@
 import type { Shader } from '../src/common/shader.js';
 import { read, shader, write } from './common/bindings.js';
+import { elementFunctions } from './common/element-functions.js';
 import { linearHead, linearIndex } from './common/linear-index.js';
-import { nonFiniteFunctions } from './common/non-finite.js';
 import { wgsl } from './common/wgsl.js';
 
-/** y = f(x): a WGSL expression of `x`, with what `nonFiniteFunctions` declares; one pipeline serves every size. */
+/** y = f(x): a WGSL expression of `x`, with what `elementFunctions` declares; one pipeline serves every size. */
 export function unaryShader(expression: string): Shader {
   return shader(
     { xs: read('f32'), ys: write('f32') },
     (declarations) => wgsl`
-${nonFiniteFunctions()}
+${elementFunctions(expression)}
 ${declarations}
 
 ${linearHead} {
@@ -40,7 +40,7 @@ export function unaryGradientShader(derivative: string): Shader {
       dxs: write('f32'),
     },
     (declarations) => wgsl`
-${nonFiniteFunctions()}
+${elementFunctions(derivative)}
 ${declarations}
 
 ${linearHead} {

@@ -50,7 +50,27 @@ export { logSoftmax, softmax } from './ops/row-softmax.js';
 export { labelsTensor, softmaxCrossEntropy } from './ops/softmax.js';
 export { ssim } from './ops/ssim.js';
 export { transpose } from './ops/transpose.js';
-export { abs, affine, clamp, exp, log, relu, sigmoid, sqrt, square } from './ops/unary.js';
+export {
+  abs,
+  affine,
+  ceil,
+  clamp,
+  cos,
+  erf,
+  exp,
+  floor,
+  log,
+  neg,
+  reciprocal,
+  relu,
+  round,
+  sigmoid,
+  sign,
+  sin,
+  sqrt,
+  square,
+  tanh,
+} from './ops/unary.js';
 export { upsampleBilinear, upsampleNearest } from './ops/upsample.js';
 export { arange, eye, full, ones, randn } from './tensor/create.js';
 export { type DefinedOp, defineOp } from './tensor/define-op.js';

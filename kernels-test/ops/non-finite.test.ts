@@ -7,7 +7,22 @@ import { div } from '../../src/ops/binary.js';
 import { conv2d } from '../../src/ops/conv/conv.js';
 import { gpuOps, type OpName, referenceOps } from '../../src/ops/registry.js';
 import { naiveSoftmax, softmaxCrossEntropyOp } from '../../src/ops/softmax.js';
-import { affine, clamp, exp, log, relu, sigmoid, sqrt, square } from '../../src/ops/unary.js';
+import {
+  affine,
+  clamp,
+  erf,
+  exp,
+  log,
+  reciprocal,
+  relu,
+  round,
+  sigmoid,
+  sign,
+  sin,
+  sqrt,
+  square,
+  tanh,
+} from '../../src/ops/unary.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import { checkOp, FEW_SHAPES, gpuSuite, type OpCase, randomValues, testGpu } from '../helpers/harness.js';
 import { type GradientCase, gradientCases } from '../reference/reference-cases.js';
@@ -124,6 +139,12 @@ const unaryValues: { name: string; apply: (x: Tensor) => Tensor; given: number[]
   { name: 'sigmoid', apply: sigmoid, given: [200, -200, Infinity, -Infinity], expected: [1, 0, 1, 0] },
   { name: 'relu', apply: relu, given: [NaN, Infinity, -Infinity, 3e38, -1], expected: [NaN, Infinity, 0, 3e38, 0] },
   { name: 'relu6', apply: relu6, given: [NaN, Infinity, -Infinity, 7, 5], expected: [NaN, 6, 0, 6, 5] },
+  { name: 'reciprocal', apply: reciprocal, given: [0, Infinity, NaN, -4], expected: [Infinity, 0, NaN, -0.25] },
+  { name: 'sin', apply: sin, given: [NaN, Infinity, -Infinity, 0], expected: [NaN, NaN, NaN, 0] },
+  { name: 'tanh', apply: tanh, given: [NaN, Infinity, -Infinity, 3e38, -3e38], expected: [NaN, 1, -1, 1, -1] },
+  { name: 'erf', apply: erf, given: [NaN, Infinity, -Infinity, 3e38, -3e38], expected: [NaN, 1, -1, 1, -1] },
+  { name: 'round', apply: round, given: [NaN, Infinity, -Infinity, 2.5], expected: [NaN, Infinity, -Infinity, 2] },
+  { name: 'sign', apply: sign, given: [NaN, Infinity, -Infinity, 0], expected: [NaN, 1, -1, 0] },
   { name: '0·x + 1', apply: (x) => affine(x, 0, 1), given: [NaN, Infinity, 5], expected: [NaN, NaN, 1] },
   {
     name: 'x / 0',

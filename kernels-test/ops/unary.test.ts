@@ -1,4 +1,7 @@
-import { checkOp, gpuSuite, randomValues } from '../helpers/harness.js';
+import * as assert from 'uvu/assert';
+import { cos, sin } from '../../src/ops/unary.js';
+import { scope, Tensor } from '../../src/tensor/tensor.js';
+import { checkOp, gpuSuite, randomValues, testGpu } from '../helpers/harness.js';
 
 const test = gpuSuite('unary');
 const SHAPES = [[], [1], [7], [3, 5, 7], [2, 3, 33, 5], [4099]];
@@ -13,6 +16,55 @@ test('exp, log, sqrt, sigmoid, abs, square and relu agree with float64', async (
     await checkOp({ op: 'abs', attrs: {}, inputs: [shape] });
     await checkOp({ op: 'square', attrs: {}, inputs: [shape] });
     await checkOp({ op: 'relu', attrs: {}, inputs: [shape] });
+  }
+});
+
+test('neg, reciprocal, sin, cos, tanh, erf, floor, ceil, round and sign agree with float64', async () => {
+  for (const shape of SHAPES) {
+    await checkOp({ op: 'neg', attrs: {}, inputs: [shape] });
+    await checkOp({ op: 'reciprocal', attrs: {}, inputs: [shape], values: positive });
+    for (const op of ['sin', 'cos', 'tanh', 'erf', 'floor', 'ceil', 'round', 'sign'] as const) {
+      await checkOp({ op, attrs: {}, inputs: [shape] });
+    }
+  }
+});
+
+test('sin and cos agree with float64 up to 8192', async () => {
+  for (const op of ['sin', 'cos'] as const) {
+    for (const largest of [10, 8192]) {
+      const values = (_: number, size: number) => randomValues(size, 6, [-largest, largest]);
+      await checkOp({ op, attrs: {}, inputs: [[4099]], values });
+    }
+  }
+});
+
+test('sin and cos of larger numbers stay within [-1, 1]', async () => {
+  const gpu = await testGpu();
+  for (const apply of [sin, cos]) {
+    const y = scope(gpu, () => apply(Tensor.from(gpu, [1e5, -1e7, 3e9, -1e20, 3e38], [5])));
+    assert.ok((await y.read()).every((value) => Math.abs(value) <= 1));
+    y.dispose();
+  }
+});
+
+test('tanh and erf agree with float64 relative to each value near 0, and do not overflow for large values', async () => {
+  for (const op of ['tanh', 'erf'] as const) {
+    for (const size of [1e-30, 1e-6, 1e-3, 0.1, 0.3]) {
+      const values = () => Float32Array.from([-size, 0, size]);
+      await checkOp({ op, attrs: {}, inputs: [[3]], values, dyValues: () => new Float32Array(3).fill(size) });
+    }
+    const values = () => Float32Array.from([-3e38, -200, -50, -9, -4, -0.5, 0.5, 4, 9, 50, 200, 3e38]);
+    await checkOp({ op, attrs: {}, inputs: [[12]], values });
+  }
+});
+
+test('floor, ceil, round and sign agree with float64 at integers and at halves, which round to even', async () => {
+  const values = () => Float32Array.from([-2.5, -1.5, -1, -0.5, -0, 0, 0.5, 1, 1.5, 2.5, 8388607.5, -3e38, 3e38]);
+  for (const op of ['floor', 'ceil', 'round', 'sign'] as const) {
+    // Compared in small sets, because the tolerance is relative to the largest.
+    await checkOp({ op, attrs: {}, inputs: [[10]], values: () => values().subarray(0, 10) });
+    await checkOp({ op, attrs: {}, inputs: [[1]], values: () => values().subarray(10, 11) });
+    await checkOp({ op, attrs: {}, inputs: [[2]], values: () => values().subarray(11) });
   }
 });
 

@@ -179,6 +179,14 @@ export const gradientCases: readonly GradientCase[] = [
   make('relu', 'rank 2', [awayFrom([5, 3], [0])], none),
   make('clamp', 'both ends', [awayFrom([9, 5], [-0.4, 0.3])], { min: -0.4, max: 0.3 }),
   make('affine', 'rank 2', [uniform([3, 4])], { scale: -2.5, offset: 0.7 }),
+  make('neg', 'rank 2', [uniform([3, 5])], none),
+  make('reciprocal', 'below 0', [uniform([3, 5], -2, -0.5)], none),
+  make('reciprocal', 'above 0', [uniform([7], 0.5, 2)], none),
+  make('sin', 'rank 2', [uniform([5, 5], -9, 9)], none),
+  make('cos', 'rank 2', [uniform([5, 5], -9, 9)], none),
+  make('tanh', 'rank 2', [uniform([5, 5], -4, 4)], none),
+  make('erf', 'rank 2', [uniform([5, 5], -3, 3)], none),
+  ...(['floor', 'ceil', 'round', 'sign'] as const).map((op) => make(op, 'rank 2', [uniform([5, 5], -4, 4)], none)),
 
   ...(['sum', 'mean'] as const).flatMap((op) =>
     (
@@ -289,6 +297,10 @@ export const gradientCases: readonly GradientCase[] = [
 export const WITHOUT_GRADIENT: { [K in OpName]?: number[] } = {
   softmaxCrossEntropy: [1],
   argmax: [0],
+  floor: [0],
+  ceil: [0],
+  round: [0],
+  sign: [0],
   cosFace: [2],
   marginLoss: [2],
   batchNormInference: [3, 4],

@@ -3,7 +3,7 @@ import { operandsOf } from '../../shaders/elementwise.wgsl.js';
 import { unaryGradientKernel, unaryKernel } from '../kernels/elementwise.js';
 import { map } from '../reference/ndarray.js';
 import type { ReferenceRule } from '../reference/reference-op.js';
-import { logistic, within } from '../reference/scalar-functions.js';
+import { errorFunction, logistic, roundToEven, within } from '../reference/scalar-functions.js';
 import { dispatch } from '../tensor/dispatch.js';
 import { apply, type NoAttrs, type Op } from '../tensor/tape.js';
 import type { Tensor } from '../tensor/tensor.js';
@@ -22,6 +22,16 @@ interface UnaryAttrs {
   clamp: { min: number; max: number };
   /** scale·x + offset */
   affine: { scale: number; offset: number };
+  neg: NoAttrs;
+  reciprocal: NoAttrs;
+  sin: NoAttrs;
+  cos: NoAttrs;
+  tanh: NoAttrs;
+  erf: NoAttrs;
+  floor: NoAttrs;
+  ceil: NoAttrs;
+  round: NoAttrs;
+  sign: NoAttrs;
 }
 
 type UnaryName = keyof UnaryAttrs;
@@ -41,8 +51,14 @@ const atMost = (x: string, max: number): string => (max === Infinity ? x : `min(
 const isWithin = (x: string, min: number, max: number): string =>
   `${atLeast(x, min)} == ${x} && ${atMost(x, max)} == ${x}`;
 
-/** One row an operation: its value as WGSL in x, its derivative as WGSL in x and y. Kernels and gradients follow. */
-const table: { [K in UnaryName]: (attrs: UnaryAttrs[K]) => { value: string; derivative: string } } = {
+/** An operation's value as WGSL in x, and its derivative as WGSL in x and y, which is left out where no gradient passes. */
+export interface UnaryRow {
+  value: string;
+  derivative?: string;
+}
+
+/** One row an operation. Kernels and gradients follow. */
+const table: { [K in UnaryName]: (attrs: UnaryAttrs[K]) => UnaryRow } = {
   exp: () => ({ value: 'expOf(x)', derivative: 'y' }),
   log: () => ({ value: 'logOf(x)', derivative: '1.0 / x' }),
   sqrt: () => ({ value: 'sqrt(x)', derivative: '0.5 / y' }),
@@ -64,26 +80,40 @@ const table: { [K in UnaryName]: (attrs: UnaryAttrs[K]) => { value: string; deri
     value: scale === 0 ? `select(nanOf(x), ${f32(offset)}, isFinite(x))` : `${f32(scale)} * x + ${f32(offset)}`,
     derivative: f32(scale),
   }),
+  neg: () => ({ value: '-x', derivative: '-1.0' }),
+  reciprocal: () => ({ value: '1.0 / x', derivative: '-y * y' }),
+  sin: () => ({ value: 'sineOf(x, 0)', derivative: 'sineOf(x, 1)' }),
+  cos: () => ({ value: 'sineOf(x, 1)', derivative: 'sineOf(x, 2)' }),
+  tanh: () => ({ value: 'tanhOf(x)', derivative: '1.0 - y * y' }),
+  erf: () => ({ value: 'erfOf(x)', derivative: `${f32(2 / Math.sqrt(Math.PI))} * expOf(-x * x)` }),
+  floor: () => ({ value: 'keepNan(floor(x), x)' }),
+  ceil: () => ({ value: 'keepNan(ceil(x), x)' }),
+  round: () => ({ value: 'keepNan(round(x), x)' }),
+  sign: () => ({ value: 'keepNan(sign(x), x)' }),
 };
 
-function unaryOp<K extends UnaryName>(name: K): Op<UnaryAttrs[K]> {
+/** The operation of a row; `check` refuses attributes. */
+export function elementwiseOp<A>(name: string, row: (attrs: A) => UnaryRow, check?: (attrs: A) => void): Op<A> {
   return {
     inputs: ['x'],
     shape(inputs, attrs) {
       checkInputs(name, inputs, ['input']);
-      checks[name]?.(attrs);
+      check?.(attrs);
       return inputs[0];
     },
     forward: ([x], attrs, shape) => ({
-      output: dispatch(unaryKernel(name, table[name](attrs).value, x.size), [x], shape),
+      output: dispatch(unaryKernel(name, row(attrs).value, x.size), [x], shape),
     }),
     backward({ inputs: [x], output, attrs, dy }) {
-      const { derivative } = table[name](attrs);
+      const { derivative } = row(attrs);
+      if (derivative === undefined) return [null];
       const operands = operandsOf(derivative).map((operand) => ({ x, y: output })[operand]);
       return [dispatch(unaryGradientKernel(name, derivative, x.size), [...operands, dy], x.shape)];
     },
   };
 }
+
+const unaryOp = <K extends UnaryName>(name: K): Op<UnaryAttrs[K]> => elementwiseOp(name, table[name], checks[name]);
 
 export const unaryOps = {
   exp: /* @__PURE__ */ unaryOp('exp'),
@@ -95,6 +125,16 @@ export const unaryOps = {
   relu: /* @__PURE__ */ unaryOp('relu'),
   clamp: /* @__PURE__ */ unaryOp('clamp'),
   affine: /* @__PURE__ */ unaryOp('affine'),
+  neg: /* @__PURE__ */ unaryOp('neg'),
+  reciprocal: /* @__PURE__ */ unaryOp('reciprocal'),
+  sin: /* @__PURE__ */ unaryOp('sin'),
+  cos: /* @__PURE__ */ unaryOp('cos'),
+  tanh: /* @__PURE__ */ unaryOp('tanh'),
+  erf: /* @__PURE__ */ unaryOp('erf'),
+  floor: /* @__PURE__ */ unaryOp('floor'),
+  ceil: /* @__PURE__ */ unaryOp('ceil'),
+  round: /* @__PURE__ */ unaryOp('round'),
+  sign: /* @__PURE__ */ unaryOp('sign'),
 };
 
 /** eˣ, elementwise. */
@@ -119,15 +159,40 @@ export const clamp = (x: Tensor, min: number, max: number): Tensor => apply('cla
 /** scale·x + offset; both are written into the kernel, so factors that change every step belong in `mul`. */
 export const affine = (x: Tensor, scale: number, offset = 0): Tensor =>
   apply('affine', unaryOps.affine, [x], { scale, offset });
+/** −x. */
+export const neg = (x: Tensor): Tensor => apply('neg', unaryOps.neg, [x], {});
+/** 1 / x; infinite at 0. */
+export const reciprocal = (x: Tensor): Tensor => apply('reciprocal', unaryOps.reciprocal, [x], {});
+/**
+ * Sine of x in radians. For |x| ≤ 8192 the error is below 2e-7; it grows for larger x, because float32 then holds too few digits of a
+ * turn. The result always lies within [−1, 1], and that of an infinite x is NaN.
+ */
+export const sin = (x: Tensor): Tensor => apply('sin', unaryOps.sin, [x], {});
+/** Cosine of x in radians, for x as in `sin`. */
+export const cos = (x: Tensor): Tensor => apply('cos', unaryOps.cos, [x], {});
+/** Hyperbolic tangent, without overflow. */
+export const tanh = (x: Tensor): Tensor => apply('tanh', unaryOps.tanh, [x], {});
+/** Error function 2/√π · ∫₀ˣ e^(−t²) dt; its error is below 5e-7. */
+export const erf = (x: Tensor): Tensor => apply('erf', unaryOps.erf, [x], {});
+/** The largest integer that is at most x. No gradient passes. */
+export const floor = (x: Tensor): Tensor => apply('floor', unaryOps.floor, [x], {});
+/** The smallest integer that is at least x. No gradient passes. */
+export const ceil = (x: Tensor): Tensor => apply('ceil', unaryOps.ceil, [x], {});
+/** The nearest integer; of two, the even one, as in ONNX and NumPy. No gradient passes. */
+export const round = (x: Tensor): Tensor => apply('round', unaryOps.round, [x], {});
+/** −1, 0 or 1. No gradient passes. */
+export const sign = (x: Tensor): Tensor => apply('sign', unaryOps.sign, [x], {});
 
-/** An operation y = f(x) with its derivative as a function of x and y. */
-function unaryReference<A>(
+/** An operation y = f(x) with its derivative as a function of x and y; without one, no gradient passes. */
+export function unaryReference<A>(
   f: (x: number, attrs: A) => number,
-  derivative: (x: number, y: number, attrs: A) => number,
+  derivative?: (x: number, y: number, attrs: A) => number,
 ): ReferenceRule<A> {
   return {
     forward: ([x], attrs) => map(x, (v) => f(v, attrs)),
-    backward: ([x], y, dy, attrs) => [map(dy, (d, i) => d * derivative(x.data[i], y.data[i], attrs))],
+    backward: ([x], y, dy, attrs) => [
+      derivative ? map(dy, (d, i) => d * derivative(x.data[i], y.data[i], attrs)) : null,
+    ],
   };
 }
 
@@ -153,6 +218,25 @@ export const affineReference = /* @__PURE__ */ unaryReference<UnaryAttrs['affine
   (x, { scale, offset }) => scale * x + offset,
   (_x, _y, { scale }) => scale,
 );
+export const negReference = /* @__PURE__ */ unaryReference(
+  (x) => -x,
+  () => -1,
+);
+export const reciprocalReference = /* @__PURE__ */ unaryReference(
+  (x) => 1 / x,
+  (x) => -1 / (x * x),
+);
+export const sinReference = /* @__PURE__ */ unaryReference(Math.sin, Math.cos);
+export const cosReference = /* @__PURE__ */ unaryReference(Math.cos, (x) => -Math.sin(x));
+export const tanhReference = /* @__PURE__ */ unaryReference(Math.tanh, (_x, y) => 1 - y * y);
+export const erfReference = /* @__PURE__ */ unaryReference(
+  errorFunction,
+  (x) => (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x),
+);
+export const floorReference = /* @__PURE__ */ unaryReference(Math.floor);
+export const ceilReference = /* @__PURE__ */ unaryReference(Math.ceil);
+export const roundReference = /* @__PURE__ */ unaryReference(roundToEven);
+export const signReference = /* @__PURE__ */ unaryReference(Math.sign);
 
 export const unaryReferences = {
   exp: expReference,
@@ -164,4 +248,14 @@ export const unaryReferences = {
   relu: reluReference,
   clamp: clampReference,
   affine: affineReference,
+  neg: negReference,
+  reciprocal: reciprocalReference,
+  sin: sinReference,
+  cos: cosReference,
+  tanh: tanhReference,
+  erf: erfReference,
+  floor: floorReference,
+  ceil: ceilReference,
+  round: roundReference,
+  sign: signReference,
 };

@@ -10,3 +10,20 @@ export function within(x: number, min: number, max: number, gradient: number): n
   if (Number.isNaN(x) || Number.isNaN(gradient)) return Number.NaN;
   return x >= min && x <= max ? gradient : 0;
 }
+
+/** The error function, by the series 7.1.6 of Abramowitz and Stegun, whose terms have one sign. */
+export function errorFunction(x: number): number {
+  if (Math.abs(x) > 6) return Math.sign(x); // to the last bit of float64
+  let term = (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x) * x;
+  let sum = term;
+  for (let n = 1; Math.abs(term) > 1e-17 * Math.abs(sum); n++) {
+    term *= (2 * x * x) / (2 * n + 1);
+    sum += term;
+  }
+  return sum;
+}
+
+/** x to the nearest integer, and to the even one of two. */
+export function roundToEven(x: number): number {
+  return Math.abs(x % 1) === 0.5 ? 2 * Math.round(x / 2) : Math.round(x);
+}

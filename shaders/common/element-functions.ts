@@ -1,0 +1,83 @@
+import { nonFiniteFunctions } from './non-finite.js';
+
+/**
+ * Functions of WGSL expressions of `x`, each before those that call it. WGSL's own `tanh` may overflow, its `sin` and `cos` may be
+ * wrong by 2⁻¹¹, and it has no `erf`.
+ */
+const functions: readonly (readonly [name: string, text: string])[] = [
+  [
+    'expm1Of',
+    `
+// eˣ − 1. By the series of eˣ where eˣ − 1 would lose digits.
+fn expm1Of(x: f32) -> f32 {
+  let tail = 1.0 / 24.0 + x * (1.0 / 120.0 + x * (1.0 / 720.0 + x * (1.0 / 5040.0 + x / 40320.0)));
+  let series = x * (1.0 + x * (0.5 + x * (1.0 / 6.0 + x * tail)));
+  return keepNan(select(exp(x) - 1.0, series, abs(x) < 0.5), x);
+}`,
+  ],
+  [
+    'tanhOf',
+    `
+fn tanhOf(x: f32) -> f32 {
+  let e = expm1Of(-2.0 * abs(x));
+  let size = -e / (2.0 + e);
+  return keepNan(select(-size, size, x >= 0.0), x);
+}`,
+  ],
+  [
+    'erfcOf',
+    `
+// 1 − erf(x) with a relative error below 1.2e-7: Press et al., Numerical Recipes, 2nd edition, section 6.2 (erfcc).
+fn erfcOf(x: f32) -> f32 {
+  let z = abs(x);
+  let t = 1.0 / (1.0 + 0.5 * z);
+  let high = 0.27886807 + t * (-1.13520398 + t * (1.48851587 + t * (-0.82215223 + t * 0.17087277)));
+  let low = 1.00002368 + t * (0.37409196 + t * (0.09678418 + t * (-0.18628806 + t * high)));
+  let size = t * exp(-z * z + (-1.26551223 + t * low));
+  return keepNan(select(size, 2.0 - size, x < 0.0), x);
+}`,
+  ],
+  [
+    'erfOf',
+    `
+// Near 0 by the series 7.1.5 of Abramowitz and Stegun, Handbook of Mathematical Functions.
+fn erfOf(x: f32) -> f32 {
+  let q = x * x;
+  let tail = 1.0 / 42.0 - q * (1.0 / 216.0 - q * (1.0 / 1320.0 - q / 9360.0));
+  let series = 1.128379167 * x * (1.0 - q * (1.0 / 3.0 - q * (1.0 / 10.0 - q * tail)));
+  return keepNan(select(1.0 - erfcOf(x), series, abs(x) < 0.5), x);
+}`,
+  ],
+  [
+    'sineOf',
+    `
+// sin(x + quarters·π/2). x less the nearest multiple of π/2 (in three parts, of which the products with the first two are exact up to
+// |x| = 8192), then polynomials on ±π/4: Moshier, Cephes (sinf.c). A larger x leaves a rest with an error, which is cut.
+fn sineOf(x: f32, quarters: i32) -> f32 {
+  let turns = round(x * 0.636619772);
+  let part = (x - turns * 1.5703125) - turns * 4.837512969970703125e-4;
+  let r = clamp(part - turns * 7.54978995489188216e-8, -0.8, 0.8);
+  let q = r * r;
+  let sine = r + r * q * (-1.6666654611e-1 + q * (8.3321608736e-3 - q * 1.9515295891e-4));
+  let cosine = 1.0 - 0.5 * q + q * q * (4.166664568298827e-2 + q * (-1.388731625493765e-3 + q * 2.443315711809948e-5));
+  let quarter = i32(turns) + quarters;
+  let size = select(sine, cosine, (quarter & 1) == 1);
+  return select(nanOf(x), select(size, -size, (quarter & 2) == 2), isFinite(x));
+}`,
+  ],
+];
+
+/**
+ * Declares what an expression of `x` may call: what `nonFiniteFunctions` declares, and of these functions those that it names:
+ * - `expm1Of(x)` = eˣ − 1, `tanhOf(x)`, without overflow
+ * - `erfOf(x)`, `erfcOf(x)` = 1 − erf(x)
+ * - `sineOf(x, quarters)` = sin(x + quarters·π/2)
+ */
+export function elementFunctions(expression: string): string {
+  let text = '';
+  for (let k = functions.length - 1; k >= 0; k--) {
+    const [name, declaration] = functions[k];
+    if (`${expression}${text}`.includes(`${name}(`)) text = declaration + text;
+  }
+  return nonFiniteFunctions() + text;
+}

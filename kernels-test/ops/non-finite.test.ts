@@ -3,6 +3,7 @@ import { relu6 } from '../../src/models/relu6.js';
 import { Adam } from '../../src/nn/adam.js';
 import { clipGradients } from '../../src/nn/clip.js';
 import { SGD } from '../../src/nn/sgd.js';
+import { elu, gelu, hardSigmoid, hardSwish, leakyRelu, silu, softplus } from '../../src/ops/activations.js';
 import { div } from '../../src/ops/binary.js';
 import { conv2d } from '../../src/ops/conv/conv.js';
 import { gpuOps, type OpName, referenceOps } from '../../src/ops/registry.js';
@@ -144,6 +145,20 @@ const unaryValues: { name: string; apply: (x: Tensor) => Tensor; given: number[]
   { name: 'tanh', apply: tanh, given: [NaN, Infinity, -Infinity, 3e38, -3e38], expected: [NaN, 1, -1, 1, -1] },
   { name: 'erf', apply: erf, given: [NaN, Infinity, -Infinity, 3e38, -3e38], expected: [NaN, 1, -1, 1, -1] },
   { name: 'round', apply: round, given: [NaN, Infinity, -Infinity, 2.5], expected: [NaN, Infinity, -Infinity, 2] },
+  { name: 'leakyRelu', apply: leakyRelu, given: [NaN, Infinity, -Infinity], expected: [NaN, Infinity, -Infinity] },
+  { name: '0·x below 0', apply: (x) => leakyRelu(x, 0), given: [NaN, -Infinity, 3], expected: [NaN, 0, 3] },
+  { name: 'elu', apply: elu, given: [NaN, Infinity, -Infinity, -3e38], expected: [NaN, Infinity, -1, -1] },
+  { name: 'gelu', apply: gelu, given: [NaN, Infinity, -Infinity, 3e38, -3e38], expected: [NaN, Infinity, 0, 3e38, 0] },
+  {
+    name: 'gelu by tanh',
+    apply: (x) => gelu(x, { approximate: 'tanh' }),
+    given: [NaN, Infinity, -Infinity, 3e38, -3e38],
+    expected: [NaN, Infinity, 0, 3e38, 0],
+  },
+  { name: 'silu', apply: silu, given: [NaN, Infinity, -Infinity, 3e38, -3e38], expected: [NaN, Infinity, 0, 3e38, 0] },
+  { name: 'softplus', apply: softplus, given: [NaN, Infinity, -Infinity, 3e38], expected: [NaN, Infinity, 0, 3e38] },
+  { name: 'hardSigmoid', apply: hardSigmoid, given: [NaN, Infinity, -Infinity, 9], expected: [NaN, 1, 0, 1] },
+  { name: 'hardSwish', apply: hardSwish, given: [NaN, Infinity, -Infinity, 9], expected: [NaN, Infinity, 0, 9] },
   { name: 'sign', apply: sign, given: [NaN, Infinity, -Infinity, 0], expected: [NaN, 1, -1, 0] },
   { name: '0·x + 1', apply: (x) => affine(x, 0, 1), given: [NaN, Infinity, 5], expected: [NaN, NaN, 1] },
   {

@@ -186,6 +186,18 @@ export const gradientCases: readonly GradientCase[] = [
   make('cos', 'rank 2', [uniform([5, 5], -9, 9)], none),
   make('tanh', 'rank 2', [uniform([5, 5], -4, 4)], none),
   make('erf', 'rank 2', [uniform([5, 5], -3, 3)], none),
+  make('leakyRelu', 'slope above 0', [awayFrom([5, 3], [0])], { slope: 0.1 }),
+  make('leakyRelu', 'slope below 0', [awayFrom([5, 3], [0])], { slope: -0.3 }),
+  make('leakyRelu', 'slope 0', [awayFrom([5, 3], [0])], { slope: 0 }),
+  make('elu', 'alpha 0.7', [awayFrom([5, 3], [0])], { alpha: 0.7 }),
+  make('elu', 'alpha 0', [awayFrom([5, 3], [0])], { alpha: 0 }),
+  make('selu', 'rank 2', [awayFrom([5, 3], [0])], none),
+  make('gelu', 'by erf', [uniform([5, 5], -5, 5)], { approximate: 'none' }),
+  make('gelu', 'by tanh', [uniform([5, 5], -5, 5)], { approximate: 'tanh' }),
+  make('silu', 'rank 2', [uniform([5, 5], -8, 8)], none),
+  make('softplus', 'rank 2', [uniform([5, 5], -8, 8)], none),
+  make('hardSigmoid', 'both ends', [awayFrom([9, 5], [-0.6, 0.65])], { alpha: 0.8, beta: 0.48 }),
+  make('hardSwish', 'both ends', [map(awayFrom([9, 5], [-0.6, 0.6]), (value) => 5 * value)], none),
   ...(['floor', 'ceil', 'round', 'sign'] as const).map((op) => make(op, 'rank 2', [uniform([5, 5], -4, 4)], none)),
 
   ...(['sum', 'mean'] as const).flatMap((op) =>

@@ -6,6 +6,27 @@ import { nonFiniteFunctions } from './non-finite.js';
  */
 const functions: readonly (readonly [name: string, text: string])[] = [
   [
+    'sigmoidOf',
+    `
+// By e^−|x|, which never overflows.
+fn sigmoidOf(x: f32) -> f32 {
+  let e = exp(-abs(x));
+  return keepNan(select(e, 1.0, x >= 0.0) / (1.0 + e), x);
+}`,
+  ],
+  [
+    'softplusOf',
+    `
+// ln(1 + u) = 2·artanh(u / (2 + u)) for u = e^−|x| by its series, because 1 + u loses the digits of a small u.
+fn softplusOf(x: f32) -> f32 {
+  let u = exp(-abs(x));
+  let s = u / (2.0 + u);
+  let q = s * s;
+  let series = 1.0 + q * (1.0 / 3.0 + q * (1.0 / 5.0 + q * (1.0 / 7.0 + q * (1.0 / 9.0 + q * (1.0 / 11.0 + q / 13.0)))));
+  return keepNan(max(x, 0.0) + 2.0 * s * series, x);
+}`,
+  ],
+  [
     'expm1Of',
     `
 // eˣ − 1. By the series of eˣ where eˣ − 1 would lose digits.
@@ -69,7 +90,7 @@ fn sineOf(x: f32, quarters: i32) -> f32 {
 
 /**
  * Declares what an expression of `x` may call: what `nonFiniteFunctions` declares, and of these functions those that it names:
- * - `expm1Of(x)` = eˣ − 1, `tanhOf(x)`, without overflow
+ * - `sigmoidOf(x)`, `softplusOf(x)` = ln(1 + eˣ), `expm1Of(x)` = eˣ − 1, `tanhOf(x)`, without overflow
  * - `erfOf(x)`, `erfcOf(x)` = 1 − erf(x)
  * - `sineOf(x, quarters)` = sin(x + quarters·π/2)
  */

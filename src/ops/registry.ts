@@ -2,6 +2,7 @@ import type { Shape } from '../common/shapes.js';
 import { checked, type ReferenceOp, type ReferenceRule } from '../reference/reference-op.js';
 import { apply, type Op } from '../tensor/tape.js';
 import type { Tensor } from '../tensor/tensor.js';
+import { activationOps, activationReferences } from './activations.js';
 import { argmaxOps, argmaxReferences } from './argmax.js';
 import { batchNormOps } from './batch-norm/batch-norm.js';
 import { batchNormPreluOps } from './batch-norm/prelu.js';
@@ -31,6 +32,7 @@ import { upsampleOps, upsampleReferences } from './upsample.js';
 /** Every GPU operation by name, for tests and replays. Users call the named functions instead. */
 export const gpuOps = {
   ...unaryOps,
+  ...activationOps,
   ...binaryOps,
   ...matmulOps,
   ...reduceOps,
@@ -58,6 +60,7 @@ export const gpuOps = {
 /** The same in float64. */
 const references: { readonly [K in OpName]: ReferenceRule<OpAttrs[K]> } = {
   ...unaryReferences,
+  ...activationReferences,
   ...binaryReferences,
   ...matmulReferences,
   ...reduceReferences,

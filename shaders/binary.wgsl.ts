@@ -1,5 +1,6 @@
 import type { Shader } from '../src/common/shader.js';
 import { read, shader, uniform, vectorType, write } from './common/bindings.js';
+import { broadcastFunctions } from './common/element-functions.js';
 import { linearHead, linearIndex } from './common/linear-index.js';
 import { ravel, unravel } from './common/unravel.js';
 import { unroll } from './common/unroll.js';
@@ -12,7 +13,10 @@ export interface Broadcast {
   varies: readonly (readonly boolean[])[];
   /** Elements an invocation: vec4 where the last axis allows. */
   width: 1 | 4;
-  /** WGSL in the operands `x0`, `x1`, …, each of type `V`, and in `plan.scale` of the uniform, if `scaled`. */
+  /**
+   * WGSL in the operands `x0`, `x1`, …, each of type `V`, with what `broadcastFunctions` declares, and in `plan.scale` of the
+   * uniform, if `scaled`.
+   */
   expression: string;
   scaled: boolean;
 }
@@ -38,11 +42,15 @@ export function broadcastShader({ sizes, varies, width, expression, scaled }: Br
   const operands = varies.map((flags, k) => [`xs${k}`, read(flags.at(-1) ? V : 'f32')]);
   const index = (flags: readonly boolean[]) =>
     flags.every(Boolean) ? 'i' : ravel('i', stridesOfOperand(sizes, flags));
+  const functions = broadcastFunctions(expression, width);
   const linear = varies.every((flags) => flags.every((flag) => flag === flags[0]));
   return shader(
     { ...Object.fromEntries(operands), ys: write(V), plan: scaled && broadcastPlan },
     (declarations) => wgsl`
 alias V = ${V};
+#if ${functions !== ''}
+${functions}
+#endif
 ${declarations}
 
 ${linearHead} {

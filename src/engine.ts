@@ -28,7 +28,7 @@ export {
   batchNormPreluTraining,
   batchNormPreluWithStatistics,
 } from './ops/batch-norm/prelu.js';
-export { add, div, mul, sub } from './ops/binary.js';
+export { add, div, maximum, minimum, mul, pow, sub } from './ops/binary.js';
 export { logisticBits } from './ops/bits.js';
 export { type ConvOptions, conv2d, convTranspose2d } from './ops/conv/conv.js';
 export { convBatchNormPrelu, convBatchNormRelu6, type InferenceBatchNorm } from './ops/conv/inference.js';

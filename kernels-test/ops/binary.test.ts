@@ -3,7 +3,7 @@ import { ShapeError } from '../../src/common/errors.js';
 import { broadcastKernel } from '../../src/kernels/broadcast.js';
 import { naiveVectors } from '../../src/kernels/elementwise.js';
 import { mergeAxes } from '../../src/kernels/merge-axes.js';
-import { add, binaryOp } from '../../src/ops/binary.js';
+import { add, binaryOp, maximum, minimum } from '../../src/ops/binary.js';
 import { Tape } from '../../src/tensor/tape.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import { checkOp, gpuSuite, randomValues, testGpu } from '../helpers/harness.js';
@@ -44,6 +44,75 @@ test('add, sub and mul agree with float64', async () => {
   for (const [a, b, sumLength] of PAIRS.filter((_, k) => k % 3 === 1)) {
     for (const op of ['add', 'sub', 'mul'] as const) {
       await checkOp({ op, attrs: {}, inputs: [a, b], values, sumLength, scale: 8 });
+    }
+  }
+});
+
+test('pow, minimum and maximum agree with float64', async () => {
+  for (const [a, b, sumLength] of PAIRS.filter((_, k) => k % 2 === 1)) {
+    for (const op of ['minimum', 'maximum'] as const) {
+      await checkOp({ op, attrs: {}, inputs: [a, b], values, sumLength, scale: 8 });
+    }
+    // WGSL rounds exp2 and log2 coarsely.
+    await checkOp({ op: 'pow', attrs: {}, inputs: [a, b], values, sumLength, scale: 8, factor: 4 });
+  }
+});
+
+/** Checks a binary operation on pairs of numbers, four times each, in vectors of four and in single elements. */
+async function checkPairs(op: 'pow' | 'minimum' | 'maximum', pairs: readonly (readonly number[])[]): Promise<void> {
+  const size = 4 * pairs.length;
+  for (const implementation of [binaryOp(op), binaryOp(op, naiveVectors)]) {
+    await checkOp({
+      op,
+      attrs: {},
+      inputs: [[size], [size]],
+      values: (k) => Float32Array.from({ length: size }, (_, i) => pairs[i >> 2][k]),
+      dyValues: () => Float32Array.from({ length: size }, (_, i) => [1, 2, -1, 0.5][i % 4]),
+      factor: 4, // as above
+      implementation,
+    });
+  }
+}
+
+/** All pairs of an element of `as` and one of `bs`. */
+const allPairs = (as: readonly number[], bs: readonly number[]) => as.flatMap((a) => bs.map((b) => [a, b]));
+
+test('powers of negative numbers, of 0 and of large and small ones agree with float64', async () => {
+  await checkPairs('pow', allPairs([-3, -1, -0.5, 0, 0.25, 1, 2.5], [-3, -2, -1, -0.5, 0, 0.5, 1, 2, 3]));
+  for (const [a, b] of [
+    [1e10, 2.5],
+    [1e-10, 2.5],
+    [-1e15, 2],
+    [-2, 31],
+    [-1, 16777215],
+  ]) {
+    await checkPairs('pow', [[a, b]]);
+  }
+});
+
+test('powers of and with numbers that are not finite, with their gradients, are at the same places as in float64', async () => {
+  const specials = [NaN, Infinity, -Infinity, -2, -1, -0.5, 0, 0.5, 1, 3];
+  await checkPairs('pow', allPairs(specials, specials));
+});
+
+test('minimum and maximum of equal, infinite and NaN numbers, with their gradients, agree with float64', async () => {
+  const specials = [NaN, Infinity, -Infinity, -2, 0, 3];
+  await checkPairs('minimum', allPairs(specials, specials));
+  await checkPairs('maximum', allPairs(specials, specials));
+});
+
+test('where operands are equal, each gets half of the gradient of minimum and maximum', async () => {
+  const gpu = await testGpu();
+  for (const apply of [minimum, maximum]) {
+    const gradients = scope(gpu, () => {
+      const [a, b] = [Tensor.from(gpu, [1, 2], [2]), Tensor.from(gpu, [1, 2], [2])];
+      const tape = new Tape();
+      const z = tape.record(() => apply(a, b));
+      return [...tape.gradients(z, [a, b], Tensor.from(gpu, [1, 10], [2])).values()];
+    });
+    for (const gradient of gradients) {
+      assert.equal([...(await gradient.read())], [0.5, 5]);
+      gradient.dispose();
     }
   }
 });

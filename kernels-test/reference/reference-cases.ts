@@ -42,6 +42,12 @@ function distinct(shape: Shape): NdArray {
   );
 }
 
+/** Values of which none of the one array is near one of the other. */
+function apart(a: Shape, b: Shape): NdArray[] {
+  const values = distinct([sizeOf(a) + sizeOf(b)]).data;
+  return [ndarray(a, values.slice(0, sizeOf(a))), ndarray(b, values.slice(sizeOf(a)))];
+}
+
 function make<K extends OpName>(op: K, name: string, inputs: NdArray[], attrs: OpAttrs[K]): GradientCase {
   return { op, name, inputs, attrs } as unknown as GradientCase;
 }
@@ -168,6 +174,15 @@ export const gradientCases: readonly GradientCase[] = [
     ).map(([a, b]) => make(op, `[${a}] with [${b}]`, [uniform(a), uniform(b, 0.5, 2)], none)),
   ),
   make('div', 'negative divisors', [uniform([3, 5]), uniform([3, 1], -2, -0.5)], none),
+
+  make('pow', '[2,3,4] with [2,3,4]', [uniform([2, 3, 4], 0.3, 2), uniform([2, 3, 4], -2, 2)], none),
+  make('pow', '[5,1] with [3]', [uniform([5, 1], 0.3, 2), uniform([3], -2, 2)], none),
+  make('pow', '[3,7] with a scalar', [uniform([3, 7], 0.3, 2), uniform([], 2, 3)], none),
+  ...(['minimum', 'maximum'] as const).flatMap((op) => [
+    make(op, '[3,4] with [3,4]', apart([3, 4], [3, 4]), none),
+    make(op, '[5,1] with [3]', apart([5, 1], [3]), none),
+    make(op, 'a scalar with [7]', apart([], [7]), none),
+  ]),
 
   make('exp', 'rank 2', [uniform([3, 7], -4, 3)], none),
   make('exp', 'scalar', [uniform([])], none),

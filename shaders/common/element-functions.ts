@@ -1,3 +1,4 @@
+import { vectorType } from './bindings.js';
 import { nonFiniteFunctions } from './non-finite.js';
 
 /**
@@ -101,4 +102,33 @@ export function elementFunctions(expression: string): string {
     if (`${expression}${text}`.includes(`${name}(`)) text = declaration + text;
   }
   return nonFiniteFunctions() + text;
+}
+
+/**
+ * Declares what an expression of `width` numbers `x0`, `x1`, … may call, if it does: what `nonFiniteFunctions` declares, and
+ * - `powOf(a, b)` = aᵇ: as IEEE 754 has it, but NaN where a or b is NaN. WGSL's own `pow` takes no a below 0.
+ */
+export function broadcastFunctions(expression: string, width: 1 | 4): string {
+  const power = expression.includes('powOf(');
+  if (!power && !expression.includes('keepNan(')) return '';
+  const V = vectorType(width);
+  const U = width === 1 ? 'u32' : `vec${width}u`;
+  return `${nonFiniteFunctions(width)}${
+    power
+      ? `
+fn powOf(a: ${V}, b: ${V}) -> ${V} {
+  let size = abs(a);
+  let isWhole = floor(b) == b;
+  let isOdd = isWhole & (floor(0.5 * b) != 0.5 * b);
+  let isInfinite = !isFinite(a);
+  // Of 0 and ∞: 0 or ∞.
+  let end = select(${U}(), ${U}(0x7f800000u), (b > ${V}()) == isInfinite);
+  var value = select(exp2(b * log2(size)), bitcast<${V}>(end), isInfinite | (size == ${V}()));
+  value = select(value, ${V}(1.0), (b == ${V}()) | (size == ${V}(1.0)));
+  value = select(value, -value, isOdd & (bitcast<${U}>(a) > ${U}(0x7fffffffu)));
+  value = select(value, nanOf(a), (a < ${V}()) & !isWhole & !isInfinite);
+  return keepNan(keepNan(value, a), b);
+}`
+      : ''
+  }`;
 }

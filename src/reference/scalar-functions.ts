@@ -27,3 +27,9 @@ export function errorFunction(x: number): number {
 export function roundToEven(x: number): number {
   return Math.abs(x % 1) === 0.5 ? 2 * Math.round(x / 2) : Math.round(x);
 }
+
+/** aᵇ: as IEEE 754 has it, but NaN where a or b is NaN. */
+export function power(a: number, b: number): number {
+  if (Number.isNaN(a) || Number.isNaN(b)) return Number.NaN;
+  return Math.abs(a) === 1 && Math.abs(b) === Infinity ? 1 : a ** b; // JavaScript's 1 ** Infinity is NaN
+}

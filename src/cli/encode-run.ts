@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { pictureSum } from '../codec/container/face-journal.js';
 import { ArgumentError } from '../common/errors.js';
 import type { ArchiveWriter } from '../data/archives/archive-writer.js';
+import { type Shard, shardOf } from '../data/archives/shards.js';
 import { FileError, fileErrorReason, removeTemporaries, writeFileAtomic } from '../data/files/atomic-file.js';
 import type { DoneList } from '../data/files/done-list.js';
 import { LandmarkIndex, type PhotoLandmarks } from '../data/pictures/landmarks.js';
@@ -65,6 +66,10 @@ export async function picturesOf(paths: readonly string[]): Promise<Pictures> {
   return { all, folders, own };
 }
 
+/** The pictures of a shard; errors of folders and files that were named are of every shard. */
+export const picturesOfShard = (all: readonly PictureInput[], { number, count }: Shard): PictureInput[] =>
+  all.filter((picture) => 'error' in picture || shardOf(picture.name, count) === number);
+
 /** A picture that was given by its name. */
 async function namedPicture(path: string): Promise<PictureInput> {
   const own = await ownFileAt(path);
@@ -114,6 +119,8 @@ export interface EncodeCounts {
 
 export interface EncodeOptions {
   landmarks?: PhotoLandmarks;
+  /** All pictures that a key of the landmarks may name, also those of other shards. */
+  listed: readonly PictureInput[];
   /** Finds the faces of photographs that are not listed. */
   finder: FaceFinder;
   /** Called with how many pictures are done. */
@@ -154,8 +161,8 @@ class EncodeRun {
     private readonly targets: Targets,
     private readonly options: EncodeOptions,
   ) {
-    const named = pictures.filter((picture): picture is ListedPicture => !('error' in picture));
-    const { landmarks, finder } = options;
+    const { landmarks, finder, listed } = options;
+    const named = listed.filter((picture): picture is ListedPicture => !('error' in picture));
     const index = landmarks && new LandmarkIndex(landmarks, named);
     this.#reading = { landmarks: index, finder, onBadFace: complain };
   }

@@ -3,12 +3,20 @@ import { dirname, join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { ArgumentError } from '../common/errors.js';
 import { ArchiveWriter } from '../data/archives/archive-writer.js';
+import { parseShard, type Shard, shardOfEnvironment, shardText } from '../data/archives/shards.js';
 import { DoneList } from '../data/files/done-list.js';
 import { WriterLock } from '../data/files/writer-lock.js';
 import { PICTURE_FORMATS } from '../data/pictures/picture-format.js';
 import { CodecSession } from './codec-session.js';
 import { SUFFIXES } from './compact-kind.js';
-import { type EncodeCounts, encodePictures, picturesOf, type Targets, type WrittenFile } from './encode-run.js';
+import {
+  type EncodeCounts,
+  encodePictures,
+  picturesOf,
+  picturesOfShard,
+  type Targets,
+  type WrittenFile,
+} from './encode-run.js';
 import { FaceFinder } from './face-finder.js';
 import { addFaceOptions, checkFaceOptions, type FaceOptions } from './face-options.js';
 import {
@@ -39,6 +47,7 @@ interface EncodeOptions extends FaceOptions {
   rate?: number;
   landmarks?: string;
   model?: string;
+  shard?: string;
   json?: boolean;
 }
 
@@ -72,6 +81,10 @@ export function addEncodeCommand(program: Command): void {
       'JSON file with five landmarks for each face of a photograph; the detector is then not used',
     )
     .option('--model <file>', 'weights (default: CAMEO_MODEL, else the shipped weights)')
+    .option(
+      '--shard <n/count>',
+      "only this share of the pictures, as 2/8, chosen by a hash of their names; 'auto': by Slurm's or Kubernetes' variables",
+    )
     .option('--json', `the summary as ${JSON_HELP}`);
   addFaceOptions(command, 'all')
     .addHelpText(
@@ -83,6 +96,7 @@ Examples:
   cameo encode holiday.jpg -o small --landmarks holiday.json
   cameo encode people/*.jpg --archive people${SUFFIXES.archive} --bytes 200
   cameo encode people --archive people${SUFFIXES.archive}
+  cameo encode people --archive people-2${SUFFIXES.archive} --shard 2/8
   cameo encode face.png -o small --container png --rate 2
   cameo encode - -o - < face.png > face${SUFFIXES.file}
 
@@ -97,7 +111,10 @@ With --bytes, a PNG gets the highest rate that fits. In an archive, --bytes coun
 A file that cannot be read is named on standard error; the others are still encoded, and the exit code is 1.
 Ctrl-C and SIGTERM stop the command (exit code 130). The same command then goes on after the finished faces, also after a crash;
 until then, the faces of an archive are in FILE${SUFFIXES.archive}.part, which \`cameo info\` and \`cameo decode\` can read.
-Keys of --json: pictures, leftOut, encoded, resumed, out, files [{ input, output, bytes }] of pictures given by name,
+With --shard, each shard needs an archive or a folder of its own, and \`cameo merge\` joins the archives. Every shard gets the same pictures to choose from.
+A shard to which no picture belongs writes an archive without faces. --shard auto reads SLURM_ARRAY_TASK_ID, SLURM_ARRAY_TASK_COUNT and SLURM_ARRAY_TASK_MIN,
+or JOB_COMPLETION_INDEX and CAMEO_SHARDS, the number of shards.
+Keys of --json: pictures (those of the shard), shard (as "2/8", or null), leftOut, encoded, resumed, out, files [{ input, output, bytes }] of pictures given by name,
 archive { path, faces, bytes } or null, warnings [{ input, kind, message }] if there are any, errors; if the run was stopped: stopped, pictures, reached.`,
     )
     .action(encodePhotos);
@@ -125,10 +142,19 @@ function settingsOf({ bytes, container, rate, archive }: EncodeOptions, defaultK
   return { container: chosen, rate, bytes: bytes ?? (chosen === 'png' ? undefined : DEFAULT_BYTES) };
 }
 
+/** The share of --shard; undefined without it. @throws ArgumentError */
+function shardOption({ shard }: EncodeOptions): Shard | undefined {
+  if (shard === undefined) return undefined;
+  return shard === 'auto' ? shardOfEnvironment(process.env) : parseShard(shard);
+}
+
 /** @throws ArgumentError for places where faces cannot be written */
-async function checkPlaces(photos: readonly string[], { out, archive, landmarks, model, json }: EncodeOptions) {
+async function checkPlaces(photos: readonly string[], { out, archive, landmarks, model, shard, json }: EncodeOptions) {
   if (out === undefined && archive === undefined) {
     throw new ArgumentError("required option '-o, --out <dir>' (or '--archive <file>') not specified");
+  }
+  if (out === DASH && shard !== undefined) {
+    throw new ArgumentError(`-o ${DASH} and --shard ${shard}: a shard may have no picture; give a folder or --archive`);
   }
   if (archive === DASH) {
     throw new ArgumentError(
@@ -142,6 +168,15 @@ async function checkPlaces(photos: readonly string[], { out, archive, landmarks,
     takeStdoutForData();
   }
   if (archive !== undefined) await refuseInput(archive, [...photos, landmarks, model]);
+}
+
+/** The pictures that were named, and which of them this run encodes. */
+async function picturesToEncode(photos: readonly string[], shard: Shard | undefined) {
+  const { all: listed, folders, own } = await picturesOf(photos);
+  if (own > 0) note(`left out ${own} pictures that Cameo wrote; to encode them again, give their names`);
+  const all = shard ? picturesOfShard(listed, shard) : listed;
+  if (shard && all.length === 0) note(`no picture of ${listed.length} belongs to shard ${shardText(shard)}`);
+  return { listed, all, folders, own };
 }
 
 interface OpenTargets extends Targets {
@@ -192,6 +227,7 @@ async function encodePhotos(photos: string[], options: EncodeOptions): Promise<v
   checkFaceOptions(options);
   await checkPlaces(photos, options);
   const { landmarks: list } = options;
+  const shard = shardOption(options);
   const session = await CodecSession.open(options.model);
   const finder = new FaceFinder(options);
   const stop = stopOnInterrupt('stopping after the current faces …');
@@ -204,9 +240,7 @@ async function encodePhotos(photos: string[], options: EncodeOptions): Promise<v
     const work = await encoderFor(session, options, signal);
     const landmarks = list === undefined ? undefined : await readLandmarkInput(list);
     await openTargets(targets, session, photos, options, work);
-    const pictures = await picturesOf(photos);
-    if (pictures.own > 0)
-      note(`left out ${pictures.own} pictures that Cameo wrote; to encode them again, give their names`);
+    const pictures = await picturesToEncode(photos, shard);
     total = pictures.all.length;
     // Prints a line for each file, but not for folders, which may hold very many, nor for archives, whose faces have no files.
     const lines = targets.files !== undefined && !pictures.folders;
@@ -214,6 +248,7 @@ async function encodePhotos(photos: string[], options: EncodeOptions): Promise<v
     const written: WrittenFile[] = [];
     const counts = await encodePictures(pictures.all, targets, work.encoder, {
       landmarks,
+      listed: pictures.listed,
       finder,
       onPicture: (done) => bar?.update((reached = done)),
       onFile: (file) => {
@@ -223,9 +258,13 @@ async function encodePhotos(photos: string[], options: EncodeOptions): Promise<v
     });
     bar?.stop();
     await targets.files?.done.remove();
-    const archive = targets.archive && { faces: targets.archive.count, bytes: await targets.archive.finish() };
+    const archive = targets.archive && {
+      faces: targets.archive.count,
+      bytes: await targets.archive.finish({ allowEmpty: total === 0 }),
+    };
     tellSummary(options, counts, archive, lines);
-    addJson({ pictures: total, leftOut: pictures.own, ...counts, out: options.out ?? null, files: written });
+    addJson({ pictures: total, shard: shard ? shardText(shard) : null, leftOut: pictures.own });
+    addJson({ ...counts, out: options.out ?? null, files: written });
     addJson({ archive: archive ? { path: options.archive, ...archive } : null });
   } catch (error) {
     if (!signal.aborted || error !== signal.reason) throw error;

@@ -26,6 +26,7 @@ import {
 } from '../files/atomic-file.js';
 import { WriterLock } from '../files/writer-lock.js';
 import { FileSource } from './file-source.js';
+import { nameKey } from './shards.js';
 
 export interface ArchiveWriterSettings {
   model: LatentModel;
@@ -195,18 +196,21 @@ export class ArchiveWriter {
 
   /**
    * Turns ARCHIVE.part into the archive.
+   * @param options `allowEmpty`: writes an archive without faces too, as that of a shard to which no picture belongs
    * @returns its bytes
-   * @throws ArgumentError if there is no face, or if some faces of an earlier writer were not given to `holds`;
+   * @throws ArgumentError if there is no face and `allowEmpty` is not set, or if some faces of an earlier writer were not given to `holds`;
    * FileError. ARCHIVE.part remains then.
    */
-  async finish(): Promise<number> {
+  async finish({ allowEmpty = false } = {}): Promise<number> {
     if (this.#found.size > 0) {
       const [first] = this.#found.keys();
       const faces = this.#found.size === 1 ? 'a face' : `${this.#found.size} faces`;
       throw new ArgumentError(`${this.part} holds ${faces} that this run does not, such as "${first}": ${REMEDY}`);
     }
-    if (this.#count === 0)
-      throw new ArgumentError(`${this.path}: not written, because there is no face to put into it`);
+    if (this.#count === 0) {
+      if (!allowEmpty) throw new ArgumentError(`${this.path}: not written, because there is no face to put into it`);
+      this.#file ??= await this.#begin();
+    }
     let bytes = 0;
     const written = createHash('sha256');
     const source = await FileSource.open(this.part);
@@ -284,9 +288,6 @@ export class ArchiveWriter {
 
 const REMEDY = 'give it the same faces, or remove that file to start again';
 
-/** The form in which names are compared: as they are after writing and reading, with composed letters. */
-const nameKey = (name: string): string => new TextDecoder().decode(new TextEncoder().encode(name)).normalize('NFC');
-
 /** Of an archive that has not been begun. */
 const NOTHING: JournalExtent = { faces: 0, end: 0, codeBytes: 0, nameBytes: 0 };
 
@@ -306,7 +307,7 @@ function checkSettings(
 }
 
 /** @throws ArgumentError for an existing file that is not an archive, which must not be lost */
-async function checkReplaceable(path: string): Promise<void> {
+export async function checkReplaceable(path: string): Promise<void> {
   if (!(await stat(path).catch(() => undefined))?.size) return;
   const source = await FileSource.open(path);
   try {

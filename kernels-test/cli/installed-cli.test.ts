@@ -70,8 +70,11 @@ withSwiftShader('doctor finds SwiftShader, and prints nothing of what it did not
   assert.match(stdout, /^taken: SwiftShader/m);
 });
 
-withSwiftShader('encode, qr, info, decode and verify; from a folder that cannot be written, too', async () => {
-  await works(['encode', 'Gesicht ä.png', 'two.png', '-o', 'Dateien ö', '--bytes', '300']);
+withSwiftShader('encode, merge, qr, info, decode and verify; from a folder that cannot be written, too', async () => {
+  const archive = ['--archive', 'Gesichter ü.cameos', '--shard', '1/1'];
+  await works(['encode', 'Gesicht ä.png', 'two.png', '-o', 'Dateien ö', ...archive, '--bytes', '300']);
+  await works(['merge', 'Gesichter ü.cameos', '-o', 'alle ö.cameos', '--shards', '1']);
+  assert.equal(readFileSync(at('alle ö.cameos')), readFileSync(at('Gesichter ü.cameos')));
   const file = join('Dateien ö', 'Gesicht ä.cameo');
   assert.ok(readFileSync(at(file)).length <= 300);
   assert.match(await works(['info', file]), /Gesicht ä\.cameo/);

@@ -11,6 +11,7 @@ import { closeFinders } from './face-finder.js';
 import { addImportCommand } from './import.js';
 import { addInfoCommand } from './info.js';
 import { beginJson, endJson } from './json-output.js';
+import { addMergeCommand } from './merge.js';
 import { addQrCommand } from './qr.js';
 import { addSearchCommand } from './search.js';
 import { beginOutput, beQuiet } from './terminal.js';
@@ -49,6 +50,7 @@ async function addCommandsTo(program: Command, words: readonly string[]): Promis
   await addCommands(program, words, {
     encode: async () => addEncodeCommand,
     decode: async () => addDecodeCommand,
+    merge: async () => addMergeCommand,
     info: async () => addInfoCommand,
     detect: async () => addDetectCommand,
     crop: async () => addCropCommand,

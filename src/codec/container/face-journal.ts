@@ -352,8 +352,8 @@ class Window implements ByteSource {
   }
 }
 
-/** Gathers small pieces into large ones. */
-class Pieces {
+/** Gathers small pieces into large ones, of about a megabyte. */
+export class Pieces {
   #waiting: Uint8Array[] = [];
   #bytes = 0;
 

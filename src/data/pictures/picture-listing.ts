@@ -22,6 +22,21 @@ export interface PictureListing {
 /** Natural order: "face 2" before "face 10". */
 const naturally = new Intl.Collator('en', { numeric: true });
 
+/** Compares items of a folder by their names, in composed letters. */
+const compareItems = (a: string, b: string): number => naturally.compare(a, b) || (a < b ? -1 : Number(a > b));
+
+/** The names of the folders and the file that a picture's name stands for; its extension, which the name lacks, is taken to be .png. */
+export const listedItems = (name: string): readonly string[] => `${comparablePath(name)}.png`.split('/');
+
+/** Compares pictures of a folder by their `listedItems`, as `listPictures` sorts them. */
+export function compareListed(a: readonly string[], b: readonly string[]): number {
+  for (let k = 0; k < Math.min(a.length, b.length); k++) {
+    const order = compareItems(a[k], b[k]);
+    if (order !== 0) return order;
+  }
+  return a.length - b.length;
+}
+
 /**
  * The pictures of a folder (PICTURE_FORMATS, by their names) and those below, without those that Cameo made, each folder in
  * natural order. Names that begin with a dot are left out; links to files are followed, links to folders are not, as they can form loops.
@@ -36,8 +51,7 @@ export async function listPictures(folder: string): Promise<PictureListing> {
       throw new FileError(`${path}: cannot be read: ${fileErrorReason(cause)}`, { cause });
     });
     const composed = new Map(items.map(({ name }) => [name, comparablePath(name)]));
-    const order = (a: string, b: string): number => naturally.compare(a, b) || (a < b ? -1 : 1);
-    items.sort((a, b) => order(composed.get(a.name)!, composed.get(b.name)!));
+    items.sort((a, b) => compareItems(composed.get(a.name)!, composed.get(b.name)!));
     for (const item of items) {
       if (item.name.startsWith('.')) continue;
       if (item.isDirectory()) await walk(`${below}${item.name}/`);

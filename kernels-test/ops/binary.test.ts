@@ -3,7 +3,7 @@ import { ShapeError } from '../../src/common/errors.js';
 import { broadcastKernel } from '../../src/kernels/broadcast.js';
 import { naiveVectors } from '../../src/kernels/elementwise.js';
 import { mergeAxes } from '../../src/kernels/merge-axes.js';
-import { add, binaryOp, maximum, minimum } from '../../src/ops/binary.js';
+import { add, binaryOp, maximum, minimum, pow } from '../../src/ops/binary.js';
 import { Tape } from '../../src/tensor/tape.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import { checkOp, gpuSuite, randomValues, testGpu } from '../helpers/harness.js';
@@ -88,6 +88,30 @@ test('powers of negative numbers, of 0 and of large and small ones agree with fl
   ]) {
     await checkPairs('pow', [[a, b]]);
   }
+});
+
+test('powers with whole exponents are exact where float32 holds them', async () => {
+  const gpu = await testGpu();
+  const pairs = allPairs([-5, -3, 2, 7, 255], [0, 1, 2, 3]).concat([
+    [2, 16],
+    [-2, 15],
+    [10, 10],
+  ]);
+  const z = scope(gpu, () => {
+    const [a, b] = [0, 1].map((k) =>
+      Tensor.from(
+        gpu,
+        Float32Array.from(pairs, (pair) => pair[k]),
+        [pairs.length],
+      ),
+    );
+    return pow(a, b);
+  });
+  assert.equal(
+    [...(await z.read())],
+    pairs.map(([a, b]) => a ** b),
+  );
+  z.dispose();
 });
 
 test('powers of and with numbers that are not finite, with their gradients, are at the same places as in float64', async () => {

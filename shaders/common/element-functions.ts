@@ -104,6 +104,36 @@ export function elementFunctions(expression: string): string {
   return nonFiniteFunctions() + text;
 }
 
+function powFunction(width: 1 | 4): string {
+  const V = vectorType(width);
+  const U = width === 1 ? 'u32' : `vec${width}u`;
+  return `
+fn powOf(a: ${V}, b: ${V}) -> ${V} {
+  let size = abs(a);
+  let isWhole = floor(b) == b;
+  let isOdd = isWhole & (floor(0.5 * b) != 0.5 * b);
+  let isInfinite = !isFinite(a);
+  // Powers with whole exponents up to 16 are products, which are rounded less: squares are exact where float32 holds them.
+  var product = ${V}(1.0);
+  var factor = size;
+  var rest = ${U}(min(abs(b), ${V}(16.0)));
+  for (var k = 0u; k < 5u; k++) {
+    product = select(product, product * factor, (rest & ${U}(1u)) == ${U}(1u));
+    factor *= factor;
+    rest /= 2u;
+  }
+  product = select(product, 1.0 / product, b < ${V}());
+  // Of 0 and ∞: 0 or ∞.
+  let end = select(${U}(), ${U}(0x7f800000u), (b > ${V}()) == isInfinite);
+  var value = select(exp2(b * log2(size)), product, isWhole & (abs(b) <= ${V}(16.0)));
+  value = select(value, bitcast<${V}>(end), isInfinite | (size == ${V}()));
+  value = select(value, ${V}(1.0), (b == ${V}()) | (size == ${V}(1.0)));
+  value = select(value, -value, isOdd & (bitcast<${U}>(a) > ${U}(0x7fffffffu)));
+  value = select(value, nanOf(a), (a < ${V}()) & !isWhole & !isInfinite);
+  return keepNan(keepNan(value, a), b);
+}`;
+}
+
 /**
  * Declares what an expression of `width` numbers `x0`, `x1`, … may call, if it does: what `nonFiniteFunctions` declares, and
  * - `powOf(a, b)` = aᵇ: as IEEE 754 has it, but NaN where a or b is NaN. WGSL's own `pow` takes no a below 0.
@@ -111,24 +141,5 @@ export function elementFunctions(expression: string): string {
 export function broadcastFunctions(expression: string, width: 1 | 4): string {
   const power = expression.includes('powOf(');
   if (!power && !expression.includes('keepNan(')) return '';
-  const V = vectorType(width);
-  const U = width === 1 ? 'u32' : `vec${width}u`;
-  return `${nonFiniteFunctions(width)}${
-    power
-      ? `
-fn powOf(a: ${V}, b: ${V}) -> ${V} {
-  let size = abs(a);
-  let isWhole = floor(b) == b;
-  let isOdd = isWhole & (floor(0.5 * b) != 0.5 * b);
-  let isInfinite = !isFinite(a);
-  // Of 0 and ∞: 0 or ∞.
-  let end = select(${U}(), ${U}(0x7f800000u), (b > ${V}()) == isInfinite);
-  var value = select(exp2(b * log2(size)), bitcast<${V}>(end), isInfinite | (size == ${V}()));
-  value = select(value, ${V}(1.0), (b == ${V}()) | (size == ${V}(1.0)));
-  value = select(value, -value, isOdd & (bitcast<${U}>(a) > ${U}(0x7fffffffu)));
-  value = select(value, nanOf(a), (a < ${V}()) & !isWhole & !isInfinite);
-  return keepNan(keepNan(value, a), b);
-}`
-      : ''
-  }`;
+  return nonFiniteFunctions(width) + (power ? powFunction(width) : '');
 }

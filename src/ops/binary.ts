@@ -107,7 +107,7 @@ export const mul = (a: Tensor, b: Tensor): Tensor => apply('mul', binaryOps.mul,
 export const div = (a: Tensor, b: Tensor): Tensor => apply('div', binaryOps.div, [a, b], {});
 /**
  * aᵇ, elementwise, with broadcasting as in `add`. a⁰ is 1; a below 0 has powers with whole b only, others are NaN; unlike in IEEE 754,
- * NaN in a or b always gives NaN. The relative error grows with |b·log₂ a|. The gradient by a at b = 0 is 0, that by b at a = 0
+ * NaN in a or b always gives NaN. Whole b up to ±16 make products; for others, the relative error grows with |b·log₂ a|. The gradient by a at b = 0 is 0, that by b at a = 0
  * is 0 for b ≥ 0, and that by b for a below 0 is NaN.
  * @throws ShapeError
  */

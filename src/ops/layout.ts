@@ -4,7 +4,7 @@ import { ShapeError } from '../common/errors.js';
 import { checkShape, formatShape, normalizeAxis, type Shape, sizeOf } from '../common/shapes.js';
 import type { Kernel } from '../gpu/kernel.js';
 import { chooseVectors, elementKernel, type VectorChoice } from '../kernels/elementwise.js';
-import { boxOffsets, full, gatherAt, type NdArray, scatterAdd, zeros } from '../reference/ndarray.js';
+import { allOf, boxOffsets, gatherAt, type NdArray, scatterAdd, zeros } from '../reference/ndarray.js';
 import type { ReferenceRule } from '../reference/reference-op.js';
 import { dispatch, dispatchInPlace } from '../tensor/dispatch.js';
 import { apply, type Op } from '../tensor/tape.js';
@@ -279,7 +279,7 @@ export const reshapeReference: ReferenceRule<ReshapeAttrs> = {
 
 export const padReference: ReferenceRule<PadAttrs> = {
   forward([x], { before, value }, shape) {
-    const out = full(shape, value);
+    const out = allOf(shape, value);
     boxOffsets(shape, before, x.shape).forEach((offset, i) => {
       out.data[offset] = x.data[i];
     });

@@ -22,14 +22,14 @@ export function zeros(shape: Shape): NdArray {
   return { shape: [...shape], data: new Float64Array(sizeOf(shape)) };
 }
 
-export function full(shape: Shape, value: number): NdArray {
+export function allOf(shape: Shape, value: number): NdArray {
   const out = zeros(shape);
   out.data.fill(value);
   return out;
 }
 
 export function scalar(value: number): NdArray {
-  return full([], value);
+  return allOf([], value);
 }
 
 /** Applies `f` to each element. */

@@ -1,5 +1,6 @@
 // adapters: all
 // process: own
+// suite: long
 import 'fake-indexeddb/auto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

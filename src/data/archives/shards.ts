@@ -20,7 +20,11 @@ const HASHED_BYTES = 6;
 
 /** The form in which names are compared: as they are after writing and reading, with composed letters. */
 export const nameKey = (name: string): string =>
-  new TextDecoder().decode(new TextEncoder().encode(name)).normalize('NFC');
+  // UTF-8 has no halves of surrogate pairs, and reading it removes a byte order mark.
+  name
+    .replace(/\p{Surrogate}/gu, '\ufffd')
+    .replace(/^\ufeff/, '')
+    .normalize('NFC');
 
 /** The first 48 bits of the SHA-256 of a name in its compared form, as UTF-8; the most significant byte first. */
 export const nameHash = (name: string): number =>

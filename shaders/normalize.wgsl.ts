@@ -2,8 +2,8 @@ import type { Shader } from '../src/common/shader.js';
 import { read, shader, uniform, vectorType, write } from './common/bindings.js';
 import { SUM_BLOCK } from './common/block-sums.js';
 import type { ChannelWidth } from './common/channel-walk.js';
-import { linearHead, linearIndex } from './common/linear-index.js';
 import { nonFiniteFunctions } from './common/non-finite.js';
+import { rowHead } from './common/rows.js';
 import { wgsl } from './common/wgsl.js';
 
 /*
@@ -50,19 +50,7 @@ alias V = ${V};
 ${declarations}
 ${rowFunctions(width, lanes)}
 
-#if ${lanes === 1}
-${linearHead} {
-  let i = ${linearIndex};
-  if (i >= plan.rows) { return; }
-  let lane = 0u;
-  let begin = i * plan.groups;
-#else
-@compute @workgroup_size(${lanes})
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let row = wid.x + wid.y * nwg.x;
-  if (row >= plan.rows) { return; }
-  let begin = row * plan.groups;
-#endif
+${rowHead(lanes, 'plan.groups')}
   var sum = vec2f();
   for (var first = lane; first < plan.groups; first += ${SUM_BLOCK * lanes}u) {
     let end = min(first + ${SUM_BLOCK * lanes}u, plan.groups);
@@ -92,19 +80,7 @@ alias V = ${V};
 ${declarations}
 ${rowFunctions(width, lanes)}
 
-#if ${lanes === 1}
-${linearHead} {
-  let i = ${linearIndex};
-  if (i >= plan.rows) { return; }
-  let lane = 0u;
-  let begin = i * plan.groups;
-#else
-@compute @workgroup_size(${lanes})
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let row = wid.x + wid.y * nwg.x;
-  if (row >= plan.rows) { return; }
-  let begin = row * plan.groups;
-#endif
+${rowHead(lanes, 'plan.groups')}
   var sum = vec2f();
   for (var first = lane; first < plan.groups; first += ${SUM_BLOCK * lanes}u) {
     var block = vec2f();

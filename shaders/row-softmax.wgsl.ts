@@ -1,8 +1,8 @@
 import type { Shader } from '../src/common/shader.js';
 import { read, shader, uniform, write } from './common/bindings.js';
 import { SUM_BLOCK } from './common/block-sums.js';
-import { linearHead, linearIndex } from './common/linear-index.js';
-import { nonFiniteFunctions } from './common/non-finite.js';
+import { maskFunctions, nonFiniteFunctions } from './common/non-finite.js';
+import { rowHead } from './common/rows.js';
 import { wgsl } from './common/wgsl.js';
 
 /*
@@ -44,24 +44,6 @@ fn greatest(x: f32, lane: u32) -> f32 {
 #endif`;
 }
 
-/** The head of all kernels here: `lane`, and `begin`, the index of the row's first number. */
-function rowMain(lanes: number): string {
-  return wgsl`
-#if ${lanes === 1}
-${linearHead} {
-  let i = ${linearIndex};
-  if (i >= plan.rows) { return; }
-  let lane = 0u;
-  let begin = i * plan.size;
-#else
-@compute @workgroup_size(${lanes})
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let row = wid.x + wid.y * nwg.x;
-  if (row >= plan.rows) { return; }
-  let begin = row * plan.size;
-#endif`;
-}
-
 /**
  * y = e^(x − largest) / Σ e^(x − largest), or its logarithm. A number −∞ has the probability 0; NaN, +∞, or nothing but −∞, makes the row
  * NaN. Bindings: x, y, plan.
@@ -72,9 +54,9 @@ export function rowSoftmaxShader(logarithm: boolean, lanes: number): Shader {
     (declarations) => wgsl`
 ${declarations}
 ${laneFunctions(lanes)}
-fn isMasked(x: f32) -> bool { return bitcast<u32>(x) == 0xff800000u; }
-${rowMain(lanes)}
-  var largest = -0x1.fffffep+127f; // below all finite numbers
+${maskFunctions}
+${rowHead(lanes, 'plan.size')}
+  var largest = LOWEST;
   var wrong = 0.0;
   for (var k = lane; k < plan.size; k += ${lanes}u) {
     let x = xs[begin + k];
@@ -123,7 +105,7 @@ export function rowSoftmaxGradientShader(logarithm: boolean, lanes: number): Sha
     (declarations) => wgsl`
 ${declarations}
 ${laneFunctions(lanes)}
-${rowMain(lanes)}
+${rowHead(lanes, 'plan.size')}
   var own = 0.0;
   for (var first = lane; first < plan.size; first += ${SUM_BLOCK * lanes}u) {
     var block = 0.0;

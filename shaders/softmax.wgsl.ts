@@ -3,7 +3,7 @@ import { read, shader, uniform, write } from './common/bindings.js';
 import { SUM_BLOCK } from './common/block-sums.js';
 import { linearHead, linearIndex } from './common/linear-index.js';
 import { type MarginForm, targetFunction } from './common/margin.js';
-import { nonFiniteFunctions } from './common/non-finite.js';
+import { maskFunctions, nonFiniteFunctions } from './common/non-finite.js';
 import { wgsl } from './common/wgsl.js';
 
 const ADDITIVE: MarginForm = { form: 'additive' };
@@ -45,10 +45,7 @@ fn logit(row: u32, c: u32, label: u32) -> f32 {
   if (c == label) { return plan.s * target_logit(row, score).x; }
   return plan.s * score;
 }
-// Below all finite numbers: the largest of no logit.
-const LOWEST = -0x1.fffffep+127f;
-// A logit of −∞ masks its class: probability 0.
-fn isMasked(x: f32) -> bool { return bitcast<u32>(x) == 0xff800000u; }`;
+${maskFunctions}`;
 }
 
 /**

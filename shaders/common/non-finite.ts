@@ -33,3 +33,8 @@ fn logOf(x: ${value}) -> ${value} {
   return select(log(x), bitcast<${value}>(special), (all > ${bits}(0x7f800000u)) | (all == ${bits}()));
 }`;
 }
+
+/** For softmax: `LOWEST`, below all finite numbers, the largest of no number; and `isMasked`: a logit of −∞ has the probability 0. */
+export const maskFunctions = `
+const LOWEST = -0x1.fffffep+127f;
+fn isMasked(x: f32) -> bool { return bitcast<u32>(x) == 0xff800000u; }`;

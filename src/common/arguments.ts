@@ -55,7 +55,19 @@ export function checkCount(where: string, name: string, value: number): void {
   if (!Number.isSafeInteger(value) || value < 1) refuse(where, name, value, 'an integer of at least 1');
 }
 
+/** True for an array or a typed array. */
+export function isList(value: unknown): value is ArrayLike<unknown> {
+  return Array.isArray(value) || (ArrayBuffer.isView(value) && 'length' in value);
+}
+
+/** @throws ArgumentError unless `value` is an integer of 32 bits without a sign, as seeds are */
+export function checkWord(where: string, name: string, value: number): void {
+  if (!Number.isInteger(value) || value < 0 || value > 0xffffffff) {
+    refuse(where, name, value, 'an integer from 0 to 4294967295');
+  }
+}
+
 /** @throws ArgumentError if `value` is not a list */
 export function checkList(where: string, name: string, value: unknown, expected: string): void {
-  if (!Array.isArray(value) && !(ArrayBuffer.isView(value) && 'length' in value)) refuse(where, name, value, expected);
+  if (!isList(value)) refuse(where, name, value, expected);
 }

@@ -1,4 +1,4 @@
-import { refuse } from '../common/arguments.js';
+import { checkWord, refuse } from '../common/arguments.js';
 import { ArgumentError } from '../common/errors.js';
 import { CounterRandom } from '../common/random.js';
 import { Gpu } from '../gpu/gpu.js';
@@ -77,9 +77,7 @@ export abstract class Module {
    */
   initialize(gpu: Gpu, seed: number): this {
     if (!(gpu instanceof Gpu)) refuse('initialize', 'gpu', gpu, 'a Gpu');
-    if (!Number.isInteger(seed) || seed < 0 || seed > 0xffffffff) {
-      refuse('initialize', 'seed', seed, 'an integer from 0 to 4294967295');
-    }
+    checkWord('initialize', 'seed', seed);
     for (const [name, parameter] of this.entries()) {
       parameter.set(gpu, parameter.init(parameter.shape, new CounterRandom(seed, hashName(name))));
     }

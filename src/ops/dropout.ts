@@ -1,5 +1,5 @@
 import { dropoutPlan, dropoutShader } from '../../shaders/dropout.wgsl.js';
-import { checkOptions, refuse } from '../common/arguments.js';
+import { checkOptions, checkWord, refuse } from '../common/arguments.js';
 import { quantizationNoise } from '../common/random.js';
 import type { Shape } from '../common/shapes.js';
 import type { Kernel } from '../gpu/kernel.js';
@@ -25,11 +25,8 @@ export interface DropoutAttrs {
 function checkDropout({ rate, seed, stream }: DropoutAttrs): void {
   // A rate that float32 rounds to 1 would divide by 0.
   if (!(rate >= 0 && Math.fround(rate) < 1)) refuse('dropout', 'rate', rate, 'a number from 0 to below 1');
-  for (const [name, value] of Object.entries({ seed, stream })) {
-    if (!Number.isInteger(value) || value < 0 || value > 0xffffffff) {
-      refuse('dropout', name, value, 'an integer from 0 to 4294967295');
-    }
-  }
+  checkWord('dropout', 'seed', seed);
+  checkWord('dropout', 'stream', stream);
 }
 
 function dropoutShape(inputs: readonly Shape[], attrs: DropoutAttrs): number[] {

@@ -7,7 +7,7 @@ import type { Kernel } from '../gpu/kernel.js';
 import { chooseVectors, elementKernel, type VectorChoice } from '../kernels/elementwise.js';
 import { map, type NdArray } from '../reference/ndarray.js';
 import type { ReferenceRule } from '../reference/reference-op.js';
-import { within } from '../reference/scalar-functions.js';
+import { roundToEven, within } from '../reference/scalar-functions.js';
 import { dispatch } from '../tensor/dispatch.js';
 import { apply, type Op } from '../tensor/tape.js';
 import type { Tensor } from '../tensor/tensor.js';
@@ -138,19 +138,11 @@ export function quantize(x: Tensor, options: QuantizeOptions): Tensor {
   });
 }
 
-/** Nearest integer; halves go to the even neighbour, as WGSL's `round` does. */
-export function roundHalfEven(x: number): number {
-  const below = Math.floor(x);
-  const rest = x - below;
-  if (rest !== 0.5) return rest < 0.5 ? below : below + 1;
-  return below % 2 === 0 ? below : below + 1;
-}
-
 /** The quantised value before the clamp. */
 function unclamped(x: NdArray, attrs: QuantizeAttrs): NdArray {
   const { mode, scale, seed, stream } = attrs;
   if (mode === 'noise') return map(x, (v, i) => v * scale + quantizationNoise(seed, stream, i));
-  return map(x, (v) => roundHalfEven(v * scale));
+  return map(x, (v) => roundToEven(v * scale));
 }
 
 /** Additive uniform noise: Ballé, Laparra, Simoncelli 2017, "End-to-end optimized image compression", arXiv 1611.01704. */

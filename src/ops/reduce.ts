@@ -118,8 +118,8 @@ export function sumRows(x: Tensor, rows: number, columns: number): Tensor {
 }
 
 /**
- * Column sums of x [rows, outputs, columns], each output a tensor of its own, [columns]. One dispatch or two make all of them, which
- * takes a third of the time where sums are short.
+ * Column sums of x [rows, outputs, columns], each output a tensor of its own, [columns]. One dispatch or two make all of them,
+ * in place of as many for each.
  * @param outputs 7 at most
  */
 export function sumRowsApart(x: Tensor, rows: number, outputs: number, columns: number): Tensor[] {

@@ -13,8 +13,7 @@ export type NumberArray =
   | Uint32Array;
 
 /** The forms in which values of a tensor can be given, in row-major order. */
-export type NumberList = NumberArray | readonly number[];
-export type TensorValues = NumberList;
+export type TensorValues = NumberArray | readonly number[];
 
 /**
  * The values as float32, each rounded to the nearest; a Float32Array is returned as it is.

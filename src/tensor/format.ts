@@ -1,4 +1,5 @@
 import { checkCount } from '../common/arguments.js';
+import { sizeOf } from '../common/shapes.js';
 import type { Tensor } from './tensor.js';
 
 /**
@@ -14,7 +15,7 @@ export async function formatTensor(tensor: Tensor, most = 6): Promise<string> {
   const number = (value: number): string => String(Number(value.toPrecision(5)));
   const part = (axis: number, first: number): string => {
     if (axis === shape.length) return number(values[first]);
-    const stride = shape.slice(axis + 1).reduce((product, size) => product * size, 1);
+    const stride = sizeOf(shape.slice(axis + 1));
     const head = Math.ceil(most / 2);
     const shown = Array.from({ length: shape[axis] }, (_, k) => k).filter(
       (k) => shape[axis] <= most || k < head || k >= shape[axis] - (most - head),

@@ -20,12 +20,7 @@ ${quantizationNoiseFunctions(width)}
 ${linearHead} {
   let i = ${linearIndex};
   if (i >= arrayLength(&ys)) { return; }
-#if ${width === 1}
-  let element = i;
-#else
-  let element = 4u * i + vec4u(0u, 1u, 2u, 3u);
-#endif
-  let random = quantizationNoise(plan.key, element) + 0.5;
+  let random = quantizationNoise(plan.key, elementsOf(i)) + 0.5;
   // A product and not a choice, so that NaN and infinity of a dropped element are seen, as NaN.
   ys[i] = xs[i] * select(V(), V(plan.scale), random >= V(plan.rate));
 }`,

@@ -14,12 +14,7 @@ function unclampedFunction(width: RandomWidth, noise: boolean): string {
 #if ${noise}
 ${quantizationNoiseFunctions(width)}
 fn unclamped(x: V, i: u32) -> V {
-#if ${width === 1}
-  let element = i;
-#else
-  let element = 4u * i + vec4u(0u, 1u, 2u, 3u);
-#endif
-  return x * plan.scale + quantizationNoise(plan.key, element);
+  return x * plan.scale + quantizationNoise(plan.key, elementsOf(i));
 }
 #else
 fn unclamped(x: V, i: u32) -> V { return round(x * plan.scale); }

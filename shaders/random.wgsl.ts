@@ -44,12 +44,18 @@ fn threefry2x32(key: vec2u, a: Word, b: Word) -> Words {
 
 /**
  * The noise in [−½, ½) of `quantizationNoise` in `src/common/random.ts`, exact to the bit: declares
- * `quantizationNoise(key, element)`, where `key` is (seed, stream) and `element` the flat indices.
+ * `quantizationNoise(key, element)`, where `key` is (seed, stream) and `element` the flat indices, and `elementsOf(i)`, those of the
+ * i-th vector.
  */
 export function quantizationNoiseFunctions(width: RandomWidth): string {
   const F = vectorType(width);
   return wgsl`
 ${threefryFunctions(width)}
+#if ${width === 1}
+fn elementsOf(i: u32) -> Word { return i; }
+#else
+fn elementsOf(i: u32) -> Word { return 4u * i + vec4u(0u, 1u, 2u, 3u); }
+#endif
 fn quantizationNoise(key: vec2u, element: Word) -> ${F} {
   let word = threefry2x32(key, element, Word()).a;
   return ${F}(word >> Word(8u)) * ${f32Literal(2 ** -24)} - 0.5;

@@ -7,12 +7,11 @@ import { readKlt } from '../../src/codec/codec-weights.js';
 import { bytesSource, FaceArchive } from '../../src/codec/container/face-archive.js';
 import { unpackFaceFile } from '../../src/codec/container/face-file.js';
 import { FaceJournal } from '../../src/codec/container/face-journal.js';
-import { CounterRandom } from '../../src/common/random.js';
-import { writePng } from '../../src/data/pictures/image.js';
 import { openGpu } from '../../src/gpu/node/adapters.js';
-import { demoFaces, TINY, writeSmallFaceModel } from '../helpers/budget-fixture.js';
+import { TINY, writeSmallFaceModel } from '../helpers/budget-fixture.js';
 import { type CliRun, cameoUntil, temporaryFolder } from './cli-fixture.js';
 import { cameoHere } from './cli-here.js';
+import { writeNamedFaces } from './named-faces.js';
 
 // adapters: once
 
@@ -36,17 +35,10 @@ const NAMES = [
   'z2',
   'z10',
 ];
-const faces = await demoFaces();
-mkdirSync(at('in', 'ann'), { recursive: true });
-mkdirSync(at('in', 'bob', 'of 1999'), { recursive: true });
+await writeNamedFaces(at('in'), NAMES);
 mkdirSync(at('in', '.hidden'));
 writeFileSync(at('in', 'notes.txt'), 'no picture');
 writeFileSync(at('in', '.hidden', 'face.png'), 'this file must not be read');
-for (const [k, name] of NAMES.entries()) {
-  const random = new CounterRandom(k);
-  const data = faces[k % faces.length].map((value) => Math.min(255, value + random.int(30)));
-  await writePng(at('in', `${name}.png`), { width: 96, height: 112, data });
-}
 const BYTES = ['--bytes', '60'];
 
 /** The names of all files in a folder and its subfolders, in alphabetical order. */

@@ -1,13 +1,12 @@
-import { mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readKlt } from '../../src/codec/codec-weights.js';
 import { bytesSource, FaceArchive } from '../../src/codec/container/face-archive.js';
-import { CounterRandom } from '../../src/common/random.js';
-import { writePng } from '../../src/data/pictures/image.js';
 import { openGpu } from '../../src/gpu/node/adapters.js';
-import { demoFaces, TINY, writeSmallFaceModel } from '../helpers/budget-fixture.js';
+import { TINY, writeSmallFaceModel } from '../helpers/budget-fixture.js';
 import { type CliRun, temporaryFolder } from './cli-fixture.js';
 import { cameoHere } from './cli-here.js';
+import { writeNamedFaces } from './named-faces.js';
 
 /** A folder of faces, `in`, and a tiny model, with which shards are encoded in seconds. */
 
@@ -50,14 +49,7 @@ export const NAMES = [
   'z2',
   'z10',
 ];
-const faces = await demoFaces();
-mkdirSync(at('in', 'ann'), { recursive: true });
-mkdirSync(at('in', 'bob', 'of 1999'), { recursive: true });
-for (const [k, name] of NAMES.entries()) {
-  const random = new CounterRandom(k);
-  const data = faces[k % faces.length].map((value) => Math.min(255, value + random.int(30)));
-  await writePng(at('in', `${name}.png`), { width: 96, height: 112, data });
-}
+await writeNamedFaces(at('in'), NAMES);
 
 /** The names in an archive, in its order. */
 export async function namesOf(path: string): Promise<string[]> {

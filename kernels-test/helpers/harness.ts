@@ -4,6 +4,7 @@ import { CounterRandom } from '../../src/common/random.js';
 import { sizeOf } from '../../src/common/shapes.js';
 import { applyByName, type OpAttrs, type OpName, referenceOps } from '../../src/ops/registry.js';
 import type { NdArray } from '../../src/reference/ndarray.js';
+import type { DType } from '../../src/tensor/dtype.js';
 import { apply, type Op, Tape } from '../../src/tensor/tape.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import { sharedGpu } from '../runner/shared-gpu.js';
@@ -77,7 +78,7 @@ const roundingsOf = (sumLength: number): number => Math.min(sumLength, 4 + 4 * M
  */
 export function assertClose(
   what: string,
-  actual: Float32Array,
+  actual: ArrayLike<number>,
   expected: ArrayLike<number>,
   { sumLength = 1, scale = 0, factor = 1, linear = false, spreads = false }: Tolerance = {},
 ): void {
@@ -102,6 +103,8 @@ export interface OpCase<K extends OpName> extends Tolerance {
   op: K;
   attrs: OpAttrs[K];
   inputs: readonly (readonly number[])[];
+  /** Types of the inputs' elements; default: all float32. */
+  dtypes?: readonly DType[];
   /** Values of input k, if they cannot be random normals (labels, positive arguments). */
   values?: (k: number, size: number) => Float32Array | undefined;
   /** Values of dy instead of random normals. */
@@ -127,7 +130,10 @@ export async function checkOp<K extends OpName>(given: OpCase<K>): Promise<void>
   const expectedGradients = reference.backward(arrays, expected, toNdArray(dyValues, expected.shape), attrs);
 
   const kept = scope(gpu, () => {
-    const tensors = values.map((data, k) => Tensor.from(gpu, data, shapes[k]));
+    // The operation checks the types.
+    const tensors = values.map((data, k) =>
+      Tensor.from(gpu, data, shapes[k], test.dtypes?.[k] ?? 'float32'),
+    ) as Tensor[];
     const tape = new Tape();
     const output = tape.record(() =>
       test.implementation ? apply(op, test.implementation, tensors, attrs) : applyByName(op, tensors, attrs),

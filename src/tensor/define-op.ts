@@ -36,6 +36,7 @@ export function defineOp<A = undefined>(definition: Op<A> & { name: string }): D
   }
   const op: Op<A> = {
     shape: (inputs, attrs) => definition.shape(inputs, attrs),
+    ...(definition.dtype && { dtype: (inputs, attrs) => definition.dtype!(inputs, attrs) }),
     forward(inputs, attrs, shape) {
       const result = definition.forward(inputs, attrs, shape);
       checkShape(`${name}: the output`, result.output, shape);

@@ -1,6 +1,6 @@
 import { checkCount } from '../common/arguments.js';
 import { sizeOf } from '../common/shapes.js';
-import type { Tensor } from './tensor.js';
+import type { AnyTensor } from './tensor.js';
 
 /**
  * Shape and values of a tensor as text, for people: `Tensor [2,2]` and then `[[1, 2],` and ` [3, 4]]`. Numbers have up to five
@@ -8,7 +8,7 @@ import type { Tensor } from './tensor.js';
  * @param most entries of an axis to show, at least 1; default 6
  * @throws ArgumentError
  */
-export async function formatTensor(tensor: Tensor, most = 6): Promise<string> {
+export async function formatTensor(tensor: AnyTensor, most = 6): Promise<string> {
   checkCount('formatTensor', 'most', most);
   const values = await tensor.read();
   const { shape } = tensor;

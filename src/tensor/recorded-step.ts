@@ -3,10 +3,10 @@ import { ArgumentError, DisposedError } from '../common/errors.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { Program } from '../gpu/program.js';
 import type { Recording } from '../gpu/recording.js';
-import { keep, scope, Tensor } from './tensor.js';
+import { type AnyTensor, keep, scope, Tensor } from './tensor.js';
 
 /** Tensors by name. */
-export type NamedTensors = Readonly<Record<string, Tensor>>;
+export type NamedTensors = Readonly<Record<string, AnyTensor>>;
 
 /** A step that was recorded once and runs any number of times; `recordStep` makes it. */
 export class RecordedStep<I extends NamedTensors, O extends NamedTensors> {

@@ -3,7 +3,8 @@ import { ArgumentError, ShapeError } from '../common/errors.js';
 import type { Shape } from '../common/shapes.js';
 import { addKernel } from '../kernels/elementwise.js';
 import { dispatch } from './dispatch.js';
-import { scope, Tensor } from './tensor.js';
+import { checkDtypes, type DType } from './dtype.js';
+import { type AnyTensor, scope, Tensor } from './tensor.js';
 
 /** What the backward pass of an operation gets. */
 export interface BackwardContext<A> {
@@ -28,6 +29,12 @@ export interface Op<A> {
    * @throws ShapeError, ArgumentError that name the operation
    */
   shape(inputs: readonly Shape[], attrs: A): readonly number[];
+  /**
+   * Checks the types of the inputs' elements, and returns that of the output. An operation without this rule takes and gives
+   * float32; one with it may get other types than the signatures below say.
+   * @throws ArgumentError that names the operation
+   */
+  dtype?(inputs: readonly DType[], attrs: A): DType;
   /** Computes an output of the given shape (which `shape` made). */
   forward(inputs: readonly Tensor[], attrs: A, shape: readonly number[]): { output: Tensor; saved?: readonly Tensor[] };
   /** One gradient for each input, of its shape; null for inputs that need or have none. */
@@ -89,6 +96,9 @@ export class Tape {
     if (seed && `${seed.shape}` !== `${output.shape}`) {
       throw new ShapeError(`gradients: the seed [${seed.shape}] must have the output's shape [${output.shape}]`);
     }
+    asked.forEach(({ dtype }: AnyTensor, k) => {
+      if (dtype !== 'float32') refuse('gradients', `wrt[${k}]`, dtype, 'a tensor of float32: others have no gradient');
+    });
     const dependent = new Set(asked);
     for (const node of this.nodes) if (node.inputs.some((input) => dependent.has(input))) dependent.add(node.output);
 
@@ -156,7 +166,14 @@ export const isTapeRecording = (): boolean => active !== null;
  * Checks shapes, runs an operation and records it on the active tape, if one is.
  * @throws ShapeError, ArgumentError before any GPU work
  */
-export function apply<A>(name: string, op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor {
+export function apply<A, D extends DType = 'float32'>(
+  name: string,
+  op: Op<A>,
+  given: readonly AnyTensor[],
+  attrs: A,
+): Tensor<D> {
+  // Each operation checks its types below.
+  const inputs = given as readonly Tensor[];
   inputs.forEach((input, k) => {
     checkTensor(name, op.inputs?.[k] ?? `input ${k + 1}`, input);
   });
@@ -164,11 +181,14 @@ export function apply<A>(name: string, op: Op<A>, inputs: readonly Tensor[], att
     inputs.map((input) => input.shape),
     attrs,
   );
+  const dtypes = given.map(({ dtype }) => dtype);
+  if (op.dtype) op.dtype(dtypes, attrs);
+  else checkDtypes(name, dtypes, ['float32'], op.inputs);
   for (const input of inputs) {
     if (input.gpu !== inputs[0].gpu) throw new ArgumentError(`${name}: the inputs live on different devices`);
     void input.buffer; // throws DisposedError
   }
   const { output, saved = [] } = op.forward(inputs, attrs, shape);
   active?.nodes.push({ name, op: op as Op<never>, inputs, attrs, output, saved });
-  return output;
+  return output as AnyTensor as Tensor<D>;
 }

@@ -3,7 +3,8 @@ import { DisposedError, ShapeError } from '../common/errors.js';
 import { checkShape, sizeOf } from '../common/shapes.js';
 import type { PooledBuffer } from '../gpu/buffer-pool.js';
 import type { Gpu } from '../gpu/gpu.js';
-import { float32Values, type TensorValues } from './float32-values.js';
+import { checkDtype, type DType, type ReadValues, readValues, storedValues } from './dtype.js';
+import type { TensorValues } from './float32-values.js';
 import { flatten, type NestedValues } from './nested-values.js';
 
 /** A buffer that several tensors (reshapes of one another) may share; it returns to the pool with the last one. */
@@ -14,10 +15,10 @@ interface Storage {
 
 let nextId = 0;
 
-const scopes = /* @__PURE__ */ new WeakMap<Gpu, Set<Tensor>[]>();
+const scopes = /* @__PURE__ */ new WeakMap<Gpu, Set<AnyTensor>[]>();
 
 /** The stack of a device's open scopes; the innermost owns what is created. */
-export function openScopes(gpu: Gpu): Set<Tensor>[] {
+export function openScopes(gpu: Gpu): Set<AnyTensor>[] {
   let open = scopes.get(gpu);
   if (!open) {
     open = [];
@@ -26,19 +27,25 @@ export function openScopes(gpu: Gpu): Set<Tensor>[] {
   return open;
 }
 
+/** A tensor of any type of elements. */
+export type AnyTensor = Tensor<DType>;
+
 /**
- * A float32 array on the GPU: row-major, NHWC where it is a picture; a scalar has shape [].
+ * An array on the GPU: row-major, NHWC where it is a picture; a scalar has shape []. Its elements are float32 unless it was made
+ * as int32 or bool.
  *
  * The memory is explicit: a tensor made inside `scope` is freed at its end unless the scope returns or keeps it;
  * one made outside lives until `dispose`.
  */
-export class Tensor {
+export class Tensor<D extends DType = 'float32'> {
   readonly id = nextId++;
   #storage: Storage | null;
 
   private constructor(
     readonly gpu: Gpu,
     readonly shape: readonly number[],
+    /** Type of the elements. */
+    readonly dtype: D,
     storage: Storage,
   ) {
     this.#storage = storage;
@@ -47,31 +54,49 @@ export class Tensor {
   }
 
   /** A tensor whose values are whatever the buffer held: the next kernel must write all of it. */
-  static empty(gpu: Gpu, shape: readonly number[]): Tensor {
+  static empty(gpu: Gpu, shape: readonly number[]): Tensor;
+  static empty<D extends DType>(gpu: Gpu, shape: readonly number[], dtype: D): Tensor<D>;
+  static empty(gpu: Gpu, shape: readonly number[], dtype: DType = 'float32'): AnyTensor {
     checkShape('Tensor', shape);
+    checkDtype('Tensor', dtype);
     checkGpu('Tensor', gpu);
     gpu.assertUsable(); // a lost device still makes buffers, without an error
     const buffer = gpu.acquire(4 * sizeOf(shape), `tensor [${shape}]`);
-    return new Tensor(gpu, [...shape], { buffer, owners: 0 });
+    return new Tensor(gpu, [...shape], dtype, { buffer, owners: 0 });
   }
 
   /**
-   * Uploads values, each rounded to float32.
+   * Uploads values, each rounded to float32, unless `dtype` says that they are integers or booleans.
    * @param values in row-major order; without a shape, lists of lists give theirs: `[[1, 2, 3], [4, 5, 6]]` is [2, 3]
-   * @throws ShapeError when their number does not fit the shape, or lists differ in length; ArgumentError for values that are no
-   * numbers of float32
+   * @param dtype int32 takes integers, bool takes true, false, 1 and 0
+   * @throws ShapeError when their number does not fit the shape, or lists differ in length; ArgumentError for values that the
+   * type cannot hold
    */
   static from(gpu: Gpu, values: NestedValues): Tensor;
   static from(gpu: Gpu, values: TensorValues, shape: readonly number[]): Tensor;
-  static from(gpu: Gpu, values: NestedValues, given?: readonly number[]): Tensor {
+  static from<D extends DType>(
+    gpu: Gpu,
+    values: NestedValues | readonly boolean[],
+    shape: readonly number[] | undefined,
+    dtype: D,
+  ): Tensor<D>;
+  static from(
+    gpu: Gpu,
+    values: NestedValues | readonly boolean[],
+    given?: readonly number[],
+    dtype: DType = 'float32',
+  ): AnyTensor {
     checkGpu('Tensor', gpu);
-    const { data: list, shape } = given ? { data: values as TensorValues, shape: given } : flatten(values);
+    checkDtype('Tensor', dtype);
+    const { data: list, shape } = given
+      ? { data: values as TensorValues, shape: given }
+      : flatten(values as NestedValues);
     checkShape('Tensor', shape);
-    const data = float32Values(list);
+    const data = storedValues(list, dtype);
     if (data.length !== sizeOf(shape)) {
       throw new ShapeError(`shape [${shape}] needs ${sizeOf(shape)} values, ${data.length} were given`);
     }
-    const tensor = Tensor.empty(gpu, shape);
+    const tensor = Tensor.empty(gpu, shape, dtype);
     gpu.write(tensor.buffer, data);
     return tensor;
   }
@@ -101,36 +126,39 @@ export class Tensor {
   }
 
   /** The same values under another shape of the same size, without a copy. */
-  view(shape: readonly number[]): Tensor {
+  view(shape: readonly number[]): Tensor<D> {
     checkList('view', 'shape', shape, 'a list of sizes');
     if (sizeOf(shape) !== this.size) throw new ShapeError(`cannot view [${this.shape}] as [${shape}]`);
     void this.buffer;
-    return new Tensor(this.gpu, [...shape], this.#storage!);
+    return new Tensor(this.gpu, [...shape], this.dtype, this.#storage!);
   }
 
   /** Replaces the values, in row-major order. @throws ShapeError, ArgumentError as `from` does; nothing is changed then */
   write(values: TensorValues): void {
-    const data = float32Values(values);
+    const data = storedValues(values, this.dtype);
     if (data.length !== this.size) {
       throw new ShapeError(`tensor [${this.shape}] holds ${this.size} values, ${data.length} were given`);
     }
     this.gpu.write(this.buffer, data);
   }
 
-  /** Reads the values back, after everything recorded so far. @throws ArgumentError at once in a recorded step */
-  read(): Promise<Float32Array> {
+  /**
+   * Reads the values back, after everything recorded so far: a Float32Array, an Int32Array, or a Uint8Array of 0 and 1 for bool.
+   * @throws ArgumentError at once in a recorded step
+   */
+  read(): Promise<ReadValues[D]> {
     this.gpu.assertNotRecording('a tensor is read');
     return this.#read();
   }
 
-  /** Reads a scalar; otherwise as `read`. */
+  /** Reads a scalar (0 or 1 for bool); otherwise as `read`. */
   item(): Promise<number> {
     this.gpu.assertNotRecording('a tensor is read');
     return this.#item();
   }
 
-  async #read(): Promise<Float32Array> {
-    return new Float32Array(await this.gpu.read(this.buffer));
+  async #read(): Promise<ReadValues[D]> {
+    return readValues(await this.gpu.read(this.buffer), this.dtype);
   }
 
   async #item(): Promise<number> {
@@ -140,7 +168,7 @@ export class Tensor {
 
   /** The shape, as messages and Node's inspection show it. Values are on the GPU: `await formatTensor(tensor)` shows them. */
   toString(): string {
-    return `Tensor [${this.shape}]${this.disposed ? ', disposed' : ''}`;
+    return `Tensor ${this.dtype === 'float32' ? '' : `${this.dtype} `}[${this.shape}]${this.disposed ? ', disposed' : ''}`;
   }
 
   [Symbol.for('nodejs.util.inspect.custom')](): string {
@@ -163,7 +191,7 @@ function checkGpu(where: string, gpu: unknown): void {
 }
 
 /** Tensors among a scope's result: itself, or the elements or values of an array or plain object. */
-function tensorsIn(result: unknown): Tensor[] {
+function tensorsIn(result: unknown): AnyTensor[] {
   if (result instanceof Tensor) return [result];
   if (Array.isArray(result)) return result.flatMap(tensorsIn);
   if (result instanceof Map) return [...result.values()].flatMap(tensorsIn);
@@ -180,9 +208,9 @@ function tensorsIn(result: unknown): Tensor[] {
 export function scope<T>(gpu: Gpu, body: () => T): T {
   checkGpu('scope', gpu);
   const open = openScopes(gpu);
-  const mine = new Set<Tensor>();
+  const mine = new Set<AnyTensor>();
   open.push(mine);
-  let kept: Tensor[] = [];
+  let kept: AnyTensor[] = [];
   try {
     const result = body();
     if (result instanceof Promise) {
@@ -200,7 +228,7 @@ export function scope<T>(gpu: Gpu, body: () => T): T {
 }
 
 /** Takes a tensor out of every open scope: it then lives until `dispose`. For parameters and running statistics. */
-export function keep<T extends Tensor>(tensor: T): T {
+export function keep<T extends AnyTensor>(tensor: T): T {
   for (const open of openScopes(tensor.gpu)) open.delete(tensor);
   return tensor;
 }

@@ -1,5 +1,5 @@
 import type { Shader } from '../src/common/shader.js';
-import { read, shader, uniform, vectorType, write } from './common/bindings.js';
+import { type NumberType, read, shader, uniform, vectorType, write } from './common/bindings.js';
 import { broadcastFunctions } from './common/element-functions.js';
 import { linearHead, linearIndex } from './common/linear-index.js';
 import { ravel, unravel } from './common/unravel.js';
@@ -9,13 +9,17 @@ import { wgsl } from './common/wgsl.js';
 export interface Broadcast {
   /** Sizes of the output's axes, in units of `width` along the last. */
   sizes: readonly number[];
-  /** For each operand, the axes along which it varies; along the others it is stretched. */
-  varies: readonly (readonly boolean[])[];
+  /** For each operand, the axes along which it varies; along the others it is stretched. One that is null is `plan.scale`. */
+  varies: readonly (readonly boolean[] | null)[];
+  /** Type of each operand's elements. */
+  types: readonly NumberType[];
+  /** Type of the output's elements. */
+  result: NumberType;
   /** Elements an invocation: vec4 where the last axis allows. */
   width: 1 | 4;
   /**
-   * WGSL in the operands `x0`, `x1`, …, each of type `V`, with what `broadcastFunctions` declares, and in `plan.scale` of the
-   * uniform, if `scaled`.
+   * WGSL in the operands `x0`, `x1`, …, each of type `V` (or `I`, `U` for integers), with what `broadcastFunctions` declares, and in
+   * `plan.scale` of the uniform, if `scaled`.
    */
   expression: string;
   scaled: boolean;
@@ -35,19 +39,28 @@ function stridesOfOperand(sizes: readonly number[], flags: readonly boolean[]): 
   return strides;
 }
 
+const ALIASES = { f32: 'V', i32: 'I', u32: 'U' };
+
 /** y = f(x0, x1, …) with broadcasting. Bindings: the operands, y, and the uniform where `scaled`. */
-export function broadcastShader({ sizes, varies, width, expression, scaled }: Broadcast): Shader {
-  const V = vectorType(width);
+export function broadcastShader({ sizes, varies, types, result, width, expression, scaled }: Broadcast): Shader {
+  const given = varies.flatMap((flags, k) => (flags ? [{ flags, k }] : []));
   // An operand that varies along the last axis is read in vectors, any other one in single numbers.
-  const operands = varies.map((flags, k) => [`xs${k}`, read(flags.at(-1) ? V : 'f32')]);
+  const operands = given.map(({ flags, k }) => [`xs${k}`, read(flags.at(-1) ? vectorType(width, types[k]) : types[k])]);
   const index = (flags: readonly boolean[]) =>
     flags.every(Boolean) ? 'i' : ravel('i', stridesOfOperand(sizes, flags));
+  const elementOf = (flags: readonly boolean[] | null, k: number) =>
+    flags ? `xs${k}[${index(flags)}]` : types[k] === 'f32' ? 'plan.scale' : `${types[k]}(plan.scale)`;
   const functions = broadcastFunctions(expression, width);
-  const linear = varies.every((flags) => flags.every((flag) => flag === flags[0]));
+  const linear = given.every(({ flags }) => flags.every((flag) => flag === flags[0]));
+  const integers = types.concat(result).some((type) => type !== 'f32');
   return shader(
-    { ...Object.fromEntries(operands), ys: write(V), plan: scaled && broadcastPlan },
+    { ...Object.fromEntries(operands), ys: write(vectorType(width, result)), plan: scaled && broadcastPlan },
     (declarations) => wgsl`
-alias V = ${V};
+alias V = ${vectorType(width)};
+#if ${integers}
+alias I = ${vectorType(width, 'i32')};
+alias U = ${vectorType(width, 'u32')};
+#endif
 #if ${functions !== ''}
 ${functions}
 #endif
@@ -59,7 +72,7 @@ ${linearHead} {
 #if ${!linear}
   ${unravel('i', sizes)}
 #endif
-  ${unroll(varies.length, (k) => `let x${k} = V(xs${k}[${index(varies[k])}]);`)}
+  ${unroll(varies.length, (k) => `let x${k} = ${ALIASES[types[k]]}(${elementOf(varies[k], k)});`)}
   ys[i] = ${expression};
 }`,
   );

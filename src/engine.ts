@@ -28,8 +28,23 @@ export {
   batchNormPreluTraining,
   batchNormPreluWithStatistics,
 } from './ops/batch-norm/prelu.js';
-export { add, div, maximum, minimum, mul, pow, sub } from './ops/binary.js';
+export { add, div, maximum, minimum, mod, mul, type NumericType, type Operand, pow, sub } from './ops/binary.js';
 export { logisticBits } from './ops/bits.js';
+export {
+  cast,
+  equal,
+  greater,
+  greaterEqual,
+  isInf,
+  isNan,
+  less,
+  lessEqual,
+  logicalAnd,
+  logicalNot,
+  logicalOr,
+  logicalXor,
+  where,
+} from './ops/compare.js';
 export { type ConvOptions, conv2d, convTranspose2d } from './ops/conv/conv.js';
 export { convBatchNormPrelu, convBatchNormRelu6, type InferenceBatchNorm } from './ops/conv/inference.js';
 export type { Conv2dAttrs, ConvTranspose2dAttrs } from './ops/conv/shape.js';
@@ -53,10 +68,17 @@ export { ssim } from './ops/ssim.js';
 export { transpose } from './ops/transpose.js';
 export {
   abs,
+  acos,
+  acosh,
   affine,
+  asin,
+  asinh,
+  atan,
+  atanh,
   ceil,
   clamp,
   cos,
+  cosh,
   erf,
   exp,
   floor,
@@ -68,8 +90,10 @@ export {
   sigmoid,
   sign,
   sin,
+  sinh,
   sqrt,
   square,
+  tan,
   tanh,
 } from './ops/unary.js';
 export { upsampleBilinear, upsampleNearest } from './ops/upsample.js';

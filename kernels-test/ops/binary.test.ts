@@ -1,9 +1,9 @@
 import * as assert from 'uvu/assert';
-import { ShapeError } from '../../src/common/errors.js';
+import { ArgumentError, ShapeError } from '../../src/common/errors.js';
 import { broadcastKernel } from '../../src/kernels/broadcast.js';
 import { naiveVectors } from '../../src/kernels/elementwise.js';
 import { mergeAxes } from '../../src/kernels/merge-axes.js';
-import { add, binaryOp, maximum, minimum, pow } from '../../src/ops/binary.js';
+import { add, binaryOp, div, maximum, minimum, mod, mul, pow, sub } from '../../src/ops/binary.js';
 import { Tape } from '../../src/tensor/tape.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import { checkOp, gpuSuite, randomValues, testGpu } from '../helpers/harness.js';
@@ -162,6 +162,98 @@ test('an operand used twice gets both gradients', async () => {
   });
   assert.equal([...(await gradient.read())], [2, 20, 200]);
   gradient.dispose();
+});
+
+test('a number in place of either operand agrees with float64, and takes no pipeline of its own', async () => {
+  for (const op of ['add', 'sub', 'mul', 'div', 'pow', 'mod', 'minimum', 'maximum'] as const) {
+    for (const shape of [[], [7], [3, 8]]) {
+      for (const attrs of [{ a: 1.3 }, { b: 1.3 }]) await checkOp({ op, attrs, inputs: [shape], values, factor: 4 });
+    }
+  }
+  const gpu = await testGpu();
+  const pairs = scope(gpu, () => {
+    const x = Tensor.from(gpu, [1, 2, 4], [3]);
+    return [add(x, 1), sub(1, x), mul(x, -2), div(8, x), pow(2, x), minimum(x, Infinity), maximum(x, Number.NaN)];
+  });
+  const expected = [
+    [2, 3, 5],
+    [0, -1, -3],
+    [-2, -4, -8],
+    [8, 4, 2],
+    [2, 4, 16],
+    [1, 2, 4],
+    [Number.NaN, Number.NaN, Number.NaN],
+  ];
+  for (const [k, tensor] of pairs.entries()) {
+    assert.equal([...(await tensor.read())], expected[k]);
+    tensor.dispose();
+  }
+  const kernel = (scale: number) => broadcastKernel('add', 'x0 + x1', [[3], null], [3], { scaled: Boolean(scale) });
+  assert.is(kernel(1).wgsl, kernel(2).wgsl);
+});
+
+test('arithmetic of integers is exact, and rounds quotients towards 0', async () => {
+  const gpu = await testGpu();
+  const as = [7, -7, 7, -7, 6, 2 ** 24 + 1];
+  const bs = [2, 2, -2, -2, 3, 1];
+  const results = scope(gpu, () => {
+    const [a, b] = [as, bs].map((list) => Tensor.from(gpu, list, [6], 'int32'));
+    return [add(a, b), sub(a, b), mul(a, b), div(a, b), mod(a, b), minimum(a, b), maximum(a, b), add(a, 1), sub(1, a)];
+  });
+  const rest = (a: number, b: number) => a - b * Math.floor(a / b);
+  const expected = [
+    (a: number, b: number) => a + b,
+    (a: number, b: number) => a - b,
+    (a: number, b: number) => a * b,
+    (a: number, b: number) => Math.trunc(a / b),
+    rest,
+    Math.min,
+    Math.max,
+    (a: number) => a + 1,
+    (a: number) => 1 - a,
+  ];
+  for (const [k, tensor] of results.entries()) {
+    assert.is(tensor.dtype, 'int32');
+    assert.equal(
+      [...(await tensor.read())],
+      as.map((a, i) => expected[k](a, bs[i]) + 0),
+    );
+    tensor.dispose();
+  }
+});
+
+test('the rest of a division has the sign of the divisor', async () => {
+  const pairs = allPairs([-7.5, -6, -0.25, 0, 5.5, 6, 1e6], [-4, -2, 0.5, 3, Infinity, -Infinity]);
+  const size = 4 * pairs.length;
+  for (const implementation of [binaryOp('mod'), binaryOp('mod', naiveVectors)]) {
+    await checkOp({
+      op: 'mod',
+      attrs: {},
+      inputs: [[size], [size]],
+      values: (k) => Float32Array.from({ length: size }, (_, i) => pairs[i >> 2][k]),
+      dyValues: () => new Float32Array(size),
+      implementation,
+    });
+  }
+});
+
+test('two numbers, types that differ and numbers that a type does not hold are refused', async () => {
+  const gpu = await testGpu();
+  const x = Tensor.from(gpu, [1, 2], [2]);
+  const i = Tensor.from(gpu, [1, 2], [2], 'int32');
+  const b = Tensor.from(gpu, [true, false], [2], 'bool');
+  for (const [body, message] of [
+    [() => add(1, 2), /add: b is the number 2; expected a tensor, as a is a number/],
+    [() => add(x, i as never), /add: the inputs are tensors of float32 and int32; expected one type/],
+    [() => mul(b as never, b as never), /mul: input 1 is a tensor of "bool"; expected float32 or int32/],
+    [() => pow(i as never, i as never), /pow: input 1 is a tensor of "int32"; expected float32/],
+    [() => add(i, 0.5), /add: b is the number 0.5; expected a whole number up to 2\^24/],
+    [() => add(x, 1e40), /add: b is .*1e\+40/],
+    [() => add(x, '1' as never), /add: b is "1"; expected a tensor/],
+  ] as const) {
+    assert.throws(body, (error: Error) => error instanceof ArgumentError && message.test(error.message));
+  }
+  for (const tensor of [x, i, b]) tensor.dispose();
 });
 
 test('shapes that do not broadcast are refused', async () => {

@@ -29,6 +29,43 @@ test('neg, reciprocal, sin, cos, tanh, erf, floor, ceil, round and sign agree wi
   }
 });
 
+test('inverse and hyperbolic functions agree with float64', async () => {
+  const ranges = {
+    tan: [-1.4, 1.4],
+    asin: [-0.99, 0.99],
+    acos: [-0.99, 0.99],
+    atan: [-9, 9],
+    sinh: [-9, 9],
+    cosh: [-9, 9],
+    asinh: [-9, 9],
+    acosh: [1.01, 9],
+    atanh: [-0.99, 0.99],
+  } as const;
+  for (const [op, range] of Object.entries(ranges)) {
+    for (const shape of SHAPES) {
+      const values = (_: number, size: number) => randomValues(size, 8, range);
+      await checkOp({ op: op as keyof typeof ranges, attrs: {}, inputs: [shape], values, factor: 4 });
+    }
+  }
+});
+
+test('atan, sinh, asinh and atanh agree with float64 relative to each value near 0 and for large values', async () => {
+  for (const op of ['atan', 'sinh', 'asinh', 'atanh', 'asin'] as const) {
+    for (const size of [1e-30, 1e-6, 1e-3, 0.1]) {
+      const values = () => Float32Array.from([-size, 0, size]);
+      await checkOp({ op, attrs: {}, inputs: [[3]], values, dyValues: () => new Float32Array(3).fill(size) });
+    }
+  }
+  for (const size of [1e4, 1e8, 1e10, 1e20, 3e38]) {
+    const values = () => Float32Array.from([size]);
+    for (const op of ['atan', 'asinh', 'acosh'] as const) await checkOp({ op, attrs: {}, inputs: [[1]], values });
+  }
+  // The argument of a power is rounded.
+  for (const op of ['sinh', 'cosh'] as const) {
+    await checkOp({ op, attrs: {}, inputs: [[2]], values: () => Float32Array.from([-88.9, 88.9]), factor: 8 });
+  }
+});
+
 test('sin and cos agree with float64 up to 8192', async () => {
   for (const op of ['sin', 'cos'] as const) {
     for (const largest of [10, 8192]) {

@@ -4,6 +4,7 @@ import { type Shape, sizeOf } from '../../src/common/shapes.js';
 import { type OpAttrs, type OpName, referenceOps } from '../../src/ops/registry.js';
 import { map, type NdArray, ndarray } from '../../src/reference/ndarray.js';
 import type { ReferenceOp } from '../../src/reference/reference-op.js';
+import type { DType } from '../../src/tensor/dtype.js';
 
 /** An operation with inputs at which it is differentiable, so that finite differences are defined. */
 export interface GradientCase<K extends OpName = OpName> {
@@ -11,6 +12,8 @@ export interface GradientCase<K extends OpName = OpName> {
   name: string;
   inputs: NdArray[];
   attrs: OpAttrs[K];
+  /** Types of the inputs' elements; default: all float32. */
+  dtypes?: readonly DType[];
 }
 
 let stream = 0;
@@ -48,8 +51,14 @@ function apart(a: Shape, b: Shape): NdArray[] {
   return [ndarray(a, values.slice(0, sizeOf(a))), ndarray(b, values.slice(sizeOf(a)))];
 }
 
-function make<K extends OpName>(op: K, name: string, inputs: NdArray[], attrs: OpAttrs[K]): GradientCase {
-  return { op, name, inputs, attrs } as unknown as GradientCase;
+function make<K extends OpName>(
+  op: K,
+  name: string,
+  inputs: NdArray[],
+  attrs: OpAttrs[K],
+  dtypes?: readonly DType[],
+): GradientCase {
+  return { op, name, inputs, attrs, dtypes } as unknown as GradientCase;
 }
 
 type ConvOptions = Partial<OpAttrs['convTranspose2d']>;
@@ -184,6 +193,30 @@ export const gradientCases: readonly GradientCase[] = [
     make(op, 'a scalar with [7]', apart([], [7]), none),
   ]),
 
+  ...(['add', 'sub', 'mul', 'div', 'pow'] as const).flatMap((op) => [
+    make(op, 'a tensor with a number', [uniform([3, 5], 0.5, 2)], { b: 1.5 }),
+    make(op, 'a number with a tensor', [uniform([3, 5], 0.5, 2)], { a: 1.5 }),
+  ]),
+  make(
+    'mod',
+    '[3,5] with [5]',
+    [map(uniform([3, 5]), (v) => v * 0.3 + 2), map(uniform([5]), (v) => 1.6 + 0.03 * v)],
+    none,
+  ),
+
+  make('where', 'broadcast', [ndarray([3, 1], [1, 0, 1]), uniform([3, 5]), uniform([5])], none, ['bool']),
+  make('where', 'a number', [ndarray([2, 2], [1, 0, 1, 0]), uniform([2, 2])], { b: -1 }, ['bool']),
+  ...(['equal', 'less', 'lessEqual', 'greater', 'greaterEqual'] as const).map((op) =>
+    make(op, '[3,4] with [4]', apart([3, 4], [4]), none),
+  ),
+  ...(['logicalAnd', 'logicalOr', 'logicalXor'] as const).map((op) =>
+    make(op, 'all pairs', [ndarray([4], [0, 0, 1, 1]), ndarray([4], [0, 1, 0, 1])], none, ['bool', 'bool']),
+  ),
+  make('logicalNot', 'both', [ndarray([2], [0, 1])], none, ['bool']),
+  make('isNan', 'rank 1', [uniform([5])], none),
+  make('isInf', 'rank 1', [uniform([5])], none),
+  make('cast', 'to itself', [uniform([3, 5])], { dtype: 'float32' }),
+
   make('exp', 'rank 2', [uniform([3, 7], -4, 3)], none),
   make('exp', 'scalar', [uniform([])], none),
   make('log', 'rank 3', [uniform([2, 3, 5], 0.1, 9)], none),
@@ -201,6 +234,10 @@ export const gradientCases: readonly GradientCase[] = [
   make('cos', 'rank 2', [uniform([5, 5], -9, 9)], none),
   make('tanh', 'rank 2', [uniform([5, 5], -4, 4)], none),
   make('erf', 'rank 2', [uniform([5, 5], -3, 3)], none),
+  make('tan', 'rank 2', [uniform([5, 5], -1.4, 1.4)], none),
+  ...(['asin', 'acos', 'atanh'] as const).map((op) => make(op, 'rank 2', [uniform([5, 5], -0.9, 0.9)], none)),
+  ...(['atan', 'sinh', 'cosh', 'asinh'] as const).map((op) => make(op, 'rank 2', [uniform([5, 5], -4, 4)], none)),
+  make('acosh', 'rank 2', [uniform([5, 5], 1.1, 4)], none),
   make('leakyRelu', 'slope above 0', [awayFrom([5, 3], [0])], { slope: 0.1 }),
   make('leakyRelu', 'slope below 0', [awayFrom([5, 3], [0])], { slope: -0.3 }),
   make('leakyRelu', 'slope 0', [awayFrom([5, 3], [0])], { slope: 0 }),
@@ -324,6 +361,18 @@ export const gradientCases: readonly GradientCase[] = [
 export const WITHOUT_GRADIENT: { [K in OpName]?: number[] } = {
   softmaxCrossEntropy: [1],
   argmax: [0],
+  equal: [0, 1],
+  less: [0, 1],
+  lessEqual: [0, 1],
+  greater: [0, 1],
+  greaterEqual: [0, 1],
+  logicalAnd: [0, 1],
+  logicalOr: [0, 1],
+  logicalXor: [0, 1],
+  logicalNot: [0],
+  isNan: [0],
+  isInf: [0],
+  where: [0],
   floor: [0],
   ceil: [0],
   round: [0],

@@ -51,7 +51,10 @@ test('elements have the sizes of WGSL, in which a vector of 3 takes as much as o
   ] as const) {
     assert.equal(declared({ xs: read(type) }).layout.bindingSizes, [bytes], type);
   }
-  assert.equal(([1, 2, 4] as const).map(vectorType), ['f32', 'vec2f', 'vec4f']);
+  assert.equal(
+    ([1, 2, 4] as const).map((width) => vectorType(width)),
+    ['f32', 'vec2f', 'vec4f'],
+  );
 });
 
 test('fields are at the offsets to which WGSL aligns their types', () => {

@@ -34,8 +34,9 @@ export const read = (element: string): Binding => ({
 /** An array that the kernel writes, and may read. */
 export const write = (element: string): Binding => ({ ...read(element), letter: 'w', space: 'storage, read_write' });
 
-/** WGSL of the type of `width` adjacent float32 numbers, which one load brings. */
-export const vectorType = (width: 1 | 2 | 4): string => (width === 1 ? 'f32' : `vec${width}f`);
+/** WGSL of the type of `width` adjacent numbers, which one load brings. */
+export const vectorType = (width: 1 | 2 | 4, of: NumberType = 'f32'): string =>
+  width === 1 ? of : `vec${width}${of[0]}`;
 
 type Fields = Readonly<Record<string, FieldType>>;
 

@@ -38,6 +38,17 @@ fn expm1Of(x: f32) -> f32 {
 }`,
   ],
   [
+    'log1pOf',
+    `
+// ln(1 + x) for x ≥ 0 = 2·artanh(x / (2 + x)) by its series up to 1, because 1 + x loses the digits of a small x.
+fn log1pOf(x: f32) -> f32 {
+  let s = x / (2.0 + x);
+  let q = s * s;
+  let series = 1.0 + q * (1.0 / 3.0 + q * (1.0 / 5.0 + q * (1.0 / 7.0 + q * (1.0 / 9.0 + q * (1.0 / 11.0 + q / 13.0)))));
+  return select(logOf(1.0 + x), 2.0 * s * series, x < 1.0);
+}`,
+  ],
+  [
     'tanhOf',
     `
 fn tanhOf(x: f32) -> f32 {
@@ -71,6 +82,77 @@ fn erfOf(x: f32) -> f32 {
 }`,
   ],
   [
+    'atanOf',
+    `
+// From |x| ≤ 1, reduced to ±tan(π/8), by a polynomial: Moshier, Cephes (atanf.c).
+fn atanOf(x: f32) -> f32 {
+  let isLarge = abs(x) > 2.414213562;
+  let isMiddle = abs(x) > 0.414213562;
+  let z = abs(x);
+  let r = select(select(z, (z - 1.0) / (z + 1.0), isMiddle), -1.0 / z, isLarge);
+  let base = select(select(0.0, 0.785398163, isMiddle), 1.570796327, isLarge);
+  let q = r * r;
+  let tail = -3.33329491539e-1 + q * (1.99777106478e-1 + q * (-1.38776856032e-1 + q * 8.05374449538e-2));
+  let size = base + (r + r * q * tail);
+  return keepNan(select(size, -size, x < 0.0), x);
+}`,
+  ],
+  [
+    'halfExpOf',
+    `
+// e^|x| / 2, which overflows later than e^|x|; ln 2 in two parts, of which the first is exact.
+fn halfExpOf(x: f32) -> f32 { return expOf((abs(x) - 0.693359375) + 2.12194440e-4); }`,
+  ],
+  [
+    'sinhOf',
+    `
+// Near 0 by u = e^|x| − 1, as the difference of both powers would lose digits.
+fn sinhOf(x: f32) -> f32 {
+  let u = expm1Of(min(abs(x), 1.0));
+  let large = halfExpOf(x) - 0.25 / halfExpOf(x);
+  let size = select(large, 0.5 * (u + u / (u + 1.0)), abs(x) < 1.0);
+  return keepNan(select(size, -size, x < 0.0), x);
+}`,
+  ],
+  ['coshOf', 'fn coshOf(x: f32) -> f32 { return halfExpOf(x) + 0.25 / halfExpOf(x); }'],
+  [
+    'rootOf',
+    'fn rootOf(x: f32, y: f32) -> f32 { let z = max(abs(x), y); let r = min(abs(x), y) / z; return z * sqrt(1.0 + r * r); }',
+  ],
+  [
+    'sqrtOf',
+    'fn sqrtOf(x: f32) -> f32 { return select(select(sqrt(x), nanOf(x), x < 0.0), x, isNan(x) | (x == 0.0)); }',
+  ],
+  [
+    'asinhOf',
+    `
+fn asinhOf(x: f32) -> f32 {
+  let z = abs(x);
+  let small = log1pOf(z + z * (z / (1.0 + rootOf(z, 1.0))));
+  let size = select(small, logOf(z) + 0.69314718, z > 1e9);
+  return keepNan(select(size, -size, x < 0.0), x);
+}`,
+  ],
+  [
+    'acoshOf',
+    `
+fn acoshOf(x: f32) -> f32 {
+  let t = x - 1.0;
+  let small = log1pOf(t + sqrtOf(t) * sqrtOf(t + 2.0));
+  return keepNan(select(small, logOf(x) + 0.69314718, x > 1e9), x);
+}`,
+  ],
+  [
+    'atanhOf',
+    `
+fn atanhOf(x: f32) -> f32 {
+  let z = abs(x);
+  let size = select(nanOf(x), 0.5 * log1pOf(2.0 * (z / (1.0 - z))), z < 1.0);
+  let all = select(size, bitcast<f32>(0x7f800000u + u32(min(z, 0.0))), z == 1.0);
+  return keepNan(select(all, -all, x < 0.0), x);
+}`,
+  ],
+  [
     'sineOf',
     `
 // sin(x + quarters·π/2). x less the nearest multiple of π/2 (in three parts, of which the products with the first two are exact up to
@@ -92,6 +174,7 @@ fn sineOf(x: f32, quarters: i32) -> f32 {
 /**
  * Declares what an expression of `x` may call: what `nonFiniteFunctions` declares, and of these functions those that it names:
  * - `sigmoidOf(x)`, `softplusOf(x)` = ln(1 + eˣ), `expm1Of(x)` = eˣ − 1, `tanhOf(x)`, without overflow
+ * - `log1pOf(x)` = ln(1 + x) for x ≥ 0, `halfExpOf(x)` = e^|x| / 2, `atanOf(x)`
  * - `erfOf(x)`, `erfcOf(x)` = 1 − erf(x)
  * - `sineOf(x, quarters)` = sin(x + quarters·π/2)
  */
@@ -134,12 +217,25 @@ fn powOf(a: ${V}, b: ${V}) -> ${V} {
 }`;
 }
 
+/** The rest is at most of b's size, which the quotient's rounding may miss by one b. */
+function modFunction(width: 1 | 4): string {
+  const V = vectorType(width);
+  return `
+fn modOf(a: ${V}, b: ${V}) -> ${V} {
+  let rest = select(a - b * trunc(a / b), a, !isFinite(b));
+  let isOther = (rest != ${V}()) & ((rest < ${V}()) != (b < ${V}()));
+  let value = select(nanOf(a), rest + select(${V}(), b, isOther), isFinite(a) & (b != ${V}()));
+  return keepNan(keepNan(value, a), b);
+}`;
+}
+
 /**
  * Declares what an expression of `width` numbers `x0`, `x1`, … may call, if it does: what `nonFiniteFunctions` declares, and
  * - `powOf(a, b)` = aᵇ: as IEEE 754 has it, but NaN where a or b is NaN. WGSL's own `pow` takes no a below 0.
+ * - `modOf(a, b)`: the rest of a / b with the sign of b
  */
 export function broadcastFunctions(expression: string, width: 1 | 4): string {
-  const power = expression.includes('powOf(');
-  if (!power && !expression.includes('keepNan(')) return '';
-  return nonFiniteFunctions(width) + (power ? powFunction(width) : '');
+  if (!/(Nan|isFinite|powOf|modOf)\(/.test(expression)) return '';
+  const power = expression.includes('powOf(') ? powFunction(width) : '';
+  return nonFiniteFunctions(width) + power + (expression.includes('modOf(') ? modFunction(width) : '');
 }

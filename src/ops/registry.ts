@@ -9,6 +9,7 @@ import { batchNormPreluOps } from './batch-norm/prelu.js';
 import { batchNormReferences } from './batch-norm/reference.js';
 import { binaryOps, binaryReferences } from './binary.js';
 import { bitsOps, bitsReferences } from './bits.js';
+import { compareOps, compareReferences } from './compare.js';
 import { convOps } from './conv/conv.js';
 import { convReferences } from './conv/reference.js';
 import { cosFaceOps, cosFaceReferences } from './cosface.js';
@@ -34,6 +35,7 @@ export const gpuOps = {
   ...unaryOps,
   ...activationOps,
   ...binaryOps,
+  ...compareOps,
   ...matmulOps,
   ...reduceOps,
   ...layoutOps,
@@ -62,6 +64,7 @@ const references: { readonly [K in OpName]: ReferenceRule<OpAttrs[K]> } = {
   ...unaryReferences,
   ...activationReferences,
   ...binaryReferences,
+  ...compareReferences,
   ...matmulReferences,
   ...reduceReferences,
   ...layoutReferences,

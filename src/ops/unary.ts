@@ -28,6 +28,15 @@ interface UnaryAttrs {
   cos: NoAttrs;
   tanh: NoAttrs;
   erf: NoAttrs;
+  tan: NoAttrs;
+  asin: NoAttrs;
+  acos: NoAttrs;
+  atan: NoAttrs;
+  sinh: NoAttrs;
+  cosh: NoAttrs;
+  asinh: NoAttrs;
+  acosh: NoAttrs;
+  atanh: NoAttrs;
   floor: NoAttrs;
   ceil: NoAttrs;
   round: NoAttrs;
@@ -86,6 +95,22 @@ const table: { [K in UnaryName]: (attrs: UnaryAttrs[K]) => UnaryRow } = {
   cos: () => ({ value: 'sineOf(x, 1)', derivative: 'sineOf(x, 2)' }),
   tanh: () => ({ value: 'tanhOf(x)', derivative: '1.0 - y * y' }),
   erf: () => ({ value: 'erfOf(x)', derivative: `${f32(2 / Math.sqrt(Math.PI))} * expOf(-x * x)` }),
+  tan: () => ({ value: 'sineOf(x, 0) / sineOf(x, 1)', derivative: '1.0 + y * y' }),
+  // By the arc tangent, which is precise at both ends.
+  asin: () => ({
+    value: 'atanOf(x / sqrtOf((1.0 - x) * (1.0 + x)))',
+    derivative: '1.0 / sqrtOf((1.0 - x) * (1.0 + x))',
+  }),
+  acos: () => ({
+    value: '2.0 * atanOf(sqrtOf((1.0 - x) / (1.0 + x)))',
+    derivative: '-1.0 / sqrtOf((1.0 - x) * (1.0 + x))',
+  }),
+  atan: () => ({ value: 'atanOf(x)', derivative: '1.0 / (1.0 + x * x)' }),
+  sinh: () => ({ value: 'sinhOf(x)', derivative: 'coshOf(x)' }),
+  cosh: () => ({ value: 'coshOf(x)', derivative: 'sinhOf(x)' }),
+  asinh: () => ({ value: 'asinhOf(x)', derivative: '1.0 / rootOf(x, 1.0)' }),
+  acosh: () => ({ value: 'acoshOf(x)', derivative: '1.0 / (sqrtOf(x - 1.0) * sqrtOf(x + 1.0))' }),
+  atanh: () => ({ value: 'atanhOf(x)', derivative: '1.0 / ((1.0 - x) * (1.0 + x))' }),
   floor: () => ({ value: 'keepNan(floor(x), x)' }),
   ceil: () => ({ value: 'keepNan(ceil(x), x)' }),
   round: () => ({ value: 'keepNan(round(x), x)' }),
@@ -131,6 +156,15 @@ export const unaryOps = {
   cos: /* @__PURE__ */ unaryOp('cos'),
   tanh: /* @__PURE__ */ unaryOp('tanh'),
   erf: /* @__PURE__ */ unaryOp('erf'),
+  tan: /* @__PURE__ */ unaryOp('tan'),
+  asin: /* @__PURE__ */ unaryOp('asin'),
+  acos: /* @__PURE__ */ unaryOp('acos'),
+  atan: /* @__PURE__ */ unaryOp('atan'),
+  sinh: /* @__PURE__ */ unaryOp('sinh'),
+  cosh: /* @__PURE__ */ unaryOp('cosh'),
+  asinh: /* @__PURE__ */ unaryOp('asinh'),
+  acosh: /* @__PURE__ */ unaryOp('acosh'),
+  atanh: /* @__PURE__ */ unaryOp('atanh'),
   floor: /* @__PURE__ */ unaryOp('floor'),
   ceil: /* @__PURE__ */ unaryOp('ceil'),
   round: /* @__PURE__ */ unaryOp('round'),
@@ -174,6 +208,24 @@ export const cos = (x: Tensor): Tensor => apply('cos', unaryOps.cos, [x], {});
 export const tanh = (x: Tensor): Tensor => apply('tanh', unaryOps.tanh, [x], {});
 /** Error function 2/√π · ∫₀ˣ e^(−t²) dt; its error is below 5e-7. */
 export const erf = (x: Tensor): Tensor => apply('erf', unaryOps.erf, [x], {});
+/** Tangent of x in radians, for x as in `sin`. */
+export const tan = (x: Tensor): Tensor => apply('tan', unaryOps.tan, [x], {});
+/** The angle in radians whose sine is x; NaN outside of [−1, 1]. */
+export const asin = (x: Tensor): Tensor => apply('asin', unaryOps.asin, [x], {});
+/** The angle in radians whose cosine is x; NaN outside of [−1, 1]. */
+export const acos = (x: Tensor): Tensor => apply('acos', unaryOps.acos, [x], {});
+/** The angle in radians whose tangent is x. */
+export const atan = (x: Tensor): Tensor => apply('atan', unaryOps.atan, [x], {});
+/** Hyperbolic sine. */
+export const sinh = (x: Tensor): Tensor => apply('sinh', unaryOps.sinh, [x], {});
+/** Hyperbolic cosine. */
+export const cosh = (x: Tensor): Tensor => apply('cosh', unaryOps.cosh, [x], {});
+/** The number whose hyperbolic sine is x. */
+export const asinh = (x: Tensor): Tensor => apply('asinh', unaryOps.asinh, [x], {});
+/** The number whose hyperbolic cosine is x; NaN below 1. */
+export const acosh = (x: Tensor): Tensor => apply('acosh', unaryOps.acosh, [x], {});
+/** The number whose hyperbolic tangent is x; NaN outside of [−1, 1]. */
+export const atanh = (x: Tensor): Tensor => apply('atanh', unaryOps.atanh, [x], {});
 /** The largest integer that is at most x. No gradient passes. */
 export const floor = (x: Tensor): Tensor => apply('floor', unaryOps.floor, [x], {});
 /** The smallest integer that is at least x. No gradient passes. */
@@ -233,6 +285,18 @@ export const erfReference = /* @__PURE__ */ unaryReference(
   errorFunction,
   (x) => (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x),
 );
+export const tanReference = /* @__PURE__ */ unaryReference(Math.tan, (_x, y) => 1 + y * y);
+export const asinReference = /* @__PURE__ */ unaryReference(Math.asin, (x) => 1 / Math.sqrt(1 - x * x));
+export const acosReference = /* @__PURE__ */ unaryReference(Math.acos, (x) => -1 / Math.sqrt(1 - x * x));
+export const atanReference = /* @__PURE__ */ unaryReference(Math.atan, (x) => 1 / (1 + x * x));
+export const sinhReference = /* @__PURE__ */ unaryReference(Math.sinh, Math.cosh);
+export const coshReference = /* @__PURE__ */ unaryReference(Math.cosh, Math.sinh);
+export const asinhReference = /* @__PURE__ */ unaryReference(Math.asinh, (x) => 1 / Math.hypot(x, 1));
+export const acoshReference = /* @__PURE__ */ unaryReference(
+  Math.acosh,
+  (x) => 1 / Math.sqrt(x - 1) / Math.sqrt(x + 1),
+);
+export const atanhReference = /* @__PURE__ */ unaryReference(Math.atanh, (x) => 1 / (1 - x) / (1 + x));
 export const floorReference = /* @__PURE__ */ unaryReference(Math.floor);
 export const ceilReference = /* @__PURE__ */ unaryReference(Math.ceil);
 export const roundReference = /* @__PURE__ */ unaryReference(roundToEven);
@@ -254,6 +318,15 @@ export const unaryReferences = {
   cos: cosReference,
   tanh: tanhReference,
   erf: erfReference,
+  tan: tanReference,
+  asin: asinReference,
+  acos: acosReference,
+  atan: atanReference,
+  sinh: sinhReference,
+  cosh: coshReference,
+  asinh: asinhReference,
+  acosh: acoshReference,
+  atanh: atanhReference,
   floor: floorReference,
   ceil: ceilReference,
   round: roundReference,

@@ -1,12 +1,9 @@
 import { checkList, describe, refuse } from '../common/arguments.js';
+import type { DType } from '../common/dtype.js';
 import { ArgumentError } from '../common/errors.js';
 import { float32Values, type TensorValues } from './float32-values.js';
 
-/**
- * The types of a tensor's elements. Each takes four bytes on the GPU: an `f32`, an `i32`, or a `u32` that is 0 or 1.
- * Most operations take float32 only; int32 holds indices, bool holds masks.
- */
-export type DType = 'float32' | 'int32' | 'bool';
+export { type DType, WGSL_TYPES } from '../common/dtype.js';
 
 /** What reading a tensor gives. */
 export interface ReadValues {
@@ -14,9 +11,6 @@ export interface ReadValues {
   int32: Int32Array;
   bool: Uint8Array;
 }
-
-/** The WGSL type of an element in a buffer. */
-export const WGSL_TYPES = { float32: 'f32', int32: 'i32', bool: 'u32' } as const satisfies Record<DType, string>;
 
 /** @throws ArgumentError for what is no type of elements */
 export function checkDtype(where: string, dtype: unknown): void {

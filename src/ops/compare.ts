@@ -1,0 +1,323 @@
+import { checkOptions } from '../common/arguments.js';
+import { broadcastShapes, broadcastStrides, type Shape } from '../common/shapes.js';
+import { map, type NdArray, scalar, scatterAdd, stridedOffsets, zeros } from '../reference/ndarray.js';
+import type { ReferenceRule } from '../reference/reference-op.js';
+import { checkDtype, checkDtypes, type DType, sameDtype } from '../tensor/dtype.js';
+import { apply, type Op } from '../tensor/tape.js';
+import { type AnyTensor, scope, type Tensor } from '../tensor/tensor.js';
+import {
+  applyBinary,
+  type BinaryAttrs,
+  checkNumbers,
+  elementwise,
+  type NumericType,
+  type Operand,
+  operandsOf,
+} from './binary.js';
+import { sumToShape } from './reduce.js';
+import { checkInputs } from './shape-checks.js';
+
+// Operations that ask, choose and convert: masks (tensors of bool), and tensors made of them.
+
+/** WGSL of a condition on x0 and x1, for float32, and what it asks in float64. Masks are 0 and 1. */
+interface Condition {
+  value: string;
+  types: readonly DType[];
+  of: (a: number, b: number) => boolean;
+}
+
+/** False where a or b is NaN, which compilers may overlook. */
+const ordered = (condition: string): string => `(${condition}) & !isNan(x0) & !isNan(x1)`;
+const NUMBERS = ['float32', 'int32'] as const;
+const ALL = ['float32', 'int32', 'bool'] as const;
+const MASKS = ['bool'] as const;
+
+/** Conditions on two tensors. */
+const conditions = {
+  equal: { value: 'x0 == x1', types: ALL, of: (a, b) => a === b },
+  less: { value: 'x0 < x1', types: NUMBERS, of: (a, b) => a < b },
+  lessEqual: { value: 'x0 <= x1', types: NUMBERS, of: (a, b) => a <= b },
+  greater: { value: 'x0 > x1', types: NUMBERS, of: (a, b) => a > b },
+  greaterEqual: { value: 'x0 >= x1', types: NUMBERS, of: (a, b) => a >= b },
+  logicalAnd: { value: '(x0 & x1) != U()', types: MASKS, of: (a, b) => a > 0 && b > 0 },
+  logicalOr: { value: '(x0 | x1) != U()', types: MASKS, of: (a, b) => a > 0 || b > 0 },
+  logicalXor: { value: '(x0 ^ x1) != U()', types: MASKS, of: (a, b) => a > 0 !== b > 0 },
+} as const satisfies Record<string, Condition>;
+
+type ConditionName = keyof typeof conditions;
+
+function conditionOp(name: ConditionName): Op<BinaryAttrs> {
+  const { value, types }: Condition = conditions[name];
+  return {
+    inputs: ['a', 'b'],
+    shape(inputs, attrs) {
+      const [a, b] = operandsOf<Shape>(inputs, attrs);
+      checkInputs(name, inputs, inputs.length === 1 ? ['input'] : ['a', 'b']);
+      return typeof a === 'number' || typeof b === 'number' ? inputs[0] : broadcastShapes(a, b, name);
+    },
+    dtype(inputs, attrs) {
+      checkNumbers(name, attrs, sameDtype(name, inputs, types));
+      return 'bool';
+    },
+    forward(inputs, attrs, shape) {
+      const isFloat = inputs[0].dtype === 'float32';
+      const expression = `U(${isFloat ? ordered(value) : value})`;
+      const result = elementwise(name, expression, operandsOf(inputs, attrs), shape, { result: 'bool' });
+      return { output: result as AnyTensor as Tensor };
+    },
+    backward: ({ inputs }) => inputs.map(() => null),
+  };
+}
+
+/** Questions about one number. */
+type QuestionName = 'isNan' | 'isInf';
+
+function questionOp(name: QuestionName): Op<Record<string, never>> {
+  return {
+    inputs: ['x'],
+    shape(inputs) {
+      checkInputs(name, inputs, ['input']);
+      return inputs[0];
+    },
+    dtype(inputs) {
+      checkDtypes(name, inputs, ['float32']);
+      return 'bool';
+    },
+    forward: ([x], _attrs, shape) => ({
+      output: elementwise(name, name === 'isNan' ? 'U(isNan(x0))' : 'U(!isFinite(x0) & !isNan(x0))', [x], shape, {
+        result: 'bool',
+      }) as AnyTensor as Tensor,
+    }),
+    backward: () => [null],
+  };
+}
+
+const notOp: Op<Record<string, never>> = {
+  inputs: ['x'],
+  shape(inputs) {
+    checkInputs('logicalNot', inputs, ['input']);
+    return inputs[0];
+  },
+  dtype(inputs) {
+    checkDtypes('logicalNot', inputs, MASKS);
+    return 'bool';
+  },
+  forward: ([x], _attrs, shape) => ({
+    output: elementwise('logicalNot', 'x0 ^ U(1u)', [x], shape, { result: 'bool' }) as AnyTensor as Tensor,
+  }),
+  backward: () => [null],
+};
+
+const whereOp: Op<BinaryAttrs> = {
+  inputs: ['condition', 'a', 'b'],
+  shape([condition, ...inputs], attrs) {
+    const names = ['a', 'b'].filter((_, k) => attrs[k === 0 ? 'a' : 'b'] === undefined);
+    checkInputs('where', [condition, ...inputs], ['condition', ...names]);
+    return inputs.reduce((shape, input) => broadcastShapes(shape, input, 'where'), condition);
+  },
+  dtype([condition, ...inputs], attrs) {
+    checkDtypes('where', [condition], MASKS, ['condition']);
+    const dtype = sameDtype('where', inputs);
+    checkNumbers('where', attrs, dtype);
+    return dtype;
+  },
+  forward([condition, ...inputs], attrs, shape) {
+    const operands = [condition, ...operandsOf(inputs, attrs)];
+    const result: DType = inputs[0].dtype;
+    return { output: elementwise('where', 'select(x2, x1, x0 != U())', operands, shape, { result }) as Tensor };
+  },
+  backward({ inputs: [condition, ...inputs], attrs, dy, needs }) {
+    const gradients = inputs.map((operand, k) => {
+      if (!needs[k + 1] || (operand as AnyTensor).dtype !== 'float32') return null;
+      const isA = k === 0 && attrs.a === undefined;
+      const expression = isA ? 'select(V(), x1, x0 != U())' : 'select(x1, V(), x0 != U())';
+      return scope(dy.gpu, () =>
+        sumToShape(elementwise('where gradient', expression, [condition, dy], dy.shape), operand.shape),
+      );
+    });
+    return [null, ...gradients];
+  },
+};
+
+interface CastAttrs {
+  dtype: DType;
+}
+
+/** WGSL that converts x0, by the types from and to. */
+const conversions: Record<DType, Record<DType, string>> = {
+  float32: {
+    float32: 'x0',
+    int32: 'select(I(clamp(x0, V(-2147483648.0), V(2147483520.0))), I(), isNan(x0))',
+    bool: 'U((x0 != V()) | isNan(x0))',
+  },
+  int32: { float32: 'V(x0)', int32: 'x0', bool: 'U(x0 != I())' },
+  bool: { float32: 'V(x0)', int32: 'I(x0)', bool: 'x0' },
+};
+
+const castOp: Op<CastAttrs> = {
+  inputs: ['x'],
+  shape(inputs, { dtype }) {
+    checkInputs('cast', inputs, ['input']);
+    checkDtype('cast', dtype);
+    return inputs[0];
+  },
+  dtype: (_inputs, { dtype }) => dtype,
+  forward([x], { dtype }, shape) {
+    const from: DType = x.dtype;
+    if (from === dtype) return { output: x.view(shape) };
+    return {
+      output: elementwise('cast', conversions[from][dtype], [x], shape, { result: dtype }) as AnyTensor as Tensor,
+    };
+  },
+  backward: ({ inputs: [x], attrs: { dtype }, dy }) => [
+    dtype === 'float32' && (x as AnyTensor).dtype === 'float32' ? dy.view(x.shape) : null,
+  ],
+};
+
+export const compareOps = {
+  equal: /* @__PURE__ */ conditionOp('equal'),
+  less: /* @__PURE__ */ conditionOp('less'),
+  lessEqual: /* @__PURE__ */ conditionOp('lessEqual'),
+  greater: /* @__PURE__ */ conditionOp('greater'),
+  greaterEqual: /* @__PURE__ */ conditionOp('greaterEqual'),
+  logicalAnd: /* @__PURE__ */ conditionOp('logicalAnd'),
+  logicalOr: /* @__PURE__ */ conditionOp('logicalOr'),
+  logicalXor: /* @__PURE__ */ conditionOp('logicalXor'),
+  logicalNot: notOp,
+  isNan: /* @__PURE__ */ questionOp('isNan'),
+  isInf: /* @__PURE__ */ questionOp('isInf'),
+  where: whereOp,
+  cast: castOp,
+};
+
+type Mask = Tensor<'bool'>;
+
+/**
+ * A mask, true where a = b. Shapes broadcast as in `add`; both are of one type, and one may be a number. NaN equals nothing.
+ * @throws ShapeError, ArgumentError
+ */
+export const equal = <D extends DType = 'float32'>(a: Operand<D>, b: Operand<D>): Mask =>
+  applyBinary('equal', compareOps.equal, a, b, {});
+/** A mask, true where a < b, with operands as in `equal`; false where one is NaN. @throws ShapeError, ArgumentError */
+export const less = <D extends NumericType = 'float32'>(a: Operand<D>, b: Operand<D>): Mask =>
+  applyBinary('less', compareOps.less, a, b, {});
+/** A mask, true where a ≤ b; otherwise as `less`. @throws ShapeError, ArgumentError */
+export const lessEqual = <D extends NumericType = 'float32'>(a: Operand<D>, b: Operand<D>): Mask =>
+  applyBinary('lessEqual', compareOps.lessEqual, a, b, {});
+/** A mask, true where a > b; otherwise as `less`. @throws ShapeError, ArgumentError */
+export const greater = <D extends NumericType = 'float32'>(a: Operand<D>, b: Operand<D>): Mask =>
+  applyBinary('greater', compareOps.greater, a, b, {});
+/** A mask, true where a ≥ b; otherwise as `less`. @throws ShapeError, ArgumentError */
+export const greaterEqual = <D extends NumericType = 'float32'>(a: Operand<D>, b: Operand<D>): Mask =>
+  applyBinary('greaterEqual', compareOps.greaterEqual, a, b, {});
+/** True where both masks are, with broadcasting. @throws ShapeError, ArgumentError */
+export const logicalAnd = (a: Mask, b: Mask): Mask => applyBinary('logicalAnd', compareOps.logicalAnd, a, b, {});
+/** True where one mask is, or both. @throws ShapeError, ArgumentError */
+export const logicalOr = (a: Mask, b: Mask): Mask => applyBinary('logicalOr', compareOps.logicalOr, a, b, {});
+/** True where the masks differ. @throws ShapeError, ArgumentError */
+export const logicalXor = (a: Mask, b: Mask): Mask => applyBinary('logicalXor', compareOps.logicalXor, a, b, {});
+/** True where the mask is not. @throws ArgumentError */
+export const logicalNot = (x: Mask): Mask => apply('logicalNot', compareOps.logicalNot, [x], {});
+/** A mask, true where x is NaN. @throws ArgumentError */
+export const isNan = (x: Tensor): Mask => apply('isNan', compareOps.isNan, [x], {});
+/** A mask, true where x is ∞ or −∞. @throws ArgumentError */
+export const isInf = (x: Tensor): Mask => apply('isInf', compareOps.isInf, [x], {});
+
+/**
+ * a where the condition is true, else b, with broadcasting of all three. a and b are of one type, and one may be a number. A gradient
+ * reaches the one that was chosen.
+ * @throws ShapeError, ArgumentError
+ */
+export function where<D extends DType = 'float32'>(condition: Mask, a: Operand<D>, b: Operand<D>): Tensor<D> {
+  const inputs = [condition, a, b].filter((operand): operand is Tensor<D> => typeof operand !== 'number');
+  const numbers = checkOptions<BinaryAttrs>(
+    'where',
+    { ...(typeof a === 'number' && { a }), ...(typeof b === 'number' && inputs.length > 1 && { b }) },
+    ['a', 'b'],
+  );
+  return apply('where', compareOps.where, inputs, numbers);
+}
+
+/**
+ * The same numbers as elements of another type. float32 becomes int32 by cutting what follows the point, numbers beyond int32 become its
+ * ends and NaN 0; true is 1, and every number but 0 is true. A gradient passes from float32 to float32 alone.
+ * @throws ArgumentError for a type that is not 'float32', 'int32' or 'bool'
+ */
+export const cast = <D extends DType>(x: AnyTensor, dtype: D): Tensor<D> =>
+  apply('cast', compareOps.cast, [x], { dtype });
+
+/** Calls `f` with the offsets in both operands of each element of `shape`. */
+function forEachPair(shape: Shape, a: NdArray, b: NdArray, f: (i: number, a: number, b: number) => void): void {
+  const [ia, ib] = [a, b].map((x) => stridedOffsets(shape, broadcastStrides(x.shape, shape)));
+  for (let i = 0; i < ia.length; i++) f(i, ia[i], ib[i]);
+}
+
+const asArray = (operand: NdArray | number): NdArray => (typeof operand === 'number' ? scalar(operand) : operand);
+
+const conditionReference = (name: ConditionName): ReferenceRule<BinaryAttrs> => ({
+  forward(inputs, attrs, shape) {
+    const out = zeros(shape);
+    const [a, b] = operandsOf(inputs, attrs).map(asArray);
+    forEachPair(shape, a, b, (i, ia, ib) => {
+      out.data[i] = Number(conditions[name].of(a.data[ia], b.data[ib]));
+    });
+    return out;
+  },
+  backward: (inputs) => inputs.map(() => null),
+});
+
+const questionReference = (of: (x: number) => boolean): ReferenceRule<unknown> => ({
+  forward: ([x]) => map(x, (value) => Number(of(value))),
+  backward: () => [null],
+});
+
+export const whereReference: ReferenceRule<BinaryAttrs> = {
+  forward([condition, ...inputs], attrs, shape) {
+    const out = zeros(shape);
+    const [a, b] = operandsOf(inputs, attrs).map(asArray);
+    const conditionOffsets = stridedOffsets(shape, broadcastStrides(condition.shape, shape));
+    forEachPair(shape, a, b, (i, ia, ib) => {
+      out.data[i] = condition.data[conditionOffsets[i]] > 0 ? a.data[ia] : b.data[ib];
+    });
+    return out;
+  },
+  backward([condition, ...inputs], _output, dy, attrs) {
+    const conditionOffsets = stridedOffsets(dy.shape, broadcastStrides(condition.shape, dy.shape));
+    const gradients = operandsOf(inputs, attrs).map((operand, k) => {
+      if (typeof operand === 'number') return null;
+      const chosen = map(dy, (d, i) => (condition.data[conditionOffsets[i]] > 0 === (k === 0) ? d : 0));
+      return scatterAdd(
+        zeros(operand.shape),
+        stridedOffsets(dy.shape, broadcastStrides(operand.shape, dy.shape)),
+        chosen,
+      );
+    });
+    return [null, ...gradients.filter((gradient) => gradient !== null)];
+  },
+};
+
+/** Of float32, as that is what finite differences ask. */
+export const castReference: ReferenceRule<CastAttrs> = {
+  forward([x], { dtype }) {
+    if (dtype === 'float32') return map(x, (value) => value);
+    if (dtype === 'bool') return map(x, (value) => Number(value !== 0));
+    return map(x, (value) => (Number.isNaN(value) ? 0 : Math.trunc(Math.min(Math.max(value, -(2 ** 31)), 2147483520))));
+  },
+  backward: (_inputs, _output, dy, { dtype }) => [dtype === 'float32' ? map(dy, (d) => d) : null],
+};
+
+export const compareReferences = {
+  equal: /* @__PURE__ */ conditionReference('equal'),
+  less: /* @__PURE__ */ conditionReference('less'),
+  lessEqual: /* @__PURE__ */ conditionReference('lessEqual'),
+  greater: /* @__PURE__ */ conditionReference('greater'),
+  greaterEqual: /* @__PURE__ */ conditionReference('greaterEqual'),
+  logicalAnd: /* @__PURE__ */ conditionReference('logicalAnd'),
+  logicalOr: /* @__PURE__ */ conditionReference('logicalOr'),
+  logicalXor: /* @__PURE__ */ conditionReference('logicalXor'),
+  logicalNot: /* @__PURE__ */ questionReference((x) => x === 0),
+  isNan: /* @__PURE__ */ questionReference(Number.isNaN),
+  isInf: /* @__PURE__ */ questionReference((x) => Math.abs(x) === Infinity),
+  where: whereReference,
+  cast: castReference,
+};

@@ -19,7 +19,13 @@ export interface Box {
   width: 1 | 4;
 }
 
-const bindingsOf = ({ width }: Box) => ({ x: read(vectorType(width)), y: write(vectorType(width)) });
+/** How elements are moved: float32 as such, all others as bits. */
+export type MovedType = 'f32' | 'u32';
+
+const bindingsOf = ({ width }: Box, type: MovedType) => ({
+  x: read(vectorType(width, type)),
+  y: write(vectorType(width, type)),
+});
 
 /** WGSL of the index in the array of the element of the box whose index along each axis is i0, i1, …. */
 function indexInArray({ outer, begin }: Box): string {
@@ -32,9 +38,9 @@ function indexInArray({ outer, begin }: Box): string {
 }
 
 /** y = the box of x. Bindings: x (the array), y (the box). */
-export function readBoxShader(box: Box): Shader {
+export function readBoxShader(box: Box, type: MovedType = 'f32'): Shader {
   return shader(
-    bindingsOf(box),
+    bindingsOf(box, type),
     (declarations) => wgsl`
 ${declarations}
 
@@ -48,9 +54,9 @@ ${linearHead} {
 }
 
 /** Writes x into the box of y and leaves the rest. Bindings: x (the box), y (the array). */
-export function writeBoxShader(box: Box): Shader {
+export function writeBoxShader(box: Box, type: MovedType = 'f32'): Shader {
   return shader(
-    bindingsOf(box),
+    bindingsOf(box, type),
     (declarations) => wgsl`
 ${declarations}
 
@@ -64,15 +70,15 @@ ${linearHead} {
 }
 
 /** y = x in the box, `value` around it. Bindings: x (the box), y (the array). */
-export function padShader(box: Box, value: number): Shader {
+export function padShader(box: Box, value: number, type: MovedType = 'f32'): Shader {
   const { outer, begin, inner, width } = box;
   const strides = stridesOf(inner);
   const name = (axis: number) => (begin[axis] === 0 ? `i${axis}` : `b${axis}`);
   const narrow = [...inner.keys()].filter((axis) => inner[axis] < outer[axis]);
   return shader(
-    bindingsOf(box),
+    bindingsOf(box, type),
     (declarations) => wgsl`
-alias V = ${vectorType(width)};
+alias V = ${vectorType(width, type)};
 ${declarations}
 
 ${linearHead} {
@@ -87,7 +93,7 @@ ${linearHead} {
   let b${axis} = i${axis} - ${begin[axis]}u;
 #endif`,
   )}
-  var value = V(${f32Literal(value)});
+  var value = V(${type === 'f32' ? f32Literal(value) : `${value >>> 0}u`});
   if (${unroll(narrow.length, (k) => `${name(narrow[k])} < ${inner[narrow[k]]}u`, ' && ') || 'true'}) {
     value = x[${unroll(inner.length, (axis) => `${name(axis)} * ${strides[axis]}u`, ' + ')}];
   }

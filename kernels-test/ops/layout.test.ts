@@ -1,9 +1,11 @@
 import * as assert from 'uvu/assert';
-import { ShapeError } from '../../src/common/errors.js';
+import { ArgumentError, ShapeError } from '../../src/common/errors.js';
 import { naiveVectors } from '../../src/kernels/elementwise.js';
-import { boxOf, concat, concatOp, padOp, reshape, slice, sliceOp } from '../../src/ops/layout.js';
+import { boxOf, concat, concatOp, pad, padOp, reshape, slice, sliceOp } from '../../src/ops/layout.js';
+import type { DType } from '../../src/tensor/dtype.js';
 import { Tensor } from '../../src/tensor/tensor.js';
 import { checkOp, gpuSuite, testGpu } from '../helpers/harness.js';
+import { checkTyped } from './typed-values.js';
 
 const test = gpuSuite('layout');
 
@@ -146,6 +148,37 @@ test('concat of a tensor with itself gives both gradients', async () => {
 test('more elements than one row of workgroups holds are all copied', async () => {
   const size = 65535 * 64 + 17;
   await checkOp({ op: 'slice', attrs: { begin: [1], size: [size - 2] }, inputs: [[size]] });
+});
+
+test('integers and booleans are moved to the last bit, vectorised or not', async () => {
+  await checkTyped('reshape', { shape: [5, 6] }, [[2, 3, 5]]);
+  for (const [outer, begin, inner] of [BOXES[2], BOXES[4], BOXES[9]]) {
+    await checkTyped('slice', { begin, size: inner }, [outer]);
+    const after = outer.map((size, axis) => size - begin[axis] - inner[axis]);
+    await checkTyped('pad', { before: begin, after, value: 1 }, [inner]);
+    await checkTyped('pad', { before: begin, after, value: -3 }, [inner], undefined, ['int32']);
+  }
+  await checkTyped('concat', { axis: 1 }, [
+    [2, 3],
+    [2, 5],
+  ]);
+  await checkTyped('concat', { axis: -1 }, [
+    [2, 4],
+    [2, 8],
+  ]);
+});
+
+test('types that do not fit are refused', async () => {
+  const gpu = await testGpu();
+  const integers = Tensor.from(gpu, [1, 2], [2], 'int32');
+  const masks = Tensor.from(gpu, [1, 0], [2], 'bool');
+  const refuses = (body: () => unknown, message: RegExp) =>
+    assert.throws(body, (error: Error) => error instanceof ArgumentError && message.test(error.message));
+  refuses(() => concat<DType>([integers, masks], 0), /concat: the inputs are tensors of int32 and bool/);
+  refuses(() => pad(integers, [1], [0], 0.5), /pad: value is the number 0.5; expected an integer that int32 holds/);
+  refuses(() => pad(masks, [1], [0], 2), /pad: value is the number 2; expected 1 or 0/);
+  integers.dispose();
+  masks.dispose();
 });
 
 test('a box outside the array is refused', async () => {

@@ -3,6 +3,7 @@ import { ShapeError } from '../../src/common/errors.js';
 import { transpose, transposeAxes } from '../../src/ops/transpose.js';
 import { Tensor } from '../../src/tensor/tensor.js';
 import { checkOp, gpuSuite, testGpu } from '../helpers/harness.js';
+import { checkTyped } from './typed-values.js';
 
 const test = gpuSuite('transpose');
 
@@ -35,6 +36,10 @@ test('the default transposes a matrix, and keeps NaN and infinity', async () => 
   );
   x.dispose();
   y.dispose();
+});
+
+test('integers and booleans are moved to the last bit', async () => {
+  await checkTyped('transpose', { axes: [2, 0, 1] }, [[3, 5, 7]]);
 });
 
 test('axes that stay next to each other are merged', () => {

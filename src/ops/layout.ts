@@ -1,5 +1,5 @@
 import { type Box, padShader, readBoxShader, writeBoxShader } from '../../shaders/layout.wgsl.js';
-import { checkList } from '../common/arguments.js';
+import { checkList, refuse } from '../common/arguments.js';
 import { ShapeError } from '../common/errors.js';
 import { checkShape, formatShape, normalizeAxis, type Shape, sizeOf } from '../common/shapes.js';
 import type { Kernel } from '../gpu/kernel.js';
@@ -7,8 +7,9 @@ import { chooseVectors, elementKernel, type VectorChoice } from '../kernels/elem
 import { allOf, boxOffsets, gatherAt, type NdArray, scatterAdd, zeros } from '../reference/ndarray.js';
 import type { ReferenceRule } from '../reference/reference-op.js';
 import { dispatch, dispatchInPlace } from '../tensor/dispatch.js';
+import { type DType, movedAs, sameDtype } from '../tensor/dtype.js';
 import { apply, type Op } from '../tensor/tape.js';
-import { Tensor } from '../tensor/tensor.js';
+import { type AnyTensor, Tensor } from '../tensor/tensor.js';
 import { checkFinite, checkInputs, checkIntegers, checkPerAxis } from './shape-checks.js';
 
 export interface ReshapeAttrs {
@@ -134,23 +135,24 @@ export function boxOf(
 }
 
 /** Reads the box. Bindings: array, box. */
-export function readBoxKernel(box: Box): Kernel {
-  return elementKernel('slice', readBoxShader(box), sizeOf(box.inner));
+export function readBoxKernel(box: Box, dtype: DType = 'float32'): Kernel {
+  return elementKernel('slice', readBoxShader(box, movedAs(dtype)), sizeOf(box.inner));
 }
 
 /** Writes the box and leaves the rest of the array. Bindings: box, array. */
-export function writeBoxKernel(box: Box): Kernel {
-  return elementKernel('concat', writeBoxShader(box), sizeOf(box.inner));
+export function writeBoxKernel(box: Box, dtype: DType = 'float32'): Kernel {
+  return elementKernel('concat', writeBoxShader(box, movedAs(dtype)), sizeOf(box.inner));
 }
 
 /** Surrounds the box with `value`. Bindings: box, array. */
-export function padKernel(box: Box, value: number): Kernel {
-  return elementKernel('pad', padShader(box, value), sizeOf(box.outer));
+export function padKernel(box: Box, value: number, dtype: DType = 'float32'): Kernel {
+  return elementKernel('pad', padShader(box, value, movedAs(dtype)), sizeOf(box.outer));
 }
 
 const reshapeOp: Op<ReshapeAttrs> = {
   inputs: ['x'],
   shape: reshapeShape,
+  dtype: (inputs) => sameDtype('reshape', inputs),
   forward: ([x], _attrs, shape) => ({ output: x.view(shape) }),
   backward: ({ inputs: [x], dy }) => [dy.view(x.shape)],
 };
@@ -160,9 +162,15 @@ export function padOp(choose: VectorChoice = chooseVectors): Op<PadAttrs> {
   return {
     inputs: ['x'],
     shape: padShape,
-    forward: ([x], { before, value }, shape) => ({
-      output: dispatch(padKernel(boxOf(shape, before, x.shape, choose), value), [x], shape),
-    }),
+    dtype([dtype], { value }) {
+      if (dtype === 'int32' && (value | 0) !== value) refuse('pad', 'value', value, 'an integer that int32 holds');
+      if (dtype === 'bool' && value !== 0 && value !== 1) refuse('pad', 'value', value, '1 or 0');
+      return dtype;
+    },
+    forward([x], { before, value }, shape) {
+      const kernel = padKernel(boxOf(shape, before, x.shape, choose), value, x.dtype);
+      return { output: dispatch(kernel, [x], shape, undefined, x.dtype) };
+    },
     backward: ({ inputs: [x], attrs: { before }, dy }) => [
       dispatch(readBoxKernel(boxOf(dy.shape, before, x.shape, choose)), [dy], x.shape),
     ],
@@ -174,9 +182,11 @@ export function sliceOp(choose: VectorChoice = chooseVectors): Op<SliceAttrs> {
   return {
     inputs: ['x'],
     shape: sliceShape,
-    forward: ([x], { begin }, shape) => ({
-      output: dispatch(readBoxKernel(boxOf(x.shape, begin, shape, choose)), [x], shape),
-    }),
+    dtype: (inputs) => sameDtype('slice', inputs),
+    forward([x], { begin }, shape) {
+      const kernel = readBoxKernel(boxOf(x.shape, begin, shape, choose), x.dtype);
+      return { output: dispatch(kernel, [x], shape, undefined, x.dtype) };
+    },
     backward: ({ inputs: [x], attrs: { begin }, dy }) => [
       dispatch(padKernel(boxOf(x.shape, begin, dy.shape, choose), 0), [dy], x.shape),
     ],
@@ -197,11 +207,12 @@ function beginnings(inputs: readonly Tensor[], axis: number): number[][] {
 export function concatOp(choose: VectorChoice = chooseVectors): Op<ConcatAttrs> {
   return {
     shape: concatShape,
+    dtype: (inputs) => sameDtype('concat', inputs),
     forward(inputs, attrs, shape) {
       const begins = beginnings(inputs, normalizeAxis(attrs.axis, shape.length));
-      const output = Tensor.empty(inputs[0].gpu, shape);
+      const output = Tensor.empty(inputs[0].gpu, shape, inputs[0].dtype);
       inputs.forEach((x, k) => {
-        dispatchInPlace(writeBoxKernel(boxOf(shape, begins[k], x.shape, choose)), [x, output]);
+        dispatchInPlace(writeBoxKernel(boxOf(shape, begins[k], x.shape, choose), x.dtype), [x, output]);
       });
       return { output };
     },
@@ -222,15 +233,15 @@ export const layoutOps = {
 };
 
 /**
- * The same elements in row-major order under another shape; no copy is made.
+ * The same elements, of any type, in row-major order under another shape; no copy is made.
  * @param shape sizes, of which one may be −1: it follows from the others
  * @throws ShapeError if the sizes do not multiply to the number of elements
  */
-export function reshape(x: Tensor, shape: readonly number[]): Tensor {
+export function reshape<D extends DType>(x: Tensor<D>, shape: readonly number[]): Tensor<D> {
   return apply('reshape', layoutOps.reshape, [x], { shape: inferSize(x, shape) });
 }
 
-function inferSize(x: Tensor, shape: readonly number[]): readonly number[] {
+function inferSize(x: AnyTensor, shape: readonly number[]): readonly number[] {
   checkList('reshape', 'shape', shape, 'a list of sizes');
   const axis = shape.indexOf(-1);
   if (axis < 0) return shape;
@@ -249,25 +260,30 @@ function inferSize(x: Tensor, shape: readonly number[]): readonly number[] {
  * @param after the same after each axis
  * @throws ShapeError, ArgumentError
  */
-export function pad(x: Tensor, before: readonly number[], after: readonly number[], value = 0): Tensor {
+export function pad<D extends DType>(
+  x: Tensor<D>,
+  before: readonly number[],
+  after: readonly number[],
+  value = 0,
+): Tensor<D> {
   return apply('pad', layoutOps.pad, [x], { before, after, value });
 }
 
 /**
- * The box that starts at `begin` and has `size` elements along each axis.
+ * The box of x, of any type, that starts at `begin` and has `size` elements along each axis.
  * @throws ShapeError if it reaches out of x; ArgumentError for entries that are not such integers
  */
-export function slice(x: Tensor, begin: readonly number[], size: readonly number[]): Tensor {
+export function slice<D extends DType>(x: Tensor<D>, begin: readonly number[], size: readonly number[]): Tensor<D> {
   return apply('slice', layoutOps.slice, [x], { begin, size });
 }
 
 /**
- * Joins tensors along an axis; all other sizes are the same.
+ * Joins tensors of one type, whichever, along an axis; all other sizes are the same.
  * @param inputs any number, at least 1
  * @param axis may be negative: −1 is the last
  * @throws ShapeError
  */
-export function concat(inputs: readonly Tensor[], axis: number): Tensor {
+export function concat<D extends DType>(inputs: readonly Tensor<D>[], axis: number): Tensor<D> {
   checkList('concat', 'inputs', inputs, 'an array of tensors');
   return apply('concat', layoutOps.concat, inputs, { axis });
 }

@@ -5,6 +5,7 @@ import { elementKernel } from '../kernels/elementwise.js';
 import { gatherAt, type NdArray, scatterAdd, stridedOffsets, zeros } from '../reference/ndarray.js';
 import type { ReferenceRule } from '../reference/reference-op.js';
 import { dispatch } from '../tensor/dispatch.js';
+import { type DType, movedAs, sameDtype } from '../tensor/dtype.js';
 import { apply, type Op } from '../tensor/tape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { checkInputs, checkPerAxis } from './shape-checks.js';
@@ -53,15 +54,19 @@ export function transposeAxes(shape: readonly number[], axes: readonly number[])
 }
 
 /** Axis k of y is axis axes[k] of x. Bindings x, y. */
-export function transposeKernel(shape: readonly number[], axes: readonly number[]): Kernel {
+export function transposeKernel(shape: readonly number[], axes: readonly number[], dtype: DType = 'float32'): Kernel {
   const { sizes, strides } = transposeAxes(shape, axes);
-  return elementKernel('transpose', transposeShader(sizes, strides), sizeOf(shape));
+  return elementKernel('transpose', transposeShader(sizes, strides, movedAs(dtype)), sizeOf(shape));
 }
 
 const transposeOp: Op<TransposeAttrs> = {
   inputs: ['x'],
   shape: transposeShape,
-  forward: ([x], attrs, shape) => ({ output: dispatch(transposeKernel(x.shape, orderOf(attrs)), [x], shape) }),
+  dtype: (inputs) => sameDtype('transpose', inputs),
+  forward([x], attrs, shape) {
+    const kernel = transposeKernel(x.shape, orderOf(attrs), x.dtype);
+    return { output: dispatch(kernel, [x], shape, undefined, x.dtype) };
+  },
   backward({ inputs: [x], attrs, dy }) {
     const order = orderOf(attrs);
     const back = order.map((_, axis) => order.indexOf(axis));
@@ -72,11 +77,11 @@ const transposeOp: Op<TransposeAttrs> = {
 export const transposeOps = { transpose: transposeOp };
 
 /**
- * The same elements with the axes in another order: axis k of the result is axis axes[k] of x.
+ * The same elements, of any type, with the axes in another order: axis k of the result is axis axes[k] of x.
  * @param axes each axis of x once; may be negative: −1 is the last. Default: all in reverse, which of a matrix is its transpose
  * @throws ShapeError if an axis is missing, given twice or outside x
  */
-export function transpose(x: Tensor, axes?: readonly number[]): Tensor {
+export function transpose<D extends DType>(x: Tensor<D>, axes?: readonly number[]): Tensor<D> {
   return apply('transpose', transposeOps.transpose, [x], { axes: axes ?? x.shape.map((_, k) => -1 - k) });
 }
 

@@ -12,6 +12,12 @@ export interface ReadValues {
   bool: Uint8Array;
 }
 
+/**
+ * The WGSL type as which kernels move elements without computing. As f32, small integers would be denormal numbers, which devices
+ * may take for 0.
+ */
+export const movedAs = (dtype: DType): 'f32' | 'u32' => (dtype === 'float32' ? 'f32' : 'u32');
+
 /** @throws ArgumentError for what is no type of elements */
 export function checkDtype(where: string, dtype: unknown): void {
   if (dtype !== 'float32' && dtype !== 'int32' && dtype !== 'bool') {

@@ -60,11 +60,22 @@ export type { Pool2dAttrs } from './ops/pool.js';
 export { avgPool2d, maxPool2d, type Pool2dOptions } from './ops/pool.js';
 export { prelu } from './ops/prelu.js';
 export { type QuantizeOptions, quantize } from './ops/quantize.js';
+export {
+  type DepthSpaceOptions,
+  depthToSpace,
+  spaceToDepth,
+  split,
+  squeeze,
+  stack,
+  tile,
+  unsqueeze,
+} from './ops/rearrange.js';
 export { mean, sum } from './ops/reduce.js';
 export type { OpAttrs, OpName } from './ops/registry.js';
 export { logSoftmax, softmax } from './ops/row-softmax.js';
 export { labelsTensor, softmaxCrossEntropy } from './ops/softmax.js';
 export { ssim } from './ops/ssim.js';
+export { expand, flip, stridedSlice } from './ops/strided.js';
 export { transpose } from './ops/transpose.js';
 export {
   abs,

@@ -26,6 +26,7 @@ import { reduceOps, reduceReferences } from './reduce.js';
 import { rowSoftmaxOps, rowSoftmaxReferences } from './row-softmax.js';
 import { softmaxOps, softmaxReferences } from './softmax.js';
 import { ssimOps, ssimReferences } from './ssim.js';
+import { stridedOps, stridedReferences } from './strided.js';
 import { transposeOps, transposeReferences } from './transpose.js';
 import { unaryOps, unaryReferences } from './unary.js';
 import { upsampleOps, upsampleReferences } from './upsample.js';
@@ -40,6 +41,7 @@ export const gpuOps = {
   ...reduceOps,
   ...layoutOps,
   ...transposeOps,
+  ...stridedOps,
   ...batchNormOps,
   ...batchNormPreluOps,
   ...preluOps,
@@ -69,6 +71,7 @@ const references: { readonly [K in OpName]: ReferenceRule<OpAttrs[K]> } = {
   ...reduceReferences,
   ...layoutReferences,
   ...transposeReferences,
+  ...stridedReferences,
   ...batchNormReferences,
   ...preluReferences,
   ...convReferences,

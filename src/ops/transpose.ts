@@ -1,7 +1,6 @@
-import { transposeShader } from '../../shaders/transpose.wgsl.js';
-import { normalizeAxes, normalizeAxis, type Shape, sizeOf, stridesOf } from '../common/shapes.js';
+import { normalizeAxes, normalizeAxis, type Shape, stridesOf } from '../common/shapes.js';
 import type { Kernel } from '../gpu/kernel.js';
-import { elementKernel } from '../kernels/elementwise.js';
+import { mergeStrides, type StridedAxes, stridedReadKernel } from '../kernels/strided-read.js';
 import { gatherAt, type NdArray, scatterAdd, stridedOffsets, zeros } from '../reference/ndarray.js';
 import type { ReferenceRule } from '../reference/reference-op.js';
 import { dispatch } from '../tensor/dispatch.js';
@@ -28,35 +27,20 @@ export function transposeShape(inputs: readonly Shape[], attrs: TransposeAttrs):
 const orderOf = ({ axes }: TransposeAttrs): number[] =>
   axes.map((axis) => normalizeAxis(axis, axes.length, 'transpose'));
 
-/** Axes of an output, each with its size and its stride in the input. */
-interface Axes {
-  sizes: number[];
-  strides: number[];
+/** The fewest axes that give the same order. */
+export function transposeAxes(shape: readonly number[], axes: readonly number[]): StridedAxes {
+  return mergeStrides(...inOrder(shape, axes));
 }
 
-/** The fewest axes that give the same order: axes of one element go, and neighbours that stay neighbours are one. */
-export function transposeAxes(shape: readonly number[], axes: readonly number[]): Axes {
+/** Sizes of the output's axes, and their strides in the input. */
+function inOrder(shape: readonly number[], axes: readonly number[]): [number[], number[]] {
   const all = stridesOf(shape);
-  const result: Axes = { sizes: [], strides: [] };
-  for (const axis of axes) {
-    const [size, stride] = [shape[axis], all[axis]];
-    if (size === 1) continue;
-    const last = result.sizes.length - 1;
-    if (last >= 0 && result.strides[last] === size * stride) {
-      result.sizes[last] *= size;
-      result.strides[last] = stride;
-    } else {
-      result.sizes.push(size);
-      result.strides.push(stride);
-    }
-  }
-  return result.sizes.length > 0 ? result : { sizes: [1], strides: [1] };
+  return [axes.map((axis) => shape[axis]), axes.map((axis) => all[axis])];
 }
 
 /** Axis k of y is axis axes[k] of x. Bindings x, y. */
 export function transposeKernel(shape: readonly number[], axes: readonly number[], dtype: DType = 'float32'): Kernel {
-  const { sizes, strides } = transposeAxes(shape, axes);
-  return elementKernel('transpose', transposeShader(sizes, strides, movedAs(dtype)), sizeOf(shape));
+  return stridedReadKernel('transpose', ...inOrder(shape, axes), movedAs(dtype));
 }
 
 const transposeOp: Op<TransposeAttrs> = {

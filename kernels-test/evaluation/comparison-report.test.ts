@@ -17,7 +17,7 @@ import { parseGoals } from '../../src/evaluation/comparison/parse-goals.js';
 import { tarAtFar } from '../../src/evaluation/metrics/verification.js';
 import { probability } from '../../src/evaluation/reports/percent.js';
 import { mcNemar } from '../../src/evaluation/verification/paired.js';
-import { type ScoredPair, split, verificationFigures } from '../../src/evaluation/verification/protocol.js';
+import { type ScoredPair, scoresByKind, verificationFigures } from '../../src/evaluation/verification/protocol.js';
 import { drawPairs, tarOfDrawn } from '../../src/evaluation/verification/resampled-tar.js';
 
 /** The goals of this project. */
@@ -111,7 +111,7 @@ const REPORT: ComparisonReport = {
 
 test('the rate of resampled pairs is that of a list that has each pair as often as it was drawn', () => {
   const random = new CounterRandom(3);
-  const kinds = split(scores(0.25).map((pair) => ({ ...pair, score: Math.round(40 * pair.score) / 40 })));
+  const kinds = scoresByKind(scores(0.25).map((pair) => ({ ...pair, score: Math.round(40 * pair.score) / 40 })));
   for (const far of [0, 0.01, 0.3]) {
     const tar = tarOfDrawn(kinds, far);
     for (let resample = 0; resample < 20; resample++) {

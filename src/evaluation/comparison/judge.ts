@@ -7,7 +7,7 @@ import { mcNemar, type PairedComparison } from '../verification/paired.js';
 import {
   FAR,
   type ScoredPair,
-  split,
+  scoresByKind,
   type VerificationFigures,
   verificationFigures,
 } from '../verification/protocol.js';
@@ -106,7 +106,7 @@ export class Judge {
         const figures = verificationFigures(scored);
         const [references, others] = [embeddings, probes].map((all) => names.map((name) => all.get(name)!));
         const { threshold, impostors, top } = impostorThreshold(references, others, this.#persons, FAR);
-        const { genuine } = split(scored);
+        const { genuine } = scoresByKind(scored);
         const tar = genuine.filter((score) => score >= threshold).length / genuine.length;
         const open = { impostors, threshold, tar };
         const thresholds = this.#bootstrap.thresholds(top, FAR);
@@ -121,7 +121,7 @@ export class Judge {
     return verdicts.map(({ against: _, ...verdict }) => {
       const { recognizer, mix, figures, thresholds } = verdict;
       const scored = this.#scored(verdict.scores);
-      const tars = thresholds && this.#bootstrap.tars(split(scored).genuine, this.#matched, thresholds);
+      const tars = thresholds && this.#bootstrap.tars(scoresByKind(scored).genuine, this.#matched, thresholds);
       const open = tars ? { ...verdict.open, ...intervalOf(tars) } : verdict.open;
       const decided = { scored, figures, open, tars };
       const key = `${recognizer} ${mix} ${budget}`;

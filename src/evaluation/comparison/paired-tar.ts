@@ -1,7 +1,7 @@
 import { ArgumentError } from '../../common/errors.js';
 import { CounterRandom } from '../../common/random.js';
 import { tarAtFar } from '../metrics/verification.js';
-import { FAR, type ScoredPair, split } from '../verification/protocol.js';
+import { FAR, type ScoredPair, scoresByKind } from '../verification/protocol.js';
 import { type Interval, intervalOf, RESAMPLES, signProbability } from '../verification/resampled.js';
 import { drawPairs, type Kinds, tarOfDrawn } from '../verification/resampled-tar.js';
 
@@ -23,7 +23,7 @@ export function pairedTar(first: readonly ScoredPair[], second: readonly ScoredP
   if (first.length !== second.length || first.some(({ same }, k) => same !== second[k].same)) {
     throw new ArgumentError('pairedTar: the two lists are not of the same pairs');
   }
-  const [a, b] = [split(first), split(second)];
+  const [a, b] = [scoresByKind(first), scoresByKind(second)];
   const tar = ({ genuine, impostor }: Kinds): number => tarAtFar(genuine, impostor, FAR).tar;
   const random = new CounterRandom(1, STREAM);
   const [tarOfA, tarOfB] = [a, b].map((kinds) => tarOfDrawn(kinds, FAR));

@@ -4,7 +4,7 @@ import { accuracyText, percent } from '../reports/percent.js';
 import { linePlot } from '../reports/plot-svg.js';
 import { listLines, metadataTexts, type RunMetadata } from '../reports/run-metadata.js';
 import { markdownTable } from '../reports/tables.js';
-import { type ScoredPair, split, type VerificationFigures } from './protocol.js';
+import { type ScoredPair, scoresByKind, type VerificationFigures } from './protocol.js';
 
 /** The results and metadata of an evaluation of pairs: the content of its JSON file. */
 export interface PairReport extends RunMetadata {
@@ -79,7 +79,7 @@ export function pairReportMarkdown(report: PairReport, plot: string): string {
 
 /** TAR over FAR, the latter logarithmic. */
 export function rocPlot(title: string, pairs: readonly ScoredPair[]): string {
-  const { genuine, impostor } = split(pairs);
+  const { genuine, impostor } = scoresByKind(pairs);
   return linePlot({
     title,
     xLabel: 'false accept rate',

@@ -44,7 +44,7 @@ export interface VerificationFigures {
 export const FAR = 1e-3;
 const SEED = 1;
 
-export function split(pairs: readonly ScoredPair[]): { genuine: number[]; impostor: number[] } {
+export function scoresByKind(pairs: readonly ScoredPair[]): { genuine: number[]; impostor: number[] } {
   const [genuine, impostor]: number[][] = [[], []];
   for (const { score, same } of pairs) (same ? genuine : impostor).push(score);
   return { genuine, impostor };
@@ -67,7 +67,7 @@ export function verificationFigures(pairs: readonly ScoredPair[]): VerificationF
   const n = folds.length;
   const accuracy = folds.reduce((sum, fold) => sum + fold.accuracy, 0) / n;
   const variance = folds.reduce((sum, fold) => sum + (fold.accuracy - accuracy) ** 2, 0) / (n - 1);
-  const { genuine, impostor } = split(pairs);
+  const { genuine, impostor } = scoresByKind(pairs);
   return {
     pairs: pairs.length,
     genuine: genuine.length,

@@ -73,6 +73,7 @@ export {
 export { mean, sum } from './ops/reduce.js';
 export type { OpAttrs, OpName } from './ops/registry.js';
 export { logSoftmax, softmax } from './ops/row-softmax.js';
+export { cumprod, cumsum, type ScanOptions } from './ops/scan.js';
 export { labelsTensor, softmaxCrossEntropy } from './ops/softmax.js';
 export { ssim } from './ops/ssim.js';
 export { expand, flip, stridedSlice } from './ops/strided.js';

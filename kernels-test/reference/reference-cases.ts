@@ -363,6 +363,23 @@ export const gradientCases: readonly GradientCase[] = [
   make('logisticBits', 'common scales', [uniform([3, 2, 4], -6, 6), uniform([4], -1.5, 2)], none),
   make('logisticBits', 'narrow and wide', [uniform([5, 2], -3, 3), ndarray([2], [-0.7, 6])], none),
   make('logisticBits', 'partly floored', [uniform([9, 2], -12, 12), ndarray([2], [-1.5, -0.5])], none),
+
+  // Each case draws values of its own, so new ones go to the end.
+  ...(['cumsum', 'cumprod'] as const).flatMap((op) =>
+    (
+      [
+        [1, false, false],
+        [-1, true, false],
+        [0, true, true],
+      ] as const
+    ).map(([axis, exclusive, reverse]) =>
+      make(op, `axis ${axis}, exclusive ${exclusive}, reverse ${reverse}`, [uniform([4, 5, 3], 0.5, 1.5)], {
+        axis,
+        exclusive,
+        reverse,
+      }),
+    ),
+  ),
 ];
 
 /** Inputs that have no gradient: labels and running statistics. */

@@ -100,6 +100,11 @@ export function normalizeAxis(axis: number, rank: number, what = 'axis'): number
   return axis < 0 ? axis + rank : axis;
 }
 
+/** The shape as [outer, size, inner] around an axis, counted from 0. */
+export function aroundAxis(shape: Shape, axis: number): [outer: number, size: number, inner: number] {
+  return [sizeOf(shape.slice(0, axis)), shape[axis], sizeOf(shape.slice(axis + 1))];
+}
+
 /**
  * Reduction axes in ascending order; all axes where none is given.
  * @throws ShapeError for an axis out of range or given twice

@@ -24,6 +24,7 @@ import { preluOps, preluReferences } from './prelu.js';
 import { quantizeOps, quantizeReferences } from './quantize.js';
 import { reduceOps, reduceReferences } from './reduce.js';
 import { rowSoftmaxOps, rowSoftmaxReferences } from './row-softmax.js';
+import { scanOps, scanReferences } from './scan.js';
 import { softmaxOps, softmaxReferences } from './softmax.js';
 import { ssimOps, ssimReferences } from './ssim.js';
 import { stridedOps, stridedReferences } from './strided.js';
@@ -59,6 +60,7 @@ export const gpuOps = {
   ...argmaxOps,
   ...rowSoftmaxOps,
   ...dropoutOps,
+  ...scanOps,
 };
 
 /** The same in float64. */
@@ -88,6 +90,7 @@ const references: { readonly [K in OpName]: ReferenceRule<OpAttrs[K]> } = {
   ...argmaxReferences,
   ...rowSoftmaxReferences,
   ...dropoutReferences,
+  ...scanReferences,
 };
 
 /** Names of the engine's operations. */

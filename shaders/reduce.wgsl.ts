@@ -2,6 +2,7 @@ import type { Shader } from '../src/common/shader.js';
 import { read, shader, uniform, vectorType, write } from './common/bindings.js';
 import { SUM_BLOCK } from './common/block-sums.js';
 import { linearHead, linearIndex } from './common/linear-index.js';
+import { nonFiniteFunctions } from './common/non-finite.js';
 import { unroll } from './common/unroll.js';
 import { wgsl } from './common/wgsl.js';
 
@@ -60,6 +61,41 @@ ${linearHead} {
     default: {}
   }
 #endif
+}`,
+  );
+}
+
+/** What a fold makes of two numbers. Sums of float32 are added in blocks instead, by `sumRowsShader`. */
+export type Fold = 'max' | 'min' | 'prod' | 'sum';
+
+/**
+ * Folds rows as `sumRowsShader` adds them, one after the other. NaN wins over all numbers. Bindings: x, y, plan (without its scale).
+ * @param type of the elements
+ */
+export function foldRowsShader(width: SumWidth, fold: Fold, type: 'f32' | 'i32' | 'u32'): Shader {
+  const V = width === 1 ? type : `vec${width}${type[0]}`;
+  const value = { max: 'max(a, b)', min: 'min(a, b)', prod: 'a * b', sum: 'a + b' }[fold];
+  const extremeOfFloats = type === 'f32' && (fold === 'max' || fold === 'min');
+  return shader(
+    { x: read(V), y: write(V), plan: sumPlan },
+    (declarations) => wgsl`
+${declarations}
+#if ${extremeOfFloats}
+${nonFiniteFunctions(width)}
+fn fold(a: ${V}, b: ${V}) -> ${V} { return keepNan(keepNan(${value}, a), b); }
+#else
+fn fold(a: ${V}, b: ${V}) -> ${V} { return ${value}; }
+#endif
+
+${linearHead} {
+  let i = ${linearIndex};
+  if (i >= plan.threads) { return; }
+  let stride = plan.parts * plan.groups;
+  let begin = i / stride * plan.rows * plan.groups;
+  let end = begin + plan.rows * plan.groups;
+  var result = x[begin + i % stride];
+  for (var at = begin + i % stride + stride; at < end; at += stride) { result = fold(result, x[at]); }
+  y[i] = result;
 }`,
   );
 }

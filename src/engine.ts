@@ -51,6 +51,7 @@ export type { Conv2dAttrs, ConvTranspose2dAttrs } from './ops/conv/shape.js';
 export { type ConvTuning, tuneConv } from './ops/conv/tune.js';
 export { cosFace } from './ops/cosface.js';
 export { type DropoutOptions, dropout } from './ops/dropout.js';
+export { max, min, prod } from './ops/fold.js';
 export { concat, pad, reshape, slice } from './ops/layout.js';
 export { LOSSES, type LossSchedule, type LossSpec, marginLoss } from './ops/margin-loss.js';
 export { linear, matmul } from './ops/matmul/matmul.js';

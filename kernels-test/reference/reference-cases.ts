@@ -365,6 +365,21 @@ export const gradientCases: readonly GradientCase[] = [
   make('logisticBits', 'partly floored', [uniform([9, 2], -12, 12), ndarray([2], [-1.5, -0.5])], none),
 
   // Each case draws values of its own, so new ones go to the end.
+  ...(['max', 'min', 'prod'] as const).flatMap((op) =>
+    (
+      [
+        [[3, 4, 5], [1], false],
+        [[3, 4, 2], [-1, 0], true],
+        [[2, 3, 4], [], false],
+        [[], [], false],
+      ] as const
+    ).map(([shape, axes, keepDims]) =>
+      make(op, `[${shape}] over [${axes}]`, [op === 'prod' ? uniform(shape, 0.5, 1.5) : distinct(shape)], {
+        axes,
+        keepDims,
+      }),
+    ),
+  ),
   ...(['cumsum', 'cumprod'] as const).flatMap((op) =>
     (
       [

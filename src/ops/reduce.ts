@@ -1,6 +1,6 @@
 import { broadcastPlan } from '../../shaders/binary.wgsl.js';
 import { SUM_BLOCK } from '../../shaders/common/block-sums.js';
-import { type SumWidth, sumPlan, sumRowsShader } from '../../shaders/reduce.wgsl.js';
+import { type Fold, foldRowsShader, type SumWidth, sumPlan, sumRowsShader } from '../../shaders/reduce.wgsl.js';
 import { ShapeError } from '../common/errors.js';
 import { broadcastStrides, normalizeAxes, reducedShape, type Shape, sizeOf } from '../common/shapes.js';
 import type { Kernel, KernelLimits } from '../gpu/kernel.js';
@@ -11,6 +11,7 @@ import { mergeAxes } from '../kernels/merge-axes.js';
 import { gatherAt, map, type NdArray, scatterAdd, stridedOffsets, zeros } from '../reference/ndarray.js';
 import type { ReferenceRule } from '../reference/reference-op.js';
 import { dispatch, dispatchMany } from '../tensor/dispatch.js';
+import { checkDtypes, type DType, WGSL_TYPES } from '../tensor/dtype.js';
 import { apply, type Op } from '../tensor/tape.js';
 import { scope, type Tensor } from '../tensor/tensor.js';
 import { checkInputs } from './shape-checks.js';
@@ -22,7 +23,7 @@ export interface ReduceAttrs {
 }
 
 /** @throws ShapeError */
-export function reduceShape(op: 'sum' | 'mean', inputs: readonly Shape[], attrs: ReduceAttrs): number[] {
+export function reduceShape(op: string, inputs: readonly Shape[], attrs: ReduceAttrs): number[] {
   checkInputs(op, inputs, ['input']);
   const [x] = inputs;
   return reducedShape(x, normalizeAxes(attrs.axes, x.length, op), attrs.keepDims);
@@ -147,21 +148,80 @@ export function sumOver(
   scale = 1,
   choose: SumChoice = chooseSumPasses,
 ): Tensor {
-  const axes = mergeAxes(x.shape, (axis) => [reduced(axis)], [false]);
   return scope(x.gpu, () => {
-    let sums = x;
-    let left = scale;
-    // From the inside out, one run of reduced axes after the other; `left` is what the sums still lack.
-    for (let axis = axes.length - 1; axis >= 0; axis--) {
-      if (!axes[axis].flags[0]) continue;
-      const before = sizeOf(axes.slice(0, axis).map(({ size }) => size));
-      const { size } = axes[axis];
-      sums = sumMiddle(sums, [before, size, sums.size / before / size], left, choose);
+    let left = scale; // what the sums still lack
+    let sums = reduceRuns(x, reduced, (part, sizes) => {
+      const now = left;
       left = 1;
-    }
+      return sumMiddle(part, sizes, now, choose);
+    });
     if (left !== 1) sums = scaledCopy(sums, sums.shape, left);
     return sums.view(shape);
   });
+}
+
+/**
+ * Reduces one run of neighbouring reduced axes after the other, from the inside out. Axes of size 1 are left out.
+ * @param middle reduces a tensor, seen as [batches, rows, columns], to [batches, columns]
+ */
+export function reduceRuns(
+  x: Tensor,
+  reduced: (axis: number) => boolean,
+  middle: (x: Tensor, sizes: readonly number[]) => Tensor,
+): Tensor {
+  const axes = mergeAxes(x.shape, (axis) => [reduced(axis)], [false]);
+  let result = x;
+  for (let axis = axes.length - 1; axis >= 0; axis--) {
+    if (!axes[axis].flags[0]) continue;
+    const before = sizeOf(axes.slice(0, axis).map(({ size }) => size));
+    const { size } = axes[axis];
+    result = middle(result, [before, size, result.size / before / size]);
+  }
+  return result;
+}
+
+/** Bindings x [batches, rows, columns], y [batches, parts, columns], then the scalars of `sumPassScalars`. */
+export function foldPassKernel({ batches, columns, parts, width }: SumPass, fold: Fold, dtype: DType): Kernel {
+  const shader = foldRowsShader(width, fold, WGSL_TYPES[dtype]);
+  return elementKernel(`${fold} of rows`, shader, (batches * parts * columns) / width);
+}
+
+/** Folds the middle axis of x as [batches, rows, columns]: [batches, columns]. Types of elements are those of x. */
+export function foldMiddle(
+  x: Tensor,
+  [batches, rows, columns]: readonly number[],
+  fold: Fold,
+  choose: SumChoice = chooseSumPasses,
+): Tensor {
+  return scope(x.gpu, () => {
+    let result = x;
+    for (const pass of choose(batches, rows, columns, x.gpu.limits)) {
+      const shape = [batches, pass.parts, pass.columns];
+      result = dispatch(foldPassKernel(pass, fold, x.dtype), [result], shape, sumPassScalars(pass), x.dtype);
+    }
+    return result.view([batches, columns]);
+  });
+}
+
+/** As `sumOver`, but the largest, the smallest, the product, or the sum without blocks, which is for integers. */
+export function foldOver(
+  x: Tensor,
+  reduced: (axis: number) => boolean,
+  shape: readonly number[],
+  fold: Fold,
+  choose?: SumChoice,
+): Tensor {
+  return scope(x.gpu, () => reduceRuns(x, reduced, (part, sizes) => foldMiddle(part, sizes, fold, choose)).view(shape));
+}
+
+/** The shape of the output if it keeps all axes. */
+export const keptShape = (x: Shape, attrs: ReduceAttrs): number[] =>
+  reducedShape(x, normalizeAxes(attrs.axes, x.length), true);
+
+/** Whether an axis is among those of a reduction. */
+export function isReduced(attrs: ReduceAttrs, rank: number): (axis: number) => boolean {
+  const axes = new Set(normalizeAxes(attrs.axes, rank));
+  return (axis) => axes.has(axis);
 }
 
 /** x, stretched to `shape`, times `scale`. */
@@ -186,12 +246,20 @@ export function reduceOp(name: 'sum' | 'mean', choose: SumChoice = chooseSumPass
   return {
     inputs: ['x'],
     shape: (inputs, attrs) => reduceShape(name, inputs, attrs),
+    dtype(inputs) {
+      checkDtypes(name, inputs, name === 'sum' ? ['float32', 'int32'] : ['float32'], ['x']);
+      return inputs[0];
+    },
     forward([x], attrs, shape) {
-      const axes = new Set(normalizeAxes(attrs.axes, x.shape.length));
-      return { output: sumOver(x, (axis) => axes.has(axis), shape, scaleOf(x.size, sizeOf(shape)), choose) };
+      const reduced = isReduced(attrs, x.shape.length);
+      const output =
+        (x.dtype as DType) === 'int32'
+          ? foldOver(x, reduced, shape, 'sum', choose)
+          : sumOver(x, reduced, shape, scaleOf(x.size, sizeOf(shape)), choose);
+      return { output };
     },
     backward({ inputs: [x], attrs, dy }) {
-      const kept = reducedShape(x.shape, normalizeAxes(attrs.axes, x.shape.length), true);
+      const kept = keptShape(x.shape, attrs);
       return [scope(x.gpu, () => scaledCopy(dy.view(kept), x.shape, scaleOf(x.size, dy.size)))];
     },
   };
@@ -200,23 +268,27 @@ export function reduceOp(name: 'sum' | 'mean', choose: SumChoice = chooseSumPass
 export const reduceOps = { sum: /* @__PURE__ */ reduceOp('sum'), mean: /* @__PURE__ */ reduceOp('mean') };
 
 /**
- * Sum over axes, in a fixed order.
+ * Sum over axes, in a fixed order. Sums of int32 wrap around at 32 bits, and have no gradient.
  * @param axes may be negative; all axes if none is given
  * @param keepDims keep the reduced axes, with size 1, instead of dropping them
  * @returns a scalar of shape [] if all axes are reduced
  * @throws ShapeError for an axis that does not exist or is given twice
  */
-export function sum(x: Tensor, axes: readonly number[] = [], keepDims = false): Tensor {
+export function sum<D extends 'float32' | 'int32' = 'float32'>(
+  x: Tensor<D>,
+  axes: readonly number[] = [],
+  keepDims = false,
+): Tensor<D> {
   return apply('sum', reduceOps.sum, [x], { axes, keepDims });
 }
 
-/** Mean over axes; otherwise as `sum`. */
+/** Mean over axes, of float32; otherwise as `sum`. */
 export function mean(x: Tensor, axes: readonly number[] = [], keepDims = false): Tensor {
   return apply('mean', reduceOps.mean, [x], { axes, keepDims });
 }
 
 /** Where each element of x lies in its reduction. */
-function reductionOffsets(x: NdArray, attrs: ReduceAttrs): Int32Array {
+export function reductionOffsets(x: NdArray, attrs: ReduceAttrs): Int32Array {
   const kept = reducedShape(x.shape, normalizeAxes(attrs.axes, x.shape.length), true);
   return stridedOffsets(x.shape, broadcastStrides(kept, x.shape));
 }

@@ -14,6 +14,7 @@ import { convOps } from './conv/conv.js';
 import { convReferences } from './conv/reference.js';
 import { cosFaceOps, cosFaceReferences } from './cosface.js';
 import { dropoutOps, dropoutReferences } from './dropout.js';
+import { foldOps, foldReferences } from './fold.js';
 import { layoutOps, layoutReferences } from './layout.js';
 import { marginLossOps, marginLossReferences } from './margin-loss.js';
 import { matmulOps, matmulReferences } from './matmul/matmul.js';
@@ -61,6 +62,7 @@ export const gpuOps = {
   ...rowSoftmaxOps,
   ...dropoutOps,
   ...scanOps,
+  ...foldOps,
 };
 
 /** The same in float64. */
@@ -91,6 +93,7 @@ const references: { readonly [K in OpName]: ReferenceRule<OpAttrs[K]> } = {
   ...rowSoftmaxReferences,
   ...dropoutReferences,
   ...scanReferences,
+  ...foldReferences,
 };
 
 /** Names of the engine's operations. */

@@ -16,7 +16,7 @@ export type { Tuning, TuningRequest } from './gpu/tuning.js';
 export { saveTuningToIndexedDb } from './gpu/tuning-indexeddb.js';
 export * from './nn/index.js';
 export { elu, gelu, hardSigmoid, hardSwish, leakyRelu, selu, silu, softplus } from './ops/activations.js';
-export { argmax } from './ops/argmax.js';
+export { type ArgmaxOptions, argmax, argmin } from './ops/argmax.js';
 export {
   batchNormInference,
   batchNormTraining,

@@ -339,7 +339,7 @@ export const gradientCases: readonly GradientCase[] = [
       attrs,
     ),
   ),
-  make('argmax', 'rank 3', [uniform([2, 3, 5])], none),
+  make('argmax', 'rank 3', [uniform([2, 3, 5])], { axis: -1, keepDims: false, last: false }),
   make('mse', 'rank 4', [uniform([2, 3, 2, 3]), uniform([2, 3, 2, 3])], none),
 
   make('ssim', 'window 5', [uniform([2, 7, 6, 2], 0, 1), uniform([2, 7, 6, 2], 0, 1)], {
@@ -380,6 +380,7 @@ export const gradientCases: readonly GradientCase[] = [
       }),
     ),
   ),
+  make('argmin', 'rank 3', [uniform([2, 3, 5])], { axis: 1, keepDims: true, last: true }),
   ...(['cumsum', 'cumprod'] as const).flatMap((op) =>
     (
       [
@@ -413,6 +414,7 @@ export const WITHOUT_GRADIENT: { [K in OpName]?: number[] } = {
   isNan: [0],
   isInf: [0],
   where: [0],
+  argmin: [0],
   floor: [0],
   ceil: [0],
   round: [0],

@@ -1,67 +1,107 @@
-import { argmaxShader } from '../../shaders/argmax.wgsl.js';
-import { ShapeError } from '../common/errors.js';
-import { formatShape, type Shape } from '../common/shapes.js';
+import { argmaxShader, argPlan } from '../../shaders/argmax.wgsl.js';
+import { checkOptions } from '../common/arguments.js';
+import { aroundAxis, normalizeAxis, reducedShape, type Shape, sizeOf } from '../common/shapes.js';
 import type { Kernel } from '../gpu/kernel.js';
 import { elementKernel } from '../kernels/elementwise.js';
-import { zeros } from '../reference/ndarray.js';
+import { map, zeros } from '../reference/ndarray.js';
 import type { ReferenceRule } from '../reference/reference-op.js';
 import { dispatch } from '../tensor/dispatch.js';
-import { apply, type NoAttrs, type Op } from '../tensor/tape.js';
+import { checkDtypes, type DType, WGSL_TYPES } from '../tensor/dtype.js';
+import { apply, type Op } from '../tensor/tape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { checkInputs, checkMinRank } from './shape-checks.js';
 
+type Name = 'argmax' | 'argmin';
+
+export interface ArgmaxAttrs {
+  axis: number;
+  /** Whether the axis stays, with size 1. */
+  keepDims: boolean;
+  /** Whether the last of equals counts, not the first. */
+  last: boolean;
+}
+
 /** @throws ShapeError */
-export function argmaxShape(inputs: readonly Shape[]): Shape {
-  checkInputs('argmax', inputs, ['input']);
+export function argmaxShape(name: Name, inputs: readonly Shape[], { axis, keepDims }: ArgmaxAttrs): number[] {
+  checkInputs(name, inputs, ['input']);
   const [x] = inputs;
-  checkMinRank('argmax', 'input', x, 1, '[...,C]');
-  // Up to here float32 holds every index.
-  if (x[x.length - 1] > 2 ** 24) {
-    throw new ShapeError(`argmax: input has shape ${formatShape(x)}; expected a last axis of at most 2^24`);
-  }
-  return x.slice(0, -1);
+  checkMinRank(name, 'input', x, 1, '[...]');
+  return reducedShape(x, [normalizeAxis(axis, x.length, name)], keepDims);
 }
 
-/** One invocation a row. Bindings x, y. */
-export function argmaxKernel(rows: number, size: number): Kernel {
-  return elementKernel('argmax', argmaxShader(size), rows);
+/** One invocation a line of the axis. Bindings x, y, and `argPlan`. */
+export function argmaxKernel(name: Name, last: boolean, dtype: DType, lines: number): Kernel {
+  return elementKernel(name, argmaxShader(name === 'argmax', last, WGSL_TYPES[dtype]), lines);
 }
 
-const argmaxOp: Op<NoAttrs> = {
-  inputs: ['x'],
-  shape: argmaxShape,
-  forward([x], _, shape) {
-    const size = x.shape[x.shape.length - 1];
-    return { output: dispatch(argmaxKernel(x.size / size, size), [x], shape) };
-  },
-  backward: () => [null],
-};
+function argmaxOp(name: Name): Op<ArgmaxAttrs> {
+  return {
+    inputs: ['x'],
+    shape: (inputs, attrs) => argmaxShape(name, inputs, attrs),
+    dtype(inputs) {
+      checkDtypes(name, inputs, ['float32', 'int32'], ['x']);
+      return 'int32';
+    },
+    forward([x], { axis, last }, shape) {
+      const [, size, inner] = aroundAxis(x.shape, normalizeAxis(axis, x.shape.length));
+      const threads = sizeOf(shape);
+      const kernel = argmaxKernel(name, last, x.dtype, threads);
+      const output = dispatch(kernel, [x], shape, argPlan.pack({ size, inner, threads }), 'int32');
+      return { output: output as Tensor<never> };
+    },
+    backward: () => [null],
+  };
+}
 
-export const argmaxOps = { argmax: argmaxOp };
+export const argmaxOps = { argmax: /* @__PURE__ */ argmaxOp('argmax'), argmin: /* @__PURE__ */ argmaxOp('argmin') };
+
+/** Options of argmax and argmin. */
+export interface ArgmaxOptions {
+  /** Keep the axis, with size 1, instead of dropping it. Default false. */
+  keepDims?: boolean;
+  /** Of equal elements, the last counts. Default false: the first. */
+  last?: boolean;
+}
+
+function argmaxAttrs(name: Name, axis: number, options?: ArgmaxOptions): ArgmaxAttrs {
+  const { keepDims = false, last = false } = checkOptions(name, options, ['keepDims', 'last']);
+  return { axis, keepDims, last };
+}
 
 /**
- * Index of the largest element in each row of the last axis. Of equal ones the first counts; the first NaN wins, as in NumPy.
- * It has no gradient.
+ * Index of the largest element along an axis. Of equal ones the first counts, and NaN counts as the largest, as in NumPy. It has no
+ * gradient.
  *
- * @param x [..., C] with C ≤ 2²⁴
- * @returns [...], integers from 0 to C − 1 as float32
- * @throws ShapeError
+ * @param x float32 or int32, of rank 1 or more
+ * @param axis may be negative; default: the last
+ * @returns int32, from 0 to the size of the axis − 1
+ * @throws ShapeError, ArgumentError
  */
-export const argmax = (x: Tensor): Tensor => apply('argmax', argmaxOps.argmax, [x], {});
+export const argmax = (x: Tensor<'float32' | 'int32'>, axis = -1, options?: ArgmaxOptions): Tensor<'int32'> =>
+  apply('argmax', argmaxOps.argmax, [x], argmaxAttrs('argmax', axis, options));
 
-export const argmaxReference: ReferenceRule<unknown> = {
-  forward([x], _, shape) {
-    const y = zeros(shape);
-    const size = x.data.length / y.data.length;
-    for (let row = 0; row < y.data.length; row++) {
-      const values = x.data.subarray(row * size, (row + 1) * size);
-      const nan = values.findIndex(Number.isNaN);
-      y.data[row] = nan >= 0 ? nan : values.indexOf(values.reduce((a, b) => Math.max(a, b)));
-    }
-    return y;
-  },
-  backward: () => [null],
-};
+/** Index of the smallest element along an axis. NaN wins here, too; otherwise as `argmax`. */
+export const argmin = (x: Tensor<'float32' | 'int32'>, axis = -1, options?: ArgmaxOptions): Tensor<'int32'> =>
+  apply('argmin', argmaxOps.argmin, [x], argmaxAttrs('argmin', axis, options));
+
+function argReference(extreme: (a: number, b: number) => number): ReferenceRule<ArgmaxAttrs> {
+  return {
+    forward([x], { axis, last }, shape) {
+      const [, size, inner] = aroundAxis(x.shape, normalizeAxis(axis, x.shape.length));
+      return map(zeros(shape), (_, i) => {
+        const first = Math.floor(i / inner) * size * inner + (i % inner);
+        const line = Array.from({ length: size }, (_, k) => x.data[first + k * inner]);
+        const best = line.reduce((a, b) => extreme(a, b)); // NaN if there is one
+        const wins = line.map((value) => value === best || (Number.isNaN(value) && Number.isNaN(best)));
+        return last ? wins.lastIndexOf(true) : wins.indexOf(true);
+      });
+    },
+    backward: () => [null],
+  };
+}
+
+export const argmaxReference = /* @__PURE__ */ argReference(Math.max);
+export const argminReference = /* @__PURE__ */ argReference(Math.min);
 
 /** The float64 reference that the kernels are compared with; it shares no code with them. */
-export const argmaxReferences = { argmax: argmaxReference };
+export const argmaxReferences = { argmax: argmaxReference, argmin: argminReference };

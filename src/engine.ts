@@ -78,6 +78,7 @@ export { cumprod, cumsum, type ScanOptions } from './ops/scan.js';
 export { labelsTensor, softmaxCrossEntropy } from './ops/softmax.js';
 export { ssim } from './ops/ssim.js';
 export { expand, flip, stridedSlice } from './ops/strided.js';
+export { type TopKOptions, topK } from './ops/top-k.js';
 export { transpose } from './ops/transpose.js';
 export {
   abs,

@@ -381,6 +381,8 @@ export const gradientCases: readonly GradientCase[] = [
     ),
   ),
   make('argmin', 'rank 3', [uniform([2, 3, 5])], { axis: 1, keepDims: true, last: true }),
+  make('topK', 'largest of a middle axis', [distinct([2, 5, 3])], { k: 3, axis: 1, largest: true }),
+  make('topK', 'smallest', [distinct([4, 7])], { k: 2, axis: -1, largest: false }),
   ...(['cumsum', 'cumprod'] as const).flatMap((op) =>
     (
       [

@@ -29,6 +29,7 @@ import { scanOps, scanReferences } from './scan.js';
 import { softmaxOps, softmaxReferences } from './softmax.js';
 import { ssimOps, ssimReferences } from './ssim.js';
 import { stridedOps, stridedReferences } from './strided.js';
+import { topKOps, topKReferences } from './top-k.js';
 import { transposeOps, transposeReferences } from './transpose.js';
 import { unaryOps, unaryReferences } from './unary.js';
 import { upsampleOps, upsampleReferences } from './upsample.js';
@@ -63,6 +64,7 @@ export const gpuOps = {
   ...dropoutOps,
   ...scanOps,
   ...foldOps,
+  ...topKOps,
 };
 
 /** The same in float64. */
@@ -94,6 +96,7 @@ const references: { readonly [K in OpName]: ReferenceRule<OpAttrs[K]> } = {
   ...dropoutReferences,
   ...scanReferences,
   ...foldReferences,
+  ...topKReferences,
 };
 
 /** Names of the engine's operations. */

@@ -172,6 +172,16 @@ export function apply<A, D extends DType = 'float32'>(
   given: readonly AnyTensor[],
   attrs: A,
 ): Tensor<D> {
+  return applyAll<A, D>(name, op, given, attrs).output;
+}
+
+/** As `apply`, and also returns what the operation saved: other results, which have no gradient of their own. */
+export function applyAll<A, D extends DType = 'float32'>(
+  name: string,
+  op: Op<A>,
+  given: readonly AnyTensor[],
+  attrs: A,
+): { output: Tensor<D>; saved: readonly Tensor[] } {
   // Each operation checks its types below.
   const inputs = given as readonly Tensor[];
   inputs.forEach((input, k) => {
@@ -190,5 +200,5 @@ export function apply<A, D extends DType = 'float32'>(
   }
   const { output, saved = [] } = op.forward(inputs, attrs, shape);
   active?.nodes.push({ name, op: op as Op<never>, inputs, attrs, output, saved });
-  return output as AnyTensor as Tensor<D>;
+  return { output: output as AnyTensor as Tensor<D>, saved };
 }

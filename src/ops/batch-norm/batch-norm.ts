@@ -9,7 +9,7 @@ import {
   walkScalars,
 } from '../../kernels/channel-walk.js';
 import { dispatch, dispatchInPlace, dispatchMany } from '../../tensor/dispatch.js';
-import { apply, type Op } from '../../tensor/tape.js';
+import { apply, applyAll, type Op } from '../../tensor/tape.js';
 import { scope, type Tensor } from '../../tensor/tensor.js';
 import { checkFloat32 } from '../float32-constants.js';
 import { sumRowsApart } from '../reduce.js';
@@ -157,19 +157,10 @@ export function applyWithStatistics(
   inputs: readonly Tensor[],
   attrs: BatchNormAttrs,
 ): WithStatistics {
-  let statistics: readonly Tensor[] = [];
-  const watched: typeof op = {
-    inputs: op.inputs,
-    shape: op.shape,
-    forward(...args) {
-      const result = op.forward(...args);
-      statistics = result.saved ?? [];
-      return result;
-    },
-    backward: op.backward,
-  };
-  const output = apply(name, watched, inputs, attrs);
-  const [mean, variance] = statistics;
+  const {
+    output,
+    saved: [mean, variance],
+  } = applyAll(name, op, inputs, attrs);
   return { output, mean, variance };
 }
 

@@ -29,8 +29,12 @@ export function elementAt(along: Along, stride: string, outer: string, inner: st
   return along === 'inner' ? `(${outer}) * ${stride} + (${inner})` : `(${inner}) * ${stride} + (${outer})`;
 }
 
-/** One invocation an output, a plain loop. Bindings: a, b, y [m, n], the plan. */
-export function matmulNaiveShader({ a, b }: Layouts): Shader {
+/**
+ * One invocation an output, a plain loop. Bindings: a, b, y [m, n], the plan.
+ * @param batched y is [products, m, n], of matrices that lie one after the other
+ */
+export function matmulNaiveShader({ a, b }: Layouts, batched = false): Shader {
+  const [fromA, fromB] = batched ? ['matrix * plan.m * plan.k + ', 'matrix * plan.k * plan.n + '] : ['', ''];
   return shader(
     { a: read('f32'), b: read('f32'), y: write('f32'), plan: productPlan },
     (declarations) => wgsl`
@@ -38,12 +42,18 @@ ${declarations}
 
 ${linearHead} {
   let i = ${linearIndex};
+#if ${batched}
+  if (i >= arrayLength(&y)) { return; }
+  let matrix = i / (plan.m * plan.n);
+  let row = i / plan.n % plan.m;
+#else
   if (i >= plan.m * plan.n) { return; }
   let row = i / plan.n;
+#endif
   let column = i % plan.n;
   var sum = 0.0;
   for (var k = 0u; k < plan.k; k++) {
-    sum += a[${elementAt(a, 'plan.aStride', 'row', 'k')}] * b[${elementAt(b, 'plan.bStride', 'column', 'k')}];
+    sum += a[${fromA}${elementAt(a, 'plan.aStride', 'row', 'k')}] * b[${fromB}${elementAt(b, 'plan.bStride', 'column', 'k')}];
   }
   y[i] = sum;
 }`,

@@ -54,7 +54,7 @@ export { type DropoutOptions, dropout } from './ops/dropout.js';
 export { max, min, prod } from './ops/fold.js';
 export { concat, pad, reshape, slice } from './ops/layout.js';
 export { LOSSES, type LossSchedule, type LossSpec, marginLoss } from './ops/margin-loss.js';
-export { linear, matmul } from './ops/matmul/matmul.js';
+export { type GemmOptions, gemm, linear, matmul } from './ops/matmul/matmul.js';
 export { mse } from './ops/mse.js';
 export { l2Normalize } from './ops/normalize.js';
 export type { Pool2dAttrs } from './ops/pool.js';

@@ -114,7 +114,7 @@ export interface OpCase<K extends OpName> extends Tolerance {
 }
 
 /** Operations whose kernels add their long sums without blocks. */
-const LINEAR: readonly OpName[] = ['conv2d', 'convTranspose2d', 'matmul'];
+const LINEAR: readonly OpName[] = ['conv2d', 'convTranspose2d', 'matmul', 'batchedMatmul'];
 
 const isFloat = (dtype: DType = 'float32'): boolean => dtype === 'float32';
 

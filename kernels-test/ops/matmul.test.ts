@@ -126,7 +126,7 @@ test('shapes that do not fit are refused', async () => {
     assert.throws(body, (error: Error) => error instanceof ShapeError && message.test(error.message));
   refuses(() => matmul(x, w), /matmul: inner sizes differ: 3 in a \[2,3\], 4 in b \[4,5\]/);
   refuses(() => matmul(x, w, { transposeB: true }), /3 in a \[2,3\], 5 in b \[4,5\] transposed/);
-  refuses(() => matmul(bias, w), /matmul: a has/);
+  refuses(() => matmul(bias, x), /matmul: inner sizes differ: 4 in a \[1,4\], 2 in b \[2,3\]/);
   refuses(() => linear(x, w, bias), /linear: bias has shape \[4\]; expected \[5\]/);
   for (const tensor of [x, w, bias]) tensor.dispose();
 });

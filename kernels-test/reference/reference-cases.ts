@@ -398,6 +398,14 @@ export const gradientCases: readonly GradientCase[] = [
       }),
     ),
   ),
+  make('batchedMatmul', 'stretched batches', [uniform([2, 1, 3, 5]), uniform([3, 5, 4])], {
+    transposeA: false,
+    transposeB: false,
+  }),
+  make('batchedMatmul', 'both transposed', [uniform([2, 5, 3]), uniform([7, 5])], {
+    transposeA: true,
+    transposeB: true,
+  }),
 ];
 
 /** Inputs that have no gradient: labels and running statistics. */

@@ -163,6 +163,13 @@ function checkTensors(where: string, tensors: Iterable<Tensor>): Tensor[] {
 export const isTapeRecording = (): boolean => active !== null;
 
 /**
+ * Runs a function that is composed of operations, the first on x. What it makes beside its result is freed, unless a tape
+ * records, which needs all of it.
+ */
+export const composed = <T>(x: AnyTensor, body: () => T): T =>
+  active === null && x instanceof Tensor ? scope(x.gpu, body) : body();
+
+/**
  * Checks shapes, runs an operation and records it on the active tape, if one is.
  * @throws ShapeError, ArgumentError before any GPU work
  */

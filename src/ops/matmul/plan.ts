@@ -87,13 +87,15 @@ function chooseTiled({ m, n, k }: MatmulSize): MatmulConfig {
   return { variant: 'tiled', tile, splitK };
 }
 
+/** Whether the plain loop is as fast as anything. */
+export const isLittle = ({ m, n, k }: MatmulSize): boolean => m * n * k <= 2 ** 13 && k <= 256;
+
 /**
  * Chooses how to multiply: register tiles on CPU adapters, workgroup tiles on GPUs, the plain loop for little work.
  * Pure: the same numbers give the same choice.
  */
 export function chooseMatmul(size: MatmulSize, limits: KernelLimits, force?: MatmulVariant): MatmulConfig {
-  const little = size.m * size.n * size.k <= 2 ** 13 && size.k <= 256;
-  const variant = force ?? (little ? 'naive' : limits.software ? 'register' : 'tiled');
+  const variant = force ?? (isLittle(size) ? 'naive' : limits.software ? 'register' : 'tiled');
   if (variant === 'register') return chooseRegister(size, limits);
   if (variant === 'tiled') return chooseTiled(size);
   return { variant: 'naive' };

@@ -57,8 +57,20 @@ export { LOSSES, type LossSchedule, type LossSpec, marginLoss } from './ops/marg
 export { type GemmOptions, gemm, linear, matmul } from './ops/matmul/matmul.js';
 export { mse } from './ops/mse.js';
 export { l2Normalize } from './ops/normalize.js';
-export type { Pool2dAttrs } from './ops/pool.js';
-export { avgPool2d, maxPool2d, type Pool2dOptions } from './ops/pool.js';
+export type { AvgPoolAttrs, Pool2dAttrs, PoolAttrs } from './ops/pool.js';
+export {
+  type AvgPool2dOptions,
+  type AvgPoolOptions,
+  avgPool,
+  avgPool2d,
+  globalAvgPool2d,
+  globalMaxPool2d,
+  lpPool2d,
+  maxPool,
+  maxPool2d,
+  type Pool2dOptions,
+  type PoolOptions,
+} from './ops/pool.js';
 export { prelu } from './ops/prelu.js';
 export { type QuantizeOptions, quantize } from './ops/quantize.js';
 export {

@@ -406,6 +406,35 @@ export const gradientCases: readonly GradientCase[] = [
     transposeA: true,
     transposeB: true,
   }),
+  ...(['maxPool', 'avgPool'] as const).flatMap((op) => [
+    make(op, 'a line, rounded up', [distinct([2, 7, 3])], {
+      kernel: [3],
+      stride: [2],
+      padding: [1, 1],
+      dilation: [2],
+      ceilMode: true,
+    }),
+    make(op, 'a volume', [distinct([1, 3, 4, 3, 2])], {
+      kernel: [2, 2, 3],
+      stride: [1, 2, 2],
+      padding: [0, 1, 1, 0, 1, 1],
+    }),
+    make(op, 'a dilated picture', [distinct([1, 5, 6, 4])], {
+      kernel: [2, 3],
+      stride: [2, 1],
+      padding: [1, 0, 1, 2],
+      dilation: [2, 2],
+    }),
+  ]),
+  make('avgPool', 'with padding', [uniform([2, 6, 2])], {
+    kernel: [3],
+    stride: [2],
+    padding: [1, 1],
+    ceilMode: true,
+    countIncludePad: true,
+  }),
+  make('constantPower', 'a square root', [uniform([3, 5], 0.3, 2)], { exponent: 0.5 }),
+  make('constantPower', 'a cube', [uniform([3, 5], 0.3, 2)], { exponent: 3 }),
 ];
 
 /** Inputs that have no gradient: labels and running statistics. */

@@ -37,11 +37,11 @@ const OPERATIONS: Mistake[] = [
   ['a factor', (x) => engine.affine(x), /^affine: scale is undefined; expected a finite number/],
   ['no kernel', (x) => engine.maxPool2d(x), /^maxPool2d: kernel is undefined; expected a number or \[rows, columns\]/],
   [
-    'dilation of a pool',
-    (x) => engine.maxPool2d(x, { kernel: 2, dilation: 2 }),
-    /^maxPool2d: there is no option "dilation"; expected kernel, stride, padding$/,
+    'an option of a pool',
+    (x) => engine.maxPool2d(x, { kernel: 2, size: 2 }),
+    /^maxPool2d: there is no option "size"; expected kernel, stride, padding, dilation, ceilMode$/,
   ],
-  ['ceil mode', (x) => engine.avgPool2d(x, { kernel: 2, ceilMode: true }), /^avgPool2d: there is no option "ceilMode"/],
+  ['ceil mode', (x) => engine.avgPool2d(x, { kernel: 2, ceil: true }), /^avgPool2d: there is no option "ceil"/],
   ['a kernel of text', (x) => engine.avgPool2d(x, { kernel: '2' }), /^avgPool2d: kernel is "2"; expected a number or/],
   [
     'three paddings',

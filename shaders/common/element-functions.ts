@@ -177,6 +177,7 @@ fn sineOf(x: f32, quarters: i32) -> f32 {
  * - `log1pOf(x)` = ln(1 + x) for x ≥ 0, `halfExpOf(x)` = e^|x| / 2, `atanOf(x)`
  * - `erfOf(x)`, `erfcOf(x)` = 1 − erf(x)
  * - `sineOf(x, quarters)` = sin(x + quarters·π/2)
+ * - `powOf(a, b)`, as `broadcastFunctions`
  */
 export function elementFunctions(expression: string): string {
   let text = '';
@@ -184,7 +185,7 @@ export function elementFunctions(expression: string): string {
     const [name, declaration] = functions[k];
     if (`${expression}${text}`.includes(`${name}(`)) text = declaration + text;
   }
-  return nonFiniteFunctions() + text;
+  return nonFiniteFunctions() + (expression.includes('powOf(') ? powFunction(1) : '') + text;
 }
 
 function powFunction(width: 1 | 4): string {

@@ -1,143 +1,209 @@
-import type { ChannelWidth } from '../../shaders/common/channel-walk.js';
 import {
   avgPoolGradientShader,
   avgPoolShader,
   maxPoolGradientShader,
   maxPoolShader,
+  type PoolDivisor,
+  type PoolKind,
+  type PoolSizes,
   poolPlan,
 } from '../../shaders/pool.wgsl.js';
-import { withDefaults } from '../common/arguments.js';
+import { checkList, refuse, withDefaults } from '../common/arguments.js';
 import { ShapeError } from '../common/errors.js';
 import type { Shader } from '../common/shader.js';
 import { formatShape, type Padding2d, type Pair, type Shape, sizeOf } from '../common/shapes.js';
 import type { Kernel } from '../gpu/kernel.js';
 import { type ChannelChoice, chooseChannels } from '../kernels/channel-walk.js';
-import { elementGrid } from '../kernels/elementwise.js';
+import { elementKernel } from '../kernels/elementwise.js';
 import { type NdArray, zeros } from '../reference/ndarray.js';
 import type { ReferenceRule } from '../reference/reference-op.js';
 import { dispatch, dispatchMany } from '../tensor/dispatch.js';
-import { apply, type Op } from '../tensor/tape.js';
+import { apply, composed, type Op } from '../tensor/tape.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { convOutputSize } from './conv/shape.js';
-import { checkInputs, checkPadding, checkPair, checkRank, NHWC, toPadding, toPair } from './shape-checks.js';
+import { memoize } from './memoize.js';
+import { constantPower } from './power.js';
+import { mean } from './reduce.js';
+import { checkInputs, checkIntegers, checkPositive, NHWC, toPadding, toPair } from './shape-checks.js';
+import { abs } from './unary.js';
 
-/** maxPool2d: padding never wins, and on a tie the first pixel in row-major order gets the gradient. avgPool2d: padding is not counted. */
-export interface Pool2dAttrs {
+/**
+ * One entry for each axis of the picture; padding has two, before and after the axis. Max: padding never wins, and on a tie the first
+ * pixel in row-major order gets the gradient.
+ */
+export interface PoolAttrs {
+  kernel: readonly number[];
+  stride: readonly number[];
+  padding: readonly number[];
+  /** Default 1. */
+  dilation?: readonly number[];
+  /** Whether the number of windows is rounded up; default false. A window that begins behind the picture is left out. */
+  ceilMode?: boolean;
+}
+
+/** For pictures. */
+export interface Pool2dAttrs extends PoolAttrs {
   kernel: Pair;
   stride: Pair;
   padding: Padding2d;
+  dilation?: Pair;
 }
+
+/** A mean counts the pixels inside the picture, or those of the padding as well; a sum counts none. */
+export interface AvgPoolAttrs extends PoolAttrs {
+  /** Default false. */
+  countIncludePad?: boolean;
+  /** Default false. */
+  sum?: boolean;
+}
+
+const LAYOUTS = ['[N,L,C]', NHWC, '[N,D,H,W,C]'];
+
+/** Pixels from the first to behind the last tap of a window. */
+const extentOf = ({ kernel, dilation }: PoolAttrs, axis: number): number =>
+  (dilation?.[axis] ?? 1) * (kernel[axis] - 1) + 1;
 
 /** @throws ShapeError, ArgumentError */
-export function pool2dShape(op: 'maxPool2d' | 'avgPool2d', inputs: readonly Shape[], attrs: Pool2dAttrs): number[] {
+export function poolShape(op: string, inputs: readonly Shape[], attrs: PoolAttrs): number[] {
   checkInputs(op, inputs, ['input']);
   const [x] = inputs;
-  checkRank(op, 'input', x, 4, NHWC);
-  checkPair(op, 'kernel', attrs.kernel, 1);
-  checkPair(op, 'stride', attrs.stride, 1);
-  checkPadding(op, attrs.padding);
-  const [kh, kw] = attrs.kernel;
-  const [top, bottom, left, right] = attrs.padding;
-  // Else a window could lie wholly in the padding, where neither a maximum nor a mean is defined.
-  if (Math.max(top, bottom) >= kh || Math.max(left, right) >= kw) {
-    throw new ShapeError(`${op}: padding [${attrs.padding.join(',')}] must be below the kernel of ${kh}x${kw}`);
+  const axes = x.length - 2;
+  const layouts = op.endsWith('2d') ? [NHWC] : LAYOUTS;
+  if (!LAYOUTS[axes - 1] || !layouts.includes(LAYOUTS[axes - 1])) {
+    throw new ShapeError(`${op}: input has shape ${formatShape(x)}; expected ${layouts.join(', ')}`);
   }
-  const [ho, wo] = convOutputSize([x[1], x[2]], attrs.kernel, { ...attrs, dilation: [1, 1] });
-  if (ho < 1 || wo < 1) {
+  const { kernel, stride, padding, dilation = kernel.map(() => 1) } = attrs;
+  checkIntegers(op, 'kernel', kernel, axes, 1);
+  checkIntegers(op, 'stride', stride, axes, 1);
+  checkIntegers(op, 'dilation', dilation, axes, 1);
+  checkIntegers(op, axes === 2 ? 'padding (top, bottom, left, right)' : 'padding', padding, 2 * axes, 0);
+  const extents = kernel.map((_, axis) => extentOf(attrs, axis));
+  // Else a window could lie wholly in the padding, where neither a maximum nor a mean is defined.
+  if (extents.some((extent, axis) => Math.max(padding[2 * axis], padding[2 * axis + 1]) >= extent)) {
+    throw new ShapeError(`${op}: padding [${padding.join(',')}] must be below the kernel of ${extents.join('x')}`);
+  }
+  const windows = extents.map((extent, axis) => {
+    const [size, before, step] = [x[1 + axis], padding[2 * axis], stride[axis]];
+    const steps = (size + before + padding[2 * axis + 1] - extent) / step;
+    const count = (attrs.ceilMode ? Math.ceil(steps) : Math.floor(steps)) + 1;
+    return attrs.ceilMode && (count - 1) * step >= size + before ? count - 1 : count;
+  });
+  if (windows.some((count) => count < 1)) {
     throw new ShapeError(
-      `${op}: a kernel of ${kh}x${kw} does not fit the input ${formatShape(x)} with padding [${attrs.padding.join(',')}]`,
+      `${op}: a kernel of ${extents.join('x')} does not fit the input ${formatShape(x)} with padding [${padding.join(',')}]`,
     );
   }
-  return [x[0], ho, wo, x[3]];
-}
-
-/**
- * The uniform of a kernel with one invocation a pixel and channel group of the `outputs`.
- * @param x [N,H,W,C], what the windows are taken from
- * @param y [N,Ho,Wo,C]
- */
-export function poolScalars(
-  x: readonly number[],
-  y: readonly number[],
-  { kernel, stride, padding }: Pool2dAttrs,
-  width: ChannelWidth,
-  outputs: readonly number[],
-): ArrayBuffer {
-  return poolPlan.pack({
-    input: [x[1], x[2]],
-    output: [y[1], y[2]],
-    kernel,
-    stride,
-    padding: [padding[0], padding[2]],
-    groups: x[3] / width,
-    threads: sizeOf(outputs) / width,
+  windows.forEach((count, axis) => {
+    for (let window = 0; dilation[axis] > 1 && window < count; window++) {
+      const first = window * stride[axis] - padding[2 * axis];
+      const inside = first < 0 ? first + Math.ceil(-first / dilation[axis]) * dilation[axis] : first;
+      if (inside < Math.min(x[1 + axis], first + extents[axis])) continue;
+      throw new ShapeError(`${op}: window ${window} of axis ${1 + axis} of ${formatShape(x)} has no tap inside`);
+    }
   });
+  return [x[0], ...windows, x[x.length - 1]];
 }
 
-function poolKernel(label: string, shader: Shader, outputs: readonly number[], width: ChannelWidth): Kernel {
-  return { label, ...shader, workgroups: elementGrid(sizeOf(outputs) / width) };
+/** Sizes for kernels; a line is a picture of one row. */
+function sizesOf(x: Shape, y: Shape, attrs: PoolAttrs, width: number, outputs: Shape): PoolSizes {
+  const lead = x.length === 3 ? [1] : [];
+  const { kernel, stride, padding, dilation = kernel.map(() => 1) } = attrs;
+  const before = kernel.map((_, axis) => padding[2 * axis]);
+  const input = x.slice(1, -1);
+  return {
+    input: [...lead, ...input],
+    output: [...lead, ...y.slice(1, -1)],
+    kernel: [...lead, ...kernel.map((_, axis) => extentOf(attrs, axis))],
+    stride: [...lead, ...stride],
+    padding: [...lead.map(() => 0), ...before],
+    dilation: [...lead, ...dilation],
+    padded: [...lead, ...input.map((size, axis) => size + before[axis] + padding[2 * axis + 1])],
+    groups: x[x.length - 1] / width,
+    threads: sizeOf(outputs) / width,
+  };
 }
 
-/** Bindings x, y, winners (of y's shape); `y` is the shape of y. */
-export function maxPoolKernel(y: readonly number[], width: ChannelWidth): Kernel {
-  return poolKernel('max pool', maxPoolShader(width), y, width);
+/** A kernel and its uniform, which pictures have. */
+interface PoolStep {
+  kernel: Kernel;
+  scalars?: ArrayBuffer;
 }
 
-/** Bindings winners, dy, dx; `x` is the shape of x. */
-export function maxPoolGradientKernel(x: readonly number[], width: ChannelWidth): Kernel {
-  return poolKernel('max pool gradient', maxPoolGradientShader(width), x, width);
+/** Writes the kernel for windows from x to y, with one invocation for `width` channels of `outputs`, which is x or y. */
+function planPool(
+  label: string,
+  shaderOf: (kind: PoolKind) => Shader,
+  [x, y, outputs]: readonly [x: Shape, y: Shape, outputs: Shape],
+  attrs: PoolAttrs,
+  choose: ChannelChoice,
+): PoolStep {
+  const width = choose(outputs[outputs.length - 1]);
+  const sizes = sizesOf(x, y, attrs, width, outputs);
+  const flat = sizes.input.length === 2;
+  const shader = shaderOf({
+    width,
+    dilated: sizes.dilation.some((step) => step > 1),
+    constants: flat ? undefined : sizes,
+  });
+  return {
+    kernel: elementKernel(label, shader, sizes.threads),
+    scalars: flat ? poolPlan.pack({ ...sizes }) : undefined,
+  };
 }
 
-/** Bindings x, y. */
-export function avgPoolKernel(y: readonly number[], width: ChannelWidth): Kernel {
-  return poolKernel('average pool', avgPoolShader(width), y, width);
-}
-
-/** Bindings dy, dx. */
-export function avgPoolGradientKernel(x: readonly number[], width: ChannelWidth): Kernel {
-  return poolKernel('average pool gradient', avgPoolGradientShader(width), x, width);
-}
+// Writing a kernel takes longer than many of them run.
+const maxShader = /* @__PURE__ */ memoize(maxPoolShader);
+const maxGradientShader = /* @__PURE__ */ memoize(maxPoolGradientShader);
+const avgShader = /* @__PURE__ */ memoize(avgPoolShader);
+const avgGradientShader = /* @__PURE__ */ memoize(avgPoolGradientShader);
 
 /** Max pooling, with as many channels an invocation as `choose` says; tests replace the default by one. */
-export function maxPool2dOp(choose: ChannelChoice = chooseChannels): Op<Pool2dAttrs> {
+export function maxPoolOp(name: string, choose: ChannelChoice = chooseChannels): Op<PoolAttrs> {
   return {
     inputs: ['x'],
-    shape: (inputs, attrs) => pool2dShape('maxPool2d', inputs, attrs),
+    shape: (inputs, attrs) => poolShape(name, inputs, attrs),
     forward([x], attrs, shape) {
-      const width = choose(shape[3]);
-      const scalars = poolScalars(x.shape, shape, attrs, width, shape);
-      const [output, winners] = dispatchMany(maxPoolKernel(shape, width), [x], [shape, shape], scalars);
+      const { kernel, scalars } = planPool('max pool', maxShader, [x.shape, shape, shape], attrs, choose);
+      const [output, winners] = dispatchMany(kernel, [x], [shape, shape], scalars);
       return { output, saved: [winners] };
     },
     backward({ inputs: [x], saved: [winners], attrs, dy }) {
-      const width = choose(x.shape[3]);
-      const scalars = poolScalars(x.shape, dy.shape, attrs, width, x.shape);
-      return [dispatch(maxPoolGradientKernel(x.shape, width), [winners, dy], x.shape, scalars)];
+      const shapes = [x.shape, dy.shape, x.shape] as const;
+      const { kernel, scalars } = planPool('max pool gradient', maxGradientShader, shapes, attrs, choose);
+      return [dispatch(kernel, [winners, dy], x.shape, scalars)];
     },
   };
 }
+
+const divisorOf = ({ countIncludePad, sum }: AvgPoolAttrs): PoolDivisor =>
+  sum ? 'one' : countIncludePad ? 'padded' : 'inside';
 
 /** Average pooling, likewise. */
-export function avgPool2dOp(choose: ChannelChoice = chooseChannels): Op<Pool2dAttrs> {
+export function avgPoolOp(name: string, choose: ChannelChoice = chooseChannels): Op<AvgPoolAttrs> {
   return {
     inputs: ['x'],
-    shape: (inputs, attrs) => pool2dShape('avgPool2d', inputs, attrs),
+    shape: (inputs, attrs) => poolShape(name, inputs, attrs),
     forward([x], attrs, shape) {
-      const width = choose(shape[3]);
-      const scalars = poolScalars(x.shape, shape, attrs, width, shape);
-      return { output: dispatch(avgPoolKernel(shape, width), [x], shape, scalars) };
+      const shaderOf = (kind: PoolKind) => avgShader(kind, divisorOf(attrs));
+      const { kernel, scalars } = planPool('average pool', shaderOf, [x.shape, shape, shape], attrs, choose);
+      return { output: dispatch(kernel, [x], shape, scalars) };
     },
     backward({ inputs: [x], attrs, dy }) {
-      const width = choose(x.shape[3]);
-      const scalars = poolScalars(x.shape, dy.shape, attrs, width, x.shape);
-      return [dispatch(avgPoolGradientKernel(x.shape, width), [dy], x.shape, scalars)];
+      const shaderOf = (kind: PoolKind) => avgGradientShader(kind, divisorOf(attrs));
+      const shapes = [x.shape, dy.shape, x.shape] as const;
+      const { kernel, scalars } = planPool('average pool gradient', shaderOf, shapes, attrs, choose);
+      return [dispatch(kernel, [dy], x.shape, scalars)];
     },
   };
 }
 
-export const poolOps = { maxPool2d: /* @__PURE__ */ maxPool2dOp(), avgPool2d: /* @__PURE__ */ avgPool2dOp() };
+export const poolOps = {
+  maxPool2d: /* @__PURE__ */ maxPoolOp('maxPool2d'),
+  avgPool2d: /* @__PURE__ */ avgPoolOp('avgPool2d'),
+  maxPool: /* @__PURE__ */ maxPoolOp('maxPool'),
+  avgPool: /* @__PURE__ */ avgPoolOp('avgPool'),
+};
 
-/** Options of both poolings. */
+/** Options of poolings of pictures. */
 export interface Pool2dOptions {
   /** Pixels of a window: one number for both axes, or [rows, columns]. */
   kernel: number | Pair;
@@ -148,19 +214,87 @@ export interface Pool2dOptions {
    * default 0.
    */
   padding?: number | Pair | Padding2d;
+  /** Pixels from tap to tap of a window: one number for both axes, or [rows, columns]; default 1. */
+  dilation?: number | Pair;
+  /**
+   * Whether the number of windows is rounded up, so that the last may reach beyond the padding; default false. A window that
+   * begins behind the picture is left out, as in PyTorch and ONNX.
+   */
+  ceilMode?: boolean;
+}
+
+/** Options of average pooling. */
+export interface AvgPool2dOptions extends Pool2dOptions {
+  /** Whether the pixels of the padding count, as zeros; default false. What lies beyond the padding never counts. */
+  countIncludePad?: boolean;
+}
+
+/** Options of poolings of one to three axes: a number for all of them, or one for each. */
+export interface PoolOptions {
+  kernel: number | readonly number[];
+  /** Default: the kernel. */
+  stride?: number | readonly number[];
+  /** For all sides, for each axis, or before and after each axis in turn; default 0. */
+  padding?: number | readonly number[];
+  /** Default 1. */
+  dilation?: number | readonly number[];
+  /** As for pictures; default false. */
+  ceilMode?: boolean;
+}
+
+/** Options of average pooling of one to three axes. */
+export interface AvgPoolOptions extends PoolOptions {
+  /** As for pictures; default false. */
+  countIncludePad?: boolean;
+}
+
+const DEFAULTS = { stride: undefined, padding: 0, dilation: 1, ceilMode: false };
+
+/** What an option of all poolings is by default; `more`: options of one of them. */
+function withPoolDefaults<O extends Pool2dOptions | PoolOptions>(op: string, options: O, more: object): Required<O> {
+  const defaults = { kernel: undefined, ...DEFAULTS, ...more }; // the kernel has none, and is checked
+  const given = withDefaults<O>(op, options, defaults as never) as Required<O>;
+  for (const name of ['ceilMode', ...Object.keys(more)]) {
+    const value = given[name as keyof O];
+    if (name !== 'p' && typeof value !== 'boolean') refuse(op, name, value, 'true or false');
+  }
+  return { ...given, stride: given.stride ?? given.kernel };
 }
 
 /** The options with their defaults, checked. @throws ArgumentError */
-export function poolAttrs(op: string, options: Pool2dOptions): Pool2dAttrs {
-  const { kernel, stride, padding } = withDefaults<Pool2dOptions>(op, options, {
-    kernel: undefined as never, // has none, and is checked by toPair
-    stride: options?.kernel,
-    padding: 0,
-  });
+export function poolAttrs(op: string, options: Pool2dOptions, more?: object): Pool2dAttrs;
+export function poolAttrs(
+  op: string,
+  options: AvgPool2dOptions,
+  more: { countIncludePad: false },
+): Pool2dAttrs & AvgPoolAttrs;
+export function poolAttrs(op: string, options: Pool2dOptions, more = {}): Pool2dAttrs {
+  const { kernel, stride, padding, dilation, ...rest } = withPoolDefaults(op, options, more);
   return {
     kernel: toPair(op, 'kernel', kernel),
-    stride: toPair(op, 'stride', stride as number | Pair),
-    padding: toPadding(op, padding as number | Pair | Padding2d),
+    stride: toPair(op, 'stride', stride),
+    padding: toPadding(op, padding),
+    dilation: toPair(op, 'dilation', dilation),
+    ...rest,
+  };
+}
+
+/** The same for any number of axes. */
+function poolAttrsOf(op: string, x: Tensor, options: PoolOptions, more = {}): PoolAttrs {
+  const { kernel, stride, padding, dilation, ...rest } = withPoolDefaults(op, options, more);
+  const axes = (x?.shape?.length ?? 3) - 2;
+  const list = (name: string, value: number | readonly number[]): readonly number[] => {
+    if (typeof value === 'number') return new Array(Math.max(axes, 1)).fill(value);
+    checkList(op, name, value, 'a number or a list of one an axis');
+    return value;
+  };
+  const sides = list('padding', padding);
+  return {
+    kernel: list('kernel', kernel),
+    stride: list('stride', stride),
+    padding: sides.length === axes ? sides.flatMap((side) => [side, side]) : sides,
+    dilation: list('dilation', dilation),
+    ...rest,
   };
 }
 
@@ -168,124 +302,167 @@ export function poolAttrs(op: string, options: Pool2dOptions): Pool2dAttrs {
  * The largest value of each window. Padding never wins; on a tie the first pixel in row-major order gets the gradient.
  *
  * @param x [N,H,W,C]
- * @returns [N, ⌊(H + top + bottom − kernel) / stride⌋ + 1, likewise for columns, C]
+ * @returns [N, ⌊(H + top + bottom − dilation·(kernel − 1) − 1) / stride⌋ + 1, likewise for columns, C]; ⌈…⌉ with ceilMode
  * @throws ShapeError, ArgumentError
  */
 export const maxPool2d = (x: Tensor, options: Pool2dOptions): Tensor =>
   apply('maxPool2d', poolOps.maxPool2d, [x], poolAttrs('maxPool2d', options));
 
 /**
- * The mean of each window over its pixels inside the picture: padding is not counted.
+ * The mean of each window over its pixels inside the picture: padding is not counted, unless countIncludePad is true.
  *
  * @param x [N,H,W,C]
  * @returns shape as for maxPool2d
  * @throws ShapeError, ArgumentError
  */
-export const avgPool2d = (x: Tensor, options: Pool2dOptions): Tensor =>
-  apply('avgPool2d', poolOps.avgPool2d, [x], poolAttrs('avgPool2d', options));
+export const avgPool2d = (x: Tensor, options: AvgPool2dOptions): Tensor =>
+  apply('avgPool2d', poolOps.avgPool2d, [x], poolAttrs('avgPool2d', options, { countIncludePad: false }));
 
-type VisitWindow = (
-  output: number,
-  rows: readonly [number, number],
-  columns: readonly [number, number],
-  n: number,
-) => void;
+/**
+ * `maxPool2d` for one to three axes.
+ *
+ * @param x [N,L,C], [N,H,W,C] or [N,D,H,W,C]
+ * @throws ShapeError, ArgumentError
+ */
+export const maxPool = (x: Tensor, options: PoolOptions): Tensor =>
+  apply('maxPool', poolOps.maxPool, [x], poolAttrsOf('maxPool', x, options));
 
-/** Calls `visit` for every output pixel with where its channels start, and its window inside the picture (ends exclusive). */
-function forEachWindow(input: Shape, output: Shape, attrs: Pool2dAttrs, visit: VisitWindow): void {
-  const [batch, h, w, channels] = input;
-  const [, ho, wo] = output;
-  const [top, , left] = attrs.padding;
-  const inside = (first: number, kernel: number, size: number): [number, number] => [
-    Math.max(first, 0),
-    Math.min(first + kernel, size),
-  ];
-  for (let n = 0; n < batch; n++) {
-    for (let oy = 0; oy < ho; oy++) {
-      const rows = inside(oy * attrs.stride[0] - top, attrs.kernel[0], h);
-      for (let ox = 0; ox < wo; ox++) {
-        const columns = inside(ox * attrs.stride[1] - left, attrs.kernel[1], w);
-        visit(((n * ho + oy) * wo + ox) * channels, rows, columns, n);
-      }
-    }
-  }
-}
+/**
+ * `avgPool2d` for one to three axes.
+ *
+ * @param x [N,L,C], [N,H,W,C] or [N,D,H,W,C]
+ * @throws ShapeError, ArgumentError
+ */
+export const avgPool = (x: Tensor, options: AvgPoolOptions): Tensor =>
+  apply('avgPool', poolOps.avgPool, [x], poolAttrsOf('avgPool', x, options, { countIncludePad: false }));
 
-/** Calls `visit` for every output element with the element of x that wins: the first NaN, else the first of the largest. */
-function forEachMaximum(
-  x: NdArray,
-  output: Shape,
-  attrs: Pool2dAttrs,
-  visit: (output: number, at: number) => void,
-): void {
-  const [, h, w, channels] = x.shape;
-  forEachWindow(x.shape, output, attrs, (out, rows, columns, n) => {
-    for (let c = 0; c < channels; c++) {
-      let best = -1;
-      for (let y = rows[0]; y < rows[1]; y++) {
-        for (let col = columns[0]; col < columns[1]; col++) {
-          const at = ((n * h + y) * w + col) * channels + c;
-          const wins = x.data[at] > x.data[best] || Number.isNaN(x.data[at]);
-          if (best < 0 || (wins && !Number.isNaN(x.data[best]))) best = at;
-        }
-      }
-      visit(out + c, best);
-    }
+/** The sum of each window along one axis of x [N,L,C]. @param sides padding before and after */
+export const sumPool1d = (x: Tensor, kernel: number, sides: Pair): Tensor =>
+  apply('avgPool', poolOps.avgPool, [x], { kernel: [kernel], stride: [1], padding: sides, sum: true });
+
+/**
+ * (Σ |x|ᵖ)^(1/p) of each window; padding counts as zeros. Its gradient is 0 where a window is 0 everywhere.
+ *
+ * @param x [N,H,W,C]
+ * @param options.p above 0; default 2
+ * @returns shape as for maxPool2d
+ * @throws ShapeError, ArgumentError
+ */
+export function lpPool2d(x: Tensor, options: Pool2dOptions & { p?: number }): Tensor {
+  const { p = 2, ...attrs } = poolAttrs('lpPool2d', options, { p: 2 }) as Pool2dAttrs & { p?: number };
+  checkPositive('lpPool2d', 'p', p);
+  const powerOf = (of: Tensor, exponent: number): Tensor => (exponent === 1 ? of : constantPower(of, exponent));
+  return composed(x, () => {
+    const sums = apply('avgPool2d', poolOps.avgPool2d, [powerOf(abs(x), p)], { ...attrs, sum: true });
+    return powerOf(sums, 1 / p);
   });
 }
 
-export const maxPool2dReference: ReferenceRule<Pool2dAttrs> = {
+/** The mean of each channel over the picture. @param x [N,H,W,C] @returns [N,1,1,C] @throws ShapeError */
+export function globalAvgPool2d(x: Tensor): Tensor {
+  checkPicture('globalAvgPool2d', x);
+  return mean(x, [1, 2], true);
+}
+
+/** The maximum of each channel over the picture, as of `maxPool2d`. @param x [N,H,W,C] @returns [N,1,1,C] @throws ShapeError */
+export function globalMaxPool2d(x: Tensor): Tensor {
+  checkPicture('globalMaxPool2d', x);
+  return maxPool2d(x, { kernel: [x.shape[1], x.shape[2]] });
+}
+
+/** @throws ShapeError, ArgumentError */
+function checkPicture(op: string, x: Tensor): void {
+  if (!Array.isArray(x?.shape)) refuse(op, 'x', x, 'a tensor');
+  if (x.shape.length !== 4) throw new ShapeError(`${op}: input has shape ${formatShape(x.shape)}; expected ${NHWC}`);
+}
+
+/**
+ * Calls `visit` for every output element with the elements of x in its window, in row-major order, and with what a mean of
+ * the window divides by.
+ */
+function forEachWindow(
+  { shape: input }: NdArray,
+  output: Shape,
+  attrs: AvgPoolAttrs,
+  visit: (output: number, elements: number[], count: number) => void,
+): void {
+  const { kernel, stride, padding, dilation = kernel.map(() => 1), countIncludePad, sum } = attrs;
+  const channels = input[input.length - 1];
+  let out = 0;
+  /** Goes on along `axis` with the pixels that the window has along the axes before it. */
+  const along = (axis: number, pixels: number[], count: number): void => {
+    if (axis === kernel.length) {
+      for (let c = 0; c < channels; c++) {
+        visit(
+          out++,
+          pixels.map((pixel) => pixel * channels + c),
+          sum ? 1 : countIncludePad ? count : pixels.length,
+        );
+      }
+      return;
+    }
+    const size = input[1 + axis];
+    for (let window = 0; window < output[1 + axis]; window++) {
+      const taps = Array.from(
+        { length: kernel[axis] },
+        (_, k) => window * stride[axis] - padding[2 * axis] + k * dilation[axis],
+      );
+      const inside = taps.filter((tap) => tap >= 0 && tap < size);
+      const counted = taps.filter((tap) => tap < size + padding[2 * axis + 1]);
+      along(
+        axis + 1,
+        pixels.flatMap((pixel) => inside.map((tap) => pixel * size + tap)),
+        count * counted.length,
+      );
+    }
+  };
+  for (let n = 0; n < input[0]; n++) along(0, [n], 1);
+}
+
+/** Which element of a window wins: the first NaN, else the first of the largest. */
+function winnerOf(x: NdArray, elements: number[]): number {
+  const nan = elements.find((at) => Number.isNaN(x.data[at]));
+  return nan ?? elements.reduce((best, at) => (x.data[at] > x.data[best] ? at : best));
+}
+
+export const maxPoolReference: ReferenceRule<PoolAttrs> = {
   forward([x], attrs, shape) {
     const out = zeros(shape);
-    forEachMaximum(x, shape, attrs, (i, at) => {
-      out.data[i] = x.data[at];
+    forEachWindow(x, shape, attrs, (i, elements) => {
+      out.data[i] = x.data[winnerOf(x, elements)];
     });
     return out;
   },
   backward([x], _output, dy, attrs) {
     const dx = zeros(x.shape);
-    forEachMaximum(x, dy.shape, attrs, (i, at) => {
-      dx.data[at] += dy.data[i];
+    forEachWindow(x, dy.shape, attrs, (i, elements) => {
+      dx.data[winnerOf(x, elements)] += dy.data[i];
     });
     return [dx];
   },
 };
 
-/** Calls `visit` for every pair of an output element and an element of x in its window, with one over the window's pixels. */
-function forEachShare(
-  input: Shape,
-  output: Shape,
-  attrs: Pool2dAttrs,
-  visit: (output: number, at: number, share: number) => void,
-): void {
-  const [, h, w, channels] = input;
-  forEachWindow(input, output, attrs, (out, rows, columns, n) => {
-    const share = 1 / ((rows[1] - rows[0]) * (columns[1] - columns[0]));
-    for (let y = rows[0]; y < rows[1]; y++) {
-      for (let col = columns[0]; col < columns[1]; col++) {
-        const first = ((n * h + y) * w + col) * channels;
-        for (let c = 0; c < channels; c++) visit(out + c, first + c, share);
-      }
-    }
-  });
-}
-
-export const avgPool2dReference: ReferenceRule<Pool2dAttrs> = {
+export const avgPoolReference: ReferenceRule<AvgPoolAttrs> = {
   forward([x], attrs, shape) {
     const out = zeros(shape);
-    forEachShare(x.shape, shape, attrs, (i, at, share) => {
-      out.data[i] += x.data[at] * share;
+    forEachWindow(x, shape, attrs, (i, elements, count) => {
+      for (const at of elements) out.data[i] += x.data[at] / count;
     });
     return out;
   },
   backward([x], _output, dy, attrs) {
     const dx = zeros(x.shape);
-    forEachShare(x.shape, dy.shape, attrs, (i, at, share) => {
-      dx.data[at] += dy.data[i] * share;
+    forEachWindow(x, dy.shape, attrs, (i, elements, count) => {
+      for (const at of elements) dx.data[at] += dy.data[i] / count;
     });
     return [dx];
   },
 };
 
 /** The float64 reference that the kernels are compared with; it shares no code with them. */
-export const poolReferences = { maxPool2d: maxPool2dReference, avgPool2d: avgPool2dReference };
+export const poolReferences = {
+  maxPool2d: maxPoolReference,
+  avgPool2d: avgPoolReference,
+  maxPool: maxPoolReference,
+  avgPool: avgPoolReference,
+};

@@ -21,6 +21,7 @@ import { matmulOps, matmulReferences } from './matmul/matmul.js';
 import { mseOps, mseReferences } from './mse.js';
 import { normalizeOps, normalizeReferences } from './normalize.js';
 import { poolOps, poolReferences } from './pool.js';
+import { powerOps, powerReferences } from './power.js';
 import { preluOps, preluReferences } from './prelu.js';
 import { quantizeOps, quantizeReferences } from './quantize.js';
 import { reduceOps, reduceReferences } from './reduce.js';
@@ -56,6 +57,7 @@ export const gpuOps = {
   ...normalizeOps,
   ...softmaxOps,
   ...poolOps,
+  ...powerOps,
   ...upsampleOps,
   ...cosFaceOps,
   ...marginLossOps,
@@ -88,6 +90,7 @@ const references: { readonly [K in OpName]: ReferenceRule<OpAttrs[K]> } = {
   ...normalizeReferences,
   ...softmaxReferences,
   ...poolReferences,
+  ...powerReferences,
   ...upsampleReferences,
   ...cosFaceReferences,
   ...marginLossReferences,

@@ -1,7 +1,14 @@
 import { checkList, refuse } from '../../common/arguments.js';
 import type { Pair } from '../../common/shapes.js';
 import { reshape } from '../../ops/layout.js';
-import { avgPool2d, maxPool2d, type Pool2dAttrs, type Pool2dOptions, poolAttrs } from '../../ops/pool.js';
+import {
+  type AvgPool2dOptions,
+  avgPool2d,
+  maxPool2d,
+  type Pool2dAttrs,
+  type Pool2dOptions,
+  poolAttrs,
+} from '../../ops/pool.js';
 import { toPair } from '../../ops/shape-checks.js';
 import { relu, sigmoid } from '../../ops/unary.js';
 import { upsampleBilinear, upsampleNearest } from '../../ops/upsample.js';
@@ -41,12 +48,12 @@ export class MaxPool2d extends Layer {
 
 /** The mean of each window of pictures [N, H, W, C]; see `avgPool2d`. */
 export class AvgPool2d extends Layer {
-  readonly attrs: Pool2dAttrs;
+  readonly attrs: Pool2dAttrs & { readonly countIncludePad?: boolean };
 
   /** @throws ArgumentError for a bad kernel, stride or padding */
-  constructor(options: Pool2dOptions) {
+  constructor(options: AvgPool2dOptions) {
     super();
-    this.attrs = poolAttrs('AvgPool2d', options);
+    this.attrs = poolAttrs('AvgPool2d', options, { countIncludePad: false });
   }
 
   override forward(x: Tensor): Tensor {

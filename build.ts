@@ -5,7 +5,7 @@ import { build, type Plugin } from 'esbuild';
 import { stripWgsl } from './build-wgsl.js';
 
 /*
- * tsx build.ts [DIR]: bundles src/{index,engine,node,detection/index,cli/main}.ts into DIR/{index,engine,node,detection,cli}.js
+ * tsx build.ts [DIR]: bundles src/{index,engine,node,detection/index,onnx/index,cli/main}.ts into DIR/{index,engine,node,detection,onnx,cli}.js
  * (default dist), with shared chunks, so that a program that imports `cameo` and `cameo/node` has one `Tensor` class. tsc makes the type
  * declarations (tsconfig.build.json). JavaScript is not minified, because bundlers of programs do that. But they do not know WGSL, so this
  * build removes its comments and indentation.
@@ -45,6 +45,8 @@ const GROUPS = [
   'src/ops/matmul/',
   'src/ops/conv/',
   'src/nn/',
+  'src/onnx/',
+  'src/onnx/operators/',
 ];
 
 /** The files of a group, in the order of their names. */
@@ -64,7 +66,7 @@ function filesOf(group: string): string[] {
 const inGroups: Plugin = {
   name: 'in groups',
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^(?:\.\/)?src\/(index|engine|node|detection\/index)\.ts$/ }, ({ path, kind }) =>
+    onResolve({ filter: /^(?:\.\/)?src\/(index|engine|node|(?:detection|onnx)\/index)\.ts$/ }, ({ path, kind }) =>
       kind === 'entry-point' ? { path, namespace: 'entry' } : undefined,
     );
     onLoad({ filter: /.*/, namespace: 'entry' }, ({ path }) => {
@@ -107,6 +109,7 @@ const entryPoints: Record<string, string> = {
   engine: 'src/engine.ts',
   node: 'src/node.ts',
   detection: 'src/detection/index.ts',
+  onnx: 'src/onnx/index.ts',
 };
 if (existsSync('src/cli/main.ts')) entryPoints.cli = 'src/cli/main.ts';
 

@@ -19,7 +19,7 @@ const out = process.argv[2] ?? at('out/docs');
 
 const app = await Application.bootstrapWithPlugins({
   name: 'Cameo',
-  entryPoints: ['src/engine.ts', 'src/index.ts', 'src/detection/index.ts', 'src/node.ts'].map(at),
+  entryPoints: ['src/engine.ts', 'src/index.ts', 'src/detection/index.ts', 'src/onnx/index.ts', 'src/node.ts'].map(at),
   tsconfig: at('tsconfig.build.json'),
   basePath: ROOT,
   out,
@@ -43,7 +43,7 @@ const app = await Application.bootstrapWithPlugins({
 const project = await app.convert();
 if (!project) throw new Error('TypeDoc found errors; see above');
 for (const module of project.getReflectionsByKind(ReflectionKind.Module)) {
-  module.name = module.name.replace(/^src\/detection$/, 'cameo/detection').replace(/^src\b/, 'cameo');
+  module.name = module.name.replace(/^src\/(detection|onnx)$/, 'cameo/$1').replace(/^src\b/, 'cameo');
 }
 for (const page of project.getReflectionsByKind(ReflectionKind.Document)) {
   const path = project.files.getReflectionPath(page);

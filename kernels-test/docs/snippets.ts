@@ -63,6 +63,7 @@ const MODULES: Record<string, string> = {
   cameo: source('src/index.ts'),
   'cameo/engine': source('src/engine.ts'),
   'cameo/detection': source('src/detection/index.ts'),
+  'cameo/onnx': source('src/onnx/index.ts'),
   'cameo/node': source('kernels-test/docs/kept-node.ts'),
 };
 

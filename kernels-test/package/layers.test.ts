@@ -20,6 +20,7 @@ const LAYERS = [
   'src/ops',
   'src/nn',
   'src/engine.ts',
+  'src/onnx',
   'src/models',
   'src/codec',
   'src/detection',

@@ -36,7 +36,7 @@ interface Manifest {
 }
 const manifestOf = (folder: string): Manifest => JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
 /** The entry points that are modules. */
-const MODULES = ['.', './engine', './detection', './node'];
+const MODULES = ['.', './engine', './detection', './onnx', './node'];
 
 const linkTo = (name: string): string => `file:${join(root, 'node_modules', name)}`;
 
@@ -128,7 +128,7 @@ test('the package can be packed, and contains only the expected files', () => {
   tarball = packed.tarball;
   const expected = [
     /^((README|CHANGELOG|CONTRIBUTING|SECURITY)\.md|CITATION\.cff|LICENSE|package\.json)$/,
-    /^dist\/(index|engine|detection|node|cli|chunk-[A-Z0-9]{8})\.js(\.map)?$/,
+    /^dist\/(index|engine|detection|onnx|node|cli|chunk-[A-Z0-9]{8})\.js(\.map)?$/,
     /^dist\/types\/(src|shaders)\/.*\.d\.ts$/,
     // Weights are most of the tarball, because the codec needs them. Weights for comparisons stay out.
     /^models\/(?!face-mse)[a-z-]+\.(safetensors|md|json)$/,
@@ -180,6 +180,7 @@ test('every entry point of the manifest exists and can be imported', () => {
     'cameo',
     'cameo/engine',
     'cameo/detection',
+    'cameo/onnx',
     'cameo/node',
     'cameo/models/face.safetensors',
     'cameo/package.json',
@@ -211,6 +212,7 @@ test('the entry points for browsers import no modules from outside', () => {
   assert.equal(externals(join(dist, 'engine.js')), []);
   assert.equal(externals(join(dist, 'index.js')), []);
   assert.equal(externals(join(dist, 'detection.js')), []);
+  assert.equal(externals(join(dist, 'onnx.js')), []);
   const node = externals(join(dist, 'node.js'));
   assert.ok(node.includes('node:fs') && node.includes('webgpu'), 'the same check finds the imports of cameo/node');
 });
@@ -320,7 +322,7 @@ test('a bundle contains what its program imports, and no more', async () => {
   const codec = held(await bundle("export { FaceCodec } from 'cameo';", modules));
   for (const name of ['cosFace', 'marginLoss', 'softmaxCrossEntropy']) assert.not.ok(codec.includes(name), name);
   // Loading runs no code: a bundle that imports no names would keep code with side effects.
-  for (const entry of ['engine', 'index', 'detection']) {
+  for (const entry of ['engine', 'index', 'detection', 'onnx']) {
     const effects = await bundle(`import ${JSON.stringify(join(dist, `${entry}.js`))};`, home);
     assert.ok(effects.length < 300, `${entry} runs ${effects.length} bytes of code when it is loaded`);
   }

@@ -241,6 +241,11 @@ export class Gpu {
     }
   }
 
+  /** True inside the body of a recorded step. */
+  get isRecording(): boolean {
+    return this.#recording !== null;
+  }
+
   /** @throws ArgumentError inside the body of a recorded step, where nothing is computed yet */
   assertNotRecording(what: string): void {
     if (this.#recording) throw new ArgumentError(`${what} inside the body of a recorded step, which only records`);

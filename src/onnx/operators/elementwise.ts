@@ -1,0 +1,283 @@
+import { elu, gelu, hardSigmoid, hardSwish, leakyRelu, selu, silu, softplus } from '../../ops/activations.js';
+import { add, div, maximum, minimum, mul, pow, sub } from '../../ops/binary.js';
+import { prelu } from '../../ops/prelu.js';
+import {
+  abs,
+  affine,
+  ceil,
+  clamp,
+  cos,
+  erf,
+  exp,
+  floor,
+  log,
+  neg,
+  reciprocal,
+  relu,
+  round,
+  sigmoid,
+  sign,
+  sin,
+  sqrt,
+  square,
+  tanh,
+} from '../../ops/unary.js';
+import { roundToEven } from '../../reference/scalar-functions.js';
+import type { AnyTensor, Tensor } from '../../tensor/tensor.js';
+import { elementwise } from '../host-arrays.js';
+import type { Context, NodeView, Operator, OperatorTable } from '../operator.js';
+import { hostType, isNarrow, typeName } from '../tensor-values.js';
+import { GpuValue, type HostType, HostValue, type Value, viewed } from '../values.js';
+
+/** The axis of channels-last tensors in which several tensors that are broadcast lie, or file order. */
+export function together(values: readonly GpuValue[], f: (...tensors: AnyTensor[]) => AnyTensor): GpuValue {
+  const rank = Math.max(...values.map(({ shape }) => shape.length));
+  const isLast = rank >= 3 && values.some((value) => value.isLast && value.shape.length === rank);
+  return isLast
+    ? GpuValue.last(f(...values.map((value) => value.lastOf(rank))))
+    : GpuValue.file(f(...values.map((value) => value.file())));
+}
+
+type Float = (x: Tensor) => Tensor;
+
+/** An operator of one input. */
+function unary(f: Float, host?: (x: number) => number): Operator {
+  return {
+    inputs: [1, 1],
+    run: (c) => c.gpuValue(0).map(f as never),
+    host: host && ((c) => elementwise([c.host(0)], c.host(0).dtype, host)),
+  };
+}
+
+/** The same with attributes. */
+const activation = (attributes: string, f: (c: Context) => Float): Operator => ({
+  inputs: [1, 1],
+  attributes,
+  run: (c) => c.gpuValue(0).map(f(c) as never),
+});
+
+type Pair = (a: Tensor, b: Tensor) => Tensor;
+
+/** An operator of two inputs that are broadcast. */
+function binary(f: Pair, host: (a: number, b: number) => number, type?: HostType): Operator {
+  return {
+    inputs: [2, 2],
+    run: (c) => together([c.gpuValue(0), c.gpuValue(1)], f as never),
+    host: (c) => elementwise([c.host(0), c.host(1)], type ?? c.host(0).dtype, host),
+  };
+}
+
+/** An operator of any number of inputs: f of the first two, and of each result with the next. */
+function variadic(
+  f: Pair,
+  host: (a: number, b: number) => number,
+  end?: (x: Tensor, count: number) => Tensor,
+): Operator {
+  return {
+    inputs: [1, Infinity],
+    run(c) {
+      const values = c.inputValues.map((_, k) => c.gpuValue(k));
+      const result = values.length === 1 ? values[0] : together(values, (...all) => (all as Tensor[]).reduce(f));
+      return end ? result.map((x) => end(x as Tensor, values.length)) : result;
+    },
+    host: end
+      ? undefined
+      : (c) =>
+          elementwise(
+            c.inputValues.map((_, k) => c.host(k)),
+            c.host(0).dtype,
+            (...values) => values.reduce(host),
+          ),
+  };
+}
+
+/** Division of the numbers of a type: that of integers cuts off. */
+const isInteger = (value: Value): boolean => value.dtype === 'int32' || value.dtype === 'int64';
+
+const nan = (a: number, b: number): boolean => Number.isNaN(a) || Number.isNaN(b);
+
+function clip(c: Context): Value {
+  const x = c.gpuValue(0);
+  const bound = (k: number, name: string, none: number): number | undefined => {
+    if (c.opset < 11) return c.float(name, none);
+    if (!c.has(k)) return none;
+    return c.value(k) instanceof HostValue ? c.hostNumber(k) : undefined;
+  };
+  const min = bound(1, 'min', -Infinity);
+  const max = bound(2, 'max', Infinity);
+  if (x.dtype === 'float32' && min !== undefined && max !== undefined && min <= max) {
+    return min === -Infinity && max === Infinity ? x : x.map((t) => clamp(t as Tensor, min, max));
+  }
+  const least = c.has(1) ? together([x, c.gpuValue(1)], maximum as never) : x;
+  return c.has(2) ? together([least, c.gpuValue(2)], minimum as never) : least;
+}
+
+/** An operator that moves no element and looks at none. */
+export const identity: Operator = { inputs: [1, 1], run: (c) => c.value(0), host: (c) => c.value(0) };
+
+/** Why values of a type cannot be made. */
+function refuseType(node: NodeView, attribute: string): string | false {
+  const to = node.int(attribute, 0);
+  return (hostType(to) === undefined || isNarrow(to)) && `makes values of ${typeName(to)}`;
+}
+
+/** A value as another type. */
+export function converted(c: Context, value: Value, type: HostType): Value {
+  if (value.dtype === type) return value;
+  if (value instanceof HostValue) {
+    const integer = type === 'int32' || type === 'int64';
+    return elementwise([value], type, integer ? Math.trunc : (x) => x);
+  }
+  if (type === 'int64' && value.dtype === 'int32') return value;
+  return c.unsupported(`from ${value.dtype} to ${type}`);
+}
+
+/** Powers of integers are exact below 2⁵³. */
+const power = (a: number, b: number): number => (nan(a, b) ? NaN : a ** b);
+
+const unaryOperators = /* @__PURE__ */ ((): OperatorTable => ({
+  Abs: unary(abs, Math.abs),
+  Ceil: unary(ceil, Math.ceil),
+  Cos: unary(cos, Math.cos),
+  Erf: unary(erf),
+  Exp: unary(exp, Math.exp),
+  Floor: unary(floor, Math.floor),
+  Log: unary(log, Math.log),
+  Neg: unary(neg, (x) => -x),
+  Reciprocal: unary(reciprocal, (x) => 1 / x),
+  Relu: unary(relu, (x) => (x < 0 ? 0 : x)),
+  Round: unary(round, roundToEven),
+  Sigmoid: unary(sigmoid),
+  Sign: unary(sign, Math.sign),
+  Sin: unary(sin, Math.sin),
+  Sqrt: unary(sqrt, Math.sqrt),
+  Tanh: unary(tanh, Math.tanh),
+  Softplus: unary(softplus),
+  Softsign: unary((x) => div(x, affine(abs(x), 1, 1))),
+  HardSwish: unary(hardSwish),
+  Mish: unary((x) => mul(x, tanh(softplus(x)))),
+  Celu: activation('alpha', (c) => (x) => affine(elu(affine(x, 1 / c.float('alpha', 1))), c.float('alpha', 1))),
+  Elu: activation('alpha', (c) => (x) => elu(x, c.float('alpha', 1))),
+  Gelu: activation('approximate', (c) => (x) => gelu(x, { approximate: c.text('approximate', 'none') as 'none' })),
+  HardSigmoid: activation('alpha beta', (c) => (x) => hardSigmoid(x, c.float('alpha', 0.2), c.float('beta', 0.5))),
+  LeakyRelu: activation('alpha', (c) => (x) => leakyRelu(x, c.float('alpha', 0.01))),
+  Selu: activation('alpha gamma', (c) => {
+    const [alpha, gamma] = [c.float('alpha', 1.6732632), c.float('gamma', 1.050701)];
+    return (x) => (c.given('alpha') || c.given('gamma') ? affine(elu(x, alpha), gamma) : selu(x));
+  }),
+  Swish: activation('alpha', (c) => (x) => {
+    const alpha = c.float('alpha', 1);
+    return alpha === 1 ? silu(x) : mul(x, sigmoid(affine(x, alpha)));
+  }),
+}))();
+
+const arithmetic = /* @__PURE__ */ ((): OperatorTable => ({
+  Add: binary(add, (a, b) => a + b),
+  Sub: binary(sub, (a, b) => a - b),
+  Mul: binary(mul, (a, b) => a * b),
+  Div: {
+    ...binary(div, (a, b) => a / b),
+    host(c) {
+      const cut = isInteger(c.host(0));
+      if (cut && Array.from(c.host(1).data).includes(0)) c.misfit('an integer is divided by 0');
+      return elementwise([c.host(0), c.host(1)], c.host(0).dtype, (a, b) => (cut ? Math.trunc(a / b) : a / b));
+    },
+  },
+  Pow: {
+    inputs: [2, 2],
+    host: (c) => elementwise([c.host(0), c.host(1)], c.host(0).dtype, power),
+    run(c) {
+      const exponent = c.value(1);
+      const b = exponent instanceof HostValue ? new HostValue('float32', exponent.shape, exponent.data) : exponent;
+      if (b instanceof HostValue && b.size === 1 && b.data[0] === 2 && b.shape.length <= c.rank) {
+        return c.gpuValue(0).map(square as never);
+      }
+      const right = b instanceof HostValue ? GpuValue.file(c.around.upload(b)) : b;
+      return together([c.gpuValue(0), right], pow as never);
+    },
+  },
+  Max: variadic(maximum, (a, b) => Math.max(a, b)),
+  Min: variadic(minimum, (a, b) => Math.min(a, b)),
+  Sum: variadic(add, (a, b) => a + b),
+  Mean: variadic(
+    add,
+    (a, b) => a + b,
+    (x, count) => affine(x, 1 / count),
+  ),
+  Clip: {
+    inputs: [1, 3],
+    attributes: 'min max',
+    run: clip,
+    host(c) {
+      if (c.opset < 11)
+        return elementwise([c.host(0)], 'float32', (x) =>
+          Math.min(Math.max(x, c.float('min', -Infinity)), c.float('max', Infinity)),
+        );
+      const [min, max] = [c.hostNumber(1) ?? -Infinity, c.hostNumber(2) ?? Infinity];
+      return elementwise([c.host(0)], c.host(0).dtype, (x) => Math.min(Math.max(x, min), max));
+    },
+  },
+  PRelu: {
+    inputs: [2, 2],
+    run(c) {
+      const [x, slope] = [c.gpuValue(0), c.gpuValue(1)];
+      const channels = x.shape[1];
+      const own = slope.shape.length === x.shape.length ? slope.shape.slice(1) : slope.shape;
+      // One slope for each channel.
+      if (x.isLast && own[0] === channels && slope.tensors()[0].size === channels) {
+        return x.map((t) => prelu(t as Tensor, viewed(slope.tensors()[0], [channels]) as Tensor));
+      }
+      return together([x, slope], ((t: Tensor, s: Tensor) =>
+        add(relu(t), mul(s, minimum(t, affine(t, 0, 0))))) as never);
+    },
+  },
+}))();
+
+const logic = /* @__PURE__ */ ((): OperatorTable => ({
+  Identity: identity,
+  Cast: {
+    inputs: [1, 1],
+    attributes: 'to saturate round_mode',
+    refuse: (node) => refuseType(node, 'to'),
+    run: (c) => converted(c, c.value(0), hostType(c.int('to', 0))!),
+    host: (c) => converted(c, c.value(0), hostType(c.int('to', 0))!),
+  },
+  CastLike: {
+    inputs: [2, 2],
+    attributes: 'saturate round_mode',
+    run: (c) => converted(c, c.value(0), c.value(1).dtype),
+    host: (c) => converted(c, c.value(0), c.value(1).dtype),
+  },
+  Equal: hostOnly('bool', (a, b) => Number(a === b)),
+  Less: hostOnly('bool', (a, b) => Number(a < b)),
+  LessOrEqual: hostOnly('bool', (a, b) => Number(a <= b)),
+  Greater: hostOnly('bool', (a, b) => Number(a > b)),
+  GreaterOrEqual: hostOnly('bool', (a, b) => Number(a >= b)),
+  And: hostOnly('bool', (a, b) => a & b),
+  Or: hostOnly('bool', (a, b) => a | b),
+  Xor: hostOnly('bool', (a, b) => a ^ b),
+  Not: { inputs: [1, 1], host: (c) => elementwise([c.host(0)], 'bool', (x) => 1 - x) },
+  Where: {
+    inputs: [3, 3],
+    host: (c) => elementwise([c.host(0), c.host(1), c.host(2)], c.host(1).dtype, (on, a, b) => (on ? a : b)),
+  },
+  Mod: {
+    inputs: [2, 2],
+    attributes: 'fmod',
+    host: (c) =>
+      elementwise([c.host(0), c.host(1)], c.host(0).dtype, (a, b) =>
+        c.int('fmod', 0) ? a % b : a - b * Math.floor(a / b),
+      ),
+  },
+}))();
+
+export const elementwiseOperators = /* @__PURE__ */ ((): OperatorTable => ({
+  ...unaryOperators,
+  ...arithmetic,
+  ...logic,
+}))();
+
+/** An operator of two inputs on the host. */
+function hostOnly(type: HostType, f: (a: number, b: number) => number): Operator {
+  return { inputs: [2, 2], host: (c) => elementwise([c.host(0), c.host(1)], type, f) };
+}

@@ -1,0 +1,13 @@
+import type { OperatorTable } from '../operator.js';
+import { elementwiseOperators } from './elementwise.js';
+import { neuralOperators } from './neural.js';
+import { reduceOperators } from './reduce.js';
+import { shapeOperators } from './shapes.js';
+
+/** All operators by name. */
+export const OPERATORS: OperatorTable = /* @__PURE__ */ (() => ({
+  ...elementwiseOperators,
+  ...shapeOperators,
+  ...reduceOperators,
+  ...neuralOperators,
+}))();

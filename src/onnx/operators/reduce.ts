@@ -1,0 +1,124 @@
+import { normalizeAxes, reducedShape, type Shape } from '../../common/shapes.js';
+import { mean, sum } from '../../ops/reduce.js';
+import { logSoftmax, softmax } from '../../ops/row-softmax.js';
+import { abs, log, sqrt, square } from '../../ops/unary.js';
+import type { AnyTensor, Tensor } from '../../tensor/tensor.js';
+import { reduced } from '../host-arrays.js';
+import type { Context, Operator, OperatorTable } from '../operator.js';
+import { GpuValue, permute, type Value } from '../values.js';
+import { axisIn, viewOf } from './shapes.js';
+
+type Reduce = (x: Tensor, axes: readonly number[], keepDims: boolean) => Tensor;
+
+/** The axes that a node reduces: an attribute before version `since`, an input from then on; null where it does nothing. */
+function axesFor(c: Context, since: number): number[] | null {
+  const axes = (c.opset < since ? c.ints('axes') : c.hostInts(1)) ?? [];
+  if (axes.length === 0 && c.int('noop_with_empty_axes', 0)) return null;
+  return normalizeAxes(axes, c.rank, 'axes');
+}
+
+/** Reduces axes of the file; the tensor may lie channels last. */
+export function reduceValue(x: GpuValue, axes: readonly number[], keepDims: boolean, f: Reduce): Value {
+  if (axes.length === 0) return x;
+  const inside = axes.map((axis) => axisIn(x, axis));
+  const shape: Shape = reducedShape(x.shape, axes, keepDims);
+  if (!x.isLast) return x.map((t) => f(t as Tensor, inside, keepDims));
+  const kept = x.map((t) => f(t as Tensor, inside, true));
+  return keepDims ? kept : viewOf(kept, shape);
+}
+
+/**
+ * A reduction.
+ * @param f of a tensor, over at least one axis
+ * @param host of the elements that become one
+ * @param each what is done with the elements if no axis is reduced
+ */
+function reduction(
+  since: number,
+  f: Reduce,
+  host: (values: number[]) => number,
+  each: (x: Tensor) => Tensor = (x) => x,
+): Operator {
+  return {
+    inputs: [1, 2],
+    attributes: 'axes keepdims noop_with_empty_axes',
+    hostFrom: 1,
+    run(c) {
+      const axes = axesFor(c, since);
+      const x = c.gpuValue(0);
+      if (!axes || axes.length === 0) return x.map(each as (x: AnyTensor) => AnyTensor);
+      return reduceValue(x, axes, c.int('keepdims', 1) !== 0, f);
+    },
+    host(c) {
+      const x = c.host(0);
+      const axes = axesFor(c, since) ?? [];
+      return reduced(x, axes, axes.length === 0 || c.int('keepdims', 1) !== 0, x.dtype, host);
+    },
+  };
+}
+
+const total = (values: number[]): number => values.reduce((a, b) => a + b, 0);
+
+/** Applies f, which works along the last axis, along an axis of the file. */
+export function alongAxis(x: GpuValue, axis: number, f: (x: Tensor) => Tensor): GpuValue {
+  const rank = x.shape.length;
+  if (x.isLast && axisIn(x, axis) === rank - 1) return x.map(f as never);
+  if (axis === rank - 1) return GpuValue.file(f(x.file() as Tensor));
+  const order = [...x.shape.map((_, k) => k).filter((k) => k !== axis), axis];
+  const back = order.map((_, k) => order.indexOf(k));
+  return GpuValue.file(permute(f(permute(x.file(), order) as Tensor), back));
+}
+
+/** Before version 13 the axes from `axis` on count as one. */
+function rows(f: (x: Tensor) => Tensor): Operator {
+  return {
+    inputs: [1, 1],
+    attributes: 'axis',
+    run(c) {
+      const x = c.gpuValue(0);
+      if (c.rank === 0) return c.unsupported('a scalar');
+      if (c.opset >= 13) return alongAxis(x, c.axis(c.int('axis', -1)), f);
+      const axis = c.axis(c.int('axis', 1));
+      const columns = x.shape.slice(axis).reduce((a, b) => a * b, 1);
+      const flat = viewOf(x, [c.x(0).size / columns, columns]) as GpuValue;
+      return viewOf(flat.map(f as never), x.shape);
+    },
+  };
+}
+
+const l2 = (x: Tensor, ...rest: [readonly number[], boolean]): Tensor => sqrt(sum(square(x), ...rest));
+
+export const reduceOperators = /* @__PURE__ */ ((): OperatorTable => ({
+  ReduceSum: reduction(13, sum, total),
+  ReduceMean: reduction(18, mean, (values) => total(values) / values.length),
+  ReduceSumSquare: reduction(
+    18,
+    (x, ...rest) => sum(square(x), ...rest),
+    (values) => total(values.map((v) => v * v)),
+    square,
+  ),
+  ReduceL1: reduction(
+    18,
+    (x, ...rest) => sum(abs(x), ...rest),
+    (values) => total(values.map(Math.abs)),
+    abs,
+  ),
+  ReduceL2: reduction(18, l2, (values) => Math.sqrt(total(values.map((v) => v * v))), abs),
+  ReduceLogSum: reduction(
+    18,
+    (x, ...rest) => log(sum(x, ...rest)),
+    (values) => Math.log(total(values)),
+    log,
+  ),
+  ReduceProd: hostReduction((values) => values.reduce((a, b) => a * b, 1)),
+  ReduceMax: hostReduction((values) => values.reduce((a, b) => Math.max(a, b), -Infinity)),
+  ReduceMin: hostReduction((values) => values.reduce((a, b) => Math.min(a, b), Infinity)),
+  Softmax: rows(softmax),
+  LogSoftmax: rows(logSoftmax),
+}))();
+
+/** A reduction on the host only. */
+function hostReduction(f: (values: number[]) => number): Operator {
+  const { run: _run, ...row } = reduction(18, sum, f);
+  return row;
+}

@@ -5,7 +5,7 @@ import { build, type Plugin } from 'esbuild';
 import { stripWgsl } from './build-wgsl.js';
 
 /*
- * tsx build.ts [DIR]: bundles src/{index,engine,node,detection/index,onnx/index,cli/main}.ts into DIR/{index,engine,node,detection,onnx,cli}.js
+ * tsx build.ts [DIR]: bundles src/{index,engine,methods,node,detection/index,onnx/index,cli/main}.ts into DIR/{index,engine,methods,node,detection,onnx,cli}.js
  * (default dist), with shared chunks, so that a program that imports `cameo` and `cameo/node` has one `Tensor` class. tsc makes the type
  * declarations (tsconfig.build.json). JavaScript is not minified, because bundlers of programs do that. But they do not know WGSL, so this
  * build removes its comments and indentation.
@@ -66,8 +66,9 @@ function filesOf(group: string): string[] {
 const inGroups: Plugin = {
   name: 'in groups',
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^(?:\.\/)?src\/(index|engine|node|(?:detection|onnx)\/index)\.ts$/ }, ({ path, kind }) =>
-      kind === 'entry-point' ? { path, namespace: 'entry' } : undefined,
+    onResolve(
+      { filter: /^(?:\.\/)?src\/(index|engine|methods|node|(?:detection|onnx)\/index)\.ts$/ },
+      ({ path, kind }) => (kind === 'entry-point' ? { path, namespace: 'entry' } : undefined),
     );
     onLoad({ filter: /.*/, namespace: 'entry' }, ({ path }) => {
       const files = GROUPS.flatMap(filesOf);
@@ -107,6 +108,7 @@ const outdir = process.argv[2] ?? 'dist';
 const entryPoints: Record<string, string> = {
   index: 'src/index.ts',
   engine: 'src/engine.ts',
+  methods: 'src/methods.ts',
   node: 'src/node.ts',
   detection: 'src/detection/index.ts',
   onnx: 'src/onnx/index.ts',

@@ -21,6 +21,7 @@ const LAYERS = [
   'src/nn',
   'src/engine.ts',
   'src/onnx',
+  'src/methods.ts',
   'src/models',
   'src/codec',
   'src/detection',

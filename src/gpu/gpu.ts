@@ -366,6 +366,10 @@ export class Gpu {
     this.device.destroy();
   }
 
+  [Symbol.dispose](): void {
+    this.destroy();
+  }
+
   /** @throws DeviceLostError once the device is lost or destroyed */
   assertUsable(): void {
     if (this.#lost) throw this.#lost;

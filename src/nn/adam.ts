@@ -6,6 +6,8 @@ import { checkHyperparameter, Optimizer } from './optimizer.js';
 import { adamKernel } from './optimizer-kernels.js';
 
 export interface AdamOptions {
+  /** Learning rate of steps that are given none of their own. */
+  learningRate?: number;
   /** Decay of the running means of g and g², each in [0, 1); default [0.9, 0.999]. */
   betas?: readonly [number, number];
   /** Added to the root of the second moment; default 1e-8. */
@@ -16,6 +18,8 @@ export interface AdamOptions {
   decoupled?: boolean;
 }
 
+type AdamDefaults = Required<Omit<AdamOptions, 'learningRate'>> & Pick<AdamOptions, 'learningRate'>;
+
 /**
  * Adam (Kingma and Ba 2015, arXiv 1412.6980) with bias correction, and AdamW (Loshchilov and Hutter 2019,
  * arXiv 1711.05101) with `decoupled`. The correction counts the steps of the optimizer.
@@ -25,8 +29,14 @@ export class Adam extends Optimizer {
 
   /** @throws ArgumentError for hyperparameters out of range */
   constructor(params: ReadonlyMap<string, Tensor>, options?: AdamOptions) {
-    const defaults = { betas: [0.9, 0.999] as const, eps: 1e-8, weightDecay: 0, decoupled: false };
-    const { betas, eps, weightDecay, decoupled } = withDefaults<Required<AdamOptions>>('Adam', options, defaults);
+    const defaults = {
+      learningRate: undefined,
+      betas: [0.9, 0.999] as const,
+      eps: 1e-8,
+      weightDecay: 0,
+      decoupled: false,
+    };
+    const { betas, eps, weightDecay, decoupled, learningRate } = withDefaults<AdamDefaults>('Adam', options, defaults);
     checkList('Adam', 'betas', betas, 'two numbers');
     betas.forEach((beta, k) => {
       checkHyperparameter('Adam', `beta ${k + 1}`, beta, 0, 1);
@@ -34,7 +44,7 @@ export class Adam extends Optimizer {
     // Smaller values are zero in float32; a gradient of zero would then divide zero by zero.
     checkHyperparameter('Adam', 'eps', eps, 1e-37, 1);
     checkHyperparameter('Adam', 'weightDecay', weightDecay, 0, Infinity);
-    super(params, ['first', 'second']);
+    super(params, ['first', 'second'], learningRate);
     this.#options = { betas, eps, weightDecay, decoupled };
   }
 

@@ -21,5 +21,5 @@ export { Parameter, type ParameterLayout, type ParameterSpec } from './parameter
 export { readSafetensors, type Safetensors, writeSafetensors } from './safetensors.js';
 export { constant, cosine, type Schedule, stepDecay, warmUp } from './schedule.js';
 export { SGD, type SgdOptions } from './sgd.js';
-export { loadState, saveState } from './state.js';
+export { type LoadOptions, type LoadResult, loadState, saveState } from './state.js';
 export { type ValueAndGradients, valueAndGradients } from './value-and-gradients.js';

@@ -1,10 +1,12 @@
-import { checkWord, refuse } from '../common/arguments.js';
+import { checkOptions, checkWord, refuse } from '../common/arguments.js';
 import { ArgumentError } from '../common/errors.js';
 import { CounterRandom } from '../common/random.js';
 import { Gpu } from '../gpu/gpu.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { hashName } from './init.js';
 import { Parameter, type ParameterSpec } from './parameter.js';
+import { readSafetensors, writeSafetensors } from './safetensors.js';
+import { type LoadOptions, type LoadResult, loadState, saveState } from './state.js';
 
 /**
  * A part of a network: its own parameters and buffers, and other modules, all by name. Full names are joined by dots,
@@ -45,11 +47,11 @@ export abstract class Module {
   }
 
   /**
-   * What an optimizer changes, by full name.
+   * What an optimizer changes, by full name: not what `freeze` froze.
    * @throws ArgumentError before the module has values
    */
   parameters(): Map<string, Tensor> {
-    return this.#tensors((parameter) => parameter.trainable);
+    return this.#tensors(({ trainable, frozen }) => trainable && !frozen);
   }
 
   /**
@@ -96,9 +98,46 @@ export abstract class Module {
     return this.train(false);
   }
 
+  /**
+   * Keeps optimizers from changing parameters: `parameters` leaves them out. An optimizer that was made before still holds them.
+   * @param prefix of full names, such as `encoder.`; default: all
+   * @param frozen false lets them go again
+   * @throws ArgumentError if no parameter has such a name
+   */
+  freeze(prefix = '', frozen = true): this {
+    const chosen = [...this.entries()].filter(([name, { trainable }]) => trainable && name.startsWith(prefix));
+    if (chosen.length === 0) refuse('freeze', 'prefix', prefix, 'the beginning of the full name of a parameter');
+    for (const [, parameter] of chosen) parameter.frozen = frozen;
+    return this;
+  }
+
+  /**
+   * All parameters and buffers as a safetensors file.
+   * @throws ArgumentError before the module has values
+   */
+  async save(): Promise<Uint8Array> {
+    return writeSafetensors(await saveState(this));
+  }
+
+  /**
+   * Takes the values of a safetensors file, as `loadState`.
+   * @param options.gpu needed where the module has no values yet
+   * @param options.partial take what fits by name and shape, and leave the rest as it is; default false
+   * @returns what was left out
+   * @throws CheckpointError for a file that does not fit, or is none; the module is unchanged then
+   */
+  load(bytes: Uint8Array, options?: LoadOptions & { gpu?: Gpu }): LoadResult {
+    const { gpu, partial } = checkOptions('load', options, ['gpu', 'partial']);
+    return loadState(this, readSafetensors(bytes).tensors, gpu, { partial });
+  }
+
   /** Frees all parameters and buffers. */
   dispose(): void {
     for (const parameter of this.entries().values()) parameter.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 
   #tensors(wanted: (parameter: Parameter) => boolean): Map<string, Tensor> {

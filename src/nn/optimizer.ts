@@ -15,6 +15,8 @@ const STEP = 'step';
  */
 export abstract class Optimizer {
   readonly params: ReadonlyMap<string, Tensor>;
+  /** Learning rate of steps that are given none of their own; it may be changed between steps. */
+  learningRate: number | undefined;
   /** Steps done so far. */
   stepCount = 0;
   readonly #state = new Map<string, Tensor>();
@@ -24,8 +26,10 @@ export abstract class Optimizer {
    * @param params by name; the names stay the same over the life of a checkpoint
    * @param stateNames names of the tensors to keep for each parameter, zero at first
    */
-  protected constructor(params: ReadonlyMap<string, Tensor>, stateNames: readonly string[]) {
+  protected constructor(params: ReadonlyMap<string, Tensor>, stateNames: readonly string[], learningRate?: number) {
     checkParameters(this.constructor.name, params);
+    if (learningRate !== undefined) checkRate(this.constructor.name, learningRate);
+    this.learningRate = learningRate;
     if (params.size === 0) throw new ArgumentError('an optimizer needs at least one parameter');
     this.params = new Map(params);
     this.#stateNames = stateNames;
@@ -49,13 +53,14 @@ export abstract class Optimizer {
    * One step. A parameter without a gradient stays as it is.
    *
    * @param grads gradient of each parameter, as `Tape.gradients` returns them
-   * @param lr learning rate of this step; a function where the step is recorded and the rate changes
+   * @param lr learning rate of this step; a function where the step is recorded and the rate changes. Default: `learningRate`
    * @param scale one number that multiplies all gradients, as `clipGradients` returns it
    * @throws ArgumentError for a learning rate that is not a finite number ≥ 0, or where no parameter has a gradient;
    * ShapeError for a gradient of another shape
    */
-  step(grads: ReadonlyMap<Tensor, Tensor>, lr: number | (() => number), scale?: Tensor): void {
-    const rate = (): number => checkRate(typeof lr === 'function' ? lr() : lr);
+  step(grads: ReadonlyMap<Tensor, Tensor>, lr?: number | (() => number), scale?: Tensor): void {
+    const given = typeof lr === 'function' ? lr : () => lr ?? this.learningRate;
+    const rate = (): number => checkRate('step', given());
     rate();
     if (!(grads instanceof Map)) refuse('step', 'grads', grads, 'the map that Tape.gradients returns');
     if (![...this.params.values()].some((param) => grads.has(param))) {
@@ -109,6 +114,10 @@ export abstract class Optimizer {
     this.#state.clear();
   }
 
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
   protected get gpu(): Gpu {
     return this.params.values().next().value!.gpu;
   }
@@ -124,8 +133,9 @@ function checkParameters(where: string, params: unknown): void {
   }
 }
 
-function checkRate(lr: number): number {
-  checkFloat32('step', 'the learning rate', lr, 0);
+function checkRate(where: string, lr: number | undefined): number {
+  if (lr === undefined) refuse(where, 'the learning rate', lr, 'one here, or as learningRate of the optimizer');
+  checkFloat32(where, 'the learning rate', lr, 0);
   return lr;
 }
 

@@ -31,6 +31,8 @@ export class Parameter {
   readonly shape: readonly number[];
   readonly init: Initializer;
   readonly layout: ParameterLayout;
+  /** True keeps optimizers from changing it; see `Module.freeze`. */
+  frozen = false;
   #tensor: Tensor | null = null;
 
   constructor(

@@ -7,6 +7,8 @@ import { checkHyperparameter, Optimizer } from './optimizer.js';
 import { sgdKernel } from './optimizer-kernels.js';
 
 export interface SgdOptions {
+  /** Learning rate of steps that are given none of their own. */
+  learningRate?: number;
   /** In [0, 1); default 0. */
   momentum?: number;
   /** L2 penalty, added to the gradient; default 0. */
@@ -15,21 +17,23 @@ export interface SgdOptions {
   nesterov?: boolean;
 }
 
+type SgdDefaults = Required<Omit<SgdOptions, 'learningRate'>> & Pick<SgdOptions, 'learningRate'>;
+
 /**
  * Stochastic gradient descent as PyTorch defines it (the learning rate is outside the velocity):
  * g += weightDecay·p; v = momentum·v + g; p −= lr·v, or p −= lr·(g + momentum·v) for Nesterov's form.
  */
 export class SGD extends Optimizer {
-  readonly #options: Required<SgdOptions>;
+  readonly #options: Omit<SgdDefaults, 'learningRate'>;
 
   /** @throws ArgumentError for hyperparameters out of range */
   constructor(params: ReadonlyMap<string, Tensor>, options?: SgdOptions) {
-    const defaults = { momentum: 0, weightDecay: 0, nesterov: false };
-    const { momentum, weightDecay, nesterov } = withDefaults<Required<SgdOptions>>('SGD', options, defaults);
+    const defaults = { learningRate: undefined, momentum: 0, weightDecay: 0, nesterov: false };
+    const { momentum, weightDecay, nesterov, learningRate } = withDefaults<SgdDefaults>('SGD', options, defaults);
     checkHyperparameter('SGD', 'momentum', momentum, 0, 1);
     checkHyperparameter('SGD', 'weightDecay', weightDecay, 0, Infinity);
     if (nesterov && momentum === 0) throw new ArgumentError('SGD: nesterov needs a momentum above 0');
-    super(params, momentum > 0 ? ['velocity'] : []);
+    super(params, momentum > 0 ? ['velocity'] : [], learningRate);
     this.#options = { momentum, weightDecay, nesterov };
   }
 

@@ -249,8 +249,11 @@ function broadcastOffsets(x: NdArray, shape: Shape): Int32Array {
 }
 
 /** Both operands as arrays, a number as one without axes. */
-const arraysOf = (inputs: readonly NdArray[], attrs: BinaryAttrs): NdArray[] =>
-  operandsOf(inputs, attrs).map((operand) => (typeof operand === 'number' ? scalar(operand) : operand));
+export function arraysOf(inputs: readonly NdArray[], { a, b }: { a?: number; b?: number }): [NdArray, NdArray] {
+  const rest = [...inputs];
+  const next = (given: number | undefined): NdArray => (given === undefined ? rest.shift()! : scalar(given));
+  return [next(a), next(b)];
+}
 
 /** An operation z = f(a, b) with broadcasting, with its partial derivatives. */
 function binaryReference(

@@ -1,12 +1,13 @@
 import { checkOptions } from '../common/arguments.js';
 import { broadcastShapes, broadcastStrides, type Shape } from '../common/shapes.js';
-import { map, type NdArray, scalar, scatterAdd, stridedOffsets, zeros } from '../reference/ndarray.js';
+import { map, type NdArray, scatterAdd, stridedOffsets, zeros } from '../reference/ndarray.js';
 import type { ReferenceRule } from '../reference/reference-op.js';
 import { checkDtype, checkDtypes, type DType, sameDtype } from '../tensor/dtype.js';
 import { apply, type Op } from '../tensor/tape.js';
 import { type AnyTensor, scope, type Tensor } from '../tensor/tensor.js';
 import {
   applyBinary,
+  arraysOf,
   type BinaryAttrs,
   checkNumbers,
   elementwise,
@@ -19,11 +20,10 @@ import { checkInputs } from './shape-checks.js';
 
 // Operations that ask, choose and convert: masks (tensors of bool), and tensors made of them.
 
-/** WGSL of a condition on x0 and x1, for float32, and what it asks in float64. Masks are 0 and 1. */
+/** WGSL of a condition on x0 and x1, and the types that it takes. Masks are 0 and 1. */
 interface Condition {
   value: string;
   types: readonly DType[];
-  of: (a: number, b: number) => boolean;
 }
 
 /** False where a or b is NaN, which compilers may overlook. */
@@ -34,14 +34,14 @@ const MASKS = ['bool'] as const;
 
 /** Conditions on two tensors. */
 const conditions = {
-  equal: { value: 'x0 == x1', types: ALL, of: (a, b) => a === b },
-  less: { value: 'x0 < x1', types: NUMBERS, of: (a, b) => a < b },
-  lessEqual: { value: 'x0 <= x1', types: NUMBERS, of: (a, b) => a <= b },
-  greater: { value: 'x0 > x1', types: NUMBERS, of: (a, b) => a > b },
-  greaterEqual: { value: 'x0 >= x1', types: NUMBERS, of: (a, b) => a >= b },
-  logicalAnd: { value: '(x0 & x1) != U()', types: MASKS, of: (a, b) => a > 0 && b > 0 },
-  logicalOr: { value: '(x0 | x1) != U()', types: MASKS, of: (a, b) => a > 0 || b > 0 },
-  logicalXor: { value: '(x0 ^ x1) != U()', types: MASKS, of: (a, b) => a > 0 !== b > 0 },
+  equal: { value: 'x0 == x1', types: ALL },
+  less: { value: 'x0 < x1', types: NUMBERS },
+  lessEqual: { value: 'x0 <= x1', types: NUMBERS },
+  greater: { value: 'x0 > x1', types: NUMBERS },
+  greaterEqual: { value: 'x0 >= x1', types: NUMBERS },
+  logicalAnd: { value: '(x0 & x1) != U()', types: MASKS },
+  logicalOr: { value: '(x0 | x1) != U()', types: MASKS },
+  logicalXor: { value: '(x0 ^ x1) != U()', types: MASKS },
 } as const satisfies Record<string, Condition>;
 
 type ConditionName = keyof typeof conditions;
@@ -246,22 +246,14 @@ export function where<D extends DType = 'float32'>(condition: Mask, a: Operand<D
 export const cast = <D extends DType>(x: AnyTensor, dtype: D): Tensor<D> =>
   apply('cast', compareOps.cast, [x], { dtype });
 
-/** Calls `f` with the offsets in both operands of each element of `shape`. */
-function forEachPair(shape: Shape, a: NdArray, b: NdArray, f: (i: number, a: number, b: number) => void): void {
-  const [ia, ib] = [a, b].map((x) => stridedOffsets(shape, broadcastStrides(x.shape, shape)));
-  for (let i = 0; i < ia.length; i++) f(i, ia[i], ib[i]);
-}
+/** Where each element of `shape` reads an operand. */
+const offsetsOf = (x: NdArray, shape: Shape): Int32Array => stridedOffsets(shape, broadcastStrides(x.shape, shape));
 
-const asArray = (operand: NdArray | number): NdArray => (typeof operand === 'number' ? scalar(operand) : operand);
-
-const conditionReference = (name: ConditionName): ReferenceRule<BinaryAttrs> => ({
+const conditionReference = (of: (a: number, b: number) => boolean): ReferenceRule<{ a?: number; b?: number }> => ({
   forward(inputs, attrs, shape) {
-    const out = zeros(shape);
-    const [a, b] = operandsOf(inputs, attrs).map(asArray);
-    forEachPair(shape, a, b, (i, ia, ib) => {
-      out.data[i] = Number(conditions[name].of(a.data[ia], b.data[ib]));
-    });
-    return out;
+    const [a, b] = arraysOf(inputs, attrs);
+    const [ia, ib] = [offsetsOf(a, shape), offsetsOf(b, shape)];
+    return map(zeros(shape), (_, i) => Number(of(a.data[ia[i]], b.data[ib[i]])));
   },
   backward: (inputs) => inputs.map(() => null),
 });
@@ -271,28 +263,19 @@ const questionReference = (of: (x: number) => boolean): ReferenceRule<unknown> =
   backward: () => [null],
 });
 
-export const whereReference: ReferenceRule<BinaryAttrs> = {
+export const whereReference: ReferenceRule<{ a?: number; b?: number }> = {
   forward([condition, ...inputs], attrs, shape) {
-    const out = zeros(shape);
-    const [a, b] = operandsOf(inputs, attrs).map(asArray);
-    const conditionOffsets = stridedOffsets(shape, broadcastStrides(condition.shape, shape));
-    forEachPair(shape, a, b, (i, ia, ib) => {
-      out.data[i] = condition.data[conditionOffsets[i]] > 0 ? a.data[ia] : b.data[ib];
-    });
-    return out;
+    const [a, b] = arraysOf(inputs, attrs);
+    const [ic, ia, ib] = [condition, a, b].map((x) => offsetsOf(x, shape));
+    return map(zeros(shape), (_, i) => (condition.data[ic[i]] > 0 ? a.data[ia[i]] : b.data[ib[i]]));
   },
   backward([condition, ...inputs], _output, dy, attrs) {
-    const conditionOffsets = stridedOffsets(dy.shape, broadcastStrides(condition.shape, dy.shape));
-    const gradients = operandsOf(inputs, attrs).map((operand, k) => {
-      if (typeof operand === 'number') return null;
-      const chosen = map(dy, (d, i) => (condition.data[conditionOffsets[i]] > 0 === (k === 0) ? d : 0));
-      return scatterAdd(
-        zeros(operand.shape),
-        stridedOffsets(dy.shape, broadcastStrides(operand.shape, dy.shape)),
-        chosen,
-      );
+    const ic = offsetsOf(condition, dy.shape);
+    const gradients = arraysOf(inputs, attrs).map((x, k) => {
+      const chosen = map(dy, (d, i) => (condition.data[ic[i]] > 0 === (k === 0) ? d : 0));
+      return scatterAdd(zeros(x.shape), offsetsOf(x, dy.shape), chosen);
     });
-    return [null, ...gradients.filter((gradient) => gradient !== null)];
+    return [null, ...gradients.filter((_, k) => attrs[k === 0 ? 'a' : 'b'] === undefined)];
   },
 };
 
@@ -307,16 +290,16 @@ export const castReference: ReferenceRule<CastAttrs> = {
 };
 
 export const compareReferences = {
-  equal: /* @__PURE__ */ conditionReference('equal'),
-  less: /* @__PURE__ */ conditionReference('less'),
-  lessEqual: /* @__PURE__ */ conditionReference('lessEqual'),
-  greater: /* @__PURE__ */ conditionReference('greater'),
-  greaterEqual: /* @__PURE__ */ conditionReference('greaterEqual'),
-  logicalAnd: /* @__PURE__ */ conditionReference('logicalAnd'),
-  logicalOr: /* @__PURE__ */ conditionReference('logicalOr'),
-  logicalXor: /* @__PURE__ */ conditionReference('logicalXor'),
+  equal: /* @__PURE__ */ conditionReference((a, b) => a === b),
+  less: /* @__PURE__ */ conditionReference((a, b) => a < b),
+  lessEqual: /* @__PURE__ */ conditionReference((a, b) => a <= b),
+  greater: /* @__PURE__ */ conditionReference((a, b) => a > b),
+  greaterEqual: /* @__PURE__ */ conditionReference((a, b) => a >= b),
+  logicalAnd: /* @__PURE__ */ conditionReference((a, b) => a > 0 && b > 0),
+  logicalOr: /* @__PURE__ */ conditionReference((a, b) => a > 0 || b > 0),
+  logicalXor: /* @__PURE__ */ conditionReference((a, b) => a > 0 !== b > 0),
   logicalNot: /* @__PURE__ */ questionReference((x) => x === 0),
-  isNan: /* @__PURE__ */ questionReference(Number.isNaN),
+  isNan: /* @__PURE__ */ questionReference((x) => Number.isNaN(x)),
   isInf: /* @__PURE__ */ questionReference((x) => Math.abs(x) === Infinity),
   where: whereReference,
   cast: castReference,

@@ -58,6 +58,10 @@ export class RecordedStep<I extends NamedTensors, O extends NamedTensors> {
     for (const output of Object.values(this.outputs)) output.dispose();
   }
 
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
   get #inputBytes(): number {
     return Object.values(this.inputs).reduce((sum, input) => sum + (input.disposed ? 0 : input.buffer.capacity), 0);
   }

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { checkList, refuse } from '../common/arguments.js';
 import { DisposedError, ShapeError } from '../common/errors.js';
 import { checkShape, sizeOf } from '../common/shapes.js';
@@ -182,6 +183,11 @@ export class Tensor<D extends DType = 'float32'> {
     this.#storage = null;
     for (const open of openScopes(this.gpu)) open.delete(this);
     if (--storage.owners === 0) this.gpu.release(storage.buffer);
+  }
+
+  /** So that `using x = …` frees it at the end of the block. */
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 }
 

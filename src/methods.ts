@@ -9,10 +9,12 @@ import {
   add,
   affine,
   argmax,
+  argmin,
   asin,
   asinh,
   atan,
   atanh,
+  avgPool,
   avgPool2d,
   cast,
   ceil,
@@ -21,14 +23,23 @@ import {
   convTranspose2d,
   cos,
   cosh,
+  cumprod,
+  cumsum,
+  type DType,
+  depthToSpace,
   div,
   dropout,
   elu,
   equal,
   erf,
   exp,
+  expand,
+  flip,
   floor,
   gelu,
+  gemm,
+  globalAvgPool2d,
+  globalMaxPool2d,
   greater,
   greaterEqual,
   hardSigmoid,
@@ -46,18 +57,24 @@ import {
   logicalOr,
   logicalXor,
   logSoftmax,
+  lpPool2d,
   matmul,
+  max,
   maximum,
+  maxPool,
   maxPool2d,
   mean,
+  min,
   minimum,
   mod,
   mse,
   mul,
   neg,
+  type Operand,
   pad,
   pow,
   prelu,
+  prod,
   reciprocal,
   relu,
   reshape,
@@ -71,14 +88,21 @@ import {
   slice,
   softmax,
   softplus,
+  spaceToDepth,
+  split,
   sqrt,
   square,
+  squeeze,
+  stridedSlice,
   sub,
   sum,
   Tensor,
   tan,
   tanh,
+  tile,
+  topK,
   transpose,
+  unsqueeze,
   upsampleBilinear,
   upsampleNearest,
 } from './engine.js';
@@ -91,26 +115,35 @@ const operations = {
   add,
   affine,
   argmax,
+  argmin,
   asin,
   asinh,
   atan,
   atanh,
+  avgPool,
   avgPool2d,
-  cast,
   ceil,
   clamp,
   conv2d,
   convTranspose2d,
   cos,
   cosh,
+  cumprod,
+  cumsum,
+  depthToSpace,
   div,
   dropout,
   elu,
   equal,
   erf,
   exp,
+  expand,
+  flip,
   floor,
   gelu,
+  gemm,
+  globalAvgPool2d,
+  globalMaxPool2d,
   greater,
   greaterEqual,
   hardSigmoid,
@@ -123,15 +156,19 @@ const operations = {
   lessEqual,
   linear,
   log,
+  logSoftmax,
   logicalAnd,
   logicalNot,
   logicalOr,
   logicalXor,
-  logSoftmax,
+  lpPool2d,
   matmul,
-  maximum,
+  max,
+  maxPool,
   maxPool2d,
+  maximum,
   mean,
+  min,
   minimum,
   mod,
   mse,
@@ -140,6 +177,7 @@ const operations = {
   pad,
   pow,
   prelu,
+  prod,
   reciprocal,
   relu,
   reshape,
@@ -153,27 +191,53 @@ const operations = {
   slice,
   softmax,
   softplus,
+  spaceToDepth,
+  split,
   sqrt,
   square,
+  squeeze,
+  stridedSlice,
   sub,
   sum,
   tan,
   tanh,
+  tile,
+  topK,
   transpose,
+  unsqueeze,
   upsampleBilinear,
   upsampleNearest,
 };
 
 type Operations = typeof operations;
 
+/** Operations of two tensors that keep the type of elements, and comparisons of two tensors of one type. */
+type Arithmetic = 'add' | 'sub' | 'mul' | 'div' | 'mod' | 'minimum' | 'maximum';
+type Comparison = 'equal' | 'less' | 'lessEqual' | 'greater' | 'greaterEqual';
+/** Operations of one tensor that keep its type of elements. */
+type Keeping =
+  | ('reshape' | 'transpose' | 'pad' | 'slice' | 'squeeze' | 'unsqueeze' | 'tile' | 'expand' | 'flip' | 'stridedSlice')
+  | ('depthToSpace' | 'spaceToDepth' | 'max' | 'min' | 'prod' | 'sum' | 'cumsum' | 'cumprod');
+type Plain = Exclude<keyof Operations, Arithmetic | Comparison | Keeping | 'split'>;
+
+// biome-ignore lint/suspicious/noExplicitAny: the first argument may be a tensor of any type
+type Rest<F> = F extends (x: any, ...rest: infer R) => unknown ? R : never;
+
+/** A method of one argument. Written as one, it lets a tensor of float32 pass where any tensor is taken. */
+type Method<B, T> = { of(b: B): T }['of'];
+
 /** Each operation without its first argument, which is the tensor itself. */
-export type TensorMethods = {
-  // biome-ignore lint/suspicious/noExplicitAny: the first argument may be a tensor of any type
-  [K in keyof Operations]: Operations[K] extends (x: any, ...rest: infer R) => infer T ? (...rest: R) => T : never;
+export type TensorMethods<D extends DType> = {
+  [K in Plain]: (...rest: Rest<Operations[K]>) => ReturnType<Operations[K]>;
+} & { [K in Arithmetic]: Method<Operand<D>, Tensor<D>> } & { [K in Comparison]: Method<Operand<D>, Tensor<'bool'>> } & {
+  [K in Keeping]: (...rest: Rest<Operations[K]>) => Tensor<D>;
+} & {
+  split(...rest: Rest<Operations['split']>): Tensor<D>[];
+  cast<T extends DType>(dtype: T): Tensor<T>;
 };
 
 declare module './tensor/tensor.js' {
-  interface Tensor<D> extends TensorMethods {}
+  interface Tensor<D> extends TensorMethods<D> {}
 }
 
 /**
@@ -185,7 +249,7 @@ declare module './tensor/tensor.js' {
  * const y = x.sub(x.mean([0])).square().sum();
  */
 export function enableMethods(): void {
-  for (const [name, operation] of Object.entries(operations)) {
+  for (const [name, operation] of Object.entries({ ...operations, cast })) {
     Object.defineProperty(Tensor.prototype, name, {
       configurable: true,
       writable: true,

@@ -78,7 +78,7 @@ const table: Record<BinaryName, { value: string; integer?: string; partials: rea
 };
 
 /** The operands in order, of the tensors that are given and the numbers in place of others. */
-export function operandsOf<T>([first, second]: readonly T[], { a, b }: BinaryAttrs): [T | number, T | number] {
+export function bothOperands<T>([first, second]: readonly T[], { a, b }: BinaryAttrs): [T | number, T | number] {
   return [a ?? first, b ?? (a === undefined ? second : first)];
 }
 
@@ -88,7 +88,7 @@ export function binaryOp(name: BinaryName, choose: VectorChoice = chooseVectors)
   return {
     inputs: ['a', 'b'],
     shape(inputs, attrs) {
-      const [a, b] = operandsOf<Shape>(inputs, attrs);
+      const [a, b] = bothOperands<Shape>(inputs, attrs);
       const names = ['a', 'b'].filter((_, k) => typeof [a, b][k] !== 'number');
       checkInputs(name, inputs, names);
       return typeof a === 'number' || typeof b === 'number' ? inputs[0] : broadcastShapes(a, b, name);
@@ -102,14 +102,14 @@ export function binaryOp(name: BinaryName, choose: VectorChoice = chooseVectors)
       const [{ dtype }] = inputs as readonly AnyTensor[];
       const expression = dtype === 'int32' ? integer! : value;
       return {
-        output: elementwise(name, expression, operandsOf(inputs, attrs), shape, {
+        output: broadcastTo(name, expression, bothOperands(inputs, attrs), shape, {
           choose,
           result: dtype,
         }) as AnyTensor as Tensor,
       };
     },
     backward({ inputs, attrs, dy, needs }) {
-      const [a, b] = operandsOf(inputs, attrs);
+      const [a, b] = bothOperands(inputs, attrs);
       return inputs.map((operand, k) => {
         if (!needs[k]) return null;
         // Of two operands that are one tensor, each has its own derivative.
@@ -118,7 +118,7 @@ export function binaryOp(name: BinaryName, choose: VectorChoice = chooseVectors)
         const operands = partial.of.map((what) => ({ dy, a, b })[what]);
         return scope(dy.gpu, () =>
           sumToShape(
-            elementwise(`${name} gradient`, partial.expression, operands, dy.shape, { choose }),
+            broadcastTo(`${name} gradient`, partial.expression, operands, dy.shape, { choose }),
             operand.shape,
           ),
         );
@@ -143,7 +143,7 @@ export function checkNumbers(name: string, attrs: BinaryAttrs, dtype: DType): vo
  * A new tensor f(x0, x1, …) by WGSL in the operands, which broadcast to `shape`. At most one operand is a number, which goes into
  * the uniform, so that each number takes the same pipeline. Not recorded.
  */
-export function elementwise<D extends DType = 'float32'>(
+export function broadcastTo<D extends DType = 'float32'>(
   label: string,
   expression: string,
   operands: readonly (AnyTensor | number)[],
@@ -210,17 +210,17 @@ export const add = <D extends NumericType = 'float32'>(a: Operand<D>, b: Operand
 /** a − b, with operands as in `add`. @throws ShapeError, ArgumentError */
 export const sub = <D extends NumericType = 'float32'>(a: Operand<D>, b: Operand<D>): Tensor<D> =>
   applyBinary('sub', binaryOps.sub, a, b, {});
-/** a·b, elementwise, with operands as in `add`. @throws ShapeError, ArgumentError */
+/** a·b, broadcastTo, with operands as in `add`. @throws ShapeError, ArgumentError */
 export const mul = <D extends NumericType = 'float32'>(a: Operand<D>, b: Operand<D>): Tensor<D> =>
   applyBinary('mul', binaryOps.mul, a, b, {});
 /**
- * a / b, elementwise, with operands as in `add`. Quotients of int32 are rounded towards 0, and a / 0 is a.
+ * a / b, broadcastTo, with operands as in `add`. Quotients of int32 are rounded towards 0, and a / 0 is a.
  * @throws ShapeError, ArgumentError
  */
 export const div = <D extends NumericType = 'float32'>(a: Operand<D>, b: Operand<D>): Tensor<D> =>
   applyBinary('div', binaryOps.div, a, b, {});
 /**
- * aᵇ, elementwise, with operands as in `add`, but float32 only. a⁰ is 1; a below 0 has powers with whole b only, others are NaN; unlike
+ * aᵇ, broadcastTo, with operands as in `add`, but float32 only. a⁰ is 1; a below 0 has powers with whole b only, others are NaN; unlike
  * in IEEE 754, NaN in a or b always gives NaN. Whole b up to ±16 make products; for others, the relative error grows with |b·log₂ a|.
  * The gradient by a at b = 0 is 0, that by b at a = 0 is 0 for b ≥ 0, and that by b for a below 0 is NaN.
  * @throws ShapeError, ArgumentError
@@ -233,13 +233,13 @@ export const pow = (a: Operand, b: Operand): Tensor => applyBinary('pow', binary
 export const mod = <D extends NumericType = 'float32'>(a: Operand<D>, b: Operand<D>): Tensor<D> =>
   applyBinary('mod', binaryOps.mod, a, b, {});
 /**
- * The smaller of a and b, elementwise, with operands as in `add`. NaN in a or b gives NaN. Where a = b, each gets half of the
+ * The smaller of a and b, broadcastTo, with operands as in `add`. NaN in a or b gives NaN. Where a = b, each gets half of the
  * gradient, as in PyTorch.
  * @throws ShapeError, ArgumentError
  */
 export const minimum = <D extends NumericType = 'float32'>(a: Operand<D>, b: Operand<D>): Tensor<D> =>
   applyBinary('minimum', binaryOps.minimum, a, b, {});
-/** The larger of a and b, elementwise, otherwise as `minimum`. @throws ShapeError, ArgumentError */
+/** The larger of a and b, broadcastTo, otherwise as `minimum`. @throws ShapeError, ArgumentError */
 export const maximum = <D extends NumericType = 'float32'>(a: Operand<D>, b: Operand<D>): Tensor<D> =>
   applyBinary('maximum', binaryOps.maximum, a, b, {});
 

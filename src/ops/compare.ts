@@ -9,11 +9,11 @@ import {
   applyBinary,
   arraysOf,
   type BinaryAttrs,
+  bothOperands,
+  broadcastTo,
   checkNumbers,
-  elementwise,
   type NumericType,
   type Operand,
-  operandsOf,
 } from './binary.js';
 import { sumToShape } from './reduce.js';
 import { checkInputs } from './shape-checks.js';
@@ -51,7 +51,7 @@ function conditionOp(name: ConditionName): Op<BinaryAttrs> {
   return {
     inputs: ['a', 'b'],
     shape(inputs, attrs) {
-      const [a, b] = operandsOf<Shape>(inputs, attrs);
+      const [a, b] = bothOperands<Shape>(inputs, attrs);
       checkInputs(name, inputs, inputs.length === 1 ? ['input'] : ['a', 'b']);
       return typeof a === 'number' || typeof b === 'number' ? inputs[0] : broadcastShapes(a, b, name);
     },
@@ -62,7 +62,7 @@ function conditionOp(name: ConditionName): Op<BinaryAttrs> {
     forward(inputs, attrs, shape) {
       const isFloat = inputs[0].dtype === 'float32';
       const expression = `U(${isFloat ? ordered(value) : value})`;
-      const result = elementwise(name, expression, operandsOf(inputs, attrs), shape, { result: 'bool' });
+      const result = broadcastTo(name, expression, bothOperands(inputs, attrs), shape, { result: 'bool' });
       return { output: result as AnyTensor as Tensor };
     },
     backward: ({ inputs }) => inputs.map(() => null),
@@ -84,7 +84,7 @@ function questionOp(name: QuestionName): Op<Record<string, never>> {
       return 'bool';
     },
     forward: ([x], _attrs, shape) => ({
-      output: elementwise(name, name === 'isNan' ? 'U(isNan(x0))' : 'U(!isFinite(x0) & !isNan(x0))', [x], shape, {
+      output: broadcastTo(name, name === 'isNan' ? 'U(isNan(x0))' : 'U(!isFinite(x0) & !isNan(x0))', [x], shape, {
         result: 'bool',
       }) as AnyTensor as Tensor,
     }),
@@ -103,7 +103,7 @@ const notOp: Op<Record<string, never>> = {
     return 'bool';
   },
   forward: ([x], _attrs, shape) => ({
-    output: elementwise('logicalNot', 'x0 ^ U(1u)', [x], shape, { result: 'bool' }) as AnyTensor as Tensor,
+    output: broadcastTo('logicalNot', 'x0 ^ U(1u)', [x], shape, { result: 'bool' }) as AnyTensor as Tensor,
   }),
   backward: () => [null],
 };
@@ -122,9 +122,9 @@ const whereOp: Op<BinaryAttrs> = {
     return dtype;
   },
   forward([condition, ...inputs], attrs, shape) {
-    const operands = [condition, ...operandsOf(inputs, attrs)];
+    const operands = [condition, ...bothOperands(inputs, attrs)];
     const result: DType = inputs[0].dtype;
-    return { output: elementwise('where', 'select(x2, x1, x0 != U())', operands, shape, { result }) as Tensor };
+    return { output: broadcastTo('where', 'select(x2, x1, x0 != U())', operands, shape, { result }) as Tensor };
   },
   backward({ inputs: [condition, ...inputs], attrs, dy, needs }) {
     const gradients = inputs.map((operand, k) => {
@@ -132,7 +132,7 @@ const whereOp: Op<BinaryAttrs> = {
       const isA = k === 0 && attrs.a === undefined;
       const expression = isA ? 'select(V(), x1, x0 != U())' : 'select(x1, V(), x0 != U())';
       return scope(dy.gpu, () =>
-        sumToShape(elementwise('where gradient', expression, [condition, dy], dy.shape), operand.shape),
+        sumToShape(broadcastTo('where gradient', expression, [condition, dy], dy.shape), operand.shape),
       );
     });
     return [null, ...gradients];
@@ -166,7 +166,7 @@ const castOp: Op<CastAttrs> = {
     const from: DType = x.dtype;
     if (from === dtype) return { output: x.view(shape) };
     return {
-      output: elementwise('cast', conversions[from][dtype], [x], shape, { result: dtype }) as AnyTensor as Tensor,
+      output: broadcastTo('cast', conversions[from][dtype], [x], shape, { result: dtype }) as AnyTensor as Tensor,
     };
   },
   backward: ({ inputs: [x], attrs: { dtype }, dy }) => [

@@ -142,7 +142,7 @@ export function cumprod<D extends 'float32' | 'int32' = 'float32'>(
 
 /** The places of each line along the axis, in the order of the scan. */
 function linesOf(x: NdArray, attrs: ScanAttrs): number[][] {
-  const [outer, size, inner] = sizesOf(x.shape, attrs);
+  const [outer, size, inner] = aroundAxis(x.shape, normalizeAxis(attrs.axis, x.shape.length));
   return Array.from({ length: outer * inner }, (_, i) => {
     const first = Math.floor(i / inner) * size * inner + (i % inner);
     const line = Array.from({ length: size }, (_, k) => first + k * inner);

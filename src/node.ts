@@ -19,6 +19,12 @@ export { type FaceFolderOptions, FaceSet, openFaceFolder } from './data/faces/fa
 export { FileError, writeFileAtomic } from './data/files/atomic-file.js';
 export { encodePng, type ReadImageOptions, type RgbImage, readImage, writePng } from './data/pictures/image.js';
 export {
+  type ImageBatch,
+  type ImageBatchesOptions,
+  ImageFolder,
+  type ImageFolderOptions,
+} from './data/pictures/image-folder.js';
+export {
   LandmarkIndex,
   landmarksOf,
   type PhotoLandmarks,

@@ -104,7 +104,7 @@ test('with --resume, a setting that contradicts the checkpoint is refused by nam
   });
   const config = written('{"learningRate": 0.5, "steps": 9}');
   const cases: [string[], RegExp[]][] = [
-    [['autoencoder', '--lr', '0.5'], [/--lr 0\.5: a setting of --config/]],
+    [['autoencoder', '--lr', '0.5', '--batch', '3', '--seed', '9', '--steps', '7'], [/--lr is 0\.5, there learningRate is 0\.002/, /--batch is 3, there batchSize is 16/, /--seed is 9, there seed is 1/, /--steps is 7, there steps of all stages is 9000/]],
     [['autoencoder', '--config', config], [/steps is a setting of the earlier training of the autoencoder/]],
     [['codec'], [/a checkpoint of the earlier training of the autoencoder, which had no stages/]],
     [['recognition', '--loss', 'arcface', '--margin', '0.4', '--balanced', '--distillation', '3'], [/--loss is "arcface", there loss\.loss is "cosface"/, /--margin is 0\.4, there loss\.margin is 0\.35/, /--balanced is true, there balanced is false/, /--distillation is 3/]],

@@ -1,15 +1,16 @@
 import { join } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { ArgumentError } from '../common/errors.js';
 import { type ReadRecognizer, readRecognizerOf } from '../data/checkpoints/recognizer-source.js';
 import { readWeightsFile } from '../data/checkpoints/weights-file.js';
-import { DEFAULT_STAGE, type JointSettings, usesRecognizers } from '../training/joint-config.js';
+import { DEFAULT_STAGE, type JointSettings, totalSteps, usesRecognizers } from '../training/joint-config.js';
 import { readCheckpoint } from '../training/training-run.js';
 import { DETECTOR_HELP } from './face-options.js';
 import { refuseInput } from './outputs.js';
 import { recognizerPlaces } from './places.js';
 import {
   checkpointOf,
+  checkResumed,
   merged,
   number,
   type Renaming,
@@ -57,17 +58,80 @@ export interface StageSource<Config> {
   renamed?: Renaming;
   /** Reads what a checkpoint was made with. */
   configOf(checkpoint: Uint8Array): Config;
+  /** Options that stand for settings, where the command has such. */
+  shorthands?: StageShorthands;
+}
+
+/** Options that stand for settings of a training by stages. */
+export interface StageShorthands {
+  steps?: number;
+  batch?: number;
+  seed?: number;
+  lr?: number;
+}
+
+/** Adds these options to a command. @param hidden whether `--help` leaves them out */
+export function addShorthands(command: Command, hidden: boolean): void {
+  const options = {
+    '--steps <n>': 'steps of all stages, divided among them as in the settings',
+    '--batch <n>': 'faces in a step',
+    '--seed <n>': 'seed of weights, order and noise',
+    '--lr <x>': "learning rate of the first stage; the others' change by the same factor",
+  };
+  for (const [flags, help] of Object.entries(options)) {
+    command.addOption(new Option(flags, help).argParser(number).hideHelp(hidden));
+  }
+}
+
+/** The settings with those that options stand for. @throws ArgumentError for fewer steps than stages */
+export function withShorthands<Config extends JointSettings>(config: Config, given: StageShorthands): Config {
+  const { steps, batch, seed, lr } = given;
+  const { stages } = config;
+  if (steps !== undefined && !(Number.isSafeInteger(steps) && steps >= stages.length)) {
+    throw new ArgumentError(`--steps ${steps}: expected a whole number of at least ${stages.length}, one a stage`);
+  }
+  const before = totalSteps(config);
+  // Each stage ends where its share of all steps does, and has one step at least.
+  let [begun, sum] = [0, 0];
+  const divided = stages.map((stage, k) => {
+    sum += stage.steps;
+    const wanted = steps === undefined ? sum : Math.round((steps * sum) / before);
+    const left = stages.length - 1 - k;
+    const end = steps === undefined ? sum : Math.min(Math.max(wanted, begun + 1), steps - left);
+    const own = end - begun;
+    begun = end;
+    const learningRate = lr === undefined ? stage.learningRate : (stage.learningRate * lr) / stages[0].learningRate;
+    return { ...stage, steps: own, learningRate };
+  });
+  return { ...config, stages: divided, batchSize: batch ?? config.batchSize, seed: seed ?? config.seed };
+}
+
+/** Checks the same options against the settings of a run that goes on. @throws ArgumentError that names all that contradict them */
+export function checkShorthands(checkpoint: string, config: JointSettings, given: StageShorthands): void {
+  const { batchSize, seed, stages } = config;
+  const saved = { batchSize, seed, learningRate: stages[0].learningRate, 'steps of all stages': totalSteps(config) };
+  checkResumed(checkpoint, saved, [
+    { said: '--steps', setting: 'steps of all stages', value: given.steps },
+    { said: '--batch', setting: 'batchSize', value: given.batch },
+    { said: '--seed', setting: 'seed', value: given.seed },
+    { said: '--lr', setting: 'learningRate', value: given.lr },
+  ]);
 }
 
 /** The settings of a new run, or all settings of one that goes on, in which stages that have not begun may have changed. */
 export async function stageSettings<Config extends JointSettings>(
   { config: path, out, resume }: StageTrainingOptions,
-  { defaults, renamed, configOf }: StageSource<Config>,
+  { defaults, renamed, configOf, shorthands = {} }: StageSource<Config>,
 ): Promise<Config> {
   const checkpoint = checkpointOf(out, resume);
-  if (resume && !path) return configOf(await readCheckpoint(checkpoint));
+  if (resume && !path) {
+    const saved = configOf(await readCheckpoint(checkpoint));
+    checkShorthands(checkpoint, saved, shorthands);
+    return saved;
+  }
   const config = merged(defaults, await settingsFile(path, defaults, renamed));
-  return { ...config, stages: config.stages.map((stage) => ({ ...DEFAULT_STAGE, ...stage })) };
+  const stages = config.stages.map((stage) => ({ ...DEFAULT_STAGE, ...stage }));
+  return withShorthands({ ...config, stages }, shorthands);
 }
 
 /**

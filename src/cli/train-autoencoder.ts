@@ -1,22 +1,14 @@
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { ArgumentError } from '../common/errors.js';
 import { readAutoencoder } from '../models/model-file.js';
 import { type AutoencoderTrainingConfig, DEFAULT_AUTOENCODER_TRAINING } from '../training/autoencoder-config.js';
 import { type AutoencoderValidation, validatedRates } from '../training/autoencoder-validation.js';
 import { trainAutoencoder } from '../training/train-autoencoder.js';
 import { autoencoderConfigOf } from '../training/trained-autoencoder.js';
-import { addStageOptions, type StageTrainingOptions } from './stage-settings.js';
+import { addShorthands, addStageOptions, type StageShorthands, type StageTrainingOptions } from './stage-settings.js';
 import { heldOutPlots, runStageTraining } from './stage-training.js';
 import { INTERRUPT_HELP } from './training-command.js';
-import { number, type Renaming } from './training-settings.js';
-
-/** Options that this command had before its training had stages; each is refused by name. */
-export interface RefusedOptions {
-  steps?: number;
-  batch?: number;
-  seed?: number;
-  lr?: number;
-}
+import type { Renaming } from './training-settings.js';
 
 /** Adds `autoencoder` to `cameo train`. */
 export function addTrainAutoencoder(train: Command): void {
@@ -33,15 +25,8 @@ export function addTrainAutoencoder(train: Command): void {
     'after',
     `\nExample: cameo train autoencoder --data faces --config models/paper-training.json -o out/autoencoder\n${INTERRUPT_HELP}`,
   );
-  addRefusedOptions(command);
+  addShorthands(command, false);
   command.action(runTrainAutoencoder);
-}
-
-/** Lets a command know the options that are refused, so that the message can say what to do instead. */
-export function addRefusedOptions(command: Command): void {
-  for (const flags of ['--steps <n>', '--batch <n>', '--seed <n>', '--lr <x>']) {
-    command.addOption(new Option(flags).argParser(number).hideHelp());
-  }
 }
 
 /** Settings of files for the training without stages. */
@@ -57,16 +42,11 @@ const withStages: Renaming = (settings) => {
 };
 
 /** The command, also where an older name of it is used. */
-export async function runTrainAutoencoder(options: StageTrainingOptions & RefusedOptions): Promise<void> {
-  const refused = (['steps', 'batch', 'seed', 'lr'] as const).find((name) => options[name] !== undefined);
-  if (refused) {
-    throw new ArgumentError(
-      `--${refused} ${options[refused]}: a setting of --config since the training has stages (see models/paper-training.json)`,
-    );
-  }
+export async function runTrainAutoencoder(options: StageTrainingOptions & StageShorthands): Promise<void> {
   await runStageTraining<AutoencoderTrainingConfig, AutoencoderValidation>(options, {
     defaults: DEFAULT_AUTOENCODER_TRAINING,
     renamed: withStages,
+    shorthands: options,
     configOf: autoencoderConfigOf,
     read: readAutoencoder,
     train: trainAutoencoder,

@@ -10,19 +10,19 @@ import { trainJoint } from '../training/train-joint.js';
 import { EARLIER_AUTOENCODER_KEY } from '../training/trained-autoencoder.js';
 import { kltConfigOf } from '../training/trained-klt.js';
 import { readCheckpoint } from '../training/training-run.js';
-import { addStageOptions, type StageTrainingOptions } from './stage-settings.js';
+import { addShorthands, addStageOptions, type StageShorthands, type StageTrainingOptions } from './stage-settings.js';
 import { heldOutPlots, runStageTraining } from './stage-training.js';
 import { note } from './terminal.js';
-import { addRefusedOptions, type RefusedOptions, runTrainAutoencoder } from './train-autoencoder.js';
+import { runTrainAutoencoder } from './train-autoencoder.js';
 import { INTERRUPT_HELP } from './training-command.js';
 import { checkpointOf } from './training-settings.js';
 
-type TrainCodecCommand = StageTrainingOptions & RefusedOptions;
+type TrainCodecCommand = StageTrainingOptions & StageShorthands;
 
 /** Adds `codec` to `cameo train`, and `joint`, as it was called before. */
 export function addTrainCodec(train: Command): void {
   const codec = withOptions(train.command('codec'), 'out/codec');
-  addRefusedOptions(codec);
+  addShorthands(codec, true);
   codec.action(async (options: TrainCodecCommand) => {
     if (!(await meansAutoencoder(options))) return run(options);
     note('train codec with these options is now called train autoencoder');

@@ -84,6 +84,7 @@ export {
   unsqueeze,
 } from './ops/rearrange.js';
 export { mean, sum } from './ops/reduce.js';
+export { logSumExp, type NormOptions, norm, type VarianceOptions, variance } from './ops/reductions.js';
 export type { OpAttrs, OpName } from './ops/registry.js';
 export { logSoftmax, softmax } from './ops/row-softmax.js';
 export { cumprod, cumsum, type ScanOptions } from './ops/scan.js';

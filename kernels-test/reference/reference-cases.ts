@@ -381,6 +381,11 @@ export const gradientCases: readonly GradientCase[] = [
     ),
   ),
   make('argmin', 'rank 3', [uniform([2, 3, 5])], { axis: 1, keepDims: true, last: true }),
+  ...(['norm', 'logSumExp'] as const).flatMap((op) => [
+    make(op, 'a middle axis', [uniform([3, 4, 5], 0.2, 2)], { axes: [1], keepDims: false }),
+    make(op, 'outer axes', [uniform([3, 4, 5], -2, -0.2)], { axes: [0, -1], keepDims: true }),
+    make(op, 'all', [uniform([2, 7])], { axes: [], keepDims: false }),
+  ]),
   make('topK', 'largest of a middle axis', [distinct([2, 5, 3])], { k: 3, axis: 1, largest: true }),
   make('topK', 'smallest', [distinct([4, 7])], { k: 2, axis: -1, largest: false }),
   ...(['cumsum', 'cumprod'] as const).flatMap((op) =>

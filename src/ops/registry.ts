@@ -25,6 +25,7 @@ import { powerOps, powerReferences } from './power.js';
 import { preluOps, preluReferences } from './prelu.js';
 import { quantizeOps, quantizeReferences } from './quantize.js';
 import { reduceOps, reduceReferences } from './reduce.js';
+import { reductionOps, reductionReferences } from './reductions.js';
 import { rowSoftmaxOps, rowSoftmaxReferences } from './row-softmax.js';
 import { scanOps, scanReferences } from './scan.js';
 import { softmaxOps, softmaxReferences } from './softmax.js';
@@ -67,6 +68,7 @@ export const gpuOps = {
   ...scanOps,
   ...foldOps,
   ...topKOps,
+  ...reductionOps,
 };
 
 /** The same in float64. */
@@ -100,6 +102,7 @@ const references: { readonly [K in OpName]: ReferenceRule<OpAttrs[K]> } = {
   ...scanReferences,
   ...foldReferences,
   ...topKReferences,
+  ...reductionReferences,
 };
 
 /** Names of the engine's operations. */

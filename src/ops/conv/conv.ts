@@ -121,7 +121,7 @@ function runPlan({ steps, padded }: ConvPlan, operands: Operands, given?: Tensor
 }
 
 /** Runs a gather convolution. Also returns the padded source if one was made, for the weight gradient to share. */
-export function gather(
+export function runGather(
   shape: ConvShape,
   direction: GatherDirection,
   source: Tensor,
@@ -135,7 +135,7 @@ export function gather(
   return runPlan(plan, { source, weights, epilogue: epilogue?.numbers });
 }
 
-/** Gradient by the weights; `paddedInput` is a copy that `gather` made of the same `input`, if there is one. */
+/** Gradient by the weights; `paddedInput` is a copy that `runGather` made of the same `input`, if there is one. */
 function weightGradient(
   shape: ConvShape,
   input: Tensor,
@@ -164,14 +164,14 @@ export function conv2dOp(options: ConvOptions = {}): Op<Conv2dAttrs> {
     shape: conv2dShape,
     forward: ([x, w, bias], attrs, outShape) => {
       const shape = convShape(x.shape, outShape, w.shape, attrs);
-      const { output, padded } = gather(shape, 'forward', x, w, biasEpilogue(bias), options);
+      const { output, padded } = runGather(shape, 'forward', x, w, biasEpilogue(bias), options);
       return { output, saved: padded ? [padded] : [] };
     },
     backward: ({ inputs: [x, w, bias], output, saved, attrs, dy, needs }: BackwardContext<Conv2dAttrs>) => {
       const shape = convShape(x.shape, output.shape, w.shape, attrs);
       let dx: Tensor | null = null;
       if (needs[0]) {
-        const result = gather(shape, 'inputGradient', dy, w, null, options);
+        const result = runGather(shape, 'inputGradient', dy, w, null, options);
         result.padded?.dispose();
         dx = result.output;
       }
@@ -188,7 +188,7 @@ export function convTranspose2dOp(options: ConvOptions = {}): Op<ConvTranspose2d
     shape: convTranspose2dShape,
     forward: ([x, w, bias], attrs, outShape) => {
       const shape = convShape(outShape, x.shape, w.shape, attrs);
-      const { output, padded } = gather(shape, 'inputGradient', x, w, biasEpilogue(bias), options);
+      const { output, padded } = runGather(shape, 'inputGradient', x, w, biasEpilogue(bias), options);
       padded?.dispose();
       return { output };
     },
@@ -197,7 +197,7 @@ export function convTranspose2dOp(options: ConvOptions = {}): Op<ConvTranspose2d
       let dx: Tensor | null = null;
       let padded: Tensor | null = null;
       if (needs[0]) {
-        const result = gather(shape, 'forward', dy, w, null, options);
+        const result = runGather(shape, 'forward', dy, w, null, options);
         dx = result.output;
         padded = result.padded;
       }

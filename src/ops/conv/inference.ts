@@ -5,7 +5,7 @@ import { isTapeRecording } from '../../tensor/tape.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import { batchNormInferenceShape } from '../batch-norm/batch-norm.js';
 import { preluShape } from '../prelu.js';
-import { type ConvOptions, type ConvTranspose2dOptions, convAttrs, convTransposeAttrs, gather } from './conv.js';
+import { type ConvOptions, type ConvTranspose2dOptions, convAttrs, convTransposeAttrs, runGather } from './conv.js';
 import { foldBatchNormKernel } from './plan.js';
 import { conv2dShape, convShape, convTranspose2dShape } from './shape.js';
 
@@ -81,7 +81,7 @@ function fused(
   const numbers = dispatch(fold, [gamma, beta, mean, variance, slope], [3, channels]);
   const conv = transposed ? convShape(shape, x.shape, w.shape, full) : convShape(x.shape, shape, w.shape, full);
   const direction = transposed ? 'inputGradient' : 'forward';
-  const { output, padded } = gather(conv, direction, x, w, { kind, numbers }, options);
+  const { output, padded } = runGather(conv, direction, x, w, { kind, numbers }, options);
   padded?.dispose();
   numbers.dispose();
   return output;

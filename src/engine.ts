@@ -52,6 +52,16 @@ export { type ConvTuning, tuneConv } from './ops/conv/tune.js';
 export { cosFace } from './ops/cosface.js';
 export { type DropoutOptions, dropout } from './ops/dropout.js';
 export { max, min, prod } from './ops/fold.js';
+export {
+  embedding,
+  gather,
+  gatherElements,
+  gatherND,
+  type OneHotOptions,
+  oneHot,
+  scatterElements,
+  scatterND,
+} from './ops/indexing/indexing.js';
 export { concat, pad, reshape, slice } from './ops/layout.js';
 export { LOSSES, type LossSchedule, type LossSpec, marginLoss } from './ops/margin-loss.js';
 export { type GemmOptions, gemm, linear, matmul } from './ops/matmul/matmul.js';

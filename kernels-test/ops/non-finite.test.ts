@@ -34,7 +34,7 @@ import {
 } from '../../src/ops/unary.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import { checkOp, FEW_SHAPES, gpuSuite, type OpCase, randomValues, testGpu } from '../helpers/harness.js';
-import { type GradientCase, gradientCases } from '../reference/reference-cases.js';
+import { DTYPES, type GradientCase, gradientCases } from '../reference/reference-cases.js';
 
 /*
  * NaN and infinity propagate in every operation, forward and backward, to the same places as in float64. WGSL lets
@@ -68,8 +68,8 @@ function spoiled(
   return {
     op,
     attrs,
-    dtypes,
     inputs: inputs.map(({ shape }) => shape),
+    dtypes: dtypes ?? DTYPES[op],
     values: (k) => (k === which ? put(Float32Array.from(inputs[k].data)) : Float32Array.from(inputs[k].data)),
     ...(which === null
       ? { dyValues: (size: number) => put(Float32Array.from({ length: size }, (_, i) => 1 + (i % 3))) }
@@ -100,7 +100,7 @@ for (const [op, cases] of byOp) {
     for (const each of tried) {
       const inputs = each.inputs.length - (LABELLED.includes(op) ? 1 : 0);
       for (let which = 0; which < inputs; which++) {
-        if ((each.dtypes?.[which] ?? 'float32') !== 'float32') continue;
+        if (((each.dtypes ?? DTYPES[op])?.[which] ?? 'float32') !== 'float32') continue;
         const { length } = each.inputs[which].data;
         for (const special of SPECIALS) await checkOp(spoiled(each, which, special, placeOf(length, special)));
       }

@@ -284,6 +284,29 @@ export const gradientCases: readonly GradientCase[] = [
   make('concat', 'first axis', [uniform([2, 3]), uniform([1, 3])], { axis: 0 }),
   make('concat', 'one input', [uniform([3])], { axis: 0 }),
 
+  make('gather', 'middle axis, repeated and from the end', [uniform([2, 3, 2]), ndarray([2, 2], [2, 0, -1, 2])], {
+    axis: 1,
+  }),
+  make('gatherElements', 'repeated', [uniform([3, 2]), ndarray([4, 2], [0, 2, 0, -1, 1, 1, 2, 0])], { axis: 0 }),
+  make(
+    'gatherND',
+    'with a batch axis',
+    [uniform([2, 3, 2, 2]), ndarray([2, 3, 2], [0, 1, 2, 0, 0, 1, 1, 1, -1, -1, 0, 0])],
+    {
+      batchDims: 1,
+    },
+  ),
+  ...(['none', 'add'] as const).flatMap((reduction) => [
+    make('scatterElements', reduction, [uniform([2, 4]), ndarray([2, 3], [0, 3, 0, 1, -1, -1]), uniform([2, 3])], {
+      axis: 1,
+      reduction,
+    }),
+    make('scatterND', reduction, [uniform([2, 3, 2]), ndarray([3, 2], [0, 1, 1, 2, 0, 1]), uniform([3, 2])], {
+      reduction,
+    }),
+  ]),
+  make('oneHot', 'first axis', [ndarray([2, 3], [0, 1, -1, 3, 2, 9])], { depth: 4, axis: 0, on: 1, off: 0 }),
+
   ...(['maxPool2d', 'avgPool2d'] as const).flatMap((op) => [
     make(op, '2x2, stride 2', [distinct([2, 5, 4, 3])], { kernel: [2, 2], stride: [2, 2], padding: [0, 0, 0, 0] }),
     make(op, 'overlapping, padded', [distinct([1, 7, 6, 2])], {
@@ -442,7 +465,17 @@ export const gradientCases: readonly GradientCase[] = [
   make('constantPower', 'a cube', [uniform([3, 5], 0.3, 2)], { exponent: 3 }),
 ];
 
-/** Inputs that have no gradient: labels and running statistics. */
+/** Types of the inputs of operations that take others than float32. */
+export const DTYPES: { [K in OpName]?: readonly DType[] } = {
+  gather: ['float32', 'int32'],
+  gatherElements: ['float32', 'int32'],
+  gatherND: ['float32', 'int32'],
+  scatterElements: ['float32', 'int32', 'float32'],
+  scatterND: ['float32', 'int32', 'float32'],
+  oneHot: ['int32'],
+};
+
+/** Inputs that have no gradient: labels, indices and running statistics. */
 export const WITHOUT_GRADIENT: { [K in OpName]?: number[] } = {
   softmaxCrossEntropy: [1],
   argmax: [0],
@@ -459,6 +492,12 @@ export const WITHOUT_GRADIENT: { [K in OpName]?: number[] } = {
   isInf: [0],
   where: [0],
   argmin: [0],
+  gather: [1],
+  gatherElements: [1],
+  gatherND: [1],
+  scatterElements: [1],
+  scatterND: [1],
+  oneHot: [0],
   floor: [0],
   ceil: [0],
   round: [0],

@@ -14,7 +14,7 @@ import { chooseMatmul, planMatmul } from '../../src/ops/matmul/plan.js';
 import { applyByName, gpuOps, type OpAttrs, type OpName } from '../../src/ops/registry.js';
 import { Tape } from '../../src/tensor/tape.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
-import { gradientCases, WITHOUT_GRADIENT } from '../reference/reference-cases.js';
+import { DTYPES, gradientCases, WITHOUT_GRADIENT } from '../reference/reference-cases.js';
 
 /*
  * Collects the kernels of the whole engine: those that each operation runs on its examples, forward and backward, and all variants of
@@ -94,7 +94,10 @@ export async function kernelsOfOp(
 ): Promise<KernelText[]> {
   const gpu = gpuOf(device, target);
   return kernelsRunBy(gpu, `${op} ${shapes.map((shape) => `[${shape}]`).join(' ')} on a ${target}`, () => {
-    const tensors = shapes.map((shape) => Tensor.from(gpu, new Float32Array(sizeOf(shape)).fill(1), shape));
+    // Each operation checks the types.
+    const tensors = shapes.map((shape, k) =>
+      Tensor.from(gpu, new Float32Array(sizeOf(shape)).fill(1), shape, DTYPES[op]?.[k] ?? 'float32'),
+    ) as Tensor[];
     const tape = new Tape();
     const output = tape.record(() => applyByName(op, tensors, attrs as never));
     const wrt = tensors.filter((_, k) => !WITHOUT_GRADIENT[op]?.includes(k));

@@ -15,6 +15,8 @@ import { convReferences } from './conv/reference.js';
 import { cosFaceOps, cosFaceReferences } from './cosface.js';
 import { dropoutOps, dropoutReferences } from './dropout.js';
 import { foldOps, foldReferences } from './fold.js';
+import { indexingOps } from './indexing/indexing.js';
+import { indexingReferences } from './indexing/reference.js';
 import { layoutOps, layoutReferences } from './layout.js';
 import { marginLossOps, marginLossReferences } from './margin-loss.js';
 import { matmulOps, matmulReferences } from './matmul/matmul.js';
@@ -47,6 +49,7 @@ export const gpuOps = {
   ...layoutOps,
   ...transposeOps,
   ...stridedOps,
+  ...indexingOps,
   ...batchNormOps,
   ...batchNormPreluOps,
   ...preluOps,
@@ -82,6 +85,7 @@ const references: { readonly [K in OpName]: ReferenceRule<OpAttrs[K]> } = {
   ...layoutReferences,
   ...transposeReferences,
   ...stridedReferences,
+  ...indexingReferences,
   ...batchNormReferences,
   ...preluReferences,
   ...convReferences,

@@ -11,6 +11,7 @@ export { BatchNorm, type BatchNormOptions } from './layers/batch-norm.js';
 export { Residual, Sequential } from './layers/containers.js';
 export { Conv2d, type ConvLayerOptions, ConvTranspose2d, type ConvTransposeLayerOptions } from './layers/conv.js';
 export { Dropout, type DropoutLayerOptions } from './layers/dropout.js';
+export { Embedding, type EmbeddingOptions } from './layers/embedding.js';
 export { Linear, type LinearOptions } from './layers/linear.js';
 export { AvgPool2d, Flatten, MaxPool2d, ReLU, Reshape, Sigmoid, Upsample } from './layers/plain.js';
 export { PReLU } from './layers/prelu.js';

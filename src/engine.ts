@@ -62,7 +62,7 @@ export {
   scatterElements,
   scatterND,
 } from './ops/indexing/indexing.js';
-export { concat, pad, reshape, slice } from './ops/layout.js';
+export { concat, type PadOptions, pad, reshape, slice } from './ops/layout.js';
 export { LOSSES, type LossSchedule, type LossSpec, marginLoss } from './ops/margin-loss.js';
 export { type GemmOptions, gemm, linear, matmul } from './ops/matmul/matmul.js';
 export { mse } from './ops/mse.js';
@@ -103,6 +103,7 @@ export { ssim } from './ops/ssim.js';
 export { expand, flip, stridedSlice } from './ops/strided.js';
 export { type TopKOptions, topK } from './ops/top-k.js';
 export { transpose } from './ops/transpose.js';
+export { tril, triu } from './ops/triangle.js';
 export {
   abs,
   acos,

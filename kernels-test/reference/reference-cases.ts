@@ -272,6 +272,11 @@ export const gradientCases: readonly GradientCase[] = [
   make('transpose', 'rank 3', [uniform([2, 3, 5])], { axes: [2, 0, -2] }),
   make('pad', 'rank 4, uneven', [uniform([2, 3, 4, 1])], { before: [0, 1, 2, 1], after: [1, 0, 3, 0], value: -0.5 }),
   make('slice', 'rank 3', [uniform([4, 5, 3])], { begin: [1, 0, 2], size: [2, 5, 1] }),
+  make('padAxis', 'reflect', [uniform([2, 4, 3])], { axis: 1, before: 2, after: 9, mode: 'reflect' }),
+  make('padAxis', 'edge', [uniform([3, 2])], { axis: 0, before: 3, after: 2, mode: 'edge' }),
+  make('padAxis', 'wrap', [uniform([2, 3])], { axis: -1, before: 4, after: 5, mode: 'wrap' }),
+  make('triu', 'k 1', [uniform([2, 4, 3])], { k: 1 }),
+  make('tril', 'k 0', [uniform([3, 5])], { k: 0 }),
   make('stridedSlice', 'rank 3, both directions', [uniform([5, 7, 2])], {
     begin: [4, 1, 0],
     size: [3, 2, 2],

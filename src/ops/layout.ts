@@ -1,5 +1,5 @@
 import { type Box, padShader, readBoxShader, writeBoxShader } from '../../shaders/layout.wgsl.js';
-import { checkList, refuse } from '../common/arguments.js';
+import { checkList, checkOptions, isList, refuse } from '../common/arguments.js';
 import { ShapeError } from '../common/errors.js';
 import { checkShape, formatShape, normalizeAxis, type Shape, sizeOf } from '../common/shapes.js';
 import type { Kernel } from '../gpu/kernel.js';
@@ -9,7 +9,8 @@ import type { ReferenceRule } from '../reference/reference-op.js';
 import { dispatch, dispatchInPlace } from '../tensor/dispatch.js';
 import { type DType, movedAs, sameDtype } from '../tensor/dtype.js';
 import { apply, type Op } from '../tensor/tape.js';
-import { type AnyTensor, Tensor } from '../tensor/tensor.js';
+import { type AnyTensor, scope, Tensor } from '../tensor/tensor.js';
+import { checkPadMode, padAxisOp } from './pad-axis.js';
 import { checkFinite, checkInputs, checkIntegers, checkPerAxis } from './shape-checks.js';
 
 export interface ReshapeAttrs {
@@ -254,19 +255,63 @@ function inferSize(x: AnyTensor, shape: readonly number[]): readonly number[] {
   return shape.map((size) => (size === -1 ? x.size / others : size));
 }
 
+/** Options of `pad`. */
+export interface PadOptions {
+  /**
+   * What the elements are that are added: 'constant' (the default) `value`; 'reflect' those of x mirrored at its first or last
+   * element, which is not repeated; 'edge' this element; 'wrap' those from the other end of x.
+   */
+  mode?: 'constant' | 'reflect' | 'edge' | 'wrap';
+  /** For 'constant': a finite number; for int32 an integer, for bool 0 or 1. Default 0. */
+  value?: number;
+}
+
 /**
- * Surrounds x with `value`.
- * @param before elements to add before each axis, one entry for each axis, ≥ 0
+ * Adds elements around x, of any type, or cuts some off. Modes are those of NumPy: an axis may grow by more than its own size, and
+ * 'reflect' repeats an axis of one element.
+ * @param before elements to add before each axis, one entry for each axis; an entry below 0 cuts so many off, before others are added
  * @param after the same after each axis
- * @throws ShapeError, ArgumentError
+ * @param options a number is the value of 'constant'
+ * @throws ShapeError if nothing is left of an axis; ArgumentError
  */
 export function pad<D extends DType>(
   x: Tensor<D>,
   before: readonly number[],
   after: readonly number[],
-  value = 0,
+  options?: number | PadOptions,
 ): Tensor<D> {
-  return apply('pad', layoutOps.pad, [x], { before, after, value });
+  const given = typeof options === 'number' ? { value: options } : checkOptions('pad', options, ['mode', 'value']);
+  const { mode = 'constant', value } = given;
+  const constant = (part: Tensor<D>, from: readonly number[], to: readonly number[]) =>
+    apply<PadAttrs, D>('pad', layoutOps.pad, [part], { before: from, after: to, value: value ?? 0 });
+  const all = [before, after].every((list) => isList(list) && list.every((amount) => amount >= 0));
+  if (mode === 'constant' && all) return constant(x, before, after);
+  if (mode !== 'constant') {
+    checkPadMode(mode);
+    if (value !== undefined) refuse('pad', 'value', value, `none with the mode ${mode}`);
+  }
+  const { shape } = x;
+  for (const [name, list] of Object.entries({ before, after })) {
+    checkPerAxis('pad', name, list, shape);
+    checkIntegers('pad', name, list, shape.length);
+  }
+  const cut = (list: readonly number[]) => list.map((amount) => Math.max(0, -amount));
+  const added = (list: readonly number[]) => list.map((amount) => Math.max(0, amount));
+  const [begin, end] = [cut(before), cut(after)];
+  const size = shape.map((dim, axis) => dim - begin[axis] - end[axis]);
+  if (!size.every((dim) => dim > 0)) {
+    throw new ShapeError(
+      `pad: before [${before.join(',')}] and after [${after.join(',')}] leave nothing of input ${formatShape(shape)}`,
+    );
+  }
+  return scope(x.gpu, () => {
+    const part = all ? reshape(x, shape) : slice(x, begin, size);
+    if (mode === 'constant') return constant(part, added(before), added(after));
+    return shape.reduce<Tensor<D>>((y, _, axis) => {
+      const attrs = { axis, before: added(before)[axis], after: added(after)[axis], mode };
+      return attrs.before + attrs.after > 0 ? apply('padAxis', padAxisOp, [y], attrs) : y;
+    }, part);
+  });
 }
 
 /**

@@ -22,6 +22,7 @@ import { marginLossOps, marginLossReferences } from './margin-loss.js';
 import { matmulOps, matmulReferences } from './matmul/matmul.js';
 import { mseOps, mseReferences } from './mse.js';
 import { normalizeOps, normalizeReferences } from './normalize.js';
+import { padAxisOps, padAxisReferences } from './pad-axis.js';
 import { poolOps, poolReferences } from './pool.js';
 import { powerOps, powerReferences } from './power.js';
 import { preluOps, preluReferences } from './prelu.js';
@@ -35,6 +36,7 @@ import { ssimOps, ssimReferences } from './ssim.js';
 import { stridedOps, stridedReferences } from './strided.js';
 import { topKOps, topKReferences } from './top-k.js';
 import { transposeOps, transposeReferences } from './transpose.js';
+import { triangleOps, triangleReferences } from './triangle.js';
 import { unaryOps, unaryReferences } from './unary.js';
 import { upsampleOps, upsampleReferences } from './upsample.js';
 
@@ -49,6 +51,8 @@ export const gpuOps = {
   ...layoutOps,
   ...transposeOps,
   ...stridedOps,
+  ...padAxisOps,
+  ...triangleOps,
   ...indexingOps,
   ...batchNormOps,
   ...batchNormPreluOps,
@@ -85,6 +89,8 @@ const references: { readonly [K in OpName]: ReferenceRule<OpAttrs[K]> } = {
   ...layoutReferences,
   ...transposeReferences,
   ...stridedReferences,
+  ...padAxisReferences,
+  ...triangleReferences,
   ...indexingReferences,
   ...batchNormReferences,
   ...preluReferences,

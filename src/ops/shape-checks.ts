@@ -51,11 +51,18 @@ export function checkSame(op: string, a: Shape, b: Shape): void {
   }
 }
 
-/** Checks a list of integers of at least `least`, of a set length. */
-export function checkIntegers(op: string, name: string, values: readonly number[], length: number, min: number): void {
-  checkList(op, name, values, `${length} integers of at least ${min}`);
+/** Checks a list of integers of at least `min`, of a set length. */
+export function checkIntegers(
+  op: string,
+  name: string,
+  values: readonly number[],
+  length: number,
+  min = -Infinity,
+): void {
+  const expected = `${length} integers${min === -Infinity ? '' : ` of at least ${min}`}`;
+  checkList(op, name, values, expected);
   if (values.length !== length || !values.every((v) => Number.isSafeInteger(v) && v >= min)) {
-    throw new ArgumentError(`${op}: ${name} is [${values.join(',')}]; expected ${length} integers of at least ${min}`);
+    throw new ArgumentError(`${op}: ${name} is [${values.join(',')}]; expected ${expected}`);
   }
 }
 

@@ -38,7 +38,7 @@ export function stridedSliceShape(inputs: readonly Shape[], { begin, size, step 
   for (const [name, list, least] of [
     ['begin', begin, 0],
     ['size', size, 1],
-    ['step', step, -Infinity],
+    ['step', step, undefined],
   ] as const) {
     checkPerAxis('stridedSlice', name, list, x);
     checkIntegers('stridedSlice', name, list, x.length, least);

@@ -63,6 +63,18 @@ export {
   scatterND,
 } from './ops/indexing/indexing.js';
 export { concat, type PadOptions, pad, reshape, slice } from './ops/layout.js';
+export { concat, pad, reshape, slice } from './ops/layout.js';
+export {
+  bceWithLogits,
+  crossEntropy,
+  huberLoss,
+  type LossOptions,
+  l1Loss,
+  type NllLossOptions,
+  nllLoss,
+  type Reduction,
+  smoothL1Loss,
+} from './ops/losses.js';
 export { LOSSES, type LossSchedule, type LossSpec, marginLoss } from './ops/margin-loss.js';
 export { type GemmOptions, gemm, linear, matmul } from './ops/matmul/matmul.js';
 export { mse } from './ops/mse.js';

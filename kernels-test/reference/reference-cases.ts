@@ -468,6 +468,16 @@ export const gradientCases: readonly GradientCase[] = [
   }),
   make('constantPower', 'a square root', [uniform([3, 5], 0.3, 2)], { exponent: 0.5 }),
   make('constantPower', 'a cube', [uniform([3, 5], 0.3, 2)], { exponent: 3 }),
+  make('huber', 'both parts', [awayFrom([5, 7], [-0.4, 0.4])], { delta: 0.4 }),
+  make('nllLoss', 'mean', [uniform([4, 5]), ndarray([4], [4, 0, 2, 2])], { reduction: 'mean', ignoreIndex: null }),
+  make('nllLoss', 'none, one ignored', [uniform([2, 3, 3]), ndarray([2, 3], [0, 2, 1, -1, 1, 0])], {
+    reduction: 'none',
+    ignoreIndex: -1,
+  }),
+  make('nllLoss', 'weighted', [uniform([3, 4]), ndarray([3], [3, 0, 1]), uniform([4], 0.5, 2)], {
+    reduction: 'mean',
+    ignoreIndex: 0,
+  }),
 ];
 
 /** Types of the inputs of operations that take others than float32. */
@@ -503,6 +513,7 @@ export const WITHOUT_GRADIENT: { [K in OpName]?: number[] } = {
   scatterElements: [1],
   scatterND: [1],
   oneHot: [0],
+  nllLoss: [1, 2],
   floor: [0],
   ceil: [0],
   round: [0],

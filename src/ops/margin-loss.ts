@@ -14,12 +14,12 @@ import { checkInputs, checkLabels, checkRank } from './shape-checks.js';
 import {
   additiveMargin,
   chooseSoftmax,
-  crossEntropy,
   crossEntropyGradient,
   crossEntropyGradientReference,
   crossEntropyLengthGradient,
   crossEntropyReference,
   type Margin,
+  meanCrossEntropy,
   type ScoredRows,
   type SoftmaxChoice,
 } from './softmax.js';
@@ -139,7 +139,7 @@ export function marginLossOp({
         const embeddings = unit.x ? normalizeRows(x, EPS, rows) : x;
         const weights = unit.w ? normalizeRows(w, EPS, rows) : w;
         const scores = multiply(embeddings, weights, false, true, [x.shape[0], w.shape[0]]);
-        const { loss, totals } = crossEntropy(scored(scores, labels, x, attrs), () => marginOf(attrs), softmax);
+        const { loss, totals } = meanCrossEntropy(scored(scores, labels, x, attrs), () => marginOf(attrs), softmax);
         const units = [...(unit.x ? [embeddings] : []), ...(unit.w ? [weights] : [])];
         return { output: loss, saved: [scores, totals, ...units] };
       });

@@ -18,6 +18,7 @@ import { foldOps, foldReferences } from './fold.js';
 import { indexingOps } from './indexing/indexing.js';
 import { indexingReferences } from './indexing/reference.js';
 import { layoutOps, layoutReferences } from './layout.js';
+import { lossOps, lossReferences } from './losses.js';
 import { marginLossOps, marginLossReferences } from './margin-loss.js';
 import { matmulOps, matmulReferences } from './matmul/matmul.js';
 import { mseOps, mseReferences } from './mse.js';
@@ -69,6 +70,7 @@ export const gpuOps = {
   ...upsampleOps,
   ...cosFaceOps,
   ...marginLossOps,
+  ...lossOps,
   ...argmaxOps,
   ...rowSoftmaxOps,
   ...dropoutOps,
@@ -106,6 +108,7 @@ const references: { readonly [K in OpName]: ReferenceRule<OpAttrs[K]> } = {
   ...upsampleReferences,
   ...cosFaceReferences,
   ...marginLossReferences,
+  ...lossReferences,
   ...argmaxReferences,
   ...rowSoftmaxReferences,
   ...dropoutReferences,

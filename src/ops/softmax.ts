@@ -114,7 +114,7 @@ const scalarsOf =
  * Mean cross-entropy of rows of scores, and what its gradient needs: [B,2]. Not recorded: a building block.
  * @param margin its form is fixed, its numbers may change from step to step
  */
-export function crossEntropy(
+export function meanCrossEntropy(
   rows: ScoredRows,
   margin: () => Margin,
   choose: SoftmaxChoice,
@@ -138,7 +138,7 @@ export function crossEntropy(
   });
 }
 
-/** The gradient of crossEntropy by the scores. */
+/** The gradient of meanCrossEntropy by the scores. */
 export function crossEntropyGradient(
   rows: ScoredRows,
   totals: Tensor,
@@ -152,7 +152,7 @@ export function crossEntropyGradient(
   return dispatch(kernel, [...operandsOf(rows), totals, dy], scores.shape, scalarsOf(config, rows, margin));
 }
 
-/** The gradient of crossEntropy by the embeddings through their length alone; for a multiplicative margin. */
+/** The gradient of meanCrossEntropy by the embeddings through their length alone; for a multiplicative margin. */
 export function crossEntropyLengthGradient(
   rows: ScoredRows & { features: Tensor },
   totals: Tensor,
@@ -174,7 +174,7 @@ export function softmaxCrossEntropyOp(choose: SoftmaxChoice = chooseSoftmax): Op
     inputs: ['logits', 'labels'],
     shape: softmaxCrossEntropyShape,
     forward([logits, labels]) {
-      const { loss, totals } = crossEntropy({ scores: logits, labels }, PLAIN, choose);
+      const { loss, totals } = meanCrossEntropy({ scores: logits, labels }, PLAIN, choose);
       return { output: loss, saved: [totals] };
     },
     backward: ({ inputs: [logits, labels], saved: [totals], dy, needs }) => [

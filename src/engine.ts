@@ -114,6 +114,7 @@ export { labelsTensor, softmaxCrossEntropy } from './ops/softmax.js';
 export { ssim } from './ops/ssim.js';
 export { expand, flip, stridedSlice } from './ops/strided.js';
 export { type TopKOptions, topK } from './ops/top-k.js';
+export { groupNorm, instanceNorm, layerNorm, localResponseNorm, type NormOptions, rmsNorm } from './ops/standardize.js';
 export { transpose } from './ops/transpose.js';
 export { tril, triu } from './ops/triangle.js';
 export {

@@ -478,6 +478,9 @@ export const gradientCases: readonly GradientCase[] = [
     reduction: 'mean',
     ignoreIndex: 0,
   }),
+  make('standardize', 'rows', [uniform([3, 7])], { axes: [1], epsilon: 1e-5, centred: true }),
+  make('standardize', 'groups', [uniform([2, 3, 2, 4])], { axes: [1, 3], epsilon: 1e-3, centred: true }),
+  make('standardize', 'without the centre', [uniform([2, 3, 5])], { axes: [-1, 1], epsilon: 0.1, centred: false }),
 ];
 
 /** Types of the inputs of operations that take others than float32. */

@@ -13,6 +13,7 @@ export { Conv2d, type ConvLayerOptions, ConvTranspose2d, type ConvTransposeLayer
 export { Dropout, type DropoutLayerOptions } from './layers/dropout.js';
 export { Embedding, type EmbeddingOptions } from './layers/embedding.js';
 export { Linear, type LinearOptions } from './layers/linear.js';
+export { GroupNorm, InstanceNorm, LayerNorm, type NormLayerOptions } from './layers/norms.js';
 export { AvgPool2d, Flatten, MaxPool2d, ReLU, Reshape, Sigmoid, Upsample } from './layers/plain.js';
 export { PReLU } from './layers/prelu.js';
 export { fromPyTorchLayout, toPyTorchLayout } from './layout.js';

@@ -36,6 +36,7 @@ import { softmaxOps, softmaxReferences } from './softmax.js';
 import { ssimOps, ssimReferences } from './ssim.js';
 import { stridedOps, stridedReferences } from './strided.js';
 import { topKOps, topKReferences } from './top-k.js';
+import { standardizeOps, standardizeReferences } from './standardize.js';
 import { transposeOps, transposeReferences } from './transpose.js';
 import { triangleOps, triangleReferences } from './triangle.js';
 import { unaryOps, unaryReferences } from './unary.js';
@@ -63,6 +64,7 @@ export const gpuOps = {
   ...bitsOps,
   ...mseOps,
   ...ssimOps,
+  ...standardizeOps,
   ...normalizeOps,
   ...softmaxOps,
   ...poolOps,
@@ -101,6 +103,7 @@ const references: { readonly [K in OpName]: ReferenceRule<OpAttrs[K]> } = {
   ...bitsReferences,
   ...mseReferences,
   ...ssimReferences,
+  ...standardizeReferences,
   ...normalizeReferences,
   ...softmaxReferences,
   ...poolReferences,

@@ -108,6 +108,7 @@ export {
 export { mean, sum } from './ops/reduce.js';
 export { logSumExp, type NormOptions, norm, type VarianceOptions, variance } from './ops/reductions.js';
 export type { OpAttrs, OpName } from './ops/registry.js';
+export { type ResizeOptions, resize } from './ops/resize.js';
 export { logSoftmax, softmax } from './ops/row-softmax.js';
 export { cumprod, cumsum, type ScanOptions } from './ops/scan.js';
 export { labelsTensor, softmaxCrossEntropy } from './ops/softmax.js';

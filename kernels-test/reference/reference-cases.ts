@@ -481,6 +481,16 @@ export const gradientCases: readonly GradientCase[] = [
   make('standardize', 'rows', [uniform([3, 7])], { axes: [1], epsilon: 1e-5, centred: true }),
   make('standardize', 'groups', [uniform([2, 3, 2, 4])], { axes: [1, 3], epsilon: 1e-3, centred: true }),
   make('standardize', 'without the centre', [uniform([2, 3, 5])], { axes: [-1, 1], epsilon: 0.1, centred: false }),
+  make('resample', 'the middle axis', [uniform([2, 4, 3])], {
+    axis: 1,
+    table: { starts: [0, 2, 2, 5], indices: [0, 1, 3, 2, 1], weights: [0.5, -0.25, 1, 2, 0.125] },
+    fill: 3,
+  }),
+  make('resample', 'in vectors', [uniform([3, 4])], {
+    axis: -2,
+    table: { starts: [0, 1, 3, 4, 6], indices: [2, 0, 1, 1, 2, 0], weights: [1, 0.5, 0.5, 1, 0.75, 0.25] },
+    fill: 0,
+  }),
 ];
 
 /** Types of the inputs of operations that take others than float32. */

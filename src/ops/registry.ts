@@ -30,6 +30,7 @@ import { preluOps, preluReferences } from './prelu.js';
 import { quantizeOps, quantizeReferences } from './quantize.js';
 import { reduceOps, reduceReferences } from './reduce.js';
 import { reductionOps, reductionReferences } from './reductions.js';
+import { resizeOps, resizeReferences } from './resize.js';
 import { rowSoftmaxOps, rowSoftmaxReferences } from './row-softmax.js';
 import { scanOps, scanReferences } from './scan.js';
 import { softmaxOps, softmaxReferences } from './softmax.js';
@@ -70,6 +71,7 @@ export const gpuOps = {
   ...poolOps,
   ...powerOps,
   ...upsampleOps,
+  ...resizeOps,
   ...cosFaceOps,
   ...marginLossOps,
   ...lossOps,
@@ -109,6 +111,7 @@ const references: { readonly [K in OpName]: ReferenceRule<OpAttrs[K]> } = {
   ...poolReferences,
   ...powerReferences,
   ...upsampleReferences,
+  ...resizeReferences,
   ...cosFaceReferences,
   ...marginLossReferences,
   ...lossReferences,

@@ -63,7 +63,6 @@ export {
   scatterND,
 } from './ops/indexing/indexing.js';
 export { concat, type PadOptions, pad, reshape, slice } from './ops/layout.js';
-export { concat, pad, reshape, slice } from './ops/layout.js';
 export {
   bceWithLogits,
   crossEntropy,
@@ -106,16 +105,16 @@ export {
   unsqueeze,
 } from './ops/rearrange.js';
 export { mean, sum } from './ops/reduce.js';
-export { logSumExp, type NormOptions, norm, type VarianceOptions, variance } from './ops/reductions.js';
+export { logSumExp, norm, type VarianceOptions, type VectorNormOptions, variance } from './ops/reductions.js';
 export type { OpAttrs, OpName } from './ops/registry.js';
 export { type ResizeOptions, resize } from './ops/resize.js';
 export { logSoftmax, softmax } from './ops/row-softmax.js';
 export { cumprod, cumsum, type ScanOptions } from './ops/scan.js';
 export { labelsTensor, softmaxCrossEntropy } from './ops/softmax.js';
 export { ssim } from './ops/ssim.js';
+export { groupNorm, instanceNorm, layerNorm, localResponseNorm, type NormOptions, rmsNorm } from './ops/standardize.js';
 export { expand, flip, stridedSlice } from './ops/strided.js';
 export { type TopKOptions, topK } from './ops/top-k.js';
-export { groupNorm, instanceNorm, layerNorm, localResponseNorm, type NormOptions, rmsNorm } from './ops/standardize.js';
 export { transpose } from './ops/transpose.js';
 export { tril, triu } from './ops/triangle.js';
 export {

@@ -1,6 +1,6 @@
 import * as assert from 'uvu/assert';
 import { ArgumentError, ShapeError } from '../../src/common/errors.js';
-import { logSumExp, type NormOptions, norm, variance } from '../../src/ops/reductions.js';
+import { logSumExp, type VectorNormOptions, norm, variance } from '../../src/ops/reductions.js';
 import { Tape } from '../../src/tensor/tape.js';
 import { Tensor } from '../../src/tensor/tensor.js';
 import { assertClose, checkOp, gpuSuite, randomValues, testGpu } from '../helpers/harness.js';
@@ -102,7 +102,7 @@ test('variance agrees with float64, with each correction', async () => {
 test('norms of 1 and infinity agree with float64, and equal extremes share the gradient', async () => {
   const values = Float32Array.of(1, -3, 3, 0, 0.5, -2);
   const dy = () => Float32Array.of(2, 5);
-  const cases: [NormOptions, number[], number[]][] = [
+  const cases: [VectorNormOptions, number[], number[]][] = [
     [{ p: 1, axes: [1] }, [7, 2.5], [2, -2, 2, 0, 5, -5]],
     [{ p: Infinity, axes: [1], keepDims: true }, [3, 2], [0, -1, 1, 0, 0, -5]],
   ];

@@ -84,7 +84,7 @@ const logSumExpOp = /* @__PURE__ */ reductionOp(
 
 export const reductionOps = { norm: normOp, logSumExp: logSumExpOp };
 
-export interface NormOptions {
+export interface VectorNormOptions {
   /** 1: Σ |x|. 2, the default: √Σ x². Infinity: the largest |x|. */
   p?: 1 | 2 | typeof Infinity;
   /** May be negative; default: all axes. */
@@ -98,7 +98,7 @@ export interface NormOptions {
  * those below 1e-23 count as 0. At 0 the gradient is 0; for p = ∞, equal largest elements share it.
  * @throws ShapeError for an axis that does not exist or is given twice; ArgumentError
  */
-export function norm(x: Tensor, options?: NormOptions): Tensor {
+export function norm(x: Tensor, options?: VectorNormOptions): Tensor {
   const { p = 2, axes = [], keepDims = false } = checkOptions('norm', options, ['p', 'axes', 'keepDims']);
   if (p !== 1 && p !== 2 && p !== Infinity) refuse('norm', 'p', p, '1, 2 or Infinity');
   if (p === 2) return apply('norm', reductionOps.norm, [x], { axes, keepDims });

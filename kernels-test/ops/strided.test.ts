@@ -8,12 +8,12 @@ import { checkTyped } from './typed-values.js';
 const test = gpuSuite('strided');
 
 const SLICES = [
-  { x: [], begin: [], size: [], step: [] },
-  { x: [9], begin: [8], size: [3], step: [-4] },
-  { x: [9], begin: [1], size: [3], step: [3] },
-  { x: [3, 5, 7], begin: [2, 0, 6], size: [3, 3, 4], step: [-1, 2, -2] },
-  { x: [2, 7, 6, 4], begin: [0, 6, 1, 0], size: [2, 4, 2, 4], step: [1, -2, 3, 1] },
-  { x: [4, 5], begin: [3, 2], size: [1, 1], step: [7, -9] },
+  { x: [], begin: [], end: [], step: [] },
+  { x: [9], begin: [null], end: [null], step: [-4] },
+  { x: [9], begin: [1], end: [8], step: [3] },
+  { x: [3, 5, 7], begin: [null, 0, 6], end: [-9, null, -8], step: [-1, 2, -2] },
+  { x: [2, 7, 6, 4], begin: [0, 6, 1, null], end: [2, null, 6, 9], step: [1, -2, 3, 1] },
+  { x: [4, 5], begin: [-1, 2], end: [4, -5], step: [7, -9] },
 ];
 
 test('slices with steps agree with float64, and move other types to the last bit', async () => {

@@ -20,40 +20,50 @@ import { dispatch } from '../tensor/dispatch.js';
 import { type DType, movedAs, sameDtype } from '../tensor/dtype.js';
 import { apply, type Op } from '../tensor/tape.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { slice } from './layout.js';
 import { sumToShape } from './reduce.js';
-import { checkInputs, checkIntegers, checkPerAxis } from './shape-checks.js';
+import { checkInputs, checkPerAxis } from './shape-checks.js';
 
-/** Along each axis `size` elements, from `begin` on, `step` apart. */
-export type StridedSliceAttrs = StridedBox;
+/** What NumPy's begin:end:step takes of each axis; null is the end of the axis where the step begins, or ends. */
+export interface StridedSliceAttrs {
+  begin: readonly (number | null)[];
+  end: readonly (number | null)[];
+  step: readonly number[];
+}
 
 export interface ExpandAttrs {
   shape: readonly number[];
 }
 
-/** @throws ShapeError, ArgumentError */
-export function stridedSliceShape(inputs: readonly Shape[], { begin, size, step }: StridedSliceAttrs): number[] {
-  checkInputs('stridedSlice', inputs, ['input']);
-  const [x] = inputs;
-  for (const [name, list, least] of [
-    ['begin', begin, 0],
-    ['size', size, 1],
-    ['step', step, undefined],
-  ] as const) {
-    checkPerAxis('stridedSlice', name, list, x);
-    checkIntegers('stridedSlice', name, list, x.length, least);
+/** What is taken of x. @throws ShapeError, ArgumentError */
+function boxOfRanges(x: Shape, { begin, end, step }: StridedSliceAttrs): StridedBox {
+  for (const [name, list] of Object.entries({ begin, end, step })) {
+    checkPerAxis('stridedSlice', name, list as readonly number[], x);
+    const fits = (v: number | null) =>
+      list === step ? Number.isInteger(v) && v !== 0 : v === null || Number.isInteger(v);
+    if (!list.every(fits)) refuse('stridedSlice', name, list, list === step ? 'integers, not 0' : 'integers or null');
   }
+  const box: { [K in keyof StridedBox]: number[] } = { begin: [], size: [], step: [...step] };
   x.forEach((dim, axis) => {
-    const last = begin[axis] + (size[axis] - 1) * step[axis];
-    if (step[axis] === 0) refuse('stridedSlice', 'step', step, 'steps other than 0');
-    if (Math.max(begin[axis], last) >= dim || last < 0) {
-      throw new ShapeError(
-        `stridedSlice: axis ${axis} of input ${formatShape(x)} has ${dim} entries, but those from ${begin[axis]} ` +
-          `to ${last} are asked for`,
-      );
+    const by = step[axis];
+    const [first, behind] = by > 0 ? [0, dim] : [dim - 1, -1];
+    const place = (index: number | null, otherwise: number): number =>
+      index === null
+        ? otherwise
+        : Math.min(Math.max(index < 0 ? index + dim : index, Math.min(0, behind)), Math.max(first, behind));
+    box.begin[axis] = place(begin[axis], first);
+    box.size[axis] = Math.ceil((place(end[axis], behind) - box.begin[axis]) / by);
+    if (box.size[axis] < 1) {
+      const range = [begin[axis], end[axis], by].join(':');
+      throw new ShapeError(`stridedSlice: ${range} takes nothing of axis ${axis} of input ${formatShape(x)}`);
     }
   });
-  return [...size];
+  return box;
+}
+
+/** @throws ShapeError, ArgumentError */
+export function stridedSliceShape(inputs: readonly Shape[], attrs: StridedSliceAttrs): readonly number[] {
+  checkInputs('stridedSlice', inputs, ['input']);
+  return boxOfRanges(inputs[0], attrs).size;
 }
 
 /** Bindings: dy, dx; `outer` is the shape of dx. */
@@ -65,14 +75,17 @@ const stridedSliceOp: Op<StridedSliceAttrs> = {
   inputs: ['x'],
   shape: stridedSliceShape,
   dtype: (inputs) => sameDtype('stridedSlice', inputs),
-  forward([x], { begin, step }, shape) {
+  forward([x], attrs, shape) {
+    const { begin, step } = boxOfRanges(x.shape, attrs);
     const strides = stridesOf(x.shape);
     const base = begin.reduce((sum, first, axis) => sum + first * strides[axis], 0);
     const steps = strides.map((stride, axis) => stride * step[axis]);
     const kernel = stridedReadKernel('strided slice', shape, steps, movedAs(x.dtype), base);
     return { output: dispatch(kernel, [x], shape, undefined, x.dtype) };
   },
-  backward: ({ inputs: [x], attrs, dy }) => [dispatch(stridedGradientKernel(x.shape, attrs), [dy], x.shape)],
+  backward: ({ inputs: [x], attrs, dy }) => [
+    dispatch(stridedGradientKernel(x.shape, boxOfRanges(x.shape, attrs)), [dy], x.shape),
+  ],
 };
 
 /** @throws ShapeError */
@@ -95,16 +108,6 @@ const expandOp: Op<ExpandAttrs> = {
 
 export const stridedOps = { stridedSlice: stridedSliceOp, expand: expandOp };
 
-/** What NumPy's begin:end:step takes of an axis: the first index and the number of elements, which may be 0. */
-function rangeOf(dim: number, begin: number | null, end: number | null, step: number): [number, number] {
-  const lowest = step > 0 ? 0 : -1; // the range of ends; a first index lies between them, too
-  const place = (index: number): number =>
-    Math.min(Math.max(index < 0 ? index + dim : index, lowest), step > 0 ? dim : dim - 1);
-  const first = begin === null ? (step > 0 ? 0 : dim - 1) : place(begin);
-  const last = end === null ? (step > 0 ? dim : -1) : place(end);
-  return [first, Math.ceil((last - first) / step)];
-}
-
 /**
  * Of each axis of x, of any type, the elements begin, begin + step, … up to but without `end`, as x[begin:end:step] of NumPy takes
  * them: indices below 0 count from the end, and ends outside the axis are cut.
@@ -119,22 +122,7 @@ export function stridedSlice<D extends DType>(
   end: readonly (number | null)[],
   step: readonly number[] = x.shape.map(() => 1),
 ): Tensor<D> {
-  for (const [name, list] of Object.entries({ begin, end, step })) {
-    checkPerAxis('stridedSlice', name, list as readonly number[], x.shape);
-    const isEntry = (v: unknown) =>
-      (v === null && list !== step) || (Number.isInteger(v) && (v !== 0 || list !== step));
-    if (!list.every(isEntry))
-      refuse('stridedSlice', name, list, list === step ? 'integers, not 0' : 'integers or null');
-  }
-  const ranges = x.shape.map((dim, axis) => rangeOf(dim, begin[axis], end[axis], step[axis]));
-  ranges.forEach(([, size], axis) => {
-    if (size > 0) return;
-    const range = [begin[axis], end[axis], step[axis]].join(':');
-    throw new ShapeError(`stridedSlice: ${range} takes nothing of axis ${axis} of input ${formatShape(x.shape)}`);
-  });
-  const [first, size] = [ranges.map(([from]) => from), ranges.map(([, count]) => count)];
-  if (step.every((by) => by === 1)) return slice(x, first, size);
-  return apply('stridedSlice', stridedSliceOp, [x], { begin: first, size, step });
+  return apply('stridedSlice', stridedSliceOp, [x], { begin, end, step });
 }
 
 /**
@@ -144,11 +132,9 @@ export function stridedSlice<D extends DType>(
  */
 export function flip<D extends DType>(x: Tensor<D>, axes: readonly number[] = []): Tensor<D> {
   const flipped = normalizeAxes(axes, x.shape.length, 'flip');
-  return apply('stridedSlice', stridedSliceOp, [x], {
-    begin: x.shape.map((dim, axis) => (flipped.includes(axis) ? dim - 1 : 0)),
-    size: x.shape,
-    step: x.shape.map((_, axis) => (flipped.includes(axis) ? -1 : 1)),
-  });
+  const whole = x.shape.map(() => null);
+  const step = whole.map((_, axis) => (flipped.includes(axis) ? -1 : 1));
+  return apply('stridedSlice', stridedSliceOp, [x], { begin: whole, end: whole, step });
 }
 
 /**
@@ -161,15 +147,28 @@ export function expand<D extends DType>(x: Tensor<D>, shape: readonly number[]):
   return apply('expand', expandOp, [x], { shape });
 }
 
+/** The indices that begin:end:step takes of an axis, one after the other. */
+function takenIndices(dim: number, begin: number | null, end: number | null, step: number): number[] {
+  const counted = (index: number): number => (index < 0 ? index + dim : index);
+  const indices: number[] = [];
+  if (step > 0) {
+    const behind = end === null ? dim : Math.min(counted(end), dim);
+    for (let i = Math.max(counted(begin ?? 0), 0); i < behind; i += step) indices.push(i);
+  } else {
+    const behind = end === null ? -1 : Math.max(counted(end), -1);
+    for (let i = Math.min(counted(begin ?? dim - 1), dim - 1); i > behind; i += step) indices.push(i);
+  }
+  return indices;
+}
+
 /** Where in x each element of the slice lies. */
-function takenOffsets(x: NdArray, { begin, size, step }: StridedSliceAttrs): Int32Array {
-  const strides = stridesOf(x.shape);
-  const base = begin.reduce((sum, first, axis) => sum + first * strides[axis], 0);
-  return stridedOffsets(
-    size,
-    strides.map((stride, axis) => stride * step[axis]),
-    base,
-  );
+function takenOffsets(x: NdArray, { begin, end, step }: StridedSliceAttrs): Int32Array {
+  let offsets = [0];
+  x.shape.forEach((dim, axis) => {
+    const indices = takenIndices(dim, begin[axis], end[axis], step[axis]);
+    offsets = offsets.flatMap((offset) => indices.map((index) => offset * dim + index));
+  });
+  return Int32Array.from(offsets);
 }
 
 export const stridedSliceReference: ReferenceRule<StridedSliceAttrs> = {

@@ -199,8 +199,8 @@ const isLarger = (x: Shape, indices: Shape, axis: number): boolean =>
   x.length === indices.length && x.some((dim, a) => dim > indices[a] && a !== axis && a !== axis + x.length);
 
 /** The part of x that indices of this shape reach. */
-function reached<D extends DType>(x: Tensor<D>, indices: Shape, axis: number): Tensor<D> {
-  const along = normalizeAxis(axis, x.shape.length);
+function reached<D extends DType>(op: string, x: Tensor<D>, indices: Shape, axis: number): Tensor<D> {
+  const along = normalizeAxis(axis, x.shape.length, op);
   return slice(
     x,
     x.shape.map(() => 0),
@@ -220,7 +220,7 @@ function reached<D extends DType>(x: Tensor<D>, indices: Shape, axis: number): T
 export function gatherElements<D extends DType>(x: Tensor<D>, indices: Tensor<'int32'>, axis = 0): Tensor<D> {
   const run = (part: Tensor<D>) => apply<GatherAttrs, D>('gatherElements', gatherElementsOp, [part, indices], { axis });
   if (!isLarger(x.shape, indices.shape, axis)) return run(x);
-  return scope(x.gpu, () => run(reached(x, indices.shape, axis)));
+  return scope(x.gpu, () => run(reached('gatherElements', x, indices.shape, axis)));
 }
 
 /**
@@ -260,7 +260,7 @@ export function scatterElements<D extends DType>(
     apply<ScatterElementsAttrs, D>('scatterElements', scatterElementsOp, [part, indices, updates], { axis, reduction });
   if (!isLarger(x.shape, indices.shape, axis)) return run(x);
   return scope(x.gpu, () => {
-    let y = run(reached(x, indices.shape, axis));
+    let y = run(reached('scatterElements', x, indices.shape, axis));
     x.shape.forEach((dim, a) => {
       const done = y.shape[a];
       if (done === dim) return;

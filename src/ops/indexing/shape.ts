@@ -38,19 +38,20 @@ export function gatherShape(inputs: readonly Shape[], attrs: GatherAttrs): numbe
   return [...x.slice(0, axis), ...indices, ...x.slice(axis + 1)];
 }
 
+function checkExact(op: string, name: string, shape: Shape, expected: Shape): void {
+  if (sameShape(shape, expected)) return;
+  throw new ShapeError(`${op}: ${name} have shape ${formatShape(shape)}; expected ${formatShape(expected)}`);
+}
+
 /** Checks that x and the indices differ along the axis only. */
 function checkElements(op: string, x: Shape, indices: Shape, axis: number): void {
   const along = normalizeAxis(axis, x.length, op);
-  if (
-    !sameShape(
-      indices,
-      x.map((dim, a) => (a === along ? indices[a] : dim)),
-    )
-  ) {
-    throw new ShapeError(
-      `${op}: indices have shape ${formatShape(indices)}, which differs from ${formatShape(x)} of x in more than axis ${along}`,
-    );
-  }
+  checkExact(
+    op,
+    'indices',
+    indices,
+    x.map((dim, a) => (a === along ? (indices[a] ?? dim) : dim)),
+  );
 }
 
 /** @throws ShapeError */
@@ -66,8 +67,8 @@ function componentsOf(op: string, x: Shape, indices: Shape, batchDims: number): 
   const components = indices[indices.length - 1];
   if (batchDims + components > x.length) {
     throw new ShapeError(
-      `${op}: indices have shape ${formatShape(indices)}, so an index has ${components} components, but x has shape ` +
-        `${formatShape(x)}${batchDims > 0 ? ` and ${batchDims} batch axes` : ''}`,
+      `${op}: indices have shape ${formatShape(indices)}, so x needs ${batchDims + components} axes or more; it has ` +
+        `shape ${formatShape(x)}`,
     );
   }
   return components;
@@ -80,21 +81,12 @@ export function gatherNDShape(inputs: readonly Shape[], { batchDims }: GatherNDA
   if (!Number.isInteger(batchDims) || batchDims < 0)
     refuse('gatherND', 'batchDims', batchDims, 'an integer of at least 0');
   const components = componentsOf('gatherND', x, indices, batchDims);
-  if (!sameShape(x.slice(0, batchDims), indices.slice(0, batchDims))) {
-    throw new ShapeError(
-      `gatherND: x has shape ${formatShape(x)} and indices ${formatShape(indices)}; expected the same first ${batchDims} sizes`,
-    );
-  }
+  checkExact('gatherND', 'indices', indices, [...x.slice(0, batchDims), ...indices.slice(batchDims)]);
   return [...indices.slice(0, -1), ...x.slice(batchDims + components)];
 }
 
 function checkReduction(op: string, reduction: ScatterReduction): void {
   if (!REDUCTIONS.includes(reduction)) refuse(op, 'reduction', reduction, `one of ${REDUCTIONS.join(', ')}`);
-}
-
-function checkUpdates(op: string, updates: Shape, expected: Shape): void {
-  if (sameShape(updates, expected)) return;
-  throw new ShapeError(`${op}: updates have shape ${formatShape(updates)}; expected ${formatShape(expected)}`);
 }
 
 /** @throws ShapeError, ArgumentError */
@@ -103,7 +95,7 @@ export function scatterElementsShape(inputs: readonly Shape[], attrs: ScatterEle
   const [x, indices, updates] = inputs;
   checkReduction('scatterElements', attrs.reduction);
   checkElements('scatterElements', x, indices, attrs.axis);
-  checkUpdates('scatterElements', updates, indices);
+  checkExact('scatterElements', 'updates', updates, indices);
   return [...x];
 }
 
@@ -113,7 +105,7 @@ export function scatterNDShape(inputs: readonly Shape[], { reduction }: ScatterA
   const [x, indices, updates] = inputs;
   checkReduction('scatterND', reduction);
   const components = componentsOf('scatterND', x, indices, 0);
-  checkUpdates('scatterND', updates, [...indices.slice(0, -1), ...x.slice(components)]);
+  checkExact('scatterND', 'updates', updates, [...indices.slice(0, -1), ...x.slice(components)]);
   return [...x];
 }
 

@@ -47,6 +47,14 @@ export {
 } from './ops/compare.js';
 export { type ConvOptions, conv2d, convTranspose2d } from './ops/conv/conv.js';
 export { convBatchNormPrelu, convBatchNormRelu6, type InferenceBatchNorm } from './ops/conv/inference.js';
+export {
+  type Conv1dOptions,
+  type Conv3dOptions,
+  type ConvTranspose1dOptions,
+  conv1d,
+  conv3d,
+  convTranspose1d,
+} from './ops/conv/lines-and-volumes.js';
 export type { Conv2dAttrs, ConvTranspose2dAttrs } from './ops/conv/shape.js';
 export { type ConvTuning, tuneConv } from './ops/conv/tune.js';
 export { cosFace } from './ops/cosface.js';

@@ -71,9 +71,9 @@ const FROM_KERNEL = [3, 2, 0, 1];
 
 const permuted = (shape: Shape, order: readonly number[]): number[] => order.map((axis) => shape[axis]);
 
-/** The same elements under another shape, on the tape for float32. */
+/** The same elements under another shape. */
 export function viewed<T extends AnyTensor>(x: T, shape: Shape): T {
-  return (x.dtype === 'float32' ? reshape(x as unknown as Tensor, shape) : x.view(shape)) as unknown as T;
+  return reshape(x as unknown as Tensor, shape) as unknown as T;
 }
 
 /** Transposes, where no element moves without a copy. */

@@ -1,12 +1,34 @@
 import { elu, gelu, hardSigmoid, hardSwish, leakyRelu, selu, silu, softplus } from '../../ops/activations.js';
-import { add, div, maximum, minimum, mul, pow, sub } from '../../ops/binary.js';
+import { add, div, maximum, minimum, mod, mul, pow, sub } from '../../ops/binary.js';
+import {
+  cast,
+  equal,
+  greater,
+  greaterEqual,
+  isInf,
+  isNan,
+  less,
+  lessEqual,
+  logicalAnd,
+  logicalNot,
+  logicalOr,
+  logicalXor,
+  where,
+} from '../../ops/compare.js';
 import { prelu } from '../../ops/prelu.js';
 import {
   abs,
+  acos,
+  acosh,
   affine,
+  asin,
+  asinh,
+  atan,
+  atanh,
   ceil,
   clamp,
   cos,
+  cosh,
   erf,
   exp,
   floor,
@@ -18,8 +40,10 @@ import {
   sigmoid,
   sign,
   sin,
+  sinh,
   sqrt,
   square,
+  tan,
   tanh,
 } from '../../ops/unary.js';
 import { roundToEven } from '../../reference/scalar-functions.js';
@@ -94,6 +118,8 @@ function variadic(
 /** Division of the numbers of a type: that of integers cuts off. */
 const isInteger = (value: Value): boolean => value.dtype === 'int32' || value.dtype === 'int64';
 
+const isWhole = (x: AnyTensor): boolean => x.dtype === 'int32';
+
 const nan = (a: number, b: number): boolean => Number.isNaN(a) || Number.isNaN(b);
 
 function clip(c: Context): Value {
@@ -122,35 +148,50 @@ function refuseType(node: NodeView, attribute: string): string | false {
 }
 
 /** A value as another type. */
-export function converted(c: Context, value: Value, type: HostType): Value {
+export function converted(value: Value, type: HostType): Value {
   if (value.dtype === type) return value;
   if (value instanceof HostValue) {
     const integer = type === 'int32' || type === 'int64';
     return elementwise([value], type, integer ? Math.trunc : (x) => x);
   }
-  if (type === 'int64' && value.dtype === 'int32') return value;
-  return c.unsupported(`from ${value.dtype} to ${type}`);
+  const dtype = type === 'int64' ? 'int32' : type;
+  return value.dtype === dtype ? value : value.map((x) => cast(x, dtype));
 }
 
 /** Powers of integers are exact below 2⁵³. */
 const power = (a: number, b: number): number => (nan(a, b) ? NaN : a ** b);
 
 const unaryOperators = /* @__PURE__ */ ((): OperatorTable => ({
-  Abs: unary(abs, Math.abs),
+  Abs: {
+    ...unary(abs, Math.abs),
+    run: (c) => c.gpuValue(0).map(((x: Tensor) => (isWhole(x) ? maximum(x, sub(0, x)) : abs(x))) as never),
+  },
+  Acos: unary(acos, Math.acos),
+  Acosh: unary(acosh, Math.acosh),
+  Asin: unary(asin, Math.asin),
+  Asinh: unary(asinh, Math.asinh),
+  Atan: unary(atan, Math.atan),
+  Atanh: unary(atanh, Math.atanh),
   Ceil: unary(ceil, Math.ceil),
   Cos: unary(cos, Math.cos),
+  Cosh: unary(cosh, Math.cosh),
   Erf: unary(erf),
   Exp: unary(exp, Math.exp),
   Floor: unary(floor, Math.floor),
   Log: unary(log, Math.log),
-  Neg: unary(neg, (x) => -x),
+  Neg: {
+    ...unary(neg, (x) => -x),
+    run: (c) => c.gpuValue(0).map(((x: Tensor) => (isWhole(x) ? sub(0, x) : neg(x))) as never),
+  },
   Reciprocal: unary(reciprocal, (x) => 1 / x),
   Relu: unary(relu, (x) => (x < 0 ? 0 : x)),
   Round: unary(round, roundToEven),
   Sigmoid: unary(sigmoid),
   Sign: unary(sign, Math.sign),
   Sin: unary(sin, Math.sin),
+  Sinh: unary(sinh, Math.sinh),
   Sqrt: unary(sqrt, Math.sqrt),
+  Tan: unary(tan, Math.tan),
   Tanh: unary(tanh, Math.tanh),
   Softplus: unary(softplus),
   Softsign: unary((x) => div(x, affine(abs(x), 1, 1))),
@@ -164,6 +205,18 @@ const unaryOperators = /* @__PURE__ */ ((): OperatorTable => ({
   Selu: activation('alpha gamma', (c) => {
     const [alpha, gamma] = [c.float('alpha', 1.6732632), c.float('gamma', 1.050701)];
     return (x) => (c.given('alpha') || c.given('gamma') ? affine(elu(x, alpha), gamma) : selu(x));
+  }),
+  Shrink: activation('bias lambd', (c) => (x) => {
+    const [bias, limit] = [c.float('bias', 0), c.float('lambd', 0.5)];
+    return where(less(x, -limit), affine(x, 1, bias), where(greater(x, limit), affine(x, 1, -bias), 0));
+  }),
+  ThresholdedRelu: activation('alpha', (c) => (x) => where(greater(x, c.float('alpha', 1)), x, 0)),
+  IsNaN: { inputs: [1, 1], run: (c) => c.gpuValue(0).map(isNan as never) },
+  IsInf: activation('detect_negative detect_positive', (c) => (x) => {
+    const [low, high] = [c.int('detect_negative', 1), c.int('detect_positive', 1)];
+    const found = isInf(x);
+    if (low && high) return found as never;
+    return logicalAnd(found, low ? less(x, 0) : high ? greater(x, 0) : isNan(x)) as never;
   }),
   Swish: activation('alpha', (c) => (x) => {
     const alpha = c.float('alpha', 1);
@@ -239,31 +292,33 @@ const logic = /* @__PURE__ */ ((): OperatorTable => ({
     inputs: [1, 1],
     attributes: 'to saturate round_mode',
     refuse: (node) => refuseType(node, 'to'),
-    run: (c) => converted(c, c.value(0), hostType(c.int('to', 0))!),
-    host: (c) => converted(c, c.value(0), hostType(c.int('to', 0))!),
+    run: (c) => converted(c.value(0), hostType(c.int('to', 0))!),
+    host: (c) => converted(c.value(0), hostType(c.int('to', 0))!),
   },
   CastLike: {
     inputs: [2, 2],
     attributes: 'saturate round_mode',
-    run: (c) => converted(c, c.value(0), c.value(1).dtype),
-    host: (c) => converted(c, c.value(0), c.value(1).dtype),
+    run: (c) => converted(c.value(0), c.value(1).dtype),
+    host: (c) => converted(c.value(0), c.value(1).dtype),
   },
-  Equal: hostOnly('bool', (a, b) => Number(a === b)),
-  Less: hostOnly('bool', (a, b) => Number(a < b)),
-  LessOrEqual: hostOnly('bool', (a, b) => Number(a <= b)),
-  Greater: hostOnly('bool', (a, b) => Number(a > b)),
-  GreaterOrEqual: hostOnly('bool', (a, b) => Number(a >= b)),
-  And: hostOnly('bool', (a, b) => a & b),
-  Or: hostOnly('bool', (a, b) => a | b),
-  Xor: hostOnly('bool', (a, b) => a ^ b),
-  Not: { inputs: [1, 1], host: (c) => elementwise([c.host(0)], 'bool', (x) => 1 - x) },
+  Equal: binary(equal as never, (a, b) => Number(a === b), 'bool'),
+  Less: binary(less as never, (a, b) => Number(a < b), 'bool'),
+  LessOrEqual: binary(lessEqual as never, (a, b) => Number(a <= b), 'bool'),
+  Greater: binary(greater as never, (a, b) => Number(a > b), 'bool'),
+  GreaterOrEqual: binary(greaterEqual as never, (a, b) => Number(a >= b), 'bool'),
+  And: binary(logicalAnd as never, (a, b) => a & b, 'bool'),
+  Or: binary(logicalOr as never, (a, b) => a | b, 'bool'),
+  Xor: binary(logicalXor as never, (a, b) => a ^ b, 'bool'),
+  Not: { ...unary(logicalNot as never, (x) => 1 - x) },
   Where: {
     inputs: [3, 3],
+    run: (c) => together([c.gpuValue(0), c.gpuValue(1), c.gpuValue(2)], where as never),
     host: (c) => elementwise([c.host(0), c.host(1), c.host(2)], c.host(1).dtype, (on, a, b) => (on ? a : b)),
   },
   Mod: {
     inputs: [2, 2],
     attributes: 'fmod',
+    run: (c) => together([c.gpuValue(0), c.gpuValue(1)], (c.int('fmod', 0) ? signedRest : mod) as never),
     host: (c) =>
       elementwise([c.host(0), c.host(1)], c.host(0).dtype, (a, b) =>
         c.int('fmod', 0) ? a % b : a - b * Math.floor(a / b),
@@ -277,7 +332,9 @@ export const elementwiseOperators = /* @__PURE__ */ ((): OperatorTable => ({
   ...logic,
 }))();
 
-/** An operator of two inputs on the host. */
-function hostOnly(type: HostType, f: (a: number, b: number) => number): Operator {
-  return { inputs: [2, 2], host: (c) => elementwise([c.host(0), c.host(1)], type, f) };
+/** The rest of a / b with the sign of a. */
+function signedRest(a: Tensor, b: Tensor): Tensor {
+  const size = (x: Tensor): Tensor => maximum(x, sub(0, x));
+  const rest = mod(size(a), size(b));
+  return where(less(a, 0), sub(0, rest), rest);
 }

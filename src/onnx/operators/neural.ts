@@ -6,7 +6,7 @@ import {
 } from '../../ops/batch-norm/batch-norm.js';
 import { add } from '../../ops/binary.js';
 import { conv2d, convTranspose2d } from '../../ops/conv/conv.js';
-import { matmul } from '../../ops/matmul/matmul.js';
+import { gemm, matmul } from '../../ops/matmul/matmul.js';
 import { avgPool2d, maxPool2d } from '../../ops/pool.js';
 import { mean } from '../../ops/reduce.js';
 import { affine } from '../../ops/unary.js';
@@ -153,25 +153,14 @@ function batchNorm(c: Context): Value | Value[] {
   return [y, moved(average, batch.mean), moved(variance, batch.variance)];
 }
 
-function gemm(c: Context): Value {
-  const options = { transposeA: c.int('transA', 0) !== 0, transposeB: c.int('transB', 0) !== 0 };
-  const [alpha, beta] = [c.float('alpha', 1), c.float('beta', 1)];
-  const product = matmul(c.x(0), c.x(1), options);
-  const scaled = alpha === 1 ? product : affine(product, alpha);
-  if (!c.has(2) || beta === 0) return GpuValue.file(scaled);
-  return GpuValue.file(add(scaled, beta === 1 ? c.x(2) : affine(c.x(2), beta)));
-}
-
-/** Products of matrices, of which one may have more axes. */
 function multiply(c: Context): Value {
-  const [a, b] = [c.gpuValue(0), c.gpuValue(1)];
-  const [as, bs] = [a.shape, b.shape];
-  if (bs.length === 2 && as.length >= 2) {
-    const rows = c.x(0).size / as[as.length - 1];
-    const flat = (viewOf(a, [rows, as[as.length - 1]]) as GpuValue).file() as Tensor;
-    return viewOf(GpuValue.file(matmul(flat, c.x(1))), [...as.slice(0, -1), bs[1]]);
-  }
-  return c.unsupported(`[${as}] times [${bs}]`);
+  const options = {
+    alpha: c.float('alpha', 1),
+    beta: c.float('beta', 1),
+    transA: c.int('transA', 0) !== 0,
+    transB: c.int('transB', 0) !== 0,
+  };
+  return GpuValue.file(gemm(c.x(0), c.x(1), c.has(2) ? c.x(2) : null, options));
 }
 
 /** The mean, or another reduction, of each channel. */
@@ -206,6 +195,6 @@ export const neuralOperators = /* @__PURE__ */ ((): OperatorTable => ({
         'outputs of statistics in this version'),
     run: batchNorm,
   },
-  Gemm: { inputs: [2, 3], attributes: 'alpha beta transA transB', run: gemm },
-  MatMul: { inputs: [2, 2], run: multiply },
+  Gemm: { inputs: [2, 3], attributes: 'alpha beta transA transB', run: multiply },
+  MatMul: { inputs: [2, 2], run: (c) => GpuValue.file(matmul(c.x(0), c.x(1))) },
 }))();

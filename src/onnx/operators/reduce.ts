@@ -1,8 +1,15 @@
 import { normalizeAxes, reducedShape, type Shape } from '../../common/shapes.js';
+import { argmax, argmin } from '../../ops/argmax.js';
+import { add, sub } from '../../ops/binary.js';
+import { cast, equal, isInf, where } from '../../ops/compare.js';
+import { max, min, prod } from '../../ops/fold.js';
+import { reshape } from '../../ops/layout.js';
 import { mean, sum } from '../../ops/reduce.js';
 import { logSoftmax, softmax } from '../../ops/row-softmax.js';
-import { abs, log, sqrt, square } from '../../ops/unary.js';
-import type { AnyTensor, Tensor } from '../../tensor/tensor.js';
+import { cumprod, cumsum } from '../../ops/scan.js';
+import { topK } from '../../ops/top-k.js';
+import { abs, exp, log, sqrt, square } from '../../ops/unary.js';
+import { type AnyTensor, Tensor } from '../../tensor/tensor.js';
 import { reduced } from '../host-arrays.js';
 import type { Context, Operator, OperatorTable } from '../operator.js';
 import { GpuValue, permute, type Value } from '../values.js';
@@ -88,6 +95,57 @@ function rows(f: (x: Tensor) => Tensor): Operator {
 
 const l2 = (x: Tensor, ...rest: [readonly number[], boolean]): Tensor => sqrt(sum(square(x), ...rest));
 
+/** log Σ eˣ, of numbers from which the largest is taken first. */
+function logSumExp(x: Tensor, axes: readonly number[], keepDims: boolean): Tensor {
+  const largest = max(x, axes, true);
+  const base = where(isInf(largest), 0, largest);
+  const result = add(log(sum(exp(sub(x, base)), axes, true)), base);
+  return keepDims ? result : reshape(result, reducedShape(x.shape, normalizeAxes(axes, x.shape.length), false));
+}
+
+/** The largest (1) or smallest (−1) element. */
+function extreme(f: typeof max, side: 1 | -1): Operator {
+  return {
+    ...reduction(18, f, () => 0),
+    attributes: 'axes keepdims noop_with_empty_axes',
+    host(c) {
+      const x = c.host(0);
+      const none = {
+        float32: -side * Infinity,
+        int64: -side * Infinity,
+        int32: side > 0 ? -(2 ** 31) : 2 ** 31 - 1,
+        bool: Number(side < 0),
+      };
+      const choose = side > 0 ? Math.max : Math.min;
+      const axes = axesFor(c, 18) ?? [];
+      return reduced(x, axes, axes.length === 0 || c.int('keepdims', 1) !== 0, x.dtype, (values) =>
+        values.length === 0 ? none[x.dtype] : values.reduce((a, b) => choose(a, b)),
+      );
+    },
+  };
+}
+
+/** The place of the largest or smallest element. */
+const arg = (f: typeof argmax): Operator => ({
+  inputs: [1, 1],
+  attributes: 'axis keepdims select_last_index',
+  run: (c) =>
+    GpuValue.file(
+      f(c.x(0), c.int('axis', 0), { keepDims: c.int('keepdims', 1) !== 0, last: c.int('select_last_index', 0) !== 0 }),
+    ),
+});
+
+/** Running sums or products. */
+const scan = (f: typeof cumsum): Operator => ({
+  inputs: [2, 2],
+  attributes: 'exclusive reverse',
+  hostFrom: 1,
+  run: (c) =>
+    GpuValue.file(
+      f(c.x(0), c.hostNumber(1)!, { exclusive: c.int('exclusive', 0) !== 0, reverse: c.int('reverse', 0) !== 0 }),
+    ),
+});
+
 export const reduceOperators = /* @__PURE__ */ ((): OperatorTable => ({
   ReduceSum: reduction(13, sum, total),
   ReduceMean: reduction(18, mean, (values) => total(values) / values.length),
@@ -110,15 +168,35 @@ export const reduceOperators = /* @__PURE__ */ ((): OperatorTable => ({
     (values) => Math.log(total(values)),
     log,
   ),
-  ReduceProd: hostReduction((values) => values.reduce((a, b) => a * b, 1)),
-  ReduceMax: hostReduction((values) => values.reduce((a, b) => Math.max(a, b), -Infinity)),
-  ReduceMin: hostReduction((values) => values.reduce((a, b) => Math.min(a, b), Infinity)),
+  ReduceLogSumExp: reduction(18, logSumExp, (values) => Math.log(total(values.map(Math.exp)))),
+  ReduceProd: reduction(18, prod, (values) => values.reduce((a, b) => a * b, 1)),
+  ReduceMax: extreme(max, 1),
+  ReduceMin: extreme(min, -1),
+  ArgMax: arg(argmax),
+  ArgMin: arg(argmin),
+  CumSum: scan(cumsum),
+  CumProd: scan(cumprod),
+  TopK: {
+    inputs: [2, 2],
+    outputs: 2,
+    attributes: 'axis largest sorted',
+    hostFrom: 1,
+    run(c) {
+      const options = { axis: c.int('axis', -1), largest: c.int('largest', 1) !== 0 };
+      const { values, indices } = topK(c.x(0), c.hostNumber(1)!, options);
+      return [GpuValue.file(values), GpuValue.file(indices)];
+    },
+  },
+  Hardmax: rows((x) => {
+    const size = x.shape[x.shape.length - 1];
+    const places = Tensor.from(
+      x.gpu,
+      Array.from({ length: size }, (_, k) => k),
+      [size],
+      'int32',
+    );
+    return cast(equal(argmax(x, -1, { keepDims: true }), places), 'float32');
+  }),
   Softmax: rows(softmax),
   LogSoftmax: rows(logSoftmax),
 }))();
-
-/** A reduction on the host only. */
-function hostReduction(f: (values: number[]) => number): Operator {
-  const { run: _run, ...row } = reduction(18, sum, f);
-  return row;
-}

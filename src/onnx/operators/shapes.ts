@@ -1,7 +1,11 @@
 import { ShapeError } from '../../common/errors.js';
 import { normalizeAxes, type Shape, sizeOf } from '../../common/shapes.js';
-import { concat, pad, slice } from '../../ops/layout.js';
-import type { Tensor } from '../../tensor/tensor.js';
+import { add } from '../../ops/binary.js';
+import { equal, less, where } from '../../ops/compare.js';
+import { concat, pad, reshape, slice } from '../../ops/layout.js';
+import { depthToSpace, spaceToDepth, tile } from '../../ops/rearrange.js';
+import { expand, stridedSlice } from '../../ops/strided.js';
+import { Tensor } from '../../tensor/tensor.js';
 import { gathered, joined, pick, reshaped, stretched, strided, transposed } from '../host-arrays.js';
 import type { Context, NodeView, Operator, OperatorTable } from '../operator.js';
 import { hostType, isNarrow, typeName } from '../tensor-values.js';
@@ -80,11 +84,17 @@ export const axisIn = (value: GpuValue, axis: number): number =>
   value.isLast ? lastOrder(value.shape.length).indexOf(axis) : axis;
 
 /** A part of a value; no elements are an array on the host. */
-export function part(c: Context, x: Value, starts: readonly number[], sizes: Shape, steps: readonly number[]): Value {
+export function part(x: Value, starts: readonly number[], sizes: Shape, steps: readonly number[]): Value {
   if (x instanceof HostValue) return strided(x, starts, sizes, steps);
   if (sizeOf(sizes) === 0) return new HostValue(x.dtype, sizes, []);
   if (isOrder(sizes, x.shape) && steps.every((step) => step === 1)) return x;
-  if (!steps.every((step, axis) => step === 1 || sizes[axis] === 1)) return c.unsupported(`steps [${steps}]`);
+  if (!steps.every((step, axis) => step === 1 || sizes[axis] === 1)) {
+    const ends = starts.map((start, axis) => {
+      const end = start + sizes[axis] * steps[axis];
+      return end < 0 ? null : end;
+    });
+    return x.map((t) => stridedSlice(t, perAxis(x, starts), perAxis(x, ends), perAxis(x, steps)));
+  }
   return x.map((t) => slice(t as Tensor, perAxis(x, starts), perAxis(x, sizes)));
 }
 
@@ -115,7 +125,7 @@ function sliceValue(c: Context): Value {
     size[axis] = Math.max(0, Math.ceil((end - start) / step));
     by[axis] = step;
   });
-  return part(c, x, begin, size, by);
+  return part(x, begin, size, by);
 }
 
 /** Joins values of one type along an axis of the file. */
@@ -156,7 +166,6 @@ function splitValue(c: Context): Value[] {
     const starts = c.shape(0).map((_, k) => (k === axis ? first : 0));
     first += size;
     return part(
-      c,
       c.value(0),
       starts,
       c.shape(0).map((all, k) => (k === axis ? size : all)),
@@ -179,7 +188,6 @@ function padValue(c: Context): Value {
   const starts = before.map((count) => Math.max(0, -count));
   const sizes = c.shape(0).map((size, k) => size - starts[k] - Math.max(0, -after[k]));
   const cut = part(
-    c,
     c.value(0),
     starts,
     sizes,
@@ -209,8 +217,7 @@ function expandTo(c: Context): Value {
   if (shape.some((size, k) => to[k] !== 1 && to[k] !== size)) c.misfit(`[${x.shape}] does not stretch to [${wanted}]`);
   if (x instanceof HostValue) return stretched(x, shape);
   if (sizeOf(shape) === 0) return new HostValue(x.dtype, shape, []);
-  if (isOrder(shape, x.shape)) return x;
-  return c.unsupported('values on the GPU');
+  return isOrder(shape, x.shape) ? x : GpuValue.file(expand(x.file(), shape));
 }
 
 function tileValue(c: Context): Value {
@@ -218,7 +225,9 @@ function tileValue(c: Context): Value {
   const x = c.value(0);
   if (repeats.length !== x.shape.length) c.misfit(`repeats [${repeats}] do not fit [${x.shape}]`);
   const shape = x.shape.map((size, k) => size * repeats[k]);
-  if (!(x instanceof HostValue)) return c.unsupported('values on the GPU');
+  if (x instanceof GpuValue) {
+    return sizeOf(shape) === 0 ? new HostValue(x.dtype, shape, []) : GpuValue.file(tile(x.file(), repeats));
+  }
   let all = x;
   repeats.forEach((count, axis) => {
     if (!(count >= 0)) c.misfit(`repeats [${repeats}]`);
@@ -285,6 +294,64 @@ function dropoutOutputs(c: Context, x: Value): Value[] {
   return outputs;
 }
 
+/** The triangle above or below a diagonal of matrices, else 0. */
+function triangle(c: Context): Value {
+  const x = c.value(0);
+  if (c.rank < 2) c.misfit(`[${x.shape}] is no matrix`);
+  const [rows, columns] = x.shape.slice(-2);
+  const k = c.hostNumber(1) ?? 0;
+  const upper = c.int('upper', 1) !== 0;
+  const stays = (i: number): boolean => {
+    const above = (i % columns) - (Math.floor(i / columns) % rows);
+    return upper ? above >= k : above <= k;
+  };
+  if (x instanceof HostValue) return HostValue.of(x.dtype, x.shape, (i) => (stays(i) ? x.data[i] : 0));
+  const mask = HostValue.of('bool', [rows, columns], (i) => Number(stays(i))).upload(c.gpu);
+  return GpuValue.file(where(mask as Tensor<'bool'>, x.file() as Tensor, 0));
+}
+
+function oneHot(c: Context): Value {
+  const depth = c.hostNumber(1)!;
+  const rank = c.rank + 1;
+  const axis = c.axis(c.int('axis', -1), rank);
+  const shape = [...c.shape(0)];
+  shape.splice(axis, 0, 1);
+  let indices = reshape(c.x(0) as Tensor, shape) as unknown as Tensor<'int32'>;
+  if (!(depth >= 1)) return c.misfit(`a depth of ${depth}`);
+  const steps = Tensor.from(
+    c.gpu,
+    Array.from({ length: depth }, (_, k) => k),
+    [depth, ...new Array(rank - 1 - axis).fill(1)],
+    'int32',
+  );
+  if ((indices.dtype as string) !== 'int32') c.unsupported(`indices of ${indices.dtype}`);
+  indices = where(less(indices, 0), add<'int32'>(indices, depth), indices);
+  const [off, on] = [0, 1].map((k) => reshape(slice(c.x(2), [k], [1]), []));
+  return GpuValue.file(where(equal<'int32'>(indices, steps), on, off));
+}
+
+/** Cuts or pads axes around their centres. */
+function centered(c: Context): Value {
+  const x = c.value(0);
+  const wanted = c.hostInts(1)!;
+  const axes = (c.ints('axes') ?? x.shape.map((_, k) => k)).map((axis) => c.axis(axis));
+  const size = [...x.shape];
+  axes.forEach((axis, k) => {
+    size[axis] = wanted[k] ?? c.misfit(`the shape [${wanted}]`);
+  });
+  const starts = x.shape.map((have, k) => Math.max(0, Math.floor((have - size[k]) / 2)));
+  const cut = part(
+    x,
+    starts,
+    x.shape.map((have, k) => Math.min(have, size[k])),
+    size.map(() => 1),
+  );
+  const before = x.shape.map((have, k) => Math.max(0, Math.floor((size[k] - have) / 2)));
+  const after = x.shape.map((have, k) => Math.max(0, size[k] - have) - before[k]);
+  if ([...before, ...after].every((count) => count === 0)) return cut;
+  return GpuValue.file(pad(c.toGpu(cut).file() as Tensor, before, after));
+}
+
 const both = (row: Partial<Operator>, run: (c: Context) => Value | Value[]): Operator => ({
   inputs: [1, 1],
   ...row,
@@ -332,6 +399,19 @@ export const shapeOperators = /* @__PURE__ */ ((): OperatorTable => ({
     eyeLike,
   ),
   Gather: { inputs: [2, 2], attributes: 'axis', host: gatherHost },
+  Trilu: both({ inputs: [1, 2], attributes: 'upper', hostFrom: 1 }, triangle),
+  OneHot: { inputs: [3, 3], attributes: 'axis', run: oneHot },
+  DepthToSpace: {
+    inputs: [1, 1],
+    attributes: 'blocksize mode',
+    run: (c) => GpuValue.last(depthToSpace(c.last(0), c.int('blocksize', 0), { mode: c.text('mode', 'DCR') as 'DCR' })),
+  },
+  SpaceToDepth: {
+    inputs: [1, 1],
+    attributes: 'blocksize mode',
+    run: (c) => GpuValue.last(spaceToDepth(c.last(0), c.int('blocksize', 0), { mode: c.text('mode', 'DCR') as 'DCR' })),
+  },
+  CenterCropPad: both({ inputs: [2, 2], attributes: 'axes', hostFrom: 1 }, centered),
   NonZero: { inputs: [1, 1], hostFrom: 0, host: nonZero },
   Dropout: {
     inputs: [1, 3],

@@ -1,6 +1,8 @@
 import type { OperatorTable } from '../operator.js';
+import { attentionOperators } from './attention.js';
 import { elementwiseOperators } from './elementwise.js';
 import { neuralOperators } from './neural.js';
+import { normalOperators } from './normal.js';
 import { reduceOperators } from './reduce.js';
 import { shapeOperators } from './shapes.js';
 
@@ -10,4 +12,6 @@ export const OPERATORS: OperatorTable = /* @__PURE__ */ (() => ({
   ...shapeOperators,
   ...reduceOperators,
   ...neuralOperators,
+  ...normalOperators,
+  ...attentionOperators,
 }))();

@@ -6,8 +6,9 @@ import {
 } from '../../ops/batch-norm/batch-norm.js';
 import { add } from '../../ops/binary.js';
 import { conv2d, convTranspose2d } from '../../ops/conv/conv.js';
+import { max } from '../../ops/fold.js';
 import { gemm, matmul } from '../../ops/matmul/matmul.js';
-import { avgPool2d, maxPool2d } from '../../ops/pool.js';
+import { avgPool, lpPool2d, maxPool } from '../../ops/pool.js';
 import { mean } from '../../ops/reduce.js';
 import { affine } from '../../ops/unary.js';
 import type { Tensor } from '../../tensor/tensor.js';
@@ -18,42 +19,47 @@ import { viewOf } from './shapes.js';
 
 type Two = [number, number];
 
-/** What windows of two axes are. One axis gets a second of size 1 before it. */
+/** What windows are, one number for each axis of the picture. */
 export interface Windows {
-  kernel: Two;
-  stride: Two;
-  dilation: Two;
-  /** [top, bottom, left, right] */
-  padding: [number, number, number, number];
+  kernel: number[];
+  stride: number[];
+  dilation: number[];
+  /** Before and after each axis in turn. */
+  padding: number[];
 }
 
-/** @param spatial sizes of the picture's axes, of which there are one or two */
+/** @param spatial sizes of the picture's axes */
 export function windowsOf(c: NodeView, spatial: readonly number[], kernel: readonly number[]): Windows {
   const axes = spatial.length;
-  if (axes < 1 || axes > 2) c.unsupported(`${axes} spatial axes; expected 1 or 2`);
   const list = (name: string, missing: number): number[] => {
     const values = c.ints(name) ?? new Array<number>(axes).fill(missing);
     return values.length === axes ? values : c.misfit(`${name} [${values}] does not fit ${axes} axes`);
   };
-  const pair = (values: readonly number[], missing: number): Two =>
-    axes === 1 ? [missing, values[0]] : [values[0], values[1]];
-  if (kernel.length !== axes) c.misfit(`a kernel [${kernel}] does not fit ${axes} axes`);
-  const [stride, dilation] = [pair(list('strides', 1), 1), pair(list('dilations', 1), 1)];
-  const size = pair(kernel, 1);
-  const padding = paddingOf(c, pair(spatial, 1), size, stride, dilation);
-  return { kernel: size, stride, dilation, padding };
+  if (axes < 1 || kernel.length !== axes) c.misfit(`a kernel [${kernel}] does not fit ${axes} axes`);
+  const [stride, dilation] = [list('strides', 1), list('dilations', 1)];
+  const auto = c.text('auto_pad', 'NOTSET');
+  const pads = auto === 'NOTSET' ? (c.ints('pads') ?? []) : [];
+  if (pads.length !== 0 && pads.length !== 2 * axes) c.misfit(`pads [${pads}] do not fit ${axes} axes`);
+  const sides = spatial.map((size, axis) => {
+    if (!auto.startsWith('SAME')) return [pads[axis] ?? 0, pads[axis + axes] ?? 0];
+    const [before, after] = samePadding2d([size, 1], [kernel[axis], 1], [stride[axis], 1], [dilation[axis], 1]);
+    return auto === 'SAME_UPPER' ? [before, after] : [after, before];
+  });
+  return { kernel: [...kernel], stride, dilation, padding: sides.flat() };
 }
 
-function paddingOf(c: NodeView, spatial: Two, kernel: Two, stride: Two, dilation: Two): Windows['padding'] {
-  const auto = c.text('auto_pad', 'NOTSET');
-  if (auto === 'SAME_UPPER' || auto === 'SAME_LOWER') {
-    const [top, bottom, left, right] = samePadding2d(spatial, kernel, stride, dilation);
-    return auto === 'SAME_UPPER' ? [top, bottom, left, right] : [bottom, top, right, left];
-  }
-  const pads = auto === 'VALID' ? undefined : c.ints('pads');
-  if (!pads) return [0, 0, 0, 0];
-  if (pads.length === 2) return [0, 0, pads[0], pads[1]];
-  return pads.length === 4 ? [pads[0], pads[2], pads[1], pads[3]] : c.misfit(`pads [${pads}]`);
+/** The same for convolutions of pictures: one axis gets a second of size 1 before it. */
+function pictureWindows(c: NodeView, spatial: readonly number[], kernel: readonly number[]) {
+  if (spatial.length > 2) c.unsupported(`${spatial.length} spatial axes; expected 1 or 2`);
+  const windows = windowsOf(c, spatial, kernel);
+  const one = spatial.length === 1;
+  const pair = (list: readonly number[]): Two => (one ? [1, list[0]] : [list[0], list[1]]);
+  return {
+    kernel: pair(windows.kernel),
+    stride: pair(windows.stride),
+    dilation: pair(windows.dilation),
+    padding: (one ? [0, 0, ...windows.padding] : windows.padding) as [number, number, number, number],
+  };
 }
 
 /** Runs f, which takes pictures [N,H,W,C], on pictures of one or two axes. */
@@ -76,7 +82,7 @@ export function kernelOf(w: GpuValue): Tensor {
 
 function conv(c: Context): Value {
   const [x, w] = [c.gpuValue(0), c.gpuValue(1)];
-  const { stride, dilation, padding } = windowsOf(c, x.shape.slice(2), c.ints('kernel_shape') ?? w.shape.slice(2));
+  const { stride, dilation, padding } = pictureWindows(c, x.shape.slice(2), c.ints('kernel_shape') ?? w.shape.slice(2));
   const bias = c.has(2) ? c.x(2) : null;
   const options = { stride, dilation, padding, groups: c.int('group', 1) };
   return onPictures(c, x, (t) => conv2d(t, kernelOf(w), bias, options));
@@ -85,7 +91,7 @@ function conv(c: Context): Value {
 function convTranspose(c: Context): Value {
   const [x, w] = [c.gpuValue(0), c.gpuValue(1)];
   const spatial = x.shape.slice(2);
-  const { kernel, stride, dilation, padding } = windowsOf(c, spatial, c.ints('kernel_shape') ?? w.shape.slice(2));
+  const { kernel, stride, dilation, padding } = pictureWindows(c, spatial, c.ints('kernel_shape') ?? w.shape.slice(2));
   const two = (values: readonly number[] | undefined, missing: number): Two | undefined =>
     values && (values.length === 1 ? [missing, values[0]] : [values[0], values[1]]);
   const outputPadding: Two = two(c.ints('output_padding'), 0) ?? [0, 0];
@@ -94,7 +100,7 @@ function convTranspose(c: Context): Value {
   const same = auto === 'SAME_UPPER' || auto === 'SAME_LOWER';
   const wanted =
     two(c.ints('output_shape'), 1) ?? (same ? ([input[0] * stride[0], input[1] * stride[1]] as Two) : undefined);
-  const cut = [...padding] as Windows['padding'];
+  const cut = [...padding] as [number, number, number, number];
   if (wanted) {
     for (const axis of [0, 1]) {
       const full = stride[axis] * (input[axis] - 1) + outputPadding[axis] + dilation[axis] * (kernel[axis] - 1) + 1;
@@ -116,17 +122,33 @@ function convTranspose(c: Context): Value {
   return onPictures(c, x, (t) => convTranspose2d(t, kernelOf(w), bias, options));
 }
 
-function pool(c: Context, f: typeof maxPool2d): Value {
+/** Options of a pooling of one to three axes. */
+function poolOptions(c: Context, x: GpuValue) {
+  const windows = windowsOf(c, x.shape.slice(2), c.ints('kernel_shape') ?? c.malformed('lacks kernel_shape'));
+  return { ...windows, ceilMode: c.int('ceil_mode', 0) !== 0 };
+}
+
+function maxPooled(c: Context): Value {
   const x = c.gpuValue(0);
-  const { kernel, stride, dilation, padding } = windowsOf(
+  return GpuValue.last(maxPool(x.last() as Tensor, poolOptions(c, x)));
+}
+
+function avgPooled(c: Context): Value {
+  const x = c.gpuValue(0);
+  const options = { ...poolOptions(c, x), countIncludePad: c.int('count_include_pad', 0) !== 0 };
+  return GpuValue.last(avgPool(x.last() as Tensor, options));
+}
+
+/** (Σ |x|ᵖ)^(1/p) of each window. */
+function lpPooled(c: Context): Value {
+  const x = c.gpuValue(0);
+  const { kernel, stride, dilation, padding } = pictureWindows(
     c,
     x.shape.slice(2),
     c.ints('kernel_shape') ?? c.malformed('lacks kernel_shape'),
   );
-  if (c.int('ceil_mode', 0)) c.unsupported('ceil_mode');
-  if (dilation.some((step, axis) => step !== 1 && kernel[axis] !== 1)) c.unsupported('dilations');
-  if (c.int('count_include_pad', 0) && padding.some((count) => count > 0)) c.unsupported('count_include_pad');
-  return onPictures(c, x, (t) => f(t, { kernel, stride, padding }));
+  const options = { kernel, stride, dilation, padding, ceilMode: c.int('ceil_mode', 0) !== 0, p: c.int('p', 2) };
+  return onPictures(c, x, (t) => lpPool2d(t, options));
 }
 
 function batchNorm(c: Context): Value | Value[] {
@@ -180,10 +202,11 @@ const POOL = 'auto_pad ceil_mode dilations kernel_shape pads strides storage_ord
 export const neuralOperators = /* @__PURE__ */ ((): OperatorTable => ({
   Conv: { inputs: [2, 3], attributes: CONV, run: conv },
   ConvTranspose: { inputs: [2, 3], attributes: `${CONV} output_padding output_shape`, run: convTranspose },
-  MaxPool: { inputs: [1, 1], attributes: POOL, run: (c) => pool(c, maxPool2d) },
-  AveragePool: { inputs: [1, 1], attributes: `${POOL} count_include_pad`, run: (c) => pool(c, avgPool2d) },
+  MaxPool: { inputs: [1, 1], attributes: POOL, run: maxPooled },
+  AveragePool: { inputs: [1, 1], attributes: `${POOL} count_include_pad`, run: avgPooled },
+  LpPool: { inputs: [1, 1], attributes: `${POOL} p`, run: lpPooled },
   GlobalAveragePool: globally((_c, x, axes) => reduceValue(x, axes, true, mean)),
-  GlobalMaxPool: globally((c, x) => onPictures(c, x, (t) => maxPool2d(t, { kernel: [t.shape[1], t.shape[2]] }))),
+  GlobalMaxPool: globally((_c, x, axes) => reduceValue(x, axes, true, max)),
   BatchNormalization: {
     inputs: [5, 5],
     outputs: 5,

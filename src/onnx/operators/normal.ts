@@ -1,0 +1,103 @@
+import type { Shape } from '../../common/shapes.js';
+import { add, div, mul, sub } from '../../ops/binary.js';
+import { equal, where } from '../../ops/compare.js';
+import { mean, sum } from '../../ops/reduce.js';
+import { abs, affine, reciprocal, sqrt, square } from '../../ops/unary.js';
+import type { Tensor } from '../../tensor/tensor.js';
+import type { Context, Operator, OperatorTable } from '../operator.js';
+import { GpuValue, type Value } from '../values.js';
+import { alongAxis } from './reduce.js';
+import { viewOf } from './shapes.js';
+
+/** x with mean 0 and variance 1 over axes that stay, the mean, and 1 / √(variance + eps). */
+function standardized(x: Tensor, axes: readonly number[], eps: number): [Tensor, Tensor, Tensor] {
+  const average = mean(x, axes, true);
+  const centered = sub(x, average);
+  const inverse = reciprocal(sqrt(affine(mean(square(centered), axes, true), 1, eps)));
+  return [mul(centered, inverse), average, inverse];
+}
+
+/** Axes from `axis` on. */
+const axesFrom = (c: Context): number[] => {
+  const first = c.axis(c.int('axis', -1));
+  return Array.from({ length: c.rank - first }, (_, k) => first + k);
+};
+
+function layerNorm(c: Context): Value[] {
+  const [y, average, inverse] = standardized(c.x(0), axesFrom(c), c.float('epsilon', 1e-5));
+  const scaled = mul(y, c.x(1));
+  return [c.has(2) ? add(scaled, c.x(2)) : scaled, average, inverse].map((x) => GpuValue.file(x));
+}
+
+function rmsNorm(c: Context): Value {
+  const x = c.x(0);
+  const size = sqrt(affine(mean(square(x), axesFrom(c), true), 1, c.float('epsilon', 1e-5)));
+  return GpuValue.file(mul(mul(x, reciprocal(size)), c.x(1)));
+}
+
+function instanceNorm(c: Context): Value {
+  if (c.rank < 3) c.misfit(`[${c.shape(0)}] has no axes after its channels`);
+  const x = c.last(0);
+  const axes = x.shape.slice(1, -1).map((_, k) => k + 1);
+  const [y] = standardized(x, axes, c.float('epsilon', 1e-5));
+  return GpuValue.last(add(mul(y, c.x(1)), c.x(2)));
+}
+
+function groupNorm(c: Context): Value {
+  const [n, channels] = c.shape(0);
+  const groups = c.int('num_groups', 0);
+  if (!(groups >= 1) || channels % groups !== 0) c.misfit(`${groups} groups of ${channels} channels`);
+  const view = (x: Tensor, shape: Shape): Tensor => (viewOf(GpuValue.file(x), shape) as GpuValue).file() as Tensor;
+  const x = c.x(0);
+  const [y] = standardized(view(x, [n, groups, x.size / (n * groups)]), [2], c.float('epsilon', 1e-5));
+  const perChannel = [
+    channels,
+    ...c
+      .shape(0)
+      .slice(2)
+      .map(() => 1),
+  ];
+  const [scale, shift] = [view(c.x(1), perChannel), view(c.x(2), perChannel)];
+  return GpuValue.file(add(mul(view(y, c.shape(0)), scale), shift));
+}
+
+function lpNorm(c: Context): Value {
+  const p = c.int('p', 2);
+  return alongAxis(c.gpuValue(0), c.axis(c.int('axis', -1)), (x) => {
+    const size = p === 1 ? sum(abs(x), [-1], true) : sqrt(sum(square(x), [-1], true));
+    return where(equal(size, 0), 0, div(x, size));
+  });
+}
+
+const stash: Pick<Operator, 'refuse'> = {
+  refuse: (node) => node.int('stash_type', 1) !== 1 && `stash_type ${node.int('stash_type', 1)}`,
+};
+
+export const normalOperators = /* @__PURE__ */ ((): OperatorTable => ({
+  LayerNormalization: { inputs: [2, 3], outputs: 3, attributes: 'axis epsilon stash_type', ...stash, run: layerNorm },
+  RMSNormalization: { inputs: [2, 2], attributes: 'axis epsilon stash_type', ...stash, run: rmsNorm },
+  InstanceNormalization: { inputs: [3, 3], attributes: 'epsilon', run: instanceNorm },
+  GroupNormalization: {
+    inputs: [3, 3],
+    attributes: 'epsilon num_groups stash_type',
+    refuse: (node) => (node.opset < 21 ? 'a scale for each group, as before version 21' : stash.refuse!(node)),
+    run: groupNorm,
+  },
+  LpNormalization: {
+    inputs: [1, 1],
+    attributes: 'axis p',
+    refuse: (node) => ![1, 2].includes(node.int('p', 2)) && `p ${node.int('p', 2)}`,
+    run: lpNorm,
+  },
+  MeanVarianceNormalization: {
+    inputs: [1, 1],
+    attributes: 'axes',
+    run(c) {
+      const axes = c.ints('axes') ?? [0, 2, 3];
+      const x = c.x(0);
+      const centered = sub(x, mean(x, axes, true));
+      const deviation = sqrt(mean(square(centered), axes, true));
+      return GpuValue.file(div(centered, affine(deviation, 1, 1e-9)));
+    },
+  },
+}))();

@@ -6,7 +6,8 @@ import { Parameter, type ParameterLayout } from '../nn/parameter.js';
 import type { UnsupportedPart } from './errors.js';
 import { type GraphProto, type ModelProto, readModel } from './model.js';
 import { OnnxModule, type OnnxModuleOptions } from './module.js';
-import { checkGraph, type Plan, planGraph, refuseParts, typeProblem } from './plan.js';
+import { checkGraph, planGraph, refuseParts, typeProblem } from './plan.js';
+import type { Plan } from './step.js';
 import { type ExternalData, tensorValues } from './tensor-values.js';
 import type { HostValue } from './values.js';
 
@@ -80,7 +81,7 @@ function parametersOf(graph: GraphProto, { steps, constants, outputs }: Plan): M
   const roles = new Map<string, Role>();
   const excluded = new Set<string>(outputs);
   const initial = new Set(graph.initializers.map(({ name }) => name));
-  for (const { view, operator, inputs, captured } of steps) {
+  for (const { view, operator, inputs, captured } of steps.flatMap((step) => step.parts ?? [step])) {
     for (const name of captured) excluded.add(name);
     inputs.forEach((name, k) => {
       const value = constants.get(name);

@@ -9,7 +9,8 @@ import { isTapeRecording } from '../tensor/tape.js';
 import { type AnyTensor, keep, scope, Tensor } from '../tensor/tensor.js';
 import type { GraphProto, ModelProto, ValueProto } from './model.js';
 import { Context, type NodeView, type Surroundings } from './operator.js';
-import { onNode, type Plan, planGraph, type Step } from './plan.js';
+import { onNode, planGraph } from './plan.js';
+import type { Plan, Step } from './step.js';
 import { hostType, tensorValues } from './tensor-values.js';
 import { GpuValue, HostValue, type Value, viewed } from './values.js';
 
@@ -223,11 +224,8 @@ export class OnnxModule extends Module {
     const runGraph = (plan: Plan, inner: Values): Value[] => {
       for (const step of plan.steps) {
         if (++count > MOST_STEPS) throw new ArgumentError(`run: loops run more than ${MOST_STEPS} nodes`);
-        this.#runStep(
-          step,
-          inner,
-          around((graph, inputs) => runGraph(this.#planOf(graph), this.#enter(graph, inputs, inner))),
-        );
+        const inside = around((graph, inputs) => runGraph(this.#planOf(graph), this.#enter(graph, inputs, inner)));
+        for (const one of step.parts && !inside.fuses ? step.parts : [step]) this.#runStep(one, inner, inside);
       }
       return plan.outputs.map((name) => inner.get(name)!);
     };

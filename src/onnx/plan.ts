@@ -1,30 +1,12 @@
 import { ArgumentError, FormatError, ShapeError } from '../common/errors.js';
 import { UnsupportedModelError, type UnsupportedPart } from './errors.js';
+import { fusedStep, groupSteps } from './fuse.js';
 import type { GraphProto, NodeProto } from './model.js';
-import { atNode, Context, NodeView, type Operator, type Surroundings } from './operator.js';
+import { atNode, Context, NodeView, type Surroundings } from './operator.js';
 import { OPERATORS } from './operators/index.js';
+import type { Plan, Step } from './step.js';
 import { hostType, isNarrow, typeName } from './tensor-values.js';
 import type { HostValue } from './values.js';
-
-/** A node that runs in each call. */
-export interface Step {
-  readonly view: NodeView;
-  readonly operator: Operator;
-  readonly inputs: readonly string[];
-  readonly outputs: readonly string[];
-  /** Names outside that its graphs use. */
-  readonly captured: readonly string[];
-  /** Values that nothing needs after it. */
-  readonly dies: string[];
-}
-
-/** A graph ready to run: its nodes without those whose outputs are known already. */
-export interface Plan {
-  readonly inputs: readonly string[];
-  readonly outputs: readonly string[];
-  readonly constants: ReadonlyMap<string, HostValue>;
-  readonly steps: Step[];
-}
 
 /** Operators that pass on elements of fewer than 32 bits as they are; others would have to wrap. */
 const MOVES =
@@ -157,9 +139,10 @@ export function planGraph(graph: GraphProto, opset: number, initial: ReadonlyMap
       constants.set(node.outputs[k], value);
     });
   }
+  const groups = groupSteps(steps, outputs, constants);
   const needed = new Set(outputs);
   const made = new Set(steps.flatMap((step) => step.outputs));
-  for (const step of [...steps].reverse()) {
+  for (const step of groups.flat().reverse()) {
     for (const name of new Set([...step.outputs, ...step.inputs, ...step.captured])) {
       if (needed.has(name) || !made.has(name)) continue;
       needed.add(name);
@@ -169,7 +152,7 @@ export function planGraph(graph: GraphProto, opset: number, initial: ReadonlyMap
   const used = new Set([...steps.flatMap((step) => [...step.inputs, ...step.captured]), ...outputs]);
   for (const name of constants.keys()) if (!used.has(name)) constants.delete(name);
   const inputs = graph.inputs.map(({ name }) => name).filter((name) => !initial.has(name));
-  return { inputs, outputs, constants, steps };
+  return { inputs, outputs, constants, steps: groups.map((group) => fusedStep(group, constants)) };
 }
 
 function listOf(result: unknown): HostValue[] {

@@ -318,7 +318,7 @@ const logic = /* @__PURE__ */ ((): OperatorTable => ({
   Mod: {
     inputs: [2, 2],
     attributes: 'fmod',
-    run: (c) => together([c.gpuValue(0), c.gpuValue(1)], (c.int('fmod', 0) ? signedRest : mod) as never),
+    run: (c) => together([c.gpuValue(0), c.gpuValue(1)], (c.int('fmod', 0) ? signedRest : restOf) as never),
     host: (c) =>
       elementwise([c.host(0), c.host(1)], c.host(0).dtype, (a, b) =>
         c.int('fmod', 0) ? a % b : a - b * Math.floor(a / b),
@@ -331,6 +331,12 @@ export const elementwiseOperators = /* @__PURE__ */ ((): OperatorTable => ({
   ...arithmetic,
   ...logic,
 }))();
+
+/** The rest of a / b with the sign of b, as which a zero counts, too. */
+function restOf(a: Tensor, b: Tensor): Tensor {
+  const rest = mod(a, b);
+  return isWhole(a) ? rest : where(equal(rest, 0), mul(sign(b), 0), rest);
+}
 
 /** The rest of a / b with the sign of a. */
 function signedRest(a: Tensor, b: Tensor): Tensor {

@@ -49,7 +49,7 @@ export function windowsOf(c: NodeView, spatial: readonly number[], kernel: reado
 }
 
 /** The same for convolutions of pictures: one axis gets a second of size 1 before it. */
-function pictureWindows(c: NodeView, spatial: readonly number[], kernel: readonly number[]) {
+export function pictureWindows(c: NodeView, spatial: readonly number[], kernel: readonly number[]) {
   if (spatial.length > 2) c.unsupported(`${spatial.length} spatial axes; expected 1 or 2`);
   const windows = windowsOf(c, spatial, kernel);
   const one = spatial.length === 1;

@@ -131,6 +131,22 @@ export abstract class Module {
     return loadState(this, readSafetensors(bytes).tensors, gpu, { partial });
   }
 
+  /** Runs `body` with this module and its parts in evaluation, and then sets each back to what it was. */
+  evaluating<T>(body: () => T): T {
+    const all: [Module, boolean][] = [];
+    const visit = (module: Module): void => {
+      all.push([module, module.training]);
+      for (const child of module.#children.values()) visit(child);
+    };
+    visit(this);
+    this.eval();
+    try {
+      return body();
+    } finally {
+      for (const [module, training] of all) module.training = training;
+    }
+  }
+
   /** Frees all parameters and buffers. */
   dispose(): void {
     for (const parameter of this.entries().values()) parameter.dispose();

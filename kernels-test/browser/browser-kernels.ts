@@ -37,6 +37,8 @@ const LEFT_OUT: Record<string, string> = {
   half: 'the SwiftShader of Chromium has no shader-f16',
   'joint-training': 'trains on files',
   'landmark-training': 'trains on files',
+  'onnx-export': 'runs onnxruntime in Node',
+  'onnx-networks': 'runs onnxruntime in Node',
   options: 'opens the device of Node, and reads photographs',
   'random-shapes-2': 'more shapes; pages get the first of random-shapes-1',
   'recognition-resume': 'trains on files',

@@ -7,6 +7,7 @@ import { addDecodeCommand } from './decode.js';
 import { addDetectCommand } from './detect.js';
 import { addDoctorCommand } from './doctor.js';
 import { addEncodeCommand } from './encode.js';
+import { addExportCommand } from './export.js';
 import { closeFinders } from './face-finder.js';
 import { addImportCommand } from './import.js';
 import { addInfoCommand } from './info.js';
@@ -56,6 +57,7 @@ async function addCommandsTo(program: Command, words: readonly string[]): Promis
     crop: async () => addCropCommand,
     qr: async () => addQrCommand,
     import: async () => addImportCommand,
+    export: async () => addExportCommand,
     demo: async () => (await import('./measure-and-train.js')).addDemoCommand,
     train: async () => (await import('./measure-and-train.js')).addTrainCommand,
     evaluate: async () => (await import('./measure-and-train.js')).addEvaluateCommand,

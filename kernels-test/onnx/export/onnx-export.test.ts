@@ -1,4 +1,3 @@
-// adapters: once
 import * as assert from 'uvu/assert';
 import { ArgumentError } from '../../../src/common/errors.js';
 import { unaryKernel } from '../../../src/kernels/elementwise.js';

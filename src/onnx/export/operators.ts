@@ -1,5 +1,5 @@
 import { ArgumentError } from '../../common/errors.js';
-import { normalizeAxes, normalizeAxis, type Padding2d, type Pair } from '../../common/shapes.js';
+import { normalizeAxes, normalizeAxis, type Padding2d } from '../../common/shapes.js';
 import type { Conv2dAttrs, ConvTranspose2dAttrs } from '../../ops/conv/shape.js';
 import type { ConcatAttrs, PadAttrs, SliceAttrs } from '../../ops/layout.js';
 import type { MatmulAttrs } from '../../ops/matmul/matmul.js';
@@ -234,14 +234,13 @@ const upsampleNearest: Row<UpsampleNearestAttrs> = (graph, node, { scale }) => {
 /** By sizes, because a scale may not be a float32; so the batch's size must be computed. */
 const upsampleBilinear: Row<UpsampleBilinearAttrs> = (graph, node, { size }) => {
   const { inputs, output } = node;
-  const target: Pair = size;
-  const channels = output.shape[3];
-  let sizes = graph.integers([output.shape[0], channels, ...target]);
-  if (output.follows[0]) {
-    const batch = graph.node('Shape', [graph.name(inputs[0], 'channelsFirst')], { start: 0, end: 1 });
-    sizes = graph.node('Concat', [batch, graph.integers([channels, ...target])], { axis: 0 });
-  }
-  upsampled(graph, node, ['', sizes], { mode: 'linear', coordinate_transformation_mode: 'half_pixel' });
+  const [batch, , , channels] = output.shape;
+  const sizes = (...known: number[]): string => graph.integers([...known, channels, ...size]);
+  const shape = { start: 0, end: 1 };
+  const target = output.follows[0]
+    ? graph.node('Concat', [graph.node('Shape', [graph.name(inputs[0], 'channelsFirst')], shape), sizes()], { axis: 0 })
+    : sizes(batch);
+  upsampled(graph, node, ['', target], { mode: 'linear', coordinate_transformation_mode: 'half_pixel' });
 };
 
 /** An operation along the last axis that keeps the shape. */

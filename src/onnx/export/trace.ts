@@ -41,13 +41,10 @@ class Pass {
   ) {}
 }
 
-const filled = (like: AnyTensor, shape: readonly number[], dtype: DType, fill: number): AnyTensor =>
-  Tensor.from(
-    like.gpu,
-    new Array<number>(sizeOf(shape)).fill(dtype === 'float32' ? fill : Math.round(fill)),
-    shape,
-    dtype,
-  );
+function filled({ gpu }: AnyTensor, shape: readonly number[], dtype: DType, fill: number): AnyTensor {
+  const values = dtype === 'float32' ? new Float32Array(sizeOf(shape)) : new Int32Array(sizeOf(shape));
+  return Tensor.from(gpu, values.fill(dtype === 'float32' ? fill : Math.round(fill)), shape, dtype);
+}
 
 /** The tensors that the inputs reach. */
 class Reached {

@@ -7,6 +7,7 @@ export const PAGES: readonly string[] = [
     'training',
     'evaluation',
     'engine',
+    'onnx',
     'benchmarks',
     'package',
     'troubleshooting',

@@ -1,4 +1,4 @@
-import { bytes, type Encoded, float, int, join, text, toBytes } from './protobuf-writer.js';
+import { bytes, float, int, join, text, toBytes, type WireBytes } from './protobuf-writer.js';
 
 /** Element types, by ONNX's number. */
 export const ELEMENT_TYPES = { float32: 1, int32: 6, int64: 7, bool: 9 } as const;
@@ -38,7 +38,7 @@ export interface OnnxGraph {
   metadata: Readonly<Record<string, string>>;
 }
 
-function attribute(name: string, value: OnnxAttribute): Encoded {
+function attribute(name: string, value: OnnxAttribute): WireBytes {
   const content =
     typeof value === 'number'
       ? [int(3, value), int(20, 2)]
@@ -50,7 +50,7 @@ function attribute(name: string, value: OnnxAttribute): Encoded {
   return join([text(1, name), ...content]);
 }
 
-const node = ({ type, inputs, outputs, attributes }: OnnxNode): Encoded =>
+const node = ({ type, inputs, outputs, attributes }: OnnxNode): WireBytes =>
   join([
     ...inputs.map((name) => text(1, name)),
     ...outputs.map((name) => text(2, name)),
@@ -73,7 +73,7 @@ function rawData(type: ElementType, values: ArrayLike<number>): Uint8Array {
   return data;
 }
 
-const initializer = ({ name, type, shape, values }: OnnxInitializer): Encoded =>
+const initializer = ({ name, type, shape, values }: OnnxInitializer): WireBytes =>
   join([
     ...shape.map((size) => int(1, size)),
     int(2, ELEMENT_TYPES[type]),
@@ -81,7 +81,7 @@ const initializer = ({ name, type, shape, values }: OnnxInitializer): Encoded =>
     bytes(9, rawData(type, values)),
   ]);
 
-function value({ name, type, shape }: OnnxValue): Encoded {
+function value({ name, type, shape }: OnnxValue): WireBytes {
   const sizes = shape.map((size) => bytes(1, typeof size === 'string' ? text(2, size) : int(1, size)));
   const tensor = join([int(1, ELEMENT_TYPES[type]), bytes(2, join(sizes))]);
   return join([text(1, name), bytes(2, bytes(1, tensor))]);

@@ -79,22 +79,24 @@ function poolShader(kind: PoolKind, bindings: Bindings, own: 'input' | 'output',
   const { width, dilated, constants } = kind;
   const axes = axesOf(kind);
   const other = own === 'input' ? 'output' : 'input';
-  const volume = (of: string) => axes.map((axis) => `plan.${of}.${axis}`).join(' * ');
-  const at = axes.map((_, k) => {
-    const inner = axes.slice(k + 1).map((axis) => ` / plan.${own}.${axis}`);
-    return `pixel${inner.join('')} % plan.${own}.${axes[k]}`;
-  });
-  const fields = constants && (Object.entries(constants) as [string, number | readonly number[]][]);
-  const literals = fields?.map(([, value]) => (typeof value === 'number' ? `${value}u` : `vec3u(${value})`));
+  const count = axes.length;
+  const volume = (of: string) => unroll(count, (k) => `plan.${of}.${axes[k]}`, ' * ');
+  const at = (k: number) => {
+    const inner = unroll(count - k - 1, (j) => ` / plan.${own}.${axes[k + 1 + j]}`, '');
+    return `pixel${inner} % plan.${own}.${axes[k]},`;
+  };
+  const fields = Object.entries(constants ?? {}) as [string, number | readonly number[]][];
+  const ofField = (text: (name: string, value: number | readonly number[]) => string) =>
+    unroll(fields.length, (k) => `${text(...fields[k])},`);
   return shader(
     { ...bindings, plan: constants === undefined && poolPlan },
     (declarations) => wgsl`
 alias V = ${vectorType(width)};
-alias U = vec${axes.length}u;
+alias U = vec${count}u;
 ${declarations}
 #if ${constants !== undefined}
-struct Plan { ${fields?.map(([name, value]) => `${name}: ${typeof value === 'number' ? 'u32' : 'U'}`).join(', ')} }
-const plan = Plan(${literals?.join(', ')});
+struct Plan { ${ofField((name, value) => `${name}: ${typeof value === 'number' ? 'u32' : 'U'}`)} }
+const plan = Plan(${ofField((_, value) => (typeof value === 'number' ? `${value}u` : `U(${value})`))});
 #endif
 // The part of a window inside the picture, ends exclusive.
 #if ${dilated}
@@ -119,7 +121,7 @@ ${linearHead} {
   if (i >= plan.threads) { return; }
   let group = i % plan.groups;
   let pixel = i / plan.groups;
-  let at = U(${at.join(', ')});
+  let at = U(${unroll(count, at)});
   let picture = pixel / (${volume(own)}) * (${volume(other)});
   let begin = ${own === 'output' ? 'windowBegin' : 'firstWindow'}(at);
   let end = ${own === 'output' ? 'windowEnd' : 'lastWindow'}(at);

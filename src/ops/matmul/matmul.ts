@@ -197,7 +197,7 @@ export function matmul(a: Tensor, b: Tensor, options?: Partial<MatmulAttrs>): Te
       return reshape(product, [...a.shape.slice(0, -1), product.shape[1]]);
     });
   }
-  return apply('matmul', matmulOps.batchedMatmul, [a, b], attrs);
+  return apply('batchedMatmul', matmulOps.batchedMatmul, [a, b], attrs);
 }
 
 /** Options of `gemm`. */

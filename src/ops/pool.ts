@@ -23,7 +23,7 @@ import type { Tensor } from '../tensor/tensor.js';
 import { memoize } from './memoize.js';
 import { constantPower } from './power.js';
 import { mean } from './reduce.js';
-import { checkInputs, checkIntegers, checkPositive, NHWC, toPadding, toPair } from './shape-checks.js';
+import { checkInputs, checkIntegers, checkPositive, NHWC } from './shape-checks.js';
 import { abs } from './unary.js';
 
 /**
@@ -248,45 +248,29 @@ export interface AvgPoolOptions extends PoolOptions {
   countIncludePad?: boolean;
 }
 
-const DEFAULTS = { stride: undefined, padding: 0, dilation: 1, ceilMode: false };
-
-/** What an option of all poolings is by default; `more`: options of one of them. */
-function withPoolDefaults<O extends Pool2dOptions | PoolOptions>(op: string, options: O, more: object): Required<O> {
-  const defaults = { kernel: undefined, ...DEFAULTS, ...more }; // the kernel has none, and is checked
-  const given = withDefaults<O>(op, options, defaults as never) as Required<O>;
-  for (const name of ['ceilMode', ...Object.keys(more)]) {
-    const value = given[name as keyof O];
-    if (name !== 'p' && typeof value !== 'boolean') refuse(op, name, value, 'true or false');
-  }
-  return { ...given, stride: given.stride ?? given.kernel };
-}
-
-/** The options with their defaults, checked. @throws ArgumentError */
-export function poolAttrs(op: string, options: Pool2dOptions, more?: object): Pool2dAttrs;
-export function poolAttrs(
+/** The options with their defaults, checked. @param more options of one pooling alone, with their defaults @throws ArgumentError */
+export function poolAttrs<A extends PoolAttrs = Pool2dAttrs>(
   op: string,
-  options: AvgPool2dOptions,
-  more: { countIncludePad: false },
-): Pool2dAttrs & AvgPoolAttrs;
-export function poolAttrs(op: string, options: Pool2dOptions, more = {}): Pool2dAttrs {
-  const { kernel, stride, padding, dilation, ...rest } = withPoolDefaults(op, options, more);
-  return {
-    kernel: toPair(op, 'kernel', kernel),
-    stride: toPair(op, 'stride', stride),
-    padding: toPadding(op, padding),
-    dilation: toPair(op, 'dilation', dilation),
-    ...rest,
-  };
-}
-
-/** The same for any number of axes. */
-function poolAttrsOf(op: string, x: Tensor, options: PoolOptions, more = {}): PoolAttrs {
-  const { kernel, stride, padding, dilation, ...rest } = withPoolDefaults(op, options, more);
-  const axes = (x?.shape?.length ?? 3) - 2;
-  const list = (name: string, value: number | readonly number[]): readonly number[] => {
-    if (typeof value === 'number') return new Array(Math.max(axes, 1)).fill(value);
-    checkList(op, name, value, 'a number or a list of one an axis');
-    return value;
+  options: Pool2dOptions | PoolOptions,
+  more: object = {},
+  axes = 2,
+): A {
+  const { kernel, stride, padding, dilation, ...rest } = withDefaults<PoolOptions>(op, options as PoolOptions, {
+    kernel: undefined as never, // has none, and is checked
+    stride: options?.kernel,
+    padding: 0,
+    dilation: 1,
+    ceilMode: false,
+    ...more,
+  });
+  for (const name of ['ceilMode', 'countIncludePad'] as const) {
+    const value = (rest as AvgPoolOptions)[name];
+    if (value !== undefined && typeof value !== 'boolean') refuse(op, name, value, 'true or false');
+  }
+  const list = (name: string, value: number | readonly number[] | undefined): readonly number[] => {
+    if (typeof value === 'number') return new Array(axes).fill(value);
+    checkList(op, name, value, axes === 2 ? 'a number or [rows, columns]' : 'a number or a list of one an axis');
+    return value as readonly number[];
   };
   const sides = list('padding', padding);
   return {
@@ -295,8 +279,11 @@ function poolAttrsOf(op: string, x: Tensor, options: PoolOptions, more = {}): Po
     padding: sides.length === axes ? sides.flatMap((side) => [side, side]) : sides,
     dilation: list('dilation', dilation),
     ...rest,
-  };
+  } as PoolAttrs as A;
 }
+
+/** Axes of lines, pictures or volumes x; what is none of them is refused later. */
+const axesOf = (x: Tensor): number => Math.max((x?.shape?.length ?? 0) - 2, 1);
 
 /**
  * The largest value of each window. Padding never wins; on a tie the first pixel in row-major order gets the gradient.
@@ -325,7 +312,7 @@ export const avgPool2d = (x: Tensor, options: AvgPool2dOptions): Tensor =>
  * @throws ShapeError, ArgumentError
  */
 export const maxPool = (x: Tensor, options: PoolOptions): Tensor =>
-  apply('maxPool', poolOps.maxPool, [x], poolAttrsOf('maxPool', x, options));
+  apply('maxPool', poolOps.maxPool, [x], poolAttrs<PoolAttrs>('maxPool', options, {}, axesOf(x)));
 
 /**
  * `avgPool2d` for one to three axes.
@@ -334,7 +321,12 @@ export const maxPool = (x: Tensor, options: PoolOptions): Tensor =>
  * @throws ShapeError, ArgumentError
  */
 export const avgPool = (x: Tensor, options: AvgPoolOptions): Tensor =>
-  apply('avgPool', poolOps.avgPool, [x], poolAttrsOf('avgPool', x, options, { countIncludePad: false }));
+  apply(
+    'avgPool',
+    poolOps.avgPool,
+    [x],
+    poolAttrs<AvgPoolAttrs>('avgPool', options, { countIncludePad: false }, axesOf(x)),
+  );
 
 /** The sum of each window along one axis of x [N,L,C]. @param sides padding before and after */
 export const sumPool1d = (x: Tensor, kernel: number, sides: Pair): Tensor =>
@@ -349,7 +341,7 @@ export const sumPool1d = (x: Tensor, kernel: number, sides: Pair): Tensor =>
  * @throws ShapeError, ArgumentError
  */
 export function lpPool2d(x: Tensor, options: Pool2dOptions & { p?: number }): Tensor {
-  const { p = 2, ...attrs } = poolAttrs('lpPool2d', options, { p: 2 }) as Pool2dAttrs & { p?: number };
+  const { p = 2, ...attrs } = poolAttrs<Pool2dAttrs & { p?: number }>('lpPool2d', options, { p: 2 });
   checkPositive('lpPool2d', 'p', p);
   const powerOf = (of: Tensor, exponent: number): Tensor => (exponent === 1 ? of : constantPower(of, exponent));
   return composed(x, () => {

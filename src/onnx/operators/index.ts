@@ -1,6 +1,7 @@
 import type { OperatorTable } from '../operator.js';
 import { attentionOperators } from './attention.js';
 import { elementwiseOperators } from './elementwise.js';
+import { indexingOperators } from './indexing.js';
 import { neuralOperators } from './neural.js';
 import { normalOperators } from './normal.js';
 import { reduceOperators } from './reduce.js';
@@ -13,5 +14,6 @@ export const OPERATORS: OperatorTable = /* @__PURE__ */ (() => ({
   ...reduceOperators,
   ...neuralOperators,
   ...normalOperators,
+  ...indexingOperators,
   ...attentionOperators,
 }))();

@@ -1,13 +1,18 @@
-import type { Shape } from '../../common/shapes.js';
 import { add, div, mul, sub } from '../../ops/binary.js';
 import { equal, where } from '../../ops/compare.js';
 import { mean, sum } from '../../ops/reduce.js';
+import {
+  groupNorm,
+  instanceNorm,
+  layerNorm as layerNormOf,
+  localResponseNorm,
+  rmsNorm as rmsNormOf,
+} from '../../ops/standardize.js';
 import { abs, affine, reciprocal, sqrt, square } from '../../ops/unary.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import type { Context, Operator, OperatorTable } from '../operator.js';
 import { GpuValue, type Value } from '../values.js';
 import { alongAxis } from './reduce.js';
-import { viewOf } from './shapes.js';
 
 /** x with mean 0 and variance 1 over axes that stay, the mean, and 1 / √(variance + eps). */
 function standardized(x: Tensor, axes: readonly number[], eps: number): [Tensor, Tensor, Tensor] {
@@ -23,42 +28,18 @@ const axesFrom = (c: Context): number[] => {
   return Array.from({ length: c.rank - first }, (_, k) => first + k);
 };
 
-function layerNorm(c: Context): Value[] {
+function layerNorm(c: Context): Value | Value[] {
+  if (c.proto.outputs.length === 1) {
+    const options = { axes: axesFrom(c), epsilon: c.float('epsilon', 1e-5) };
+    return GpuValue.file(layerNormOf(c.x(0), c.x(1), c.has(2) ? c.x(2) : null, options));
+  }
   const [y, average, inverse] = standardized(c.x(0), axesFrom(c), c.float('epsilon', 1e-5));
   const scaled = mul(y, c.x(1));
   return [c.has(2) ? add(scaled, c.x(2)) : scaled, average, inverse].map((x) => GpuValue.file(x));
 }
 
 function rmsNorm(c: Context): Value {
-  const x = c.x(0);
-  const size = sqrt(affine(mean(square(x), axesFrom(c), true), 1, c.float('epsilon', 1e-5)));
-  return GpuValue.file(mul(mul(x, reciprocal(size)), c.x(1)));
-}
-
-function instanceNorm(c: Context): Value {
-  if (c.rank < 3) c.misfit(`[${c.shape(0)}] has no axes after its channels`);
-  const x = c.last(0);
-  const axes = x.shape.slice(1, -1).map((_, k) => k + 1);
-  const [y] = standardized(x, axes, c.float('epsilon', 1e-5));
-  return GpuValue.last(add(mul(y, c.x(1)), c.x(2)));
-}
-
-function groupNorm(c: Context): Value {
-  const [n, channels] = c.shape(0);
-  const groups = c.int('num_groups', 0);
-  if (!(groups >= 1) || channels % groups !== 0) c.misfit(`${groups} groups of ${channels} channels`);
-  const view = (x: Tensor, shape: Shape): Tensor => (viewOf(GpuValue.file(x), shape) as GpuValue).file() as Tensor;
-  const x = c.x(0);
-  const [y] = standardized(view(x, [n, groups, x.size / (n * groups)]), [2], c.float('epsilon', 1e-5));
-  const perChannel = [
-    channels,
-    ...c
-      .shape(0)
-      .slice(2)
-      .map(() => 1),
-  ];
-  const [scale, shift] = [view(c.x(1), perChannel), view(c.x(2), perChannel)];
-  return GpuValue.file(add(mul(view(y, c.shape(0)), scale), shift));
+  return GpuValue.file(rmsNormOf(c.x(0), c.x(1), { axes: axesFrom(c), epsilon: c.float('epsilon', 1e-5) }));
 }
 
 function lpNorm(c: Context): Value {
@@ -76,12 +57,27 @@ const stash: Pick<Operator, 'refuse'> = {
 export const normalOperators = /* @__PURE__ */ ((): OperatorTable => ({
   LayerNormalization: { inputs: [2, 3], outputs: 3, attributes: 'axis epsilon stash_type', ...stash, run: layerNorm },
   RMSNormalization: { inputs: [2, 2], attributes: 'axis epsilon stash_type', ...stash, run: rmsNorm },
-  InstanceNormalization: { inputs: [3, 3], attributes: 'epsilon', run: instanceNorm },
+  InstanceNormalization: {
+    inputs: [3, 3],
+    attributes: 'epsilon',
+    run: (c) => GpuValue.last(instanceNorm(c.last(0), c.x(1), c.x(2), { epsilon: c.float('epsilon', 1e-5) })),
+  },
+  LRN: {
+    inputs: [1, 1],
+    attributes: 'alpha beta bias size',
+    run(c) {
+      const options = { alpha: c.float('alpha', 1e-4), beta: c.float('beta', 0.75), bias: c.float('bias', 1) };
+      return GpuValue.last(localResponseNorm(c.last(0), { size: c.int('size', 0), ...options }));
+    },
+  },
   GroupNormalization: {
     inputs: [3, 3],
     attributes: 'epsilon num_groups stash_type',
     refuse: (node) => (node.opset < 21 ? 'a scale for each group, as before version 21' : stash.refuse!(node)),
-    run: groupNorm,
+    run: (c) =>
+      GpuValue.last(
+        groupNorm(c.last(0), c.int('num_groups', 0), c.x(1), c.x(2), { epsilon: c.float('epsilon', 1e-5) }),
+      ),
   },
   LpNormalization: {
     inputs: [1, 1],

@@ -5,8 +5,9 @@ import { equal, less, where } from '../../ops/compare.js';
 import { concat, pad, reshape, slice } from '../../ops/layout.js';
 import { depthToSpace, spaceToDepth, tile } from '../../ops/rearrange.js';
 import { expand, stridedSlice } from '../../ops/strided.js';
+import { tril, triu } from '../../ops/triangle.js';
 import { Tensor } from '../../tensor/tensor.js';
-import { gathered, joined, pick, reshaped, stretched, strided, transposed } from '../host-arrays.js';
+import { joined, pick, reshaped, stretched, strided, transposed } from '../host-arrays.js';
 import type { Context, NodeView, Operator, OperatorTable } from '../operator.js';
 import { hostType, isNarrow, typeName } from '../tensor-values.js';
 import { fileOrder, GpuValue, HostValue, lastOrder, permute, type Value, viewed } from '../values.js';
@@ -201,10 +202,9 @@ function padValue(c: Context): Value {
     ),
   );
   if ([...head, ...tail].every((count) => count === 0)) return cut;
-  const mode = c.text('mode', 'constant');
-  if (mode !== 'constant') return c.unsupported(`mode "${mode}"`);
+  const mode = c.text('mode', 'constant') as 'constant';
   const value = c.opset < 11 ? c.float('value', 0) : (c.hostNumber(2) ?? 0);
-  return x.map((t) => pad(t as Tensor, head, tail, value));
+  return x.map((t) => pad(t, head, tail, { mode, value }));
 }
 
 function expandTo(c: Context): Value {
@@ -272,11 +272,6 @@ function eyeLike(c: Context): Value {
   return HostValue.of(type, shape, (i) => Number((i % shape[1]) - Math.floor(i / shape[1]) === k));
 }
 
-function gatherHost(c: Context): Value {
-  const axis = c.axis(c.int('axis', 0));
-  return gathered(c.host(0), c.host(1), axis) ?? c.misfit(`an index is outside axis ${axis} of [${c.shape(0)}]`);
-}
-
 function nonZero(c: Context): Value {
   const x = c.host(0);
   const found = Array.from(x.data, (value, i) => (value !== 0 ? i : -1)).filter((i) => i >= 0);
@@ -306,8 +301,7 @@ function triangle(c: Context): Value {
     return upper ? above >= k : above <= k;
   };
   if (x instanceof HostValue) return HostValue.of(x.dtype, x.shape, (i) => (stays(i) ? x.data[i] : 0));
-  const mask = HostValue.of('bool', [rows, columns], (i) => Number(stays(i))).upload(c.gpu);
-  return GpuValue.file(where(mask as Tensor<'bool'>, x.file() as Tensor, 0));
+  return GpuValue.file((upper ? triu : tril)(x.file(), k));
 }
 
 function oneHot(c: Context): Value {
@@ -398,7 +392,6 @@ export const shapeOperators = /* @__PURE__ */ ((): OperatorTable => ({
     },
     eyeLike,
   ),
-  Gather: { inputs: [2, 2], attributes: 'axis', host: gatherHost },
   Trilu: both({ inputs: [1, 2], attributes: 'upper', hostFrom: 1 }, triangle),
   OneHot: { inputs: [3, 3], attributes: 'axis', run: oneHot },
   DepthToSpace: {

@@ -86,6 +86,10 @@ export class NodeView {
     return this.#attribute(name, 6)?.floats;
   }
 
+  texts(name: string): string[] | undefined {
+    return this.#attribute(name, 8)?.strings;
+  }
+
   ints(name: string): number[] | undefined {
     return this.#attribute(name, 7)?.ints;
   }

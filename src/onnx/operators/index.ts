@@ -1,9 +1,11 @@
 import type { OperatorTable } from '../operator.js';
 import { attentionOperators } from './attention.js';
+import { controlOperators } from './control.js';
 import { elementwiseOperators } from './elementwise.js';
 import { indexingOperators } from './indexing.js';
 import { neuralOperators } from './neural.js';
 import { normalOperators } from './normal.js';
+import { recurrentOperators } from './recurrent.js';
 import { reduceOperators } from './reduce.js';
 import { shapeOperators } from './shapes.js';
 
@@ -15,5 +17,7 @@ export const OPERATORS: OperatorTable = /* @__PURE__ */ (() => ({
   ...neuralOperators,
   ...normalOperators,
   ...indexingOperators,
+  ...controlOperators,
+  ...recurrentOperators,
   ...attentionOperators,
 }))();

@@ -18,7 +18,7 @@ import { scope } from '../src/tensor/tensor.js';
  *
  * A float is right if |a − b| ≤ 1e-3·|b| + 2e-6·max(1, largest |b| of the array); integers and booleans must be equal. Integers of 64
  * bits are int32 here. Inputs are tensors; where a test is refused as such, because sizes must be known before the GPU runs, its
- * integers, booleans and single numbers after the first input are given as arrays on the host, as are always arrays without elements.
+ * integers, booleans, single numbers and, after the first input, lists of at most 16 numbers are given as arrays on the host, as are always arrays without elements.
  */
 
 interface Outcome {
@@ -49,7 +49,8 @@ async function outputsOf(
   let values: Value[] = [];
   const tensors = scope(gpu, () => {
     const given = inputs.map((x, k) => {
-      const small = onHost && (x.dtype !== 'float32' || (k > 0 && x.size === 1));
+      const small =
+        onHost && (x.dtype !== 'float32' || x.shape.length === 0 || (k > 0 && x.shape.length === 1 && x.size <= 16));
       return small || x.size === 0 ? asArray(x) : x.upload(gpu);
     });
     values = module.evaluate(Object.fromEntries(module.inputNames.map((name, k) => [name, given[k]])));

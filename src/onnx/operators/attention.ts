@@ -1,6 +1,7 @@
 import { add, mul, sub } from '../../ops/binary.js';
 import { equal, logicalAnd, where } from '../../ops/compare.js';
 import { max } from '../../ops/fold.js';
+import { gather } from '../../ops/indexing/indexing.js';
 import { concat, pad, reshape, slice } from '../../ops/layout.js';
 import { matmul } from '../../ops/matmul/matmul.js';
 import { softmax } from '../../ops/row-softmax.js';
@@ -115,9 +116,8 @@ function rotary(c: Context): Value {
   const [batch, heads, length, size] = x.shape;
   const turned = c.int('rotary_embedding_dim', 0) || size;
   const half = turned / 2;
-  if (c.has(3)) c.unsupported('position_ids');
   const [cos, sin] = [1, 2].map((k) => {
-    const cache = c.x(k);
+    const cache = c.has(3) ? gather(c.x(k), c.x(3) as never) : c.x(k);
     if (cache.shape[cache.shape.length - 1] !== half) c.misfit(`a cache [${cache.shape}] for ${turned} features`);
     return reshape(cache, [cache.shape[0], 1, length, half]);
   });

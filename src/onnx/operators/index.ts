@@ -2,6 +2,8 @@ import type { OperatorTable } from '../operator.js';
 import { attentionOperators } from './attention.js';
 import { controlOperators } from './control.js';
 import { elementwiseOperators } from './elementwise.js';
+import { gridOperators } from './grid-sample.js';
+import { hostOperators } from './host-only.js';
 import { indexingOperators } from './indexing.js';
 import { neuralOperators } from './neural.js';
 import { normalOperators } from './normal.js';
@@ -18,6 +20,8 @@ export const OPERATORS: OperatorTable = /* @__PURE__ */ (() => ({
   ...normalOperators,
   ...indexingOperators,
   ...controlOperators,
+  ...hostOperators,
+  ...gridOperators,
   ...recurrentOperators,
   ...attentionOperators,
 }))();

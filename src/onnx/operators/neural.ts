@@ -6,6 +6,7 @@ import {
 } from '../../ops/batch-norm/batch-norm.js';
 import { add } from '../../ops/binary.js';
 import { conv2d, convTranspose2d } from '../../ops/conv/conv.js';
+import { conv3d } from '../../ops/conv/lines-and-volumes.js';
 import { max } from '../../ops/fold.js';
 import { gemm, matmul } from '../../ops/matmul/matmul.js';
 import { avgPool, lpPool2d, maxPool } from '../../ops/pool.js';
@@ -13,7 +14,7 @@ import { mean } from '../../ops/reduce.js';
 import { affine } from '../../ops/unary.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import type { Context, NodeView, Operator, OperatorTable } from '../operator.js';
-import { GpuValue, type Value } from '../values.js';
+import { GpuValue, permute, type Value } from '../values.js';
 import { reduceValue } from './reduce.js';
 import { viewOf } from './shapes.js';
 
@@ -82,6 +83,12 @@ export function kernelOf(w: GpuValue): Tensor {
 
 function conv(c: Context): Value {
   const [x, w] = [c.gpuValue(0), c.gpuValue(1)];
+  if (x.shape.length === 5) {
+    const { stride, dilation, padding } = windowsOf(c, x.shape.slice(2), c.ints('kernel_shape') ?? w.shape.slice(2));
+    const weights = permute(w.file(), [2, 3, 4, 1, 0]) as Tensor;
+    const volumes = { stride, dilation, padding, groups: c.int('group', 1) };
+    return GpuValue.last(conv3d(x.last() as Tensor, weights, c.has(2) ? c.x(2) : null, volumes));
+  }
   const { stride, dilation, padding } = pictureWindows(c, x.shape.slice(2), c.ints('kernel_shape') ?? w.shape.slice(2));
   const bias = c.has(2) ? c.x(2) : null;
   const options = { stride, dilation, padding, groups: c.int('group', 1) };

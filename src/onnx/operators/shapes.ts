@@ -1,7 +1,7 @@
 import { ShapeError } from '../../common/errors.js';
 import { normalizeAxes, type Shape, sizeOf } from '../../common/shapes.js';
 import { add } from '../../ops/binary.js';
-import { equal, less, where } from '../../ops/compare.js';
+import { cast, equal, less, where } from '../../ops/compare.js';
 import { concat, pad, reshape, slice } from '../../ops/layout.js';
 import { depthToSpace, spaceToDepth, tile } from '../../ops/rearrange.js';
 import { expand, stridedSlice } from '../../ops/strided.js';
@@ -204,7 +204,7 @@ function padValue(c: Context): Value {
   if ([...head, ...tail].every((count) => count === 0)) return cut;
   const mode = c.text('mode', 'constant') as 'constant';
   const value = c.opset < 11 ? c.float('value', 0) : (c.hostNumber(2) ?? 0);
-  return x.map((t) => pad(t, head, tail, { mode, value }));
+  return x.map((t) => pad(t, head, tail, mode === 'constant' ? value : { mode }));
 }
 
 function expandTo(c: Context): Value {
@@ -318,7 +318,7 @@ function oneHot(c: Context): Value {
     [depth, ...new Array(rank - 1 - axis).fill(1)],
     'int32',
   );
-  if ((indices.dtype as string) !== 'int32') c.unsupported(`indices of ${indices.dtype}`);
+  if ((indices.dtype as string) !== 'int32') indices = cast(indices, 'int32');
   indices = where(less(indices, 0), add<'int32'>(indices, depth), indices);
   const [off, on] = [0, 1].map((k) => reshape(slice(c.x(2), [k], [1]), []));
   return GpuValue.file(where(equal<'int32'>(indices, steps), on, off));

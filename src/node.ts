@@ -17,6 +17,7 @@ export {
 export { FaceBatches, type FaceBatchesOptions } from './data/faces/batches.js';
 export { type FaceFolderOptions, FaceSet, openFaceFolder } from './data/faces/face-set.js';
 export { FileError, writeFileAtomic } from './data/files/atomic-file.js';
+export { externalDataIn } from './data/files/external-data.js';
 export { encodePng, type ReadImageOptions, type RgbImage, readImage, writePng } from './data/pictures/image.js';
 export {
   type ImageBatch,

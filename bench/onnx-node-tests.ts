@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CameoError } from '../src/common/errors.js';
+import { externalDataIn } from '../src/data/files/external-data.js';
 import type { Gpu } from '../src/gpu/gpu.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
 import { UnsupportedModelError } from '../src/onnx/errors.js';
@@ -95,7 +96,7 @@ async function runTest(gpu: Gpu, folder: string, test: string): Promise<Outcome>
   const outcome = (result: Outcome['result'], why = ''): Outcome => ({ operator, test, result, why });
   let module: OnnxModule;
   try {
-    module = importOnnx(gpu, bytes);
+    module = importOnnx(gpu, bytes, { external: externalDataIn(join(folder, test)) });
   } catch (error) {
     if (error instanceof UnsupportedModelError) {
       return outcome('refused', error.parts.map(({ operator: name, reason }) => `${name}: ${reason}`).join('; '));

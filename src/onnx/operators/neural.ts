@@ -14,7 +14,7 @@ import { mean } from '../../ops/reduce.js';
 import { affine } from '../../ops/unary.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import type { Context, NodeView, Operator, OperatorTable } from '../operator.js';
-import { GpuValue, permute, type Value } from '../values.js';
+import { GpuValue, HostValue, permute, type Value } from '../values.js';
 import { reduceValue } from './reduce.js';
 import { viewOf } from './shapes.js';
 
@@ -168,6 +168,9 @@ function batchNorm(c: Context): Value | Value[] {
     return x.isLast || x.shape.length >= 3
       ? GpuValue.last(batchNormInference(x.last() as Tensor, gamma, beta, average, variance, { eps }))
       : GpuValue.file(batchNormInference(x.file() as Tensor, gamma, beta, average, variance, { eps }));
+  }
+  if (!byBatch && (c.value(3) instanceof HostValue || c.value(4) instanceof HostValue)) {
+    c.unsupported('training with running statistics that are constants');
   }
   const { output, ...batch } = batchNormWithStatistics(x.last() as Tensor, gamma, beta, { eps });
   const y = GpuValue.last(output);

@@ -35,7 +35,8 @@ export interface Trace {
 class Pass {
   constructor(
     readonly nodes: readonly TapeNode[],
-    readonly constants: readonly AnyTensor[],
+    /** Each with a view of it, which lives on when a scope of the network frees the constant. */
+    readonly constants: ReadonlyMap<AnyTensor, AnyTensor>,
     readonly inputs: TensorsByName,
     readonly outputs: TensorsByName,
   ) {}
@@ -70,38 +71,55 @@ class Reached {
 /**
  * Records a pass. Kernels run only for what the inputs do not reach; all else holds `fill`, so that what depends on the inputs without
  * an operation differs between two passes.
+ * @param held gets the views of the constants, which the caller frees
  */
-function runOnce(forward: (inputs: TensorsByName) => TensorsByName, inputs: TensorsByName, fill: number): Pass {
+function runOnce(
+  forward: (inputs: TensorsByName) => TensorsByName,
+  inputs: TensorsByName,
+  fill: number,
+  held: AnyTensor[],
+): Pass {
   const reached = new Reached();
   for (const tensor of Object.values(inputs)) reached.add(tensor);
-  const nodes: TapeNode[] = [];
-  const constants = new Set<AnyTensor>();
-  const visit = (tensor: AnyTensor, user: string): void => {
-    if (reached.has(tensor) || constants.has(tensor)) return;
-    if (tensor.disposed)
-      throw new ArgumentError(`exportOnnx: an input of ${user} was freed before the end of the pass`);
+  const views = new Map<AnyTensor, AnyTensor>();
+  const constants = new Map<AnyTensor, AnyTensor>();
+  /** Notes a view of what was reached, or a constant, while it is alive. @returns whether the inputs reach it */
+  const visit = (tensor: AnyTensor): boolean => {
+    if (reached.has(tensor)) return true;
     const viewed = reached.viewedBy(tensor);
     if (viewed) {
-      const [x, output] = [viewed, tensor] as Tensor[];
-      nodes.push({ name: 'reshape', op: null as never, inputs: [x], attrs: {}, output, saved: [] });
+      views.set(tensor, viewed);
       reached.add(tensor);
-    } else constants.add(tensor);
+    } else if (!constants.has(tensor)) {
+      const view = keep(tensor.view(tensor.shape));
+      held.push(view);
+      constants.set(tensor, view);
+    }
+    return viewed !== undefined;
   };
   const tape = new Tape((operands, shape, dtype) => {
-    if (!operands.some((operand) => reached.has(operand) || reached.viewedBy(operand))) return undefined;
+    if (!operands.map(visit).includes(true)) return undefined;
     const output = filled(operands[0], shape, dtype, fill);
     reached.add(output);
     return output;
   });
   const outputs = tape.record(() => forward(inputs));
+  for (const output of Object.values(outputs)) visit(output);
+  const nodes: TapeNode[] = [];
+  const addView = (tensor: AnyTensor): void => {
+    const viewed = views.get(tensor);
+    if (!viewed || nodes.some(({ output }) => output === tensor)) return;
+    const [x, output] = [viewed, tensor] as Tensor[];
+    nodes.push({ name: 'reshape', op: null as never, inputs: [x], attrs: {}, output, saved: [] });
+  };
   for (const node of tape.nodes) {
     // Without an input that was reached, the result is a constant of the graph.
     if (!reached.has(node.output)) continue;
-    for (const input of node.inputs) visit(input, node.name);
+    node.inputs.forEach(addView);
     nodes.push(node);
   }
-  for (const [name, output] of Object.entries(outputs)) visit(output, `the output "${name}"`);
-  return new Pass(needed(nodes, Object.values(outputs)), [...constants], inputs, outputs);
+  Object.values(outputs).forEach(addView);
+  return new Pass(needed(nodes, Object.values(outputs)), constants, inputs, outputs);
 }
 
 /** The nodes on the way to the outputs. */
@@ -121,8 +139,10 @@ const following = (first: readonly number[], second: readonly number[]): boolean
   first.map((size, axis) => size !== second[axis]);
 
 /** Attributes without those that follow from the shapes. */
-const comparable = ({ name, attrs }: TapeNode): string =>
-  JSON.stringify(name === 'reshape' ? null : name === 'slice' ? { ...(attrs as object), size: null } : attrs);
+const comparable = ({ name, attrs }: TapeNode): string => {
+  const follows = { reshape: ['shape'], expand: ['shape'], slice: ['size'], stridedSlice: ['size'] }[name] ?? [];
+  return JSON.stringify(attrs, (key, value) => (follows.includes(key) ? null : value));
+};
 
 /** The first reason why one graph does not stand for both passes, if there is one. */
 function differenceOf(first: Pass, second: Pass): string | undefined {
@@ -134,6 +154,12 @@ function differenceOf(first: Pass, second: Pass): string | undefined {
     if (comparable(node) !== comparable(other)) return `${name} has other attributes`;
     const follows = following(output.shape, other.output.shape);
     if (name === 'reshape' && follows.filter(Boolean).length > 1) return 'more than one axis of a reshape follows it';
+    if (name === 'expand') {
+      // An axis that the input lacks, or has with size 1, would need the batch's size.
+      const given = following(inputs[0].shape, other.inputs[0].shape);
+      const added = follows.length - given.length;
+      if (follows.some((moves, axis) => moves && !given[axis - added])) return 'an axis is expanded to it';
+    }
     const whole = ({ inputs: [x], output: y }: TapeNode, axis: number) => x.shape[axis] === y.shape[axis];
     if (
       name === 'slice' &&
@@ -142,7 +168,7 @@ function differenceOf(first: Pass, second: Pass): string | undefined {
       return 'the size of a slice follows it';
     }
   }
-  const shapes = ({ constants }: Pass): string => constants.map(({ shape }) => `[${shape}]`).join();
+  const shapes = ({ constants }: Pass): string => [...constants.keys()].map(({ shape }) => `[${shape}]`).join();
   return shapes(first) === shapes(second) ? undefined : 'a constant has another shape';
 }
 
@@ -162,12 +188,10 @@ export async function trace(
 ): Promise<Trace> {
   const { gpu } = Object.values(inputs)[0];
   const firstId = scope(gpu, () => Tensor.empty(gpu, [1]).id);
-  const made: AnyTensor[] = [];
+  const held: AnyTensor[] = [];
   const run = (given: TensorsByName, fill: number): Pass =>
     scope(gpu, () => {
-      const pass = runOnce(forward, given, fill);
-      for (const tensor of pass.constants) if (tensor.id >= firstId) made.push(keep(tensor));
-      return pass;
+      return runOnce(forward, given, fill, held);
     });
   const runAgain = (larger: readonly string[]): Pass =>
     scope(gpu, () => {
@@ -181,7 +205,7 @@ export async function trace(
     const first = run(inputs, 0.25);
     return await readTrace(first, secondPass(first, runAgain, batched, demanded), names, firstId);
   } finally {
-    for (const tensor of made) tensor.dispose();
+    for (const view of held) view.dispose();
   }
 }
 
@@ -228,15 +252,16 @@ async function readTrace(
     return value;
   };
   const used = new Set<AnyTensor>([...first.nodes.flatMap(({ inputs }) => inputs), ...Object.values(first.outputs)]);
-  const constants = first.constants
-    .map((tensor, k) => [tensor, second.constants[k]])
-    .filter(([tensor]) => used.has(tensor));
+  const others = [...second.constants.values()];
+  const constants = [...first.constants]
+    .map(([tensor, view], k) => ({ tensor, view, other: others[k] }))
+    .filter(({ tensor }) => used.has(tensor));
   const read = await Promise.all(
-    constants.map(([tensor, other]) => Promise.all([tensor.read(), tensor.id < firstId ? null : other.read()])),
+    constants.map(({ tensor, view, other }) => Promise.all([view.read(), tensor.id < firstId ? null : other.read()])),
   );
-  for (const [k, [tensor]] of constants.entries()) {
-    const [values, others] = [read[k][0], read[k][1] ?? read[k][0]];
-    if (!values.every((value, i) => Object.is(value, others[i]))) {
+  for (const [k, { tensor }] of constants.entries()) {
+    const [values, otherValues] = [read[k][0], read[k][1] ?? read[k][0]];
+    if (!values.every((value, i) => Object.is(value, otherValues[i]))) {
       throw new ArgumentError(
         `exportOnnx: a tensor [${tensor.shape}] depends on the inputs, but no recorded operation made it; use operations or defineOp`,
       );

@@ -3,6 +3,7 @@
  * it is.
  */
 export { UnsupportedModelError, type UnsupportedPart } from './errors.js';
+export { exportOnnx, type OnnxExportOptions, type OnnxInputs, type OnnxOutputs } from './export/export.js';
 export { type ImportOptions, importOnnx } from './import.js';
 export { type HostArray, type OnnxInput, OnnxModule, type OnnxModuleOptions } from './module.js';
 export type { ExternalData } from './tensor-values.js';

@@ -17,6 +17,7 @@ import {
   Upsample,
 } from '../../../src/nn/index.js';
 import { exportOnnx, type OnnxExportOptions } from '../../../src/onnx/export/export.js';
+import { importOnnx } from '../../../src/onnx/import.js';
 import { elu, gelu, hardSigmoid, hardSwish, leakyRelu, selu, silu, softplus } from '../../../src/ops/activations.js';
 import { argmax } from '../../../src/ops/argmax.js';
 import { add, div, maximum, minimum, mul, pow, sub } from '../../../src/ops/binary.js';
@@ -34,7 +35,7 @@ import { upsampleBilinear } from '../../../src/ops/upsample.js';
 import { defineOp } from '../../../src/tensor/define-op.js';
 import { dispatch } from '../../../src/tensor/dispatch.js';
 import { type AnyTensor, scope, Tensor } from '../../../src/tensor/tensor.js';
-import { gpuSuite, randomValues, testGpu } from '../../helpers/harness.js';
+import { assertClose, gpuSuite, randomValues, testGpu } from '../../helpers/harness.js';
 import { rejection } from '../../helpers/rejection.js';
 import { readOnnxFile } from './onnx-reader.js';
 import { type OrtArray, runOnnx } from './onnxruntime.js';
@@ -154,6 +155,27 @@ test('networks of pictures give the same, with weights reordered and one transpo
   assert.equal(model.initializers.get('2.weight')!.shape, [8, 1, 1]);
   assert.equal(model.outputs.output[0], 'batch');
   network.dispose();
+});
+
+test('the importer makes the same network of the file', async () => {
+  const gpu = await testGpu();
+  const network = new Sequential([
+    new Conv2d(3, 6, 3, { stride: 2, padding: 1, bias: false }),
+    new BatchNorm(6),
+    new PReLU(6),
+    new ConvTranspose2d(6, 4, 4, { stride: 2, padding: 1 }),
+    new MaxPool2d({ kernel: 2 }),
+    new Flatten(),
+    new Linear(4 * 4 * 4, 5),
+  ]).initialize(gpu, 4);
+  const x = Tensor.from(gpu, randomValues(2 * 64 * 3, 1), [2, 8, 8, 3]);
+  const imported = await importOnnx(gpu, await exportOnnx(network, x));
+  const [expected, found] = scope(gpu, () => [
+    network.evaluating(() => network.forward(x)),
+    imported.eval().forward(x) as Tensor,
+  ]);
+  assertClose('imported', await found.read(), await expected.read(), { sumLength: 64, scale: 10 });
+  for (const each of [network, imported, x, expected, found]) each.dispose();
 });
 
 test('reshapes, transposes, joins and sums of pictures give the same', async () => {

@@ -72,21 +72,22 @@ const expand: Row<unknown> = (graph, { inputs: [x], output }) => {
   graph.define(output, 'engine', graph.node('Expand', [graph.name(x), graph.integers(shape)]));
 };
 
-const stridedSlice: Row<StridedSliceAttrs> = (graph, { inputs: [x], output }, { begin, step }) => {
+/** Beyond every axis: the end of one where a slice begins or ends. */
+const BEYOND = 2 ** 31 - 1;
+
+const stridedSlice: Row<StridedSliceAttrs> = (graph, { inputs: [x], output }, { begin, end, step }) => {
   const order = graph.orderOf(x);
   const axes = x.shape
     .map((_, axis) => axis)
-    .filter((axis) => output.shape[axis] !== x.shape[axis] || begin[axis] !== 0 || step[axis] !== 1);
+    .filter((axis) => output.shape[axis] !== x.shape[axis] || step[axis] !== 1);
   const name = graph.name(x, order);
   if (axes.length === 0) {
     graph.define(output, order, name);
     return;
   }
-  const starts = axes.map((axis) => begin[axis]);
-  const ends = axes.map((axis) => {
-    const end = begin[axis] + output.shape[axis] * step[axis];
-    return end < 0 ? -(2 ** 31) : end; // an end of -1 would be the last element
-  });
+  const starts = axes.map((axis) => begin[axis] ?? (step[axis] > 0 ? 0 : BEYOND));
+  // An axis that follows the batch is taken whole, so its end is not that of this batch.
+  const ends = axes.map((axis) => (output.follows[axis] ? null : end[axis]) ?? Math.sign(step[axis]) * BEYOND);
   const places = axes.map((axis) => graph.axis(axis, x, order));
   const steps = axes.map((axis) => step[axis]);
   const lists = [starts, ends, places, steps].map((list) => graph.integers(list));

@@ -2,7 +2,7 @@ import { ArgumentError } from '../../common/errors.js';
 import type { QuantizeAttrs } from '../../ops/quantize.js';
 import type { GraphWriter } from './graph-writer.js';
 import { ELEMENT_TYPES } from './onnx-file.js';
-import { broadcastingBy, elementwise, type NumberOperands, type Row, single, timesPlus } from './rows.js';
+import { broadcastingBy, type NumberOperands, perElement, type Row, single, timesPlus } from './rows.js';
 
 const broadcasting = (type: string): Row<NumberOperands> =>
   broadcastingBy((graph, operands) => graph.node(type, operands));
@@ -20,7 +20,7 @@ const clip = (graph: GraphWriter, x: string, min: number, max: number): string =
 };
 
 /** x·(1 + erf(x/√2))/2, or Hendrycks and Gimpel's form with tanh; opset 17 has no Gelu. */
-const gelu = elementwise<{ approximate: string }>((graph, x, { approximate }) => {
+const gelu = perElement<{ approximate: string }>((graph, x, { approximate }) => {
   let inner: string;
   if (approximate === 'none') inner = graph.node('Erf', [timesPlus(graph, x, Math.SQRT1_2, 0)]);
   else {
@@ -32,7 +32,7 @@ const gelu = elementwise<{ approximate: string }>((graph, x, { approximate }) =>
 
 const quantize: Row<QuantizeAttrs> = (graph, node, attrs) => {
   if (attrs.mode === 'noise') throw new ArgumentError('exportOnnx: quantize adds noise, which ONNX has no node for');
-  elementwise<QuantizeAttrs>((_, x, { scale, min, max }) =>
+  perElement<QuantizeAttrs>((_, x, { scale, min, max }) =>
     clip(graph, graph.node('Round', [timesPlus(graph, x, scale, 0)]), min, max),
   )(graph, node, attrs);
 };
@@ -43,11 +43,11 @@ export const elementRows = /* @__PURE__ */ (() => ({
   log: single('Log'),
   sqrt: single('Sqrt'),
   abs: single('Abs'),
-  square: elementwise((graph, x) => graph.node('Mul', [x, x])),
+  square: perElement((graph, x) => graph.node('Mul', [x, x])),
   sigmoid: single('Sigmoid'),
   relu: single('Relu'),
-  clamp: elementwise<{ min: number; max: number }>((graph, x, { min, max }) => clip(graph, x, min, max)),
-  affine: elementwise<{ scale: number; offset: number }>((graph, x, { scale, offset }) =>
+  clamp: perElement<{ min: number; max: number }>((graph, x, { min, max }) => clip(graph, x, min, max)),
+  affine: perElement<{ scale: number; offset: number }>((graph, x, { scale, offset }) =>
     timesPlus(graph, x, scale, offset),
   ),
   neg: single('Neg'),
@@ -69,7 +69,7 @@ export const elementRows = /* @__PURE__ */ (() => ({
   asinh: single('Asinh'),
   acosh: single('Acosh'),
   atanh: single('Atanh'),
-  constantPower: elementwise<{ exponent: number }>((graph, x, { exponent }) =>
+  constantPower: perElement<{ exponent: number }>((graph, x, { exponent }) =>
     graph.node('Pow', [x, graph.number(exponent)]),
   ),
   equal: broadcasting('Equal'),
@@ -84,18 +84,18 @@ export const elementRows = /* @__PURE__ */ (() => ({
   isNan: single('IsNaN'),
   isInf: single('IsInf'),
   where: broadcasting('Where'),
-  cast: elementwise<{ dtype: 'float32' | 'int32' | 'bool' }>((graph, x, { dtype }) =>
+  cast: perElement<{ dtype: 'float32' | 'int32' | 'bool' }>((graph, x, { dtype }) =>
     graph.node('Cast', [x], { to: ELEMENT_TYPES[dtype] }),
   ),
-  leakyRelu: elementwise<{ slope: number }>((graph, x, { slope }) =>
+  leakyRelu: perElement<{ slope: number }>((graph, x, { slope }) =>
     graph.node('LeakyRelu', [x], { alpha: { float: slope } }),
   ),
-  elu: elementwise<{ alpha: number }>((graph, x, { alpha }) => graph.node('Elu', [x], { alpha: { float: alpha } })),
+  elu: perElement<{ alpha: number }>((graph, x, { alpha }) => graph.node('Elu', [x], { alpha: { float: alpha } })),
   selu: single('Selu'),
   gelu,
-  silu: elementwise((graph, x) => graph.node('Mul', [x, graph.node('Sigmoid', [x])])),
+  silu: perElement((graph, x) => graph.node('Mul', [x, graph.node('Sigmoid', [x])])),
   softplus: single('Softplus'),
-  hardSigmoid: elementwise<{ alpha: number; beta: number }>((graph, x, { alpha, beta }) =>
+  hardSigmoid: perElement<{ alpha: number; beta: number }>((graph, x, { alpha, beta }) =>
     graph.node('HardSigmoid', [x], { alpha: { float: alpha }, beta: { float: beta } }),
   ),
   hardSwish: single('HardSwish'),

@@ -10,7 +10,7 @@ export type Row<A> = (graph: GraphWriter, node: TracedNode, attrs: A) => void;
 export type Attributes = Readonly<Record<string, OnnxAttribute>>;
 
 /** An operation on each element by itself, in the order of axes that the input has. */
-export const elementwise =
+export const perElement =
   <A>(body: (graph: GraphWriter, x: string, attrs: A) => string): Row<A> =>
   (graph, { inputs: [x], output }, attrs) => {
     const order = graph.orderOf(x);
@@ -19,7 +19,7 @@ export const elementwise =
 
 /** An operation that is one node of ONNX, with these attributes. */
 export const single = (type: string, attributes: Attributes = {}): Row<unknown> =>
-  elementwise((graph, x) => graph.node(type, [x], attributes));
+  perElement((graph, x) => graph.node(type, [x], attributes));
 
 /** A number in place of the first operand, or of the second. */
 export interface NumberOperands {

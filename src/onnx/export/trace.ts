@@ -140,7 +140,7 @@ const following = (first: readonly number[], second: readonly number[]): boolean
 
 /** Attributes without those that follow from the shapes. */
 const comparable = ({ name, attrs }: TapeNode): string => {
-  const follows = { reshape: ['shape'], expand: ['shape'], slice: ['size'], stridedSlice: ['size'] }[name] ?? [];
+  const follows = { reshape: ['shape'], expand: ['shape'], slice: ['size'], stridedSlice: ['end'] }[name] ?? [];
   return JSON.stringify(attrs, (key, value) => (follows.includes(key) ? null : value));
 };
 

@@ -1,93 +1,32 @@
+import { permuted } from '../../src/onnx/export/graph-writer.js';
+import { type OnnxInitializer, type OnnxNode, writeOnnx } from '../../src/onnx/export/onnx-file.js';
 import { attrsOfShape } from '../../src/ops/conv/shape.js';
 import type { ConvWork, MatmulWork, Work } from '../core/work.js';
-import { bytesField, type Fields, integerField, joinFields } from './protobuf.js';
 
-// The numbers of fields and types are those of onnx.proto (https://github.com/onnx/onnx).
-const FLOAT = 1;
-const ATTRIBUTE_INT = 2;
-const ATTRIBUTE_INTS = 7;
-const IR_VERSION = 8;
 const OPSET = 13;
 
-/** A named float32 array: a constant of the model if it has values, else a graph input. */
-interface Value {
-  name: string;
-  shape: readonly number[];
-  values?: Float32Array<ArrayBuffer>;
-}
-
-interface Node {
-  op: string;
-  inputs: readonly string[];
-  output: string;
-  attributes?: Readonly<Record<string, number | readonly number[]>>;
-}
-
-function attribute(name: string, value: number | readonly number[]): Fields {
-  if (typeof value === 'number') {
-    return joinFields(bytesField(1, name), integerField(3, value), integerField(20, ATTRIBUTE_INT));
-  }
-  return joinFields(bytesField(1, name), ...value.map((v) => integerField(8, v)), integerField(20, ATTRIBUTE_INTS));
-}
-
-function node({ op, inputs, output, attributes = {} }: Node): Fields {
-  return joinFields(
-    ...inputs.map((name) => bytesField(1, name)),
-    bytesField(2, output),
-    bytesField(4, op),
-    ...Object.entries(attributes).map(([name, value]) => bytesField(5, attribute(name, value))),
-  );
-}
-
-/** An input or output of a graph: its name, and its type, which is a float tensor of this shape. */
-function valueInfo({ name, shape }: Value): Fields {
-  const dimensions = joinFields(...shape.map((size) => bytesField(1, integerField(1, size))));
-  const tensorType = joinFields(integerField(1, FLOAT), bytesField(2, dimensions));
-  return joinFields(bytesField(1, name), bytesField(2, bytesField(1, tensorType)));
-}
-
-function constant({ name, shape, values }: Value): Fields {
-  const { buffer, byteOffset, byteLength } = values!;
-  return joinFields(
-    ...shape.map((size) => integerField(1, size)),
-    integerField(2, FLOAT),
-    bytesField(8, name),
-    bytesField(9, new Uint8Array(buffer, byteOffset, byteLength)),
-  );
-}
-
-function modelBytes(nodes: readonly Node[], values: readonly Value[], output: Value): Fields {
-  const graph = joinFields(
-    ...nodes.map((each) => bytesField(1, node(each))),
-    bytesField(2, 'bench'),
-    ...values.map((value) => (value.values ? bytesField(5, constant(value)) : bytesField(11, valueInfo(value)))),
-    bytesField(12, valueInfo(output)),
-  );
-  return joinFields(
-    integerField(1, IR_VERSION),
-    bytesField(7, graph),
-    bytesField(8, integerField(2, OPSET)), // of the default domain
-  );
+/** The bytes of a model of float32 arrays. */
+function modelBytes(
+  nodes: readonly OnnxNode[],
+  inputs: readonly { name: string; shape: readonly number[] }[],
+  output: readonly number[],
+  initializers: readonly OnnxInitializer[] = [],
+): Uint8Array<ArrayBuffer> {
+  const value = (name: string, shape: readonly number[]) => ({ name, type: 'float32' as const, shape });
+  const graph = { inputs: inputs.map(({ name, shape }) => value(name, shape)), outputs: [value('y', output)] };
+  return Uint8Array.from(writeOnnx({ opset: OPSET, nodes, initializers, metadata: {}, ...graph }));
 }
 
 /** A model of one computation. */
 export interface OnnxModel {
-  bytes: Fields;
+  bytes: Uint8Array<ArrayBuffer>;
   /** The operands that are inputs of the model, with their names there; the others are constants in the model. */
   inputs: { name: string; operand: 0 | 1; shape: readonly number[] }[];
 }
 
 /** Reorders weights [kh, kw, I, O] to [O, I, kh, kw], as both Conv and ConvTranspose take them here. */
-export function toOihw(values: Float32Array, [kh, kw, i, o]: readonly number[]): Float32Array<ArrayBuffer> {
-  const taps = kh * kw;
-  const out = new Float32Array(values.length);
-  for (let tap = 0; tap < taps; tap++) {
-    for (let from = 0; from < i; from++) {
-      for (let to = 0; to < o; to++) out[(to * i + from) * taps + tap] = values[(tap * i + from) * o + to];
-    }
-  }
-  return out;
-}
+export const toOihw = (values: Float32Array, shape: readonly number[]): Float32Array<ArrayBuffer> =>
+  Float32Array.from(permuted(values, shape, [3, 2, 0, 1]));
 
 /**
  * A model with NHWC input and output, and weights as a constant. ONNX knows NCHW only, so the conv is between two transpositions.
@@ -111,37 +50,30 @@ function convModel(work: ConvWork, weights: Float32Array): OnnxModel {
     group: groups,
     ...(transposed ? { output_padding: outputPadding } : {}),
   };
-  const nodes: Node[] = [
-    { op: 'Transpose', inputs: ['x'], output: 'planes', attributes: { perm: [0, 3, 1, 2] } },
-    { op: transposed ? 'ConvTranspose' : 'Conv', inputs: ['planes', 'weights'], output: 'result', attributes },
-    { op: 'Transpose', inputs: ['result'], output: 'y', attributes: { perm: [0, 2, 3, 1] } },
+  const nodes: OnnxNode[] = [
+    { type: 'Transpose', inputs: ['x'], outputs: ['planes'], attributes: { perm: [0, 3, 1, 2] } },
+    { type: transposed ? 'ConvTranspose' : 'Conv', inputs: ['planes', 'weights'], outputs: ['result'], attributes },
+    { type: 'Transpose', inputs: ['result'], outputs: ['y'], attributes: { perm: [0, 2, 3, 1] } },
   ];
-  const x: Value = { name: 'x', shape: work.inputs[0] };
-  const filter: Value = {
+  const x = { name: 'x', shape: work.inputs[0] };
+  const filter: OnnxInitializer = {
     name: 'weights',
+    type: 'float32',
     shape: [cout, cin / groups, ...kernel],
     values: toOihw(weights, work.inputs[1]),
   };
-  const bytes = modelBytes(nodes, [x, filter], { name: 'y', shape: work.output });
-  return { bytes, inputs: [{ name: 'x', operand: 0, shape: x.shape }] };
+  return { bytes: modelBytes(nodes, [x], work.output, [filter]), inputs: [{ ...x, operand: 0 }] };
 }
 
 function matmulModel({ inputs: [a, b], output, transposeA, transposeB }: MatmulWork): OnnxModel {
-  const product: Node =
-    transposeA || transposeB
-      ? {
-          op: 'Gemm',
-          inputs: ['a', 'b'],
-          output: 'y',
-          attributes: { transA: Number(transposeA), transB: Number(transposeB) },
-        }
-      : { op: 'MatMul', inputs: ['a', 'b'], output: 'y' };
-  const values: Value[] = [
+  const transposes = { transA: Number(transposeA), transB: Number(transposeB) };
+  const [type, attributes] = transposeA || transposeB ? (['Gemm', transposes] as const) : (['MatMul', {}] as const);
+  const values = [
     { name: 'a', shape: a },
     { name: 'b', shape: b },
   ];
-  const bytes = modelBytes([product], values, { name: 'y', shape: output });
-  return { bytes, inputs: values.map(({ name, shape }, k) => ({ name, shape, operand: k as 0 | 1 })) };
+  const bytes = modelBytes([{ type, inputs: ['a', 'b'], outputs: ['y'], attributes }], values, output);
+  return { bytes, inputs: values.map((value, k) => ({ ...value, operand: k as 0 | 1 })) };
 }
 
 /** A model that computes `work`. @returns null for gradients of convolutions, for which ONNX has no operators */

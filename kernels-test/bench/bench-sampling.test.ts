@@ -7,7 +7,6 @@ import { worksOf } from '../../bench/core/work.js';
 import { conv } from '../../bench/layers.js';
 import { meanRatios, type PeerRow } from '../../bench/peers/compare.js';
 import { onnxModel, toOihw } from '../../bench/peers/onnx-model.js';
-import { bytesField, integerField, joinFields } from '../../bench/peers/protobuf.js';
 import { peerTables } from '../../bench/report.js';
 
 test('a sample has enough runs to fill its time, even if a single run is mostly waiting', async () => {
@@ -118,16 +117,6 @@ test('each peer has its own tables, which show what it could not compute', () =>
   assert.match(means.note!, /Forward only\.$/);
   assert.equal(means.rows, [['conv forward', 1, 1, '2.00×', '4.00×', '2.00×', 'a']]);
   assert.equal(layers.rows[1], ['conv forward', 'c', 1, '', '', '', '', '', '', 'not supported']);
-});
-
-test('fields are written in the wire format of Protocol Buffers', () => {
-  // These are the examples of its documentation: field 1 is 150, and field 2 is "testing".
-  assert.equal([...integerField(1, 150)], [0x08, 0x96, 0x01]);
-  assert.equal([...bytesField(2, 'testing')], [0x12, 0x07, 0x74, 0x65, 0x73, 0x74, 0x69, 0x6e, 0x67]);
-  assert.equal([...bytesField(3, integerField(1, 150))], [0x1a, 0x03, 0x08, 0x96, 0x01]);
-  assert.equal([...integerField(20, 7)], [0xa0, 0x01, 0x07]);
-  assert.is(bytesField(1, new Uint8Array(300)).length, 1 + 2 + 300);
-  assert.equal([...joinFields(Uint8Array.of(1), Uint8Array.of(), Uint8Array.of(2, 3))], [1, 2, 3]);
 });
 
 test('weights are in the layout of ONNX, and gradients of convs have no model', () => {

@@ -1,6 +1,6 @@
 /**
- * `cameo/onnx`: networks of ONNX files as modules of the engine. It imports no package and nothing of Node, so it runs in a browser as
- * it is.
+ * `cameo/onnx`: networks of ONNX files as modules of the engine, and networks of the engine as ONNX files. It imports no package and
+ * nothing of Node, so it runs in a browser as it is.
  */
 export { UnsupportedModelError, type UnsupportedPart } from './errors.js';
 export { exportOnnx, type OnnxExportOptions, type OnnxInputs, type OnnxOutputs } from './export/export.js';

@@ -10,13 +10,23 @@ export const TO_CHANNELS_FIRST = [0, 3, 1, 2] as const;
 const FROM_CHANNELS_FIRST = [0, 2, 3, 1] as const;
 
 /** The elements with axis k of the result being axis `axes[k]` of the array. */
-export function permuted(values: ArrayLike<number>, shape: readonly number[], axes: readonly number[]): number[] {
+export function permuted(values: ArrayLike<number>, shape: readonly number[], axes: readonly number[]): Float64Array {
   const strides = stridesOf(shape);
-  let offsets = [0];
-  for (const axis of axes) {
-    offsets = offsets.flatMap((offset) => Array.from({ length: shape[axis] }, (_, k) => offset + k * strides[axis]));
+  const sizes = axes.map((axis) => shape[axis]);
+  const steps = axes.map((axis) => strides[axis]);
+  const out = new Float64Array(values.length);
+  const index = new Array<number>(axes.length).fill(0);
+  let from = 0;
+  for (let to = 0; to < out.length; to++) {
+    out[to] = values[from];
+    for (let axis = axes.length - 1; axis >= 0; axis--) {
+      from += steps[axis];
+      if (++index[axis] < sizes[axis]) break;
+      from -= steps[axis] * sizes[axis];
+      index[axis] = 0;
+    }
   }
-  return offsets.map((offset) => values[offset]);
+  return out;
 }
 
 /** The graph while it grows. A value has a name in each order of axes that an operation has asked for. */

@@ -1,18 +1,18 @@
 import { sub } from '../ops/binary.js';
 import { convBatchNormPrelu, convBatchNormRelu6 } from '../ops/conv/inference.js';
 import type { Tensor } from '../tensor/tensor.js';
+import type { GraphStep } from './graph-plan.js';
 import type { Context, Operator } from './operator.js';
 import { kernelOf, pictureWindows } from './operators/neural.js';
-import type { Step } from './step.js';
 import { GpuValue, HostValue, type Value, viewed } from './values.js';
 
 /** Steps that run as one where no gradient is wanted: a convolution, a batch norm (or none), an activation (or none). */
-type Group = readonly [Step, ...Step[]];
+type Group = readonly [GraphStep, ...GraphStep[]];
 
 /** What a fused convolution does after its sums. */
 interface Ending {
-  norm: Step | null;
-  act: Step | null;
+  norm: GraphStep | null;
+  act: GraphStep | null;
 }
 
 const NAMES = { ones: '\0ones', zeros: '\0zeros', slope: '\0slope' };
@@ -22,28 +22,29 @@ const NAMES = { ones: '\0ones', zeros: '\0zeros', slope: '\0slope' };
  * another, at the place of the last.
  */
 export function groupSteps(
-  steps: readonly Step[],
+  steps: readonly GraphStep[],
   outputs: readonly string[],
   constants: ReadonlyMap<string, HostValue>,
 ): Group[] {
-  const users = new Map<string, Step[]>();
+  const users = new Map<string, GraphStep[]>();
   for (const step of steps) {
     for (const name of [...step.inputs, ...step.captured]) users.set(name, [...(users.get(name) ?? []), step]);
   }
   /** The step that alone uses a step's only output, as its first input. */
-  const next = ({ outputs: [name, ...others] }: Step): Step | null => {
+  const next = ({ outputs: [name, ...others] }: GraphStep): GraphStep | null => {
     const [user, ...more] = users.get(name) ?? [];
     const alone =
       user && more.length === 0 && others.length === 0 && !outputs.includes(name) && user.inputs[0] === name;
     return alone && user.captured.length === 0 ? user : null;
   };
-  const shapeOf = (step: Step, k: number) => constants.get(step.inputs[k])?.shape;
-  const groupOf = (conv: Step): Group => {
+  const shapeOf = (step: GraphStep, k: number) => constants.get(step.inputs[k])?.shape;
+  const groupOf = (conv: GraphStep): Group => {
     if (conv.view.operator !== 'Conv' || shapeOf(conv, 1)?.length !== 4) return [conv];
     const channels = shapeOf(conv, 1)![0];
-    const group: [Step, ...Step[]] = [conv];
+    const group: [GraphStep, ...GraphStep[]] = [conv];
     let after = next(conv);
-    const known = (step: Step): boolean => step.inputs.slice(1).every((name) => name === '' || constants.has(name));
+    const known = (step: GraphStep): boolean =>
+      step.inputs.slice(1).every((name) => name === '' || constants.has(name));
     if (
       after?.view.operator === 'BatchNormalization' &&
       after.outputs.length === 1 &&
@@ -58,7 +59,7 @@ export function groupSteps(
       ? group
       : [conv];
   };
-  const leads = new Map<Step, Group>();
+  const leads = new Map<GraphStep, Group>();
   for (const step of steps) {
     const group = groupOf(step);
     if (group.length > 1) leads.set(group[group.length - 1], group);
@@ -70,7 +71,11 @@ export function groupSteps(
   });
 }
 
-function isActivation({ view, inputs }: Step, channels: number, constants: ReadonlyMap<string, HostValue>): boolean {
+function isActivation(
+  { view, inputs }: GraphStep,
+  channels: number,
+  constants: ReadonlyMap<string, HostValue>,
+): boolean {
   if (view.operator === 'Relu' || view.operator === 'LeakyRelu') return true;
   if (view.operator === 'PRelu') {
     const shape = constants.get(inputs[1])!.shape;
@@ -91,7 +96,7 @@ function isActivation({ view, inputs }: Step, channels: number, constants: Reado
  * The step of a group, whose parts run one by one where a gradient is wanted.
  * @param constants gets what the fused operation needs
  */
-export function fusedStep(group: Group, constants: Map<string, HostValue>): Step {
+export function fusedStep(group: Group, constants: Map<string, HostValue>): GraphStep {
   if (group.length === 1) return group[0];
   const [conv] = group;
   const norm = group.find(({ view }) => view.operator === 'BatchNormalization') ?? null;
@@ -125,7 +130,7 @@ export function fusedStep(group: Group, constants: Map<string, HostValue>): Step
 }
 
 /** What an activation multiplies numbers below 0 with. */
-function slopeOf(act: Step | null): number {
+function slopeOf(act: GraphStep | null): number {
   if (!act || act.view.operator === 'Clip') return 1;
   return act.view.operator === 'Relu' ? 0 : act.view.float('alpha', 0.01);
 }

@@ -4,10 +4,10 @@ import { Gpu } from '../gpu/gpu.js';
 import { transposeValues } from '../nn/layout.js';
 import { Parameter, type ParameterLayout } from '../nn/parameter.js';
 import type { UnsupportedPart } from './errors.js';
+import type { Plan } from './graph-plan.js';
 import { type GraphProto, type ModelProto, readModel } from './model.js';
 import { OnnxModule, type OnnxModuleOptions } from './module.js';
 import { checkGraph, planGraph, refuseParts, typeProblem } from './plan.js';
-import type { Plan } from './step.js';
 import { type ExternalData, tensorValues } from './tensor-values.js';
 import type { HostValue } from './values.js';
 

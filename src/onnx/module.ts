@@ -7,10 +7,10 @@ import type { Parameter } from '../nn/parameter.js';
 import { dropout } from '../ops/dropout.js';
 import { isTapeRecording } from '../tensor/tape.js';
 import { type AnyTensor, keep, scope, Tensor } from '../tensor/tensor.js';
+import type { GraphStep, Plan } from './graph-plan.js';
 import type { GraphProto, ModelProto, ValueProto } from './model.js';
 import { Context, type NodeView, type Surroundings } from './operator.js';
 import { onNode, planGraph } from './plan.js';
-import type { Plan, Step } from './step.js';
 import { hostType, tensorValues } from './tensor-values.js';
 import { GpuValue, HostValue, type Value, viewed } from './values.js';
 
@@ -253,7 +253,7 @@ export class OnnxModule extends Module {
   }
 
   /** Runs a node. Unless a tape records, what it leaves behind is freed, and what nothing needs any more. */
-  #runStep(step: Step, values: Values, around: Surroundings): void {
+  #runStep(step: GraphStep, values: Values, around: Surroundings): void {
     const { view, operator } = step;
     const inputs = step.inputs.map((name) => (name ? values.get(name) : undefined));
     const compute = (): readonly Value[] => {

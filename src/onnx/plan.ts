@@ -1,10 +1,10 @@
 import { ArgumentError, FormatError, ShapeError } from '../common/errors.js';
 import { UnsupportedModelError, type UnsupportedPart } from './errors.js';
 import { fusedStep, groupSteps } from './fuse.js';
+import type { GraphStep, Plan } from './graph-plan.js';
 import type { GraphProto, NodeProto } from './model.js';
 import { atNode, Context, NodeView, type Surroundings } from './operator.js';
 import { OPERATORS } from './operators/index.js';
-import type { Plan, Step } from './step.js';
 import { hostType, isNarrow, typeName } from './tensor-values.js';
 import type { HostValue } from './values.js';
 
@@ -111,13 +111,13 @@ const NOWHERE = {
  */
 export function planGraph(graph: GraphProto, opset: number, initial: ReadonlyMap<string, HostValue>): Plan {
   const constants = new Map(initial);
-  const steps: Step[] = [];
+  const steps: GraphStep[] = [];
   const outputs = graph.outputs.map(({ name }) => name);
   let folded = 0;
   for (const node of graph.nodes) {
     const view = new NodeView(node, opset);
     const operator = OPERATORS[node.operator];
-    const step: Step = {
+    const step: GraphStep = {
       view,
       operator,
       inputs: node.inputs,

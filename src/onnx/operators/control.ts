@@ -1,7 +1,7 @@
 import type { GraphProto } from '../model.js';
 import type { Context, OperatorTable } from '../operator.js';
 import { HostValue, type Value } from '../values.js';
-import { joinValues, part, viewOf } from './shapes.js';
+import { joinValues, part, reshapedValue } from './shapes.js';
 
 /** The most rounds of a loop. */
 const MOST_ROUNDS = 2 ** 16;
@@ -19,7 +19,7 @@ function stacked(c: Context, rounds: readonly Value[], axis: number): Value {
   const widened = rounds.map((value) => {
     const shape = [...value.shape];
     shape.splice(at, 0, 1);
-    return viewOf(value, shape);
+    return reshapedValue(value, shape);
   });
   return joinValues(widened, at, (value) => c.toGpu(value));
 }
@@ -79,7 +79,7 @@ function scanned(c: Context): Value[] {
         only(1, shape),
         shape.map(() => 1),
       );
-      return viewOf(
+      return reshapedValue(
         entry,
         shape.filter((_, axis) => axis !== axes[k]),
       );

@@ -3,7 +3,7 @@ import { elementwise, gathered } from '../host-arrays.js';
 import type { Context, NodeView, Operator, OperatorTable } from '../operator.js';
 import { hostType } from '../tensor-values.js';
 import { GpuValue, HostValue, type Value } from '../values.js';
-import { viewOf } from './shapes.js';
+import { reshapedValue } from './shapes.js';
 
 // Operators of which the sizes, or all values, must be known before the GPU runs.
 
@@ -41,7 +41,7 @@ function compressed(c: Context): Value {
   const chosen = c.hostInts(1)!;
   const places = chosen.map((on, i) => (on ? i : -1)).filter((i) => i >= 0);
   const flat = !c.given('axis');
-  const x = flat ? viewOf(c.value(0), [c.shape(0).reduce((a, b) => a * b, 1)]) : c.value(0);
+  const x = flat ? reshapedValue(c.value(0), [c.shape(0).reduce((a, b) => a * b, 1)]) : c.value(0);
   const axis = flat ? 0 : c.axis(c.int('axis', 0));
   if (chosen.length > x.shape[axis]) c.misfit(`${chosen.length} conditions for ${x.shape[axis]} entries`);
   const index = HostValue.ints(places);

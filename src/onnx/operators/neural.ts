@@ -16,7 +16,7 @@ import type { Tensor } from '../../tensor/tensor.js';
 import type { Context, NodeView, Operator, OperatorTable } from '../operator.js';
 import { GpuValue, HostValue, permute, type Value } from '../values.js';
 import { reduceValue } from './reduce.js';
-import { viewOf } from './shapes.js';
+import { reshapedValue } from './shapes.js';
 
 type Two = [number, number];
 
@@ -69,16 +69,16 @@ export function onPictures(c: Context, x: GpuValue, f: (x: Tensor) => Tensor): G
   const last = x.last() as Tensor;
   if (spatial.length === 2) return GpuValue.last(f(last));
   if (spatial.length !== 1) return c.unsupported(`${spatial.length} spatial axes`);
-  const y = f((viewOf(GpuValue.file(last), [n, 1, spatial[0], channels]) as GpuValue).file() as Tensor);
+  const y = f((reshapedValue(GpuValue.file(last), [n, 1, spatial[0], channels]) as GpuValue).file() as Tensor);
   const [, , length, outputs] = y.shape;
-  return GpuValue.last((viewOf(GpuValue.file(y), [n, length, outputs]) as GpuValue).file());
+  return GpuValue.last((reshapedValue(GpuValue.file(y), [n, length, outputs]) as GpuValue).file());
 }
 
 /** Weights [O, I, kh, kw] or [O, I, k] as [kh, kw, I, O]. */
 export function kernelOf(w: GpuValue): Tensor {
   if (w.shape.length === 4) return w.kernel() as Tensor;
   const [o, i, k] = w.shape;
-  return (viewOf(w, [o, i, 1, k]) as GpuValue).kernel() as Tensor;
+  return (reshapedValue(w, [o, i, 1, k]) as GpuValue).kernel() as Tensor;
 }
 
 function conv(c: Context): Value {

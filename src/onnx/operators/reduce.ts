@@ -13,7 +13,7 @@ import { type AnyTensor, Tensor } from '../../tensor/tensor.js';
 import { reduced } from '../host-arrays.js';
 import type { Context, Operator, OperatorTable } from '../operator.js';
 import { GpuValue, permute, type Value } from '../values.js';
-import { axisIn, viewOf } from './shapes.js';
+import { axisIn, reshapedValue } from './shapes.js';
 
 type Reduce = (x: Tensor, axes: readonly number[], keepDims: boolean) => Tensor;
 
@@ -31,7 +31,7 @@ export function reduceValue(x: GpuValue, axes: readonly number[], keepDims: bool
   const shape: Shape = reducedShape(x.shape, axes, keepDims);
   if (!x.isLast) return x.map((t) => f(t as Tensor, inside, keepDims));
   const kept = x.map((t) => f(t as Tensor, inside, true));
-  return keepDims ? kept : viewOf(kept, shape);
+  return keepDims ? kept : reshapedValue(kept, shape);
 }
 
 /**
@@ -87,8 +87,8 @@ function rows(f: (x: Tensor) => Tensor): Operator {
       if (c.opset >= 13) return alongAxis(x, c.axis(c.int('axis', -1)), f);
       const axis = c.axis(c.int('axis', 1));
       const columns = x.shape.slice(axis).reduce((a, b) => a * b, 1);
-      const flat = viewOf(x, [c.x(0).size / columns, columns]) as GpuValue;
-      return viewOf(flat.map(f as never), x.shape);
+      const flat = reshapedValue(x, [c.x(0).size / columns, columns]) as GpuValue;
+      return reshapedValue(flat.map(f as never), x.shape);
     },
   };
 }

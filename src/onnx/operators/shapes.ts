@@ -13,7 +13,7 @@ import { hostType, isNarrow, typeName } from '../tensor-values.js';
 import { fileOrder, GpuValue, HostValue, lastOrder, permute, type Value, viewed } from '../values.js';
 
 /** The same elements under another shape. */
-export const viewOf = (value: Value, shape: Shape): Value => {
+export const reshapedValue = (value: Value, shape: Shape): Value => {
   if (sizeOf(shape) !== sizeOf(value.shape)) throw new ShapeError(`[${value.shape}] does not become [${shape}]`);
   if (value instanceof HostValue) return reshaped(value, shape);
   return GpuValue.file(viewed(value.file(), shape));
@@ -21,7 +21,7 @@ export const viewOf = (value: Value, shape: Shape): Value => {
 
 /** An operator that gives the elements of input 0 another shape. */
 const reshaping = (row: Partial<Operator>, shape: (c: Context) => Shape): Operator => {
-  const run = (c: Context): Value => viewOf(c.value(0), shape(c));
+  const run = (c: Context): Value => reshapedValue(c.value(0), shape(c));
   return { inputs: [1, 1], ...row, run, host: run };
 };
 

@@ -128,11 +128,11 @@ test('the package can be packed, and contains only the expected files', () => {
   tarball = packed.tarball;
   const expected = [
     /^((README|CHANGELOG|CONTRIBUTING|SECURITY)\.md|CITATION\.cff|LICENSE|package\.json)$/,
-    /^dist\/(index|engine|detection|onnx|node|cli|chunk-[A-Z0-9]{8})\.js(\.map)?$/,
+    /^dist\/(index|engine|methods|detection|onnx|node|cli|chunk-[A-Z0-9]{8})\.js(\.map)?$/,
     /^dist\/types\/(src|shaders)\/.*\.d\.ts$/,
     // Weights are most of the tarball, because the codec needs them. Weights for comparisons stay out.
     /^models\/(?!face-mse)[a-z-]+\.(safetensors|md|json)$/,
-    /^examples\/[a-z-]+\.(mjs)$|^examples\/README\.md$|^demo\/landmarks\.json$/,
+    /^examples\/[a-z_-]+\.(mjs|py|html)$|^examples\/README\.md$|^demo\/landmarks\.json$/,
     // What README.md links to.
     /^docs\/[a-z]+\.md$|^results\/(strip\.png|(bench-lavapipe|platforms|codecs\/(full|quick)\/report)\.md)$/,
   ];

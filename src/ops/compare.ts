@@ -139,7 +139,7 @@ const whereOp: Op<BinaryAttrs> = {
   },
 };
 
-interface CastAttrs {
+export interface CastAttrs {
   dtype: DType;
 }
 

@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { runNode } from '../../bench/install-package.js';
@@ -85,6 +86,59 @@ test('the example small-gan.mjs learns to draw discs', () => {
   const round = (steps: string) => Number(/^(\d+) of 32 drawings are round$/m.exec(example('small-gan', steps))?.[1]);
   assert.is(round('1'), 0);
   assert.ok(round('300') >= 20);
+});
+
+/** The accuracies that an example printed, in percent. */
+const percentages = (printed: string): number[] =>
+  [...printed.matchAll(/^([\d.]+) % of /gm)].map(([, text]) => Number(text));
+
+test('the example digits.mjs reads over 95 % of its held-out digits', () => {
+  const [share] = percentages(example('digits'));
+  assert.ok(share > 95, `${share} %`);
+});
+
+/** A file as MNIST has it: two zero bytes, the type of bytes, the number of axes, their sizes, the values. */
+function idx(shape: number[], values: (i: number) => number): Buffer {
+  const head = Buffer.alloc(4 + 4 * shape.length);
+  head.set([0, 0, 8, shape.length]);
+  for (const [k, size] of shape.entries()) head.writeUInt32BE(size, 4 + 4 * k);
+  return Buffer.concat([head, Uint8Array.from({ length: shape.reduce((a, b) => a * b) }, (_, i) => values(i))]);
+}
+
+test("the example digits.mjs learns from a folder with MNIST's files, and names a file that does not fit", () => {
+  const folder = join(project, 'mnist');
+  mkdirSync(folder);
+  // The label of a picture is where its bar lies.
+  const bar = (i: number): number => (Math.floor((i % 784) / 56) === Math.floor(i / 784) % 10 ? 255 : (i * 37) % 60);
+  for (const [part, count] of [
+    ['train', 100],
+    ['t10k', 20],
+  ] as const) {
+    writeFileSync(join(folder, `${part}-images-idx3-ubyte.gz`), gzipSync(idx([count, 28, 28], bar)));
+    writeFileSync(
+      join(folder, `${part}-labels-idx1-ubyte`),
+      idx([count], (i) => i % 10),
+    );
+  }
+  const printed = example('digits', folder, '20');
+  assert.match(printed, /^100 digits to learn, 20 held out/);
+  assert.ok(percentages(printed)[0] >= 90, printed);
+  writeFileSync(join(folder, 't10k-images-idx3-ubyte.gz'), gzipSync(idx([20, 27, 28], () => 0)));
+  assert.throws(
+    () => example('digits', folder, '1'),
+    /t10k-images-idx3-ubyte: .*\[20,27,28\]; expected pictures of 28×28/,
+  );
+});
+
+test('the example transfer-learning.mjs trains a new head, and then the last layers, on images of a folder', () => {
+  const weights = join(project, 'classifier.safetensors');
+  const printed = example('transfer-learning', join(project, 'pictures'), '2', weights);
+  assert.match(printed, /^16 pictures to learn, 4 held out, of 2 classes: dark,light$/m);
+  assert.equal(percentages(printed), [100, 100]);
+  assert.match(printed, /^\d+ bytes saved; a network for 3 classes takes all but head\.weight, head\.bias$/m);
+  const { tensors } = readSafetensors(readFileSync(weights));
+  assert.equal(tensors.get('head.weight')?.shape, [128, 2]);
+  assert.ok(tensors.has('recognizer.layers.17.weight'));
 });
 
 test('the example own-kernel.mjs has a gradient that agrees with finite differences', () => {

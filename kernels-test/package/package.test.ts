@@ -36,7 +36,7 @@ interface Manifest {
 }
 const manifestOf = (folder: string): Manifest => JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
 /** The entry points that are modules. */
-const MODULES = ['.', './engine', './detection', './onnx', './node'];
+const MODULES = ['.', './engine', './methods', './detection', './onnx', './node'];
 
 const linkTo = (name: string): string => `file:${join(root, 'node_modules', name)}`;
 

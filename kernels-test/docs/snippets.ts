@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { transform } from 'esbuild';
 import sharp from 'sharp';
 import * as assert from 'uvu/assert';
 import { alignFace } from '../../src/detection/align.js';
@@ -62,6 +63,7 @@ const source = (path: string): string => pathToFileURL(join(ROOT, path)).href;
 const MODULES: Record<string, string> = {
   cameo: source('src/index.ts'),
   'cameo/engine': source('src/engine.ts'),
+  'cameo/methods': source('src/methods.ts'),
   'cameo/detection': source('src/detection/index.ts'),
   'cameo/onnx': source('src/onnx/index.ts'),
   'cameo/node': source('kernels-test/docs/kept-node.ts'),
@@ -74,7 +76,8 @@ async function runProgram({ page, line, code }: Snippet, folder: string, detecto
     JSON.stringify(path.includes('detector') && detector ? pathToFileURL(detector).href : source(path)),
   );
   const path = join(folder, `${page.replace(/\W/g, '-')}-${line}.mjs`);
-  writeFileSync(path, program);
+  // Node 20 does not know `using`.
+  writeFileSync(path, (await transform(program, { target: 'node20' })).code);
   const [before, log] = [process.cwd(), console.log];
   let printed = '';
   console.log = (...values: unknown[]) => {

@@ -141,7 +141,7 @@ test('the package can be packed, and contains only the expected files', () => {
   const [weights, rest] = [true, false].map((wanted) =>
     files.filter(({ path }) => /\.safetensors$/.test(path) === wanted).reduce((sum, file) => sum + file.size, 0),
   );
-  assert.ok(rest < 6.5e6, `${rest} bytes besides weights`);
+  assert.ok(rest < 8e6, `${rest} bytes besides weights`);
   assert.ok(size < weights + 2e6, `a tarball of ${size} bytes, ${weights} of them weights`);
   // If the weights are too large, `tsx bench/quantize-weights.ts` writes smaller ones.
   assert.ok(size <= 10e6, `a tarball of ${size} bytes, expected at most 10 MB`);
@@ -329,7 +329,7 @@ test('a bundle contains what its program imports, and no more', async () => {
 });
 
 /** Operations that only other functions are made of. */
-const INNER = ['batchedMatmul', 'constantPower', 'huber', 'resample', 'standardize'];
+const INNER = ['batchedMatmul', 'constantPower', 'huber', 'padAxis', 'resample', 'standardize'];
 
 test('every operation of the engine is exported by its name, but for those that others are made of', () => {
   const exported = engine as Record<string, unknown>;

@@ -18,18 +18,18 @@ import { Tape } from '../src/tensor/tape.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';
 
 /*
- * tsx bench/onnx-networks.ts FILE[@NAME=1x3x48x160,…] … [--gradient] [--out results/onnx-networks.md]: runs published ONNX networks on random
+ * tsx bench/onnx-networks.ts FILE[@NAME=1x3x48x160,…] … [--gradient NAME,…] [--out results/onnx-networks]: runs published ONNX networks on random
  * inputs in [−1, 1), and compares the outputs with those of onnxruntime (its WebAssembly on the CPU). Sizes that a file leaves open are 1 for the
- * batch, and must be given for others. With --gradient it also compares the gradient of the outputs, times random numbers, by the input
+ * batch, and must be given for others. For the files that --gradient names (`all` for all), it also compares the gradient of the outputs, times random numbers, by the input
  * with that of the same operations in float64.
  */
 
 const { values: options, positionals: files } = parseArgs({
-  options: { gradient: { type: 'boolean', default: false }, out: { type: 'string' } },
+  options: { gradient: { type: 'string', default: '' }, out: { type: 'string' } },
   allowPositionals: true,
 });
 if (files.length === 0)
-  throw new Error('usage: tsx bench/onnx-networks.ts FILE[@NAME=1x3x48x160,…] … [--gradient] [--out FILE.md]');
+  throw new Error('usage: tsx bench/onnx-networks.ts FILE[@NAME=1x3x48x160,…] … [--gradient NAME,…] [--out FILE]');
 
 const gpu = await openGpu();
 const metadata = runMetadata(gpu.description); // now, because files may change while the program runs
@@ -157,7 +157,8 @@ for (const given of files) {
   );
   const found = [...ours].map(([name, data]) => compare(data, theirs[name].data));
   const worst = found.reduce((a, b) => (b.difference > a.difference ? b : a));
-  const gradient = options.gradient ? await gradientOf(module, values) : null;
+  const wanted = options.gradient.split(',');
+  const gradient = wanted.includes('all') || wanted.includes(basename(path)) ? await gradientOf(module, values) : null;
   const relative = gradient && gradient.difference / gradient.largest;
   rows.push({
     name: basename(path),
@@ -177,7 +178,7 @@ for (const given of files) {
 const command = [
   'tsx bench/onnx-networks.ts',
   ...files.map((file) => basename(file)),
-  options.gradient ? '--gradient' : '',
+  options.gradient ? `--gradient ${options.gradient}` : '',
   options.out ? `--out ${options.out}` : '',
 ]
   .filter(Boolean)
@@ -191,7 +192,7 @@ const table = markdownTable({
     'a run, ms',
     'largest value',
     'largest difference',
-    ...(options.gradient ? ['gradient against float64, relative'] : []),
+    'gradient against float64, relative',
   ],
   rows: rows.map(({ name, bytes, inputs, ms, largest: value, difference, gradient }) => [
     name,
@@ -200,7 +201,7 @@ const table = markdownTable({
     ms.toFixed(1),
     value.toPrecision(4),
     difference.toExponential(1),
-    ...(gradient === null ? [] : [gradient.toExponential(1)]),
+    gradient === null ? '' : gradient.toExponential(1),
   ]),
 });
 const text = `# Published ONNX networks
@@ -214,5 +215,9 @@ ${listLines([
 ${table}
 `;
 console.log(text);
-if (options.out) await writeFileAtomic(options.out, new TextEncoder().encode(text));
+if (options.out) {
+  const data = { metadata: { ...metadata, command }, largest, networks: rows };
+  await writeFileAtomic(`${options.out}.json`, new TextEncoder().encode(`${JSON.stringify(data, null, 1)}\n`));
+  await writeFileAtomic(`${options.out}.md`, new TextEncoder().encode(text));
+}
 gpu.destroy();

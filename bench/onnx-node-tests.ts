@@ -1,7 +1,12 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { CameoError } from '../src/common/errors.js';
+import { writeFileAtomic } from '../src/data/files/atomic-file.js';
 import { externalDataIn } from '../src/data/files/external-data.js';
+import { runMetadata } from '../src/evaluation/reports/collect-metadata.js';
+import { listLines, metadataTexts } from '../src/evaluation/reports/run-metadata.js';
+import { markdownTable } from '../src/evaluation/reports/tables.js';
 import type { Gpu } from '../src/gpu/gpu.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
 import { UnsupportedModelError } from '../src/onnx/errors.js';
@@ -9,13 +14,16 @@ import { importOnnx, type OnnxInput, type OnnxModule } from '../src/onnx/index.j
 import { readModel, readTensorProto } from '../src/onnx/model.js';
 import { ProtoReader } from '../src/onnx/protobuf.js';
 import { tensorValues } from '../src/onnx/tensor-values.js';
-import { HostValue, type Value } from '../src/onnx/values.js';
-import { scope } from '../src/tensor/tensor.js';
+import { GpuValue, HostValue, type Value } from '../src/onnx/values.js';
+import { Tape } from '../src/tensor/tape.js';
+import { type AnyTensor, scope, Tensor } from '../src/tensor/tensor.js';
 
 /*
- * tsx bench/onnx-node-tests.ts FOLDER [WORD …]: runs ONNX's published node tests through the importer. FOLDER holds a folder for each
+ * tsx bench/onnx-node-tests.ts FOLDER [WORD …] [--out results/onnx-nodes]: runs ONNX's published node tests through the importer. FOLDER holds a folder for each
  * test, with model.onnx and test_data_set_0/{input,output}_N.pb; with words, only tests whose names contain one of them run, and each
  * failure is shown. Prints for each operator how many tests passed, were wrong, and were refused, and why.
+ * With --out it also tries, for each test that passed, whether a gradient reaches a float input, and writes a report (.md) and what the table of
+ * operators is made from (.json).
  *
  * A float is right if |a − b| ≤ 1e-3·|b| + 2e-6·max(1, largest |b| of the array); integers and booleans must be equal. Integers of 64
  * bits are int32 here. Inputs are tensors; where a test is refused as such, because sizes must be known before the GPU runs, its
@@ -23,6 +31,8 @@ import { scope } from '../src/tensor/tensor.js';
  */
 
 interface Outcome {
+  /** Whether a gradient reached an input; undefined where it was not tried or no input is a float. */
+  gradient?: boolean;
   operator: string;
   test: string;
   result: 'passed' | 'wrong' | 'refused' | 'failed';
@@ -114,7 +124,8 @@ async function runTest(gpu: Gpu, folder: string, test: string): Promise<Outcome>
       actual = await outputsOf(gpu, module, inputs, true);
     }
     const wrong = expected.map((array, k) => difference(actual[k], array)).filter(Boolean);
-    return wrong.length === 0 ? outcome('passed') : outcome('wrong', wrong.join('; '));
+    if (wrong.length > 0) return outcome('wrong', wrong.join('; '));
+    return { ...outcome('passed'), gradient: options.out ? hasGradient(gpu, module, inputs) : undefined };
   } catch (error) {
     if (error instanceof CameoError) return outcome('refused', error.message);
     return outcome('failed', error instanceof Error ? `${error.stack}` : `${error}`);
@@ -123,10 +134,38 @@ async function runTest(gpu: Gpu, folder: string, test: string): Promise<Outcome>
   }
 }
 
-const [folder, ...words] = process.argv.slice(2);
+/** Whether a gradient of the first float output reaches a float input. */
+function hasGradient(gpu: Gpu, module: OnnxModule, inputs: readonly HostValue[]): boolean | undefined {
+  if (!inputs.some(({ dtype, size }) => dtype === 'float32' && size > 0)) return undefined;
+  return scope(gpu, () => {
+    const tensors = inputs.map((x) => (x.dtype === 'float32' && x.size > 0 ? x.upload(gpu) : asArray(x)));
+    const floats = tensors.filter((x): x is Tensor => x instanceof Tensor);
+    const tape = new Tape();
+    try {
+      const outputs = tape.record(() =>
+        module.evaluate(Object.fromEntries(module.inputNames.map((name, k) => [name, tensors[k]]))),
+      );
+      const output = outputs.find((value): value is GpuValue => value instanceof GpuValue && value.dtype === 'float32');
+      if (!output) return false;
+      const y = tape.record(() => output.file()) as Tensor;
+      tape.gradients(y, floats, Tensor.from(gpu, new Float32Array(y.size).fill(1), y.shape));
+      return true;
+    } catch (error) {
+      if (error instanceof CameoError) return false;
+      throw error;
+    } finally {
+      const kept = new Set<AnyTensor>(floats);
+      for (const { output, saved } of tape.nodes) for (const x of [output, ...saved]) if (!kept.has(x)) x.dispose();
+    }
+  });
+}
+
+const { values: options, positionals } = parseArgs({ options: { out: { type: 'string' } }, allowPositionals: true });
+const [folder, ...words] = positionals;
 if (!folder) throw new Error('usage: tsx bench/onnx-node-tests.ts FOLDER [WORD …]');
 const tests = readdirSync(folder).filter((test) => words.length === 0 || words.some((word) => test.includes(word)));
 const gpu = await openGpu();
+const metadata = runMetadata(gpu.description); // now, because files may change while the program runs
 const outcomes: Outcome[] = [];
 for (const test of tests.sort()) outcomes.push(await runTest(gpu, folder, test));
 
@@ -146,5 +185,42 @@ for (const { test, result, why } of outcomes) {
     console.log(`${test}: ${result}: ${why}`);
 }
 console.log(RESULTS.map((result) => `${result} ${count(outcomes, result)}`).join(', '), `of ${outcomes.length}`);
+if (options.out) {
+  const operators = [...new Set(outcomes.map((one) => one.operator))].sort().map((operator) => {
+    const own = outcomes.filter((one) => one.operator === operator);
+    const gradients = own.map(({ gradient }) => gradient).filter((gradient) => gradient !== undefined);
+    return {
+      operator,
+      ...Object.fromEntries(RESULTS.map((result) => [result, count(own, result)])),
+      gradient: gradients.length === 0 ? null : gradients.includes(true),
+      refusals: [...new Set(own.filter(({ result }) => result === 'refused').map(({ why }) => why))],
+    };
+  });
+  const totals = Object.fromEntries(RESULTS.map((result) => [result, count(outcomes, result)]));
+  const command = `tsx bench/onnx-node-tests.ts FOLDER --out ${options.out}`;
+  const data = { metadata: { ...metadata, command }, tests: outcomes.length, totals, operators };
+  const text = `# ONNX's node tests
+
+${listLines([
+  `${totals.passed} of ${outcomes.length} tests pass, ${totals.wrong} are wrong, ${totals.refused} are refused by name, ${totals.failed} fail otherwise`,
+  'A float is right if |a − b| ≤ 1e-3·|b| + 2e-6·max(1, largest |b| of the array); integers and booleans must be equal. Integers of 64 bits are int32',
+  'Tests of other types than float32, int32, int64 and bool, and of sequences and optionals, are not in the folder',
+  ...metadataTexts(data.metadata),
+])}
+
+${markdownTable({
+  columns: ['Operator', 'passed', 'refused', 'gradient', 'why refused'],
+  rows: operators.map(({ operator, passed, refused, gradient, refusals }: Record<string, unknown>) => [
+    `${operator}`,
+    `${passed}`,
+    `${refused}`,
+    gradient === null ? '' : gradient ? 'yes' : 'no',
+    (refusals as string[]).slice(0, 3).join(' / ').slice(0, 300),
+  ]),
+})}
+`;
+  await writeFileAtomic(`${options.out}.json`, new TextEncoder().encode(`${JSON.stringify(data, null, 1)}\n`));
+  await writeFileAtomic(`${options.out}.md`, new TextEncoder().encode(text));
+}
 gpu.destroy();
 process.exitCode = count(outcomes, 'wrong') + count(outcomes, 'failed') > 0 ? 1 : 0;

@@ -17,8 +17,8 @@ const engine: Any = E;
 type Mistake = [what: string, run: (x: E.Tensor, gpu: E.Gpu) => unknown, message: RegExp];
 
 const OPERATIONS: Mistake[] = [
-  ['a number for a tensor', (x) => engine.add(x, 3), /^add: b is the number 3; expected a tensor$/],
-  ['the first operand', (x) => engine.mul(2, x), /^mul: a is the number 2; expected a tensor$/],
+  ['a number for a tensor', (x) => engine.matmul(x, 3), /^matmul: b is the number 3; expected a tensor$/],
+  ['two numbers', () => engine.mul(2, 3), /^mul: b is the number 3; expected a tensor, as a is a number$/],
   ['nothing for a tensor', (x) => engine.sub(x), /^sub: b is undefined; expected a tensor$/],
   ['an array for a tensor', (x) => engine.div(x, [1, 2]), /^div: b is the array \[1,2\]; expected a tensor$/],
   ['a parameter', (x) => engine.add(x, new E.PReLU(1).weight), /^add: b is a Parameter; expected a tensor/],
@@ -196,7 +196,7 @@ const NETWORKS: Mistake[] = [
   [
     'an option of Adam',
     (x) => new engine.Adam(new Map([['x', x]]), { lr: 0.1 }),
-    /^Adam: there is no option "lr"; expected betas, eps, weightDecay, decoupled$/,
+    /^Adam: there is no option "lr"; expected learningRate, betas, eps, weightDecay, decoupled$/,
   ],
   [
     'a rate for options',
@@ -216,7 +216,7 @@ const NETWORKS: Mistake[] = [
   [
     'no rate',
     (x) => withOptimizer(x, (adam) => adam.step(new Map([[x, x]]))),
-    /^step: the learning rate is undefined; expected a finite number/,
+    /^step: the learning rate is undefined; expected one here, or as learningRate of the optimizer$/,
   ],
   [
     'an option of a layer',

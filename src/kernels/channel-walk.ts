@@ -34,7 +34,7 @@ export type WalkPurpose = 'map' | 'sum';
 export function chooseWalk(rows: number, channels: number, limits: KernelLimits, purpose: WalkPurpose): ChannelWalk {
   const width = chooseChannels(channels);
   const groups = channels / width;
-  const invocations = limits.software ? 2048 : 2 ** 18;
+  const invocations = limits.software ? 1024 : 2 ** 18;
   const maxParts = purpose === 'map' ? rows : limits.software ? 256 : 1024;
   // Most rows of a sum in one invocation: a block of blocks.
   const minParts = purpose === 'map' ? 1 : Math.ceil(rows / SUM_BLOCK ** 2);

@@ -90,16 +90,16 @@ export function codeLength(symbols: Symbols, model: LatentModel, qIndex: number,
   checkSymbols(symbols, qIndex, model);
   const place = codingPlaces(model);
   const distribution = new SymbolDistribution(model.fields.shapes);
-  let total = 0;
+  const own = bits ?? new Float64Array(model.latents);
   walkLatents(model, qIndex, {
     code(latent, scale, mean, shape, deadInner, deadOuter) {
       const symbol = symbols[place[latent]];
-      const own = distribution.set(scale, mean, shape, deadInner, deadOuter).bits(symbol);
-      total += own;
-      if (bits) bits[place[latent]] = own;
+      own[place[latent]] = distribution.set(scale, mean, shape, deadInner, deadOuter).bits(symbol);
       return symbol;
     },
   });
+  let total = 0;
+  for (let k = 0; k < place.length; k++) total += own[place[k]];
   return total;
 }
 

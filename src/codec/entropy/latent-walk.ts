@@ -42,6 +42,10 @@ export interface WalkTrace {
  * predictions to the middle of its cell.
  */
 const CELL = 3;
+/** log2 of 2 · CONTEXT_WEIGHT_ONE */
+const CONTEXT_SHIFT = 7;
+const MAGNITUDE_PART = 1 / MAGNITUDE_WEIGHT_ONE;
+const PREDICTION_PART = 1 / (GAIN_ONE * WEIGHT_ONE);
 
 /**
  * The value, in units, that later predictions take for a symbol.
@@ -54,8 +58,8 @@ export function reconstruct(middle: number, mean: number, unitsPerMean: number):
 
 /** Mean of a symbol in 1/16 of a step, from the weighted sum of the deviations of its references from their means. */
 export function predictMean(mean: number, gain: number, sum: number, meansPerUnit: number): number {
-  const units = clampInteger(mean + Math.floor((gain * sum) / (GAIN_ONE * WEIGHT_ONE)), -MAX_UNITS, MAX_UNITS);
-  return clampInteger(roundHalfUp(units * meansPerUnit), -MAX_MEAN, MAX_MEAN);
+  const units = clampInteger(mean + Math.floor(gain * sum * PREDICTION_PART), -MAX_UNITS, MAX_UNITS);
+  return clampInteger(roundHalfUp(units * meansPerUnit), -MAX_MEAN, MAX_MEAN) | 0;
 }
 
 /**
@@ -74,17 +78,13 @@ export function walkLatents(model: LatentModel, qIndex: number, coder: SymbolCod
   const positions = height * width;
   /** The decoded latents in units, minus their means. */
   const values = new Float64Array(model.latents);
-  // Magnitudes by position, and the expected ones: of this channel, of earlier channels, and around a position in earlier channels.
-  const found = new Int32Array(positions);
-  const expected = new Int32Array(positions);
-  const foundHere = new Int32Array(positions);
-  const expectedHere = new Int32Array(positions);
-  const foundAround = new Int32Array(positions);
-  const expectedAround = new Int32Array(positions);
-  let [foundInAll, expectedInAll] = [0, 0];
+  const [found, expected] = [new Int32Array(positions), new Int32Array(positions)];
+  const channelContext = new ChannelContext(model);
+  const contextBefore = channelContext.sums;
   const dependent = model.quantizers > 1;
+  const means = meansWithoutReferences(model, qIndex);
   let state = 0;
-  const [prior0, prior1, prior2, prior3] = contextPrior;
+  const prior = contextPrior[0];
 
   for (let rank = 0; rank < channels; rank++) {
     const channel = fields.order[rank];
@@ -93,33 +93,44 @@ export function walkLatents(model: LatentModel, qIndex: number, coder: SymbolCod
     const unitsPerMean = powerOfEighths(-stepPower) / MEAN_UNITS;
     const scaleBase = stepPower + fields.scaleShift[qIndex * channels + channel] + SCALE_ONE;
     const predictionGain = fields.predictionGain[qIndex * channels + channel];
-    const firstWeight = channel * CONTEXT_SOURCES;
-    const [w0, w1, w2, w3] = contextWeights.subarray(firstWeight, firstWeight + CONTEXT_SOURCES);
-    sumAround(foundHere, foundAround, height, width);
-    sumAround(expectedHere, expectedAround, height, width);
+    const weightBeside = contextWeights[channel * CONTEXT_SOURCES];
+    channelContext.begin(rank, trace);
 
-    for (let p = 0; p < positions; p++) {
+    for (let p = 0, x = 0; p < positions; p++, x = x + 1 < width ? x + 1 : 0) {
       const latent = rank * positions + p;
       let sum = 0;
       for (let r = referenceStart[latent]; r < referenceStart[latent + 1]; r++)
         sum += weights[r] * values[references[r]];
-      const symbolMean = predictMean(mean[latent], predictionGain, sum, meansPerUnit);
-      const baseScale = clampInteger(scale[latent] + scaleBase, 0, SCALE_COUNT - 1);
+      const symbolMean = sum === 0 ? means[latent] : predictMean(mean[latent], predictionGain, sum, meansPerUnit);
+      const scaleThere = scale[latent] + scaleBase;
+      const baseScale = scaleThere < 0 ? 0 : scaleThere >= SCALE_COUNT ? SCALE_COUNT - 1 : scaleThere;
 
-      const foundBeside = prior0 + sumBeside(found, p, width);
-      const expectedBeside = prior0 + sumBeside(expected, p, width);
-      const source0 = log2Sixteenths(foundBeside) - log2Sixteenths(expectedBeside);
-      const source1 = log2Sixteenths(foundHere[p] + prior1) - log2Sixteenths(expectedHere[p] + prior1);
-      const source2 = log2Sixteenths(foundAround[p] + prior2) - log2Sixteenths(expectedAround[p] + prior2);
-      const source3 = log2Sixteenths(foundInAll + prior3) - log2Sixteenths(expectedInAll + prior3);
-      const context = w0 * source0 + w1 * source1 + w2 * source2 + w3 * source3;
-      const eighths = Math.floor(context / (2 * CONTEXT_WEIGHT_ONE) + 0.5);
-      const bucket = clampInteger(eighths + CONTEXT_MIDDLE, 0, CONTEXT_BUCKETS - 1);
+      // The magnitudes around the position that come before it in its channel, with the nearest ones counted twice, and that of
+      // the mirrored position, because faces are nearly symmetric.
+      let [foundBeside, expectedBeside] = [prior, prior];
+      if (x > 0) {
+        foundBeside += 2 * found[p - 1];
+        expectedBeside += 2 * expected[p - 1];
+      }
+      if (p >= width) {
+        foundBeside += sumAbove(found, p - width, x, width);
+        expectedBeside += sumAbove(expected, p - width, x, width);
+      }
+      const mirrored = p - 2 * x + width - 1;
+      if (mirrored < p - 1) {
+        foundBeside += found[mirrored];
+        expectedBeside += expected[mirrored];
+      }
+      const beside = log2Sixteenths(foundBeside) - log2Sixteenths(expectedBeside);
+      const context = contextBefore[p] + weightBeside * beside;
+      // In eighths of an octave, rounded: context / (2 · CONTEXT_WEIGHT_ONE).
+      const eighths = (context + CONTEXT_WEIGHT_ONE) >> CONTEXT_SHIFT;
+      const bucket = clampSmall(eighths + CONTEXT_MIDDLE, CONTEXT_BUCKETS - 1);
       const shift = contextTable[(baseScale >> 3) * CONTEXT_BUCKETS + bucket];
-      const adjustedScale = clampInteger(baseScale + shift, 0, SCALE_COUNT - 1);
+      const adjustedScale = clampSmall(baseScale + shift, SCALE_COUNT - 1);
       if (trace) {
         trace.scale[latent] = baseScale;
-        trace.sources.set([source0, source1, source2, source3], latent * CONTEXT_SOURCES);
+        trace.sources[latent * CONTEXT_SOURCES] = beside;
       }
 
       const quantizer = quantizerOf(state);
@@ -132,7 +143,7 @@ export function walkLatents(model: LatentModel, qIndex: number, coder: SymbolCod
 
       values[latent] = reconstruct(middle, symbolMean, unitsPerMean) - mean[latent];
       const distance = Math.abs(middle - symbolMean);
-      const magnitude = Math.floor((distance * magnitudeWeight[baseScale]) / MAGNITUDE_WEIGHT_ONE);
+      const magnitude = Math.floor(distance * magnitudeWeight[baseScale] * MAGNITUDE_PART);
       found[p] = magnitude < MAX_MAGNITUDE ? magnitude : MAX_MAGNITUDE;
       const offset = ((symbolMean + MEAN_UNITS / 2) & (MEAN_UNITS - 1)) - MEAN_UNITS / 2;
       expected[p] = magnitudeExpected[(quantizer * SCALE_COUNT + baseScale) * MAGNITUDE_OFFSETS + Math.abs(offset)];
@@ -142,25 +153,78 @@ export function walkLatents(model: LatentModel, qIndex: number, coder: SymbolCod
         trace.quantizer[latent] = quantizer;
       }
     }
-    foundInAll += addChannel(found, foundHere);
-    expectedInAll += addChannel(expected, expectedHere);
+    channelContext.add(found, expected);
   }
 }
 
-/**
- * The magnitudes around a position that come before it in its channel, with the nearest ones counted twice, and that of the
- * mirrored position, because faces are nearly symmetric.
- */
-function sumBeside(magnitudes: Int32Array, p: number, width: number): number {
-  const x = p % width;
-  let sum = x > 0 ? 2 * magnitudes[p - 1] : 0;
-  if (p >= width) {
-    sum += 2 * magnitudes[p - width];
-    if (x > 0) sum += magnitudes[p - width - 1];
-    if (x < width - 1) sum += magnitudes[p - width + 1];
+const knownMeans = new WeakMap<LatentModel, Int32Array[]>();
+
+/** The means at an index, by `predictMean`, where the references are as expected: those of most latents. */
+function meansWithoutReferences(model: LatentModel, qIndex: number): Int32Array {
+  let known = knownMeans.get(model);
+  if (!known) knownMeans.set(model, (known = []));
+  const { fields, latents } = model;
+  const { channels, mean } = fields;
+  known[qIndex] ??= Int32Array.from({ length: latents }, (_, latent) => {
+    const channel = fields.order[Math.floor((latent * channels) / latents)];
+    const stepPower = fields.gain[qIndex * channels + channel] - fields.unit[channel];
+    return predictMean(mean[latent], 0, 0, powerOfEighths(stepPower) * MEAN_UNITS);
+  });
+  return known[qIndex];
+}
+
+/** An integer, clamped to 0 … max. */
+const clampSmall = (value: number, max: number): number => (value < 0 ? 0 : value > max ? max : value);
+
+/** The part of the context that the channels before give to each position of a channel. */
+class ChannelContext {
+  /** Weighted logarithms, [positions]. */
+  readonly sums: Int32Array;
+  // Magnitudes found at a position in earlier channels and around it, and the expected ones.
+  readonly #found: Int32Array;
+  readonly #expected: Int32Array;
+  readonly #foundAround: Int32Array;
+  readonly #expectedAround: Int32Array;
+  #foundInAll = 0;
+  #expectedInAll = 0;
+
+  constructor(readonly model: LatentModel) {
+    const { height, width } = model.fields;
+    const ints = (): Int32Array => new Int32Array(height * width);
+    [this.sums, this.#found, this.#expected, this.#foundAround, this.#expectedAround] = Array.from({ length: 5 }, ints);
   }
-  const mirrored = p - x + (width - 1 - x);
-  return mirrored < p - 1 ? sum + magnitudes[mirrored] : sum;
+
+  /** Fills `sums` for the channel of this rank. */
+  begin(rank: number, trace?: WalkTrace): void {
+    const { fields } = this.model;
+    const { height, width, contextWeights } = fields;
+    const sums = this.sums;
+    const [found, expected] = [this.#found, this.#expected];
+    const [foundAround, expectedAround] = [this.#foundAround, this.#expectedAround];
+    const first = fields.order[rank] * CONTEXT_SOURCES;
+    const [, w1, w2, w3] = contextWeights.subarray(first, first + CONTEXT_SOURCES);
+    const [, prior1, prior2, prior3] = fields.contextPrior;
+    sumAround(found, foundAround, height, width);
+    sumAround(expected, expectedAround, height, width);
+    const inAll = log2Sixteenths(this.#foundInAll + prior3) - log2Sixteenths(this.#expectedInAll + prior3);
+    for (let p = 0; p < sums.length; p++) {
+      const here = log2Sixteenths(found[p] + prior1) - log2Sixteenths(expected[p] + prior1);
+      const around = log2Sixteenths(foundAround[p] + prior2) - log2Sixteenths(expectedAround[p] + prior2);
+      sums[p] = w1 * here + w2 * around + w3 * inAll;
+      trace?.sources.set([here, around, inAll], (rank * sums.length + p) * CONTEXT_SOURCES + 1);
+    }
+  }
+
+  /** Adds a channel's magnitudes, found and expected. */
+  add(found: Int32Array, expected: Int32Array): void {
+    this.#foundInAll += addChannel(found, this.#found);
+    this.#expectedInAll += addChannel(expected, this.#expected);
+  }
+}
+
+/** The magnitudes in the row above, of which position p is the nearest and counts twice. */
+function sumAbove(magnitudes: Int32Array, p: number, x: number, width: number): number {
+  return 2 * magnitudes[p] + (x > 0 ? magnitudes[p - 1] : 0) + (x < width - 1 ? magnitudes[p + 1] : 0);
 }
 
 /** Adds a channel's magnitudes to those of earlier channels, the last of which count most. @returns the channel's sum */
@@ -176,12 +240,11 @@ function addChannel(channel: Int32Array, earlier: Int32Array): number {
 /** For each position, the sum of its up to eight neighbours. */
 function sumAround(values: Int32Array, sums: Int32Array, height: number, width: number): void {
   for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      let sum = -values[y * width + x];
-      for (let v = Math.max(0, y - 1); v <= Math.min(height - 1, y + 1); v++) {
-        for (let u = Math.max(0, x - 1); u <= Math.min(width - 1, x + 1); u++) sum += values[v * width + u];
-      }
-      sums[y * width + x] = sum;
+    for (let x = 0, p = y * width; x < width; x++, p++) {
+      let sum = (x > 0 ? values[p - 1] : 0) + (x < width - 1 ? values[p + 1] : 0);
+      if (y > 0) sum += sumAbove(values, p - width, x, width) - values[p - width];
+      if (y < height - 1) sum += sumAbove(values, p + width, x, width) - values[p + width];
+      sums[p] = sum;
     }
   }
 }

@@ -27,6 +27,9 @@ const REACH = /* @__PURE__ */ Int32Array.from(SCALES, (_, k) =>
   clampInteger(Math.ceil(10 * powerOfEighths(k - SCALE_ONE)) + 1, 2, 1024),
 );
 const ENTRY_FRACTION = 65536;
+/** Powers of two: a product with them is as exact as a division, and faster. */
+const ENTRY_PART = 1 / ENTRY_FRACTION;
+const SHAPE_PART = 1 / SHAPE_TOTAL;
 /** Table entries in 1/16 of a step, times 2^16. */
 const ENTRIES = /* @__PURE__ */ Float64Array.from(SCALES, (_, k) =>
   Math.floor((SHAPE_RESOLUTION / MEAN_UNITS) * ENTRY_FRACTION * powerOfEighths(SCALE_ONE - k) + 0.5),
@@ -151,17 +154,17 @@ export class SymbolDistribution {
     const tail = this.#tail(edge < 0 ? -edge : edge);
     const mass = edge < 0 ? tail : SHAPE_TOTAL - tail;
     // A frequency of 1 for each symbol, so that none is impossible; the rest by the shape.
-    return Math.floor((mass * (FREQUENCY_TOTAL - 2 * reach - 1)) / SHAPE_TOTAL) + distance + reach;
+    return ((mass * (FREQUENCY_TOTAL - 2 * reach - 1) * SHAPE_PART) | 0) + distance + reach;
   }
 
   /** P(x > edge), from the table by linear interpolation. */
   #tail(edge: number): number {
     const at = edge * ENTRIES[this.#scale];
-    const index = Math.floor(at / ENTRY_FRACTION);
+    const index = (at * ENTRY_PART) | 0;
     if (index >= SHAPE_ENTRIES - 1) return this.shapes[this.#table + SHAPE_ENTRIES - 1];
     const here = this.shapes[this.#table + index];
     const drop = here - this.shapes[this.#table + index + 1];
-    return here - Math.floor((drop * (at - index * ENTRY_FRACTION)) / ENTRY_FRACTION);
+    return here - ((drop * (at - index * ENTRY_FRACTION) * ENTRY_PART) | 0);
   }
 }
 

@@ -189,7 +189,9 @@ export class FaceCodec {
         batch.map(() => qIndex),
       );
       const chosen =
-        budget === undefined ? this.#atIndex(rough, qIndex) : await this.#within(batch, rough, qIndex, budget);
+        budget === undefined
+          ? rough.map((own) => this.#atIndex(own, qIndex))
+          : await this.#within(batch, rough, qIndex, budget);
       chosen.forEach((face, k) => {
         found.push({ ...face, grey: isGrey(batch[k]) });
       });
@@ -197,24 +199,23 @@ export class FaceCodec {
     return found;
   }
 
-  #atIndex(values: readonly Float64Array[], qIndex: number): ChosenSymbols[] {
-    return values.map((own) => ({
-      symbols: this.#quantizer.quantize(own, qIndex, this.#quantizer.defaultLambda).symbols,
-      qIndex,
-    }));
+  /** @param values of a face, by the analysis network, which was given this index */
+  #atIndex(values: Float32Array, qIndex: number): ChosenSymbols {
+    return { symbols: this.#quantizer.symbolsOf(values, this.#quantizer.atDefault(qIndex)), qIndex };
   }
 
   /** @param rough values of the faces by the analysis network, which was given the index `told` */
   async #within(
     faces: readonly Uint8Array[],
-    rough: readonly Float64Array[],
+    rough: readonly Float32Array[],
     told: number,
     maxBytes: number,
   ): Promise<ChosenSymbols[]> {
-    const near = rough.map((own) => Math.max(0, this.#quantizer.finest(own, maxBytes)));
+    const quantizer = this.#quantizer;
+    const near = rough.map((own) => quantizer.run(own, quantizer.expected(maxBytes, told)));
     // Once more, now that the analysis network can be given the index.
     const values = near.some((qIndex) => qIndex !== told) ? await this.#analyse(faces, near) : rough;
-    return values.map((own, k) => this.#quantizer.fit(own, maxBytes, near[k]));
+    return values.map((own, k) => quantizer.run(own, quantizer.search(own, maxBytes, near[k])));
   }
 
   /**
@@ -266,7 +267,7 @@ export class FaceCodec {
   }
 
   /** Values in steps of index 0, in the order of the symbols. */
-  async #analyse(faces: readonly Uint8Array[], indices: readonly number[]): Promise<Float64Array[]> {
+  async #analyse(faces: readonly Uint8Array[], indices: readonly number[]): Promise<Float32Array[]> {
     const { bytes } = this.faceSize;
     const step = this.#analysisStep();
     const { inputs, outputs } = step;
@@ -278,7 +279,12 @@ export class FaceCodec {
     const values = await outputs.values.read();
     const count = this.model.latentCount;
     checkResults('encode: the symbols', values, faces.length, count);
-    return faces.map((_, n) => Float64Array.from(this.tables.order, (component) => values[n * count + component]));
+    const { order } = this.tables;
+    return faces.map((_, n) => {
+      const own = new Float32Array(count);
+      for (let k = 0; k < count; k++) own[k] = values[n * count + order[k]];
+      return own;
+    });
   }
 
   #analysisStep(): RecordedStep<AnalysisInputs, { values: Tensor }> {

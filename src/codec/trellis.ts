@@ -3,7 +3,7 @@ import { nextState, quantizerOf, STATES } from './entropy/dependent.js';
 /** The least probability that counts. A less likely value is an outlier of unknown scale, whose further steps cost no bits. */
 const MIN_LIKELY = 1e-12;
 /** Number of magnitudes in the table, 0 to 12. Each further magnitude costs as many bits more as the last one in the table. */
-const TABULATED = 13;
+export const TABULATED = 13;
 
 /**
  * Bits of a symbol of each magnitude, under a logistic distribution around 0: [values, quantizers, TABULATED]. The first

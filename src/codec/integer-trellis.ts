@@ -12,34 +12,47 @@ import { symbolCosts, TABULATED } from './trellis.js';
 /** λ is an integer number of these parts of 1, below 1. */
 export const LAMBDA_ONE = 4096;
 /** A value's distance from the whole step below it is an integer number of these parts of a step. */
-export const VALUE_ONE = 2 ** 20;
+const VALUE_ONE = 2 ** 20;
 /** Parts of a bit in the table of costs. */
 const BIT_ONE = 8192;
 /** λ times bits have so many binary digits too many. */
-export const COST_SHIFT = 5;
+const COST_SHIFT = 5;
 /** Bits of a symbol are limited to less than 128. */
-export const MAX_BITS = 128 * BIT_ONE - 1;
+const MAX_BITS = 128 * BIT_ONE - 1;
 /** Steps beyond the table that count. */
-export const MAX_BEYOND = 1023;
+const MAX_BEYOND = 1023;
 /** Values of this size and more have no symbols near 0. */
-export const FAR = 32;
+const FAR = 32;
 /** The cost of a state that no path has reached. */
-export const UNREACHED = 2 ** 29;
+const UNREACHED = 2 ** 29;
 /** Larger values are taken for this. */
-export const MAX_VALUE = 32000;
+const MAX_VALUE = 32000;
 
 const ROWS_PER_OCTAVE = 64;
 const MIN_SCALE = 0.05;
 /** Up to a scale of 205 steps. */
-export const ROWS = 12 * ROWS_PER_OCTAVE;
+const ROWS = 12 * ROWS_PER_OCTAVE;
 /** Numbers in a row: by quantizer and magnitude. */
-export const ROW = 2 * TABULATED;
+const ROW = 2 * TABULATED;
 /** Rows that the scale moves by with each quantization index. */
 export const ROWS_PER_INDEX = ROWS_PER_OCTAVE / 8;
 
 /** The scale of each row of the table, in steps. */
 export const rowScales = (): Float64Array =>
   Float64Array.from({ length: ROWS }, (_, row) => MIN_SCALE * 2 ** (row / ROWS_PER_OCTAVE));
+
+/** For the kernel. */
+export const TRELLIS_CONSTANTS = {
+  tabulated: TABULATED,
+  rows: ROWS,
+  valueOne: VALUE_ONE,
+  costShift: COST_SHIFT,
+  maxBits: MAX_BITS,
+  maxBeyond: MAX_BEYOND,
+  maxValue: MAX_VALUE,
+  far: FAR,
+  unreached: UNREACHED,
+};
 
 let table: Int32Array | undefined;
 

@@ -136,8 +136,8 @@ test('faces are read ahead, but only a limited number, and only while results ar
       if (taken % 20 === 0) await new Promise((resolve) => setTimeout(resolve, 30));
     }
     assert.is(taken, 120);
-    // The bound counts the batch being encoded, the batches that wait, and a face that has just been read.
-    const bound = 16 + Math.max(16, queue) + 1;
+    // The bound counts the two batches being encoded, the batches that wait, and a face that has just been read.
+    const bound = 2 * 16 + Math.max(16, queue) + 1;
     assert.ok(most <= bound, `${most} faces were held; at most ${bound} are allowed`);
     assert.ok(most > Math.max(16, queue), `${most}: nothing was read ahead`);
   }
@@ -259,7 +259,8 @@ test('a run whose device is lost again and again stops with an error, and finish
   assert.is(all.length, 4);
   assert.ok(all.every(({ lost }) => lost));
   const part = await FaceJournal.open(bytesSource(readFileSync(at('given-up.cameos.part'))));
-  assert.is(part.count, 16);
+  // The next batch may have been done when the device was lost.
+  assert.ok(part.count === 16 || part.count === 32, `${part.count} faces`);
 });
 
 test('an error of a device that is not lost ends the run at once', async () => {

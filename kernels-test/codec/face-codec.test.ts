@@ -21,8 +21,9 @@ const gpu = await testGpu();
 const weights = await smallFaceModel(gpu, 1);
 const codec = FaceCodec.fromWeights(gpu, weights);
 const faces = (await demoFaces()).slice(0, 10);
-// What the codec records for its first face and its first file stays.
+// What the codec records for its first face, its first file and its first large batch stays.
 await codec.decode(await codec.encode(faces.slice(0, 1), { maxBytes: 300 }));
+await codec.encode([...faces, ...faces].slice(0, 16), { qIndex: 20 });
 test.after(() => codec.dispose());
 
 const mean = (numbers: readonly number[]): number => numbers.reduce((sum, x) => sum + x, 0) / numbers.length;
@@ -66,6 +67,21 @@ test('the same face gives the same bytes, alone and among others, by budget and 
   assert.equal(await codec.encode([faces[3]], { step: 12 }), [one], 'by the old name of the index');
   assert.equal(await codec.encode([], { maxBytes: 200 }), []);
   assert.equal(await codec.decode([]), []);
+});
+
+test('symbols chosen on the GPU are those chosen on the CPU, in large batches and in small ones', async () => {
+  const many = Array.from({ length: 18 }, (_, k) => faces[k % faces.length]);
+  const file = readKlt(weights);
+  const expected = await codec.encode(many, { maxBytes: 180 });
+  for (const onGpu of [true, false]) {
+    const other = FaceCodec.fromKlt(gpu, file, 4, onGpu);
+    try {
+      assert.equal(await other.encode(many, { maxBytes: 180 }), expected);
+    } finally {
+      other.dispose();
+    }
+  }
+  for (const k of [0, 17]) assert.equal(await codec.encode([many[k]], { maxBytes: 180 }), [expected[k]]);
 });
 
 test('the same symbols give the same bytes in every container, and are read back', async () => {

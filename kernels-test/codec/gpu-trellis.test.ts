@@ -14,14 +14,15 @@ test('it finds the symbols of the integer trellis on the CPU, which are those of
     const { rows, order } = faces[0];
     const trellis = new GpuTrellis(gpu, rows, order);
     try {
-      trellis.load(faces.map(({ values }) => values));
+      const loaded = trellis.load(faces.map(({ values }) => values));
       // More searches than faces, in another order; every other one with a λ that changes on the way.
       const jobs = Array.from({ length: 37 }, (_, k) => {
         const face = (k * 7) % faces.length;
         const { job, split } = faces[face];
         return { ...job, face, ...(k % 2 === 1 ? { split: (count * k) >> 6, lambdaThen: split.lambda } : {}) };
       });
-      const found = await trellis.choose(jobs);
+      const found = await trellis.choose(loaded, jobs);
+      loaded.dispose();
       const onCpu = new IntegerTrellis(rows, order);
       jobs.forEach((job, k) => {
         const { values, cost, expected } = faces[job.face];
@@ -40,9 +41,10 @@ test('values of any size have the same symbols', async () => {
   const rows = Int32Array.from(values, (_, k) => 90 * k - 100);
   const trellis = new GpuTrellis(gpu, rows, order);
   try {
-    trellis.load([values]);
+    const loaded = trellis.load([values]);
     const jobs = [0, 1, 300, 4095].flatMap((lambda) => [1, 0.3].map((gain) => ({ face: 0, gain, shift: 3, lambda })));
-    const found = await trellis.choose(jobs);
+    const found = await trellis.choose(loaded, jobs);
+    loaded.dispose();
     jobs.forEach((job, k) => {
       assert.equal(found[k], new IntegerTrellis(rows, order).choose(values, job), JSON.stringify(job));
     });

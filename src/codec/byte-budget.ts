@@ -44,7 +44,8 @@ export type Search<R> = Generator<Trial, R, Int16Array>;
 /** Rounds the values of one face at one index. */
 export class FaceQuantizer {
   readonly #chooser: SymbolChooser;
-  readonly #trellis: IntegerTrellis | undefined;
+  /** Undefined for plain quantization. */
+  readonly trellis: IntegerTrellis | undefined;
   /** The default weight of bits, in parts of LAMBDA_ONE. */
   readonly #default: number;
 
@@ -53,7 +54,7 @@ export class FaceQuantizer {
     this.#chooser = new SymbolChooser(scales, latents.quantizers > 1);
     this.#default = Math.round(this.#chooser.defaultLambda * LAMBDA_ONE);
     const order = codingPlaces(latents);
-    if (this.#chooser.dependent) this.#trellis = new IntegerTrellis(rowsOf(scales, order), order);
+    if (this.#chooser.dependent) this.trellis = new IntegerTrellis(rowsOf(scales, order), order);
   }
 
   /** The default weight of bits. */
@@ -68,7 +69,7 @@ export class FaceQuantizer {
 
   /** What the integer trellis takes for a trial, or undefined for one that is not for it. */
   jobOf({ qIndex, lambda, split, lambdaThen }: Trial): TrellisJob | undefined {
-    if (!this.#trellis || lambda >= LAMBDA_ONE) return undefined;
+    if (!this.trellis || lambda >= LAMBDA_ONE) return undefined;
     const eighths = gainIndex(this.model.latents, qIndex);
     return { gain: gainOf(eighths), shift: ROWS_PER_INDEX * eighths, lambda, split, lambdaThen };
   }
@@ -76,7 +77,7 @@ export class FaceQuantizer {
   /** @param values at index 0, rounded to float32 */
   symbolsOf(values: Float32Array, trial: Trial): Int16Array {
     const job = this.jobOf(trial);
-    if (job) return this.#trellis!.choose(values, job);
+    if (job) return this.trellis!.choose(values, job);
     const { latents } = this.model;
     const gain = stepsInUnit(latents, trial.qIndex);
     const scaled = Float64Array.from(values, (value) => value * gain);

@@ -1,6 +1,7 @@
 import { checkOptions, refuse } from '../common/arguments.js';
 import { batchesOf } from '../common/batch-queue.js';
 import { ArgumentError } from '../common/errors.js';
+import { inOrder } from '../common/in-order.js';
 import type { AbortSignal } from '../common/platform-types.js';
 import { DeviceKeeper, type DeviceKeeperOptions } from '../gpu/device-keeper.js';
 import type { Gpu } from '../gpu/gpu.js';
@@ -94,7 +95,7 @@ export interface BatchEncoding<R> {
 }
 
 /**
- * Encodes faces in batches, in their order. Faces are read ahead, but at most `queue` faces and one batch are in memory.
+ * Encodes faces in batches, in their order. Faces are read ahead, but at most `queue` faces and two batches are in memory.
  * Faces of another size are passed on with the reason.
  * @throws whatever `faces` or `encode` throws; the signal's reason
  */
@@ -103,16 +104,17 @@ export async function* encodeInBatches<F extends FaceInput, R>(
   { size, encode, queue = 64, signal }: BatchEncoding<R>,
 ): AsyncGenerator<Encoded<F, R>[], void, undefined> {
   const bytes = 3 * size.width * size.height;
-  for await (const batch of batchesOf(faces, { size: FACES_AT_ONCE, queue, signal })) {
+  const encodeBatch = async (batch: readonly F[]): Promise<Encoded<F, R>[]> => {
     const good = batch.flatMap((face) => ('rgb' in face && face.rgb.length === bytes ? face.rgb : []));
     const results = good.length === 0 ? [] : await encode(good);
     let next = 0;
-    yield batch.map((input) => {
+    return batch.map((input) => {
       if (!('rgb' in input)) return { input, error: input.error };
       if (input.rgb.length !== bytes) return { input, error: wrongSize(input, size) };
       return { input, ...results[next++] };
     });
-  }
+  };
+  yield* inOrder(batchesOf(faces, { size: FACES_AT_ONCE, queue, signal }), encodeBatch, signal);
 }
 
 const wrongSize = (
@@ -121,8 +123,8 @@ const wrongSize = (
 ) => new ArgumentError(`${name}: has ${rgb.length} bytes; a face of ${width}×${height} RGB has ${3 * width * height}`);
 
 /**
- * Encodes any number of faces in little memory, in their order. Faces are read ahead, but at most `queue` faces and one batch
- * are in memory; if the caller takes the results slowly, reading slows down. If the device is lost, it is opened again and its
+ * Encodes any number of faces in little memory, in their order. Faces are read ahead, but at most `queue` faces and two
+ * batches are in memory; if the caller takes the results slowly, reading slows down. If the device is lost, it is opened again and its
  * batch is encoded again: no face is lost, and none comes twice. The result of a face does not depend on the other faces.
  *
  * It ends after the last face, when the caller stops taking results, or by `signal` after the current batch.

@@ -1,5 +1,6 @@
 import { checkList, checkOptions, refuse } from '../common/arguments.js';
 import { ArgumentError, DisposedError } from '../common/errors.js';
+import { inOrder } from '../common/in-order.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { checkResults } from '../models/finite-results.js';
 import { gainOf, type KltAutoencoder, logisticScales, quantizationInputs } from '../models/klt-autoencoder.js';
@@ -8,7 +9,7 @@ import { writeUnitPixels } from '../models/unit-pixels.js';
 import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
 import { keep, Tensor } from '../tensor/tensor.js';
 import { type ChosenSymbols, FaceQuantizer, stepsInUnit } from './byte-budget.js';
-import { codecBatch } from './codec-batch.js';
+import { codecBatches } from './codec-batch.js';
 import { type KltFile, type KltTables, readKlt, tablesOf } from './codec-weights.js';
 import { ARCHIVE_ENTRY_BYTES } from './container/archive-layout.js';
 import { BARE_HEADER_BYTES, packFaceBare, unpackFaceBare } from './container/face-bare.js';
@@ -16,6 +17,8 @@ import type { DecodedFace, FaceSymbols } from './container/face-code.js';
 import { FILE_HEADER_BYTES, isFaceFile, packFaceFile, unpackFaceFile } from './container/face-file.js';
 import type { LatentModel } from './entropy/latent-model.js';
 import { encodeLatents, valuesOfSymbols } from './entropy/latent-stream.js';
+import { GpuTrellis } from './gpu-trellis.js';
+import { searchTogether } from './search-together.js';
 
 /** 'file' says by itself what it is; 'bare' takes 8 bytes less, for readers that know what it is. */
 export type FaceContainer = 'file' | 'bare';
@@ -71,6 +74,17 @@ export const packInto = (container: FaceContainer) => (container === 'file' ? pa
 
 type AnalysisInputs = { x: Tensor; fineness: Tensor };
 type RestorationInputs = { symbols: Tensor; logGain: Tensor; fineness: Tensor };
+type Analysis = RecordedStep<AnalysisInputs, { values: Tensor }>;
+type Restoration = RecordedStep<RestorationInputs, { pixels: Tensor }>;
+
+/** Faces that go through the network together. */
+interface Batch<T> {
+  faces: readonly T[];
+  /** Faces that the pass computes, at least as many as there are. */
+  size: number;
+  /** Number of the first face. */
+  first: number;
+}
 
 /** The index that a budget usually leads to; the analysis network gets it before the index is known. */
 const expectedIndex = (bytes: number, count: number): number =>
@@ -82,11 +96,12 @@ const expectedIndex = (bytes: number, count: number): number =>
  * value lies halfway between two, and restored pixels may differ by one level.
  */
 export class FaceCodec {
-  readonly #batch: number;
+  readonly #batches: readonly number[];
   readonly #quantizer: FaceQuantizer;
-  // Recorded when they are first needed: compiling their kernels takes most of the time of a first face.
-  #analysis: RecordedStep<AnalysisInputs, { values: Tensor }> | undefined;
-  #restoration: RecordedStep<RestorationInputs, { pixels: Tensor }> | undefined;
+  readonly #trellis: GpuTrellis | undefined;
+  // By batch. Recorded when they are first needed: compiling their kernels takes most of the time of a first face.
+  readonly #analyses = new Map<number, Analysis>();
+  readonly #restorations = new Map<number, Restoration>();
   #disposed = false;
 
   private constructor(
@@ -95,10 +110,13 @@ export class FaceCodec {
     readonly tables: KltTables,
     /** Logistic scale of each symbol at index 0, in steps. */
     scales: Float64Array,
-    batch: number,
+    batches: readonly number[],
+    onGpu: boolean,
   ) {
-    this.#batch = batch;
+    this.#batches = batches;
     this.#quantizer = new FaceQuantizer({ latents: tables.model, scales });
+    const { trellis } = this.#quantizer;
+    if (trellis && onGpu) this.#trellis = new GpuTrellis(gpu, trellis.rows, trellis.order);
   }
 
   /**
@@ -111,15 +129,17 @@ export class FaceCodec {
 
   /**
    * As `fromWeights`, for a file that has been read.
-   * @param batch faces in one pass, which computes this many even if there are fewer
+   * @param batch faces in one pass, which computes this many even if there are fewer; default: what suits the device
+   * @param onGpu whether the symbols are chosen there, too, and not on the CPU; they are the same. Default: unless the GPU is
+   *   the CPU, where this would not be faster
    */
-  static fromKlt(gpu: Gpu, file: KltFile, batch = codecBatch(gpu)): FaceCodec {
+  static fromKlt(gpu: Gpu, file: KltFile, batch?: number, onGpu = !gpu.limits.software): FaceCodec {
     const tables = tablesOf(file);
     const value = (name: string): Float32Array => file.tensors.get(name)!.data;
     const model = loadKlt(gpu, file);
     const all = logisticScales(value('logScale'), value('logGain'));
     const scales = Float64Array.from(tables.order, (k) => all[k]);
-    return new FaceCodec(gpu, model, tables, scales, batch);
+    return new FaceCodec(gpu, model, tables, scales, batch ? [batch] : codecBatches(gpu), onGpu);
   }
 
   /** The integers that code and decode symbols. */
@@ -182,21 +202,32 @@ export class FaceCodec {
           : target.step;
     quantizationInputs(qIndex, steps);
     const found: FaceSymbols[] = [];
-    for (let first = 0; first < faces.length; first += this.#batch) {
-      const batch = faces.slice(first, first + this.#batch);
+    const choose = async ({ faces, size }: Batch<Uint8Array>): Promise<FaceSymbols[]> => {
       const rough = await this.#analyse(
-        batch,
-        batch.map(() => qIndex),
+        faces,
+        faces.map(() => qIndex),
+        size,
       );
       const chosen =
         budget === undefined
           ? rough.map((own) => this.#atIndex(own, qIndex))
-          : await this.#within(batch, rough, qIndex, budget);
-      chosen.forEach((face, k) => {
-        found.push({ ...face, grey: isGrey(batch[k]) });
-      });
-    }
+          : await this.#within(faces, rough, qIndex, budget, size);
+      return chosen.map((face, k) => ({ ...face, grey: isGrey(faces[k]) }));
+    };
+    for await (const some of inOrder(this.#batchesOf(faces), choose)) found.push(...some);
     return found;
+  }
+
+  /** Faces in batches, of which the last may be smaller than `size`. */
+  #batchesOf<T>(faces: readonly T[]): Batch<T>[] {
+    const all: Batch<T>[] = [];
+    for (let first = 0; first < faces.length; ) {
+      const left = faces.length - first;
+      const size = this.#batches.find((batch) => batch <= left) ?? this.#batches[this.#batches.length - 1];
+      all.push({ faces: faces.slice(first, first + size), size, first });
+      first += size;
+    }
+    return all;
   }
 
   /** @param values of a face, by the analysis network, which was given this index */
@@ -210,12 +241,13 @@ export class FaceCodec {
     rough: readonly Float32Array[],
     told: number,
     maxBytes: number,
+    size: number,
   ): Promise<ChosenSymbols[]> {
     const quantizer = this.#quantizer;
-    const near = rough.map((own) => quantizer.run(own, quantizer.expected(maxBytes, told)));
+    const near = await searchTogether(quantizer, this.#trellis, rough, () => quantizer.expected(maxBytes, told));
     // Once more, now that the analysis network can be given the index.
-    const values = near.some((qIndex) => qIndex !== told) ? await this.#analyse(faces, near) : rough;
-    return values.map((own, k) => quantizer.run(own, quantizer.search(own, maxBytes, near[k])));
+    const values = near.some((qIndex) => qIndex !== told) ? await this.#analyse(faces, near, size) : rough;
+    return searchTogether(quantizer, this.#trellis, values, (own, k) => quantizer.search(own, maxBytes, near[k]));
   }
 
   /**
@@ -234,47 +266,50 @@ export class FaceCodec {
 
   /** Symbols to faces. */
   async restore(faces: readonly FaceSymbols[]): Promise<Uint8Array[]> {
-    const { bytes } = this.faceSize;
-    const step = this.#restorationStep();
-    const { inputs, outputs } = step;
-    const count = this.model.latentCount;
     const restored: Uint8Array[] = [];
-    for (let first = 0; first < faces.length; first += this.#batch) {
-      const batch = faces.slice(first, first + this.#batch);
-      const symbols = new Float32Array(this.#batch * count);
-      batch.forEach((face, n) => {
-        const values = valuesOfSymbols(face.symbols, this.latents);
-        // The network takes them in steps of the index that it is given.
-        const scale = gainOf(face.qIndex) / stepsInUnit(this.latents, face.qIndex);
-        this.tables.order.forEach((component, k) => {
-          symbols[n * count + component] = values[k] * scale;
-        });
-      });
-      inputs.symbols.write(symbols);
-      this.#writeIndices(
-        inputs,
-        batch.map(({ qIndex }) => qIndex),
-      );
-      step.run();
-      const values = await outputs.pixels.read();
-      checkResults('decode: the pixels', values, batch.length, bytes, first);
-      batch.forEach(({ grey }, n) => {
-        const face = Uint8Array.from({ length: bytes }, (_, i) => Math.round(values[n * bytes + i] * 255));
-        restored.push(grey ? greyed(face) : face);
-      });
-    }
+    const restore = (batch: Batch<FaceSymbols>) => this.#restoreBatch(batch);
+    for await (const some of inOrder(this.#batchesOf(faces), restore)) restored.push(...some);
     return restored;
   }
 
-  /** Values in steps of index 0, in the order of the symbols. */
-  async #analyse(faces: readonly Uint8Array[], indices: readonly number[]): Promise<Float32Array[]> {
+  async #restoreBatch({ faces, size, first }: Batch<FaceSymbols>): Promise<Uint8Array[]> {
     const { bytes } = this.faceSize;
-    const step = this.#analysisStep();
+    const { order } = this.tables;
+    const step = this.#restorationStep(size);
     const { inputs, outputs } = step;
-    const pixels = new Float32Array(this.#batch * bytes);
+    const count = this.model.latentCount;
+    const symbols = new Float32Array(size * count);
+    faces.forEach((face, n) => {
+      const values = valuesOfSymbols(face.symbols, this.latents);
+      // The network takes them in steps of the index that it is given.
+      const scale = gainOf(face.qIndex) / stepsInUnit(this.latents, face.qIndex);
+      for (let k = 0; k < count; k++) symbols[n * count + order[k]] = values[k] * scale;
+    });
+    inputs.symbols.write(symbols);
+    this.#writeIndices(
+      inputs,
+      faces.map(({ qIndex }) => qIndex),
+      size,
+    );
+    step.run();
+    const values = await outputs.pixels.read();
+    checkResults('decode: the pixels', values, faces.length, bytes, first);
+    return faces.map(({ grey }, n) => {
+      const face = new Uint8Array(bytes);
+      for (let i = 0; i < bytes; i++) face[i] = Math.round(values[n * bytes + i] * 255);
+      return grey ? greyed(face) : face;
+    });
+  }
+
+  /** Values in steps of index 0, in the order of the symbols. */
+  async #analyse(faces: readonly Uint8Array[], indices: readonly number[], size: number): Promise<Float32Array[]> {
+    const { bytes } = this.faceSize;
+    const step = this.#analysisStep(size);
+    const { inputs, outputs } = step;
+    const pixels = new Float32Array(size * bytes);
     writeUnitPixels(faces, pixels);
     inputs.x.write(pixels);
-    this.#writeIndices(inputs, indices);
+    this.#writeIndices(inputs, indices, size);
     step.run();
     const values = await outputs.values.read();
     const count = this.model.latentCount;
@@ -287,34 +322,39 @@ export class FaceCodec {
     });
   }
 
-  #analysisStep(): RecordedStep<AnalysisInputs, { values: Tensor }> {
+  #analysisStep(size: number): Analysis {
     const { width, height } = this.model.config;
-    this.#analysis ??= recordStep(
-      this.gpu,
-      { x: this.#zeros(height, width, 3), fineness: this.#zeros(1, 1, 1) },
-      ({ x, fineness }) => ({ values: this.model.analyseAtFirst(x, { logGain: fineness, fineness }) }),
-    );
-    return this.#analysis;
+    let step = this.#analyses.get(size);
+    if (!step) {
+      const inputs = { x: this.#zeros(size, height, width, 3), fineness: this.#zeros(size, 1, 1, 1) };
+      step = recordStep(this.gpu, inputs, ({ x, fineness }) => ({
+        values: this.model.analyseAtFirst(x, { logGain: fineness, fineness }),
+      }));
+      this.#analyses.set(size, step);
+    }
+    return step;
   }
 
-  #restorationStep(): RecordedStep<RestorationInputs, { pixels: Tensor }> {
-    this.#restoration ??= recordStep(
-      this.gpu,
-      { symbols: this.#zeros(this.model.latentCount), logGain: this.#zeros(1), fineness: this.#zeros(1, 1, 1) },
-      (inputs) => ({ pixels: this.model.restore(inputs.symbols, inputs) }),
-    );
-    return this.#restoration;
+  #restorationStep(size: number): Restoration {
+    let step = this.#restorations.get(size);
+    if (!step) {
+      const symbols = this.#zeros(size, this.model.latentCount);
+      const inputs = { symbols, logGain: this.#zeros(size, 1), fineness: this.#zeros(size, 1, 1, 1) };
+      step = recordStep(this.gpu, inputs, (given) => ({ pixels: this.model.restore(given.symbols, given) }));
+      this.#restorations.set(size, step);
+    }
+    return step;
   }
 
-  /** An input of a recorded step, a batch of this shape. @throws DisposedError after `dispose` */
+  /** An input of a recorded step. @throws DisposedError after `dispose` */
   #zeros(...shape: number[]): Tensor {
     if (this.#disposed) throw new DisposedError('the codec has been disposed');
-    return keep(Tensor.zeros(this.gpu, [this.#batch, ...shape]));
+    return keep(Tensor.zeros(this.gpu, shape));
   }
 
-  #writeIndices(inputs: { fineness: Tensor; logGain?: Tensor }, indices: readonly number[]): void {
-    const logGain = new Float32Array(this.#batch);
-    const fineness = new Float32Array(this.#batch);
+  #writeIndices(inputs: { fineness: Tensor; logGain?: Tensor }, indices: readonly number[], size: number): void {
+    const logGain = new Float32Array(size);
+    const fineness = new Float32Array(size);
     indices.forEach((qIndex, n) => {
       const values = quantizationInputs(qIndex, this.model.config.steps);
       logGain[n] = values.logGain;
@@ -326,13 +366,14 @@ export class FaceCodec {
 
   dispose(): void {
     this.#disposed = true;
-    for (const step of [this.#analysis, this.#restoration]) {
-      if (!step) continue;
-      step.dispose();
-      for (const input of Object.values(step.inputs)) input.dispose();
+    for (const steps of [this.#analyses, this.#restorations]) {
+      for (const step of steps.values()) {
+        step.dispose();
+        for (const input of Object.values(step.inputs)) input.dispose();
+      }
+      steps.clear();
     }
-    this.#analysis = undefined;
-    this.#restoration = undefined;
+    this.#trellis?.dispose();
     this.model.dispose();
   }
 }

@@ -15,7 +15,6 @@ export class GpuTrellis {
   readonly #count: number;
   readonly #steps: Tensor<'int32'>;
   readonly #table: Tensor<'int32'>;
-  #values: Tensor | undefined;
 
   /**
    * @param rows of `rowsOf`
@@ -32,18 +31,17 @@ export class GpuTrellis {
     this.#table = keep(Tensor.from(gpu, bitTable(), [bitTable().length], 'int32'));
   }
 
-  /** Uploads the values of faces, in units. */
-  load(faces: readonly Float32Array[]): void {
-    this.#values?.dispose();
+  /** Uploads the values of faces, in units. The caller disposes of them. */
+  load(faces: readonly Float32Array[]): Tensor {
     const all = new Float32Array(faces.length * this.#count);
     faces.forEach((values, face) => {
       all.set(values, face * this.#count);
     });
-    this.#values = keep(Tensor.from(this.gpu, all, [faces.length, this.#count]));
+    return keep(Tensor.from(this.gpu, all, [faces.length, this.#count]));
   }
 
-  /** The symbols of each search. */
-  async choose(jobs: readonly FaceJob[]): Promise<Int16Array[]> {
+  /** The symbols of each search. @param faces of `load` */
+  async choose(faces: Tensor, jobs: readonly FaceJob[]): Promise<Int16Array[]> {
     const { gpu, order } = this;
     const count = this.#count;
     const pairs = (count + 1) >> 1;
@@ -57,7 +55,7 @@ export class GpuTrellis {
       const given = Tensor.from(gpu, numbers, [jobs.length, JOB_NUMBERS], 'int32');
       const words = Tensor.empty(gpu, [count, jobs.length], 'int32');
       const symbols = Tensor.empty(gpu, [jobs.length, pairs], 'int32');
-      const tensors = [this.#values!, this.#steps, this.#table, given, words, symbols];
+      const tensors = [faces, this.#steps, this.#table, given, words, symbols];
       const workgroup = gpu.limits.software ? 8 : 32;
       const workgroups = linearGrid(Math.ceil(jobs.length / workgroup));
       const kernel = { label: 'trellis', ...trellisShader(TRELLIS_CONSTANTS, workgroup), workgroups };
@@ -77,7 +75,6 @@ export class GpuTrellis {
   }
 
   dispose(): void {
-    for (const tensor of [this.#values, this.#steps, this.#table]) tensor?.dispose();
-    this.#values = undefined;
+    for (const tensor of [this.#steps, this.#table]) tensor.dispose();
   }
 }

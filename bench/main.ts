@@ -10,6 +10,7 @@ import { adapterKind, adapterName } from '../src/gpu/description.js';
 import type { Gpu } from '../src/gpu/gpu.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
 import { saveTuning } from '../src/gpu/node/tuning-file.js';
+import { benchCodec } from './codec-speed.js';
 import type { Ceilings } from './core/ceilings.js';
 import {
   budgetOf,
@@ -42,6 +43,7 @@ interface Options extends Filters {
   out?: string;
   torch?: string;
   listShapes?: string;
+  against?: string;
 }
 
 function printMeasurement(measurement: Measurement, ceilings: Ceilings): void {
@@ -100,6 +102,12 @@ async function bench(options: Options): Promise<void> {
     await writeFileAtomic(options.listShapes, `${JSON.stringify(torchShapes(works), null, 1)}\n`);
     return;
   }
+  if (options.kinds?.trim() === 'codec') {
+    const folder = options.out ?? 'results/speed';
+    await ensureFolder(folder);
+    await benchCodec(folder, options.quick ?? false, options.against);
+    return;
+  }
   const torch = options.torch === undefined ? null : await readTorchReport(options.torch);
   const folder = options.out ?? 'results';
   await ensureFolder(folder);
@@ -141,7 +149,11 @@ async function main(): Promise<void> {
     )
     .option('--batch <list>', 'pictures per batch, or several numbers (default 1,32; with --quick 4)', batchesOption)
     .option('--layers <text>', 'only layers whose name contains this, or those of this network')
-    .option('--kinds <list>', 'only these kinds, such as "conv forward,transposed" (parts of their names)')
+    .option(
+      '--kinds <list>',
+      'only these kinds, such as "conv forward,transposed" (parts of their names); "codec": encoding and decoding, on the faces in CAMEO_DATA',
+    )
+    .option('--against <folder>', 'with --kinds codec: another checkout to time by turns with this one')
     .option('--quick', 'spend less time on each, with fewer samples')
     .option(
       '--tune',

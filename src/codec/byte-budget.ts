@@ -12,6 +12,11 @@ export interface ChosenSymbols {
   qIndex: number;
 }
 
+/** The same, with their code where it is known. */
+export interface CodedSymbols extends ChosenSymbols {
+  code?: Uint8Array;
+}
+
 /** Raise it with every change of what `FaceQuantizer` chooses: caches of encodings are bound to it. */
 export const ENCODER_VERSION = 4;
 
@@ -122,7 +127,8 @@ export class FaceQuantizer {
   fit(values: ArrayLike<number>, maxBytes: number, near?: number): ChosenSymbols {
     const own = Float32Array.from(values);
     const from = near ?? this.run(own, this.expected(maxBytes, this.model.latents.fields.steps >> 1));
-    return this.run(own, this.search(own, maxBytes, from));
+    const { symbols, qIndex } = this.run(own, this.search(own, maxBytes, from));
+    return { symbols, qIndex };
   }
 
   /**
@@ -134,7 +140,7 @@ export class FaceQuantizer {
    * @param near the index at or near which the finest one is expected
    * @throws ArgumentError if even the coarsest index does not fit
    */
-  *search(values: Float32Array, maxBytes: number, near: number): Search<ChosenSymbols> {
+  *search(values: Float32Array, maxBytes: number, near: number): Search<CodedSymbols> {
     const { latents } = this.model;
     const { steps } = latents.fields;
     const found = new Attempts(values, maxBytes, latents);
@@ -164,18 +170,18 @@ const BITS_BY_INDEX = 0.108;
 /** The same by log2 of λ, where λ falls. */
 const BITS_BY_LAMBDA = 0.26;
 /** An index is near enough if the one computed from it differs by no more. */
-const NEAR = 2;
+const NEAR = 4;
 /** λ at which the search ends. */
 const MAX_LAMBDA = 100 * LAMBDA_ONE;
 /** Bits that the range coder takes beyond the code length: less is hardly ever enough. */
 const CODER_BITS = 0.5;
 /** With this few bits left, the search ends. */
-const SPENT = 3;
+const SPENT = 4;
 /** Bits that an attempt should leave. */
 const AIM = 2;
 /** Attempts by λ alone, and by a λ that changes within a face. */
 const MAX_TRIES = 5;
-const MAX_SPLITS = 4;
+const MAX_SPLITS = 3;
 /** From this ratio of two λ on, one of which fits, both are used. */
 const CLOSE = 1.3;
 /** Part of an octave of λ by which an attempt goes beyond what seems to be needed, so that the next one lies between two. */
@@ -288,12 +294,14 @@ class Attempts {
   }
 
   /** The best one whose code really keeps the budget. */
-  chosen(): ChosenSymbols | undefined {
+  chosen(): CodedSymbols | undefined {
     const within = [...this.#known.values()].filter(({ spare }) => spare >= 0);
     within.sort((a, b) => a.error - b.error);
-    return within
-      .map(({ symbols, qIndex }) => ({ symbols, qIndex }))
-      .find(({ symbols, qIndex }) => encodeLatents(symbols, qIndex, this.latents).length <= this.maxBytes);
+    for (const { symbols, qIndex } of within) {
+      const code = encodeLatents(symbols, qIndex, this.latents);
+      if (code.length <= this.maxBytes) return { symbols, qIndex, code };
+    }
+    return undefined;
   }
 }
 

@@ -157,7 +157,7 @@ export async function* encodeMany<F extends FaceInput>(
   const keeper = new DeviceKeeper(openGpu, options);
   const codecOn = keeper.made((gpu) => FaceCodec.fromKlt(gpu, file));
   const encode = async (pictures: readonly Uint8Array[]) => {
-    const all = await keeper.run((gpu) => codecOn(gpu).symbolsOf(pictures, { maxBytes }, container));
+    const all = await keeper.run((gpu) => codecOn(gpu).codedSymbolsOf(pictures, { maxBytes }, container));
     return all.map((result) => ({ result }));
   };
   let [done, failed, bytes] = [0, 0, 0];
@@ -169,7 +169,8 @@ export async function* encodeMany<F extends FaceInput>(
           failed++;
           continue;
         }
-        const face = new EncodedFace(one.input, one.result, encodeFace(one.result, latents), latents);
+        const { code = encodeFace(one.result, latents), ...symbols } = one.result;
+        const face = new EncodedFace(one.input, symbols, code, latents);
         yield face;
         done++;
         bytes += HEADER_BYTES[container] + face.code.length;

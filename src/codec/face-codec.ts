@@ -8,7 +8,7 @@ import { loadKlt } from '../models/klt-file.js';
 import { writeUnitPixels } from '../models/unit-pixels.js';
 import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
 import { keep, Tensor } from '../tensor/tensor.js';
-import { type ChosenSymbols, FaceQuantizer, stepsInUnit } from './byte-budget.js';
+import { type ChosenSymbols, type CodedSymbols, FaceQuantizer, stepsInUnit } from './byte-budget.js';
 import { codecBatches } from './codec-batch.js';
 import { type KltFile, type KltTables, readKlt, tablesOf } from './codec-weights.js';
 import { ARCHIVE_ENTRY_BYTES } from './container/archive-layout.js';
@@ -173,7 +173,7 @@ export class FaceCodec {
     container: FaceContainer = 'file',
   ): Promise<Uint8Array[]> {
     const pack = packInto(container);
-    return (await this.symbolsOf(faces, target, container)).map((face) => pack(face, this.latents));
+    return (await this.codedSymbolsOf(faces, target, container)).map((face) => pack(face, this.latents, face.code));
   }
 
   /** Faces to symbols, which `encode` or `packArchive` packs. */
@@ -182,6 +182,16 @@ export class FaceCodec {
     target: FaceTarget,
     container: AnyContainer = 'file',
   ): Promise<FaceSymbols[]> {
+    const found = await this.codedSymbolsOf(faces, target, container);
+    return found.map(({ symbols, qIndex, grey }) => ({ symbols, qIndex, grey }));
+  }
+
+  /** As `symbolsOf`, with the code of the symbols where it is known already. */
+  async codedSymbolsOf(
+    faces: readonly Uint8Array[],
+    target: FaceTarget,
+    container: AnyContainer = 'file',
+  ): Promise<(FaceSymbols & CodedSymbols)[]> {
     const { bytes, width, height } = this.faceSize;
     checkTarget(target, container);
     checkBytes('encode', 'face', faces);
@@ -201,8 +211,8 @@ export class FaceCodec {
           ? target.qIndex
           : target.step;
     quantizationInputs(qIndex, steps);
-    const found: FaceSymbols[] = [];
-    const choose = async ({ faces, size }: Batch<Uint8Array>): Promise<FaceSymbols[]> => {
+    const found: (FaceSymbols & CodedSymbols)[] = [];
+    const choose = async ({ faces, size }: Batch<Uint8Array>): Promise<typeof found> => {
       const rough = await this.#analyse(
         faces,
         faces.map(() => qIndex),
@@ -242,7 +252,7 @@ export class FaceCodec {
     told: number,
     maxBytes: number,
     size: number,
-  ): Promise<ChosenSymbols[]> {
+  ): Promise<CodedSymbols[]> {
     const quantizer = this.#quantizer;
     const near = await searchTogether(quantizer, this.#trellis, rough, () => quantizer.expected(maxBytes, told));
     // Once more, now that the analysis network can be given the index.

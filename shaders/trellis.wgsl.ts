@@ -81,8 +81,8 @@ fn candidate(quantizer: i32, parity: i32, row: i32, v: Value, lambda: u32) -> ve
 }
 
 @compute @workgroup_size(${workgroup})
-fn main(@builtin(global_invocation_id) gid: vec3u) {
-  let job = gid.x;
+fn main(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let job = gid.x + gid.y * groups.x * ${workgroup}u;
   if (job >= plan.jobs) { return; }
   let face = u32(jobs[${JOB_NUMBERS}u * job]);
   let gain = bitcast<f32>(jobs[${JOB_NUMBERS}u * job + 1u]);

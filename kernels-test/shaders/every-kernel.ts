@@ -1,4 +1,5 @@
 import { create } from 'webgpu';
+import { trellisKernel } from '../../src/codec/gpu-trellis.js';
 import { sizeOf } from '../../src/common/shapes.js';
 import { GpuPicture } from '../../src/detection/gpu-picture.js';
 import { Gpu, SUBGROUP_MATRIX } from '../../src/gpu/gpu.js';
@@ -223,5 +224,6 @@ export async function everyKernel(device: GPUDevice): Promise<KernelText[]> {
   }
   found.push(...(await optimizerKernels(device)), ...(await detectionKernels(device)));
   found.push(...convKernels(), ...matmulKernels());
+  for (const limits of LIMITS) found.push({ of: 'trellis', kernel: trellisKernel(limits, 5) });
   return [...new Map(found.map((one) => [one.kernel.wgsl, one])).values()];
 }

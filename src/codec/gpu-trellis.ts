@@ -1,6 +1,6 @@
 import { JOB_NUMBERS, trellisPlan, trellisShader } from '../../shaders/trellis.wgsl.js';
 import type { Gpu } from '../gpu/gpu.js';
-import { linearGrid } from '../gpu/kernel.js';
+import { type Kernel, type KernelLimits, linearGrid } from '../gpu/kernel.js';
 import { dispatchInPlace } from '../tensor/dispatch.js';
 import { keep, scope, Tensor } from '../tensor/tensor.js';
 import { bitTable, TRELLIS_CONSTANTS, type TrellisJob } from './integer-trellis.js';
@@ -8,6 +8,13 @@ import { bitTable, TRELLIS_CONSTANTS, type TrellisJob } from './integer-trellis.
 /** A search for one of the faces that were loaded. */
 export interface FaceJob extends TrellisJob {
   face: number;
+}
+
+/** One invocation a search. On a CPU in small workgroups, so that a few searches keep all cores busy. */
+export function trellisKernel({ software }: KernelLimits, jobs: number): Kernel {
+  const workgroup = software ? 8 : 32;
+  const shader = trellisShader(TRELLIS_CONSTANTS, workgroup);
+  return { label: 'trellis', ...shader, workgroups: linearGrid(Math.ceil(jobs / workgroup)) };
 }
 
 /** Finds symbols as `IntegerTrellis` does, the same ones, for many faces at once on a GPU. */
@@ -56,10 +63,7 @@ export class GpuTrellis {
       const words = Tensor.empty(gpu, [count, jobs.length], 'int32');
       const symbols = Tensor.empty(gpu, [jobs.length, pairs], 'int32');
       const tensors = [faces, this.#steps, this.#table, given, words, symbols];
-      const workgroup = gpu.limits.software ? 8 : 32;
-      const workgroups = linearGrid(Math.ceil(jobs.length / workgroup));
-      const kernel = { label: 'trellis', ...trellisShader(TRELLIS_CONSTANTS, workgroup), workgroups };
-      dispatchInPlace(kernel, tensors, trellisPlan.pack({ count, jobs: jobs.length }));
+      dispatchInPlace(trellisKernel(gpu.limits, jobs.length), tensors, trellisPlan.pack({ count, jobs: jobs.length }));
       return keep(symbols);
     });
     try {

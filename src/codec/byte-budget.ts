@@ -187,7 +187,7 @@ const CLOSE = 1.3;
 /** Part of an octave of λ by which an attempt goes beyond what seems to be needed, so that the next one lies between two. */
 const BEYOND = 0.03;
 /** Share by which the error can fall at most for each share of the bits that is left. */
-const ERROR_BY_BITS = 3;
+const ERROR_BY_BITS = 2.5;
 
 /** Symbols at an index and a λ. */
 interface Attempt extends Trial, ChosenSymbols {

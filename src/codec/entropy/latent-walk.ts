@@ -211,7 +211,7 @@ class ChannelContext {
       const here = log2Sixteenths(found[p] + prior1) - log2Sixteenths(expected[p] + prior1);
       const around = log2Sixteenths(foundAround[p] + prior2) - log2Sixteenths(expectedAround[p] + prior2);
       sums[p] = w1 * here + w2 * around + w3 * inAll;
-      trace?.sources.set([here, around, inAll], (rank * sums.length + p) * CONTEXT_SOURCES + 1);
+      if (trace) trace.sources.set([here, around, inAll], (rank * sums.length + p) * CONTEXT_SOURCES + 1);
     }
   }
 

@@ -71,7 +71,7 @@ export function addEvaluateCodecs(evaluate: Command): void {
     .option('--budgets <bytes>', 'comma-separated', '200,300,400,500,700,1000')
     .option(
       '--recognizers <names>',
-      `comma-separated, of ${RECOGNIZER_NAMES.join(', ')}, or safetensors files`,
+      `comma-separated, of ${RECOGNIZER_NAMES.join(', ')}, safetensors files, or FILE.onnx (see docs/onnx.md)`,
       'mobilefacenet-ms1m,dlib',
     )
     .option('--seen <names>', 'recognisers that took part in training, in addition to those that the weights name')

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { RecognizerPlaces } from '../data/checkpoints/recognizer-source.js';
 import { PACKAGE_ROOT } from '../data/files/package-root.js';
 import { cacheRoots } from '../gpu/node/swiftshader.js';
+import { note } from './terminal.js';
 
 /** The folder of data sets: --data, else CAMEO_DATA, else ../shared/data. */
 export const dataFolder = (option?: string): string => option ?? (process.env.CAMEO_DATA || '../shared/data');
@@ -10,6 +11,7 @@ export const dataFolder = (option?: string): string => option ?? (process.env.CA
 export const recognizerPlaces = (data = dataFolder()): RecognizerPlaces => ({
   data: [...new Set([process.env.CAMEO_DATA || data, data, dataFolder()])],
   own: join(PACKAGE_ROOT, 'models', 'recognizer.safetensors'),
+  note,
 });
 
 /** A file in the user's cache (CAMEO_CACHE, else ~/.cache/cameo). */

@@ -42,7 +42,7 @@ export const addStageOptions = (
     .option('--config <file>', `JSON file of settings: stages, their weights, what is frozen (see ${config})`)
     .option(
       '--recognizers <names>',
-      `comma-separated recognisers for the loss; the first one also has the CosFace term (default: ${RECOGNIZER})`,
+      `comma-separated recognisers for the loss: names, safetensors files, or FILE.onnx (see docs/onnx.md); the first one also has the CosFace term (default: ${RECOGNIZER})`,
     )
     .option('--from <file>', from)
     .option('--checkpoint-every <n>', 'steps between checkpoints and validations', number)

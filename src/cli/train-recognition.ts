@@ -90,7 +90,10 @@ export function addTrainRecognition(train: Command): void {
       '--from <name>',
       'begin with the weights of this recogniser (a name or a safetensors file) instead of random ones; architecture and sizes have to be those of the settings',
     )
-    .option('--teacher <name>', 'also learn the embeddings of this recogniser (a name or a safetensors file)')
+    .option(
+      '--teacher <name>',
+      'also learn the embeddings of this recogniser (a name, a safetensors file, or FILE.onnx)',
+    )
     .option('--distillation <x>', 'weight of the distance to the teacher (default: 10 with a teacher)', number)
     .option('--unlabelled <n>', 'unlabelled faces in a step, for the teacher only', number)
     .option('--validate-on <names>', 'sources of the faces for validation (default: as --sources)')

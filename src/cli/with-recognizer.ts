@@ -5,7 +5,7 @@ import { openDevice } from './device.js';
 import { recognizerPlaces } from './places.js';
 
 /** What `--model` takes, for --help. */
-export const RECOGNIZER_HELP = `recogniser: ${RECOGNIZER_NAMES.join(', ')}, or a safetensors file`;
+export const RECOGNIZER_HELP = `recogniser: ${RECOGNIZER_NAMES.join(', ')}, a safetensors file, or FILE.onnx (see docs/onnx.md)`;
 
 /**
  * Reads and checks a recogniser for comparing faces; needs no GPU.

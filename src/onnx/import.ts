@@ -36,8 +36,7 @@ export function importOnnx(gpu: Gpu, bytes: Uint8Array, options: ImportOptions =
   if (rest.layout !== undefined && rest.layout !== 'file' && rest.layout !== 'nhwc') {
     refuse('importOnnx', 'layout', rest.layout, '"file" or "nhwc"');
   }
-  const model = readModel(bytes);
-  refuseParts(problemsOf(model));
+  const model = readSupportedModel(bytes);
   const initial = new Map(model.graph.initializers.map((tensor) => [tensor.name, tensorValues(tensor, external)]));
   const plan = planGraph(model.graph, model.opsets.get('') ?? OPSETS[1], initial);
   const roles = parametersOf(model.graph, plan);
@@ -53,6 +52,13 @@ export function importOnnx(gpu: Gpu, bytes: Uint8Array, options: ImportOptions =
     throw error;
   }
   return new OnnxModule(gpu, model, { ...plan, constants }, parameters, rest);
+}
+
+/** Reads a file, and checks all its nodes; that takes no GPU. @throws as `importOnnx` */
+export function readSupportedModel(bytes: Uint8Array): ModelProto {
+  const model = readModel(bytes);
+  refuseParts(problemsOf(model));
+  return model;
 }
 
 function problemsOf({ graph, opsets, others }: ModelProto): UnsupportedPart[] {

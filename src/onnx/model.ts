@@ -64,6 +64,8 @@ export interface ModelProto {
   /** Version of the operators, by domain. */
   opsets: Map<string, number>;
   producer: string;
+  /** Texts about the model: `metadata_props`. */
+  metadata: Map<string, string>;
   others: string[];
 }
 
@@ -225,6 +227,7 @@ export function readModel(bytes: Uint8Array): ModelProto {
   const reader = new ProtoReader(bytes);
   const opsets = new Map<string, number>();
   const others: string[] = [];
+  const metadata = new Map<string, string>();
   let graph: GraphProto | null = null;
   let producer = '';
   const readOpset = (opset: ProtoReader): void => {
@@ -241,11 +244,12 @@ export function readModel(bytes: Uint8Array): ModelProto {
     if (key(field) === 18) producer = reader.text();
     else if (key(field) === 58) graph = reader.message(readGraph);
     else if (key(field) === 66) reader.message(readOpset);
+    else if (key(field) === 114) metadata.set(...reader.message(readPair));
     else if (key(field) === 202) {
       reader.skip(field);
       push(others, 'functions of its own');
     } else return false;
   });
   if (!graph) throw new FormatError('ONNX: the file has no graph: it is damaged, or no ONNX file');
-  return { graph, opsets, producer, others };
+  return { graph, opsets, producer, metadata, others };
 }

@@ -5,10 +5,12 @@ import { type Augmentation, FaceBatches, NO_AUGMENTATION, sourceWeights } from '
 import { type FaceSet, openFaceFolder, openFacesIfAny } from '../data/faces/face-set.js';
 import { type Labelling, labelFaces } from '../data/faces/identity-set.js';
 import { writeFileAtomic } from '../data/files/atomic-file.js';
+import { FACE_HEIGHT, FACE_WIDTH } from '../detection/align.js';
 import { deviceOf } from '../gpu/device-source.js';
 import type { Gpu } from '../gpu/gpu.js';
 import type { Recognizer } from '../models/recognizer.js';
 import { writeRecognizer } from '../models/recognizer-file.js';
+import { WidenedRecognizer } from '../models/widened-recognizer.js';
 import type { HostTensors } from '../nn/host-tensor.js';
 import { loadState, saveState } from '../nn/state.js';
 import { trainingSource } from './describe-source.js';
@@ -76,15 +78,26 @@ type JointProgress = TrainingOptions<TrainingStart, JointStep, unknown>['onProgr
  * @throws CheckpointError for a checkpoint that is missing or does not fit, FileError, ArgumentError
  */
 export async function runJointTraining<Config extends JointSettings, Codec extends TrainedCodec<Config>, Validation>(
-  options: JointTrainingOptions<Config, Validation>,
+  given: JointTrainingOptions<Config, Validation>,
   kind: TrainableCodec<Config, Codec, Validation>,
 ): Promise<TrainingResult<Validation[]>> {
-  kind.check(options.config);
+  kind.check(given.config);
+  const options = { ...given, recognizers: given.recognizers.map(ofCodedFaces(given.config.model)) };
   checkOptions(options);
   return inTrainingFolder(options, async (checkpoint) =>
     runTraining(await jointTraining(options, kind), options, checkpoint),
   );
 }
+
+/** A recogniser of faces of 112×112 looks at those of 96×112. */
+const ofCodedFaces =
+  ({ width, height }: { width: number; height: number }) =>
+  (one: OpenRecognizer): OpenRecognizer => {
+    const { recognizer } = one;
+    const wider = width === FACE_WIDTH && height === FACE_HEIGHT && recognizer.width === 112;
+    if (!wider || recognizer.height !== height) return one;
+    return { ...one, recognizer: new WidenedRecognizer(recognizer, width) };
+  };
 
 /** Checks what can be checked without reading faces. */
 function checkOptions({ config, from, resume, recognizers }: JointTrainingOptions<JointSettings, never>): void {

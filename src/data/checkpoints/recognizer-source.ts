@@ -4,12 +4,14 @@ import { join } from 'node:path';
 import { ArgumentError } from '../../common/errors.js';
 import type { Gpu } from '../../gpu/gpu.js';
 import { DlibResNet } from '../../models/dlib-resnet.js';
+import { OnnxRecognizer } from '../../models/onnx-recognizer.js';
 import type { Recognizer } from '../../models/recognizer.js';
 import { buildRecognizer, type RecognizerDescription, readRecognizer } from '../../models/recognizer-file.js';
 import { checkTensors, type HostTensors } from '../../nn/host-tensor.js';
 import { loadState } from '../../nn/state.js';
 import { FileError } from '../files/atomic-file.js';
 import { readDlibWeights } from './dlib-weights.js';
+import { inOnnxFile, readOnnxFile, splitOnnxName } from './onnx-source.js';
 import { readWeightsFile } from './weights-file.js';
 
 /** A recogniser, ready to embed, and what names it in reports and caches. */
@@ -27,7 +29,7 @@ export interface OpenRecognizer {
 
 /** A recogniser whose weights have been read and checked, but are not on a GPU yet; `load` puts them there. */
 export interface ReadRecognizer extends OpenRecognizer {
-  /** The weights, in the layouts of this engine. */
+  /** The weights, in the layouts of this engine; none for an ONNX file, which only `load` reads. */
   tensors: HostTensors;
   load(gpu: Gpu): void;
 }
@@ -51,6 +53,8 @@ export interface RecognizerPlaces {
   data: string | readonly string[];
   /** Our own recogniser's weights. */
   own: string;
+  /** Gets a line about what is assumed because an ONNX file does not say it. */
+  note?: (line: string) => void;
 }
 
 /**
@@ -74,7 +78,7 @@ export function recognizerPath(name: string, { data, own }: RecognizerPlaces): s
  * that was given by its path, but has the name of a known recogniser, gets a part of its id added.
  */
 export function recognizerLabel(path: string, modelId: string): string {
-  const stem = path.replace(/^.*[\\/]/, '').replace(/\.safetensors$/, '');
+  const stem = path.replace(/^.*[\\/]/, '').replace(/\.(safetensors|onnx)$/i, '');
   return RECOGNIZER_NAMES.includes(stem.toLowerCase()) ? `${stem}-${modelId.slice(0, 8)}` : stem;
 }
 
@@ -99,6 +103,7 @@ export async function readRecognizerOf(name: string, places: RecognizerPlaces): 
     const { tensors, bytes } = await readDlibWeights();
     return unloaded(new DlibResNet(), tensors, { name, modelId: idOf(bytes) });
   }
+  if (splitOnnxName(name)) return readOnnxRecognizer(name, places);
   const path = recognizerPath(name, places);
   const { bytes, file } = await readWeightsFile(path, (bytes) => {
     const file = readRecognizer(bytes);
@@ -112,6 +117,31 @@ export async function readRecognizerOf(name: string, places: RecognizerPlaces): 
   const modelId = idOf(bytes);
   const label = RECOGNIZER_NAMES.includes(name) ? name : recognizerLabel(path, modelId);
   return unloaded(buildRecognizer(description), tensors, { name: label, modelId, description });
+}
+
+/** A recogniser of an ONNX file, whose name words about its pictures may follow: see `parsePictureWords`. */
+async function readOnnxRecognizer(name: string, { note }: RecognizerPlaces): Promise<ReadRecognizer> {
+  const file = await readOnnxFile(name).catch((cause: unknown) => {
+    if (!(cause instanceof FileError || cause instanceof ArgumentError)) throw cause;
+    throw new (cause.constructor as typeof FileError)(`recogniser ${name}: ${cause.message}`, { cause });
+  });
+  const { path, bytes, words, external } = file;
+  const recognizer = inOnnxFile(path, () => new OnnxRecognizer(bytes, words));
+  for (const location of recognizer.externalFiles) external(location);
+  const modelId = file.id();
+  if (recognizer.pictures.assumed) {
+    note?.(
+      `${path} does not say how pixels go in: taken as rgb, (byte − 127.5)/128; ${path}:bgr:mean=127.5:scale=0.0078125 would say otherwise`,
+    );
+  }
+  return {
+    name: recognizerLabel(path, modelId),
+    modelId,
+    recognizer,
+    tensors: new Map(),
+    load: (gpu) => inOnnxFile(path, () => recognizer.putOn(gpu, external)),
+    dispose: () => recognizer.dispose(),
+  };
 }
 
 function unloaded(

@@ -4,12 +4,11 @@ import { availableParallelism, loadavg } from 'node:os';
 import { basename, join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { ArgumentError, ImageError } from '../common/errors.js';
-import { named } from '../data/checkpoints/weights-file.js';
 import type { Split, Unreadable } from '../data/faces/face-listing.js';
 import { readPhotos } from '../data/faces/photo-folder.js';
 import { writeFileAtomic } from '../data/files/atomic-file.js';
 import { writePng } from '../data/pictures/image.js';
-import { type DetectOptions, FaceDetector } from '../detection/face-detector.js';
+import type { DetectOptions, FaceDetector } from '../detection/face-detector.js';
 import {
   DETECTION_SETS,
   type DetectionSet,
@@ -34,7 +33,7 @@ import {
 } from '../evaluation/reports/detection-report.js';
 import { textTable } from '../evaluation/reports/tables.js';
 import { complain } from './complain.js';
-import { readDetector } from './detector-file.js';
+import { detectorOf, readDetector } from './detector-file.js';
 import { openDevice } from './device.js';
 import { addJson, beginJson, JSON_HELP } from './json-output.js';
 import { integer } from './numbers.js';
@@ -76,7 +75,10 @@ export function addEvaluateDetection(evaluate: Command): void {
       DETECTION_SETS.join(','),
     )
     .option('--limit <n>', 'at most so many pictures of photos and of lfw, spread evenly', integer(1), 1_000_000)
-    .option('--detector <file>', 'weights of the face detector (default: CAMEO_DETECTOR, else the shipped detector)')
+    .option(
+      '--detector <file>',
+      'weights of the face detector: safetensors, or FILE.onnx, see docs/onnx.md (default: CAMEO_DETECTOR, else the shipped detector)',
+    )
     .option('--min-face <pixels>', 'side of the smallest face that is looked for', integer(12, 100_000))
     .option('--threshold <x>', 'score that a face needs, from 0 to 1', number)
     .option('--worst <file>', 'PNG with the pictures in which most went wrong; it shows what the pictures show')
@@ -126,7 +128,8 @@ async function run(options: EvaluateDetectionOptions): Promise<void> {
   if (options.json) beginJson('evaluate detection');
   const { name, out, worst, minFace, threshold } = options;
   const sets = chosenSets(options.sets);
-  const { path, bytes } = await readDetector(options.detector);
+  const file = await readDetector(options.detector);
+  const { path, bytes } = file;
   const leftOut = ({ path: photo, reason }: Unreadable): void => complain(new ImageError(reason), photo);
   const { files, pictures } = await picturesOf(options, sets, leftOut);
   const outputs = await Outputs.in(out);
@@ -135,7 +138,7 @@ async function run(options: EvaluateDetectionOptions): Promise<void> {
   const gpu = await openDevice();
   const metadata = runMetadata(gpu.description);
   try {
-    const detector = named(path, () => FaceDetector.fromWeights(gpu, bytes));
+    const detector = detectorOf(gpu, file);
     const asked = { minFace, threshold };
     const measured = await measure(detector, pictures, files, asked, worst !== undefined);
     detector.dispose();

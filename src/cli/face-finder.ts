@@ -1,12 +1,11 @@
 import { ImageError } from '../common/errors.js';
-import { named } from '../data/checkpoints/weights-file.js';
 import type { FaceAligner } from '../data/faces/face-set.js';
 import type { RgbImage } from '../data/pictures/image.js';
 import type { FaceLandmarks } from '../detection/align.js';
 import { type CroppedFace, chosenFaces, cropFaces, type FaceChoice } from '../detection/crop-faces.js';
-import { FaceDetector } from '../detection/face-detector.js';
+import type { FaceDetector } from '../detection/face-detector.js';
 import { DeviceKeeper, type DeviceKeeperOptions } from '../gpu/device-keeper.js';
-import { type DetectorFile, detectorPath, readDetector } from './detector-file.js';
+import { type DetectorFile, detectorOf, detectorPath, readDetector } from './detector-file.js';
 import { openDevice } from './device.js';
 import { checkFaceOptions, detectOptions, type FaceOptions } from './face-options.js';
 import { note } from './terminal.js';
@@ -60,8 +59,8 @@ export class FaceFinder {
   }
 
   async #find(image: RgbImage, input: string): Promise<CroppedFace[]> {
-    const { path, bytes } = await this.file();
-    this.#detectorOn ??= this.#keeper.made((gpu) => named(path, () => FaceDetector.fromWeights(gpu, bytes)));
+    const file = await this.file();
+    this.#detectorOn ??= this.#keeper.made((gpu) => detectorOf(gpu, file));
     const detectorOn = this.#detectorOn;
     const asked = detectOptions(this.options);
     open.add(this);

@@ -17,7 +17,7 @@ export interface FaceOptions {
 const DEFAULT_MAX_FACES = 1000;
 
 export const DETECTOR_HELP =
-  'weights of the face detector, for photographs (default: CAMEO_DETECTOR, else the shipped detector)';
+  'weights of the face detector, for photographs: safetensors, or FILE.onnx, see docs/onnx.md (default: CAMEO_DETECTOR, else the shipped detector)';
 
 /** Adds the options of how faces are found. */
 export const addDetectorOptions = (command: Command): Command =>

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { ArgumentError } from '../common/errors.js';
 import { percent } from '../evaluation/reports/percent.js';
 import { DEFAULT_LANDMARK_TRAINING, type LandmarkTrainingConfig } from '../training/detector/landmark-config.js';
 import {
@@ -64,12 +65,13 @@ async function trainByCommand(options: TrainLandmarksCommand): Promise<void> {
   });
   // Unlike in other trainings, the detector does not find the faces of a folder here.
   const { detector, teacher, from, ...run } = options;
-  const weightsOf = async (file?: string) => (file === undefined ? undefined : (await readDetector(file)).bytes);
-  const weights = {
-    detector: (await readDetector(detector)).bytes,
-    teacher: await weightsOf(teacher),
-    from: await weightsOf(from),
+  const weightsOf = async (file?: string) => {
+    const { path, bytes, onnx } = await readDetector(file);
+    if (onnx) throw new ArgumentError(`${path}: this training takes no detector of an ONNX file`);
+    return bytes;
   };
+  const ifGiven = (file?: string) => (file === undefined ? undefined : weightsOf(file));
+  const weights = { detector: await weightsOf(detector), teacher: await ifGiven(teacher), from: await ifGiven(from) };
   say(`settings: ${JSON.stringify(config)}`);
   const data = dataFolder(options.data);
   await runTrainingCommand(run, displayOf(config), (shown) => trainLandmarks({ ...shown, config, data, ...weights }));

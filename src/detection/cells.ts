@@ -30,7 +30,7 @@ export const countCells = (width: number, height: number): number =>
   cellMaps(width, height).reduce((count, { columns, rows }) => count + columns * rows, 0);
 
 /** Logarithms of sizes in strides are held within this: a network that is not trained says anything. */
-const MAX_LOG_SIZE = 6;
+export const MAX_LOG_SIZE = 6;
 
 /**
  * The faces that cells see, several of them the same one.

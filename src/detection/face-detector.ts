@@ -10,7 +10,7 @@ import { findFaces } from './cascade.js';
 import type { FoundFace } from './cells.js';
 import { GpuPicture } from './gpu-picture.js';
 import { refineFaces, scoreBefore } from './refine-landmarks.js';
-import { findFacesAtOnce } from './single-shot-faces.js';
+import { findFacesAtOnce, singleShotTiles } from './single-shot-faces.js';
 
 /** What `detect` looks for. */
 export interface DetectOptions {
@@ -43,7 +43,7 @@ export const MAX_DETECTION_PIXELS = 4_000_000;
 type CheckedOptions = Required<Omit<DetectOptions, 'threshold'>> & Pick<DetectOptions, 'threshold'>;
 
 /** What finds faces in a picture on the GPU. */
-interface Finder {
+export interface Finder {
   /** Score that a face needs where nobody says. */
   readonly threshold: number;
   find(picture: GpuPicture, seen: RgbImage, options: Required<DetectOptions>): Promise<FoundFace[]>;
@@ -54,12 +54,13 @@ function finderOf(gpu: Gpu, bytes: Uint8Array): Finder {
   if (isSingleShot(bytes)) {
     const refiner = loadRefiner(gpu, bytes);
     const network = loadBeside(refiner, gpu, bytes);
+    const tiles = singleShotTiles(network);
     return {
       threshold: 0.75,
       find: async (picture, seen, options) => {
-        if (!refiner) return findFacesAtOnce(network, picture, seen, options);
+        if (!refiner) return findFacesAtOnce(tiles, picture, seen, options);
         const wanted = { ...options, threshold: scoreBefore(options.threshold), maxFaces: Number.POSITIVE_INFINITY };
-        return refineFaces(refiner, network, picture, await findFacesAtOnce(network, picture, seen, wanted), options);
+        return refineFaces(refiner, network, picture, await findFacesAtOnce(tiles, picture, seen, wanted), options);
       },
       dispose: () => {
         network.dispose();
@@ -101,6 +102,11 @@ export class FaceDetector {
     if (!(gpu instanceof Gpu)) refuse('FaceDetector', 'gpu', gpu, 'a Gpu');
     if (!(bytes instanceof Uint8Array)) refuse('FaceDetector', 'the weights', bytes, 'a Uint8Array');
     return new FaceDetector(gpu, finderOf(gpu, bytes));
+  }
+
+  /** @internal With networks of another kind; see `onnxFaceDetector`. */
+  static of(gpu: Gpu, finder: Finder): FaceDetector {
+    return new FaceDetector(gpu, finder);
   }
 
   /**

@@ -18,7 +18,6 @@ const LARGEST_SEEN_FACE = 144;
  * a face that no tile holds whole is well seen in the next smaller size of the picture.
  */
 const SIDES = [128, 256, 512] as const;
-const LARGEST_SIDE = SIDES[SIDES.length - 1];
 const LITTLE_LARGER = 4 / 3;
 const TILE_OVERLAP = 96;
 
@@ -29,10 +28,27 @@ const TILE_OVERLAP = 96;
 const MAX_CANDIDATES = 100_000;
 
 /** Width and height in pixels. */
-interface Size {
+export interface Size {
   readonly width: number;
   readonly height: number;
 }
+
+/** What finds faces in parts of a picture. */
+export interface TileNetwork {
+  /** Sizes of the parts, the smallest first. */
+  readonly sizes: readonly Size[];
+  /** The faces of a part, possibly each several times, in pixels of that part. */
+  see(picture: GpuPicture, tile: CropWindow & Size, threshold: number): Promise<FoundFace[]>;
+}
+
+/** Sizes of the parts that networks for pictures of any size get. */
+export const squareSizes = (): Size[] => SIDES.map((side) => ({ width: side, height: side }));
+
+/** Our own network. */
+export const singleShotTiles = (network: SingleShotDetector): TileNetwork => ({
+  sizes: squareSizes(),
+  see: (picture, tile, threshold) => facesOfTile(network, picture, tile, threshold),
+});
 
 /** A part of the picture at one size: what the network sees at once. */
 interface Tile extends Size {
@@ -51,14 +67,14 @@ interface Tile extends Size {
  * @returns faces by falling score; boxes in pixels from the picture's corner, landmarks from the centre of its first pixel
  */
 export async function findFacesAtOnce(
-  network: SingleShotDetector,
+  network: TileNetwork,
   picture: GpuPicture,
   size: Size,
   { minFace, threshold, maxFaces }: { minFace: number; threshold: number; maxFaces: number },
 ): Promise<FoundFace[]> {
   const found: FoundFace[] = [];
-  for (const tile of tilesOf(size, minFace)) {
-    for (const face of await facesOfTile(network, picture, tile, threshold)) found.push(inPicture(face, tile));
+  for (const tile of tilesOf(size, minFace, network.sizes)) {
+    for (const face of await network.see(picture, tile, threshold)) found.push(inPicture(face, tile));
   }
   return mergeFaces(bestFirst(found, MAX_CANDIDATES), maxFaces);
 }
@@ -79,17 +95,20 @@ export async function facesOfTile(
 }
 
 /** What the network looks at, one after the other. */
-function tilesOf({ width, height }: Size, minFace: number): Tile[] {
+function tilesOf({ width, height }: Size, minFace: number, sizes: readonly Size[]): Tile[] {
   const tiles: Tile[] = [];
-  const longer = Math.max(width, height);
-  // However large the wanted faces, more pixels cost nothing up to one square of the network, and show them better.
-  let step = Math.min(minFace / SEEN_FACE, Math.max(1, longer / LARGEST_SIDE));
+  const largest = sizes[sizes.length - 1];
+  /** Pixels of the picture for one of a part that holds it whole. */
+  const wholeStep = (size: Size): number => Math.max(width / size.width, height / size.height);
+  // However large the wanted faces, more pixels cost nothing up to one part of the network, and show them better.
+  let step = Math.min(minFace / SEEN_FACE, Math.max(1, wholeStep(largest)));
   for (;;) {
-    const side = SIDES.find((one) => longer <= LITTLE_LARGER * one * step) ?? LARGEST_SIDE;
-    if (longer <= LITTLE_LARGER * side * step) step = Math.max(step, longer / side);
-    for (const top of starts(height / step, side)) {
-      for (const left of starts(width / step, side)) {
-        tiles.push({ left: left * step, top: top * step, width: side, height: side, step });
+    const fits = (size: Size): boolean => wholeStep(size) <= LITTLE_LARGER * step;
+    const size = sizes.find(fits) ?? largest;
+    if (fits(size)) step = Math.max(step, wholeStep(size));
+    for (const top of starts(height / step, size.height)) {
+      for (const left of starts(width / step, size.width)) {
+        tiles.push({ left: left * step, top: top * step, width: size.width, height: size.height, step });
       }
     }
     if (Math.min(width, height) / step <= LARGEST_SEEN_FACE) return tiles;

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
-import { dirname, isAbsolute, join, normalize } from 'node:path';
+import { dirname } from 'node:path';
 import { CameoError, CheckpointError } from '../../common/errors.js';
 import { type PictureWords, parsePictureWords } from '../../models/onnx-pictures.js';
 import type { ExternalData } from '../../onnx/tensor-values.js';
-import { FileError, fileErrorReason } from '../files/atomic-file.js';
+import { FileError } from '../files/atomic-file.js';
+import { externalDataIn } from '../files/external-data.js';
 import { readRegularFile } from '../files/read-file.js';
 
 /** Protobuf cannot hold more. */
@@ -51,27 +51,6 @@ export async function readOnnxFile(name: string): Promise<OnnxFile> {
       for (const other of others.values()) hash.update(other);
       return hash.digest('hex').slice(0, 16);
     },
-  };
-}
-
-/**
- * Reads files with weights of an ONNX model, as `importOnnx` takes them, but only inside one folder.
- * @throws FileError for a name outside it, or a file that cannot be read
- */
-export function externalDataIn(folder: string): ExternalData {
-  return (location) => {
-    const inside = normalize(location);
-    if (isAbsolute(inside) || /^\.\.(?:[\\/]|$)/.test(inside)) {
-      throw new FileError(`${location}: weights are read from the folder of the model only`);
-    }
-    const path = join(folder, inside);
-    try {
-      if (!statSync(path).isFile()) throw new FileError(`${path}: it is not a regular file`);
-      return readFileSync(path);
-    } catch (error) {
-      if (error instanceof FileError) throw error;
-      throw new FileError(`${path}: cannot be read: ${fileErrorReason(error)}`, { cause: error });
-    }
   };
 }
 

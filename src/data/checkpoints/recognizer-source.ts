@@ -127,7 +127,7 @@ async function readOnnxRecognizer(name: string, { note }: RecognizerPlaces): Pro
   });
   const { path, bytes, words, external } = file;
   const recognizer = inOnnxFile(path, () => new OnnxRecognizer(bytes, words));
-  for (const location of recognizer.externalFiles) external(location);
+  for (const location of recognizer.externalFiles) inOnnxFile(path, () => external(location));
   const modelId = file.id();
   if (recognizer.pictures.assumed) {
     note?.(

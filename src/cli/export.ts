@@ -16,7 +16,7 @@ import {
   recognizerToOnnx,
   synthesisToOnnx,
 } from '../models/onnx-networks.js';
-import { loadRecognizer, readRecognizer } from '../models/recognizer-file.js';
+import { loadRecognizer, RECOGNIZER_KEY, readRecognizer } from '../models/recognizer-file.js';
 import { isSingleShot, loadSingleShot, SINGLE_SHOT_MULTIPLE } from '../models/single-shot.js';
 import type { Module } from '../nn/module.js';
 import { readSafetensorsMetadata } from '../nn/safetensors.js';
@@ -142,9 +142,12 @@ function openerOf(bytes: Uint8Array, network: string): (gpu: Gpu) => OpenNetwork
     };
   }
   const file = readRecognizer(bytes);
+  const about = { [RECOGNIZER_KEY]: JSON.stringify(file.description) };
   return (gpu) => {
     const module = loadRecognizer(gpu, file);
-    return { module, toOnnx: (_, onnx) => recognizerToOnnx(module, onnx) };
+    const toOnnx: OpenNetwork['toOnnx'] = (_, onnx) =>
+      recognizerToOnnx(module, { ...onnx, metadata: { ...onnx.metadata, ...about } });
+    return { module, toOnnx };
   };
 }
 

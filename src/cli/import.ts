@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander';
 import { ArgumentError, CheckpointError } from '../common/errors.js';
 import { parseJson } from '../common/json.js';
 import { decodeText } from '../common/text.js';
+import { readOnnxFile, splitOnnxName } from '../data/checkpoints/onnx-source.js';
 import { readPyTorchCheckpoint } from '../data/checkpoints/pytorch-checkpoint.js';
 import { checkTarget, writeFileAtomic } from '../data/files/atomic-file.js';
 import {
@@ -14,11 +15,12 @@ import { DEFAULT_CAMEO_FACE } from '../models/cameo-face.js';
 import { isRecognizerFile, readRecognizer, writeRecognizer } from '../models/recognizer-file.js';
 import { fromStateDict, misfits, recognizeStateDict, withoutWrappers } from '../models/state-dict.js';
 import { checkFiniteTensors, type HostTensors } from '../nn/host-tensor.js';
-import { readSafetensors } from '../nn/safetensors.js';
+import { readSafetensors, writeSafetensors } from '../nn/safetensors.js';
 import { complain } from './complain.js';
+import { type OnnxWeights, readOnnxWeights } from './import-onnx.js';
 import { refuseInput, stemOf } from './outputs.js';
 import { DASH, inputName, readInput } from './stdin.js';
-import { STDIN_NAME, STDOUT_NAME, say, takeStdoutForData, writeData } from './terminal.js';
+import { note, STDIN_NAME, STDOUT_NAME, say, takeStdoutForData, writeData } from './terminal.js';
 
 /** Recognisers have some megabytes; the largest in wide use have 250. */
 const MAX_CHECKPOINT_BYTES = 2 ** 30;
@@ -32,10 +34,12 @@ interface ImportOptions {
 export function addImportCommand(program: Command): void {
   program
     .command('import')
-    .description("convert a recogniser's published checkpoint to a weights file for --model; needs no GPU")
+    .description(
+      "convert a recogniser's published checkpoint to a weights file for --model, and arrays of another ONNX file to safetensors; needs no GPU",
+    )
     .argument(
       '<checkpoint>',
-      'a file of torch.save (.pt, .pth, .ckpt), or safetensors; nothing in it is executed; "-": standard input',
+      'a file of torch.save (.pt, .pth, .ckpt), safetensors, or ONNX (.onnx); nothing in it is executed; "-": standard input',
     )
     .option(
       '-o, --output <file>',
@@ -71,17 +75,28 @@ async function importCheckpoint(path: string, { output, architecture }: ImportOp
 }
 
 async function convertFile(input: string, output: string, architecture?: Architecture): Promise<void> {
-  const bytes = await readInput(input, MAX_CHECKPOINT_BYTES);
   const path = inputName(input);
-  const { description, tensors } = convert(bytes, path, architecture);
-  const file = writeRecognizer(description, tensors);
+  const { description, tensors, leftOut } = await weightsOf(input, architecture);
+  const file = description ? writeRecognizer(description, tensors) : writeSafetensors(tensors);
   const target = output === DASH ? STDOUT_NAME : output;
   if (output === DASH) await writeData(file);
   else await writeFileAtomic(output, file);
-  const { width, height, dimension, parameterCount } = buildRecognizer(description);
   say(`${path} → ${target} (${file.length} bytes)`);
+  if (!description) {
+    const others = leftOut ? `, without ${leftOut} arrays of integers` : '';
+    say(`  ${tensors.size} tensors by their names in the file${others}`);
+    note(`${path} is no network that is known: give ${path} itself as a recogniser or detector`);
+    return;
+  }
+  const { width, height, dimension, parameterCount } = buildRecognizer(description);
   say(`  ${description.architecture}, faces of ${width}×${height}, embeddings of ${dimension} values`);
   say(`  ${parameterCount} parameters in ${tensors.size} tensors`);
+}
+
+async function weightsOf(input: string, architecture?: Architecture): Promise<OnnxWeights> {
+  if (splitOnnxName(input)) return readOnnxWeights(await readOnnxFile(input), architecture);
+  const bytes = await readInput(input, MAX_CHECKPOINT_BYTES);
+  return { ...convert(bytes, inputName(input), architecture), leftOut: 0 };
 }
 
 /** A checkpoint's network and tensors, as this engine orders them. @throws FormatError, CheckpointError */

@@ -11,7 +11,8 @@ import { fromStateDict, recognizeStateDict, withoutWrappers } from './state-dict
 export { ARCHITECTURES, type Architecture, buildRecognizer, type RecognizerDescription } from './architectures.js';
 export { recognizeStateDict } from './state-dict.js';
 
-const KEY = 'cameo.recognizer';
+/** Metadata that describe the network: JSON of a `RecognizerDescription`. */
+export const RECOGNIZER_KEY = 'cameo.recognizer';
 
 /** A recogniser's weights as a safetensors file, with its description (and other text) in the metadata. */
 export function writeRecognizer(
@@ -19,7 +20,10 @@ export function writeRecognizer(
   tensors: HostTensors,
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array {
-  return writeSafetensors(tensors, new Map(Object.entries({ ...metadata, [KEY]: JSON.stringify(description) })));
+  return writeSafetensors(
+    tensors,
+    new Map(Object.entries({ ...metadata, [RECOGNIZER_KEY]: JSON.stringify(description) })),
+  );
 }
 
 export interface RecognizerFile {
@@ -30,7 +34,8 @@ export interface RecognizerFile {
 }
 
 /** Whether a safetensors file is one that `writeRecognizer` made. */
-export const isRecognizerFile = ({ metadata }: { metadata: ReadonlyMap<string, string> }): boolean => metadata.has(KEY);
+export const isRecognizerFile = ({ metadata }: { metadata: ReadonlyMap<string, string> }): boolean =>
+  metadata.has(RECOGNIZER_KEY);
 
 /**
  * Reads a recogniser: a file of `writeRecognizer`, or a published one in PyTorch's layouts, which is recognised by its tensors.
@@ -39,13 +44,13 @@ export const isRecognizerFile = ({ metadata }: { metadata: ReadonlyMap<string, s
 export function readRecognizer(bytes: Uint8Array): RecognizerFile {
   const { tensors, metadata } = readSafetensors(bytes);
   checkFiniteTensors(tensors);
-  const text = metadata.get(KEY);
+  const text = metadata.get(RECOGNIZER_KEY);
   if (text === undefined) {
     const unwrapped = withoutWrappers(tensors);
     const description = recognizeStateDict(unwrapped);
     if (!description) {
       throw new CheckpointError(
-        `not a recogniser: metadata "${KEY}" is missing, and the tensors are of no network that is known (${ARCHITECTURES.join(', ')})`,
+        `not a recogniser: metadata "${RECOGNIZER_KEY}" is missing, and the tensors are of no network that is known (${ARCHITECTURES.join(', ')})`,
       );
     }
     return { description, tensors: fromStateDict(description, unwrapped), metadata };
@@ -55,7 +60,9 @@ export function readRecognizer(bytes: Uint8Array): RecognizerFile {
     buildRecognizer(description); // checks it
     return { description, tensors, metadata };
   } catch (cause) {
-    throw new CheckpointError(`metadata "${KEY}" describes no network: ${(cause as Error).message}`, { cause });
+    throw new CheckpointError(`metadata "${RECOGNIZER_KEY}" describes no network: ${(cause as Error).message}`, {
+      cause,
+    });
   }
 }
 

@@ -8,6 +8,7 @@ import { writeFileAtomic } from '../data/files/atomic-file.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../detection/align.js';
 import { deviceOf } from '../gpu/device-source.js';
 import type { Gpu } from '../gpu/gpu.js';
+import { recognizerToOnnx } from '../models/onnx-networks.js';
 import type { Recognizer } from '../models/recognizer.js';
 import { writeRecognizer } from '../models/recognizer-file.js';
 import { WidenedRecognizer } from '../models/widened-recognizer.js';
@@ -283,9 +284,10 @@ class JointTraining<Config extends JointSettings, Codec extends TrainedCodec<Con
     const { recognizers, out } = this.parts.options;
     if (!this.trainer.config.stages.some(({ recognizer }) => recognizer === 'trained')) return;
     const { recognizer, name, description } = recognizers[0];
-    if (!description) return;
-    const path = join(out, `recognizer-${name}.safetensors`);
-    await writeFileAtomic(path, writeRecognizer(description, await saveState(recognizer)));
+    const [extension, file] = description
+      ? ['safetensors', writeRecognizer(description, await saveState(recognizer))]
+      : ['onnx', await recognizerToOnnx(recognizer)];
+    await writeFileAtomic(join(out, `recognizer-${name}.${extension}`), file);
   }
 }
 

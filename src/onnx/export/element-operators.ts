@@ -8,7 +8,7 @@ const broadcasting = (type: string): Row<NumberOperands> =>
   broadcastingBy((graph, operands) => graph.node(type, operands));
 
 /** The rest with the sign of the divisor; ONNX has that for integers only. */
-const mod = broadcastingBy((graph, [a, b], [{ dtype }]) => {
+const mod = /* @__PURE__ */ broadcastingBy((graph, [a, b], [{ dtype }]) => {
   if (dtype === 'int32') return graph.node('Mod', [a, b]);
   return graph.node('Sub', [a, graph.node('Mul', [b, graph.node('Floor', [graph.node('Div', [a, b])])])]);
 });
@@ -20,7 +20,7 @@ const clip = (graph: GraphWriter, x: string, min: number, max: number): string =
 };
 
 /** x·(1 + erf(x/√2))/2, or Hendrycks and Gimpel's form with tanh; opset 17 has no Gelu. */
-const gelu = perElement<{ approximate: string }>((graph, x, { approximate }) => {
+const gelu = /* @__PURE__ */ perElement<{ approximate: string }>((graph, x, { approximate }) => {
   let inner: string;
   if (approximate === 'none') inner = graph.node('Erf', [timesPlus(graph, x, Math.SQRT1_2, 0)]);
   else {

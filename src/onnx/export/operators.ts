@@ -183,7 +183,7 @@ const alongChannels =
     graph.define(output, order, body(graph, graph.name(x, order), graph.axis(-1, x, order), attrs));
   };
 
-const l2Normalize = alongChannels<{ eps: number }>((graph, x, axis, { eps }) => {
+const l2Normalize = /* @__PURE__ */ alongChannels<{ eps: number }>((graph, x, axis, { eps }) => {
   const length = reduceNode(graph, 'ReduceL2', x, [axis], true);
   return graph.node('Div', [x, graph.node('Max', [length, graph.number(eps)])]);
 });

@@ -1,7 +1,7 @@
 import { CheckpointError, ShapeError } from '../common/errors.js';
 import type { FaceLandmarks, Point } from '../common/face-landmarks.js';
 import type { Gpu } from '../gpu/gpu.js';
-import { graphPictures, inputsOf, listValues, type PictureWords, picturesOf } from '../models/onnx-pictures.js';
+import { graphPictures, inputsOf, listValues, onnxPicturesOf, type PictureWords } from '../models/onnx-pictures.js';
 import { CELL_STRIDES, CELL_VALUES, SINGLE_SHOT_MULTIPLE } from '../models/single-shot.js';
 import { importOnnx, readSupportedModel } from '../onnx/import.js';
 import type { ModelProto } from '../onnx/model.js';
@@ -173,7 +173,7 @@ export function onnxFaceDetector(
 ): FaceDetector {
   const model = readSupportedModel(bytes);
   const { kind, names } = kindOf(model);
-  const pictures = picturesOf(model, words, kind.usual);
+  const pictures = onnxPicturesOf(model, words, kind.usual);
   const { width, height, layout, batch, input } = pictures;
   if ((batch ?? 1) !== 1 || ((width ?? 0) | (height ?? 0)) % SINGLE_SHOT_MULTIPLE !== 0) {
     throw new CheckpointError(

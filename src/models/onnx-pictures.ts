@@ -104,7 +104,7 @@ export const listValues = (values: readonly ValueProto[]): string =>
  * @param usual what is taken where neither says it
  * @throws CheckpointError for a graph that takes no pictures; ArgumentError for words that do not fit it
  */
-export function picturesOf(
+export function onnxPicturesOf(
   model: ModelProto,
   words: PictureWords,
   usual: Required<Pick<PictureWords, 'channels' | 'mean' | 'scale'>>,

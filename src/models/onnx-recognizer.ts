@@ -8,7 +8,7 @@ import type { ExternalData } from '../onnx/tensor-values.js';
 import { concat, reshape, slice } from '../ops/layout.js';
 import { Tape } from '../tensor/tape.js';
 import { scope, Tensor } from '../tensor/tensor.js';
-import { graphPictures, listValues, type OnnxPictures, type PictureWords, picturesOf } from './onnx-pictures.js';
+import { graphPictures, listValues, type OnnxPictures, onnxPicturesOf, type PictureWords } from './onnx-pictures.js';
 import { Recognizer } from './recognizer.js';
 
 /** What is taken where neither the file nor words say how pixels go in. */
@@ -43,7 +43,7 @@ export class OnnxRecognizer extends Recognizer {
     this.#bytes = bytes;
     const { initializers } = model.graph;
     this.externalFiles = new Set(initializers.flatMap(({ external }) => external?.get('location') ?? []));
-    this.pictures = picturesOf(model, words, USUAL);
+    this.pictures = onnxPicturesOf(model, words, USUAL);
     const { width, height, input } = this.pictures;
     if (width === null || height === null) {
       throw new CheckpointError(`its input ${input} takes pictures of any size; expected WIDTHxHEIGHT after its name`);

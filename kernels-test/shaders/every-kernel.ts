@@ -92,12 +92,13 @@ export async function kernelsOfOp(
   shapes: readonly (readonly number[])[],
   attrs: OpAttrs[OpName],
   target: Target = 'cpu',
+  dtypes = DTYPES[op],
 ): Promise<KernelText[]> {
   const gpu = gpuOf(device, target);
   return kernelsRunBy(gpu, `${op} ${shapes.map((shape) => `[${shape}]`).join(' ')} on a ${target}`, () => {
     // Each operation checks the types.
     const tensors = shapes.map((shape, k) =>
-      Tensor.from(gpu, new Float32Array(sizeOf(shape)).fill(1), shape, DTYPES[op]?.[k] ?? 'float32'),
+      Tensor.from(gpu, new Float32Array(sizeOf(shape)).fill(1), shape, dtypes?.[k] ?? 'float32'),
     ) as Tensor[];
     const tape = new Tape();
     const output = tape.record(() => applyByName(op, tensors, attrs as never));
@@ -217,10 +218,11 @@ export function matmulKernels(): KernelText[] {
 /** All kernels, each text once. */
 export async function everyKernel(device: GPUDevice): Promise<KernelText[]> {
   const found: KernelText[] = [];
-  for (const { op, inputs, attrs } of gradientCases) {
+  for (const { op, inputs, attrs, dtypes } of gradientCases) {
     if (!gpuOps[op]) continue;
     const shapes = inputs.map(({ shape }) => shape);
-    for (const target of ['cpu', 'gpu'] as const) found.push(...(await kernelsOfOp(device, op, shapes, attrs, target)));
+    for (const target of ['cpu', 'gpu'] as const)
+      found.push(...(await kernelsOfOp(device, op, shapes, attrs, target, dtypes)));
   }
   found.push(...(await optimizerKernels(device)), ...(await detectionKernels(device)));
   found.push(...convKernels(), ...matmulKernels());

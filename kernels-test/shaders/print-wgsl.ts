@@ -36,7 +36,7 @@ async function main([name, ...rest]: string[]): Promise<void> {
     if (!shapes.flat().every((size) => Number.isSafeInteger(size) && size > 0)) {
       throw new Error(`"${rest.join(' ')}" are no shapes such as 1,9,7,8`);
     }
-    print(unique(await kernelsOfOp(device, name as OpName, shapes, example?.attrs as never)));
+    print(unique(await kernelsOfOp(device, name as OpName, shapes, example?.attrs as never, 'cpu', example?.dtypes)));
     return;
   }
   const all = await everyKernel(device);

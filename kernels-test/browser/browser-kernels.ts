@@ -40,6 +40,7 @@ const LEFT_OUT: Record<string, string> = {
   'onnx-export': 'runs onnxruntime in Node',
   'onnx-export-operations': 'runs onnxruntime in Node',
   'onnx-joint-story': 'trains on files',
+  'onnx-recognizer': 'reads files',
   'onnx-networks': 'runs onnxruntime in Node',
   options: 'opens the device of Node, and reads photographs',
   'random-shapes-2': 'more shapes; pages get the first of random-shapes-1',

@@ -159,6 +159,7 @@ const OF_BYTES = [
   'codec/container/face-archive.ts',
   'cli/compact-kind.ts',
   'nn/safetensors.ts',
+  'onnx/protobuf.ts',
   'data/checkpoints/pickle.ts',
   'data/checkpoints/zip.ts',
   'data/archives/archive-writer.ts',

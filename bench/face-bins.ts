@@ -1,37 +1,25 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { cacheFile, dataFolder, encodingsFolder, recognizerPlaces } from '../src/cli/places.js';
+import { cacheFile, encodingsFolder, recognizerPlaces } from '../src/cli/places.js';
 import { expectKind, readWeights, weightsPath } from '../src/cli/weights.js';
 import { FaceCodec } from '../src/codec/face-codec.js';
-import { CameoError } from '../src/common/errors.js';
 import { openRecognizer } from '../src/data/checkpoints/recognizer-source.js';
-import { type IdentityPhoto, listPhotos } from '../src/data/faces/photo-crops.js';
 import { ensureFolder, writeFileAtomic } from '../src/data/files/atomic-file.js';
-import { readImage } from '../src/data/pictures/image.js';
-import { alignFace, alignmentTransform } from '../src/detection/align.js';
 import { EncodingCache } from '../src/evaluation/codecs/encoding-cache.js';
 import { JPEG2000 } from '../src/evaluation/codecs/jpeg2000.js';
 import { WEBP } from '../src/evaluation/codecs/webp.js';
 import { baselineEncoder, cameoEncoder } from '../src/evaluation/comparison/face-encoders.js';
 import { psnr } from '../src/evaluation/metrics/picture-quality.js';
 import { cosineSimilarity } from '../src/evaluation/metrics/verification.js';
-import {
-  binOf,
-  blackened,
-  drawEvenly,
-  eyeDistance,
-  outsideOf,
-  psnrInside,
-  shareOf,
-  turnOf,
-} from '../src/evaluation/quality/face-bins.js';
+import { psnrInside } from '../src/evaluation/quality/face-bins.js';
 import { runMetadata } from '../src/evaluation/reports/collect-metadata.js';
 import { gitCommit } from '../src/evaluation/reports/git-commit.js';
 import { listLines, metadataTexts } from '../src/evaluation/reports/run-metadata.js';
 import { markdownTable } from '../src/evaluation/reports/tables.js';
 import { embedFaces } from '../src/evaluation/verification/embed-pictures.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
-import { type Border, binMeans, binTables, type Figures, figuresKey, type MeasuredFace } from './face-bins-tables.js';
+import { drawFaces, type Face, MIN_SCORE, openFaces, SEED } from './face-bins-faces.js';
+import { type Border, binMeans, binTables, type Figures, figuresKey } from './face-bins-tables.js';
 
 /*
  * npx tsx bench/face-bins.ts [--split test] [--faces 160] [--budgets 300,500] [--recognizers mobilefacenet-ms1m] [--out DIR]:
@@ -39,10 +27,6 @@ import { type Border, binMeans, binTables, type Figures, figuresKey, type Measur
  * crop lies outside of the photograph, and of the face's size there; with the photograph mirrored at its border, and with black
  * there. Writes results/bins/report.json and report.md. Encodings are kept in the cache.
  */
-
-const SETS = ['photos', 'profiles'];
-const MIN_SCORE = 0.8;
-const SEED = 1;
 
 const { values: options } = parseArgs({
   options: {
@@ -56,57 +40,9 @@ const { values: options } = parseArgs({
 const budgets = options.budgets.split(',').map(Number);
 const recognizerNames = options.recognizers.split(',');
 
-/** A face with its crops. */
-interface Face extends MeasuredFace {
-  outside: Uint8Array;
-  crops: Record<Border, Uint8Array>;
-}
-
-async function openFace({ entry, points }: IdentityPhoto): Promise<Face> {
-  const { path, identity: person, source: set } = entry;
-  const photo = await readImage(join(dataFolder(), set, path), { name: path });
-  const outside = outsideOf(alignmentTransform(points), photo);
-  const mirrored = alignFace(photo, points, '96x112', { smooth: true }).data;
-  return {
-    path: `${set}/${path}`,
-    person,
-    set,
-    turn: turnOf(points),
-    border: shareOf(outside),
-    eyes: eyeDistance(points),
-    figures: {},
-    outside,
-    crops: { mirrored, black: blackened(mirrored, outside) },
-  };
-}
-
-/** All faces of the split, and those that cannot be aligned or are doubtful. */
-async function openFaces(): Promise<{ faces: Face[]; leftOut: number }> {
-  const faces: Face[] = [];
-  let leftOut = 0;
-  for (const set of SETS) {
-    for (const photo of await listPhotos(join(dataFolder(), set), set)) {
-      if (photo.entry.split !== options.split) continue;
-      try {
-        if (photo.score < MIN_SCORE) leftOut++;
-        else faces.push(await openFace(photo));
-      } catch (error) {
-        if (!(error instanceof CameoError)) throw error;
-        leftOut++;
-      }
-    }
-  }
-  return { faces, leftOut };
-}
-
 const commit = gitCommit();
-const { faces: all, leftOut } = await openFaces();
-const faces = drawEvenly(
-  all,
-  ({ turn, border }) => `${binOf('turn', turn)} ${binOf('border', border)}`,
-  Number(options.faces),
-  SEED,
-);
+const { faces: all, leftOut } = await openFaces(options.split);
+const faces = drawFaces(all, Number(options.faces));
 const weights = expectKind(await readWeights(weightsPath(undefined, 'codec')), 'codec').file;
 const gpu = await openGpu();
 const codec = FaceCodec.fromKlt(gpu, weights);

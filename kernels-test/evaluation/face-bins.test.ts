@@ -14,6 +14,7 @@ import {
   shareOf,
   turnOf,
 } from '../../src/evaluation/quality/face-bins.js';
+import { joined, smoothlyContinued } from '../../src/evaluation/quality/fill-border.js';
 
 /** Five points in space: x to the right, y down, z towards the camera. The nose is as far in front as an eye is from the middle. */
 const HEAD: readonly (readonly [number, number, number])[] = [
@@ -89,6 +90,28 @@ test('black outside, and PSNR inside', () => {
   const other = black.map((value) => value + 10);
   assert.ok(Math.abs(psnrInside(face, other, outside) - 20 * Math.log10(25.5)) < 1e-9);
   assert.ok(Number.isNaN(psnrInside(face, black, outside.fill(1))));
+});
+
+test('a smooth continuation: columns like their neighbours, unchanged inside', () => {
+  const outside = outsideOf({ a: 1, b: 0, tx: 12, ty: 0 }, { width: 72, height: 112 });
+  // Outside are columns 0 to 11 and 84 to 95; each takes the colour of the column beside it.
+  const face = Uint8Array.from({ length: 96 * 112 * 3 }, (_, i) => 2 * (Math.floor(i / 3) % 96));
+  const filled = smoothlyContinued(face, outside);
+  const row = [...filled.subarray(0, 96 * 3)].filter((_, i) => i % 3 === 0);
+  const expected = Array.from({ length: 96 }, (_, x) => 2 * Math.max(12, Math.min(83, x)));
+  row.forEach((value, x) => {
+    assert.ok(Math.abs(value - expected[x]) <= 1, `column ${x}: ${value}`);
+  });
+  assert.equal(joined(face, filled, outside), filled);
+  const nothing = new Uint8Array(96 * 112);
+  assert.is(smoothlyContinued(face, nothing), face);
+  assert.is(
+    smoothlyContinued(
+      face,
+      nothing.map(() => 1),
+    ),
+    face,
+  );
 });
 
 test('bins: a limit belongs to the bin above it', () => {

@@ -1,0 +1,333 @@
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { cacheFile, encodingsFolder, recognizerPlaces } from '../src/cli/places.js';
+import { expectKind, readWeights, weightsPath } from '../src/cli/weights.js';
+import { FaceCodec } from '../src/codec/face-codec.js';
+import { openRecognizer } from '../src/data/checkpoints/recognizer-source.js';
+import { ensureFolder, writeFileAtomic } from '../src/data/files/atomic-file.js';
+import { EncodingCache } from '../src/evaluation/codecs/encoding-cache.js';
+import { WEBP } from '../src/evaluation/codecs/webp.js';
+import { baselineEncoder, cameoEncoder, type FaceEncoder } from '../src/evaluation/comparison/face-encoders.js';
+import { PersonBootstrap } from '../src/evaluation/comparison/person-bootstrap.js';
+import { type PersonMean, personMean } from '../src/evaluation/comparison/person-means.js';
+import { cosineSimilarity } from '../src/evaluation/metrics/verification.js';
+import { psnrInside } from '../src/evaluation/quality/face-bins.js';
+import { joined, smoothlyContinued } from '../src/evaluation/quality/fill-border.js';
+import { runMetadata } from '../src/evaluation/reports/collect-metadata.js';
+import { gitCommit } from '../src/evaluation/reports/git-commit.js';
+import type { ReportTable } from '../src/evaluation/reports/html-report.js';
+import { listLines, metadataTexts } from '../src/evaluation/reports/run-metadata.js';
+import { markdownTable } from '../src/evaluation/reports/tables.js';
+import { embedFaces } from '../src/evaluation/verification/embed-pictures.js';
+import { openGpu } from '../src/gpu/node/adapters.js';
+import { writeUnitPixels } from '../src/models/unit-pixels.js';
+import { sub } from '../src/ops/binary.js';
+import { concat } from '../src/ops/layout.js';
+import { matmul } from '../src/ops/matmul/matmul.js';
+import { mean } from '../src/ops/reduce.js';
+import { affine, square } from '../src/ops/unary.js';
+import { scope, Tensor } from '../src/tensor/tensor.js';
+import { drawFaces, type Face, openFaces, SEED } from './face-bins-faces.js';
+import { binsOf } from './face-bins-tables.js';
+
+/*
+ * npx tsx bench/face-bins-mends.ts [--faces 80] [--budget 300] [--out DIR]: what could help faces that are turned, or whose crop
+ * reaches over the photograph's border, without training; on validation persons. Tries other continuations beyond the border,
+ * and a choice for each face among codecs; measures what the principal components lack. Writes results/bins/mends.md and .json.
+ */
+
+const JUDGE = 'mobilefacenet-ms1m';
+/** Chooses; it took part in the codec's training. */
+const CHOOSER = 'mobilefacenet-casia';
+/** Rounds of encoding with what was restored beyond the border. */
+const ROUNDS = 3;
+/** Quantization index at which bytes are counted. */
+const FIXED_INDEX = 25;
+const BATCH = 16;
+
+const { values: options } = parseArgs({
+  options: {
+    faces: { type: 'string', default: '80' },
+    budget: { type: 'string', default: '300' },
+    out: { type: 'string', default: 'results/bins' },
+  },
+});
+const budget = Number(options.budget);
+const commit = gitCommit();
+const { faces: all } = await openFaces('val');
+const faces = drawFaces(all, Number(options.faces));
+const bootstrap = new PersonBootstrap(faces.map(({ person }) => person));
+const read = async (path: string) => expectKind(await readWeights(path), 'codec').file;
+const [weights, weightsOfError] = await Promise.all([
+  read(weightsPath(undefined, 'codec')),
+  read('models/face-mse.safetensors'),
+]);
+const gpu = await openGpu();
+const codec = FaceCodec.fromKlt(gpu, weights);
+const codecOfError = FaceCodec.fromKlt(gpu, weightsOfError);
+const cache = new EncodingCache(encodingsFolder());
+const [judge, chooser] = await Promise.all(
+  [JUDGE, CHOOSER].map((name) => openRecognizer(gpu, name, recognizerPlaces())),
+);
+
+/** A face as it was restored, and what is known of it. */
+interface Outcome {
+  rgb: Uint8Array;
+  inside: number;
+  /** 1 − cos by the judge to the given crop with its mirrored border: as restored, and with that border put back. */
+  distance: number;
+  distanceInside: number;
+  /** Mean cosine to the person's other photographs, less that of the uncompressed crop. */
+  toOthers: number;
+  chosenBy: { psnr: number; distance: number };
+}
+
+const embed = (recognizer: typeof judge, pictures: readonly Uint8Array[]): Promise<Float32Array[]> =>
+  embedFaces(gpu, recognizer, pictures, {
+    flip: false,
+    cache: cacheFile('embeddings', `bins-${recognizer.modelId}.safetensors`),
+  });
+
+const given = faces.map(({ crops }) => crops.mirrored);
+const ofAll = await embed(
+  judge,
+  all.map(({ crops }) => crops.mirrored),
+);
+const ofGiven = faces.map((face) => ofAll[all.indexOf(face)]);
+const seenOfGiven = await embed(chooser, given);
+
+function toOthers(face: Face, embedding: Float32Array): number {
+  const others = all.flatMap((other, k) => (other !== face && other.person === face.person ? [ofAll[k]] : []));
+  return others.reduce((sum, other) => sum + cosineSimilarity(embedding, other), 0) / others.length;
+}
+
+async function outcomes(restored: readonly Uint8Array[]): Promise<Outcome[]> {
+  const pasted = restored.map((rgb, k) => joined(rgb, given[k], faces[k].outside));
+  const embedded = await embed(judge, restored);
+  const embeddedInside = await embed(judge, pasted);
+  const seen = await embed(chooser, pasted);
+  return faces.map((face, k) => {
+    const inside = psnrInside(given[k], restored[k], face.outside);
+    return {
+      rgb: restored[k],
+      inside,
+      distance: 1 - cosineSimilarity(ofGiven[k], embedded[k]),
+      distanceInside: 1 - cosineSimilarity(ofGiven[k], embeddedInside[k]),
+      toOthers: toOthers(face, embedded[k]) - toOthers(face, ofGiven[k]),
+      chosenBy: { psnr: inside, distance: 1 - cosineSimilarity(seenOfGiven[k], seen[k]) },
+    };
+  });
+}
+
+async function restoredBy(encoder: FaceEncoder, pictures: readonly Uint8Array[]): Promise<Uint8Array[]> {
+  const encoded = await encoder.encodeAll(pictures, budget, () => {});
+  console.log(`${encoder.name}: ${pictures.length} faces`);
+  return encoded.map((one, k) => one?.rgb ?? pictures[k].slice().fill(128));
+}
+
+const cameo = cameoEncoder(codec, cache);
+const webp = baselineEncoder(WEBP, cache);
+
+/** What the codec restores with each continuation beyond the border. */
+async function fills(): Promise<Map<string, Outcome[]>> {
+  const found = new Map<string, Outcome[]>();
+  const smooth = given.map((rgb, k) => smoothlyContinued(rgb, faces[k].outside));
+  const black = faces.map(({ crops }) => crops.black);
+  found.set('Cameo, mirrored', await outcomes(await restoredBy(cameo, given)));
+  found.set('Cameo, black', await outcomes(await restoredBy(cameo, black)));
+  let restored = await restoredBy(cameo, smooth);
+  found.set('Cameo, smooth', await outcomes(restored));
+  for (let round = 1; round <= ROUNDS; round++) {
+    // What costs few bytes is what the codec makes of it.
+    restored = await restoredBy(
+      cameo,
+      given.map((rgb, k) => joined(rgb, restored[k], faces[k].outside)),
+    );
+    if (round !== 2) found.set(`Cameo, its own, ${round}×`, await outcomes(restored));
+  }
+  found.set('WebP, mirrored', await outcomes(await restoredBy(webp, given)));
+  found.set('WebP, smooth', await outcomes(await restoredBy(webp, smooth)));
+  return found;
+}
+
+/** What a choice among codecs for each face gives. */
+async function choices(found: ReadonlyMap<string, Outcome[]>): Promise<Map<string, Outcome[]>> {
+  const error = cameoEncoder(codecOfError, cache, 'Cameo, squared error', 'cameo-mse');
+  const shipped = found.get('Cameo, mirrored')!;
+  const own = found.get(`Cameo, its own, ${ROUNDS}×`)!;
+  const squared = await outcomes(await restoredBy(error, given));
+  const foreign = found.get('WebP, mirrored')!;
+  const best = (lists: readonly Outcome[][], by: keyof Outcome['chosenBy']): Outcome[] =>
+    faces.map((_, k) =>
+      lists
+        .map((list) => list[k])
+        .reduce((a, b) =>
+          (by === 'psnr' ? b.chosenBy.psnr > a.chosenBy.psnr : b.chosenBy.distance < a.chosenBy.distance) ? b : a,
+        ),
+    );
+  return new Map([
+    ['Cameo', shipped],
+    ['Cameo, squared error', squared],
+    ['WebP', foreign],
+    ['Cameo or WebP, by PSNR', best([shipped, foreign], 'psnr')],
+    ['Cameo or WebP, by a seen recogniser', best([shipped, foreign], 'distance')],
+    ['Cameo or squared error, by PSNR', best([shipped, squared], 'psnr')],
+    ['Cameo or squared error, by a seen recogniser', best([shipped, squared], 'distance')],
+    ['Cameo mirrored or its own border, by a seen recogniser', best([shipped, own], 'distance')],
+  ]);
+}
+
+/** What of a face the components hold, before anything is rounded. */
+interface Held {
+  /** Share of the energy about the mean face outside of the cosines' band, and outside of the components. */
+  outsideBand: number;
+  outsideComponents: number;
+  /** PSNR of the projection, dB. */
+  ceiling: number;
+  /** Bytes at a fixed quantization index. */
+  bytes: number;
+}
+
+async function held(): Promise<Held[]> {
+  const results: Held[] = [];
+  const { model } = codec;
+  const { height, width } = model.config;
+  for (let first = 0; first < given.length; first += BATCH) {
+    const batch = given.slice(first, first + BATCH);
+    const pixels = new Float32Array(batch.length * height * width * 3);
+    writeUnitPixels(batch, pixels);
+    const x = Tensor.from(gpu, pixels, [batch.length, height, width, 3]);
+    const errors = scope(gpu, () => {
+      const centred = affine(x, 1, -0.5);
+      const [symmetric, antisymmetric] = model.cosines(centred);
+      const inBand = model.fromCosines([symmetric, antisymmetric]);
+      const components = concat(
+        [
+          matmul(sub(symmetric, model.mean.tensor), model.basis[0].tensor),
+          matmul(antisymmetric, model.basis[1].tensor),
+        ],
+        1,
+      );
+      const projected = model.fromComponents(components);
+      const average = model.fromComponents(affine(components, 0, 0));
+      const energy = (a: Tensor, b: Tensor) => mean(square(sub(a, b)), [1, 2, 3]);
+      return { all: energy(centred, average), band: energy(centred, inBand), rest: energy(centred, projected) };
+    });
+    const [total, band, rest] = await Promise.all([errors.all.read(), errors.band.read(), errors.rest.read()]);
+    const encoded = await codec.encode(batch, { qIndex: FIXED_INDEX }, 'bare');
+    batch.forEach((_, k) => {
+      results.push({
+        outsideBand: band[k] / total[k],
+        outsideComponents: rest[k] / total[k],
+        ceiling: -10 * Math.log10(rest[k]),
+        bytes: encoded[k].length,
+      });
+    });
+    for (const tensor of [x, ...Object.values(errors)]) tensor.dispose();
+  }
+  return results;
+}
+
+const numbers = new Map(faces.map((face, k) => [face.path, k]));
+const BINS = binsOf(faces).filter(({ bin }) => !bin.startsWith('eyes'));
+const indices = (members: readonly { path: string }[]): number[] => members.map(({ path }) => numbers.get(path)!);
+const meanOf = (members: readonly number[], of: (k: number) => number): PersonMean =>
+  personMean(
+    members.map(of),
+    members.map((k) => faces[k].person),
+    bootstrap,
+  );
+const show = (value: number, digits: number): string => `${value < 0 ? '−' : ''}${Math.abs(value).toFixed(digits)}`;
+
+type Measure = { name: string; digits: number; of: (outcome: Outcome) => number };
+const MEASURES: readonly Measure[] = [
+  { name: 'PSNR inside of the photograph, dB', digits: 2, of: ({ inside }) => inside },
+  { name: `1 − cos, ${JUDGE}`, digits: 4, of: ({ distance }) => distance },
+  { name: `1 − cos, ${JUDGE}, the given border put back`, digits: 4, of: ({ distanceInside }) => distanceInside },
+  {
+    name: `cos to the person's other photographs, ${JUDGE}, less that of the uncompressed crop`,
+    digits: 4,
+    of: (o) => o.toOthers,
+  },
+];
+
+/** A table for each measure: bins by variant, and in brackets the 95 % interval of the difference from the first variant. */
+function variantTables(what: string, found: ReadonlyMap<string, Outcome[]>): ReportTable[] {
+  const [[, base]] = found;
+  return MEASURES.map(({ name, digits, of }) => ({
+    title: `${what}: ${name}`,
+    columns: ['Bin', 'Faces', 'Persons', ...found.keys()],
+    rows: BINS.map(({ bin, members }) => {
+      const at = indices(members);
+      const cells = [...found.values()].map((list) => {
+        const text = show(meanOf(at, (k) => of(list[k])).mean, digits);
+        const { interval } = meanOf(at, (k) => of(list[k]) - of(base[k]));
+        if (list === base || !interval) return text;
+        return `${text} (${show(interval.low, digits)} to ${show(interval.high, digits)})`;
+      });
+      return [bin, at.length, new Set(at.map((k) => faces[k].person)).size, ...cells];
+    }),
+    note: `In brackets: 95 % interval of the difference from the first column, by persons resampled.`,
+  }));
+}
+
+function heldTable(list: readonly Held[]): ReportTable {
+  return {
+    title: 'What the components hold, before anything is rounded',
+    columns: [
+      'Bin',
+      'Faces',
+      'Energy outside of the band of cosines',
+      'Energy outside of the components',
+      'PSNR of the projection, dB',
+      `Bytes at quantization index ${FIXED_INDEX}`,
+    ],
+    rows: BINS.map(({ bin, members }) => {
+      const at = indices(members);
+      const cell = (of: (one: Held) => number, digits: number): string => {
+        const { mean: average, interval } = meanOf(at, (k) => of(list[k]));
+        return `${show(average, digits)}${interval ? ` (${show(interval.low, digits)} to ${show(interval.high, digits)})` : ''}`;
+      };
+      return [
+        bin,
+        at.length,
+        `${cell(({ outsideBand }) => 100 * outsideBand, 2)} %`,
+        `${cell(({ outsideComponents }) => 100 * outsideComponents, 2)} %`,
+        cell(({ ceiling }) => ceiling, 2),
+        cell(({ bytes }) => bytes, 0),
+      ];
+    }),
+    note: 'Energy: squared difference from the mean face, of the crop with its mirrored border. In brackets: 95 % intervals by persons resampled.',
+  };
+}
+
+try {
+  const components = await held();
+  console.log(markdownTable(heldTable(components)));
+  const filled = await fills();
+  const chosen = await choices(filled);
+  const tables = [
+    ...variantTables('Beyond the border', filled),
+    ...variantTables('A choice for each face', chosen),
+    heldTable(components),
+  ];
+  const metadata = {
+    ...runMetadata(gpu.description, commit),
+    command: `npx tsx bench/face-bins-mends.ts ${process.argv.slice(2).join(' ')}`.trim(),
+  };
+  const facts = [
+    `${faces.length} faces, split val, drawn with seed ${SEED} from ${all.length} as in report.md; ${budget} bytes; Cameo: model ${codec.modelId}, trained for squared error alone: ${codecOfError.modelId}`,
+    'Beyond the border: what the encoder puts outside of the photograph. Smooth: each pixel is the mean of its neighbours. Its own: what the codec restored there, encoded again with what is inside, 1 or 3 times from smooth. Decoders need not know of it.',
+    `A choice for each face: among what was restored. A seen recogniser: ${CHOOSER}. The choice itself is not counted in the bytes.`,
+  ];
+  await ensureFolder(options.out);
+  const text = tables.map(markdownTable).join('\n\n');
+  await writeFileAtomic(
+    join(options.out, 'mends.md'),
+    `# What could help turned and cut faces without training\n\n${listLines([...metadataTexts(metadata), ...facts])}\n\n${text}\n`,
+  );
+  await writeFileAtomic(join(options.out, 'mends.json'), `${JSON.stringify({ ...metadata, seed: SEED, tables })}\n`);
+} finally {
+  for (const one of [judge, chooser, codec, codecOfError]) one.dispose();
+  gpu.destroy();
+}

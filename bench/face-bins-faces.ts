@@ -44,10 +44,10 @@ async function openFace({ entry, points }: IdentityPhoto): Promise<Face> {
 }
 
 /** All faces of a split of both sets. @returns also how many are left out: doubtful ones, and those that cannot be aligned */
-export async function openFaces(split: string): Promise<{ faces: Face[]; leftOut: number }> {
+export async function openFaces(split: string, sets = SETS): Promise<{ faces: Face[]; leftOut: number }> {
   const faces: Face[] = [];
   let leftOut = 0;
-  for (const set of SETS) {
+  for (const set of sets) {
     for (const photo of await listPhotos(join(dataFolder(), set), set)) {
       if (photo.entry.split !== split) continue;
       try {

@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { cacheFile, encodingsFolder, recognizerPlaces } from '../src/cli/places.js';
+import { cacheFile, dataFolder, encodingsFolder, recognizerPlaces } from '../src/cli/places.js';
 import { expectKind, readWeights, weightsPath } from '../src/cli/weights.js';
 import { FaceCodec } from '../src/codec/face-codec.js';
 import { openRecognizer } from '../src/data/checkpoints/recognizer-source.js';
+import { openFaceFolder } from '../src/data/faces/face-set.js';
 import { ensureFolder, writeFileAtomic } from '../src/data/files/atomic-file.js';
 import { EncodingCache } from '../src/evaluation/codecs/encoding-cache.js';
 import { WEBP } from '../src/evaluation/codecs/webp.js';
@@ -34,7 +35,7 @@ import { binsOf } from './face-bins-tables.js';
 /*
  * npx tsx bench/face-bins-mends.ts [--faces 80] [--budget 300] [--out DIR]: what could help faces that are turned, or whose crop
  * reaches over the photograph's border, without training; on validation persons. Tries other continuations beyond the border,
- * and a choice for each face among codecs; measures what the principal components lack. Writes results/bins/mends.md and .json.
+ * and a choice for each face among codecs; measures what the principal components lack, and what other entropy tables would save. Writes results/bins/mends.md and .json.
  */
 
 const JUDGE = 'mobilefacenet-ms1m';
@@ -229,6 +230,48 @@ async function held(): Promise<Held[]> {
   return results;
 }
 
+/** Faces whose symbols a table is fitted to, and the weight of the other table in it, in faces. */
+const FITTED = 300;
+const PRIOR = 10;
+/** From this turn on, faces are fitted apart, in degrees. */
+const TURNED = 45;
+
+const symbolsOf = async (crops: readonly Uint8Array[]): Promise<ArrayLike<number>[]> =>
+  (await codec.symbolsOf([...crops], { qIndex: FIXED_INDEX })).map(({ symbols }) => symbols);
+
+/** Mean size of each component's symbols. @param prior that of other faces, which counts as some faces more */
+function sizesOf(symbols: readonly ArrayLike<number>[], prior?: Float64Array): Float64Array {
+  const weight = prior ? PRIOR : 1;
+  return Float64Array.from({ length: symbols[0].length }, (_, k) => {
+    const sum = symbols.reduce((total, one) => total + Math.abs(one[k]), 0);
+    return (sum + weight * (prior?.[k] ?? 0.01)) / (symbols.length + weight);
+  });
+}
+
+/** Bytes of symbols by two-sided geometric distributions of these mean sizes: P(s) = (1 − t) / (1 + t) · t^|s|. */
+function bytesBy(sizes: Float64Array, symbols: ArrayLike<number>): number {
+  let bits = 0;
+  sizes.forEach((size, k) => {
+    // The mean of |s| is 2t / (1 − t²).
+    const t = (Math.sqrt(1 + size * size) - 1) / size;
+    bits -= Math.log2((1 - t) / (1 + t)) + Math.abs(symbols[k]) * Math.log2(t);
+  });
+  return bits / 8;
+}
+
+/** Bytes of each face by tables of the codec's training faces, and by tables of turned ones. */
+async function bytesByTables(): Promise<{ usual: number; turned: number }[]> {
+  const set = await openFaceFolder(dataFolder(), { split: 'train', limit: FITTED });
+  const usual = sizesOf(await symbolsOf(await set.batch(await set.readable())));
+  const { faces: profiles } = await openFaces('train', ['profiles']);
+  const far = profiles.filter(({ turn }) => turn >= TURNED).slice(0, FITTED);
+  const turned = sizesOf(await symbolsOf(far.map(({ crops }) => crops.mirrored)), usual);
+  return (await symbolsOf(given)).map((symbols) => ({
+    usual: bytesBy(usual, symbols),
+    turned: bytesBy(turned, symbols),
+  }));
+}
+
 const numbers = new Map(faces.map((face, k) => [face.path, k]));
 const BINS = binsOf(faces).filter(({ bin }) => !bin.startsWith('eyes'));
 const indices = (members: readonly { path: string }[]): number[] => members.map(({ path }) => numbers.get(path)!);
@@ -305,6 +348,34 @@ function heldTable(list: readonly Held[], restored: readonly Outcome[]): ReportT
   };
 }
 
+function tablesTable(list: readonly { usual: number; turned: number }[]): ReportTable {
+  return {
+    title: 'Entropy tables for turned faces',
+    columns: [
+      'Bin',
+      'Faces',
+      'Bytes by usual tables',
+      'By tables of turned faces',
+      'By the better of both',
+      'Saved, %',
+    ],
+    rows: BINS.map(({ bin, members }) => {
+      const at = indices(members);
+      const best = (k: number): number => Math.min(list[k].usual, list[k].turned);
+      const saved = meanOf(at, (k) => 100 * (1 - best(k) / list[k].usual));
+      return [
+        bin,
+        at.length,
+        meanOf(at, (k) => list[k].usual).mean.toFixed(1),
+        meanOf(at, (k) => list[k].turned).mean.toFixed(1),
+        meanOf(at, best).mean.toFixed(1),
+        `${saved.mean.toFixed(1)}${saved.interval ? ` (${saved.interval.low.toFixed(1)} to ${saved.interval.high.toFixed(1)})` : ''}`,
+      ];
+    }),
+    note: `The same symbols at quantization index ${FIXED_INDEX}, coded by a distribution for each component without contexts: fitted to ${FITTED} faces that the codec was trained on, or to up to ${FITTED} profile photographs of training persons that are turned by ${TURNED}° or more. An estimate of what a second set of tables in the model could save, which one bit of a face would choose.`,
+  };
+}
+
 try {
   const components = await held();
   const filled = await fills();
@@ -313,6 +384,7 @@ try {
     ...variantTables('Beyond the border', filled),
     ...variantTables('A choice for each face', chosen),
     heldTable(components, filled.get('Cameo, mirrored')!),
+    tablesTable(await bytesByTables()),
   ];
   const metadata = {
     ...runMetadata(gpu.description, commit),

@@ -1,6 +1,6 @@
 import type { Precision } from '../src/common/precision.js';
 import type { Shader } from '../src/common/shader.js';
-import { up4 } from '../src/common/shapes.js';
+import { type Pair, up4 } from '../src/common/shapes.js';
 import { read, shader, vectorType, write } from './common/bindings.js';
 import { type Epilogue, epilogueArray, epilogueFunctions } from './common/epilogue.js';
 import { linearHead, linearIndex } from './common/linear-index.js';
@@ -70,12 +70,15 @@ export interface PackWeights {
   dest: number;
   /** True when the weights lie as [taps, dest, source], so that they must be transposed. */
   transposed: boolean;
+  /** For dest pixels that are blocks: their size, and the columns of the taps. Default: they are pixels. */
+  blocks?: { stride: Pair; columns: number };
   /** How the result is stored. */
   precision: Precision;
 }
 
 /** Weights as [taps, source₄, dest₄]: channels padded to multiples of 4 with zeros. Bindings: weights, result. */
-export function packWeightsShader({ taps, source, dest, transposed, precision }: PackWeights): Shader {
+export function packWeightsShader({ taps, source, dest, transposed, blocks, precision }: PackWeights): Shader {
+  const [down, across] = blocks?.stride ?? [1, 1];
   return shader(
     { weights: read('f32'), result: write(precision) },
     (declarations) => wgsl`
@@ -86,6 +89,8 @@ const SOURCE = ${source}u;
 const DEST = ${dest}u;
 const SOURCE_PADDED = ${up4(source)}u;
 const DEST_PADDED = ${up4(dest)}u;
+const COLUMNS = ${blocks?.columns ?? 1}u; // of taps of blocks
+const CHANNELS = ${dest / (down * across)}u; // of a pixel of a block
 ${declarations}
 
 ${linearHead} {
@@ -96,7 +101,13 @@ ${linearHead} {
   let tap = i / DEST_PADDED / SOURCE_PADDED;
   result[i] = 0;
   if (s < SOURCE && d < DEST) {
-#if ${transposed}
+#if ${blocks}
+    let pixel = d / CHANNELS; // of a block
+    let row = tap / COLUMNS * ${down} + pixel / ${across};
+    let column = tap % COLUMNS * ${across} + pixel % ${across};
+    let at = (row * COLUMNS * ${across} + column) * CHANNELS + d % CHANNELS;
+    result[i] = ${precision}(weights[at * SOURCE + s]);
+#elif ${transposed}
     result[i] = ${precision}(weights[(tap * DEST + d) * SOURCE + s]);
 #else
     result[i] = ${precision}(weights[(tap * SOURCE + s) * DEST + d]);

@@ -42,7 +42,7 @@ function convAttrs(draw: Draw): Conv2dAttrs {
 const extent = (draw: Draw, kernel: number, dilation: number, padding: number): number =>
   Math.max(1, dilation * (kernel - 1) + 1 - padding) + draw.integer(0, 7);
 
-const CONVS: readonly (ConvVariant | undefined)[] = ['naive', 'register', 'tiled', 'register', undefined];
+const CONVS: readonly (ConvVariant | undefined)[] = ['naive', 'register', 'tiled', 'register', 'blocks', undefined];
 const MATMULS: readonly (MatmulVariant | undefined)[] = ['naive', 'register', 'tiled', undefined];
 
 async function checkConv(draw: Draw, transposed: boolean): Promise<void> {

@@ -100,6 +100,17 @@ export function inputGradientAxis(shape: ConvShape, axis: 0 | 1): AxisPlan {
   return { phases, tapStride, offsetStride: -dilation / common, sourceStride: 1, destStride: stride };
 }
 
+/**
+ * How the dest of a gather lies in a picture: each of its pixels is a block of `stride` pixels of the picture, row by row, in its
+ * channels. The first block begins `before` rows and columns outside.
+ */
+export interface Blocks {
+  stride: Pair;
+  before: Pair;
+  /** [H, W, C]. */
+  picture: readonly number[];
+}
+
 /** One product on one axis: destination and source count from where the step or tile at hand starts. */
 export interface AxisTerm {
   dest: number;

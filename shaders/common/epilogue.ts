@@ -15,7 +15,7 @@ export const epilogueArray = (epilogue: Epilogue, channels: number, width: Chann
 
 /**
  * WGSL of the epilogue on `width` adjacent channels, whose numbers, where it has some, are bound as `epilogue`: `loadEpilogue(unit)`
- * of the channels from unit·width on (past the last it repeats that; they are not stored), and `applyEpilogue(sum, numbers)`, the value to store.
+ * of the channels from unit·width on (past the last, from the first on again), and `applyEpilogue(sum, numbers)`, the value to store.
  */
 export function epilogueFunctions(epilogue: Epilogue, channels: number, width: ChannelWidth): string {
   const whole = channels % width === 0;
@@ -27,10 +27,10 @@ struct Epilogue { scale: ${vector}, shift: ${vector}, slope: ${vector} }
 fn loadEpilogue(unit: i32) -> Epilogue { return Epilogue(); }
 #else
 #if ${whole}
-fn epilogueRow(row: i32, unit: i32) -> ${vector} { return epilogue[row * ${channels / width} + min(unit, ${channels / width - 1})]; }
+fn epilogueRow(row: i32, unit: i32) -> ${vector} { return epilogue[row * ${channels / width} + unit % ${channels / width}]; }
 #else
 fn epilogueRow(row: i32, unit: i32) -> vec4f {
-  let at = row * ${channels} + min(4 * vec4i(unit) + vec4i(0, 1, 2, 3), vec4i(${channels} - 1));
+  let at = row * ${channels} + (4 * vec4i(unit) + vec4i(0, 1, 2, 3)) % ${channels};
   return vec4f(epilogue[at.x], epilogue[at.y], epilogue[at.z], epilogue[at.w]);
 }
 #endif

@@ -1,6 +1,6 @@
 import type { Precision } from '../../src/common/precision.js';
 import { type Bindings, read, vectorType, write } from './bindings.js';
-import { type AxisPhase, type AxisPlan, axisSteps } from './conv-geometry.js';
+import { type AxisPhase, type AxisPlan, axisSteps, type Blocks } from './conv-geometry.js';
 import { type Epilogue, epilogueArray, epilogueFunctions } from './epilogue.js';
 import { roundedVector, storedVector } from './operand.js';
 import { unroll } from './unroll.js';
@@ -17,6 +17,8 @@ export interface GatherConv {
    */
   source: { height: number; width: number; channels: number; top: number; left: number; stored: Precision };
   dest: { height: number; width: number; channels: number };
+  /** Where a dest pixel is a block of pixels of the picture that is stored. */
+  blocks?: Blocks;
   /** Columns of the weight array's tap grid. */
   kernelWidth: number;
   /**
@@ -32,20 +34,24 @@ export interface GatherConv {
 const phaseText = ({ start, count, firstTap, taps, firstOffset }: AxisPhase, before: number): string =>
   `Phase(${start}, ${count}, ${firstTap}, ${taps}, ${firstOffset + before}),`;
 
+/** Channels of the picture that is stored. */
+const storedChannels = ({ dest, blocks }: Pick<GatherConv, 'dest' | 'blocks'>): number =>
+  blocks ? blocks.picture[2] : dest.channels;
+
 /** What the dense gathers bind: source, weights, what the epilogue needs, dest. */
-export function gatherBindings({ source, dest, epilogue, precision }: GatherConv): Bindings {
+export function gatherBindings({ source, dest, blocks, epilogue, precision }: GatherConv): Bindings {
+  const channels = storedChannels({ dest, blocks });
   return {
     source: read(storedVector(source.stored)),
     weights: read(storedVector(precision)),
-    epilogue: epilogueArray(epilogue, dest.channels, 4),
-    dest: write(vectorType(dest.channels % 4 === 0 ? 4 : 1)),
+    epilogue: epilogueArray(epilogue, channels, 4),
+    dest: write(vectorType(channels % 4 === 0 && !blocks ? 4 : 1)),
   };
 }
 
 /** WGSL that the dense gathers share: sizes, phases, and where pixels are loaded from and stored to. */
 export function gatherHead(conv: GatherConv): string {
   const { vertical, horizontal, source, dest, epilogue } = conv;
-  const wholeVectors = dest.channels % 4 === 0;
   return wgsl`
 const SOURCE_HEIGHT = ${source.height};
 const SOURCE_WIDTH = ${source.width};
@@ -63,7 +69,7 @@ const STEPS_H = ${axisSteps(vertical)}; // dest rows of a phase; the last phases
 const STEPS_W = ${axisSteps(horizontal)};
 const POSITIONS = ${conv.batch} * STEPS_H * STEPS_W; // dest pixels of a phase
 
-${epilogueFunctions(epilogue, dest.channels, 4)}
+${epilogueFunctions(epilogue, storedChannels(conv), 4)}
 
 /** The dest positions stride·step + start (step < count) of one axis, which use the same taps: see AxisPhase. */
 struct Phase { start: i32, count: i32, firstTap: i32, taps: i32, firstOffset: i32 }
@@ -89,6 +95,11 @@ fn windowStart(n: i32, h: i32, w: i32) -> i32 {
 
 fn loadSource(at: i32) -> vec4f { return ${roundedVector('source[at]', source.stored, conv.precision)}; }
 
+${conv.blocks ? storeBlocks(conv.blocks) : storePixels(dest.channels % 4 === 0)}`;
+}
+
+/** WGSL that stores dest pixels as they are. */
+const storePixels = (wholeVectors: boolean): string => wgsl`
 /** Where the dest pixel at step (h, w) of picture n begins, in elements of dest. */
 fn destStart(n: i32, h: i32, w: i32) -> i32 {
   let pixel = (n * DEST_HEIGHT + h) * DEST_WIDTH + w;
@@ -104,6 +115,32 @@ fn storeDest(start: i32, vec: i32, value: vec4f) {
     if (4 * vec + k < DEST_CHANNELS) { dest[start + 4 * vec + k] = value[k]; }
   }
 #endif
+}`;
+
+/** WGSL that stores dest pixels as blocks of a picture, as far as they lie within it. */
+function storeBlocks({ stride, before, picture: [height, width, channels] }: Blocks): string {
+  return wgsl`
+/** A block of picture n: where the picture begins in dest, the block's first row, and its first element in a row. */
+struct Block { start: i32, top: i32, left: i32 }
+const ROW = ${width * channels}; // elements of a row of the picture, and of a block
+const BLOCK_ROW = ${stride[1] * channels};
+
+fn destStart(n: i32, h: i32, w: i32) -> Block {
+  return Block(n * ${height} * ROW, h * ${stride[0]} - ${before[0]}, w * BLOCK_ROW - ${before[1] * channels});
+}
+
+fn storeDest(block: Block, vec: i32, value: vec4f) {
+  ${unroll(
+    4,
+    (k) => wgsl`{
+    let channel = 4 * vec + ${k};
+    let row = block.top + channel / BLOCK_ROW;
+    let at = block.left + channel % BLOCK_ROW;
+    if (channel < DEST_CHANNELS && row >= 0 && row < ${height} && at >= 0 && at < ROW) {
+      dest[block.start + row * ROW + at] = value[${k}];
+    }
+  }`,
+  )}
 }`;
 }
 

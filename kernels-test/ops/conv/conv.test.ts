@@ -5,8 +5,13 @@ import { tileBytes } from '../../../shaders/common/tile.js';
 import type { KernelLimits } from '../../../src/gpu/kernel.js';
 import { chooseGather, chooseWeightGradient } from '../../../src/ops/conv/choose.js';
 import { type ConvOptions, conv2dOp, convTranspose2dOp } from '../../../src/ops/conv/conv.js';
-import { gatherOf } from '../../../src/ops/conv/gather-plan.js';
-import { type Conv2dAttrs, type ConvTranspose2dAttrs, convShape } from '../../../src/ops/conv/shape.js';
+import { blocksOf, gatherOf } from '../../../src/ops/conv/gather-plan.js';
+import {
+  type Conv2dAttrs,
+  type ConvTranspose2dAttrs,
+  convShape,
+  convTranspose2dShape,
+} from '../../../src/ops/conv/shape.js';
 import { checkOp, FEW_SHAPES, gpuSuite, testGpu } from '../../helpers/harness.js';
 
 const test = gpuSuite('conv');
@@ -97,6 +102,54 @@ for (const [variant, options] of Object.entries(VARIANTS)) {
     }
   });
 }
+
+/** Kernels that are multiples of the stride: blocks of one pixel, of rows, of 3 × 2, half outside, of 27 numbers. */
+const BLOCKS: Case[] = [
+  [[1, 1, 1, 1], [2, 2, 1, 1], true, { stride: [2, 2] }],
+  [[2, 5, 4, 8], [8, 8, 3, 8], true, { stride: [4, 4], padding: [2, 2, 2, 2] }],
+  [[2, 4, 5, 6], [3, 3, 3, 6], true, { stride: [3, 1], padding: [1, 0, 2, 1], outputPadding: [2, 0] }],
+  [[1, 3, 4, 5], [6, 4, 2, 5], false, { stride: [3, 2], padding: [4, 3, 3, 2] }],
+  [[2, 3, 2, 4], [3, 3, 3, 4], true, { stride: [3, 3] }],
+  [[1, 4, 3, 9], [4, 2, 12, 9], true, { stride: [2, 2], outputPadding: [1, 1] }],
+];
+
+test('convTranspose2d in blocks agrees with float64, and the input gradient of conv2d does', async () => {
+  // Tiles, as on a GPU, take LLVM seconds.
+  for (const limits of lavapipe ? [{ software: true }] : [{ software: true }, { software: false }]) {
+    for (const [k, [x, w, bias, attrs]] of (lavapipe || !limits.software ? BLOCKS.slice(1, 3) : BLOCKS).entries()) {
+      const full = { ...conv(attrs), outputPadding: attrs.outputPadding ?? ([0, 0] as const) };
+      const options = { variant: 'blocks', limits } as const;
+      const output = convTranspose2dShape([x, w], full);
+      const gather = gatherOf(convShape(output, x, w, full), 'inputGradient');
+      assert.is(chooseGather(gather, { ...(await testGpu()).limits, ...limits }, 'blocks').variant, 'blocks');
+      const inputs = bias ? [x, w, [w[2]]] : [x, w];
+      const implementation = convTranspose2dOp(options);
+      await checkOp({ op: 'convTranspose2d', attrs: full, inputs, sumLength: longest(x, w), implementation });
+      if (k > 0) continue;
+      const sumLength = longest(output, w);
+      await checkOp({
+        op: 'conv2d',
+        attrs: conv(attrs),
+        inputs: [output, w],
+        sumLength,
+        implementation: conv2dOp(options),
+      });
+    }
+  }
+});
+
+test('blocks need a stride that divides the kernel, without dilation and groups', () => {
+  const fits = (kernel: number, stride: number, dilation = 1, groups = 1): boolean => {
+    const attrs = { ...conv({}), stride: [stride, stride], dilation: [dilation, dilation], groups } as const;
+    const shape = convShape([1, 12, 12, 2], [1, 3, 3, 4], [kernel, kernel, 2 / groups, 4], attrs);
+    return blocksOf(gatherOf(shape, 'inputGradient')) !== null;
+  };
+  assert.equal([fits(4, 4), fits(4, 2), fits(2, 2)], [true, true, true]);
+  assert.equal(
+    [fits(3, 2), fits(3, 1), fits(2, 4), fits(4, 2, 2), fits(2, 2, 1, 2)],
+    [false, false, false, false, false],
+  );
+});
 
 test('the phases of an input gradient cover every pair of pixel and tap exactly once', () => {
   for (const [size, kernel, stride, pad, dilation] of [

@@ -17,7 +17,7 @@ import {
   type DepthwiseConfig,
   type DepthwiseWeightGradientConfig,
 } from './depthwise-choose.js';
-import type { Gather } from './gather-plan.js';
+import { blocksOf, type Gather } from './gather-plan.js';
 import {
   chooseWinograd,
   chooseWinogradGradient,
@@ -27,16 +27,21 @@ import {
   winogradGradientCandidates,
 } from './winograd-choose.js';
 
-export type ConvVariant = 'naive' | 'register' | 'tiled' | 'depthwise' | 'winograd';
+export type ConvVariant = 'naive' | 'register' | 'tiled' | 'depthwise' | 'winograd' | 'blocks';
+
+/** How a gather convolution runs that reads a padded picture and packed weights. */
+export type DenseConfig =
+  | ({ variant: 'register' } & RegisterTile)
+  | { variant: 'tiled'; tile: Tile }
+  | { variant: 'matrix'; tile: MatrixTile };
 
 /** How one gather convolution (forward, or input gradient) runs. */
 export type GatherConfig =
   | { variant: 'naive' }
   | ({ variant: 'depthwise' } & DepthwiseConfig)
   | ({ variant: 'winograd' } & WinogradConfig)
-  | ({ variant: 'register' } & RegisterTile)
-  | { variant: 'tiled'; tile: Tile }
-  | { variant: 'matrix'; tile: MatrixTile };
+  | { variant: 'blocks'; conv: DenseConfig }
+  | DenseConfig;
 
 /** How the weight gradient runs. `splitK`: parts of its long sum, added up afterwards in a fixed order. */
 export type WeightGradientConfig =
@@ -152,16 +157,19 @@ function registerConfig(
   tileChannels: number,
   limits: KernelLimits,
   subgroup = sharingSubgroup(limits),
-): GatherConfig | null {
+): DenseConfig | null {
   const tiles = shape.batch * axisSteps(vertical) * Math.ceil(axisSteps(horizontal) / tilePixels);
   let workgroup = registerWorkgroup(limits, subgroup);
   while (tiles / workgroup > MAX_GROUPS && workgroup < limits.maxWorkgroupInvocations) workgroup *= 2;
   return tiles / workgroup > MAX_GROUPS ? null : { variant: 'register', tilePixels, tileChannels, workgroup, subgroup };
 }
 
+/** Channels of a picture up to which CPU adapters compute an input gradient in blocks. */
+const FEW_CHANNELS = 4;
+
 /** Chooses for a gather convolution. Pure: the same numbers give the same choice. */
 export function chooseGather(gather: Gather, limits: KernelLimits, force?: ConvVariant): GatherConfig {
-  const { shape, dest, vertical, horizontal } = gather;
+  const { shape, dest } = gather;
   if (force !== 'naive' && isDepthwise(shape)) {
     return { variant: 'depthwise', ...chooseDepthwise(gather, limits) };
   }
@@ -171,6 +179,16 @@ export function chooseGather(gather: Gather, limits: KernelLimits, force?: ConvV
     const winograd = chooseWinograd(gather, limits, force === 'winograd');
     if (winograd) return { variant: 'winograd', ...winograd };
   }
+  const blocks = (force === 'blocks' || (!force && limits.software && dest[3] <= FEW_CHANNELS)) && blocksOf(gather);
+  const inBlocks = blocks && chooseDense(blocks, limits);
+  return inBlocks
+    ? { variant: 'blocks', conv: inBlocks }
+    : (chooseDense(gather, limits, force) ?? { variant: 'naive' });
+}
+
+/** Chooses a kernel for a gather convolution without groups; null where none fits. */
+function chooseDense(gather: Gather, limits: KernelLimits, force?: ConvVariant): DenseConfig | null {
+  const { shape, dest, vertical, horizontal } = gather;
   const padded = up4(dest[3]);
   // A tile of 16 columns is the narrowest: with fewer channels most of it would be idle.
   if (force === 'tiled' || (!force && !limits.software && padded >= 12)) {
@@ -182,7 +200,7 @@ export function chooseGather(gather: Gather, limits: KernelLimits, force?: ConvV
   const tileChannels = registerChannels(padded, few);
   // About 12 vec4 sums (8 on adapters that want few): fewer do not hide the loads; more spill, and take seconds to compile.
   const tilePixels = few ? 4 : smallestWaste(axisSteps(horizontal), tileChannels >= 12 ? [3, 4] : [6, 4]);
-  return registerConfig(gather, tilePixels, tileChannels, limits) ?? { variant: 'naive' };
+  return registerConfig(gather, tilePixels, tileChannels, limits);
 }
 
 /** Register tiles (pixels, channels) worth trying: 8 to 32 vec4 sums. */
@@ -197,11 +215,24 @@ const REGISTER_TILES: readonly [pixels: number, channels: number][] = [
 
 /** All configs worth measuring for a gather convolution, the estimated one first. Pure. */
 export function gatherCandidates(gather: Gather, limits: KernelLimits): GatherConfig[] {
-  const { shape, dest, vertical, horizontal } = gather;
+  const { shape } = gather;
   const first = chooseGather(gather, limits);
   // The dense kernels do not support groups.
   if (first.variant === 'naive' && shape.groups > 1) return [first];
   if (first.variant === 'depthwise') return [first, { variant: 'naive' }];
+  const winograd = winogradCandidates(gather, limits).map((config) => ({ variant: 'winograd' as const, ...config }));
+  const blocks = blocksOf(gather);
+  const inBlocks = blocks ? denseCandidates(blocks, limits) : [];
+  return unique<GatherConfig>([
+    first,
+    ...denseCandidates(gather, limits),
+    ...inBlocks.map((conv) => ({ variant: 'blocks' as const, conv })),
+    ...winograd,
+  ]);
+}
+
+function denseCandidates(gather: Gather, limits: KernelLimits): DenseConfig[] {
+  const { shape, dest, vertical, horizontal } = gather;
   const padded = up4(dest[3]);
   const registers = REGISTER_TILES.filter(([, channels]) => channels <= padded)
     .flatMap(([pixels, channels]) =>
@@ -212,14 +243,11 @@ export function gatherCandidates(gather: Gather, limits: KernelLimits): GatherCo
   const positions = shape.batch * axisSteps(vertical) * axisSteps(horizontal);
   const tiles = limits.software ? [] : fittingTiles(positions, padded, limits);
   const matrices = matrixTiles(positions, padded, limits);
-  const winograd = winogradCandidates(gather, limits).map((config) => ({ variant: 'winograd' as const, ...config }));
-  return unique<GatherConfig>([
-    first,
+  return [
     ...tiles.map((tile) => ({ variant: 'tiled' as const, tile })),
     ...matrices.map((tile) => ({ variant: 'matrix' as const, tile })),
     ...registers,
-    ...winograd,
-  ]);
+  ];
 }
 
 /** All configs worth measuring for a weight gradient, the estimated one first. Pure. */

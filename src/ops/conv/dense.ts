@@ -19,7 +19,7 @@ import { paddedShape, padStep, sourcePadding, storedShape } from './padding.js';
 /** Configs of the kernels that read padded pictures and packed weights. */
 export type Dense<Config extends { variant: string }> = Exclude<
   Config,
-  { variant: 'naive' | 'depthwise' | 'winograd' }
+  { variant: 'naive' | 'depthwise' | 'winograd' | 'blocks' }
 >;
 
 /** Rows and columns of a workgroup's tile. */
@@ -42,7 +42,7 @@ export function planDense(
   precision: Precision,
   without?: TapConvWithout,
 ): ConvPlan {
-  const { shape, direction, source, dest } = gather;
+  const { shape, direction, source, dest, blocks } = gather;
   const padding = sourcePadding(gather, config);
   const pad = padStep(source, padding, precision, shape.kernel[0] * shape.kernel[1]);
   const pack = packStep(gather, precision);
@@ -55,32 +55,43 @@ export function planDense(
     horizontal: gather.horizontal,
     source: { height, width, channels, top, left, stored: pad ? precision : 'f32' },
     dest: { height: dest[1], width: dest[2], channels: dest[3] },
+    blocks,
     kernelWidth: shape.kernel[1],
     transposed: direction === 'inputGradient' && !pack,
     epilogue,
     precision,
   };
   const kernel: Kernel = {
-    label: `conv ${direction} ${config.variant}`,
+    label: `conv ${direction}${blocks ? ' blocks' : ''} ${config.variant}`,
     ...denseShader(conv, config, without),
     workgroups: denseGrid(conv, config),
   };
   const inputs: ConvInput[] = [pad ? 0 : 'source', pack ? prepared.length - 1 : 'weights'];
   if (epilogue !== 'none') inputs.push('epilogue');
-  return { steps: [...prepared, { kernel, shape: dest, inputs }], padded: pad ? 0 : null };
+  return {
+    steps: [...prepared, { kernel, shape: blocks ? [shape.batch, ...blocks.picture] : dest, inputs }],
+    padded: pad ? 0 : null,
+  };
 }
 
 /**
  * Packs the weights; null if they can be read as they are. This is so if whole vectors of 4 lie along the source channels (an
  * input gradient reads them transposed) or along both.
  */
-function packStep({ shape, direction, source, dest }: Gather, precision: Precision): ConvStep | null {
+function packStep({ shape, direction, source, dest, blocks }: Gather, precision: Precision): ConvStep | null {
   const transposed = direction === 'inputGradient';
   const [sourceChannels, destChannels] = [source[3], dest[3]];
-  if (precision === 'f32' && sourceChannels % 4 === 0 && (transposed || destChannels % 4 === 0)) return null;
+  if (!blocks && precision === 'f32' && sourceChannels % 4 === 0 && (transposed || destChannels % 4 === 0)) return null;
   const taps = shape.kernel[0] * shape.kernel[1];
   const packed = [taps, up4(sourceChannels), up4(destChannels)];
-  const shader = packWeightsShader({ taps, source: sourceChannels, dest: destChannels, transposed, precision });
+  const shader = packWeightsShader({
+    taps,
+    source: sourceChannels,
+    dest: destChannels,
+    transposed,
+    blocks: blocks && { stride: blocks.stride, columns: shape.kernel[1] },
+    precision,
+  });
   const kernel = elementKernel('pack conv weights', shader, sizeOf(packed));
   return { kernel, shape: storedShape(packed, precision), inputs: ['weights'] };
 }

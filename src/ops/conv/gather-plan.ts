@@ -1,5 +1,6 @@
 import {
   type AxisPlan,
+  type Blocks,
   type ConvShape,
   forwardAxis,
   inputGradientAxis,
@@ -18,6 +19,8 @@ export interface Gather {
   dest: readonly number[];
   vertical: AxisPlan;
   horizontal: AxisPlan;
+  /** Where `dest` is not the result itself, but the result in blocks. */
+  blocks?: Blocks;
 }
 
 export function gatherOf(shape: ConvShape, direction: GatherDirection): Gather {
@@ -26,6 +29,30 @@ export function gatherOf(shape: ConvShape, direction: GatherDirection): Gather {
   const [source, dest, axis] =
     direction === 'forward' ? [input, output, forwardAxis] : [output, input, inputGradientAxis];
   return { shape, direction, source, dest, vertical: axis(shape, 0), horizontal: axis(shape, 1) };
+}
+
+/**
+ * An input gradient of stride s (a transposed conv) as one of stride 1, whose pixels are blocks of s × s pixels with all their
+ * channels: one pass with many channels in place of s² phases with few. It is the convolution of "sub-pixel" upsampling (Shi et
+ * al. 2016, arXiv 1609.05158).
+ * @returns null where phases have different taps, or there is only one phase
+ */
+export function blocksOf({ shape, direction, dest }: Gather): Gather | null {
+  const { stride, kernel, padding, dilation, groups, input, cin } = shape;
+  const [down, across] = stride;
+  const even = kernel[0] % down === 0 && kernel[1] % across === 0;
+  if (direction === 'forward' || down * across === 1 || !even || `${dilation}` !== '1,1' || groups > 1) return null;
+  const each = (of: (axis: 0 | 1) => number): [number, number] => [of(0), of(1)];
+  const before = each((k) => padding[k] % stride[k]);
+  const blocked: ConvShape = {
+    ...shape,
+    input: each((k) => Math.ceil((input[k] + before[k]) / stride[k])),
+    cin: down * across * cin,
+    kernel: each((k) => kernel[k] / stride[k]),
+    stride: [1, 1],
+    padding: each((k) => Math.floor(padding[k] / stride[k])),
+  };
+  return { ...gatherOf(blocked, direction), blocks: { stride, before, picture: dest.slice(1) } };
 }
 
 /** A kernel with one output, the shape of that output, and the kernel's uniform if it has one. */

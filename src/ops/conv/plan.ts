@@ -9,7 +9,7 @@ import { elementGrid, elementKernel } from '../../kernels/elementwise.js';
 import type { GatherConfig } from './choose.js';
 import { planDense } from './dense.js';
 import { planDepthwise } from './depthwise.js';
-import type { ConvPlan, ConvStep, Gather } from './gather-plan.js';
+import { blocksOf, type ConvPlan, type ConvStep, type Gather } from './gather-plan.js';
 import { planWinograd } from './winograd.js';
 
 /**
@@ -30,6 +30,8 @@ export function planGather(
       return { steps: [planDepthwise(gather, config, epilogue)], padded: null };
     case 'winograd':
       return { steps: planWinograd(gather, config, epilogue), padded: null };
+    case 'blocks':
+      return planDense(blocksOf(gather)!, config.conv, epilogue, precision);
     default:
       return planDense(gather, config, epilogue, precision);
   }

@@ -5,7 +5,7 @@ import type { Gpu } from '../gpu/gpu.js';
 import { checkResults } from '../models/finite-results.js';
 import { gainOf, type KltAutoencoder, logisticScales, quantizationInputs } from '../models/klt-autoencoder.js';
 import { loadKlt } from '../models/klt-file.js';
-import { writeUnitPixels } from '../models/unit-pixels.js';
+import { pixelLevels, readLevels, writeUnitPixels } from '../models/unit-pixels.js';
 import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
 import { keep, Tensor } from '../tensor/tensor.js';
 import { type ChosenSymbols, type CodedSymbols, FaceQuantizer, stepsInUnit } from './byte-budget.js';
@@ -75,7 +75,7 @@ export const packInto = (container: FaceContainer) => (container === 'file' ? pa
 type AnalysisInputs = { x: Tensor; fineness: Tensor };
 type RestorationInputs = { symbols: Tensor; logGain: Tensor; fineness: Tensor };
 type Analysis = RecordedStep<AnalysisInputs, { values: Tensor }>;
-type Restoration = RecordedStep<RestorationInputs, { pixels: Tensor }>;
+type Restoration = RecordedStep<RestorationInputs, { levels: Tensor<'int32'> }>;
 
 /** Faces that go through the network together. */
 interface Batch<T> {
@@ -302,13 +302,8 @@ export class FaceCodec {
       size,
     );
     step.run();
-    const values = await outputs.pixels.read();
-    checkResults('decode: the pixels', values, faces.length, bytes, first);
-    return faces.map(({ grey }, n) => {
-      const face = new Uint8Array(bytes);
-      for (let i = 0; i < bytes; i++) face[i] = Math.round(values[n * bytes + i] * 255);
-      return grey ? greyed(face) : face;
-    });
+    const restored = readLevels('decode: the pixels', await outputs.levels.read(), faces.length, bytes, first);
+    return restored.map((face, n) => (faces[n].grey ? greyed(face) : face));
   }
 
   /** Values in steps of index 0, in the order of the symbols. */
@@ -350,7 +345,9 @@ export class FaceCodec {
     if (!step) {
       const symbols = this.#zeros(size, this.model.latentCount);
       const inputs = { symbols, logGain: this.#zeros(size, 1), fineness: this.#zeros(size, 1, 1, 1) };
-      step = recordStep(this.gpu, inputs, (given) => ({ pixels: this.model.restore(given.symbols, given) }));
+      step = recordStep(this.gpu, inputs, (given) => ({
+        levels: pixelLevels(this.model.reconstructAroundZero(given.symbols, given), 0.5),
+      }));
       this.#restorations.set(size, step);
     }
     return step;

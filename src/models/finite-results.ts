@@ -12,10 +12,14 @@ export function checkResults(what: string, values: Float32Array, count: number, 
   for (let i = 0; i < count * size; i++) {
     if (Number.isFinite(values[i])) continue;
     const face = first + Math.floor(i / size);
-    throw new NotFiniteError(
-      `${what} of face ${face} are not finite (value ${i % size} is ${values[i]}): the model's weights are damaged, or the ` +
-        'device computes wrongly; `cameo doctor` tests it',
-      face,
-    );
+    throw notFinite(what, face, `value ${i % size} is ${values[i]}`);
   }
 }
+
+/** The error for values of a face. @param which value it is */
+export const notFinite = (what: string, face: number, which: string): NotFiniteError =>
+  new NotFiniteError(
+    `${what} of face ${face} are not finite (${which}): the model's weights are damaged, or the device computes wrongly; ` +
+      '`cameo doctor` tests it',
+    face,
+  );

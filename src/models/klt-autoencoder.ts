@@ -277,8 +277,13 @@ export class KltAutoencoder extends Module {
    * @returns [N,H,W,3], mostly within [0, 1]; `restore` clamps
    */
   reconstruct(symbols: Tensor, at: QuantizationInputs): Tensor {
+    return affine(this.reconstructAroundZero(symbols, at), 1, 0.5);
+  }
+
+  /** `reconstruct` minus 0.5. */
+  reconstructAroundZero(symbols: Tensor, at: QuantizationInputs): Tensor {
     const own = sub(this.logRestore.tensor, add(this.logGain.tensor, at.logGain));
-    return affine(this.synthesisNet.forward(this.fromComponents(mul(symbols, exp(own))), at.fineness), 1, 0.5);
+    return this.synthesisNet.forward(this.fromComponents(mul(symbols, exp(own))), at.fineness);
   }
 
   /** Components to pictures around 0, without the conv net. */

@@ -1,3 +1,10 @@
+import { LEVELS_GROUP, levelsPlan, pictureLevelsShader } from '../../shaders/picture-levels.wgsl.js';
+import type { Kernel } from '../gpu/kernel.js';
+import { elementKernel } from '../kernels/elementwise.js';
+import { dispatch } from '../tensor/dispatch.js';
+import type { Tensor } from '../tensor/tensor.js';
+import { notFinite } from './finite-results.js';
+
 /**
  * Samples of pictures as networks take them: in [0, 1], one picture after the other, from the start of `into` on.
  * @param pictures bytes, of equal length each
@@ -10,4 +17,34 @@ export function writeUnitPixels(pictures: readonly Uint8Array[], into: Float32Ar
   for (const picture of pictures) {
     for (let i = 0; i < picture.length; i++) into[at++] = units[picture[i]];
   }
+}
+
+/** One invocation a group of samples. */
+export const levelsKernel = (groups: number): Kernel => elementKernel('picture levels', pictureLevelsShader(), groups);
+
+/**
+ * Pictures as bytes, on the GPU: a quarter as much to read. `readLevels` takes what is read.
+ * @param x samples of [−offset, 1 − offset], beyond which they are clamped; their number is a multiple of 16
+ */
+export function pixelLevels(x: Tensor, offset: number): Tensor<'int32'> {
+  const groups = x.size / LEVELS_GROUP;
+  return dispatch(levelsKernel(groups), [x], [5 * groups], levelsPlan.pack({ offset }), 'int32');
+}
+
+/**
+ * The first `count` pictures of `size` samples each.
+ * @param what starts the message of an error, as for `checkResults`
+ * @param first number of the first picture, for the message
+ * @throws NotFiniteError for a sample that is not finite
+ */
+export function readLevels(what: string, words: Int32Array, count: number, size: number, first = 0): Uint8Array[] {
+  const levels = (words.length / 5) * 4;
+  for (let group = 0; group < (count * size) / LEVELS_GROUP; group++) {
+    const place = words[levels + group];
+    if (place === 0) continue;
+    const sample = group * LEVELS_GROUP + place - 1;
+    throw notFinite(what, first + Math.floor(sample / size), `value ${sample % size}`);
+  }
+  const bytes = new Uint8Array(words.buffer, words.byteOffset);
+  return Array.from({ length: count }, (_, n) => bytes.slice(n * size, (n + 1) * size));
 }

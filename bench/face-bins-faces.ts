@@ -44,7 +44,7 @@ async function openFace({ entry, points }: IdentityPhoto): Promise<Face> {
 }
 
 /** All faces of a split of both sets. @returns also how many are left out: doubtful ones, and those that cannot be aligned */
-export async function openFaces(split: string, sets = SETS): Promise<{ faces: Face[]; leftOut: number }> {
+export async function openBinFaces(split: string, sets = SETS): Promise<{ faces: Face[]; leftOut: number }> {
   const faces: Face[] = [];
   let leftOut = 0;
   for (const set of sets) {
@@ -63,5 +63,5 @@ export async function openFaces(split: string, sets = SETS): Promise<{ faces: Fa
 }
 
 /** Draws faces as evenly as they allow over the bins of turn and border. */
-export const drawFaces = (faces: readonly Face[], count: number): Face[] =>
+export const drawBinFaces = (faces: readonly Face[], count: number): Face[] =>
   drawEvenly(faces, ({ turn, border }) => `${binOf('turn', turn)} ${binOf('border', border)}`, count, SEED);

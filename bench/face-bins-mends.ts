@@ -14,7 +14,7 @@ import { type PersonMean, personMean } from '../src/evaluation/comparison/person
 import { psnr } from '../src/evaluation/metrics/picture-quality.js';
 import { cosineSimilarity } from '../src/evaluation/metrics/verification.js';
 import { psnrInside } from '../src/evaluation/quality/face-bins.js';
-import { joined, smoothlyContinued } from '../src/evaluation/quality/fill-border.js';
+import { joinedBorder, smoothlyContinued } from '../src/evaluation/quality/fill-border.js';
 import { runMetadata } from '../src/evaluation/reports/collect-metadata.js';
 import { gitCommit } from '../src/evaluation/reports/git-commit.js';
 import type { ReportTable } from '../src/evaluation/reports/html-report.js';
@@ -29,7 +29,7 @@ import { matmul } from '../src/ops/matmul/matmul.js';
 import { mean } from '../src/ops/reduce.js';
 import { affine, square } from '../src/ops/unary.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';
-import { drawFaces, type Face, openFaces, SEED } from './face-bins-faces.js';
+import { drawBinFaces, type Face, openBinFaces, SEED } from './face-bins-faces.js';
 import { binsOf } from './face-bins-tables.js';
 
 /*
@@ -56,8 +56,8 @@ const { values: options } = parseArgs({
 });
 const budget = Number(options.budget);
 const commit = gitCommit();
-const { faces: all } = await openFaces('val');
-const faces = drawFaces(all, Number(options.faces));
+const { faces: all } = await openBinFaces('val');
+const faces = drawBinFaces(all, Number(options.faces));
 const bootstrap = new PersonBootstrap(faces.map(({ person }) => person));
 const read = async (path: string) => expectKind(await readWeights(path), 'codec').file;
 const [weights, weightsOfError] = await Promise.all([
@@ -104,7 +104,7 @@ function toOthers(face: Face, embedding: Float32Array): number {
 }
 
 async function outcomes(restored: readonly Uint8Array[]): Promise<Outcome[]> {
-  const pasted = restored.map((rgb, k) => joined(rgb, given[k], faces[k].outside));
+  const pasted = restored.map((rgb, k) => joinedBorder(rgb, given[k], faces[k].outside));
   const embedded = await embed(judge, restored);
   const embeddedInside = await embed(judge, pasted);
   const seen = await embed(chooser, pasted);
@@ -143,7 +143,7 @@ async function fills(): Promise<Map<string, Outcome[]>> {
     // What costs few bytes is what the codec makes of it.
     restored = await restoredBy(
       cameo,
-      given.map((rgb, k) => joined(rgb, restored[k], faces[k].outside)),
+      given.map((rgb, k) => joinedBorder(rgb, restored[k], faces[k].outside)),
     );
     if (round !== 2) found.set(`Cameo, its own, ${round}×`, await outcomes(restored));
   }
@@ -263,7 +263,7 @@ function bytesBy(sizes: Float64Array, symbols: ArrayLike<number>): number {
 async function bytesByTables(): Promise<{ usual: number; turned: number }[]> {
   const set = await openFaceFolder(dataFolder(), { split: 'train', limit: FITTED });
   const usual = sizesOf(await symbolsOf(await set.batch(await set.readable())));
-  const { faces: profiles } = await openFaces('train', ['profiles']);
+  const { faces: profiles } = await openBinFaces('train', ['profiles']);
   const far = profiles.filter(({ turn }) => turn >= TURNED).slice(0, FITTED);
   const turned = sizesOf(await symbolsOf(far.map(({ crops }) => crops.mirrored)), usual);
   return (await symbolsOf(given)).map((symbols) => ({

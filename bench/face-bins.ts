@@ -18,7 +18,7 @@ import { listLines, metadataTexts } from '../src/evaluation/reports/run-metadata
 import { markdownTable } from '../src/evaluation/reports/tables.js';
 import { embedFaces } from '../src/evaluation/verification/embed-pictures.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
-import { drawFaces, type Face, MIN_SCORE, openFaces, SEED } from './face-bins-faces.js';
+import { drawBinFaces, type Face, MIN_SCORE, openBinFaces, SEED } from './face-bins-faces.js';
 import { type Border, binMeans, binTables, type Figures, figuresKey } from './face-bins-tables.js';
 
 /*
@@ -41,8 +41,8 @@ const budgets = options.budgets.split(',').map(Number);
 const recognizerNames = options.recognizers.split(',');
 
 const commit = gitCommit();
-const { faces: all, leftOut } = await openFaces(options.split);
-const faces = drawFaces(all, Number(options.faces));
+const { faces: all, leftOut } = await openBinFaces(options.split);
+const faces = drawBinFaces(all, Number(options.faces));
 const weights = expectKind(await readWeights(weightsPath(undefined, 'codec')), 'codec').file;
 const gpu = await openGpu();
 const codec = FaceCodec.fromKlt(gpu, weights);

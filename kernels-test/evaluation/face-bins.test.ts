@@ -14,7 +14,7 @@ import {
   shareOf,
   turnOf,
 } from '../../src/evaluation/quality/face-bins.js';
-import { joined, smoothlyContinued } from '../../src/evaluation/quality/fill-border.js';
+import { joinedBorder, smoothlyContinued } from '../../src/evaluation/quality/fill-border.js';
 
 /** Five points in space: x to the right, y down, z towards the camera. The nose is as far in front as an eye is from the middle. */
 const HEAD: readonly (readonly [number, number, number])[] = [
@@ -102,7 +102,7 @@ test('a smooth continuation: columns like their neighbours, unchanged inside', (
   row.forEach((value, x) => {
     assert.ok(Math.abs(value - expected[x]) <= 1, `column ${x}: ${value}`);
   });
-  assert.equal(joined(face, filled, outside), filled);
+  assert.equal(joinedBorder(face, filled, outside), filled);
   const nothing = new Uint8Array(96 * 112);
   assert.is(smoothlyContinued(face, nothing), face);
   assert.is(

@@ -45,5 +45,5 @@ export function smoothlyContinued(face: Uint8Array, outside: Uint8Array): Uint8A
 }
 
 /** `inside` where the face is inside of its picture, and `beyond` outside. */
-export const joined = (inside: Uint8Array, beyond: Uint8Array, outside: Uint8Array): Uint8Array =>
+export const joinedBorder = (inside: Uint8Array, beyond: Uint8Array, outside: Uint8Array): Uint8Array =>
   inside.map((value, i) => (outside[Math.floor(i / 3)] ? beyond[i] : value));

@@ -155,6 +155,7 @@ const LIMITS: readonly KernelLimits[] = [true, false].flatMap((software) =>
 
 const CONVS = [
   { x: [2, 9, 12, 5], w: [3, 3, 5, 18], stride: 2, padding: 1, groups: 1 },
+  { x: [2, 10, 12, 3], w: [4, 4, 3, 6], stride: 2, padding: 1, groups: 1 },
   { x: [1, 28, 24, 64], w: [3, 3, 64, 64], stride: 1, padding: 1, groups: 1 },
   { x: [2, 20, 20, 8], w: [3, 3, 1, 8], stride: 1, padding: 1, groups: 8 },
   { x: [4, 40, 40, 8], w: [13, 17, 1, 8], stride: 1, padding: 0, groups: 8 },

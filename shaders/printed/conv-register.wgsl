@@ -22,7 +22,7 @@ const POSITIONS = 4 * STEPS_H * STEPS_W; // dest pixels of a phase
 
 struct Epilogue { scale: vec4f, shift: vec4f, slope: vec4f }
 
-fn epilogueRow(row: i32, unit: i32) -> vec4f { return epilogue[row * 16 + min(unit, 15)]; }
+fn epilogueRow(row: i32, unit: i32) -> vec4f { return epilogue[row * 16 + unit % 16]; }
 
 fn loadEpilogue(unit: i32) -> Epilogue {
   var numbers = Epilogue();

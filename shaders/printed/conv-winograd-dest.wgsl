@@ -12,7 +12,7 @@ struct Plan { h: i32, w: i32, units: i32, unitsPadded: i32, down: i32, across: i
 
 struct Epilogue { scale: f32, shift: f32, slope: f32 }
 
-fn epilogueRow(row: i32, unit: i32) -> f32 { return epilogue[row * 64 + min(unit, 63)]; }
+fn epilogueRow(row: i32, unit: i32) -> f32 { return epilogue[row * 64 + unit % 64]; }
 
 fn loadEpilogue(unit: i32) -> Epilogue {
   var numbers = Epilogue();

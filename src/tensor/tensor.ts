@@ -67,14 +67,19 @@ export class Tensor<D extends DType = 'float32'> {
   }
 
   /**
-   * Uploads values, each rounded to float32, unless `dtype` says that they are integers or booleans.
+   * Uploads values, each rounded to float32.
    * @param values in row-major order; without a shape, lists of lists give theirs: `[[1, 2, 3], [4, 5, 6]]` is [2, 3]
-   * @param dtype int32 takes integers, bool takes true, false, 1 and 0
-   * @throws ShapeError when their number does not fit the shape, or lists differ in length; ArgumentError for values that the
-   * type cannot hold
+   * @throws ShapeError when their number does not fit the shape, or lists differ in length; ArgumentError for values that are no
+   * numbers of float32
    */
   static from(gpu: Gpu, values: NestedValues): Tensor;
   static from(gpu: Gpu, values: TensorValues, shape: readonly number[]): Tensor;
+  /**
+   * Uploads values of another type.
+   * @param shape undefined for that of nested lists
+   * @param dtype int32 takes integers, bool takes true, false, 1 and 0
+   * @throws as the others; ArgumentError also for values that the type cannot hold
+   */
   static from<D extends DType>(
     gpu: Gpu,
     values: NestedValues | readonly boolean[],

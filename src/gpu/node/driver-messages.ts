@@ -45,11 +45,15 @@ export function keepingDriverMessages<T>(libc: Libc | null, body: () => T): T {
     libc.dup2(real, STDERR);
     libc.close(real);
     let read = sort(readFrom(capture, 0));
-    // Another thread may have been about to write there.
-    setTimeout(() => {
+    // Another thread may have been about to write there. This one may end before the time is over.
+    const last = (): void => {
+      clearTimeout(timer);
+      process.off('exit', last);
       read += sort(readFrom(capture, read));
       libc.close(capture);
-    }, LATE_MS).unref();
+    };
+    const timer = setTimeout(last, LATE_MS).unref();
+    process.once('exit', last);
   }
 }
 

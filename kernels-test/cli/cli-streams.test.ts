@@ -1,3 +1,4 @@
+// suite: long
 // adapters: once
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+// suite: long
 // adapters: once
 import { readFile } from 'node:fs/promises';
 import { test } from 'uvu';

@@ -288,7 +288,7 @@ try {
     '',
   ].join('\n');
   console.log(report);
-  if (given.out) await writeFileAtomic(given.out, new TextEncoder().encode(report));
+  if (given.out) await writeFileAtomic(given.out, report);
   if (worst.relative > 1e-5) throw new Error(`${worst.name} differs by ${worst.relative}`);
 } finally {
   rmSync(folder, { recursive: true, force: true });

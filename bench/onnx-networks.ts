@@ -109,13 +109,13 @@ async function gradientOf(module: OnnxModule, values: ReadonlyMap<string, [Float
   const outputs = tape.record(() => module.run(Object.fromEntries(inputs)));
   const chosen = Object.values(outputs).filter(({ dtype }) => dtype === 'float32') as Tensor[];
   const seeds = new Map(chosen.map((output) => [output, ndarray(output.shape, uniform(output.size))] as const));
-  const total = scope(gpu, () => {
-    const found = chosen.map((output) => {
+  const input = inputs.get(first)!;
+  const total = scope(gpu, () =>
+    chosen.map((output) => {
       const seed = Tensor.from(gpu, seeds.get(output)!.data, output.shape);
-      return tape.gradients(output, [inputs.get(first)!], seed).get(inputs.get(first)!)!;
-    });
-    return found;
-  });
+      return tape.gradients(output, [input], seed).get(input)!;
+    }),
+  );
   const parts = await Promise.all(total.map((tensor) => tensor.read()));
   const actual = parts[0].map((_, i) => parts.reduce((sum, part) => sum + part[i], 0));
   const made = new Set(tape.nodes.map(({ output }) => output));
@@ -123,7 +123,7 @@ async function gradientOf(module: OnnxModule, values: ReadonlyMap<string, [Float
   for (const tensor of new Set(tape.nodes.flatMap((node) => node.inputs))) {
     if (!made.has(tensor)) leaves.set(tensor, ndarray(tensor.shape, await tensor.read()));
   }
-  const expected = gradientInFloat64(tape, inputs.get(first)!, seeds, leaves);
+  const expected = gradientInFloat64(tape, input, seeds, leaves);
   for (const tensor of [...total, ...inputs.values(), ...made]) tensor.dispose();
   return compare(actual, expected);
 }
@@ -217,7 +217,7 @@ ${table}
 console.log(text);
 if (options.out) {
   const data = { metadata: { ...metadata, command }, largest, networks: rows };
-  await writeFileAtomic(`${options.out}.json`, new TextEncoder().encode(`${JSON.stringify(data, null, 1)}\n`));
-  await writeFileAtomic(`${options.out}.md`, new TextEncoder().encode(text));
+  await writeFileAtomic(`${options.out}.json`, `${JSON.stringify(data, null, 1)}\n`);
+  await writeFileAtomic(`${options.out}.md`, text);
 }
 gpu.destroy();

@@ -219,8 +219,8 @@ ${markdownTable({
   ]),
 })}
 `;
-  await writeFileAtomic(`${options.out}.json`, new TextEncoder().encode(`${JSON.stringify(data, null, 1)}\n`));
-  await writeFileAtomic(`${options.out}.md`, new TextEncoder().encode(text));
+  await writeFileAtomic(`${options.out}.json`, `${JSON.stringify(data, null, 1)}\n`);
+  await writeFileAtomic(`${options.out}.md`, text);
 }
 gpu.destroy();
 process.exitCode = count(outcomes, 'wrong') + count(outcomes, 'failed') > 0 ? 1 : 0;

@@ -83,5 +83,5 @@ ${Object.entries(sources)
 
 All devices are software adapters. What \`exportOnnx\` writes is compared with onnxruntime in [onnx-export.md](onnx-export.md).
 `;
-await writeFileAtomic(join(ROOT, 'results', 'onnx.md'), new TextEncoder().encode(text));
+await writeFileAtomic(join(ROOT, 'results', 'onnx.md'), text);
 console.log(text);

@@ -86,11 +86,8 @@ ${markdownTable({
   ]),
 })}
 `;
-  await writeFileAtomic(
-    `${out}.json`,
-    new TextEncoder().encode(`${JSON.stringify({ metadata: { ...metadata, command }, rows }, null, 1)}\n`),
-  );
-  await writeFileAtomic(`${out}.md`, new TextEncoder().encode(text));
+  await writeFileAtomic(`${out}.json`, `${JSON.stringify({ metadata: { ...metadata, command }, rows }, null, 1)}\n`);
+  await writeFileAtomic(`${out}.md`, text);
 }
 
 const own = await ownNetwork();

@@ -65,5 +65,5 @@ export function currentPage(): string {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url) && existsSync(MEASURED)) {
-  await writeFileAtomic(PAGE, new TextEncoder().encode(currentPage()));
+  await writeFileAtomic(PAGE, currentPage());
 }

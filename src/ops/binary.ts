@@ -82,17 +82,20 @@ export function bothOperands<T>([first, second]: readonly T[], { a, b }: BinaryA
   return [a ?? first, b ?? (a === undefined ? second : first)];
 }
 
+/** The shape rule of two operands that broadcast, of which one may be a number. @throws ShapeError */
+export function binaryShape(name: string, inputs: readonly Shape[], attrs: BinaryAttrs): Shape {
+  const [a, b] = bothOperands<Shape>(inputs, attrs);
+  const names = ['a', 'b'].filter((_, k) => typeof [a, b][k] !== 'number');
+  checkInputs(name, inputs, names);
+  return typeof a === 'number' || typeof b === 'number' ? inputs[0] : broadcastShapes(a, b, name);
+}
+
 /** The operation, in vectors as `choose` says; tests replace the default by single elements. */
 export function binaryOp(name: BinaryName, choose: VectorChoice = chooseVectors): Op<BinaryAttrs> {
   const { value, integer, partials } = table[name];
   return {
     inputs: ['a', 'b'],
-    shape(inputs, attrs) {
-      const [a, b] = bothOperands<Shape>(inputs, attrs);
-      const names = ['a', 'b'].filter((_, k) => typeof [a, b][k] !== 'number');
-      checkInputs(name, inputs, names);
-      return typeof a === 'number' || typeof b === 'number' ? inputs[0] : broadcastShapes(a, b, name);
-    },
+    shape: (inputs, attrs) => binaryShape(name, inputs, attrs),
     dtype(inputs, attrs) {
       const dtype = sameDtype(name, inputs, integer ? ['float32', 'int32'] : ['float32']);
       checkNumbers(name, attrs, dtype);

@@ -1,14 +1,14 @@
-import { checkOptions } from '../common/arguments.js';
 import { broadcastShapes, broadcastStrides, type Shape } from '../common/shapes.js';
 import { map, type NdArray, scatterAdd, stridedOffsets, zeros } from '../reference/ndarray.js';
 import type { ReferenceRule } from '../reference/reference-op.js';
 import { checkDtype, checkDtypes, type DType, sameDtype } from '../tensor/dtype.js';
-import { apply, type Op } from '../tensor/tape.js';
+import { apply, type NoAttrs, type Op } from '../tensor/tape.js';
 import { type AnyTensor, scope, type Tensor } from '../tensor/tensor.js';
 import {
   applyBinary,
   arraysOf,
   type BinaryAttrs,
+  binaryShape,
   bothOperands,
   broadcastTo,
   checkNumbers,
@@ -50,11 +50,7 @@ function conditionOp(name: ConditionName): Op<BinaryAttrs> {
   const { value, types }: Condition = conditions[name];
   return {
     inputs: ['a', 'b'],
-    shape(inputs, attrs) {
-      const [a, b] = bothOperands<Shape>(inputs, attrs);
-      checkInputs(name, inputs, inputs.length === 1 ? ['input'] : ['a', 'b']);
-      return typeof a === 'number' || typeof b === 'number' ? inputs[0] : broadcastShapes(a, b, name);
-    },
+    shape: (inputs, attrs) => binaryShape(name, inputs, attrs),
     dtype(inputs, attrs) {
       checkNumbers(name, attrs, sameDtype(name, inputs, types));
       return 'bool';
@@ -69,10 +65,8 @@ function conditionOp(name: ConditionName): Op<BinaryAttrs> {
   };
 }
 
-/** Questions about one number. */
-type QuestionName = 'isNan' | 'isInf';
-
-function questionOp(name: QuestionName): Op<Record<string, never>> {
+/** A mask of what holds for each element of one tensor: WGSL on x0. */
+function maskOp(name: string, value: string, types: readonly DType[]): Op<NoAttrs> {
   return {
     inputs: ['x'],
     shape(inputs) {
@@ -80,33 +74,15 @@ function questionOp(name: QuestionName): Op<Record<string, never>> {
       return inputs[0];
     },
     dtype(inputs) {
-      checkDtypes(name, inputs, ['float32']);
+      checkDtypes(name, inputs, types);
       return 'bool';
     },
     forward: ([x], _attrs, shape) => ({
-      output: broadcastTo(name, name === 'isNan' ? 'U(isNan(x0))' : 'U(!isFinite(x0) & !isNan(x0))', [x], shape, {
-        result: 'bool',
-      }) as AnyTensor as Tensor,
+      output: broadcastTo(name, value, [x], shape, { result: 'bool' }) as AnyTensor as Tensor,
     }),
     backward: () => [null],
   };
 }
-
-const notOp: Op<Record<string, never>> = {
-  inputs: ['x'],
-  shape(inputs) {
-    checkInputs('logicalNot', inputs, ['input']);
-    return inputs[0];
-  },
-  dtype(inputs) {
-    checkDtypes('logicalNot', inputs, MASKS);
-    return 'bool';
-  },
-  forward: ([x], _attrs, shape) => ({
-    output: broadcastTo('logicalNot', 'x0 ^ U(1u)', [x], shape, { result: 'bool' }) as AnyTensor as Tensor,
-  }),
-  backward: () => [null],
-};
 
 const whereOp: Op<BinaryAttrs> = {
   inputs: ['condition', 'a', 'b'],
@@ -183,9 +159,9 @@ export const compareOps = {
   logicalAnd: /* @__PURE__ */ conditionOp('logicalAnd'),
   logicalOr: /* @__PURE__ */ conditionOp('logicalOr'),
   logicalXor: /* @__PURE__ */ conditionOp('logicalXor'),
-  logicalNot: notOp,
-  isNan: /* @__PURE__ */ questionOp('isNan'),
-  isInf: /* @__PURE__ */ questionOp('isInf'),
+  logicalNot: /* @__PURE__ */ maskOp('logicalNot', 'x0 ^ U(1u)', MASKS),
+  isNan: /* @__PURE__ */ maskOp('isNan', 'U(isNan(x0))', ['float32']),
+  isInf: /* @__PURE__ */ maskOp('isInf', 'U(!isFinite(x0) & !isNan(x0))', ['float32']),
   where: whereOp,
   cast: castOp,
 };
@@ -230,11 +206,8 @@ export const isInf = (x: Tensor): Mask => apply('isInf', compareOps.isInf, [x], 
  */
 export function where<D extends DType = 'float32'>(condition: Mask, a: Operand<D>, b: Operand<D>): Tensor<D> {
   const inputs = [condition, a, b].filter((operand): operand is Tensor<D> => typeof operand !== 'number');
-  const numbers = checkOptions<BinaryAttrs>(
-    'where',
-    { ...(typeof a === 'number' && { a }), ...(typeof b === 'number' && inputs.length > 1 && { b }) },
-    ['a', 'b'],
-  );
+  // Of two numbers, the second is left out, so that the shape rule misses an input.
+  const numbers = { ...(typeof a === 'number' && { a }), ...(typeof b === 'number' && inputs.length > 1 && { b }) };
   return apply('where', compareOps.where, inputs, numbers);
 }
 

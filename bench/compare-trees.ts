@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { Command } from 'commander';
 import { integer } from '../src/cli/numbers.js';
 import { ArgumentError, CameoError } from '../src/common/errors.js';
@@ -10,7 +12,7 @@ import { runMetadata } from '../src/evaluation/reports/collect-metadata.js';
 import { gitCommit } from '../src/evaluation/reports/git-commit.js';
 import { listLines, metadataTexts } from '../src/evaluation/reports/run-metadata.js';
 import { markdownTable } from '../src/evaluation/reports/tables.js';
-import type { Gpu } from '../src/gpu/gpu.js';
+import { openTree, type Tree } from './compile-times.js';
 import type { Filters } from './core/choose.js';
 import { adapterSlug } from './core/result.js';
 import { type Runnable, runsFor } from './core/runnable.js';
@@ -21,7 +23,8 @@ import { disableShaderCaches } from './shader-cache.js';
 /*
  * tsx bench/compare-trees.ts OTHER: times the tasks of the bench in another checkout of this project (before) and in this one
  * (after), in one process, each task in turn, so that other work on the machine slows both alike. The least of its times counts
- * for each task; kinds are compared by the geometric mean of the ratios. It writes results/compare-ADAPTER.md.
+ * for each task; kinds are compared by the geometric mean of the ratios. Compiling is timed in processes of their own. It writes
+ * results/compare-ADAPTER.md.
  */
 
 interface Options extends Filters {
@@ -30,47 +33,38 @@ interface Options extends Filters {
   out: string;
 }
 
-/** The bench of one checkout, on a device that its own engine opened. */
-interface Tree {
-  gpu: Gpu;
-  tasks: Task[];
-  /** The commit that was checked out when the program started. */
-  commit: string | null;
-}
-
 interface Compared {
   kind: string;
   layer: string;
   /** Time of a run after, over that before. */
   time: number;
-  /** Milliseconds that compiling took before and after; next to nothing where an earlier shape has the same kernels. */
+  /** Milliseconds that compiling took before and after. */
   compileMs: readonly [before: number, after: number];
 }
 
-async function openTree(root: string, options: Options): Promise<Tree> {
-  const load = (path: string) => import(pathToFileURL(join(root, path)).href);
-  const [{ openGpu }, { chooseLayers, parseBatches, wanted }, { allTasks }] = await Promise.all([
-    load('src/gpu/node/adapters.ts'),
-    load('bench/core/choose.ts'),
-    load('bench/core/suite.ts'),
-  ]);
-  const layers = chooseLayers(options);
-  const tasks = wanted(allTasks(layers, parseBatches(options.batch)), layers, options);
-  return { gpu: await openGpu({ tuning: false }), tasks, commit: gitCommit(root) };
+/** Prepares a task and runs it, so that it is compiled. */
+async function compiled({ gpu }: Tree, task: Task): Promise<Runnable> {
+  const runnable = task.prepare(gpu);
+  await runnable.run();
+  await runnable.finish();
+  return runnable;
 }
 
-/** Prepares a task and runs it twice, so that it is compiled. @returns also how much longer the first run took than the second */
-async function compiled({ gpu }: Tree, task: Task): Promise<{ runnable: Runnable; compileMs: number }> {
-  const runnable = task.prepare(gpu);
-  const once = async (): Promise<number> => {
-    const start = performance.now();
-    await runnable.run();
-    await runnable.finish();
-    return performance.now() - start;
-  };
-  await gpu.sync();
-  const first = await once();
-  return { runnable, compileMs: Math.max(first - (await once()), 0.01) };
+/** Rounds of compiling, in each of which both trees compile everything; the least time counts. */
+const COMPILE_ROUNDS = 3;
+
+/** The least time that compiling each task took, for each of the trees, which compile by turns. */
+async function leastCompileTimes(roots: readonly string[], filters: readonly object[]): Promise<number[][]> {
+  const least: number[][] = roots.map(() => []);
+  for (let round = 0; round < COMPILE_ROUNDS; round++) {
+    for (const [k, root] of roots.entries()) {
+      const args = [...process.execArgv, fileURLToPath(new URL('compile-times.ts', import.meta.url)), root];
+      const { stdout } = await promisify(execFile)(process.execPath, [...args, JSON.stringify(filters[k])]);
+      const times = JSON.parse(stdout.trim().split('\n').pop()!) as number[];
+      least[k] = times.map((ms, task) => Math.min(ms, least[k][task] ?? Infinity));
+    }
+  }
+  return least;
 }
 
 /** Milliseconds of a sample: long enough to hide the cost of a wait, short enough to fall between bursts of other work. */
@@ -98,42 +92,37 @@ async function leastByTurns(runnables: readonly Runnable[], budget: number): Pro
   return least;
 }
 
-/** @param afterFirst whether to compile in the present tree first: the second to compile a kernel takes longer */
+/** @returns the time of a run after, over that before */
 async function compareTask(
   sides: readonly [before: [Tree, Task], after: [Tree, Task]],
   budget: number,
-  afterFirst: boolean,
-): Promise<Compared> {
-  const both: Awaited<ReturnType<typeof compiled>>[] = [];
-  for (const k of afterFirst ? [1, 0] : [0, 1]) both[k] = await compiled(...sides[k]);
-  const [leastBefore, leastAfter] = await leastByTurns(
-    both.map(({ runnable }) => runnable),
-    budget,
-  );
-  for (const { runnable } of both) await runnable.dispose();
-  const [, { kind, layer }] = sides[1];
-  return {
-    kind,
-    layer,
-    time: leastAfter / leastBefore,
-    compileMs: [both[0].compileMs, both[1].compileMs],
-  };
+): Promise<number> {
+  const runnables = [await compiled(...sides[0]), await compiled(...sides[1])];
+  const [before, after] = await leastByTurns(runnables, budget);
+  for (const runnable of runnables) await runnable.dispose();
+  return after / before;
 }
 
 /** The name that a kind or a layer of an older checkout has now. */
 const presentName = (name: string): string => name.replace(/^deconv/, 'transposed');
+
+/** A first run that takes longer than a second one by this compiled a kernel. */
+const COMPILING_MS = 30;
 
 function kindRows(compared: readonly Compared[]) {
   return [...new Set(compared.map(({ kind }) => kind))].map((kind) => {
     const ofKind = compared.filter((each) => each.kind === kind);
     const worst = ofKind.reduce((max, each) => (each.time > max.time ? each : max));
     const mean = geometricMean(ofKind.map(({ time }) => time));
-    const [before, after] = [0, 1].map((tree) => ofKind.reduce((sum, { compileMs }) => sum + compileMs[tree], 0));
+    // Where an earlier shape has the same kernels nothing is compiled.
+    const compiling = ofKind.filter(({ compileMs }) => Math.min(...compileMs) > COMPILING_MS);
+    const compileRatios = compiling.map(({ compileMs: [before, after] }) => after / before);
     return [
       kind,
       ofKind.length,
       mean.toFixed(3),
-      (after / before).toFixed(3),
+      compiling.length,
+      compiling.length ? geometricMean(compileRatios).toFixed(3) : '',
       `${worst.time.toFixed(2)}: ${worst.layer}`,
     ];
   });
@@ -146,35 +135,40 @@ async function compare(other: string, options: Options): Promise<void> {
   // An older checkout knows transposed convs as deconv.
   const older = options.kinds && { kinds: `${options.kinds},${options.kinds.replaceAll('transposed', 'deconv')}` };
   const [before, after] = [await openTree(root, { ...options, ...older }), await openTree(PACKAGE_ROOT, options)];
+  const commits = [root, PACKAGE_ROOT].map(gitCommit);
+  const [compileBefore, compileAfter] = await leastCompileTimes(
+    [root, PACKAGE_ROOT],
+    [{ ...options, ...older }, options],
+  );
   const compared: Compared[] = [];
-  for (const task of after.tasks) {
+  for (const [k, task] of after.tasks.entries()) {
     const { kind, layer, batch } = task;
-    const same = before.tasks.find(
+    const sameAt = before.tasks.findIndex(
       (each) => presentName(each.kind) === kind && presentName(each.layer) === layer && each.batch === batch,
     );
-    if (!same) continue; // the older checkout does not have this task
-    const result = await compareTask(
+    if (sameAt < 0) continue; // the older checkout does not have this task
+    const time = await compareTask(
       [
-        [before, same],
+        [before, before.tasks[sameAt]],
         [after, task],
       ],
       options.budget,
-      compared.length % 2 === 1,
     );
-    compared.push(result);
+    const compileMs = [compileBefore[sameAt], compileAfter[k]] as const;
+    compared.push({ kind, layer, time, compileMs });
     console.log(
-      `${kind.padEnd(27)} ${layer.padEnd(42)} ${result.time.toFixed(3)}  compile ${result.compileMs.map((ms) => ms.toFixed(1)).join(' → ')} ms`,
+      `${kind.padEnd(27)} ${layer.padEnd(42)} ${time.toFixed(3)}  compile ${compileMs.map((ms) => ms.toFixed(1)).join(' → ')} ms`,
     );
   }
   const table = {
     title: 'Time after, over time before',
-    columns: ['Kind', 'Shapes', 'Geometric mean', 'compiling, all shapes', 'Slowest shape'],
+    columns: ['Kind', 'Shapes', 'Geometric mean', 'Shapes that compile', 'Compiling, geometric mean', 'Slowest shape'],
     rows: kindRows(compared),
   };
   const metadata = [
-    `Before: commit ${before.commit}; each task by the least of its times, measured in turn`,
+    `Before: commit ${commits[0]}; each task by the least of its times, measured in turn`,
     ...metadataTexts({
-      ...runMetadata(after.gpu.description, after.commit),
+      ...runMetadata(after.gpu.description, commits[1]),
       command: `tsx bench/compare-trees.ts ${process.argv.slice(2).join(' ')}`,
     }),
   ];

@@ -11,10 +11,10 @@ import { markdownTable } from '../src/evaluation/reports/tables.js';
 import { openGpu } from '../src/gpu/node/adapters.js';
 import { importOnnx, type OnnxModule } from '../src/onnx/index.js';
 import { referenceOps } from '../src/ops/registry.js';
+import { Tape } from '../src/ops/tape.js';
 import { map, type NdArray, ndarray } from '../src/reference/ndarray.js';
 import type { ReferenceOp, ReferenceTable } from '../src/reference/reference-op.js';
 import { replayInFloat64 } from '../src/tensor/replay.js';
-import { Tape } from '../src/tensor/tape.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';
 
 /*

@@ -15,7 +15,7 @@ import { readModel, readTensorProto } from '../src/onnx/model.js';
 import { ProtoReader } from '../src/onnx/protobuf.js';
 import { tensorValues } from '../src/onnx/tensor-values.js';
 import { GpuValue, HostValue, type Value } from '../src/onnx/values.js';
-import { Tape } from '../src/tensor/tape.js';
+import { Tape } from '../src/ops/tape.js';
 import { type AnyTensor, scope, Tensor } from '../src/tensor/tensor.js';
 
 /*

@@ -14,9 +14,9 @@ import { OnnxRecognizer } from '../src/models/onnx-recognizer.js';
 import type { Recognizer } from '../src/models/recognizer.js';
 import { loadRecognizer, readRecognizer } from '../src/models/recognizer-file.js';
 import { sum } from '../src/ops/reduce.js';
+import { Tape } from '../src/ops/tape.js';
 import { square } from '../src/ops/unary.js';
 import { type RecordedStep, recordStep } from '../src/tensor/recorded-step.js';
-import { Tape } from '../src/tensor/tape.js';
 import { keep, Tensor } from '../src/tensor/tensor.js';
 import { spreadOf } from './core/statistics.js';
 

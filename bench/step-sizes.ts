@@ -16,8 +16,8 @@ import { writeUnitPixels } from '../src/models/unit-pixels.js';
 import { mul, sub } from '../src/ops/binary.js';
 import { l2Normalize } from '../src/ops/normalize.js';
 import { mean, sum } from '../src/ops/reduce.js';
+import { Tape } from '../src/ops/tape.js';
 import { affine, square } from '../src/ops/unary.js';
-import { Tape } from '../src/tensor/tape.js';
 import { scope, Tensor } from '../src/tensor/tensor.js';
 
 /*

@@ -1,5 +1,6 @@
 import type { Gpu } from '../../src/gpu/gpu.js';
 import { convOps } from '../../src/ops/conv/conv.js';
+import { convGradients } from '../../src/ops/conv/gradient.js';
 import { attrsOfShape } from '../../src/ops/conv/shape.js';
 import { matmulOps } from '../../src/ops/matmul/matmul.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
@@ -21,7 +22,15 @@ function compute(work: ConvWork | MatmulWork, first: Tensor, second: Tensor, for
     // In a ConvWork, a transposed conv reads `output` and writes `input`, so its dy has the shape of `input`.
     const inputs = result === 'output' ? [forOutput, second] : [second, forOutput];
     const needs = [result === 'output', result === 'weights'];
-    const context = { inputs, output: first, saved: [], attrs: transposedAttrs, dy: first, needs };
+    const context = {
+      inputs,
+      output: first,
+      saved: [],
+      attrs: transposedAttrs,
+      dy: first,
+      needs,
+      gradients: convGradients,
+    };
     return transposed.backward(context)[result === 'output' ? 0 : 1]!;
   }
   const conv = convOps.conv2d;
@@ -29,7 +38,9 @@ function compute(work: ConvWork | MatmulWork, first: Tensor, second: Tensor, for
   const inputs = result === 'input' ? [forOutput, second] : [first, forOutput];
   const dy = result === 'input' ? first : second;
   const needs = [result === 'input', result === 'weights'];
-  return conv.backward({ inputs, output: dy, saved: [], attrs, dy, needs })[result === 'input' ? 0 : 1]!;
+  return conv.backward({ inputs, output: dy, saved: [], attrs, dy, needs, gradients: convGradients })[
+    result === 'input' ? 0 : 1
+  ]!;
 }
 
 /** The computation on our engine. Its times include the padding and reordering of operands. */

@@ -2,6 +2,7 @@ import { centredUniform } from '../../src/common/random.js';
 import { sizeOf } from '../../src/common/shapes.js';
 import type { Gpu } from '../../src/gpu/gpu.js';
 import { batchNormPreluOps } from '../../src/ops/batch-norm/prelu.js';
+import { convGradients } from '../../src/ops/conv/gradient.js';
 import { cosFaceOps } from '../../src/ops/cosface.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import type { Runnable } from './runnable.js';
@@ -68,7 +69,7 @@ export function normTasks([height, width, channels]: readonly [number, number, n
         const { output, saved = [] } = op.forward(inputs, attrs, shape);
         return runnableOf(gpu, [...inputs, dy, output, ...saved], () => {
           const needs = [true, true, true, true];
-          const [dx] = op.backward({ inputs, output, saved, attrs, dy, needs });
+          const [dx] = op.backward({ inputs, output, saved, attrs, dy, needs, gradients: convGradients });
           return dx!;
         });
       },
@@ -113,7 +114,7 @@ export function cosFaceTasks({ dim, classes }: { dim: number; classes: number },
         const inputs = inputsOn(gpu);
         const { output, saved = [] } = cosFace.forward(inputs, attrs, []);
         const dy = Tensor.scalar(gpu, 1);
-        const context = { inputs, output, saved, attrs, dy, needs: [true, true, false] };
+        const context = { inputs, output, saved, attrs, dy, needs: [true, true, false], gradients: convGradients };
         return runnableOf(gpu, [...inputs, output, dy, ...saved], () => cosFace.backward(context)[1]!);
       },
     },

@@ -22,7 +22,7 @@ import { gatherOf } from '../../src/ops/conv/gather-plan.js';
 import { planGather } from '../../src/ops/conv/plan.js';
 import { convShape } from '../../src/ops/conv/shape.js';
 import { tuneConv } from '../../src/ops/conv/tune.js';
-import { Tape } from '../../src/tensor/tape.js';
+import { Tape } from '../../src/ops/tape.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import { checkOp, gpuSuite, randomValues, testGpu } from '../helpers/harness.js';
 

@@ -3,9 +3,10 @@ import * as assert from 'uvu/assert';
 import { CounterRandom } from '../../src/common/random.js';
 import { sizeOf } from '../../src/common/shapes.js';
 import { applyByName, type OpAttrs, type OpName, referenceOps } from '../../src/ops/registry.js';
+import { Tape } from '../../src/ops/tape.js';
 import type { NdArray } from '../../src/reference/ndarray.js';
 import type { DType } from '../../src/tensor/dtype.js';
-import { apply, type Op, Tape } from '../../src/tensor/tape.js';
+import { apply, type Op } from '../../src/tensor/tape.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import { sharedGpu } from '../runner/shared-gpu.js';
 

@@ -1,8 +1,8 @@
 import { referenceOps } from '../../src/ops/registry.js';
+import type { Tape } from '../../src/ops/tape.js';
 import type { NdArray } from '../../src/reference/ndarray.js';
 import type { ReferenceTable } from '../../src/reference/reference-op.js';
 import { replayInFloat64 } from '../../src/tensor/replay.js';
-import type { Tape } from '../../src/tensor/tape.js';
 import type { Tensor } from '../../src/tensor/tensor.js';
 
 /**

@@ -24,10 +24,11 @@ import {
 } from '../../src/nn/index.js';
 import { mean } from '../../src/ops/reduce.js';
 import { referenceOps } from '../../src/ops/registry.js';
+import { Tape } from '../../src/ops/tape.js';
 import { square } from '../../src/ops/unary.js';
 import type { NdArray } from '../../src/reference/ndarray.js';
 import type { ReferenceTable } from '../../src/reference/reference-op.js';
-import { Tape, type TapeNode } from '../../src/tensor/tape.js';
+import type { TapeNode } from '../../src/tensor/tape.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import { assertClose, gpuSuite, randomValues, testGpu, toNdArray } from '../helpers/harness.js';
 

@@ -1,7 +1,7 @@
 import * as assert from 'uvu/assert';
 import { ArgumentError, ShapeError } from '../../src/common/errors.js';
 import { argmax, argmin } from '../../src/ops/argmax.js';
-import { Tape } from '../../src/tensor/tape.js';
+import { Tape } from '../../src/ops/tape.js';
 import { Tensor } from '../../src/tensor/tensor.js';
 import { checkOp, gpuSuite, testGpu } from '../helpers/harness.js';
 

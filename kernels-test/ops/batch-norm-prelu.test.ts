@@ -8,7 +8,7 @@ import {
   batchNormPreluTrainingOp,
 } from '../../src/ops/batch-norm/prelu.js';
 import { prelu } from '../../src/ops/prelu.js';
-import { Tape } from '../../src/tensor/tape.js';
+import { Tape } from '../../src/ops/tape.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import { assertClose, checkOp, gpuSuite, randomValues, testGpu } from '../helpers/harness.js';
 import { PLANS, SHAPES } from './channel-walks.js';

@@ -8,7 +8,7 @@ import {
   updateRunningStatistics,
 } from '../../src/ops/batch-norm/batch-norm.js';
 import { batchStatistics } from '../../src/ops/batch-norm/reference.js';
-import { Tape } from '../../src/tensor/tape.js';
+import { Tape } from '../../src/ops/tape.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import { assertClose, checkOp, gpuSuite, randomValues, testGpu, toNdArray } from '../helpers/harness.js';
 import { PLANS, SHAPES } from './channel-walks.js';

@@ -4,7 +4,7 @@ import { broadcastKernel } from '../../src/kernels/broadcast.js';
 import { naiveVectors } from '../../src/kernels/elementwise.js';
 import { mergeAxes } from '../../src/kernels/merge-axes.js';
 import { add, binaryOp, div, maximum, minimum, mod, mul, pow, sub } from '../../src/ops/binary.js';
-import { Tape } from '../../src/tensor/tape.js';
+import { Tape } from '../../src/ops/tape.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import { checkOp, gpuSuite, randomValues, testGpu } from '../helpers/harness.js';
 

@@ -1,7 +1,7 @@
 import * as assert from 'uvu/assert';
 import { chooseWalk, naiveWalk } from '../../src/kernels/channel-walk.js';
 import { logisticBits, logisticBitsOp } from '../../src/ops/bits.js';
-import { Tape } from '../../src/tensor/tape.js';
+import { Tape } from '../../src/ops/tape.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import { checkOp, gpuSuite, randomValues, testGpu } from '../helpers/harness.js';
 

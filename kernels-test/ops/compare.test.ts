@@ -1,7 +1,7 @@
 import * as assert from 'uvu/assert';
 import { ArgumentError, ShapeError } from '../../src/common/errors.js';
 import { cast, equal, greater, isInf, isNan, less, logicalAnd, logicalNot, where } from '../../src/ops/compare.js';
-import { Tape } from '../../src/tensor/tape.js';
+import { Tape } from '../../src/ops/tape.js';
 import { type AnyTensor, scope, Tensor } from '../../src/tensor/tensor.js';
 import { checkOp, gpuSuite, randomValues, testGpu } from '../helpers/harness.js';
 

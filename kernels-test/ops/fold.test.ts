@@ -2,8 +2,8 @@ import * as assert from 'uvu/assert';
 import { ArgumentError, ShapeError } from '../../src/common/errors.js';
 import { foldOp, max, min, prod } from '../../src/ops/fold.js';
 import { chooseSumPasses, naiveSumPasses, sum } from '../../src/ops/reduce.js';
+import { Tape } from '../../src/ops/tape.js';
 import type { DType } from '../../src/tensor/dtype.js';
-import { Tape } from '../../src/tensor/tape.js';
 import { type AnyTensor, Tensor } from '../../src/tensor/tensor.js';
 import { checkOp, gpuSuite, randomValues, testGpu } from '../helpers/harness.js';
 

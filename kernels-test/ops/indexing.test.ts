@@ -12,7 +12,7 @@ import {
 } from '../../src/ops/indexing/indexing.js';
 import { sum } from '../../src/ops/reduce.js';
 import type { OpAttrs } from '../../src/ops/registry.js';
-import { Tape } from '../../src/tensor/tape.js';
+import { Tape } from '../../src/ops/tape.js';
 import { type AnyTensor, scope, Tensor } from '../../src/tensor/tensor.js';
 import { checkOp, gpuSuite, testGpu } from '../helpers/harness.js';
 import { checkTyped } from './typed-values.js';

@@ -10,7 +10,7 @@ import {
   smoothL1Loss,
 } from '../../src/ops/losses.js';
 import { labelsTensor, softmaxCrossEntropy } from '../../src/ops/softmax.js';
-import { Tape } from '../../src/tensor/tape.js';
+import { Tape } from '../../src/ops/tape.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import { assertClose, checkOp, gpuSuite, randomValues, testGpu } from '../helpers/harness.js';
 

@@ -5,7 +5,7 @@ import type { KernelLimits } from '../../src/gpu/kernel.js';
 import { linear, type MatmulOptions, matmul, matmulOp } from '../../src/ops/matmul/matmul.js';
 import { chooseMatmul, planMatmul } from '../../src/ops/matmul/plan.js';
 import { referenceOps } from '../../src/ops/registry.js';
-import { Tape } from '../../src/tensor/tape.js';
+import { Tape } from '../../src/ops/tape.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import { assertClose, checkOp, gpuSuite, randomValues, testGpu, toNdArray } from '../helpers/harness.js';
 

@@ -1,7 +1,7 @@
 import * as assert from 'uvu/assert';
 import { ArgumentError, ShapeError } from '../../src/common/errors.js';
 import { groupNorm, instanceNorm, layerNorm, localResponseNorm, rmsNorm } from '../../src/ops/standardize.js';
-import { Tape } from '../../src/tensor/tape.js';
+import { Tape } from '../../src/ops/tape.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import { assertClose, checkOp, gpuSuite, randomValues, testGpu } from '../helpers/harness.js';
 

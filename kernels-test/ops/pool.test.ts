@@ -15,7 +15,7 @@ import {
   type Pool2dAttrs,
   sumPool1d,
 } from '../../src/ops/pool.js';
-import { Tape } from '../../src/tensor/tape.js';
+import { Tape } from '../../src/ops/tape.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import { assertClose, checkOp, gpuSuite, randomValues, testGpu } from '../helpers/harness.js';
 

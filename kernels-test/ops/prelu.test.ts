@@ -3,7 +3,7 @@ import { ShapeError } from '../../src/common/errors.js';
 import { chooseWalk, naiveWalk } from '../../src/kernels/channel-walk.js';
 import type { WalkChoice } from '../../src/ops/batch-norm/batch-norm.js';
 import { prelu, preluOp } from '../../src/ops/prelu.js';
-import { Tape } from '../../src/tensor/tape.js';
+import { Tape } from '../../src/ops/tape.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import { checkOp, gpuSuite, testGpu } from '../helpers/harness.js';
 

@@ -5,7 +5,7 @@ import { quantizationNoise, threefry2x32 } from '../../src/common/random.js';
 import type { Kernel } from '../../src/gpu/kernel.js';
 import { naiveVectors } from '../../src/kernels/elementwise.js';
 import { quantize, quantizeOp } from '../../src/ops/quantize.js';
-import { Tape } from '../../src/tensor/tape.js';
+import { Tape } from '../../src/ops/tape.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import { checkOp, gpuSuite, randomValues, testGpu } from '../helpers/harness.js';
 

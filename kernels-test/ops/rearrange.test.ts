@@ -3,7 +3,7 @@ import { ArgumentError, ShapeError } from '../../src/common/errors.js';
 import { mul } from '../../src/ops/binary.js';
 import { depthToSpace, spaceToDepth, split, squeeze, stack, tile, unsqueeze } from '../../src/ops/rearrange.js';
 import { sum } from '../../src/ops/reduce.js';
-import { Tape } from '../../src/tensor/tape.js';
+import { Tape } from '../../src/ops/tape.js';
 import { type AnyTensor, scope, Tensor } from '../../src/tensor/tensor.js';
 import { gpuSuite, testGpu } from '../helpers/harness.js';
 

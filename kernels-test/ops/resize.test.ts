@@ -2,7 +2,7 @@ import * as assert from 'uvu/assert';
 import { ArgumentError, ShapeError } from '../../src/common/errors.js';
 import { naiveChannels } from '../../src/kernels/channel-walk.js';
 import { type ResampleAttrs, type ResizeOptions, resampleOp, resize } from '../../src/ops/resize.js';
-import { Tape } from '../../src/tensor/tape.js';
+import { Tape } from '../../src/ops/tape.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import { assertClose, checkOp, gpuSuite, randomValues, testGpu } from '../helpers/harness.js';
 

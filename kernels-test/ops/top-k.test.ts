@@ -1,7 +1,7 @@
 import * as assert from 'uvu/assert';
 import { ArgumentError, ShapeError } from '../../src/common/errors.js';
+import { Tape } from '../../src/ops/tape.js';
 import { topK } from '../../src/ops/top-k.js';
-import { Tape } from '../../src/tensor/tape.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import { checkOp, gpuSuite, randomValues, testGpu } from '../helpers/harness.js';
 

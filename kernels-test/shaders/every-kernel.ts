@@ -14,7 +14,7 @@ import { convShape } from '../../src/ops/conv/shape.js';
 import { planWeightGradient } from '../../src/ops/conv/weight-gradient.js';
 import { chooseMatmul, planMatmul } from '../../src/ops/matmul/plan.js';
 import { applyByName, gpuOps, type OpAttrs, type OpName } from '../../src/ops/registry.js';
-import { Tape } from '../../src/tensor/tape.js';
+import { Tape } from '../../src/ops/tape.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import { DTYPES, gradientCases, WITHOUT_GRADIENT } from '../reference/reference-cases.js';
 

@@ -10,7 +10,7 @@ import {
   ShapeError,
   square,
 } from '../../src/engine.js';
-import { Tape } from '../../src/tensor/tape.js';
+import { Tape } from '../../src/ops/tape.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import { assertClose, gpuSuite, randomValues, testGpu } from '../helpers/harness.js';
 

@@ -1,9 +1,9 @@
 import * as assert from 'uvu/assert';
 import { ArgumentError } from '../../src/common/errors.js';
 import { mean, sum } from '../../src/ops/reduce.js';
+import { Tape } from '../../src/ops/tape.js';
 import { checkDtypes, type DType, sameDtype } from '../../src/tensor/dtype.js';
 import { formatTensor } from '../../src/tensor/format.js';
-import { Tape } from '../../src/tensor/tape.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import { gpuSuite, testGpu } from '../helpers/harness.js';
 

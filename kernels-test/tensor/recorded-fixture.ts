@@ -6,8 +6,8 @@ import { clipGradients } from '../../src/nn/clip.js';
 import { saveState } from '../../src/nn/state.js';
 import { add, mul } from '../../src/ops/binary.js';
 import { mse } from '../../src/ops/mse.js';
+import { Tape } from '../../src/ops/tape.js';
 import { affine } from '../../src/ops/unary.js';
-import { Tape } from '../../src/tensor/tape.js';
 import { Tensor } from '../../src/tensor/tensor.js';
 import { randomValues } from '../helpers/harness.js';
 

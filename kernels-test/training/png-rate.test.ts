@@ -3,7 +3,7 @@ import { latentsFromSymbols } from '../../src/codec/latents.js';
 import { packLatentsPng } from '../../src/codec/png/container.js';
 import { ArgumentError } from '../../src/common/errors.js';
 import { CounterRandom } from '../../src/common/random.js';
-import { Tape } from '../../src/tensor/tape.js';
+import { Tape } from '../../src/ops/tape.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import { PNG_FIT, PngRate } from '../../src/training/png-rate.js';
 import { gpuSuite, testGpu } from '../helpers/harness.js';

@@ -9,7 +9,7 @@ import { type TuningRequest, tuningKey } from '../gpu/tuning.js';
 import { Autoencoder, type AutoencoderConfig } from '../models/autoencoder.js';
 import { type TimedCandidate, tuneConv } from '../ops/conv/tune.js';
 import { mse } from '../ops/mse.js';
-import { Tape } from '../tensor/tape.js';
+import { Tape } from '../ops/tape.js';
 import { scope, Tensor } from '../tensor/tensor.js';
 import { integer } from './numbers.js';
 import { Outputs } from './outputs.js';

@@ -6,10 +6,10 @@ import { type AutoencoderFile, loadAutoencoder, readAutoencoder } from '../model
 import { writeUnitPixels } from '../models/unit-pixels.js';
 import { writeSafetensors } from '../nn/safetensors.js';
 import { inferenceOps } from '../ops/inference-reference.js';
+import { Tape } from '../ops/tape.js';
 import { type NdArray, ndarray } from '../reference/ndarray.js';
 import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
 import { assertReplayable, replayInFloat64 } from '../tensor/replay.js';
-import { Tape } from '../tensor/tape.js';
 import { keep, Tensor } from '../tensor/tensor.js';
 import { codecBatch } from './codec-batch.js';
 import { crc32 } from './crc32.js';

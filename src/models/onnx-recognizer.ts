@@ -6,7 +6,7 @@ import type { ValueProto } from '../onnx/model.js';
 import type { OnnxModule } from '../onnx/module.js';
 import type { ExternalData } from '../onnx/tensor-values.js';
 import { concat, reshape, slice } from '../ops/layout.js';
-import { Tape } from '../tensor/tape.js';
+import { Tape } from '../ops/tape.js';
 import { scope, Tensor } from '../tensor/tensor.js';
 import { graphPictures, listValues, type OnnxPictures, onnxPicturesOf, type PictureWords } from './onnx-pictures.js';
 import { Recognizer } from './recognizer.js';

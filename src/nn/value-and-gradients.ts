@@ -1,5 +1,5 @@
 import { refuse } from '../common/arguments.js';
-import { Tape } from '../tensor/tape.js';
+import { Tape } from '../ops/tape.js';
 import { scope, Tensor } from '../tensor/tensor.js';
 
 /** A loss, and its gradient with respect to each parameter, as `Optimizer.step` takes them. */

@@ -1,11 +1,11 @@
 import { ArgumentError } from '../common/errors.js';
 import type { NdArray } from '../reference/ndarray.js';
 import type { ReferenceTable } from '../reference/reference-op.js';
-import type { Tape } from './tape.js';
+import type { Recorder } from './tape.js';
 import type { Tensor } from './tensor.js';
 
 /** @throws ArgumentError if the tape holds an operation that is not among `ops` */
-export function assertReplayable(tape: Tape, ops: ReferenceTable): void {
+export function assertReplayable(tape: Recorder, ops: ReferenceTable): void {
   const missing = tape.nodes.find(({ name }) => !ops[name]);
   if (missing) throw new ArgumentError(`replay: ${missing.name} is not among the operations in float64`);
 }
@@ -20,7 +20,7 @@ export function assertReplayable(tape: Tape, ops: ReferenceTable): void {
  * @throws ArgumentError for an operation that is not among `ops`, or a leaf that is not given
  */
 export function replayInFloat64(
-  tape: Tape,
+  tape: Recorder,
   ops: ReferenceTable,
   leaves: ReadonlyMap<Tensor, NdArray>,
 ): Map<Tensor, NdArray> {

@@ -1,8 +1,6 @@
 import { refuse } from '../common/arguments.js';
-import { ArgumentError, ShapeError } from '../common/errors.js';
+import { ArgumentError } from '../common/errors.js';
 import type { Shape } from '../common/shapes.js';
-import { addKernel } from '../kernels/elementwise.js';
-import { dispatch } from './dispatch.js';
 import { checkDtypes, type DType } from './dtype.js';
 import { type AnyTensor, scope, Tensor } from './tensor.js';
 
@@ -17,6 +15,17 @@ export interface BackwardContext<A> {
   dy: Tensor;
   /** Which inputs need a gradient. */
   needs: readonly boolean[];
+  /** Gradients that are not part of their operations; those of convolutions. */
+  gradients: BroughtGradients;
+}
+
+/**
+ * Gradients that a tape brings, because they need many kernels that the forward pass does not: programs without a tape leave them
+ * out. Each takes its operation's context, the options that the operation was made with, and what the forward pass runs kernels by.
+ */
+export interface BroughtGradients {
+  conv2d(context: BackwardContext<unknown>, options: object, runner: object): (Tensor | null)[];
+  convTranspose2d(context: BackwardContext<unknown>, options: object, runner: object): (Tensor | null)[];
 }
 
 /** A differentiable operation on the GPU: kernels for forward and backward; shapes are checked before it runs. */
@@ -54,117 +63,34 @@ export interface TapeNode {
   saved: readonly Tensor[];
 }
 
-let active: Tape | null = null;
-
-/** The operations that ran while it was recording, in order. Walking the list backwards gives the gradients. */
-export class Tape {
-  readonly nodes: TapeNode[] = [];
-
+/** What records operations: see `Tape` of `src/ops/tape.ts`. */
+export interface Recorder {
+  readonly nodes: TapeNode[];
   /**
-   * @param standIn makes the output of an operation in place of its kernels, or gives undefined where they should run: for a record of
-   * what a pass does, without its values
+   * Makes the output of an operation in place of its kernels, or gives undefined where they should run: for a record of what a pass
+   * does, without its values.
    */
-  constructor(
-    readonly standIn?: (inputs: readonly AnyTensor[], shape: readonly number[], dtype: DType) => AnyTensor | undefined,
-  ) {}
+  readonly standIn?: (inputs: readonly AnyTensor[], shape: readonly number[], dtype: DType) => AnyTensor | undefined;
+}
 
-  /**
-   * Runs `body` with this tape recording. Tapes do not nest: an inner one takes over until it ends.
-   * @throws ArgumentError if the body is asynchronous, because what it does after its first wait would not be recorded
-   */
-  record<T>(body: () => T): T {
-    if (typeof body !== 'function') refuse('record', 'body', body, 'a function');
-    const outer = active;
-    active = this;
-    try {
-      const result = body();
-      if (result instanceof Promise) {
-        result.catch(() => {}); // the error below is the one to see
-        throw new ArgumentError('record: the body must be synchronous');
-      }
-      return result;
-    } finally {
-      active = outer;
-    }
-  }
+let active: Recorder | null = null;
 
-  /**
-   * Gradients of `output` (times `seed`, of its shape; 1 for a scalar output) by each tensor of `wrt`.
-   * A tensor that `output` does not depend on is absent from the result. Sums run in a fixed order, so the
-   * result is the same to the bit from run to run on one device.
-   * @throws ArgumentError if `wrt` has a value that is not a tensor, or no tensor that a gradient reaches
-   */
-  gradients(output: Tensor, wrt: readonly Tensor[], seed?: Tensor): Map<Tensor, Tensor> {
-    checkTensor('gradients', 'the output', output);
-    const asked = checkTensors('gradients', wrt);
-    if (seed !== undefined) checkTensor('gradients', 'the seed', seed);
-    if (!seed && output.size !== 1) {
-      throw new ArgumentError(`gradients: an output of shape [${output.shape}] needs a seed of that shape`);
-    }
-    if (seed && `${seed.shape}` !== `${output.shape}`) {
-      throw new ShapeError(`gradients: the seed [${seed.shape}] must have the output's shape [${output.shape}]`);
-    }
-    asked.forEach(({ dtype }: AnyTensor, k) => {
-      if (dtype !== 'float32') refuse('gradients', `wrt[${k}]`, dtype, 'a tensor of float32: others have no gradient');
-    });
-    const dependent = new Set(asked);
-    for (const node of this.nodes) if (node.inputs.some((input) => dependent.has(input))) dependent.add(node.output);
-
-    const wanted = new Set(asked);
-    return scope(output.gpu, () => {
-      const grads = new Map<Tensor, Tensor>();
-      if (!dependent.has(output)) {
-        const count = asked.length === 1 ? 'the tensor' : `any of the ${asked.length} tensors`;
-        throw new ArgumentError(
-          `gradients: this tape recorded no way from the output to ${count} asked for: compute the output inside record()`,
-        );
-      }
-      grads.set(output, seed ?? Tensor.from(output.gpu, [1], output.shape));
-      for (let i = this.nodes.length - 1; i >= 0; i--) {
-        const { op, inputs, output: result, saved, attrs } = this.nodes[i];
-        const dy = grads.get(result);
-        const needs = inputs.map((input) => dependent.has(input));
-        if (!dy || !needs.includes(true)) continue;
-        const parts = op.backward({ inputs, output: result, saved, attrs: attrs as never, dy, needs });
-        inputs.forEach((input, k) => {
-          const part = parts[k];
-          if (!part || !needs[k]) return;
-          const sum = grads.get(input);
-          grads.set(input, sum ? dispatch(addKernel(input.size), [sum, part], input.shape) : part);
-        });
-        // Gradients that are not needed any more return to the pool now, so the peak is that of the activations, not of all gradients.
-        if (!wanted.has(result)) {
-          grads.delete(result);
-          if (dy !== seed && ![...grads.values()].includes(dy)) dy.dispose();
-        }
-      }
-      const found = new Map([...grads].filter(([tensor]) => wanted.has(tensor)));
-      if (found.size === 0) {
-        throw new ArgumentError(
-          'gradients: no gradient reaches what was asked for: an operation on the way, such as hard rounding, passes none',
-        );
-      }
-      return found;
-    });
+/** Runs `body`, whose operations `recorder` records. */
+export function recordOn<T>(recorder: Recorder, body: () => T): T {
+  const outer = active;
+  active = recorder;
+  try {
+    return body();
+  } finally {
+    active = outer;
   }
 }
 
 /** @throws ArgumentError if `value` is not a tensor */
-function checkTensor(where: string, name: string, value: unknown): void {
+export function checkTensor(where: string, name: string, value: unknown): void {
   if (value instanceof Tensor) return;
   const holdsOne = typeof value === 'object' && value !== null && 'tensor' in value;
   refuse(where, name, value, holdsOne ? 'a tensor, here its .tensor' : 'a tensor');
-}
-
-/** @returns the tensors as a list. @throws ArgumentError for what is no list of tensors, or an empty one */
-function checkTensors(where: string, tensors: Iterable<Tensor>): Tensor[] {
-  if (typeof tensors?.[Symbol.iterator] !== 'function') refuse(where, 'wrt', tensors, 'an array of tensors');
-  const list = [...tensors];
-  if (list.length === 0) throw new ArgumentError(`${where}: wrt is empty; expected at least one tensor`);
-  list.forEach((tensor, k) => {
-    checkTensor(where, `wrt[${k}]`, tensor);
-  });
-  return list;
 }
 
 /** True while a tape records: what runs now may be asked for a gradient. */

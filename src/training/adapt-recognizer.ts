@@ -8,9 +8,9 @@ import { cosine } from '../nn/schedule.js';
 import { mul } from '../ops/binary.js';
 import { l2Normalize } from '../ops/normalize.js';
 import { sum } from '../ops/reduce.js';
+import { Tape } from '../ops/tape.js';
 import { affine } from '../ops/unary.js';
 import { recordStep } from '../tensor/recorded-step.js';
-import { Tape } from '../tensor/tape.js';
 import { keep, Tensor } from '../tensor/tensor.js';
 import { unitEmbeddings } from './teacher.js';
 

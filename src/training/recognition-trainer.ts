@@ -16,9 +16,9 @@ import { slice } from '../ops/layout.js';
 import { marginLoss } from '../ops/margin-loss.js';
 import { l2Normalize } from '../ops/normalize.js';
 import { sum } from '../ops/reduce.js';
+import { Tape } from '../ops/tape.js';
 import { affine } from '../ops/unary.js';
 import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
-import { Tape } from '../tensor/tape.js';
 import { keep, Tensor } from '../tensor/tensor.js';
 import { type CheckpointFormat, type CheckpointState, parseCheckpoint, writeCheckpoint } from './checkpoint.js';
 import {

@@ -5,7 +5,7 @@ import type { ConvOptions } from '../../../src/ops/conv/conv.js';
 import { convBatchNormPrelu, convBatchNormRelu6 } from '../../../src/ops/conv/inference.js';
 import type { ConvTranspose2dAttrs } from '../../../src/ops/conv/shape.js';
 import { referenceOps } from '../../../src/ops/registry.js';
-import { Tape } from '../../../src/tensor/tape.js';
+import { Tape } from '../../../src/ops/tape.js';
 import { scope, Tensor } from '../../../src/tensor/tensor.js';
 import { assertClose, gpuSuite, randomValues, testGpu, toNdArray } from '../../helpers/harness.js';
 

@@ -11,7 +11,8 @@ import { conv2dOp } from '../../../src/ops/conv/conv.js';
 import { gatherOf } from '../../../src/ops/conv/gather-plan.js';
 import { type Conv2dAttrs, conv2dShape, convShape } from '../../../src/ops/conv/shape.js';
 import { referenceOps } from '../../../src/ops/registry.js';
-import { apply, Tape } from '../../../src/tensor/tape.js';
+import { Tape } from '../../../src/ops/tape.js';
+import { apply } from '../../../src/tensor/tape.js';
 import { scope, Tensor } from '../../../src/tensor/tensor.js';
 import { gpuSuite, randomValues, testGpu, toNdArray } from '../../helpers/harness.js';
 

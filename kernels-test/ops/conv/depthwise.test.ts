@@ -20,7 +20,8 @@ import {
   convTransposeOutputSize,
 } from '../../../src/ops/conv/shape.js';
 import { planWeightGradient } from '../../../src/ops/conv/weight-gradient.js';
-import { apply, Tape } from '../../../src/tensor/tape.js';
+import { Tape } from '../../../src/ops/tape.js';
+import { apply } from '../../../src/tensor/tape.js';
 import { scope, Tensor } from '../../../src/tensor/tensor.js';
 import { checkOp, gpuSuite, randomValues, testGpu } from '../../helpers/harness.js';
 

@@ -3,7 +3,7 @@ import { ArgumentError, ShapeError } from '../../../src/common/errors.js';
 import { sizeOf, stridesOf } from '../../../src/common/shapes.js';
 import { conv1d, conv3d, convTranspose1d } from '../../../src/ops/conv/lines-and-volumes.js';
 import { referenceOps } from '../../../src/ops/registry.js';
-import { Tape } from '../../../src/tensor/tape.js';
+import { Tape } from '../../../src/ops/tape.js';
 import { scope, Tensor } from '../../../src/tensor/tensor.js';
 import { assertClose, gpuSuite, randomValues, testGpu, toNdArray } from '../../helpers/harness.js';
 

@@ -1,8 +1,9 @@
 import { ArgumentError } from '../../common/errors.js';
 import { sizeOf } from '../../common/shapes.js';
 import type { PooledBuffer } from '../../gpu/buffer-pool.js';
+import { Tape } from '../../ops/tape.js';
 import type { DType } from '../../tensor/dtype.js';
-import { Tape, type TapeNode } from '../../tensor/tape.js';
+import type { TapeNode } from '../../tensor/tape.js';
 import { type AnyTensor, keep, scope, Tensor } from '../../tensor/tensor.js';
 
 export type TensorsByName = Readonly<Record<string, AnyTensor>>;

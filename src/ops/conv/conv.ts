@@ -6,24 +6,20 @@ import type { Padding2d, Pair } from '../../common/shapes.js';
 import type { KernelLimits } from '../../gpu/kernel.js';
 import type { TuningRequest } from '../../gpu/tuning.js';
 import { dispatch } from '../../tensor/dispatch.js';
-import { apply, type BackwardContext, type Op } from '../../tensor/tape.js';
+import { apply, type Op } from '../../tensor/tape.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import { memoize } from '../memoize.js';
-import { sumRows } from '../reduce.js';
 import { toPadding, toPair } from '../shape-checks.js';
 import {
   type ConvVariant,
   chooseGather,
-  chooseWeightGradient,
   type GatherConfig,
   gatherCandidates,
   type WeightGradientConfig,
-  weightGradientCandidates,
 } from './choose.js';
 import { type ConvInput, type ConvPlan, type GatherDirection, gatherOf } from './gather-plan.js';
 import { planGather } from './plan.js';
 import { type Conv2dAttrs, type ConvTranspose2dAttrs, conv2dShape, convShape, convTranspose2dShape } from './shape.js';
-import { planWeightGradient } from './weight-gradient.js';
 
 /** Overrides for tests and tuning; by default `choose.ts` decides for the device at hand. */
 export interface ConvOptions {
@@ -45,12 +41,10 @@ const chosenGather = /* @__PURE__ */ memoize(
   (shape: ConvShape, direction: GatherDirection, limits: KernelLimits, variant?: ConvVariant): GatherConfig =>
     chooseGather(gatherOf(shape, direction), limits, variant),
 );
-const chosenWeightGradient = /* @__PURE__ */ memoize(chooseWeightGradient);
 const gatherPlan = /* @__PURE__ */ memoize(
   (shape: ConvShape, direction: GatherDirection, epilogue: Epilogue, config: GatherConfig, precision?: Precision) =>
     planGather(gatherOf(shape, direction), epilogue, config, precision),
 );
-const weightGradientPlan = /* @__PURE__ */ memoize(planWeightGradient);
 
 const limitsOf = (tensor: Tensor, options: ConvOptions): KernelLimits => ({ ...tensor.gpu.limits, ...options.limits });
 
@@ -63,25 +57,23 @@ function gatherConfig(
   const given = options.configs?.[direction];
   if (given) return given;
   const limits = limitsOf(tensor, options);
-  const tuned =
-    measured(options) &&
-    tensor.gpu.tuning.choice(convRequest(direction, shape, limits.precision), () =>
-      gatherCandidates(gatherOf(shape, direction), limits),
-    );
-  return tuned || chosenGather(shape, direction, limits, options.variant);
+  return (
+    tuned(direction, shape, tensor, options, () => gatherCandidates(gatherOf(shape, direction), limits)) ??
+    chosenGather(shape, direction, limits, options.variant)
+  );
 }
 
-function weightGradientConfig(shape: ConvShape, tensor: Tensor, options: ConvOptions): WeightGradientConfig {
-  const given = options.configs?.weightGradient;
-  if (given) return given;
-  const limits = limitsOf(tensor, options);
-  const request = convRequest('weightGradient', shape, limits.precision);
-  const tuned = measured(options) && tensor.gpu.tuning.choice(request, () => weightGradientCandidates(shape, limits));
-  return tuned || chosenWeightGradient(shape, limits, options.variant);
+/** The measured choice among the candidates for a pass; undefined if there is none, or if something is overridden. */
+function tuned<Config>(
+  pass: keyof ConvConfigs,
+  shape: ConvShape,
+  { gpu }: Tensor,
+  options: ConvOptions,
+  candidates: () => readonly Config[],
+): Config | undefined {
+  if (options.variant || options.limits) return undefined;
+  return gpu.tuning.choice(convRequest(pass, shape, gpu.limits.precision), candidates);
 }
-
-/** Measured choices are used if nothing is overridden. */
-const measured = (options: ConvOptions): boolean => !options.variant && !options.limits;
 
 /** The key of a convolution's pass among a device's measured choices. */
 export const convRequest = (
@@ -135,27 +127,9 @@ export function runGather(
   return runPlan(plan, { source, weights, epilogue: epilogue?.numbers });
 }
 
-/** Gradient by the weights; `paddedInput` is a copy that `runGather` made of the same `input`, if there is one. */
-function weightGradient(
-  shape: ConvShape,
-  input: Tensor,
-  output: Tensor,
-  paddedInput: Tensor | null,
-  options: ConvOptions = {},
-): Tensor {
-  const config = weightGradientConfig(shape, input, options);
-  const { precision } = limitsOf(input, options);
-  const forward = gatherConfig(shape, 'forward', input, options);
-  const { steps, padded } = weightGradientPlan(shape, config, forward, precision);
-  // A choice measured since the forward pass may want other padding than that pass made.
-  const shared = padded !== null && `${paddedInput?.shape}` === `${steps[padded].shape}`;
-  return runPlan({ steps, padded: shared ? padded : null }, { source: input, output }, paddedInput).output;
-}
-
-function biasGradient(dy: Tensor): Tensor {
-  const channels = dy.shape[3];
-  return sumRows(dy, dy.size / channels, channels);
-}
+/** How passes of a convolution run: what its gradients share with the forward pass. */
+const runner = { limitsOf, tuned, gatherConfig, runGather, runPlan };
+export type ConvRunner = typeof runner;
 
 /** The operation, with overrides. */
 export function conv2dOp(options: ConvOptions = {}): Op<Conv2dAttrs> {
@@ -167,21 +141,11 @@ export function conv2dOp(options: ConvOptions = {}): Op<Conv2dAttrs> {
       const { output, padded } = runGather(shape, 'forward', x, w, biasEpilogue(bias), options);
       return { output, saved: padded ? [padded] : [] };
     },
-    backward: ({ inputs: [x, w, bias], output, saved, attrs, dy, needs }: BackwardContext<Conv2dAttrs>) => {
-      const shape = convShape(x.shape, output.shape, w.shape, attrs);
-      let dx: Tensor | null = null;
-      if (needs[0]) {
-        const result = runGather(shape, 'inputGradient', dy, w, null, options);
-        result.padded?.dispose();
-        dx = result.output;
-      }
-      const dw = needs[1] ? weightGradient(shape, x, dy, saved[0] ?? null, options) : null;
-      return [dx, dw, bias && needs[2] ? biasGradient(dy) : null];
-    },
+    backward: (context) => context.gradients.conv2d(context, options, runner),
   };
 }
 
-/** A transposed conv is the input gradient of the conv with the same weights; so its gradients are that conv's. */
+/** A transposed conv: the input gradient of the conv with the same weights, with overrides. */
 export function convTranspose2dOp(options: ConvOptions = {}): Op<ConvTranspose2dAttrs> {
   return {
     inputs: ['x', 'w', 'bias'],
@@ -192,23 +156,15 @@ export function convTranspose2dOp(options: ConvOptions = {}): Op<ConvTranspose2d
       padded?.dispose();
       return { output };
     },
-    backward: ({ inputs: [x, w, bias], output, attrs, dy, needs }: BackwardContext<ConvTranspose2dAttrs>) => {
-      const shape = convShape(output.shape, x.shape, w.shape, attrs);
-      let dx: Tensor | null = null;
-      let padded: Tensor | null = null;
-      if (needs[0]) {
-        const result = runGather(shape, 'forward', dy, w, null, options);
-        dx = result.output;
-        padded = result.padded;
-      }
-      const dw = needs[1] ? weightGradient(shape, dy, x, padded, options) : null;
-      padded?.dispose();
-      return [dx, dw, bias && needs[2] ? biasGradient(dy) : null];
-    },
+    backward: (context) => context.gradients.convTranspose2d(context, options, runner),
   };
 }
 
-export const convOps = { conv2d: /* @__PURE__ */ conv2dOp(), convTranspose2d: /* @__PURE__ */ convTranspose2dOp() };
+// Apart from the table, which would bring both into every program that has one of them.
+const conv2dDefault = /* @__PURE__ */ conv2dOp();
+const convTranspose2dDefault = /* @__PURE__ */ convTranspose2dOp();
+
+export const convOps = { conv2d: conv2dDefault, convTranspose2d: convTranspose2dDefault };
 
 /** Options of a convolution. */
 export interface Conv2dOptions {
@@ -257,7 +213,7 @@ export function convTransposeAttrs(op: string, options?: ConvTranspose2dOptions)
  * @throws ShapeError if the shapes or attributes do not fit
  */
 export function conv2d(x: Tensor, w: Tensor, bias: Tensor | null = null, options?: Conv2dOptions): Tensor {
-  return apply('conv2d', convOps.conv2d, withBias(x, w, bias), convAttrs('conv2d', options));
+  return apply('conv2d', conv2dDefault, withBias(x, w, bias), convAttrs('conv2d', options));
 }
 
 /** The bias may be null; any other value is checked. */
@@ -280,5 +236,5 @@ export function convTranspose2d(
   options?: ConvTranspose2dOptions,
 ): Tensor {
   const attrs = convTransposeAttrs('convTranspose2d', options);
-  return apply('convTranspose2d', convOps.convTranspose2d, withBias(x, w, bias), attrs);
+  return apply('convTranspose2d', convTranspose2dDefault, withBias(x, w, bias), attrs);
 }

@@ -9,6 +9,7 @@ import { Tensor } from '../../tensor/tensor.js';
 import { gatherCandidates, weightGradientCandidates } from './choose.js';
 import { type ConvConfigs, type ConvOptions, conv2dOp, convRequest } from './conv.js';
 import { gatherOf } from './gather-plan.js';
+import { convGradients } from './gradient.js';
 import { attrsOfShape, type Conv2dAttrs } from './shape.js';
 
 type Config = ConvConfigs[keyof ConvConfigs];
@@ -121,7 +122,15 @@ class PassRunner {
       return output;
     }
     const needs = [this.pass === 'inputGradient', this.pass === 'weightGradient'];
-    const gradients = op.backward({ inputs: [x, w], output: dy, saved: [], attrs, dy, needs });
+    const gradients = op.backward({
+      inputs: [x, w],
+      output: dy,
+      saved: [],
+      attrs,
+      dy,
+      needs,
+      gradients: convGradients,
+    });
     return gradients.find((gradient) => gradient !== null)!;
   }
 

@@ -1,5 +1,5 @@
-import { BatchNorm } from '../nn/layers/batch-norm.js';
-import { runsFused, Sequential } from '../nn/layers/containers.js';
+import { BatchNorm, runsFused } from '../nn/layers/batch-norm.js';
+import { Sequential } from '../nn/layers/containers.js';
 import { Conv2d } from '../nn/layers/conv.js';
 import { Layer } from '../nn/module.js';
 import { add, div, sub } from '../ops/binary.js';

@@ -2,6 +2,7 @@ import { checkOptions, checkWord, refuse } from '../common/arguments.js';
 import { ArgumentError } from '../common/errors.js';
 import { CounterRandom } from '../common/random.js';
 import { Gpu } from '../gpu/gpu.js';
+import type { InferenceBatchNorm } from '../ops/conv/inference.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { hashName } from './init.js';
 import { Parameter, type ParameterSpec } from './parameter.js';
@@ -178,4 +179,23 @@ export abstract class Module {
 /** A module that maps one tensor to another, recorded on the active tape. */
 export abstract class Layer extends Module {
   abstract forward(x: Tensor): Tensor;
+}
+
+/** The output of a layer and of as many of those that follow it. */
+export interface FusedForward {
+  output: Tensor;
+  followers: number;
+}
+
+/**
+ * What some layers add to `Layer`, so that several run as one operation. `Sequential` asks them and knows no classes of layers: so it
+ * brings none into a program. An object of a derived class, which may have its own forward pass, is not fused.
+ */
+export interface FusibleLayer extends Layer {
+  /** Runs this layer and the first of those that follow as one operation; null if they do not allow it. */
+  forwardFused?(x: Tensor, following: readonly FusibleLayer[]): FusedForward | null;
+  /** Of a batch norm: what it does with running statistics; null in training, and while a tape records. */
+  fusedNorm?(): InferenceBatchNorm | null;
+  /** Of a PReLU: its slopes. */
+  fusedSlopes?(): Tensor | null;
 }

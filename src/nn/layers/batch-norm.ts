@@ -8,9 +8,10 @@ import {
 } from '../../ops/batch-norm/batch-norm.js';
 import { batchNormPreluInference, batchNormPreluWithStatistics } from '../../ops/batch-norm/prelu.js';
 import type { InferenceBatchNorm } from '../../ops/conv/inference.js';
+import { isTapeRecording } from '../../tensor/tape.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import { filled } from '../init.js';
-import { Layer } from '../module.js';
+import { type FusedForward, type FusibleLayer, Layer } from '../module.js';
 import type { Parameter } from '../parameter.js';
 
 export interface BatchNormOptions {
@@ -25,7 +26,7 @@ export interface BatchNormOptions {
  * ones towards them; in evaluation by the running ones. Parameters `weight` (gamma) and `bias` (beta), buffers
  * `running_mean` and `running_var` (unbiased), as in PyTorch. Ioffe and Szegedy 2015, arXiv 1502.03167.
  */
-export class BatchNorm extends Layer {
+export class BatchNorm extends Layer implements FusibleLayer {
   readonly weight: Parameter;
   readonly bias: Parameter;
   readonly runningMean: Parameter;
@@ -68,6 +69,16 @@ export class BatchNorm extends Layer {
     return this.#follow(x, batchNormPreluWithStatistics(x, gamma, beta, slope, options));
   }
 
+  /** With the PReLU that follows. */
+  forwardFused(x: Tensor, [next]: readonly FusibleLayer[]): FusedForward | null {
+    const slopes = this.constructor === BatchNorm ? next?.fusedSlopes?.() : null;
+    return slopes ? { output: this.forwardPrelu(x, slopes), followers: 1 } : null;
+  }
+
+  fusedNorm(): InferenceBatchNorm | null {
+    return this.constructor === BatchNorm && runsFused(this) ? this.running() : null;
+  }
+
   /** What evaluation uses, for an operation that is fused with it. */
   running(): InferenceBatchNorm {
     const [gamma, beta, mean, variance] = this.#tensors();
@@ -92,3 +103,6 @@ export class BatchNorm extends Layer {
     return output;
   }
 }
+
+/** Whether a conv may be fused with this norm; the fused operation has no gradient, and uses running statistics only. */
+export const runsFused = (norm: BatchNorm): boolean => !norm.training && !isTapeRecording();

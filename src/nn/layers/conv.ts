@@ -9,11 +9,12 @@ import {
   convTranspose2d,
   convTransposeAttrs,
 } from '../../ops/conv/conv.js';
+import { convBatchNormPrelu } from '../../ops/conv/inference.js';
 import type { Conv2dAttrs, ConvTranspose2dAttrs } from '../../ops/conv/shape.js';
 import { toPair } from '../../ops/shape-checks.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import { filled, heNormal, type Initializer } from '../init.js';
-import { Layer } from '../module.js';
+import { type FusedForward, type FusibleLayer, Layer } from '../module.js';
 import type { Parameter } from '../parameter.js';
 
 /** Options of a layer in addition to those of its operation. */
@@ -38,8 +39,21 @@ function perGroup(layer: string, name: string, channels: number, groups: number)
   return channels / groups;
 }
 
+/** Runs a conv without bias as one operation with the batch norm and the PReLU that follow; null if others follow. */
+function fused(
+  { bias, weight, attrs }: Conv2d | ConvTranspose2d,
+  x: Tensor,
+  [norm, activation]: readonly FusibleLayer[],
+  transposed: boolean,
+): FusedForward | null {
+  const fixed = bias === null && norm?.fusedNorm?.();
+  const slopes = fixed && activation?.fusedSlopes?.();
+  if (!fixed || !slopes) return null;
+  return { output: convBatchNormPrelu(x, weight.tensor, fixed, slopes, attrs, { transposed }), followers: 2 };
+}
+
 /** 2-D convolution of pictures [N, H, W, inputs]. Parameters `weight` [kh, kw, inputs/groups, outputs] and `bias`. */
-export class Conv2d extends Layer {
+export class Conv2d extends Layer implements FusibleLayer {
   readonly attrs: Conv2dAttrs;
   readonly weight: Parameter;
   readonly bias: Parameter | null;
@@ -66,13 +80,17 @@ export class Conv2d extends Layer {
   override forward(x: Tensor): Tensor {
     return conv2d(x, this.weight.tensor, this.bias?.tensor ?? null, this.attrs);
   }
+
+  forwardFused(x: Tensor, following: readonly FusibleLayer[]): FusedForward | null {
+    return this.constructor === Conv2d ? fused(this, x, following, false) : null;
+  }
 }
 
 /**
  * 2-D transposed convolution ("deconvolution") of pictures [N, H, W, inputs]. Parameters `weight`
  * [kh, kw, outputs/groups, inputs] and `bias`.
  */
-export class ConvTranspose2d extends Layer {
+export class ConvTranspose2d extends Layer implements FusibleLayer {
   readonly attrs: ConvTranspose2dAttrs;
   readonly weight: Parameter;
   readonly bias: Parameter | null;
@@ -100,5 +118,9 @@ export class ConvTranspose2d extends Layer {
 
   override forward(x: Tensor): Tensor {
     return convTranspose2d(x, this.weight.tensor, this.bias?.tensor ?? null, this.attrs);
+  }
+
+  forwardFused(x: Tensor, following: readonly FusibleLayer[]): FusedForward | null {
+    return this.constructor === ConvTranspose2d ? fused(this, x, following, true) : null;
   }
 }

@@ -2,14 +2,14 @@ import { checkCount } from '../../common/arguments.js';
 import { prelu } from '../../ops/prelu.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import { filled } from '../init.js';
-import { Layer } from '../module.js';
+import { type FusibleLayer, Layer } from '../module.js';
 import type { Parameter } from '../parameter.js';
 
 /**
  * Parametric ReLU of [..., channels]: x where x > 0, else slope·x. Parameter `weight`, the slopes [channels], or [1] for
  * one that all channels share. He et al. 2015, arXiv 1502.01852.
  */
-export class PReLU extends Layer {
+export class PReLU extends Layer implements FusibleLayer {
   readonly weight: Parameter;
 
   /**
@@ -25,5 +25,9 @@ export class PReLU extends Layer {
 
   override forward(x: Tensor): Tensor {
     return prelu(x, this.weight.tensor);
+  }
+
+  fusedSlopes(): Tensor | null {
+    return this.constructor === PReLU ? this.weight.tensor : null;
   }
 }

@@ -53,7 +53,10 @@ function argmaxOp(name: Name): Op<ArgmaxAttrs> {
   };
 }
 
-export const argmaxOps = { argmax: /* @__PURE__ */ argmaxOp('argmax'), argmin: /* @__PURE__ */ argmaxOp('argmin') };
+const argmaxDefault = /* @__PURE__ */ argmaxOp('argmax');
+const argminOp = /* @__PURE__ */ argmaxOp('argmin');
+
+export const argmaxOps = { argmax: argmaxDefault, argmin: argminOp };
 
 /** Options of argmax and argmin. */
 export interface ArgmaxOptions {
@@ -78,11 +81,11 @@ function argmaxAttrs(name: Name, axis: number, options?: ArgmaxOptions): ArgmaxA
  * @throws ShapeError, ArgumentError
  */
 export const argmax = (x: Tensor<'float32' | 'int32'>, axis = -1, options?: ArgmaxOptions): Tensor<'int32'> =>
-  apply('argmax', argmaxOps.argmax, [x], argmaxAttrs('argmax', axis, options));
+  apply('argmax', argmaxDefault, [x], argmaxAttrs('argmax', axis, options));
 
 /** Index of the smallest element along an axis. NaN wins here, too; otherwise as `argmax`. */
 export const argmin = (x: Tensor<'float32' | 'int32'>, axis = -1, options?: ArgmaxOptions): Tensor<'int32'> =>
-  apply('argmin', argmaxOps.argmin, [x], argmaxAttrs('argmin', axis, options));
+  apply('argmin', argminOp, [x], argmaxAttrs('argmin', axis, options));
 
 function argReference(extreme: (a: number, b: number) => number): ReferenceRule<ArgmaxAttrs> {
   return {

@@ -171,15 +171,24 @@ export function broadcastTo<D extends DType = 'float32'>(
   return dispatch(kernel, tensors, shape, scale === undefined ? undefined : broadcastPlan.pack({ scale }), result);
 }
 
+const addOp = /* @__PURE__ */ binaryOp('add');
+const subOp = /* @__PURE__ */ binaryOp('sub');
+const mulOp = /* @__PURE__ */ binaryOp('mul');
+const divOp = /* @__PURE__ */ binaryOp('div');
+const powOp = /* @__PURE__ */ binaryOp('pow');
+const modOp = /* @__PURE__ */ binaryOp('mod');
+const minimumOp = /* @__PURE__ */ binaryOp('minimum');
+const maximumOp = /* @__PURE__ */ binaryOp('maximum');
+
 export const binaryOps = {
-  add: /* @__PURE__ */ binaryOp('add'),
-  sub: /* @__PURE__ */ binaryOp('sub'),
-  mul: /* @__PURE__ */ binaryOp('mul'),
-  div: /* @__PURE__ */ binaryOp('div'),
-  pow: /* @__PURE__ */ binaryOp('pow'),
-  mod: /* @__PURE__ */ binaryOp('mod'),
-  minimum: /* @__PURE__ */ binaryOp('minimum'),
-  maximum: /* @__PURE__ */ binaryOp('maximum'),
+  add: addOp,
+  sub: subOp,
+  mul: mulOp,
+  div: divOp,
+  pow: powOp,
+  mod: modOp,
+  minimum: minimumOp,
+  maximum: maximumOp,
 };
 
 /** The types that arithmetic takes: both operands have the same. */
@@ -209,42 +218,42 @@ export type Operand<D extends DType = 'float32'> = Tensor<D> | number;
  * @throws ShapeError, ArgumentError
  */
 export const add = <D extends NumericType = 'float32'>(a: Operand<D>, b: Operand<D>): Tensor<D> =>
-  applyBinary('add', binaryOps.add, a, b, {});
+  applyBinary('add', addOp, a, b, {});
 /** a − b, with operands as in `add`. @throws ShapeError, ArgumentError */
 export const sub = <D extends NumericType = 'float32'>(a: Operand<D>, b: Operand<D>): Tensor<D> =>
-  applyBinary('sub', binaryOps.sub, a, b, {});
+  applyBinary('sub', subOp, a, b, {});
 /** a·b, broadcastTo, with operands as in `add`. @throws ShapeError, ArgumentError */
 export const mul = <D extends NumericType = 'float32'>(a: Operand<D>, b: Operand<D>): Tensor<D> =>
-  applyBinary('mul', binaryOps.mul, a, b, {});
+  applyBinary('mul', mulOp, a, b, {});
 /**
  * a / b, broadcastTo, with operands as in `add`. Quotients of int32 are rounded towards 0, and a / 0 is a.
  * @throws ShapeError, ArgumentError
  */
 export const div = <D extends NumericType = 'float32'>(a: Operand<D>, b: Operand<D>): Tensor<D> =>
-  applyBinary('div', binaryOps.div, a, b, {});
+  applyBinary('div', divOp, a, b, {});
 /**
  * aᵇ, broadcastTo, with operands as in `add`, but float32 only. a⁰ is 1; a below 0 has powers with whole b only, others are NaN; unlike
  * in IEEE 754, NaN in a or b always gives NaN. Whole b up to ±16 make products; for others, the relative error grows with |b·log₂ a|.
  * The gradient by a at b = 0 is 0, that by b at a = 0 is 0 for b ≥ 0, and that by b for a below 0 is NaN.
  * @throws ShapeError, ArgumentError
  */
-export const pow = (a: Operand, b: Operand): Tensor => applyBinary('pow', binaryOps.pow, a, b, {});
+export const pow = (a: Operand, b: Operand): Tensor => applyBinary('pow', powOp, a, b, {});
 /**
  * The rest of a / b with the sign of b, as Python's `%`: a − b·⌊a/b⌋, with operands as in `add`. By 0 it is NaN (int32: 0).
  * @throws ShapeError, ArgumentError
  */
 export const mod = <D extends NumericType = 'float32'>(a: Operand<D>, b: Operand<D>): Tensor<D> =>
-  applyBinary('mod', binaryOps.mod, a, b, {});
+  applyBinary('mod', modOp, a, b, {});
 /**
  * The smaller of a and b, broadcastTo, with operands as in `add`. NaN in a or b gives NaN. Where a = b, each gets half of the
  * gradient, as in PyTorch.
  * @throws ShapeError, ArgumentError
  */
 export const minimum = <D extends NumericType = 'float32'>(a: Operand<D>, b: Operand<D>): Tensor<D> =>
-  applyBinary('minimum', binaryOps.minimum, a, b, {});
+  applyBinary('minimum', minimumOp, a, b, {});
 /** The larger of a and b, broadcastTo, otherwise as `minimum`. @throws ShapeError, ArgumentError */
 export const maximum = <D extends NumericType = 'float32'>(a: Operand<D>, b: Operand<D>): Tensor<D> =>
-  applyBinary('maximum', binaryOps.maximum, a, b, {});
+  applyBinary('maximum', maximumOp, a, b, {});
 
 /** Where each element of the output shape reads a (broadcast) input. */
 function broadcastOffsets(x: NdArray, shape: Shape): Int32Array {

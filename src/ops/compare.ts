@@ -150,18 +150,30 @@ const castOp: Op<CastAttrs> = {
   ],
 };
 
+const equalOp = /* @__PURE__ */ conditionOp('equal');
+const lessOp = /* @__PURE__ */ conditionOp('less');
+const lessEqualOp = /* @__PURE__ */ conditionOp('lessEqual');
+const greaterOp = /* @__PURE__ */ conditionOp('greater');
+const greaterEqualOp = /* @__PURE__ */ conditionOp('greaterEqual');
+const logicalAndOp = /* @__PURE__ */ conditionOp('logicalAnd');
+const logicalOrOp = /* @__PURE__ */ conditionOp('logicalOr');
+const logicalXorOp = /* @__PURE__ */ conditionOp('logicalXor');
+const logicalNotOp = /* @__PURE__ */ maskOp('logicalNot', 'x0 ^ U(1u)', MASKS);
+const isNanOp = /* @__PURE__ */ maskOp('isNan', 'U(isNan(x0))', ['float32']);
+const isInfOp = /* @__PURE__ */ maskOp('isInf', 'U(!isFinite(x0) & !isNan(x0))', ['float32']);
+
 export const compareOps = {
-  equal: /* @__PURE__ */ conditionOp('equal'),
-  less: /* @__PURE__ */ conditionOp('less'),
-  lessEqual: /* @__PURE__ */ conditionOp('lessEqual'),
-  greater: /* @__PURE__ */ conditionOp('greater'),
-  greaterEqual: /* @__PURE__ */ conditionOp('greaterEqual'),
-  logicalAnd: /* @__PURE__ */ conditionOp('logicalAnd'),
-  logicalOr: /* @__PURE__ */ conditionOp('logicalOr'),
-  logicalXor: /* @__PURE__ */ conditionOp('logicalXor'),
-  logicalNot: /* @__PURE__ */ maskOp('logicalNot', 'x0 ^ U(1u)', MASKS),
-  isNan: /* @__PURE__ */ maskOp('isNan', 'U(isNan(x0))', ['float32']),
-  isInf: /* @__PURE__ */ maskOp('isInf', 'U(!isFinite(x0) & !isNan(x0))', ['float32']),
+  equal: equalOp,
+  less: lessOp,
+  lessEqual: lessEqualOp,
+  greater: greaterOp,
+  greaterEqual: greaterEqualOp,
+  logicalAnd: logicalAndOp,
+  logicalOr: logicalOrOp,
+  logicalXor: logicalXorOp,
+  logicalNot: logicalNotOp,
+  isNan: isNanOp,
+  isInf: isInfOp,
   where: whereOp,
   cast: castOp,
 };
@@ -173,31 +185,31 @@ type Mask = Tensor<'bool'>;
  * @throws ShapeError, ArgumentError
  */
 export const equal = <D extends DType = 'float32'>(a: Operand<D>, b: Operand<D>): Mask =>
-  applyBinary('equal', compareOps.equal, a, b, {});
+  applyBinary('equal', equalOp, a, b, {});
 /** A mask, true where a < b, with operands as in `equal`; false where one is NaN. @throws ShapeError, ArgumentError */
 export const less = <D extends NumericType = 'float32'>(a: Operand<D>, b: Operand<D>): Mask =>
-  applyBinary('less', compareOps.less, a, b, {});
+  applyBinary('less', lessOp, a, b, {});
 /** A mask, true where a ≤ b; otherwise as `less`. @throws ShapeError, ArgumentError */
 export const lessEqual = <D extends NumericType = 'float32'>(a: Operand<D>, b: Operand<D>): Mask =>
-  applyBinary('lessEqual', compareOps.lessEqual, a, b, {});
+  applyBinary('lessEqual', lessEqualOp, a, b, {});
 /** A mask, true where a > b; otherwise as `less`. @throws ShapeError, ArgumentError */
 export const greater = <D extends NumericType = 'float32'>(a: Operand<D>, b: Operand<D>): Mask =>
-  applyBinary('greater', compareOps.greater, a, b, {});
+  applyBinary('greater', greaterOp, a, b, {});
 /** A mask, true where a ≥ b; otherwise as `less`. @throws ShapeError, ArgumentError */
 export const greaterEqual = <D extends NumericType = 'float32'>(a: Operand<D>, b: Operand<D>): Mask =>
-  applyBinary('greaterEqual', compareOps.greaterEqual, a, b, {});
+  applyBinary('greaterEqual', greaterEqualOp, a, b, {});
 /** True where both masks are, with broadcasting. @throws ShapeError, ArgumentError */
-export const logicalAnd = (a: Mask, b: Mask): Mask => applyBinary('logicalAnd', compareOps.logicalAnd, a, b, {});
+export const logicalAnd = (a: Mask, b: Mask): Mask => applyBinary('logicalAnd', logicalAndOp, a, b, {});
 /** True where one mask is, or both. @throws ShapeError, ArgumentError */
-export const logicalOr = (a: Mask, b: Mask): Mask => applyBinary('logicalOr', compareOps.logicalOr, a, b, {});
+export const logicalOr = (a: Mask, b: Mask): Mask => applyBinary('logicalOr', logicalOrOp, a, b, {});
 /** True where the masks differ. @throws ShapeError, ArgumentError */
-export const logicalXor = (a: Mask, b: Mask): Mask => applyBinary('logicalXor', compareOps.logicalXor, a, b, {});
+export const logicalXor = (a: Mask, b: Mask): Mask => applyBinary('logicalXor', logicalXorOp, a, b, {});
 /** True where the mask is not. @throws ArgumentError */
-export const logicalNot = (x: Mask): Mask => apply('logicalNot', compareOps.logicalNot, [x], {});
+export const logicalNot = (x: Mask): Mask => apply('logicalNot', logicalNotOp, [x], {});
 /** A mask, true where x is NaN. @throws ArgumentError */
-export const isNan = (x: Tensor): Mask => apply('isNan', compareOps.isNan, [x], {});
+export const isNan = (x: Tensor): Mask => apply('isNan', isNanOp, [x], {});
 /** A mask, true where x is ∞ or −∞. @throws ArgumentError */
-export const isInf = (x: Tensor): Mask => apply('isInf', compareOps.isInf, [x], {});
+export const isInf = (x: Tensor): Mask => apply('isInf', isInfOp, [x], {});
 
 /**
  * a where the condition is true, else b, with broadcasting of all three. a and b are of one type, and one may be a number. A gradient
@@ -208,7 +220,7 @@ export function where<D extends DType = 'float32'>(condition: Mask, a: Operand<D
   const inputs = [condition, a, b].filter((operand): operand is Tensor<D> => typeof operand !== 'number');
   // Of two numbers, the second is left out, so that the shape rule misses an input.
   const numbers = { ...(typeof a === 'number' && { a }), ...(typeof b === 'number' && inputs.length > 1 && { b }) };
-  return apply('where', compareOps.where, inputs, numbers);
+  return apply('where', whereOp, inputs, numbers);
 }
 
 /**
@@ -216,8 +228,7 @@ export function where<D extends DType = 'float32'>(condition: Mask, a: Operand<D
  * ends and NaN 0; true is 1, and every number but 0 is true. A gradient passes from float32 to float32 alone.
  * @throws ArgumentError for a type that is not 'float32', 'int32' or 'bool'
  */
-export const cast = <D extends DType>(x: AnyTensor, dtype: D): Tensor<D> =>
-  apply('cast', compareOps.cast, [x], { dtype });
+export const cast = <D extends DType>(x: AnyTensor, dtype: D): Tensor<D> => apply('cast', castOp, [x], { dtype });
 
 /** Where each element of `shape` reads an operand. */
 const offsetsOf = (x: NdArray, shape: Shape): Int32Array => stridedOffsets(shape, broadcastStrides(x.shape, shape));

@@ -73,11 +73,11 @@ export function foldOp(name: Name, choose?: SumChoice): Op<ReduceAttrs> {
   };
 }
 
-export const foldOps = {
-  max: /* @__PURE__ */ foldOp('max'),
-  min: /* @__PURE__ */ foldOp('min'),
-  prod: /* @__PURE__ */ foldOp('prod'),
-};
+const maxOp = /* @__PURE__ */ foldOp('max');
+const minOp = /* @__PURE__ */ foldOp('min');
+const prodOp = /* @__PURE__ */ foldOp('prod');
+
+export const foldOps = { max: maxOp, min: minOp, prod: prodOp };
 
 /**
  * The largest element over axes; of booleans, whether any is true. NaN wins, as in NumPy. Equal largest elements share the gradient
@@ -92,7 +92,7 @@ export function max<D extends DType = 'float32'>(
   axes: readonly number[] = [],
   keepDims = false,
 ): Tensor<D> {
-  return apply('max', foldOps.max, [x], { axes, keepDims });
+  return apply('max', maxOp, [x], { axes, keepDims });
 }
 
 /** The smallest element over axes; of booleans, whether all are true. Otherwise as `max`. */
@@ -101,7 +101,7 @@ export function min<D extends DType = 'float32'>(
   axes: readonly number[] = [],
   keepDims = false,
 ): Tensor<D> {
-  return apply('min', foldOps.min, [x], { axes, keepDims });
+  return apply('min', minOp, [x], { axes, keepDims });
 }
 
 /**
@@ -113,7 +113,7 @@ export function prod<D extends 'float32' | 'int32' = 'float32'>(
   axes: readonly number[] = [],
   keepDims = false,
 ): Tensor<D> {
-  return apply('prod', foldOps.prod, [x], { axes, keepDims });
+  return apply('prod', prodOp, [x], { axes, keepDims });
 }
 
 /** The places in x of the elements of each result. */

@@ -226,12 +226,11 @@ export function concatOp(choose: VectorChoice = chooseVectors): Op<ConcatAttrs> 
   };
 }
 
-export const layoutOps = {
-  reshape: reshapeOp,
-  pad: /* @__PURE__ */ padOp(),
-  slice: /* @__PURE__ */ sliceOp(),
-  concat: /* @__PURE__ */ concatOp(),
-};
+const padDefault = /* @__PURE__ */ padOp();
+const sliceDefault = /* @__PURE__ */ sliceOp();
+const concatDefault = /* @__PURE__ */ concatOp();
+
+export const layoutOps = { reshape: reshapeOp, pad: padDefault, slice: sliceDefault, concat: concatDefault };
 
 /**
  * The same elements, of any type, in row-major order under another shape; no copy is made.
@@ -239,7 +238,7 @@ export const layoutOps = {
  * @throws ShapeError if the sizes do not multiply to the number of elements
  */
 export function reshape<D extends DType>(x: Tensor<D>, shape: readonly number[]): Tensor<D> {
-  return apply('reshape', layoutOps.reshape, [x], { shape: inferSize(x, shape) });
+  return apply('reshape', reshapeOp, [x], { shape: inferSize(x, shape) });
 }
 
 function inferSize(x: AnyTensor, shape: readonly number[]): readonly number[] {
@@ -283,7 +282,7 @@ export function pad<D extends DType>(
   const given = typeof options === 'number' ? { value: options } : checkOptions('pad', options, ['mode', 'value']);
   const { mode = 'constant', value } = given;
   const constant = (part: Tensor<D>, from: readonly number[], to: readonly number[]) =>
-    apply<PadAttrs, D>('pad', layoutOps.pad, [part], { before: from, after: to, value: value ?? 0 });
+    apply<PadAttrs, D>('pad', padDefault, [part], { before: from, after: to, value: value ?? 0 });
   const all = [before, after].every((list) => isList(list) && list.every((amount) => amount >= 0));
   if (mode === 'constant' && all) return constant(x, before, after);
   if (mode !== 'constant') {
@@ -319,7 +318,7 @@ export function pad<D extends DType>(
  * @throws ShapeError if it reaches out of x; ArgumentError for entries that are not such integers
  */
 export function slice<D extends DType>(x: Tensor<D>, begin: readonly number[], size: readonly number[]): Tensor<D> {
-  return apply('slice', layoutOps.slice, [x], { begin, size });
+  return apply('slice', sliceDefault, [x], { begin, size });
 }
 
 /**
@@ -330,7 +329,7 @@ export function slice<D extends DType>(x: Tensor<D>, begin: readonly number[], s
  */
 export function concat<D extends DType>(inputs: readonly Tensor<D>[], axis: number): Tensor<D> {
   checkList('concat', 'inputs', inputs, 'an array of tensors');
-  return apply('concat', layoutOps.concat, inputs, { axis });
+  return apply('concat', concatDefault, inputs, { axis });
 }
 
 export const reshapeReference: ReferenceRule<ReshapeAttrs> = {

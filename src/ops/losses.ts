@@ -106,17 +106,16 @@ const nllLossOp: Op<NllLossAttrs> = {
   },
 };
 
-export const lossOps = {
-  huber: /* @__PURE__ */ elementwiseOp<HuberAttrs>(
-    'huber',
-    ({ delta }) => ({
-      value: `keepNan(select(0.5 * x * x, ${f32(delta)} * (abs(x) - ${f32(delta / 2)}), abs(x) > ${f32(delta)}), x)`,
-      derivative: `keepNan(clamp(x, ${f32(-delta)}, ${f32(delta)}), x)`,
-    }),
-    ({ delta }) => checkPositive('huber', 'delta', delta),
-  ),
-  nllLoss: nllLossOp,
-};
+const huberOp = /* @__PURE__ */ elementwiseOp<HuberAttrs>(
+  'huber',
+  ({ delta }) => ({
+    value: `keepNan(select(0.5 * x * x, ${f32(delta)} * (abs(x) - ${f32(delta / 2)}), abs(x) > ${f32(delta)}), x)`,
+    derivative: `keepNan(clamp(x, ${f32(-delta)}, ${f32(delta)}), x)`,
+  }),
+  ({ delta }) => checkPositive('huber', 'delta', delta),
+);
+
+export const lossOps = { huber: huberOp, nllLoss: nllLossOp };
 
 function reduced(x: Tensor, reduction: Reduction): Tensor {
   return reduction === 'none' ? x : reduction === 'mean' ? mean(x) : sum(x);
@@ -158,7 +157,7 @@ export function huberLoss(a: Tensor, b: Tensor, options?: LossOptions & { delta?
     reduction: 'mean',
   });
   checkPositive('huberLoss', 'delta', delta);
-  return differenceLoss('huberLoss', a, b, reduction, (d) => apply('huber', lossOps.huber, [d], { delta }));
+  return differenceLoss('huberLoss', a, b, reduction, (d) => apply('huber', huberOp, [d], { delta }));
 }
 
 /**
@@ -175,7 +174,7 @@ export function smoothL1Loss(a: Tensor, b: Tensor, options?: LossOptions & { bet
   if (beta === 0) return differenceLoss('smoothL1Loss', a, b, reduction, abs);
   checkPositive('smoothL1Loss', 'beta', beta);
   return differenceLoss('smoothL1Loss', a, b, reduction, (d) =>
-    affine(apply('huber', lossOps.huber, [d], { delta: beta }), 1 / beta, 0),
+    affine(apply('huber', huberOp, [d], { delta: beta }), 1 / beta, 0),
   );
 }
 
@@ -230,7 +229,7 @@ export interface NllLossOptions extends LossOptions {
 export function nllLoss(logProbabilities: Tensor, labels: Tensor<'int32'> | Tensor, options?: NllLossOptions): Tensor {
   const { weight, ...attrs } = nllOptions('nllLoss', options);
   const inputs = [logProbabilities, labels, ...(weight === null ? [] : [weight])];
-  return apply('nllLoss', lossOps.nllLoss, inputs, attrs);
+  return apply('nllLoss', nllLossOp, inputs, attrs);
 }
 
 const nllOptions = (op: string, options?: NllLossOptions): Required<NllLossOptions> =>

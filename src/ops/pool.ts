@@ -196,11 +196,16 @@ export function avgPoolOp(name: string, choose: ChannelChoice = chooseChannels):
   };
 }
 
+const maxPool2dOp = /* @__PURE__ */ maxPoolOp('maxPool2d');
+const avgPool2dOp = /* @__PURE__ */ avgPoolOp('avgPool2d');
+const maxPoolDefault = /* @__PURE__ */ maxPoolOp('maxPool');
+const avgPoolDefault = /* @__PURE__ */ avgPoolOp('avgPool');
+
 export const poolOps = {
-  maxPool2d: /* @__PURE__ */ maxPoolOp('maxPool2d'),
-  avgPool2d: /* @__PURE__ */ avgPoolOp('avgPool2d'),
-  maxPool: /* @__PURE__ */ maxPoolOp('maxPool'),
-  avgPool: /* @__PURE__ */ avgPoolOp('avgPool'),
+  maxPool2d: maxPool2dOp,
+  avgPool2d: avgPool2dOp,
+  maxPool: maxPoolDefault,
+  avgPool: avgPoolDefault,
 };
 
 /** Options of poolings of pictures. */
@@ -293,7 +298,7 @@ const axesOf = (x: Tensor): number => Math.max((x?.shape?.length ?? 0) - 2, 1);
  * @throws ShapeError, ArgumentError
  */
 export const maxPool2d = (x: Tensor, options: Pool2dOptions): Tensor =>
-  apply('maxPool2d', poolOps.maxPool2d, [x], poolAttrs('maxPool2d', options));
+  apply('maxPool2d', maxPool2dOp, [x], poolAttrs('maxPool2d', options));
 
 /**
  * The mean of each window over its pixels inside the picture: padding is not counted, unless countIncludePad is true.
@@ -303,7 +308,7 @@ export const maxPool2d = (x: Tensor, options: Pool2dOptions): Tensor =>
  * @throws ShapeError, ArgumentError
  */
 export const avgPool2d = (x: Tensor, options: AvgPool2dOptions): Tensor =>
-  apply('avgPool2d', poolOps.avgPool2d, [x], poolAttrs('avgPool2d', options, { countIncludePad: false }));
+  apply('avgPool2d', avgPool2dOp, [x], poolAttrs('avgPool2d', options, { countIncludePad: false }));
 
 /**
  * `maxPool2d` for one to three axes.
@@ -312,7 +317,7 @@ export const avgPool2d = (x: Tensor, options: AvgPool2dOptions): Tensor =>
  * @throws ShapeError, ArgumentError
  */
 export const maxPool = (x: Tensor, options: PoolOptions): Tensor =>
-  apply('maxPool', poolOps.maxPool, [x], poolAttrs<PoolAttrs>('maxPool', options, {}, axesOf(x)));
+  apply('maxPool', maxPoolDefault, [x], poolAttrs<PoolAttrs>('maxPool', options, {}, axesOf(x)));
 
 /**
  * `avgPool2d` for one to three axes.
@@ -323,14 +328,14 @@ export const maxPool = (x: Tensor, options: PoolOptions): Tensor =>
 export const avgPool = (x: Tensor, options: AvgPoolOptions): Tensor =>
   apply(
     'avgPool',
-    poolOps.avgPool,
+    avgPoolDefault,
     [x],
     poolAttrs<AvgPoolAttrs>('avgPool', options, { countIncludePad: false }, axesOf(x)),
   );
 
 /** The sum of each window along one axis of x [N,L,C]. @param sides padding before and after */
 export const sumPool1d = (x: Tensor, kernel: number, sides: Pair): Tensor =>
-  apply('avgPool', poolOps.avgPool, [x], { kernel: [kernel], stride: [1], padding: sides, sum: true });
+  apply('avgPool', avgPoolDefault, [x], { kernel: [kernel], stride: [1], padding: sides, sum: true });
 
 /**
  * (Σ |x|ᵖ)^(1/p) of each window; padding counts as zeros. Its gradient is 0 where a window is 0 everywhere.
@@ -345,7 +350,7 @@ export function lpPool2d(x: Tensor, options: Pool2dOptions & { p?: number }): Te
   checkPositive('lpPool2d', 'p', p);
   const powerOf = (of: Tensor, exponent: number): Tensor => (exponent === 1 ? of : constantPower(of, exponent));
   return composed(x, () => {
-    const sums = apply('avgPool2d', poolOps.avgPool2d, [powerOf(abs(x), p)], { ...attrs, sum: true });
+    const sums = apply('avgPool2d', avgPool2dOp, [powerOf(abs(x), p)], { ...attrs, sum: true });
     return powerOf(sums, 1 / p);
   });
 }

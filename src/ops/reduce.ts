@@ -265,7 +265,10 @@ export function reduceOp(name: 'sum' | 'mean', choose: SumChoice = chooseSumPass
   };
 }
 
-export const reduceOps = { sum: /* @__PURE__ */ reduceOp('sum'), mean: /* @__PURE__ */ reduceOp('mean') };
+const sumOp = /* @__PURE__ */ reduceOp('sum');
+const meanOp = /* @__PURE__ */ reduceOp('mean');
+
+export const reduceOps = { sum: sumOp, mean: meanOp };
 
 /**
  * Sum over axes, in a fixed order. Sums of int32 wrap around at 32 bits, and have no gradient.
@@ -279,12 +282,12 @@ export function sum<D extends 'float32' | 'int32' = 'float32'>(
   axes: readonly number[] = [],
   keepDims = false,
 ): Tensor<D> {
-  return apply('sum', reduceOps.sum, [x], { axes, keepDims });
+  return apply('sum', sumOp, [x], { axes, keepDims });
 }
 
 /** Mean over axes, of float32; otherwise as `sum`. */
 export function mean(x: Tensor, axes: readonly number[] = [], keepDims = false): Tensor {
-  return apply('mean', reduceOps.mean, [x], { axes, keepDims });
+  return apply('mean', meanOp, [x], { axes, keepDims });
 }
 
 /** Where each element of x lies in its reduction. */

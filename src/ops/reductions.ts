@@ -101,7 +101,7 @@ export interface VectorNormOptions {
 export function norm(x: Tensor, options?: VectorNormOptions): Tensor {
   const { p = 2, axes = [], keepDims = false } = checkOptions('norm', options, ['p', 'axes', 'keepDims']);
   if (p !== 1 && p !== 2 && p !== Infinity) refuse('norm', 'p', p, '1, 2 or Infinity');
-  if (p === 2) return apply('norm', reductionOps.norm, [x], { axes, keepDims });
+  if (p === 2) return apply('norm', normOp, [x], { axes, keepDims });
   return (p === 1 ? sum : max)(abs(x), axes, keepDims);
 }
 
@@ -113,7 +113,7 @@ export function norm(x: Tensor, options?: VectorNormOptions): Tensor {
  * @throws ShapeError for an axis that does not exist or is given twice
  */
 export function logSumExp(x: Tensor, axes: readonly number[] = [], keepDims = false): Tensor {
-  return apply('logSumExp', reductionOps.logSumExp, [x], { axes, keepDims });
+  return apply('logSumExp', logSumExpOp, [x], { axes, keepDims });
 }
 
 export interface VarianceOptions {

@@ -74,10 +74,10 @@ export function rowSoftmaxOp(op: Name, choose: RowSoftmaxChoice = chooseRowSoftm
   };
 }
 
-export const rowSoftmaxOps = {
-  softmax: /* @__PURE__ */ rowSoftmaxOp('softmax'),
-  logSoftmax: /* @__PURE__ */ rowSoftmaxOp('logSoftmax'),
-};
+const softmaxOp = /* @__PURE__ */ rowSoftmaxOp('softmax');
+const logSoftmaxOp = /* @__PURE__ */ rowSoftmaxOp('logSoftmax');
+
+export const rowSoftmaxOps = { softmax: softmaxOp, logSoftmax: logSoftmaxOp };
 
 /**
  * e^x / Σ e^x over the last axis, computed relative to each row's largest number. A number −∞ gets the probability 0; a row with NaN or +∞, or
@@ -86,7 +86,7 @@ export const rowSoftmaxOps = {
  * @param x [..., C]
  * @throws ShapeError
  */
-export const softmax = (x: Tensor): Tensor => apply('softmax', rowSoftmaxOps.softmax, [x], {});
+export const softmax = (x: Tensor): Tensor => apply('softmax', softmaxOp, [x], {});
 
 /**
  * The natural logarithm of `softmax`, which stays exact where the softmax rounds to 0.
@@ -94,7 +94,7 @@ export const softmax = (x: Tensor): Tensor => apply('softmax', rowSoftmaxOps.sof
  * @param x [..., C]
  * @throws ShapeError
  */
-export const logSoftmax = (x: Tensor): Tensor => apply('logSoftmax', rowSoftmaxOps.logSoftmax, [x], {});
+export const logSoftmax = (x: Tensor): Tensor => apply('logSoftmax', logSoftmaxOp, [x], {});
 
 /** For each row of x: its largest number, and the logarithm of the sum of e^(x − largest). */
 function rowTotals(x: NdArray): { size: number; totals: [largest: number, logSum: number][] } {

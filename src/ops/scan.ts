@@ -98,7 +98,10 @@ export function scanOp(name: Name, length = BLOCK): Op<ScanAttrs> {
   };
 }
 
-export const scanOps = { cumsum: /* @__PURE__ */ scanOp('cumsum'), cumprod: /* @__PURE__ */ scanOp('cumprod') };
+const cumsumOp = /* @__PURE__ */ scanOp('cumsum');
+const cumprodOp = /* @__PURE__ */ scanOp('cumprod');
+
+export const scanOps = { cumsum: cumsumOp, cumprod: cumprodOp };
 
 /** Options of cumsum and cumprod. */
 export interface ScanOptions {
@@ -125,7 +128,7 @@ export function cumsum<D extends 'float32' | 'int32' = 'float32'>(
   axis: number,
   options?: ScanOptions,
 ): Tensor<D> {
-  return apply('cumsum', scanOps.cumsum, [x], scanAttrs('cumsum', axis, options));
+  return apply('cumsum', cumsumOp, [x], scanAttrs('cumsum', axis, options));
 }
 
 /**
@@ -137,7 +140,7 @@ export function cumprod<D extends 'float32' | 'int32' = 'float32'>(
   axis: number,
   options?: ScanOptions,
 ): Tensor<D> {
-  return apply('cumprod', scanOps.cumprod, [x], scanAttrs('cumprod', axis, options));
+  return apply('cumprod', cumprodOp, [x], scanAttrs('cumprod', axis, options));
 }
 
 /** The places of each line along the axis, in the order of the scan. */

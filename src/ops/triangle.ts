@@ -46,7 +46,10 @@ function triangleOp(name: TriangleName): Op<TriangleAttrs> {
   };
 }
 
-export const triangleOps = { triu: /* @__PURE__ */ triangleOp('triu'), tril: /* @__PURE__ */ triangleOp('tril') };
+const triuOp = /* @__PURE__ */ triangleOp('triu');
+const trilOp = /* @__PURE__ */ triangleOp('tril');
+
+export const triangleOps = { triu: triuOp, tril: trilOp };
 
 /**
  * The upper triangle of each matrix of x, of any type, and 0 below it, as in NumPy. What is not in it counts as 0 even if it is NaN.
@@ -54,10 +57,10 @@ export const triangleOps = { triu: /* @__PURE__ */ triangleOp('triu'), tril: /* 
  * @param k the lowest diagonal of the triangle: 0 is the main one, 1 that above it, −1 that below it
  * @throws ShapeError, ArgumentError
  */
-export const triu = <D extends DType>(x: Tensor<D>, k = 0): Tensor<D> => apply('triu', triangleOps.triu, [x], { k });
+export const triu = <D extends DType>(x: Tensor<D>, k = 0): Tensor<D> => apply('triu', triuOp, [x], { k });
 
 /** The lower triangle, likewise; k is its highest diagonal. @throws ShapeError, ArgumentError */
-export const tril = <D extends DType>(x: Tensor<D>, k = 0): Tensor<D> => apply('tril', triangleOps.tril, [x], { k });
+export const tril = <D extends DType>(x: Tensor<D>, k = 0): Tensor<D> => apply('tril', trilOp, [x], { k });
 
 function triangleRule(contains: (row: number, column: number, k: number) => boolean): ReferenceRule<TriangleAttrs> {
   const part = (x: NdArray, k: number): NdArray => {

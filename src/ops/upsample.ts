@@ -108,10 +108,10 @@ export function upsampleOp(mode: UpsampleMode, choose: ChannelChoice = chooseCha
   };
 }
 
-export const upsampleOps: { upsampleNearest: Op<UpsampleNearestAttrs>; upsampleBilinear: Op<UpsampleBilinearAttrs> } = {
-  upsampleNearest: /* @__PURE__ */ upsampleOp('nearest'),
-  upsampleBilinear: /* @__PURE__ */ upsampleOp('bilinear'),
-};
+const upsampleNearestOp: Op<UpsampleNearestAttrs> = /* @__PURE__ */ upsampleOp('nearest');
+const upsampleBilinearOp: Op<UpsampleBilinearAttrs> = /* @__PURE__ */ upsampleOp('bilinear');
+
+export const upsampleOps = { upsampleNearest: upsampleNearestOp, upsampleBilinear: upsampleBilinearOp };
 
 /**
  * Repeats each pixel in a block.
@@ -122,7 +122,7 @@ export const upsampleOps: { upsampleNearest: Op<UpsampleNearestAttrs>; upsampleB
  * @throws ShapeError, ArgumentError
  */
 export const upsampleNearest = (x: Tensor, scale: number | Pair): Tensor =>
-  apply('upsampleNearest', upsampleOps.upsampleNearest, [x], { scale: toPair('upsampleNearest', 'scale', scale) });
+  apply('upsampleNearest', upsampleNearestOp, [x], { scale: toPair('upsampleNearest', 'scale', scale) });
 
 /**
  * Resamples by bilinear interpolation between pixel centres (half-pixel convention, align_corners = false), clamped at
@@ -134,7 +134,7 @@ export const upsampleNearest = (x: Tensor, scale: number | Pair): Tensor =>
  * @throws ShapeError, ArgumentError
  */
 export const upsampleBilinear = (x: Tensor, size: number | Pair): Tensor =>
-  apply('upsampleBilinear', upsampleOps.upsampleBilinear, [x], { size: toPair('upsampleBilinear', 'size', size) });
+  apply('upsampleBilinear', upsampleBilinearOp, [x], { size: toPair('upsampleBilinear', 'size', size) });
 
 /** Along one axis: for each output position, the two input positions it mixes and the weight of the second. */
 interface Taps {

@@ -128,9 +128,12 @@ export function batchNormInferenceOp(choose: WalkChoice = chooseWalk): Op<BatchN
   };
 }
 
+const batchNormTrainingDefault = /* @__PURE__ */ batchNormTrainingOp();
+const batchNormInferenceDefault = /* @__PURE__ */ batchNormInferenceOp();
+
 export const batchNormOps = {
-  batchNormTraining: /* @__PURE__ */ batchNormTrainingOp(),
-  batchNormInference: /* @__PURE__ */ batchNormInferenceOp(),
+  batchNormTraining: batchNormTrainingDefault,
+  batchNormInference: batchNormInferenceDefault,
 };
 
 /** Options of every form of batch normalisation. */
@@ -174,12 +177,7 @@ export function applyWithStatistics(
  * @throws ShapeError, ArgumentError
  */
 export function batchNormTraining(x: Tensor, gamma: Tensor, beta: Tensor, options?: EpsOption): Tensor {
-  return apply(
-    'batchNormTraining',
-    batchNormOps.batchNormTraining,
-    [x, gamma, beta],
-    epsAttr('batchNormTraining', options),
-  );
+  return apply('batchNormTraining', batchNormTrainingDefault, [x, gamma, beta], epsAttr('batchNormTraining', options));
 }
 
 /**
@@ -189,7 +187,7 @@ export function batchNormTraining(x: Tensor, gamma: Tensor, beta: Tensor, option
 export function batchNormWithStatistics(x: Tensor, gamma: Tensor, beta: Tensor, options?: EpsOption): WithStatistics {
   return applyWithStatistics(
     'batchNormTraining',
-    batchNormOps.batchNormTraining,
+    batchNormTrainingDefault,
     [x, gamma, beta],
     epsAttr('batchNormTraining', options),
   );
@@ -212,7 +210,7 @@ export function batchNormInference(
 ): Tensor {
   return apply(
     'batchNormInference',
-    batchNormOps.batchNormInference,
+    batchNormInferenceDefault,
     [x, gamma, beta, mean, variance],
     epsAttr('batchNormInference', options),
   );

@@ -158,9 +158,12 @@ export function batchNormPreluInferenceOp(choose: WalkChoice = chooseWalk): Op<B
   };
 }
 
+const batchNormPreluTrainingDefault = /* @__PURE__ */ batchNormPreluTrainingOp();
+const batchNormPreluInferenceDefault = /* @__PURE__ */ batchNormPreluInferenceOp();
+
 export const batchNormPreluOps = {
-  batchNormPreluTraining: /* @__PURE__ */ batchNormPreluTrainingOp(),
-  batchNormPreluInference: /* @__PURE__ */ batchNormPreluInferenceOp(),
+  batchNormPreluTraining: batchNormPreluTrainingDefault,
+  batchNormPreluInference: batchNormPreluInferenceDefault,
 };
 
 /**
@@ -182,7 +185,7 @@ export function batchNormPreluTraining(
 ): Tensor {
   return apply(
     'batchNormPreluTraining',
-    batchNormPreluOps.batchNormPreluTraining,
+    batchNormPreluTrainingDefault,
     [x, gamma, beta, slope],
     epsAttr('batchNormPreluTraining', options),
   );
@@ -199,7 +202,7 @@ export function batchNormPreluWithStatistics(
   slope: Tensor,
   options?: EpsOption,
 ): WithStatistics {
-  const op = batchNormPreluOps.batchNormPreluTraining;
+  const op = batchNormPreluTrainingDefault;
   return applyWithStatistics(
     'batchNormPreluTraining',
     op,
@@ -228,7 +231,7 @@ export function batchNormPreluInference(
   const inputs = [x, gamma, beta, mean, variance, slope];
   return apply(
     'batchNormPreluInference',
-    batchNormPreluOps.batchNormPreluInference,
+    batchNormPreluInferenceDefault,
     inputs,
     epsAttr('batchNormPreluInference', options),
   );

@@ -158,7 +158,10 @@ export function matmulOp(options: MatmulOptions = {}): Op<MatmulAttrs> {
   };
 }
 
-export const matmulOps = { matmul: /* @__PURE__ */ matmulOp(), batchedMatmul: /* @__PURE__ */ batchedMatmulOp() };
+const matmulDefault = /* @__PURE__ */ matmulOp();
+const batchedMatmulDefault = /* @__PURE__ */ batchedMatmulOp();
+
+export const matmulOps = { matmul: matmulDefault, batchedMatmul: batchedMatmulDefault };
 
 const DEFAULTS: MatmulAttrs = { transposeA: false, transposeB: false };
 
@@ -174,7 +177,7 @@ export function matmul(a: Tensor, b: Tensor, options?: Partial<MatmulAttrs>): Te
   const attrs = withDefaults('matmul', options, DEFAULTS);
   const [rankA, rankB] = [a?.shape?.length, b?.shape?.length];
   // Tensors of no axis, and what is no tensor, are refused by the operation.
-  if (!rankA || !rankB || (rankA === 2 && rankB === 2)) return apply('matmul', matmulOps.matmul, [a, b], attrs);
+  if (!rankA || !rankB || (rankA === 2 && rankB === 2)) return apply('matmul', matmulDefault, [a, b], attrs);
   if ((rankA === 1 && attrs.transposeA) || (rankB === 1 && attrs.transposeB)) {
     throw new ArgumentError('matmul: a vector has no two axes to transpose');
   }
@@ -197,7 +200,7 @@ export function matmul(a: Tensor, b: Tensor, options?: Partial<MatmulAttrs>): Te
       return reshape(product, [...a.shape.slice(0, -1), product.shape[1]]);
     });
   }
-  return apply('batchedMatmul', matmulOps.batchedMatmul, [a, b], attrs);
+  return apply('batchedMatmul', batchedMatmulDefault, [a, b], attrs);
 }
 
 /** Options of `gemm`. */

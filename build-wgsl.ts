@@ -1,3 +1,6 @@
+import { readFileSync } from 'node:fs';
+import type { Plugin } from 'esbuild';
+
 /**
  * Removes comments and unnecessary spaces from the WGSL in the templates of a file of `shaders/`, because minifiers do not change
  * templates. Line breaks within the WGSL stay, so that messages of compilers give lines.
@@ -87,3 +90,14 @@ function stripText(text: string, last: boolean): string {
       )
   );
 }
+
+/** Files with WGSL. */
+export const SHADER = /[\\/]shaders[\\/][^\\/]*(?:[\\/][^\\/]*)?\.ts$/;
+
+/** Bundles files with WGSL as `stripWgsl` shortens them. */
+export const shortShaders: Plugin = {
+  name: 'short shaders',
+  setup({ onLoad }) {
+    onLoad({ filter: SHADER }, ({ path }) => ({ contents: stripWgsl(readFileSync(path, 'utf8')), loader: 'ts' }));
+  },
+};

@@ -1,8 +1,8 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type Plugin } from 'esbuild';
-import { stripWgsl } from './build-wgsl.js';
+import { SHADER, shortShaders } from './build-wgsl.js';
 
 /*
  * tsx build.ts [DIR]: bundles src/{index,engine,methods,node,detection/index,onnx/index,cli/main}.ts into DIR/{index,engine,methods,node,detection,onnx,cli}.js
@@ -11,17 +11,8 @@ import { stripWgsl } from './build-wgsl.js';
  * build removes its comments and indentation.
  */
 
-const SHADER = /[\\/]shaders[\\/][^\\/]*(?:[\\/][^\\/]*)?\.ts$/;
-
 /** The entry file of the command, and the file that it loads later. */
 const COMMAND = /[\\/]src[\\/]cli[\\/](?:main|measure-and-train)\.ts$/;
-
-const shortShaders: Plugin = {
-  name: 'short shaders',
-  setup({ onLoad }) {
-    onLoad({ filter: SHADER }, ({ path }) => ({ contents: stripWgsl(readFileSync(path, 'utf8')), loader: 'ts' }));
-  },
-};
 
 /** devDependencies whose code is bundled; imports of every other package stay. */
 const BUNDLED = ['wgsl-preprocessor/wgsl-preprocessor.js', 'qr', 'qr/decode.js'];
@@ -36,44 +27,23 @@ const bundled: Plugin = {
   },
 };
 
-/** Files that are put next to each other in the bundles, by the beginnings of their paths. The longest beginning that fits counts. */
-const GROUPS = [
-  'shaders/',
-  'shaders/conv-',
-  'shaders/matmul',
-  'src/ops/',
-  'src/ops/matmul/',
-  'src/ops/conv/',
-  'src/nn/',
-  'src/onnx/',
-  'src/onnx/operators/',
-];
-
-/** The files of a group, in the order of their names. */
-function filesOf(group: string): string[] {
-  const folder = group.slice(0, group.lastIndexOf('/'));
-  const longer = GROUPS.filter((other) => other !== group && other.startsWith(group));
-  return readdirSync(folder)
-    .filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts'))
-    .map((file) => `${folder}/${file}`)
-    .filter((file) => file.startsWith(group) && !longer.some((other) => file.startsWith(other)));
-}
+/** The files of the engine, in the order in which gzip finds most repetitions: see build-order.ts. */
+const ORDER: string[] = JSON.parse(readFileSync('build-order.json', 'utf8'));
 
 /**
- * Puts similar files next to each other, because gzip looks back only 32 kB and finds more repetitions if shaders follow shaders.
- * Each entry point starts with imports in that order. The order has no other effect, because these files only declare things.
+ * Puts the files of the engine in that order: each entry point starts with imports of them. The order has no other effect, because these
+ * files only declare things. A file that the list lacks follows the files that it imports.
  */
-const inGroups: Plugin = {
-  name: 'in groups',
+const inOrder: Plugin = {
+  name: 'in order',
   setup({ onResolve, onLoad }) {
     onResolve(
       { filter: /^(?:\.\/)?src\/(index|engine|methods|node|(?:detection|onnx)\/index)\.ts$/ },
       ({ path, kind }) => (kind === 'entry-point' ? { path, namespace: 'entry' } : undefined),
     );
     onLoad({ filter: /.*/, namespace: 'entry' }, ({ path }) => {
-      const files = GROUPS.flatMap(filesOf);
-      const imports = [...files.map((file) => `import './${file}';`), `export * from '${path}';`];
-      return { contents: imports.join('\n'), resolveDir: '.' };
+      const imports = ORDER.filter((file) => existsSync(file)).map((file) => `import './${file}';`);
+      return { contents: [...imports, `export * from '${path}';`].join('\n'), resolveDir: '.' };
     });
   },
 };
@@ -128,7 +98,7 @@ const { outputFiles } = await build({
   logOverride: { 'ignored-bare-import': 'silent' },
   write: false,
   packages: 'external',
-  plugins: [bundled, inGroups, wholeEngine, shortShaders],
+  plugins: [bundled, inOrder, wholeEngine, shortShaders],
 });
 rmSync(outdir, { recursive: true, force: true });
 mkdirSync(outdir, { recursive: true });

@@ -1,9 +1,9 @@
 import { ArgumentError, FormatError, ShapeError } from '../../common/errors.js';
 import { reconstructionValues } from './dependent.js';
-import type { LatentModel, LatentModelFields } from './latent-model.js';
+import { type LatentModel, type LatentModelFields, MAX_DEAD_ZONE, MIN_DEAD_ZONE } from './latent-model.js';
 import { walkLatents } from './latent-walk.js';
 import { RangeDecoder, RangeEncoder } from './range-coder.js';
-import { SymbolDistribution } from './symbol-distribution.js';
+import { SCALE_COUNT, SHAPE_ENTRIES, SymbolDistribution } from './symbol-distribution.js';
 
 /** Symbols lie within ± this. */
 export const MAX_SYMBOL = 32767;
@@ -82,6 +82,22 @@ export function decodeLatents(bytes: Uint8Array, qIndex: number, model: LatentMo
   return symbols;
 }
 
+const DEAD_ZONES = MAX_DEAD_ZONE - MIN_DEAD_ZONE + 1;
+const knownZeros = new WeakMap<LatentModel, Float64Array>();
+
+/**
+ * The bits of symbol 0 where its mean is 0, as two thirds of the symbols of a small code are: [shapes, scales, inner dead zones],
+ * NaN until they are needed. The outer dead zone does not change them.
+ */
+function bitsOfZeros(model: LatentModel): Float64Array {
+  let known = knownZeros.get(model);
+  if (!known) {
+    const shapes = model.fields.shapes.length / SHAPE_ENTRIES;
+    knownZeros.set(model, (known = new Float64Array(shapes * SCALE_COUNT * DEAD_ZONES).fill(NaN)));
+  }
+  return known;
+}
+
 /**
  * Bits that {@link encodeLatents} would take, before rounding to whole bytes, in a fraction of its time.
  * @param bits is filled with the bits of each symbol, in [height, width, channels] order
@@ -91,10 +107,18 @@ export function codeLength(symbols: Symbols, model: LatentModel, qIndex: number,
   const place = codingPlaces(model);
   const distribution = new SymbolDistribution(model.fields.shapes);
   const own = bits ?? new Float64Array(model.latents);
+  const zeros = bitsOfZeros(model);
   walkLatents(model, qIndex, {
     code(latent, scale, mean, shape, deadInner, deadOuter) {
       const symbol = symbols[place[latent]];
-      own[place[latent]] = distribution.set(scale, mean, shape, deadInner, deadOuter).bits(symbol);
+      const kind =
+        symbol === 0 && mean === 0 ? (shape * SCALE_COUNT + scale) * DEAD_ZONES + deadInner - MIN_DEAD_ZONE : -1;
+      let length = kind < 0 ? NaN : zeros[kind];
+      if (Number.isNaN(length)) {
+        length = distribution.set(scale, mean, shape, deadInner, deadOuter).bits(symbol);
+        if (kind >= 0) zeros[kind] = length;
+      }
+      own[place[latent]] = length;
       return symbol;
     },
   });

@@ -7,6 +7,7 @@
 and steps are those of that page.
 """
 
+import base64
 import json
 import math
 import struct
@@ -223,6 +224,183 @@ def beside(a, p, width):
     return total + a[mirror] if mirror < p - 1 else total
 
 
+# --- The detail layer ---
+
+BLOCKS, ROWS, COLUMNS = 168, 14, 12
+
+
+def signed(text):
+    return np.frombuffer(base64.b64decode(text), np.int8).astype(int).tolist()
+
+
+FREQUENCY = signed(
+    """
+EQsLCgoLDAsLDQ4MDQ0OEA4NDQ0ODw8ODQ0NDg0ODw0NDQsNDQ0PDAkMDAwMDAsNDQoGBgUKCwQKCQgICAcCBwoKCgQFA/j6+vjz8vPy9PLv7+
+/v8vHv7e7t7vDz7u3s7Ozt8u7s7O7s7O3t6+zq6+zt6+rq7Ozq6evr6erq6ewMCAcAAQD19vf28PDw8PPw7e7u7vDv7evt7Ozt8ezs6+vr6+/t
+6+vr6urr6+rq6urq6+rq6err6ejr6ujp6Ojp
+"""
+)
+POSITION = signed(
+    """
+AAICAwIBAQMDAgICAQEBAQD//wABAQEBAQD//v39/v7+AAEBAgD//v39/f7+AAABAQD//f39/f7//v8AAQABAgD9/QECAQD/AAACBgX+/wUHAg
+AB/wAAAQD9/gAB/wABAP///f38/P7+/v//AAD+/f4AAP/+/f8BAP///v4AAP///gEBAAD//wIDAwL//gEBAAEA/v3///7//wABAQD/AP/+/v8A
+AAEBAAABAQAAAAABAAAA/wAAAAD//wAAAAAA//8A//7+/v///wAA/////v7+/v7//////wAAAP/+//8AAAAA/wAAAQD//wABAAAAAAABAgEAAA
+ICAQEAAAAAAAAAAAABAAAAAAD//wAAAAD//wAAAAD//wABAQD//wAAAAAA/wABAQH//wAAAAAAAAIDAwIAAAEAAAAAAAAAAAAAAAEAAAEBAQD/
+/wAAAAEA
+"""
+)
+ODDS = signed(
+    """
+AAAAAAAAAAwNDQESJREI/wIHCwwJCAgJBgYHCAUDAv8AAgAAAAAAANIBBAEF/vcB//f2/v7/+vgAAgIEAf8CAQQCAwEFCQEGAQMZCAMOBwweDh
+AGEhcOBwwPLSstFgQpEBQPERIULhHc9vsZFxhDPjs3KDYwNS4QDRwdEQoJCQsJBggG/QUCBQUDAAP9AQEAAQEAAAEAAf4AAAEAAQAAAAD+AAAA
+AAAADAP//vz59/QGAf38+ff49wYA/Pz69/f6Av/7+/j29/T/+/r5+Pb19f/7+fr5+Pf3/fj3+Pn39/f59PX19vf08yEWEAkEAAAABQoSFQoQCw
+QCAQABAQcKDQUICAUC/f37/v8FCgQFBAL//fr5+vwABvT5+fr7+vn39/j7/uzx8PT19vb29fb3+urv6+3v8PLy8vP09+zx8Ovr6+zu8PDx8/r6
+9vLp5+nr7O3v8AAC8uvp7+bp6err7AALHRUNCgkKAgAAAQIBAQIEBwQAAAD8/QABAwUDAAAA+Pj//wAC/gAAAP71+/39/wIAAAAA9fv7/P32AA
+AAAPX2+/v6AQAAAAD66vr49wAAAAogGQ4KBgQLAAAA/QT/AwYHCAAAAQL8+wIEBgMAAAH3+vT9AwT6AAAA+fbw+gIDAgAAAP/x6vX9APkAAAAA
+6+fx+/34AAAAAO7n7vb5/gAJCQYEAgMB/wAWEA8JBQL++wAAAAAAAAAAAAQIFggXLys4LxoEDwoGAgUA/fr7+/r7/fYAAAAAAAD9DA0MEQ4JEx
+IMCxMVEw4KFhYWFwwHDxgYGhkI/gkTFxUSBPYLAQIOCvTpDfjo+vPtBcrRyuDysMrS1r7Tza3J/wkL+RP629rj3QMD0wvvAgIDAADp8QACAAIA
+AgIAAgAAAQAABAAAAAAAAAAAAAACAAAAAAAAAAAAAgAAAAAAAAYTCgYC+/PsBBAJBQP99fkEDwcEAPz2+AEMBwMA/fj1/wgEAf/8+Pb9BAD9/f
+v69/n+/vv6+vf29Pr59/f49PQVDBANCwYDAP77+O4QDw8ODgkHBQH+8/YEEBEPCQsIBAL7/f4SDQ0PDQoGAwL++PoJBAcICggGBAEA/fsJCgUK
+BgcEAwD//fkBAAYHBwMBAP/+/Pn3//f7/wH//fz7+fn9+gjyAfz6+vn5+PgAAO/25/T49PX29fQAAAYpGAgB/AcAAAAPJBwLBQH/AAAACxsTBQ
+H+9AAAAAYlDwQA/vMAAAD9FAkB/fv7AAAAAAgC/fz7AwAAAADu/Pr5+gIAAAAA9gf1+Pn7AAAAAvoVCQYC9gAAAAMiFwgC//cAAAAEKRYGAgH+
+AAAAARgVBgD+AwAAABcOEQP9/AEAAAACEQsA+/oPAAAAAA8E+vj69QAAAAAVBPX09v4ABf0DAQIB///+AwoHBwIA/PwAAAAAAAAAAAAGEwcAEB
+oPHRwSDBMPBwEGAwH/Af37+/b7AAAAAAAA/AEF/Af/9gUF+vgICQn89QkKDQv4/goPDhANAgcTFhEVFQ4FFxMJExADARkE/gUBBxr2+PUC/N3n
+7fbi9/Pj7v0AAfUS9dv26hsAACkABwAAAAAACQYAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAFFQ8KBgP+8wsLDQ
+wHBAABCBQLCQUBAPIGDAoJBQD/+QUFCAYCAQD4AQIFBP8A//j++v0B/vv++Pf0+vv39/jzGAkTExUOBwEG/gAWIvgBFwYNBgsG+fbzDgUKEAsH
+CgYFC+7n/gwXDwcECAYEA/70Cw4OBgMIBggFBf/2Dv0ACAYFBgYHBQL5JAMeBwsFBAQEAwH9GgEVCQMDBAH/Af//A/3l7gYKAP7//f39AADn9O
+H9BPn4+fj4AAADGiAQAff1AAAABgULBgwJAQAAAAYZEhAIBhcAAAAK/QwFAwQQAAAABhMOBAEBCQAAAAANA////vcAAAAA+wT++/3gAAAAAO/+
+9fb4+wAAAAAPDAoEBwEAAAAGABYNCAgRAAAABgAPCwYJAQAAABQaFAkEBQMAAAAABwwHAwLoAAAAABMNBQD+8QAAAAD0BQH9+QkAAAAAChH69/
+TjAAUHAAD/AP338ggNBgIE/vv1
+"""
+)
+CHANCES = [
+    22, 23, 25, 27, 28, 30, 32, 34, 36, 39, 41, 44, 47, 50, 53, 56, 60, 64, 68, 72,
+    77, 82, 87, 92, 98, 105, 111, 119, 126, 134, 143, 152, 162, 172, 184, 195, 208, 221, 236, 251,
+    267, 284, 302, 321, 342, 364, 387, 412, 439, 467, 497, 528, 562, 598, 636, 677, 720, 766, 815, 867,
+    922, 980, 1042, 1109, 1179, 1253, 1333, 1417, 1506, 1601, 1701, 1808, 1921, 2041, 2168, 2303, 2446, 2598, 2758, 2928,
+    3108, 3298, 3500, 3713, 3938, 4176, 4427, 4692, 4971, 5266, 5577, 5904, 6249, 6611, 6992, 7392, 7812, 8252, 8714, 9197,
+    9702, 10230, 10782, 11357, 11955, 12579, 13226, 13898, 14595, 15316, 16062, 16832, 17625, 18442, 19282, 20143, 21025, 21928, 22849, 23788,
+    24743, 25712, 26695, 27689, 28693, 29705, 30723, 31744, 32768,
+]
+CHANCE = CHANCES + [65536 - chance for chance in CHANCES[-2::-1]]
+
+# For each rank, the frequency along columns and the one along rows.
+FREQUENCIES = sorted(((u, v) for u in range(8) for v in range(8)), key=lambda pair: (sum(pair), pair[0]))
+RANK = {pair: rank for rank, pair in enumerate(FREQUENCIES)}
+SUMS = [0, 1, 2, 3, 3, 4, 4, 5, 5, 5, 6, 6, 6, 6, 6, 7]
+
+
+def bucket(total):
+    return SUMS[total] if total < 16 else 7
+
+
+class DetailContexts:
+    """What has been decoded of a layer, with a border of zeros around the blocks."""
+
+    def __init__(self, planes):
+        self.magnitudes = np.zeros((planes, 65, ROWS + 2, COLUMNS + 2), int)
+        self.recent = None
+
+    def entries(self, plane, rank, y, x, step):
+        """The seven entries of the tables; y and x are the block's row and column, from 1."""
+        u, v = FREQUENCIES[rank]
+        all_ranks = self.magnitudes[plane]
+        own = all_ranks[rank]
+        prior = FREQUENCY[64 * plane + rank] + POSITION[BLOCKS * (plane > 0) + COLUMNS * (y - 1) + x - 1] - step + 52
+        prior = clamp(prior >> 1, 0, 39)
+        same = 2 * (own[y, x - 1] + own[y - 1, x]) + own[y - 1, x - 1] + own[y - 1, x + 1]
+        lower = [RANK.get(pair, 64) for pair in [(u - 1, v), (u, v - 1), (u - 1, v - 1), (u - 2, v), (u, v - 2), (u - 1, v + 1)]]
+        parts = [int(all_ranks[k, y, x]) for k in lower]
+        near = bucket(2 * (parts[0] + parts[1]) + sum(parts[2:]))
+        ring = sum(int(m[y, x - 1] + m[y, x + 1] + m[y - 1, x] + m[y + 1, x]) for m in all_ranks[lower[:2]])
+        r = self.recent
+        around = 2 * (r[y, x - 1] + r[y, x + 1] + r[y - 1, x] + r[y + 1, x])
+        around += r[y - 1, x - 1] + r[y - 1, x + 1] + r[y + 1, x - 1] + r[y + 1, x + 1]
+        recent_bucket = min(9, (log16(8 + min(1023, int(r[y, x]))) - 48) >> 3)
+        around_bucket = min(11, (log16(16 + min(4095, int(around) >> 1)) - 64) >> 3)
+        planes = 0
+        if plane > 0:
+            grey = self.magnitudes[0, rank]
+            total = 2 * grey[y, x] + grey[y, x - 1] + grey[y, x + 1] + grey[y - 1, x] + grey[y + 1, x]
+            if plane == 2:
+                total += 3 * self.magnitudes[1, rank, y, x]
+            planes = (1 if plane == 1 else 9) + bucket(int(total))
+        return [
+            prior,
+            40 + 64 * (plane > 0) + rank,
+            168 + 8 * near + bucket(int(same)),
+            232 + 12 * recent_bucket + around_bucket,
+            352 + 10 * bucket(ring) + (prior >> 2),
+            432 + 10 * near + (prior >> 2),
+            512 + planes,
+        ]
+
+    def add(self, plane, rank, y, x, symbol):
+        magnitude = min(15, abs(symbol))
+        self.magnitudes[plane, rank, y, x] = magnitude
+        before = int(self.recent[y, x])
+        self.recent[y, x] = before + 16 * magnitude - (before + 7) // 8
+
+
+def decode_detail(decoder, grey):
+    """The step of a detail layer, and its symbols [planes, ranks, blocks]."""
+    planes = 1 if grey else 3
+
+    def bits(count):
+        unit = 65536 >> count
+        value = decoder.target() // unit
+        decoder.take(value * unit, unit)
+        return value
+
+    def decide(decision, entries):
+        odds = clamp(sum(ODDS[529 * decision + entry] for entry in entries), -128, 128)
+        chance = CHANCE[odds + 128]
+        if decoder.target() < chance:
+            decoder.take(0, chance)
+            return True
+        decoder.take(chance, 65536 - chance)
+        return False
+
+    step = bits(6)
+    ranks = [bits(7) for _ in range(planes)]
+    need(max(ranks) <= 64, "too many ranks")
+    symbols = np.zeros((planes, 64, BLOCKS), np.int16)
+    contexts = DetailContexts(planes)
+    for plane in range(planes):
+        contexts.recent = np.zeros((ROWS + 2, COLUMNS + 2), int)
+        for rank in range(ranks[plane]):
+            for block in range(BLOCKS):
+                y, x = block // COLUMNS + 1, block % COLUMNS + 1
+                entries = contexts.entries(plane, rank, y, x, step)
+                symbol = 0
+                if not decide(0, entries):
+                    sign = -1 if bits(1) else 1
+                    magnitude = 1
+                    while magnitude < 3 and not decide(magnitude, entries):
+                        magnitude += 1
+                    if magnitude == 3:
+                        magnitude += decoder.golomb(0)
+                    need(magnitude <= 32767, "a symbol is too large")
+                    symbol = sign * magnitude
+                symbols[plane, rank, block] = symbol
+                contexts.add(plane, rank, y, x, symbol)
+        need(ranks[plane] == 0 or symbols[plane, ranks[plane] - 1].any(), "a rank of zeros at the end")
+    return step, symbols
+
+
+def detail_picture(step, symbols):
+    """What a layer adds to the samples of a picture, [112, 96, 3]."""
+    basis = np.array([[math.sqrt((2 if k else 1) / 8) * math.cos(math.pi * (2 * i + 1) * k / 16) for i in range(8)] for k in range(8)])
+    planes = np.zeros((3, 112, 96))
+    for plane, own in enumerate(symbols * (4 * pow8(step))):
+        blocks = np.zeros((8, 8, ROWS, COLUMNS))
+        for rank, (u, v) in enumerate(FREQUENCIES):
+            blocks[u, v] = own[rank].reshape(ROWS, COLUMNS)
+        planes[plane] = np.einsum("uvrc,uy,vx->rycx", blocks, basis, basis).reshape(112, 96)
+    g, a, b = planes[0] / math.sqrt(3), planes[1] / math.sqrt(2), planes[2] / math.sqrt(6)
+    return np.stack([g + a + b, g - 2 * b, g - a + b], -1)
+
+
 class Model:
     """The tables of a weights file, and the ids of the models whose faces they decode."""
 
@@ -251,8 +429,8 @@ class Model:
             networks.append(int(metadata["cameo.quantized-from"], 16))
         self.ids = [zlib.crc32(struct.pack("<I", network), crc) if network else crc for network in networks]
 
-    def decode_code(self, code, q):
-        """Symbols [height, width, channels] of a code, and their values in half steps."""
+    def decode_code(self, code, q, detail=None):
+        """Symbols [height, width, channels] of a code, their values in half steps, and what `detail` reads after them."""
         t = self.tables
         height, width, channels = self.height, self.width, self.channels
         positions = height * width
@@ -324,17 +502,20 @@ class Model:
                 expected_here[p] += expected[p] - expected_here[p] // 16
             found_all += sum(found)
             expected_all += sum(expected)
+        layer = detail(decoder) if detail else None
         decoder.end()
-        return symbols.reshape(-1), points.reshape(-1)
+        return symbols.reshape(-1), points.reshape(-1), layer
 
     def read(self, data):
-        """The quantization index of a file or bare face, whether it is grey, its symbols, and their values in half steps."""
-        bare = data[:1] == b"\x10"
+        """The quantization index of a face, whether it is grey, its symbols, their values in half steps, and its layer."""
+        bare = data[:1] in (b"\x10", b"\x20")
         header = 4 if bare else 10
-        need(len(data) >= (6 if bare else 14) and (bare or data[:5] == b"\x9eCMF\x01"), "not a face of version 1")
+        need(len(data) >= (6 if bare else 14) and (bare or data[:4] == b"\x9eCMF"), "not a face")
+        version = data[0] >> 4 if bare else data[4]
         face = data[1 if bare else 5]
-        q, grey = face & 63, face >= 128
-        need(face & 64 == 0 and q < self.steps, "the face byte")
+        q, detailed, grey = face & 63, face & 64 != 0, face >= 128
+        need(version in (1, 2), f"version {version}, not 1 or 2")
+        need(detailed == (version == 2) and q < self.steps, "the face byte")
         (stored,) = struct.unpack_from("<H" if bare else "<I", data, header - (2 if bare else 4))
         mask = 0xFFFF if bare else 0xFFFFFFFF
         known = [id for id in self.ids if id & mask == stored]
@@ -342,10 +523,12 @@ class Model:
         (checksum,) = struct.unpack_from("<H" if bare else "<I", data, header)
         code = data[6 if bare else 14 :]
         need(len(code) <= 65535, "the code is too long")
-        symbols, points = self.decode_code(code, q)
+        symbols, points, detail = self.decode_code(code, q, (lambda d: decode_detail(d, grey)) if detailed else None)
         covered = data[:header] + struct.pack("<I", known[0]) + symbols.astype("<i2").tobytes()
+        if detail:
+            covered += bytes([detail[0]]) + detail[1].astype("<i2").tobytes()
         need(zlib.crc32(covered) & mask == checksum, "the checksum")
-        return q, grey, symbols, points
+        return q, grey, symbols, points, detail
 
 
 # --- The picture ---
@@ -363,7 +546,7 @@ class Decoder:
 
     def decode(self, data):
         """The picture of a face, [112, 96, 3] bytes RGB. Raises Refused for bytes that are none."""
-        q, grey, _, points = self.model.read(bytes(data))
+        q, grey, _, points, detail = self.model.read(bytes(data))
         gain = self.model.tables["gain"][q * self.model.channels]
         values = np.zeros((1, len(points)), np.float32)
         values[0, self.model.component] = points / 2 * 2 ** (-gain / 8)
@@ -371,6 +554,8 @@ class Decoder:
         samples = np.floor(255.0 * np.clip(picture, 0, 1) + 0.5)
         if grey:
             samples[:] = np.floor(samples @ [0.299, 0.587, 0.114] + 0.5)[..., None]
+        if detail:
+            samples = np.clip(np.floor(samples + detail_picture(*detail) + 0.5), 0, 255)
         return samples.astype(np.uint8)
 
 

@@ -11,6 +11,7 @@ export {
 } from './codec/container/face-archive.js';
 export type { DecodedFace, FaceSymbols } from './codec/container/face-code.js';
 export { FaceJournal, openFaces } from './codec/container/face-journal.js';
+export type { Detail } from './codec/detail/detail-stream.js';
 export {
   EncodedFace,
   type EncodeManyOptions,

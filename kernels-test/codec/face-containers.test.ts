@@ -45,7 +45,7 @@ test('bare faces that are damaged or another model’s are refused', async () =>
     () =>
       unpackFaceBare(changed, by);
   assert.match(await message(unpack(bytes.subarray(0, 5)), FormatError), '5 bytes; its header alone has 6');
-  assert.match(await message(unpack(edited(bytes, 0, 0x20)), FormatError), 'first byte is 32, must be 16 (version 1)');
+  assert.match(await message(unpack(edited(bytes, 0, 0x30)), FormatError), 'first byte is 48, must be 16 (version 1)');
   assert.match(await message(unpack(edited(bytes, 1, 5 | 64)), FormatError), 'bit 6');
   assert.match(
     await message(unpack(edited(bytes, 1, 63)), FormatError),
@@ -71,6 +71,7 @@ test('files are read back, and their headers can be read without the model', () 
       modelId: model.idText,
       qIndex: face.qIndex,
       grey: face.grey,
+      detailed: false,
     });
   }
   assert.not(isFaceFile(packFaceBare(all[0], model)));
@@ -84,7 +85,7 @@ test('files that are damaged or another model’s are refused', async () => {
       unpackFaceFile(changed, by);
   assert.match(await message(unpack(new Uint8Array(0)), FormatError), 'not a face file');
   assert.match(await message(unpack(bytes.subarray(0, 13)), FormatError), 'truncated: file of 13 bytes');
-  assert.match(await message(unpack(edited(bytes, 4, 2)), FormatError), 'version 2 is not supported');
+  assert.match(await message(unpack(edited(bytes, 4, 3)), FormatError), 'version 3 is not supported');
   const mismatch = `written by model ${model.idText}; the model loaded is ${other.idText}`;
   assert.is(await message(unpack(bytes, other), ModelMismatchError), mismatch);
   assert.match(await message(unpack(edited(bytes, 11, bytes[11] ^ 1)), FormatError), 'checksum');

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { shippedWeights } from '../../src/cli/weights.js';
-import { readImage } from '../../src/data/pictures/image.js';
+import { encodePng, readImage } from '../../src/data/pictures/image.js';
 import { ROOT, temporaryFolder } from '../cli/cli-fixture.js';
 import { cameoHere } from '../cli/cli-here.js';
 import { readShippedVectors } from '../codec/shipped-vectors.js';
@@ -42,7 +42,7 @@ damaged = 0
 for face in faces:
     for kind in 'file', 'bare':
         data = bytes.fromhex(face[kind])
-        q, grey, symbols, points = model.read(data)
+        q, grey, symbols, points, _ = model.read(data)
         wanted = face['symbols']
         if isinstance(wanted, str):
             wanted = [int.from_bytes(bytes.fromhex(wanted[i : i + 4]), 'little', signed=True) for i in range(0, len(wanted), 4)]
@@ -68,11 +68,54 @@ testWith('numpy', 'the decoder in Python reads all frozen streams, and refuses d
   }
 });
 
+const DETAILS = `
+import json, sys
+from decode_face import Model, Refused
+weights, base, vectors = sys.argv[1:]
+model = Model(open(weights, 'rb').read())
+plain = json.load(open(base))['faces']
+faces = json.load(open(vectors))['faces']
+damaged = 0
+for face in faces:
+    for kind in 'file', 'bare':
+        data = bytes.fromhex(face[kind])
+        q, grey, symbols, points, (step, detail) = model.read(data)
+        assert symbols.tolist() == plain[face['face']]['symbols']
+        assert (q, grey, step) == (plain[face['face']]['qIndex'], face['grey'], face['step'])
+        flat = detail.reshape(-1).tolist()
+        assert [[k, symbol] for k, symbol in enumerate(flat) if symbol] == face['symbols']
+    try:
+        model.read(data[:-1] + bytes([data[-1] ^ 64]))
+    except Refused:
+        damaged += 1
+print(len(faces), damaged)
+`;
+
+testWith('numpy', 'the decoder in Python reads the frozen detail layers', async () => {
+  const at = (name: string): string => join(ROOT, 'kernels-test', 'codec', name);
+  const names = ['bitstream-vectors.safetensors', 'bitstream-vectors.json', 'detail-vectors.json'];
+  const { printed, failed } = python(DETAILS, ...names.map(at));
+  assert.is(failed, '');
+  const [count, refused] = printed.split(' ').map(Number);
+  assert.ok(count > 0 && refused === count, printed);
+});
+
 testWith('numpy, onnxruntime', 'its pictures are those of `cameo decode` to one level', async () => {
   assert.is((await cameoHere(['export', 'synthesis', '-o', at('synthesis.onnx')])).code, 0);
   const { faces } = await readShippedVectors();
-  const chosen = [faces[0], faces.find(({ grey }) => grey) ?? faces[1], faces[faces.length - 1]];
-  for (const [k, { file }] of chosen.entries()) {
+  const chosen = [faces[0], faces.find(({ grey }) => grey) ?? faces[1], faces[faces.length - 1]].map(
+    ({ file }) => file,
+  );
+  // One with a detail layer, of a restored picture with noise.
+  writeFileSync(at('first.cameo'), chosen[0]);
+  assert.is((await cameoHere(['decode', at('first.cameo'), '-o', folder])).code, 0);
+  const restored = await readImage(at('first.decoded.png'));
+  const data = restored.data.map((level, k) => Math.min(255, Math.max(0, level + ((k * 7919) % 23) - 11)));
+  writeFileSync(at('noisy.png'), await encodePng({ ...restored, data }));
+  assert.is((await cameoHere(['encode', at('noisy.png'), '--bytes', '1500', '-o', folder])).code, 0);
+  chosen.push(new Uint8Array(readFileSync(at('noisy.cameo'))));
+  assert.is(chosen[3][4], 2, 'the version of a face with a detail layer');
+  for (const [k, file] of chosen.entries()) {
     const face = at(`${k}.cameo`);
     writeFileSync(face, file);
     const run = await cameoHere(['decode', face, '-o', folder]);

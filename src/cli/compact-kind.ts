@@ -1,4 +1,5 @@
-import { BITSTREAM_VERSION, MAX_FACE_BYTES } from '../codec/container/face-code.js';
+import { isBareStart } from '../codec/container/face-bare.js';
+import { MAX_FACE_BYTES } from '../codec/container/face-code.js';
 import { FILE_HEADER_BYTES, isFaceFile } from '../codec/container/face-file.js';
 import { HEADER_CHUNK, MAX_COMPACT_PNG_BYTES } from '../codec/png/container.js';
 import { FormatError } from '../common/errors.js';
@@ -95,7 +96,7 @@ function bytesOfQr(picture: RgbImage, what: string): Uint8Array {
 /** The bytes of a QR code, if they can be a face. @throws FormatError */
 function faceOfQr(bytes: Uint8Array): CompactFace {
   if (isFaceFile(bytes)) return { kind: 'file', bytes, qr: true };
-  if (bytes[0] === BITSTREAM_VERSION << 4) return { kind: 'bare', bytes, qr: true };
+  if (isBareStart(bytes[0])) return { kind: 'bare', bytes, qr: true };
   throw new FormatError(`its QR code holds no face but ${contentText(bytes)}`);
 }
 

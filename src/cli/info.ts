@@ -41,7 +41,7 @@ Example:
   cameo info small/face.cameo people.cameos
 
 Keys of --json: files [{ path, kind, qr (whether it was in a QR code), bytes, version, model, matches (null without weights), checked, and for one face qIndex (its
-quantization index; called step before) or rate, and grey; for an archive faces, whole (null if not checked), named, unfinished, list [{ name, bytes, qIndex, grey }] }], errors`,
+quantization index; called step before), grey and detailed, or rate; for an archive faces, whole (null if not checked), named, unfinished, list [{ name, bytes, qIndex, grey, detailed }] }], errors`,
     )
     .action(async (files: string[], { all, model, json }: InfoOptions) => {
       if (json) beginJson('info');
@@ -88,6 +88,7 @@ interface FaceDescription {
   checked: boolean;
   qIndex?: number;
   grey?: boolean;
+  detailed?: boolean;
   rate?: number;
   /** Height, width, channels of the latents. */
   latents?: number[];
@@ -105,11 +106,11 @@ const describedOf = ({ title: _title, weights, ...described }: FaceDescription) 
 });
 
 function printFace(path: string, bytes: number, face: FaceDescription): void {
-  const { version, model, weights, checked, qIndex, grey, rate, latents, title } = face;
+  const { version, model, weights, checked, qIndex, grey, detailed, rate, latents, title } = face;
   const size = `${path}: ${sizeText(bytes)}, ${checkText(checked)}`;
   const coding = latents
     ? `rate ${rate}, latents ${latents.join('×')} (height×width×channels)`
-    : `quantization index ${qIndex}, ${colourText(grey!)}`;
+    : `quantization index ${qIndex}, ${colourText(grey!, detailed!)}`;
   print(`${size}\n  ${title}, format version ${version}, ${coding}\n${modelLine(model, weights)}`);
 }
 
@@ -124,7 +125,8 @@ function modelLine(modelId: string, weights: Weights | undefined): string {
 
 const checkText = (checked: boolean): string =>
   checked ? 'checksum ok' : 'not checked: this needs the model that wrote it';
-const colourText = (grey: boolean): string => (grey ? 'grey' : 'colour');
+const colourText = (grey: boolean, detailed: boolean): string =>
+  `${grey ? 'grey' : 'colour'}${detailed ? ', with a detail layer' : ''}`;
 
 async function describePng(bytes: Uint8Array, session: CodecSession): Promise<FaceDescription> {
   const { version, rate, modelId, latents } = unpackLatentsPng(bytes);
@@ -134,19 +136,19 @@ async function describePng(bytes: Uint8Array, session: CodecSession): Promise<Fa
 }
 
 async function describeFace(bytes: Uint8Array, session: CodecSession): Promise<FaceDescription> {
-  const { version, modelId, qIndex, grey } = readFaceFileHeader(bytes);
+  const { version, modelId, qIndex, grey, detailed } = readFaceFileHeader(bytes);
   const weights = await weightsFor(session, 'codec');
   const model = tablesOf(weights, modelId);
   if (model) unpackFaceFile(bytes, model);
-  return { title: 'face file', version, model: modelId, weights, checked: !!model, qIndex, grey };
+  return { title: 'face file', version, model: modelId, weights, checked: !!model, qIndex, grey, detailed };
 }
 
 async function describeBare(bytes: Uint8Array, session: CodecSession): Promise<FaceDescription> {
-  const { version, modelIdEnd, qIndex, grey } = readBareHeader(bytes);
+  const { version, modelIdEnd, qIndex, grey, detailed } = readBareHeader(bytes);
   const weights = await weightsFor(session, 'codec');
   const model = tablesOf(weights, modelIdEnd);
   if (model) unpackFaceBare(bytes, model);
-  return { title: 'bare face', version, model: modelIdEnd, weights, checked: !!model, qIndex, grey };
+  return { title: 'bare face', version, model: modelIdEnd, weights, checked: !!model, qIndex, grey, detailed };
 }
 
 /**
@@ -176,10 +178,10 @@ async function describeArchive(
   for (let k = 0; k < count; k++) {
     try {
       if (model) await archive.face(k, model);
-      const [name, { bytes, qIndex, grey }] = [await nameOfFace(archive, k), await archive.entry(k)];
+      const [name, { bytes, qIndex, grey, detailed }] = [await nameOfFace(archive, k), await archive.entry(k)];
       if (k < listed) {
-        tell(`  ${JSON.stringify(name)}: ${bytes} bytes, quantization index ${qIndex}, ${colourText(grey)}`);
-        if (isJson()) list.push({ name, bytes, qIndex, grey });
+        tell(`  ${JSON.stringify(name)}: ${bytes} bytes, quantization index ${qIndex}, ${colourText(grey, detailed)}`);
+        if (isJson()) list.push({ name, bytes, qIndex, grey, detailed });
       }
       whole++;
     } catch (error) {

@@ -18,7 +18,7 @@ export interface CodedSymbols extends ChosenSymbols {
 }
 
 /** Raise it with every change of what `FaceQuantizer` chooses: caches of encodings are bound to it. */
-export const ENCODER_VERSION = 4;
+export const ENCODER_VERSION = 5;
 
 /** What is known about the values of a model, in the order of the symbols. */
 export interface ValueModel {

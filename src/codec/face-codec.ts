@@ -1,81 +1,46 @@
-import { checkList, checkOptions, refuse } from '../common/arguments.js';
-import { ArgumentError, DisposedError } from '../common/errors.js';
+import { ArgumentError } from '../common/errors.js';
 import { inOrder } from '../common/in-order.js';
 import type { Gpu } from '../gpu/gpu.js';
-import { checkResults } from '../models/finite-results.js';
-import { gainOf, type KltAutoencoder, logisticScales, quantizationInputs } from '../models/klt-autoencoder.js';
+import { type KltAutoencoder, logisticScales, quantizationInputs } from '../models/klt-autoencoder.js';
 import { loadKlt } from '../models/klt-file.js';
-import { pixelLevels, readLevels, writeUnitPixels } from '../models/unit-pixels.js';
-import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
-import { keep, Tensor } from '../tensor/tensor.js';
-import { type ChosenSymbols, type CodedSymbols, FaceQuantizer, stepsInUnit } from './byte-budget.js';
+import { type ChosenSymbols, type CodedSymbols, FaceQuantizer } from './byte-budget.js';
 import { codecBatches } from './codec-batch.js';
+import { CodecPasses } from './codec-passes.js';
 import { type KltFile, type KltTables, readKlt, tablesOf } from './codec-weights.js';
-import { ARCHIVE_ENTRY_BYTES } from './container/archive-layout.js';
-import { BARE_HEADER_BYTES, packFaceBare, unpackFaceBare } from './container/face-bare.js';
+import { unpackFaceBare } from './container/face-bare.js';
 import type { DecodedFace, FaceSymbols } from './container/face-code.js';
-import { FILE_HEADER_BYTES, isFaceFile, packFaceFile, unpackFaceFile } from './container/face-file.js';
+import { isFaceFile, unpackFaceFile } from './container/face-file.js';
+import { withDetail } from './detail/detail-search.js';
+import { DETAIL_COLUMNS, DETAIL_ROWS, detailStep } from './detail/detail-stream.js';
+import { addDetail, BLOCK_SIDE } from './detail/detail-transform.js';
 import type { LatentModel } from './entropy/latent-model.js';
-import { encodeLatents, valuesOfSymbols } from './entropy/latent-stream.js';
+import {
+  type AnyContainer,
+  checkBudget,
+  checkBytes,
+  checkFaceTarget,
+  type FaceContainer,
+  type FaceTarget,
+  HEADER_BYTES,
+  minFaceBytes,
+  packInto,
+} from './face-target.js';
 import { GpuTrellis } from './gpu-trellis.js';
+import { greyed, isGrey } from './grey-faces.js';
 import { searchTogether } from './search-together.js';
 
-/** 'file' says by itself what it is; 'bare' takes 8 bytes less, for readers that know what it is. */
-export type FaceContainer = 'file' | 'bare';
+export {
+  type AnyContainer,
+  checkBudget,
+  type FaceContainer,
+  type FaceTarget,
+  HEADER_BYTES,
+  minFaceBytes,
+  packInto,
+} from './face-target.js';
 
-/** How large a face may get: the maximum bytes of its file; or its quality, as a quantization index. */
-export type FaceTarget =
-  | { maxBytes: number }
-  | { qIndex: number }
-  | {
-      /** @deprecated Use `qIndex`. */
-      step: number;
-    };
-
-/** The container of a face: its own, or an archive. In an archive, the face's index entry counts for its bytes; its name does not. */
-export type AnyContainer = FaceContainer | 'archive';
-
-/** Bytes of a face in addition to its code. */
-export const HEADER_BYTES: Readonly<Record<AnyContainer, number>> = {
-  file: FILE_HEADER_BYTES,
-  bare: BARE_HEADER_BYTES,
-  archive: ARCHIVE_ENTRY_BYTES,
-};
-
-/** The smallest budget that works for every face: the bytes of a face whose symbols are all 0. */
-export function minFaceBytes(latents: LatentModel, container: AnyContainer): number {
-  return HEADER_BYTES[container] + encodeLatents(new Int16Array(latents.latents), 0, latents).length;
-}
-
-/** @throws ArgumentError for a budget below what a face takes */
-export function checkBudget(latents: LatentModel, bytes: number, container: AnyContainer): void {
-  const min = minFaceBytes(latents, container);
-  if (Number.isInteger(bytes) && bytes >= min) return;
-  throw new ArgumentError(`a budget of ${bytes} bytes; expected an integer of at least ${min}`);
-}
-
-/** @throws ArgumentError for a value that is not a list of bytes */
-function checkBytes(where: string, name: string, list: readonly Uint8Array[]): void {
-  checkList(where, `${name}s`, list, 'an array');
-  list.forEach((entry, k) => {
-    if (!ArrayBuffer.isView(entry)) refuse(where, `${name} ${k}`, entry, 'bytes');
-  });
-}
-
-/** @throws ArgumentError for an unknown target or container */
-function checkTarget(target: FaceTarget, container: AnyContainer): void {
-  const keys = Object.keys(checkOptions('encode', target, ['maxBytes', 'qIndex', 'step']));
-  if (keys.length !== 1) refuse('encode', 'the target', target, '{ maxBytes } or { qIndex }');
-  if (!(container in HEADER_BYTES)) refuse('encode', 'the container', container, Object.keys(HEADER_BYTES).join(', '));
-}
-
-/** Packs a face into a container of its own. */
-export const packInto = (container: FaceContainer) => (container === 'file' ? packFaceFile : packFaceBare);
-
-type AnalysisInputs = { x: Tensor; fineness: Tensor };
-type RestorationInputs = { symbols: Tensor; logGain: Tensor; fineness: Tensor };
-type Analysis = RecordedStep<AnalysisInputs, { values: Tensor }>;
-type Restoration = RecordedStep<RestorationInputs, { levels: Tensor<'int32'> }>;
+/** A face with its code, where that is known. */
+export type CodedFace = FaceSymbols & CodedSymbols;
 
 /** Faces that go through the network together. */
 interface Batch<T> {
@@ -90,6 +55,12 @@ interface Batch<T> {
 const expectedIndex = (bytes: number, count: number): number =>
   Math.max(0, Math.min(count - 1, Math.round(8 * Math.log2(Math.max(1, bytes) / 24))));
 
+/** From this many bytes of code on, a detail layer is tried; from the second number on, it is always better. */
+const DETAIL_FROM = 560;
+const DETAIL_SURELY = 900;
+/** Bytes of the symbols, where a detail layer follows. */
+const bytesBeforeDetail = (maxBytes: number): number => Math.round(430 + 0.03 * maxBytes);
+
 /**
  * Encodes aligned faces to a byte budget, and back, with one model for all sizes. Every adapter turns the same symbols into the
  * same bytes, and the same bytes into the same symbols. Two adapters may still choose different symbols for a face, where a
@@ -99,10 +70,7 @@ export class FaceCodec {
   readonly #batches: readonly number[];
   readonly #quantizer: FaceQuantizer;
   readonly #trellis: GpuTrellis | undefined;
-  // By batch. Recorded when they are first needed: compiling their kernels takes most of the time of a first face.
-  readonly #analyses = new Map<number, Analysis>();
-  readonly #restorations = new Map<number, Restoration>();
-  #disposed = false;
+  readonly #passes: CodecPasses;
 
   private constructor(
     readonly gpu: Gpu,
@@ -114,6 +82,7 @@ export class FaceCodec {
     onGpu: boolean,
   ) {
     this.#batches = batches;
+    this.#passes = new CodecPasses(gpu, model, tables);
     this.#quantizer = new FaceQuantizer({ latents: tables.model, scales });
     const { trellis } = this.#quantizer;
     if (trellis && onGpu) this.#trellis = new GpuTrellis(gpu, trellis.rows, trellis.order);
@@ -183,7 +152,7 @@ export class FaceCodec {
     container: AnyContainer = 'file',
   ): Promise<FaceSymbols[]> {
     const found = await this.codedSymbolsOf(faces, target, container);
-    return found.map(({ symbols, qIndex, grey }) => ({ symbols, qIndex, grey }));
+    return found.map(({ code: _, ...face }) => face);
   }
 
   /** As `symbolsOf`, with the code of the symbols where it is known already. */
@@ -191,9 +160,9 @@ export class FaceCodec {
     faces: readonly Uint8Array[],
     target: FaceTarget,
     container: AnyContainer = 'file',
-  ): Promise<(FaceSymbols & CodedSymbols)[]> {
+  ): Promise<CodedFace[]> {
     const { bytes, width, height } = this.faceSize;
-    checkTarget(target, container);
+    checkFaceTarget(target, container);
     checkBytes('encode', 'face', faces);
     faces.forEach((face, k) => {
       if (face.length !== bytes) {
@@ -211,18 +180,18 @@ export class FaceCodec {
           ? target.qIndex
           : target.step;
     quantizationInputs(qIndex, steps);
-    const found: (FaceSymbols & CodedSymbols)[] = [];
-    const choose = async ({ faces, size }: Batch<Uint8Array>): Promise<typeof found> => {
-      const rough = await this.#analyse(
-        faces,
-        faces.map(() => qIndex),
-        size,
+    const found: CodedFace[] = [];
+    const choose = async (batch: Batch<Uint8Array>): Promise<CodedFace[]> => {
+      const rough = await this.#passes.analyse(
+        batch.faces,
+        batch.faces.map(() => qIndex),
+        batch.size,
       );
-      const chosen =
-        budget === undefined
-          ? rough.map((own) => this.#atIndex(own, qIndex))
-          : await this.#within(faces, rough, qIndex, budget, size);
-      return chosen.map((face, k) => ({ ...face, grey: isGrey(faces[k]) }));
+      if (budget !== undefined) {
+        const withDetails = 'detail' in target && target.detail === false ? Infinity : DETAIL_FROM;
+        return this.#best(batch, rough, qIndex, budget, budget >= withDetails);
+      }
+      return rough.map((own, k) => ({ ...this.#atIndex(own, qIndex), grey: isGrey(batch.faces[k]) }));
     };
     for await (const some of inOrder(this.#batchesOf(faces), choose)) found.push(...some);
     return found;
@@ -256,8 +225,62 @@ export class FaceCodec {
     const quantizer = this.#quantizer;
     const near = await searchTogether(quantizer, this.#trellis, rough, () => quantizer.expected(maxBytes, told));
     // Once more, now that the analysis network can be given the index.
-    const values = near.some((qIndex) => qIndex !== told) ? await this.#analyse(faces, near, size) : rough;
+    const values = near.some((qIndex) => qIndex !== told) ? await this.#passes.analyse(faces, near, size) : rough;
     return searchTogether(quantizer, this.#trellis, values, (own, k) => quantizer.search(own, maxBytes, near[k]));
+  }
+
+  /**
+   * Without a detail layer or with one, whichever has the smaller error. The parameters are those of `#within`.
+   * @param tried whether a layer is tried at all
+   */
+  async #best(
+    batch: Batch<Uint8Array>,
+    rough: readonly Float32Array[],
+    told: number,
+    maxBytes: number,
+    tried: boolean,
+  ): Promise<CodedFace[]> {
+    const { faces, size } = batch;
+    const detailed = !tried ? [] : await this.#detailed(batch, rough, told, maxBytes);
+    if (tried && maxBytes >= DETAIL_SURELY && detailed.every((face) => face)) return detailed.map((face) => face!);
+    const within = await this.#within(faces, rough, told, maxBytes, size);
+    const plain = within.map((face, k) => ({ ...face, grey: isGrey(faces[k]) }));
+    if (detailed.every((face) => !face)) return plain;
+    const [without, withDetails] = [
+      await this.#restoreBatch({ ...batch, faces: plain }),
+      await this.#restoreBatch({ ...batch, faces: plain.map((face, k) => detailed[k] ?? face) }),
+    ];
+    return plain.map((face, k) => {
+      const other = detailed[k];
+      return other && errorOf(faces[k], withDetails[k]) < errorOf(faces[k], without[k]) ? other : face;
+    });
+  }
+
+  /** Faces with detail layers; undefined for those that cannot have one. The parameters are those of `#within`. */
+  async #detailed(
+    batch: Batch<Uint8Array>,
+    rough: readonly Float32Array[],
+    told: number,
+    maxBytes: number,
+  ): Promise<(CodedFace | undefined)[]> {
+    const { faces, size } = batch;
+    const { width, height } = this.faceSize;
+    if (width !== DETAIL_COLUMNS * BLOCK_SIDE || height !== DETAIL_ROWS * BLOCK_SIDE) return faces.map(() => undefined);
+    const quantizer = this.#quantizer;
+    const before = bytesBeforeDetail(maxBytes);
+    const near = await searchTogether(quantizer, this.#trellis, rough, () => quantizer.expected(before, told));
+    const values = await this.#passes.refine(faces, await this.#passes.analyse(faces, near, size), near, size);
+    const chosen = await searchTogether(quantizer, this.#trellis, values, function* (_, k) {
+      return { symbols: yield quantizer.atDefault(near[k]), qIndex: near[k], grey: isGrey(faces[k]) };
+    });
+    const bases = await this.#restoreBatch({ ...batch, faces: chosen });
+    const given = { latents: this.latents, maxBytes, size: { width, height } };
+    return chosen.map((face, k) => {
+      const found = withDetail(faces[k], bases[k], face, given);
+      if (!found) return undefined;
+      const { error: _, ...coded } = found;
+      return coded;
+    });
   }
 
   /**
@@ -283,117 +306,24 @@ export class FaceCodec {
   }
 
   async #restoreBatch({ faces, size, first }: Batch<FaceSymbols>): Promise<Uint8Array[]> {
-    const { bytes } = this.faceSize;
-    const { order } = this.tables;
-    const step = this.#restorationStep(size);
-    const { inputs, outputs } = step;
-    const count = this.model.latentCount;
-    const symbols = new Float32Array(size * count);
-    faces.forEach((face, n) => {
-      const values = valuesOfSymbols(face.symbols, this.latents);
-      // The network takes them in steps of the index that it is given.
-      const scale = gainOf(face.qIndex) / stepsInUnit(this.latents, face.qIndex);
-      for (let k = 0; k < count; k++) symbols[n * count + order[k]] = values[k] * scale;
+    const restored = await this.#passes.restore(faces, size, first);
+    return restored.map((face, n) => {
+      const { grey, detail } = faces[n];
+      const picture = grey ? greyed(face) : face;
+      return detail ? addDetail(picture, detail.symbols, detailStep(detail.step), this.faceSize) : picture;
     });
-    inputs.symbols.write(symbols);
-    this.#writeIndices(
-      inputs,
-      faces.map(({ qIndex }) => qIndex),
-      size,
-    );
-    step.run();
-    const restored = readLevels('decode: the pixels', await outputs.levels.read(), faces.length, bytes, first);
-    return restored.map((face, n) => (faces[n].grey ? greyed(face) : face));
-  }
-
-  /** Values in steps of index 0, in the order of the symbols. */
-  async #analyse(faces: readonly Uint8Array[], indices: readonly number[], size: number): Promise<Float32Array[]> {
-    const { bytes } = this.faceSize;
-    const step = this.#analysisStep(size);
-    const { inputs, outputs } = step;
-    const pixels = new Float32Array(size * bytes);
-    writeUnitPixels(faces, pixels);
-    inputs.x.write(pixels);
-    this.#writeIndices(inputs, indices, size);
-    step.run();
-    const values = await outputs.values.read();
-    const count = this.model.latentCount;
-    checkResults('encode: the symbols', values, faces.length, count);
-    const { order } = this.tables;
-    return faces.map((_, n) => {
-      const own = new Float32Array(count);
-      for (let k = 0; k < count; k++) own[k] = values[n * count + order[k]];
-      return own;
-    });
-  }
-
-  #analysisStep(size: number): Analysis {
-    const { width, height } = this.model.config;
-    let step = this.#analyses.get(size);
-    if (!step) {
-      const inputs = { x: this.#zeros(size, height, width, 3), fineness: this.#zeros(size, 1, 1, 1) };
-      step = recordStep(this.gpu, inputs, ({ x, fineness }) => ({
-        values: this.model.analyseAtFirst(x, { logGain: fineness, fineness }),
-      }));
-      this.#analyses.set(size, step);
-    }
-    return step;
-  }
-
-  #restorationStep(size: number): Restoration {
-    let step = this.#restorations.get(size);
-    if (!step) {
-      const symbols = this.#zeros(size, this.model.latentCount);
-      const inputs = { symbols, logGain: this.#zeros(size, 1), fineness: this.#zeros(size, 1, 1, 1) };
-      step = recordStep(this.gpu, inputs, (given) => ({
-        levels: pixelLevels(this.model.reconstructAroundZero(given.symbols, given), 0.5),
-      }));
-      this.#restorations.set(size, step);
-    }
-    return step;
-  }
-
-  /** An input of a recorded step. @throws DisposedError after `dispose` */
-  #zeros(...shape: number[]): Tensor {
-    if (this.#disposed) throw new DisposedError('the codec has been disposed');
-    return keep(Tensor.zeros(this.gpu, shape));
-  }
-
-  #writeIndices(inputs: { fineness: Tensor; logGain?: Tensor }, indices: readonly number[], size: number): void {
-    const logGain = new Float32Array(size);
-    const fineness = new Float32Array(size);
-    indices.forEach((qIndex, n) => {
-      const values = quantizationInputs(qIndex, this.model.config.steps);
-      logGain[n] = values.logGain;
-      fineness[n] = values.fineness;
-    });
-    inputs.logGain?.write(logGain);
-    inputs.fineness.write(fineness);
   }
 
   dispose(): void {
-    this.#disposed = true;
-    for (const steps of [this.#analyses, this.#restorations]) {
-      for (const step of steps.values()) {
-        step.dispose();
-        for (const input of Object.values(step.inputs)) input.dispose();
-      }
-      steps.clear();
-    }
+    this.#passes.dispose();
     this.#trellis?.dispose();
     this.model.dispose();
   }
 }
 
-/** Whether all pixels are grey: the restored face is then grey, too. */
-function isGrey(face: Uint8Array): boolean {
-  for (let i = 0; i < face.length; i += 3) if (face[i] !== face[i + 1] || face[i] !== face[i + 2]) return false;
-  return true;
-}
-
-function greyed(face: Uint8Array): Uint8Array {
-  for (let i = 0; i < face.length; i += 3) {
-    face.fill(Math.round(0.299 * face[i] + 0.587 * face[i + 1] + 0.114 * face[i + 2]), i, i + 3);
-  }
-  return face;
+/** Squared error of a picture. */
+function errorOf(original: Uint8Array, restored: Uint8Array): number {
+  let sum = 0;
+  for (let i = 0; i < original.length; i++) sum += (original[i] - restored[i]) ** 2;
+  return sum;
 }

@@ -266,6 +266,20 @@ export class KltAutoencoder extends Module {
     return mul(this.components(x, at), exp(this.logGain.tensor));
   }
 
+  /**
+   * Values with which `reconstruct` comes closer to the pictures in squared error: it adds the components of what is missing.
+   * The values of `analyseAtFirst` also serve recognisers, which costs squared error.
+   * @param values [N, components], as of `analyseAtFirst`
+   * @returns the same
+   */
+  refineAtFirst(x: Tensor, values: Tensor, { fineness }: QuantizationInputs): Tensor {
+    const restore = sub(this.logRestore.tensor, this.logGain.tensor);
+    const restored = this.synthesisNet.forward(this.fromComponents(mul(values, exp(restore))), fineness);
+    const [symmetric, antisymmetric] = this.cosines(sub(affine(x, 1, -0.5), restored));
+    const missing = concat([matmul(symmetric, this.basis[0].tensor), matmul(antisymmetric, this.basis[1].tensor)], 1);
+    return add(values, mul(missing, exp(sub(this.logGain.tensor, this.logRestore.tensor))));
+  }
+
   /** Values to symbols. */
   quantize(values: Tensor, mode: { mode: 'noise' | 'straightThrough' | 'hard'; seed?: number; stream?: () => number }) {
     return quantize(values, { ...mode, ...SYMBOL_RANGE });

@@ -23,7 +23,7 @@ import {
  *   4  CRC-32 of the 18 bytes before
  *   …  index, for each face:
  *        4  where its code ends, counted from where the codes begin; the code before ends where it begins
- *        1  quantization index in the low six bits; bit 7: grey
+ *        1  quantization index in the low six bits; bit 6: with a detail layer; bit 7: grey
  *        2  low half of the checksum over its number (4 bytes), the byte before, the model id, and the symbols
  *        only with names:
  *        4  where its name ends, counted from where names begin
@@ -77,8 +77,13 @@ export function archivedCode(
 }
 
 /** What `ArchivedCode.checksum` has to be. */
-export function faceSum(k: number, byte: number, { symbols }: Pick<FaceSymbols, 'symbols'>, modelId: number): number {
-  return faceChecksum(concatenate([littleEndian(k, 4), Uint8Array.of(byte)]), symbols, modelId) & 0xffff;
+export function faceSum(
+  k: number,
+  byte: number,
+  face: Pick<FaceSymbols, 'symbols' | 'detail'>,
+  modelId: number,
+): number {
+  return faceChecksum(concatenate([littleEndian(k, 4), Uint8Array.of(byte)]), face, modelId) & 0xffff;
 }
 
 export function nameChecksum(k: number, name: Uint8Array): number {

@@ -21,8 +21,9 @@ import {
   concatenate,
   type DecodedFace,
   decodeFace,
+  type FaceHead,
+  faceHead,
   MAX_FACE_BYTES,
-  readFaceByte,
   viewOf,
 } from './face-code.js';
 
@@ -40,6 +41,9 @@ export function bytesSource(bytes: Uint8Array): ByteSource {
   return { size: bytes.length, read: (offset, length) => bytes.subarray(offset, offset + length) };
 }
 
+/** What an index says about a face: the bytes of its code, and how it is coded. */
+export type CodeEntry = FaceHead & { bytes: number };
+
 /** Many faces in one file, each of which can be read without the others. */
 export interface FaceCollection {
   readonly count: number;
@@ -48,7 +52,7 @@ export interface FaceCollection {
   readonly named: boolean;
   face(k: number, model: LatentModel): Promise<DecodedFace>;
   name(k: number): Promise<string | undefined>;
-  entry(k: number): Promise<{ bytes: number; qIndex: number; grey: boolean }>;
+  entry(k: number): Promise<CodeEntry>;
   find(name: string): Promise<number | undefined>;
 }
 
@@ -132,11 +136,10 @@ export class FaceArchive implements FaceCollection {
     if (!(length >= 0 && length <= MAX_FACE_BYTES)) {
       throw new FormatError(`face ${k}: its code has ${length} bytes by the index, must have 0 to ${MAX_FACE_BYTES}`);
     }
-    const { qIndex, grey } = readFaceByte(entry[4], model);
     const codesStart = this.#namesStart + this.nameBytes;
-    const symbols = decodeFace(await this.#read(codesStart + code.start, length, `face ${k}`), qIndex, model);
-    checkFace(viewOf(entry).getUint16(5, true), faceSum(k, entry[4], { symbols }, this.id));
-    return { symbols, qIndex, grey };
+    const face = decodeFace(await this.#read(codesStart + code.start, length, `face ${k}`), entry[4], model);
+    checkFace(viewOf(entry).getUint16(5, true), faceSum(k, entry[4], face, this.id));
+    return face;
   }
 
   /**
@@ -161,9 +164,9 @@ export class FaceArchive implements FaceCollection {
    * What the index says about face `k`: the bytes of its code, and whether it is grey. Needs no model.
    * @throws ArgumentError for a number out of range, FormatError for an index that is cut off
    */
-  async entry(k: number): Promise<{ bytes: number; qIndex: number; grey: boolean }> {
+  async entry(k: number): Promise<CodeEntry> {
     const { entry, code } = await this.#entry(k);
-    return { bytes: code.end - code.start, qIndex: entry[4] & 63, grey: entry[4] > 127 };
+    return { bytes: code.end - code.start, ...faceHead(entry[4]) };
   }
 
   /**

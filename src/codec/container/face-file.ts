@@ -4,23 +4,26 @@ import {
   BITSTREAM_VERSION,
   checkFace,
   checkModel,
+  checkVersion,
   concatenate,
+  DETAILED_VERSION,
   type DecodedFace,
   decodeFace,
   encodeFace,
   type FaceSymbols,
   faceByte,
   faceChecksum,
+  faceHead,
+  faceVersion,
   littleEndian,
-  readFaceByte,
   viewOf,
 } from './face-code.js';
 
 /*
  * A file of one face:
  *   4  9E 'C' 'M' 'F'; the first byte is not text in any common encoding
- *   1  version
- *   1  quantization index in the low six bits; bit 7: grey
+ *   1  version: 1, or 2 with a detail layer
+ *   1  quantization index in the low six bits; bit 6: with a detail layer; bit 7: grey
  *   4  model id
  *   4  checksum over the ten bytes before, the model id, and the symbols
  *   …  code of the symbols, up to the end of the file
@@ -38,8 +41,8 @@ export function packFaceFile(
   model: LatentModel,
   code: Uint8Array = encodeFace(face, model),
 ): Uint8Array {
-  const fields = concatenate([MAGIC, Uint8Array.of(BITSTREAM_VERSION, faceByte(face)), littleEndian(model.id, 4)]);
-  return concatenate([fields, littleEndian(faceChecksum(fields, face.symbols, model.id), 4), code]);
+  const fields = concatenate([MAGIC, Uint8Array.of(faceVersion(face), faceByte(face)), littleEndian(model.id, 4)]);
+  return concatenate([fields, littleEndian(faceChecksum(fields, face, model.id), 4), code]);
 }
 
 /** Whether a file begins as a face file; it may still be damaged. */
@@ -56,18 +59,21 @@ export function readFaceFileHeader(bytes: Uint8Array): {
   modelId: string;
   qIndex: number;
   grey: boolean;
+  detailed: boolean;
 } {
   if (!isFaceFile(bytes)) throw new FormatError('not a face file: it does not begin with 9E "CMF"');
   if (bytes.length < FILE_HEADER_BYTES) {
     throw new FormatError(`truncated: file of ${bytes.length} bytes; its header alone has ${FILE_HEADER_BYTES}`);
   }
-  if (bytes[4] !== BITSTREAM_VERSION) {
+  if (bytes[4] !== BITSTREAM_VERSION && bytes[4] !== DETAILED_VERSION) {
     throw new FormatError(
-      `format version ${bytes[4]} is not supported, this program reads version ${BITSTREAM_VERSION}`,
+      `format version ${bytes[4]} is not supported, this program reads versions ${BITSTREAM_VERSION} and ${DETAILED_VERSION}`,
     );
   }
   const modelId = formatModelId(viewOf(bytes).getUint32(6, true));
-  return { version: bytes[4], modelId, qIndex: bytes[5] & 63, grey: bytes[5] > 127 };
+  const head = faceHead(bytes[5]);
+  checkVersion(bytes[4], head);
+  return { version: bytes[4], modelId, ...head };
 }
 
 /** @throws FormatError for a file that is damaged or of another format; ModelMismatchError for one of another model */
@@ -76,8 +82,7 @@ export function unpackFaceFile(bytes: Uint8Array, model: LatentModel): DecodedFa
   const view = viewOf(bytes);
   const id = view.getUint32(6, true);
   checkModel(id, model);
-  const { qIndex, grey } = readFaceByte(bytes[5], model);
-  const symbols = decodeFace(bytes.subarray(FILE_HEADER_BYTES), qIndex, model);
-  checkFace(view.getUint32(FIELD_BYTES, true), faceChecksum(bytes.subarray(0, FIELD_BYTES), symbols, id));
-  return { symbols, qIndex, grey };
+  const face = decodeFace(bytes.subarray(FILE_HEADER_BYTES), bytes[5], model);
+  checkFace(view.getUint32(FIELD_BYTES, true), faceChecksum(bytes.subarray(0, FIELD_BYTES), face, id));
+  return face;
 }

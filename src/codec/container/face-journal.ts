@@ -3,16 +3,23 @@ import { ENCODER_VERSION } from '../byte-budget.js';
 import { crc32 } from '../crc32.js';
 import { formatModelId, type LatentModel } from '../entropy/latent-model.js';
 import { type ArchivedCode, ArchiveIndex, archiveHeader, faceSum, MAX_NAME_BYTES } from './archive-layout.js';
-import { type ByteSource, checkFaceNumber, FaceArchive, type FaceCollection, nameText } from './face-archive.js';
+import {
+  type ByteSource,
+  type CodeEntry,
+  checkFaceNumber,
+  FaceArchive,
+  type FaceCollection,
+  nameText,
+} from './face-archive.js';
 import {
   checkFace,
   checkModel,
   concatenate,
   type DecodedFace,
   decodeFace,
+  faceHead,
   littleEndian,
   MAX_FACE_BYTES,
-  readFaceByte,
   viewOf,
 } from './face-code.js';
 
@@ -34,7 +41,7 @@ import {
  *        4  CRC-32 of the picture that was encoded
  *        2  bytes of its name
  *        2  bytes of its code
- *        1  quantization index in the low six bits; bit 7: grey
+ *        1  quantization index in the low six bits; bit 6: with a detail layer; bit 7: grey
  *        1  0
  *        2  its checksum in the archive
  *        4  CRC-32 of the 20 bytes before
@@ -192,10 +199,9 @@ export class FaceJournal implements FaceCollection {
   async face(k: number, model: LatentModel): Promise<DecodedFace> {
     checkModel(this.id, model);
     const { number, byte, checksum, code } = await this.record(k);
-    const { qIndex, grey } = readFaceByte(byte, model);
-    const symbols = decodeFace(code, qIndex, model);
-    checkFace(checksum, faceSum(number, byte, { symbols }, this.id));
-    return { symbols, qIndex, grey };
+    const face = decodeFace(code, byte, model);
+    checkFace(checksum, faceSum(number, byte, face, this.id));
+    return face;
   }
 
   /** @throws as `record`, and FormatError for a name that is no UTF-8 */
@@ -204,9 +210,9 @@ export class FaceJournal implements FaceCollection {
   }
 
   /** @throws as `record` */
-  async entry(k: number): Promise<{ bytes: number; qIndex: number; grey: boolean }> {
+  async entry(k: number): Promise<CodeEntry> {
     const { code, byte } = await this.record(k);
-    return { bytes: code.length, qIndex: byte & 63, grey: byte > 127 };
+    return { bytes: code.length, ...faceHead(byte) };
   }
 
   /** The number of the first face of this name, undefined where there is none. Reads the whole journal. @throws as `record` */

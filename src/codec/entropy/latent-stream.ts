@@ -41,9 +41,15 @@ export const valuesOfSymbols = (symbols: Symbols, model: LatentModel): Float32Ar
 /**
  * The shortest code of a face's symbols at quantization index `qIndex`. It is only the code: the reader has to know the model,
  * `qIndex` and the length. The same symbols always give the same bytes.
+ * @param more writes what follows the symbols in the same code
  * @throws ShapeError for a wrong number of symbols; ArgumentError for an index that the model does not have
  */
-export function encodeLatents(symbols: Symbols, qIndex: number, model: LatentModel): Uint8Array {
+export function encodeLatents(
+  symbols: Symbols,
+  qIndex: number,
+  model: LatentModel,
+  more?: (coder: RangeEncoder) => void,
+): Uint8Array {
   checkSymbols(symbols, qIndex, model);
   const place = codingPlaces(model);
   const coder = new RangeEncoder();
@@ -55,14 +61,21 @@ export function encodeLatents(symbols: Symbols, qIndex: number, model: LatentMod
       return symbol;
     },
   });
+  more?.(coder);
   return coder.finish();
 }
 
 /**
  * Symbols from their code. Most damage cannot be detected here and gives other symbols; so containers add a checksum.
+ * @param more reads what follows the symbols in the same code
  * @throws FormatError for bytes that {@link encodeLatents} does not write; ArgumentError for an index that the model does not have
  */
-export function decodeLatents(bytes: Uint8Array, qIndex: number, model: LatentModel): Int16Array {
+export function decodeLatents(
+  bytes: Uint8Array,
+  qIndex: number,
+  model: LatentModel,
+  more?: (coder: RangeDecoder) => void,
+): Int16Array {
   model.checkIndex(qIndex);
   const place = codingPlaces(model);
   const coder = new RangeDecoder(bytes);
@@ -78,6 +91,7 @@ export function decodeLatents(bytes: Uint8Array, qIndex: number, model: LatentMo
       return symbol;
     },
   });
+  more?.(coder);
   coder.finish();
   return symbols;
 }

@@ -1,0 +1,71 @@
+/*
+ * The integers of the detail layer, which `npx tsx bench/detail-tables.ts` fits to faces of split train and writes. They are
+ * part of the format: a decoder needs these very numbers. Bytes are signed, in base64.
+ */
+
+/** Integers from which the chances of the detail layer's symbols follow. */
+export interface DetailTables {
+  /** [planes, ranks]: usual size of a coefficient against 4 levels, in eighths of an octave. */
+  frequency: Int8Array;
+  /** [grey or colour, blocks]: how much larger coefficients are there, in eighths of an octave. */
+  position: Int8Array;
+  /** [decisions, entries]: parts of the logarithm of odds, in sixteenths. */
+  odds: Int8Array;
+}
+
+/** 65536 / (1 + e^−x) for x from −8 to 0 in sixteenths, rounded, at least 16. */
+export const CHANCES: readonly number[] = [
+  22, 23, 25, 27, 28, 30, 32, 34, 36, 39, 41, 44, 47, 50, 53, 56, 60, 64, 68, 72, 77, 82, 87, 92, 98, 105, 111, 119,
+  126, 134, 143, 152, 162, 172, 184, 195, 208, 221, 236, 251, 267, 284, 302, 321, 342, 364, 387, 412, 439, 467, 497,
+  528, 562, 598, 636, 677, 720, 766, 815, 867, 922, 980, 1042, 1109, 1179, 1253, 1333, 1417, 1506, 1601, 1701, 1808,
+  1921, 2041, 2168, 2303, 2446, 2598, 2758, 2928, 3108, 3298, 3500, 3713, 3938, 4176, 4427, 4692, 4971, 5266, 5577,
+  5904, 6249, 6611, 6992, 7392, 7812, 8252, 8714, 9197, 9702, 10230, 10782, 11357, 11955, 12579, 13226, 13898, 14595,
+  15316, 16062, 16832, 17625, 18442, 19282, 20143, 21025, 21928, 22849, 23788, 24743, 25712, 26695, 27689, 28693, 29705,
+  30723, 31744, 32768,
+];
+
+const FREQUENCY: readonly string[] = [
+  'EQsLCgoLDAsLDQ4MDQ0OEA4NDQ0ODw8ODQ0NDg0ODw0NDQsNDQ0PDAkMDAwMDAsNDQoGBgUKCwQKCQgICAcCBwoKCgQFA/j6+vjz8vPy9PLv7+',
+  '/v8vHv7e7t7vDz7u3s7Ozt8u7s7O7s7O3t6+zq6+zt6+rq7Ozq6evr6erq6ewMCAcAAQD19vf28PDw8PPw7e7u7vDv7evt7Ozt8ezs6+vr6+/t',
+  '6+vr6urr6+rq6urq6+rq6err6ejr6ujp6Ojp',
+];
+
+const POSITION: readonly string[] = [
+  'AAICAwIBAQMDAgICAQEBAQD//wABAQEBAQD//v39/v7+AAEBAgD//v39/f7+AAABAQD//f39/f7//v8AAQABAgD9/QECAQD/AAACBgX+/wUHAg',
+  'AB/wAAAQD9/gAB/wABAP///f38/P7+/v//AAD+/f4AAP/+/f8BAP///v4AAP///gEBAAD//wIDAwL//gEBAAEA/v3///7//wABAQD/AP/+/v8A',
+  'AAEBAAABAQAAAAABAAAA/wAAAAD//wAAAAAA//8A//7+/v///wAA/////v7+/v7//////wAAAP/+//8AAAAA/wAAAQD//wABAAAAAAABAgEAAA',
+  'ICAQEAAAAAAAAAAAABAAAAAAD//wAAAAD//wAAAAD//wABAQD//wAAAAAA/wABAQH//wAAAAAAAAIDAwIAAAEAAAAAAAAAAAAAAAEAAAEBAQD/',
+  '/wAAAAEA',
+];
+
+const ODDS: readonly string[] = [
+  'AAAAAAAAAAwNDQESJREI/wIHCwwJCAgJBgYHCAUDAv8AAgAAAAAAANIBBAEF/vcB//f2/v7/+vgAAgIEAf8CAQQCAwEFCQEGAQMZCAMOBwweDh',
+  'AGEhcOBwwPLSstFgQpEBQPERIULhHc9vsZFxhDPjs3KDYwNS4QDRwdEQoJCQsJBggG/QUCBQUDAAP9AQEAAQEAAAEAAf4AAAEAAQAAAAD+AAAA',
+  'AAAADAP//vz59/QGAf38+ff49wYA/Pz69/f6Av/7+/j29/T/+/r5+Pb19f/7+fr5+Pf3/fj3+Pn39/f59PX19vf08yEWEAkEAAAABQoSFQoQCw',
+  'QCAQABAQcKDQUICAUC/f37/v8FCgQFBAL//fr5+vwABvT5+fr7+vn39/j7/uzx8PT19vb29fb3+urv6+3v8PLy8vP09+zx8Ovr6+zu8PDx8/r6',
+  '9vLp5+nr7O3v8AAC8uvp7+bp6err7AALHRUNCgkKAgAAAQIBAQIEBwQAAAD8/QABAwUDAAAA+Pj//wAC/gAAAP71+/39/wIAAAAA9fv7/P32AA',
+  'AAAPX2+/v6AQAAAAD66vr49wAAAAogGQ4KBgQLAAAA/QT/AwYHCAAAAQL8+wIEBgMAAAH3+vT9AwT6AAAA+fbw+gIDAgAAAP/x6vX9APkAAAAA',
+  '6+fx+/34AAAAAO7n7vb5/gAJCQYEAgMB/wAWEA8JBQL++wAAAAAAAAAAAAQIFggXLys4LxoEDwoGAgUA/fr7+/r7/fYAAAAAAAD9DA0MEQ4JEx',
+  'IMCxMVEw4KFhYWFwwHDxgYGhkI/gkTFxUSBPYLAQIOCvTpDfjo+vPtBcrRyuDysMrS1r7Tza3J/wkL+RP629rj3QMD0wvvAgIDAADp8QACAAIA',
+  'AgIAAgAAAQAABAAAAAAAAAAAAAACAAAAAAAAAAAAAgAAAAAAAAYTCgYC+/PsBBAJBQP99fkEDwcEAPz2+AEMBwMA/fj1/wgEAf/8+Pb9BAD9/f',
+  'v69/n+/vv6+vf29Pr59/f49PQVDBANCwYDAP77+O4QDw8ODgkHBQH+8/YEEBEPCQsIBAL7/f4SDQ0PDQoGAwL++PoJBAcICggGBAEA/fsJCgUK',
+  'BgcEAwD//fkBAAYHBwMBAP/+/Pn3//f7/wH//fz7+fn9+gjyAfz6+vn5+PgAAO/25/T49PX29fQAAAYpGAgB/AcAAAAPJBwLBQH/AAAACxsTBQ',
+  'H+9AAAAAYlDwQA/vMAAAD9FAkB/fv7AAAAAAgC/fz7AwAAAADu/Pr5+gIAAAAA9gf1+Pn7AAAAAvoVCQYC9gAAAAMiFwgC//cAAAAEKRYGAgH+',
+  'AAAAARgVBgD+AwAAABcOEQP9/AEAAAACEQsA+/oPAAAAAA8E+vj69QAAAAAVBPX09v4ABf0DAQIB///+AwoHBwIA/PwAAAAAAAAAAAAGEwcAEB',
+  'oPHRwSDBMPBwEGAwH/Af37+/b7AAAAAAAA/AEF/Af/9gUF+vgICQn89QkKDQv4/goPDhANAgcTFhEVFQ4FFxMJExADARkE/gUBBxr2+PUC/N3n',
+  '7fbi9/Pj7v0AAfUS9dv26hsAACkABwAAAAAACQYAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAFFQ8KBgP+8wsLDQ',
+  'wHBAABCBQLCQUBAPIGDAoJBQD/+QUFCAYCAQD4AQIFBP8A//j++v0B/vv++Pf0+vv39/jzGAkTExUOBwEG/gAWIvgBFwYNBgsG+fbzDgUKEAsH',
+  'CgYFC+7n/gwXDwcECAYEA/70Cw4OBgMIBggFBf/2Dv0ACAYFBgYHBQL5JAMeBwsFBAQEAwH9GgEVCQMDBAH/Af//A/3l7gYKAP7//f39AADn9O',
+  'H9BPn4+fj4AAADGiAQAff1AAAABgULBgwJAQAAAAYZEhAIBhcAAAAK/QwFAwQQAAAABhMOBAEBCQAAAAANA////vcAAAAA+wT++/3gAAAAAO/+',
+  '9fb4+wAAAAAPDAoEBwEAAAAGABYNCAgRAAAABgAPCwYJAQAAABQaFAkEBQMAAAAABwwHAwLoAAAAABMNBQD+8QAAAAD0BQH9+QkAAAAAChH69/',
+  'TjAAUHAAD/AP338ggNBgIE/vv1',
+];
+
+const signed = (text: readonly string[]): Int8Array =>
+  Int8Array.from(atob(text.join('')), (byte) => byte.charCodeAt(0));
+
+export const DETAIL_TABLES: DetailTables = /* @__PURE__ */ (() => ({
+  frequency: signed(FREQUENCY),
+  position: signed(POSITION),
+  odds: signed(ODDS),
+}))();

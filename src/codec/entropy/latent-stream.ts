@@ -120,7 +120,7 @@ export function codeLength(symbols: Symbols, model: LatentModel, qIndex: number,
   checkSymbols(symbols, qIndex, model);
   const place = codingPlaces(model);
   const distribution = new SymbolDistribution(model.fields.shapes);
-  const own = bits ?? new Float64Array(model.latents);
+  let total = 0;
   const zeros = bitsOfZeros(model);
   walkLatents(model, qIndex, {
     code(latent, scale, mean, shape, deadInner, deadOuter) {
@@ -132,12 +132,11 @@ export function codeLength(symbols: Symbols, model: LatentModel, qIndex: number,
         length = distribution.set(scale, mean, shape, deadInner, deadOuter).bits(symbol);
         if (kind >= 0) zeros[kind] = length;
       }
-      own[place[latent]] = length;
+      total += length;
+      if (bits) bits[place[latent]] = length;
       return symbol;
     },
   });
-  let total = 0;
-  for (let k = 0; k < place.length; k++) total += own[place[k]];
   return total;
 }
 

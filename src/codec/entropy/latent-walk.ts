@@ -76,10 +76,8 @@ export function walkLatents(model: LatentModel, qIndex: number, coder: SymbolCod
   const { height, width, channels, mean, scale, shapeClass, references, weights, deadZone } = fields;
   const { contextWeights, contextPrior, contextTable, magnitudeWeight, magnitudeExpected } = fields;
   const positions = height * width;
-  /** The decoded latents in units, minus their means. */
-  const values = new Float64Array(model.latents);
-  const [found, expected] = [new Int32Array(positions), new Int32Array(positions)];
-  const channelContext = new ChannelContext(model);
+  const { values, found, expected, channelContext } = scratchOf(model);
+  channelContext.reset();
   const contextBefore = channelContext.sums;
   const dependent = model.quantizers > 1;
   const means = meansWithoutReferences(model, qIndex);
@@ -157,6 +155,34 @@ export function walkLatents(model: LatentModel, qIndex: number, coder: SymbolCod
   }
 }
 
+/** What a walk needs while it goes on. Entries are written before they are read. */
+interface Scratch {
+  /** The decoded latents in units, minus their means. */
+  values: Float64Array;
+  /** Magnitudes in the present channel. */
+  found: Int32Array;
+  expected: Int32Array;
+  channelContext: ChannelContext;
+}
+
+const scratches = new WeakMap<LatentModel, Scratch>();
+
+/** Kept as long as the model: a search for the symbols of a face walks some ten times. */
+function scratchOf(model: LatentModel): Scratch {
+  let scratch = scratches.get(model);
+  if (!scratch) {
+    const positions = model.fields.height * model.fields.width;
+    scratch = {
+      values: new Float64Array(model.latents),
+      found: new Int32Array(positions),
+      expected: new Int32Array(positions),
+      channelContext: new ChannelContext(model),
+    };
+    scratches.set(model, scratch);
+  }
+  return scratch;
+}
+
 const knownMeans = new WeakMap<LatentModel, Int32Array[]>();
 
 /** The means at an index, by `predictMean`, where the references are as expected: those of most latents. */
@@ -192,6 +218,13 @@ class ChannelContext {
     const { height, width } = model.fields;
     const ints = (): Int32Array => new Int32Array(height * width);
     [this.sums, this.#found, this.#expected, this.#foundAround, this.#expectedAround] = Array.from({ length: 5 }, ints);
+  }
+
+  /** Forgets all channels. */
+  reset(): void {
+    this.#found.fill(0);
+    this.#expected.fill(0);
+    [this.#foundInAll, this.#expectedInAll] = [0, 0];
   }
 
   /** Fills `sums` for the channel of this rank. */

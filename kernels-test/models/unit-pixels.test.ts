@@ -1,6 +1,13 @@
 import * as assert from 'uvu/assert';
 import { NotFiniteError } from '../../src/common/errors.js';
-import { pixelLevels, readLevels, writeUnitPixels } from '../../src/models/unit-pixels.js';
+import {
+  levelWords,
+  pixelLevels,
+  pixelsOfLevels,
+  readLevels,
+  unitsOfLevels,
+  writeUnitPixels,
+} from '../../src/models/unit-pixels.js';
 import { Tensor } from '../../src/tensor/tensor.js';
 import { gpuSuite, testGpu } from '../helpers/harness.js';
 import { rejection } from '../helpers/rejection.js';
@@ -31,6 +38,19 @@ test('all levels come back, as bytes of their pictures', async () => {
     ),
     pictures,
   );
+});
+
+test('bytes become the same samples on the GPU as on the CPU, to the last bit', async () => {
+  const gpu = await testGpu();
+  const pictures = [0, 1].map((n) => Uint8Array.from({ length: 404 }, (_, i) => (i * 7 + n * 100) % 256));
+  const samples = new Float32Array(3 * 404);
+  writeUnitPixels(pictures, samples);
+  const words = levelWords(pictures, 3 * 404); // room for a third picture stays 0
+  const given = Tensor.from(gpu, words, [words.length], 'int32');
+  const table = Tensor.from(gpu, unitsOfLevels(), [256]);
+  const pixels = pixelsOfLevels(given, table, [3, 404]);
+  assert.equal(await pixels.read(), samples);
+  for (const tensor of [given, table, pixels]) tensor.dispose();
 });
 
 test('samples are rounded to the nearest level, and clamped', async () => {

@@ -4,7 +4,7 @@ import { sizeOf } from '../../src/common/shapes.js';
 import { GpuPicture } from '../../src/detection/gpu-picture.js';
 import { Gpu, SUBGROUP_MATRIX } from '../../src/gpu/gpu.js';
 import type { Kernel, KernelLimits } from '../../src/gpu/kernel.js';
-import { levelsKernel } from '../../src/models/unit-pixels.js';
+import { levelsKernel, unitsKernel } from '../../src/models/unit-pixels.js';
 import { Adam } from '../../src/nn/adam.js';
 import { SGD } from '../../src/nn/sgd.js';
 import { gatherCandidates, weightGradientCandidates } from '../../src/ops/conv/choose.js';
@@ -228,7 +228,7 @@ export async function everyKernel(device: GPUDevice): Promise<KernelText[]> {
   }
   found.push(...(await optimizerKernels(device)), ...(await detectionKernels(device)));
   found.push(...convKernels(), ...matmulKernels());
-  found.push({ of: 'pixels', kernel: levelsKernel(1) });
+  found.push({ of: 'pixels', kernel: levelsKernel(1) }, { of: 'pixels', kernel: unitsKernel(1) });
   for (const limits of LIMITS) found.push({ of: 'trellis', kernel: trellisKernel(limits, 5) });
   return [...new Map(found.map((one) => [one.kernel.wgsl, one])).values()];
 }

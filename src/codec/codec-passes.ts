@@ -2,7 +2,7 @@ import { DisposedError } from '../common/errors.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { checkResults } from '../models/finite-results.js';
 import { gainOf, type KltAutoencoder, quantizationInputs } from '../models/klt-autoencoder.js';
-import { pixelLevels, readLevels, writeUnitPixels } from '../models/unit-pixels.js';
+import { levelWords, pixelLevels, pixelsOfLevels, readLevels, unitsOfLevels } from '../models/unit-pixels.js';
 import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
 import { keep, Tensor } from '../tensor/tensor.js';
 import { stepsInUnit } from './byte-budget.js';
@@ -10,7 +10,7 @@ import type { KltTables } from './codec-weights.js';
 import type { FaceSymbols } from './container/face-code.js';
 import { valuesOfSymbols } from './entropy/latent-stream.js';
 
-type AnalysisInputs = { x: Tensor; fineness: Tensor };
+type AnalysisInputs = { words: Tensor<'int32'>; fineness: Tensor };
 type RestorationInputs = { symbols: Tensor; logGain: Tensor; fineness: Tensor };
 type Analysis = RecordedStep<AnalysisInputs, { values: Tensor }>;
 type Refinement = RecordedStep<AnalysisInputs & { values: Tensor }, { values: Tensor }>;
@@ -24,6 +24,8 @@ export class CodecPasses {
   readonly #analyses = new Map<number, Analysis>();
   readonly #refinements = new Map<number, Refinement>();
   readonly #restorations = new Map<number, Restoration>();
+  /** The samples of all levels of 8 bits. */
+  #units: Tensor | undefined;
   #disposed = false;
 
   constructor(
@@ -66,12 +68,9 @@ export class CodecPasses {
 
   /** Values in steps of index 0, in the order of the symbols. */
   async analyse(faces: readonly Uint8Array[], indices: readonly number[], size: number): Promise<Float32Array[]> {
-    const bytes = this.#pictureBytes;
     const step = this.#analysisStep(size);
     const { inputs, outputs } = step;
-    const pixels = new Float32Array(size * bytes);
-    writeUnitPixels(faces, pixels);
-    inputs.x.write(pixels);
+    inputs.words.write(levelWords(faces, size * this.#pictureBytes));
     this.#writeIndices(inputs, indices, size);
     step.run();
     const values = await outputs.values.read();
@@ -94,9 +93,7 @@ export class CodecPasses {
   ): Promise<Float32Array[]> {
     const step = this.#refinementStep(size);
     const { inputs, outputs } = step;
-    const pixels = new Float32Array(size * this.#pictureBytes);
-    writeUnitPixels(faces, pixels);
-    inputs.x.write(pixels);
+    inputs.words.write(levelWords(faces, size * this.#pictureBytes));
     const count = this.model.latentCount;
     const { order } = this.tables;
     const given = new Float32Array(size * count);
@@ -112,16 +109,15 @@ export class CodecPasses {
   }
 
   #refinementStep(size: number): Refinement {
-    const { width, height } = this.model.config;
     let step = this.#refinements.get(size);
     if (!step) {
       const inputs = {
-        x: this.#zeros(size, height, width, 3),
         fineness: this.#zeros(size, 1, 1, 1),
         values: this.#zeros(size, this.model.latentCount),
+        words: this.#words(size),
       };
-      step = recordStep(this.gpu, inputs, ({ x, values, fineness }) => ({
-        values: this.model.refineAtFirst(x, values, { logGain: fineness, fineness }),
+      step = recordStep(this.gpu, inputs, ({ words, values, fineness }) => ({
+        values: this.model.refineAtFirst(this.#pictures(words, size), values, { logGain: fineness, fineness }),
       }));
       this.#refinements.set(size, step);
     }
@@ -129,12 +125,11 @@ export class CodecPasses {
   }
 
   #analysisStep(size: number): Analysis {
-    const { width, height } = this.model.config;
     let step = this.#analyses.get(size);
     if (!step) {
-      const inputs = { x: this.#zeros(size, height, width, 3), fineness: this.#zeros(size, 1, 1, 1) };
-      step = recordStep(this.gpu, inputs, ({ x, fineness }) => ({
-        values: this.model.analyseAtFirst(x, { logGain: fineness, fineness }),
+      const inputs = { fineness: this.#zeros(size, 1, 1, 1), words: this.#words(size) };
+      step = recordStep(this.gpu, inputs, ({ words, fineness }) => ({
+        values: this.model.analyseAtFirst(this.#pictures(words, size), { logGain: fineness, fineness }),
       }));
       this.#analyses.set(size, step);
     }
@@ -152,6 +147,19 @@ export class CodecPasses {
       this.#restorations.set(size, step);
     }
     return step;
+  }
+
+  /** The bytes of pictures, as an input of a recorded step. */
+  #words(size: number): Tensor<'int32'> {
+    const count = (size * this.#pictureBytes) / 4;
+    return keep(Tensor.from(this.gpu, new Int32Array(count), [count], 'int32'));
+  }
+
+  /** The pictures as the network takes them. */
+  #pictures(words: Tensor<'int32'>, size: number): Tensor {
+    const { width, height } = this.model.config;
+    this.#units ??= keep(Tensor.from(this.gpu, unitsOfLevels()));
+    return pixelsOfLevels(words, this.#units, [size, height, width, 3]);
   }
 
   /** An input of a recorded step. @throws DisposedError after `dispose` */
@@ -182,5 +190,6 @@ export class CodecPasses {
       }
       steps.clear();
     }
+    this.#units?.dispose();
   }
 }

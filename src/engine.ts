@@ -86,7 +86,7 @@ export { LOSSES, type LossSchedule, type LossSpec, marginLoss } from './ops/marg
 export { type GemmOptions, gemm, linear, matmul } from './ops/matmul/matmul.js';
 export { mse } from './ops/mse.js';
 export { l2Normalize } from './ops/normalize.js';
-export type { AvgPoolAttrs, Pool2dAttrs, PoolAttrs } from './ops/pool.js';
+export type { AvgPoolAttrs, Pool2dAttrs, PoolAttrs } from './ops/pool/pool.js';
 export {
   type AvgPool2dOptions,
   type AvgPoolOptions,
@@ -99,7 +99,7 @@ export {
   maxPool2d,
   type Pool2dOptions,
   type PoolOptions,
-} from './ops/pool.js';
+} from './ops/pool/pool.js';
 export { prelu } from './ops/prelu.js';
 export { type QuantizeOptions, quantize } from './ops/quantize.js';
 export {

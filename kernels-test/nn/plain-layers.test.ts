@@ -16,7 +16,7 @@ import {
 } from '../../src/nn/index.js';
 import { reshape } from '../../src/ops/layout.js';
 import { mse } from '../../src/ops/mse.js';
-import { avgPool2d, maxPool2d } from '../../src/ops/pool.js';
+import { avgPool2d, maxPool2d } from '../../src/ops/pool/pool.js';
 import { mean } from '../../src/ops/reduce.js';
 import { Tape } from '../../src/ops/tape.js';
 import { relu, sigmoid, square } from '../../src/ops/unary.js';

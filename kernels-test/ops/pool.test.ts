@@ -14,7 +14,7 @@ import {
   maxPoolOp,
   type Pool2dAttrs,
   sumPool1d,
-} from '../../src/ops/pool.js';
+} from '../../src/ops/pool/pool.js';
 import { Tape } from '../../src/ops/tape.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import { assertClose, checkOp, gpuSuite, randomValues, testGpu } from '../helpers/harness.js';

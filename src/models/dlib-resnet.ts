@@ -3,7 +3,7 @@ import { Linear } from '../nn/layers/linear.js';
 import { Layer } from '../nn/module.js';
 import { add, sub } from '../ops/binary.js';
 import { pad } from '../ops/layout.js';
-import { avgPool2d, maxPool2d } from '../ops/pool.js';
+import { avgPool2d, maxPool2d } from '../ops/pool/pool.js';
 import { mean } from '../ops/reduce.js';
 import { relu } from '../ops/unary.js';
 import { Tensor } from '../tensor/tensor.js';

@@ -7,7 +7,7 @@ import { Layer, Module } from '../nn/module.js';
 import { readSafetensors } from '../nn/safetensors.js';
 import { loadState } from '../nn/state.js';
 import { concat, reshape } from '../ops/layout.js';
-import { maxPool2d } from '../ops/pool.js';
+import { maxPool2d } from '../ops/pool/pool.js';
 import { transpose } from '../ops/transpose.js';
 import type { Tensor } from '../tensor/tensor.js';
 

@@ -19,7 +19,7 @@ import { apply, composed, type Op } from '../tensor/tape.js';
 import { scope, type Tensor } from '../tensor/tensor.js';
 import { add, mul } from './binary.js';
 import { reshape } from './layout.js';
-import { sumPool1d } from './pool.js';
+import { sumPool1d } from './pool/pool.js';
 import { constantPower } from './power.js';
 import { sumOver } from './reduce.js';
 import { checkFinite, checkInputs, checkIntegers, checkPositive } from './shape-checks.js';

@@ -30,7 +30,7 @@ import {
 } from '../../../src/ops/indexing/indexing.js';
 import { concat, pad, reshape, slice } from '../../../src/ops/layout.js';
 import { matmul } from '../../../src/ops/matmul/matmul.js';
-import { avgPool, avgPool2d, maxPool, maxPool2d } from '../../../src/ops/pool.js';
+import { avgPool, avgPool2d, maxPool, maxPool2d } from '../../../src/ops/pool/pool.js';
 import { depthToSpace, split, tile } from '../../../src/ops/rearrange.js';
 import { logSumExp, norm, variance } from '../../../src/ops/reductions.js';
 import { resize } from '../../../src/ops/resize.js';

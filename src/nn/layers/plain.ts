@@ -8,7 +8,7 @@ import {
   type Pool2dAttrs,
   type Pool2dOptions,
   poolAttrs,
-} from '../../ops/pool.js';
+} from '../../ops/pool/pool.js';
 import { toPair } from '../../ops/shape-checks.js';
 import { relu, sigmoid } from '../../ops/unary.js';
 import { upsampleBilinear, upsampleNearest } from '../../ops/upsample.js';

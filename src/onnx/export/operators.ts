@@ -3,7 +3,7 @@ import type { Padding2d } from '../../common/shapes.js';
 import type { Conv2dAttrs, ConvTranspose2dAttrs } from '../../ops/conv/shape.js';
 import type { ConcatAttrs, PadAttrs, SliceAttrs } from '../../ops/layout.js';
 import type { MatmulAttrs } from '../../ops/matmul/matmul.js';
-import type { AvgPoolAttrs } from '../../ops/pool.js';
+import type { AvgPoolAttrs } from '../../ops/pool/pool.js';
 import type { TransposeAttrs } from '../../ops/transpose.js';
 import type { UpsampleBilinearAttrs, UpsampleNearestAttrs } from '../../ops/upsample.js';
 import { axisRows } from './axis-operators.js';

@@ -9,7 +9,7 @@ import { conv2d, convTranspose2d } from '../../ops/conv/conv.js';
 import { conv3d } from '../../ops/conv/lines-and-volumes.js';
 import { max } from '../../ops/fold.js';
 import { gemm, matmul } from '../../ops/matmul/matmul.js';
-import { avgPool, lpPool2d, maxPool } from '../../ops/pool.js';
+import { avgPool, lpPool2d, maxPool } from '../../ops/pool/pool.js';
 import { mean } from '../../ops/reduce.js';
 import { affine } from '../../ops/unary.js';
 import type { Tensor } from '../../tensor/tensor.js';

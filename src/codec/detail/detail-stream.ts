@@ -29,7 +29,7 @@ const MAX_SYMBOL = 32767;
 export interface Detail {
   /** Index of the step, from 0 to 63; 8 more double it. */
   step: number;
-  /** [planes, ranks, blocks]: one plane for a grey face, else three. */
+  /** In the order [planes, ranks, blocks], with one plane for a grey face, else three. */
   symbols: Int16Array;
 }
 

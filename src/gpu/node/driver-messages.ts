@@ -24,6 +24,13 @@ const cell = new Int32Array(new SharedArrayBuffer(4));
 
 const kept = new Set<string>();
 
+/** What reads late lines of captures that ended a moment ago. */
+const pending = new Set<() => void>();
+
+function finishPending(): void {
+  for (const last of pending) last();
+}
+
 /** What drivers have said so far in this thread, each line once. */
 export const driverMessages = (): string[] => [...kept];
 
@@ -48,12 +55,14 @@ export function keepingDriverMessages<T>(libc: Libc | null, body: () => T): T {
     // Another thread may have been about to write there. This one may end before the time is over.
     const last = (): void => {
       clearTimeout(timer);
-      process.off('exit', last);
+      pending.delete(last);
       read += sort(readFrom(capture, read));
       libc.close(capture);
     };
     const timer = setTimeout(last, LATE_MS).unref();
-    process.once('exit', last);
+    // One listener for all: Node warns of more than ten.
+    if (!process.listeners('exit').includes(finishPending)) process.once('exit', finishPending);
+    pending.add(last);
   }
 }
 

@@ -24,6 +24,7 @@ const LEFT_OUT: Record<string, string> = {
   'adapt-recognizer': 'trains for longer than a page has',
   'bench-peers': 'gives its peers the device of Node',
   'face-codec': 'reads photographs; browser-codec.test.ts has the codec in a page',
+  'face-codec-detail': 'reads photographs, like face-codec',
   'compare-codecs': 'runs codecs of Node',
   'compare-identification': 'runs codecs of Node, and keeps files',
   'conv-matrix': "compiles on Dawn's null backend",

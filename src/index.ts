@@ -21,15 +21,17 @@ export {
   type FailedFace,
 } from './codec/encode-many.js';
 export {
-  type AnyContainer,
-  /** @deprecated Use `AnyContainer`, as it is called now. */
-  type AnyContainer as FaceHolder,
   FaceCodec,
   /** @deprecated Use `FaceCodec`, as the class is called now. */
   FaceCodec as BudgetCodec,
-  type FaceContainer,
-  type FaceTarget,
 } from './codec/face-codec.js';
+export type {
+  AnyContainer,
+  /** @deprecated Use `AnyContainer`, as it is called now. */
+  AnyContainer as FaceHolder,
+  FaceContainer,
+  FaceTarget,
+} from './codec/face-target.js';
 export { LATENT_LIMITS, type Latents } from './codec/latents.js';
 export { FORMAT_VERSION, packLatentsPng, type UnpackedFile, unpackLatentsPng } from './codec/png/container.js';
 export * from './engine.js';

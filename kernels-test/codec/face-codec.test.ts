@@ -3,7 +3,8 @@ import { readKlt, writeKlt } from '../../src/codec/codec-weights.js';
 import { bytesSource, FaceArchive, packArchive } from '../../src/codec/container/face-archive.js';
 import { packFaceBare } from '../../src/codec/container/face-bare.js';
 import { packFaceFile } from '../../src/codec/container/face-file.js';
-import { FaceCodec, type FaceContainer } from '../../src/codec/face-codec.js';
+import { FaceCodec } from '../../src/codec/face-codec.js';
+import type { FaceContainer } from '../../src/codec/face-target.js';
 import {
   ArgumentError,
   CheckpointError,

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { minFaceBytes } from '../codec/face-codec.js';
+import { minFaceBytes } from '../codec/face-target.js';
 import { ArgumentError } from '../common/errors.js';
 import type { ReadRecognizer } from '../data/checkpoints/recognizer-source.js';
 import type { FaceSet } from '../data/faces/face-set.js';

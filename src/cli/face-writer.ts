@@ -1,7 +1,7 @@
 import { ENCODER_VERSION } from '../codec/byte-budget.js';
 import type { FaceSymbols } from '../codec/container/face-code.js';
 import { encodeMany, type FaceInput, type FailedFace } from '../codec/encode-many.js';
-import { type AnyContainer, type FaceContainer, minFaceBytes } from '../codec/face-codec.js';
+import { type AnyContainer, type FaceContainer, minFaceBytes } from '../codec/face-target.js';
 import { encodePngs } from '../codec/png/encode-pngs.js';
 import { ArgumentError } from '../common/errors.js';
 import type { DeviceKeeperOptions } from '../gpu/device-keeper.js';

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import { checkBudget, FaceCodec } from '../codec/face-codec.js';
+import { FaceCodec } from '../codec/face-codec.js';
+import { checkBudget } from '../codec/face-target.js';
 import { ArgumentError } from '../common/errors.js';
 import { RECOGNIZER_NAMES, readRecognizerOf } from '../data/checkpoints/recognizer-source.js';
 import { type FaceSet, openFaceFolder } from '../data/faces/face-set.js';

@@ -8,7 +8,8 @@ import type { Gpu } from '../gpu/gpu.js';
 import { type KltFile, readKlt, tablesOf } from './codec-weights.js';
 import { encodeFace, type FaceSymbols } from './container/face-code.js';
 import type { LatentModel } from './entropy/latent-model.js';
-import { type AnyContainer, checkBudget, FaceCodec, type FaceContainer, HEADER_BYTES, packInto } from './face-codec.js';
+import { FaceCodec } from './face-codec.js';
+import { type AnyContainer, checkBudget, type FaceContainer, HEADER_BYTES, packInto } from './face-target.js';
 
 /** Faces that are encoded at a time: enough to keep a GPU busy, and few enough for a CPU's memory. */
 export const FACES_AT_ONCE = 16;

@@ -29,16 +29,6 @@ import { GpuTrellis } from './gpu-trellis.js';
 import { greyed, isGrey } from './grey-faces.js';
 import { searchTogether } from './search-together.js';
 
-export {
-  type AnyContainer,
-  checkBudget,
-  type FaceContainer,
-  type FaceTarget,
-  HEADER_BYTES,
-  minFaceBytes,
-  packInto,
-} from './face-target.js';
-
 /** A face with its code, where that is known. */
 export type CodedFace = FaceSymbols & CodedSymbols;
 

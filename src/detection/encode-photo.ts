@@ -1,4 +1,5 @@
-import type { FaceCodec, FaceContainer, FaceTarget } from '../codec/face-codec.js';
+import type { FaceCodec } from '../codec/face-codec.js';
+import type { FaceContainer, FaceTarget } from '../codec/face-target.js';
 import type { RgbImage } from '../common/rgb-image.js';
 import { type CropFacesOptions, type CroppedFace, cropFaces } from './crop-faces.js';
 import type { FaceDetector } from './face-detector.js';

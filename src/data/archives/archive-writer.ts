@@ -13,7 +13,7 @@ import {
   pictureSum,
 } from '../../codec/container/face-journal.js';
 import type { LatentModel } from '../../codec/entropy/latent-model.js';
-import { type AnyContainer, HEADER_BYTES } from '../../codec/face-codec.js';
+import { type AnyContainer, HEADER_BYTES } from '../../codec/face-target.js';
 import { ArgumentError, FormatError } from '../../common/errors.js';
 import {
   checkTarget,

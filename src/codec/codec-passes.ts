@@ -73,15 +73,7 @@ export class CodecPasses {
     inputs.words.write(levelWords(faces, size * this.#pictureBytes));
     this.#writeIndices(inputs, indices, size);
     step.run();
-    const values = await outputs.values.read();
-    const count = this.model.latentCount;
-    checkResults('encode: the symbols', values, faces.length, count);
-    const { order } = this.tables;
-    return faces.map((_, n) => {
-      const own = new Float32Array(count);
-      for (let k = 0; k < count; k++) own[k] = values[n * count + order[k]];
-      return own;
-    });
+    return this.#valuesOf(faces.length, await outputs.values.read());
   }
 
   /** See `refineAtFirst`. @param values of `analyse` */
@@ -103,9 +95,19 @@ export class CodecPasses {
     inputs.values.write(given);
     this.#writeIndices(inputs, indices, size);
     step.run();
-    const refined = await outputs.values.read();
-    checkResults('encode: the symbols', refined, faces.length, count);
-    return faces.map((_, n) => Float32Array.from(order, (k) => refined[n * count + k]));
+    return this.#valuesOf(faces.length, await outputs.values.read());
+  }
+
+  /** The values of each face, in the order of the symbols. @param read what a pass gave, in the order of the network */
+  #valuesOf(faces: number, read: Float32Array): Float32Array[] {
+    const count = this.model.latentCount;
+    checkResults('encode: the symbols', read, faces, count);
+    const { order } = this.tables;
+    return Array.from({ length: faces }, (_, n) => {
+      const own = new Float32Array(count);
+      for (let k = 0; k < count; k++) own[k] = read[n * count + order[k]];
+      return own;
+    });
   }
 
   #refinementStep(size: number): Refinement {

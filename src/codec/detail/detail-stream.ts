@@ -1,7 +1,8 @@
 import { ArgumentError, FormatError } from '../../common/errors.js';
 import { clampInteger, powerOfEighths } from '../entropy/fixed-point.js';
+import { MAX_SYMBOL } from '../entropy/latent-stream.js';
 import {
-  FREQUENCY_BITS,
+  BITS_OF_FREQUENCY,
   FREQUENCY_TOTAL,
   golombBits,
   type RangeDecoder,
@@ -23,7 +24,6 @@ const RANK_BITS = 7;
 const FINEST = 4;
 /** Decisions of a symbol: is it 0, is its magnitude 1, is it 2. */
 export const DECISIONS = 3;
-const MAX_SYMBOL = 32767;
 
 /** The detail layer of a face: quantized coefficients of what the rest of its code leaves of the picture. */
 export interface Detail {
@@ -152,11 +152,6 @@ export function decodeDetail(coder: RangeDecoder, grey: boolean): Detail {
   return { step, symbols };
 }
 
-/** Bits by chance, in parts of 65536. */
-const BITS = /* @__PURE__ */ Float32Array.from({ length: FREQUENCY_TOTAL + 1 }, (_, chance) =>
-  chance === 0 ? Infinity : FREQUENCY_BITS - Math.log2(chance),
-);
-
 /** A layer, and what it costs. */
 export interface ChosenDetail extends Detail {
   /** Bits of its code. */
@@ -189,10 +184,10 @@ export function chooseDetail(
     (index, entries) => {
       const value = Math.abs(coefficients[index]) / levels;
       const zero = chanceOf(odds, 0, entries);
-      let [best, own, least] = [0, BITS[zero], value * value + lambda * BITS[zero]];
+      let [best, own, least] = [0, BITS_OF_FREQUENCY[zero], value * value + lambda * BITS_OF_FREQUENCY[zero]];
       const nearest = Math.min(MAX_SYMBOL, Math.floor(value + 0.5));
       for (let n = Math.max(1, nearest - 1); n <= nearest; n++) {
-        const bitsThere = BITS[FREQUENCY_TOTAL - zero] + 1 + magnitudeBits(odds, entries, n);
+        const bitsThere = BITS_OF_FREQUENCY[FREQUENCY_TOTAL - zero] + 1 + magnitudeBits(odds, entries, n);
         const cost = (value - n) ** 2 + lambda * bitsThere;
         if (cost < least) [best, own, least] = [n, bitsThere, cost];
       }
@@ -219,8 +214,8 @@ function magnitudeBits(odds: Int8Array, entries: Int32Array, magnitude: number):
   let bits = 0;
   for (let n = 1; n < DECISIONS; n++) {
     const chance = chanceOf(odds, n, entries);
-    if (magnitude === n) return bits + BITS[chance];
-    bits += BITS[FREQUENCY_TOTAL - chance];
+    if (magnitude === n) return bits + BITS_OF_FREQUENCY[chance];
+    bits += BITS_OF_FREQUENCY[FREQUENCY_TOTAL - chance];
   }
   return bits + golombBits(magnitude - DECISIONS, 0);
 }

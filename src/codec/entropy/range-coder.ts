@@ -10,6 +10,9 @@ import { ArgumentError, FormatError } from '../../common/errors.js';
 /** Frequencies of a distribution sum up to this. */
 export const FREQUENCY_BITS = 16;
 export const FREQUENCY_TOTAL = 1 << FREQUENCY_BITS;
+/** Bits of a symbol by its frequency. Not for decoders: logarithms differ between JavaScript engines. */
+export const BITS_OF_FREQUENCY: Float64Array = /* @__PURE__ */ (() =>
+  Float64Array.from({ length: FREQUENCY_TOTAL + 1 }, (_, f) => -Math.log2(f / FREQUENCY_TOTAL)))();
 /** The interval is kept at least this wide, so that a frequency of 1 is never empty. */
 const MIN_RANGE = 1 << 24;
 const FULL_RANGE = 0xffffffff;

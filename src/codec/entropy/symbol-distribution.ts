@@ -1,5 +1,5 @@
 import { clampInteger, powerOfEighths } from './fixed-point.js';
-import { FREQUENCY_TOTAL, golombBits, type RangeDecoder, type RangeEncoder } from './range-coder.js';
+import { BITS_OF_FREQUENCY, FREQUENCY_TOTAL, golombBits, type RangeDecoder, type RangeEncoder } from './range-coder.js';
 
 /*
  * The probability of each integer when a real number is rounded. The number has a given mean, a given scale and a distribution
@@ -140,7 +140,7 @@ export class SymbolDistribution {
   /** Bits that {@link encode} takes. Not for decoders: logarithms differ between JavaScript engines. */
   bits(symbol: number): number {
     const distance = Math.abs(symbol - this.#centre);
-    const own = FREQUENCY_BITS_OF[this.frequency(symbol)];
+    const own = BITS_OF_FREQUENCY[this.frequency(symbol)];
     return distance < this.#reach ? own : own + golombBits(distance - this.#reach, GOLOMB_ORDER[this.#scale]);
   }
 
@@ -167,6 +167,3 @@ export class SymbolDistribution {
     return here - ((drop * (at - index * ENTRY_FRACTION) * ENTRY_PART) | 0);
   }
 }
-
-const FREQUENCY_BITS_OF = /* @__PURE__ */ (() =>
-  Float64Array.from({ length: FREQUENCY_TOTAL + 1 }, (_, f) => -Math.log2(f / FREQUENCY_TOTAL)))();

@@ -121,6 +121,9 @@ export function encodeDetail(coder: RangeEncoder, { step, symbols }: Detail, gre
   });
 }
 
+/** How messages about a layer that no encoder writes begin. */
+const CORRUPT = 'the face is corrupt or cut off: its detail layer';
+
 /** @throws FormatError for a layer that no encoder writes */
 export function decodeDetail(coder: RangeDecoder, grey: boolean): Detail {
   const planes = detailPlanes(grey);
@@ -128,7 +131,8 @@ export function decodeDetail(coder: RangeDecoder, grey: boolean): Detail {
   const { odds } = DETAIL_TABLES;
   const step = coder.bits(STEP_BITS);
   const ranks = Array.from({ length: planes }, () => coder.bits(RANK_BITS));
-  for (const count of ranks) if (count > RANKS) throw new FormatError(`detail: ${count} ranks, at most ${RANKS}`);
+  for (const count of ranks)
+    if (count > RANKS) throw new FormatError(`${CORRUPT} has ${count} ranks; expected at most ${RANKS}`);
   const decide = (decision: number, entries: Int32Array): boolean => {
     const chance = chanceOf(odds, decision, entries);
     const yes = coder.target() < chance;
@@ -142,12 +146,13 @@ export function decodeDetail(coder: RangeDecoder, grey: boolean): Detail {
     let magnitude = 1;
     while (magnitude < DECISIONS && !decide(magnitude, entries)) magnitude++;
     if (magnitude === DECISIONS) magnitude += coder.golomb(0);
-    if (magnitude > MAX_SYMBOL) throw new FormatError(`detail: a symbol of magnitude ${magnitude}`);
+    if (magnitude > MAX_SYMBOL)
+      throw new FormatError(`${CORRUPT} has a symbol of size ${magnitude}; expected at most ${MAX_SYMBOL}`);
     symbols[index] = sign * magnitude;
     return symbols[index];
   });
   if (usedRanks(symbols).some((count, plane) => count !== ranks[plane])) {
-    throw new FormatError('detail: a plane ends with a rank of zeros, which no encoder writes');
+    throw new FormatError(`${CORRUPT} ends with a rank of zeros`);
   }
   return { step, symbols };
 }

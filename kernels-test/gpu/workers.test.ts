@@ -85,6 +85,23 @@ withSwiftShader(
   },
 );
 
+withSwiftShader(
+  'a machine without drivers: a program with hundreds of open files, in the main thread and a Worker',
+  async () => {
+    const main = `
+    const { openSync } = await import('node:fs');
+    while (openSync('/dev/null') < 400);
+    const worker = said(start({}));
+    const gpu = await openGpu();
+    console.log([await worker, await sum(gpu)].join());
+    process.exit();`;
+    const { code, stdout, stderr } = await run('files', main, OPEN_AND_SUM);
+    assert.is(stderr, '');
+    assert.is(stdout.trim(), 'swiftshader 64,64');
+    assert.is(code, 0);
+  },
+);
+
 withSwiftShader('a machine without drivers: the main thread, a Worker, and both again', async () => {
   const main = `
     const kinds = [];
@@ -165,7 +182,7 @@ test('the process survives if a Worker is terminated while it waits for the GPU'
     console.log('alive');`;
   const inWorker = `
     const gpu = await openGpu();
-    const a = Tensor.zeros(gpu, [1024, 1024]);
+    const a = Tensor.zeros(gpu, [512, 512]);
     await matmul(a, a).read();
     ${SAY_PAUSES}
     for (let products = 4; products <= 16; products *= 2) {

@@ -17,8 +17,14 @@ const DRIVER_LINE =
 const CONTINUATION = /^\s/;
 const MAX_LINES = 100;
 const LATE_MS = 50;
-/** Milliseconds to wait for another thread. */
-const MAX_TURNS = 2000;
+/** Milliseconds to wait for other threads. */
+const MAX_TURNS = 5000;
+const MAX_IDLE = 20;
+/**
+ * The descriptor of the real standard error while a thread keeps messages. The system gives a number only once, so
+ * the thread that gets this one has its turn. Threads of a process share no other lock.
+ */
+const TURN = 300;
 
 const cell = new Int32Array(new SharedArrayBuffer(4));
 
@@ -37,13 +43,12 @@ export const driverMessages = (): string[] => [...kept];
 /** Runs `body`, which looks for adapters, and keeps what drivers write to standard error meanwhile. Others' lines go there. */
 export function keepingDriverMessages<T>(libc: Libc | null, body: () => T): T {
   if (!libc || process.env.CAMEO_DEBUG === '1' || process.env.VK_LOADER_DEBUG) return body();
-  for (let i = 0; i < MAX_TURNS && isCapture(STDERR); i++) Atomics.wait(cell, 0, 0, 1); // another thread's turn
-  const real = libc.dup(STDERR);
-  if (real < 0) return body(); // standard error is closed
-  const capture = isCapture(real) ? -1 : libc.memfd_create(CAPTURE, MFD_CLOEXEC);
+  const real = takeTurn(libc);
+  if (real < 0) return body(); // standard error is closed, or another thread takes too long
+  const capture = libc.memfd_create(CAPTURE, MFD_CLOEXEC);
   if (capture < 0) {
     libc.close(real);
-    return body(); // another thread was faster: this thread's lines go to its file
+    return body();
   }
   try {
     libc.dup2(capture, STDERR);
@@ -66,11 +71,26 @@ export function keepingDriverMessages<T>(libc: Libc | null, body: () => T): T {
   }
 }
 
+/** Waits until no other thread keeps messages. @returns the copy of standard error, or a negative number */
+function takeTurn(libc: Libc): number {
+  let idle = 0;
+  for (let i = 0; i < MAX_TURNS; i++) {
+    const real = libc.copyFrom(STDERR, TURN);
+    if (real === TURN) return real;
+    if (real < 0) return libc.copyFrom(STDERR, 0); // the process may not open as many files
+    idle = isCapture(STDERR) ? 0 : idle + 1;
+    if (idle > MAX_IDLE) return real; // the number belongs to a file of the program
+    libc.close(real);
+    Atomics.wait(cell, 0, 0, 1);
+  }
+  return -1;
+}
+
 function isCapture(fd: number): boolean {
   try {
     return readlinkSync(`/proc/self/fd/${fd}`).includes(CAPTURE);
   } catch {
-    return true; // no /proc: two threads cannot be distinguished
+    return false; // no /proc
   }
 }
 

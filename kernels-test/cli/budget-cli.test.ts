@@ -14,6 +14,7 @@ import { openGpu } from '../../src/gpu/node/adapters.js';
 import { demoFaces, writeSmallFaceModel } from '../helpers/budget-fixture.js';
 import { type CliRun, cameoOnFullDisk, temporaryFolder, writeTinyModel } from './cli-fixture.js';
 import { cameoHere } from './cli-here.js';
+import { assertComplaints } from './complaints.js';
 
 // adapters: once
 
@@ -36,16 +37,6 @@ for (const [k, data] of faces.entries()) await writePng(at(`${NAMES[k]}.png`), {
 const photos = NAMES.map((name) => `${name}.png`);
 
 const run = (...args: string[]): Promise<CliRun> => cameoHere(args, { CAMEO_MODEL, CAMEO_ADAPTER }, folder);
-
-/** Lines on standard error, each as a pattern; the program must say nothing else and end with `code`. */
-function assertComplaints(result: CliRun, code: number, patterns: readonly RegExp[]): void {
-  assert.is(result.complaints.length, patterns.length, result.stderr);
-  patterns.forEach((pattern, i) => {
-    assert.match(result.complaints[i], pattern);
-  });
-  assert.not.match(result.stderr, /\n {4}at .*:\d+:\d+\)?\n/, 'no stacks');
-  assert.is(result.code, code);
-}
 
 test('encode stays within the budget, info describes the file, and decode restores a picture like the original', async () => {
   const budgets = [150, 300, 1000];

@@ -10,31 +10,15 @@ import { landmarksOf, readLandmarks } from '../../src/data/pictures/landmarks.js
 import { alignFace } from '../../src/detection/align.js';
 import { readAutoencoder } from '../../src/models/model-file.js';
 import { DEMO_LANDMARKS, DEMO_PHOTOS } from '../helpers/data-available.js';
-import {
-  type CliRun,
-  cameo,
-  cameoFromSources,
-  cameoOnFullDisk,
-  temporaryFolder,
-  writeTinyModel,
-} from './cli-fixture.js';
+import { cameo, cameoOnFullDisk, temporaryFolder, writeTinyModel } from './cli-fixture.js';
 import { cameoHere } from './cli-here.js';
+import { assertComplaints } from './complaints.js';
+import { assertDemo } from './demo-fixture.js';
 
 const folder = temporaryFolder();
 const at = (...parts: string[]): string => join(folder, ...parts);
 const CAMEO_MODEL = writeTinyModel(at('model.safetensors'), 1);
 const otherModel = writeTinyModel(at('other.safetensors'), 2);
-
-/** Lines on standard error, in order, each as a pattern; the program must say nothing else and end with `code`. */
-function assertComplaints(run: CliRun, code: number, patterns: readonly RegExp[]): void {
-  assert.is(run.complaints.length, patterns.length, run.stderr);
-  patterns.forEach((pattern, i) => {
-    assert.match(run.complaints[i], pattern, `${run.complaints[i]}\ndoes not match ${pattern}`);
-  });
-  // Frames of JavaScript end in line and column; Dawn's own warnings of a missing driver name a line of C++.
-  assert.not.match(run.stderr, /\n {4}at .*:\d+:\d+\)?\n/, 'no stacks');
-  assert.is(run.code, code);
-}
 
 const landmarks = await readLandmarks(DEMO_LANDMARKS);
 const group = join(DEMO_PHOTOS, 'sample1.jpg');
@@ -317,32 +301,7 @@ test('evaluate autoencoder gives figures by source and group for a folder with o
     assert.ok(text.includes(`## ${heading}\n`));
 });
 
-test('demo shows all faces at all rates, with tables, contact sheet and report', async () => {
-  const run = await cameoFromSources(['demo', '-o', at('demo'), '--model', CAMEO_MODEL]);
-  assertComplaints(run, 0, []);
-  assert.equal(readdirSync(at('demo')).sort(), ['contact-sheet.png', 'rate0', 'rate1', 'report.html']);
-  const listed = [...landmarks.values()].flat().length;
-  const faces = readdirSync(at('demo', 'rate0')).length;
-  // Without a detector, demo takes the listed faces. A detector may find two more, which are turned to the side or covered by hair.
-  if (/^there is no face detector/m.test(run.stdout)) assert.is(faces, listed);
-  else assert.ok(faces >= listed - 1 && faces <= listed + 3, `${faces} faces`);
-  for (const rate of [0, 1]) {
-    const files = readdirSync(at('demo', `rate${rate}`));
-    assert.is(files.length, faces);
-    for (const file of files) assert.is(unpackLatentsPng(readFileSync(at('demo', `rate${rate}`, file))).rate, rate);
-  }
-  for (const codec of ['Cameo', 'JPEG', 'JPEG2000']) {
-    assert.is(
-      run.stdout.match(new RegExp(`^ *rate [01] {2}${codec} +[\\d.]+ +0\\.\\d{3} +[\\d.]+ +0\\.\\d{4}`, 'gm'))?.length,
-      2,
-      run.stdout,
-    );
-  }
-  assert.match(run.stdout, /\nDone in \d+ s\.\n$/);
-  const html = readFileSync(at('demo', 'report.html'), 'utf8');
-  assert.is(html.match(/src="data:image\/png;base64,/g)?.length, 2, 'one contact sheet for each rate');
-  const { width, height } = await readImage(at('demo', 'contact-sheet.png'));
-  assert.ok(width > 8 * 192 && height > (faces / 2) * 224, `${width}×${height}`);
-});
+test('demo shows the faces of a photograph at all rates, with tables, contact sheet and report', () =>
+  assertDemo(at('demo'), CAMEO_MODEL, 3));
 
 test.run();

@@ -194,46 +194,25 @@ test('the slowest files are listed first', () => {
 
 test('the runner reports whether a file passes, fails, crashes, exits early or hangs', async () => {
   const head = `import { test } from '${uvu}';\n`;
-  const pass = file(
-    'pass.ts',
-    `${head}test('a', () => {}); test.run(); console.error('to stderr', process.env.CAMEO_ADAPTER);`,
-  );
-  const good = await runFile(pass, { CAMEO_ADAPTER: 'some adapter' }, 60);
+  const run = (name: string, text: string, limitSeconds = 60) =>
+    runFile(file(`${name}.ts`, text), { CAMEO_ADAPTER: 'some adapter' }, limitSeconds);
+  const [good, fail, lost, crash, early, hang] = await Promise.all([
+    run('pass', `${head}test('a', () => {}); test.run(); console.error('to stderr', process.env.CAMEO_ADAPTER);`),
+    run('fail', `${head}test('a', () => { throw new Error('boom'); }); test.run();`),
+    // uvu loses both errors here and exits with 0.
+    run('hook', `${head}test('a', () => { throw 1; }); test.after.each(() => { throw 2; }); test.run();`),
+    run('crash', "process.kill(process.pid, 'SIGSEGV'); setInterval(() => {}, 99);"),
+    run('early', `${head}test('a', () => process.exit(0)); test.run();`),
+    run('hang', `${head}test('a', () => new Promise((r) => setTimeout(r, 60000))); test.run();`, 5),
+  ]);
   assert.equal([good.passed, good.failed, good.ending], [1, 0, '']);
   assert.match(good.output, 'to stderr some adapter');
-
-  const fail = await runFile(
-    file('fail.ts', `${head}test('a', () => { throw new Error('boom'); }); test.run();`),
-    {},
-    60,
-  );
   assert.equal([fail.passed, fail.failed, fail.ending], [0, 1, 'exit code 1']);
   assert.match(fail.output, 'boom');
-
-  // uvu loses both errors here and exits with 0.
-  const hook = file(
-    'hook.ts',
-    `${head}test('a', () => { throw 1; }); test.after.each(() => { throw 2; }); test.run();`,
-  );
-  const lost = await runFile(hook, {}, 60);
   assert.equal([lost.passed, lost.failed, lost.ending], [0, 1, '']);
-
-  const crash = await runFile(
-    file('crash.ts', "process.kill(process.pid, 'SIGSEGV'); setInterval(() => {}, 99);"),
-    {},
-    60,
-  );
   assert.equal([crash.passed, crash.failed, crash.ending], [0, 1, 'signal SIGSEGV']);
-
-  const early = await runFile(file('early.ts', `${head}test('a', () => process.exit(0)); test.run();`), {}, 60);
   assert.equal([early.passed, early.failed], [0, 1]);
-
-  const hang = await runFile(
-    file('hang.ts', `${head}test('a', () => new Promise((r) => setTimeout(r, 60000))); test.run();`),
-    {},
-    2,
-  );
-  assert.equal([hang.passed, hang.failed, hang.ending], [0, 1, 'time limit of 2 s']);
+  assert.equal([hang.passed, hang.failed, hang.ending], [0, 1, 'time limit of 5 s']);
 });
 
 /** A test file that runs `before` and then passes. */

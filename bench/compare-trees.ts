@@ -12,24 +12,22 @@ import { runMetadata } from '../src/evaluation/reports/collect-metadata.js';
 import { gitCommit } from '../src/evaluation/reports/git-commit.js';
 import { listLines, metadataTexts } from '../src/evaluation/reports/run-metadata.js';
 import { markdownTable } from '../src/evaluation/reports/tables.js';
-import { openTree, type Tree } from './compile-times.js';
+import { openGpu } from '../src/gpu/node/adapters.js';
 import type { Filters } from './core/choose.js';
 import { adapterSlug } from './core/result.js';
-import { type Runnable, runsFor } from './core/runnable.js';
 import { geometricMean } from './core/statistics.js';
-import type { Task } from './core/task.js';
-import { disableShaderCaches } from './shader-cache.js';
+import type { RunTimes, RunTimesOrder } from './run-times.js';
 
 /*
  * tsx bench/compare-trees.ts OTHER: times the tasks of the bench in another checkout of this project (before) and in this one
- * (after), in one process, each task in turn, so that other work on the machine slows both alike. The least of its times counts
- * for each task; kinds are compared by the geometric mean of the ratios. Compiling is timed in processes of their own. It writes
- * results/compare-ADAPTER.md.
+ * (after), each task in turn (run-times.ts). The least of its times counts for each task; kinds are compared by the geometric mean of
+ * the ratios. Compiling is timed in processes of its own (compile-times.ts). It writes results/compare-ADAPTER.md.
  */
 
 interface Options extends Filters {
   batch: string;
   budget: number;
+  processes: number;
   out: string;
 }
 
@@ -42,69 +40,41 @@ interface Compared {
   compileMs: readonly [before: number, after: number];
 }
 
-/** Prepares a task and runs it, so that it is compiled. */
-async function compiled({ gpu }: Tree, task: Task): Promise<Runnable> {
-  const runnable = task.prepare(gpu);
-  await runnable.run();
-  await runnable.finish();
-  return runnable;
-}
-
 /** Rounds of compiling, in each of which both trees compile everything; the least time counts. */
 const COMPILE_ROUNDS = 3;
 
+/** Runs a program of this folder in a process of its own. @returns the JSON of its last line */
+async function outputOf(program: string, args: readonly string[]): Promise<unknown> {
+  const path = fileURLToPath(new URL(program, import.meta.url));
+  const { stdout } = await promisify(execFile)(process.execPath, [...process.execArgv, path, ...args]);
+  return JSON.parse(stdout.trim().split('\n').pop()!);
+}
+
 /** The least time that compiling each task took, for each of the trees, which compile by turns. */
-async function leastCompileTimes(roots: readonly string[], filters: readonly object[]): Promise<number[][]> {
-  const least: number[][] = roots.map(() => []);
+async function leastCompileTimes(sides: RunTimesOrder['sides']): Promise<number[][]> {
+  const least: number[][] = sides.map(() => []);
   for (let round = 0; round < COMPILE_ROUNDS; round++) {
-    for (const [k, root] of roots.entries()) {
-      const args = [...process.execArgv, fileURLToPath(new URL('compile-times.ts', import.meta.url)), root];
-      const { stdout } = await promisify(execFile)(process.execPath, [...args, JSON.stringify(filters[k])]);
-      const times = JSON.parse(stdout.trim().split('\n').pop()!) as number[];
+    for (const [k, { root, filters }] of sides.entries()) {
+      const times = (await outputOf('compile-times.ts', [root, JSON.stringify(filters)])) as number[];
       least[k] = times.map((ms, task) => Math.min(ms, least[k][task] ?? Infinity));
     }
   }
   return least;
 }
 
-/** Milliseconds of a sample: long enough to hide the cost of a wait, short enough to fall between bursts of other work. */
-const SAMPLE_MS = 5;
-
-/** The least time that a run of each runnable took. They run in turn until the budget is spent, and five times at least. */
-async function leastByTurns(runnables: readonly Runnable[], budget: number): Promise<number[]> {
-  const time = async (runnable: Runnable, runs: number): Promise<number> => {
-    const start = performance.now();
-    for (let k = 0; k < runs; k++) await runnable.run();
-    await runnable.finish();
-    return performance.now() - start;
-  };
-  const runs: number[] = [];
-  for (const runnable of runnables) {
-    runs.push(await runsFor((count) => time(runnable, count), SAMPLE_MS, await time(runnable, 1)));
+/** The least times of all processes, which change which checkout comes first. */
+async function leastRunTimes(sides: RunTimesOrder['sides'], { budget, processes }: Options): Promise<RunTimes[]> {
+  const runs: RunTimes[][] = [];
+  for (let k = 0; k < processes; k++) {
+    const order: RunTimesOrder = { sides, afterFirst: k % 2 === 1, budget: budget / processes };
+    runs.push((await outputOf('run-times.ts', [JSON.stringify(order)])) as RunTimes[]);
+    console.log(`run times: process ${k + 1} of ${processes}`);
   }
-  const least = runnables.map(() => Infinity);
-  const end = performance.now() + budget * runnables.length;
-  for (let turn = 0; turn < 5 || performance.now() < end; turn++) {
-    for (const [k, runnable] of runnables.entries()) {
-      least[k] = Math.min(least[k], (await time(runnable, runs[k])) / runs[k]);
-    }
-  }
-  return least;
+  return runs[0].map((task, index) => {
+    const [before, after] = [0, 1].map((side) => Math.min(...runs.map((run) => run[index].ms[side])));
+    return { ...task, ms: [before, after] };
+  });
 }
-
-/** @returns the time of a run after, over that before */
-async function compareTask(
-  sides: readonly [before: [Tree, Task], after: [Tree, Task]],
-  budget: number,
-): Promise<number> {
-  const runnables = [await compiled(...sides[0]), await compiled(...sides[1])];
-  const [before, after] = await leastByTurns(runnables, budget);
-  for (const runnable of runnables) await runnable.dispose();
-  return after / before;
-}
-
-/** The name that a kind or a layer of an older checkout has now. */
-const presentName = (name: string): string => name.replace(/^deconv/, 'transposed');
 
 /** A first run that takes longer than a second one by this compiled a kernel. */
 const COMPILING_MS = 30;
@@ -134,30 +104,20 @@ async function compare(other: string, options: Options): Promise<void> {
     throw new ArgumentError(`${other} is not a checkout of this project: it has no bench/core/suite.ts`);
   // An older checkout knows transposed convs as deconv.
   const older = options.kinds && { kinds: `${options.kinds},${options.kinds.replaceAll('transposed', 'deconv')}` };
-  const [before, after] = [await openTree(root, { ...options, ...older }), await openTree(PACKAGE_ROOT, options)];
+  const { batch, layers, kinds } = options;
+  const sides = [
+    { root, filters: { batch, layers, kinds, ...older } },
+    { root: PACKAGE_ROOT, filters: { batch, layers, kinds } },
+  ];
   const commits = [root, PACKAGE_ROOT].map(gitCommit);
-  const [compileBefore, compileAfter] = await leastCompileTimes(
-    [root, PACKAGE_ROOT],
-    [{ ...options, ...older }, options],
-  );
+  const [compileBefore, compileAfter] = await leastCompileTimes(sides);
   const compared: Compared[] = [];
-  for (const [k, task] of after.tasks.entries()) {
-    const { kind, layer, batch } = task;
-    const sameAt = before.tasks.findIndex(
-      (each) => presentName(each.kind) === kind && presentName(each.layer) === layer && each.batch === batch,
-    );
-    if (sameAt < 0) continue; // the older checkout does not have this task
-    const time = await compareTask(
-      [
-        [before, before.tasks[sameAt]],
-        [after, task],
-      ],
-      options.budget,
-    );
-    const compileMs = [compileBefore[sameAt], compileAfter[k]] as const;
+  for (const { kind, layer, tasks, ms } of await leastRunTimes(sides, options)) {
+    const time = ms[1] / ms[0];
+    const compileMs = [compileBefore[tasks[0]], compileAfter[tasks[1]]] as const;
     compared.push({ kind, layer, time, compileMs });
     console.log(
-      `${kind.padEnd(27)} ${layer.padEnd(42)} ${time.toFixed(3)}  compile ${compileMs.map((ms) => ms.toFixed(1)).join(' → ')} ms`,
+      `${kind.padEnd(27)} ${layer.padEnd(42)} ${time.toFixed(3)}  compile ${compileMs.map((each) => each.toFixed(1)).join(' → ')} ms`,
     );
   }
   const table = {
@@ -165,21 +125,21 @@ async function compare(other: string, options: Options): Promise<void> {
     columns: ['Kind', 'Shapes', 'Geometric mean', 'Shapes that compile', 'Compiling, geometric mean', 'Slowest shape'],
     rows: kindRows(compared),
   };
+  const gpu = await openGpu({ tuning: false });
+  const { description } = gpu;
+  gpu.destroy();
   const metadata = [
-    `Before: commit ${commits[0]}; each task by the least of its times, measured in turn`,
+    `Before: commit ${commits[0]}; each task by the least of its times, measured in turn, in ${options.processes} processes`,
     ...metadataTexts({
-      ...runMetadata(after.gpu.description, commits[1]),
+      ...runMetadata(description, commits[1]),
       command: `tsx bench/compare-trees.ts ${process.argv.slice(2).join(' ')}`,
     }),
   ];
-  const path = join(options.out, `compare-${adapterSlug(after.gpu.description)}.md`);
+  const path = join(options.out, `compare-${adapterSlug(description)}.md`);
   await writeFileAtomic(path, `# Speed before and after\n\n${listLines(metadata)}\n\n${markdownTable(table)}\n`);
   console.log(`\n${markdownTable(table)}\n\nwritten: ${path}`);
-  before.gpu.destroy();
-  after.gpu.destroy();
 }
 
-disableShaderCaches();
 const program = new Command('compare-trees')
   .description('Times the tasks of the bench in another checkout (before) and in this one (after), in turn')
   .argument('<other>', 'the other checkout, with its packages installed')
@@ -187,6 +147,12 @@ const program = new Command('compare-trees')
   .option('--layers <text>', 'only layers whose name contains this, or those of this network')
   .option('--kinds <list>', 'only these kinds, such as "conv forward,transposed" (parts of their names)')
   .option('--budget <ms>', 'milliseconds to spend on each task; it takes at least five samples', integer(1, 1e6), 500)
+  .option(
+    '--processes <n>',
+    'processes to share the budget; where memory lies differs between them',
+    integer(1, 100),
+    2,
+  )
   .option('--out <folder>', 'where to write the result', join(PACKAGE_ROOT, 'results'))
   .action(async (other: string, options: Options) => {
     try {

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { Gpu } from '../src/gpu/gpu.js';
+import type { Gpu, GpuOptions } from '../src/gpu/gpu.js';
 import { cpuSeconds } from '../src/training/compare-networks.js';
 import type { Filters } from './core/choose.js';
 import type { Task } from './core/task.js';
@@ -17,7 +17,12 @@ export interface Tree {
   tasks: Task[];
 }
 
-export async function openTree(root: string, filters: Filters & { batch: string }): Promise<Tree> {
+/** @param wait how the device is waited for; default: as its engine does */
+export async function openTree(
+  root: string,
+  filters: Filters & { batch: string },
+  wait?: GpuOptions['wait'],
+): Promise<Tree> {
   const load = (path: string) => import(pathToFileURL(join(root, path)).href);
   const [{ openGpu }, { chooseLayers, parseBatches, wanted }, { allTasks }] = await Promise.all([
     load('src/gpu/node/adapters.ts'),
@@ -26,7 +31,7 @@ export async function openTree(root: string, filters: Filters & { batch: string 
   ]);
   const layers = chooseLayers(filters);
   const tasks = wanted(allTasks(layers, parseBatches(filters.batch)), layers, filters);
-  return { gpu: await openGpu({ tuning: false }), tasks };
+  return { gpu: await openGpu({ tuning: false, ...(wait && { wait }) }), tasks };
 }
 
 /** @returns milliseconds, of processor time on a CPU adapter, so that other work on the machine counts less */

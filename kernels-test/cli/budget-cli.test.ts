@@ -38,6 +38,32 @@ const photos = NAMES.map((name) => `${name}.png`);
 
 const run = (...args: string[]): Promise<CliRun> => cameoHere(args, { CAMEO_MODEL, CAMEO_ADAPTER }, folder);
 
+test('a run warns of budgets at which restored faces are often not recognised', async () => {
+  const asked = async (bytes: number) => {
+    const { code, stderr, stdout } = await run(
+      'encode',
+      photos[0],
+      '-o',
+      `few${bytes}`,
+      '--bytes',
+      `${bytes}`,
+      '--json',
+    );
+    assert.is(code, 0, stderr);
+    return { stderr, warnings: JSON.parse(stdout).warnings };
+  };
+  const few = await asked(149);
+  assert.match(
+    few.stderr,
+    /^warning: with fewer than 150 bytes, restored faces are often not recognised .*; this run allows 149$/m,
+  );
+  assert.is(few.warnings.length, 1);
+  assert.equal([few.warnings[0].input, few.warnings[0].kind], [null, 'bytes']);
+  const enough = await asked(150);
+  assert.not.match(enough.stderr, /warning/);
+  assert.is(enough.warnings, undefined);
+});
+
 test('encode stays within the budget, info describes the file, and decode restores a picture like the original', async () => {
   const budgets = [150, 300, 1000];
   mkdirSync(at('all-files'));

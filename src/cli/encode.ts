@@ -25,6 +25,7 @@ import {
   countedContainer,
   DEFAULT_BYTES,
   type EncodeSettings,
+  warnOfFewBytes,
 } from './face-writer.js';
 import { stopOnInterrupt } from './interrupt.js';
 import { addJson, beginJson, JSON_HELP } from './json-output.js';
@@ -189,6 +190,7 @@ async function encoderFor(session: CodecSession, options: EncodeOptions, signal:
   const settings = settingsOf(options, session.defaultKind);
   const device = { signal, onLost: ({ message }: Error) => note(`${message}: going on with a new one`) };
   const { container, bytes } = settings;
+  if (container !== 'png') warnOfFewBytes(bytes!);
   const counted = countedContainer(container, {
     files: options.out !== undefined,
     archive: options.archive !== undefined,

@@ -3,15 +3,15 @@ import { print, takeStdout } from './terminal.js';
 
 /*
  * --json: standard output is one JSON document. Its keys are `cameo` (this version), `command`, `ok` (whether the exit code is
- * 0; a command may say otherwise), the command's own keys, `warnings`, where there are any, a list of { input, kind, message } about faces, and `errors`,
- * a list of { input, message } with the input null where it is about all of them.
+ * 0; a command may say otherwise), the command's own keys, `warnings`, where there are any, a list of { input, kind, message }, and `errors`,
+ * a list of { input, message }. Their input is null where they are about all pictures.
  */
 
 export const JSON_HELP = 'one JSON document on standard output; messages go to standard error';
 
 let document: { command: string; fields: Record<string, unknown> } | undefined;
 const errors: { input: string | null; message: string }[] = [];
-const warnings: { input: string; kind: string; message: string }[] = [];
+const warnings: { input: string | null; kind: string; message: string }[] = [];
 
 /** Announces the document of this run. */
 export function beginJson(command: string): void {
@@ -32,8 +32,8 @@ export function addJsonError(input: string | undefined, message: string): void {
   errors.push({ input: input ?? null, message });
 }
 
-/** Adds a warning about a face to the document. */
-export function addJsonWarning(warning: { input: string; kind: string; message: string }): void {
+/** Adds a warning to the document. @param warning about a face, or with the input null about the run */
+export function addJsonWarning(warning: { input: string | null; kind: string; message: string }): void {
   warnings.push(warning);
 }
 

@@ -17,7 +17,7 @@ import {
 import { CodecSession } from './codec-session.js';
 import { FaceFinder } from './face-finder.js';
 import { addFaceOptions, checkFaceOptions, type FaceOptions } from './face-options.js';
-import { codecEncoder, DEFAULT_BYTES } from './face-writer.js';
+import { codecEncoder, DEFAULT_BYTES, warnOfFewBytes } from './face-writer.js';
 import { GIVEN_FACE_HELP, givenFace } from './given-face.js';
 import { addJson, beginJson, JSON_HELP } from './json-output.js';
 import { integer } from './numbers.js';
@@ -161,6 +161,7 @@ async function bareFace(
       `${name}: the face takes ${bytes.length} bytes, more than --bytes ${maxBytes}; give the photograph instead`,
     );
   }
+  warnOfFewBytes(maxBytes);
   const encoder = await codecEncoder(session, { container: 'bare', maxBytes }, 'bare', {});
   const face = await pictureFace(given.path, options);
   for await (const one of encoder.encode(only(face))) {

@@ -2,6 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { bytesSource, FaceArchive, packArchive } from '../../src/codec/container/face-archive.js';
 import { unpackFaceBare } from '../../src/codec/container/face-bare.js';
+import { decodeFace, encodeFace, faceByte } from '../../src/codec/container/face-code.js';
 import { unpackFaceFile } from '../../src/codec/container/face-file.js';
 import { FaceJournal } from '../../src/codec/container/face-journal.js';
 import { crc32 } from '../../src/codec/crc32.js';
@@ -10,12 +11,16 @@ import { FormatError, ModelMismatchError } from '../../src/common/errors.js';
 import { CounterRandom } from '../../src/common/random.js';
 import { cpuMs } from '../helpers/cpu-time.js';
 import { rejection } from '../helpers/rejection.js';
+import { THOROUGH } from '../helpers/thorough.js';
 import { fromHex, packJournal, readVectors } from './bitstream-fixture.js';
+import { readDetailVectors } from './detail-fixture.js';
 
 const { model, vectors } = await readVectors();
+const detailed = await readDetailVectors();
 const CODES = 40_000;
 const BARE = 30_000;
 const FILES = 30_000;
+const DETAILED = THOROUGH ? 5_000 : 250;
 const ARCHIVES = 2_000;
 const JOURNALS = 2_000;
 
@@ -46,11 +51,11 @@ function damaged(random: CounterRandom, bytes: Uint8Array, other: Uint8Array): U
 }
 
 /** Runs `decode` on damaged streams. It may throw only the codec's own errors; `check` judges what it returns. */
-function fuzz(
+function fuzz<T>(
   streams: readonly Uint8Array[],
   cases: number,
-  decode: (bytes: Uint8Array, k: number) => Int16Array,
-  check: (symbols: Int16Array, bytes: Uint8Array, k: number) => void,
+  decode: (bytes: Uint8Array, k: number) => T,
+  check: (decoded: T, bytes: Uint8Array, k: number) => void,
 ): number {
   const random = new CounterRandom(cases, 9);
   let refused = 0;
@@ -59,16 +64,16 @@ function fuzz(
     const k = random.int(streams.length);
     const bytes = damaged(random, streams[k], streams[random.int(streams.length)]);
     const start = cpuMs();
-    let symbols: Int16Array | undefined;
+    let decoded: T | undefined;
     try {
-      symbols = decode(bytes, k);
+      decoded = decode(bytes, k);
     } catch (error) {
       if (!(error instanceof FormatError || error instanceof ModelMismatchError)) throw error;
       assert.ok(error.message.length < 200 && !error.message.includes('\n'));
       refused++;
     }
     slowest = Math.max(slowest, cpuMs() - start);
-    if (symbols) check(symbols, bytes, k);
+    if (decoded) check(decoded, bytes, k);
   }
   assert.ok(slowest < 1000, `the slowest took ${slowest} ms`);
   return refused;
@@ -111,6 +116,35 @@ test(`${FILES} damaged files are refused`, () => {
     (_, bytes) => assert.ok(files.some((sound) => Buffer.compare(sound, bytes) === 0)),
   );
   assert.ok(refused > 0.9 * FILES, `${refused} refused`);
+});
+
+test(`${DETAILED} damaged faces with a detail layer, of each kind, are refused, or decode to what their code says`, () => {
+  const all = detailed.vectors.faces;
+  const forms = (form: 'code' | 'bare' | 'file') => all.map((face) => fromHex(face[form]));
+  const byte = (k: number) => faceByte(detailed.faces[k]);
+  const refused = fuzz(
+    forms('code'),
+    DETAILED,
+    (bytes, k) => decodeFace(bytes, byte(k), model),
+    (face, bytes) => assert.ok(Buffer.compare(encodeFace(face, model), bytes) === 0),
+  );
+  assert.ok(refused > DETAILED / 5 && refused < DETAILED, `${refused} refused`);
+  for (const [form, unpack] of [
+    ['bare', unpackFaceBare],
+    ['file', unpackFaceFile],
+  ] as const) {
+    const sound = forms(form);
+    let missed = 0;
+    fuzz(
+      sound,
+      DETAILED,
+      (bytes) => unpack(bytes, model),
+      (_, bytes) => {
+        if (!sound.some((one) => Buffer.compare(one, bytes) === 0)) missed++;
+      },
+    );
+    assert.ok(missed <= (form === 'bare' ? 2 : 0), `${form}: ${missed} missed`);
+  }
 });
 
 test(`${ARCHIVES} damaged archives give only faces that they hold, or refuse them`, async () => {

@@ -1,5 +1,6 @@
 import type { OperatorTable } from '../operator.js';
 import { attentionOperators } from './attention.js';
+import { constantOperators } from './constants.js';
 import { controlOperators } from './control.js';
 import { elementwiseOperators } from './elementwise.js';
 import { gridOperators } from './grid-sample.js';
@@ -15,6 +16,7 @@ import { shapeOperators } from './shapes.js';
 export const OPERATORS: OperatorTable = /* @__PURE__ */ (() => ({
   ...elementwiseOperators,
   ...shapeOperators,
+  ...constantOperators,
   ...reduceOperators,
   ...neuralOperators,
   ...normalOperators,

@@ -1,15 +1,12 @@
 import { ShapeError } from '../../common/errors.js';
 import { normalizeAxes, type Shape, sizeOf } from '../../common/shapes.js';
-import { add } from '../../ops/binary.js';
-import { cast, equal, less, where } from '../../ops/compare.js';
-import { concat, pad, reshape, slice } from '../../ops/layout.js';
+import { concat, pad, slice } from '../../ops/layout.js';
 import { depthToSpace, spaceToDepth, tile } from '../../ops/rearrange.js';
 import { expand, stridedSlice } from '../../ops/strided.js';
 import { tril, triu } from '../../ops/triangle.js';
-import { Tensor } from '../../tensor/tensor.js';
+import type { Tensor } from '../../tensor/tensor.js';
 import { joined, pick, reshaped, stretched, strided, transposed } from '../host-arrays.js';
-import type { Context, NodeView, Operator, OperatorTable } from '../operator.js';
-import { hostType, isNarrow, typeName } from '../tensor-values.js';
+import type { Context, Operator, OperatorTable } from '../operator.js';
 import { fileOrder, GpuValue, HostValue, lastOrder, permute, type Value, viewed } from '../values.js';
 
 /** The same elements under another shape. */
@@ -241,47 +238,6 @@ function tileValue(c: Context): Value {
   return reshaped(all, shape);
 }
 
-/** Sizes of axes start to end. */
-function shapeOf(c: Context): Value {
-  const rank = c.rank;
-  const clamped = (axis: number): number => Math.min(Math.max(axis < 0 ? axis + rank : axis, 0), rank);
-  return HostValue.ints(c.shape(0).slice(clamped(c.int('start', 0)), clamped(c.int('end', rank))));
-}
-
-function constant(c: NodeView): HostValue {
-  const tensor = c.tensor('value');
-  if (tensor) return tensor;
-  if (c.given('value_float')) return new HostValue('float32', [], new Float32Array([c.float('value_float', 0)]));
-  if (c.given('value_int')) return new HostValue('int64', [], [c.int('value_int', 0)]);
-  const floats = c.floats('value_floats');
-  if (floats) return new HostValue('float32', [floats.length], Float32Array.from(floats));
-  return HostValue.ints(c.ints('value_ints') ?? c.malformed('has no value'));
-}
-
-function range(c: Context): Value {
-  const [start, limit, delta] = [0, 1, 2].map((k) => c.hostNumber(k)!);
-  if (delta === 0) c.misfit('the step is 0');
-  return HostValue.of(c.host(0).dtype, [Math.max(0, Math.ceil((limit - start) / delta))], (i) => start + i * delta);
-}
-
-function eyeLike(c: Context): Value {
-  const shape = c.shape(0);
-  if (shape.length !== 2) c.misfit(`[${shape}] is no matrix`);
-  const k = c.int('k', 0);
-  const type = c.given('dtype') ? hostType(c.int('dtype', 1))! : c.value(0).dtype;
-  return HostValue.of(type, shape, (i) => Number((i % shape[1]) - Math.floor(i / shape[1]) === k));
-}
-
-function nonZero(c: Context): Value {
-  const x = c.host(0);
-  const found = Array.from(x.data, (value, i) => (value !== 0 ? i : -1)).filter((i) => i >= 0);
-  const rank = x.shape.length;
-  return HostValue.of('int64', [rank, found.length], (i) => {
-    const axis = Math.floor(i / found.length);
-    return Math.floor(found[i % found.length] / sizeOf(x.shape.slice(axis + 1))) % x.shape[axis];
-  });
-}
-
 /** Dropout in training, by attribute or input. */
 function dropoutOutputs(c: Context, x: Value): Value[] {
   const outputs: Value[] = [x];
@@ -302,26 +258,6 @@ function triangle(c: Context): Value {
   };
   if (x instanceof HostValue) return HostValue.of(x.dtype, x.shape, (i) => (stays(i) ? x.data[i] : 0));
   return GpuValue.file((upper ? triu : tril)(x.file(), k));
-}
-
-function oneHot(c: Context): Value {
-  const depth = c.hostNumber(1)!;
-  const rank = c.rank + 1;
-  const axis = c.axis(c.int('axis', -1), rank);
-  const shape = [...c.shape(0)];
-  shape.splice(axis, 0, 1);
-  let indices = reshape(c.x(0) as Tensor, shape) as unknown as Tensor<'int32'>;
-  if (!(depth >= 1)) return c.misfit(`a depth of ${depth}`);
-  const steps = Tensor.from(
-    c.gpu,
-    Array.from({ length: depth }, (_, k) => k),
-    [depth, ...new Array(rank - 1 - axis).fill(1)],
-    'int32',
-  );
-  if ((indices.dtype as string) !== 'int32') indices = cast(indices, 'int32');
-  indices = where(less(indices, 0), add<'int32'>(indices, depth), indices);
-  const [off, on] = [0, 1].map((k) => reshape(slice(c.x(2), [k], [1]), []));
-  return GpuValue.file(where(equal<'int32'>(indices, steps), on, off));
 }
 
 /** Cuts or pads axes around their centres. */
@@ -346,7 +282,8 @@ function centered(c: Context): Value {
   return GpuValue.file(pad(c.toGpu(cut).file() as Tensor, before, after));
 }
 
-const both = (row: Partial<Operator>, run: (c: Context) => Value | Value[]): Operator => ({
+/** An operator that computes wherever its first input is. */
+export const both = (row: Partial<Operator>, run: (c: Context) => Value | Value[]): Operator => ({
   inputs: [1, 1],
   ...row,
   run,
@@ -369,31 +306,7 @@ export const shapeOperators = /* @__PURE__ */ ((): OperatorTable => ({
   Pad: { inputs: [1, 4], attributes: 'mode pads value', hostFrom: 1, run: padValue },
   Expand: both({ inputs: [2, 2], hostFrom: 1 }, expandTo),
   Tile: both({ inputs: [2, 2], hostFrom: 1 }, tileValue),
-  Shape: both({ attributes: 'start end' }, shapeOf),
-  Size: both({}, (c) => new HostValue('int64', [], [sizeOf(c.shape(0))])),
-  Constant: both({ inputs: [0, 0], attributes: 'value value_float value_int value_floats value_ints' }, constant),
-  ConstantOfShape: {
-    inputs: [1, 1],
-    attributes: 'value',
-    hostFrom: 0,
-    host(c) {
-      const value = c.tensor('value') ?? new HostValue('float32', [1], [0]);
-      return HostValue.of(value.dtype, c.hostInts(0)!, () => value.data[0]);
-    },
-  },
-  Range: { inputs: [3, 3], hostFrom: 0, host: range },
-  EyeLike: both(
-    {
-      attributes: 'dtype k',
-      refuse: (node) => {
-        const type = node.int('dtype', 1);
-        return (!hostType(type) || isNarrow(type)) && `makes values of ${typeName(type)}`;
-      },
-    },
-    eyeLike,
-  ),
   Trilu: both({ inputs: [1, 2], attributes: 'upper', hostFrom: 1 }, triangle),
-  OneHot: { inputs: [3, 3], attributes: 'axis', run: oneHot },
   DepthToSpace: {
     inputs: [1, 1],
     attributes: 'blocksize mode',
@@ -405,7 +318,6 @@ export const shapeOperators = /* @__PURE__ */ ((): OperatorTable => ({
     run: (c) => GpuValue.last(spaceToDepth(c.last(0), c.int('blocksize', 0), { mode: c.text('mode', 'DCR') as 'DCR' })),
   },
   CenterCropPad: both({ inputs: [2, 2], attributes: 'axes', hostFrom: 1 }, centered),
-  NonZero: { inputs: [1, 1], hostFrom: 0, host: nonZero },
   Dropout: {
     inputs: [1, 3],
     outputs: 2,

@@ -19,6 +19,7 @@ const MAX_LINES = 100;
 const LATE_MS = 50;
 /** Milliseconds to wait for other threads. */
 const MAX_TURNS = 5000;
+/** Milliseconds without a capture of another thread, after which there is nothing to wait for. */
 const MAX_IDLE = 20;
 /**
  * The descriptor of the real standard error while a thread keeps messages. The system gives a number only once, so
@@ -75,11 +76,13 @@ export function keepingDriverMessages<T>(libc: Libc | null, body: () => T): T {
 function takeTurn(libc: Libc): number {
   let idle = 0;
   for (let i = 0; i < MAX_TURNS; i++) {
-    const real = libc.copyFrom(STDERR, TURN);
-    if (real === TURN) return real;
-    if (real < 0) return libc.copyFrom(STDERR, 0); // the process may not open as many files
-    idle = isCapture(STDERR) ? 0 : idle + 1;
-    if (idle > MAX_IDLE) return real; // the number belongs to a file of the program
+    const inTurn = libc.copyFrom(STDERR, TURN);
+    // The process may not be allowed so many files.
+    const real = inTurn < 0 ? libc.copyFrom(STDERR, 0) : inTurn;
+    if (real === TURN || real < 0) return real;
+    // If a file of the program has the number, any copy will do but that of a capture: to restore it would lose standard error.
+    idle = isCapture(real) ? 0 : idle + 1;
+    if (idle > MAX_IDLE) return real;
     libc.close(real);
     Atomics.wait(cell, 0, 0, 1);
   }
@@ -90,7 +93,7 @@ function isCapture(fd: number): boolean {
   try {
     return readlinkSync(`/proc/self/fd/${fd}`).includes(CAPTURE);
   } catch {
-    return false; // no /proc
+    return true; // no /proc: it may be one
   }
 }
 

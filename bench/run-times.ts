@@ -1,4 +1,5 @@
 import { pathToFileURL } from 'node:url';
+import { waitInSleeps } from '../src/gpu/node/quiet-wait.js';
 import { openTree, type Tree } from './compile-times.js';
 import type { Filters } from './core/choose.js';
 import { type Runnable, runsFor } from './core/runnable.js';
@@ -37,25 +38,12 @@ async function compiled({ gpu }: Tree, task: Task): Promise<Runnable> {
   return runnable;
 }
 
-const cell = new Int32Array(new SharedArrayBuffer(4));
-
 /**
- * Waits as the engine does in Node (src/gpu/node/quiet-wait.ts), in sleeps of random length. The engine's sleeps would round the time of
- * a sample up by some 5 %, and the same way each time. With random ones, the least of many samples is the true time.
+ * The engine's sleeps in Node would round the time of a sample up by some 5 %, and the same way each time. With random ones, the
+ * least of many samples is the true time.
  */
-async function waitAtRandom<T>(pending: Promise<T>): Promise<T> {
-  let settled = false;
-  const settle = (): void => {
-    settled = true;
-  };
-  pending.then(settle, settle);
-  const start = performance.now();
-  while (!settled) {
-    await new Promise(setImmediate);
-    if (!settled) Atomics.wait(cell, 0, 0, Math.max(0.05, 0.1 * Math.random() * (performance.now() - start)));
-  }
-  return pending;
-}
+const waitAtRandom = <T>(pending: Promise<T>): Promise<T> =>
+  waitInSleeps(pending, (waited) => Math.max(0.05, 0.1 * Math.random() * waited));
 
 /** Milliseconds of a sample: long enough to hide the cost of a wait, short enough to fall between bursts of other work. */
 const SAMPLE_MS = 5;

@@ -14,7 +14,11 @@ const cell = new Int32Array(new SharedArrayBuffer(4));
  *
  * @returns what `pending` resolves to; rejects as it does
  */
-export async function waitQuietly<T>(pending: Promise<T>): Promise<T> {
+export const waitQuietly = <T>(pending: Promise<T>): Promise<T> =>
+  waitInSleeps(pending, (waited) => Math.min(LONGEST, Math.max(SHORTEST, SHARE * waited)));
+
+/** @param next milliseconds of the next sleep, after so many that were waited */
+export async function waitInSleeps<T>(pending: Promise<T>, next: (waited: number) => number): Promise<T> {
   let settled = false;
   const settle = (): void => {
     settled = true;
@@ -24,8 +28,7 @@ export async function waitQuietly<T>(pending: Promise<T>): Promise<T> {
   // One turn first: finished work must not wait.
   await new Promise(setImmediate);
   while (!settled) {
-    const sleep = Math.min(LONGEST, Math.max(SHORTEST, SHARE * (performance.now() - start)));
-    Atomics.wait(cell, 0, 0, sleep);
+    Atomics.wait(cell, 0, 0, next(performance.now() - start));
     await new Promise(setImmediate);
   }
   return pending;

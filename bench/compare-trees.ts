@@ -102,6 +102,10 @@ async function compare(other: string, options: Options): Promise<void> {
   const root = resolve(other);
   if (!existsSync(join(root, 'bench/core/suite.ts')))
     throw new ArgumentError(`${other} is not a checkout of this project: it has no bench/core/suite.ts`);
+  // A missing adapter shows now, and not after the measurements.
+  const gpu = await openGpu({ tuning: false });
+  const { description } = gpu;
+  gpu.destroy();
   // An older checkout knows transposed convs as deconv.
   const older = options.kinds && { kinds: `${options.kinds},${options.kinds.replaceAll('transposed', 'deconv')}` };
   const { batch, layers, kinds } = options;
@@ -125,9 +129,6 @@ async function compare(other: string, options: Options): Promise<void> {
     columns: ['Kind', 'Shapes', 'Geometric mean', 'Shapes that compile', 'Compiling, geometric mean', 'Slowest shape'],
     rows: kindRows(compared),
   };
-  const gpu = await openGpu({ tuning: false });
-  const { description } = gpu;
-  gpu.destroy();
   const metadata = [
     `Before: commit ${commits[0]}; each task by the least of its times, measured in turn, in ${options.processes} processes`,
     ...metadataTexts({

@@ -1,6 +1,6 @@
 import { CameoError, NoAdapterError } from '../common/errors.js';
-import { addJsonError } from './json-output.js';
-import { warn } from './terminal.js';
+import { addJsonError, addJsonWarning } from './json-output.js';
+import { note, warn } from './terminal.js';
 
 /**
  * The one line that a user gets for an error: `cameo: NAME: reason`. An error that is not a CameoError is a fault of
@@ -27,6 +27,12 @@ export function complain(error: unknown, name?: string): void {
   warn(complaint(error, name));
   addJsonError(name, error instanceof Error ? error.message : String(error));
   process.exitCode = error instanceof NoAdapterError ? 2 : 1;
+}
+
+/** Prints a warning, unless the command is quiet. @param input the picture or face that it is about; null for the whole run */
+export function noteWarning(input: string | null, kind: string, message: string): void {
+  note(`warning: ${input === null ? '' : `${input}: `}${message}`);
+  addJsonWarning({ input, kind, message });
 }
 
 /** Does one part of a batch; if it fails, complains, and the batch continues. */

@@ -6,9 +6,8 @@ import { encodePngs } from '../codec/png/encode-pngs.js';
 import { ArgumentError } from '../common/errors.js';
 import type { DeviceKeeperOptions } from '../gpu/device-keeper.js';
 import type { CodecSession } from './codec-session.js';
+import { noteWarning } from './complain.js';
 import { openDevice } from './device.js';
-import { addJsonWarning } from './json-output.js';
-import { note } from './terminal.js';
 
 /** Default bytes of a face. */
 export const DEFAULT_BYTES = 500;
@@ -22,9 +21,11 @@ const FEWEST_BYTES = 150;
 /** Warns if faces of at most `maxBytes` are too small to be recognised. */
 export function warnOfFewBytes(maxBytes: number): void {
   if (maxBytes >= FEWEST_BYTES) return;
-  const message = `with fewer than ${FEWEST_BYTES} bytes, restored faces are often not recognised (docs/codec.md); this run allows ${maxBytes}`;
-  note(`warning: ${message}`);
-  addJsonWarning({ input: null, kind: 'bytes', message });
+  noteWarning(
+    null,
+    'bytes',
+    `with fewer than ${FEWEST_BYTES} bytes, restored faces are often not recognised (docs/codec.md); this run allows ${maxBytes}`,
+  );
 }
 
 /** Options of `cameo encode` for the files. */

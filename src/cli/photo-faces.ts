@@ -4,12 +4,12 @@ import { MAX_PICTURE_BYTES, type RgbImage, readImage } from '../data/pictures/im
 import { type LandmarkIndex, type PhotoLandmarks, parseLandmarks, readLandmarks } from '../data/pictures/landmarks.js';
 import { FACE_HEIGHT, FACE_WIDTH, type FaceLandmarks } from '../detection/align.js';
 import { alignedCrop, type CroppedFace, chosenFaces } from '../detection/crop-faces.js';
+import { noteWarning } from './complain.js';
 import type { FaceFinder } from './face-finder.js';
 import type { FaceOptions } from './face-options.js';
-import { addJsonWarning } from './json-output.js';
 import { stemOf } from './outputs.js';
 import { DASH, inputName, readStdin } from './stdin.js';
-import { note, STDIN_NAME } from './terminal.js';
+import { STDIN_NAME } from './terminal.js';
 
 /** A face of a photograph that was listed or found; without score and box where it was listed. */
 export type FaceInPhoto = Pick<CroppedFace, 'number' | 'landmarks' | 'crop' | 'problem' | 'notes'> &
@@ -115,10 +115,7 @@ export function nameInPhoto({ input, faces }: ReadPhoto, { number }: FaceInPhoto
 
 /** Warns about what makes a face poor. */
 export function warnOfFace({ notes }: FaceInPhoto, input: string): void {
-  for (const { kind, text } of notes) {
-    note(`warning: ${input}: ${text}`);
-    addJsonWarning({ input, kind, message: text });
-  }
+  for (const { kind, text } of notes) noteWarning(input, kind, text);
 }
 
 /**

@@ -1,5 +1,5 @@
 import * as assert from 'uvu/assert';
-import { Autoencoder } from '../../src/models/autoencoder.js';
+import { Autoencoder, type AutoencoderConfig } from '../../src/models/autoencoder.js';
 import { add, mul } from '../../src/ops/binary.js';
 import { mse } from '../../src/ops/mse.js';
 import { Tape } from '../../src/ops/tape.js';
@@ -33,21 +33,33 @@ function pictures(batch: number, height: number, width: number): Float32Array {
   });
 }
 
-test('loss and every gradient of the whole autoencoder agree with float64', async () => {
+/** With linear layers whose kernels are not orthonormal, as nothing depends on that here. */
+const GLOBAL = { stages: [4, 8, 8, 8], latentChannels: 4, residualBlocks: 1, global: { features: 6, blocks: 1 } };
+
+for (const [what, config] of [
+  ['the whole autoencoder', {}],
+  ['the autoencoder with linear layers', GLOBAL],
+] as const) {
+  test(`loss and every gradient of ${what} agree with float64`, () => checkGradients(config));
+}
+
+async function checkGradients(config: Partial<AutoencoderConfig>): Promise<void> {
   const gpu = await testGpu();
   const batch = 2;
   const rate = 1;
-  const model = new Autoencoder().initialize(gpu, 7);
+  const model = new Autoencoder(config).initialize(gpu, 7);
   const { height, width } = model.config;
   const parameters = model.parameters();
   // All values are different, because a scale of exactly 1 or a shift of exactly 0 would hide mistakes.
-  for (const [name, tensor] of parameters) {
-    if (tensor.shape.length > 1 && !name.startsWith('latentMean')) continue;
+  for (const [name, tensor] of model.stateTensors()) {
     const values = await tensor.read();
+    const plain = tensor.shape.length === 1 || name.startsWith('latentMean') || name.startsWith('global.');
+    // A conv that starts at 0 would keep gradients from the layers before it.
+    if (!plain && values.some((value) => value !== 0)) continue;
     tensor.write(values.map((value, i) => value + 0.1 * Math.sin(i + name.length)));
   }
   const before = new Map<Tensor, ReturnType<typeof toNdArray>>();
-  for (const tensor of parameters.values()) before.set(tensor, toNdArray(await tensor.read(), tensor.shape));
+  for (const tensor of model.stateTensors().values()) before.set(tensor, toNdArray(await tensor.read(), tensor.shape));
 
   const images = pictures(batch, height, width);
   const x = Tensor.from(gpu, images, [batch, height, width, 3]);
@@ -86,6 +98,44 @@ test('loss and every gradient of the whole autoencoder agree with float64', asyn
   console.log(`loss ${loss}, float64 ${expectedLoss}; ${compared} gradients, relative errors up to ${largest}`);
 
   for (const tensor of [x, weight, result.loss, ...result.gradients.values()]) tensor.dispose();
+  model.dispose();
+}
+
+test('linear layers restore what the map can hold, and the convs add nothing at first', async () => {
+  const gpu = await testGpu();
+  // As many features as samples in a patch, and as many values in the map as features: nothing is lost.
+  const size = { height: 8, width: 12, stages: [4, 4], residualBlocks: 0, rates: 1 };
+  const model = new Autoencoder({ ...size, latentChannels: 48, global: { features: 48, blocks: 0 } });
+  model.initialize(gpu, 3).eval();
+  const { global } = model;
+  global!.mean.set(gpu, randomValues(global!.mean.tensor.size, 4));
+  const images = pictures(2, 8, 12);
+  const found = scope(gpu, () => {
+    const x = Tensor.from(gpu, images, [2, 8, 12, 3]);
+    const values = model.analyse(x, 0);
+    return { inOrder: global!.valuesOf(affine(x, 2, -1)), values, restored: model.reconstruct(values, 0) };
+  });
+  const restored = await found.restored.read();
+  assert.ok(
+    restored.every((value, i) => Math.abs(value - images[i]) < 1e-5),
+    'the pictures come back',
+  );
+  const [gain] = await model.logGain[0].tensor.read();
+  const [values, inOrder] = [await found.values.read(), await found.inOrder.read()];
+  const positions = 2 * 3;
+  values.forEach((value, i) => {
+    // The map has its channels last; `valuesOf` has one after the other.
+    const [channel, position] = [i % 48, Math.floor(i / 48) % positions];
+    const expected =
+      Math.exp(gain) * inOrder[Math.floor(i / (48 * positions)) * 48 * positions + channel * positions + position];
+    assert.ok(Math.abs(value - expected) < 1e-4, `value ${i}: ${value}, expected ${expected}`);
+  });
+  assert.throws(
+    () => new Autoencoder({ ...size, latentChannels: 9, global: { features: 8, blocks: 0 } }),
+    /compact map has 54 values, more than the 48 features/,
+  );
+  assert.throws(() => new Autoencoder({ ...size, global: { features: 8, blocks: -1 } }), /global\.blocks is -1/);
+  for (const tensor of Object.values(found)) tensor.dispose();
   model.dispose();
 });
 

@@ -1,7 +1,7 @@
 import * as assert from 'uvu/assert';
 import { CheckpointError } from '../../src/common/errors.js';
 import { CounterRandom } from '../../src/common/random.js';
-import { Autoencoder } from '../../src/models/autoencoder.js';
+import { Autoencoder, type AutoencoderConfig } from '../../src/models/autoencoder.js';
 import { loadState, saveState } from '../../src/nn/state.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import { sortChannels } from '../../src/training/sort-channels.js';
@@ -9,9 +9,17 @@ import { gpuSuite, testGpu } from '../helpers/harness.js';
 
 const test = gpuSuite('order of channels');
 
-test('channels in the order of their scales make the same pictures of the same symbols', async () => {
+const CONFIG = { height: 16, width: 12, stages: [4, 4], latentChannels: 5, residualBlocks: 1, rates: 2 };
+
+for (const [what, config] of [
+  ['', CONFIG],
+  [' of the autoencoder with linear layers', { ...CONFIG, global: { features: 7, blocks: 0 } }],
+] as const) {
+  test(`channels${what} in the order of their scales make the same pictures of the same symbols`, () => check(config));
+}
+
+async function check(config: AutoencoderConfig): Promise<void> {
   const gpu = await testGpu();
-  const config = { height: 16, width: 12, stages: [4, 4], latentChannels: 5, residualBlocks: 1, rates: 2 };
   const model = new Autoencoder(config).initialize(gpu, 7);
   model.eval();
   const scales = [0.5, 2, -1, 1, 0];
@@ -57,6 +65,6 @@ test('channels in the order of their scales make the same pictures of the same s
   );
   model.dispose();
   sorted.dispose();
-});
+}
 
 test.run();

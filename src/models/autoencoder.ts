@@ -12,6 +12,7 @@ import { quantize } from '../ops/quantize.js';
 import { sum } from '../ops/reduce.js';
 import { affine, clamp, exp } from '../ops/unary.js';
 import type { Tensor } from '../tensor/tensor.js';
+import { checkGlobalConfig, type GlobalConfig, GlobalLayers } from './global-layers.js';
 
 /** The sizes that determine the architecture; the metadata of a weights file holds them. */
 export interface AutoencoderConfig {
@@ -26,6 +27,8 @@ export interface AutoencoderConfig {
   residualBlocks: number;
   /** Number of rates that the one network serves, 0 the lowest. */
   rates: number;
+  /** Linear layers, which the convs correct; 0 features, or absent as in earlier files: none. */
+  global?: GlobalConfig;
 }
 
 export const DEFAULT_AUTOENCODER: AutoencoderConfig = {
@@ -35,6 +38,7 @@ export const DEFAULT_AUTOENCODER: AutoencoderConfig = {
   latentChannels: 32,
   residualBlocks: 1,
   rates: 3,
+  global: { features: 0, blocks: 0 },
 };
 
 /** Symbols are kept within a signed byte, so that an 8-bit picture can hold them. */
@@ -49,6 +53,9 @@ export interface QuantizationMode {
 }
 
 const normAct = (channels: number): Layer[] => [new BatchNorm(channels), new PReLU(channels)];
+
+/** A layer that changes nothing until it is trained. */
+const silent = { init: filled(0) };
 
 function residualBlock(channels: number): Layer {
   return new Residual(
@@ -66,6 +73,9 @@ function residualBlock(channels: number): Layer {
  * and a conv to the compact map; RecNet (`decoder`) mirrors it with stride-2 transposed convs. The framework is that of
  * Bian et al., arXiv 1907.01714; its layers are not public, so these are our own.
  *
+ * With `global`, linear layers do most of the work (`GlobalLayers`): the encoder adds to the features of patches, and the
+ * decoder to the picture that the transposed layers restore. Both start at 0.
+ *
  * Faces are aligned, so the map has a mean for each position (`latentMean`), taken off before rounding. One network
  * serves several rates by a gain for each channel before rounding and its own inverse after (Cui et al., arXiv
  * 2003.02012). Rate estimates are those of a zero-mean logistic distribution for each rate and channel.
@@ -74,6 +84,7 @@ export class Autoencoder extends Module {
   readonly config: AutoencoderConfig;
   readonly encoder: Sequential;
   readonly decoder: Sequential;
+  readonly global: GlobalLayers | null;
   readonly latentMean: Parameter;
   /** Logarithms of the gains, of the inverse gains, and of the scales of the distributions, by rate: [C] each. */
   readonly logGain: Parameter[];
@@ -85,7 +96,11 @@ export class Autoencoder extends Module {
     super();
     this.config = checkConfig({ ...DEFAULT_AUTOENCODER, ...config });
     const { stages, latentChannels, residualBlocks, rates } = this.config;
+    const global = this.config.global?.features ? this.config.global : null;
     const top = stages.at(-1)!;
+    const [h, w] = this.latentSize;
+    // What the convs make and restore: the compact map, or the features that it is made from.
+    const inner = global?.features ?? latentChannels;
     const blocks = (): Layer[] => Array.from({ length: residualBlocks }, () => residualBlock(top));
 
     const down: Layer[] = stages.flatMap((channels, k) => {
@@ -96,26 +111,25 @@ export class Autoencoder extends Module {
     });
     this.encoder = this.child(
       'encoder',
-      new Sequential([...down, ...blocks(), new Conv2d(top, latentChannels, 3, { padding: 1 })]),
+      new Sequential([...down, ...blocks(), new Conv2d(top, inner, 3, { padding: 1, ...(global && silent) })]),
     );
 
     const up: Layer[] = [...stages].reverse().flatMap((channels, k) => {
       const last = k === stages.length - 1;
       const outputs = last ? 3 : stages[stages.length - 2 - k];
-      const conv = new ConvTranspose2d(channels, outputs, 4, { stride: 2, padding: 1, bias: last });
-      return last ? [conv] : [conv, ...normAct(outputs)];
+      const options = { stride: 2, padding: 1, bias: last, ...(global && last && silent) };
+      const conv = new ConvTranspose2d(channels, outputs, 4, options);
+      const fine =
+        global && k === stages.length - 3 ? Array.from({ length: global.blocks }, () => residualBlock(outputs)) : [];
+      return last ? [conv] : [conv, ...normAct(outputs), ...fine];
     });
     this.decoder = this.child(
       'decoder',
-      new Sequential([
-        new Conv2d(latentChannels, top, 3, { padding: 1, bias: false }),
-        ...normAct(top),
-        ...blocks(),
-        ...up,
-      ]),
+      new Sequential([new Conv2d(inner, top, 3, { padding: 1, bias: false }), ...normAct(top), ...blocks(), ...up]),
     );
 
-    const [h, w] = this.latentSize;
+    const patch = 2 ** stages.length;
+    this.global = global ? this.child('global', new GlobalLayers([h, w], patch, inner, latentChannels)) : null;
     this.latentMean = this.parameter('latentMean', { shape: [h, w, latentChannels], init: filled(0) });
     const perRate = (name: string, value: (rate: number) => number): Parameter[] =>
       Array.from({ length: rates }, (_, rate) =>
@@ -142,8 +156,10 @@ export class Autoencoder extends Module {
    */
   analyse(x: Tensor, rate: number): Tensor {
     this.#checkRate(rate);
-    const y = sub(this.encoder.forward(affine(x, 2, -1)), this.latentMean.tensor);
-    return mul(y, exp(this.logGain[rate].tensor));
+    const centred = affine(x, 2, -1);
+    let map = this.encoder.forward(centred);
+    if (this.global) map = this.global.project(add(this.global.featuresOf(centred), map));
+    return mul(sub(map, this.latentMean.tensor), exp(this.logGain[rate].tensor));
   }
 
   /**
@@ -164,7 +180,9 @@ export class Autoencoder extends Module {
   reconstruct(symbols: Tensor, rate: number): Tensor {
     this.#checkRate(rate);
     const y = add(mul(symbols, exp(this.logInverseGain[rate].tensor)), this.latentMean.tensor);
-    return affine(this.decoder.forward(y), 0.5, 0.5);
+    if (!this.global) return affine(this.decoder.forward(y), 0.5, 0.5);
+    const features = this.global.featuresFrom(y);
+    return affine(add(this.global.picturesFrom(features), this.decoder.forward(features)), 0.5, 0.5);
   }
 
   /** `reconstruct`, clamped to [0, 1], for viewing. */
@@ -186,7 +204,7 @@ export class Autoencoder extends Module {
 }
 
 function checkConfig(config: AutoencoderConfig): AutoencoderConfig {
-  const { height, width, stages, latentChannels, residualBlocks, rates } = config;
+  const { height, width, stages, latentChannels, residualBlocks, rates, global } = config;
   const positive = (name: string, value: number, max: number): void => {
     if (!Number.isInteger(value) || value < 1 || value > max) {
       throw new ArgumentError(`autoencoder: ${name} is ${value}; expected an integer from 1 to ${max}`);
@@ -210,5 +228,7 @@ function checkConfig(config: AutoencoderConfig): AutoencoderConfig {
       throw new ArgumentError(`autoencoder: ${name} ${extent} is not divisible by 2^${stages.length}, its stages`);
     }
   }
+  const positions = (height * width) / 4 ** stages.length;
+  if (global?.features) checkGlobalConfig(global, latentChannels * positions, positions);
   return config;
 }

@@ -31,6 +31,20 @@ export function sortChannels({ latentChannels, rates }: AutoencoderConfig, tenso
     );
   const scales = Array.from({ length: latentChannels }, (_, channel) => scaleOf(channel));
   const order = largestFirst(scales);
+  const perRate = /^(logGain|logInverseGain|logScale)\d+$/;
+  const basis = tensors.get('global.basis');
+  if (basis) {
+    const [rows, columns] = basis.shape;
+    // Columns come by channel.
+    const byChannel = { shape: [rows, latentChannels, columns / latentChannels], data: basis.data };
+    return new Map(
+      [...tensors].map(([name, tensor]) => {
+        if (name === 'global.basis') return [name, { ...basis, data: reorder(byChannel, 1, order).data }];
+        if (name === 'latentMean') return [name, reorder(tensor, 2, order)];
+        return [name, perRate.test(name) ? reorder(tensor, 0, order) : tensor];
+      }),
+    );
+  }
   // The last conv of the encoder and the first of the decoder; conv weights are [kh,kw,Cin,Cout].
   const last = [...tensors.keys()].filter((name) => /^encoder\.\d+\.weight$/.test(name)).at(-1);
   if (!last || scales.some(Number.isNaN)) throw new CheckpointError('not the tensors of an autoencoder');
@@ -40,7 +54,6 @@ export function sortChannels({ latentChannels, rates }: AutoencoderConfig, tenso
     ['latentMean', 2],
     ['decoder.0.weight', 2],
   ]);
-  const perRate = /^(logGain|logInverseGain|logScale)\d+$/;
   return new Map(
     [...tensors].map(([name, tensor]) => {
       const axis = perRate.test(name) ? 0 : axes.get(name);

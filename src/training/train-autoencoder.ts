@@ -30,7 +30,8 @@ const autoencoder = (
   rates: number,
 ): TrainableCodec<AutoencoderTrainingConfig, TrainedAutoencoder, AutoencoderValidation> => ({
   check: checkAutoencoderTraining,
-  augment: DEFAULT_AUGMENTATION,
+  // Not shifted: the map has a mean for each position, and linear layers are those of faces as the landmarks align them.
+  augment: { ...DEFAULT_AUGMENTATION, shift: 0 },
   columns: autoencoderLogColumns(rates),
   read(file, { model }) {
     const { tensors } = readAutoencoder(file);
@@ -38,6 +39,7 @@ const autoencoder = (
     return tensors;
   },
   open: (gpu, config) => new TrainedAutoencoder(gpu, config),
+  begin: (gpu, codec, { set, weights }, onProgress) => codec.fitLayers(gpu, set, weights, onProgress),
   rowOf: ({ setting }, codec) => ({ rate: setting, rate_weight: codec.rateWeight(setting) }),
   validate: (gpu, { network }, recognizers, faces) => validateAutoencoder(gpu, network, recognizers, faces),
   validationRow(validation) {
@@ -53,8 +55,8 @@ const autoencoder = (
 
 /**
  * Trains the autoencoder by the stages of its configuration, alone and together with recognisers, on a folder of faces. Checkpoints
- * (every 200 steps, where the options do not say), log and the model after each stage are in `out`. The channels of written models are sorted (`sortChannels`). A
- * run that is stopped and resumed computes the same as one that is not.
+ * (every 200 steps, where the options do not say), log and the model after each stage are in `out`. The channels of written models are sorted (`sortChannels`). Where
+ * the network has linear layers (`global`), a run without a model to begin with first computes them (`fitGlobalLayers`). A run that is stopped and resumed computes the same as one that is not.
  *
  * @throws CheckpointError for a checkpoint that is missing or does not fit, FileError, ArgumentError
  */

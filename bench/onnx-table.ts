@@ -22,7 +22,13 @@ interface Measured {
 
 /** What node tests say, without the operator's name at the beginning. */
 function limitsOf({ operator, refusals }: Measured): string {
-  const texts = refusals.map((text) => text.replace(new RegExp(`^${operator}: `), '').replaceAll('|', '\\|'));
+  const texts = refusals.map((text) =>
+    text
+      .replace(new RegExp(`^${operator}: `), '')
+      // A refused file has no operator.
+      .replace(/^: version/, 'its node tests are of version')
+      .replaceAll('|', '\\|'),
+  );
   return texts.slice(0, 2).join('; ');
 }
 

@@ -19,6 +19,7 @@ test('impossible codecs, budgets and weights are refused by name before any work
     [['--extra-models', 'mse:500=file'], /--extra-models mse:500: 500 bytes are not among --budgets 300/],
     [['--extra-models', 'a=x', 'a=y'], /--extra-models: two weights have the same name/],
     [['--extra-models', 'a=x', '--besides', 'a=y'], /--extra-models: two weights have the same name/],
+    [['--reference', 'gif'], /--reference: "gif"; expected one of cameo, .*autoencoder-png/],
     [['--besides', 'file'], /--extra-models file: expected NAME=FILE or NAME:BUDGETS=FILE/],
   ];
   for (const [args, complaint] of cases) {

@@ -105,6 +105,16 @@ test('every codec stays within the budget, every pair is decided, and a second r
 
   const again = await compareCodecs({ ...options, encoders: options.encoders.map((entry) => ({ ...entry })) });
   assert.equal(JSON.stringify(again.conditions), JSON.stringify(conditions));
+  const turned = await compareCodecs({ ...options, earlier: conditions, reference: 'jpeg' });
+  assert.equal(
+    turned.conditions.map(({ codec }) => codec).slice(-3),
+    ['jpeg', 'cameo', 'cameo-png'],
+    'the codec of reference comes first',
+  );
+  const [jpegFirst, cameoSecond] = turned.conditions.slice(-3).map(({ verdicts }) => verdicts[0]);
+  assert.is(jpegFirst.against, undefined);
+  assert.is(cameoSecond.against!.accuracy.onlyFirst, against!.accuracy.onlySecond);
+  assert.ok(Math.abs(cameoSecond.against!.open.difference + gained) < 1e-12);
   const encoders = options.encoders.map((entry) => ({ ...entry, budgets: entry.name === 'cameo' ? undefined : [700] }));
   const partial = await compareCodecs({ ...options, encoders });
   const asked = conditions.filter(({ codec, budget }) => budget !== 150 || codec === 'cameo');

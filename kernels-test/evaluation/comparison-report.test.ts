@@ -145,6 +145,9 @@ test('the report shows the figures, and where a codec makes no file', async () =
     `${(100 * cameoFigures.accuracy).toFixed(2)} % ± ${(100 * cameoFigures.standardError).toFixed(2)}`,
   );
   assert.match(markdown, /never seen in training/);
+  assert.match(markdown, /Cameo better \/ worse/);
+  const turned = { ...REPORT, reference: { codec: 'jpeg', title: 'JPEG' } };
+  assert.match(comparisonMarkdown(turned, []), /JPEG better \/ worse: pairs that only JPEG,/);
   assert.match(markdown, /"mse" is model beef/);
   assert.match(markdown, /JPEG.*makes no file/);
   assert.match(markdown, /1 \/ 0, p = 5\.0e-1/);

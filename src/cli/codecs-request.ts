@@ -8,13 +8,13 @@ import { readJson } from '../data/files/read-file.js';
 import type { RgbImage } from '../data/pictures/image.js';
 import { FOREIGN_CODECS } from '../evaluation/codecs/index.js';
 import { tryCodecs } from '../evaluation/codecs/try-codecs.js';
-import type { Mix } from '../evaluation/comparison/judge.js';
+import { type Mix, OWN } from '../evaluation/comparison/judge.js';
 import { type GoalSpec, parseGoals } from '../evaluation/comparison/parse-goals.js';
 import { weightsId } from './detector-file.js';
 import { FaceFinder } from './face-finder.js';
 import { type LfwFaces, openLfwFaces } from './lfw-faces.js';
 import { dataFolder } from './places.js';
-import { expectKind, readWeights, shippedWeights, type WeightsOf, weightsPath } from './weights.js';
+import { expectKind, readWeights, shippedWeights, type Weights, type WeightsOf, weightsPath } from './weights.js';
 import { recognizerFor } from './with-recognizer.js';
 
 /** Options of `cameo evaluate codecs`, as they are given. */
@@ -28,6 +28,7 @@ export interface CodecsOptions {
   seen?: string;
   model?: string;
   extraModels?: string[];
+  reference?: string;
   /** The old name of this option. */
   besides?: string[];
   mixes: 'both' | 'reference' | 'all';
@@ -55,8 +56,10 @@ export interface CodecsRequest {
   /** Bytes a face. */
   budgets: number[];
   codecs: NamedBudgets[];
-  /** Other weights of our codec. */
+  /** Other weights of our codec or of the autoencoder. */
   extraModels: (NamedBudgets & { path: string })[];
+  /** The codec that others are compared with. */
+  reference: string;
   mixes: Mix[];
   single: boolean;
 }
@@ -75,8 +78,12 @@ export function parseCodecsOptions(options: CodecsOptions): CodecsRequest {
   if (new Set(extraModels.map(({ name }) => name)).size < extraModels.length) {
     throw new ArgumentError('--extra-models: two weights have the same name');
   }
+  const { reference = OWN } = options;
+  if (!names.includes(reference)) {
+    throw new ArgumentError(`--reference: "${reference}"; expected one of ${names.join(', ')}`);
+  }
   const mixes: Mix[] = options.mixes === 'all' ? ['both', 'reference'] : [options.mixes];
-  return { budgets, codecs, extraModels, mixes, single: options.single === true };
+  return { budgets, codecs, extraModels, reference, mixes, single: options.single === true };
 }
 
 function budgetsOf(words: readonly string[], option: string): number[] {
@@ -118,7 +125,7 @@ export interface CodecsInputs {
   found: { finder: FaceFinder; detector: string } | null;
   weights: WeightsOf<'codec'>;
   /** In the order of the request. */
-  extraModels: WeightsOf<'codec'>[];
+  extraModels: Weights[];
   /** If the autoencoder's PNGs are asked for. */
   autoencoder: WeightsOf<'autoencoder'> | null;
   recognizers: ReadRecognizer[];
@@ -138,11 +145,10 @@ export async function readCodecsInputs(options: CodecsOptions, request: CodecsRe
     ? async (picture: RgbImage, name: string) => (await finder.findOne(picture, name, 'central')).landmarks
     : undefined;
   const lfw = await openLfwFaces(options.lfw ?? join(dataFolder(), 'lfw'), { quick: options.quick, find });
-  const weightsOf = async (file: string) => expectKind(await readWeights(file), 'codec');
-  const weights = await weightsOf(weightsPath(options.model, 'codec'));
+  const weights = expectKind(await readWeights(weightsPath(options.model, 'codec')), 'codec');
   const groups =
     options.groups === undefined ? null : await openFaceFolder(options.groups, { split: 'test', sources: ['utk'] });
-  const extraModels = await Promise.all(request.extraModels.map(({ path }) => weightsOf(path)));
+  const extraModels = await Promise.all(request.extraModels.map(({ path }) => readWeights(path)));
   const minBytes = minFaceBytes(weights.file.tables.model, 'bare');
   for (const budget of request.budgets) {
     if (budget < minBytes) {

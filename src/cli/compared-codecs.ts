@@ -23,8 +23,8 @@ import { encodingsFolder } from './places.js';
 export class ComparedCodecs {
   /** Our own. */
   readonly cameo: FaceCodec;
-  /** Other weights of it, in the order of the request's. */
-  readonly extraModels: FaceCodec[];
+  /** Other weights of it or of the autoencoder, in the order of the request's. */
+  readonly extraModels: (FaceCodec | AutoencoderCodec)[];
   readonly #cache = new EncodingCache(encodingsFolder());
   readonly #opened = new Map<string, Promise<FaceEncoder>>();
   #autoencoder: AutoencoderCodec | null = null;
@@ -35,7 +35,11 @@ export class ComparedCodecs {
     private readonly signal: AbortSignal,
   ) {
     this.cameo = FaceCodec.fromKlt(gpu, inputs.weights.file);
-    this.extraModels = inputs.extraModels.map(({ file }) => FaceCodec.fromKlt(gpu, file));
+    this.extraModels = inputs.extraModels.map((weights) =>
+      weights.kind === 'codec'
+        ? FaceCodec.fromKlt(gpu, weights.file)
+        : AutoencoderCodec.fromWeights(gpu, weights.bytes),
+    );
   }
 
   /** Those that the request names, in its order. */
@@ -43,7 +47,11 @@ export class ComparedCodecs {
     const encoders: FaceEncoder[] = [];
     for (const { name, budgets } of codecs) encoders.push({ ...(await this.#encoder(name)), budgets });
     extraModels.forEach(({ name, budgets }, k) => {
-      const encoder = cameoEncoder(this.extraModels[k], this.#cache, `Cameo, ${name}`, `cameo-${name}`);
+      const model = this.extraModels[k];
+      const encoder =
+        model instanceof FaceCodec
+          ? cameoEncoder(model, this.#cache, `Cameo, ${name}`, `cameo-${name}`)
+          : autoencoderPngEncoder(model, this.#cache, `Autoencoder, PNG, ${name}`, `${AUTOENCODER_PNG}-${name}`);
       encoders.push({ ...encoder, budgets });
     });
     return encoders;

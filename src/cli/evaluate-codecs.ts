@@ -28,6 +28,7 @@ import {
   writeScores,
 } from '../evaluation/comparison/earlier-rows.js';
 import type { FaceEncoder } from '../evaluation/comparison/face-encoders.js';
+import { OWN } from '../evaluation/comparison/judge.js';
 import { runMetadata } from '../evaluation/reports/collect-metadata.js';
 import { gitCommit } from '../evaluation/reports/git-commit.js';
 import { deviceText } from '../evaluation/reports/run-metadata.js';
@@ -78,8 +79,9 @@ export function addEvaluateCodecs(evaluate: Command): void {
     .option('--model <file>', 'weights of the Cameo codec (default: CAMEO_MODEL, else the shipped weights)')
     .option(
       '--extra-models <NAME=FILE...>',
-      'other weights of the Cameo codec to compare with, such as mse=out/mse/face.safetensors; NAME:BUDGETS=FILE as with --codecs',
+      'other weights of the Cameo codec or of the autoencoder to compare with, such as mse=out/mse/face.safetensors; NAME:BUDGETS=FILE as with --codecs',
     )
+    .option('--reference <codec>', 'the codec that others are compared with, pair by pair', OWN)
     .addOption(new Option('--besides <NAME=FILE...>').hideHelp())
     .addOption(
       new Option('--mixes <which>', 'which pictures of a pair are compressed')
@@ -167,12 +169,31 @@ async function compare(options: CodecsOptions, request: CodecsRequest, inputs: C
     const pictures = [...faces.keys()];
     const originals = pictures.map((name) => faces.get(name)!);
     const seconds = await secondsOf(codecs.cameo, originals.slice(0, TIMED_FACES), Math.max(minBytes, 500));
-    const head = { ...metadata, ...reportHead(options, request, inputs, codecs, earlier, kept), setting, seconds };
+    const first = everyCodec.concat(encoders).find(({ name }) => name === request.reference);
+    const named = first && first.name !== OWN ? { reference: { codec: first.name, title: first.title } } : {};
+    const head = {
+      ...metadata,
+      ...reportHead(options, request, inputs, codecs, earlier, kept),
+      setting,
+      seconds,
+      ...named,
+    };
     const keptGroups: GroupFigures[] = earlier?.model.id === codecs.cameo.modelId ? earlier.groups : [];
-    const { budgets, mixes, single } = request;
+    const { budgets, mixes, single, reference } = request;
     const sampleBudget = budgets.includes(300) ? 300 : budgets[0];
     const { conditions, samples } = await compareCodecs({
-      ...{ gpu, pairs: lfw.pairs, faces, personOf: lfwPerson, encoders, budgets, recognizers, mixes, single },
+      ...{
+        gpu,
+        pairs: lfw.pairs,
+        faces,
+        personOf: lfwPerson,
+        encoders,
+        budgets,
+        recognizers,
+        mixes,
+        single,
+        reference,
+      },
       run: { commit, date: metadata.date, device: deviceText(metadata), command: metadata.command },
       earlier: kept,
       earlierEncoders: everyCodec,
@@ -227,7 +248,8 @@ function reportHead(
   const watched = metadata.get('cameo.recognizers') ?? '';
   const keptModels = (earlier?.besides ?? []).filter(
     ({ name }) =>
-      !extraModels.some((other) => other.name === name) && kept.some(({ codec }) => codec === `cameo-${name}`),
+      !extraModels.some((other) => other.name === name) &&
+      kept.some(({ codec }) => codec === `cameo-${name}` || codec === `${AUTOENCODER_PNG}-${name}`),
   );
   return {
     pairs: { count: lfw.pairs.length, folds: lfw.folds, quick: options.quick === true },

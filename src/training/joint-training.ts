@@ -62,6 +62,8 @@ export interface TrainableCodec<Config extends JointSettings, Codec extends Trai
   open(gpu: Gpu, config: Config): Codec;
   /** Makes what a run without a file to begin with starts with. */
   begin?(gpu: Gpu, codec: Codec, faces: UsableFaces, onProgress: JointProgress): Promise<void>;
+  /** Prepares what a run that begins with a file's weights needs beside them. */
+  loaded?(codec: Codec): Promise<void>;
   /** What the log says of a step beside what is the same for every codec. */
   rowOf(step: JointStep, codec: Codec): LogRow;
   validate(gpu: Gpu, codec: Codec, recognizers: readonly Recognizer[], faces: FaceSet): Promise<Validation[]>;
@@ -230,8 +232,10 @@ class JointTraining<Config extends JointSettings, Codec extends TrainedCodec<Con
   async begin(): Promise<void> {
     const { from, options, faces, kind } = this.parts;
     const { set, usable, weights } = faces;
-    if (from) loadState(this.codec.network, from);
-    else {
+    if (from) {
+      loadState(this.codec.network, from);
+      await kind.loaded?.(this.codec);
+    } else {
       const own = weights && usable.map((index) => weights[index]);
       const all = { set: set.subset(usable), weights: own };
       await kind.begin?.(this.gpu, this.codec, all, options.onProgress);

@@ -40,6 +40,7 @@ const autoencoder = (
   },
   open: (gpu, config) => new TrainedAutoencoder(gpu, config),
   begin: (gpu, codec, { set, weights }, onProgress) => codec.fitLayers(gpu, set, weights, onProgress),
+  loaded: (codec) => codec.weighRates(),
   rowOf: ({ setting }, codec) => ({ rate: setting, rate_weight: codec.rateWeight(setting) }),
   validate: (gpu, { network }, recognizers, faces) => validateAutoencoder(gpu, network, recognizers, faces),
   validationRow(validation) {

@@ -129,7 +129,7 @@ export class TrainedAutoencoder implements TrainedCodec<AutoencoderTrainingConfi
     const gains = firstGains(statistics, network.config, network.latentSize, config.targetBytes);
     const [h, w] = network.latentSize;
     const scales = channelScales(statistics.deviations, h * w);
-    gains.forEach(({ channels, logGain, logGains }, rate) => {
+    gains.forEach(({ channels, logGains }, rate) => {
       const own = logGains.map((gain, channel) => (channel < channels ? gain : UNUSED_GAIN));
       network.logGain[rate].set(gpu, own);
       network.logInverseGain[rate].set(
@@ -140,10 +140,21 @@ export class TrainedAutoencoder implements TrainedCodec<AutoencoderTrainingConfi
         gpu,
         own.map((gain, channel) => gain + Math.log(scales[channel])),
       );
+    });
+    await this.weighRates();
+    onProgress?.('first gains', gains.length, gains.length);
+  }
+
+  /** Sets the weight of each rate's bits to what squared error asks for, where linear layers make the values. */
+  async weighRates(): Promise<void> {
+    const { network, config } = this;
+    if (!network.global) return;
+    for (const [rate, { tensor }] of network.logGain.entries()) {
+      // Gains that keep symbols from being clipped are smaller than the others.
+      const logGain = Math.max(...(await tensor.read()));
       // Pictures of −1 to 1 have 4 times the squared error, of 3 samples a pixel.
       this.#rateWeights[rate] = (config.errorWeight / 12) * BIT_OVER_SQUARED_STEP * Math.exp(-2 * logGain);
-    });
-    onProgress?.('first gains', gains.length, gains.length);
+    }
   }
 
   trains(name: string, { train }: JointStage): boolean {

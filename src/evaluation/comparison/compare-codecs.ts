@@ -43,7 +43,7 @@ export interface Comparison {
 }
 
 export interface CompareCodecsOptions extends JudgeOptions {
-  /** Those after the one named 'cameo', if any, are compared with it. */
+  /** Those at a budget where the codec of reference is, too, are compared with it. */
   encoders: readonly FaceEncoder[];
   /** Codecs of earlier rows, which encode the few faces that are shown; a row without its codec shows none. */
   earlierEncoders?: readonly FaceEncoder[];
@@ -68,12 +68,13 @@ const MAX_MISSING = 0.01;
 export async function compareCodecs(options: CompareCodecsOptions): Promise<Comparison> {
   const run = new ComparisonRun(options);
   await run.addUncompressed();
-  const earlier = options.earlier ?? [];
+  const { earlier = [], reference = OWN } = options;
+  const referenceFirst = (a: string, b: string): number => Number(b === reference) - Number(a === reference);
   for (const budget of rising([...options.budgets, ...earlier.map((one) => one.budget)])) {
     const asked = options.budgets.includes(budget) ? options.encoders.filter((one) => isAsked(one, budget)) : [];
     const kept = earlier.filter((one) => one.budget === budget).map(({ codec }) => codec);
     // The codec that all others are compared with comes first.
-    const names = [...new Set([...asked.map(({ name }) => name), ...kept])].sort(ownFirst);
+    const names = [...new Set([...asked.map(({ name }) => name), ...kept])].sort(referenceFirst);
     for (const name of names) {
       const encoder = asked.find((one) => one.name === name);
       const before = run.known(name, budget, encoder !== undefined);
@@ -184,9 +185,6 @@ class ComparisonRun {
 /** False for a row of an older program that lacks fields of this one; such rows are measured again if asked for. */
 const isWhole = ({ codec, budget, psnrs, verdicts }: ComparisonRow, sampleBudget: number): boolean =>
   verdicts.every(({ thresholds }) => thresholds) && (codec !== OWN || budget !== sampleBudget || psnrs.length > 0);
-
-/** Codecs by name, with our own, which others are compared with, before them. */
-const ownFirst = (a: string, b: string): number => Number(b === OWN) - Number(a === OWN);
 
 const rising = (budgets: readonly (number | null)[]): number[] =>
   [...new Set(budgets.filter((budget) => budget !== null))].sort((a, b) => a - b);

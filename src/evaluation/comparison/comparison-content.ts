@@ -15,6 +15,8 @@ export interface ComparisonReport extends RunMetadata {
   setting: string;
   /** Other weights of the Cameo codec. */
   besides: { name: string; id: string }[];
+  /** The codec that others are compared with; absent: Cameo, as in reports of before. */
+  reference?: { codec: string; title: string };
   conditions: ComparisonRow[];
   groups: GroupFigures[];
   /** Target figures for the codec, from the file that `--goals` names. */

@@ -37,6 +37,7 @@ function verdictTable(report: ComparisonReport, recognizer: string, mix: Mix): R
     rows.push([row.budget ?? '—', row.title, ...verdictCells(row, verdict)]);
   }
   if (!rows.some((row) => row[2] !== '—')) return null;
+  const reference = report.reference?.title ?? 'Cameo';
   const { seen } = report.recognizers.find(({ name }) => name === recognizer)!;
   return {
     title: `${recognizer}${seen ? ' (seen in training)' : ' (never seen in training)'}: ${MIXES[mix]}`,
@@ -46,13 +47,13 @@ function verdictTable(report: ComparisonReport, recognizer: string, mix: Mix): R
       'Accuracy ± SE',
       'TAR at FAR 1e-3',
       '95 % interval',
-      'Cameo better / worse',
+      `${reference} better / worse`,
       'TAR gained, p',
       'TAR, all mismatched pairs',
       'gained, p',
     ],
     rows,
-    note: `Cameo better / worse: pairs that only Cameo, and only this codec, decides rightly at the same budget (McNemar, exact, mid-p). TAR gained: Cameo minus this codec, in points (paired bootstrap). With fewer than 1,000 mismatched pairs, TAR is at a false accept rate of 0. All mismatched pairs: at the threshold which one in a thousand of all pairs of different persons among the pictures passes (${impostors.toLocaleString('en')} pairs, each once); TAR is of the matched pairs of View 2, with its 95 % interval; what is gained is resampled with the thresholds, persons drawn with replacement, and its p is 0.002 at least (rows of an older program have neither interval nor p). Where a codec has no file for at most one face in a hundred, a grey picture stands in for it.`,
+    note: `${reference} better / worse: pairs that only ${reference}, and only this codec, decides rightly at the same budget (McNemar, exact, mid-p). TAR gained: ${reference} minus this codec, in points (paired bootstrap). With fewer than 1,000 mismatched pairs, TAR is at a false accept rate of 0. All mismatched pairs: at the threshold which one in a thousand of all pairs of different persons among the pictures passes (${impostors.toLocaleString('en')} pairs, each once); TAR is of the matched pairs of View 2, with its 95 % interval; what is gained is resampled with the thresholds, persons drawn with replacement, and its p is 0.002 at least (rows of an older program have neither interval nor p). Where a codec has no file for at most one face in a hundred, a grey picture stands in for it.`,
   };
 }
 

@@ -122,13 +122,18 @@ export function cameoPngEncoder(codec: FaceCodec, cache: EncodingCache): FaceEnc
   );
 }
 
-/** What `cameo encode --container png` makes: the plain convolutional autoencoder, at the finest of its rates that fits. */
-export function autoencoderPngEncoder(codec: AutoencoderCodec, cache: EncodingCache): FaceEncoder {
+/** What `cameo encode --container png` makes: the paper's autoencoder, at the finest of its rates that fits. */
+export function autoencoderPngEncoder(
+  codec: AutoencoderCodec,
+  cache: EncodingCache,
+  title = 'Autoencoder, PNG',
+  name = 'autoencoder-png',
+): FaceEncoder {
   /** For each face, by rate; every budget uses the same files. */
   const made = new WeakMap<Uint8Array, Uint8Array[]>();
   return ownEncoder(
-    'autoencoder-png',
-    `Plain autoencoder ${codec.modelId}, PNG container`,
+    name,
+    title,
     `${codec.modelId}-png-${FORMAT_VERSION}`,
     cache,
     async (faces, maxBytes) => {

@@ -30,7 +30,7 @@ export interface Verdict {
   scores: Float32Array;
   /** For `open`, one threshold for each resample of the persons; absent in rows of an older program. */
   thresholds?: Float32Array;
-  /** Our own codec against this one, on the same pairs; absent for our own. */
+  /** The codec of reference against this one, on the same pairs; absent for itself. */
   against?: {
     accuracy: PairedComparison;
     tar: PairedTar;
@@ -48,6 +48,8 @@ export interface JudgeOptions {
   personOf: (name: string) => string;
   recognizers: readonly OpenRecognizer[];
   mixes: readonly Mix[];
+  /** The codec that others are compared with; default: our own. */
+  reference?: string;
   /** The embedding of the picture alone, without its mirror image: half the work. */
   single?: boolean;
   /** File for a recogniser's embeddings; null for none. */
@@ -71,13 +73,13 @@ interface Decided {
   tars?: Float64Array;
 }
 
-/** The codec that others are compared with. */
+/** Our own codec. */
 export const OWN = 'cameo';
 
-/** Decides pairs, and remembers how our own codec did. */
+/** Decides pairs, and remembers how the codec of reference did. */
 export class Judge {
   readonly #originals = new Map<string, Map<string, Float32Array>>();
-  readonly #own = new Map<string, Decided>();
+  readonly #reference = new Map<string, Decided>();
   readonly #bootstrap: PersonBootstrap;
   /** Numbers of the persons of the faces, and of the matched pairs. */
   readonly #persons: readonly number[];
@@ -116,8 +118,9 @@ export class Judge {
     return this.compared(judged, verdicts);
   }
 
-  /** Verdicts with resamples, compared with those on our own codec at the same budget, which has to come first. */
+  /** Verdicts with resamples, compared with those on the codec of reference at the same budget, which has to come first. */
   compared({ codec, budget }: JudgedCodec, verdicts: readonly Verdict[]): Verdict[] {
+    const { reference = OWN } = this.options;
     return verdicts.map(({ against: _, ...verdict }) => {
       const { recognizer, mix, figures, thresholds } = verdict;
       const scored = this.#scored(verdict.scores);
@@ -125,13 +128,13 @@ export class Judge {
       const open = tars ? { ...verdict.open, ...intervalOf(tars) } : verdict.open;
       const decided = { scored, figures, open, tars };
       const key = `${recognizer} ${mix} ${budget}`;
-      const ours = this.#own.get(key);
-      if (codec === OWN) this.#own.set(key, decided);
-      if (codec === OWN || !ours) return { ...verdict, open };
+      const first = this.#reference.get(key);
+      if (codec === reference) this.#reference.set(key, decided);
+      if (codec === reference || !first) return { ...verdict, open };
       const against = {
-        accuracy: pairedAccuracy(ours, decided),
-        tar: pairedTar(ours.scored, scored),
-        open: pairedOpenTar(ours, decided),
+        accuracy: pairedAccuracy(first, decided),
+        tar: pairedTar(first.scored, scored),
+        open: pairedOpenTar(first, decided),
       };
       return { ...verdict, open, against };
     });

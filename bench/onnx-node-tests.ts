@@ -12,6 +12,7 @@ import { openGpu } from '../src/gpu/node/adapters.js';
 import { UnsupportedModelError } from '../src/onnx/errors.js';
 import { importOnnx, type OnnxInput, type OnnxModule } from '../src/onnx/index.js';
 import { readModel, readTensorProto } from '../src/onnx/model.js';
+import { OPERATORS } from '../src/onnx/operators/index.js';
 import { ProtoReader } from '../src/onnx/protobuf.js';
 import { tensorValues } from '../src/onnx/tensor-values.js';
 import { GpuValue, HostValue, type Value } from '../src/onnx/values.js';
@@ -125,7 +126,10 @@ async function runTest(gpu: Gpu, folder: string, test: string): Promise<Outcome>
     }
     const wrong = expected.map((array, k) => difference(actual[k], array)).filter(Boolean);
     if (wrong.length > 0) return outcome('wrong', wrong.join('; '));
-    return { ...outcome('passed'), gradient: options.out ? hasGradient(gpu, module, inputs) : undefined };
+    return {
+      ...outcome('passed'),
+      gradient: options.out ? hasGradient(gpu, module, inputs, hostInputs(bytes)) : undefined,
+    };
   } catch (error) {
     if (error instanceof CameoError) return outcome('refused', error.message);
     return outcome('failed', error instanceof Error ? `${error.stack}` : `${error}`);
@@ -134,11 +138,26 @@ async function runTest(gpu: Gpu, folder: string, test: string): Promise<Outcome>
   }
 }
 
-/** Whether a gradient of the first float output reaches a float input. */
-function hasGradient(gpu: Gpu, module: OnnxModule, inputs: readonly HostValue[]): boolean | undefined {
-  if (!inputs.some(({ dtype, size }) => dtype === 'float32' && size > 0)) return undefined;
+/** Names of the inputs that operators take on the host alone, such as the constant of Pad. */
+const hostInputs = (bytes: Uint8Array): Set<string> =>
+  new Set(
+    readModel(bytes).graph.nodes.flatMap(({ operator, inputs }) =>
+      inputs.slice(OPERATORS[operator]?.hostFrom ?? inputs.length),
+    ),
+  );
+
+/** Whether a gradient of the first float output reaches a float input. @param onHost names of inputs that cannot have one */
+function hasGradient(
+  gpu: Gpu,
+  module: OnnxModule,
+  inputs: readonly HostValue[],
+  onHost: ReadonlySet<string>,
+): boolean | undefined {
+  const differs = ({ dtype, size }: HostValue, k: number): boolean =>
+    dtype === 'float32' && size > 0 && !onHost.has(module.inputNames[k]);
+  if (!inputs.some(differs)) return undefined;
   return scope(gpu, () => {
-    const tensors = inputs.map((x) => (x.dtype === 'float32' && x.size > 0 ? x.upload(gpu) : asArray(x)));
+    const tensors = inputs.map((x, k) => (differs(x, k) ? x.upload(gpu) : asArray(x)));
     const floats = tensors.filter((x): x is Tensor => x instanceof Tensor);
     const tape = new Tape();
     try {

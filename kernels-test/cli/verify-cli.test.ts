@@ -183,11 +183,30 @@ test('the exit code is the decision, with --json too, and the figures are those 
   assert.equal([unknown.code, json.same, json.threshold, json.ok, json.recognizer.lfw], [2, null, null, false, null]);
   const failed = await verify(a, join(images, 'nobody.jpg'), '--json');
   assert.equal([failed.code, JSON.parse(failed.stdout).ok, JSON.parse(failed.stdout).errors.length], [2, false, 1]);
-  for (const words of [['verify'], ['verify', a], ['verify', a, b, '--colour'], ['-q', 'verify', a, b, '--far', '2']]) {
+  for (const words of [
+    ['verify'],
+    ['verify', a],
+    ['verify', a, b, '--colour'],
+    ['-q', 'verify', a, b, '--far', '2'],
+    ['--quite', 'verify', a, b],
+  ]) {
     const refused = await cameoHere(words, NO_GPU);
     assert.equal([refused.code, refused.complaints.length], [2, 1], words.join(' '));
   }
   assert.is((await cameoHere(['verify', '--help'], NO_GPU)).code, 0);
+});
+
+test('a verdict that cannot be printed is no verdict', async () => {
+  await people;
+  await know({});
+  const command = `cameo verify "${a}" "${a}" --model "${model}" --far 0.001`;
+  const printed = await cameoInShell(command, env, folder);
+  assert.is(printed.code, 0, printed.stderr);
+  for (const json of ['', ' --json']) {
+    const run = await cameoInShell(`${command}${json} >/dev/full`, env, folder);
+    assert.is(run.code, 2, run.stderr);
+    assert.equal(run.complaints, ['cameo: standard output: cannot be written: the disk is full (ENOSPC)']);
+  }
 });
 
 test('faceSimilarity gives the number of the command, to the last bit of a float32', async () => {

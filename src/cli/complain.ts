@@ -1,6 +1,6 @@
 import { CameoError, NoAdapterError } from '../common/errors.js';
 import { addJsonError, addJsonWarning } from './json-output.js';
-import { note, warn } from './terminal.js';
+import { failureCode, note, warn } from './terminal.js';
 
 /**
  * The one line that a user gets for an error: `cameo: NAME: reason`. An error that is not a CameoError is a fault of
@@ -22,11 +22,11 @@ function stackOf(error: unknown): string {
   return `${error.stack}${cause}`;
 }
 
-/** Prints a complaint on standard error and makes the program end with exit code 1 (2 where no GPU can be used). */
+/** Prints a complaint on standard error and makes the program end with the exit code of failures (2 where no GPU can be used). */
 export function complain(error: unknown, name?: string): void {
   warn(complaint(error, name));
   addJsonError(name, error instanceof Error ? error.message : String(error));
-  process.exitCode = error instanceof NoAdapterError ? 2 : 1;
+  process.exitCode = error instanceof NoAdapterError ? 2 : failureCode();
 }
 
 /** Prints a warning, unless the command is quiet. @param input the picture or face that it is about; null for the whole run */
@@ -46,7 +46,7 @@ export async function orComplain<T>(name: string, work: () => Promise<T> | T): P
 }
 
 /** Records that commander has refused the command line and said so. */
-export function usageError(message: string, code: number): void {
-  process.exitCode = code;
+export function usageError(message: string): void {
+  process.exitCode = failureCode();
   addJsonError(undefined, message.replace(/^error: /, ''));
 }

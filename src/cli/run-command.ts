@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { PACKAGE_VERSION } from '../data/files/package-root.js';
-import { addCommands } from './command-table.js';
+import { addCommands, commandWord } from './command-table.js';
 import { complain, usageError } from './complain.js';
 import { addCropCommand } from './crop.js';
 import { addDecodeCommand } from './decode.js';
@@ -16,7 +16,7 @@ import { addMergeCommand } from './merge.js';
 import { addQrCommand } from './qr.js';
 import { addSearchCommand } from './search.js';
 import { beginOutput, beQuiet } from './terminal.js';
-import { addVerifyCommand } from './verify.js';
+import { addVerifyCommand, COULD_NOT_TELL } from './verify.js';
 
 const newProgram = (): Command =>
   new Command('cameo')
@@ -80,7 +80,8 @@ export async function commandTree(): Promise<Command> {
  * @param words after `cameo`
  */
 export async function runCommand(words: readonly string[]): Promise<void> {
-  beginOutput();
+  // A failure of verify must not look like its answer "not the same person".
+  beginOutput(commandWord(words) === 'verify' ? COULD_NOT_TELL : 1);
   const program = newProgram();
   try {
     await addCommandsTo(program, words);
@@ -89,7 +90,7 @@ export async function runCommand(words: readonly string[]): Promise<void> {
     if (!(error instanceof CommanderError)) complain(error);
     else if (error.exitCode !== 0) {
       if (words.includes('--json')) beginJson(words[0]);
-      usageError(error.message, error.exitCode);
+      usageError(error.message);
     }
   }
   closeFinders();

@@ -22,6 +22,7 @@ const STDERR: Output = { stream: process.stderr, name: 'standard error', closed:
 
 let quiet = false;
 let stdoutIsTaken = false;
+let failure = 1;
 
 /** Error codes of a reader that has stopped. */
 const isClosed = (error: NodeJS.ErrnoException): boolean =>
@@ -36,7 +37,7 @@ function onFailure(output: Output, error: NodeJS.ErrnoException): void {
   if (output.closed) return;
   output.closed = true;
   if (isClosed(error)) return;
-  process.exitCode = 1;
+  process.exitCode = failure;
   if (output === STDOUT) warn(`cameo: ${output.name}: cannot be written: ${fileErrorReason(error)}`);
 }
 
@@ -49,10 +50,17 @@ function write(output: Output, text: string): void {
   }
 }
 
-/** Begins the output of a command: neither quiet, nor with data or JSON on standard output. */
-export function beginOutput(): void {
+/**
+ * Begins the output of a command: neither quiet, nor with data or JSON on standard output.
+ * @param exitCode what any failure of this command ends with
+ */
+export function beginOutput(exitCode: number): void {
   quiet = stdoutIsTaken = false;
+  failure = exitCode;
 }
+
+/** The exit code of a command that has failed. */
+export const failureCode = (): number => failure;
 
 /** From now on, `say` and `note` say nothing. */
 export function beQuiet(): void {

@@ -1,11 +1,10 @@
-import { type Command, CommanderError } from 'commander';
+import type { Command } from 'commander';
 import { ArgumentError, NotFiniteError } from '../common/errors.js';
 import type { ReadRecognizer } from '../data/checkpoints/recognizer-source.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { Embedder } from '../models/embedder.js';
 import { faceSimilarity } from '../models/face-similarity.js';
 import { CodecSession } from './codec-session.js';
-import { complain } from './complain.js';
 import type { FaceToCompare } from './face-to-compare.js';
 import {
   addCompareOptions,
@@ -20,16 +19,16 @@ import { addJson, beginJson } from './json-output.js';
 import { print } from './terminal.js';
 import { withRecognizer } from './with-recognizer.js';
 
+/** Exit code of a verification that failed or has no threshold. */
+export const COULD_NOT_TELL = 2;
+
 /** Exit codes; an error must not look like a decision. */
-const EXIT_CODES = { same: 0, notSame: 1, unknown: 2 };
+const EXIT_CODES = { same: 0, notSame: 1, unknown: COULD_NOT_TELL };
 
 /** Adds `cameo verify` to the program. */
 export function addVerifyCommand(program: Command): void {
   const command = program
     .command('verify <a> <b>')
-    .exitOverride(({ exitCode, code, message }) => {
-      throw new CommanderError(exitCode === 0 ? 0 : EXIT_CODES.unknown, code, message);
-    })
     .description('tell how similar two faces are, and whether they are the same person at a chosen false accept rate');
   addCompareOptions(command)
     .addHelpText(
@@ -49,12 +48,7 @@ and same (null if no threshold is known), warnings [{ input, kind, message }] if
     )
     .action(async (a: string, b: string, options: CompareOptions) => {
       if (options.json) beginJson('verify');
-      try {
-        await verify(a, b, options);
-      } catch (error) {
-        complain(error);
-        process.exitCode = EXIT_CODES.unknown;
-      }
+      await verify(a, b, options);
     });
 }
 

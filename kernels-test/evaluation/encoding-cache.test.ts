@@ -136,7 +136,7 @@ test('a cache that cannot be read or written gives an error', async () => {
     FileError,
   );
   assert.match(message, 'cannot make the folder');
-  assert.match((await rejection(() => EncodingLog.open(path), FileError)).message, `cannot read ${path}`);
+  assert.match((await rejection(() => EncodingLog.open(path), FileError)).message, `${path}: it is a folder`);
 });
 
 test('progress gives the number of faces done, of all faces, and of faces from the cache', async () => {

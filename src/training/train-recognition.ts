@@ -1,9 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ArgumentError, CheckpointError } from '../common/errors.js';
 import { loadRecognizers, type OpenRecognizer, type ReadRecognizer } from '../data/checkpoints/recognizer-source.js';
 import { type FaceSet, openFaceFolder, openFacesIfAny } from '../data/faces/face-set.js';
 import { type Labelling, labelFaces } from '../data/faces/identity-set.js';
+import { readRegularFile } from '../data/files/read-file.js';
 import { deviceOf } from '../gpu/device-source.js';
 import type { Gpu } from '../gpu/gpu.js';
 import type { KltAutoencoder } from '../models/klt-autoencoder.js';
@@ -320,7 +320,7 @@ class RecognitionTraining
 /** The steps that a model was trained for; null for a file that is missing, damaged or says nothing of it. */
 async function stepsOfModel(path: string): Promise<number | null> {
   try {
-    const steps = readRecognizer(await readFile(path)).metadata.get('cameo.steps');
+    const steps = readRecognizer(await readRegularFile(path, Infinity)).metadata.get('cameo.steps');
     return steps === undefined ? null : Number(steps);
   } catch {
     return null; // it is written again

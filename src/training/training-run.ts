@@ -1,9 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CheckpointError } from '../common/errors.js';
 import type { AbortSignal } from '../common/platform-types.js';
 import type { FaceAligner, FaceSet } from '../data/faces/face-set.js';
 import { prepareFolder, writeFileAtomic } from '../data/files/atomic-file.js';
+import { readRegularFile } from '../data/files/read-file.js';
 import { TRAINING_LOCK, withWriterLock } from '../data/files/writer-lock.js';
 import type { DeviceSource } from '../gpu/device-source.js';
 import type { Gpu } from '../gpu/gpu.js';
@@ -134,9 +134,9 @@ export async function inTrainingFolder<T>(
 /** Reads a checkpoint's bytes. @throws CheckpointError when there is none */
 export async function readCheckpoint(path: string): Promise<Uint8Array> {
   try {
-    return await readFile(path);
+    return await readRegularFile(path, Infinity);
   } catch (cause) {
-    throw new CheckpointError(`no checkpoint to resume from: ${path} cannot be read`, { cause });
+    throw new CheckpointError(`no checkpoint to resume from: ${(cause as Error).message}`, { cause });
   }
 }
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { type FileHandle, open, rename } from 'node:fs/promises';
 import type { ByteSource } from '../../codec/container/face-archive.js';
 import { FileError, fileErrorReason, writeAll } from '../files/atomic-file.js';
+import { READ_WITHOUT_WAITING } from '../files/read-file.js';
 import { WriterLock } from '../files/writer-lock.js';
 
 /*
@@ -183,7 +184,7 @@ export class ArchiveEmbeddings {
 
   /** @returns whether there is a file with these embeddings, complete or not */
   async #openWhole(path: string, tell = this.tell): Promise<boolean> {
-    const file = await open(path, 'r').catch(ifMissing);
+    const file = await open(path, READ_WITHOUT_WAITING).catch(ifMissing);
     if (!file) return false;
     const header = new Uint8Array(HEADER_BYTES);
     const isFile = (await file.stat()).isFile();

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { appendFile, readFile, stat, truncate } from 'node:fs/promises';
+import { appendFile, stat, truncate } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { FormatError } from '../../common/errors.js';
 import { ensureFolder, FileError, fileErrorReason } from '../files/atomic-file.js';
+import { readRegularFileIfThere } from '../files/read-file.js';
 
 const MAGIC = 'cameo embeddings';
 const MODEL_BYTES = 16;
@@ -33,11 +34,8 @@ export class EmbeddingFile {
    */
   static async open(path: string, modelId: string, dimension: number): Promise<EmbeddingFile> {
     const cache = new EmbeddingFile(path, modelId, dimension);
-    const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return null;
-      throw new FileError(`${path}: cannot be read: ${fileErrorReason(error)}`, { cause: error });
-    });
-    if (bytes === null || bytes.length === 0) return cache;
+    const bytes = await readRegularFileIfThere(path, Infinity);
+    if (bytes === undefined || bytes.length === 0) return cache;
     if (!bytes.subarray(0, HEADER_BYTES).equals(cache.#header())) {
       throw new FormatError(`${path}: not a file of ${dimension} values a face of recogniser ${modelId}`);
     }

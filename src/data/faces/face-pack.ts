@@ -1,4 +1,4 @@
-import { open, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FormatError } from '../../common/errors.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../../detection/align.js';
@@ -10,6 +10,7 @@ import {
   writeAll,
   writeFileAtomic,
 } from '../files/atomic-file.js';
+import { openRegularFile } from '../files/read-file.js';
 import type { FaceEntry } from './face-listing.js';
 
 /** Bytes of one face: 112 rows × 96 columns, RGB interleaved. */
@@ -81,7 +82,7 @@ export class FacePack {
 export async function readFace(path: string, at: number): Promise<Uint8Array> {
   const pixels = new Uint8Array(FACE_BYTES);
   try {
-    const file = await open(path, 'r');
+    const { file } = await openRegularFile(path);
     try {
       const { bytesRead } = await file.read(pixels, 0, FACE_BYTES, at);
       if (bytesRead !== FACE_BYTES) throw new Error(`it ends ${FACE_BYTES - bytesRead} bytes too early`);
@@ -89,6 +90,7 @@ export async function readFace(path: string, at: number): Promise<Uint8Array> {
       await file.close();
     }
   } catch (error) {
+    if (error instanceof FileError) throw error;
     throw new FileError(`${path}: cannot be read: ${fileErrorReason(error)}`, { cause: error });
   }
   return pixels;

@@ -1,4 +1,4 @@
-import { readFileSync, realpathSync } from 'node:fs';
+import { readFileSync, realpathSync, statSync } from 'node:fs';
 import { isAbsolute, join, sep } from 'node:path';
 import { FormatError } from '../../common/errors.js';
 import { FileError, fileErrorReason } from './atomic-file.js';
@@ -32,9 +32,10 @@ function readInside(folder: string, location: string): Uint8Array {
     const path = realpathSync(join(folder, location));
     const inside = realpathSync(folder);
     if (!path.startsWith(inside.endsWith(sep) ? inside : inside + sep)) refuse();
+    if (!statSync(path).isFile()) throw new FileError(`${join(folder, location)}: it is not a regular file`);
     return readFileSync(path);
   } catch (error) {
-    if (error instanceof FormatError) throw error;
+    if (error instanceof FormatError || error instanceof FileError) throw error;
     throw new FileError(`${join(folder, location)}: ${fileErrorReason(error)}`);
   }
 }

@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { type FileHandle, open, readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { FormatError } from '../../common/errors.js';
@@ -8,6 +9,9 @@ import { FileError, fileErrorReason } from './atomic-file.js';
 /** Text files have some kilobytes, LFW's lists half a megabyte, and reports of all pairs about ten megabytes. */
 const MAX_TEXT_BYTES = 2 ** 28;
 
+/** Flags of `open` for reading: opening a pipe that nobody writes to would otherwise wait for ever. */
+export const READ_WITHOUT_WAITING = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
+
 /**
  * Opens a regular file for reading; not a folder, and not a pipe or device, which might never end. If there is none of this
  * name, opens one whose name has the same letters in another composition (NFC, NFD).
@@ -16,10 +20,10 @@ const MAX_TEXT_BYTES = 2 ** 28;
 export async function openRegularFile(path: string): Promise<{ file: FileHandle; size: number }> {
   let file: FileHandle | undefined;
   try {
-    file = await open(path, 'r').catch(async (error: NodeJS.ErrnoException) => {
+    file = await open(path, READ_WITHOUT_WAITING).catch(async (error: NodeJS.ErrnoException) => {
       const other = error.code === 'ENOENT' ? await spelledOnDisk(path) : undefined;
       if (other === undefined) throw error;
-      return open(other, 'r');
+      return open(other, READ_WITHOUT_WAITING);
     });
     const info = await file.stat();
     if (info.isFile()) return { file, size: info.size };
@@ -49,7 +53,7 @@ async function spelledOnDisk(path: string): Promise<string | undefined> {
  * The content of a regular file of at most `maxBytes`.
  * @throws FileError
  */
-export async function readRegularFile(path: string, maxBytes: number): Promise<Uint8Array> {
+export async function readRegularFile(path: string, maxBytes: number): Promise<Buffer> {
   const { file, size } = await openRegularFile(path);
   try {
     if (size > maxBytes) {
@@ -73,11 +77,15 @@ export async function readText(path: string): Promise<string> {
 }
 
 /** As `readText`; undefined if there is no such file. */
-export async function readTextIfThere(path: string): Promise<string | undefined> {
-  return readText(path).catch((error: unknown) => {
-    if (error instanceof FileError && (error.cause as NodeJS.ErrnoException)?.code === 'ENOENT') return undefined;
-    throw error;
-  });
+export const readTextIfThere = (path: string): Promise<string | undefined> => readText(path).catch(undefinedIfMissing);
+
+/** As `readRegularFile`; undefined if there is no such file. */
+export const readRegularFileIfThere = (path: string, maxBytes: number): Promise<Buffer | undefined> =>
+  readRegularFile(path, maxBytes).catch(undefinedIfMissing);
+
+function undefinedIfMissing(error: unknown): undefined {
+  if (error instanceof FileError && (error.cause as NodeJS.ErrnoException)?.code === 'ENOENT') return undefined;
+  throw error;
 }
 
 /**

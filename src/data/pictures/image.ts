@@ -32,7 +32,7 @@ export interface ReadImageOptions {
  */
 export async function readImage(source: string | Uint8Array, options: ReadImageOptions = {}): Promise<RgbImage> {
   const name = options.name ?? (typeof source === 'string' ? source : 'the picture');
-  const bytes = typeof source === 'string' ? await readLimited(source, name) : source;
+  const bytes = typeof source === 'string' ? await readPictureFile(source, name) : source;
   checkFormat(bytes, name);
 
   const metadata = await readMetadata(bytes, name);
@@ -91,7 +91,12 @@ export async function writePng(path: string, image: RgbImage, mark?: string): Pr
   await writeFileAtomic(path, mark === undefined ? png : markPng(png, mark));
 }
 
-async function readLimited(path: string, name: string): Promise<Uint8Array> {
+/**
+ * The bytes of a picture's file, not decoded.
+ * @param name what errors call it
+ * @throws ImageError for a file that cannot be read, or that is larger than MAX_PICTURE_BYTES
+ */
+export async function readPictureFile(path: string, name: string): Promise<Uint8Array> {
   return readRegularFile(path, MAX_PICTURE_BYTES).catch((error: unknown) => {
     if (!(error instanceof FileError)) throw error;
     throw new ImageError(

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { appendFile, readFile } from 'node:fs/promises';
+import { appendFile } from 'node:fs/promises';
 import { FileError, fileErrorReason } from '../../data/files/atomic-file.js';
+import { readRegularFileIfThere } from '../../data/files/read-file.js';
 
 const MAGIC = Buffer.from('cmEC');
 const KEY_BYTES = 32;
@@ -29,16 +30,8 @@ export class EncodingLog {
    * @throws FileError when it cannot be read
    */
   static async open(path: string): Promise<EncodingLog> {
-    let content: Buffer;
-    try {
-      content = await readFile(path);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
-        throw new FileError(`cannot read ${path}: ${fileErrorReason(error)}`, { cause: error });
-      }
-      content = Buffer.alloc(0);
-    }
-    return new EncodingLog(path, recordsOf(content));
+    const content = await readRegularFileIfThere(path, Infinity);
+    return new EncodingLog(path, recordsOf(content ?? Buffer.alloc(0)));
   }
 
   get count(): number {

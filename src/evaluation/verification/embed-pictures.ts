@@ -1,8 +1,6 @@
-import { readFile } from 'node:fs/promises';
-import { ArgumentError, CameoError, ImageError } from '../../common/errors.js';
+import { ArgumentError, CameoError } from '../../common/errors.js';
 import type { OpenRecognizer } from '../../data/checkpoints/recognizer-source.js';
-import { fileErrorReason } from '../../data/files/atomic-file.js';
-import { enlargedPicture, readImage } from '../../data/pictures/image.js';
+import { enlargedPicture, readImage, readPictureFile } from '../../data/pictures/image.js';
 import type { FaceLandmarks, FaceSize } from '../../detection/align.js';
 import type { Gpu } from '../../gpu/gpu.js';
 import { CropEmbedder } from './crop-embedder.js';
@@ -122,11 +120,7 @@ export async function embedFaces(
 
 /** The file of a picture, enlarged where it is to be. @throws ImageError for one that cannot be read */
 export async function contentOf({ name, path, bytes, enlarged = 1 }: FacePicture): Promise<Uint8Array> {
-  const content =
-    bytes ??
-    (await readFile(path!).catch((cause: unknown) => {
-      throw new ImageError(`${name}: cannot be read: ${fileErrorReason(cause)}`, { cause });
-    }));
+  const content = bytes ?? (await readPictureFile(path!, name));
   return enlarged === 1 ? content : enlargedPicture(await readImage(content, { name }), enlarged);
 }
 

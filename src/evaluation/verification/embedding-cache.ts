@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ensureFolder, writeFileAtomic } from '../../data/files/atomic-file.js';
+import { readRegularFile } from '../../data/files/read-file.js';
 import type { FaceLandmarks } from '../../detection/align.js';
 import type { Gpu } from '../../gpu/gpu.js';
 import type { HostTensor } from '../../nn/host-tensor.js';
@@ -32,7 +32,8 @@ export class EmbeddingCache {
     const cache = new EmbeddingCache(path);
     if (path === null) return cache;
     try {
-      for (const [key, tensor] of readSafetensors(await readFile(path)).tensors) cache.#known.set(key, tensor);
+      for (const [key, tensor] of readSafetensors(await readRegularFile(path, Infinity)).tensors)
+        cache.#known.set(key, tensor);
     } catch {
       // None yet, or damaged: everything is computed again.
     }

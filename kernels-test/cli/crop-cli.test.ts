@@ -125,6 +125,13 @@ test('a photograph is never overwritten', async () => {
     assert.match(ran.complaints.join(), /photos\/one\.png is an input and would be overwritten/);
     assert.equal(await readImage(at('photos', 'one.png')), one);
   }
+  await writePng(at('photos', 'one.faces.png'), one);
+  for (const inputs of [['photos'], ['photos/one.png', 'photos/one.faces.png']]) {
+    const drawn = await detect(...inputs, '--draw', 'photos');
+    assert.is(drawn.code, 1);
+    assert.match(drawn.complaints.join(), /photos\/one\.faces\.png is an input and would be overwritten/);
+    assert.equal(await readImage(at('photos', 'one.faces.png')), one);
+  }
 });
 
 test('wrong options are reported before any work', async () => {

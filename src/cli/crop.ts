@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs';
-import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { ArgumentError } from '../common/errors.js';
@@ -84,7 +83,7 @@ async function crop(photos: string[], options: CropOptions): Promise<void> {
   const named = all.filter((picture): picture is ListedPicture => !('error' in picture));
   const index = landmarks && new LandmarkIndex(landmarks, named);
   const reading = { landmarks: index, finder, onBadFace: complain };
-  const inputs = new Set(await Promise.all(named.map((picture) => realpath(picture.path).catch(() => picture.path))));
+  outputs.protect([...named.map((picture) => picture.path), options.landmarks]);
   const bar = startProgress(all.length, 'pictures');
   const files: CropFile[] = [];
   const found: Record<string, FaceLandmarks[]> = {};
@@ -98,9 +97,6 @@ async function crop(photos: string[], options: CropOptions): Promise<void> {
       for (const face of faces ?? []) {
         await orComplain(face.input, async () => {
           const output = outputs.claim(`${face.name}.png`, face.input);
-          const known = await realpath(output).catch(() => output);
-          if (inputs.has(known))
-            throw new ArgumentError(`${output} is an input and would be overwritten: choose another folder`);
           await outputs.ready(output);
           await writePng(output, { width: FACE_WIDTH, height: FACE_HEIGHT, data: face.pixels });
           files.push({ input: face.input, output, landmarks: face.landmarks ?? null });

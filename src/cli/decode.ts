@@ -132,7 +132,7 @@ interface RestoredFaces {
 
 async function picturesIn(folder: string, inputs: readonly string[]): Promise<RestoredFaces> {
   const outputs = await Outputs.in(folder);
-  outputs.protect(inputs.filter((input) => input.toLowerCase().endsWith('.png')));
+  outputs.protect(inputs);
   return {
     claim: (name, input) => outputs.claim(`${name}${DECODED_SUFFIX}`, input),
     async write(output, png) {

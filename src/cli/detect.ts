@@ -49,6 +49,7 @@ async function detect(photos: string[], options: DetectCommandOptions): Promise<
   await finder.file();
   const outputs = options.draw === undefined ? undefined : await Outputs.in(options.draw);
   const { all } = await picturesOf(photos);
+  outputs?.protect(all.map((picture) => picture.path));
   const bar = startProgress(all.length, 'pictures');
   const told: object[] = [];
   try {

@@ -206,14 +206,14 @@ async function openTargets(
   targets: OpenTargets,
   session: CodecSession,
   photos: readonly string[],
-  { out, archive: path }: EncodeOptions,
+  { out, archive: path, landmarks, model: weights }: EncodeOptions,
   { encoder, settings, counted }: Awaited<ReturnType<typeof encoderFor>>,
 ): Promise<void> {
   const suffix = SUFFIXES[settings.container];
   if (out === DASH) targets.stream = writeData;
   else if (out !== undefined) {
     const outputs = await Outputs.in(out);
-    outputs.protect(photos.filter((photo) => photo.toLowerCase().endsWith(suffix)));
+    outputs.protect([...photos, landmarks, weights]);
     targets.lock = await WriterLock.take(join(out, `${DONE}.lock`), out);
     targets.files = { outputs, suffix, done: await DoneList.open(join(out, DONE), encoder.settings) };
   }
@@ -244,6 +244,7 @@ async function encodePhotos(photos: string[], options: EncodeOptions): Promise<v
     await openTargets(targets, session, photos, options, work);
     const pictures = await picturesToEncode(photos, shard);
     total = pictures.all.length;
+    targets.files?.outputs.protect(pictures.listed.map(({ path }) => path));
     // Prints a line for each file, but not for folders, which may hold very many, nor for archives, whose faces have no files.
     const lines = targets.files !== undefined && !pictures.folders;
     if (!lines) bar = startProgress(total, 'pictures');

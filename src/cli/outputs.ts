@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { access } from 'node:fs/promises';
+import { access, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { ArgumentError } from '../common/errors.js';
 import { comparablePath } from '../common/text.js';
@@ -17,6 +17,25 @@ export function stemOf(path: string, suffix?: string): string {
 /** Name of an input's output: its file name, or "stdin". */
 export const nameOfInput = (path: string, suffix?: string): string => (path === DASH ? 'stdin' : stemOf(path, suffix));
 
+const isInput = (output: string): ArgumentError =>
+  new ArgumentError(`${output} is an input and would be overwritten: choose another output`);
+
+/** What is the same for all paths of a file; undefined if there is none. */
+const fileAt = (path: string): Promise<string | undefined> =>
+  stat(path).then(
+    ({ dev, ino }) => `${dev}:${ino}`,
+    () => undefined,
+  );
+
+async function filesAt(paths: readonly string[]): Promise<Set<string>> {
+  const files = new Set<string>();
+  for (const path of paths) {
+    const file = await fileAt(path);
+    if (file !== undefined) files.add(file);
+  }
+  return files;
+}
+
 /**
  * Keeps an output from replacing what the run reads.
  * @param inputs paths; those that are not files are ignored
@@ -25,7 +44,7 @@ export const nameOfInput = (path: string, suffix?: string): string => (path === 
 export async function refuseInput(output: string, inputs: readonly (string | undefined)[]): Promise<void> {
   for (const input of inputs) {
     if (input !== undefined && (await isSameFile(output, input))) {
-      throw new ArgumentError(`${output} is an input and would be overwritten: choose another output`);
+      throw isInput(output);
     }
   }
 }
@@ -46,7 +65,10 @@ export class Outputs {
 
   readonly #made = new Set<string>();
 
-  #inputs: readonly string[] = [];
+  readonly #inputs: string[] = [];
+
+  /** The inputs by device and inode, found when the first output exists already. */
+  #inputFiles: Set<string> | undefined;
 
   private constructor(readonly folder: string) {
     this.#made.add(dirname(join(folder, 'any')));
@@ -66,14 +88,18 @@ export class Outputs {
     return new Outputs(folder);
   }
 
-  /** Adds inputs, which no output may replace. */
-  protect(inputs: readonly string[]): void {
-    this.#inputs = inputs;
+  /** Adds inputs, which no output may replace, not even through a link. */
+  protect(inputs: Iterable<string | undefined>): void {
+    for (const input of inputs) if (input !== undefined) this.#inputs.push(input);
+    this.#inputFiles = undefined;
   }
 
   /** @throws ArgumentError if this output would replace an input */
   async check(path: string): Promise<void> {
-    await refuseInput(path, this.#inputs);
+    const file = await fileAt(path);
+    if (file === undefined) return;
+    this.#inputFiles ??= await filesAt(this.#inputs);
+    if (this.#inputFiles.has(file)) throw isInput(path);
   }
 
   /** Makes the folders below this one that an output lies in. @throws FileError, ArgumentError if it would replace an input */

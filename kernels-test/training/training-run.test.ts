@@ -1,10 +1,11 @@
 // adapters: once
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { CheckpointError } from '../../src/common/errors.js';
+import { FileError } from '../../src/data/files/atomic-file.js';
 import { inTrainingFolder, runTraining, type Training, type TrainingOptions } from '../../src/training/training-run.js';
 import { rejection } from '../helpers/rejection.js';
 
@@ -125,6 +126,37 @@ test('a new run saves its initial state before its first step', async () => {
   const { result } = await run('begun', { signal: stop.signal });
   assert.equal([result.steps, result.validation], [0, null]);
   assert.is(written('begun', 'checkpoint.safetensors'), '[0,100]');
+});
+
+test('a run that ends while it writes a checkpoint loses no row of its log, and keeps its best model', async () => {
+  const scores = Object.assign([], { 101: 1, 103: 9, 106: 2, 115: 3 });
+  const log = join(folder, 'full', 'log.csv');
+  const aside = join(folder, 'full', 'log-aside.csv');
+  const onStep = ({ step }: Step): void => {
+    if (step !== 3) return;
+    renameSync(log, aside);
+    mkdirSync(log); // cannot be written now
+  };
+  await rejection(() => run('full', { scores, onStep }), FileError);
+  rmSync(log, { recursive: true });
+  renameSync(aside, log);
+  await run('full', { resume: true, scores });
+  await run('not-full', { scores });
+  for (const file of ['log.csv', 'checkpoint.safetensors', 'best.safetensors', 'model.safetensors']) {
+    assert.is(written('full', file), written('not-full', file), file);
+  }
+});
+
+test('a log with other columns is refused, and left as it is', async () => {
+  const stop = new AbortController();
+  await run('columns', { signal: stop.signal, onStep: ({ step }) => step === 3 && stop.abort() });
+  const log = written('columns', 'log.csv').replace('sum', 'total');
+  writeFileSync(join(folder, 'columns', 'log.csv'), log);
+  const { message } = await rejection(() => run('columns', { resume: true }), CheckpointError);
+  assert.match(message, /log\.csv: its columns are "step,loss,total"; expected "step,loss,sum": move it away/);
+  assert.is(written('columns', 'log.csv'), log);
+  rmSync(join(folder, 'columns', 'log.csv'));
+  assert.is((await run('columns', { resume: true })).result.finished, true);
 });
 
 test('resuming without a checkpoint is an error, and a failing step frees the trainer', async () => {

@@ -1,3 +1,4 @@
+import { CheckpointError } from '../common/errors.js';
 import { writeFileAtomic } from '../data/files/atomic-file.js';
 import { readTextIfThere } from '../data/files/read-file.js';
 
@@ -5,8 +6,8 @@ import { readTextIfThere } from '../data/files/read-file.js';
 export type LogRow = Readonly<Record<string, number>>;
 
 /**
- * A CSV log that is kept in memory and written completely with each checkpoint, so that log and checkpoint always agree: a run that
- * was killed loses at most the rows since its last checkpoint, and computes them again.
+ * A CSV log that is kept in memory and written completely before each checkpoint, so that it has all rows of the checkpoint: a run
+ * that was killed loses at most the rows since then, and computes them again.
  */
 export class TrainingLog {
   readonly rows: number[][] = [];
@@ -16,11 +17,19 @@ export class TrainingLog {
     readonly columns: readonly string[],
   ) {}
 
-  /** Reads the rows of an earlier run whose first column (the step) is below `step`. */
+  /**
+   * Reads the rows of an earlier run whose first column (the step) is below `step`; none if there is no log.
+   * @throws CheckpointError for a log with other columns, which the next checkpoint would replace
+   */
   async resume(step: number): Promise<void> {
     const text = (await readTextIfThere(this.path)) ?? '';
     const [header, ...lines] = text.trim().split('\n');
-    if (header !== this.columns.join(',')) return;
+    const columns = this.columns.join(',');
+    if (header !== columns && header !== '') {
+      throw new CheckpointError(
+        `${this.path}: its columns are "${header.slice(0, 200)}"; expected "${columns}": move it away to go on without its rows`,
+      );
+    }
     for (const line of lines) {
       // Columns that a row leaves out (validation, on other steps) are empty.
       const row = line.split(',').map((cell) => (cell === '' ? Number.NaN : Number(cell)));
@@ -46,6 +55,6 @@ export class TrainingLog {
   async write(): Promise<void> {
     const cell = (value: number): string => (Number.isNaN(value) ? '' : String(Number(value.toPrecision(7))));
     const lines = [this.columns.join(','), ...this.rows.map((row) => row.map(cell).join(','))];
-    await writeFileAtomic(this.path, `${lines.join('\n')}\n`);
+    await writeFileAtomic(this.path, `${lines.join('\n')}\n`, { durable: true });
   }
 }

@@ -145,7 +145,7 @@ export async function readCheckpoint(path: string): Promise<Uint8Array> {
  * is stopped and resumed computes the same bits as one that is not. The training is disposed of.
  *
  * @param checkpoint to go on from; null for a new run
- * @throws CheckpointError for a checkpoint that does not fit; FileError
+ * @throws CheckpointError for a checkpoint or a log that does not fit; FileError
  */
 export async function runTraining<Start, Step extends { loss: number }, Validation, Batch>(
   training: Training<Start, Step, Validation, Batch>,
@@ -243,8 +243,9 @@ class Run<Start, Step extends { loss: number }, Validation, Batch> {
     }
     this.#log.add(row);
     await training.save?.();
-    await this.#writeCheckpoint();
+    // The log first: rows that the checkpoint does not cover are dropped on resuming, but rows that are missing stay missing.
     await this.#log.write();
+    await this.#writeCheckpoint();
     await options.onCheckpoint?.(this.#log, validation);
   }
 
@@ -255,6 +256,8 @@ class Run<Start, Step extends { loss: number }, Validation, Batch> {
   }
 
   async #writeModel(name: string): Promise<void> {
-    await writeFileAtomic(join(this.options.out, name), await this.training.model(this.#validation));
+    await writeFileAtomic(join(this.options.out, name), await this.training.model(this.#validation), {
+      durable: true,
+    });
   }
 }

@@ -78,6 +78,7 @@ export async function replaceFile(
       await file.close();
     }
     await rename(temporary, path);
+    if (options.durable) await keepRenamed(dirname(path));
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {});
     if (error instanceof CameoError) throw error;
@@ -86,6 +87,13 @@ export async function replaceFile(
     }
     throw new FileError(`cannot write ${path}: ${fileErrorReason(error)}`, { cause: error });
   }
+}
+
+/** Waits until the disk holds the names in a folder, where the system can do this. */
+async function keepRenamed(folder: string): Promise<void> {
+  const opened = await open(folder, 'r').catch(() => undefined);
+  await opened?.sync().catch(() => {});
+  await opened?.close();
 }
 
 /**

@@ -1,5 +1,14 @@
 // adapters: once
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
@@ -90,7 +99,7 @@ test('a run writes a log, checkpoints, the model after each part, the best model
   assert.equal(result, { finished: true, steps: 6, lastLoss: 2.5, validation: 115 });
   assert.is(written('whole', 'log.csv'), 'step,loss,sum\n0,0,\n1,0.5,101\n2,1,103\n3,1.5,106\n4,2,\n5,2.5,115\n');
   assert.is(written('whole', 'checkpoint.safetensors'), '[6,115]');
-  assert.is(written('whole', 'model-third.safetensors'), '3: 101');
+  assert.is(written('whole', 'model-third.safetensors'), '3: 103');
   assert.is(written('whole', 'best.safetensors'), '3: 103');
   assert.is(written('whole', 'model.safetensors'), '6: 115');
   assert.equal(training.asked, [...[0, 1, 2, 3, 4, 5].map((step) => `prepare ${step}`), 'freed']);
@@ -99,16 +108,31 @@ test('a run writes a log, checkpoints, the model after each part, the best model
 test('a run that is stopped keeps a checkpoint, and writes the same files when it is resumed', async () => {
   const stop = new AbortController();
   const first = await run('halves', { signal: stop.signal, onStep: ({ step }) => step === 4 && stop.abort() });
-  assert.equal(first.result, { finished: false, steps: 5, lastLoss: 2, validation: 110 });
+  assert.equal(first.result, { finished: false, steps: 5, lastLoss: 2, validation: 106 });
   assert.not(existsSync(join(folder, 'halves', 'model.safetensors')));
   const starts: Start[] = [];
   const second = await run('halves', { resume: true, onStart: (start) => starts.push(start) });
   assert.is(starts[0].firstStep, 5);
   assert.equal(second.result, { finished: true, steps: 6, lastLoss: 2.5, validation: 115 });
-  assert.is(written('halves', 'log.csv'), 'step,loss,sum\n0,0,\n1,0.5,101\n2,1,103\n3,1.5,106\n4,2,110\n5,2.5,115\n');
+  assert.is(written('halves', 'log.csv'), 'step,loss,sum\n0,0,\n1,0.5,101\n2,1,103\n3,1.5,106\n4,2,\n5,2.5,115\n');
   await run('whole', {});
   for (const file of ['checkpoint.safetensors', 'model-third.safetensors', 'best.safetensors', 'model.safetensors']) {
     assert.is(written('halves', file), written('whole', file), file);
+  }
+});
+
+test('wherever a run is stopped, it ends with the files of one that is not, also if its network was best there', async () => {
+  // After the first, third and fifth step the validation figure would be the best of all.
+  const scores = Object.assign([], { 100: 20, 101: 1, 103: 9, 106: 2, 110: 30, 115: 3 });
+  await run('straight', { scores });
+  for (const last of [0, 1, 2, 3, 4]) {
+    const name = `stopped-${last}`;
+    const stop = new AbortController();
+    await run(name, { scores, signal: stop.signal, onStep: ({ step }) => step === last && stop.abort() });
+    await run(name, { scores, resume: true });
+    for (const file of readdirSync(join(folder, 'straight'))) {
+      assert.is(written(name, file), written('straight', file), `${file}, stopped after step ${last}`);
+    }
   }
 });
 

@@ -37,8 +37,9 @@ export class TrainingLog {
     }
   }
 
+  /** Adds a row, with the digits that are written, so that a resumed run compares the same figures. */
   add(row: LogRow): void {
-    this.rows.push(this.columns.map((column) => row[column] ?? Number.NaN));
+    this.rows.push(this.columns.map((column) => Number((row[column] ?? Number.NaN).toPrecision(7))));
   }
 
   /** The rows by column. */
@@ -53,7 +54,7 @@ export class TrainingLog {
   }
 
   async write(): Promise<void> {
-    const cell = (value: number): string => (Number.isNaN(value) ? '' : String(Number(value.toPrecision(7))));
+    const cell = (value: number): string => (Number.isNaN(value) ? '' : String(value));
     const lines = [this.columns.join(','), ...this.rows.map((row) => row.map(cell).join(','))];
     await writeFileAtomic(this.path, `${lines.join('\n')}\n`, { durable: true });
   }

@@ -39,13 +39,13 @@ export interface TrainingOptions<Start, Step, Validation> {
   checkpointEvery?: number;
   /** Text to store in the model's metadata (command, data, licence). */
   metadata?: Record<string, string>;
-  /** Ends after the current step, with a checkpoint. */
+  /** Ends after the current step, with a checkpoint that does not validate. */
   signal?: AbortSignal;
   onStart?: (start: Start) => void;
   /** Called before the first step, with the progress of the preparations. */
   onProgress?: (what: string, done: number, total: number) => void;
   onStep?: (step: Step) => void;
-  /** Called after each checkpoint. */
+  /** Called after each checkpoint that has validated. */
   onCheckpoint?: (log: TrainingLog, validation: Validation) => Promise<void> | void;
 }
 
@@ -55,7 +55,7 @@ export interface TrainingResult<Validation> {
   steps: number;
   /** Of the last step; NaN if no step was left to do. */
   lastLoss: number;
-  /** Of the last checkpoint; null for a run that was stopped before its first. */
+  /** The last one; null for a run that was stopped before it. */
   validation: Validation | null;
 }
 
@@ -223,30 +223,40 @@ class Run<Start, Step extends { loss: number }, Validation, Batch> {
     const { training, options } = this;
     const row = training.rowOf(step);
     const ended = training.endedPart?.() ?? null;
-    // The model of each part is kept: what is gained by the next one is then known.
-    if (ended !== null) await this.#writeModel(`model-${ended}.safetensors`);
     const every = options.checkpointEvery ?? training.checkpointEvery;
     const due = training.trainer.step % every === 0 || training.trainer.step === training.steps || ended !== null;
-    if (due || options.signal?.aborted) await this.#save(row);
-    else this.#log.add(row);
+    if (due) {
+      const validation = await this.#validate(row, ended);
+      await this.#save();
+      await options.onCheckpoint?.(this.#log, validation);
+    } else {
+      this.#log.add(row);
+      // Without a validation, which a run that is not stopped here would not have.
+      if (options.signal?.aborted) await this.#save();
+    }
   }
 
-  async #save(stepRow: LogRow): Promise<void> {
-    const { training, options } = this;
+  /** Adds a step's row with a validation to the log; keeps the model of a part that it ended, and the best model. */
+  async #validate(row: LogRow, ended: string | null): Promise<Validation> {
+    const { training } = this;
     const validation = await training.validate();
     this.#validation = validation;
-    const row = { ...stepRow, ...training.validationRow(validation) };
+    this.#log.add({ ...row, ...training.validationRow(validation) });
+    // The model of each part is kept: what is gained by the next one is then known.
+    if (ended !== null) await this.#writeModel(`model-${ended}.safetensors`);
     if (training.score) {
-      const scores = this.#log.records().map((earlier) => training.score!(earlier));
-      const best = Math.max(...scores.filter((score) => !Number.isNaN(score)));
-      if (training.score(row) > best) await this.#writeModel(BEST);
+      const scores = this.#log.records().map((record) => training.score!(record));
+      const own = scores.pop()!;
+      if (own > Math.max(...scores.filter((score) => !Number.isNaN(score)))) await this.#writeModel(BEST);
     }
-    this.#log.add(row);
-    await training.save?.();
+    return validation;
+  }
+
+  async #save(): Promise<void> {
+    await this.training.save?.();
     // The log first: rows that the checkpoint does not cover are dropped on resuming, but rows that are missing stay missing.
     await this.#log.write();
     await this.#writeCheckpoint();
-    await options.onCheckpoint?.(this.#log, validation);
   }
 
   async #writeCheckpoint(): Promise<void> {

@@ -1,6 +1,6 @@
 // suite: long
 // adapters: once
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -132,6 +132,11 @@ test('a photograph is never overwritten', async () => {
     assert.match(drawn.complaints.join(), /photos\/one\.faces\.png is an input and would be overwritten/);
     assert.equal(await readImage(at('photos', 'one.faces.png')), one);
   }
+  mkdirSync(at('linked'));
+  symlinkSync(at('photos', 'one.png'), at('linked', 'one.faces.png'));
+  const drawn = await detect('photos/one.png', '--draw', 'linked');
+  assert.match(drawn.complaints.join(), /linked\/one\.faces\.png is an input and would be overwritten/);
+  assert.equal(await readImage(at('photos', 'one.png')), one);
 });
 
 test('wrong options are reported before any work', async () => {

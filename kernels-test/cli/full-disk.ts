@@ -9,7 +9,7 @@ const { open } = fs.promises;
 fs.promises.open = async (path, flags, mode) => {
   const file = await open(path, flags, mode);
   // A lock of a few bytes still fits; without it, no run would get as far as its outputs.
-  if (flags === 'wx' && !String(path).endsWith('.lock')) {
+  if (String(flags).startsWith('wx') && !String(path).endsWith('.lock')) {
     const write = file.write.bind(file) as (bytes: Uint8Array, offset: number, length: number) => Promise<unknown>;
     const writeHalf = async (data: unknown): Promise<never> => {
       const bytes = typeof data === 'string' ? Buffer.from(data) : (data as Uint8Array);

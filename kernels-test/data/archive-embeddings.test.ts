@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -173,6 +182,15 @@ test('if embeddings cannot be kept, a message says so, and it is not an error', 
   });
   assert.not.ok(existsSync(path));
   assert.is(await told(path), '');
+});
+
+const posix = process.platform === 'win32' ? test.skip : test;
+if (process.platform === 'win32') console.log('SKIP permissions: Windows has others');
+posix('whoever may not read an archive may not read its embeddings', async () => {
+  const archive = join(folder, 'private.cameos');
+  writeFileSync(archive, '', { mode: 0o640 });
+  await search(embeddingsPath(archive));
+  assert.is(statSync(embeddingsPath(archive)).mode & 0o777, 0o640);
 });
 
 test('7,701 faces are searched in under 0.2 s if their embeddings are kept', async () => {

@@ -1,6 +1,6 @@
 // adapters: once
 // process: own
-import { existsSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -57,6 +57,15 @@ test('an unfinished archive that is cut off anywhere is continued after its last
   assert.is((await encodeToArchive(sourceOf(32), options('late/short.cameos'))).resumed, 32);
   assert.equal(readFileSync(at('late/short.cameos')), readFileSync(at('short.cameos')));
   assert.not(existsSync(at('late/.short.cameos.0123456789ab.tmp')));
+});
+
+test('an archive that is replaced keeps its permissions, and the unfinished one has them as well', async () => {
+  writeFileSync(at('private.cameos'), '', { mode: 0o600 });
+  const part = await unfinished('private.cameos');
+  const modes = [statSync(part).mode & 0o777];
+  await encodeToArchive(some(COUNT), options('private.cameos'));
+  modes.push(statSync(at('private.cameos')).mode & 0o777);
+  assert.equal(modes, process.platform === 'win32' ? [0o666, 0o666] : [0o600, 0o600]);
 });
 
 test('an unfinished archive of other faces or settings is refused, and stays unchanged', async () => {

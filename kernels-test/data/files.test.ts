@@ -1,5 +1,16 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +19,7 @@ import * as assert from 'uvu/assert';
 import { FileSource } from '../../src/data/archives/file-source.js';
 import { EmbeddingFile } from '../../src/data/faces/embedding-file.js';
 import { readFace } from '../../src/data/faces/face-pack.js';
+import { checkTarget, FileError, removeTemporaries, writeFileAtomic } from '../../src/data/files/atomic-file.js';
 import { externalDataIn } from '../../src/data/files/external-data.js';
 import { readText } from '../../src/data/files/read-file.js';
 import { readPictureFile } from '../../src/data/pictures/image.js';
@@ -15,6 +27,7 @@ import { isOwnPicture } from '../../src/data/pictures/own-files.js';
 import { EncodingLog } from '../../src/evaluation/codecs/encoding-log.js';
 import { EmbeddingCache } from '../../src/evaluation/verification/embedding-cache.js';
 import { readCheckpoint } from '../../src/training/training-run.js';
+import { rejection } from '../helpers/rejection.js';
 
 const test = suite('files');
 const folder = mkdtempSync(join(tmpdir(), 'cameo-files-'));
@@ -52,6 +65,28 @@ posix('a named pipe, which may never have a writer, is refused at once', async (
   await EmbeddingCache.open(pipe);
   assert.ok(performance.now() - begun < 1000, 'no read waits');
   clearTimeout(writer);
+});
+
+posix('a file that is replaced keeps its permissions, and links to it stay links', async () => {
+  const [file, link, chain] = ['real/file', 'link', 'chain'].map((name) => join(folder, name));
+  mkdirSync(join(folder, 'real'));
+  symlinkSync('real/file', link);
+  symlinkSync('link', chain);
+  await checkTarget(chain);
+  await writeFileAtomic(chain, 'made through links');
+  assert.is(readFileSync(file, 'utf8'), 'made through links');
+  for (const mode of [0o600, 0o666, 0o755, 0o444]) {
+    chmodSync(file, mode);
+    await writeFileAtomic(chain, `with ${mode}`, { durable: true });
+    assert.equal([readFileSync(file, 'utf8'), statSync(file).mode & 0o777], [`with ${mode}`, mode]);
+  }
+  assert.equal([lstatSync(link).isSymbolicLink(), lstatSync(chain).isSymbolicLink()], [true, true]);
+  writeFileSync(join(folder, 'real', '.file.0123456789ab.tmp'), 'half of it');
+  await removeTemporaries(chain);
+  assert.equal(readdirSync(join(folder, 'real')), ['file']);
+  symlinkSync('loop', join(folder, 'loop'));
+  const { message } = await rejection(() => writeFileAtomic(join(folder, 'loop'), ''), FileError);
+  assert.match(message, /loop: its symbolic links form a loop/);
 });
 
 test.run();

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { type FileHandle, open, rename } from 'node:fs/promises';
 import type { ByteSource } from '../../codec/container/face-archive.js';
 import { FileError, fileErrorReason, writeAll } from '../files/atomic-file.js';
+import { createFileLike } from '../files/create-like.js';
 import { READ_WITHOUT_WAITING } from '../files/read-file.js';
 import { WriterLock } from '../files/writer-lock.js';
 
@@ -49,8 +50,12 @@ export interface EmbeddingsOf {
   flip: boolean;
 }
 
+const SUFFIX = '.embeddings';
+
 /** The file of the embeddings of an archive's faces. */
-export const embeddingsPath = (archive: string): string => `${archive}.embeddings`;
+export const embeddingsPath = (archive: string): string => `${archive}${SUFFIX}`;
+
+const archiveOf = (embeddings: string): string => embeddings.slice(0, -SUFFIX.length);
 
 /** SHA-256 of all bytes, read a megabyte at a time. @throws as the source */
 export async function contentHash(source: ByteSource): Promise<Uint8Array> {
@@ -206,7 +211,7 @@ export class ArchiveEmbeddings {
   /** Opens the file that is being written; what an earlier run left of it is used, if it was made from the same. */
   async #openPart(path: string): Promise<void> {
     const part = partOf(path);
-    const file = (await open(part, 'r+').catch(ifMissing)) ?? (await open(part, 'wx+'));
+    const file = (await open(part, 'r+').catch(ifMissing)) ?? (await createFileLike(archiveOf(path), part));
     this.#file = file;
     const header = new Uint8Array(HEADER_BYTES);
     await readAt(file, header, 0);

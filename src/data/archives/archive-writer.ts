@@ -24,6 +24,7 @@ import {
   type WritableFile,
   writeAll,
 } from '../files/atomic-file.js';
+import { createFileLike } from '../files/create-like.js';
 import { WriterLock } from '../files/writer-lock.js';
 import { FileSource } from './file-source.js';
 import { nameKey } from './shards.js';
@@ -272,7 +273,7 @@ export class ArchiveWriter {
     const { model, maxBytes, container } = this.settings;
     const header = journalHeader(model, maxBytes, HEADER_BYTES[container]);
     await rm(this.part, { force: true }); // one without a whole header
-    this.#file = await open(this.part, 'wx');
+    this.#file = await createFileLike(this.path, this.part);
     await writeAll(this.#file, header, 0);
     this.#end = header.length;
     return this.#file;

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { access, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { access, lstat, mkdir, open, readdir, readlink, realpath, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 import { CameoError } from '../../common/errors.js';
 
 /** A file or folder that cannot be read, made or written; the message names it and says why, in one line. */
@@ -33,7 +33,8 @@ export function fileErrorReason(error: unknown): string {
 
 /**
  * Writes a whole file or nothing: the content goes to a temporary file beside the target, which is then renamed. A
- * reader never sees half a file, a file already there survives a failure, and no temporary file is left behind.
+ * reader never sees half a file, a file already there survives a failure, and no temporary file is left behind. The new
+ * file has the permissions of the one that it replaces; if the path is a symbolic link, the file that it leads to is replaced.
  *
  * @param content bytes, or text that is written as UTF-8
  * @param options `durable`: wait until the disk holds the content, so that a power cut cannot lose it (checkpoints)
@@ -63,30 +64,52 @@ export async function replaceFile(
   write: (file: WritableFile) => Promise<void>,
   options: { durable?: boolean } = {},
 ): Promise<void> {
-  const temporary = join(dirname(path), `.${basename(path).slice(0, 100)}.${randomBytes(6).toString('hex')}.tmp`);
+  let folder = dirname(path);
+  let temporary: string | undefined;
   try {
+    const target = await behindLinks(path);
+    folder = dirname(target);
+    const replaced = await stat(target).catch(() => undefined);
     // Renaming over a device or a pipe would replace it.
-    const target = await stat(path).catch(() => undefined);
-    if (target !== undefined && !target.isFile()) {
-      throw new FileError(`cannot write ${path}: it is ${target.isDirectory() ? 'a folder' : 'not a regular file'}`);
+    if (replaced !== undefined && !replaced.isFile()) {
+      throw new FileError(`cannot write ${path}: it is ${replaced.isDirectory() ? 'a folder' : 'not a regular file'}`);
     }
-    const file = await open(temporary, 'wx');
+    temporary = join(folder, `.${basename(target).slice(0, 100)}.${randomBytes(6).toString('hex')}.tmp`);
+    const file = await open(temporary, 'wx', replaced && replaced.mode & PERMISSIONS);
     try {
+      if (replaced) await file.chmod(replaced.mode & PERMISSIONS); // what the mask of the process has taken off
+
       await write(file);
       if (options.durable) await file.sync();
     } finally {
       await file.close();
     }
-    await rename(temporary, path);
-    if (options.durable) await keepRenamed(dirname(path));
+    await rename(temporary, target);
+    if (options.durable) await keepRenamed(folder);
   } catch (error) {
-    await rm(temporary, { force: true }).catch(() => {});
+    if (temporary !== undefined) await rm(temporary, { force: true }).catch(() => {});
     if (error instanceof CameoError) throw error;
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
-      throw new FileError(`cannot write ${path}: the folder ${dirname(path)} does not exist`, { cause: error });
+      throw new FileError(`cannot write ${path}: the folder ${folder} does not exist`, { cause: error });
     }
     throw new FileError(`cannot write ${path}: ${fileErrorReason(error)}`, { cause: error });
   }
+}
+
+/** The bits of a file's mode that say who may read, write and execute it. */
+export const PERMISSIONS = 0o777;
+
+/** The file that a path leads to, if it is a symbolic link, though there may be no such file yet; else the path. @throws what Node throws */
+async function behindLinks(path: string): Promise<string> {
+  const isLink = await lstat(path).then(
+    (info) => info.isSymbolicLink(),
+    () => false,
+  );
+  if (!isLink) return path;
+  return realpath(path).catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+    return behindLinks(resolve(await realpath(dirname(path)), await readlink(path)));
+  });
 }
 
 /** Waits until the disk holds the names in a folder, where the system can do this. */
@@ -107,7 +130,7 @@ export async function checkTarget(path: string): Promise<void> {
     throw new FileError(`cannot write ${path}: it is ${target.isDirectory() ? 'a folder' : 'not a regular file'}`);
   }
   if (target === undefined && /[\\/]$/.test(path)) throw new FileError(`cannot write ${path}: it names a folder`);
-  const folder = dirname(path);
+  const folder = dirname(await behindLinks(path).catch(() => path));
   const info = await stat(folder).catch((cause: unknown) => {
     const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
     const reason = missing ? `the folder ${folder} does not exist` : fileErrorReason(cause);
@@ -138,8 +161,9 @@ export async function isSameFile(a: string, b: string): Promise<boolean> {
 
 /** Removes temporary files of a program that was killed while it replaced this file. */
 export async function removeTemporaries(path: string): Promise<void> {
-  const folder = dirname(path);
-  const start = `.${basename(path).slice(0, 100)}.`;
+  const target = await behindLinks(path).catch(() => path);
+  const folder = dirname(target);
+  const start = `.${basename(target).slice(0, 100)}.`;
   const left = await readdir(folder).catch(() => []);
   for (const name of left) {
     if (name.startsWith(start) && /^[0-9a-f]{12}\.tmp$/.test(name.slice(start.length))) {

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
@@ -77,6 +77,20 @@ test('a lock whose process number was reused, and an empty lock, are taken over;
     message,
     /process 7 on elsewhere is writing to it; if that process has ended, remove the lock .*stale\.lock/,
   );
+});
+
+test('a lock of another container of the same host name is not taken over', async () => {
+  const path = join(folder, 'container.lock');
+  const lock = await WriterLock.take(path, 'it');
+  const own = JSON.parse(readFileSync(path, 'utf8'));
+  await lock.release();
+  if (own.within === '') return; // this system does not tell
+  // No process of this number runs here, but one may run there.
+  writeFileSync(path, JSON.stringify({ ...own, pid: 2 ** 22 + 1, within: `${own.within}0` }));
+  const { message } = await rejection(() => WriterLock.take(path, 'it'), FileError);
+  assert.match(message, /^it: process 4194305 in another container or another start of .* is writing to it; if that/);
+  writeFileSync(path, JSON.stringify({ ...own, pid: 2 ** 22 + 1 }));
+  await (await WriterLock.take(path, 'it')).release();
 });
 
 test('a folder in place of a lock is an error, and stays unchanged', async () => {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
-import { link, readFile, rm, writeFile } from 'node:fs/promises';
+import { link, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { parseJson } from '../../common/json.js';
 import { decodeText } from '../../common/text.js';
@@ -12,6 +12,8 @@ interface Holder {
   host: string;
   /** When the process began, if the system gives it; another process may later get its number. */
   began: string;
+  /** Where its number means this process: the system's start and its namespace of processes; '' or absent if the system does not give it. */
+  within?: string;
 }
 
 /** Locks of this process, to be removed if it exits without releasing them. */
@@ -31,7 +33,12 @@ export class WriterLock {
    * @throws FileError if another process has it, with its number, host and the lock's file; or if it cannot be written
    */
   static async take(path: string, what: string): Promise<WriterLock> {
-    const own: Holder = { pid: process.pid, host: hostname(), began: await beginOf(process.pid) };
+    const own: Holder = {
+      pid: process.pid,
+      host: hostname(),
+      began: await beginOf(process.pid),
+      within: await numbersWithin(),
+    };
     const taken = await WriterLock.#takeOr(path, what, own);
     if (taken instanceof WriterLock) return taken;
     throw new FileError(refusal(path, what, taken, own));
@@ -69,10 +76,12 @@ export class WriterLock {
   }
 }
 
-function refusal(path: string, what: string, { pid, host }: Holder, own: Holder): string {
-  if (host === own.host)
+function refusal(path: string, what: string, holder: Holder, own: Holder): string {
+  const { pid, host } = holder;
+  if (canSee(holder, own))
     return `${what}: process ${pid} is writing to it (lock ${path}); wait for that process, or end it`;
-  return `${what}: process ${pid} on ${host} is writing to it; if that process has ended, remove the lock ${path}`;
+  const place = host === own.host ? `in another container or another start of ${host}` : `on ${host}`;
+  return `${what}: process ${pid} ${place} is writing to it; if that process has ended, remove the lock ${path}`;
 }
 
 /** Errors of `link` on a file system without hard links. */
@@ -134,15 +143,27 @@ async function readLock(path: string): Promise<{ holder: Holder | null; text: st
 /** Null for JSON of something else, undefined for a text that is not JSON. */
 function holderIn(text: string, path: string): Holder | null | undefined {
   try {
-    const { pid, host, began } = parseJson(decodeText(Buffer.from(text, 'latin1'), path), path) as Holder;
-    return Number.isInteger(pid) && pid > 0 ? { pid, host: String(host), began: String(began) } : null;
+    const { pid, host, began, within } = parseJson(decodeText(Buffer.from(text, 'latin1'), path), path) as Holder;
+    if (!Number.isInteger(pid) || pid <= 0) return null;
+    return { pid, host: String(host), began: String(began), within: String(within ?? '') };
   } catch {
     return undefined;
   }
 }
 
+/** Whether the holder's number is that of a process that this one can see. Containers may have the same host name. */
+const canSee = (holder: Holder, own: Holder): boolean =>
+  holder.host === own.host && (!holder.within || !own.within || holder.within === own.within);
+
+/** What numbers of processes are unique within; '' if the system does not give it. */
+async function numbersWithin(): Promise<string> {
+  const boot = await readFile('/proc/sys/kernel/random/boot_id', 'latin1').catch(() => '');
+  const namespace = await readlink('/proc/self/ns/pid').catch(() => '');
+  return boot === '' || namespace === '' ? '' : `${boot.trim()} ${namespace}`;
+}
+
 async function isAlive(holder: Holder, own: Holder): Promise<boolean> {
-  if (holder.host !== own.host) return true; // cannot be known from here
+  if (!canSee(holder, own)) return true; // cannot be known from here
   try {
     process.kill(holder.pid, 0);
   } catch (error) {

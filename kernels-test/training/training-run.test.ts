@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { CheckpointError } from '../../src/common/errors.js';
+import { ArgumentError, CheckpointError } from '../../src/common/errors.js';
 import { FileError } from '../../src/data/files/atomic-file.js';
 import { inTrainingFolder, runTraining, type Training, type TrainingOptions } from '../../src/training/training-run.js';
 import { rejection } from '../helpers/rejection.js';
@@ -142,6 +142,13 @@ test('resuming a finished run only writes its model', async () => {
   const { result } = await run('again', { resume: true });
   assert.equal(result, { finished: true, steps: 6, lastLoss: Number.NaN, validation: 115 });
   assert.is(written('again', 'model.safetensors'), '6: 115');
+});
+
+test('checkpoints after no step, or after a part of one, are refused', async () => {
+  for (const checkpointEvery of [0, -3, 1.5, Number.NaN]) {
+    const { message } = await rejection(() => run('never', { checkpointEvery }), ArgumentError);
+    assert.match(message, /checkpointEvery is .*; expected an integer from 1/);
+  }
 });
 
 test('a new run saves its initial state before its first step', async () => {

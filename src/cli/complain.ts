@@ -11,7 +11,7 @@ import { failureCode, note, warn } from './terminal.js';
 export function complaint(error: unknown, name?: string): string {
   const ours = error instanceof CameoError;
   const message = (error instanceof Error ? error.message : String(error)).split('\n')[0].trim();
-  const subject = name === undefined || message === name || message.startsWith(`${name}: `) ? '' : `${name}: `;
+  const subject = !name || message === name || message.startsWith(`${name}: `) ? '' : `${name}: `;
   const stack = !ours || process.env.CAMEO_DEBUG === '1' ? `\n${stackOf(error)}` : '';
   return `cameo: ${subject}${ours ? '' : 'internal error: '}${message}${stack}`;
 }

@@ -13,6 +13,13 @@ export function integer(low: number, high = Number.MAX_SAFE_INTEGER): (text: str
   };
 }
 
+/** Reads a number above 0. @throws InvalidArgumentError, which commander reports */
+export function positive(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && value < Infinity)) throw new InvalidArgumentError('Expected a number above 0.');
+  return value;
+}
+
 /** Reads a rate above 0 and below 1. @throws InvalidArgumentError, which commander reports */
 export function rate(text: string): number {
   const value = Number(text);

@@ -18,6 +18,20 @@ import { addSearchCommand } from './search.js';
 import { beginOutput, beQuiet } from './terminal.js';
 import { addVerifyCommand, COULD_NOT_TELL } from './verify.js';
 
+/** Options that may have an empty value: a face of an archive may have the name ''. */
+const MAY_BE_EMPTY = ['only'];
+
+/** Refuses options with the value '', which a shell gives for a variable that is not set. */
+function refuseEmptyOptions(command: Command): void {
+  for (const option of command.options) {
+    const name = option.attributeName();
+    if (command.getOptionValue(name) !== '' || command.getOptionValueSource(name) !== 'cli') continue;
+    if (!MAY_BE_EMPTY.includes(name)) {
+      command.error(`error: option '${option.flags}' argument '' is invalid. Expected a value that is not empty.`);
+    }
+  }
+}
+
 const newProgram = (): Command =>
   new Command('cameo')
     .description('Compresses faces to a few hundred bytes each, on the GPU.')
@@ -25,8 +39,9 @@ const newProgram = (): Command =>
     .option('-q, --quiet', 'print only results and errors, without progress')
     .exitOverride()
     .configureHelp({ showGlobalOptions: true })
-    .hook('preAction', (program) => {
+    .hook('preAction', (program, command) => {
       if (program.opts().quiet) beQuiet();
+      refuseEmptyOptions(command);
     })
     .showHelpAfterError('Try --help.')
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'cameo: ')) })

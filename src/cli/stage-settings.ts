@@ -6,6 +6,7 @@ import { readWeightsFile } from '../data/checkpoints/weights-file.js';
 import { DEFAULT_STAGE, type JointSettings, totalSteps, usesRecognizers } from '../training/joint-config.js';
 import { readCheckpoint } from '../training/training-run.js';
 import { DETECTOR_HELP } from './face-options.js';
+import { integer } from './numbers.js';
 import { refuseInput } from './outputs.js';
 import { recognizerPlaces } from './places.js';
 import {
@@ -45,7 +46,7 @@ export const addStageOptions = (
       `comma-separated recognisers for the loss: names, safetensors files, or FILE.onnx (see docs/onnx.md); the first one also has the CosFace term (default: ${RECOGNIZER})`,
     )
     .option('--from <file>', from)
-    .option('--checkpoint-every <n>', 'steps between checkpoints and validations', number)
+    .option('--checkpoint-every <n>', 'steps between checkpoints and validations', integer(1))
     .option(
       '--resume',
       'go on from the checkpoint in --out; --config may change stages that have not begun, any other contradiction is refused',

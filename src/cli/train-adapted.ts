@@ -18,12 +18,11 @@ import { FaceFinder } from './face-finder.js';
 import { DETECTOR_HELP } from './face-options.js';
 import { stopOnInterrupt } from './interrupt.js';
 import { noteOwn } from './note-own.js';
-import { integer } from './numbers.js';
+import { integer, positive } from './numbers.js';
 import { claimFile } from './outputs.js';
 import { dataFolder, encodingsFolder, recognizerPlaces } from './places.js';
 import { startStages } from './progress.js';
 import { say } from './terminal.js';
-import { number } from './training-settings.js';
 import { expectKind, readWeights, weightsPath } from './weights.js';
 
 interface AdaptedCommand {
@@ -59,7 +58,7 @@ export function addTrainAdapted(train: Command): void {
     .option('--faces <n>', 'training faces', integer(1, 1_000_000), 1000)
     .option('--steps <n>', 'training steps', integer(1, 1_000_000), 120)
     .option('--batch <n>', 'faces in a step', integer(1, 1024), 16)
-    .option('--lr <x>', 'peak learning rate of Adam', number, 2e-4)
+    .option('--lr <x>', 'peak learning rate of Adam', positive, 2e-4)
     .option('--seed <n>', 'of the order of faces', integer(0, 2 ** 32 - 1), 1)
     .requiredOption('-o, --out <file>', 'the adapted recogniser, a safetensors file')
     .addHelpText('after', '\nExample: cameo train adapted --codec webp --bytes 300 -o out/adapted/webp-300.safetensors')

@@ -17,11 +17,10 @@ import { TeacherTargets } from '../training/teacher-targets.js';
 import { openDevice } from './device.js';
 import { FaceFinder } from './face-finder.js';
 import { DETECTOR_HELP } from './face-options.js';
-import { integer } from './numbers.js';
+import { integer, positive } from './numbers.js';
 import { Outputs } from './outputs.js';
 import { dataFolder, embeddingsFile, recognizerPlaces } from './places.js';
 import { print, say } from './terminal.js';
-import { number } from './training-settings.js';
 
 interface ArchitecturesOptions {
   data?: string;
@@ -63,9 +62,9 @@ export function addTrainArchitectures(train: Command): void {
     .option('--teacher <name>', 'the recogniser whose embeddings are learnt', 'mobilefacenet-casia')
     .option('--networks <names>', `which of ${names}, or sizes such as 20-40-80-160:0-1-1-1 (channels:units)`, names)
     .option('--faces-each <n>', 'maximum number of faces of a person', integer(2, 1e6), 1e6)
-    .option('--seconds <n>', 'processor seconds for each, over all threads', number, 600)
+    .option('--seconds <n>', 'processor seconds for each, over all threads', positive, 600)
     .option('--batch <n>', 'faces in a step', integer(2, 4096), 32)
-    .option('--lr <x>', 'learning rate', number, 3e-3)
+    .option('--lr <x>', 'learning rate', positive, 3e-3)
     .option('-o, --out <dir>', 'folder for recognizer-architectures.json and .md', 'results')
     .action(run);
 }

@@ -17,6 +17,7 @@ import { type RecognitionStep, RecognitionTrainer } from '../training/recognitio
 import type { RecognitionValidation } from '../training/recognition-validation.js';
 import { type RecognitionStart, trainRecognition } from '../training/train-recognition.js';
 import { DETECTOR_HELP } from './face-options.js';
+import { integer } from './numbers.js';
 import { refuseInput } from './outputs.js';
 import { dataFolder, embeddingsFile, recognizerPlaces } from './places.js';
 import { say } from './terminal.js';
@@ -97,7 +98,7 @@ export function addTrainRecognition(train: Command): void {
     .option('--distillation <x>', 'weight of the distance to the teacher (default: 10 with a teacher)', number)
     .option('--unlabelled <n>', 'unlabelled faces in a step, for the teacher only', number)
     .option('--validate-on <names>', 'sources of the faces for validation (default: as --sources)')
-    .option('--checkpoint-every <n>', 'steps between checkpoints and validations (default: one epoch)', number)
+    .option('--checkpoint-every <n>', 'steps between checkpoints and validations (default: one epoch)', integer(1))
     .option('--resume', RESUME_HELP)
     .addHelpText(
       'after',

@@ -14,11 +14,11 @@ import { openDevice } from './device.js';
 import { FaceFinder } from './face-finder.js';
 import { DETECTOR_HELP } from './face-options.js';
 import { noteOwn } from './note-own.js';
+import { integer } from './numbers.js';
 import { claimFile } from './outputs.js';
 import { dataFolder } from './places.js';
 import { startProgress } from './progress.js';
 import { say } from './terminal.js';
-import { number } from './training-settings.js';
 
 interface TrainTablesCommand {
   detector?: string;
@@ -40,7 +40,7 @@ export function addTrainTables(train: Command): void {
     .option('--detector <file>', DETECTOR_HELP)
     .requiredOption('--model <file>', 'weights that `cameo train codec` made')
     .requiredOption('-o, --out <file>', 'the same weights with tables, which `cameo encode --bytes` needs')
-    .option('--faces <n>', 'number of training faces', number, 4000)
+    .option('--faces <n>', 'number of training faces', integer(1), 4000)
     .addHelpText(
       'after',
       '\nExample: cameo train tables --model out/codec/model.safetensors -o models/face.safetensors',

@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { ArgumentError } from '../common/errors.js';
 import { isJsonObject, kindOf, readJsonObject } from '../data/files/read-file.js';
 import { readCheckpoint } from '../training/training-run.js';
+import { integer } from './numbers.js';
 
 /** What `--steps` means, for --help. */
 export const STEPS_HELP = 'training steps; a different number with --resume also changes the learning-rate schedule';
@@ -155,7 +156,7 @@ export const addNetworkOptions = (
     .option('--batch <n>', batch, number)
     .option('--seed <n>', seed, number)
     .option('--lr <x>', 'peak learning rate', number)
-    .option('--checkpoint-every <n>', checkpoints, number, every)
+    .option('--checkpoint-every <n>', checkpoints, integer(1), every)
     .option('--resume', RESUME_HELP);
 
 /** Where a command's settings come from. */

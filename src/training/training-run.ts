@@ -7,6 +7,7 @@ import { readRegularFile } from '../data/files/read-file.js';
 import { TRAINING_LOCK, withWriterLock } from '../data/files/writer-lock.js';
 import type { DeviceSource } from '../gpu/device-source.js';
 import type { Gpu } from '../gpu/gpu.js';
+import { checkSetting } from './check-setting.js';
 import { type LogRow, TrainingLog } from './training-log.js';
 
 /** A folder of pictures that a run learns from. */
@@ -145,15 +146,18 @@ export async function readCheckpoint(path: string): Promise<Uint8Array> {
  * is stopped and resumed computes the same bits as one that is not. The training is disposed of.
  *
  * @param checkpoint to go on from; null for a new run
- * @throws CheckpointError for a checkpoint or a log that does not fit; FileError
+ * @throws ArgumentError for a `checkpointEvery` that is not a positive integer; CheckpointError for a checkpoint or a log that does not fit; FileError
  */
 export async function runTraining<Start, Step extends { loss: number }, Validation, Batch>(
   training: Training<Start, Step, Validation, Batch>,
   options: TrainingOptions<Start, Step, Validation>,
   checkpoint: Uint8Array | null,
 ): Promise<TrainingResult<Validation>> {
-  const run = new Run(training, options);
   try {
+    if (options.checkpointEvery !== undefined) {
+      checkSetting('checkpointEvery', options.checkpointEvery, 1, Number.MAX_SAFE_INTEGER, true);
+    }
+    const run = new Run(training, options);
     await run.open(checkpoint);
     return await run.train();
   } finally {

@@ -18,6 +18,7 @@ export const READ_WITHOUT_WAITING = constants.O_RDONLY | (constants.O_NONBLOCK ?
  * @throws FileError
  */
 export async function openRegularFile(path: string): Promise<{ file: FileHandle; size: number }> {
+  if (path === '') throw new FileError('a file without a name cannot be read; expected its path');
   let file: FileHandle | undefined;
   try {
     file = await open(path, READ_WITHOUT_WAITING).catch(async (error: NodeJS.ErrnoException) => {

@@ -19,7 +19,13 @@ import * as assert from 'uvu/assert';
 import { FileSource } from '../../src/data/archives/file-source.js';
 import { EmbeddingFile } from '../../src/data/faces/embedding-file.js';
 import { readFace } from '../../src/data/faces/face-pack.js';
-import { checkTarget, FileError, removeTemporaries, writeFileAtomic } from '../../src/data/files/atomic-file.js';
+import {
+  checkTarget,
+  FileError,
+  removeTemporaries,
+  replaceFile,
+  writeFileAtomic,
+} from '../../src/data/files/atomic-file.js';
 import { externalDataIn } from '../../src/data/files/external-data.js';
 import { readText } from '../../src/data/files/read-file.js';
 import { readPictureFile } from '../../src/data/pictures/image.js';
@@ -87,6 +93,22 @@ posix('a file that is replaced keeps its permissions, and links to it stay links
   symlinkSync('loop', join(folder, 'loop'));
   const { message } = await rejection(() => writeFileAtomic(join(folder, 'loop'), ''), FileError);
   assert.match(message, /loop: its symbolic links form a loop/);
+});
+
+test('any name that the disk accepts can be written, and what a killed program left is found', async () => {
+  for (const letter of ['n', 'é', '名', '😀']) {
+    const name = letter.repeat(Math.floor(255 / Buffer.byteLength(letter)));
+    const place = join(folder, `long ${letter}`);
+    mkdirSync(place);
+    let temporary = '';
+    await replaceFile(join(place, name), async (file) => {
+      [temporary] = readdirSync(place);
+      await file.writeFile('whole');
+    });
+    writeFileSync(join(place, temporary), 'half of it');
+    await removeTemporaries(join(place, name));
+    assert.equal(readdirSync(place), [name]);
+  }
 });
 
 test.run();

@@ -74,7 +74,7 @@ export async function replaceFile(
     if (replaced !== undefined && !replaced.isFile()) {
       throw new FileError(`cannot write ${path}: it is ${replaced.isDirectory() ? 'a folder' : 'not a regular file'}`);
     }
-    temporary = join(folder, `.${basename(target).slice(0, 100)}.${randomBytes(6).toString('hex')}.tmp`);
+    temporary = join(folder, `${temporaryStart(target)}${randomBytes(6).toString('hex')}.tmp`);
     const file = await open(temporary, 'wx', replaced && replaced.mode & PERMISSIONS);
     try {
       if (replaced) await file.chmod(replaced.mode & PERMISSIONS); // what the mask of the process has taken off
@@ -94,6 +94,16 @@ export async function replaceFile(
     }
     throw new FileError(`cannot write ${path}: ${fileErrorReason(error)}`, { cause: error });
   }
+}
+
+/** The name of a temporary file begins with this: as much of the file's name as leaves room for the rest in 255 bytes. */
+function temporaryStart(path: string): string {
+  let start = '';
+  for (const letter of basename(path)) {
+    if (Buffer.byteLength(start + letter) > 100) break;
+    start += letter;
+  }
+  return `.${start}.`;
 }
 
 /** The bits of a file's mode that say who may read, write and execute it. */
@@ -163,7 +173,7 @@ export async function isSameFile(a: string, b: string): Promise<boolean> {
 export async function removeTemporaries(path: string): Promise<void> {
   const target = await behindLinks(path).catch(() => path);
   const folder = dirname(target);
-  const start = `.${basename(target).slice(0, 100)}.`;
+  const start = temporaryStart(target);
   const left = await readdir(folder).catch(() => []);
   for (const name of left) {
     if (name.startsWith(start) && /^[0-9a-f]{12}\.tmp$/.test(name.slice(start.length))) {

@@ -197,6 +197,30 @@ test('an archive can be read from standard input, and none of its embeddings are
   assert.not(existsSync(at('-.embeddings')));
 });
 
+test('a name of an archive cannot send control characters to the terminal', async () => {
+  const { model } = readKlt(readFileSync(CAMEO_MODEL)).tables!;
+  const known = await FaceArchive.open(bytesSource(archive));
+  const names = ['\u001b]0;title\u0007', 'two\nlines', 'c1 \u009b2J', '\u202eback', 'ann 😀'];
+  const faces = await Promise.all(names.map(async (name, k) => ({ ...(await known.face(k, model)), name })));
+  writeFileSync(at('odd.cameos'), packArchive(faces, model));
+  const shown = await search([probe, 'odd.cameos', '--top', '5']);
+  assert.is(shown.code, 0, shown.stderr);
+  assert.not.match(shown.stdout + shown.stderr, /[^\P{C}\n]/u);
+  for (const name of ['"\\u001b]0;title\\u0007"', '"two\\nlines"', '"c1 \\u{9b}2J"', '"\\u{202e}back"', 'ann 😀']) {
+    assert.ok(shown.stdout.includes(` ${name}`), name);
+  }
+  const json = JSON.parse((await search([probe, 'odd.cameos', '--top', '5', '--json'])).stdout);
+  assert.equal(json.matches.map((match: { name: string }) => match.name).sort(), [...names].sort());
+  for (const args of [
+    ['info', 'odd.cameos'],
+    ['decode', 'odd.cameos', '-o', 'odd'],
+    ['encode', '\u001b[2J.png', '-o', 'odd'],
+  ]) {
+    const run = await cameoHere(args, env, folder);
+    assert.not.match(run.stdout + run.stderr, /[^\P{C}\n]/u, args[0]);
+  }
+});
+
 test('what cannot be searched is refused before a device is opened', async () => {
   writeFileSync(at('text.cameos'), 'no archive');
   writeFileSync(at('empty.cameos'), '');

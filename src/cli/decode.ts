@@ -6,6 +6,7 @@ import { FaceJournal } from '../codec/container/face-journal.js';
 import { FACES_AT_ONCE } from '../codec/encode-many.js';
 import { unpackLatentsPng } from '../codec/png/container.js';
 import { ArgumentError, FormatError, ModelMismatchError } from '../common/errors.js';
+import { quoted, shownName } from '../common/text.js';
 import { writeFileAtomic } from '../data/files/atomic-file.js';
 import { encodePng } from '../data/pictures/image.js';
 import { markPng } from '../data/pictures/own-files.js';
@@ -216,7 +217,11 @@ async function addArchive(input: string, only: string | undefined, restorer: Res
         await orComplain(`${shown}, face ${k}`, async () => {
           const name = await nameOfFace(archive, k);
           const face = await archive.face(k, latents);
-          restorer.addFace(`${shown}, ${name}`, archive.named ? fileName(name) : `${nameOfInput(input)}-${name}`, face);
+          restorer.addFace(
+            `${shown}, ${shownName(name)}`,
+            archive.named ? fileName(name) : `${nameOfInput(input)}-${name}`,
+            face,
+          );
         });
         await restorer.run().catch((error: unknown) => {
           failure = { error };
@@ -233,7 +238,7 @@ async function addArchive(input: string, only: string | undefined, restorer: Res
  */
 function fileName(name: string): string {
   if (name.split('/').some((part) => part === '' || part === '.' || part === '..') || /[\\\p{Cc}]/u.test(name)) {
-    throw new FormatError(`its name ${JSON.stringify(name)} cannot be used as a file name`);
+    throw new FormatError(`its name ${quoted(name)} cannot be used as a file name`);
   }
   return name;
 }

@@ -6,6 +6,7 @@ import { readFaceFileHeader, unpackFaceFile } from '../codec/container/face-file
 import { FaceJournal } from '../codec/container/face-journal.js';
 import type { LatentModel } from '../codec/entropy/latent-model.js';
 import { unpackLatentsPng } from '../codec/png/container.js';
+import { quoted } from '../common/text.js';
 import { damageError, damageOf, nameOfFace, withArchive } from './archive-faces.js';
 import { CodecSession } from './codec-session.js';
 import { compactKindOf, readCompactFace } from './compact-kind.js';
@@ -180,7 +181,7 @@ async function describeArchive(
       if (model) await archive.face(k, model);
       const [name, { bytes, qIndex, grey, detailed }] = [await nameOfFace(archive, k), await archive.entry(k)];
       if (k < listed) {
-        tell(`  ${JSON.stringify(name)}: ${bytes} bytes, quantization index ${qIndex}, ${colourText(grey, detailed)}`);
+        tell(`  ${quoted(name)}: ${bytes} bytes, quantization index ${qIndex}, ${colourText(grey, detailed)}`);
         if (isJson()) list.push({ name, bytes, qIndex, grey, detailed });
       }
       whole++;

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { ByteSource, FaceCollection } from '../codec/container/face-archive.js';
 import { FaceJournal } from '../codec/container/face-journal.js';
 import { FormatError, ModelMismatchError } from '../common/errors.js';
+import { shownName } from '../common/text.js';
 import { ArchiveEmbeddings, contentHash, embeddingsPath } from '../data/archives/archive-embeddings.js';
 import { BestMatches, similarities } from '../evaluation/metrics/gallery.js';
 import { textTable } from '../evaluation/reports/tables.js';
@@ -214,7 +215,7 @@ function tell({ matches: found, ...result }: SearchResult): void {
         rank,
         similarity.toFixed(4),
         verdict[`${above}`],
-        name,
+        shownName(name),
       ]),
     }),
   );

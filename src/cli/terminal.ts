@@ -41,10 +41,17 @@ function onFailure(output: Output, error: NodeJS.ErrnoException): void {
   if (output === STDOUT) warn(`cameo: ${output.name}: cannot be written: ${fileErrorReason(error)}`);
 }
 
+/** Control characters except tabs and line breaks, and those that turn the direction of text; in JSON, too, they may be written as numbers. */
+const CONTROL = /(?![\t\n])[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu;
+
+/** Names of files and of faces may come from others: a terminal must not obey them. */
+const harmless = (text: string): string =>
+  text.replace(CONTROL, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`);
+
 function write(output: Output, text: string): void {
   if (output.closed) return;
   try {
-    output.stream.write(text);
+    output.stream.write(harmless(text));
   } catch (error) {
     onFailure(output, error as NodeJS.ErrnoException); // some streams throw it at once
   }

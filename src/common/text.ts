@@ -50,3 +50,13 @@ export function comparablePath(path: string): string {
   const kept = parts.filter((part, k) => (part !== '' || k === 0) && part !== '.');
   return kept.join('/');
 }
+
+/** Characters that a terminal obeys, or does not show. */
+const UNSEEN = /\p{C}/gu;
+
+/** A text in quotation marks, in which characters that a terminal obeys or does not show are written as numbers. */
+export const quoted = (text: string): string =>
+  JSON.stringify(text).replace(UNSEEN, (letter) => `\\u{${letter.codePointAt(0)!.toString(16)}}`);
+
+/** A name for people to read: as it is, or `quoted` if a terminal would obey or not show a part of it. */
+export const shownName = (name: string): string => (name.search(UNSEEN) < 0 ? name : quoted(name));

@@ -6,6 +6,7 @@ import { faceByte } from '../../codec/container/face-code.js';
 import { FaceJournal, openFaces, Pieces } from '../../codec/container/face-journal.js';
 import type { LatentModel } from '../../codec/entropy/latent-model.js';
 import { ArgumentError, CameoError, FormatError, ModelMismatchError } from '../../common/errors.js';
+import { quoted } from '../../common/text.js';
 import {
   checkTarget,
   FileError,
@@ -257,7 +258,7 @@ class Merge {
         const where = `${path} (face ${k})`;
         const other = seen.get(nameKey(name));
         if (other !== undefined) {
-          throw new ArgumentError(`the name "${name}" is in ${other} and in ${where}; expected each name once`);
+          throw new ArgumentError(`the name ${quoted(name)} is in ${other} and in ${where}; expected each name once`);
         }
         seen.set(nameKey(name), where);
       }

@@ -14,7 +14,7 @@ import { FACE_HEIGHT, FACE_WIDTH } from '../detection/align.js';
 import { damageError, damageOf, nameOfFace, numberOfFace, withArchive } from './archive-faces.js';
 import { CodecSession } from './codec-session.js';
 import { compactKindOf, type OneFaceKind, readCompactFace, SUFFIXES } from './compact-kind.js';
-import { complain, orComplain } from './complain.js';
+import { complain, noteWarning, orComplain } from './complain.js';
 import { nameOfInput, Outputs } from './outputs.js';
 import { DASH, inputName } from './stdin.js';
 import { STDOUT_NAME, say, takeStdoutForData, writeData } from './terminal.js';
@@ -67,7 +67,7 @@ class Restorer {
 
   constructor(
     readonly session: CodecSession,
-    private readonly outputs: RestoredFaces,
+    readonly outputs: RestoredFaces,
   ) {}
 
   /** An unpacked face, for the picture `name`. @throws ArgumentError if another one has that name */
@@ -126,6 +126,8 @@ class Restorer {
 
 /** Where restored faces go. */
 interface RestoredFaces {
+  /** What the picture of an archive's face is called. @throws FormatError for a name that would lead out of the folder */
+  fileName(name: string, input: string): string;
   /** The file name of a face's picture. @throws ArgumentError if another one has that name */
   claim(name: string, input: string): string;
   write(output: string, png: Uint8Array): Promise<void>;
@@ -135,6 +137,7 @@ async function picturesIn(folder: string, inputs: readonly string[]): Promise<Re
   const outputs = await Outputs.in(folder);
   outputs.protect(inputs);
   return {
+    fileName,
     claim: (name, input) => outputs.claim(`${name}${DECODED_SUFFIX}`, input),
     async write(output, png) {
       await outputs.ready(output);
@@ -147,6 +150,7 @@ function pictureToStdout(): RestoredFaces {
   takeStdoutForData();
   let first: string | undefined;
   return {
+    fileName: (name) => name,
     claim(_name, input) {
       if (first !== undefined) {
         throw new ArgumentError(`${input}: ${STDOUT_NAME} can take only one picture, and already has that of ${first}`);
@@ -217,11 +221,9 @@ async function addArchive(input: string, only: string | undefined, restorer: Res
         await orComplain(`${shown}, face ${k}`, async () => {
           const name = await nameOfFace(archive, k);
           const face = await archive.face(k, latents);
-          restorer.addFace(
-            `${shown}, ${shownName(name)}`,
-            archive.named ? fileName(name) : `${nameOfInput(input)}-${name}`,
-            face,
-          );
+          const label = `${shown}, ${shownName(name)}`;
+          const picture = archive.named ? restorer.outputs.fileName(name, label) : `${nameOfInput(input)}-${name}`;
+          restorer.addFace(label, picture, face);
         });
         await restorer.run().catch((error: unknown) => {
           failure = { error };
@@ -233,12 +235,14 @@ async function addArchive(input: string, only: string | undefined, restorer: Res
 }
 
 /**
- * A name with "/" makes folders.
+ * A name with "/" makes folders. Characters that not every system allows in file names are written as "%" and their numbers.
  * @throws FormatError for a name that would lead out of the folder, because archives may be untrusted
  */
-function fileName(name: string): string {
-  if (name.split('/').some((part) => part === '' || part === '.' || part === '..') || /[\\\p{Cc}]/u.test(name)) {
+function fileName(name: string, input: string): string {
+  if (name.split('/').some((part) => part === '' || part === '.' || part === '..')) {
     throw new FormatError(`its name ${quoted(name)} cannot be used as a file name`);
   }
-  return name;
+  const safe = name.replace(/[\\\p{Cc}]/gu, (letter) => `%${letter.charCodeAt(0).toString(16).padStart(2, '0')}`);
+  if (safe !== name) noteWarning(input, 'name', `its name cannot be used as a file name; it is called ${safe} instead`);
+  return safe;
 }

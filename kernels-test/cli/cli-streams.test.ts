@@ -108,7 +108,7 @@ test('with --json, doctor and a wrong command line each print one document', asy
   assert.equal([command, ok, errors, environment.node], ['doctor', true, [], process.versions.node]);
   assert.ok(adapters.some((one: { name: string; taken: boolean }) => one.taken && one.name === taken));
   const none = await shell('cameo doctor --json', { CAMEO_ADAPTER: 'no such adapter' });
-  assert.is(none.code, 1);
+  assert.is(none.code, 2);
   const refused = JSON.parse(none.stdout);
   assert.equal([refused.ok, refused.taken, refused.errors.length], [false, null, 1]);
   assert.match(refused.errors[0].message, /no such adapter/);

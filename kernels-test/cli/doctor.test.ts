@@ -6,15 +6,16 @@ import { doctorAdvice, type Machine } from '../../src/cli/doctor-advice.js';
 import { BrokenAdapterError, NoAdapterError } from '../../src/common/errors.js';
 import { listAdapters, openFound, openGpu, requestAdapter } from '../../src/gpu/node/adapters.js';
 import { openAdapter } from '../../src/gpu/open.js';
+import { cameoHere } from './cli-here.js';
 
 /** Runs the doctor with CAMEO_ADAPTER set. */
-async function runDoctor(adapter: string): Promise<{ code: number; text: string }> {
+async function runDoctor(adapter: string): Promise<{ failure: string; text: string }> {
   const before = process.env.CAMEO_ADAPTER;
   process.env.CAMEO_ADAPTER = adapter;
   const lines: string[] = [];
   try {
-    const code = await doctor((line) => lines.push(line));
-    return { code, text: lines.join('\n') };
+    const failure = await doctor((line) => lines.push(line));
+    return { failure, text: lines.join('\n') };
   } finally {
     if (before === undefined) delete process.env.CAMEO_ADAPTER;
     else process.env.CAMEO_ADAPTER = before;
@@ -53,8 +54,8 @@ function deafAdapter(adapter: GPUAdapter, dropped: { count: number }): GPUAdapte
 test('doctor lists every adapter that it finds, and takes the preferred one', async () => {
   const found = await listAdapters();
   assert.ok(found.length > 0);
-  const { code, text } = await runDoctor('');
-  assert.is(code, 0);
+  const { failure, text } = await runDoctor('');
+  assert.is(failure, '');
   for (const { name, kind } of found) {
     assert.ok(text.includes(`${name}\n    kind: ${kind}, through `), name);
   }
@@ -69,19 +70,24 @@ test('doctor lists every adapter that it finds, and takes the preferred one', as
 test('CAMEO_ADAPTER chooses the adapter by kind or by a part of its name', async () => {
   const last = (await listAdapters()).at(-1)!;
   for (const value of [last.kind.toUpperCase(), last.name.slice(0, -1)]) {
-    const { code, text } = await runDoctor(value);
-    assert.is(code, 0);
+    const { failure, text } = await runDoctor(value);
+    assert.is(failure, '');
     assert.match(text, `taken: ${last.name}, because CAMEO_ADAPTER is "${value}"`);
   }
 });
 
 test('an adapter that does not exist is an error that lists the existing ones', async () => {
-  const { code, text } = await runDoctor('nonexistent');
-  assert.is(code, 1);
+  const { failure, text } = await runDoctor('nonexistent');
+  assert.match(failure, 'NoAdapterError: no WebGPU adapter fits "nonexistent"');
   assert.match(text, 'NoAdapterError: no WebGPU adapter fits "nonexistent" (found: "');
   const error = await openGpu({ adapter: 'nonexistent' }).catch((reason) => reason);
   assert.instance(error, NoAdapterError);
   assert.ok(text.includes(error.message));
+  for (const words of [['doctor'], ['doctor', '--json']]) {
+    const run = await cameoHere(words, { CAMEO_ADAPTER: 'nonexistent' });
+    assert.is(run.code, 2);
+    assert.equal(run.complaints, [`cameo: ${failure}`]);
+  }
 });
 
 test('an adapter that computes nothing is refused', async () => {

@@ -1,13 +1,15 @@
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
 import type { Command } from 'commander';
+import { NoAdapterError } from '../common/errors.js';
 import type { OptionalPackage } from '../common/optional-packages.js';
 import { adapterFits, openGpu, PREFERENCE } from '../gpu/node/adapters.js';
 import { driverMessages } from '../gpu/node/driver-messages.js';
 import { findPackage } from '../gpu/node/packages.js';
 import { type ProbedAdapter, probeAdapters } from '../gpu/node/probe.js';
 import { cacheRoots } from '../gpu/node/swiftshader.js';
+import { complain } from './complain.js';
 import { doctorAdvice, type Machine } from './doctor-advice.js';
-import { addJson, addJsonError, beginJson, JSON_HELP } from './json-output.js';
+import { addJson, beginJson, JSON_HELP } from './json-output.js';
 import { print as printLine } from './terminal.js';
 
 const LIMITS = {
@@ -140,9 +142,9 @@ const wantedAdapter = (): string => (process.env.CAMEO_ADAPTER ?? '').trim();
  * why, and what to install for a faster one.
  *
  * @param print takes one line at a time
- * @returns the exit code: 0, or 1 where no adapter can be used
+ * @returns the error that every other command would give; '' if an adapter can be used
  */
-export async function doctor(print: (line: string) => void = printLine): Promise<number> {
+export async function doctor(print: (line: string) => void = printLine): Promise<string> {
   const here = environment(); // before probing, which sets variables for the Vulkan loader
   for (const line of environmentText(here)) print(line);
   print('');
@@ -167,11 +169,11 @@ export async function doctor(print: (line: string) => void = printLine): Promise
     print(adapters.some(({ refused }) => refused === undefined) ? 'for a faster one:' : 'to get one:');
     for (const line of advice) print(`  ${line}`);
   }
-  return taken ? 0 : 1;
+  return failure;
 }
 
 /** The same as keys of the JSON document. */
-async function doctorInJson(): Promise<number> {
+async function doctorInJson(): Promise<string> {
   const { environment: found, adapters, taken, failure, advice } = await examine(environment());
   addJson({
     environment: found,
@@ -185,8 +187,7 @@ async function doctorInJson(): Promise<number> {
     taken: taken?.found.name ?? null,
     advice,
   });
-  if (!taken) addJsonError(undefined, failure);
-  return taken ? 0 : 1;
+  return failure;
 }
 
 /** Adds `cameo doctor` to the program. */
@@ -198,7 +199,7 @@ export function addDoctorCommand(program: Command): void {
     .addHelpText('after', '\nKeys of --json: environment, adapters, taken (the name, or null), advice, errors')
     .action(async ({ json }: { json?: boolean }) => {
       if (json) beginJson('doctor');
-      const code = await (json ? doctorInJson() : doctor());
-      if (code !== 0) process.exitCode = code;
+      const failure = await (json ? doctorInJson() : doctor());
+      if (failure !== '') complain(new NoAdapterError(failure));
     });
 }

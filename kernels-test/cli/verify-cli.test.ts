@@ -209,6 +209,18 @@ test('a verdict that cannot be printed is no verdict', async () => {
   }
 });
 
+test('the document of a wrong command line names its command', async () => {
+  for (const [line, command] of [
+    ['-q encode x --json --bogus', 'encode'],
+    ['--json --bogus verify a b', 'verify'],
+    ['evaluate -q detection --json --bogus', 'evaluate detection'],
+    ['--json --bogus', ''],
+  ]) {
+    const refused = await cameoHere(line.split(' '), NO_GPU);
+    assert.is(JSON.parse(refused.stdout).command, command, line);
+  }
+});
+
 test('faceSimilarity gives the number of the command, to the last bit of a float32', async () => {
   await people;
   const gpu = await openGpu();

@@ -90,6 +90,18 @@ export async function commandTree(): Promise<Command> {
   return program;
 }
 
+/** The names of the command that a line gives, as "evaluate pairs"; '' if it gives none. */
+function namedCommand(program: Command, words: readonly string[]): string {
+  const names: string[] = [];
+  let command: Command | undefined = program;
+  for (const word of words.filter((one) => !one.startsWith('-'))) {
+    command = command.commands.find((one) => one.name() === word);
+    if (!command) break;
+    names.push(word);
+  }
+  return names.join(' ');
+}
+
 /**
  * Runs one command line; `process.exitCode` says how it ended. One at a time.
  * @param words after `cameo`
@@ -104,7 +116,7 @@ export async function runCommand(words: readonly string[]): Promise<void> {
   } catch (error) {
     if (!(error instanceof CommanderError)) complain(error);
     else if (error.exitCode !== 0) {
-      if (words.includes('--json')) beginJson(words[0]);
+      if (words.includes('--json')) beginJson(namedCommand(program, words));
       usageError(error.message);
     }
   }

@@ -1,6 +1,6 @@
 // suite: long
 // adapters: once
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -98,6 +98,19 @@ test('crop writes aligned faces, and landmarks from which the same crops can be 
   assert.is(by.code, 0, by.stderr);
   assert.equal(listOf('again'), ['ann', 'two-1.png', 'two-2.png']);
   assert.equal(readFileSync(at('again', 'two-1.png')), readFileSync(at('out', 'two-1.png')));
+});
+
+test('a photograph may be called as what every object has', async () => {
+  for (const name of ['constructor', '__proto__']) {
+    copyFileSync(at('in', 'two.png'), at(name));
+    const made = await crop(name, '-o', `crops of ${name}`);
+    assert.is(made.code, 0, made.stderr);
+    const points = await readLandmarks(at(`crops of ${name}`, 'landmarks.json'));
+    assert.equal(
+      [...points].map(([photo, faces]) => [photo, faces.length]),
+      [[name, 2]],
+    );
+  }
 });
 
 test('a crop is encoded to the same bytes as its photograph, by detection or by landmarks', async () => {

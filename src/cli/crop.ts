@@ -86,7 +86,7 @@ async function crop(photos: string[], options: CropOptions): Promise<void> {
   outputs.protect([...named.map((picture) => picture.path), options.landmarks]);
   const bar = startProgress(all.length, 'pictures');
   const files: CropFile[] = [];
-  const found: Record<string, FaceLandmarks[]> = {};
+  const found = new Map<string, FaceLandmarks[]>();
   try {
     for (const [k, picture] of all.entries()) {
       const input = inputName(picture.path);
@@ -100,13 +100,14 @@ async function crop(photos: string[], options: CropOptions): Promise<void> {
           await outputs.ready(output);
           await writePng(output, { width: FACE_WIDTH, height: FACE_HEIGHT, data: face.pixels });
           files.push({ input: face.input, output, landmarks: face.landmarks ?? null });
-          if (face.landmarks && picture.path !== DASH) (found[picture.path] ??= []).push(face.landmarks);
+          if (face.landmarks && picture.path !== DASH)
+            found.set(picture.path, [...(found.get(picture.path) ?? []), face.landmarks]);
           if (!options.json) say(`${face.input} -> ${output}`);
         });
       }
       bar.update(k + 1);
     }
-    const points = Object.keys(found).length > 0 ? path : null;
+    const points = found.size > 0 ? path : null;
     if (points !== null) {
       await writeFileAtomic(points, landmarkText(found));
       say(`landmarks of these faces -> ${points}`);
@@ -119,8 +120,8 @@ async function crop(photos: string[], options: CropOptions): Promise<void> {
 }
 
 /** A landmark file, a face a line. */
-function landmarkText(found: Readonly<Record<string, readonly FaceLandmarks[]>>): string {
-  const photos = Object.entries(found).map(([photo, faces]) => {
+function landmarkText(found: ReadonlyMap<string, readonly FaceLandmarks[]>): string {
+  const photos = [...found].map(([photo, faces]) => {
     const lines = faces.map((points) => `    ${JSON.stringify(points)}`);
     return `  ${JSON.stringify(photo)}: [\n${lines.join(',\n')}\n  ]`;
   });

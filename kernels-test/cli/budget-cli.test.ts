@@ -229,6 +229,13 @@ test('names in an archive can neither write outside of the folder nor send contr
   assert.equal(readdirSync(at('unnamed')), ['unnamed-1.decoded.png']);
 });
 
+test('encode --json has all its keys, though no picture could be read and no archive was written', async () => {
+  const failed = await run('encode', 'missing.png', '--archive', 'never.cameos', '--bytes', '150', '--json');
+  assert.is(failed.code, 1);
+  const { pictures, encoded, files, archive, errors } = JSON.parse(failed.stdout);
+  assert.equal([pictures, encoded, files, archive, errors.length], [1, 0, [], null, 2]);
+});
+
 test('decode restores every face that encode accepts, whatever its picture is called', async () => {
   if (process.platform === 'win32') return; // no file has such a name there
   const names = ['a\\b', 'two\nlines', 'bell\u0007'];

@@ -261,14 +261,14 @@ async function encodePhotos(photos: string[], options: EncodeOptions): Promise<v
     });
     bar?.stop();
     await targets.files?.done.remove();
+    addJson({ pictures: total, shard: shard ? shardText(shard) : null, leftOut: pictures.own });
+    addJson({ ...counts, out: options.out ?? null, files: written, archive: null }); // finishing the archive may fail
     const archive = targets.archive && {
       faces: targets.archive.count,
       bytes: await targets.archive.finish({ allowEmpty: total === 0 }),
     };
     tellSummary(options, counts, archive, lines);
-    addJson({ pictures: total, shard: shard ? shardText(shard) : null, leftOut: pictures.own });
-    addJson({ ...counts, out: options.out ?? null, files: written });
-    addJson({ archive: archive ? { path: options.archive, ...archive } : null });
+    if (archive) addJson({ archive: { path: options.archive, ...archive } });
   } catch (error) {
     if (!signal.aborted || error !== signal.reason) throw error;
     bar?.stop();

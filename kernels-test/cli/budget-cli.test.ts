@@ -229,6 +229,27 @@ test('names in an archive can neither write outside of the folder nor send contr
   assert.equal(readdirSync(at('unnamed')), ['unnamed-1.decoded.png']);
 });
 
+test('info reports bytes after the last face of an archive, which merge refuses', async () => {
+  const face = unpackFaceFile(readFileSync(at('files150', 'ann.cameo')), model);
+  for (const faces of [
+    [
+      { ...face, name: 'ann' },
+      { ...face, name: 'bob' },
+    ],
+    [face, face],
+    [],
+  ]) {
+    const whole = packArchive(faces, model);
+    writeFileSync(at('end.cameos'), whole);
+    assertComplaints(await run('info', 'end.cameos'), 0, []);
+    writeFileSync(at('end.cameos'), Buffer.concat([whole, Buffer.from('junk')]));
+    const info = await run('info', 'end.cameos');
+    const end = `4 bytes after its last face, at byte ${whole.length}, are of no face`;
+    assertComplaints(info, 1, [new RegExp(`^cameo: end\\.cameos: ${end}$`)]);
+    assert.match(info.stdout, new RegExp(`${faces.length} of ${faces.length} faces intact`));
+  }
+});
+
 test('encode --json has all its keys, though no picture could be read and no archive was written', async () => {
   const failed = await run('encode', 'missing.png', '--archive', 'never.cameos', '--bytes', '150', '--json');
   assert.is(failed.code, 1);

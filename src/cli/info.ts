@@ -1,12 +1,14 @@
 import type { Command } from 'commander';
-import type { FaceCollection } from '../codec/container/face-archive.js';
+import type { ByteSource, FaceCollection } from '../codec/container/face-archive.js';
 import { readBareHeader, unpackFaceBare } from '../codec/container/face-bare.js';
 import { BITSTREAM_VERSION } from '../codec/container/face-code.js';
 import { readFaceFileHeader, unpackFaceFile } from '../codec/container/face-file.js';
 import { FaceJournal } from '../codec/container/face-journal.js';
 import type { LatentModel } from '../codec/entropy/latent-model.js';
 import { unpackLatentsPng } from '../codec/png/container.js';
+import { FormatError } from '../common/errors.js';
 import { quoted } from '../common/text.js';
+import { archiveEnd } from '../data/archives/stored-faces.js';
 import { damageError, damageOf, nameOfFace, withArchive } from './archive-faces.js';
 import { CodecSession } from './codec-session.js';
 import { compactKindOf, readCompactFace } from './compact-kind.js';
@@ -53,8 +55,8 @@ quantization index; called step before), grey and detailed, or rate; for an arch
         await orComplain(path, async () => {
           const kind = await compactKindOf(file);
           if (kind === 'archive') {
-            await withArchive(file, async (archive, size) => {
-              described.push(await describeArchive(path, archive, size, session, all ?? false));
+            await withArchive(file, async (archive, _size, source) => {
+              described.push(await describeArchive(path, archive, source, session, all ?? false));
             });
             return;
           }
@@ -160,11 +162,12 @@ async function describeBare(bytes: Uint8Array, session: CodecSession): Promise<F
 async function describeArchive(
   path: string,
   archive: FaceCollection,
-  size: number,
+  source: ByteSource,
   session: CodecSession,
   all: boolean,
 ): Promise<object> {
   const tell = isJson() ? () => {} : print;
+  const { size } = source;
   const weights = await weightsFor(session, 'codec');
   const model = tablesOf(weights, archive.modelId);
   const { count, named, modelId } = archive;
@@ -191,6 +194,7 @@ async function describeArchive(
   }
   if (listed < count) tell(`  … and ${count - listed} more (--all lists them)`);
   if (model) tell(`  ${whole} of ${count} faces intact`);
+  if (!unfinished && whole === count) await orComplain(path, () => checkEnd(source, archive));
   if (unfinished) {
     const { damaged, tail } = damageOf(archive, size);
     if (tail > 0) tell(`  and ${tail} bytes of an unfinished face`);
@@ -210,4 +214,11 @@ async function describeArchive(
     unfinished,
     list,
   };
+}
+
+/** @throws FormatError if the archive goes on after its last face, as one does that another file was appended to */
+async function checkEnd(source: ByteSource, archive: FaceCollection): Promise<void> {
+  const end = await archiveEnd(source, archive);
+  if (source.size > end)
+    throw new FormatError(`${source.size - end} bytes after its last face, at byte ${end}, are of no face`);
 }

@@ -1,10 +1,32 @@
-import { ARCHIVE_HEADER_BYTES, type ArchivedCode, NAMED_ENTRY_BYTES } from '../../codec/container/archive-layout.js';
+import {
+  ARCHIVE_ENTRY_BYTES,
+  ARCHIVE_HEADER_BYTES,
+  type ArchivedCode,
+  NAMED_ENTRY_BYTES,
+} from '../../codec/container/archive-layout.js';
 import type { ByteSource, FaceArchive } from '../../codec/container/face-archive.js';
 import { viewOf } from '../../codec/container/face-code.js';
 import { FormatError } from '../../common/errors.js';
 
 /** Where the header has the bytes of all names. */
 const NAME_BYTES_AT = 14;
+
+/**
+ * Bytes of an archive up to the end of its last face, by its header and its index; a whole archive has no more.
+ * @param archive the same source
+ * @throws as the source, also for an index that is cut off
+ */
+export async function archiveEnd(
+  source: ByteSource,
+  { count, named }: Pick<FaceArchive, 'count' | 'named'>,
+): Promise<number> {
+  const entryBytes = named ? NAMED_ENTRY_BYTES : ARCHIVE_ENTRY_BYTES;
+  const namesStart = ARCHIVE_HEADER_BYTES + count * entryBytes;
+  const nameBytes = viewOf(await source.read(NAME_BYTES_AT, 4)).getUint32(0, true);
+  if (count === 0) return namesStart + nameBytes;
+  const codeEnd = viewOf(await source.read(namesStart - entryBytes, 4)).getUint32(0, true);
+  return namesStart + nameBytes + codeEnd;
+}
 
 /** What an archive of faces with names stores, as it is. `FaceArchive` checks it. */
 export class StoredFaces {

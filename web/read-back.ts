@@ -63,7 +63,7 @@ export class ReadBack {
       if (found.kind !== 'archive') return { face: await this.#restore(found), from: found.from, bytes: found.bytes };
       if (found.faces.count === 0) throw new FormatError(`${found.from}: the archive has no faces`);
       this.#archive = found;
-      await this.#list(found.faces);
+      if (!(await this.#list(found.faces, newer))) return null;
       return this.#faceOf(found, 0);
     });
   }
@@ -114,18 +114,23 @@ export class ReadBack {
     return { face, from: `${name}, ${k + 1} of ${faces.count} in ${from}`, bytes: { length: entry.bytes } };
   }
 
-  /** Offers the faces of an archive by name, and also by number if there are many. */
-  async #list(faces: FaceCollection): Promise<void> {
+  /**
+   * Offers the faces of an archive by name, and also by number if there are many.
+   * @returns false if the user has asked for another file meanwhile
+   */
+  async #list(faces: FaceCollection, newer: () => boolean): Promise<boolean> {
     const listed = Math.min(faces.count, MAX_LISTED);
     const options: HTMLOptionElement[] = [];
     for (let k = 0; k < listed; k++) {
       const name = await faces.name(k).catch(() => undefined); // choosing this face will show the error
       options.push(new Option(name ?? `face ${k + 1}`, String(k)));
     }
+    if (newer()) return false;
     this.#choice.replaceChildren(...options);
     this.#number.max = String(faces.count);
     this.#number.value = '1';
     byId('read-many').hidden = faces.count <= MAX_LISTED;
     byId('read-faces').hidden = false;
+    return true;
   }
 }

@@ -1,6 +1,6 @@
 // adapters: once
 // suite: long
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -204,6 +204,19 @@ test('gathered faces contain nobody who is in LFW', async () => {
   assert.match(readFileSync(report, 'utf8'), /- photos-1 \(photos and LFW: Ann, cosine 1\.000\)/);
   const kept = await openFaceFolder(join(out, 'faces'));
   assert.equal([...new Set(kept.entries.map(({ identity }) => identity))], ['x', 'profiles-1']);
+
+  // The originals are used again, but not for other faces.
+  const again = await cameoHere([...args, '--compare', 'photos,profiles', '-o', out], { CAMEO_CACHE: folder });
+  assert.equal([again.code, again.stderr], [0, '']);
+  const other = await cameoHere([...args, '--least-score', '0.95', '-o', out], { CAMEO_CACHE: folder });
+  assert.match(
+    other.complaints.join(),
+    /originals was made with {"data":".*","leastScore":0\.8}, this is {.*"leastScore":0\.95}: remove it, or/,
+  );
+  rmSync(join(out, 'originals', 'settings.json'));
+  const unsaid = await cameoHere([...args, '--compare', 'photos,profiles', '-o', out], { CAMEO_CACHE: folder });
+  assert.is(unsaid.code, 0, unsaid.stderr);
+  assert.match(unsaid.stderr, /originals is used again; it does not say which --data and --least-score/);
 });
 
 test('train networks gives each network the same number of processor seconds', async () => {

@@ -1,9 +1,11 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
+import { ArgumentError } from '../common/errors.js';
 import { readRecognizerOf } from '../data/checkpoints/recognizer-source.js';
 import { type FaceSet, openFaceFolder } from '../data/faces/face-set.js';
-import { writeFileAtomic } from '../data/files/atomic-file.js';
+import { ensureFolder, writeFileAtomic } from '../data/files/atomic-file.js';
+import { readTextIfThere } from '../data/files/read-file.js';
 import { commandLine } from '../evaluation/reports/collect-metadata.js';
 import { gitCommit } from '../evaluation/reports/git-commit.js';
 import { markdownTable } from '../evaluation/reports/tables.js';
@@ -22,7 +24,7 @@ import { integer } from './numbers.js';
 import { claimFile, Outputs } from './outputs.js';
 import { dataFolder, embeddingsFile, recognizerPlaces } from './places.js';
 import { startStages } from './progress.js';
-import { print } from './terminal.js';
+import { note, print } from './terminal.js';
 import { number } from './training-settings.js';
 
 interface FacesOptions {
@@ -119,12 +121,31 @@ const isPack = (folder: string): boolean => existsSync(join(folder, 'manifest.ts
 
 async function originalsOf(options: FacesOptions, data: string, onProgress: GatherProgress): Promise<FaceSet> {
   const folder = join(options.out, 'originals');
-  if (!isPack(folder)) {
+  const settings = `${JSON.stringify({ data: resolve(data), leastScore: options.leastScore })}\n`;
+  if (isPack(folder)) await checkOriginals(folder, settings);
+  else {
+    await ensureFolder(folder);
+    await writeFileAtomic(join(folder, SETTINGS), settings); // before the pack, so that no pack is without them
     const leftOut = await packOriginals(data, folder, options.leastScore, onProgress);
     const lines = leftOut.map(({ path, reason }) => `${path}\t${reason}\n`);
     await writeFileAtomic(join(folder, 'left-out.tsv'), lines.join(''));
   }
   return openFaceFolder(folder);
+}
+
+/** What the originals of a folder were made from. */
+const SETTINGS = 'settings.json';
+
+/** @throws ArgumentError for originals of other faces */
+async function checkOriginals(folder: string, settings: string): Promise<void> {
+  const made = await readTextIfThere(join(folder, SETTINGS));
+  if (made === undefined)
+    note(`${folder} is used again; it does not say which --data and --least-score it was made with`);
+  else if (made !== settings) {
+    throw new ArgumentError(
+      `${folder} was made with ${made.trim()}, this is ${settings.trim()}: remove it, or choose another --out`,
+    );
+  }
 }
 
 function reportText(

@@ -40,7 +40,10 @@ export function doctorAdvice({ platform, arch, taken, gpuNode }: Machine): strin
     advice.push('a GPU with a Vulkan driver is many times faster than a CPU');
   }
   if (taken !== 'lavapipe' && gpuNode !== 'accessible') {
-    advice.push('lavapipe (Mesa 23 or later) is about twice as fast as SwiftShader:', ...LAVAPIPE.split('\n'));
+    advice.push(
+      'lavapipe (Mesa 23 or later) is about three to five times as fast as SwiftShader:',
+      ...LAVAPIPE.split('\n'),
+    );
   }
   if (taken === null && arch === 'x64') {
     advice.push('without root: npm install @sparticuz/chromium brings SwiftShader');

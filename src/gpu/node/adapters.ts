@@ -32,7 +32,7 @@ export interface FoundAdapter {
   swiftShader?: SwiftShaderFiles;
 }
 
-/** Best first: a GPU, then lavapipe (about twice as fast as SwiftShader), then SwiftShader. */
+/** Best first: a GPU, then lavapipe (about three to five times as fast as SwiftShader), then SwiftShader. */
 export const PREFERENCE: readonly GpuDescription['kind'][] = ['hardware', 'lavapipe', 'swiftshader', 'other software'];
 
 // biome-ignore lint/suspicious/noExplicitAny: the package has no useful types, and is an optional peer

@@ -93,6 +93,35 @@ test('16 bits keep the layers of a network to 11 bits, and 8 bits to half a step
   }
 });
 
+test("the autoencoder's kernel of the whole face has steps in proportion to what its values vary", () => {
+  const size = { stages: [4, 8, 8, 8], latentChannels: 3, rates: 2, global: { features: 24, blocks: 0 } };
+  const network = new Autoencoder(size);
+  const tensors = randomTensors(network.entries());
+  const channels = 3;
+  // The last rate has the deviations: those of a logistic distribution with these scales.
+  tensors.get('logGain1')!.data.fill(1);
+  tensors.get('logScale1')!.data.set([3, 1, -2]);
+  const bytes = writeAutoencoder(network.config, tensors);
+  const small = quantizeWeights(bytes, { bits: 8, componentStep: 0.01 });
+  assert.ok(small.length < 0.4 * bytes.length, `${small.length} bytes of ${bytes.length}`);
+  const after = readAutoencoder(small).tensors;
+  const [rows, columns] = network.global!.basis.shape;
+  const [was, is] = [tensors.get('global.basis')!.data, after.get('global.basis')!.data];
+  for (let channel = 0; channel < channels; channel++) {
+    const deviation = (Math.exp([2, 0, -3][channel]) * Math.PI) / Math.sqrt(3);
+    for (let k = (channel * columns) / channels; k < ((channel + 1) * columns) / channels; k++) {
+      const at = (row: number): number => row * columns + k;
+      const all = Array.from({ length: rows }, (_, row) => row);
+      const largest = Math.max(...all.map((row) => Math.abs(was[at(row)])));
+      const most = Math.max(...all.map((row) => Math.abs(was[at(row)] - is[at(row)])));
+      const allowed = channel === 0 ? largest * 2 ** -11 : 0.51 * Math.max(0.02 / deviation, largest / 127);
+      assert.ok(most <= allowed, `column ${k}: off by ${most}, allowed ${allowed}`);
+    }
+  }
+  const [mean, found] = [tensors.get('global.mean')!.data, after.get('global.mean')!.data];
+  assert.ok(mean.every((value, k) => Math.abs(value - found[k]) <= 2 ** -11 * Math.abs(value) + 1e-7));
+});
+
 test('weights that are already quantised, and files without weights, are refused', () => {
   const once = quantizeWeights(trained, { bits: 16 });
   assert.throws(

@@ -4,6 +4,7 @@ import { crc32 } from '../codec/crc32.js';
 import { QUANTIZED_FROM } from '../codec/quantized-from.js';
 import { ArgumentError } from '../common/errors.js';
 import { sizeOf } from '../common/shapes.js';
+import type { AutoencoderConfig } from '../models/autoencoder.js';
 import { isKltFile } from '../models/klt-file.js';
 import { isAutoencoderFile, readAutoencoder } from '../models/model-file.js';
 import { checkFiniteTensors, type HostTensor, type HostTensors } from '../nn/host-tensor.js';
@@ -31,7 +32,7 @@ const MIN_VALUES = 512;
 const LOGISTIC_DEVIATION = Math.PI / Math.sqrt(3);
 
 /**
- * A weights file in fewer bytes. The codec's principal components get 8 bits an entry, and the leading ones 16: a component of standard
+ * A weights file in fewer bytes. The principal components of the codec and of the autoencoder get 8 bits an entry, and the leading ones 16: a component of standard
  * deviation s that is wrong by e shifts pixels by s·e, so the steps are in proportion to 1/s.
  * The files of codecs name the network that they were made from, whose faces they decode as well.
  * @param bytes any weights file of ours, as training writes it
@@ -48,9 +49,13 @@ export function quantizeWeights(bytes: Uint8Array, options: WeightQuantization):
   if (isKltFile(metadata)) {
     file.metadata.set(QUANTIZED_FROM, hex(crc32(writeSafetensors(readKlt(bytes).tensors))));
     quantizeComponents(file, { ...COMPONENT_DEFAULTS, ...options });
-  } else if (isAutoencoderFile(metadata)) file.metadata.set(QUANTIZED_FROM, modelIdOf(readAutoencoder(bytes)));
+  } else if (isAutoencoderFile(metadata)) {
+    const { config } = readAutoencoder(bytes);
+    file.metadata.set(QUANTIZED_FROM, modelIdOf(readAutoencoder(bytes)));
+    if (tensors.has('global.basis')) quantizeBasis(file, config, options.componentStep);
+  }
   for (const [name, tensor] of tensors) {
-    if (!file.tensors.has(name) || name.startsWith('latents.')) continue;
+    if (!file.tensors.has(name) || file.half.has(name) || name.startsWith('latents.')) continue;
     if (tensor.shape.length < 2 || sizeOf(tensor.shape) < MIN_VALUES) continue;
     if (options.bits === 16) file.half.add(name);
     else replace(file, name, splitInt8(name, tensor));
@@ -74,6 +79,25 @@ function replace({ tensors, metadata, half, int8 }: StoredFile, name: string, pa
   for (const part of parts.half) half.add(part);
   for (const part of parts.int8) int8.add(part);
   metadata.set(...parts.metadata);
+}
+
+/** The kernel of the autoencoder that covers the whole face: as the codec's components, with the first channel as F16. */
+function quantizeBasis(
+  file: StoredFile,
+  { latentChannels, rates }: AutoencoderConfig,
+  componentStep = COMPONENT_DEFAULTS.componentStep,
+): void {
+  const basis = file.tensors.get('global.basis')!;
+  const [logScale, logGain] = ['logScale', 'logGain'].map((name) => file.tensors.get(`${name}${rates - 1}`)!.data);
+  const channelSize = basis.shape[1] / latentChannels;
+  // The highest rate uses the most channels. Pictures are of −1 to 1 here, so steps are twice as large.
+  const steps = Float64Array.from({ length: basis.shape[1] - channelSize }, (_, k) => {
+    const channel = 1 + Math.floor(k / channelSize);
+    return (2 * componentStep) / (Math.exp(logScale[channel] - logGain[channel]) * LOGISTIC_DEVIATION);
+  });
+  replace(file, 'global.basis', splitInt8('global.basis', basis, channelSize, steps));
+  // A mean that is wrong shifts every face.
+  file.half.add('global.mean');
 }
 
 function quantizeComponents(

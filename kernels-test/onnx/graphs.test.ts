@@ -71,6 +71,22 @@ const KEEP: NodeSpec = { op: 'Conv', inputs: ['x', 'w', 'b'], outputs: ['c'] };
 const KEPT = { w: { dims: [2, 2, 1, 1], values: [1, 0, 0, 1] }, b: { dims: [2], values: [0, 10] } };
 const CHANNELS = [1, 2, 3, 4, 15, 16, 17, 18];
 
+test('the rest of a division is exact, with the sign of the divisor or, for fmod, of the dividend', async () => {
+  const a = [1e9, 123456792, -1e9, 1e30, 1, -1, 1e38].map(Math.fround);
+  const b = [3, 7, 3, 7, 0.1, 0.1, 1e-10].map(Math.fround);
+  const both: Record<string, [number[], number[]]> = { a: [[7], a], b: [[7], b] };
+  const rest = a.map((value, k) => value % b[k]);
+  const [fmod] = await runNode({ op: 'Mod', attributes: { fmod: { i: 1 } } }, both);
+  assert.equal(fmod.values, rest);
+  const [floored] = await runNode({ op: 'Mod' }, both);
+  assert.equal(
+    floored.values,
+    rest.map((value, k) => Math.fround(value < 0 ? value + b[k] : value)),
+  );
+  const [negative] = await runNode({ op: 'Mod', attributes: { fmod: { i: 1 } } }, { a: [[1], [-6]], b: [[1], [3]] });
+  assert.ok(Object.is(negative.values[0], -0));
+});
+
 test('results that lie channels last mix with others in the order of the file', async () => {
   const after = async (node: NodeSpec, initializers: Record<string, ArraySpec> = {}) => {
     const spec = {

@@ -5,6 +5,7 @@ import { naiveVectors } from '../../src/kernels/elementwise.js';
 import { mergeAxes } from '../../src/kernels/merge-axes.js';
 import { add, binaryOp, div, maximum, minimum, mod, mul, pow, sub } from '../../src/ops/binary.js';
 import { Tape } from '../../src/ops/tape.js';
+import { apply } from '../../src/tensor/tape.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import { checkOp, gpuSuite, randomValues, testGpu } from '../helpers/harness.js';
 
@@ -235,6 +236,59 @@ test('the rest of a division has the sign of the divisor', async () => {
       implementation,
     });
   }
+});
+
+test('the rest of a division, and its gradients, are exact where the quotient is large or rounds up', async () => {
+  const gpu = await testGpu();
+  const tiny = 2 ** -149;
+  const pairs = [
+    ...allPairs([1e9, 123456792, -1e9, 1e30, -3.4e38, 1, 100.3], [3, 7, -7, 0.1, 1e-10, 2 ** -120, 3.3e38, Infinity]),
+    [0.5, 3 * tiny],
+    [2 ** -126, 5 * tiny],
+    [-7 * tiny, -3 * tiny],
+  ].map((pair) => pair.map(Math.fround));
+  const size = 4 * pairs.length;
+  const both = [0, 1].map((k) => Float32Array.from({ length: size }, (_, i) => pairs[i >> 2][k]));
+  const expected = Float32Array.from(both[0], (a, i) => {
+    const b = both[1][i];
+    return a % b !== 0 && a % b < 0 !== b < 0 ? (a % b) + b : a % b;
+  });
+  for (const implementation of [binaryOp('mod'), binaryOp('mod', naiveVectors)]) {
+    const z = scope(gpu, () => {
+      const [a, b] = both.map((data) => Tensor.from(gpu, data, [size]));
+      return apply('mod', implementation, [a, b], {}) as Tensor;
+    });
+    const actual = await z.read();
+    z.dispose();
+    // Bits, because a denormal number is within every tolerance; a zero counts as equal to −0.
+    for (const [i, value] of actual.entries())
+      assert.ok(value === expected[i], `${both[0][i]} mod ${both[1][i]}: ${value}, not ${expected[i]}`);
+  }
+  for (const [a, b] of [
+    [1e9, 3],
+    [1, 0.1],
+    [-1, 0.1],
+    [-1, Infinity],
+    [123456792, -7],
+  ]) {
+    await checkOp({
+      op: 'mod',
+      attrs: {},
+      inputs: [[1], [1]],
+      values: (k) => Float32Array.of([a, b][k]),
+      dyValues: () => Float32Array.of(1),
+    });
+  }
+});
+
+test('a rest of zero has the sign of the divisor', async () => {
+  const gpu = await testGpu();
+  const z = scope(gpu, () => mod(Tensor.from(gpu, [6, -6, 0, 6]), Tensor.from(gpu, [-3, 3, -3, 3])));
+  assert.equal(
+    [...(await z.read())].map((value) => Object.is(value, -0)),
+    [true, false, true, false],
+  );
+  z.dispose();
 });
 
 test('two numbers, types that differ and numbers that a type does not hold are refused', async () => {

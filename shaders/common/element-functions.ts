@@ -218,25 +218,52 @@ fn powOf(a: ${V}, b: ${V}) -> ${V} {
 }`;
 }
 
-/** The rest is at most of b's size, which the quotient's rounding may miss by one b. */
+/** Exact: the rest of the mantissas as integers, eight bits of the difference of the exponents at a time. */
 function modFunction(width: 1 | 4): string {
   const V = vectorType(width);
+  const U = width === 1 ? 'u32' : `vec${width}u`;
   return `
+// The rest of a / b with the sign of a.
+fn restOf(a: ${V}, b: ${V}) -> ${V} {
+  let exponentOfA = max(magnitude(a) >> ${U}(23u), ${U}(1u));
+  let exponentOfB = max(magnitude(b) >> ${U}(23u), ${U}(1u));
+  let divisor = max(magnitude(b) - ((exponentOfB - 1u) << ${U}(23u)), ${U}(1u));
+  var rest = (magnitude(a) - ((exponentOfA - 1u) << ${U}(23u))) % divisor;
+  var left = max(exponentOfA, exponentOfB) - exponentOfB;
+  while (any(left > ${U}())) {
+    let step = min(left, ${U}(8u));
+    rest = (rest << step) % divisor;
+    left -= step;
+  }
+  // The leading bit moves to where float32 has it, unless the result is denormal.
+  let shift = min(countLeadingZeros(rest) - 8u, exponentOfB - 1u);
+  let bits = select((rest << shift) + ((exponentOfB - 1u - shift) << ${U}(23u)), ${U}(), rest == ${U}());
+  let signed = bits | (bitcast<${U}>(a) & ${U}(0x80000000u));
+  let value = select(bitcast<${V}>(signed), a, magnitude(a) < magnitude(b));
+  return keepNan(select(nanOf(a), value, isFinite(a) & (magnitude(b) != ${U}())), b);
+}
+fn isOther(rest: ${V}, b: ${V}) -> ${width === 1 ? 'bool' : `vec${width}<bool>`} {
+  return (magnitude(rest) != ${U}()) & ((bitcast<${U}>(rest) ^ bitcast<${U}>(b)) > ${U}(0x7fffffffu));
+}
 fn modOf(a: ${V}, b: ${V}) -> ${V} {
-  let rest = select(a - b * trunc(a / b), a, !isFinite(b));
-  let isOther = (rest != ${V}()) & ((rest < ${V}()) != (b < ${V}()));
-  let value = select(nanOf(a), rest + select(${V}(), b, isOther), isFinite(a) & (b != ${V}()));
-  return keepNan(keepNan(value, a), b);
+  let rest = restOf(a, b);
+  let zero = bitcast<${V}>(bitcast<${U}>(b) & ${U}(0x80000000u));
+  let value = select(rest, rest + b, isOther(rest, b));
+  return keepNan(select(value, zero, magnitude(rest) == ${U}()), rest);
+}
+fn quotientOf(a: ${V}, b: ${V}) -> ${V} {
+  let rest = restOf(a, b);
+  return keepNan(round((a - rest) / b) - select(${V}(), ${V}(1.0), isOther(rest, b)), rest);
 }`;
 }
 
 /**
  * Declares what an expression of `width` numbers `x0`, `x1`, … may call, if it does: what `nonFiniteFunctions` declares, and
  * - `powOf(a, b)` = aᵇ: as IEEE 754 has it, but NaN where a or b is NaN. WGSL's own `pow` takes no a below 0.
- * - `modOf(a, b)`: the rest of a / b with the sign of b
+ * - `modOf(a, b)`: the rest of a / b with the sign of b; `quotientOf(a, b)`: ⌊a / b⌋ of the exact quotient
  */
 export function broadcastFunctions(expression: string, width: 1 | 4): string {
-  if (!/(Nan|isFinite|powOf|modOf)\(/.test(expression)) return '';
+  if (!/(Nan|isFinite|powOf|modOf|quotientOf)\(/.test(expression)) return '';
   const power = expression.includes('powOf(') ? powFunction(width) : '';
-  return nonFiniteFunctions(width) + power + (expression.includes('modOf(') ? modFunction(width) : '');
+  return nonFiniteFunctions(width) + power + (/(modOf|quotientOf)\(/.test(expression) ? modFunction(width) : '');
 }

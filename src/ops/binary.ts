@@ -63,7 +63,7 @@ const table: Record<BinaryName, { value: string; integer?: string; partials: rea
     value: 'modOf(x0, x1)',
     // What is left of a division by a negative number has its sign.
     integer: 'x0 % x1 + select(I(), x1, (x0 % x1 != I()) & ((x0 < I()) != (x1 < I())))',
-    partials: [1, /* @__PURE__ */ partialOf('-x0 * floor(x1 / x2)')],
+    partials: [1, /* @__PURE__ */ partialOf('-x0 * quotientOf(x1, x2)')],
   },
   minimum: {
     value: 'keepNan(keepNan(min(x0, x1), x0), x1)',
@@ -239,7 +239,8 @@ export const div = <D extends NumericType = 'float32'>(a: Operand<D>, b: Operand
  */
 export const pow = (a: Operand, b: Operand): Tensor => applyBinary('pow', powOp, a, b, {});
 /**
- * The rest of a / b with the sign of b, as Python's `%`: a − b·⌊a/b⌋, with operands as in `add`. By 0 it is NaN (int32: 0).
+ * The rest of a / b with the sign of b, as Python's `%`: a − b·⌊a/b⌋ without rounding in between, with operands as in `add`. By 0 it
+ * is NaN (int32: 0). The gradient by b is −⌊a/b⌋.
  * @throws ShapeError, ArgumentError
  */
 export const mod = <D extends NumericType = 'float32'>(a: Operand<D>, b: Operand<D>): Tensor<D> =>
@@ -321,11 +322,13 @@ export const powReference = /* @__PURE__ */ binaryReference(
   (a, b) => (a === 0 && b >= 0 ? 0 : power(a, b) * Math.log(a)),
 );
 
+/** Whether JavaScript's rest, which has the sign of a, has another sign than b. */
+const isOther = (a: number, b: number): boolean => a % b !== 0 && a % b < 0 !== b < 0;
+
 export const modReference = /* @__PURE__ */ binaryReference(
-  // JavaScript's rest has the sign of a.
-  (a, b) => (a % b !== 0 && a % b < 0 !== b < 0 ? (a % b) + b : a % b),
+  (a, b) => (isOther(a, b) ? (a % b) + b : a % b),
   () => 1,
-  (a, b) => -Math.floor(a / b),
+  (a, b) => Number(isOther(a, b)) - Math.round((a - (a % b)) / b),
 );
 
 /** The derivative by the first of what chooses one of two numbers, half at ties. */

@@ -7,10 +7,14 @@ import { broadcastingBy, type NumberOperands, perElement, type Row, single, time
 const broadcasting = (type: string): Row<NumberOperands> =>
   broadcastingBy((graph, operands) => graph.node(type, operands));
 
-/** The rest with the sign of the divisor; ONNX has that for integers only. */
+/** The rest with the sign of the divisor; of floats, ONNX has only that with the sign of the dividend. */
 const mod = /* @__PURE__ */ broadcastingBy((graph, [a, b], [{ dtype }]) => {
   if (dtype === 'int32') return graph.node('Mod', [a, b]);
-  return graph.node('Sub', [a, graph.node('Mul', [b, graph.node('Floor', [graph.node('Div', [a, b])])])]);
+  const rest = graph.node('Mod', [a, b], { fmod: 1 });
+  const zero = graph.number(0);
+  const differs = graph.node('Xor', [graph.node('Less', [rest, zero]), graph.node('Less', [b, zero])]);
+  const isOther = graph.node('And', [graph.node('Not', [graph.node('Equal', [rest, zero])]), differs]);
+  return graph.node('Where', [isOther, graph.node('Add', [rest, b]), rest]);
 });
 
 const clip = (graph: GraphWriter, x: string, min: number, max: number): string => {

@@ -318,11 +318,8 @@ const logic = /* @__PURE__ */ ((): OperatorTable => ({
   Mod: {
     inputs: [2, 2],
     attributes: 'fmod',
-    run: (c) => together([c.gpuValue(0), c.gpuValue(1)], (c.int('fmod', 0) ? signedRest : restOf) as never),
-    host: (c) =>
-      elementwise([c.host(0), c.host(1)], c.host(0).dtype, (a, b) =>
-        c.int('fmod', 0) ? a % b : a - b * Math.floor(a / b),
-      ),
+    run: (c) => together([c.gpuValue(0), c.gpuValue(1)], (c.int('fmod', 0) ? signedRest : mod) as never),
+    host: (c) => elementwise([c.host(0), c.host(1)], c.host(0).dtype, c.int('fmod', 0) ? (a, b) => a % b : floorRest),
   },
 }))();
 
@@ -332,15 +329,12 @@ export const elementwiseOperators = /* @__PURE__ */ ((): OperatorTable => ({
   ...logic,
 }))();
 
-/** The rest of a / b with the sign of b, as which a zero counts, too. */
-function restOf(a: Tensor, b: Tensor): Tensor {
-  const rest = mod(a, b);
-  return isWhole(a) ? rest : where(equal(rest, 0), mul(sign(b), 0), rest);
-}
-
-/** The rest of a / b with the sign of a. */
+/** The rest of a / b with the sign of a, as which a zero counts, too. */
 function signedRest(a: Tensor, b: Tensor): Tensor {
   const size = (x: Tensor): Tensor => maximum(x, sub(0, x));
   const rest = mod(size(a), size(b));
-  return where(less(a, 0), sub(0, rest), rest);
+  return where(less(a, 0), mul(rest, -1), rest);
 }
+
+/** The same with the sign of b, of numbers on the host. */
+const floorRest = (a: number, b: number): number => (a % b !== 0 && a % b < 0 !== b < 0 ? (a % b) + b : a % b);

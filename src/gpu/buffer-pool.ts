@@ -11,6 +11,8 @@ export interface PooledBuffer {
   readonly label: string;
   /** True once it is back in the pool. */
   readonly released: boolean;
+  /** When its values were last changed in place (`lastChange`); 0 for never. */
+  changedAt: number;
 }
 
 export interface BufferPoolOptions {
@@ -85,7 +87,7 @@ export class BufferPool {
     else raw = this.#create(capacity, label);
     this.#liveBytes += capacity;
     this.#peakBytes = Math.max(this.#peakBytes, this.#liveBytes);
-    return { raw, bytes, capacity, label, released: false };
+    return { raw, bytes, capacity, label, released: false, changedAt: 0 };
   }
 
   release(buffer: PooledBuffer): void {

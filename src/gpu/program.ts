@@ -1,5 +1,6 @@
 import { DisposedError } from '../common/errors.js';
 import type { PooledBuffer } from './buffer-pool.js';
+import { markChanged } from './changes.js';
 import type { Command, Gpu } from './gpu.js';
 import type { Lifetime } from './memory-plan.js';
 import { lifetimesOf, recomputeToSave } from './recompute.js';
@@ -17,6 +18,8 @@ export class Program {
   readonly #commands: readonly Command[];
   /** Buffers that outlive the step and belong to others: parameters, optimizer state, inputs. */
   readonly #foreign = new Set<PooledBuffer>();
+  /** Of these and of the results, those that a run changes. */
+  readonly #changed = new Set<PooledBuffer>();
   #scratch: readonly PooledBuffer[] = [];
   readonly #own: PooledBuffer[] = [];
   readonly #scalars: ScalarTable;
@@ -48,8 +51,12 @@ export class Program {
       this.dispose();
       throw error;
     }
-    for (const buffer of dispatches.flatMap(({ buffers }) => buffers)) {
-      if (!recording.owns(buffer)) this.#foreign.add(buffer);
+    for (const { kernel, buffers } of dispatches) {
+      buffers.forEach((buffer, k) => {
+        const isForeign = !recording.owns(buffer);
+        if (isForeign) this.#foreign.add(buffer);
+        if (kernel.bindings[k] === 'w' && (isForeign || kept.has(buffer))) this.#changed.add(buffer);
+      });
     }
     this.#host = recording.host.map((entry) =>
       'action' in entry ? entry.action : () => this.#scalars.refresh(entry.scalars),
@@ -75,6 +82,7 @@ export class Program {
     if (this.#host.length > 0) this.#scalars.upload();
     for (const command of this.#commands) this.gpu.encode(command);
     this.gpu.flush();
+    for (const buffer of this.#changed) markChanged(buffer);
   }
 
   /** Frees the step's memory. */

@@ -8,6 +8,7 @@ import type { Scalars } from './scalars.js';
 export class VirtualBuffer implements PooledBuffer {
   /** Its own memory; set for constants and for what the step returns. */
   memory: PooledBuffer | null = null;
+  changedAt = 0;
 
   constructor(
     readonly recording: Recording,

@@ -1,10 +1,12 @@
 import { refuse } from '../common/arguments.js';
 import { ArgumentError, ShapeError } from '../common/errors.js';
+import type { PooledBuffer } from '../gpu/buffer-pool.js';
+import { lastChange } from '../gpu/changes.js';
 import { addKernel } from '../kernels/elementwise.js';
 import { dispatch } from '../tensor/dispatch.js';
 import type { DType } from '../tensor/dtype.js';
-import { checkTensor, type Recorder, recordOn, type TapeNode } from '../tensor/tape.js';
-import { type AnyTensor, scope, Tensor } from '../tensor/tensor.js';
+import { type BackwardContext, checkTensor, type Recorder, recordOn, type TapeNode } from '../tensor/tape.js';
+import { type AnyTensor, checkingUses, scope, Tensor } from '../tensor/tensor.js';
 import { convGradients } from './conv/gradient.js';
 
 /** The operations that ran while it was recording, in order. Walking the list backwards gives the gradients. */
@@ -37,7 +39,8 @@ export class Tape implements Recorder {
    * Gradients of `output` (times `seed`, of its shape; 1 for a scalar output) by each tensor of `wrt`.
    * A tensor that `output` does not depend on is absent from the result. Sums run in a fixed order, so the
    * result is the same to the bit from run to run on one device.
-   * @throws ArgumentError if `wrt` has a value that is not a tensor, or no tensor that a gradient reaches
+   * @throws ArgumentError if `wrt` has a value that is not a tensor, or no tensor that a gradient reaches; and where a gradient needs
+   * values that were changed in place since they were recorded, by `write` or an optimizer's step
    */
   gradients(output: Tensor, wrt: readonly Tensor[], seed?: Tensor): Map<Tensor, Tensor> {
     checkTensor('gradients', 'the output', output);
@@ -66,12 +69,13 @@ export class Tape implements Recorder {
       }
       grads.set(output, seed ?? Tensor.from(output.gpu, [1], output.shape));
       for (let i = this.nodes.length - 1; i >= 0; i--) {
-        const { op, inputs, output: result, saved, attrs } = this.nodes[i];
+        const node = this.nodes[i];
+        const { inputs, output: result, saved, attrs } = node;
         const dy = grads.get(result);
         const needs = inputs.map((input) => dependent.has(input));
         if (!dy || !needs.includes(true)) continue;
         const context = { inputs, output: result, saved, attrs: attrs as never, dy, needs, gradients: convGradients };
-        const parts = op.backward(context);
+        const parts = partsOf(node, context);
         inputs.forEach((input, k) => {
           const part = parts[k];
           if (!part || !needs[k]) return;
@@ -93,6 +97,28 @@ export class Tape implements Recorder {
       return found;
     });
   }
+}
+
+/** The gradients of one operation's inputs. @throws ArgumentError where they need values that were changed since it ran */
+function partsOf(node: TapeNode, context: BackwardContext<never>): (Tensor | null)[] {
+  const { name, op, inputs, output, saved, madeAt } = node;
+  const run = (): (Tensor | null)[] => op.backward(context);
+  if (lastChange() <= madeAt) return run();
+  const changed = new Map<PooledBuffer, string>();
+  [...inputs, output, ...saved].forEach((tensor, k) => {
+    if (tensor.disposed || tensor.buffer.changedAt <= madeAt || changed.has(tensor.buffer)) return;
+    const own = k === inputs.length ? 'its output' : 'what it kept';
+    changed.set(tensor.buffer, `${k < inputs.length ? (op.inputs?.[k] ?? `input ${k + 1}`) : own} [${tensor.shape}]`);
+  });
+  if (changed.size === 0) return run();
+  const refuseChanged = (buffer: PooledBuffer): void => {
+    const what = changed.get(buffer);
+    if (what === undefined) return;
+    throw new ArgumentError(
+      `gradients: ${name} needs ${what}, which was changed in place (by write, or the step of an optimizer) after ${name} had run: take all gradients before the change`,
+    );
+  };
+  return checkingUses(refuseChanged, run);
 }
 
 /** @returns the tensors as a list. @throws ArgumentError for what is no list of tensors, or an empty one */

@@ -1,3 +1,4 @@
+import { markChanged } from '../gpu/changes.js';
 import type { Kernel } from '../gpu/kernel.js';
 import type { Scalars } from '../gpu/scalars.js';
 import type { DType } from './dtype.js';
@@ -46,4 +47,7 @@ export function dispatchMany(
 /** Runs a kernel that changes some of its bindings in place (running statistics, optimizer state). */
 export function dispatchInPlace(kernel: Kernel, tensors: readonly AnyTensor[], scalars?: Scalars): void {
   run(kernel, tensors, scalars);
+  tensors.forEach(({ buffer }, k) => {
+    if (kernel.bindings[k] === 'w') markChanged(buffer);
+  });
 }

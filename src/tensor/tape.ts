@@ -1,6 +1,7 @@
 import { refuse } from '../common/arguments.js';
 import { ArgumentError } from '../common/errors.js';
 import type { Shape } from '../common/shapes.js';
+import { lastChange } from '../gpu/changes.js';
 import { checkDtypes, type DType } from './dtype.js';
 import { type AnyTensor, scope, Tensor } from './tensor.js';
 
@@ -61,6 +62,8 @@ export interface TapeNode {
   attrs: unknown;
   output: Tensor;
   saved: readonly Tensor[];
+  /** `lastChange` when it had run: what was changed later has other values than it saw. */
+  madeAt: number;
 }
 
 /** What records operations: see `Tape` of `src/ops/tape.ts`. */
@@ -141,6 +144,6 @@ export function applyAll<A, D extends DType = 'float32'>(
   }
   const made = active?.standIn?.(inputs, shape, dtype) as Tensor | undefined;
   const { output, saved = [] } = made ? { output: made } : op.forward(inputs, attrs, shape);
-  active?.nodes.push({ name, op: op as Op<never>, inputs, attrs, output, saved });
+  active?.nodes.push({ name, op: op as Op<never>, inputs, attrs, output, saved, madeAt: lastChange() });
   return { output: output as AnyTensor as Tensor<D>, saved };
 }

@@ -3,6 +3,7 @@ import { checkList, refuse } from '../common/arguments.js';
 import { DisposedError, ShapeError } from '../common/errors.js';
 import { checkShape, sizeOf } from '../common/shapes.js';
 import type { PooledBuffer } from '../gpu/buffer-pool.js';
+import { markChanged } from '../gpu/changes.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { checkDtype, type DType, type ReadValues, readValues, storedValues } from './dtype.js';
 import type { TensorValues } from './float32-values.js';
@@ -26,6 +27,19 @@ export function openScopes(gpu: Gpu): Set<AnyTensor>[] {
     scopes.set(gpu, open);
   }
   return open;
+}
+
+let beforeUse: ((buffer: PooledBuffer) => void) | null = null;
+
+/** Runs `body`, in which each use of a tensor's values is first shown to `check`. */
+export function checkingUses<T>(check: (buffer: PooledBuffer) => void, body: () => T): T {
+  const outer = beforeUse;
+  beforeUse = check;
+  try {
+    return body();
+  } finally {
+    beforeUse = outer;
+  }
 }
 
 /** A tensor of any type of elements. */
@@ -128,6 +142,7 @@ export class Tensor<D extends DType = 'float32'> {
   get buffer(): PooledBuffer {
     if (!this.#storage)
       throw new DisposedError(`tensor ${this.id} of shape [${this.shape}] was used after its disposal`);
+    beforeUse?.(this.#storage.buffer);
     return this.#storage.buffer;
   }
 
@@ -146,6 +161,7 @@ export class Tensor<D extends DType = 'float32'> {
       throw new ShapeError(`tensor [${this.shape}] holds ${this.size} values, ${data.length} were given`);
     }
     this.gpu.write(this.buffer, data);
+    markChanged(this.buffer);
   }
 
   /**

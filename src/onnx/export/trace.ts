@@ -111,7 +111,7 @@ function runOnce(
     const viewed = views.get(tensor);
     if (!viewed || nodes.some(({ output }) => output === tensor)) return;
     const [x, output] = [viewed, tensor] as Tensor[];
-    nodes.push({ name: 'reshape', op: null as never, inputs: [x], attrs: {}, output, saved: [] });
+    nodes.push({ name: 'reshape', op: null as never, inputs: [x], attrs: {}, output, saved: [], madeAt: 0 });
   };
   for (const node of tape.nodes) {
     // Without an input that was reached, the result is a constant of the graph.

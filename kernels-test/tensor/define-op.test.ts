@@ -11,6 +11,7 @@ import {
   square,
 } from '../../src/engine.js';
 import { Tape } from '../../src/ops/tape.js';
+import { isTapeRecording } from '../../src/tensor/tape.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import { assertClose, gpuSuite, randomValues, testGpu } from '../helpers/harness.js';
 
@@ -77,6 +78,54 @@ test('an operation of a user agrees with finite differences, on a tape between o
   );
   results.y.dispose();
   results.dx.dispose();
+});
+
+test('the operations of which an operation is made are not recorded beside it', async () => {
+  const gpu = await testGpu();
+  const recording: boolean[] = [];
+  const fourfold = defineOp({
+    name: 'fourfold',
+    shape: ([a]) => a,
+    forward: ([a]) => {
+      recording.push(isTapeRecording());
+      return scope(gpu, () => ({ output: mul(twice([a]), 2) }));
+    },
+    backward: ({ dy }) => [mul(dy, 4)],
+  });
+  const twice = defineOp({
+    name: 'twice',
+    shape: ([a]) => a,
+    forward: ([a]) => ({ output: mul(a, 2) }),
+    backward: ({ dy }) => [mul(dy, 2)],
+  });
+  const broken = defineOp({
+    name: 'broken',
+    shape: ([a]) => a,
+    forward: () => {
+      throw new Error('on purpose');
+    },
+    backward: () => [null],
+  });
+  const found = scope(gpu, () => {
+    const x = Tensor.from(gpu, [1, 2]);
+    const tape = new Tape();
+    const { y, loss } = tape.record(() => {
+      assert.throws(() => broken([x]), /on purpose/);
+      const y = fourfold([x]);
+      return { y, loss: mean(square(y)) };
+    });
+    assert.equal(
+      tape.nodes.map(({ name }) => name),
+      ['fourfold', 'square', 'mean'],
+    );
+    const gradients = tape.gradients(loss, [x, y]);
+    void fourfold([x]);
+    return [gradients.get(x)!, gradients.get(y)!];
+  });
+  assert.equal(recording, [true, false]);
+  assert.equal([...(await found[0].read())], [16, 32]);
+  assert.equal([...(await found[1].read())], [4, 8]);
+  for (const tensor of found) tensor.dispose();
 });
 
 /** A kernel that copies arrays of `type`. `scalars` is the type of a uniform, whose first number is added. */

@@ -22,8 +22,8 @@ export type DefinedOp<A> = (inputs: readonly Tensor[], ...attrs: A extends undef
  *
  * @param definition.name for messages and tapes
  * @param definition.shape checks the shapes of the inputs and returns that of the output; throws ShapeError
- * @param definition.forward runs kernels (`dispatch`), or other operations, and returns the output; `saved` keeps tensors for
- * `backward`. Temporaries are freed by a `scope` of its own
+ * @param definition.forward runs kernels (`dispatch`), or other operations, which tapes do not record, and returns the output; `saved`
+ * keeps tensors for `backward`. Temporaries are freed by a `scope` of its own
  * @param definition.backward gets the inputs, the output, what was saved and `dy`, the gradient of the loss by the output; it
  * returns a gradient of each input's shape, or null for one that has none. `needs` tells which are wanted at all
  * @returns a function of the inputs, as an array, and the attributes; it throws ShapeError where `shape` does, or where an

@@ -77,6 +77,8 @@ export interface Recorder {
 }
 
 let active: Recorder | null = null;
+/** True while the operation that runs will be recorded as a whole, and what it runs will not. */
+let isAside = false;
 
 /** Runs `body`, whose operations `recorder` records. */
 export function recordOn<T>(recorder: Recorder, body: () => T): T {
@@ -89,6 +91,20 @@ export function recordOn<T>(recorder: Recorder, body: () => T): T {
   }
 }
 
+/** Runs the kernels of an operation, and what operations they are made of, which belong to it and are not recorded. */
+function runAside<T>(body: () => T): T {
+  const outer = active;
+  const wasAside = isAside;
+  isAside ||= active !== null;
+  active = null;
+  try {
+    return body();
+  } finally {
+    active = outer;
+    isAside = wasAside;
+  }
+}
+
 /** @throws ArgumentError if `value` is not a tensor */
 export function checkTensor(where: string, name: string, value: unknown): void {
   if (value instanceof Tensor) return;
@@ -97,7 +113,7 @@ export function checkTensor(where: string, name: string, value: unknown): void {
 }
 
 /** True while a tape records: what runs now may be asked for a gradient. */
-export const isTapeRecording = (): boolean => active !== null;
+export const isTapeRecording = (): boolean => active !== null || isAside;
 
 /**
  * Runs a function that is composed of operations, the first on x. What it makes beside its result is freed, unless a tape
@@ -143,7 +159,7 @@ export function applyAll<A, D extends DType = 'float32'>(
     void input.buffer; // throws DisposedError
   }
   const made = active?.standIn?.(inputs, shape, dtype) as Tensor | undefined;
-  const { output, saved = [] } = made ? { output: made } : op.forward(inputs, attrs, shape);
+  const { output, saved = [] } = made ? { output: made } : runAside(() => op.forward(inputs, attrs, shape));
   active?.nodes.push({ name, op: op as Op<never>, inputs, attrs, output, saved, madeAt: lastChange() });
   return { output: output as AnyTensor as Tensor<D>, saved };
 }

@@ -83,22 +83,47 @@ test('an allocation above the cap or the limits is refused, and changes nothing'
   });
 });
 
-test("the driver's own lack of memory is reported by name", async () => {
-  // Software adapters never report it, so the test replaces the answer of the error scope.
-  const { device } = await testGpu();
+/** A pool on a device that has no memory while `isFull` says so: software adapters never report this. */
+function poolWithoutMemory(device: GPUDevice, isFull: () => boolean, maxPooledBytes: number) {
   const full = {
     limits: device.limits,
     pushErrorScope: () => {},
-    popErrorScope: async () => ({ message: 'no memory left' }),
+    popErrorScope: async () => (isFull() ? { message: 'no memory left' } : null),
     createBuffer: (descriptor: GPUBufferDescriptor) => device.createBuffer(descriptor),
   } as unknown as GPUDevice;
   const errors: Error[] = [];
-  const pool = new BufferPool(full, { maxPooledBytes: 0, maxLiveBytes: Infinity }, (error) => errors.push(error));
+  const pool = new BufferPool(full, { maxPooledBytes, maxLiveBytes: Infinity }, (error) => errors.push(error));
+  return { pool, errors };
+}
+
+test("the driver's own lack of memory is reported by name", async () => {
+  const { pool, errors } = poolWithoutMemory((await testGpu()).device, () => true, 0);
   const buffer = pool.acquire(1024, 'tensor [256]');
   await new Promise((resolve) => setTimeout(resolve));
   assert.instance(errors[0], OutOfMemoryError);
   assert.is(errors[0].message, 'tensor [256]: 1024 bytes: no memory left');
   pool.release(buffer);
+  pool.trim();
+});
+
+test('a buffer that got no memory is not handed out again, whether it is released before or after the answer', async () => {
+  let isFull = true;
+  const { pool } = poolWithoutMemory((await testGpu()).device, () => isFull, 2 ** 20);
+  const [early, late] = [pool.acquire(1024, 'early'), pool.acquire(1024, 'late')];
+  pool.release(early);
+  assert.is(pool.pooledBytes, 1024);
+  await new Promise((resolve) => setTimeout(resolve));
+  assert.is(pool.pooledBytes, 0);
+  pool.release(late);
+  assert.is(pool.pooledBytes, 0);
+  assert.is(pool.liveBytes, 0);
+  isFull = false;
+  const again = pool.acquire(1024, 'again');
+  assert.ok(again.raw !== early.raw && again.raw !== late.raw);
+  await new Promise((resolve) => setTimeout(resolve));
+  pool.release(again);
+  assert.is(pool.acquire(1024, 'sound').raw, again.raw);
+  pool.release(again);
   pool.trim();
 });
 

@@ -36,6 +36,8 @@ function sizeClass(bytes: number): number {
 export class BufferPool {
   #free = new Map<number, GPUBuffer[]>();
   #doomed: GPUBuffer[] = [];
+  /** Those that the driver had no memory for. */
+  readonly #broken = new WeakSet<GPUBuffer>();
   #liveBytes = 0;
   #pooledBytes = 0;
   #peakBytes = 0;
@@ -93,7 +95,7 @@ export class BufferPool {
   release(buffer: PooledBuffer): void {
     (buffer as { released: boolean }).released = true;
     this.#liveBytes -= buffer.capacity;
-    if (this.#pooledBytes + buffer.capacity > this.options.maxPooledBytes) {
+    if (this.#broken.has(buffer.raw) || this.#pooledBytes + buffer.capacity > this.options.maxPooledBytes) {
       this.#doomed.push(buffer.raw);
       return;
     }
@@ -127,11 +129,24 @@ export class BufferPool {
     // The answer comes later; the error is then raised at the next point where the caller waits.
     this.device.popErrorScope().then(
       (error) => {
-        if (error) this.onError(new OutOfMemoryError(`${label}: ${capacity} bytes: ${error.message}`));
+        if (!error) return;
+        this.#discard(raw, capacity);
+        this.onError(new OutOfMemoryError(`${label}: ${capacity} bytes: ${error.message}`));
       },
       () => {}, // a lost device rejects every scope; the loss itself is reported by Gpu
     );
     return raw;
+  }
+
+  /** Keeps a buffer without memory from being handed out again, though it may have been released already. */
+  #discard(raw: GPUBuffer, capacity: number): void {
+    this.#broken.add(raw);
+    const list = this.#free.get(capacity);
+    const place = list?.indexOf(raw) ?? -1;
+    if (place < 0) return;
+    list!.splice(place, 1);
+    this.#pooledBytes -= capacity;
+    this.#doomed.push(raw);
   }
 }
 

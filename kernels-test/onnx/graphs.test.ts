@@ -196,6 +196,66 @@ test('a convolution with what follows it runs as one where no tape records', asy
   }
 });
 
+test('infinity and NaN come through a convolution with its activation, and through slopes', async () => {
+  const after = (op: string, alpha?: number) =>
+    run(
+      {
+        nodes: [
+          { op: 'Conv', inputs: ['x', 'w'], outputs: ['c'] },
+          { op, inputs: ['c'], outputs: ['y'], attributes: alpha === undefined ? {} : { alpha: { f: alpha } } },
+        ],
+        inputs: [{ name: 'x' }],
+        outputs: ['y'],
+        initializers: { w: { dims: [1, 1, 1, 1], values: [10] } },
+      },
+      {
+        x: [
+          [1, 1, 1, 4],
+          [-3e38, 3e38, NaN, -1],
+        ],
+      },
+    ).then(([{ values }]) => values);
+  assert.equal(await after('Relu'), [0, Infinity, NaN, 0]);
+  assert.equal(await after('LeakyRelu', 0), [0, Infinity, NaN, 0]);
+  assert.equal(await after('LeakyRelu', 0.5), [-Infinity, Infinity, NaN, -5]);
+  const x: [number[], number[]] = [[6], [Infinity, -Infinity, 1, -1, NaN, 0]];
+  const slopes = [0.5, 0.5, 0, 0.25, 0.5, 0.5];
+  const [of] = await runNode({ op: 'PRelu' }, { x, s: [[6], slopes] });
+  assert.equal(of.values, [Infinity, -Infinity, 1, -0.25, NaN, 0]);
+  assert.equal((await runNode({ op: 'PRelu' }, { x, s: [[1], [0]] }))[0].values.slice(0, 1), [Infinity]);
+});
+
+test('slopes of PRelu broadcast from the last axis, those of channels have ones behind them', async () => {
+  const below: GraphSpec['initializers'] = { w: { dims: [2, 2, 1, 1], values: [-1, 0, 0, -1] } };
+  const slopesOf = async (dims: number[], values: number[], opset = 17, picture = PICTURE) => {
+    const spec: GraphSpec = {
+      nodes: [
+        { op: 'Conv', inputs: ['x', 'w'], outputs: ['c'] },
+        { op: 'PRelu', inputs: ['c', 's'], outputs: ['y'] },
+      ],
+      inputs: [{ name: 'x' }],
+      outputs: ['y'],
+      initializers: { ...below, s: { dims, values } },
+    };
+    return (await run(spec, { x: picture }, opset))[0].values.map((value) => -value);
+  };
+  const ofLast = [1, 4, 3, 8, 5, 12, 7, 16];
+  const ofChannels = [1, 2, 3, 4, 10, 12, 14, 16];
+  assert.equal(await slopesOf([2], [1, 2]), ofLast);
+  assert.equal(await slopesOf([1, 1, 1, 2], [1, 2]), ofLast);
+  assert.equal(await slopesOf([2, 1, 1], [1, 2]), ofChannels);
+  assert.equal(await slopesOf([1, 2, 1, 1], [1, 2]), ofChannels);
+  assert.equal(
+    await slopesOf([2], [1, 2], 17, [
+      [1, 2, 1, 1],
+      [3, 4],
+    ]),
+    [3, 8],
+  );
+  assert.equal(await slopesOf([1], [2]), [2, 4, 6, 8, 10, 12, 14, 16]);
+  assert.equal(await slopesOf([], [2]), [2, 4, 6, 8, 10, 12, 14, 16]);
+});
+
 test('graphs in nodes: a choice, a loop and a scan', async () => {
   const branch = (op: string): GraphSpec => ({
     nodes: [{ op, inputs: ['x', 'x'], outputs: ['z'] }],

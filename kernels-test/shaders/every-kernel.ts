@@ -179,7 +179,7 @@ export function convKernels(): KernelText[] {
       for (const direction of ['forward', 'inputGradient'] as const) {
         const gather = gatherOf(shape, direction);
         for (const config of [...gatherCandidates(gather, limits), { variant: 'naive' } as const]) {
-          for (const epilogue of ['none', 'bias', 'batchNormPrelu', 'batchNormRelu6'] as const) {
+          for (const epilogue of ['none', 'bias', 'batchNormPrelu', 'batchNormRelu', 'batchNormRelu6'] as const) {
             const of = `[${x}] ${JSON.stringify(config)} ${epilogue} ${limits.precision}`;
             const { steps } = planGather(gather, epilogue, config, limits.precision);
             found.push(...steps.map(({ kernel }) => ({ of, kernel })));

@@ -5,9 +5,9 @@ import { wgsl } from './wgsl.js';
 /**
  * What a convolution does with its sums before it stores them, with numbers for each dest channel: adds the bias [C], or,
  * for `batchNormPrelu` with [3, C] of scale, shift and slope, z = sum·scale + shift and then z where z > 0, else slope·z;
- * `batchNormRelu6`, with the same numbers except for the slope, is z within [0, 6].
+ * `batchNormRelu6`, with the same numbers except for the slope, is z within [0, 6], and `batchNormRelu` is z where z > 0, else 0.
  */
-export type Epilogue = 'none' | 'bias' | 'batchNormPrelu' | 'batchNormRelu6';
+export type Epilogue = 'none' | 'bias' | 'batchNormPrelu' | 'batchNormRelu' | 'batchNormRelu6';
 
 /** The binding of the epilogue's numbers, for kernels that take `width` adjacent channels; false where it has none. */
 export const epilogueArray = (epilogue: Epilogue, channels: number, width: ChannelWidth): Binding | false =>
@@ -58,8 +58,8 @@ fn applyEpilogue(sum: ${vector}, numbers: Epilogue) -> ${vector} {
 #if ${epilogue === 'batchNormPrelu'}
   return select(numbers.slope * z, z, z > ${vector}());
 #else
-  let isNan = (bitcast<${bits}>(z) & ${bits}(0x7fffffff)) > ${bits}(0x7f800000); // clamp may lose it
-  return select(clamp(z, ${vector}(), ${vector}(6)), z, isNan);
+  let isNan = (bitcast<${bits}>(z) & ${bits}(0x7fffffff)) > ${bits}(0x7f800000); // clamp and max may lose it
+  return select(${epilogue === 'batchNormRelu6' ? `clamp(z, ${vector}(), ${vector}(6))` : `max(z, ${vector}())`}, z, isNan);
 #endif
 #endif
 }`;

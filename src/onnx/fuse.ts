@@ -1,5 +1,5 @@
 import { sub } from '../ops/binary.js';
-import { convBatchNormPrelu, convBatchNormRelu6 } from '../ops/conv/inference.js';
+import { convBatchNormPrelu, convBatchNormRelu, convBatchNormRelu6 } from '../ops/conv/inference.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { GraphStep } from './graph-plan.js';
 import type { Context, Operator } from './operator.js';
@@ -145,5 +145,8 @@ function runFused(c: Context, { norm, act }: Ending): Value {
   const numbers = { gamma, beta, mean: c.has(2) ? sub(mean, c.x(2)) : mean, variance, eps };
   const picture = x.last() as Tensor;
   if (act?.view.operator === 'Clip') return GpuValue.last(convBatchNormRelu6(picture, kernelOf(w), numbers, attrs));
+  if (act && act.view.operator !== 'PRelu' && slopeOf(act) === 0) {
+    return GpuValue.last(convBatchNormRelu(picture, kernelOf(w), numbers, attrs));
+  }
   return GpuValue.last(convBatchNormPrelu(picture, kernelOf(w), numbers, viewed(slope, [slope.size]), attrs));
 }

@@ -2,7 +2,7 @@ import * as assert from 'uvu/assert';
 import { ArgumentError, ShapeError } from '../../../src/common/errors.js';
 import { sizeOf } from '../../../src/common/shapes.js';
 import type { ConvOptions } from '../../../src/ops/conv/conv.js';
-import { convBatchNormPrelu, convBatchNormRelu6 } from '../../../src/ops/conv/inference.js';
+import { convBatchNormPrelu, convBatchNormRelu, convBatchNormRelu6 } from '../../../src/ops/conv/inference.js';
 import type { ConvTranspose2dAttrs } from '../../../src/ops/conv/shape.js';
 import { referenceOps } from '../../../src/ops/registry.js';
 import { Tape } from '../../../src/ops/tape.js';
@@ -11,7 +11,7 @@ import { assertClose, gpuSuite, randomValues, testGpu, toNdArray } from '../../h
 
 const test = gpuSuite('conv inference');
 
-type Activation = 'PReLU' | 'ReLU6';
+type Activation = 'PReLU' | 'ReLU' | 'ReLU6';
 type Case = [x: number[], w: number[], slopes: 'shared' | 'perChannel', attrs: Partial<ConvTranspose2dAttrs>];
 
 const CONV: Case[] = [
@@ -66,7 +66,7 @@ async function check(
   const expected =
     activation === 'PReLU'
       ? referenceOps.prelu.forward([normal, slope], {})
-      : referenceOps.clamp.forward([normal], { min: 0, max: 6 });
+      : referenceOps.clamp.forward([normal], { min: 0, max: activation === 'ReLU' ? Infinity : 6 });
 
   const output = scope(gpu, () => {
     const [x, w, gamma, beta, mean, variance, slope] = values.map((data, k) => Tensor.from(gpu, data, shapes[k]));
@@ -74,7 +74,9 @@ async function check(
     const all = { transposed, ...options };
     return activation === 'PReLU'
       ? convBatchNormPrelu(x, w, batchNorm, slope, given, all)
-      : convBatchNormRelu6(x, w, batchNorm, given, all);
+      : activation === 'ReLU'
+        ? convBatchNormRelu(x, w, batchNorm, given, all)
+        : convBatchNormRelu6(x, w, batchNorm, given, all);
   });
   try {
     assert.equal([...output.shape], [...expected.shape]);
@@ -99,7 +101,7 @@ const lavapipe = (await testGpu()).description.kind === 'lavapipe';
 for (const [name, options] of Object.entries(VARIANTS)) {
   // LLVM takes seconds for each tiled kernel, and lavapipe never chooses them. So it tests only one of each.
   const enough = (cases: Case[]): Case[] => (lavapipe && name === 'tiled' ? cases.slice(1, 2) : cases);
-  for (const activation of ['PReLU', 'ReLU6'] as const) {
+  for (const activation of ['PReLU', 'ReLU', 'ReLU6'] as const) {
     test(`conv, batch norm and ${activation} in one kernel agree with float64, ${name}`, async () => {
       for (const given of enough(CONV)) await check(given, false, activation, options);
     });

@@ -92,6 +92,7 @@ test('the kernels compile on a device with subgroup matrices', async () => {
       [18, 'bias'],
       [20, 'batchNormPrelu'],
       [12, 'batchNormRelu6'],
+      [12, 'batchNormRelu'],
     ] as const) {
       for (const wgsl of kernels([2, 9, 12, 5], [3, 3, 5, channels], attrs, tile, epilogue)) {
         assert.is(await complaint(device, wgsl), null);

@@ -161,6 +161,23 @@ export function converted(value: Value, type: HostType): Value {
 /** Powers of integers are exact below 2⁵³. */
 const power = (a: number, b: number): number => (nan(a, b) ? NaN : a ** b);
 
+function preluOf(c: Context): Value {
+  const [x, given] = [c.gpuValue(0), c.gpuValue(1)];
+  const [size, channels, rank] = [given.tensors()[0].size, x.shape[1], x.shape.length];
+  // A list is of the last axis, but of the channels in files where it fits nothing else.
+  const isList = given.shape.length === 1 && x.shape[rank - 1] !== channels;
+  const isOfChannels = size === channels && (isList || given.shape[given.shape.length - (rank - 1)] === channels);
+  if (x.isLast && (size === 1 || isOfChannels)) {
+    return x.map((t) => prelu(t as Tensor, viewed(given.tensors()[0], [size]) as Tensor));
+  }
+  const slope = isOfChannels
+    ? GpuValue.file(viewed(given.file(), [channels, ...new Array<number>(rank - 2).fill(1)]))
+    : given;
+  // The product is with no number above 0: that of 0 and ∞ would be NaN.
+  return together([x, slope], ((t: Tensor, s: Tensor) =>
+    where(greater(t, 0), t, mul(s, where(greater(t, 0), 0, t)))) as never);
+}
+
 const unaryOperators = /* @__PURE__ */ ((): OperatorTable => ({
   Abs: {
     ...unary(abs, Math.abs),
@@ -272,17 +289,7 @@ const arithmetic = /* @__PURE__ */ ((): OperatorTable => ({
   },
   PRelu: {
     inputs: [2, 2],
-    run(c) {
-      const [x, slope] = [c.gpuValue(0), c.gpuValue(1)];
-      const channels = x.shape[1];
-      const own = slope.shape.length === x.shape.length ? slope.shape.slice(1) : slope.shape;
-      // One slope for each channel.
-      if (x.isLast && own[0] === channels && slope.tensors()[0].size === channels) {
-        return x.map((t) => prelu(t as Tensor, viewed(slope.tensors()[0], [channels]) as Tensor));
-      }
-      return together([x, slope], ((t: Tensor, s: Tensor) =>
-        add(relu(t), mul(s, minimum(t, affine(t, 0, 0))))) as never);
-    },
+    run: preluOf,
   },
 }))();
 

@@ -57,8 +57,19 @@ export function convBatchNormRelu6(
   return fused('batchNormRelu6', x, w, batchNorm, batchNorm.beta, attrs, options);
 }
 
+/** The same with ReLU: of −∞, which a slope of 0 would make NaN, it is 0. @throws as `convBatchNormPrelu` */
+export function convBatchNormRelu(
+  x: Tensor,
+  w: Tensor,
+  batchNorm: InferenceBatchNorm,
+  attrs: ConvTranspose2dOptions = {},
+  options: FusedOptions = {},
+): Tensor {
+  return fused('batchNormRelu', x, w, batchNorm, batchNorm.beta, attrs, options);
+}
+
 function fused(
-  kind: 'batchNormPrelu' | 'batchNormRelu6',
+  kind: 'batchNormPrelu' | 'batchNormRelu' | 'batchNormRelu6',
   x: Tensor,
   w: Tensor,
   batchNorm: InferenceBatchNorm,

@@ -2,6 +2,7 @@
 import * as assert from 'uvu/assert';
 import { ArgumentError, ShapeError } from '../../src/common/errors.js';
 import { batchedMatmulOp, gemm, linear, type MatmulOptions, matmul } from '../../src/ops/matmul/matmul.js';
+import { Tape } from '../../src/ops/tape.js';
 import { scope, Tensor } from '../../src/tensor/tensor.js';
 import { assertClose, checkOp, FEW_SHAPES, gpuSuite, randomValues, testGpu } from '../helpers/harness.js';
 
@@ -39,6 +40,46 @@ async function check(options: MatmulOptions, [a, b]: Shapes, transposeA: boolean
     implementation: batchedMatmulOp(options),
   });
 }
+
+test('products whose stretched or padded operands are too large for one buffer agree with float64', async () => {
+  const shapes: Shapes[] = [
+    [
+      [5, 1, 3, 9],
+      [3, 9, 5],
+    ],
+    [
+      [1, 4, 2, 8],
+      [3, 1, 8, 6],
+    ],
+  ];
+  for (const [k, given] of shapes.entries()) {
+    for (const variant of [undefined, 'register'] as const) {
+      // 600 bytes hold one product of either, padded; 140 do not.
+      for (const maxBindingBytes of [600, 140]) {
+        await check({ variant, limits: { maxBindingBytes } }, given, k === 1, k === 1);
+      }
+    }
+  }
+});
+
+test('all rows that meet one matrix are one product, whichever axes of size 1 it has', async () => {
+  const gpu = await testGpu();
+  const results = scope(gpu, () => {
+    const a = Tensor.from(gpu, randomValues(3 * 2 * 4, 1), [3, 2, 4]);
+    const b = Tensor.from(gpu, randomValues(4 * 5, 2), [1, 1, 4, 5]);
+    const tape = new Tape();
+    const y = tape.record(() => matmul(a, b));
+    assert.ok(tape.nodes.some(({ name }) => name === 'matmul'));
+    const of = matmul(a, b.view([4, 5]));
+    const seed = Tensor.from(gpu, randomValues(y.size, 3), y.shape);
+    const db = tape.gradients(y, [b], seed).get(b)!;
+    return { y, of, db };
+  });
+  assert.equal([...results.y.shape], [1, 3, 2, 5]);
+  assert.equal([...results.db.shape], [1, 1, 4, 5]);
+  assert.equal(await results.y.read(), await results.of.read());
+  for (const tensor of Object.values(results)) tensor.dispose();
+});
 
 test('the naive kernel agrees with float64', async () => {
   for (const shapes of SHAPES) {

@@ -159,6 +159,13 @@ test('the choice follows the adapter and the size', () => {
   assert.equal(chooseMatmul(large, CPU, 'naive'), { variant: 'naive' });
 });
 
+test('the plain loop is chosen where a copy of an operand with whole vectors is too large for one buffer', () => {
+  assert.equal(chooseMatmul({ m: 500_000, n: 8, k: 65 }, CPU), { variant: 'naive' });
+  assert.equal(chooseMatmul({ m: 8, n: 500_000, k: 65 }, CPU), { variant: 'naive' });
+  assert.is.not(chooseMatmul({ m: 500_000, n: 8, k: 65 }, { ...CPU, maxBindingBytes: 2 ** 28 }).variant, 'naive');
+  assert.is.not(chooseMatmul({ m: 500_000, n: 8, k: 64 }, CPU).variant, 'naive');
+});
+
 test('every workgroup has work, and the grid stays within the limits', () => {
   const straight = { transposeA: false, transposeB: false };
   for (const limits of [CPU, GPU]) {

@@ -158,6 +158,7 @@ export class Gpu {
       subgroupSize: device.features.has('subgroups') ? description.subgroupSize : 0,
       precision,
       matrices: device.features.has(SUBGROUP_MATRIX) ? matrixShapes(device.adapterInfo) : [],
+      maxBindingBytes: Math.min(device.limits.maxBufferSize, device.limits.maxStorageBufferBindingSize),
     };
     device.addEventListener('uncapturederror', (event) => {
       const { error } = event as GPUUncapturedErrorEvent;

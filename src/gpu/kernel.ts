@@ -24,7 +24,12 @@ export interface KernelLimits {
   readonly precision?: Precision;
   /** Products of halves with f32 sums that a subgroup computes at once; default none. */
   readonly matrices?: readonly MatrixShape[];
+  /** The largest buffer that kernels can bind; default 128 MiB, which every WebGPU device accepts. */
+  readonly maxBindingBytes?: number;
 }
+
+/** Most numbers of float32 in one buffer. Kernels that copy operands are not chosen where a copy would have more. */
+export const mostNumbers = ({ maxBindingBytes = 2 ** 27 }: KernelLimits): number => Math.floor(maxBindingBytes / 4);
 
 /**
  * True for SwiftShader, whose registers hold four numbers: there a kernel of 8 vec4 sums spills less than one of 12 or 16, and

@@ -3,7 +3,12 @@ import * as assert from 'uvu/assert';
 import { forwardAxis, inputGradientAxis } from '../../../shaders/common/conv-geometry.js';
 import { tileBytes } from '../../../shaders/common/tile.js';
 import type { KernelLimits } from '../../../src/gpu/kernel.js';
-import { chooseGather, chooseWeightGradient } from '../../../src/ops/conv/choose.js';
+import {
+  chooseGather,
+  chooseWeightGradient,
+  gatherCandidates,
+  weightGradientCandidates,
+} from '../../../src/ops/conv/choose.js';
 import { type ConvOptions, conv2dOp, convTranspose2dOp } from '../../../src/ops/conv/conv.js';
 import { blocksOf, gatherOf } from '../../../src/ops/conv/gather-plan.js';
 import {
@@ -220,6 +225,28 @@ test('the choice of kernels depends only on the shape and the limits', () => {
   const tight = chooseGather(size, { ...onGpu, maxWorkgroupStorageBytes: 8192 });
   assert.ok(tight.variant === 'tiled' && tileBytes(tight.tile) <= 8192);
   assert.is(chooseGather(size, { ...onGpu, maxWorkgroupStorageBytes: 0 }).variant, 'register');
+});
+
+test('kernels that pad are not chosen where the padded copy is too large for one buffer', () => {
+  const attrs = { stride: [4, 4], padding: [0, 0, 0, 0], dilation: [1, 1], groups: 1 } as const;
+  const shape = convShape([1, 4000, 4000, 1], [1, 1000, 1000, 8], [3, 3, 1, 8], attrs);
+  for (const software of [true, false]) {
+    const limits: KernelLimits = {
+      software,
+      maxWorkgroupInvocations: 256,
+      maxWorkgroupStorageBytes: 16384,
+      subgroupSize: 8,
+    };
+    const gather = gatherOf(shape, 'forward');
+    assert.is(chooseGather(gather, limits).variant, 'naive');
+    assert.is(chooseGather(gather, limits, 'register').variant, 'naive');
+    assert.is(chooseWeightGradient(shape, limits).variant, 'naive');
+    assert.equal(gatherCandidates(gather, limits), [{ variant: 'naive' }]);
+    assert.equal(weightGradientCandidates(shape, limits), [{ variant: 'naive' }]);
+    const roomy = { ...limits, maxBindingBytes: 2 ** 28 };
+    assert.is.not(chooseGather(gather, roomy).variant, 'naive');
+    assert.is.not(chooseWeightGradient(shape, roomy).variant, 'naive');
+  }
 });
 
 test.run();

@@ -18,6 +18,7 @@ import {
   type DepthwiseWeightGradientConfig,
 } from './depthwise-choose.js';
 import { blocksOf, type Gather } from './gather-plan.js';
+import { gradientFits, sourceFits } from './padding.js';
 import {
   chooseWinograd,
   chooseWinogradGradient,
@@ -194,13 +195,14 @@ function chooseDense(gather: Gather, limits: KernelLimits, force?: ConvVariant):
   if (force === 'tiled' || (!force && !limits.software && padded >= 12)) {
     const phases = vertical.phases.length * horizontal.phases.length;
     const tile = bestTile(shape.batch * axisSteps(vertical) * axisSteps(horizontal), padded, phases, limits);
-    if (tile) return { variant: 'tiled', tile };
+    if (tile && sourceFits(gather, { variant: 'tiled' }, limits)) return { variant: 'tiled', tile };
   }
   const few = wantsFewSums(shape, limits);
   const tileChannels = registerChannels(padded, few);
   // About 12 vec4 sums (8 on adapters that want few): fewer do not hide the loads; more spill, and take seconds to compile.
   const tilePixels = few ? 4 : smallestWaste(axisSteps(horizontal), tileChannels >= 12 ? [3, 4] : [6, 4]);
-  return registerConfig(gather, tilePixels, tileChannels, limits);
+  const config = registerConfig(gather, tilePixels, tileChannels, limits);
+  return config && sourceFits(gather, config, limits) ? config : null;
 }
 
 /** Register tiles (pixels, channels) worth trying: 8 to 32 vec4 sums. */
@@ -247,14 +249,14 @@ function denseCandidates(gather: Gather, limits: KernelLimits): DenseConfig[] {
     ...tiles.map((tile) => ({ variant: 'tiled' as const, tile })),
     ...matrices.map((tile) => ({ variant: 'matrix' as const, tile })),
     ...registers,
-  ];
+  ].filter((config) => sourceFits(gather, config, limits));
 }
 
 /** All configs worth measuring for a weight gradient, the estimated one first. Pure. */
 export function weightGradientCandidates(shape: ConvShape, limits: KernelLimits): WeightGradientConfig[] {
   const first = chooseWeightGradient(shape, limits);
   // The dense kernels do not support groups.
-  if (first.variant === 'naive' && shape.groups > 1) return [first];
+  if (first.variant === 'naive' && (shape.groups > 1 || !gradientFits(shape, limits))) return [first];
   if (first.variant === 'depthwise') return [first, { variant: 'naive' }];
   const padded = up4(shape.cout);
   const outputRows = shape.kernel[0] * shape.kernel[1] * up4(shape.cin);
@@ -344,6 +346,7 @@ export function chooseWeightGradient(
     const winograd = chooseWinogradGradient(shape, limits, force === 'winograd');
     if (winograd) return { variant: 'winograd', ...winograd };
   }
+  if (!gradientFits(shape, limits)) return { variant: 'naive' };
   const padded = up4(shape.cout);
   const rows = shape.batch * shape.output[0];
   const taps = shape.kernel[0] * shape.kernel[1];

@@ -2,8 +2,8 @@ import { axisPadding, type ConvShape } from '../../../shaders/common/conv-geomet
 import { padPictureShader } from '../../../shaders/conv-prepare.wgsl.js';
 import type { Precision } from '../../common/precision.js';
 import { sizeOf, up4 } from '../../common/shapes.js';
+import { type KernelLimits, mostNumbers } from '../../gpu/kernel.js';
 import { elementGrid } from '../../kernels/elementwise.js';
-import type { GatherConfig } from './choose.js';
 import { type Gather, gatherOf, type Step } from './gather-plan.js';
 
 /** Zeros before and after the rows and columns of a picture. */
@@ -48,19 +48,42 @@ function paddingFor({ source, vertical, horizontal }: Gather, tile: number): Pad
   return { before: [h.before, w.before], after: [h.after, w.after] };
 }
 
-const tileOf = (config: GatherConfig): number => (config.variant === 'register' ? config.tilePixels : 1);
+/** The part of a config that padding depends on; tilePixels only of the register kernel. */
+interface Tiled {
+  variant: string;
+  tilePixels?: number;
+}
+
+const tileOf = ({ variant, tilePixels = 1 }: Tiled): number => (variant === 'register' ? tilePixels : 1);
 
 /**
  * The padding of the input for a forward pass with the given config and for the weight gradient, which share the padded
  * copy. The weight gradient takes up to 2 pixels at a time.
  */
-export function inputPadding(shape: ConvShape, config: GatherConfig): Padding {
+export function inputPadding(shape: ConvShape, config: Tiled): Padding {
   const gather = gatherOf(shape, 'forward');
   const { before, after } = paddingFor(gather, tileOf(config));
   return { before, after: [after[0], Math.max(after[1], paddingFor(gather, 2).after[1])] };
 }
 
 /** The padding of the source of a gather. */
-export function sourcePadding(gather: Gather, config: GatherConfig): Padding {
+export function sourcePadding(gather: Gather, config: Tiled): Padding {
   return gather.direction === 'forward' ? inputPadding(gather.shape, config) : paddingFor(gather, tileOf(config));
 }
+
+/** Whether one buffer holds the padded source. */
+export function sourceFits(gather: Gather, config: Tiled, limits: KernelLimits): boolean {
+  return fits(paddedShape(gather.source, sourcePadding(gather, config)), limits);
+}
+
+/** The most pixels that a register kernel takes at a time. */
+const WIDEST: Tiled = { variant: 'register', tilePixels: 8 };
+
+/** Whether one buffer each holds the padded input and output, for the weight gradient after any forward pass. */
+export function gradientFits(shape: ConvShape, limits: KernelLimits): boolean {
+  const input = paddedShape([shape.batch, ...shape.input, shape.cin], inputPadding(shape, WIDEST));
+  return fits(input, limits) && fits([shape.batch, ...shape.output, up4(shape.cout)], limits);
+}
+
+const fits = (shape: readonly number[], limits: KernelLimits): boolean =>
+  sizeOf(storedShape(shape, limits.precision ?? 'f32')) <= mostNumbers(limits);

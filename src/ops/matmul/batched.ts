@@ -42,6 +42,18 @@ export function chooseBatched(
   return { ...config, splitK: 1 };
 }
 
+/** Numbers of the larger operand of a product as the kernels read it: see `planBatchedMatmul`. */
+export function largestOperand(
+  { m, n, k }: MatmulSize,
+  { transposeA, transposeB }: { transposeA: boolean; transposeB: boolean },
+  config: BatchedConfig | null,
+): number {
+  if (config === null) return k * Math.max(m, n);
+  const a = transposeA ? up4(k) * up4(m) : m * up4(k);
+  const b = transposeB ? n * up4(k) : up4(k) * up4(n);
+  return Math.max(a, b);
+}
+
 /** Which operand the kernel binds first: run it on a and b, or on b and a. */
 export interface BatchedPlan extends MatmulStep {
   first: 'a' | 'b';

@@ -1,20 +1,20 @@
 import { refuse, withDefaults } from '../../common/arguments.js';
 import { ArgumentError, ShapeError } from '../../common/errors.js';
 import { broadcastShapes, broadcastStrides, formatShape, type Shape, sameShape, sizeOf } from '../../common/shapes.js';
-import type { KernelLimits } from '../../gpu/kernel.js';
+import { type KernelLimits, mostNumbers } from '../../gpu/kernel.js';
 import { broadcastKernel } from '../../kernels/broadcast.js';
 import { type NdArray, stridedOffsets, zeros } from '../../reference/ndarray.js';
 import type { ReferenceRule } from '../../reference/reference-op.js';
-import { dispatch } from '../../tensor/dispatch.js';
+import { dispatch, dispatchInPlace } from '../../tensor/dispatch.js';
 import { apply, composed, type Op } from '../../tensor/tape.js';
-import { scope, type Tensor } from '../../tensor/tensor.js';
+import { scope, Tensor } from '../../tensor/tensor.js';
 import { add } from '../binary.js';
-import { reshape } from '../layout.js';
+import { boxOf, readBoxKernel, reshape, writeBoxKernel } from '../layout.js';
 import { memoize } from '../memoize.js';
 import { sumRows, sumToShape } from '../reduce.js';
 import { checkFinite, checkInputs, checkMinRank, checkRank } from '../shape-checks.js';
 import { affine } from '../unary.js';
-import { chooseBatched, planBatchedMatmul } from './batched.js';
+import { chooseBatched, largestOperand, planBatchedMatmul } from './batched.js';
 import { chooseMatmul, isLittle, type MatmulSize, type MatmulStep, type MatmulVariant, planMatmul } from './plan.js';
 
 /** Inputs a [M,K] ([K,M] if transposeA), b [K,N] ([N,K] if transposeB) → [M,N]. */
@@ -109,6 +109,32 @@ function stretched(x: Tensor, batch: Shape): Tensor {
   return sizeOf(shape) === x.size ? x : dispatch(broadcastKernel('stretch', 'x0', [x.shape], shape), [x], shape);
 }
 
+/** The product in two halves along the first batch axis that can be halved, for operands that are too large when they are stretched. */
+function multiplyHalves(
+  [a, b]: readonly [Tensor, Tensor],
+  shape: Shape,
+  multiplyPart: (a: Tensor, b: Tensor) => Tensor,
+): Tensor {
+  const axis = shape.findIndex((size) => size > 1);
+  const half = Math.ceil(shape[axis] / 2);
+  const y = Tensor.empty(a.gpu, shape);
+  for (const from of [0, half]) {
+    const part = (x: Tensor): Tensor => {
+      const own = axis + x.shape.length - shape.length;
+      if (own < 0 || x.shape[own] === 1) return x;
+      const begin = x.shape.map((_, k) => (k === own ? from : 0));
+      const inner = x.shape.map((size, k) => (k === own ? Math.min(half, size - from) : size));
+      return dispatch(readBoxKernel(boxOf(x.shape, begin, inner)), [x], inner);
+    };
+    scope(a.gpu, () => {
+      const product = multiplyPart(part(a), part(b));
+      const begin = shape.map((_, k) => (k === axis ? from : 0));
+      dispatchInPlace(writeBoxKernel(boxOf(shape, begin, product.shape)), [product, y]);
+    });
+  }
+  return y;
+}
+
 /** The same for each matrix of a and b. */
 function multiplyBatches(
   a: Tensor,
@@ -121,9 +147,17 @@ function multiplyBatches(
   const size = sizeOfProduct(a.shape, b.shape, attrs);
   const batch = broadcastShapes(a.shape.slice(0, -2), b.shape.slice(0, -2));
   const naive = options.variant ? options.variant === 'naive' : isLittle(size);
-  const config = naive ? null : batchedChoice(size, { ...a.gpu.limits, ...options.limits }, options.variant);
-  const { padA, padB, first, main } = batchedPlan(size, attrs, sizeOf(batch), config);
+  const limits = { ...a.gpu.limits, ...options.limits };
+  const chosen = naive ? null : batchedChoice(size, limits, options.variant);
+  const count = sizeOf(batch);
+  const isTooLarge = count * largestOperand(size, attrs, chosen) > mostNumbers(limits);
+  const config = isTooLarge && count === 1 ? null : chosen;
+  const { padA, padB, first, main } = batchedPlan(size, attrs, count, config);
   return scope(a.gpu, () => {
+    if (isTooLarge && count > 1) {
+      const shape = [...batch, size.m, size.n];
+      return multiplyHalves([a, b], shape, (x, y) => multiplyBatches(x, y, transposeA, transposeB, options));
+    }
     const operands = [prepared(stretched(a, batch), padA), prepared(stretched(b, batch), padB)];
     const y = dispatch(main.kernel, first === 'a' ? operands : operands.reverse(), main.shape, main.scalars);
     return y.view([...batch, size.m, size.n]);
@@ -193,11 +227,13 @@ export function matmul(a: Tensor, b: Tensor, options?: Partial<MatmulAttrs>): Te
       );
     });
   }
-  if (rankB === 2 && !attrs.transposeA) {
+  const before = b.shape.slice(0, -2);
+  if (!attrs.transposeA && before.every((size) => size === 1)) {
     // All rows of a meet one matrix: one product.
     return composed(a, () => {
-      const product = matmul(reshape(a, [-1, a.shape[rankA - 1]]), b, attrs);
-      return reshape(product, [...a.shape.slice(0, -1), product.shape[1]]);
+      const matrix = rankB === 2 ? b : reshape(b, b.shape.slice(-2));
+      const product = matmul(reshape(a, [-1, a.shape[rankA - 1]]), matrix, attrs);
+      return reshape(product, [...broadcastShapes(a.shape.slice(0, -2), before), a.shape[rankA - 2], product.shape[1]]);
     });
   }
   return apply('batchedMatmul', batchedMatmulDefault, [a, b], attrs);

@@ -5,7 +5,7 @@ import { matmulRegisterShader } from '../../../shaders/matmul-register.wgsl.js';
 import { matmulTiledShader } from '../../../shaders/matmul-tiled.wgsl.js';
 import type { Shader } from '../../common/shader.js';
 import { up4 } from '../../common/shapes.js';
-import { hasNarrowRegisters, type Kernel, type KernelLimits, MAX_GROUPS } from '../../gpu/kernel.js';
+import { hasNarrowRegisters, type Kernel, type KernelLimits, MAX_GROUPS, mostNumbers } from '../../gpu/kernel.js';
 import { elementGrid } from '../../kernels/elementwise.js';
 import { boxOf, padKernel } from '../layout.js';
 
@@ -60,6 +60,8 @@ function splitKFor(k: number, wanted: number, shortest: number, unit: number): n
 }
 
 function chooseRegister({ m, n, k }: MatmulSize, limits: KernelLimits): MatmulConfig {
+  // Both operands, whichever way they lie, may be copied with whole vectors along each axis.
+  if (Math.max(up4(m), up4(n)) * up4(k) > mostNumbers(limits)) return { variant: 'naive' };
   const subgroup = limits.subgroupSize <= 16 ? limits.subgroupSize : 0;
   const workgroup = Math.max(8, subgroup);
   const narrow = hasNarrowRegisters(limits) && m * n * k < MUCH_WORK;

@@ -87,6 +87,30 @@ test('the rest of a division is exact, with the sign of the divisor or, for fmod
   assert.ok(Object.is(negative.values[0], -0));
 });
 
+test('sizes that keep the ratio are taken at places by their common factor', async () => {
+  const x: [number[], number[]] = [[1, 1, 3, 5], Array.from({ length: 15 }, (_, k) => k)];
+  const resized = async (policy: string, sizes: number[], mode = 'linear') => {
+    const attributes = { axes: { ints: [2, 3] }, mode: { s: mode }, keep_aspect_ratio_policy: { s: policy } };
+    const spec: GraphSpec = {
+      nodes: [{ op: 'Resize', inputs: ['x', '', '', 'sizes'], outputs: ['y'], attributes }],
+      inputs: [{ name: 'x' }],
+      outputs: ['y'],
+      initializers: { sizes: list(sizes) },
+    };
+    return (await run(spec, { x }, 19))[0];
+  };
+  // By the factor 4/5, row r comes from (r + 1/2) / 0.8 − 1/2.
+  const down = await resized('not_smaller', [2, 4]);
+  assert.equal(down.shape, [1, 1, 2, 4]);
+  assertClose('not smaller', down.values, [0.75, 2, 3.25, 4.5, 7, 8.25, 9.5, 10.75]);
+  // By the factor 2/3, five columns make 10/3, which is rounded.
+  const less = await resized('not_larger', [2, 4]);
+  assert.equal(less.shape, [1, 1, 2, 3]);
+  assertClose('not larger', less.values, [1.5, 3, 4.5, 9, 10.5, 12]);
+  const stretched = await resized('stretch', [2, 4]);
+  assertClose('stretch', stretched.values, [1.375, 2.625, 3.875, 5.125, 8.875, 10.125, 11.375, 12.625]);
+});
+
 test('results that lie channels last mix with others in the order of the file', async () => {
   const after = async (node: NodeSpec, initializers: Record<string, ArraySpec> = {}) => {
     const spec = {

@@ -108,9 +108,9 @@ const NEAREST = ['round_prefer_floor', 'round_prefer_ceil', 'floor', 'ceil'] as 
 
 /** Options of `resize`, with the meanings of ONNX's Resize. */
 export interface ResizeOptions {
-  /** Sizes to make, one for each axis of `axes`. Either these or `scales`. */
+  /** Sizes to make, one for each axis of `axes`. At least these or `scales`. */
   sizes?: readonly number[];
-  /** Factors, one for each axis of `axes`: a size becomes ⌊size·scale⌋, and ⌊size·(end − start)·scale⌋ for tf_crop_and_resize. */
+  /** Factors, one for each axis of `axes`: a size becomes ⌊size·scale⌋, and ⌊size·(end − start)·scale⌋ for tf_crop_and_resize, unless `sizes` says otherwise. */
   scales?: readonly number[];
   /** Axes to resize; may be negative. Default: all. */
   axes?: readonly number[];
@@ -136,7 +136,7 @@ export interface ResizeOptions {
 interface AxisResize {
   input: number;
   output: number;
-  /** Undefined where the size was given. */
+  /** Undefined where the size alone was given. */
   scale?: number;
   start: number;
   end: number;
@@ -224,9 +224,7 @@ function checkChoice(name: string, value: unknown, choices: readonly string[]): 
 /** The axes and how each is resized. @throws ArgumentError, ShapeError */
 function axesOf(x: Shape, options: ResizeOptions): [number, AxisResize][] {
   const { sizes, scales, axes, roi, coordinates } = options;
-  if ((sizes === undefined) === (scales === undefined)) {
-    throw new ArgumentError('resize: expected either sizes or scales');
-  }
+  if (sizes === undefined && scales === undefined) throw new ArgumentError('resize: expected sizes or scales');
   if (axes !== undefined) checkList('resize', 'axes', axes, 'a list of axes');
   const all = (axes ?? [...x.keys()]).map((axis) => normalizeAxis(axis, x.length, 'resize'));
   normalizeAxes(all, x.length, 'resize');

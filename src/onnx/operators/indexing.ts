@@ -41,7 +41,7 @@ function resized(c: Context): Value {
   const axes = (c.ints('axes') ?? x.shape.map((_, k) => k)).map((axis) => c.axis(axis));
   const options: ResizeOptions = {
     axes: axes.map((axis) => axisIn(x, axis)),
-    ...(sizes ? { sizes: keptRatio(c, sizes, axes) } : { scales: scales ?? c.malformed('lacks sizes and scales') }),
+    ...(sizes ? keptRatio(c, sizes, axes) : { scales: scales ?? c.malformed('lacks sizes and scales') }),
     mode: c.text('mode', 'nearest') as 'nearest',
     coordinates: c.text('coordinate_transformation_mode', early ? 'asymmetric' : 'half_pixel') as 'half_pixel',
     nearestMode: c.text('nearest_mode', early ? 'floor' : 'round_prefer_floor') as 'floor',
@@ -54,13 +54,17 @@ function resized(c: Context): Value {
   return x.map((t) => resize(t as Tensor, options));
 }
 
-/** Sizes that keep the ratio of the axes, if they are to. */
-function keptRatio(c: Context, sizes: readonly number[], axes: readonly number[]): readonly number[] {
+/** The sizes, or, where the ratio of the axes is to be kept, those that one factor for all axes gives, rounded. */
+function keptRatio(
+  c: Context,
+  sizes: readonly number[],
+  axes: readonly number[],
+): Pick<ResizeOptions, 'sizes' | 'scales'> {
   const policy = c.text('keep_aspect_ratio_policy', 'stretch');
-  if (policy === 'stretch') return sizes;
+  if (policy === 'stretch') return { sizes };
   const factors = sizes.map((size, k) => size / c.shape(0)[axes[k]]);
   const factor = policy === 'not_larger' ? Math.min(...factors) : Math.max(...factors);
-  return axes.map((axis) => Math.round(factor * c.shape(0)[axis]));
+  return { sizes: axes.map((axis) => Math.round(factor * c.shape(0)[axis])), scales: axes.map(() => factor) };
 }
 
 function upsampled(c: Context): Value {

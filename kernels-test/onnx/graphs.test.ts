@@ -3,6 +3,7 @@ import { BatchNorm, Conv2d, Flatten, Linear, MaxPool2d, PReLU, Residual, Sequent
 import { exportOnnx } from '../../src/onnx/export/export.js';
 import { importOnnx, type OnnxInput, UnsupportedModelError } from '../../src/onnx/index.js';
 import { Tape } from '../../src/ops/tape.js';
+import { ones } from '../../src/tensor/create.js';
 import { recordStep } from '../../src/tensor/recorded-step.js';
 import { type AnyTensor, scope, Tensor } from '../../src/tensor/tensor.js';
 import { assertClose, gpuSuite, randomValues, testGpu } from '../helpers/harness.js';
@@ -109,6 +110,40 @@ test('sizes that keep the ratio are taken at places by their common factor', asy
   assertClose('not larger', less.values, [1.5, 3, 4.5, 9, 10.5, 12]);
   const stretched = await resized('stretch', [2, 4]);
   assertClose('stretch', stretched.values, [1.375, 2.625, 3.875, 5.125, 8.875, 10.125, 11.375, 12.625]);
+});
+
+test('rows of zeros and of −∞ have gradients that are numbers', async () => {
+  const gpu = await testGpu();
+  const cases: [Partial<NodeSpec> & { op: string }, number[], y: number[], dx: number[]][] = [
+    [{ op: 'ReduceL2', attributes: { axes: { ints: [1] } } }, [0, 0, 3, 4], [0, 5], [0, 0, 0.6, 0.8]],
+    [
+      { op: 'ReduceLogSumExp', attributes: { axes: { ints: [1] } } },
+      [-Infinity, -Infinity, 1000, 1000],
+      [-Infinity, 1000 + Math.log(2)],
+      [0, 0, 0.5, 0.5],
+    ],
+    [{ op: 'LpNormalization' }, [0, 0, 3, 4], [0, 0, 0.6, 0.8], [1, 1, (0.8 - 0.6) * 0.16, (0.6 - 0.8) * 0.12]],
+    [{ op: 'LpNormalization', attributes: { p: { i: 1 } } }, [0, 0, 3, -1], [0, 0, 0.75, -0.25], [1, 1, 0.125, 0.375]],
+    [
+      { op: 'MeanVarianceNormalization', attributes: { axes: { ints: [1] } } },
+      [2, 2, 3, 5],
+      [0, 0, -1, 1],
+      [0, 0, 0, 0],
+    ],
+  ];
+  for (const [node, values, expected, gradient] of cases) {
+    const spec = { nodes: [{ inputs: ['x'], outputs: ['y'], ...node }], inputs: [{ name: 'x' }], outputs: ['y'] };
+    const module = importOnnx(gpu, onnxFile(spec));
+    const [y, dx] = scope(gpu, () => {
+      const x = Tensor.from(gpu, values, [2, 2]);
+      const tape = new Tape();
+      const y = tape.record(() => module.forward(x) as Tensor);
+      return [y, tape.gradients(y, [x], ones(gpu, y.shape)).get(x)!];
+    });
+    assertClose(node.op, await y.read(), expected);
+    assertClose(`${node.op} gradient`, await dx.read(), gradient, { scale: 1 });
+    for (const owned of [y, dx, module]) owned.dispose();
+  }
 });
 
 test('results that lie channels last mix with others in the order of the file', async () => {

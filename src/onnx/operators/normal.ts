@@ -1,6 +1,7 @@
 import { add, div, mul, sub } from '../../ops/binary.js';
 import { equal, where } from '../../ops/compare.js';
-import { mean, sum } from '../../ops/reduce.js';
+import { mean } from '../../ops/reduce.js';
+import { norm } from '../../ops/reductions.js';
 import {
   groupNorm,
   instanceNorm,
@@ -8,7 +9,7 @@ import {
   localResponseNorm,
   rmsNorm as rmsNormOf,
 } from '../../ops/standardize.js';
-import { abs, affine, reciprocal, sqrt, square } from '../../ops/unary.js';
+import { affine, reciprocal, sqrt, square } from '../../ops/unary.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import type { Context, Operator, OperatorTable } from '../operator.js';
 import { GpuValue, type Value } from '../values.js';
@@ -45,8 +46,8 @@ function rmsNorm(c: Context): Value {
 function lpNorm(c: Context): Value {
   const p = c.int('p', 2);
   return alongAxis(c.gpuValue(0), c.axis(c.int('axis', -1)), (x) => {
-    const size = p === 1 ? sum(abs(x), [-1], true) : sqrt(sum(square(x), [-1], true));
-    return where(equal(size, 0), 0, div(x, size));
+    const size = norm(x, { p: p as 1 | 2, axes: [-1], keepDims: true });
+    return div(x, where(equal(size, 0), 1, size));
   });
 }
 
@@ -92,8 +93,8 @@ export const normalOperators = /* @__PURE__ */ ((): OperatorTable => ({
       const axes = c.ints('axes') ?? [0, 2, 3];
       const x = c.x(0);
       const centered = sub(x, mean(x, axes, true));
-      const deviation = sqrt(mean(square(centered), axes, true));
-      return GpuValue.file(div(centered, affine(deviation, 1, 1e-9)));
+      const length = norm(centered, { axes, keepDims: true }); // unlike the square root, it has a gradient at 0
+      return GpuValue.file(div(centered, affine(length, Math.sqrt(length.size / x.size), 1e-9)));
     },
   },
 }))();

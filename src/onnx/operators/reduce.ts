@@ -1,14 +1,13 @@
 import { normalizeAxes, reducedShape, type Shape } from '../../common/shapes.js';
 import { argmax, argmin } from '../../ops/argmax.js';
-import { add, sub } from '../../ops/binary.js';
-import { cast, equal, isInf, where } from '../../ops/compare.js';
+import { cast, equal } from '../../ops/compare.js';
 import { max, min, prod } from '../../ops/fold.js';
-import { reshape } from '../../ops/layout.js';
 import { mean, sum } from '../../ops/reduce.js';
+import { logSumExp, norm } from '../../ops/reductions.js';
 import { logSoftmax, softmax } from '../../ops/row-softmax.js';
 import { cumprod, cumsum } from '../../ops/scan.js';
 import { topK } from '../../ops/top-k.js';
-import { abs, exp, log, sqrt, square } from '../../ops/unary.js';
+import { abs, log, square } from '../../ops/unary.js';
 import { type AnyTensor, Tensor } from '../../tensor/tensor.js';
 import { reduced } from '../host-arrays.js';
 import type { Context, Operator, OperatorTable } from '../operator.js';
@@ -93,16 +92,6 @@ function rows(f: (x: Tensor) => Tensor): Operator {
   };
 }
 
-const l2 = (x: Tensor, ...rest: [readonly number[], boolean]): Tensor => sqrt(sum(square(x), ...rest));
-
-/** log Σ eˣ, of numbers from which the largest is taken first. */
-function logSumExp(x: Tensor, axes: readonly number[], keepDims: boolean): Tensor {
-  const largest = max(x, axes, true);
-  const base = where(isInf(largest), 0, largest);
-  const result = add(log(sum(exp(sub(x, base)), axes, true)), base);
-  return keepDims ? result : reshape(result, reducedShape(x.shape, normalizeAxes(axes, x.shape.length), false));
-}
-
 /** The largest (1) or smallest (−1) element. */
 function extreme(f: typeof max, side: 1 | -1): Operator {
   return {
@@ -161,7 +150,12 @@ export const reduceOperators = /* @__PURE__ */ ((): OperatorTable => ({
     (values) => total(values.map(Math.abs)),
     abs,
   ),
-  ReduceL2: reduction(18, l2, (values) => Math.sqrt(total(values.map((v) => v * v))), abs),
+  ReduceL2: reduction(
+    18,
+    (x, axes, keepDims) => norm(x, { axes, keepDims }),
+    (values) => Math.sqrt(total(values.map((v) => v * v))),
+    abs,
+  ),
   ReduceLogSum: reduction(
     18,
     (x, ...rest) => log(sum(x, ...rest)),

@@ -1,11 +1,25 @@
 // adapters: all
 import * as assert from 'uvu/assert';
 import { DisposedError } from '../../src/common/errors.js';
+import { sizeOf } from '../../src/common/shapes.js';
+import {
+  batchNormTraining,
+  conv2d,
+  cosFace,
+  globalMaxPool2d,
+  layerNorm,
+  maxPool2d,
+  nllLoss,
+  norm,
+  softmaxCrossEntropy,
+  ssim,
+  variance,
+} from '../../src/engine.js';
 import { type Kernel, linearGrid } from '../../src/gpu/kernel.js';
 import { add } from '../../src/ops/binary.js';
 import { dispatch } from '../../src/tensor/dispatch.js';
 import { keep, openScopes, scope, Tensor } from '../../src/tensor/tensor.js';
-import { gpuSuite, testGpu } from '../helpers/harness.js';
+import { gpuSuite, randomValues, testGpu } from '../helpers/harness.js';
 import { rejected, thrown } from '../helpers/rejection.js';
 
 const test = gpuSuite('scopes');
@@ -116,6 +130,36 @@ test('a scope frees everything when its body throws or is asynchronous', async (
   );
   assert.ok(seen.length === 2 && seen.every((tensor) => tensor.disposed));
   assert.is(openScopes(gpu).length, 0);
+});
+
+test('outside scopes and tapes, only the result of an operation stays', async () => {
+  const gpu = await testGpu();
+  const tensor = (shape: number[]): Tensor => Tensor.from(gpu, randomValues(sizeOf(shape), 1), shape);
+  const [rows, picture, weights, channels, filter] = [[4, 3], [1, 12, 12, 3], [5, 3], [3], [3, 3, 3, 7]].map(tensor);
+  const labels = Tensor.from(gpu, [0, 1, 2, 1], [4], 'int32');
+  const floats = Tensor.from(gpu, [0, 1, 2, 1], [4]);
+  const operations: (() => Tensor)[] = [
+    () => maxPool2d(picture, { kernel: 2 }),
+    () => globalMaxPool2d(picture),
+    () => ssim(picture, picture, { window: 5 }),
+    () => batchNormTraining(picture, channels, channels),
+    () => layerNorm(rows, channels, channels),
+    () => nllLoss(rows, labels),
+    () => softmaxCrossEntropy(rows, floats),
+    () => cosFace(rows, weights, floats, { margin: 0.2, scale: 4 }),
+    () => variance(rows, [1], { correction: 1 }),
+    () => norm(rows),
+    () => norm(rows, { p: 1 }),
+    () => norm(rows, { p: Infinity, axes: [1] }),
+    () => conv2d(picture, filter),
+  ];
+  for (const operation of operations) {
+    const before = gpu.pool.liveBytes;
+    const y = operation();
+    assert.is(gpu.pool.liveBytes, before + y.buffer.capacity, `${operation}`);
+    y.dispose();
+  }
+  for (const owned of [rows, picture, weights, channels, filter, labels, floats]) owned.dispose();
 });
 
 test('live and pooled bytes are the same after every step', async () => {

@@ -5,7 +5,7 @@ import { unaryKernel } from '../kernels/elementwise.js';
 import { gatherAt, map, type NdArray, scatterAdd, zeros } from '../reference/ndarray.js';
 import type { ReferenceRule } from '../reference/reference-op.js';
 import { dispatch } from '../tensor/dispatch.js';
-import { apply, isTapeRecording, type Op } from '../tensor/tape.js';
+import { apply, composed, isTapeRecording, type Op } from '../tensor/tape.js';
 import { scope, type Tensor } from '../tensor/tensor.js';
 import { sub } from './binary.js';
 import { max } from './fold.js';
@@ -102,7 +102,7 @@ export function norm(x: Tensor, options?: VectorNormOptions): Tensor {
   const { p = 2, axes = [], keepDims = false } = checkOptions('norm', options, ['p', 'axes', 'keepDims']);
   if (p !== 1 && p !== 2 && p !== Infinity) refuse('norm', 'p', p, '1, 2 or Infinity');
   if (p === 2) return apply('norm', normOp, [x], { axes, keepDims });
-  return (p === 1 ? sum : max)(abs(x), axes, keepDims);
+  return composed(x, () => (p === 1 ? sum : max)(abs(x), axes, keepDims));
 }
 
 /**
@@ -134,8 +134,10 @@ export function variance(x: Tensor, axes: readonly number[] = [], options?: Vari
   if (!(correction >= 0 && correction < count)) {
     refuse('variance', 'correction', correction, `at least 0 and less than ${count}, the number of elements`);
   }
-  const biased = mean(square(sub(x, mean(x, axes, true))), axes, keepDims);
-  return correction === 0 ? biased : affine(biased, count / (count - correction), 0);
+  return composed(x, () => {
+    const biased = mean(square(sub(x, mean(x, axes, true))), axes, keepDims);
+    return correction === 0 ? biased : affine(biased, count / (count - correction), 0);
+  });
 }
 
 export const normReference: ReferenceRule<ReduceAttrs> = {

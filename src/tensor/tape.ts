@@ -132,7 +132,13 @@ export function apply<A, D extends DType = 'float32'>(
   given: readonly AnyTensor[],
   attrs: A,
 ): Tensor<D> {
-  return applyAll<A, D>(name, op, given, attrs).output;
+  const { output, saved } = applyAll<A, D>(name, op, given, attrs);
+  // No gradient will ask for what was kept.
+  if (active === null) {
+    const used: readonly AnyTensor[] = [output, ...given];
+    for (const tensor of saved) if (!used.includes(tensor)) tensor.dispose();
+  }
+  return output;
 }
 
 /** As `apply`, and also returns what the operation saved: other results, which have no gradient of their own. */

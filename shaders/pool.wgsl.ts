@@ -136,33 +136,32 @@ const element = (kind: PoolKind, size: 'input' | 'output', point = (axis: string
 
 const pointOf = (kind: PoolKind): string => `U(${axesOf(kind).map((axis) => `p${axis}`)})`;
 
-/** WGSL of the number of a place in a window, as a float32. */
-const numberOf = (kind: PoolKind): string =>
-  `V(f32(${placeIn(axesOf(kind), 'plan.kernel', (axis) => `inWindow.${axis}`)}))`;
+/** WGSL of the number of a place in a window. */
+const numberOf = (kind: PoolKind): string => placeIn(axesOf(kind), 'plan.kernel', (axis) => `inWindow.${axis}`);
 
 /**
  * The maximum of each window, and which pixel of the window it was (row-major from the window's start, padding included;
- * the first on a tie), as a float32. The first NaN of a window wins. Bindings: x, y, winners, plan.
+ * the first on a tie), as a u32. The first NaN of a window wins. Bindings: x, y, winners, plan.
  */
 export function maxPoolShader(kind: PoolKind): Shader {
-  const V = vectorType(kind.width);
+  const [V, W] = [vectorType(kind.width), vectorType(kind.width, 'u32')];
   return poolShader(
     kind,
-    { xs: read(V), ys: write(V), winners: write(V) },
+    { xs: read(V), ys: write(V), winners: write(W) },
     'output',
     nonFiniteFunctions(kind.width),
     `
   var best = xs[${element(kind, 'input', (axis) => `begin.${axis}`)}];
-  var winner = V(-1.0);
+  var winner = ${W}(0xffffffffu);
   ${loops(
     kind,
     true,
     `
     let x = xs[${element(kind, 'input')}];
     let inWindow = ${pointOf(kind)} + plan.padding - at * plan.stride;
-    let wins = (winner < V()) | (((x > best) | isNan(x)) & !isNan(best));
+    let wins = (winner == ${W}(0xffffffffu)) | (((x > best) | isNan(x)) & !isNan(best));
     best = select(best, x, wins);
-    winner = select(winner, ${numberOf(kind)}, wins);`,
+    winner = select(winner, ${W}(${numberOf(kind)}), wins);`,
   )}
   ys[i] = best;
   winners[i] = winner;`,
@@ -171,10 +170,10 @@ export function maxPoolShader(kind: PoolKind): Shader {
 
 /** Each pixel collects from the windows that hold it and that it won. Bindings: winners, dy, dx, plan. */
 export function maxPoolGradientShader(kind: PoolKind): Shader {
-  const V = vectorType(kind.width);
+  const [V, W] = [vectorType(kind.width), vectorType(kind.width, 'u32')];
   return poolShader(
     kind,
-    { winners: read(V), dys: read(V), dxs: write(V) },
+    { winners: read(W), dys: read(V), dxs: write(V) },
     'input',
     '',
     `
@@ -185,7 +184,7 @@ export function maxPoolGradientShader(kind: PoolKind): Shader {
     `
     let source = ${element(kind, 'output')};
     let inWindow = at + plan.padding - ${pointOf(kind)} * plan.stride;
-    sum += select(V(), dys[source], winners[source] == ${numberOf(kind)});`,
+    sum += select(V(), dys[source], winners[source] == ${W}(${numberOf(kind)}));`,
   )}
   dxs[i] = sum;`,
   );

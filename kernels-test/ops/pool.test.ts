@@ -66,6 +66,18 @@ test('in max pool the first of equal pixels gets the gradient, and padding is ne
   await checkOp({ op: 'maxPool2d', attrs, inputs: [[2, 9, 8, 4]], values: (_, size) => new Float32Array(size) });
 });
 
+test('places in windows of more than 2²⁴ pixels are told apart', async () => {
+  const gpu = await testGpu();
+  const gradient = scope(gpu, () => {
+    const x = Tensor.from(gpu, [1, 9, 2, 3], [1, 1, 4, 1]);
+    const tape = new Tape();
+    const y = tape.record(() => maxPool2d(x, { kernel: 5000, stride: 1, padding: [4999, 0, 4999, 0] }));
+    return tape.gradients(y, [x], Tensor.from(gpu, [1, 1, 1, 1], y.shape)).get(x)!;
+  });
+  assert.equal([...(await gradient.read())], [1, 3, 0, 0]);
+  gradient.dispose();
+});
+
 test('the stride is the kernel by default; windows wholly in the padding are refused', async () => {
   const gpu = await testGpu();
   scope(gpu, () => {

@@ -146,6 +146,90 @@ test('rows of zeros and of −∞ have gradients that are numbers', async () => 
   }
 });
 
+test('operators of integers give integers', async () => {
+  const gpu = await testGpu();
+  const x = Tensor.from(gpu, [-7, 2, 3, -4], [2, 2], 'int32');
+  const axes = { axes: { ints: [1] } };
+  const cases: [Partial<NodeSpec> & { op: string }, number[], initializers?: Record<string, ArraySpec>][] = [
+    [{ op: 'Relu' }, [0, 2, 3, 0]],
+    [{ op: 'Sign' }, [-1, 1, 1, -1]],
+    [{ op: 'ReduceMean', attributes: axes }, [-2, 0]],
+    [{ op: 'ReduceL1', attributes: axes }, [9, 7]],
+    [{ op: 'ReduceSumSquare', attributes: axes }, [53, 25]],
+    [{ op: 'ReduceL2', attributes: axes }, [7, 5]],
+    [{ op: 'Pow' }, [49, 4, 9, 16], { e: scalar(2) }],
+    [{ op: 'Pow' }, [-343, 8, 27, -64], { e: scalar(3) }],
+    [{ op: 'Pow' }, [-7, 8, 3, -64], { e: list([1, 3]) }],
+    [{ op: 'Pow' }, [49, 1, 9, 2], { e: { dims: [2, 2], values: [2, 0.5, 2, 0.5] } }],
+  ];
+  for (const [node, expected, initializers] of cases) {
+    const given = node.op === 'Pow' && expected[1] === 1 ? Tensor.from(gpu, [-7, 2, 3, 4], [2, 2], 'int32') : x;
+    const spec: GraphSpec = {
+      nodes: [{ inputs: ['x', ...Object.keys(initializers ?? {})], outputs: ['y'], ...node }],
+      inputs: [{ name: 'x', type: 6 }],
+      outputs: ['y'],
+      initializers,
+    };
+    const module = importOnnx(gpu, onnxFile(spec));
+    const { y } = module.run({ x: given });
+    assert.is(y.dtype, 'int32', node.op);
+    assert.equal([...(await y.read())], expected, node.op);
+    y.dispose();
+    module.dispose();
+    if (given !== x) given.dispose();
+  }
+  x.dispose();
+});
+
+test('constants: integers cut off, large exponents, empty lists and arrays', async () => {
+  const constant = async (op: string, initializers: Record<string, ArraySpec>, attributes = {}) => {
+    const nodes: NodeSpec[] = [
+      { op, inputs: Object.keys(initializers), outputs: ['c'], attributes },
+      { op: 'Add', inputs: ['x', 'c'], outputs: ['y'] },
+    ];
+    if (Object.values(initializers)[0].type === 7) {
+      nodes.splice(1, 0, { op: 'Cast', inputs: ['c'], outputs: ['f'], attributes: { to: { i: 1 } } });
+      nodes[2].inputs[1] = 'f';
+    }
+    const [{ values }] = await run({ nodes, inputs: [{ name: 'x' }], outputs: ['y'], initializers }, { x: [[1], [0]] });
+    return values;
+  };
+  assertClose('log-sum-exp', await constant('ReduceLogSumExp', { a: { dims: [2], values: [1000, 1000] } }), [
+    1000 + Math.log(2),
+  ]);
+  assert.equal(await constant('ReduceMean', { a: list([1, 2]) }), [1]);
+  assert.equal(await constant('ReduceL2', { a: list([1, 2]) }), [2]);
+  assert.equal(await constant('Pow', { a: list([2, 9]), b: { dims: [], values: [0.5] } }), [1, 3]);
+
+  const shapeOf = async (node: NodeSpec, initializers: Record<string, ArraySpec>) => {
+    const nodes = [node, { op: 'Shape', inputs: node.outputs, outputs: ['s'] }];
+    const sum: NodeSpec[] = [
+      { op: 'Cast', inputs: ['s'], outputs: ['f'], attributes: { to: { i: 1 } } },
+      { op: 'Add', inputs: ['x', 'f'], outputs: ['y'] },
+    ];
+    const spec = { nodes: [...nodes, ...sum], inputs: [{ name: 'x' }], outputs: ['y'], initializers };
+    return (await run(spec, { x: [[1], [0]] }))[0].values;
+  };
+  const empty = { a: { dims: [2, 0] }, b: { dims: [2, 0] } };
+  const joined = (axis: number): NodeSpec => ({
+    op: 'Concat',
+    inputs: ['a', 'b', 'a'],
+    outputs: ['c'],
+    attributes: { axis: { i: axis } },
+  });
+  assert.equal(await shapeOf(joined(0), empty), [6, 0]);
+  assert.equal(await shapeOf(joined(1), empty), [2, 0]);
+  const squeezed = (dims: number[]) => ({ a: { dims, values: [1, 2] }, axes: list([]) });
+  const squeeze: NodeSpec = { op: 'Squeeze', inputs: ['a', 'axes'], outputs: ['c'] };
+  assert.equal(await shapeOf(squeeze, squeezed([1, 1, 2])), [1, 1, 2]);
+});
+
+test('what Pad adds may be infinite', async () => {
+  const initializers = { pads: list([1, 0]), value: { dims: [], values: [-Infinity] } };
+  const [{ values }] = await runNode({ op: 'Pad' }, { x: [[2], [1, 2]] }, 17, initializers);
+  assert.equal(values, [-Infinity, 1, 2]);
+});
+
 test('results that lie channels last mix with others in the order of the file', async () => {
   const after = async (node: NodeSpec, initializers: Record<string, ArraySpec> = {}) => {
     const spec = {

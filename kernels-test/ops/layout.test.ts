@@ -200,4 +200,10 @@ test('axes that the box fills are merged with the axis before', () => {
   assert.equal(boxOf([8, 3, 4], [2, 0, 0], [5, 3, 4]), { outer: [24], begin: [6], inner: [15], width: 4 });
 });
 
+test('what is not finite surrounds a tensor, and its gradient is the part inside', async () => {
+  for (const value of [Infinity, -Infinity, NaN]) {
+    await checkOp({ op: 'pad', attrs: { before: [1, 0], after: [0, 2], value }, inputs: [[2, 3]] });
+  }
+});
+
 test.run();

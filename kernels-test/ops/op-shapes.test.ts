@@ -310,7 +310,7 @@ const badCalls = [
   bad('transpose', [[2, 3]], { axes: [0, 2] }, ShapeError, /transpose: axis 2 is outside/),
   bad('pad', [[2, 3]], { before: [1], after: [0, 0], value: 0 }, ShapeError, /before is \[1\]; expected 2 entries/),
   bad('pad', [[2, 3]], { before: [0, -1], after: [0, 0], value: 0 }, ArgumentError, /before is \[0,-1\]/),
-  bad('pad', [[2]], { before: [0], after: [0], value: Number.NaN }, ArgumentError, /value is NaN/),
+  bad('pad', [[2]], { before: [0], after: [0], value: 1e40 }, ArgumentError, /value is .*1e\+40/),
   bad('slice', [[2, 3]], { begin: [0, 1], size: [2, 3] }, ShapeError, /axis 1 of input \[2,3\] has 3.*reach to 4/),
   bad('slice', [[2, 3]], { begin: [0, 0], size: [0, 1] }, ArgumentError, /size is \[0,1\]/),
   bad('concat', [], { axis: 0 }, ShapeError, /got no inputs/),

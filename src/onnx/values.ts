@@ -38,7 +38,10 @@ export class HostValue {
     if (dtype === 'int32') for (let i = 0; i < size; i++) data[i] |= 0;
     else if (dtype === 'bool') for (let i = 0; i < size; i++) data[i] = Number(data[i] !== 0 || Number.isNaN(data[i]));
     else if (dtype === 'int64') {
-      for (let i = 0; i < size; i++) data[i] = Number.isSafeInteger(data[i]) ? data[i] : Math.sign(data[i]) * Infinity;
+      for (let i = 0; i < size; i++) {
+        const whole = Math.trunc(data[i]);
+        data[i] = Number.isSafeInteger(whole) ? whole : Math.sign(whole) * Infinity;
+      }
     }
     return new HostValue(dtype, shape, data);
   }

@@ -57,7 +57,8 @@ export function padShape(inputs: readonly Shape[], attrs: PadAttrs): number[] {
   checkPerAxis('pad', 'after', attrs.after, x);
   checkIntegers('pad', 'before', attrs.before, x.length, 0);
   checkIntegers('pad', 'after', attrs.after, x.length, 0);
-  checkFinite('pad', 'value', attrs.value);
+  // NaN and infinity are numbers of float32.
+  if (typeof attrs.value !== 'number' || Number.isFinite(attrs.value)) checkFinite('pad', 'value', attrs.value);
   return x.map((dim, axis) => attrs.before[axis] + dim + attrs.after[axis]);
 }
 
@@ -147,7 +148,11 @@ export function writeBoxKernel(box: Box, dtype: DType = 'float32'): Kernel {
 
 /** Surrounds the box with `value`. Bindings: box, array. */
 export function padKernel(box: Box, value: number, dtype: DType = 'float32'): Kernel {
-  return elementKernel('pad', padShader(box, value, movedAs(dtype)), sizeOf(box.outer));
+  // WGSL has no literals of numbers that are not finite.
+  const shader = Number.isFinite(value)
+    ? padShader(box, value, movedAs(dtype))
+    : padShader(box, new Uint32Array(Float32Array.of(value).buffer)[0], 'u32');
+  return elementKernel('pad', shader, sizeOf(box.outer));
 }
 
 const reshapeOp: Op<ReshapeAttrs> = {

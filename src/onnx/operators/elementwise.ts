@@ -118,7 +118,10 @@ function variadic(
 /** Division of the numbers of a type: that of integers cuts off. */
 const isInteger = (value: Value): boolean => value.dtype === 'int32' || value.dtype === 'int64';
 
-const isWhole = (x: AnyTensor): boolean => x.dtype === 'int32';
+export const isWhole = (x: AnyTensor): boolean => x.dtype === 'int32';
+
+/** |x| of numbers of float32 or int32. */
+export const absolute = (x: Tensor): Tensor => (isWhole(x) ? maximum(x, sub(0, x)) : abs(x));
 
 const nan = (a: number, b: number): boolean => Number.isNaN(a) || Number.isNaN(b);
 
@@ -161,6 +164,21 @@ export function converted(value: Value, type: HostType): Value {
 /** Powers of integers are exact below 2⁵³. */
 const power = (a: number, b: number): number => (nan(a, b) ? NaN : a ** b);
 
+/** A power has the type of its base; that of an integer is cut off, but rounded first where the exponent is an integer, too. */
+function powerOf(c: Context): Value {
+  const given = c.value(1);
+  const isExact = given.dtype !== 'float32';
+  if (given instanceof HostValue && given.size === 1 && given.data[0] === 2 && given.shape.length <= c.rank) {
+    return c.gpuValue(0).map(((x: Tensor) => (isWhole(x) ? mul(x, x) : square(x))) as never);
+  }
+  const exponent = converted(given, 'float32');
+  return together([c.gpuValue(0), c.toGpu(exponent)], ((a: Tensor, b: Tensor) => {
+    if (!isWhole(a)) return pow(a, b);
+    const value = pow(cast(a, 'float32'), b);
+    return cast(isExact ? round(value) : value, 'int32');
+  }) as never);
+}
+
 function preluOf(c: Context): Value {
   const [x, given] = [c.gpuValue(0), c.gpuValue(1)];
   const [size, channels, rank] = [given.tensors()[0].size, x.shape[1], x.shape.length];
@@ -181,7 +199,7 @@ function preluOf(c: Context): Value {
 const unaryOperators = /* @__PURE__ */ ((): OperatorTable => ({
   Abs: {
     ...unary(abs, Math.abs),
-    run: (c) => c.gpuValue(0).map(((x: Tensor) => (isWhole(x) ? maximum(x, sub(0, x)) : abs(x))) as never),
+    run: (c) => c.gpuValue(0).map(absolute as never),
   },
   Acos: unary(acos, Math.acos),
   Acosh: unary(acosh, Math.acosh),
@@ -201,10 +219,13 @@ const unaryOperators = /* @__PURE__ */ ((): OperatorTable => ({
     run: (c) => c.gpuValue(0).map(((x: Tensor) => (isWhole(x) ? sub(0, x) : neg(x))) as never),
   },
   Reciprocal: unary(reciprocal, (x) => 1 / x),
-  Relu: unary(relu, (x) => (x < 0 ? 0 : x)),
+  Relu: unary(
+    (x) => (isWhole(x) ? maximum(x, 0) : relu(x)),
+    (x) => (x < 0 ? 0 : x),
+  ),
   Round: unary(round, roundToEven),
   Sigmoid: unary(sigmoid),
-  Sign: unary(sign, Math.sign),
+  Sign: unary((x) => (isWhole(x) ? maximum(minimum(x, 1), -1) : sign(x)), Math.sign),
   Sin: unary(sin, Math.sin),
   Sinh: unary(sinh, Math.sinh),
   Sqrt: unary(sqrt, Math.sqrt),
@@ -256,15 +277,7 @@ const arithmetic = /* @__PURE__ */ ((): OperatorTable => ({
   Pow: {
     inputs: [2, 2],
     host: (c) => elementwise([c.host(0), c.host(1)], c.host(0).dtype, power),
-    run(c) {
-      const exponent = c.value(1);
-      const b = exponent instanceof HostValue ? new HostValue('float32', exponent.shape, exponent.data) : exponent;
-      if (b instanceof HostValue && b.size === 1 && b.data[0] === 2 && b.shape.length <= c.rank) {
-        return c.gpuValue(0).map(square as never);
-      }
-      const right = b instanceof HostValue ? GpuValue.file(c.around.upload(b)) : b;
-      return together([c.gpuValue(0), right], pow as never);
-    },
+    run: powerOf,
   },
   Max: variadic(maximum, (a, b) => Math.max(a, b)),
   Min: variadic(minimum, (a, b) => Math.min(a, b)),

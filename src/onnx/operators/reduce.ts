@@ -1,5 +1,6 @@
 import { normalizeAxes, reducedShape, type Shape } from '../../common/shapes.js';
 import { argmax, argmin } from '../../ops/argmax.js';
+import { div, mul } from '../../ops/binary.js';
 import { cast, equal } from '../../ops/compare.js';
 import { max, min, prod } from '../../ops/fold.js';
 import { mean, sum } from '../../ops/reduce.js';
@@ -7,11 +8,12 @@ import { logSumExp, norm } from '../../ops/reductions.js';
 import { logSoftmax, softmax } from '../../ops/row-softmax.js';
 import { cumprod, cumsum } from '../../ops/scan.js';
 import { topK } from '../../ops/top-k.js';
-import { abs, log, square } from '../../ops/unary.js';
+import { log, square } from '../../ops/unary.js';
 import { type AnyTensor, Tensor } from '../../tensor/tensor.js';
 import { reduced } from '../host-arrays.js';
 import type { Context, Operator, OperatorTable } from '../operator.js';
 import { GpuValue, permute, type Value } from '../values.js';
+import { absolute, isWhole } from './elementwise.js';
 import { axisIn, reshapedValue } from './shapes.js';
 
 type Reduce = (x: Tensor, axes: readonly number[], keepDims: boolean) => Tensor;
@@ -61,6 +63,29 @@ function reduction(
       return reduced(x, axes, axes.length === 0 || c.int('keepdims', 1) !== 0, x.dtype, host);
     },
   };
+}
+
+/** x² of numbers of float32 or int32. */
+const squared = (x: Tensor): Tensor => (isWhole(x) ? mul(x, x) : square(x));
+
+/** The mean; that of integers cuts off. */
+function meanOf(x: Tensor, axes: readonly number[], keepDims: boolean): Tensor {
+  if (!isWhole(x)) return mean(x, axes, keepDims);
+  const all = sum(x, axes, keepDims);
+  return div(all, x.size / all.size);
+}
+
+/** A reduction of float32 that cuts off what it gives of integers. */
+const cutOff =
+  (f: Reduce): Reduce =>
+  (x, ...rest) =>
+    isWhole(x) ? (cast(f(cast(x, 'float32'), ...rest), 'int32') as AnyTensor as Tensor) : f(x, ...rest);
+
+/** ln Σ eˣ without overflow. */
+function hostLogSumExp(values: number[]): number {
+  const largest = values.reduce((a, b) => Math.max(a, b), -Infinity);
+  if (!Number.isFinite(largest)) return largest;
+  return largest + Math.log(total(values.map((v) => Math.exp(v - largest))));
 }
 
 const total = (values: number[]): number => values.reduce((a, b) => a + b, 0);
@@ -137,32 +162,32 @@ const scan = (f: typeof cumsum): Operator => ({
 
 export const reduceOperators = /* @__PURE__ */ ((): OperatorTable => ({
   ReduceSum: reduction(13, sum, total),
-  ReduceMean: reduction(18, mean, (values) => total(values) / values.length),
+  ReduceMean: reduction(18, meanOf, (values) => total(values) / values.length),
   ReduceSumSquare: reduction(
     18,
-    (x, ...rest) => sum(square(x), ...rest),
+    (x, ...rest) => sum(squared(x), ...rest),
     (values) => total(values.map((v) => v * v)),
-    square,
+    squared,
   ),
   ReduceL1: reduction(
     18,
-    (x, ...rest) => sum(abs(x), ...rest),
+    (x, ...rest) => sum(absolute(x), ...rest),
     (values) => total(values.map(Math.abs)),
-    abs,
+    absolute,
   ),
   ReduceL2: reduction(
     18,
-    (x, axes, keepDims) => norm(x, { axes, keepDims }),
+    cutOff((x, axes, keepDims) => norm(x, { axes, keepDims })),
     (values) => Math.sqrt(total(values.map((v) => v * v))),
-    abs,
+    absolute,
   ),
   ReduceLogSum: reduction(
     18,
-    (x, ...rest) => log(sum(x, ...rest)),
+    cutOff((x, ...rest) => log(sum(x, ...rest))),
     (values) => Math.log(total(values)),
-    log,
+    (x) => cutOff(log)(x, [], false),
   ),
-  ReduceLogSumExp: reduction(18, logSumExp, (values) => Math.log(total(values.map(Math.exp)))),
+  ReduceLogSumExp: reduction(18, cutOff(logSumExp), hostLogSumExp),
   ReduceProd: reduction(18, prod, (values) => values.reduce((a, b) => a * b, 1)),
   ReduceMax: extreme(max, 1),
   ReduceMin: extreme(min, -1),

@@ -44,9 +44,10 @@ function squeezed(c: Context): number[] {
   const x = c.shape(0);
   const axes = axesOf(c, 13);
   if (!axes) return x.filter((size) => size !== 1);
+  if (axes.length === 0) return [...x];
   const gone = normalizeAxes(axes, x.length, 'axes');
   for (const axis of gone) if (x[axis] !== 1) c.misfit(`axis ${axis} of [${x}] is not 1`);
-  return axes.length === 0 ? [...x] : x.filter((_, axis) => !gone.includes(axis));
+  return x.filter((_, axis) => !gone.includes(axis));
 }
 
 function unsqueezed(c: Context): number[] {
@@ -129,7 +130,14 @@ function sliceValue(c: Context): Value {
 /** Joins values of one type along an axis of the file. */
 export function joinValues(values: readonly Value[], axis: number, gpu: (value: Value) => GpuValue): Value {
   const filled = values.filter((value) => sizeOf(value.shape) > 0);
-  if (filled.length === 0) return values[0];
+  if (filled.length === 0) {
+    const along = values.reduce((sum, { shape }) => sum + shape[axis], 0);
+    return new HostValue(
+      values[0].dtype,
+      values[0].shape.map((size, k) => (k === axis ? along : size)),
+      [],
+    );
+  }
   if (filled.length === 1) return filled[0];
   if (filled.every((value) => value instanceof HostValue)) return joined(filled as HostValue[], axis);
   const all = filled.map(gpu);

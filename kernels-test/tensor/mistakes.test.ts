@@ -1,7 +1,8 @@
 import * as assert from 'uvu/assert';
-import { CameoError } from '../../src/common/errors.js';
+import { ArgumentError, CameoError } from '../../src/common/errors.js';
 import * as E from '../../src/engine.js';
 import { gpuSuite, testGpu } from '../helpers/harness.js';
+import { withOwnGpu } from '../helpers/own-gpu.js';
 
 /*
  * Mistakes that TypeScript would catch, but JavaScript does not. Each must give one of our errors before any GPU work, which
@@ -149,7 +150,58 @@ const OPERATIONS: Mistake[] = [
   ['a view', (x) => (x as Any).view(48), /^view: shape is the number 48; expected a list of sizes$/],
 ];
 
+OPERATIONS.push(
+  [
+    'too many parts',
+    (x) => engine.split(x, 2 ** 31, 1),
+    /^split: axis 1 .* has 4 entries, which are not 2147483648 equal/,
+  ],
+  ['sizes below 0', (x) => x.view([-8, -6]), /^view: the wanted tensor has shape \[-8,-6\]; every size must be/],
+  ['half a size', (x) => x.view([0.5, 96]), /^view: the wanted tensor has shape \[0.5,96\]; every size must be/],
+  ['no range', (x) => engine.clamp(x, Infinity, Infinity), /^clamp: min is Infinity; expected a finite number, or/],
+  ['nor this one', (x) => engine.clamp(x, -Infinity, -Infinity), /^clamp: max is -Infinity; expected a finite number/],
+  [
+    'integers of 64 bits',
+    (_, gpu) => engine.Tensor.from(gpu, BigInt64Array.of(1n), [1], 'int32'),
+    /^Tensor: value 0 is the bigint 1; expected an integer that int32 holds$/,
+  ],
+  [
+    'a large stride',
+    (x, gpu) => engine.conv2d(x, weights(gpu), null, { stride: 2 ** 31 }),
+    /^conv2d: stride is \[2147483648,2147483648\]; expected 2 integers of at least 1 and at most 16777216$/,
+  ],
+  [
+    'a large stride of a pool',
+    (x) => engine.maxPool2d(x, { kernel: 2, stride: 2 ** 32 }),
+    /^maxPool2d: stride is \[4294967296,4294967296\]; expected 2 integers of at least 1 and at most 16777216$/,
+  ],
+  ['a number for c', (x) => engine.gemm(x.view([4, 12]), x.view([12, 4]), 5), /^gemm: c is the number 5; expected a/],
+  ['a number for a table', (x) => engine.embedding(5, x), /^embedding: table is the number 5; expected a tensor$/],
+  ['a number to keep', () => engine.keep(5), /^keep: tensor is the number 5; expected a tensor$/],
+  ['no body', (_, gpu) => engine.scope(gpu, 5), /^scope: body is the number 5; expected a function$/],
+);
+
 const NETWORKS: Mistake[] = [
+  [
+    'an object of tensors',
+    () => engine.writeSafetensors({}),
+    /^writeSafetensors: tensors is an object; expected a map of tensors by name$/,
+  ],
+  [
+    'no bytes',
+    () => engine.readSafetensors(5),
+    /^readSafetensors: bytes is the number 5; expected the bytes of a file/,
+  ],
+  [
+    'no file',
+    () => (new E.PReLU(1) as Any).load(5),
+    /^load: bytes is the number 5; expected the bytes of a safetensors/,
+  ],
+  [
+    'a number to clip',
+    () => engine.clipGradients([5], 1),
+    /^clipGradients: grads\[0\] is the number 5; expected a tensor$/,
+  ],
   [
     'BatchNorm()',
     () => new engine.BatchNorm(),
@@ -266,6 +318,21 @@ const NETWORKS: Mistake[] = [
 
 const TAPES: Mistake[] = [
   [
+    'null for a scale',
+    (x) => withOptimizer(x, (adam) => adam.step(new Map([[x, x]]), 0.5, null)),
+    /^step: scale is null; expected a tensor$/,
+  ],
+  [
+    'a number for a gradient',
+    (x) => withOptimizer(x, (adam) => adam.step(new Map([[x, 5]]), 0.5)),
+    /^step: the gradient of x is the number 5; expected a tensor$/,
+  ],
+  [
+    'a seed of integers',
+    (x, gpu) => summed(x, (tape, y) => tape.gradients(y, [x], E.Tensor.from(gpu, [1], [], 'int32'))),
+    /^gradients: the seed is a Tensor; expected a tensor of float32$/,
+  ],
+  [
     'not recorded',
     (x) => new E.Tape().gradients(E.sum(x), [x]),
     /^gradients: this tape recorded no way from the output to the tensor asked for: compute the output inside record\(\)$/,
@@ -378,6 +445,29 @@ for (const [group, mistakes] of Object.entries({ operations: OPERATIONS, network
     assert.is(wrong.join('\n'), '');
   });
 }
+
+test('gradients, seeds and scales of another device are refused', async () => {
+  const gpu = await testGpu();
+  await withOwnGpu({}, async (other) => {
+    const [x, here] = [E.Tensor.from(gpu, [1]), E.Tensor.from(gpu, [2])];
+    const [there, scale] = [E.Tensor.from(other, [1]), E.Tensor.scalar(other, 1)];
+    const refuses = (body: () => unknown, message: RegExp) =>
+      assert.throws(body, (error: Error) => error instanceof ArgumentError && message.test(error.message));
+    withOptimizer(x, (adam) => {
+      refuses(() => adam.step(new Map([[x, there]]), 0.1), /^step: x, its gradient and the scale live on different/);
+      refuses(() => adam.step(new Map([[x, here]]), 0.1, scale), /^step: x, its gradient and the scale live on/);
+      assert.is(adam.stepCount, 0);
+    });
+    E.scope(gpu, () => {
+      const tape = new E.Tape();
+      const y = tape.record(() => E.square(x));
+      refuses(() => tape.gradients(y, [x], there), /^gradients: the seed lives on another device than the output$/);
+    });
+    for (const tensor of [x, here, there, scale]) tensor.dispose();
+    await gpu.sync();
+    await other.sync();
+  });
+});
 
 test('a number may be given in place of a pair, in operations as in layers', async () => {
   const gpu = await testGpu();

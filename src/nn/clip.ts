@@ -4,6 +4,7 @@ import { ArgumentError } from '../common/errors.js';
 import { checkFloat32 } from '../ops/float32-constants.js';
 import { sumRows } from '../ops/reduce.js';
 import { dispatchInPlace, dispatchMany } from '../tensor/dispatch.js';
+import { checkTensor } from '../tensor/tape.js';
 import { scope, Tensor } from '../tensor/tensor.js';
 import { clipKernel, squaresCount, squaresKernel } from './optimizer-kernels.js';
 
@@ -20,6 +21,9 @@ export function clipGradients(grads: Iterable<Tensor>, maxNorm: number): { norm:
     refuse('clipGradients', 'grads', grads, 'gradients in an array or iterator');
   const list = [...grads];
   if (list.length === 0) throw new ArgumentError('clipGradients: there are no gradients');
+  list.forEach((grad, k) => {
+    checkTensor('clipGradients', `grads[${k}]`, grad);
+  });
   checkFloat32('clipGradients', 'maxNorm', maxNorm, 0, true);
   const { gpu } = list[0];
   const counts = list.map(({ size }) => squaresCount(size, gpu.limits));

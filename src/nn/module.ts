@@ -128,6 +128,7 @@ export abstract class Module {
    * @throws CheckpointError for a file that does not fit, or is none; the module is unchanged then
    */
   load(bytes: Uint8Array, options?: LoadOptions & { gpu?: Gpu }): LoadResult {
+    if (!ArrayBuffer.isView(bytes)) refuse('load', 'bytes', bytes, 'the bytes of a safetensors file');
     const { gpu, partial } = checkOptions('load', options, ['gpu', 'partial']);
     return loadState(this, readSafetensors(bytes).tensors, gpu, { partial });
   }

@@ -3,6 +3,7 @@ import { ArgumentError, CheckpointError, ShapeError } from '../common/errors.js'
 import { formatShape, sameShape } from '../common/shapes.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { checkFloat32 } from '../ops/float32-constants.js';
+import { checkTensor } from '../tensor/tape.js';
 import { keep, Tensor } from '../tensor/tensor.js';
 import { checkTensors, type HostTensors, readTensors } from './host-tensor.js';
 
@@ -66,13 +67,19 @@ export abstract class Optimizer {
     if (![...this.params.values()].some((param) => grads.has(param))) {
       throw new ArgumentError(`step: none of the ${grads.size} gradients is of one of the optimizer's parameters`);
     }
+    if (scale !== undefined) checkTensor('step', 'scale', scale);
     if (scale && scale.size !== 1)
       throw new ShapeError(`the gradient scale has shape [${scale.shape}]; expected one number`);
     for (const [name, param] of this.params) {
       const grad = grads.get(param);
-      if (grad && !sameShape(grad.shape, param.shape)) {
+      if (grad === undefined) continue;
+      checkTensor('step', `the gradient of ${name}`, grad);
+      if (!sameShape(grad.shape, param.shape)) {
         const shape = formatShape(grad.shape);
         throw new ShapeError(`the gradient of ${name} has shape ${shape}; expected ${formatShape(param.shape)}`);
+      }
+      if (grad.gpu !== param.gpu || (scale && scale.gpu !== param.gpu)) {
+        throw new ArgumentError(`step: ${name}, its gradient and the scale live on different devices`);
       }
     }
     this.gpu.atEachRun(() => {

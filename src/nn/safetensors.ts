@@ -1,3 +1,4 @@
+import { refuse } from '../common/arguments.js';
 import { ArgumentError, CheckpointError, ShapeError } from '../common/errors.js';
 import { formatShape, sizeOf } from '../common/shapes.js';
 import type { HostTensor, HostTensors } from './host-tensor.js';
@@ -47,6 +48,7 @@ export function readSafetensorsMetadata(bytes: Uint8Array): ReadonlyMap<string, 
 }
 
 function readHeader(bytes: Uint8Array) {
+  if (!ArrayBuffer.isView(bytes)) refuse('readSafetensors', 'bytes', bytes, 'the bytes of a file, as a Uint8Array');
   if (bytes.length < PREFIX_BYTES) {
     throw new CheckpointError(`safetensors: the file has ${bytes.length} bytes; its header alone needs more`);
   }
@@ -101,6 +103,7 @@ export function writeSafetensors(
   half: ReadonlySet<string> = new Set(),
   int8: ReadonlySet<string> = new Set(),
 ): Uint8Array {
+  if (!(tensors instanceof Map)) refuse('writeSafetensors', 'tensors', tensors, 'a map of tensors by name');
   const members: string[] = [];
   // Objects would put names such as "0" first, so the members are joined by hand.
   if (metadata.size > 0) members.push(`"${METADATA_KEY}":{${sorted(metadata).map(member).join(',')}}`);

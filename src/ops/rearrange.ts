@@ -28,13 +28,14 @@ export function split<D extends DType>(x: Tensor<D>, parts: number | readonly nu
     const dim = x.shape[along];
     if (typeof parts === 'number') checkCount('split', 'parts', parts);
     else checkIntegers('split', 'parts', parts, parts?.length, 1);
-    const sizes = typeof parts === 'number' ? new Array<number>(parts).fill(Math.floor(dim / parts)) : parts;
-    if (sizes.reduce((sum, size) => sum + size, 0) !== dim) {
+    const isWhole = typeof parts === 'number' ? dim % parts === 0 : parts.reduce((sum, size) => sum + size, 0) === dim;
+    if (!isWhole) {
       throw new ShapeError(
         `split: axis ${along} of input ${formatShape(x.shape)} has ${dim} entries, which are not ` +
           (typeof parts === 'number' ? `${parts} equal parts` : `parts of [${parts.join(',')}]`),
       );
     }
+    const sizes = typeof parts === 'number' ? new Array<number>(parts).fill(dim / parts) : parts;
     let first = 0;
     return sizes.map((size) => {
       const at = (value: number, others: readonly number[]) => others.map((other, a) => (a === along ? value : other));

@@ -1,4 +1,4 @@
-import { checkList } from '../common/arguments.js';
+import { checkList, isList } from '../common/arguments.js';
 import { ArgumentError, ShapeError } from '../common/errors.js';
 import { checkShape, formatShape, type Padding2d, type Pair, type Shape } from '../common/shapes.js';
 import { checkFloat32 } from './float32-constants.js';
@@ -51,27 +51,33 @@ export function checkSame(op: string, a: Shape, b: Shape): void {
   }
 }
 
-/** Checks a list of integers of at least `min`, of a set length. */
+/** The largest stride, dilation, padding or window: places that kernels compute from them must be numbers of 32 bits. */
+export const MAX_STEP = 2 ** 24;
+
+/** Checks a list of integers of at least `min` and at most `max`, of a set length. */
 export function checkIntegers(
   op: string,
   name: string,
   values: readonly number[],
   length: number,
   min = -Infinity,
+  max = Infinity,
 ): void {
-  const expected = `${length} integers${min === -Infinity ? '' : ` of at least ${min}`}`;
+  const isTooLarge = isList(values) && (values as readonly number[]).some((v) => v > max);
+  const least = min === -Infinity ? '' : ` of at least ${min}`;
+  const expected = `${length} integers${least}${isTooLarge ? ` and at most ${max}` : ''}`;
   checkList(op, name, values, expected);
-  if (values.length !== length || !values.every((v) => Number.isSafeInteger(v) && v >= min)) {
+  if (isTooLarge || values.length !== length || !values.every((v) => Number.isSafeInteger(v) && v >= min)) {
     throw new ArgumentError(`${op}: ${name} is [${values.join(',')}]; expected ${expected}`);
   }
 }
 
 export function checkPair(op: string, name: string, pair: Pair, min: number): void {
-  checkIntegers(op, name, pair, 2, min);
+  checkIntegers(op, name, pair, 2, min, MAX_STEP);
 }
 
 export function checkPadding(op: string, padding: Padding2d): void {
-  checkIntegers(op, 'padding (top, bottom, left, right)', padding, 4, 0);
+  checkIntegers(op, 'padding (top, bottom, left, right)', padding, 4, 0, MAX_STEP);
 }
 
 export function checkFinite(op: string, name: string, value: number): void {
@@ -86,13 +92,13 @@ export function checkNotNegative(op: string, name: string, value: number): void 
   checkFloat32(op, name, value, 0);
 }
 
-/** Checks the ends of a range of which either may be infinite. */
+/** Checks the ends of a range, each of which may be infinite on its side. */
 export function checkBounds(op: string, min: number, max: number): void {
   for (const [name, value] of [
     ['min', min],
     ['max', max],
   ] as const) {
-    if (typeof value !== 'number' || Number.isNaN(value)) {
+    if (typeof value !== 'number' || Number.isNaN(value) || value === (name === 'min' ? Infinity : -Infinity)) {
       throw new ArgumentError(`${op}: ${name} is ${value}; expected a finite number, or an infinite one for no bound`);
     }
     if (Math.abs(value) !== Infinity) checkFloat32(op, name, value);

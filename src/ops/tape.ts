@@ -52,6 +52,9 @@ export class Tape implements Recorder {
     if (seed && `${seed.shape}` !== `${output.shape}`) {
       throw new ShapeError(`gradients: the seed [${seed.shape}] must have the output's shape [${output.shape}]`);
     }
+    if (seed && seed.gpu !== output.gpu)
+      throw new ArgumentError('gradients: the seed lives on another device than the output');
+    if (seed && (seed as AnyTensor).dtype !== 'float32') refuse('gradients', 'the seed', seed, 'a tensor of float32');
     asked.forEach(({ dtype }: AnyTensor, k) => {
       if (dtype !== 'float32') refuse('gradients', `wrt[${k}]`, dtype, 'a tensor of float32: others have no gradient');
     });

@@ -30,7 +30,8 @@ function int32Values(values: TensorValues): Int32Array {
   if (values instanceof Int32Array) return values;
   checkList('Tensor', 'values', values, 'a list of integers');
   return Int32Array.from(values, (value, i) => {
-    if ((value | 0) !== value) refuse('Tensor', `value ${i}`, value, 'an integer that int32 holds');
+    if (typeof value !== 'number' || (value | 0) !== value)
+      refuse('Tensor', `value ${i}`, value, 'an integer that int32 holds');
     return value;
   });
 }

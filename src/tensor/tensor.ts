@@ -149,6 +149,7 @@ export class Tensor<D extends DType = 'float32'> {
   /** The same values under another shape of the same size, without a copy. */
   view(shape: readonly number[]): Tensor<D> {
     checkList('view', 'shape', shape, 'a list of sizes');
+    checkShape('view: the wanted tensor', shape);
     if (sizeOf(shape) !== this.size) throw new ShapeError(`cannot view [${this.shape}] as [${shape}]`);
     void this.buffer;
     return new Tensor(this.gpu, [...shape], this.dtype, this.#storage!);
@@ -234,6 +235,7 @@ function tensorsIn(result: unknown): AnyTensor[] {
  */
 export function scope<T>(gpu: Gpu, body: () => T): T {
   checkGpu('scope', gpu);
+  if (typeof body !== 'function') refuse('scope', 'body', body, 'a function');
   const open = openScopes(gpu);
   const mine = new Set<AnyTensor>();
   open.push(mine);
@@ -256,6 +258,7 @@ export function scope<T>(gpu: Gpu, body: () => T): T {
 
 /** Takes a tensor out of every open scope: it then lives until `dispose`. For parameters and running statistics. */
 export function keep<T extends AnyTensor>(tensor: T): T {
+  if (!(tensor instanceof Tensor)) refuse('keep', 'tensor', tensor, 'a tensor');
   for (const open of openScopes(tensor.gpu)) open.delete(tensor);
   return tensor;
 }

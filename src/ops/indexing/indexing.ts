@@ -12,7 +12,7 @@ import type { Kernel } from '../../gpu/kernel.js';
 import { elementKernel } from '../../kernels/elementwise.js';
 import { dispatch } from '../../tensor/dispatch.js';
 import { checkDtypes, type DType, sameDtype, WGSL_TYPES } from '../../tensor/dtype.js';
-import { apply, type Op } from '../../tensor/tape.js';
+import { apply, checkTensor, type Op } from '../../tensor/tape.js';
 import { scope, type Tensor } from '../../tensor/tensor.js';
 import { concat, slice } from '../layout.js';
 import { checkRank } from '../shape-checks.js';
@@ -320,6 +320,7 @@ export function oneHot(indices: Tensor<'int32'>, depth: number, options?: OneHot
  * @throws ShapeError, ArgumentError
  */
 export function embedding(table: Tensor, indices: Tensor<'int32'>): Tensor {
+  checkTensor('embedding', 'table', table);
   checkRank('embedding', 'table', table.shape, 2, '[count, size]');
   return gather(table, indices, 0);
 }

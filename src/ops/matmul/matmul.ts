@@ -275,6 +275,7 @@ export function gemm(a: Tensor, b: Tensor, c: Tensor | null = null, options?: Ge
     if (!Array.isArray(tensor?.shape)) refuse('gemm', name, tensor, 'a tensor');
     checkRank('gemm', name, tensor.shape, 2, 'a matrix');
   }
+  if (c !== null && !Array.isArray(c?.shape)) refuse('gemm', 'c', c, 'a tensor or null');
   const scaled = (x: Tensor, factor: number): Tensor => (factor === 1 ? x : affine(x, factor, 0));
   return composed(a, () => {
     const product = matmul(a, b, { transposeA: transA, transposeB: transB });

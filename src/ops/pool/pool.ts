@@ -21,7 +21,7 @@ import type { Tensor } from '../../tensor/tensor.js';
 import { memoize } from '../memoize.js';
 import { constantPower } from '../power.js';
 import { mean } from '../reduce.js';
-import { checkInputs, checkIntegers, checkPositive, NHWC } from '../shape-checks.js';
+import { checkInputs, checkIntegers, checkPositive, MAX_STEP, NHWC } from '../shape-checks.js';
 import { abs } from '../unary.js';
 
 /**
@@ -70,10 +70,10 @@ export function poolShape(op: string, inputs: readonly Shape[], attrs: PoolAttrs
     throw new ShapeError(`${op}: input has shape ${formatShape(x)}; expected ${layouts.join(', ')}`);
   }
   const { kernel, stride, padding, dilation = kernel.map(() => 1) } = attrs;
-  checkIntegers(op, 'kernel', kernel, axes, 1);
-  checkIntegers(op, 'stride', stride, axes, 1);
-  checkIntegers(op, 'dilation', dilation, axes, 1);
-  checkIntegers(op, axes === 2 ? 'padding (top, bottom, left, right)' : 'padding', padding, 2 * axes, 0);
+  checkIntegers(op, 'kernel', kernel, axes, 1, MAX_STEP);
+  checkIntegers(op, 'stride', stride, axes, 1, MAX_STEP);
+  checkIntegers(op, 'dilation', dilation, axes, 1, MAX_STEP);
+  checkIntegers(op, axes === 2 ? 'padding (top, bottom, left, right)' : 'padding', padding, 2 * axes, 0, MAX_STEP);
   const extents = kernel.map((_, axis) => extentOf(attrs, axis));
   // Else a window could lie wholly in the padding, where neither a maximum nor a mean is defined.
   if (extents.some((extent, axis) => Math.max(padding[2 * axis], padding[2 * axis + 1]) >= extent)) {

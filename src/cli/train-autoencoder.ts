@@ -1,10 +1,9 @@
 import type { Command } from 'commander';
 import { ArgumentError } from '../common/errors.js';
-import { readAutoencoder } from '../models/model-file.js';
 import { type AutoencoderTrainingConfig, DEFAULT_AUTOENCODER_TRAINING } from '../training/autoencoder-config.js';
 import { type AutoencoderValidation, validatedRates } from '../training/autoencoder-validation.js';
 import { trainAutoencoder } from '../training/train-autoencoder.js';
-import { autoencoderConfigOf } from '../training/trained-autoencoder.js';
+import { autoencoderConfigOf, autoencoderTensors } from '../training/trained-autoencoder.js';
 import { addShorthands, addStageOptions, type StageShorthands, type StageTrainingOptions } from './stage-settings.js';
 import { heldOutPlots, runStageTraining } from './stage-training.js';
 import { INTERRUPT_HELP } from './training-command.js';
@@ -20,7 +19,7 @@ export function addTrainAutoencoder(train: Command): void {
   addStageOptions(command, {
     out: 'out/autoencoder',
     config: 'models/paper-training.json',
-    from: 'begin with the model of another run, instead of random weights',
+    from: 'begin with the model or the checkpoint of another run, instead of new weights',
   }).addHelpText(
     'after',
     `\nExample: cameo train autoencoder --data faces --config models/paper-training.json -o out/autoencoder\n${INTERRUPT_HELP}`,
@@ -48,7 +47,7 @@ export async function runTrainAutoencoder(options: StageTrainingOptions & StageS
     renamed: withStages,
     shorthands: options,
     configOf: autoencoderConfigOf,
-    read: readAutoencoder,
+    read: autoencoderTensors,
     train: trainAutoencoder,
     parameters: (count) => `${count} parameters,`,
     rateOf: ({ rate }) => `rate ${rate}`,

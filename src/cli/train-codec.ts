@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { readKlt } from '../codec/codec-weights.js';
 import { ArgumentError } from '../common/errors.js';
 import { isJsonObject, readJsonObject } from '../data/files/read-file.js';
 import { DEFAULT_AUTOENCODER_TRAINING } from '../training/autoencoder-config.js';
@@ -8,7 +7,7 @@ import { DEFAULT_JOINT_TRAINING, type JointTrainingConfig, withNewJointNames } f
 import type { JointValidation } from '../training/joint-validation.js';
 import { trainJoint } from '../training/train-joint.js';
 import { EARLIER_AUTOENCODER_KEY } from '../training/trained-autoencoder.js';
-import { kltConfigOf } from '../training/trained-klt.js';
+import { kltConfigOf, kltTensors } from '../training/trained-klt.js';
 import { readCheckpoint } from '../training/training-run.js';
 import { addShorthands, addStageOptions, type StageShorthands, type StageTrainingOptions } from './stage-settings.js';
 import { heldOutPlots, runStageTraining } from './stage-training.js';
@@ -42,7 +41,7 @@ function withOptions(command: Command, out: string): Command {
   return addStageOptions(command, {
     out,
     config: 'models/face-training.json',
-    from: 'begin with the model of another run, instead of fitting principal components',
+    from: 'begin with the model or the checkpoint of another run, instead of fitting principal components',
   }).addHelpText(
     'after',
     `\nExample: cameo train codec --config models/face-training.json -o out/codec\n${INTERRUPT_HELP}`,
@@ -82,7 +81,7 @@ const run = (options: TrainCodecCommand): Promise<void> =>
     defaults: DEFAULT_JOINT_TRAINING,
     renamed: withNewJointNames,
     configOf: kltConfigOf,
-    read: readKlt,
+    read: kltTensors,
     train: trainJoint,
     parameters: (count) => `${count} parameters;`,
     rateOf: ({ qIndex }) => `index ${qIndex}`,

@@ -1,6 +1,6 @@
 import { CheckpointError } from '../common/errors.js';
 import { parseJson } from '../common/json.js';
-import { type HostTensors, withPrefix } from '../nn/host-tensor.js';
+import { type HostTensors, withoutPrefix, withPrefix } from '../nn/host-tensor.js';
 import { readSafetensors, readSafetensorsMetadata, writeSafetensors } from '../nn/safetensors.js';
 import type { TrainingSource } from './training-source.js';
 
@@ -57,4 +57,15 @@ export function parseCheckpoint<State extends CheckpointState<unknown>>(
   } catch (cause) {
     throw new CheckpointError(`the checkpoint's metadata is damaged: ${(cause as Error).message}`, { cause });
   }
+}
+
+/**
+ * The network's weights in a checkpoint of a training by stages; null for a file that is no such checkpoint.
+ * @throws CheckpointError for a damaged one
+ */
+export function networkIn<State extends CheckpointState<unknown>>(
+  format: CheckpointFormat<State>,
+  bytes: Uint8Array,
+): HostTensors | null {
+  return isCheckpointOf(format, bytes) ? withoutPrefix(parseCheckpoint(format, bytes).tensors, 'model.') : null;
 }

@@ -46,7 +46,11 @@ export function sortChannels({ latentChannels, rates }: AutoencoderConfig, tenso
     );
   }
   // The last conv of the encoder and the first of the decoder; conv weights are [kh,kw,Cin,Cout].
-  const last = [...tensors.keys()].filter((name) => /^encoder\.\d+\.weight$/.test(name)).at(-1);
+  const numberOf = (name: string): number => Number(name.split('.')[1]);
+  const last = [...tensors.keys()]
+    .filter((name) => /^encoder\.\d+\.weight$/.test(name))
+    .sort((a, b) => numberOf(a) - numberOf(b)) // files have names in the order of the alphabet
+    .at(-1);
   if (!last || scales.some(Number.isNaN)) throw new CheckpointError('not the tensors of an autoencoder');
   const axes = new Map([
     [last, 3],

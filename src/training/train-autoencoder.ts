@@ -1,13 +1,13 @@
 import type { OpenRecognizer } from '../data/checkpoints/recognizer-source.js';
 import { DEFAULT_AUGMENTATION } from '../data/faces/batches.js';
 import { Autoencoder } from '../models/autoencoder.js';
-import { readAutoencoder, writeAutoencoder } from '../models/model-file.js';
+import { writeAutoencoder } from '../models/model-file.js';
 import { checkTensors } from '../nn/host-tensor.js';
 import { type AutoencoderTrainingConfig, checkAutoencoderTraining } from './autoencoder-config.js';
 import { type AutoencoderValidation, validateAutoencoder, validatedRates } from './autoencoder-validation.js';
 import { type JointTrainingOptions, runJointTraining, type TrainableCodec } from './joint-training.js';
 import { sortChannels } from './sort-channels.js';
-import { TrainedAutoencoder } from './trained-autoencoder.js';
+import { autoencoderTensors, TrainedAutoencoder } from './trained-autoencoder.js';
 import type { TrainingResult } from './training-run.js';
 
 export interface TrainAutoencoderOptions
@@ -34,7 +34,7 @@ const autoencoder = (
   augment: { ...DEFAULT_AUGMENTATION, shift: 0 },
   columns: autoencoderLogColumns(rates),
   read(file, { model }) {
-    const { tensors } = readAutoencoder(file);
+    const tensors = autoencoderTensors(file);
     checkTensors(tensors, new Autoencoder(model).entries(), 'the network');
     return tensors;
   },

@@ -1,4 +1,4 @@
-import { readKlt, writeKlt } from '../codec/codec-weights.js';
+import { writeKlt } from '../codec/codec-weights.js';
 import { DEFAULT_AUGMENTATION } from '../data/faces/batches.js';
 import { KltAutoencoder } from '../models/klt-autoencoder.js';
 import { checkTensors } from '../nn/host-tensor.js';
@@ -6,7 +6,7 @@ import { fitKlt } from './components/fit-klt.js';
 import { checkJointTraining, type JointTrainingConfig } from './joint-config.js';
 import { type JointTrainingOptions, runJointTraining, type TrainableCodec } from './joint-training.js';
 import { type JointValidation, validateJoint } from './joint-validation.js';
-import { TrainedKlt } from './trained-klt.js';
+import { kltTensors, TrainedKlt } from './trained-klt.js';
 import type { TrainingResult } from './training-run.js';
 
 /** Options of the codec's training: `from` is a model to begin with, instead of fitting principal components. */
@@ -37,7 +37,7 @@ const KLT: TrainableCodec<JointTrainingConfig, TrainedKlt, JointValidation> = {
   augment: { ...DEFAULT_AUGMENTATION, shift: 0 },
   columns: JOINT_LOG_COLUMNS,
   read(file, config) {
-    const { tensors } = readKlt(file);
+    const tensors = kltTensors(file);
     checkTensors(tensors, new KltAutoencoder(config.model).entries(), 'the network');
     return tensors;
   },

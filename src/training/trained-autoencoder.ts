@@ -4,18 +4,20 @@ import { CheckpointError } from '../common/errors.js';
 import type { FaceSet } from '../data/faces/face-set.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { Autoencoder, SYMBOL_RANGE } from '../models/autoencoder.js';
+import { readAutoencoder } from '../models/model-file.js';
+import type { HostTensors } from '../nn/host-tensor.js';
 import { add, mul } from '../ops/binary.js';
 import { quantize } from '../ops/quantize.js';
 import { sum } from '../ops/reduce.js';
 import { affine } from '../ops/unary.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { type AutoencoderTrainingConfig, checkAutoencoderTraining } from './autoencoder-config.js';
-import { type CheckpointFormat, parseCheckpoint } from './checkpoint.js';
+import { type CheckpointFormat, networkIn, parseCheckpoint } from './checkpoint.js';
 import { firstGains } from './components/first-gains.js';
 import { fitGlobalLayers } from './components/fit-global-layers.js';
 import type { JointStage } from './joint-config.js';
 import { PngRate } from './png-rate.js';
-import { largestFirst } from './sort-channels.js';
+import { largestFirst, sortChannels } from './sort-channels.js';
 import type { CodecPass, JointState, StepPlan, Tensors, TrainedCodec } from './trained-codec.js';
 
 /** What is kept of a run beside parameters: the weight of the bits of each rate. */
@@ -64,6 +66,12 @@ const DECODER = /^(decoder\.|logInverseGain|logScale)/;
 /** The training config that a checkpoint of the autoencoder was made with. @throws CheckpointError */
 export const autoencoderConfigOf = (checkpoint: Uint8Array): AutoencoderTrainingConfig =>
   parseCheckpoint(FORMAT, checkpoint).state.config;
+
+/** The network's weights in a model's file or in a checkpoint, with sorted channels. @throws CheckpointError */
+export function autoencoderTensors(file: Uint8Array): HostTensors {
+  const tensors = networkIn(FORMAT, file);
+  return tensors ? sortChannels(autoencoderConfigOf(file).model, tensors) : readAutoencoder(file).tensors;
+}
 
 /**
  * Sizes of the PNG files of faces with the channels in the order of their mean magnitude, as a finished model has them.

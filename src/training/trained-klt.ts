@@ -1,9 +1,11 @@
+import { readKlt } from '../codec/codec-weights.js';
 import { CounterRandom } from '../common/random.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { KltAutoencoder, quantizationInputs } from '../models/klt-autoencoder.js';
+import type { HostTensors } from '../nn/host-tensor.js';
 import { affine } from '../ops/unary.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { type CheckpointFormat, parseCheckpoint } from './checkpoint.js';
+import { type CheckpointFormat, networkIn, parseCheckpoint } from './checkpoint.js';
 import { checkJointTraining, type JointStage, type JointTrainingConfig, withNewJointNames } from './joint-config.js';
 import { SimulatedEncoder } from './simulated-encoder.js';
 import type { CodecPass, JointState, StepPlan, Tensors, TrainedCodec } from './trained-codec.js';
@@ -25,6 +27,9 @@ const DECODER = /^(synthesis\.|logRestore|logScale)/;
 /** The training config that a checkpoint of the codec was made with. @throws CheckpointError */
 export const kltConfigOf = (checkpoint: Uint8Array): JointTrainingConfig =>
   parseCheckpoint(FORMAT, checkpoint).state.config;
+
+/** The network's weights in a model's file or in a checkpoint. @throws CheckpointError */
+export const kltTensors = (file: Uint8Array): HostTensors => networkIn(FORMAT, file) ?? readKlt(file).tensors;
 
 /**
  * The codec in training. The loss of a face has its squared error over the squared quantization step, so that all rates count

@@ -67,6 +67,41 @@ export function cameoEncoder(codec: FaceCodec, cache: EncodingCache, title = 'Ca
   );
 }
 
+/**
+ * Of each face, what it is encoded to at the finest rate whose file fits; null where none does. Rates are tried by bisection, and faces
+ * that are to be tried at the same rate go through the network together.
+ * @param encode files of the faces at a rate
+ */
+async function finestThatFit<T extends { file: Uint8Array }>(
+  faces: readonly Uint8Array[],
+  rates: number,
+  maxBytes: number,
+  encode: (faces: Uint8Array[], rate: number) => Promise<T[]>,
+): Promise<(T | null)[]> {
+  const best: (T | null)[] = faces.map(() => null);
+  const low = faces.map(() => -1);
+  const high = faces.map(() => rates);
+  const middle = (k: number): number => (low[k] + high[k]) >> 1;
+  for (;;) {
+    const open = [...faces.keys()].filter((k) => high[k] - low[k] > 1);
+    if (open.length === 0) return best;
+    for (const rate of new Set(open.map(middle))) {
+      const some = open.filter((k) => middle(k) === rate);
+      const made = await encode(
+        some.map((k) => faces[k]),
+        rate,
+      );
+      some.forEach((k, n) => {
+        if (made[n].file.length <= maxBytes) {
+          low[k] = rate;
+          best[k] = made[n];
+        } else high[k] = rate;
+        open.splice(open.indexOf(k), 1);
+      });
+    }
+  }
+}
+
 /** Quantization indices of the PNG container's 16 rates in this comparison. */
 const pngStep = (rate: number): number => 14 + 2 * rate;
 const PNG_RATES = 16;
@@ -91,30 +126,9 @@ export function cameoPngEncoder(codec: FaceCodec, cache: EncodingCache): FaceEnc
     `${codec.modelId}-${VERSION}-png-2`,
     cache,
     async (faces, maxBytes) => {
-      const best: (ReturnType<typeof pack> | null)[] = faces.map(() => null);
-      const low = faces.map(() => -1);
-      const high = faces.map(() => rates);
-      const middle = (k: number): number => (low[k] + high[k]) >> 1;
-      for (;;) {
-        // Faces that are to be tried at the same rate go through the network together.
-        const open = [...faces.keys()].filter((k) => high[k] - low[k] > 1);
-        if (open.length === 0) break;
-        for (const rate of new Set(open.map(middle))) {
-          const some = open.filter((k) => middle(k) === rate);
-          const found = await codec.symbolsOf(
-            some.map((k) => faces[k]),
-            { step: pngStep(rate) },
-          );
-          some.forEach((k, n) => {
-            const tried = pack(found[n], rate);
-            if (tried.file.length <= maxBytes) {
-              low[k] = rate;
-              best[k] = tried;
-            } else high[k] = rate;
-          });
-          for (const k of some) open.splice(open.indexOf(k), 1);
-        }
-      }
+      const best = await finestThatFit(faces, rates, maxBytes, async (some, rate) =>
+        (await codec.symbolsOf(some, { step: pngStep(rate) })).map((found) => pack(found, rate)),
+      );
       // What is kept is the same symbols in our own container, from which they can be restored.
       return best.map((one) => one && { file: packFaceBare(one.face, codec.latents), size: one.file.length });
     },
@@ -130,25 +144,22 @@ export function autoencoderPngEncoder(
   name = 'autoencoder-png',
 ): FaceEncoder {
   /** For each face, by rate; every budget uses the same files. */
-  const made = new WeakMap<Uint8Array, Uint8Array[]>();
+  const made = new WeakMap<Uint8Array, Map<number, Uint8Array>>();
+  const filesAt = async (faces: readonly Uint8Array[], rate: number): Promise<{ file: Uint8Array }[]> => {
+    const fresh = faces.filter((face) => !made.get(face)?.has(rate));
+    for (const [k, file] of (await codec.encode(fresh, rate)).entries()) {
+      made.set(fresh[k], (made.get(fresh[k]) ?? new Map()).set(rate, file));
+    }
+    return faces.map((face) => ({ file: made.get(face)!.get(rate)! }));
+  };
   return ownEncoder(
     name,
     title,
     `${codec.modelId}-png-${FORMAT_VERSION}`,
     cache,
     async (faces, maxBytes) => {
-      const fresh = faces.filter((face) => !made.has(face));
-      for (const face of fresh) made.set(face, []);
-      for (let rate = 0; rate < codec.rates; rate++) {
-        for (const [k, file] of (await codec.encode(fresh, rate)).entries()) made.get(fresh[k])!.push(file);
-      }
-      return faces.map((face) => {
-        const file = made
-          .get(face)!
-          .filter(({ length }) => length <= maxBytes)
-          .at(-1);
-        return file ? { file, size: file.length } : null;
-      });
+      const best = await finestThatFit(faces, codec.rates, maxBytes, filesAt);
+      return best.map((one) => one && { file: one.file, size: one.file.length });
     },
     (files) => codec.decode(files),
   );

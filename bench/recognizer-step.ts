@@ -29,7 +29,7 @@ const ROUNDS = 5;
 const SHOWN = 16;
 const CLASSES = 2000;
 
-const [path = 'models/recognizer-long-training.json', batch = '32'] = process.argv.slice(2);
+const [path = 'models/recognizer-more-training.json', batch = '32'] = process.argv.slice(2);
 const file = withNewLossNames(
   JSON.parse(readFileSync(join(PACKAGE_ROOT, path), 'utf8')) as Partial<RecognitionTrainingConfig>,
 );

@@ -5,6 +5,7 @@ export const PAGES: readonly string[] = [
     'codec',
     'bitstream',
     'training',
+    'paper',
     'evaluation',
     'engine',
     'onnx',

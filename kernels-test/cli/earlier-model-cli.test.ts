@@ -30,11 +30,14 @@ writeFileSync(at('new.cameo'), sameFace.file);
 writeFileSync(at('old.cameos'), packArchive([{ ...face, name: 'ann' }], trained));
 const autoencoder = readAutoencoder(readFileSync(join(ROOT, 'models', 'codec.safetensors')));
 const [, earlierId] = readableIdsOf(autoencoder);
-const symbols = Float32Array.from({ length: 7 * 6 * 32 }, (_, k) => (k % 5) - 2);
-writeFileSync(
-  at('old.cameo.png'),
-  packLatentsPng(latentsFromSymbols(symbols, 7, 6, 32), { modelId: earlierId, rate: 1 }),
-);
+/** A PNG of a model whose map has so many channels. */
+function writeMap(name: string, channels: number, modelId: string): void {
+  const symbols = Float32Array.from({ length: 7 * 6 * channels }, (_, k) => (k % 5) - 2);
+  writeFileSync(at(name), packLatentsPng(latentsFromSymbols(symbols, 7, 6, channels), { modelId, rate: 1 }));
+}
+writeMap('old.cameo.png', autoencoder.config.latentChannels, earlierId);
+// The autoencoder that shipped before, without linear layers.
+writeMap('first.cameo.png', 32, '224db50c');
 
 const run = async (...words: string[]): Promise<string> => {
   const { code, stdout, stderr } = await cameoHere(words, { CAMEO_MODEL: '' }, folder);
@@ -61,6 +64,13 @@ test('decode restores the same pixels as from the face that the shipped model wr
   for (const other of others) assert.equal(other, first);
   await run('decode', 'old.cameo.png', '-o', 'png');
   assert.is(readdirSync(at('png')).length, 1);
+});
+
+test('a PNG of the autoencoder that shipped before is refused, and its model named', async () => {
+  const { code, stderr } = await cameoHere(['decode', 'first.cameo.png', '-o', 'none'], { CAMEO_MODEL: '' }, folder);
+  assert.is(code, 1);
+  assert.match(stderr, /first\.cameo\.png.*224db50c/);
+  assert.equal(readdirSync(at('none')), []);
 });
 
 test.run();

@@ -43,7 +43,7 @@ export class GlobalLayers extends Module {
   readonly patches: Parameter;
   /** Mean of the features of faces, [h, w, features]. */
   readonly mean: Parameter;
-  /** [h · w · features, C · h · w]: columns in the order of falling variance, one channel of the map after the other. */
+  /** Columns in the order of falling variance, one channel of the map after the other: [h · w · features, C · h · w]. */
   readonly basis: Parameter;
 
   /**

@@ -60,7 +60,8 @@ for (const [op, inputs, attrs, names, signed] of constants) {
         refused(() => shapeOf({ [name]: value }), name, value);
         if (signed) refused(() => shapeOf({ [name]: -value }), name, -value);
       }
-      for (const value of [Number.NaN, '1', null]) {
+      // A tensor may be padded with NaN.
+      for (const value of [...(op === 'pad' ? [] : [Number.NaN]), '1', null]) {
         assert.throws(
           () => shapeOf({ [name]: value }),
           (error: Error) => error.message.includes(`${name} is ${value}`),
@@ -75,7 +76,7 @@ test('ends of ranges must be integers that float32 holds, or infinite for no bou
   shapeOf(-(2 ** 24), 2 ** 24);
   assert.throws(() => shapeOf(0, 2 ** 24 + 1), /the range \[0, 16777217\] must lie within ±2\^24/);
   outputShape('clamp', [x], { min: 0, max: Infinity });
-  assert.throws(() => outputShape('clamp', [x], { min: Infinity, max: 0 }), /min Infinity is above max 0/);
+  assert.throws(() => outputShape('clamp', [x], { min: Infinity, max: 0 }), /min is Infinity/);
 });
 
 test('numbers that are computed from a constant must be float32, too', () => {

@@ -61,9 +61,9 @@ test('an unknown setting or one of the wrong type is refused by name', async () 
   }
 });
 
-test('the settings of the paper and of its comparator differ only in the recognisers', async () => {
+test('the settings of joint training and of its comparator differ only in the recognisers', async () => {
   const [joint, alone] = await Promise.all(
-    ['paper-training', 'paper-mse-training'].map(async (name) => {
+    ['paper-joint-training', 'paper-mse-training'].map(async (name) => {
       const path = fileURLToPath(new URL(`../../models/${name}.json`, import.meta.url));
       const file = await readSettings(path, DEFAULT_AUTOENCODER_TRAINING);
       const { stages, ...config } = merged(DEFAULT_AUTOENCODER_TRAINING, file);

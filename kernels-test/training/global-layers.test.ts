@@ -11,6 +11,7 @@ import { readAutoencoder } from '../../src/models/model-file.js';
 import { type AutoencoderTrainingConfig, DEFAULT_AUTOENCODER_TRAINING } from '../../src/training/autoencoder-config.js';
 import { validateAutoencoder } from '../../src/training/autoencoder-validation.js';
 import { firstGains } from '../../src/training/components/first-gains.js';
+import { fitAutoencoder } from '../../src/training/components/fit-autoencoder.js';
 import { DEFAULT_STAGE } from '../../src/training/joint-config.js';
 import { trainAutoencoder } from '../../src/training/train-autoencoder.js';
 import { TrainedAutoencoder } from '../../src/training/trained-autoencoder.js';
@@ -37,7 +38,7 @@ test('before any training, faces come back from files of the size that was asked
   const gpu = await testGpu();
   const set = await openFaceFolder(await data, { split: 'train' });
   const codec = new TrainedAutoencoder(gpu, SMALL);
-  await codec.fitLayers(gpu, set, undefined);
+  await fitAutoencoder(gpu, codec, set, undefined);
   const [low, high] = await validateAutoencoder(gpu, codec.network, [], set);
   for (const [{ bytes }, target] of [
     [low, 94],

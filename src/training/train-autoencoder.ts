@@ -5,6 +5,7 @@ import { writeAutoencoder } from '../models/model-file.js';
 import { checkTensors } from '../nn/host-tensor.js';
 import { type AutoencoderTrainingConfig, checkAutoencoderTraining } from './autoencoder-config.js';
 import { type AutoencoderValidation, validateAutoencoder, validatedRates } from './autoencoder-validation.js';
+import { fitAutoencoder } from './components/fit-autoencoder.js';
 import { type JointTrainingOptions, runJointTraining, type TrainableCodec } from './joint-training.js';
 import { sortChannels } from './sort-channels.js';
 import { autoencoderTensors, TrainedAutoencoder } from './trained-autoencoder.js';
@@ -39,7 +40,7 @@ const autoencoder = (
     return tensors;
   },
   open: (gpu, config) => new TrainedAutoencoder(gpu, config),
-  begin: (gpu, codec, { set, weights }, onProgress) => codec.fitLayers(gpu, set, weights, onProgress),
+  begin: (gpu, codec, { set, weights }, onProgress) => fitAutoencoder(gpu, codec, set, weights, onProgress),
   loaded: (codec) => codec.weighRates(),
   rowOf: ({ setting }, codec) => ({ rate: setting, rate_weight: codec.rateWeight(setting) }),
   validate: (gpu, { network }, recognizers, faces) => validateAutoencoder(gpu, network, recognizers, faces),

@@ -1,7 +1,6 @@
 import { latentsFromSymbols } from '../codec/latents.js';
 import { packLatentsPng } from '../codec/png/container.js';
 import { CheckpointError } from '../common/errors.js';
-import type { FaceSet } from '../data/faces/face-set.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { Autoencoder, SYMBOL_RANGE } from '../models/autoencoder.js';
 import { readAutoencoder } from '../models/model-file.js';
@@ -13,8 +12,6 @@ import { affine } from '../ops/unary.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { type AutoencoderTrainingConfig, checkAutoencoderTraining } from './autoencoder-config.js';
 import { type CheckpointFormat, networkIn, parseCheckpoint } from './checkpoint.js';
-import { firstGains } from './components/first-gains.js';
-import { fitGlobalLayers } from './components/fit-global-layers.js';
 import type { JointStage } from './joint-config.js';
 import { PngRate } from './png-rate.js';
 import { largestFirst, sortChannels } from './sort-channels.js';
@@ -51,14 +48,8 @@ const FIRST_RATE_WEIGHT = 1 / 40;
 const STEERING = 0.02;
 /** Weight of the bits that fit the scales of the channels: small, for they change nothing else. */
 const SCALE_WEIGHT = 1e-5;
-/** Faces whose files decide the first gains. */
-const GAIN_FACES = 12;
-/** ln of the gain, before and after rounding, of a channel that a rate does not use: its symbols are 0, and noise does not show. */
-const UNUSED_GAIN = -14;
 /** What a bit is worth in squared errors of values, over the squared step: of high-resolution theory. */
 const BIT_OVER_SQUARED_STEP = Math.LN2 / 6;
-/** Standard deviation of a logistic distribution of scale 1. */
-const LOGISTIC_DEVIATION = Math.PI / Math.sqrt(3);
 /** Faces of a step whose files are made. */
 const MEASURED = 2;
 const DECODER = /^(decoder\.|logInverseGain|logScale)/;
@@ -92,14 +83,6 @@ export function pngBytes(symbols: Float32Array, shape: readonly number[], count:
   });
 }
 
-/** Logistic scale of the values of each channel, from the deviations of its values. */
-const channelScales = (deviations: Float64Array, channelSize: number): Float32Array =>
-  Float32Array.from({ length: deviations.length / channelSize }, (_, channel) => {
-    const own = deviations.subarray(channel * channelSize, (channel + 1) * channelSize);
-    const variance = own.reduce((sum, deviation) => sum + deviation ** 2, 0) / channelSize;
-    return Math.sqrt(Math.max(variance, 1e-12)) / LOGISTIC_DEVIATION;
-  });
-
 /**
  * The autoencoder in training. Step k trains rate k mod rates. The gradient of the bits is that of an estimate of PNG's size
  * (`PngRate`); the weight of a rate's bits is steered until real files have as many bytes as the rate's target.
@@ -121,36 +104,6 @@ export class TrainedAutoencoder implements TrainedCodec<AutoencoderTrainingConfi
     this.#png = new PngRate(gpu);
     this.#rateWeights = new Array(rates).fill(FIRST_RATE_WEIGHT * config.errorWeight);
     this.inputs = { errorWeight: [], rateWeight: [] };
-  }
-
-  /** Computes the linear layers of the network, and the gains that it begins with; does nothing where it has none. */
-  async fitLayers(
-    gpu: Gpu,
-    faces: FaceSet,
-    weights: ArrayLike<number> | undefined,
-    onProgress?: (what: string, done: number, total: number) => void,
-  ): Promise<void> {
-    const { network, config } = this;
-    if (!network.global) return;
-    const given = { faces, weights, samples: GAIN_FACES };
-    const statistics = await fitGlobalLayers(gpu, network.config, network.global, given, onProgress);
-    const gains = firstGains(statistics, network.config, network.latentSize, config.targetBytes);
-    const [h, w] = network.latentSize;
-    const scales = channelScales(statistics.deviations, h * w);
-    gains.forEach(({ channels, logGains }, rate) => {
-      const own = logGains.map((gain, channel) => (channel < channels ? gain : UNUSED_GAIN));
-      network.logGain[rate].set(gpu, own);
-      network.logInverseGain[rate].set(
-        gpu,
-        own.map((gain, channel) => (channel < channels ? -gain : UNUSED_GAIN)),
-      );
-      network.logScale[rate].set(
-        gpu,
-        own.map((gain, channel) => gain + Math.log(scales[channel])),
-      );
-    });
-    await this.weighRates();
-    onProgress?.('first gains', gains.length, gains.length);
   }
 
   /** Sets the weight of each rate's bits to what squared error asks for, where linear layers make the values. */

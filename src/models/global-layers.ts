@@ -8,6 +8,7 @@ import { reshape } from '../ops/layout.js';
 import { matmul } from '../ops/matmul/matmul.js';
 import { transpose } from '../ops/transpose.js';
 import type { Tensor } from '../tensor/tensor.js';
+import { unitColumns } from './unit-columns.js';
 
 /** Sizes of the linear layers whose kernels cover a whole patch, and the whole face. */
 export interface GlobalConfig {
@@ -60,9 +61,9 @@ export class GlobalLayers extends Module {
   ) {
     super();
     const [h, w] = size;
-    this.patches = this.buffer('patches', { shape: [patch, patch, 3, features], init: identity, layout: 'conv' });
+    this.patches = this.buffer('patches', { shape: [patch, patch, 3, features], init: unitColumns, layout: 'conv' });
     this.mean = this.buffer('mean', { shape: [h, w, features], init: filled(0) });
-    this.basis = this.buffer('basis', { shape: [h * w * features, channels * h * w], init: identity });
+    this.basis = this.buffer('basis', { shape: [h * w * features, channels * h * w], init: unitColumns });
   }
 
   /** Pictures [N,H,W,3] to features [N,h,w,features]. */
@@ -102,13 +103,4 @@ export class GlobalLayers extends Module {
   picturesFrom(features: Tensor): Tensor {
     return convTranspose2d(features, this.patches.tensor, null, { stride: this.patch });
   }
-}
-
-/** The first unit vectors, as orthonormal columns. */
-function identity(shape: readonly number[]): Float32Array {
-  const columns = shape.at(-1)!;
-  const rows = shape.slice(0, -1).reduce((product, size) => product * size, 1);
-  const values = new Float32Array(rows * columns);
-  for (let k = 0; k < Math.min(rows, columns); k++) values[k * columns + k] = 1;
-  return values;
 }

@@ -15,6 +15,7 @@ import { keep, Tensor } from '../tensor/tensor.js';
 import { SYMBOL_RANGE } from './autoencoder.js';
 import { type Band, columnTransform, rowTransform } from './cosine-basis.js';
 import { PatchResidual, type PatchResidualConfig } from './patch-residual.js';
+import { unitColumns } from './unit-columns.js';
 
 /** The sizes that determine the architecture; the metadata of a weights file holds them. */
 export interface KltConfig {
@@ -140,15 +141,10 @@ export class KltAutoencoder extends Module {
     this.config = checkKltConfig({ ...DEFAULT_KLT, ...config });
     const { height, width, band, components, analysis, synthesis } = this.config;
     const half = halfSize(band);
-    const identity = (shape: readonly number[]): Float32Array => {
-      const values = new Float32Array(shape[0] * shape[1]);
-      for (let k = 0; k < shape[1]; k++) values[k * shape[1] + k] = 1;
-      return values;
-    };
     this.mean = this.buffer('mean', { shape: [half], init: filled(0) });
     this.basis = [
-      this.buffer('symmetric', { shape: [half, components[0]], init: identity }),
-      this.buffer('antisymmetric', { shape: [half, components[1]], init: identity }),
+      this.buffer('symmetric', { shape: [half, components[0]], init: unitColumns }),
+      this.buffer('antisymmetric', { shape: [half, components[1]], init: unitColumns }),
     ];
     this.analysisNet = this.child('analysis', new PatchResidual(height, width, analysis));
     this.synthesisNet = this.child('synthesis', new PatchResidual(height, width, synthesis));

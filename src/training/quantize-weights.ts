@@ -10,6 +10,7 @@ import { isAutoencoderFile, readAutoencoder } from '../models/model-file.js';
 import { checkFiniteTensors, type HostTensor, type HostTensors } from '../nn/host-tensor.js';
 import { INT8_KEY, type Int8Parts, splitInt8 } from '../nn/int8-tensors.js';
 import { readSafetensors, readSafetensorsMetadata, writeSafetensors } from '../nn/safetensors.js';
+import { LOGISTIC_DEVIATION } from './components/logistic-deviation.js';
 
 /** How the weights of layers are stored. */
 export type WeightBits = 8 | 16;
@@ -28,8 +29,6 @@ export const COMPONENT_DEFAULTS = { leading: 64, componentStep: 4e-4 };
 
 /** Tensors that are smaller stay F32. */
 const MIN_VALUES = 512;
-/** Standard deviation of a logistic distribution of scale 1. */
-const LOGISTIC_DEVIATION = Math.PI / Math.sqrt(3);
 
 /**
  * A weights file in fewer bytes. The principal components of the codec and of the autoencoder get 8 bits an entry, and the leading ones 16: a component of standard
@@ -50,9 +49,9 @@ export function quantizeWeights(bytes: Uint8Array, options: WeightQuantization):
     file.metadata.set(QUANTIZED_FROM, hex(crc32(writeSafetensors(readKlt(bytes).tensors))));
     quantizeComponents(file, { ...COMPONENT_DEFAULTS, ...options });
   } else if (isAutoencoderFile(metadata)) {
-    const { config } = readAutoencoder(bytes);
-    file.metadata.set(QUANTIZED_FROM, modelIdOf(readAutoencoder(bytes)));
-    if (tensors.has('global.basis')) quantizeBasis(file, config, options.componentStep);
+    const autoencoder = readAutoencoder(bytes);
+    file.metadata.set(QUANTIZED_FROM, modelIdOf(autoencoder));
+    if (tensors.has('global.basis')) quantizeBasis(file, autoencoder.config, options.componentStep);
   }
   for (const [name, tensor] of tensors) {
     if (!file.tensors.has(name) || file.half.has(name) || name.startsWith('latents.')) continue;

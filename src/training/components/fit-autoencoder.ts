@@ -3,13 +3,12 @@ import type { Gpu } from '../../gpu/gpu.js';
 import type { TrainedAutoencoder } from '../trained-autoencoder.js';
 import { firstGains } from './first-gains.js';
 import { fitGlobalLayers } from './fit-global-layers.js';
+import { LOGISTIC_DEVIATION } from './logistic-deviation.js';
 
 /** Faces whose files decide the first gains. */
 const GAIN_FACES = 12;
 /** ln of the gain, before and after rounding, of a channel that a rate does not use: its symbols are 0, and noise does not show. */
 const UNUSED_GAIN = -14;
-/** Standard deviation of a logistic distribution of scale 1. */
-const LOGISTIC_DEVIATION = Math.PI / Math.sqrt(3);
 
 /** Logistic scale of the values of each channel, from the deviations of its values. */
 const channelScales = (deviations: Float64Array, channelSize: number): Float32Array =>

@@ -4,10 +4,8 @@ import type { KltAutoencoder } from '../../models/klt-autoencoder.js';
 import { affine } from '../../ops/unary.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import { runOverFaces } from '../run-over-faces.js';
+import { LOGISTIC_DEVIATION } from './logistic-deviation.js';
 import { principalComponents } from './principal-components.js';
-
-/** Of a logistic distribution: its standard deviation over its scale. */
-const LOGISTIC_DEVIATION = Math.PI / Math.sqrt(3);
 
 /**
  * Computes the closed-form part of an autoencoder: the principal components of a set of faces, the mean, and the scales of the

@@ -16,10 +16,16 @@ export interface GlobalConfig {
   features: number;
   /** Residual blocks of the decoder at a quarter of the picture's size. */
   blocks: number;
+  /** Whether each value of the compact map has a gain of its own, which all rates share; absent as in earlier files: no. */
+  balance?: boolean;
 }
 
 /** @throws ArgumentError that names the value that is out of range */
-export function checkGlobalConfig({ features, blocks }: GlobalConfig, values: number, positions: number): void {
+export function checkGlobalConfig(
+  { features, blocks, balance }: GlobalConfig,
+  values: number,
+  positions: number,
+): void {
   const check = (name: string, value: number, low: number, high: number): void => {
     if (!Number.isInteger(value) || value < low || value > high) {
       throw new ArgumentError(`autoencoder: global.${name} is ${value}; expected an integer from ${low} to ${high}`);
@@ -27,6 +33,9 @@ export function checkGlobalConfig({ features, blocks }: GlobalConfig, values: nu
   };
   check('features', features, 1, 1024);
   check('blocks', blocks, 0, 64);
+  if (balance !== undefined && typeof balance !== 'boolean') {
+    throw new ArgumentError(`autoencoder: global.balance is ${JSON.stringify(balance)}; expected true or false`);
+  }
   if (values > features * positions) {
     throw new ArgumentError(
       `autoencoder: the compact map has ${values} values, more than the ${features * positions} features of a face; expected fewer latentChannels`,

@@ -1,8 +1,8 @@
 import type { OpenRecognizer } from '../data/checkpoints/recognizer-source.js';
 import { DEFAULT_AUGMENTATION } from '../data/faces/batches.js';
-import { Autoencoder } from '../models/autoencoder.js';
+import { Autoencoder, type AutoencoderConfig } from '../models/autoencoder.js';
 import { writeAutoencoder } from '../models/model-file.js';
-import { checkTensors } from '../nn/host-tensor.js';
+import { checkTensors, type HostTensors } from '../nn/host-tensor.js';
 import { type AutoencoderTrainingConfig, checkAutoencoderTraining } from './autoencoder-config.js';
 import { type AutoencoderValidation, validateAutoencoder, validatedRates } from './autoencoder-validation.js';
 import { fitAutoencoder } from './components/fit-autoencoder.js';
@@ -27,6 +27,13 @@ export function autoencoderLogColumns(rates: number): string[] {
   return [...step, 'rate_weight', 'learning_rate', ...validation];
 }
 
+/** A network whose values had no gains of their own yet begins with gains of 1. */
+function withBalance({ global }: AutoencoderConfig, tensors: HostTensors): HostTensors {
+  const mean = tensors.get('latentMean');
+  if (!global?.balance || tensors.has('balance') || !mean) return tensors;
+  return new Map([...tensors, ['balance', { shape: mean.shape, data: new Float32Array(mean.data.length) }]]);
+}
+
 const autoencoder = (
   rates: number,
 ): TrainableCodec<AutoencoderTrainingConfig, TrainedAutoencoder, AutoencoderValidation> => ({
@@ -35,7 +42,7 @@ const autoencoder = (
   augment: { ...DEFAULT_AUGMENTATION, shift: 0 },
   columns: autoencoderLogColumns(rates),
   read(file, { model }) {
-    const tensors = autoencoderTensors(file);
+    const tensors = withBalance(model, autoencoderTensors(file));
     checkTensors(tensors, new Autoencoder(model).entries(), 'the network');
     return tensors;
   },

@@ -38,7 +38,7 @@ export const DEFAULT_AUTOENCODER: AutoencoderConfig = {
   latentChannels: 32,
   residualBlocks: 1,
   rates: 3,
-  global: { features: 0, blocks: 0 },
+  global: { features: 0, blocks: 0, balance: false },
 };
 
 /** Symbols are kept within a signed byte, so that an 8-bit picture can hold them. */

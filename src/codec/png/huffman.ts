@@ -1,6 +1,13 @@
 /** More than any alphabet here has symbols. */
 const INDEX_RANGE = 512;
 
+// Thousands of codes are tried for one file, so their memory is taken once.
+const keyRoom = /* @__PURE__ */ new Float64Array(INDEX_RANGE);
+const weightRoom = /* @__PURE__ */ new Float64Array(2 * INDEX_RANGE);
+const parentRoom = /* @__PURE__ */ new Uint16Array(2 * INDEX_RANGE);
+const depthRoom = /* @__PURE__ */ new Uint16Array(2 * INDEX_RANGE);
+const perLengthRoom = /* @__PURE__ */ new Int32Array(17);
+
 /**
  * Lengths of a Huffman code for these integer counts (at most 512), none above `maxBits`; a count of 0 gets length 0 (no code).
  * A single used symbol gets length 1. Huffman 1952; where the tree is too deep, its longest codes are shortened and
@@ -9,22 +16,21 @@ const INDEX_RANGE = 512;
 export function huffmanLengths(counts: ArrayLike<number>, maxBits: number): Uint8Array {
   const lengths = new Uint8Array(counts.length);
   // Count and index in one number, since typed arrays of numbers sort many times faster than by a comparison.
-  const keys = new Float64Array(counts.length);
   let n = 0;
-  for (let s = 0; s < counts.length; s++) if (counts[s] > 0) keys[n++] = counts[s] * INDEX_RANGE + s;
-  const used = keys.subarray(0, n).sort();
+  for (let s = 0; s < counts.length; s++) if (counts[s] > 0) keyRoom[n++] = counts[s] * INDEX_RANGE + s;
+  const used = keyRoom.subarray(0, n).sort();
   if (n <= 1) {
     if (n === 1) lengths[used[0] % INDEX_RANGE] = 1;
     return lengths;
   }
 
   // Leaves and inner nodes each come out in increasing weight, so two queues replace a heap.
-  const weight = new Float64Array(2 * n - 1);
-  const parent = new Int32Array(2 * n - 1);
+  const [weight, parent, depth] = [weightRoom, parentRoom, depthRoom];
   for (let i = 0; i < n; i++) weight[i] = Math.floor(used[i] / INDEX_RANGE);
   let leaf = 0;
   let inner = n;
   for (let node = n; node < 2 * n - 1; node++) {
+    weight[node] = 0;
     for (let child = 0; child < 2; child++) {
       const takeLeaf = leaf < n && (inner >= node || weight[leaf] <= weight[inner]);
       const taken = takeLeaf ? leaf++ : inner++;
@@ -32,8 +38,8 @@ export function huffmanLengths(counts: ArrayLike<number>, maxBits: number): Uint
       parent[taken] = node;
     }
   }
-  const depth = new Int32Array(2 * n - 1);
-  const perLength = new Int32Array(maxBits + 1);
+  depth[2 * n - 2] = 0;
+  const perLength = perLengthRoom.fill(0);
   for (let node = 2 * n - 3; node >= 0; node--) {
     depth[node] = depth[parent[node]] + 1;
     if (node < n) perLength[Math.min(depth[node], maxBits)]++;

@@ -13,7 +13,7 @@ const CONFIG = { height: 16, width: 12, stages: [4, 4], latentChannels: 5, resid
 
 for (const [what, config] of [
   ['', CONFIG],
-  [' of the autoencoder with linear layers', { ...CONFIG, global: { features: 7, blocks: 0, balance: true } }],
+  [' of the autoencoder with linear layers', { ...CONFIG, global: { features: 7, blocks: 0 } }],
 ] as const) {
   test(`channels${what} in the order of their scales make the same pictures of the same symbols`, () => check(config));
 }
@@ -25,8 +25,7 @@ async function check(config: AutoencoderConfig): Promise<void> {
   const scales = [0.5, 2, -1, 1, 0];
   const order = [1, 3, 0, 4, 2];
   const random = new CounterRandom(5);
-  const balance = model.balance ? [model.balance] : [];
-  for (const parameter of [...model.logGain, ...model.logInverseGain, model.latentMean, ...balance]) {
+  for (const parameter of [...model.logGain, ...model.logInverseGain, model.latentMean]) {
     parameter.tensor.write(Float32Array.from({ length: parameter.tensor.size }, () => random.uniform() - 0.5));
   }
   model.logScale.forEach(({ tensor }, rate) => {

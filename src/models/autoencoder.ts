@@ -38,7 +38,7 @@ export const DEFAULT_AUTOENCODER: AutoencoderConfig = {
   latentChannels: 32,
   residualBlocks: 1,
   rates: 3,
-  global: { features: 0, blocks: 0, balance: false },
+  global: { features: 0, blocks: 0, importance: false },
 };
 
 /** Symbols are kept within a signed byte, so that an 8-bit picture can hold them. */
@@ -53,9 +53,6 @@ export interface QuantizationMode {
 }
 
 const normAct = (channels: number): Layer[] => [new BatchNorm(channels), new PReLU(channels)];
-
-/** Adam changes all weights at one pace; the logarithms of the values' gains shall change so many times as fast. */
-const BALANCE_PACE = 4;
 
 /** A layer that changes nothing until it is trained. */
 const silent = { init: filled(0) };
@@ -81,8 +78,7 @@ function residualBlock(channels: number): Layer {
  *
  * Faces are aligned, so the map has a mean for each position (`latentMean`), taken off before rounding. One network
  * serves several rates by a gain for each channel before rounding and its own inverse after (Cui et al., arXiv
- * 2003.02012). With `global.balance`, each value has a gain, too, which all rates share: joint training finds which values a
- * recogniser looks at. Rate estimates are those of a zero-mean logistic distribution for each rate and channel.
+ * 2003.02012). Rate estimates are those of a zero-mean logistic distribution for each rate and channel.
  */
 export class Autoencoder extends Module {
   readonly config: AutoencoderConfig;
@@ -90,8 +86,6 @@ export class Autoencoder extends Module {
   readonly decoder: Sequential;
   readonly global: GlobalLayers | null;
   readonly latentMean: Parameter;
-  /** Logarithms of the gains of values, over `BALANCE_PACE`, [h,w,C]. */
-  readonly balance: Parameter | null;
   /** Logarithms of the gains, of the inverse gains, and of the scales of the distributions, by rate: [C] each. */
   readonly logGain: Parameter[];
   readonly logInverseGain: Parameter[];
@@ -135,11 +129,9 @@ export class Autoencoder extends Module {
     );
 
     const patch = 2 ** stages.length;
-    this.global = global ? this.child('global', new GlobalLayers([h, w], patch, inner, latentChannels)) : null;
+    const linear = global && new GlobalLayers([h, w], patch, inner, latentChannels, global.importance);
+    this.global = linear ? this.child('global', linear) : null;
     this.latentMean = this.parameter('latentMean', { shape: [h, w, latentChannels], init: filled(0) });
-    this.balance = global?.balance
-      ? this.parameter('balance', { shape: [h, w, latentChannels], init: filled(0) })
-      : null;
     const perRate = (name: string, value: (rate: number) => number): Parameter[] =>
       Array.from({ length: rates }, (_, rate) =>
         this.parameter(`${name}${rate}`, { shape: [latentChannels], init: filled(value(rate)) }),
@@ -168,7 +160,7 @@ export class Autoencoder extends Module {
     const centred = affine(x, 2, -1);
     let map = this.encoder.forward(centred);
     if (this.global) map = this.global.project(add(this.global.featuresOf(centred), map));
-    return mul(sub(map, this.latentMean.tensor), this.#gains(this.logGain[rate], 1));
+    return mul(sub(map, this.latentMean.tensor), exp(this.logGain[rate].tensor));
   }
 
   /**
@@ -188,7 +180,7 @@ export class Autoencoder extends Module {
    */
   reconstruct(symbols: Tensor, rate: number): Tensor {
     this.#checkRate(rate);
-    const y = add(mul(symbols, this.#gains(this.logInverseGain[rate], -1)), this.latentMean.tensor);
+    const y = add(mul(symbols, exp(this.logInverseGain[rate].tensor)), this.latentMean.tensor);
     if (!this.global) return affine(this.decoder.forward(y), 0.5, 0.5);
     const features = this.global.featuresFrom(y);
     return affine(add(this.global.picturesFrom(features), this.decoder.forward(features)), 0.5, 0.5);
@@ -203,11 +195,6 @@ export class Autoencoder extends Module {
   bits(symbols: Tensor, rate: number): Tensor {
     this.#checkRate(rate);
     return sum(logisticBits(symbols, this.logScale[rate].tensor));
-  }
-
-  /** Gains of channels times those of values: [C], or [h,w,C]. */
-  #gains({ tensor }: Parameter, sign: 1 | -1): Tensor {
-    return exp(this.balance ? add(affine(this.balance.tensor, sign * BALANCE_PACE), tensor) : tensor);
   }
 
   #checkRate(rate: number): void {

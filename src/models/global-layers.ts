@@ -2,7 +2,7 @@ import { ArgumentError } from '../common/errors.js';
 import { filled } from '../nn/init.js';
 import { Module } from '../nn/module.js';
 import type { Parameter } from '../nn/parameter.js';
-import { add, sub } from '../ops/binary.js';
+import { add, div, mul, sub } from '../ops/binary.js';
 import { conv2d, convTranspose2d } from '../ops/conv/conv.js';
 import { reshape } from '../ops/layout.js';
 import { matmul } from '../ops/matmul/matmul.js';
@@ -16,13 +16,13 @@ export interface GlobalConfig {
   features: number;
   /** Residual blocks of the decoder at a quarter of the picture's size. */
   blocks: number;
-  /** Whether each value of the compact map has a gain of its own, which all rates share; absent as in earlier files: no. */
-  balance?: boolean;
+  /** Whether features are weighed by how much a recogniser looks at them; absent as in earlier files: no. */
+  importance?: boolean;
 }
 
 /** @throws ArgumentError that names the value that is out of range */
 export function checkGlobalConfig(
-  { features, blocks, balance }: GlobalConfig,
+  { features, blocks, importance }: GlobalConfig,
   values: number,
   positions: number,
 ): void {
@@ -33,8 +33,8 @@ export function checkGlobalConfig(
   };
   check('features', features, 1, 1024);
   check('blocks', blocks, 0, 64);
-  if (balance !== undefined && typeof balance !== 'boolean') {
-    throw new ArgumentError(`autoencoder: global.balance is ${JSON.stringify(balance)}; expected true or false`);
+  if (importance !== undefined && typeof importance !== 'boolean') {
+    throw new ArgumentError(`autoencoder: global.importance is ${JSON.stringify(importance)}; expected true or false`);
   }
   if (values > features * positions) {
     throw new ArgumentError(
@@ -46,13 +46,16 @@ export function checkGlobalConfig(
 /**
  * The linear layers of the autoencoder, and their inverses with the same weights. A convolution with stride `patch` makes the features of
  * each patch. A convolution whose kernel covers all of them makes the values of the compact map; it is computed as a matrix product. Both
- * kernels are orthonormal: they are found in closed form (`fitGlobalLayers`), and training does not change them.
+ * kernels are orthonormal: they are found in closed form (`fitGlobalLayers`), and training does not change them. In between, features may
+ * be multiplied by weights, so that the steps of quantization are finer where a recogniser looks.
  */
 export class GlobalLayers extends Module {
   /** [patch, patch, 3, features] */
   readonly patches: Parameter;
   /** Mean of the features of faces, [h, w, features]. */
   readonly mean: Parameter;
+  /** Weights of features, [h, w, features]; null for 1. */
+  readonly weight: Parameter | null;
   /** Columns in the order of falling variance, one channel of the map after the other: [h · w · features, C · h · w]. */
   readonly basis: Parameter;
 
@@ -61,17 +64,20 @@ export class GlobalLayers extends Module {
    * @param patch pixels, each way
    * @param features of a patch
    * @param channels of the compact map
+   * @param weighed whether features have weights
    */
   constructor(
     private readonly size: readonly [height: number, width: number],
     private readonly patch: number,
     private readonly features: number,
     private readonly channels: number,
+    weighed = false,
   ) {
     super();
     const [h, w] = size;
     this.patches = this.buffer('patches', { shape: [patch, patch, 3, features], init: unitColumns, layout: 'conv' });
     this.mean = this.buffer('mean', { shape: [h, w, features], init: filled(0) });
+    this.weight = weighed ? this.buffer('weight', { shape: [h, w, features], init: filled(1) }) : null;
     this.basis = this.buffer('basis', { shape: [h * w * features, channels * h * w], init: unitColumns });
   }
 
@@ -82,8 +88,9 @@ export class GlobalLayers extends Module {
 
   /** Features to values of the compact map in the order of the basis, [N, C · h · w]. */
   #values(features: Tensor): Tensor {
-    const rows = reshape(sub(features, this.mean.tensor), [features.shape[0], -1]);
-    return matmul(rows, this.basis.tensor);
+    const centred = sub(features, this.mean.tensor);
+    const weighed = this.weight ? mul(centred, this.weight.tensor) : centred;
+    return matmul(reshape(weighed, [features.shape[0], -1]), this.basis.tensor);
   }
 
   /** Pictures to values of the compact map, one channel after the other, [N, C · h · w]. */
@@ -104,8 +111,13 @@ export class GlobalLayers extends Module {
     const [n] = values.shape;
     const [h, w] = this.size;
     const rows = transpose(reshape(values, [n, h * w, this.channels]), [0, 2, 1]);
-    const features = matmul(reshape(rows, [n, -1]), this.basis.tensor, { transposeB: true });
-    return add(reshape(features, [n, h, w, this.features]), this.mean.tensor);
+    const weighed = reshape(matmul(reshape(rows, [n, -1]), this.basis.tensor, { transposeB: true }), [
+      n,
+      h,
+      w,
+      this.features,
+    ]);
+    return add(this.weight ? div(weighed, this.weight.tensor) : weighed, this.mean.tensor);
   }
 
   /** Features to pictures. */

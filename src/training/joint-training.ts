@@ -43,10 +43,14 @@ export interface JointTrainingOptions<Config extends JointSettings, Validation>
   validationFaces?: number;
 }
 
-/** Faces that can be read, and how often each is drawn; undefined for equally often. */
+/** What a run without a file to begin with learns from. */
 export interface UsableFaces {
+  /** Faces that can be read. */
   set: FaceSet;
+  /** How often each is drawn; undefined for equally often. */
   weights: ArrayLike<number> | undefined;
+  /** Those of the loss. */
+  recognizers: readonly Recognizer[];
 }
 
 /** A codec that can be trained by stages: what is its own in the files and figures of a run. */
@@ -237,7 +241,8 @@ class JointTraining<Config extends JointSettings, Codec extends TrainedCodec<Con
       await kind.loaded?.(this.codec);
     } else {
       const own = weights && usable.map((index) => weights[index]);
-      const all = { set: set.subset(usable), weights: own };
+      const recognizers = options.recognizers.map(({ recognizer }) => recognizer);
+      const all = { set: set.subset(usable), weights: own, recognizers };
       await kind.begin?.(this.gpu, this.codec, all, options.onProgress);
     }
   }

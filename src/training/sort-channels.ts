@@ -40,7 +40,7 @@ export function sortChannels({ latentChannels, rates }: AutoencoderConfig, tenso
     return new Map(
       [...tensors].map(([name, tensor]) => {
         if (name === 'global.basis') return [name, { ...basis, data: reorder(byChannel, 1, order).data }];
-        if (name === 'latentMean' || name === 'balance') return [name, reorder(tensor, 2, order)];
+        if (name === 'latentMean') return [name, reorder(tensor, 2, order)];
         return [name, perRate.test(name) ? reorder(tensor, 0, order) : tensor];
       }),
     );

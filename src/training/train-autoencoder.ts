@@ -1,8 +1,8 @@
 import type { OpenRecognizer } from '../data/checkpoints/recognizer-source.js';
 import { DEFAULT_AUGMENTATION } from '../data/faces/batches.js';
-import { Autoencoder, type AutoencoderConfig } from '../models/autoencoder.js';
+import { Autoencoder } from '../models/autoencoder.js';
 import { writeAutoencoder } from '../models/model-file.js';
-import { checkTensors, type HostTensors } from '../nn/host-tensor.js';
+import { checkTensors } from '../nn/host-tensor.js';
 import { type AutoencoderTrainingConfig, checkAutoencoderTraining } from './autoencoder-config.js';
 import { type AutoencoderValidation, validateAutoencoder, validatedRates } from './autoencoder-validation.js';
 import { fitAutoencoder } from './components/fit-autoencoder.js';
@@ -27,13 +27,6 @@ export function autoencoderLogColumns(rates: number): string[] {
   return [...step, 'rate_weight', 'learning_rate', ...validation];
 }
 
-/** A network whose values had no gains of their own yet begins with gains of 1. */
-function withBalance({ global }: AutoencoderConfig, tensors: HostTensors): HostTensors {
-  const mean = tensors.get('latentMean');
-  if (!global?.balance || tensors.has('balance') || !mean) return tensors;
-  return new Map([...tensors, ['balance', { shape: mean.shape, data: new Float32Array(mean.data.length) }]]);
-}
-
 const autoencoder = (
   rates: number,
 ): TrainableCodec<AutoencoderTrainingConfig, TrainedAutoencoder, AutoencoderValidation> => ({
@@ -42,12 +35,13 @@ const autoencoder = (
   augment: { ...DEFAULT_AUGMENTATION, shift: 0 },
   columns: autoencoderLogColumns(rates),
   read(file, { model }) {
-    const tensors = withBalance(model, autoencoderTensors(file));
+    const tensors = autoencoderTensors(file);
     checkTensors(tensors, new Autoencoder(model).entries(), 'the network');
     return tensors;
   },
   open: (gpu, config) => new TrainedAutoencoder(gpu, config),
-  begin: (gpu, codec, { set, weights }, onProgress) => fitAutoencoder(gpu, codec, set, weights, onProgress),
+  begin: (gpu, codec, { set, weights, recognizers }, onProgress) =>
+    fitAutoencoder(gpu, codec, set, weights, recognizers, onProgress),
   loaded: (codec) => codec.weighRates(),
   rowOf: ({ setting }, codec) => ({ rate: setting, rate_weight: codec.rateWeight(setting) }),
   validate: (gpu, { network }, recognizers, faces) => validateAutoencoder(gpu, network, recognizers, faces),

@@ -1,6 +1,9 @@
+import { ArgumentError } from '../../common/errors.js';
 import type { FaceSet } from '../../data/faces/face-set.js';
 import type { Gpu } from '../../gpu/gpu.js';
+import type { Recognizer } from '../../models/recognizer.js';
 import type { TrainedAutoencoder } from '../trained-autoencoder.js';
+import { featureImportance } from './feature-importance.js';
 import { firstGains } from './first-gains.js';
 import { fitGlobalLayers } from './fit-global-layers.js';
 import { LOGISTIC_DEVIATION } from './logistic-deviation.js';
@@ -21,17 +24,29 @@ const channelScales = (deviations: Float64Array, channelSize: number): Float32Ar
 /**
  * Computes the linear layers of an autoencoder, and the gains that it begins with; does nothing where it has none.
  * @param weights of the faces, [faces.count]
+ * @param recognizers of the loss, on the GPU: what they look at decides the weights of features, if the network has such
+ * @throws ArgumentError where such a network's training has no distance of embeddings in its loss
  */
 export async function fitAutoencoder(
   gpu: Gpu,
   codec: TrainedAutoencoder,
   faces: FaceSet,
   weights: ArrayLike<number> | undefined,
+  recognizers: readonly Recognizer[],
   onProgress?: (what: string, done: number, total: number) => void,
 ): Promise<void> {
   const { network, config } = codec;
   if (!network.global) return;
-  const given = { faces, weights, samples: GAIN_FACES };
+  const loss = { error: config.errorWeight, distance: Math.max(...config.stages.map(({ distance }) => distance)) };
+  const { global } = network;
+  if (global.weight && loss.distance === 0) {
+    throw new ArgumentError('training: global.importance needs a stage with a distance term; no stage has one');
+  }
+  const importanceOf = (): Promise<Float32Array> =>
+    featureImportance(gpu, global, recognizers, faces, loss, (done, total) =>
+      onProgress?.('importance of features', done, total),
+    );
+  const given = { faces, weights, importanceOf, samples: GAIN_FACES };
   const statistics = await fitGlobalLayers(gpu, network.config, network.global, given, onProgress);
   const gains = firstGains(statistics, network.config, network.latentSize, config.targetBytes);
   const [h, w] = network.latentSize;

@@ -23,21 +23,36 @@ export interface MapStatistics {
 
 /**
  * Computes the linear layers in closed form: the kernels of patches are the principal components of patches, and those of the whole
- * face the principal components of the features of faces. A face and its mirror image count equally.
+ * face the principal components of the features of faces. A face and its mirror image count equally. Where features have weights, they
+ * are the roots of their importance.
  *
  * @param weights of the faces, [faces.count]
+ * @param importanceOf finds the importance of features (`featureImportance`) once the kernels of patches are known
  * @param samples faces whose values of the compact map are returned
  */
 export async function fitGlobalLayers(
   gpu: Gpu,
   config: AutoencoderConfig,
   layers: GlobalLayers,
-  { faces, weights, samples }: { faces: FaceSet; weights: ArrayLike<number> | undefined; samples: number },
+  {
+    faces,
+    weights,
+    importanceOf,
+    samples,
+  }: {
+    faces: FaceSet;
+    weights: ArrayLike<number> | undefined;
+    importanceOf?: () => Promise<Float32Array>;
+    samples: number;
+  },
   onProgress: Progress = () => {},
 ): Promise<MapStatistics> {
   const indices = await faces.readable();
   layers.patches.set(gpu, await patchComponents(gpu, config, layers, faces, evenlyFrom(indices, PATCH_FACES)));
   onProgress('components of patches', 1, 1);
+  const importance = layers.weight && importanceOf ? await importanceOf() : null;
+  const featureWeights = importance?.map(Math.sqrt);
+  if (featureWeights) layers.weight!.set(gpu, featureWeights);
   const size = layers.basis.shape[0];
   const rows = await featureRows(gpu, config, layers, faces, indices, onProgress);
   const mean = centre(
@@ -46,6 +61,9 @@ export async function fitGlobalLayers(
     Float64Array.from(indices, (index) => weights?.[index] ?? 1),
   );
   layers.mean.set(gpu, mean);
+  if (featureWeights) {
+    for (let at = 0; at < rows.length; at++) rows[at] *= featureWeights[at % size];
+  }
   const count = layers.basis.shape[1];
   const { basis, variances } = await principalComponents(gpu, rows, size, count, (done, of) =>
     onProgress('components of faces', done, of),

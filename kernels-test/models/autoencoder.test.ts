@@ -34,7 +34,12 @@ function pictures(batch: number, height: number, width: number): Float32Array {
 }
 
 /** With linear layers whose kernels are not orthonormal, as nothing depends on that here. */
-const GLOBAL = { stages: [4, 8, 8, 8], latentChannels: 4, residualBlocks: 1, global: { features: 6, blocks: 1 } };
+const GLOBAL = {
+  stages: [4, 8, 8, 8],
+  latentChannels: 4,
+  residualBlocks: 1,
+  global: { features: 6, blocks: 1, importance: true },
+};
 
 for (const [what, config] of [
   ['the whole autoencoder', {}],
@@ -105,9 +110,14 @@ test('linear layers restore what the map can hold, and the convs add nothing at 
   const gpu = await testGpu();
   // As many features as samples in a patch, and as many values in the map as features: nothing is lost.
   const size = { height: 8, width: 12, stages: [4, 4], residualBlocks: 0, rates: 1 };
-  const model = new Autoencoder({ ...size, latentChannels: 48, global: { features: 48, blocks: 0 } });
+  const model = new Autoencoder({ ...size, latentChannels: 48, global: { features: 48, blocks: 0, importance: true } });
   model.initialize(gpu, 3).eval();
   const { global } = model;
+  // Whatever weights features have, the decoder takes them back.
+  global!.weight!.set(
+    gpu,
+    randomValues(global!.weight!.tensor.size, 6).map((value) => 1 + Math.abs(value)),
+  );
   global!.mean.set(gpu, randomValues(global!.mean.tensor.size, 4));
   const images = pictures(2, 8, 12);
   const found = scope(gpu, () => {
@@ -135,6 +145,8 @@ test('linear layers restore what the map can hold, and the convs add nothing at 
     /compact map has 54 values, more than the 48 features/,
   );
   assert.throws(() => new Autoencoder({ ...size, global: { features: 8, blocks: -1 } }), /global\.blocks is -1/);
+  const unclear = { features: 8, blocks: 0, importance: 1 as never };
+  assert.throws(() => new Autoencoder({ ...size, latentChannels: 4, global: unclear }), /global\.importance is 1/);
   for (const tensor of Object.values(found)) tensor.dispose();
   model.dispose();
 });

@@ -94,7 +94,12 @@ test('16 bits keep the layers of a network to 11 bits, and 8 bits to half a step
 });
 
 test("the autoencoder's kernel of the whole face has steps in proportion to what its values vary", () => {
-  const size = { stages: [4, 8, 8, 8], latentChannels: 3, rates: 2, global: { features: 24, blocks: 0 } };
+  const size = {
+    stages: [4, 8, 8, 8],
+    latentChannels: 3,
+    rates: 2,
+    global: { features: 24, blocks: 0, importance: true },
+  };
   const network = new Autoencoder(size);
   const tensors = randomTensors(network.entries());
   const channels = 3;
@@ -118,8 +123,10 @@ test("the autoencoder's kernel of the whole face has steps in proportion to what
       assert.ok(most <= allowed, `column ${k}: off by ${most}, allowed ${allowed}`);
     }
   }
-  const [mean, found] = [tensors.get('global.mean')!.data, after.get('global.mean')!.data];
-  assert.ok(mean.every((value, k) => Math.abs(value - found[k]) <= 2 ** -11 * Math.abs(value) + 1e-7));
+  for (const name of ['global.mean', 'global.weight']) {
+    const [values, found] = [tensors.get(name)!.data, after.get(name)!.data];
+    assert.ok(values.every((value, k) => Math.abs(value - found[k]) <= 2 ** -11 * Math.abs(value) + 1e-7));
+  }
 });
 
 test('weights that are already quantised, and files without weights, are refused', () => {

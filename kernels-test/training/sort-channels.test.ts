@@ -13,7 +13,7 @@ const CONFIG = { height: 16, width: 12, stages: [4, 4], latentChannels: 5, resid
 
 for (const [what, config] of [
   ['', CONFIG],
-  [' of the autoencoder with linear layers', { ...CONFIG, global: { features: 7, blocks: 0 } }],
+  [' of the autoencoder with linear layers', { ...CONFIG, global: { features: 7, blocks: 0, importance: true } }],
 ] as const) {
   test(`channels${what} in the order of their scales make the same pictures of the same symbols`, () => check(config));
 }

@@ -95,8 +95,8 @@ function quantizeBasis(
     return (2 * componentStep) / (Math.exp(logScale[channel] - logGain[channel]) * LOGISTIC_DEVIATION);
   });
   replace(file, 'global.basis', splitInt8('global.basis', basis, channelSize, steps));
-  // A mean that is wrong shifts every face.
-  file.half.add('global.mean');
+  // A mean that is wrong shifts every face, and a weight that is wrong every step.
+  for (const name of ['global.mean', 'global.weight']) if (file.tensors.has(name)) file.half.add(name);
 }
 
 function quantizeComponents(

@@ -176,6 +176,17 @@ test('deflated data inflate to the same, also if long, repetitive or empty', () 
   }
 });
 
+test('a block ends with the head of the data, which then does not spoil the codes of the rest', () => {
+  const random = new CounterRandom(78);
+  const data = Uint8Array.from({ length: 600 }, (_, i) => (i < 8 ? 31 * i : 120 + random.int(6)));
+  const packed = deflateSmallest(data, 50, 8);
+  assert.ok(Buffer.from(data).equals(inflateRawSync(packed)));
+  assert.ok(packed.length < deflateSmallest(data, 50).length);
+  for (const headLength of [1, 599, 600, 601]) {
+    assert.ok(Buffer.from(data).equals(inflateRawSync(deflateSmallest(data, 50, headLength))), `head of ${headLength}`);
+  }
+});
+
 test('Huffman lengths fill the code space, keep the limit, and are optimal if the limit does not matter', () => {
   const fibonacci = [1, 1];
   while (fibonacci.length < 24) fibonacci.push(fibonacci.at(-1)! + fibonacci.at(-2)!);

@@ -49,10 +49,11 @@ interface Prices {
 /**
  * Deflated data (RFC 1951, no zlib frame), as small as this encoder can make it. Unlike zlib it weighs every match
  * against literals at the price of the codes in use, cuts the data into blocks where that pays, and bends the codes
- * towards shorter headers. Borders between blocks are searched at multiples of `pieceLength` bytes.
+ * towards shorter headers. Borders between blocks are searched after the first `headLength` bytes, and from there at
+ * multiples of `pieceLength` bytes.
  */
-export function deflateSmallest(data: Uint8Array, pieceLength: number): Uint8Array {
-  const { parse, blocks } = planBlocks(data, pieceLength);
+export function deflateSmallest(data: Uint8Array, pieceLength: number, headLength = 0): Uint8Array {
+  const { parse, blocks } = planBlocks(data, pieceLength, headLength);
   return writeBlocks(data, parse, blocks);
 }
 
@@ -68,8 +69,8 @@ export interface DeflateParts {
 }
 
 /** The parts of what {@link deflateSmallest} writes; only the padding to a whole byte is left out. */
-export function deflateParts(data: Uint8Array, pieceLength: number): DeflateParts {
-  const { parse, blocks } = planBlocks(data, pieceLength);
+export function deflateParts(data: Uint8Array, pieceLength: number, headLength = 0): DeflateParts {
+  const { parse, blocks } = planBlocks(data, pieceLength, headLength);
   const parts: DeflateParts = { tables: 0, literals: 0, matches: 0, ends: 0 };
   for (const { from, to, plan } of blocks) {
     let [literals, matches] = [0, 0];
@@ -90,11 +91,11 @@ export function deflateParts(data: Uint8Array, pieceLength: number): DeflatePart
   return parts;
 }
 
-function planBlocks(data: Uint8Array, pieceLength: number): { parse: Parse; blocks: Block[] } {
+function planBlocks(data: Uint8Array, pieceLength: number, headLength: number): { parse: Parse; blocks: Block[] } {
   const matches = findMatches(data);
   const parse: Parse = { length: new Uint16Array(data.length), distance: new Uint16Array(data.length) };
   bestParse(data, matches, parse, 0, data.length);
-  const borders = splitIntoBlocks(data, parse, pieceBorders(data.length, pieceLength));
+  const borders = splitIntoBlocks(data, parse, pieceBorders(data.length, pieceLength, headLength));
   const blocks: Block[] = [];
   for (let k = 0; k + 1 < borders.length; k++) {
     const [from, to] = [borders[k], borders[k + 1]];
@@ -119,11 +120,11 @@ export function deflateSize(data: Uint8Array): number {
   return bestParse(data, findMatches(data), parse, 0, data.length).bits;
 }
 
-/** Positions where a block may begin or end: multiples of `pieceLength`, thinned out evenly if they are too many. */
-function pieceBorders(total: number, pieceLength: number): number[] {
-  const step = pieceLength * Math.ceil(total / pieceLength / MAX_PIECES);
+/** Positions where a block may begin or end: the head's end, then every `pieceLength`, thinned out evenly if too many. */
+function pieceBorders(total: number, pieceLength: number, headLength: number): number[] {
+  const step = pieceLength * Math.ceil((total - headLength) / pieceLength / MAX_PIECES);
   const borders = [0];
-  for (let at = step; at < total; at += step) borders.push(at);
+  for (let at = headLength || step; at < total; at += step) borders.push(at);
   borders.push(total);
   return borders;
 }

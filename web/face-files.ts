@@ -1,7 +1,7 @@
 import type { ByteSource, FaceCollection } from '../src/codec/container/face-archive.js';
 import { isFaceFile } from '../src/codec/container/face-file.js';
 import { openFaces } from '../src/codec/container/face-journal.js';
-import { HEADER_CHUNK, MAX_COMPACT_PNG_BYTES } from '../src/codec/png/container.js';
+import { isCompactPng, MAX_COMPACT_PNG_BYTES } from '../src/codec/png/container.js';
 import { FormatError } from '../src/common/errors.js';
 import type { RgbImage } from '../src/common/rgb-image.js';
 import { NoCodeError, readQr, searchQr } from '../src/data/pictures/read-qr.js';
@@ -14,7 +14,7 @@ const SEARCH_MS = { picture: 3000, frame: 30 };
 const MAX_BYTES = 70_000;
 /** The first bytes of an archive (A), or of a journal, which is an unfinished archive (J). */
 const ARCHIVE = /^\x9eCM[AJ]/;
-/** The first bytes of a PNG, in which a chunk tells whether it is a compact PNG with a face. */
+/** The first bytes of a file, which tell whether it is an archive or a compact PNG with a face. */
 const HEAD_BYTES = 64;
 
 /** What a file holds: one face in a container of the codec (`face`) or in a PNG (`png`), or many faces. `from` names it for the user. */
@@ -28,10 +28,7 @@ const sourceOf = (file: Blob): ByteSource => ({
   read: async (offset, length) => new Uint8Array(await file.slice(offset, offset + length).arrayBuffer()),
 });
 
-const headOf = async (file: Blob): Promise<string> =>
-  String.fromCharCode(...new Uint8Array(await file.slice(0, HEAD_BYTES).arrayBuffer()));
-
-const isCompactPng = (head: string): boolean => head.startsWith('\x89PNG') && head.includes(HEADER_CHUNK);
+const headOf = async (file: Blob): Promise<Uint8Array> => new Uint8Array(await file.slice(0, HEAD_BYTES).arrayBuffer());
 
 /**
  * The faces in a file: a container of one face, an archive, or a picture of a QR code.
@@ -40,7 +37,8 @@ const isCompactPng = (head: string): boolean => head.startsWith('\x89PNG') && he
 export async function facesIn(file: File): Promise<FoundFaces> {
   const { name } = file;
   const head = await headOf(file);
-  if (ARCHIVE.test(head)) return { kind: 'archive', faces: await openFaces(sourceOf(file)), from: name };
+  if (ARCHIVE.test(String.fromCharCode(...head)))
+    return { kind: 'archive', faces: await openFaces(sourceOf(file)), from: name };
   if (isCompactPng(head)) {
     if (file.size > MAX_COMPACT_PNG_BYTES) {
       throw new FormatError(`${name}: ${file.size} bytes; a face in a PNG has at most ${MAX_COMPACT_PNG_BYTES}`);

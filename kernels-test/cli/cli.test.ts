@@ -116,7 +116,7 @@ test('decode: good files become pictures, each bad one gets a line', async () =>
   assertComplaints({ ...run, complaints }, 1, [
     /^cameo: cut\.cameo\.png: file is truncated/,
     /^cameo: empty\.cameo\.png: file is truncated: 0 bytes/,
-    /^cameo: face\.png: a PNG, but not a compact file \(no cmEO chunk\), and no QR code can be read in it/,
+    /^cameo: face\.png: a PNG, but not a compact file \(not one row of grey pixels\), and no QR code can be read in it/,
     /^cameo: flipped\.cameo\.png: .*(corrupt|match)/,
     /^cameo: folder\.png: it is a folder$/,
     /^cameo: foreign-model\.cameo\.png: the file was made by model 0badf00d; the model loaded is [0-9a-f]{8}$/,
@@ -146,7 +146,7 @@ test('info needs no GPU, describes a file, and says whether its model is the loa
   const bytes = readFileSync(file).length;
   const text = await infoOf(file);
   assert.ok(text.startsWith(`${file}: ${bytes} bytes, `));
-  assert.match(text, /checksum ok\n {2}PNG, format version 1, rate 1, latents 7×6×4 \(height×width×channels\)\n/);
+  assert.match(text, /checksum ok\n {2}PNG, format version 2, rate 1, latents 7×6×4 \(height×width×channels\)\n/);
   assert.match(text, /\n {2}model [0-9a-f]{8}: matches .*model\.safetensors\n$/);
   const run = await cameoHere(['info', file, at('flipped.cameo.png'), '--model', otherModel], { CAMEO_MODEL });
   assert.match(run.stdout, /model [0-9a-f]{8}: does not match .*other\.safetensors, which is [0-9a-f]{8}\n$/);

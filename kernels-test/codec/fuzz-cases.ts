@@ -1,18 +1,15 @@
-import { deflateRawSync, deflateSync } from 'node:zlib';
+import { deflateRawSync, deflateSync, inflateSync } from 'node:zlib';
 import { crc32 } from '../../src/codec/crc32.js';
-import type { Latents } from '../../src/codec/latents.js';
 import { joinPngChunks, PNG_SIGNATURE, type PngChunk, readPng } from '../../src/codec/png/chunks.js';
-import { HEADER_CHUNK, packLatentsPng } from '../../src/codec/png/container.js';
-import { filterCandidates } from '../../src/codec/png/filter.js';
+import { packLatentsPng } from '../../src/codec/png/container.js';
+import { filterCandidates, unfilter } from '../../src/codec/png/filter.js';
 import type { CounterRandom } from '../../src/common/random.js';
 import { laplacianLatents, uniformLatents } from './container-latents.js';
+import { FROZEN_PNGS, type FrozenPng } from './frozen-pngs.js';
 
 /** A valid file to damage, and its content. */
-export interface Specimen {
-  file: Uint8Array;
-  latents: Latents;
-  modelId: string;
-  rate: number;
+export interface Specimen extends FrozenPng {
+  version: 1 | 2;
 }
 
 /** One input: its bytes and the expected result. 'either' means that it may be refused or must read like the specimen. */
@@ -32,10 +29,11 @@ export function makeSpecimens(): Specimen[] {
     uniformLatents(5, 1, 1, 1),
     uniformLatents(6, 9, 8, 30),
   ];
-  return all.map((latents, rate) => {
+  const own = all.map((latents, rate): Specimen => {
     const modelId = (0x9e3779b9 * (rate + 1)).toString(16).slice(-8);
-    return { file: packLatentsPng(latents, { modelId, rate }), latents, modelId, rate };
+    return { file: packLatentsPng(latents, { modelId, rate }), latents, modelId, rate, version: 2 };
   });
+  return [...own, ...FROZEN_PNGS.map((frozen): Specimen => ({ ...frozen, version: 1 }))];
 }
 
 type Maker = (specimen: Specimen, random: CounterRandom, specimens: readonly Specimen[]) => Uint8Array;
@@ -52,8 +50,15 @@ function concat(...parts: Uint8Array[]): Uint8Array {
   return new Uint8Array(Buffer.concat(parts));
 }
 
-/** Grey levels in the order of the picture, which is channel by channel. */
-function planes({ height, width, channels, data }: Latents): Uint8Array {
+/** The chunk of the pixels, in a copy of a sound file's chunks. */
+const idatOf = (chunks: readonly PngChunk[]): PngChunk => chunks.find(({ type }) => type === 'IDAT')!;
+
+/** The grey levels of a specimen: its header in version 2, and the symbols channel by channel. */
+function pixelsOf({ file, latents: { height, width, channels, data }, version }: Specimen): Uint8Array {
+  if (version === 2) {
+    const filtered = inflateSync(idatOf(readPng(file)).data);
+    return unfilter(filtered, filtered.length - 1, 1);
+  }
   const positions = height * width;
   return Uint8Array.from(data, (_, i) => data[(i % positions) * channels + Math.floor(i / positions)]);
 }
@@ -62,6 +67,13 @@ function setSize(ihdr: PngChunk, width: number, height: number): void {
   const view = new DataView(ihdr.data.buffer);
   view.setUint32(0, width);
   view.setUint32(4, height);
+}
+
+/** A file of one row of these pixels, without a filter. */
+function rewritten(chunks: PngChunk[], pixels: Uint8Array): Uint8Array {
+  setSize(chunks[0], pixels.length, 1);
+  idatOf(chunks).data = new Uint8Array(deflateSync(filterCandidates(pixels, pixels.length)[0]));
+  return joinPngChunks(chunks);
 }
 
 /** A dimension that is extreme, or next to a limit. */
@@ -105,7 +117,7 @@ const damage: Record<string, Maker> = {
   },
   deflateEditsRepaired({ file }, random) {
     const chunks = copyChunks(file);
-    const data = chunks[2].data;
+    const { data } = idatOf(chunks);
     // Most changes are near the beginning, where the codes are.
     const reach = random.int(2) === 0 ? Math.min(data.length, 60) : data.length;
     for (let k = 1 + random.int(6); k > 0; k--) data[random.int(reach)] ^= 1 << random.int(8);
@@ -116,7 +128,8 @@ const damage: Record<string, Maker> = {
   },
   truncatedIdat({ file }, random) {
     const chunks = copyChunks(file);
-    chunks[2].data = chunks[2].data.slice(0, random.int(chunks[2].data.length));
+    const idat = idatOf(chunks);
+    idat.data = idat.data.slice(0, random.int(idat.data.length));
     return joinPngChunks(chunks);
   },
   splice({ file }, random, specimens) {
@@ -126,7 +139,7 @@ const damage: Record<string, Maker> = {
   chunksOfTwoFiles({ file }, random, specimens) {
     const mine = copyChunks(file);
     const theirs = copyChunks(specimens[random.int(specimens.length)].file);
-    return joinPngChunks(mine.map((chunk, k) => (random.int(2) === 0 ? chunk : theirs[k])));
+    return joinPngChunks(mine.map((chunk, k) => (random.int(2) === 0 ? chunk : (theirs[k] ?? chunk))));
   },
   insertedOrDeletedBytes({ file }, random) {
     const at = random.int(file.length);
@@ -157,19 +170,19 @@ const hopeless: Record<string, Maker> = {
   randomIdat({ file }, random) {
     const chunks = copyChunks(file);
     const noise = randomBytes(random, random.int(400));
-    chunks[2].data = random.int(2) === 0 ? noise : concat(Uint8Array.of(0x78, 0xda), noise);
+    idatOf(chunks).data = random.int(2) === 0 ? noise : concat(Uint8Array.of(0x78, 0xda), noise);
     return joinPngChunks(chunks);
   },
-  hugeDimensions({ file, latents }, random) {
-    const chunks = copyChunks(file);
+  hugeDimensions(specimen, random) {
+    const chunks = copyChunks(specimen.file);
     const width = badDimension(random);
     const height = random.int(2) === 0 ? 1 + random.int(4) : badDimension(random);
-    setSize(chunks[0], width, width * height === latents.data.length ? height + 1 : height);
+    setSize(chunks[0], width, width * height === pixelsOf(specimen).length ? height + 1 : height);
     return joinPngChunks(chunks);
   },
   foreignChunk({ file }, random) {
     const chunks = copyChunks(file);
-    const types = ['tEXt', 'PLTE', 'tRNS', 'gAMA', 'acTL', 'IDAT', HEADER_CHUNK, 'zzZz'];
+    const types = ['tEXt', 'PLTE', 'tRNS', 'gAMA', 'acTL', 'IDAT', 'cmEO', 'zzZz'];
     chunks.splice(random.int(chunks.length), 0, {
       type: types[random.int(types.length)],
       data: randomBytes(random, random.int(40)),
@@ -185,7 +198,7 @@ const hopeless: Record<string, Maker> = {
   deflateBomb({ file }, random) {
     const chunks = copyChunks(file);
     const pieces = new Array<Uint8Array>(1 + random.int(58)).fill(megabyteOfZeros);
-    chunks[2].data = concat(Uint8Array.of(0x78, 0xda), ...pieces, Uint8Array.of(3, 0), randomBytes(random, 4));
+    idatOf(chunks).data = concat(Uint8Array.of(0x78, 0xda), ...pieces, Uint8Array.of(3, 0), randomBytes(random, 4));
     if (random.int(2) === 0) setSize(chunks[0], 65536, 1);
     return joinPngChunks(chunks);
   },
@@ -202,29 +215,35 @@ const hopeless: Record<string, Maker> = {
   },
   dataAfterZlib({ file }, random) {
     const chunks = copyChunks(file);
-    chunks[2].data = concat(chunks[2].data, randomBytes(random, 1 + random.int(30)));
+    const idat = idatOf(chunks);
+    idat.data = concat(idat.data, randomBytes(random, 1 + random.int(30)));
     return joinPngChunks(chunks);
   },
-  otherSymbolsAllElseRepaired({ latents, file }, random) {
-    const chunks = copyChunks(file);
-    const pixels = planes(latents);
-    for (let k = 1 + random.int(3); k > 0; k--) {
-      const at = random.int(pixels.length);
-      pixels[at] = (pixels[at] + 1 + random.int(255)) & 255;
-      // Drawing the same symbol twice could restore the old value.
-      if (pixels[at] === planes(latents)[at]) pixels[at] ^= 1;
+  otherPixelsAllElseRepaired(specimen, random) {
+    const chunks = copyChunks(specimen.file);
+    const pixels = pixelsOf(specimen);
+    if (specimen.version === 2) {
+      // Only PNG and zlib guard these pixels, so that other symbols would be read: another version is not.
+      pixels[0] ^= (1 + random.int(15)) << 4;
+    } else {
+      // Distinct places, so that no change undoes another.
+      for (let k = random.int(3); k >= 0; k--) pixels[3 * random.int(pixels.length / 3) + k] ^= 1 + random.int(255);
     }
-    setSize(chunks[0], pixels.length, 1);
-    chunks[2].data = new Uint8Array(deflateSync(filterCandidates(pixels, pixels.length)[0]));
-    return joinPngChunks(chunks);
+    return rewritten(chunks, pixels);
   },
-  badFilterType({ latents, file }, random) {
-    const chunks = copyChunks(file);
-    const pixels = planes(latents);
+  cutMaps(specimen, random) {
+    const pixels = pixelsOf(specimen);
+    const { height, width } = specimen.latents;
+    const cut = 1 + random.int(Math.max(1, height * width - 1));
+    return rewritten(copyChunks(specimen.file), pixels.subarray(0, pixels.length - cut));
+  },
+  badFilterType(specimen, random) {
+    const chunks = copyChunks(specimen.file);
+    const pixels = pixelsOf(specimen);
     const filtered = filterCandidates(pixels, pixels.length)[0];
     filtered[0] = 5 + random.int(251);
     setSize(chunks[0], pixels.length, 1);
-    chunks[2].data = new Uint8Array(deflateSync(filtered));
+    idatOf(chunks).data = new Uint8Array(deflateSync(filtered));
     return joinPngChunks(chunks);
   },
 };
@@ -232,15 +251,16 @@ const hopeless: Record<string, Maker> = {
 /** The control: valid files in other encodings. Without them, a reader that refuses everything would pass. */
 const sound: Record<string, Maker> = {
   untouched: ({ file }) => file,
-  recompressed({ latents, file }, random) {
-    const chunks = copyChunks(file);
-    const pixels = planes(latents);
-    const widths = [pixels.length, latents.height * latents.width, latents.width, latents.channels, 1];
-    const width = widths[random.int(widths.length)];
+  recompressed(specimen, random) {
+    const chunks = copyChunks(specimen.file);
+    const pixels = pixelsOf(specimen);
+    const { height, width: mapWidth, channels } = specimen.latents;
+    const widths = [pixels.length, height * mapWidth, mapWidth, channels, 1];
+    const width = specimen.version === 2 ? pixels.length : widths[random.int(widths.length)];
     const candidates = filterCandidates(pixels, width);
     setSize(chunks[0], width, pixels.length / width);
     const settings = { level: random.int(10), strategy: random.int(5), windowBits: 9 + random.int(7) };
-    chunks[2].data = new Uint8Array(deflateSync(candidates[random.int(candidates.length)], settings));
+    idatOf(chunks).data = new Uint8Array(deflateSync(candidates[random.int(candidates.length)], settings));
     return joinPngChunks(chunks);
   },
 };

@@ -49,7 +49,8 @@ function judge({ bytes, specimen, expect }: FuzzCase, report: FuzzReport, kind: 
     latents.channels === channels &&
     Buffer.compare(latents.data, data) === 0 &&
     back.modelId === specimen.modelId &&
-    back.rate === specimen.rate;
+    back.rate === specimen.rate &&
+    back.version === specimen.version;
   return same ? null : 'accepted, but with another content';
 }
 

@@ -83,7 +83,7 @@ test('training by stages stops and resumes to the same bits, and its model makes
     [0, 1],
   );
   for (const { bytes, psnr: quality, distance } of run.validation!) {
-    assert.ok(bytes > 85 && bytes < 500 && quality > 5 && distance > 0, JSON.stringify(run.validation));
+    assert.ok(bytes > 63 && bytes < 500 && quality > 5 && distance > 0, JSON.stringify(run.validation));
   }
 
   const stopped = join(folder, 'stopped');

@@ -1,7 +1,7 @@
 import { isBareStart } from '../codec/container/face-bare.js';
 import { MAX_FACE_BYTES } from '../codec/container/face-code.js';
 import { FILE_HEADER_BYTES, isFaceFile } from '../codec/container/face-file.js';
-import { HEADER_CHUNK, MAX_COMPACT_PNG_BYTES } from '../codec/png/container.js';
+import { MAX_COMPACT_PNG_BYTES } from '../codec/png/container.js';
 import { FormatError } from '../common/errors.js';
 import type { RgbImage } from '../common/rgb-image.js';
 import { FileSource } from '../data/archives/file-source.js';
@@ -80,7 +80,7 @@ export async function readCompactFace(path: string, kind: OneFaceKind | 'picture
   const file = await readAtMost(path, MAX_PICTURE_BYTES);
   const picture = await readImage(file, { name: inputName(path), background: 'white' });
   return faceOfQr(
-    bytesOfQr(picture, isPng(file) ? `a PNG, but not a compact file (no ${HEADER_CHUNK} chunk)` : 'a picture'),
+    bytesOfQr(picture, isPng(file) ? 'a PNG, but not a compact file (not one row of grey pixels)' : 'a picture'),
   );
 }
 

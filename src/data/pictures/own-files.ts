@@ -1,6 +1,6 @@
 import { crc32 } from '../../codec/crc32.js';
 import { PNG_SIGNATURE } from '../../codec/png/chunks.js';
-import { HEADER_CHUNK } from '../../codec/png/container.js';
+import { isCompactPng } from '../../codec/png/container.js';
 import { openRegularFile } from '../files/read-file.js';
 
 /** A file that Cameo itself wrote: a compact file or archive, or a picture (restored, or of several faces). */
@@ -41,12 +41,11 @@ export function markPng(png: Uint8Array, text: string): Uint8Array {
  * @param head its first bytes, `OWN_FILE_HEAD_BYTES` where there are as many
  */
 export function ownFileOf(head: Uint8Array, name: string): OwnFile | undefined {
-  if (begins(head, MAGIC)) return 'compact';
+  if (begins(head, MAGIC) || isCompactPng(head)) return 'compact';
   if (begins(head, PNG_SIGNATURE)) {
     const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
     for (let at = PNG_SIGNATURE.length; at + 8 <= head.length; at += 12 + view.getUint32(at)) {
       const type = latin(head.subarray(at + 4, at + 8));
-      if (type === HEADER_CHUNK) return 'compact';
       if (type === 'tEXt' && latin(head.subarray(at + 8, at + 9 + KEYWORD.length)) === `${KEYWORD}\0`) return 'picture';
       if (type === 'IDAT') break;
     }

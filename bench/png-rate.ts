@@ -84,7 +84,7 @@ try {
       String(samples.length),
       ...errorsOf(samples, fit),
     ]),
-    note: 'Relative errors of the deflated bits on split val. A file has 85 bytes more, which do not change, so its relative error is smaller.',
+    note: 'Relative errors of the deflated bits on split val. A file has some 70 bytes more, which hardly change, so its relative error is smaller.',
   });
   const sizes = markdownTable({
     title: 'Errors by size',

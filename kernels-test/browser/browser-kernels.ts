@@ -35,6 +35,7 @@ const LEFT_OUT: Record<string, string> = {
   'embed-pictures': 'reads photographs',
   'face-detector': 'reads photographs',
   'finite-results': 'reads photographs',
+  'feature-importance': 'reads faces from files',
   'global-layers': 'trains on files',
   half: 'the SwiftShader of Chromium has no shader-f16',
   'joint-training': 'trains on files',

@@ -248,12 +248,14 @@ test('the autoencoder stores a face in a PNG at the finest rate that fits', asyn
   const codec = AutoencoderCodec.fromWeights(gpu, readFileSync(shippedWeights('autoencoder')));
   const faces = (await demoFaces()).slice(0, 2);
   const encoder = autoencoderPngEncoder(codec, new EncodingCache(join(folder, 'encodings-png')));
-  const sizes = await Promise.all([0, codec.rates - 1].map((rate) => codec.encode(faces, rate)));
-  const [coarse, fine] = sizes;
+  const made = await Promise.all([0, 1, codec.rates - 1].map((rate) => codec.encode(faces, rate)));
+  const [coarse, next, fine] = made;
+  // Deflate may take a byte less for a face's second rate than for its first one.
+  const smallest = Math.min(...[...coarse, ...next].map(({ length }) => length));
   const largest = Math.max(...fine.map(({ length }) => length));
   for (const [budget, files] of [
     [largest, fine],
-    [Math.min(...coarse.map(({ length }) => length)) - 1, null],
+    [smallest - 1, null],
   ] as const) {
     const found = await encoder.encodeAll(faces, budget, () => {});
     const restored = files && (await codec.decode(files));

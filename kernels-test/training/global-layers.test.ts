@@ -7,9 +7,8 @@ import { latentsFromSymbols } from '../../src/codec/latents.js';
 import { packLatentsPng } from '../../src/codec/png/container.js';
 import { ArgumentError } from '../../src/common/errors.js';
 import { CounterRandom } from '../../src/common/random.js';
-import type { OpenRecognizer } from '../../src/data/checkpoints/recognizer-source.js';
+import { openRecognizer } from '../../src/data/checkpoints/recognizer-source.js';
 import { openFaceFolder } from '../../src/data/faces/face-set.js';
-import { CameoFace } from '../../src/models/cameo-face.js';
 import { readAutoencoder } from '../../src/models/model-file.js';
 import { type AutoencoderTrainingConfig, DEFAULT_AUTOENCODER_TRAINING } from '../../src/training/autoencoder-config.js';
 import { validateAutoencoder } from '../../src/training/autoencoder-validation.js';
@@ -20,6 +19,7 @@ import { trainAutoencoder } from '../../src/training/train-autoencoder.js';
 import { TrainedAutoencoder } from '../../src/training/trained-autoencoder.js';
 import { gpuSuite, testGpu } from '../helpers/harness.js';
 import { writeIdentities } from '../helpers/identity-fixture.js';
+import { writeTinyRecognizer } from '../helpers/people-fixture.js';
 import { rejection } from '../helpers/rejection.js';
 
 const test = gpuSuite('linear layers of the autoencoder');
@@ -100,14 +100,12 @@ test('a run that begins with linear layers stops and resumes to the same bits, a
 
 test('features that a recogniser looks at have larger weights, in every file of the run', async () => {
   const gpu = await testGpu();
-  const size = { width: 96, height: 112, dimension: 16, channels: [4, 8, 8, 8], units: [0, 0, 1, 0] } as const;
-  const recognizer = new CameoFace(size).initialize(gpu, 5);
-  recognizer.eval();
+  const path = writeTinyRecognizer(join(folder, 'watcher.safetensors'), 5);
+  const watcher = await openRecognizer(gpu, path, { data: folder, own: path });
   const model = { ...SMALL.model, global: { features: 24, blocks: 1, importance: true } };
   const stage = { ...DEFAULT_STAGE, name: 'joint', steps: 3, distance: 4 };
   const config = { ...SMALL, model, stages: [stage] };
-  const dispose = (): void => recognizer.dispose();
-  const recognizers: OpenRecognizer[] = [{ recognizer, name: 'watcher', modelId: '0123456789abcdef', dispose }];
+  const recognizers = [watcher];
   const given = { gpu, data: await data, validationFaces: 2 };
   const out = join(folder, 'weighed');
   const stop = new AbortController();
@@ -127,7 +125,7 @@ test('features that a recogniser looks at have larger weights, in every file of 
     ArgumentError,
   );
   assert.match(message, /global\.importance needs a stage with a distance term/);
-  dispose();
+  watcher.dispose();
 });
 
 test('first gains give the sizes asked for, keep more channels for more bytes, and clip nothing', () => {

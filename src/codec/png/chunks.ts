@@ -3,6 +3,9 @@ import { crc32 } from '../crc32.js';
 
 export const PNG_SIGNATURE = /* @__PURE__ */ Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
 
+/** Where the chunk after IHDR begins: the signature has 8 bytes, and IHDR 25 with its frame. */
+export const IHDR_END = 8 + 25;
+
 export interface PngChunk {
   /** Four ASCII letters. */
   type: string;
@@ -61,4 +64,15 @@ export function readPng(file: Uint8Array): PngChunk[] {
   }
   if (at !== file.length) throw new FormatError(`${file.length - at} bytes of foreign data after the end of the PNG`);
   return chunks;
+}
+
+/** The types of the chunks in the first bytes of a PNG, up to IDAT, and where each begins; none for another file. */
+export function* chunksAtHead(head: Uint8Array): Generator<{ type: string; at: number }, void, undefined> {
+  if (!PNG_SIGNATURE.every((byte, k) => head[k] === byte)) return;
+  const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
+  for (let at = PNG_SIGNATURE.length; at + 8 <= head.length; at += 12 + view.getUint32(at)) {
+    const type = String.fromCharCode(...head.subarray(at + 4, at + 8));
+    yield { type, at };
+    if (type === 'IDAT') return;
+  }
 }

@@ -1,7 +1,7 @@
 import { ArgumentError, FormatError } from '../../common/errors.js';
 import { crc32 } from '../crc32.js';
 import { checkLatents, LATENT_LIMITS, type Latents, latentSizeProblem } from '../latents.js';
-import { joinPngChunks, PNG_SIGNATURE, type PngChunk, readPng } from './chunks.js';
+import { chunksAtHead, IHDR_END, joinPngChunks, PNG_SIGNATURE, type PngChunk, readPng } from './chunks.js';
 import { deflateSize } from './deflate.js';
 import { filterCandidates, unfilter } from './filter.js';
 import { inflateExactly } from './inflate.js';
@@ -26,8 +26,6 @@ const HEADER_CHUNK = 'cmEO';
 export const MAX_COMPACT_PNG_BYTES = 65536;
 const EXPLICIT_HEIGHT = 0x80;
 const MAX_HEADER_BYTES = 7;
-/** Where the chunk after IHDR begins. */
-const IHDR_END = PNG_SIGNATURE.length + 25;
 
 export interface PackHeader {
   /** Four bytes, or eight hexadecimal digits. */
@@ -106,10 +104,7 @@ export function unpackLatentsPng(file: Uint8Array): UnpackedFile {
  * @param head its first bytes, 64 where there are as many
  */
 export function isCompactPng(head: Uint8Array): boolean {
-  if (!PNG_SIGNATURE.every((byte, k) => head[k] === byte)) return false;
-  const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
-  for (let at = PNG_SIGNATURE.length; at + 8 <= head.length; at += 12 + view.getUint32(at)) {
-    const type = String.fromCharCode(...head.subarray(at + 4, at + 8));
+  for (const { type, at } of chunksAtHead(head)) {
     if (type === HEADER_CHUNK) return true;
     if (type === 'IDAT') return at === IHDR_END && isGreyRow(head.subarray(PNG_SIGNATURE.length + 8, IHDR_END));
   }

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { ArgumentError, CameoError, ImageError } from '../../common/errors.js';
+import { evenlyFrom } from '../../common/evenly-from.js';
 import { FACE_HEIGHT, FACE_WIDTH } from '../../detection/align.js';
 import { type RgbImage, readImage } from '../pictures/image.js';
 import { PICTURE_FORMATS } from '../pictures/picture-format.js';
@@ -61,10 +62,7 @@ export async function openFacesIfAny(folder: string, options: FaceFolderOptions 
     return (split === undefined || entry.split === split) && (sources === undefined || sources.includes(entry.source));
   });
   if (rows.length === 0) return null;
-  if (limit !== undefined && limit < rows.length) {
-    const step = rows.length / limit;
-    rows = Array.from({ length: limit }, (_, i) => rows[Math.floor(i * step)]);
-  }
+  if (limit !== undefined) rows = evenlyFrom(rows, limit);
   const pack = await FacePack.open(root, all.length);
   const entries = rows.map((row) => all[row]);
   return new FaceSet(root, entries, unreadable, pack ? { pack, rows } : null, own, align);

@@ -1,5 +1,5 @@
 import { crc32 } from '../../codec/crc32.js';
-import { PNG_SIGNATURE } from '../../codec/png/chunks.js';
+import { chunksAtHead, IHDR_END } from '../../codec/png/chunks.js';
 import { isCompactPng } from '../../codec/png/container.js';
 import { openRegularFile } from '../files/read-file.js';
 
@@ -10,7 +10,6 @@ export type OwnFile = 'compact' | 'picture';
 const KEYWORD = 'Cameo';
 /** The chunks that say so are in the first bytes. */
 export const OWN_FILE_HEAD_BYTES = 1024;
-const IHDR_END = PNG_SIGNATURE.length + 25;
 /** Of containers other than PNG. */
 const MAGIC = /* @__PURE__ */ Uint8Array.of(0x9e, 0x43, 0x4d);
 
@@ -42,13 +41,8 @@ export function markPng(png: Uint8Array, text: string): Uint8Array {
  */
 export function ownFileOf(head: Uint8Array, name: string): OwnFile | undefined {
   if (begins(head, MAGIC) || isCompactPng(head)) return 'compact';
-  if (begins(head, PNG_SIGNATURE)) {
-    const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
-    for (let at = PNG_SIGNATURE.length; at + 8 <= head.length; at += 12 + view.getUint32(at)) {
-      const type = latin(head.subarray(at + 4, at + 8));
-      if (type === 'tEXt' && latin(head.subarray(at + 8, at + 9 + KEYWORD.length)) === `${KEYWORD}\0`) return 'picture';
-      if (type === 'IDAT') break;
-    }
+  for (const { type, at } of chunksAtHead(head)) {
+    if (type === 'tEXt' && latin(head.subarray(at + 8, at + 9 + KEYWORD.length)) === `${KEYWORD}\0`) return 'picture';
   }
   if (/\.cameo\.png$/i.test(name)) return 'compact';
   return /\.decoded\.png$/i.test(name) ? 'picture' : undefined;

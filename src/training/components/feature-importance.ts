@@ -1,3 +1,4 @@
+import { evenlyFrom } from '../../common/evenly-from.js';
 import { CounterRandom } from '../../common/random.js';
 import type { FaceSet } from '../../data/faces/face-set.js';
 import type { Gpu } from '../../gpu/gpu.js';
@@ -46,6 +47,7 @@ export async function featureImportance(
   const importance = new Float64Array(h * w * features).fill(1);
   const usable = await faces.readable();
   const batches = Math.max(1, Math.floor(Math.min(FACES, usable.length) / BATCH));
+  const chosen = evenlyFrom(usable, batches * BATCH);
   const random = new CounterRandom(1);
   const pixels = new Float32Array(BATCH * samples);
   for (const [k, recognizer] of recognizers.entries()) {
@@ -63,10 +65,7 @@ export async function featureImportance(
       // (J e)² / 2, against a squared error that is a mean over samples of half the range.
       const share = (distance * 2 * samples) / (error * batches * BATCH * recognizers.length);
       for (let batch = 0; batch < batches; batch++) {
-        const own = Array.from(
-          { length: BATCH },
-          (_, n) => usable[Math.floor(((batch * BATCH + n) * usable.length) / (batches * BATCH))],
-        );
+        const own = Array.from({ length: BATCH }, (_, n) => chosen[(batch * BATCH + n) % chosen.length]);
         writeUnitPixels(await faces.batch(own), pixels);
         x.write(pixels);
         direction.write(Float32Array.from({ length: BATCH * recognizer.dimension }, () => random.normal()));

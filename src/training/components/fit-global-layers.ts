@@ -1,3 +1,4 @@
+import { evenlyFrom } from '../../common/evenly-from.js';
 import type { FaceSet } from '../../data/faces/face-set.js';
 import type { Gpu } from '../../gpu/gpu.js';
 import type { AutoencoderConfig } from '../../models/autoencoder.js';
@@ -81,12 +82,6 @@ export async function fitGlobalLayers(
     },
   );
   return { values, deviations: variances.map((variance) => Math.sqrt(Math.max(0, variance))) };
-}
-
-/** So many of a list, at equal distances. */
-function evenlyFrom(list: readonly number[], count: number): number[] {
-  const step = Math.max(1, list.length / count);
-  return Array.from({ length: Math.min(count, list.length) }, (_, k) => list[Math.floor(k * step)]);
 }
 
 /** Principal components of patches, [patch · patch · 3, features]. */

@@ -20,6 +20,7 @@ test('impossible codecs, budgets and weights are refused by name before any work
     [['--extra-models', 'a=x', 'a=y'], /--extra-models: two weights have the same name/],
     [['--extra-models', 'a=x', '--besides', 'a=y'], /--extra-models: two weights have the same name/],
     [['--reference', 'gif'], /--reference: "gif"; expected one of cameo, .*autoencoder-png/],
+    [['--extra-models', 'mine=x', '--reference', 'other'], /--reference: "other"; expected one of cameo, .*, mine/],
     [['--besides', 'file'], /--extra-models file: expected NAME=FILE or NAME:BUDGETS=FILE/],
   ];
   for (const [args, complaint] of cases) {

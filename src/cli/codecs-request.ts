@@ -79,8 +79,9 @@ export function parseCodecsOptions(options: CodecsOptions): CodecsRequest {
     throw new ArgumentError('--extra-models: two weights have the same name');
   }
   const { reference = OWN } = options;
-  if (!names.includes(reference)) {
-    throw new ArgumentError(`--reference: "${reference}"; expected one of ${names.join(', ')}`);
+  const references = [...names, ...extraModels.map(({ name }) => name)];
+  if (!references.includes(reference)) {
+    throw new ArgumentError(`--reference: "${reference}"; expected one of ${references.join(', ')}`);
   }
   const mixes: Mix[] = options.mixes === 'all' ? ['both', 'reference'] : [options.mixes];
   return { budgets, codecs, extraModels, reference, mixes, single: options.single === true };

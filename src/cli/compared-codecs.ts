@@ -9,6 +9,7 @@ import {
   cameoPngEncoder,
   type FaceEncoder,
 } from '../evaluation/comparison/face-encoders.js';
+import { OWN } from '../evaluation/comparison/judge.js';
 import type { Gpu } from '../gpu/gpu.js';
 import {
   AUTOENCODER_PNG,
@@ -50,11 +51,17 @@ export class ComparedCodecs {
       const model = this.extraModels[k];
       const encoder =
         model instanceof FaceCodec
-          ? cameoEncoder(model, this.#cache, `Cameo, ${name}`, `cameo-${name}`)
-          : autoencoderPngEncoder(model, this.#cache, `Autoencoder, PNG, ${name}`, `${AUTOENCODER_PNG}-${name}`);
+          ? cameoEncoder(model, this.#cache, `Cameo, ${name}`, encoderNameOf(model, name))
+          : autoencoderPngEncoder(model, this.#cache, `Autoencoder, PNG, ${name}`, encoderNameOf(model, name));
       encoders.push({ ...encoder, budgets });
     });
     return encoders;
+  }
+
+  /** Name of the encoder that others are compared with: that of an extra model where one has the name, else of a codec. */
+  referenceOf({ reference, extraModels }: CodecsRequest): string {
+    const k = extraModels.findIndex(({ name }) => name === reference);
+    return k < 0 ? reference : encoderNameOf(this.extraModels[k], reference);
   }
 
   /** Every codec that an earlier report may have rows for. @param autoencoder whether the autoencoder is among them */
@@ -84,3 +91,6 @@ export class ComparedCodecs {
     return baselineEncoder(FOREIGN_CODECS.find((codec) => codec.name === name)!, this.#cache, this.signal);
   }
 }
+
+const encoderNameOf = (model: FaceCodec | AutoencoderCodec, name: string): string =>
+  `${model instanceof FaceCodec ? OWN : AUTOENCODER_PNG}-${name}`;

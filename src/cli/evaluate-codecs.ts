@@ -81,7 +81,11 @@ export function addEvaluateCodecs(evaluate: Command): void {
       '--extra-models <NAME=FILE...>',
       'other weights of the Cameo codec or of the autoencoder to compare with, such as mse=out/mse/face.safetensors; NAME:BUDGETS=FILE as with --codecs',
     )
-    .option('--reference <codec>', 'the codec that others are compared with, pair by pair', OWN)
+    .option(
+      '--reference <codec>',
+      'the codec, or the name of an extra model, that others are compared with, pair by pair',
+      OWN,
+    )
     .addOption(new Option('--besides <NAME=FILE...>').hideHelp())
     .addOption(
       new Option('--mixes <which>', 'which pictures of a pair are compressed')
@@ -169,7 +173,8 @@ async function compare(options: CodecsOptions, request: CodecsRequest, inputs: C
     const pictures = [...faces.keys()];
     const originals = pictures.map((name) => faces.get(name)!);
     const seconds = await secondsOf(codecs.cameo, originals.slice(0, TIMED_FACES), Math.max(minBytes, 500));
-    const first = everyCodec.concat(encoders).find(({ name }) => name === request.reference);
+    const reference = codecs.referenceOf(request);
+    const first = everyCodec.concat(encoders).find(({ name }) => name === reference);
     const named = first && first.name !== OWN ? { reference: { codec: first.name, title: first.title } } : {};
     const head = {
       ...metadata,
@@ -179,7 +184,7 @@ async function compare(options: CodecsOptions, request: CodecsRequest, inputs: C
       ...named,
     };
     const keptGroups: GroupFigures[] = earlier?.model.id === codecs.cameo.modelId ? earlier.groups : [];
-    const { budgets, mixes, single, reference } = request;
+    const { budgets, mixes, single } = request;
     const sampleBudget = budgets.includes(300) ? 300 : budgets[0];
     const { conditions, samples } = await compareCodecs({
       ...{

@@ -187,4 +187,20 @@ test('nothing was written', () => {
   assert.not(existsSync(at('new', 'model.safetensors')));
 });
 
+test('a run that is refused leaves no folder behind, and removes none that was there', async () => {
+  mkdirSync(at('empty'));
+  const before = readdirSync(folder);
+  for (const out of ['new/below', 'new', 'empty', 'empty/below']) {
+    for (const command of ['encode text.txt --bytes 300', 'encode face.png --bytes 1', 'decode text.txt']) {
+      const run = await cameoHere(
+        [...command.split(' ').map((word) => (existsSync(at(word)) ? at(word) : word)), '-o', at(out)],
+        env,
+      );
+      assert.is.not(run.code, 0, command);
+      assert.equal(readdirSync(folder), before, `${command} -o ${out}`);
+      assert.equal(readdirSync(at('empty')), [], `${command} -o ${out}`);
+    }
+  }
+});
+
 test.run();

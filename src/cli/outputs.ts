@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
-import { access, stat } from 'node:fs/promises';
-import { basename, dirname, extname, join } from 'node:path';
+import { access, rmdir, stat } from 'node:fs/promises';
+import { basename, dirname, extname, join, resolve } from 'node:path';
 import { ArgumentError } from '../common/errors.js';
 import { comparablePath } from '../common/text.js';
 import { checkTarget, ensureFolder, FileError, fileErrorReason, isSameFile } from '../data/files/atomic-file.js';
@@ -49,12 +49,35 @@ export async function refuseInput(output: string, inputs: readonly (string | und
   }
 }
 
+/** Folders that this command made: the outermost that was missing, and the one that was wanted. */
+let madeFolders: { outermost: string; folder: string }[] = [];
+
+async function makeFolder(folder: string): Promise<void> {
+  const outermost = await ensureFolder(folder);
+  if (outermost !== undefined) madeFolders.push({ outermost: resolve(outermost), folder: resolve(folder) });
+}
+
+/** Removes the folders that this command made and left empty. */
+export async function removeEmptyFolders(): Promise<void> {
+  const made = madeFolders.reverse();
+  madeFolders = [];
+  for (const { outermost, folder } of made) {
+    for (let path = folder; path.length >= outermost.length; path = dirname(path)) {
+      const removed = await rmdir(path).then(
+        () => true,
+        () => false, // it is not empty
+      );
+      if (!removed) break;
+    }
+  }
+}
+
 /**
  * Makes the folder of a file that will be written at the end of the work, and checks that it can be written.
  * @throws FileError, ArgumentError for one of the inputs
  */
 export async function claimFile(path: string, inputs: readonly (string | undefined)[]): Promise<void> {
-  await ensureFolder(dirname(path));
+  await makeFolder(dirname(path));
   await checkTarget(path);
   await refuseInput(path, inputs);
 }
@@ -79,7 +102,7 @@ export class Outputs {
    * @throws FileError if it cannot be made or written
    */
   static async in(folder: string): Promise<Outputs> {
-    await ensureFolder(folder);
+    await makeFolder(folder);
     try {
       await access(folder, constants.W_OK | constants.X_OK);
     } catch (error) {
@@ -107,7 +130,7 @@ export class Outputs {
     await this.check(path);
     const folder = dirname(path);
     if (this.#made.has(folder)) return;
-    await ensureFolder(folder);
+    await makeFolder(folder);
     this.#made.add(folder);
   }
 

@@ -13,6 +13,7 @@ import { addImportCommand } from './import.js';
 import { addInfoCommand } from './info.js';
 import { beginJson, endJson } from './json-output.js';
 import { addMergeCommand } from './merge.js';
+import { removeEmptyFolders } from './outputs.js';
 import { addQrCommand } from './qr.js';
 import { addSearchCommand } from './search.js';
 import { beginOutput, beQuiet } from './terminal.js';
@@ -121,5 +122,6 @@ export async function runCommand(words: readonly string[]): Promise<void> {
     }
   }
   closeFinders();
+  if (process.exitCode) await removeEmptyFolders();
   endJson();
 }

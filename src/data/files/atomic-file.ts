@@ -195,11 +195,12 @@ export async function writeAll(file: WritableFile, bytes: Uint8Array, position: 
 
 /**
  * Makes a folder and those above it; one that exists is fine.
+ * @returns the outermost folder that was missing; undefined if none was
  * @throws FileError
  */
-export async function ensureFolder(path: string): Promise<void> {
+export async function ensureFolder(path: string): Promise<string | undefined> {
   try {
-    await mkdir(path, { recursive: true });
+    return await mkdir(path, { recursive: true });
   } catch (error) {
     throw new FileError(`cannot make the folder ${path}: ${fileErrorReason(error)}`, { cause: error });
   }

@@ -167,6 +167,23 @@ withSwiftShader('two steps of training recognisers', async () => {
   const model = { dimension: 8, channels: [4, 4, 4, 8], units: [0, 0, 0, 0] };
   const config = settings('recognition.json', { model, steps: 2, batchSize: 4, warmUpSteps: 1 });
   await works(['train', 'recognition', '--data', faces, '--config', config, '-o', 'aus/recognition']);
+  // A head in closed form, on which training goes on.
+  const own = 'aus/recognition/model.safetensors';
+  await works([
+    'train',
+    'head',
+    '--data',
+    faces,
+    '--model',
+    own,
+    '--teacher',
+    recognizer,
+    '-o',
+    'aus/kopf.safetensors',
+  ]);
+  const full = settings('full.json', { model: { ...model, head: 'full' }, steps: 2, batchSize: 4, warmUpSteps: 1 });
+  const more = ['--config', full, '--from', 'aus/kopf.safetensors', '-o', 'aus/more'];
+  await works(['train', 'recognition', '--data', faces, ...more]);
   await works([
     'train',
     'losses',

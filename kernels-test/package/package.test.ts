@@ -141,7 +141,7 @@ test('the package can be packed, and contains only the expected files', () => {
   const [weights, rest] = [true, false].map((wanted) =>
     files.filter(({ path }) => /\.safetensors$/.test(path) === wanted).reduce((sum, file) => sum + file.size, 0),
   );
-  assert.ok(rest < 8e6, `${rest} bytes besides weights`);
+  assert.ok(rest < 8.1e6, `${rest} bytes besides weights`);
   assert.ok(size < weights + 2e6, `a tarball of ${size} bytes, ${weights} of them weights`);
   // If the weights are too large, `tsx bench/quantize-weights.ts` writes smaller ones.
   assert.ok(size <= 12.1e6, `a tarball of ${size} bytes, expected at most 12.1 MB`);

@@ -107,8 +107,14 @@ export function addTrainRecognition(train: Command): void {
     .action(run);
 }
 
+/** What a file may set: the defaults leave out what is not written where it is not given. */
+const KNOWN_SETTINGS: RecognitionTrainingConfig = {
+  ...DEFAULT_RECOGNITION_TRAINING,
+  model: { ...DEFAULT_RECOGNITION_TRAINING.model, head: 'depthwise' },
+};
+
 async function settings(options: TrainRecognitionCommand): Promise<RecognitionTrainingConfig> {
-  const file = await settingsFile(options.config, DEFAULT_RECOGNITION_TRAINING, withNewLossNames);
+  const file = await settingsFile(options.config, KNOWN_SETTINGS, withNewLossNames);
   // --loss takes the place of the file's whole loss.
   if (options.loss) delete file.loss;
   const loss = options.loss ?? file.loss?.loss ?? DEFAULT_RECOGNITION_TRAINING.loss.loss;

@@ -4,6 +4,7 @@ import { addTrainArchitectures } from './train-architectures.js';
 import { addTrainAutoencoder } from './train-autoencoder.js';
 import { addTrainCodec } from './train-codec.js';
 import { addTrainDetector } from './train-detector.js';
+import { addTrainHead } from './train-head.js';
 import { addTrainLandmarks } from './train-landmarks.js';
 import { addTrainLosses } from './train-losses.js';
 import { addTrainRecognition } from './train-recognition.js';
@@ -18,6 +19,7 @@ export function addTrainCommand(program: Command): void {
   addTrainAutoencoder(train);
   addTrainRecognition(train);
   addTrainRecognitionFaces(train);
+  addTrainHead(train);
   addTrainArchitectures(train);
   addTrainAdapted(train);
   addTrainLosses(train);

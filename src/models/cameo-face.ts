@@ -2,6 +2,7 @@ import { ArgumentError } from '../common/errors.js';
 import { BatchNorm } from '../nn/layers/batch-norm.js';
 import { Residual, Sequential } from '../nn/layers/containers.js';
 import { Conv2d } from '../nn/layers/conv.js';
+import { Linear } from '../nn/layers/linear.js';
 import { PReLU } from '../nn/layers/prelu.js';
 import type { Layer } from '../nn/module.js';
 import { reshape } from '../ops/layout.js';
@@ -18,7 +19,11 @@ export interface CameoFaceConfig {
   channels: readonly [number, number, number, number];
   /** Residual units of each stage. */
   units: readonly [number, number, number, number];
+  /** `depthwise` (if not given): a depthwise conv over the whole map and a linear layer. `full`: one linear layer of all its values. */
+  head?: 'depthwise' | 'full';
 }
+
+const HEADS: unknown[] = [undefined, 'depthwise', 'full'];
 
 export const DEFAULT_CAMEO_FACE: CameoFaceConfig = {
   width: 96,
@@ -50,6 +55,9 @@ export function checkCameoFace(config: CameoFaceConfig): CameoFaceConfig {
       check(`${name}[${k}]`, value, min);
     });
   }
+  if (!HEADS.includes(config.head)) {
+    throw new ArgumentError(`CameoFace: head is ${JSON.stringify(config.head)}; expected depthwise or full`);
+  }
   return config;
 }
 
@@ -62,11 +70,14 @@ const convNormAct = (inputs: number, outputs: number, stride: number): Layer[] =
 /**
  * Our own small recogniser, meant to be trained on a CPU: 3×3 convs with batch norm and PReLU, as dense convs of step 1
  * are what this engine does fastest there; four stages and residual units as in Sphere20 (arXiv 1704.08063), and the head
- * of MobileFaceNet (arXiv 1804.07573): a depthwise conv over the whole map, then a linear layer, each with batch norm.
+ * of MobileFaceNet (arXiv 1804.07573): a depthwise conv over the whole map, then a linear layer, each with batch norm. The
+ * other head is a linear layer of the whole map, as in Sphere20, with batch norm.
  */
 export class CameoFace extends Recognizer {
   readonly config: CameoFaceConfig;
   readonly #layers: Sequential;
+  /** The head of one linear layer: a layer and its batch norm. */
+  readonly fullHead: { linear: Linear; norm: BatchNorm } | null;
 
   /** @throws ArgumentError */
   constructor(config: Partial<CameoFaceConfig> = {}) {
@@ -81,13 +92,21 @@ export class CameoFace extends Recognizer {
       ),
     ]);
     const top = channels[3];
+    const map = [height / 16, width / 16] as const;
+    const full = this.config.head === 'full';
     const head = [
-      new Conv2d(top, top, [height / 16, width / 16], { groups: top, bias: false }),
+      new Conv2d(top, top, [...map], { groups: top, bias: false }),
       new BatchNorm(top),
       new Conv2d(top, dimension, 1, { bias: false }),
       new BatchNorm(dimension),
     ];
-    this.#layers = this.child('layers', new Sequential([...stages, ...head]));
+    this.#layers = this.child('layers', new Sequential(full ? stages : [...stages, ...head]));
+    this.fullHead = full
+      ? {
+          linear: this.child('head', new Linear(map[0] * map[1] * top, dimension, { bias: false })),
+          norm: this.child('headNorm', new BatchNorm(dimension)),
+        }
+      : null;
   }
 
   get width(): number {
@@ -102,7 +121,21 @@ export class CameoFace extends Recognizer {
     return this.config.dimension;
   }
 
+  /**
+   * What the head `full` takes: the values of the last map.
+   * @param x faces [N,H,W,3] in [0, 1]
+   * @returns [N, H/16 · W/16 · channels]
+   */
+  features(x: Tensor): Tensor {
+    return this.#rows(this.normalize(x));
+  }
+
+  #rows(x: Tensor): Tensor {
+    return reshape(this.#layers.forward(x), [x.shape[0], -1]);
+  }
+
   protected override forward(x: Tensor): Tensor {
-    return reshape(this.#layers.forward(x), [x.shape[0], this.dimension]);
+    const rows = this.#rows(x);
+    return this.fullHead ? this.fullHead.norm.forward(this.fullHead.linear.forward(rows)) : rows;
   }
 }

@@ -1,0 +1,216 @@
+import { ArgumentError } from '../../common/errors.js';
+import type { FaceSet } from '../../data/faces/face-set.js';
+import type { Gpu } from '../../gpu/gpu.js';
+import { CameoFace, type CameoFaceConfig } from '../../models/cameo-face.js';
+import type { HostTensors } from '../../nn/host-tensor.js';
+import { loadState } from '../../nn/state.js';
+import { add } from '../../ops/binary.js';
+import { slice } from '../../ops/layout.js';
+import { matmul } from '../../ops/matmul/matmul.js';
+import { flip } from '../../ops/strided.js';
+import { keep, scope, Tensor } from '../../tensor/tensor.js';
+import { runOverFaces } from '../run-over-faces.js';
+import { solvePositive } from './solve-positive.js';
+
+/** Rows of features in one product. */
+const ROWS = 1024;
+/** Columns of the matrix of products that one buffer holds, so that no buffer is larger than devices allow. */
+const COLUMNS = 1024;
+
+type Progress = (what: string, done: number, total: number) => void;
+
+/**
+ * Computes the full head of a recogniser in closed form: the linear layer whose embeddings come closest, in squared error, to a teacher's
+ * unit embeddings, with ridge regression against chance. A face and its mirror image both have the teacher's embedding of the face.
+ * Embeddings then have mean 0 over the faces. The layers below stay as they are.
+ *
+ * @param model with the head `full`, in evaluation mode, on the GPU
+ * @param indices of the faces, at least 2
+ * @param targets the teacher's embeddings, [indices.length · dimension]
+ * @param ridge what is added to the diagonal of the features' covariance, as a multiple of its mean
+ * @throws ArgumentError for another head, a ridge that is not above 0, or targets of another size
+ */
+export async function fitHead(
+  gpu: Gpu,
+  model: CameoFace,
+  faces: FaceSet,
+  indices: readonly number[],
+  targets: Float32Array,
+  ridge: number,
+  onProgress: Progress = () => {},
+): Promise<void> {
+  const { fullHead, dimension } = model;
+  if (!fullHead) throw new ArgumentError('fitHead: the recogniser has no head "full"');
+  if (!(ridge > 0)) throw new ArgumentError(`fitHead: ridge is ${ridge}; expected a number above 0`);
+  if (indices.length < 2 || targets.length !== indices.length * dimension) {
+    throw new ArgumentError(`fitHead: ${targets.length} values of targets for ${indices.length} faces`);
+  }
+  const size = fullHead.linear.weight.shape[0];
+  const products = new Products(gpu, size, dimension);
+  try {
+    await runOverFaces(
+      gpu,
+      faces,
+      indices,
+      model,
+      (x) => ({ plain: model.features(x), mirrored: model.features(flip(x, [2])) }),
+      ({ plain, mirrored }, { first, count }) => {
+        for (const features of [plain, mirrored]) {
+          const own = targets.subarray(first * dimension, (first + count) * dimension);
+          products.add(features.subarray(0, count * size), own);
+        }
+        onProgress('features of faces', first + count, indices.length);
+      },
+    );
+    const { covariance, crossed, mean } = await products.read();
+    let trace = 0;
+    for (let i = 0; i < size; i++) trace += covariance[i * size + i];
+    // The scale of outputs comes from the batch norm, so their variance is needed with the covariance as it is.
+    const plain = covariance.slice();
+    for (let i = 0; i < size; i++) covariance[i * size + i] += (ridge * trace) / size;
+    const weight = solvePositive(covariance, size, crossed, dimension, (done, total) =>
+      onProgress('linear layer', done, total),
+    );
+    setHead(gpu, fullHead, weight, mean, variancesOf(plain, size, weight, dimension));
+  } finally {
+    products.dispose();
+  }
+}
+
+/** Puts the linear layer and its batch norm in place: outputs less their mean, whether by running statistics or by those of a batch. */
+function setHead(
+  gpu: Gpu,
+  { linear, norm }: NonNullable<CameoFace['fullHead']>,
+  weight: Float64Array,
+  mean: Float64Array,
+  variances: Float64Array,
+): void {
+  const dimension = variances.length;
+  const outputs = new Float64Array(dimension);
+  mean.forEach((value, i) => {
+    for (let d = 0; d < dimension; d++) outputs[d] += value * weight[i * dimension + d];
+  });
+  linear.weight.set(gpu, Float32Array.from(weight));
+  norm.runningMean.set(gpu, Float32Array.from(outputs));
+  norm.runningVariance.set(gpu, Float32Array.from(variances));
+  norm.weight.set(gpu, Float32Array.from(variances, Math.sqrt));
+  norm.bias.set(gpu, new Float32Array(dimension));
+}
+
+/** Variance of each output: wᵀ C w. */
+function variancesOf(covariance: Float64Array, size: number, weight: Float64Array, dimension: number): Float64Array {
+  const variances = new Float64Array(dimension);
+  const row = new Float64Array(dimension);
+  for (let i = 0; i < size; i++) {
+    row.fill(0);
+    for (let j = 0; j < size; j++) {
+      const value = covariance[i * size + j];
+      for (let d = 0; d < dimension; d++) row[d] += value * weight[j * dimension + d];
+    }
+    for (let d = 0; d < dimension; d++) variances[d] += row[d] * weight[i * dimension + d];
+  }
+  return variances;
+}
+
+/** Sums over faces of products of features with features and with targets, on the GPU. */
+class Products {
+  #count = 0;
+  #rows = 0;
+  readonly #features: Float32Array;
+  readonly #targets: Float32Array;
+  readonly #means: Float64Array;
+  readonly #targetMeans: Float64Array;
+  /** By columns: [size, columns]. */
+  readonly #blocks: Tensor[] = [];
+  #crossed: Tensor;
+
+  constructor(
+    private readonly gpu: Gpu,
+    private readonly size: number,
+    private readonly dimension: number,
+  ) {
+    this.#features = new Float32Array(ROWS * size);
+    this.#targets = new Float32Array(ROWS * dimension);
+    this.#means = new Float64Array(size);
+    this.#targetMeans = new Float64Array(dimension);
+    for (let first = 0; first < size; first += COLUMNS) {
+      this.#blocks.push(keep(Tensor.zeros(gpu, [size, Math.min(COLUMNS, size - first)])));
+    }
+    this.#crossed = keep(Tensor.zeros(gpu, [size, dimension]));
+  }
+
+  /** @param features [rows, size] @param targets [rows, dimension] */
+  add(features: Float32Array, targets: Float32Array): void {
+    const { size, dimension } = this;
+    const rows = features.length / size;
+    if (this.#rows + rows > ROWS) this.#flush();
+    this.#features.set(features, this.#rows * size);
+    this.#targets.set(targets, this.#rows * dimension);
+    for (let at = 0; at < features.length; at++) this.#means[at % size] += features[at];
+    for (let at = 0; at < targets.length; at++) this.#targetMeans[at % dimension] += targets[at];
+    this.#rows += rows;
+    this.#count += rows;
+  }
+
+  #flush(): void {
+    if (this.#rows === 0) return;
+    const { gpu, size, dimension } = this;
+    this.#features.fill(0, this.#rows * size);
+    this.#targets.fill(0, this.#rows * dimension);
+    const all = keep(Tensor.from(gpu, this.#features, [ROWS, size]));
+    const sum = (total: Tensor, other: () => Tensor): Tensor => {
+      const next = keep(scope(gpu, () => add(total, matmul(all, other(), { transposeA: true }))));
+      total.dispose();
+      return next;
+    };
+    this.#blocks.forEach((block, k) => {
+      this.#blocks[k] = sum(block, () => slice(all, [0, k * COLUMNS], [ROWS, block.shape[1]]));
+    });
+    this.#crossed = sum(this.#crossed, () => Tensor.from(gpu, this.#targets, [ROWS, dimension]));
+    all.dispose();
+    this.#rows = 0;
+  }
+
+  /** Covariance of features, [size, size]; that of features and targets, [size, dimension]; and the mean of features. */
+  async read(): Promise<{ covariance: Float64Array; crossed: Float64Array; mean: Float64Array }> {
+    this.#flush();
+    const { size, dimension } = this;
+    const n = this.#count;
+    const mean = this.#means.map((sum) => sum / n);
+    const targetMean = this.#targetMeans.map((sum) => sum / n);
+    const covariance = new Float64Array(size * size);
+    for (const [k, block] of this.#blocks.entries()) {
+      const values = await block.read();
+      const columns = block.shape[1];
+      for (let i = 0; i < size; i++) {
+        for (let j = 0; j < columns; j++) {
+          const column = k * COLUMNS + j;
+          covariance[i * size + column] = values[i * columns + j] / n - mean[i] * mean[column];
+        }
+      }
+    }
+    const crossed = Float64Array.from(
+      await this.#crossed.read(),
+      (value, at) => value / n - mean[Math.floor(at / dimension)] * targetMean[at % dimension],
+    );
+    return { covariance, crossed, mean };
+  }
+
+  dispose(): void {
+    for (const block of this.#blocks) block.dispose();
+    this.#crossed.dispose();
+  }
+}
+
+/**
+ * A CameoFace with the head `full`, with the layers of another one below it, in evaluation mode; the head has no use before `fitHead`.
+ * @throws CheckpointError for tensors that do not fit the description
+ */
+export function withFullHead(gpu: Gpu, config: CameoFaceConfig, tensors: HostTensors): CameoFace {
+  const model = new CameoFace({ ...config, head: 'full' }).initialize(gpu, 1);
+  const body = [...model.entries().keys()].filter((name) => name.startsWith('layers.'));
+  const own = new Map(body.map((name) => [name, tensors.get(name)!]));
+  loadState(model, own, gpu, { partial: true });
+  model.eval();
+  return model;
+}

@@ -77,7 +77,13 @@ export async function fitHead(
   }
 }
 
-/** Puts the linear layer and its batch norm in place: outputs less their mean, whether by running statistics or by those of a batch. */
+/** Root of the mean square of the linear layer's weights: as large as others, since Adam changes all by the same amount in a step. */
+const WEIGHT_SIZE = 0.05;
+
+/**
+ * Puts the linear layer and its batch norm in place: outputs less their mean, whether by running statistics or by those of a batch. The
+ * batch norm takes back the scale of the weights.
+ */
 function setHead(
   gpu: Gpu,
   { linear, norm }: NonNullable<CameoFace['fullHead']>,
@@ -90,9 +96,20 @@ function setHead(
   mean.forEach((value, i) => {
     for (let d = 0; d < dimension; d++) outputs[d] += value * weight[i * dimension + d];
   });
-  linear.weight.set(gpu, Float32Array.from(weight));
-  norm.runningMean.set(gpu, Float32Array.from(outputs));
-  norm.runningVariance.set(gpu, Float32Array.from(variances));
+  const size = Math.sqrt(weight.reduce((sum, value) => sum + value * value, 0) / weight.length) || 1;
+  const scale = WEIGHT_SIZE / size;
+  linear.weight.set(
+    gpu,
+    Float32Array.from(weight, (value) => scale * value),
+  );
+  norm.runningMean.set(
+    gpu,
+    Float32Array.from(outputs, (value) => scale * value),
+  );
+  norm.runningVariance.set(
+    gpu,
+    Float32Array.from(variances, (value) => scale * scale * value),
+  );
   norm.weight.set(gpu, Float32Array.from(variances, Math.sqrt));
   norm.bias.set(gpu, new Float32Array(dimension));
 }

@@ -255,4 +255,25 @@ test('weights of another network are refused, and the error names both networks'
   assert.not(existsSync(out));
 });
 
+test('a fixed head keeps its values, and the layers below it are trained', async () => {
+  const gpu = await testGpu();
+  const out = join(folder, 'fixed');
+  const config = { ...CONFIG, model: { ...MODEL, head: 'full' as const }, steps: 2, fixedHead: true };
+  const first = new CameoFace(config.model).initialize(gpu, 9);
+  const path = join(folder, 'first.safetensors');
+  writeFileSync(path, writeRecognizer({ architecture: 'cameo-face', ...config.model }, await saveState(first)));
+  first.dispose();
+  const from = await readRecognizerOf(path, { data: folder, own: path });
+  await trainRecognition({ gpu, config, data: await data, out, from });
+  const [before, after] = [tensorsOf(path), tensorsOf(join(out, 'model.safetensors'))];
+  const same = (name: string): boolean =>
+    after.get(name)!.data.every((value, i) => value === before.get(name)!.data[i]);
+  for (const name of ['head.weight', 'headNorm.weight', 'headNorm.bias']) assert.ok(same(name), name);
+  assert.not(same('layers.0.weight'));
+  from.dispose();
+  const refused = { gpu, config: { ...CONFIG, fixedHead: true }, data: await data, out: join(folder, 'no') };
+  const error = await rejection(() => trainRecognition(refused), ArgumentError);
+  assert.match(error.message, /fixedHead is true, which needs .* head "full"/);
+});
+
 test.run();

@@ -51,6 +51,8 @@ export interface RecognitionTrainingConfig {
   teacherClasses: boolean;
   /** Decay of the running average of the weights, which is what is validated and saved; 0: the last weights are. */
   averageDecay: number;
+  /** True: the head `full` of a CameoFace keeps its values, such as those of `fitHead`, and the layers below it are trained. */
+  fixedHead: boolean;
 }
 
 export const DEFAULT_RECOGNITION_TRAINING: RecognitionTrainingConfig = {
@@ -78,6 +80,7 @@ export const DEFAULT_RECOGNITION_TRAINING: RecognitionTrainingConfig = {
   teacherViews: 1,
   teacherClasses: false,
   averageDecay: 0,
+  fixedHead: false,
 };
 
 /** Settings as they are called now, of files and checkpoints of earlier versions, too. */
@@ -119,6 +122,11 @@ export function checkRecognitionTraining(config: RecognitionTrainingConfig): Rec
   checkCameoFace(config.model);
   if (config.architecture === 'mobilefacenet' && config.model.dimension !== 128) {
     throw new ArgumentError(`training: model.dimension is ${config.model.dimension}; a MobileFaceNet has 128`);
+  }
+  if (config.fixedHead && (config.architecture !== 'cameo-face' || config.model.head !== 'full')) {
+    throw new ArgumentError(
+      'training: fixedHead is true, which needs the architecture "cameo-face" with the head "full"',
+    );
   }
   checkDegradation(config.degrade);
   checkLossSpec('training', config.loss);

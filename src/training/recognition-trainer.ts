@@ -134,7 +134,7 @@ export class RecognitionTrainer {
       this.#average.eval();
     }
     const { learningRate, steps, warmUpSteps, weightDecay, batchSize, model } = config;
-    this.optimizer = new Adam(this.#trained.parameters(), { weightDecay, decoupled: true });
+    this.optimizer = new Adam(this.#parameters(), { weightDecay, decoupled: true });
     const falling = cosine(learningRate, Math.max(1, steps - warmUpSteps), learningRate / 100);
     this.#schedule = warmUp(falling, warmUpSteps);
     const faces = facesInStep(config);
@@ -144,6 +144,13 @@ export class RecognitionTrainer {
       labelWeight: keep(Tensor.zeros(gpu, [])),
       teacher: keep(Tensor.zeros(gpu, [faces, model.dimension])),
     };
+  }
+
+  /** What training changes. */
+  #parameters(): Map<string, Tensor> {
+    const all = [...this.#trained.parameters()];
+    const fixed = this.config.fixedHead ? /^network\.head(Norm)?\./ : /$^/;
+    return new Map(all.filter(([name]) => !fixed.test(name)));
   }
 
   /** The network to use: that of the averaged weights, if there are any. */
@@ -246,7 +253,7 @@ export class RecognitionTrainer {
         const weighted = mul(classification, labelWeight);
         return { loss: add(weighted, affine(distance, distillation)), classification, distance };
       });
-      const grads = tape.gradients(figures.loss, [...this.#trained.parameters().values()]);
+      const grads = tape.gradients(figures.loss, [...this.#parameters().values()]);
       const { scale } = clipGradients(grads.values(), config.clipNorm);
       this.optimizer.step(grads, () => this.#schedule(this.step), scale);
       if (this.#average) averageWeights(this.#average, network, () => averageDecay(config.averageDecay, this.step));

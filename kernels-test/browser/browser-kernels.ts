@@ -36,6 +36,7 @@ const LEFT_OUT: Record<string, string> = {
   'face-detector': 'reads photographs',
   'finite-results': 'reads photographs',
   'feature-importance': 'reads faces from files',
+  'fit-head': 'reads a folder of faces',
   'global-layers': 'trains on files',
   half: 'the SwiftShader of Chromium has no shader-f16',
   'joint-training': 'trains on files',

@@ -326,7 +326,7 @@ test('files that are cut off, foreign or of another model get one error line eac
     /^cameo: bare\/ann\.cameo\.bare: written by a model whose id ends in [0-9a-f]{4}; the model loaded is [0-9a-f]{8}$/,
     /^cameo: all\.cameos: written by model [0-9a-f]{8}; the model loaded is [0-9a-f]{8}$/,
   ]);
-  assert.equal(readdirSync(at('foreign')), []);
+  assert.not(existsSync(at('foreign')));
   const info = await run('info', ...foreign, '--model', otherModel);
   assertComplaints(info, 0, []);
   assert.is(
@@ -380,7 +380,7 @@ test('--bytes with PNG files takes the highest rate that fits, and is an error i
   assertComplaints(await run('encode', 'ann.png', '-o', 'none', '--bytes', `${sizes[0] - 1}`, '--model', pngModel), 1, [
     new RegExp(`^cameo: ann\\.png: its smallest PNG has ${sizes[0]} bytes; at most ${sizes[0] - 1} are allowed$`),
   ]);
-  assert.equal(readdirSync(at('none')), []);
+  assert.not(existsSync(at('none')));
 });
 
 test('on a full disk, neither files nor an archive are left half-written', async () => {
@@ -389,7 +389,7 @@ test('on a full disk, neither files nor an archive are left half-written', async
     /^cameo: .*ann\.png: cannot write .*ann\.cameo: the disk is full \(ENOSPC\)$/,
     /^cameo: cannot write .*all\.cameos: the disk is full \(ENOSPC\)$/,
   ]);
-  assert.equal(readdirSync(at('full')), []);
+  assert.not(existsSync(at('full')));
 });
 
 test('demo compares faces at two budgets with JPEG and JPEG2000', async () => {

@@ -231,7 +231,7 @@ test('on a full disk, each output gets an error line, and nothing is half-writte
     /^cameo: .*group\.jpg, face 1: cannot write .*group-1\.cameo\.png: the disk is full \(ENOSPC\)$/,
     /^cameo: .*group\.jpg, face 3: cannot write .*group-3\.cameo\.png: the disk is full \(ENOSPC\)$/,
   ]);
-  assert.equal(readdirSync(at('full')), []);
+  assert.not(existsSync(at('full')));
 });
 
 test('tune measures each layer once, and keeps the choices in the cache', async () => {

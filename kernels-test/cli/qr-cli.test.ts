@@ -1,5 +1,5 @@
 // suite: long
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { test } from 'uvu';
@@ -146,7 +146,7 @@ test('other codes, damaged faces and pictures without a code are errors, and not
     assert.ok(complaints[k].startsWith(`cameo: ${names[k]}: `), complaints[k]);
     assert.match(complaints[k], message);
   }
-  assert.equal(readdirSync(at('none')), []);
+  assert.not(existsSync(at('none')));
   const other = await run('decode code.png -o none', { CAMEO_MODEL: otherModel });
   assert.match(
     other.complaints.join(),

@@ -3,11 +3,10 @@ import { ArgumentError } from '../common/errors.js';
 import { loadRecognizers, readRecognizerOf } from '../data/checkpoints/recognizer-source.js';
 import { openFaceFolder } from '../data/faces/face-set.js';
 import { writeFileAtomic } from '../data/files/atomic-file.js';
-import { commandLine } from '../evaluation/reports/collect-metadata.js';
 import { writeRecognizer } from '../models/recognizer-file.js';
 import { saveState } from '../nn/state.js';
 import { fitHead, withFullHead } from '../training/components/fit-head.js';
-import { teacherEmbeddings } from '../training/teacher-targets.js';
+import { TeacherTargets } from '../training/teacher-targets.js';
 import { openDevice } from './device.js';
 import { FaceFinder } from './face-finder.js';
 import { DETECTOR_HELP } from './face-options.js';
@@ -59,10 +58,10 @@ async function run({ data, detector, model: name, teacher: teacherName, ridge, o
     throw new ArgumentError(`--model ${name}: expected a CameoFace, which this program can train`);
   }
   const teacher = await readRecognizerOf(teacherName, places);
-  const dimensions = [recognizer, teacher.recognizer].map(({ dimension }) => dimension);
-  if (dimensions[0] !== dimensions[1]) {
+  const [theirs, ours] = [teacher.recognizer.dimension, recognizer.dimension];
+  if (theirs !== ours) {
     throw new ArgumentError(
-      `--teacher ${teacherName} has embeddings of ${dimensions[1]} values; expected ${dimensions[0]}, as those of ${name}`,
+      `--teacher ${teacherName} has embeddings of ${theirs} values; expected ${ours}, as those of ${name}`,
     );
   }
   const finder = await FaceFinder.forFolder(detector);
@@ -74,19 +73,13 @@ async function run({ data, detector, model: name, teacher: teacherName, ridge, o
   try {
     const indices = await faces.readable((done, total) => stages.update('reading faces', done, total));
     loadRecognizers(gpu, [teacher]);
-    const cache = embeddingsFile(teacher.modelId);
-    const all = await teacherEmbeddings(
-      gpu,
-      teacher,
-      faces,
-      indices,
-      { dimension: dimensions[1], cache },
-      (done, total) => stages.update('embeddings of the teacher', done, total),
+    const settings = { dimension: recognizer.dimension, views: 1, cache: embeddingsFile(teacher.modelId) } as const;
+    const teaching = await TeacherTargets.open(gpu, teacher, faces, settings);
+    const targets = await teaching.of(indices, (done, total) =>
+      stages.update('embeddings of the teacher', done, total),
     );
-    const targets = new Float32Array(indices.length * dimensions[1]);
-    indices.forEach((index, k) => {
-      targets.set(all.subarray(index * dimensions[1], (index + 1) * dimensions[1]), k * dimensions[1]);
-    });
+    await teaching.save();
+    teaching.dispose();
     const model = withFullHead(gpu, description, tensors);
     await fitHead(gpu, model, faces, indices, targets, ridge, stages.update);
     const about = {
@@ -96,7 +89,7 @@ async function run({ data, detector, model: name, teacher: teacherName, ridge, o
     model.dispose();
     await writeFileAtomic(out, bytes);
     stages.stop();
-    say(`${out}: ${bytes.length} bytes, by ${commandLine()}`);
+    say(`${out}: ${bytes.length} bytes`);
   } finally {
     stages.stop();
     finder.close();

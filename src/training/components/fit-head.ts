@@ -21,7 +21,7 @@ type Progress = (what: string, done: number, total: number) => void;
 
 /**
  * Computes the full head of a recogniser in closed form: the linear layer whose embeddings come closest, in squared error, to a teacher's
- * unit embeddings, with ridge regression against chance. A face and its mirror image both have the teacher's embedding of the face.
+ * unit embeddings, by ridge regression. A face and its mirror image both have the teacher's embedding of the face.
  * Embeddings then have mean 0 over the faces. The layers below stay as they are.
  *
  * @param model with the head `full`, in evaluation mode, on the GPU

@@ -5,6 +5,7 @@ import type { Gpu } from '../../gpu/gpu.js';
 import { add } from '../../ops/binary.js';
 import { matmul } from '../../ops/matmul/matmul.js';
 import { keep, scope, Tensor } from '../../tensor/tensor.js';
+import { dot } from './dot.js';
 
 const ROWS_A_PASS = 1024;
 /** Additional directions, because the last ones of a block converge slowly. */
@@ -97,16 +98,6 @@ async function multiply(gpu: Gpu, symmetric: Tensor, rows: Float64Array, count: 
   const values = Float64Array.from(await product.read());
   product.dispose();
   return values;
-}
-
-function dot(a: Float64Array, atA: number, b: Float64Array, atB: number, length: number): number {
-  let [first, second] = [0, 0];
-  let i = 0;
-  for (; i + 1 < length; i += 2) {
-    first += a[atA + i] * b[atB + i];
-    second += a[atA + i + 1] * b[atB + i + 1];
-  }
-  return i < length ? first + second + a[atA + i] * b[atB + i] : first + second;
 }
 
 /** Modified Gram-Schmidt on rows, twice: once leaves errors that grow with the spread of variances. */

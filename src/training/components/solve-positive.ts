@@ -1,4 +1,5 @@
 import { ArgumentError } from '../../common/errors.js';
+import { dot } from './dot.js';
 
 /** Rows that go through the earlier ones together, which reads these once for all of them. */
 const BLOCK = 8;
@@ -21,7 +22,7 @@ export function solvePositive(
     const end = Math.min(n, first + BLOCK);
     for (let j = 0; j < end; j++) {
       for (let i = Math.max(first, j); i < end; i++) {
-        const rest = a[i * n + j] - dot(a, i * n, j * n, j);
+        const rest = a[i * n + j] - dot(a, i * n, a, j * n, j);
         if (i !== j) a[i * n + j] = rest / a[j * n + j];
         else if (rest > 0) a[j * n + j] = Math.sqrt(rest);
         else throw new ArgumentError(`solvePositive: the matrix is not positive definite (row ${j})`);
@@ -45,17 +46,4 @@ export function solvePositive(
     for (let j = 0; j < i; j++) eliminate(j, i, a[i * n + j]);
   }
   return x;
-}
-
-function dot(a: Float64Array, atA: number, atB: number, length: number): number {
-  let [s0, s1, s2, s3] = [0, 0, 0, 0];
-  let i = 0;
-  for (; i + 3 < length; i += 4) {
-    s0 += a[atA + i] * a[atB + i];
-    s1 += a[atA + i + 1] * a[atB + i + 1];
-    s2 += a[atA + i + 2] * a[atB + i + 2];
-    s3 += a[atA + i + 3] * a[atB + i + 3];
-  }
-  for (; i < length; i++) s0 += a[atA + i] * a[atB + i];
-  return s0 + s1 + s2 + s3;
 }

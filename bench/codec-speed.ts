@@ -7,6 +7,7 @@ import { weightsPath } from '../src/cli/weights.js';
 import { listFaces } from '../src/data/faces/face-listing.js';
 import { writeFileAtomic } from '../src/data/files/atomic-file.js';
 import { readImage } from '../src/data/pictures/image.js';
+import { mean } from '../src/evaluation/metrics/mean.js';
 import { runMetadata } from '../src/evaluation/reports/collect-metadata.js';
 import { gitCommit } from '../src/evaluation/reports/git-commit.js';
 import { deviceText, programText, type RunMetadata } from '../src/evaluation/reports/run-metadata.js';
@@ -129,8 +130,6 @@ export async function measureCodec(faces: number, rounds: number, against?: stri
 }
 
 const commandText = (): string => `npm run bench -- ${process.argv.slice(2).join(' ')}`.trim();
-const mean = (numbers: readonly number[]): number => numbers.reduce((sum, x) => sum + x, 0) / numbers.length;
-
 function rowsOf(task: 'encode' | 'decode', sides: readonly Side[]): Row[] {
   return sides.map((side, k) => ({
     task: task === 'encode' ? `encode to ${BYTES} bytes` : `decode ${BYTES} bytes`,

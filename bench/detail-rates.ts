@@ -8,6 +8,7 @@ import { writeFileAtomic } from '../src/data/files/atomic-file.js';
 import { AVIF_PAYLOAD } from '../src/evaluation/codecs/avif.js';
 import { JPEG2000 } from '../src/evaluation/codecs/jpeg2000.js';
 import { WEBP } from '../src/evaluation/codecs/webp.js';
+import { mean } from '../src/evaluation/metrics/mean.js';
 import { psnr } from '../src/evaluation/metrics/picture-quality.js';
 import { runMetadata } from '../src/evaluation/reports/collect-metadata.js';
 import { listLines, metadataTexts } from '../src/evaluation/reports/run-metadata.js';
@@ -33,8 +34,6 @@ const lfw = await openLfwFaces(join(dataFolder(), 'lfw'), { quick: true });
 const crops = [...(await lfw.crops(() => {})).values()];
 const step = Math.max(1, Math.floor(crops.length / count));
 const faces = crops.filter((_, k) => k % step === 0).slice(0, count);
-const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
-
 const gpu = await openGpu();
 const codec = FaceCodec.fromWeights(gpu, new Uint8Array(await readFile('models/face.safetensors')));
 try {

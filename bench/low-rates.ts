@@ -9,6 +9,7 @@ import { openFaceFolder } from '../src/data/faces/face-set.js';
 import { ensureFolder, writeFileAtomic } from '../src/data/files/atomic-file.js';
 import { EncodingCache } from '../src/evaluation/codecs/encoding-cache.js';
 import { cameoEncoder } from '../src/evaluation/comparison/face-encoders.js';
+import { mean } from '../src/evaluation/metrics/mean.js';
 import { psnr } from '../src/evaluation/metrics/picture-quality.js';
 import { cosineSimilarity, tarAtFar } from '../src/evaluation/metrics/verification.js';
 import { runMetadata } from '../src/evaluation/reports/collect-metadata.js';
@@ -52,8 +53,6 @@ const faces = await set.batch(drawn);
 const gpu = await openGpu();
 const codec = FaceCodec.fromKlt(gpu, expectKind(await readWeights(weightsPath(undefined, 'codec')), 'codec').file);
 const encoder = cameoEncoder(codec, new EncodingCache(encodingsFolder()));
-const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
-
 /** Scores of each compressed face with each other person's or own other face. */
 function scores(compressed: readonly Float32Array[], originals: readonly Float32Array[]) {
   const genuine: number[] = [];

@@ -12,6 +12,7 @@ import { filterCandidates, unfilter } from '../src/codec/png/filter.js';
 import { ArgumentError } from '../src/common/errors.js';
 import { openFaceFolder } from '../src/data/faces/face-set.js';
 import { writeFileAtomic } from '../src/data/files/atomic-file.js';
+import { mean } from '../src/evaluation/metrics/mean.js';
 import { runMetadata } from '../src/evaluation/reports/collect-metadata.js';
 import { listLines, metadataTexts } from '../src/evaluation/reports/run-metadata.js';
 import { markdownTable } from '../src/evaluation/reports/tables.js';
@@ -159,10 +160,6 @@ try {
   codec.dispose();
 } finally {
   gpu.destroy();
-}
-
-function mean(all: readonly number[]): number {
-  return all.reduce((sum, value) => sum + value, 0) / all.length;
 }
 
 /** Bits of an ideal coder of independent symbols: with the file's own distribution, all channels in one. */

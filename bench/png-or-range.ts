@@ -8,6 +8,7 @@ import { decodeLatents, encodeLatents } from '../src/codec/entropy/latent-stream
 import { ArgumentError } from '../src/common/errors.js';
 import { openFaceFolder } from '../src/data/faces/face-set.js';
 import { writeFileAtomic } from '../src/data/files/atomic-file.js';
+import { mean } from '../src/evaluation/metrics/mean.js';
 import { runMetadata } from '../src/evaluation/reports/collect-metadata.js';
 import { listLines, metadataTexts } from '../src/evaluation/reports/run-metadata.js';
 import { markdownTable } from '../src/evaluation/reports/tables.js';
@@ -97,8 +98,4 @@ try {
 async function facesOf(split: 'train' | 'val', limit: number): Promise<Uint8Array[]> {
   const set = await openFaceFolder(dataFolder(), { split, limit });
   return set.batch(await set.readable());
-}
-
-function mean(all: readonly number[]): number {
-  return all.reduce((sum, value) => sum + value, 0) / all.length;
 }

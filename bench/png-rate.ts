@@ -7,6 +7,7 @@ import { roundToSymbols } from '../src/codec/rounding.js';
 import { ArgumentError } from '../src/common/errors.js';
 import { openFaceFolder } from '../src/data/faces/face-set.js';
 import { writeFileAtomic } from '../src/data/files/atomic-file.js';
+import { mean } from '../src/evaluation/metrics/mean.js';
 import { runMetadata } from '../src/evaluation/reports/collect-metadata.js';
 import { listLines, metadataTexts } from '../src/evaluation/reports/run-metadata.js';
 import { markdownTable } from '../src/evaluation/reports/tables.js';
@@ -119,10 +120,6 @@ try {
 } finally {
   png.dispose();
   gpu.destroy();
-}
-
-function mean(all: readonly number[]): number {
-  return all.reduce((sum, value) => sum + value, 0) / all.length;
 }
 
 function errorsOf(samples: readonly Sample[], fit: Fit): string[] {

@@ -7,6 +7,7 @@ import { ArgumentError } from '../src/common/errors.js';
 import { openRecognizer } from '../src/data/checkpoints/recognizer-source.js';
 import { openFaceFolder } from '../src/data/faces/face-set.js';
 import { writeFileAtomic } from '../src/data/files/atomic-file.js';
+import { mean } from '../src/evaluation/metrics/mean.js';
 import { psnr } from '../src/evaluation/metrics/picture-quality.js';
 import { cosineSimilarity } from '../src/evaluation/metrics/verification.js';
 import { runMetadata } from '../src/evaluation/reports/collect-metadata.js';
@@ -100,10 +101,6 @@ function compare(before: readonly number[], after: readonly number[]): Figure {
     difference: mean(differences),
     differenceError: error(differences),
   };
-}
-
-function mean(all: readonly number[]): number {
-  return all.reduce((sum, value) => sum + value, 0) / all.length;
 }
 
 async function report(row: Row): Promise<void> {

@@ -1,7 +1,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CounterRandom } from '../../src/common/random.js';
+import { type OpenRecognizer, openRecognizer } from '../../src/data/checkpoints/recognizer-source.js';
 import { writePng } from '../../src/data/pictures/image.js';
+import type { Gpu } from '../../src/gpu/gpu.js';
 import { CameoFace } from '../../src/models/cameo-face.js';
 import { writeRecognizer } from '../../src/models/recognizer-file.js';
 import type { HostTensors } from '../../src/nn/host-tensor.js';
@@ -16,6 +18,12 @@ export function writeTinyRecognizer(path: string, seed: number, dimension = 8): 
   }
   writeFileSync(path, writeRecognizer({ architecture: 'cameo-face', ...network.config }, tensors));
   return path;
+}
+
+/** A tiny recogniser, read from the file `watcher.safetensors` that it writes into a folder. */
+export async function openTinyRecognizer(gpu: Gpu, folder: string): Promise<OpenRecognizer> {
+  const path = writeTinyRecognizer(join(folder, 'watcher.safetensors'), 5);
+  return openRecognizer(gpu, path, { data: folder, own: path });
 }
 
 /** Writes two nearly equal pictures of each of four persons, in folders like those of LFW. */

@@ -7,7 +7,6 @@ import { latentsFromSymbols } from '../../src/codec/latents.js';
 import { packLatentsPng } from '../../src/codec/png/container.js';
 import { ArgumentError } from '../../src/common/errors.js';
 import { CounterRandom } from '../../src/common/random.js';
-import { openRecognizer } from '../../src/data/checkpoints/recognizer-source.js';
 import { openFaceFolder } from '../../src/data/faces/face-set.js';
 import { readAutoencoder } from '../../src/models/model-file.js';
 import { type AutoencoderTrainingConfig, DEFAULT_AUTOENCODER_TRAINING } from '../../src/training/autoencoder-config.js';
@@ -19,7 +18,7 @@ import { trainAutoencoder } from '../../src/training/train-autoencoder.js';
 import { TrainedAutoencoder } from '../../src/training/trained-autoencoder.js';
 import { gpuSuite, testGpu } from '../helpers/harness.js';
 import { writeIdentities } from '../helpers/identity-fixture.js';
-import { writeTinyRecognizer } from '../helpers/people-fixture.js';
+import { openTinyRecognizer } from '../helpers/people-fixture.js';
 import { rejection } from '../helpers/rejection.js';
 
 const test = gpuSuite('linear layers of the autoencoder');
@@ -100,8 +99,7 @@ test('a run that begins with linear layers stops and resumes to the same bits, a
 
 test('features that a recogniser looks at have larger weights, in every file of the run', async () => {
   const gpu = await testGpu();
-  const path = writeTinyRecognizer(join(folder, 'watcher.safetensors'), 5);
-  const watcher = await openRecognizer(gpu, path, { data: folder, own: path });
+  const watcher = await openTinyRecognizer(gpu, folder);
   const model = { ...SMALL.model, global: { features: 24, blocks: 1, importance: true } };
   const stage = { ...DEFAULT_STAGE, name: 'joint', steps: 3, distance: 4 };
   const config = { ...SMALL, model, stages: [stage] };

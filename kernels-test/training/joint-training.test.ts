@@ -1,19 +1,17 @@
 // suite: long
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { readKlt } from '../../src/codec/codec-weights.js';
 import { ArgumentError, CheckpointError } from '../../src/common/errors.js';
-import { type OpenRecognizer, openRecognizer } from '../../src/data/checkpoints/recognizer-source.js';
-import { CameoFace } from '../../src/models/cameo-face.js';
-import { writeRecognizer } from '../../src/models/recognizer-file.js';
 import { readSafetensors } from '../../src/nn/safetensors.js';
 import { saveState } from '../../src/nn/state.js';
 import { DEFAULT_JOINT_TRAINING, DEFAULT_STAGE, type JointTrainingConfig } from '../../src/training/joint-config.js';
 import { trainJoint } from '../../src/training/train-joint.js';
 import { gpuSuite, testGpu } from '../helpers/harness.js';
 import { writeIdentities } from '../helpers/identity-fixture.js';
+import { openTinyRecognizer } from '../helpers/people-fixture.js';
 import { rejection } from '../helpers/rejection.js';
 
 const test = gpuSuite('joint training');
@@ -21,7 +19,6 @@ const folder = mkdtempSync(join(tmpdir(), 'cameo-joint-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 const data = writeIdentities(folder);
 
-const RECOGNIZER = { width: 96, height: 112, dimension: 16, channels: [4, 8, 8, 8], units: [0, 0, 1, 0] } as const;
 const net = { channels: 4, blocks: 1 };
 const CONFIG: JointTrainingConfig = {
   ...DEFAULT_JOINT_TRAINING,
@@ -42,23 +39,13 @@ const CONFIG: JointTrainingConfig = {
   ],
 };
 
-/** A recogniser with random weights, read from a file. */
-async function recognizer(): Promise<OpenRecognizer> {
-  const gpu = await testGpu();
-  const network = new CameoFace({ ...RECOGNIZER }).initialize(gpu, 5);
-  const path = join(folder, 'watcher.safetensors');
-  writeFileSync(path, writeRecognizer({ architecture: 'cameo-face', ...network.config }, await saveState(network)));
-  network.dispose();
-  return openRecognizer(gpu, path, { data: folder, own: path });
-}
-
 const tensorsOf = (out: string, name: string) =>
   readSafetensors(readFileSync(join(out, `${name}.safetensors`))).tensors;
 const same = (a: Float32Array, b: Float32Array): boolean => a.every((value, i) => value === b[i]);
 
 test('each stage trains its part, and a run that is stopped in any stage computes the same bits', async () => {
   const gpu = await testGpu();
-  const watcher = await recognizer();
+  const watcher = await openTinyRecognizer(gpu, folder);
   const before = await saveState(watcher.recognizer);
   const options = {
     gpu,
@@ -99,7 +86,7 @@ test('each stage trains its part, and a run that is stopped in any stage compute
   const halves = join(folder, 'halves');
   for (const stopAt of [1, 4, 8, Number.POSITIVE_INFINITY]) {
     const stop = new AbortController();
-    const again = await recognizer();
+    const again = await openTinyRecognizer(gpu, folder);
     const onStep = ({ step }: { step: number }): void => {
       if (step === stopAt) stop.abort();
     };
@@ -154,7 +141,7 @@ test('impossible settings are refused by name', async () => {
   const idle = await rejection(() => trainJoint({ ...options, config: { ...CONFIG, stages: [alone] } }), ArgumentError);
   assert.match(idle.message, /cosface is 0/);
   const other = { ...CONFIG, rateWeight: 0.5 };
-  const watcher = await recognizer();
+  const watcher = await openTinyRecognizer(gpu, folder);
   const resumed = await rejection(
     () => trainJoint({ ...options, out: join(folder, 'whole'), config: other, recognizers: [watcher], resume: true }),
     CheckpointError,

@@ -1,19 +1,15 @@
 // suite: long
-import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { AutoencoderCodec } from '../../src/codec/autoencoder-codec.js';
 import { ArgumentError, CheckpointError } from '../../src/common/errors.js';
-import { type OpenRecognizer, openRecognizer } from '../../src/data/checkpoints/recognizer-source.js';
 import { FaceBatches } from '../../src/data/faces/batches.js';
 import { openFaceFolder } from '../../src/data/faces/face-set.js';
 import { psnr } from '../../src/evaluation/metrics/picture-quality.js';
-import { CameoFace } from '../../src/models/cameo-face.js';
 import { readAutoencoder } from '../../src/models/model-file.js';
-import { writeRecognizer } from '../../src/models/recognizer-file.js';
 import { readSafetensors, writeSafetensors } from '../../src/nn/safetensors.js';
-import { saveState } from '../../src/nn/state.js';
 import { type AutoencoderTrainingConfig, DEFAULT_AUTOENCODER_TRAINING } from '../../src/training/autoencoder-config.js';
 import { DEFAULT_STAGE } from '../../src/training/joint-config.js';
 import { JointTrainer } from '../../src/training/joint-trainer.js';
@@ -21,6 +17,7 @@ import { trainAutoencoder } from '../../src/training/train-autoencoder.js';
 import { EARLIER_AUTOENCODER_KEY, TrainedAutoencoder } from '../../src/training/trained-autoencoder.js';
 import { gpuSuite, testGpu } from '../helpers/harness.js';
 import { writeIdentities } from '../helpers/identity-fixture.js';
+import { openTinyRecognizer } from '../helpers/people-fixture.js';
 import { rejection } from '../helpers/rejection.js';
 
 const test = gpuSuite('training story');
@@ -41,17 +38,6 @@ const SMALL: AutoencoderTrainingConfig = {
   targetBytes: [150, 250],
 };
 
-/** A recogniser of random weights, read from a file as any other. */
-async function recognizer(): Promise<OpenRecognizer> {
-  const gpu = await testGpu();
-  const size = { width: 96, height: 112, dimension: 16, channels: [4, 8, 8, 8], units: [0, 0, 1, 0] } as const;
-  const network = new CameoFace(size).initialize(gpu, 5);
-  const path = join(folder, 'watcher.safetensors');
-  writeFileSync(path, writeRecognizer({ architecture: 'cameo-face', ...network.config }, await saveState(network)));
-  network.dispose();
-  return openRecognizer(gpu, path, { data: folder, own: path });
-}
-
 const fileOf = (out: string, name: string): Buffer => readFileSync(join(out, `${name}.safetensors`));
 const tensorsOf = (out: string, name: string) => readSafetensors(fileOf(out, name)).tensors;
 /** Names of the tensors whose values differ; the order of channels may be another one. */
@@ -65,7 +51,7 @@ function changed(before: ReturnType<typeof tensorsOf>, after: ReturnType<typeof 
 test('training by stages stops and resumes to the same bits, and its model makes files that come back', async () => {
   const gpu = await testGpu();
   const whole = join(folder, 'whole');
-  const watcher = await recognizer();
+  const watcher = await openTinyRecognizer(gpu, folder);
   const base = { gpu, config: SMALL, data: await data, checkpointEvery: 5, validationFaces: 4 };
   const losses: number[] = [];
   const distances: boolean[] = [];
@@ -90,7 +76,7 @@ test('training by stages stops and resumes to the same bits, and its model makes
   const resumed: number[] = [];
   for (const stopAt of [7, 14, 17, 18, Number.POSITIVE_INFINITY]) {
     const stop = new AbortController();
-    const again = await recognizer();
+    const again = await openTinyRecognizer(gpu, folder);
     const result = await trainAutoencoder({
       ...base,
       recognizers: [again],

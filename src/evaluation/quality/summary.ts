@@ -1,5 +1,6 @@
 import { FACE_HEIGHT, FACE_WIDTH } from '../../detection/align.js';
 import { BASELINE_CODECS } from '../codecs/baselines.js';
+import { mean } from '../metrics/mean.js';
 import type { ComparedCodec, FaceScores } from './face-scores.js';
 
 /** Means over the faces of one codec. */
@@ -71,10 +72,6 @@ function meansOf(faces: readonly FaceScores[], codec: ComparedCodec): CodecMeans
     means.cameoGain = { mean: mean(gains), standardError: standardError(gains) };
   }
   return means;
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 /** Of the mean: standard deviation (n − 1) over √n; 0 for a single value. */

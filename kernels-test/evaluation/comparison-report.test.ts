@@ -144,11 +144,16 @@ test('the report shows the figures, and where a codec makes no file', async () =
     markdown,
     `${(100 * cameoFigures.accuracy).toFixed(2)} % ± ${(100 * cameoFigures.standardError).toFixed(2)}`,
   );
-  assert.match(markdown, /never seen in training/);
+  assert.match(markdown, /these weights took no part in training/);
   assert.match(markdown, /Cameo better \/ worse/);
   const turned = { ...REPORT, reference: { codec: 'jpeg', title: 'JPEG' } };
   assert.match(comparisonMarkdown(turned, []), /JPEG better \/ worse: pairs that only JPEG,/);
   assert.match(markdown, /"mse" is model beef/);
+  assert.not.match(markdown, /the autoencoder is model/);
+  assert.match(
+    comparisonMarkdown({ ...REPORT, autoencoder: 'f00d' }, []),
+    /model cafe; the autoencoder is model f00d; "mse"/,
+  );
   assert.match(markdown, /JPEG.*makes no file/);
   assert.match(markdown, /1 \/ 0, p = 5\.0e-1/);
   assert.match(markdown, /98\.7 % \(95\.0 % to 99\.0 %\) +\| 33\.3, 0\.500/);

@@ -70,6 +70,11 @@ export class ComparedCodecs {
     return Promise.all(names.map((name) => this.#encoder(name)));
   }
 
+  /** Id of the shipped autoencoder's weights, if it takes part; known after `asked` and `every`. */
+  get autoencoderId(): string | undefined {
+    return this.#autoencoder?.modelId;
+  }
+
   dispose(): void {
     for (const codec of [this.cameo, ...this.extraModels, this.#autoencoder]) codec?.dispose();
   }

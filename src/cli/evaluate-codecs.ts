@@ -270,6 +270,7 @@ function reportHead(
       id: codecs.cameo.modelId,
       training: parseJson(metadata.get('cameo.training') ?? 'null', 'metadata "cameo.training"'),
     },
+    autoencoder: codecs.autoencoderId,
     besides: [...extraModels.map(({ name }, k) => ({ name, id: codecs.extraModels[k].modelId })), ...keptModels],
     goals: goals ?? earlier?.goals,
   };

@@ -11,6 +11,8 @@ export interface ComparisonReport extends RunMetadata {
   embedding: string;
   recognizers: { name: string; id: string; seen: boolean }[];
   model: { path: string; id: string; training: unknown };
+  /** Id of the shipped autoencoder's weights; absent if it takes no part, as in reports of before. */
+  autoencoder?: string;
   /** What rows of one report have in common: see earlier-rows.ts. */
   setting: string;
   /** Other weights of the Cameo codec. */

@@ -40,7 +40,7 @@ function verdictTable(report: ComparisonReport, recognizer: string, mix: Mix): R
   const reference = report.reference?.title ?? 'Cameo';
   const { seen } = report.recognizers.find(({ name }) => name === recognizer)!;
   return {
-    title: `${recognizer}${seen ? ' (seen in training)' : ' (never seen in training)'}: ${MIXES[mix]}`,
+    title: `${recognizer}${seen ? ' (seen in training)' : ' (these weights took no part in training)'}: ${MIXES[mix]}`,
     columns: [
       'Budget, bytes',
       'Codec',
@@ -181,13 +181,13 @@ function earlierRows({ conditions, date }: ComparisonReport): string[] {
 }
 
 function metadataLines(report: ComparisonReport): string[] {
-  const { pairs, recognizers, model, detector } = report;
+  const { pairs, recognizers, model, autoencoder, detector } = report;
   const finding = detector === undefined ? '' : ` by the landmarks that the detector with weights ${detector} finds`;
   return [
     `Pairs: ${pairs.count} of LFW's View 2 in ${pairs.folds} folds${pairs.quick ? ' (quick mode: a tenth of the pairs, for daily work; errors are large)' : ', all there are'}; aligned losslessly from the original pictures${finding}; the threshold of each fold is chosen on the others`,
     `Embedding: ${report.embedding}`,
     `Recognisers: ${recognizers.map(({ name, id, seen }) => `${name} (weights ${id}${seen ? ', seen in joint training' : ''})`).join('; ')}`,
-    `Cameo: bare container, header and checksum counted; model ${model.id}${report.besides.map(({ name, id }) => `; "${name}" is model ${id}`).join('')}`,
+    `Cameo: bare container, header and checksum counted; model ${model.id}${autoencoder ? `; the autoencoder is model ${autoencoder}` : ''}${report.besides.map(({ name, id }) => `; "${name}" is model ${id}`).join('')}`,
     ...metadataTexts(report),
     ...earlierRows(report),
   ];
